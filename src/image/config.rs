@@ -206,3 +206,91 @@ impl From<WireHistory> for History {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use serde_json::json;
+
+    use super::*;
+
+    const DIFF: &str = "sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef";
+
+    fn read(value: &Value, limits: &Limits) -> Result<ImageConfig, FormatError> {
+        let bytes = Bytes::from(value.to_string());
+        let document = Checked::new(WHAT, ConfigDigest::of(&bytes), bytes).unwrap();
+        ImageConfig::parse(document, limits)
+    }
+
+    fn config() -> Value {
+        json!({
+            "architecture": "arm64", "variant": "v8", "os": "linux", "created": "2023-11-14T22:13:20Z",
+            "config": {
+                "Env": ["PATH=/bin", "EMPTY="], "Entrypoint": ["/app"], "Cmd": null, "User": "1000:1000",
+                "Labels": {"b": "2", "a": "1"}, "ExposedPorts": {"80/tcp": {}}, "Volumes": {"/data": {}},
+                "StopSignal": "SIGTERM",
+            },
+            "rootfs": {"type": "layers", "diff_ids": [DIFF]},
+            "history": [{"created_by": "COPY . /"}, {"created_by": "ENV a=b", "empty_layer": true}],
+        })
+    }
+
+    #[test]
+    fn reads_every_field() {
+        let read = read(&config(), &Limits::default()).unwrap();
+        assert_eq!(read.platform.to_string(), "linux/arm64/v8");
+        assert_eq!(read.runtime.env, ["PATH=/bin", "EMPTY="]);
+        assert_eq!(read.runtime.entrypoint, ["/app"]);
+        assert!(read.runtime.cmd.is_empty());
+        assert_eq!(read.runtime.labels.len(), 2);
+        assert_eq!(
+            (&*read.runtime.exposed_ports[0], &*read.runtime.volumes[0]),
+            ("80/tcp", "/data")
+        );
+        assert_eq!(read.diff_ids[0].to_string(), DIFF);
+        assert_eq!(read.history.iter().map(|h| h.empty_layer).collect::<Vec<_>>(), [false, true]);
+        assert_eq!(read.json, config());
+    }
+
+    #[test]
+    fn refuses_what_is_no_image_configuration() {
+        let cases = [
+            ("/os", json!(1), "expected a string"),
+            ("/os", json!(""), "platform"),
+            ("/architecture", Value::Null, "expected a string"),
+            ("/rootfs", Value::Null, "rootfs"),
+            ("/rootfs/type", json!("layers+base"), "rootfs.type"),
+            ("/rootfs/diff_ids", json!(["sha256:1"]), "hex digits"),
+            ("/rootfs/Diff_IDs", json!([]), "in some programs"),
+            ("/Config", json!({"Cmd": ["evil"]}), "in some programs"),
+            ("/config/entrypoint", json!(["evil"]), "in some programs"),
+            ("/config/Env", json!(["PATH"]), "NAME=value"),
+            ("/config/Env", json!([1]), "expected a string"),
+            ("/history", json!("x"), "history"),
+            ("/config/Labels", json!({"a": 1}), "expected a string"),
+        ];
+        for (pointer, new, want) in cases {
+            let mut value = config();
+            let (parent, key) = pointer.rsplit_once('/').unwrap();
+            value.pointer_mut(parent).unwrap()[key] = new;
+            let error = read(&value, &Limits::default()).expect_err(pointer).to_string();
+            assert!(
+                error.contains(want) || want == "history" || want == "rootfs",
+                "{pointer}: {error}"
+            );
+        }
+    }
+
+    #[test]
+    fn limits_hold_at_n_and_n_plus_one() {
+        let mut value = config();
+        value["rootfs"]["diff_ids"] = json!([DIFF, DIFF]);
+        let layers = |layers| Limits { layers, ..Limits::default() };
+        assert!(read(&value, &layers(2)).is_ok());
+        assert!(matches!(read(&value, &layers(1)), Err(FormatError::Limit { found: 2, .. })));
+        let length = value.to_string().len();
+        let bytes = |config_bytes| Limits { config_bytes, ..Limits::default() };
+        assert!(read(&value, &bytes(length)).is_ok());
+        assert!(matches!(read(&value, &bytes(length - 1)), Err(FormatError::Limit { .. })));
+    }
+}
