@@ -258,7 +258,7 @@ mod tests {
             ("/os", json!(1), "expected a string"),
             ("/os", json!(""), "platform"),
             ("/architecture", Value::Null, "expected a string"),
-            ("/rootfs", Value::Null, "rootfs"),
+            ("/rootfs", Value::Null, "WireRootfs"),
             ("/rootfs/type", json!("layers+base"), "rootfs.type"),
             ("/rootfs/diff_ids", json!(["sha256:1"]), "hex digits"),
             ("/rootfs/Diff_IDs", json!([]), "in some programs"),
@@ -266,7 +266,7 @@ mod tests {
             ("/config/entrypoint", json!(["evil"]), "in some programs"),
             ("/config/Env", json!(["PATH"]), "NAME=value"),
             ("/config/Env", json!([1]), "expected a string"),
-            ("/history", json!("x"), "history"),
+            ("/history", json!("x"), "expected a sequence"),
             ("/config/Labels", json!({"a": 1}), "expected a string"),
         ];
         for (pointer, new, want) in cases {
@@ -274,10 +274,7 @@ mod tests {
             let (parent, key) = pointer.rsplit_once('/').unwrap();
             value.pointer_mut(parent).unwrap()[key] = new;
             let error = read(&value, &Limits::default()).expect_err(pointer).to_string();
-            assert!(
-                error.contains(want) || want == "history" || want == "rootfs",
-                "{pointer}: {error}"
-            );
+            assert!(error.contains(want), "{pointer}: {error}");
         }
     }
 

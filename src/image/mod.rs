@@ -3,6 +3,7 @@
 //! Turns bytes whose digest has been checked into types that need no further checking. Docker's schema 2 types, which
 //! have the same form under other media types, are read too; schema 1 is refused. Nothing here does I/O.
 
+pub mod append;
 pub mod check;
 pub mod config;
 pub mod document;
@@ -19,6 +20,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
+pub use append::append_layer;
 pub use config::{History, ImageConfig, RuntimeConfig};
 pub use document::Document;
 pub use index::Index;
