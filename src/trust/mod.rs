@@ -4,6 +4,7 @@
 //! maker, in this module: a value of that type cannot exist without a signature by a configured signer over bytes that
 //! name the image's digest. Keys come from configuration only, never from the evidence (attack A3).
 
+mod complaint;
 pub mod key;
 pub mod pattern;
 pub mod predicate;
@@ -20,6 +21,7 @@ pub use pattern::{ImagePattern, PatternError};
 pub use predicate::{PredicateClass, PredicateClassError};
 pub use rules::{Rule, SignerKeys, TrustError, TrustRules};
 pub use verified::{Basis, Proof, Unproven, Verified};
+pub use verify::{Proofs, prove};
 
 /// Somebody whom the operator configured by name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
