@@ -1,0 +1,250 @@
+//! Provenance: how an image says that it was built.
+//!
+//! Turns SLSA provenance v0.2 and v1 of BuildKit, and the build manifest that hallmark embeds (buildType
+//! `https://hallmark.dev/buildtypes/container/v1`), into one model, so that nothing later branches on a format. Refuses
+//! to guess: what a format does not record is `None` or empty here, and [`crate::rebuild::plan`] names it as missing.
+
+pub mod buildkit;
+pub mod embedded;
+pub mod slsa_v02;
+pub mod slsa_v1;
+
+use std::collections::BTreeMap;
+
+use crate::{
+    digest::{BlobDigest, DiffId, Digest},
+    image::Platform,
+};
+
+/// hallmark's own build type.
+pub const HALLMARK_BUILD_TYPE: &str = "https://hallmark.dev/buildtypes/container/v1";
+/// BuildKit's build type in SLSA v1.
+pub const BUILDKIT_V1_BUILD_TYPE: &str =
+    "https://github.com/moby/buildkit/blob/master/docs/attestations/slsa-definitions.md";
+/// BuildKit's build type in SLSA v0.2.
+pub const BUILDKIT_V02_BUILD_TYPE: &str = "https://mobyproject.org/buildkit@v1";
+/// Predicate type of SLSA v1.
+pub const SLSA_V1: &str = "https://slsa.dev/provenance/v1";
+/// Predicate type of SLSA v0.2.
+pub const SLSA_V02: &str = "https://slsa.dev/provenance/v0.2";
+
+/// How an image was built, whatever the format said it in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Provenance {
+    /// Which producer's form it came in.
+    pub producer: Producer,
+    /// The build type as written.
+    pub build_type: String,
+    /// The builder's identity as written; empty where the builder left it so.
+    pub builder_id: String,
+    /// Where the source came from.
+    pub source: Option<SourceCode>,
+    /// Path of the Dockerfile under the source's folder.
+    pub dockerfile_path: Option<String>,
+    /// The Dockerfile's text, where it was recorded.
+    pub dockerfile: Option<String>,
+    /// The frontend that read it.
+    pub frontend: Frontend,
+    /// The stage that became the image.
+    pub target: Option<String>,
+    /// Build arguments by name.
+    pub build_args: BTreeMap<String, String>,
+    /// Labels given on the command line.
+    pub labels: BTreeMap<String, String>,
+    /// Frontend options that none of the fields above holds, as `add-hosts` or `context:NAME`.
+    pub other_options: BTreeMap<String, String>,
+    /// The platform that was built for, where it was recorded.
+    pub platform: Option<Platform>,
+    /// `SOURCE_DATE_EPOCH`, seconds since 1970.
+    pub epoch_seconds: Option<i64>,
+    /// What the build's steps could reach.
+    pub network: Network,
+    /// Every input by digest.
+    pub materials: Vec<Material>,
+    /// Secrets that the build asked for.
+    pub secrets: Vec<Secret>,
+    /// SSH agents that the build asked for.
+    pub ssh: Vec<String>,
+    /// Names of local folders that were sent to the builder: no digest, so they cannot be fetched again.
+    pub local_inputs: Vec<String>,
+    /// Whether the producer says that parameters and materials are complete.
+    pub complete: Completeness,
+    /// Which Dockerfile lines each build step came from, and which steps made which layers.
+    pub steps: Vec<Step>,
+    /// diffIDs that the producer recorded: all layers before the embedded manifest.
+    pub diff_ids: Vec<DiffId>,
+    /// Exporter options that the producer recorded.
+    pub exporter: BTreeMap<String, String>,
+    /// Engine and version that the producer recorded.
+    pub engine: Option<EngineVersion>,
+    /// When the build began and ended, RFC 3339, as written.
+    pub started: Option<String>,
+    /// See `started`.
+    pub finished: Option<String>,
+}
+
+/// Which producer's form provenance came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Producer {
+    /// BuildKit, SLSA v0.2.
+    BuildkitV02,
+    /// BuildKit, SLSA v1.
+    BuildkitV1,
+    /// hallmark's build manifest.
+    Hallmark,
+    /// Another build type: identity and materials only, never replayed.
+    Other,
+}
+
+/// What turned the Dockerfile into build steps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Frontend {
+    /// The Dockerfile frontend that is part of the builder.
+    BuiltIn,
+    /// A frontend image, as `# syntax=` names it.
+    Image {
+        /// The reference as the build had it.
+        reference: String,
+    },
+    /// None was recorded.
+    Unknown,
+}
+
+/// A source repository at a commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceCode {
+    /// URL without fragment, as the builder had it.
+    pub url: String,
+    /// Branch, tag or other ref, where one was given.
+    pub reference: Option<String>,
+    /// Folder in the repository.
+    pub folder: Option<String>,
+    /// The commit.
+    pub commit: Option<Commit>,
+}
+
+/// A git commit id: 40 or 64 lower-case hex digits.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Commit(String);
+
+impl Commit {
+    /// Takes a commit id.
+    pub fn new(text: &str) -> Option<Self> {
+        let hex = text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+        (hex && matches!(text.len(), 40 | 64)).then(|| Self(text.to_owned()))
+    }
+
+    /// The id.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What build steps could reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Network {
+    /// Nothing.
+    None,
+    /// The builder's default: the internet.
+    Default,
+    /// The host's network.
+    Host,
+    /// Not recorded.
+    Unknown,
+}
+
+impl Network {
+    /// The word in reports, policies and the build manifest.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Default => "default",
+            Self::Host => "host",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// An input of a build, by digest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Material {
+    /// What kind of input.
+    pub kind: MaterialKind,
+    /// The URI as written (a purl for images).
+    pub uri: String,
+    /// Its digests: sha256 for images and downloads, the commit for git.
+    pub pin: Pin,
+    /// The role that hallmark's build manifest gives it: `base`, `toolchain`, `lockfile` …
+    pub role: Option<String>,
+}
+
+/// What kind of input a material is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MaterialKind {
+    /// An image: registry and repository, with the tag where one was used.
+    Image {
+        /// `registry/path`, normalised.
+        name: String,
+        /// The tag in the Dockerfile.
+        tag: Option<String>,
+        /// The platform, where it was recorded.
+        platform: Option<Platform>,
+    },
+    /// A git repository.
+    Git,
+    /// A file fetched over HTTP.
+    Http,
+    /// Anything else: a toolchain's version, a lock file.
+    Other,
+}
+
+/// What a material is pinned to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Pin {
+    /// A digest of its content.
+    Content(Digest),
+    /// A commit.
+    Commit(Commit),
+    /// Nothing: it can be anything.
+    Nothing,
+}
+
+/// A secret that a build asked for; its value is never recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Secret {
+    /// Its id.
+    pub id: String,
+    /// Whether the build works without it.
+    pub optional: bool,
+}
+
+/// What the producer says about completeness.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Completeness {
+    /// All parameters are recorded.
+    pub parameters: bool,
+    /// All materials are recorded.
+    pub materials: bool,
+    /// The steps themselves are recorded (BuildKit's `mode=max`).
+    pub steps: bool,
+}
+
+/// A build step, as far as it explains a layer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// Its id, as `step4`.
+    pub id: String,
+    /// First line in the Dockerfile, counted from 1.
+    pub line: Option<u32>,
+    /// Digests of the layers it made, before any rewriting by the exporter.
+    pub layers: Vec<BlobDigest>,
+}
+
+/// A builder's name and version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EngineVersion {
+    /// `buildkit` or `buildah`.
+    pub name: String,
+    /// Its version as it prints it.
+    pub version: String,
+}

@@ -1,0 +1,196 @@
+//! The comparison of two images: on which rung of the ladder they agree, and what differs.
+//!
+//! Turns two images and their layers into a [`Comparison`]. Streams, skips layers whose stored digests are equal, holds
+//! only what differs, and recomputes every diffID that it relies on: a configuration that lies about its layers gains
+//! nothing. Security metadata is never smoothed over. Index digests are never compared: embedded provenance differs on
+//! every run.
+
+pub mod cause;
+pub mod config;
+pub mod entry;
+pub mod ladder;
+pub mod layer;
+pub mod manifest;
+pub mod normalize;
+
+use crate::digest::{BlobDigest, DiffId};
+
+/// A rung of the ladder; higher is stronger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Level {
+    /// R0: something differs that nothing explains.
+    Different,
+    /// R1: every residual difference is matched by a named, versioned normalizer or an allow entry.
+    Explained,
+    /// R2: equal entries, after removing benign tar metadata only.
+    ContentIdentical,
+    /// R3: equal recomputed diffIDs; the configuration differs only where it has no effect at run time.
+    LayersIdentical,
+    /// R4: equal configuration digests, and every diffID recomputed on both sides.
+    ConfigIdentical,
+    /// R5: equal manifest digests.
+    ManifestIdentical,
+}
+
+impl Level {
+    /// The rung's number, 0 to 5.
+    pub fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// The rung's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Different => "different",
+            Self::Explained => "explained",
+            Self::ContentIdentical => "content-identical",
+            Self::LayersIdentical => "layers-identical",
+            Self::ConfigIdentical => "config-identical",
+            Self::ManifestIdentical => "manifest-identical",
+        }
+    }
+
+    /// Only R5 and R4 are called reproducible.
+    pub fn is_reproducible(self) -> bool {
+        self >= Self::ConfigIdentical
+    }
+}
+
+/// What comparing two images gave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Comparison {
+    /// The highest rung on which they agree.
+    pub level: Level,
+    /// What differs, sorted; at most [`Limits::differences`](crate::limits::Limits::differences) of them.
+    pub differences: Vec<Difference>,
+    /// How many more there are.
+    pub omitted: u64,
+    /// Layer by layer, by position.
+    pub layers: Vec<LayerPair>,
+}
+
+/// Two layers at the same position.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LayerPair {
+    /// Position, counted from 0.
+    pub position: usize,
+    /// The layer on the left (published), where there is one.
+    pub left: Option<LayerFacts>,
+    /// The layer on the right (rebuilt), where there is one.
+    pub right: Option<LayerFacts>,
+}
+
+/// What is known of a layer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LayerFacts {
+    /// Digest as stored.
+    pub blob: BlobDigest,
+    /// Bytes as stored.
+    pub size: u64,
+    /// Recomputed digest of the uncompressed stream; `None` where the stored digests were equal and nothing asked.
+    pub diff_id: Option<DiffId>,
+}
+
+/// Classes of difference, A to O of the study behind the ladder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Class {
+    /// B: manifest envelope: media types, annotations.
+    Envelope,
+    /// C: compression.
+    Compression,
+    /// D: configuration without effect at run time: times, history, author.
+    ConfigBenign,
+    /// E: configuration with effect at run time, labels included.
+    ConfigRuntime,
+    /// F: benign tar metadata: times, order, format, owner names.
+    TarBenign,
+    /// G: security metadata: mode, owner ids, xattrs, links, devices, type, whiteouts.
+    TarSecurity,
+    /// J: a time inside a nested format.
+    NestedTime,
+    /// K: a cache or log.
+    Cache,
+    /// O: content that differs, or exists on one side only.
+    Content,
+    /// A diffID that is not the digest of its layer.
+    LyingDiffId,
+}
+
+impl Class {
+    /// The letter of the study.
+    pub fn letter(self) -> char {
+        match self {
+            Self::Envelope => 'B',
+            Self::Compression => 'C',
+            Self::ConfigBenign => 'D',
+            Self::ConfigRuntime => 'E',
+            Self::TarBenign => 'F',
+            Self::TarSecurity => 'G',
+            Self::NestedTime => 'J',
+            Self::Cache => 'K',
+            Self::Content | Self::LyingDiffId => 'O',
+        }
+    }
+
+    /// The name in reports and policies.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Envelope => "envelope",
+            Self::Compression => "compression",
+            Self::ConfigBenign => "config-benign",
+            Self::ConfigRuntime => "config-runtime",
+            Self::TarBenign => "tar-benign",
+            Self::TarSecurity => "tar-security",
+            Self::NestedTime => "nested-time",
+            Self::Cache => "cache",
+            Self::Content => "content",
+            Self::LyingDiffId => "lying-diff-id",
+        }
+    }
+}
+
+/// One difference.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Difference {
+    /// Where.
+    pub place: Place,
+    /// Which class.
+    pub class: Class,
+    /// What differs there: `content`, `mode`, `uid`, `only in left` …
+    pub what: String,
+    /// The left (published) side, in words: a digest and size, a mode, a value.
+    pub left: Option<String>,
+    /// The right (rebuilt) side.
+    pub right: Option<String>,
+    /// The normalizer or allow entry that explains it, as `pyc@1`.
+    pub explained_by: Option<String>,
+    /// Where in the build it comes from.
+    pub cause: Option<Cause>,
+}
+
+/// Where a difference is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// A field of the manifest.
+    Manifest(String),
+    /// A field of the configuration, as a JSON pointer.
+    Config(String),
+    /// A layer as a whole.
+    Layer(usize),
+    /// An entry of a layer.
+    Entry {
+        /// Layer, counted from 0.
+        layer: usize,
+        /// Path from the root, with a leading slash.
+        path: String,
+    },
+}
+
+/// The build step behind a difference.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cause {
+    /// Line in the Dockerfile, counted from 1, where provenance tells it.
+    pub line: Option<u32>,
+    /// The instruction, from the history or the Dockerfile.
+    pub instruction: String,
+}

@@ -1,0 +1,240 @@
+//! The one table of finding codes.
+//!
+//! Adding a finding is: a row here, a heading with the same text in `docs/findings.md` (a test compares both), and a
+//! fixture that produces it. A code never changes its meaning; a code that is no longer produced is removed.
+
+use std::{fmt, str::FromStr};
+
+use super::Severity;
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $text:literal, $severity:ident, $title:literal, $help:literal;)*) => {
+        /// A stable code: `whose-what`, where `whose` is image, signature, provenance, sbom, rebuild (the artifact),
+        /// source, limit (the world), policy, config (the operator) or internal (us).
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Code { $(
+            #[doc = $title]
+            $(#[$doc])*
+            $name,
+        )* }
+
+        impl Code {
+            /// Every code, in the order of the table.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
+            /// The code as written in reports and policies.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text),* }
+            }
+
+            /// What the finding weighs before policy has spoken.
+            pub fn severity(self) -> Severity {
+                match self { $(Self::$name => Severity::$severity),* }
+            }
+
+            /// One line that says what was seen.
+            pub fn title(self) -> &'static str {
+                match self { $(Self::$name => $title),* }
+            }
+
+            /// What to do about it.
+            pub fn help(self) -> &'static str {
+                match self { $(Self::$name => $help),* }
+            }
+        }
+    };
+}
+
+codes! {
+    ImageDigestMismatch = "image-digest-mismatch", Error,
+        "content does not hash to the digest that names it",
+        "fetch it again; if it persists, the registry or the archive is damaged or lies";
+    ImageSizeMismatch = "image-size-mismatch", Error,
+        "content is longer or shorter than its descriptor says",
+        "fetch it again; if it persists, the registry or the archive is damaged or lies";
+    ImageBlobMissing = "image-blob-missing", Error,
+        "a blob that the image refers to is not there",
+        "push or copy the image again, completely";
+    ImageMalformed = "image-malformed", Error,
+        "a manifest, index or configuration is not of the form that its media type asks for",
+        "rebuild or push the image with a tool that follows the OCI image specification";
+    ImageMediaTypeUnknown = "image-media-type-unknown", Error,
+        "a media type is not one that hallmark can judge",
+        "use OCI or Docker schema 2 images with tar, gzip or zstd layers";
+    ImagePlatformMissing = "image-platform-missing", Error,
+        "the image has no manifest for the platform asked for",
+        "name a platform that the image has with --platform, or use --all-platforms";
+    ImageIndexLoop = "image-index-loop", Error,
+        "indexes are nested too deep, or an index points to itself",
+        "publish an index whose entries are image manifests";
+    ImageLayerCorrupt = "image-layer-corrupt", Error,
+        "a layer cannot be decompressed or its tar cannot be read",
+        "rebuild or push the image again";
+    ImageDiffIdMismatch = "image-diff-id-mismatch", Error,
+        "a layer's uncompressed bytes do not hash to the diffID in the configuration",
+        "do not run this image: its configuration lies about its layers";
+    ImageLayerAmbiguous = "image-layer-ambiguous", Error,
+        "a layer's tar can be read in more than one way",
+        "rebuild the layer with a tool that writes one entry per path and consistent headers";
+    ImageReferrersUnavailable = "image-referrers-unavailable", Warning,
+        "attached evidence could not be listed completely",
+        "see the cause; evidence that was not listed counts as missing";
+
+    SignatureMissing = "signature-missing", Warning,
+        "no signature over the image was found",
+        "sign the digest, for example: cosign sign --key KEY IMAGE@DIGEST";
+    SignatureInvalid = "signature-invalid", Warning,
+        "a signature does not verify with the key that should have made it",
+        "sign again with the right key, or remove the broken signature";
+    SignatureUntrusted = "signature-untrusted", Warning,
+        "no configured signer made this signature",
+        "sign with a key that hallmark.yaml trusts for this image, or add the signer there";
+    SignatureSubjectMismatch = "signature-subject-mismatch", Warning,
+        "a signature speaks about another image",
+        "sign this digest; a signature cannot be moved from one image to another";
+    SignatureMalformed = "signature-malformed", Warning,
+        "a signature, envelope or bundle cannot be read",
+        "make it again with a current tool";
+    SignatureUnsupported = "signature-unsupported", Warning,
+        "a signature is of a kind that this version does not verify",
+        "sign with a key, or use a version that verifies this kind";
+
+    ProvenanceMissing = "provenance-missing", Warning,
+        "no provenance was found",
+        "build with: docker buildx build --attest type=provenance,mode=max, or use hallmark provenance create and embed";
+    ProvenanceMalformed = "provenance-malformed", Warning,
+        "provenance cannot be read",
+        "make it again with a builder that follows SLSA provenance v0.2 or v1";
+    ProvenanceUnknownType = "provenance-unknown-type", Info,
+        "provenance of a build type that cannot be replayed",
+        "it stays available to policy; to rebuild, publish BuildKit or hallmark provenance";
+    ProvenanceSubjectMismatch = "provenance-subject-mismatch", Warning,
+        "provenance speaks about another image",
+        "attach the provenance that the builder made for this digest";
+    ProvenanceUnsigned = "provenance-unsigned", Warning,
+        "provenance is not covered by a trusted signature",
+        "sign the index digest, or attach the provenance as a signed attestation";
+    ProvenanceConflict = "provenance-conflict", Error,
+        "two carriers of provenance contradict each other",
+        "find out which one the builder made; remove the other";
+    ProvenanceLabelMismatch = "provenance-label-mismatch", Error,
+        "the embedded build manifest, its label and the signed statement do not agree",
+        "embed again with hallmark provenance embed after the last change to the image";
+    ProvenanceDiffIdMismatch = "provenance-diff-id-mismatch", Error,
+        "the embedded build manifest lists other layers than the image has",
+        "the image was changed after it was built: rebuild it and embed again";
+    ProvenanceLayerNotAlone = "provenance-layer-not-alone", Error,
+        "the last layer holds more than the embedded build manifest",
+        "embed with hallmark provenance embed, which writes a layer of its own";
+
+    SbomMissing = "sbom-missing", Warning,
+        "no SBOM was found",
+        "build with --attest type=sbom, or attach one: cosign attest --type spdxjson --predicate FILE IMAGE@DIGEST";
+    SbomMalformed = "sbom-malformed", Warning,
+        "an SBOM cannot be read",
+        "make it again as SPDX 2.3 JSON or CycloneDX JSON";
+    SbomEmpty = "sbom-empty", Warning,
+        "an SBOM names no component",
+        "make it again with a generator that reads the image";
+    SbomSubjectMismatch = "sbom-subject-mismatch", Warning,
+        "an SBOM speaks about another image",
+        "attach the SBOM that was made for this digest";
+    SbomUnsigned = "sbom-unsigned", Warning,
+        "the SBOM is not covered by a trusted signature",
+        "sign the index digest, or attach the SBOM as a signed attestation";
+    SbomPackageMissing = "sbom-package-missing", Warning,
+        "a package is in the image and not in its SBOM",
+        "make the SBOM from the finished image";
+    SbomPackageGhost = "sbom-package-ghost", Warning,
+        "a package is in the SBOM and not in the image",
+        "make the SBOM from the finished image";
+    SbomVersionMismatch = "sbom-version-mismatch", Warning,
+        "a package has another version in the image than in the SBOM",
+        "make the SBOM from the finished image";
+    SbomDatabaseUnreadable = "sbom-database-unreadable", Warning,
+        "a package database in the image is missing or cannot be read",
+        "keep the package database in the image: without it nobody can say what is installed";
+
+    RebuildDiffers = "rebuild-differs", Warning,
+        "the rebuilt image differs from the published one",
+        "see the differences; hallmark explain rebuild-differs";
+    RebuildNondeterministic = "rebuild-nondeterministic", Warning,
+        "two rebuilds differ from each other",
+        "make the build deterministic: pass SOURCE_DATE_EPOCH, pin what it fetches, remove randomness";
+    RebuildNotReplayable = "rebuild-not-replayable", Warning,
+        "the provenance does not say enough to build the image again",
+        "see what is missing; build from a git commit with --attest type=provenance,mode=max";
+    RebuildFailed = "rebuild-failed", Warning,
+        "the build did not succeed",
+        "see the end of the build log";
+    RebuildSourceGone = "rebuild-source-gone", Warning,
+        "the source or a base image cannot be fetched any more",
+        "keep the repository and the base images at their recorded digests";
+    RebuildTimeout = "rebuild-timeout", Warning,
+        "the rebuild took longer than allowed",
+        "raise limits.rebuild in hallmark.yaml, or make the build shorter";
+    RebuildEngineUnavailable = "rebuild-engine-unavailable", Warning,
+        "no build engine that can replay this image is here",
+        "install docker with buildx, buildkitd with buildctl, or buildah with runc";
+    RebuildNotRun = "rebuild-not-run", Info,
+        "the image was not rebuilt",
+        "run with --rebuild, or use a policy that asks for it";
+
+    SourceUnavailable = "source-unavailable", Error,
+        "the registry, layout or archive could not be read",
+        "see the cause; try again when it answers";
+    SourceUnauthorized = "source-unauthorized", Error,
+        "the registry refused the credentials, or asked for some",
+        "log in with docker login, or set DOCKER_CONFIG to a folder with a config.json";
+    SourceNotFound = "source-not-found", Error,
+        "the image is not there",
+        "check the name and the digest; for a bare digest, add its repository under repositories in hallmark.yaml";
+
+    LimitExceeded = "limit-exceeded", Error,
+        "something is larger than hallmark reads",
+        "if it is honest, raise the limit under limits in hallmark.yaml";
+
+    PolicyDenied = "policy-denied", Error,
+        "a policy denies the image",
+        "see the rule's message";
+    PolicyWarned = "policy-warned", Warning,
+        "a policy warns about the image",
+        "see the rule's message";
+    PolicyError = "policy-error", Error,
+        "a policy could not be loaded or evaluated",
+        "mend the policy; hallmark policy test runs its tests";
+    PolicyExceptionUsed = "policy-exception-used", Info,
+        "an exception let a denied rule through",
+        "remove it when it is no longer needed";
+    PolicyExceptionUnused = "policy-exception-unused", Warning,
+        "an exception matched nothing or has expired",
+        "remove it from hallmark.yaml";
+
+    ConfigTrustRuleUnused = "config-trust-rule-unused", Warning,
+        "no trust rule speaks about this image",
+        "add a rule under trust.rules in hallmark.yaml whose images match";
+
+    InternalError = "internal-error", Error,
+        "hallmark itself failed",
+        "report it with the command line and this message";
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Code {
+    type Err = UnknownCode;
+
+    fn from_str(text: &str) -> Result<Self, UnknownCode> {
+        let known = Self::ALL.iter().copied().find(|code| code.as_str() == text);
+        known.ok_or_else(|| UnknownCode(text.to_owned()))
+    }
+}
+
+/// A text that is no finding code.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no finding code {0:?}; hallmark explain --list shows them")]
+pub struct UnknownCode(pub String);

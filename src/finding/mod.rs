@@ -1,0 +1,196 @@
+//! What was seen, and whose it is.
+//!
+//! A *finding* is something that hallmark saw; an *error* is that it could not do its work. At the border of a stage an
+//! error becomes a finding, and the prefix of its code says whose affair it is: the artifact's, the world's, the
+//! operator's or ours. A finding holds typed facts; the words that people read are derived from them in `report`.
+
+mod code;
+
+use std::{collections::BTreeMap, fmt};
+
+pub use code::Code;
+
+use crate::digest::{ConfigDigest, DiffId, Digest, ManifestDigest};
+
+/// How much a finding weighs before policy has spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Severity {
+    /// Worth knowing; proves nothing and breaks nothing.
+    Info,
+    /// Something is missing or weak; policy decides.
+    Warning,
+    /// Something is wrong, or could not be done. A verdict with an error never passes.
+    Error,
+}
+
+impl Severity {
+    /// The word in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// What a finding is about.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Subject {
+    /// The run as a whole: configuration, policy, our own working.
+    Run,
+    /// An image, as `location@digest`.
+    Image(String),
+    /// An attestation or signature, by where it was found.
+    Evidence(String),
+    /// A file in an image.
+    File {
+        /// Path from the root, with a leading slash.
+        path: String,
+        /// Layer, counted from 0, where it is known.
+        layer: Option<usize>,
+    },
+    /// A package.
+    Package(String),
+    /// A place in a file of the operator: configuration or policy.
+    Operator(String),
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Run => f.write_str("this run"),
+            Self::File { path, layer: Some(layer) } => write!(f, "{path} (layer {layer})"),
+            Self::File { path, layer: None } => f.write_str(path),
+            Self::Image(s) | Self::Evidence(s) | Self::Package(s) | Self::Operator(s) => {
+                f.write_str(s)
+            }
+        }
+    }
+}
+
+/// The name of a fact; reports print facts in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Key {
+    /// What should have been there.
+    Expect,
+    /// What was there.
+    Found,
+    /// The cause, as far as it is known.
+    Why,
+    /// Where it comes from: a Dockerfile line, a carrier, a layer.
+    From,
+    /// What to do about it, where it is more precise than the code's own help.
+    Help,
+}
+
+impl Key {
+    /// The word before the colon in a report.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Expect => "expect",
+            Self::Found => "found",
+            Self::Why => "why",
+            Self::From => "from",
+            Self::Help => "help",
+        }
+    }
+}
+
+/// The value of a fact.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Fact {
+    /// A digest of any role.
+    Digest(Digest),
+    /// A number of bytes.
+    Bytes(u64),
+    /// A count.
+    Count(u64),
+    /// Words, possibly from strangers: reports escape control characters in them (attack F6).
+    Text(String),
+    /// Several, in a fixed order.
+    List(Vec<Fact>),
+}
+
+impl fmt::Display for Fact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Digest(d) => fmt::Display::fmt(d, f),
+            Self::Bytes(n) => write!(f, "{n} bytes"),
+            Self::Count(n) => fmt::Display::fmt(n, f),
+            Self::Text(t) => f.write_str(t),
+            Self::List(items) => {
+                for (i, item) in items.iter().enumerate() {
+                    write!(f, "{}{item}", if i == 0 { "" } else { ", " })?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+macro_rules! fact_from_digest {
+    ($($role:ty),*) => {$(
+        impl From<&$role> for Fact {
+            fn from(digest: &$role) -> Self {
+                Self::Digest(digest.digest().clone())
+            }
+        }
+    )*};
+}
+fact_from_digest!(ManifestDigest, ConfigDigest, DiffId, crate::digest::BlobDigest);
+
+impl From<&Digest> for Fact {
+    fn from(digest: &Digest) -> Self {
+        Self::Digest(digest.clone())
+    }
+}
+impl From<String> for Fact {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+impl From<&str> for Fact {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+/// One thing that was seen.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Finding {
+    /// Severity first, so that sorted findings start with the mildest.
+    pub severity: Severity,
+    /// Stable code, documented in `docs/findings.md`.
+    pub code: Code,
+    /// What it is about.
+    pub subject: Subject,
+    /// Typed facts.
+    pub facts: BTreeMap<Key, Fact>,
+}
+
+impl Finding {
+    /// A finding with its code's own severity and no facts yet.
+    pub fn new(code: Code, subject: Subject) -> Self {
+        Self { severity: code.severity(), code, subject, facts: BTreeMap::new() }
+    }
+
+    /// Adds or replaces a fact.
+    #[must_use]
+    pub fn with(mut self, key: Key, fact: impl Into<Fact>) -> Self {
+        self.facts.insert(key, fact.into());
+        self
+    }
+
+    /// A copy that weighs `severity`.
+    #[must_use]
+    pub fn at(mut self, severity: Severity) -> Self {
+        self.severity = severity;
+        self
+    }
+
+    /// What to do: the finding's own advice, else its code's.
+    pub fn help(&self) -> String {
+        self.facts.get(&Key::Help).map_or_else(|| self.code.help().to_owned(), Fact::to_string)
+    }
+}

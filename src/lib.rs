@@ -1,0 +1,48 @@
+//! hallmark: a supply-chain verifier and admission gate for container images.
+//!
+//! ```text
+//! Reference ──resolve──▶ Image ──discover──▶ Vec<Raw> ──prove──▶ Vec<Proof<Statement>> ─┐
+//!  (tag/digest)          (bytes = digest)     (untrusted)          (trust rules)          │
+//!                          │                                          │ provenance        │
+//!                          ├─inventory──▶ Inventory ──reconcile(Sbom)─┼──▶ Vec<Finding>   │
+//!                          │                                          ▼                   ▼
+//!                          └──────────────────▶ compare ◀── build ◀── plan            Evidence
+//!                                                │                                        │
+//!                                                └──▶ Comparison ─────────────────────────┤
+//!                         Verdict ◀── judge(policies, limits) ◀── PolicyInput ◀───────────┘
+//! ```
+//!
+//! [`verify::verify`] is the only way from an image to a verdict; every face (command line, webhook) calls it and
+//! renders what it gives. Modules are listed in the order in which they are best read; each uses only those of its own
+//! layer or a lower one (ARCHITECTURE.md has the table, `tests/it/tidy.rs` enforces it).
+
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+// layer 0: words
+pub mod digest;
+pub mod finding;
+pub mod json;
+pub mod limits;
+pub mod reference;
+// layer 1: formats
+pub mod attest;
+pub mod image;
+pub mod sbom;
+// layer 2: judgement
+pub mod compare;
+pub mod policy;
+pub mod rebuild;
+pub mod report;
+pub mod trust;
+pub mod verdict;
+// layer 3: the world
+pub mod engine;
+pub mod source;
+// the pipeline
+pub mod verify;
+// layer 4: faces
+pub mod gate;
+// layer 5: shell
+pub mod cli;
+pub mod config;

@@ -1,0 +1,103 @@
+//! Every bound that hallmark puts on what strangers send.
+//!
+//! Each field says its unit, the attack that it stops (ids of `docs/attacks.md`) and has its safe value in
+//! [`Limits::default`]. The operator may change one under `limits` in `hallmark.yaml`; nothing that comes from an image
+//! or a request can. What exceeds a limit is a finding that names the limit, never a truncated success.
+
+use std::time::Duration;
+
+/// The bounds of one run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of an index or image manifest (distribution-spec v1.1 asks for at least 4 MiB; C2).
+    pub manifest_bytes: usize,
+    /// Bytes of an image configuration (C2).
+    pub config_bytes: usize,
+    /// Bytes of one attestation, signature or SBOM document (C1; BuildKit caps at 40 MiB).
+    pub attestation_bytes: usize,
+    /// Attestations and signatures read for one image (C3).
+    pub attestations: usize,
+    /// Entries in an index (C2).
+    pub index_manifests: usize,
+    /// Indexes inside indexes, in levels: an index that points to itself ends here.
+    pub index_depth: usize,
+    /// Layers of one image (C2).
+    pub layers: usize,
+    /// Bytes of one stored (compressed) layer.
+    pub layer_bytes: u64,
+    /// Bytes of one layer after decompression (C5).
+    pub layer_inflated_bytes: u64,
+    /// Bytes out for each byte in; checked once a layer has given more than 64 MiB (C5).
+    pub inflate_ratio: u64,
+    /// Entries in one layer's tar (C5).
+    pub tar_entries: usize,
+    /// Bytes of one tar path or link target.
+    pub tar_path_bytes: usize,
+    /// Bytes of PAX headers of one entry.
+    pub tar_pax_bytes: usize,
+    /// Bytes of one file that is read whole from a layer: a package database, a build manifest.
+    pub file_bytes: u64,
+    /// Subjects of one statement (B4; as sigstore-go).
+    pub subjects: usize,
+    /// Signatures in one envelope (A15).
+    pub signatures: usize,
+    /// Packages in one SBOM or package database.
+    pub packages: usize,
+    /// Differences that are kept in one comparison; the rest is counted.
+    pub differences: usize,
+    /// Time for one request to a registry, to its last header.
+    pub request: Duration,
+    /// Time in which a transfer must move at least one byte (P4).
+    pub stall: Duration,
+    /// Times that a request is tried.
+    pub attempts: u32,
+    /// Pages of one listing (C3).
+    pub pages: usize,
+    /// Time for evaluating the policies over one image (C8).
+    pub policy: Duration,
+    /// Bytes that policy evaluation may allocate (C8).
+    pub policy_bytes: u64,
+    /// Time for one rebuild, the engine's start included.
+    pub rebuild: Duration,
+    /// Bytes of build log that are kept (the end of it).
+    pub log_bytes: usize,
+    /// Bytes of one admission request (E16).
+    pub review_bytes: usize,
+}
+
+/// A mebibyte.
+const MIB: usize = 1 << 20;
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            manifest_bytes: 4 * MIB,
+            config_bytes: 8 * MIB,
+            attestation_bytes: 40 * MIB,
+            attestations: 256,
+            index_manifests: 1024,
+            index_depth: 4,
+            layers: 512,
+            layer_bytes: 16 << 30,
+            layer_inflated_bytes: 32 << 30,
+            inflate_ratio: 200,
+            tar_entries: 2_000_000,
+            tar_path_bytes: 4096,
+            tar_pax_bytes: MIB,
+            file_bytes: 256 << 20,
+            subjects: 1024,
+            signatures: 16,
+            packages: 200_000,
+            differences: 1000,
+            request: Duration::from_secs(30),
+            stall: Duration::from_secs(20),
+            attempts: 4,
+            pages: 64,
+            policy: Duration::from_millis(2000),
+            policy_bytes: 512 << 20,
+            rebuild: Duration::from_secs(30 * 60),
+            log_bytes: MIB,
+            review_bytes: 7 * MIB,
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! Where image bytes come from: registries, layouts, archives.
+//!
+//! Turns references into digests and digests into bytes that hash to them. Every implementation checks sizes and
+//! digests itself and never trusts a header. Credentials go to the host that they were configured for and nowhere else.
+
+pub mod archive;
+pub mod auth;
+pub mod discover;
+pub mod layout;
+pub mod load;
+pub mod registry;
+pub mod spool;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+pub use spool::{Blob, Spool};
+
+use crate::{
+    digest::{BlobDigest, ManifestDigest},
+    finding::{Code, Finding, Key, Subject},
+    image::{Checked, Descriptor, FormatError, MediaType},
+    reference::{Location, Selector},
+};
+
+/// A manifest or index as stored: its bytes hash to its digest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredManifest {
+    /// Digest and bytes.
+    pub document: Checked<ManifestDigest>,
+    /// The media type that the store gives it; checked against the document's own by the parsers.
+    pub media_type: Option<MediaType>,
+}
+
+/// A store of images.
+#[async_trait]
+pub trait Source: Send + Sync {
+    /// The place, for messages and for the reference of an image.
+    fn location(&self) -> &Location;
+
+    /// Finds out which digest a selector means, once.
+    async fn resolve(&self, selector: &Selector) -> Result<ManifestDigest, SourceError>;
+
+    /// The manifest or index with this digest.
+    async fn manifest(&self, digest: &ManifestDigest) -> Result<StoredManifest, SourceError>;
+
+    /// The manifest that a tag names, `None` where there is no such tag.
+    async fn tagged(&self, tag: &str) -> Result<Option<StoredManifest>, SourceError>;
+
+    /// A small blob, whole; it hashes to the descriptor and is not larger than `limit_bytes`.
+    async fn small_blob(
+        &self,
+        descriptor: &Descriptor,
+        limit_bytes: usize,
+    ) -> Result<Bytes, SourceError>;
+
+    /// A blob as something that can be read more than once. Its reader checks the digest: a result computed from it
+    /// counts only when the reader has come to its end without an error.
+    async fn blob(&self, descriptor: &Descriptor, spool: &Spool) -> Result<Blob, SourceError>;
+
+    /// Descriptors of the manifests whose subject is `digest`.
+    async fn referrers(&self, digest: &ManifestDigest) -> Result<Referrers, SourceError>;
+}
+
+/// A list of referrers and how it came about.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Referrers {
+    /// What was listed.
+    pub descriptors: Vec<Descriptor>,
+    /// How.
+    pub via: Option<crate::attest::Listing>,
+}
+
+/// Why bytes could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// Nothing of this name.
+    #[error("{what} is not at {place}")]
+    NotFound {
+        /// What was asked for.
+        what: String,
+        /// Where.
+        place: String,
+    },
+    /// Credentials were refused, or are missing.
+    #[error("{place} refuses access: {why}")]
+    Unauthorized {
+        /// Where.
+        place: String,
+        /// What it said.
+        why: String,
+    },
+    /// The document or blob is not what its descriptor says.
+    #[error("{place}: {error}")]
+    Format {
+        /// Where.
+        place: String,
+        /// What is wrong.
+        error: FormatError,
+    },
+    /// It could not be read: network, disk, a server's error, a time limit.
+    #[error("{place}: {why}")]
+    Unavailable {
+        /// Where.
+        place: String,
+        /// What happened.
+        why: String,
+    },
+    /// A tag names several images, or none was chosen where there are several.
+    #[error("{place} holds several images ({found}); name one with :TAG or @DIGEST")]
+    Ambiguous {
+        /// Where.
+        place: String,
+        /// What there is.
+        found: String,
+    },
+    /// A listing has more entries or pages than are read.
+    #[error("{place}: {what} goes beyond the limit {limit_name} of {limit}")]
+    Limit {
+        /// Where.
+        place: String,
+        /// What is too large.
+        what: String,
+        /// The name of the limit in `hallmark.yaml`.
+        limit_name: &'static str,
+        /// Its value.
+        limit: u64,
+    },
+}
+
+impl SourceError {
+    /// The finding that this error is at the border of the stage.
+    pub fn into_finding(self, subject: Subject) -> Finding {
+        let code = match &self {
+            Self::NotFound { .. } => Code::SourceNotFound,
+            Self::Unauthorized { .. } => Code::SourceUnauthorized,
+            Self::Unavailable { .. } | Self::Ambiguous { .. } => Code::SourceUnavailable,
+            Self::Limit { .. } => Code::LimitExceeded,
+            Self::Format { error, .. } => return error.clone().into_finding(subject),
+        };
+        Finding::new(code, subject).with(Key::Why, self.to_string())
+    }
+}
+
+impl FormatError {
+    /// The finding that this error is at the border of the stage.
+    pub fn into_finding(self, subject: Subject) -> Finding {
+        let why = self.to_string();
+        let finding = match self {
+            Self::Digest { expected, found, .. } => {
+                Finding::new(Code::ImageDigestMismatch, subject)
+                    .with(Key::Expect, &expected)
+                    .with(Key::Found, &found)
+            }
+            Self::Size { expected, found, .. } => Finding::new(Code::ImageSizeMismatch, subject)
+                .with(Key::Expect, crate::finding::Fact::Bytes(expected))
+                .with(Key::Found, crate::finding::Fact::Bytes(found)),
+            Self::Malformed { .. } => Finding::new(Code::ImageMalformed, subject),
+            Self::MediaType { .. } => Finding::new(Code::ImageMediaTypeUnknown, subject),
+            Self::Limit { .. } => Finding::new(Code::LimitExceeded, subject),
+        };
+        finding.with(Key::Why, why)
+    }
+}
+
+/// The name that a blob has as a manifest: both are digests of bytes, in different stores.
+pub fn manifest_digest(descriptor: &Descriptor) -> ManifestDigest {
+    ManifestDigest::new(descriptor.digest.digest().clone())
+}
+
+/// The name that a manifest has in a store that keeps everything as blobs.
+pub fn blob_digest(digest: &ManifestDigest) -> BlobDigest {
+    BlobDigest::new(digest.digest().clone())
+}

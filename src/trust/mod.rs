@@ -1,0 +1,44 @@
+//! Who may say what, and what was proven.
+//!
+//! Turns [`Raw`](crate::attest::Raw) evidence and the operator's trust rules into [`Proof`]s. [`Verified`] has one
+//! maker, in this module: a value of that type cannot exist without a signature by a configured signer over bytes that
+//! name the image's digest. Keys come from configuration only, never from the evidence (attack A3).
+
+pub mod key;
+pub mod rules;
+pub mod verified;
+pub mod verify;
+
+use std::fmt;
+
+pub use rules::{PredicateClass, Rule, TrustRules};
+pub use verified::{Proof, Unproven, Verified};
+
+/// Somebody whom the operator configured by name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Signer {
+    /// Name in `hallmark.yaml`.
+    pub name: String,
+    /// How they sign.
+    pub identity: SignerIdentity,
+}
+
+/// How a signer is recognised.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum SignerIdentity {
+    /// A public key; the fingerprint is the SHA-256 of its SubjectPublicKeyInfo in hex.
+    Key {
+        /// Fingerprint.
+        fingerprint: String,
+    },
+}
+
+impl fmt::Display for Signer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.identity {
+            SignerIdentity::Key { fingerprint } => {
+                write!(f, "{} (key {fingerprint:.16})", self.name)
+            }
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Proven, unproven, missing: three values that never collapse into a bool.
+
+use super::Signer;
+use crate::{
+    attest::Carrier,
+    digest::{Digest, ManifestDigest},
+};
+
+/// A value that a configured signer vouches for, about one image.
+///
+/// Only `trust::verify` makes one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verified<T> {
+    value: T,
+    subject: ManifestDigest,
+    signers: Vec<Signer>,
+    basis: Basis,
+    carrier: Carrier,
+    payload: Digest,
+}
+
+/// What a signature covers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Basis {
+    /// The signature is over the value itself.
+    Signed,
+    /// The signature is over the index, whose bytes name the manifest that holds the value.
+    CoveredByIndex(ManifestDigest),
+}
+
+impl<T> Verified<T> {
+    /// The only maker; `signers` is not empty.
+    pub(in crate::trust) fn new(
+        value: T,
+        subject: ManifestDigest,
+        signers: Vec<Signer>,
+        basis: Basis,
+        carrier: Carrier,
+        payload: Digest,
+    ) -> Self {
+        debug_assert!(!signers.is_empty(), "a verified value has a signer");
+        Self { value, subject, signers, basis, carrier, payload }
+    }
+
+    /// The value.
+    pub fn value(&self) -> &T {
+        &self.value
+    }
+
+    /// The digest that the statement names: the image's index or its platform manifest.
+    pub fn subject(&self) -> &ManifestDigest {
+        &self.subject
+    }
+
+    /// Who vouches for it: distinct signers, at least one.
+    pub fn signers(&self) -> &[Signer] {
+        &self.signers
+    }
+
+    /// What the signature covers.
+    pub fn basis(&self) -> &Basis {
+        &self.basis
+    }
+
+    /// Where it was found.
+    pub fn carrier(&self) -> &Carrier {
+        &self.carrier
+    }
+
+    /// Digest of the signed payload.
+    pub fn payload(&self) -> &Digest {
+        &self.payload
+    }
+
+    /// The same proof over something computed from the value.
+    pub fn map<U>(&self, f: impl FnOnce(&T) -> U) -> Verified<U> {
+        Verified {
+            value: f(&self.value),
+            subject: self.subject.clone(),
+            signers: self.signers.clone(),
+            basis: self.basis.clone(),
+            carrier: self.carrier.clone(),
+            payload: self.payload.clone(),
+        }
+    }
+}
+
+/// Why a value is not proven although it is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unproven {
+    /// Nobody signed it.
+    Unsigned,
+    /// Signed, but by nobody who is configured.
+    UnknownSigner,
+    /// Signed by a configured signer whom no rule lets vouch for this.
+    NotAllowed {
+        /// Names of the signers.
+        signers: Vec<String>,
+    },
+    /// Fewer distinct signers than the rule asks for.
+    BelowThreshold {
+        /// Names of the signers.
+        signers: Vec<String>,
+        /// How many the rule asks for.
+        threshold: usize,
+    },
+    /// It speaks about another image.
+    OtherSubject,
+    /// A kind of signature that this version does not verify.
+    Unsupported(String),
+}
+
+/// What became of a claim.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Proof<T> {
+    /// A configured signer vouches for it.
+    Proven(Verified<T>),
+    /// It is there and nobody who may vouches for it.
+    Unproven {
+        /// What it says.
+        value: T,
+        /// Where it was found.
+        carrier: Carrier,
+        /// Why it is not proven.
+        why: Unproven,
+    },
+    /// It is not there.
+    Missing,
+}
+
+impl<T> Proof<T> {
+    /// What it says, proven or not.
+    pub fn value(&self) -> Option<&T> {
+        match self {
+            Self::Proven(verified) => Some(verified.value()),
+            Self::Unproven { value, .. } => Some(value),
+            Self::Missing => None,
+        }
+    }
+
+    /// The proof, where there is one.
+    pub fn proven(&self) -> Option<&Verified<T>> {
+        match self {
+            Self::Proven(verified) => Some(verified),
+            _ => None,
+        }
+    }
+
+    /// Where it was found.
+    pub fn carrier(&self) -> Option<&Carrier> {
+        match self {
+            Self::Proven(verified) => Some(verified.carrier()),
+            Self::Unproven { carrier, .. } => Some(carrier),
+            Self::Missing => None,
+        }
+    }
+
+    /// The word in policies and reports.
+    pub fn state(&self) -> &'static str {
+        match self {
+            Self::Proven(_) => "proven",
+            Self::Unproven { .. } => "unproven",
+            Self::Missing => "missing",
+        }
+    }
+}

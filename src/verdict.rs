@@ -1,0 +1,179 @@
+//! The verdict: what was seen, what was decided, and why.
+//!
+//! Turns [`Evidence`] and a policy's judgement into a [`Verdict`]. A pass is made only from [`Grounds`], grounds only from
+//! proofs, and never from nothing: [`Decision::pass`] takes at least one. Any finding of severity error fails the image
+//! whatever the policy says. Equal inputs give equal verdicts.
+
+use crate::{
+    attest::{Carrier, Statement, provenance::Provenance},
+    digest::{Digest, ManifestDigest},
+    finding::{Finding, Severity},
+    image::{Image, Platform},
+    rebuild::Rebuild,
+    sbom::{BoundSbom, Inventory, Reconciliation},
+    trust::{Proof, Signer, Verified},
+};
+
+/// Everything that is known about one platform's image.
+#[derive(Debug, Clone)]
+pub struct Evidence {
+    /// The image.
+    pub image: Image,
+    /// Carriers that were looked at, in the order in which they were found.
+    pub carriers: Vec<Carrier>,
+    /// Plain signatures over the image or its index.
+    pub signatures: Vec<Proof<Statement>>,
+    /// Every attestation, with what was proven about it.
+    pub attestations: Vec<Proof<Statement>>,
+    /// The provenance that counts: the proven one where there is one.
+    pub provenance: Proof<Provenance>,
+    /// SBOMs of the image, with what was proven about them.
+    pub sboms: Vec<Proof<BoundSbom>>,
+    /// What is in the root filesystem; `None` where nothing asked for it.
+    pub inventory: Option<Inventory>,
+    /// How each SBOM agrees with the inventory, in the order of `sboms`.
+    pub reconciliations: Vec<Reconciliation>,
+    /// What became of the rebuild.
+    pub rebuild: Rebuild,
+}
+
+/// A reason to pass: who vouches for what, or that it was rebuilt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ground {
+    /// A configured signer's statement about this image.
+    Statement {
+        /// Predicate type.
+        predicate_type: String,
+        /// Who vouches.
+        signers: Vec<Signer>,
+        /// Digest of the signed payload.
+        payload: Digest,
+    },
+    /// The image was rebuilt at a reproducible or equivalent level.
+    Rebuilt {
+        /// Digest of the rebuilt manifest.
+        manifest: ManifestDigest,
+        /// The level's number.
+        level: u8,
+    },
+}
+
+impl Ground {
+    /// The ground that a proven statement is.
+    pub fn statement(verified: &Verified<Statement>) -> Self {
+        Self::Statement {
+            predicate_type: verified.value().predicate_type.clone(),
+            signers: verified.signers().to_vec(),
+            payload: verified.payload().clone(),
+        }
+    }
+
+    /// The ground that a rebuild is, where it reached at least R1.
+    pub fn rebuilt(rebuild: &Rebuild) -> Option<Self> {
+        let Rebuild::Compared(rebuilt) = rebuild else { return None };
+        let level = rebuilt.comparison.level;
+        (level > crate::compare::Level::Different)
+            .then(|| Self::Rebuilt { manifest: rebuilt.manifest.clone(), level: level.number() })
+    }
+}
+
+/// Why an image passes; never empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grounds {
+    first: Ground,
+    rest: Vec<Ground>,
+}
+
+impl Grounds {
+    /// All grounds that the evidence gives; `None` where it gives none.
+    pub fn of(evidence: &Evidence) -> Option<Self> {
+        let statements = evidence.signatures.iter().chain(&evidence.attestations);
+        let mut grounds = statements
+            .filter_map(Proof::proven)
+            .map(Ground::statement)
+            .chain(Ground::rebuilt(&evidence.rebuild));
+        let first = grounds.next()?;
+        Some(Self { rest: grounds.collect(), first })
+    }
+
+    /// Every ground, at least one.
+    pub fn iter(&self) -> impl Iterator<Item = &Ground> {
+        std::iter::once(&self.first).chain(&self.rest)
+    }
+}
+
+/// Pass or fail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// Everything that the policy asks for was proven.
+    Pass(Grounds),
+    /// Something was not; at least one reason.
+    Fail(Box<Finding>, Vec<Finding>),
+}
+
+impl Decision {
+    /// Decides: a finding of severity error fails; so does a lack of any ground.
+    pub fn from(findings: &[Finding], grounds: Option<Grounds>, nothing_proven: Finding) -> Self {
+        let mut errors =
+            findings.iter().filter(|f| f.severity == Severity::Error).cloned().collect::<Vec<_>>();
+        if !errors.is_empty() {
+            let first = errors.remove(0);
+            return Self::Fail(Box::new(first), errors);
+        }
+        match grounds {
+            Some(grounds) => Self::Pass(grounds),
+            None => Self::Fail(Box::new(nothing_proven), Vec::new()),
+        }
+    }
+
+    /// Whether it is a pass.
+    pub fn is_pass(&self) -> bool {
+        matches!(self, Self::Pass(_))
+    }
+}
+
+/// What was judged for one platform.
+#[derive(Debug, Clone)]
+pub struct PlatformVerdict {
+    /// The platform, where an image for it could be read.
+    pub platform: Option<Platform>,
+    /// Digest of the platform's manifest, where it is known.
+    pub manifest: Option<ManifestDigest>,
+    /// Pass or fail.
+    pub decision: Decision,
+    /// Everything that was seen, sorted, the gravest first.
+    pub findings: Vec<Finding>,
+    /// The evidence, where the image could be read.
+    pub evidence: Option<Box<Evidence>>,
+}
+
+/// What a verdict depends on: equal inputs give an equal verdict.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inputs {
+    /// Digest of the policies and their data.
+    pub policy: Digest,
+    /// Digest of the trust rules and keys.
+    pub trust: Digest,
+    /// Version of hallmark.
+    pub version: &'static str,
+}
+
+/// The verdict over one reference.
+#[derive(Debug, Clone)]
+pub struct Verdict {
+    /// What was judged.
+    pub subject: crate::reference::PinnedReference,
+    /// One for each platform that was judged; never empty.
+    pub platforms: Vec<PlatformVerdict>,
+    /// What it depends on.
+    pub inputs: Inputs,
+    /// When it was judged.
+    pub time: jiff::Timestamp,
+}
+
+impl Verdict {
+    /// Passes only if every platform passes.
+    pub fn is_pass(&self) -> bool {
+        !self.platforms.is_empty() && self.platforms.iter().all(|p| p.decision.is_pass())
+    }
+}
