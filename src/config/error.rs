@@ -61,18 +61,16 @@ pub(super) use key;
 pub struct Place {
     /// The file.
     pub file: PathBuf,
-    /// Line, counted from 1; `None` where the reader does not know.
-    pub line: Option<usize>,
-    /// Column, counted from 1.
-    pub column: Option<usize>,
+    /// Line and column, both counted from 1; `None` where the reader does not know.
+    pub position: Option<(usize, usize)>,
 }
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.file.display())?;
-        match (self.line, self.column) {
-            (Some(line), Some(column)) => write!(f, ":{line}:{column}"),
-            _ => Ok(()),
+        match self.position {
+            Some((line, column)) => write!(f, ":{line}:{column}"),
+            None => Ok(()),
         }
     }
 }
@@ -112,11 +110,11 @@ pub enum ConfigError {
         /// Which key.
         key: KeyPath,
         /// What is read here.
-        expected: String,
+        expected: Box<str>,
         /// What is there, with control characters escaped.
-        found: String,
+        found: Box<str>,
         /// What to do.
-        help: String,
+        help: Box<str>,
     },
 }
 

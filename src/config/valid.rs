@@ -55,17 +55,12 @@ impl Reader<'_> {
         found: impl std::fmt::Display,
         complaint: Complaint,
     ) -> ConfigError {
-        let at = locate(self.text, &key);
         ConfigError::Value {
-            place: Place {
-                file: self.file.to_owned(),
-                line: at.map(|(line, _)| line),
-                column: at.map(|(_, column)| column),
-            },
+            place: Place { file: self.file.to_owned(), position: locate(self.text, &key) },
             key,
-            expected: complaint.expected,
-            found: shown(&found.to_string()),
-            help: complaint.help,
+            expected: complaint.expected.into(),
+            found: shown(&found.to_string()).into(),
+            help: complaint.help.into(),
         }
     }
 
@@ -172,11 +167,7 @@ fn form(file: &Path, error: &yaml_serde::Error) -> ConfigError {
         None => &message,
     };
     ConfigError::Form {
-        place: Place {
-            file: file.to_owned(),
-            line: at.as_ref().map(yaml_serde::Location::line),
-            column: at.as_ref().map(yaml_serde::Location::column),
-        },
+        place: Place { file: file.to_owned(), position: at.map(|at| (at.line(), at.column())) },
         why: why.replace(char::is_control, " "),
     }
 }
