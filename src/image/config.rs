@@ -1,10 +1,41 @@
 //! Image configurations.
+//!
+//! Turns the bytes of a configuration into what a container starts with, what its layers should hash to and how it says
+//! that it was built (image-spec v1.1, config.md; Docker's form is the same). Refuses configurations without platform or
+//! layer list, and environment entries that are no `NAME=value`. Nothing in it is true because it says so: diffIDs are
+//! claims until the layers are hashed, history is a story.
 use std::collections::BTreeMap;
 
+use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Checked, Platform};
-use crate::digest::{ConfigDigest, DiffId};
+use super::{Checked, FormatError, Platform, wire};
+use crate::{
+    digest::{ConfigDigest, DiffId},
+    limits::Limits,
+};
+
+const WHAT: &str = "image configuration";
+
+const KEYS: &[&str] =
+    &["architecture", "os", "variant", "created", "author", "config", "rootfs", "history"];
+const RUNTIME_KEYS: &[&str] = &[
+    "User",
+    "Env",
+    "Entrypoint",
+    "Cmd",
+    "WorkingDir",
+    "Labels",
+    "ExposedPorts",
+    "Volumes",
+    "StopSignal",
+    "Healthcheck",
+    "Shell",
+    "OnBuild",
+    "ArgsEscaped",
+];
+const ROOTFS_KEYS: &[&str] = &["type", "diff_ids"];
+const HISTORY_KEYS: &[&str] = &["created", "created_by", "author", "comment", "empty_layer"];
 
 /// An image configuration (image-spec v1.1, config.md).
 #[derive(Debug, Clone, PartialEq)]
@@ -59,4 +90,119 @@ pub struct History {
     pub comment: String,
     /// Whether it made no layer.
     pub empty_layer: bool,
+}
+
+#[derive(Deserialize)]
+struct WireConfig {
+    architecture: String,
+    os: String,
+    variant: Option<String>,
+    created: Option<String>,
+    config: Option<WireRuntime>,
+    rootfs: WireRootfs,
+    history: Option<Vec<WireHistory>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
+struct WireRuntime {
+    user: Option<String>,
+    env: Option<Vec<String>>,
+    entrypoint: Option<Vec<String>>,
+    cmd: Option<Vec<String>>,
+    working_dir: Option<String>,
+    labels: Option<BTreeMap<String, String>>,
+    exposed_ports: Option<BTreeMap<String, Value>>,
+    volumes: Option<BTreeMap<String, Value>>,
+    stop_signal: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct WireRootfs {
+    #[serde(rename = "type")]
+    kind: String,
+    diff_ids: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct WireHistory {
+    created: Option<String>,
+    created_by: Option<String>,
+    comment: Option<String>,
+    empty_layer: Option<bool>,
+}
+
+impl ImageConfig {
+    /// Reads an image configuration.
+    ///
+    /// # Errors
+    /// [`FormatError`] when a required field is missing or of the wrong form, or when a limit is exceeded.
+    pub fn parse(document: Checked<ConfigDigest>, limits: &Limits) -> Result<Self, FormatError> {
+        let map = wire::object(WHAT, &document.bytes, limits.config_bytes, "config_bytes")?;
+        let json = Value::Object(map);
+        check_keys(&json)?;
+        let wire: WireConfig = wire::into(WHAT, json.clone())?;
+        Ok(Self {
+            document,
+            platform: wire::platform(WHAT, wire.os, wire.architecture, wire.variant)?,
+            created: wire.created,
+            runtime: wire.config.unwrap_or_default().check()?,
+            diff_ids: wire.rootfs.check(limits)?,
+            history: wire.history.unwrap_or_default().into_iter().map(History::from).collect(),
+            json,
+        })
+    }
+}
+
+fn check_keys(json: &Value) -> Result<(), FormatError> {
+    wire::exact_keys(WHAT, Some(json), KEYS)?;
+    wire::exact_keys(WHAT, json.get("config"), RUNTIME_KEYS)?;
+    wire::exact_keys(WHAT, json.get("rootfs"), ROOTFS_KEYS)?;
+    let history = json.get("history").and_then(Value::as_array);
+    let mut entries = history.into_iter().flatten();
+    entries.try_for_each(|entry| wire::exact_keys(WHAT, Some(entry), HISTORY_KEYS))
+}
+
+impl WireRuntime {
+    fn check(self) -> Result<RuntimeConfig, FormatError> {
+        let env = self.env.unwrap_or_default();
+        if let Some(bad) = env.iter().find(|entry| !entry.contains('=')) {
+            let why = format!("environment entry {bad:?} has not the form NAME=value");
+            return Err(wire::malformed(WHAT, why));
+        }
+        Ok(RuntimeConfig {
+            user: self.user.unwrap_or_default(),
+            env,
+            entrypoint: self.entrypoint.unwrap_or_default(),
+            cmd: self.cmd.unwrap_or_default(),
+            working_dir: self.working_dir.unwrap_or_default(),
+            labels: self.labels.unwrap_or_default(),
+            exposed_ports: self.exposed_ports.unwrap_or_default().into_keys().collect(),
+            volumes: self.volumes.unwrap_or_default().into_keys().collect(),
+            stop_signal: self.stop_signal.filter(|signal| !signal.is_empty()),
+        })
+    }
+}
+
+impl WireRootfs {
+    fn check(self, limits: &Limits) -> Result<Vec<DiffId>, FormatError> {
+        if self.kind != "layers" {
+            let why = format!("rootfs.type is {:?}, expected \"layers\"", self.kind);
+            return Err(wire::malformed(WHAT, why));
+        }
+        wire::count(WHAT, self.diff_ids.len(), "diff_ids", limits.layers, "layers")?;
+        let parse = |text: &String| text.parse().map_err(|error| wire::malformed(WHAT, error));
+        self.diff_ids.iter().map(parse).collect()
+    }
+}
+
+impl From<WireHistory> for History {
+    fn from(wire: WireHistory) -> Self {
+        Self {
+            created: wire.created,
+            created_by: wire.created_by.unwrap_or_default(),
+            comment: wire.comment.unwrap_or_default(),
+            empty_layer: wire.empty_layer.unwrap_or_default(),
+        }
+    }
 }
