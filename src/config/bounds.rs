@@ -136,6 +136,7 @@ bounds! {
     "tarPaxBytes" => tar_pax_bytes: Bytes,
     "fileBytes" => file_bytes: Bytes,
     "subjects" => subjects: Count,
+    "subjectDigests" => subject_digests: Count,
     "signatures" => signatures: Count,
     "packages" => packages: Count,
     "differences" => differences: Count,
