@@ -277,7 +277,10 @@ mod tests {
         }
     }
 
-    fn spool(descriptor: &Descriptor, chunks: &[&'static [u8]]) -> Result<Option<Blob>, SpoolError> {
+    fn spool(
+        descriptor: &Descriptor,
+        chunks: &[&'static [u8]],
+    ) -> Result<Option<Blob>, SpoolError> {
         let spool = Spool::temporary().unwrap();
         let (sender, receiver) = mpsc::channel(16);
         for chunk in chunks {
