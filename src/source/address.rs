@@ -131,10 +131,7 @@ pub enum Side {
 impl Bounds {
     /// Bounds of a registry; `listed` is whether the operator's settings name it.
     pub fn new(listed: Option<&super::RegistrySettings>) -> Self {
-        Self {
-            home: Arc::new(AtomicU8::new(Reach::Public as u8)),
-            listed: listed.is_some(),
-        }
+        Self { home: Arc::new(AtomicU8::new(Reach::Public as u8)), listed: listed.is_some() }
     }
 
     /// Judges the host of a URL where it is a literal address; names are judged when they are resolved.
@@ -156,9 +153,7 @@ impl Bounds {
     fn check(&self, host: &str, address: IpAddr, side: Side) -> Result<(), OutOfBounds> {
         let reach = Reach::of(address);
         let (allowed, rule) = match side {
-            Side::Home => {
-                (reach != Reach::Never || self.listed, "list the registry to allow it")
-            }
+            Side::Home => (reach != Reach::Never || self.listed, "list the registry to allow it"),
             Side::Away => {
                 let home = Reach::from_u8(self.home.load(Ordering::Acquire));
                 (reach <= home, "only a registry that is itself there may point to it")
