@@ -41,6 +41,8 @@ pub struct Limits {
     pub rootfs_bytes: u64,
     /// Subjects of one statement (B4; as sigstore-go).
     pub subjects: usize,
+    /// Digests of one subject (B4; as sigstore-go).
+    pub subject_digests: usize,
     /// Signatures in one envelope (A15).
     pub signatures: usize,
     /// Packages in one SBOM or package database.
@@ -89,6 +91,7 @@ impl Default for Limits {
             file_bytes: 256 << 20,
             rootfs_bytes: 1 << 30,
             subjects: 1024,
+            subject_digests: 32,
             signatures: 16,
             packages: 200_000,
             differences: 1000,
