@@ -248,6 +248,7 @@ mod tests {
             (cut, KeyError::Encoding),
             (good.replace(body, "!!!!"), KeyError::Encoding),
             (RSA_1024_PEM.to_owned(), KeyError::Kind),
+            (RSA_2040_PEM.to_owned(), KeyError::Kind),
             (P256_COMPRESSED_PEM.to_owned(), KeyError::Kind),
         ];
         for (pem, want) in cases {
@@ -284,6 +285,17 @@ MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDLJb1ewlK1q8SsOvuMTVPd7/9j\n\
 P9tirbFRPGFL16vGZj7KLqeO2Aj9146nRZS3VVYqbTVbKXOxIMAgHUvUmCX1i2Y3\n\
 mxpY0b9Slj4JnpHenzj+QsQBFAWorBgwyIwHKicfTDYkVf1BYBNjCb4+qdoc73ks\n\
 U4LAso2glC8ZkK0TMQIDAQAB\n\
+-----END PUBLIC KEY-----\n\
+    ";
+    const RSA_2040_PEM: &str = "\
+-----BEGIN PUBLIC KEY-----\n\
+MIIBITANBgkqhkiG9w0BAQEFAAOCAQ4AMIIBCQKCAQAA5Y2FhVtcCVrLjpksp8Yn\n\
+wqIZrSfRjYwv1GH7zwcpD6XVu7cGOVPv/++rRTjvlrzJTeTd7gnfMUYJh+PVj4ZD\n\
+XFPQmPmogVpNAt1l+JpUeMFTUc+DaLiazoiQKY4iaQyeRFZgV+ay1qrpR2JzZNH+\n\
+x7k4wOfXYQmm541X2lcPR9DKkuTqDS6R0bMFIB4aiQCNUhCEGm39RQE2k+abSe5x\n\
+65+sGmvthAY74hODw6EtFH/yrP54fJq1a21DVdAWKGl56gGBu54zvJ/ffMmmfg2j\n\
+0og60zWRYDWpNUUGmI5VDrBQTlAsjc84H9YE14DRzH1TCwZlSDOzBw7T2LgMbafd\n\
+AgMBAAE=\n\
 -----END PUBLIC KEY-----\n\
     ";
     const P256_COMPRESSED_PEM: &str = "\

@@ -147,7 +147,7 @@ mod tests {
             ("r.example/**/a/**/b", "r.example/x/a/b", false),
             ("**/app", "r.example/app", true),
             ("**", "r.example/app", true),
-            ("**", "oci:../x", true),
+            ("**", "oci:/a/../x", true),
             ("docker.io/library/nginx", "nginx", true),
             ("oci:/images/*", "oci:/images/app", true),
             ("oci:/images/**", "oci:/images/../etc/app", false),

@@ -14,7 +14,8 @@
 //!    of the index vouch for this predicate.
 //!
 //! More evidence never proves less, and evidence that no key made proves nothing more: a bad envelope, or a bad signature
-//! beside a good one, adds a finding and changes no proof (A15). Equal inputs in any order give equal output.
+//! beside a good one, adds a finding and changes no proof (A15). Evidence counts once however often it is found, and its
+//! order changes nothing.
 //!
 //! Bare statements that nothing covers come out as [`Unproven`] without a finding: what that means depends on what they
 //! are about, and the code that reads provenance and SBOMs says it. The repository in a cosign payload is not compared
@@ -134,10 +135,7 @@ impl Names {
     /// The digests that a statement names, the index first.
     fn in_statement(&self, statement: &Statement) -> Vec<ManifestDigest> {
         let all = self.index.iter().chain([&self.manifest]);
-        let mut named: Vec<_> =
-            all.filter(|name| name.is_in(statement)).map(|name| name.digest.clone()).collect();
-        named.dedup();
-        named
+        all.filter(|name| name.is_in(statement)).map(|name| name.digest.clone()).collect()
     }
 }
 
@@ -215,6 +213,7 @@ impl Judge<'_> {
         let Opened { mut signed, mut bare, mut findings, unsupported } = opened;
         signed.sort_by(|a, b| (&a.carrier, &a.payload).cmp(&(&b.carrier, &b.payload)));
         bare.sort_by(|a, b| (&a.carrier, &a.payload).cmp(&(&b.carrier, &b.payload)));
+        bare.dedup_by(|a, b| (&a.carrier, &a.payload) == (&b.carrier, &b.payload));
         let mut proofs = Proofs::default();
         for (claim, candidates) in claims(&signed) {
             let Some(proof) = self.settle(&claim, &candidates, &mut findings) else { continue };
