@@ -202,6 +202,12 @@ macro_rules! role {
             }
         }
 
+        impl AsRef<Digest> for $name {
+            fn as_ref(&self) -> &Digest {
+                &self.0
+            }
+        }
+
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 fmt::Display::fmt(&self.0, f)

@@ -37,6 +37,8 @@ pub struct Limits {
     pub tar_pax_bytes: usize,
     /// Bytes of one file that is read whole from a layer: a package database, a build manifest.
     pub file_bytes: u64,
+    /// Bytes of all paths, attributes and file contents that are kept of one image (C5).
+    pub rootfs_bytes: u64,
     /// Subjects of one statement (B4; as sigstore-go).
     pub subjects: usize,
     /// Signatures in one envelope (A15).
@@ -85,6 +87,7 @@ impl Default for Limits {
             tar_path_bytes: 4096,
             tar_pax_bytes: MIB,
             file_bytes: 256 << 20,
+            rootfs_bytes: 1 << 30,
             subjects: 1024,
             signatures: 16,
             packages: 200_000,

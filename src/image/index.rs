@@ -1,4 +1,6 @@
 //! Image indexes.
+//!
+//! Lists one manifest for each platform, and attestation manifests; [`super::document`] reads it.
 use std::collections::BTreeMap;
 
 use super::{Checked, Descriptor, MediaType};

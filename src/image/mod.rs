@@ -3,7 +3,10 @@
 //! Turns bytes whose digest has been checked into types that need no further checking. Docker's schema 2 types, which
 //! have the same form under other media types, are read too; schema 1 is refused. Nothing here does I/O.
 
+pub mod append;
+pub mod check;
 pub mod config;
+pub mod document;
 pub mod index;
 pub mod layer;
 pub mod manifest;
@@ -11,12 +14,15 @@ pub mod media_type;
 pub mod platform;
 pub mod rootfs;
 pub mod tar;
+mod wire;
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
+pub use append::append_layer;
 pub use config::{History, ImageConfig, RuntimeConfig};
+pub use document::Document;
 pub use index::Index;
 pub use manifest::Manifest;
 pub use media_type::{Compression, MediaType};
