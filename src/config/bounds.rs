@@ -135,6 +135,7 @@ bounds! {
     "tarPathBytes" => tar_path_bytes: Bytes,
     "tarPaxBytes" => tar_pax_bytes: Bytes,
     "fileBytes" => file_bytes: Bytes,
+    "rootfsBytes" => rootfs_bytes: Bytes,
     "subjects" => subjects: Count,
     "subjectDigests" => subject_digests: Count,
     "signatures" => signatures: Count,

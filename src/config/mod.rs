@@ -21,7 +21,12 @@ use std::{
 pub use bounds::table as limits_table;
 pub use error::{ConfigError, KeyPath, Place, Step};
 
-use crate::{digest::Digest, gate::Tags, limits::Limits, reference::Location};
+use crate::{
+    digest::Digest,
+    gate::{self, Tags},
+    limits::Limits,
+    reference::Location,
+};
 
 /// Largest configuration file that is read, in bytes.
 const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -223,6 +228,23 @@ pub struct GateConfig {
     pub budget: Duration,
     /// What happens to images that are named by tag.
     pub tags: Tags,
+}
+
+impl GateConfig {
+    /// What the gate needs to decide.
+    pub fn settings(&self, limits: &Limits) -> gate::Settings {
+        gate::Settings {
+            namespaces_exempt: self.namespaces_exempt.iter().cloned().collect(),
+            budget: self.budget,
+            tags: self.tags,
+            review_bytes: limits.review_bytes,
+        }
+    }
+
+    /// What the gate needs to serve.
+    pub fn tls_files(&self) -> gate::TlsFiles {
+        gate::TlsFiles::new(self.certificate.clone(), self.key.clone())
+    }
 }
 
 impl Config {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use serde::Deserialize;
+
 use super::*;
 
 const KEY: &str = "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n";
@@ -313,6 +315,23 @@ fn the_size_of_the_file_is_bounded() {
     let fill = |length: u64| format!("{head}{}", "x".repeat(length as usize - head.len()));
     assert!(load(&fill(MAX_FILE_BYTES)).is_ok());
     assert!(matches!(load(&fill(MAX_FILE_BYTES + 1)), Err(ConfigError::TooLarge { .. })));
+}
+
+#[test]
+fn the_configuration_in_deploy_is_valid() {
+    let text = include_str!("../../deploy/webhook.yaml");
+    let documents = yaml_serde::Deserializer::from_str(text);
+    let mut documents =
+        documents.map(|document| serde_json::Value::deserialize(document).expect("YAML"));
+    let found = documents.find(|object| object["kind"] == "ConfigMap").expect("ConfigMap");
+    let file = found["data"]["hallmark.yaml"].as_str().expect("hallmark.yaml");
+    let local = file.replace("/tls/tls.crt", "ca.pem").replace("/tls/tls.key", "tls.key");
+    let config = load(&local).expect("valid");
+    let gate = config.gate.expect("gate");
+    let settings = gate.settings(&config.limits);
+    assert_eq!((settings.budget, settings.tags), (Duration::from_secs(9), Tags::Deny));
+    assert_eq!(settings.review_bytes, config.limits.review_bytes);
+    assert!(settings.namespaces_exempt.is_empty());
 }
 
 /// Every key below `schema`, as it is written in the documentation: `trust.signers[].name`.

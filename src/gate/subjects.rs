@@ -357,6 +357,36 @@ mod tests {
         assert_eq!(pod(&spec(MAX_IMAGES + 1)), Err(SubjectError::TooMany));
     }
 
+    #[test]
+    fn the_webhook_in_deploy_sends_exactly_the_kinds_that_are_read() {
+        use serde::Deserialize;
+        let text = include_str!("../../deploy/webhook.yaml");
+        let webhook = yaml_serde::Deserializer::from_str(text)
+            .map(|document| Value::deserialize(document).expect("YAML"))
+            .find(|object| object["kind"] == "ValidatingWebhookConfiguration")
+            .expect("a webhook");
+        let webhook = &webhook["webhooks"][0];
+        assert_eq!(webhook["failurePolicy"], "Fail");
+        assert!(webhook.get("objectSelector").is_none(), "users set labels (E11)");
+        let list = |value: &Value| -> Vec<String> {
+            let items = value.as_array().into_iter().flatten();
+            items.map(|item| item.as_str().expect("text").to_owned()).collect()
+        };
+        let mut sent = BTreeSet::new();
+        for rule in webhook["rules"].as_array().expect("rules") {
+            assert!(list(&rule["operations"]).contains(&"UPDATE".to_owned()), "{rule}");
+            for resource in list(&rule["resources"]) {
+                let (group, version) =
+                    (&list(&rule["apiGroups"])[0], &list(&rule["apiVersions"])[0]);
+                sent.insert(format!("{group}/{version}/{resource}"));
+            }
+        }
+        assert!(sent.remove("/v1/pods/ephemeralcontainers"), "E6");
+        let read = TEMPLATES
+            .map(|(group, version, kind, _)| format!("{group}/{version}/{}s", kind.to_lowercase()));
+        assert_eq!(sent, BTreeSet::from(read));
+    }
+
     fn any_json() -> impl Strategy<Value = Value> {
         const KEYS: [&str; 10] = [
             "spec",
