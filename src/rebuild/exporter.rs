@@ -1,1 +1,103 @@
-//! exporter
+//! How the published image was written.
+//!
+//! Turns an image and what its provenance says of the exporter into an [`Exporter`]. BuildKit records none of its exporter
+//! options, so they are read from the image itself: rewritten layers carry the annotation `buildkit/rewritten-timestamp`
+//! (moby/buildkit, `util/converter`), media types and compression stand in the manifest, and buildah's choice between one
+//! layer for each instruction and one for each stage shows in the history. A wrong guess costs a rung of the ladder and
+//! never a rebuild: content is compared, too. Every guess names its evidence.
+
+use super::{EngineKind, Exporter};
+use crate::{
+    attest::provenance::Provenance,
+    image::{Compression, Descriptor, History, Image},
+};
+
+/// The annotation that BuildKit leaves on a layer whose times it clamped.
+const REWRITTEN: &str = "buildkit/rewritten-timestamp";
+
+/// Reads the exporter's options; `carried` layers at the end were not written by the exporter.
+pub fn infer(
+    image: &Image,
+    provenance: &Provenance,
+    engine: EngineKind,
+    carried: usize,
+) -> Exporter {
+    let own = image.manifest.layers.len().saturating_sub(carried);
+    let layers = image.manifest.layers.get(..own).unwrap_or_default();
+    let mut evidence = Vec::new();
+    let rewrite_timestamp = timestamp(image, layers, provenance, engine, &mut evidence);
+    let oci_media_types = image.manifest.media_type.is_oci();
+    evidence.push(format!("media type {}", image.manifest.media_type));
+    let compression = compression(layers, provenance, &mut evidence);
+    let layered = layered(&image.config.history, provenance, &mut evidence);
+    Exporter { rewrite_timestamp, oci_media_types, compression, layers: layered, evidence }
+}
+
+fn timestamp(
+    image: &Image,
+    layers: &[Descriptor],
+    provenance: &Provenance,
+    engine: EngineKind,
+    evidence: &mut Vec<String>,
+) -> Option<i64> {
+    if let Some(recorded) = provenance.exporter.get("rewriteTimestamp") {
+        evidence.push(format!("recorded: rewriteTimestamp={recorded}"));
+        return if recorded == "true" { provenance.epoch_seconds } else { None };
+    }
+    let annotated = layers.iter().rev().find_map(|l| l.annotations.get(REWRITTEN)?.parse().ok());
+    if let Some(seconds) = annotated {
+        evidence.push(format!("layer annotation {REWRITTEN}={seconds}"));
+        return Some(seconds);
+    }
+    if engine != EngineKind::Buildah {
+        return None;
+    }
+    let seconds = one_time(image)?;
+    evidence.push(format!("configuration and last step were created at the same second, {seconds}"));
+    Some(seconds)
+}
+
+/// buildah's `--timestamp` gives the configuration and each step of this build the same whole second; without it, steps
+/// have fractions of seconds.
+fn one_time(image: &Image) -> Option<i64> {
+    let created: jiff::Timestamp = image.config.created.as_deref()?.parse().ok()?;
+    let last: jiff::Timestamp = image.config.history.last()?.created.as_deref()?.parse().ok()?;
+    (created == last && created.subsec_nanosecond() == 0).then(|| created.as_second())
+}
+
+/// Base layers keep the compression that they came with, so the last layer tells.
+fn compression(
+    layers: &[Descriptor],
+    provenance: &Provenance,
+    evidence: &mut Vec<String>,
+) -> Compression {
+    let all = [Compression::None, Compression::Gzip, Compression::Zstd];
+    let recorded = provenance.exporter.get("compression");
+    if let Some(found) = all.into_iter().find(|c| recorded.is_some_and(|r| r == c.name())) {
+        evidence.push(format!("recorded: compression={}", found.name()));
+        return found;
+    }
+    let last = layers.last().and_then(|l| l.media_type.layer_compression());
+    evidence.push(format!("last layer is {}", last.unwrap_or(Compression::Gzip).name()));
+    last.unwrap_or(Compression::Gzip)
+}
+
+/// Without `--layers`, buildah's steps that write files leave no layer of their own, except for the last one.
+fn layered(history: &[History], provenance: &Provenance, evidence: &mut Vec<String>) -> bool {
+    if let Some(recorded) = provenance.exporter.get("layers") {
+        evidence.push(format!("recorded: layers={recorded}"));
+        return recorded == "true";
+    }
+    let squashed = history.iter().filter(|step| step.empty_layer && writes_files(&step.created_by));
+    let squashed = squashed.count();
+    evidence.push(format!("{squashed} steps that write files have no layer"));
+    squashed == 0
+}
+
+fn writes_files(step: &str) -> bool {
+    let step = step.trim_start();
+    match step.split_once("#(nop)") {
+        Some((_, nop)) => ["COPY ", "ADD "].iter().any(|word| nop.trim_start().starts_with(word)),
+        None => step.starts_with("/bin/sh -c ") || step.starts_with('|') || step.starts_with("RUN "),
+    }
+}

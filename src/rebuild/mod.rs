@@ -4,6 +4,7 @@
 //! input is pinned by digest, or into [`Planned::NotReplayable`] with each gap and how the producer can close it. Refuses
 //! to plan anything that could reach what the provenance does not name. Nothing here does I/O.
 
+pub mod dockerfile;
 pub mod exporter;
 pub mod pins;
 pub mod plan;
@@ -11,11 +12,13 @@ pub mod plan;
 use std::collections::BTreeMap;
 
 use crate::{
-    attest::provenance::{Commit, EngineVersion, Frontend, Material, Network, Producer},
+    attest::provenance::{Commit, EngineVersion, Frontend, Material, Network},
     compare::Comparison,
     digest::{ConfigDigest, ManifestDigest},
     image::{Compression, Platform},
 };
+
+pub use crate::attest::provenance::Producer;
 
 /// What planning gave.
 #[derive(Debug, Clone, PartialEq, Eq)]
