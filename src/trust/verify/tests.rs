@@ -1,3 +1,5 @@
+//! What is proven and what is refused with which reason: honest evidence, manipulations, rules, coverage, properties.
+
 use serde_json::{Value, json};
 
 use super::*;
