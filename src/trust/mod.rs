@@ -10,7 +10,7 @@ pub mod pattern;
 pub mod predicate;
 pub mod rules;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 pub mod verified;
 pub mod verify;
 
