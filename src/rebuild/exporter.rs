@@ -53,7 +53,8 @@ fn timestamp(
         return None;
     }
     let seconds = one_time(image)?;
-    evidence.push(format!("configuration and last step were created at the same second, {seconds}"));
+    evidence
+        .push(format!("configuration and last step were created at the same second, {seconds}"));
     Some(seconds)
 }
 
@@ -98,7 +99,9 @@ fn writes_files(step: &str) -> bool {
     let step = step.trim_start();
     match step.split_once("#(nop)") {
         Some((_, nop)) => ["COPY ", "ADD "].iter().any(|word| nop.trim_start().starts_with(word)),
-        None => step.starts_with("/bin/sh -c ") || step.starts_with('|') || step.starts_with("RUN "),
+        None => {
+            step.starts_with("/bin/sh -c ") || step.starts_with('|') || step.starts_with("RUN ")
+        }
     }
 }
 

@@ -95,10 +95,7 @@ fn dockerfile_path(provenance: &Provenance) -> &str {
     provenance.dockerfile_path.as_deref().unwrap_or("Dockerfile")
 }
 
-fn source<'p>(
-    provenance: &'p Provenance,
-    gaps: &mut Vec<Gap>,
-) -> Option<(&'p SourceCode, Commit)> {
+fn source<'p>(provenance: &'p Provenance, gaps: &mut Vec<Gap>) -> Option<(&'p SourceCode, Commit)> {
     let from_git = "build from a git context: docker buildx build https://HOST/REPO.git#REF";
     for name in &provenance.local_inputs {
         let why = format!("the folder {name:?} was sent from the client's disk; it has no digest");
@@ -308,7 +305,12 @@ fn unusable(material: &Material) -> Option<Gap> {
     let fetched = material.kind != MaterialKind::Other;
     if fetched && material.pin == Pin::Nothing {
         let why = format!("{uri} is recorded without a digest");
-        return Some(gap("unpinned-material", field, why, "pin it by digest or checksum in the Dockerfile"));
+        return Some(gap(
+            "unpinned-material",
+            field,
+            why,
+            "pin it by digest or checksum in the Dockerfile",
+        ));
     }
     let refused = match &material.kind {
         MaterialKind::Image { tag, .. } => {
