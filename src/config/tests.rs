@@ -132,7 +132,7 @@ version: 2 => :1:10: version: => expected 1, found 2
 +T     - {images: [""], predicates: [sbom], signers: [a]} => trust.rules[0].images[0] => a word
 +T     - {images: [plain], predicates: [sbom], signers: [a]} => :5:17: trust.rules[0].images[0]: => names no registry
 +T     - {images: ["r.example/a*"], predicates: [sbom], signers: [a]} => trust.rules[0].images[0] => whole segments
-+trust:|  signers: [{name: a, key: release.pub}, {name: b, key: release.pub}]|  rules: [{images: ["**"], predicates: [sbom], signers: [a, b], threshold: 2}] => :4:79: trust.rules[0].threshold: => share a key
++trust:|  signers: [{name: a, key: release.pub}, {name: b, key: release.pub}]|  rules: [{images: ["**"], predicates: [sbom], signers: [a, b], threshold: 2}] => :4:76: trust.rules[0].threshold: => share a key
 +T     - {images: [r.example/x], predicates: [love], signers: [a]} => predicates[0] => expected signature, provenance, sbom
 +T     - {images: [r.example/x], predicates: [sbom], signers: [b]} => signers[0] => add the signer
 +T     - {images: [r.example/x], predicates: [sbom], signers: [a, a]} => trust.rules[0].signers[1] => each signer once
