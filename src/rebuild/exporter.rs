@@ -123,8 +123,14 @@ mod tests {
     fn buildahs_layers_show_in_the_history() {
         let provenance = crate::rebuild::tests::provenance();
         let cases = [
-            (vec![("/bin/sh -c #(nop) COPY file:1 in /a", false), ("/bin/sh -c make", false)], true),
-            (vec![("/bin/sh -c #(nop) COPY file:1 in /a", true), ("/bin/sh -c make", false)], false),
+            (
+                vec![("/bin/sh -c #(nop) COPY file:1 in /a", false), ("/bin/sh -c make", false)],
+                true,
+            ),
+            (
+                vec![("/bin/sh -c #(nop) COPY file:1 in /a", true), ("/bin/sh -c make", false)],
+                false,
+            ),
             (vec![("/bin/sh -c #(nop) USER 1", true), ("/bin/sh -c make", false)], true),
             (vec![("|1 A=b /bin/sh -c make", true), ("/bin/sh -c #(nop) CMD x", false)], false),
         ];
@@ -162,7 +168,8 @@ mod tests {
         loose.config.created = Some("2025-01-01T00:00:00.5Z".to_owned());
         assert_eq!(infer(&loose, &provenance, EngineKind::Buildah, 0).rewrite_timestamp, None);
     }
-}/// How many layers of a rebuilt image come from its base: the exporter marks every layer whose times it rewrote, and leaves
+}
+/// How many layers of a rebuilt image come from its base: the exporter marks every layer whose times it rewrote, and leaves
 /// a base's layers alone. Without rewritten times nothing tells them apart, and all count as rebuilt.
 pub fn inherited_layers(manifest: &Manifest, exporter: &Exporter) -> usize {
     if exporter.rewrite_timestamp.is_none() {
@@ -171,5 +178,3 @@ pub fn inherited_layers(manifest: &Manifest, exporter: &Exporter) -> usize {
     let marked = |layer: &Descriptor| layer.annotations.contains_key(REWRITTEN);
     manifest.layers.iter().take_while(|layer| !marked(layer)).count()
 }
-
-

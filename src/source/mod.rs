@@ -13,9 +13,9 @@ pub mod load;
 mod registry;
 pub mod settings;
 mod spool;
-mod write;
 #[cfg(test)]
 mod tests;
+mod write;
 
 use std::sync::Arc;
 
@@ -24,8 +24,8 @@ use bytes::Bytes;
 
 pub use load::PlatformChoice;
 pub use settings::{RegistrySettings, SourceSettings};
-pub use write::write_image;
 pub use spool::{Blob, BlobReader, Spool, StoredReader};
+pub use write::write_image;
 
 use crate::{
     digest::{BlobDigest, ManifestDigest},
