@@ -17,12 +17,14 @@ use serde_json::json;
 
 use super::{
     Built, Engine, EngineSettings, Talk, certificates,
+    layout::Layout,
     sandbox::{self, Environment, Log, Outcome, Shell},
 };
 use crate::{
     attest::provenance::Network,
     digest::Digest,
     image::Compression,
+    limits::Limits,
     rebuild::{
         EngineKind, EngineReport, Failure, FailureKind, Plan,
         dockerfile::{self, External},
@@ -41,6 +43,7 @@ pub struct Buildah {
     git: PathBuf,
     unshare: PathBuf,
     settings: EngineSettings,
+    limits: Limits,
 }
 
 impl Buildah {
@@ -48,7 +51,7 @@ impl Buildah {
     ///
     /// # Errors
     /// Says which one is missing.
-    pub fn find(settings: &EngineSettings) -> Result<Self, String> {
+    pub fn find(settings: &EngineSettings, limits: &Limits) -> Result<Self, String> {
         let program =
             |name: &str| sandbox::find_program(name).ok_or_else(|| format!("{name} is not on PATH"));
         let (buildah, git) = (program("buildah")?, program("git")?);
@@ -57,7 +60,7 @@ impl Buildah {
         if !sandbox::is_root() {
             return Err("buildah needs root here".to_owned());
         }
-        Ok(Self { buildah, git, unshare, settings: settings.clone() })
+        Ok(Self { buildah, git, unshare, settings: settings.clone(), limits: limits.clone() })
     }
 }
 
@@ -162,8 +165,9 @@ impl Job<'_> {
         let context = self.checkout().await?;
         let dockerfile = self.dockerfile()?;
         self.shell.talk.stage("fetching base images by digest");
-        for (base, used) in self.needed(&dockerfile)? {
-            self.fetch(&base, &used).await?;
+        let needed = self.needed(&dockerfile)?;
+        for (base, used) in &needed {
+            self.fetch(base, used).await?;
         }
         self.shell.talk.stage("building");
         let args = self.build_args(version, &context);
@@ -172,7 +176,21 @@ impl Job<'_> {
             let why = last_error(&self.shell.log.text());
             return Err(self.shell.failure(FailureKind::BuildFailed, why));
         }
-        self.export().await
+        let layout = self.export().await?;
+        let bases: Vec<Base> = needed.into_iter().map(|(base, _)| base).collect();
+        self.inherit(&layout, &bases).await;
+        Ok(layout)
+    }
+
+    /// Without it the image is the same, under another manifest digest: no reason to fail.
+    async fn inherit(&self, layout: &Path, bases: &[Base]) {
+        let result = match Layout::open(layout, &self.engine.limits) {
+            Ok(open) => open.inherit(bases, self.plan, &self.engine.settings).await.map(drop),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = result {
+            self.shell.talk.line(&format!("layers of the base keep buildah's compression: {error}"));
+        }
     }
 
     async fn version(&self) -> Result<Version, Failure> {
