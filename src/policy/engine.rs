@@ -107,8 +107,11 @@ impl Policies {
             Err(error) => return broken(&error, &input.image.reference),
         };
         let location = &input.image.repository;
-        let Applied { denied, excepted, findings } =
+        let Applied { denied, excepted, mut findings } =
             exception::apply(denied, exceptions, location, input.time);
+        let image = Subject::Image(input.image.reference.clone());
+        findings.extend(denied.iter().map(|result| finding(Code::PolicyDenied, &image, result)));
+        findings.extend(warned.iter().map(|result| finding(Code::PolicyWarned, &image, result)));
         Judgement { deny: denied, warn: warned, excepted, findings }
     }
 
@@ -168,6 +171,17 @@ impl Policies {
         limits: &Limits,
     ) -> Result<BTreeMap<String, Sets>, PolicyError> {
         evaluate(&mut self.engine.clone(), &["deny", "warn"], input, limits)
+    }
+}
+
+/// A denial or warning as a finding; where it comes from is written `code (package)`.
+fn finding(code: Code, image: &Subject, result: &RuleResult) -> Finding {
+    let finding = Finding::new(code, image.clone())
+        .with(Key::Why, result.msg.clone())
+        .with(Key::From, format!("{} ({})", result.code, result.package));
+    match &result.solution {
+        Some(solution) => finding.with(Key::Help, solution.clone()),
+        None => finding,
     }
 }
 

@@ -48,7 +48,7 @@ pub struct Judgement {
     pub warn: Vec<RuleResult>,
     /// Denials that an exception let through.
     pub excepted: Vec<RuleResult>,
-    /// What went wrong in the policies, and exceptions used and unused. Denials and warnings are not repeated.
+    /// All of it as findings: denied, warned, policy errors, exceptions used and unused.
     pub findings: Vec<Finding>,
 }
 

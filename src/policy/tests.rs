@@ -234,6 +234,8 @@ fn what_is_there_and_unproven_is_not_proven() {
     assert_eq!(codes(&baseline.warn), ["sbom-package-ghost"]);
     let solution = baseline.deny[0].solution.as_deref().expect("METADATA has one");
     assert!(solution.contains("finished image"), "{solution}");
+    let found: Vec<_> = baseline.findings.iter().map(|f| f.code).collect();
+    assert_eq!(found, [Code::PolicyDenied, Code::PolicyWarned], "no denial without its finding");
 }
 
 #[test]
