@@ -238,7 +238,12 @@ impl Discovery<'_> {
         }
         let via = list.via.unwrap_or(Listing::Api);
         let mut named: BTreeMap<ManifestDigest, Named> = BTreeMap::new();
-        for descriptor in list.descriptors.into_iter().filter(|d| d.media_type.is_manifest()) {
+        for descriptor in list.descriptors {
+            if !descriptor.media_type.is_manifest() {
+                let kind = descriptor.media_type.as_str().escape_default();
+                self.unavailable(&what, format!("{} is a {kind}, not read", descriptor.digest));
+                continue;
+            }
             let manifest = manifest_digest(&descriptor);
             let carrier = Carrier::Referrer { manifest: manifest.clone(), via };
             let (subject, subject_rule) = (subject.clone(), SubjectRule::Required);

@@ -41,6 +41,8 @@ use crate::{
 const MAX_REDIRECTS: usize = 5;
 /// The least average speed of a transfer, in bytes a second: stops those who send one byte before every stall limit.
 const SLOWEST_BYTES_PER_SECOND: u64 = 32 << 10;
+/// The longest transfer, whatever the limits allow.
+const LONGEST_TRANSFER: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// Bytes of an error's body that are read for its message.
 const ERROR_BYTES: usize = 4 << 10;
 /// Chunks of a blob between network and disk.
@@ -285,7 +287,8 @@ impl Http {
     }
 
     fn deadline(&self, bytes: u64) -> Instant {
-        Instant::now() + self.limits.request + Duration::from_secs(bytes / SLOWEST_BYTES_PER_SECOND)
+        let transfer = Duration::from_secs(bytes / SLOWEST_BYTES_PER_SECOND);
+        Instant::now() + self.limits.request.saturating_add(transfer).min(LONGEST_TRANSFER)
     }
 
     async fn blob_once(
@@ -650,16 +653,22 @@ fn next_link(headers: &HeaderMap) -> Option<String> {
 fn is_final(error: &reqwest::Error) -> bool {
     let mut source = error.source();
     while let Some(cause) = source {
-        let inside = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        if cause.is::<OutOfBounds>()
-            || cause.is::<rustls::Error>()
-            || inside.is_some_and(|inner| inner.is::<rustls::Error>() || inner.is::<OutOfBounds>())
-        {
+        if is_refusal(cause) {
             return true;
         }
         source = cause.source();
     }
     false
+}
+
+/// Looks into I/O errors too: what they wrap is not among their sources.
+fn is_refusal(error: &(dyn std::error::Error + 'static)) -> bool {
+    error.is::<OutOfBounds>()
+        || error.is::<rustls::Error>()
+        || error
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref)
+            .is_some_and(|inner| is_refusal(inner))
 }
 
 /// An error with its causes and without its URL.

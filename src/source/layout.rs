@@ -338,7 +338,7 @@ impl Layout {
                 Err(error) => unread.push(error.to_string()),
             }
         }
-        match self.tagged(&tag_name(digest.digest())) {
+        match self.tagged(&super::referrers_tag(digest)) {
             Ok(Some(stored)) => match Index::parse(stored.document, None, &self.limits) {
                 Ok(index) => list.descriptors.extend(index.manifests),
                 Err(error) => unread.push(error.to_string()),

@@ -120,6 +120,13 @@ fn unreadable(place: &Location, why: impl ToString) -> SourceError {
     SourceError::Unavailable { place: place.to_string(), why: why.to_string() }
 }
 
+/// The tag that stands in for the referrers API: `<algorithm>-<hex>`, the latter cut to 64 characters
+/// (distribution-spec v1.1, "Referrers Tag Schema").
+fn referrers_tag(digest: &ManifestDigest) -> String {
+    let hex: String = digest.hex().chars().take(64).collect();
+    format!("{}-{hex}", digest.digest().algorithm().name())
+}
+
 /// Refuses a blob that is too large to be read whole, before any of it is read.
 fn check_small(
     descriptor: &Descriptor,

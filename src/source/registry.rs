@@ -179,8 +179,7 @@ impl RegistrySource {
 
     /// Listing by the tag `sha256-<hex>` (distribution-spec v1.1, "Referrers Tag Schema").
     async fn listed_by_tag(&self, digest: &ManifestDigest) -> Result<Referrers, SourceError> {
-        let algorithm = digest.digest().algorithm().name();
-        let Some(stored) = self.tagged(&format!("{algorithm}-{}", digest.hex())).await? else {
+        let Some(stored) = self.tagged(&super::referrers_tag(digest)).await? else {
             return Ok(Referrers::default());
         };
         let index = Index::parse(stored.document, stored.media_type.as_ref(), &self.limits)

@@ -242,15 +242,17 @@ async fn a_list_does_not_decide_what_refers_to_an_image() {
         })),
     );
     let loose = attached.store.artifact(BUNDLE, "about nothing", None);
+    let list_of_bundles = attached.store.index(&[]);
     // The list calls a bundle an SBOM; the manifest's own layers count.
     attached.index_referrer["artifactType"] = "application/spdx+json".into();
     attached.with_api();
     let lists = attached.store.referrers.as_mut().unwrap();
     let list = lists.get_mut(attached.index["digest"].as_str().unwrap()).unwrap();
-    list.extend([stranger, loose]);
+    list.extend([stranger, loose, list_of_bundles]);
     let (_, found) = attached.discover(|_, _| None).await;
     assert_eq!(texts(&found), expected());
-    assert_eq!(codes(&found), [Code::ImageMalformed; 2]);
+    let malformed = Code::ImageMalformed;
+    assert_eq!(codes(&found), [Code::ImageReferrersUnavailable, malformed, malformed]);
     assert!(found.raws.iter().all(|raw| raw.media_type.as_str() != "application/spdx+json"));
 }
 
@@ -355,4 +357,15 @@ async fn the_size_of_attestations_is_limited() {
         let bundles = texts(&found).into_iter().filter(|(kind, _)| *kind == "referrer").count();
         assert_eq!(bundles, want, "{sizes:?}");
     }
+}
+
+#[tokio::test]
+async fn the_tag_of_a_long_digest_is_cut() {
+    let hex = "ab".repeat(64);
+    let digest = format!("sha512:{hex}").parse().unwrap();
+    let registry = Registry::start(Store::default(), |_, _| None).await;
+    let list = registry.open().await.referrers(&digest).await.unwrap();
+    assert_eq!(list, crate::source::Referrers::default());
+    let tag = format!("/v2/app/manifests/sha512-{}", &hex[..64]);
+    assert_eq!(registry.requests().last().unwrap().path(), tag);
 }

@@ -380,3 +380,31 @@ async fn foreign_layers_are_refused() {
     let error = closure(&registry, &digest(&foreign)).await.unwrap_err();
     assert!(matches!(error, SourceError::Format { error: FormatError::MediaType { .. }, .. }));
 }
+
+#[tokio::test]
+async fn the_proxy_of_the_settings_is_used_for_what_is_not_this_machine() {
+    let (store, digest) = one_image();
+    let bytes = store.manifests[&digest.to_string()].1.clone();
+    let proxy = Registry::start(Store::default(), move |request, _| {
+        let is_far = request.target.starts_with("http://r.example/v2/app/manifests/");
+        is_far.then(|| Reply::new(200).bytes(bytes.clone()))
+    })
+    .await;
+    let near = Registry::start(store, |_, _| None).await;
+    let far = RegistrySettings {
+        host: "r.example".to_owned(),
+        plain_http: true,
+        ..RegistrySettings::default()
+    };
+    let settings = SourceSettings {
+        registries: vec![far],
+        proxy: Some(format!("http://{}", proxy.host)),
+        ..settings()
+    };
+    let far = Location::Registry("r.example/app".parse().unwrap());
+    for location in [far, near.location()] {
+        let source = open(&location, &settings, &limits()).await.unwrap();
+        assert!(source.manifest(&digest).await.is_ok(), "{location}");
+    }
+    assert_eq!(proxy.requests().len(), 1);
+}

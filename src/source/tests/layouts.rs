@@ -37,7 +37,7 @@ fn code(error: SourceError) -> Code {
 }
 
 /// Loads the only image and reads every layer.
-pub async fn closure(location: Location) -> Result<(), SourceError> {
+pub(super) async fn closure(location: Location) -> Result<(), SourceError> {
     let (source, reference) = open_at(location, Selector::Only).await?;
     let images = load(&*source, &reference, &PlatformChoice::All, &limits()).await?;
     let spool = Spool::temporary().unwrap();
