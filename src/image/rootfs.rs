@@ -9,6 +9,7 @@
 use std::{collections::BTreeMap, io::Read};
 
 use bytes::Bytes;
+use sha2::{Digest as _, Sha256};
 
 use super::tar::{self, Entry, EntryKind, TarError, Whiteout};
 use crate::limits::Limits;
@@ -25,6 +26,8 @@ pub enum Contents {
     TooLarge,
     /// All.
     Kept(Bytes),
+    /// Their SHA-256 digest, from [`RootfsBuilder::hashing`].
+    Hashed([u8; 32]),
 }
 
 /// A file, directory, link or device of the root filesystem.
@@ -52,6 +55,8 @@ pub struct Node {
     pub contents: Contents,
     /// Whether no layer has an entry for it: a parent directory that runtimes make.
     pub implied: bool,
+    /// The same number for all names of one file, as hard links make them.
+    pub inode: u64,
 }
 
 /// A place where runtimes could build different trees.
@@ -100,26 +105,40 @@ pub enum RootfsError {
     },
 }
 
+/// What to do with the contents of files.
+#[derive(Debug, Clone, Copy)]
+enum Keep {
+    /// Keep those of wanted paths.
+    Wanted(fn(&str) -> bool),
+    /// Hash all.
+    Hashes,
+}
+
 /// A root filesystem in the making.
 #[derive(Debug)]
 pub struct RootfsBuilder {
     limits: Limits,
-    wanted: fn(&str) -> bool,
+    keep: Keep,
     tree: Tree,
     kept_bytes: u64,
+    inodes: u64,
     ambiguities: Vec<Ambiguity>,
 }
 
 impl RootfsBuilder {
     /// Starts with an empty root. `wanted` says of which paths the contents are kept.
     pub fn new(limits: &Limits, wanted: fn(&str) -> bool) -> Self {
-        Self {
-            limits: limits.clone(),
-            wanted,
-            tree: Tree::default(),
-            kept_bytes: 0,
-            ambiguities: Vec::new(),
-        }
+        Self::keeping(limits, Keep::Wanted(wanted))
+    }
+
+    /// Starts with an empty root. The contents of all files are hashed and none are kept.
+    pub fn hashing(limits: &Limits) -> Self {
+        Self::keeping(limits, Keep::Hashes)
+    }
+
+    fn keeping(limits: &Limits, keep: Keep) -> Self {
+        let (tree, limits) = (Tree::default(), limits.clone());
+        Self { limits, keep, tree, kept_bytes: 0, inodes: 0, ambiguities: Vec::new() }
     }
 
     /// Applies the uncompressed layer at position `index`; positions must rise from call to call.
@@ -187,13 +206,15 @@ impl RootfsBuilder {
             self.linked(layer, entry)?
         } else {
             let contents = self.read(layer, &path, entry, content)?;
-            Node::of(entry, layer, contents)
+            self.inodes = self.inodes.saturating_add(1);
+            Node::of(entry, layer, contents, self.inodes)
         };
         self.count(layer, &path, &node)?;
         if let Some(there) = self.tree.0.get(&path)
             && there.layer == layer
             && !there.implied
-            && !(there.kind == EntryKind::Directory && *there == node)
+            && !(there.kind == EntryKind::Directory
+                && Node { inode: node.inode, ..there.clone() } == node)
         {
             self.ambiguous(layer, path.clone(), "two entries of one layer have this path");
         }
@@ -222,7 +243,12 @@ impl RootfsBuilder {
         entry: &Entry,
         content: &mut dyn Read,
     ) -> Result<Contents, RootfsError> {
-        if entry.kind != EntryKind::File || !(self.wanted)(path) {
+        let wanted = match self.keep {
+            _ if entry.kind != EntryKind::File => return Ok(Contents::NotWanted),
+            Keep::Hashes => return hash(content).map_err(|error| broken(layer, error)),
+            Keep::Wanted(wanted) => wanted(path),
+        };
+        if !wanted {
             return Ok(Contents::NotWanted);
         }
         if entry.size > self.limits.file_bytes {
@@ -233,9 +259,7 @@ impl RootfsBuilder {
             return Err(self.full(layer));
         }
         let mut bytes = Vec::new();
-        content
-            .read_to_end(&mut bytes)
-            .map_err(|error| RootfsError::Tar { layer, error: error.into() })?;
+        content.read_to_end(&mut bytes).map_err(|error| broken(layer, error))?;
         Ok(Contents::Kept(bytes.into()))
     }
 
@@ -245,7 +269,7 @@ impl RootfsBuilder {
             node.xattrs.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
         let contents = match &node.contents {
             Contents::Kept(bytes) => bytes.len(),
-            Contents::NotWanted | Contents::TooLarge => 0,
+            Contents::NotWanted | Contents::TooLarge | Contents::Hashed(_) => 0,
         };
         let words = path.len() + node.link.as_ref().map_or(0, String::len);
         let bytes = (xattrs + contents + words) as u64;
@@ -288,7 +312,7 @@ impl RootfsBuilder {
 }
 
 impl Node {
-    fn of(entry: &Entry, layer: usize, contents: Contents) -> Self {
+    fn of(entry: &Entry, layer: usize, contents: Contents, inode: u64) -> Self {
         Self {
             kind: entry.kind,
             mode: entry.mode,
@@ -301,6 +325,7 @@ impl Node {
             layer,
             contents,
             implied: false,
+            inode,
         }
     }
 
@@ -318,6 +343,7 @@ impl Node {
             layer,
             contents: Contents::NotWanted,
             implied: true,
+            inode: 0,
         }
     }
 }
@@ -421,6 +447,17 @@ impl Tree {
     }
 }
 
+/// The digest of a file's content.
+fn hash(content: &mut dyn Read) -> std::io::Result<Contents> {
+    let mut hasher = Sha256::new();
+    std::io::copy(content, &mut hasher)?;
+    Ok(Contents::Hashed(hasher.finalize().into()))
+}
+
+fn broken(layer: usize, error: std::io::Error) -> RootfsError {
+    RootfsError::Tar { layer, error: error.into() }
+}
+
 fn join(folder: &str, name: &str) -> String {
     if folder == "/" { format!("/{name}") } else { format!("{folder}/{name}") }
 }
@@ -447,7 +484,7 @@ impl Rootfs {
     pub fn file(&self, path: &str) -> Option<&[u8]> {
         match self.contents(path)? {
             Contents::Kept(bytes) => Some(bytes),
-            Contents::NotWanted | Contents::TooLarge => None,
+            Contents::NotWanted | Contents::TooLarge | Contents::Hashed(_) => None,
         }
     }
 
@@ -528,7 +565,8 @@ mod tests {
 
     #[test]
     fn upper_layers_win() {
-        let cases: &[(&str, &[&[Item<'_>]], &[&str])] = &[
+        type Case<'a> = (&'a str, &'a [&'a [Item<'a>]], &'a [&'a str]);
+        let cases: &[Case<'_>] = &[
             ("file over file", &[&[('f', "a", "1")], &[('f', "a", "2")]], &["/a"]),
             (
                 "whiteout hides a file",

@@ -104,3 +104,62 @@ fn writes_files(step: &str) -> bool {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn history(steps: &[(&str, bool)]) -> Vec<History> {
+        let step = |(created_by, empty_layer): &(&str, bool)| History {
+            created: None,
+            created_by: (*created_by).to_owned(),
+            comment: String::new(),
+            empty_layer: *empty_layer,
+        };
+        steps.iter().map(step).collect()
+    }
+
+    #[test]
+    fn buildahs_layers_show_in_the_history() {
+        let provenance = crate::rebuild::tests::provenance();
+        let cases = [
+            (vec![("/bin/sh -c #(nop) COPY file:1 in /a", false), ("/bin/sh -c make", false)], true),
+            (vec![("/bin/sh -c #(nop) COPY file:1 in /a", true), ("/bin/sh -c make", false)], false),
+            (vec![("/bin/sh -c #(nop) USER 1", true), ("/bin/sh -c make", false)], true),
+            (vec![("|1 A=b /bin/sh -c make", true), ("/bin/sh -c #(nop) CMD x", false)], false),
+        ];
+        for (steps, want) in cases {
+            assert_eq!(layered(&history(&steps), &provenance, &mut Vec::new()), want, "{steps:?}");
+        }
+        let mut recorded = provenance;
+        recorded.exporter.insert("layers".to_owned(), "false".to_owned());
+        assert!(!layered(&[], &recorded, &mut Vec::new()), "what is recorded counts");
+    }
+
+    #[test]
+    fn the_annotation_of_a_rewritten_layer_gives_the_epoch() {
+        let mut image = crate::rebuild::tests::image();
+        let provenance = crate::rebuild::tests::provenance();
+        let plain = infer(&image, &provenance, EngineKind::Buildkit, 0);
+        assert_eq!(plain.rewrite_timestamp, None);
+        assert_eq!(plain.compression, Compression::Gzip);
+        let last = image.manifest.layers.last_mut().unwrap();
+        last.annotations.insert(REWRITTEN.to_owned(), "1700000000".to_owned());
+        let found = infer(&image, &provenance, EngineKind::Buildkit, 0);
+        assert_eq!(found.rewrite_timestamp, Some(1_700_000_000));
+        assert!(found.evidence.iter().any(|e| e.contains("1700000000")), "{:?}", found.evidence);
+        // A layer that the exporter did not write says nothing about it.
+        assert_eq!(infer(&image, &provenance, EngineKind::Buildkit, 1).rewrite_timestamp, None);
+    }
+
+    #[test]
+    fn buildahs_timestamp_is_one_whole_second() {
+        let image = crate::rebuild::tests::image();
+        let provenance = crate::rebuild::tests::provenance();
+        let found = infer(&image, &provenance, EngineKind::Buildah, 0);
+        assert_eq!(found.rewrite_timestamp, Some(1_735_689_600));
+        let mut loose = crate::rebuild::tests::image();
+        loose.config.created = Some("2025-01-01T00:00:00.5Z".to_owned());
+        assert_eq!(infer(&loose, &provenance, EngineKind::Buildah, 0).rewrite_timestamp, None);
+    }
+}
