@@ -10,6 +10,7 @@ pub mod discover;
 mod http;
 mod layout;
 pub mod load;
+mod login;
 mod registry;
 pub mod settings;
 mod spool;
@@ -116,8 +117,11 @@ async fn on_disk<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.map_err(ended)?
 }
 
-fn unreadable(place: &Location, why: impl ToString) -> SourceError {
-    SourceError::Unavailable { place: place.to_string(), why: why.to_string() }
+fn unreadable(
+    place: &Location,
+    why: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> SourceError {
+    SourceError::Unavailable { place: place.to_string(), why: why.into().to_string() }
 }
 
 /// The tag that stands in for the referrers API: `<algorithm>-<hex>`, the latter cut to 64 characters

@@ -252,7 +252,8 @@ impl LastLayer {
     ) -> Result<(), TarError> {
         let plain = entry.uid == 0 && entry.gid == 0 && entry.xattrs.is_empty();
         let readable = entry.kind == EntryKind::File && entry.mode == MODE;
-        if entry.path == PATH && plain && readable && entry.size <= limits.attestation_bytes as u64 {
+        if entry.path == PATH && plain && readable && entry.size <= limits.attestation_bytes as u64
+        {
             let mut bytes = Vec::new();
             content.read_to_end(&mut bytes)?;
             self.file = Some(bytes.into());

@@ -74,7 +74,7 @@ impl Attached {
         for (subject, referrer) in
             [(&self.index, &self.index_referrer), (&self.image, &self.manifest_referrer)]
         {
-            let list = self.store.index(&[referrer.clone()]);
+            let list = self.store.index(std::slice::from_ref(referrer));
             self.store.tag(&format!("sha256-{}", digest(subject).hex()), &list);
         }
     }
@@ -194,7 +194,8 @@ async fn what_cannot_be_listed_or_read_is_a_finding_and_the_rest_is_kept() {
     let referrer: Wrong =
         |a, request| request.path().ends_with(a.index_referrer["digest"].as_str().unwrap());
     let unavailable = Code::ImageReferrersUnavailable;
-    let cases: [(&str, Wrong, fn() -> Reply, Vec<Code>, &str); 6] = [
+    type Case = (&'static str, Wrong, fn() -> Reply, Vec<Code>, &'static str);
+    let cases: [Case; 6] = [
         ("lists", lists, || Reply::new(403), vec![unavailable; 2], "referrer"),
         ("lists", lists, || Reply::new(200).bytes("{"), vec![unavailable; 2], "referrer"),
         ("signature", signature, || Reply::new(403), vec![unavailable; 2], "signature"),
@@ -298,7 +299,8 @@ fn attached_index() -> String {
 #[tokio::test]
 async fn pages_are_followed_to_their_limit() {
     let pages = limits().pages;
-    let cases: [(&str, fn(usize, &Request) -> Option<String>, usize, bool); 4] = [
+    type Next = fn(usize, &Request) -> Option<String>;
+    let cases: [(&str, Next, usize, bool); 4] = [
         ("as many as allowed", |n, r| (n < 2).then(|| format!("{}?p={n}", r.path())), pages, true),
         ("one more", |n, r| (n < 3).then(|| format!("{}?p={n}", r.path())), pages, false),
         ("without end", |n, r| Some(format!("{}?p={n}", r.path())), pages, false),

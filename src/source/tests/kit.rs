@@ -74,8 +74,8 @@ impl Reply {
         Self { status, headers: Vec::new(), body: Body::Whole(Bytes::new()) }
     }
 
-    pub(super) fn with(mut self, name: &str, value: impl ToString) -> Self {
-        self.headers.push((name.to_owned(), value.to_string()));
+    pub(super) fn with(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.headers.push((name.to_owned(), value.into()));
         self
     }
 

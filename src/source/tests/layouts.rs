@@ -56,7 +56,7 @@ pub(super) async fn closure(location: Location) -> Result<(), SourceError> {
 async fn images_are_selected_by_name() {
     let mut store = Store::default();
     let (a, b) = (store.image("linux/amd64", "a"), store.image("linux/amd64", "b"));
-    let index = store.index(&[a.clone()]);
+    let index = store.index(std::slice::from_ref(&a));
     let folder = tempfile::tempdir().unwrap();
     store.write_layout(
         folder.path(),
@@ -214,7 +214,7 @@ async fn a_damaged_layout_is_refused() {
     for (name, damage, want) in cases {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().join("layout");
-        store.write_layout(&root, &[image.clone()]);
+        store.write_layout(&root, std::slice::from_ref(&image));
         damage(&root, &format!("blobs/sha256/{manifest}"), &format!("blobs/sha256/{layer}"));
         let got = closure(Location::Layout(root)).await;
         assert_eq!(got.clone().err().map(code), want, "{name}: {got:?}");
