@@ -7,6 +7,7 @@
 
 mod bounds;
 mod error;
+mod folder;
 mod raw;
 mod units;
 mod valid;
@@ -19,6 +20,7 @@ use std::{
 };
 
 pub use bounds::table as limits_table;
+pub use folder::{FolderError, bundle};
 pub use error::{ConfigError, KeyPath, Place, Step};
 
 use crate::{
@@ -131,8 +133,10 @@ pub enum EngineConfig {
     /// The one that the provenance names, if it is here.
     #[default]
     Auto,
-    /// BuildKit.
-    Buildkit,
+    /// BuildKit inside a Docker daemon of the job's own.
+    Docker,
+    /// BuildKit's own daemon.
+    Buildkitd,
     /// buildah.
     Buildah,
 }

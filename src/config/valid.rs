@@ -478,7 +478,8 @@ fn rebuild(reader: &Reader<'_>, raw: &raw::Rebuild) -> Result<RebuildConfig, Con
     ];
     let engine = [
         ("auto", EngineConfig::Auto),
-        ("buildkit", EngineConfig::Buildkit),
+        ("docker", EngineConfig::Docker),
+        ("buildkitd", EngineConfig::Buildkitd),
         ("buildah", EngineConfig::Buildah),
     ];
     Ok(RebuildConfig {

@@ -9,7 +9,7 @@
 use super::{EngineKind, Exporter};
 use crate::{
     attest::provenance::Provenance,
-    image::{Compression, Descriptor, History, Image},
+    image::{Compression, Descriptor, History, Image, Manifest},
 };
 
 /// The annotation that BuildKit leaves on a layer whose times it clamped.
@@ -168,4 +168,14 @@ mod tests {
         loose.config.created = Some("2025-01-01T00:00:00.5Z".to_owned());
         assert_eq!(infer(&loose, &provenance, EngineKind::Buildah, 0).rewrite_timestamp, None);
     }
+}/// How many layers of a rebuilt image come from its base: the exporter marks every layer whose times it rewrote, and leaves
+/// a base's layers alone. Without rewritten times nothing tells them apart, and all count as rebuilt.
+pub fn inherited_layers(manifest: &Manifest, exporter: &Exporter) -> usize {
+    if exporter.rewrite_timestamp.is_none() {
+        return 0;
+    }
+    let marked = |layer: &Descriptor| layer.annotations.contains_key(REWRITTEN);
+    manifest.layers.iter().take_while(|layer| !marked(layer)).count()
 }
+
+

@@ -31,6 +31,40 @@ pub fn verdict(verdict: &Verdict) -> String {
     out
 }
 
+/// Renders a rebuild alone, with what was found on the way to it.
+pub fn rebuild_report(evidence: &Evidence, findings: &[Finding]) -> String {
+    let mut out = String::new();
+    // Writing to a String cannot fail.
+    let _ = write_rebuild(&mut out, evidence, findings);
+    out
+}
+
+fn write_rebuild(out: &mut String, evidence: &Evidence, findings: &[Finding]) -> fmt::Result {
+    writeln!(out, "image      {}", clean(&evidence.image.reference.to_string()))?;
+    writeln!(out, "platform   {}", evidence.image.platform)?;
+    writeln!(out, "published  {}", evidence.image.manifest.document.digest)?;
+    if let Rebuild::Compared(rebuilt) = &evidence.rebuild {
+        writeln!(out, "rebuilt    {}", rebuilt.manifest)?;
+    }
+    writeln!(out, "result     {}", rebuild(&evidence.rebuild))?;
+    match &evidence.rebuild {
+        Rebuild::Compared(rebuilt) => difference::list(out, &rebuilt.comparison, DIFFERENCES)?,
+        Rebuild::Failed(failure) if !failure.log.is_empty() => {
+            writeln!(out, "log")?;
+            for line in failure.log.lines() {
+                writeln!(out, "  {}", clean(line))?;
+            }
+        }
+        _ => {}
+    }
+    let about_rebuild = |f: &&Finding| f.code.as_str().starts_with("rebuild-");
+    for finding in findings.iter().filter(about_rebuild).filter(|f| f.severity > Severity::Info) {
+        writeln!(out)?;
+        finding_block(out, finding)?;
+    }
+    Ok(())
+}
+
 fn platform_verdict(out: &mut String, verdict: &PlatformVerdict) -> fmt::Result {
     if let Some(platform) = &verdict.platform {
         let manifest = verdict.manifest.as_ref().map(ToString::to_string).unwrap_or_default();

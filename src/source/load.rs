@@ -258,10 +258,10 @@ impl Loader<'_> {
 
     /// Fetches candidates. One that turns out to be an artifact is left out, unless the index gives it a platform.
     async fn images(&self, candidates: &[Candidate]) -> Result<Vec<Image>, SourceError> {
-        let images: Vec<Option<Image>> = stream::iter(candidates.iter().map(|c| self.candidate(c)))
-            .buffered(CONCURRENT)
-            .try_collect()
-            .await?;
+        // Made first: a closure inside the stream would tie its lifetime to every caller's.
+        let fetches: Vec<_> = candidates.iter().map(|c| self.candidate(c)).collect();
+        let images: Vec<Option<Image>> =
+            stream::iter(fetches).buffered(CONCURRENT).try_collect().await?;
         Ok(images.into_iter().flatten().collect())
     }
 
@@ -371,10 +371,8 @@ pub async fn fetch_layers(
             limit_name: "layer_bytes",
         }));
     }
-    stream::iter(layers.into_iter().map(|(layer, _)| source.blob(layer, spool)))
-        .buffered(CONCURRENT_LAYERS)
-        .try_collect()
-        .await
+    let fetches: Vec<_> = layers.into_iter().map(|(layer, _)| source.blob(layer, spool)).collect();
+    stream::iter(fetches).buffered(CONCURRENT_LAYERS).try_collect().await
 }
 
 /// Looks for a digest at each place, and gives the first place, in the order given, that has it.

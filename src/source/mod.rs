@@ -14,6 +14,7 @@ mod login;
 mod registry;
 pub mod settings;
 mod spool;
+mod write;
 #[cfg(test)]
 mod tests;
 
@@ -22,7 +23,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 
+pub use load::PlatformChoice;
 pub use settings::{RegistrySettings, SourceSettings};
+pub use write::write_image;
 pub use spool::{Blob, BlobReader, Spool, StoredReader};
 
 use crate::{

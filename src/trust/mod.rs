@@ -5,6 +5,7 @@
 //! name the image's digest. Keys come from configuration only, never from the evidence (attack A3).
 
 mod complaint;
+pub mod covering;
 pub mod key;
 pub mod pattern;
 pub mod predicate;
@@ -16,6 +17,7 @@ pub mod verify;
 
 use std::fmt;
 
+pub use covering::Covering;
 pub use key::{KeyError, PublicKey};
 pub use pattern::{ImagePattern, PatternError};
 pub use predicate::{PredicateClass, PredicateClassError};
