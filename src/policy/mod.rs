@@ -33,6 +33,8 @@ pub struct RuleResult {
     pub msg: String,
     /// The package that said so, as `hallmark.signature`.
     pub package: String,
+    /// What to do about it, from the METADATA of the rule's code.
+    pub solution: Option<String>,
     /// Whatever else the rule put beside `code` and `msg`.
     pub facts: BTreeMap<String, Value>,
 }
@@ -46,7 +48,7 @@ pub struct Judgement {
     pub warn: Vec<RuleResult>,
     /// Denials that an exception let through.
     pub excepted: Vec<RuleResult>,
-    /// All of it as findings: denied, warned, policy errors, exceptions used and unused.
+    /// What went wrong in the policies, and exceptions used and unused. Denials and warnings are not repeated.
     pub findings: Vec<Finding>,
 }
 

@@ -42,7 +42,7 @@ pub fn reconcile(sbom: &Sbom, inventory: &Inventory) -> Reconciliation {
     let keys: BTreeSet<Key> = claims.keys().chain(installed.keys()).cloned().collect();
     for key in keys {
         let claims = claims.remove(&key).unwrap_or_default();
-        compare(installed.remove(&key).unwrap_or_default(), claims, &mut result);
+        compare(&installed.remove(&key).unwrap_or_default(), claims, &mut result);
     }
     result.missing.sort();
     result.ghosts.sort();
@@ -97,7 +97,7 @@ impl Claim<'_> {
 }
 
 /// Compares packages and claims of one key.
-fn compare(installed: Vec<&Package>, claims: Vec<Claim<'_>>, result: &mut Reconciliation) {
+fn compare(installed: &[&Package], claims: Vec<Claim<'_>>, result: &mut Reconciliation) {
     let (confirmed, unclaimed): (Vec<_>, Vec<_>) =
         installed.iter().partition::<Vec<&Package>, _>(|p| claims.iter().any(|c| c.is(p)));
     result.matched += confirmed.len();
