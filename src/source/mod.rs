@@ -14,9 +14,9 @@ mod login;
 mod registry;
 pub mod settings;
 mod spool;
-mod write;
 #[cfg(test)]
 mod tests;
+mod write;
 
 use std::sync::Arc;
 
@@ -25,8 +25,8 @@ use bytes::Bytes;
 
 pub use load::PlatformChoice;
 pub use settings::{RegistrySettings, SourceSettings};
-pub use write::write_image;
 pub use spool::{Blob, BlobReader, Spool, StoredReader};
+pub use write::write_image;
 
 use crate::{
     digest::{BlobDigest, ManifestDigest},
