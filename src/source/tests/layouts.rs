@@ -131,14 +131,12 @@ async fn evidence_beside_an_image_is_no_second_image() {
     assert!(found.raws[1].carrier.to_string().ends_with("(layout)"));
 }
 
-#[tokio::test]
-async fn a_damaged_layout_is_refused() {
-    let mut store = Store::default();
-    let image = store.image("linux/amd64", "layer");
-    let layer = crate::digest::BlobDigest::of(b"layer").hex();
-    let manifest = digest(&image).hex();
-    type Damage = fn(&Path, &str, &str);
-    let cases: [(&str, Damage, Option<Code>); 14] = [
+/// Damages a layout: its root, and the paths of its manifest and layer under it.
+type Damage = fn(&Path, &str, &str);
+
+/// What is done to a layout, and what that is found to be.
+fn damages() -> [(&'static str, Damage, Option<Code>); 14] {
+    [
         ("nothing", |_, _, _| (), None),
         ("no layer", |f, _, l| fs::remove_file(f.join(l)).unwrap(), Some(Code::ImageBlobMissing)),
         (
@@ -210,8 +208,16 @@ async fn a_damaged_layout_is_refused() {
             },
             Some(Code::SourceUnavailable),
         ),
-    ];
-    for (name, damage, want) in cases {
+    ]
+}
+
+#[tokio::test]
+async fn a_damaged_layout_is_refused() {
+    let mut store = Store::default();
+    let image = store.image("linux/amd64", "layer");
+    let layer = crate::digest::BlobDigest::of(b"layer").hex();
+    let manifest = digest(&image).hex();
+    for (name, damage, want) in damages() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().join("layout");
         store.write_layout(&root, std::slice::from_ref(&image));
