@@ -28,6 +28,10 @@ const DIFFERENT: &[(&str, &str)] = &[
     ("image-spec/descriptor/21-valid.json", "only sha256 and sha512 are accepted as proof"),
     ("image-spec/descriptor/24-valid.json", "only sha256 and sha512 are accepted as proof"),
     ("image-spec/descriptor/25-valid.json", "only sha256 and sha512 are accepted as proof"),
+    (
+        "image-spec/docker-manifest/00.json",
+        "its config is application/octet-stream, as Docker 1.9 wrote it",
+    ),
     ("containers-image/manifest/v2s1-unsigned.manifest.json", "schema 1 is refused"),
     ("containers-image/image/schema2-to-schema1-by-docker.json", "schema 1 is refused"),
     ("containers-image/manifest/schema2-to-schema1-by-docker.json", "schema 1 is refused"),

@@ -122,6 +122,9 @@ struct Recipe {
     spoil: fn(Vec<u8>) -> Vec<u8>,
 }
 
+type Change = fn(&mut Recipe);
+type BoxedChange = Box<dyn FnOnce(&mut Recipe)>;
+
 struct Image {
     manifest: Manifest,
     config: ImageConfig,
@@ -282,7 +285,7 @@ fn every_diff_id_is_recomputed_for_the_configuration_rung() {
 
 #[test]
 fn benign_configuration_leaves_the_layers_identical() {
-    let cases: [(&str, fn(&mut Recipe)); 4] = [
+    let cases: [(&str, Change); 4] = [
         ("created", |r| r.config["created"] = json!("2024-01-01T00:00:00Z")),
         ("history", |r| r.config["history"][0]["created_by"] = json!("other")),
         ("author", |r| r.config["author"] = json!("me")),
@@ -300,7 +303,7 @@ fn benign_configuration_leaves_the_layers_identical() {
 
 #[test]
 fn effective_configuration_is_different() {
-    let cases: [(&str, fn(&mut Recipe)); 8] = [
+    let cases: [(&str, Change); 8] = [
         ("label", |r| r.config["config"]["Labels"]["v"] = json!("2")),
         ("new label", |r| r.config["config"]["Labels"]["w"] = json!("")),
         ("entrypoint", |r| r.config["config"]["Entrypoint"] = json!(["/evil"])),
@@ -317,7 +320,7 @@ fn effective_configuration_is_different() {
 
 #[test]
 fn benign_tar_metadata_leaves_the_content_identical() {
-    let cases: [(&str, fn(&mut Recipe)); 5] = [
+    let cases: [(&str, Change); 5] = [
         ("touched", |r| r.layers[1][0].mtime = 99),
         ("owner's name", |r| r.layers[1][0].uname = "other"),
         ("type bits of the mode", |r| r.layers[1][0].mode = 0o100_644),
@@ -332,7 +335,7 @@ fn benign_tar_metadata_leaves_the_content_identical() {
 #[test]
 fn security_metadata_is_different() {
     let capability = || Some(("security.capability", b"\x01\0\0\x02".as_slice()));
-    let cases: Vec<(&str, Box<dyn FnOnce(&mut Recipe)>, &str)> = vec![
+    let cases: Vec<(&str, BoxedChange, &str)> = vec![
         ("setuid", Box::new(|r| r.layers[1][0].mode = 0o4644), "mode"),
         ("setgid", Box::new(|r| r.layers[1][0].mode = 0o2644), "mode"),
         ("sticky", Box::new(|r| r.layers[1][0].mode = 0o1644), "mode"),
@@ -427,7 +430,7 @@ fn another_number_of_layers_is_judged_by_the_root_filesystem() {
     expect("empty layer", &empty, Level::ContentIdentical, Class::TarBenign, "number of layers");
     let squashed = with(|r| r.layers = vec![r.layers.concat()]);
     expect("squashed", &squashed, Level::ContentIdentical, Class::TarBenign, "number of layers");
-    let cases: [(&str, fn(&mut Recipe), Class, &str); 4] = [
+    let cases: [(&str, Change, Class, &str); 4] = [
         (
             "hides a file",
             |r| r.layers.push(vec![file("etc/.wh.passwd", "")]),
@@ -529,7 +532,7 @@ fn diff_ids_of_one_image_are_verified() {
 
 #[test]
 fn what_cannot_be_read_is_an_error_and_no_level() {
-    let cases: [(&str, fn(&mut Recipe)); 5] = [
+    let cases: [(&str, Change); 5] = [
         ("trailing bytes", |r| {
             r.spoil = |mut bytes| {
                 bytes.extend(b"evil");
