@@ -272,7 +272,8 @@ impl<'a> Run<'a> {
     /// Compares the root filesystems.
     fn as_a_whole(&mut self, allow: &[Allowance]) -> Result<Content, CompareError> {
         let sides = [(Which::Published, &self.left), (Which::Rebuilt, &self.right)];
-        let mut read = each(&sides, |(which, layers)| Squashed::of(*which, layers)).into_iter();
+        let mut read =
+            each(&sides, |(which, layers)| Squashed::of(*which, layers, self.limits)).into_iter();
         let (Some(left), Some(right)) = (read.next(), read.next()) else {
             return Ok(Content::Differs);
         };

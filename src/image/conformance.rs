@@ -1,6 +1,6 @@
 //! Published documents and archives of other projects, held against what they are known to be.
 //!
-//! Reads `CASES.tsv` of the areas `oci` and `tar` below `HALLMARK_CONFORMANCE`; where that folder is absent the tests
+//! Reads `CASES.tsv` of the areas `oci`, `tar` and `reproduce` below `HALLMARK_CONFORMANCE`; where that folder is absent the tests
 //! say so and do nothing. [`DIFFERENT`] lists the rows that are judged otherwise here, with the reason; a row listed
 //! without need fails.
 
@@ -239,4 +239,27 @@ fn published_archives_are_read_inside_the_root() {
         }
     }
     assert!(read > 20, "only {read} archives were read");
+}
+
+#[test]
+fn published_build_results_fit_together() {
+    let Some(area) = area("reproduce") else { return };
+    let mut read = 0;
+    for (case, expect, inputs) in rows(&area) {
+        let (Some(manifest), Some(config)) =
+            (inputs["manifest"].as_str(), inputs["config"].as_str())
+        else {
+            continue;
+        };
+        assert_eq!(expect, "pass", "{case}");
+        let manifest = document(fs::read(area.join(manifest)).unwrap());
+        let Ok(Document::Manifest(manifest)) = manifest else { panic!("{case}: {manifest:?}") };
+        let bytes = Bytes::from(fs::read(area.join(config)).unwrap());
+        let digest = ConfigDigest::new(manifest.config.digest.digest().clone());
+        let checked = Checked::new("config", digest, bytes).unwrap();
+        let config = ImageConfig::parse(checked, &Limits::default()).unwrap();
+        manifest.require_image(&config).unwrap_or_else(|error| panic!("{case}: {error}"));
+        read += 1;
+    }
+    assert!(read > 20, "only {read} build results were read");
 }
