@@ -1,1 +1,461 @@
-//! buildah
+//! buildah, with storage made for one job.
+//!
+//! Turns a plan into an OCI layout. buildah (before 1.44) has no source policies, so it is given nothing to choose from: the
+//! commit is checked out beforehand, every image that the Dockerfile's target needs is fetched by its recorded digest
+//! under the name that the Dockerfile has for it, and then buildah itself, not only its steps, runs without network. Refuses a
+//! `FROM` that no material covers, a Dockerfile that is not the recorded one, and paths that leave the repository.
+
+use std::{
+    ffi::OsString,
+    fs, io,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
+
+use async_trait::async_trait;
+use serde_json::json;
+
+use super::{
+    Built, Engine, EngineSettings, Talk, certificates,
+    layout::Layout,
+    sandbox::{self, Environment, Log, Outcome, Shell},
+};
+use crate::{
+    attest::provenance::Network,
+    digest::Digest,
+    image::Compression,
+    limits::Limits,
+    rebuild::{
+        EngineKind, EngineReport, Failure, FailureKind, Plan,
+        dockerfile::{self, External},
+        pins::{self, Base},
+    },
+};
+
+/// The name of the image in the job's own storage.
+const RESULT: &str = "localhost/hallmark-rebuild:1";
+/// Largest Dockerfile that is read, in bytes.
+const DOCKERFILE_BYTES: u64 = 1 << 20;
+
+/// buildah.
+pub struct Buildah {
+    buildah: PathBuf,
+    git: PathBuf,
+    unshare: PathBuf,
+    settings: EngineSettings,
+    limits: Limits,
+}
+
+impl Buildah {
+    /// Finds the programs.
+    ///
+    /// # Errors
+    /// Says which one is missing.
+    pub fn find(settings: &EngineSettings, limits: &Limits) -> Result<Self, String> {
+        let program = |name: &str| {
+            sandbox::find_program(name).ok_or_else(|| format!("{name} is not on PATH"))
+        };
+        let (buildah, git) = (program("buildah")?, program("git")?);
+        let unshare = program("unshare")?;
+        program("runc")?;
+        if !sandbox::is_root() {
+            return Err("buildah needs root here".to_owned());
+        }
+        Ok(Self { buildah, git, unshare, settings: settings.clone(), limits: limits.clone() })
+    }
+}
+
+#[async_trait]
+impl Engine for Buildah {
+    fn kind(&self) -> EngineKind {
+        EngineKind::Buildah
+    }
+
+    async fn build(
+        &self,
+        plan: &Plan,
+        work: &Path,
+        log: &Log,
+        talk: &dyn Talk,
+    ) -> Result<Built, Failure> {
+        let shell = Shell { work, log: log.clone(), talk };
+        let job = Job { engine: self, plan, environment: self.prepare(&shell)?, shell };
+        let version = job.version().await?;
+        let report = EngineReport {
+            kind: EngineKind::Buildah,
+            driver: "buildah".to_owned(),
+            version: version.text.clone(),
+            network: Network::None,
+            ephemeral: true,
+        };
+        let made = job.run(&version).await;
+        let layout = made.map_err(|failure| Failure { engine: Some(report.clone()), ..failure })?;
+        Ok(Built { layout, report, pins: pins::digest(&pins::pin_list(plan)) })
+    }
+}
+
+impl Buildah {
+    fn prepare(&self, shell: &Shell<'_>) -> Result<Environment, Failure> {
+        let write = || -> io::Result<Environment> {
+            let work = shell.work;
+            let file = |name: &str, text: String| {
+                let path = work.join(name);
+                fs::write(&path, text).map(|()| path)
+            };
+            let storage = file("storage.conf", self.storage(work))?;
+            let registries = file("registries.conf", self.registries())?;
+            let auth = file("auth.json", "{}".to_owned())?;
+            // Signatures of bases are not buildah's affair: it is told the digests.
+            let anything = json!({ "default": [{ "type": "insecureAcceptAnything" }] });
+            file("signature-policy.json", anything.to_string())?;
+            let docker = work.join("docker-config");
+            fs::create_dir_all(&docker)?;
+            fs::write(docker.join("config.json"), "{}")?;
+            let environment = Environment::new(work)
+                .with("CONTAINERS_STORAGE_CONF", storage)
+                .with("CONTAINERS_REGISTRIES_CONF", registries)
+                .with("REGISTRY_AUTH_FILE", auth)
+                .with("DOCKER_CONFIG", docker);
+            Ok(match certificates(&self.settings, work)? {
+                Some(ca) => environment.with("SSL_CERT_FILE", &ca).with("GIT_SSL_CAINFO", &ca),
+                None => environment,
+            })
+        };
+        write().map_err(|e| shell.broken("cannot write buildah's settings", &e))
+    }
+
+    fn storage(&self, work: &Path) -> String {
+        let quote = |path: PathBuf| json!(path.to_string_lossy()).to_string();
+        format!(
+            "[storage]\ndriver = \"{}\"\ngraphroot = {}\nrunroot = {}\n",
+            if sandbox::is_on_overlay(work) { "vfs" } else { "overlay" },
+            quote(work.join("s")),
+            quote(work.join("r")),
+        )
+    }
+
+    /// Short names mean what they mean in Docker, as everywhere in hallmark.
+    fn registries(&self) -> String {
+        let mut toml = "unqualified-search-registries = [\"docker.io\"]\n\
+            short-name-mode = \"disabled\"\n"
+            .to_owned();
+        for host in &self.settings.plain_http {
+            let host = json!(host);
+            toml.push_str(&format!("[[registry]]\nlocation = {host}\ninsecure = true\n"));
+        }
+        toml
+    }
+}
+
+/// buildah's version, as text and as numbers.
+struct Version {
+    text: String,
+    number: (u32, u32),
+}
+
+struct Job<'a> {
+    engine: &'a Buildah,
+    plan: &'a Plan,
+    environment: Environment,
+    shell: Shell<'a>,
+}
+
+impl Job<'_> {
+    async fn run(&self, version: &Version) -> Result<PathBuf, Failure> {
+        self.shell.talk.stage("checking out the source");
+        let context = self.checkout().await?;
+        let dockerfile = self.dockerfile()?;
+        self.shell.talk.stage("fetching base images by digest");
+        let needed = self.needed(&dockerfile)?;
+        for (base, used) in &needed {
+            self.fetch(base, used).await?;
+        }
+        self.shell.talk.stage("building");
+        let args = self.build_args(version, &context);
+        let outcome = self.shell.run(&self.engine.unshare, args, &self.environment).await?;
+        if !outcome.success {
+            let why = last_error(&self.shell.log.text());
+            return Err(self.shell.failure(FailureKind::BuildFailed, why));
+        }
+        let layout = self.export().await?;
+        let bases: Vec<Base> = needed.into_iter().map(|(base, _)| base).collect();
+        self.inherit(&layout, &bases).await;
+        Ok(layout)
+    }
+
+    /// Without it the image is the same, under another manifest digest: no reason to fail.
+    async fn inherit(&self, layout: &Path, bases: &[Base]) {
+        let result = match Layout::open(layout, &self.engine.limits) {
+            Ok(open) => open.inherit(bases, self.plan, &self.engine.settings).await.map(drop),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = result {
+            self.shell
+                .talk
+                .line(&format!("layers of the base keep buildah's compression: {error}"));
+        }
+    }
+
+    async fn version(&self) -> Result<Version, Failure> {
+        // buildah version 1.28.2 (image-spec …)
+        let text = self.buildah(vec!["--version".into()]).await?.stdout;
+        let text = text.split_whitespace().nth(2).unwrap_or("unknown").to_owned();
+        let mut numbers = text.split('.').map_while(|n| n.parse().ok());
+        let number = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+        Ok(Version { text, number })
+    }
+
+    async fn buildah(&self, args: Vec<OsString>) -> Result<Outcome, Failure> {
+        self.shell.run(&self.engine.buildah, args, &self.environment).await
+    }
+
+    async fn git(&self, args: Vec<&str>) -> Result<Outcome, Failure> {
+        // A repository's own content must not run anything here.
+        let hardened = [
+            "-c",
+            "core.hooksPath=/dev/null",
+            "-c",
+            "core.fsmonitor=false",
+            "-c",
+            "credential.helper=",
+            "-c",
+            "submodule.recurse=false",
+            "-c",
+            "http.followRedirects=initial",
+            "-C",
+        ];
+        let mut all: Vec<OsString> = hardened.iter().map(OsString::from).collect();
+        all.push(self.tree().into());
+        all.extend(args.iter().map(OsString::from));
+        self.shell.run(&self.engine.git, all, &self.environment).await
+    }
+
+    fn tree(&self) -> PathBuf {
+        self.shell.work.join("source")
+    }
+
+    /// Fetches the commit, alone where the server gives it so, and checks it out. git hashes everything that it receives,
+    /// so what lies there is what the commit id names.
+    async fn checkout(&self) -> Result<PathBuf, Failure> {
+        let tree = self.tree();
+        fs::create_dir(&tree).map_err(|e| self.shell.broken("cannot make a folder", &e))?;
+        let (url, commit) = (self.plan.source_url.as_str(), self.plan.commit.as_str());
+        let format = if commit.len() == 64 { "sha256" } else { "sha1" };
+        let init = ["init", "--quiet", "--template=", &format!("--object-format={format}")];
+        self.must(
+            self.git(init.to_vec()).await?,
+            FailureKind::EngineUnavailable,
+            "git init failed",
+        )?;
+        let fetch = ["fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--force"];
+        let one = ["--depth=1", "--", url, commit];
+        if !self.git([&fetch[..], &one[..]].concat()).await?.success {
+            let all = ["--", url, "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"];
+            let outcome = self.git([&fetch[..], &all[..]].concat()).await?;
+            let why = format!("{url} could not be fetched");
+            self.must(outcome, FailureKind::SourceGone, &why)?;
+        }
+        let pinned = format!("{commit}^{{commit}}");
+        let outcome = self.git(vec!["checkout", "--quiet", "--force", "--detach", &pinned]).await?;
+        let why = format!("{url} does not hold the commit {commit} any more");
+        self.must(outcome, FailureKind::SourceGone, &why)?;
+        self.tidy(&tree).map_err(|e| self.shell.broken("cannot prepare the checkout", &e))?;
+        self.inside(self.plan.source_folder.as_deref().unwrap_or("."))
+    }
+
+    /// git's modes depend on the umask of whoever checks out; an image's must not.
+    fn tidy(&self, tree: &Path) -> io::Result<()> {
+        fs::remove_dir_all(tree.join(".git"))?;
+        let mut open = vec![tree.to_owned()];
+        while let Some(folder) = open.pop() {
+            fs::set_permissions(&folder, fs::Permissions::from_mode(0o755))?;
+            for entry in fs::read_dir(&folder)? {
+                let entry = entry?;
+                let kind = entry.file_type()?;
+                if kind.is_dir() {
+                    open.push(entry.path());
+                } else if kind.is_file() {
+                    let executable = entry.metadata()?.permissions().mode() & 0o100 != 0;
+                    let mode = if executable { 0o755 } else { 0o644 };
+                    fs::set_permissions(entry.path(), fs::Permissions::from_mode(mode))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A path in the checkout with symbolic links followed, as long as they stay inside.
+    fn inside(&self, path: &str) -> Result<PathBuf, Failure> {
+        let tree = self.tree();
+        let real = fs::canonicalize(&tree)
+            .and_then(|tree| Ok((fs::canonicalize(tree.join(path))?, tree)))
+            .ok()
+            .filter(|(path, tree)| path.starts_with(tree));
+        let Some((real, _)) = real else {
+            let why = format!("{path:?} is not in the repository at this commit");
+            return Err(self.shell.failure(FailureKind::SourceGone, why));
+        };
+        Ok(real)
+    }
+
+    fn dockerfile(&self) -> Result<String, Failure> {
+        let folder = self.plan.source_folder.as_deref().unwrap_or(".");
+        let path = self.inside(&format!("{folder}/{}", self.plan.dockerfile_path))?;
+        let size = fs::metadata(&path).map_err(|e| self.shell.broken("Dockerfile", &e))?.len();
+        if size > DOCKERFILE_BYTES {
+            let why = format!("a Dockerfile of {size} bytes is not read");
+            return Err(self.shell.failure(FailureKind::Denied, why));
+        }
+        let bytes = fs::read(&path).map_err(|e| self.shell.broken("Dockerfile", &e))?;
+        for (key, hex) in &self.plan.options {
+            let Some(algorithm) = key.strip_prefix("dockerfile-digest:") else { continue };
+            let recorded = format!("{algorithm}:{hex}").parse::<Digest>();
+            if !recorded.is_ok_and(|digest| digest.matches(&bytes)) {
+                let why =
+                    format!("the Dockerfile at this commit is not the recorded {algorithm}:{hex}");
+                return Err(self.shell.failure(FailureKind::Denied, why));
+            }
+        }
+        String::from_utf8(bytes)
+            .map_err(|_| self.shell.failure(FailureKind::Denied, "the Dockerfile is not UTF-8"))
+    }
+
+    /// The bases that the target needs, each with the names that the Dockerfile has for it.
+    fn needed(&self, text: &str) -> Result<Vec<(Base, Vec<External>)>, Failure> {
+        let plan = self.plan;
+        let target = plan.target.as_deref();
+        let used = dockerfile::externals(text, target, &plan.build_args, &plan.platform)
+            .map_err(|e| self.shell.failure(FailureKind::Denied, e.to_string()))?;
+        let mut needed: Vec<(Base, Vec<External>)> =
+            pins::bases(plan).into_iter().map(|base| (base, Vec::new())).collect();
+        for external in used {
+            let base = needed.iter_mut().find(|(base, _)| base.answers(&external.reference));
+            let Some((_, names)) = base else {
+                let why = format!(
+                    "{}:{}: no recorded material covers {:?}",
+                    plan.dockerfile_path, external.line, external.reference
+                );
+                return Err(self.shell.failure(FailureKind::Denied, why));
+            };
+            names.push(external);
+        }
+        needed.retain(|(_, names)| !names.is_empty());
+        Ok(needed)
+    }
+
+    async fn fetch(&self, base: &Base, used: &[External]) -> Result<(), Failure> {
+        let pinned = base.pinned();
+        let platform = self.plan.platform.to_string();
+        let policy = self.shell.work.join("signature-policy.json");
+        let mut args: Vec<OsString> = ["pull", "--quiet", "--policy=always"].map(Into::into).into();
+        args.extend(["--signature-policy".into(), policy.into_os_string()]);
+        args.extend(["--platform".into(), platform.into()]);
+        args.push(format!("docker://{pinned}").into());
+        let outcome = self.buildah(args).await?;
+        let why = format!("{pinned} could not be fetched");
+        self.must(outcome, FailureKind::SourceGone, &why)?;
+        for name in used.iter().filter(|name| !name.reference.contains('@')) {
+            let tag = base.tag.as_deref().unwrap_or("latest");
+            let full = format!("{}:{tag}", base.repository);
+            let outcome = self
+                .buildah(vec!["tag".into(), pinned.clone().into(), full.clone().into()])
+                .await?;
+            let why = format!("{} cannot be named {full}", name.reference);
+            self.must(outcome, FailureKind::EngineUnavailable, &why)?;
+        }
+        Ok(())
+    }
+
+    fn build_args(&self, version: &Version, context: &Path) -> Vec<OsString> {
+        let plan = self.plan;
+        let mut args: Vec<OsString> = Vec::new();
+        let mut add = |words: &[&str]| args.extend(words.iter().map(OsString::from));
+        let layers = format!("--layers={}", plan.exporter.layers);
+        let format = if plan.exporter.oci_media_types { "oci" } else { "docker" };
+        // The build as a whole has no network: `ADD https://…` is buildah's own doing, and no pin would hold it.
+        add(&["--net", "--"]);
+        add(&[&self.engine.buildah.to_string_lossy()]);
+        // crun refuses machines whose cgroups are mixed; runc runs everywhere.
+        add(&["bud", "--no-cache", "--pull=never", "--network=none", "--isolation=oci"]);
+        add(&["--runtime=runc", &layers, "--format", format, "--tag", RESULT]);
+        add(&["--platform", &plan.platform.to_string()]);
+        if let Some(seconds) = plan.exporter.rewrite_timestamp {
+            self.timestamp(version, seconds, &mut add);
+        }
+        if let Some(target) = &plan.target {
+            add(&["--target", target]);
+        }
+        for (name, value) in &plan.build_args {
+            add(&["--build-arg", &format!("{name}={value}")]);
+        }
+        for (name, value) in &plan.labels {
+            add(&["--label", &format!("{name}={value}")]);
+        }
+        for (key, value) in &plan.options {
+            match key.as_str() {
+                "add-hosts" => value.split(',').for_each(|host| add(&["--add-host", host])),
+                "shm-size" => add(&["--shm-size", value]),
+                "ulimit" => value.split(',').for_each(|limit| add(&["--ulimit", limit])),
+                _ => {}
+            }
+        }
+        // A machine without the right to raise limits cannot give buildah's default ones (since 1.39).
+        if version.number >= (1, 39) && !plan.options.contains_key("ulimit") {
+            add(&["--ulimit", "nofile=1024:4096", "--ulimit", "nproc=8192:8192"]);
+        }
+        args.push("--signature-policy".into());
+        args.push(self.shell.work.join("signature-policy.json").into());
+        args.push("--file".into());
+        args.push(context.join(&plan.dockerfile_path).into());
+        args.push("--".into());
+        args.push(context.into());
+        args
+    }
+
+    /// `--timestamp` is buildah's own option of old; since 1.41 there is the epoch of everybody else.
+    fn timestamp(&self, version: &Version, seconds: i64, add: &mut impl FnMut(&[&str])) {
+        let seconds = seconds.to_string();
+        let recorded = self.plan.made_by.as_ref();
+        let made_new = recorded.is_some_and(|e| at_least(&e.version, (1, 41)));
+        if made_new && version.number >= (1, 41) {
+            add(&["--source-date-epoch", &seconds, "--rewrite-timestamp"]);
+        } else {
+            add(&["--timestamp", &seconds]);
+        }
+    }
+
+    async fn export(&self) -> Result<PathBuf, Failure> {
+        let layout = self.shell.work.join("out");
+        let mut destination = OsString::from("oci:");
+        destination.push(&layout);
+        let policy = self.shell.work.join("signature-policy.json");
+        let mut args: Vec<OsString> =
+            ["push", "--quiet", "--signature-policy"].map(Into::into).into();
+        args.push(policy.into());
+        let format = if self.plan.exporter.oci_media_types { "oci" } else { "v2s2" };
+        args.extend(["--format".into(), format.into()]);
+        if self.plan.exporter.compression == Compression::Zstd {
+            args.extend(["--compression-format".into(), "zstd".into()]);
+        }
+        args.extend([RESULT.into(), destination]);
+        let outcome = self.buildah(args).await?;
+        self.must(outcome, FailureKind::EngineUnavailable, "the image could not be written")?;
+        Ok(layout)
+    }
+
+    fn must(&self, outcome: Outcome, kind: FailureKind, why: &str) -> Result<(), Failure> {
+        if outcome.success { Ok(()) } else { Err(self.shell.failure(kind, why)) }
+    }
+}
+
+fn at_least(version: &str, wanted: (u32, u32)) -> bool {
+    let mut numbers = version.split('.').map_while(|n| n.parse::<u32>().ok());
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= wanted
+}
+
+/// buildah's last word, for people: what kind of failure it is was decided before, by which program failed.
+fn last_error(log: &str) -> String {
+    let last =
+        log.lines().rev().find_map(|l| l.strip_prefix("Error: ").or(l.strip_prefix("error ")));
+    last.map_or_else(|| "a build step failed".to_owned(), str::to_owned)
+}

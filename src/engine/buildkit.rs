@@ -1,1 +1,565 @@
-//! buildkit
+//! BuildKit, by itself or inside a Docker daemon, started for one job.
+//!
+//! Turns a plan into an OCI layout. The source policy of [`pins`] is in force for everything that BuildKit fetches; build
+//! steps have no network; there is no build cache, no secret and no credential. Refuses to run where neither daemon can be
+//! started, unless the operator allows a shared builder.
+
+use std::{
+    ffi::OsString,
+    fs, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::UnixStream,
+};
+
+use super::{
+    Built, Engine, EngineSettings, SharedBuilder, Talk, certificates,
+    sandbox::{self, Daemon, Environment, Log, Shell},
+};
+use crate::{
+    attest::provenance::{Frontend, Network},
+    image::Compression,
+    rebuild::{EngineKind, EngineReport, Failure, FailureKind, Plan, pins},
+};
+
+/// Tries to reach a daemon that has just been started: every 50 ms for 60 s.
+const TRIES: u32 = 1200;
+/// Time between two tries.
+const PAUSE: Duration = Duration::from_millis(50);
+/// Bytes of a daemon's own log that a failure quotes.
+const DAEMON_LOG_BYTES: usize = 4096;
+
+/// `docker buildx` with a Docker daemon of the job's own.
+pub struct Docker {
+    docker: PathBuf,
+    buildx: PathBuf,
+    /// `None` where a shared daemon is used.
+    dockerd: Option<PathBuf>,
+    settings: EngineSettings,
+}
+
+impl Docker {
+    /// Finds the programs.
+    ///
+    /// # Errors
+    /// Says which one is missing.
+    pub fn find(settings: &EngineSettings) -> Result<Self, String> {
+        let docker = program("docker")?;
+        let buildx = find_buildx(&docker).ok_or("docker has no buildx plugin")?;
+        let own = if sandbox::is_root() {
+            program("containerd").and_then(|_| program("runc")).and_then(|_| program("dockerd"))
+        } else {
+            Err("a Docker daemon of its own needs root".to_owned())
+        };
+        let dockerd = match (own, settings.shared_builder) {
+            (Ok(dockerd), _) => Some(dockerd),
+            (Err(_), SharedBuilder::Allowed) => None,
+            (Err(why), SharedBuilder::Refused) => return Err(why),
+        };
+        Ok(Self { docker, buildx, dockerd, settings: settings.clone() })
+    }
+}
+
+fn program(name: &str) -> Result<PathBuf, String> {
+    sandbox::find_program(name).ok_or_else(|| format!("{name} is not on PATH"))
+}
+
+/// The plugin, where docker itself looks for it, and beside docker.
+fn find_buildx(docker: &Path) -> Option<PathBuf> {
+    const FOLDERS: [&str; 4] = [
+        "/usr/local/lib/docker/cli-plugins",
+        "/usr/local/libexec/docker/cli-plugins",
+        "/usr/lib/docker/cli-plugins",
+        "/usr/libexec/docker/cli-plugins",
+    ];
+    let configured = std::env::var_os("DOCKER_CONFIG").map(PathBuf::from);
+    let home = std::env::var_os("HOME").map(|home| Path::new(&home).join(".docker"));
+    let users = configured.into_iter().chain(home).map(|folder| folder.join("cli-plugins"));
+    let prefix = docker.parent().and_then(Path::parent).map(Path::to_owned);
+    let beside = ["lib", "libexec"]
+        .into_iter()
+        .filter_map(|lib| Some(prefix.as_ref()?.join(lib).join("docker/cli-plugins")));
+    let folders = users.chain(beside).chain(FOLDERS.iter().map(PathBuf::from));
+    let mut files = folders.map(|folder| folder.join("docker-buildx"));
+    let found = files.find(|file| sandbox::is_executable(file));
+    let found = found.or_else(|| sandbox::find_program("docker-buildx"))?;
+    fs::canonicalize(found).ok()
+}
+
+#[async_trait]
+impl Engine for Docker {
+    fn kind(&self) -> EngineKind {
+        EngineKind::Buildkit
+    }
+
+    async fn build(
+        &self,
+        plan: &Plan,
+        work: &Path,
+        log: &Log,
+        talk: &dyn Talk,
+    ) -> Result<Built, Failure> {
+        let shell = Shell { work, log: log.clone(), talk };
+        let (policy, pins) = write_policy(plan, &shell)?;
+        let mut environment = self.prepare(&shell)?;
+        talk.stage("starting a Docker daemon");
+        let daemon = match &self.dockerd {
+            Some(dockerd) => Some(start_dockerd(dockerd, &shell, &environment).await?),
+            None => None,
+        };
+        environment = match (&daemon, std::env::var_os("DOCKER_HOST")) {
+            (Some(_), _) => environment.with("DOCKER_HOST", unix(&work.join("docker.sock"))),
+            (None, Some(host)) => environment.with("DOCKER_HOST", host),
+            (None, None) => environment,
+        };
+        let report = self.report(&shell, &environment, daemon.is_some()).await?;
+        talk.stage("building");
+        let environment =
+            with_epoch(environment, plan).with("EXPERIMENTAL_BUILDKIT_SOURCE_POLICY", &policy);
+        let outcome = shell.run(&self.docker, buildx_args(plan, work), &environment).await?;
+        finish(outcome.success, &shell, report, pins)
+    }
+}
+
+impl Docker {
+    fn prepare(&self, shell: &Shell<'_>) -> Result<Environment, Failure> {
+        let write = || -> io::Result<Environment> {
+            let config = shell.work.join("docker-config");
+            fs::create_dir_all(config.join("cli-plugins"))?;
+            fs::write(config.join("config.json"), "{}")?;
+            let link = config.join("cli-plugins/docker-buildx");
+            std::os::unix::fs::symlink(&self.buildx, link)?;
+            let mut daemon = json!({
+                "features": { "containerd-snapshotter": true },
+                "insecure-registries": self.settings.plain_http,
+            });
+            if sandbox::is_on_overlay(shell.work) {
+                daemon["storage-driver"] = json!("native");
+            }
+            fs::write(shell.work.join("daemon.json"), daemon.to_string())?;
+            let environment = Environment::new(shell.work).with("DOCKER_CONFIG", &config);
+            with_certificates(environment, &self.settings, shell.work)
+        };
+        write().map_err(|e| shell.broken("cannot write the daemon's settings", &e))
+    }
+
+    async fn report(
+        &self,
+        shell: &Shell<'_>,
+        environment: &Environment,
+        ephemeral: bool,
+    ) -> Result<EngineReport, Failure> {
+        let server = ["version", "--format", "{{.Server.Version}}"];
+        let server = shell.run(&self.docker, server, environment).await?.stdout;
+        let client = shell.run(&self.docker, ["buildx", "version"], environment).await?.stdout;
+        let client = client.split_whitespace().nth(1).unwrap_or("unknown").to_owned();
+        Ok(EngineReport {
+            kind: EngineKind::Buildkit,
+            driver: "docker buildx".to_owned(),
+            version: format!("docker {}, buildx {client}", server.trim()),
+            network: Network::None,
+            ephemeral,
+        })
+    }
+}
+
+fn unix(socket: &Path) -> OsString {
+    let mut address = OsString::from("unix://");
+    address.push(socket);
+    address
+}
+
+fn with_certificates(
+    environment: Environment,
+    settings: &EngineSettings,
+    work: &Path,
+) -> io::Result<Environment> {
+    Ok(match certificates(settings, work)? {
+        Some(file) => environment.with("SSL_CERT_FILE", &file).with("GIT_SSL_CAINFO", &file),
+        None => environment,
+    })
+}
+
+fn write_policy(
+    plan: &Plan,
+    shell: &Shell<'_>,
+) -> Result<(PathBuf, crate::digest::Digest), Failure> {
+    let policy = pins::buildkit_policy(plan);
+    let path = shell.work.join("policy.json");
+    fs::write(&path, format!("{policy:#}"))
+        .map_err(|e| shell.broken("cannot write the source policy", &e))?;
+    Ok((path, pins::digest(&policy)))
+}
+
+/// The clamp of `rewrite-timestamp` comes from the epoch; where the build had it from elsewhere, it is given as the
+/// client's variable, which becomes the same build argument.
+fn with_epoch(environment: Environment, plan: &Plan) -> Environment {
+    let given = plan.build_args.contains_key("SOURCE_DATE_EPOCH");
+    match plan.exporter.rewrite_timestamp.or(plan.epoch_seconds) {
+        Some(seconds) if !given => environment.with("SOURCE_DATE_EPOCH", seconds.to_string()),
+        _ => environment,
+    }
+}
+
+/// A daemon that touches no firewall, bridge or route of the machine. Its steps have no network, so it needs none either.
+async fn start_dockerd(
+    dockerd: &Path,
+    shell: &Shell<'_>,
+    environment: &Environment,
+) -> Result<Daemon, Failure> {
+    let work = shell.work;
+    let path = |flag: &str, name: &str| {
+        let mut arg = OsString::from(flag);
+        arg.push(work.join(name));
+        arg
+    };
+    let mut host = OsString::from("--host=");
+    host.push(unix(&work.join("docker.sock")));
+    let mut args = vec![
+        path("--config-file=", "daemon.json"),
+        path("--data-root=", "d"),
+        path("--exec-root=", "x"),
+        path("--pidfile=", "docker.pid"),
+        host,
+    ];
+    let off = ["--iptables", "--ip6tables", "--ip-forward", "--ip-masq"];
+    args.extend(off.iter().map(|flag| format!("{flag}=false").into()));
+    args.push("--bridge=none".into());
+    let mut daemon = shell.start(dockerd, args, environment)?;
+    let socket = work.join("docker.sock");
+    await_daemon(&mut daemon, || ping(&socket)).await?;
+    Ok(daemon)
+}
+
+async fn await_daemon<F: Future<Output = bool>>(
+    daemon: &mut Daemon,
+    ready: impl Fn() -> F,
+) -> Result<(), Failure> {
+    for _ in 0..TRIES {
+        if ready().await {
+            return Ok(());
+        }
+        if !daemon.is_alive() {
+            break;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    let log = daemon.log(DAEMON_LOG_BYTES);
+    Err(Failure {
+        kind: FailureKind::EngineUnavailable,
+        why: "the daemon did not start".to_owned(),
+        log,
+        engine: None,
+    })
+}
+
+/// Docker's own sign of readiness: `GET /_ping`.
+async fn ping(socket: &Path) -> bool {
+    let ask = async {
+        let mut stream = UnixStream::connect(socket).await?;
+        stream.write_all(b"GET /_ping HTTP/1.0\r\n\r\n").await?;
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).await?;
+        io::Result::Ok(answer.ends_with(b" 200"))
+    };
+    matches!(tokio::time::timeout(Duration::from_secs(2), ask).await, Ok(Ok(true)))
+}
+
+fn buildx_args(plan: &Plan, work: &Path) -> Vec<OsString> {
+    let mut args: Vec<OsString> = Vec::new();
+    let mut add = |words: &[&str]| args.extend(words.iter().map(OsString::from));
+    add(&["buildx", "build", "--no-cache", "--network=none", "--provenance=false"]);
+    add(&["--sbom=false", "--progress=plain"]);
+    add(&["--platform", &plan.platform.to_string(), "--file", &plan.dockerfile_path]);
+    if let Some(target) = &plan.target {
+        add(&["--target", target]);
+    }
+    for (name, value) in build_args(plan) {
+        add(&["--build-arg", &format!("{name}={value}")]);
+    }
+    for (name, value) in &plan.labels {
+        add(&["--label", &format!("{name}={value}")]);
+    }
+    for (key, value) in &plan.options {
+        match (key.as_str(), key.strip_prefix("context:")) {
+            (_, Some(name)) => add(&["--build-context", &format!("{name}={value}")]),
+            // BuildKit joins several with commas.
+            ("add-hosts", _) => value.split(',').for_each(|host| add(&["--add-host", host])),
+            ("shm-size", _) => add(&["--shm-size", value]),
+            ("ulimit", _) => value.split(',').for_each(|limit| add(&["--ulimit", limit])),
+            _ => {}
+        }
+    }
+    args.push("--metadata-file".into());
+    args.push(work.join("metadata.json").into());
+    args.push("--output".into());
+    args.push(output(plan, work));
+    args.push("--".into());
+    args.push(pins::context(plan).into());
+    args
+}
+
+/// Build arguments; a frontend image is named by the argument that the built-in frontend forwards to.
+fn build_args(plan: &Plan) -> impl Iterator<Item = (&str, &str)> {
+    let syntax = match &plan.frontend {
+        Frontend::Image { reference } if !plan.build_args.contains_key("BUILDKIT_SYNTAX") => {
+            Some(("BUILDKIT_SYNTAX", reference.as_str()))
+        }
+        _ => None,
+    };
+    plan.build_args.iter().map(|(n, v)| (n.as_str(), v.as_str())).chain(syntax)
+}
+
+fn output(plan: &Plan, work: &Path) -> OsString {
+    let mut spec = OsString::from("type=oci,tar=false,dest=");
+    spec.push(work.join("out"));
+    if plan.exporter.rewrite_timestamp.is_some() {
+        spec.push(",rewrite-timestamp=true");
+    }
+    match plan.exporter.compression {
+        Compression::Gzip => {}
+        other => {
+            spec.push(",compression=");
+            spec.push(other.name());
+        }
+    }
+    if !plan.exporter.oci_media_types {
+        spec.push(",oci-mediatypes=false");
+    }
+    spec
+}
+
+fn finish(
+    success: bool,
+    shell: &Shell<'_>,
+    report: EngineReport,
+    pins: crate::digest::Digest,
+) -> Result<Built, Failure> {
+    let layout = shell.work.join("out");
+    if success && layout.join("index.json").is_file() {
+        // Left empty by the exporter, and no part of a layout.
+        let _ = fs::remove_dir(layout.join("ingest"));
+        return Ok(Built { layout, report, pins });
+    }
+    let log = shell.log.text();
+    let (kind, why) = classify(&log);
+    Err(Failure { kind, why, log, engine: Some(report) })
+}
+
+/// Reads BuildKit's own last word. Build steps print what they like, but each of their lines begins with `#`.
+pub(super) fn classify(log: &str) -> (FailureKind, String) {
+    let own = log
+        .lines()
+        .rev()
+        .find_map(|line| line.strip_prefix("ERROR: ").or_else(|| line.strip_prefix("error: ")));
+    let Some(why) = own else {
+        return (FailureKind::BuildFailed, "the build ended without an image".to_owned());
+    };
+    let says = |words: &[&str]| words.iter().any(|word| why.contains(word));
+    let kind = if says(&["denied by policy", "not allowed by policy", "source denied"]) {
+        FailureKind::Denied
+    } else if says(&["process \"", "did not complete successfully", "executor failed running"]) {
+        FailureKind::BuildFailed
+    } else if says(&[
+        "failed to resolve source metadata",
+        "failed to fetch remote",
+        "failed to load cache key",
+        "failed to do request",
+        "failed to read dockerfile",
+        "failed to copy",
+        "Could not resolve host",
+        "couldn't find remote ref",
+        "unable to access",
+        "connection refused",
+        "i/o timeout",
+        "manifest unknown",
+        "not our ref",
+        "pull access denied",
+        ": not found",
+        "unexpected status",
+        "git stderr",
+    ]) {
+        FailureKind::SourceGone
+    } else {
+        FailureKind::BuildFailed
+    };
+    (kind, why.to_owned())
+}
+
+/// `buildctl` with a `buildkitd` of the job's own.
+pub struct Buildkitd {
+    buildctl: PathBuf,
+    buildkitd: PathBuf,
+    settings: EngineSettings,
+}
+
+impl Buildkitd {
+    /// Finds the programs.
+    ///
+    /// # Errors
+    /// Says which one is missing.
+    pub fn find(settings: &EngineSettings) -> Result<Self, String> {
+        let (buildctl, buildkitd) = (program("buildctl")?, program("buildkitd")?);
+        program("runc")?;
+        if !sandbox::is_root() {
+            return Err("a buildkitd of its own needs root".to_owned());
+        }
+        Ok(Self { buildctl, buildkitd, settings: settings.clone() })
+    }
+
+    /// Steps are given no network one by one; the daemon itself fetches sources over the machine's.
+    fn configuration(&self, work: &Path) -> String {
+        let quote = |text: &str| json!(text).to_string();
+        let snapshotter = if sandbox::is_on_overlay(work) { "native" } else { "overlayfs" };
+        let mut toml = format!(
+            "[worker.oci]\nenabled = true\nnetworkMode = \"host\"\nsnapshotter = {}\n\
+             [worker.containerd]\nenabled = false\n",
+            quote(snapshotter)
+        );
+        for host in &self.settings.plain_http {
+            toml.push_str(&format!("[registry.{}]\nhttp = true\ninsecure = true\n", quote(host)));
+        }
+        toml
+    }
+
+    async fn start(&self, shell: &Shell<'_>) -> Result<(Daemon, Environment), Failure> {
+        let work = shell.work;
+        let write = || {
+            fs::write(work.join("buildkitd.toml"), self.configuration(work))?;
+            let environment = Environment::new(work);
+            with_certificates(environment, &self.settings, work)
+        };
+        let environment = write().map_err(|e| shell.broken("cannot write buildkitd.toml", &e))?;
+        let args = [
+            OsString::from("--config"),
+            work.join("buildkitd.toml").into(),
+            "--root".into(),
+            work.join("b").into(),
+            "--addr".into(),
+            unix(&work.join("b.sock")),
+        ];
+        let mut daemon = shell.start(&self.buildkitd, args, &environment)?;
+        let environment = environment.with("BUILDKIT_HOST", unix(&work.join("b.sock")));
+        let quiet = Shell { work, log: Log::new(0), talk: &super::Silent };
+        let ready = || async {
+            let workers = quiet.run(&self.buildctl, ["debug", "workers"], &environment).await;
+            workers.is_ok_and(|outcome| outcome.success)
+        };
+        await_daemon(&mut daemon, ready).await?;
+        Ok((daemon, environment))
+    }
+}
+
+#[async_trait]
+impl Engine for Buildkitd {
+    fn kind(&self) -> EngineKind {
+        EngineKind::Buildkit
+    }
+
+    async fn build(
+        &self,
+        plan: &Plan,
+        work: &Path,
+        log: &Log,
+        talk: &dyn Talk,
+    ) -> Result<Built, Failure> {
+        let shell = Shell { work, log: log.clone(), talk };
+        let (policy, pins) = write_policy(plan, &shell)?;
+        talk.stage("starting buildkitd");
+        let (_daemon, environment) = self.start(&shell).await?;
+        let version = shell.run(&self.buildkitd, ["--version"], &environment).await?.stdout;
+        let report = EngineReport {
+            kind: EngineKind::Buildkit,
+            driver: "buildctl".to_owned(),
+            version: format!(
+                "buildkitd {}",
+                version.split_whitespace().nth(2).unwrap_or("unknown")
+            ),
+            network: Network::None,
+            ephemeral: true,
+        };
+        talk.stage("building");
+        let outcome =
+            shell.run(&self.buildctl, buildctl_args(plan, work, &policy), &environment).await?;
+        finish(outcome.success, &shell, report, pins)
+    }
+}
+
+fn buildctl_args(plan: &Plan, work: &Path, policy: &Path) -> Vec<OsString> {
+    let mut args: Vec<OsString> = Vec::new();
+    let mut add = |words: &[&str]| args.extend(words.iter().map(OsString::from));
+    add(&["build", "--progress=plain", "--no-cache", "--frontend=dockerfile.v0"]);
+    let mut opt = |key: &str, value: &str| add(&["--opt", &format!("{key}={value}")]);
+    opt("context", &pins::context(plan));
+    opt("filename", &plan.dockerfile_path);
+    opt("platform", &plan.platform.to_string());
+    opt("force-network-mode", "none");
+    if let Some(target) = &plan.target {
+        opt("target", target);
+    }
+    for (name, value) in build_args(plan) {
+        opt(&format!("build-arg:{name}"), value);
+    }
+    let epoch = plan.exporter.rewrite_timestamp.or(plan.epoch_seconds);
+    if let (Some(seconds), false) = (epoch, plan.build_args.contains_key("SOURCE_DATE_EPOCH")) {
+        opt("build-arg:SOURCE_DATE_EPOCH", &seconds.to_string());
+    }
+    for (name, value) in &plan.labels {
+        opt(&format!("label:{name}"), value);
+    }
+    for (key, value) in &plan.options {
+        if !key.starts_with("dockerfile-digest:") {
+            opt(key, value);
+        }
+    }
+    args.push("--source-policy-file".into());
+    args.push(policy.into());
+    args.push("--metadata-file".into());
+    args.push(work.join("metadata.json").into());
+    args.push("--output".into());
+    args.push(output(plan, work));
+    args
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_are_told_apart_by_buildkits_own_words() {
+        let cases = [
+            (
+                "#5 0.1 x\nERROR: failed to solve: source \"git://h/a\" denied by policy: source denied",
+                FailureKind::Denied,
+            ),
+            (
+                "ERROR: failed to solve: process \"/bin/sh -c false\" did not complete successfully: exit code: 1",
+                FailureKind::BuildFailed,
+            ),
+            (
+                "ERROR: failed to solve: h/base: failed to resolve source metadata for h/base: not found",
+                FailureKind::SourceGone,
+            ),
+            (
+                "error: failed to solve: failed to fetch remote git://h/app.git: exit status 128",
+                FailureKind::SourceGone,
+            ),
+            // What a step prints decides nothing.
+            (
+                "#7 0.1 ERROR: denied by policy\nERROR: failed to solve: process \"/bin/sh -c x\" did not complete successfully: exit code: 1",
+                FailureKind::BuildFailed,
+            ),
+            ("#7 0.1 denied by policy", FailureKind::BuildFailed),
+            ("", FailureKind::BuildFailed),
+        ];
+        for (log, want) in cases {
+            assert_eq!(classify(log).0, want, "{log}");
+        }
+    }
+}

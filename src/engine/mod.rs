@@ -6,16 +6,24 @@
 
 pub mod buildah;
 pub mod buildkit;
+pub mod layout;
 pub mod sandbox;
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 
 use crate::{
-    rebuild::{EngineKind, EngineReport, Failure, Plan},
+    limits::Limits,
+    rebuild::{EngineKind, EngineReport, Failure, FailureKind, Plan, Producer},
     reference::Repository,
 };
+use layout::Layout;
+use sandbox::{Log, Workspace};
 
 /// Something that can follow a plan.
 #[async_trait]
@@ -23,8 +31,14 @@ pub trait Engine: Send + Sync {
     /// Which kind it is.
     fn kind(&self) -> EngineKind;
 
-    /// Builds into a new OCI layout under `work`, an empty folder that the caller removes.
-    async fn build(&self, plan: &Plan, work: &Path, talk: &dyn Talk) -> Result<Built, Failure>;
+    /// Builds into a new OCI layout under `work`, a folder for this job that the caller removes.
+    async fn build(
+        &self,
+        plan: &Plan,
+        work: &Path,
+        log: &Log,
+        talk: &dyn Talk,
+    ) -> Result<Built, Failure>;
 }
 
 /// What an engine gives.
@@ -63,4 +77,146 @@ pub struct EngineSettings {
     pub certificate_authorities: Vec<(String, PathBuf)>,
     /// A mirror for a repository, by name.
     pub mirrors: Vec<(Repository, Repository)>,
+    /// Whether a builder that is already there, and that others use too, may be used where no own one can be started.
+    pub shared_builder: SharedBuilder,
+    /// Where work folders are made, instead of the system's folder for temporary files.
+    pub work: Option<PathBuf>,
+}
+
+/// Whether a builder may be used that others use, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SharedBuilder {
+    /// Only one that is made for the job and removed with it.
+    #[default]
+    Refused,
+    /// The one that `DOCKER_HOST` names, as a last resort: its storage and cache are not ours to trust.
+    Allowed,
+}
+
+/// Which engine the operator wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub enum EngineChoice {
+    /// The plan's kind, with whatever can run it here.
+    #[default]
+    Auto,
+    /// BuildKit inside a Docker daemon of the job's own.
+    Docker,
+    /// BuildKit's own daemon.
+    Buildkitd,
+    /// buildah.
+    Buildah,
+}
+
+/// What a build gave, and the folder that holds it until this is dropped.
+#[derive(Debug)]
+pub struct Finished {
+    /// The result.
+    pub built: Built,
+    /// Keeps the layout; removes it, and everything that the engine left, when dropped.
+    pub workspace: Workspace,
+}
+
+/// Follows a plan with the engine that fits it.
+///
+/// # Errors
+/// A [`Failure`] of a kind; never an image that was built in another way than planned.
+pub async fn build(
+    plan: &Plan,
+    settings: &EngineSettings,
+    preference: EngineChoice,
+    limits: &Limits,
+    talk: &dyn Talk,
+) -> Result<Finished, Failure> {
+    let log = Log::new(limits.log_bytes);
+    let engine = choose(plan, settings, preference, limits)?;
+    let workspace = Workspace::new(settings.work.as_deref())
+        .map_err(|e| unavailable(format!("cannot make a work folder: {e}")))?;
+    let job = async {
+        let built = engine.build(plan, workspace.path(), &log, talk).await?;
+        carry(&built, plan, limits).map_err(|e| Failure {
+            kind: FailureKind::EngineUnavailable,
+            why: e.to_string(),
+            log: log.text(),
+            engine: Some(built.report.clone()),
+        })?;
+        Ok(built)
+    };
+    match tokio::time::timeout(limits.rebuild, job).await {
+        Ok(built) => Ok(Finished { built: built?, workspace }),
+        Err(_) => Err(Failure {
+            kind: FailureKind::Timeout,
+            why: format!("not done after {} s (limits.rebuild)", limits.rebuild.as_secs()),
+            log: log.text(),
+            engine: None,
+        }),
+    }
+}
+
+/// Puts the published image's embedded build manifest on top of what was rebuilt.
+fn carry(built: &Built, plan: &Plan, limits: &Limits) -> Result<(), layout::LayoutError> {
+    if let Some(layer) = &plan.embedded {
+        Layout::open(&built.layout, limits)?.embed(layer)?;
+    }
+    Ok(())
+}
+
+/// Docker's own BuildKit writes SLSA v0.2 and BuildKit by itself v1; layers compress to the same bytes only with the same
+/// compressor, so the kind of daemon that made the image is tried first.
+fn choose(
+    plan: &Plan,
+    settings: &EngineSettings,
+    preference: EngineChoice,
+    limits: &Limits,
+) -> Result<Arc<dyn Engine>, Failure> {
+    let order: &[EngineChoice] = match (preference, plan.engine, plan.producer) {
+        (EngineChoice::Auto, EngineKind::Buildah, _) => &[EngineChoice::Buildah],
+        (EngineChoice::Auto, _, Producer::BuildkitV1) => {
+            &[EngineChoice::Buildkitd, EngineChoice::Docker]
+        }
+        (EngineChoice::Auto, _, _) => &[EngineChoice::Docker, EngineChoice::Buildkitd],
+        (EngineChoice::Docker, _, _) => &[EngineChoice::Docker],
+        (EngineChoice::Buildkitd, _, _) => &[EngineChoice::Buildkitd],
+        (EngineChoice::Buildah, _, _) => &[EngineChoice::Buildah],
+    };
+    let mut missing = Vec::new();
+    for choice in order {
+        let found: Result<Arc<dyn Engine>, String> = match choice {
+            EngineChoice::Buildah => buildah::Buildah::find(settings, limits).map(|e| Arc::new(e) as _),
+            EngineChoice::Buildkitd => {
+                buildkit::Buildkitd::find(settings).map(|e| Arc::new(e) as _)
+            }
+            _ => buildkit::Docker::find(settings).map(|e| Arc::new(e) as _),
+        };
+        match found {
+            Ok(engine) => return Ok(engine),
+            Err(why) => missing.push(why),
+        }
+    }
+    Err(unavailable(missing.join("; ")))
+}
+
+fn unavailable(why: String) -> Failure {
+    Failure { kind: FailureKind::EngineUnavailable, why, log: String::new(), engine: None }
+}
+
+/// One file with the machine's certificate authorities and the operator's: every program that engines use (Go, git)
+/// takes `SSL_CERT_FILE` or `GIT_SSL_CAINFO`.
+fn certificates(settings: &EngineSettings, work: &Path) -> io::Result<Option<PathBuf>> {
+    const SYSTEM: [&str; 3] = [
+        "/etc/ssl/certs/ca-certificates.crt",
+        "/etc/pki/tls/certs/ca-bundle.crt",
+        "/etc/ssl/cert.pem",
+    ];
+    if settings.certificate_authorities.is_empty() {
+        return Ok(None);
+    }
+    let system = SYSTEM.iter().find_map(|path| fs::read(path).ok());
+    let mut bundle = system.unwrap_or_default();
+    for (_, path) in &settings.certificate_authorities {
+        bundle.push(b'\n');
+        bundle.extend(fs::read(path)?);
+    }
+    let path = work.join("ca.pem");
+    fs::write(&path, bundle)?;
+    Ok(Some(path))
 }

@@ -1,1 +1,175 @@
-//! exporter
+//! How the published image was written.
+//!
+//! Turns an image and what its provenance says of the exporter into an [`Exporter`]. BuildKit records none of its exporter
+//! options, so they are read from the image itself: rewritten layers carry the annotation `buildkit/rewritten-timestamp`
+//! (moby/buildkit, `util/converter`), media types and compression stand in the manifest, and buildah's choice between one
+//! layer for each instruction and one for each stage shows in the history. A wrong guess costs a rung of the ladder and
+//! never a rebuild: content is compared, too. Every guess names its evidence.
+
+use super::{EngineKind, Exporter};
+use crate::{
+    attest::provenance::Provenance,
+    image::{Compression, Descriptor, History, Image, Manifest},
+};
+
+/// The annotation that BuildKit leaves on a layer whose times it clamped.
+const REWRITTEN: &str = "buildkit/rewritten-timestamp";
+
+/// Reads the exporter's options; `carried` layers at the end were not written by the exporter.
+pub fn infer(
+    image: &Image,
+    provenance: &Provenance,
+    engine: EngineKind,
+    carried: usize,
+) -> Exporter {
+    let own = image.manifest.layers.len().saturating_sub(carried);
+    let layers = image.manifest.layers.get(..own).unwrap_or_default();
+    let mut evidence = Vec::new();
+    let rewrite_timestamp = timestamp(image, layers, provenance, engine, &mut evidence);
+    let oci_media_types = image.manifest.media_type.is_oci();
+    evidence.push(format!("media type {}", image.manifest.media_type));
+    let compression = compression(layers, provenance, &mut evidence);
+    let layered = layered(&image.config.history, provenance, &mut evidence);
+    Exporter { rewrite_timestamp, oci_media_types, compression, layers: layered, evidence }
+}
+
+fn timestamp(
+    image: &Image,
+    layers: &[Descriptor],
+    provenance: &Provenance,
+    engine: EngineKind,
+    evidence: &mut Vec<String>,
+) -> Option<i64> {
+    if let Some(recorded) = provenance.exporter.get("rewriteTimestamp") {
+        evidence.push(format!("recorded: rewriteTimestamp={recorded}"));
+        return if recorded == "true" { provenance.epoch_seconds } else { None };
+    }
+    let annotated = layers.iter().rev().find_map(|l| l.annotations.get(REWRITTEN)?.parse().ok());
+    if let Some(seconds) = annotated {
+        evidence.push(format!("layer annotation {REWRITTEN}={seconds}"));
+        return Some(seconds);
+    }
+    if engine != EngineKind::Buildah {
+        return None;
+    }
+    let seconds = one_time(image)?;
+    evidence
+        .push(format!("configuration and last step were created at the same second, {seconds}"));
+    Some(seconds)
+}
+
+/// buildah's `--timestamp` gives the configuration and each step of this build the same whole second; without it, steps
+/// have fractions of seconds.
+fn one_time(image: &Image) -> Option<i64> {
+    let created: jiff::Timestamp = image.config.created.as_deref()?.parse().ok()?;
+    let last: jiff::Timestamp = image.config.history.last()?.created.as_deref()?.parse().ok()?;
+    (created == last && created.subsec_nanosecond() == 0).then(|| created.as_second())
+}
+
+/// Base layers keep the compression that they came with, so the last layer tells.
+fn compression(
+    layers: &[Descriptor],
+    provenance: &Provenance,
+    evidence: &mut Vec<String>,
+) -> Compression {
+    let all = [Compression::None, Compression::Gzip, Compression::Zstd];
+    let recorded = provenance.exporter.get("compression");
+    if let Some(found) = all.into_iter().find(|c| recorded.is_some_and(|r| r == c.name())) {
+        evidence.push(format!("recorded: compression={}", found.name()));
+        return found;
+    }
+    let last = layers.last().and_then(|l| l.media_type.layer_compression());
+    evidence.push(format!("last layer is {}", last.unwrap_or(Compression::Gzip).name()));
+    last.unwrap_or(Compression::Gzip)
+}
+
+/// Without `--layers`, buildah's steps that write files leave no layer of their own, except for the last one.
+fn layered(history: &[History], provenance: &Provenance, evidence: &mut Vec<String>) -> bool {
+    if let Some(recorded) = provenance.exporter.get("layers") {
+        evidence.push(format!("recorded: layers={recorded}"));
+        return recorded == "true";
+    }
+    let squashed = history.iter().filter(|step| step.empty_layer && writes_files(&step.created_by));
+    let squashed = squashed.count();
+    evidence.push(format!("{squashed} steps that write files have no layer"));
+    squashed == 0
+}
+
+fn writes_files(step: &str) -> bool {
+    let step = step.trim_start();
+    match step.split_once("#(nop)") {
+        Some((_, nop)) => ["COPY ", "ADD "].iter().any(|word| nop.trim_start().starts_with(word)),
+        None => {
+            step.starts_with("/bin/sh -c ") || step.starts_with('|') || step.starts_with("RUN ")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn history(steps: &[(&str, bool)]) -> Vec<History> {
+        let step = |(created_by, empty_layer): &(&str, bool)| History {
+            created: None,
+            created_by: (*created_by).to_owned(),
+            comment: String::new(),
+            empty_layer: *empty_layer,
+        };
+        steps.iter().map(step).collect()
+    }
+
+    #[test]
+    fn buildahs_layers_show_in_the_history() {
+        let provenance = crate::rebuild::tests::provenance();
+        let cases = [
+            (vec![("/bin/sh -c #(nop) COPY file:1 in /a", false), ("/bin/sh -c make", false)], true),
+            (vec![("/bin/sh -c #(nop) COPY file:1 in /a", true), ("/bin/sh -c make", false)], false),
+            (vec![("/bin/sh -c #(nop) USER 1", true), ("/bin/sh -c make", false)], true),
+            (vec![("|1 A=b /bin/sh -c make", true), ("/bin/sh -c #(nop) CMD x", false)], false),
+        ];
+        for (steps, want) in cases {
+            assert_eq!(layered(&history(&steps), &provenance, &mut Vec::new()), want, "{steps:?}");
+        }
+        let mut recorded = provenance;
+        recorded.exporter.insert("layers".to_owned(), "false".to_owned());
+        assert!(!layered(&[], &recorded, &mut Vec::new()), "what is recorded counts");
+    }
+
+    #[test]
+    fn the_annotation_of_a_rewritten_layer_gives_the_epoch() {
+        let mut image = crate::rebuild::tests::image();
+        let provenance = crate::rebuild::tests::provenance();
+        let plain = infer(&image, &provenance, EngineKind::Buildkit, 0);
+        assert_eq!(plain.rewrite_timestamp, None);
+        assert_eq!(plain.compression, Compression::Gzip);
+        let last = image.manifest.layers.last_mut().unwrap();
+        last.annotations.insert(REWRITTEN.to_owned(), "1700000000".to_owned());
+        let found = infer(&image, &provenance, EngineKind::Buildkit, 0);
+        assert_eq!(found.rewrite_timestamp, Some(1_700_000_000));
+        assert!(found.evidence.iter().any(|e| e.contains("1700000000")), "{:?}", found.evidence);
+        // A layer that the exporter did not write says nothing about it.
+        assert_eq!(infer(&image, &provenance, EngineKind::Buildkit, 1).rewrite_timestamp, None);
+    }
+
+    #[test]
+    fn buildahs_timestamp_is_one_whole_second() {
+        let image = crate::rebuild::tests::image();
+        let provenance = crate::rebuild::tests::provenance();
+        let found = infer(&image, &provenance, EngineKind::Buildah, 0);
+        assert_eq!(found.rewrite_timestamp, Some(1_735_689_600));
+        let mut loose = crate::rebuild::tests::image();
+        loose.config.created = Some("2025-01-01T00:00:00.5Z".to_owned());
+        assert_eq!(infer(&loose, &provenance, EngineKind::Buildah, 0).rewrite_timestamp, None);
+    }
+}/// How many layers of a rebuilt image come from its base: the exporter marks every layer whose times it rewrote, and leaves
+/// a base's layers alone. Without rewritten times nothing tells them apart, and all count as rebuilt.
+pub fn inherited_layers(manifest: &Manifest, exporter: &Exporter) -> usize {
+    if exporter.rewrite_timestamp.is_none() {
+        return 0;
+    }
+    let marked = |layer: &Descriptor| layer.annotations.contains_key(REWRITTEN);
+    manifest.layers.iter().take_while(|layer| !marked(layer)).count()
+}
+
+

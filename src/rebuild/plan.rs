@@ -1,1 +1,534 @@
-//! plan
+//! From provenance to a plan, or to everything that is missing from it.
+//!
+//! Turns [`Provenance`] and the published image into a [`Plan`] or a list of [`Gap`]s. All gaps are collected, not the
+//! first alone, so that a producer can close them in one go. Refuses to plan what would fetch something without a digest,
+//! read the builder's own disk, use a secret, or reach the host's network; the provenance is hostile (attack D4: its URLs
+//! decide what this machine connects to).
+
+use std::{collections::BTreeMap, net::IpAddr};
+
+use super::{EmbeddedLayer, EngineKind, Gap, Plan, Planned, exporter, pins};
+use crate::{
+    attest::provenance::{
+        Commit, Frontend, Material, MaterialKind, Network, Pin, Producer, Provenance, SourceCode,
+    },
+    digest::Digest,
+    image::Image,
+};
+
+/// What planning depends on besides provenance and image.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PlanOptions {
+    /// The build manifest in the last layer, where there is one.
+    pub embedded: Option<EmbeddedLayer>,
+}
+
+/// Options that an engine can repeat: they change what a step sees, and nothing outside the build.
+const REPEATABLE: [&str; 3] = ["add-hosts", "shm-size", "ulimit"];
+
+/// Plans a rebuild of `image`.
+pub fn plan(provenance: &Provenance, image: &Image, options: &PlanOptions) -> Planned {
+    if provenance.producer == Producer::Other {
+        return Planned::NotReplayable(vec![unknown_build_type(provenance)]);
+    }
+    let mut gaps = Vec::new();
+    let source = source(provenance, &mut gaps);
+    completeness(provenance, &mut gaps);
+    secrets(provenance, &mut gaps);
+    network(provenance, &mut gaps);
+    let frontend_options = frontend_options(provenance, &mut gaps);
+    materials(provenance, &mut gaps);
+    frontend(provenance, &mut gaps);
+    platform(provenance, image, &mut gaps);
+    dockerfile(provenance, &mut gaps);
+    let (Some((source, commit)), []) = (source, gaps.as_slice()) else {
+        gaps.sort();
+        gaps.dedup();
+        return Planned::NotReplayable(gaps);
+    };
+    let (engine, engine_reason) = engine(provenance, image);
+    let carried = usize::from(options.embedded.is_some());
+    Planned::Plan(Box::new(Plan {
+        producer: provenance.producer,
+        engine,
+        engine_reason,
+        source_url: source.url.clone(),
+        source_reference: source.reference.clone(),
+        source_folder: source.folder.clone(),
+        commit,
+        dockerfile_path: dockerfile_path(provenance).to_owned(),
+        frontend: provenance.frontend.clone(),
+        target: provenance.target.clone(),
+        build_args: provenance.build_args.clone(),
+        labels: provenance.labels.clone(),
+        options: frontend_options,
+        platform: image.platform.clone(),
+        epoch_seconds: provenance.epoch_seconds,
+        recorded_network: provenance.network,
+        materials: provenance.materials.clone(),
+        exporter: exporter::infer(image, provenance, engine, carried),
+        published_layers: image.manifest.layers.iter().map(|l| l.digest.clone()).collect(),
+        made_by: provenance.engine.clone(),
+        embedded: options.embedded.clone(),
+    }))
+}
+
+fn gap(
+    code: &'static str,
+    field: impl Into<String>,
+    why: impl Into<String>,
+    fix: impl Into<String>,
+) -> Gap {
+    Gap { code, field: field.into(), why: why.into(), fix: fix.into() }
+}
+
+fn unknown_build_type(provenance: &Provenance) -> Gap {
+    gap(
+        "unknown-build-type",
+        "buildType",
+        format!("hallmark cannot replay builds of type {:?}", provenance.build_type),
+        "publish BuildKit's provenance (mode=max), or embed a build manifest with hallmark provenance",
+    )
+}
+
+fn dockerfile_path(provenance: &Provenance) -> &str {
+    provenance.dockerfile_path.as_deref().unwrap_or("Dockerfile")
+}
+
+fn source<'p>(provenance: &'p Provenance, gaps: &mut Vec<Gap>) -> Option<(&'p SourceCode, Commit)> {
+    let from_git = "build from a git context: docker buildx build https://HOST/REPO.git#REF";
+    for name in &provenance.local_inputs {
+        let why = format!("the folder {name:?} was sent from the client's disk; it has no digest");
+        gaps.push(gap("local-context", "request.locals", why, from_git));
+    }
+    let Some(source) = &provenance.source else {
+        if provenance.local_inputs.is_empty() {
+            let why = "no source repository is recorded";
+            gaps.push(gap("no-source", "configSource.uri", why, from_git));
+        }
+        return None;
+    };
+    if let Some(why) = refuse_url(&source.url) {
+        let code = if is_ssh(&source.url) { "ssh" } else { "source-url" };
+        gaps.push(gap(code, "configSource.uri", why, "use a repository that https can reach"));
+    }
+    if source.folder.as_deref().is_some_and(leaves_folder) {
+        let why = "the folder leaves the repository";
+        gaps.push(gap("source-url", "configSource.uri", why, from_git));
+    }
+    let Some(commit) = &source.commit else {
+        let why = format!("{} is recorded without a commit", source.url);
+        gaps.push(gap("no-commit", "configSource.digest", why, from_git));
+        return None;
+    };
+    Some((source, commit.clone()))
+}
+
+fn is_ssh(url: &str) -> bool {
+    url.starts_with("ssh://") || (!url.contains("://") && url.contains('@'))
+}
+
+fn leaves_folder(path: &str) -> bool {
+    path.starts_with('/') || path.split('/').any(|part| part == "..")
+}
+
+/// Why a URL is not fetched: only https, git, and http on this machine itself; nothing link-local, where clouds keep
+/// their credentials; nothing that BuildKit or git would read as an option, pattern or template.
+pub fn refuse_url(url: &str) -> Option<String> {
+    if is_ssh(url) {
+        return Some(format!("{url} needs an SSH key"));
+    }
+    let parsed = match url::Url::parse(url) {
+        Ok(parsed) => parsed,
+        Err(why) => return Some(format!("{url:?} is no URL: {why}")),
+    };
+    let Some(host) = parsed.host_str().filter(|h| !h.is_empty()) else {
+        return Some(format!("{url:?} names no host"));
+    };
+    let address: Option<IpAddr> = host.trim_matches(['[', ']']).parse().ok();
+    let local = host == "localhost" || address.is_some_and(|a| a.is_loopback());
+    match parsed.scheme() {
+        "https" | "git" => {}
+        "http" if local => {}
+        other => return Some(format!("scheme {other:?} is not fetched from {host:?}")),
+    }
+    if !parsed.username().is_empty() || parsed.password().is_some() {
+        return Some("the URL holds credentials".to_owned());
+    }
+    if address.is_some_and(is_link_local) {
+        return Some(format!("{host} is a link-local address"));
+    }
+    let plain = pins::is_plain(url) && pins::git_identifier(url).is_some();
+    (!plain).then(|| format!("{url:?} holds characters that cannot be pinned"))
+}
+
+fn is_link_local(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => v4.is_link_local() || v4.is_unspecified() || v4.is_broadcast(),
+        IpAddr::V6(v6) => {
+            v6.is_unicast_link_local()
+                || v6.is_unspecified()
+                || v6.to_ipv4_mapped().is_some_and(|v4| is_link_local(IpAddr::V4(v4)))
+        }
+    }
+}
+
+fn completeness(provenance: &Provenance, gaps: &mut Vec<Gap>) {
+    let fix = "build with --attest type=provenance,mode=max";
+    if !provenance.complete.steps {
+        let why = "mode=min does not record build arguments, labels, secrets and steps";
+        gaps.push(gap("mode-min", "buildConfig.llbDefinition", why, fix));
+    } else if !provenance.complete.parameters {
+        let why = "the producer says that not every parameter is recorded";
+        gaps.push(gap("incomplete-parameters", "completeness", why, fix));
+    }
+}
+
+fn secrets(provenance: &Provenance, gaps: &mut Vec<Gap>) {
+    let fix = "make the build work without it: hallmark gives no secrets to builds";
+    for secret in provenance.secrets.iter().filter(|s| !s.optional) {
+        let why = format!("the build needs the secret {:?}", secret.id);
+        gaps.push(gap("required-secret", "request.secrets", why, fix));
+    }
+    for id in &provenance.ssh {
+        let why = format!("the build needs the SSH agent {id:?}");
+        gaps.push(gap("ssh", "request.ssh", why, fix));
+    }
+}
+
+fn network(provenance: &Provenance, gaps: &mut Vec<Gap>) {
+    if provenance.network == Network::Host {
+        gaps.push(gap(
+            "host-network",
+            "force-network-mode",
+            "steps could reach the builder's own network",
+            "build with --network none",
+        ));
+    }
+}
+
+fn frontend_options(provenance: &Provenance, gaps: &mut Vec<Gap>) -> BTreeMap<String, String> {
+    let mut kept = BTreeMap::new();
+    for (key, value) in &provenance.other_options {
+        match key.split_once(':') {
+            _ if REPEATABLE.contains(&key.as_str()) => {
+                kept.insert(key.clone(), value.clone());
+            }
+            Some(("dockerfile-digest", _)) => {
+                kept.insert(key.clone(), value.clone());
+            }
+            Some(("context", name)) => named_context(provenance, name, value, gaps, &mut kept),
+            Some(("hidden-build-arg", name)) => gaps.push(gap(
+                "hidden-build-arg",
+                "externalParameters.hiddenBuildArgs",
+                format!("the value of build argument {name} is not recorded"),
+                format!("record it: hallmark provenance create --public-build-arg {name}"),
+            )),
+            Some(("input", name)) => gaps.push(gap(
+                "linked-input",
+                "request.inputs",
+                format!("the build takes {name:?} from another build"),
+                "build it in one Dockerfile with several stages",
+            )),
+            _ => gaps.push(gap(
+                "unknown-frontend-option",
+                format!("request.args.{key}"),
+                format!("hallmark does not know what {key}={value:?} changes"),
+                "build without this option",
+            )),
+        }
+    }
+    kept
+}
+
+/// A named context is repeated where it is an image that the materials pin.
+fn named_context(
+    provenance: &Provenance,
+    name: &str,
+    value: &str,
+    gaps: &mut Vec<Gap>,
+    kept: &mut BTreeMap<String, String>,
+) {
+    let covered = value
+        .strip_prefix("docker-image://")
+        .is_some_and(|reference| is_covered(&provenance.materials, reference));
+    if covered {
+        kept.insert(format!("context:{name}"), value.to_owned());
+        return;
+    }
+    gaps.push(gap(
+        "local-context",
+        format!("request.args.context:{name}"),
+        format!("the named context {name:?} is {value:?}, which no material pins"),
+        "use an image as the named context: --build-context NAME=docker-image://IMAGE@DIGEST",
+    ));
+}
+
+fn is_covered(materials: &[Material], reference: &str) -> bool {
+    materials.iter().any(|material| match (&material.kind, &material.pin) {
+        (MaterialKind::Image { name, tag, .. }, Pin::Content(digest)) => {
+            let base =
+                pins::Base { repository: name.clone(), tag: tag.clone(), digest: digest.clone() };
+            base.answers(reference)
+        }
+        _ => false,
+    })
+}
+
+fn materials(provenance: &Provenance, gaps: &mut Vec<Gap>) {
+    let mut tags: BTreeMap<(&str, &str), &Digest> = BTreeMap::new();
+    for material in &provenance.materials {
+        if let Some(gap) = unusable(material) {
+            gaps.push(gap);
+        }
+        if let (MaterialKind::Image { name, tag, .. }, Pin::Content(digest)) =
+            (&material.kind, &material.pin)
+        {
+            let Some(tag) = tag else { continue };
+            let earlier = tags.insert((name, tag), digest);
+            if earlier.is_some_and(|earlier| earlier != digest) {
+                gaps.push(gap(
+                    "conflicting-material",
+                    "resolvedDependencies",
+                    format!("{name}:{tag} is recorded with two digests"),
+                    "pin the base image by digest in the Dockerfile",
+                ));
+            }
+        }
+    }
+}
+
+/// Why a material cannot be pinned, or must not be fetched.
+fn unusable(material: &Material) -> Option<Gap> {
+    let field = "resolvedDependencies";
+    let uri = &material.uri;
+    let fetched = material.kind != MaterialKind::Other;
+    if fetched && material.pin == Pin::Nothing {
+        let why = format!("{uri} is recorded without a digest");
+        return Some(gap(
+            "unpinned-material",
+            field,
+            why,
+            "pin it by digest or checksum in the Dockerfile",
+        ));
+    }
+    let refused = match &material.kind {
+        MaterialKind::Image { tag, .. } => {
+            let odd = tag.as_deref().is_some_and(|tag| !is_tag(tag));
+            odd.then(|| format!("{uri} has no valid tag"))
+        }
+        MaterialKind::Git => refuse_url(uri.trim_start_matches("git+").split('#').next()?),
+        MaterialKind::Http => refuse_download(uri),
+        MaterialKind::Other => None,
+    };
+    refused.map(|why| gap("source-url", field, why, "fetch it over https, from a plain URL"))
+}
+
+fn is_tag(text: &str) -> bool {
+    let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+    text.len() <= 128
+        && text.bytes().next().is_some_and(word)
+        && text.bytes().all(|b| word(b) || b == b'.' || b == b'-')
+}
+
+/// A download may have a query, which a repository may not; all else is the same.
+fn refuse_download(url: &str) -> Option<String> {
+    let (path, query) = url.split_once('?').unwrap_or((url, ""));
+    let odd = query.contains(['*', '[', ']', '{', '}', '$', '\\']);
+    refuse_url(path).or_else(|| odd.then(|| format!("{url:?} cannot be pinned")))
+}
+
+fn frontend(provenance: &Provenance, gaps: &mut Vec<Gap>) {
+    match &provenance.frontend {
+        Frontend::BuiltIn => {}
+        Frontend::Image { reference } if is_covered(&provenance.materials, reference) => {}
+        Frontend::Image { reference } => gaps.push(gap(
+            "unpinned-material",
+            "request.frontend",
+            format!("the frontend image {reference:?} is not among the materials"),
+            "pin it by digest: # syntax=docker/dockerfile:1@sha256:…",
+        )),
+        Frontend::Unknown => gaps.push(gap(
+            "unknown-frontend",
+            "request.frontend",
+            "the frontend that read the Dockerfile is not recorded",
+            "build a Dockerfile with docker buildx or buildctl",
+        )),
+    }
+}
+
+fn platform(provenance: &Provenance, image: &Image, gaps: &mut Vec<Gap>) {
+    if let Some(recorded) = &provenance.platform
+        && !recorded.serves(&image.platform)
+        && !image.platform.serves(recorded)
+    {
+        let why = format!("provenance is for {recorded}, the image for {}", image.platform);
+        gaps.push(gap("platform", "platform", why, "publish provenance for each platform"));
+    }
+}
+
+fn dockerfile(provenance: &Provenance, gaps: &mut Vec<Gap>) {
+    if leaves_folder(dockerfile_path(provenance)) {
+        gaps.push(gap(
+            "source-url",
+            "configSource.path",
+            "the Dockerfile's path leaves the repository",
+            "keep the Dockerfile in the repository",
+        ));
+    }
+}
+
+/// Only the kind of engine that made an image lays its layers and history out in the same way.
+fn engine(provenance: &Provenance, image: &Image) -> (EngineKind, String) {
+    if let Some(engine) = &provenance.engine {
+        let kind = match engine.name.as_str() {
+            "buildah" | "podman" => EngineKind::Buildah,
+            _ => EngineKind::Buildkit,
+        };
+        return (kind, format!("provenance names {} {}", engine.name, engine.version));
+    }
+    if provenance.producer != Producer::Hallmark {
+        return (EngineKind::Buildkit, "provenance is BuildKit's".to_owned());
+    }
+    let last = image.config.history.iter().rev().find(|h| !h.empty_layer || !h.comment.is_empty());
+    if last.is_some_and(|h| h.comment.starts_with("buildkit")) {
+        return (EngineKind::Buildkit, format!("history says {:?}", "buildkit.dockerfile.v0"));
+    }
+    let label = image.config.runtime.labels.get("io.buildah.version");
+    match label {
+        Some(version) => (EngineKind::Buildah, format!("label io.buildah.version={version}")),
+        None => (EngineKind::Buildkit, "nothing in the image names its builder".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rebuild::tests::{image, parse, predicate, provenance};
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    fn codes(provenance: &Provenance) -> Vec<&'static str> {
+        match plan(provenance, &image(), &PlanOptions::default()) {
+            Planned::Plan(_) => Vec::new(),
+            Planned::NotReplayable(gaps) => {
+                for gap in &gaps {
+                    assert!(!gap.why.is_empty() && !gap.fix.is_empty() && !gap.field.is_empty(), "{gap:?}");
+                }
+                gaps.iter().map(|gap| gap.code).collect()
+            }
+        }
+    }
+
+    #[test]
+    fn what_suffices_becomes_a_plan() {
+        let plan = crate::rebuild::tests::plan();
+        assert_eq!(plan.engine, EngineKind::Buildkit);
+        assert_eq!(plan.source_url, "https://git.example/app.git");
+        assert_eq!(plan.source_folder.as_deref(), Some("sub"));
+        assert_eq!(pins::context(&plan), format!("https://git.example/app.git#{}:sub", "c".repeat(40)));
+        assert_eq!(plan.target.as_deref(), Some("release"));
+        assert_eq!(plan.build_args.get("A").map(String::as_str), Some("b"));
+        assert_eq!(plan.labels.get("l").map(String::as_str), Some("v"));
+        assert_eq!(plan.options.get("add-hosts").map(String::as_str), Some("a=192.0.2.1"));
+        assert_eq!(plan.epoch_seconds, Some(1_735_689_600));
+        assert_eq!(plan.recorded_network, Network::None);
+    }
+
+    #[test]
+    fn every_gap_is_named() {
+        let cases: Vec<(&str, Value, &[&str])> = vec![
+            ("/buildConfig/llbDefinition", json!([]), &["mode-min"]),
+            ("/metadata/completeness/parameters", json!(false), &["incomplete-parameters"]),
+            ("/invocation/parameters/locals", json!([{ "name": "context" }]), &["local-context"]),
+            ("/invocation/parameters/secrets", json!([{ "id": "npm" }]), &["required-secret"]),
+            ("/invocation/parameters/ssh", json!([{ "id": "default" }]), &["ssh"]),
+            ("/invocation/parameters/ssh", json!([{ "id": "default", "optional": true }]), &[]),
+            ("/invocation/parameters/args/force-network-mode", json!("host"), &["host-network"]),
+            ("/invocation/parameters/args/hostname", json!("x"), &["unknown-frontend-option"]),
+            ("/invocation/parameters/args/context:x", json!("input:x"), &["local-context"]),
+            ("/invocation/parameters/args/context:x", json!("docker-image://golang:1.24"), &[]),
+            ("/invocation/parameters/args/context:x", json!("docker-image://golang:1.25"), &["local-context"]),
+            ("/invocation/parameters/inputs", json!({ "x": {} }), &["linked-input"]),
+            ("/invocation/parameters/frontend", json!(""), &["unknown-frontend"]),
+            ("/invocation/parameters/args/platform", json!("linux/arm64"), &["platform"]),
+            ("/invocation/configSource/digest", json!({}), &["no-commit"]),
+            ("/invocation/configSource", json!({}), &["no-source"]),
+            ("/invocation/configSource/uri", json!("git@h.example:org/app.git#main"), &["ssh"]),
+            ("/invocation/configSource/uri", json!("file:///etc#main"), &["source-url"]),
+            ("/invocation/configSource/uri", json!("http://h.example/app.git#main"), &["source-url"]),
+            ("/invocation/configSource/uri", json!("https://169.254.169.254/a.git#main"), &["source-url"]),
+            ("/invocation/configSource/uri", json!("https://u:p@h.example/a.git#main"), &["source-url"]),
+            ("/invocation/configSource/uri", json!("https://h.example/*.git#main"), &["source-url"]),
+            ("/invocation/configSource/uri", json!("https://git.example/app.git#main:../.."), &["source-url"]),
+            ("/invocation/configSource/entryPoint", json!("../Dockerfile"), &["source-url"]),
+            ("/materials/0/digest", json!({}), &["unpinned-material"]),
+            ("/materials/3/uri", json!("http://169.254.169.254/x"), &["source-url"]),
+            ("/materials/0/uri", json!("pkg:docker/golang@-x"), &["source-url"]),
+            ("/buildType", json!("https://actions.github.io/buildtypes/workflow/v1"), &["unknown-build-type"]),
+        ];
+        for (pointer, value, want) in cases {
+            let mut predicate = predicate();
+            let (parent, key) = pointer.rsplit_once('/').unwrap();
+            let parent = predicate.pointer_mut(parent).unwrap();
+            match parent {
+                Value::Array(list) => list[key.parse::<usize>().unwrap()] = value.clone(),
+                _ => parent[key] = value.clone(),
+            }
+            assert_eq!(codes(&parse(predicate)), want, "{pointer} = {value}");
+        }
+    }
+
+    #[test]
+    fn a_tag_with_two_digests_is_a_conflict() {
+        let mut predicate = predicate();
+        let again = json!({ "uri": "pkg:docker/golang@1.24", "digest": { "sha256": "e".repeat(64) } });
+        predicate["materials"].as_array_mut().unwrap().push(again);
+        assert_eq!(codes(&parse(predicate)), ["conflicting-material"]);
+    }
+
+    #[test]
+    fn a_frontend_image_has_to_be_among_the_materials() {
+        let mut predicate = predicate();
+        predicate["invocation"]["parameters"]["frontend"] = json!("gateway.v0");
+        predicate["invocation"]["parameters"]["args"]["source"] = json!("docker/dockerfile:1");
+        assert_eq!(codes(&parse(predicate.clone())), ["unpinned-material"]);
+        let frontend = json!({ "uri": "pkg:docker/docker/dockerfile@1", "digest": { "sha256": "e".repeat(64) } });
+        predicate["materials"].as_array_mut().unwrap().push(frontend);
+        assert_eq!(codes(&parse(predicate)), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn urls_of_this_machine_and_of_strangers() {
+        let cases = [
+            ("https://github.com/org/app.git", true),
+            ("git://127.0.0.1:9418/app.git", true),
+            ("http://127.0.0.1:8080/app.git", true),
+            ("http://localhost/app.git", true),
+            ("http://[::1]:80/app.git", true),
+            ("http://192.0.2.1/app.git", false),
+            ("https://[fe80::1]/app.git", false),
+            ("https://[::ffff:169.254.169.254]/app.git", false),
+            ("https://2852039166/app.git", false),
+            ("ext::sh -c x", false),
+            ("-oProxyCommand=x", false),
+            ("https:///app.git", false),
+            ("https://h/a b.git", true),
+            ("", false),
+        ];
+        for (url, want) in cases {
+            assert_eq!(refuse_url(url).is_none(), want, "{url}: {:?}", refuse_url(url));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn hostile_options_and_urls_never_panic(key in "[a-z:-]{0,20}", value in "\\PC{0,40}", uri in "\\PC{0,60}") {
+            let mut provenance = provenance();
+            provenance.other_options.insert(key, value);
+            provenance.source.as_mut().unwrap().url = uri.clone();
+            let _ = refuse_url(&uri);
+            let _ = plan(&provenance, &image(), &PlanOptions::default());
+        }
+    }
+}

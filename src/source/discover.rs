@@ -1,1 +1,362 @@
-//! discover
+//! What is attached to an image.
+//!
+//! Turns an [`Image`] into [`Raw`] evidence, each piece with the carrier that it was found in:
+//! 1. attestation manifests in the index (BuildKit's attestation storage: `vnd.docker.reference.type` and `.digest`), in
+//!    their first form and as OCI artifacts with a subject; only those for this image's manifest;
+//! 2. referrers of the manifest, of the index that lists it and of the index that was asked for (distribution-spec v1.1,
+//!    "Listing Referrers"), by API or tag; what a list says about them is a hint, so each is fetched, and counts only if
+//!    its own `subject` is what it was listed for;
+//! 3. the tags that cosign derives from those digests: `.sig`, `.att`, `.sbom`;
+//! 4. labels and annotations `org.opencontainers.image.*` that say where the image comes from: hints.
+//!
+//! Everything found is untrusted: `trust` judges it. What is not there is no finding here, policy asks for it; what
+//! could not be listed or read is one, and so is what goes beyond a limit. Files in the image are found elsewhere.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use futures_util::future;
+
+use super::{Referrers, Source, SourceError, load::together, manifest_digest};
+use crate::{
+    attest::{Carrier, Listing, Raw},
+    digest::ManifestDigest,
+    finding::{Code, Finding, Key, Severity, Subject},
+    image::{Descriptor, FormatError, Image, Manifest, MediaType},
+    limits::Limits,
+};
+
+/// The annotation that marks attestation manifests in an index (BuildKit, docs/attestations/attestation-storage.md).
+pub(super) const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
+/// The annotation that says which manifest they are about.
+const REFERENCE_DIGEST: &str = "vnd.docker.reference.digest";
+const ATTESTATION_MANIFEST: &str = "attestation-manifest";
+/// What cosign appends to the digest.
+const COSIGN_SUFFIXES: [&str; 3] = ["sig", "att", "sbom"];
+/// Labels and annotations that hint at an image's origin (image-spec v1.1, annotations.md).
+const HINTS: [&str; 5] = [
+    "org.opencontainers.image.base.digest",
+    "org.opencontainers.image.base.name",
+    "org.opencontainers.image.created",
+    "org.opencontainers.image.revision",
+    "org.opencontainers.image.source",
+];
+/// All evidence of one image together may be this many times as large as one piece.
+const TOTAL_FACTOR: u64 = 4;
+
+/// What was found.
+#[derive(Debug, Clone, Default)]
+pub struct Discovered {
+    /// Evidence, in a fixed order.
+    pub raws: Vec<Raw>,
+    /// What could not be listed or read.
+    pub findings: Vec<Finding>,
+}
+
+/// Finds what is attached to an image. Never fails: what goes wrong is a finding.
+pub async fn discover(source: &dyn Source, image: &Image, limits: &Limits) -> Discovered {
+    let mut discovery = Discovery { source, image, limits, found: Discovered::default() };
+    discovery.hints();
+    let carried = discovery.carried().await;
+    discovery.fetch(carried).await;
+    discovery.found
+}
+
+/// A manifest that carries evidence.
+struct Carried {
+    carrier: Carrier,
+    attached_to: ManifestDigest,
+    manifest: Manifest,
+}
+
+/// A manifest that is to be fetched because an index or a list names it.
+struct Named {
+    descriptor: Descriptor,
+    carrier: Carrier,
+    /// The digest that its `subject` has to be.
+    subject: ManifestDigest,
+    /// Whether it may have no subject.
+    subject_rule: SubjectRule,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum SubjectRule {
+    /// A referrer is one by its subject.
+    Required,
+    /// The index already says what an attestation manifest is about; a subject must not contradict it.
+    Consistent,
+}
+
+struct Discovery<'a> {
+    source: &'a dyn Source,
+    image: &'a Image,
+    limits: &'a Limits,
+    found: Discovered,
+}
+
+impl Discovery<'_> {
+    /// The digests that evidence can be attached to: the manifest's, its index's, and that of the reference.
+    fn digests(&self) -> Vec<ManifestDigest> {
+        let manifest = &self.image.manifest.document.digest;
+        let index = self.image.index.as_ref().map(|index| &index.document.digest);
+        let mut seen = BTreeSet::new();
+        [Some(manifest), index, Some(&self.image.reference.digest)]
+            .into_iter()
+            .flatten()
+            .filter(|digest| seen.insert((*digest).clone()))
+            .cloned()
+            .collect()
+    }
+
+    fn subject(&self) -> Subject {
+        Subject::Image(self.image.reference.to_string())
+    }
+
+    fn unavailable(&mut self, what: impl ToString, why: impl ToString) {
+        let finding = Finding::new(Code::ImageReferrersUnavailable, self.subject())
+            .with(Key::From, what.to_string())
+            .with(Key::Why, why.to_string());
+        self.found.findings.push(finding);
+    }
+
+    /// Notes an error about one carrier. Evidence that cannot be had counts as missing, which weighs as a warning; what
+    /// is wrong with its bytes keeps its own code.
+    fn failed(&mut self, what: impl ToString, error: SourceError) {
+        match &error {
+            SourceError::Format { .. } | SourceError::BlobMissing { .. } => {
+                let finding = error.into_finding(Subject::Evidence(what.to_string()));
+                self.found.findings.push(finding.at(Severity::Warning));
+            }
+            _ => self.unavailable(what, error),
+        }
+    }
+
+    fn hints(&mut self) {
+        let image = self.image;
+        let manifest = &image.manifest;
+        let places = [
+            Some((&image.config.runtime.labels, &manifest.document.digest)),
+            Some((&manifest.annotations, &manifest.document.digest)),
+            image.index.as_ref().map(|index| (&index.annotations, &index.document.digest)),
+        ];
+        let mut seen = BTreeSet::new();
+        for (texts, attached_to) in places.into_iter().flatten() {
+            for key in HINTS {
+                let Some(text) = texts.get(key) else { continue };
+                if seen.insert((key, text.clone())) {
+                    self.found.raws.push(hint(key, text, attached_to));
+                }
+            }
+        }
+    }
+
+    /// Every manifest that carries evidence. Lists, tags and attestation manifests are fetched at the same time, then
+    /// the manifests that the lists name.
+    async fn carried(&mut self) -> Vec<Carried> {
+        let digests = self.digests();
+        let source = self.source;
+        let listing = together(digests.iter().map(|digest| source.referrers(digest)).collect());
+        let tags: Vec<(String, ManifestDigest)> = digests.iter().flat_map(cosign_tags).collect();
+        let tagged = together(tags.iter().map(|(tag, _)| source.tagged(tag)).collect());
+        let attestations = self.attestation_manifests();
+        let fetching = self.named(attestations);
+        let (listed, tagged, mut carried) = future::join3(listing, tagged, fetching).await;
+        let mut referrers = Vec::new();
+        for (digest, list) in digests.iter().zip(listed) {
+            referrers.extend(self.listed(digest, list));
+        }
+        carried.extend(self.named(referrers).await);
+        let mut fetched = Vec::new();
+        for one in carried {
+            match one {
+                Ok(one) => fetched.push(one),
+                Err((what, error)) => self.failed(what, error),
+            }
+        }
+        for ((tag, attached_to), stored) in tags.into_iter().zip(tagged) {
+            let manifest = match stored {
+                Ok(None) => continue,
+                Ok(Some(stored)) => {
+                    Manifest::parse(stored.document, stored.media_type.as_ref(), self.limits)
+                        .map_err(|error| self.format(error))
+                }
+                Err(error) => Err(error),
+            };
+            match manifest {
+                Ok(manifest) => {
+                    let digest = manifest.document.digest.clone();
+                    let carrier = Carrier::CosignTag { tag, manifest: digest };
+                    fetched.push(Carried { carrier, attached_to, manifest });
+                }
+                Err(error) => self.failed(format!("cosign tag {tag}"), error),
+            }
+        }
+        fetched
+    }
+
+    fn format(&self, error: FormatError) -> SourceError {
+        SourceError::Format { place: self.source.location().to_string(), error }
+    }
+
+    /// The attestation manifests that the index lists for this image's manifest.
+    fn attestation_manifests(&self) -> Vec<Named> {
+        let Some(index) = &self.image.index else { return Vec::new() };
+        let subject = &self.image.manifest.document.digest;
+        let about_this = |entry: &&Descriptor| {
+            let says = |key: &str| entry.annotations.get(key).map(String::as_str);
+            says(REFERENCE_TYPE) == Some(ATTESTATION_MANIFEST)
+                && says(REFERENCE_DIGEST) == Some(&subject.to_string())
+        };
+        let named = |entry: &Descriptor| Named {
+            descriptor: entry.clone(),
+            carrier: Carrier::IndexAttestation {
+                manifest: manifest_digest(entry),
+                index: index.document.digest.clone(),
+            },
+            subject: subject.clone(),
+            subject_rule: SubjectRule::Consistent,
+        };
+        index.manifests.iter().filter(about_this).map(named).collect()
+    }
+
+    /// The referrers in a list, each once, in the order of their digests.
+    fn listed(
+        &mut self,
+        subject: &ManifestDigest,
+        list: Result<Referrers, SourceError>,
+    ) -> Vec<Named> {
+        let what = format!("referrers of {subject}");
+        let list = match list {
+            Ok(list) => list,
+            Err(error) => {
+                self.unavailable(what, error);
+                return Vec::new();
+            }
+        };
+        if let Some(why) = &list.incomplete {
+            self.unavailable(&what, format!("the list is not complete: {why}"));
+        }
+        let via = list.via.unwrap_or(Listing::Api);
+        let mut named: BTreeMap<ManifestDigest, Named> = BTreeMap::new();
+        for descriptor in list.descriptors.into_iter().filter(|d| d.media_type.is_manifest()) {
+            let manifest = manifest_digest(&descriptor);
+            let carrier = Carrier::Referrer { manifest: manifest.clone(), via };
+            let (subject, subject_rule) = (subject.clone(), SubjectRule::Required);
+            named.insert(manifest, Named { descriptor, carrier, subject, subject_rule });
+        }
+        let limit = self.limits.attestations;
+        if named.len() > limit {
+            let count = named.len();
+            self.unavailable(what, format!("{count} of them, the limit attestations is {limit}"));
+        }
+        named.into_values().take(limit).collect()
+    }
+
+    /// Fetches manifests and checks that they are about what they should be.
+    async fn named(&self, named: Vec<Named>) -> Vec<Result<Carried, (String, SourceError)>> {
+        let one = |named: Named| async move {
+            let what = named.carrier.to_string();
+            self.one_named(named).await.map_err(|error| (what, error))
+        };
+        together(named.into_iter().map(one).collect()).await
+    }
+
+    async fn one_named(&self, named: Named) -> Result<Carried, SourceError> {
+        let digest = manifest_digest(&named.descriptor);
+        let stored = self.source.manifest(&digest).await.map_err(|error| match error {
+            SourceError::NotFound { what, place } => SourceError::BlobMissing { what, place },
+            other => other,
+        })?;
+        let (expected, found) = (named.descriptor.size, stored.document.bytes.len() as u64);
+        if expected != found {
+            return Err(self.format(FormatError::Size { what: "manifest", expected, found }));
+        }
+        let manifest = Manifest::parse(stored.document, stored.media_type.as_ref(), self.limits)
+            .map_err(|error| self.format(error))?;
+        let subject = manifest.subject.as_ref().map(manifest_digest);
+        let fits = match &subject {
+            Some(subject) => *subject == named.subject,
+            None => named.subject_rule == SubjectRule::Consistent,
+        };
+        if !fits {
+            let says = subject.map_or_else(|| "none".to_owned(), |s| s.to_string());
+            let why = format!("its subject is {says}, it is listed for {}", named.subject);
+            let what = "manifest of an attestation";
+            return Err(self.format(FormatError::Malformed { what, why }));
+        }
+        Ok(Carried { carrier: named.carrier, attached_to: named.subject, manifest })
+    }
+
+    /// Fetches what the manifests carry, within the limits. Which pieces are left out when there are too many depends on
+    /// their order and stated sizes alone.
+    async fn fetch(&mut self, carried: Vec<Carried>) {
+        let mut wanted: Vec<(Carrier, ManifestDigest, Descriptor)> = Vec::new();
+        let mut left = (self.limits.attestation_bytes as u64).saturating_mul(TOTAL_FACTOR);
+        let mut left_out: Option<String> = None;
+        for one in carried {
+            for layer in evidence(&one.manifest) {
+                let size_limit = self.limits.attestation_bytes as u64;
+                let reason = if layer.size > size_limit {
+                    Some(format!("has {} bytes, attestation_bytes is {size_limit}", layer.size))
+                } else if wanted.len() >= self.limits.attestations {
+                    Some(format!("goes beyond the limit attestations of {}", wanted.len()))
+                } else if layer.size > left {
+                    Some(format!("goes beyond {TOTAL_FACTOR} times attestation_bytes in all"))
+                } else {
+                    None
+                };
+                match reason {
+                    Some(why) => left_out = left_out.or(Some(format!("{} {why}", one.carrier))),
+                    None => {
+                        left = left.saturating_sub(layer.size);
+                        wanted.push((one.carrier.clone(), one.attached_to.clone(), layer.clone()));
+                    }
+                }
+            }
+        }
+        if let Some(first) = left_out {
+            self.unavailable("attestations", format!("not all were read; the first that {first}"));
+        }
+        let source = self.source;
+        let limit = self.limits.attestation_bytes;
+        let bytes = together(wanted.iter().map(|(.., d)| source.small_blob(d, limit)).collect());
+        let bytes: Vec<Result<Bytes, SourceError>> = bytes.await;
+        for ((carrier, attached_to, descriptor), bytes) in wanted.into_iter().zip(bytes) {
+            match bytes {
+                Ok(bytes) => self.found.raws.push(Raw {
+                    carrier,
+                    media_type: descriptor.media_type,
+                    bytes,
+                    annotations: descriptor.annotations,
+                    attached_to,
+                }),
+                Err(error) => self.failed(carrier, error),
+            }
+        }
+    }
+}
+
+fn hint(key: &str, text: &str, attached_to: &ManifestDigest) -> Raw {
+    Raw {
+        carrier: Carrier::Label { key: key.to_owned() },
+        media_type: MediaType::new("text/plain"),
+        bytes: Bytes::copy_from_slice(text.as_bytes()),
+        annotations: BTreeMap::new(),
+        attached_to: attached_to.clone(),
+    }
+}
+
+fn cosign_tags(digest: &ManifestDigest) -> impl Iterator<Item = (String, ManifestDigest)> {
+    let name = format!("{}-{}", digest.digest().algorithm().name(), digest.hex());
+    let digest = digest.clone();
+    COSIGN_SUFFIXES.iter().map(move |suffix| (format!("{name}.{suffix}"), digest.clone()))
+}
+
+/// The layers of an attestation manifest that can be evidence: all but file systems and the empty descriptor.
+fn evidence(manifest: &Manifest) -> impl Iterator<Item = &Descriptor> {
+    let is_nothing = |layer: &&Descriptor| {
+        layer.media_type.layer_compression().is_some()
+            || layer.media_type.as_str() == MediaType::OCI_EMPTY
+    };
+    manifest.layers.iter().filter(move |layer| !is_nothing(layer))
+}

@@ -1,1 +1,460 @@
-//! layout
+//! OCI image layouts: folders and archives (image-spec v1.1, image-layout.md).
+//!
+//! Turns `oci-layout`, `index.json` and `blobs/<algorithm>/<hex>` into a [`Source`]. A blob's path is made of a parsed
+//! digest and nothing else, a symlink that leaves the folder is refused, and every document is hashed before it is
+//! parsed; `index.json` has no digest, so it is only a list of names. An entry is selected by the annotation
+//! `org.opencontainers.image.ref.name` (a tag, or a whole reference that ends in it) or by containerd's
+//! `io.containerd.image.name`. Images wrapped in one more index, as BuildKit writes them, are found all the same.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use serde::Deserialize;
+
+use super::{
+    Blob, Referrers, Source, SourceError, Spool, StoredManifest, manifest_digest, on_disk,
+    spool::Place, unreadable,
+};
+use crate::{
+    attest::Listing,
+    digest::{Digest, ManifestDigest},
+    image::{Checked, Descriptor, Document, FormatError, Index},
+    json,
+    limits::Limits,
+    reference::{Location, Selector},
+};
+
+/// The only version of image-layout.md, "oci-layout file".
+const LAYOUT_VERSION: &str = "1.0.0";
+/// Bytes of an `oci-layout` file that are read.
+const MARKER_BYTES: usize = 4 << 10;
+/// Annotations that name an entry.
+const NAMES: [&str; 2] = ["org.opencontainers.image.ref.name", "io.containerd.image.name"];
+/// The annotation by which `cosign save` says what an entry is.
+const COSIGN_KIND: &str = "kind";
+
+/// Where the files of a layout are.
+pub(super) enum Shelf {
+    /// In a folder, by its real path.
+    Folder(PathBuf),
+    /// In an archive, by name.
+    Archive(BTreeMap<String, Place>),
+}
+
+impl Shelf {
+    /// The file of this name, `None` where there is none.
+    fn find(&self, name: &str) -> io::Result<Option<Place>> {
+        match self {
+            Self::Archive(places) => Ok(places.get(name).cloned()),
+            Self::Folder(folder) => find_in_folder(folder, name),
+        }
+    }
+}
+
+fn find_in_folder(folder: &Path, name: &str) -> io::Result<Option<Place>> {
+    let path = match folder.join(name).canonicalize() {
+        Ok(path) => path,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let refuse =
+        |why| Err(io::Error::new(io::ErrorKind::PermissionDenied, format!("{name} {why}")));
+    if !path.starts_with(folder) {
+        return refuse("is a link that leaves the folder");
+    }
+    let found = fs::metadata(&path)?;
+    if !found.is_file() {
+        return refuse("is no regular file");
+    }
+    Ok(Some(Place { path, offset: 0, size: found.len() }))
+}
+
+/// A layout in a folder or archive.
+pub(super) struct LayoutSource(Arc<Layout>);
+
+struct Layout {
+    location: Location,
+    shelf: Shelf,
+    /// Manifests that stand in no file: those made for archives of the old Docker form.
+    made: BTreeMap<ManifestDigest, Bytes>,
+    /// What `index.json` lists.
+    entries: Vec<Descriptor>,
+    limits: Limits,
+}
+
+/// The file `oci-layout`.
+#[derive(Deserialize)]
+struct WireMarker {
+    #[serde(rename = "imageLayoutVersion")]
+    version: String,
+}
+
+impl LayoutSource {
+    /// Reads the layout in a folder.
+    pub(super) fn folder(folder: &Path, limits: &Limits) -> Result<Self, SourceError> {
+        let location = Location::Layout(folder.to_path_buf());
+        let real = folder.canonicalize().map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => {
+                SourceError::NotFound { what: "the folder".to_owned(), place: location.to_string() }
+            }
+            _ => unreadable(&location, error),
+        })?;
+        Self::read(location, Shelf::Folder(real), limits)
+    }
+
+    /// Reads a layout whose files are on `shelf`.
+    pub(super) fn read(
+        location: Location,
+        shelf: Shelf,
+        limits: &Limits,
+    ) -> Result<Self, SourceError> {
+        let mut layout = Layout {
+            location,
+            shelf,
+            made: BTreeMap::new(),
+            entries: Vec::new(),
+            limits: limits.clone(),
+        };
+        layout.check_marker()?;
+        let bytes = layout.file("index.json", limits.manifest_bytes)?;
+        layout.entries = Checked::new("index.json", ManifestDigest::of(&bytes), bytes)
+            .and_then(|document| Index::parse(document, None, limits))
+            .map_err(|error| layout.format(error))?
+            .manifests;
+        Ok(Self(Arc::new(layout)))
+    }
+
+    /// A layout of manifests that were made here; `entries` lists them.
+    pub(super) fn made(
+        location: Location,
+        shelf: Shelf,
+        made: BTreeMap<ManifestDigest, Bytes>,
+        entries: Vec<Descriptor>,
+        limits: &Limits,
+    ) -> Self {
+        Self(Arc::new(Layout { location, shelf, made, entries, limits: limits.clone() }))
+    }
+
+    /// Does work on the layout that waits for the disk.
+    async fn work<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Layout) -> Result<T, SourceError> + Send + 'static,
+    ) -> Result<T, SourceError> {
+        let layout = Arc::clone(&self.0);
+        on_disk(self.0.location.clone(), move || work(&layout)).await
+    }
+}
+
+impl Layout {
+    fn format(&self, error: FormatError) -> SourceError {
+        SourceError::Format { place: self.location.to_string(), error }
+    }
+
+    fn malformed(&self, what: &'static str, why: impl ToString) -> SourceError {
+        self.format(FormatError::Malformed { what, why: why.to_string() })
+    }
+
+    fn not_found(&self, what: impl ToString) -> SourceError {
+        SourceError::NotFound { what: what.to_string(), place: self.location.to_string() }
+    }
+
+    fn find(&self, name: &str) -> Result<Option<Place>, SourceError> {
+        self.shelf.find(name).map_err(|error| unreadable(&self.location, error))
+    }
+
+    /// A file of the layout itself, whole.
+    fn file(&self, name: &'static str, limit_bytes: usize) -> Result<Bytes, SourceError> {
+        let place = self.find(name)?.ok_or_else(|| self.not_found(name))?;
+        self.bytes(&place, name, limit_bytes)
+    }
+
+    fn bytes(
+        &self,
+        place: &Place,
+        what: &'static str,
+        limit_bytes: usize,
+    ) -> Result<Bytes, SourceError> {
+        let read = place.read(limit_bytes).map_err(|error| unreadable(&self.location, error))?;
+        read.ok_or_else(|| {
+            self.format(FormatError::Limit {
+                what,
+                found: place.size,
+                unit: "bytes",
+                limit: limit_bytes as u64,
+                limit_name: "manifest_bytes",
+            })
+        })
+    }
+
+    fn check_marker(&self) -> Result<(), SourceError> {
+        let bytes = self.file("oci-layout", MARKER_BYTES)?;
+        let marker: WireMarker = json::from_slice(&bytes, MARKER_BYTES)
+            .map_err(|error| self.malformed("oci-layout", error))?;
+        if marker.version == LAYOUT_VERSION {
+            return Ok(());
+        }
+        let found = marker.version;
+        let why = format!("imageLayoutVersion is {found:?}, expected {LAYOUT_VERSION:?}");
+        Err(self.malformed("oci-layout", why))
+    }
+
+    fn blob_place(&self, digest: &Digest) -> Result<Option<Place>, SourceError> {
+        self.find(&blob_name(digest))
+    }
+
+    fn manifest(&self, digest: &ManifestDigest) -> Result<StoredManifest, SourceError> {
+        let bytes = match (self.made.get(digest), self.blob_place(digest.digest())?) {
+            (Some(made), _) => made.clone(),
+            (None, Some(place)) => self.bytes(&place, "manifest", self.limits.manifest_bytes)?,
+            (None, None) => return Err(self.not_found(digest)),
+        };
+        let document =
+            Checked::new("manifest", digest.clone(), bytes).map_err(|error| self.format(error))?;
+        let entry = self.entries.iter().find(|e| e.digest.digest() == digest.digest());
+        if let Some(entry) = entry
+            && entry.size != document.bytes.len() as u64
+        {
+            let (expected, found) = (entry.size, document.bytes.len() as u64);
+            return Err(self.format(FormatError::Size { what: "manifest", expected, found }));
+        }
+        // What `index.json` calls it states nothing: it is a list of names, and writers put Docker manifests under OCI
+        // types there. The document's own type and fields decide.
+        Ok(StoredManifest { document, media_type: None })
+    }
+
+    fn document(&self, digest: &ManifestDigest) -> Result<Document, SourceError> {
+        let stored = self.manifest(digest)?;
+        Document::parse(stored.document, stored.media_type.as_ref(), &self.limits)
+            .map_err(|error| self.format(error))
+    }
+
+    fn resolve(&self, selector: &Selector) -> Result<ManifestDigest, SourceError> {
+        match selector {
+            Selector::Digest(digest) => Ok(digest.clone()),
+            Selector::Only => self.only(),
+            Selector::Tag(tag) => self.named(tag)?.ok_or_else(|| {
+                self.not_found(format!("{tag:?} (it holds {})", self.shown(&self.entries)))
+            }),
+        }
+    }
+
+    /// The image that bears a name, `None` where none does.
+    fn named(&self, tag: &str) -> Result<Option<ManifestDigest>, SourceError> {
+        let bearers: BTreeSet<ManifestDigest> =
+            self.entries.iter().filter(|e| bears(e, tag)).map(manifest_digest).collect();
+        if bearers.len() > 1 {
+            return Err(self.ambiguous(self.entries.iter().filter(|e| bears(e, tag))));
+        }
+        Ok(bearers.into_iter().next())
+    }
+
+    /// The one image of the layout. Evidence that lies beside it is not counted.
+    fn only(&self) -> Result<ManifestDigest, SourceError> {
+        let mut images: BTreeMap<ManifestDigest, &Descriptor> = BTreeMap::new();
+        for entry in self.entries.iter().filter(|entry| may_be_image(entry)) {
+            images.entry(manifest_digest(entry)).or_insert(entry);
+        }
+        if images.len() > 1 {
+            images.retain(|digest, _| !self.has_subject(digest));
+        }
+        match (images.pop_first(), images.is_empty()) {
+            (Some((digest, _)), true) => Ok(digest),
+            (Some((_, first)), false) => {
+                Err(self.ambiguous([first].into_iter().chain(images.into_values())))
+            }
+            (None, _) => Err(self.not_found("an image")),
+        }
+    }
+
+    /// Whether a manifest refers to another one. What cannot be read counts as an image, so that it is not passed over.
+    fn has_subject(&self, digest: &ManifestDigest) -> bool {
+        matches!(self.document(digest), Ok(Document::Manifest(m)) if m.subject.is_some())
+    }
+
+    fn ambiguous<'a>(&self, entries: impl Iterator<Item = &'a Descriptor>) -> SourceError {
+        SourceError::Ambiguous { place: self.location.to_string(), found: self.shown(entries) }
+    }
+
+    /// The first few entries, by name and digest.
+    fn shown<'a>(&self, entries: impl IntoIterator<Item = &'a Descriptor>) -> String {
+        let one = |entry: &Descriptor| match NAMES.iter().find_map(|n| entry.annotations.get(*n)) {
+            Some(name) => format!("{} at {}", name.escape_default(), entry.digest),
+            None => entry.digest.to_string(),
+        };
+        let shown: Vec<String> = entries.into_iter().take(8).map(one).collect();
+        if shown.is_empty() { "nothing".to_owned() } else { shown.join(", ") }
+    }
+
+    fn tagged(&self, tag: &str) -> Result<Option<StoredManifest>, SourceError> {
+        let digest = match self.named(tag)? {
+            Some(digest) => Some(digest),
+            None => self.saved_by_cosign(tag),
+        };
+        digest.map(|digest| self.manifest(&digest)).transpose()
+    }
+
+    /// What `cosign save` keeps in place of a tag: one image, and its signatures and attestations by their kind.
+    fn saved_by_cosign(&self, tag: &str) -> Option<ManifestDigest> {
+        let (name, suffix) = tag.rsplit_once('.')?;
+        let kind = match suffix {
+            "sig" => "sigs",
+            "att" => "atts",
+            _ => return None,
+        };
+        let of_kind = |kind: &str| -> Vec<&Descriptor> {
+            self.entries.iter().filter(|e| cosign_kind(e) == Some(kind)).collect()
+        };
+        let images: Vec<_> = of_kind("image").into_iter().chain(of_kind("imageIndex")).collect();
+        match (images.as_slice(), of_kind(kind).as_slice()) {
+            ([image], [found]) if tag_name(image.digest.digest()) == name => {
+                Some(manifest_digest(found))
+            }
+            _ => None,
+        }
+    }
+
+    fn referrers(&self, digest: &ManifestDigest) -> Referrers {
+        let mut list = Referrers { via: Some(Listing::Layout), ..Referrers::default() };
+        let mut seen = BTreeSet::new();
+        let mut unread = Vec::new();
+        for entry in self.entries.iter().filter(|entry| entry.media_type.is_manifest()) {
+            if !seen.insert(&entry.digest) {
+                continue;
+            }
+            match self.document(&manifest_digest(entry)) {
+                Ok(Document::Manifest(manifest)) => {
+                    let subject = manifest.subject.as_ref().map(|s| s.digest.digest());
+                    if subject == Some(digest.digest()) {
+                        list.descriptors.push(entry.clone());
+                    }
+                }
+                Ok(Document::Index(_)) => {}
+                Err(error) => unread.push(error.to_string()),
+            }
+        }
+        match self.tagged(&tag_name(digest.digest())) {
+            Ok(Some(stored)) => match Index::parse(stored.document, None, &self.limits) {
+                Ok(index) => list.descriptors.extend(index.manifests),
+                Err(error) => unread.push(error.to_string()),
+            },
+            Ok(None) => {}
+            Err(error) => unread.push(error.to_string()),
+        }
+        if let Some(first) = unread.first() {
+            let count = unread.len();
+            list.incomplete = Some(format!("{count} entries cannot be read, the first: {first}"));
+        }
+        list
+    }
+
+    /// The place of a blob, if it has the size that its descriptor says.
+    fn sized(&self, descriptor: &Descriptor) -> Result<Place, SourceError> {
+        let place = self.blob_place(descriptor.digest.digest())?.ok_or_else(|| {
+            SourceError::BlobMissing {
+                what: descriptor.digest.to_string(),
+                place: self.location.to_string(),
+            }
+        })?;
+        if place.size != descriptor.size {
+            let (expected, found) = (descriptor.size, place.size);
+            return Err(self.format(FormatError::Size { what: "blob", expected, found }));
+        }
+        Ok(place)
+    }
+
+    fn small_blob(
+        &self,
+        descriptor: &Descriptor,
+        limit_bytes: usize,
+    ) -> Result<Bytes, SourceError> {
+        super::check_small(descriptor, limit_bytes, &self.location)?;
+        let place = self.sized(descriptor)?;
+        let bytes = self.bytes(&place, "blob", limit_bytes)?;
+        super::check_blob(descriptor, bytes).map_err(|error| self.format(error))
+    }
+}
+
+/// The path of a blob under the layout's root.
+pub(super) fn blob_name(digest: &Digest) -> String {
+    format!("blobs/{}/{}", digest.algorithm().name(), digest.hex())
+}
+
+/// A digest in the form that can be a tag.
+fn tag_name(digest: &Digest) -> String {
+    format!("{}-{}", digest.algorithm().name(), digest.hex())
+}
+
+/// Whether an entry has a tag as its name, or as the end of it.
+fn bears(entry: &Descriptor, tag: &str) -> bool {
+    let end = |name: &str| match name.rsplit_once(':') {
+        Some((left, end)) => end == tag && !end.contains('/') && !left.contains('@'),
+        None => false,
+    };
+    NAMES.iter().filter_map(|key| entry.annotations.get(*key)).any(|name| name == tag || end(name))
+}
+
+fn cosign_kind(entry: &Descriptor) -> Option<&str> {
+    entry.annotations.get(COSIGN_KIND)?.strip_prefix("dev.cosignproject.cosign/")
+}
+
+/// Whether an entry can be what a user means by "the image": no attestation, signature or list of referrers.
+fn may_be_image(entry: &Descriptor) -> bool {
+    let named_by_digest = |name: &String| {
+        let name = name.rsplit(':').next().unwrap_or_default();
+        name.starts_with("sha256-") || name.starts_with("sha512-")
+    };
+    let is_evidence = entry.platform.as_ref().is_some_and(|p| p.is_unknown())
+        || entry.artifact_type.is_some()
+        || matches!(cosign_kind(entry), Some("sigs" | "atts"))
+        || NAMES.iter().filter_map(|key| entry.annotations.get(*key)).any(named_by_digest);
+    !is_evidence && (entry.media_type.is_index() || entry.media_type.is_manifest())
+}
+
+#[async_trait]
+impl Source for LayoutSource {
+    fn location(&self) -> &Location {
+        &self.0.location
+    }
+
+    async fn resolve(&self, selector: &Selector) -> Result<ManifestDigest, SourceError> {
+        let selector = selector.clone();
+        self.work(move |layout| layout.resolve(&selector)).await
+    }
+
+    async fn manifest(&self, digest: &ManifestDigest) -> Result<StoredManifest, SourceError> {
+        let digest = digest.clone();
+        self.work(move |layout| layout.manifest(&digest)).await
+    }
+
+    async fn tagged(&self, tag: &str) -> Result<Option<StoredManifest>, SourceError> {
+        let tag = tag.to_owned();
+        self.work(move |layout| layout.tagged(&tag)).await
+    }
+
+    async fn small_blob(
+        &self,
+        descriptor: &Descriptor,
+        limit_bytes: usize,
+    ) -> Result<Bytes, SourceError> {
+        let descriptor = descriptor.clone();
+        self.work(move |layout| layout.small_blob(&descriptor, limit_bytes)).await
+    }
+
+    /// Layouts are read in place; nothing goes to the spool.
+    async fn blob(&self, descriptor: &Descriptor, _: &Spool) -> Result<Blob, SourceError> {
+        let descriptor = descriptor.clone();
+        self.work(move |layout| layout.sized(&descriptor).map(|place| Blob::new(place, descriptor)))
+            .await
+    }
+
+    async fn referrers(&self, digest: &ManifestDigest) -> Result<Referrers, SourceError> {
+        let digest = digest.clone();
+        self.work(move |layout| Ok(layout.referrers(&digest))).await
+    }
+}

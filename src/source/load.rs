@@ -1,1 +1,429 @@
-//! load
+//! From a digest to images.
+//!
+//! Turns a pinned reference into [`Image`]s: fetches index, manifest and configuration, checks that each is what the one
+//! before it says, and chooses platforms (image-spec v1.1, image-index.md). Attestation manifests are never chosen.
+//! Where two manifests claim the platform that is asked for, a runtime may take either, so both are given. Refuses
+//! indexes that are nested too deep or list themselves, and configurations that are for another platform than the
+//! index says: one program goes by the index, another by the configuration.
+
+use std::{
+    collections::{BTreeSet, VecDeque},
+    io::{self, Read},
+    sync::Arc,
+};
+
+use futures_util::{StreamExt, TryStreamExt, future, stream};
+
+use super::{Blob, Source, SourceError, SourceSettings, Spool, manifest_digest};
+use crate::{
+    digest::{ConfigDigest, ManifestDigest},
+    image::{
+        Checked, Descriptor, Document, FormatError, Image, ImageConfig, Index, Manifest, Platform,
+    },
+    limits::Limits,
+    reference::{Location, PinnedReference},
+};
+
+/// Requests of one image that run at the same time.
+pub(super) const CONCURRENT: usize = 8;
+/// Layers that are fetched at the same time: they share one line, and each takes buffers.
+const CONCURRENT_LAYERS: usize = 4;
+
+/// Which platforms of an image are wanted.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum PlatformChoice {
+    /// The platform of this machine; an image that has no index is taken as it is.
+    #[default]
+    Host,
+    /// This one.
+    One(Platform),
+    /// Every one that can be run.
+    All,
+}
+
+/// Fetches and checks the images that `reference` names, at least one. The order is that of the index.
+///
+/// # Errors
+/// When a document is missing, is not what its descriptor says, or has nothing for the chosen platform.
+pub async fn load(
+    source: &dyn Source,
+    reference: &PinnedReference,
+    choice: &PlatformChoice,
+    limits: &Limits,
+) -> Result<Vec<Image>, SourceError> {
+    let loader = Loader { source, reference, limits };
+    match loader.document(&reference.digest, None).await? {
+        Document::Manifest(manifest) => {
+            let image = loader.image(manifest, None, None).await?;
+            match choice {
+                PlatformChoice::One(wanted) if !image.platform.serves(wanted) => {
+                    Err(loader.platform_missing(wanted, [&image.platform]))
+                }
+                _ => Ok(vec![image]),
+            }
+        }
+        Document::Index(index) => {
+            let candidates = loader.candidates(index).await?;
+            match choice {
+                PlatformChoice::All => loader.every(candidates).await,
+                PlatformChoice::One(wanted) => loader.serving(candidates, wanted).await,
+                PlatformChoice::Host => loader.serving(candidates, &Platform::host()).await,
+            }
+        }
+    }
+}
+
+/// A manifest that an index lists as an image.
+struct Candidate {
+    index: Arc<Index>,
+    descriptor: Descriptor,
+}
+
+/// An index whose entries are still to be looked at.
+struct Level {
+    index: Arc<Index>,
+    /// Digests of the indexes around it, and its own.
+    path: Vec<ManifestDigest>,
+}
+
+struct Loader<'a> {
+    source: &'a dyn Source,
+    reference: &'a PinnedReference,
+    limits: &'a Limits,
+}
+
+impl Loader<'_> {
+    fn place(&self) -> String {
+        self.source.location().to_string()
+    }
+
+    fn format(&self, error: FormatError) -> SourceError {
+        SourceError::Format { place: self.place(), error }
+    }
+
+    fn malformed(&self, what: &'static str, why: String) -> SourceError {
+        self.format(FormatError::Malformed { what, why })
+    }
+
+    /// The manifest or index of this digest, checked against the descriptor that names it, if one does.
+    async fn document(
+        &self,
+        digest: &ManifestDigest,
+        named_by: Option<&Descriptor>,
+    ) -> Result<Document, SourceError> {
+        let stored = self.source.manifest(digest).await.map_err(|error| match error {
+            // What an index lists and the store lacks is a hole in the image, not a wrong name.
+            SourceError::NotFound { what, place } if named_by.is_some() => {
+                SourceError::BlobMissing { what, place }
+            }
+            other => other,
+        })?;
+        let found = stored.document.bytes.len() as u64;
+        if let Some(descriptor) = named_by
+            && descriptor.size != found
+        {
+            let expected = descriptor.size;
+            return Err(self.format(FormatError::Size { what: "manifest", expected, found }));
+        }
+        let document = Document::parse(stored.document, stored.media_type.as_ref(), self.limits)
+            .map_err(|error| self.format(error))?;
+        let own = match &document {
+            Document::Index(index) => &index.media_type,
+            Document::Manifest(manifest) => &manifest.media_type,
+        };
+        match named_by {
+            Some(descriptor) if descriptor.media_type != *own => {
+                let stated = &descriptor.media_type;
+                Err(self.malformed("manifest", format!("it is {own}, the index says {stated}")))
+            }
+            _ => Ok(document),
+        }
+    }
+
+    /// Every entry of the index, and of the indexes in it, that may be an image; each manifest once.
+    async fn candidates(&self, index: Index) -> Result<Vec<Candidate>, SourceError> {
+        let path = vec![index.document.digest.clone()];
+        let mut levels = VecDeque::from([Level { index: Arc::new(index), path }]);
+        let mut seen = BTreeSet::new();
+        let mut candidates = Vec::new();
+        while let Some(level) = levels.pop_front() {
+            for descriptor in &level.index.manifests {
+                let digest = manifest_digest(descriptor);
+                if level.path.contains(&digest) {
+                    return Err(self.index_loop(format!("index {digest} lists itself")));
+                }
+                if !seen.insert(digest) {
+                    continue;
+                }
+                self.bounded(seen.len())?;
+                if descriptor.media_type.is_index() {
+                    levels.push_back(self.deeper(&level, descriptor).await?);
+                } else if may_run(descriptor) {
+                    let (index, descriptor) = (Arc::clone(&level.index), descriptor.clone());
+                    candidates.push(Candidate { index, descriptor });
+                }
+            }
+        }
+        Ok(candidates)
+    }
+
+    async fn deeper(&self, level: &Level, descriptor: &Descriptor) -> Result<Level, SourceError> {
+        let limit = self.limits.index_depth;
+        if level.path.len() >= limit {
+            let why = format!("indexes are nested more than {limit} deep (limit index_depth)");
+            return Err(self.index_loop(why));
+        }
+        let digest = manifest_digest(descriptor);
+        match self.document(&digest, Some(descriptor)).await? {
+            Document::Index(index) => {
+                let path = level.path.iter().cloned().chain([digest]).collect();
+                Ok(Level { index: Arc::new(index), path })
+            }
+            // Unreachable: the descriptor's media type is the document's own.
+            Document::Manifest(_) => {
+                Err(self.malformed("image index", format!("{digest} is no index")))
+            }
+        }
+    }
+
+    fn index_loop(&self, why: String) -> SourceError {
+        SourceError::IndexLoop { place: self.place(), why }
+    }
+
+    fn bounded(&self, entries: usize) -> Result<(), SourceError> {
+        if entries <= self.limits.index_manifests {
+            return Ok(());
+        }
+        Err(SourceError::Limit {
+            place: self.place(),
+            what: "the number of manifests in its indexes".to_owned(),
+            limit_name: "index_manifests",
+            limit: self.limits.index_manifests as u64,
+        })
+    }
+
+    async fn every(&self, candidates: Vec<Candidate>) -> Result<Vec<Image>, SourceError> {
+        let images = self.images(&candidates).await?;
+        if images.is_empty() {
+            return Err(self.platform_missing("any platform", []));
+        }
+        Ok(images)
+    }
+
+    async fn serving(
+        &self,
+        candidates: Vec<Candidate>,
+        wanted: &Platform,
+    ) -> Result<Vec<Image>, SourceError> {
+        let named: Vec<&Platform> =
+            candidates.iter().filter_map(|c| c.descriptor.platform.as_ref()).collect();
+        // Of several that serve, one that names just the platform asked for comes first.
+        let best = named
+            .iter()
+            .find(|p| **p == wanted)
+            .or_else(|| named.iter().find(|p| p.serves(wanted)));
+        if let Some(best) = best.map(|p| (*p).clone()) {
+            let chosen: Vec<Candidate> = candidates
+                .into_iter()
+                .filter(|c| c.descriptor.platform.as_ref() == Some(&best))
+                .collect();
+            return self.images(&chosen).await;
+        }
+        let shown: Vec<Platform> = named.into_iter().cloned().collect();
+        let unnamed: Vec<Candidate> =
+            candidates.into_iter().filter(|c| c.descriptor.platform.is_none()).collect();
+        let mut images = self.images(&unnamed).await?;
+        let shown: Vec<Platform> =
+            shown.into_iter().chain(images.iter().map(|i| i.platform.clone())).collect();
+        images.retain(|image| image.platform.serves(wanted));
+        if images.is_empty() {
+            return Err(self.platform_missing(wanted, &shown));
+        }
+        Ok(images)
+    }
+
+    fn platform_missing<'p>(
+        &self,
+        wanted: impl ToString,
+        found: impl IntoIterator<Item = &'p Platform>,
+    ) -> SourceError {
+        let found: BTreeSet<String> = found.into_iter().map(Platform::to_string).collect();
+        let found = match found.is_empty() {
+            true => "none".to_owned(),
+            false => found.into_iter().collect::<Vec<_>>().join(", "),
+        };
+        SourceError::PlatformMissing { place: self.place(), wanted: wanted.to_string(), found }
+    }
+
+    /// Fetches candidates. One that turns out to be an artifact is left out, unless the index gives it a platform.
+    async fn images(&self, candidates: &[Candidate]) -> Result<Vec<Image>, SourceError> {
+        // Made first: a closure inside the stream would tie its lifetime to every caller's.
+        let fetches: Vec<_> = candidates.iter().map(|c| self.candidate(c)).collect();
+        let images: Vec<Option<Image>> =
+            stream::iter(fetches).buffered(CONCURRENT).try_collect().await?;
+        Ok(images.into_iter().flatten().collect())
+    }
+
+    async fn candidate(&self, candidate: &Candidate) -> Result<Option<Image>, SourceError> {
+        let Candidate { index, descriptor } = candidate;
+        let digest = manifest_digest(descriptor);
+        let Document::Manifest(manifest) = self.document(&digest, Some(descriptor)).await? else {
+            return Err(self.malformed("image index", format!("{digest} is no image manifest")));
+        };
+        let is_image = manifest.config.media_type.is_config();
+        if !is_image && descriptor.platform.is_none() {
+            return Ok(None);
+        }
+        self.image(manifest, Some(index), descriptor.platform.as_ref()).await.map(Some)
+    }
+
+    async fn image(
+        &self,
+        manifest: Manifest,
+        index: Option<&Index>,
+        stated: Option<&Platform>,
+    ) -> Result<Image, SourceError> {
+        manifest.image_layers().map_err(|error| self.format(error))?;
+        let config = self.config(&manifest.config).await?;
+        manifest.require_image(&config).map_err(|error| self.format(error))?;
+        if let Some(stated) = stated.filter(|stated| !agree(stated, &config.platform)) {
+            let own = &config.platform;
+            let why = format!("it is for {own}, the index lists it for {stated}");
+            return Err(self.malformed("image configuration", why));
+        }
+        Ok(Image {
+            reference: self.reference.clone(),
+            index: index.cloned(),
+            platform: config.platform.clone(),
+            manifest,
+            config,
+        })
+    }
+
+    async fn config(&self, descriptor: &Descriptor) -> Result<ImageConfig, SourceError> {
+        let limit = self.limits.config_bytes;
+        if descriptor.size > limit as u64 {
+            return Err(self.format(FormatError::Limit {
+                what: "image configuration",
+                found: descriptor.size,
+                unit: "bytes",
+                limit: limit as u64,
+                limit_name: "config_bytes",
+            }));
+        }
+        let bytes = self.source.small_blob(descriptor, limit).await?;
+        let digest = ConfigDigest::new(descriptor.digest.digest().clone());
+        Checked::new("image configuration", digest, bytes)
+            .and_then(|document| ImageConfig::parse(document, self.limits))
+            .map_err(|error| self.format(error))
+    }
+}
+
+/// Whether an entry of an index can be an image: a manifest that is marked neither as an attestation nor as an artifact.
+fn may_run(descriptor: &Descriptor) -> bool {
+    descriptor.media_type.is_manifest()
+        && descriptor.artifact_type.is_none()
+        && !descriptor.annotations.contains_key(super::discover::REFERENCE_TYPE)
+        && !descriptor.platform.as_ref().is_some_and(Platform::is_unknown)
+}
+
+/// Whether two statements about a platform can both be true. Builders leave the variant out of one or the other.
+fn agree(a: &Platform, b: &Platform) -> bool {
+    let variants = a.variant.is_none() || b.variant.is_none() || a.variant == b.variant;
+    a.os == b.os && a.architecture == b.architecture && variants
+}
+
+/// Layers of an image as they are stored, base first.
+#[derive(Debug, Clone)]
+pub struct StoredLayers(pub Vec<Blob>);
+
+impl crate::compare::Layers for StoredLayers {
+    fn open(&self, position: usize) -> io::Result<Box<dyn Read + Send>> {
+        StoredLayers::open(self, position)
+    }
+}
+
+impl StoredLayers {
+    /// The stored bytes of the layer at `position`, counted from 0. They are not checked here: the layer reader does.
+    ///
+    /// # Errors
+    /// When there is no such layer, or its file cannot be opened.
+    pub fn open(&self, position: usize) -> io::Result<Box<dyn Read + Send>> {
+        let blob = self.0.get(position).ok_or_else(|| {
+            io::Error::new(io::ErrorKind::NotFound, format!("there is no layer {position}"))
+        })?;
+        Ok(Box::new(blob.stored()?))
+    }
+}
+
+/// Fetches the layers of an image, base first, a few at the same time.
+///
+/// # Errors
+/// When a layer is foreign, larger than `layer_bytes`, missing, or not what its descriptor says.
+pub async fn fetch_layers(
+    source: &dyn Source,
+    image: &Image,
+    spool: &Spool,
+    limits: &Limits,
+) -> Result<Vec<Blob>, SourceError> {
+    let place = source.location().to_string();
+    let format = |error| SourceError::Format { place: place.clone(), error };
+    let layers = image.manifest.image_layers().map_err(format)?;
+    let limit = limits.layer_bytes;
+    if let Some((large, _)) = layers.iter().find(|(layer, _)| layer.size > limit) {
+        return Err(format(FormatError::Limit {
+            what: "layer",
+            found: large.size,
+            unit: "bytes",
+            limit,
+            limit_name: "layer_bytes",
+        }));
+    }
+    let fetches: Vec<_> = layers.into_iter().map(|(layer, _)| source.blob(layer, spool)).collect();
+    stream::iter(fetches).buffered(CONCURRENT_LAYERS).try_collect().await
+}
+
+/// Looks for a digest at each place, and gives the first place, in the order given, that has it.
+///
+/// # Errors
+/// [`SourceError::NotFound`] that says where it looked and what each place answered.
+pub async fn find_digest(
+    digest: &ManifestDigest,
+    places: &[Location],
+    settings: &SourceSettings,
+    limits: &Limits,
+) -> Result<PinnedReference, SourceError> {
+    let look = |place: &Location| {
+        let place = place.clone();
+        async move {
+            let found = match super::open(&place, settings, limits).await {
+                Ok(source) => source.manifest(digest).await.map(drop),
+                Err(error) => Err(error),
+            };
+            (place, found)
+        }
+    };
+    let looks: Vec<_> = places.iter().map(look).collect();
+    let mut answers = stream::iter(looks).buffered(CONCURRENT);
+    let mut refused = Vec::new();
+    while let Some((location, found)) = answers.next().await {
+        match found {
+            Ok(()) => return Ok(PinnedReference { location, digest: digest.clone() }),
+            Err(SourceError::NotFound { .. }) => refused.push(format!("{location} (not there)")),
+            Err(error) => refused.push(format!("{location} ({error})")),
+        }
+    }
+    let place = match refused.is_empty() {
+        true => "any configured place: there is none".to_owned(),
+        false => refused.join(", "),
+    };
+    Err(SourceError::NotFound { what: digest.to_string(), place })
+}
+
+/// Keeps a list of futures going, a few at a time, and gives their results in order.
+pub(super) async fn together<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
+    if futures.len() <= CONCURRENT {
+        return future::join_all(futures).await;
+    }
+    stream::iter(futures).buffered(CONCURRENT).collect().await
+}

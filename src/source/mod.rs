@@ -3,23 +3,35 @@
 //! Turns references into digests and digests into bytes that hash to them. Every implementation checks sizes and
 //! digests itself and never trusts a header. Credentials go to the host that they were configured for and nowhere else.
 
-pub mod archive;
+pub mod address;
+mod archive;
 pub mod auth;
 pub mod discover;
-pub mod layout;
+mod http;
+mod layout;
 pub mod load;
-pub mod registry;
-pub mod spool;
+mod registry;
+pub mod settings;
+mod spool;
+mod write;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
-pub use spool::{Blob, Spool};
+pub use load::PlatformChoice;
+pub use settings::{RegistrySettings, SourceSettings};
+pub use write::write_image;
+pub use spool::{Blob, BlobReader, Spool, StoredReader};
 
 use crate::{
     digest::{BlobDigest, ManifestDigest},
     finding::{Code, Finding, Key, Subject},
     image::{Checked, Descriptor, FormatError, MediaType},
+    limits::Limits,
     reference::{Location, Selector},
 };
 
@@ -69,10 +81,76 @@ pub struct Referrers {
     pub descriptors: Vec<Descriptor>,
     /// How.
     pub via: Option<crate::attest::Listing>,
+    /// Why there may be more than was listed.
+    pub incomplete: Option<String>,
+}
+
+/// Opens the store at a location. A registry is not asked anything yet; a folder or archive is read as far as its own
+/// index.
+///
+/// # Errors
+/// When the folder or archive is none that can be read, or settings for the registry cannot be used.
+pub async fn open(
+    location: &Location,
+    settings: &SourceSettings,
+    limits: &Limits,
+) -> Result<Arc<dyn Source>, SourceError> {
+    if let Location::Registry(repository) = location {
+        return Ok(Arc::new(registry::RegistrySource::new(repository, settings, limits)?));
+    }
+    let (location, limits) = (location.clone(), limits.clone());
+    on_disk(location.clone(), move || match &location {
+        Location::Layout(folder) => layout::LayoutSource::folder(folder, &limits),
+        Location::OciArchive(file) | Location::DockerArchive(file) => {
+            archive::open(&location, file, &limits)
+        }
+        Location::Registry(_) => Err(unreadable(&location, "is not a file")),
+    })
+    .await
+    .map(|source| Arc::new(source) as Arc<dyn Source>)
+}
+
+/// Runs work that waits for the disk on a thread where waiting is allowed.
+async fn on_disk<T: Send + 'static>(
+    location: Location,
+    work: impl FnOnce() -> Result<T, SourceError> + Send + 'static,
+) -> Result<T, SourceError> {
+    let ended = |_| unreadable(&location, "reading it broke down");
+    tokio::task::spawn_blocking(work).await.map_err(ended)?
+}
+
+fn unreadable(place: &Location, why: impl ToString) -> SourceError {
+    SourceError::Unavailable { place: place.to_string(), why: why.to_string() }
+}
+
+/// Refuses a blob that is too large to be read whole, before any of it is read.
+fn check_small(
+    descriptor: &Descriptor,
+    limit_bytes: usize,
+    place: &Location,
+) -> Result<(), SourceError> {
+    if descriptor.size <= limit_bytes as u64 {
+        return Ok(());
+    }
+    Err(SourceError::Limit {
+        place: place.to_string(),
+        what: format!("{} of {} bytes", descriptor.digest, descriptor.size),
+        limit_name: "attestation_bytes or config_bytes",
+        limit: limit_bytes as u64,
+    })
+}
+
+/// The bytes of a blob, if they are what its descriptor says.
+fn check_blob(descriptor: &Descriptor, bytes: Bytes) -> Result<Bytes, FormatError> {
+    let (expected, found) = (descriptor.size, bytes.len() as u64);
+    if expected != found {
+        return Err(FormatError::Size { what: "blob", expected, found });
+    }
+    Checked::new("blob", descriptor.digest.clone(), bytes).map(|checked| checked.bytes)
 }
 
 /// Why bytes could not be had.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SourceError {
     /// Nothing of this name.
     #[error("{what} is not at {place}")]
@@ -81,6 +159,32 @@ pub enum SourceError {
         what: String,
         /// Where.
         place: String,
+    },
+    /// A blob or manifest that the image names is not there.
+    #[error("{place} lacks {what}, which the image refers to")]
+    BlobMissing {
+        /// Its digest.
+        what: String,
+        /// Where.
+        place: String,
+    },
+    /// The image has nothing for the platform that was asked for.
+    #[error("{place} has no image for {wanted}; it has {found}")]
+    PlatformMissing {
+        /// Where.
+        place: String,
+        /// The platform.
+        wanted: String,
+        /// The platforms that there are.
+        found: String,
+    },
+    /// Indexes that list each other, or too many levels of them.
+    #[error("{place}: {why}")]
+    IndexLoop {
+        /// Where.
+        place: String,
+        /// What is wrong with them.
+        why: String,
     },
     /// Credentials were refused, or are missing.
     #[error("{place} refuses access: {why}")]
@@ -133,6 +237,9 @@ impl SourceError {
     pub fn into_finding(self, subject: Subject) -> Finding {
         let code = match &self {
             Self::NotFound { .. } => Code::SourceNotFound,
+            Self::BlobMissing { .. } => Code::ImageBlobMissing,
+            Self::PlatformMissing { .. } => Code::ImagePlatformMissing,
+            Self::IndexLoop { .. } => Code::ImageIndexLoop,
             Self::Unauthorized { .. } => Code::SourceUnauthorized,
             Self::Unavailable { .. } | Self::Ambiguous { .. } => Code::SourceUnavailable,
             Self::Limit { .. } => Code::LimitExceeded,

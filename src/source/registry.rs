@@ -1,1 +1,262 @@
-//! registry
+//! Registries that speak the distribution API (distribution-spec v1.1).
+//!
+//! Turns a repository into a [`Source`]. A manifest is what its bytes hash to: `Docker-Content-Digest`, `Content-Length`
+//! and the digests in lists of referrers are what a server says, and decide nothing (attacks D1 and E2).
+//!
+//! The crate `oci-client` is not used: as of 0.18 it sends user name and password to whatever realm a registry names in
+//! its `WWW-Authenticate` header (`Client::_auth`), which is attack F1, and it follows redirects by itself, so that no
+//! rule about addresses could be put in between (attack F2).
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use url::Url;
+
+use super::{
+    Blob, Referrers, Source, SourceError, SourceSettings, Spool, StoredManifest,
+    http::{Answer, Bound, Fetched, Http},
+};
+use crate::{
+    attest::Listing,
+    digest::ManifestDigest,
+    image::{Checked, Descriptor, FormatError, Index, MediaType},
+    limits::Limits,
+    reference::{Location, Repository, Selector},
+};
+
+/// Documents that are kept for the length of a run, so that a tag is fetched once.
+const KEPT_DOCUMENTS: usize = 256;
+/// Bytes of them.
+const KEPT_BYTES: usize = 64 << 20;
+
+/// A repository in a registry.
+pub(super) struct RegistrySource {
+    location: Location,
+    repository: Repository,
+    http: Http,
+    kept: Mutex<Kept>,
+    limits: Limits,
+}
+
+/// Manifests that were fetched and checked.
+#[derive(Default)]
+struct Kept {
+    bytes: usize,
+    documents: BTreeMap<ManifestDigest, StoredManifest>,
+}
+
+impl RegistrySource {
+    /// Prepares to talk to the registry; makes no request yet.
+    pub(super) fn new(
+        repository: &Repository,
+        settings: &SourceSettings,
+        limits: &Limits,
+    ) -> Result<Self, SourceError> {
+        Ok(Self {
+            location: Location::Registry(repository.clone()),
+            http: Http::new(repository, settings, limits)?,
+            repository: repository.clone(),
+            kept: Mutex::default(),
+            limits: limits.clone(),
+        })
+    }
+
+    fn url(&self, kind: &str, name: &str) -> Result<Url, SourceError> {
+        self.http.url(&format!("/v2/{}/{kind}/{name}", self.repository.path))
+    }
+
+    async fn fetch_manifest(&self, name: &str) -> Result<Option<Fetched>, SourceError> {
+        let accept = [
+            MediaType::OCI_INDEX,
+            MediaType::OCI_MANIFEST,
+            MediaType::DOCKER_INDEX,
+            MediaType::DOCKER_MANIFEST,
+        ]
+        .join(", ");
+        let limit = self.limits.manifest_bytes as u64;
+        let bound = Bound::Limit("manifest", limit, "manifest_bytes");
+        let answer = self.http.document(&self.url("manifests", name)?, &accept, bound).await?;
+        self.found(answer)
+    }
+
+    /// What is there; 404 is the only way in which a registry says that something is not.
+    fn found<T>(&self, answer: Answer<T>) -> Result<Option<T>, SourceError> {
+        match answer {
+            Answer::Found(value) => Ok(Some(value)),
+            Answer::Absent(status) if status.as_u16() == 404 => Ok(None),
+            Answer::Absent(status) => {
+                Err(self.http.unavailable(format!("the registry answers {status}")))
+            }
+        }
+    }
+
+    fn keep(
+        &self,
+        digest: ManifestDigest,
+        fetched: Fetched,
+    ) -> Result<StoredManifest, SourceError> {
+        let document = Checked::new("manifest", digest.clone(), fetched.bytes)
+            .map_err(|error| self.http.format(error))?;
+        let stored = StoredManifest { document, media_type: fetched.media_type };
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let bytes = kept.bytes.saturating_add(stored.document.bytes.len());
+        if kept.documents.len() < KEPT_DOCUMENTS && bytes <= KEPT_BYTES {
+            kept.bytes = bytes;
+            kept.documents.insert(digest, stored.clone());
+        }
+        Ok(stored)
+    }
+
+    fn not_found(&self, what: impl ToString) -> SourceError {
+        SourceError::NotFound { what: what.to_string(), place: self.location.to_string() }
+    }
+
+    fn blob_missing(&self, descriptor: &Descriptor) -> SourceError {
+        SourceError::BlobMissing {
+            what: descriptor.digest.to_string(),
+            place: self.location.to_string(),
+        }
+    }
+
+    /// One page of referrers, and where the next one is.
+    async fn page(&self, url: &Url) -> Result<Option<(Index, Option<String>)>, SourceError> {
+        let limit = self.limits.manifest_bytes as u64;
+        let bound = Bound::Limit("list of referrers", limit, "manifest_bytes");
+        let fetched = match self.http.document(url, MediaType::OCI_INDEX, bound).await? {
+            Answer::Found(fetched) => fetched,
+            Answer::Absent(_) => return Ok(None),
+        };
+        // The list is made up on the spot and has no digest of its own; its own hash stands in.
+        let digest = ManifestDigest::of(&fetched.bytes);
+        let index = Checked::new("list of referrers", digest, fetched.bytes)
+            .and_then(|d| Index::parse(d, fetched.media_type.as_ref(), &self.limits))
+            .map_err(|error| self.http.format(error))?;
+        Ok(Some((index, fetched.next)))
+    }
+
+    /// Listing by the API; `None` where the registry has none (distribution-spec v1.1, "Listing Referrers").
+    async fn listed_by_api(
+        &self,
+        digest: &ManifestDigest,
+    ) -> Result<Option<Referrers>, SourceError> {
+        let first = self.url("referrers", &digest.to_string())?;
+        let mut list = Referrers { via: Some(Listing::Api), ..Referrers::default() };
+        let mut url = first.clone();
+        for page in 0.. {
+            if page >= self.limits.pages {
+                let pages = self.limits.pages;
+                list.incomplete = Some(format!("it has more than {pages} pages (limit pages)"));
+                break;
+            }
+            let Some((index, next)) = self.page(&url).await? else {
+                if page == 0 {
+                    return Ok(None);
+                }
+                list.incomplete = Some(format!("page {page} of it is not there"));
+                break;
+            };
+            list.descriptors.extend(index.manifests);
+            let Some(next) = next else { break };
+            url = match first.join(&next) {
+                Ok(next) if self.http.is_home(&next) && next.path() == first.path() => next,
+                _ => {
+                    list.incomplete = Some("its next page is said to be elsewhere".to_owned());
+                    break;
+                }
+            };
+            if list.descriptors.len() > self.limits.attestations {
+                let limit = self.limits.attestations;
+                list.incomplete = Some(format!("it has more than {limit} entries"));
+                break;
+            }
+        }
+        Ok(Some(list))
+    }
+
+    /// Listing by the tag `sha256-<hex>` (distribution-spec v1.1, "Referrers Tag Schema").
+    async fn listed_by_tag(&self, digest: &ManifestDigest) -> Result<Referrers, SourceError> {
+        let algorithm = digest.digest().algorithm().name();
+        let Some(stored) = self.tagged(&format!("{algorithm}-{}", digest.hex())).await? else {
+            return Ok(Referrers::default());
+        };
+        let index = Index::parse(stored.document, stored.media_type.as_ref(), &self.limits)
+            .map_err(|error| self.http.format(error))?;
+        let via = Some(Listing::Tag);
+        Ok(Referrers { descriptors: index.manifests, via, incomplete: None })
+    }
+}
+
+#[async_trait]
+impl Source for RegistrySource {
+    fn location(&self) -> &Location {
+        &self.location
+    }
+
+    async fn resolve(&self, selector: &Selector) -> Result<ManifestDigest, SourceError> {
+        let tag = match selector {
+            Selector::Digest(digest) => return Ok(digest.clone()),
+            Selector::Tag(tag) => tag,
+            Selector::Only => "latest",
+        };
+        let stored = self.tagged(tag).await?;
+        stored.map(|s| s.document.digest).ok_or_else(|| self.not_found(format!("tag {tag}")))
+    }
+
+    async fn manifest(&self, digest: &ManifestDigest) -> Result<StoredManifest, SourceError> {
+        let kept =
+            self.kept.lock().unwrap_or_else(PoisonError::into_inner).documents.get(digest).cloned();
+        if let Some(stored) = kept {
+            return Ok(stored);
+        }
+        let fetched = self.fetch_manifest(&digest.to_string()).await?;
+        self.keep(digest.clone(), fetched.ok_or_else(|| self.not_found(digest))?)
+    }
+
+    async fn tagged(&self, tag: &str) -> Result<Option<StoredManifest>, SourceError> {
+        let Some(fetched) = self.fetch_manifest(tag).await? else { return Ok(None) };
+        self.keep(ManifestDigest::of(&fetched.bytes), fetched).map(Some)
+    }
+
+    async fn small_blob(
+        &self,
+        descriptor: &Descriptor,
+        limit_bytes: usize,
+    ) -> Result<Bytes, SourceError> {
+        super::check_small(descriptor, limit_bytes, &self.location)?;
+        let url = self.url("blobs", &descriptor.digest.to_string())?;
+        let bound = Bound::Size("blob", descriptor.size);
+        let answer = self.http.document(&url, "application/octet-stream", bound).await?;
+        let fetched = self.found(answer)?.ok_or_else(|| self.blob_missing(descriptor))?;
+        super::check_blob(descriptor, fetched.bytes).map_err(|error| self.http.format(error))
+    }
+
+    async fn blob(&self, descriptor: &Descriptor, spool: &Spool) -> Result<Blob, SourceError> {
+        if let Some(blob) = spool.kept(descriptor) {
+            return Ok(blob);
+        }
+        if descriptor.size > self.limits.layer_bytes {
+            let error = FormatError::Limit {
+                what: "blob",
+                found: descriptor.size,
+                unit: "bytes",
+                limit: self.limits.layer_bytes,
+                limit_name: "layer_bytes",
+            };
+            return Err(self.http.format(error));
+        }
+        let url = self.url("blobs", &descriptor.digest.to_string())?;
+        let answer = self.http.blob(&url, descriptor, spool).await?;
+        self.found(answer)?.ok_or_else(|| self.blob_missing(descriptor))
+    }
+
+    async fn referrers(&self, digest: &ManifestDigest) -> Result<Referrers, SourceError> {
+        match self.listed_by_api(digest).await? {
+            Some(listed) => Ok(listed),
+            None => self.listed_by_tag(digest).await,
+        }
+    }
+}

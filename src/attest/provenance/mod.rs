@@ -5,12 +5,17 @@
 //! to guess: what a format does not record is `None` or empty here, and [`crate::rebuild::plan`] names it as missing.
 
 pub mod buildkit;
+pub mod create;
 pub mod embedded;
+pub mod material;
 pub mod slsa_v02;
 pub mod slsa_v1;
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Deserializer};
+
+use super::Statement;
 use crate::{
     digest::{BlobDigest, DiffId, Digest},
     image::Platform,
@@ -27,6 +32,62 @@ pub const BUILDKIT_V02_BUILD_TYPE: &str = "https://mobyproject.org/buildkit@v1";
 pub const SLSA_V1: &str = "https://slsa.dev/provenance/v1";
 /// Predicate type of SLSA v0.2.
 pub const SLSA_V02: &str = "https://slsa.dev/provenance/v0.2";
+
+/// Why a statement is no provenance that can be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ProvenanceError {
+    /// Its predicate type is another one.
+    #[error("predicate type {found:?} is not SLSA provenance v0.2 or v1")]
+    PredicateType {
+        /// The type as written.
+        found: String,
+    },
+    /// Its predicate does not have the form that its type asks for.
+    #[error("{predicate_type} predicate is malformed: {why}")]
+    Predicate {
+        /// The type that it claims.
+        predicate_type: &'static str,
+        /// What the parser says.
+        why: String,
+    },
+    /// One field holds what it must not.
+    #[error("{field} holds {found:?}; expected {expected}")]
+    Field {
+        /// Where it stands.
+        field: String,
+        /// What is there, cut to a printable length.
+        found: String,
+        /// What belongs there.
+        expected: &'static str,
+    },
+}
+
+impl ProvenanceError {
+    fn field(field: impl Into<String>, found: &str, expected: &'static str) -> Self {
+        let found = found.chars().take(120).flat_map(char::escape_default).collect();
+        Self::Field { field: field.into(), found, expected }
+    }
+}
+
+/// Reads the provenance that a statement claims; whether the claim is true is `trust`'s affair.
+///
+/// # Errors
+/// Another predicate type, or a predicate not of its form. An unknown build type is no error: it becomes
+/// [`Producer::Other`].
+pub fn parse(statement: &Statement) -> Result<Provenance, ProvenanceError> {
+    match statement.predicate_type.as_str() {
+        SLSA_V02 => slsa_v02::parse(&statement.predicate),
+        SLSA_V1 => slsa_v1::parse(&statement.predicate),
+        other => Err(ProvenanceError::PredicateType { found: other.to_owned() }),
+    }
+}
+
+/// Go writes an empty list or map as `null`.
+fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
 
 /// How an image was built, whatever the format said it in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,7 +124,7 @@ pub struct Provenance {
     pub materials: Vec<Material>,
     /// Secrets that the build asked for.
     pub secrets: Vec<Secret>,
-    /// SSH agents that the build asked for.
+    /// SSH agents that the build cannot do without.
     pub ssh: Vec<String>,
     /// Names of local folders that were sent to the builder: no digest, so they cannot be fetched again.
     pub local_inputs: Vec<String>,
@@ -81,6 +142,39 @@ pub struct Provenance {
     pub started: Option<String>,
     /// See `started`.
     pub finished: Option<String>,
+}
+
+impl Provenance {
+    /// Provenance of which nothing is known but who made it.
+    pub fn empty(producer: Producer, build_type: &str) -> Self {
+        Self {
+            producer,
+            build_type: build_type.to_owned(),
+            builder_id: String::new(),
+            source: None,
+            dockerfile_path: None,
+            dockerfile: None,
+            frontend: Frontend::Unknown,
+            target: None,
+            build_args: BTreeMap::new(),
+            labels: BTreeMap::new(),
+            other_options: BTreeMap::new(),
+            platform: None,
+            epoch_seconds: None,
+            network: Network::Unknown,
+            materials: Vec::new(),
+            secrets: Vec::new(),
+            ssh: Vec::new(),
+            local_inputs: Vec::new(),
+            complete: Completeness::default(),
+            steps: Vec::new(),
+            diff_ids: Vec::new(),
+            exporter: BTreeMap::new(),
+            engine: None,
+            started: None,
+            finished: None,
+        }
+    }
 }
 
 /// Which producer's form provenance came in.
@@ -248,3 +342,6 @@ pub struct EngineVersion {
     /// Its version as it prints it.
     pub version: String,
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,142 @@
-//! slsa_v1
+//! SLSA provenance v1 (slsa.dev/spec/v1.0/provenance), as BuildKit since 0.28 and hallmark write it.
+//!
+//! Turns a predicate into [`Provenance`] by its build type. Of an unknown build type only the standard fields are read:
+//! who built it, and from which dependencies.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{
+    BUILDKIT_V1_BUILD_TYPE, HALLMARK_BUILD_TYPE, MaterialKind, Pin, Producer, Provenance,
+    ProvenanceError, SLSA_V1,
+    buildkit::{self, BuildConfig, ConfigSource, Dependency, Metadata, Parts, Request},
+    embedded, material, or_default,
+};
+
+#[derive(Debug, Deserialize)]
+struct Predicate {
+    #[serde(rename = "buildDefinition")]
+    definition: Definition,
+    #[serde(default, rename = "runDetails", deserialize_with = "or_default")]
+    run: RunDetails,
+}
+
+/// SLSA's `buildDefinition`, with the parts that depend on the build type left open.
+#[derive(Debug, Deserialize)]
+pub(super) struct Definition {
+    #[serde(rename = "buildType")]
+    pub build_type: String,
+    #[serde(default, rename = "externalParameters", deserialize_with = "or_default")]
+    pub external: Value,
+    #[serde(default, rename = "internalParameters", deserialize_with = "or_default")]
+    pub internal: Value,
+    #[serde(default, rename = "resolvedDependencies", deserialize_with = "or_default")]
+    pub dependencies: Vec<Dependency>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct RunDetails {
+    #[serde(default, deserialize_with = "or_default")]
+    builder: Builder,
+    #[serde(default, deserialize_with = "or_default")]
+    metadata: RunMetadata,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Builder {
+    #[serde(default)]
+    id: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct RunMetadata {
+    #[serde(default, rename = "startedOn")]
+    started: Option<String>,
+    #[serde(default, rename = "finishedOn")]
+    finished: Option<String>,
+    #[serde(default, deserialize_with = "or_default")]
+    buildkit_metadata: Value,
+    #[serde(default, deserialize_with = "or_default")]
+    buildkit_completeness: Completeness,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Completeness {
+    #[serde(default)]
+    request: bool,
+    #[serde(default, rename = "resolvedDependencies")]
+    dependencies: bool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct External {
+    #[serde(default, rename = "configSource", deserialize_with = "or_default")]
+    config_source: ConfigSource,
+    #[serde(default, deserialize_with = "or_default")]
+    request: Request,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Internal {
+    #[serde(default, rename = "buildConfig", deserialize_with = "or_default")]
+    build_config: BuildConfig,
+    #[serde(default, rename = "targetPlatform")]
+    target_platform: Option<String>,
+}
+
+/// Reads a predicate.
+pub(super) fn parse(predicate: &Value) -> Result<Provenance, ProvenanceError> {
+    let read: Predicate = typed(predicate)?;
+    let mut into = match read.definition.build_type.as_str() {
+        BUILDKIT_V1_BUILD_TYPE => of_buildkit(&read)?,
+        HALLMARK_BUILD_TYPE => embedded::from_definition(&read.definition)?,
+        _ => other(&read.definition)?,
+    };
+    into.builder_id = read.run.builder.id;
+    into.started = read.run.metadata.started;
+    into.finished = read.run.metadata.finished;
+    Ok(into)
+}
+
+fn of_buildkit(read: &Predicate) -> Result<Provenance, ProvenanceError> {
+    let external: External = optional(&read.definition.external)?;
+    let internal: Internal = optional(&read.definition.internal)?;
+    let mut into = Provenance::empty(Producer::BuildkitV1, &read.definition.build_type);
+    into.complete.parameters = read.run.metadata.buildkit_completeness.request;
+    into.complete.materials = read.run.metadata.buildkit_completeness.dependencies;
+    let parts = Parts {
+        config_source: external.config_source,
+        request: external.request,
+        dependencies: Vec::new(),
+        steps: internal.build_config,
+        metadata: optional::<Metadata>(&read.run.metadata.buildkit_metadata)?,
+        target_platform: internal.target_platform,
+    };
+    buildkit::fill(&mut into, parts)?;
+    into.materials = buildkit::materials(&read.definition.dependencies)?;
+    Ok(into)
+}
+
+/// The source of an unknown build is the one repository among its dependencies.
+fn other(definition: &Definition) -> Result<Provenance, ProvenanceError> {
+    let mut into = Provenance::empty(Producer::Other, &definition.build_type);
+    into.materials = buildkit::materials(&definition.dependencies)?;
+    let mut repositories = into
+        .materials
+        .iter()
+        .filter(|m| m.kind == MaterialKind::Git && matches!(m.pin, Pin::Commit(_)));
+    if let (Some(only), None) = (repositories.next(), repositories.next()) {
+        let digests = definition.dependencies.iter().find(|d| d.uri == only.uri);
+        into.source = digests.map(|d| material::source(&d.uri, &d.digest));
+    }
+    Ok(into)
+}
+
+pub(super) fn typed<T: for<'de> Deserialize<'de>>(value: &Value) -> Result<T, ProvenanceError> {
+    T::deserialize(value)
+        .map_err(|e| ProvenanceError::Predicate { predicate_type: SLSA_V1, why: e.to_string() })
+}
+
+fn optional<T: for<'de> Deserialize<'de> + Default>(value: &Value) -> Result<T, ProvenanceError> {
+    if value.is_null() { Ok(T::default()) } else { typed(value) }
+}

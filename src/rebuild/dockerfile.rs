@@ -1,0 +1,304 @@
+//! Which images a Dockerfile takes from elsewhere.
+//!
+//! Turns a Dockerfile, build arguments and a target into the external images of the stages that the target needs, with
+//! their lines: `FROM`, `COPY --from`, `ADD --from` and `RUN --mount=from=`. Variables are expanded as the Dockerfile
+//! reference says for `FROM`: from global `ARG`s and the platform's own. Refuses what it cannot expand, instead of
+//! guessing. `ONBUILD` triggers of a base are not in the text, so they are not here either: an engine that is given
+//! nothing but the recorded images stops at them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use parse_dockerfile::{Flag, Instruction};
+
+use crate::image::Platform;
+
+/// Longest Dockerfile that is read, in bytes.
+const MAX_BYTES: usize = 1 << 20;
+
+/// An image that a Dockerfile takes from elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct External {
+    /// The reference, expanded.
+    pub reference: String,
+    /// The line of the instruction, counted from 1.
+    pub line: usize,
+}
+
+/// Why a Dockerfile does not say what it takes.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DockerfileError {
+    /// Longer than is read.
+    #[error("Dockerfile of {found} bytes is longer than {MAX_BYTES} bytes")]
+    TooLong {
+        /// Length in bytes.
+        found: usize,
+    },
+    /// Not a Dockerfile.
+    #[error("Dockerfile cannot be read: {0}")]
+    Syntax(String),
+    /// A variable form that is not known, or a variable without a value.
+    #[error("line {line}: cannot expand {text:?}")]
+    Variable {
+        /// The line, counted from 1.
+        line: usize,
+        /// The text as written.
+        text: String,
+    },
+    /// The target names no stage.
+    #[error("no stage {0:?}")]
+    NoStage(String),
+}
+
+/// A stage: what it is made from, and what it copies.
+struct Stage {
+    name: Option<String>,
+    uses: Vec<External>,
+}
+
+/// The external images that `target` (the last stage where there is none) needs.
+///
+/// # Errors
+/// See [`DockerfileError`].
+pub fn externals(
+    text: &str,
+    target: Option<&str>,
+    build_args: &BTreeMap<String, String>,
+    platform: &Platform,
+) -> Result<Vec<External>, DockerfileError> {
+    if text.len() > MAX_BYTES {
+        return Err(DockerfileError::TooLong { found: text.len() });
+    }
+    let read = parse_dockerfile::parse(text).map_err(|e| DockerfileError::Syntax(e.to_string()))?;
+    let variables = globals(&read.instructions, build_args, platform);
+    let stages = stages(text, &read.instructions, &variables)?;
+    let last = match target {
+        None => stages.len().checked_sub(1),
+        Some(name) => position(&stages, stages.len(), name),
+    };
+    let last =
+        last.ok_or_else(|| DockerfileError::NoStage(target.unwrap_or_default().to_owned()))?;
+    Ok(reachable(&stages, last))
+}
+
+/// Follows stages by name and number; what is neither an earlier stage nor `scratch` is an image.
+fn reachable(stages: &[Stage], last: usize) -> Vec<External> {
+    let mut found = BTreeSet::new();
+    let mut seen = BTreeSet::new();
+    let mut open = vec![last];
+    while let Some(index) = open.pop() {
+        let Some(stage) = stages.get(index).filter(|_| seen.insert(index)) else { continue };
+        for used in &stage.uses {
+            match position(stages, index, &used.reference) {
+                Some(earlier) => open.push(earlier),
+                None if used.reference == "scratch" => {}
+                None => {
+                    found.insert(used.clone());
+                }
+            }
+        }
+    }
+    found.into_iter().collect()
+}
+
+/// The stage before `end` that `name` means: the last one of that name, or the one with that number.
+fn position(stages: &[Stage], end: usize, name: &str) -> Option<usize> {
+    let before = stages.get(..end)?;
+    let named = |s: &Stage| s.name.as_deref().is_some_and(|n| n.eq_ignore_ascii_case(name));
+    before.iter().rposition(named).or_else(|| name.parse().ok().filter(|n: &usize| *n < end))
+}
+
+fn stages(
+    text: &str,
+    instructions: &[Instruction<'_>],
+    variables: &BTreeMap<String, String>,
+) -> Result<Vec<Stage>, DockerfileError> {
+    let mut stages: Vec<Stage> = Vec::new();
+    for instruction in instructions {
+        if let Instruction::From(from) = instruction {
+            let line = line(text, from.image.span.start);
+            let reference = expand(&from.image.value, variables, line)?;
+            let name = from.as_.as_ref().map(|(_, name)| name.value.to_string());
+            stages.push(Stage { name, uses: vec![External { reference, line }] });
+            continue;
+        }
+        let Some(stage) = stages.last_mut() else { continue };
+        stage.uses.extend(sources(text, instruction));
+    }
+    Ok(stages)
+}
+
+/// What an instruction copies or mounts from. Variables are not expanded there (Dockerfile reference, "COPY --from").
+fn sources(text: &str, instruction: &Instruction<'_>) -> Vec<External> {
+    let flags: &[Flag<'_>] = match instruction {
+        Instruction::Copy(copy) => &copy.options,
+        Instruction::Add(add) => &add.options,
+        Instruction::Run(run) => &run.options,
+        _ => &[],
+    };
+    flags
+        .iter()
+        .filter_map(|flag| {
+            let value = flag.value.as_ref()?;
+            let reference = match flag.name.value.as_ref() {
+                "from" => value.value.as_ref(),
+                "mount" => value.value.split(',').find_map(|part| part.strip_prefix("from="))?,
+                _ => return None,
+            };
+            Some(External { reference: reference.to_owned(), line: line(text, flag.span().start) })
+        })
+        .collect()
+}
+
+fn line(text: &str, offset: usize) -> usize {
+    text.bytes().take(offset).filter(|b| *b == b'\n').count() + 1
+}
+
+/// `ARG`s before the first `FROM`, overridden by build arguments, and the platform's own.
+fn globals(
+    instructions: &[Instruction<'_>],
+    build_args: &BTreeMap<String, String>,
+    platform: &Platform,
+) -> BTreeMap<String, String> {
+    let mut variables = BTreeMap::new();
+    for side in ["TARGET", "BUILD"] {
+        let mut set = |name: &str, value: String| variables.insert(format!("{side}{name}"), value);
+        set("PLATFORM", platform.to_string());
+        set("OS", platform.os.clone());
+        set("ARCH", platform.architecture.clone());
+        set("VARIANT", platform.variant.clone().unwrap_or_default());
+    }
+    for instruction in instructions {
+        let Instruction::Arg(arg) = instruction else { break };
+        for word in arg.arguments.value.split_whitespace() {
+            let (name, default) = word.split_once('=').unwrap_or((word, ""));
+            let default =
+                expand(default.trim_matches(['"', '\'']), &variables, 0).unwrap_or_default();
+            variables.insert(name.to_owned(), build_args.get(name).cloned().unwrap_or(default));
+        }
+    }
+    variables
+}
+
+/// Expands `$NAME`, `${NAME}`, `${NAME:-word}`, `${NAME-word}`, `${NAME:+word}` and `${NAME+word}`.
+fn expand(
+    text: &str,
+    variables: &BTreeMap<String, String>,
+    line: usize,
+) -> Result<String, DockerfileError> {
+    let fail = || DockerfileError::Variable { line, text: text.chars().take(200).collect() };
+    let mut out = String::new();
+    let mut rest = text.trim_matches('"');
+    while let Some((before, after)) = rest.split_once('$') {
+        out.push_str(before);
+        let (value, left) = match after.strip_prefix('{') {
+            Some(braced) => {
+                let (inside, left) = braced.split_once('}').ok_or_else(fail)?;
+                (braces(inside, variables).ok_or_else(fail)?, left)
+            }
+            None => {
+                let end = after.find(|c: char| !is_word(c)).unwrap_or(after.len());
+                let (name, left) = after.split_at_checked(end).ok_or_else(fail)?;
+                (variables.get(name).cloned().ok_or_else(fail)?, left)
+            }
+        };
+        out.push_str(&value);
+        rest = left;
+    }
+    out.push_str(rest);
+    if out.len() > MAX_BYTES { Err(fail()) } else { Ok(out) }
+}
+
+fn is_word(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_'
+}
+
+fn braces(inside: &str, variables: &BTreeMap<String, String>) -> Option<String> {
+    let end = inside.find(|c| !is_word(c)).unwrap_or(inside.len());
+    let (name, modifier) = inside.split_at_checked(end)?;
+    let value = variables.get(name);
+    let full = value.filter(|v| !v.is_empty());
+    let word = |text: &str| (!text.contains('$')).then(|| text.to_owned());
+    match modifier {
+        "" => value.cloned(),
+        m if m.starts_with(":-") => full.cloned().or_else(|| word(m.get(2..)?)),
+        m if m.starts_with('-') => value.cloned().or_else(|| word(m.get(1..)?)),
+        m if m.starts_with(":+") => full.map_or(Some(String::new()), |_| word(m.get(2..)?)),
+        m if m.starts_with('+') => value.map_or(Some(String::new()), |_| word(m.get(1..)?)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn read(
+        text: &str,
+        target: Option<&str>,
+        args: &[(&str, &str)],
+    ) -> Result<Vec<(String, usize)>, DockerfileError> {
+        let args = args.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let platform = "linux/arm64".parse().unwrap();
+        externals(text, target, &args, &platform)
+            .map(|list| list.into_iter().map(|e| (e.reference, e.line)).collect())
+    }
+
+    #[test]
+    fn finds_what_the_target_needs() {
+        let text = "# syntax=docker/dockerfile:1\nARG BASE=alpine:3\nARG V=1\n\
+            FROM --platform=$BUILDPLATFORM golang:${V} AS build\nRUN --mount=type=bind,from=tools:2,target=/t go\n\
+            FROM unused:1 AS other\nRUN x\n\
+            FROM ${BASE}\nCOPY --from=build /a /a\nCOPY --from=busybox:1 /b /b\nCOPY --from=0 /c /c\n\
+            FROM scratch AS last\nCOPY --from=build /a /\n";
+        let own = |list: &[(&str, usize)]| {
+            Ok(list.iter().map(|(n, l)| ((*n).to_owned(), *l)).collect::<Vec<_>>())
+        };
+        assert_eq!(read(text, None, &[]), own(&[("golang:1", 4), ("tools:2", 5)]));
+        assert_eq!(
+            read(text, Some("2"), &[("BASE", "debian:12"), ("V", "1.24")]),
+            own(&[("busybox:1", 10), ("debian:12", 8), ("golang:1.24", 4), ("tools:2", 5)])
+        );
+        assert_eq!(read(text, Some("other"), &[]), own(&[("unused:1", 6)]));
+        assert_eq!(read(text, Some("none"), &[]), Err(DockerfileError::NoStage("none".to_owned())));
+    }
+
+    #[test]
+    fn expands_as_the_reference_says_or_refuses() {
+        let cases = [
+            ("${A:-x}", Some("x")),
+            ("${A-x}", Some("")),
+            ("${B:-x}", Some("b")),
+            ("${B:+x}", Some("x")),
+            ("${A:+x}", Some("")),
+            ("p$B.q", Some("pb.q")),
+            ("${NONE}", None),
+            ("${B#x}", None),
+            ("${B", None),
+            ("${A:-$B}", None),
+        ];
+        let variables =
+            BTreeMap::from([("A".to_owned(), String::new()), ("B".to_owned(), "b".to_owned())]);
+        for (text, want) in cases {
+            assert_eq!(expand(text, &variables, 1).ok().as_deref(), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_length_limit_holds() {
+        let line = "FROM a\n";
+        let fits = format!("{line}{}", "#".repeat(MAX_BYTES - line.len()));
+        assert!(read(&fits, None, &[]).is_ok());
+        assert!(matches!(
+            read(&format!("{fits}#"), None, &[]),
+            Err(DockerfileError::TooLong { .. })
+        ));
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(text in "(ARG [A-Z]=[$a-z{}]{0,6}\n)?(FROM|COPY|RUN|ARG|ONBUILD|HEALTHCHECK|#)?[ -~\n\\\\]{0,120}") {
+            let _ = read(&text, None, &[("A", "x")]);
+        }
+    }
+}

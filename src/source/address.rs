@@ -1,0 +1,312 @@
+//! Which network addresses a registry may send us to.
+//!
+//! Turns an address into a [`Reach`], and a name into addresses that are allowed. A registry names other hosts in
+//! redirects and token realms; without a rule it could point hallmark at the cloud's metadata service or at something
+//! on the machine itself (attack F2). The rule: never further inside than the registry itself is. It holds at the
+//! moment of connecting, after DNS, so that a name which changes its address between check and use gains nothing.
+//! Behind a proxy it is the proxy that resolves names, and only literal addresses are judged here.
+
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+};
+
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use url::{Host, Url};
+
+/// How far inside an address lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reach {
+    /// The internet.
+    Public,
+    /// Private networks (RFC 1918, RFC 4193, RFC 6598).
+    Private,
+    /// This machine.
+    Loopback,
+    /// Link-local and metadata services, multicast, unspecified and reserved addresses.
+    Never,
+}
+
+impl Reach {
+    /// How far inside `address` lies; addresses that wrap an IPv4 address count as that.
+    pub fn of(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(v4) => Self::of_v4(v4),
+            IpAddr::V6(v6) => wrapped_v4(v6).map_or_else(|| Self::of_v6(v6), Self::of_v4),
+        }
+    }
+
+    fn of_v4(address: Ipv4Addr) -> Self {
+        match address.octets() {
+            [127, ..] => Self::Loopback,
+            // The metadata services of Alibaba and Oracle stand outside 169.254.0.0/16.
+            [100, 100, 100, 200] | [192, 0, 0, _] => Self::Never,
+            [169, 254, ..] | [0, ..] | [224..=255, ..] => Self::Never,
+            [10, ..] | [172, 16..=31, ..] | [192, 168, ..] | [100, 64..=127, ..] => Self::Private,
+            _ => Self::Public,
+        }
+    }
+
+    fn of_v6(address: Ipv6Addr) -> Self {
+        /// AWS' metadata service, inside the private range.
+        const AWS: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
+        match address.segments() {
+            [0, 0, 0, 0, 0, 0, 0, 1] => Self::Loopback,
+            [0, 0, 0, 0, 0, 0, 0, 0] => Self::Never,
+            _ if address == AWS => Self::Never,
+            [0xfe80..=0xfeff | 0xff00..=0xffff, ..] => Self::Never,
+            [0xfc00..=0xfdff, ..] => Self::Private,
+            _ => Self::Public,
+        }
+    }
+
+    fn from_u8(value: u8) -> Self {
+        match value {
+            0 => Self::Public,
+            1 => Self::Private,
+            _ => Self::Loopback,
+        }
+    }
+}
+
+/// The IPv4 address in a mapped (RFC 4291), NAT64 (RFC 6052) or 6to4 (RFC 3056) address.
+fn wrapped_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    let join = |high: u16, low: u16| {
+        let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
+        Ipv4Addr::new(a, b, c, d)
+    };
+    match address.segments() {
+        [0, 0, 0, 0, 0, 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
+            Some(join(high, low))
+        }
+        [0x2002, high, low, ..] => Some(join(high, low)),
+        _ => None,
+    }
+}
+
+/// Whether a host, as written, is this machine.
+pub fn is_loopback(host: &str) -> bool {
+    match Url::parse(&format!("http://{host}/")).ok().as_ref().and_then(Url::host) {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => Reach::of(address.into()) == Reach::Loopback,
+        Some(Host::Ipv6(address)) => Reach::of(address.into()) == Reach::Loopback,
+        None => false,
+    }
+}
+
+/// The rule for one registry: what it was found at bounds where it may send us.
+#[derive(Debug, Clone)]
+pub struct Bounds {
+    /// The outermost address that the registry was found at, as a `u8` of [`Reach`].
+    home: Arc<AtomicU8>,
+    /// Whether the operator listed the registry, and so may have put it anywhere.
+    listed: bool,
+}
+
+/// An address that lies further inside than is allowed.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{host} is at {address}, a {reach:?} address; {rule} (hallmark does not follow a registry there)"
+)]
+pub struct OutOfBounds {
+    host: String,
+    address: IpAddr,
+    reach: Reach,
+    rule: &'static str,
+}
+
+/// Which side of the rule a host is on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// The registry that was asked for.
+    Home,
+    /// A host that the registry named.
+    Away,
+}
+
+impl Bounds {
+    /// Bounds of a registry; `listed` is whether the operator's settings name it.
+    pub fn new(listed: Option<&super::RegistrySettings>) -> Self {
+        Self { home: Arc::new(AtomicU8::new(Reach::Public as u8)), listed: listed.is_some() }
+    }
+
+    /// Judges the host of a URL where it is a literal address; names are judged when they are resolved.
+    ///
+    /// # Errors
+    /// [`OutOfBounds`] for an address that is too far inside.
+    pub fn check_url(&self, url: &Url, side: Side) -> Result<(), OutOfBounds> {
+        let address: IpAddr = match url.host() {
+            Some(Host::Ipv4(address)) => address.into(),
+            Some(Host::Ipv6(address)) => address.into(),
+            _ => return Ok(()),
+        };
+        if side == Side::Home {
+            self.found_at([address]);
+        }
+        self.check(url.host_str().unwrap_or_default(), address, side)
+    }
+
+    fn check(&self, host: &str, address: IpAddr, side: Side) -> Result<(), OutOfBounds> {
+        let reach = Reach::of(address);
+        let (allowed, rule) = match side {
+            Side::Home => (reach != Reach::Never || self.listed, "list the registry to allow it"),
+            Side::Away => {
+                let home = Reach::from_u8(self.home.load(Ordering::Acquire));
+                (reach <= home, "only a registry that is itself there may point to it")
+            }
+        };
+        if allowed {
+            return Ok(());
+        }
+        Err(OutOfBounds { host: host.to_owned(), address, reach, rule })
+    }
+
+    /// Notes where the registry is. Its outermost address counts: one private address among public ones buys nothing.
+    fn found_at(&self, addresses: impl IntoIterator<Item = IpAddr>) {
+        let outermost = addresses.into_iter().map(Reach::of).min().unwrap_or(Reach::Public);
+        self.home.store(outermost.min(Reach::Loopback) as u8, Ordering::Release);
+    }
+
+    /// A resolver that gives only allowed addresses.
+    pub fn resolver(&self, side: Side) -> Arc<Resolver> {
+        Arc::new(Resolver { bounds: self.clone(), side })
+    }
+}
+
+/// The system's resolver with the rule applied.
+#[derive(Debug)]
+pub struct Resolver {
+    bounds: Bounds,
+    side: Side,
+}
+
+impl Resolve for Resolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let (bounds, side) = (self.bounds.clone(), self.side);
+        Box::pin(async move {
+            let found: Vec<SocketAddr> =
+                tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            if side == Side::Home {
+                bounds.found_at(found.iter().map(SocketAddr::ip));
+            }
+            let mut allowed = Vec::new();
+            let mut refused = None;
+            for address in found {
+                match bounds.check(name.as_str(), address.ip(), side) {
+                    Ok(()) => allowed.push(address),
+                    Err(error) => refused = Some(error),
+                }
+            }
+            match refused {
+                Some(error) if allowed.is_empty() => Err(error.into()),
+                _ if allowed.is_empty() => {
+                    Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address").into())
+                }
+                _ => Ok(Box::new(allowed.into_iter()) as Addrs),
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knows_how_far_inside_an_address_is() {
+        let cases = [
+            ("8.8.8.8", Reach::Public),
+            ("10.1.2.3", Reach::Private),
+            ("172.15.0.1", Reach::Public),
+            ("172.16.0.1", Reach::Private),
+            ("172.31.255.255", Reach::Private),
+            ("172.32.0.1", Reach::Public),
+            ("192.168.0.1", Reach::Private),
+            ("100.64.0.1", Reach::Private),
+            ("127.8.9.1", Reach::Loopback),
+            ("169.254.169.254", Reach::Never),
+            ("100.100.100.200", Reach::Never),
+            ("192.0.0.192", Reach::Never),
+            ("0.0.0.0", Reach::Never),
+            ("255.255.255.255", Reach::Never),
+            ("224.0.0.1", Reach::Never),
+            ("::1", Reach::Loopback),
+            ("::", Reach::Never),
+            ("fe80::1", Reach::Never),
+            ("fd00:ec2::254", Reach::Never),
+            ("fd12::1", Reach::Private),
+            ("2001:db8::1", Reach::Public),
+            ("::ffff:169.254.169.254", Reach::Never),
+            ("::ffff:127.0.0.1", Reach::Loopback),
+            ("64:ff9b::a9fe:a9fe", Reach::Never),
+            ("2002:7f00:1::", Reach::Loopback),
+        ];
+        for (text, want) in cases {
+            assert_eq!(Reach::of(text.parse().unwrap()), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn loopback_is_judged_by_the_host_that_is_dialled() {
+        for (host, want) in [
+            ("localhost", true),
+            ("localhost:5000", true),
+            ("127.0.0.1:5000", true),
+            ("[::1]:5000", true),
+            ("localhost.example", false),
+            ("127.0.0.1.example:80", false),
+            ("10.0.0.1", false),
+            ("not a host", false),
+        ] {
+            assert_eq!(is_loopback(host), want, "{host}");
+        }
+    }
+
+    #[test]
+    fn a_registry_points_no_further_inside_than_it_is() {
+        let cases = [
+            ("http://8.8.8.8/", "http://1.1.1.1/", true),
+            ("http://8.8.8.8/", "http://10.0.0.1/", false),
+            ("http://8.8.8.8/", "http://127.0.0.1/", false),
+            ("http://8.8.8.8/", "http://169.254.169.254/", false),
+            // The URL standard reads all of these as 127.0.0.1 or 169.254.169.254.
+            ("http://8.8.8.8/", "http://2130706433/", false),
+            ("http://8.8.8.8/", "http://0x7f.1/", false),
+            ("http://8.8.8.8/", "http://0251.0376.0251.0376/", false),
+            ("http://10.0.0.1/", "http://10.0.0.2/", true),
+            ("http://10.0.0.1/", "http://127.0.0.1/", false),
+            ("http://127.0.0.1/", "http://[::1]/", true),
+            ("http://127.0.0.1/", "http://10.0.0.1/", true),
+            ("http://127.0.0.1/", "http://169.254.169.254/", false),
+        ];
+        for (home, away, want) in cases {
+            let bounds = Bounds::new(None);
+            bounds.check_url(&home.parse().unwrap(), Side::Home).unwrap();
+            let got = bounds.check_url(&away.parse().unwrap(), Side::Away).is_ok();
+            assert_eq!(got, want, "{home} -> {away}");
+        }
+    }
+
+    #[test]
+    fn the_metadata_service_is_a_registry_only_where_listed() {
+        let url: Url = "http://169.254.169.254/".parse().unwrap();
+        assert!(Bounds::new(None).check_url(&url, Side::Home).is_err());
+        let listed = super::super::RegistrySettings::default();
+        assert!(Bounds::new(Some(&listed)).check_url(&url, Side::Home).is_ok());
+    }
+
+    #[tokio::test]
+    async fn names_are_judged_after_they_are_resolved() {
+        let bounds = Bounds::new(None);
+        let away = bounds.resolver(Side::Away);
+        let refused = away.resolve("localhost".parse().unwrap()).await;
+        assert!(refused.is_err(), "a public registry may not point to localhost");
+        let home = bounds.resolver(Side::Home).resolve("localhost".parse().unwrap()).await;
+        assert!(home.is_ok());
+        assert!(away.resolve("localhost".parse().unwrap()).await.is_ok(), "the registry is there");
+    }
+}

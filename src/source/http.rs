@@ -1,0 +1,706 @@
+//! Requests to one registry, and to the hosts that it sends us to.
+//!
+//! Turns a URL into bytes: with credentials where they belong, through redirects, again after what passes (429, 5xx, a
+//! broken or stalled connection), and never more of them than the caller allows. Nothing is allocated from
+//! `Content-Length`, and no header says what a body is. Rules of this module, for attacks F1 and F2:
+//! - `Authorization` goes to the registry's own origin only, and not even there once a redirect has left it;
+//! - from an HTTPS registry no redirect or token realm leads to plain HTTP;
+//! - addresses are judged by [`super::address`];
+//! - messages name hosts, never whole URLs: those of blob stores carry signatures in their query.
+
+use std::{error::Error as _, io, path::PathBuf, time::Duration};
+
+use bytes::{Bytes, BytesMut};
+use reqwest::{
+    Certificate, Client, NoProxy, Proxy, Response, StatusCode,
+    header::{
+        ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LINK,
+        LOCATION, RETRY_AFTER,
+    },
+};
+use tokio::{
+    sync::{Mutex, mpsc},
+    time::{Instant, timeout},
+};
+use url::Url;
+
+use super::{
+    Blob, SourceError, Spool,
+    address::{Bounds, OutOfBounds, Side, is_loopback},
+    auth::{self, AuthError, Challenge, Credentials},
+    settings::SourceSettings,
+    spool::SpoolError,
+};
+use crate::{
+    image::{Descriptor, FormatError, MediaType},
+    limits::Limits,
+    reference::Repository,
+};
+
+/// Redirects that one request follows.
+const MAX_REDIRECTS: usize = 5;
+/// The least average speed of a transfer, in bytes a second: stops those who send one byte before every stall limit.
+const SLOWEST_BYTES_PER_SECOND: u64 = 32 << 10;
+/// Bytes of an error's body that are read for its message.
+const ERROR_BYTES: usize = 4 << 10;
+/// Chunks of a blob between network and disk.
+const CHUNKS_IN_FLIGHT: usize = 16;
+
+/// One registry, as seen from one repository.
+pub(super) struct Http {
+    origin: Url,
+    /// The registry as references write it: the name of its credentials.
+    host: String,
+    /// The repository, for messages.
+    place: String,
+    scope: String,
+    home: Client,
+    away: Client,
+    bounds: Bounds,
+    auth_hosts: Vec<String>,
+    docker_config: Option<PathBuf>,
+    /// The header that the registry last accepted. Held while a new one is fetched, so that requests which run at the
+    /// same time fetch one token together.
+    authorization: Mutex<Option<HeaderValue>>,
+    backoff: Duration,
+    limits: Limits,
+}
+
+/// How many bytes a body may have, and what it means if it has more.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Bound {
+    /// Exactly the size that a descriptor says.
+    Size(&'static str, u64),
+    /// At most the limit of this name.
+    Limit(&'static str, u64, &'static str),
+}
+
+impl Bound {
+    fn bytes(self) -> u64 {
+        match self {
+            Self::Size(_, bytes) | Self::Limit(_, bytes, _) => bytes,
+        }
+    }
+
+    fn exceeded(self, found: u64) -> FormatError {
+        match self {
+            Self::Size(what, expected) => FormatError::Size { what, expected, found },
+            Self::Limit(what, limit, limit_name) => {
+                FormatError::Limit { what, found, unit: "bytes", limit, limit_name }
+            }
+        }
+    }
+}
+
+/// A body that was read to its end.
+#[derive(Debug)]
+pub(super) struct Fetched {
+    pub(super) bytes: Bytes,
+    pub(super) media_type: Option<MediaType>,
+    /// The target of a `Link` header with `rel="next"` (RFC 8288), not resolved.
+    pub(super) next: Option<String>,
+}
+
+/// What the registry has under a URL.
+#[derive(Debug)]
+pub(super) enum Answer<T> {
+    /// It is there.
+    Found(T),
+    /// It is not there (404), or the registry has no such operation (405, 501).
+    Absent(StatusCode),
+}
+
+/// What went wrong with one attempt.
+enum Fault {
+    /// It may pass; `after` is what the registry asks for.
+    Again { why: String, after: Option<Duration> },
+    /// It stays.
+    Final(SourceError),
+}
+
+impl From<SourceError> for Fault {
+    fn from(error: SourceError) -> Self {
+        Self::Final(error)
+    }
+}
+
+impl Http {
+    /// Prepares to talk to the registry of `repository`; makes no request yet.
+    pub(super) fn new(
+        repository: &Repository,
+        settings: &SourceSettings,
+        limits: &Limits,
+    ) -> Result<Self, SourceError> {
+        let host = repository.registry.clone();
+        let place = repository.to_string();
+        let failed = |why: String| SourceError::Unavailable { place: repository.to_string(), why };
+        let registry = settings.registry(&host);
+        let plain = registry.map_or_else(|| is_loopback(&host), |r| r.plain_http);
+        // Docker Hub's name in references is not the host of its registry.
+        let dialled = if host == "docker.io" { "registry-1.docker.io" } else { &host };
+        let scheme = if plain { "http" } else { "https" };
+        let origin = Url::parse(&format!("{scheme}://{dialled}/"))
+            .map_err(|error| failed(error.to_string()))?;
+        let bounds = Bounds::new(registry);
+        bounds.check_url(&origin, Side::Home).map_err(|error| failed(error.to_string()))?;
+        let ca = certificates(registry.and_then(|r| r.ca.as_ref())).map_err(failed)?;
+        let proxy = settings.proxy.as_ref().filter(|_| !is_loopback(&host));
+        let client = |side| {
+            let mut builder = Client::builder()
+                .user_agent(concat!("hallmark/", env!("CARGO_PKG_VERSION")))
+                .redirect(reqwest::redirect::Policy::none())
+                .referer(false)
+                .no_proxy()
+                .dns_resolver(bounds.resolver(side))
+                .connect_timeout(limits.request)
+                .tls_certs_merge(ca.clone());
+            if let Some(proxy) = proxy {
+                let except = settings.no_proxy.as_deref().and_then(NoProxy::from_string);
+                builder = builder.proxy(Proxy::all(proxy)?.no_proxy(except));
+            }
+            builder.build()
+        };
+        let build = |side| client(side).map_err(|error| failed(describe(error)));
+        Ok(Self {
+            home: build(Side::Home)?,
+            away: build(Side::Away)?,
+            origin,
+            scope: format!("repository:{}:pull", repository.path),
+            host,
+            place,
+            bounds,
+            auth_hosts: registry.map(|r| r.auth_hosts.clone()).unwrap_or_default(),
+            docker_config: settings.docker_config.clone(),
+            authorization: Mutex::new(None),
+            backoff: settings.backoff,
+            limits: limits.clone(),
+        })
+    }
+
+    /// The URL of `path` at the registry.
+    pub(super) fn url(&self, path: &str) -> Result<Url, SourceError> {
+        self.origin.join(path).map_err(|error| self.unavailable(error.to_string()))
+    }
+
+    /// Whether a URL is at the registry's own origin.
+    pub(super) fn is_home(&self, url: &Url) -> bool {
+        same_origin(url, &self.origin)
+    }
+
+    /// Fetches a body whole.
+    pub(super) async fn document(
+        &self,
+        url: &Url,
+        accept: &str,
+        bound: Bound,
+    ) -> Result<Answer<Fetched>, SourceError> {
+        self.persist(|| self.document_once(url, accept, bound)).await
+    }
+
+    /// Fetches a blob into the spool.
+    pub(super) async fn blob(
+        &self,
+        url: &Url,
+        descriptor: &Descriptor,
+        spool: &Spool,
+    ) -> Result<Answer<Blob>, SourceError> {
+        self.persist(|| self.blob_once(url, descriptor, spool)).await
+    }
+
+    /// Tries until it works, cannot work, or was tried often enough.
+    async fn persist<T, F, Fut>(&self, attempt: F) -> Result<T, SourceError>
+    where
+        F: Fn() -> Fut,
+        Fut: Future<Output = Result<T, Fault>>,
+    {
+        let mut wait = self.backoff;
+        let mut tried = 0;
+        loop {
+            tried += 1;
+            let (why, after) = match attempt().await {
+                Ok(value) => return Ok(value),
+                Err(Fault::Final(error)) => return Err(error),
+                Err(Fault::Again { why, after }) => (why, after),
+            };
+            if tried >= self.limits.attempts {
+                return Err(self.unavailable(format!("{why} (attempts: {tried})")));
+            }
+            let pause = after.unwrap_or(wait);
+            if pause > self.limits.request {
+                let asked = pause.as_secs();
+                return Err(self.unavailable(format!("{why}; it asks to wait for {asked} s")));
+            }
+            tracing::debug!(place = self.place, why, ?pause, "trying again");
+            tokio::time::sleep(pause).await;
+            wait = wait.saturating_mul(2);
+        }
+    }
+
+    async fn document_once(
+        &self,
+        url: &Url,
+        accept: &str,
+        bound: Bound,
+    ) -> Result<Answer<Fetched>, Fault> {
+        let response = match self.send(url, accept).await? {
+            Answer::Found(response) => response,
+            Answer::Absent(status) => return Ok(Answer::Absent(status)),
+        };
+        let media_type = header(&response, CONTENT_TYPE).map(MediaType::new);
+        let next = next_link(response.headers());
+        let bytes = self.body(response, bound).await?;
+        Ok(Answer::Found(Fetched { bytes, media_type, next }))
+    }
+
+    async fn body(&self, mut response: Response, bound: Bound) -> Result<Bytes, Fault> {
+        let deadline = self.deadline(bound.bytes());
+        let mut bytes = BytesMut::new();
+        while let Some(chunk) = self.chunk(&mut response, deadline).await? {
+            let found = (bytes.len() as u64).saturating_add(chunk.len() as u64);
+            if found > bound.bytes() {
+                return Err(self.format(bound.exceeded(found)).into());
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(bytes.freeze())
+    }
+
+    /// The next bytes of a body, if they come in time.
+    async fn chunk(
+        &self,
+        response: &mut Response,
+        deadline: Instant,
+    ) -> Result<Option<Bytes>, Fault> {
+        let again = |why: String| Fault::Again { why, after: None };
+        let left = deadline.saturating_duration_since(Instant::now());
+        match timeout(left.min(self.limits.stall), response.chunk()).await {
+            Ok(Ok(chunk)) => Ok(chunk),
+            Ok(Err(error)) => Err(again(format!("the transfer broke off: {}", describe(error)))),
+            Err(_) if left < self.limits.stall => Err(again("the transfer is too slow".to_owned())),
+            Err(_) => {
+                let seconds = self.limits.stall.as_secs_f64();
+                Err(again(format!("no byte came for {seconds} s (limit stall)")))
+            }
+        }
+    }
+
+    fn deadline(&self, bytes: u64) -> Instant {
+        Instant::now() + self.limits.request + Duration::from_secs(bytes / SLOWEST_BYTES_PER_SECOND)
+    }
+
+    async fn blob_once(
+        &self,
+        url: &Url,
+        descriptor: &Descriptor,
+        spool: &Spool,
+    ) -> Result<Answer<Blob>, Fault> {
+        let response = match self.send(url, "application/octet-stream").await? {
+            Answer::Found(response) => response,
+            Answer::Absent(status) => return Ok(Answer::Absent(status)),
+        };
+        let writer =
+            spool.writer(descriptor).map_err(|error| self.unavailable(error.to_string()))?;
+        let (sender, receiver) = mpsc::channel(CHUNKS_IN_FLIGHT);
+        let thread = tokio::task::spawn_blocking(move || writer.take_all(receiver));
+        let sent = self.pump(response, sender, descriptor.size).await;
+        match thread.await.unwrap_or(Err(SpoolError::Ended)) {
+            Ok(Some(blob)) => Ok(Answer::Found(blob)),
+            Err(SpoolError::Format(error)) => Err(self.format(error).into()),
+            Err(error) => Err(self.unavailable(error.to_string()).into()),
+            Ok(None) => {
+                let early = || self.unavailable(SpoolError::Ended.to_string());
+                Err(sent.err().unwrap_or_else(|| early().into()))
+            }
+        }
+    }
+
+    /// Moves a body to the thread that keeps it; an empty chunk tells it that the body is whole.
+    async fn pump(
+        &self,
+        mut response: Response,
+        sender: mpsc::Sender<Bytes>,
+        size: u64,
+    ) -> Result<(), Fault> {
+        let deadline = self.deadline(size);
+        while let Some(chunk) = self.chunk(&mut response, deadline).await? {
+            // A closed channel means that the thread has found an error, which it returns.
+            if !chunk.is_empty() && sender.send(chunk).await.is_err() {
+                return Ok(());
+            }
+        }
+        let _ = sender.send(Bytes::new()).await;
+        Ok(())
+    }
+
+    /// Sends one request, with a new token where the old one is refused.
+    async fn send(&self, url: &Url, accept: &str) -> Result<Answer<Response>, Fault> {
+        let used = self.authorization.lock().await.clone();
+        let (mut response, mut side) = self.follow(url, accept, used.as_ref()).await?;
+        if response.status() == StatusCode::UNAUTHORIZED && side == Side::Home {
+            let fresh = self.authorize(response.headers(), used).await?;
+            (response, side) = self.follow(url, accept, Some(&fresh)).await?;
+        }
+        self.judge(response, side).await
+    }
+
+    /// Follows redirects to the first answer that is none, and says at which side it was given.
+    async fn follow(
+        &self,
+        url: &Url,
+        accept: &str,
+        authorization: Option<&HeaderValue>,
+    ) -> Result<(Response, Side), Fault> {
+        let mut url = url.clone();
+        let mut authorization = authorization;
+        for _ in 0..=MAX_REDIRECTS {
+            let side = self.side(&url);
+            if side == Side::Away {
+                authorization = None;
+            }
+            self.check_target(&url, side)?;
+            let mut request = self
+                .client(side)
+                .get(url.clone())
+                .header(ACCEPT, accept)
+                .header(ACCEPT_ENCODING, "identity");
+            if let Some(authorization) = authorization {
+                request = request.header(AUTHORIZATION, authorization);
+            }
+            let response = self.perform(request, &url).await?;
+            let target = match header(&response, LOCATION) {
+                Some(target) if response.status().is_redirection() => target,
+                _ => return Ok((response, side)),
+            };
+            url = url.join(target).map_err(|error| {
+                self.unavailable(format!("{} redirects to no URL: {error}", host_of(&url)))
+            })?;
+        }
+        Err(self.unavailable(format!("more than {MAX_REDIRECTS} redirects")).into())
+    }
+
+    async fn perform(
+        &self,
+        request: reqwest::RequestBuilder,
+        url: &Url,
+    ) -> Result<Response, Fault> {
+        let host = host_of(url);
+        match timeout(self.limits.request, request.send()).await {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(error)) if is_final(&error) => {
+                Err(self.unavailable(format!("{host}: {}", describe(error))).into())
+            }
+            Ok(Err(error)) => {
+                Err(Fault::Again { why: format!("{host}: {}", describe(error)), after: None })
+            }
+            Err(_) => {
+                let seconds = self.limits.request.as_secs_f64();
+                let why = format!("{host} did not answer in {seconds} s (limit request)");
+                Err(Fault::Again { why, after: None })
+            }
+        }
+    }
+
+    fn side(&self, url: &Url) -> Side {
+        if self.is_home(url) { Side::Home } else { Side::Away }
+    }
+
+    fn client(&self, side: Side) -> &Client {
+        match side {
+            Side::Home => &self.home,
+            Side::Away => &self.away,
+        }
+    }
+
+    /// Refuses URLs to which nothing may be sent.
+    fn check_target(&self, url: &Url, side: Side) -> Result<(), SourceError> {
+        let host = host_of(url);
+        let secure = url.scheme() == "https" || url.scheme() == self.origin.scheme();
+        if !secure {
+            let scheme = url.scheme();
+            let why = format!("the registry points to {scheme}://{host}; only https is followed");
+            return Err(self.unavailable(why));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            let why = format!("the registry points to {host} with credentials in the URL");
+            return Err(self.unavailable(why));
+        }
+        self.bounds.check_url(url, side).map_err(|error| self.unavailable(error.to_string()))
+    }
+
+    /// What a final status means.
+    async fn judge(&self, response: Response, side: Side) -> Result<Answer<Response>, Fault> {
+        let status = response.status();
+        match status.as_u16() {
+            200 => Ok(Answer::Found(response)),
+            404 | 405 | 501 => Ok(Answer::Absent(status)),
+            401 | 403 if side == Side::Home => {
+                let why = format!("{status}{}", self.said(response).await);
+                Err(SourceError::Unauthorized { place: self.place.clone(), why }.into())
+            }
+            408 | 429 | 500 | 502..=504 => {
+                let after = header(&response, RETRY_AFTER).and_then(retry_after);
+                let why = format!("{} answers {status}", host_of(response.url()));
+                Err(Fault::Again { why, after })
+            }
+            _ => {
+                let host = host_of(response.url());
+                let why = format!("{host} answers {status}{}", self.said(response).await);
+                Err(self.unavailable(why).into())
+            }
+        }
+    }
+
+    /// The message in an error's body, as the distribution specification writes them, in few and printable words.
+    async fn said(&self, response: Response) -> String {
+        let bound = Bound::Limit("error message", ERROR_BYTES as u64, "none");
+        let Ok(bytes) = self.body(response, bound).await else { return String::new() };
+        let error: serde_json::Value = serde_json::from_slice(&bytes).unwrap_or_default();
+        match error.pointer("/errors/0/message").and_then(serde_json::Value::as_str) {
+            Some(text) if !text.is_empty() => {
+                let text: String = text.chars().take(200).flat_map(char::escape_default).collect();
+                format!(": {text}")
+            }
+            _ => String::new(),
+        }
+    }
+
+    /// A header for the challenge in `headers`, unless somebody else has replaced the one that was `used` already.
+    async fn authorize(
+        &self,
+        headers: &HeaderMap,
+        used: Option<HeaderValue>,
+    ) -> Result<HeaderValue, Fault> {
+        let mut current = self.authorization.lock().await;
+        if let Some(newer) = current.as_ref()
+            && Some(newer) != used.as_ref()
+        {
+            return Ok(newer.clone());
+        }
+        let fresh = match Challenge::from_headers(headers) {
+            Some(Challenge::Basic) => self.basic().await?,
+            Some(Challenge::Bearer { realm, service }) => {
+                self.token(realm, service.as_deref()).await?
+            }
+            None => {
+                return Err(self.unauthorized("it asks for no kind of login that is known here"));
+            }
+        };
+        if used.as_ref() == Some(&fresh) {
+            return Err(self.unauthorized("it does not accept the credentials"));
+        }
+        *current = Some(fresh.clone());
+        Ok(fresh)
+    }
+
+    async fn basic(&self) -> Result<HeaderValue, Fault> {
+        match self.credentials().await? {
+            Some(Credentials::Password { user, password }) => {
+                auth::basic(&user, &password, &self.host).map_err(|e| self.auth_fault(e))
+            }
+            Some(Credentials::IdentityToken(_)) => {
+                Err(self
+                    .unauthorized("it asks for a password, and there is only an identity token"))
+            }
+            None => Err(self.unauthorized("it asks for a password, and none is configured for it")),
+        }
+    }
+
+    /// Asks the token service for a token (distribution: docs/spec/auth/token.md, and oauth.md for identity tokens).
+    async fn token(&self, realm: Url, service: Option<&str>) -> Result<HeaderValue, Fault> {
+        let side = self.side(&realm);
+        self.check_target(&realm, side)?;
+        let host = host_of(&realm);
+        let credentials = self.credentials().await?;
+        let trusted = auth::may_receive(&realm, &self.origin, &self.auth_hosts);
+        let withheld = credentials.is_some() && !trusted;
+        let request = self.token_request(side, &realm, service, credentials.filter(|_| trusted))?;
+        let response = self.perform(request, &realm).await?;
+        let response = match response.status().as_u16() {
+            200 => response,
+            _ if withheld => {
+                let why = format!(
+                    "it asks for a token from {host}; its credentials were not sent there. \
+                     List {host} under auth_hosts of the registry if it belongs to it"
+                );
+                return Err(self.unauthorized(why));
+            }
+            401 | 403 => {
+                let why = format!("{host}: {}{}", response.status(), self.said(response).await);
+                return Err(self.unauthorized(why));
+            }
+            _ => match self.judge(response, Side::Away).await? {
+                Answer::Found(response) => response,
+                Answer::Absent(status) => {
+                    return Err(self.unavailable(format!("token service {host}: {status}")).into());
+                }
+            },
+        };
+        let bound = Bound::Limit("token", auth::MAX_TOKEN_BYTES as u64, "none");
+        let token = auth::read_token(&self.body(response, bound).await?, &host);
+        token.and_then(|t| auth::bearer(&t, &self.host)).map_err(|e| self.auth_fault(e))
+    }
+
+    fn token_request(
+        &self,
+        side: Side,
+        realm: &Url,
+        service: Option<&str>,
+        credentials: Option<Credentials>,
+    ) -> Result<reqwest::RequestBuilder, Fault> {
+        let pairs = || service.map(|s| ("service", s)).into_iter().chain([("scope", &*self.scope)]);
+        if let Some(Credentials::IdentityToken(token)) = &credentials {
+            let form = url::form_urlencoded::Serializer::new(String::new())
+                .extend_pairs(pairs())
+                .append_pair("grant_type", "refresh_token")
+                .append_pair("client_id", "hallmark")
+                .append_pair("refresh_token", token.expose())
+                .finish();
+            return Ok(self
+                .client(side)
+                .post(realm.clone())
+                .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+                .body(form));
+        }
+        let mut url = realm.clone();
+        url.query_pairs_mut().extend_pairs(pairs());
+        let request = self.client(side).get(url);
+        match credentials {
+            Some(Credentials::Password { user, password }) => {
+                let value = auth::basic(&user, &password, &self.host);
+                Ok(request.header(AUTHORIZATION, value.map_err(|e| self.auth_fault(e))?))
+            }
+            _ => Ok(request),
+        }
+    }
+
+    async fn credentials(&self) -> Result<Option<Credentials>, Fault> {
+        let Some(config) = self.docker_config.clone() else { return Ok(None) };
+        let host = self.host.clone();
+        let lookup = tokio::task::spawn_blocking(move || auth::lookup(&config, &host));
+        match timeout(self.limits.request, lookup).await {
+            Ok(Ok(found)) => found.map_err(|e| self.auth_fault(e)),
+            Ok(Err(_)) => Err(self.unauthorized("the look-up of its credentials broke down")),
+            Err(_) => Err(self.unauthorized("the credential helper took too long (limit request)")),
+        }
+    }
+
+    fn auth_fault(&self, error: AuthError) -> Fault {
+        self.unauthorized(error.to_string())
+    }
+
+    fn unauthorized(&self, why: impl Into<String>) -> Fault {
+        SourceError::Unauthorized { place: self.place.clone(), why: why.into() }.into()
+    }
+
+    pub(super) fn unavailable(&self, why: String) -> SourceError {
+        SourceError::Unavailable { place: self.place.clone(), why }
+    }
+
+    pub(super) fn format(&self, error: FormatError) -> SourceError {
+        SourceError::Format { place: self.place.clone(), error }
+    }
+}
+
+fn certificates(path: Option<&PathBuf>) -> Result<Vec<Certificate>, String> {
+    let Some(path) = path else { return Ok(Vec::new()) };
+    let shown = path.display();
+    let pem = std::fs::read(path).map_err(|error| format!("ca {shown}: {error}"))?;
+    match Certificate::from_pem_bundle(&pem) {
+        Ok(list) if list.is_empty() => Err(format!("ca {shown}: holds no PEM certificate")),
+        Ok(list) => Ok(list),
+        Err(error) => Err(format!("ca {shown}: {}", describe(error))),
+    }
+}
+
+fn same_origin(a: &Url, b: &Url) -> bool {
+    a.scheme() == b.scheme()
+        && a.host() == b.host()
+        && a.port_or_known_default() == b.port_or_known_default()
+}
+
+/// Host and port of a URL, for messages.
+fn host_of(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+fn header(response: &Response, name: reqwest::header::HeaderName) -> Option<&str> {
+    response.headers().get(name).and_then(|value| value.to_str().ok())
+}
+
+/// Seconds, or a date (RFC 9110, section 10.2.3). A date needs a clock on both sides to agree, so it counts as none
+/// and the usual wait applies.
+fn retry_after(text: &str) -> Option<Duration> {
+    text.trim().parse().ok().map(Duration::from_secs)
+}
+
+/// The target of the first link with the relation `next`.
+fn next_link(headers: &HeaderMap) -> Option<String> {
+    headers.get_all(LINK).iter().filter_map(|value| value.to_str().ok()).find_map(|text| {
+        let (target, parameters) = text.trim().strip_prefix('<')?.split_once('>')?;
+        let is_next = |p: &str| {
+            let p = p.trim().replace('"', "");
+            p.eq_ignore_ascii_case("rel=next")
+        };
+        parameters.split([';', ',']).any(is_next).then(|| target.to_owned())
+    })
+}
+
+/// Whether trying again cannot help: a certificate or an address that is refused.
+fn is_final(error: &reqwest::Error) -> bool {
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let inside = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        if cause.is::<OutOfBounds>()
+            || cause.is::<rustls::Error>()
+            || inside.is_some_and(|inner| inner.is::<rustls::Error>() || inner.is::<OutOfBounds>())
+        {
+            return true;
+        }
+        source = cause.source();
+    }
+    false
+}
+
+/// An error with its causes and without its URL.
+fn describe(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_the_next_page() {
+        let cases = [
+            (r#"</v2/a/referrers/x?n=1>; rel="next""#, Some("/v2/a/referrers/x?n=1")),
+            ("<https://r.example/v2/x>;rel=next", Some("https://r.example/v2/x")),
+            (r#"</a>; rel="prev""#, None),
+            (r#"/a; rel="next""#, None),
+            ("<", None),
+        ];
+        for (text, want) in cases {
+            let headers = HeaderMap::from_iter([(LINK, HeaderValue::from_static(text))]);
+            assert_eq!(next_link(&headers).as_deref(), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn retry_after_is_seconds() {
+        assert_eq!(retry_after(" 7 "), Some(Duration::from_secs(7)));
+        for text in ["-1", "1.5", "Wed, 21 Oct 2026 07:28:00 GMT", ""] {
+            assert_eq!(retry_after(text), None, "{text}");
+        }
+    }
+}

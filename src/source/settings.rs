@@ -1,0 +1,55 @@
+//! What the operator says about registries.
+//!
+//! Plain values: whoever calls this module has read them from `hallmark.yaml` and the environment. Nothing below the
+//! shell looks at an environment variable, so `DOCKER_CONFIG` and the proxy variables arrive here as settings.
+
+use std::{path::PathBuf, time::Duration};
+
+/// How registries are reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceSettings {
+    /// Registries about which there is something to say; all others are reached by HTTPS with the system's roots.
+    pub registries: Vec<RegistrySettings>,
+    /// Docker's configuration: the folder that holds `config.json` (as `DOCKER_CONFIG` names it), or the file itself.
+    /// `None` means that there are no credentials.
+    pub docker_config: Option<PathBuf>,
+    /// A proxy for everything but loopback registries, as `http://proxy.example:3128`.
+    pub proxy: Option<String>,
+    /// Hosts that are reached without the proxy, comma separated, as `NO_PROXY` lists them.
+    pub no_proxy: Option<String>,
+    /// The wait before the second attempt of a request; it doubles with each further one.
+    pub backoff: Duration,
+}
+
+impl Default for SourceSettings {
+    fn default() -> Self {
+        Self {
+            registries: Vec::new(),
+            docker_config: None,
+            proxy: None,
+            no_proxy: None,
+            backoff: Duration::from_millis(250),
+        }
+    }
+}
+
+/// What is special about one registry.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RegistrySettings {
+    /// Host and port exactly as references write them.
+    pub host: String,
+    /// Reached without TLS. Loopback registries that are not listed at all are reached so too.
+    pub plain_http: bool,
+    /// PEM file of certificates that are trusted beside the system's roots.
+    pub ca: Option<PathBuf>,
+    /// Hosts beside the registry's own, and their parent domains, to which its credentials may be sent when it asks
+    /// for a token from there.
+    pub auth_hosts: Vec<String>,
+}
+
+impl SourceSettings {
+    /// What is said about `host`.
+    pub fn registry(&self, host: &str) -> Option<&RegistrySettings> {
+        self.registries.iter().find(|registry| registry.host == host)
+    }
+}
