@@ -52,11 +52,7 @@ enum Change {
     /// Set any value in the config, by JSON pointer (the parent has to be there)
     SetConfig { pointer: String, value: String },
     /// Set any value in an embedded statement, by JSON pointer; the predicate type is given by a part of its URI
-    SetStatement {
-        predicate: String,
-        pointer: String,
-        value: String,
-    },
+    SetStatement { predicate: String, pointer: String, value: String },
     /// Leave a package out of the embedded SPDX documents
     DropSbomPackage { name: String },
     /// Leave out the embedded attestations
@@ -76,9 +72,7 @@ impl Change {
     fn apply(&self, layout: &Layout) -> Outcome<String> {
         let root_file = layout.0.join("index.json");
         let mut root: Value = serde_json::from_slice(&fs::read(&root_file)?)?;
-        let top = root
-            .pointer_mut("/manifests/0")
-            .ok_or("index.json lists no image")?;
+        let top = root.pointer_mut("/manifests/0").ok_or("index.json lists no image")?;
         let mut done = Done::default();
 
         if text(top, "mediaType")?.ends_with("image.index.v1+json") {
@@ -278,11 +272,7 @@ impl Change {
     fn edit_statement(&self, statement: &mut Value, done: &mut Done) -> Outcome<()> {
         let kind = text(statement, "predicateType")?.to_owned();
         match self {
-            Change::SetStatement {
-                predicate,
-                pointer,
-                value,
-            } if kind.contains(predicate) => {
+            Change::SetStatement { predicate, pointer, value } if kind.contains(predicate) => {
                 set(statement, pointer, value)?;
                 done.changes += 1;
             }
@@ -362,11 +352,7 @@ impl Entry {
             || kind.is_gnu_longname()
             || kind.is_gnu_longlink();
         let wanted = Path::new(path.trim_start_matches('/'));
-        !special
-            && self
-                .header
-                .path()
-                .is_ok_and(|p| p.strip_prefix(".").unwrap_or(&p) == wanted)
+        !special && self.header.path().is_ok_and(|p| p.strip_prefix(".").unwrap_or(&p) == wanted)
     }
 }
 
@@ -376,10 +362,7 @@ fn read_tar(tar: &[u8]) -> Outcome<Vec<Entry>> {
         let mut entry = entry?;
         let mut data = Vec::new();
         entry.read_to_end(&mut data)?;
-        entries.push(Entry {
-            header: entry.header().clone(),
-            data,
-        });
+        entries.push(Entry { header: entry.header().clone(), data });
     }
     Ok(entries)
 }
@@ -403,9 +386,7 @@ fn is_attestation(descriptor: &Value) -> bool {
 }
 
 fn set(document: &mut Value, pointer: &str, value: &str) -> Outcome<()> {
-    let (parent, key) = pointer
-        .rsplit_once('/')
-        .ok_or("a JSON pointer begins with /")?;
+    let (parent, key) = pointer.rsplit_once('/').ok_or("a JSON pointer begins with /")?;
     let parent = document
         .pointer_mut(parent)
         .ok_or_else(|| format!("there is no {parent} to set {key} in"))?;
@@ -421,15 +402,11 @@ fn set(document: &mut Value, pointer: &str, value: &str) -> Outcome<()> {
 }
 
 fn text<'a>(value: &'a Value, key: &str) -> Outcome<&'a str> {
-    Ok(value[key]
-        .as_str()
-        .ok_or_else(|| format!("no text under {key}"))?)
+    Ok(value[key].as_str().ok_or_else(|| format!("no text under {key}"))?)
 }
 
 fn list<'a>(value: &'a mut Value, key: &str) -> Outcome<&'a mut Vec<Value>> {
-    Ok(value[key]
-        .as_array_mut()
-        .ok_or_else(|| format!("no list under {key}"))?)
+    Ok(value[key].as_array_mut().ok_or_else(|| format!("no list under {key}"))?)
 }
 
 fn digest_of(bytes: &[u8]) -> String {

@@ -41,6 +41,8 @@ pub struct Limits {
     pub rootfs_bytes: u64,
     /// Subjects of one statement (B4; as sigstore-go).
     pub subjects: usize,
+    /// Digests of one subject (B4; as sigstore-go).
+    pub subject_digests: usize,
     /// Signatures in one envelope (A15).
     pub signatures: usize,
     /// Packages in one SBOM or package database.
@@ -57,7 +59,7 @@ pub struct Limits {
     pub pages: usize,
     /// Time for evaluating the policies over one image (C8).
     pub policy: Duration,
-    /// Bytes that policy evaluation may allocate (C8).
+    /// Bytes of one policy input as JSON: what evaluation allocates grows with it (C8).
     pub policy_bytes: u64,
     /// Time for one rebuild, the engine's start included.
     pub rebuild: Duration,
@@ -89,6 +91,7 @@ impl Default for Limits {
             file_bytes: 256 << 20,
             rootfs_bytes: 1 << 30,
             subjects: 1024,
+            subject_digests: 32,
             signatures: 16,
             packages: 200_000,
             differences: 1000,
@@ -97,7 +100,7 @@ impl Default for Limits {
             attempts: 4,
             pages: 64,
             policy: Duration::from_millis(2000),
-            policy_bytes: 512 << 20,
+            policy_bytes: 64 << 20,
             rebuild: Duration::from_secs(30 * 60),
             log_bytes: MIB,
             review_bytes: 7 * MIB,

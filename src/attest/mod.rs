@@ -1,7 +1,10 @@
 //! Attestations and signatures as found: untrusted bytes, the place where they were found, and what they say.
 //!
-//! Turns bytes into [`Envelope`]s and [`Statement`]s (in-toto attestation framework v1, DSSE v1, Sigstore bundle 0.1 to
-//! 0.3, cosign simple signing). Says nothing about truth: `trust` alone makes a statement [`Verified`].
+//! [`open`] turns bytes into [`Envelope`]s and [`Statement`]s (in-toto attestation framework v1, DSSE v1, Sigstore bundle
+//! 0.1 to 0.3, cosign simple signing). Says nothing about truth: `trust` alone makes a statement [`Verified`]. The media
+//! type of the carrier chooses the parser, and only `application/vnd.in-toto+json` is looked into, because builders put
+//! bare statements and envelopes under it. Refuses what two parsers could read differently, and never takes a key out
+//! of the evidence: a signature that comes with a certificate is [`Envelope::Unsupported`] (attack A3).
 //!
 //! [`Verified`]: crate::trust::Verified
 
@@ -14,13 +17,24 @@ pub mod statement;
 use std::{collections::BTreeMap, fmt};
 
 use bytes::Bytes;
+use serde::{Deserialize, de::IgnoredAny};
 
 pub use statement::{Statement, StatementSubject};
 
 use crate::{
-    digest::{Digest, ManifestDigest},
+    digest::{Digest, DigestError, ManifestDigest},
+    finding::Code,
     image::MediaType,
+    json::{self, JsonError},
+    limits::Limits,
 };
+
+/// Name of the kind of signature that a short-lived certificate vouches for; [`Envelope::Unsupported`] carries it.
+pub const KEYLESS: &str = "keyless";
+/// Name of the kind of bundle that signs bytes without saying anything about them.
+pub const MESSAGE_SIGNATURE: &str = "message-signature bundle";
+/// Name of the signatures of the Notary Project (JWS and COSE).
+pub const NOTARY: &str = "Notary Project signature";
 
 /// Where a piece of evidence was found.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -156,3 +170,163 @@ pub struct Signed {
     /// Digest of the payload, by which reports name it.
     pub payload: Digest,
 }
+
+/// Why evidence cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum AttestError {
+    /// Not JSON, ambiguous JSON, or not of the expected form.
+    #[error("{what} cannot be read: {error}")]
+    Json {
+        /// Which document.
+        what: &'static str,
+        /// What is wrong with it.
+        error: JsonError,
+    },
+    /// A field that should hold base64 does not.
+    #[error("{what} is not base64, neither of the standard nor of the URL alphabet")]
+    Base64 {
+        /// Which field.
+        what: &'static str,
+    },
+    /// A field has a value that is not one of those that are read.
+    #[error("{what} is {found:?}; expected {expected}")]
+    Unexpected {
+        /// Which field.
+        what: &'static str,
+        /// Its value, cut to a printable length.
+        found: String,
+        /// What belongs there.
+        expected: &'static str,
+    },
+    /// Something that has to be there is not.
+    #[error("{what} is missing")]
+    Missing {
+        /// What.
+        what: &'static str,
+    },
+    /// Several things where only one can be meant.
+    #[error("{what} is ambiguous: {found} of them, expected exactly one")]
+    Ambiguous {
+        /// What.
+        what: &'static str,
+        /// How many there are.
+        found: usize,
+    },
+    /// A digest of an accepted algorithm is misspelt.
+    #[error("{what}: {error}")]
+    Digest {
+        /// Which digest.
+        what: &'static str,
+        /// What is wrong with it.
+        error: DigestError,
+    },
+    /// No subject has a digest that binds anything (attack B4).
+    #[error("no subject has a sha256 or sha512 digest; found only: {found}")]
+    WeakSubjects {
+        /// The algorithms that are there.
+        found: String,
+    },
+    /// Larger or more numerous than hallmark reads.
+    #[error("{what} has {found} {unit}, the limit {limit_name} is {limit}")]
+    Limit {
+        /// Which document.
+        what: &'static str,
+        /// How many there are.
+        found: usize,
+        /// Of what.
+        unit: &'static str,
+        /// How many are read.
+        limit: usize,
+        /// The name of the limit in `hallmark.yaml`.
+        limit_name: &'static str,
+    },
+}
+
+impl AttestError {
+    /// The finding that it is when a signature or envelope cannot be read.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Limit { .. } => Code::LimitExceeded,
+            _ => Code::SignatureMalformed,
+        }
+    }
+}
+
+/// Reads what [`Raw`] evidence says.
+///
+/// # Errors
+/// [`AttestError`] where the bytes are not what their media type promises. A kind that is known and not verified by
+/// this version is no error but [`Envelope::Unsupported`].
+pub fn open(raw: &Raw, limits: &Limits) -> Result<Vec<Envelope>, AttestError> {
+    let name = raw.media_type.as_str();
+    let envelope = match name {
+        MediaType::DSSE => dsse::open(raw, limits)?,
+        MediaType::SIMPLE_SIGNING => cosign::open(raw, limits)?,
+        MediaType::IN_TOTO => in_toto(raw, limits)?,
+        _ if name.starts_with(MediaType::SIGSTORE_BUNDLE) => bundle::open(raw, limits)?,
+        _ if is_document(name) => Envelope::Document,
+        "application/jose+json" | "application/cose" => Envelope::Unsupported(NOTARY.to_owned()),
+        _ => Envelope::Unsupported(format!("media type {}", shown(name))),
+    };
+    Ok(vec![envelope])
+}
+
+/// A bare statement or an envelope: BuildKit and others use one media type for both.
+fn in_toto(raw: &Raw, limits: &Limits) -> Result<Envelope, AttestError> {
+    #[derive(Deserialize)]
+    struct Shape {
+        #[serde(rename = "_type")]
+        statement: Option<IgnoredAny>,
+        #[serde(rename = "payloadType")]
+        envelope: Option<IgnoredAny>,
+    }
+    const WHAT: &str = "in-toto document";
+    let shape: Shape = read_json(WHAT, &raw.bytes, limits)?;
+    match (shape.statement, shape.envelope) {
+        (Some(_), None) => Ok(Envelope::Bare(Statement::parse(&raw.bytes, limits)?)),
+        (None, Some(_)) => dsse::open(raw, limits),
+        (Some(_), Some(_)) => Err(AttestError::Ambiguous { what: WHAT, found: 2 }),
+        (None, None) => Err(AttestError::Missing { what: "_type or payloadType" }),
+    }
+}
+
+/// Whether a media type is that of an SBOM which is no statement, as `cosign attach sbom` and ORAS store it.
+fn is_document(media_type: &str) -> bool {
+    let families =
+        ["application/spdx", "text/spdx", "application/vnd.cyclonedx", "application/vnd.syft"];
+    families.iter().any(|family| media_type.starts_with(family))
+}
+
+/// Reads one JSON object within the limit for attestations. An array is refused here because serde would take it for a
+/// struct's fields in order, which no other parser does.
+fn read_json<T: serde::de::DeserializeOwned>(
+    what: &'static str,
+    bytes: &[u8],
+    limits: &Limits,
+) -> Result<T, AttestError> {
+    if bytes.trim_ascii_start().first() == Some(&b'[') {
+        return Err(AttestError::Unexpected {
+            what,
+            found: "an array".to_owned(),
+            expected: "a JSON object",
+        });
+    }
+    json::from_slice(bytes, limits.attestation_bytes).map_err(|error| match error {
+        JsonError::TooLarge { found, limit } => AttestError::Limit {
+            what,
+            found,
+            unit: "bytes",
+            limit,
+            limit_name: "attestation_bytes",
+        },
+        error @ JsonError::Invalid(_) => AttestError::Json { what, error },
+    })
+}
+
+/// Text from strangers, cut to what a message can hold; messages print it with its control characters escaped.
+fn shown(text: &str) -> String {
+    text.chars().take(80).collect()
+}
+
+#[cfg(test)]
+mod tests;

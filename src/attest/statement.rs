@@ -1,17 +1,23 @@
 //! in-toto statements, v0.1 and v1 (in-toto/attestation, spec/v1/statement.md).
 //!
 //! Turns a payload into subjects, predicate type and predicate. A cosign simple signing payload becomes a statement of
-//! the type that cosign 3 itself uses for plain signatures. Refuses subjects without a sha256 or sha512 digest: weaker
-//! algorithms bind nothing (attack B4).
+//! the type that cosign 3 itself uses for plain signatures. Digests other than sha256 and sha512 bind nothing (attack B4):
+//! a subject that has only those never matches an image, and a statement that has only such subjects is refused.
 
 use std::collections::BTreeMap;
 
+use serde::Deserialize;
 use serde_json::Value;
 
-use crate::digest::Digest;
+use super::{AttestError, read_json, shown};
+use crate::{digest::Digest, limits::Limits};
 
 /// The predicate type of a plain image signature, as cosign 3 writes it.
 pub const SIGNATURE: &str = "https://sigstore.dev/cosign/sign/v1";
+
+/// `_type` of a statement (spec/v1/statement.md; spec/v0.1.0/README.md).
+const TYPES: [&str; 2] = ["https://in-toto.io/Statement/v1", "https://in-toto.io/Statement/v0.1"];
+const WHAT: &str = "in-toto statement";
 
 /// A claim about some content.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +41,49 @@ pub struct StatementSubject {
     pub weak: BTreeMap<String, String>,
 }
 
+#[derive(Deserialize)]
+struct Wire {
+    #[serde(rename = "_type")]
+    kind: String,
+    subject: Vec<WireSubject>,
+    #[serde(rename = "predicateType")]
+    predicate_type: String,
+    #[serde(default)]
+    predicate: Value,
+}
+
+#[derive(Deserialize)]
+struct WireSubject {
+    #[serde(default)]
+    name: Option<String>,
+    #[serde(default)]
+    digest: BTreeMap<String, String>,
+}
+
 impl Statement {
+    /// Reads a statement from the bytes of a payload.
+    ///
+    /// # Errors
+    /// Where the type is unknown, the predicate type empty, or the subjects are none, too many or all of weak digests.
+    pub fn parse(payload: &[u8], limits: &Limits) -> Result<Self, AttestError> {
+        let wire: Wire = read_json(WHAT, payload, limits)?;
+        if !TYPES.contains(&wire.kind.as_str()) {
+            return Err(AttestError::Unexpected {
+                what: "_type of the statement",
+                found: shown(&wire.kind),
+                expected: "https://in-toto.io/Statement/v1 or /v0.1",
+            });
+        }
+        if wire.predicate_type.is_empty() {
+            return Err(AttestError::Missing { what: "predicateType of the statement" });
+        }
+        Ok(Self {
+            subjects: subjects(wire.subject, limits)?,
+            predicate_type: wire.predicate_type,
+            predicate: wire.predicate,
+        })
+    }
+
     /// Whether one of the subjects is the content with this digest.
     pub fn speaks_about(&self, digest: &Digest) -> bool {
         self.subjects.iter().any(|subject| subject.is(digest))
@@ -49,4 +97,49 @@ impl StatementSubject {
         let first = same.next();
         first == Some(digest) && same.all(|d| d == digest)
     }
+}
+
+fn subjects(wire: Vec<WireSubject>, limits: &Limits) -> Result<Vec<StatementSubject>, AttestError> {
+    if wire.is_empty() {
+        return Err(AttestError::Missing { what: "subject of the statement" });
+    }
+    within(wire.len(), "subjects", limits.subjects, "subjects")?;
+    let subjects = wire
+        .into_iter()
+        .map(|subject| one_subject(subject, limits))
+        .collect::<Result<Vec<_>, _>>()?;
+    if subjects.iter().all(|subject| subject.digests.is_empty()) {
+        let names = subjects.iter().flat_map(|subject| subject.weak.keys());
+        let found = names.take(4).map(|name| shown(name)).collect::<Vec<_>>().join(", ");
+        return Err(AttestError::WeakSubjects { found });
+    }
+    Ok(subjects)
+}
+
+fn one_subject(wire: WireSubject, limits: &Limits) -> Result<StatementSubject, AttestError> {
+    within(wire.digest.len(), "digests of one subject", limits.subject_digests, "subject_digests")?;
+    let mut subject =
+        StatementSubject { name: wire.name, digests: Vec::new(), weak: BTreeMap::new() };
+    for (algorithm, hex) in wire.digest {
+        if ["sha256", "sha512"].contains(&algorithm.as_str()) {
+            let digest = format!("{algorithm}:{hex}").parse();
+            let what = "digest of a subject";
+            subject.digests.push(digest.map_err(|error| AttestError::Digest { what, error })?);
+        } else {
+            subject.weak.insert(algorithm, hex);
+        }
+    }
+    Ok(subject)
+}
+
+fn within(
+    found: usize,
+    unit: &'static str,
+    limit: usize,
+    limit_name: &'static str,
+) -> Result<(), AttestError> {
+    if found > limit {
+        return Err(AttestError::Limit { what: WHAT, found, unit, limit, limit_name });
+    }
+    Ok(())
 }

@@ -1,1 +1,293 @@
-//! config
+//! `hallmark.yaml`: what the operator trusts, asks for and allows.
+//!
+//! Turns the file into valid values: [`raw`] is the form as written, [`valid`] checks and resolves it, and a complaint
+//! names line, column and key. Relative paths are relative to the file's folder. Without a file nobody is trusted and
+//! the preset `baseline` is asked for. A file is read only where the operator named it or from the two fixed folders of
+//! [`candidates`]: never from the working directory, which may be the artifact's (attack B6, CVE-2023-32076).
+
+mod bounds;
+mod error;
+mod raw;
+mod units;
+mod valid;
+
+use std::{
+    io::Read,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+pub use bounds::table as limits_table;
+pub use error::{ConfigError, KeyPath, Place, Step};
+
+use crate::{
+    digest::Digest,
+    gate::{self, Tags},
+    limits::Limits,
+    reference::Location,
+};
+
+/// Largest configuration file that is read, in bytes.
+const MAX_FILE_BYTES: u64 = 1 << 20;
+
+/// A checked configuration.
+#[derive(Debug, Clone, Default)]
+pub struct Config {
+    /// The file, where there is one.
+    pub file: Option<PathBuf>,
+    /// Digest of the file's bytes, for the inputs of a verdict.
+    pub digest: Option<Digest>,
+    /// Where bare digests are looked up, in this order.
+    pub repositories: Vec<Location>,
+    /// How single registries are reached.
+    pub registries: Vec<RegistryConfig>,
+    /// Who may say what.
+    pub trust: TrustConfig,
+    /// What is asked for.
+    pub policy: PolicyConfig,
+    /// Whether and how images are rebuilt.
+    pub rebuild: RebuildConfig,
+    /// Bounds, with the defaults where the file says nothing.
+    pub limits: Limits,
+    /// The admission webhook; `None` without a `gate` section.
+    pub gate: Option<GateConfig>,
+}
+
+/// How one registry is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RegistryConfig {
+    /// Host and port as they stand in references.
+    pub host: String,
+    /// Whether TLS is spoken.
+    pub transport: Transport,
+    /// PEM file of certificate authorities that count for this registry, beside the system's.
+    pub ca: Option<PathBuf>,
+    /// Hosts that may be sent this registry's credentials, beside the registry itself.
+    pub auth_realms: Vec<String>,
+}
+
+/// How bytes travel to a registry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// TLS with a checked certificate.
+    Tls,
+    /// Readable and changeable by anyone on the way; digests still hold.
+    PlainHttp,
+}
+
+/// Who may say what, as configured: keys are bytes that were read, not yet parsed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TrustConfig {
+    /// Signers, in the file's order; names are unique.
+    pub signers: Vec<SignerConfig>,
+    /// Rules, in the file's order; every signer that a rule names is in `signers`.
+    pub rules: Vec<TrustRuleConfig>,
+}
+
+/// A signer with a public key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignerConfig {
+    /// The name that rules and reports use.
+    pub name: String,
+    /// The public key in PEM.
+    pub pem: Vec<u8>,
+    /// The file of the key, for messages; `None` where it stands in the configuration itself.
+    pub file: Option<PathBuf>,
+}
+
+/// Who may vouch for which predicates of which images.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrustRuleConfig {
+    /// Patterns of `location` names; never empty.
+    pub images: Vec<String>,
+    /// Predicate classes, of [`PREDICATES`]; never empty.
+    pub predicates: Vec<String>,
+    /// Names of signers; never empty.
+    pub signers: Vec<String>,
+    /// How many of them must vouch: from 1 to the number of signers.
+    pub threshold: usize,
+}
+
+/// The predicate classes that a trust rule can name.
+pub const PREDICATES: [&str; 5] = ["signature", "provenance", "sbom", "vulnerability", "any"];
+
+/// What is asked of an image.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct PolicyConfig {
+    /// Which rules.
+    pub selection: PolicySelection,
+    /// Data for the rules; an object.
+    pub settings: serde_json::Map<String, serde_json::Value>,
+    /// Rules that may be broken for some images, for some time.
+    pub exceptions: Vec<ExceptionConfig>,
+}
+
+/// Which rules are evaluated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PolicySelection {
+    /// Rules that hallmark ships, of [`PRESETS`].
+    Preset(&'static str),
+    /// The operator's own folders; never empty.
+    Bundles(Vec<PathBuf>),
+}
+
+/// The presets that hallmark ships.
+pub const PRESETS: [&str; 4] = ["baseline", "signed", "slsa", "reproducible"];
+
+impl Default for PolicySelection {
+    fn default() -> Self {
+        Self::Preset("baseline")
+    }
+}
+
+/// A rule that may be broken, by whom and until when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExceptionConfig {
+    /// Finding or rule code.
+    pub code: String,
+    /// Image patterns; never empty.
+    pub images: Vec<String>,
+    /// Why.
+    pub reason: String,
+    /// Who answers for it.
+    pub owner: String,
+    /// The last day on which it counts, in UTC.
+    pub expires: jiff::civil::Date,
+}
+
+/// Whether and how images are rebuilt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RebuildConfig {
+    /// When.
+    pub when: RebuildWhen,
+    /// With what.
+    pub engine: EngineConfig,
+    /// Whether a running daemon may be used, whose cache and settings others share.
+    pub daemon: Daemon,
+    /// Whether a mismatch is built once more, to tell nondeterminism from a different source.
+    pub on_mismatch: OnMismatch,
+}
+
+/// When an image is rebuilt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RebuildWhen {
+    /// Where the policy asks for it.
+    #[default]
+    Policy,
+    /// Always.
+    Always,
+    /// Never; a policy that asks for it then fails.
+    Never,
+}
+
+/// Which engine rebuilds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum EngineConfig {
+    /// The one that the provenance names, if it is here.
+    #[default]
+    Auto,
+    /// BuildKit.
+    Buildkit,
+    /// buildah.
+    Buildah,
+}
+
+/// Whose daemon builds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Daemon {
+    /// One of its own for each job.
+    #[default]
+    Ephemeral,
+    /// One that is already there.
+    Shared,
+}
+
+/// What happens when the rebuilt image differs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnMismatch {
+    /// Build again and compare the two.
+    #[default]
+    BuildAgain,
+    /// Report at once.
+    Report,
+}
+
+/// The admission webhook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GateConfig {
+    /// Address and port.
+    pub listen: SocketAddr,
+    /// PEM file of the certificate chain; read again when it changes.
+    pub certificate: PathBuf,
+    /// PEM file of its private key; read again when it changes.
+    pub key: PathBuf,
+    /// Namespaces that are let through unseen, by exact name, sorted.
+    pub namespaces_exempt: Vec<String>,
+    /// Time for one answer; the apiserver's own timeout shortens it.
+    pub budget: Duration,
+    /// What happens to images that are named by tag.
+    pub tags: Tags,
+}
+
+impl GateConfig {
+    /// What the gate needs to decide.
+    pub fn settings(&self, limits: &Limits) -> gate::Settings {
+        gate::Settings {
+            namespaces_exempt: self.namespaces_exempt.iter().cloned().collect(),
+            budget: self.budget,
+            tags: self.tags,
+            review_bytes: limits.review_bytes,
+        }
+    }
+
+    /// What the gate needs to serve.
+    pub fn tls_files(&self) -> gate::TlsFiles {
+        gate::TlsFiles::new(self.certificate.clone(), self.key.clone())
+    }
+}
+
+impl Config {
+    /// Reads and checks the file, or gives the default where there is none.
+    ///
+    /// # Errors
+    /// [`ConfigError`]: the file or a file that it names cannot be read, or does not say what can be meant.
+    pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
+        let Some(path) = path else { return Ok(Self::default()) };
+        let text = read(path)?;
+        valid::config(path, &text)
+    }
+
+    /// Loads the first of `candidates` that is there, or gives the default where none is.
+    ///
+    /// # Errors
+    /// As [`Config::load`]; a candidate that is there but cannot be read is an error, not a reason to go on.
+    pub fn find(candidates: &[PathBuf]) -> Result<Self, ConfigError> {
+        let there = |path: &&PathBuf| !matches!(path.symlink_metadata(), Err(error) if error.kind() == std::io::ErrorKind::NotFound);
+        Self::load(candidates.iter().find(there).map(PathBuf::as_path))
+    }
+}
+
+/// Where a configuration is looked for when none is named: the user's folder, then the machine's. The working directory
+/// is deliberately not among them.
+pub fn candidates(xdg_config_home: Option<&Path>) -> Vec<PathBuf> {
+    let user = xdg_config_home.filter(|folder| folder.is_absolute());
+    user.map(|folder| folder.join("hallmark/hallmark.yaml"))
+        .into_iter()
+        .chain([PathBuf::from("/etc/hallmark/hallmark.yaml")])
+        .collect()
+}
+
+fn read(path: &Path) -> Result<String, ConfigError> {
+    let unreadable = |error| ConfigError::Unreadable { file: path.to_owned(), error };
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    let mut text = String::new();
+    file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text).map_err(unreadable)?;
+    if text.len() as u64 > MAX_FILE_BYTES {
+        return Err(ConfigError::TooLarge { file: path.to_owned(), limit: MAX_FILE_BYTES });
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,179 @@
-//! policy
+//! Rules in Rego, evidence in Rust: if an operator could reasonably disagree, it is policy.
+//!
+//! Turns the [`Evidence`](crate::verdict::Evidence) about an image into [`PolicyInput`] (`hallmark/input/v1`,
+//! `docs/input.schema.json`), evaluates the `deny` and `warn` sets of the packages under `data.hallmark` over it
+//! (Rego v1, through regorus), and applies the operator's exceptions. Fails closed: whatever goes wrong in a policy is a
+//! deny. Refuses policies that could give another verdict tomorrow: the clock, randomness and the network are not there;
+//! the time is `input.time`. Nothing here does I/O.
+
+pub mod bundle;
+pub mod engine;
+pub mod exception;
+pub mod input;
+pub mod metadata;
+pub mod test;
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde_json::Value;
+
+pub use bundle::Bundle;
+pub use engine::Policies;
+pub use exception::Exception;
+pub use input::PolicyInput;
+
+use crate::finding::Finding;
+
+/// What a rule said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleResult {
+    /// Stable code, lower-case words joined by `-`.
+    pub code: String,
+    /// What is wrong and what to do, for people.
+    pub msg: String,
+    /// The package that said so, as `hallmark.signature`.
+    pub package: String,
+    /// Whatever else the rule put beside `code` and `msg`.
+    pub facts: BTreeMap<String, Value>,
+}
+
+/// What the policies say about an image.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Judgement {
+    /// Reasons to fail, sorted by package and code.
+    pub deny: Vec<RuleResult>,
+    /// What to look at, sorted likewise.
+    pub warn: Vec<RuleResult>,
+    /// Denials that an exception let through.
+    pub excepted: Vec<RuleResult>,
+    /// All of it as findings: denied, warned, policy errors, exceptions used and unused.
+    pub findings: Vec<Finding>,
+}
+
+/// What the policies have to know about an image, so that no more is computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Needs {
+    /// What is in the root filesystem: all layers are read.
+    pub inventory: bool,
+    /// A rebuild.
+    pub rebuild: bool,
+}
+
+/// Why policies cannot be loaded or evaluated.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PolicyError {
+    /// No preset has this name.
+    #[error("there is no preset {name:?}; the presets are {known}")]
+    UnknownPreset {
+        /// As asked for.
+        name: String,
+        /// The names that there are.
+        known: String,
+    },
+    /// A file that is neither a rule nor data.
+    #[error("{file}: a policy folder holds *.rego files and one data.json or data.yaml")]
+    UnexpectedFile {
+        /// Its name.
+        file: String,
+    },
+    /// Two files of one name.
+    #[error("{file} is given twice")]
+    DuplicateFile {
+        /// Its name.
+        file: String,
+    },
+    /// More bytes than are read.
+    #[error("{what} of {found} bytes is larger than the limit of {limit} bytes")]
+    TooLarge {
+        /// Which file, or the input.
+        what: String,
+        /// Size in bytes.
+        found: u64,
+        /// Limit in bytes.
+        limit: u64,
+    },
+    /// Data or METADATA that is no JSON or YAML of the expected form.
+    #[error("{file}: {why}")]
+    Data {
+        /// Its name.
+        file: String,
+        /// What the parser says.
+        why: String,
+    },
+    /// Not Rego v1, or not consistent.
+    #[error("a policy does not compile: {why}")]
+    Compile {
+        /// What regorus says, with file and line.
+        why: String,
+    },
+    /// A builtin whose result is not a function of the input.
+    #[error(
+        "{file}: a verdict depends on nothing but its input, and {builtin} does not; the time is input.time"
+    )]
+    Unsteady {
+        /// File.
+        file: String,
+        /// The builtin.
+        builtin: String,
+    },
+    /// A rule that nobody would ever evaluate.
+    #[error(
+        "{file}: package {package} is not under hallmark, so its deny and warn would never be asked"
+    )]
+    OutsideHallmark {
+        /// File.
+        file: String,
+        /// Its package.
+        package: String,
+    },
+    /// Nothing would ever be denied.
+    #[error("the policies hold no deny and no warn rule: every image would pass")]
+    NoRules,
+    /// Nothing to run.
+    #[error("there are no tests: put rules whose names begin with test_ into *_test.rego files")]
+    NoTests,
+    /// `needs` holds a word that means nothing.
+    #[error("{package}: needs holds {found}; expected \"inventory\" or \"rebuild\"")]
+    UnknownNeed {
+        /// Package.
+        package: String,
+        /// What it holds.
+        found: String,
+    },
+    /// `deny`, `warn` or `needs` is no set.
+    #[error("{rule} is no set; write `{name} contains {{...}} if ...`")]
+    NotASet {
+        /// Full path of the rule.
+        rule: String,
+        /// Its name.
+        name: String,
+    },
+    /// A member of `deny` or `warn` that is no result.
+    #[error(
+        "{rule} gave {found}; expected an object with a code of lower-case words joined by '-' and a msg"
+    )]
+    NotAResult {
+        /// Full path of the rule.
+        rule: String,
+        /// What it gave, cut to 200 characters.
+        found: String,
+    },
+    /// The rules contradict each other, or a builtin failed.
+    #[error("a policy cannot be evaluated: {why}")]
+    Evaluate {
+        /// What regorus says, with file and line.
+        why: String,
+    },
+    /// Evaluation took longer than allowed.
+    #[error("evaluating the policies took longer than the limit policy, {} ms", limit.as_millis())]
+    Timeout {
+        /// The limit.
+        limit: Duration,
+    },
+    /// The engine broke.
+    #[error("the policy engine broke while evaluating")]
+    Broken,
+}
+
+#[cfg(test)]
+mod tests;

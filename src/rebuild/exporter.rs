@@ -53,7 +53,8 @@ fn timestamp(
         return None;
     }
     let seconds = one_time(image)?;
-    evidence.push(format!("configuration and last step were created at the same second, {seconds}"));
+    evidence
+        .push(format!("configuration and last step were created at the same second, {seconds}"));
     Some(seconds)
 }
 
@@ -98,7 +99,9 @@ fn writes_files(step: &str) -> bool {
     let step = step.trim_start();
     match step.split_once("#(nop)") {
         Some((_, nop)) => ["COPY ", "ADD "].iter().any(|word| nop.trim_start().starts_with(word)),
-        None => step.starts_with("/bin/sh -c ") || step.starts_with('|') || step.starts_with("RUN "),
+        None => {
+            step.starts_with("/bin/sh -c ") || step.starts_with('|') || step.starts_with("RUN ")
+        }
     }
 }
 
@@ -120,8 +123,14 @@ mod tests {
     fn buildahs_layers_show_in_the_history() {
         let provenance = crate::rebuild::tests::provenance();
         let cases = [
-            (vec![("/bin/sh -c #(nop) COPY file:1 in /a", false), ("/bin/sh -c make", false)], true),
-            (vec![("/bin/sh -c #(nop) COPY file:1 in /a", true), ("/bin/sh -c make", false)], false),
+            (
+                vec![("/bin/sh -c #(nop) COPY file:1 in /a", false), ("/bin/sh -c make", false)],
+                true,
+            ),
+            (
+                vec![("/bin/sh -c #(nop) COPY file:1 in /a", true), ("/bin/sh -c make", false)],
+                false,
+            ),
             (vec![("/bin/sh -c #(nop) USER 1", true), ("/bin/sh -c make", false)], true),
             (vec![("|1 A=b /bin/sh -c make", true), ("/bin/sh -c #(nop) CMD x", false)], false),
         ];

@@ -1,1 +1,164 @@
-//! cyclonedx
+//! CycloneDX 1.2 to 1.6 in JSON (ECMA-424; `bom-1.N.schema.json` of each version).
+//!
+//! Turns `components`, nested ones too, into components. Leaves out `metadata.component` (it stands for the image),
+//! components of scope `excluded` (not part of what is shipped), and types that no package database could list: files,
+//! operating systems, devices, cryptographic assets. Refuses other versions, and documents that name nothing.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{Component, Sbom, SbomError, checksum};
+use crate::{digest::Digest, limits::Limits};
+
+const FORMAT: &str = "CycloneDX";
+const VERSIONS: [&str; 5] = ["1.2", "1.3", "1.4", "1.5", "1.6"];
+
+#[derive(Deserialize)]
+struct Document {
+    metadata: Option<Metadata>,
+    components: Option<Vec<Item>>,
+}
+
+#[derive(Deserialize, Default)]
+struct Metadata {
+    timestamp: Option<String>,
+    tools: Option<Tools>,
+    component: Option<Item>,
+}
+
+/// A list until 1.4, an object with components and services since 1.5.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Tools {
+    List(Vec<Tool>),
+    Object { components: Option<Vec<Tool>> },
+}
+
+#[derive(Deserialize)]
+struct Tool {
+    name: Option<String>,
+    version: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Item {
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    group: Option<String>,
+    name: String,
+    version: Option<String>,
+    scope: Option<String>,
+    purl: Option<String>,
+    hashes: Option<Vec<Hash>>,
+    components: Option<Vec<Item>>,
+}
+
+#[derive(Deserialize)]
+struct Hash {
+    alg: String,
+    content: String,
+}
+
+/// Reads a document that has the key `bomFormat`.
+pub(super) fn read(document: &Value, digest: Digest, limits: &Limits) -> Result<Sbom, SbomError> {
+    let text = |key: &str| document.get(key).and_then(Value::as_str).unwrap_or_default();
+    if text("bomFormat") != "CycloneDX" {
+        let found = text("bomFormat").chars().take(80).collect::<String>();
+        return Err(SbomError::UnknownFormat(format!("bomFormat is {found:?}, not \"CycloneDX\"")));
+    }
+    let version = text("specVersion").to_owned();
+    if !VERSIONS.contains(&version.as_str()) {
+        return Err(SbomError::Version { format: FORMAT, version });
+    }
+    let document = Document::deserialize(document)
+        .map_err(|error| SbomError::Malformed { format: FORMAT, why: error.to_string() })?;
+    let metadata = document.metadata.unwrap_or_default();
+    let root = metadata.component;
+    // 1.2 and later let the main component nest what it contains.
+    let name = root.as_ref().map(|item| item.name.clone());
+    let names_image = root.as_ref().map(Item::digests).unwrap_or_default();
+    let nested = root.and_then(|item| item.components);
+    let listed = document.components.into_iter().chain(nested).flatten().collect();
+    let components = flatten(listed, limits)?;
+    if components.is_empty() {
+        return Err(SbomError::Empty { format: FORMAT });
+    }
+    Ok(Sbom {
+        format: format!("{FORMAT}-{version}"),
+        name,
+        created: metadata.timestamp,
+        tools: metadata.tools.map(Tools::names).unwrap_or_default(),
+        components,
+        names_image,
+        document: digest,
+    })
+}
+
+/// All components of a tree; its depth is bounded by [`crate::json::MAX_DEPTH`], its size by `limits.packages`.
+fn flatten(mut waiting: Vec<Item>, limits: &Limits) -> Result<Vec<Component>, SbomError> {
+    let mut components = Vec::new();
+    let mut found = 0;
+    while let Some(mut item) = waiting.pop() {
+        found += 1;
+        if found > limits.packages {
+            let found = found.saturating_add(waiting.len());
+            return Err(SbomError::TooMany { found, limit: limits.packages });
+        }
+        waiting.extend(item.components.take().into_iter().flatten());
+        if item.is_package() {
+            components.push(item.into_component());
+        }
+    }
+    Ok(components)
+}
+
+impl Item {
+    fn is_package(&self) -> bool {
+        let placeholder = matches!(
+            self.kind.as_deref(),
+            Some(
+                "file"
+                    | "operating-system"
+                    | "device"
+                    | "device-driver"
+                    | "firmware"
+                    | "data"
+                    | "machine-learning-model"
+                    | "cryptographic-asset"
+                    | "platform"
+            )
+        );
+        // A purl says more than the type: firmware and models are packaged too.
+        let packaged = self.purl.is_some() && self.kind.as_deref() != Some("operating-system");
+        self.scope.as_deref() != Some("excluded") && (packaged || !placeholder)
+    }
+
+    fn into_component(self) -> Component {
+        let name = match self.group.filter(|group| !group.is_empty()) {
+            Some(group) => format!("{group}/{}", self.name),
+            None => self.name,
+        };
+        Component::new(self.purl, name, self.version)
+    }
+
+    /// Digests by which it names itself: hashes, and the version of an image's purl.
+    fn digests(&self) -> Vec<Digest> {
+        let itself = Component::new(self.purl.clone(), self.name.clone(), self.version.clone());
+        let hashes = self.hashes.iter().flatten();
+        hashes.filter_map(|h| checksum(&h.alg, &h.content)).chain(itself.digests()).collect()
+    }
+}
+
+impl Tools {
+    fn names(self) -> Vec<String> {
+        let tools = match self {
+            Self::List(tools) => tools,
+            Self::Object { components } => components.unwrap_or_default(),
+        };
+        let named = tools.into_iter().filter_map(|tool| {
+            let name = tool.name?;
+            Some(tool.version.map_or(name.clone(), |version| format!("{name} {version}")))
+        });
+        named.collect()
+    }
+}

@@ -3,13 +3,77 @@
 //! Turns SPDX 2.2/2.3 JSON and CycloneDX 1.2 to 1.6 JSON into one [`Sbom`], the package databases of the root filesystem
 //! into an [`Inventory`], and both into a [`Reconciliation`]. A document that names nothing is an error, never
 //! "0 components, all fine". Nothing here does I/O.
+//!
+//! Both formats are read by small wire structs of our own that hold only the fields which are judged, the same for every
+//! version. The crates `spdx-rs` and `cyclonedx-bom` are the tests' second opinion and no more: the one refuses fields and
+//! licence expressions that it does not know, the other speaks 1.3 to 1.5 alone, and two readers in one program could
+//! read two component lists out of one document.
 
 pub mod cyclonedx;
 pub mod installed;
 pub mod reconcile;
 pub mod spdx;
 
-use crate::digest::{Digest, ManifestDigest};
+use packageurl::PackageUrl;
+use serde_json::Value;
+
+use crate::{
+    digest::{Digest, ManifestDigest},
+    json,
+    limits::Limits,
+};
+
+/// Reads an SBOM from the bytes of a file or blob.
+///
+/// # Errors
+/// Says what the document is instead, or which part of it is malformed.
+pub fn parse(bytes: &[u8], limits: &Limits) -> Result<Sbom, SbomError> {
+    let document: Value = json::from_slice(bytes, limits.attestation_bytes)
+        .map_err(|error| SbomError::UnknownFormat(error.to_string()))?;
+    from_document(&document, Digest::sha256(bytes), limits)
+}
+
+/// Reads an SBOM from the predicate of an in-toto statement.
+///
+/// The predicate is the document itself (SPDX and CycloneDX predicates of in-toto/attestation; BuildKit's SBOM protocol).
+/// Off-spec: cosign before 2.0 wrapped it as `{"Data": ...}`, as text or as an object.
+///
+/// # Errors
+/// As [`parse`].
+pub fn from_predicate(predicate: &Value, limits: &Limits) -> Result<Sbom, SbomError> {
+    match predicate.get("Data") {
+        Some(Value::String(text)) => parse(text.as_bytes(), limits),
+        Some(wrapped) => from_document(wrapped, document_digest(wrapped), limits),
+        None => from_document(predicate, document_digest(predicate), limits),
+    }
+}
+
+/// The digest of a document whose own bytes are not at hand: that of its compact JSON.
+fn document_digest(document: &Value) -> Digest {
+    Digest::sha256(document.to_string().as_bytes())
+}
+
+fn from_document(document: &Value, digest: Digest, limits: &Limits) -> Result<Sbom, SbomError> {
+    let mut sbom = if document.get("spdxVersion").is_some() {
+        spdx::read(document, digest, limits)?
+    } else if document.get("bomFormat").is_some() {
+        cyclonedx::read(document, digest, limits)?
+    } else {
+        let keys = document.as_object().map(|o| o.keys().take(8).cloned().collect::<Vec<_>>());
+        return Err(SbomError::UnknownFormat(match keys {
+            Some(keys) => format!(
+                "there is neither spdxVersion nor bomFormat; the first keys are {}",
+                keys.join(", ")
+            ),
+            None => "the document is no JSON object".to_owned(),
+        }));
+    };
+    sbom.components.sort();
+    sbom.components.dedup();
+    sbom.names_image.sort();
+    sbom.names_image.dedup();
+    Ok(sbom)
+}
 
 /// A bill of materials, whatever its format.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +92,40 @@ pub struct Sbom {
     pub names_image: Vec<Digest>,
     /// Digest of the document's bytes.
     pub document: Digest,
+}
+
+impl Component {
+    /// A component; the ecosystem is the purl's type, where the purl can be read.
+    fn new(purl: Option<String>, name: String, version: Option<String>) -> Self {
+        let ecosystem = purl.as_deref().and_then(purl_type);
+        Self { purl, ecosystem, name, version }
+    }
+
+    /// Whether its purl names a container image.
+    fn is_image(&self) -> bool {
+        matches!(self.ecosystem.as_deref(), Some("oci" | "docker"))
+    }
+
+    /// Digests that its version or its purl's version spell.
+    fn digests(&self) -> impl Iterator<Item = Digest> {
+        let purl = self.purl.as_deref().and_then(|p| p.parse::<PackageUrl>().ok());
+        let versions = [self.version.clone(), purl.and_then(|p| p.version().map(str::to_owned))];
+        versions.into_iter().flatten().filter_map(|version| version.parse().ok())
+    }
+}
+
+fn purl_type(purl: &str) -> Option<String> {
+    purl.parse::<PackageUrl>().ok().map(|purl| purl.ty().to_owned())
+}
+
+/// A checksum as both formats write it, where it is of an algorithm that proves content.
+fn checksum(algorithm: &str, hex: &str) -> Option<Digest> {
+    let name = match algorithm {
+        "SHA256" | "SHA-256" => "sha256",
+        "SHA512" | "SHA-512" => "sha512",
+        _ => return None,
+    };
+    format!("{name}:{}", hex.to_ascii_lowercase()).parse().ok()
 }
 
 /// Something that an SBOM lists.
@@ -166,3 +264,6 @@ pub struct BoundSbom {
     /// The image that it was attached to.
     pub subject: ManifestDigest,
 }
+
+#[cfg(test)]
+mod tests;

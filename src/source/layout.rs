@@ -223,7 +223,9 @@ impl Layout {
             let (expected, found) = (entry.size, document.bytes.len() as u64);
             return Err(self.format(FormatError::Size { what: "manifest", expected, found }));
         }
-        Ok(StoredManifest { document, media_type: entry.map(|e| e.media_type.clone()) })
+        // What `index.json` calls it states nothing: it is a list of names, and writers put Docker manifests under OCI
+        // types there. The document's own type and fields decide.
+        Ok(StoredManifest { document, media_type: None })
     }
 
     fn document(&self, digest: &ManifestDigest) -> Result<Document, SourceError> {

@@ -301,11 +301,12 @@ mod tests {
         let right = descriptor(b"abcdef", 6);
         assert!(spool(&right, &[b"abc", b"def", b""]).unwrap().is_some());
         assert!(spool(&right, &[b"abc", b"def"]).unwrap().is_none(), "cut off before the mark");
-        for (chunks, why) in [
-            (&[b"abc" as &[u8], b""] as &[_], "short"),
+        let cases: [(&[&'static [u8]], &str); 3] = [
+            (&[b"abc", b""], "short"),
             (&[b"abc", b"defg", b""], "long"),
             (&[b"abc", b"deX", b""], "other"),
-        ] {
+        ];
+        for (chunks, why) in cases {
             assert!(matches!(spool(&right, chunks), Err(SpoolError::Format(_))), "{why}");
         }
     }

@@ -1,1 +1,307 @@
-//! key
+//! Public keys that the operator trusts.
+//!
+//! Turns a PEM file with one SubjectPublicKeyInfo (RFC 7468 section 13, RFC 5280 section 4.1) into a [`PublicKey`] that checks
+//! signatures: ECDSA on P-256, P-384 and P-521, Ed25519, RSA of 2048 to 8192 bits with PKCS #1 v1.5 or PSS. Refuses private
+//! keys, certificates, several keys in a file, and every encoding but the common one: one key must have one fingerprint,
+//! or it could count twice towards a threshold (attack A24).
+//!
+//! Signatures are checked by `sigstore` (`CosignVerificationKey`), which pairs each key with the hash that current cosign
+//! takes: SHA-256, SHA-384 and SHA-512 for the three curves, SHA-256 for RSA. Older cosign signed with SHA-256 whatever the
+//! curve; for P-384 `sigstore-crypto` checks that pairing, for P-521 neither crate does and such signatures do not verify.
+//! `sigstore-crypto` also checks the size of RSA keys when they are loaded. Both rest on aws-lc.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
+use sigstore::crypto::{CosignVerificationKey, Signature};
+use sigstore_crypto::{SigningScheme, VerificationKey, validate_raw_public_key, verify_signature};
+use sigstore_types::{DerPublicKey, SignatureBytes};
+
+use crate::digest::Digest;
+
+/// The only PEM label that is read.
+const LABEL: &str = "PUBLIC KEY";
+
+/// A public key from configuration.
+#[derive(Debug, Clone)]
+pub struct PublicKey {
+    fingerprint: Digest,
+    kind: Kind,
+    der: DerPublicKey,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    P256,
+    P384,
+    P521,
+    Ed25519,
+    Rsa,
+}
+
+/// Why a text is not a key to trust. The caller adds the name of the file.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    /// No PEM block.
+    #[error("this is not a PEM file; expected a block that begins with -----BEGIN PUBLIC KEY-----")]
+    NotPem,
+    /// A private key: it has no business here.
+    #[error(
+        "this is a PRIVATE key; hallmark needs only the public one, for example the file cosign.pub. \
+         Move the private key away from this machine if it does not belong here"
+    )]
+    Private,
+    /// A certificate.
+    #[error(
+        "this is a certificate; expected a public key, which \
+         openssl x509 -pubkey -noout -in FILE takes out of it"
+    )]
+    Certificate,
+    /// Another kind of block.
+    #[error("the PEM block is a {found:?}; expected PUBLIC KEY (SubjectPublicKeyInfo)")]
+    Label {
+        /// Its label, cut to a printable length.
+        found: String,
+    },
+    /// Several blocks: a signer with several keys lists several files.
+    #[error("there are {found} PEM blocks; expected exactly one public key in a file")]
+    Several {
+        /// How many.
+        found: usize,
+    },
+    /// The block's content is not a SubjectPublicKeyInfo.
+    #[error("the PEM block does not hold a public key in DER (SubjectPublicKeyInfo)")]
+    Encoding,
+    /// A kind, size or encoding of key that is not accepted.
+    #[error(
+        "this kind of key is not accepted; expected ECDSA P-256, P-384 or P-521 (uncompressed point), \
+         Ed25519, or RSA with 2048 to 8192 bits"
+    )]
+    Kind,
+}
+
+impl PublicKey {
+    /// Reads a PEM file's content.
+    ///
+    /// # Errors
+    /// See [`KeyError`].
+    pub fn from_pem(pem: &[u8]) -> Result<Self, KeyError> {
+        let text = std::str::from_utf8(pem).map_err(|_| KeyError::NotPem)?;
+        one_public_block(text)?;
+        let der = DerPublicKey::from_pem(text).map_err(|_| KeyError::Encoding)?;
+        CosignVerificationKey::try_from_der(der.as_bytes()).map_err(|_| KeyError::Encoding)?;
+        let kind = Kind::of(&der).ok_or(KeyError::Kind)?;
+        Ok(Self { fingerprint: Digest::sha256(der.as_bytes()), kind, der })
+    }
+
+    /// SHA-256 of the DER SubjectPublicKeyInfo, in lower-case hex.
+    pub fn fingerprint(&self) -> String {
+        self.fingerprint.hex()
+    }
+
+    /// Whether this key made `signature` over `message`.
+    #[must_use]
+    pub fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
+        let pairings = self.pairings();
+        let mut keys = pairings.iter();
+        keys.any(|key| key.verify_signature(Signature::Raw(signature), message).is_ok())
+            || (self.kind == Kind::P384 && self.verifies_p384_with_sha256(message, signature))
+    }
+
+    /// The key with each hash and padding that cosign may have used with it.
+    fn pairings(&self) -> Vec<CosignVerificationKey> {
+        let der = self.der.as_bytes().to_vec();
+        match self.kind {
+            Kind::P256 => vec![CosignVerificationKey::ECDSA_P256_SHA256_ASN1(der)],
+            Kind::P384 => vec![CosignVerificationKey::ECDSA_P384_SHA384_ASN1(der)],
+            Kind::P521 => vec![CosignVerificationKey::ECDSA_P521_SHA512_ASN1(der)],
+            Kind::Ed25519 => vec![CosignVerificationKey::ED25519(der)],
+            Kind::Rsa => vec![
+                CosignVerificationKey::RSA_PKCS1_SHA256(der.clone()),
+                CosignVerificationKey::RSA_PSS_SHA256(der),
+            ],
+        }
+    }
+
+    fn verifies_p384_with_sha256(&self, message: &[u8], signature: &[u8]) -> bool {
+        let signature = SignatureBytes::from_bytes(signature);
+        verify_signature(&self.der, message, &signature, SigningScheme::EcdsaP384Sha256).is_ok()
+    }
+
+    /// Whether a hint in the evidence names this key: its fingerprint in hex, as in-toto tools write it, or in base64,
+    /// as cosign 3 does. Explains a failure; never finds trust.
+    pub fn is_hinted_by(&self, hint: &str) -> bool {
+        let hint = hint.strip_prefix("sha256:").or(hint.strip_prefix("SHA256:")).unwrap_or(hint);
+        let fingerprint = self.fingerprint.hex();
+        let base64 = hex::decode(&fingerprint).map(|bytes| STANDARD_NO_PAD.encode(bytes));
+        hint.eq_ignore_ascii_case(&fingerprint)
+            || base64.is_ok_and(|text| text == hint.trim_end_matches('='))
+    }
+}
+
+/// Whether the text has one PEM block, and that a public key's.
+fn one_public_block(text: &str) -> Result<(), KeyError> {
+    let labels = text.lines().filter_map(|line| {
+        line.trim().strip_prefix("-----BEGIN ")?.strip_suffix("-----").map(str::trim)
+    });
+    let labels: Vec<&str> = labels.collect();
+    if labels.iter().any(|label| label.ends_with("PRIVATE KEY")) {
+        return Err(KeyError::Private);
+    }
+    match labels.as_slice() {
+        [] => Err(KeyError::NotPem),
+        [LABEL] => Ok(()),
+        [label] if label.ends_with("CERTIFICATE") => Err(KeyError::Certificate),
+        [label] => Err(KeyError::Label { found: label.chars().take(80).collect() }),
+        several => Err(KeyError::Several { found: several.len() }),
+    }
+}
+
+impl Kind {
+    /// The kind of a key in its one accepted encoding. Everything before an elliptic point is constant: algorithm,
+    /// curve, lengths, and 04 for an uncompressed point (RFC 5480 section 2, SEC 1 section 2.3.3; RFC 8410 section 4).
+    fn of(der: &DerPublicKey) -> Option<Self> {
+        const P256: &str = "3059301306072a8648ce3d020106082a8648ce3d03010703420004";
+        const P384: &str = "3076301006072a8648ce3d020106052b8104002203620004";
+        const P521: &str = "30819b301006072a8648ce3d020106052b810400230381860004";
+        const ED25519: &str = "302a300506032b6570032100";
+        let text = hex::encode(der.as_bytes());
+        let constant = [
+            (P256, 64, Self::P256),
+            (P384, 96, Self::P384),
+            (P521, 132, Self::P521),
+            (ED25519, 32, Self::Ed25519),
+        ];
+        let found = constant.into_iter().find(|(prefix, rest_bytes, _)| {
+            text.strip_prefix(prefix).is_some_and(|rest| rest.len() == rest_bytes * 2)
+        });
+        found.map(|(_, _, kind)| kind).or_else(|| is_rsa(der, &text).then_some(Self::Rsa))
+    }
+}
+
+/// Whether this is an RSA key of accepted size, with NULL parameters as RFC 3279 section 2.3.1 asks.
+fn is_rsa(der: &DerPublicKey, text: &str) -> bool {
+    const ALGORITHM: &str = "300d06092a864886f70d0101010500";
+    // A key of 2048 bits and more has an outer header of four bytes.
+    let algorithm = text.get(8..).is_some_and(|rest| rest.starts_with(ALGORITHM));
+    let size = VerificationKey::from_spki(der)
+        .and_then(|key| validate_raw_public_key(SigningScheme::RsaPkcs1Sha256, key.as_bytes()));
+    algorithm && size.is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use sigstore::crypto::SigningScheme as Sign;
+
+    use super::*;
+    use crate::trust::testing::TestKey;
+
+    #[test]
+    fn every_accepted_kind_verifies_its_own_signatures_and_no_others() {
+        let kinds = [
+            Sign::ECDSA_P256_SHA256_ASN1,
+            Sign::ECDSA_P384_SHA384_ASN1,
+            Sign::ECDSA_P521_SHA512_ASN1,
+            Sign::ED25519,
+            Sign::RSA_PKCS1_SHA256(2048),
+            Sign::RSA_PSS_SHA256(2048),
+        ];
+        for kind in kinds {
+            let (key, other) = (TestKey::new(kind), TestKey::new(kind));
+            let signature = key.sign(b"message");
+            assert!(key.public.verifies(b"message", &signature), "{kind}");
+            assert!(!key.public.verifies(b"massage", &signature), "{kind}: other message");
+            assert!(!other.public.verifies(b"message", &signature), "{kind}: other key");
+            assert!(!key.public.verifies(b"message", b""), "{kind}: empty signature");
+            let mut flipped = signature.clone();
+            *flipped.last_mut().unwrap() ^= 1;
+            assert!(!key.public.verifies(b"message", &flipped), "{kind}: flipped bit");
+        }
+    }
+
+    /// Made with `openssl dgst -sha256 -sign` and `openssl dgst -sha384 -sign` over "message\n".
+    #[test]
+    fn p384_verifies_with_the_hash_of_either_cosign() {
+        let key = PublicKey::from_pem(P384_PEM.as_bytes()).unwrap();
+        for (hash, signature) in [("SHA-256", P384_SHA256), ("SHA-384", P384_SHA384)] {
+            let signature = hex::decode(signature).unwrap();
+            assert!(key.verifies(b"message\n", &signature), "{hash}");
+            assert!(!key.verifies(b"message", &signature), "{hash}: other message");
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_no_public_key() {
+        let good = TestKey::p256().pem;
+        let body = good.lines().nth(1).unwrap();
+        let cut = good.replace(body, &body[..body.len() - 4]);
+        let cases = [
+            (String::new(), KeyError::NotPem),
+            ("sigstore".to_owned(), KeyError::NotPem),
+            (good.replace("PUBLIC KEY", "EC PRIVATE KEY"), KeyError::Private),
+            (good.replace("PUBLIC KEY", "ENCRYPTED SIGSTORE PRIVATE KEY"), KeyError::Private),
+            (format!("{good}{}", good.replace("PUBLIC", "PRIVATE")), KeyError::Private),
+            (good.replace("PUBLIC KEY", "CERTIFICATE"), KeyError::Certificate),
+            (
+                good.replace("PUBLIC KEY", "RSA PUBLIC KEY"),
+                KeyError::Label { found: "RSA PUBLIC KEY".to_owned() },
+            ),
+            (format!("{good}{good}"), KeyError::Several { found: 2 }),
+            (cut, KeyError::Encoding),
+            (good.replace(body, "!!!!"), KeyError::Encoding),
+            (RSA_1024_PEM.to_owned(), KeyError::Kind),
+            (RSA_2040_PEM.to_owned(), KeyError::Kind),
+            (P256_COMPRESSED_PEM.to_owned(), KeyError::Kind),
+        ];
+        for (pem, want) in cases {
+            assert_eq!(PublicKey::from_pem(pem.as_bytes()).err(), Some(want), "{pem}");
+        }
+        assert_eq!(PublicKey::from_pem(b"\xff\xfe").err(), Some(KeyError::NotPem));
+    }
+
+    #[test]
+    fn hints_are_fingerprints_in_hex_or_base64() {
+        let key = PublicKey::from_pem(P384_PEM.as_bytes()).unwrap();
+        let hex = key.fingerprint();
+        let base64 = STANDARD_NO_PAD.encode(hex::decode(&hex).unwrap());
+        for hint in [&hex, &hex.to_uppercase(), &format!("sha256:{hex}"), &format!("{base64}=")] {
+            assert!(key.is_hinted_by(hint), "{hint}");
+        }
+        for hint in ["", "=", &hex[1..], "release"] {
+            assert!(!key.is_hinted_by(hint), "{hint:?}");
+        }
+    }
+
+    const P384_PEM: &str = "\
+-----BEGIN PUBLIC KEY-----\n\
+MHYwEAYHKoZIzj0CAQYFK4EEACIDYgAE14TsZE6ENfy9U87ZSgk5CllUZcVcqSYi\n\
+dxLvrixR49NFajHtjjHRDgS7j/Qg6T6inCYhGDzZjqY1iyL3yU5aRWvM9n26mnQp\n\
+g6erevJ6fUdo7R+f7mxbhEAGCYadIXMJ\n\
+-----END PUBLIC KEY-----\n\
+    ";
+    const P384_SHA256: &str = "306402303129955dbccc479ff225e32d4c2a580958925b510cbaae477f5420e54e7bf53a10dc1e90327dbddb223f3d7c283c5bba023030861d900eb49e2305a52eb056e37667aa7321416ef28a5d74807e16c7cf971dcaa07237e659780aaf56f67077908965";
+    const P384_SHA384: &str = "3065023033c5249393c7b204bdf656d09a6a33ab10f7b48960fe1787d46dd3be86b4858ee9a6b21fe7a4c44ba4546d3acb7113a5023100c3fe8137ce0188d8fc1afa28ea484941c642329645cdd4d4387375759900cb09c07da033f630b1be377fc70595b94537";
+    const RSA_1024_PEM: &str = "\
+-----BEGIN PUBLIC KEY-----\n\
+MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDLJb1ewlK1q8SsOvuMTVPd7/9j\n\
+P9tirbFRPGFL16vGZj7KLqeO2Aj9146nRZS3VVYqbTVbKXOxIMAgHUvUmCX1i2Y3\n\
+mxpY0b9Slj4JnpHenzj+QsQBFAWorBgwyIwHKicfTDYkVf1BYBNjCb4+qdoc73ks\n\
+U4LAso2glC8ZkK0TMQIDAQAB\n\
+-----END PUBLIC KEY-----\n\
+    ";
+    const RSA_2040_PEM: &str = "\
+-----BEGIN PUBLIC KEY-----\n\
+MIIBITANBgkqhkiG9w0BAQEFAAOCAQ4AMIIBCQKCAQAA5Y2FhVtcCVrLjpksp8Yn\n\
+wqIZrSfRjYwv1GH7zwcpD6XVu7cGOVPv/++rRTjvlrzJTeTd7gnfMUYJh+PVj4ZD\n\
+XFPQmPmogVpNAt1l+JpUeMFTUc+DaLiazoiQKY4iaQyeRFZgV+ay1qrpR2JzZNH+\n\
+x7k4wOfXYQmm541X2lcPR9DKkuTqDS6R0bMFIB4aiQCNUhCEGm39RQE2k+abSe5x\n\
+65+sGmvthAY74hODw6EtFH/yrP54fJq1a21DVdAWKGl56gGBu54zvJ/ffMmmfg2j\n\
+0og60zWRYDWpNUUGmI5VDrBQTlAsjc84H9YE14DRzH1TCwZlSDOzBw7T2LgMbafd\n\
+AgMBAAE=\n\
+-----END PUBLIC KEY-----\n\
+    ";
+    const P256_COMPRESSED_PEM: &str = "\
+-----BEGIN PUBLIC KEY-----\n\
+MDkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDIgACCzbL/QES3hYJvqM/E/mxgjKvaFvC\n\
+oaVkvbyGeANtqXc=\n\
+-----END PUBLIC KEY-----\n\
+    ";
+}

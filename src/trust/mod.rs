@@ -4,15 +4,24 @@
 //! maker, in this module: a value of that type cannot exist without a signature by a configured signer over bytes that
 //! name the image's digest. Keys come from configuration only, never from the evidence (attack A3).
 
+mod complaint;
 pub mod key;
+pub mod pattern;
+pub mod predicate;
 pub mod rules;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod verified;
 pub mod verify;
 
 use std::fmt;
 
-pub use rules::{PredicateClass, Rule, TrustRules};
-pub use verified::{Proof, Unproven, Verified};
+pub use key::{KeyError, PublicKey};
+pub use pattern::{ImagePattern, PatternError};
+pub use predicate::{PredicateClass, PredicateClassError};
+pub use rules::{Rule, SignerKeys, TrustError, TrustRules};
+pub use verified::{Basis, Proof, Unproven, Verified};
+pub use verify::{Proofs, prove};
 
 /// Somebody whom the operator configured by name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -23,7 +32,7 @@ pub struct Signer {
     pub identity: SignerIdentity,
 }
 
-/// How a signer is recognised.
+/// How a signer is recognised. Keyless identities (issuer and subject of a certificate) will be a second variant.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum SignerIdentity {
     /// A public key; the fingerprint is the SHA-256 of its SubjectPublicKeyInfo in hex.

@@ -1,14 +1,375 @@
-//! Trust rules.
+//! Trust rules: which signer may vouch for what on which images, and how many of them it takes.
+//!
+//! Turns signers and rules from configuration into [`TrustRules`], which cannot contradict themselves. Rules are grants: a
+//! claim is believed when *one* rule that speaks about the image and the predicate is satisfied; a second rule can add
+//! trust, never take it away. Without a rule nobody is trusted.
+//!
+//! A threshold counts *distinct* signers. Signers that share a key are one signer, however many names and keys they have
+//! (attacks A7, A24). Refuses rules that could never be satisfied or that are satisfied by nobody.
 
-/// Trust rules of the operator.
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{ImagePattern, PredicateClass, PublicKey, Signer, SignerIdentity};
+use crate::{digest::Digest, reference::Location};
+
+/// The keys of one signer, at least one; any of them signs for the signer.
+#[derive(Debug, Clone)]
+pub struct SignerKeys {
+    keys: Vec<PublicKey>,
+}
+
+impl SignerKeys {
+    /// Takes the keys of one signer; `None` where there are none.
+    pub fn new(keys: Vec<PublicKey>) -> Option<Self> {
+        (!keys.is_empty()).then_some(Self { keys })
+    }
+
+    /// The keys, in the order of configuration.
+    pub fn keys(&self) -> &[PublicKey] {
+        &self.keys
+    }
+}
+
+/// One rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// Images that it speaks about: any of these.
+    pub images: Vec<ImagePattern>,
+    /// What the signers may vouch for: any of these.
+    pub predicates: Vec<PredicateClass>,
+    /// Names of signers.
+    pub signers: Vec<String>,
+    /// How many distinct signers of them it takes, at least 1.
+    pub threshold: usize,
+}
+
+/// Why rules are refused; `rule` counts from 0, as in `trust.rules[0]`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TrustError {
+    /// A signer without a name.
+    #[error("a signer has an empty name")]
+    UnnamedSigner,
+    /// A list that has to name something is empty.
+    #[error("trust.rules[{rule}].{list} is empty; a rule names at least one")]
+    Empty {
+        /// Which rule.
+        rule: usize,
+        /// Which list.
+        list: &'static str,
+    },
+    /// A rule names a signer that is not configured.
+    #[error("trust.rules[{rule}] names the signer {name:?}, which is not under trust.signers")]
+    UnknownSigner {
+        /// Which rule.
+        rule: usize,
+        /// The name.
+        name: String,
+    },
+    /// A threshold of none would believe everything.
+    #[error("trust.rules[{rule}].threshold is 0; at least one signer has to vouch")]
+    NoThreshold {
+        /// Which rule.
+        rule: usize,
+    },
+    /// A threshold that cannot be reached.
+    #[error(
+        "trust.rules[{rule}].threshold is {threshold}, but its signers are only {distinct} distinct \
+         ones; signers that share a key count once"
+    )]
+    UnreachableThreshold {
+        /// Which rule.
+        rule: usize,
+        /// What it asks for.
+        threshold: usize,
+        /// How many there are.
+        distinct: usize,
+    },
+}
+
+/// Who may vouch for what. The default trusts nobody.
 #[derive(Debug, Clone, Default)]
 pub struct TrustRules {
-    /// Rules.
-    pub rules: Vec<Rule>,
+    signers: BTreeMap<String, SignerKeys>,
+    /// Signers that share a key have the same number.
+    authorities: BTreeMap<String, usize>,
+    rules: Vec<Rule>,
 }
-/// One rule.
-#[derive(Debug, Clone)]
-pub struct Rule {}
-/// A class of predicate.
-#[derive(Debug, Clone)]
-pub enum PredicateClass {}
+
+/// How far some signers' word goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::trust) enum Standing {
+    /// A rule is satisfied, by these.
+    Enough(Vec<Signer>),
+    /// Some may vouch, too few for any rule; of the rule that is nearest to being satisfied.
+    Below {
+        /// Their names.
+        signers: Vec<String>,
+        /// How many the rule asks for.
+        threshold: usize,
+    },
+    /// None of them may vouch for this.
+    NotAllowed,
+}
+
+impl TrustRules {
+    /// Checks and takes rules.
+    ///
+    /// # Errors
+    /// See [`TrustError`].
+    pub fn new(
+        signers: BTreeMap<String, SignerKeys>,
+        rules: Vec<Rule>,
+    ) -> Result<Self, TrustError> {
+        if signers.contains_key("") {
+            return Err(TrustError::UnnamedSigner);
+        }
+        let trust = Self { authorities: authorities(&signers), signers, rules };
+        trust.rules.iter().enumerate().try_for_each(|(number, rule)| trust.check(number, rule))?;
+        Ok(trust)
+    }
+
+    fn check(&self, number: usize, rule: &Rule) -> Result<(), TrustError> {
+        let lists = [
+            ("images", rule.images.is_empty()),
+            ("predicates", rule.predicates.is_empty()),
+            ("signers", rule.signers.is_empty()),
+        ];
+        if let Some((list, _)) = lists.into_iter().find(|(_, empty)| *empty) {
+            return Err(TrustError::Empty { rule: number, list });
+        }
+        if let Some(name) = rule.signers.iter().find(|name| !self.signers.contains_key(*name)) {
+            return Err(TrustError::UnknownSigner { rule: number, name: name.clone() });
+        }
+        if rule.threshold == 0 {
+            return Err(TrustError::NoThreshold { rule: number });
+        }
+        let distinct = self.distinct(rule.signers.iter().map(String::as_str));
+        if rule.threshold > distinct {
+            let threshold = rule.threshold;
+            return Err(TrustError::UnreachableThreshold { rule: number, threshold, distinct });
+        }
+        Ok(())
+    }
+
+    /// The signers by name.
+    pub fn signers(&self) -> &BTreeMap<String, SignerKeys> {
+        &self.signers
+    }
+
+    /// The rules, in the order of configuration.
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// Whether some rule speaks about images at this location.
+    pub fn speaks_about(&self, location: &Location) -> bool {
+        self.rules.iter().any(|rule| rule.images.iter().any(|image| image.matches(location)))
+    }
+
+    /// A digest over everything that the rules and keys say: equal trust has an equal digest, whatever the order in
+    /// which it is written down.
+    pub fn digest(&self) -> Digest {
+        let mut canonical = Canonical(b"hallmark/trust/v1".to_vec());
+        canonical.count(self.signers.len());
+        for (name, keys) in &self.signers {
+            canonical.text(name);
+            canonical.set(keys.keys.iter().map(PublicKey::fingerprint));
+        }
+        let rules: BTreeSet<Vec<u8>> = self.rules.iter().map(Rule::canonical).collect();
+        canonical.count(rules.len());
+        rules.iter().for_each(|rule| canonical.bytes(rule));
+        Digest::sha256(&canonical.0)
+    }
+
+    /// Every configured signer, with each of its keys.
+    pub(in crate::trust) fn keys(&self) -> impl Iterator<Item = (Signer, &PublicKey)> {
+        self.signers.iter().flat_map(|(name, signer)| {
+            signer.keys.iter().map(move |key| {
+                let identity = SignerIdentity::Key { fingerprint: key.fingerprint() };
+                (Signer { name: name.clone(), identity }, key)
+            })
+        })
+    }
+
+    /// How far the word of `signed_by` goes for a claim of this type about an image at this location.
+    pub(in crate::trust) fn standing(
+        &self,
+        location: &Location,
+        predicate_type: &str,
+        signed_by: &BTreeSet<Signer>,
+    ) -> Standing {
+        let mut enough = BTreeSet::new();
+        let mut nearest: Option<(usize, usize, BTreeSet<&Signer>)> = None;
+        for rule in self.rules.iter().filter(|rule| rule.grants(location, predicate_type)) {
+            let allowed: BTreeSet<&Signer> =
+                signed_by.iter().filter(|signer| rule.signers.contains(&signer.name)).collect();
+            let distinct = self.distinct(allowed.iter().map(|signer| signer.name.as_str()));
+            if distinct >= rule.threshold {
+                enough.extend(allowed.into_iter().cloned());
+                continue;
+            }
+            let lacking = rule.threshold - distinct;
+            if distinct > 0 && nearest.as_ref().is_none_or(|(least, ..)| lacking < *least) {
+                nearest = Some((lacking, rule.threshold, allowed));
+            }
+        }
+        match nearest {
+            _ if !enough.is_empty() => Standing::Enough(enough.into_iter().collect()),
+            Some((_, threshold, signers)) => Standing::Below { signers: names(signers), threshold },
+            None => Standing::NotAllowed,
+        }
+    }
+
+    /// How many distinct signers these names are.
+    fn distinct<'a>(&self, names: impl Iterator<Item = &'a str>) -> usize {
+        names.filter_map(|name| self.authorities.get(name)).collect::<BTreeSet<_>>().len()
+    }
+}
+
+/// Names of signers, each once, sorted.
+pub(in crate::trust) fn names<'a>(signers: impl IntoIterator<Item = &'a Signer>) -> Vec<String> {
+    let names: BTreeSet<&String> = signers.into_iter().map(|signer| &signer.name).collect();
+    names.into_iter().cloned().collect()
+}
+
+/// Gives each signer a number, the same to all that are linked by shared keys.
+fn authorities(signers: &BTreeMap<String, SignerKeys>) -> BTreeMap<String, usize> {
+    let mut groups: Vec<(BTreeSet<String>, Vec<&String>)> = Vec::new();
+    for (name, signer) in signers {
+        let mut prints: BTreeSet<String> = signer.keys.iter().map(PublicKey::fingerprint).collect();
+        let mut members = vec![name];
+        let (linked, others): (Vec<_>, Vec<_>) =
+            groups.into_iter().partition(|(known, _)| !known.is_disjoint(&prints));
+        for (known, names) in linked {
+            prints.extend(known);
+            members.extend(names);
+        }
+        groups = others;
+        groups.push((prints, members));
+    }
+    let numbered = groups.into_iter().enumerate();
+    numbered.flat_map(|(n, (_, names))| names.into_iter().map(move |m| (m.clone(), n))).collect()
+}
+
+impl Rule {
+    fn grants(&self, location: &Location, predicate_type: &str) -> bool {
+        self.predicates.iter().any(|class| class.includes(predicate_type))
+            && self.images.iter().any(|image| image.matches(location))
+    }
+
+    fn canonical(&self) -> Vec<u8> {
+        let mut canonical = Canonical(Vec::new());
+        canonical.set(self.images.iter().map(ToString::to_string));
+        canonical.set(self.predicates.iter().map(ToString::to_string));
+        canonical.set(self.signers.iter().cloned());
+        canonical.count(self.threshold);
+        canonical.0
+    }
+}
+
+/// Bytes in which no two different contents look the same: every part has its length before it.
+struct Canonical(Vec<u8>);
+
+impl Canonical {
+    fn count(&mut self, count: usize) {
+        self.0.extend_from_slice(format!("{count};").as_bytes());
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.count(bytes.len());
+        self.0.extend_from_slice(bytes);
+    }
+
+    fn text(&mut self, text: &str) {
+        self.bytes(text.as_bytes());
+    }
+
+    fn set(&mut self, texts: impl Iterator<Item = String>) {
+        let sorted: BTreeSet<String> = texts.collect();
+        self.count(sorted.len());
+        sorted.iter().for_each(|text| self.text(text));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trust::testing::{TestKey, location, rule, rules};
+
+    fn refused(signers: &[(&str, &[&TestKey])], rule: Rule) -> TrustError {
+        let signers = signers.iter().map(|(name, keys)| {
+            let keys = keys.iter().map(|key| key.public.clone()).collect();
+            ((*name).to_owned(), SignerKeys::new(keys).unwrap())
+        });
+        TrustRules::new(signers.collect(), vec![rule]).unwrap_err()
+    }
+
+    #[test]
+    fn refuses_rules_that_nobody_or_everybody_satisfies() {
+        let (a, b) = (TestKey::p256(), TestKey::p256());
+        let signers: &[(&str, &[&TestKey])] =
+            &[("a", &[&a]), ("b", &[&b]), ("same", &[&a]), ("both", &[&a, &b])];
+        let unreachable =
+            |threshold, distinct| TrustError::UnreachableThreshold { rule: 0, threshold, distinct };
+        let cases = [
+            (("", "signature", "a", 1), TrustError::Empty { rule: 0, list: "images" }),
+            (("**", "", "a", 1), TrustError::Empty { rule: 0, list: "predicates" }),
+            (("**", "signature", "", 1), TrustError::Empty { rule: 0, list: "signers" }),
+            (
+                ("**", "signature", "a c", 1),
+                TrustError::UnknownSigner { rule: 0, name: "c".to_owned() },
+            ),
+            (("**", "signature", "a", 0), TrustError::NoThreshold { rule: 0 }),
+            (("**", "signature", "a", 2), unreachable(2, 1)),
+            (("**", "signature", "a a", 2), unreachable(2, 1)),
+            (("**", "signature", "a same", 2), unreachable(2, 1)),
+            // `both` links `a` and `b`: whoever holds its keys is both of them.
+            (("**", "signature", "a b", 2), unreachable(2, 1)),
+        ];
+        for (grant, want) in cases {
+            assert_eq!(refused(signers, rule(grant)), want, "{grant:?}");
+        }
+        assert_eq!(
+            refused(&[("", &[&a])], rule(("**", "signature", "a", 1))),
+            TrustError::UnnamedSigner
+        );
+        assert!(SignerKeys::new(Vec::new()).is_none());
+        let fine = rules(&[("a", &[&a]), ("b", &[&b])], &[("**", "signature", "a b", 2)]);
+        assert_eq!(fine.rules().len(), 1);
+    }
+
+    #[test]
+    fn the_digest_says_what_the_rules_say_and_not_how() {
+        let (a, b) = (TestKey::p256(), TestKey::p256());
+        let signers: &[(&str, &[&TestKey])] = &[("a", &[&a, &b]), ("c", &[&b])];
+        let turned: &[(&str, &[&TestKey])] = &[("c", &[&b]), ("a", &[&b, &a])];
+        let one = ("r.example/x r.example/y", "signature sbom", "a c", 1);
+        let other = ("**", "provenance", "a", 1);
+        let digest = rules(signers, &[one, other]).digest();
+        let same = rules(turned, &[other, ("r.example/y r.example/x", "sbom signature", "c a", 1)]);
+        assert_eq!(same.digest(), digest);
+        let different = [
+            rules(signers, &[one]),
+            rules(signers, &[]),
+            rules(&[("a", &[&a]), ("c", &[&b])], &[one, other]),
+            rules(signers, &[("r.example/x", "signature sbom", "a c", 1), other]),
+            rules(signers, &[("r.example/x r.example/y", "signature", "a c", 1), other]),
+            rules(signers, &[("r.example/x r.example/y", "signature sbom", "a", 1), other]),
+            TrustRules::default(),
+        ];
+        for (n, rules) in different.iter().enumerate() {
+            assert_ne!(rules.digest(), digest, "{n}");
+        }
+        let (x, y) = (TestKey::p256(), TestKey::p256());
+        let pair: &[(&str, &[&TestKey])] = &[("x", &[&x]), ("y", &[&y])];
+        let thresholds = [1, 2].map(|n| rules(pair, &[("**", "signature", "x y", n)]).digest());
+        assert_ne!(thresholds[0], thresholds[1]);
+    }
+
+    #[test]
+    fn the_default_trusts_nobody() {
+        let nobody = TrustRules::default();
+        assert!(!nobody.speaks_about(&location("r.example/app")));
+        assert_eq!(nobody.keys().count(), 0);
+    }
+}

@@ -1,1 +1,364 @@
-//! verify
+//! From untrusted evidence to proofs about one image.
+//!
+//! [`prove`] is pure and does its steps in this order for each piece of evidence:
+//!
+//! 1. *Open* it: [`attest::open`] reads what it says, or it is a finding.
+//! 2. *Subject*: one subject's digests all have to be those of the image's index or of the platform's manifest (in-toto
+//!    attestation v1, "validation model"; attacks B4, A23). Anything else speaks about another image.
+//! 3. *Signature*: every configured key is tried on every signature; hints in the evidence only explain a failure (A3).
+//! 4. *Claim*: signatures over the same claim are put together. Two plain signatures are the same claim when they name the
+//!    same digest; two attestations when their payloads are equal, whatever envelope and carrier they came in.
+//! 5. *Rule*: one trust rule has to let enough distinct signers vouch for this predicate on this image (A7, A24, B1).
+//! 6. *Coverage*: a bare statement in an attestation manifest of the index is proven when a proven plain signature is over
+//!    that index, the index lists the manifest, the statement names the platform's manifest, and a rule lets the signers
+//!    of the index vouch for this predicate.
+//!
+//! More evidence never proves less, and evidence that no key made proves nothing more: a bad envelope, or a bad signature
+//! beside a good one, adds a finding and changes no proof (A15). Evidence counts once however often it is found, and its
+//! order changes nothing.
+//!
+//! Bare statements that nothing covers come out as [`Unproven`] without a finding: what that means depends on what they
+//! are about, and the code that reads provenance and SBOMs says it. The repository in a cosign payload is not compared
+//! with `location`: mirrors are honest, the digest binds.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    Basis, Proof, Signer, TrustRules, Unproven, Verified,
+    complaint::{self, Failure},
+    rules::{Standing, names},
+};
+use crate::{
+    attest::{self, Carrier, Envelope, Raw, Signed, Statement, statement::SIGNATURE},
+    digest::{Algorithm, Digest, Hasher, ManifestDigest},
+    finding::Finding,
+    image::{Checked, Image},
+    limits::Limits,
+    reference::Location,
+};
+
+/// What was proven about one image, and what was not.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Proofs {
+    /// Plain signatures, one proof for each claim.
+    pub signatures: Vec<Proof<Statement>>,
+    /// Everything else, one proof for each claim.
+    pub attestations: Vec<Proof<Statement>>,
+    /// What was wrong with the evidence, sorted; never of severity error: bad evidence cannot fail an image that good
+    /// evidence passes, it only proves nothing.
+    pub findings: Vec<Finding>,
+}
+
+/// Judges all evidence that was found for `image` by the operator's rules for `location`.
+pub fn prove(
+    raws: &[Raw],
+    image: &Image,
+    rules: &TrustRules,
+    location: &Location,
+    limits: &Limits,
+) -> Proofs {
+    let judge = Judge { image, names: Names::of(image), rules, location };
+    let mut opened = Opened::default();
+    for raw in raws {
+        judge.take_in(raw, limits, &mut opened);
+    }
+    judge.conclude(opened)
+}
+
+/// What does not change while one image is judged.
+struct Judge<'a> {
+    image: &'a Image,
+    names: Names,
+    rules: &'a TrustRules,
+    location: &'a Location,
+}
+
+/// Evidence after steps 1 to 3.
+#[derive(Default)]
+struct Opened {
+    signed: Vec<Candidate>,
+    bare: Vec<Bare>,
+    findings: Vec<Finding>,
+    /// Kinds that cannot be verified yet: a signature may be among them.
+    unsupported: usize,
+}
+
+/// A signed statement.
+struct Candidate {
+    carrier: Carrier,
+    payload: Digest,
+    statement: Statement,
+    /// Which of the image's digests it names; empty when it speaks about another image.
+    subjects: Vec<ManifestDigest>,
+    signed_by: BTreeSet<Signer>,
+    failures: Vec<Failure>,
+}
+
+/// A statement that nobody signed by itself.
+struct Bare {
+    carrier: Carrier,
+    payload: Digest,
+    statement: Statement,
+}
+
+/// What is claimed about what.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Claim {
+    /// "This is ours", about a digest.
+    Signature(ManifestDigest),
+    /// These very bytes, about a digest.
+    Payload(Digest, ManifestDigest),
+    /// These very bytes, about something else.
+    Elsewhere(Digest),
+}
+
+/// The digests by which a statement can name the image.
+struct Names {
+    index: Option<Name>,
+    manifest: Name,
+}
+
+struct Name {
+    digest: ManifestDigest,
+    sha256: Digest,
+    sha512: Digest,
+}
+
+impl Names {
+    fn of(image: &Image) -> Self {
+        Self {
+            index: image.index.as_ref().map(|index| Name::of(&index.document)),
+            manifest: Name::of(&image.manifest.document),
+        }
+    }
+
+    /// The digests that a statement names, the index first.
+    fn in_statement(&self, statement: &Statement) -> Vec<ManifestDigest> {
+        let all = self.index.iter().chain([&self.manifest]);
+        all.filter(|name| name.is_in(statement)).map(|name| name.digest.clone()).collect()
+    }
+}
+
+impl Name {
+    fn of(document: &Checked<ManifestDigest>) -> Self {
+        let mut sha512 = Hasher::new(Algorithm::Sha512);
+        sha512.update(&document.bytes);
+        Self {
+            digest: document.digest.clone(),
+            sha256: Digest::sha256(&document.bytes),
+            sha512: sha512.finish(),
+        }
+    }
+
+    /// Whether one subject has a digest and all its digests are of this document.
+    fn is_in(&self, statement: &Statement) -> bool {
+        statement.subjects.iter().any(|subject| {
+            let mut digests = subject.digests.iter();
+            !subject.digests.is_empty() && digests.all(|d| *d == self.sha256 || *d == self.sha512)
+        })
+    }
+}
+
+impl Judge<'_> {
+    /// Steps 1 to 3 for one piece of evidence.
+    fn take_in(&self, raw: &Raw, limits: &Limits, opened: &mut Opened) {
+        let envelopes = match attest::open(raw, limits) {
+            Ok(envelopes) => envelopes,
+            Err(error) => return opened.findings.push(complaint::malformed(raw, &error)),
+        };
+        for envelope in envelopes {
+            match envelope {
+                Envelope::Signed(signed) => opened.signed.push(self.candidate(raw, signed)),
+                Envelope::Bare(statement) => opened.bare.push(Bare {
+                    carrier: raw.carrier.clone(),
+                    payload: Digest::sha256(&raw.bytes),
+                    statement,
+                }),
+                Envelope::Document => {}
+                Envelope::Unsupported(kind) => {
+                    opened.unsupported += 1;
+                    opened.findings.push(complaint::unsupported(raw, &kind));
+                }
+            }
+        }
+    }
+
+    /// Steps 2 and 3. Who signed a statement about another image does not matter and is not looked at.
+    fn candidate(&self, raw: &Raw, signed: Signed) -> Candidate {
+        let subjects = self.names.in_statement(&signed.statement);
+        let (mut signed_by, mut failures) = (BTreeSet::new(), Vec::new());
+        for signature in signed.signatures.iter().filter(|_| !subjects.is_empty()) {
+            let keys = self.rules.keys();
+            let makers: Vec<Signer> = keys
+                .filter(|(_, key)| key.verifies(&signed.message, &signature.bytes))
+                .map(|(signer, _)| signer)
+                .collect();
+            if makers.is_empty() {
+                failures.push(Failure::new(signature, self.rules));
+            }
+            signed_by.extend(makers);
+        }
+        Candidate {
+            carrier: raw.carrier.clone(),
+            payload: signed.payload,
+            statement: signed.statement,
+            subjects,
+            signed_by,
+            failures,
+        }
+    }
+
+    /// Steps 4 to 6, and everything that has to be said.
+    fn conclude(&self, opened: Opened) -> Proofs {
+        let Opened { mut signed, mut bare, mut findings, unsupported } = opened;
+        signed.sort_by(|a, b| (&a.carrier, &a.payload).cmp(&(&b.carrier, &b.payload)));
+        bare.sort_by(|a, b| (&a.carrier, &a.payload).cmp(&(&b.carrier, &b.payload)));
+        bare.dedup_by(|a, b| (&a.carrier, &a.payload) == (&b.carrier, &b.payload));
+        let mut proofs = Proofs::default();
+        for (claim, candidates) in claims(&signed) {
+            let Some(proof) = self.settle(&claim, &candidates, &mut findings) else { continue };
+            let plain = candidates.iter().all(|c| c.statement.predicate_type == SIGNATURE);
+            let list = if plain { &mut proofs.signatures } else { &mut proofs.attestations };
+            list.push(proof);
+        }
+        let index_signers = self.index_signers(&proofs.signatures);
+        proofs.attestations.extend(bare.into_iter().map(|bare| self.cover(bare, &index_signers)));
+        let all = proofs.signatures.iter().chain(&proofs.attestations);
+        let proven: BTreeSet<&str> =
+            all.filter_map(|proof| Some(proof.proven()?.value().predicate_type.as_str())).collect();
+        for candidate in &signed {
+            let settled = proven.contains(candidate.statement.predicate_type.as_str());
+            findings.extend(self.complaints(candidate, settled));
+        }
+        if proofs.signatures.is_empty() && unsupported == 0 {
+            findings.push(complaint::no_signature(self.image));
+        }
+        if !self.rules.speaks_about(self.location) {
+            findings.push(complaint::no_rule(self.image, self.location));
+        }
+        findings.sort();
+        findings.dedup();
+        Proofs { findings, ..proofs }
+    }
+
+    /// Step 5 for one claim; its candidates are sorted. `None` only for no candidates.
+    fn settle(
+        &self,
+        claim: &Claim,
+        candidates: &[&Candidate],
+        findings: &mut Vec<Finding>,
+    ) -> Option<Proof<Statement>> {
+        let first = candidates.first()?;
+        let unproven = |why| {
+            let (value, carrier) = (first.statement.clone(), first.carrier.clone());
+            Some(Proof::Unproven { value, carrier, why })
+        };
+        let subject = match claim {
+            Claim::Signature(subject) | Claim::Payload(_, subject) => subject,
+            Claim::Elsewhere(_) => return unproven(Unproven::OtherSubject),
+        };
+        let signed_by: BTreeSet<Signer> =
+            candidates.iter().flat_map(|c| c.signed_by.iter().cloned()).collect();
+        let predicate_type = &first.statement.predicate_type;
+        let why = match self.rules.standing(self.location, predicate_type, &signed_by) {
+            Standing::Enough(signers) => {
+                let counted = |c: &&&Candidate| signers.iter().any(|s| c.signed_by.contains(s));
+                let chosen = candidates.iter().find(counted)?;
+                return Some(Proof::Proven(Verified::new(
+                    chosen.statement.clone(),
+                    subject.clone(),
+                    signers,
+                    Basis::Signed,
+                    chosen.carrier.clone(),
+                    chosen.payload.clone(),
+                )));
+            }
+            Standing::NotAllowed if signed_by.is_empty() => Unproven::UnknownSigner,
+            Standing::NotAllowed => Unproven::NotAllowed { signers: names(&signed_by) },
+            Standing::Below { signers, threshold } => {
+                Unproven::BelowThreshold { signers, threshold }
+            }
+        };
+        findings.extend(complaint::not_enough(&first.carrier, predicate_type, self.location, &why));
+        unproven(why)
+    }
+
+    /// The signers who vouch for the whole index.
+    fn index_signers(&self, signatures: &[Proof<Statement>]) -> BTreeSet<Signer> {
+        let Some(index) = &self.names.index else { return BTreeSet::new() };
+        let proven = signatures.iter().filter_map(Proof::proven);
+        let over_index = proven.filter(|verified| *verified.subject() == index.digest);
+        over_index.flat_map(|verified| verified.signers().iter().cloned()).collect()
+    }
+
+    /// Step 6 for one bare statement.
+    fn cover(&self, bare: Bare, index_signers: &BTreeSet<Signer>) -> Proof<Statement> {
+        let Bare { carrier, payload, statement } = bare;
+        let why = if !self.names.manifest.is_in(&statement) {
+            Unproven::OtherSubject
+        } else if let Some(index) =
+            self.index_that_lists(&carrier).filter(|_| !index_signers.is_empty())
+        {
+            match self.rules.standing(self.location, &statement.predicate_type, index_signers) {
+                Standing::Enough(signers) => {
+                    let subject = self.names.manifest.digest.clone();
+                    let basis = Basis::CoveredByIndex(index);
+                    return Proof::Proven(Verified::new(
+                        statement, subject, signers, basis, carrier, payload,
+                    ));
+                }
+                Standing::NotAllowed => Unproven::NotAllowed { signers: names(index_signers) },
+                Standing::Below { signers, threshold } => {
+                    Unproven::BelowThreshold { signers, threshold }
+                }
+            }
+        } else {
+            Unproven::Unsigned
+        };
+        Proof::Unproven { value: statement, carrier, why }
+    }
+
+    /// The digest of the image's index, where the carrier is an attestation manifest that this very index lists.
+    fn index_that_lists(&self, carrier: &Carrier) -> Option<ManifestDigest> {
+        let Carrier::IndexAttestation { manifest, index } = carrier else { return None };
+        let ours = self.image.index.as_ref().filter(|ours| ours.document.digest == *index)?;
+        let mut listed = ours.manifests.iter();
+        listed.any(|entry| entry.digest.digest() == manifest.digest()).then(|| index.clone())
+    }
+
+    /// What is wrong with one signed statement, whether or not its claim is proven by others.
+    fn complaints(&self, candidate: &Candidate, settled: bool) -> Vec<Finding> {
+        if candidate.subjects.is_empty() {
+            return vec![complaint::other_subject(
+                &candidate.carrier,
+                &candidate.statement,
+                self.image,
+            )];
+        }
+        complaint::failures(&candidate.carrier, &candidate.failures, settled)
+    }
+}
+
+/// Step 4: candidates by what they claim.
+fn claims(signed: &[Candidate]) -> BTreeMap<Claim, Vec<&Candidate>> {
+    let mut claims: BTreeMap<Claim, Vec<&Candidate>> = BTreeMap::new();
+    for candidate in signed {
+        let payload = candidate.payload.clone();
+        let made = if candidate.subjects.is_empty() {
+            vec![Claim::Elsewhere(payload)]
+        } else if candidate.statement.predicate_type == SIGNATURE {
+            candidate.subjects.iter().cloned().map(Claim::Signature).collect()
+        } else {
+            // An attestation is one claim; the platform's manifest, named last, is the narrower subject.
+            let subject = candidate.subjects.last().cloned();
+            subject.map(|subject| Claim::Payload(payload, subject)).into_iter().collect()
+        };
+        for claim in made {
+            claims.entry(claim).or_default().push(candidate);
+        }
+    }
+    claims
+}
+
+#[cfg(test)]
+mod tests;

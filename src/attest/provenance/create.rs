@@ -84,7 +84,10 @@ impl Input {
     fn to_json(&self) -> Value {
         let mut entry = Map::new();
         entry.insert("annotations".to_owned(), json!({ "role": self.role }));
-        entry.insert("digest".to_owned(), json!({ self.digest.algorithm().name(): self.digest.hex() }));
+        entry.insert(
+            "digest".to_owned(),
+            json!({ self.digest.algorithm().name(): self.digest.hex() }),
+        );
         entry.insert("name".to_owned(), json!(self.name));
         if let Some(uri) = &self.uri {
             entry.insert("uri".to_owned(), json!(uri));
@@ -97,7 +100,10 @@ impl Input {
 ///
 /// # Errors
 /// A description that does not read back, as a base image whose name is none.
-pub fn create(description: &Description, limits: &Limits) -> Result<EmbeddedManifest, ProvenanceError> {
+pub fn create(
+    description: &Description,
+    limits: &Limits,
+) -> Result<EmbeddedManifest, ProvenanceError> {
     let document = json!({
         "buildDefinition": definition(description),
         "diffIds": description.diff_ids.iter().map(ToString::to_string).collect::<Vec<_>>(),

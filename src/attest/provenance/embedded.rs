@@ -77,12 +77,8 @@ impl EmbeddedManifest {
             return Err(ProvenanceError::PredicateType { found: wire.predicate_type });
         }
         let diff_ids = diff_ids(&wire.diff_ids)?;
-        let read = Self {
-            digest: BlobDigest::of(&bytes),
-            bytes,
-            definition: wire.definition,
-            diff_ids,
-        };
+        let read =
+            Self { digest: BlobDigest::of(&bytes), bytes, definition: wire.definition, diff_ids };
         read.provenance()?;
         Ok(read)
     }
@@ -104,7 +100,8 @@ impl EmbeddedManifest {
 
 fn diff_ids(texts: &[String]) -> Result<Vec<DiffId>, ProvenanceError> {
     let read = |text: &String| {
-        text.parse::<DiffId>().map_err(|_| ProvenanceError::field("diffIds", text, "sha256:<64 hex digits>"))
+        text.parse::<DiffId>()
+            .map_err(|_| ProvenanceError::field("diffIds", text, "sha256:<64 hex digits>"))
     };
     texts.iter().map(read).collect()
 }
@@ -166,8 +163,11 @@ struct Engine {
 /// Reads a `buildDefinition` of hallmark's build type, from the file or from a signed statement.
 pub(super) fn from_definition(definition: &Definition) -> Result<Provenance, ProvenanceError> {
     let external: External = typed(&definition.external)?;
-    let internal: Internal =
-        if definition.internal.is_null() { Internal::default() } else { typed(&definition.internal)? };
+    let internal: Internal = if definition.internal.is_null() {
+        Internal::default()
+    } else {
+        typed(&definition.internal)?
+    };
     let mut into = Provenance::empty(Producer::Hallmark, HALLMARK_BUILD_TYPE);
     into.source = Some(source(external.source)?);
     into.dockerfile_path = Some(external.dockerfile.path);
@@ -198,7 +198,11 @@ fn source(wire: Source) -> Result<SourceCode, ProvenanceError> {
     let commit = ["gitCommit", "sha1"].iter().find_map(|n| Commit::new(wire.digest.get(*n)?));
     if commit.is_none() {
         let found = format!("{:?}", wire.digest);
-        return Err(ProvenanceError::field("source.digest", &found, "gitCommit: <40 or 64 hex digits>"));
+        return Err(ProvenanceError::field(
+            "source.digest",
+            &found,
+            "gitCommit: <40 or 64 hex digits>",
+        ));
     }
     Ok(SourceCode {
         reference: wire.reference.or(read.reference),
@@ -248,7 +252,8 @@ impl LastLayer {
     ) -> Result<(), TarError> {
         let plain = entry.uid == 0 && entry.gid == 0 && entry.xattrs.is_empty();
         let readable = entry.kind == EntryKind::File && entry.mode == MODE;
-        if entry.path == PATH && plain && readable && entry.size <= limits.attestation_bytes as u64 {
+        if entry.path == PATH && plain && readable && entry.size <= limits.attestation_bytes as u64
+        {
             let mut bytes = Vec::new();
             content.read_to_end(&mut bytes)?;
             self.file = Some(bytes.into());
@@ -330,7 +335,10 @@ fn inherited(value: &str) -> Finding {
         .at(Severity::Warning)
         .with(Key::Expect, format!("{PATH} in the last layer"))
         .with(Key::Found, value)
-        .with(Key::Why, "the last layer holds no build manifest; the label may come from a base image")
+        .with(
+            Key::Why,
+            "the last layer holds no build manifest; the label may come from a base image",
+        )
 }
 
 /// Check 1, first half: sha256(file) = label.
@@ -352,16 +360,20 @@ fn check_label(file: &EmbeddedManifest, label: Option<&String>) -> Option<Findin
 /// Check 1, second half: sha256(file) = the statement's byproduct.
 fn check_byproduct(file: &EmbeddedManifest, statement: &Statement) -> Option<Finding> {
     let byproducts = statement.predicate.pointer("/runDetails/byproducts")?.as_array()?;
-    let named = byproducts.iter().find(|b| b.get("name").and_then(Value::as_str) == Some(BYPRODUCT))?;
+    let named =
+        byproducts.iter().find(|b| b.get("name").and_then(Value::as_str) == Some(BYPRODUCT))?;
     let found = named.pointer("/digest/sha256").and_then(Value::as_str).unwrap_or("no sha256");
     if found == file.digest.hex() {
         return None;
     }
     Some(
-        Finding::new(Code::ProvenanceLabelMismatch, Subject::Evidence("signed statement".to_owned()))
-            .with(Key::Expect, file.digest.hex())
-            .with(Key::Found, found)
-            .with(Key::From, "runDetails.byproducts"),
+        Finding::new(
+            Code::ProvenanceLabelMismatch,
+            Subject::Evidence("signed statement".to_owned()),
+        )
+        .with(Key::Expect, file.digest.hex())
+        .with(Key::Found, found)
+        .with(Key::From, "runDetails.byproducts"),
     )
 }
 

@@ -1,0 +1,24 @@
+# Every target does its own set-up: a fresh Debian machine (12 or newer) with Rust needs nothing else.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint bench peers
+
+help: ## Say what there is
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 10
+
+setup: ## Install or unpack builders, registry and signer, from the package registries only
+	@scripts/setup
+
+demo: ## Build an honest image and three tampered twins, and verify all four
+	@scripts/demo
+
+test: ## Run all tests, against real builders and a real registry
+	@scripts/test
+
+lint: ## Check format, lints and shell scripts
+	@scripts/lint
+
+bench: ## Run the benchmarks
+	cargo bench
+
+peers: ## Build the other tools that tests compare with (needs Go, takes minutes)
+	@scripts/peers

@@ -1,0 +1,38 @@
+# Nothing that was seen is an error.
+package hallmark.findings
+
+codes contains finding.code if {
+	some finding in input.findings
+	finding.severity == "error"
+}
+
+# METADATA
+# title: Nothing that was seen is an error
+# description: >-
+#   Corrupt bytes, a configuration that lies about its layers, evidence that contradicts itself, a limit that was exceeded:
+#   each is a finding of severity error, and an image with one is not trusted whatever else is proven.
+# custom:
+#   code: error-findings
+#   severity: deny
+#   solution: see each finding; hallmark explain CODE says what it means
+deny contains {"code": "error-findings", "msg": msg, "codes": codes} if {
+	count(codes) > 0
+	msg := sprintf("%d kinds of error were found: %s", [count(codes), concat(", ", sort(codes))])
+}
+
+# METADATA
+# title: The input is of the form that these rules read
+# description: Rules that look for what is wrong would find nothing in an input that holds nothing.
+# custom:
+#   code: input-incomplete
+#   severity: deny
+#   solution: evaluate these rules with the input that hallmark makes, hallmark/input/v1
+deny contains {"code": "input-incomplete", "msg": msg} if {
+	not complete
+	msg := "the policy input has no list of findings or is not hallmark/input/v1"
+}
+
+complete if {
+	input.schema == "hallmark/input/v1"
+	is_array(input.findings)
+}

@@ -1,0 +1,108 @@
+# Where the image has an SBOM, it says what is in the image.
+package hallmark.sbom_agrees
+
+needs contains "inventory"
+
+# A stranger's document does not count beside one that is proven.
+proven := [sbom | some sbom in input.sboms; sbom.state == "proven"]
+
+judged := proven if count(proven) > 0
+
+judged := input.sboms if count(proven) == 0
+
+# METADATA
+# title: No package is hidden from the SBOM
+# description: A package that is in the image and not in its SBOM is invisible to everybody who reads the SBOM alone.
+# custom:
+#   code: sbom-package-missing
+#   severity: deny
+#   solution: make the SBOM from the finished image, for example with docker buildx build --attest type=sbom
+deny contains {"code": "sbom-package-missing", "msg": msg, "packages": names} if {
+	some sbom in judged
+	names := sort({name | some p in sbom.reconciliation.missing; name := sprintf("%s %s", [p.name, p.version])})
+	count(names) > 0
+	msg := sprintf("%d packages are in the image and not in its SBOM: %s", [count(names), some_of(names)])
+}
+
+# METADATA
+# title: The SBOM says the versions that are installed
+# description: A wrong version makes vulnerabilities appear and disappear.
+# custom:
+#   code: sbom-version-mismatch
+#   severity: deny
+#   solution: make the SBOM from the finished image
+deny contains {"code": "sbom-version-mismatch", "msg": msg, "packages": names} if {
+	some sbom in judged
+	names := sort({name |
+		some v in sbom.reconciliation.versions
+		name := sprintf("%s %s (SBOM: %s)", [v.installed.name, v.installed.version, v.claimed])
+	})
+	count(names) > 0
+	msg := sprintf("%d packages have another version in the image than in its SBOM: %s", [count(names), some_of(names)])
+}
+
+# METADATA
+# title: The SBOM lists nothing that is not there
+# description: >-
+#   A package that is listed and not installed hides nothing, and yet makes licences and vulnerabilities wrong. With
+#   settings.sbom.ghosts at "warn" it is a warning, with anything else a denial.
+# custom:
+#   code: sbom-package-ghost
+#   severity: deny
+#   solution: make the SBOM from the finished image, not from a build stage or a lock file
+deny contains ghost if {
+	not ghosts_only_warn
+	some ghost in ghosts
+}
+
+# METADATA
+# title: The SBOM lists nothing that is not there
+# description: The same as a warning, with settings.sbom.ghosts at "warn".
+# custom:
+#   code: sbom-package-ghost
+#   severity: warn
+#   solution: make the SBOM from the finished image, not from a build stage or a lock file
+warn contains ghost if {
+	ghosts_only_warn
+	some ghost in ghosts
+}
+
+ghosts_only_warn if input.settings.sbom.ghosts == "warn"
+
+ghosts contains {"code": "sbom-package-ghost", "msg": msg, "packages": names} if {
+	some sbom in judged
+	names := sort({c.name | some c in sbom.reconciliation.ghosts})
+	count(names) > 0
+	msg := sprintf("%d packages are in the SBOM and not in the image: %s", [count(names), some_of(names)])
+}
+
+# METADATA
+# title: Every SBOM was compared with the image
+# description: An SBOM that was not compared, or only with a package database that cannot be read, says nothing certain.
+# custom:
+#   code: sbom-unchecked
+#   severity: deny
+#   solution: keep the package database in the image; without it nobody can say what is installed
+deny contains {"code": "sbom-unchecked", "msg": msg} if {
+	some sbom in judged
+	not is_boolean(object.get(sbom, ["reconciliation", "agrees"], null))
+	msg := "an SBOM was not compared with what is in the image: the image's layers were not read"
+}
+
+deny contains {"code": "sbom-unchecked", "msg": msg} if {
+	count(judged) > 0
+	some database in input.inventory.databases
+	database.error != null
+	msg := sprintf("the SBOM cannot be compared with the image: %s: %s", [database.path, database.error])
+}
+
+deny contains {"code": "sbom-unchecked", "msg": msg} if {
+	not is_array(input.sboms)
+	msg := "the policy input has no list of SBOMs"
+}
+
+some_of(names) := concat(", ", names) if count(names) <= 10
+
+some_of(names) := sprintf("%s and %d more", [concat(", ", array.slice(names, 0, 10)), count(names) - 10]) if {
+	count(names) > 10
+}

@@ -1,0 +1,350 @@
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+
+const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
+
+fn raw(media_type: &str, bytes: impl Into<Vec<u8>>) -> Raw {
+    let digest = ManifestDigest::of(b"evidence");
+    Raw {
+        carrier: Carrier::Referrer { manifest: digest.clone(), via: Listing::Api },
+        media_type: MediaType::new(media_type),
+        bytes: Bytes::from(bytes.into()),
+        annotations: BTreeMap::new(),
+        attached_to: digest,
+    }
+}
+
+fn statement() -> Value {
+    json!({
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": [{ "name": "app", "digest": { "sha256": "a".repeat(64) } }],
+        "predicateType": "https://slsa.dev/provenance/v1",
+        "predicate": {},
+    })
+}
+
+fn dsse(payload: &Value, signatures: usize) -> Value {
+    json!({
+        "payloadType": "application/vnd.in-toto+json",
+        "payload": STANDARD.encode(payload.to_string()),
+        "signatures": vec![json!({ "keyid": "k", "sig": "c2ln" }); signatures],
+    })
+}
+
+fn bundle(content: Value) -> Value {
+    json!({
+        "mediaType": BUNDLE,
+        "verificationMaterial": { "publicKey": { "hint": "h" } },
+        "dsseEnvelope": content,
+    })
+}
+
+fn open_one(raw: &Raw) -> Result<Envelope, AttestError> {
+    open(raw, &Limits::default()).map(|mut envelopes| {
+        assert_eq!(envelopes.len(), 1);
+        envelopes.remove(0)
+    })
+}
+
+#[test]
+fn the_media_type_and_the_content_choose_the_form() {
+    let envelope = dsse(&statement(), 1);
+    let cases = [
+        (MediaType::DSSE, envelope.to_string(), "dsse"),
+        (MediaType::IN_TOTO, envelope.to_string(), "dsse"),
+        (MediaType::IN_TOTO, statement().to_string(), "bare"),
+        (BUNDLE, bundle(envelope.clone()).to_string(), "sigstore-bundle"),
+        ("application/spdx+json", "not read".to_owned(), "document"),
+        ("text/spdx", String::new(), "document"),
+        ("application/vnd.cyclonedx+json", String::new(), "document"),
+        ("application/jose+json", String::new(), NOTARY),
+        ("application/octet-stream", envelope.to_string(), "media type application/octet-stream"),
+        ("", String::new(), "media type "),
+    ];
+    for (media_type, text, want) in cases {
+        let found = match open_one(&raw(media_type, text)) {
+            Ok(Envelope::Signed(signed)) => signed.format.to_owned(),
+            Ok(Envelope::Bare(_)) => "bare".to_owned(),
+            Ok(Envelope::Document) => "document".to_owned(),
+            Ok(Envelope::Unsupported(kind)) => kind,
+            Err(error) => panic!("{media_type}: {error}"),
+        };
+        assert_eq!(found, want, "{media_type}");
+    }
+}
+
+#[test]
+fn an_envelope_keeps_what_is_signed_and_what_it_says_together() {
+    let payload = statement();
+    let Ok(Envelope::Signed(signed)) =
+        open_one(&raw(MediaType::DSSE, dsse(&payload, 2).to_string()))
+    else {
+        panic!("not opened")
+    };
+    let text = payload.to_string();
+    let pae = format!("DSSEv1 28 application/vnd.in-toto+json {} {text}", text.len());
+    assert_eq!(String::from_utf8(signed.message), Ok(pae));
+    assert_eq!(signed.payload, Digest::sha256(text.as_bytes()));
+    let signature = Signature { bytes: b"sig".to_vec(), key_hint: Some("k".to_owned()) };
+    assert_eq!(signed.signatures, [signature.clone(), signature]);
+    assert_eq!(signed.statement, Statement::parse(text.as_bytes(), &Limits::default()).unwrap());
+}
+
+#[test]
+fn the_hint_of_a_bundle_is_its_public_keys() {
+    let Ok(Envelope::Signed(signed)) =
+        open_one(&raw(BUNDLE, bundle(dsse(&statement(), 1)).to_string()))
+    else {
+        panic!("not opened")
+    };
+    assert_eq!(signed.signatures[0].key_hint.as_deref(), Some("h"));
+}
+
+/// Replaces what is at `pointer`; `null` removes it.
+fn with(mut document: Value, pointer: &str, value: Value) -> String {
+    let (parent, key) = pointer.rsplit_once('/').unwrap();
+    let parent = document.pointer_mut(parent).unwrap();
+    match value {
+        Value::Null => drop(parent.as_object_mut().unwrap().remove(key)),
+        value => parent[key] = value,
+    }
+    document.to_string()
+}
+
+#[test]
+fn malformed_evidence_is_refused_with_its_reason() {
+    let envelope = || dsse(&statement(), 1);
+    let good = || bundle(envelope());
+    let in_envelope = |payload: String| {
+        let mut envelope = envelope();
+        envelope["payload"] = STANDARD.encode(payload).into();
+        envelope.to_string()
+    };
+    let both = with(statement(), "/payloadType", "x".into());
+    let cases = [
+        (MediaType::DSSE, String::new(), "EOF"),
+        (MediaType::DSSE, "[]".to_owned(), "an array"),
+        (MediaType::DSSE, format!("{}{}", envelope(), envelope()), "trailing"),
+        (MediaType::DSSE, with(envelope(), "/payloadType", "text/plain".into()), "payload type"),
+        (MediaType::DSSE, with(envelope(), "/payloadType", Value::Null), "payloadType"),
+        (MediaType::DSSE, with(envelope(), "/payload", "*".into()), "base64"),
+        (MediaType::DSSE, with(envelope(), "/payload", "a-+/".into()), "base64"),
+        (MediaType::DSSE, with(envelope(), "/signatures/0/sig", "*".into()), "base64"),
+        (MediaType::DSSE, with(envelope(), "/signatures", json!([])), "missing"),
+        (MediaType::DSSE, in_envelope("{}".to_owned()), "_type"),
+        (MediaType::DSSE, in_envelope(r#"{"_type":"a","_type":"b"}"#.to_owned()), "given twice"),
+        (MediaType::IN_TOTO, "{}".to_owned(), "_type or payloadType is missing"),
+        (MediaType::IN_TOTO, both, "ambiguous"),
+        (
+            MediaType::IN_TOTO,
+            with(statement(), "/_type", "https://in-toto.io/Link/v1".into()),
+            "_type",
+        ),
+        (MediaType::IN_TOTO, with(statement(), "/predicateType", "".into()), "predicateType"),
+        (MediaType::IN_TOTO, with(statement(), "/subject", json!([])), "subject of the statement"),
+        (
+            MediaType::IN_TOTO,
+            with(statement(), "/subject/0/digest", json!({ "sha1": "00", "md5": "00" })),
+            "found only: md5, sha1",
+        ),
+        (
+            MediaType::IN_TOTO,
+            with(statement(), "/subject/0/digest", json!({ "sha256": "00" })),
+            "64 lower-case hex digits",
+        ),
+        (BUNDLE, with(good(), "/mediaType", Value::Null), "mediaType"),
+        (
+            BUNDLE,
+            with(good(), "/mediaType", "application/vnd.dev.sigstore.bundle.v9+json".into()),
+            "version",
+        ),
+        (
+            BUNDLE,
+            with(good(), "/dsseEnvelope", Value::Null),
+            "content of the Sigstore bundle is missing",
+        ),
+        (BUNDLE, with(good(), "/messageSignature", json!({})), "ambiguous"),
+        (BUNDLE, with(good(), "/verificationMaterial", json!({})), "is missing"),
+        (BUNDLE, with(good(), "/verificationMaterial/certificate", json!({})), "ambiguous"),
+        (BUNDLE, bundle(dsse(&statement(), 2)).to_string(), "exactly one signature"),
+        (BUNDLE, with(good(), "/dsseEnvelope/payloadType", "text/plain".into()), "payload type"),
+    ];
+    for (media_type, text, want) in cases {
+        let error = open_one(&raw(media_type, text.clone())).expect_err(&text).to_string();
+        assert!(error.contains(want), "{text}: {error}");
+    }
+}
+
+#[test]
+fn statements_of_both_versions_keep_weak_digests_apart() {
+    for version in ["v0.1", "v1"] {
+        let mut document = statement();
+        document["_type"] = format!("https://in-toto.io/Statement/{version}").into();
+        document["subject"] = json!([
+            { "digest": { "sha256": "a".repeat(64), "sha512": "b".repeat(128), "sha1": "c" } },
+            { "name": "source", "digest": { "gitCommit": "d" }, "annotations": {} },
+        ]);
+        let limits = Limits::default();
+        let statement = Statement::parse(document.to_string().as_bytes(), &limits).unwrap();
+        let [first, second] = statement.subjects.as_slice() else { panic!("{statement:?}") };
+        assert_eq!(first.digests.len(), 2, "{version}");
+        assert_eq!(first.weak.get("sha1").map(String::as_str), Some("c"));
+        assert!(second.digests.is_empty() && second.weak.contains_key("gitCommit"));
+    }
+}
+
+#[test]
+fn limits_hold_at_n_and_n_plus_one() {
+    let limits = Limits { subjects: 3, subject_digests: 2, signatures: 2, ..Limits::default() };
+    let subjects = |count: usize| {
+        with(statement(), "/subject", vec![statement()["subject"][0].clone(); count].into())
+    };
+    let digests = |others: usize| {
+        let mut document = statement();
+        for n in 0..others {
+            document["subject"][0]["digest"][format!("weak{n}")] = "00".into();
+        }
+        document.to_string()
+    };
+    let whole = statement().to_string();
+    let size = Limits { attestation_bytes: whole.len(), ..Limits::default() };
+    let cases = [
+        ("subjects", limits.clone(), MediaType::IN_TOTO, subjects(3), subjects(4)),
+        ("subject_digests", limits.clone(), MediaType::IN_TOTO, digests(1), digests(2)),
+        (
+            "signatures",
+            limits,
+            MediaType::DSSE,
+            dsse(&statement(), 2).to_string(),
+            dsse(&statement(), 3).to_string(),
+        ),
+        ("attestation_bytes", size, MediaType::IN_TOTO, whole.clone(), format!("{whole} ")),
+    ];
+    for (name, limits, media_type, fits, exceeds) in cases {
+        assert!(open(&raw(media_type, fits), &limits).is_ok(), "{name} at n");
+        match open(&raw(media_type, exceeds), &limits) {
+            Err(error @ AttestError::Limit { limit_name, .. }) => {
+                assert_eq!(limit_name, name);
+                assert_eq!(error.code(), Code::LimitExceeded);
+            }
+            other => panic!("{name} at n + 1: {other:?}"),
+        }
+    }
+}
+
+fn simple_signing(edit: (&str, Value)) -> Raw {
+    let payload = json!({
+        "critical": {
+            "identity": { "docker-reference": "r.example/app" },
+            "image": { "docker-manifest-digest": format!("sha256:{}", "a".repeat(64)) },
+            "type": "cosign container image signature",
+        },
+        "optional": { "by": "ci" },
+    });
+    let text = if edit.0.is_empty() { payload.to_string() } else { with(payload, edit.0, edit.1) };
+    let mut raw = raw(MediaType::SIMPLE_SIGNING, text);
+    raw.annotations.insert(cosign::SIGNATURE_ANNOTATION.to_owned(), "c2ln".to_owned());
+    raw
+}
+
+#[test]
+fn simple_signing_becomes_a_plain_signature() {
+    let raw = simple_signing(("", Value::Null));
+    let Ok(Envelope::Signed(signed)) = open_one(&raw) else { panic!("not opened") };
+    assert_eq!(signed.message, raw.bytes, "the signature is over the layer itself");
+    assert_eq!(signed.statement.predicate_type, statement::SIGNATURE);
+    let digest: Digest = format!("sha256:{}", "a".repeat(64)).parse().unwrap();
+    assert!(signed.statement.speaks_about(&digest));
+    let kept = signed.statement.predicate.pointer("/critical/identity/docker-reference");
+    assert_eq!(kept.and_then(Value::as_str), Some("r.example/app"));
+}
+
+#[test]
+fn simple_signing_refuses_what_cosign_does_not_write() {
+    let cases = [
+        (("/critical/type", "atomic container signature".into()), "critical.type"),
+        (("/critical/type", Value::Null), "type"),
+        (("/critical/image", Value::Null), "image"),
+        (("/critical/identity", Value::Null), "identity"),
+        (("/critical/extra", json!(1)), "unknown field"),
+        (("/critical/image/docker-manifest-digest", "sha1:00".into()), "not accepted"),
+        (("/critical/image/docker-manifest-digest", "latest".into()), "sha256"),
+        (("/critical", Value::Null), "critical"),
+    ];
+    for (edit, want) in cases {
+        let error = open_one(&simple_signing(edit.clone())).expect_err(edit.0).to_string();
+        assert!(error.contains(want), "{edit:?}: {error}");
+    }
+    for (signature, want) in [("", "is missing"), ("***", "base64")] {
+        let mut raw = simple_signing(("", Value::Null));
+        raw.annotations.insert(cosign::SIGNATURE_ANNOTATION.to_owned(), signature.to_owned());
+        let error = open_one(&raw).expect_err(signature).to_string();
+        assert!(error.contains(want), "{error}");
+    }
+}
+
+#[test]
+fn certificates_make_evidence_keyless_whatever_else_is_in_it() {
+    let mut annotated = simple_signing(("", Value::Null));
+    annotated.annotations.insert(dsse::CERTIFICATE.to_owned(), "PEM".to_owned());
+    let mut attestation = raw(MediaType::DSSE, dsse(&statement(), 1).to_string());
+    attestation.annotations.insert(dsse::CERTIFICATE.to_owned(), "PEM".to_owned());
+    let in_signature = with(dsse(&statement(), 1), "/signatures/0/cert", "PEM".into());
+    let material = |m: Value| with(bundle(Value::from("unread")), "/verificationMaterial", m);
+    let raws = [
+        annotated,
+        attestation,
+        raw(MediaType::DSSE, in_signature),
+        raw(BUNDLE, material(json!({ "certificate": { "rawBytes": "" } }))),
+        raw(BUNDLE, material(json!({ "x509CertificateChain": {} }))),
+    ];
+    for raw in raws {
+        assert_eq!(open_one(&raw).unwrap(), Envelope::Unsupported(KEYLESS.to_owned()), "{raw:?}");
+    }
+}
+
+fn media_types() -> impl Strategy<Value = &'static str> {
+    prop_oneof![
+        Just(MediaType::DSSE),
+        Just(MediaType::IN_TOTO),
+        Just(MediaType::SIMPLE_SIGNING),
+        Just(BUNDLE),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn open_never_panics_on_arbitrary_bytes(
+        media_type in media_types(),
+        bytes in proptest::collection::vec(any::<u8>(), 0..400),
+    ) {
+        let _ = open_one(&raw(media_type, bytes));
+    }
+
+    /// Documents of the right form with one byte changed: closer to what an attacker sends.
+    #[test]
+    fn open_never_panics_on_changed_documents(
+        media_type in media_types(),
+        which in 0..4_usize,
+        position in any::<prop::sample::Index>(),
+        byte in any::<u8>(),
+    ) {
+        let document = match which {
+            0 => statement().to_string(),
+            1 => dsse(&statement(), 2).to_string(),
+            2 => bundle(dsse(&statement(), 1)).to_string(),
+            _ => String::from_utf8(simple_signing(("", Value::Null)).bytes.to_vec()).unwrap(),
+        };
+        let mut bytes = document.into_bytes();
+        let position = position.index(bytes.len());
+        bytes[position] = byte;
+        let mut raw = raw(media_type, bytes);
+        raw.annotations.insert(cosign::SIGNATURE_ANNOTATION.to_owned(), "c2ln".to_owned());
+        if let Ok(Envelope::Signed(signed)) = open_one(&raw) {
+            prop_assert!(!signed.signatures.is_empty() && !signed.statement.subjects.is_empty());
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! The command line in types.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::{digest::Digest, image::Platform, reference::Reference};
+
+/// Verifies container images: rebuilds them from their provenance, compares, checks signatures and SBOMs, and decides by
+/// policy.
+#[derive(Debug, Parser)]
+#[command(name = "hallmark", version, about, long_about = None, max_term_width = 100)]
+pub struct Cli {
+    /// Settings that every command takes.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Settings that every command takes.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// Configuration file [default: $XDG_CONFIG_HOME/hallmark/hallmark.yaml, then /etc/hallmark/hallmark.yaml]
+    #[arg(long, short, global = true, env = "HALLMARK_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Say less on stderr: errors only
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    /// Diagnostic log on stderr, as `debug` or `hallmark=trace`
+    #[arg(long, global = true, env = "HALLMARK_LOG", value_name = "FILTER")]
+    pub log: Option<String>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Verify an image and say pass or fail
+    Verify(Verify),
+    /// Show what an image carries, and what was proven of it
+    Inspect(Inspect),
+    /// Rebuild an image from its provenance and compare
+    Rebuild(Rebuild),
+    /// Compare any two images
+    Diff(Diff),
+    /// Make a build manifest and put it into an image
+    #[command(subcommand)]
+    Provenance(Provenance),
+    /// Work with policies
+    #[command(subcommand)]
+    Policy(Policy),
+    /// Answer Kubernetes admission reviews over HTTPS
+    Serve(Serve),
+    /// Explain a finding code
+    Explain(Explain),
+}
+
+/// Which platforms of an image.
+#[derive(Debug, Clone, Args)]
+pub struct Platforms {
+    /// Platform, as linux/arm64 [default: this machine's]
+    #[arg(long, value_name = "OS/ARCH")]
+    pub platform: Option<Platform>,
+    /// Every platform that the image has
+    #[arg(long, conflicts_with = "platform")]
+    pub all_platforms: bool,
+}
+
+/// How a report is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// For machines: hallmark/verdict/v1.
+    Json,
+}
+
+/// `hallmark verify`
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// REGISTRY/REPOSITORY[:TAG|@DIGEST], sha256:…, oci:DIR[:TAG|@DIGEST], oci-archive:FILE or docker-archive:FILE
+    #[arg(value_name = "IMAGE")]
+    pub image: Reference,
+    /// Which platforms.
+    #[command(flatten)]
+    pub platforms: Platforms,
+    /// Policy preset or folder, instead of the configuration's
+    #[arg(long, value_name = "PRESET|DIR")]
+    pub policy: Option<String>,
+    /// Public key (PEM file) that may vouch for this image; adds a signer for everything, under the file's name
+    #[arg(long, value_name = "FILE")]
+    pub key: Vec<PathBuf>,
+    /// Rebuild even if the policy does not ask for it
+    #[arg(long, conflicts_with = "no_rebuild")]
+    pub rebuild: bool,
+    /// Never rebuild: a policy that asks for it fails
+    #[arg(long)]
+    pub no_rebuild: bool,
+    /// Report format on stdout
+    #[arg(long, short, value_enum, default_value = "text", value_name = "FORMAT")]
+    pub output: Format,
+}
+
+/// `hallmark inspect`
+#[derive(Debug, Args)]
+pub struct Inspect {
+    /// The image, as for verify
+    #[arg(value_name = "IMAGE")]
+    pub image: Reference,
+    /// Which platforms.
+    #[command(flatten)]
+    pub platforms: Platforms,
+    /// Report format on stdout
+    #[arg(long, short, value_enum, default_value = "text", value_name = "FORMAT")]
+    pub output: Format,
+}
+
+/// `hallmark rebuild`
+#[derive(Debug, Args)]
+pub struct Rebuild {
+    /// The image, as for verify
+    #[arg(value_name = "IMAGE")]
+    pub image: Reference,
+    /// Which platforms.
+    #[command(flatten)]
+    pub platforms: Platforms,
+    /// Print the plan and do nothing
+    #[arg(long)]
+    pub plan: bool,
+    /// Report format on stdout
+    #[arg(long, short, value_enum, default_value = "text", value_name = "FORMAT")]
+    pub output: Format,
+}
+
+/// `hallmark diff`
+#[derive(Debug, Args)]
+pub struct Diff {
+    /// One image
+    #[arg(value_name = "LEFT")]
+    pub left: Reference,
+    /// The other image
+    #[arg(value_name = "RIGHT")]
+    pub right: Reference,
+    /// Platform of both, as linux/arm64 [default: this machine's]
+    #[arg(long, value_name = "OS/ARCH")]
+    pub platform: Option<Platform>,
+    /// Report format on stdout
+    #[arg(long, short, value_enum, default_value = "text", value_name = "FORMAT")]
+    pub output: Format,
+}
+
+/// `hallmark provenance`
+#[derive(Debug, Subcommand)]
+pub enum Provenance {
+    /// Write the build manifest of an image that was just built
+    Create(Box<ProvenanceCreate>),
+    /// Put a build manifest into the last layer of an image, and its digest into a label
+    Embed(ProvenanceEmbed),
+}
+
+/// `hallmark provenance create`
+#[derive(Debug, Args)]
+pub struct ProvenanceCreate {
+    /// The image that was built: oci:DIR[:TAG]
+    #[arg(value_name = "IMAGE")]
+    pub image: Reference,
+    /// URL under which others can fetch the source repository
+    #[arg(long, value_name = "URL")]
+    pub source: String,
+    /// Folder with the checked-out source; its HEAD is the recorded commit, and it must be clean
+    #[arg(long, default_value = ".", value_name = "DIR")]
+    pub checkout: PathBuf,
+    /// Folder in the repository that was the build context
+    #[arg(long, value_name = "PATH")]
+    pub folder: Option<String>,
+    /// Dockerfile under that folder
+    #[arg(long, default_value = "Dockerfile", value_name = "PATH")]
+    pub dockerfile: String,
+    /// Stage that became the image
+    #[arg(long, value_name = "STAGE")]
+    pub target: Option<String>,
+    /// Build argument, as it was given to the builder
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub build_arg: Vec<String>,
+    /// Base image or other image input, as the Dockerfile names it, with its digest
+    #[arg(long, value_name = "NAME[:TAG]@DIGEST")]
+    pub base: Vec<String>,
+    /// Toolchain and its version, as rustc=1.95.0
+    #[arg(long, value_name = "NAME=VERSION")]
+    pub toolchain: Vec<String>,
+    /// Lock file under the folder; its digest is recorded
+    #[arg(long, value_name = "PATH")]
+    pub lockfile: Vec<String>,
+    /// SOURCE_DATE_EPOCH of the build, seconds since 1970
+    #[arg(long, env = "SOURCE_DATE_EPOCH", value_name = "SECONDS")]
+    pub epoch: Option<i64>,
+    /// What the build's steps could reach
+    #[arg(long, default_value = "none", value_parser = ["none", "default", "host"], value_name = "MODE")]
+    pub network: String,
+    /// Builder and its version, as buildah=1.28.2
+    #[arg(long, value_name = "NAME=VERSION")]
+    pub engine: String,
+    /// Option of the builder that decides how the image is written, as layers=true
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub exporter: Vec<String>,
+    /// Identity of the builder
+    #[arg(long, default_value = "", value_name = "URI")]
+    pub builder_id: String,
+    /// Where to write it [default: stdout]
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// `hallmark provenance embed`
+#[derive(Debug, Args)]
+pub struct ProvenanceEmbed {
+    /// The image: oci:DIR[:TAG]
+    #[arg(value_name = "IMAGE")]
+    pub image: Reference,
+    /// The build manifest, from `hallmark provenance create`
+    #[arg(value_name = "MANIFEST")]
+    pub manifest: PathBuf,
+    /// Tag of the new image in the same layout [default: the tag of IMAGE, which then names the new image]
+    #[arg(long, value_name = "TAG")]
+    pub tag: Option<String>,
+    /// Write the in-toto statement about the new image, to be signed
+    #[arg(long, value_name = "FILE")]
+    pub statement: Option<PathBuf>,
+}
+
+/// `hallmark policy`
+#[derive(Debug, Subcommand)]
+pub enum Policy {
+    /// Run the `test_` rules of a folder of policies
+    Test {
+        /// Folder with .rego files
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+    },
+}
+
+/// `hallmark serve`
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// Address, instead of the configuration's
+    #[arg(long, value_name = "HOST:PORT")]
+    pub listen: Option<std::net::SocketAddr>,
+    /// Certificate chain, PEM
+    #[arg(long, value_name = "FILE")]
+    pub tls_certificate: Option<PathBuf>,
+    /// Private key, PEM
+    #[arg(long, value_name = "FILE")]
+    pub tls_key: Option<PathBuf>,
+}
+
+/// `hallmark explain`
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// A finding code, as rebuild-differs
+    #[arg(value_name = "CODE", required_unless_present = "list")]
+    pub code: Option<String>,
+    /// List all codes
+    #[arg(long)]
+    pub list: bool,
+}
+
+/// `NAME[:TAG]@DIGEST`, as `--base` takes it.
+pub fn split_base(text: &str) -> Option<(String, Digest)> {
+    let (name, digest) = text.rsplit_once('@')?;
+    Some((name.to_owned(), digest.parse().ok()?))
+}

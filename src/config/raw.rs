@@ -1,0 +1,109 @@
+//! `hallmark.yaml` as written: serde structs, nothing checked but the form.
+//!
+//! Unknown keys are refused everywhere. The JSON schema of these structs lists every key, and a test holds
+//! docs/configuration.md against it.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// The file.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct File {
+    pub version: u64,
+    #[serde(default)]
+    pub repositories: Vec<String>,
+    #[serde(default)]
+    pub registries: Vec<Registry>,
+    #[serde(default)]
+    pub trust: Trust,
+    #[serde(default)]
+    pub policy: Policy,
+    #[serde(default)]
+    pub rebuild: Rebuild,
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, serde_json::Value>")]
+    pub limits: yaml_serde::Mapping,
+    pub gate: Option<Gate>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct Registry {
+    pub host: String,
+    #[serde(default)]
+    pub plain_http: bool,
+    pub ca: Option<String>,
+    #[serde(default)]
+    pub auth_realms: Vec<String>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct Trust {
+    #[serde(default)]
+    pub signers: Vec<Signer>,
+    #[serde(default)]
+    pub rules: Vec<Rule>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct Signer {
+    pub name: String,
+    pub key: String,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct Rule {
+    pub images: Vec<String>,
+    pub predicates: Vec<String>,
+    pub signers: Vec<String>,
+    pub threshold: Option<usize>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct Policy {
+    pub preset: Option<String>,
+    pub bundles: Option<Vec<String>>,
+    #[serde(default)]
+    #[schemars(with = "serde_json::Value")]
+    pub settings: Option<yaml_serde::Value>,
+    #[serde(default)]
+    pub exceptions: Vec<Exception>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct Exception {
+    pub code: String,
+    pub images: Vec<String>,
+    pub reason: String,
+    pub owner: String,
+    pub expires: String,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct Rebuild {
+    pub when: Option<String>,
+    pub engine: Option<String>,
+    pub shared_daemon: Option<bool>,
+    pub twice: Option<bool>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct Gate {
+    pub listen: Option<String>,
+    pub certificate: String,
+    pub key: String,
+    #[serde(default)]
+    pub namespaces_exempt: Vec<String>,
+    pub budget: Option<String>,
+    pub tags: Option<String>,
+}

@@ -1,0 +1,421 @@
+//! What is read, what is refused, and that docs/configuration.md says the same.
+
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+
+use super::*;
+
+const KEY: &str = "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n";
+
+/// A folder with what the examples name, and the example itself as `hallmark.yaml`.
+fn folder(text: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let pair = rcgen::generate_simple_self_signed(["registry.example".to_owned()]).expect("pair");
+    let files = [
+        ("release.pub", KEY.to_owned()),
+        ("private.pem", "-----BEGIN PRIVATE KEY-----\n".to_owned()),
+        ("ca.pem", pair.cert.pem()),
+        ("tls.key", pair.signing_key.serialize_pem()),
+        ("hallmark.yaml", text.to_owned()),
+    ];
+    for (name, content) in files {
+        std::fs::write(folder.path().join(name), content).expect(name);
+    }
+    std::fs::create_dir(folder.path().join("policies")).expect("policies");
+    folder
+}
+
+fn load(text: &str) -> Result<Config, ConfigError> {
+    let folder = folder(text);
+    Config::load(Some(&folder.path().join("hallmark.yaml")))
+}
+
+const FULL: &str = r#"version: 1
+repositories: [registry.example/app, "oci:layouts/app", "registry.example:5000/team/app"]
+registries:
+  - host: registry.example:5000
+    ca: ca.pem
+    authRealms: [auth.example]
+  - {host: "127.0.0.1:5000", plainHttp: true}
+trust:
+  signers:
+    - {name: release, key: release.pub}
+    - name: second
+      key: |
+        -----BEGIN PUBLIC KEY-----
+        AAAA
+        -----END PUBLIC KEY-----
+  rules:
+    - images: ["registry.example/app/*"]
+      predicates: [signature, provenance, sbom]
+      signers: [release, second]
+      threshold: 2
+policy:
+  preset: reproducible
+  settings: {rebuild: {minLevel: 4}}
+  exceptions:
+    - {code: sbom-package-ghost, images: ["registry.example/app/*"], reason: known, owner: team, expires: 2027-01-31}
+rebuild: {when: always, engine: buildah, sharedDaemon: true, twice: false}
+limits: {rebuild: 5m, layerBytes: 1GiB, attempts: 2}
+gate: {listen: "[::]:9443", certificate: ca.pem, key: tls.key, namespacesExempt: [kube-system, a, a], budget: 4s, tags: resolve}
+"#;
+
+#[test]
+fn reads_every_section() {
+    let folder = folder(FULL);
+    let config = Config::load(Some(&folder.path().join("hallmark.yaml"))).expect("valid");
+    let names: Vec<_> = config.repositories.iter().map(ToString::to_string).collect();
+    let layout = format!("oci:{}", folder.path().join("layouts/app").display());
+    assert_eq!(names, ["registry.example/app", layout.as_str(), "registry.example:5000/team/app"]);
+    let [first, second] = config.registries.as_slice() else { panic!("two registries") };
+    assert_eq!(first.ca, Some(folder.path().join("ca.pem")));
+    assert_eq!((first.transport, second.transport), (Transport::Tls, Transport::PlainHttp));
+    assert_eq!(first.auth_realms, ["auth.example"]);
+    assert_eq!(config.trust.signers.len(), 2);
+    assert!(config.trust.signers.iter().all(|signer| signer.pem == KEY.as_bytes()));
+    assert_eq!(config.trust.rules.first().map(|rule| rule.threshold), Some(2));
+    assert_eq!(config.policy.selection, PolicySelection::Preset("reproducible"));
+    assert_eq!(config.policy.settings.get("rebuild"), Some(&serde_json::json!({"minLevel": 4})));
+    let expires = config.policy.exceptions.first().map(|exception| exception.expires);
+    assert_eq!(expires, Some(jiff::civil::date(2027, 1, 31)));
+    let rebuild = RebuildConfig {
+        when: RebuildWhen::Always,
+        engine: EngineConfig::Buildah,
+        daemon: Daemon::Shared,
+        on_mismatch: OnMismatch::Report,
+    };
+    assert_eq!(config.rebuild, rebuild);
+    assert_eq!(config.limits.attempts, 2);
+    let gate = config.gate.expect("gate");
+    assert_eq!(gate.listen.to_string(), "[::]:9443");
+    assert_eq!(gate.namespaces_exempt, ["a", "kube-system"]);
+    assert_eq!((gate.budget, gate.tags), (Duration::from_secs(4), Tags::Resolve));
+}
+
+#[test]
+fn without_a_file_nobody_is_trusted() {
+    for config in [Config::load(None), Config::find(&[]), load("version: 1\n")] {
+        let config = config.expect("valid");
+        assert!(config.trust.signers.is_empty() && config.trust.rules.is_empty());
+        assert_eq!(config.policy.selection, PolicySelection::Preset("baseline"));
+        assert_eq!(config.rebuild.when, RebuildWhen::Policy);
+        assert_eq!(config.limits, Limits::default());
+        assert!(config.gate.is_none());
+    }
+}
+
+#[test]
+fn refuses_with_place_and_key() {
+    let signer = "version: 1\ntrust:\n  signers: [{name: a, key: release.pub}]\n  rules:\n";
+    let cases = [
+        ("", "", "missing field `version`"),
+        ("version: 2\n", ":1:10: version:", "expected 1, found 2"),
+        ("version: 1\nversion: 1\n", ":1:1", "duplicate field"),
+        ("version: 1\nsurprise: 1\n", ":2:1", "unknown field `surprise`"),
+        ("version: 1\nrepositories: x\n", ":2:15", "expected a sequence"),
+        ("version: 1\n---\nversion: 1\n", "", "more than one document"),
+        ("version: 1\nrepositories: [\n", ":3:1", "did not find"),
+        ("version: 1\nrepositories: [r.example/App]\n", ":2:16: repositories[0]:", "App"),
+        ("version: 1\nrepositories: [\"r.example/app:tag\"]\n", ":2:16:", "without tag"),
+        ("version: 1\nrepositories: [\"oci:x:tag\"]\n", ":2:16:", "without tag"),
+        ("version: 1\nregistries: [{host: plain}]\n", ":2:21: registries[0].host:", "a host"),
+        ("version: 1\nregistries: [{host: \"https://r.example\"}]\n", ":2:21:", "a host"),
+        (
+            "version: 1\nregistries: [{host: r.example}, {host: r.example}]\n",
+            ":2:40:",
+            "each host once",
+        ),
+        ("version: 1\nregistries: [{host: r.example, ca: absent.pem}]\n", ":2:36:", "absent.pem"),
+        (
+            "version: 1\nregistries: [{host: r.example, ca: release.pub}]\n",
+            ":2:36:",
+            "certificates in PEM",
+        ),
+        (
+            "version: 1\nregistries: [{host: r.example, plainHttp: true, ca: ca.pem}]\n",
+            ":2:53:",
+            "either plainHttp or ca",
+        ),
+        (
+            "version: 1\nregistries: [{host: r.example, authRealms: [\"a b\"]}]\n",
+            "authRealms[0]",
+            "a host",
+        ),
+        (
+            "version: 1\nregistries: [{host: r.example, plainhttp: true}]\n",
+            ":2:32",
+            "unknown field",
+        ),
+        (
+            "version: 1\ntrust: {signers: [{name: a, key: private.pem}]}\n",
+            ":2:34: trust.signers[0].key:",
+            "a private key",
+        ),
+        ("version: 1\ntrust: {signers: [{name: a, key: ca.pem}]}\n", ":2:34:", "PUBLIC KEY"),
+        ("version: 1\ntrust: {signers: [{name: a, key: absent}]}\n", ":2:34:", "can be read"),
+        (
+            "version: 1\ntrust: {signers: [{name: \"a b\", key: release.pub}]}\n",
+            "signers[0].name",
+            "letters",
+        ),
+        (
+            "version: 1\ntrust: {signers: [{name: a, key: release.pub}, {name: a, key: release.pub}]}\n",
+            "signers[1].name",
+            "each name once",
+        ),
+        (
+            &format!("{signer}    - {{images: [], predicates: [sbom], signers: [a]}}\n"),
+            ":5:16: trust.rules[0].images:",
+            "at least one",
+        ),
+        (
+            &format!("{signer}    - {{images: [\"\"], predicates: [sbom], signers: [a]}}\n"),
+            "trust.rules[0].images[0]",
+            "a word",
+        ),
+        (
+            &format!("{signer}    - {{images: [x], predicates: [love], signers: [a]}}\n"),
+            "predicates[0]",
+            "one of signature",
+        ),
+        (
+            &format!("{signer}    - {{images: [x], predicates: [sbom], signers: [b]}}\n"),
+            "signers[0]",
+            "add the signer",
+        ),
+        (
+            &format!("{signer}    - {{images: [x], predicates: [sbom], signers: [a, a]}}\n"),
+            "trust.rules[0].signers",
+            "each signer once",
+        ),
+        (
+            &format!(
+                "{signer}    - {{images: [x], predicates: [sbom], signers: [a], threshold: 0}}\n"
+            ),
+            "threshold",
+            "from 1 to 1",
+        ),
+        (
+            &format!(
+                "{signer}    - {{images: [x], predicates: [sbom], signers: [a], threshold: 2}}\n"
+            ),
+            "threshold",
+            "from 1 to 1",
+        ),
+        ("version: 1\npolicy: {preset: strict}\n", ":2:18: policy.preset:", "one of baseline"),
+        ("version: 1\npolicy: {preset: slsa, bundles: [policies]}\n", "policy.bundles", "either"),
+        ("version: 1\npolicy: {bundles: []}\n", "policy.bundles", "at least one folder"),
+        ("version: 1\npolicy: {bundles: [release.pub]}\n", "policy.bundles[0]", "a folder"),
+        ("version: 1\npolicy: {settings: [1]}\n", "policy.settings", "a mapping"),
+        ("version: 1\npolicy: {settings: {a: 1, a: 2}}\n", "", "duplicate"),
+        (
+            "version: 1\npolicy: {exceptions: [{code: c, images: [x], reason: r, owner: o}]}\n",
+            ":2:23",
+            "missing field `expires`",
+        ),
+        (
+            "version: 1\npolicy: {exceptions: [{code: c, images: [x], reason: r, owner: o, expires: never}]}\n",
+            "exceptions[0].expires",
+            "a day such as",
+        ),
+        (
+            "version: 1\npolicy: {exceptions: [{code: c, images: [x], reason: \" \", owner: o, expires: 2027-01-31}]}\n",
+            "exceptions[0].reason",
+            "some words",
+        ),
+        (
+            "version: 1\npolicy: {exceptions: [{code: c, images: [], reason: r, owner: o, expires: 2027-01-31}]}\n",
+            "exceptions[0].images",
+            "at least one",
+        ),
+        (
+            "version: 1\nrebuild: {when: sometimes}\n",
+            ":2:17: rebuild.when:",
+            "one of policy, always, never",
+        ),
+        ("version: 1\nrebuild: {engine: kaniko}\n", "rebuild.engine", "one of auto"),
+        ("version: 1\nlimits: {layers: 0}\n", ":2:18: limits.layers:", "above 0"),
+        ("version: 1\nlimits: {layerBytes: 16GB}\n", "limits.layerBytes", "16GiB"),
+        ("version: 1\nlimits: {rebuild: 30}\n", "limits.rebuild", "30m"),
+        ("version: 1\nlimits: {layer_bytes: 1}\n", "limits.layer_bytes", "one of manifestBytes"),
+        ("version: 1\nlimits: {layers: 1, layers: 2}\n", "", "duplicate"),
+        ("version: 1\ngate: {key: tls.key}\n", ":2:7", "missing field `certificate`"),
+        ("version: 1\ngate: {certificate: ca.pem, key: absent}\n", "gate.key", "can be read"),
+        (
+            "version: 1\ngate: {certificate: ca.pem, key: tls.key, listen: \"8443\"}\n",
+            "gate.listen",
+            "an address",
+        ),
+        (
+            "version: 1\ngate: {certificate: ca.pem, key: tls.key, budget: 31s}\n",
+            "gate.budget",
+            "to 30s",
+        ),
+        (
+            "version: 1\ngate: {certificate: ca.pem, key: tls.key, budget: 499ms}\n",
+            "gate.budget",
+            "from 500ms",
+        ),
+        (
+            "version: 1\ngate: {certificate: ca.pem, key: tls.key, tags: allow}\n",
+            "gate.tags",
+            "one of deny",
+        ),
+        (
+            "version: 1\ngate: {certificate: ca.pem, key: tls.key, namespacesExempt: [\"kube-*\"]}\n",
+            "gate.namespacesExempt[0]",
+            "exact name",
+        ),
+    ];
+    for (text, place, words) in cases {
+        let error = load(text).expect_err(text).to_string();
+        assert!(error.contains("hallmark.yaml"), "{text}\n{error}");
+        assert!(error.contains(place), "{text}\nwanted {place:?} in\n{error}");
+        assert!(error.contains(words), "{text}\nwanted {words:?} in\n{error}");
+        assert!(error.contains("\n  help: "), "{text}\n{error}");
+    }
+}
+
+#[test]
+fn the_budget_may_be_as_long_and_as_short_as_it_says() {
+    for budget in ["500ms", "30s"] {
+        let text =
+            format!("version: 1\ngate: {{certificate: ca.pem, key: tls.key, budget: {budget}}}\n");
+        assert!(load(&text).is_ok(), "{budget}");
+    }
+}
+
+#[test]
+fn a_file_is_looked_for_in_fixed_folders_only() {
+    let user = candidates(Some(Path::new("/home/u/.config")));
+    let want = ["/home/u/.config/hallmark/hallmark.yaml", "/etc/hallmark/hallmark.yaml"];
+    assert_eq!(user, want.map(PathBuf::from));
+    // A relative folder would be one below the working directory (attack B6).
+    assert_eq!(candidates(Some(Path::new("."))), [PathBuf::from("/etc/hallmark/hallmark.yaml")]);
+    assert_eq!(candidates(None), [PathBuf::from("/etc/hallmark/hallmark.yaml")]);
+}
+
+#[test]
+fn the_first_candidate_that_is_there_counts() {
+    let folder = folder("version: 1\nlimits: {layers: 7}\n");
+    let absent = folder.path().join("absent/hallmark.yaml");
+    let present = folder.path().join("hallmark.yaml");
+    let config = Config::find(&[absent.clone(), present.clone()]).expect("valid");
+    assert_eq!((config.limits.layers, config.file.as_ref()), (7, Some(&present)));
+    let error = Config::load(Some(&absent)).expect_err("named but absent");
+    assert!(matches!(error, ConfigError::Unreadable { .. }), "{error}");
+    // A folder where the file should be is no reason to go on to the next one.
+    assert!(Config::find(&[folder.path().join("policies"), present]).is_err());
+}
+
+#[test]
+fn the_size_of_the_file_is_bounded() {
+    let head = "version: 1\n#";
+    let fill = |length: u64| format!("{head}{}", "x".repeat(length as usize - head.len()));
+    assert!(load(&fill(MAX_FILE_BYTES)).is_ok());
+    assert!(matches!(load(&fill(MAX_FILE_BYTES + 1)), Err(ConfigError::TooLarge { .. })));
+}
+
+#[test]
+fn the_configuration_in_deploy_is_valid() {
+    let text = include_str!("../../deploy/webhook.yaml");
+    let documents = yaml_serde::Deserializer::from_str(text);
+    let mut documents =
+        documents.map(|document| serde_json::Value::deserialize(document).expect("YAML"));
+    let found = documents.find(|object| object["kind"] == "ConfigMap").expect("ConfigMap");
+    let file = found["data"]["hallmark.yaml"].as_str().expect("hallmark.yaml");
+    let local = file.replace("/tls/tls.crt", "ca.pem").replace("/tls/tls.key", "tls.key");
+    let config = load(&local).expect("valid");
+    let gate = config.gate.expect("gate");
+    let settings = gate.settings(&config.limits);
+    assert_eq!((settings.budget, settings.tags), (Duration::from_secs(9), Tags::Deny));
+    assert_eq!(settings.review_bytes, config.limits.review_bytes);
+    assert!(settings.namespaces_exempt.is_empty());
+}
+
+/// Every key below `schema`, as it is written in the documentation: `trust.signers[].name`.
+fn keys(
+    root: &serde_json::Value,
+    schema: &serde_json::Value,
+    path: &str,
+    out: &mut BTreeSet<String>,
+) {
+    let alternatives = schema.get("anyOf").and_then(|a| a.as_array()).into_iter().flatten();
+    for schema in alternatives {
+        keys(root, schema, path, out);
+    }
+    if let Some(name) =
+        schema.get("$ref").and_then(|r| r.as_str()).and_then(|r| r.strip_prefix("#/$defs/"))
+    {
+        keys(root, &root["$defs"][name], path, out);
+    }
+    if let Some(items) = schema.get("items") {
+        keys(root, items, &format!("{path}[]"), out);
+    }
+    for (name, schema) in schema.get("properties").and_then(|p| p.as_object()).into_iter().flatten()
+    {
+        let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+        keys(root, schema, &path, out);
+        out.insert(path);
+    }
+}
+
+/// Rows of the tables in docs/configuration.md: key and default.
+fn documented() -> Vec<(String, String)> {
+    let text = include_str!("../../docs/configuration.md");
+    text.lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once("` | "))
+        .filter_map(|(key, rest)| Some((key.to_owned(), rest.split(" | ").next()?.to_owned())))
+        .collect()
+}
+
+#[test]
+fn the_documentation_has_every_key_and_no_other() {
+    let schema = serde_json::to_value(schemars::schema_for!(raw::File)).expect("schema");
+    let mut known = BTreeSet::new();
+    keys(&schema, &schema, "", &mut known);
+    for (name, _) in limits_table(&Limits::default()) {
+        known.insert(format!("limits.{name}"));
+    }
+    assert!(known.contains("trust.signers[].name") && known.contains("gate.tags"), "{known:?}");
+    let rows: BTreeSet<_> = documented().into_iter().map(|(key, _)| key).collect();
+    let sections = [
+        "registries",
+        "trust",
+        "trust.signers",
+        "trust.rules",
+        "policy",
+        "policy.exceptions",
+        "rebuild",
+        "limits",
+        "gate",
+    ];
+    for section in sections {
+        known.remove(section);
+    }
+    assert_eq!(rows, known);
+}
+
+#[test]
+fn the_documentation_has_the_default_of_every_limit() {
+    let rows: std::collections::BTreeMap<_, _> = documented().into_iter().collect();
+    for (name, value) in limits_table(&Limits::default()) {
+        let key = format!("limits.{name}");
+        assert_eq!(rows.get(&key), Some(&format!("`{value}`")), "{key}");
+    }
+}
+
+#[test]
+fn the_example_in_the_documentation_is_valid() {
+    let text = include_str!("../../docs/configuration.md");
+    let example = text.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next());
+    load(example.expect("an example")).expect("valid");
+}
+
+proptest::proptest! {
+    #[test]
+    fn nothing_makes_the_reader_panic(text in "[a-z0-9:{}\\[\\],&*!|>\"'\n -]{0,200}") {
+        let _ = valid::config(Path::new("/nowhere/hallmark.yaml"), &format!("version: 1\n{text}"));
+    }
+}

@@ -1,0 +1,551 @@
+//! From the form as written to values that can be meant.
+//!
+//! Each function takes one section. Whatever is empty, contradicts itself, names something that is not there or would
+//! weaken a check in silence is refused here, with its place in the file.
+
+use std::{
+    collections::BTreeSet,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use rustls::pki_types::{CertificateDer, pem::PemObject};
+
+use super::{
+    Config, ConfigError, Daemon, EngineConfig, ExceptionConfig, GateConfig, KeyPath, OnMismatch,
+    PREDICATES, PRESETS, Place, PolicyConfig, PolicySelection, RebuildConfig, RebuildWhen,
+    RegistryConfig, SignerConfig, Step, Transport, TrustConfig, TrustRuleConfig,
+    bounds::{self, Refused},
+    error::{key, locate},
+    raw, units,
+};
+use crate::{
+    digest::Digest,
+    gate::Tags,
+    limits::Limits,
+    reference::{Location, Reference, Repository, Selector},
+};
+
+/// Largest key or certificate file that is read, in bytes.
+const MAX_PEM_BYTES: u64 = 1 << 20;
+/// Characters of a refused value that a message repeats.
+const SHOWN_CHARS: usize = 120;
+
+/// What a refused value should have been, and what to do.
+struct Complaint {
+    expected: String,
+    help: String,
+}
+
+fn want(expected: impl Into<String>, help: impl Into<String>) -> Complaint {
+    Complaint { expected: expected.into(), help: help.into() }
+}
+
+/// The file that is being read.
+struct Reader<'a> {
+    file: &'a Path,
+    text: &'a str,
+}
+
+impl Reader<'_> {
+    fn refuse(
+        &self,
+        key: KeyPath,
+        found: impl std::fmt::Display,
+        complaint: Complaint,
+    ) -> ConfigError {
+        ConfigError::Value {
+            place: Place { file: self.file.to_owned(), position: locate(self.text, &key) },
+            key,
+            expected: complaint.expected.into(),
+            found: shown(&found.to_string()).into(),
+            help: complaint.help.into(),
+        }
+    }
+
+    fn path(&self, text: &str) -> PathBuf {
+        self.file.parent().map_or_else(|| PathBuf::from(text), |folder| folder.join(text))
+    }
+
+    /// The bytes of a file that the configuration names.
+    fn file(&self, key: KeyPath, text: &str) -> Result<(PathBuf, Vec<u8>), ConfigError> {
+        use std::io::Read;
+        let path = self.path(text);
+        let mut bytes = Vec::new();
+        let read = std::fs::File::open(&path)
+            .and_then(|file| file.take(MAX_PEM_BYTES + 1).read_to_end(&mut bytes));
+        match read {
+            Ok(_) if bytes.len() as u64 <= MAX_PEM_BYTES => Ok((path, bytes)),
+            Ok(_) => Err(self.refuse(
+                key,
+                path.display(),
+                want(format!("a file of at most {MAX_PEM_BYTES} bytes"), "name a PEM file"),
+            )),
+            Err(error) => Err(self.refuse(
+                key,
+                format!("{}: {error}", path.display()),
+                want("a file that can be read", "relative paths start at this file's folder"),
+            )),
+        }
+    }
+
+    fn not_empty(&self, key: KeyPath, list: &[String]) -> Result<(), ConfigError> {
+        let hollow = |item: &String| {
+            item.is_empty() || item.contains(|c: char| c.is_whitespace() || c.is_control())
+        };
+        if list.is_empty() {
+            let help = "an empty list would match nothing; remove the entry or fill the list";
+            return Err(self.refuse(key, "an empty list", want("at least one entry", help)));
+        }
+        match list.iter().position(hollow) {
+            None => Ok(()),
+            Some(position) => {
+                let mut at = key;
+                at.0.push(Step::Item(position));
+                let found = list.get(position).map_or("", String::as_str);
+                let help = "write the entry without blanks, or remove it";
+                Err(self.refuse(at, format!("{found:?}"), want("a word", help)))
+            }
+        }
+    }
+
+    /// The value that a word stands for, where only some words are known.
+    fn word<T: Copy + Default>(
+        &self,
+        key: KeyPath,
+        text: Option<&str>,
+        words: &[(&str, T)],
+    ) -> Result<T, ConfigError> {
+        let Some(text) = text else { return Ok(T::default()) };
+        let known = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
+        known.ok_or_else(|| {
+            let names: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+            self.refuse(key, format!("{text:?}"), want(one_of(&names), "write one of these words"))
+        })
+    }
+}
+
+fn shown(text: &str) -> String {
+    text.chars()
+        .take(SHOWN_CHARS)
+        .flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] })
+        .collect()
+}
+
+fn one_of(words: &[&str]) -> String {
+    format!("one of {}", words.join(", "))
+}
+
+/// The configuration that `text`, the content of `file`, says.
+pub(super) fn config(file: &Path, text: &str) -> Result<Config, ConfigError> {
+    let raw: raw::File = yaml_serde::from_str(text).map_err(|error| form(file, &error))?;
+    let reader = Reader { file, text };
+    if raw.version != 1 {
+        let help = "this hallmark reads version 1; a newer file needs a newer hallmark";
+        return Err(reader.refuse(key!["version"], raw.version, want("1", help)));
+    }
+    Ok(Config {
+        file: Some(file.to_owned()),
+        digest: Some(Digest::sha256(text.as_bytes())),
+        repositories: repositories(&reader, &raw.repositories)?,
+        registries: registries(&reader, &raw.registries)?,
+        trust: trust(&reader, raw.trust)?,
+        policy: policy(&reader, raw.policy)?,
+        rebuild: rebuild(&reader, &raw.rebuild)?,
+        limits: limits(&reader, &raw.limits)?,
+        gate: raw.gate.map(|gate| self::gate(&reader, gate)).transpose()?,
+    })
+}
+
+fn form(file: &Path, error: &yaml_serde::Error) -> ConfigError {
+    let at = error.location();
+    // The reader appends the position to its message; the place says it already.
+    let message = error.to_string();
+    let why = match message.rsplit_once(" at line ") {
+        Some((why, _)) => why,
+        None => &message,
+    };
+    ConfigError::Form {
+        place: Place { file: file.to_owned(), position: at.map(|at| (at.line(), at.column())) },
+        why: why.replace(char::is_control, " "),
+    }
+}
+
+fn repositories(reader: &Reader<'_>, raw: &[String]) -> Result<Vec<Location>, ConfigError> {
+    raw.iter().enumerate().map(|(i, text)| repository(reader, i, text)).collect()
+}
+
+fn repository(reader: &Reader<'_>, index: usize, text: &str) -> Result<Location, ConfigError> {
+    let complaint = || {
+        let expected =
+            "a repository without tag or digest, oci:DIR, oci-archive:FILE or docker-archive:FILE";
+        want(expected, "the digest that is looked up is given on the command line")
+    };
+    let refuse = |found: String| reader.refuse(key!["repositories", index], found, complaint());
+    if !text.contains(':') || text.parse::<Repository>().is_ok() {
+        let repository = text.parse().map_err(|error| refuse(format!("{text:?} ({error})")))?;
+        return Ok(Location::Registry(repository));
+    }
+    match text.parse::<Reference>() {
+        Ok(Reference::At(Location::Layout(path), Selector::Only)) => {
+            Ok(Location::Layout(beside(reader, &path)))
+        }
+        Ok(Reference::At(Location::OciArchive(path), Selector::Only)) => {
+            Ok(Location::OciArchive(beside(reader, &path)))
+        }
+        Ok(Reference::At(Location::DockerArchive(path), Selector::Only)) => {
+            Ok(Location::DockerArchive(beside(reader, &path)))
+        }
+        Ok(_) => Err(refuse(format!("{text:?}"))),
+        Err(error) => Err(refuse(format!("{text:?} ({error})"))),
+    }
+}
+
+fn beside(reader: &Reader<'_>, path: &Path) -> PathBuf {
+    reader.file.parent().map_or_else(|| path.to_owned(), |folder| folder.join(path))
+}
+
+fn host_is_valid(host: &str) -> bool {
+    // A host without dot and port would read as the first part of a path on the default registry.
+    format!("{host}/x").parse::<Repository>().is_ok_and(|read| read.registry == host)
+}
+
+fn registries(
+    reader: &Reader<'_>,
+    raw: &[raw::Registry],
+) -> Result<Vec<RegistryConfig>, ConfigError> {
+    let mut seen = BTreeSet::new();
+    for (index, registry) in raw.iter().enumerate() {
+        if !seen.insert(registry.host.as_str()) {
+            let complaint = want("each host once", "put its settings into one entry");
+            return Err(reader.refuse(
+                key!["registries", index, "host"],
+                &registry.host,
+                complaint,
+            ));
+        }
+    }
+    raw.iter().enumerate().map(|(i, registry)| self::registry(reader, i, registry)).collect()
+}
+
+fn registry(
+    reader: &Reader<'_>,
+    index: usize,
+    raw: &raw::Registry,
+) -> Result<RegistryConfig, ConfigError> {
+    let host =
+        want("a host, with its port where references have one", "such as registry.example:5000");
+    if !host_is_valid(&raw.host) {
+        return Err(reader.refuse(key!["registries", index, "host"], &raw.host, host));
+    }
+    for (position, realm) in raw.auth_realms.iter().enumerate() {
+        if !host_is_valid(realm) {
+            let at = key!["registries", index, "authRealms", position];
+            return Err(reader.refuse(
+                at,
+                realm,
+                want("a host", "such as auth.example, without https://"),
+            ));
+        }
+    }
+    if raw.plain_http && raw.ca.is_some() {
+        let help = "remove plainHttp where the registry speaks TLS";
+        let complaint = want("either plainHttp or ca", help);
+        return Err(reader.refuse(key!["registries", index, "ca"], "both", complaint));
+    }
+    let ca = raw.ca.as_deref().map(|text| authorities(reader, index, text)).transpose()?;
+    Ok(RegistryConfig {
+        host: raw.host.clone(),
+        transport: if raw.plain_http { Transport::PlainHttp } else { Transport::Tls },
+        ca,
+        auth_realms: raw.auth_realms.clone(),
+    })
+}
+
+fn authorities(reader: &Reader<'_>, index: usize, text: &str) -> Result<PathBuf, ConfigError> {
+    let at = || key!["registries", index, "ca"];
+    let (path, bytes) = reader.file(at(), text)?;
+    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
+    match read {
+        Ok(certificates) if !certificates.is_empty() => Ok(path),
+        _ => {
+            let complaint = want("certificates in PEM", "convert it: openssl x509 -inform der");
+            Err(reader.refuse(at(), path.display(), complaint))
+        }
+    }
+}
+
+fn trust(reader: &Reader<'_>, raw: raw::Trust) -> Result<TrustConfig, ConfigError> {
+    let mut signers: Vec<SignerConfig> = Vec::new();
+    for (index, signer) in raw.signers.iter().enumerate() {
+        if signers.iter().any(|known| known.name == signer.name) {
+            let complaint = want("each name once", "rename one of the two");
+            let at = key!["trust", "signers", index, "name"];
+            return Err(reader.refuse(at, &signer.name, complaint));
+        }
+        signers.push(self::signer(reader, index, signer)?);
+    }
+    let rules = raw.rules.into_iter().enumerate();
+    let rules = rules.map(|(index, rule)| self::rule(reader, index, rule, &signers));
+    Ok(TrustConfig { rules: rules.collect::<Result<_, _>>()?, signers })
+}
+
+fn signer(
+    reader: &Reader<'_>,
+    index: usize,
+    raw: &raw::Signer,
+) -> Result<SignerConfig, ConfigError> {
+    let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '@');
+    if raw.name.is_empty() || !raw.name.chars().all(word) {
+        let complaint = want("letters, digits, '-', '_', '.' and '@'", "reports print this name");
+        return Err(reader.refuse(key!["trust", "signers", index, "name"], &raw.name, complaint));
+    }
+    let at = || key!["trust", "signers", index, "key"];
+    let (file, pem) = if raw.key.trim_start().starts_with("-----BEGIN ") {
+        (None, raw.key.clone().into_bytes())
+    } else {
+        let (path, bytes) = reader.file(at(), &raw.key)?;
+        (Some(path), bytes)
+    };
+    let text = String::from_utf8_lossy(&pem);
+    let found = file.as_ref().map_or_else(|| "inline PEM".to_owned(), |f| f.display().to_string());
+    if text.contains("PRIVATE KEY-----") {
+        let help = "keep the private key away from the verifier; write its public half with openssl pkey -pubout";
+        return Err(reader.refuse(
+            at(),
+            format!("a private key in {found}"),
+            want("a public key", help),
+        ));
+    }
+    if !text.contains("-----BEGIN PUBLIC KEY-----") {
+        let help = "cosign public-key and openssl pkey -pubout write this form";
+        return Err(reader.refuse(at(), found, want("a PEM block PUBLIC KEY", help)));
+    }
+    Ok(SignerConfig { name: raw.name.clone(), pem, file })
+}
+
+fn rule(
+    reader: &Reader<'_>,
+    index: usize,
+    raw: raw::Rule,
+    signers: &[SignerConfig],
+) -> Result<TrustRuleConfig, ConfigError> {
+    let at = |name: &str| key!["trust", "rules", index, name];
+    for (name, list) in
+        [("images", &raw.images), ("predicates", &raw.predicates), ("signers", &raw.signers)]
+    {
+        reader.not_empty(at(name), list)?;
+    }
+    let member = |name: &'static str, list: &[String], known: &[&str], help: &str| {
+        let strange = list.iter().position(|item| !known.contains(&item.as_str()));
+        strange.map_or(Ok(()), |position| {
+            let found = list.get(position).map_or("", String::as_str);
+            let key = key!["trust", "rules", index, name, position];
+            Err(reader.refuse(key, found, want(one_of(known), help)))
+        })
+    };
+    member("predicates", &raw.predicates, &PREDICATES, "a rule speaks about these classes")?;
+    let names: Vec<_> = signers.iter().map(|signer| signer.name.as_str()).collect();
+    member("signers", &raw.signers, &names, "add the signer under trust.signers")?;
+    let distinct = raw.signers.iter().collect::<BTreeSet<_>>().len();
+    let threshold = raw.threshold.unwrap_or(1);
+    if distinct < raw.signers.len() {
+        let complaint = want("each signer once", "one signer counts once towards the threshold");
+        return Err(reader.refuse(at("signers"), raw.signers.join(", "), complaint));
+    }
+    if threshold == 0 || threshold > distinct {
+        let expected = format!("a number from 1 to {distinct}, the number of signers");
+        let help = "0 would trust anybody; more than there are can never be reached";
+        return Err(reader.refuse(at("threshold"), threshold, want(expected, help)));
+    }
+    Ok(TrustRuleConfig {
+        images: raw.images,
+        predicates: raw.predicates,
+        signers: raw.signers,
+        threshold,
+    })
+}
+
+fn policy(reader: &Reader<'_>, raw: raw::Policy) -> Result<PolicyConfig, ConfigError> {
+    let selection = match (raw.preset, raw.bundles) {
+        (None, None) => PolicySelection::default(),
+        (Some(name), None) => preset(reader, &name)?,
+        (None, Some(folders)) => bundles(reader, &folders)?,
+        (Some(_), Some(_)) => {
+            let help = "to add rules to a preset, import it in a bundle";
+            let complaint = want("either preset or bundles", help);
+            return Err(reader.refuse(key!["policy", "bundles"], "both", complaint));
+        }
+    };
+    let exceptions = raw.exceptions.into_iter().enumerate();
+    let exceptions = exceptions.map(|(index, exception)| self::exception(reader, index, exception));
+    Ok(PolicyConfig {
+        selection,
+        settings: settings(reader, raw.settings)?,
+        exceptions: exceptions.collect::<Result<_, _>>()?,
+    })
+}
+
+fn preset(reader: &Reader<'_>, name: &str) -> Result<PolicySelection, ConfigError> {
+    PRESETS.into_iter().find(|known| *known == name).map(PolicySelection::Preset).ok_or_else(|| {
+        let complaint = want(one_of(&PRESETS), "for rules of your own write bundles: [FOLDER]");
+        reader.refuse(key!["policy", "preset"], name, complaint)
+    })
+}
+
+fn bundles(reader: &Reader<'_>, folders: &[String]) -> Result<PolicySelection, ConfigError> {
+    if folders.is_empty() {
+        let help = "no rules would let everything through; name a folder or a preset";
+        let complaint = want("at least one folder", help);
+        return Err(reader.refuse(key!["policy", "bundles"], "an empty list", complaint));
+    }
+    let folder = |(index, text): (usize, &String)| {
+        let path = reader.path(text);
+        if path.is_dir() {
+            return Ok(path);
+        }
+        let complaint =
+            want("a folder with .rego files", "relative paths start at this file's folder");
+        Err(reader.refuse(key!["policy", "bundles", index], path.display(), complaint))
+    };
+    folders.iter().enumerate().map(folder).collect::<Result<_, _>>().map(PolicySelection::Bundles)
+}
+
+fn settings(
+    reader: &Reader<'_>,
+    raw: Option<yaml_serde::Value>,
+) -> Result<serde_json::Map<String, serde_json::Value>, ConfigError> {
+    let Some(raw) = raw else { return Ok(serde_json::Map::new()) };
+    match serde_json::to_value(raw) {
+        Ok(serde_json::Value::Object(map)) => Ok(map),
+        Ok(serde_json::Value::Null) => Ok(serde_json::Map::new()),
+        other => {
+            let found = other.map_or_else(|error| error.to_string(), |value| value.to_string());
+            let complaint =
+                want("a mapping of names to JSON values", "see the policy's own documentation");
+            Err(reader.refuse(key!["policy", "settings"], found, complaint))
+        }
+    }
+}
+
+fn exception(
+    reader: &Reader<'_>,
+    index: usize,
+    raw: raw::Exception,
+) -> Result<ExceptionConfig, ConfigError> {
+    let at = |name: &str| key!["policy", "exceptions", index, name];
+    reader.not_empty(at("images"), &raw.images)?;
+    reader.not_empty(at("code"), std::slice::from_ref(&raw.code))?;
+    for (name, text) in [("reason", &raw.reason), ("owner", &raw.owner)] {
+        if text.trim().is_empty() {
+            let complaint =
+                want("some words", "whoever reads the report must know why, and whom to ask");
+            return Err(reader.refuse(at(name), "nothing", complaint));
+        }
+    }
+    let expires = raw.expires.parse().map_err(|_| {
+        let complaint = want("a day such as 2027-01-31", "an exception without an end is a policy");
+        reader.refuse(at("expires"), &raw.expires, complaint)
+    })?;
+    Ok(ExceptionConfig {
+        code: raw.code,
+        images: raw.images,
+        reason: raw.reason,
+        owner: raw.owner,
+        expires,
+    })
+}
+
+fn rebuild(reader: &Reader<'_>, raw: &raw::Rebuild) -> Result<RebuildConfig, ConfigError> {
+    let when = [
+        ("policy", RebuildWhen::Policy),
+        ("always", RebuildWhen::Always),
+        ("never", RebuildWhen::Never),
+    ];
+    let engine = [
+        ("auto", EngineConfig::Auto),
+        ("buildkit", EngineConfig::Buildkit),
+        ("buildah", EngineConfig::Buildah),
+    ];
+    Ok(RebuildConfig {
+        when: reader.word(key!["rebuild", "when"], raw.when.as_deref(), &when)?,
+        engine: reader.word(key!["rebuild", "engine"], raw.engine.as_deref(), &engine)?,
+        daemon: if raw.shared_daemon == Some(true) { Daemon::Shared } else { Daemon::Ephemeral },
+        on_mismatch: match raw.twice {
+            Some(false) => OnMismatch::Report,
+            _ => OnMismatch::BuildAgain,
+        },
+    })
+}
+
+fn limits(reader: &Reader<'_>, raw: &yaml_serde::Mapping) -> Result<Limits, ConfigError> {
+    let mut limits = Limits::default();
+    for (name, value) in raw {
+        let name = name.as_str().unwrap_or("");
+        bounds::set(&mut limits, name, value).map_err(|refused| {
+            let found = match yaml_serde::to_string(value) {
+                Ok(text) => text.trim_end().to_owned(),
+                Err(_) => "something else".to_owned(),
+            };
+            match refused {
+                Refused::Expected(expected) => {
+                    let complaint = want(expected, "leave the key out for the default");
+                    reader.refuse(key!["limits", name], found, complaint)
+                }
+                Refused::Unknown => {
+                    let known = bounds::table(&Limits::default());
+                    let known: Vec<_> = known.iter().map(|(name, _)| *name).collect();
+                    let complaint = want(one_of(&known), "names are written exactly so");
+                    reader.refuse(key!["limits", name], name, complaint)
+                }
+            }
+        })?;
+    }
+    Ok(limits)
+}
+
+fn gate(reader: &Reader<'_>, raw: raw::Gate) -> Result<GateConfig, ConfigError> {
+    let listen = raw.listen.as_deref().unwrap_or("0.0.0.0:8443");
+    let listen: SocketAddr = listen.parse().map_err(|_| {
+        let complaint = want("an address with a port", "such as 0.0.0.0:8443 or [::]:8443");
+        reader.refuse(key!["gate", "listen"], listen, complaint)
+    })?;
+    let (certificate, _) = reader.file(key!["gate", "certificate"], &raw.certificate)?;
+    let (key_file, _) = reader.file(key!["gate", "key"], &raw.key)?;
+    let tags = [("deny", Tags::Deny), ("resolve", Tags::Resolve)];
+    Ok(GateConfig {
+        listen,
+        certificate,
+        key: key_file,
+        namespaces_exempt: namespaces(reader, &raw.namespaces_exempt)?,
+        budget: budget(reader, raw.budget.as_deref())?,
+        tags: reader.word(key!["gate", "tags"], raw.tags.as_deref(), &tags)?,
+    })
+}
+
+fn namespaces(reader: &Reader<'_>, raw: &[String]) -> Result<Vec<String>, ConfigError> {
+    // RFC 1123 label, as Kubernetes asks for: no pattern can slip in.
+    let label = |text: &str| {
+        !text.is_empty()
+            && text.len() <= 63
+            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    };
+    for (index, name) in raw.iter().enumerate() {
+        if !label(name) {
+            let complaint = want("the exact name of a namespace", "patterns are not read here");
+            return Err(reader.refuse(key!["gate", "namespacesExempt", index], name, complaint));
+        }
+    }
+    Ok(raw.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect())
+}
+
+fn budget(reader: &Reader<'_>, raw: Option<&str>) -> Result<Duration, ConfigError> {
+    // admissionregistration.k8s.io/v1 `timeoutSeconds` is at most 30.
+    let range = Duration::from_millis(500)..=Duration::from_secs(30);
+    let text = raw.unwrap_or("9s");
+    units::duration(text).filter(|budget| range.contains(budget)).ok_or_else(|| {
+        let help = "the apiserver waits 30 s at most; stay below the webhook's timeoutSeconds";
+        reader.refuse(key!["gate", "budget"], text, want("a time from 500ms to 30s", help))
+    })
+}

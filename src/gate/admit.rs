@@ -1,0 +1,146 @@
+//! The decision about one request.
+//!
+//! In this order: DELETE is allowed, other operations than CREATE and UPDATE are denied, exempt namespaces are let through and
+//! logged, the images are read, each is verified, and one that was not proven in time denies the object. An UPDATE is
+//! checked like a CREATE: what the old object held proves nothing (attack E7).
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use futures_util::future::join_all;
+use tokio::time::{Instant, timeout_at};
+
+use super::{
+    Gate, Judged, Tags,
+    message::{self, Denied},
+    review::{Request, Response, Status},
+    subjects::{self, Image},
+};
+use crate::reference::{Reference, Selector};
+
+/// Bytes of one audit annotation.
+const MAX_ANNOTATION_BYTES: usize = 4 << 10;
+/// Warnings of one answer.
+const MAX_WARNINGS: usize = 16;
+
+impl Gate {
+    /// Decides about `request` before `deadline`.
+    pub(super) async fn admit(&self, request: &Request, deadline: Instant) -> Response {
+        match request.operation.as_str() {
+            "DELETE" => return allowed(request, "allowed"),
+            "CREATE" | "UPDATE" => {}
+            other => {
+                let text = format!(
+                    "hallmark answers for CREATE, UPDATE and DELETE, not for {}; narrow the operations in the webhook configuration",
+                    message::line(other)
+                );
+                return refused(request, text);
+            }
+        }
+        if self.settings.namespaces_exempt.contains(&request.namespace) {
+            tracing::info!(
+                namespace = %request.namespace, name = %message::line(&request.name), kind = %request.kind,
+                "let through: the namespace is exempt"
+            );
+            return allowed(request, "exempt");
+        }
+        match subjects::images(&request.kind, &request.object) {
+            Ok(images) => self.judge(request, &images, deadline).await,
+            Err(error) => {
+                refused(request, format!("hallmark: {}", message::line(&error.to_string())))
+            }
+        }
+    }
+
+    async fn judge(&self, request: &Request, images: &[Image], deadline: Instant) -> Response {
+        let outcomes = images.iter().map(|image| self.outcome(&image.reference, deadline));
+        let outcomes = join_all(outcomes).await;
+        let pairs = || images.iter().zip(&outcomes);
+        let denied: Vec<_> = pairs()
+            .filter(|(_, judged)| !judged.allowed)
+            .map(|(image, judged)| Denied::new(image, judged))
+            .collect();
+        let mut response = if denied.is_empty() {
+            allowed(request, "allowed")
+        } else {
+            refused(request, message::denial(&denied, images.len()))
+        };
+        let warnings = pairs().flat_map(|(image, judged)| self.warnings(&image.reference, judged));
+        response.warnings = warnings.take(MAX_WARNINGS).collect();
+        let list: Vec<_> = pairs().map(|(image, judged)| annotation(image, judged)).collect();
+        let list = message::cut(list.join(" "), MAX_ANNOTATION_BYTES);
+        response.audit_annotations.insert("images", list);
+        response
+    }
+
+    async fn outcome(&self, reference: &Reference, deadline: Instant) -> Arc<Judged> {
+        let by_tag = !matches!(reference, Reference::At(_, Selector::Digest(_)));
+        if by_tag && self.settings.tags == Tags::Deny {
+            return Arc::new(Judged::denied(reference, TAG));
+        }
+        match timeout_at(deadline, self.flights.join(reference)).await {
+            Ok(judged) => checked(reference, judged),
+            Err(_) => Arc::new(Judged::denied(reference, LATE)),
+        }
+    }
+
+    fn warnings(&self, reference: &Reference, judged: &Judged) -> Vec<String> {
+        let by_tag = matches!(reference, Reference::At(_, Selector::Tag(_)));
+        let moved = judged.digest.as_ref().filter(|_| by_tag && judged.allowed).map(|digest| {
+            format!("{reference} was verified as {digest}, but a node may pull something else: name it by digest")
+        });
+        moved.iter().chain(&judged.warnings).map(|text| message::warning(text)).collect()
+    }
+}
+
+const TAG: &str = "named by tag: what is verified now and what a node pulls later could differ\n\
+    help: name the image as REPOSITORY@sha256:..., or set gate.tags: resolve in hallmark.yaml";
+const LATE: &str = "not verified in time; the verification goes on\n\
+    help: try again shortly, or raise timeoutSeconds of the webhook and gate.budget in hallmark.yaml";
+const OTHER: &str = "internal-error: another digest was judged than the one that was asked for\n\
+    help: see the log of hallmark serve";
+
+/// Lets an image through only with the digest that was judged, which is the one in its name where it has one (attack E2).
+fn checked(reference: &Reference, judged: Arc<Judged>) -> Arc<Judged> {
+    let same = match (reference, &judged.digest) {
+        (_, None) => false,
+        (Reference::At(_, Selector::Digest(asked)), Some(found)) => asked.to_string() == *found,
+        (_, Some(_)) => true,
+    };
+    if judged.allowed && !same { Arc::new(Judged::denied(reference, OTHER)) } else { judged }
+}
+
+fn annotation(image: &Image, judged: &Judged) -> String {
+    let word = if judged.allowed { "allowed" } else { "denied" };
+    match (&image.reference, &judged.digest) {
+        (Reference::At(_, Selector::Tag(_)), Some(digest)) => {
+            format!("{}={word}({})", image.reference, message::line(digest))
+        }
+        _ => format!("{}={word}", image.reference),
+    }
+}
+
+fn allowed(request: &Request, verdict: &str) -> Response {
+    Response {
+        uid: request.uid.clone(),
+        allowed: true,
+        status: None,
+        warnings: Vec::new(),
+        audit_annotations: BTreeMap::from([("verdict", verdict.to_owned())]),
+    }
+}
+
+/// A denial that says `message`.
+pub(super) fn refused(request: &Request, message: String) -> Response {
+    tracing::info!(
+        namespace = %message::line(&request.namespace), name = %message::line(&request.name), kind = %request.kind,
+        "denied"
+    );
+    let message = message::cut(message, message::MAX_BYTES);
+    Response {
+        uid: request.uid.clone(),
+        allowed: false,
+        status: Some(Status { code: 403, message, reason: "Forbidden" }),
+        warnings: Vec::new(),
+        audit_annotations: BTreeMap::from([("verdict", "denied".to_owned())]),
+    }
+}

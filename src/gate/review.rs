@@ -1,0 +1,196 @@
+//! AdmissionReview v1 on the wire (`k8s.io/api/admission/v1`).
+//!
+//! Only the fields that a decision needs are read. `userInfo` and `options` are not: who asks changes nothing about what
+//! an image is. Other versions are refused in words, because an answer must be in the version of the question.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::json::{self, JsonError};
+
+/// The version that is spoken.
+pub const API_VERSION: &str = "admission.k8s.io/v1";
+
+/// What the apiserver asks.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Request {
+    /// Names this request; the answer repeats it.
+    pub uid: String,
+    /// Kind of `object`.
+    pub kind: GroupVersionKind,
+    /// Empty, or the subresource, such as `ephemeralcontainers`.
+    #[serde(default)]
+    pub sub_resource: String,
+    /// What is done.
+    pub operation: String,
+    /// Namespace; empty for objects that are in none.
+    #[serde(default)]
+    pub namespace: String,
+    /// Name, as far as it is known already.
+    #[serde(default)]
+    pub name: String,
+    /// The object as it will be; null on DELETE.
+    #[serde(default)]
+    pub object: serde_json::Value,
+}
+
+/// A kind with its group and version.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct GroupVersionKind {
+    /// Empty for the core group.
+    #[serde(default)]
+    pub group: String,
+    /// Such as `v1`.
+    pub version: String,
+    /// Such as `Pod`.
+    pub kind: String,
+}
+
+impl std::fmt::Display for GroupVersionKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.group.as_str() {
+            "" => write!(f, "{} {}", self.version, self.kind),
+            group => write!(f, "{group}/{} {}", self.version, self.kind),
+        }
+    }
+}
+
+/// Why a body is no review.
+#[derive(Debug, thiserror::Error)]
+pub enum ReviewError {
+    /// Not JSON that all parsers read alike, or not of this form.
+    #[error("the body is no AdmissionReview: {0}")]
+    Json(#[from] JsonError),
+    /// Another kind or version.
+    #[error(
+        "expected kind AdmissionReview of {API_VERSION}, found {kind:?} of {api_version:?}; set admissionReviewVersions: [v1] in the webhook configuration"
+    )]
+    Version {
+        /// What it says it is.
+        kind: String,
+        /// In which version.
+        api_version: String,
+    },
+    /// There is nothing to answer.
+    #[error("the AdmissionReview has no request")]
+    NoRequest,
+    /// Without it the apiserver takes no answer.
+    #[error("the request's uid is empty")]
+    NoUid,
+}
+
+/// Reads a review of at most `limit_bytes` bytes.
+///
+/// # Errors
+/// See [`ReviewError`]. Duplicate keys at any depth are refused (attack E17).
+pub fn parse(body: &[u8], limit_bytes: usize) -> Result<Request, ReviewError> {
+    // The version is judged first: the request of another version may have another form.
+    let mut envelope: serde_json::Value = json::from_slice(body, limit_bytes)?;
+    let text = |key: &str| envelope.get(key).and_then(|v| v.as_str()).unwrap_or("").to_owned();
+    let (kind, api_version) = (text("kind"), text("apiVersion"));
+    if kind != "AdmissionReview" || api_version != API_VERSION {
+        return Err(ReviewError::Version { kind, api_version });
+    }
+    let request = envelope.get_mut("request").map(serde_json::Value::take).unwrap_or_default();
+    if request.is_null() {
+        return Err(ReviewError::NoRequest);
+    }
+    let request: Request = serde_json::from_value(request).map_err(JsonError::from)?;
+    if request.uid.is_empty() { Err(ReviewError::NoUid) } else { Ok(request) }
+}
+
+/// A review as it goes back.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Answer {
+    api_version: &'static str,
+    kind: &'static str,
+    /// The answer.
+    pub response: Response,
+}
+
+/// What the apiserver is told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Response {
+    /// The request's.
+    pub uid: String,
+    /// Whether the object may be.
+    pub allowed: bool,
+    /// Why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<Status>,
+    /// Lines for the user's terminal: one line each, at most 256 bytes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+    /// For the cluster's audit log; the apiserver puts the webhook's name before each key.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub audit_annotations: BTreeMap<&'static str, String>,
+}
+
+/// Why an object may not be (`metav1.Status`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Status {
+    /// HTTP code that the user's client gets.
+    pub code: u16,
+    /// Text for people.
+    pub message: String,
+    /// Word for machines.
+    pub reason: &'static str,
+}
+
+impl From<Response> for Answer {
+    fn from(response: Response) -> Self {
+        Self { api_version: API_VERSION, kind: "AdmissionReview", response }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: usize = 1 << 20;
+
+    fn review(request: &str) -> String {
+        format!(
+            r#"{{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{request}}}"#
+        )
+    }
+
+    #[test]
+    fn reads_a_request_and_keeps_what_matters() {
+        let text = review(
+            r#"{"uid":"u","kind":{"group":"apps","version":"v1","kind":"Deployment"},"operation":"CREATE","userInfo":{},"object":{"a":1}}"#,
+        );
+        let request = parse(text.as_bytes(), LIMIT).expect("valid");
+        assert_eq!((request.uid.as_str(), request.namespace.as_str()), ("u", ""));
+        assert_eq!(request.kind.to_string(), "apps/v1 Deployment");
+        assert_eq!(request.object, serde_json::json!({"a": 1}));
+    }
+
+    #[test]
+    fn refuses_what_cannot_be_answered() {
+        let kind = r#""kind":{"version":"v1","kind":"Pod"},"operation":"CREATE""#;
+        let cases = [
+            ("".to_owned(), "EOF"),
+            ("[]".to_owned(), "found \"\" of \"\""),
+            (review("null"), "has no request"),
+            (review(r#"{"uid":"u"}"#), "missing field"),
+            (review(&format!(r#"{{"uid":"",{kind}}}"#)), "uid is empty"),
+            (review(&format!(r#"{{"uid":"u","uid":"v",{kind}}}"#)), "given twice"),
+            (
+                review(&format!(r#"{{"uid":"u",{kind},"object":{{"image":"a","image":"b"}}}}"#)),
+                "given twice",
+            ),
+            (review(&format!(r#"{{"uid":"u",{kind}}}"#)) + "x", "trailing"),
+            (review("null").replace("/v1", "/v1beta1"), "admissionReviewVersions"),
+            (review("null").replace("AdmissionReview", "Admissionreview"), "expected kind"),
+        ];
+        for (text, want) in cases {
+            let error = parse(text.as_bytes(), LIMIT).expect_err(&text).to_string();
+            assert!(error.contains(want), "{text}\n{error}");
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! HTTP around the decision: `POST /validate`, `GET /healthz`, `GET /readyz`.
+//!
+//! What cannot be read as a review has no uid to answer with: it gets a status of 4xx and a text, which the apiserver turns
+//! into a denial (`failurePolicy: Fail`). The query's `timeout`, which the apiserver sets, shortens the budget.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Json, Router,
+    body::Body,
+    extract::{RawQuery, State},
+    http::{HeaderMap, StatusCode, header::CONTENT_TYPE},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use futures_util::StreamExt;
+use tokio::time::{Instant, timeout_at};
+
+use super::{
+    Gate, admit,
+    review::{self, Answer},
+};
+
+/// Time that is left to the apiserver to read the answer.
+const MARGIN: Duration = Duration::from_millis(500);
+
+/// The gate's routes.
+pub fn router(gate: Arc<Gate>) -> Router {
+    Router::new()
+        .route("/validate", post(validate))
+        .route("/healthz", get(|| async { "ok" }))
+        .route("/readyz", get(ready))
+        .with_state(gate)
+}
+
+async fn ready(State(gate): State<Arc<Gate>>) -> (StatusCode, &'static str) {
+    if gate.is_draining() {
+        (StatusCode::SERVICE_UNAVAILABLE, "shutting down")
+    } else {
+        (StatusCode::OK, "ok")
+    }
+}
+
+async fn validate(
+    State(gate): State<Arc<Gate>>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let deadline = Instant::now() + budget(gate.settings.budget, query.as_deref());
+    let text = |status: StatusCode, text: String| (status, text).into_response();
+    if !is_json(&headers) {
+        let expected = "expected Content-Type: application/json".to_owned();
+        return text(StatusCode::UNSUPPORTED_MEDIA_TYPE, expected);
+    }
+    let limit = gate.settings.review_bytes;
+    let body = match timeout_at(deadline, read(body, limit)).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(Unread::TooLarge)) => {
+            let why = format!("the review is larger than limits.reviewBytes ({limit} bytes)");
+            return text(StatusCode::PAYLOAD_TOO_LARGE, why);
+        }
+        Ok(Err(Unread::Broken)) => {
+            return text(StatusCode::BAD_REQUEST, "the body ended early".to_owned());
+        }
+        Err(_) => return text(StatusCode::REQUEST_TIMEOUT, "the body came too slowly".to_owned()),
+    };
+    let request = match review::parse(&body, limit) {
+        Ok(request) => request,
+        Err(error) => return text(StatusCode::BAD_REQUEST, error.to_string()),
+    };
+    Json(Answer::from(decide(gate, request, deadline).await)).into_response()
+}
+
+/// Decides in a task of its own, so that a panic denies.
+async fn decide(gate: Arc<Gate>, request: review::Request, deadline: Instant) -> review::Response {
+    let request = Arc::new(request);
+    let task = {
+        let request = Arc::clone(&request);
+        tokio::spawn(async move { gate.admit(&request, deadline).await })
+    };
+    task.await.unwrap_or_else(|error| {
+        tracing::error!(%error, "a decision came to no end");
+        let why = "internal-error: hallmark failed while it decided; see the log of hallmark serve";
+        admit::refused(&request, why.to_owned())
+    })
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let essence = value.split(';').next().unwrap_or("").trim();
+    essence.eq_ignore_ascii_case("application/json")
+}
+
+/// The operator's budget, or what the caller waits less a margin, whichever is shorter. A timeout that cannot be read is
+/// left out: whoever sent it stops waiting at its own time.
+fn budget(set: Duration, query: Option<&str>) -> Duration {
+    let pairs = url::form_urlencoded::parse(query.unwrap_or("").as_bytes());
+    let asked = pairs
+        .filter(|(key, _)| key == "timeout")
+        .filter_map(|(_, value)| value.parse::<jiff::SignedDuration>().ok())
+        .filter_map(|timeout| Duration::try_from(timeout).ok())
+        .map(|timeout| timeout - MARGIN.min(timeout / 2))
+        .min();
+    asked.map_or(set, |asked| asked.min(set))
+}
+
+enum Unread {
+    TooLarge,
+    Broken,
+}
+
+async fn read(body: Body, limit_bytes: usize) -> Result<Vec<u8>, Unread> {
+    let mut stream = body.into_data_stream();
+    let mut bytes = Vec::new();
+    while let Some(chunk) = stream.next().await {
+        let chunk = chunk.map_err(|_| Unread::Broken)?;
+        if chunk.len() > limit_bytes - bytes.len() {
+            return Err(Unread::TooLarge);
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_caller_s_timeout_shortens_the_budget() {
+        let cases = [
+            (None, 9000),
+            (Some(""), 9000),
+            (Some("timeout=5s"), 4500),
+            (Some("timeout=30s"), 9000),
+            (Some("timeout=1s"), 500),
+            (Some("timeout=400ms"), 200),
+            (Some("timeout=1m30s"), 9000),
+            (Some("a=b&timeout=2s&timeout=3s"), 1500),
+            (Some("timeout=soon"), 9000),
+            (Some("timeout=-1s"), 9000),
+            (Some("timeout=0s"), 0),
+        ];
+        for (query, want) in cases {
+            let found = budget(Duration::from_secs(9), query);
+            assert_eq!(found, Duration::from_millis(want), "{query:?}");
+        }
+    }
+}

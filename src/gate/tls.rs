@@ -1,0 +1,236 @@
+//! The socket: TLS from two PEM files that may change at any time.
+//!
+//! The files are read again every few seconds; new connections get the new certificate, old ones stay. A pair that cannot
+//! be used is logged and the last good one stays (certificate and key change one after the other). Slow handshakes
+//! and slow headers are cut off. On shutdown `/readyz` says so first, then nothing new is accepted, then what runs ends.
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use axum_server::{
+    Handle,
+    accept::NoDelayAcceptor,
+    tls_rustls::{RustlsAcceptor, RustlsConfig},
+};
+use hyper_util::rt::TokioTimer;
+use rustls::{
+    ServerConfig,
+    crypto::aws_lc_rs,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+};
+
+use super::{Gate, router};
+use crate::digest::Digest;
+
+/// Time for a TLS handshake.
+const HANDSHAKE: Duration = Duration::from_secs(5);
+/// Time for the headers of one HTTP/1 request.
+const HEADERS: Duration = Duration::from_secs(10);
+/// Silence after which an HTTP/2 connection is asked whether it lives, and then given up.
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
+/// HTTP/2 requests at a time on one connection.
+const STREAMS: u32 = 256;
+/// Time that requests under way have to end on shutdown; above the longest webhook timeout there is.
+const FINISH: Duration = Duration::from_secs(31);
+/// Longest PEM file, in bytes.
+const MAX_PEM_BYTES: u64 = 1 << 20;
+
+/// Where certificate and key are.
+#[derive(Debug, Clone)]
+pub struct TlsFiles {
+    /// Certificate chain in PEM, the server's own first.
+    pub certificate: PathBuf,
+    /// Its private key in PEM.
+    pub key: PathBuf,
+    /// How often both are read again.
+    pub poll: Duration,
+    /// Time between saying that nothing new is wanted and not accepting it: the cluster has to hear of it first.
+    pub drain: Duration,
+}
+
+impl TlsFiles {
+    /// The files, with the usual times.
+    pub fn new(certificate: PathBuf, key: PathBuf) -> Self {
+        Self { certificate, key, poll: Duration::from_secs(5), drain: Duration::from_secs(3) }
+    }
+}
+
+/// Why the gate does not serve.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// A file cannot be read.
+    #[error("{}: {error}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The file has no certificate or key in it.
+    #[error("{}: expected {expected} in PEM: {error}", path.display())]
+    Pem {
+        /// Which.
+        path: PathBuf,
+        /// What it should hold.
+        expected: &'static str,
+        /// What the reader said.
+        error: rustls::pki_types::pem::Error,
+    },
+    /// Certificate and key do not fit together, or cannot be used.
+    #[error("{}: {error}", certificate.display())]
+    Tls {
+        /// The certificate.
+        certificate: PathBuf,
+        /// What is wrong.
+        error: rustls::Error,
+    },
+    /// The address cannot be listened on.
+    #[error("{listen}: {error}")]
+    Listen {
+        /// Which.
+        listen: SocketAddr,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The server stopped by itself.
+    #[error("the server stopped: {0}")]
+    Stopped(io::Error),
+}
+
+/// Serves the gate on `listen` until `shutdown` comes and what runs has ended.
+///
+/// # Errors
+/// See [`ServeError`]: only what is wrong at the start, or the listener's end.
+pub async fn serve(
+    listen: SocketAddr,
+    gate: Arc<Gate>,
+    files: TlsFiles,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), ServeError> {
+    let listener =
+        TcpListener::bind(listen).map_err(|error| ServeError::Listen { listen, error })?;
+    serve_on(listener, gate, files, shutdown).await
+}
+
+/// As [`serve`], on a socket that is bound already.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn serve_on(
+    listener: TcpListener,
+    gate: Arc<Gate>,
+    files: TlsFiles,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), ServeError> {
+    let pair = read(&files)?;
+    let config = RustlsConfig::from_config(Arc::new(configure(&files, &pair)?));
+    listener.set_nonblocking(true).map_err(ServeError::Stopped)?;
+    let handle = Handle::new();
+    let reload = tokio::spawn(watch(files.clone(), config.clone(), pair.digest()));
+    let stop = tokio::spawn(stop(Arc::clone(&gate), handle.clone(), files.drain, shutdown));
+    let acceptor = RustlsAcceptor::new(config).handshake_timeout(HANDSHAKE);
+    let mut server = axum_server::from_tcp(listener)
+        .map_err(ServeError::Stopped)?
+        .acceptor(acceptor.acceptor(NoDelayAcceptor::new()))
+        .handle(handle);
+    let http = server.http_builder();
+    http.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS);
+    http.http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(KEEP_ALIVE)
+        .keep_alive_timeout(KEEP_ALIVE)
+        .max_concurrent_streams(STREAMS);
+    let served = server.serve(router(gate).into_make_service()).await;
+    reload.abort();
+    stop.abort();
+    served.map_err(ServeError::Stopped)
+}
+
+async fn stop(
+    gate: Arc<Gate>,
+    handle: Handle<SocketAddr>,
+    drain: Duration,
+    shutdown: impl Future<Output = ()>,
+) {
+    shutdown.await;
+    gate.drain();
+    tokio::time::sleep(drain).await;
+    handle.graceful_shutdown(Some(FINISH));
+}
+
+/// The bytes of both files.
+struct Pair {
+    certificate: Vec<u8>,
+    key: Vec<u8>,
+}
+
+impl Pair {
+    fn digest(&self) -> (Digest, Digest) {
+        (Digest::sha256(&self.certificate), Digest::sha256(&self.key))
+    }
+}
+
+fn read(files: &TlsFiles) -> Result<Pair, ServeError> {
+    Ok(Pair { certificate: read_file(&files.certificate)?, key: read_file(&files.key)? })
+}
+
+fn read_file(path: &Path) -> Result<Vec<u8>, ServeError> {
+    use std::io::Read;
+    let mut bytes = Vec::new();
+    let read =
+        std::fs::File::open(path).and_then(|file| file.take(MAX_PEM_BYTES).read_to_end(&mut bytes));
+    read.map(|_| bytes).map_err(|error| ServeError::File { path: path.to_owned(), error })
+}
+
+fn configure(files: &TlsFiles, pair: &Pair) -> Result<ServerConfig, ServeError> {
+    let pem = |path: &Path, expected| {
+        let path = path.to_owned();
+        move |error| ServeError::Pem { path, expected, error }
+    };
+    let chain = CertificateDer::pem_slice_iter(&pair.certificate)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(pem(&files.certificate, "a certificate chain"))?;
+    let key = PrivateKeyDer::from_pem_slice(&pair.key).map_err(pem(&files.key, "a private key"))?;
+    let tls = |error| ServeError::Tls { certificate: files.certificate.clone(), error };
+    // Named here: a second provider in the build would make the process-wide default ambiguous.
+    let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+        .map_err(tls)?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .map_err(tls)?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+/// Takes over every new pair that can be used; says once why another cannot.
+async fn watch(files: TlsFiles, config: RustlsConfig, mut tried: (Digest, Digest)) {
+    loop {
+        tokio::time::sleep(files.poll).await;
+        let pair = match read(&files) {
+            Ok(pair) => pair,
+            Err(error) => {
+                tracing::warn!(%error, "the certificate cannot be read again; the last one stays");
+                continue;
+            }
+        };
+        if pair.digest() == tried {
+            continue;
+        }
+        tried = pair.digest();
+        match configure(&files, &pair) {
+            Ok(new) => {
+                config.reload_from_config(Arc::new(new));
+                tracing::info!("new connections get the new certificate");
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the new certificate cannot be used; the last one stays");
+            }
+        }
+    }
+}

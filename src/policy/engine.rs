@@ -1,0 +1,373 @@
+//! Evaluating policies with regorus, bounded.
+//!
+//! Turns a [`Bundle`] into [`Policies`] once, and a [`PolicyInput`] into a [`Judgement`] as often as needed. Bounds:
+//! `limits.policy` of time for one evaluation, `limits.policy_bytes` of input, no network, no clock, no randomness (the
+//! features of regorus that bring them are off, what is left is refused by name). A failing builtin is an error and not
+//! "undefined" as in OPA's default: a rule that cannot be evaluated must not pass in silence. Memory is bounded through the
+//! input: regorus' own limit counts the whole process and would replace its allocator.
+
+use std::{
+    collections::BTreeMap,
+    num::NonZeroU32,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
+
+use regex::Regex;
+use regorus::{Engine, utils::limits::ExecutionTimerConfig};
+use serde_json::{Map, Value, json};
+
+use super::{
+    Bundle, Exception, Judgement, Needs, PolicyError, PolicyInput, RuleResult,
+    exception::{self, Applied},
+    metadata::Metadata,
+};
+use crate::{
+    digest::Digest,
+    finding::{Code, Finding, Key, Subject},
+    limits::Limits,
+};
+
+/// The package that asks all others: one evaluation, one time limit.
+const ENTRY: &str = "hallmark_entry";
+/// Sets that are asked for.
+const SETS: [&str; 3] = ["deny", "warn", "needs"];
+/// Work units between two looks at the clock.
+const CHECK_INTERVAL: NonZeroU32 = NonZeroU32::new(64).expect("not zero");
+/// Builtins that are no function of the input, by their two names; some are not even there, and would fail late.
+const UNSTEADY: [(&str, &str); 6] = [
+    ("http", "send"),
+    ("net", "lookup_ip_addr"),
+    ("opa", "runtime"),
+    ("rand", "intn"),
+    ("time", "now_ns"),
+    ("uuid", "rfc4122"),
+];
+
+/// What each package's set gave, by package.
+type Sets = BTreeMap<String, Vec<Value>>;
+
+/// Compiled policies, to be shared between threads.
+pub struct Policies {
+    engine: Engine,
+    solutions: BTreeMap<String, String>,
+    settings: Map<String, Value>,
+    needs: Needs,
+    bundle: Digest,
+}
+
+impl Policies {
+    /// Compiles a bundle; its tests are left out.
+    ///
+    /// # Errors
+    /// Whatever would make a rule fail or never be asked.
+    pub fn compile(bundle: &Bundle, limits: &Limits) -> Result<Self, PolicyError> {
+        let mut engine = load(bundle.rules.iter(), &bundle.data, limits)?;
+        let asked = asked(&engine)?;
+        if !asked.iter().any(|(set, _)| *set != "needs") {
+            return Err(PolicyError::NoRules);
+        }
+        let entry = entry(&asked);
+        add(&mut engine, "hallmark:entry", &entry)?;
+        let metadata = bundle.metadata()?.into_iter().map(|(_, block)| block.custom);
+        let solutions = metadata
+            .filter(|custom| !custom.code.is_empty())
+            .map(|custom| (custom.code, custom.solution.trim().to_owned()));
+        let mut policies = Self {
+            solutions: solutions.collect(),
+            settings: bundle.settings.clone(),
+            needs: Needs::default(),
+            bundle: digest(bundle),
+            engine,
+        };
+        policies.needs = policies.find_needs(limits)?;
+        // Prepared once here, cloned for every image.
+        Ok(policies)
+    }
+
+    /// What the rules have to know about an image.
+    pub fn needs(&self) -> Needs {
+        self.needs
+    }
+
+    /// Digest of rules, data, settings and exceptions: equal policies give equal judgements.
+    pub fn digest(&self, exceptions: &[Exception]) -> Digest {
+        let all = json!({ "bundle": self.bundle.to_string(), "exceptions": exceptions });
+        Digest::sha256(all.to_string().as_bytes())
+    }
+
+    /// Judges an image. An error in the policies is a denial with the code `policy-error`, which nothing excepts.
+    pub fn judge(
+        &self,
+        input: &PolicyInput,
+        exceptions: &[Exception],
+        limits: &Limits,
+    ) -> Judgement {
+        let image = Subject::Image(input.image.reference.clone());
+        let (denied, warned) = match self.results(input, limits) {
+            Ok(results) => results,
+            Err(error) => return broken(&error, image),
+        };
+        let reference = &input.image.reference;
+        let Applied { denied, excepted, mut findings } =
+            exception::apply(denied, exceptions, reference, input.time);
+        let about = |code| {
+            let image = image.clone();
+            move |result: &RuleResult| self.finding(code, &image, result)
+        };
+        findings.extend(denied.iter().map(about(Code::PolicyDenied)));
+        findings.extend(warned.iter().map(about(Code::PolicyWarned)));
+        Judgement { deny: denied, warn: warned, excepted, findings }
+    }
+
+    /// Results of all `deny` and all `warn` rules.
+    fn results(
+        &self,
+        input: &PolicyInput,
+        limits: &Limits,
+    ) -> Result<(Vec<RuleResult>, Vec<RuleResult>), PolicyError> {
+        let mut input = serde_json::to_value(input)
+            .map_err(|e| PolicyError::Evaluate { why: e.to_string() })?;
+        if let Some(object) = input.as_object_mut() {
+            object.insert("settings".to_owned(), Value::Object(self.settings.clone()));
+        }
+        let mut sets = self.evaluate(&input, limits)?;
+        let mut of = |set: &str| results(set, sets.remove(set).unwrap_or_default());
+        Ok((of("deny")?, of("warn")?))
+    }
+
+    fn find_needs(&mut self, limits: &Limits) -> Result<Needs, PolicyError> {
+        let input = json!({ "settings": self.settings });
+        let mut engine = self.engine.clone();
+        let mut sets = evaluate(&mut engine, &["needs"], &input, limits)?;
+        self.engine = engine;
+        let mut needs = Needs::default();
+        for (package, words) in sets.remove("needs").unwrap_or_default() {
+            for word in words {
+                match word.as_str() {
+                    Some("inventory") => needs.inventory = true,
+                    Some("rebuild") => needs.rebuild = true,
+                    _ => {
+                        return Err(PolicyError::UnknownNeed { package, found: word.to_string() });
+                    }
+                }
+            }
+        }
+        Ok(needs)
+    }
+
+    fn evaluate(
+        &self,
+        input: &Value,
+        limits: &Limits,
+    ) -> Result<BTreeMap<String, Sets>, PolicyError> {
+        evaluate(&mut self.engine.clone(), &["deny", "warn"], input, limits)
+    }
+
+    fn finding(&self, code: Code, image: &Subject, result: &RuleResult) -> Finding {
+        let finding = Finding::new(code, image.clone())
+            .with(Key::Why, result.msg.clone())
+            .with(Key::From, format!("{} ({})", result.code, result.package));
+        match self.solutions.get(&result.code).filter(|solution| !solution.is_empty()) {
+            Some(solution) => finding.with(Key::Help, solution.clone()),
+            None => finding,
+        }
+    }
+}
+
+/// The judgement where there is none: a denial.
+fn broken(error: &PolicyError, image: Subject) -> Judgement {
+    let denied = RuleResult {
+        code: Code::PolicyError.as_str().to_owned(),
+        msg: error.to_string(),
+        package: "hallmark".to_owned(),
+        facts: BTreeMap::new(),
+    };
+    let finding = Finding::new(Code::PolicyError, image).with(Key::Why, error.to_string());
+    Judgement { deny: vec![denied], findings: vec![finding], ..Judgement::default() }
+}
+
+fn digest(bundle: &Bundle) -> Digest {
+    let all = json!({ "rules": bundle.rules, "data": bundle.data, "settings": bundle.settings });
+    Digest::sha256(all.to_string().as_bytes())
+}
+
+/// An engine with rules and data, nothing evaluated yet.
+pub(super) fn load<'a>(
+    rules: impl Iterator<Item = (&'a String, &'a String)>,
+    data: &Map<String, Value>,
+    limits: &Limits,
+) -> Result<Engine, PolicyError> {
+    let mut engine = Engine::new();
+    engine.set_execution_timer_config(ExecutionTimerConfig {
+        limit: limits.policy,
+        check_interval: CHECK_INTERVAL,
+    });
+    engine.set_strict_builtin_errors(true);
+    // What rules print is of no use here, and stderr is not theirs.
+    engine.set_gather_prints(true);
+    for (file, text) in rules {
+        refuse_unsteady(file, text)?;
+        add(&mut engine, file, text)?;
+    }
+    let data = regorus::Value::from(Value::Object(data.clone()));
+    engine.add_data(data).map_err(|error| PolicyError::Compile { why: error.to_string() })?;
+    Ok(engine)
+}
+
+fn add(engine: &mut Engine, file: &str, text: &str) -> Result<(), PolicyError> {
+    let added = engine.add_policy(file.to_owned(), text.to_owned());
+    added.map(drop).map_err(|error| PolicyError::Compile { why: error.to_string() })
+}
+
+fn refuse_unsteady(file: &str, text: &str) -> Result<(), PolicyError> {
+    for (space, name) in UNSTEADY {
+        // `time.now_ns` and `time["now_ns"]`; a comment that names one is refused too.
+        let written = format!(r#"\b{space}\s*(\.|\[\s*["`])\s*{name}\b"#);
+        // A pattern that is no regular expression refuses everything: the tests would say so.
+        if Regex::new(&written).map_or(true, |pattern| pattern.is_match(text)) {
+            let builtin = format!("{space}.{name}");
+            return Err(PolicyError::Unsteady { file: file.to_owned(), builtin });
+        }
+    }
+    Ok(())
+}
+
+/// The sets that there are: name and the package's path.
+fn asked(engine: &Engine) -> Result<Vec<(&'static str, Vec<String>)>, PolicyError> {
+    let failed = |why: String| PolicyError::Compile { why };
+    let mut asked = Vec::new();
+    for package in engine.get_policy_package_components().map_err(|e| failed(e.to_string()))? {
+        for set in SETS {
+            let declared = engine.has_declared_rule_rooted_at(&package.source_file, set);
+            if !declared.map_err(|e| failed(e.to_string()))? {
+                continue;
+            }
+            if package.components.first().map(String::as_str) != Some("hallmark") {
+                let (file, package) = (package.source_file, package.components.join("."));
+                return Err(PolicyError::OutsideHallmark { file, package });
+            }
+            asked.push((set, package.components.clone()));
+        }
+    }
+    asked.sort();
+    asked.dedup();
+    Ok(asked)
+}
+
+/// The module that gathers all sets, each under the name of its package.
+fn entry(asked: &[(&str, Vec<String>)]) -> String {
+    let mut text = format!("package {ENTRY}\n");
+    for set in SETS {
+        let mut empty = true;
+        for (_, path) in asked.iter().filter(|(name, _)| *name == set) {
+            let brackets: String = path.iter().map(|part| format!("[{}]", json!(part))).collect();
+            let name = json!(path.join("."));
+            text.push_str(&format!(
+                "{set}[n] := v if {{ n := {name}; v := data{brackets}.{set} }}\n"
+            ));
+            empty = false;
+        }
+        if empty {
+            text.push_str(&format!("{set} := {{}}\n"));
+        }
+    }
+    text
+}
+
+/// Evaluates the entry's sets, never panicking.
+fn evaluate(
+    engine: &mut Engine,
+    sets: &[&str],
+    input: &Value,
+    limits: &Limits,
+) -> Result<BTreeMap<String, Sets>, PolicyError> {
+    let text = input.to_string();
+    let (found, limit) = (text.len() as u64, limits.policy_bytes);
+    if found > limit {
+        return Err(PolicyError::TooLarge { what: "the policy input".to_owned(), found, limit });
+    }
+    engine.set_input(regorus::Value::from(input.clone()));
+    let mut gathered = BTreeMap::new();
+    for set in sets {
+        let rule = format!("data.{ENTRY}.{set}");
+        let value = ask(engine, &rule, limits)?;
+        gathered.insert((*set).to_owned(), members(set, &value)?);
+    }
+    Ok(gathered)
+}
+
+/// Evaluates one rule, never panicking.
+pub(super) fn ask(
+    engine: &mut Engine,
+    rule: &str,
+    limits: &Limits,
+) -> Result<regorus::Value, PolicyError> {
+    let asked = catch_unwind(AssertUnwindSafe(|| engine.eval_rule(rule.to_owned())));
+    let answer = asked.map_err(|_| PolicyError::Broken)?;
+    answer.map_err(|error| match error.to_string() {
+        why if why.contains("exceeded time limit") => PolicyError::Timeout { limit: limits.policy },
+        why => PolicyError::Evaluate { why },
+    })
+}
+
+/// The members of each package's set.
+fn members(set: &str, packages: &regorus::Value) -> Result<Sets, PolicyError> {
+    let wrong = |package: &str| PolicyError::NotASet {
+        rule: format!("data.{package}.{set}"),
+        name: set.to_owned(),
+    };
+    let object = packages.as_object().map_err(|_| wrong(ENTRY))?;
+    let mut sets = Sets::new();
+    for (package, members) in object.iter() {
+        let package = package.as_string().map_err(|_| wrong(ENTRY))?.to_string();
+        let members = members.as_set().map_err(|_| wrong(&package))?;
+        let values = members.iter().map(serde_json::to_value).collect::<Result<Vec<_>, _>>();
+        let values = values.map_err(|e| PolicyError::Evaluate { why: e.to_string() })?;
+        sets.insert(package, values);
+    }
+    Ok(sets)
+}
+
+fn results(set: &str, sets: Sets) -> Result<Vec<RuleResult>, PolicyError> {
+    let mut all = Vec::new();
+    for (package, members) in sets {
+        for member in members {
+            all.push(result(set, &package, member)?);
+        }
+    }
+    all.sort_by(|a, b| (&a.package, &a.code, &a.msg).cmp(&(&b.package, &b.code, &b.msg)));
+    Ok(all)
+}
+
+/// Takes a member of a `deny` or `warn` set.
+fn result(set: &str, package: &str, member: Value) -> Result<RuleResult, PolicyError> {
+    let wrong = PolicyError::NotAResult {
+        rule: format!("data.{package}.{set}"),
+        found: member.to_string().chars().take(200).collect(),
+    };
+    let Value::Object(mut fields) = member else { return Err(wrong) };
+    match (fields.remove("code"), fields.remove("msg")) {
+        (Some(Value::String(code)), Some(Value::String(msg)))
+            if is_code(&code) && !msg.trim().is_empty() =>
+        {
+            let facts = fields.into_iter().collect();
+            Ok(RuleResult { code, msg, package: package.to_owned(), facts })
+        }
+        _ => Err(wrong),
+    }
+}
+
+fn is_code(code: &str) -> bool {
+    let word =
+        |w: &str| !w.is_empty() && w.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    code.len() <= 64 && code.split('-').all(word)
+}
+
+/// METADATA of a bundle by code, for `hallmark explain`.
+///
+/// # Errors
+/// [`PolicyError::Data`] where a block is malformed.
+pub fn explain(bundle: &Bundle, code: &str) -> Result<Option<Metadata>, PolicyError> {
+    let blocks = bundle.metadata()?.into_iter().map(|(_, block)| block);
+    Ok(blocks.into_iter().find(|block| block.custom.code == code))
+}

@@ -1,0 +1,760 @@
+//! `hallmark/input/v1`: what rules see.
+//!
+//! Turns [`Evidence`] and findings into the document that rules read as `input`. It is a wire format: fields are added and
+//! never change their meaning; `docs/input.schema.json` is generated from these types. Every claim carries its `state`
+//! (proven, unproven, missing), so that no rule can take presence for proof. No field depends on the version of the
+//! format that the evidence came in.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use schemars::{JsonSchema, Schema};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::{
+    attest::{
+        Carrier, Statement,
+        provenance::{Frontend, Material, MaterialKind, Pin, Producer, Provenance},
+    },
+    compare::{Difference, Place},
+    finding::Finding,
+    rebuild::{EngineReport, Failure, Gap, Rebuild, Rebuilt},
+    sbom::{BoundSbom, Inventory, Reconciliation},
+    trust::{Proof, Unproven, verified::Basis},
+    verdict::Evidence,
+};
+
+/// The value of `input.schema`.
+pub const ID: &str = "hallmark/input/v1";
+
+/// The JSON Schema of [`PolicyInput`].
+pub fn schema() -> Schema {
+    let mut schema = schemars::schema_for!(PolicyInput);
+    schema.insert("$id".to_owned(), Value::String("https://hallmark.dev/input/v1".to_owned()));
+    schema
+}
+
+/// Everything that a rule can ask about, for one platform's image.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PolicyInput {
+    /// Always `hallmark/input/v1`.
+    pub schema: String,
+    /// When the image is judged, RFC 3339 in UTC; the only clock that rules have.
+    #[schemars(with = "String")]
+    pub time: Timestamp,
+    /// The image.
+    pub image: ImageInput,
+    /// Plain signatures over the image or its index.
+    pub signatures: Vec<StatementInput>,
+    /// Attestations of every kind.
+    pub attestations: Vec<StatementInput>,
+    /// The provenance that counts: the proven one where there is one.
+    pub provenance: ProvenanceInput,
+    /// SBOMs that were found.
+    pub sboms: Vec<SbomInput>,
+    /// What is in the root filesystem; null where no policy needs it.
+    pub inventory: Option<InventoryInput>,
+    /// What became of the rebuild.
+    pub rebuild: RebuildInput,
+    /// What was seen so far.
+    pub findings: Vec<FindingInput>,
+    /// The operator's settings, over the presets' defaults; put in when the policies are evaluated.
+    pub settings: Map<String, Value>,
+}
+
+/// The image.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ImageInput {
+    /// `location@digest` as it is judged.
+    pub reference: String,
+    /// Location without digest: `host/path` for registries.
+    pub repository: String,
+    /// Digest that the reference names: of the index where there is one.
+    pub digest: String,
+    /// Digest of the platform's manifest.
+    pub manifest: String,
+    /// As `linux/amd64`.
+    pub platform: String,
+    /// Creation time as the configuration has it: a claim.
+    pub created: Option<String>,
+    /// Labels: claims.
+    pub labels: BTreeMap<String, String>,
+    /// How a container starts.
+    pub config: ConfigInput,
+    /// How many layers it has.
+    pub layers: usize,
+}
+
+/// How a container starts.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ConfigInput {
+    /// User and group; empty is root.
+    pub user: String,
+    /// Environment, `NAME=value`.
+    pub env: Vec<String>,
+    /// Entry point.
+    pub entrypoint: Vec<String>,
+    /// Arguments.
+    pub cmd: Vec<String>,
+    /// Working directory.
+    pub working_dir: String,
+    /// Ports.
+    pub exposed_ports: Vec<String>,
+    /// Volumes.
+    pub volumes: Vec<String>,
+}
+
+/// What was proven about a claim.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ProofInput {
+    /// `proven`, `unproven` or `missing`.
+    pub state: String,
+    /// Why it is not proven: `unsigned`, `unknown-signer`, `not-allowed`, `below-threshold`, `other-subject`,
+    /// `unsupported`.
+    pub why: Option<String>,
+    /// Who vouches for it; empty unless proven.
+    pub signers: Vec<SignerInput>,
+    /// What the signature covers, where it is proven: `signed` (the claim itself) or `covered-by-index`.
+    pub basis: Option<String>,
+    /// Kind of the place where it was found: `index-attestation`, `referrer`, `cosign-tag`, `file`, `label`.
+    pub carrier: Option<String>,
+    /// That place in words.
+    pub place: Option<String>,
+}
+
+/// A configured signer.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SignerInput {
+    /// Name in `hallmark.yaml`.
+    pub name: String,
+    /// Name and identity in words.
+    pub identity: String,
+}
+
+/// A signature or attestation.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StatementInput {
+    /// What was proven.
+    #[serde(flatten)]
+    pub proof: ProofInput,
+    /// Its predicate type.
+    pub predicate_type: String,
+    /// Its predicate, as untrusted as `state` says.
+    pub predicate: Value,
+}
+
+/// How the image says that it was built.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ProvenanceInput {
+    /// What was proven.
+    #[serde(flatten)]
+    pub proof: ProofInput,
+    /// What it says; null where it is missing.
+    pub build: Option<BuildInput>,
+}
+
+/// What provenance says.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BuildInput {
+    /// `buildkit`, `hallmark` or `other`.
+    pub producer: String,
+    /// The build type as written.
+    pub build_type: String,
+    /// The builder's identity as written; may be empty.
+    pub builder_id: String,
+    /// Where the source came from.
+    pub source: Option<SourceInput>,
+    /// Path of the Dockerfile.
+    pub dockerfile_path: Option<String>,
+    /// The frontend image, where one was named.
+    pub frontend: Option<String>,
+    /// The stage that became the image.
+    pub target: Option<String>,
+    /// Build arguments.
+    pub build_args: BTreeMap<String, String>,
+    /// What the steps could reach: `none`, `default`, `host`, `unknown`.
+    pub network: String,
+    /// Every input.
+    pub materials: Vec<MaterialInput>,
+    /// Ids of secrets that the build asked for.
+    pub secrets: Vec<String>,
+    /// Local folders that were sent to the builder.
+    pub local_inputs: Vec<String>,
+    /// Whether all parameters are recorded.
+    pub complete_parameters: bool,
+    /// Whether all materials are recorded.
+    pub complete_materials: bool,
+    /// Whether the steps themselves are recorded.
+    pub complete_steps: bool,
+}
+
+/// A source repository.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SourceInput {
+    /// URL without fragment.
+    pub url: String,
+    /// Branch, tag or other ref.
+    pub reference: Option<String>,
+    /// Folder in the repository.
+    pub folder: Option<String>,
+    /// The commit; null where none was recorded.
+    pub commit: Option<String>,
+}
+
+/// An input of the build.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MaterialInput {
+    /// `image`, `git`, `http` or `other`.
+    pub kind: String,
+    /// The URI as written.
+    pub uri: String,
+    /// `registry/path` of an image.
+    pub name: Option<String>,
+    /// Tag of an image.
+    pub tag: Option<String>,
+    /// Digest or commit; null where it is pinned to nothing.
+    pub pin: Option<String>,
+    /// Role: `base`, `toolchain`, `lockfile` ...
+    pub role: Option<String>,
+}
+
+/// An SBOM.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SbomInput {
+    /// What was proven.
+    #[serde(flatten)]
+    pub proof: ProofInput,
+    /// Format and version, as `SPDX-2.3`: for messages only.
+    pub format: String,
+    /// Digest of the document.
+    pub document: String,
+    /// Name of the document.
+    pub name: Option<String>,
+    /// Creation time as written.
+    pub created: Option<String>,
+    /// Tools that made it.
+    pub tools: Vec<String>,
+    /// What it lists.
+    pub components: Vec<ComponentInput>,
+    /// Digests by which it names the image itself.
+    pub names_image: Vec<String>,
+    /// How it agrees with the inventory; null where there is no inventory.
+    pub reconciliation: Option<ReconciliationInput>,
+}
+
+/// Something that an SBOM lists.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ComponentInput {
+    /// Package URL.
+    pub purl: Option<String>,
+    /// `deb`, `apk`, `cargo` ...
+    pub ecosystem: Option<String>,
+    /// Name.
+    pub name: String,
+    /// Version as written.
+    pub version: Option<String>,
+}
+
+/// How an SBOM and the inventory agree.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReconciliationInput {
+    /// Whether nothing is missing, extra or different.
+    pub agrees: bool,
+    /// Packages in both, with equal versions.
+    pub matched: usize,
+    /// Components that no database here speaks about.
+    pub unchecked: usize,
+    /// In the image and not in the SBOM.
+    pub missing: Vec<PackageInput>,
+    /// In the SBOM and not in the image.
+    pub ghosts: Vec<ComponentInput>,
+    /// In both, with different versions.
+    pub versions: Vec<VersionInput>,
+}
+
+/// A package whose version differs.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct VersionInput {
+    /// What is in the image.
+    pub installed: PackageInput,
+    /// The version that the SBOM says.
+    pub claimed: String,
+}
+
+/// What is in the root filesystem.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct InventoryInput {
+    /// `ID` of os-release.
+    pub os: Option<String>,
+    /// `VERSION_ID` of os-release.
+    pub os_version: Option<String>,
+    /// Installed packages.
+    pub packages: Vec<PackageInput>,
+    /// Package databases.
+    pub databases: Vec<DatabaseInput>,
+}
+
+/// An installed package.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PackageInput {
+    /// `deb` or `apk`.
+    pub ecosystem: String,
+    /// Name.
+    pub name: String,
+    /// Version, with its epoch.
+    pub version: String,
+    /// Architecture.
+    pub architecture: Option<String>,
+}
+
+/// A package database.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DatabaseInput {
+    /// Path from the root.
+    pub path: String,
+    /// Why it cannot be believed; null where it was read.
+    pub error: Option<String>,
+}
+
+/// What became of the rebuild.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RebuildInput {
+    /// `compared`, `not-asked`, `no-provenance`, `not-replayable` or `failed`.
+    pub status: String,
+    /// The rung reached, 0 to 5; null unless compared.
+    pub level: Option<u8>,
+    /// Its name.
+    pub level_name: Option<String>,
+    /// `not-needed`, `unknown`, `consistently-different` or `nondeterministic`.
+    pub determinism: Option<String>,
+    /// Layers that the engine built.
+    pub layers_rebuilt: Option<usize>,
+    /// Layers that come from the base by digest.
+    pub layers_inherited: Option<usize>,
+    /// Layers taken over from the published image.
+    pub layers_carried: Option<usize>,
+    /// The engine.
+    pub engine: Option<EngineInput>,
+    /// What differs.
+    pub differences: Vec<DifferenceInput>,
+    /// How many more differences there are.
+    pub omitted: u64,
+    /// What the provenance would have to say.
+    pub gaps: Vec<GapInput>,
+    /// Why the build gave no image.
+    pub failure: Option<FailureInput>,
+}
+
+/// The engine that built it again.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EngineInput {
+    /// `buildkit` or `buildah`.
+    pub kind: String,
+    /// How it was run.
+    pub driver: String,
+    /// Its version.
+    pub version: String,
+    /// What its steps could reach.
+    pub network: String,
+    /// Whether its storage was made for this build alone.
+    pub ephemeral: bool,
+}
+
+/// A difference between the published and the rebuilt image.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DifferenceInput {
+    /// Where, in words: a path, a field, a layer.
+    pub place: String,
+    /// `content`, `tar-security`, `config-runtime` ...
+    pub class: String,
+    /// What differs there.
+    pub what: String,
+    /// The normalizer or allow entry that explains it.
+    pub explained_by: Option<String>,
+    /// Line of the Dockerfile.
+    pub line: Option<u32>,
+    /// Instruction of the Dockerfile.
+    pub instruction: Option<String>,
+}
+
+/// Something that the provenance would have to say.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GapInput {
+    /// As `local-context`, `mode-min`.
+    pub code: String,
+    /// Which field.
+    pub field: String,
+    /// What is missing.
+    pub why: String,
+    /// What the producer can do.
+    pub fix: String,
+}
+
+/// Why a rebuild gave no image.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FailureInput {
+    /// `build-failed`, `source-gone`, `source-denied`, `timeout` or `engine-unavailable`.
+    pub kind: String,
+    /// What happened.
+    pub why: String,
+}
+
+/// Something that was seen.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FindingInput {
+    /// Its code.
+    pub code: String,
+    /// `info`, `warning` or `error`.
+    pub severity: String,
+    /// What it is about.
+    pub subject: String,
+    /// Facts in words: `expect`, `found`, `why`, `from`, `help`.
+    pub facts: BTreeMap<String, String>,
+}
+
+impl PolicyInput {
+    /// What rules see of the evidence and of what was found until `now`.
+    pub fn new(evidence: &Evidence, findings: &[Finding], now: Timestamp) -> Self {
+        let statements = |proofs: &[Proof<Statement>]| {
+            proofs.iter().filter_map(StatementInput::of).collect::<Vec<_>>()
+        };
+        let sboms = evidence.sboms.iter().enumerate();
+        let sbom = |(i, proof)| SbomInput::of(proof, evidence.reconciliations.get(i));
+        Self {
+            schema: ID.to_owned(),
+            time: now,
+            image: ImageInput::of(evidence),
+            signatures: statements(&evidence.signatures),
+            attestations: statements(&evidence.attestations),
+            provenance: ProvenanceInput {
+                proof: ProofInput::of(&evidence.provenance),
+                build: evidence.provenance.value().map(BuildInput::of),
+            },
+            sboms: sboms.filter_map(sbom).collect(),
+            inventory: evidence.inventory.as_ref().map(InventoryInput::of),
+            rebuild: RebuildInput::of(&evidence.rebuild),
+            findings: findings.iter().map(FindingInput::of).collect(),
+            settings: Map::new(),
+        }
+    }
+}
+
+impl ImageInput {
+    fn of(evidence: &Evidence) -> Self {
+        let image = &evidence.image;
+        let runtime = image.config.runtime.clone();
+        Self {
+            reference: image.reference.to_string(),
+            repository: image.reference.location.to_string(),
+            digest: image.reference.digest.to_string(),
+            manifest: image.manifest.document.digest.to_string(),
+            platform: image.platform.to_string(),
+            created: image.config.created.clone(),
+            labels: runtime.labels,
+            config: ConfigInput {
+                user: runtime.user,
+                env: runtime.env,
+                entrypoint: runtime.entrypoint,
+                cmd: runtime.cmd,
+                working_dir: runtime.working_dir,
+                exposed_ports: runtime.exposed_ports,
+                volumes: runtime.volumes,
+            },
+            layers: image.manifest.layers.len(),
+        }
+    }
+}
+
+impl ProofInput {
+    fn of<T>(proof: &Proof<T>) -> Self {
+        let verified = proof.proven();
+        let signers = verified.map(|v| v.signers()).unwrap_or_default().iter();
+        Self {
+            state: proof.state().to_owned(),
+            why: match proof {
+                Proof::Unproven { why, .. } => Some(why_word(why).to_owned()),
+                Proof::Proven(_) | Proof::Missing => None,
+            },
+            signers: signers
+                .map(|s| SignerInput { name: s.name.clone(), identity: s.to_string() })
+                .collect(),
+            basis: verified.map(|v| match v.basis() {
+                Basis::Signed => "signed".to_owned(),
+                Basis::CoveredByIndex(_) => "covered-by-index".to_owned(),
+            }),
+            carrier: proof.carrier().map(Carrier::kind).map(str::to_owned),
+            place: proof.carrier().map(Carrier::to_string),
+        }
+    }
+}
+
+fn why_word(why: &Unproven) -> &'static str {
+    match why {
+        Unproven::Unsigned => "unsigned",
+        Unproven::UnknownSigner => "unknown-signer",
+        Unproven::NotAllowed { .. } => "not-allowed",
+        Unproven::BelowThreshold { .. } => "below-threshold",
+        Unproven::OtherSubject => "other-subject",
+        Unproven::Unsupported(_) => "unsupported",
+    }
+}
+
+impl StatementInput {
+    fn of(proof: &Proof<Statement>) -> Option<Self> {
+        let statement = proof.value()?;
+        Some(Self {
+            proof: ProofInput::of(proof),
+            predicate_type: statement.predicate_type.clone(),
+            predicate: statement.predicate.clone(),
+        })
+    }
+}
+
+impl BuildInput {
+    fn of(provenance: &Provenance) -> Self {
+        let producer = match provenance.producer {
+            Producer::BuildkitV02 | Producer::BuildkitV1 => "buildkit",
+            Producer::Hallmark => "hallmark",
+            Producer::Other => "other",
+        };
+        Self {
+            producer: producer.to_owned(),
+            build_type: provenance.build_type.clone(),
+            builder_id: provenance.builder_id.clone(),
+            source: provenance.source.as_ref().map(|source| SourceInput {
+                url: source.url.clone(),
+                reference: source.reference.clone(),
+                folder: source.folder.clone(),
+                commit: source.commit.as_ref().map(|commit| commit.as_str().to_owned()),
+            }),
+            dockerfile_path: provenance.dockerfile_path.clone(),
+            frontend: match &provenance.frontend {
+                Frontend::Image { reference } => Some(reference.clone()),
+                Frontend::BuiltIn | Frontend::Unknown => None,
+            },
+            target: provenance.target.clone(),
+            build_args: provenance.build_args.clone(),
+            network: provenance.network.name().to_owned(),
+            materials: provenance.materials.iter().map(MaterialInput::of).collect(),
+            secrets: provenance.secrets.iter().map(|secret| secret.id.clone()).collect(),
+            local_inputs: provenance.local_inputs.clone(),
+            complete_parameters: provenance.complete.parameters,
+            complete_materials: provenance.complete.materials,
+            complete_steps: provenance.complete.steps,
+        }
+    }
+}
+
+impl MaterialInput {
+    fn of(material: &Material) -> Self {
+        let (kind, name, tag) = match &material.kind {
+            MaterialKind::Image { name, tag, .. } => ("image", Some(name.clone()), tag.clone()),
+            MaterialKind::Git => ("git", None, None),
+            MaterialKind::Http => ("http", None, None),
+            MaterialKind::Other => ("other", None, None),
+        };
+        Self {
+            kind: kind.to_owned(),
+            uri: material.uri.clone(),
+            name,
+            tag,
+            pin: match &material.pin {
+                Pin::Content(digest) => Some(digest.to_string()),
+                Pin::Commit(commit) => Some(commit.as_str().to_owned()),
+                Pin::Nothing => None,
+            },
+            role: material.role.clone(),
+        }
+    }
+}
+
+impl SbomInput {
+    fn of(proof: &Proof<BoundSbom>, reconciliation: Option<&Reconciliation>) -> Option<Self> {
+        let sbom = &proof.value()?.sbom;
+        Some(Self {
+            proof: ProofInput::of(proof),
+            format: sbom.format.clone(),
+            document: sbom.document.to_string(),
+            name: sbom.name.clone(),
+            created: sbom.created.clone(),
+            tools: sbom.tools.clone(),
+            components: sbom.components.iter().map(ComponentInput::of).collect(),
+            names_image: sbom.names_image.iter().map(ToString::to_string).collect(),
+            reconciliation: reconciliation.map(ReconciliationInput::of),
+        })
+    }
+}
+
+impl ComponentInput {
+    fn of(component: &crate::sbom::Component) -> Self {
+        Self {
+            purl: component.purl.clone(),
+            ecosystem: component.ecosystem.clone(),
+            name: component.name.clone(),
+            version: component.version.clone(),
+        }
+    }
+}
+
+impl ReconciliationInput {
+    fn of(reconciliation: &Reconciliation) -> Self {
+        let version = |v: &crate::sbom::VersionMismatch| VersionInput {
+            installed: PackageInput::of(&v.installed),
+            claimed: v.claimed.clone(),
+        };
+        Self {
+            agrees: reconciliation.agrees(),
+            matched: reconciliation.matched,
+            unchecked: reconciliation.unchecked,
+            missing: reconciliation.missing.iter().map(PackageInput::of).collect(),
+            ghosts: reconciliation.ghosts.iter().map(ComponentInput::of).collect(),
+            versions: reconciliation.versions.iter().map(version).collect(),
+        }
+    }
+}
+
+impl InventoryInput {
+    fn of(inventory: &Inventory) -> Self {
+        let database = |d: &crate::sbom::Database| DatabaseInput {
+            path: d.path.clone(),
+            error: d.read.as_ref().err().cloned(),
+        };
+        Self {
+            os: inventory.os.as_ref().map(|os| os.id.clone()),
+            os_version: inventory.os.as_ref().and_then(|os| os.version.clone()),
+            packages: inventory.packages.iter().map(PackageInput::of).collect(),
+            databases: inventory.databases.iter().map(database).collect(),
+        }
+    }
+}
+
+impl PackageInput {
+    fn of(package: &crate::sbom::Package) -> Self {
+        Self {
+            ecosystem: package.ecosystem.to_owned(),
+            name: package.name.clone(),
+            version: package.version.clone(),
+            architecture: package.architecture.clone(),
+        }
+    }
+}
+
+impl RebuildInput {
+    fn of(rebuild: &Rebuild) -> Self {
+        let status = |status: &str| Self { status: status.to_owned(), ..Self::default() };
+        match rebuild {
+            Rebuild::NotAsked => status("not-asked"),
+            Rebuild::NoProvenance => status("no-provenance"),
+            Rebuild::NotReplayable(gaps) => {
+                Self { gaps: gaps.iter().map(GapInput::of).collect(), ..status("not-replayable") }
+            }
+            Rebuild::Failed(failure) => Self::failed(failure, status("failed")),
+            Rebuild::Compared(rebuilt) => Self::compared(rebuilt, status("compared")),
+        }
+    }
+
+    fn failed(failure: &Failure, base: Self) -> Self {
+        Self {
+            engine: failure.engine.as_ref().map(EngineInput::of),
+            failure: Some(FailureInput {
+                kind: failure.kind.name().to_owned(),
+                why: failure.why.clone(),
+            }),
+            ..base
+        }
+    }
+
+    fn compared(rebuilt: &Rebuilt, base: Self) -> Self {
+        let comparison = &rebuilt.comparison;
+        Self {
+            level: Some(comparison.level.number()),
+            level_name: Some(comparison.level.name().to_owned()),
+            determinism: Some(rebuilt.determinism.name().to_owned()),
+            layers_rebuilt: Some(rebuilt.coverage.rebuilt),
+            layers_inherited: Some(rebuilt.coverage.inherited),
+            layers_carried: Some(rebuilt.coverage.carried),
+            engine: Some(EngineInput::of(&rebuilt.engine)),
+            differences: comparison.differences.iter().map(DifferenceInput::of).collect(),
+            omitted: comparison.omitted,
+            ..base
+        }
+    }
+}
+
+impl EngineInput {
+    fn of(engine: &EngineReport) -> Self {
+        Self {
+            kind: engine.kind.name().to_owned(),
+            driver: engine.driver.clone(),
+            version: engine.version.clone(),
+            network: engine.network.name().to_owned(),
+            ephemeral: engine.ephemeral,
+        }
+    }
+}
+
+impl DifferenceInput {
+    fn of(difference: &Difference) -> Self {
+        let place = match &difference.place {
+            Place::Manifest(field) => format!("manifest {field}"),
+            Place::Config(field) => format!("config {field}"),
+            Place::Layer(layer) => format!("layer {layer}"),
+            Place::Entry { layer, path } => format!("{path} (layer {layer})"),
+        };
+        Self {
+            place,
+            class: difference.class.name().to_owned(),
+            what: difference.what.clone(),
+            explained_by: difference.explained_by.clone(),
+            line: difference.cause.as_ref().and_then(|cause| cause.line),
+            instruction: difference.cause.as_ref().map(|cause| cause.instruction.clone()),
+        }
+    }
+}
+
+impl GapInput {
+    fn of(gap: &Gap) -> Self {
+        Self {
+            code: gap.code.to_owned(),
+            field: gap.field.clone(),
+            why: gap.why.clone(),
+            fix: gap.fix.clone(),
+        }
+    }
+}
+
+impl FindingInput {
+    fn of(finding: &Finding) -> Self {
+        let facts = finding.facts.iter();
+        Self {
+            code: finding.code.to_string(),
+            severity: finding.severity.name().to_owned(),
+            subject: finding.subject.to_string(),
+            facts: facts.map(|(key, fact)| (key.name().to_owned(), fact.to_string())).collect(),
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! `# METADATA` blocks (OPA, "Annotations"): title, description, severity and solution of a rule.
+//!
+//! Turns the comment above a rule into [`Metadata`]. regorus has no `rego.metadata` builtins, so rules return their code
+//! themselves and the block repeats it under `custom.code`; a test holds the two together.
+
+use serde::Deserialize;
+
+use super::{PolicyError, bundle::read_data};
+
+/// What a rule says about itself.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Metadata {
+    /// One line.
+    pub title: String,
+    /// What it checks and why.
+    #[serde(default)]
+    pub description: String,
+    /// Fields that OPA leaves to us.
+    #[serde(default)]
+    pub custom: Custom,
+}
+
+/// hallmark's own fields.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct Custom {
+    /// Code of the results.
+    #[serde(default)]
+    pub code: String,
+    /// `deny` or `warn`.
+    #[serde(default)]
+    pub severity: String,
+    /// What to do about it.
+    #[serde(default)]
+    pub solution: String,
+}
+
+impl Metadata {
+    /// Every block of a file, in order.
+    ///
+    /// # Errors
+    /// [`PolicyError::Data`] where a block is no YAML of this form.
+    pub fn read(file: &str, text: &str) -> Result<Vec<Self>, PolicyError> {
+        let mut blocks = Vec::new();
+        let mut lines = text.lines();
+        while lines.by_ref().any(|line| line.trim_end() == "# METADATA") {
+            let body = lines.by_ref().map_while(|line| line.strip_prefix('#'));
+            let yaml: String =
+                body.map(|line| format!("{}\n", line.strip_prefix(' ').unwrap_or(line))).collect();
+            blocks.push(read_data(file, &yaml)?);
+        }
+        Ok(blocks)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_the_blocks_of_a_file() {
+        let text = "# METADATA\n# title: A\n# custom:\n#   code: a-b\n#   severity: deny\n\
+                    package a\n\n# METADATA\n# title: B\n# description: more\ndeny contains 1\n";
+        let blocks = Metadata::read("a.rego", text).expect("two blocks");
+        let read: Vec<_> =
+            blocks.iter().map(|b| (b.title.as_str(), b.custom.code.as_str())).collect();
+        assert_eq!(read, [("A", "a-b"), ("B", "")]);
+        assert!(Metadata::read("a.rego", "# no block\npackage a").is_ok_and(|b| b.is_empty()));
+        assert!(Metadata::read("a.rego", "# METADATA\n# title: [\n").is_err());
+    }
+}

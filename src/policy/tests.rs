@@ -1,0 +1,457 @@
+use std::{collections::BTreeSet, path::Path, time::Duration};
+
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::{
+    bundle::{Preset, RULES},
+    input::schema,
+    *,
+};
+use crate::{
+    attest::{Carrier, Statement},
+    digest::{BlobDigest, ConfigDigest, Digest, ManifestDigest},
+    finding::{Code, Key, Subject},
+    image::{Checked, Descriptor, Image, ImageConfig, Manifest, MediaType, RuntimeConfig},
+    limits::Limits,
+    rebuild::{Gap, Rebuild},
+    reference::{Location, PinnedReference, Repository},
+    sbom::{BoundSbom, Component, Inventory, Sbom, reconcile::reconcile},
+    trust::{Proof, Unproven},
+    verdict::Evidence,
+};
+
+fn checked<D>(digest: D) -> Checked<D> {
+    Checked { digest, bytes: bytes::Bytes::from_static(b"{}") }
+}
+
+fn image() -> Image {
+    let media_type = MediaType::new(MediaType::OCI_MANIFEST);
+    let platform: crate::image::Platform = "linux/amd64".parse().expect("a platform");
+    let config = Descriptor {
+        media_type: media_type.clone(),
+        digest: BlobDigest::of(b"{}"),
+        size: 2,
+        platform: None,
+        artifact_type: None,
+        annotations: BTreeMap::new(),
+    };
+    Image {
+        reference: PinnedReference {
+            location: Location::Registry(Repository {
+                registry: "r.example".to_owned(),
+                path: "app".to_owned(),
+            }),
+            digest: ManifestDigest::of(b"{}"),
+        },
+        index: None,
+        manifest: Manifest {
+            document: checked(ManifestDigest::of(b"{}")),
+            media_type,
+            artifact_type: None,
+            config,
+            layers: Vec::new(),
+            subject: None,
+            annotations: BTreeMap::new(),
+        },
+        config: ImageConfig {
+            document: checked(ConfigDigest::of(b"{}")),
+            platform: platform.clone(),
+            created: None,
+            runtime: RuntimeConfig::default(),
+            diff_ids: Vec::new(),
+            history: Vec::new(),
+            json: json!({}),
+        },
+        platform,
+    }
+}
+
+/// An image that nobody says anything about.
+fn evidence() -> Evidence {
+    Evidence {
+        image: image(),
+        carriers: Vec::new(),
+        signatures: Vec::new(),
+        attestations: Vec::new(),
+        provenance: Proof::Missing,
+        sboms: Vec::new(),
+        inventory: None,
+        reconciliations: Vec::new(),
+        rebuild: Rebuild::NotAsked,
+    }
+}
+
+fn now() -> jiff::Timestamp {
+    "2026-11-23T12:00:00Z".parse().expect("a time")
+}
+
+fn input() -> PolicyInput {
+    PolicyInput::new(&evidence(), &[], now())
+}
+
+fn bundle(rego: &str) -> Bundle {
+    Bundle::from_files([("a.rego".to_owned(), rego.to_owned())]).expect("a bundle")
+}
+
+fn compile(rego: &str) -> Result<Policies, PolicyError> {
+    Policies::compile(&bundle(rego), &Limits::default())
+}
+
+fn judge(rego: &str) -> Judgement {
+    let policies = compile(rego).unwrap_or_else(|e| panic!("{rego}: {e}"));
+    policies.judge(&input(), &[], &Limits::default())
+}
+
+fn codes(results: &[RuleResult]) -> Vec<&str> {
+    results.iter().map(|result| result.code.as_str()).collect()
+}
+
+fn preset(name: &str) -> Policies {
+    let bundle = Bundle::preset(name).expect("it ships");
+    Policies::compile(&bundle, &Limits::default()).unwrap_or_else(|e| panic!("{name}: {e}"))
+}
+
+/// The files of `policies/`, without the presets.
+fn shipped() -> Vec<(String, String)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
+    let entries = std::fs::read_dir(folder).expect("policies/ is there");
+    let files = entries.filter_map(|entry| {
+        let path = entry.expect("an entry").path();
+        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+        path.is_file().then(|| (name, std::fs::read_to_string(&path).expect("text")))
+    });
+    files.collect()
+}
+
+#[test]
+fn the_tests_of_the_shipped_rules_pass() {
+    let bundle = Bundle::from_files(shipped()).expect("rules and tests");
+    let report = test::run(&bundle, &Limits::default()).expect("it has tests");
+    assert!(report.is_success(), "{report}");
+    assert!(report.passed() >= 30, "{report}");
+}
+
+#[test]
+fn every_shipped_code_has_metadata_and_a_test() {
+    let files: BTreeMap<String, String> = shipped().into_iter().collect();
+    let stems: BTreeSet<&str> = RULES.iter().map(|(rule, _)| *rule).collect();
+    let on_disk: BTreeSet<&str> = files
+        .keys()
+        .filter_map(|f| f.strip_suffix(".rego"))
+        .filter(|f| !f.ends_with("_test"))
+        .collect();
+    assert_eq!(stems, on_disk, "policies/ and bundle::RULES list the same rules");
+    let literal = regex::Regex::new(r#""code": "([a-z-]+)""#).expect("a pattern");
+    for (rule, text) in RULES {
+        let tests = &files[&format!("{rule}_test.rego")];
+        let blocks = metadata::Metadata::read(rule, text).expect("blocks");
+        let described: BTreeSet<&str> = blocks.iter().map(|b| b.custom.code.as_str()).collect();
+        let given: BTreeSet<&str> =
+            literal.captures_iter(text).filter_map(|c| Some(c.get(1)?.as_str())).collect();
+        assert_eq!(described, given, "{rule}: METADATA and results have the same codes");
+        for block in &blocks {
+            let custom = &block.custom;
+            assert!(tests.contains(&custom.code), "{rule}: no test names {}", custom.code);
+            assert!(!block.title.is_empty() && !block.description.is_empty(), "{block:?}");
+            assert!(!custom.solution.is_empty(), "{block:?}");
+            assert!(text.contains(&format!("{} contains", custom.severity)), "{block:?}");
+        }
+    }
+}
+
+#[test]
+fn presets_get_stricter() {
+    let found: Vec<(bool, bool)> = Preset::names()
+        .map(|name| (preset(name).needs().inventory, preset(name).needs().rebuild))
+        .collect();
+    assert_eq!(found, [(true, false), (true, false), (true, true)]);
+    let denied: Vec<Vec<String>> = Preset::names()
+        .map(|name| {
+            let judgement = preset(name).judge(&input(), &[], &Limits::default());
+            judgement.deny.into_iter().map(|r| r.code).collect()
+        })
+        .collect();
+    assert!(denied[0].is_empty());
+    assert_eq!(denied[1], ["signature-missing"]);
+    let all = ["provenance-missing", "rebuild-missing", "sbom-missing", "signature-missing"];
+    assert_eq!(denied[2], all);
+}
+
+#[test]
+fn what_is_there_and_unproven_is_not_proven() {
+    let carrier = Carrier::Label { key: "x".to_owned() };
+    let statement = Statement {
+        subjects: Vec::new(),
+        predicate_type: crate::attest::statement::SIGNATURE.to_owned(),
+        predicate: json!({}),
+    };
+    let sbom = Sbom {
+        format: "SPDX-2.3".to_owned(),
+        name: None,
+        created: None,
+        tools: Vec::new(),
+        components: vec![Component {
+            purl: Some("pkg:deb/debian/ghost@1".to_owned()),
+            ecosystem: Some("deb".to_owned()),
+            name: "ghost".to_owned(),
+            version: Some("1".to_owned()),
+        }],
+        names_image: Vec::new(),
+        document: Digest::sha256(b""),
+    };
+    let status = b"Package: zlib1g\nStatus: install ok installed\nVersion: 1\n".as_slice();
+    let inventory: Inventory =
+        crate::sbom::installed::read([("/var/lib/dpkg/status", status)], &Limits::default());
+    let mut evidence = evidence();
+    evidence.reconciliations = vec![reconcile(&sbom, &inventory)];
+    evidence.inventory = Some(inventory);
+    let subject = ManifestDigest::of(b"{}");
+    let (why, value) = (Unproven::Unsigned, BoundSbom { sbom, subject });
+    evidence.sboms = vec![Proof::Unproven { value, carrier: carrier.clone(), why }];
+    let why = Unproven::UnknownSigner;
+    evidence.signatures = vec![Proof::Unproven { value: statement, carrier, why }];
+    evidence.rebuild = Rebuild::NotReplayable(vec![Gap {
+        code: "local-context",
+        field: "source".to_owned(),
+        why: "a local folder was sent".to_owned(),
+        fix: "build from a git URL".to_owned(),
+    }]);
+    let input = PolicyInput::new(&evidence, &[], now());
+    let judgement = preset("reproducible").judge(&input, &[], &Limits::default());
+    let want = [
+        "sbom-unproven",
+        "provenance-missing",
+        "rebuild-not-replayable",
+        "sbom-package-ghost",
+        "sbom-package-missing",
+        "signature-unproven",
+    ];
+    assert_eq!(codes(&judgement.deny), want);
+    let baseline = preset("baseline").judge(&input, &[], &Limits::default());
+    assert_eq!(codes(&baseline.deny), ["sbom-package-missing"]);
+    assert_eq!(codes(&baseline.warn), ["sbom-package-ghost"]);
+    let finding = baseline.findings.iter().find(|f| f.code == Code::PolicyDenied).expect("one");
+    assert_eq!(finding.subject, Subject::Image(input.image.reference));
+    assert!(finding.facts[&Key::Help].to_string().contains("finished image"));
+}
+
+#[test]
+fn the_schema_in_the_docs_is_current() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/input.schema.json");
+    let text = format!("{}\n", serde_json::to_string_pretty(&schema()).expect("JSON"));
+    if std::env::var_os("HALLMARK_WRITE_DOCS").is_some() {
+        std::fs::write(&path, &text).expect("docs/ can be written");
+    }
+    let there = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(there == text, "write it again: HALLMARK_WRITE_DOCS=1 cargo test --lib policy::");
+}
+
+#[test]
+fn the_input_has_the_fields_of_its_schema() {
+    let schema = serde_json::to_value(schema()).expect("JSON");
+    let input = serde_json::to_value(input()).expect("JSON");
+    let keys = |v: &Value| -> BTreeSet<String> {
+        v.as_object().into_iter().flat_map(|o| o.keys().cloned()).collect()
+    };
+    assert_eq!(keys(&schema["properties"]), keys(&input));
+    assert_eq!(input["time"], "2026-11-23T12:00:00Z");
+}
+
+#[test]
+fn policies_that_could_pass_in_silence_do_not_compile() {
+    let cases = [
+        ("package hallmark.a\ndeny contains {", "does not compile"),
+        ("package hallmark.a\nallow if true", "every image would pass"),
+        ("package mine\ndeny contains {\"code\": \"a\", \"msg\": \"m\"}", "not under hallmark"),
+        ("package hallmark.a\ndeny contains 1 if http.send({})", "nothing but its input"),
+        ("package hallmark.a\ndeny contains 1 if opa.runtime()", "nothing but its input"),
+        ("package hallmark.a\ndeny contains 1 if time.now_ns() > 0", "nothing but its input"),
+        ("package hallmark.a\ndeny contains 1 if time[\"now_ns\"]() > 0", "nothing but its input"),
+        ("package hallmark.a\ndeny contains 1 if rand.intn(\"a\", 2) > 0", "nothing but its input"),
+        (
+            "package hallmark.a\ndeny contains 1\nneeds contains \"rebuilt\"",
+            "expected \"inventory\"",
+        ),
+        ("package hallmark.a\ndeny contains 1\nneeds := \"rebuild\"", "needs contains"),
+    ];
+    for (rego, want) in cases {
+        let error = match compile(rego) {
+            Ok(_) => panic!("compiled: {rego}"),
+            Err(error) => error.to_string(),
+        };
+        assert!(error.contains(want), "{rego}: {error}");
+    }
+    assert!(Policies::compile(&Bundle::default(), &Limits::default()).is_err());
+}
+
+#[test]
+fn whatever_goes_wrong_in_a_rule_is_a_denial() {
+    let cases = [
+        (
+            "deny contains {\"code\": \"a\", \"msg\": \"m\"} if nosuch.function(1)",
+            "cannot be evaluated",
+        ),
+        ("deny contains x if not x", ""),
+        ("deny contains 1", "expected an object with a code"),
+        ("deny contains {\"code\": \"a\"}", "expected an object with a code"),
+        ("deny contains {\"code\": \"a\", \"msg\": \"\"}", "expected an object with a code"),
+        ("deny contains {\"code\": \"A b\", \"msg\": \"m\"}", "expected an object with a code"),
+        ("warn contains {\"code\": 1, \"msg\": \"m\"}", "expected an object with a code"),
+        ("deny := [] if true", "is no set"),
+        ("deny := {\"code\": \"a\", \"msg\": \"m\"} if true", "is no set"),
+        (
+            "deny contains {\"code\": \"a\", \"msg\": \"m\"} if to_number(\"x\") == 1",
+            "cannot be evaluated",
+        ),
+        (
+            "deny contains {\"code\": \"a\", \"msg\": x}\nx := 1 if true\nx := 2 if true",
+            "cannot be evaluated",
+        ),
+    ];
+    for (rego, want) in cases {
+        let judgement = judge(&format!("package hallmark.a\n{rego}"));
+        assert_eq!(codes(&judgement.deny), ["policy-error"], "{rego}");
+        let msg = &judgement.deny[0].msg;
+        assert!(msg.contains(want), "{rego}: {msg}");
+        let found: Vec<_> = judgement.findings.iter().map(|f| f.code).collect();
+        assert_eq!(found, [Code::PolicyError], "{rego}");
+    }
+}
+
+#[test]
+fn results_carry_facts_and_are_sorted() {
+    let judgement = judge(
+        "package hallmark.a\n\
+         deny contains {\"code\": \"b\", \"msg\": \"m\", \"layer\": 3} if not input.absent\n\
+         deny contains {\"code\": \"a\", \"msg\": input.time}\n\
+         warn contains {\"code\": \"c\", \"msg\": \"m\"} if input.image.platform == \"linux/amd64\"",
+    );
+    assert_eq!(codes(&judgement.deny), ["a", "b"]);
+    assert_eq!(judgement.deny[0].msg, "2026-11-23T12:00:00Z");
+    assert_eq!(judgement.deny[1].facts["layer"], json!(3));
+    assert_eq!(judgement.deny[1].package, "hallmark.a");
+    assert_eq!(codes(&judgement.warn), ["c"]);
+}
+
+#[test]
+fn an_exception_lets_one_code_through_and_never_a_policy_error() {
+    let exception = |code: &str| Exception {
+        code: code.to_owned(),
+        images: "r.example/*".to_owned(),
+        reason: "r".to_owned(),
+        owner: "o".to_owned(),
+        expires: "2026-12-01".parse().expect("a date"),
+    };
+    let policies = preset("signed");
+    let all = [exception("signature-missing"), exception("policy-error")];
+    let judgement = policies.judge(&input(), &all, &Limits::default());
+    assert!(judgement.deny.is_empty());
+    assert_eq!(codes(&judgement.excepted), ["signature-missing"]);
+    let found: Vec<_> = judgement.findings.iter().map(|f| f.code).collect();
+    assert_eq!(found, [Code::PolicyExceptionUsed, Code::PolicyExceptionUnused]);
+    let broken = compile("package hallmark.a\ndeny contains 1").expect("it compiles");
+    assert_eq!(codes(&broken.judge(&input(), &all, &Limits::default()).deny), ["policy-error"]);
+    assert_ne!(policies.digest(&all), policies.digest(&[]));
+    assert_ne!(policies.digest(&[]), preset("baseline").digest(&[]));
+    assert_eq!(policies.digest(&[]), preset("signed").digest(&[]));
+}
+
+#[test]
+fn settings_reach_the_rules() {
+    let rego = "package hallmark.a\nneeds contains \"rebuild\" if input.settings.ask\n\
+                deny contains {\"code\": \"a\", \"msg\": \"m\"} if input.settings.level > data.floor";
+    let files = [("a.rego", rego), ("data.yaml", "floor: 2")];
+    let files = files.map(|(f, t)| (f.to_owned(), t.to_owned()));
+    let bundle = Bundle::from_files(files).expect("a bundle");
+    for (settings, denied, rebuild) in
+        [(json!({"level": 3, "ask": true}), 1, true), (json!({"level": 2}), 0, false)]
+    {
+        let settings = settings.as_object().cloned().expect("an object");
+        let with = bundle.clone().with_settings(settings);
+        let policies = Policies::compile(&with, &Limits::default()).expect("it compiles");
+        assert_eq!(policies.judge(&input(), &[], &Limits::default()).deny.len(), denied);
+        assert_eq!(policies.needs(), Needs { inventory: false, rebuild });
+    }
+}
+
+#[test]
+fn evaluation_ends_in_time() {
+    let rego = "package hallmark.a\ndeny contains {\"code\": \"a\", \"msg\": \"m\"} if {\n\
+                some x in numbers.range(1, 3000)\nsome y in numbers.range(1, 3000)\nx * y == 0.5\n}";
+    let limits = Limits { policy: Duration::from_millis(50), ..Limits::default() };
+    let policies = Policies::compile(&bundle(rego), &limits).expect("it compiles");
+    let judgement = policies.judge(&input(), &[], &limits);
+    assert!(judgement.deny[0].msg.contains("longer than the limit policy, 50 ms"));
+}
+
+#[test]
+fn the_limit_of_input_bytes_holds_at_n_and_n_plus_one() {
+    let policies = preset("baseline");
+    let mut value = serde_json::to_value(input()).expect("JSON");
+    value["settings"] = json!({"sbom": {"ghosts": "warn"}});
+    let size = value.to_string().len() as u64;
+    let at = |policy_bytes| Limits { policy_bytes, ..Limits::default() };
+    assert!(policies.judge(&input(), &[], &at(size)).deny.is_empty());
+    let over = policies.judge(&input(), &[], &at(size - 1));
+    assert_eq!(codes(&over.deny), ["policy-error"]);
+    assert!(over.deny[0].msg.contains("the policy input of"));
+}
+
+#[test]
+fn policies_are_shared_between_threads() {
+    fn shared<T: Send + Sync>(_: &T) {}
+    let policies = preset("signed");
+    shared(&policies);
+    let first = policies.judge(&input(), &[], &Limits::default());
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| assert_eq!(policies.judge(&input(), &[], &Limits::default()), first));
+        }
+    });
+}
+
+#[test]
+fn the_runner_tells_passed_failed_and_broken_tests_apart() {
+    let files = |tests: &str| {
+        let rule = "package hallmark.a\ndeny contains {\"code\": \"a\", \"msg\": \"m\"} if input.x";
+        Bundle::from_files([
+            ("a.rego".to_owned(), rule.to_owned()),
+            (
+                "a_test.rego".to_owned(),
+                format!("package hallmark.a_test\nimport data.hallmark.a\n{tests}"),
+            ),
+        ])
+        .expect("a bundle")
+    };
+    let tests = "test_good if count(a.deny) == 1 with input as {\"x\": 1}\n\
+                 test_false if count(a.deny) == 1 with input as {}\n\
+                 test_not_true := 1\n\
+                 test_broken if to_number(\"x\") == 1\nhelper := 1\n";
+    let report = test::run(&files(tests), &Limits::default()).expect("it has tests");
+    let text = report.to_string();
+    assert_eq!((report.passed(), report.failed(), report.is_success()), (1, 3, false), "{text}");
+    for line in [
+        "ERROR a_test.rego  data.hallmark.a_test.test_broken: a policy cannot be evaluated",
+        "FAIL  a_test.rego  data.hallmark.a_test.test_false\n",
+        "FAIL  a_test.rego  data.hallmark.a_test.test_not_true\n",
+        "pass  a_test.rego  data.hallmark.a_test.test_good\n",
+        "\n1 passed, 3 failed\n",
+    ] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+    let none = test::run(&files(""), &Limits::default());
+    assert_eq!(none, Err(PolicyError::NoTests));
+    assert!(test::run(&files("test_x if"), &Limits::default()).is_err());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn no_text_makes_it_panic(text in "\\PC{0,80}") {
+        let _ = compile(&text);
+        let _ = compile(&format!("package hallmark.a\ndeny contains {text}"));
+        let _ = metadata::Metadata::read("a.rego", &format!("# METADATA\n# {text}\n"));
+    }
+}

@@ -1,0 +1,225 @@
+//! The report that people read.
+//!
+//! For each platform: the decision, then what was proven line by line, then every finding in the form of DESIGN: code and
+//! title, subject, expect, found, why, from, help. Ends with the next command.
+
+use std::fmt::{self, Write as _};
+
+use super::{clean, difference};
+use crate::{
+    attest::{Statement, provenance::Provenance},
+    finding::{Finding, Key, Severity},
+    rebuild::{Rebuild, Rebuilt},
+    sbom::{BoundSbom, Reconciliation},
+    trust::{Proof, Unproven, Verified},
+    verdict::{Decision, Evidence, PlatformVerdict, Verdict},
+};
+
+/// The differences of a rebuild; the JSON report has them all.
+const DIFFERENCES: difference::Style =
+    difference::Style { left: "published", right: "rebuilt", indent: "    ", shown: 12 };
+
+/// Renders a verdict.
+pub fn verdict(verdict: &Verdict) -> String {
+    let mut out = String::new();
+    let _ = writeln!(out, "image    {}", clean(&verdict.subject.to_string()));
+    for platform in &verdict.platforms {
+        // Writing to a String cannot fail.
+        let _ = platform_verdict(&mut out, platform);
+    }
+    let _ = closing(&mut out, verdict);
+    out
+}
+
+fn platform_verdict(out: &mut String, verdict: &PlatformVerdict) -> fmt::Result {
+    if let Some(platform) = &verdict.platform {
+        let manifest = verdict.manifest.as_ref().map(ToString::to_string).unwrap_or_default();
+        writeln!(out, "platform {platform}  {manifest}")?;
+    }
+    if let Some(evidence) = &verdict.evidence {
+        evidence_lines(out, evidence)?;
+    }
+    for finding in verdict.findings.iter().filter(|f| f.severity > Severity::Info) {
+        writeln!(out)?;
+        finding_block(out, finding)?;
+    }
+    writeln!(out)
+}
+
+fn evidence_lines(out: &mut String, evidence: &Evidence) -> fmt::Result {
+    let signatures = signatures(&evidence.signatures);
+    writeln!(out, "  signature   {signatures}")?;
+    writeln!(out, "  provenance  {}", provenance(&evidence.provenance))?;
+    if evidence.sboms.is_empty() {
+        writeln!(out, "  sbom        missing")?;
+    }
+    for (i, proof) in evidence.sboms.iter().enumerate() {
+        writeln!(out, "  sbom        {}", sbom(proof, evidence.reconciliations.get(i)))?;
+    }
+    writeln!(out, "  rebuild     {}", rebuild(&evidence.rebuild))?;
+    if let Rebuild::Compared(rebuilt) = &evidence.rebuild {
+        difference::list(out, &rebuilt.comparison, DIFFERENCES)?;
+    }
+    Ok(())
+}
+
+fn signatures(proofs: &[Proof<Statement>]) -> String {
+    let mut proven =
+        proofs.iter().filter_map(Proof::proven).flat_map(Verified::signers).collect::<Vec<_>>();
+    proven.sort();
+    proven.dedup();
+    if !proven.is_empty() {
+        let names = proven.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        return format!("proven: {names}");
+    }
+    match proofs
+        .iter()
+        .find_map(|p| if let Proof::Unproven { why, .. } = p { Some(why) } else { None })
+    {
+        Some(why) => format!("not proven: {}", unproven(why)),
+        None => "missing".to_owned(),
+    }
+}
+
+fn provenance(proof: &Proof<Provenance>) -> String {
+    let Some(value) = proof.value() else {
+        return "missing".to_owned();
+    };
+    let source = value.source.as_ref().map_or_else(
+        || "no source".to_owned(),
+        |s| {
+            let commit = s.commit.as_ref().map_or("no commit", |c| c.as_str());
+            format!("{}@{commit:.12}", s.url)
+        },
+    );
+    let carrier = proof.carrier().map(|c| c.kind()).unwrap_or_default();
+    let text =
+        format!("{}: {} ({carrier}), {} materials", state(proof), source, value.materials.len());
+    clean(&text)
+}
+
+/// `proven` with its signers, or `not proven` with the reason.
+fn state<T>(proof: &Proof<T>) -> String {
+    match proof {
+        Proof::Proven(verified) => {
+            let names =
+                verified.signers().iter().map(|s| s.name.as_str()).collect::<Vec<_>>().join(", ");
+            format!("proven by {names}")
+        }
+        Proof::Unproven { why, .. } => format!("not proven ({})", unproven(why)),
+        Proof::Missing => "missing".to_owned(),
+    }
+}
+
+fn sbom(proof: &Proof<BoundSbom>, reconciliation: Option<&Reconciliation>) -> String {
+    let Some(bound) = proof.value() else {
+        return "missing".to_owned();
+    };
+    let contents = match reconciliation {
+        None => "not compared with the image".to_owned(),
+        Some(r) if r.agrees() => format!("agrees with the image ({} packages)", r.matched),
+        Some(r) => format!(
+            "disagrees with the image: {} missing, {} ghosts, {} versions",
+            r.missing.len(),
+            r.ghosts.len(),
+            r.versions.len()
+        ),
+    };
+    clean(&format!(
+        "{}: {}, {} components, {contents}",
+        state(proof),
+        bound.sbom.format,
+        bound.sbom.components.len()
+    ))
+}
+
+fn rebuild(rebuild: &Rebuild) -> String {
+    let text = match rebuild {
+        Rebuild::NotAsked => "not asked for".to_owned(),
+        Rebuild::NoProvenance => "impossible: no provenance".to_owned(),
+        Rebuild::NotReplayable(gaps) => {
+            let words = gaps.iter().map(|gap| gap.code).collect::<Vec<_>>().join(", ");
+            format!("impossible: {words}")
+        }
+        Rebuild::Failed(failure) => format!("{}: {}", failure.kind.name(), failure.why),
+        Rebuild::Compared(rebuilt) => rebuilt_line(rebuilt),
+    };
+    clean(&text)
+}
+
+/// One line on a rebuild that gave an image.
+pub fn rebuilt_line(rebuilt: &Rebuilt) -> String {
+    let level = rebuilt.comparison.level;
+    let word = if level.is_reproducible() {
+        "reproduced"
+    } else if level > crate::compare::Level::Different {
+        "equivalent"
+    } else {
+        "different"
+    };
+    let coverage = rebuilt.coverage;
+    format!(
+        "{word}: R{} {} ({} {}, network {}, {} layers rebuilt, {} from the base)",
+        level.number(),
+        level.name(),
+        rebuilt.engine.driver,
+        rebuilt.engine.version,
+        rebuilt.engine.network.name(),
+        coverage.rebuilt,
+        coverage.inherited,
+    )
+}
+
+/// Why something is not proven, in words.
+pub fn unproven(why: &Unproven) -> String {
+    match why {
+        Unproven::Unsigned => "nobody signed it".to_owned(),
+        Unproven::UnknownSigner => "no configured signer made it".to_owned(),
+        Unproven::NotAllowed { signers } => {
+            format!("no rule lets {} vouch for this", signers.join(", "))
+        }
+        Unproven::BelowThreshold { signers, threshold } => {
+            format!("signed by {} of the {threshold} signers needed", signers.len())
+        }
+        Unproven::OtherSubject => "it speaks about another image".to_owned(),
+        Unproven::Unsupported(kind) => format!("this version does not verify {kind}"),
+    }
+}
+
+/// One finding as a block of lines.
+pub fn finding_block(out: &mut impl fmt::Write, finding: &Finding) -> fmt::Result {
+    writeln!(out, "{}[{}]: {}", finding.severity.name(), finding.code, finding.code.title())?;
+    line(out, "subject", &finding.subject.to_string())?;
+    for (key, fact) in finding.facts.iter().filter(|(key, _)| **key != Key::Help) {
+        line(out, key.name(), &fact.to_string())?;
+    }
+    line(out, "help", &finding.help())
+}
+
+fn line(out: &mut impl fmt::Write, name: &str, text: &str) -> fmt::Result {
+    writeln!(out, "{name:>9}: {}", clean(text))
+}
+
+fn closing(out: &mut String, verdict: &Verdict) -> fmt::Result {
+    let count = |severity| {
+        verdict
+            .platforms
+            .iter()
+            .flat_map(|p| &p.findings)
+            .filter(|f| f.severity == severity)
+            .count()
+    };
+    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+    if verdict.is_pass() {
+        return writeln!(out, "PASS  {warnings} warnings");
+    }
+    let first = verdict.platforms.iter().find_map(|p| match &p.decision {
+        Decision::Fail(first, _) => Some(first),
+        Decision::Pass(_) => None,
+    });
+    writeln!(out, "FAIL  {errors} errors, {warnings} warnings")?;
+    match first {
+        Some(first) => writeln!(out, "next: hallmark explain {}", first.code),
+        None => Ok(()),
+    }
+}

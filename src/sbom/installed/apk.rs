@@ -1,0 +1,63 @@
+//! apk's `installed` database (apk-tools v2, "APKINDEX and installed db format").
+//!
+//! Turns entries into packages: lines `X:value` with a one-letter field, entries apart by empty lines. Refuses lines of
+//! another form and entries without a name or version.
+
+use super::{Garbled, Listed};
+
+#[derive(Default)]
+struct Entry {
+    name: Option<String>,
+    version: Option<String>,
+    architecture: Option<String>,
+    begun: bool,
+}
+
+impl Entry {
+    fn set(&mut self, field: &str, value: &str) {
+        self.begun = true;
+        let place = match field {
+            "P" => &mut self.name,
+            "V" => &mut self.version,
+            "A" => &mut self.architecture,
+            _ => return,
+        };
+        *place = Some(value.to_owned());
+    }
+
+    fn close(self, line: usize) -> Result<Option<Listed>, Garbled> {
+        if !self.begun {
+            return Ok(None);
+        }
+        Ok(Some(Listed {
+            name: Garbled::word(self.name, "P (name)", line)?,
+            version: Garbled::word(self.version, "V (version)", line)?,
+            architecture: self.architecture,
+        }))
+    }
+}
+
+/// Reads the database.
+///
+/// # Errors
+/// [`Garbled`], with the line.
+pub fn parse(bytes: &[u8]) -> Result<Vec<Listed>, Garbled> {
+    let text = String::from_utf8_lossy(bytes);
+    let mut packages = Vec::new();
+    let mut entry = Entry::default();
+    let mut count = 0;
+    for (index, line) in text.lines().enumerate() {
+        count = index + 1;
+        if line.is_empty() {
+            packages.extend(std::mem::take(&mut entry).close(count)?);
+            continue;
+        }
+        let (field, value) = line.split_once(':').ok_or(Garbled::Line { line: count })?;
+        if field.chars().count() != 1 {
+            return Err(Garbled::Line { line: count });
+        }
+        entry.set(field, value);
+    }
+    packages.extend(entry.close(count)?);
+    Ok(packages)
+}

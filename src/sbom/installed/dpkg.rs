@@ -1,0 +1,96 @@
+//! dpkg's `status` (deb-control(5), dpkg(1) "Package states") and distroless `status.d` stanzas.
+//!
+//! Turns stanzas into packages. A package counts unless its state is `not-installed` or `config-files`: unpacked and
+//! half-configured packages have their files on the disk. Refuses lines that are no fields and entries without a name or
+//! version: one garbled entry makes the whole list doubtful.
+
+use super::{Garbled, Listed};
+
+/// Which of the two places a file is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// `var/lib/dpkg/status`: every entry has a status.
+    Status,
+    /// A file in `var/lib/dpkg/status.d`: no status; what is there is installed.
+    Stanza,
+}
+
+#[derive(Default)]
+struct Stanza {
+    package: Option<String>,
+    version: Option<String>,
+    architecture: Option<String>,
+    status: Option<String>,
+    empty: bool,
+}
+
+impl Stanza {
+    fn new() -> Self {
+        Self { empty: true, ..Self::default() }
+    }
+
+    fn set(&mut self, field: &str, value: &str) {
+        self.empty = false;
+        let place = match field.to_ascii_lowercase().as_str() {
+            "package" => &mut self.package,
+            "version" => &mut self.version,
+            "architecture" => &mut self.architecture,
+            "status" => &mut self.status,
+            _ => return,
+        };
+        *place = Some(value.trim().to_owned());
+    }
+
+    /// The package, where its files are on the disk.
+    fn close(self, form: Form, line: usize) -> Result<Option<Listed>, Garbled> {
+        if self.empty {
+            return Ok(None);
+        }
+        if form == Form::Status && !on_disk(self.status, line)? {
+            return Ok(None);
+        }
+        Ok(Some(Listed {
+            name: Garbled::word(self.package, "Package", line)?,
+            version: Garbled::word(self.version, "Version", line)?,
+            architecture: self.architecture,
+        }))
+    }
+}
+
+/// Whether the state, the last of the three words of a status, means that files are on the disk.
+fn on_disk(status: Option<String>, line: usize) -> Result<bool, Garbled> {
+    let status = status.ok_or(Garbled::Field { line, field: "Status" })?;
+    match status.split_whitespace().nth(2) {
+        Some("not-installed" | "config-files") => Ok(false),
+        Some(
+            "installed" | "unpacked" | "half-installed" | "half-configured" | "triggers-awaited"
+            | "triggers-pending",
+        ) => Ok(true),
+        _ => {
+            Err(Garbled::Value { line, field: "Status", found: status.chars().take(80).collect() })
+        }
+    }
+}
+
+/// Reads one file.
+///
+/// # Errors
+/// [`Garbled`], with the line.
+pub fn parse(bytes: &[u8], form: Form) -> Result<Vec<Listed>, Garbled> {
+    let text = String::from_utf8_lossy(bytes);
+    let mut packages = Vec::new();
+    let mut stanza = Stanza::new();
+    let mut count = 0;
+    for (index, line) in text.lines().enumerate() {
+        count = index + 1;
+        if line.trim().is_empty() {
+            let finished = std::mem::replace(&mut stanza, Stanza::new());
+            packages.extend(finished.close(form, count)?);
+        } else if !line.starts_with([' ', '\t']) {
+            let (field, value) = line.split_once(':').ok_or(Garbled::Line { line: count })?;
+            stanza.set(field, value);
+        }
+    }
+    packages.extend(stanza.close(form, count)?);
+    Ok(packages)
+}

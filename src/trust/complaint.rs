@@ -1,0 +1,147 @@
+//! What has to be said about evidence that proves nothing.
+//!
+//! Turns failed steps of `trust::verify` into findings that name the carrier, the reason and the hint at the key. None
+//! weighs more than a warning: whoever can add evidence to a registry must not be able to fail an image with it.
+
+use super::{TrustRules, Unproven};
+use crate::{
+    attest::{AttestError, Carrier, Raw, Signature, Statement},
+    finding::{Code, Fact, Finding, Key, Severity, Subject},
+    image::{Image, MediaType},
+    reference::Location,
+    trust::PredicateClass,
+};
+
+/// Annotation in which BuildKit says what a statement is about.
+const PREDICATE_TYPE: &str = "in-toto.io/predicate-type";
+/// How many digests or hints a message lists.
+const LISTED: usize = 4;
+
+/// A signature that no configured key made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::trust) struct Failure {
+    hint: Option<String>,
+    /// The configured signer at whose key the hint points.
+    hinted: Option<String>,
+}
+
+impl Failure {
+    /// Explains why nobody made this signature.
+    pub(in crate::trust) fn new(signature: &Signature, rules: &TrustRules) -> Self {
+        let hint = signature.key_hint.clone();
+        let hinted = hint.as_ref().and_then(|hint| {
+            let mut keys = rules.keys();
+            keys.find(|(_, key)| key.is_hinted_by(hint)).map(|(signer, _)| signer.name)
+        });
+        Self { hint, hinted }
+    }
+}
+
+fn about(code: Code, carrier: &Carrier) -> Finding {
+    let finding = Finding::new(code, Subject::Evidence(carrier.to_string()));
+    let severity = finding.severity.min(Severity::Warning);
+    finding.at(severity).with(Key::From, carrier.kind())
+}
+
+/// Evidence that cannot be read.
+pub(in crate::trust) fn malformed(raw: &Raw, error: &AttestError) -> Finding {
+    let annotated = raw.annotations.get(PREDICATE_TYPE).map_or("", String::as_str);
+    let bare = raw.media_type.as_str() == MediaType::IN_TOTO;
+    let code = match error.code() {
+        Code::SignatureMalformed if bare && PredicateClass::Provenance.includes(annotated) => {
+            Code::ProvenanceMalformed
+        }
+        Code::SignatureMalformed if bare && PredicateClass::Sbom.includes(annotated) => {
+            Code::SbomMalformed
+        }
+        code => code,
+    };
+    about(code, &raw.carrier).with(Key::Why, error.to_string())
+}
+
+/// A kind of signature that this version does not verify.
+pub(in crate::trust) fn unsupported(raw: &Raw, kind: &str) -> Finding {
+    about(Code::SignatureUnsupported, &raw.carrier)
+        .with(Key::Found, raw.media_type.as_str())
+        .with(Key::Why, format!("unsupported: {kind}"))
+}
+
+/// A signed statement about something else.
+pub(in crate::trust) fn other_subject(
+    carrier: &Carrier,
+    statement: &Statement,
+    image: &Image,
+) -> Finding {
+    let index = image.index.iter().map(|index| &index.document.digest);
+    let expected = index.chain([&image.manifest.document.digest]).map(Fact::from).collect();
+    let found = statement.subjects.iter().flat_map(|subject| &subject.digests);
+    about(Code::SignatureSubjectMismatch, carrier)
+        .with(Key::Expect, Fact::List(expected))
+        .with(Key::Found, Fact::List(found.take(LISTED).map(Fact::from).collect()))
+        .with(Key::Why, format!("its predicate is {}", statement.predicate_type))
+}
+
+/// Signatures that no configured key made; `settled` when the same kind of claim is proven by others.
+pub(in crate::trust) fn failures(
+    carrier: &Carrier,
+    failures: &[Failure],
+    settled: bool,
+) -> Vec<Finding> {
+    let invalid = failures.iter().filter_map(|failure| {
+        let signer = failure.hinted.as_ref()?;
+        let finding = about(Code::SignatureInvalid, carrier);
+        let why = format!("its key hint names the key of {signer}, which did not make it");
+        Some(finding.with(Key::Expect, signer.as_str()).with(Key::Why, why))
+    });
+    let strangers: Vec<&Failure> = failures.iter().filter(|f| f.hinted.is_none()).collect();
+    let untrusted = (!strangers.is_empty()).then(|| {
+        let hints = strangers.iter().filter_map(|failure| failure.hint.as_deref());
+        let hints: Vec<Fact> = hints.take(LISTED).map(shown).collect();
+        let finding = about(Code::SignatureUntrusted, carrier)
+            .with(Key::Why, "none of the configured keys made this signature over these bytes");
+        let finding = if settled { finding.at(Severity::Info) } else { finding };
+        if hints.is_empty() { finding } else { finding.with(Key::Found, Fact::List(hints)) }
+    });
+    invalid.chain(untrusted).collect()
+}
+
+fn shown(hint: &str) -> Fact {
+    Fact::Text(hint.chars().take(80).collect())
+}
+
+/// A claim that configured signers made and no rule believes.
+pub(in crate::trust) fn not_enough(
+    carrier: &Carrier,
+    predicate_type: &str,
+    location: &Location,
+    why: &Unproven,
+) -> Option<Finding> {
+    let finding = about(Code::SignatureUntrusted, carrier);
+    match why {
+        Unproven::NotAllowed { signers } => {
+            let who = signers.join(", ");
+            let why = format!("no trust rule lets {who} vouch for {predicate_type} on {location}");
+            let help = "if they may, add a rule under trust.rules in hallmark.yaml";
+            Some(finding.with(Key::Found, who).with(Key::Why, why).with(Key::Help, help))
+        }
+        Unproven::BelowThreshold { signers, threshold } => {
+            let why = format!("too few distinct signers vouch for {predicate_type} on {location}");
+            let help = "let the other signers sign the same content";
+            let expected = format!("{threshold} distinct signers");
+            let finding = finding.with(Key::Expect, expected).with(Key::Found, signers.join(", "));
+            Some(finding.with(Key::Why, why).with(Key::Help, help))
+        }
+        _ => None,
+    }
+}
+
+/// No plain signature at all.
+pub(in crate::trust) fn no_signature(image: &Image) -> Finding {
+    Finding::new(Code::SignatureMissing, Subject::Image(image.reference.to_string()))
+}
+
+/// No rule could believe anything about this image.
+pub(in crate::trust) fn no_rule(image: &Image, location: &Location) -> Finding {
+    Finding::new(Code::ConfigTrustRuleUnused, Subject::Image(image.reference.to_string()))
+        .with(Key::Found, location.to_string())
+}

@@ -1,0 +1,212 @@
+//! Patterns that say which images a trust rule speaks about.
+//!
+//! Turns `registry.example/team/*` into an [`ImagePattern`] and matches it against a location as hallmark writes it:
+//! `registry/repository`, `oci:DIR`, `oci-archive:FILE` or `docker-archive:FILE`. Between slashes, `*` is exactly one segment
+//! and `**` one or more; both stand alone in their segment, and a pattern matches from end to end (attack B8: no
+//! substrings, no unanchored expressions).
+//!
+//! `**` by itself means every image. It is allowed without the word `unsafe`: it widens the images that a signer's word is
+//! asked for, never whose word counts. A path segment `..` matches no wildcard, so that `oci:/trusted/**` does not speak about
+//! `/trusted/../elsewhere`; only the bare `**` does.
+
+use std::{fmt, str::FromStr};
+
+use crate::reference::Location;
+
+/// Prefixes of locations that are paths, not repositories.
+const PATHS: [&str; 3] = ["oci:", "oci-archive:", "docker-archive:"];
+
+/// Which images a rule speaks about.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ImagePattern(String);
+
+/// Why a text is no pattern.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PatternError {
+    /// Empty, or empty between two slashes.
+    #[error("image pattern {0:?} is empty, or has an empty segment")]
+    Empty(String),
+    /// A wildcard beside other characters.
+    #[error("image pattern {0:?}: * and ** stand for whole segments between slashes")]
+    Wildcard(String),
+    /// It names no registry and can therefore match no repository.
+    #[error(
+        "image pattern {0:?} names no registry; expected for example registry.example/team/app, \
+         docker.io/library/nginx, oci:DIR or **"
+    )]
+    NoRegistry(String),
+    /// A tag or digest, which no rule can depend on.
+    #[error("image pattern {0:?} has a tag or digest; rules speak about repositories")]
+    Tag(String),
+}
+
+impl ImagePattern {
+    /// Whether the pattern speaks about images at this location.
+    pub fn matches(&self, location: &Location) -> bool {
+        let text = location.to_string();
+        let segments: Vec<&str> = text.split('/').collect();
+        let pattern: Vec<&str> = self.0.split('/').collect();
+        pattern == ["**"] || segments_match(&pattern, &segments)
+    }
+}
+
+/// Matches segment lists. One step of `**` is remembered, as in matching globs, so that time is at most the product of
+/// the lengths, whatever the pattern.
+fn segments_match(pattern: &[&str], segments: &[&str]) -> bool {
+    let (mut p, mut s) = (0, 0);
+    let mut retry: Option<(usize, usize)> = None;
+    while let Some(segment) = segments.get(s) {
+        match pattern.get(p) {
+            Some(&"**") if *segment != ".." => {
+                (p, s) = (p + 1, s + 1);
+                retry = Some((p, s));
+            }
+            Some(&"*") if *segment != ".." => (p, s) = (p + 1, s + 1),
+            Some(word) if !word.starts_with('*') && word == segment => (p, s) = (p + 1, s + 1),
+            // Let the last `**` take one segment more.
+            _ => match retry {
+                Some((after, next)) if segments.get(next).is_some_and(|word| *word != "..") => {
+                    (p, s) = (after, next + 1);
+                    retry = Some((after, next + 1));
+                }
+                _ => return false,
+            },
+        }
+    }
+    p == pattern.len()
+}
+
+impl fmt::Display for ImagePattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for ImagePattern {
+    type Err = PatternError;
+
+    fn from_str(text: &str) -> Result<Self, PatternError> {
+        let shown = || text.chars().take(120).collect::<String>();
+        let is_path = PATHS.iter().any(|prefix| text.starts_with(prefix));
+        let rooted = PATHS.iter().find_map(|prefix| text.strip_prefix(prefix)).unwrap_or(text);
+        // An absolute path begins with a slash, which is the one empty segment that means something.
+        let rooted = rooted.strip_prefix('/').filter(|_| is_path).unwrap_or(rooted);
+        if rooted.split('/').any(str::is_empty) {
+            return Err(PatternError::Empty(shown()));
+        }
+        if rooted.split('/').any(|s| s.contains('*') && !["*", "**"].contains(&s)) {
+            return Err(PatternError::Wildcard(shown()));
+        }
+        if !is_path && text != "**" {
+            let Some((_, path)) = text.split_once('/') else {
+                return Err(PatternError::NoRegistry(shown()));
+            };
+            if path.contains([':', '@']) {
+                return Err(PatternError::Tag(shown()));
+            }
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::reference::Reference;
+
+    fn location(text: &str) -> Location {
+        match text.parse() {
+            Ok(Reference::At(location, _)) => location,
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn patterns_match_whole_segments_from_end_to_end() {
+        let cases = [
+            ("r.example/app", "r.example/app", true),
+            ("r.example/app", "r.example/app2", false),
+            ("r.example/app", "x.r.example/app", false),
+            ("r.example/app", "r.example/app/sub", false),
+            ("r.example/app", "r.example:5000/app", false),
+            ("r.example:5000/app", "r.example:5000/app", true),
+            ("r.example/*", "r.example/app", true),
+            ("r.example/*", "r.example/team/app", false),
+            ("r.example/*/app", "r.example/team/app", true),
+            ("r.example/*/app", "r.example/app", false),
+            ("r.example/**", "r.example/app", true),
+            ("r.example/**", "r.example/a/b/c", true),
+            ("r.example/**", "r.example.evil.example/a", false),
+            ("r.example/team/**", "r.example/team", false),
+            ("r.example/**/app", "r.example/a/b/app", true),
+            ("r.example/**/app", "r.example/app/b", false),
+            ("r.example/**/app", "r.example/app/app", true),
+            ("r.example/**/a/**/b", "r.example/x/a/a/y/b/b", true),
+            ("r.example/**/a/**/b", "r.example/x/a/b", false),
+            ("**/app", "r.example/app", true),
+            ("**", "r.example/app", true),
+            ("**", "oci:/a/../x", true),
+            ("docker.io/library/nginx", "nginx", true),
+            ("oci:/images/*", "oci:/images/app", true),
+            ("oci:/images/**", "oci:/images/../etc/app", false),
+            ("oci:/images/**", "oci:/images/a/../../etc", false),
+            ("oci:/images/**", "oci-archive:/images/app.tar", false),
+            ("oci:images", "oci:images", true),
+        ];
+        for (pattern, image, matches) in cases {
+            let parsed: ImagePattern = pattern.parse().unwrap();
+            assert_eq!(parsed.matches(&location(image)), matches, "{pattern} on {image}");
+        }
+    }
+
+    #[test]
+    fn refuses_patterns_that_cannot_mean_what_they_seem_to() {
+        for (text, wanted) in [
+            ("", "empty"),
+            ("r.example//app", "empty"),
+            ("r.example/", "empty"),
+            ("/app", "empty"),
+            ("oci:", "empty"),
+            ("r.example/app*", "whole segments"),
+            ("*.example/app", "whole segments"),
+            ("r.example/***", "whole segments"),
+            ("nginx", "names no registry"),
+            ("*", "names no registry"),
+            ("r.example/app:latest", "tag or digest"),
+            ("r.example/app@sha256:00", "tag or digest"),
+        ] {
+            let error = text.parse::<ImagePattern>().expect_err(text).to_string();
+            assert!(error.contains(wanted), "{text}: {error}");
+        }
+    }
+
+    /// The slow and plain way to say the same.
+    fn slowly(pattern: &[&str], segments: &[&str]) -> bool {
+        match (pattern, segments) {
+            ([], []) => true,
+            ([], _) | (_, []) => false,
+            (["**", rest @ ..], [_, tail @ ..]) => slowly(rest, tail) || slowly(pattern, tail),
+            (["*", rest @ ..], [_, tail @ ..]) => slowly(rest, tail),
+            ([word, rest @ ..], [segment, tail @ ..]) => word == segment && slowly(rest, tail),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_the_plain_definition(
+            pattern in proptest::collection::vec(prop_oneof!["a", "b", Just("*".into()), Just("**".into())], 1..6),
+            segments in proptest::collection::vec("[ab]", 1..8),
+        ) {
+            let pattern: Vec<&str> = pattern.iter().map(String::as_str).collect();
+            let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+            prop_assert_eq!(segments_match(&pattern, &segments), slowly(&pattern, &segments));
+        }
+
+        #[test]
+        fn never_panics(text in ".{0,60}") {
+            let _ = text.parse::<ImagePattern>();
+        }
+    }
+}

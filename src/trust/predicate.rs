@@ -1,0 +1,139 @@
+//! Classes of predicates: what a trust rule lets a signer vouch for.
+//!
+//! Turns the words of `trust.rules[].predicates` into a [`PredicateClass`] and says which predicate types belong to it. A type
+//! that no class knows can be named exactly, by its URI. There is no word for "everything": a signer who may vouch for
+//! one kind of claim gains nothing by making another (attacks B1, B2).
+
+use std::{fmt, str::FromStr};
+
+use crate::attest::statement::SIGNATURE;
+
+/// What a signer may vouch for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum PredicateClass {
+    /// A plain signature: "this image is ours".
+    Signature,
+    /// How the image was built: SLSA provenance v0.2 or v1.
+    Provenance,
+    /// What is in it: SPDX or CycloneDX.
+    Sbom,
+    /// What a scanner found: cosign's vulnerability predicate or in-toto's.
+    Vulnerabilities,
+    /// That somebody rebuilt it.
+    Rebuild,
+    /// Exactly this predicate type.
+    Exact(String),
+}
+
+/// A word that names no class.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0:?} is no predicate; expected signature, provenance, sbom, vulnerabilities, rebuild or the \
+     URI of a predicate type"
+)]
+pub struct PredicateClassError(pub String);
+
+impl PredicateClass {
+    /// Whether claims of this type belong to the class.
+    pub fn includes(&self, predicate_type: &str) -> bool {
+        match self {
+            Self::Signature => predicate_type == SIGNATURE,
+            Self::Provenance => {
+                ["https://slsa.dev/provenance/v0.2", "https://slsa.dev/provenance/v1"]
+                    .contains(&predicate_type)
+            }
+            Self::Sbom => ["https://spdx.dev/Document", "https://cyclonedx.org/bom"]
+                .iter()
+                .any(|family| is_version_of(family, predicate_type)),
+            Self::Vulnerabilities => [
+                "https://cosign.sigstore.dev/attestation/vuln/v1",
+                "https://in-toto.io/attestation/vulns/v0.1",
+                "https://in-toto.io/attestation/vulns/v0.2",
+            ]
+            .contains(&predicate_type),
+            Self::Rebuild => predicate_type == "https://hallmark.dev/rebuild-verdict/v0.1",
+            Self::Exact(uri) => predicate_type == uri,
+        }
+    }
+}
+
+/// Whether `text` is the type itself or the type with a version, as `https://cyclonedx.org/bom/v1.6`.
+fn is_version_of(family: &str, text: &str) -> bool {
+    let Some(rest) = text.strip_prefix(family) else { return false };
+    let number = |n: &str| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit());
+    rest.is_empty() || rest.strip_prefix("/v").is_some_and(|v| v.split('.').all(number))
+}
+
+impl fmt::Display for PredicateClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Signature => "signature",
+            Self::Provenance => "provenance",
+            Self::Sbom => "sbom",
+            Self::Vulnerabilities => "vulnerabilities",
+            Self::Rebuild => "rebuild",
+            Self::Exact(uri) => uri,
+        })
+    }
+}
+
+impl FromStr for PredicateClass {
+    type Err = PredicateClassError;
+
+    fn from_str(text: &str) -> Result<Self, PredicateClassError> {
+        Ok(match text {
+            "signature" => Self::Signature,
+            "provenance" => Self::Provenance,
+            "sbom" => Self::Sbom,
+            "vulnerabilities" => Self::Vulnerabilities,
+            "rebuild" => Self::Rebuild,
+            uri if url::Url::parse(uri).is_ok() => Self::Exact(uri.to_owned()),
+            other => return Err(PredicateClassError(other.chars().take(80).collect())),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_include_their_types_and_nothing_near_them() {
+        let cases = [
+            ("signature", "https://sigstore.dev/cosign/sign/v1", true),
+            ("signature", "https://sigstore.dev/cosign/sign/v10", false),
+            ("provenance", "https://slsa.dev/provenance/v0.2", true),
+            ("provenance", "https://slsa.dev/provenance/v1", true),
+            ("provenance", "https://slsa.dev/provenance/v1.1", false),
+            ("provenance", "https://slsa.dev/provenance/v0.1", false),
+            ("sbom", "https://spdx.dev/Document", true),
+            ("sbom", "https://spdx.dev/Document/v2.3", true),
+            ("sbom", "https://cyclonedx.org/bom", true),
+            ("sbom", "https://cyclonedx.org/bom/v1.6", true),
+            ("sbom", "https://cyclonedx.org/bom/v", false),
+            ("sbom", "https://cyclonedx.org/bom/v1.", false),
+            ("sbom", "https://cyclonedx.org/bomb", false),
+            ("sbom", "https://slsa.dev/provenance/v1", false),
+            ("vulnerabilities", "https://cosign.sigstore.dev/attestation/vuln/v1", true),
+            ("vulnerabilities", "https://in-toto.io/attestation/vulns/v0.2", true),
+            ("vulnerabilities", "https://spdx.dev/Document", false),
+            ("rebuild", "https://hallmark.dev/rebuild-verdict/v0.1", true),
+            ("https://a.example/x/v1", "https://a.example/x/v1", true),
+            ("https://a.example/x/v1", "https://a.example/x/v1.1", false),
+        ];
+        for (class, predicate_type, included) in cases {
+            let class: PredicateClass = class.parse().unwrap();
+            assert_eq!(class.includes(predicate_type), included, "{class}: {predicate_type}");
+        }
+    }
+
+    #[test]
+    fn words_read_back_and_others_are_refused() {
+        for word in ["signature", "provenance", "sbom", "vulnerabilities", "rebuild", "urn:x:y"] {
+            assert_eq!(word.parse::<PredicateClass>().unwrap().to_string(), word);
+        }
+        for bad in ["", "any", "*", "Signature", "sboms", "slsa.dev/provenance/v1"] {
+            assert!(bad.parse::<PredicateClass>().is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,658 @@
+use serde_json::{Value, json};
+
+use super::*;
+use crate::{
+    attest::{KEYLESS, Listing},
+    finding::{Code, Key, Severity},
+    image::MediaType,
+    trust::testing::*,
+};
+
+const PLACE: &str = "r.example/team/app";
+
+fn judged(raws: &[Raw], rules: &TrustRules) -> Proofs {
+    prove(raws, &image(), rules, &location(PLACE), &Limits::default())
+}
+
+/// Rules that let `release` sign and vouch for provenance on every image.
+fn release(key: &TestKey) -> TrustRules {
+    rules(&[("release", &[key])], &[("**", "signature provenance", "release", 1)])
+}
+
+fn codes(proofs: &Proofs) -> Vec<Code> {
+    proofs.findings.iter().map(|finding| finding.code).collect()
+}
+
+fn names_of(proof: &Proof<Statement>) -> Vec<&str> {
+    let signers = proof.proven().map(|verified| verified.signers()).unwrap_or_default();
+    signers.iter().map(|signer| signer.name.as_str()).collect()
+}
+
+fn why(proof: &Proof<Statement>) -> Option<&Unproven> {
+    match proof {
+        Proof::Unproven { why, .. } => Some(why),
+        _ => None,
+    }
+}
+
+#[test]
+fn every_format_is_proven_when_honest() {
+    let key = TestKey::p256();
+    let signature = statement(SIGNATURE, &index());
+    let provenance = statement(SLSA, &manifest());
+    let enveloped = |payload: &[u8]| envelope(payload, &[key.dsse(payload)]);
+    let mut old_bundle = bundle(enveloped(&provenance), "");
+    old_bundle["mediaType"] = "application/vnd.dev.sigstore.bundle+json;version=0.1".into();
+    let mut middle_bundle = bundle(enveloped(&provenance), "");
+    middle_bundle["mediaType"] = "application/vnd.dev.sigstore.bundle+json;version=0.2".into();
+    let mut url_safe = enveloped(&provenance);
+    for field in ["/payload", "/signatures/0/sig"] {
+        let value = url_safe.pointer_mut(field).unwrap();
+        *value = value.as_str().unwrap().replace('+', "-").replace('/', "_").into();
+    }
+    let cases = [
+        ("bundle, signature", raw("a", BUNDLE, bundle(enveloped(&signature), "").to_string())),
+        ("bundle, provenance", raw("a", BUNDLE, bundle(enveloped(&provenance), "").to_string())),
+        (
+            "bundle 0.1",
+            raw(
+                "a",
+                "application/vnd.dev.sigstore.bundle+json;version=0.1",
+                old_bundle.to_string(),
+            ),
+        ),
+        (
+            "bundle 0.2",
+            raw(
+                "a",
+                "application/vnd.dev.sigstore.bundle+json;version=0.2",
+                middle_bundle.to_string(),
+            ),
+        ),
+        ("envelope, provenance", attested("a", &provenance, &[&key])),
+        ("envelope as in-toto", raw("a", MediaType::IN_TOTO, enveloped(&provenance).to_string())),
+        ("envelope, other alphabet", raw("a", MediaType::DSSE, url_safe.to_string())),
+        ("simple signing", simple("a", &simple_payload(&index()), &simple_payload(&index()), &key)),
+        (
+            "simple signing, platform",
+            simple("a", &simple_payload(&manifest()), &simple_payload(&manifest()), &key),
+        ),
+    ];
+    for (name, raw) in cases {
+        let proofs = judged(std::slice::from_ref(&raw), &release(&key));
+        let all: Vec<_> = proofs.signatures.iter().chain(&proofs.attestations).collect();
+        let [proof] = all.as_slice() else { panic!("{name}: {proofs:?}") };
+        assert_eq!(names_of(proof), ["release"], "{name}: {proofs:?}");
+        let verified = proof.proven().unwrap();
+        let plain = verified.value().predicate_type == SIGNATURE;
+        assert_eq!(proofs.signatures.len(), usize::from(plain), "{name}: in the wrong list");
+        assert!([index(), manifest()].contains(verified.subject()), "{name}");
+        assert_eq!(verified.carrier(), &raw.carrier, "{name}");
+        assert_eq!(verified.basis(), &Basis::Signed, "{name}");
+        let expected: &[Code] = if plain { &[] } else { &[Code::SignatureMissing] };
+        assert_eq!(codes(&proofs), expected, "{name}");
+    }
+}
+
+/// A manipulation, the evidence that shows it, the finding that it has to lead to and a word of its reason.
+type Manipulation = (&'static str, Raw, Code, &'static str);
+
+fn manipulated(key: &TestKey) -> Vec<Manipulation> {
+    let payload = statement(SLSA, &manifest());
+    let good = envelope(&payload, &[key.dsse(&payload)]);
+    let other = ManifestDigest::of(b"another image");
+    let edit = |pointer: &str, value: Value| {
+        let mut edited = good.clone();
+        *edited.pointer_mut(pointer).unwrap() = value;
+        raw("a", MediaType::DSSE, edited.to_string())
+    };
+    let base64 =
+        |bytes: &[u8]| Value::from(sigstore_types::PayloadBytes::from_bytes(bytes).to_base64());
+    let edited = String::from_utf8(payload.clone()).unwrap().replace("\"a\":1", "\"a\":2");
+    let signed = |message: &[u8]| base64(&key.sign(message));
+    let longer_type = format!("{} {}", MediaType::IN_TOTO, payload.len());
+    let shifted = sigstore_types::pae(&longer_type, &payload);
+    let stranger = TestKey::p256();
+    let fingerprint = key.public.fingerprint();
+    let mut lying = stranger.dsse(&payload);
+    lying["keyid"] = fingerprint.clone().into();
+    let certificate = json!({ "certificate": { "rawBytes": base64(b"no certificate") } });
+    let bare_key = json!({ "certificate": { "rawBytes": base64(key.pem.as_bytes()) } });
+    let chain = json!({ "x509CertificateChain": { "certificates": [] } });
+    let with_material = |material: Value| {
+        let mut bundle = bundle(good.clone(), "");
+        bundle["verificationMaterial"] = material;
+        raw("a", BUNDLE, bundle.to_string())
+    };
+    let with_subject = |subject: Value| attested("a", &statement_about(SLSA, subject), &[key]);
+    let sha256 = manifest().hex();
+    let mut keyless_simple = simple("a", &simple_payload(&index()), &simple_payload(&index()), key);
+    keyless_simple.annotations.insert("dev.sigstore.cosign/certificate".into(), "PEM".into());
+    let mut keyless_envelope = attested("a", &payload, &[key]);
+    keyless_envelope.annotations.insert("dev.sigstore.cosign/certificate".into(), "PEM".into());
+    let twice = good.to_string().replacen("{", "{\"payload\":\"e30=\",", 1);
+    let moved = simple_payload(&other);
+    let mut message = bundle(Value::Null, "");
+    message["messageSignature"] = json!({ "signature": signed(b"the index") });
+    use Code::{
+        SignatureInvalid as Invalid, SignatureMalformed as Malformed,
+        SignatureSubjectMismatch as Mismatch, SignatureUnsupported as Unsupported,
+        SignatureUntrusted as Untrusted,
+    };
+    vec![
+        ("payload edited", edit("/payload", base64(edited.as_bytes())), Untrusted, "none of"),
+        (
+            "payload signed without PAE",
+            edit("/signatures/0/sig", signed(&payload)),
+            Untrusted,
+            "none of",
+        ),
+        (
+            "PAE with shifted lengths",
+            edit("/signatures/0/sig", signed(&shifted)),
+            Untrusted,
+            "none of",
+        ),
+        (
+            "other payload type",
+            edit("/payloadType", "application/json".into()),
+            Malformed,
+            "payload type",
+        ),
+        (
+            "payload type with a suffix",
+            edit("/payloadType", format!("{};x", MediaType::IN_TOTO).into()),
+            Malformed,
+            "payload type",
+        ),
+        ("no signature", edit("/signatures", json!([])), Malformed, "missing"),
+        ("signature not base64", edit("/signatures/0/sig", "?".into()), Malformed, "base64"),
+        ("empty signature", edit("/signatures/0/sig", "".into()), Untrusted, "none of"),
+        ("key given twice", raw("a", MediaType::DSSE, twice), Malformed, "given twice"),
+        ("unknown signer", attested("a", &payload, &[&stranger]), Untrusted, "none of"),
+        (
+            "hint at a trusted key",
+            raw("a", MediaType::DSSE, envelope(&payload, &[lying]).to_string()),
+            Invalid,
+            "release",
+        ),
+        (
+            "bundle with a hint at a trusted key",
+            raw(
+                "a",
+                BUNDLE,
+                bundle(envelope(&payload, &[stranger.dsse(&payload)]), &fingerprint).to_string(),
+            ),
+            Invalid,
+            "release",
+        ),
+        (
+            "bundle with a certificate (A3)",
+            with_material(certificate.clone()),
+            Unsupported,
+            KEYLESS,
+        ),
+        ("bundle with a key as certificate (A3)", with_material(bare_key), Unsupported, KEYLESS),
+        ("bundle with a chain", with_material(chain), Unsupported, KEYLESS),
+        ("bundle without material", with_material(json!({})), Malformed, "missing"),
+        (
+            "bundle with key and certificate",
+            with_material(json!({ "publicKey": {}, "certificate": certificate["certificate"] })),
+            Malformed,
+            "ambiguous",
+        ),
+        ("bundle over bytes", raw("a", BUNDLE, message.to_string()), Unsupported, "message"),
+        ("simple signing with a certificate", keyless_simple, Unsupported, KEYLESS),
+        ("attestation with a certificate", keyless_envelope, Unsupported, KEYLESS),
+        (
+            "attestation of another image",
+            attested("a", &statement(SLSA, &other), &[key]),
+            Mismatch,
+            SLSA,
+        ),
+        ("signature of another image", simple("a", &moved, &moved, key), Mismatch, SIGNATURE),
+        (
+            "signature edited to name this image",
+            simple("a", &simple_payload(&index()), &moved, key),
+            Untrusted,
+            "none of",
+        ),
+        ("sha1 subject", with_subject(json!([{ "digest": { "sha1": "00" } }])), Malformed, "sha1"),
+        ("no subject", with_subject(json!([])), Malformed, "missing"),
+        (
+            "subject without digest",
+            with_subject(json!([{ "name": "app" }])),
+            Malformed,
+            "no subject has",
+        ),
+        (
+            "upper-case digest",
+            with_subject(json!([{ "digest": { "sha256": sha256.to_uppercase() } }])),
+            Malformed,
+            "lower-case",
+        ),
+        (
+            "a weak subject beside another's",
+            with_subject(
+                json!([{ "digest": { "sha1": "00" } }, { "digest": { "sha256": other.hex() } }]),
+            ),
+            Mismatch,
+            SLSA,
+        ),
+        (
+            "one of two digests is another's",
+            with_subject(json!([{ "digest": { "sha256": sha256, "sha512": "0".repeat(128) } }])),
+            Mismatch,
+            SLSA,
+        ),
+    ]
+}
+
+#[test]
+fn every_manipulation_is_refused_for_its_own_reason() {
+    let key = TestKey::p256();
+    for (name, raw, code, reason) in manipulated(&key) {
+        let proofs = judged(&[raw], &release(&key));
+        let mut all = proofs.signatures.iter().chain(&proofs.attestations);
+        assert!(all.all(|proof| proof.proven().is_none()), "{name} was accepted: {proofs:?}");
+        let finding = proofs.findings.iter().find(|finding| finding.code == code);
+        let finding =
+            finding.unwrap_or_else(|| panic!("{name}: no {code} in {:?}", proofs.findings));
+        let said = finding.facts.get(&Key::Why).map(ToString::to_string).unwrap_or_default();
+        assert!(said.contains(reason), "{name}: {said}");
+        assert!(proofs.findings.iter().all(|f| f.severity < Severity::Error), "{name}: an error");
+    }
+}
+
+#[test]
+fn digests_of_both_algorithms_bind_when_both_are_the_images() {
+    let key = TestKey::p256();
+    let mut sha512 = Hasher::new(Algorithm::Sha512);
+    sha512.update(MANIFEST.as_bytes());
+    let sha512 = sha512.finish().hex();
+    for digest in [
+        json!({ "sha512": sha512 }),
+        json!({ "sha256": manifest().hex(), "sha512": sha512, "sha1": "00" }),
+    ] {
+        let payload = statement_about(SLSA, json!([{ "digest": digest }]));
+        let proofs = judged(&[attested("a", &payload, &[&key])], &release(&key));
+        assert!(proofs.attestations.iter().all(|p| p.proven().is_some()), "{digest}: {proofs:?}");
+        assert_eq!(proofs.attestations.len(), 1, "{digest}");
+    }
+}
+
+#[test]
+fn a_bad_signature_beside_a_good_one_changes_no_proof() {
+    let (key, stranger) = (TestKey::p256(), TestKey::p256());
+    let payload = statement(SLSA, &manifest());
+    let mut lying = stranger.dsse(&payload);
+    lying["keyid"] = key.public.fingerprint().into();
+    let signatures = [stranger.dsse(&payload), key.dsse(&payload), lying];
+    let both = raw("a", MediaType::DSSE, envelope(&payload, &signatures).to_string());
+    let proofs = judged(&[both], &release(&key));
+    assert_eq!(names_of(&proofs.attestations[0]), ["release"]);
+    let found: Vec<_> = proofs.findings.iter().map(|f| (f.severity, f.code)).collect();
+    let expected = [
+        (Severity::Info, Code::SignatureUntrusted),
+        (Severity::Warning, Code::SignatureMissing),
+        (Severity::Warning, Code::SignatureInvalid),
+    ];
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn rules_decide_what_a_signer_may_vouch_for() {
+    let (a, b, c) = (TestKey::p256(), TestKey::p256(), TestKey::p256());
+    let signers: &[(&str, &[&TestKey])] = &[("a", &[&a]), ("b", &[&b]), ("c", &[&c])];
+    let not = |names: &[&str]| Unproven::NotAllowed {
+        signers: names.iter().map(|n| (*n).to_owned()).collect(),
+    };
+    let below =
+        |name: &str| Unproven::BelowThreshold { signers: vec![name.to_owned()], threshold: 2 };
+    let cases = [
+        ("granted", &[("**", "provenance", "a", 1)][..], vec![&a], Ok(vec!["a"])),
+        ("by its exact type", &[("**", SLSA, "a", 1)], vec![&a], Ok(vec!["a"])),
+        ("another predicate (B1)", &[("**", "sbom signature", "a", 1)], vec![&a], Err(not(&["a"]))),
+        (
+            "another image",
+            &[("r.example/other/*", "provenance", "a", 1)],
+            vec![&a],
+            Err(not(&["a"])),
+        ),
+        ("another signer", &[("**", "provenance", "b", 1)], vec![&a], Err(not(&["a"]))),
+        ("too few", &[("**", "provenance", "a b", 2)], vec![&a], Err(below("a"))),
+        ("one of them twice", &[("**", "provenance", "a b", 2)], vec![&a, &a], Err(below("a"))),
+        (
+            "a stranger does not count",
+            &[("**", "provenance", "a b", 2)],
+            vec![&a, &c],
+            Err(below("a")),
+        ),
+        ("enough", &[("**", "provenance", "a b", 2)], vec![&a, &b], Ok(vec!["a", "b"])),
+        (
+            "all that count",
+            &[("**", "provenance", "a b c", 2)],
+            vec![&a, &b, &c],
+            Ok(vec!["a", "b", "c"]),
+        ),
+        (
+            "one rule suffices",
+            &[("**", "provenance", "a b", 2), ("r.example/**", "provenance", "c", 1)],
+            vec![&c],
+            Ok(vec!["c"]),
+        ),
+        (
+            "only those of the satisfied rule",
+            &[("**", "provenance", "a b", 2), ("**", "provenance", "c", 1)],
+            vec![&a, &c],
+            Ok(vec!["c"]),
+        ),
+        (
+            "the rule that is nearest",
+            &[("**", "provenance", "a b c", 3), ("**", "provenance", "a b", 2)],
+            vec![&a],
+            Err(below("a")),
+        ),
+        ("no rules", &[], vec![&a], Err(not(&["a"]))),
+    ];
+    let payload = statement(SLSA, &manifest());
+    for (name, grants, keys, want) in cases {
+        let rules = rules(signers, grants);
+        let together = [attested("1", &payload, &keys)];
+        let apart: Vec<Raw> = keys
+            .iter()
+            .enumerate()
+            .map(|(n, k)| attested(&n.to_string(), &payload, &[k]))
+            .collect();
+        for raws in [&together[..], &apart[..]] {
+            let proofs = judged(raws, &rules);
+            let [proof] = proofs.attestations.as_slice() else { panic!("{name}: {proofs:?}") };
+            match &want {
+                Ok(signers) => assert_eq!(&names_of(proof), signers, "{name}"),
+                Err(reason) => {
+                    assert_eq!(why(proof), Some(reason), "{name}");
+                    let found = codes(&proofs);
+                    assert!(found.contains(&Code::SignatureUntrusted), "{name}: {found:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn signers_that_share_a_key_count_once() {
+    let (a, b) = (TestKey::p256(), TestKey::p256());
+    // `twin` has the key of `a` besides its own; `b` is somebody else.
+    let (own, other) = (TestKey::p256(), TestKey::p256());
+    let signers: &[(&str, &[&TestKey])] =
+        &[("a", &[&a, &other]), ("b", &[&b]), ("twin", &[&own, &a])];
+    let rules = rules(signers, &[("**", "provenance", "a b twin", 2)]);
+    let payload = statement(SLSA, &manifest());
+    for keys in [vec![&a], vec![&a, &own], vec![&a, &other, &own]] {
+        let proofs = judged(&[attested("x", &payload, &keys)], &rules);
+        let reason = why(&proofs.attestations[0]);
+        assert!(
+            matches!(reason, Some(Unproven::BelowThreshold { threshold: 2, .. })),
+            "{reason:?}"
+        );
+    }
+    let proofs = judged(&[attested("x", &payload, &[&own, &b])], &rules);
+    assert_eq!(names_of(&proofs.attestations[0]), ["b", "twin"]);
+}
+
+#[test]
+fn plain_signatures_add_up_over_the_same_digest_only() {
+    let (a, b) = (TestKey::p256(), TestKey::p256());
+    let rules = rules(&[("a", &[&a]), ("b", &[&b])], &[("**", "signature", "a b", 2)]);
+    let old = |place: &str, digest: &ManifestDigest, key: &TestKey| {
+        simple(place, &simple_payload(digest), &simple_payload(digest), key)
+    };
+    let new = attested("new", &statement(SIGNATURE, &index()), &[&b]);
+    let proofs = judged(&[old("1", &index(), &a), new], &rules);
+    assert_eq!(names_of(&proofs.signatures[0]), ["a", "b"], "cosign 2 and 3 together");
+    let proofs = judged(&[old("1", &index(), &a), old("2", &manifest(), &b)], &rules);
+    assert!(proofs.signatures.iter().all(|p| p.proven().is_none()), "{proofs:?}");
+    assert_eq!(proofs.signatures.len(), 2);
+    let subject = json!([
+        { "digest": { "sha256": index().hex() } }, { "digest": { "sha256": manifest().hex() } },
+    ]);
+    let wide = attested("wide", &statement_about(SIGNATURE, subject), &[&b]);
+    let proofs = judged(&[wide, old("1", &index(), &a), old("2", &manifest(), &a)], &rules);
+    let subjects: Vec<_> =
+        proofs.signatures.iter().filter_map(Proof::proven).map(Verified::subject).collect();
+    assert_eq!(subjects.len(), 2, "a signature that names both adds to both");
+}
+
+#[test]
+fn an_attestation_that_names_both_is_one_claim_about_the_platform() {
+    let key = TestKey::p256();
+    let subject = json!([
+        { "digest": { "sha256": index().hex() } }, { "digest": { "sha256": manifest().hex() } },
+    ]);
+    let both = attested("a", &statement_about(SLSA, subject), &[&key]);
+    let proofs = judged(&[both], &release(&key));
+    let subjects: Vec<_> =
+        proofs.attestations.iter().filter_map(Proof::proven).map(Verified::subject).collect();
+    assert_eq!(subjects, [&manifest()]);
+}
+
+#[test]
+fn two_payloads_are_two_claims() {
+    let (a, b) = (TestKey::p256(), TestKey::p256());
+    let rules = rules(&[("a", &[&a]), ("b", &[&b])], &[("**", "provenance", "a b", 2)]);
+    let one = statement(SLSA, &manifest());
+    let other = String::from_utf8(one.clone()).unwrap().replace("\"a\":1", "\"a\":2").into_bytes();
+    let proofs = judged(&[attested("1", &one, &[&a]), attested("2", &other, &[&b])], &rules);
+    assert_eq!(proofs.attestations.len(), 2);
+    assert!(proofs.attestations.iter().all(|p| p.proven().is_none()), "{proofs:?}");
+}
+
+#[test]
+fn a_signature_over_the_index_covers_what_the_index_lists() {
+    let (release, ci) = (TestKey::p256(), TestKey::p256());
+    let signers: &[(&str, &[&TestKey])] = &[("release", &[&release]), ("ci", &[&ci])];
+    let both = rules(signers, &[("**", "signature provenance", "release", 1)]);
+    let only_signature =
+        rules(signers, &[("**", "signature", "release", 1), ("**", "provenance", "ci", 1)]);
+    let only_provenance = rules(signers, &[("**", "provenance", "release", 1)]);
+    let two =
+        rules(signers, &[("**", "signature", "release", 1), ("**", "provenance", "release ci", 2)]);
+    let signed =
+        |digest: &ManifestDigest| attested("s", &statement(SIGNATURE, digest), &[&release]);
+    let provenance = bare(&statement(SLSA, &manifest()));
+    let with_carrier = |carrier: Carrier| Raw { carrier, ..provenance.clone() };
+    let attestations = ManifestDigest::of(ATTESTATIONS.as_bytes());
+    let other = ManifestDigest::of(b"other");
+    let not_listed =
+        with_carrier(Carrier::IndexAttestation { manifest: other.clone(), index: index() });
+    let other_index = with_carrier(Carrier::IndexAttestation {
+        manifest: attestations.clone(),
+        index: other.clone(),
+    });
+    let referrer = with_carrier(Carrier::Referrer { manifest: attestations, via: Listing::Api });
+    let below = Unproven::BelowThreshold { signers: vec!["release".to_owned()], threshold: 2 };
+    let not = Unproven::NotAllowed { signers: vec!["release".to_owned()] };
+    use Unproven::{OtherSubject, Unsigned};
+    let cases = [
+        ("covered", &both, Some(signed(&index())), provenance.clone(), None),
+        ("nothing signed", &both, None, provenance.clone(), Some(Unsigned)),
+        (
+            "only the manifest is signed",
+            &both,
+            Some(signed(&manifest())),
+            provenance.clone(),
+            Some(Unsigned),
+        ),
+        (
+            "another index is signed",
+            &both,
+            Some(signed(&other)),
+            provenance.clone(),
+            Some(Unsigned),
+        ),
+        (
+            "not for provenance",
+            &only_signature,
+            Some(signed(&index())),
+            provenance.clone(),
+            Some(not),
+        ),
+        (
+            "not for signatures",
+            &only_provenance,
+            Some(signed(&index())),
+            provenance.clone(),
+            Some(Unsigned),
+        ),
+        ("too few", &two, Some(signed(&index())), provenance.clone(), Some(below)),
+        ("not in the index", &both, Some(signed(&index())), not_listed, Some(Unsigned)),
+        ("in another index", &both, Some(signed(&index())), other_index, Some(Unsigned)),
+        ("a bare referrer", &both, Some(signed(&index())), referrer, Some(Unsigned)),
+        (
+            "about another platform",
+            &both,
+            Some(signed(&index())),
+            bare(&statement(SLSA, &other)),
+            Some(OtherSubject),
+        ),
+        (
+            "about the index",
+            &both,
+            Some(signed(&index())),
+            bare(&statement(SLSA, &index())),
+            Some(OtherSubject),
+        ),
+    ];
+    for (name, rules, signature, provenance, want) in cases {
+        let raws: Vec<Raw> = signature.into_iter().chain([provenance]).collect();
+        let proofs = judged(&raws, rules);
+        let [proof] = proofs.attestations.as_slice() else { panic!("{name}: {proofs:?}") };
+        assert_eq!(why(proof), want.as_ref(), "{name}");
+        if let Some(verified) = proof.proven() {
+            assert_eq!(verified.basis(), &Basis::CoveredByIndex(index()), "{name}");
+            assert_eq!(verified.subject(), &manifest(), "{name}");
+            assert_eq!(names_of(proof), ["release"], "{name}");
+        }
+    }
+}
+
+#[test]
+fn says_when_there_is_no_signature_and_when_no_rule_speaks() {
+    let key = TestKey::p256();
+    assert_eq!(codes(&judged(&[], &release(&key))), [Code::SignatureMissing]);
+    let elsewhere = rules(&[("a", &[&key])], &[("r.example/other", "signature", "a", 1)]);
+    let found = codes(&judged(&[], &elsewhere));
+    assert_eq!(found, [Code::SignatureMissing, Code::ConfigTrustRuleUnused]);
+    let found = codes(&judged(&[], &TrustRules::default()));
+    assert_eq!(found, [Code::SignatureMissing, Code::ConfigTrustRuleUnused]);
+}
+
+#[test]
+fn a_malformed_bare_statement_is_named_by_what_it_should_have_been() {
+    let key = TestKey::p256();
+    for (predicate, code) in [
+        (SLSA, Code::ProvenanceMalformed),
+        (SPDX, Code::SbomMalformed),
+        ("https://a.example/x", Code::SignatureMalformed),
+    ] {
+        let mut raw = bare(b"{\"_type\": 1}");
+        raw.annotations.insert("in-toto.io/predicate-type".to_owned(), predicate.to_owned());
+        assert!(codes(&judged(&[raw], &release(&key))).contains(&code), "{predicate}");
+    }
+}
+
+#[test]
+fn too_much_is_a_warning_that_names_the_limit() {
+    let key = TestKey::p256();
+    let limits = Limits::default();
+    let subject = json!({ "digest": { "sha256": manifest().hex() } });
+    for (count, proven) in [(limits.subjects, true), (limits.subjects + 1, false)] {
+        let payload = statement_about(SLSA, vec![subject.clone(); count].into());
+        let proofs = judged(&[attested("a", &payload, &[&key])], &release(&key));
+        assert_eq!(proofs.attestations.len(), usize::from(proven), "{count} subjects");
+        let limit = proofs.findings.iter().find(|f| f.code == Code::LimitExceeded);
+        assert_eq!(limit.map(|f| f.severity), (!proven).then_some(Severity::Warning), "{count}");
+    }
+}
+
+mod captured;
+
+mod monotone {
+    use std::sync::LazyLock;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    struct Evidence {
+        rules: TrustRules,
+        good: Vec<Raw>,
+        bad: Vec<Raw>,
+    }
+
+    static EVIDENCE: LazyLock<Evidence> = LazyLock::new(|| {
+        let (key, second) = (TestKey::p256(), TestKey::p256());
+        let rules = rules(
+            &[("release", &[&key]), ("second", &[&second])],
+            &[("**", "signature provenance", "release", 1), ("**", "sbom", "release second", 2)],
+        );
+        let provenance = statement(SLSA, &manifest());
+        let good = vec![
+            attested("g1", &statement(SIGNATURE, &index()), &[&key]),
+            attested("g2", &provenance, &[&key]),
+            attested("g3", &statement(SPDX, &manifest()), &[&key, &second]),
+            simple("g4", &simple_payload(&manifest()), &simple_payload(&manifest()), &key),
+            bare(&provenance),
+            bare(&statement("https://a.example/x", &manifest())),
+        ];
+        let stranger = TestKey::p256();
+        let mut bad: Vec<Raw> = manipulated(&key).into_iter().map(|(_, raw, ..)| raw).collect();
+        // Copies of good claims that strangers signed, in carriers that sort before and after.
+        for place in ["0", "zz", "q"] {
+            bad.push(attested(place, &provenance, &[&stranger]));
+            bad.push(attested(place, &statement(SIGNATURE, &index()), &[&stranger]));
+        }
+        bad.push(raw("junk", MediaType::DSSE, "not JSON"));
+        bad.push(raw("empty", BUNDLE, ""));
+        Evidence { rules, good, bad }
+    });
+
+    fn proven(proofs: &Proofs) -> Vec<&Verified<Statement>> {
+        let all = proofs.signatures.iter().chain(&proofs.attestations);
+        all.filter_map(Proof::proven).collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        #[test]
+        fn bad_evidence_changes_no_proof_and_order_and_copies_change_nothing(
+            kept in proptest::collection::vec(any::<bool>(), 6),
+            order in proptest::collection::vec((any::<prop::sample::Index>(), any::<u32>()), 0..12),
+        ) {
+            let Evidence { rules, good, bad } = &*EVIDENCE;
+            let good: Vec<Raw> =
+                good.iter().zip(kept).filter(|(_, keep)| *keep).map(|(raw, _)| raw.clone()).collect();
+            let mut mixed: Vec<(u32, Raw)> = good.iter().map(|raw| (1 << 31, raw.clone())).collect();
+            mixed.extend(order.iter().map(|(pick, place)| (*place, pick.get(bad).clone())));
+            mixed.sort_by_key(|(place, _)| *place);
+            let mut mixed: Vec<Raw> = mixed.into_iter().map(|(_, raw)| raw).collect();
+            let (plain, with_bad) = (judged(&good, rules), judged(&mixed, rules));
+            prop_assert_eq!(proven(&plain), proven(&with_bad));
+            prop_assert!(with_bad.findings.iter().all(|f| f.severity < Severity::Error));
+            mixed.reverse();
+            mixed.extend_from_within(..);
+            prop_assert_eq!(with_bad, judged(&mixed, rules), "reversed, and everything twice");
+        }
+
+        #[test]
+        fn more_good_evidence_proves_no_less(kept in proptest::collection::vec(any::<bool>(), 6)) {
+            let Evidence { rules, good, .. } = &*EVIDENCE;
+            let some: Vec<Raw> =
+                good.iter().zip(kept).filter(|(_, keep)| *keep).map(|(raw, _)| raw.clone()).collect();
+            let (some, all) = (judged(&some, rules), judged(good, rules));
+            let all: Vec<&Statement> = proven(&all).into_iter().map(Verified::value).collect();
+            prop_assert!(proven(&some).iter().all(|verified| all.contains(&verified.value())));
+        }
+    }
+}

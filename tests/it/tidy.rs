@@ -1,0 +1,229 @@
+//! Facts about the code base that nothing else keeps true.
+//!
+//! Each is a fact and not a taste: the layer order of ARCHITECTURE.md, no input or output below layer 3, a doc for each
+//! module, documents that name only what exists.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+};
+
+use regex::Regex;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: impl AsRef<Path>) -> String {
+    let path = root().join(path);
+    fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+/// Every file under `folder` with this extension, sorted.
+fn files(folder: &str, extension: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e == extension) {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Top-level module -> layer, from the table in ARCHITECTURE.md: rows `| 1 | attest, image, sbom | … |`.
+fn layers() -> BTreeMap<String, u32> {
+    let row = Regex::new(r"(?m)^\| (\d) \| ([^|]+) \|").unwrap();
+    let text = read("ARCHITECTURE.md");
+    let table: BTreeMap<String, u32> = row
+        .captures_iter(&text)
+        .flat_map(|c| {
+            let layer = c[1].parse().unwrap();
+            c[2].split(',')
+                .map(|m| (m.trim().trim_matches('`').to_owned(), layer))
+                .collect::<Vec<_>>()
+        })
+        .collect();
+    assert!(table.len() > 10, "ARCHITECTURE.md has lost its layer table");
+    table
+}
+
+/// The top-level module that a source file belongs to.
+fn module_of(path: &Path) -> String {
+    let relative = path.strip_prefix(root().join("src")).unwrap();
+    let first = relative.components().next().unwrap().as_os_str().to_string_lossy();
+    first.trim_end_matches(".rs").to_owned()
+}
+
+/// Source without its `#[cfg(test)]` part and without comments.
+fn product_code(path: &Path) -> String {
+    let text = fs::read_to_string(path).unwrap();
+    let code = text.split("#[cfg(test)]\nmod tests").next().unwrap();
+    code.lines().filter(|l| !l.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
+/// `crate::` paths, those in nested `use crate::{…}` groups included.
+fn used_modules(code: &str) -> BTreeSet<String> {
+    let mut used = BTreeSet::new();
+    for (at, _) in code.match_indices("crate::") {
+        let rest = &code[at + "crate::".len()..];
+        if let Some(group) = rest.strip_prefix('{') {
+            let mut depth = 0;
+            let mut word = String::new();
+            for c in group.chars() {
+                match c {
+                    '{' => depth += 1,
+                    '}' if depth == 0 => break,
+                    '}' => depth -= 1,
+                    _ => {}
+                }
+                if depth == 0 && (c.is_alphanumeric() || c == '_') {
+                    word.push(c);
+                } else if depth == 0 || c == '{' {
+                    if !word.is_empty() && (c == ':' || c == ',') {
+                        used.insert(word.clone());
+                    }
+                    if c == ',' {
+                        word.clear();
+                    }
+                    if c == ':' || c == '{' {
+                        word = " ".to_owned();
+                    }
+                }
+            }
+            used.insert(word);
+        } else {
+            used.insert(rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect());
+        }
+    }
+    used
+}
+
+#[test]
+fn modules_use_only_their_own_layer_or_a_lower_one() {
+    let layers = layers();
+    let mut wrong = Vec::new();
+    for path in files("src", "rs") {
+        let module = module_of(&path);
+        let Some(own) = layers.get(&module) else {
+            assert!(["lib", "main"].contains(&module.as_str()), "{module} is in no layer");
+            continue;
+        };
+        for used in used_modules(&product_code(&path)) {
+            if layers.get(&used).is_some_and(|layer| layer > own) {
+                wrong.push(format!("{}: layer {own} uses {used}", path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn modules_of_one_layer_have_no_cycle() {
+    let layers = layers();
+    let mut uses: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for path in files("src", "rs") {
+        let module = module_of(&path);
+        let used = used_modules(&product_code(&path)).into_iter();
+        let others = used.filter(|m| *m != module && layers.contains_key(m));
+        uses.entry(module.clone()).or_default().extend(others);
+    }
+    // Remove what depends on nothing that is left, until nothing changes: what remains is a cycle.
+    loop {
+        let done: Vec<String> =
+            uses.iter().filter(|(_, u)| u.is_empty()).map(|(m, _)| m.clone()).collect();
+        if done.is_empty() {
+            break;
+        }
+        for module in &done {
+            uses.remove(module);
+        }
+        for used in uses.values_mut() {
+            used.retain(|m| !done.contains(m));
+        }
+    }
+    assert!(uses.is_empty(), "modules that depend on each other in a circle: {uses:#?}");
+}
+
+#[test]
+fn nothing_below_layer_three_touches_the_world() {
+    let world = Regex::new(
+        r"\b(std::fs|tokio::|reqwest::|std::net::Tcp|std::env::var|std::process::Command|SystemTime::now|Instant::now|Timestamp::now|Zoned::now|rand::)",
+    )
+    .unwrap();
+    let layers = layers();
+    let mut wrong = Vec::new();
+    for path in files("src", "rs") {
+        if layers.get(&module_of(&path)).is_none_or(|layer| *layer >= 3) {
+            continue;
+        }
+        for found in world.find_iter(&product_code(&path)) {
+            wrong.push(format!("{}: {}", path.display(), found.as_str()));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn every_module_says_what_it_is_for() {
+    for path in files("src", "rs") {
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.starts_with("//!"), "{} has no module doc", path.display());
+    }
+}
+
+#[test]
+fn no_unwrap_outside_tests_and_every_expect_has_its_reason() {
+    let empty =
+        Regex::new(r#"\.unwrap\(\)|\.expect\(""\)|\btodo!|\bunimplemented!|\bdbg!"#).unwrap();
+    for path in files("src", "rs") {
+        if path.file_name().is_some_and(|f| f == "tests.rs") {
+            continue;
+        }
+        let code = product_code(&path);
+        let found = empty.find(&code).map(|m| m.as_str());
+        assert_eq!(found, None, "{}", path.display());
+    }
+}
+
+#[test]
+fn documents_name_only_what_exists() {
+    let named = Regex::new(r"`((?:src|tests|docs|policies|fixtures|scripts|deploy|benches|examples|fuzz|\.ci)/[A-Za-z0-9_./-]*)`").unwrap();
+    for document in files(".", "md") {
+        let relative = document.strip_prefix(root()).unwrap().to_path_buf();
+        if relative.starts_with("target") || relative.starts_with("./target") {
+            continue;
+        }
+        let text = fs::read_to_string(&document).unwrap();
+        for path in named.captures_iter(&text).map(|c| c[1].to_owned()) {
+            assert!(root().join(&path).exists(), "{} names {path}", document.display());
+        }
+    }
+}
+
+#[test]
+fn every_finding_code_is_documented_and_produced() {
+    let text = read("docs/findings.md");
+    let headings: Vec<&str> = text.lines().filter_map(|l| l.strip_prefix("## ")).collect();
+    let codes: Vec<&str> = hallmark::finding::Code::ALL.iter().map(|c| c.as_str()).collect();
+    assert_eq!(
+        headings, codes,
+        "docs/findings.md has one heading for each code, in the table's order"
+    );
+    let source: String = files("src", "rs")
+        .iter()
+        .filter(|p| !p.ends_with("finding/code.rs"))
+        .map(|p| product_code(p))
+        .collect();
+    for code in hallmark::finding::Code::ALL {
+        let used = source.contains(&format!("Code::{code:?}"));
+        assert!(used, "nothing produces {code}");
+    }
+}
