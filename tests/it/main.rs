@@ -5,5 +5,7 @@ mod bad_input;
 mod faces;
 mod lab;
 mod layouts;
+mod readme;
+mod rebuild;
 mod support;
 mod tidy;
