@@ -3,7 +3,10 @@
 
 mod bad_input;
 mod faces;
+mod gate;
 mod lab;
 mod layouts;
+mod registry;
+mod server;
 mod support;
 mod tidy;
