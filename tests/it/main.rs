@@ -6,6 +6,8 @@ mod faces;
 mod gate;
 mod lab;
 mod layouts;
+mod readme;
+mod rebuild;
 mod registry;
 mod server;
 mod support;

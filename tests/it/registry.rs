@@ -78,7 +78,7 @@ fn flipped(bytes: &[u8]) -> Vec<u8> {
 fn the_honest_registry_passes() {
     let world = World::new();
     let registry = Registry::honest(world.store.clone());
-    verify(&world, &registry.image(&world.image)).exits(0).says("pass");
+    verify(&world, &registry.image(&world.image)).exits(0).says("PASS");
 }
 
 /// Name, the registry's fault, and the code of the finding that names it.
@@ -122,7 +122,7 @@ const FAULTS: &[Fault] = &[
     (
         "a signature's payload changed by one byte",
         |world| always(digest(&world.payload), Reply::new(200).bytes(flipped(&world.payload))),
-        "image-referrers-unavailable",
+        "image-digest-mismatch",
     ),
     (
         "a layer that ends early, honestly announced",
