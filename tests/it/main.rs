@@ -3,9 +3,12 @@
 
 mod bad_input;
 mod faces;
+mod gate;
 mod lab;
 mod layouts;
 mod readme;
 mod rebuild;
+mod registry;
+mod server;
 mod support;
 mod tidy;

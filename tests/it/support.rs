@@ -5,6 +5,7 @@ use std::{
     ffi::OsString,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    time::Duration,
 };
 
 use regex::Regex;
@@ -51,16 +52,22 @@ impl Hallmark {
         self
     }
 
+    /// Runs it; a rebuild may take its time.
     pub fn run(self) -> Answer {
-        let output = Command::new(env!("CARGO_BIN_EXE_hallmark"))
-            .args(&self.arguments)
-            .env_clear()
-            .env("HOME", self.folder.path())
-            .env("TMPDIR", std::env::temp_dir())
-            .envs(&self.environment)
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
+        self.run_within(Duration::from_secs(30 * 60))
+    }
+
+    /// Runs it, and fails the test if it does not end in time.
+    pub fn run_within(self, limit: Duration) -> Answer {
+        let child = self.command().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let pid = rustix::process::Pid::from_child(&child);
+        let (sender, receiver) = std::sync::mpsc::channel();
+        std::thread::spawn(move || sender.send(child.wait_with_output()));
+        let Ok(output) = receiver.recv_timeout(limit) else {
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+            panic!("{:?} did not end in {limit:?}", self.arguments);
+        };
+        let output = output.unwrap();
         let answer = Answer {
             code: output.status.code().unwrap_or(-1),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -69,6 +76,19 @@ impl Hallmark {
         // Whatever the input: a panic is a defect.
         assert!(!answer.stderr.contains("panicked"), "{}", answer.all());
         answer
+    }
+
+    /// The call, to be started by the caller; its folder lives as long as `self`.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hallmark"));
+        command
+            .args(&self.arguments)
+            .env_clear()
+            .env("HOME", self.folder.path())
+            .env("TMPDIR", std::env::temp_dir())
+            .envs(&self.environment)
+            .stdin(Stdio::null());
+        command
     }
 }
 
