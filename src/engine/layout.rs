@@ -57,7 +57,8 @@ impl<'a> Layout<'a> {
     pub fn open(folder: &'a Path, limits: &'a Limits) -> Result<Self, LayoutError> {
         let index: Value = serde_json::from_slice(&fs::read(folder.join("index.json"))?)
             .map_err(|_| LayoutError::NotOne)?;
-        let Some([only]) = index.get("manifests").and_then(Value::as_array).map(Vec::as_slice) else {
+        let Some([only]) = index.get("manifests").and_then(Value::as_array).map(Vec::as_slice)
+        else {
             return Err(LayoutError::NotOne);
         };
         let digest = only.get("digest").and_then(Value::as_str).and_then(|d| d.parse().ok());
@@ -89,7 +90,9 @@ impl<'a> Layout<'a> {
             let location = Location::Registry(repository);
             let source = source::open(&location, &registries(settings), layout.limits).await?;
             let digest = ManifestDigest::new(base.digest.clone());
-            let Some(base) = manifest_of(&*source, &digest, plan, layout.limits).await? else { continue };
+            let Some(base) = manifest_of(&*source, &digest, plan, layout.limits).await? else {
+                continue;
+            };
             let limit = layout.limits.config_bytes;
             let bytes = source.small_blob(&base.config, limit).await?;
             let named = ConfigDigest::new(base.config.digest.digest().clone());
@@ -143,7 +146,8 @@ impl<'a> Layout<'a> {
     /// See [`LayoutError`].
     pub fn embed(self, layer: &EmbeddedLayer) -> Result<Self, LayoutError> {
         let wrong = |e: &dyn std::fmt::Display| LayoutError::Embedded(e.to_string());
-        let file = EmbeddedManifest::parse(layer.manifest.clone(), self.limits).map_err(|e| wrong(&e))?;
+        let file =
+            EmbeddedManifest::parse(layer.manifest.clone(), self.limits).map_err(|e| wrong(&e))?;
         let has_folder = |folder: &str| !layer.folders.contains(folder);
         let added = embedded::embed(&self.manifest, &self.config, &file, &has_folder, self.limits)
             .map_err(|e| wrong(&e))?;

@@ -181,7 +181,9 @@ fn choose(
     let mut missing = Vec::new();
     for choice in order {
         let found: Result<Arc<dyn Engine>, String> = match choice {
-            EngineChoice::Buildah => buildah::Buildah::find(settings, limits).map(|e| Arc::new(e) as _),
+            EngineChoice::Buildah => {
+                buildah::Buildah::find(settings, limits).map(|e| Arc::new(e) as _)
+            }
             EngineChoice::Buildkitd => {
                 buildkit::Buildkitd::find(settings).map(|e| Arc::new(e) as _)
             }

@@ -123,8 +123,14 @@ mod tests {
     fn buildahs_layers_show_in_the_history() {
         let provenance = crate::rebuild::tests::provenance();
         let cases = [
-            (vec![("/bin/sh -c #(nop) COPY file:1 in /a", false), ("/bin/sh -c make", false)], true),
-            (vec![("/bin/sh -c #(nop) COPY file:1 in /a", true), ("/bin/sh -c make", false)], false),
+            (
+                vec![("/bin/sh -c #(nop) COPY file:1 in /a", false), ("/bin/sh -c make", false)],
+                true,
+            ),
+            (
+                vec![("/bin/sh -c #(nop) COPY file:1 in /a", true), ("/bin/sh -c make", false)],
+                false,
+            ),
             (vec![("/bin/sh -c #(nop) USER 1", true), ("/bin/sh -c make", false)], true),
             (vec![("|1 A=b /bin/sh -c make", true), ("/bin/sh -c #(nop) CMD x", false)], false),
         ];

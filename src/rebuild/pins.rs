@@ -169,7 +169,8 @@ impl Rules {
     /// The checksum becomes part of the request, and nothing passes without it.
     fn http(&mut self, url: &str, digest: &Digest) {
         let checksum = digest.to_string();
-        if is_plain(url) {
+        // As a pattern, a question mark stands for any one character, itself too; the `ALLOW` below is exact.
+        if is_plain(&url.replace('?', "")) {
             self.push(json!({
                 "action": "CONVERT",
                 "selector": { "identifier": url, "match_type": "WILDCARD" },
@@ -234,7 +235,10 @@ mod tests {
                 }
                 match rule["action"].as_str().unwrap() {
                     "CONVERT" => {
-                        let to = rule["updates"]["identifier"].as_str().unwrap_or(&identifier).to_owned();
+                        let to = rule["updates"]["identifier"]
+                            .as_str()
+                            .unwrap_or(&identifier)
+                            .to_owned();
                         let attribute = rule["updates"]["attrs"]["http.checksum"].as_str();
                         if to != identifier || attribute.map(str::to_owned) != checksum {
                             checksum = attribute.map(str::to_owned);
@@ -245,7 +249,8 @@ mod tests {
                     "ALLOW" => {
                         let constraints = rule["selector"]["constraints"].as_array();
                         let mut all = constraints.into_iter().flatten();
-                        allowed = all.all(|c| c["value"].as_str() == checksum.as_deref()) || allowed;
+                        allowed =
+                            all.all(|c| c["value"].as_str() == checksum.as_deref()) || allowed;
                     }
                     _ => allowed = false,
                 }
@@ -266,13 +271,19 @@ mod tests {
             (format!("{golang}@sha256:{a}"), Some(format!("{golang}@sha256:{a}"))),
             (format!("{golang}:1.25"), None),
             (format!("{golang}:1.24@sha256:{b}"), None),
-            (format!("docker-image://r.example:5000/base@sha256:{b}"), Some(format!("docker-image://r.example:5000/base@sha256:{b}"))),
+            (
+                format!("docker-image://r.example:5000/base@sha256:{b}"),
+                Some(format!("docker-image://r.example:5000/base@sha256:{b}")),
+            ),
             (format!("docker-image://r.example/base@sha256:{b}"), None),
             (format!("{source}#refs/tags/v1:sub"), Some(format!("{source}#{commit}:sub"))),
             (format!("{source}#{commit}:sub"), Some(format!("{source}#{commit}:sub"))),
             (format!("{source}#{commit}"), Some(format!("{source}#{commit}"))),
             (format!("{source}#main"), None),
-            ("https://files.example/tool.tgz?v=1".to_owned(), Some("https://files.example/tool.tgz?v=1".to_owned())),
+            (
+                "https://files.example/tool.tgz?v=1".to_owned(),
+                Some("https://files.example/tool.tgz?v=1".to_owned()),
+            ),
             ("https://files.example/other.tgz".to_owned(), None),
             ("local://context".to_owned(), None),
             ("docker-image://docker.io/docker/dockerfile:1".to_owned(), None),
@@ -286,14 +297,22 @@ mod tests {
     fn the_policy_is_spelled_as_buildkit_reads_it() {
         let policy = buildkit_policy(&plan());
         let first = &policy["rules"][0];
-        assert_eq!(first, &json!({ "action": "DENY", "selector": { "identifier": "*", "match_type": "WILDCARD" } }));
+        assert_eq!(
+            first,
+            &json!({ "action": "DENY", "selector": { "identifier": "*", "match_type": "WILDCARD" } })
+        );
         for rule in policy["rules"].as_array().unwrap() {
             let selector = rule["selector"].as_object().unwrap();
-            assert!(selector.contains_key("match_type") && !selector.contains_key("matchType"), "{rule}");
+            assert!(
+                selector.contains_key("match_type") && !selector.contains_key("matchType"),
+                "{rule}"
+            );
             // `EXACT` conversions do nothing in the BuildKit of Docker 26.
             let expected = if rule["action"] == "ALLOW" { "EXACT" } else { "WILDCARD" };
             assert_eq!(rule["selector"]["match_type"], expected, "{rule}");
-            if rule["selector"]["identifier"].as_str().unwrap().starts_with("http") && rule["action"] == "ALLOW" {
+            if rule["selector"]["identifier"].as_str().unwrap().starts_with("http")
+                && rule["action"] == "ALLOW"
+            {
                 assert_eq!(rule["selector"]["constraints"][0]["key"], "http.checksum");
             }
         }
@@ -319,7 +338,11 @@ mod tests {
     #[test]
     fn a_base_answers_to_its_names_alone() {
         let digest: Digest = format!("sha256:{}", "a".repeat(64)).parse().unwrap();
-        let base = Base { repository: "docker.io/library/golang".to_owned(), tag: Some("1.24".to_owned()), digest };
+        let base = Base {
+            repository: "docker.io/library/golang".to_owned(),
+            tag: Some("1.24".to_owned()),
+            digest,
+        };
         let pinned = format!("golang@sha256:{}", "a".repeat(64));
         let both = format!("golang:1.24@sha256:{}", "a".repeat(64));
         let other = format!("golang@sha256:{}", "b".repeat(64));

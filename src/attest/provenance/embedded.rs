@@ -252,7 +252,8 @@ impl LastLayer {
     ) -> Result<(), TarError> {
         let plain = entry.uid == 0 && entry.gid == 0 && entry.xattrs.is_empty();
         let readable = entry.kind == EntryKind::File && entry.mode == MODE;
-        if entry.path == PATH && plain && readable && entry.size <= limits.attestation_bytes as u64 {
+        if entry.path == PATH && plain && readable && entry.size <= limits.attestation_bytes as u64
+        {
             let mut bytes = Vec::new();
             content.read_to_end(&mut bytes)?;
             self.file = Some(bytes.into());
@@ -423,4 +424,232 @@ fn differing_parts(file: &Value, signed: &Value) -> String {
     let parts = ["buildType", "externalParameters", "internalParameters", "resolvedDependencies"];
     let differ: Vec<_> = parts.into_iter().filter(|p| file.get(p) != signed.get(p)).collect();
     format!("buildDefinition differs in {}", differ.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        attest::provenance::create::{self, Description, Input, Run},
+        digest::ManifestDigest,
+        rebuild::tests::{image, image_with},
+    };
+
+    fn description(diff_ids: Vec<DiffId>) -> Description {
+        let base = ManifestDigest::of(b"base");
+        let pairs = |list: &[(&str, &str)]| {
+            list.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect::<BTreeMap<_, _>>()
+        };
+        Description {
+            source_url: "https://git.example/app.git".to_owned(),
+            reference: Some("refs/tags/v1".to_owned()),
+            folder: Some("sub".to_owned()),
+            commit: Commit::new(&"c".repeat(40)).unwrap(),
+            dockerfile_path: "Dockerfile".to_owned(),
+            dockerfile: Digest::sha256(b"FROM x"),
+            target: Some("release".to_owned()),
+            platform: "linux/amd64".parse().unwrap(),
+            build_args: pairs(&[("VERSION", "1"), ("TOKEN", "hunter2")]),
+            public_build_args: ["VERSION".to_owned()].into(),
+            labels: BTreeMap::new(),
+            epoch_seconds: Some(1_735_689_600),
+            network: Network::None,
+            dependencies: vec![Input::base("r.example:5000/base", Some("1"), &base)],
+            engine: EngineVersion { name: "buildah".to_owned(), version: "1.28.2".to_owned() },
+            exporter: pairs(&[("layers", "true"), ("rewriteTimestamp", "true")]),
+            diff_ids,
+        }
+    }
+
+    fn manifest(diff_ids: Vec<DiffId>) -> EmbeddedManifest {
+        create::create(&description(diff_ids), &Limits::default()).unwrap()
+    }
+
+    fn statement_of(manifest: &EmbeddedManifest, image: &Image) -> Statement {
+        let run =
+            Run { builder_id: "https://ci.example".to_owned(), started: None, finished: None };
+        let document = create::statement(manifest, "app", &image.manifest.document.digest, &run);
+        let predicate = document.get("predicate").unwrap().clone();
+        Statement { subjects: Vec::new(), predicate_type: SLSA_V1.to_owned(), predicate }
+    }
+
+    /// An image in which the manifest is embedded, what its last layer holds, and the manifest.
+    fn embedded() -> (Image, LastLayer, EmbeddedManifest) {
+        let limits = Limits::default();
+        let mut image = image();
+        let file = manifest(image.config.diff_ids.clone());
+        let added = embed(&image.manifest, &image.config, &file, &|_| false, &limits).unwrap();
+        let last = flate2::read::GzDecoder::new(&added.layer[..]);
+        let last = LastLayer::read(last, &limits).unwrap();
+        image.manifest = added.manifest;
+        image.config = added.config;
+        (image, last, file)
+    }
+
+    #[test]
+    fn what_is_created_reads_back() {
+        let file = manifest(vec![DiffId::of(b"layer")]);
+        let read = file.provenance().unwrap();
+        assert_eq!(read.producer, Producer::Hallmark);
+        let source = read.source.unwrap();
+        assert_eq!(source.url, "https://git.example/app.git");
+        assert_eq!(source.reference.as_deref(), Some("refs/tags/v1"));
+        assert_eq!(source.folder.as_deref(), Some("sub"));
+        assert_eq!(source.commit, Commit::new(&"c".repeat(40)));
+        assert_eq!(read.target.as_deref(), Some("release"));
+        assert_eq!(read.epoch_seconds, Some(1_735_689_600));
+        assert_eq!(read.network, Network::None);
+        assert_eq!(read.engine.unwrap().name, "buildah");
+        assert_eq!(read.diff_ids, [DiffId::of(b"layer")]);
+        assert!(read.materials.iter().any(|m| m.role.as_deref() == Some("base")
+            && m.kind
+                == crate::attest::provenance::MaterialKind::Image {
+                    name: "r.example:5000/base".to_owned(),
+                    tag: Some("1".to_owned()),
+                    platform: None,
+                }));
+        assert_eq!(manifest(vec![DiffId::of(b"layer")]).bytes, file.bytes, "equal in, equal out");
+    }
+
+    #[test]
+    fn values_of_build_arguments_stay_out_unless_named() {
+        let file = manifest(Vec::new());
+        let text = String::from_utf8(file.bytes.to_vec()).unwrap();
+        assert!(!text.contains("hunter2"), "{text}");
+        let read = file.provenance().unwrap();
+        assert_eq!(read.build_args.get("VERSION").map(String::as_str), Some("1"));
+        assert!(read.other_options.contains_key("hidden-build-arg:TOKEN"));
+    }
+
+    #[test]
+    fn the_statement_tells_the_same_build() {
+        let file = manifest(Vec::new());
+        let image = image();
+        let read = crate::attest::provenance::parse(&statement_of(&file, &image)).unwrap();
+        assert_eq!(Provenance { builder_id: String::new(), ..read }, file.provenance().unwrap());
+    }
+
+    #[test]
+    fn an_honest_image_passes_the_cross_checks() {
+        let (image, last, file) = embedded();
+        assert_eq!(last.file.as_ref(), Some(&file.bytes));
+        assert_eq!(last.foreign, Vec::<String>::new());
+        let statement = statement_of(&file, &image);
+        assert_eq!(cross_check(&image, Some(&file), &last, Some(&statement)), []);
+        assert_eq!(cross_check(&image, Some(&file), &last, None), []);
+    }
+
+    #[test]
+    fn each_contradiction_is_found() {
+        let (image, last, file) = embedded();
+        let statement = statement_of(&file, &image);
+        let codes =
+            |image: &Image, file: Option<&EmbeddedManifest>, last: &LastLayer, s: &Statement| {
+                cross_check(image, file, last, Some(s)).iter().map(|f| f.code).collect::<Vec<_>>()
+            };
+        // Another file than the label and the statement name.
+        let mut other = description(file.diff_ids.clone());
+        other.commit = Commit::new(&"d".repeat(40)).unwrap();
+        let other = create::create(&other, &Limits::default()).unwrap();
+        let label = Code::ProvenanceLabelMismatch;
+        let want = [label, label, Code::ProvenanceConflict];
+        assert_eq!(codes(&image, Some(&other), &last, &statement), want);
+        // A layer was put under it.
+        let mut swapped = image.clone();
+        swapped.config.diff_ids.insert(1, DiffId::of(b"implant"));
+        assert_eq!(
+            codes(&swapped, Some(&file), &last, &statement),
+            [Code::ProvenanceDiffIdMismatch]
+        );
+        // Something came with it.
+        let mut stuffed = last.clone();
+        stuffed.foreign.push("/usr/bin/implant".to_owned());
+        assert_eq!(
+            codes(&image, Some(&file), &stuffed, &statement),
+            [Code::ProvenanceLayerNotAlone]
+        );
+        // The statement tells another build.
+        let mut lying = statement.clone();
+        lying.predicate["buildDefinition"]["internalParameters"]["network"] = json!("default");
+        let findings = cross_check(&image, Some(&file), &last, Some(&lying));
+        assert_eq!(findings.iter().map(|f| f.code).collect::<Vec<_>>(), [Code::ProvenanceConflict]);
+        assert!(findings[0].facts[&Key::Why].to_string().contains("internalParameters"));
+    }
+
+    #[test]
+    fn a_label_from_a_base_image_is_a_warning() {
+        let image = image_with(json!({ LABEL: "00" }), 1);
+        let findings = cross_check(&image, None, &LastLayer::default(), None);
+        assert_eq!(findings.len(), 1);
+        assert_eq!(findings[0].severity, Severity::Warning);
+    }
+
+    /// A layer with one entry of this path, mode, owner and content.
+    fn layer(path: &str, kind: ::tar::EntryType, mode: u32, uid: u64) -> LastLayer {
+        let mut builder = ::tar::Builder::new(Vec::new());
+        let mut header = ::tar::Header::new_ustar();
+        header.set_entry_type(kind);
+        header.set_mode(mode);
+        header.set_uid(uid);
+        header.set_gid(0);
+        header.set_size(0);
+        header.set_mtime(0);
+        header.set_path(path).unwrap();
+        header.set_cksum();
+        builder.append(&header, std::io::empty()).unwrap();
+        let tar = builder.into_inner().unwrap();
+        LastLayer::read(&tar[..], &Limits::default()).unwrap()
+    }
+
+    #[test]
+    fn folders_with_other_owners_or_modes_are_foreign() {
+        use ::tar::EntryType::{Directory, Regular};
+        let file = "usr/share/buildinfo/build-manifest.json";
+        assert!(layer("usr/share/", Directory, 0o755, 0).foreign.is_empty());
+        assert_eq!(layer("usr/share/", Directory, 0o777, 0).foreign, ["/usr/share"]);
+        assert_eq!(layer("usr/share/", Directory, 0o755, 1000).foreign, ["/usr/share"]);
+        assert_eq!(layer("usr/bin/", Directory, 0o755, 0).foreign, ["/usr/bin"]);
+        assert!(layer(file, Regular, 0o444, 0).file.is_some());
+        assert!(layer(file, Regular, 0o4755, 0).file.is_none(), "setuid");
+        assert_eq!(layer("usr/share/.wh.x", Regular, 0o644, 0).foreign.len(), 1, "whiteout");
+    }
+
+    #[test]
+    fn foreign_files_are_refused() {
+        let good: Value = serde_json::from_slice(&manifest(Vec::new()).bytes).unwrap();
+        let cases: [(&str, Value); 8] = [
+            ("/predicateType", json!("https://slsa.dev/provenance/v0.2")),
+            ("/buildDefinition/buildType", json!("https://mobyproject.org/buildkit@v1")),
+            ("/buildDefinition/externalParameters/unknown", json!(1)),
+            ("/buildDefinition/externalParameters/source/digest", json!({ "md5": "0" })),
+            ("/buildDefinition/externalParameters/platform", json!("x")),
+            ("/buildDefinition/internalParameters/network", json!("open")),
+            ("/diffIds", json!(["sha256:zz"])),
+            ("/other", json!(1)),
+        ];
+        for (pointer, value) in cases {
+            let mut document = good.clone();
+            let (parent, key) = pointer.rsplit_once('/').unwrap();
+            document.pointer_mut(parent).unwrap()[key] = value;
+            let bytes = Bytes::from(document.to_string());
+            assert!(EmbeddedManifest::parse(bytes, &Limits::default()).is_err(), "{pointer}");
+        }
+        let bytes = manifest(Vec::new()).bytes;
+        let exact = Limits { attestation_bytes: bytes.len(), ..Limits::default() };
+        assert!(EmbeddedManifest::parse(bytes.clone(), &exact).is_ok());
+        let less = Limits { attestation_bytes: bytes.len() - 1, ..Limits::default() };
+        assert!(EmbeddedManifest::parse(bytes, &less).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(bytes in prop::collection::vec(any::<u8>(), 0..200), cut in 0usize..2000) {
+            let _ = EmbeddedManifest::parse(bytes.into(), &Limits::default());
+            let good = manifest(Vec::new()).bytes;
+            let _ = EmbeddedManifest::parse(good.slice(..cut.min(good.len())), &Limits::default());
+        }
+    }
 }

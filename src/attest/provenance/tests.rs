@@ -18,7 +18,8 @@ fn statement(document: &Value) -> Statement {
 
 /// A captured file, or `None` with a plain word where the folder is not there.
 fn captured(name: &str) -> Option<Value> {
-    let folder = std::env::var_os("HALLMARK_CAPTURED").unwrap_or_else(|| "../shared/captured".into());
+    let folder =
+        std::env::var_os("HALLMARK_CAPTURED").unwrap_or_else(|| "../shared/captured".into());
     let path = PathBuf::from(folder).join(name);
     let Ok(text) = std::fs::read_to_string(&path) else {
         eprintln!("skipped: no captured file {}", path.display());
@@ -36,7 +37,13 @@ fn captured_files_say_what_was_built() {
         ("docker-28.5.2-provenance-v0.2-max.json", Producer::BuildkitV02, gcc, true, Network::None),
         ("buildkit-provenance-v0.2-max.json", Producer::BuildkitV02, gcc, true, Network::Default),
         ("buildkit-provenance-v1-max.json", Producer::BuildkitV1, gcc, true, Network::Default),
-        ("buildkit-0.34.2-provenance-v1-max.json", Producer::BuildkitV1, bb, true, Network::Default),
+        (
+            "buildkit-0.34.2-provenance-v1-max.json",
+            Producer::BuildkitV1,
+            bb,
+            true,
+            Network::Default,
+        ),
         ("buildkit-provenance-v1-min.json", Producer::BuildkitV1, gcc, false, Network::Default),
     ];
     for (name, producer, base, max, network) in cases {
@@ -48,8 +55,13 @@ fn captured_files_say_what_was_built() {
         assert_eq!(read.complete.steps, max, "{name}");
         let source = read.source.as_ref().unwrap();
         assert_eq!(source.url, "git://127.0.0.1/app.git", "{name}");
-        assert_eq!(source.commit.as_ref().map(Commit::as_str), source.reference.as_deref(), "{name}");
-        let image = |m: &Material| matches!(&m.kind, MaterialKind::Image { name, .. } if name == base);
+        assert_eq!(
+            source.commit.as_ref().map(Commit::as_str),
+            source.reference.as_deref(),
+            "{name}"
+        );
+        let image =
+            |m: &Material| matches!(&m.kind, MaterialKind::Image { name, .. } if name == base);
         assert!(read.materials.iter().any(image), "{name}: {:?}", read.materials);
         assert!(read.materials.iter().all(|m| m.pin != Pin::Nothing), "{name}");
         assert!(read.other_options.is_empty(), "{name}: {:?}", read.other_options);
@@ -116,9 +128,29 @@ fn hostile() -> impl Strategy<Value = Value> {
     ];
     let key = prop_oneof![
         prop::sample::select(vec![
-            "buildType", "buildDefinition", "externalParameters", "internalParameters", "resolvedDependencies",
-            "materials", "invocation", "configSource", "parameters", "args", "uri", "digest", "sha256", "metadata",
-            "buildkit_metadata", "runDetails", "layers", "source", "locations", "infos", "data", "secrets", "locals",
+            "buildType",
+            "buildDefinition",
+            "externalParameters",
+            "internalParameters",
+            "resolvedDependencies",
+            "materials",
+            "invocation",
+            "configSource",
+            "parameters",
+            "args",
+            "uri",
+            "digest",
+            "sha256",
+            "metadata",
+            "buildkit_metadata",
+            "runDetails",
+            "layers",
+            "source",
+            "locations",
+            "infos",
+            "data",
+            "secrets",
+            "locals",
         ])
         .prop_map(str::to_owned),
         "[a-z:-]{0,8}",
