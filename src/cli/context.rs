@@ -132,7 +132,9 @@ fn trust(config: &Config, keys: &[PathBuf]) -> Result<TrustRules, Failure> {
 fn bundle(config: &Config, asked: Option<&str>) -> Result<Bundle, Failure> {
     let usage = |e: crate::policy::PolicyError| Failure::usage(e.to_string());
     let bundle = match (asked, &config.policy.selection) {
-        (Some(name), _) if Preset::names().any(|preset| preset == name) => Bundle::preset(name).map_err(usage)?,
+        (Some(name), _) if Preset::names().any(|preset| preset == name) => {
+            Bundle::preset(name).map_err(usage)?
+        }
         (Some(folder), _) => config::bundle(&[PathBuf::from(folder)])
             .map_err(|e| Failure::usage(format!("--policy {folder}: {e}")))?,
         (None, PolicySelection::Preset(name)) => Bundle::preset(name).map_err(usage)?,

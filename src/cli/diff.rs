@@ -25,8 +25,7 @@ pub async fn run(args: &Diff, global: &Global) -> Result<Answer, Failure> {
     let (limits, sides) = (ctx.limits.clone(), (left.clone_parts(), right.clone_parts()));
     let comparing = tokio::task::spawn_blocking(move || {
         let ((li, ll), (ri, rl)) = &sides;
-        let mut comparison =
-            compare::ladder::compare(side(li, ll), side(ri, rl), &[], &limits)?;
+        let mut comparison = compare::ladder::compare(side(li, ll), side(ri, rl), &[], &limits)?;
         compare::cause::explain(&mut comparison, &li.config, None);
         Ok::<_, CompareError>(comparison)
     });

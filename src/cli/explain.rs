@@ -13,12 +13,19 @@ pub fn run(args: &Explain) -> Result<String, Failure> {
     if args.list {
         let mut out = String::new();
         for code in Code::ALL {
-            let _ = writeln!(out, "{:<32} {:<8} {}", code.as_str(), code.severity().name(), code.title());
+            let _ = writeln!(
+                out,
+                "{:<32} {:<8} {}",
+                code.as_str(),
+                code.severity().name(),
+                code.title()
+            );
         }
         return Ok(out);
     }
     let text = args.code.as_deref().unwrap_or_default();
-    let code: Code = text.parse().map_err(|e: crate::finding::UnknownCode| Failure::usage(e.to_string()))?;
+    let code: Code =
+        text.parse().map_err(|e: crate::finding::UnknownCode| Failure::usage(e.to_string()))?;
     Ok(format!(
         "{}[{code}]: {}\n\n{}\n\n     help: {}\n",
         code.severity().name(),

@@ -2,7 +2,11 @@
 
 use std::fmt::Write as _;
 
-use super::{Answer, Failure, args::{Global, Policy}, context};
+use super::{
+    Answer, Failure,
+    args::{Global, Policy},
+    context,
+};
 use crate::{
     config,
     policy::test::{self, Outcome},

@@ -8,7 +8,10 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::{engine::{Silent, Talk}, report::clean};
+use crate::{
+    engine::{Silent, Talk},
+    report::clean,
+};
 
 /// How loud to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

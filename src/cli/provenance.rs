@@ -104,8 +104,8 @@ fn base_input(text: &str) -> Result<Input, Failure> {
 
 fn pair(option: &str, text: &str) -> Result<(String, String), Failure> {
     let parts = text.split_once('=').filter(|(name, _)| !name.is_empty());
-    let (name, value) = parts
-        .ok_or_else(|| Failure::usage(format!("{option} {text:?}: expected NAME=VALUE")))?;
+    let (name, value) =
+        parts.ok_or_else(|| Failure::usage(format!("{option} {text:?}: expected NAME=VALUE")))?;
     Ok((name.to_owned(), value.to_owned()))
 }
 
@@ -172,11 +172,7 @@ async fn embed(args: &ProvenanceEmbed, config: &Config) -> Result<Answer, Failur
 }
 
 /// The root filesystem of the image, for what folders it has already.
-async fn folders(
-    reference: &Reference,
-    image: &Image,
-    config: &Config,
-) -> Result<Rootfs, Failure> {
+async fn folders(reference: &Reference, image: &Image, config: &Config) -> Result<Rootfs, Failure> {
     let sources = SourceSettings::default();
     let pinned = context::resolve(reference, config, &sources, &config.limits).await?;
     let source = source::open(&pinned.location, &sources, &config.limits).await?;

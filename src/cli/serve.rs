@@ -49,7 +49,9 @@ pub async fn run(args: &Serve, global: &Global) -> Result<Answer, Failure> {
 fn gate_config(args: &Serve, config: &Config) -> Result<GateConfig, Failure> {
     let base = config.gate.as_ref();
     let missing = |what: &str, option: &str| {
-        Failure::usage(format!("serve needs a {what}: give {option}, or gate.{what} in hallmark.yaml"))
+        Failure::usage(format!(
+            "serve needs a {what}: give {option}, or gate.{what} in hallmark.yaml"
+        ))
     };
     let certificate = args.tls_certificate.clone().or_else(|| base.map(|g| g.certificate.clone()));
     let key = args.tls_key.clone().or_else(|| base.map(|g| g.key.clone()));

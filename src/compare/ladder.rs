@@ -22,8 +22,8 @@ use std::collections::BTreeSet;
 use super::{
     Allowance, Class, CompareError, Comparison, Difference, LayerFacts, LayerPair, Level, Place,
     Side, Which, config,
-    entry::{Hash, differences},
-    layer::{Entries, Layer},
+    entry::differences,
+    layer::{EntryDiff, Layer},
     manifest, normalize,
     parallel::each,
     squash::Squashed,
@@ -130,8 +130,8 @@ enum Job<'a> {
 struct Read {
     left: Option<DiffId>,
     right: Option<DiffId>,
-    /// The entries of both, when the diffIDs differ.
-    entries: Option<(Entries, Entries)>,
+    /// How the entries differ, when the diffIDs do.
+    entries: Option<EntryDiff>,
 }
 
 impl Job<'_> {
@@ -147,8 +147,13 @@ impl Job<'_> {
                 Ok(Read { left: Some(left), right: Some(right), entries: None })
             }
             Self::Scan(left, right) => {
-                let ((left, left_entries), (right, right_entries)) = (left.scan()?, right.scan()?);
-                let entries = (left != right).then_some((left_entries, right_entries));
+                let most = left.limits.differences;
+                let mut scans = each(&[left, right], |layer| layer.scan()).into_iter();
+                let (Some(left), Some(right)) = (scans.next(), scans.next()) else {
+                    return Ok(Read::default());
+                };
+                let ((left, left_entries), (right, right_entries)) = (left?, right?);
+                let entries = (left != right).then(|| left_entries.diff(&right_entries, most));
                 Ok(Read { left: Some(left), right: Some(right), entries })
             }
         }
@@ -233,11 +238,10 @@ impl<'a> Run<'a> {
             self.note(right, read.right.as_ref());
             match read.entries {
                 None => self.note_stored(left, right),
-                Some((left_entries, right_entries)) => {
+                Some(diff) => {
                     same = false;
-                    let diff = left_entries.diff(&right_entries);
                     same_order &= diff.same_order;
-                    if diff.paths.is_empty() {
+                    if diff.paths.is_empty() && diff.more == 0 {
                         let what = if diff.same_order {
                             "times or format of entries"
                         } else {
@@ -245,7 +249,7 @@ impl<'a> Run<'a> {
                         };
                         self.add(whole(left.position, Class::TarBenign, what));
                     } else {
-                        unlike.push((*left, *right, diff.paths));
+                        unlike.push((*left, *right, diff));
                     }
                 }
             }
@@ -268,7 +272,8 @@ impl<'a> Run<'a> {
     /// Compares the root filesystems.
     fn as_a_whole(&mut self, allow: &[Allowance]) -> Result<Content, CompareError> {
         let sides = [(Which::Published, &self.left), (Which::Rebuilt, &self.right)];
-        let mut read = each(&sides, |(which, layers)| Squashed::of(*which, layers)).into_iter();
+        let mut read =
+            each(&sides, |(which, layers)| Squashed::of(*which, layers, self.limits)).into_iter();
         let (Some(left), Some(right)) = (read.next(), read.next()) else {
             return Ok(Content::Differs);
         };
@@ -345,13 +350,11 @@ impl<'a> Run<'a> {
     /// Reads unlike layers again for the facts of their differing entries.
     fn add_entries(
         &mut self,
-        unlike: Vec<(Layer<'_>, Layer<'_>, BTreeSet<Hash>)>,
+        unlike: Vec<(Layer<'_>, Layer<'_>, EntryDiff)>,
         allow: &[Allowance],
     ) -> Result<(), CompareError> {
-        let most = self.limits.differences;
-        let found = each(&unlike, |(left, right, paths)| {
-            let picked: BTreeSet<Hash> = paths.iter().take(most).copied().collect();
-            let (left_facts, right_facts) = (left.facts(&picked)?, right.facts(&picked)?);
+        let found = each(&unlike, |(left, right, diff)| {
+            let (left_facts, right_facts) = (left.facts(&diff.paths)?, right.facts(&diff.paths)?);
             let names: BTreeSet<&String> = left_facts.keys().chain(right_facts.keys()).collect();
             let differences: Vec<Difference> = names
                 .into_iter()
@@ -360,7 +363,7 @@ impl<'a> Run<'a> {
                     differences(left.position, path, l, r)
                 })
                 .collect();
-            Ok((differences, paths.len().saturating_sub(picked.len()) as u64))
+            Ok((differences, diff.more))
         });
         for result in found {
             let (differences, omitted) = result?;

@@ -49,8 +49,10 @@ pub(super) struct Entries {
 
 /// What comparing the entries of two layers gave.
 pub(super) struct EntryDiff {
-    /// Hashes of the paths whose entries differ, sorted.
+    /// Hashes of paths whose entries differ: the lowest ones, which are the same on every run.
     pub(super) paths: BTreeSet<Hash>,
+    /// How many more there are.
+    pub(super) more: u64,
     /// Whether the entries come in the same order.
     pub(super) same_order: bool,
 }
@@ -156,31 +158,26 @@ impl<'a> Layer<'a> {
 }
 
 impl Entries {
-    /// Compares the entries of two layers, path by path.
-    pub(super) fn diff(&self, other: &Self) -> EntryDiff {
+    /// Compares the entries of two layers, path by path; keeps at most `most` paths that differ.
+    pub(super) fn diff(&self, other: &Self, most: usize) -> EntryDiff {
         let (mut left, mut right) = (self.groups().peekable(), other.groups().peekable());
-        let mut paths = BTreeSet::new();
+        let (mut paths, mut more) = (BTreeSet::new(), 0);
         loop {
-            let (l, r) = (left.peek().map(|group| group.0), right.peek().map(|group| group.0));
-            match (l, r) {
+            let path = match (left.peek(), right.peek()) {
                 (None, None) => break,
-                (Some(l), Some(r)) if l == r => {
-                    if left.next() != right.next() {
-                        paths.insert(l);
-                    }
-                }
-                (Some(l), r) if r.is_none_or(|r| l < r) => {
-                    left.next();
-                    paths.insert(l);
-                }
-                (_, Some(r)) => {
-                    right.next();
-                    paths.insert(r);
-                }
-                (Some(_), None) => break,
+                (Some((path, _)), None) | (None, Some((path, _))) => *path,
+                (Some((left, _)), Some((right, _))) => *left.min(right),
+            };
+            if left.next_if(|group| group.0 == path) == right.next_if(|group| group.0 == path) {
+                continue;
+            }
+            if paths.len() < most {
+                paths.insert(path);
+            } else {
+                more += 1;
             }
         }
-        EntryDiff { paths, same_order: self.order == other.order }
+        EntryDiff { paths, more, same_order: self.order == other.order }
     }
 
     /// The entries of each path.

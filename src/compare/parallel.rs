@@ -9,9 +9,13 @@ use std::{
     thread,
 };
 
+/// Most threads: each may hold the fingerprints of a layer with two million entries (128 MiB).
+const THREADS_MAX: usize = 8;
+
 /// Does `work` for every job, on as many threads as the machine has processors; results come in the order of the jobs.
 pub(super) fn each<J: Sync, R: Send>(jobs: &[J], work: impl Fn(&J) -> R + Sync) -> Vec<R> {
-    let threads = thread::available_parallelism().map_or(1, NonZero::get).min(jobs.len());
+    let processors = thread::available_parallelism().map_or(1, NonZero::get);
+    let threads = processors.min(THREADS_MAX).min(jobs.len());
     if threads < 2 {
         return jobs.iter().map(work).collect();
     }

@@ -17,6 +17,7 @@ use crate::{
         rootfs::{Contents, Node, Rootfs, RootfsBuilder},
         tar::Entry,
     },
+    limits::Limits,
 };
 
 /// An image's tree and the diffIDs recomputed on the way.
@@ -29,12 +30,12 @@ pub(super) struct Squashed {
 
 impl Squashed {
     /// Adds up the layers of one image.
-    pub(super) fn of(which: Which, layers: &[Layer<'_>]) -> Result<Self, CompareError> {
-        let Some(first) = layers.first() else {
-            let rootfs = RootfsBuilder::hashing(&crate::limits::Limits::default()).finish();
-            return Ok(Self { diff_ids: Vec::new(), rootfs, shared: BTreeMap::new() });
-        };
-        let mut builder = RootfsBuilder::hashing(first.limits);
+    pub(super) fn of(
+        which: Which,
+        layers: &[Layer<'_>],
+        limits: &Limits,
+    ) -> Result<Self, CompareError> {
+        let mut builder = RootfsBuilder::hashing(limits);
         let mut diff_ids = Vec::with_capacity(layers.len());
         for layer in layers {
             let mut reader = layer.open()?;

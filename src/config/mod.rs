@@ -20,8 +20,8 @@ use std::{
 };
 
 pub use bounds::table as limits_table;
-pub use folder::{FolderError, bundle};
 pub use error::{ConfigError, KeyPath, Place, Step};
+pub use folder::{FolderError, bundle};
 
 use crate::{
     digest::Digest,

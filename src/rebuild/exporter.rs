@@ -168,7 +168,8 @@ mod tests {
         loose.config.created = Some("2025-01-01T00:00:00.5Z".to_owned());
         assert_eq!(infer(&loose, &provenance, EngineKind::Buildah, 0).rewrite_timestamp, None);
     }
-}/// How many layers of a rebuilt image come from its base: the exporter marks every layer whose times it rewrote, and leaves
+}
+/// How many layers of a rebuilt image come from its base: the exporter marks every layer whose times it rewrote, and leaves
 /// a base's layers alone. Without rewritten times nothing tells them apart, and all count as rebuilt.
 pub fn inherited_layers(manifest: &Manifest, exporter: &Exporter) -> usize {
     if exporter.rewrite_timestamp.is_none() {
@@ -177,5 +178,3 @@ pub fn inherited_layers(manifest: &Manifest, exporter: &Exporter) -> usize {
     let marked = |layer: &Descriptor| layer.annotations.contains_key(REWRITTEN);
     manifest.layers.iter().take_while(|layer| !marked(layer)).count()
 }
-
-

@@ -28,11 +28,19 @@ fn write_tree(out: &mut String, evidence: &Evidence, findings: &[Finding]) -> fm
         writeln!(out, "├─ index      {} {}", index.document.digest, index.media_type)?;
     }
     writeln!(out, "├─ platform   {}", image.platform)?;
-    writeln!(out, "├─ manifest   {} {}", image.manifest.document.digest, image.manifest.media_type)?;
+    writeln!(
+        out,
+        "├─ manifest   {} {}",
+        image.manifest.document.digest, image.manifest.media_type
+    )?;
     writeln!(out, "├─ config     {}", image.config.document.digest)?;
     for (position, layer) in image.manifest.layers.iter().enumerate() {
         let compression = layer.media_type.layer_compression().map_or("?", |c| c.name());
-        writeln!(out, "├─ layer {position:<4} {} {} bytes {compression}", layer.digest, layer.size)?;
+        writeln!(
+            out,
+            "├─ layer {position:<4} {} {} bytes {compression}",
+            layer.digest, layer.size
+        )?;
     }
     for proof in &evidence.signatures {
         statement(out, "signature", proof)?;

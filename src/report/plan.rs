@@ -47,7 +47,10 @@ fn write_plan(out: &mut String, plan: &Plan) -> fmt::Result {
         .rewrite_timestamp
         .map_or_else(|| "kept".to_owned(), |epoch| format!("rewritten to {epoch}"));
     let types = if exporter.oci_media_types { "OCI" } else { "Docker" };
-    row("exporter", &format!("{types} media types, {}, times {times}", exporter.compression.name()))?;
+    row(
+        "exporter",
+        &format!("{types} media types, {}, times {times}", exporter.compression.name()),
+    )?;
     for evidence in &exporter.evidence {
         row("", evidence)?;
     }

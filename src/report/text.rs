@@ -193,7 +193,7 @@ pub fn rebuilt_line(rebuilt: &Rebuilt) -> String {
     };
     let coverage = rebuilt.coverage;
     format!(
-        "{word}: R{} {} ({} {}, network {}, {} layers rebuilt, {} from the base)",
+        "{word}: R{} {} by {} ({}); network {}, {} layers rebuilt, {} from the base",
         level.number(),
         level.name(),
         rebuilt.engine.driver,
@@ -234,6 +234,11 @@ fn line(out: &mut impl fmt::Write, name: &str, text: &str) -> fmt::Result {
     writeln!(out, "{name:>9}: {}", clean(text))
 }
 
+fn plural(count: usize, noun: &str) -> String {
+    let ending = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{ending}")
+}
+
 fn closing(out: &mut String, verdict: &Verdict) -> fmt::Result {
     let count = |severity| {
         verdict
@@ -245,13 +250,13 @@ fn closing(out: &mut String, verdict: &Verdict) -> fmt::Result {
     };
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
     if verdict.is_pass() {
-        return writeln!(out, "PASS  {warnings} warnings");
+        return writeln!(out, "PASS  {}", plural(warnings, "warning"));
     }
     let first = verdict.platforms.iter().find_map(|p| match &p.decision {
         Decision::Fail(first, _) => Some(first),
         Decision::Pass(_) => None,
     });
-    writeln!(out, "FAIL  {errors} errors, {warnings} warnings")?;
+    writeln!(out, "FAIL  {}, {}", plural(errors, "error"), plural(warnings, "warning"))?;
     match first {
         Some(first) => writeln!(out, "next: hallmark explain {}", first.code),
         None => Ok(()),

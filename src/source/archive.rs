@@ -87,8 +87,8 @@ impl ArchiveError {
     }
 }
 
-fn malformed(why: impl ToString) -> ArchiveError {
-    FormatError::Malformed { what: WHAT, why: why.to_string() }.into()
+fn malformed(why: impl Into<String>) -> ArchiveError {
+    FormatError::Malformed { what: WHAT, why: why.into() }.into()
 }
 
 /// What stands under a name.

@@ -16,6 +16,7 @@ use futures_util::{StreamExt, TryStreamExt, future, stream};
 
 use super::{Blob, Source, SourceError, SourceSettings, Spool, manifest_digest};
 use crate::{
+    compare::Layers,
     digest::{ConfigDigest, ManifestDigest},
     image::{
         Checked, Descriptor, Document, FormatError, Image, ImageConfig, Index, Manifest, Platform,
@@ -205,7 +206,7 @@ impl Loader<'_> {
     async fn every(&self, candidates: Vec<Candidate>) -> Result<Vec<Image>, SourceError> {
         let images = self.images(&candidates).await?;
         if images.is_empty() {
-            return Err(self.platform_missing("any platform", []));
+            return Err(self.platform_missing(&"any platform", []));
         }
         Ok(images)
     }
@@ -244,7 +245,7 @@ impl Loader<'_> {
 
     fn platform_missing<'p>(
         &self,
-        wanted: impl ToString,
+        wanted: &dyn std::fmt::Display,
         found: impl IntoIterator<Item = &'p Platform>,
     ) -> SourceError {
         let found: BTreeSet<String> = found.into_iter().map(Platform::to_string).collect();
@@ -337,18 +338,9 @@ fn agree(a: &Platform, b: &Platform) -> bool {
 #[derive(Debug, Clone)]
 pub struct StoredLayers(pub Vec<Blob>);
 
-impl crate::compare::Layers for StoredLayers {
+impl Layers for StoredLayers {
+    /// The bytes are not checked here: the layer reader does.
     fn open(&self, position: usize) -> io::Result<Box<dyn Read + Send>> {
-        StoredLayers::open(self, position)
-    }
-}
-
-impl StoredLayers {
-    /// The stored bytes of the layer at `position`, counted from 0. They are not checked here: the layer reader does.
-    ///
-    /// # Errors
-    /// When there is no such layer, or its file cannot be opened.
-    pub fn open(&self, position: usize) -> io::Result<Box<dyn Read + Send>> {
         let blob = self.0.get(position).ok_or_else(|| {
             io::Error::new(io::ErrorKind::NotFound, format!("there is no layer {position}"))
         })?;

@@ -162,7 +162,7 @@ impl Name {
 impl Judge<'_> {
     /// Steps 1 to 3 for one piece of evidence.
     fn take_in(&self, raw: &Raw, limits: &Limits, opened: &mut Opened) {
-        // A label says where an image may come from. It was never meant as a proof, so nothing is amiss with it.
+        // A label is a hint that no signature could be in.
         if matches!(raw.carrier, Carrier::Label { .. }) {
             return;
         }

@@ -13,9 +13,7 @@ use crate::{
     finding::{Code, Finding, Key, Subject},
     image::Image,
     sbom::{self, BoundSbom, Inventory, Reconciliation, reconcile::reconcile},
-    trust::{
-        Covering, PredicateClass, Proof, Proofs, Unproven,
-    },
+    trust::{Covering, PredicateClass, Proof, Proofs, Unproven},
 };
 
 use super::{Contents, Context};
@@ -82,7 +80,9 @@ fn provenance_that_counts(
         let Some(statement) = proof.value() else { continue };
         match provenance::parse(statement) {
             Ok(provenance) => candidates.push(proof.map(|_| provenance.clone())),
-            Err(error) => findings.push(malformed(Code::ProvenanceMalformed, proof.carrier(), &error)),
+            Err(error) => {
+                findings.push(malformed(Code::ProvenanceMalformed, proof.carrier(), &error))
+            }
         }
     }
     if let Some(found) = embedded_manifest(contents, image) {
@@ -178,13 +178,16 @@ fn sboms(
         match sbom::from_predicate(&statement.predicate, &ctx.limits) {
             Ok(sbom) => {
                 let subject = covering.image.manifest.document.digest.clone();
-                found.push(proof.map(|_| BoundSbom { sbom: sbom.clone(), subject: subject.clone() }));
+                found.push(
+                    proof.map(|_| BoundSbom { sbom: sbom.clone(), subject: subject.clone() }),
+                );
             }
             Err(error) => findings.push(unreadable_sbom(&error, proof.carrier())),
         }
     }
     let attached = raws.iter().filter(|raw| {
-        matches!(crate::attest::open(raw, &ctx.limits).as_deref(), Ok([Envelope::Document]))
+        !matches!(raw.carrier, Carrier::Label { .. })
+            && matches!(crate::attest::open(raw, &ctx.limits).as_deref(), Ok([Envelope::Document]))
     });
     for raw in attached {
         match sbom::parse(&raw.bytes, &ctx.limits) {

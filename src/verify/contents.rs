@@ -77,7 +77,10 @@ async fn fetch_and_read(
     let subject = || Subject::Image(image.reference.to_string());
     let lost = |error: SourceError| Box::new(error.into_finding(subject()));
     let spool = Spool::temporary().map_err(|error| {
-        lost(SourceError::Unavailable { place: "temporary folder".to_owned(), why: error.to_string() })
+        lost(SourceError::Unavailable {
+            place: "temporary folder".to_owned(),
+            why: error.to_string(),
+        })
     })?;
     let layers = load::fetch_layers(source, image, &spool, limits).await.map_err(lost)?;
     let reading = tokio::task::spawn_blocking({
@@ -129,10 +132,7 @@ fn squash(image: &Image, layers: &[Blob], limits: &Limits) -> Result<Read, Box<F
     Ok(Read { rootfs, inventory, last_layer })
 }
 
-fn reader(
-    blob: &Blob,
-    limits: &Limits,
-) -> Result<LayerReader<crate::source::StoredReader>, Error> {
+fn reader(blob: &Blob, limits: &Limits) -> Result<LayerReader<crate::source::StoredReader>, Error> {
     let stored = blob.stored().map_err(|e| Error::Tar(TarError::Read(e)))?;
     LayerReader::new(stored, blob.descriptor(), limits).map_err(Error::Layer)
 }
@@ -159,7 +159,9 @@ fn of_error(error: &Error, subject: Subject) -> Finding {
         Error::Tar(error) | Error::Rootfs(RootfsError::Tar { error, .. }) => {
             (tar_code(error), error.to_string())
         }
-        Error::Rootfs(error @ RootfsError::Limit { .. }) => (Code::LimitExceeded, error.to_string()),
+        Error::Rootfs(error @ RootfsError::Limit { .. }) => {
+            (Code::LimitExceeded, error.to_string())
+        }
         Error::Rootfs(error @ RootfsError::Impossible { .. }) => {
             (Code::ImageLayerAmbiguous, error.to_string())
         }

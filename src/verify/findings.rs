@@ -77,7 +77,12 @@ fn of_rebuilt(rebuilt: &Rebuilt, image: &Image) -> Option<Finding> {
         .with(Key::Expect, &image.manifest.document.digest)
         .with(
             Key::Found,
-            Fact::Text(format!("{} ({times}; R{} {})", rebuilt.manifest, level.number(), level.name())),
+            Fact::Text(format!(
+                "{} ({times}; R{} {})",
+                rebuilt.manifest,
+                level.number(),
+                level.name()
+            )),
         );
     // The gravest difference explains most; the rest is in the list.
     if let Some(worst) = rebuilt.comparison.differences.iter().max_by_key(|d| gravity(d)) {

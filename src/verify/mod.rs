@@ -18,7 +18,7 @@ use crate::{
     finding::{Code, Finding, Key, Severity, Subject},
     image::Image,
     limits::Limits,
-    policy::{Exception, PolicyInput, Policies},
+    policy::{Exception, Policies, PolicyInput},
     rebuild::Rebuild,
     reference::PinnedReference,
     source::{self, PlatformChoice, Source, SourceError, SourceSettings},

@@ -7,8 +7,8 @@ use crate::{
     engine::{self, Finished},
     image::Image,
     rebuild::{
-        Coverage, Determinism, EmbeddedLayer, Failure, FailureKind, Plan, Planned, Rebuild, Rebuilt,
-        exporter,
+        Coverage, Determinism, EmbeddedLayer, Failure, FailureKind, Plan, Planned, Rebuild,
+        Rebuilt, exporter,
         plan::{PlanOptions, plan},
     },
     reference::{Location, PinnedReference, Selector},
@@ -33,11 +33,12 @@ pub async fn rebuild(
     let options = PlanOptions { embedded: embedded(contents) };
     match plan(provenance, image, &options) {
         Planned::NotReplayable(gaps) => Rebuild::NotReplayable(gaps),
-        Planned::Plan(plan) => match build_and_compare(&plan, provenance, image, contents, ctx).await
-        {
-            Ok(rebuilt) => Rebuild::Compared(Box::new(rebuilt)),
-            Err(failure) => Rebuild::Failed(failure),
-        },
+        Planned::Plan(plan) => {
+            match build_and_compare(&plan, provenance, image, contents, ctx).await {
+                Ok(rebuilt) => Rebuild::Compared(Box::new(rebuilt)),
+                Err(failure) => Rebuild::Failed(failure),
+            }
+        }
     }
 }
 
@@ -48,18 +49,16 @@ async fn build_and_compare(
     contents: &Contents,
     ctx: &Context,
 ) -> Result<Rebuilt, Failure> {
-    let published = Loaded {
-        image: image.clone(),
-        layers: StoredLayers(contents.layers.clone()),
-        _keep: None,
-    };
+    let published =
+        Loaded { image: image.clone(), layers: StoredLayers(contents.layers.clone()), _keep: None };
     let first = build(plan, ctx).await?;
     let mut comparison = compare_images(&published, &first.loaded, ctx).await?;
     compare::cause::explain(&mut comparison, &image.config, Some(provenance));
     let determinism = if comparison.level.is_reproducible() {
         Determinism::NotNeeded
     } else if ctx.rebuild.on_mismatch == OnMismatch::BuildAgain {
-        ctx.talk.line("the result differs: building again to see whether the build is deterministic");
+        ctx.talk
+            .line("the result differs: building again to see whether the build is deterministic");
         let second = build(plan, ctx).await?;
         let between = compare_images(&first.loaded, &second.loaded, ctx).await?;
         if between.level >= Level::LayersIdentical {
@@ -100,7 +99,10 @@ async fn build(plan: &Plan, ctx: &Context) -> Result<Build, Failure> {
     let finished =
         engine::build(plan, &options.settings, options.engine, &ctx.limits, &*ctx.talk).await?;
     let loaded = load_built(plan, &finished, ctx).await.map_err(|error| {
-        failure(FailureKind::EngineUnavailable, &format!("the engine's result is unreadable: {error}"))
+        failure(
+            FailureKind::EngineUnavailable,
+            &format!("the engine's result is unreadable: {error}"),
+        )
     })?;
     Ok(Build { loaded, finished })
 }
@@ -129,8 +131,13 @@ async fn load_built(
     Ok(Loaded { image, layers: StoredLayers(layers), _keep: Some(spool) })
 }
 
-async fn compare_images(left: &Loaded, right: &Loaded, ctx: &Context) -> Result<Comparison, Failure> {
-    let (limits, left_image, right_image) = (ctx.limits.clone(), left.image.clone(), right.image.clone());
+async fn compare_images(
+    left: &Loaded,
+    right: &Loaded,
+    ctx: &Context,
+) -> Result<Comparison, Failure> {
+    let (limits, left_image, right_image) =
+        (ctx.limits.clone(), left.image.clone(), right.image.clone());
     let (left_layers, right_layers) = (left.layers.clone(), right.layers.clone());
     let comparing = tokio::task::spawn_blocking(move || {
         let (left, right) = (side(&left_image, &left_layers), side(&right_image, &right_layers));

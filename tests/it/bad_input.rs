@@ -121,8 +121,7 @@ const CASES: &[(&str, Spoil, &str)] = &[
     (
         "Docker schema 1",
         Before(|parts| {
-            parts.manifest =
-                json!({"schemaVersion": 1, "name": "app", "tag": "1", "fsLayers": [], "history": []});
+            parts.manifest = json!({"schemaVersion": 1, "name": "app", "tag": "1", "fsLayers": [], "history": []});
         }),
         "image-m",
     ),
@@ -314,7 +313,8 @@ fn what_is_not_an_image_is_a_usage_error() {
 fn an_unreadable_policy_or_configuration_stops_the_run() {
     let layout = Layout::of(&parts());
     let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("broken.rego"), "package hallmark.broken\ndeny contains {").unwrap();
+    fs::write(folder.path().join("broken.rego"), "package hallmark.broken\ndeny contains {")
+        .unwrap();
     Hallmark::new(["verify"])
         .arg(layout.reference())
         .arg("--policy")

@@ -15,7 +15,10 @@ fn help_names_every_command() {
 
 #[test]
 fn explain_knows_every_code_and_refuses_others() {
-    Hallmark::new(["explain", "rebuild-differs"]).run().exits(0).says("rebuilt from its provenance");
+    Hallmark::new(["explain", "rebuild-differs"])
+        .run()
+        .exits(0)
+        .says("rebuilt from its provenance");
     Hallmark::new(["explain", "no-such-code"]).run().exits(2).says("explain --list");
     let list = Hallmark::new(["explain", "--list"]).run();
     list.exits(0);

@@ -85,7 +85,11 @@ impl Answer {
 
     #[track_caller]
     pub fn says(&self, text: &str) -> &Self {
-        assert!(self.stdout.contains(text) || self.stderr.contains(text), "no {text:?} in\n{}", self.all());
+        assert!(
+            self.stdout.contains(text) || self.stderr.contains(text),
+            "no {text:?} in\n{}",
+            self.all()
+        );
         self
     }
 

@@ -78,7 +78,12 @@ impl Input {
         let version = tag.map(|t| format!("@{t}")).unwrap_or_default();
         let uri = format!("pkg:docker/{}{version}?digest={digest}", repository.replace(':', "%3A"));
         let name = repository.to_owned();
-        Self { name, uri: Some(uri), digest: Some(digest.digest().clone()), role: "base".to_owned() }
+        Self {
+            name,
+            uri: Some(uri),
+            digest: Some(digest.digest().clone()),
+            role: "base".to_owned(),
+        }
     }
 
     /// A compiler or other tool and its version, as it is in one of the bases.

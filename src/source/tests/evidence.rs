@@ -74,7 +74,7 @@ impl Attached {
         for (subject, referrer) in
             [(&self.index, &self.index_referrer), (&self.image, &self.manifest_referrer)]
         {
-            let list = self.store.index(&[referrer.clone()]);
+            let list = self.store.index(std::slice::from_ref(referrer));
             self.store.tag(&format!("sha256-{}", digest(subject).hex()), &list);
         }
     }
@@ -194,7 +194,8 @@ async fn what_cannot_be_listed_or_read_is_a_finding_and_the_rest_is_kept() {
     let referrer: Wrong =
         |a, request| request.path().ends_with(a.index_referrer["digest"].as_str().unwrap());
     let unavailable = Code::ImageReferrersUnavailable;
-    let cases: [(&str, Wrong, fn() -> Reply, Vec<Code>, &str); 6] = [
+    type Case = (&'static str, Wrong, fn() -> Reply, Vec<Code>, &'static str);
+    let cases: [Case; 6] = [
         ("lists", lists, || Reply::new(403), vec![unavailable; 2], "referrer"),
         ("lists", lists, || Reply::new(200).bytes("{"), vec![unavailable; 2], "referrer"),
         ("signature", signature, || Reply::new(403), vec![unavailable; 2], "signature"),
@@ -242,15 +243,17 @@ async fn a_list_does_not_decide_what_refers_to_an_image() {
         })),
     );
     let loose = attached.store.artifact(BUNDLE, "about nothing", None);
+    let list_of_bundles = attached.store.index(&[]);
     // The list calls a bundle an SBOM; the manifest's own layers count.
     attached.index_referrer["artifactType"] = "application/spdx+json".into();
     attached.with_api();
     let lists = attached.store.referrers.as_mut().unwrap();
     let list = lists.get_mut(attached.index["digest"].as_str().unwrap()).unwrap();
-    list.extend([stranger, loose]);
+    list.extend([stranger, loose, list_of_bundles]);
     let (_, found) = attached.discover(|_, _| None).await;
     assert_eq!(texts(&found), expected());
-    assert_eq!(codes(&found), [Code::ImageMalformed; 2]);
+    let malformed = Code::ImageMalformed;
+    assert_eq!(codes(&found), [Code::ImageReferrersUnavailable, malformed, malformed]);
     assert!(found.raws.iter().all(|raw| raw.media_type.as_str() != "application/spdx+json"));
 }
 
@@ -296,7 +299,8 @@ fn attached_index() -> String {
 #[tokio::test]
 async fn pages_are_followed_to_their_limit() {
     let pages = limits().pages;
-    let cases: [(&str, fn(usize, &Request) -> Option<String>, usize, bool); 4] = [
+    type Next = fn(usize, &Request) -> Option<String>;
+    let cases: [(&str, Next, usize, bool); 4] = [
         ("as many as allowed", |n, r| (n < 2).then(|| format!("{}?p={n}", r.path())), pages, true),
         ("one more", |n, r| (n < 3).then(|| format!("{}?p={n}", r.path())), pages, false),
         ("without end", |n, r| Some(format!("{}?p={n}", r.path())), pages, false),
@@ -355,4 +359,15 @@ async fn the_size_of_attestations_is_limited() {
         let bundles = texts(&found).into_iter().filter(|(kind, _)| *kind == "referrer").count();
         assert_eq!(bundles, want, "{sizes:?}");
     }
+}
+
+#[tokio::test]
+async fn the_tag_of_a_long_digest_is_cut() {
+    let hex = "ab".repeat(64);
+    let digest = format!("sha512:{hex}").parse().unwrap();
+    let registry = Registry::start(Store::default(), |_, _| None).await;
+    let list = registry.open().await.referrers(&digest).await.unwrap();
+    assert_eq!(list, crate::source::Referrers::default());
+    let tag = format!("/v2/app/manifests/sha512-{}", &hex[..64]);
+    assert_eq!(registry.requests().last().unwrap().path(), tag);
 }

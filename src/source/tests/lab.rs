@@ -75,3 +75,47 @@ async fn images_of_the_lab() {
     let missing = crate::source::load::find_digest(&absent, &places, &settings(), &limits).await;
     assert!(missing.unwrap_err().to_string().contains("not there"));
 }
+
+#[tokio::test]
+async fn archives_that_skopeo_writes() {
+    let Some(lab) = std::env::var_os("HALLMARK_LAB") else {
+        eprintln!("skipped: no lab here");
+        return;
+    };
+    let images = variables(&Path::new(&lab).join("images.env"));
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    // What hallmark reads, what skopeo calls it, and whether manifests keep their digests.
+    let cases = [
+        (format!("oci:{}", at("layout")), ":v1", true),
+        (format!("oci-archive:{}", at("oci.tar")), ":v1", true),
+        (format!("docker-archive:{}", at("docker.tar")), ":r.example/app:v1", false),
+    ];
+    let from = images.get("HONEST").expect("the lab has an honest image");
+    let (_, published) = open(from).await.unwrap();
+    for (place, name, keeps) in cases {
+        let all: &[&str] = if keeps { &["--all"] } else { &[] };
+        let copied = std::process::Command::new("skopeo")
+            .args(["copy", "--quiet", "--src-tls-verify=false"])
+            .args(all)
+            .args([format!("docker://{from}"), format!("{place}{name}")])
+            .status();
+        if !copied.is_ok_and(|status| status.success()) {
+            eprintln!("skipped: no skopeo that can read the lab's registry");
+            return;
+        }
+        for text in [place.clone(), format!("{place}:v1")] {
+            let (source, reference) = open(&text).await.unwrap();
+            assert_eq!(reference.digest == published.digest, keeps, "{text}");
+            let limits = Limits::default();
+            let images = load(&*source, &reference, &PlatformChoice::Host, &limits).await.unwrap();
+            let found = discover(&*source, &images[0], &limits).await;
+            assert_eq!(found.findings, [], "{text}");
+            assert_eq!(found.raws.iter().any(|raw| raw.carrier.kind() != "label"), keeps, "{text}");
+            let spool = Spool::temporary().unwrap();
+            for blob in fetch_layers(&*source, &images[0], &spool, &limits).await.unwrap() {
+                blob.open().unwrap().read_to_end(&mut Vec::new()).unwrap();
+            }
+        }
+    }
+}

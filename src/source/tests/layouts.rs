@@ -37,7 +37,7 @@ fn code(error: SourceError) -> Code {
 }
 
 /// Loads the only image and reads every layer.
-pub async fn closure(location: Location) -> Result<(), SourceError> {
+pub(super) async fn closure(location: Location) -> Result<(), SourceError> {
     let (source, reference) = open_at(location, Selector::Only).await?;
     let images = load(&*source, &reference, &PlatformChoice::All, &limits()).await?;
     let spool = Spool::temporary().unwrap();
@@ -56,7 +56,7 @@ pub async fn closure(location: Location) -> Result<(), SourceError> {
 async fn images_are_selected_by_name() {
     let mut store = Store::default();
     let (a, b) = (store.image("linux/amd64", "a"), store.image("linux/amd64", "b"));
-    let index = store.index(&[a.clone()]);
+    let index = store.index(std::slice::from_ref(&a));
     let folder = tempfile::tempdir().unwrap();
     store.write_layout(
         folder.path(),
@@ -131,14 +131,12 @@ async fn evidence_beside_an_image_is_no_second_image() {
     assert!(found.raws[1].carrier.to_string().ends_with("(layout)"));
 }
 
-#[tokio::test]
-async fn a_damaged_layout_is_refused() {
-    let mut store = Store::default();
-    let image = store.image("linux/amd64", "layer");
-    let layer = crate::digest::BlobDigest::of(b"layer").hex();
-    let manifest = digest(&image).hex();
-    type Damage = fn(&Path, &str, &str);
-    let cases: [(&str, Damage, Option<Code>); 14] = [
+/// Damages a layout: its root, and the paths of its manifest and layer under it.
+type Damage = fn(&Path, &str, &str);
+
+/// What is done to a layout, and what that is found to be.
+fn damages() -> [(&'static str, Damage, Option<Code>); 14] {
+    [
         ("nothing", |_, _, _| (), None),
         ("no layer", |f, _, l| fs::remove_file(f.join(l)).unwrap(), Some(Code::ImageBlobMissing)),
         (
@@ -210,11 +208,19 @@ async fn a_damaged_layout_is_refused() {
             },
             Some(Code::SourceUnavailable),
         ),
-    ];
-    for (name, damage, want) in cases {
+    ]
+}
+
+#[tokio::test]
+async fn a_damaged_layout_is_refused() {
+    let mut store = Store::default();
+    let image = store.image("linux/amd64", "layer");
+    let layer = crate::digest::BlobDigest::of(b"layer").hex();
+    let manifest = digest(&image).hex();
+    for (name, damage, want) in damages() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().join("layout");
-        store.write_layout(&root, &[image.clone()]);
+        store.write_layout(&root, std::slice::from_ref(&image));
         damage(&root, &format!("blobs/sha256/{manifest}"), &format!("blobs/sha256/{layer}"));
         let got = closure(Location::Layout(root)).await;
         assert_eq!(got.clone().err().map(code), want, "{name}: {got:?}");
