@@ -178,6 +178,7 @@ pub fn redact(text: &str) -> String {
         (r"sha256-[0-9a-f]{64}", "sha256-DIGEST"),
         (r"\bkey [0-9a-f]{16}\b", "key ID"),
         (r"\b(docker|buildx|buildah|buildkitd) v?\d[\w.+~-]*", "$1 VERSION"),
+        (r"buildah \(\d[\w.+~-]*\)", "buildah (VERSION)"),
         (r"\d[\w.]*\+deb\w+", "VERSION"),
         (r"\b\d+ bytes\b", "N bytes"),
         (r"127\.0\.0\.1:\d+", "127.0.0.1:PORT"),
