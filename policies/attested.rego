@@ -6,6 +6,7 @@ package hallmark.attested
 # description: Whoever can push an image can push provenance beside it; only a trusted signature makes it evidence.
 # custom:
 #   code: provenance-unproven
+#   about: [provenance-unsigned]
 #   severity: deny
 #   solution: sign the index digest (it covers what BuildKit embeds), or attach the provenance with cosign attest
 deny contains {"code": "provenance-unproven", "msg": msg, "why": why} if {
@@ -21,6 +22,7 @@ provenance_is_fine if input.provenance.state in {"proven", "missing"}
 # description: One proven SBOM suffices; unsigned copies beside it do no harm.
 # custom:
 #   code: sbom-unproven
+#   about: [sbom-unsigned]
 #   severity: deny
 #   solution: sign the index digest (it covers what BuildKit embeds), or attach the SBOM with cosign attest
 deny contains {"code": "sbom-unproven", "msg": msg, "why": why} if {

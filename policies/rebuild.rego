@@ -14,6 +14,7 @@ status := object.get(input, ["rebuild", "status"], "unknown")
 # description: Only a rebuild shows that the image comes from the source that it names.
 # custom:
 #   code: rebuild-missing
+#   about: [rebuild-not-run, provenance-missing]
 #   severity: deny
 #   solution: run with --rebuild; for an image without provenance, build it with --attest type=provenance,mode=max
 deny contains {"code": "rebuild-missing", "msg": msg, "status": status} if {
@@ -48,6 +49,7 @@ deny contains {"code": "rebuild-not-replayable", "msg": msg, "gaps": codes} if {
 # description: A build that fails, or that cannot be run, proves nothing about the image.
 # custom:
 #   code: rebuild-failed
+#   about: [rebuild-failed, rebuild-source-gone, rebuild-timeout, rebuild-engine-unavailable]
 #   severity: deny
 #   solution: see the end of the build log; run again when the engine or the source answers
 deny contains {"code": "rebuild-failed", "msg": msg, "kind": kind} if {
@@ -64,6 +66,7 @@ deny contains {"code": "rebuild-failed", "msg": msg, "kind": kind} if {
 #   both are called reproducible), 3 layers-identical, 2 content-identical, 1 explained.
 # custom:
 #   code: rebuild-level
+#   about: [rebuild-differs, rebuild-nondeterministic]
 #   severity: deny
 #   solution: see the differences and their Dockerfile lines; pass SOURCE_DATE_EPOCH and pin what the build fetches
 deny contains {"code": "rebuild-level", "msg": msg, "level": level, "asked": level_asked} if {

@@ -32,6 +32,7 @@ found if count(input.signatures) > 0
 # description: A signature by somebody unknown, over another image, or that does not verify, proves nothing.
 # custom:
 #   code: signature-unproven
+#   about: [signature-untrusted, signature-invalid, signature-unsupported, signature-subject-mismatch, signature-malformed]
 #   severity: deny
 #   solution: sign with a key that hallmark.yaml trusts for this image, or add the signer and a rule there
 deny contains {"code": "signature-unproven", "msg": msg, "why": why} if {

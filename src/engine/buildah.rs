@@ -243,7 +243,7 @@ impl Job<'_> {
         let format = if commit.len() == 64 { "sha256" } else { "sha1" };
         let init = ["init", "--quiet", "--template=", &format!("--object-format={format}")];
         self.must(
-            self.git(init.to_vec()).await?,
+            &self.git(init.to_vec()).await?,
             FailureKind::EngineUnavailable,
             "git init failed",
         )?;
@@ -253,12 +253,12 @@ impl Job<'_> {
             let all = ["--", url, "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"];
             let outcome = self.git([&fetch[..], &all[..]].concat()).await?;
             let why = format!("{url} could not be fetched");
-            self.must(outcome, FailureKind::SourceGone, &why)?;
+            self.must(&outcome, FailureKind::SourceGone, &why)?;
         }
         let pinned = format!("{commit}^{{commit}}");
         let outcome = self.git(vec!["checkout", "--quiet", "--force", "--detach", &pinned]).await?;
         let why = format!("{url} does not hold the commit {commit} any more");
-        self.must(outcome, FailureKind::SourceGone, &why)?;
+        self.must(&outcome, FailureKind::SourceGone, &why)?;
         self.tidy(&tree).map_err(|e| self.shell.broken("cannot prepare the checkout", &e))?;
         self.inside(self.plan.source_folder.as_deref().unwrap_or("."))
     }
@@ -353,7 +353,7 @@ impl Job<'_> {
         args.push(format!("docker://{pinned}").into());
         let outcome = self.buildah(args).await?;
         let why = format!("{pinned} could not be fetched");
-        self.must(outcome, FailureKind::SourceGone, &why)?;
+        self.must(&outcome, FailureKind::SourceGone, &why)?;
         for name in used.iter().filter(|name| !name.reference.contains('@')) {
             let tag = base.tag.as_deref().unwrap_or("latest");
             let full = format!("{}:{tag}", base.repository);
@@ -361,7 +361,7 @@ impl Job<'_> {
                 .buildah(vec!["tag".into(), pinned.clone().into(), full.clone().into()])
                 .await?;
             let why = format!("{} cannot be named {full}", name.reference);
-            self.must(outcome, FailureKind::EngineUnavailable, &why)?;
+            self.must(&outcome, FailureKind::EngineUnavailable, &why)?;
         }
         Ok(())
     }
@@ -439,11 +439,11 @@ impl Job<'_> {
         }
         args.extend([RESULT.into(), destination]);
         let outcome = self.buildah(args).await?;
-        self.must(outcome, FailureKind::EngineUnavailable, "the image could not be written")?;
+        self.must(&outcome, FailureKind::EngineUnavailable, "the image could not be written")?;
         Ok(layout)
     }
 
-    fn must(&self, outcome: Outcome, kind: FailureKind, why: &str) -> Result<(), Failure> {
+    fn must(&self, outcome: &Outcome, kind: FailureKind, why: &str) -> Result<(), Failure> {
         if outcome.success { Ok(()) } else { Err(self.shell.failure(kind, why)) }
     }
 }

@@ -137,7 +137,7 @@ impl<'a> Layout<'a> {
         if text.matches(&old).count() != 1 {
             return Ok(self);
         }
-        self.replace(Bytes::from(text.replace(&old, &new)))
+        self.replace(text.replace(&old, &new).as_bytes())
     }
 
     /// Adds the published image's build manifest as the last layer.
@@ -153,7 +153,7 @@ impl<'a> Layout<'a> {
             .map_err(|e| wrong(&e))?;
         self.write(&added.layer)?;
         self.write(&added.config.document.bytes)?;
-        self.replace(added.manifest.document.bytes)
+        self.replace(&added.manifest.document.bytes)
     }
 
     fn write(&self, bytes: &[u8]) -> io::Result<()> {
@@ -161,9 +161,9 @@ impl<'a> Layout<'a> {
     }
 
     /// Makes these bytes the layout's only manifest.
-    fn replace(self, manifest: Bytes) -> Result<Self, LayoutError> {
-        self.write(&manifest)?;
-        let digest = ManifestDigest::of(&manifest);
+    fn replace(self, manifest: &[u8]) -> Result<Self, LayoutError> {
+        self.write(manifest)?;
+        let digest = ManifestDigest::of(manifest);
         let entry = json!({
             "digest": digest.to_string(),
             "mediaType": self.manifest.media_type.as_str(),

@@ -6,8 +6,6 @@
 pub mod append;
 pub mod check;
 pub mod config;
-#[cfg(test)]
-mod conformance;
 pub mod document;
 pub mod index;
 pub mod layer;
@@ -127,3 +125,6 @@ pub enum FormatError {
         limit_name: &'static str,
     },
 }
+
+#[cfg(test)]
+mod tests;

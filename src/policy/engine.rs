@@ -19,6 +19,7 @@ use serde_json::{Map, Value, json};
 use super::{
     Bundle, Exception, Judgement, Needs, PolicyError, PolicyInput, RuleResult,
     exception::{self, Applied},
+    metadata::Custom,
     metadata::Metadata,
 };
 use crate::{
@@ -49,7 +50,7 @@ type Sets = BTreeMap<String, Vec<Value>>;
 /// Compiled policies, to be shared between threads.
 pub struct Policies {
     engine: Engine,
-    solutions: BTreeMap<String, String>,
+    custom: BTreeMap<String, Custom>,
     settings: Map<String, Value>,
     needs: Needs,
     bundle: Digest,
@@ -69,11 +70,11 @@ impl Policies {
         let entry = entry(&asked);
         add(&mut engine, "hallmark:entry", &entry)?;
         let metadata = bundle.metadata()?.into_iter().map(|(_, block)| block.custom);
-        let solutions = metadata
-            .filter(|custom| !custom.code.is_empty() && !custom.solution.trim().is_empty())
-            .map(|custom| (custom.code, custom.solution.trim().to_owned()));
+        let custom = metadata
+            .filter(|custom| !custom.code.is_empty())
+            .map(|custom| (custom.code.clone(), custom));
         let mut policies = Self {
-            solutions: solutions.collect(),
+            custom: custom.collect(),
             settings: bundle.settings.clone(),
             needs: Needs::default(),
             bundle: digest(bundle),
@@ -137,7 +138,11 @@ impl Policies {
         for (package, members) in sets {
             for member in members {
                 let mut result = result(set, &package, member)?;
-                result.solution = self.solutions.get(&result.code).cloned();
+                if let Some(custom) = self.custom.get(&result.code) {
+                    let solution = custom.solution.trim();
+                    result.solution = (!solution.is_empty()).then(|| solution.to_owned());
+                    result.about.clone_from(&custom.about);
+                }
                 all.push(result);
             }
         }
@@ -192,6 +197,7 @@ fn broken(error: &PolicyError, image: &str) -> Judgement {
         msg: error.to_string(),
         package: "hallmark".to_owned(),
         solution: None,
+        about: Vec::new(),
         facts: BTreeMap::new(),
     };
     let image = Subject::Image(image.to_owned());
@@ -353,7 +359,14 @@ fn result(set: &str, package: &str, member: Value) -> Result<RuleResult, PolicyE
             if is_code(&code) && !msg.trim().is_empty() =>
         {
             let facts = fields.into_iter().collect();
-            Ok(RuleResult { code, msg, package: package.to_owned(), solution: None, facts })
+            Ok(RuleResult {
+                code,
+                msg,
+                package: package.to_owned(),
+                solution: None,
+                about: Vec::new(),
+                facts,
+            })
         }
         _ => Err(wrong),
     }

@@ -85,6 +85,7 @@ mod tests {
             msg: "m".to_owned(),
             package: "hallmark.x".to_owned(),
             solution: None,
+            about: Vec::new(),
             facts: Default::default(),
         }
     }

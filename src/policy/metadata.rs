@@ -32,6 +32,9 @@ pub struct Custom {
     /// What to do about it.
     #[serde(default)]
     pub solution: String,
+    /// Codes of the findings that say the same in more detail: a denial makes those errors, instead of repeating them.
+    #[serde(default)]
+    pub about: Vec<String>,
 }
 
 impl Metadata {

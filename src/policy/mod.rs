@@ -35,6 +35,8 @@ pub struct RuleResult {
     pub package: String,
     /// What to do about it, from the METADATA of the rule's code.
     pub solution: Option<String>,
+    /// Codes of findings that the result rests on, from the rule's METADATA.
+    pub about: Vec<String>,
     /// Whatever else the rule put beside `code` and `msg`.
     pub facts: BTreeMap<String, Value>,
 }

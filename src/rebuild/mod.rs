@@ -282,11 +282,11 @@ pub(crate) mod tests {
 
     /// An image with one base layer and one of its own.
     pub(crate) fn image() -> Image {
-        image_with(json!({}), 2)
+        image_with(&json!({}), 2)
     }
 
     /// An image with these labels and this many layers.
-    pub(crate) fn image_with(labels: serde_json::Value, layers: usize) -> Image {
+    pub(crate) fn image_with(labels: &serde_json::Value, layers: usize) -> Image {
         let limits = Limits::default();
         let diff_ids: Vec<String> =
             (0..layers).map(|i| DiffId::of(&[u8::try_from(i).unwrap()]).to_string()).collect();

@@ -185,15 +185,15 @@ fn rebuild(rebuild: &Rebuild) -> String {
 pub fn rebuilt_line(rebuilt: &Rebuilt) -> String {
     let level = rebuilt.comparison.level;
     let word = if level.is_reproducible() {
-        "reproduced"
+        "reproduced: "
     } else if level > crate::compare::Level::Different {
-        "equivalent"
+        "equivalent: "
     } else {
-        "different"
+        ""
     };
     let coverage = rebuilt.coverage;
     format!(
-        "{word}: R{} {} by {} ({}); network {}, {} layers rebuilt, {} from the base",
+        "{word}R{} {} by {} ({}); network {}, {} layers rebuilt, {} from the base",
         level.number(),
         level.name(),
         rebuilt.engine.driver,

@@ -10,7 +10,7 @@ use crate::{
             embedded::{self, EmbeddedManifest},
         },
     },
-    finding::{Code, Finding, Key, Subject},
+    finding::{Code, Fact, Finding, Key, Subject},
     image::Image,
     sbom::{self, BoundSbom, Inventory, Reconciliation, reconcile::reconcile},
     trust::{Covering, PredicateClass, Proof, Proofs, Unproven},
@@ -78,6 +78,10 @@ fn provenance_that_counts(
         proofs.attestations.iter().filter(|p| p.value().is_some_and(is_provenance)).collect();
     for proof in &statements {
         let Some(statement) = proof.value() else { continue };
+        if matches!(proof, Proof::Unproven { why: Unproven::OtherSubject, .. }) {
+            findings.push(elsewhere(Code::ProvenanceSubjectMismatch, proof, image));
+            continue;
+        }
         match provenance::parse(statement) {
             Ok(provenance) => candidates.push(proof.map(|_| provenance.clone())),
             Err(error) => {
@@ -102,7 +106,6 @@ fn provenance_that_counts(
     } else if contents.is_complete() {
         findings.extend(embedded::cross_check(image, None, &contents.last_layer, None));
     }
-    candidates.retain(|p| !matches!(p, Proof::Unproven { why: Unproven::OtherSubject, .. }));
     findings.extend(conflict(&candidates, image));
     candidates.sort_by_key(|p| {
         let replayable = p.value().is_some_and(|v| v.producer != Producer::Other);
@@ -172,6 +175,7 @@ fn sboms(
     let is_sbom = |s: &Statement| PredicateClass::Sbom.includes(&s.predicate_type);
     for proof in proofs.attestations.iter().filter(|p| p.value().is_some_and(is_sbom)) {
         if matches!(proof, Proof::Unproven { why: Unproven::OtherSubject, .. }) {
+            findings.push(elsewhere(Code::SbomSubjectMismatch, proof, covering.image));
             continue;
         }
         let Some(statement) = proof.value() else { continue };
@@ -214,6 +218,16 @@ fn sboms(
         }
     }
     found
+}
+
+/// A statement that came with this image and speaks about another.
+fn elsewhere(code: Code, proof: &Proof<Statement>, image: &Image) -> Finding {
+    let subject = proof.carrier().map_or(Subject::Run, |c| Subject::Evidence(c.to_string()));
+    let named = proof.value().into_iter().flat_map(|s| &s.subjects).flat_map(|s| &s.digests);
+    let named: Vec<Fact> = named.take(4).map(Fact::from).collect();
+    Finding::new(code, subject)
+        .with(Key::Expect, &image.manifest.document.digest)
+        .with(Key::Found, Fact::List(named))
 }
 
 fn unreadable_sbom(error: &sbom::SbomError, carrier: Option<&Carrier>) -> Finding {

@@ -6,7 +6,7 @@ use crate::{
     compare::Level,
     finding::{Code, Fact, Finding, Key, Severity, Subject},
     image::Image,
-    policy::Judgement,
+    policy::{Judgement, RuleResult},
     rebuild::{Determinism, Failure, FailureKind, Gap, Rebuild, Rebuilt},
     report::difference::place,
 };
@@ -25,9 +25,12 @@ fn subject(image: &Image) -> Subject {
 /// What a rebuild means.
 pub fn of_rebuild(rebuild: &Rebuild, image: &Image) -> Vec<Finding> {
     match rebuild {
-        Rebuild::NotAsked | Rebuild::NoProvenance => {
-            vec![Finding::new(Code::RebuildNotRun, subject(image))]
-        }
+        Rebuild::NotAsked => vec![Finding::new(Code::RebuildNotRun, subject(image))],
+        Rebuild::NoProvenance => vec![
+            Finding::new(Code::RebuildNotRun, subject(image))
+                .with(Key::Why, "there is no provenance to build it from")
+                .with(Key::Help, "add provenance first; then the image can be rebuilt"),
+        ],
         Rebuild::NotReplayable(gaps) => gaps.iter().map(|gap| of_gap(gap, image)).collect(),
         Rebuild::Failed(failure) => vec![of_failure(failure, image)],
         Rebuild::Compared(rebuilt) => of_rebuilt(rebuilt, image).into_iter().collect(),
@@ -109,25 +112,84 @@ fn gravity(difference: &crate::compare::Difference) -> (u8, bool) {
     (class, matches!(difference.place, Place::Entry { .. }))
 }
 
-/// Adds what the policies said. A rule that denies for what a finding already says makes that finding an error, instead of
-/// saying it twice.
+/// Adds what the policies said. A rule that denies for what findings already say makes those findings errors, instead of
+/// saying it twice; a denial that no finding speaks about stays as it is, so that none can get lost.
 pub fn judged(findings: Vec<Finding>, judgement: Judgement) -> Vec<Finding> {
-    let seen: BTreeSet<Code> = findings.iter().map(|f| f.code).collect();
-    let denied = judgement.deny.iter().filter_map(|rule| rule.code.parse::<Code>().ok());
-    let said: BTreeSet<Code> = denied.filter(|code| seen.contains(code)).collect();
-    let again = |f: &Finding| {
-        f.code == Code::PolicyDenied
-            && rule_code(f).is_some_and(|code| said.iter().any(|s| s.as_str() == code))
-    };
-    let promoted = findings
-        .into_iter()
-        .map(|f| if said.contains(&f.code) { f.at(Severity::Error) } else { f });
-    let by_policy = judgement.findings.into_iter().filter(|f| !again(f));
-    promoted.chain(by_policy).collect()
+    let seen: BTreeSet<&str> = findings.iter().map(|f| f.code.as_str()).collect();
+    let mut errors = BTreeSet::new();
+    let mut denied = Vec::new();
+    for rule in &judgement.deny {
+        let about = std::iter::once(&rule.code).chain(&rule.about);
+        let said: Vec<&String> = about.filter(|code| seen.contains(code.as_str())).collect();
+        if said.is_empty() {
+            denied.push(denial(rule, &judgement.findings));
+        }
+        errors.extend(said.into_iter().cloned());
+    }
+    let heavier =
+        |f: Finding| if errors.contains(f.code.as_str()) { f.at(Severity::Error) } else { f };
+    let rest = judgement.findings.into_iter().filter(|f| f.code != Code::PolicyDenied);
+    findings.into_iter().map(heavier).chain(denied).chain(rest).collect()
 }
 
-/// The code of the rule behind a finding: `code (package)` is how `policy` writes where it comes from.
-fn rule_code(finding: &Finding) -> Option<String> {
-    let from = finding.facts.get(&Key::From)?.to_string();
-    from.split(' ').next().map(str::to_owned)
+/// The finding that the policy made of a result; `code (package)` is how it writes where it comes from.
+fn denial(rule: &RuleResult, by_policy: &[Finding]) -> Finding {
+    let from = format!("{} ({})", rule.code, rule.package);
+    let is_it = |f: &&Finding| {
+        f.code == Code::PolicyDenied
+            && f.facts.get(&Key::From).is_some_and(|fact| fact.to_string() == from)
+            && f.facts.get(&Key::Why).is_some_and(|fact| fact.to_string() == rule.msg)
+    };
+    by_policy.iter().find(is_it).cloned().unwrap_or_else(|| {
+        Finding::new(Code::PolicyDenied, Subject::Run)
+            .with(Key::Why, rule.msg.clone())
+            .with(Key::From, from)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn rule(code: &str, about: &[&str]) -> RuleResult {
+        RuleResult {
+            code: code.to_owned(),
+            msg: "no".to_owned(),
+            package: "hallmark.x".to_owned(),
+            solution: None,
+            about: about.iter().map(|a| (*a).to_owned()).collect(),
+            facts: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn every_denial_leaves_an_error() {
+        let found = || vec![Finding::new(Code::RebuildDiffers, Subject::Run).at(Severity::Info)];
+        let cases = [
+            ("said by its own code", rule("rebuild-differs", &[]), Code::RebuildDiffers),
+            (
+                "said by what it is about",
+                rule("rebuild-level", &["rebuild-differs"]),
+                Code::RebuildDiffers,
+            ),
+            (
+                "about something unseen",
+                rule("rebuild-level", &["sbom-missing"]),
+                Code::PolicyDenied,
+            ),
+            ("said by nothing", rule("my-own", &[]), Code::PolicyDenied),
+        ];
+        for (name, rule, code) in cases {
+            // Even a policy module that forgot to make its findings cannot lose a denial.
+            let judgement = Judgement { deny: vec![rule], ..Judgement::default() };
+            let all = judged(found(), judgement);
+            let errors: Vec<_> = all.iter().filter(|f| f.severity == Severity::Error).collect();
+            assert_eq!(errors.len(), 1, "{name}: {all:#?}");
+            assert_eq!(errors[0].code, code, "{name}");
+        }
+        let none = judged(found(), Judgement::default());
+        assert!(none.iter().all(|f| f.severity == Severity::Info), "the passing twin");
+    }
 }

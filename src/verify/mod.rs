@@ -135,7 +135,8 @@ async fn judge_image(
     let input = PolicyInput::new(&evidence, &findings, now);
     let judgement = ctx.policies.judge(&input, &ctx.exceptions, &ctx.limits);
     let mut findings = findings::judged(findings, judgement);
-    findings.sort_by(|a, b| b.cmp(a));
+    // The gravest first; among equals the order of the table, which is that of the pipeline.
+    findings.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.cmp(b)));
     findings.dedup();
     let nothing = findings::nothing_proven(&evidence.image);
     PlatformVerdict {

@@ -6,5 +6,7 @@ mod faces;
 mod flows;
 mod lab;
 mod layouts;
+mod readme;
+mod rebuild;
 mod support;
 mod tidy;

@@ -3,6 +3,9 @@
 //! Runs where `HALLMARK_LAB` names a running lab with the demo's images (`scripts/lab up`, `scripts/demo-images`), with
 //! the lab's `PATH`; says so and passes where it does not.
 
+// Helpers of tests are tests too, which clippy does not see.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 use std::{collections::BTreeMap, path::PathBuf, sync::Mutex};
 
 use hallmark::{

@@ -572,7 +572,7 @@ mod tests {
             [Code::ProvenanceLayerNotAlone]
         );
         // The statement tells another build.
-        let mut lying = statement.clone();
+        let mut lying = statement;
         lying.predicate["buildDefinition"]["internalParameters"]["network"] = json!("default");
         let findings = cross_check(&image, Some(&file), &last, Some(&lying));
         assert_eq!(findings.iter().map(|f| f.code).collect::<Vec<_>>(), [Code::ProvenanceConflict]);
@@ -581,7 +581,7 @@ mod tests {
 
     #[test]
     fn a_label_from_a_base_image_is_a_warning() {
-        let image = image_with(json!({ LABEL: "00" }), 1);
+        let image = image_with(&json!({ LABEL: "00" }), 1);
         let findings = cross_check(&image, None, &LastLayer::default(), None);
         assert_eq!(findings.len(), 1);
         assert_eq!(findings[0].severity, Severity::Warning);

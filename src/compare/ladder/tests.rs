@@ -1,3 +1,5 @@
+//! Twins of one image, each with one change, held against it in both directions.
+
 use std::io::{Cursor, Write};
 
 use bytes::Bytes;

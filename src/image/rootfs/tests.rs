@@ -1,3 +1,5 @@
+//! Layers of a few entries each, and what they add up to.
+
 use ::tar::{Builder, EntryType, Header};
 use proptest::prelude::*;
 

@@ -1,3 +1,5 @@
+//! Archives that programs read alike, and archives that they do not.
+
 use proptest::prelude::*;
 
 use super::*;
