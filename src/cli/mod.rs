@@ -106,7 +106,7 @@ async fn run(cli: Cli) -> Result<Answer, Failure> {
         Command::Inspect(args) => interruptible(inspect::run(&args, &global)).await,
         Command::Rebuild(args) => interruptible(rebuild::run(&args, &global)).await,
         Command::Diff(args) => interruptible(diff::run(&args, &global)).await,
-        Command::Provenance(command) => provenance::run(command, &global).await,
+        Command::Provenance(command) => interruptible(provenance::run(command, &global)).await,
         Command::Policy(command) => policy::run(&command, &global),
         Command::Serve(args) => serve::run(&args, &global).await,
         Command::Explain(args) => explain::run(&args).map(Answer::data),

@@ -19,8 +19,9 @@ use async_trait::async_trait;
 
 use crate::{
     limits::Limits,
-    rebuild::{EngineKind, EngineReport, Failure, FailureKind, Plan, Producer},
+    rebuild::{EngineKind, EngineReport, Failure, FailureKind, Plan, Producer, pins},
     reference::Repository,
+    source::address::is_loopback,
 };
 use layout::Layout;
 use sandbox::{Log, Workspace};
@@ -128,6 +129,7 @@ pub async fn build(
     talk: &dyn Talk,
 ) -> Result<Finished, Failure> {
     let log = Log::new(limits.log_bytes);
+    let settings = &reaching_loopback(plan, settings);
     let engine = choose(plan, settings, preference, limits)?;
     let workspace = Workspace::new(settings.work.as_deref())
         .map_err(|e| unavailable(format!("cannot make a work folder: {e}")))?;
@@ -150,6 +152,19 @@ pub async fn build(
             engine: None,
         }),
     }
+}
+
+/// Registries on this machine need no TLS, for engines as for the image's own source; buildah has to be told.
+fn reaching_loopback(plan: &Plan, settings: &EngineSettings) -> EngineSettings {
+    let mut settings = settings.clone();
+    for base in pins::bases(plan) {
+        let Ok(Repository { registry, .. }) = base.repository.parse() else { continue };
+        let with_tls = settings.certificate_authorities.iter().any(|(host, _)| *host == registry);
+        if is_loopback(&registry) && !with_tls && !settings.plain_http.contains(&registry) {
+            settings.plain_http.push(registry);
+        }
+    }
+    settings
 }
 
 /// Puts the published image's embedded build manifest on top of what was rebuilt.
@@ -221,4 +236,40 @@ fn certificates(settings: &EngineSettings, work: &Path) -> io::Result<Option<Pat
     let path = work.join("ca.pem");
     fs::write(&path, bundle)?;
     Ok(Some(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attest::provenance::MaterialKind;
+
+    /// A plan whose bases all come from this registry.
+    fn plan_from(registry: &str) -> Plan {
+        let mut plan = crate::rebuild::tests::plan();
+        for material in &mut plan.materials {
+            if let MaterialKind::Image { name, .. } = &mut material.kind {
+                *name = format!("{registry}/base");
+            }
+        }
+        plan
+    }
+
+    #[test]
+    fn registries_on_this_machine_are_reached_without_tls() {
+        let with_own_ca = EngineSettings {
+            certificate_authorities: vec![("127.0.0.1:5000".to_owned(), PathBuf::from("ca.pem"))],
+            ..EngineSettings::default()
+        };
+        let cases = [
+            ("127.0.0.1:5000", EngineSettings::default(), true),
+            ("localhost:5000", EngineSettings::default(), true),
+            ("registry.example", EngineSettings::default(), false),
+            ("127.0.0.1:5000", with_own_ca, false),
+        ];
+        for (registry, settings, plain) in cases {
+            let reaching = reaching_loopback(&plan_from(registry), &settings);
+            let want: &[String] = if plain { &[registry.to_owned()] } else { &[] };
+            assert_eq!(reaching.plain_http, want, "{registry}");
+        }
+    }
 }

@@ -6,10 +6,10 @@
 //! layer for each instruction and one for each stage shows in the history. A wrong guess costs a rung of the ladder and
 //! never a rebuild: content is compared, too. Every guess names its evidence.
 
-use super::{EngineKind, Exporter};
+use super::{EngineKind, Exporter, Plan, pins};
 use crate::{
     attest::provenance::Provenance,
-    image::{Compression, Descriptor, History, Image, Manifest},
+    image::{Compression, Descriptor, History, Image},
 };
 
 /// The annotation that BuildKit leaves on a layer whose times it clamped.
@@ -105,6 +105,32 @@ fn writes_files(step: &str) -> bool {
     }
 }
 
+/// How many layers of a rebuilt image come from its base. BuildKit's exporter marks every layer whose times it rewrote, and
+/// leaves a base's layers alone; buildah names the base in the comment of its own first step. Where nothing tells them
+/// apart, all count as rebuilt.
+pub fn inherited_layers(rebuilt: &Image, plan: &Plan) -> usize {
+    if plan.engine == EngineKind::Buildah {
+        return layers_below_base(&rebuilt.config.history, plan);
+    }
+    if plan.exporter.rewrite_timestamp.is_none() {
+        return 0;
+    }
+    let marked = |layer: &Descriptor| layer.annotations.contains_key(REWRITTEN);
+    rebuilt.manifest.layers.iter().take_while(|layer| !marked(layer)).count()
+}
+
+/// Layers before the last step whose comment is `FROM` and one of the plan's bases. A base may have been built by buildah
+/// too, so an earlier such step can be its own.
+fn layers_below_base(history: &[History], plan: &Plan) -> usize {
+    let bases = pins::bases(plan);
+    let on_base = |step: &History| {
+        let reference = step.comment.strip_prefix("FROM ");
+        reference.is_some_and(|reference| bases.iter().any(|base| base.answers(reference)))
+    };
+    let own = history.iter().rposition(on_base).unwrap_or(0);
+    history.iter().take(own).filter(|step| !step.empty_layer).count()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -168,13 +194,31 @@ mod tests {
         loose.config.created = Some("2025-01-01T00:00:00.5Z".to_owned());
         assert_eq!(infer(&loose, &provenance, EngineKind::Buildah, 0).rewrite_timestamp, None);
     }
-}
-/// How many layers of a rebuilt image come from its base: the exporter marks every layer whose times it rewrote, and leaves
-/// a base's layers alone. Without rewritten times nothing tells them apart, and all count as rebuilt.
-pub fn inherited_layers(manifest: &Manifest, exporter: &Exporter) -> usize {
-    if exporter.rewrite_timestamp.is_none() {
-        return 0;
+
+    #[test]
+    fn buildah_names_the_base_where_its_own_steps_begin() {
+        let mut plan = crate::rebuild::tests::plan();
+        plan.engine = EngineKind::Buildah;
+        let base = pins::bases(&plan).first().unwrap().pinned();
+        let step = |comment: &str, empty_layer| History {
+            created: None,
+            created_by: "x".to_owned(),
+            comment: comment.to_owned(),
+            empty_layer,
+        };
+        let from = format!("FROM {base}");
+        let cases = [
+            (vec![step("", false), step(&from, true), step("FROM 1f2e", false)], 1),
+            (vec![step("", false), step("", true), step("", false), step(&from, false)], 2),
+            // The base itself came from the same builder.
+            (vec![step(&from, false), step("FROM 1f2e", false), step(&from, false)], 2),
+            (vec![step("", false), step("FROM registry.example/other", false)], 0),
+            (Vec::new(), 0),
+        ];
+        for (history, want) in cases {
+            let mut image = crate::rebuild::tests::image();
+            image.config.history = history;
+            assert_eq!(inherited_layers(&image, &plan), want, "{:?}", image.config.history);
+        }
     }
-    let marked = |layer: &Descriptor| layer.annotations.contains_key(REWRITTEN);
-    manifest.layers.iter().take_while(|layer| !marked(layer)).count()
 }

@@ -161,11 +161,11 @@ pub fn side<'a>(image: &'a Image, layers: &'a StoredLayers) -> Side<'a> {
     Side { manifest: &image.manifest, config: &image.config, layers }
 }
 
-/// Layers whose diffIDs stand at the front of a recorded base would be inherited; BuildKit marks what it wrote itself.
+/// How much of the result was built here, taken from the base, and taken from the published image.
 fn coverage(plan: &Plan, rebuilt: &Image) -> Coverage {
     let carried = usize::from(plan.embedded.is_some());
     let total = rebuilt.manifest.layers.len();
-    let inherited = exporter::inherited_layers(&rebuilt.manifest, &plan.exporter);
+    let inherited = exporter::inherited_layers(rebuilt, plan);
     Coverage { rebuilt: total.saturating_sub(inherited + carried), inherited, carried }
 }
 

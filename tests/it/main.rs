@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod faces;
+mod flows;
 mod gate;
 mod lab;
 mod layouts;

@@ -3,8 +3,9 @@
 use std::{
     collections::BTreeMap,
     ffi::OsString,
+    io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, Command, Output, Stdio},
     time::Duration,
 };
 
@@ -59,7 +60,7 @@ impl Hallmark {
 
     /// Runs it, and fails the test if it does not end in time.
     pub fn run_within(self, limit: Duration) -> Answer {
-        let child = self.command().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let child = self.start();
         let pid = rustix::process::Pid::from_child(&child);
         let (sender, receiver) = std::sync::mpsc::channel();
         std::thread::spawn(move || sender.send(child.wait_with_output()));
@@ -67,29 +68,89 @@ impl Hallmark {
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
             panic!("{:?} did not end in {limit:?}", self.arguments);
         };
-        let output = output.unwrap();
-        let answer = Answer {
-            code: output.status.code().unwrap_or(-1),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        };
-        // Whatever the input: a panic is a defect.
-        assert!(!answer.stderr.contains("panicked"), "{}", answer.all());
-        answer
+        self.finish(output.unwrap())
+    }
+
+    /// Sends a signal, as `TERM`, as soon as a line on stderr holds `moment`.
+    pub fn interrupt(self, signal: &str, moment: &str) -> Answer {
+        let mut child = self.start();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+        let before: Vec<String> =
+            lines.by_ref().take_while(|line| !line.contains(moment)).collect();
+        let kill = Command::new("kill").args(["-s", signal, &child.id().to_string()]).status();
+        assert!(kill.unwrap().success(), "it had ended before {moment:?}: {before:#?}");
+        let after: Vec<String> = lines.collect();
+        let mut output = child.wait_with_output().unwrap();
+        output.stderr = [before, after].concat().join("\n").into_bytes();
+        self.finish(output)
+    }
+
+    fn start(&self) -> Child {
+        self.command().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
     /// The call, to be started by the caller; its folder lives as long as `self`.
     pub fn command(&self) -> Command {
+        std::fs::create_dir(self.scratch()).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_hallmark"));
         command
             .args(&self.arguments)
             .env_clear()
             .env("HOME", self.folder.path())
-            .env("TMPDIR", std::env::temp_dir())
+            .env("TMPDIR", self.scratch())
             .envs(&self.environment)
             .stdin(Stdio::null());
         command
     }
+
+    /// Its folder for temporary files, nobody else's.
+    fn scratch(&self) -> PathBuf {
+        self.folder.path().join("t")
+    }
+
+    fn finish(self, output: Output) -> Answer {
+        let answer = Answer {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        };
+        // Whatever the input: a panic is a defect, and so is anything that outlives the call.
+        assert!(!answer.stderr.contains("panicked"), "{}", answer.all());
+        assert_eq!(left_behind(&self.scratch()), Vec::<String>::new(), "{}", answer.all());
+        answer
+    }
+}
+
+/// Files, mounts and processes of a call that has ended. What was killed may take a moment to go.
+fn left_behind(scratch: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for _ in 0..50 {
+        found = traces(scratch);
+        if found.is_empty() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    found
+}
+
+fn traces(scratch: &Path) -> Vec<String> {
+    let name = scratch.to_string_lossy();
+    let files = std::fs::read_dir(scratch).unwrap().flatten();
+    let mut found: Vec<String> = files.map(|f| format!("file {}", f.path().display())).collect();
+    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
+    found.extend(mounts.lines().filter(|l| l.contains(&*name)).map(|l| format!("mount {l}")));
+    for process in std::fs::read_dir("/proc").unwrap().flatten() {
+        // Daemons are known by their arguments, their children by the environment that they inherit.
+        let told = ["cmdline", "environ"].map(|file| {
+            let bytes = std::fs::read(process.path().join(file)).unwrap_or_default();
+            String::from_utf8_lossy(&bytes).replace('\0', " ")
+        });
+        if told.iter().any(|text| text.contains(&*name)) {
+            found.push(format!("process {}", told[0]));
+        }
+    }
+    found
 }
 
 impl Answer {
@@ -129,6 +190,12 @@ impl Answer {
 pub fn redact(text: &str) -> String {
     let rules = [
         (r"sha256:[0-9a-f]{64}", "sha256:DIGEST"),
+        (r"sha256-[0-9a-f]{64}", "sha256-DIGEST"),
+        (r"\bkey [0-9a-f]{16}\b", "key ID"),
+        (r"\b(docker|buildx|buildah|buildkitd) v?\d[\w.+~-]*", "$1 VERSION"),
+        (r"buildah \(\d[\w.+~-]*\)", "buildah (VERSION)"),
+        (r"\d[\w.]*\+deb\w+", "VERSION"),
+        (r"\b\d+ bytes\b", "N bytes"),
         (r"127\.0\.0\.1:\d+", "127.0.0.1:PORT"),
         (r"/tmp/[^\s:@]+", "/TMP"),
         (r"\d{4}-\d\d-\d\dT[0-9:.]+Z", "TIME"),
@@ -164,6 +231,15 @@ impl Lab {
 
     pub fn get(&self, name: &str) -> &str {
         self.variables.get(name).unwrap_or_else(|| panic!("the lab has no {name}"))
+    }
+
+    /// An image that the lab has only where `scripts/peers` has built its builder.
+    pub fn built(&self, name: &str, test: &str) -> Option<String> {
+        let image = self.variables.get(name).cloned();
+        if image.is_none() {
+            eprintln!("SKIPPED {test}: the lab has no {name}; scripts/peers builds what makes it");
+        }
+        image
     }
 
     /// A call that has the lab's tools on its PATH.

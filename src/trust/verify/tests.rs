@@ -576,6 +576,14 @@ fn says_when_there_is_no_signature_and_when_no_rule_speaks() {
 }
 
 #[test]
+fn labels_are_hints_and_no_bad_evidence() {
+    let key = TestKey::p256();
+    let mut label = raw("a", "text/plain", "registry.example/base@sha256:00");
+    label.carrier = Carrier::Label { key: "org.opencontainers.image.base.name".to_owned() };
+    assert_eq!(judged(&[label], &release(&key)), judged(&[], &release(&key)));
+}
+
+#[test]
 fn a_malformed_bare_statement_is_named_by_what_it_should_have_been() {
     let key = TestKey::p256();
     for (predicate, code) in [

@@ -1,0 +1,319 @@
+//! Whole ways through the product with images of the lab: every builder, every place, every command. Each call is also
+//! checked for what it leaves behind (`support::Hallmark`).
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::support::{Answer, Lab, redact, trusting};
+
+/// The configuration of most tests, with lines of their own.
+fn config(lab: &Lab, lines: &str) -> String {
+    trusting(Path::new(lab.get("KEY_A")), "reproducible") + lines
+}
+
+fn verify(lab: &Lab, image: &str, lines: &str) -> Answer {
+    lab.hallmark(["verify", image, "-o", "json"]).config(&config(lab, lines)).run()
+}
+
+fn run(lab: &Lab, arguments: &[&str]) -> Answer {
+    lab.hallmark(arguments.iter().copied()).config(&config(lab, "")).run()
+}
+
+/// The evidence of the only platform, of an image that passed.
+#[track_caller]
+fn passed(answer: &Answer) -> Value {
+    answer.exits(0);
+    let report = answer.json();
+    assert_eq!(report["verdict"], "pass", "{report:#}");
+    let platforms = report["platforms"].as_array().unwrap();
+    assert_eq!(platforms.len(), 1, "{report:#}");
+    assert_eq!(platforms[0]["findings"], json!([]), "a good image needs no warning");
+    platforms[0]["evidence"].clone()
+}
+
+#[track_caller]
+fn reproduced(evidence: &Value, driver: &str, layers: [u64; 3]) {
+    let rebuild = &evidence["rebuild"];
+    assert_eq!(rebuild["level"], 5, "{rebuild:#}");
+    assert_eq!(rebuild["engine"]["driver"], driver, "{rebuild:#}");
+    assert_eq!(rebuild["engine"]["ephemeral"], true, "{rebuild:#}");
+    assert_eq!(rebuild["engine"]["network"], "none", "{rebuild:#}");
+    let counted = ["layersInherited", "layersRebuilt", "layersCarried"]
+        .map(|key| rebuild[key].as_u64().unwrap());
+    assert_eq!(counted, layers, "{rebuild:#}");
+}
+
+#[test]
+fn an_image_by_docker_passes() {
+    let Some(lab) = Lab::here("an_image_by_docker_passes") else { return };
+    let evidence = passed(&verify(&lab, lab.get("HONEST"), ""));
+    reproduced(&evidence, "docker buildx", [1, 3, 0]);
+    assert_eq!(evidence["provenance"]["build"]["producer"], "buildkit", "{evidence:#}");
+}
+
+#[test]
+fn an_image_by_buildah_passes_with_provenance_from_its_own_file() {
+    let Some(lab) = Lab::here("an_image_by_buildah_passes") else { return };
+    let answer = verify(&lab, lab.get("BUILDAH"), "");
+    let evidence = passed(&answer);
+    reproduced(&evidence, "buildah", [1, 2, 1]);
+    assert_eq!(evidence["provenance"]["build"]["producer"], "hallmark", "{evidence:#}");
+    assert_eq!(evidence["provenance"]["state"], "proven", "{evidence:#}");
+    assert_eq!(evidence["sboms"][0]["state"], "proven", "{evidence:#}");
+}
+
+#[test]
+fn an_image_by_buildkitd_passes() {
+    let Some(lab) = Lab::here("an_image_by_buildkitd_passes") else { return };
+    let Some(image) = lab.built("BUILDKIT", "an_image_by_buildkitd_passes") else { return };
+    for engine in ["auto", "buildkitd"] {
+        let evidence = passed(&verify(&lab, &image, &format!("rebuild: {{engine: {engine}}}\n")));
+        reproduced(&evidence, "buildctl", [1, 3, 0]);
+        let build = &evidence["provenance"]["build"];
+        assert_eq!(
+            build["buildType"],
+            "https://github.com/moby/buildkit/blob/master/docs/attestations/slsa-definitions.md"
+        );
+    }
+}
+
+#[test]
+fn bundles_of_cosign_3_prove_as_much_as_its_tags() {
+    let Some(lab) = Lab::here("bundles_of_cosign_3_prove_as_much_as_its_tags") else { return };
+    let Some(image) = lab.built("COSIGN3", "bundles_of_cosign_3_prove_as_much_as_its_tags") else {
+        return;
+    };
+    let evidence = passed(&verify(&lab, &image, ""));
+    reproduced(&evidence, "docker buildx", [1, 3, 0]);
+    let carriers = evidence["signatures"].to_string();
+    assert!(carriers.contains("referrer"), "{carriers}");
+}
+
+/// An image of the lab with its signatures and attestations, in a folder: skopeo copies each tag to a name of the layout.
+fn layout(lab: &Lab, image: &str, folder: &Path) -> PathBuf {
+    let layout = folder.join("layout");
+    let (repository, digest) = image.split_once('@').unwrap();
+    let to = |name: &str| format!("oci:{}:{name}", layout.display());
+    let copy = |from: &str, name: &str| {
+        let from = format!("docker://{from}");
+        lab.tool(
+            "skopeo",
+            &["copy", "--all", "--preserve-digests", "--src-tls-verify=false", &from, &to(name)],
+        );
+    };
+    copy(image, "1");
+    for suffix in ["sig", "att"] {
+        let tag = format!("{}.{suffix}", digest.replace(':', "-"));
+        copy(&format!("{repository}:{tag}"), &tag);
+    }
+    layout
+}
+
+/// The same image from a registry, by its bare digest, from a layout and from an archive of it.
+fn is_the_same_everywhere(lab: &Lab, image: &str, driver: &str, layers: [u64; 3]) {
+    let folder = tempfile::tempdir().unwrap();
+    let layout = layout(lab, image, folder.path());
+    let archive = folder.path().join("image.tar").display().to_string();
+    lab.tool("tar", &["-c", "-f", &archive, "-C", &layout.display().to_string(), "."]);
+    let (repository, digest) = image.split_once('@').unwrap();
+    let places = format!("repositories: [{}/demo/bare, {repository}]\n", lab.get("REGISTRY"));
+    let manifests: Vec<Value> = [
+        image.to_owned(),
+        digest.to_owned(),
+        format!("oci:{}:1", layout.display()),
+        format!("oci-archive:{archive}@{digest}"),
+    ]
+    .iter()
+    .map(|reference| {
+        let answer = verify(lab, reference, &places);
+        let evidence = passed(&answer);
+        reproduced(&evidence, driver, layers);
+        answer.json()["platforms"][0]["manifest"].clone()
+    })
+    .collect();
+    assert!(manifests.iter().all(|manifest| *manifest == manifests[0]), "{manifests:?}");
+}
+
+#[test]
+fn an_image_by_docker_passes_wherever_it_is() {
+    let Some(lab) = Lab::here("an_image_by_docker_passes_wherever_it_is") else { return };
+    is_the_same_everywhere(&lab, lab.get("HONEST"), "docker buildx", [1, 3, 0]);
+}
+
+#[test]
+fn an_image_by_buildah_passes_wherever_it_is() {
+    let Some(lab) = Lab::here("an_image_by_buildah_passes_wherever_it_is") else { return };
+    is_the_same_everywhere(&lab, lab.get("BUILDAH"), "buildah", [1, 2, 1]);
+}
+
+/// `docker save` of old keeps no manifest, so no signature holds; what the image carries inside still says how it was built.
+#[test]
+fn a_docker_archive_is_rebuilt_from_the_file_inside_and_proves_no_signature() {
+    let Some(lab) = Lab::here("a_docker_archive_is_rebuilt_from_the_file_inside") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let archive = format!("docker-archive:{}", folder.path().join("image.tar").display());
+    let from = format!("docker://{}", lab.get("BUILDAH"));
+    lab.tool("skopeo", &["copy", "--src-tls-verify=false", &from, &archive]);
+
+    let rebuilt = run(&lab, &["rebuild", &archive, "-o", "json"]);
+    rebuilt.exits(0);
+    let evidence = rebuilt.json();
+    assert_eq!(evidence["rebuild"]["level"], 4, "{:#}", evidence["rebuild"]);
+    assert_eq!(evidence["provenance"]["carrier"], "file", "{:#}", evidence["provenance"]);
+    run(&lab, &["diff", &archive, lab.get("BUILDAH")]).exits(0).says("R4 config-identical");
+    let judged =
+        lab.hallmark(["verify", &archive, "--policy", "signed"]).config(&config(&lab, "")).run();
+    judged.exits(1).says("error[signature-missing]");
+}
+
+/// The digest that a build of today gives, with the base's tag as it is now.
+fn plain_build(lab: &Lab) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let metadata = folder.path().join("metadata.json").display().to_string();
+    let output =
+        format!("type=oci,dest={},rewrite-timestamp=true", folder.path().join("o.tar").display());
+    let args = [
+        format!("BUILD={}", lab.get("BASE_BUILD")),
+        format!("RUNTIME={}/base/runtime:moving", lab.get("REGISTRY")),
+        format!("SOURCE_DATE_EPOCH={}", lab.get("EPOCH")),
+    ];
+    let context = format!("{}#{}", lab.get("SOURCE"), lab.get("COMMIT"));
+    let mut words = vec![
+        "buildx",
+        "build",
+        "--network",
+        "none",
+        "--provenance=false",
+        "--metadata-file",
+        &metadata,
+    ];
+    words.extend(args.iter().flat_map(|arg| ["--build-arg", arg]));
+    words.extend(["--output", &output, &context]);
+    lab.tool("docker", &words);
+    let told: Value = serde_json::from_slice(&std::fs::read(&metadata).unwrap()).unwrap();
+    told["containerimage.digest"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_base_tag_that_moved_changes_a_plain_build_and_no_rebuild() {
+    let Some(lab) = Lab::here("a_base_tag_that_moved_changes_a_plain_build_and_no_rebuild") else {
+        return;
+    };
+    let answer = verify(&lab, lab.get("MOVED"), "");
+    reproduced(&passed(&answer), "docker buildx", [1, 3, 0]);
+    let published = answer.json()["platforms"][0]["manifest"].as_str().unwrap().to_owned();
+    assert_ne!(plain_build(&lab), published, "the base's tag has not moved");
+}
+
+#[test]
+fn what_is_missing_is_said_with_how_to_add_it() {
+    let Some(lab) = Lab::here("what_is_missing_is_said_with_how_to_add_it") else { return };
+    let answer = run(&lab, &["verify", lab.get("BARE")]);
+    answer.exits(1);
+    for (code, help) in [
+        ("signature-missing", "cosign sign --key"),
+        ("provenance-missing", "--attest type=provenance,mode=max"),
+        ("sbom-missing", "--attest type=sbom"),
+    ] {
+        let (_, rest) = answer
+            .stdout
+            .split_once(&format!("error[{code}]"))
+            .unwrap_or_else(|| panic!("{}", answer.all()));
+        let finding = rest.split("\n\n").next().unwrap();
+        assert!(finding.contains("help:") && finding.contains(help), "{finding}");
+    }
+}
+
+#[test]
+fn diff_says_how_far_two_images_agree() {
+    let Some(lab) = Lab::here("diff_says_how_far_two_images_agree") else { return };
+    let diff = |other: &str| run(&lab, &["diff", lab.get("HONEST"), lab.get(other)]);
+    diff("HONEST").exits(0).says("R5 manifest-identical");
+    diff("RECOMPRESSED").exits(0).says("R4 config-identical").says("layer 1: compression");
+    diff("LOOSE").exits(1).says("R2 content-identical").says("times or format of entries");
+    diff("SWAPPED")
+        .exits(1)
+        .says("R0 different")
+        .says("/srv/app/greet: content")
+        .says_not("/srv/app/settings");
+    let answer = run(&lab, &["diff", lab.get("HONEST"), lab.get("SWAPPED"), "-o", "json"]);
+    assert_eq!(answer.exits(1).json()["level"], 0);
+}
+
+#[test]
+fn rebuild_says_what_it_would_do_and_does_it() {
+    let Some(lab) = Lab::here("rebuild_says_what_it_would_do_and_does_it") else { return };
+    let moved = run(&lab, &["rebuild", "--plan", lab.get("MOVED")]);
+    moved.exits(0).says("engine       buildkit").says(lab.get("COMMIT"));
+    moved.says("base/runtime@moving").says("network      none");
+    run(&lab, &["rebuild", "--plan", lab.get("BUILDAH")]).exits(0).says("engine       buildah");
+    run(&lab, &["rebuild", "--plan", lab.get("BARE")]).exits(3).says("carries no provenance");
+    run(&lab, &["rebuild", lab.get("RECOMPRESSED")]).exits(0).says("R4 config-identical");
+    run(&lab, &["rebuild", lab.get("SWAPPED")])
+        .exits(1)
+        .says("both times the same")
+        .says("R0 different");
+    run(&lab, &["rebuild", lab.get("BARE")]).exits(1);
+}
+
+#[test]
+fn all_platforms_are_judged_one_by_one() {
+    let Some(lab) = Lab::here("all_platforms_are_judged_one_by_one") else { return };
+    let answer = run(&lab, &["verify", lab.get("HONEST"), "--all-platforms", "-o", "json"]);
+    // The attestation manifest in the index is no platform.
+    reproduced(&passed(&answer), "docker buildx", [1, 3, 0]);
+    let other = ["verify", lab.get("HONEST"), "--platform", "linux/s390x"];
+    run(&lab, &other).exits(1).says("linux/s390x");
+}
+
+#[test]
+fn inspect_shows_what_is_there_and_judges_nothing() {
+    let Some(lab) = Lab::here("inspect_shows_what_is_there_and_judges_nothing") else { return };
+    let answer = run(&lab, &["inspect", lab.get("WRONGKEY")]);
+    answer.exits(0).says("https://spdx.dev/Document").says(".sig").says("in the index");
+    run(&lab, &["inspect", lab.get("BUILDAH")]).exits(0).says("proven by release").says(".att");
+    run(&lab, &["inspect", lab.get("BARE")]).exits(0);
+}
+
+#[test]
+fn reports_read_as_they_did() {
+    let Some(lab) = Lab::here("reports_read_as_they_did") else { return };
+    for image in ["HONEST", "SWAPPED", "HIDDEN", "WRONGKEY", "BARE", "BUILDAH"] {
+        let answer = run(&lab, &["verify", lab.get(image)]);
+        insta::assert_snapshot!(image.to_lowercase(), redact(&answer.stdout));
+    }
+}
+
+/// In the middle of a rebuild a daemon runs, file systems are mounted and layers lie on disk: none of it may stay.
+#[test]
+fn an_interrupted_rebuild_leaves_nothing_behind() {
+    let Some(lab) = Lab::here("an_interrupted_rebuild_leaves_nothing_behind") else { return };
+    let cases = [
+        ("HONEST", "TERM", "starting a Docker daemon", 143),
+        ("HONEST", "INT", "] building", 130),
+        ("HONEST", "TERM", "RUN cc", 143),
+        ("BUILDAH", "INT", "fetching base images", 130),
+        ("BUILDAH", "TERM", "] building", 143),
+    ];
+    for (image, signal, moment, code) in cases {
+        let call = lab.hallmark(["verify", lab.get(image)]).config(&config(&lab, ""));
+        let answer = call.interrupt(signal, moment);
+        assert_eq!(answer.code, code, "{image}, {signal} at {moment:?}: {}", answer.all());
+        assert_eq!(answer.stdout, "", "no verdict of half a verification");
+    }
+}
+
+/// The same with BuildKit's own daemon.
+#[test]
+fn an_interrupted_buildkitd_leaves_nothing_behind() {
+    let Some(lab) = Lab::here("an_interrupted_buildkitd_leaves_nothing_behind") else { return };
+    let Some(image) = lab.built("BUILDKIT", "an_interrupted_buildkitd_leaves_nothing_behind")
+    else {
+        return;
+    };
+    for (signal, moment, code) in [("INT", "starting buildkitd", 130), ("TERM", "RUN cc", 143)] {
+        let call = lab.hallmark(["verify", &image]).config(&config(&lab, ""));
+        call.interrupt(signal, moment).exits(code);
+    }
+}
