@@ -1,3 +1,5 @@
+//! The shipped policies and the engine under them, held to what they promise.
+
 use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! Both SBOM formats, read into the one model, and what is refused.
+
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
