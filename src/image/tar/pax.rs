@@ -2,11 +2,12 @@
 //!
 //! Turns `length key=value` records into the fields that they override. Refuses records whose length is wrong, keys given
 //! twice (readers differ in which one they take), and global records that change entries: containerd and Docker ignore
-//! those, other programs apply them.
+//! those, other programs apply them. Records are cut here by their length: the library cuts at line ends, so that it fails
+//! at an attribute whose bytes hold one (a file capability may), and stops without a word at an empty line.
 
 use std::collections::BTreeMap;
 
-use super::{Fault, readable};
+use super::{Fault, entry::readable};
 
 /// Prefix of extended attributes, the only one that runtimes apply.
 const XATTR: &[u8] = b"SCHILY.xattr.";
@@ -209,6 +210,17 @@ mod tests {
             let _ = Pax::local(&data);
             let _ = Pax::local(text.as_bytes());
             let _ = Pax::check_global(&data);
+        }
+
+        #[test]
+        fn reads_what_the_library_reads(data in "([a-c0-9=. \n]{0,3}[0-9]{1,2} [a-d]{1,3}=[a-z=. ]{0,9}\n){0,3}") {
+            let lines: Vec<_> = ::tar::PaxExtensions::new(data.as_bytes()).map(Result::ok).collect();
+            let known = lines.iter().map(|line| line.as_ref().map(|l| (l.key_bytes(), l.value_bytes())));
+            // What the library reads to the end, both read alike.
+            if let (Some(known), false) = (known.collect::<Option<Vec<_>>>(), data.contains("\n\n") || data.starts_with('\n')) {
+                let found: Vec<_> = Records(data.as_bytes()).map(Result::unwrap).collect();
+                prop_assert_eq!(found, known);
+            }
         }
 
         #[test]

@@ -1,12 +1,19 @@
-//! Archives that programs read alike, and archives that they do not.
+//! Archives made byte by byte, for what no writer makes, and archives of other writers.
+
+mod gnu;
 
 use proptest::prelude::*;
 
-use super::*;
+use super::{entry::readable, *};
+
+const BLOCK: usize = 512;
+
+/// A header.
+type Block = [u8; BLOCK];
 
 /// A header block of a file, ustar, with a right checksum.
 fn block(change: impl FnOnce(&mut Block)) -> Block {
-    let mut block = [0; BLOCK_BYTES];
+    let mut block = [0; BLOCK];
     put(&mut block, 0, b"a");
     put(&mut block, 100, b"0000644\0");
     put(&mut block, 108, b"0000000\0");
@@ -41,7 +48,7 @@ fn extension(flag: u8, data: &[u8]) -> Vec<u8> {
     })
     .to_vec();
     out.extend(data);
-    out.resize(out.len().next_multiple_of(BLOCK_BYTES), 0);
+    out.resize(out.len().next_multiple_of(BLOCK), 0);
     out
 }
 
@@ -52,7 +59,7 @@ fn record(key: &str, value: &str) -> Vec<u8> {
 }
 
 fn end() -> Vec<u8> {
-    vec![0; 2 * BLOCK_BYTES]
+    vec![0; 2 * BLOCK]
 }
 
 fn read(archive: &[u8], limits: &Limits) -> Result<Vec<(Entry, Vec<u8>)>, TarError> {
@@ -335,9 +342,90 @@ fn every_cut_is_seen() {
 fn a_header_may_leave_room_for_large_sizes_only() {
     let large = 1_u64 << 33;
     let block = block(|_| ());
-    let header = Header::parse(&block).unwrap();
+    let header = Header::parse(::tar::Header::from_byte_slice(&block)).unwrap();
     assert_eq!(header.size_with(Some(large)), Ok(large));
     assert!(header.size_with(Some(large - 1)).is_err());
+}
+
+#[test]
+fn sizes_that_no_header_holds_come_from_pax_records() {
+    let size = (1_u64 << 33) + 1;
+    let padding = usize::try_from(padding_of(size)).unwrap();
+    let head =
+        [extension(b'x', &record("size", &size.to_string())), block(|_| ()).to_vec()].concat();
+    let tail = [vec![0; padding], block(|b| put(b, 0, b"next")).to_vec(), end()].concat();
+    for read_bytes in [0, 700] {
+        let layer = head.as_slice().chain(io::repeat(7).take(size)).chain(tail.as_slice());
+        let mut found = Vec::new();
+        walk(layer, &Limits::default(), |entry, content| {
+            let read = io::copy(&mut content.take(read_bytes), &mut io::sink())?;
+            found.push((entry.path.clone(), entry.size, read));
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(found, [("/a".to_owned(), size, read_bytes), ("/next".to_owned(), 0, 0)]);
+    }
+    let cut = head.as_slice().chain(io::repeat(7).take(1000));
+    let found = walk(cut, &Limits::default(), |_, _| Ok(()));
+    assert!(matches!(found, Err(TarError::Fault { fault: Fault::Truncated, .. })), "{found:?}");
+}
+
+#[test]
+fn a_long_name_ends_at_its_first_nul() {
+    let named = |name| [extension(b'L', name), block(|_| ()).to_vec(), end()].concat();
+    assert!(matches!(fault(&named(b"b\0c\0")), Fault::Ambiguous(_)));
+    for name in [b"b".as_slice(), b"b\0", b"b\0\0\0"] {
+        let entries = read(&named(name), &Limits::default()).unwrap();
+        assert_eq!(entries[0].0.path, "/b");
+    }
+}
+
+#[test]
+fn errors_of_the_library_are_told_apart() {
+    let sized = |size: &[u8; 12]| [block(|b| put(b, 124, size)).to_vec(), end()].concat();
+    let wrong = Fault::Malformed("the size is no number");
+    assert_eq!(fault(&sized(b"0000000000z\0")), wrong);
+    assert_eq!(fault(&sized(b"+0000000000\0")), wrong);
+    assert_eq!(fault(&sized(&[0xff; 12])), wrong);
+    let unsummed = |sum: &[u8; 8]| {
+        let mut block = block(|_| ());
+        put(&mut block, 148, sum);
+        [block.to_vec(), end()].concat()
+    };
+    for sum in [b"zzzzzz\0 ", b"0000001\0", b"\xff\0\0\0\0\0\0\0"] {
+        assert_eq!(fault(&unsummed(sum)), Fault::Checksum);
+    }
+    struct Broken;
+    impl Read for Broken {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(io::Error::other("disk"))
+        }
+    }
+    let start = block(|b| put(b, 124, b"00000001000\0"));
+    for length in [0, 100, 512, 600] {
+        let layer = start.iter().chain(&[0; 512]).copied().take(length).collect::<Vec<_>>();
+        let found = walk(layer.as_slice().chain(Broken), &Limits::default(), |_, _| Ok(()));
+        assert!(matches!(found, Err(TarError::Read(_))), "{length}: {found:?}");
+    }
+}
+
+#[test]
+fn an_interrupted_read_is_repeated() {
+    struct Interrupted<'b>(&'b [u8], bool);
+    impl Read for Interrupted<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.1 = !self.1;
+            if self.1 { Err(io::ErrorKind::Interrupted.into()) } else { self.0.read(buffer) }
+        }
+    }
+    let archive = library_file("a", &[7; 700]);
+    let mut entries = 0;
+    walk(Interrupted(&archive, false), &Limits::default(), |_, _| {
+        entries += 1;
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!(entries, 1);
 }
 
 #[test]

@@ -1,0 +1,30 @@
+//! SBOMs and package databases: reading never panics, and packages stay within the limit.
+#![no_main]
+
+use hallmark::{
+    limits::Limits,
+    sbom::{from_predicate, installed, parse},
+};
+use libfuzzer_sys::fuzz_target;
+
+const DATABASES: [&str; 6] = [
+    "var/lib/dpkg/status",
+    "var/lib/dpkg/status.d/base",
+    "lib/apk/db/installed",
+    "etc/os-release",
+    "usr/lib/python3/site-packages/a.dist-info/METADATA",
+    "app/node_modules/a/package.json",
+];
+
+fuzz_target!(|data: &[u8]| {
+    let limits = Limits { packages: 100, ..Limits::default() };
+    if let Ok(sbom) = parse(data, &limits) {
+        assert!(sbom.components.len() <= limits.packages);
+    }
+    if let Ok(value) = serde_json::from_slice(data) {
+        let _ = from_predicate(&value, &limits);
+    }
+    for path in DATABASES {
+        assert!(installed::read([(path, data)], &limits).packages.len() <= limits.packages);
+    }
+});

@@ -1,0 +1,218 @@
+//! Small valid inputs, from which the fuzzer starts: `seeds FOLDER` writes them to `FOLDER/<target>/`.
+
+use std::{env, fs, io::Write, path::Path};
+
+use flate2::{Compression, write::GzEncoder};
+use serde_json::{Value, json};
+
+const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+const HEX: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+fn main() -> std::io::Result<()> {
+    let folder = env::args_os().nth(1).expect("a folder to write to");
+    for (target, seeds) in all() {
+        let folder = Path::new(&folder).join(target);
+        fs::create_dir_all(&folder)?;
+        for (number, seed) in seeds.iter().enumerate() {
+            fs::write(folder.join(number.to_string()), seed)?;
+        }
+    }
+    Ok(())
+}
+
+fn all() -> Vec<(&'static str, Vec<Vec<u8>>)> {
+    let statements: Vec<Vec<u8>> =
+        [slsa_v1(), buildkit_v02(), spdx_statement()].iter().map(bytes).collect();
+    let sboms = [bytes(&cyclonedx()), bytes(&spdx())];
+    let manifests = [manifest(), index(), config()];
+    vec![
+        ("tar", vec![archive()]),
+        ("layer", vec![kind(1, &gzip(&archive())), kind(0, &archive())]),
+        ("manifest", manifests.iter().map(bytes).collect()),
+        (
+            "reference",
+            texts(&["debian:12", &format!("localhost:5000/a/b@{DIGEST}"), "ghcr.io/o/n:t"]),
+        ),
+        (
+            "json",
+            manifests
+                .iter()
+                .map(bytes)
+                .chain(texts(&[r#"{"a":[1e3,-0.5,"\u00e9"],"b":null}"#]))
+                .collect(),
+        ),
+        ("dsse_statement", statements.iter().cloned().chain([bytes(&dsse())]).collect()),
+        ("bundle", vec![bytes(&bundle()), bytes(&simple_signing())]),
+        ("provenance", statements),
+        ("sbom", sboms.into_iter().chain(texts(DATABASES)).collect()),
+        ("dockerfile", texts(DOCKERFILES)),
+        ("review", [pod(), deployment()].iter().map(bytes).collect()),
+    ]
+}
+
+fn bytes(value: &Value) -> Vec<u8> {
+    value.to_string().into_bytes()
+}
+
+fn texts(texts: &[&str]) -> Vec<Vec<u8>> {
+    texts.iter().map(|text| text.as_bytes().to_vec()).collect()
+}
+
+/// The input of a target that takes a number and bytes.
+fn kind(kind: u8, bytes: &[u8]) -> Vec<u8> {
+    [&[kind], bytes].concat()
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes).and_then(|()| encoder.finish()).expect("writing to memory")
+}
+
+/// A long name, PAX records, a link, a device and a whiteout.
+fn archive() -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    let mut add = |mut header: tar::Header, kind, path: &str, content: &[u8]| {
+        header.set_entry_type(kind);
+        header.set_size(content.len() as u64);
+        header.set_mode(0o644);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_device_major(1).expect("a header with devices");
+        header.set_device_minor(3).expect("a header with devices");
+        match kind {
+            tar::EntryType::Symlink => builder.append_link(&mut header, path, "../target"),
+            _ => builder
+                .append_pax_extensions([
+                    ("mtime", b"1.5".as_slice()),
+                    ("SCHILY.xattr.user.a", b"v"),
+                ])
+                .and_then(|()| builder.append_data(&mut header, path, content)),
+        }
+        .expect("writing to memory");
+    };
+    add(tar::Header::new_gnu(), tar::EntryType::Regular, &"long/".repeat(30), b"");
+    add(tar::Header::new_ustar(), tar::EntryType::Regular, "etc/os-release", b"ID=debian\n");
+    add(tar::Header::new_ustar(), tar::EntryType::Symlink, "etc/link", b"");
+    add(tar::Header::new_gnu(), tar::EntryType::Char, "dev/null", b"");
+    add(tar::Header::new_ustar(), tar::EntryType::Regular, "etc/.wh.passwd", b"");
+    builder.into_inner().expect("writing to memory")
+}
+
+fn descriptor(media_type: &str) -> Value {
+    json!({"mediaType": format!("application/vnd.oci.image.{media_type}"), "digest": DIGEST, "size": 0})
+}
+
+fn manifest() -> Value {
+    json!({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "config": descriptor("config.v1+json"), "layers": [descriptor("layer.v1.tar+gzip")], "annotations": {"a": "b"}})
+}
+
+fn index() -> Value {
+    let mut entry = descriptor("manifest.v1+json");
+    entry["platform"] = json!({"os": "linux", "architecture": "arm64", "variant": "v8"});
+    json!({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [entry]})
+}
+
+fn config() -> Value {
+    json!({"created": "2025-01-01T00:00:00Z", "architecture": "amd64", "os": "linux",
+        "config": {"Env": ["PATH=/bin"], "Cmd": ["sh"], "Labels": {"a": "b"}, "ExposedPorts": {"80/tcp": {}}},
+        "rootfs": {"type": "layers", "diff_ids": [DIGEST]},
+        "history": [{"created": "2025-01-01T00:00:00Z", "created_by": "RUN true", "empty_layer": true}]})
+}
+
+fn statement(predicate_type: &str, predicate: &Value) -> Value {
+    json!({"_type": "https://in-toto.io/Statement/v1", "subject": [{"name": "a", "digest": {"sha256": HEX}}],
+        "predicateType": predicate_type, "predicate": predicate})
+}
+
+fn slsa_v1() -> Value {
+    let material =
+        json!({"uri": "pkg:docker/debian@12?platform=linux%2Famd64", "digest": {"sha256": HEX}});
+    statement(
+        "https://slsa.dev/provenance/v1",
+        &json!({
+        "buildDefinition": {
+            "buildType": "https://github.com/moby/buildkit/blob/master/docs/attestations/slsa-definitions.md",
+            "externalParameters": {"configSource": {"uri": "https://example.com/a.git", "path": "Dockerfile"},
+                "request": {"frontend": "dockerfile.v0", "args": {"build-arg:A": "b", "target": "t"}}},
+            "internalParameters": {"builderPlatform": "linux/amd64"}, "resolvedDependencies": [material]},
+        "runDetails": {"builder": {"id": "https://example.com/builder"},
+            "metadata": {"invocationId": "i", "startedOn": "2025-01-01T00:00:00Z", "buildkit_reproducible": true}}}),
+    )
+}
+
+fn buildkit_v02() -> Value {
+    statement(
+        "https://slsa.dev/provenance/v0.2",
+        &json!({
+        "builder": {"id": ""}, "buildType": "https://mobyproject.org/buildkit@v1",
+        "materials": [{"uri": "https://example.com/a.tar", "digest": {"sha256": HEX}}],
+        "invocation": {"configSource": {"entryPoint": "Dockerfile"}, "parameters": {"frontend": "dockerfile.v0", "args": {}},
+            "environment": {"platform": "linux/amd64"}},
+        "metadata": {"completeness": {"parameters": true}, "reproducible": false}}),
+    )
+}
+
+fn spdx_statement() -> Value {
+    statement("https://spdx.dev/Document", &spdx())
+}
+
+fn dsse() -> Value {
+    json!({"payloadType": "application/vnd.in-toto+json", "payload": "e30=", "signatures": [{"keyid": "", "sig": "AA=="}]})
+}
+
+fn bundle() -> Value {
+    json!({"mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json",
+        "verificationMaterial": {"certificate": {"rawBytes": "MAA="}, "tlogEntries": [{"logIndex": "1", "logId": {"keyId": "AA=="},
+            "kindVersion": {"kind": "dsse", "version": "0.0.1"}, "integratedTime": "1", "canonicalizedBody": "e30="}]},
+        "dsseEnvelope": dsse()})
+}
+
+fn simple_signing() -> Value {
+    json!({"critical": {"identity": {"docker-reference": "example.com/a"}, "image": {"docker-manifest-digest": DIGEST},
+        "type": "cosign container image signature"}, "optional": null})
+}
+
+fn spdx() -> Value {
+    json!({"spdxVersion": "SPDX-2.3", "dataLicense": "CC0-1.0", "SPDXID": "SPDXRef-DOCUMENT", "name": "n",
+        "documentNamespace": "https://example.com/n", "creationInfo": {"created": "2025-01-01T00:00:00Z", "creators": ["Tool: t"]},
+        "packages": [{"name": "bash", "SPDXID": "SPDXRef-a", "versionInfo": "5", "downloadLocation": "NOASSERTION",
+            "externalRefs": [{"referenceCategory": "PACKAGE-MANAGER", "referenceType": "purl",
+                "referenceLocator": "pkg:deb/debian/bash@5?arch=amd64"}]}]})
+}
+
+fn cyclonedx() -> Value {
+    json!({"bomFormat": "CycloneDX", "specVersion": "1.6", "version": 1, "components": [
+        {"type": "library", "name": "bash", "version": "5", "purl": "pkg:deb/debian/bash@5", "components": []}]})
+}
+
+const DATABASES: &[&str] = &[
+    "Package: bash\nStatus: install ok installed\nVersion: 5.2-1\nArchitecture: amd64\nSource: bash (5.2)\n\n",
+    "P:busybox\nV:1.36-r0\nA:x86_64\no:busybox\n\n",
+    "ID=debian\nVERSION_ID=\"12\"\n",
+    "Metadata-Version: 2.1\nName: requests\nVersion: 2.31\n\ntext",
+    r#"{"name": "left-pad", "version": "1.3.0"}"#,
+];
+
+const DOCKERFILES: &[&str] = &[
+    "# syntax=docker/dockerfile:1\nARG BASE=debian:12\nFROM ${BASE:-alpine} AS build\nRUN --mount=from=golang:1 true\n",
+    "FROM scratch\nCOPY --from=build --chown=1:1 [\"a\", \"b\"]\nRUN <<EOF\ntrue\nEOF\nENV A=b \\\n  C=d\n",
+];
+
+fn review(group: &str, kind: &str, object: &Value) -> Value {
+    json!({"kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1", "request": {"uid": "1",
+        "kind": {"group": group, "version": "v1", "kind": kind}, "operation": "CREATE", "namespace": "n", "object": object}})
+}
+
+fn spec() -> Value {
+    json!({"containers": [{"name": "a", "image": "example.com/a:1"}], "initContainers": [{"name": "b", "image": "b"}]})
+}
+
+fn pod() -> Value {
+    review("", "Pod", &json!({"apiVersion": "v1", "kind": "Pod", "spec": spec()}))
+}
+
+fn deployment() -> Value {
+    let object = json!({"apiVersion": "apps/v1", "kind": "Deployment", "spec": {"template": {"spec": spec()}}});
+    review("apps", "Deployment", &object)
+}
