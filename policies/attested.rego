@@ -9,10 +9,12 @@ package hallmark.attested
 #   severity: deny
 #   solution: sign the index digest (it covers what BuildKit embeds), or attach the provenance with cosign attest
 deny contains {"code": "provenance-unproven", "msg": msg, "why": why} if {
-	not input.provenance.state in {"proven", "missing"}
+	not provenance_is_fine
 	why := object.get(input, ["provenance", "why"], "unknown")
 	msg := sprintf("the image has provenance and no signer who may vouch for it does (%v)", [why])
 }
+
+provenance_is_fine if input.provenance.state in {"proven", "missing"}
 
 # METADATA
 # title: An SBOM is proven where there is one
@@ -31,6 +33,8 @@ deny contains {"code": "sbom-unproven", "msg": msg, "why": why} if {
 }
 
 deny contains {"code": "sbom-unproven", "msg": msg} if {
-	not is_array(input.sboms)
+	not sboms_are_listed
 	msg := "the policy input has no list of SBOMs"
 }
+
+sboms_are_listed if is_array(input.sboms)

@@ -4,7 +4,9 @@ import data.hallmark.rebuild
 
 denied(document) := {result.code | some result in rebuild.deny with input as document}
 
-message(document) := result.msg if some result in rebuild.deny with input as document
+message(document) := result.msg if {
+	some result in rebuild.deny with input as document
+}
 
 at(level) := {"rebuild": {
 	"status": "compared",

@@ -1,3 +1,7 @@
-fn main() {
-    println!("Hello, world!");
+//! `hallmark`: parse, run, exit code.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    hallmark::cli::main()
 }

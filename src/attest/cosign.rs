@@ -7,8 +7,8 @@
 //!
 //! `critical.type` has to be cosign's. The older `atomic container signature` belongs to the OpenPGP signatures of
 //! containers/image, which no key here can have made; taking it would let one key's signatures stand in two systems.
-//! `critical.identity.docker-reference` stays in the predicate for policies and is not compared with the place that the
-//! image was read from: mirrors are honest, and the digest is what binds.
+//! `critical.identity.docker-reference` stays in the predicate for policies and for a remark in the report; it binds
+//! nothing: mirrors are honest, and the digest is what is signed.
 
 use serde::Deserialize;
 use sigstore_types::SignatureBytes;

@@ -1,3 +1,5 @@
+//! What evidence says and what is refused, format by format; proofs are `trust`'s affair.
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use proptest::prelude::*;
 use serde_json::{Value, json};

@@ -1,1 +1,133 @@
-//! cli
+//! The command line: words in, one of the faces of the pipeline out.
+//!
+//! stdout is data, stderr is talk. Exit codes: 0 pass, 1 fail, 2 could not run (usage, configuration), 3 evidence
+//! unavailable.
+
+pub mod args;
+mod context;
+mod diff;
+mod explain;
+mod inspect;
+mod policy;
+mod progress;
+mod provenance;
+mod rebuild;
+mod serve;
+mod verify;
+
+use std::{io::Write as _, process::ExitCode};
+
+use clap::Parser as _;
+
+use args::{Cli, Command};
+
+use crate::{report::clean, source::SourceError};
+
+/// What a command gives: text for stdout, and whether the answer is yes.
+pub struct Answer {
+    /// For stdout.
+    pub text: String,
+    /// The exit code: 0 yes, 1 no, 3 evidence unavailable.
+    pub code: u8,
+}
+
+impl Answer {
+    /// An answer that is no verdict.
+    fn data(text: String) -> Self {
+        Self { text, code: 0 }
+    }
+}
+
+/// Why a command could not give an answer.
+#[derive(Debug)]
+pub struct Failure {
+    code: u8,
+    message: String,
+}
+
+impl Failure {
+    /// The command line or the configuration is wrong: exit code 2.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self { code: 2, message: message.into() }
+    }
+
+    /// Something outside could not be read: exit code 3.
+    pub fn unavailable(message: impl Into<String>) -> Self {
+        Self { code: 3, message: message.into() }
+    }
+}
+
+impl From<SourceError> for Failure {
+    fn from(error: SourceError) -> Self {
+        Self::unavailable(error.to_string())
+    }
+}
+
+/// Parses the command line, runs the command, prints its answer.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    start_log(cli.global.log.as_deref());
+    // A second provider cannot be installed, and there is only this one.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return report(&Failure::unavailable(format!("no runtime: {error}"))),
+    };
+    match runtime.block_on(run(cli)) {
+        Ok(answer) => {
+            // A reader that has gone away (`| head`) is no failure of the verification.
+            let _ = std::io::stdout().write_all(answer.text.as_bytes());
+            ExitCode::from(answer.code)
+        }
+        Err(failure) => report(&failure),
+    }
+}
+
+fn report(failure: &Failure) -> ExitCode {
+    for (i, line) in failure.message.lines().enumerate() {
+        let prefix = if i == 0 { "hallmark: " } else { "  " };
+        let _ = writeln!(std::io::stderr(), "{prefix}{}", clean(line));
+    }
+    ExitCode::from(failure.code)
+}
+
+fn start_log(filter: Option<&str>) {
+    let Some(filter) = filter else { return };
+    let filter = tracing_subscriber::EnvFilter::new(filter);
+    // Only this program sets the subscriber, and only once.
+    let _ =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+}
+
+async fn run(cli: Cli) -> Result<Answer, Failure> {
+    let global = cli.global;
+    match cli.command {
+        Command::Verify(args) => interruptible(verify::run(&args, &global)).await,
+        Command::Inspect(args) => interruptible(inspect::run(&args, &global)).await,
+        Command::Rebuild(args) => interruptible(rebuild::run(&args, &global)).await,
+        Command::Diff(args) => interruptible(diff::run(&args, &global)).await,
+        Command::Provenance(command) => provenance::run(command, &global).await,
+        Command::Policy(command) => policy::run(&command, &global),
+        Command::Serve(args) => serve::run(&args, &global).await,
+        Command::Explain(args) => explain::run(&args).map(Answer::data),
+    }
+}
+
+/// Ends at Ctrl-C or SIGTERM by dropping the work, which removes what it left on disk and stops what it started.
+async fn interruptible(
+    work: impl Future<Output = Result<Answer, Failure>>,
+) -> Result<Answer, Failure> {
+    let terminated = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        answer = work => answer,
+        _ = tokio::signal::ctrl_c() => Err(Failure { code: 130, message: "interrupted".to_owned() }),
+        () = terminated => Err(Failure { code: 143, message: "terminated".to_owned() }),
+    }
+}

@@ -1,1 +1,229 @@
-//! entry
+//! Entries of a layer, as far as they matter.
+//!
+//! Turns a tar entry into a fingerprint over everything but benign metadata: type, permissions, owner numbers, size,
+//! link target, device, extended attributes, unknown PAX records, content. Not in it are times, owner names, position and
+//! header format (class F). Two entries with equal fingerprints unpack to equal files.
+
+use sha2::{Digest as _, Sha256};
+
+use super::{Class, Difference, Place, normalize::Normal};
+use crate::{
+    digest::Digest,
+    image::tar::{Entry, EntryKind},
+};
+
+/// A SHA-256 digest, compact: there is one for each entry of a layer.
+pub(super) type Hash = [u8; 32];
+
+/// PAX records without effect on what is unpacked.
+const BENIGN_PAX: &[&str] = &[
+    "atime",
+    "ctime",
+    "comment",
+    "LIBARCHIVE.creationtime",
+    "SCHILY.dev",
+    "SCHILY.ino",
+    "SCHILY.nlink",
+];
+
+/// Permission bits that lend rights.
+const LENDING_BITS: u32 = 0o6000;
+
+/// The fingerprint of an entry whose content hashes to `content`.
+pub(super) fn fingerprint(entry: &Entry, content: &Hash) -> Hash {
+    let mut hasher = Sha256::new();
+    hasher.update([entry.kind as u8]);
+    for number in [entry.mode, entry.odd_type_bits] {
+        hasher.update(number.to_le_bytes());
+    }
+    for number in [entry.uid, entry.gid, entry.size] {
+        hasher.update(number.to_le_bytes());
+    }
+    let (major, minor) = entry.device.unwrap_or_default();
+    hasher.update([u8::from(entry.device.is_some()), u8::from(entry.link.is_some())]);
+    hasher.update(major.to_le_bytes());
+    hasher.update(minor.to_le_bytes());
+    text(&mut hasher, entry.link.as_deref().unwrap_or_default().as_bytes());
+    hasher.update((entry.xattrs.len() as u64).to_le_bytes());
+    let records = entry.pax.iter().filter(|(key, _)| !BENIGN_PAX.contains(&key.as_str()));
+    for (name, value) in entry.xattrs.iter().chain(records) {
+        text(&mut hasher, name.as_bytes());
+        text(&mut hasher, value);
+    }
+    hasher.update(content);
+    hasher.finalize().into()
+}
+
+/// Adds a text with its length, so that no two lists of texts run together.
+pub(super) fn text(hasher: &mut Sha256, bytes: &[u8]) {
+    hasher.update((bytes.len() as u64).to_le_bytes());
+    hasher.update(bytes);
+}
+
+/// What is known of the entries of one layer that have the same path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Facts {
+    /// The last of them, which is the one that stays.
+    pub(super) entry: Entry,
+    /// What its content hashes to.
+    pub(super) content: Hash,
+    /// Its content without what a normalizer takes out.
+    pub(super) normal: Option<Normal>,
+    /// How many there are.
+    pub(super) count: u64,
+}
+
+impl Facts {
+    /// The content in words.
+    fn content_words(&self) -> String {
+        words(&self.content, self.entry.size)
+    }
+
+    /// The entry in words, for one that the other side does not have.
+    fn words(&self) -> String {
+        let Entry { kind, mode, uid, gid, link, .. } = &self.entry;
+        let what = match (kind, link) {
+            (EntryKind::File, _) => self.content_words(),
+            (_, Some(link)) => format!("-> {}", cut(link)),
+            _ => String::new(),
+        };
+        format!("{} {mode:04o} {uid}:{gid} {what}", kind.name()).trim_end().to_owned()
+    }
+
+    /// Whether its being there may change what other files are or may do.
+    fn lends_rights(&self) -> bool {
+        let entry = &self.entry;
+        let plain =
+            matches!(entry.kind, EntryKind::File | EntryKind::Directory | EntryKind::Symlink);
+        !plain
+            || entry.mode & LENDING_BITS != 0
+            || !entry.xattrs.is_empty()
+            || entry.whiteout().is_some()
+    }
+}
+
+/// A content in words.
+pub(super) fn words(content: &Hash, size: u64) -> String {
+    format!("sha256:{} ({size} bytes)", hex::encode(content))
+}
+
+/// At most 200 characters: names and values come from strangers.
+pub(super) fn cut(text: &str) -> String {
+    match text.char_indices().nth(200) {
+        Some((at, _)) => format!("{}…", text.get(..at).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
+/// Bytes in words.
+fn bytes_words(bytes: &[u8]) -> String {
+    match bytes {
+        [] => "empty".to_owned(),
+        bytes if bytes.len() <= 32 => hex::encode(bytes),
+        bytes => format!("{} ({} bytes)", Digest::sha256(bytes), bytes.len()),
+    }
+}
+
+/// What differs between the entries of a path; at least one side has some.
+pub(super) fn differences(
+    layer: usize,
+    path: &str,
+    left: Option<&Facts>,
+    right: Option<&Facts>,
+) -> Vec<Difference> {
+    let mut list = List { place: Place::Entry { layer, path: path.to_owned() }, found: Vec::new() };
+    match (left, right) {
+        (Some(left), Some(right)) => both(&mut list, left, right),
+        (Some(only), None) => {
+            list.add(one_sided(only), "only in published", Some(only.words()), None);
+        }
+        (None, Some(only)) => {
+            list.add(one_sided(only), "only in rebuilt", None, Some(only.words()));
+        }
+        (None, None) => {}
+    }
+    list.found
+}
+
+fn one_sided(only: &Facts) -> Class {
+    if only.lends_rights() { Class::TarSecurity } else { Class::Content }
+}
+
+struct List {
+    place: Place,
+    found: Vec<Difference>,
+}
+
+impl List {
+    fn add(&mut self, class: Class, what: &str, left: Option<String>, right: Option<String>) {
+        self.found.push(Difference {
+            place: self.place.clone(),
+            class,
+            what: what.to_owned(),
+            left,
+            right,
+            explained_by: None,
+            cause: None,
+        });
+    }
+
+    fn compare<T: PartialEq>(
+        &mut self,
+        class: Class,
+        what: &str,
+        (left, right): (&T, &T),
+        words: impl Fn(&T) -> String,
+    ) {
+        if left != right {
+            self.add(class, what, Some(words(left)), Some(words(right)));
+        }
+    }
+}
+
+fn both(list: &mut List, left: &Facts, right: &Facts) {
+    let (l, r) = (&left.entry, &right.entry);
+    let security = Class::TarSecurity;
+    list.compare(security, "type", (&l.kind, &r.kind), |kind| kind.name().to_owned());
+    list.compare(security, "mode", (&l.mode, &r.mode), |mode| format!("{mode:04o}"));
+    let odd = (&l.odd_type_bits, &r.odd_type_bits);
+    list.compare(security, "type bits of the mode", odd, |bits| format!("{bits:o}"));
+    list.compare(security, "uid", (&l.uid, &r.uid), u64::to_string);
+    list.compare(security, "gid", (&l.gid, &r.gid), u64::to_string);
+    let link = |link: &Option<String>| cut(link.as_deref().unwrap_or("none"));
+    list.compare(security, "link target", (&l.link, &r.link), link);
+    let device = |device: &Option<(u32, u32)>| {
+        device.map_or("none".to_owned(), |(major, minor)| format!("{major}:{minor}"))
+    };
+    list.compare(security, "device", (&l.device, &r.device), device);
+    attributes(list, "xattr", &l.xattrs, &r.xattrs);
+    attributes(list, "PAX record", &l.pax, &r.pax);
+    if (left.count, right.count) != (1, 1) {
+        // Only the last of them is compared, and not every runtime lets the last one win.
+        let words = |facts: &Facts| Some(facts.count.to_string());
+        list.add(security, "entries with this path", words(left), words(right));
+    }
+    if (&left.content, l.size) != (&right.content, r.size) {
+        let (left_words, right_words) = (left.content_words(), right.content_words());
+        list.add(Class::Content, "content", Some(left_words), Some(right_words));
+        if let (Some(left), Some(right)) = (&left.normal, &right.normal)
+            && left == right
+            && let Some(last) = list.found.last_mut()
+        {
+            last.class = Class::NestedTime;
+            last.explained_by = Some(left.normalizer.to_owned());
+        }
+    }
+}
+
+type Attributes = std::collections::BTreeMap<String, Vec<u8>>;
+
+fn attributes(list: &mut List, what: &str, left: &Attributes, right: &Attributes) {
+    let names: std::collections::BTreeSet<&String> = left.keys().chain(right.keys()).collect();
+    for name in names.into_iter().filter(|name| !BENIGN_PAX.contains(&name.as_str())) {
+        if left.get(name) != right.get(name) {
+            let words = |side: &Attributes| side.get(name).map(|value| bytes_words(value));
+            let what = format!("{what} {}", cut(name));
+            list.add(Class::TarSecurity, &what, words(left), words(right));
+        }
+    }
+}

@@ -12,8 +12,110 @@ pub mod ladder;
 pub mod layer;
 pub mod manifest;
 pub mod normalize;
+mod parallel;
+mod squash;
 
-use crate::digest::{BlobDigest, DiffId};
+use std::io::{self, Read};
+
+pub use normalize::Allowance;
+
+use crate::{
+    digest::{BlobDigest, DiffId},
+    image::{
+        FormatError, ImageConfig, Manifest, layer::LayerError, rootfs::RootfsError, tar::TarError,
+    },
+};
+
+/// Where the stored bytes of an image's layers come from.
+pub trait Layers {
+    /// Opens the stored bytes of the layer at `position`, counted from 0. They are checked against the manifest while
+    /// they are read, and may be opened more than once.
+    ///
+    /// # Errors
+    /// Whatever the store says.
+    fn open(&self, position: usize) -> io::Result<Box<dyn Read + Send>>;
+}
+
+/// One of the two images.
+#[derive(Clone, Copy)]
+pub struct Side<'a> {
+    /// Its manifest.
+    pub manifest: &'a Manifest,
+    /// Its configuration.
+    pub config: &'a ImageConfig,
+    /// Its layers.
+    pub layers: &'a (dyn Layers + Sync),
+}
+
+/// Which of the two images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Which {
+    /// The left one.
+    Published,
+    /// The right one.
+    Rebuilt,
+}
+
+impl Which {
+    /// The word in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Published => "published",
+            Self::Rebuilt => "rebuilt",
+        }
+    }
+}
+
+/// Why two images could not be compared. That they differ is no error.
+#[derive(Debug, thiserror::Error)]
+pub enum CompareError {
+    /// One of them is no image.
+    #[error("{} image: {error}", .which.name())]
+    Format {
+        /// Which.
+        which: Which,
+        /// Why.
+        error: FormatError,
+    },
+    /// A layer could not be opened.
+    #[error("{} image, layer {position}: {error}", .which.name())]
+    Open {
+        /// Which image.
+        which: Which,
+        /// The layer, counted from 0.
+        position: usize,
+        /// What the store said.
+        error: io::Error,
+    },
+    /// A layer's stored bytes are not what the manifest says, or cannot be inflated within the limits.
+    #[error("{} image, layer {position}: {error}", .which.name())]
+    Layer {
+        /// Which image.
+        which: Which,
+        /// The layer, counted from 0.
+        position: usize,
+        /// What is wrong with it.
+        error: LayerError,
+    },
+    /// A layer's tar cannot be read in one way.
+    #[error("{} image, layer {position}: {error}", .which.name())]
+    Tar {
+        /// Which image.
+        which: Which,
+        /// The layer, counted from 0.
+        position: usize,
+        /// What is wrong with it.
+        error: TarError,
+    },
+    /// The layers do not add up to a root filesystem.
+    #[error("{} image: {error}", .which.name())]
+    Rootfs {
+        /// Which image.
+        which: Which,
+        /// Why.
+        error: RootfsError,
+    },
+}
 
 /// A rung of the ladder; higher is stronger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -117,6 +219,11 @@ pub enum Class {
 }
 
 impl Class {
+    /// Whether differences of this class leave the image's content and behaviour as they are.
+    pub fn is_benign(self) -> bool {
+        matches!(self, Self::Envelope | Self::Compression | Self::ConfigBenign | Self::TarBenign)
+    }
+
     /// The letter of the study.
     pub fn letter(self) -> char {
         match self {

@@ -137,6 +137,7 @@ bounds! {
     "fileBytes" => file_bytes: Bytes,
     "rootfsBytes" => rootfs_bytes: Bytes,
     "subjects" => subjects: Count,
+    "subjectDigests" => subject_digests: Count,
     "signatures" => signatures: Count,
     "packages" => packages: Count,
     "differences" => differences: Count,

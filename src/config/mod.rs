@@ -7,6 +7,7 @@
 
 mod bounds;
 mod error;
+mod folder;
 mod raw;
 mod units;
 mod valid;
@@ -20,12 +21,15 @@ use std::{
 
 pub use bounds::table as limits_table;
 pub use error::{ConfigError, KeyPath, Place, Step};
+pub use folder::{FolderError, bundle};
 
 use crate::{
     digest::Digest,
     gate::{self, Tags},
     limits::Limits,
     reference::Location,
+    source::RegistrySettings,
+    trust::TrustRules,
 };
 
 /// Largest configuration file that is read, in bytes.
@@ -40,10 +44,10 @@ pub struct Config {
     pub digest: Option<Digest>,
     /// Where bare digests are looked up, in this order.
     pub repositories: Vec<Location>,
-    /// How single registries are reached.
-    pub registries: Vec<RegistryConfig>,
-    /// Who may say what.
-    pub trust: TrustConfig,
+    /// How single registries are reached; each host once.
+    pub registries: Vec<RegistrySettings>,
+    /// Who may say what; nobody by default.
+    pub trust: TrustRules,
     /// What is asked for.
     pub policy: PolicyConfig,
     /// Whether and how images are rebuilt.
@@ -53,64 +57,6 @@ pub struct Config {
     /// The admission webhook; `None` without a `gate` section.
     pub gate: Option<GateConfig>,
 }
-
-/// How one registry is reached.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RegistryConfig {
-    /// Host and port as they stand in references.
-    pub host: String,
-    /// Whether TLS is spoken.
-    pub transport: Transport,
-    /// PEM file of certificate authorities that count for this registry, beside the system's.
-    pub ca: Option<PathBuf>,
-    /// Hosts that may be sent this registry's credentials, beside the registry itself.
-    pub auth_realms: Vec<String>,
-}
-
-/// How bytes travel to a registry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Transport {
-    /// TLS with a checked certificate.
-    Tls,
-    /// Readable and changeable by anyone on the way; digests still hold.
-    PlainHttp,
-}
-
-/// Who may say what, as configured: keys are bytes that were read, not yet parsed.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct TrustConfig {
-    /// Signers, in the file's order; names are unique.
-    pub signers: Vec<SignerConfig>,
-    /// Rules, in the file's order; every signer that a rule names is in `signers`.
-    pub rules: Vec<TrustRuleConfig>,
-}
-
-/// A signer with a public key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SignerConfig {
-    /// The name that rules and reports use.
-    pub name: String,
-    /// The public key in PEM.
-    pub pem: Vec<u8>,
-    /// The file of the key, for messages; `None` where it stands in the configuration itself.
-    pub file: Option<PathBuf>,
-}
-
-/// Who may vouch for which predicates of which images.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TrustRuleConfig {
-    /// Patterns of `location` names; never empty.
-    pub images: Vec<String>,
-    /// Predicate classes, of [`PREDICATES`]; never empty.
-    pub predicates: Vec<String>,
-    /// Names of signers; never empty.
-    pub signers: Vec<String>,
-    /// How many of them must vouch: from 1 to the number of signers.
-    pub threshold: usize,
-}
-
-/// The predicate classes that a trust rule can name.
-pub const PREDICATES: [&str; 5] = ["signature", "provenance", "sbom", "vulnerability", "any"];
 
 /// What is asked of an image.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -133,7 +79,7 @@ pub enum PolicySelection {
 }
 
 /// The presets that hallmark ships.
-pub const PRESETS: [&str; 4] = ["baseline", "signed", "slsa", "reproducible"];
+pub const PRESETS: [&str; 3] = ["baseline", "signed", "reproducible"];
 
 impl Default for PolicySelection {
     fn default() -> Self {
@@ -187,8 +133,10 @@ pub enum EngineConfig {
     /// The one that the provenance names, if it is here.
     #[default]
     Auto,
-    /// BuildKit.
-    Buildkit,
+    /// BuildKit inside a Docker daemon of the job's own.
+    Docker,
+    /// BuildKit's own daemon.
+    Buildkitd,
     /// buildah.
     Buildah,
 }

@@ -6,18 +6,18 @@ use serde::Deserialize;
 
 use super::*;
 
-const KEY: &str = "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n";
-
 /// A folder with what the examples name, and the example itself as `hallmark.yaml`.
 fn folder(text: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("temporary folder");
     let pair = rcgen::generate_simple_self_signed(["registry.example".to_owned()]).expect("pair");
+    let other = rcgen::KeyPair::generate().expect("pair").public_key_pem();
+    let text = text.replace("INLINE", &other.trim_end().replace('\n', "\n        "));
     let files = [
-        ("release.pub", KEY.to_owned()),
-        ("private.pem", "-----BEGIN PRIVATE KEY-----\n".to_owned()),
+        ("release.pub", pair.signing_key.public_key_pem()),
+        ("private.pem", pair.signing_key.serialize_pem()),
         ("ca.pem", pair.cert.pem()),
         ("tls.key", pair.signing_key.serialize_pem()),
-        ("hallmark.yaml", text.to_owned()),
+        ("hallmark.yaml", text),
     ];
     for (name, content) in files {
         std::fs::write(folder.path().join(name), content).expect(name);
@@ -43,9 +43,7 @@ trust:
     - {name: release, key: release.pub}
     - name: second
       key: |
-        -----BEGIN PUBLIC KEY-----
-        AAAA
-        -----END PUBLIC KEY-----
+        INLINE
   rules:
     - images: ["registry.example/app/*"]
       predicates: [signature, provenance, sbom]
@@ -70,11 +68,10 @@ fn reads_every_section() {
     assert_eq!(names, ["registry.example/app", layout.as_str(), "registry.example:5000/team/app"]);
     let [first, second] = config.registries.as_slice() else { panic!("two registries") };
     assert_eq!(first.ca, Some(folder.path().join("ca.pem")));
-    assert_eq!((first.transport, second.transport), (Transport::Tls, Transport::PlainHttp));
-    assert_eq!(first.auth_realms, ["auth.example"]);
-    assert_eq!(config.trust.signers.len(), 2);
-    assert!(config.trust.signers.iter().all(|signer| signer.pem == KEY.as_bytes()));
-    assert_eq!(config.trust.rules.first().map(|rule| rule.threshold), Some(2));
+    assert_eq!((first.plain_http, second.plain_http), (false, true));
+    assert_eq!(first.auth_hosts, ["auth.example"]);
+    assert_eq!(config.trust.signers().keys().collect::<Vec<_>>(), ["release", "second"]);
+    assert_eq!(config.trust.rules().first().map(|rule| rule.threshold), Some(2));
     assert_eq!(config.policy.selection, PolicySelection::Preset("reproducible"));
     assert_eq!(config.policy.settings.get("rebuild"), Some(&serde_json::json!({"minLevel": 4})));
     let expires = config.policy.exceptions.first().map(|exception| exception.expires);
@@ -97,7 +94,7 @@ fn reads_every_section() {
 fn without_a_file_nobody_is_trusted() {
     for config in [Config::load(None), Config::find(&[]), load("version: 1\n")] {
         let config = config.expect("valid");
-        assert!(config.trust.signers.is_empty() && config.trust.rules.is_empty());
+        assert!(config.trust.signers().is_empty() && config.trust.rules().is_empty());
         assert_eq!(config.policy.selection, PolicySelection::Preset("baseline"));
         assert_eq!(config.rebuild.when, RebuildWhen::Policy);
         assert_eq!(config.limits, Limits::default());
@@ -105,171 +102,77 @@ fn without_a_file_nobody_is_trusted() {
     }
 }
 
+/// What is refused: the file, the place and the words of the complaint. `|` starts a line, `+` stands for a first line
+/// `version: 1`, and `+T` also for a section `trust` with the signer `a`, up to its rules.
+const REFUSALS: &str = r#"
+# nothing => hallmark.yaml => missing field `version`
+version: 2 => :1:10: version: => expected 1, found 2
++version: 1 => :1:1 => duplicate field
++surprise: 1 => :2:1 => unknown field `surprise`
++repositories: x => :2:15 => expected a sequence
++---|version: 1 =>  => more than one document
++repositories: [ => :3:1 => did not find
++repositories: [r.example/App] => :2:16: repositories[0]: => App
++repositories: ["r.example/app:tag"] => :2:16: => without tag
++repositories: ["oci:x:tag"] => :2:16: => without tag
++registries: [{host: plain}] => :2:21: registries[0].host: => a host
++registries: [{host: "https://r.example"}] => :2:21: => a host
++registries: [{host: r.example}, {host: r.example}] => :2:40: => each host once
++registries: [{host: r.example, ca: absent.pem}] => :2:36: => absent.pem
++registries: [{host: r.example, ca: release.pub}] => :2:36: => certificates in PEM
++registries: [{host: r.example, plainHttp: true, ca: ca.pem}] => :2:53: => either plainHttp or ca
++registries: [{host: r.example, authRealms: ["a b"]}] => authRealms[0] => a host
++registries: [{host: r.example, plainhttp: true}] => :2:32 => unknown field
++trust: {signers: [{name: a, key: private.pem}]} => :2:34: trust.signers[0].key: => a PRIVATE key
++trust: {signers: [{name: a, key: ca.pem}]} => :2:34: => this is a certificate
++trust: {signers: [{name: a, key: absent}]} => :2:34: => can be read
++trust: {signers: [{name: "a b", key: release.pub}]} => signers[0].name => letters
++trust: {signers: [{name: a, key: release.pub}, {name: a, key: release.pub}]} => signers[1].name => each name once
++T     - {images: [], predicates: [sbom], signers: [a]} => :5:16: trust.rules[0].images: => at least one
++T     - {images: [""], predicates: [sbom], signers: [a]} => trust.rules[0].images[0] => a word
++T     - {images: [plain], predicates: [sbom], signers: [a]} => :5:17: trust.rules[0].images[0]: => names no registry
++T     - {images: ["r.example/a*"], predicates: [sbom], signers: [a]} => trust.rules[0].images[0] => whole segments
++trust:|  signers: [{name: a, key: release.pub}, {name: b, key: release.pub}]|  rules: [{images: ["**"], predicates: [sbom], signers: [a, b], threshold: 2}] => :4:76: trust.rules[0].threshold: => share a key
++T     - {images: [r.example/x], predicates: [love], signers: [a]} => predicates[0] => expected signature, provenance, sbom
++T     - {images: [r.example/x], predicates: [sbom], signers: [b]} => signers[0] => add the signer
++T     - {images: [r.example/x], predicates: [sbom], signers: [a, a]} => trust.rules[0].signers[1] => each signer once
++T     - {images: [r.example/x], predicates: [sbom], signers: [a], threshold: 0} => threshold => a rule that can be satisfied
++T     - {images: [r.example/x], predicates: [sbom], signers: [a], threshold: 2} => threshold => a rule that can be satisfied
++policy: {preset: strict} => :2:18: policy.preset: => one of baseline
++policy: {preset: slsa, bundles: [policies]} => policy.bundles => either
++policy: {bundles: []} => policy.bundles => at least one folder
++policy: {bundles: [release.pub]} => policy.bundles[0] => a folder
++policy: {settings: [1]} => policy.settings => a mapping
++policy: {settings: {a: 1, a: 2}} =>  => duplicate
++policy: {exceptions: [{code: c, images: [x], reason: r, owner: o}]} => :2:23 => missing field `expires`
++policy: {exceptions: [{code: c, images: [x], reason: r, owner: o, expires: never}]} => exceptions[0].expires => a day such as
++policy: {exceptions: [{code: c, images: [x], reason: " ", owner: o, expires: 2027-01-31}]} => exceptions[0].reason => some words
++policy: {exceptions: [{code: c, images: [], reason: r, owner: o, expires: 2027-01-31}]} => exceptions[0].images => at least one
++rebuild: {when: sometimes} => :2:17: rebuild.when: => one of policy, always, never
++rebuild: {engine: kaniko} => rebuild.engine => one of auto
++limits: {layers: 0} => :2:18: limits.layers: => above 0
++limits: {layerBytes: 16GB} => limits.layerBytes => 16GiB
++limits: {rebuild: 30} => limits.rebuild => 30m
++limits: {layer_bytes: 1} => limits.layer_bytes => one of manifestBytes
++limits: {layers: 1, layers: 2} =>  => duplicate
++gate: {key: tls.key} => :2:7 => missing field `certificate`
++gate: {certificate: ca.pem, key: absent} => gate.key => can be read
++gate: {certificate: ca.pem, key: tls.key, listen: "8443"} => gate.listen => an address
++gate: {certificate: ca.pem, key: tls.key, budget: 31s} => gate.budget => to 30s
++gate: {certificate: ca.pem, key: tls.key, budget: 499ms} => gate.budget => from 500ms
++gate: {certificate: ca.pem, key: tls.key, tags: allow} => gate.tags => one of deny
++gate: {certificate: ca.pem, key: tls.key, namespacesExempt: ["kube-*"]} => gate.namespacesExempt[0] => exact name
+"#;
+
 #[test]
 fn refuses_with_place_and_key() {
-    let signer = "version: 1\ntrust:\n  signers: [{name: a, key: release.pub}]\n  rules:\n";
-    let cases = [
-        ("", "", "missing field `version`"),
-        ("version: 2\n", ":1:10: version:", "expected 1, found 2"),
-        ("version: 1\nversion: 1\n", ":1:1", "duplicate field"),
-        ("version: 1\nsurprise: 1\n", ":2:1", "unknown field `surprise`"),
-        ("version: 1\nrepositories: x\n", ":2:15", "expected a sequence"),
-        ("version: 1\n---\nversion: 1\n", "", "more than one document"),
-        ("version: 1\nrepositories: [\n", ":3:1", "did not find"),
-        ("version: 1\nrepositories: [r.example/App]\n", ":2:16: repositories[0]:", "App"),
-        ("version: 1\nrepositories: [\"r.example/app:tag\"]\n", ":2:16:", "without tag"),
-        ("version: 1\nrepositories: [\"oci:x:tag\"]\n", ":2:16:", "without tag"),
-        ("version: 1\nregistries: [{host: plain}]\n", ":2:21: registries[0].host:", "a host"),
-        ("version: 1\nregistries: [{host: \"https://r.example\"}]\n", ":2:21:", "a host"),
-        (
-            "version: 1\nregistries: [{host: r.example}, {host: r.example}]\n",
-            ":2:40:",
-            "each host once",
-        ),
-        ("version: 1\nregistries: [{host: r.example, ca: absent.pem}]\n", ":2:36:", "absent.pem"),
-        (
-            "version: 1\nregistries: [{host: r.example, ca: release.pub}]\n",
-            ":2:36:",
-            "certificates in PEM",
-        ),
-        (
-            "version: 1\nregistries: [{host: r.example, plainHttp: true, ca: ca.pem}]\n",
-            ":2:53:",
-            "either plainHttp or ca",
-        ),
-        (
-            "version: 1\nregistries: [{host: r.example, authRealms: [\"a b\"]}]\n",
-            "authRealms[0]",
-            "a host",
-        ),
-        (
-            "version: 1\nregistries: [{host: r.example, plainhttp: true}]\n",
-            ":2:32",
-            "unknown field",
-        ),
-        (
-            "version: 1\ntrust: {signers: [{name: a, key: private.pem}]}\n",
-            ":2:34: trust.signers[0].key:",
-            "a private key",
-        ),
-        ("version: 1\ntrust: {signers: [{name: a, key: ca.pem}]}\n", ":2:34:", "PUBLIC KEY"),
-        ("version: 1\ntrust: {signers: [{name: a, key: absent}]}\n", ":2:34:", "can be read"),
-        (
-            "version: 1\ntrust: {signers: [{name: \"a b\", key: release.pub}]}\n",
-            "signers[0].name",
-            "letters",
-        ),
-        (
-            "version: 1\ntrust: {signers: [{name: a, key: release.pub}, {name: a, key: release.pub}]}\n",
-            "signers[1].name",
-            "each name once",
-        ),
-        (
-            &format!("{signer}    - {{images: [], predicates: [sbom], signers: [a]}}\n"),
-            ":5:16: trust.rules[0].images:",
-            "at least one",
-        ),
-        (
-            &format!("{signer}    - {{images: [\"\"], predicates: [sbom], signers: [a]}}\n"),
-            "trust.rules[0].images[0]",
-            "a word",
-        ),
-        (
-            &format!("{signer}    - {{images: [x], predicates: [love], signers: [a]}}\n"),
-            "predicates[0]",
-            "one of signature",
-        ),
-        (
-            &format!("{signer}    - {{images: [x], predicates: [sbom], signers: [b]}}\n"),
-            "signers[0]",
-            "add the signer",
-        ),
-        (
-            &format!("{signer}    - {{images: [x], predicates: [sbom], signers: [a, a]}}\n"),
-            "trust.rules[0].signers",
-            "each signer once",
-        ),
-        (
-            &format!(
-                "{signer}    - {{images: [x], predicates: [sbom], signers: [a], threshold: 0}}\n"
-            ),
-            "threshold",
-            "from 1 to 1",
-        ),
-        (
-            &format!(
-                "{signer}    - {{images: [x], predicates: [sbom], signers: [a], threshold: 2}}\n"
-            ),
-            "threshold",
-            "from 1 to 1",
-        ),
-        ("version: 1\npolicy: {preset: strict}\n", ":2:18: policy.preset:", "one of baseline"),
-        ("version: 1\npolicy: {preset: slsa, bundles: [policies]}\n", "policy.bundles", "either"),
-        ("version: 1\npolicy: {bundles: []}\n", "policy.bundles", "at least one folder"),
-        ("version: 1\npolicy: {bundles: [release.pub]}\n", "policy.bundles[0]", "a folder"),
-        ("version: 1\npolicy: {settings: [1]}\n", "policy.settings", "a mapping"),
-        ("version: 1\npolicy: {settings: {a: 1, a: 2}}\n", "", "duplicate"),
-        (
-            "version: 1\npolicy: {exceptions: [{code: c, images: [x], reason: r, owner: o}]}\n",
-            ":2:23",
-            "missing field `expires`",
-        ),
-        (
-            "version: 1\npolicy: {exceptions: [{code: c, images: [x], reason: r, owner: o, expires: never}]}\n",
-            "exceptions[0].expires",
-            "a day such as",
-        ),
-        (
-            "version: 1\npolicy: {exceptions: [{code: c, images: [x], reason: \" \", owner: o, expires: 2027-01-31}]}\n",
-            "exceptions[0].reason",
-            "some words",
-        ),
-        (
-            "version: 1\npolicy: {exceptions: [{code: c, images: [], reason: r, owner: o, expires: 2027-01-31}]}\n",
-            "exceptions[0].images",
-            "at least one",
-        ),
-        (
-            "version: 1\nrebuild: {when: sometimes}\n",
-            ":2:17: rebuild.when:",
-            "one of policy, always, never",
-        ),
-        ("version: 1\nrebuild: {engine: kaniko}\n", "rebuild.engine", "one of auto"),
-        ("version: 1\nlimits: {layers: 0}\n", ":2:18: limits.layers:", "above 0"),
-        ("version: 1\nlimits: {layerBytes: 16GB}\n", "limits.layerBytes", "16GiB"),
-        ("version: 1\nlimits: {rebuild: 30}\n", "limits.rebuild", "30m"),
-        ("version: 1\nlimits: {layer_bytes: 1}\n", "limits.layer_bytes", "one of manifestBytes"),
-        ("version: 1\nlimits: {layers: 1, layers: 2}\n", "", "duplicate"),
-        ("version: 1\ngate: {key: tls.key}\n", ":2:7", "missing field `certificate`"),
-        ("version: 1\ngate: {certificate: ca.pem, key: absent}\n", "gate.key", "can be read"),
-        (
-            "version: 1\ngate: {certificate: ca.pem, key: tls.key, listen: \"8443\"}\n",
-            "gate.listen",
-            "an address",
-        ),
-        (
-            "version: 1\ngate: {certificate: ca.pem, key: tls.key, budget: 31s}\n",
-            "gate.budget",
-            "to 30s",
-        ),
-        (
-            "version: 1\ngate: {certificate: ca.pem, key: tls.key, budget: 499ms}\n",
-            "gate.budget",
-            "from 500ms",
-        ),
-        (
-            "version: 1\ngate: {certificate: ca.pem, key: tls.key, tags: allow}\n",
-            "gate.tags",
-            "one of deny",
-        ),
-        (
-            "version: 1\ngate: {certificate: ca.pem, key: tls.key, namespacesExempt: [\"kube-*\"]}\n",
-            "gate.namespacesExempt[0]",
-            "exact name",
-        ),
-    ];
-    for (text, place, words) in cases {
-        let error = load(text).expect_err(text).to_string();
+    let rules = "+trust:|  signers: [{name: a, key: release.pub}]|  rules:|";
+    for case in REFUSALS.trim().lines() {
+        let [text, place, words] = case.split(" => ").collect::<Vec<_>>()[..] else {
+            panic!("{case}");
+        };
+        let text = text.replace("+T ", rules).replace('+', "version: 1|").replace('|', "\n");
+        let error = load(&format!("{text}\n")).expect_err(&text).to_string();
         assert!(error.contains("hallmark.yaml"), "{text}\n{error}");
         assert!(error.contains(place), "{text}\nwanted {place:?} in\n{error}");
         assert!(error.contains(words), "{text}\nwanted {words:?} in\n{error}");

@@ -4,9 +4,10 @@
 //! weaken a check in silence is refused here, with its place in the file.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
     path::{Path, PathBuf},
+    str::FromStr,
     time::Duration,
 };
 
@@ -14,8 +15,7 @@ use rustls::pki_types::{CertificateDer, pem::PemObject};
 
 use super::{
     Config, ConfigError, Daemon, EngineConfig, ExceptionConfig, GateConfig, KeyPath, OnMismatch,
-    PREDICATES, PRESETS, Place, PolicyConfig, PolicySelection, RebuildConfig, RebuildWhen,
-    RegistryConfig, SignerConfig, Step, Transport, TrustConfig, TrustRuleConfig,
+    PRESETS, Place, PolicyConfig, PolicySelection, RebuildConfig, RebuildWhen, Step,
     bounds::{self, Refused},
     error::{key, locate},
     raw, units,
@@ -25,12 +25,14 @@ use crate::{
     gate::Tags,
     limits::Limits,
     reference::{Location, Reference, Repository, Selector},
+    source::RegistrySettings,
+    trust::{PublicKey, Rule, SignerKeys, TrustError, TrustRules},
 };
 
 /// Largest key or certificate file that is read, in bytes.
 const MAX_PEM_BYTES: u64 = 1 << 20;
 /// Characters of a refused value that a message repeats.
-const SHOWN_CHARS: usize = 120;
+const SHOWN_CHARS: usize = 400;
 
 /// What a refused value should have been, and what to do.
 struct Complaint {
@@ -110,6 +112,28 @@ impl Reader<'_> {
         }
     }
 
+    /// A list of at least one entry, each read by its own type.
+    fn parse<T>(
+        &self,
+        key: &KeyPath,
+        list: &[String],
+        complaint: &Complaint,
+    ) -> Result<Vec<T>, ConfigError>
+    where
+        T: FromStr<Err: std::fmt::Display>,
+    {
+        self.not_empty(key.clone(), list)?;
+        let read = |(position, text): (usize, &String)| {
+            text.parse().map_err(|error| {
+                let mut at = key.clone();
+                at.0.push(Step::Item(position));
+                let Complaint { expected, help } = complaint;
+                self.refuse(at, error, want(expected.as_str(), help.as_str()))
+            })
+        };
+        list.iter().enumerate().map(read).collect()
+    }
+
     /// The value that a word stands for, where only some words are known.
     fn word<T: Copy + Default>(
         &self,
@@ -150,11 +174,11 @@ pub(super) fn config(file: &Path, text: &str) -> Result<Config, ConfigError> {
         digest: Some(Digest::sha256(text.as_bytes())),
         repositories: repositories(&reader, &raw.repositories)?,
         registries: registries(&reader, &raw.registries)?,
-        trust: trust(&reader, raw.trust)?,
+        trust: trust(&reader, &raw.trust)?,
         policy: policy(&reader, raw.policy)?,
         rebuild: rebuild(&reader, &raw.rebuild)?,
         limits: limits(&reader, &raw.limits)?,
-        gate: raw.gate.map(|gate| self::gate(&reader, gate)).transpose()?,
+        gate: raw.gate.as_ref().map(|gate| self::gate(&reader, gate)).transpose()?,
     })
 }
 
@@ -214,7 +238,7 @@ fn host_is_valid(host: &str) -> bool {
 fn registries(
     reader: &Reader<'_>,
     raw: &[raw::Registry],
-) -> Result<Vec<RegistryConfig>, ConfigError> {
+) -> Result<Vec<RegistrySettings>, ConfigError> {
     let mut seen = BTreeSet::new();
     for (index, registry) in raw.iter().enumerate() {
         if !seen.insert(registry.host.as_str()) {
@@ -233,7 +257,7 @@ fn registry(
     reader: &Reader<'_>,
     index: usize,
     raw: &raw::Registry,
-) -> Result<RegistryConfig, ConfigError> {
+) -> Result<RegistrySettings, ConfigError> {
     let host =
         want("a host, with its port where references have one", "such as registry.example:5000");
     if !host_is_valid(&raw.host) {
@@ -255,11 +279,11 @@ fn registry(
         return Err(reader.refuse(key!["registries", index, "ca"], "both", complaint));
     }
     let ca = raw.ca.as_deref().map(|text| authorities(reader, index, text)).transpose()?;
-    Ok(RegistryConfig {
+    Ok(RegistrySettings {
         host: raw.host.clone(),
-        transport: if raw.plain_http { Transport::PlainHttp } else { Transport::Tls },
+        plain_http: raw.plain_http,
         ca,
-        auth_realms: raw.auth_realms.clone(),
+        auth_hosts: raw.auth_realms.clone(),
     })
 }
 
@@ -276,94 +300,83 @@ fn authorities(reader: &Reader<'_>, index: usize, text: &str) -> Result<PathBuf,
     }
 }
 
-fn trust(reader: &Reader<'_>, raw: raw::Trust) -> Result<TrustConfig, ConfigError> {
-    let mut signers: Vec<SignerConfig> = Vec::new();
+fn trust(reader: &Reader<'_>, raw: &raw::Trust) -> Result<TrustRules, ConfigError> {
+    let mut signers = BTreeMap::new();
     for (index, signer) in raw.signers.iter().enumerate() {
-        if signers.iter().any(|known| known.name == signer.name) {
+        let keys = self::signer(reader, index, signer)?;
+        if signers.insert(signer.name.clone(), keys).is_some() {
             let complaint = want("each name once", "rename one of the two");
             let at = key!["trust", "signers", index, "name"];
             return Err(reader.refuse(at, &signer.name, complaint));
         }
-        signers.push(self::signer(reader, index, signer)?);
     }
-    let rules = raw.rules.into_iter().enumerate();
-    let rules = rules.map(|(index, rule)| self::rule(reader, index, rule, &signers));
-    Ok(TrustConfig { rules: rules.collect::<Result<_, _>>()?, signers })
+    let names: Vec<_> = signers.keys().map(String::as_str).collect();
+    let rules = raw.rules.iter().enumerate();
+    let rules = rules.map(|(index, rule)| self::rule(reader, index, rule, &names));
+    let rules = rules.collect::<Result<_, _>>()?;
+    TrustRules::new(signers, rules).map_err(|error| contradiction(reader, &error))
 }
 
-fn signer(
-    reader: &Reader<'_>,
-    index: usize,
-    raw: &raw::Signer,
-) -> Result<SignerConfig, ConfigError> {
+/// What only all signers and rules together can be wrong about.
+fn contradiction(reader: &Reader<'_>, error: &TrustError) -> ConfigError {
+    let at = match error {
+        TrustError::UnnamedSigner => key!["trust", "signers"],
+        TrustError::Empty { rule, list } => key!["trust", "rules", *rule, *list],
+        TrustError::UnknownSigner { rule, .. } => key!["trust", "rules", *rule, "signers"],
+        TrustError::NoThreshold { rule } | TrustError::UnreachableThreshold { rule, .. } => {
+            key!["trust", "rules", *rule, "threshold"]
+        }
+    };
+    let help = "0 would trust anybody; more than there are can never be reached";
+    reader.refuse(at, error, want("a rule that can be satisfied", help))
+}
+
+fn signer(reader: &Reader<'_>, index: usize, raw: &raw::Signer) -> Result<SignerKeys, ConfigError> {
     let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '@');
     if raw.name.is_empty() || !raw.name.chars().all(word) {
         let complaint = want("letters, digits, '-', '_', '.' and '@'", "reports print this name");
         return Err(reader.refuse(key!["trust", "signers", index, "name"], &raw.name, complaint));
     }
     let at = || key!["trust", "signers", index, "key"];
-    let (file, pem) = if raw.key.trim_start().starts_with("-----BEGIN ") {
-        (None, raw.key.clone().into_bytes())
+    let (origin, pem) = if raw.key.trim_start().starts_with("-----BEGIN ") {
+        ("inline PEM".to_owned(), raw.key.clone().into_bytes())
     } else {
         let (path, bytes) = reader.file(at(), &raw.key)?;
-        (Some(path), bytes)
+        (path.display().to_string(), bytes)
     };
-    let text = String::from_utf8_lossy(&pem);
-    let found = file.as_ref().map_or_else(|| "inline PEM".to_owned(), |f| f.display().to_string());
-    if text.contains("PRIVATE KEY-----") {
-        let help = "keep the private key away from the verifier; write its public half with openssl pkey -pubout";
-        return Err(reader.refuse(
-            at(),
-            format!("a private key in {found}"),
-            want("a public key", help),
-        ));
-    }
-    if !text.contains("-----BEGIN PUBLIC KEY-----") {
-        let help = "cosign public-key and openssl pkey -pubout write this form";
-        return Err(reader.refuse(at(), found, want("a PEM block PUBLIC KEY", help)));
-    }
-    Ok(SignerConfig { name: raw.name.clone(), pem, file })
+    let help = "cosign public-key and openssl pkey -pubout write this form";
+    let complaint = || want("a public key in PEM", help);
+    let key = PublicKey::from_pem(&pem);
+    let key =
+        key.map_err(|error| reader.refuse(at(), format!("{origin}: {error}"), complaint()))?;
+    SignerKeys::new(vec![key]).ok_or_else(|| reader.refuse(at(), origin, complaint()))
 }
 
 fn rule(
     reader: &Reader<'_>,
     index: usize,
-    raw: raw::Rule,
-    signers: &[SignerConfig],
-) -> Result<TrustRuleConfig, ConfigError> {
-    let at = |name: &str| key!["trust", "rules", index, name];
-    for (name, list) in
-        [("images", &raw.images), ("predicates", &raw.predicates), ("signers", &raw.signers)]
-    {
-        reader.not_empty(at(name), list)?;
+    raw: &raw::Rule,
+    names: &[&str],
+) -> Result<Rule, ConfigError> {
+    let at = |list: &'static str| key!["trust", "rules", index, list];
+    for (position, name) in raw.signers.iter().enumerate() {
+        let key = || key!["trust", "rules", index, "signers", position];
+        if !names.contains(&name.as_str()) {
+            let complaint = want(one_of(names), "add the signer under trust.signers");
+            return Err(reader.refuse(key(), name, complaint));
+        }
+        if raw.signers.iter().take(position).any(|earlier| earlier == name) {
+            let complaint = want("each signer once", "one signer counts once for the threshold");
+            return Err(reader.refuse(key(), name, complaint));
+        }
     }
-    let member = |name: &'static str, list: &[String], known: &[&str], help: &str| {
-        let strange = list.iter().position(|item| !known.contains(&item.as_str()));
-        strange.map_or(Ok(()), |position| {
-            let found = list.get(position).map_or("", String::as_str);
-            let key = key!["trust", "rules", index, name, position];
-            Err(reader.refuse(key, found, want(one_of(known), help)))
-        })
-    };
-    member("predicates", &raw.predicates, &PREDICATES, "a rule speaks about these classes")?;
-    let names: Vec<_> = signers.iter().map(|signer| signer.name.as_str()).collect();
-    member("signers", &raw.signers, &names, "add the signer under trust.signers")?;
-    let distinct = raw.signers.iter().collect::<BTreeSet<_>>().len();
-    let threshold = raw.threshold.unwrap_or(1);
-    if distinct < raw.signers.len() {
-        let complaint = want("each signer once", "one signer counts once towards the threshold");
-        return Err(reader.refuse(at("signers"), raw.signers.join(", "), complaint));
-    }
-    if threshold == 0 || threshold > distinct {
-        let expected = format!("a number from 1 to {distinct}, the number of signers");
-        let help = "0 would trust anybody; more than there are can never be reached";
-        return Err(reader.refuse(at("threshold"), threshold, want(expected, help)));
-    }
-    Ok(TrustRuleConfig {
-        images: raw.images,
-        predicates: raw.predicates,
-        signers: raw.signers,
-        threshold,
+    let help = "docs/configuration.md says what is read here";
+    reader.not_empty(at("signers"), &raw.signers)?;
+    Ok(Rule {
+        images: reader.parse(&at("images"), &raw.images, &want("an image pattern", help))?,
+        predicates: reader.parse(&at("predicates"), &raw.predicates, &want("a predicate", help))?,
+        signers: raw.signers.clone(),
+        threshold: raw.threshold.unwrap_or(1),
     })
 }
 
@@ -465,7 +478,8 @@ fn rebuild(reader: &Reader<'_>, raw: &raw::Rebuild) -> Result<RebuildConfig, Con
     ];
     let engine = [
         ("auto", EngineConfig::Auto),
-        ("buildkit", EngineConfig::Buildkit),
+        ("docker", EngineConfig::Docker),
+        ("buildkitd", EngineConfig::Buildkitd),
         ("buildah", EngineConfig::Buildah),
     ];
     Ok(RebuildConfig {
@@ -482,7 +496,7 @@ fn rebuild(reader: &Reader<'_>, raw: &raw::Rebuild) -> Result<RebuildConfig, Con
 fn limits(reader: &Reader<'_>, raw: &yaml_serde::Mapping) -> Result<Limits, ConfigError> {
     let mut limits = Limits::default();
     for (name, value) in raw {
-        let name = name.as_str().unwrap_or("");
+        let name = name.as_str().unwrap_or("(a key that is no text)");
         bounds::set(&mut limits, name, value).map_err(|refused| {
             let found = match yaml_serde::to_string(value) {
                 Ok(text) => text.trim_end().to_owned(),
@@ -505,7 +519,7 @@ fn limits(reader: &Reader<'_>, raw: &yaml_serde::Mapping) -> Result<Limits, Conf
     Ok(limits)
 }
 
-fn gate(reader: &Reader<'_>, raw: raw::Gate) -> Result<GateConfig, ConfigError> {
+fn gate(reader: &Reader<'_>, raw: &raw::Gate) -> Result<GateConfig, ConfigError> {
     let listen = raw.listen.as_deref().unwrap_or("0.0.0.0:8443");
     let listen: SocketAddr = listen.parse().map_err(|_| {
         let complaint = want("an address with a port", "such as 0.0.0.0:8443 or [::]:8443");

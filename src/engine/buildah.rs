@@ -17,12 +17,14 @@ use serde_json::json;
 
 use super::{
     Built, Engine, EngineSettings, Talk, certificates,
+    layout::Layout,
     sandbox::{self, Environment, Log, Outcome, Shell},
 };
 use crate::{
     attest::provenance::Network,
     digest::Digest,
     image::Compression,
+    limits::Limits,
     rebuild::{
         EngineKind, EngineReport, Failure, FailureKind, Plan,
         dockerfile::{self, External},
@@ -41,6 +43,7 @@ pub struct Buildah {
     git: PathBuf,
     unshare: PathBuf,
     settings: EngineSettings,
+    limits: Limits,
 }
 
 impl Buildah {
@@ -48,16 +51,17 @@ impl Buildah {
     ///
     /// # Errors
     /// Says which one is missing.
-    pub fn find(settings: &EngineSettings) -> Result<Self, String> {
-        let program =
-            |name: &str| sandbox::find_program(name).ok_or_else(|| format!("{name} is not on PATH"));
+    pub fn find(settings: &EngineSettings, limits: &Limits) -> Result<Self, String> {
+        let program = |name: &str| {
+            sandbox::find_program(name).ok_or_else(|| format!("{name} is not on PATH"))
+        };
         let (buildah, git) = (program("buildah")?, program("git")?);
         let unshare = program("unshare")?;
         program("runc")?;
         if !sandbox::is_root() {
             return Err("buildah needs root here".to_owned());
         }
-        Ok(Self { buildah, git, unshare, settings: settings.clone() })
+        Ok(Self { buildah, git, unshare, settings: settings.clone(), limits: limits.clone() })
     }
 }
 
@@ -162,8 +166,9 @@ impl Job<'_> {
         let context = self.checkout().await?;
         let dockerfile = self.dockerfile()?;
         self.shell.talk.stage("fetching base images by digest");
-        for (base, used) in self.needed(&dockerfile)? {
-            self.fetch(&base, &used).await?;
+        let needed = self.needed(&dockerfile)?;
+        for (base, used) in &needed {
+            self.fetch(base, used).await?;
         }
         self.shell.talk.stage("building");
         let args = self.build_args(version, &context);
@@ -172,7 +177,23 @@ impl Job<'_> {
             let why = last_error(&self.shell.log.text());
             return Err(self.shell.failure(FailureKind::BuildFailed, why));
         }
-        self.export().await
+        let layout = self.export().await?;
+        let bases: Vec<Base> = needed.into_iter().map(|(base, _)| base).collect();
+        self.inherit(&layout, &bases).await;
+        Ok(layout)
+    }
+
+    /// Without it the image is the same, under another manifest digest: no reason to fail.
+    async fn inherit(&self, layout: &Path, bases: &[Base]) {
+        let result = match Layout::open(layout, &self.engine.limits) {
+            Ok(open) => open.inherit(bases, self.plan, &self.engine.settings).await.map(drop),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = result {
+            self.shell
+                .talk
+                .line(&format!("layers of the base keep buildah's compression: {error}"));
+        }
     }
 
     async fn version(&self) -> Result<Version, Failure> {
@@ -221,7 +242,11 @@ impl Job<'_> {
         let (url, commit) = (self.plan.source_url.as_str(), self.plan.commit.as_str());
         let format = if commit.len() == 64 { "sha256" } else { "sha1" };
         let init = ["init", "--quiet", "--template=", &format!("--object-format={format}")];
-        self.must(self.git(init.to_vec()).await?, FailureKind::EngineUnavailable, "git init failed")?;
+        self.must(
+            self.git(init.to_vec()).await?,
+            FailureKind::EngineUnavailable,
+            "git init failed",
+        )?;
         let fetch = ["fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--force"];
         let one = ["--depth=1", "--", url, commit];
         if !self.git([&fetch[..], &one[..]].concat()).await?.success {
@@ -231,8 +256,7 @@ impl Job<'_> {
             self.must(outcome, FailureKind::SourceGone, &why)?;
         }
         let pinned = format!("{commit}^{{commit}}");
-        let outcome =
-            self.git(vec!["checkout", "--quiet", "--force", "--detach", &pinned]).await?;
+        let outcome = self.git(vec!["checkout", "--quiet", "--force", "--detach", &pinned]).await?;
         let why = format!("{url} does not hold the commit {commit} any more");
         self.must(outcome, FailureKind::SourceGone, &why)?;
         self.tidy(&tree).map_err(|e| self.shell.broken("cannot prepare the checkout", &e))?;
@@ -287,7 +311,8 @@ impl Job<'_> {
             let Some(algorithm) = key.strip_prefix("dockerfile-digest:") else { continue };
             let recorded = format!("{algorithm}:{hex}").parse::<Digest>();
             if !recorded.is_ok_and(|digest| digest.matches(&bytes)) {
-                let why = format!("the Dockerfile at this commit is not the recorded {algorithm}:{hex}");
+                let why =
+                    format!("the Dockerfile at this commit is not the recorded {algorithm}:{hex}");
                 return Err(self.shell.failure(FailureKind::Denied, why));
             }
         }
@@ -332,7 +357,9 @@ impl Job<'_> {
         for name in used.iter().filter(|name| !name.reference.contains('@')) {
             let tag = base.tag.as_deref().unwrap_or("latest");
             let full = format!("{}:{tag}", base.repository);
-            let outcome = self.buildah(vec!["tag".into(), pinned.clone().into(), full.clone().into()]).await?;
+            let outcome = self
+                .buildah(vec!["tag".into(), pinned.clone().into(), full.clone().into()])
+                .await?;
             let why = format!("{} cannot be named {full}", name.reference);
             self.must(outcome, FailureKind::EngineUnavailable, &why)?;
         }
@@ -402,7 +429,8 @@ impl Job<'_> {
         let mut destination = OsString::from("oci:");
         destination.push(&layout);
         let policy = self.shell.work.join("signature-policy.json");
-        let mut args: Vec<OsString> = ["push", "--quiet", "--signature-policy"].map(Into::into).into();
+        let mut args: Vec<OsString> =
+            ["push", "--quiet", "--signature-policy"].map(Into::into).into();
         args.push(policy.into());
         let format = if self.plan.exporter.oci_media_types { "oci" } else { "v2s2" };
         args.extend(["--format".into(), format.into()]);
@@ -427,6 +455,7 @@ fn at_least(version: &str, wanted: (u32, u32)) -> bool {
 
 /// buildah's last word, for people: what kind of failure it is was decided before, by which program failed.
 fn last_error(log: &str) -> String {
-    let last = log.lines().rev().find_map(|l| l.strip_prefix("Error: ").or(l.strip_prefix("error ")));
+    let last =
+        log.lines().rev().find_map(|l| l.strip_prefix("Error: ").or(l.strip_prefix("error ")));
     last.map_or_else(|| "a build step failed".to_owned(), str::to_owned)
 }

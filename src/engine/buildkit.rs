@@ -82,9 +82,9 @@ fn find_buildx(docker: &Path) -> Option<PathBuf> {
     let home = std::env::var_os("HOME").map(|home| Path::new(&home).join(".docker"));
     let users = configured.into_iter().chain(home).map(|folder| folder.join("cli-plugins"));
     let prefix = docker.parent().and_then(Path::parent).map(Path::to_owned);
-    let beside = ["lib", "libexec"].into_iter().filter_map(|lib| {
-        Some(prefix.as_ref()?.join(lib).join("docker/cli-plugins"))
-    });
+    let beside = ["lib", "libexec"]
+        .into_iter()
+        .filter_map(|lib| Some(prefix.as_ref()?.join(lib).join("docker/cli-plugins")));
     let folders = users.chain(beside).chain(FOLDERS.iter().map(PathBuf::from));
     let mut files = folders.map(|folder| folder.join("docker-buildx"));
     let found = files.find(|file| sandbox::is_executable(file));
@@ -120,8 +120,8 @@ impl Engine for Docker {
         };
         let report = self.report(&shell, &environment, daemon.is_some()).await?;
         talk.stage("building");
-        let environment = with_epoch(environment, plan)
-            .with("EXPERIMENTAL_BUILDKIT_SOURCE_POLICY", &policy);
+        let environment =
+            with_epoch(environment, plan).with("EXPERIMENTAL_BUILDKIT_SOURCE_POLICY", &policy);
         let outcome = shell.run(&self.docker, buildx_args(plan, work), &environment).await?;
         finish(outcome.success, &shell, report, pins)
     }
@@ -354,9 +354,10 @@ fn finish(
 
 /// Reads BuildKit's own last word. Build steps print what they like, but each of their lines begins with `#`.
 pub(super) fn classify(log: &str) -> (FailureKind, String) {
-    let own = log.lines().rev().find_map(|line| {
-        line.strip_prefix("ERROR: ").or_else(|| line.strip_prefix("error: "))
-    });
+    let own = log
+        .lines()
+        .rev()
+        .find_map(|line| line.strip_prefix("ERROR: ").or_else(|| line.strip_prefix("error: ")));
     let Some(why) = own else {
         return (FailureKind::BuildFailed, "the build ended without an image".to_owned());
     };
@@ -476,12 +477,16 @@ impl Engine for Buildkitd {
         let report = EngineReport {
             kind: EngineKind::Buildkit,
             driver: "buildctl".to_owned(),
-            version: format!("buildkitd {}", version.split_whitespace().nth(2).unwrap_or("unknown")),
+            version: format!(
+                "buildkitd {}",
+                version.split_whitespace().nth(2).unwrap_or("unknown")
+            ),
             network: Network::None,
             ephemeral: true,
         };
         talk.stage("building");
-        let outcome = shell.run(&self.buildctl, buildctl_args(plan, work, &policy), &environment).await?;
+        let outcome =
+            shell.run(&self.buildctl, buildctl_args(plan, work, &policy), &environment).await?;
         finish(outcome.success, &shell, report, pins)
     }
 }
@@ -529,12 +534,27 @@ mod tests {
     #[test]
     fn failures_are_told_apart_by_buildkits_own_words() {
         let cases = [
-            ("#5 0.1 x\nERROR: failed to solve: source \"git://h/a\" denied by policy: source denied", FailureKind::Denied),
-            ("ERROR: failed to solve: process \"/bin/sh -c false\" did not complete successfully: exit code: 1", FailureKind::BuildFailed),
-            ("ERROR: failed to solve: h/base: failed to resolve source metadata for h/base: not found", FailureKind::SourceGone),
-            ("error: failed to solve: failed to fetch remote git://h/app.git: exit status 128", FailureKind::SourceGone),
+            (
+                "#5 0.1 x\nERROR: failed to solve: source \"git://h/a\" denied by policy: source denied",
+                FailureKind::Denied,
+            ),
+            (
+                "ERROR: failed to solve: process \"/bin/sh -c false\" did not complete successfully: exit code: 1",
+                FailureKind::BuildFailed,
+            ),
+            (
+                "ERROR: failed to solve: h/base: failed to resolve source metadata for h/base: not found",
+                FailureKind::SourceGone,
+            ),
+            (
+                "error: failed to solve: failed to fetch remote git://h/app.git: exit status 128",
+                FailureKind::SourceGone,
+            ),
             // What a step prints decides nothing.
-            ("#7 0.1 ERROR: denied by policy\nERROR: failed to solve: process \"/bin/sh -c x\" did not complete successfully: exit code: 1", FailureKind::BuildFailed),
+            (
+                "#7 0.1 ERROR: denied by policy\nERROR: failed to solve: process \"/bin/sh -c x\" did not complete successfully: exit code: 1",
+                FailureKind::BuildFailed,
+            ),
             ("#7 0.1 denied by policy", FailureKind::BuildFailed),
             ("", FailureKind::BuildFailed),
         ];

@@ -6,6 +6,7 @@
 
 pub mod buildah;
 pub mod buildkit;
+pub mod layout;
 pub mod sandbox;
 
 use std::{
@@ -21,6 +22,7 @@ use crate::{
     rebuild::{EngineKind, EngineReport, Failure, FailureKind, Plan, Producer},
     reference::Repository,
 };
+use layout::Layout;
 use sandbox::{Log, Workspace};
 
 /// Something that can follow a plan.
@@ -126,10 +128,19 @@ pub async fn build(
     talk: &dyn Talk,
 ) -> Result<Finished, Failure> {
     let log = Log::new(limits.log_bytes);
-    let engine = choose(plan, settings, preference)?;
+    let engine = choose(plan, settings, preference, limits)?;
     let workspace = Workspace::new(settings.work.as_deref())
         .map_err(|e| unavailable(format!("cannot make a work folder: {e}")))?;
-    let job = engine.build(plan, workspace.path(), &log, talk);
+    let job = async {
+        let built = engine.build(plan, workspace.path(), &log, talk).await?;
+        carry(&built, plan, limits).map_err(|e| Failure {
+            kind: FailureKind::EngineUnavailable,
+            why: e.to_string(),
+            log: log.text(),
+            engine: Some(built.report.clone()),
+        })?;
+        Ok(built)
+    };
     match tokio::time::timeout(limits.rebuild, job).await {
         Ok(built) => Ok(Finished { built: built?, workspace }),
         Err(_) => Err(Failure {
@@ -141,12 +152,21 @@ pub async fn build(
     }
 }
 
+/// Puts the published image's embedded build manifest on top of what was rebuilt.
+fn carry(built: &Built, plan: &Plan, limits: &Limits) -> Result<(), layout::LayoutError> {
+    if let Some(layer) = &plan.embedded {
+        Layout::open(&built.layout, limits)?.embed(layer)?;
+    }
+    Ok(())
+}
+
 /// Docker's own BuildKit writes SLSA v0.2 and BuildKit by itself v1; layers compress to the same bytes only with the same
 /// compressor, so the kind of daemon that made the image is tried first.
 fn choose(
     plan: &Plan,
     settings: &EngineSettings,
     preference: EngineChoice,
+    limits: &Limits,
 ) -> Result<Arc<dyn Engine>, Failure> {
     let order: &[EngineChoice] = match (preference, plan.engine, plan.producer) {
         (EngineChoice::Auto, EngineKind::Buildah, _) => &[EngineChoice::Buildah],
@@ -161,7 +181,9 @@ fn choose(
     let mut missing = Vec::new();
     for choice in order {
         let found: Result<Arc<dyn Engine>, String> = match choice {
-            EngineChoice::Buildah => buildah::Buildah::find(settings).map(|e| Arc::new(e) as _),
+            EngineChoice::Buildah => {
+                buildah::Buildah::find(settings, limits).map(|e| Arc::new(e) as _)
+            }
             EngineChoice::Buildkitd => {
                 buildkit::Buildkitd::find(settings).map(|e| Arc::new(e) as _)
             }

@@ -104,7 +104,8 @@ fn unmount_below(folder: &Path) {
     mounts.sort();
     for point in mounts.into_iter().rev() {
         let mut umount = std::process::Command::new("umount");
-        let quiet = umount.arg("-l").arg("--").arg(point).stdout(Stdio::null()).stderr(Stdio::null());
+        let quiet =
+            umount.arg("-l").arg("--").arg(point).stdout(Stdio::null()).stderr(Stdio::null());
         // Nothing more can be done about one that stays, and the folder's removal will say so.
         let _ = quiet.status();
     }
@@ -396,7 +397,8 @@ mod tests {
         let environment = Environment::new(work.path()).with("EXTRA", "1");
         let outcome = shell.run(&env, [""; 0], &environment).await.unwrap();
         assert!(outcome.success);
-        let names: Vec<&str> = outcome.stdout.lines().filter_map(|l| Some(l.split_once('=')?.0)).collect();
+        let names: Vec<&str> =
+            outcome.stdout.lines().filter_map(|l| Some(l.split_once('=')?.0)).collect();
         assert!(names.contains(&"EXTRA") && names.contains(&"HOME"));
         // The test runner itself sets these, so they were there to be leaked.
         assert!(std::env::var_os("CARGO_MANIFEST_DIR").is_some());

@@ -92,6 +92,9 @@ codes! {
     SignatureSubjectMismatch = "signature-subject-mismatch", Warning,
         "a signature speaks about another image",
         "sign this digest; a signature cannot be moved from one image to another";
+    SignatureOtherRepository = "signature-other-repository", Info,
+        "a signature over this image was made for another repository",
+        "nothing, if this is a copy or a mirror: the digest is what is signed";
     SignatureMalformed = "signature-malformed", Warning,
         "a signature, envelope or bundle cannot be read",
         "make it again with a current tool";

@@ -8,7 +8,7 @@ mod code;
 
 use std::{collections::BTreeMap, fmt};
 
-pub use code::Code;
+pub use code::{Code, UnknownCode};
 
 use crate::digest::{ConfigDigest, DiffId, Digest, ManifestDigest};
 

@@ -16,12 +16,12 @@ const MAX_WARNING_BYTES: usize = 256;
 
 /// Why one image is denied.
 pub(super) struct Denied<'a> {
-    pub image: &'a Image,
-    pub reasons: Vec<String>,
+    pub(super) image: &'a Image,
+    pub(super) reasons: Vec<String>,
 }
 
 impl<'a> Denied<'a> {
-    pub fn new(image: &'a Image, judged: &Judged) -> Self {
+    pub(super) fn new(image: &'a Image, judged: &Judged) -> Self {
         let reasons = match judged.reasons.as_slice() {
             [] => vec!["the image is not allowed, and no reason was given".to_owned()],
             reasons => reasons.to_vec(),

@@ -25,6 +25,7 @@ const KEYS: &[&str] = &[
 
 /// A manifest or an index.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, and it is matched at once")]
 pub enum Document {
     /// A list of manifests.
     Index(Index),

@@ -6,6 +6,8 @@
 pub mod append;
 pub mod check;
 pub mod config;
+#[cfg(test)]
+mod conformance;
 pub mod document;
 pub mod index;
 pub mod layer;

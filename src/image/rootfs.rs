@@ -9,6 +9,7 @@
 use std::{collections::BTreeMap, io::Read};
 
 use bytes::Bytes;
+use sha2::{Digest as _, Sha256};
 
 use super::tar::{self, Entry, EntryKind, TarError, Whiteout};
 use crate::limits::Limits;
@@ -25,6 +26,8 @@ pub enum Contents {
     TooLarge,
     /// All.
     Kept(Bytes),
+    /// Their SHA-256 digest, from [`RootfsBuilder::hashing`].
+    Hashed([u8; 32]),
 }
 
 /// A file, directory, link or device of the root filesystem.
@@ -52,6 +55,8 @@ pub struct Node {
     pub contents: Contents,
     /// Whether no layer has an entry for it: a parent directory that runtimes make.
     pub implied: bool,
+    /// The same number for all names of one file, as hard links make them.
+    pub inode: u64,
 }
 
 /// A place where runtimes could build different trees.
@@ -100,26 +105,40 @@ pub enum RootfsError {
     },
 }
 
+/// What to do with the contents of files.
+#[derive(Debug, Clone, Copy)]
+enum Keep {
+    /// Keep those of wanted paths.
+    Wanted(fn(&str) -> bool),
+    /// Hash all.
+    Hashes,
+}
+
 /// A root filesystem in the making.
 #[derive(Debug)]
 pub struct RootfsBuilder {
     limits: Limits,
-    wanted: fn(&str) -> bool,
+    keep: Keep,
     tree: Tree,
     kept_bytes: u64,
+    inodes: u64,
     ambiguities: Vec<Ambiguity>,
 }
 
 impl RootfsBuilder {
     /// Starts with an empty root. `wanted` says of which paths the contents are kept.
     pub fn new(limits: &Limits, wanted: fn(&str) -> bool) -> Self {
-        Self {
-            limits: limits.clone(),
-            wanted,
-            tree: Tree::default(),
-            kept_bytes: 0,
-            ambiguities: Vec::new(),
-        }
+        Self::keeping(limits, Keep::Wanted(wanted))
+    }
+
+    /// Starts with an empty root. The contents of all files are hashed and none are kept.
+    pub fn hashing(limits: &Limits) -> Self {
+        Self::keeping(limits, Keep::Hashes)
+    }
+
+    fn keeping(limits: &Limits, keep: Keep) -> Self {
+        let (tree, limits) = (Tree::default(), limits.clone());
+        Self { limits, keep, tree, kept_bytes: 0, inodes: 0, ambiguities: Vec::new() }
     }
 
     /// Applies the uncompressed layer at position `index`; positions must rise from call to call.
@@ -187,13 +206,15 @@ impl RootfsBuilder {
             self.linked(layer, entry)?
         } else {
             let contents = self.read(layer, &path, entry, content)?;
-            Node::of(entry, layer, contents)
+            self.inodes = self.inodes.saturating_add(1);
+            Node::of(entry, layer, contents, self.inodes)
         };
         self.count(layer, &path, &node)?;
         if let Some(there) = self.tree.0.get(&path)
             && there.layer == layer
             && !there.implied
-            && !(there.kind == EntryKind::Directory && *there == node)
+            && !(there.kind == EntryKind::Directory
+                && Node { inode: node.inode, ..there.clone() } == node)
         {
             self.ambiguous(layer, path.clone(), "two entries of one layer have this path");
         }
@@ -222,7 +243,12 @@ impl RootfsBuilder {
         entry: &Entry,
         content: &mut dyn Read,
     ) -> Result<Contents, RootfsError> {
-        if entry.kind != EntryKind::File || !(self.wanted)(path) {
+        let wanted = match self.keep {
+            _ if entry.kind != EntryKind::File => return Ok(Contents::NotWanted),
+            Keep::Hashes => return hash(content).map_err(|error| broken(layer, error)),
+            Keep::Wanted(wanted) => wanted(path),
+        };
+        if !wanted {
             return Ok(Contents::NotWanted);
         }
         if entry.size > self.limits.file_bytes {
@@ -233,9 +259,7 @@ impl RootfsBuilder {
             return Err(self.full(layer));
         }
         let mut bytes = Vec::new();
-        content
-            .read_to_end(&mut bytes)
-            .map_err(|error| RootfsError::Tar { layer, error: error.into() })?;
+        content.read_to_end(&mut bytes).map_err(|error| broken(layer, error))?;
         Ok(Contents::Kept(bytes.into()))
     }
 
@@ -245,7 +269,7 @@ impl RootfsBuilder {
             node.xattrs.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
         let contents = match &node.contents {
             Contents::Kept(bytes) => bytes.len(),
-            Contents::NotWanted | Contents::TooLarge => 0,
+            Contents::NotWanted | Contents::TooLarge | Contents::Hashed(_) => 0,
         };
         let words = path.len() + node.link.as_ref().map_or(0, String::len);
         let bytes = (xattrs + contents + words) as u64;
@@ -288,7 +312,7 @@ impl RootfsBuilder {
 }
 
 impl Node {
-    fn of(entry: &Entry, layer: usize, contents: Contents) -> Self {
+    fn of(entry: &Entry, layer: usize, contents: Contents, inode: u64) -> Self {
         Self {
             kind: entry.kind,
             mode: entry.mode,
@@ -301,6 +325,7 @@ impl Node {
             layer,
             contents,
             implied: false,
+            inode,
         }
     }
 
@@ -318,6 +343,7 @@ impl Node {
             layer,
             contents: Contents::NotWanted,
             implied: true,
+            inode: 0,
         }
     }
 }
@@ -421,6 +447,17 @@ impl Tree {
     }
 }
 
+/// The digest of a file's content.
+fn hash(content: &mut dyn Read) -> std::io::Result<Contents> {
+    let mut hasher = Sha256::new();
+    std::io::copy(content, &mut hasher)?;
+    Ok(Contents::Hashed(hasher.finalize().into()))
+}
+
+fn broken(layer: usize, error: std::io::Error) -> RootfsError {
+    RootfsError::Tar { layer, error: error.into() }
+}
+
 fn join(folder: &str, name: &str) -> String {
     if folder == "/" { format!("/{name}") } else { format!("{folder}/{name}") }
 }
@@ -447,7 +484,7 @@ impl Rootfs {
     pub fn file(&self, path: &str) -> Option<&[u8]> {
         match self.contents(path)? {
             Contents::Kept(bytes) => Some(bytes),
-            Contents::NotWanted | Contents::TooLarge => None,
+            Contents::NotWanted | Contents::TooLarge | Contents::Hashed(_) => None,
         }
     }
 
@@ -474,215 +511,4 @@ impl Rootfs {
 }
 
 #[cfg(test)]
-mod tests {
-    use ::tar::{Builder, EntryType, Header};
-    use proptest::prelude::*;
-
-    use super::*;
-
-    /// One entry of a test layer: type, path, link target or content.
-    type Item<'a> = (char, &'a str, &'a str);
-
-    fn layer(items: &[Item<'_>]) -> Vec<u8> {
-        let mut builder = Builder::new(Vec::new());
-        for (kind, path, value) in items {
-            let mut header = Header::new_gnu();
-            header.set_mode(0o644);
-            header.set_uid(0);
-            header.set_gid(0);
-            header.set_mtime(0);
-            header.set_size(0);
-            let file = matches!(kind, 'f' | 'u');
-            header.set_entry_type(match kind {
-                'd' => EntryType::Directory,
-                's' => EntryType::Symlink,
-                'h' => EntryType::Link,
-                _ => EntryType::Regular,
-            });
-            if *kind == 'u' || *kind == 'h' && value.starts_with('+') {
-                header.set_mode(0o4755);
-            }
-            if file {
-                header.set_size(value.len() as u64);
-                builder.append_data(&mut header, path, value.as_bytes()).unwrap();
-            } else if *kind == 'd' {
-                builder.append_data(&mut header, path, std::io::empty()).unwrap();
-            } else {
-                builder.append_link(&mut header, path, value.trim_start_matches('+')).unwrap();
-            }
-        }
-        builder.into_inner().unwrap()
-    }
-
-    fn build(layers: &[&[Item<'_>]], limits: &Limits) -> Result<Rootfs, RootfsError> {
-        let mut builder = RootfsBuilder::new(limits, |_| true);
-        for (index, items) in layers.iter().enumerate() {
-            builder.add_layer(index, layer(items).as_slice())?;
-        }
-        Ok(builder.finish())
-    }
-
-    fn paths(rootfs: &Rootfs) -> Vec<&str> {
-        rootfs.paths().collect()
-    }
-
-    #[test]
-    fn upper_layers_win() {
-        let cases: &[(&str, &[&[Item<'_>]], &[&str])] = &[
-            ("file over file", &[&[('f', "a", "1")], &[('f', "a", "2")]], &["/a"]),
-            (
-                "whiteout hides a file",
-                &[&[('f', "d/a", "1"), ('f', "d/b", "1")], &[('f', "d/.wh.a", "")]],
-                &["/d", "/d/b"],
-            ),
-            (
-                "whiteout hides a folder",
-                &[&[('f', "d/e/a", "1"), ('f', "de", "1")], &[('f', ".wh.d", "")]],
-                &["/de"],
-            ),
-            (
-                "opaque hides below and keeps its own",
-                &[&[('f', "d/a", "1")], &[('f', "d/b", "2"), ('f', "d/.wh..wh..opq", "")]],
-                &["/d", "/d/b"],
-            ),
-            (
-                "opaque root",
-                &[&[('f', "d/a", "1")], &[('f', ".wh..wh..opq", ""), ('f', "b", "2")]],
-                &["/b"],
-            ),
-            ("file over folder", &[&[('f', "d/a", "1")], &[('f', "d", "2")]], &["/d"]),
-            (
-                "folder over file",
-                &[&[('f', "d", "1")], &[('d', "d", ""), ('f', "d/a", "2")]],
-                &["/d", "/d/a"],
-            ),
-            (
-                "a folder again keeps its files",
-                &[&[('f', "d/a", "1")], &[('d', "d", "")]],
-                &["/d", "/d/a"],
-            ),
-            (
-                "symlinked parent",
-                &[&[('d', "usr/lib", ""), ('s', "lib", "usr/lib")], &[('f', "lib/x", "1")]],
-                &["/lib", "/usr", "/usr/lib", "/usr/lib/x"],
-            ),
-            (
-                "whiteout through a symlinked parent",
-                &[&[('f', "usr/lib/x", ""), ('s', "lib", "/usr/lib")], &[('f', "lib/.wh.x", "")]],
-                &["/lib", "/usr", "/usr/lib"],
-            ),
-        ];
-        for (name, layers, want) in cases {
-            let rootfs = build(layers, &Limits::default()).unwrap();
-            assert_eq!(paths(&rootfs), *want, "{name}");
-            assert_eq!(rootfs.ambiguities(), [], "{name}");
-        }
-    }
-
-    #[test]
-    fn links_are_followed_inside_the_root() {
-        let layers: &[&[Item<'_>]] = &[&[
-            ('f', "etc/passwd", "inside"),
-            ('s', "up", "../../../etc/passwd"),
-            ('s', "abs", "/etc/passwd"),
-            ('s', "chain", "abs"),
-            ('s', "folder", "etc/../etc"),
-            ('s', "loop", "loop"),
-            ('s', "dangling", "nowhere"),
-            ('h', "hard", "etc/passwd"),
-        ]];
-        let rootfs = build(layers, &Limits::default()).unwrap();
-        for path in ["/etc/passwd", "/up", "/abs", "/chain", "/folder/passwd", "/hard"] {
-            assert_eq!(rootfs.file(path), Some(b"inside".as_slice()), "{path}");
-        }
-        for path in ["/loop", "/dangling", "/etc", "/nowhere"] {
-            assert_eq!(rootfs.file(path), None, "{path}");
-        }
-        assert_eq!(rootfs.resolve("/folder/passwd").as_deref(), Some("/etc/passwd"));
-    }
-
-    #[test]
-    fn forty_links_and_no_more() {
-        let names: Vec<String> = (0..=HOPS_MAX + 1).map(|n| format!("n{n:02}")).collect();
-        let mut items: Vec<Item<'_>> = vec![('f', "n00", "end")];
-        items.extend(names.windows(2).map(|pair| ('s', pair[1].as_str(), pair[0].as_str())));
-        let rootfs = build(&[&items], &Limits::default()).unwrap();
-        assert_eq!(rootfs.file(&format!("/n{HOPS_MAX:02}")), Some(b"end".as_slice()));
-        assert_eq!(rootfs.file(&format!("/n{:02}", HOPS_MAX + 1)), None);
-    }
-
-    #[test]
-    fn a_hard_link_may_change_the_shared_file() {
-        let layers: &[&[Item<'_>]] = &[&[('f', "sh", "x")], &[('h', "copy", "+sh")]];
-        let rootfs = build(layers, &Limits::default()).unwrap();
-        assert_eq!(rootfs.get("/sh").unwrap().mode, 0o4755);
-        assert_eq!(rootfs.get("/copy").unwrap().mode, 0o4755);
-    }
-
-    #[test]
-    fn ambiguities_are_told() {
-        let cases: &[(&str, &[Item<'_>], &str)] = &[
-            ("file twice", &[('f', "a", "1"), ('f', "a", "2")], "/a"),
-            ("file and folder", &[('f', "a", "1"), ('d', "a", "")], "/a"),
-            ("setuid the second time", &[('f', "a", "1"), ('u', "a", "1")], "/a"),
-            ("whiteout after the file", &[('f', "a", "1"), ('f', ".wh.a", "")], "/a"),
-            ("through a symlink", &[('f', "u/a", ""), ('s', "l", "u"), ('f', "l/a", "")], "/u/a"),
-        ];
-        for (name, items, path) in cases {
-            let rootfs = build(&[items], &Limits::default()).unwrap();
-            let found: Vec<_> = rootfs.ambiguities().iter().map(|a| a.path.as_str()).collect();
-            assert_eq!(found, [*path], "{name}");
-        }
-        let twice: &[Item<'_>] = &[('d', "a", ""), ('d', "a", "")];
-        assert_eq!(build(&[twice], &Limits::default()).unwrap().ambiguities(), []);
-    }
-
-    #[test]
-    fn refuses_what_no_runtime_unpacks() {
-        let cases: &[&[Item<'_>]] = &[
-            &[('h', "a", "nothing")],
-            &[('d', "d", ""), ('h', "a", "d")],
-            &[('s', "l", "l"), ('f', "l/a", "")],
-            &[('f', "a", ""), ('f', "a/b", "")],
-        ];
-        for items in cases {
-            let found = build(&[items], &Limits::default());
-            assert!(matches!(found, Err(RootfsError::Impossible { .. })), "{found:?}");
-        }
-    }
-
-    #[test]
-    fn limits_hold_at_n_and_n_plus_one() {
-        let items: &[Item<'_>] = &[('f', "a", "12345678")];
-        let at = |file_bytes| Limits { file_bytes, ..Limits::default() };
-        assert!(build(&[items], &at(8)).unwrap().file("/a").is_some());
-        assert_eq!(build(&[items], &at(7)).unwrap().contents("/a"), Some(&Contents::TooLarge));
-        let all = |rootfs_bytes| Limits { rootfs_bytes, ..Limits::default() };
-        assert!(build(&[items], &all(10)).is_ok());
-        for limit in [9, 7] {
-            let found = build(&[items], &all(limit));
-            assert!(matches!(found, Err(RootfsError::Limit { limit_name: "rootfs_bytes", .. })));
-        }
-        let names = |tar_entries| Limits { tar_entries, ..Limits::default() };
-        let two: &[&[Item<'_>]] = &[&[('f', "a", "")], &[('f', "b", "")]];
-        assert!(build(two, &names(2)).is_ok());
-        assert!(build(two, &names(1)).is_err());
-    }
-
-    proptest! {
-        #[test]
-        fn never_leaves_the_root(
-            items in proptest::collection::vec(("[dfs]", "[ab](/[ab]|/\\.wh\\.[ab]){0,3}", "(\\.\\./|/|[ab]/){0,4}[ab]"), 0..12)
-        ) {
-            let items: Vec<Item<'_>> = items.iter()
-                .map(|(kind, path, value)| (kind.chars().next().unwrap(), path.as_str(), value.as_str()))
-                .collect();
-            if let Ok(rootfs) = build(&[&items, &items], &Limits::default()) {
-                for path in rootfs.paths() {
-                    prop_assert!(path.starts_with('/') && !path.contains(".."), "{path}");
-                    let _ = rootfs.file(path);
-                }
-            }
-        }
-    }
-}
+mod tests;

@@ -28,7 +28,7 @@ macro_rules! shipped {
 }
 shipped! {
     rules: "attested" "findings" "provenance" "rebuild" "sbom" "sbom_agrees" "signature";
-    presets: "baseline" "signed" "reproducible";
+    presets: "baseline" "signed" "slsa" "reproducible";
 }
 
 /// A preset: which of the shipped rules, with which settings.

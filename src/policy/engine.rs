@@ -70,7 +70,7 @@ impl Policies {
         add(&mut engine, "hallmark:entry", &entry)?;
         let metadata = bundle.metadata()?.into_iter().map(|(_, block)| block.custom);
         let solutions = metadata
-            .filter(|custom| !custom.code.is_empty())
+            .filter(|custom| !custom.code.is_empty() && !custom.solution.trim().is_empty())
             .map(|custom| (custom.code, custom.solution.trim().to_owned()));
         let mut policies = Self {
             solutions: solutions.collect(),
@@ -102,20 +102,16 @@ impl Policies {
         exceptions: &[Exception],
         limits: &Limits,
     ) -> Judgement {
-        let image = Subject::Image(input.image.reference.clone());
         let (denied, warned) = match self.results(input, limits) {
             Ok(results) => results,
-            Err(error) => return broken(&error, image),
+            Err(error) => return broken(&error, &input.image.reference),
         };
-        let reference = &input.image.reference;
+        let location = &input.image.repository;
         let Applied { denied, excepted, mut findings } =
-            exception::apply(denied, exceptions, reference, input.time);
-        let about = |code| {
-            let image = image.clone();
-            move |result: &RuleResult| self.finding(code, &image, result)
-        };
-        findings.extend(denied.iter().map(about(Code::PolicyDenied)));
-        findings.extend(warned.iter().map(about(Code::PolicyWarned)));
+            exception::apply(denied, exceptions, location, input.time);
+        let image = Subject::Image(input.image.reference.clone());
+        findings.extend(denied.iter().map(|result| finding(Code::PolicyDenied, &image, result)));
+        findings.extend(warned.iter().map(|result| finding(Code::PolicyWarned, &image, result)));
         Judgement { deny: denied, warn: warned, excepted, findings }
     }
 
@@ -131,8 +127,22 @@ impl Policies {
             object.insert("settings".to_owned(), Value::Object(self.settings.clone()));
         }
         let mut sets = self.evaluate(&input, limits)?;
-        let mut of = |set: &str| results(set, sets.remove(set).unwrap_or_default());
+        let mut of = |set: &str| self.results_of(set, sets.remove(set).unwrap_or_default());
         Ok((of("deny")?, of("warn")?))
+    }
+
+    /// The results in one kind of set, sorted.
+    fn results_of(&self, set: &str, sets: Sets) -> Result<Vec<RuleResult>, PolicyError> {
+        let mut all = Vec::new();
+        for (package, members) in sets {
+            for member in members {
+                let mut result = result(set, &package, member)?;
+                result.solution = self.solutions.get(&result.code).cloned();
+                all.push(result);
+            }
+        }
+        all.sort_by(|a, b| (&a.package, &a.code, &a.msg).cmp(&(&b.package, &b.code, &b.msg)));
+        Ok(all)
     }
 
     fn find_needs(&mut self, limits: &Limits) -> Result<Needs, PolicyError> {
@@ -162,26 +172,29 @@ impl Policies {
     ) -> Result<BTreeMap<String, Sets>, PolicyError> {
         evaluate(&mut self.engine.clone(), &["deny", "warn"], input, limits)
     }
+}
 
-    fn finding(&self, code: Code, image: &Subject, result: &RuleResult) -> Finding {
-        let finding = Finding::new(code, image.clone())
-            .with(Key::Why, result.msg.clone())
-            .with(Key::From, format!("{} ({})", result.code, result.package));
-        match self.solutions.get(&result.code).filter(|solution| !solution.is_empty()) {
-            Some(solution) => finding.with(Key::Help, solution.clone()),
-            None => finding,
-        }
+/// A denial or warning as a finding; where it comes from is written `code (package)`.
+fn finding(code: Code, image: &Subject, result: &RuleResult) -> Finding {
+    let finding = Finding::new(code, image.clone())
+        .with(Key::Why, result.msg.clone())
+        .with(Key::From, format!("{} ({})", result.code, result.package));
+    match &result.solution {
+        Some(solution) => finding.with(Key::Help, solution.clone()),
+        None => finding,
     }
 }
 
 /// The judgement where there is none: a denial.
-fn broken(error: &PolicyError, image: Subject) -> Judgement {
+fn broken(error: &PolicyError, image: &str) -> Judgement {
     let denied = RuleResult {
         code: Code::PolicyError.as_str().to_owned(),
         msg: error.to_string(),
         package: "hallmark".to_owned(),
+        solution: None,
         facts: BTreeMap::new(),
     };
+    let image = Subject::Image(image.to_owned());
     let finding = Finding::new(Code::PolicyError, image).with(Key::Why, error.to_string());
     Judgement { deny: vec![denied], findings: vec![finding], ..Judgement::default() }
 }
@@ -328,17 +341,6 @@ fn members(set: &str, packages: &regorus::Value) -> Result<Sets, PolicyError> {
     Ok(sets)
 }
 
-fn results(set: &str, sets: Sets) -> Result<Vec<RuleResult>, PolicyError> {
-    let mut all = Vec::new();
-    for (package, members) in sets {
-        for member in members {
-            all.push(result(set, &package, member)?);
-        }
-    }
-    all.sort_by(|a, b| (&a.package, &a.code, &a.msg).cmp(&(&b.package, &b.code, &b.msg)));
-    Ok(all)
-}
-
 /// Takes a member of a `deny` or `warn` set.
 fn result(set: &str, package: &str, member: Value) -> Result<RuleResult, PolicyError> {
     let wrong = PolicyError::NotAResult {
@@ -351,7 +353,7 @@ fn result(set: &str, package: &str, member: Value) -> Result<RuleResult, PolicyE
             if is_code(&code) && !msg.trim().is_empty() =>
         {
             let facts = fields.into_iter().collect();
-            Ok(RuleResult { code, msg, package: package.to_owned(), facts })
+            Ok(RuleResult { code, msg, package: package.to_owned(), solution: None, facts })
         }
         _ => Err(wrong),
     }

@@ -505,6 +505,7 @@ impl ProofInput {
             basis: verified.map(|v| match v.basis() {
                 Basis::Signed => "signed".to_owned(),
                 Basis::CoveredByIndex(_) => "covered-by-index".to_owned(),
+                Basis::CoveredByImage(_) => "covered-by-image".to_owned(),
             }),
             carrier: proof.carrier().map(Carrier::kind).map(str::to_owned),
             place: proof.carrier().map(Carrier::to_string),

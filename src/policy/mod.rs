@@ -33,6 +33,8 @@ pub struct RuleResult {
     pub msg: String,
     /// The package that said so, as `hallmark.signature`.
     pub package: String,
+    /// What to do about it, from the METADATA of the rule's code.
+    pub solution: Option<String>,
     /// Whatever else the rule put beside `code` and `msg`.
     pub facts: BTreeMap<String, Value>,
 }

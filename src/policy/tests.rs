@@ -11,7 +11,7 @@ use super::{
 use crate::{
     attest::{Carrier, Statement},
     digest::{BlobDigest, ConfigDigest, Digest, ManifestDigest},
-    finding::{Code, Key, Subject},
+    finding::Code,
     image::{Checked, Descriptor, Image, ImageConfig, Manifest, MediaType, RuntimeConfig},
     limits::Limits,
     rebuild::{Gap, Rebuild},
@@ -165,7 +165,7 @@ fn presets_get_stricter() {
     let found: Vec<(bool, bool)> = Preset::names()
         .map(|name| (preset(name).needs().inventory, preset(name).needs().rebuild))
         .collect();
-    assert_eq!(found, [(true, false), (true, false), (true, true)]);
+    assert_eq!(found, [(true, false), (true, false), (true, false), (true, true)]);
     let denied: Vec<Vec<String>> = Preset::names()
         .map(|name| {
             let judgement = preset(name).judge(&input(), &[], &Limits::default());
@@ -174,8 +174,9 @@ fn presets_get_stricter() {
         .collect();
     assert!(denied[0].is_empty());
     assert_eq!(denied[1], ["signature-missing"]);
+    assert_eq!(denied[2], ["provenance-missing", "signature-missing"]);
     let all = ["provenance-missing", "rebuild-missing", "sbom-missing", "signature-missing"];
-    assert_eq!(denied[2], all);
+    assert_eq!(denied[3], all);
 }
 
 #[test]
@@ -231,9 +232,10 @@ fn what_is_there_and_unproven_is_not_proven() {
     let baseline = preset("baseline").judge(&input, &[], &Limits::default());
     assert_eq!(codes(&baseline.deny), ["sbom-package-missing"]);
     assert_eq!(codes(&baseline.warn), ["sbom-package-ghost"]);
-    let finding = baseline.findings.iter().find(|f| f.code == Code::PolicyDenied).expect("one");
-    assert_eq!(finding.subject, Subject::Image(input.image.reference));
-    assert!(finding.facts[&Key::Help].to_string().contains("finished image"));
+    let solution = baseline.deny[0].solution.as_deref().expect("METADATA has one");
+    assert!(solution.contains("finished image"), "{solution}");
+    let found: Vec<_> = baseline.findings.iter().map(|f| f.code).collect();
+    assert_eq!(found, [Code::PolicyDenied, Code::PolicyWarned], "no denial without its finding");
 }
 
 #[test]
@@ -453,5 +455,35 @@ proptest! {
         let _ = compile(&text);
         let _ = compile(&format!("package hallmark.a\ndeny contains {text}"));
         let _ = metadata::Metadata::read("a.rego", &format!("# METADATA\n# {text}\n"));
+    }
+}
+
+/// The Rego blocks of `docs/policy.md`, in order.
+fn documented() -> Vec<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/policy.md");
+    let text = std::fs::read_to_string(path).expect("docs/policy.md is there");
+    let blocks = text.split("```rego\n").skip(1).filter_map(|rest| rest.split("```").next());
+    blocks.map(str::to_owned).collect()
+}
+
+#[test]
+fn the_example_in_the_docs_passes_its_own_tests() {
+    let blocks = documented();
+    let [rule, tests] = blocks.as_slice() else { panic!("{} blocks", blocks.len()) };
+    let files = [("user.rego", rule), ("user_test.rego", tests)];
+    let bundle = Bundle::from_files(files.map(|(f, t)| (f.to_owned(), t.clone()))).expect("files");
+    let report = test::run(&bundle, &Limits::default()).expect("it has tests");
+    assert_eq!((report.passed(), report.failed()), (3, 0), "{report}");
+    let policies = Policies::compile(&bundle, &Limits::default()).expect("it compiles");
+    let judgement = policies.judge(&input(), &[], &Limits::default());
+    assert_eq!(codes(&judgement.deny), ["user-is-root"]);
+}
+
+#[test]
+fn the_presets_are_in_the_docs() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/policy.md");
+    let text = std::fs::read_to_string(path).expect("docs/policy.md is there");
+    for name in Preset::names() {
+        assert!(text.contains(&format!("| `{name}` |")), "{name}");
     }
 }

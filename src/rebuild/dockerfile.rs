@@ -75,7 +75,8 @@ pub fn externals(
         None => stages.len().checked_sub(1),
         Some(name) => position(&stages, stages.len(), name),
     };
-    let last = last.ok_or_else(|| DockerfileError::NoStage(target.unwrap_or_default().to_owned()))?;
+    let last =
+        last.ok_or_else(|| DockerfileError::NoStage(target.unwrap_or_default().to_owned()))?;
     Ok(reachable(&stages, last))
 }
 
@@ -170,7 +171,8 @@ fn globals(
         let Instruction::Arg(arg) = instruction else { break };
         for word in arg.arguments.value.split_whitespace() {
             let (name, default) = word.split_once('=').unwrap_or((word, ""));
-            let default = expand(default.trim_matches(['"', '\'']), &variables, 0).unwrap_or_default();
+            let default =
+                expand(default.trim_matches(['"', '\'']), &variables, 0).unwrap_or_default();
             variables.insert(name.to_owned(), build_args.get(name).cloned().unwrap_or(default));
         }
     }
@@ -231,7 +233,11 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn read(text: &str, target: Option<&str>, args: &[(&str, &str)]) -> Result<Vec<(String, usize)>, DockerfileError> {
+    fn read(
+        text: &str,
+        target: Option<&str>,
+        args: &[(&str, &str)],
+    ) -> Result<Vec<(String, usize)>, DockerfileError> {
         let args = args.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         let platform = "linux/arm64".parse().unwrap();
         externals(text, target, &args, &platform)
@@ -245,7 +251,9 @@ mod tests {
             FROM unused:1 AS other\nRUN x\n\
             FROM ${BASE}\nCOPY --from=build /a /a\nCOPY --from=busybox:1 /b /b\nCOPY --from=0 /c /c\n\
             FROM scratch AS last\nCOPY --from=build /a /\n";
-        let own = |list: &[(&str, usize)]| Ok(list.iter().map(|(n, l)| ((*n).to_owned(), *l)).collect::<Vec<_>>());
+        let own = |list: &[(&str, usize)]| {
+            Ok(list.iter().map(|(n, l)| ((*n).to_owned(), *l)).collect::<Vec<_>>())
+        };
         assert_eq!(read(text, None, &[]), own(&[("golang:1", 4), ("tools:2", 5)]));
         assert_eq!(
             read(text, Some("2"), &[("BASE", "debian:12"), ("V", "1.24")]),
@@ -269,7 +277,8 @@ mod tests {
             ("${B", None),
             ("${A:-$B}", None),
         ];
-        let variables = BTreeMap::from([("A".to_owned(), String::new()), ("B".to_owned(), "b".to_owned())]);
+        let variables =
+            BTreeMap::from([("A".to_owned(), String::new()), ("B".to_owned(), "b".to_owned())]);
         for (text, want) in cases {
             assert_eq!(expand(text, &variables, 1).ok().as_deref(), want, "{text}");
         }
@@ -280,7 +289,10 @@ mod tests {
         let line = "FROM a\n";
         let fits = format!("{line}{}", "#".repeat(MAX_BYTES - line.len()));
         assert!(read(&fits, None, &[]).is_ok());
-        assert!(matches!(read(&format!("{fits}#"), None, &[]), Err(DockerfileError::TooLong { .. })));
+        assert!(matches!(
+            read(&format!("{fits}#"), None, &[]),
+            Err(DockerfileError::TooLong { .. })
+        ));
     }
 
     proptest! {

@@ -9,7 +9,7 @@
 use super::{EngineKind, Exporter};
 use crate::{
     attest::provenance::Provenance,
-    image::{Compression, Descriptor, History, Image},
+    image::{Compression, Descriptor, History, Image, Manifest},
 };
 
 /// The annotation that BuildKit leaves on a layer whose times it clamped.
@@ -53,7 +53,8 @@ fn timestamp(
         return None;
     }
     let seconds = one_time(image)?;
-    evidence.push(format!("configuration and last step were created at the same second, {seconds}"));
+    evidence
+        .push(format!("configuration and last step were created at the same second, {seconds}"));
     Some(seconds)
 }
 
@@ -98,6 +99,82 @@ fn writes_files(step: &str) -> bool {
     let step = step.trim_start();
     match step.split_once("#(nop)") {
         Some((_, nop)) => ["COPY ", "ADD "].iter().any(|word| nop.trim_start().starts_with(word)),
-        None => step.starts_with("/bin/sh -c ") || step.starts_with('|') || step.starts_with("RUN "),
+        None => {
+            step.starts_with("/bin/sh -c ") || step.starts_with('|') || step.starts_with("RUN ")
+        }
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn history(steps: &[(&str, bool)]) -> Vec<History> {
+        let step = |(created_by, empty_layer): &(&str, bool)| History {
+            created: None,
+            created_by: (*created_by).to_owned(),
+            comment: String::new(),
+            empty_layer: *empty_layer,
+        };
+        steps.iter().map(step).collect()
+    }
+
+    #[test]
+    fn buildahs_layers_show_in_the_history() {
+        let provenance = crate::rebuild::tests::provenance();
+        let cases = [
+            (
+                vec![("/bin/sh -c #(nop) COPY file:1 in /a", false), ("/bin/sh -c make", false)],
+                true,
+            ),
+            (
+                vec![("/bin/sh -c #(nop) COPY file:1 in /a", true), ("/bin/sh -c make", false)],
+                false,
+            ),
+            (vec![("/bin/sh -c #(nop) USER 1", true), ("/bin/sh -c make", false)], true),
+            (vec![("|1 A=b /bin/sh -c make", true), ("/bin/sh -c #(nop) CMD x", false)], false),
+        ];
+        for (steps, want) in cases {
+            assert_eq!(layered(&history(&steps), &provenance, &mut Vec::new()), want, "{steps:?}");
+        }
+        let mut recorded = provenance;
+        recorded.exporter.insert("layers".to_owned(), "false".to_owned());
+        assert!(!layered(&[], &recorded, &mut Vec::new()), "what is recorded counts");
+    }
+
+    #[test]
+    fn the_annotation_of_a_rewritten_layer_gives_the_epoch() {
+        let mut image = crate::rebuild::tests::image();
+        let provenance = crate::rebuild::tests::provenance();
+        let plain = infer(&image, &provenance, EngineKind::Buildkit, 0);
+        assert_eq!(plain.rewrite_timestamp, None);
+        assert_eq!(plain.compression, Compression::Gzip);
+        let last = image.manifest.layers.last_mut().unwrap();
+        last.annotations.insert(REWRITTEN.to_owned(), "1700000000".to_owned());
+        let found = infer(&image, &provenance, EngineKind::Buildkit, 0);
+        assert_eq!(found.rewrite_timestamp, Some(1_700_000_000));
+        assert!(found.evidence.iter().any(|e| e.contains("1700000000")), "{:?}", found.evidence);
+        // A layer that the exporter did not write says nothing about it.
+        assert_eq!(infer(&image, &provenance, EngineKind::Buildkit, 1).rewrite_timestamp, None);
+    }
+
+    #[test]
+    fn buildahs_timestamp_is_one_whole_second() {
+        let image = crate::rebuild::tests::image();
+        let provenance = crate::rebuild::tests::provenance();
+        let found = infer(&image, &provenance, EngineKind::Buildah, 0);
+        assert_eq!(found.rewrite_timestamp, Some(1_735_689_600));
+        let mut loose = crate::rebuild::tests::image();
+        loose.config.created = Some("2025-01-01T00:00:00.5Z".to_owned());
+        assert_eq!(infer(&loose, &provenance, EngineKind::Buildah, 0).rewrite_timestamp, None);
+    }
+}
+/// How many layers of a rebuilt image come from its base: the exporter marks every layer whose times it rewrote, and leaves
+/// a base's layers alone. Without rewritten times nothing tells them apart, and all count as rebuilt.
+pub fn inherited_layers(manifest: &Manifest, exporter: &Exporter) -> usize {
+    if exporter.rewrite_timestamp.is_none() {
+        return 0;
+    }
+    let marked = |layer: &Descriptor| layer.annotations.contains_key(REWRITTEN);
+    manifest.layers.iter().take_while(|layer| !marked(layer)).count()
 }

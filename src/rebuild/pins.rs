@@ -212,3 +212,151 @@ pub fn git_identifier(url: &str) -> Option<String> {
 pub fn is_plain(text: &str) -> bool {
     !text.contains(['*', '?', '[', ']', '{', '}', '$', '\\']) && !text.chars().any(char::is_control)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rebuild::tests::plan;
+
+    /// What BuildKit's engine makes of an identifier (moby/buildkit, `sourcepolicy/engine.go`): conversions start anew,
+    /// among `ALLOW` and `DENY` the last match wins.
+    fn evaluate(policy: &Value, identifier: &str) -> Option<String> {
+        let rules = policy["rules"].as_array().unwrap();
+        let mut identifier = identifier.to_owned();
+        let mut checksum = None;
+        'again: for _ in 0..20 {
+            let mut allowed = true;
+            for rule in rules {
+                let pattern = rule["selector"]["identifier"].as_str().unwrap();
+                let wildcard = rule["selector"]["match_type"] == "WILDCARD";
+                if pattern != identifier && !(wildcard && pattern == "*") {
+                    continue;
+                }
+                match rule["action"].as_str().unwrap() {
+                    "CONVERT" => {
+                        let to = rule["updates"]["identifier"]
+                            .as_str()
+                            .unwrap_or(&identifier)
+                            .to_owned();
+                        let attribute = rule["updates"]["attrs"]["http.checksum"].as_str();
+                        if to != identifier || attribute.map(str::to_owned) != checksum {
+                            checksum = attribute.map(str::to_owned);
+                            identifier = to;
+                            continue 'again;
+                        }
+                    }
+                    "ALLOW" => {
+                        let constraints = rule["selector"]["constraints"].as_array();
+                        let mut all = constraints.into_iter().flatten();
+                        allowed =
+                            all.all(|c| c["value"].as_str() == checksum.as_deref()) || allowed;
+                    }
+                    _ => allowed = false,
+                }
+            }
+            return allowed.then_some(identifier);
+        }
+        None
+    }
+
+    #[test]
+    fn only_pinned_forms_pass_and_tags_become_pins() {
+        let policy = buildkit_policy(&plan());
+        let (a, b, commit) = ("a".repeat(64), "b".repeat(64), "c".repeat(40));
+        let golang = "docker-image://docker.io/library/golang";
+        let source = "git://git.example/app.git";
+        let cases = [
+            (format!("{golang}:1.24"), Some(format!("{golang}:1.24@sha256:{a}"))),
+            (format!("{golang}@sha256:{a}"), Some(format!("{golang}@sha256:{a}"))),
+            (format!("{golang}:1.25"), None),
+            (format!("{golang}:1.24@sha256:{b}"), None),
+            (
+                format!("docker-image://r.example:5000/base@sha256:{b}"),
+                Some(format!("docker-image://r.example:5000/base@sha256:{b}")),
+            ),
+            (format!("docker-image://r.example/base@sha256:{b}"), None),
+            (format!("{source}#refs/tags/v1:sub"), Some(format!("{source}#{commit}:sub"))),
+            (format!("{source}#{commit}:sub"), Some(format!("{source}#{commit}:sub"))),
+            (format!("{source}#{commit}"), Some(format!("{source}#{commit}"))),
+            (format!("{source}#main"), None),
+            (
+                "https://files.example/tool.tgz?v=1".to_owned(),
+                Some("https://files.example/tool.tgz?v=1".to_owned()),
+            ),
+            ("https://files.example/other.tgz".to_owned(), None),
+            ("local://context".to_owned(), None),
+            ("docker-image://docker.io/docker/dockerfile:1".to_owned(), None),
+        ];
+        for (identifier, want) in cases {
+            assert_eq!(evaluate(&policy, &identifier), want, "{identifier}");
+        }
+    }
+
+    #[test]
+    fn the_policy_is_spelled_as_buildkit_reads_it() {
+        let policy = buildkit_policy(&plan());
+        let first = &policy["rules"][0];
+        assert_eq!(
+            first,
+            &json!({ "action": "DENY", "selector": { "identifier": "*", "match_type": "WILDCARD" } })
+        );
+        for rule in policy["rules"].as_array().unwrap() {
+            let selector = rule["selector"].as_object().unwrap();
+            assert!(
+                selector.contains_key("match_type") && !selector.contains_key("matchType"),
+                "{rule}"
+            );
+            // `EXACT` conversions do nothing in the BuildKit of Docker 26.
+            let expected = if rule["action"] == "ALLOW" { "EXACT" } else { "WILDCARD" };
+            assert_eq!(rule["selector"]["match_type"], expected, "{rule}");
+            if rule["selector"]["identifier"].as_str().unwrap().starts_with("http")
+                && rule["action"] == "ALLOW"
+            {
+                assert_eq!(rule["selector"]["constraints"][0]["key"], "http.checksum");
+            }
+        }
+    }
+
+    #[test]
+    fn repositories_are_named_as_buildkit_names_them() {
+        let cases = [
+            ("https://github.com/org/app.git", Some("git://github.com/org/app.git")),
+            ("git://127.0.0.1:9418/app.git", Some("git://127.0.0.1:9418/app.git")),
+            ("git+https://h/app", Some("git://h/app")),
+            ("https://user@h/app.git", Some("git://h/app.git")),
+            ("https://h/a/../b.git", None),
+            ("https://h//b.git", None),
+            ("https://h", None),
+            ("app.git", None),
+        ];
+        for (url, want) in cases {
+            assert_eq!(git_identifier(url).as_deref(), want, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_base_answers_to_its_names_alone() {
+        let digest: Digest = format!("sha256:{}", "a".repeat(64)).parse().unwrap();
+        let base = Base {
+            repository: "docker.io/library/golang".to_owned(),
+            tag: Some("1.24".to_owned()),
+            digest,
+        };
+        let pinned = format!("golang@sha256:{}", "a".repeat(64));
+        let both = format!("golang:1.24@sha256:{}", "a".repeat(64));
+        let other = format!("golang@sha256:{}", "b".repeat(64));
+        for (name, want) in [
+            ("golang:1.24", true),
+            ("docker.io/library/golang:1.24", true),
+            (pinned.as_str(), true),
+            (both.as_str(), true),
+            (other.as_str(), false),
+            ("golang", false),
+            ("golang:1.25", false),
+            ("r.example/golang:1.24", false),
+            ("golang@", false),
+        ] {
+            assert_eq!(base.answers(name), want, "{name}");
+        }
+    }
+}

@@ -67,6 +67,7 @@ pub fn plan(provenance: &Provenance, image: &Image, options: &PlanOptions) -> Pl
         recorded_network: provenance.network,
         materials: provenance.materials.clone(),
         exporter: exporter::infer(image, provenance, engine, carried),
+        published_layers: image.manifest.layers.iter().map(|l| l.digest.clone()).collect(),
         made_by: provenance.engine.clone(),
         embedded: options.embedded.clone(),
     }))
@@ -94,10 +95,7 @@ fn dockerfile_path(provenance: &Provenance) -> &str {
     provenance.dockerfile_path.as_deref().unwrap_or("Dockerfile")
 }
 
-fn source<'p>(
-    provenance: &'p Provenance,
-    gaps: &mut Vec<Gap>,
-) -> Option<(&'p SourceCode, Commit)> {
+fn source<'p>(provenance: &'p Provenance, gaps: &mut Vec<Gap>) -> Option<(&'p SourceCode, Commit)> {
     let from_git = "build from a git context: docker buildx build https://HOST/REPO.git#REF";
     for name in &provenance.local_inputs {
         let why = format!("the folder {name:?} was sent from the client's disk; it has no digest");
@@ -307,7 +305,12 @@ fn unusable(material: &Material) -> Option<Gap> {
     let fetched = material.kind != MaterialKind::Other;
     if fetched && material.pin == Pin::Nothing {
         let why = format!("{uri} is recorded without a digest");
-        return Some(gap("unpinned-material", field, why, "pin it by digest or checksum in the Dockerfile"));
+        return Some(gap(
+            "unpinned-material",
+            field,
+            why,
+            "pin it by digest or checksum in the Dockerfile",
+        ));
     }
     let refused = match &material.kind {
         MaterialKind::Image { tag, .. } => {
@@ -395,5 +398,172 @@ fn engine(provenance: &Provenance, image: &Image) -> (EngineKind, String) {
     match label {
         Some(version) => (EngineKind::Buildah, format!("label io.buildah.version={version}")),
         None => (EngineKind::Buildkit, "nothing in the image names its builder".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rebuild::tests::{image, parse, predicate, provenance};
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    fn codes(provenance: &Provenance) -> Vec<&'static str> {
+        match plan(provenance, &image(), &PlanOptions::default()) {
+            Planned::Plan(_) => Vec::new(),
+            Planned::NotReplayable(gaps) => {
+                for gap in &gaps {
+                    assert!(
+                        !gap.why.is_empty() && !gap.fix.is_empty() && !gap.field.is_empty(),
+                        "{gap:?}"
+                    );
+                }
+                gaps.iter().map(|gap| gap.code).collect()
+            }
+        }
+    }
+
+    #[test]
+    fn what_suffices_becomes_a_plan() {
+        let plan = crate::rebuild::tests::plan();
+        assert_eq!(plan.engine, EngineKind::Buildkit);
+        assert_eq!(plan.source_url, "https://git.example/app.git");
+        assert_eq!(plan.source_folder.as_deref(), Some("sub"));
+        assert_eq!(
+            pins::context(&plan),
+            format!("https://git.example/app.git#{}:sub", "c".repeat(40))
+        );
+        assert_eq!(plan.target.as_deref(), Some("release"));
+        assert_eq!(plan.build_args.get("A").map(String::as_str), Some("b"));
+        assert_eq!(plan.labels.get("l").map(String::as_str), Some("v"));
+        assert_eq!(plan.options.get("add-hosts").map(String::as_str), Some("a=192.0.2.1"));
+        assert_eq!(plan.epoch_seconds, Some(1_735_689_600));
+        assert_eq!(plan.recorded_network, Network::None);
+    }
+
+    #[test]
+    fn every_gap_is_named() {
+        let cases: Vec<(&str, Value, &[&str])> = vec![
+            ("/buildConfig/llbDefinition", json!([]), &["mode-min"]),
+            ("/metadata/completeness/parameters", json!(false), &["incomplete-parameters"]),
+            ("/invocation/parameters/locals", json!([{ "name": "context" }]), &["local-context"]),
+            ("/invocation/parameters/secrets", json!([{ "id": "npm" }]), &["required-secret"]),
+            ("/invocation/parameters/ssh", json!([{ "id": "default" }]), &["ssh"]),
+            ("/invocation/parameters/ssh", json!([{ "id": "default", "optional": true }]), &[]),
+            ("/invocation/parameters/args/force-network-mode", json!("host"), &["host-network"]),
+            ("/invocation/parameters/args/hostname", json!("x"), &["unknown-frontend-option"]),
+            ("/invocation/parameters/args/context:x", json!("input:x"), &["local-context"]),
+            ("/invocation/parameters/args/context:x", json!("docker-image://golang:1.24"), &[]),
+            (
+                "/invocation/parameters/args/context:x",
+                json!("docker-image://golang:1.25"),
+                &["local-context"],
+            ),
+            ("/invocation/parameters/inputs", json!({ "x": {} }), &["linked-input"]),
+            ("/invocation/parameters/frontend", json!(""), &["unknown-frontend"]),
+            ("/invocation/parameters/args/platform", json!("linux/arm64"), &["platform"]),
+            ("/invocation/configSource/digest", json!({}), &["no-commit"]),
+            ("/invocation/configSource", json!({}), &["no-source"]),
+            ("/invocation/configSource/uri", json!("git@h.example:org/app.git#main"), &["ssh"]),
+            ("/invocation/configSource/uri", json!("file:///etc#main"), &["source-url"]),
+            (
+                "/invocation/configSource/uri",
+                json!("http://h.example/app.git#main"),
+                &["source-url"],
+            ),
+            (
+                "/invocation/configSource/uri",
+                json!("https://169.254.169.254/a.git#main"),
+                &["source-url"],
+            ),
+            (
+                "/invocation/configSource/uri",
+                json!("https://u:p@h.example/a.git#main"),
+                &["source-url"],
+            ),
+            (
+                "/invocation/configSource/uri",
+                json!("https://h.example/*.git#main"),
+                &["source-url"],
+            ),
+            (
+                "/invocation/configSource/uri",
+                json!("https://git.example/app.git#main:../.."),
+                &["source-url"],
+            ),
+            ("/invocation/configSource/entryPoint", json!("../Dockerfile"), &["source-url"]),
+            ("/materials/0/digest", json!({}), &["unpinned-material"]),
+            ("/materials/3/uri", json!("http://169.254.169.254/x"), &["source-url"]),
+            ("/materials/0/uri", json!("pkg:docker/golang@-x"), &["source-url"]),
+            (
+                "/buildType",
+                json!("https://actions.github.io/buildtypes/workflow/v1"),
+                &["unknown-build-type"],
+            ),
+        ];
+        for (pointer, value, want) in cases {
+            let mut predicate = predicate();
+            let (parent, key) = pointer.rsplit_once('/').unwrap();
+            let parent = predicate.pointer_mut(parent).unwrap();
+            match parent {
+                Value::Array(list) => list[key.parse::<usize>().unwrap()] = value.clone(),
+                _ => parent[key] = value.clone(),
+            }
+            assert_eq!(codes(&parse(predicate)), want, "{pointer} = {value}");
+        }
+    }
+
+    #[test]
+    fn a_tag_with_two_digests_is_a_conflict() {
+        let mut predicate = predicate();
+        let again =
+            json!({ "uri": "pkg:docker/golang@1.24", "digest": { "sha256": "e".repeat(64) } });
+        predicate["materials"].as_array_mut().unwrap().push(again);
+        assert_eq!(codes(&parse(predicate)), ["conflicting-material"]);
+    }
+
+    #[test]
+    fn a_frontend_image_has_to_be_among_the_materials() {
+        let mut predicate = predicate();
+        predicate["invocation"]["parameters"]["frontend"] = json!("gateway.v0");
+        predicate["invocation"]["parameters"]["args"]["source"] = json!("docker/dockerfile:1");
+        assert_eq!(codes(&parse(predicate.clone())), ["unpinned-material"]);
+        let frontend = json!({ "uri": "pkg:docker/docker/dockerfile@1", "digest": { "sha256": "e".repeat(64) } });
+        predicate["materials"].as_array_mut().unwrap().push(frontend);
+        assert_eq!(codes(&parse(predicate)), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn urls_of_this_machine_and_of_strangers() {
+        let cases = [
+            ("https://github.com/org/app.git", true),
+            ("git://127.0.0.1:9418/app.git", true),
+            ("http://127.0.0.1:8080/app.git", true),
+            ("http://localhost/app.git", true),
+            ("http://[::1]:80/app.git", true),
+            ("http://192.0.2.1/app.git", false),
+            ("https://[fe80::1]/app.git", false),
+            ("https://[::ffff:169.254.169.254]/app.git", false),
+            ("https://2852039166/app.git", false),
+            ("ext::sh -c x", false),
+            ("-oProxyCommand=x", false),
+            ("https:///app.git", false),
+            ("https://h/a b.git", true),
+            ("", false),
+        ];
+        for (url, want) in cases {
+            assert_eq!(refuse_url(url).is_none(), want, "{url}: {:?}", refuse_url(url));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn hostile_options_and_urls_never_panic(key in "[a-z:-]{0,20}", value in "\\PC{0,40}", uri in "\\PC{0,60}") {
+            let mut provenance = provenance();
+            provenance.other_options.insert(key, value);
+            provenance.source.as_mut().unwrap().url = uri.clone();
+            let _ = refuse_url(&uri);
+            let _ = plan(&provenance, &image(), &PlanOptions::default());
+        }
     }
 }

@@ -1,1 +1,137 @@
-//! json
+//! The report that machines read: `hallmark/verdict/v1`.
+//!
+//! Evidence is written in the form that policies see (`hallmark/input/v1`), so that a rule can be tried on a report. Keys
+//! are sorted, and the same verdict gives the same bytes.
+
+use serde_json::{Value, json};
+
+use super::difference::place;
+use crate::{
+    compare::{Comparison, Difference},
+    finding::{Fact, Finding},
+    policy::PolicyInput,
+    verdict::{Decision, Evidence, Ground, PlatformVerdict, Verdict},
+};
+
+/// Schema of a verdict.
+pub const VERDICT: &str = "hallmark/verdict/v1";
+/// Schema of a comparison.
+pub const COMPARISON: &str = "hallmark/comparison/v1";
+
+/// Renders a verdict.
+pub fn verdict(verdict: &Verdict) -> String {
+    let platforms: Vec<Value> =
+        verdict.platforms.iter().map(|p| platform(p, verdict.time)).collect();
+    lines(&json!({
+        "schema": VERDICT,
+        "subject": {
+            "reference": verdict.subject.to_string(),
+            "location": verdict.subject.location.to_string(),
+            "digest": verdict.subject.digest.to_string(),
+        },
+        "verdict": word(verdict.is_pass()),
+        "time": verdict.time.to_string(),
+        "inputs": {
+            "policy": verdict.inputs.policy.to_string(),
+            "trust": verdict.inputs.trust.to_string(),
+            "version": verdict.inputs.version,
+        },
+        "platforms": platforms,
+    }))
+}
+
+fn word(pass: bool) -> &'static str {
+    if pass { "pass" } else { "fail" }
+}
+
+fn platform(verdict: &PlatformVerdict, time: jiff::Timestamp) -> Value {
+    let grounds: Vec<Value> = match &verdict.decision {
+        Decision::Pass(grounds) => grounds.iter().map(ground).collect(),
+        Decision::Fail(..) => Vec::new(),
+    };
+    let evidence = verdict.evidence.as_ref().map(|e| PolicyInput::new(e, &verdict.findings, time));
+    json!({
+        "platform": verdict.platform.as_ref().map(ToString::to_string),
+        "manifest": verdict.manifest.as_ref().map(ToString::to_string),
+        "verdict": word(verdict.decision.is_pass()),
+        "grounds": grounds,
+        "findings": verdict.findings.iter().map(finding).collect::<Vec<_>>(),
+        "evidence": evidence,
+    })
+}
+
+fn ground(ground: &Ground) -> Value {
+    match ground {
+        Ground::Statement { predicate_type, signers, payload } => json!({
+            "kind": "statement",
+            "predicateType": predicate_type,
+            "signers": signers.iter().map(|s| s.name.as_str()).collect::<Vec<_>>(),
+            "payload": payload.to_string(),
+        }),
+        Ground::Rebuilt { manifest, level } => {
+            json!({"kind": "rebuilt", "manifest": manifest.to_string(), "level": level})
+        }
+    }
+}
+
+/// One finding.
+pub fn finding(finding: &Finding) -> Value {
+    let facts: serde_json::Map<String, Value> =
+        finding.facts.iter().map(|(key, value)| (key.name().to_owned(), fact(value))).collect();
+    json!({
+        "code": finding.code.as_str(),
+        "severity": finding.severity.name(),
+        "title": finding.code.title(),
+        "subject": finding.subject.to_string(),
+        "facts": facts,
+        "help": finding.help(),
+    })
+}
+
+fn fact(fact: &Fact) -> Value {
+    match fact {
+        Fact::Bytes(n) | Fact::Count(n) => json!(n),
+        Fact::Digest(digest) => json!(digest.to_string()),
+        Fact::Text(text) => json!(text),
+        Fact::List(items) => items.iter().map(self::fact).collect(),
+    }
+}
+
+/// Renders evidence that nobody judged.
+pub fn evidence(evidence: &Evidence, findings: &[Finding], time: jiff::Timestamp) -> String {
+    lines(&json!(PolicyInput::new(evidence, findings, time)))
+}
+
+/// Renders a comparison of two images.
+pub fn comparison(comparison: &Comparison, left: &str, right: &str) -> String {
+    let level = comparison.level;
+    lines(&json!({
+        "schema": COMPARISON,
+        "left": left,
+        "right": right,
+        "level": level.number(),
+        "levelName": level.name(),
+        "reproducible": level.is_reproducible(),
+        "omitted": comparison.omitted,
+        "differences": comparison.differences.iter().map(difference).collect::<Vec<_>>(),
+    }))
+}
+
+fn difference(difference: &Difference) -> Value {
+    json!({
+        "place": place(&difference.place),
+        "class": difference.class.letter().to_string(),
+        "className": difference.class.name(),
+        "what": difference.what,
+        "left": difference.left,
+        "right": difference.right,
+        "explainedBy": difference.explained_by,
+        "line": difference.cause.as_ref().and_then(|c| c.line),
+        "instruction": difference.cause.as_ref().map(|c| c.instruction.as_str()),
+    })
+}
+
+fn lines(value: &Value) -> String {
+    // `{:#}` on a Value writes indented JSON and cannot fail.
+    format!("{value:#}\n")
+}

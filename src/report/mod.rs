@@ -4,7 +4,9 @@
 //! registries is shown with its control characters escaped, so that no label can write to a terminal (attack F6).
 
 pub mod difference;
+pub mod inspect;
 pub mod json;
+pub mod plan;
 pub mod text;
 
 /// Strangers' text with control characters escaped, so that it is one line and moves no cursor.

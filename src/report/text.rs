@@ -31,6 +31,40 @@ pub fn verdict(verdict: &Verdict) -> String {
     out
 }
 
+/// Renders a rebuild alone, with what was found on the way to it.
+pub fn rebuild_report(evidence: &Evidence, findings: &[Finding]) -> String {
+    let mut out = String::new();
+    // Writing to a String cannot fail.
+    let _ = write_rebuild(&mut out, evidence, findings);
+    out
+}
+
+fn write_rebuild(out: &mut String, evidence: &Evidence, findings: &[Finding]) -> fmt::Result {
+    writeln!(out, "image      {}", clean(&evidence.image.reference.to_string()))?;
+    writeln!(out, "platform   {}", evidence.image.platform)?;
+    writeln!(out, "published  {}", evidence.image.manifest.document.digest)?;
+    if let Rebuild::Compared(rebuilt) = &evidence.rebuild {
+        writeln!(out, "rebuilt    {}", rebuilt.manifest)?;
+    }
+    writeln!(out, "result     {}", rebuild(&evidence.rebuild))?;
+    match &evidence.rebuild {
+        Rebuild::Compared(rebuilt) => difference::list(out, &rebuilt.comparison, DIFFERENCES)?,
+        Rebuild::Failed(failure) if !failure.log.is_empty() => {
+            writeln!(out, "log")?;
+            for line in failure.log.lines() {
+                writeln!(out, "  {}", clean(line))?;
+            }
+        }
+        _ => {}
+    }
+    let about_rebuild = |f: &&Finding| f.code.as_str().starts_with("rebuild-");
+    for finding in findings.iter().filter(about_rebuild).filter(|f| f.severity > Severity::Info) {
+        writeln!(out)?;
+        finding_block(out, finding)?;
+    }
+    Ok(())
+}
+
 fn platform_verdict(out: &mut String, verdict: &PlatformVerdict) -> fmt::Result {
     if let Some(platform) = &verdict.platform {
         let manifest = verdict.manifest.as_ref().map(ToString::to_string).unwrap_or_default();
@@ -159,7 +193,7 @@ pub fn rebuilt_line(rebuilt: &Rebuilt) -> String {
     };
     let coverage = rebuilt.coverage;
     format!(
-        "{word}: R{} {} ({} {}, network {}, {} layers rebuilt, {} from the base)",
+        "{word}: R{} {} by {} ({}); network {}, {} layers rebuilt, {} from the base",
         level.number(),
         level.name(),
         rebuilt.engine.driver,
@@ -200,6 +234,11 @@ fn line(out: &mut impl fmt::Write, name: &str, text: &str) -> fmt::Result {
     writeln!(out, "{name:>9}: {}", clean(text))
 }
 
+fn plural(count: usize, noun: &str) -> String {
+    let ending = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{ending}")
+}
+
 fn closing(out: &mut String, verdict: &Verdict) -> fmt::Result {
     let count = |severity| {
         verdict
@@ -211,13 +250,13 @@ fn closing(out: &mut String, verdict: &Verdict) -> fmt::Result {
     };
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
     if verdict.is_pass() {
-        return writeln!(out, "PASS  {warnings} warnings");
+        return writeln!(out, "PASS  {}", plural(warnings, "warning"));
     }
     let first = verdict.platforms.iter().find_map(|p| match &p.decision {
         Decision::Fail(first, _) => Some(first),
         Decision::Pass(_) => None,
     });
-    writeln!(out, "FAIL  {errors} errors, {warnings} warnings")?;
+    writeln!(out, "FAIL  {}, {}", plural(errors, "error"), plural(warnings, "warning"))?;
     match first {
         Some(first) => writeln!(out, "next: hallmark explain {}", first.code),
         None => Ok(()),

@@ -75,6 +75,15 @@ fn from_document(document: &Value, digest: Digest, limits: &Limits) -> Result<Sb
     Ok(sbom)
 }
 
+/// Whether a file of the image is where images keep their SBOM.
+pub fn is_document_path(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let folders =
+        ["/usr/share/sbom/", "/usr/local/share/sbom/", "/usr/share/doc/sbom/", "/var/lib/db/sbom/"];
+    let in_folder = folders.iter().any(|f| path.starts_with(f)) && name.ends_with(".json");
+    in_folder || [".spdx.json", ".cdx.json"].iter().any(|end| name.ends_with(end))
+}
+
 /// A bill of materials, whatever its format.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sbom {

@@ -42,7 +42,7 @@ pub fn reconcile(sbom: &Sbom, inventory: &Inventory) -> Reconciliation {
     let keys: BTreeSet<Key> = claims.keys().chain(installed.keys()).cloned().collect();
     for key in keys {
         let claims = claims.remove(&key).unwrap_or_default();
-        compare(installed.remove(&key).unwrap_or_default(), claims, &mut result);
+        compare(&installed.remove(&key).unwrap_or_default(), claims, &mut result);
     }
     result.missing.sort();
     result.ghosts.sort();
@@ -97,7 +97,7 @@ impl Claim<'_> {
 }
 
 /// Compares packages and claims of one key.
-fn compare(installed: Vec<&Package>, claims: Vec<Claim<'_>>, result: &mut Reconciliation) {
+fn compare(installed: &[&Package], claims: Vec<Claim<'_>>, result: &mut Reconciliation) {
     let (confirmed, unclaimed): (Vec<_>, Vec<_>) =
         installed.iter().partition::<Vec<&Package>, _>(|p| claims.iter().any(|c| c.is(p)));
     result.matched += confirmed.len();
@@ -156,93 +156,75 @@ mod tests {
     /// matched, missing, ghosts, versions, unchecked
     type Counts = (usize, usize, usize, usize, usize);
 
+    /// Name, what is claimed, what is installed, what comes out.
+    const CASES: &[(&str, &[&str], &[&str], Counts)] = &[
+        ("equal", &["pkg:deb/debian/a@1?arch=amd64"], &["deb a 1 amd64"], (1, 0, 0, 0, 0)),
+        ("percent-encoded epoch", &["pkg:deb/debian/a@1%3A2-3"], &["deb a 1:2-3"], (1, 0, 0, 0, 0)),
+        ("epoch qualifier", &["pkg:deb/debian/a@2-3?epoch=1"], &["deb a 1:2-3"], (1, 0, 0, 0, 0)),
+        ("epoch twice", &["pkg:deb/debian/a@1:2-3?epoch=1"], &["deb a 1:2-3"], (1, 0, 0, 0, 0)),
+        ("epoch 0", &["pkg:deb/debian/a@2?epoch=0"], &["deb a 2"], (1, 0, 0, 0, 0)),
+        ("plus in a version", &["pkg:deb/debian/a@1%2Bdfsg"], &["deb a 1+dfsg"], (1, 0, 0, 0, 0)),
+        (
+            "plus in a name",
+            &["pkg:deb/debian/libstdc%2B%2B6@1"],
+            &["deb libstdc++6 1"],
+            (1, 0, 0, 0, 0),
+        ),
+        ("missing", &["pkg:deb/debian/a@1"], &["deb a 1", "deb b 1"], (1, 1, 0, 0, 0)),
+        ("ghost", &["pkg:deb/debian/a@1", "pkg:deb/debian/b@1"], &["deb a 1"], (1, 0, 1, 0, 0)),
+        ("version", &["pkg:deb/debian/a@1"], &["deb a 2"], (0, 0, 0, 1, 0)),
+        ("no version", &["pkg:deb/debian/a"], &["deb a 2"], (0, 0, 0, 1, 0)),
+        (
+            "two versions claimed",
+            &["pkg:deb/debian/a@1", "pkg:deb/debian/a@2"],
+            &["deb a 2"],
+            (1, 0, 1, 0, 0),
+        ),
+        ("other ecosystem", &["pkg:npm/a@1", "pkg:apk/alpine/a@1"], &["deb a 1"], (0, 1, 0, 0, 2)),
+        ("no database at all", &["pkg:deb/debian/a@1"], &[], (0, 0, 0, 0, 1)),
+        ("no purl", &["garbage"], &["deb a 1"], (0, 1, 0, 0, 1)),
+        ("source package", &["pkg:deb/debian/a@1?arch=source"], &["deb a 1"], (0, 1, 0, 0, 1)),
+        (
+            "upstream is not the name",
+            &["pkg:deb/debian/a@1?upstream=b"],
+            &["deb a 1"],
+            (1, 0, 0, 0, 0),
+        ),
+        (
+            "two architectures",
+            &["pkg:deb/debian/a@1?arch=amd64", "pkg:deb/debian/a@1?arch=i386"],
+            &["deb a 1 amd64", "deb a 1 i386"],
+            (2, 0, 0, 0, 0),
+        ),
+        (
+            "one of two architectures",
+            &["pkg:deb/debian/a@1?arch=amd64"],
+            &["deb a 1 amd64", "deb a 1 i386"],
+            (1, 1, 0, 0, 0),
+        ),
+        (
+            "no architecture claimed",
+            &["pkg:deb/debian/a@1"],
+            &["deb a 1 amd64", "deb a 1 i386"],
+            (2, 0, 0, 0, 0),
+        ),
+        (
+            "architecture differs",
+            &["pkg:deb/debian/a@1?arch=arm64"],
+            &["deb a 1 amd64"],
+            (0, 1, 1, 0, 0),
+        ),
+        (
+            "version of one architecture",
+            &["pkg:deb/debian/a@1?arch=amd64", "pkg:deb/debian/a@1?arch=i386"],
+            &["deb a 1 amd64", "deb a 2 i386"],
+            (1, 0, 0, 1, 0),
+        ),
+    ];
+
     #[test]
     fn every_class_of_disagreement_is_told_apart() {
-        let cases: &[(&str, &[&str], &[&str], Counts)] = &[
-            ("equal", &["pkg:deb/debian/a@1?arch=amd64"], &["deb a 1 amd64"], (1, 0, 0, 0, 0)),
-            (
-                "percent-encoded epoch",
-                &["pkg:deb/debian/a@1%3A2-3"],
-                &["deb a 1:2-3"],
-                (1, 0, 0, 0, 0),
-            ),
-            (
-                "epoch qualifier",
-                &["pkg:deb/debian/a@2-3?epoch=1"],
-                &["deb a 1:2-3"],
-                (1, 0, 0, 0, 0),
-            ),
-            ("epoch twice", &["pkg:deb/debian/a@1:2-3?epoch=1"], &["deb a 1:2-3"], (1, 0, 0, 0, 0)),
-            ("epoch 0", &["pkg:deb/debian/a@2?epoch=0"], &["deb a 2"], (1, 0, 0, 0, 0)),
-            (
-                "plus in a version",
-                &["pkg:deb/debian/a@1%2Bdfsg"],
-                &["deb a 1+dfsg"],
-                (1, 0, 0, 0, 0),
-            ),
-            (
-                "plus in a name",
-                &["pkg:deb/debian/libstdc%2B%2B6@1"],
-                &["deb libstdc++6 1"],
-                (1, 0, 0, 0, 0),
-            ),
-            ("missing", &["pkg:deb/debian/a@1"], &["deb a 1", "deb b 1"], (1, 1, 0, 0, 0)),
-            ("ghost", &["pkg:deb/debian/a@1", "pkg:deb/debian/b@1"], &["deb a 1"], (1, 0, 1, 0, 0)),
-            ("version", &["pkg:deb/debian/a@1"], &["deb a 2"], (0, 0, 0, 1, 0)),
-            ("no version", &["pkg:deb/debian/a"], &["deb a 2"], (0, 0, 0, 1, 0)),
-            (
-                "two versions claimed",
-                &["pkg:deb/debian/a@1", "pkg:deb/debian/a@2"],
-                &["deb a 2"],
-                (1, 0, 1, 0, 0),
-            ),
-            (
-                "other ecosystem",
-                &["pkg:npm/a@1", "pkg:apk/alpine/a@1"],
-                &["deb a 1"],
-                (0, 1, 0, 0, 2),
-            ),
-            ("no database at all", &["pkg:deb/debian/a@1"], &[], (0, 0, 0, 0, 1)),
-            ("no purl", &["garbage"], &["deb a 1"], (0, 1, 0, 0, 1)),
-            ("source package", &["pkg:deb/debian/a@1?arch=source"], &["deb a 1"], (0, 1, 0, 0, 1)),
-            (
-                "upstream is not the name",
-                &["pkg:deb/debian/a@1?upstream=b"],
-                &["deb a 1"],
-                (1, 0, 0, 0, 0),
-            ),
-            (
-                "two architectures",
-                &["pkg:deb/debian/a@1?arch=amd64", "pkg:deb/debian/a@1?arch=i386"],
-                &["deb a 1 amd64", "deb a 1 i386"],
-                (2, 0, 0, 0, 0),
-            ),
-            (
-                "one of two architectures",
-                &["pkg:deb/debian/a@1?arch=amd64"],
-                &["deb a 1 amd64", "deb a 1 i386"],
-                (1, 1, 0, 0, 0),
-            ),
-            (
-                "no architecture claimed",
-                &["pkg:deb/debian/a@1"],
-                &["deb a 1 amd64", "deb a 1 i386"],
-                (2, 0, 0, 0, 0),
-            ),
-            (
-                "architecture differs",
-                &["pkg:deb/debian/a@1?arch=arm64"],
-                &["deb a 1 amd64"],
-                (0, 1, 1, 0, 0),
-            ),
-            (
-                "version of one architecture",
-                &["pkg:deb/debian/a@1?arch=amd64", "pkg:deb/debian/a@1?arch=i386"],
-                &["deb a 1 amd64", "deb a 2 i386"],
-                (1, 0, 0, 1, 0),
-            ),
-        ];
-        for (name, claimed, installed, want) in cases {
+        for (name, claimed, installed, want) in CASES {
             let r = reconcile(&sbom(claimed), &inventory(installed));
             let found = (r.matched, r.missing.len(), r.ghosts.len(), r.versions.len(), r.unchecked);
             assert_eq!(found, *want, "{name}");

@@ -13,7 +13,8 @@ fn names(sbom: &Sbom) -> Vec<String> {
     sbom.components.iter().map(|c| c.name.clone()).collect()
 }
 
-fn spdx(packages: Value) -> Value {
+fn spdx(packages: impl Into<Value>) -> Value {
+    let packages: Value = packages.into();
     json!({
         "spdxVersion": "SPDX-2.3", "SPDXID": "SPDXRef-DOCUMENT", "name": "app",
         "creationInfo": {"created": "2026-01-02T03:04:05Z", "creators": ["Tool: syft-1.0", "Organization: x"]},
@@ -139,7 +140,11 @@ fn the_limit_of_packages_holds_at_n_and_n_plus_one() {
     let items = |n: usize| (0..n).map(|i| json!({"type": "library", "name": i.to_string()}));
     let bom = |items: Vec<Value>| json!({"bomFormat": "CycloneDX", "specVersion": "1.4", "components": items});
     let packages = |n: usize| {
-        spdx((0..n).map(|i| json!({"SPDXID": format!("SPDXRef-{i}"), "name": "a"})).collect())
+        spdx(
+            (0..n)
+                .map(|i| json!({"SPDXID": format!("SPDXRef-{i}"), "name": "a"}))
+                .collect::<Value>(),
+        )
     };
     let read = |document: Value| parse(document.to_string().as_bytes(), &limits);
     assert!(read(packages(2)).is_ok());

@@ -58,7 +58,7 @@ impl Reach {
             [0, 0, 0, 0, 0, 0, 0, 1] => Self::Loopback,
             [0, 0, 0, 0, 0, 0, 0, 0] => Self::Never,
             _ if address == AWS => Self::Never,
-            [0xfe80..=0xfeff | 0xff00..=0xffff, ..] => Self::Never,
+            [0xfe80..=0xffff, ..] => Self::Never,
             [0xfc00..=0xfdff, ..] => Self::Private,
             _ => Self::Public,
         }

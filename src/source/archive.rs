@@ -87,8 +87,8 @@ impl ArchiveError {
     }
 }
 
-fn malformed(why: impl ToString) -> ArchiveError {
-    FormatError::Malformed { what: WHAT, why: why.to_string() }.into()
+fn malformed(why: impl Into<String>) -> ArchiveError {
+    FormatError::Malformed { what: WHAT, why: why.into() }.into()
 }
 
 /// What stands under a name.
@@ -162,11 +162,15 @@ impl<'a> Scan<'a> {
             .enumerate()
             .map(|(at, byte)| if (148..156).contains(&at) { 32 } else { u32::from(*byte) })
             .sum();
-        if header.cksum()? != sum {
-            let at = self.offset.saturating_sub(BLOCK as u64);
-            return Err(malformed(format!("the tar header at byte {at} has a wrong checksum")));
+        match header.cksum() {
+            Ok(stated) if stated == sum => Ok(Some(header)),
+            _ => Err(self.bad_header("a wrong checksum")),
         }
-        Ok(Some(header))
+    }
+
+    fn bad_header(&self, what: &str) -> ArchiveError {
+        let at = self.offset.saturating_sub(BLOCK as u64);
+        malformed(format!("the tar header at byte {at} has {what}"))
     }
 
     fn truncated(&self) -> ArchiveError {
@@ -175,7 +179,7 @@ impl<'a> Scan<'a> {
 
     fn member(&mut self, header: &Header) -> Result<(), ArchiveError> {
         let kind = header.entry_type();
-        let stated = header.entry_size()?;
+        let stated = header.entry_size().map_err(|_| self.bad_header("no readable size"))?;
         let is_extension = matches!(
             kind,
             EntryType::XHeader
@@ -244,7 +248,7 @@ impl<'a> Scan<'a> {
 
     fn pax(&mut self, bytes: &[u8]) -> Result<(), ArchiveError> {
         for record in tar::PaxExtensions::new(bytes) {
-            let record = record?;
+            let record = record.map_err(|_| self.bad_header("a broken pax record"))?;
             let value = record.value_bytes().to_vec();
             match record.key_bytes() {
                 b"path" => self.next.name = Some(value),

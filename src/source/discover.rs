@@ -112,22 +112,22 @@ impl Discovery<'_> {
         Subject::Image(self.image.reference.to_string())
     }
 
-    fn unavailable(&mut self, what: impl ToString, why: impl ToString) {
+    fn unavailable(&mut self, what: impl Into<String>, why: impl Into<String>) {
         let finding = Finding::new(Code::ImageReferrersUnavailable, self.subject())
-            .with(Key::From, what.to_string())
-            .with(Key::Why, why.to_string());
+            .with(Key::From, what.into())
+            .with(Key::Why, why.into());
         self.found.findings.push(finding);
     }
 
     /// Notes an error about one carrier. Evidence that cannot be had counts as missing, which weighs as a warning; what
     /// is wrong with its bytes keeps its own code.
-    fn failed(&mut self, what: impl ToString, error: SourceError) {
+    fn failed(&mut self, what: impl Into<String>, error: SourceError) {
         match &error {
             SourceError::Format { .. } | SourceError::BlobMissing { .. } => {
-                let finding = error.into_finding(Subject::Evidence(what.to_string()));
+                let finding = error.into_finding(Subject::Evidence(what.into()));
                 self.found.findings.push(finding.at(Severity::Warning));
             }
-            _ => self.unavailable(what, error),
+            _ => self.unavailable(what, error.to_string()),
         }
     }
 
@@ -229,7 +229,7 @@ impl Discovery<'_> {
         let list = match list {
             Ok(list) => list,
             Err(error) => {
-                self.unavailable(what, error);
+                self.unavailable(what, error.to_string());
                 return Vec::new();
             }
         };
@@ -238,7 +238,12 @@ impl Discovery<'_> {
         }
         let via = list.via.unwrap_or(Listing::Api);
         let mut named: BTreeMap<ManifestDigest, Named> = BTreeMap::new();
-        for descriptor in list.descriptors.into_iter().filter(|d| d.media_type.is_manifest()) {
+        for descriptor in list.descriptors {
+            if !descriptor.media_type.is_manifest() {
+                let kind = descriptor.media_type.as_str().escape_default();
+                self.unavailable(&what, format!("{} is a {kind}, not read", descriptor.digest));
+                continue;
+            }
             let manifest = manifest_digest(&descriptor);
             let carrier = Carrier::Referrer { manifest: manifest.clone(), via };
             let (subject, subject_rule) = (subject.clone(), SubjectRule::Required);
@@ -330,7 +335,7 @@ impl Discovery<'_> {
                     annotations: descriptor.annotations,
                     attached_to,
                 }),
-                Err(error) => self.failed(carrier, error),
+                Err(error) => self.failed(carrier.to_string(), error),
             }
         }
     }

@@ -27,7 +27,6 @@ use url::Url;
 use super::{
     Blob, SourceError, Spool,
     address::{Bounds, OutOfBounds, Side, is_loopback},
-    auth::{self, AuthError, Challenge, Credentials},
     settings::SourceSettings,
     spool::SpoolError,
 };
@@ -41,6 +40,8 @@ use crate::{
 const MAX_REDIRECTS: usize = 5;
 /// The least average speed of a transfer, in bytes a second: stops those who send one byte before every stall limit.
 const SLOWEST_BYTES_PER_SECOND: u64 = 32 << 10;
+/// The longest transfer, whatever the limits allow.
+const LONGEST_TRANSFER: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// Bytes of an error's body that are read for its message.
 const ERROR_BYTES: usize = 4 << 10;
 /// Chunks of a blob between network and disk.
@@ -48,22 +49,22 @@ const CHUNKS_IN_FLIGHT: usize = 16;
 
 /// One registry, as seen from one repository.
 pub(super) struct Http {
-    origin: Url,
+    pub(super) origin: Url,
     /// The registry as references write it: the name of its credentials.
-    host: String,
+    pub(super) host: String,
     /// The repository, for messages.
-    place: String,
-    scope: String,
+    pub(super) place: String,
+    pub(super) scope: String,
     home: Client,
     away: Client,
     bounds: Bounds,
-    auth_hosts: Vec<String>,
-    docker_config: Option<PathBuf>,
+    pub(super) auth_hosts: Vec<String>,
+    pub(super) docker_config: Option<PathBuf>,
     /// The header that the registry last accepted. Held while a new one is fetched, so that requests which run at the
     /// same time fetch one token together.
-    authorization: Mutex<Option<HeaderValue>>,
+    pub(super) authorization: Mutex<Option<HeaderValue>>,
     backoff: Duration,
-    limits: Limits,
+    pub(super) limits: Limits,
 }
 
 /// How many bytes a body may have, and what it means if it has more.
@@ -111,7 +112,7 @@ pub(super) enum Answer<T> {
 }
 
 /// What went wrong with one attempt.
-enum Fault {
+pub(super) enum Fault {
     /// It may pass; `after` is what the registry asks for.
     Again { why: String, after: Option<Duration> },
     /// It stays.
@@ -252,7 +253,7 @@ impl Http {
         Ok(Answer::Found(Fetched { bytes, media_type, next }))
     }
 
-    async fn body(&self, mut response: Response, bound: Bound) -> Result<Bytes, Fault> {
+    pub(super) async fn body(&self, mut response: Response, bound: Bound) -> Result<Bytes, Fault> {
         let deadline = self.deadline(bound.bytes());
         let mut bytes = BytesMut::new();
         while let Some(chunk) = self.chunk(&mut response, deadline).await? {
@@ -285,7 +286,8 @@ impl Http {
     }
 
     fn deadline(&self, bytes: u64) -> Instant {
-        Instant::now() + self.limits.request + Duration::from_secs(bytes / SLOWEST_BYTES_PER_SECOND)
+        let transfer = Duration::from_secs(bytes / SLOWEST_BYTES_PER_SECOND);
+        Instant::now() + self.limits.request.saturating_add(transfer).min(LONGEST_TRANSFER)
     }
 
     async fn blob_once(
@@ -378,7 +380,7 @@ impl Http {
         Err(self.unavailable(format!("more than {MAX_REDIRECTS} redirects")).into())
     }
 
-    async fn perform(
+    pub(super) async fn perform(
         &self,
         request: reqwest::RequestBuilder,
         url: &Url,
@@ -400,11 +402,11 @@ impl Http {
         }
     }
 
-    fn side(&self, url: &Url) -> Side {
+    pub(super) fn side(&self, url: &Url) -> Side {
         if self.is_home(url) { Side::Home } else { Side::Away }
     }
 
-    fn client(&self, side: Side) -> &Client {
+    pub(super) fn client(&self, side: Side) -> &Client {
         match side {
             Side::Home => &self.home,
             Side::Away => &self.away,
@@ -412,7 +414,7 @@ impl Http {
     }
 
     /// Refuses URLs to which nothing may be sent.
-    fn check_target(&self, url: &Url, side: Side) -> Result<(), SourceError> {
+    pub(super) fn check_target(&self, url: &Url, side: Side) -> Result<(), SourceError> {
         let host = host_of(url);
         let secure = url.scheme() == "https" || url.scheme() == self.origin.scheme();
         if !secure {
@@ -428,7 +430,11 @@ impl Http {
     }
 
     /// What a final status means.
-    async fn judge(&self, response: Response, side: Side) -> Result<Answer<Response>, Fault> {
+    pub(super) async fn judge(
+        &self,
+        response: Response,
+        side: Side,
+    ) -> Result<Answer<Response>, Fault> {
         let status = response.status();
         match status.as_u16() {
             200 => Ok(Answer::Found(response)),
@@ -451,7 +457,7 @@ impl Http {
     }
 
     /// The message in an error's body, as the distribution specification writes them, in few and printable words.
-    async fn said(&self, response: Response) -> String {
+    pub(super) async fn said(&self, response: Response) -> String {
         let bound = Bound::Limit("error message", ERROR_BYTES as u64, "none");
         let Ok(bytes) = self.body(response, bound).await else { return String::new() };
         let error: serde_json::Value = serde_json::from_slice(&bytes).unwrap_or_default();
@@ -462,134 +468,6 @@ impl Http {
             }
             _ => String::new(),
         }
-    }
-
-    /// A header for the challenge in `headers`, unless somebody else has replaced the one that was `used` already.
-    async fn authorize(
-        &self,
-        headers: &HeaderMap,
-        used: Option<HeaderValue>,
-    ) -> Result<HeaderValue, Fault> {
-        let mut current = self.authorization.lock().await;
-        if let Some(newer) = current.as_ref()
-            && Some(newer) != used.as_ref()
-        {
-            return Ok(newer.clone());
-        }
-        let fresh = match Challenge::from_headers(headers) {
-            Some(Challenge::Basic) => self.basic().await?,
-            Some(Challenge::Bearer { realm, service }) => {
-                self.token(realm, service.as_deref()).await?
-            }
-            None => {
-                return Err(self.unauthorized("it asks for no kind of login that is known here"));
-            }
-        };
-        if used.as_ref() == Some(&fresh) {
-            return Err(self.unauthorized("it does not accept the credentials"));
-        }
-        *current = Some(fresh.clone());
-        Ok(fresh)
-    }
-
-    async fn basic(&self) -> Result<HeaderValue, Fault> {
-        match self.credentials().await? {
-            Some(Credentials::Password { user, password }) => {
-                auth::basic(&user, &password, &self.host).map_err(|e| self.auth_fault(e))
-            }
-            Some(Credentials::IdentityToken(_)) => {
-                Err(self
-                    .unauthorized("it asks for a password, and there is only an identity token"))
-            }
-            None => Err(self.unauthorized("it asks for a password, and none is configured for it")),
-        }
-    }
-
-    /// Asks the token service for a token (distribution: docs/spec/auth/token.md, and oauth.md for identity tokens).
-    async fn token(&self, realm: Url, service: Option<&str>) -> Result<HeaderValue, Fault> {
-        let side = self.side(&realm);
-        self.check_target(&realm, side)?;
-        let host = host_of(&realm);
-        let credentials = self.credentials().await?;
-        let trusted = auth::may_receive(&realm, &self.origin, &self.auth_hosts);
-        let withheld = credentials.is_some() && !trusted;
-        let request = self.token_request(side, &realm, service, credentials.filter(|_| trusted))?;
-        let response = self.perform(request, &realm).await?;
-        let response = match response.status().as_u16() {
-            200 => response,
-            _ if withheld => {
-                let why = format!(
-                    "it asks for a token from {host}; its credentials were not sent there. \
-                     List {host} under auth_hosts of the registry if it belongs to it"
-                );
-                return Err(self.unauthorized(why));
-            }
-            401 | 403 => {
-                let why = format!("{host}: {}{}", response.status(), self.said(response).await);
-                return Err(self.unauthorized(why));
-            }
-            _ => match self.judge(response, Side::Away).await? {
-                Answer::Found(response) => response,
-                Answer::Absent(status) => {
-                    return Err(self.unavailable(format!("token service {host}: {status}")).into());
-                }
-            },
-        };
-        let bound = Bound::Limit("token", auth::MAX_TOKEN_BYTES as u64, "none");
-        let token = auth::read_token(&self.body(response, bound).await?, &host);
-        token.and_then(|t| auth::bearer(&t, &self.host)).map_err(|e| self.auth_fault(e))
-    }
-
-    fn token_request(
-        &self,
-        side: Side,
-        realm: &Url,
-        service: Option<&str>,
-        credentials: Option<Credentials>,
-    ) -> Result<reqwest::RequestBuilder, Fault> {
-        let pairs = || service.map(|s| ("service", s)).into_iter().chain([("scope", &*self.scope)]);
-        if let Some(Credentials::IdentityToken(token)) = &credentials {
-            let form = url::form_urlencoded::Serializer::new(String::new())
-                .extend_pairs(pairs())
-                .append_pair("grant_type", "refresh_token")
-                .append_pair("client_id", "hallmark")
-                .append_pair("refresh_token", token.expose())
-                .finish();
-            return Ok(self
-                .client(side)
-                .post(realm.clone())
-                .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-                .body(form));
-        }
-        let mut url = realm.clone();
-        url.query_pairs_mut().extend_pairs(pairs());
-        let request = self.client(side).get(url);
-        match credentials {
-            Some(Credentials::Password { user, password }) => {
-                let value = auth::basic(&user, &password, &self.host);
-                Ok(request.header(AUTHORIZATION, value.map_err(|e| self.auth_fault(e))?))
-            }
-            _ => Ok(request),
-        }
-    }
-
-    async fn credentials(&self) -> Result<Option<Credentials>, Fault> {
-        let Some(config) = self.docker_config.clone() else { return Ok(None) };
-        let host = self.host.clone();
-        let lookup = tokio::task::spawn_blocking(move || auth::lookup(&config, &host));
-        match timeout(self.limits.request, lookup).await {
-            Ok(Ok(found)) => found.map_err(|e| self.auth_fault(e)),
-            Ok(Err(_)) => Err(self.unauthorized("the look-up of its credentials broke down")),
-            Err(_) => Err(self.unauthorized("the credential helper took too long (limit request)")),
-        }
-    }
-
-    fn auth_fault(&self, error: AuthError) -> Fault {
-        self.unauthorized(error.to_string())
-    }
-
-    fn unauthorized(&self, why: impl Into<String>) -> Fault {
-        SourceError::Unauthorized { place: self.place.clone(), why: why.into() }.into()
     }
 
     pub(super) fn unavailable(&self, why: String) -> SourceError {
@@ -619,7 +497,7 @@ fn same_origin(a: &Url, b: &Url) -> bool {
 }
 
 /// Host and port of a URL, for messages.
-fn host_of(url: &Url) -> String {
+pub(super) fn host_of(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
@@ -650,16 +528,22 @@ fn next_link(headers: &HeaderMap) -> Option<String> {
 fn is_final(error: &reqwest::Error) -> bool {
     let mut source = error.source();
     while let Some(cause) = source {
-        let inside = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        if cause.is::<OutOfBounds>()
-            || cause.is::<rustls::Error>()
-            || inside.is_some_and(|inner| inner.is::<rustls::Error>() || inner.is::<OutOfBounds>())
-        {
+        if is_refusal(cause) {
             return true;
         }
         source = cause.source();
     }
     false
+}
+
+/// Looks into I/O errors too: what they wrap is not among their sources.
+fn is_refusal(error: &(dyn std::error::Error + 'static)) -> bool {
+    error.is::<OutOfBounds>()
+        || error.is::<rustls::Error>()
+        || error
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref)
+            .is_some_and(|inner| is_refusal(inner))
 }
 
 /// An error with its causes and without its URL.

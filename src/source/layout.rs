@@ -156,12 +156,12 @@ impl Layout {
         SourceError::Format { place: self.location.to_string(), error }
     }
 
-    fn malformed(&self, what: &'static str, why: impl ToString) -> SourceError {
-        self.format(FormatError::Malformed { what, why: why.to_string() })
+    fn malformed(&self, what: &'static str, why: impl Into<String>) -> SourceError {
+        self.format(FormatError::Malformed { what, why: why.into() })
     }
 
-    fn not_found(&self, what: impl ToString) -> SourceError {
-        SourceError::NotFound { what: what.to_string(), place: self.location.to_string() }
+    fn not_found(&self, what: impl Into<String>) -> SourceError {
+        SourceError::NotFound { what: what.into(), place: self.location.to_string() }
     }
 
     fn find(&self, name: &str) -> Result<Option<Place>, SourceError> {
@@ -195,7 +195,7 @@ impl Layout {
     fn check_marker(&self) -> Result<(), SourceError> {
         let bytes = self.file("oci-layout", MARKER_BYTES)?;
         let marker: WireMarker = json::from_slice(&bytes, MARKER_BYTES)
-            .map_err(|error| self.malformed("oci-layout", error))?;
+            .map_err(|error| self.malformed("oci-layout", error.to_string()))?;
         if marker.version == LAYOUT_VERSION {
             return Ok(());
         }
@@ -212,7 +212,7 @@ impl Layout {
         let bytes = match (self.made.get(digest), self.blob_place(digest.digest())?) {
             (Some(made), _) => made.clone(),
             (None, Some(place)) => self.bytes(&place, "manifest", self.limits.manifest_bytes)?,
-            (None, None) => return Err(self.not_found(digest)),
+            (None, None) => return Err(self.not_found(digest.to_string())),
         };
         let document =
             Checked::new("manifest", digest.clone(), bytes).map_err(|error| self.format(error))?;
@@ -223,7 +223,9 @@ impl Layout {
             let (expected, found) = (entry.size, document.bytes.len() as u64);
             return Err(self.format(FormatError::Size { what: "manifest", expected, found }));
         }
-        Ok(StoredManifest { document, media_type: entry.map(|e| e.media_type.clone()) })
+        // What `index.json` calls it states nothing: it is a list of names, and writers put Docker manifests under OCI
+        // types there. The document's own type and fields decide.
+        Ok(StoredManifest { document, media_type: None })
     }
 
     fn document(&self, digest: &ManifestDigest) -> Result<Document, SourceError> {
@@ -336,7 +338,7 @@ impl Layout {
                 Err(error) => unread.push(error.to_string()),
             }
         }
-        match self.tagged(&tag_name(digest.digest())) {
+        match self.tagged(&super::referrers_tag(digest)) {
             Ok(Some(stored)) => match Index::parse(stored.document, None, &self.limits) {
                 Ok(index) => list.descriptors.extend(index.manifests),
                 Err(error) => unread.push(error.to_string()),

@@ -16,6 +16,7 @@ use futures_util::{StreamExt, TryStreamExt, future, stream};
 
 use super::{Blob, Source, SourceError, SourceSettings, Spool, manifest_digest};
 use crate::{
+    compare::Layers,
     digest::{ConfigDigest, ManifestDigest},
     image::{
         Checked, Descriptor, Document, FormatError, Image, ImageConfig, Index, Manifest, Platform,
@@ -205,7 +206,7 @@ impl Loader<'_> {
     async fn every(&self, candidates: Vec<Candidate>) -> Result<Vec<Image>, SourceError> {
         let images = self.images(&candidates).await?;
         if images.is_empty() {
-            return Err(self.platform_missing("any platform", []));
+            return Err(self.platform_missing(&"any platform", []));
         }
         Ok(images)
     }
@@ -244,7 +245,7 @@ impl Loader<'_> {
 
     fn platform_missing<'p>(
         &self,
-        wanted: impl ToString,
+        wanted: &dyn std::fmt::Display,
         found: impl IntoIterator<Item = &'p Platform>,
     ) -> SourceError {
         let found: BTreeSet<String> = found.into_iter().map(Platform::to_string).collect();
@@ -257,10 +258,10 @@ impl Loader<'_> {
 
     /// Fetches candidates. One that turns out to be an artifact is left out, unless the index gives it a platform.
     async fn images(&self, candidates: &[Candidate]) -> Result<Vec<Image>, SourceError> {
-        let images: Vec<Option<Image>> = stream::iter(candidates.iter().map(|c| self.candidate(c)))
-            .buffered(CONCURRENT)
-            .try_collect()
-            .await?;
+        // Made first: a closure inside the stream would tie its lifetime to every caller's.
+        let fetches: Vec<_> = candidates.iter().map(|c| self.candidate(c)).collect();
+        let images: Vec<Option<Image>> =
+            stream::iter(fetches).buffered(CONCURRENT).try_collect().await?;
         Ok(images.into_iter().flatten().collect())
     }
 
@@ -337,12 +338,9 @@ fn agree(a: &Platform, b: &Platform) -> bool {
 #[derive(Debug, Clone)]
 pub struct StoredLayers(pub Vec<Blob>);
 
-impl StoredLayers {
-    /// The stored bytes of the layer at `position`, counted from 0. They are not checked here: the layer reader does.
-    ///
-    /// # Errors
-    /// When there is no such layer, or its file cannot be opened.
-    pub fn open(&self, position: usize) -> io::Result<Box<dyn Read + Send>> {
+impl Layers for StoredLayers {
+    /// The bytes are not checked here: the layer reader does.
+    fn open(&self, position: usize) -> io::Result<Box<dyn Read + Send>> {
         let blob = self.0.get(position).ok_or_else(|| {
             io::Error::new(io::ErrorKind::NotFound, format!("there is no layer {position}"))
         })?;
@@ -373,10 +371,8 @@ pub async fn fetch_layers(
             limit_name: "layer_bytes",
         }));
     }
-    stream::iter(layers.into_iter().map(|(layer, _)| source.blob(layer, spool)))
-        .buffered(CONCURRENT_LAYERS)
-        .try_collect()
-        .await
+    let fetches: Vec<_> = layers.into_iter().map(|(layer, _)| source.blob(layer, spool)).collect();
+    stream::iter(fetches).buffered(CONCURRENT_LAYERS).try_collect().await
 }
 
 /// Looks for a digest at each place, and gives the first place, in the order given, that has it.

@@ -10,19 +10,23 @@ pub mod discover;
 mod http;
 mod layout;
 pub mod load;
+mod login;
 mod registry;
 pub mod settings;
 mod spool;
 #[cfg(test)]
 mod tests;
+mod write;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
+pub use load::PlatformChoice;
 pub use settings::{RegistrySettings, SourceSettings};
 pub use spool::{Blob, BlobReader, Spool, StoredReader};
+pub use write::write_image;
 
 use crate::{
     digest::{BlobDigest, ManifestDigest},
@@ -116,8 +120,18 @@ async fn on_disk<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.map_err(ended)?
 }
 
-fn unreadable(place: &Location, why: impl ToString) -> SourceError {
-    SourceError::Unavailable { place: place.to_string(), why: why.to_string() }
+fn unreadable(
+    place: &Location,
+    why: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> SourceError {
+    SourceError::Unavailable { place: place.to_string(), why: why.into().to_string() }
+}
+
+/// The tag that stands in for the referrers API: `<algorithm>-<hex>`, the latter cut to 64 characters
+/// (distribution-spec v1.1, "Referrers Tag Schema").
+fn referrers_tag(digest: &ManifestDigest) -> String {
+    let hex: String = digest.hex().chars().take(64).collect();
+    format!("{}-{hex}", digest.digest().algorithm().name())
 }
 
 /// Refuses a blob that is too large to be read whole, before any of it is read.

@@ -111,8 +111,8 @@ impl RegistrySource {
         Ok(stored)
     }
 
-    fn not_found(&self, what: impl ToString) -> SourceError {
-        SourceError::NotFound { what: what.to_string(), place: self.location.to_string() }
+    fn not_found(&self, what: impl Into<String>) -> SourceError {
+        SourceError::NotFound { what: what.into(), place: self.location.to_string() }
     }
 
     fn blob_missing(&self, descriptor: &Descriptor) -> SourceError {
@@ -179,8 +179,7 @@ impl RegistrySource {
 
     /// Listing by the tag `sha256-<hex>` (distribution-spec v1.1, "Referrers Tag Schema").
     async fn listed_by_tag(&self, digest: &ManifestDigest) -> Result<Referrers, SourceError> {
-        let algorithm = digest.digest().algorithm().name();
-        let Some(stored) = self.tagged(&format!("{algorithm}-{}", digest.hex())).await? else {
+        let Some(stored) = self.tagged(&super::referrers_tag(digest)).await? else {
             return Ok(Referrers::default());
         };
         let index = Index::parse(stored.document, stored.media_type.as_ref(), &self.limits)
@@ -213,7 +212,7 @@ impl Source for RegistrySource {
             return Ok(stored);
         }
         let fetched = self.fetch_manifest(&digest.to_string()).await?;
-        self.keep(digest.clone(), fetched.ok_or_else(|| self.not_found(digest))?)
+        self.keep(digest.clone(), fetched.ok_or_else(|| self.not_found(digest.to_string()))?)
     }
 
     async fn tagged(&self, tag: &str) -> Result<Option<StoredManifest>, SourceError> {

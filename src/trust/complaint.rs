@@ -105,6 +105,24 @@ pub(in crate::trust) fn failures(
     invalid.chain(untrusted).collect()
 }
 
+/// A signature that was made under the name of another repository, as cosign 2 puts it into the payload.
+pub(in crate::trust) fn other_repository(
+    carrier: &Carrier,
+    statement: &Statement,
+    location: &Location,
+) -> Option<Finding> {
+    let Location::Registry(here) = location else { return None };
+    let name = statement.predicate.pointer("/critical/identity/docker-reference")?.as_str()?;
+    // cosign writes Docker Hub's old name.
+    let there = name.strip_prefix("index.").filter(|rest| rest.starts_with("docker.io/"));
+    let there = there.unwrap_or(name);
+    (there != here.to_string()).then(|| {
+        about(Code::SignatureOtherRepository, carrier)
+            .with(Key::Expect, here.to_string())
+            .with(Key::Found, shown(there))
+    })
+}
+
 fn shown(hint: &str) -> Fact {
     Fact::Text(hint.chars().take(80).collect())
 }

@@ -5,17 +5,19 @@
 //! name the image's digest. Keys come from configuration only, never from the evidence (attack A3).
 
 mod complaint;
+pub mod covering;
 pub mod key;
 pub mod pattern;
 pub mod predicate;
 pub mod rules;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 pub mod verified;
 pub mod verify;
 
 use std::fmt;
 
+pub use covering::Covering;
 pub use key::{KeyError, PublicKey};
 pub use pattern::{ImagePattern, PatternError};
 pub use predicate::{PredicateClass, PredicateClassError};

@@ -43,8 +43,12 @@ pub enum PatternError {
 impl ImagePattern {
     /// Whether the pattern speaks about images at this location.
     pub fn matches(&self, location: &Location) -> bool {
-        let text = location.to_string();
-        let segments: Vec<&str> = text.split('/').collect();
+        self.matches_written(&location.to_string())
+    }
+
+    /// As [`ImagePattern::matches`], for a location as hallmark writes it.
+    pub fn matches_written(&self, location: &str) -> bool {
+        let segments: Vec<&str> = location.split('/').collect();
         let pattern: Vec<&str> = self.0.split('/').collect();
         pattern == ["**"] || segments_match(&pattern, &segments)
     }

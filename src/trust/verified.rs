@@ -26,6 +26,8 @@ pub enum Basis {
     Signed,
     /// The signature is over the index, whose bytes name the manifest that holds the value.
     CoveredByIndex(ManifestDigest),
+    /// The signature is over this manifest or index, whose bytes name the layer that holds the value.
+    CoveredByImage(ManifestDigest),
 }
 
 impl<T> Verified<T> {
@@ -152,6 +154,17 @@ impl<T> Proof<T> {
             Self::Proven(verified) => Some(verified.carrier()),
             Self::Unproven { carrier, .. } => Some(carrier),
             Self::Missing => None,
+        }
+    }
+
+    /// The same proof over something computed from the value.
+    pub fn map<U>(&self, f: impl FnOnce(&T) -> U) -> Proof<U> {
+        match self {
+            Self::Proven(verified) => Proof::Proven(verified.map(f)),
+            Self::Unproven { value, carrier, why } => {
+                Proof::Unproven { value: f(value), carrier: carrier.clone(), why: why.clone() }
+            }
+            Self::Missing => Proof::Missing,
         }
     }
 

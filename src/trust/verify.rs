@@ -18,8 +18,8 @@
 //! order changes nothing.
 //!
 //! Bare statements that nothing covers come out as [`Unproven`] without a finding: what that means depends on what they
-//! are about, and the code that reads provenance and SBOMs says it. The repository in a cosign payload is not compared
-//! with `location`: mirrors are honest, the digest binds.
+//! are about, and the code that reads provenance and SBOMs says it. The repository in a cosign payload decides
+//! nothing: mirrors are honest, the digest binds. Another one than `location` is worth a word.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -162,6 +162,10 @@ impl Name {
 impl Judge<'_> {
     /// Steps 1 to 3 for one piece of evidence.
     fn take_in(&self, raw: &Raw, limits: &Limits, opened: &mut Opened) {
+        // A label is a hint that no signature could be in.
+        if matches!(raw.carrier, Carrier::Label { .. }) {
+            return;
+        }
         let envelopes = match attest::open(raw, limits) {
             Ok(envelopes) => envelopes,
             Err(error) => return opened.findings.push(complaint::malformed(raw, &error)),
@@ -335,7 +339,11 @@ impl Judge<'_> {
                 self.image,
             )];
         }
-        complaint::failures(&candidate.carrier, &candidate.failures, settled)
+        let failures = complaint::failures(&candidate.carrier, &candidate.failures, settled);
+        let named = (!candidate.signed_by.is_empty()).then(|| {
+            complaint::other_repository(&candidate.carrier, &candidate.statement, self.location)
+        });
+        failures.into_iter().chain(named.flatten()).collect()
     }
 }
 

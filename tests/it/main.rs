@@ -1,3 +1,9 @@
 //! The one integration binary: it drives the real program and checks the code base itself.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used)]
 
+mod bad_input;
+mod faces;
+mod lab;
+mod layouts;
+mod support;
 mod tidy;

@@ -66,8 +66,8 @@ pub struct Input {
     pub name: String,
     /// Where it is: a package URL for images and packages.
     pub uri: Option<String>,
-    /// Its digest.
-    pub digest: Digest,
+    /// Its digest; a toolchain that is part of a base image has none of its own.
+    pub digest: Option<Digest>,
     /// `base`, `toolchain`, `lockfile` or `download`.
     pub role: String,
 }
@@ -78,13 +78,32 @@ impl Input {
         let version = tag.map(|t| format!("@{t}")).unwrap_or_default();
         let uri = format!("pkg:docker/{}{version}?digest={digest}", repository.replace(':', "%3A"));
         let name = repository.to_owned();
-        Self { name, uri: Some(uri), digest: digest.digest().clone(), role: "base".to_owned() }
+        Self {
+            name,
+            uri: Some(uri),
+            digest: Some(digest.digest().clone()),
+            role: "base".to_owned(),
+        }
+    }
+
+    /// A compiler or other tool and its version, as it is in one of the bases.
+    pub fn toolchain(name: &str, version: &str) -> Self {
+        let uri = Some(format!("pkg:generic/{name}@{version}"));
+        Self { name: name.to_owned(), uri, digest: None, role: "toolchain".to_owned() }
+    }
+
+    /// A lock file of the source.
+    pub fn lockfile(path: &str, digest: Digest) -> Self {
+        let role = "lockfile".to_owned();
+        Self { name: path.to_owned(), uri: None, digest: Some(digest), role }
     }
 
     fn to_json(&self) -> Value {
         let mut entry = Map::new();
         entry.insert("annotations".to_owned(), json!({ "role": self.role }));
-        entry.insert("digest".to_owned(), json!({ self.digest.algorithm().name(): self.digest.hex() }));
+        if let Some(digest) = &self.digest {
+            entry.insert("digest".to_owned(), json!({ digest.algorithm().name(): digest.hex() }));
+        }
         entry.insert("name".to_owned(), json!(self.name));
         if let Some(uri) = &self.uri {
             entry.insert("uri".to_owned(), json!(uri));
@@ -97,7 +116,10 @@ impl Input {
 ///
 /// # Errors
 /// A description that does not read back, as a base image whose name is none.
-pub fn create(description: &Description, limits: &Limits) -> Result<EmbeddedManifest, ProvenanceError> {
+pub fn create(
+    description: &Description,
+    limits: &Limits,
+) -> Result<EmbeddedManifest, ProvenanceError> {
     let document = json!({
         "buildDefinition": definition(description),
         "diffIds": description.diff_ids.iter().map(ToString::to_string).collect::<Vec<_>>(),

@@ -4,7 +4,10 @@
 //! that bind it: the label, the image's layers, and the signed statement. Refuses parameters that it does not know
 //! (SLSA v1.0, "Verifying artifacts": unknown external parameters are rejected).
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::Read,
+};
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -21,7 +24,11 @@ use crate::{
     attest::Statement,
     digest::{BlobDigest, DiffId, Digest},
     finding::{Code, Fact, Finding, Key, Severity, Subject},
-    image::Image,
+    image::{
+        Image, ImageConfig, Manifest,
+        append::{Addition, AppendError, Appended, append_layer},
+        tar::{self, Entry, EntryKind, TarError},
+    },
     json,
     limits::Limits,
 };
@@ -70,12 +77,8 @@ impl EmbeddedManifest {
             return Err(ProvenanceError::PredicateType { found: wire.predicate_type });
         }
         let diff_ids = diff_ids(&wire.diff_ids)?;
-        let read = Self {
-            digest: BlobDigest::of(&bytes),
-            bytes,
-            definition: wire.definition,
-            diff_ids,
-        };
+        let read =
+            Self { digest: BlobDigest::of(&bytes), bytes, definition: wire.definition, diff_ids };
         read.provenance()?;
         Ok(read)
     }
@@ -97,7 +100,8 @@ impl EmbeddedManifest {
 
 fn diff_ids(texts: &[String]) -> Result<Vec<DiffId>, ProvenanceError> {
     let read = |text: &String| {
-        text.parse::<DiffId>().map_err(|_| ProvenanceError::field("diffIds", text, "sha256:<64 hex digits>"))
+        text.parse::<DiffId>()
+            .map_err(|_| ProvenanceError::field("diffIds", text, "sha256:<64 hex digits>"))
     };
     texts.iter().map(read).collect()
 }
@@ -159,8 +163,11 @@ struct Engine {
 /// Reads a `buildDefinition` of hallmark's build type, from the file or from a signed statement.
 pub(super) fn from_definition(definition: &Definition) -> Result<Provenance, ProvenanceError> {
     let external: External = typed(&definition.external)?;
-    let internal: Internal =
-        if definition.internal.is_null() { Internal::default() } else { typed(&definition.internal)? };
+    let internal: Internal = if definition.internal.is_null() {
+        Internal::default()
+    } else {
+        typed(&definition.internal)?
+    };
     let mut into = Provenance::empty(Producer::Hallmark, HALLMARK_BUILD_TYPE);
     into.source = Some(source(external.source)?);
     into.dockerfile_path = Some(external.dockerfile.path);
@@ -191,7 +198,11 @@ fn source(wire: Source) -> Result<SourceCode, ProvenanceError> {
     let commit = ["gitCommit", "sha1"].iter().find_map(|n| Commit::new(wire.digest.get(*n)?));
     if commit.is_none() {
         let found = format!("{:?}", wire.digest);
-        return Err(ProvenanceError::field("source.digest", &found, "gitCommit: <40 or 64 hex digits>"));
+        return Err(ProvenanceError::field(
+            "source.digest",
+            &found,
+            "gitCommit: <40 or 64 hex digits>",
+        ));
     }
     Ok(SourceCode {
         reference: wire.reference.or(read.reference),
@@ -214,26 +225,81 @@ fn network(word: Option<&str>) -> Result<Network, ProvenanceError> {
 /// What an image's last layer holds.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LastLayer {
-    /// Every path in it, directories included, with a leading slash, in the order of the tar.
-    pub paths: Vec<String>,
+    /// The file at [`PATH`], where it is a regular file of root's.
+    pub file: Option<Bytes>,
+    /// Folders above the file that the layer holds, as `hallmark provenance embed` writes them: root's, `0755`.
+    pub folders: BTreeSet<String>,
+    /// Every other path, in the order of the tar.
+    pub foreign: Vec<String>,
 }
 
-/// Whether a directory has to be there for the file to be there.
+impl LastLayer {
+    /// Reads a layer's tar. What it gives counts only once the layer's digest has been checked.
+    ///
+    /// # Errors
+    /// A tar that cannot be read in one way only, or exceeds a limit.
+    pub fn read(tar: impl Read, limits: &Limits) -> Result<Self, TarError> {
+        let mut last = Self::default();
+        tar::walk(tar, limits, |entry, content| last.visit(entry, content, limits))?;
+        Ok(last)
+    }
+
+    fn visit(
+        &mut self,
+        entry: &Entry,
+        content: &mut dyn Read,
+        limits: &Limits,
+    ) -> Result<(), TarError> {
+        let plain = entry.uid == 0 && entry.gid == 0 && entry.xattrs.is_empty();
+        let readable = entry.kind == EntryKind::File && entry.mode == MODE;
+        if entry.path == PATH && plain && readable && entry.size <= limits.attestation_bytes as u64
+        {
+            let mut bytes = Vec::new();
+            content.read_to_end(&mut bytes)?;
+            self.file = Some(bytes.into());
+        } else if is_parent(&entry.path)
+            && plain
+            && entry.kind == EntryKind::Directory
+            && entry.mode == 0o755
+        {
+            self.folders.insert(entry.path.clone());
+        } else {
+            self.foreign.push(entry.path.clone());
+        }
+        Ok(())
+    }
+}
+
+/// Permissions of the file: everybody reads it, nobody needs to write it.
+const MODE: u32 = 0o444;
+
+/// Whether a folder has to be there for the file to be there.
 fn is_parent(path: &str) -> bool {
     PATH.strip_prefix(path.trim_end_matches('/')).is_some_and(|rest| rest.starts_with('/'))
 }
 
-impl LastLayer {
-    /// Whether this is a layer that `hallmark provenance embed` could have written.
-    pub fn holds_manifest(&self) -> bool {
-        self.paths.iter().any(|path| path == PATH)
-    }
-
-    /// Paths that do not belong there.
-    fn foreign(&self) -> Vec<&str> {
-        let strange = self.paths.iter().map(String::as_str).filter(|p| *p != PATH && !is_parent(p));
-        strange.collect()
-    }
+/// Adds the file to an image as its last layer. `has_folder` says which folders the image has already.
+///
+/// # Errors
+/// See [`AppendError`].
+pub fn embed(
+    manifest: &Manifest,
+    config: &ImageConfig,
+    file: &EmbeddedManifest,
+    has_folder: &dyn Fn(&str) -> bool,
+    limits: &Limits,
+) -> Result<Appended, AppendError> {
+    let epoch = file.definition.pointer("/internalParameters/sourceDateEpoch");
+    let addition = Addition {
+        path: PATH,
+        bytes: &file.bytes,
+        mode: MODE,
+        has_folder,
+        label: (LABEL, &file.digest.hex()),
+        created_by: "hallmark provenance embed",
+        epoch_seconds: epoch.and_then(Value::as_i64).unwrap_or(0),
+    };
+    append_layer(manifest, config, &addition, limits)
 }
 
 /// The three cross-checks: the file is what label and statement name; it lists the image's layers and stands alone in the
@@ -269,7 +335,10 @@ fn inherited(value: &str) -> Finding {
         .at(Severity::Warning)
         .with(Key::Expect, format!("{PATH} in the last layer"))
         .with(Key::Found, value)
-        .with(Key::Why, "the last layer holds no build manifest; the label may come from a base image")
+        .with(
+            Key::Why,
+            "the last layer holds no build manifest; the label may come from a base image",
+        )
 }
 
 /// Check 1, first half: sha256(file) = label.
@@ -291,16 +360,20 @@ fn check_label(file: &EmbeddedManifest, label: Option<&String>) -> Option<Findin
 /// Check 1, second half: sha256(file) = the statement's byproduct.
 fn check_byproduct(file: &EmbeddedManifest, statement: &Statement) -> Option<Finding> {
     let byproducts = statement.predicate.pointer("/runDetails/byproducts")?.as_array()?;
-    let named = byproducts.iter().find(|b| b.get("name").and_then(Value::as_str) == Some(BYPRODUCT))?;
+    let named =
+        byproducts.iter().find(|b| b.get("name").and_then(Value::as_str) == Some(BYPRODUCT))?;
     let found = named.pointer("/digest/sha256").and_then(Value::as_str).unwrap_or("no sha256");
     if found == file.digest.hex() {
         return None;
     }
     Some(
-        Finding::new(Code::ProvenanceLabelMismatch, Subject::Evidence("signed statement".to_owned()))
-            .with(Key::Expect, file.digest.hex())
-            .with(Key::Found, found)
-            .with(Key::From, "runDetails.byproducts"),
+        Finding::new(
+            Code::ProvenanceLabelMismatch,
+            Subject::Evidence("signed statement".to_owned()),
+        )
+        .with(Key::Expect, file.digest.hex())
+        .with(Key::Found, found)
+        .with(Key::From, "runDetails.byproducts"),
     )
 }
 
@@ -320,11 +393,10 @@ fn check_layers(image: &Image, file: &EmbeddedManifest) -> Option<Finding> {
 
 /// Check 2, second half: the last layer holds nothing else.
 fn check_alone(image: &Image, last: &LastLayer) -> Option<Finding> {
-    let foreign = last.foreign();
-    if foreign.is_empty() {
+    if last.foreign.is_empty() {
         return None;
     }
-    let found = foreign.iter().take(20).map(|p| Fact::from(*p)).collect();
+    let found = last.foreign.iter().take(20).map(|p| Fact::from(p.as_str())).collect();
     Some(
         Finding::new(Code::ProvenanceLayerNotAlone, subject(image))
             .with(Key::Expect, PATH)

@@ -70,7 +70,9 @@ fn commit(digests: &DigestSet) -> Option<Commit> {
 }
 
 fn content(digests: &DigestSet) -> Option<Digest> {
-    ["sha512", "sha256"].iter().find_map(|name| format!("{name}:{}", digests.get(*name)?).parse().ok())
+    ["sha512", "sha256"]
+        .iter()
+        .find_map(|name| format!("{name}:{}", digests.get(*name)?).parse().ok())
 }
 
 fn package(
@@ -170,20 +172,34 @@ mod tests {
     #[test]
     fn images_are_read_escaped_and_plain() {
         let a = "a".repeat(64);
-        let escaped = format!("pkg:docker/127.0.0.1%3A5000/base/gcc?digest=sha256:{a}&platform=linux%2Famd64");
-        let plain = format!("pkg:docker/127.0.0.1:5000/base/gcc?digest=sha256:{a}&platform=linux%2Famd64");
+        let escaped = format!(
+            "pkg:docker/127.0.0.1%3A5000/base/gcc?digest=sha256:{a}&platform=linux%2Famd64"
+        );
+        let plain =
+            format!("pkg:docker/127.0.0.1:5000/base/gcc?digest=sha256:{a}&platform=linux%2Famd64");
         let oci = format!("pkg:oci/static@sha256%3A{a}?repository_url=r.example/x/static&tag=1");
         let cases: [(&str, &str, Option<&str>); 6] = [
             (&escaped, "127.0.0.1:5000/base/gcc", None),
             (&plain, "127.0.0.1:5000/base/gcc", None),
-            ("pkg:docker/golang@1.24-alpine?platform=linux%2Famd64", "docker.io/library/golang", Some("1.24-alpine")),
+            (
+                "pkg:docker/golang@1.24-alpine?platform=linux%2Famd64",
+                "docker.io/library/golang",
+                Some("1.24-alpine"),
+            ),
             ("pkg:docker/docker/dockerfile@1", "docker.io/docker/dockerfile", Some("1")),
-            ("pkg:docker/127.0.0.1:5000/base/bb@1?platform=linux%2Famd64", "127.0.0.1:5000/base/bb", Some("1")),
+            (
+                "pkg:docker/127.0.0.1:5000/base/bb@1?platform=linux%2Famd64",
+                "127.0.0.1:5000/base/bb",
+                Some("1"),
+            ),
             (&oci, "r.example/x/static", Some("1")),
         ];
         for (uri, want, want_tag) in cases {
-            let read = material(uri, &digests(&[("sha256", &a)])).unwrap_or_else(|e| panic!("{uri}: {e}"));
-            let MaterialKind::Image { name, tag, .. } = read.kind else { panic!("{uri}: no image") };
+            let read =
+                material(uri, &digests(&[("sha256", &a)])).unwrap_or_else(|e| panic!("{uri}: {e}"));
+            let MaterialKind::Image { name, tag, .. } = read.kind else {
+                panic!("{uri}: no image")
+            };
             assert_eq!((name.as_str(), tag.as_deref()), (want, want_tag), "{uri}");
             assert_eq!(read.pin, Pin::Content(format!("sha256:{a}").parse().unwrap()), "{uri}");
         }
@@ -217,14 +233,19 @@ mod tests {
         let git = material("https://example.com/app", &digests(&[("sha1", &commit)])).unwrap();
         assert_eq!(git.kind, MaterialKind::Git);
         assert_eq!(git.pin, Pin::Commit(Commit::new(&commit).unwrap()));
-        let file = material("https://example.com/t.tgz", &digests(&[("sha256", &"a".repeat(64))])).unwrap();
+        let file = material("https://example.com/t.tgz", &digests(&[("sha256", &"a".repeat(64))]))
+            .unwrap();
         assert_eq!(file.kind, MaterialKind::Http);
-        let read = source("https://example.com/app.git#refs/tags/v1:sub/dir", &digests(&[("sha1", &commit)]));
+        let read = source(
+            "https://example.com/app.git#refs/tags/v1:sub/dir",
+            &digests(&[("sha1", &commit)]),
+        );
         assert_eq!(read.url, "https://example.com/app.git");
         assert_eq!(read.reference.as_deref(), Some("refs/tags/v1"));
         assert_eq!(read.folder.as_deref(), Some("sub/dir"));
         assert!(read.commit.is_some());
-        let archive = source("https://example.com/app.tar.gz", &digests(&[("sha256", &"a".repeat(64))]));
+        let archive =
+            source("https://example.com/app.tar.gz", &digests(&[("sha256", &"a".repeat(64))]));
         assert_eq!(archive.commit, None, "an archive has no commit");
     }
 

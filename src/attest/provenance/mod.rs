@@ -342,3 +342,6 @@ pub struct EngineVersion {
     /// Its version as it prints it.
     pub version: String,
 }
+
+#[cfg(test)]
+mod tests;

@@ -52,7 +52,11 @@ struct Times {
     finished: Option<String>,
     #[serde(default, deserialize_with = "or_default")]
     completeness: Completeness,
-    #[serde(default, rename = "https://mobyproject.org/buildkit@v1#metadata", deserialize_with = "or_default")]
+    #[serde(
+        default,
+        rename = "https://mobyproject.org/buildkit@v1#metadata",
+        deserialize_with = "or_default"
+    )]
     buildkit: Value,
 }
 

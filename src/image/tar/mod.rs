@@ -277,7 +277,7 @@ impl<R: Read> Walker<'_, R> {
     fn header(&mut self) -> Result<Option<Block>, TarError> {
         self.offset = self.position;
         let mut block = [0; BLOCK_BYTES];
-        if self.reader.fill_buf()?.is_empty() {
+        if self.available()?.is_empty() {
             // An empty stream has no entries; any other archive has an end mark.
             return if self.position == 0 { Ok(None) } else { Err(self.fault(Fault::Truncated)) };
         }
@@ -290,6 +290,18 @@ impl<R: Read> Walker<'_, R> {
             return Err(self.limit(self.limits.tar_entries, "headers", "tar_entries"));
         }
         Ok(Some(block))
+    }
+
+    /// What can be read at once; empty at the end of the stream.
+    fn available(&mut self) -> io::Result<&[u8]> {
+        loop {
+            match self.reader.fill_buf() {
+                Ok(_) => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(self.reader.buffer())
     }
 
     fn exactly(&mut self, buffer: &mut [u8]) -> Result<(), TarError> {
@@ -308,7 +320,7 @@ impl<R: Read> Walker<'_, R> {
     /// Reads to the end of the stream and refuses what is not zero.
     fn padding(&mut self) -> Result<(), TarError> {
         loop {
-            let buffer = self.reader.fill_buf()?;
+            let buffer = self.available()?;
             if buffer.is_empty() {
                 return Ok(());
             }
@@ -400,7 +412,7 @@ impl<R: Read> Walker<'_, R> {
 
     fn skip(&mut self, mut bytes: u64) -> Result<(), TarError> {
         while bytes > 0 {
-            let available = self.reader.fill_buf()?.len();
+            let available = self.available()?.len();
             if available == 0 {
                 return Err(self.fault(Fault::Truncated));
             }

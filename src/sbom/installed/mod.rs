@@ -60,7 +60,7 @@ pub fn inventory(rootfs: &Rootfs, limits: &Limits) -> Inventory {
                 let why = format!("it is larger than the limit file_bytes, {}", limits.file_bytes);
                 unread.push(Database { path, read: Err(why) });
             }
-            Some(Contents::NotWanted) => {
+            Some(Contents::NotWanted | Contents::Hashed(_)) => {
                 let why = "it is a link to a place where no database is kept".to_owned();
                 unread.push(Database { path, read: Err(why) });
             }

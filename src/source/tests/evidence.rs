@@ -1,1 +1,373 @@
-//! evidence
+//! What is attached to an image, in every carrier, and what goes wrong with it.
+
+use serde_json::{Value, json};
+
+use super::kit::*;
+use crate::{
+    attest::{Carrier, Listing},
+    finding::Code,
+    image::{Image, MediaType},
+    source::{
+        discover::{Discovered, discover},
+        load::{PlatformChoice, load},
+    },
+};
+
+const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
+
+/// An image with evidence in every carrier.
+struct Attached {
+    store: Store,
+    image: Value,
+    index: Value,
+    index_referrer: Value,
+    manifest_referrer: Value,
+}
+
+fn attestation_of(mut descriptor: Value, subject: &Value) -> Value {
+    descriptor["platform"] = json!({"os": "unknown", "architecture": "unknown"});
+    descriptor["annotations"] = json!({
+        "vnd.docker.reference.type": "attestation-manifest",
+        "vnd.docker.reference.digest": subject["digest"],
+    });
+    descriptor
+}
+
+fn attached() -> Attached {
+    let mut store = Store::default();
+    let image = store.image("linux/amd64", "layer");
+    let other = store.image("linux/arm64", "other layer");
+    let first_form = store.artifact(MediaType::IN_TOTO, "statement, first form", None);
+    let artifact_form = store.artifact(MediaType::IN_TOTO, "statement, artifact", Some(&image));
+    let of_other = store.artifact(MediaType::IN_TOTO, "statement about arm64", Some(&other));
+    let index = store.index(&[
+        image.clone(),
+        other.clone(),
+        attestation_of(first_form, &image),
+        attestation_of(artifact_form, &image),
+        attestation_of(of_other, &other),
+    ]);
+    let index_referrer = store.artifact(BUNDLE, "bundle about the index", Some(&index));
+    let manifest_referrer = store.artifact(BUNDLE, "bundle about the manifest", Some(&image));
+    for (subject, suffix, text) in
+        [(&index, "sig", "signature"), (&image, "att", "envelope"), (&index, "sbom", "sbom")]
+    {
+        let found = store.artifact(MediaType::DSSE, text, None);
+        store.tag(&format!("sha256-{}.{suffix}", digest(subject).hex()), &found);
+    }
+    Attached { store, image, index, index_referrer, manifest_referrer }
+}
+
+impl Attached {
+    fn with_api(&mut self) {
+        let entry = |value: &Value| value["digest"].as_str().unwrap().to_owned();
+        self.store.referrers = Some(
+            [
+                (entry(&self.index), vec![self.index_referrer.clone()]),
+                (entry(&self.image), vec![self.manifest_referrer.clone()]),
+            ]
+            .into(),
+        );
+    }
+
+    fn with_tags(&mut self) {
+        for (subject, referrer) in
+            [(&self.index, &self.index_referrer), (&self.image, &self.manifest_referrer)]
+        {
+            let list = self.store.index(std::slice::from_ref(referrer));
+            self.store.tag(&format!("sha256-{}", digest(subject).hex()), &list);
+        }
+    }
+
+    async fn discover(
+        self,
+        handler: impl Fn(&Request, usize) -> Option<Reply> + Send + Sync + 'static,
+    ) -> (Registry, Discovered) {
+        let index = digest(&self.index);
+        let registry = Registry::start(self.store, handler).await;
+        let source = registry.open().await;
+        let image = amd64(&registry, &index).await;
+        // As the gate runs it: on another task.
+        let found = tokio::spawn(async move { discover(&*source, &image, &limits()).await });
+        let found = found.await.unwrap();
+        (registry, found)
+    }
+}
+
+async fn amd64(registry: &Registry, index: &crate::digest::ManifestDigest) -> Image {
+    let source = registry.open().await;
+    let choice = PlatformChoice::One("linux/amd64".parse().unwrap());
+    let images = load(&*source, &registry.reference(index), &choice, &limits()).await.unwrap();
+    images.into_iter().next().unwrap()
+}
+
+/// What was found: the kind of its carrier and its bytes.
+fn texts(found: &Discovered) -> Vec<(&'static str, String)> {
+    let text = |raw: &crate::attest::Raw| {
+        (raw.carrier.kind(), String::from_utf8(raw.bytes.to_vec()).unwrap())
+    };
+    found.raws.iter().map(text).collect()
+}
+
+fn expected() -> Vec<(&'static str, String)> {
+    [
+        ("label", "https://git.example/app"),
+        ("index-attestation", "statement, first form"),
+        ("index-attestation", "statement, artifact"),
+        ("referrer", "bundle about the manifest"),
+        ("referrer", "bundle about the index"),
+        ("cosign-tag", "envelope"),
+        ("cosign-tag", "signature"),
+        ("cosign-tag", "sbom"),
+    ]
+    .map(|(kind, text)| (kind, text.to_owned()))
+    .to_vec()
+}
+
+#[tokio::test]
+async fn every_carrier_is_read_by_api_and_by_tag() {
+    for (via, prepare) in [
+        (Listing::Api, Attached::with_api as fn(&mut Attached)),
+        (Listing::Tag, Attached::with_tags),
+    ] {
+        let mut attached = attached();
+        prepare(&mut attached);
+        let (image, index) = (digest(&attached.image), digest(&attached.index));
+        let (_, found) = attached.discover(|_, _| None).await;
+        assert_eq!(texts(&found), expected(), "{via:?}");
+        assert_eq!(found.findings, []);
+        for raw in &found.raws {
+            match &raw.carrier {
+                Carrier::IndexAttestation { index: i, .. } => {
+                    assert_eq!((i, &raw.attached_to), (&index, &image));
+                }
+                Carrier::Referrer { via: v, .. } => assert_eq!(*v, via),
+                Carrier::CosignTag { tag, .. } => {
+                    assert!(tag.contains(&raw.attached_to.hex()), "{tag}");
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn discovery_takes_three_round_trips_and_no_more_requests_than_things() {
+    let mut attached = attached();
+    attached.with_api();
+    let (registry, found) = attached.discover(|_, _| None).await;
+    assert_eq!(found.findings, []);
+    // load: index, manifest, config, fetched by the helper's own source. discover: 2 lists, 6 tags, 2 attestation
+    // manifests, 2 referrers, 7 blobs.
+    assert_eq!(registry.requests().len(), 3 + 2 + 6 + 2 + 2 + 7);
+}
+
+#[tokio::test]
+async fn an_image_with_nothing_attached_gives_nothing() {
+    let mut store = Store::default();
+    let image = store.image("linux/amd64", "layer");
+    let registry = Registry::start(store, |_, _| None).await;
+    let image = amd64(&registry, &digest(&image)).await;
+    let found = discover(&*registry.open().await, &image, &limits()).await;
+    assert_eq!(texts(&found), [("label", "https://git.example/app".to_owned())]);
+    assert_eq!(found.findings, []);
+}
+
+fn codes(found: &Discovered) -> Vec<Code> {
+    found.findings.iter().map(|finding| finding.code).collect()
+}
+
+fn without(kind: &str) -> Vec<(&'static str, String)> {
+    expected().into_iter().filter(|(k, text)| *k != kind && !text.contains(kind)).collect()
+}
+
+#[tokio::test]
+async fn what_cannot_be_listed_or_read_is_a_finding_and_the_rest_is_kept() {
+    // Which requests go wrong, how, the finding, and what is still found.
+    type Wrong = fn(&Attached, &Request) -> bool;
+    let lists: Wrong = |_, request| request.path().contains("/referrers/");
+    let signature: Wrong = |_, request| request.path().ends_with(".sig");
+    let statement: Wrong = |a, request| {
+        let blob = a.store.blobs.iter().find(|(_, b)| b.as_ref() == b"statement, artifact");
+        request.path().ends_with(blob.unwrap().0)
+    };
+    let referrer: Wrong =
+        |a, request| request.path().ends_with(a.index_referrer["digest"].as_str().unwrap());
+    let unavailable = Code::ImageReferrersUnavailable;
+    type Case = (&'static str, Wrong, fn() -> Reply, Vec<Code>, &'static str);
+    let cases: [Case; 6] = [
+        ("lists", lists, || Reply::new(403), vec![unavailable; 2], "referrer"),
+        ("lists", lists, || Reply::new(200).bytes("{"), vec![unavailable; 2], "referrer"),
+        ("signature", signature, || Reply::new(403), vec![unavailable; 2], "signature"),
+        (
+            "statement",
+            statement,
+            || Reply::new(200).bytes("statement, ARTIFACT"),
+            vec![Code::ImageDigestMismatch],
+            "statement, artifact",
+        ),
+        (
+            "statement",
+            statement,
+            || Reply::new(404),
+            vec![Code::ImageBlobMissing],
+            "statement, artifact",
+        ),
+        (
+            "referrer",
+            referrer,
+            || Reply::new(404),
+            vec![Code::ImageBlobMissing],
+            "bundle about the index",
+        ),
+    ];
+    for (name, wrong, reply, want, gone) in cases {
+        let mut attached = attached();
+        attached.with_api();
+        let shape = self::attached();
+        let (_, found) = attached.discover(move |r, _| wrong(&shape, r).then(reply)).await;
+        assert_eq!(codes(&found), want, "{name}: {:?}", found.findings);
+        assert_eq!(texts(&found), without(gone), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_does_not_decide_what_refers_to_an_image() {
+    let mut attached = attached();
+    let stranger = attached.store.artifact(
+        BUNDLE,
+        "about another image",
+        Some(&json!({
+            "mediaType": MediaType::OCI_MANIFEST,
+            "digest": format!("sha256:{}", "ab".repeat(32)), "size": 7,
+        })),
+    );
+    let loose = attached.store.artifact(BUNDLE, "about nothing", None);
+    let list_of_bundles = attached.store.index(&[]);
+    // The list calls a bundle an SBOM; the manifest's own layers count.
+    attached.index_referrer["artifactType"] = "application/spdx+json".into();
+    attached.with_api();
+    let lists = attached.store.referrers.as_mut().unwrap();
+    let list = lists.get_mut(attached.index["digest"].as_str().unwrap()).unwrap();
+    list.extend([stranger, loose, list_of_bundles]);
+    let (_, found) = attached.discover(|_, _| None).await;
+    assert_eq!(texts(&found), expected());
+    let malformed = Code::ImageMalformed;
+    assert_eq!(codes(&found), [Code::ImageReferrersUnavailable, malformed, malformed]);
+    assert!(found.raws.iter().all(|raw| raw.media_type.as_str() != "application/spdx+json"));
+}
+
+#[tokio::test]
+async fn an_attestation_manifest_may_not_contradict_the_index() {
+    let mut store = Store::default();
+    let image = store.image("linux/amd64", "layer");
+    let other = store.image("linux/arm64", "layer");
+    let lying = store.artifact(MediaType::IN_TOTO, "about arm64", Some(&other));
+    let index = store.index(&[image.clone(), attestation_of(lying, &image)]);
+    let registry = Registry::start(store, |_, _| None).await;
+    let image = amd64(&registry, &digest(&index)).await;
+    let found = discover(&*registry.open().await, &image, &limits()).await;
+    assert_eq!(codes(&found), [Code::ImageMalformed]);
+    assert!(found.raws.iter().all(|raw| raw.carrier.kind() == "label"));
+}
+
+/// A list of referrers on several pages; `next` makes the header of each.
+async fn paged(next: fn(usize, &Request) -> Option<String>) -> (Registry, Discovered) {
+    let attached = attached();
+    let entry = attached.index_referrer.clone();
+    attached
+        .discover(move |request, earlier| {
+            if !request.path().contains("/referrers/") {
+                return None;
+            }
+            let reply = Reply::new(200).with("Content-Type", MediaType::OCI_INDEX);
+            let of_index = request.path().ends_with(&attached_index());
+            let list = if of_index { vec![entry.clone()] } else { Vec::new() };
+            let reply = reply.bytes(index_of(&list));
+            Some(match next(earlier, request).filter(|_| of_index) {
+                Some(next) => reply.with("Link", format!("<{next}>; rel=\"next\"")),
+                None => reply,
+            })
+        })
+        .await
+}
+
+fn attached_index() -> String {
+    attached().index["digest"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn pages_are_followed_to_their_limit() {
+    let pages = limits().pages;
+    type Next = fn(usize, &Request) -> Option<String>;
+    let cases: [(&str, Next, usize, bool); 4] = [
+        ("as many as allowed", |n, r| (n < 2).then(|| format!("{}?p={n}", r.path())), pages, true),
+        ("one more", |n, r| (n < 3).then(|| format!("{}?p={n}", r.path())), pages, false),
+        ("without end", |n, r| Some(format!("{}?p={n}", r.path())), pages, false),
+        ("elsewhere", |_, _| Some("http://127.0.0.9/v2/".to_owned()), 1, false),
+    ];
+    for (name, next, want, complete) in cases {
+        let (registry, found) = paged(next).await;
+        assert_eq!(registry.count(&attached_index()), want + 1, "{name}: pages, and the index");
+        assert_eq!(found.findings.is_empty(), complete, "{name}: {:?}", found.findings);
+        let bundles = texts(&found).into_iter().filter(|(kind, _)| *kind == "referrer").count();
+        assert_eq!(bundles, 1, "{name}: what was listed counts");
+    }
+}
+
+#[tokio::test]
+async fn the_number_of_attestations_is_limited() {
+    for (count, complete) in [(limits().attestations, true), (limits().attestations + 1, false)] {
+        let mut store = Store::default();
+        let image = store.image("linux/amd64", "layer");
+        let list: Vec<Value> = (0..count)
+            .map(|n| store.artifact(BUNDLE, &format!("bundle {n}"), Some(&image)))
+            .collect();
+        store.referrers = Some([(image["digest"].as_str().unwrap().to_owned(), list)].into());
+        let registry = Registry::start(store, |_, _| None).await;
+        let image = amd64(&registry, &digest(&image)).await;
+        let found = discover(&*registry.open().await, &image, &limits()).await;
+        assert_eq!(found.findings.is_empty(), complete, "{count}: {:?}", found.findings);
+        let bundles = texts(&found).into_iter().filter(|(kind, _)| *kind == "referrer").count();
+        assert_eq!(bundles, limits().attestations, "{count}");
+    }
+}
+
+#[tokio::test]
+async fn the_size_of_attestations_is_limited() {
+    let limit = limits().attestation_bytes;
+    // Sizes of the pieces, and how many of them are read: each, and all together four times as much.
+    let cases: [(&[usize], usize); 4] = [
+        (&[limit], 1),
+        (&[limit + 1], 0),
+        (&[limit, limit, limit, limit], 4),
+        (&[limit, limit, limit, limit, 1], 4),
+    ];
+    for (sizes, want) in cases {
+        let mut store = Store::default();
+        let image = store.image("linux/amd64", "layer");
+        let list: Vec<Value> = sizes
+            .iter()
+            .enumerate()
+            .map(|(n, size)| store.artifact(BUNDLE, &n.to_string().repeat(*size), Some(&image)))
+            .collect();
+        store.referrers = Some([(image["digest"].as_str().unwrap().to_owned(), list)].into());
+        let registry = Registry::start(store, |_, _| None).await;
+        let image = amd64(&registry, &digest(&image)).await;
+        let found = discover(&*registry.open().await, &image, &limits()).await;
+        assert_eq!(found.findings.is_empty(), sizes.len() == want, "{sizes:?}");
+        let bundles = texts(&found).into_iter().filter(|(kind, _)| *kind == "referrer").count();
+        assert_eq!(bundles, want, "{sizes:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_tag_of_a_long_digest_is_cut() {
+    let hex = "ab".repeat(64);
+    let digest = format!("sha512:{hex}").parse().unwrap();
+    let registry = Registry::start(Store::default(), |_, _| None).await;
+    let list = registry.open().await.referrers(&digest).await.unwrap();
+    assert_eq!(list, crate::source::Referrers::default());
+    let tag = format!("/v2/app/manifests/sha512-{}", &hex[..64]);
+    assert_eq!(registry.requests().last().unwrap().path(), tag);
+}

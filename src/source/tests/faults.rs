@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::kit::*;
 use crate::{
+    compare::Layers as _,
     digest::ManifestDigest,
     finding::{Code, Subject},
     image::{FormatError, Image, MediaType},
@@ -152,7 +153,8 @@ async fn a_small_blob_may_be_as_large_as_its_limit_and_no_larger() {
 
 #[tokio::test]
 async fn what_passes_is_tried_again() {
-    let cases: [(&str, fn() -> Reply, usize); 5] = [
+    type Fault = fn() -> Reply;
+    let cases: [(&str, Fault, usize); 5] = [
         ("429", || Reply::new(429).with("Retry-After", "0"), 2),
         ("500", || Reply::new(500), 2),
         ("503 with a date", || Reply::new(503).with("Retry-After", "Wed, 21 Oct 2026"), 2),
@@ -177,8 +179,9 @@ async fn attempts_and_waits_are_bounded() {
     assert_eq!(failing.requests().len(), limits().attempts as usize);
     assert!(error.to_string().contains("attempts: 3"), "{error}");
 
-    let patient =
-        |seconds: u64| move |_: &Request, _| Some(Reply::new(429).with("Retry-After", seconds));
+    let patient = |seconds: u64| {
+        move |_: &Request, _| Some(Reply::new(429).with("Retry-After", seconds.to_string()))
+    };
     let registry = Registry::start(store, patient(3600)).await;
     let error = closure(&registry, &digest).await.unwrap_err();
     assert_eq!(registry.requests().len(), 1, "nobody waits for an hour");
@@ -219,7 +222,7 @@ async fn a_digest_header_decides_nothing() {
         let name = request.path().strip_prefix("/v2/app/manifests/")?;
         let (kind, bytes) = other.manifests.get(name)?;
         let reply = Reply::new(200).with("Content-Type", kind).bytes(bytes.clone());
-        Some(reply.with("Docker-Content-Digest", &lie))
+        Some(reply.with("Docker-Content-Digest", lie.to_string()))
     })
     .await;
     let (_, pinned) = super::kit::open(&format!("{}/app:v1", registry.host)).await.unwrap();
@@ -270,7 +273,7 @@ async fn what_is_missing_is_said_to_be_missing() {
     assert_eq!(source.tagged("v2").await.unwrap(), None);
     let error = source.resolve(&Selector::Tag("v2".to_owned())).await.unwrap_err();
     assert_eq!(code(error), Code::SourceNotFound);
-    for (victim, _) in &store.blobs {
+    for victim in store.blobs.keys() {
         let mut holey = store.clone();
         holey.blobs.remove(victim);
         let registry = Registry::start(holey, |_, _| None).await;
@@ -379,4 +382,32 @@ async fn foreign_layers_are_refused() {
     let registry = Registry::start(store, |_, _| None).await;
     let error = closure(&registry, &digest(&foreign)).await.unwrap_err();
     assert!(matches!(error, SourceError::Format { error: FormatError::MediaType { .. }, .. }));
+}
+
+#[tokio::test]
+async fn the_proxy_of_the_settings_is_used_for_what_is_not_this_machine() {
+    let (store, digest) = one_image();
+    let bytes = store.manifests[&digest.to_string()].1.clone();
+    let proxy = Registry::start(Store::default(), move |request, _| {
+        let is_far = request.target.starts_with("http://r.example/v2/app/manifests/");
+        is_far.then(|| Reply::new(200).bytes(bytes.clone()))
+    })
+    .await;
+    let near = Registry::start(store, |_, _| None).await;
+    let far = RegistrySettings {
+        host: "r.example".to_owned(),
+        plain_http: true,
+        ..RegistrySettings::default()
+    };
+    let settings = SourceSettings {
+        registries: vec![far],
+        proxy: Some(format!("http://{}", proxy.host)),
+        ..settings()
+    };
+    let far = Location::Registry("r.example/app".parse().unwrap());
+    for location in [far, near.location()] {
+        let source = open(&location, &settings, &limits()).await.unwrap();
+        assert!(source.manifest(&digest).await.is_ok(), "{location}");
+    }
+    assert_eq!(proxy.requests().len(), 1);
 }

@@ -27,26 +27,26 @@ use crate::{
 
 /// A request as it came in.
 #[derive(Debug, Clone)]
-pub struct Request {
-    pub method: String,
-    pub target: String,
-    pub headers: BTreeMap<String, String>,
-    pub body: String,
+pub(super) struct Request {
+    pub(super) method: String,
+    pub(super) target: String,
+    pub(super) headers: BTreeMap<String, String>,
+    pub(super) body: String,
 }
 
 impl Request {
-    pub fn path(&self) -> &str {
+    pub(super) fn path(&self) -> &str {
         self.target.split('?').next().unwrap_or_default()
     }
 
-    pub fn authorization(&self) -> Option<&str> {
+    pub(super) fn authorization(&self) -> Option<&str> {
         self.headers.get("authorization").map(String::as_str)
     }
 }
 
 /// How a body comes.
 #[derive(Debug, Clone)]
-pub enum Body {
+pub(super) enum Body {
     /// As it should.
     Whole(Bytes),
     /// With a `Content-Length` of its own choosing; the connection is closed after the bytes.
@@ -63,28 +63,28 @@ pub enum Body {
 
 /// An answer.
 #[derive(Debug, Clone)]
-pub struct Reply {
-    pub status: u16,
-    pub headers: Vec<(String, String)>,
-    pub body: Body,
+pub(super) struct Reply {
+    pub(super) status: u16,
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) body: Body,
 }
 
 impl Reply {
-    pub fn new(status: u16) -> Self {
+    pub(super) fn new(status: u16) -> Self {
         Self { status, headers: Vec::new(), body: Body::Whole(Bytes::new()) }
     }
 
-    pub fn with(mut self, name: &str, value: impl ToString) -> Self {
-        self.headers.push((name.to_owned(), value.to_string()));
+    pub(super) fn with(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.headers.push((name.to_owned(), value.into()));
         self
     }
 
-    pub fn body(mut self, body: Body) -> Self {
+    pub(super) fn body(mut self, body: Body) -> Self {
         self.body = body;
         self
     }
 
-    pub fn bytes(self, bytes: impl Into<Bytes>) -> Self {
+    pub(super) fn bytes(self, bytes: impl Into<Bytes>) -> Self {
         self.body(Body::Whole(bytes.into()))
     }
 }
@@ -93,8 +93,8 @@ type Handler = Box<dyn Fn(&Request, usize) -> Option<Reply> + Send + Sync>;
 
 /// A registry on a loopback address. A handler sees each request first, with the number of earlier requests for the
 /// same path; what it leaves is answered from the store.
-pub struct Registry {
-    pub host: String,
+pub(super) struct Registry {
+    pub(super) host: String,
     log: Arc<Mutex<Vec<Request>>>,
     task: tokio::task::JoinHandle<()>,
 }
@@ -106,14 +106,14 @@ impl Drop for Registry {
 }
 
 impl Registry {
-    pub async fn start(
+    pub(super) async fn start(
         store: Store,
         handler: impl Fn(&Request, usize) -> Option<Reply> + Send + Sync + 'static,
     ) -> Self {
         Self::start_at("127.0.0.1", store, handler).await
     }
 
-    pub async fn start_at(
+    pub(super) async fn start_at(
         address: &str,
         store: Store,
         handler: impl Fn(&Request, usize) -> Option<Reply> + Send + Sync + 'static,
@@ -134,27 +134,27 @@ impl Registry {
         Self { host, log, task }
     }
 
-    pub fn requests(&self) -> Vec<Request> {
+    pub(super) fn requests(&self) -> Vec<Request> {
         self.log.lock().unwrap().clone()
     }
 
-    pub fn count(&self, path_end: &str) -> usize {
+    pub(super) fn count(&self, path_end: &str) -> usize {
         self.requests().iter().filter(|r| r.path().ends_with(path_end)).count()
     }
 
-    pub fn location(&self) -> Location {
+    pub(super) fn location(&self) -> Location {
         Location::Registry(format!("{}/app", self.host).parse().unwrap())
     }
 
-    pub fn reference(&self, digest: &ManifestDigest) -> PinnedReference {
+    pub(super) fn reference(&self, digest: &ManifestDigest) -> PinnedReference {
         PinnedReference { location: self.location(), digest: digest.clone() }
     }
 
-    pub async fn open(&self) -> Arc<dyn Source> {
+    pub(super) async fn open(&self) -> Arc<dyn Source> {
         self.open_with(&settings()).await
     }
 
-    pub async fn open_with(&self, settings: &SourceSettings) -> Arc<dyn Source> {
+    pub(super) async fn open_with(&self, settings: &SourceSettings) -> Arc<dyn Source> {
         crate::source::open(&self.location(), settings, &limits()).await.unwrap()
     }
 }
@@ -242,12 +242,12 @@ async fn write_reply(stream: &mut TcpStream, reply: Reply) -> std::io::Result<()
 
 /// What a well-behaved registry would hold.
 #[derive(Debug, Clone, Default)]
-pub struct Store {
+pub(super) struct Store {
     /// By digest or tag: media type and bytes.
-    pub manifests: BTreeMap<String, (String, Bytes)>,
-    pub blobs: BTreeMap<String, Bytes>,
+    pub(super) manifests: BTreeMap<String, (String, Bytes)>,
+    pub(super) blobs: BTreeMap<String, Bytes>,
     /// Answers of the referrers API by digest; `None` means that there is no such API.
-    pub referrers: Option<BTreeMap<String, Vec<Value>>>,
+    pub(super) referrers: Option<BTreeMap<String, Vec<Value>>>,
 }
 
 impl Store {
@@ -278,7 +278,7 @@ impl Store {
     }
 
     /// Adds a blob and gives its descriptor.
-    pub fn blob(&mut self, media_type: &str, bytes: impl Into<Bytes>) -> Value {
+    pub(super) fn blob(&mut self, media_type: &str, bytes: impl Into<Bytes>) -> Value {
         let bytes = bytes.into();
         let digest = BlobDigest::of(&bytes).to_string();
         let descriptor = json!({"mediaType": media_type, "digest": digest, "size": bytes.len()});
@@ -287,7 +287,7 @@ impl Store {
     }
 
     /// Adds a manifest or index and gives its descriptor.
-    pub fn manifest(&mut self, document: &Value) -> Value {
+    pub(super) fn manifest(&mut self, document: &Value) -> Value {
         let bytes = Bytes::from(document.to_string());
         let media_type = document["mediaType"].as_str().unwrap();
         let digest = ManifestDigest::of(&bytes).to_string();
@@ -296,13 +296,13 @@ impl Store {
         descriptor
     }
 
-    pub fn tag(&mut self, tag: &str, descriptor: &Value) {
+    pub(super) fn tag(&mut self, tag: &str, descriptor: &Value) {
         let stored = self.manifests[descriptor["digest"].as_str().unwrap()].clone();
         self.manifests.insert(tag.to_owned(), stored);
     }
 
     /// Adds a configuration, a layer of `text` and their manifest, and gives its descriptor with the platform.
-    pub fn image(&mut self, platform: &str, text: &str) -> Value {
+    pub(super) fn image(&mut self, platform: &str, text: &str) -> Value {
         let (os, architecture) = platform.split_once('/').unwrap();
         let layer = Bytes::from(text.to_owned());
         let config = json!({
@@ -321,13 +321,13 @@ impl Store {
     }
 
     /// Adds an index of these descriptors.
-    pub fn index(&mut self, entries: &[Value]) -> Value {
+    pub(super) fn index(&mut self, entries: &[Value]) -> Value {
         let document: Value = serde_json::from_slice(&index_of(entries)).unwrap();
         self.manifest(&document)
     }
 
     /// Adds an artifact with one layer, about `subject` if there is one.
-    pub fn artifact(&mut self, kind: &str, content: &str, subject: Option<&Value>) -> Value {
+    pub(super) fn artifact(&mut self, kind: &str, content: &str, subject: Option<&Value>) -> Value {
         let mut document = json!({
             "schemaVersion": 2, "mediaType": MediaType::OCI_MANIFEST, "artifactType": kind,
             "config": self.blob(MediaType::OCI_EMPTY, "{}"),
@@ -340,7 +340,7 @@ impl Store {
     }
 
     /// Writes everything as a layout whose `index.json` lists `entries`.
-    pub fn write_layout(&self, folder: &Path, entries: &[Value]) {
+    pub(super) fn write_layout(&self, folder: &Path, entries: &[Value]) {
         let blobs = folder.join("blobs/sha256");
         std::fs::create_dir_all(&blobs).unwrap();
         let manifests = self.manifests.values().map(|(_, bytes)| bytes);
@@ -353,24 +353,24 @@ impl Store {
 }
 
 /// A descriptor without what only an index says.
-pub fn bare(descriptor: &Value) -> Value {
+pub(super) fn bare(descriptor: &Value) -> Value {
     json!({
         "mediaType": descriptor["mediaType"], "digest": descriptor["digest"],
         "size": descriptor["size"],
     })
 }
 
-pub fn index_of(entries: &[Value]) -> Bytes {
+pub(super) fn index_of(entries: &[Value]) -> Bytes {
     let index =
         json!({"schemaVersion": 2, "mediaType": MediaType::OCI_INDEX, "manifests": entries});
     index.to_string().into()
 }
 
-pub fn digest(descriptor: &Value) -> ManifestDigest {
+pub(super) fn digest(descriptor: &Value) -> ManifestDigest {
     descriptor["digest"].as_str().unwrap().parse().unwrap()
 }
 
-pub fn descriptor(value: &Value) -> Descriptor {
+pub(super) fn descriptor(value: &Value) -> Descriptor {
     Descriptor {
         media_type: MediaType::new(value["mediaType"].as_str().unwrap()),
         digest: value["digest"].as_str().unwrap().parse().unwrap(),
@@ -382,7 +382,7 @@ pub fn descriptor(value: &Value) -> Descriptor {
 }
 
 /// Limits under which a fault shows in milliseconds.
-pub fn limits() -> Limits {
+pub(super) fn limits() -> Limits {
     Limits {
         request: Duration::from_secs(2),
         stall: Duration::from_millis(200),
@@ -397,12 +397,12 @@ pub fn limits() -> Limits {
     }
 }
 
-pub fn settings() -> SourceSettings {
+pub(super) fn settings() -> SourceSettings {
     SourceSettings { backoff: Duration::from_millis(1), ..SourceSettings::default() }
 }
 
 /// Settings with Docker credentials in a folder that lives as long as the test.
-pub fn with_credentials(hosts: &[(&str, &str)]) -> (tempfile::TempDir, SourceSettings) {
+pub(super) fn with_credentials(hosts: &[(&str, &str)]) -> (tempfile::TempDir, SourceSettings) {
     use base64::{Engine as _, engine::general_purpose::STANDARD};
     let folder = tempfile::tempdir().unwrap();
     let auths: serde_json::Map<String, Value> = hosts
@@ -416,12 +416,12 @@ pub fn with_credentials(hosts: &[(&str, &str)]) -> (tempfile::TempDir, SourceSet
 }
 
 /// Opens what a user would type, and resolves it.
-pub async fn open(text: &str) -> Result<(Arc<dyn Source>, PinnedReference), SourceError> {
+pub(super) async fn open(text: &str) -> Result<(Arc<dyn Source>, PinnedReference), SourceError> {
     let Ok(Reference::At(location, selector)) = text.parse() else { panic!("{text}") };
     open_at(location, selector).await
 }
 
-pub async fn open_at(
+pub(super) async fn open_at(
     location: Location,
     selector: Selector,
 ) -> Result<(Arc<dyn Source>, PinnedReference), SourceError> {

@@ -1,1 +1,248 @@
-//! layouts
+//! OCI layouts in folders.
+
+use std::{fs, io::Read as _, path::Path};
+
+use serde_json::{Value, json};
+
+use super::kit::*;
+use crate::{
+    finding::{Code, Subject},
+    image::MediaType,
+    reference::{Location, Selector},
+    source::{
+        SourceError, Spool,
+        discover::discover,
+        load::{PlatformChoice, fetch_layers, load},
+    },
+};
+
+const REF_NAME: &str = "org.opencontainers.image.ref.name";
+
+fn named(mut descriptor: Value, key: &str, name: &str) -> Value {
+    descriptor["annotations"] = json!({ key: name });
+    descriptor
+}
+
+async fn resolve(folder: &Path, selector: Selector) -> Result<String, SourceError> {
+    let location = Location::Layout(folder.to_path_buf());
+    open_at(location, selector).await.map(|(_, reference)| reference.digest.to_string())
+}
+
+fn tag(text: &str) -> Selector {
+    Selector::Tag(text.to_owned())
+}
+
+fn code(error: SourceError) -> Code {
+    error.into_finding(Subject::Run).code
+}
+
+/// Loads the only image and reads every layer.
+pub(super) async fn closure(location: Location) -> Result<(), SourceError> {
+    let (source, reference) = open_at(location, Selector::Only).await?;
+    let images = load(&*source, &reference, &PlatformChoice::All, &limits()).await?;
+    let spool = Spool::temporary().unwrap();
+    for image in images {
+        for blob in fetch_layers(&*source, &image, &spool, &limits()).await? {
+            let mut bytes = Vec::new();
+            blob.open().unwrap().read_to_end(&mut bytes).map_err(|error| {
+                SourceError::Unavailable { place: "layer".to_owned(), why: error.to_string() }
+            })?;
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn images_are_selected_by_name() {
+    let mut store = Store::default();
+    let (a, b) = (store.image("linux/amd64", "a"), store.image("linux/amd64", "b"));
+    let index = store.index(std::slice::from_ref(&a));
+    let folder = tempfile::tempdir().unwrap();
+    store.write_layout(
+        folder.path(),
+        &[
+            named(bare(&a), REF_NAME, "v1"),
+            named(bare(&b), REF_NAME, "r.example:5000/app/b:v2"),
+            named(bare(&index), "io.containerd.image.name", "docker.io/library/app:v3"),
+            named(bare(&b), REF_NAME, "twice"),
+            named(bare(&b), "io.containerd.image.name", "r.example/app:twice"),
+            named(bare(&a), REF_NAME, "torn"),
+            named(bare(&b), REF_NAME, "torn"),
+        ],
+    );
+    let of = |d: &Value| Ok(d["digest"].as_str().unwrap().to_owned());
+    let cases = [
+        (tag("v1"), of(&a)),
+        (tag("v2"), of(&b)),
+        (tag("v3"), of(&index)),
+        (tag("twice"), of(&b)),
+        (tag("torn"), Err(Code::SourceUnavailable)),
+        (tag("5000"), Err(Code::SourceNotFound)),
+        (tag("v"), Err(Code::SourceNotFound)),
+        (Selector::Only, Err(Code::SourceUnavailable)),
+        (Selector::Digest(digest(&a)), of(&a)),
+    ];
+    for (selector, want) in cases {
+        let got = resolve(folder.path(), selector.clone()).await.map_err(code);
+        assert_eq!(got, want, "{selector:?}");
+    }
+    let error = resolve(folder.path(), Selector::Only).await.unwrap_err();
+    assert!(error.to_string().contains("name one with"), "{error}");
+}
+
+#[tokio::test]
+async fn evidence_beside_an_image_is_no_second_image() {
+    let mut store = Store::default();
+    let image = store.image("linux/amd64", "a");
+    let referrer = store.artifact(MediaType::DSSE, "referrer", Some(&image));
+    let mut typed = referrer.clone();
+    typed["artifactType"] = MediaType::DSSE.into();
+    let signature = store.artifact(MediaType::SIMPLE_SIGNING, "signature", None);
+    let attestation = store.artifact(MediaType::DSSE, "cosign save", None);
+    let name = format!("sha256-{}.sig", digest(&image).hex());
+    let kind = |d: Value, kind: &str| named(d, "kind", &format!("dev.cosignproject.cosign/{kind}"));
+    let folder = tempfile::tempdir().unwrap();
+    let entries = [
+        kind(bare(&image), "image"),
+        referrer,
+        typed,
+        named(signature, REF_NAME, &name),
+        kind(attestation, "atts"),
+    ];
+    store.write_layout(folder.path(), &entries);
+    let (source, reference) =
+        open_at(Location::Layout(folder.path().into()), Selector::Only).await.unwrap();
+    assert_eq!(reference.digest, digest(&image));
+    let images = load(&*source, &reference, &PlatformChoice::All, &limits()).await.unwrap();
+    let found = discover(&*source, &images[0], &limits()).await;
+    assert_eq!(found.findings, []);
+    let kinds: Vec<_> = found
+        .raws
+        .iter()
+        .map(|raw| (raw.carrier.kind(), std::str::from_utf8(&raw.bytes).unwrap()))
+        .collect();
+    let want = [
+        ("label", "https://git.example/app"),
+        ("referrer", "referrer"),
+        ("cosign-tag", "signature"),
+        ("cosign-tag", "cosign save"),
+    ];
+    assert_eq!(kinds, want);
+    assert!(found.raws[1].carrier.to_string().ends_with("(layout)"));
+}
+
+/// Damages a layout: its root, and the paths of its manifest and layer under it.
+type Damage = fn(&Path, &str, &str);
+
+/// What is done to a layout, and what that is found to be.
+fn damages() -> [(&'static str, Damage, Option<Code>); 14] {
+    [
+        ("nothing", |_, _, _| (), None),
+        ("no layer", |f, _, l| fs::remove_file(f.join(l)).unwrap(), Some(Code::ImageBlobMissing)),
+        (
+            "long layer",
+            |f, _, l| fs::write(f.join(l), "layers").unwrap(),
+            Some(Code::ImageSizeMismatch),
+        ),
+        (
+            "other layer",
+            |f, _, l| fs::write(f.join(l), "LAYER").unwrap(),
+            Some(Code::SourceUnavailable),
+        ),
+        ("no manifest", |f, m, _| fs::remove_file(f.join(m)).unwrap(), Some(Code::SourceNotFound)),
+        (
+            "other manifest",
+            |f, m, _| fs::write(f.join(m), "{}").unwrap(),
+            Some(Code::ImageDigestMismatch),
+        ),
+        (
+            "no index",
+            |f, _, _| fs::remove_file(f.join("index.json")).unwrap(),
+            Some(Code::SourceNotFound),
+        ),
+        (
+            "broken index",
+            |f, _, _| fs::write(f.join("index.json"), "{").unwrap(),
+            Some(Code::ImageMalformed),
+        ),
+        (
+            "no marker",
+            |f, _, _| fs::remove_file(f.join("oci-layout")).unwrap(),
+            Some(Code::SourceNotFound),
+        ),
+        (
+            "other version",
+            |f, _, _| fs::write(f.join("oci-layout"), r#"{"imageLayoutVersion":"2.0.0"}"#).unwrap(),
+            Some(Code::ImageMalformed),
+        ),
+        (
+            "a link out of the folder",
+            |f, _, l| {
+                fs::write(f.parent().unwrap().join("outside"), "layer").unwrap();
+                fs::remove_file(f.join(l)).unwrap();
+                std::os::unix::fs::symlink("../../../outside", f.join(l)).unwrap();
+            },
+            Some(Code::SourceUnavailable),
+        ),
+        (
+            "blobs elsewhere",
+            |f, _, _| {
+                fs::rename(f.join("blobs"), f.parent().unwrap().join("blobs")).unwrap();
+                std::os::unix::fs::symlink("../blobs", f.join("blobs")).unwrap();
+            },
+            Some(Code::SourceUnavailable),
+        ),
+        (
+            "a link in the folder",
+            |f, _, l| {
+                fs::rename(f.join(l), f.join("layer")).unwrap();
+                std::os::unix::fs::symlink(f.join("layer"), f.join(l)).unwrap();
+            },
+            None,
+        ),
+        (
+            "a folder for a blob",
+            |f, _, l| {
+                fs::remove_file(f.join(l)).unwrap();
+                fs::create_dir(f.join(l)).unwrap();
+            },
+            Some(Code::SourceUnavailable),
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn a_damaged_layout_is_refused() {
+    let mut store = Store::default();
+    let image = store.image("linux/amd64", "layer");
+    let layer = crate::digest::BlobDigest::of(b"layer").hex();
+    let manifest = digest(&image).hex();
+    for (name, damage, want) in damages() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("layout");
+        store.write_layout(&root, std::slice::from_ref(&image));
+        damage(&root, &format!("blobs/sha256/{manifest}"), &format!("blobs/sha256/{layer}"));
+        let got = closure(Location::Layout(root)).await;
+        assert_eq!(got.clone().err().map(code), want, "{name}: {got:?}");
+    }
+    let nowhere = closure(Location::Layout("/nonexistent/layout".into())).await.unwrap_err();
+    assert_eq!(code(nowhere), Code::SourceNotFound);
+}
+
+#[tokio::test]
+async fn an_entry_that_cannot_be_read_makes_the_list_of_referrers_incomplete() {
+    let mut store = Store::default();
+    let image = store.image("linux/amd64", "layer");
+    let referrer = store.artifact(MediaType::DSSE, "referrer", Some(&image));
+    let lost = store.artifact(MediaType::DSSE, "lost", Some(&image));
+    store.manifests.remove(lost["digest"].as_str().unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    store.write_layout(folder.path(), &[image.clone(), referrer, lost]);
+    let (source, _) =
+        open_at(Location::Layout(folder.path().into()), Selector::Digest(digest(&image)))
+            .await
+            .unwrap();
+    let list = source.referrers(&digest(&image)).await.unwrap();
+    assert_eq!(list.descriptors.len(), 1);
+    assert!(list.incomplete.unwrap().contains("1 entries"));
+}

@@ -9,3 +9,4 @@ mod lab;
 mod layouts;
 mod login;
 mod platforms;
+mod tls;

@@ -1,3 +1,5 @@
+//! What is proven and what is refused with which reason: honest evidence, manipulations, rules, coverage, properties.
+
 use serde_json::{Value, json};
 
 use super::*;
@@ -533,6 +535,32 @@ fn a_signature_over_the_index_covers_what_the_index_lists() {
             assert_eq!(verified.subject(), &manifest(), "{name}");
             assert_eq!(names_of(proof), ["release"], "{name}");
         }
+    }
+}
+
+#[test]
+fn another_repository_in_the_payload_is_a_remark() {
+    let key = TestKey::p256();
+    let payload = simple_payload(&index());
+    for (reference, place, remarked) in [
+        ("r.example/team/app", PLACE, false),
+        ("r.example/team/other", PLACE, true),
+        ("index.docker.io/library/app", "docker.io/library/app", false),
+        ("index.docker.io.evil/library/app", "docker.io/library/app", true),
+        ("r.example/team/other", "oci:/images/app", false),
+    ] {
+        let payload = payload.replace("r.example/team/app", reference);
+        let raws = [simple("a", &payload, &payload, &key)];
+        let here = location(place);
+        let proofs = prove(&raws, &image(), &release(&key), &here, &Limits::default());
+        assert_eq!(
+            names_of(&proofs.signatures[0]),
+            ["release"],
+            "{reference}: it counts all the same"
+        );
+        let expected: &[_] = if remarked { &[Code::SignatureOtherRepository] } else { &[] };
+        assert_eq!(codes(&proofs), expected, "{reference} at {place}");
+        assert!(proofs.findings.iter().all(|f| f.severity == Severity::Info));
     }
 }
 

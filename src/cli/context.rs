@@ -1,0 +1,224 @@
+//! From command line, environment and `hallmark.yaml` to what a verification needs.
+//!
+//! The only place that reads the environment. What the command line says goes before the file.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use super::{
+    Failure,
+    args::{Global, Platforms},
+    progress::{self, Loudness},
+};
+use crate::{
+    config::{
+        self, Config, Daemon, EngineConfig, OnMismatch as ConfigOnMismatch, PolicySelection,
+        RebuildWhen,
+    },
+    engine::{EngineChoice, EngineSettings, SharedBuilder},
+    limits::Limits,
+    policy::{Bundle, Exception, Policies, bundle::Preset},
+    reference::{PinnedReference, Reference, Selector},
+    source::{self, PlatformChoice, SourceSettings},
+    trust::{PatternError, PredicateClass, PublicKey, Rule, SignerKeys, TrustRules},
+    verify::{Context, OnMismatch, RebuildOptions, When},
+};
+
+/// What the command line says over the configuration.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Overrides<'a> {
+    /// Which platforms; this machine's where nothing is said.
+    pub platforms: Option<&'a Platforms>,
+    /// Preset or folder.
+    pub policy: Option<&'a str>,
+    /// Key files that may vouch for everything.
+    pub keys: &'a [PathBuf],
+    /// When to rebuild.
+    pub rebuild: Option<When>,
+}
+
+/// Reads the configuration and makes the context.
+pub fn build(global: &Global, overrides: Overrides<'_>) -> Result<(Config, Context), Failure> {
+    let config = configuration(global)?;
+    let loudness = if global.quiet { Loudness::Quiet } else { Loudness::Normal };
+    let bundle = bundle(&config, overrides.policy)?;
+    let policies =
+        Policies::compile(&bundle, &config.limits).map_err(|e| Failure::usage(e.to_string()))?;
+    let context = Context {
+        sources: sources(&config),
+        platforms: platforms(overrides.platforms),
+        trust: trust(&config, overrides.keys)?,
+        policies: Arc::new(policies),
+        exceptions: exceptions(&config),
+        rebuild: rebuild(&config, overrides.rebuild),
+        limits: config.limits.clone(),
+        talk: progress::talk(loudness),
+    };
+    Ok((config, context))
+}
+
+/// The configuration that the command line, the environment or the two fixed folders name.
+pub fn configuration(global: &Global) -> Result<Config, Failure> {
+    let config = match &global.config {
+        Some(path) => Config::load(Some(path)),
+        None => Config::find(&config::candidates(config_home().as_deref())),
+    };
+    config.map_err(|error| Failure::usage(error.to_string()))
+}
+
+fn config_home() -> Option<PathBuf> {
+    let set = std::env::var_os("XDG_CONFIG_HOME").map(PathBuf::from);
+    set.or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".config")))
+}
+
+/// Docker's folder: `DOCKER_CONFIG`, else `~/.docker`.
+fn docker_config() -> Option<PathBuf> {
+    let set = std::env::var_os("DOCKER_CONFIG").map(PathBuf::from);
+    set.or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".docker")))
+}
+
+fn variable(names: [&str; 2]) -> Option<String> {
+    names.iter().find_map(|name| std::env::var(name).ok()).filter(|value| !value.is_empty())
+}
+
+fn sources(config: &Config) -> SourceSettings {
+    SourceSettings {
+        registries: config.registries.clone(),
+        docker_config: docker_config(),
+        proxy: variable(["HTTPS_PROXY", "https_proxy"]),
+        no_proxy: variable(["NO_PROXY", "no_proxy"]),
+        ..SourceSettings::default()
+    }
+}
+
+fn platforms(asked: Option<&Platforms>) -> PlatformChoice {
+    match asked {
+        Some(Platforms { all_platforms: true, .. }) => PlatformChoice::All,
+        Some(Platforms { platform: Some(platform), .. }) => PlatformChoice::One(platform.clone()),
+        _ => PlatformChoice::Host,
+    }
+}
+
+/// The configured rules, and one for every `--key`: its owner may vouch for everything that this version reads.
+fn trust(config: &Config, keys: &[PathBuf]) -> Result<TrustRules, Failure> {
+    if keys.is_empty() {
+        return Ok(config.trust.clone());
+    }
+    let mut signers = config.trust.signers().clone();
+    let mut rules = config.trust.rules().to_vec();
+    for path in keys {
+        let unusable =
+            |e: &dyn std::fmt::Display| Failure::usage(format!("--key {}: {e}", path.display()));
+        let pem = std::fs::read(path).map_err(|e| unusable(&e))?;
+        let key = PublicKey::from_pem(&pem).map_err(|e| unusable(&e))?;
+        let name = path.display().to_string();
+        signers.extend(SignerKeys::new(vec![key]).map(|keys| (name.clone(), keys)));
+        rules.push(Rule {
+            images: vec!["**".parse().map_err(|e: PatternError| unusable(&e))?],
+            predicates: vec![
+                PredicateClass::Signature,
+                PredicateClass::Provenance,
+                PredicateClass::Sbom,
+            ],
+            signers: vec![name],
+            threshold: 1,
+        });
+    }
+    TrustRules::new(signers, rules).map_err(|e| Failure::usage(e.to_string()))
+}
+
+fn bundle(config: &Config, asked: Option<&str>) -> Result<Bundle, Failure> {
+    let usage = |e: crate::policy::PolicyError| Failure::usage(e.to_string());
+    let bundle = match (asked, &config.policy.selection) {
+        (Some(name), _) if Preset::names().any(|preset| preset == name) => {
+            Bundle::preset(name).map_err(usage)?
+        }
+        (Some(folder), _) => config::bundle(&[PathBuf::from(folder)])
+            .map_err(|e| Failure::usage(format!("--policy {folder}: {e}")))?,
+        (None, PolicySelection::Preset(name)) => Bundle::preset(name).map_err(usage)?,
+        (None, PolicySelection::Bundles(folders)) => {
+            config::bundle(folders).map_err(|e| Failure::usage(e.to_string()))?
+        }
+    };
+    Ok(bundle.with_settings(config.policy.settings.clone()))
+}
+
+/// One exception for each image pattern.
+fn exceptions(config: &Config) -> Vec<Exception> {
+    let all = config.policy.exceptions.iter().flat_map(|exception| {
+        exception.images.iter().map(|images| Exception {
+            code: exception.code.clone(),
+            images: images.clone(),
+            reason: exception.reason.clone(),
+            owner: exception.owner.clone(),
+            expires: exception.expires,
+        })
+    });
+    all.collect()
+}
+
+fn rebuild(config: &Config, asked: Option<When>) -> RebuildOptions {
+    let configured = match config.rebuild.when {
+        RebuildWhen::Policy => When::PolicyAsks,
+        RebuildWhen::Always => When::Always,
+        RebuildWhen::Never => When::Never,
+    };
+    let plain = config.registries.iter().filter(|r| r.plain_http);
+    let own_ca = config.registries.iter().filter_map(|r| Some((r.host.clone(), r.ca.clone()?)));
+    RebuildOptions {
+        when: asked.unwrap_or(configured),
+        engine: match config.rebuild.engine {
+            EngineConfig::Auto => EngineChoice::Auto,
+            EngineConfig::Docker => EngineChoice::Docker,
+            EngineConfig::Buildkitd => EngineChoice::Buildkitd,
+            EngineConfig::Buildah => EngineChoice::Buildah,
+        },
+        settings: EngineSettings {
+            plain_http: plain.map(|r| r.host.clone()).collect(),
+            certificate_authorities: own_ca.collect(),
+            mirrors: Vec::new(),
+            shared_builder: match config.rebuild.daemon {
+                Daemon::Ephemeral => SharedBuilder::Refused,
+                Daemon::Shared => SharedBuilder::Allowed,
+            },
+            work: None,
+        },
+        on_mismatch: match config.rebuild.on_mismatch {
+            ConfigOnMismatch::BuildAgain => OnMismatch::BuildAgain,
+            ConfigOnMismatch::Report => OnMismatch::Accept,
+        },
+    }
+}
+
+/// Resolves what the user typed, once.
+pub async fn pin(
+    reference: &Reference,
+    config: &Config,
+    ctx: &Context,
+) -> Result<PinnedReference, Failure> {
+    resolve(reference, config, &ctx.sources, &ctx.limits).await.map_err(Failure::from)
+}
+
+/// Resolves a reference to a digest; a bare digest is looked up where the configuration says.
+pub async fn resolve(
+    reference: &Reference,
+    config: &Config,
+    sources: &SourceSettings,
+    limits: &Limits,
+) -> Result<PinnedReference, source::SourceError> {
+    match reference {
+        Reference::Bare(digest) => {
+            source::load::find_digest(digest, &config.repositories, sources, limits).await
+        }
+        Reference::At(location, Selector::Digest(digest)) => {
+            Ok(PinnedReference { location: location.clone(), digest: digest.clone() })
+        }
+        Reference::At(location, selector) => {
+            let source = source::open(location, sources, limits).await?;
+            let digest = source.resolve(selector).await?;
+            Ok(PinnedReference { location: location.clone(), digest })
+        }
+    }
+}

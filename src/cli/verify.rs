@@ -1,0 +1,52 @@
+//! `hallmark verify`: the verdict and its report.
+
+use super::{
+    Answer, Failure,
+    args::{Format, Global, Verify},
+    context::{self, Overrides},
+};
+use crate::{
+    finding::{Code, Finding},
+    report,
+    verdict::{Decision, Verdict},
+    verify::{When, verify},
+};
+
+/// Runs the command.
+pub async fn run(args: &Verify, global: &Global) -> Result<Answer, Failure> {
+    let when = match (args.rebuild, args.no_rebuild) {
+        (true, _) => Some(When::Always),
+        (_, true) => Some(When::Never),
+        _ => None,
+    };
+    let overrides = Overrides {
+        platforms: Some(&args.platforms),
+        policy: args.policy.as_deref(),
+        keys: &args.key,
+        rebuild: when,
+    };
+    let (config, ctx) = context::build(global, overrides)?;
+    let image = context::pin(&args.image, &config, &ctx).await?;
+    let verdict = verify(image, &ctx, jiff::Timestamp::now()).await;
+    drop(ctx);
+    let text = match args.output {
+        Format::Text => report::text::verdict(&verdict),
+        Format::Json => report::json::verdict(&verdict),
+    };
+    Ok(Answer { text, code: exit_code(&verdict) })
+}
+
+/// 3 where the image or its evidence could not be read at all: trying again may help.
+fn exit_code(verdict: &Verdict) -> u8 {
+    if verdict.is_pass() {
+        return 0;
+    }
+    let unavailable = |f: &Finding| {
+        [Code::SourceUnavailable, Code::SourceUnauthorized, Code::SourceNotFound].contains(&f.code)
+    };
+    let lost = verdict.platforms.iter().any(|p| match &p.decision {
+        Decision::Fail(first, rest) => std::iter::once(&**first).chain(rest).any(unavailable),
+        Decision::Pass(_) => false,
+    });
+    if lost { 3 } else { 1 }
+}

@@ -1,0 +1,627 @@
+use std::io::{Cursor, Write};
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use tar::{Builder, EntryType, Header};
+
+use super::*;
+use crate::{
+    compare::Layers,
+    digest::{BlobDigest, ConfigDigest, ManifestDigest},
+    image::{Checked, ImageConfig, Manifest, MediaType},
+};
+
+/// An entry of a test layer; the default is a file that root owns.
+#[derive(Clone, Debug)]
+struct Item {
+    path: &'static str,
+    kind: EntryType,
+    content: Vec<u8>,
+    mode: u32,
+    uid: u64,
+    gid: u64,
+    mtime: u64,
+    link: &'static str,
+    uname: &'static str,
+    xattr: Option<(&'static str, &'static [u8])>,
+}
+
+fn file(path: &'static str, content: &str) -> Item {
+    Item {
+        path,
+        kind: EntryType::Regular,
+        content: content.as_bytes().to_vec(),
+        mode: 0o644,
+        uid: 0,
+        gid: 0,
+        mtime: 1,
+        link: "",
+        uname: "root",
+        xattr: None,
+    }
+}
+
+fn special(path: &'static str, kind: EntryType, link: &'static str) -> Item {
+    Item { kind, link, mode: 0o755, ..file(path, "") }
+}
+
+fn archive(items: &[Item]) -> Vec<u8> {
+    let mut builder = Builder::new(Vec::new());
+    for item in items {
+        let mut header = Header::new_ustar();
+        header.set_entry_type(item.kind);
+        header.set_mode(item.mode);
+        header.set_uid(item.uid);
+        header.set_gid(item.gid);
+        header.set_mtime(item.mtime);
+        header.set_size(item.content.len() as u64);
+        header.set_username(item.uname).unwrap();
+        if matches!(item.kind, EntryType::Char | EntryType::Block) {
+            header.set_device_major(1).unwrap();
+            header.set_device_minor(item.link.parse().unwrap()).unwrap();
+        }
+        if let Some((name, value)) = item.xattr {
+            let key = format!("SCHILY.xattr.{name}");
+            builder.append_pax_extensions([(key.as_str(), value)]).unwrap();
+        }
+        // The library would clean names up.
+        let old = header.as_old_mut();
+        old.name[..item.path.len()].copy_from_slice(item.path.as_bytes());
+        if matches!(item.kind, EntryType::Symlink | EntryType::Link) {
+            old.linkname[..item.link.len()].copy_from_slice(item.link.as_bytes());
+        }
+        header.set_cksum();
+        builder.append(&header, item.content.as_slice()).unwrap();
+    }
+    builder.into_inner().unwrap()
+}
+
+/// How a test layer is stored.
+#[derive(Clone, Copy, Debug)]
+enum Stored {
+    Plain,
+    Gzip(u32),
+    Zstd,
+}
+
+impl Stored {
+    fn media_type(self) -> String {
+        let suffix = match self {
+            Self::Plain => "",
+            Self::Gzip(_) => "+gzip",
+            Self::Zstd => "+zstd",
+        };
+        format!("{}{suffix}", MediaType::OCI_LAYER)
+    }
+
+    fn pack(self, bytes: &[u8]) -> Vec<u8> {
+        match self {
+            Self::Plain => bytes.to_vec(),
+            Self::Gzip(level) => {
+                let level = flate2::Compression::new(level);
+                let mut encoder = flate2::write::GzEncoder::new(Vec::new(), level);
+                encoder.write_all(bytes).unwrap();
+                encoder.finish().unwrap()
+            }
+            Self::Zstd => zstd::encode_all(bytes, 3).unwrap(),
+        }
+    }
+}
+
+/// What a test image is made of.
+#[derive(Clone)]
+struct Recipe {
+    layers: Vec<Vec<Item>>,
+    stored: Stored,
+    config: Value,
+    lie: bool,
+    annotation: &'static str,
+    /// Changes the stored bytes of every layer, before they are hashed.
+    spoil: fn(Vec<u8>) -> Vec<u8>,
+}
+
+type Change = fn(&mut Recipe);
+type BoxedChange = Box<dyn FnOnce(&mut Recipe)>;
+
+struct Image {
+    manifest: Manifest,
+    config: ImageConfig,
+    blobs: Vec<Vec<u8>>,
+}
+
+impl Layers for Image {
+    fn open(&self, position: usize) -> std::io::Result<Box<dyn std::io::Read + Send>> {
+        match self.blobs.get(position) {
+            Some(blob) if !blob.is_empty() => Ok(Box::new(Cursor::new(blob.clone()))),
+            _ => Err(std::io::Error::other("must not be opened")),
+        }
+    }
+}
+
+impl Recipe {
+    fn build(&self) -> Image {
+        let tars: Vec<Vec<u8>> = self.layers.iter().map(|items| archive(items)).collect();
+        let mut diff_ids: Vec<String> =
+            tars.iter().map(|tar| DiffId::of(tar).to_string()).collect();
+        if self.lie {
+            diff_ids[0] = DiffId::of(b"lie").to_string();
+        }
+        let blobs: Vec<_> = tars.iter().map(|tar| (self.spoil)(self.stored.pack(tar))).collect();
+        let mut config = self.config.clone();
+        config["rootfs"] = json!({"type": "layers", "diff_ids": diff_ids});
+        let config = Bytes::from(config.to_string());
+        let layers: Vec<Value> = blobs
+            .iter()
+            .map(|blob| {
+                json!({
+                    "mediaType": self.stored.media_type(),
+                    "digest": BlobDigest::of(blob).to_string(),
+                    "size": blob.len(),
+                })
+            })
+            .collect();
+        let manifest = json!({
+            "schemaVersion": 2,
+            "mediaType": MediaType::OCI_MANIFEST,
+            "config": {
+                "mediaType": MediaType::OCI_CONFIG,
+                "digest": ConfigDigest::of(&config).to_string(),
+                "size": config.len(),
+            },
+            "layers": layers,
+            "annotations": {"note": self.annotation},
+        });
+        let manifest = Bytes::from(manifest.to_string());
+        let limits = Limits::default();
+        let config = Checked { digest: ConfigDigest::of(&config), bytes: config };
+        let manifest = Checked { digest: ManifestDigest::of(&manifest), bytes: manifest };
+        Image {
+            manifest: Manifest::parse(manifest, None, &limits).unwrap(),
+            config: ImageConfig::parse(config, &limits).unwrap(),
+            blobs,
+        }
+    }
+}
+
+impl Image {
+    fn side(&self) -> Side<'_> {
+        Side { manifest: &self.manifest, config: &self.config, layers: self }
+    }
+}
+
+fn base() -> Recipe {
+    Recipe {
+        layers: vec![
+            vec![special("etc/", EntryType::Directory, ""), file("etc/passwd", "root:x:0:0")],
+            vec![
+                file("app", "binary one"),
+                special("run", EntryType::Symlink, "app"),
+                file("z", ""),
+            ],
+        ],
+        stored: Stored::Gzip(6),
+        config: json!({
+            "os": "linux", "architecture": "amd64", "created": "2023-11-14T22:13:20Z",
+            "config": {"Entrypoint": ["/app"], "Env": ["A=1"], "Labels": {"v": "1"}},
+            "history": [{"created_by": "ADD base /"}, {"created_by": "COPY app / # buildkit"}],
+        }),
+        lie: false,
+        annotation: "",
+        spoil: |bytes| bytes,
+    }
+}
+
+/// The base with one change.
+fn with(change: impl FnOnce(&mut Recipe)) -> Recipe {
+    let mut recipe = base();
+    change(&mut recipe);
+    recipe
+}
+
+fn run(left: &Recipe, right: &Recipe) -> Result<Comparison, CompareError> {
+    run_with(left, right, &[], &Limits::default())
+}
+
+fn run_with(
+    left: &Recipe,
+    right: &Recipe,
+    allow: &[Allowance],
+    limits: &Limits,
+) -> Result<Comparison, CompareError> {
+    let (left, right) = (left.build(), right.build());
+    compare(left.side(), right.side(), allow, limits)
+}
+
+fn allow(pattern: &str) -> Vec<Allowance> {
+    vec![Allowance {
+        pattern: pattern.to_owned(),
+        reason: "test".to_owned(),
+        owner: "tests".to_owned(),
+        expires: Timestamp::MAX,
+    }]
+}
+
+/// Holds a twin against the base, in both directions, and wants a level and a difference.
+fn expect(name: &str, twin: &Recipe, level: Level, class: Class, what: &str) {
+    for (left, right) in [(&base(), twin), (twin, &base())] {
+        let found = run(left, right).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(found.level, level, "{name}: {found:#?}");
+        assert!(
+            found.differences.iter().any(|d| d.class == class && d.what.starts_with(what)),
+            "{name}: no {class:?} {what:?} in {found:#?}"
+        );
+    }
+}
+
+#[test]
+fn an_image_agrees_with_itself_without_being_read() {
+    let mut image = base().build();
+    image.blobs.iter_mut().for_each(Vec::clear);
+    let found = compare(image.side(), image.side(), &[], &Limits::default()).unwrap();
+    assert_eq!(found.level, Level::ManifestIdentical);
+    assert_eq!(found.differences, []);
+    assert!(found.layers.iter().all(|pair| pair.left == pair.right && pair.left.is_some()));
+}
+
+#[test]
+fn envelope_and_compression_leave_the_configuration_identical() {
+    let annotated = with(|r| r.annotation = "x");
+    expect("annotation", &annotated, Level::ConfigIdentical, Class::Envelope, "value");
+    for stored in [Stored::Gzip(1), Stored::Gzip(9), Stored::Zstd, Stored::Plain] {
+        let twin = with(|r| r.stored = stored);
+        expect("recompressed", &twin, Level::ConfigIdentical, Class::Compression, "compression");
+    }
+}
+
+#[test]
+fn every_diff_id_is_recomputed_for_the_configuration_rung() {
+    let found = run(&base(), &with(|r| r.annotation = "x")).unwrap();
+    for pair in found.layers {
+        assert!(pair.left.unwrap().diff_id.is_some() && pair.right.unwrap().diff_id.is_some());
+    }
+}
+
+#[test]
+fn benign_configuration_leaves_the_layers_identical() {
+    let cases: [(&str, Change); 4] = [
+        ("created", |r| r.config["created"] = json!("2024-01-01T00:00:00Z")),
+        ("history", |r| r.config["history"][0]["created_by"] = json!("other")),
+        ("author", |r| r.config["author"] = json!("me")),
+        ("cache", |r| r.config["moby.buildkit.cache.v0"] = json!("x")),
+    ];
+    for (name, change) in cases {
+        expect(name, &with(change), Level::LayersIdentical, Class::ConfigBenign, "value");
+    }
+    let both = with(|r| {
+        r.config["created"] = json!("x");
+        r.stored = Stored::Zstd;
+    });
+    expect("created and zstd", &both, Level::LayersIdentical, Class::Compression, "compression");
+}
+
+#[test]
+fn effective_configuration_is_different() {
+    let cases: [(&str, Change); 8] = [
+        ("label", |r| r.config["config"]["Labels"]["v"] = json!("2")),
+        ("new label", |r| r.config["config"]["Labels"]["w"] = json!("")),
+        ("entrypoint", |r| r.config["config"]["Entrypoint"] = json!(["/evil"])),
+        ("environment", |r| r.config["config"]["Env"] = json!(["A=1", "LD_PRELOAD=/evil"])),
+        ("user", |r| r.config["config"]["User"] = json!("root")),
+        ("health check", |r| r.config["config"]["Healthcheck"] = json!({"Test": ["CMD", "x"]})),
+        ("unknown", |r| r.config["config"]["New"] = json!(1)),
+        ("architecture", |r| r.config["architecture"] = json!("arm64")),
+    ];
+    for (name, change) in cases {
+        expect(name, &with(change), Level::Different, Class::ConfigRuntime, "value");
+    }
+}
+
+#[test]
+fn benign_tar_metadata_leaves_the_content_identical() {
+    let cases: [(&str, Change); 5] = [
+        ("touched", |r| r.layers[1][0].mtime = 99),
+        ("owner's name", |r| r.layers[1][0].uname = "other"),
+        ("type bits of the mode", |r| r.layers[1][0].mode = 0o100_644),
+        ("reordered", |r| r.layers[1].reverse()),
+        ("./ in front", |r| r.layers[1][0].path = "./app"),
+    ];
+    for (name, change) in cases {
+        expect(name, &with(change), Level::ContentIdentical, Class::TarBenign, "");
+    }
+}
+
+#[test]
+fn security_metadata_is_different() {
+    let capability = || Some(("security.capability", b"\x01\0\0\x02".as_slice()));
+    let cases: Vec<(&str, BoxedChange, &str)> = vec![
+        ("setuid", Box::new(|r| r.layers[1][0].mode = 0o4644), "mode"),
+        ("setgid", Box::new(|r| r.layers[1][0].mode = 0o2644), "mode"),
+        ("sticky", Box::new(|r| r.layers[1][0].mode = 0o1644), "mode"),
+        ("uid", Box::new(|r| r.layers[1][0].uid = 1000), "uid"),
+        ("gid", Box::new(|r| r.layers[1][0].gid = 1000), "gid"),
+        ("capability", Box::new(move |r| r.layers[1][0].xattr = capability()), "xattr security"),
+        ("link target", Box::new(|r| r.layers[1][1].link = "z"), "link target"),
+        ("type", Box::new(|r| r.layers[1][2] = special("z", EntryType::Fifo, "")), "type"),
+        ("wrong type bits", Box::new(|r| r.layers[1][0].mode = 0o120_644), "type bits"),
+        ("whiteout", Box::new(|r| r.layers[1].push(file("etc/.wh.passwd", ""))), "only in"),
+        ("opaque", Box::new(|r| r.layers[1].push(file("etc/.wh..wh..opq", ""))), "only in"),
+        ("device", Box::new(|r| r.layers[1].push(special("n", EntryType::Char, "3"))), "only in"),
+        (
+            "hard link that lends rights",
+            Box::new(|r| r.layers[1].push(special("h", EntryType::Link, "app"))),
+            "only in",
+        ),
+        (
+            "setuid file",
+            Box::new(|r| r.layers[1].push(Item { mode: 0o4755, ..file("su", "") })),
+            "only in",
+        ),
+        ("twice", Box::new(|r| r.layers[1].push(file("app", "binary one"))), "entries with"),
+        (
+            "twice, first wins?",
+            Box::new(|r| r.layers[1].insert(0, file("app", "evil"))),
+            "entries with",
+        ),
+    ];
+    for (name, change, what) in cases {
+        let twin = with(change);
+        expect(name, &twin, Level::Different, Class::TarSecurity, what);
+        // No allow entry speaks about security metadata.
+        let allowed = run_with(&base(), &twin, &allow("**"), &Limits::default()).unwrap();
+        assert_eq!(allowed.level, Level::Different, "{name}: {allowed:#?}");
+    }
+    let devices = |minor| with(move |r| r.layers[1].push(special("n", EntryType::Char, minor)));
+    let found = run(&devices("3"), &devices("5")).unwrap();
+    assert_eq!(found.level, Level::Different);
+    assert!(found.differences.iter().any(|d| d.what == "device"), "{found:#?}");
+}
+
+#[test]
+fn swapped_content_is_different_and_may_be_allowed() {
+    let twin = with(|r| r.layers[1][0] = file("app", "binary two"));
+    expect("swapped", &twin, Level::Different, Class::Content, "content");
+    expect(
+        "added",
+        &with(|r| r.layers[1].push(file("new", "x"))),
+        Level::Different,
+        Class::Content,
+        "only in",
+    );
+    let cases = [
+        ("/app", Level::Explained),
+        ("/**", Level::Explained),
+        ("/ap", Level::Different),
+        ("/other", Level::Different),
+    ];
+    for (pattern, want) in cases {
+        let found = run_with(&base(), &twin, &allow(pattern), &Limits::default()).unwrap();
+        assert_eq!(found.level, want, "{pattern}: {found:#?}");
+    }
+    let also_setuid = with(|r| r.layers[1][0] = Item { mode: 0o4755, ..file("app", "binary two") });
+    let found = run_with(&base(), &also_setuid, &allow("/app"), &Limits::default()).unwrap();
+    assert_eq!(found.level, Level::Different);
+    let found = run(&base(), &with(|r| r.layers[1].push(file("var/log/x", "")))).unwrap();
+    assert_eq!((found.level, found.differences[0].class), (Level::Different, Class::Cache));
+}
+
+#[test]
+fn a_time_inside_a_compiled_module_is_explained() {
+    let module = |time: u8, code: &str| {
+        with(|r| {
+            let mut item = file("m.pyc", "");
+            item.content =
+                [b"\xcb\x0d\r\n\0\0\0\0".as_slice(), &[time; 4], code.as_bytes()].concat();
+            r.layers[1].push(item);
+        })
+    };
+    let found = run(&module(1, "code"), &module(2, "code")).unwrap();
+    assert_eq!(found.level, Level::Explained, "{found:#?}");
+    let difference = found.differences.iter().find(|d| d.class == Class::NestedTime).unwrap();
+    assert_eq!(difference.explained_by.as_deref(), Some("pyc@1"));
+    let found = run(&module(1, "code"), &module(2, "evil")).unwrap();
+    assert_eq!(found.level, Level::Different, "{found:#?}");
+}
+
+#[test]
+fn another_number_of_layers_is_judged_by_the_root_filesystem() {
+    let empty = with(|r| r.layers.push(Vec::new()));
+    expect("empty layer", &empty, Level::ContentIdentical, Class::TarBenign, "number of layers");
+    let squashed = with(|r| r.layers = vec![r.layers.concat()]);
+    expect("squashed", &squashed, Level::ContentIdentical, Class::TarBenign, "number of layers");
+    let cases: [(&str, Change, Class, &str); 4] = [
+        (
+            "hides a file",
+            |r| r.layers.push(vec![file("etc/.wh.passwd", "")]),
+            Class::Content,
+            "only in",
+        ),
+        ("swaps a file", |r| r.layers.push(vec![file("app", "evil")]), Class::Content, "content"),
+        (
+            "lends rights",
+            |r| r.layers.push(vec![Item { mode: 0o4755, ..file("app", "binary one") }]),
+            Class::TarSecurity,
+            "mode",
+        ),
+        (
+            "two entries of one layer",
+            |r| r.layers.push(vec![file("app", "evil"), file("app", "binary one")]),
+            Class::TarSecurity,
+            "on one side only",
+        ),
+    ];
+    for (name, change, class, what) in cases {
+        expect(name, &with(change), Level::Different, class, what);
+    }
+}
+
+#[test]
+fn which_names_share_a_file_counts() {
+    let copied = with(|r| r.layers[1].push(file("y", "")));
+    let linked = with(|r| {
+        r.layers[1].push(file("y", ""));
+        r.layers.push(vec![Item { mode: 0o644, ..special("y", EntryType::Link, "z") }]);
+    });
+    let found = run(&copied, &linked).unwrap();
+    assert_eq!(found.level, Level::Different);
+    assert!(found.differences.iter().any(|d| d.what == "shares a file with"), "{found:#?}");
+}
+
+#[test]
+fn an_order_that_changes_the_tree_is_different() {
+    // The lower layer makes /lib a link to /usr, so that both entries are one file and the last one wins.
+    let ordered = |items: Vec<Item>| {
+        with(|r| {
+            r.layers[0] = vec![
+                special("usr/", EntryType::Directory, ""),
+                special("lib", EntryType::Symlink, "usr"),
+            ];
+            r.layers[1] = items;
+        })
+    };
+    let (good, evil) = (file("lib/a", "good"), file("usr/a", "evil"));
+    let left = ordered(vec![evil.clone(), good.clone()]);
+    let right = ordered(vec![good, evil]);
+    let found = run(&left, &right).unwrap();
+    assert_eq!(found.level, Level::Different, "{found:#?}");
+    // The same in a layer beside one whose difference is allowed.
+    let mut logged = right.clone();
+    logged.layers[0].push(file("log", "2"));
+    let mut left = left;
+    left.layers[0].push(file("log", "1"));
+    let found = run_with(&left, &logged, &allow("/log"), &Limits::default()).unwrap();
+    assert_eq!(found.level, Level::Different, "{found:#?}");
+}
+
+#[test]
+fn a_lying_configuration_gains_nothing() {
+    let lie = with(|r| r.lie = true);
+    expect("lie on one side", &lie, Level::Different, Class::LyingDiffId, "diffID");
+    let liar_again = with(|r| {
+        r.lie = true;
+        r.annotation = "x";
+    });
+    let found = run(&lie, &liar_again).unwrap();
+    assert_eq!(found.level, Level::Different, "both sides: {found:#?}");
+    let recompressed = with(|r| {
+        r.lie = true;
+        r.stored = Stored::Zstd;
+    });
+    expect("lie and zstd", &recompressed, Level::Different, Class::LyingDiffId, "diffID");
+    let other_content = with(|r| {
+        r.lie = true;
+        r.layers[0][1] = file("etc/passwd", "evil:x:0:0");
+    });
+    // Equal configurations, other layers.
+    let found = run(&lie, &other_content).unwrap();
+    assert_eq!(found.level, Level::Different);
+    assert!(found.differences.iter().any(|d| d.what == "content"), "{found:#?}");
+}
+
+#[test]
+fn diff_ids_of_one_image_are_verified() {
+    let limits = Limits::default();
+    let honest = base().build();
+    assert_eq!(verify_diff_ids(honest.side(), &limits).unwrap(), []);
+    let liar = with(|r| r.lie = true).build();
+    let found = verify_diff_ids(liar.side(), &limits).unwrap();
+    assert_eq!(found.len(), 1);
+    assert_eq!((found[0].class, &found[0].place), (Class::LyingDiffId, &Place::Layer(0)));
+}
+
+#[test]
+fn what_cannot_be_read_is_an_error_and_no_level() {
+    let cases: [(&str, Change); 5] = [
+        ("trailing bytes", |r| {
+            r.spoil = |mut bytes| {
+                bytes.extend(b"evil");
+                bytes
+            }
+        }),
+        ("cut", |r| {
+            r.spoil = |mut bytes| {
+                bytes.truncate(bytes.len() - 9);
+                bytes
+            }
+        }),
+        ("no gzip", |r| r.spoil = |_| b"text".to_vec()),
+        ("no tar", |r| r.spoil = |_| Stored::Gzip(6).pack(&[7; 1024])),
+        ("gzip bomb", |r| r.spoil = |_| Stored::Gzip(9).pack(&vec![0; 65 << 20])),
+    ];
+    for (name, change) in cases {
+        let twin = with(change);
+        assert!(run(&base(), &twin).is_err(), "{name}");
+        assert!(run(&twin, &base()).is_err(), "{name}");
+    }
+    let (left, right) = (base().build(), with(|r| r.stored = Stored::Zstd).build());
+    let mut gone = with(|r| r.stored = Stored::Plain).build();
+    gone.blobs[0].clear();
+    let found = compare(left.side(), gone.side(), &[], &Limits::default());
+    assert!(matches!(found, Err(CompareError::Open { position: 0, .. })), "{found:?}");
+    let swapped = Image { blobs: left.blobs.clone(), ..right };
+    let found = compare(left.side(), swapped.side(), &[], &Limits::default());
+    assert!(matches!(found, Err(CompareError::Layer { .. })), "{found:?}");
+}
+
+#[test]
+fn differences_are_kept_up_to_the_limit() {
+    let many = |n: usize, content: &str| {
+        let paths = ["a0", "a1", "a2", "a3", "a4"];
+        with(|r| r.layers[1].extend(paths.iter().take(n).map(|path| file(path, content))))
+    };
+    let limits = Limits { differences: 3, ..Limits::default() };
+    for (n, kept, omitted, level) in
+        [(3, 3, 0, Level::Explained), (4, 3, 1, Level::Different), (5, 3, 2, Level::Different)]
+    {
+        let (left, right) = (many(n, "1"), many(n, "2"));
+        let found = run_with(&left, &right, &allow("/a*"), &limits).unwrap();
+        assert_eq!((found.differences.len(), found.omitted), (kept, omitted), "{n}");
+        assert_eq!(found.level, level, "{n}");
+        let again = run_with(&left, &right, &allow("/a*"), &limits).unwrap();
+        assert_eq!(found, again, "{n}");
+    }
+}
+
+#[test]
+fn differences_lead_to_the_instruction() {
+    let twin = with(|r| r.layers[1][0] = file("app", "binary two"));
+    let mut found = run(&base(), &twin).unwrap();
+    crate::compare::cause::explain(&mut found, &base().build().config, None);
+    let content = found.differences.iter().find(|d| d.class == Class::Content).unwrap();
+    let cause = content.cause.as_ref().unwrap();
+    assert_eq!((cause.line, cause.instruction.as_str()), (None, "COPY app /"));
+}
+
+/// Names that some layers share.
+const NAMES: [&str; 4] = ["a", "b", "d/a", "d/b"];
+
+fn items() -> impl Strategy<Value = Vec<Item>> {
+    let item =
+        (0..4_usize, "[xy]{0,2}", prop_oneof![Just(0o644_u32), Just(0o4755)], 0..2_u64, 0..3_u64);
+    let item = item.prop_map(|(name, content, mode, uid, mtime)| Item {
+        mode,
+        uid,
+        mtime,
+        ..file(NAMES[name], &content)
+    });
+    proptest::collection::vec(item, 0..4)
+}
+
+proptest! {
+    #[test]
+    fn content_identical_means_equal_facts(left in items(), right in items()) {
+        let build = |items: &Vec<Item>| with(|r| r.layers[1] = items.clone());
+        let found = run(&build(&left), &build(&right)).unwrap();
+        let strict = |items: &[Item]| {
+            let mut facts: Vec<_> =
+                items.iter().map(|i| (i.path, i.content.clone(), i.mode, i.uid)).collect();
+            facts.sort_by_key(|facts| facts.0);
+            facts
+        };
+        prop_assert_eq!(found.level >= Level::ContentIdentical, strict(&left) == strict(&right));
+        prop_assert_eq!(found.level >= Level::LayersIdentical, archive(&left) == archive(&right));
+        let back = run(&build(&right), &build(&left)).unwrap();
+        prop_assert_eq!(found.level, back.level);
+    }
+}

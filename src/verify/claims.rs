@@ -1,0 +1,313 @@
+//! What the proofs say: the provenance that counts, and the SBOMs, each checked against the image.
+
+use bytes::Bytes;
+
+use crate::{
+    attest::{
+        Carrier, Envelope, Raw, Statement,
+        provenance::{
+            self, Producer, Provenance, ProvenanceError,
+            embedded::{self, EmbeddedManifest},
+        },
+    },
+    finding::{Code, Finding, Key, Subject},
+    image::Image,
+    sbom::{self, BoundSbom, Inventory, Reconciliation, reconcile::reconcile},
+    trust::{Covering, PredicateClass, Proof, Proofs, Unproven},
+};
+
+use super::{Contents, Context};
+
+/// Label that holds the digest of the build manifest in the image.
+pub const MANIFEST_LABEL: &str = embedded::LABEL;
+
+/// The predicate type under which rules speak about SBOM documents in the image, whatever their format.
+const SBOM: &str = "https://spdx.dev/Document";
+
+/// What the evidence claims, and what is wrong with it.
+pub struct Claims {
+    /// The provenance that counts.
+    pub provenance: Proof<Provenance>,
+    /// Every SBOM of this image.
+    pub sboms: Vec<Proof<BoundSbom>>,
+    /// How each agrees with the inventory; empty where the contents were not read.
+    pub reconciliations: Vec<Reconciliation>,
+    /// What was seen.
+    pub findings: Vec<Finding>,
+}
+
+/// Reads the claims out of the proofs and the image's own files.
+pub fn claims(
+    proofs: &Proofs,
+    raws: &[Raw],
+    contents: &Contents,
+    image: &Image,
+    ctx: &Context,
+) -> Claims {
+    let covering = Covering {
+        signatures: &proofs.signatures,
+        rules: &ctx.trust,
+        location: &image.reference.location,
+        image,
+    };
+    let mut findings = Vec::new();
+    let provenance = provenance_that_counts(proofs, contents, &covering, ctx, &mut findings);
+    let sboms = sboms(proofs, raws, contents, &covering, ctx, &mut findings);
+    let reconciliations = match &contents.inventory {
+        Some(inventory) => reconciled(&sboms, inventory, &mut findings),
+        None => Vec::new(),
+    };
+    findings.extend(missing(&provenance, &sboms, image));
+    Claims { provenance, sboms, reconciliations, findings }
+}
+
+/// Proven before unproven, replayable before not; two that contradict each other are an error.
+fn provenance_that_counts(
+    proofs: &Proofs,
+    contents: &Contents,
+    covering: &Covering<'_>,
+    ctx: &Context,
+    findings: &mut Vec<Finding>,
+) -> Proof<Provenance> {
+    let image = covering.image;
+    let mut candidates: Vec<Proof<Provenance>> = Vec::new();
+    let is_provenance = |s: &Statement| {
+        [provenance::SLSA_V02, provenance::SLSA_V1].contains(&s.predicate_type.as_str())
+    };
+    let statements: Vec<&Proof<Statement>> =
+        proofs.attestations.iter().filter(|p| p.value().is_some_and(is_provenance)).collect();
+    for proof in &statements {
+        let Some(statement) = proof.value() else { continue };
+        match provenance::parse(statement) {
+            Ok(provenance) => candidates.push(proof.map(|_| provenance.clone())),
+            Err(error) => {
+                findings.push(malformed(Code::ProvenanceMalformed, proof.carrier(), &error))
+            }
+        }
+    }
+    if let Some(found) = embedded_manifest(contents, image) {
+        let others = statements.iter().filter_map(|p| p.value());
+        let statement = others.clone().find(|s| is_hallmark(s));
+        match read_embedded(&found, ctx) {
+            Ok((manifest, read)) => {
+                let last = &contents.last_layer;
+                findings.extend(embedded::cross_check(image, Some(&manifest), last, statement));
+                let class = provenance::SLSA_V1;
+                candidates.push(covering.cover(read, class, found.carrier, found.bytes));
+            }
+            Err(error) => {
+                findings.push(malformed(Code::ProvenanceMalformed, Some(&found.carrier), &error));
+            }
+        }
+    } else if contents.is_complete() {
+        findings.extend(embedded::cross_check(image, None, &contents.last_layer, None));
+    }
+    candidates.retain(|p| !matches!(p, Proof::Unproven { why: Unproven::OtherSubject, .. }));
+    findings.extend(conflict(&candidates, image));
+    candidates.sort_by_key(|p| {
+        let replayable = p.value().is_some_and(|v| v.producer != Producer::Other);
+        (p.proven().is_none(), !replayable)
+    });
+    let chosen = candidates.into_iter().next().unwrap_or(Proof::Missing);
+    if chosen.value().is_some_and(|p| p.producer == Producer::Other) {
+        let build_type = chosen.value().map(|p| p.build_type.clone()).unwrap_or_default();
+        findings.push(
+            Finding::new(Code::ProvenanceUnknownType, Subject::Image(image.reference.to_string()))
+                .with(Key::Found, build_type),
+        );
+    }
+    chosen
+}
+
+/// Whether a statement is about hallmark's own build type.
+fn is_hallmark(statement: &Statement) -> bool {
+    let build_type = statement.predicate.pointer("/buildDefinition/buildType");
+    build_type.and_then(|t| t.as_str()) == Some(provenance::HALLMARK_BUILD_TYPE)
+}
+
+fn read_embedded(
+    found: &EmbeddedFile<'_>,
+    ctx: &Context,
+) -> Result<(EmbeddedManifest, Provenance), ProvenanceError> {
+    let manifest = EmbeddedManifest::parse(Bytes::copy_from_slice(found.bytes), &ctx.limits)?;
+    let provenance = manifest.provenance()?;
+    Ok((manifest, provenance))
+}
+
+struct EmbeddedFile<'a> {
+    bytes: &'a [u8],
+    carrier: Carrier,
+}
+
+fn embedded_manifest<'a>(contents: &'a Contents, image: &Image) -> Option<EmbeddedFile<'a>> {
+    let bytes = contents.rootfs.as_ref()?.file(embedded::PATH)?;
+    let layer = image.manifest.layers.len().saturating_sub(1);
+    Some(EmbeddedFile { bytes, carrier: Carrier::File { path: embedded::PATH.to_owned(), layer } })
+}
+
+/// Replayable provenance of one image names one commit.
+fn conflict(candidates: &[Proof<Provenance>], image: &Image) -> Option<Finding> {
+    let mut commits = candidates.iter().filter_map(|proof| {
+        let commit = proof.value()?.source.as_ref()?.commit.as_ref()?;
+        Some((commit.as_str(), proof.carrier()?))
+    });
+    let (first, first_carrier) = commits.next()?;
+    let (other, other_carrier) = commits.find(|(commit, _)| *commit != first)?;
+    Some(
+        Finding::new(Code::ProvenanceConflict, Subject::Image(image.reference.to_string()))
+            .with(Key::Expect, format!("commit {first} ({first_carrier})"))
+            .with(Key::Found, format!("commit {other} ({other_carrier})")),
+    )
+}
+
+fn sboms(
+    proofs: &Proofs,
+    raws: &[Raw],
+    contents: &Contents,
+    covering: &Covering<'_>,
+    ctx: &Context,
+    findings: &mut Vec<Finding>,
+) -> Vec<Proof<BoundSbom>> {
+    let mut found = Vec::new();
+    let is_sbom = |s: &Statement| PredicateClass::Sbom.includes(&s.predicate_type);
+    for proof in proofs.attestations.iter().filter(|p| p.value().is_some_and(is_sbom)) {
+        if matches!(proof, Proof::Unproven { why: Unproven::OtherSubject, .. }) {
+            continue;
+        }
+        let Some(statement) = proof.value() else { continue };
+        match sbom::from_predicate(&statement.predicate, &ctx.limits) {
+            Ok(sbom) => {
+                let subject = covering.image.manifest.document.digest.clone();
+                found.push(
+                    proof.map(|_| BoundSbom { sbom: sbom.clone(), subject: subject.clone() }),
+                );
+            }
+            Err(error) => findings.push(unreadable_sbom(&error, proof.carrier())),
+        }
+    }
+    let attached = raws.iter().filter(|raw| {
+        !matches!(raw.carrier, Carrier::Label { .. })
+            && matches!(crate::attest::open(raw, &ctx.limits).as_deref(), Ok([Envelope::Document]))
+    });
+    for raw in attached {
+        match sbom::parse(&raw.bytes, &ctx.limits) {
+            Ok(sbom) => found.push(Proof::Unproven {
+                value: BoundSbom { sbom, subject: raw.attached_to.clone() },
+                carrier: raw.carrier.clone(),
+                why: Unproven::Unsigned,
+            }),
+            Err(error) => findings.push(unreadable_sbom(&error, Some(&raw.carrier))),
+        }
+    }
+    let Some(rootfs) = &contents.rootfs else { return found };
+    for path in rootfs.paths().filter(|path| sbom::is_document_path(path)) {
+        let Some(bytes) = rootfs.file(path) else { continue };
+        let layer = rootfs.get(path).map(|node| node.layer).unwrap_or_default();
+        let carrier = Carrier::File { path: path.to_owned(), layer };
+        match sbom::parse(bytes, &ctx.limits) {
+            Ok(sbom) => {
+                let subject = covering.image.manifest.document.digest.clone();
+                let bound = BoundSbom { sbom, subject };
+                found.push(covering.cover(bound, SBOM, carrier, bytes));
+            }
+            Err(error) => findings.push(unreadable_sbom(&error, Some(&carrier))),
+        }
+    }
+    found
+}
+
+fn unreadable_sbom(error: &sbom::SbomError, carrier: Option<&Carrier>) -> Finding {
+    let code = match error {
+        sbom::SbomError::Empty { .. } => Code::SbomEmpty,
+        sbom::SbomError::TooMany { .. } => Code::LimitExceeded,
+        _ => Code::SbomMalformed,
+    };
+    malformed(code, carrier, error)
+}
+
+fn malformed(code: Code, carrier: Option<&Carrier>, error: &impl ToString) -> Finding {
+    let subject = carrier.map_or(Subject::Run, |c| Subject::Evidence(c.to_string()));
+    Finding::new(code, subject).with(Key::Why, error.to_string())
+}
+
+fn reconciled(
+    sboms: &[Proof<BoundSbom>],
+    inventory: &Inventory,
+    findings: &mut Vec<Finding>,
+) -> Vec<Reconciliation> {
+    let all = sboms.iter().filter_map(Proof::value);
+    let reconciliations: Vec<_> = all.map(|bound| reconcile(&bound.sbom, inventory)).collect();
+    for (reconciliation, proof) in reconciliations.iter().zip(sboms) {
+        let from = proof.carrier().map(ToString::to_string).unwrap_or_default();
+        findings.extend(disagreements(reconciliation, &from));
+    }
+    for database in inventory.databases.iter() {
+        if let Err(why) = &database.read {
+            let subject = Subject::File { path: database.path.clone(), layer: None };
+            let finding = Finding::new(Code::SbomDatabaseUnreadable, subject);
+            findings.push(finding.with(Key::Why, why.clone()));
+        }
+    }
+    reconciliations
+}
+
+fn disagreements(reconciliation: &Reconciliation, from: &str) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for package in &reconciliation.missing {
+        let subject = Subject::Package(format!("{} {}", package.name, package.version));
+        findings.push(
+            Finding::new(Code::SbomPackageMissing, subject)
+                .with(Key::Expect, format!("listed in the SBOM ({from})"))
+                .with(Key::Found, format!("installed according to {}", package.database)),
+        );
+    }
+    for ghost in &reconciliation.ghosts {
+        let version = ghost.version.as_deref().unwrap_or("without a version");
+        let subject = Subject::Package(format!("{} {version}", ghost.name));
+        findings.push(
+            Finding::new(Code::SbomPackageGhost, subject)
+                .with(Key::Found, format!("listed in the SBOM ({from}), not installed")),
+        );
+    }
+    for mismatch in &reconciliation.versions {
+        let subject = Subject::Package(mismatch.installed.name.clone());
+        findings.push(
+            Finding::new(Code::SbomVersionMismatch, subject)
+                .with(Key::Expect, mismatch.installed.version.clone())
+                .with(Key::Found, format!("{} in the SBOM ({from})", mismatch.claimed)),
+        );
+    }
+    findings
+}
+
+fn missing(
+    provenance: &Proof<Provenance>,
+    sboms: &[Proof<BoundSbom>],
+    image: &Image,
+) -> Vec<Finding> {
+    let subject = || Subject::Image(image.reference.to_string());
+    let because = |why: &Unproven| crate::report::text::unproven(why);
+    let mut findings = Vec::new();
+    match provenance {
+        Proof::Proven(_) => {}
+        Proof::Missing => findings.push(Finding::new(Code::ProvenanceMissing, subject())),
+        Proof::Unproven { why, carrier, .. } => findings.push(
+            Finding::new(Code::ProvenanceUnsigned, subject())
+                .with(Key::Why, because(why))
+                .with(Key::From, carrier.to_string()),
+        ),
+    }
+    if sboms.is_empty() {
+        findings.push(Finding::new(Code::SbomMissing, subject()));
+    }
+    if sboms.iter().all(|p| p.proven().is_none())
+        && let Some(Proof::Unproven { why, carrier, .. }) = sboms.first()
+    {
+        findings.push(
+            Finding::new(Code::SbomUnsigned, subject())
+                .with(Key::Why, because(why))
+                .with(Key::From, carrier.to_string()),
+        );
+    }
+    findings
+}

@@ -1,0 +1,194 @@
+//! One pass over the layers: true diffIDs, and the few files that later stages read.
+
+use std::sync::Arc;
+
+use crate::{
+    attest::provenance::embedded::{self, LastLayer},
+    finding::{Code, Fact, Finding, Key, Subject},
+    image::{
+        Image,
+        layer::{LayerError, LayerReader},
+        rootfs::{Rootfs, RootfsBuilder, RootfsError},
+        tar::TarError,
+    },
+    limits::Limits,
+    sbom::{self, Inventory, installed},
+    source::{Blob, Source, SourceError, Spool, load},
+};
+
+/// What the layers hold, as far as somebody asked.
+pub struct Contents {
+    /// The squashed root filesystem; `None` where the layers were not read, or could not be.
+    pub rootfs: Option<Rootfs>,
+    /// What is installed in it.
+    pub inventory: Option<Inventory>,
+    /// The paths of the last layer.
+    pub last_layer: LastLayer,
+    /// The stored layers, for comparing; they live as long as the spool.
+    pub layers: Vec<Blob>,
+    /// What was wrong with them.
+    pub findings: Vec<Finding>,
+    spool: Option<Arc<Spool>>,
+}
+
+/// What reading the layers gives.
+struct Read {
+    rootfs: Rootfs,
+    inventory: Inventory,
+    last_layer: LastLayer,
+}
+
+impl Contents {
+    /// Nobody asked.
+    pub fn not_read() -> Self {
+        Self::failed(Vec::new())
+    }
+
+    fn failed(findings: Vec<Finding>) -> Self {
+        Self {
+            rootfs: None,
+            inventory: None,
+            last_layer: LastLayer::default(),
+            layers: Vec::new(),
+            findings,
+            spool: None,
+        }
+    }
+
+    /// Whether the layers are here and are what the configuration says.
+    pub fn is_complete(&self) -> bool {
+        self.rootfs.is_some() && self.spool.is_some()
+    }
+}
+
+/// Fetches every layer and reads it once.
+pub async fn read(source: &dyn Source, image: &Image, limits: &Limits) -> Contents {
+    match fetch_and_read(source, image, limits).await {
+        Ok(contents) => contents,
+        Err(finding) => Contents::failed(vec![*finding]),
+    }
+}
+
+async fn fetch_and_read(
+    source: &dyn Source,
+    image: &Image,
+    limits: &Limits,
+) -> Result<Contents, Box<Finding>> {
+    let subject = || Subject::Image(image.reference.to_string());
+    let lost = |error: SourceError| Box::new(error.into_finding(subject()));
+    let spool = Spool::temporary().map_err(|error| {
+        lost(SourceError::Unavailable {
+            place: "temporary folder".to_owned(),
+            why: error.to_string(),
+        })
+    })?;
+    let layers = load::fetch_layers(source, image, &spool, limits).await.map_err(lost)?;
+    let reading = tokio::task::spawn_blocking({
+        let (image, layers, limits) = (image.clone(), layers.clone(), limits.clone());
+        move || squash(&image, &layers, &limits)
+    });
+    let read = reading.await.map_err(|panic| {
+        Box::new(Finding::new(Code::InternalError, subject()).with(Key::Why, panic.to_string()))
+    })??;
+    Ok(Contents {
+        rootfs: Some(read.rootfs),
+        inventory: Some(read.inventory),
+        last_layer: read.last_layer,
+        layers,
+        findings: Vec::new(),
+        spool: Some(Arc::new(spool)),
+    })
+}
+
+/// Reads the layers in order; nothing counts unless every layer's bytes are what its digests say.
+fn squash(image: &Image, layers: &[Blob], limits: &Limits) -> Result<Read, Box<Finding>> {
+    let subject = || Subject::Image(image.reference.to_string());
+    let mut builder = RootfsBuilder::new(limits, wanted);
+    for (position, blob) in layers.iter().enumerate() {
+        let from = format!("layer {position} {}", blob.descriptor().digest);
+        let finding = |error| Box::new(of_error(&error, subject()).with(Key::From, from.clone()));
+        let mut layer = reader(blob, limits).map_err(finding)?;
+        builder.add_layer(position, &mut layer).map_err(|e| finding(Error::Rootfs(e)))?;
+        let found = layer.finish().map_err(|e| finding(Error::Layer(e)))?;
+        let claimed = image.config.diff_ids.get(position);
+        if claimed != Some(&found) {
+            let finding =
+                Finding::new(Code::ImageDiffIdMismatch, subject()).with(Key::Found, &found);
+            let expected = claimed.map_or(Fact::Text("nothing".to_owned()), Fact::from);
+            return Err(Box::new(finding.with(Key::Expect, expected).with(Key::From, from)));
+        }
+    }
+    let rootfs = builder.finish();
+    if let Some(ambiguity) = rootfs.ambiguities().first() {
+        let subject = Subject::File { path: ambiguity.path.clone(), layer: Some(ambiguity.layer) };
+        let finding = Finding::new(Code::ImageLayerAmbiguous, subject);
+        return Err(Box::new(finding.with(Key::Why, ambiguity.why)));
+    }
+    let inventory = installed::inventory(&rootfs, limits);
+    let last_layer = match layers.last().filter(|_| rootfs.get(embedded::PATH).is_some()) {
+        Some(blob) => last_layer(blob, limits).map_err(|e| Box::new(of_error(&e, subject())))?,
+        None => LastLayer::default(),
+    };
+    Ok(Read { rootfs, inventory, last_layer })
+}
+
+fn reader(blob: &Blob, limits: &Limits) -> Result<LayerReader<crate::source::StoredReader>, Error> {
+    let stored = blob.stored().map_err(|e| Error::Tar(TarError::Read(e)))?;
+    LayerReader::new(stored, blob.descriptor(), limits).map_err(Error::Layer)
+}
+
+/// What the last layer holds beside the build manifest.
+fn last_layer(blob: &Blob, limits: &Limits) -> Result<LastLayer, Error> {
+    let mut layer = reader(blob, limits)?;
+    let last = LastLayer::read(&mut layer, limits).map_err(Error::Tar)?;
+    layer.finish().map_err(Error::Layer)?;
+    Ok(last)
+}
+
+/// What can go wrong while a layer is read.
+enum Error {
+    Layer(LayerError),
+    Rootfs(RootfsError),
+    Tar(TarError),
+}
+
+/// An error as the finding that it is. A failing read below the tar is the layer's own failure: its reader says more.
+fn of_error(error: &Error, subject: Subject) -> Finding {
+    let (code, why) = match error {
+        Error::Layer(error) => (layer_code(error), error.to_string()),
+        Error::Tar(error) | Error::Rootfs(RootfsError::Tar { error, .. }) => {
+            (tar_code(error), error.to_string())
+        }
+        Error::Rootfs(error @ RootfsError::Limit { .. }) => {
+            (Code::LimitExceeded, error.to_string())
+        }
+        Error::Rootfs(error @ RootfsError::Impossible { .. }) => {
+            (Code::ImageLayerAmbiguous, error.to_string())
+        }
+    };
+    Finding::new(code, subject).with(Key::Why, why)
+}
+
+fn layer_code(error: &LayerError) -> Code {
+    match error {
+        LayerError::MediaType { .. } => Code::ImageMediaTypeUnknown,
+        LayerError::Read { .. } => Code::SourceUnavailable,
+        LayerError::Corrupt { .. } => Code::ImageLayerCorrupt,
+        LayerError::Size { .. } => Code::ImageSizeMismatch,
+        LayerError::Digest { .. } => Code::ImageDigestMismatch,
+        LayerError::Limit { .. } => Code::LimitExceeded,
+    }
+}
+
+fn tar_code(error: &TarError) -> Code {
+    match error {
+        TarError::Limit { .. } => Code::LimitExceeded,
+        error if error.is_ambiguous() => Code::ImageLayerAmbiguous,
+        TarError::Fault { .. } | TarError::Read(_) => Code::ImageLayerCorrupt,
+    }
+}
+
+/// Files that are kept whole.
+fn wanted(path: &str) -> bool {
+    installed::wanted(path) || sbom::is_document_path(path) || path == embedded::PATH
+}

@@ -1,0 +1,230 @@
+//! THE pipeline: an image's digest in, a verdict out.
+//!
+//! Calls the stages in their order and holds no logic of theirs. [`verify`] cannot return an error: what fails inside
+//! becomes a finding, and the verdict's type forces a decision. A panic inside fails the image too.
+
+mod claims;
+mod contents;
+mod findings;
+mod rebuilding;
+
+use std::{panic::AssertUnwindSafe, sync::Arc};
+
+use futures_util::FutureExt as _;
+use jiff::Timestamp;
+
+use crate::{
+    engine::{EngineChoice, EngineSettings, Talk},
+    finding::{Code, Finding, Key, Severity, Subject},
+    image::Image,
+    limits::Limits,
+    policy::{Exception, Policies, PolicyInput},
+    rebuild::Rebuild,
+    reference::PinnedReference,
+    source::{self, PlatformChoice, Source, SourceError, SourceSettings},
+    trust::{self, TrustRules},
+    verdict::{Decision, Evidence, Grounds, Inputs, PlatformVerdict, Verdict},
+};
+
+pub use contents::{Contents, read as read_contents};
+pub use rebuilding::{rebuild, side};
+
+/// What a verification needs besides the image and the time.
+#[derive(Clone)]
+pub struct Context {
+    /// How registries are reached.
+    pub sources: SourceSettings,
+    /// Which platforms are judged.
+    pub platforms: PlatformChoice,
+    /// Who may vouch for what.
+    pub trust: TrustRules,
+    /// The rules, compiled.
+    pub policies: Arc<Policies>,
+    /// Exceptions from them.
+    pub exceptions: Vec<Exception>,
+    /// Whether and how images are rebuilt.
+    pub rebuild: RebuildOptions,
+    /// The bounds.
+    pub limits: Limits,
+    /// Where progress goes.
+    pub talk: Arc<dyn Talk>,
+}
+
+/// Whether and how images are rebuilt.
+#[derive(Debug, Clone)]
+pub struct RebuildOptions {
+    /// When.
+    pub when: When,
+    /// With which engine.
+    pub engine: EngineChoice,
+    /// How the engine reaches registries.
+    pub settings: EngineSettings,
+    /// Whether a mismatch is built again, to tell nondeterminism from tampering.
+    pub on_mismatch: OnMismatch,
+}
+
+/// When an image is rebuilt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// If the policy needs it.
+    PolicyAsks,
+    /// Always.
+    Always,
+    /// Never: a policy that needs it fails.
+    Never,
+}
+
+/// What a mismatch leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnMismatch {
+    /// A second build, compared with the first.
+    BuildAgain,
+    /// Nothing.
+    Accept,
+}
+
+/// Judges an image.
+pub async fn verify(image: PinnedReference, ctx: &Context, now: Timestamp) -> Verdict {
+    let judged = AssertUnwindSafe(judge_platforms(&image, ctx, now)).catch_unwind().await;
+    let platforms = judged.unwrap_or_else(|_| {
+        let why = "a stage of the verification panicked; its message is on stderr";
+        let finding = Finding::new(Code::InternalError, Subject::Run).with(Key::Why, why);
+        vec![unreadable(finding)]
+    });
+    Verdict { platforms, inputs: ctx.inputs(), time: now, subject: image }
+}
+
+async fn judge_platforms(
+    reference: &PinnedReference,
+    ctx: &Context,
+    now: Timestamp,
+) -> Vec<PlatformVerdict> {
+    match open(reference, ctx).await {
+        Ok((source, images)) => {
+            let mut verdicts = Vec::with_capacity(images.len());
+            for image in images {
+                verdicts.push(judge_image(&*source, image, ctx, now).await);
+            }
+            verdicts
+        }
+        Err(error) => {
+            vec![unreadable(error.into_finding(Subject::Image(reference.to_string())))]
+        }
+    }
+}
+
+/// The source and the images that `reference` and the choice of platforms mean; at least one.
+pub async fn open(
+    reference: &PinnedReference,
+    ctx: &Context,
+) -> Result<(Arc<dyn Source>, Vec<Image>), SourceError> {
+    ctx.talk.stage("fetch");
+    let source = source::open(&reference.location, &ctx.sources, &ctx.limits).await?;
+    let images = source::load::load(&*source, reference, &ctx.platforms, &ctx.limits).await?;
+    Ok((source, images))
+}
+
+async fn judge_image(
+    source: &dyn Source,
+    image: Image,
+    ctx: &Context,
+    now: Timestamp,
+) -> PlatformVerdict {
+    let (evidence, findings) = gather(source, image, ctx).await;
+    ctx.talk.stage("policy");
+    let input = PolicyInput::new(&evidence, &findings, now);
+    let judgement = ctx.policies.judge(&input, &ctx.exceptions, &ctx.limits);
+    let mut findings = findings::judged(findings, judgement);
+    findings.sort_by(|a, b| b.cmp(a));
+    findings.dedup();
+    let nothing = findings::nothing_proven(&evidence.image);
+    PlatformVerdict {
+        platform: Some(evidence.image.platform.clone()),
+        manifest: Some(evidence.image.manifest.document.digest.clone()),
+        decision: Decision::from(&findings, Grounds::of(&evidence), nothing),
+        findings,
+        evidence: Some(Box::new(evidence)),
+    }
+}
+
+/// Everything that can be known about an image, and what was seen on the way.
+pub async fn gather(source: &dyn Source, image: Image, ctx: &Context) -> (Evidence, Vec<Finding>) {
+    let mut findings = Vec::new();
+    ctx.talk.stage("evidence");
+    let found = source::discover::discover(source, &image, &ctx.limits).await;
+    findings.extend(found.findings);
+    let proofs = trust::verify::prove(
+        &found.raws,
+        &image,
+        &ctx.trust,
+        &image.reference.location,
+        &ctx.limits,
+    );
+    findings.extend(proofs.findings.iter().cloned());
+
+    let contents = if ctx.wants_contents(&image) {
+        ctx.talk.stage("contents");
+        contents::read(source, &image, &ctx.limits).await
+    } else {
+        Contents::not_read()
+    };
+    findings.extend(contents.findings.iter().cloned());
+
+    let claims = claims::claims(&proofs, &found.raws, &contents, &image, ctx);
+    findings.extend(claims.findings);
+    let rebuild = if ctx.wants_rebuild() {
+        ctx.talk.stage("rebuild");
+        rebuilding::rebuild(&claims.provenance, &image, &contents, ctx).await
+    } else {
+        Rebuild::NotAsked
+    };
+    findings.extend(findings::of_rebuild(&rebuild, &image));
+
+    let evidence = Evidence {
+        carriers: found.raws.into_iter().map(|raw| raw.carrier).collect(),
+        signatures: proofs.signatures,
+        attestations: proofs.attestations,
+        provenance: claims.provenance,
+        sboms: claims.sboms,
+        inventory: contents.inventory,
+        reconciliations: claims.reconciliations,
+        rebuild,
+        image,
+    };
+    (evidence, findings)
+}
+
+fn unreadable(finding: Finding) -> PlatformVerdict {
+    let finding = finding.at(Severity::Error);
+    PlatformVerdict {
+        platform: None,
+        manifest: None,
+        decision: Decision::Fail(Box::new(finding.clone()), Vec::new()),
+        findings: vec![finding],
+        evidence: None,
+    }
+}
+
+impl Context {
+    fn wants_rebuild(&self) -> bool {
+        match self.rebuild.when {
+            When::Always => true,
+            When::Never => false,
+            When::PolicyAsks => self.policies.needs().rebuild,
+        }
+    }
+
+    /// Layers are fetched only when something asks for what is in them.
+    fn wants_contents(&self, image: &Image) -> bool {
+        let embedded = image.config.runtime.labels.contains_key(claims::MANIFEST_LABEL);
+        self.wants_rebuild() || self.policies.needs().inventory || embedded
+    }
+
+    fn inputs(&self) -> Inputs {
+        Inputs {
+            policy: self.policies.digest(&self.exceptions),
+            trust: self.trust.digest(),
+            version: env!("CARGO_PKG_VERSION"),
+        }
+    }
+}

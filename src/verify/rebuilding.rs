@@ -1,0 +1,174 @@
+//! Plan, build, compare; and build again where that tells tampering from chance.
+
+use super::{Contents, Context, OnMismatch};
+use crate::{
+    attest::provenance::Provenance,
+    compare::{self, Comparison, Level, Side},
+    engine::{self, Finished},
+    image::Image,
+    rebuild::{
+        Coverage, Determinism, EmbeddedLayer, Failure, FailureKind, Plan, Planned, Rebuild,
+        Rebuilt, exporter,
+        plan::{PlanOptions, plan},
+    },
+    reference::{Location, PinnedReference, Selector},
+    source::{self, PlatformChoice, load::StoredLayers},
+    trust::Proof,
+};
+
+/// Rebuilds `image` from its provenance, proven or not: whether that suffices is the policy's affair.
+pub async fn rebuild(
+    provenance: &Proof<Provenance>,
+    image: &Image,
+    contents: &Contents,
+    ctx: &Context,
+) -> Rebuild {
+    let Some(provenance) = provenance.value() else { return Rebuild::NoProvenance };
+    if !contents.is_complete() {
+        return Rebuild::Failed(failure(
+            FailureKind::SourceGone,
+            "the published image's layers could not be read, so there is nothing to compare with",
+        ));
+    }
+    let options = PlanOptions { embedded: embedded(contents) };
+    match plan(provenance, image, &options) {
+        Planned::NotReplayable(gaps) => Rebuild::NotReplayable(gaps),
+        Planned::Plan(plan) => {
+            match build_and_compare(&plan, provenance, image, contents, ctx).await {
+                Ok(rebuilt) => Rebuild::Compared(Box::new(rebuilt)),
+                Err(failure) => Rebuild::Failed(failure),
+            }
+        }
+    }
+}
+
+async fn build_and_compare(
+    plan: &Plan,
+    provenance: &Provenance,
+    image: &Image,
+    contents: &Contents,
+    ctx: &Context,
+) -> Result<Rebuilt, Failure> {
+    let published =
+        Loaded { image: image.clone(), layers: StoredLayers(contents.layers.clone()), _keep: None };
+    let first = build(plan, ctx).await?;
+    let mut comparison = compare_images(&published, &first.loaded, ctx).await?;
+    compare::cause::explain(&mut comparison, &image.config, Some(provenance));
+    let determinism = if comparison.level.is_reproducible() {
+        Determinism::NotNeeded
+    } else if ctx.rebuild.on_mismatch == OnMismatch::BuildAgain {
+        ctx.talk
+            .line("the result differs: building again to see whether the build is deterministic");
+        let second = build(plan, ctx).await?;
+        let between = compare_images(&first.loaded, &second.loaded, ctx).await?;
+        if between.level >= Level::LayersIdentical {
+            Determinism::ConsistentlyDifferent
+        } else {
+            Determinism::Nondeterministic
+        }
+    } else {
+        Determinism::Unknown
+    };
+    let rebuilt = &first.loaded.image;
+    Ok(Rebuilt {
+        manifest: rebuilt.manifest.document.digest.clone(),
+        config: rebuilt.config.document.digest.clone(),
+        coverage: coverage(plan, rebuilt),
+        comparison,
+        determinism,
+        exporter: plan.exporter.clone(),
+        engine: first.finished.built.report.clone(),
+        pins: first.finished.built.pins.clone(),
+    })
+}
+
+/// An image with its layers at hand.
+struct Loaded {
+    image: Image,
+    layers: StoredLayers,
+    _keep: Option<source::Spool>,
+}
+
+struct Build {
+    loaded: Loaded,
+    finished: Finished,
+}
+
+async fn build(plan: &Plan, ctx: &Context) -> Result<Build, Failure> {
+    let options = &ctx.rebuild;
+    let finished =
+        engine::build(plan, &options.settings, options.engine, &ctx.limits, &*ctx.talk).await?;
+    let loaded = load_built(plan, &finished, ctx).await.map_err(|error| {
+        failure(
+            FailureKind::EngineUnavailable,
+            &format!("the engine's result is unreadable: {error}"),
+        )
+    })?;
+    Ok(Build { loaded, finished })
+}
+
+async fn load_built(
+    plan: &Plan,
+    finished: &Finished,
+    ctx: &Context,
+) -> Result<Loaded, source::SourceError> {
+    let location = Location::Layout(finished.built.layout.clone());
+    let source = source::open(&location, &ctx.sources, &ctx.limits).await?;
+    let digest = source.resolve(&Selector::Only).await?;
+    let reference = PinnedReference { location, digest };
+    let choice = PlatformChoice::One(plan.platform.clone());
+    let mut images = source::load::load(&*source, &reference, &choice, &ctx.limits).await?;
+    let Some(image) = images.pop() else {
+        return Err(source::SourceError::NotFound {
+            what: "an image".to_owned(),
+            place: reference.to_string(),
+        });
+    };
+    let spool = source::Spool::inside(finished.workspace.path()).map_err(|error| {
+        source::SourceError::Unavailable { place: reference.to_string(), why: error.to_string() }
+    })?;
+    let layers = source::load::fetch_layers(&*source, &image, &spool, &ctx.limits).await?;
+    Ok(Loaded { image, layers: StoredLayers(layers), _keep: Some(spool) })
+}
+
+async fn compare_images(
+    left: &Loaded,
+    right: &Loaded,
+    ctx: &Context,
+) -> Result<Comparison, Failure> {
+    let (limits, left_image, right_image) =
+        (ctx.limits.clone(), left.image.clone(), right.image.clone());
+    let (left_layers, right_layers) = (left.layers.clone(), right.layers.clone());
+    let comparing = tokio::task::spawn_blocking(move || {
+        let (left, right) = (side(&left_image, &left_layers), side(&right_image, &right_layers));
+        compare::ladder::compare(left, right, &[], &limits)
+    });
+    match comparing.await {
+        Ok(Ok(comparison)) => Ok(comparison),
+        Ok(Err(error)) => Err(failure(FailureKind::EngineUnavailable, &error.to_string())),
+        Err(panic) => Err(failure(FailureKind::EngineUnavailable, &panic.to_string())),
+    }
+}
+
+/// The build manifest, where the last layer holds it and nothing else can be meant.
+pub fn embedded(contents: &Contents) -> Option<EmbeddedLayer> {
+    let last = &contents.last_layer;
+    Some(EmbeddedLayer { manifest: last.file.clone()?, folders: last.folders.clone() })
+}
+
+/// One side of a comparison.
+pub fn side<'a>(image: &'a Image, layers: &'a StoredLayers) -> Side<'a> {
+    Side { manifest: &image.manifest, config: &image.config, layers }
+}
+
+/// Layers whose diffIDs stand at the front of a recorded base would be inherited; BuildKit marks what it wrote itself.
+fn coverage(plan: &Plan, rebuilt: &Image) -> Coverage {
+    let carried = usize::from(plan.embedded.is_some());
+    let total = rebuilt.manifest.layers.len();
+    let inherited = exporter::inherited_layers(&rebuilt.manifest, &plan.exporter);
+    Coverage { rebuilt: total.saturating_sub(inherited + carried), inherited, carried }
+}
+
+fn failure(kind: FailureKind, why: &str) -> Failure {
+    Failure { kind, why: why.to_owned(), log: String::new(), engine: None }
+}

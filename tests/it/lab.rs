@@ -1,0 +1,44 @@
+//! Real images by real builders, in a lab that `scripts/lab` brings up: see `scripts/test`.
+
+use std::path::Path;
+
+use crate::support::{Lab, trusting};
+
+/// What `hallmark verify` says about an image of the lab that is judged by the preset `reproducible`.
+fn verify(lab: &Lab, image: &str) -> crate::support::Answer {
+    let config = trusting(Path::new(lab.get("KEY_A")), "reproducible");
+    lab.hallmark(["verify", image, "-o", "json"]).config(&config).run()
+}
+
+#[test]
+fn the_honest_image_is_reproduced_and_passes() {
+    let Some(lab) = Lab::here("the_honest_image_is_reproduced_and_passes") else { return };
+    let answer = verify(&lab, lab.get("HONEST"));
+    answer.exits(0);
+    let report = answer.json();
+    assert_eq!(report["verdict"], "pass", "{report:#}");
+    let evidence = &report["platforms"][0]["evidence"];
+    assert_eq!(evidence["rebuild"]["level"], 5, "{evidence:#}");
+    assert_eq!(evidence["provenance"]["state"], "proven", "{evidence:#}");
+}
+
+#[test]
+fn tampered_twins_fail_for_the_right_reason() {
+    let Some(lab) = Lab::here("tampered_twins_fail_for_the_right_reason") else { return };
+    let cases = [
+        ("SWAPPED", "rebuild-differs"),
+        ("HIDDEN", "sbom-package-missing"),
+        ("WRONGKEY", "signature-untrusted"),
+        ("BARE", "provenance-missing"),
+        ("LOOSE", "rebuild-differs"),
+    ];
+    for (image, code) in cases {
+        let answer = verify(&lab, lab.get(image));
+        answer.exits(1);
+        let report = answer.json();
+        let findings = report["platforms"][0]["findings"].as_array().unwrap();
+        let errors: Vec<_> = findings.iter().filter(|f| f["severity"] == "error").collect();
+        assert!(errors.iter().any(|f| f["code"] == code), "{image}: {errors:#?}");
+        assert!(!errors.iter().any(|f| f["code"] == "internal-error"), "{image}: {errors:#?}");
+    }
+}
