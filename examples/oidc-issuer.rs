@@ -75,7 +75,10 @@ struct Token {
 async fn main() -> Outcome<()> {
     match Command::parse() {
         Command::Serve { listen, key } => serve(&listen, &key).await,
-        Command::Token(token) => Ok(println!("{}", token.mint()?)),
+        Command::Token(token) => {
+            println!("{}", token.mint()?);
+            Ok(())
+        }
         Command::LogKey { prefix } => write_log_key(&prefix),
     }
 }

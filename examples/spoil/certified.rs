@@ -47,6 +47,7 @@ enum By {
     Intermediate,
 }
 
+#[rustfmt::skip]
 const ROWS: &[Row] = &[
     ("own-ca", Pass, "a CA of its own", By::Root, Root::Plain, |_, _| ()),
     ("own-ca-chain", Pass, "a CA with an intermediate", By::Intermediate, Root::Chain, |_, _| ()),
@@ -102,7 +103,9 @@ pub(crate) async fn write_all(lab: &Lab, image: &str, dir: &Path, sink: &Sink) -
     let made = ROWS.iter().map(|row| {
         let authority = &authority;
         async move {
-            make(lab, authority, image, row).await.map_err(|error| format!("{}: {error}", row.0).into())
+            make(lab, authority, image, row)
+                .await
+                .map_err(|error| format!("{}: {error}", row.0).into())
         }
     });
     let made: Outcome<Vec<_>> = stream::iter(made).buffered(AT_ONCE).try_collect().await;
@@ -144,14 +147,19 @@ impl Root {
 /// The lab's trusted root with the CA in the place of Fulcio's.
 fn write_root(lab: &Lab, chain: &[&[u8]], path: &Path) -> Outcome<()> {
     let mut root: Value = serde_json::from_slice(&fs::read(&lab.trusted_root)?)?;
-    let certificates: Vec<_> = chain.iter().map(|der| json!({"rawBytes": STANDARD.encode(der)})).collect();
-    let place = root.pointer_mut("/certificateAuthorities/0").ok_or("no authority in the trusted root")?;
+    let certificates: Vec<_> =
+        chain.iter().map(|der| json!({"rawBytes": STANDARD.encode(der)})).collect();
+    let place =
+        root.pointer_mut("/certificateAuthorities/0").ok_or("no authority in the trusted root")?;
     place["certChain"]["certificates"] = json!(certificates);
     place["validFor"]["start"] = json!("2020-01-01T00:00:00Z");
     Ok(fs::write(path, root.to_string())?)
 }
 
-fn authority(name: &str, above: Option<&Issuer<'static, KeyPair>>) -> Outcome<(Vec<u8>, Issuer<'static, KeyPair>)> {
+fn authority(
+    name: &str,
+    above: Option<&Issuer<'static, KeyPair>>,
+) -> Outcome<(Vec<u8>, Issuer<'static, KeyPair>)> {
     let pair = KeyPair::generate()?;
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();

@@ -40,6 +40,8 @@ struct Args {
 pub(crate) enum Expect {
     Pass,
     Fail,
+    /// The proof is whole, and something around it is odd
+    Either,
 }
 
 /// The honest bundles by name.
@@ -105,6 +107,7 @@ impl Sink {
         let expect = match expect {
             Expect::Pass => "pass",
             Expect::Fail => "fail",
+            Expect::Either => "either",
         };
         println!("{name}\t{expect}\t{reason}\t{who}");
         Ok(())

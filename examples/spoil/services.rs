@@ -30,7 +30,8 @@ pub(crate) struct Lab {
 impl Lab {
     pub(crate) fn from_environment() -> Outcome<Lab> {
         let variable = |name: &str| {
-            std::env::var(name).map_err(|_| format!("{name} is not set; source a sigstore-lab's env"))
+            std::env::var(name)
+                .map_err(|_| format!("{name} is not set; source a sigstore-lab's env"))
         };
         Ok(Lab {
             fulcio: variable("FULCIO")?,
@@ -83,7 +84,13 @@ impl Lab {
     }
 
     /// A log entry over signed bytes: Rekor v2's `POST /api/v2/log/entries`, kind hashedrekord 0.0.2.
-    pub(crate) async fn log(&self, signed: &[u8], signature: &[u8], key: &Key, certificate: &[u8]) -> Outcome<Value> {
+    pub(crate) async fn log(
+        &self,
+        signed: &[u8],
+        signature: &[u8],
+        key: &Key,
+        certificate: &[u8],
+    ) -> Outcome<Value> {
         let request = json!({"hashedRekordRequestV002": {
             "digest": STANDARD.encode(key.digest(signed)),
             "signature": {
@@ -160,6 +167,9 @@ impl Key {
 
     fn public_pem(&self) -> Outcome<String> {
         let der = AsDer::<PublicKeyX509Der>::as_der(self.pair.public_key())?;
-        Ok(format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", STANDARD.encode(der.as_ref())))
+        Ok(format!(
+            "-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n",
+            STANDARD.encode(der.as_ref())
+        ))
     }
 }
