@@ -1,3 +1,5 @@
+//! SBOM documents of both formats, right and wrong, and those that others published.
+
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
