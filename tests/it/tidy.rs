@@ -257,3 +257,18 @@ fn every_attack_names_a_test_that_exists() {
     assert!(ids.len() > 20, "docs/attacks.md has lost its table");
     assert!(ids.is_sorted_by(|a, b| a < b), "each attack once, in order: {ids:?}");
 }
+
+#[test]
+fn every_limit_that_a_message_names_is_one() {
+    let named = Regex::new(r#"(?:limits::key\(|limit_name: )"(\w+)""#).unwrap();
+    let limits = read("src/limits.rs");
+    let mut count = 0;
+    for path in files("src", "rs") {
+        for name in named.captures_iter(&product_code(&path)).map(|c| c[1].to_owned()) {
+            let field = format!("    pub {name}: ");
+            assert!(limits.contains(&field), "{}: there is no limit {name}", path.display());
+            count += 1;
+        }
+    }
+    assert!(count > 10, "{count}");
+}
