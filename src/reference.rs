@@ -142,7 +142,8 @@ impl FromStr for Reference {
         if text.len() > MAX_LENGTH_BYTES {
             return Err(ReferenceError::TooLong { found: text.len(), limit: MAX_LENGTH_BYTES });
         }
-        let kinds: [(&str, fn(PathBuf) -> Location); 3] = [
+        type Make = fn(PathBuf) -> Location;
+        let kinds: [(&str, Make); 3] = [
             ("oci:", Location::Layout),
             ("oci-archive:", Location::OciArchive),
             ("docker-archive:", Location::DockerArchive),

@@ -198,7 +198,8 @@ pub async fn pin(
     config: &Config,
     ctx: &Context,
 ) -> Result<PinnedReference, Failure> {
-    resolve(reference, config, &ctx.sources, &ctx.limits).await.map_err(Failure::from)
+    let pinned = resolve(reference, config, &ctx.sources, &ctx.limits).await;
+    pinned.map_err(|error| Failure::unresolved(error, reference))
 }
 
 /// Resolves a reference to a digest; a bare digest is looked up where the configuration says.

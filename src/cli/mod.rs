@@ -21,7 +21,12 @@ use clap::Parser as _;
 
 use args::{Cli, Command};
 
-use crate::{report::clean, source::SourceError};
+use crate::{
+    finding::Subject,
+    reference::Reference,
+    report::{clean, text::finding_block},
+    source::SourceError,
+};
 
 /// What a command gives: text for stdout, and whether the answer is yes.
 pub struct Answer {
@@ -54,6 +59,17 @@ impl Failure {
     /// Something outside could not be read: exit code 3.
     pub fn unavailable(message: impl Into<String>) -> Self {
         Self { code: 3, message: message.into() }
+    }
+}
+
+impl Failure {
+    /// An image could not even be resolved: exit code 3, and the finding that says why and what to do.
+    fn unresolved(error: SourceError, reference: &Reference) -> Self {
+        let finding = error.into_finding(Subject::Image(reference.to_string()));
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        let _ = finding_block(&mut text, &finding);
+        Self::unavailable(text)
     }
 }
 

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     config::{Config, GateConfig},
-    finding::{Finding, Severity},
+    finding::{Finding, Severity, Subject},
     gate::{Gate, Judged, Settings, TlsFiles, serve},
     reference::Reference,
     report::text::finding_block,
@@ -79,7 +79,10 @@ async fn stop() {
 async fn judged(reference: &Reference, config: &Config, ctx: &Context) -> Judged {
     let pinned = match context::resolve(reference, config, &ctx.sources, &ctx.limits).await {
         Ok(pinned) => pinned,
-        Err(error) => return Judged::denied(reference, error.to_string()),
+        Err(error) => {
+            let finding = error.into_finding(Subject::Image(reference.to_string()));
+            return Judged::denied(reference, block(&finding));
+        }
     };
     let verdict = verify(pinned, ctx, jiff::Timestamp::now()).await;
     Judged {

@@ -408,7 +408,7 @@ mod tests {
             ("half a trailer", cut(&packed, 1), Compression::Gzip),
             ("checksum", flipped, Compression::Gzip),
             ("nothing", Vec::new(), Compression::Gzip),
-            ("plain as gzip", text.clone(), Compression::Gzip),
+            ("plain as gzip", text, Compression::Gzip),
             ("zstd as gzip", frame.clone(), Compression::Gzip),
             ("trailing zeros", cat(&[&frame, &[0; 512]]), Compression::Zstd),
             ("trailing text", cat(&[&frame, b"evil"]), Compression::Zstd),

@@ -386,7 +386,7 @@ fn evaluation_ends_in_time() {
     let limits = Limits { policy: Duration::from_millis(50), ..Limits::default() };
     let policies = Policies::compile(&bundle(rego), &limits).expect("it compiles");
     let judgement = policies.judge(&input(), &[], &limits);
-    assert!(judgement.deny[0].msg.contains("longer than the limit policy, 50 ms"));
+    assert!(judgement.deny[0].msg.contains("longer than limits.policy, 50 ms"));
 }
 
 #[test]
@@ -399,7 +399,7 @@ fn the_limit_of_input_bytes_holds_at_n_and_n_plus_one() {
     assert!(policies.judge(&input(), &[], &at(size)).deny.is_empty());
     let over = policies.judge(&input(), &[], &at(size - 1));
     assert_eq!(codes(&over.deny), ["policy-error"]);
-    assert!(over.deny[0].msg.contains("the policy input of"));
+    assert!(over.deny[0].msg.contains("the policy input (limits.policyBytes) of"));
 }
 
 #[test]

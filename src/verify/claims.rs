@@ -85,7 +85,7 @@ fn provenance_that_counts(
         match provenance::parse(statement) {
             Ok(provenance) => candidates.push(proof.map(|_| provenance.clone())),
             Err(error) => {
-                findings.push(malformed(Code::ProvenanceMalformed, proof.carrier(), &error))
+                findings.push(malformed(Code::ProvenanceMalformed, proof.carrier(), &error));
             }
         }
     }

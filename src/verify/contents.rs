@@ -108,7 +108,9 @@ fn squash(image: &Image, layers: &[Blob], limits: &Limits) -> Result<Read, Box<F
         let from = format!("layer {position} {}", blob.descriptor().digest);
         let finding = |error| Box::new(of_error(&error, subject()).with(Key::From, from.clone()));
         let mut layer = reader(blob, limits).map_err(finding)?;
-        builder.add_layer(position, &mut layer).map_err(|e| finding(Error::Rootfs(e)))?;
+        if let Err(error) = builder.add_layer(position, &mut layer) {
+            return Err(finding(blame(Error::Rootfs(error), layer)));
+        }
         let found = layer.finish().map_err(|e| finding(Error::Layer(e)))?;
         let claimed = image.config.diff_ids.get(position);
         if claimed != Some(&found) {
@@ -140,7 +142,10 @@ fn reader(blob: &Blob, limits: &Limits) -> Result<LayerReader<crate::source::Sto
 /// What the last layer holds beside the build manifest.
 fn last_layer(blob: &Blob, limits: &Limits) -> Result<LastLayer, Error> {
     let mut layer = reader(blob, limits)?;
-    let last = LastLayer::read(&mut layer, limits).map_err(Error::Tar)?;
+    let last = match LastLayer::read(&mut layer, limits) {
+        Ok(last) => last,
+        Err(error) => return Err(blame(Error::Tar(error), layer)),
+    };
     layer.finish().map_err(Error::Layer)?;
     Ok(last)
 }
@@ -152,7 +157,20 @@ enum Error {
     Tar(TarError),
 }
 
-/// An error as the finding that it is. A failing read below the tar is the layer's own failure: its reader says more.
+/// A read that fails below the tar is the layer's own failure, and its reader says which: a limit, a wrong digest.
+fn blame<R: std::io::Read>(error: Error, layer: LayerReader<R>) -> Error {
+    let below = matches!(
+        &error,
+        Error::Tar(TarError::Read(_))
+            | Error::Rootfs(RootfsError::Tar { error: TarError::Read(_), .. })
+    );
+    match below.then(|| layer.finish()) {
+        Some(Err(own)) => Error::Layer(own),
+        _ => error,
+    }
+}
+
+/// An error as the finding that it is.
 fn of_error(error: &Error, subject: Subject) -> Finding {
     let (code, why) = match error {
         Error::Layer(error) => (layer_code(error), error.to_string()),

@@ -2,10 +2,11 @@
 
 use std::{fs, io::Write as _};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     layouts::{Layout, Parts, digest, gzip, tar},
+    server::{Registry, World},
     support::Hallmark,
 };
 
@@ -30,6 +31,21 @@ fn config_digest(parts: &Parts) -> String {
 
 fn manifest_digest(parts: &Parts) -> String {
     digest(parts.manifest.to_string().as_bytes())
+}
+
+/// JSON that is nested deeper than anything honest.
+fn deep() -> String {
+    format!("{}{}", "[".repeat(5000), "]".repeat(5000))
+}
+
+/// One image again and again, as a layout's index lists it.
+fn many(parts: &Parts, count: usize) -> Value {
+    let manifest = parts.manifest.to_string();
+    let one = json!({
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "digest": digest(manifest.as_bytes()), "size": manifest.len(),
+    });
+    Value::Array(vec![one; count])
 }
 
 /// Makes the layer from these bytes, with a configuration and manifest that fit.
@@ -189,9 +205,97 @@ const CASES: &[(&str, Spoil, &str)] = &[
     (
         "a gzip bomb",
         Before(|parts| {
-            let zeros = vec![0u8; 80 << 20];
-            with_tar(parts, zeros);
+            with_tar(parts, tar(&[("bomb", &vec![0u8; 80 << 20])]));
         }),
+        "limit-exceeded",
+    ),
+    (
+        "a zstd bomb",
+        Before(|parts| {
+            with_tar(parts, tar(&[("bomb", &vec![0u8; 80 << 20])]));
+            parts.layer = zstd::encode_all(parts.tar.as_slice(), 1).unwrap();
+            parts.relink();
+            parts.manifest["layers"][0]["mediaType"] =
+                json!("application/vnd.oci.image.layer.v1.tar+zstd");
+        }),
+        "limit-exceeded",
+    ),
+    (
+        "a bomb after the end of the archive",
+        Before(|parts| with_tar(parts, vec![0u8; 80 << 20])),
+        "limit-exceeded",
+    ),
+    (
+        "a PAX header of two mebibytes",
+        Before(|parts| {
+            let mut builder = tar::Builder::new(Vec::new());
+            let value = "x".repeat(2 << 20);
+            builder.append_pax_extensions([("comment", value.as_bytes())]).unwrap();
+            let mut header = tar::Header::new_ustar();
+            header.set_size(0);
+            builder.append_data(&mut header, "file", &[][..]).unwrap();
+            with_tar(parts, builder.into_inner().unwrap());
+        }),
+        "limit-exceeded",
+    ),
+    (
+        "a path of five thousand bytes",
+        Before(|parts| {
+            let path = "deep/".repeat(1000) + "file";
+            with_tar(parts, tar(&[(&path, b"x")]));
+        }),
+        "limit-exceeded",
+    ),
+    (
+        "a manifest with a key twice",
+        After(|layout, parts| {
+            let text = parts.manifest.to_string();
+            let twice = text.replacen("{", "{\"schemaVersion\":2,", 1);
+            layout.image(&twice);
+        }),
+        "image-malformed",
+    ),
+    (
+        "a manifest that is nested deep",
+        After(|layout, parts| {
+            let text = parts.manifest.to_string();
+            layout.image(&text.replacen('{', &format!("{{\"deep\":{},", deep()), 1));
+        }),
+        "image-malformed",
+    ),
+    (
+        "a manifest whose descriptors are arrays",
+        Before(|parts| {
+            let config = &parts.manifest["config"];
+            let fields = json!([config["mediaType"], config["digest"], config["size"]]);
+            parts.manifest["config"] = fields;
+        }),
+        "image-malformed",
+    ),
+    (
+        "a configuration with a key twice",
+        After(|layout, parts| {
+            let text = parts.config.to_string();
+            layout.configured(parts, &text.replacen('{', "{\"os\":\"linux\",", 1));
+        }),
+        "image-malformed",
+    ),
+    (
+        "a configuration that is nested deep",
+        After(|layout, parts| {
+            let text = parts.config.to_string();
+            layout.configured(parts, &text.replacen('{', &format!("{{\"deep\":{},", deep()), 1));
+        }),
+        "image-malformed",
+    ),
+    (
+        "an index of a hundred thousand entries",
+        After(|layout, parts| layout.index(&many(parts, 100_000))),
+        "limit-exceeded",
+    ),
+    (
+        "an index of one entry too many",
+        After(|layout, parts| layout.index(&many(parts, 1025))),
         "limit-exceeded",
     ),
     (
@@ -235,11 +339,34 @@ const CASES: &[(&str, Spoil, &str)] = &[
     ),
     (
         "an index without this platform",
-        Before(|parts| {
-            parts.config["architecture"] = json!("s390x");
-            parts.relink();
+        After(|layout, parts| {
+            let mut entry = many(parts, 1)[0].clone();
+            entry["platform"] = json!({"os": "plan9", "architecture": "mips"});
+            layout.nest(&json!([entry]));
         }),
-        "image-",
+        "image-platform-missing",
+    ),
+    (
+        "an index that says another platform than the configuration",
+        After(|layout, parts| {
+            let mut entry = many(parts, 1)[0].clone();
+            let other = if cfg!(target_arch = "x86_64") { "arm64" } else { "amd64" };
+            entry["platform"] = json!({"os": "linux", "architecture": std::env::consts::ARCH
+                .replace("x86_64", "amd64")
+                .replace("aarch64", "arm64")});
+            layout.configured(
+                parts,
+                &parts.config.to_string().replace("\"amd64\"", &format!("{other:?}")),
+            );
+            let index: Value =
+                serde_json::from_slice(&fs::read(layout.path().join("index.json")).unwrap())
+                    .unwrap();
+            for key in ["digest", "size"] {
+                entry[key] = index["manifests"][0][key].clone();
+            }
+            layout.nest(&json!([entry]));
+        }),
+        "image-malformed",
     ),
 ];
 
@@ -259,8 +386,11 @@ fn bad_images_fail_with_a_finding_that_names_the_thing() {
             .arg(layout.reference())
             .run();
         assert!([1, 3].contains(&answer.code), "{name}: {}", answer.all());
-        assert!(answer.stdout.contains(&format!("error[{code}")), "{name}: {}", answer.all());
-        assert!(answer.stdout.contains("help:"), "{name}: {}", answer.all());
+        answer.says_not("PASS");
+        // An image that cannot even be resolved has no report: what is wrong is said on stderr.
+        let all = answer.all();
+        assert!(all.contains(&format!("error[{code}")), "{name}: {all}");
+        assert!(all.contains("help:"), "{name}: {all}");
     }
 }
 
@@ -278,7 +408,7 @@ fn the_honest_twin_is_read_to_the_end() {
 
 #[test]
 fn json_that_parsers_read_differently_is_refused_everywhere() {
-    let deep = format!("{}{}", "[".repeat(5000), "]".repeat(5000));
+    let deep = deep();
     let twice = r#"{"schemaVersion":2,"schemaVersion":2,"manifests":[]}"#;
     for text in [deep.as_str(), twice, "{", "", "[]", "null", "\u{feff}{}"] {
         let layout = Layout::of(&parts());
@@ -304,7 +434,7 @@ fn an_image_with_nothing_says_the_three_things_that_are_missing() {
 #[test]
 fn what_is_not_an_image_is_a_usage_error() {
     for text in ["", "App", "r.example/app@sha256:12", "oci:", "sha256:zz"] {
-        Hallmark::new(["verify", text]).run().exits(2).says("image");
+        Hallmark::new(["verify", text]).run().exits(2).says("for '<IMAGE>'");
     }
     Hallmark::new(["verify", "oci:/nonexistent/folder"]).run().exits(3).says("/nonexistent/folder");
 }
@@ -328,5 +458,138 @@ fn an_unreadable_policy_or_configuration_stops_the_run() {
         ("version: 1\ntrust: {signers: [{name: a, key: /nonexistent.pub}]}\n", "/nonexistent.pub"),
     ] {
         Hallmark::new(["verify"]).arg(layout.reference()).config(text).run().exits(2).says(want);
+    }
+}
+
+const SPDX: &str = r#"{"spdxVersion":"SPDX-2.3","SPDXID":"SPDXRef-DOCUMENT","name":"app","documentNamespace":"https://example.org/app","packages":[{"SPDXID":"SPDXRef-1","name":"a","versionInfo":"1"}]}"#;
+const SLSA: &str = r#"{"buildDefinition":{"buildType":"https://example.org/build","externalParameters":{}},"runDetails":{"builder":{"id":"https://example.org"}}}"#;
+
+/// A statement about `image`, as text.
+fn statement(image: &str, kind: &str, predicate: &str) -> String {
+    let hex = image.trim_start_matches("sha256:");
+    format!(
+        r#"{{"_type":"https://in-toto.io/Statement/v1","subject":[{{"name":"app","digest":{{"sha256":"{hex}"}}}}],"predicateType":"{kind}","predicate":{predicate}}}"#
+    )
+}
+
+/// What `verify` says about a signed image with one attestation more, whose envelope is changed by `spoil`.
+fn attested(
+    kind: &str,
+    predicate: &str,
+    spoil: fn(String) -> String,
+    envelope: fn(String) -> String,
+) -> crate::support::Answer {
+    let mut world = World::new();
+    let statement = spoil(statement(&world.image, kind, predicate));
+    let envelope = envelope(world.key.envelope(statement.as_bytes()).to_string());
+    let image = world.image.clone();
+    let annotations = json!({"predicateType": kind, "dsseEnvelope": ""});
+    world.store.attach(&image, "att", envelope.as_bytes(), &annotations);
+    let registry = Registry::honest(world.store.clone());
+    Hallmark::new(["verify", &registry.image(&image), "--policy", "reproducible", "--no-rebuild"])
+        .config(&world.config("signed"))
+        .run_within(std::time::Duration::from_secs(30))
+}
+
+const SPDX_TYPE: &str = "https://spdx.dev/Document";
+const SLSA_TYPE: &str = "https://slsa.dev/provenance/v1";
+
+fn same(text: String) -> String {
+    text
+}
+
+#[test]
+fn the_honest_attestations_are_read() {
+    attested(SPDX_TYPE, SPDX, same, same).exits(1).says("sbom        proven");
+    attested(SLSA_TYPE, SLSA, same, same).exits(1).says("provenance  proven");
+}
+
+#[test]
+fn attestations_that_parsers_read_differently_prove_nothing() {
+    type Change = fn(String) -> String;
+    let twice: Change = |text| text.replacen('{', r#"{"_type":"x","#, 1);
+    let in_predicate: Change = |text| {
+        text.replacen(r#""name":"a""#, r#""name":"b","name":"a""#, 1).replacen(
+            r#""externalParameters":{}"#,
+            r#""externalParameters":{},"externalParameters":{}"#,
+            1,
+        )
+    };
+    let nested: Change = |text| text.replacen('{', &format!(r#"{{"deep":{},"#, deep()), 1);
+    let envelope_twice: Change = |text| text.replacen('{', r#"{"payloadType":"x","#, 1);
+    let array: Change = |text| {
+        let envelope: Value = serde_json::from_str(&text).unwrap();
+        json!([envelope["payloadType"], envelope["payload"], envelope["signatures"]]).to_string()
+    };
+    let cut: Change = |text| text[..text.len() - 1].to_owned();
+    let cases: [(&str, Change, Change); 7] = [
+        ("a statement with a key twice", twice, same),
+        ("a predicate with a key twice", in_predicate, same),
+        ("a statement that is nested deep", nested, same),
+        ("an envelope with a key twice", same, envelope_twice),
+        ("an envelope that is nested deep", same, nested),
+        ("an envelope that is an array", same, array),
+        ("an envelope that ends early", same, cut),
+    ];
+    for (name, spoil, envelope) in cases {
+        for (kind, predicate) in [(SPDX_TYPE, SPDX), (SLSA_TYPE, SLSA)] {
+            let answer = attested(kind, predicate, spoil, envelope);
+            assert_eq!(answer.code, 1, "{name}: {}", answer.all());
+            assert!(answer.stdout.contains("[signature-malformed]"), "{name}: {}", answer.all());
+            for word in ["sbom        proven", "provenance  proven"] {
+                assert!(!answer.stdout.contains(word), "{name}: {}", answer.all());
+            }
+        }
+    }
+}
+
+#[test]
+fn an_sbom_document_that_parsers_read_differently_is_refused() {
+    // cosign wraps documents that it does not parse into a text.
+    for text in [
+        SPDX.replacen('{', r#"{"name":"x","#, 1),
+        SPDX.replacen('{', &format!(r#"{{"deep":{},"#, deep()), 1),
+    ] {
+        let predicate = json!({"Data": text}).to_string();
+        let answer = attested(SPDX_TYPE, &predicate, same, same);
+        answer.exits(1).says("[sbom-malformed]").says_not("sbom        proven");
+    }
+    let listed =
+        SPDX.replace(r#"{"SPDXID":"SPDXRef-1","name":"a","versionInfo":"1"}"#, r#"["a","1"]"#);
+    assert_ne!(listed, SPDX);
+    attested(SPDX_TYPE, &listed, same, same).exits(1).says("[sbom-malformed]");
+}
+
+#[test]
+fn policies_that_cannot_be_read_stop_the_run() {
+    let layout = Layout::of(&parts());
+    let cases: [(&str, &[u8], &str); 6] = [
+        ("a.rego", b"package hallmark.a\xff\ndeny contains 1 if true", "a.rego"),
+        ("a.rego", b"", "a.rego"),
+        ("a.rego", b"package hallmark.a\nallow := true", "no deny"),
+        ("data.json", br#"{"a":1,"a":2}"#, "given twice"),
+        ("data.yaml", b"a: [", "data.yaml"),
+        ("a.rego", b"package other\ndeny contains {} if true", "not under hallmark"),
+    ];
+    for (file, content, want) in cases {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(file), content).unwrap();
+        let answer = Hallmark::new(["verify"])
+            .arg(layout.reference())
+            .arg("--policy")
+            .arg(folder.path())
+            .run();
+        answer.exits(2).says(want);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let large = format!("package hallmark.a\n{}", "#".repeat(1 << 20));
+    fs::write(folder.path().join("a.rego"), large).unwrap();
+    for policy in [folder.path(), std::path::Path::new("/nonexistent/policies")] {
+        Hallmark::new(["verify"])
+            .arg(layout.reference())
+            .arg("--policy")
+            .arg(policy)
+            .run()
+            .exits(2);
     }
 }

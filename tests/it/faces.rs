@@ -19,12 +19,24 @@ fn explain_knows_every_code_and_refuses_others() {
         .run()
         .exits(0)
         .says("rebuilt from its provenance");
+    Hallmark::new(["explain", "signature-signer"])
+        .run()
+        .exits(0)
+        .says("deny[signature-signer]")
+        .says("help: ");
+    // A finding and a rule may share a code: both are explained.
+    Hallmark::new(["explain", "sbom-package-ghost"])
+        .run()
+        .exits(0)
+        .says("warning[sbom-package-ghost]")
+        .says("deny[sbom-package-ghost]");
     Hallmark::new(["explain", "no-such-code"]).run().exits(2).says("explain --list");
     let list = Hallmark::new(["explain", "--list"]).run();
     list.exits(0);
     for code in hallmark::finding::Code::ALL {
         list.says(code.as_str());
     }
+    list.says("rebuild-level").says("signature-unproven");
 }
 
 #[test]

@@ -190,7 +190,7 @@ impl Scene {
 async fn images_are_let_in_by_what_is_proven() {
     let Scene { gate, registry, signed, stolen, bare } = Scene::new().await;
     assert_allowed(&gate.pod(&signed).await);
-    assert_denied(&gate.pod(&stolen).await, &stolen, "signature-unproven");
+    assert_denied(&gate.pod(&stolen).await, &stolen, "signature-untrusted");
     assert_denied(&gate.pod(&bare).await, &bare, "signature-missing");
     let tagged = registry.image("1.0");
     assert_denied(&gate.pod(&tagged).await, &tagged, "named by tag");
@@ -391,7 +391,7 @@ async fn images_of_the_lab_get_the_right_decisions() {
     let Some(lab) = Lab::here("images_of_the_lab_get_the_right_decisions") else { return };
     let gate = Gate::start(&trusting(Path::new(lab.get("KEY_A")), "signed")).await;
     assert_allowed(&gate.pod(lab.get("HONEST")).await);
-    for (name, why) in [("WRONGKEY", "signature-unproven"), ("BARE", "signature-missing")] {
+    for (name, why) in [("WRONGKEY", "signature-untrusted"), ("BARE", "signature-missing")] {
         let image = lab.get(name);
         assert_denied(&gate.pod(image).await, image, why);
     }
@@ -402,4 +402,31 @@ async fn images_of_the_lab_get_the_right_decisions() {
         let response = gate.review(&with_image(&review, lab.get("HONEST"))).await;
         assert_eq!(response["allowed"], !bad, "{file}: {response:#}");
     }
+}
+
+#[tokio::test]
+async fn a_tag_is_verified_under_the_digest_it_had() {
+    let mut world = World::new();
+    let evil = world.store.image(&Parts::new(&[("bin/app", b"evil")]));
+    // The registry moves the tag to and fro: each decision is about one of the two.
+    let both = [&world.image, &evil].map(|digest| world.store.manifests[digest].clone());
+    let handler = Box::new(move |request: &crate::server::Request, earlier: usize| {
+        let (kind, bytes) = &both[earlier % 2];
+        let tagged = request.path().ends_with("/manifests/1.0");
+        tagged.then(|| Reply::new(200).with("Content-Type", kind).bytes(bytes.clone()))
+    });
+    let registry = Registry::start(world.store.clone(), handler);
+    let config = world.config("signed");
+    // `gate` needs its files in the section; the command line has the ones that count.
+    let gate = Gate::start(&format!(
+        "{config}gate: {{certificate: /dev/null, key: /dev/null, tags: resolve}}\n"
+    ))
+    .await;
+    let tagged = registry.image("1.0");
+    let response = gate.pod(&tagged).await;
+    assert_allowed(&response);
+    let warning = response["warnings"][0].as_str().unwrap();
+    assert!(warning.contains(&world.image), "{warning}");
+    assert_denied(&gate.pod(&tagged).await, &evil, "signature-missing");
+    assert_denied(&gate.pod(&registry.image("2.0")).await, "2.0", "source-not-found");
 }

@@ -112,12 +112,43 @@ impl Layout {
         self.path().join("blobs/sha256").join(digest.trim_start_matches("sha256:"))
     }
 
-    pub fn index(&self, manifests: &Value) {
-        let index = json!({
-            "schemaVersion": 2,
-            "mediaType": "application/vnd.oci.image.index.v1+json",
-            "manifests": manifests,
-        });
-        fs::write(self.path().join("index.json"), index.to_string()).unwrap();
+    /// Makes this text the manifest of the one image.
+    pub fn image(&self, manifest: &str) {
+        let digest = self.blob(manifest.as_bytes());
+        self.index(&json!([{
+            "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "digest": digest, "size": manifest.len(),
+            "platform": {"os": "linux", "architecture": "amd64"},
+        }]));
     }
+
+    /// Makes this text the configuration of the one image.
+    pub fn configured(&self, parts: &Parts, config: &str) {
+        let mut manifest = parts.manifest.clone();
+        manifest["config"]["digest"] = json!(self.blob(config.as_bytes()));
+        manifest["config"]["size"] = json!(config.len());
+        self.image(&manifest.to_string());
+    }
+
+    pub fn index(&self, manifests: &Value) {
+        fs::write(self.path().join("index.json"), index(manifests)).unwrap();
+    }
+
+    /// Makes an index of these manifests the one image.
+    pub fn nest(&self, manifests: &Value) {
+        let index = index(manifests);
+        self.index(&json!([{
+            "mediaType": "application/vnd.oci.image.index.v1+json",
+            "digest": self.blob(index.as_bytes()), "size": index.len(),
+        }]));
+    }
+}
+
+fn index(manifests: &Value) -> String {
+    json!({
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.index.v1+json",
+        "manifests": manifests,
+    })
+    .to_string()
 }

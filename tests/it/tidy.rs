@@ -65,7 +65,8 @@ fn module_of(path: &Path) -> String {
 /// Source without its `#[cfg(test)]` part and without comments.
 fn product_code(path: &Path) -> String {
     let text = fs::read_to_string(path).unwrap();
-    let code = text.split("#[cfg(test)]\nmod tests").next().unwrap();
+    let tests = Regex::new(r"#\[cfg\(test\)\]\n(pub\(crate\) )?mod tests").unwrap();
+    let code = tests.split(&text).next().unwrap();
     code.lines().filter(|l| !l.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
 }
 
@@ -73,7 +74,9 @@ fn product_code(path: &Path) -> String {
 fn is_for_tests(path: &Path) -> bool {
     let relative = path.strip_prefix(root().join("src")).unwrap();
     let mut parts = relative.iter();
-    parts.any(|part| ["tests", "tests.rs", "testing.rs"].iter().any(|name| part == *name))
+    parts.any(|part| {
+        ["tests", "tests.rs", "testing.rs", "conformance.rs"].iter().any(|name| part == *name)
+    })
 }
 
 /// `crate::` paths, those in nested `use crate::{…}` groups included.
@@ -233,4 +236,39 @@ fn every_finding_code_is_documented_and_produced() {
         let used = source.contains(&format!("Code::{code:?}"));
         assert!(used, "nothing produces {code}");
     }
+}
+
+#[test]
+fn every_attack_names_a_test_that_exists() {
+    let row = Regex::new(r"^\| ([A-G]\d+) \| [^|]{10,} \| ([^|]+) \|$").unwrap();
+    let named = Regex::new(r"`([a-z_0-9/.]+\.rs)::([a-z_0-9]+)`").unwrap();
+    let text = read("docs/attacks.md");
+    let mut ids = Vec::new();
+    for line in text.lines().filter(|l| l.starts_with("| ") && !l.starts_with("| id ")) {
+        let row = row.captures(line).unwrap_or_else(|| panic!("not a row: {line}"));
+        let tests: Vec<_> = named.captures_iter(&row[2]).collect();
+        assert_eq!(tests.len(), row[2].split(", ").count(), "tests are `file::name`: {line}");
+        for test in tests {
+            let declared = format!("fn {}(", &test[2]);
+            assert!(read(&test[1]).contains(&declared), "{} has no {}", &test[1], &test[2]);
+        }
+        ids.push((row[1].chars().next().unwrap(), row[1][1..].parse::<u32>().unwrap()));
+    }
+    assert!(ids.len() > 20, "docs/attacks.md has lost its table");
+    assert!(ids.is_sorted_by(|a, b| a < b), "each attack once, in order: {ids:?}");
+}
+
+#[test]
+fn every_limit_that_a_message_names_is_one() {
+    let named = Regex::new(r#"(?:limits::key\(|limit_name: )"(\w+)""#).unwrap();
+    let limits = read("src/limits.rs");
+    let mut count = 0;
+    for path in files("src", "rs") {
+        for name in named.captures_iter(&product_code(&path)).map(|c| c[1].to_owned()) {
+            let field = format!("    pub {name}: ");
+            assert!(limits.contains(&field), "{}: there is no limit {name}", path.display());
+            count += 1;
+        }
+    }
+    assert!(count > 10, "{count}");
 }

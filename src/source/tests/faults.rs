@@ -196,7 +196,7 @@ async fn a_silent_registry_is_given_up() {
         crate::limits::Limits { request: std::time::Duration::from_millis(100), ..limits() };
     let source = open(&registry.location(), &settings(), &limits).await.unwrap();
     let error = source.manifest(&digest).await.unwrap_err();
-    assert!(error.to_string().contains("limit request"), "{error}");
+    assert!(error.to_string().contains("limits.request"), "{error}");
 }
 
 #[tokio::test]
