@@ -1,15 +1,19 @@
 //! JSON from strangers.
 //!
 //! Turns bytes into a value only where every parser would read the same value: duplicate keys, documents deeper than
-//! [`MAX_DEPTH`], trailing bytes and invalid UTF-8 are refused (attack E17; RFC 8259 section 4 leaves duplicates open).
-//! `serde_json` by itself keeps the last of two equal keys in silence.
+//! [`MAX_DEPTH`], trailing bytes, invalid UTF-8 and arrays in the place of objects are refused (attack E17; RFC 8259
+//! section 4 leaves duplicates open). `serde_json` by itself keeps the last of two equal keys in silence.
+
+mod strict;
 
 use std::{collections::HashSet, fmt};
 
 use serde::{
-    Deserializer,
+    Deserialize, Deserializer,
     de::{DeserializeOwned, DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor},
 };
+
+use strict::Strict;
 
 /// Deepest nesting of arrays and objects that is read, in levels.
 pub const MAX_DEPTH: usize = 100;
@@ -41,7 +45,20 @@ pub fn from_slice<T: DeserializeOwned>(bytes: &[u8], limit_bytes: usize) -> Resu
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     Unambiguous { depth: 0 }.deserialize(&mut deserializer)?;
     deserializer.end()?;
-    Ok(serde_json::from_slice(bytes)?)
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    Ok(T::deserialize(Strict(&mut deserializer))?)
+}
+
+/// Reads `T` from a value, or a reference to one, that [`from_slice`] has read.
+///
+/// # Errors
+/// The value is not of the expected form.
+pub fn from_value<'de, T, V>(value: V) -> Result<T, serde_json::Error>
+where
+    T: Deserialize<'de>,
+    V: Deserializer<'de, Error = serde_json::Error>,
+{
+    T::deserialize(Strict(value))
 }
 
 /// Walks a document without keeping it, and refuses what two parsers could read differently.

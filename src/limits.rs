@@ -69,6 +69,20 @@ pub struct Limits {
     pub review_bytes: usize,
 }
 
+/// A limit as the operator writes it in `hallmark.yaml`: the field `layer_bytes` is `limits.layerBytes`. Every message that
+/// names a limit gets the name here.
+pub fn key(field: &str) -> String {
+    let mut key = "limits.".to_owned();
+    let mut words = field.split('_');
+    key.extend(words.next());
+    for word in words {
+        let mut letters = word.chars();
+        key.extend(letters.next().map(|first| first.to_ascii_uppercase()));
+        key.push_str(letters.as_str());
+    }
+    key
+}
+
 /// A mebibyte.
 const MIB: usize = 1 << 20;
 

@@ -227,7 +227,7 @@ pub enum AttestError {
         found: String,
     },
     /// Larger or more numerous than hallmark reads.
-    #[error("{what} has {found} {unit}, the limit {limit_name} is {limit}")]
+    #[error("{what} has {found} {unit}, {} is {limit}", crate::limits::key(.limit_name))]
     Limit {
         /// Which document.
         what: &'static str,

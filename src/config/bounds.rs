@@ -117,6 +117,10 @@ macro_rules! bounds {
             let Limits { $($field),* } = limits;
             vec![$(($name, $kind::of(*$field).show())),*]
         }
+
+        /// Every field with its name in the file.
+        #[cfg(test)]
+        const NAMES: &[(&str, &str)] = &[$((stringify!($field), $name)),*];
     };
 }
 
@@ -172,6 +176,13 @@ mod tests {
                 );
             }
             assert_eq!(limits, defaults, "{name}: a refused value changed it");
+        }
+    }
+
+    #[test]
+    fn messages_name_a_limit_as_the_file_does() {
+        for (field, name) in NAMES {
+            assert_eq!(crate::limits::key(field), format!("limits.{name}"));
         }
     }
 

@@ -97,7 +97,7 @@ pub fn parse(body: &[u8], limit_bytes: usize) -> Result<Request, ReviewError> {
     if request.is_null() {
         return Err(ReviewError::NoRequest);
     }
-    let request: Request = serde_json::from_value(request).map_err(JsonError::from)?;
+    let request: Request = json::from_value(request).map_err(JsonError::from)?;
     if request.uid.is_empty() { Err(ReviewError::NoUid) } else { Ok(request) }
 }
 

@@ -69,7 +69,7 @@ pub enum LayerError {
         found: Digest,
     },
     /// Larger than hallmark reads.
-    #[error("layer {digest} has more than {limit} {unit}; the limit is {limit_name}")]
+    #[error("layer {digest} has more than {limit} {unit}; the limit is {}", crate::limits::key(.limit_name))]
     Limit {
         /// The layer.
         digest: BlobDigest,

@@ -92,7 +92,7 @@ pub enum RootfsError {
         why: &'static str,
     },
     /// More than hallmark keeps.
-    #[error("layer {layer}: the image has more than {limit} {unit}; the limit is {limit_name}")]
+    #[error("layer {layer}: the image has more than {limit} {unit}; the limit is {}", crate::limits::key(.limit_name))]
     Limit {
         /// The layer, counted from 0.
         layer: usize,

@@ -87,7 +87,7 @@ pub(super) fn into<T: DeserializeOwned>(
     what: &'static str,
     value: Value,
 ) -> Result<T, FormatError> {
-    serde_json::from_value(value).map_err(|error| malformed(what, error))
+    json::from_value(value).map_err(|error| malformed(what, error))
 }
 
 /// Refuses keys of `value` that a reader without regard to case takes for one of `known`.

@@ -20,12 +20,11 @@ use super::{
     Bundle, Exception, Judgement, Needs, PolicyError, PolicyInput, RuleResult,
     exception::{self, Applied},
     metadata::Custom,
-    metadata::Metadata,
 };
 use crate::{
     digest::Digest,
     finding::{Code, Finding, Key, Subject},
-    limits::Limits,
+    limits::{self, Limits},
 };
 
 /// The package that asks all others: one evaluation, one time limit.
@@ -303,7 +302,11 @@ fn evaluate(
     let text = input.to_string();
     let (found, limit) = (text.len() as u64, limits.policy_bytes);
     if found > limit {
-        return Err(PolicyError::TooLarge { what: "the policy input".to_owned(), found, limit });
+        return Err(PolicyError::TooLarge {
+            what: format!("the policy input ({})", limits::key("policy_bytes")),
+            found,
+            limit,
+        });
     }
     engine.set_input(regorus::Value::from(input.clone()));
     let mut gathered = BTreeMap::new();
@@ -376,13 +379,4 @@ fn is_code(code: &str) -> bool {
     let word =
         |w: &str| !w.is_empty() && w.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
     code.len() <= 64 && code.split('-').all(word)
-}
-
-/// METADATA of a bundle by code, for `hallmark explain`.
-///
-/// # Errors
-/// [`PolicyError::Data`] where a block is malformed.
-pub fn explain(bundle: &Bundle, code: &str) -> Result<Option<Metadata>, PolicyError> {
-    let blocks = bundle.metadata()?.into_iter().map(|(_, block)| block);
-    Ok(blocks.into_iter().find(|block| block.custom.code == code))
 }

@@ -169,7 +169,7 @@ pub enum PolicyError {
         why: String,
     },
     /// Evaluation took longer than allowed.
-    #[error("evaluating the policies took longer than the limit policy, {} ms", limit.as_millis())]
+    #[error("evaluating the policies took longer than {}, {} ms", crate::limits::key("policy"), limit.as_millis())]
     Timeout {
         /// The limit.
         limit: Duration,

@@ -70,7 +70,7 @@ pub(super) fn read(document: &Value, digest: Digest, limits: &Limits) -> Result<
     if !VERSIONS.contains(&version.as_str()) {
         return Err(SbomError::Version { format: FORMAT, version });
     }
-    let document = Document::deserialize(document)
+    let document = crate::json::from_value::<Document, _>(document)
         .map_err(|error| SbomError::Malformed { format: FORMAT, why: error.to_string() })?;
     let metadata = document.metadata.unwrap_or_default();
     let root = metadata.component;

@@ -256,7 +256,7 @@ pub enum SbomError {
         format: &'static str,
     },
     /// More components than are read.
-    #[error("the document lists {found} components, the limit packages is {limit}")]
+    #[error("the document lists {found} components, {} is {limit}", crate::limits::key("packages"))]
     TooMany {
         /// How many it lists.
         found: usize,

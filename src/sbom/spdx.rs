@@ -73,7 +73,7 @@ pub(super) fn read(document: &Value, digest: Digest, limits: &Limits) -> Result<
     if !matches!(version, "SPDX-2.2" | "SPDX-2.3") {
         return Err(SbomError::Version { format: FORMAT, version: version.to_owned() });
     }
-    let document = Document::deserialize(document)
+    let document = crate::json::from_value::<Document, _>(document)
         .map_err(|error| SbomError::Malformed { format: FORMAT, why: error.to_string() })?;
     let described = described(&document);
     let packages = document.packages.unwrap_or_default();

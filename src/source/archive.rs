@@ -365,8 +365,12 @@ impl Legacy<'_> {
     fn images(&mut self, blobs: &mut BTreeMap<String, Place>) -> Result<(), ArchiveError> {
         let limit = self.limits.manifest_bytes;
         let bytes = self.place("manifest.json")?.read(limit)?;
-        let bytes =
-            bytes.ok_or_else(|| malformed("manifest.json is larger than manifest_bytes"))?;
+        let bytes = bytes.ok_or_else(|| {
+            malformed(format!(
+                "manifest.json is larger than {}",
+                crate::limits::key("manifest_bytes")
+            ))
+        })?;
         let images: Vec<WireImage> = json::from_slice(&bytes, limit)
             .map_err(|error| malformed(format!("manifest.json: {error}")))?;
         self.bounded("images", images.len(), self.limits.index_manifests, "index_manifests")?;

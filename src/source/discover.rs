@@ -23,7 +23,7 @@ use crate::{
     digest::ManifestDigest,
     finding::{Code, Finding, Key, Severity, Subject},
     image::{Descriptor, FormatError, Image, Manifest, MediaType},
-    limits::Limits,
+    limits::{self, Limits},
 };
 
 /// The annotation that marks attestation manifests in an index (BuildKit, docs/attestations/attestation-storage.md).
@@ -252,7 +252,10 @@ impl Discovery<'_> {
         let limit = self.limits.attestations;
         if named.len() > limit {
             let count = named.len();
-            self.unavailable(what, format!("{count} of them, the limit attestations is {limit}"));
+            self.unavailable(
+                what,
+                format!("{count} of them, {} is {limit}", limits::key("attestations")),
+            );
         }
         named.into_values().take(limit).collect()
     }
@@ -304,7 +307,7 @@ impl Discovery<'_> {
                 let reason = if layer.size > size_limit {
                     Some(format!("has {} bytes, attestation_bytes is {size_limit}", layer.size))
                 } else if wanted.len() >= self.limits.attestations {
-                    Some(format!("goes beyond the limit attestations of {}", wanted.len()))
+                    Some(format!("goes beyond {} of {}", limits::key("attestations"), wanted.len()))
                 } else if layer.size > left {
                     Some(format!("goes beyond {TOTAL_FACTOR} times attestation_bytes in all"))
                 } else {

@@ -32,7 +32,7 @@ use super::{
 };
 use crate::{
     image::{Descriptor, FormatError, MediaType},
-    limits::Limits,
+    limits::{self, Limits},
     reference::Repository,
 };
 
@@ -280,7 +280,7 @@ impl Http {
             Err(_) if left < self.limits.stall => Err(again("the transfer is too slow".to_owned())),
             Err(_) => {
                 let seconds = self.limits.stall.as_secs_f64();
-                Err(again(format!("no byte came for {seconds} s (limit stall)")))
+                Err(again(format!("no byte came for {seconds} s ({})", limits::key("stall"))))
             }
         }
     }
@@ -396,7 +396,8 @@ impl Http {
             }
             Err(_) => {
                 let seconds = self.limits.request.as_secs_f64();
-                let why = format!("{host} did not answer in {seconds} s (limit request)");
+                let why =
+                    format!("{host} did not answer in {seconds} s ({})", limits::key("request"));
                 Err(Fault::Again { why, after: None })
             }
         }

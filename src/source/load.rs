@@ -171,7 +171,10 @@ impl Loader<'_> {
     async fn deeper(&self, level: &Level, descriptor: &Descriptor) -> Result<Level, SourceError> {
         let limit = self.limits.index_depth;
         if level.path.len() >= limit {
-            let why = format!("indexes are nested more than {limit} deep (limit index_depth)");
+            let why = format!(
+                "indexes are nested more than {limit} deep ({})",
+                crate::limits::key("index_depth")
+            );
             return Err(self.index_loop(why));
         }
         let digest = manifest_digest(descriptor);

@@ -131,7 +131,10 @@ impl Http {
         match timeout(self.limits.request, lookup).await {
             Ok(Ok(found)) => found.map_err(|e| self.auth_fault(&e)),
             Ok(Err(_)) => Err(self.unauthorized("the look-up of its credentials broke down")),
-            Err(_) => Err(self.unauthorized("the credential helper took too long (limit request)")),
+            Err(_) => Err(self.unauthorized(format!(
+                "the credential helper took too long ({})",
+                crate::limits::key("request")
+            ))),
         }
     }
 

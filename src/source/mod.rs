@@ -146,7 +146,7 @@ fn check_small(
     Err(SourceError::Limit {
         place: place.to_string(),
         what: format!("{} of {} bytes", descriptor.digest, descriptor.size),
-        limit_name: "attestation_bytes or config_bytes",
+        limit_name: "attestation_bytes",
         limit: limit_bytes as u64,
     })
 }
@@ -230,7 +230,7 @@ pub enum SourceError {
         found: String,
     },
     /// A listing has more entries or pages than are read.
-    #[error("{place}: {what} goes beyond the limit {limit_name} of {limit}")]
+    #[error("{place}: {what} goes beyond {} of {limit}", crate::limits::key(.limit_name))]
     Limit {
         /// Where.
         place: String,

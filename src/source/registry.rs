@@ -24,7 +24,7 @@ use crate::{
     attest::Listing,
     digest::ManifestDigest,
     image::{Checked, Descriptor, FormatError, Index, MediaType},
-    limits::Limits,
+    limits::{self, Limits},
     reference::{Location, Repository, Selector},
 };
 
@@ -149,7 +149,8 @@ impl RegistrySource {
         for page in 0.. {
             if page >= self.limits.pages {
                 let pages = self.limits.pages;
-                list.incomplete = Some(format!("it has more than {pages} pages (limit pages)"));
+                list.incomplete =
+                    Some(format!("it has more than {pages} pages ({})", limits::key("pages")));
                 break;
             }
             let Some((index, next)) = self.page(&url).await? else {
@@ -170,7 +171,10 @@ impl RegistrySource {
             };
             if list.descriptors.len() > self.limits.attestations {
                 let limit = self.limits.attestations;
-                list.incomplete = Some(format!("it has more than {limit} entries"));
+                list.incomplete = Some(format!(
+                    "it has more than {limit} entries ({})",
+                    limits::key("attestations")
+                ));
                 break;
             }
         }

@@ -4,9 +4,12 @@
 mod bad_input;
 mod faces;
 mod flows;
+mod gate;
 mod lab;
 mod layouts;
 mod readme;
 mod rebuild;
+mod registry;
+mod server;
 mod support;
 mod tidy;

@@ -53,10 +53,22 @@ impl Hallmark {
         self
     }
 
-    /// Runs it to its end.
+    /// Runs it; a rebuild may take its time.
     pub fn run(self) -> Answer {
+        self.run_within(Duration::from_secs(30 * 60))
+    }
+
+    /// Runs it, and fails the test if it does not end in time.
+    pub fn run_within(self, limit: Duration) -> Answer {
         let child = self.start();
-        self.finish(child.wait_with_output().unwrap())
+        let pid = rustix::process::Pid::from_child(&child);
+        let (sender, receiver) = std::sync::mpsc::channel();
+        std::thread::spawn(move || sender.send(child.wait_with_output()));
+        let Ok(output) = receiver.recv_timeout(limit) else {
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+            panic!("{:?} did not end in {limit:?}", self.arguments);
+        };
+        self.finish(output.unwrap())
     }
 
     /// Sends a signal, as `TERM`, as soon as a line on stderr holds `moment`.
@@ -74,18 +86,21 @@ impl Hallmark {
     }
 
     fn start(&self) -> Child {
+        self.command().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    /// The call, to be started by the caller; its folder lives as long as `self`.
+    pub fn command(&self) -> Command {
         std::fs::create_dir(self.scratch()).unwrap();
-        Command::new(env!("CARGO_BIN_EXE_hallmark"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hallmark"));
+        command
             .args(&self.arguments)
             .env_clear()
             .env("HOME", self.folder.path())
             .env("TMPDIR", self.scratch())
             .envs(&self.environment)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap()
+            .stdin(Stdio::null());
+        command
     }
 
     /// Its folder for temporary files, nobody else's.

@@ -116,7 +116,7 @@ fn other(
 }
 
 fn typed<T: for<'de> Deserialize<'de>>(value: &Value) -> Result<T, ProvenanceError> {
-    T::deserialize(value)
+    crate::json::from_value(value)
         .map_err(|e| ProvenanceError::Predicate { predicate_type: SLSA_V02, why: e.to_string() })
 }
 

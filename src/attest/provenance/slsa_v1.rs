@@ -133,7 +133,7 @@ fn other(definition: &Definition) -> Result<Provenance, ProvenanceError> {
 }
 
 pub(super) fn typed<T: for<'de> Deserialize<'de>>(value: &Value) -> Result<T, ProvenanceError> {
-    T::deserialize(value)
+    crate::json::from_value(value)
         .map_err(|e| ProvenanceError::Predicate { predicate_type: SLSA_V1, why: e.to_string() })
 }
 

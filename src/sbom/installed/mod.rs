@@ -57,7 +57,11 @@ pub fn inventory(rootfs: &Rootfs, limits: &Limits) -> Inventory {
                 files.insert(path, bytes);
             }
             Some(Contents::TooLarge) => {
-                let why = format!("it is larger than the limit file_bytes, {}", limits.file_bytes);
+                let why = format!(
+                    "it is larger than {}, {}",
+                    crate::limits::key("file_bytes"),
+                    limits.file_bytes
+                );
                 unread.push(Database { path, read: Err(why) });
             }
             Some(Contents::NotWanted | Contents::Hashed(_)) => {
@@ -126,9 +130,11 @@ fn add(inventory: &mut Inventory, path: &str, kind: Kind, bytes: &[u8], limits: 
         Kind::Apk => apk::parse(bytes),
     };
     let read = match read {
-        Ok(found) if found.len() > room => {
-            Err(format!("it lists more packages than the limit packages, {}", limits.packages))
-        }
+        Ok(found) if found.len() > room => Err(format!(
+            "it lists more packages than {}, {}",
+            crate::limits::key("packages"),
+            limits.packages
+        )),
         Ok(found) => {
             let count = found.len();
             let packages = found.into_iter().map(|found| found.into_package(kind, &database));
@@ -366,7 +372,7 @@ mod tests {
         let at = |file_bytes| squashed(&[files], &Limits { file_bytes, ..Limits::default() });
         let size = STATUS.len() as u64;
         assert_eq!(wrong(&at(size)), "");
-        assert!(wrong(&at(size - 1)).contains("limit file_bytes"), "{:?}", at(size - 1));
+        assert!(wrong(&at(size - 1)).contains("limits.fileBytes"), "{:?}", at(size - 1));
     }
 
     #[test]
@@ -396,7 +402,7 @@ mod tests {
         let files = || [("/var/lib/dpkg/status", STATUS.as_bytes())];
         assert_eq!(read(files(), &limits(2)).databases[0].read, Ok(2));
         let over = read(files(), &limits(1));
-        assert!(over.databases[0].read.as_ref().is_err_and(|e| e.contains("limit packages, 1")));
+        assert!(over.databases[0].read.as_ref().is_err_and(|e| e.contains("limits.packages, 1")));
         assert!(over.packages.is_empty(), "no truncated list");
     }
 

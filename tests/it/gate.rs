@@ -1,0 +1,405 @@
+//! The admission webhook as the apiserver meets it: the real `hallmark serve`, over TLS, with real images.
+
+use std::{
+    fs,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Child, Stdio},
+    time::{Duration, Instant},
+};
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use reqwest::{Client, StatusCode};
+use serde_json::{Value, json};
+
+use crate::{
+    layouts::Parts,
+    server::{Body, Key, Registry, Reply, World},
+    support::{Hallmark, Lab, trusting},
+};
+
+/// A certificate authority of this test.
+struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    pem: String,
+}
+
+impl Authority {
+    fn new() -> Self {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let pem = params.self_signed(&key).unwrap().pem();
+        Self { issuer: Issuer::new(params, key), pem }
+    }
+
+    /// Puts a new certificate for `localhost` and its key into a folder.
+    fn certify(&self, folder: &Path) {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        fs::write(folder.join("tls.key"), key.serialize_pem()).unwrap();
+        fs::write(folder.join("tls.crt"), certificate.pem()).unwrap();
+    }
+
+    /// A client that trusts this authority alone.
+    fn client(&self) -> Client {
+        let root = reqwest::Certificate::from_pem(self.pem.as_bytes()).unwrap();
+        Client::builder()
+            .tls_certs_only([root])
+            .no_proxy()
+            .timeout(Duration::from_secs(20))
+            .build()
+            .unwrap()
+    }
+}
+
+/// A running `hallmark serve`.
+struct Gate {
+    child: Child,
+    url: String,
+    client: Client,
+    authority: Authority,
+    folder: tempfile::TempDir,
+    _hallmark: Hallmark,
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Gate {
+    async fn start(config: &str) -> Self {
+        // The port is free when it is chosen; nobody else is likely to take it in between.
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        drop(listener);
+        let (folder, authority) = (tempfile::tempdir().unwrap(), Authority::new());
+        authority.certify(folder.path());
+        let hallmark = Hallmark::new(["serve", "--listen", &address.to_string()])
+            .arg("--tls-certificate")
+            .arg(folder.path().join("tls.crt"))
+            .arg("--tls-key")
+            .arg(folder.path().join("tls.key"))
+            .config(config);
+        let child = hallmark.command().stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let url = format!("https://localhost:{}", address.port());
+        let client = authority.client();
+        let gate = Self { child, url, client, authority, folder, _hallmark: hallmark };
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while gate.get("/readyz").await.is_none() {
+            assert!(Instant::now() < deadline, "hallmark serve does not answer");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        gate
+    }
+
+    async fn get(&self, path: &str) -> Option<(StatusCode, String)> {
+        let response = self.client.get(format!("{}{path}", self.url)).send().await.ok()?;
+        Some((response.status(), response.text().await.ok()?))
+    }
+
+    async fn post(&self, kind: &str, body: impl Into<String>) -> (StatusCode, String) {
+        let request = self.client.post(format!("{}/validate?timeout=5s", self.url));
+        let request = request.header("content-type", kind).body(body.into());
+        let response = request.send().await.unwrap();
+        (response.status(), response.text().await.unwrap())
+    }
+
+    /// The `response` to a review.
+    async fn review(&self, review: &Value) -> Value {
+        let (status, text) = self.post("application/json", review.to_string()).await;
+        assert_eq!(status, StatusCode::OK, "{text}");
+        let answer: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(answer["kind"], "AdmissionReview", "{text}");
+        assert_eq!(answer["apiVersion"], "admission.k8s.io/v1", "{text}");
+        assert_eq!(answer["response"]["uid"], review["request"]["uid"], "{text}");
+        answer["response"].clone()
+    }
+
+    /// What a pod with this one image gets.
+    async fn pod(&self, image: &str) -> Value {
+        self.review(&pod("CREATE", &json!({"containers": [{"name": "a", "image": image}]}))).await
+    }
+
+    fn terminate(&self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    }
+}
+
+fn pod(operation: &str, spec: &Value) -> Value {
+    json!({
+        "kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1",
+        "request": {
+            "uid": "705ab4f5-6393-11e8-b7cc-42010a800002",
+            "kind": {"group": "", "version": "v1", "kind": "Pod"},
+            "operation": operation, "namespace": "default", "name": "app",
+            "object": {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "app"}, "spec": spec},
+        },
+    })
+}
+
+fn message(response: &Value) -> &str {
+    response["status"]["message"].as_str().unwrap_or_default()
+}
+
+#[track_caller]
+fn assert_allowed(response: &Value) {
+    assert_eq!(response["allowed"], true, "{response:#}");
+}
+
+/// Denied, with the subject, the reason, what to do and how to see it again.
+#[track_caller]
+fn assert_denied(response: &Value, subject: &str, why: &str) {
+    assert_eq!(response["allowed"], false, "{response:#}");
+    assert_eq!(response["status"]["code"], 403, "{response:#}");
+    for part in [subject, why, "help: ", "hallmark verify "] {
+        assert!(message(response).contains(part), "no {part:?} in\n{}", message(response));
+    }
+}
+
+/// A gate that asks for a signature, a registry with a signed image, one signed by somebody else and an unsigned one.
+struct Scene {
+    gate: Gate,
+    registry: Registry,
+    signed: String,
+    stolen: String,
+    bare: String,
+}
+
+impl Scene {
+    async fn new() -> Self {
+        let mut world = World::new();
+        let stolen = world.store.image(&Parts::new(&[("bin/app", b"signed by somebody")]));
+        Key::new().sign(&mut world.store, &stolen);
+        let bare = world.store.image(&Parts::new(&[("bin/app", b"unsigned")]));
+        world.store.tag("1.0", &world.image);
+        let registry = Registry::honest(world.store.clone());
+        let gate = Gate::start(&world.config("signed")).await;
+        let [signed, stolen, bare] =
+            [&world.image, &stolen, &bare].map(|digest| registry.image(digest));
+        Self { gate, registry, signed, stolen, bare }
+    }
+}
+
+#[tokio::test]
+async fn images_are_let_in_by_what_is_proven() {
+    let Scene { gate, registry, signed, stolen, bare } = Scene::new().await;
+    assert_allowed(&gate.pod(&signed).await);
+    assert_denied(&gate.pod(&stolen).await, &stolen, "signature-unproven");
+    assert_denied(&gate.pod(&bare).await, &bare, "signature-missing");
+    let tagged = registry.image("1.0");
+    assert_denied(&gate.pod(&tagged).await, &tagged, "named by tag");
+    let absent = registry.image(&crate::layouts::digest(b"absent"));
+    assert_denied(&gate.pod(&absent).await, &absent, "source-not-found");
+    let gone = signed.replace(&registry.host, "127.0.0.1:1");
+    assert_denied(&gate.pod(&gone).await, &gone, "source-unavailable");
+}
+
+#[tokio::test]
+async fn every_list_of_containers_counts_and_so_does_an_update() {
+    let Scene { gate, signed, bare, .. } = Scene::new().await;
+    let good = json!({"name": "a", "image": signed});
+    let bad = json!({"name": "b", "image": bare});
+    let mut spec = json!({"containers": [good]});
+    assert_allowed(&gate.review(&pod("UPDATE", &spec)).await);
+    for list in ["initContainers", "ephemeralContainers"] {
+        let mut spec = spec.clone();
+        spec[list] = json!([bad]);
+        let mut review = pod("UPDATE", &spec);
+        if list == "ephemeralContainers" {
+            review["request"]["subResource"] = json!("ephemeralcontainers");
+        }
+        // What the object was before proves nothing.
+        review["request"]["oldObject"] = review["request"]["object"].clone();
+        let response = gate.review(&review).await;
+        assert_denied(&response, &bare, &format!("spec.{list}[0].image"));
+        assert!(message(&response).starts_with("hallmark denies 1 of 2 images"), "{response}");
+    }
+    spec["containers"] = json!([bad]);
+    assert_denied(&gate.review(&pod("UPDATE", &spec)).await, &bare, "spec.containers[0].image");
+    let mut deleting = pod("UPDATE", &spec);
+    deleting["request"]["object"]["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+    assert_denied(&gate.review(&deleting).await, &bare, "signature-missing");
+    let mut delete = pod("DELETE", &spec);
+    delete["request"]["object"] = Value::Null;
+    assert_allowed(&gate.review(&delete).await);
+}
+
+#[tokio::test]
+async fn what_is_no_review_gets_a_status_that_denies() {
+    let Scene { gate, signed, bare, .. } = Scene::new().await;
+    let good = pod("CREATE", &json!({"containers": [{"name": "a", "image": signed}]})).to_string();
+    let twice = good.replace("\"image\":", &format!("\"image\":\"{bare}\",\"image\":"));
+    assert_ne!(twice, good);
+    let large = format!("{good}{}", " ".repeat(64 << 10));
+    let deep = good.replace(
+        "\"spec\":",
+        &format!("\"deep\":{}{},\"spec\":", "[".repeat(200), "]".repeat(200)),
+    );
+    let json = "application/json";
+    let cases = [
+        (json, twice, StatusCode::BAD_REQUEST, "given twice"),
+        (json, deep, StatusCode::BAD_REQUEST, "nested deeper"),
+        (json, large, StatusCode::PAYLOAD_TOO_LARGE, "limits.reviewBytes"),
+        (json, String::new(), StatusCode::BAD_REQUEST, "no AdmissionReview"),
+        (json, "[]".to_owned(), StatusCode::BAD_REQUEST, "expected kind AdmissionReview"),
+        ("text/plain", good.clone(), StatusCode::UNSUPPORTED_MEDIA_TYPE, "application/json"),
+        ("application/yaml", good.clone(), StatusCode::UNSUPPORTED_MEDIA_TYPE, "application/json"),
+    ];
+    for (kind, body, status, words) in cases {
+        let (found, text) = gate.post(kind, body).await;
+        assert_eq!(found, status, "{kind}: {text}");
+        assert!(text.contains(words), "{kind}: {text}");
+    }
+    let (status, _) = gate.post("application/json; charset=utf-8", good).await;
+    assert_eq!(status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_slow_registry_is_a_denial_in_time() {
+    let world = World::new();
+    let registry = Registry::start(
+        world.store.clone(),
+        Box::new(|_, _| Some(Reply::new(200).body(Body::Silence))),
+    );
+    let config = world.config("signed").replace("request: 2s", "request: 20s");
+    let gate = Gate::start(&config).await;
+    let image = registry.image(&world.image);
+    let before = Instant::now();
+    let response = gate.pod(&image).await;
+    assert!(before.elapsed() < Duration::from_secs(5), "{:?}", before.elapsed());
+    assert_denied(&response, &image, "not verified in time");
+}
+
+#[tokio::test]
+async fn a_new_certificate_drops_no_connection_and_sigterm_ends_cleanly() {
+    let Scene { mut gate, signed, .. } = Scene::new().await;
+    for path in ["/healthz", "/readyz"] {
+        assert_eq!(gate.get(path).await, Some((StatusCode::OK, "ok".to_owned())), "{path}");
+    }
+    assert_allowed(&gate.pod(&signed).await);
+    let next = Authority::new();
+    next.certify(gate.folder.path());
+    let url = format!("{}/healthz", gate.url);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while next.client().get(&url).send().await.is_err() {
+        assert!(Instant::now() < deadline, "the new certificate is not served");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert!(gate.authority.client().get(&url).send().await.is_err(), "the old one is gone");
+    // The client of the old certificate still has its connection.
+    assert_allowed(&gate.pod(&signed).await);
+
+    gate.terminate();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while gate.get("/readyz").await.is_some_and(|(status, _)| status == StatusCode::OK) {
+        assert!(Instant::now() < deadline, "SIGTERM changes nothing");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    // A node that has not heard of it yet is answered all the same.
+    assert_allowed(&gate.pod(&signed).await);
+    gate.client = next.client();
+    let deadline = Instant::now() + Duration::from_secs(40);
+    let status = loop {
+        if let Some(status) = gate.child.try_wait().unwrap() {
+            break status;
+        }
+        assert!(Instant::now() < deadline, "it does not end");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    assert_eq!(status.code(), Some(0), "{status}");
+}
+
+#[test]
+fn a_gate_without_a_usable_certificate_does_not_start() {
+    let (folder, authority) = (tempfile::tempdir().unwrap(), Authority::new());
+    authority.certify(folder.path());
+    let serve = |certificate: &Path, key: &Path| {
+        Hallmark::new(["serve", "--listen", "127.0.0.1:0"])
+            .arg("--tls-certificate")
+            .arg(certificate)
+            .arg("--tls-key")
+            .arg(key)
+            .run_within(Duration::from_secs(20))
+    };
+    let (certificate, key) = (folder.path().join("tls.crt"), folder.path().join("tls.key"));
+    serve(&certificate, &certificate).exits(2).says("expected a private key");
+    serve(Path::new("/nonexistent.crt"), &key).exits(2).says("/nonexistent.crt");
+    Hallmark::new(["serve", "--listen", "127.0.0.1:0"]).run().exits(2).says("--tls-certificate");
+}
+
+/// The reviews that a real apiserver sent, or nothing with a word where they are not there.
+fn captured(test: &str) -> Vec<(String, Value)> {
+    let folder = std::env::var_os("HALLMARK_CAPTURED").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/captured"),
+        PathBuf::from,
+    );
+    let Ok(entries) = fs::read_dir(&folder) else {
+        eprintln!("SKIPPED {test}: {} is not there", folder.display());
+        return Vec::new();
+    };
+    let mut files: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+    files.retain(|f| f.file_name().unwrap().to_string_lossy().starts_with("admissionreview-"));
+    files.sort();
+    let read = |file: &PathBuf| {
+        let text = fs::read_to_string(file).unwrap();
+        (file.display().to_string(), serde_json::from_str(&text).unwrap())
+    };
+    files.iter().map(read).collect()
+}
+
+/// Puts an image in the place of the captured signed one.
+fn with_image(review: &Value, image: &str) -> Value {
+    let captured = regex::Regex::new(r"127\.0\.0\.1:5000/app/bk@sha256:[0-9a-f]{64}").unwrap();
+    let text = review.to_string();
+    serde_json::from_str(&captured.replace_all(&text, image)).unwrap()
+}
+
+#[tokio::test]
+async fn captured_reviews_get_the_right_decisions() {
+    let reviews = captured("captured_reviews_get_the_right_decisions");
+    if reviews.is_empty() {
+        return;
+    }
+    let Scene { gate, signed, bare, .. } = Scene::new().await;
+    let (mut allowed, mut denied) = (0, 0);
+    for (file, review) in reviews {
+        let object = review["request"]["object"].to_string();
+        let response = gate.review(&with_image(&review, &signed)).await;
+        if object.contains("/app/bad") {
+            assert_denied(&response, "/app/bad:", "named by tag");
+            denied += 1;
+        } else {
+            assert_eq!(response["allowed"], true, "{file}: {response:#}");
+            let response = gate.review(&with_image(&review, &bare)).await;
+            assert_denied(&response, &bare, "signature-missing");
+            // As captured, its registry is out of reach: nothing is proven.
+            assert_denied(&gate.review(&review).await, "/app/bk@", "source-unavailable");
+            allowed += 1;
+        }
+    }
+    assert!(allowed >= 2 && denied >= 2, "{allowed} allowed, {denied} denied");
+}
+
+#[tokio::test]
+async fn images_of_the_lab_get_the_right_decisions() {
+    let Some(lab) = Lab::here("images_of_the_lab_get_the_right_decisions") else { return };
+    let gate = Gate::start(&trusting(Path::new(lab.get("KEY_A")), "signed")).await;
+    assert_allowed(&gate.pod(lab.get("HONEST")).await);
+    for (name, why) in [("WRONGKEY", "signature-unproven"), ("BARE", "signature-missing")] {
+        let image = lab.get(name);
+        assert_denied(&gate.pod(image).await, image, why);
+    }
+    let tagged = format!("{}/demo/honest:latest", lab.get("REGISTRY"));
+    assert_denied(&gate.pod(&tagged).await, &tagged, "named by tag");
+    for (file, review) in captured("images_of_the_lab_get_the_right_decisions") {
+        let bad = review["request"]["object"].to_string().contains("/app/bad");
+        let response = gate.review(&with_image(&review, lab.get("HONEST"))).await;
+        assert_eq!(response["allowed"], !bad, "{file}: {response:#}");
+    }
+}
