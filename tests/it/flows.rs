@@ -191,6 +191,41 @@ fn a_buildah_image_changed_afterwards_is_found_out() {
         .says("[provenance-diff-id-mismatch]");
 }
 
+/// A value that stays secret is not in the image, and the plan says what that costs.
+#[test]
+fn a_hidden_build_argument_is_recorded_by_name_alone() {
+    let Some(lab) = Lab::here("a_hidden_build_argument_is_recorded_by_name_alone") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let layout = layout(&lab, lab.get("BUILDAH_PLAIN"), &[], folder.path());
+    let (image, checkout, manifest) =
+        (format!("oci:{}:1", layout.display()), path("source"), path("m.json"));
+    lab.tool("git", &["clone", "--quiet", lab.get("SOURCE"), &checkout]);
+    let build_arg = format!("BUILD={}", lab.get("BASE_BUILD"));
+    let create = [
+        ["provenance", "create"],
+        [&image, "--hidden-build-arg=TOKEN"],
+        ["--source", lab.get("SOURCE")],
+        ["--checkout", &checkout],
+        ["--build-arg", &build_arg],
+        ["--engine", "buildah=1.28.2"],
+        ["--output", &manifest],
+    ];
+    run(&lab, create.as_flattened()).exits(0);
+    let written: Value = serde_json::from_slice(&std::fs::read(&manifest).unwrap()).unwrap();
+    let external = &written["buildDefinition"]["externalParameters"];
+    assert_eq!(external["hiddenBuildArgs"], json!(["TOKEN"]), "{external:#}");
+    assert_eq!(external["buildArgs"], json!({ "BUILD": lab.get("BASE_BUILD") }), "{external:#}");
+    run(&lab, &["provenance", "embed", &image, &manifest]).exits(0);
+    run(&lab, &["rebuild", "--plan", &image])
+        .exits(1)
+        .says("hidden-build-arg")
+        .says("--build-arg TOKEN=VALUE");
+
+    std::fs::write(Path::new(&checkout).join("greet.c"), "changed").unwrap();
+    run(&lab, create.as_flattened()).exits(2).says("the checkout has changes that no commit holds");
+}
+
 /// `docker save` of old keeps no manifest, so no signature holds; what the image carries inside still says how it was built.
 #[test]
 fn a_docker_archive_is_rebuilt_from_the_file_inside_and_proves_no_signature() {
