@@ -180,9 +180,12 @@ pub struct ProvenanceCreate {
     /// Stage that became the image
     #[arg(long, value_name = "STAGE")]
     pub target: Option<String>,
-    /// Build argument, as it was given to the builder
+    /// Build argument, as it was given to the builder; everybody who has the image can read its value
     #[arg(long, value_name = "NAME=VALUE")]
     pub build_arg: Vec<String>,
+    /// Build argument whose value nobody may read; the image cannot be rebuilt without it
+    #[arg(long, value_name = "NAME")]
+    pub hidden_build_arg: Vec<String>,
     /// Base image or other image input, as the Dockerfile names it, with its digest
     #[arg(long, value_name = "NAME[:TAG]@DIGEST")]
     pub base: Vec<String>,

@@ -60,7 +60,9 @@ fn describe(args: &ProvenanceCreate, image: &Image) -> Result<Description, Failu
         dependencies.push(Input::lockfile(lockfile, digest));
     }
     let (name, version) = pair("--engine", &args.engine)?;
-    let build_args = pairs("--build-arg", &args.build_arg)?;
+    let mut build_args = pairs("--build-arg", &args.build_arg)?;
+    let public_build_args = build_args.keys().cloned().collect();
+    build_args.extend(args.hidden_build_arg.iter().map(|name| (name.clone(), String::new())));
     Ok(Description {
         source_url: args.source.clone(),
         reference: None,
@@ -70,7 +72,7 @@ fn describe(args: &ProvenanceCreate, image: &Image) -> Result<Description, Failu
         dockerfile: Digest::sha256(&dockerfile),
         target: args.target.clone(),
         platform: image.platform.clone(),
-        public_build_args: build_args.keys().cloned().collect(),
+        public_build_args,
         build_args,
         labels: BTreeMap::new(),
         epoch_seconds: args.epoch,

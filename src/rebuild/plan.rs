@@ -222,7 +222,7 @@ fn frontend_options(provenance: &Provenance, gaps: &mut Vec<Gap>) -> BTreeMap<St
                 "hidden-build-arg",
                 "externalParameters.hiddenBuildArgs",
                 format!("the value of build argument {name} is not recorded"),
-                format!("record it: hallmark provenance create --public-build-arg {name}"),
+                format!("record it: hallmark provenance create --build-arg {name}=VALUE"),
             )),
             Some(("input", name)) => gaps.push(gap(
                 "linked-input",

@@ -57,8 +57,13 @@ fn write_rebuild(out: &mut String, evidence: &Evidence, findings: &[Finding]) ->
         }
         _ => {}
     }
-    let about_rebuild = |f: &&Finding| f.code.as_str().starts_with("rebuild-");
-    for finding in findings.iter().filter(about_rebuild).filter(|f| f.severity > Severity::Info) {
+    // Errors belong here whatever they are about: a contradiction in the evidence is one in what was rebuilt from it.
+    let told = |f: &&Finding| match f.severity {
+        Severity::Error => true,
+        Severity::Warning => f.code.as_str().starts_with("rebuild-"),
+        Severity::Info => false,
+    };
+    for finding in findings.iter().filter(told) {
         writeln!(out)?;
         finding_block(out, finding)?;
     }

@@ -90,8 +90,8 @@ fn bundles_of_cosign_3_prove_as_much_as_its_tags() {
     assert!(carriers.contains("referrer"), "{carriers}");
 }
 
-/// An image of the lab with its signatures and attestations, in a folder: skopeo copies each tag to a name of the layout.
-fn layout(lab: &Lab, image: &str, folder: &Path) -> PathBuf {
+/// An image of the lab in a folder, with what its cosign tags of these kinds hold: skopeo copies a tag to a name in the layout.
+fn layout(lab: &Lab, image: &str, kinds: &[&str], folder: &Path) -> PathBuf {
     let layout = folder.join("layout");
     let (repository, digest) = image.split_once('@').unwrap();
     let to = |name: &str| format!("oci:{}:{name}", layout.display());
@@ -103,8 +103,8 @@ fn layout(lab: &Lab, image: &str, folder: &Path) -> PathBuf {
         );
     };
     copy(image, "1");
-    for suffix in ["sig", "att"] {
-        let tag = format!("{}.{suffix}", digest.replace(':', "-"));
+    for kind in kinds {
+        let tag = format!("{}.{kind}", digest.replace(':', "-"));
         copy(&format!("{repository}:{tag}"), &tag);
     }
     layout
@@ -113,7 +113,7 @@ fn layout(lab: &Lab, image: &str, folder: &Path) -> PathBuf {
 /// The same image from a registry, by its bare digest, from a layout and from an archive of it.
 fn is_the_same_everywhere(lab: &Lab, image: &str, driver: &str, layers: [u64; 3]) {
     let folder = tempfile::tempdir().unwrap();
-    let layout = layout(lab, image, folder.path());
+    let layout = layout(lab, image, &["sig", "att"], folder.path());
     let archive = folder.path().join("image.tar").display().to_string();
     lab.tool("tar", &["-c", "-f", &archive, "-C", &layout.display().to_string(), "."]);
     let (repository, digest) = image.split_once('@').unwrap();
@@ -145,6 +145,85 @@ fn an_image_by_docker_passes_wherever_it_is() {
 fn an_image_by_buildah_passes_wherever_it_is() {
     let Some(lab) = Lab::here("an_image_by_buildah_passes_wherever_it_is") else { return };
     is_the_same_everywhere(&lab, lab.get("BUILDAH"), "buildah", [1, 2, 1]);
+}
+
+/// Without the attestation the file in the image still says everything, and the signature over the image covers it.
+#[test]
+fn the_file_in_a_signed_image_is_proven_provenance() {
+    let Some(lab) = Lab::here("the_file_in_a_signed_image_is_proven_provenance") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let layout = layout(&lab, lab.get("BUILDAH"), &["sig"], folder.path());
+    let answer = verify(&lab, &format!("oci:{}:1", layout.display()), "");
+    answer.exits(1);
+    let platform = &answer.json()["platforms"][0];
+    let evidence = &platform["evidence"];
+    reproduced(evidence, "buildah", [1, 2, 1]);
+    assert_eq!(evidence["provenance"]["state"], "proven", "{evidence:#}");
+    assert_eq!(evidence["provenance"]["carrier"], "file", "{evidence:#}");
+    let findings = platform["findings"].as_array().unwrap();
+    let errors: Vec<_> =
+        findings.iter().filter(|f| f["severity"] == "error").map(|f| &f["code"]).collect();
+    assert_eq!(errors, ["sbom-missing"], "{findings:#?}");
+}
+
+/// Who changes the image and leaves the build manifest alone contradicts it; who removes it leaves its label behind.
+#[test]
+fn a_buildah_image_changed_afterwards_is_found_out() {
+    let Some(lab) = Lab::here("a_buildah_image_changed_afterwards_is_found_out") else { return };
+    let forge = Path::new(env!("CARGO_BIN_EXE_hallmark")).with_file_name("examples").join("forge");
+    if !forge.exists() {
+        eprintln!(
+            "SKIPPED a_buildah_image_changed_afterwards_is_found_out: cargo build --example forge"
+        );
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let layout = layout(&lab, lab.get("BUILDAH"), &[], folder.path());
+    let program = folder.path().join("greet");
+    std::fs::write(&program, "#!/bin/sh\nexec sh\n").unwrap();
+    let [layout, program] = [layout, program].map(|path| path.display().to_string());
+    lab.tool(&forge.display().to_string(), &[&layout, "swap-file", "/srv/app/greet", &program]);
+    let answer = run(&lab, &["rebuild", &format!("oci:{layout}:1")]);
+    answer
+        .exits(1)
+        .says("R0 different")
+        .says("/srv/app/greet: content")
+        .says("[provenance-diff-id-mismatch]");
+}
+
+/// A value that stays secret is not in the image, and the plan says what that costs.
+#[test]
+fn a_hidden_build_argument_is_recorded_by_name_alone() {
+    let Some(lab) = Lab::here("a_hidden_build_argument_is_recorded_by_name_alone") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let layout = layout(&lab, lab.get("BUILDAH_PLAIN"), &[], folder.path());
+    let (image, checkout, manifest) =
+        (format!("oci:{}:1", layout.display()), path("source"), path("m.json"));
+    lab.tool("git", &["clone", "--quiet", lab.get("SOURCE"), &checkout]);
+    let build_arg = format!("BUILD={}", lab.get("BASE_BUILD"));
+    let create = [
+        ["provenance", "create"],
+        [&image, "--hidden-build-arg=TOKEN"],
+        ["--source", lab.get("SOURCE")],
+        ["--checkout", &checkout],
+        ["--build-arg", &build_arg],
+        ["--engine", "buildah=1.28.2"],
+        ["--output", &manifest],
+    ];
+    run(&lab, create.as_flattened()).exits(0);
+    let written: Value = serde_json::from_slice(&std::fs::read(&manifest).unwrap()).unwrap();
+    let external = &written["buildDefinition"]["externalParameters"];
+    assert_eq!(external["hiddenBuildArgs"], json!(["TOKEN"]), "{external:#}");
+    assert_eq!(external["buildArgs"], json!({ "BUILD": lab.get("BASE_BUILD") }), "{external:#}");
+    run(&lab, &["provenance", "embed", &image, &manifest]).exits(0);
+    run(&lab, &["rebuild", "--plan", &image])
+        .exits(1)
+        .says("hidden-build-arg")
+        .says("--build-arg TOKEN=VALUE");
+
+    std::fs::write(Path::new(&checkout).join("greet.c"), "changed").unwrap();
+    run(&lab, create.as_flattened()).exits(2).says("the checkout has changes that no commit holds");
 }
 
 /// `docker save` of old keeps no manifest, so no signature holds; what the image carries inside still says how it was built.
@@ -302,6 +381,13 @@ fn an_interrupted_rebuild_leaves_nothing_behind() {
         assert_eq!(answer.code, code, "{image}, {signal} at {moment:?}: {}", answer.all());
         assert_eq!(answer.stdout, "", "no verdict of half a verification");
     }
+}
+
+#[test]
+fn a_rebuild_that_takes_too_long_is_ended() {
+    let Some(lab) = Lab::here("a_rebuild_that_takes_too_long_is_ended") else { return };
+    let answer = verify(&lab, lab.get("HONEST"), "limits: {rebuild: 1s}\n");
+    answer.exits(1).says("rebuild-timeout").says("limits.rebuild");
 }
 
 /// The same with BuildKit's own daemon.
