@@ -99,6 +99,7 @@ fn every_format_is_proven_when_honest() {
 /// A manipulation, the evidence that shows it, the finding that it has to lead to and a word of its reason.
 type Manipulation = (&'static str, Raw, Code, &'static str);
 
+#[allow(clippy::too_many_lines, reason = "a table of cases")]
 fn manipulated(key: &TestKey) -> Vec<Manipulation> {
     let payload = statement(SLSA, &manifest());
     let good = envelope(&payload, &[key.dsse(&payload)]);
@@ -450,6 +451,7 @@ fn two_payloads_are_two_claims() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "a table of cases")]
 fn a_signature_over_the_index_covers_what_the_index_lists() {
     let (release, ci) = (TestKey::p256(), TestKey::p256());
     let signers: &[(&str, &[&TestKey])] = &[("release", &[&release]), ("ci", &[&ci])];

@@ -178,6 +178,7 @@ fn whiteouts_are_recognised() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "a table of cases")]
 fn refuses_what_programs_read_differently() {
     let sized = |pax: &str, header: &[u8; 12]| {
         let file = block(|b| put(b, 124, header));
