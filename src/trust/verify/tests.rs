@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    attest::{KEYLESS, Listing},
+    attest::Listing,
     finding::{Code, Key, Severity},
     image::MediaType,
     trust::testing::*,
@@ -191,11 +191,11 @@ fn manipulated(key: &TestKey) -> Vec<Manipulation> {
         (
             "bundle with a certificate (A3)",
             with_material(certificate.clone()),
-            Unsupported,
-            KEYLESS,
+            Untrusted,
+            "none of",
         ),
-        ("bundle with a key as certificate (A3)", with_material(bare_key), Unsupported, KEYLESS),
-        ("bundle with a chain", with_material(chain), Unsupported, KEYLESS),
+        ("bundle with a key as certificate (A3)", with_material(bare_key), Untrusted, "none of"),
+        ("bundle with a chain", with_material(chain), Malformed, "missing"),
         ("bundle without material", with_material(json!({})), Malformed, "missing"),
         (
             "bundle with key and certificate",
@@ -204,8 +204,8 @@ fn manipulated(key: &TestKey) -> Vec<Manipulation> {
             "ambiguous",
         ),
         ("bundle over bytes", raw("a", BUNDLE, message.to_string()), Unsupported, "message"),
-        ("simple signing with a certificate", keyless_simple, Unsupported, KEYLESS),
-        ("attestation with a certificate", keyless_envelope, Unsupported, KEYLESS),
+        ("simple signing with a certificate", keyless_simple, Malformed, "certificates in PEM"),
+        ("attestation with a certificate", keyless_envelope, Malformed, "certificates in PEM"),
         (
             "attestation of another image",
             attested("a", &statement(SLSA, &other), &[key]),
@@ -612,6 +612,7 @@ fn too_much_is_a_warning_that_names_the_limit() {
 }
 
 mod captured;
+mod keyless;
 
 mod monotone {
     use std::sync::LazyLock;
