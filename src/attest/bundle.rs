@@ -3,7 +3,8 @@
 //! Turns a bundle into [`Bundle`]: what is signed, one signature, and the [`Material`] that says who made it. A bundle
 //! over a DSSE envelope becomes [`Envelope::Signed`]; a bundle over bytes, which says nothing about them, stays
 //! [`Envelope::Unsupported`] for images. Exactly one content, one kind of key material and one signature are read
-//! (attack A15). A public key is never in the bundle, only a hint at it (attack A3).
+//! (attack A15). A member may have either of its names in the JSON of protocol
+//! buffers, camelCase and snake_case, never both (E17). A public key is never in the bundle, only a hint at it (attack A3).
 
 use serde::Deserialize;
 use sigstore_types::SignatureBytes;
@@ -23,17 +24,20 @@ const WHAT: &str = "Sigstore bundle";
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Wire {
+    #[serde(alias = "media_type")]
     media_type: String,
+    #[serde(alias = "verification_material")]
     verification_material: WireMaterial,
-    #[serde(default)]
+    #[serde(default, alias = "dsse_envelope")]
     dsse_envelope: Option<WireEnvelope>,
-    #[serde(default)]
+    #[serde(default, alias = "message_signature")]
     message_signature: Option<WireMessage>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct WireEnvelope {
+    #[serde(alias = "payload_type")]
     payload_type: String,
     payload: String,
     signatures: Vec<WireSignature>,
@@ -49,7 +53,7 @@ struct WireSignature {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct WireMessage {
-    #[serde(default)]
+    #[serde(default, alias = "message_digest")]
     message_digest: Option<WireDigest>,
     signature: String,
 }
@@ -118,6 +122,13 @@ impl Bundle {
                 material.x509_certificate_chain.is_some(),
             ],
         )?;
+        if form == Form::Bundle03 && material.x509_certificate_chain.is_some() {
+            return Err(AttestError::Unexpected {
+                what: "verification material of the Sigstore bundle",
+                found: "x509CertificateChain".to_owned(),
+                expected: "certificate or publicKey in a bundle of version 0.3",
+            });
+        }
         let hint = material.public_key.as_ref().and_then(|key| key.hint.clone());
         let (content, mut signature) = content(wire.dsse_envelope, wire.message_signature)?;
         signature.key_hint =

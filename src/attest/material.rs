@@ -95,15 +95,15 @@ pub struct InclusionProof {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Wire {
-    #[serde(default)]
+    #[serde(default, alias = "public_key")]
     pub(super) public_key: Option<WireKey>,
     #[serde(default)]
     pub(super) certificate: Option<WireCertificate>,
-    #[serde(default)]
+    #[serde(default, alias = "x509_certificate_chain")]
     pub(super) x509_certificate_chain: Option<WireChain>,
-    #[serde(default)]
+    #[serde(default, alias = "tlog_entries")]
     tlog_entries: Option<Vec<WireEntry>>,
-    #[serde(default)]
+    #[serde(default, alias = "timestamp_verification_data")]
     timestamp_verification_data: Option<WireTimestamps>,
 }
 
@@ -116,6 +116,7 @@ pub(super) struct WireKey {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct WireCertificate {
+    #[serde(alias = "raw_bytes")]
     raw_bytes: String,
 }
 
@@ -128,35 +129,40 @@ pub(super) struct WireChain {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct WireTimestamps {
-    #[serde(default)]
+    #[serde(default, alias = "rfc3161_timestamps")]
     rfc3161_timestamps: Option<Vec<WireTimestamp>>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct WireTimestamp {
+    #[serde(alias = "signed_timestamp")]
     signed_timestamp: String,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct WireEntry {
-    #[serde(default, deserialize_with = "unsigned")]
+    #[serde(default, deserialize_with = "unsigned", alias = "log_index")]
     log_index: u64,
+    #[serde(alias = "log_id")]
     log_id: WireLogId,
+    #[serde(alias = "kind_version")]
     kind_version: WireKind,
-    #[serde(default, deserialize_with = "seconds")]
+    #[serde(default, deserialize_with = "seconds", alias = "integrated_time")]
     integrated_time: Option<i64>,
-    #[serde(default)]
+    #[serde(default, alias = "inclusion_promise")]
     inclusion_promise: Option<WirePromise>,
-    #[serde(default)]
+    #[serde(default, alias = "inclusion_proof")]
     inclusion_proof: Option<WireProof>,
+    #[serde(alias = "canonicalized_body")]
     canonicalized_body: String,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct WireLogId {
+    #[serde(alias = "key_id")]
     key_id: String,
 }
 
@@ -169,6 +175,7 @@ struct WireKind {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct WirePromise {
+    #[serde(alias = "signed_entry_timestamp")]
     signed_entry_timestamp: String,
 }
 
@@ -176,11 +183,11 @@ struct WirePromise {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct WireProof {
-    #[serde(default, deserialize_with = "unsigned")]
+    #[serde(default, deserialize_with = "unsigned", alias = "log_index")]
     log_index: u64,
-    #[serde(default, deserialize_with = "unsigned")]
+    #[serde(default, deserialize_with = "unsigned", alias = "tree_size")]
     tree_size: u64,
-    #[serde(default)]
+    #[serde(default, alias = "root_hash")]
     root_hash: String,
     #[serde(default)]
     hashes: Vec<String>,

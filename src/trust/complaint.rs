@@ -23,7 +23,7 @@ pub(in crate::trust) struct Failure {
     hint: Option<String>,
     /// The configured signer at whose key the hint points.
     hinted: Option<String>,
-    /// Why the certificate beside it proves nothing.
+    /// Why what lies beside it proves nothing.
     fault: Option<SigstoreError>,
 }
 
@@ -40,6 +40,11 @@ impl Failure {
             keys.find(|(_, key)| key.is_hinted_by(hint)).map(|(signer, _)| signer.name)
         });
         Self { hint, hinted, fault }
+    }
+
+    /// A configured key made it, and what lies beside it contradicts that.
+    pub(in crate::trust) fn beside(signature: &Signature, fault: SigstoreError) -> Self {
+        Self { hint: signature.key_hint.clone(), hinted: None, fault: Some(fault) }
     }
 }
 

@@ -6,6 +6,7 @@
 //! 2. *Subject*: one subject's digests all have to be those of the image's index or of the platform's manifest (in-toto
 //!    attestation v1, "validation model"; attacks B4, A23). Anything else speaks about another image.
 //! 3. *Signature*: every configured key is tried on every signature; hints in the evidence only explain a failure (A3). A
+//!    log entry beside the signature of a key has to record it, though nothing shows that it is in a log (A1); a
 //!    certificate beside the signature is held against every keyless signer, by the steps of `trust::sigstore`.
 //! 4. *Claim*: signatures over the same claim are put together. Two plain signatures are the same claim when they name the
 //!    same digest; two attestations when their payloads are equal, whatever envelope and carrier they came in.
@@ -25,7 +26,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Basis, Keyless, Proof, Signer, SignerIdentity, TrustRules, Unproven, Verified,
+    Basis, Keyless, Proof, PublicKey, Signer, SignerIdentity, TrustRules, Unproven, Verified,
     complaint::{self, Failure},
     rules::{Standing, names},
     sigstore::{self, SigstoreError},
@@ -197,12 +198,12 @@ impl Judge<'_> {
         for signature in signed.signatures.iter().filter(|_| !subjects.is_empty()) {
             // Beside a certificate only keyless signers are meant: what says that one key signed is not read as another.
             let keys = self.rules.keys().filter(|_| !certified);
-            let makers: Vec<Signer> = keys
-                .filter(|(_, key)| key.verifies(&signed.message, &signature.bytes))
-                .map(|(signer, _)| signer)
-                .collect();
+            let makers = keys.filter(|(_, key)| key.verifies(&signed.message, &signature.bytes));
+            let (makers, contradicted) = consistent(&signed, signature, makers);
             let (vouched, fault) = self.vouched(&signed, signature);
-            if makers.is_empty() && vouched.is_empty() {
+            if let Some(fault) = contradicted {
+                failures.push(Failure::beside(signature, fault));
+            } else if makers.is_empty() && vouched.is_empty() {
                 failures.push(Failure::new(signature, fault, self.rules));
             }
             signed_by.extend(makers.into_iter().chain(vouched));
@@ -378,6 +379,23 @@ impl Judge<'_> {
         });
         failures.into_iter().chain(named.flatten()).collect()
     }
+}
+
+/// Step 3 for keys: those that made the signature, where what lies beside it is about that very signature; else why not.
+fn consistent<'k>(
+    signed: &Signed,
+    signature: &Signature,
+    makers: impl Iterator<Item = (Signer, &'k PublicKey)>,
+) -> (Vec<Signer>, Option<SigstoreError>) {
+    let claim = sigstore::Claim::of(signed, signature);
+    let (mut found, mut fault) = (Vec::new(), None);
+    for (signer, key) in makers {
+        match claim.as_ref().map_or(Ok(()), |claim| sigstore::verify_unlogged(claim, key)) {
+            Ok(()) => found.push(signer),
+            Err(error) => fault = Some(error),
+        }
+    }
+    (found, fault)
 }
 
 /// Step 4: candidates by what they claim.

@@ -197,15 +197,19 @@ impl Certificate {
         tbs.issuer == tbs.subject && key.is_ok_and(|key| key.verifies(&message, signature))
     }
 
-    /// The names that it is for.
+    /// The name that it is for.
     ///
     /// # Errors
-    /// [`CertificateFault::Extension`].
-    pub fn names(&self) -> Result<Vec<SubjectName>, CertificateFault> {
+    /// [`CertificateFault::Extension`], and [`CertificateFault::Names`] where there are several, of whatever kind: Fulcio
+    /// writes one, and each reader would take another for the signer.
+    pub fn name(&self) -> Result<Option<SubjectName>, CertificateFault> {
         let found = self.parsed.tbs_certificate.get::<SubjectAltName>();
         let found = found.map_err(|_| CertificateFault::Extension)?;
-        let Some((_, SubjectAltName(names))) = found else { return Ok(Vec::new()) };
-        names.iter().filter_map(|name| subject_name(name).transpose()).collect()
+        match found.as_ref().map(|(_, SubjectAltName(names))| names.as_slice()) {
+            None | Some([]) => Ok(None),
+            Some([name]) => subject_name(name),
+            Some(_) => Err(CertificateFault::Names),
+        }
     }
 
     /// Fulcio's extension with this number, as text.

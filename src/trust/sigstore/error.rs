@@ -115,6 +115,9 @@ pub enum CertificateFault {
     /// An extension cannot be read.
     #[error("one of its extensions cannot be read")]
     Extension,
+    /// Several names.
+    #[error("it is for several names, and only one can be the signer's")]
+    Names,
     /// Not valid at the time.
     #[error("it was not valid at {time}: from {not_before} to {not_after}")]
     Validity {
@@ -177,6 +180,9 @@ pub enum LogFault {
     /// A kind that is not read, or does not fit what is signed.
     #[error("its kind is not one that records this form of signature")]
     Kind,
+    /// The same entry again.
+    #[error("it is an entry that is there already")]
+    Twice,
     /// It records other content.
     #[error("it records other content than what is signed")]
     OtherContent,

@@ -114,27 +114,29 @@ pub struct KeylessIdentity {
 }
 
 impl KeylessIdentity {
-    /// The name in a certificate that is this identity.
+    /// Whether a certificate with this issuer and name is this identity's.
     ///
     /// # Errors
     /// See [`IdentityFault`].
-    pub fn find<'n>(
+    pub fn is(
         &self,
         issuer: Option<&str>,
-        names: &'n [SubjectName],
-    ) -> Result<&'n SubjectName, IdentityFault> {
+        name: Option<SubjectName>,
+    ) -> Result<SubjectName, IdentityFault> {
         if let Some(expected) = &self.issuer
             && !issuer.is_some_and(|found| expected.matches(found))
         {
             let found = issuer.unwrap_or_default().chars().take(200).collect();
             return Err(IdentityFault::Issuer { expected: expected.to_string(), found });
         }
-        let mut names_left = names.iter();
-        names_left.find(|name| self.subject.matches(name.as_str())).ok_or_else(|| {
-            let found: Vec<&str> = names.iter().take(4).map(SubjectName::as_str).collect();
-            let found = found.join(", ").chars().take(200).collect();
-            IdentityFault::Subject { expected: self.subject.to_string(), found }
-        })
+        match name {
+            Some(name) if self.subject.matches(name.as_str()) => Ok(name),
+            name => {
+                let found = name.as_ref().map_or("", SubjectName::as_str);
+                let found = found.chars().take(200).collect();
+                Err(IdentityFault::Subject { expected: self.subject.to_string(), found })
+            }
+        }
     }
 }
 
@@ -197,22 +199,23 @@ mod tests {
     fn an_identity_is_issuer_and_name() {
         let exact = |text: &str| TextMatch::Exact(text.to_owned());
         let identity = KeylessIdentity { issuer: Some(exact("https://i")), subject: exact("a@x") };
-        let names = [SubjectName::Uri("u".into()), SubjectName::Email("a@x".into())];
-        assert_eq!(identity.find(Some("https://i"), &names), Ok(&names[1]));
+        let stranger = || Some(SubjectName::Uri("u".into()));
+        let name = || Some(SubjectName::Email("a@x".into()));
+        assert_eq!(identity.is(Some("https://i"), name()).ok(), name());
         assert!(matches!(
-            identity.find(Some("https://i/"), &names),
+            identity.is(Some("https://i/"), name()),
             Err(IdentityFault::Issuer { .. })
         ));
-        assert!(matches!(identity.find(None, &names), Err(IdentityFault::Issuer { .. })));
+        assert!(matches!(identity.is(None, name()), Err(IdentityFault::Issuer { .. })));
         assert!(matches!(
-            identity.find(Some("https://i"), &names[..1]),
+            identity.is(Some("https://i"), stranger()),
             Err(IdentityFault::Subject { .. })
         ));
         assert!(matches!(
-            identity.find(Some("https://i"), &[]),
+            identity.is(Some("https://i"), None),
             Err(IdentityFault::Subject { .. })
         ));
         let any = KeylessIdentity { issuer: None, subject: TextMatch::UnsafeAny };
-        assert!(any.find(None, &[]).is_err(), "a certificate without a name is nobody's");
+        assert!(any.is(None, None).is_err(), "a certificate without a name is nobody's");
     }
 }

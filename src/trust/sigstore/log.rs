@@ -39,7 +39,8 @@ pub(super) fn verify(entry: &LogEntry, form: Form, root: &TrustedRoot) -> Result
     let log = root.logs.iter().find(|log| log.id.as_slice() == entry.log_id);
     let log = log.ok_or(LogFault::UnknownLog)?;
     // 2. What the form promises is there.
-    let first_form = matches!(form, Form::Bundle01 | Form::Cosign) && !is_v2(entry);
+    // Rekor v2 makes no promises, so it cannot be in a bundle 0.1.
+    let first_form = form == Form::Bundle01 || form == Form::Cosign && !is_v2(entry);
     if first_form && entry.promise.is_none() {
         return Err(LogFault::NoPromise);
     }

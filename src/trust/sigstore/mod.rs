@@ -214,9 +214,9 @@ pub fn verify(
         _ => return Err(CertificateFault::Leaf.into()),
     }
     // 2. Identity.
-    let names = certificate.names()?;
+    let name = certificate.name()?;
     let issuer = certificate.issuer()?;
-    let subject = identity.find(issuer.as_deref(), &names)?;
+    let subject = identity.is(issuer.as_deref(), name)?;
     // 3. Times, and 6. Log: a signed entry timestamp is both.
     let evidence = Evidence::of(claim, root, demands)?;
     // 4. Certificate, and 5. Certificate transparency.
@@ -237,7 +237,7 @@ pub fn verify(
     bound(claim, &Maker::Certificate(&certificate))?;
     Ok(Vouched {
         issuer,
-        subject: subject.clone(),
+        subject,
         claims: certificate.claims()?,
         times: evidence.times,
         log_indices: log_indices(claim),
@@ -263,6 +263,20 @@ pub fn verify_keyed(
     Ok(Recorded { times: evidence.times, log_indices: log_indices(claim) })
 }
 
+/// Whether `key` made the signature and nothing beside it says otherwise. Without a trusted root log entries prove
+/// nothing; one that records another signature still shows that the evidence was put together by somebody else.
+///
+/// # Errors
+/// The first step that fails; see [`SigstoreError`].
+pub fn verify_unlogged(claim: &Claim<'_>, key: &PublicKey) -> Result<(), SigstoreError> {
+    if !claim.material.certificates.is_empty() {
+        return Err(FormFault::UnexpectedCertificate.into());
+    }
+    once(claim.material)?;
+    made(claim, key)?;
+    bound(claim, &Maker::Key(key))
+}
+
 fn log_indices(claim: &Claim<'_>) -> Vec<u64> {
     claim.material.entries.iter().map(|entry| entry.index).collect()
 }
@@ -278,6 +292,7 @@ struct Evidence {
 impl Evidence {
     fn of(claim: &Claim<'_>, root: &TrustedRoot, demands: &Demands) -> Result<Self, SigstoreError> {
         enough_is_there(claim.material, demands)?;
+        once(claim.material)?;
         let mut times = Vec::new();
         let mut logs = BTreeMap::new();
         let mut sources = BTreeSet::new();
@@ -318,6 +333,19 @@ impl Evidence {
         };
         self.times.iter().map(|proven| proven.time).chain(stated).collect()
     }
+}
+
+/// No entry is there twice, by its place in the log or by its body: where a place is proven by nothing else, as in Rekor
+/// v1, one entry could be given under several.
+fn once(material: &Material) -> Result<(), SigstoreError> {
+    let (mut places, mut bodies) = (BTreeSet::new(), BTreeSet::new());
+    for (position, entry) in material.entries.iter().enumerate() {
+        let log = entry.log_id.as_slice();
+        if !places.insert((log, entry.index)) || !bodies.insert((log, entry.body.as_slice())) {
+            return Err(SigstoreError::Log { position, fault: LogFault::Twice });
+        }
+    }
+    Ok(())
 }
 
 /// Whether there is any chance of enough evidence, before any of it is verified.
