@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::*;
 
 const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
+const BUNDLE_2: &str = "application/vnd.dev.sigstore.bundle+json;version=0.2";
 
 fn raw(media_type: &str, bytes: impl Into<Vec<u8>>) -> Raw {
     let digest = ManifestDigest::of(b"evidence");
@@ -311,8 +312,61 @@ fn certificates_are_read_and_never_taken_for_keys() {
     let material = signed.material.clone().unwrap();
     assert_eq!((material.form, material.certificates), (Form::Bundle03, vec![vec![0, 0, 0]]));
     assert_eq!(signed.payload_bytes(), statement().to_string().as_bytes());
-    let empty = with_material(json!({ "x509CertificateChain": {} }));
-    assert!(open_one(&raw(BUNDLE, empty)).unwrap_err().to_string().contains("missing"));
+}
+
+/// A chain of certificates, which only versions before 0.3 have.
+#[test]
+fn a_chain_of_certificates_is_of_the_versions_before_the_third() {
+    let of_version = |version: &str, chain: Value| {
+        let mut document = bundle(dsse(&statement(), 1));
+        document["mediaType"] = version.into();
+        document["verificationMaterial"] = json!({ "x509CertificateChain": chain });
+        Bundle::parse(document.to_string().as_bytes(), &Limits::default())
+    };
+    let one = json!({ "certificates": [{ "rawBytes": "AAAA" }] });
+    assert_eq!(of_version(BUNDLE_2, one.clone()).unwrap().material.certificates, [[0, 0, 0]]);
+    let missing = of_version(BUNDLE_2, json!({})).unwrap_err().to_string();
+    assert!(missing.contains("missing"), "{missing}");
+    let refused = of_version(BUNDLE, one).unwrap_err().to_string();
+    assert!(refused.contains("x509CertificateChain"), "{refused}");
+}
+
+/// Protocol buffers in JSON have two names for a member, and readers differ in which of two values they keep (E17).
+#[test]
+fn a_member_has_either_of_its_names() {
+    const NAMES: [(&str, &str, &str); 14] = [
+        ("", "mediaType", "media_type"),
+        ("", "dsseEnvelope", "dsse_envelope"),
+        ("", "verificationMaterial", "verification_material"),
+        ("/dsseEnvelope", "payloadType", "payload_type"),
+        ("/verificationMaterial", "publicKey", "public_key"),
+        ("/verificationMaterial", "tlogEntries", "tlog_entries"),
+        ("/verificationMaterial/tlogEntries/0", "logId", "log_id"),
+        ("/verificationMaterial/tlogEntries/0", "logIndex", "log_index"),
+        ("/verificationMaterial/tlogEntries/0", "kindVersion", "kind_version"),
+        ("/verificationMaterial/tlogEntries/0", "inclusionProof", "inclusion_proof"),
+        ("/verificationMaterial/tlogEntries/0", "canonicalizedBody", "canonicalized_body"),
+        ("/verificationMaterial/tlogEntries/0/logId", "keyId", "key_id"),
+        ("/verificationMaterial/tlogEntries/0/inclusionProof", "rootHash", "root_hash"),
+        ("/verificationMaterial/tlogEntries/0/inclusionProof", "treeSize", "tree_size"),
+    ];
+    let mut document = bundle(dsse(&statement(), 1));
+    let mut entry = first_entry();
+    entry["logIndex"] = "0".into();
+    document["verificationMaterial"]["tlogEntries"] = json!([entry]);
+    let parse = |value: &Value| Bundle::parse(value.to_string().as_bytes(), &Limits::default());
+    let honest = parse(&document).unwrap();
+    for (parent, camel, snake) in NAMES {
+        let mut both = document.clone();
+        let members = both.pointer_mut(parent).unwrap().as_object_mut().unwrap();
+        let value = members.get(camel).unwrap().clone();
+        members.insert(snake.to_owned(), value);
+        let mut renamed = both.clone();
+        renamed.pointer_mut(parent).unwrap().as_object_mut().unwrap().remove(camel);
+        assert_eq!(parse(&renamed).unwrap(), honest, "{snake}");
+        let error = parse(&both).expect_err(snake).to_string();
+        assert!(error.contains("duplicate field"), "{snake}: {error}");
+    }
 }
 
 /// An entry as Rekor v2 writes it for the first leaf of a log: zeroes and empty lists are left out.
@@ -374,7 +428,9 @@ fn evidence_beside_a_signature_is_limited() {
         })
     };
     let parse = |m: Value| {
-        let text = with(bundle(dsse(&statement(), 1)), "/verificationMaterial", m);
+        let mut document = bundle(dsse(&statement(), 1));
+        document["mediaType"] = BUNDLE_2.into();
+        let text = with(document, "/verificationMaterial", m);
         Bundle::parse(text.as_bytes(), &limits)
     };
     assert!(parse(material(2, 2, 2)).is_ok());

@@ -3,7 +3,11 @@
 //! Turns DER into [`Certificate`] (RFC 5280) and reads the extensions under 1.3.6.1.4.1.57264.1 (sigstore/fulcio,
 //! docs/oid-info.md). Nothing here is believed until `verify` has found a path to an authority.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, HashSet},
+    fmt,
+    mem::discriminant,
+};
 
 use jiff::Timestamp;
 use x509_cert::{
@@ -82,6 +86,15 @@ impl fmt::Display for SubjectName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
+}
+
+/// How many names a certificate may be for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Naming {
+    /// One, as Fulcio writes it.
+    One,
+    /// One of each kind, as an authority writes it that names a person by address and host.
+    OneOfEachKind,
 }
 
 /// What a certificate may be used for.
@@ -197,19 +210,24 @@ impl Certificate {
         tbs.issuer == tbs.subject && key.is_ok_and(|key| key.verifies(&message, signature))
     }
 
-    /// The name that it is for.
+    /// The names that it is for, of the kinds that are read.
     ///
     /// # Errors
-    /// [`CertificateFault::Extension`], and [`CertificateFault::Names`] where there are several, of whatever kind: Fulcio
-    /// writes one, and each reader would take another for the signer.
-    pub fn name(&self) -> Result<Option<SubjectName>, CertificateFault> {
+    /// [`CertificateFault::Extension`], and [`CertificateFault::Names`] where there are more, of whatever kind, than
+    /// `naming` allows: each reader would take another for the signer.
+    pub fn names(&self, naming: Naming) -> Result<Vec<SubjectName>, CertificateFault> {
         let found = self.parsed.tbs_certificate.get::<SubjectAltName>();
         let found = found.map_err(|_| CertificateFault::Extension)?;
-        match found.as_ref().map(|(_, SubjectAltName(names))| names.as_slice()) {
-            None | Some([]) => Ok(None),
-            Some([name]) => subject_name(name),
-            Some(_) => Err(CertificateFault::Names),
+        let Some((_, SubjectAltName(names))) = found else { return Ok(Vec::new()) };
+        let mut kinds = HashSet::new();
+        let unambiguous = match naming {
+            Naming::One => names.len() <= 1,
+            Naming::OneOfEachKind => names.iter().all(|name| kinds.insert(discriminant(name))),
+        };
+        if !unambiguous {
+            return Err(CertificateFault::Names);
         }
+        names.iter().filter_map(|name| subject_name(name).transpose()).collect()
     }
 
     /// Fulcio's extension with this number, as text.
@@ -276,4 +294,45 @@ fn subject_name(name: &GeneralName) -> Result<Option<SubjectName>, CertificateFa
 fn user_name(value: &Any) -> Result<String, CertificateFault> {
     let text = value.decode_as::<Utf8StringRef<'_>>();
     text.map(|text| text.as_str().to_owned()).map_err(|_| CertificateFault::Extension)
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, KeyPair, SanType};
+
+    use super::*;
+
+    fn for_names(names: Vec<SanType>) -> Certificate {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.subject_alt_names = names;
+        let made = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
+        Certificate::parse(made.der()).unwrap()
+    }
+
+    #[test]
+    fn a_certificate_is_for_one_signer() {
+        let email = |text: &str| SanType::Rfc822Name(text.try_into().unwrap());
+        let address = || SanType::IpAddress([192, 0, 2, 1].into());
+        let alice = || email("alice@x.example");
+        let host = || SanType::DnsName("x.example".try_into().unwrap());
+        let evil = || email("evil@x.example");
+        let cases = [
+            (vec![], Some(0), Some(0)),
+            (vec![alice()], Some(1), Some(1)),
+            (vec![address()], Some(0), Some(0)),
+            (vec![evil(), alice()], None, None),
+            (vec![alice(), evil()], None, None),
+            (vec![alice(), host()], None, Some(2)),
+            (vec![alice(), host(), evil()], None, None),
+            // A kind that is not read is a name all the same.
+            (vec![alice(), address()], None, Some(1)),
+        ];
+        for (names, one, of_each_kind) in cases {
+            let certificate = for_names(names.clone());
+            for (naming, want) in [(Naming::One, one), (Naming::OneOfEachKind, of_each_kind)] {
+                let found = certificate.names(naming).map(|names| names.len());
+                assert_eq!(found, want.ok_or(CertificateFault::Names), "{naming:?}: {names:?}");
+            }
+        }
+    }
 }

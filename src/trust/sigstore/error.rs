@@ -115,7 +115,7 @@ pub enum CertificateFault {
     /// An extension cannot be read.
     #[error("one of its extensions cannot be read")]
     Extension,
-    /// Several names.
+    /// Several names where one could be meant.
     #[error("it is for several names, and only one can be the signer's")]
     Names,
     /// Not valid at the time.

@@ -114,29 +114,27 @@ pub struct KeylessIdentity {
 }
 
 impl KeylessIdentity {
-    /// Whether a certificate with this issuer and name is this identity's.
+    /// The name in a certificate that is this identity.
     ///
     /// # Errors
     /// See [`IdentityFault`].
-    pub fn is(
+    pub fn find<'n>(
         &self,
         issuer: Option<&str>,
-        name: Option<SubjectName>,
-    ) -> Result<SubjectName, IdentityFault> {
+        names: &'n [SubjectName],
+    ) -> Result<&'n SubjectName, IdentityFault> {
         if let Some(expected) = &self.issuer
             && !issuer.is_some_and(|found| expected.matches(found))
         {
             let found = issuer.unwrap_or_default().chars().take(200).collect();
             return Err(IdentityFault::Issuer { expected: expected.to_string(), found });
         }
-        match name {
-            Some(name) if self.subject.matches(name.as_str()) => Ok(name),
-            name => {
-                let found = name.as_ref().map_or("", SubjectName::as_str);
-                let found = found.chars().take(200).collect();
-                Err(IdentityFault::Subject { expected: self.subject.to_string(), found })
-            }
-        }
+        let mut names_left = names.iter();
+        names_left.find(|name| self.subject.matches(name.as_str())).ok_or_else(|| {
+            let found: Vec<&str> = names.iter().take(4).map(SubjectName::as_str).collect();
+            let found = found.join(", ").chars().take(200).collect();
+            IdentityFault::Subject { expected: self.subject.to_string(), found }
+        })
     }
 }
 
@@ -199,23 +197,22 @@ mod tests {
     fn an_identity_is_issuer_and_name() {
         let exact = |text: &str| TextMatch::Exact(text.to_owned());
         let identity = KeylessIdentity { issuer: Some(exact("https://i")), subject: exact("a@x") };
-        let stranger = || Some(SubjectName::Uri("u".into()));
-        let name = || Some(SubjectName::Email("a@x".into()));
-        assert_eq!(identity.is(Some("https://i"), name()).ok(), name());
+        let names = [SubjectName::Uri("u".into()), SubjectName::Email("a@x".into())];
+        assert_eq!(identity.find(Some("https://i"), &names), Ok(&names[1]));
         assert!(matches!(
-            identity.is(Some("https://i/"), name()),
+            identity.find(Some("https://i/"), &names),
             Err(IdentityFault::Issuer { .. })
         ));
-        assert!(matches!(identity.is(None, name()), Err(IdentityFault::Issuer { .. })));
+        assert!(matches!(identity.find(None, &names), Err(IdentityFault::Issuer { .. })));
         assert!(matches!(
-            identity.is(Some("https://i"), stranger()),
+            identity.find(Some("https://i"), &names[..1]),
             Err(IdentityFault::Subject { .. })
         ));
         assert!(matches!(
-            identity.is(Some("https://i"), None),
+            identity.find(Some("https://i"), &[]),
             Err(IdentityFault::Subject { .. })
         ));
         let any = KeylessIdentity { issuer: None, subject: TextMatch::UnsafeAny };
-        assert!(any.is(None, None).is_err(), "a certificate without a name is nobody's");
+        assert!(any.find(None, &[]).is_err(), "a certificate without a name is nobody's");
     }
 }

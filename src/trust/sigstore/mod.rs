@@ -39,7 +39,7 @@ use sigstore_types::{DerPublicKey, HashAlgorithm, SignatureBytes, TimestampToken
 use webpki::{EndEntityCert, KeyUsage};
 use x509_cert::der::{Any, Encode as _, Tag};
 
-pub use certificate::{Certificate, Role, SubjectName};
+pub use certificate::{Certificate, Naming, Role, SubjectName};
 pub use error::{CertificateFault, FormFault, IdentityFault, LogFault, SigstoreError, TimeFault};
 pub use identity::{KeylessIdentity, Pattern, PatternFault, TextMatch};
 pub use root::{PrivateRoot, RootError, TrustedRoot};
@@ -214,9 +214,11 @@ pub fn verify(
         _ => return Err(CertificateFault::Leaf.into()),
     }
     // 2. Identity.
-    let name = certificate.name()?;
+    // Authorities that are not Sigstore's may name one person by address and host; two addresses could be two people.
+    let naming = if root.is_private() { Naming::OneOfEachKind } else { Naming::One };
+    let names = certificate.names(naming)?;
     let issuer = certificate.issuer()?;
-    let subject = identity.is(issuer.as_deref(), name)?;
+    let subject = identity.find(issuer.as_deref(), &names)?;
     // 3. Times, and 6. Log: a signed entry timestamp is both.
     let evidence = Evidence::of(claim, root, demands)?;
     // 4. Certificate, and 5. Certificate transparency.
@@ -237,7 +239,7 @@ pub fn verify(
     bound(claim, &Maker::Certificate(&certificate))?;
     Ok(Vouched {
         issuer,
-        subject,
+        subject: subject.clone(),
         claims: certificate.claims()?,
         times: evidence.times,
         log_indices: log_indices(claim),

@@ -184,6 +184,16 @@ fn manipulated_evidence_is_refused_for_its_own_reason() {
     let text = |pointer: &str| get(pointer).as_str().unwrap().to_owned();
     let checkpoint = text(&format!("{ENTRY}/inclusionProof/checkpoint/envelope"));
     let stamp = get(&format!("{STAMPS}/0"));
+    let entry = get(ENTRY);
+    // The same bundle with its certificate as a chain of one, under another version.
+    let as_chain = |version: &str| {
+        let media_type = format!("application/vnd.dev.sigstore.bundle+json;version={version}");
+        let mut bundle = lab.with("/mediaType", media_type.into());
+        let material = bundle["verificationMaterial"].as_object_mut().unwrap();
+        let certificate = material.remove("certificate").unwrap();
+        material.insert("x509CertificateChain".into(), json!({ "certificates": [certificate] }));
+        bundle
+    };
     let bare_key = TestKey::p256().pem;
     let base64 =
         |bytes: &[u8]| Value::from(sigstore_types::PayloadBytes::from_bytes(bytes).to_base64());
@@ -264,6 +274,30 @@ fn manipulated_evidence_is_refused_for_its_own_reason() {
             "0 distinct",
         ),
         (
+            "one entry twice (A7)",
+            lab.with("/verificationMaterial/tlogEntries", json!([entry, entry])),
+            Log,
+            "there already",
+        ),
+        (
+            "one entry twice, under two indices (A7)",
+            {
+                let mut again = entry.clone();
+                again["logIndex"] = "1".into();
+                lab.with("/verificationMaterial/tlogEntries", json!([entry, again]))
+            },
+            Log,
+            "there already",
+        ),
+        ("chain in a bundle 0.3", as_chain("0.3"), Malformed, "x509CertificateChain"),
+        ("no promise in a bundle 0.1", as_chain("0.1"), Log, "timestamp is missing"),
+        (
+            "both names of a member (E17)",
+            lab.with("/dsseEnvelope/payload_type", "text/plain".into()),
+            Malformed,
+            "duplicate field",
+        ),
+        (
             "two signatures (A15)",
             {
                 let mut bundle = lab.bundle.clone();
@@ -280,6 +314,8 @@ fn manipulated_evidence_is_refused_for_its_own_reason() {
         assert_eq!(code, want, "{name}: {why}");
         assert!(why.contains(reason), "{name}: {why}");
     }
+    let proofs = lab.alice(&as_chain("0.2"));
+    assert!(matches!(proofs.signatures.as_slice(), [Proof::Proven(_)]), "{proofs:?}");
     // What strangers add changes nothing (promise 5).
     let more = lab.with(STAMPS, json!([{ "signedTimestamp": "AAAA" }, stamp]));
     let proofs = lab.alice(&more);
