@@ -7,13 +7,14 @@
 //! entry kinds intoto 0.0.1 and dsse 0.0.2, takes intermediates as anchors, and accepts an identity of `None`. Steps:
 //!
 //! 1. *Form*: a certificate is there exactly where no key of the operator is meant; a bundle 0.3 has no chain (A3).
-//! 2. *Identity*: issuer and name are those that the operator wrote. First because it is cheap: strangers cost nothing.
+//! 2. *Identity*: issuer and name are those that the operator wrote, and there is one name. First because it is cheap:
+//!    strangers cost nothing.
 //! 3. *Times*: RFC 3161 timestamps by an authority of the root, in its time, over this very signature, and signed entry
 //!    timestamps of logs. Distinct sources are counted; timestamps of strangers say nothing (A6, A7, A8, A13, A14).
 //! 4. *Certificate*: at every one of these times a path leads to one authority of the root, each certificate on it valid (A11).
 //! 5. *Certificate transparency*: a signed certificate timestamp of a log of the root (A18).
-//! 6. *Log*: every entry is in a log of the root, by proof and checkpoint or by promise, as the form asks; distinct logs are
-//!    counted (A4, A5, A7).
+//! 6. *Log*: no entry is there twice; every one is in a log of the root, by proof and checkpoint or by promise, as the
+//!    form asks; distinct logs are counted (A4, A5, A7).
 //! 7. *Signature*: the certificate's key made it.
 //! 8. *Binding*: every entry records this content, this signature and this certificate (A1, A2, A12).
 //!

@@ -306,7 +306,7 @@ fn a_log_entry_beside_the_signature_of_a_key_records_it() {
     let mut twice = honest.clone();
     let entries = twice["verificationMaterial"]["tlogEntries"].as_array_mut().unwrap();
     entries.push(entries[0].clone());
-    let mut of_kind = honest.clone();
+    let mut of_kind = honest;
     of_kind["verificationMaterial"]["tlogEntries"][0]["kindVersion"]["kind"] = "rekord".into();
     let cases = [
         (
