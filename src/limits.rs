@@ -45,6 +45,14 @@ pub struct Limits {
     pub subject_digests: usize,
     /// Signatures in one envelope (A15).
     pub signatures: usize,
+    /// Certificates beside one signature (C4).
+    pub certificates: usize,
+    /// Entries of transparency logs beside one signature (C4; as sigstore-go).
+    pub log_entries: usize,
+    /// Timestamps beside one signature (C4; as sigstore-go).
+    pub timestamps: usize,
+    /// Bytes of one trusted root.
+    pub trusted_root_bytes: usize,
     /// Packages in one SBOM or package database.
     pub packages: usize,
     /// Differences that are kept in one comparison; the rest is counted.
@@ -107,6 +115,10 @@ impl Default for Limits {
             subjects: 1024,
             subject_digests: 32,
             signatures: 16,
+            certificates: 10,
+            log_entries: 32,
+            timestamps: 32,
+            trusted_root_bytes: 4 * MIB,
             packages: 200_000,
             differences: 1000,
             request: Duration::from_secs(30),

@@ -1,16 +1,18 @@
 //! Sigstore bundles 0.1, 0.2 and 0.3 (sigstore/protobuf-specs, sigstore_bundle.proto).
 //!
-//! Turns a bundle that was made with a key, as `cosign sign --key` of version 3 writes it, into [`Envelope::Signed`].
-//! The shape is looked at first, so that a bundle with a certificate is named keyless before anything else in it is
-//! read; the crate `sigstore-types` then reads the rest and refuses unknown versions and envelopes with several
-//! signatures. The key is never in the bundle, only a hint at it. Entries of transparency logs are not verified yet and
-//! prove nothing here; they are neither asked for nor believed.
+//! Turns a bundle into [`Bundle`]: what is signed, one signature, and the [`Material`] that says who made it. A bundle
+//! over a DSSE envelope becomes [`Envelope::Signed`]; a bundle over bytes, which says nothing about them, stays
+//! [`Envelope::Unsupported`] for images. Exactly one content, one kind of key material and one signature are read
+//! (attack A15). A member may have either of its names in the JSON of protocol
+//! buffers, camelCase and snake_case, never both (E17). A public key is never in the bundle, only a hint at it (attack A3).
 
-use serde::{Deserialize, de::IgnoredAny};
-use sigstore_types::{Bundle, DsseEnvelope, SignatureContent, VerificationMaterialContent};
+use serde::Deserialize;
+use sigstore_types::SignatureBytes;
 
 use super::{
-    AttestError, Envelope, KEYLESS, MESSAGE_SIGNATURE, Raw, Signature, dsse, read_json, shown,
+    AttestError, Content, Envelope, MESSAGE_SIGNATURE, Raw, Signature, dsse,
+    material::{Form, Material, Wire as WireMaterial, base64},
+    read_json, shown,
 };
 use crate::limits::Limits;
 
@@ -21,66 +23,185 @@ const WHAT: &str = "Sigstore bundle";
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Shape {
+struct Wire {
+    #[serde(alias = "media_type")]
     media_type: String,
-    verification_material: Material,
-    dsse_envelope: Option<IgnoredAny>,
-    message_signature: Option<IgnoredAny>,
+    #[serde(alias = "verification_material")]
+    verification_material: WireMaterial,
+    #[serde(default, alias = "dsse_envelope")]
+    dsse_envelope: Option<WireEnvelope>,
+    #[serde(default, alias = "message_signature")]
+    message_signature: Option<WireMessage>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Material {
-    public_key: Option<IgnoredAny>,
-    certificate: Option<IgnoredAny>,
-    x509_certificate_chain: Option<IgnoredAny>,
+struct WireEnvelope {
+    #[serde(alias = "payload_type")]
+    payload_type: String,
+    payload: String,
+    signatures: Vec<WireSignature>,
 }
 
-/// Opens a bundle.
-pub(super) fn open(raw: &Raw, limits: &Limits) -> Result<Envelope, AttestError> {
-    let shape: Shape = read_json(WHAT, &raw.bytes, limits)?;
-    shape.media_type.parse::<sigstore_types::MediaType>().map_err(|_| AttestError::Unexpected {
-        what: "media type of the Sigstore bundle",
-        found: shown(&shape.media_type),
-        expected: "a bundle of version 0.1, 0.2 or 0.3",
-    })?;
-    let content = [&shape.dsse_envelope, &shape.message_signature];
-    exactly_one("content of the Sigstore bundle", &content)?;
-    let material = &shape.verification_material;
-    let kinds = [&material.public_key, &material.certificate, &material.x509_certificate_chain];
-    exactly_one("verification material of the Sigstore bundle", &kinds)?;
-    if material.public_key.is_none() {
-        return Ok(Envelope::Unsupported(KEYLESS.to_owned()));
-    }
-    if shape.message_signature.is_some() {
-        return Ok(Envelope::Unsupported(MESSAGE_SIGNATURE.to_owned()));
-    }
-    keyed(read_json(WHAT, &raw.bytes, limits)?, limits)
+#[derive(Deserialize)]
+struct WireSignature {
+    #[serde(default)]
+    keyid: Option<String>,
+    sig: String,
 }
 
-fn exactly_one(what: &'static str, fields: &[&Option<IgnoredAny>]) -> Result<(), AttestError> {
-    match fields.iter().filter(|field| field.is_some()).count() {
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireMessage {
+    #[serde(default, alias = "message_digest")]
+    message_digest: Option<WireDigest>,
+    signature: String,
+}
+
+#[derive(Deserialize)]
+struct WireDigest {
+    algorithm: String,
+    digest: String,
+}
+
+/// A bundle, read and not believed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bundle {
+    /// What is signed.
+    pub content: BundleContent,
+    /// The signature.
+    pub signature: Signature,
+    /// Who claims to have made it, and what shows that.
+    pub material: Material,
+}
+
+/// What the signature of a bundle is over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BundleContent {
+    /// A DSSE envelope.
+    Envelope {
+        /// Its payload type, not yet judged.
+        payload_type: String,
+        /// Its payload.
+        payload: Vec<u8>,
+    },
+    /// Bytes that are not in the bundle.
+    Message {
+        /// What the bundle says that their digest is: a hint, which has to be right where it is there.
+        digest: Option<MessageDigest>,
+    },
+}
+
+/// A digest that a bundle states.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessageDigest {
+    /// Name of the algorithm, as `SHA2_256`.
+    pub algorithm: String,
+    /// The digest.
+    pub digest: Vec<u8>,
+}
+
+impl Bundle {
+    /// Reads a bundle.
+    ///
+    /// # Errors
+    /// Where it is no JSON of this form, of another version, or ambiguous in what it signs or who signed it.
+    pub fn parse(bytes: &[u8], limits: &Limits) -> Result<Self, AttestError> {
+        let wire: Wire = read_json(WHAT, bytes, limits)?;
+        let form = form(&wire.media_type)?;
+        let material = &wire.verification_material;
+        exactly_one(
+            "content of the Sigstore bundle",
+            &[wire.dsse_envelope.is_some(), wire.message_signature.is_some()],
+        )?;
+        exactly_one(
+            "verification material of the Sigstore bundle",
+            &[
+                material.public_key.is_some(),
+                material.certificate.is_some(),
+                material.x509_certificate_chain.is_some(),
+            ],
+        )?;
+        if form == Form::Bundle03 && material.x509_certificate_chain.is_some() {
+            return Err(AttestError::Unexpected {
+                what: "verification material of the Sigstore bundle",
+                found: "x509CertificateChain".to_owned(),
+                expected: "certificate or publicKey in a bundle of version 0.3",
+            });
+        }
+        let hint = material.public_key.as_ref().and_then(|key| key.hint.clone());
+        let (content, mut signature) = content(wire.dsse_envelope, wire.message_signature)?;
+        signature.key_hint =
+            hint.into_iter().chain(signature.key_hint).find(|hint| !hint.is_empty());
+        let material = wire.verification_material.into_material(form, limits)?;
+        Ok(Self { content, signature, material })
+    }
+}
+
+fn form(media_type: &str) -> Result<Form, AttestError> {
+    use sigstore_types::MediaType::{Bundle0_1, Bundle0_2, Bundle0_3};
+    match media_type.parse() {
+        Ok(Bundle0_1) => Ok(Form::Bundle01),
+        Ok(Bundle0_2) => Ok(Form::Bundle02),
+        Ok(Bundle0_3) => Ok(Form::Bundle03),
+        _ => Err(AttestError::Unexpected {
+            what: "media type of the Sigstore bundle",
+            found: shown(media_type),
+            expected: "a bundle of version 0.1, 0.2 or 0.3",
+        }),
+    }
+}
+
+fn exactly_one(what: &'static str, present: &[bool]) -> Result<(), AttestError> {
+    match present.iter().filter(|is| **is).count() {
         0 => Err(AttestError::Missing { what }),
         1 => Ok(()),
         found => Err(AttestError::Ambiguous { what, found }),
     }
 }
 
-/// A bundle that names a key. The other arms cannot be reached after the look at the shape, and fail closed.
-fn keyed(bundle: Bundle, limits: &Limits) -> Result<Envelope, AttestError> {
-    let VerificationMaterialContent::PublicKey(key) = bundle.verification_material.content else {
-        return Ok(Envelope::Unsupported(KEYLESS.to_owned()));
+/// What is signed, and the signature. One of the two is there.
+fn content(
+    envelope: Option<WireEnvelope>,
+    message: Option<WireMessage>,
+) -> Result<(BundleContent, Signature), AttestError> {
+    const MISSING: AttestError = AttestError::Missing { what: "content of the Sigstore bundle" };
+    let Some(envelope) = envelope else {
+        let message = message.ok_or(MISSING)?;
+        let digest = message.message_digest.map(|stated| {
+            let digest = base64("message digest of the Sigstore bundle", &stated.digest)?;
+            Ok(MessageDigest { algorithm: stated.algorithm, digest })
+        });
+        let content = BundleContent::Message { digest: digest.transpose()? };
+        return Ok((content, signature(&message.signature, None)?));
     };
-    let SignatureContent::DsseEnvelope(DsseEnvelope { payload_type, payload, signature, .. }) =
-        bundle.content
-    else {
+    let signed = match envelope.signatures.as_slice() {
+        [] => return Err(AttestError::Missing { what: "signature of the DSSE envelope" }),
+        [one] => signature(&one.sig, one.keyid.clone())?,
+        several => {
+            let what = "signature of the DSSE envelope in a Sigstore bundle";
+            return Err(AttestError::Ambiguous { what, found: several.len() });
+        }
+    };
+    let payload = base64("payload of the DSSE envelope", &envelope.payload)?;
+    Ok((BundleContent::Envelope { payload_type: envelope.payload_type, payload }, signed))
+}
+
+fn signature(text: &str, key_hint: Option<String>) -> Result<Signature, AttestError> {
+    let bytes = SignatureBytes::from_base64(text)
+        .map_err(|_| AttestError::Base64 { what: "signature of the Sigstore bundle" })?;
+    Ok(Signature { bytes: bytes.into_bytes(), key_hint })
+}
+
+/// Opens a bundle that was found attached to an image.
+pub(super) fn open(raw: &Raw, limits: &Limits) -> Result<Envelope, AttestError> {
+    let Bundle { content, signature, material } = Bundle::parse(&raw.bytes, limits)?;
+    let BundleContent::Envelope { payload_type, payload } = content else {
         return Ok(Envelope::Unsupported(MESSAGE_SIGNATURE.to_owned()));
     };
-    let hints = [key.hint, signature.keyid.into_string()];
-    let signature = Signature {
-        bytes: signature.sig.into_bytes(),
-        key_hint: hints.into_iter().find(|hint| !hint.is_empty()),
-    };
-    dsse::signed(FORMAT, &payload_type, payload.as_bytes(), vec![signature], limits)
-        .map(Envelope::Signed)
+    let mut signed = dsse::signed(FORMAT, &payload_type, &payload, vec![signature], limits)?;
+    signed.material = Some(material);
+    signed.content =
+        Content::Envelope { payload_bytes: payload.len(), document: raw.bytes.clone() };
+    Ok(Envelope::Signed(Box::new(signed)))
 }

@@ -11,10 +11,9 @@
 //! nothing: mirrors are honest, and the digest is what is signed.
 
 use serde::Deserialize;
-use sigstore_types::SignatureBytes;
 
 use super::{
-    AttestError, Envelope, KEYLESS, Raw, Signature, Signed, Statement, StatementSubject, dsse,
+    AttestError, Content, Envelope, Raw, Signature, Signed, Statement, StatementSubject, material,
     read_json, shown, statement::SIGNATURE,
 };
 use crate::{digest::Digest, limits::Limits};
@@ -58,24 +57,22 @@ struct Image {
 
 /// Opens a layer of a cosign signature manifest.
 pub(super) fn open(raw: &Raw, limits: &Limits) -> Result<Envelope, AttestError> {
-    if raw.annotations.get(dsse::CERTIFICATE).is_some_and(|text| !text.is_empty()) {
-        return Ok(Envelope::Unsupported(KEYLESS.to_owned()));
-    }
-    Ok(Envelope::Signed(Signed {
+    Ok(Envelope::Signed(Box::new(Signed {
         format: FORMAT,
         statement: statement(&raw.bytes, limits)?,
         message: raw.bytes.to_vec(),
         signatures: vec![signature(raw)?],
         payload: Digest::sha256(&raw.bytes),
-    }))
+        content: Content::Payload,
+        material: material::of_annotations(&raw.annotations, limits)?,
+    })))
 }
 
 fn signature(raw: &Raw) -> Result<Signature, AttestError> {
     let text = raw.annotations.get(SIGNATURE_ANNOTATION).filter(|text| !text.is_empty());
     let text = text.ok_or(AttestError::Missing { what: SIGNATURE_ANNOTATION })?;
-    let bytes = SignatureBytes::from_base64(text)
-        .map_err(|_| AttestError::Base64 { what: SIGNATURE_ANNOTATION })?;
-    Ok(Signature { bytes: bytes.into_bytes(), key_hint: None })
+    let bytes = material::base64(SIGNATURE_ANNOTATION, text)?;
+    Ok(Signature { bytes, key_hint: None })
 }
 
 fn statement(payload: &[u8], limits: &Limits) -> Result<Statement, AttestError> {

@@ -5,17 +5,18 @@
 //! to a limit: `trust` judges each by itself and says which one counted (attack A15). Refuses every payload type but
 //! in-toto's (attack B3): bytes of another type are never read as a statement.
 
+use bytes::Bytes;
 use serde::{Deserialize, de::IgnoredAny};
 use sigstore_types::{PayloadBytes, SignatureBytes};
 
-use super::{AttestError, Envelope, KEYLESS, Raw, Signature, Signed, Statement, read_json, shown};
+use super::{
+    AttestError, Content, Envelope, KEYLESS, Raw, Signature, Signed, Statement, material,
+    read_json, shown,
+};
 use crate::{digest::Digest, image::MediaType, limits::Limits};
 
 /// Name of the format in reports.
 pub const FORMAT: &str = "dsse";
-
-/// Annotation in which cosign 2 keeps the certificate of a keyless signature or attestation.
-pub(super) const CERTIFICATE: &str = "dev.sigstore.cosign/certificate";
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -39,13 +40,24 @@ struct WireSignature {
 pub(super) fn open(raw: &Raw, limits: &Limits) -> Result<Envelope, AttestError> {
     let wire: Wire = read_json("DSSE envelope", &raw.bytes, limits)?;
     let certified = !wire.signatures.is_empty() && wire.signatures.iter().all(|s| s.cert.is_some());
-    if certified || raw.annotations.get(CERTIFICATE).is_some_and(|text| !text.is_empty()) {
+    let material = material::of_annotations(&raw.annotations, limits)?;
+    if certified && material.is_none() {
         return Ok(Envelope::Unsupported(KEYLESS.to_owned()));
     }
     let payload = PayloadBytes::from_base64(&wire.payload)
         .map_err(|_| AttestError::Base64 { what: "payload of the DSSE envelope" })?;
     let signatures = wire.signatures.iter().map(signature).collect::<Result<_, _>>()?;
-    signed(FORMAT, &wire.payload_type, payload.as_bytes(), signatures, limits).map(Envelope::Signed)
+    let mut signed = signed(FORMAT, &wire.payload_type, payload.as_bytes(), signatures, limits)?;
+    // One certificate cannot say which of several signatures it belongs to (attack A15).
+    let certified = material.as_ref().is_some_and(|material| !material.certificates.is_empty());
+    if certified && signed.signatures.len() != 1 {
+        let what = "signature of a DSSE envelope with a certificate";
+        return Err(AttestError::Ambiguous { what, found: signed.signatures.len() });
+    }
+    signed.material = material;
+    signed.content =
+        Content::Envelope { payload_bytes: payload.as_bytes().len(), document: raw.bytes.clone() };
+    Ok(Envelope::Signed(Box::new(signed)))
 }
 
 fn signature(wire: &WireSignature) -> Result<Signature, AttestError> {
@@ -88,5 +100,7 @@ pub(super) fn signed(
         signatures,
         statement: Statement::parse(payload, limits)?,
         payload: Digest::sha256(payload),
+        content: Content::Envelope { payload_bytes: payload.len(), document: Bytes::new() },
+        material: None,
     })
 }

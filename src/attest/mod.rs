@@ -3,14 +3,16 @@
 //! [`open`] turns bytes into [`Envelope`]s and [`Statement`]s (in-toto attestation framework v1, DSSE v1, Sigstore bundle
 //! 0.1 to 0.3, cosign simple signing). Says nothing about truth: `trust` alone makes a statement [`Verified`]. The media
 //! type of the carrier chooses the parser, and only `application/vnd.in-toto+json` is looked into, because builders put
-//! bare statements and envelopes under it. Refuses what two parsers could read differently, and never takes a key out
-//! of the evidence: a signature that comes with a certificate is [`Envelope::Unsupported`] (attack A3).
+//! bare statements and envelopes under it. Refuses what two parsers could read differently. Certificates, log entries and
+//! timestamps that come with a signature are read into [`Material`] and not believed; a bare key is never taken out of
+//! the evidence (attack A3).
 //!
 //! [`Verified`]: crate::trust::Verified
 
 pub mod bundle;
 pub mod cosign;
 pub mod dsse;
+pub mod material;
 pub mod provenance;
 pub mod statement;
 
@@ -19,6 +21,8 @@ use std::{collections::BTreeMap, fmt};
 use bytes::Bytes;
 use serde::{Deserialize, de::IgnoredAny};
 
+pub use bundle::{Bundle, BundleContent, MessageDigest};
+pub use material::{Form, InclusionProof, LogEntry, Material};
 pub use statement::{Statement, StatementSubject};
 
 use crate::{
@@ -147,7 +151,7 @@ pub struct Signature {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Envelope {
     /// Signed bytes: DSSE (alone or in a bundle) or cosign simple signing.
-    Signed(Signed),
+    Signed(Box<Signed>),
     /// A statement that nobody signed by itself.
     Bare(Statement),
     /// A document that is no statement, as cosign's `.sbom` tag carries it.
@@ -169,6 +173,37 @@ pub struct Signed {
     pub statement: Statement,
     /// Digest of the payload, by which reports name it.
     pub payload: Digest,
+    /// How the message was packed: log entries are about that.
+    pub content: Content,
+    /// Certificates, log entries and timestamps beside the signature, as the carrier had them.
+    pub material: Option<Material>,
+}
+
+/// How signed bytes are packed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// A DSSE envelope: the message is the PAE and ends with the payload.
+    Envelope {
+        /// Bytes of the payload, the last of the message.
+        payload_bytes: usize,
+        /// The whole document, which old log entries hash.
+        document: Bytes,
+    },
+    /// The message is the payload.
+    Payload,
+}
+
+impl Signed {
+    /// The payload, which is the end of the message.
+    pub fn payload_bytes(&self) -> &[u8] {
+        match &self.content {
+            Content::Payload => &self.message,
+            Content::Envelope { payload_bytes, .. } => {
+                let start = self.message.len().saturating_sub(*payload_bytes);
+                self.message.get(start..).unwrap_or_default()
+            }
+        }
+    }
 }
 
 /// Why evidence cannot be read.

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::*;
 
 const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
+const BUNDLE_2: &str = "application/vnd.dev.sigstore.bundle+json;version=0.2";
 
 fn raw(media_type: &str, bytes: impl Into<Vec<u8>>) -> Raw {
     let digest = ManifestDigest::of(b"evidence");
@@ -168,10 +169,14 @@ fn malformed_evidence_is_refused_with_its_reason() {
             with(good(), "/dsseEnvelope", Value::Null),
             "content of the Sigstore bundle is missing",
         ),
-        (BUNDLE, with(good(), "/messageSignature", json!({})), "ambiguous"),
+        (BUNDLE, with(good(), "/messageSignature", json!({ "signature": "" })), "ambiguous"),
         (BUNDLE, with(good(), "/verificationMaterial", json!({})), "is missing"),
-        (BUNDLE, with(good(), "/verificationMaterial/certificate", json!({})), "ambiguous"),
-        (BUNDLE, bundle(dsse(&statement(), 2)).to_string(), "exactly one signature"),
+        (
+            BUNDLE,
+            with(good(), "/verificationMaterial/certificate", json!({ "rawBytes": "" })),
+            "ambiguous",
+        ),
+        (BUNDLE, bundle(dsse(&statement(), 2)).to_string(), "exactly one"),
         (BUNDLE, with(good(), "/dsseEnvelope/payloadType", "text/plain".into()), "payload type"),
     ];
     for (media_type, text, want) in cases {
@@ -289,22 +294,154 @@ fn simple_signing_refuses_what_cosign_does_not_write() {
 }
 
 #[test]
-fn certificates_make_evidence_keyless_whatever_else_is_in_it() {
+fn certificates_are_read_and_never_taken_for_keys() {
     let mut annotated = simple_signing(("", Value::Null));
-    annotated.annotations.insert(dsse::CERTIFICATE.to_owned(), "PEM".to_owned());
+    annotated.annotations.insert(material::CERTIFICATE.to_owned(), "PEM".to_owned());
     let mut attestation = raw(MediaType::DSSE, dsse(&statement(), 1).to_string());
-    attestation.annotations.insert(dsse::CERTIFICATE.to_owned(), "PEM".to_owned());
+    attestation.annotations.insert(material::CERTIFICATE.to_owned(), "PEM".to_owned());
+    for raw in [annotated, attestation] {
+        let error = open_one(&raw).expect_err("no certificate").to_string();
+        assert!(error.contains("certificates in PEM"), "{error}");
+    }
     let in_signature = with(dsse(&statement(), 1), "/signatures/0/cert", "PEM".into());
-    let material = |m: Value| with(bundle(Value::from("unread")), "/verificationMaterial", m);
-    let raws = [
-        annotated,
-        attestation,
-        raw(MediaType::DSSE, in_signature),
-        raw(BUNDLE, material(json!({ "certificate": { "rawBytes": "" } }))),
-        raw(BUNDLE, material(json!({ "x509CertificateChain": {} }))),
+    let unsupported = open_one(&raw(MediaType::DSSE, in_signature)).unwrap();
+    assert_eq!(unsupported, Envelope::Unsupported(KEYLESS.to_owned()));
+    let with_material = |m: Value| with(bundle(dsse(&statement(), 1)), "/verificationMaterial", m);
+    let certified = with_material(json!({ "certificate": { "rawBytes": "AAAA" } }));
+    let Ok(Envelope::Signed(signed)) = open_one(&raw(BUNDLE, certified)) else { panic!() };
+    let material = signed.material.clone().unwrap();
+    assert_eq!((material.form, material.certificates), (Form::Bundle03, vec![vec![0, 0, 0]]));
+    assert_eq!(signed.payload_bytes(), statement().to_string().as_bytes());
+}
+
+/// A chain of certificates, which only versions before 0.3 have.
+#[test]
+fn a_chain_of_certificates_is_of_the_versions_before_the_third() {
+    let of_version = |version: &str, chain: Value| {
+        let mut document = bundle(dsse(&statement(), 1));
+        document["mediaType"] = version.into();
+        document["verificationMaterial"] = json!({ "x509CertificateChain": chain });
+        Bundle::parse(document.to_string().as_bytes(), &Limits::default())
+    };
+    let one = json!({ "certificates": [{ "rawBytes": "AAAA" }] });
+    assert_eq!(of_version(BUNDLE_2, one.clone()).unwrap().material.certificates, [[0, 0, 0]]);
+    let missing = of_version(BUNDLE_2, json!({})).unwrap_err().to_string();
+    assert!(missing.contains("missing"), "{missing}");
+    let refused = of_version(BUNDLE, one).unwrap_err().to_string();
+    assert!(refused.contains("x509CertificateChain"), "{refused}");
+}
+
+/// Protocol buffers in JSON have two names for a member, and readers differ in which of two values they keep (E17).
+#[test]
+fn a_member_has_either_of_its_names() {
+    const NAMES: [(&str, &str, &str); 14] = [
+        ("", "mediaType", "media_type"),
+        ("", "dsseEnvelope", "dsse_envelope"),
+        ("", "verificationMaterial", "verification_material"),
+        ("/dsseEnvelope", "payloadType", "payload_type"),
+        ("/verificationMaterial", "publicKey", "public_key"),
+        ("/verificationMaterial", "tlogEntries", "tlog_entries"),
+        ("/verificationMaterial/tlogEntries/0", "logId", "log_id"),
+        ("/verificationMaterial/tlogEntries/0", "logIndex", "log_index"),
+        ("/verificationMaterial/tlogEntries/0", "kindVersion", "kind_version"),
+        ("/verificationMaterial/tlogEntries/0", "inclusionProof", "inclusion_proof"),
+        ("/verificationMaterial/tlogEntries/0", "canonicalizedBody", "canonicalized_body"),
+        ("/verificationMaterial/tlogEntries/0/logId", "keyId", "key_id"),
+        ("/verificationMaterial/tlogEntries/0/inclusionProof", "rootHash", "root_hash"),
+        ("/verificationMaterial/tlogEntries/0/inclusionProof", "treeSize", "tree_size"),
     ];
-    for raw in raws {
-        assert_eq!(open_one(&raw).unwrap(), Envelope::Unsupported(KEYLESS.to_owned()), "{raw:?}");
+    let mut document = bundle(dsse(&statement(), 1));
+    let mut entry = first_entry();
+    entry["logIndex"] = "0".into();
+    document["verificationMaterial"]["tlogEntries"] = json!([entry]);
+    let parse = |value: &Value| Bundle::parse(value.to_string().as_bytes(), &Limits::default());
+    let honest = parse(&document).unwrap();
+    for (parent, camel, snake) in NAMES {
+        let mut both = document.clone();
+        let members = both.pointer_mut(parent).unwrap().as_object_mut().unwrap();
+        let value = members.get(camel).unwrap().clone();
+        members.insert(snake.to_owned(), value);
+        let mut renamed = both.clone();
+        renamed.pointer_mut(parent).unwrap().as_object_mut().unwrap().remove(camel);
+        assert_eq!(parse(&renamed).unwrap(), honest, "{snake}");
+        let error = parse(&both).expect_err(snake).to_string();
+        assert!(error.contains("duplicate field"), "{snake}: {error}");
+    }
+}
+
+/// An entry as Rekor v2 writes it for the first leaf of a log: zeroes and empty lists are left out.
+fn first_entry() -> Value {
+    json!({
+        "logId": { "keyId": "AAAA" },
+        "kindVersion": { "kind": "hashedrekord", "version": "0.0.2" },
+        "inclusionProof": { "rootHash": "AAAA", "treeSize": "1", "checkpoint": { "envelope": "c" } },
+        "canonicalizedBody": "e30=",
+    })
+}
+
+fn with_entry(entry: &Value) -> Result<Bundle, AttestError> {
+    let mut document = bundle(dsse(&statement(), 1));
+    document["verificationMaterial"]["tlogEntries"] = json!([entry]);
+    Bundle::parse(document.to_string().as_bytes(), &Limits::default())
+}
+
+#[test]
+fn a_log_of_one_entry_has_neither_index_nor_hashes() {
+    let bundle = with_entry(&first_entry()).unwrap();
+    let [entry] = bundle.material.entries.as_slice() else { panic!("{bundle:?}") };
+    assert_eq!((entry.index, entry.integrated_time, &entry.promise), (0, None, &None));
+    let proof = entry.proof.as_ref().unwrap();
+    assert_eq!((proof.index, proof.tree_size, proof.hashes.len()), (0, 1, 0));
+}
+
+#[test]
+fn numbers_and_hashes_of_entries_are_what_they_have_to_be() {
+    let hashes = |n: usize| vec![STANDARD.encode([0; 32]); n];
+    let cases = [
+        ("/logIndex", json!("-1"), "negative"),
+        ("/logIndex", json!("x"), "64-bit"),
+        ("/integratedTime", json!(-1), "negative"),
+        ("/inclusionProof/treeSize", json!("99999999999999999999"), "64-bit"),
+        ("/inclusionProof/hashes", json!(["AAAA"]), "32 bytes"),
+        ("/inclusionProof/hashes", json!(hashes(65)), "at most 64"),
+        ("/canonicalizedBody", json!("*"), "base64"),
+    ];
+    for (pointer, value, want) in cases {
+        let entry: Value = serde_json::from_str(&with(first_entry(), pointer, value)).unwrap();
+        let error = with_entry(&entry).expect_err(pointer).to_string();
+        assert!(error.contains(want), "{pointer}: {error}");
+    }
+    let most = with(first_entry(), "/inclusionProof/hashes", json!(hashes(64)));
+    assert!(with_entry(&serde_json::from_str(&most).unwrap()).is_ok());
+}
+
+#[test]
+fn evidence_beside_a_signature_is_limited() {
+    let limits = Limits { certificates: 2, log_entries: 2, timestamps: 2, ..Limits::default() };
+    let material = |certificates: usize, entries: usize, timestamps: usize| {
+        json!({
+            "x509CertificateChain": { "certificates": vec![json!({ "rawBytes": "AAAA" }); certificates] },
+            "tlogEntries": vec![first_entry(); entries],
+            "timestampVerificationData": {
+                "rfc3161Timestamps": vec![json!({ "signedTimestamp": "AAAA" }); timestamps],
+            },
+        })
+    };
+    let parse = |m: Value| {
+        let mut document = bundle(dsse(&statement(), 1));
+        document["mediaType"] = BUNDLE_2.into();
+        let text = with(document, "/verificationMaterial", m);
+        Bundle::parse(text.as_bytes(), &limits)
+    };
+    assert!(parse(material(2, 2, 2)).is_ok());
+    let beyond = [(3, 2, 2, "certificates"), (2, 3, 2, "log_entries"), (2, 2, 3, "timestamps")];
+    for (certificates, entries, timestamps, name) in beyond {
+        match parse(material(certificates, entries, timestamps)) {
+            Err(AttestError::Limit { found: 3, limit: 2, limit_name, .. }) => {
+                assert_eq!(limit_name, name);
+            }
+            other => panic!("{name}: {other:?}"),
+        }
     }
 }
 

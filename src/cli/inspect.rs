@@ -23,7 +23,7 @@ pub async fn run(args: &Inspect, global: &Global) -> Result<Answer, Failure> {
     let (source, images) = open(&reference, &ctx).await?;
     let mut text = String::new();
     for image in images {
-        let (evidence, findings) = gather(&*source, image, &ctx).await;
+        let (evidence, findings) = gather(&*source, image, &ctx, jiff::Timestamp::now()).await;
         text.push_str(&match args.output {
             Format::Text => report::inspect::tree(&evidence, &findings),
             Format::Json => report::json::evidence(&evidence, &findings, jiff::Timestamp::now()),

@@ -29,7 +29,7 @@ pub async fn run(args: &Rebuild, global: &Global) -> Result<Answer, Failure> {
     let mut text = String::new();
     let mut all_reproduced = true;
     for image in images {
-        let (evidence, findings) = gather(&*source, image, &ctx).await;
+        let (evidence, findings) = gather(&*source, image, &ctx, jiff::Timestamp::now()).await;
         if args.plan {
             let Some(provenance) = evidence.provenance.value() else {
                 return Err(Failure::unavailable(format!("{reference} carries no provenance")));

@@ -8,6 +8,7 @@
 mod bounds;
 mod error;
 mod folder;
+mod keyless;
 mod raw;
 mod units;
 mod valid;

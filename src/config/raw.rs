@@ -53,7 +53,25 @@ pub(super) struct Trust {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct Signer {
     pub name: String,
-    pub key: String,
+    pub key: Option<String>,
+    pub keyless: Option<Keyless>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct Keyless {
+    pub issuer: Option<String>,
+    pub issuer_pattern: Option<String>,
+    #[serde(rename = "unsafe_anyIssuer")]
+    pub unsafe_any_issuer: Option<bool>,
+    pub identity: Option<String>,
+    pub identity_pattern: Option<String>,
+    #[serde(rename = "unsafe_anyIdentity")]
+    pub unsafe_any_identity: Option<bool>,
+    pub root: String,
+    pub logs: Option<usize>,
+    pub times: Option<usize>,
+    pub no_ct_log: Option<String>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -237,6 +237,71 @@ fn the_configuration_in_deploy_is_valid() {
     assert!(settings.namespaces_exempt.is_empty());
 }
 
+#[test]
+fn keyless_signers_say_whom_they_mean() {
+    let with = |keyless: &str| {
+        load(&format!("version: 1\ntrust: {{signers: [{{name: a, {keyless}}}]}}\n"))
+    };
+    const WHO: &str = "issuer: https://i.example, identity: a@x.example";
+    let good = [
+        format!("keyless: {{{WHO}, root: public-good}}"),
+        format!("keyless: {{{WHO}, root: public-good, logs: 2, times: 2}}"),
+        format!("keyless: {{{WHO}, root: github, noCtLog: allow}}"),
+        format!("keyless: {{{WHO}, root: github, noCtLog: allow, logs: 0}}"),
+        r"keyless: {issuer: https://i.example, identityPattern: '^[a-z]+@x\.example$', root: public-good}".to_owned(),
+        "keyless: {issuer: https://i.example, unsafe_anyIdentity: true, root: public-good}".to_owned(),
+    ];
+    for text in good {
+        let config = with(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
+        assert_eq!(config.trust.signers().len(), 1, "{text}");
+    }
+    let bad = [
+        (format!("key: release.pub, keyless: {{{WHO}, root: public-good}}"), "found both"),
+        ("keyless: {issuer: i, identity: x, root: absent}".to_owned(), "can be read"),
+        ("keyless: {issuer: i, identity: x, root: ca.pem}".to_owned(), "no trusted_root.json"),
+        ("keyless: {issuer: i, root: public-good}".to_owned(), "keyless.identity: expected a text"),
+        ("keyless: {identity: x, root: public-good}".to_owned(), "keyless.issuer: expected a text"),
+        ("keyless: {issuer: '', identity: x, root: public-good}".to_owned(), "empty"),
+        (
+            "keyless: {issuer: i, identity: x, identityPattern: '^x$', root: public-good}"
+                .to_owned(),
+            "several",
+        ),
+        (
+            "keyless: {issuer: i, identityPattern: 'x$', root: public-good}".to_owned(),
+            "begin with ^",
+        ),
+        (
+            "keyless: {issuer: i, identityPattern: '^.*$', root: public-good}".to_owned(),
+            "strangers",
+        ),
+        (
+            "keyless: {issuerPattern: '^https://.*$', identity: x, root: public-good}".to_owned(),
+            "strangers",
+        ),
+        (
+            "keyless: {issuer: i, unsafe_anyIdentity: false, root: public-good}".to_owned(),
+            "expected true",
+        ),
+        (
+            "keyless: {unsafe_anyIssuer: true, unsafe_anyIdentity: true, root: public-good}"
+                .to_owned(),
+            "any of any",
+        ),
+        (format!("keyless: {{{WHO}, root: public-good, logs: 0}}"), "from 1 to 8"),
+        (format!("keyless: {{{WHO}, root: public-good, logs: 9}}"), "from 1 to 8"),
+        (format!("keyless: {{{WHO}, root: public-good, times: 0}}"), "from 1 to 8"),
+        (format!("keyless: {{{WHO}, root: github}}"), "noCtLog: allow"),
+        (format!("keyless: {{{WHO}, root: public-good, skipLog: true}}"), "skipLog"),
+    ];
+    for (text, want) in bad {
+        let error = with(&text).err().unwrap_or_else(|| panic!("accepted: {text}")).to_string();
+        assert!(error.contains(want), "{text}: {error}");
+    }
+    let neither = with("x: y").err().map(|error| error.to_string());
+    assert!(neither.is_some());
+}
+
 /// Every key below `schema`, as it is written in the documentation: `trust.signers[].name`.
 fn keys(
     root: &serde_json::Value,

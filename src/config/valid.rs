@@ -35,23 +35,23 @@ const MAX_PEM_BYTES: u64 = 1 << 20;
 const SHOWN_CHARS: usize = 400;
 
 /// What a refused value should have been, and what to do.
-struct Complaint {
+pub(super) struct Complaint {
     expected: String,
     help: String,
 }
 
-fn want(expected: impl Into<String>, help: impl Into<String>) -> Complaint {
+pub(super) fn want(expected: impl Into<String>, help: impl Into<String>) -> Complaint {
     Complaint { expected: expected.into(), help: help.into() }
 }
 
 /// The file that is being read.
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     file: &'a Path,
     text: &'a str,
 }
 
 impl Reader<'_> {
-    fn refuse(
+    pub(super) fn refuse(
         &self,
         key: KeyPath,
         found: impl std::fmt::Display,
@@ -71,7 +71,7 @@ impl Reader<'_> {
     }
 
     /// The bytes of a file that the configuration names.
-    fn file(&self, key: KeyPath, text: &str) -> Result<(PathBuf, Vec<u8>), ConfigError> {
+    pub(super) fn file(&self, key: KeyPath, text: &str) -> Result<(PathBuf, Vec<u8>), ConfigError> {
         use std::io::Read;
         let path = self.path(text);
         let mut bytes = Vec::new();
@@ -135,7 +135,7 @@ impl Reader<'_> {
     }
 
     /// The value that a word stands for, where only some words are known.
-    fn word<T: Copy + Default>(
+    pub(super) fn word<T: Copy + Default>(
         &self,
         key: KeyPath,
         text: Option<&str>,
@@ -337,11 +337,24 @@ fn signer(reader: &Reader<'_>, index: usize, raw: &raw::Signer) -> Result<Signer
         let complaint = want("letters, digits, '-', '_', '.' and '@'", "reports print this name");
         return Err(reader.refuse(key!["trust", "signers", index, "name"], &raw.name, complaint));
     }
+    match (&raw.key, &raw.keyless) {
+        (Some(key), None) => self::signing_key(reader, index, key),
+        (None, Some(keyless)) => super::keyless::signer(reader, index, keyless),
+        (key, _) => {
+            let found = if key.is_some() { "both" } else { "neither" };
+            let help = "a signer has a key, or a certificate that a trusted root vouches for";
+            let at = key!["trust", "signers", index];
+            Err(reader.refuse(at, found, want("either key or keyless", help)))
+        }
+    }
+}
+
+fn signing_key(reader: &Reader<'_>, index: usize, text: &str) -> Result<SignerKeys, ConfigError> {
     let at = || key!["trust", "signers", index, "key"];
-    let (origin, pem) = if raw.key.trim_start().starts_with("-----BEGIN ") {
-        ("inline PEM".to_owned(), raw.key.clone().into_bytes())
+    let (origin, pem) = if text.trim_start().starts_with("-----BEGIN ") {
+        ("inline PEM".to_owned(), text.to_owned().into_bytes())
     } else {
-        let (path, bytes) = reader.file(at(), &raw.key)?;
+        let (path, bytes) = reader.file(at(), text)?;
         (path.display().to_string(), bytes)
     };
     let help = "cosign public-key and openssl pkey -pubout write this form";

@@ -92,6 +92,21 @@ codes! {
     SignatureSubjectMismatch = "signature-subject-mismatch", Warning,
         "a signature speaks about another image",
         "sign this digest; a signature cannot be moved from one image to another";
+    SignatureIdentityMismatch = "signature-identity-mismatch", Warning,
+        "a keyless signature is somebody else's",
+        "compare issuer and identity with trust.signers in hallmark.yaml; exact texts and anchored patterns are matched from end to end";
+    SignatureCertificateInvalid = "signature-certificate-invalid", Warning,
+        "the certificate of a signature may not sign",
+        "sign again with a certificate for code signing that is in a certificate transparency log of the trusted root";
+    SignatureRootUntrusted = "signature-root-untrusted", Warning,
+        "no certificate authority of the trusted root vouches for a signature",
+        "check which instance signed, and name its trusted root under trust.signers";
+    SignatureTimeInvalid = "signature-time-invalid", Warning,
+        "when a signature was made is not proven, or its certificate was not valid then",
+        "sign again with a timestamp authority or transparency log of the trusted root";
+    SignatureLogInvalid = "signature-log-invalid", Warning,
+        "a transparency log does not prove this signature",
+        "sign again and let the client record the signature in a log of the trusted root";
     SignatureOtherRepository = "signature-other-repository", Info,
         "a signature over this image was made for another repository",
         "nothing, if this is a copy or a mirror: the digest is what is signed";

@@ -3,7 +3,7 @@
 //! Turns failed steps of `trust::verify` into findings that name the carrier, the reason and the hint at the key. None
 //! weighs more than a warning: whoever can add evidence to a registry must not be able to fail an image with it.
 
-use super::{TrustRules, Unproven};
+use super::{TrustRules, Unproven, sigstore::SigstoreError};
 use crate::{
     attest::{AttestError, Carrier, Raw, Signature, Statement},
     finding::{Code, Fact, Finding, Key, Severity, Subject},
@@ -23,17 +23,28 @@ pub(in crate::trust) struct Failure {
     hint: Option<String>,
     /// The configured signer at whose key the hint points.
     hinted: Option<String>,
+    /// Why what lies beside it proves nothing.
+    fault: Option<SigstoreError>,
 }
 
 impl Failure {
     /// Explains why nobody made this signature.
-    pub(in crate::trust) fn new(signature: &Signature, rules: &TrustRules) -> Self {
+    pub(in crate::trust) fn new(
+        signature: &Signature,
+        fault: Option<SigstoreError>,
+        rules: &TrustRules,
+    ) -> Self {
         let hint = signature.key_hint.clone();
         let hinted = hint.as_ref().and_then(|hint| {
             let mut keys = rules.keys();
             keys.find(|(_, key)| key.is_hinted_by(hint)).map(|(signer, _)| signer.name)
         });
-        Self { hint, hinted }
+        Self { hint, hinted, fault }
+    }
+
+    /// A configured key made it, and what lies beside it contradicts that.
+    pub(in crate::trust) fn beside(signature: &Signature, fault: SigstoreError) -> Self {
+        Self { hint: signature.key_hint.clone(), hinted: None, fault: Some(fault) }
     }
 }
 
@@ -93,7 +104,13 @@ pub(in crate::trust) fn failures(
         let why = format!("its key hint names the key of {signer}, which did not make it");
         Some(finding.with(Key::Expect, signer.as_str()).with(Key::Why, why))
     });
-    let strangers: Vec<&Failure> = failures.iter().filter(|f| f.hinted.is_none()).collect();
+    let keyless = failures.iter().filter_map(|failure| {
+        let fault = failure.fault.as_ref()?;
+        let finding = about(fault.code(), carrier).with(Key::Why, fault.to_string());
+        Some(if settled { finding.at(Severity::Info) } else { finding })
+    });
+    let strangers: Vec<&Failure> =
+        failures.iter().filter(|f| f.hinted.is_none() && f.fault.is_none()).collect();
     let untrusted = (!strangers.is_empty()).then(|| {
         let hints = strangers.iter().filter_map(|failure| failure.hint.as_deref());
         let hints: Vec<Fact> = hints.take(LISTED).map(shown).collect();
@@ -102,7 +119,7 @@ pub(in crate::trust) fn failures(
         let finding = if settled { finding.at(Severity::Info) } else { finding };
         if hints.is_empty() { finding } else { finding.with(Key::Found, Fact::List(hints)) }
     });
-    invalid.chain(untrusted).collect()
+    invalid.chain(keyless).chain(untrusted).collect()
 }
 
 /// A signature that was made under the name of another repository, as cosign 2 puts it into the payload.

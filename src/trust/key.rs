@@ -87,6 +87,18 @@ impl PublicKey {
         let text = std::str::from_utf8(pem).map_err(|_| KeyError::NotPem)?;
         one_public_block(text)?;
         let der = DerPublicKey::from_pem(text).map_err(|_| KeyError::Encoding)?;
+        Self::from_spki(der)
+    }
+
+    /// Reads a SubjectPublicKeyInfo in DER, as it stands in a certificate.
+    ///
+    /// # Errors
+    /// [`KeyError::Encoding`] and [`KeyError::Kind`].
+    pub(in crate::trust) fn from_der(der: &[u8]) -> Result<Self, KeyError> {
+        Self::from_spki(DerPublicKey::from_bytes(der))
+    }
+
+    fn from_spki(der: DerPublicKey) -> Result<Self, KeyError> {
         CosignVerificationKey::try_from_der(der.as_bytes()).map_err(|_| KeyError::Encoding)?;
         let kind = Kind::of(&der).ok_or(KeyError::Kind)?;
         Ok(Self { fingerprint: Digest::sha256(der.as_bytes()), kind, der })
@@ -95,6 +107,11 @@ impl PublicKey {
     /// SHA-256 of the DER SubjectPublicKeyInfo, in lower-case hex.
     pub fn fingerprint(&self) -> String {
         self.fingerprint.hex()
+    }
+
+    /// The SubjectPublicKeyInfo in DER.
+    pub fn der(&self) -> &[u8] {
+        self.der.as_bytes()
     }
 
     /// Whether this key made `signature` over `message`.

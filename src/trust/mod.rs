@@ -2,7 +2,8 @@
 //!
 //! Turns [`Raw`](crate::attest::Raw) evidence and the operator's trust rules into [`Proof`]s. [`Verified`] has one
 //! maker, in this module: a value of that type cannot exist without a signature by a configured signer over bytes that
-//! name the image's digest. Keys come from configuration only, never from the evidence (attack A3).
+//! name the image's digest. Keys come from configuration, or from certificates that a configured trusted root vouches
+//! for; never from the evidence alone (attack A3).
 
 mod complaint;
 pub mod covering;
@@ -10,6 +11,7 @@ pub mod key;
 pub mod pattern;
 pub mod predicate;
 pub mod rules;
+pub mod sigstore;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod verified;
@@ -21,7 +23,7 @@ pub use covering::Covering;
 pub use key::{KeyError, PublicKey};
 pub use pattern::{ImagePattern, PatternError};
 pub use predicate::{PredicateClass, PredicateClassError};
-pub use rules::{Rule, SignerKeys, TrustError, TrustRules};
+pub use rules::{Keyless, Rule, SignerKeys, TrustError, TrustRules};
 pub use verified::{Basis, Proof, Unproven, Verified};
 pub use verify::{Proofs, prove};
 
@@ -34,7 +36,7 @@ pub struct Signer {
     pub identity: SignerIdentity,
 }
 
-/// How a signer is recognised. Keyless identities (issuer and subject of a certificate) will be a second variant.
+/// How a signer was recognised.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum SignerIdentity {
     /// A public key; the fingerprint is the SHA-256 of its SubjectPublicKeyInfo in hex.
@@ -42,6 +44,8 @@ pub enum SignerIdentity {
         /// Fingerprint.
         fingerprint: String,
     },
+    /// An identity that a trusted root vouches for, with everything that is proven about the signature.
+    Keyless(Box<sigstore::Vouched>),
 }
 
 impl fmt::Display for Signer {
@@ -49,6 +53,10 @@ impl fmt::Display for Signer {
         match &self.identity {
             SignerIdentity::Key { fingerprint } => {
                 write!(f, "{} (key {fingerprint:.16})", self.name)
+            }
+            SignerIdentity::Keyless(vouched) => {
+                let issuer = vouched.issuer.as_deref().unwrap_or("a private authority");
+                write!(f, "{} ({} by {issuer})", self.name, vouched.subject)
             }
         }
     }

@@ -7,21 +7,47 @@
 //! A threshold counts *distinct* signers. Signers that share a key are one signer, however many names and keys they have
 //! (attacks A7, A24). Refuses rules that could never be satisfied or that are satisfied by nobody.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-use super::{ImagePattern, PredicateClass, PublicKey, Signer, SignerIdentity};
+use jiff::Timestamp;
+
+use super::{
+    ImagePattern, PredicateClass, PublicKey, Signer, SignerIdentity,
+    sigstore::{Demands, KeylessIdentity, SubjectName, TrustedRoot},
+};
 use crate::{digest::Digest, reference::Location};
 
-/// The keys of one signer, at least one; any of them signs for the signer.
+/// How one signer is recognised: by keys, or by identities that a trusted root vouches for; at least one of them. Any
+/// of them signs for the signer.
 #[derive(Debug, Clone)]
 pub struct SignerKeys {
     keys: Vec<PublicKey>,
+    keyless: Vec<Keyless>,
+}
+
+/// An identity, whose word it takes for it, and how much evidence.
+#[derive(Debug, Clone)]
+pub struct Keyless {
+    /// Who.
+    pub identity: KeylessIdentity,
+    /// Whose certificates, logs and timestamps count.
+    pub root: Arc<TrustedRoot>,
+    /// How much of them.
+    pub demands: Demands,
 }
 
 impl SignerKeys {
     /// Takes the keys of one signer; `None` where there are none.
     pub fn new(keys: Vec<PublicKey>) -> Option<Self> {
-        (!keys.is_empty()).then_some(Self { keys })
+        (!keys.is_empty()).then_some(Self { keys, keyless: Vec::new() })
+    }
+
+    /// A signer who has no key that lasts.
+    pub fn keyless(keyless: Keyless) -> Self {
+        Self { keys: Vec::new(), keyless: vec![keyless] }
     }
 
     /// The keys, in the order of configuration.
@@ -166,6 +192,16 @@ impl TrustRules {
         self.rules.iter().any(|rule| rule.images.iter().any(|image| image.matches(location)))
     }
 
+    /// The same rules, for which nothing that is proven lies later than `now` (attack A16).
+    #[must_use]
+    pub fn judged_at(&self, now: Timestamp) -> Self {
+        let mut rules = self.clone();
+        for keyless in rules.signers.values_mut().flat_map(|signer| &mut signer.keyless) {
+            keyless.demands.now = Some(now);
+        }
+        rules
+    }
+
     /// A digest over everything that the rules and keys say: equal trust has an equal digest, whatever the order in
     /// which it is written down.
     pub fn digest(&self) -> Digest {
@@ -174,6 +210,7 @@ impl TrustRules {
         for (name, keys) in &self.signers {
             canonical.text(name);
             canonical.set(keys.keys.iter().map(PublicKey::fingerprint));
+            canonical.set(keys.keyless.iter().map(Keyless::canonical));
         }
         let rules: BTreeSet<Vec<u8>> = self.rules.iter().map(Rule::canonical).collect();
         canonical.count(rules.len());
@@ -191,6 +228,13 @@ impl TrustRules {
         })
     }
 
+    /// Every configured keyless signer.
+    pub(in crate::trust) fn keyless(&self) -> impl Iterator<Item = (&str, &Keyless)> {
+        self.signers.iter().flat_map(|(name, signer)| {
+            signer.keyless.iter().map(move |keyless| (name.as_str(), keyless))
+        })
+    }
+
     /// How far the word of `signed_by` goes for a claim of this type about an image at this location.
     pub(in crate::trust) fn standing(
         &self,
@@ -203,7 +247,7 @@ impl TrustRules {
         for rule in self.rules.iter().filter(|rule| rule.grants(location, predicate_type)) {
             let allowed: BTreeSet<&Signer> =
                 signed_by.iter().filter(|signer| rule.signers.contains(&signer.name)).collect();
-            let distinct = self.distinct(allowed.iter().map(|signer| signer.name.as_str()));
+            let distinct = self.distinct_makers(&allowed);
             if distinct >= rule.threshold {
                 enough.extend(allowed.into_iter().cloned());
                 continue;
@@ -220,9 +264,51 @@ impl TrustRules {
         }
     }
 
+    /// How many distinct makers these signers are. One identity that two signers' patterns match is one maker, and so
+    /// is one signer with two identities.
+    fn distinct_makers(&self, signers: &BTreeSet<&Signer>) -> usize {
+        let mut groups: Vec<BTreeSet<Mark<'_>>> = Vec::new();
+        for signer in signers {
+            let authority = self.authorities.get(&signer.name).copied().map(Mark::Authority);
+            let identity = match &signer.identity {
+                SignerIdentity::Keyless(vouched) => {
+                    Some(Mark::Identity(vouched.issuer.as_deref(), &vouched.subject))
+                }
+                SignerIdentity::Key { .. } => None,
+            };
+            let mut marks: BTreeSet<_> = authority.into_iter().chain(identity).collect();
+            let (linked, others): (Vec<_>, Vec<_>) =
+                groups.into_iter().partition(|known| !known.is_disjoint(&marks));
+            marks.extend(linked.into_iter().flatten());
+            groups = others;
+            groups.push(marks);
+        }
+        groups.len()
+    }
+
     /// How many distinct signers these names are.
     fn distinct<'a>(&self, names: impl Iterator<Item = &'a str>) -> usize {
         names.filter_map(|name| self.authorities.get(name)).collect::<BTreeSet<_>>().len()
+    }
+}
+
+/// What tells makers apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Mark<'a> {
+    Authority(usize),
+    Identity(Option<&'a str>, &'a SubjectName),
+}
+
+impl Keyless {
+    fn canonical(&self) -> String {
+        let Self { identity: KeylessIdentity { issuer, subject }, root, demands } = self;
+        let Demands { logs, times, no_ct_log, now: _ } = demands;
+        let issuer = issuer.as_ref().map(ToString::to_string);
+        format!(
+            "{issuer:?} {:?} {} {logs} {times:?} {no_ct_log:?}",
+            subject.to_string(),
+            root.digest()
+        )
     }
 }
 

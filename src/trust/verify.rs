@@ -5,7 +5,9 @@
 //! 1. *Open* it: [`attest::open`] reads what it says, or it is a finding.
 //! 2. *Subject*: one subject's digests all have to be those of the image's index or of the platform's manifest (in-toto
 //!    attestation v1, "validation model"; attacks B4, A23). Anything else speaks about another image.
-//! 3. *Signature*: every configured key is tried on every signature; hints in the evidence only explain a failure (A3).
+//! 3. *Signature*: every configured key is tried on every signature; hints in the evidence only explain a failure (A3). A
+//!    log entry beside the signature of a key has to record it, though nothing shows that it is in a log (A1); a
+//!    certificate beside the signature is held against every keyless signer, by the steps of `trust::sigstore`.
 //! 4. *Claim*: signatures over the same claim are put together. Two plain signatures are the same claim when they name the
 //!    same digest; two attestations when their payloads are equal, whatever envelope and carrier they came in.
 //! 5. *Rule*: one trust rule has to let enough distinct signers vouch for this predicate on this image (A7, A24, B1).
@@ -24,12 +26,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Basis, Proof, Signer, TrustRules, Unproven, Verified,
+    Basis, Keyless, Proof, PublicKey, Signer, SignerIdentity, TrustRules, Unproven, Verified,
     complaint::{self, Failure},
     rules::{Standing, names},
+    sigstore::{self, SigstoreError},
 };
 use crate::{
-    attest::{self, Carrier, Envelope, Raw, Signed, Statement, statement::SIGNATURE},
+    attest::{self, Carrier, Envelope, Raw, Signature, Signed, Statement, statement::SIGNATURE},
     digest::{Algorithm, Digest, Hasher, ManifestDigest},
     finding::Finding,
     image::{Checked, Image},
@@ -172,7 +175,7 @@ impl Judge<'_> {
         };
         for envelope in envelopes {
             match envelope {
-                Envelope::Signed(signed) => opened.signed.push(self.candidate(raw, signed)),
+                Envelope::Signed(signed) => opened.signed.push(self.candidate(raw, *signed)),
                 Envelope::Bare(statement) => opened.bare.push(Bare {
                     carrier: raw.carrier.clone(),
                     payload: Digest::sha256(&raw.bytes),
@@ -191,16 +194,19 @@ impl Judge<'_> {
     fn candidate(&self, raw: &Raw, signed: Signed) -> Candidate {
         let subjects = self.names.in_statement(&signed.statement);
         let (mut signed_by, mut failures) = (BTreeSet::new(), Vec::new());
+        let certified = signed.material.as_ref().is_some_and(|m| !m.certificates.is_empty());
         for signature in signed.signatures.iter().filter(|_| !subjects.is_empty()) {
-            let keys = self.rules.keys();
-            let makers: Vec<Signer> = keys
-                .filter(|(_, key)| key.verifies(&signed.message, &signature.bytes))
-                .map(|(signer, _)| signer)
-                .collect();
-            if makers.is_empty() {
-                failures.push(Failure::new(signature, self.rules));
+            // Beside a certificate only keyless signers are meant: what says that one key signed is not read as another.
+            let keys = self.rules.keys().filter(|_| !certified);
+            let makers = keys.filter(|(_, key)| key.verifies(&signed.message, &signature.bytes));
+            let (makers, contradicted) = consistent(&signed, signature, makers);
+            let (vouched, fault) = self.vouched(&signed, signature);
+            if let Some(fault) = contradicted {
+                failures.push(Failure::beside(signature, fault));
+            } else if makers.is_empty() && vouched.is_empty() {
+                failures.push(Failure::new(signature, fault, self.rules));
             }
-            signed_by.extend(makers);
+            signed_by.extend(makers.into_iter().chain(vouched));
         }
         Candidate {
             carrier: raw.carrier.clone(),
@@ -210,6 +216,34 @@ impl Judge<'_> {
             signed_by,
             failures,
         }
+    }
+
+    /// Step 3 for keyless signers: those whose identity a trusted root vouches for, else what is wrong. That the
+    /// certificate is somebody else's says least, so any other reason goes before it.
+    fn vouched(
+        &self,
+        signed: &Signed,
+        signature: &Signature,
+    ) -> (Vec<Signer>, Option<SigstoreError>) {
+        let claim = sigstore::Claim::of(signed, signature);
+        let Some(claim) = claim.filter(|claim| !claim.material.certificates.is_empty()) else {
+            return (Vec::new(), None);
+        };
+        let (mut found, mut fault) = (Vec::new(), None);
+        for (name, keyless) in self.rules.keyless() {
+            let Keyless { identity, root, demands } = keyless;
+            match sigstore::verify(&claim, identity, root, demands) {
+                Ok(vouched) => found.push(Signer {
+                    name: name.to_owned(),
+                    identity: SignerIdentity::Keyless(Box::new(vouched)),
+                }),
+                Err(error) if matches!(fault, None | Some(SigstoreError::Identity(_))) => {
+                    fault = Some(error);
+                }
+                Err(_) => {}
+            }
+        }
+        (found, fault)
     }
 
     /// Steps 4 to 6, and everything that has to be said.
@@ -345,6 +379,23 @@ impl Judge<'_> {
         });
         failures.into_iter().chain(named.flatten()).collect()
     }
+}
+
+/// Step 3 for keys: those that made the signature, where what lies beside it is about that very signature; else why not.
+fn consistent<'k>(
+    signed: &Signed,
+    signature: &Signature,
+    makers: impl Iterator<Item = (Signer, &'k PublicKey)>,
+) -> (Vec<Signer>, Option<SigstoreError>) {
+    let claim = sigstore::Claim::of(signed, signature);
+    let (mut found, mut fault) = (Vec::new(), None);
+    for (signer, key) in makers {
+        match claim.as_ref().map_or(Ok(()), |claim| sigstore::verify_unlogged(claim, key)) {
+            Ok(()) => found.push(signer),
+            Err(error) => fault = Some(error),
+        }
+    }
+    (found, fault)
 }
 
 /// Step 4: candidates by what they claim.

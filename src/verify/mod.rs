@@ -130,7 +130,7 @@ async fn judge_image(
     ctx: &Context,
     now: Timestamp,
 ) -> PlatformVerdict {
-    let (evidence, findings) = gather(source, image, ctx).await;
+    let (evidence, findings) = gather(source, image, ctx, now).await;
     ctx.talk.stage("policy");
     let input = PolicyInput::new(&evidence, &findings, now);
     let judgement = ctx.policies.judge(&input, &ctx.exceptions, &ctx.limits);
@@ -149,7 +149,12 @@ async fn judge_image(
 }
 
 /// Everything that can be known about an image, and what was seen on the way.
-pub async fn gather(source: &dyn Source, image: Image, ctx: &Context) -> (Evidence, Vec<Finding>) {
+pub async fn gather(
+    source: &dyn Source,
+    image: Image,
+    ctx: &Context,
+    now: Timestamp,
+) -> (Evidence, Vec<Finding>) {
     let mut findings = Vec::new();
     ctx.talk.stage("evidence");
     let found = source::discover::discover(source, &image, &ctx.limits).await;
@@ -157,7 +162,7 @@ pub async fn gather(source: &dyn Source, image: Image, ctx: &Context) -> (Eviden
     let proofs = trust::verify::prove(
         &found.raws,
         &image,
-        &ctx.trust,
+        &ctx.trust.judged_at(now),
         &image.reference.location,
         &ctx.limits,
     );

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    attest::{KEYLESS, Listing},
+    attest::Listing,
     finding::{Code, Key, Severity},
     image::MediaType,
     trust::testing::*,
@@ -192,11 +192,11 @@ fn manipulated(key: &TestKey) -> Vec<Manipulation> {
         (
             "bundle with a certificate (A3)",
             with_material(certificate.clone()),
-            Unsupported,
-            KEYLESS,
+            Untrusted,
+            "none of",
         ),
-        ("bundle with a key as certificate (A3)", with_material(bare_key), Unsupported, KEYLESS),
-        ("bundle with a chain", with_material(chain), Unsupported, KEYLESS),
+        ("bundle with a key as certificate (A3)", with_material(bare_key), Untrusted, "none of"),
+        ("bundle with a chain", with_material(chain), Malformed, "x509CertificateChain"),
         ("bundle without material", with_material(json!({})), Malformed, "missing"),
         (
             "bundle with key and certificate",
@@ -205,8 +205,8 @@ fn manipulated(key: &TestKey) -> Vec<Manipulation> {
             "ambiguous",
         ),
         ("bundle over bytes", raw("a", BUNDLE, message.to_string()), Unsupported, "message"),
-        ("simple signing with a certificate", keyless_simple, Unsupported, KEYLESS),
-        ("attestation with a certificate", keyless_envelope, Unsupported, KEYLESS),
+        ("simple signing with a certificate", keyless_simple, Malformed, "certificates in PEM"),
+        ("attestation with a certificate", keyless_envelope, Malformed, "certificates in PEM"),
         (
             "attestation of another image",
             attested("a", &statement(SLSA, &other), &[key]),
@@ -264,6 +264,76 @@ fn every_manipulation_is_refused_for_its_own_reason() {
         let said = finding.facts.get(&Key::Why).map(ToString::to_string).unwrap_or_default();
         assert!(said.contains(reason), "{name}: {said}");
         assert!(proofs.findings.iter().all(|f| f.severity < Severity::Error), "{name}: an error");
+    }
+}
+
+/// A bundle by `key` over `payload`, beside the log entry of a signature by `logger` over `logged`.
+fn with_entry_of(payload: &[u8], key: &TestKey, logged: Option<&[u8]>, logger: &TestKey) -> Value {
+    let base64 = |bytes: &[u8]| sigstore_types::PayloadBytes::from_bytes(bytes).to_base64();
+    let made = key.dsse(payload);
+    let signature = logged.map_or(made.clone(), |logged| logger.dsse(logged))["sig"].clone();
+    let message = sigstore_types::pae(MediaType::IN_TOTO, logged.unwrap_or(payload));
+    let hash = sigstore_crypto::sha256(&message);
+    let body = json!({
+        "apiVersion": "0.0.2",
+        "kind": "hashedrekord",
+        "spec": { "hashedRekordV002": {
+            "data": { "algorithm": "SHA2_256", "digest": base64(hash.as_bytes()) },
+            "signature": {
+                "content": signature,
+                "verifier": { "publicKey": { "rawBytes": base64(logger.public.der()) } },
+            },
+        } },
+    });
+    let mut bundle = bundle(envelope(payload, &[made]), "");
+    bundle["verificationMaterial"]["tlogEntries"] = json!([{
+        "logIndex": "7",
+        "logId": { "keyId": base64(&[0; 32]) },
+        "kindVersion": { "kind": "hashedrekord", "version": "0.0.2" },
+        "canonicalizedBody": base64(body.to_string().as_bytes()),
+    }]);
+    bundle
+}
+
+#[test]
+fn a_log_entry_beside_the_signature_of_a_key_records_it() {
+    let (key, stranger) = (TestKey::p256(), TestKey::p256());
+    let payload = statement(SLSA, &manifest());
+    let judged = |bundle: &Value| judged(&[raw("a", BUNDLE, bundle.to_string())], &release(&key));
+    let honest = with_entry_of(&payload, &key, None, &key);
+    let proofs = judged(&honest);
+    assert!(matches!(proofs.attestations.as_slice(), [Proof::Proven(_)]), "{proofs:?}");
+    let elsewhere = statement(SLSA, &index());
+    let mut twice = honest.clone();
+    let entries = twice["verificationMaterial"]["tlogEntries"].as_array_mut().unwrap();
+    entries.push(entries[0].clone());
+    let mut of_kind = honest;
+    of_kind["verificationMaterial"]["tlogEntries"][0]["kindVersion"]["kind"] = "rekord".into();
+    let cases = [
+        (
+            "another artifact",
+            with_entry_of(&payload, &key, Some(&elsewhere), &key),
+            "other content",
+        ),
+        (
+            "another signature",
+            with_entry_of(&payload, &key, Some(&payload), &key),
+            "another signature",
+        ),
+        (
+            "another key",
+            with_entry_of(&payload, &key, None, &stranger),
+            "another certificate or key",
+        ),
+        ("twice", twice, "there already"),
+        ("a kind that records no such signature", of_kind, "its kind"),
+    ];
+    for (name, bundle, reason) in cases {
+        let proofs = judged(&bundle);
+        assert!(proofs.attestations.iter().all(|p| p.proven().is_none()), "{name}: {proofs:?}");
+        let found = proofs.findings.iter().find(|f| f.code == Code::SignatureLogInvalid);
+        let why = found.and_then(|f| f.facts.get(&Key::Why)).map(ToString::to_string);
+        assert!(why.as_ref().is_some_and(|why| why.contains(reason)), "{name}: {proofs:?}");
     }
 }
 
@@ -614,6 +684,7 @@ fn too_much_is_a_warning_that_names_the_limit() {
 }
 
 mod captured;
+mod keyless;
 
 mod monotone {
     use std::sync::LazyLock;

@@ -1,0 +1,338 @@
+//! Signing certificates: who they are for, what Fulcio says about them, and what they may be used for.
+//!
+//! Turns DER into [`Certificate`] (RFC 5280) and reads the extensions under 1.3.6.1.4.1.57264.1 (sigstore/fulcio,
+//! docs/oid-info.md). Nothing here is believed until `verify` has found a path to an authority.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    fmt,
+    mem::discriminant,
+};
+
+use jiff::Timestamp;
+use x509_cert::{
+    der::{
+        Decode as _, Encode as _,
+        asn1::{Any, Utf8StringRef},
+        oid::ObjectIdentifier,
+    },
+    ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAltName, name::GeneralName},
+};
+
+use super::error::CertificateFault;
+use crate::trust::PublicKey;
+
+/// Extended key usage of certificates that sign code.
+const CODE_SIGNING: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.3");
+/// Where Fulcio's extensions live.
+const FULCIO: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.57264.1");
+/// Number of the legacy issuer extension, a bare string.
+const ISSUER_V1: u32 = 1;
+/// Number of the issuer extension.
+const ISSUER_V2: u32 = 8;
+/// Number of the user name that Fulcio puts into `otherName`.
+const USER_NAME: u32 = 7;
+
+/// Names of Fulcio's extensions by their number, as docs/oid-info.md calls them.
+const CLAIMS: [(u32, &str); 23] = [
+    (1, "issuer-v1"),
+    (2, "githubWorkflowTrigger"),
+    (3, "githubWorkflowSha"),
+    (4, "githubWorkflowName"),
+    (5, "githubWorkflowRepository"),
+    (6, "githubWorkflowRef"),
+    (8, "issuer"),
+    (9, "buildSignerUri"),
+    (10, "buildSignerDigest"),
+    (11, "runnerEnvironment"),
+    (12, "sourceRepositoryUri"),
+    (13, "sourceRepositoryDigest"),
+    (14, "sourceRepositoryRef"),
+    (15, "sourceRepositoryIdentifier"),
+    (16, "sourceRepositoryOwnerUri"),
+    (17, "sourceRepositoryOwnerIdentifier"),
+    (18, "buildConfigUri"),
+    (19, "buildConfigDigest"),
+    (20, "buildTrigger"),
+    (21, "runInvocationUri"),
+    (22, "sourceRepositoryVisibilityAtSigning"),
+    (23, "deploymentEnvironment"),
+    (24, "tokenSubject"),
+];
+
+/// A name that a certificate is for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum SubjectName {
+    /// An e-mail address.
+    Email(String),
+    /// A URI: the workflow of a CI job, a SPIFFE identity.
+    Uri(String),
+    /// A user name that Fulcio keeps in `otherName`.
+    UserName(String),
+    /// A host name.
+    Host(String),
+}
+
+impl SubjectName {
+    /// The name, whatever its kind.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Email(name) | Self::Uri(name) | Self::UserName(name) | Self::Host(name) => name,
+        }
+    }
+}
+
+impl fmt::Display for SubjectName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// How many names a certificate may be for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Naming {
+    /// One, as Fulcio writes it.
+    One,
+    /// One of each kind, as an authority writes it that names a person by address and host.
+    OneOfEachKind,
+}
+
+/// What a certificate may be used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Signing code.
+    Leaf,
+    /// Signing certificates; `root` where it names itself as its issuer.
+    Authority {
+        /// Whether it is its own issuer.
+        root: bool,
+    },
+    /// Signing anything: the certificate says nothing about what for.
+    Unrestricted,
+    /// Something else.
+    Other,
+}
+
+/// A parsed certificate.
+#[derive(Debug, Clone)]
+pub struct Certificate {
+    der: Vec<u8>,
+    parsed: x509_cert::Certificate,
+    not_before: Timestamp,
+    not_after: Timestamp,
+}
+
+impl Certificate {
+    /// Reads DER.
+    ///
+    /// # Errors
+    /// [`CertificateFault::Encoding`].
+    pub fn parse(der: &[u8]) -> Result<Self, CertificateFault> {
+        let parsed =
+            x509_cert::Certificate::from_der(der).map_err(|_| CertificateFault::Encoding)?;
+        let validity = parsed.tbs_certificate.validity;
+        let time = |time: x509_cert::time::Time| {
+            Timestamp::try_from(time.to_system_time()).map_err(|_| CertificateFault::Encoding)
+        };
+        let (not_before, not_after) = (time(validity.not_before)?, time(validity.not_after)?);
+        Ok(Self { der: der.to_vec(), parsed, not_before, not_after })
+    }
+
+    /// Its bytes.
+    pub fn der(&self) -> &[u8] {
+        &self.der
+    }
+
+    /// The parsed form, for the check of signed certificate timestamps.
+    pub(super) fn parsed(&self) -> &x509_cert::Certificate {
+        &self.parsed
+    }
+
+    /// Its SubjectPublicKeyInfo in DER.
+    ///
+    /// # Errors
+    /// [`CertificateFault::Key`] where it cannot be written again.
+    pub fn public_key(&self) -> Result<Vec<u8>, CertificateFault> {
+        let key = &self.parsed.tbs_certificate.subject_public_key_info;
+        key.to_der().map_err(|_| CertificateFault::Key)
+    }
+
+    /// Whether it is valid then; both ends count (RFC 5280 section 4.1.2.5).
+    ///
+    /// # Errors
+    /// [`CertificateFault::Validity`].
+    pub fn valid_at(&self, time: Timestamp) -> Result<(), CertificateFault> {
+        let (not_before, not_after) = (self.not_before, self.not_after);
+        if time < not_before || time > not_after {
+            return Err(CertificateFault::Validity { time, not_before, not_after });
+        }
+        Ok(())
+    }
+
+    /// What it may be used for.
+    ///
+    /// # Errors
+    /// Where it claims a use and lacks what RFC 5280 asks of it.
+    pub fn role(&self) -> Result<Role, CertificateFault> {
+        let tbs = &self.parsed.tbs_certificate;
+        if tbs.version != x509_cert::Version::V3 {
+            return Err(CertificateFault::Version);
+        }
+        let constraints = tbs.get::<BasicConstraints>().map_err(|_| CertificateFault::Extension)?;
+        let usage = tbs.get::<KeyUsage>().map_err(|_| CertificateFault::Extension)?;
+        let usage = usage.map(|(_, usage)| usage);
+        if let Some((critical, BasicConstraints { ca: true, .. })) = constraints {
+            if !critical {
+                return Err(CertificateFault::BasicConstraints);
+            }
+            if !usage.is_some_and(|usage| usage.key_cert_sign()) {
+                return Err(CertificateFault::KeyUsage);
+            }
+            return Ok(Role::Authority { root: self.is_self_signed() });
+        }
+        if !usage.is_some_and(|usage| usage.digital_signature()) {
+            return Err(CertificateFault::KeyUsage);
+        }
+        let extended = tbs.get::<ExtendedKeyUsage>().map_err(|_| CertificateFault::Extension)?;
+        Ok(match extended {
+            Some((_, usage)) if usage.0.contains(&CODE_SIGNING) => Role::Leaf,
+            Some(_) => Role::Other,
+            None => Role::Unrestricted,
+        })
+    }
+
+    /// Whether it is its own issuer by name and by signature.
+    fn is_self_signed(&self) -> bool {
+        let tbs = &self.parsed.tbs_certificate;
+        let (Ok(message), Ok(key)) = (tbs.to_der(), self.public_key()) else { return false };
+        let signature = self.parsed.signature.as_bytes().unwrap_or_default();
+        let key = PublicKey::from_der(&key);
+        tbs.issuer == tbs.subject && key.is_ok_and(|key| key.verifies(&message, signature))
+    }
+
+    /// The names that it is for, of the kinds that are read.
+    ///
+    /// # Errors
+    /// [`CertificateFault::Extension`], and [`CertificateFault::Names`] where there are more, of whatever kind, than
+    /// `naming` allows: each reader would take another for the signer.
+    pub fn names(&self, naming: Naming) -> Result<Vec<SubjectName>, CertificateFault> {
+        let found = self.parsed.tbs_certificate.get::<SubjectAltName>();
+        let found = found.map_err(|_| CertificateFault::Extension)?;
+        let Some((_, SubjectAltName(names))) = found else { return Ok(Vec::new()) };
+        let mut kinds = HashSet::new();
+        let unambiguous = match naming {
+            Naming::One => names.len() <= 1,
+            Naming::OneOfEachKind => names.iter().all(|name| kinds.insert(discriminant(name))),
+        };
+        if !unambiguous {
+            return Err(CertificateFault::Names);
+        }
+        names.iter().filter_map(|name| subject_name(name).transpose()).collect()
+    }
+
+    /// Fulcio's extension with this number, as text.
+    fn claim(&self, number: u32) -> Result<Option<String>, CertificateFault> {
+        let extensions = self.parsed.tbs_certificate.extensions.iter().flatten();
+        let mut found = extensions.filter(|e| fulcio_number(&e.extn_id) == Some(number));
+        let Some(extension) = found.next() else { return Ok(None) };
+        if found.next().is_some() {
+            return Err(CertificateFault::Extension);
+        }
+        claim_text(number, extension.extn_value.as_bytes()).map(Some)
+    }
+
+    /// Who issued the identity, by Fulcio's word: the current extension, else the legacy one.
+    ///
+    /// # Errors
+    /// [`CertificateFault::Extension`] where the current one cannot be read, whatever the legacy one says.
+    pub fn issuer(&self) -> Result<Option<String>, CertificateFault> {
+        match self.claim(ISSUER_V2)? {
+            Some(issuer) => Ok(Some(issuer)),
+            None => self.claim(ISSUER_V1),
+        }
+    }
+
+    /// Everything that Fulcio says about the signer, by name.
+    ///
+    /// # Errors
+    /// [`CertificateFault::Extension`].
+    pub fn claims(&self) -> Result<BTreeMap<&'static str, String>, CertificateFault> {
+        let read = |(number, name): (u32, &'static str)| {
+            self.claim(number).map(|claim| claim.map(|text| (name, text))).transpose()
+        };
+        CLAIMS.into_iter().filter_map(read).collect()
+    }
+}
+
+fn fulcio_number(oid: &ObjectIdentifier) -> Option<u32> {
+    (oid.parent() == Some(FULCIO)).then(|| oid.arcs().last()).flatten()
+}
+
+/// The first six extensions are bare text, all later ones a UTF8String.
+fn claim_text(number: u32, bytes: &[u8]) -> Result<String, CertificateFault> {
+    if let Ok(text) = Utf8StringRef::from_der(bytes) {
+        return Ok(text.as_str().to_owned());
+    }
+    match std::str::from_utf8(bytes) {
+        Ok(text) if number < USER_NAME => Ok(text.to_owned()),
+        _ => Err(CertificateFault::Extension),
+    }
+}
+
+fn subject_name(name: &GeneralName) -> Result<Option<SubjectName>, CertificateFault> {
+    Ok(Some(match name {
+        GeneralName::Rfc822Name(text) => SubjectName::Email(text.to_string()),
+        GeneralName::UniformResourceIdentifier(text) => SubjectName::Uri(text.to_string()),
+        GeneralName::DnsName(text) => SubjectName::Host(text.to_string()),
+        GeneralName::OtherName(other) if fulcio_number(&other.type_id) == Some(USER_NAME) => {
+            SubjectName::UserName(user_name(&other.value)?)
+        }
+        _ => return Ok(None),
+    }))
+}
+
+fn user_name(value: &Any) -> Result<String, CertificateFault> {
+    let text = value.decode_as::<Utf8StringRef<'_>>();
+    text.map(|text| text.as_str().to_owned()).map_err(|_| CertificateFault::Extension)
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, KeyPair, SanType};
+
+    use super::*;
+
+    fn for_names(names: Vec<SanType>) -> Certificate {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.subject_alt_names = names;
+        let made = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
+        Certificate::parse(made.der()).unwrap()
+    }
+
+    #[test]
+    fn a_certificate_is_for_one_signer() {
+        let email = |text: &str| SanType::Rfc822Name(text.try_into().unwrap());
+        let address = || SanType::IpAddress([192, 0, 2, 1].into());
+        let alice = || email("alice@x.example");
+        let host = || SanType::DnsName("x.example".try_into().unwrap());
+        let evil = || email("evil@x.example");
+        let cases = [
+            (vec![], Some(0), Some(0)),
+            (vec![alice()], Some(1), Some(1)),
+            (vec![address()], Some(0), Some(0)),
+            (vec![evil(), alice()], None, None),
+            (vec![alice(), evil()], None, None),
+            (vec![alice(), host()], None, Some(2)),
+            (vec![alice(), host(), evil()], None, None),
+            // A kind that is not read is a name all the same.
+            (vec![alice(), address()], None, Some(1)),
+        ];
+        for (names, one, of_each_kind) in cases {
+            let certificate = for_names(names.clone());
+            for (naming, want) in [(Naming::One, one), (Naming::OneOfEachKind, of_each_kind)] {
+                let found = certificate.names(naming).map(|names| names.len());
+                assert_eq!(found, want.ok_or(CertificateFault::Names), "{naming:?}: {names:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,481 @@
+//! Trusted roots: whose certificates, logs and timestamps count.
+//!
+//! Turns a `trusted_root.json` (sigstore/protobuf-specs, sigstore_trustroot.proto; read by the crate
+//! `sigstore-trust-root`) or the PEM files of a private authority into [`TrustedRoot`]. Each authority keeps its own
+//! chain and its own time, so that none lends its window to another (attack A14). Certificates of authorities have to be
+//! ones, the last of a chain is the anchor, and all others are checked at the time of the signature like any
+//! intermediate (attack A11). Refuses empty chains, windows that end before they start, and two logs of one name. A log with
+//! a key of an unknown kind is left out: its entries are entries of an unknown log.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use jiff::Timestamp;
+use rustls_pki_types::{CertificateDer, TrustAnchor};
+use serde_json::Value;
+use sigstore_crypto::{KeyAlgorithm, VerificationKey};
+use sigstore_trust_root::TrustedRoot as Wire;
+use sigstore_types::{DerCertificate, DerPublicKey, TimeRange, TsaAuthority};
+
+use super::certificate::{Certificate, Role};
+use crate::{
+    digest::Digest,
+    json::{self, JsonError},
+    limits::Limits,
+};
+
+/// The Sigstore public good instance, as of 2026-08-21. Where both files are from stands beside them.
+const PUBLIC_GOOD: &str = include_str!("roots/public-good-2026-08-21.json");
+/// GitHub's instance for private repositories, as of 2026-08-19.
+const GITHUB: &str = include_str!("roots/github-2026-08-19.json");
+/// Of when the older of the embedded roots is.
+pub const EMBEDDED_DATE: &str = "2026-08-19";
+
+/// Bytes of the id of a log.
+const LOG_ID_BYTES: usize = 32;
+
+/// Why a text is no trusted root.
+#[derive(Debug, thiserror::Error)]
+pub enum RootError {
+    /// Not JSON, too large, or not of this form.
+    #[error("it is no trusted_root.json: {0}")]
+    Json(#[from] JsonError),
+    /// Another media type.
+    #[error("its media type is {0:?}; expected application/vnd.dev.sigstore.trustedroot…")]
+    MediaType(String),
+    /// A chain without certificates.
+    #[error("{0} has an empty certificate chain")]
+    EmptyChain(&'static str),
+    /// A certificate that cannot be an authority's.
+    #[error("a certificate of {what} cannot be used: {fault}")]
+    Certificate {
+        /// Whose.
+        what: &'static str,
+        /// Why not.
+        fault: super::error::CertificateFault,
+    },
+    /// A time that ends before it starts.
+    #[error("the time of {0} ends before it starts")]
+    Window(&'static str),
+    /// An id that is no hash.
+    #[error("the id of a log has {0} bytes, expected 32")]
+    LogId(usize),
+    /// Two logs with one id.
+    #[error("two logs have the id {0}")]
+    TwoLogs(String),
+    /// A PEM file without what is looked for.
+    #[error("{0} holds nothing in PEM that can be used")]
+    Pem(&'static str),
+    /// Nothing that could vouch for anything.
+    #[error("it lists no certificate authority and no transparency log")]
+    Empty,
+}
+
+/// Whose word counts.
+#[derive(Debug, Clone)]
+pub struct TrustedRoot {
+    pub(super) authorities: Vec<Authority>,
+    pub(super) logs: Vec<Log>,
+    pub(super) ct_logs: Vec<Log>,
+    pub(super) timestamping: Vec<TsaAuthority>,
+    digest: Digest,
+    origin: Origin,
+}
+
+/// What kind of root it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// A `trusted_root.json`: authorities of Sigstore's kind.
+    Sigstore,
+    /// PEM files of an authority of any kind.
+    Private,
+}
+
+/// A certificate authority.
+#[derive(Debug, Clone)]
+pub(super) struct Authority {
+    pub(super) anchor: TrustAnchor<'static>,
+    pub(super) anchor_certificate: Certificate,
+    pub(super) intermediates: Vec<CertificateDer<'static>>,
+    pub(super) window: Option<TimeRange>,
+}
+
+/// A log of signatures or of certificates.
+#[derive(Debug, Clone)]
+pub(super) struct Log {
+    pub(super) id: [u8; LOG_ID_BYTES],
+    pub(super) key: DerPublicKey,
+    pub(super) algorithm: KeyAlgorithm,
+    pub(super) window: Option<TimeRange>,
+}
+
+/// The files of a private authority.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct PrivateRoot<'a> {
+    /// Certificates of roots, in PEM; each is an authority.
+    pub roots: &'a [u8],
+    /// Certificates between them and the signers, in PEM.
+    pub intermediates: &'a [u8],
+    /// Public keys of transparency logs, in PEM.
+    pub log_keys: &'a [u8],
+}
+
+impl TrustedRoot {
+    /// Reads a `trusted_root.json`.
+    ///
+    /// # Errors
+    /// See [`RootError`].
+    pub fn from_json(bytes: &[u8], limits: &Limits) -> Result<Self, RootError> {
+        let mut value: Value = json::from_slice(bytes, limits.trusted_root_bytes)?;
+        open_windows(&mut value);
+        let wire: Wire = serde_json::from_value(value).map_err(JsonError::from)?;
+        if !wire.media_type.starts_with("application/vnd.dev.sigstore.trustedroot") {
+            return Err(RootError::MediaType(wire.media_type.chars().take(80).collect()));
+        }
+        let authorities = wire.certificate_authorities.iter().map(|authority| {
+            let chain =
+                ders(authority.cert_chain.certificates.iter().map(|entry| &entry.raw_bytes));
+            Authority::new(&chain, authority.valid_for, Origin::Sigstore)
+        });
+        let timestamping = wire.timestamp_authorities.iter().map(|authority| {
+            let chain =
+                ders(authority.cert_chain.certificates.iter().map(|entry| &entry.raw_bytes));
+            timestamp_authority(&chain, authority.valid_for)
+        });
+        let logs = wire.tlogs.iter().map(|log| {
+            Log::new(
+                log.log_id.key_id.as_bytes(),
+                &log.public_key.raw_bytes,
+                log.public_key.valid_for,
+            )
+        });
+        let ct_logs = wire.ctlogs.iter().map(|log| {
+            Log::new(
+                log.log_id.key_id.as_bytes(),
+                &log.public_key.raw_bytes,
+                log.public_key.valid_for,
+            )
+        });
+        let root = Self {
+            authorities: authorities.collect::<Result<_, _>>()?,
+            logs: distinct(logs.collect::<Result<_, _>>()?)?,
+            ct_logs: distinct(ct_logs.collect::<Result<_, _>>()?)?,
+            timestamping: timestamping.collect::<Result<_, _>>()?,
+            digest: Digest::sha256(bytes),
+            origin: Origin::Sigstore,
+        };
+        if root.authorities.is_empty() && root.logs.is_empty() {
+            return Err(RootError::Empty);
+        }
+        Ok(root)
+    }
+
+    /// Takes the PEM files of a private authority. It has no certificate transparency logs.
+    ///
+    /// # Errors
+    /// See [`RootError`].
+    pub fn from_pem(files: &PrivateRoot<'_>) -> Result<Self, RootError> {
+        let intermediates = pem_blocks(files.intermediates, "CERTIFICATE", "the intermediates")?;
+        let roots = pem_blocks(files.roots, "CERTIFICATE", "the roots")?;
+        let authorities = roots.into_iter().map(|root| {
+            let mut chain = intermediates.clone();
+            chain.push(root);
+            Authority::new(&chain, None, Origin::Private)
+        });
+        let logs = pem_blocks(files.log_keys, "PUBLIC KEY", "the keys of logs")?;
+        let logs = logs.into_iter().map(|der| {
+            let key = DerPublicKey::from_bytes(&der);
+            Log::new(sigstore_crypto::sha256(&der).as_bytes(), &key, None)
+        });
+        let parts = [files.roots, files.intermediates, files.log_keys].map(Digest::sha256);
+        let parts = parts.map(|digest| digest.to_string()).join(" ");
+        let root = Self {
+            authorities: authorities.collect::<Result<_, _>>()?,
+            logs: distinct(logs.collect::<Result<_, _>>()?)?,
+            ct_logs: Vec::new(),
+            timestamping: Vec::new(),
+            digest: Digest::sha256(parts.as_bytes()),
+            origin: Origin::Private,
+        };
+        if root.authorities.is_empty() && root.logs.is_empty() {
+            return Err(RootError::Empty);
+        }
+        Ok(root)
+    }
+
+    /// The Sigstore public good instance, as embedded on [`EMBEDDED_DATE`].
+    ///
+    /// # Errors
+    /// Never, as a test shows.
+    pub fn public_good(limits: &Limits) -> Result<Self, RootError> {
+        Self::from_json(PUBLIC_GOOD.as_bytes(), limits)
+    }
+
+    /// GitHub's instance for private repositories, as embedded on [`EMBEDDED_DATE`].
+    ///
+    /// # Errors
+    /// Never, as a test shows.
+    pub fn github(limits: &Limits) -> Result<Self, RootError> {
+        Self::from_json(GITHUB.as_bytes(), limits)
+    }
+
+    /// The same root with one timestamp authority of its own instead of those that it lists.
+    ///
+    /// # Errors
+    /// See [`RootError`].
+    pub fn with_timestamp_authority(
+        mut self,
+        chain: &[Vec<u8>],
+        window: Option<TimeRange>,
+    ) -> Result<Self, RootError> {
+        self.timestamping = vec![timestamp_authority(chain, window)?];
+        let mut bytes = self.digest.to_string().into_bytes();
+        chain.iter().for_each(|der| bytes.extend_from_slice(der));
+        self.digest = Digest::sha256(&bytes);
+        Ok(self)
+    }
+
+    /// Whether it lists logs of certificates; where it does, signers' certificates have to be in one.
+    pub fn has_ct_logs(&self) -> bool {
+        !self.ct_logs.is_empty()
+    }
+
+    /// Whether it was put together from the files of a private authority.
+    pub fn is_private(&self) -> bool {
+        self.origin == Origin::Private
+    }
+
+    /// Whether it lists transparency logs.
+    pub fn has_logs(&self) -> bool {
+        !self.logs.is_empty()
+    }
+
+    /// Digest of what it was read from.
+    pub fn digest(&self) -> &Digest {
+        &self.digest
+    }
+}
+
+fn ders<'a>(chain: impl Iterator<Item = &'a DerCertificate>) -> Vec<Vec<u8>> {
+    chain.map(|certificate| certificate.as_bytes().to_vec()).collect()
+}
+
+/// A window without a start has always been open (an absent field of protocol buffers); the crate wants one.
+fn open_windows(root: &mut Value) {
+    const PARTS: [&str; 4] = ["tlogs", "certificateAuthorities", "ctlogs", "timestampAuthorities"];
+    for part in PARTS {
+        let entries = root.get_mut(part).and_then(Value::as_array_mut);
+        for entry in entries.into_iter().flatten() {
+            for pointer in ["/validFor", "/publicKey/validFor"] {
+                if let Some(window) = entry.pointer_mut(pointer).and_then(Value::as_object_mut) {
+                    window.entry("start").or_insert_with(|| "1970-01-01T00:00:00Z".into());
+                }
+            }
+        }
+    }
+}
+
+fn checked_window(
+    what: &'static str,
+    window: Option<TimeRange>,
+) -> Result<Option<TimeRange>, RootError> {
+    match window {
+        Some(TimeRange { start, end: Some(end) }) if end < start => Err(RootError::Window(what)),
+        window => Ok(window),
+    }
+}
+
+impl Authority {
+    /// Takes a chain whose last certificate is the anchor.
+    fn new(
+        chain: &[Vec<u8>],
+        window: Option<TimeRange>,
+        origin: Origin,
+    ) -> Result<Self, RootError> {
+        const WHAT: &str = "a certificate authority";
+        let (anchor, intermediates) = chain.split_last().ok_or(RootError::EmptyChain(WHAT))?;
+        // Private authorities often leave out keyUsage. The path check still asks every intermediate for `cA`, and the
+        // operator named the anchor.
+        for der in chain.iter().filter(|_| origin == Origin::Sigstore) {
+            let role = Certificate::parse(der).and_then(|certificate| certificate.role());
+            let fault = match role {
+                Ok(Role::Authority { .. }) => continue,
+                Ok(_) => super::error::CertificateFault::Authority,
+                Err(fault) => fault,
+            };
+            return Err(RootError::Certificate { what: WHAT, fault });
+        }
+        let encoding = |fault| RootError::Certificate { what: WHAT, fault };
+        let anchor_der = CertificateDer::from(anchor.clone());
+        let trusted = webpki::anchor_from_trusted_cert(&anchor_der)
+            .map_err(|_| encoding(super::error::CertificateFault::Encoding))?;
+        Ok(Self {
+            anchor: trusted.to_owned(),
+            anchor_certificate: Certificate::parse(anchor).map_err(encoding)?,
+            intermediates: intermediates.iter().cloned().map(CertificateDer::from).collect(),
+            window: checked_window(WHAT, window)?,
+        })
+    }
+
+    /// Whether its word counts then.
+    pub(super) fn counts_at(&self, time: Timestamp) -> bool {
+        self.window.is_none_or(|window| window.contains(time))
+            && self.anchor_certificate.valid_at(time).is_ok()
+    }
+}
+
+fn timestamp_authority(
+    chain: &[Vec<u8>],
+    window: Option<TimeRange>,
+) -> Result<TsaAuthority, RootError> {
+    const WHAT: &str = "a timestamp authority";
+    let certificate = |der: &Vec<u8>| {
+        Certificate::parse(der).map_err(|fault| RootError::Certificate { what: WHAT, fault })?;
+        Ok::<_, RootError>(DerCertificate::from_bytes(der))
+    };
+    let chain: Vec<DerCertificate> = chain.iter().map(certificate).collect::<Result<_, _>>()?;
+    let leaf = chain.first().ok_or(RootError::EmptyChain(WHAT))?.clone();
+    let root = chain.last().ok_or(RootError::EmptyChain(WHAT))?.clone();
+    let between = chain.get(1..chain.len().saturating_sub(1)).unwrap_or_default().to_vec();
+    Ok(TsaAuthority::new(leaf, between, root, checked_window(WHAT, window)?))
+}
+
+impl Log {
+    /// `None` for a key of a kind that is not known.
+    fn new(
+        id: &[u8],
+        key: &DerPublicKey,
+        window: Option<TimeRange>,
+    ) -> Result<Option<Self>, RootError> {
+        let id = id.try_into().map_err(|_| RootError::LogId(id.len()))?;
+        let window = checked_window("a log", window)?;
+        // Some roots hold RSA keys without the frame that names the algorithm.
+        let algorithm = KeyAlgorithm::from_spki(key).or_else(|_| {
+            let scheme = KeyAlgorithm::Rsa.default_signing_scheme();
+            VerificationKey::from_der(key, scheme).map(|_| KeyAlgorithm::Rsa)
+        });
+        Ok(algorithm.ok().map(|algorithm| Self { id, key: key.clone(), algorithm, window }))
+    }
+
+    /// Whether its key was valid then.
+    pub(super) fn counts_at(&self, time: Timestamp) -> bool {
+        self.window.is_none_or(|window| window.contains(time))
+    }
+}
+
+fn distinct(logs: Vec<Option<Log>>) -> Result<Vec<Log>, RootError> {
+    let logs: Vec<Log> = logs.into_iter().flatten().collect();
+    let mut ids = std::collections::BTreeSet::new();
+    match logs.iter().find(|log| !ids.insert(log.id)) {
+        Some(log) => Err(RootError::TwoLogs(hex::encode(log.id))),
+        None => Ok(logs),
+    }
+}
+
+/// The contents of all PEM blocks with this label; other blocks are an error.
+fn pem_blocks(text: &[u8], label: &str, what: &'static str) -> Result<Vec<Vec<u8>>, RootError> {
+    let text = std::str::from_utf8(text).map_err(|_| RootError::Pem(what))?;
+    let (begin, end) = (format!("-----BEGIN {label}-----"), format!("-----END {label}-----"));
+    let mut blocks = Vec::new();
+    let mut rest = text;
+    while let Some((_, after)) = rest.split_once("-----BEGIN ") {
+        let block = after.split_once(&end).filter(|_| {
+            let start = text.len().checked_sub(after.len() + "-----BEGIN ".len());
+            start.and_then(|start| text.get(start..)).is_some_and(|t| t.starts_with(&begin))
+        });
+        let (body, remaining) = block.ok_or(RootError::Pem(what))?;
+        let body = body.split_once("-----").map_or("", |(_, body)| body);
+        let packed: String = body.split_whitespace().collect();
+        blocks.push(STANDARD.decode(packed).map_err(|_| RootError::Pem(what))?);
+        rest = remaining;
+    }
+    if blocks.is_empty() && !text.trim().is_empty() {
+        return Err(RootError::Pem(what));
+    }
+    Ok(blocks)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_embedded_roots_can_be_read() {
+        let limits = Limits::default();
+        let public_good = TrustedRoot::public_good(&limits).unwrap();
+        assert!(public_good.has_logs() && public_good.has_ct_logs());
+        let github = TrustedRoot::github(&limits).unwrap();
+        assert!(!github.has_logs() && !github.has_ct_logs());
+        assert!(!github.authorities.is_empty() && !github.timestamping.is_empty());
+        assert_ne!(public_good.digest(), github.digest());
+    }
+
+    fn with(pointer: &str, change: impl FnOnce(&mut Value)) -> Result<TrustedRoot, RootError> {
+        let mut root: Value = serde_json::from_str(PUBLIC_GOOD).unwrap();
+        change(root.pointer_mut(pointer).unwrap());
+        TrustedRoot::from_json(root.to_string().as_bytes(), &Limits::default())
+    }
+
+    #[test]
+    fn refuses_what_could_be_read_in_two_ways() {
+        assert!(matches!(with("/mediaType", |v| *v = "text".into()), Err(RootError::MediaType(_))));
+        let chain = "/certificateAuthorities/0/certChain/certificates";
+        assert!(matches!(
+            with(chain, |v| *v = Value::Array(vec![])),
+            Err(RootError::EmptyChain(_))
+        ));
+        let window = with("/certificateAuthorities/0/validFor", |v| {
+            *v = serde_json::json!({ "start": "2024-01-02T00:00:00Z", "end": "2024-01-01T00:00:00Z" });
+        });
+        assert!(matches!(window, Err(RootError::Window(_))));
+        let twice = with("/tlogs", |v| {
+            let first = v[0].clone();
+            v.as_array_mut().unwrap().push(first);
+        });
+        assert!(matches!(twice, Err(RootError::TwoLogs(_))));
+        let id = with("/tlogs/0/logId/keyId", |v| *v = "AAAA".into());
+        assert!(matches!(id, Err(RootError::LogId(3))));
+        // A certificate of a log, or of a signer, is none of an authority.
+        let leaf = with("/certificateAuthorities/0/certChain/certificates/0/rawBytes", |v| {
+            *v = "AAAA".into();
+        });
+        assert!(matches!(leaf, Err(RootError::Certificate { .. })));
+        let empty = r#"{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1"}"#;
+        let empty = TrustedRoot::from_json(empty.as_bytes(), &Limits::default());
+        assert!(matches!(empty, Err(RootError::Empty)));
+        let open = with("/certificateAuthorities/0/validFor", |v| *v = serde_json::json!({}));
+        assert!(open.is_ok(), "a window without a start has always been open");
+    }
+
+    #[test]
+    fn the_size_limit_holds_at_n_and_n_plus_one() {
+        let limit = |bytes| Limits { trusted_root_bytes: bytes, ..Limits::default() };
+        assert!(TrustedRoot::public_good(&limit(PUBLIC_GOOD.len())).is_ok());
+        let beyond = TrustedRoot::public_good(&limit(PUBLIC_GOOD.len() - 1));
+        assert!(matches!(beyond, Err(RootError::Json(JsonError::TooLarge { .. }))));
+    }
+
+    #[test]
+    fn pem_files_hold_only_what_they_are_for() {
+        let key = "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n";
+        let wrong = PrivateRoot { roots: key.as_bytes(), ..PrivateRoot::default() };
+        assert!(matches!(TrustedRoot::from_pem(&wrong), Err(RootError::Pem("the roots"))));
+        let text = PrivateRoot { roots: b"no PEM", ..PrivateRoot::default() };
+        assert!(matches!(TrustedRoot::from_pem(&text), Err(RootError::Pem("the roots"))));
+        assert!(matches!(TrustedRoot::from_pem(&PrivateRoot::default()), Err(RootError::Empty)));
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_panics(bytes in proptest::collection::vec(any::<u8>(), 0..200), at in 0usize..4000, byte in any::<u8>()) {
+            let _ = TrustedRoot::from_json(&bytes, &Limits::default());
+            let _ = TrustedRoot::from_pem(&PrivateRoot { roots: &bytes, ..PrivateRoot::default() });
+            let _ = Certificate::parse(&bytes);
+            let mut flipped = PUBLIC_GOOD.as_bytes().to_vec();
+            if let Some(place) = flipped.get_mut(at) {
+                *place = byte;
+            }
+            let _ = TrustedRoot::from_json(&flipped, &Limits::default());
+        }
+    }
+}
