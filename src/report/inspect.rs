@@ -1,6 +1,9 @@
 //! The tree of an image: platform, layers, and every piece of evidence with its carrier and what was proven.
 
-use std::fmt::{self, Write as _};
+use std::{
+    collections::BTreeSet,
+    fmt::{self, Write as _},
+};
 
 use super::{
     clean,
@@ -48,7 +51,9 @@ fn write_tree(out: &mut String, evidence: &Evidence, findings: &[Finding]) -> fm
     for proof in &evidence.attestations {
         statement(out, "attests", proof)?;
     }
-    for carrier in &evidence.carriers {
+    // One carrier can hold several documents.
+    let carriers: BTreeSet<_> = evidence.carriers.iter().collect();
+    for carrier in carriers {
         writeln!(out, "├─ found in   {}", clean(&carrier.to_string()))?;
     }
     let weighty: Vec<_> = findings.iter().filter(|f| f.severity > Severity::Info).collect();
