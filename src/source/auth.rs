@@ -6,7 +6,8 @@
 //! (attack F1): [`may_receive`] says which realm gets the credentials. Any other is asked for a token without them.
 //! Parent domains count, siblings do not: on shared domains the sibling belongs to a stranger (`evil.azurecr.io`), and
 //! no list of such domains is complete. A registry that needs a sibling, as self-hosted GitLab does, names it in
-//! `auth_hosts`. A token's scope is always pull on the one repository, whatever the challenge asks for.
+//! `auth_hosts` (`authRealms` in `hallmark.yaml`). A token's scope is always pull on the one repository, whatever the
+//! challenge asks for.
 
 use std::{fmt, fs::File, io, path::Path};
 

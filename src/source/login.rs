@@ -71,7 +71,7 @@ impl Http {
             _ if withheld => {
                 let why = format!(
                     "it asks for a token from {host}; its credentials were not sent there. \
-                     List {host} under auth_hosts of the registry if it belongs to it"
+                     List {host} under its authRealms in hallmark.yaml if it belongs to it"
                 );
                 return Err(self.unauthorized(why));
             }

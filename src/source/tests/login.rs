@@ -151,7 +151,7 @@ async fn a_foreign_realm_gets_no_credentials() {
         guarded("127.0.0.1", "Bearer T", bearer(&format!("http://{}/t", wanting.host))).await;
     let (_folder, settings) = with_credentials(&[(&registry.host, PASSWORD)]);
     let error = registry.open_with(&settings).await.manifest(&store().1).await.unwrap_err();
-    assert!(error.to_string().contains("auth_hosts"), "{error}");
+    assert!(error.to_string().contains("authRealms"), "{error}");
     assert!(!error.to_string().contains("hunter2"), "{error}");
     assert!(wanting.requests().iter().all(|r| r.authorization().is_none()));
 
