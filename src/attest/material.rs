@@ -12,8 +12,11 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Deserializer, de::Error as _};
 use sigstore_types::{DerCertificate, PayloadBytes};
 
-use super::{AttestError, read_json, shown};
+use super::{AttestError, read_json, shown, within};
 use crate::limits::Limits;
+
+/// What messages call what is read here.
+const WHAT: &str = "verification material";
 
 /// Annotation in which cosign 2 keeps the certificate of a keyless signature or attestation, in PEM.
 pub const CERTIFICATE: &str = "dev.sigstore.cosign/certificate";
@@ -240,19 +243,6 @@ pub(super) fn base64(what: &'static str, text: &str) -> Result<Vec<u8>, AttestEr
     Ok(bytes.as_bytes().to_vec())
 }
 
-fn within(
-    found: usize,
-    unit: &'static str,
-    limit: usize,
-    limit_name: &'static str,
-) -> Result<(), AttestError> {
-    if found > limit {
-        let what = "verification material";
-        return Err(AttestError::Limit { what, found, unit, limit, limit_name });
-    }
-    Ok(())
-}
-
 impl Wire {
     /// The material in its one form. Which of the kinds of key material there is has been looked at before.
     pub(super) fn into_material(
@@ -269,9 +259,9 @@ impl Wire {
         let entries = self.tlog_entries.unwrap_or_default();
         let timestamps = self.timestamp_verification_data.and_then(|data| data.rfc3161_timestamps);
         let timestamps = timestamps.unwrap_or_default();
-        within(certificates.len(), "certificates", limits.certificates, "certificates")?;
-        within(entries.len(), "log entries", limits.log_entries, "log_entries")?;
-        within(timestamps.len(), "timestamps", limits.timestamps, "timestamps")?;
+        within(WHAT, certificates.len(), "certificates", limits.certificates, "certificates")?;
+        within(WHAT, entries.len(), "log entries", limits.log_entries, "log_entries")?;
+        within(WHAT, timestamps.len(), "timestamps", limits.timestamps, "timestamps")?;
         Ok(Material {
             form,
             certificates: certificates
@@ -391,7 +381,7 @@ pub(super) fn of_annotations(
     if let Some(text) = chain.filter(|_| certificate.is_some()) {
         certificates.extend(pem_certificates(CHAIN, text, limits)?);
     }
-    within(certificates.len(), "certificates", limits.certificates, "certificates")?;
+    within(WHAT, certificates.len(), "certificates", limits.certificates, "certificates")?;
     let entry = bundle.map(|text| cosign_entry(text, limits)).transpose()?;
     let timestamp = timestamp.map(|text| cosign_timestamp(text, limits)).transpose()?;
     Ok(Some(Material {
@@ -409,7 +399,7 @@ fn pem_certificates(
 ) -> Result<Vec<Vec<u8>>, AttestError> {
     const END: &str = "-----END CERTIFICATE-----";
     let blocks: Vec<&str> = text.split_inclusive(END).filter(|b| !b.trim().is_empty()).collect();
-    within(blocks.len(), "certificates", limits.certificates, "certificates")?;
+    within(WHAT, blocks.len(), "certificates", limits.certificates, "certificates")?;
     let der = |block: &&str| {
         // Anything but one certificate here must never be taken for a key (attack A3).
         let der = DerCertificate::from_pem(block.trim()).map_err(|_| AttestError::Unexpected {

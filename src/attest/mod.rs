@@ -287,6 +287,20 @@ impl AttestError {
     }
 }
 
+/// Refuses more of something than a limit allows.
+fn within(
+    what: &'static str,
+    found: usize,
+    unit: &'static str,
+    limit: usize,
+    limit_name: &'static str,
+) -> Result<(), AttestError> {
+    if found > limit {
+        return Err(AttestError::Limit { what, found, unit, limit, limit_name });
+    }
+    Ok(())
+}
+
 /// Reads what [`Raw`] evidence says.
 ///
 /// # Errors

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{AttestError, read_json, shown};
+use super::{AttestError, read_json, shown, within};
 use crate::{digest::Digest, limits::Limits};
 
 /// The predicate type of a plain image signature, as cosign 3 writes it.
@@ -103,7 +103,7 @@ fn subjects(wire: Vec<WireSubject>, limits: &Limits) -> Result<Vec<StatementSubj
     if wire.is_empty() {
         return Err(AttestError::Missing { what: "subject of the statement" });
     }
-    within(wire.len(), "subjects", limits.subjects, "subjects")?;
+    within(WHAT, wire.len(), "subjects", limits.subjects, "subjects")?;
     let subjects = wire
         .into_iter()
         .map(|subject| one_subject(subject, limits))
@@ -117,7 +117,13 @@ fn subjects(wire: Vec<WireSubject>, limits: &Limits) -> Result<Vec<StatementSubj
 }
 
 fn one_subject(wire: WireSubject, limits: &Limits) -> Result<StatementSubject, AttestError> {
-    within(wire.digest.len(), "digests of one subject", limits.subject_digests, "subject_digests")?;
+    within(
+        WHAT,
+        wire.digest.len(),
+        "digests of one subject",
+        limits.subject_digests,
+        "subject_digests",
+    )?;
     let mut subject =
         StatementSubject { name: wire.name, digests: Vec::new(), weak: BTreeMap::new() };
     for (algorithm, hex) in wire.digest {
@@ -130,16 +136,4 @@ fn one_subject(wire: WireSubject, limits: &Limits) -> Result<StatementSubject, A
         }
     }
     Ok(subject)
-}
-
-fn within(
-    found: usize,
-    unit: &'static str,
-    limit: usize,
-    limit_name: &'static str,
-) -> Result<(), AttestError> {
-    if found > limit {
-        return Err(AttestError::Limit { what: WHAT, found, unit, limit, limit_name });
-    }
-    Ok(())
 }

@@ -47,6 +47,8 @@ pub struct Proofs {
     pub signatures: Vec<Proof<Statement>>,
     /// Everything else, one proof for each claim.
     pub attestations: Vec<Proof<Statement>>,
+    /// What turned out to be a document and no statement, sorted by carrier: nothing is proven of it.
+    pub documents: Vec<Raw>,
     /// What was wrong with the evidence, sorted; never of severity error: bad evidence cannot fail an image that good
     /// evidence passes, it only proves nothing.
     pub findings: Vec<Finding>,
@@ -81,6 +83,7 @@ struct Judge<'a> {
 struct Opened {
     signed: Vec<Candidate>,
     bare: Vec<Bare>,
+    documents: Vec<Raw>,
     findings: Vec<Finding>,
     /// Kinds that cannot be verified yet: a signature may be among them.
     unsupported: usize,
@@ -181,7 +184,7 @@ impl Judge<'_> {
                     payload: Digest::sha256(&raw.bytes),
                     statement,
                 }),
-                Envelope::Document => {}
+                Envelope::Document => opened.documents.push(raw.clone()),
                 Envelope::Unsupported(kind) => {
                     opened.unsupported += 1;
                     opened.findings.push(complaint::unsupported(raw, &kind));
@@ -248,11 +251,13 @@ impl Judge<'_> {
 
     /// Steps 4 to 6, and everything that has to be said.
     fn conclude(&self, opened: Opened) -> Proofs {
-        let Opened { mut signed, mut bare, mut findings, unsupported } = opened;
+        let Opened { mut signed, mut bare, mut documents, mut findings, unsupported } = opened;
         signed.sort_by(|a, b| (&a.carrier, &a.payload).cmp(&(&b.carrier, &b.payload)));
         bare.sort_by(|a, b| (&a.carrier, &a.payload).cmp(&(&b.carrier, &b.payload)));
         bare.dedup_by(|a, b| (&a.carrier, &a.payload) == (&b.carrier, &b.payload));
-        let mut proofs = Proofs::default();
+        documents.sort_by(|a, b| (&a.carrier, &a.bytes).cmp(&(&b.carrier, &b.bytes)));
+        documents.dedup();
+        let mut proofs = Proofs { documents, ..Proofs::default() };
         for (claim, candidates) in claims(&signed) {
             let Some(proof) = self.settle(&claim, &candidates, &mut findings) else { continue };
             let plain = candidates.iter().all(|c| c.statement.predicate_type == SIGNATURE);

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::{
     attest::{
-        Carrier, Envelope, Raw, Statement,
+        Carrier, Statement,
         provenance::{
             self, Producer, Provenance, ProvenanceError,
             embedded::{self, EmbeddedManifest},
@@ -37,13 +37,7 @@ pub struct Claims {
 }
 
 /// Reads the claims out of the proofs and the image's own files.
-pub fn claims(
-    proofs: &Proofs,
-    raws: &[Raw],
-    contents: &Contents,
-    image: &Image,
-    ctx: &Context,
-) -> Claims {
+pub fn claims(proofs: &Proofs, contents: &Contents, image: &Image, ctx: &Context) -> Claims {
     let covering = Covering {
         signatures: &proofs.signatures,
         rules: &ctx.trust,
@@ -52,7 +46,7 @@ pub fn claims(
     };
     let mut findings = Vec::new();
     let provenance = provenance_that_counts(proofs, contents, &covering, ctx, &mut findings);
-    let sboms = sboms(proofs, raws, contents, &covering, ctx, &mut findings);
+    let sboms = sboms(proofs, contents, &covering, ctx, &mut findings);
     let reconciliations = match &contents.inventory {
         Some(inventory) => reconciled(&sboms, inventory, &mut findings),
         None => Vec::new(),
@@ -165,7 +159,6 @@ fn conflict(candidates: &[Proof<Provenance>], image: &Image) -> Option<Finding> 
 
 fn sboms(
     proofs: &Proofs,
-    raws: &[Raw],
     contents: &Contents,
     covering: &Covering<'_>,
     ctx: &Context,
@@ -189,11 +182,7 @@ fn sboms(
             Err(error) => findings.push(unreadable_sbom(&error, proof.carrier())),
         }
     }
-    let attached = raws.iter().filter(|raw| {
-        !matches!(raw.carrier, Carrier::Label { .. })
-            && matches!(crate::attest::open(raw, &ctx.limits).as_deref(), Ok([Envelope::Document]))
-    });
-    for raw in attached {
+    for raw in &proofs.documents {
         match sbom::parse(&raw.bytes, &ctx.limits) {
             Ok(sbom) => found.push(Proof::Unproven {
                 value: BoundSbom { sbom, subject: raw.attached_to.clone() },

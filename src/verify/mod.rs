@@ -176,7 +176,7 @@ pub async fn gather(
     };
     findings.extend(contents.findings.iter().cloned());
 
-    let claims = claims::claims(&proofs, &found.raws, &contents, &image, ctx);
+    let claims = claims::claims(&proofs, &contents, &image, ctx);
     findings.extend(claims.findings);
     let rebuild = if ctx.wants_rebuild() {
         ctx.talk.stage("rebuild");
