@@ -1,23 +1,34 @@
 //! Sigstore bundles 0.1, 0.2 and 0.3 (sigstore/protobuf-specs, sigstore_bundle.proto).
 //!
 //! Turns a bundle into [`Bundle`]: what is signed, one signature, and the [`Material`] that says who made it. A bundle
-//! over a DSSE envelope becomes [`Envelope::Signed`]; a bundle over bytes, which says nothing about them, stays
-//! [`Envelope::Unsupported`] for images. Exactly one content, one kind of key material and one signature are read
+//! over a DSSE envelope becomes [`Envelope::Signed`]; a bundle over bytes, which says nothing about them, becomes
+//! [`Envelope::Message`] and, together with the document that it is attached to, a plain signature. [`write`] makes
+//! the one form that hallmark signs: version 0.3 over an envelope, by a key. Exactly one content, one kind of key material and one signature are read
 //! (attack A15). A member may have either of its names in the JSON of protocol
 //! buffers, camelCase and snake_case, never both (E17). A public key is never in the bundle, only a hint at it (attack A3).
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Deserialize;
+use serde_json::json;
 use sigstore_types::SignatureBytes;
 
 use super::{
-    AttestError, Content, Envelope, MESSAGE_SIGNATURE, Raw, Signature, dsse,
+    AttestError, Content, Envelope, Raw, Signature, Signed, Statement, StatementSubject, dsse,
     material::{Form, Material, Wire as WireMaterial, base64},
     read_json, shown,
+    statement::SIGNATURE,
 };
-use crate::limits::Limits;
+use crate::{
+    digest::{Digest, ManifestDigest},
+    image::{Checked, MediaType},
+    limits::Limits,
+};
 
 /// Name of the format in reports.
 pub const FORMAT: &str = "sigstore-bundle";
+
+/// Media type of the bundles that [`write`] makes.
+pub const V03: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 
 const WHAT: &str = "Sigstore bundle";
 
@@ -196,12 +207,69 @@ fn signature(text: &str, key_hint: Option<String>) -> Result<Signature, AttestEr
 /// Opens a bundle that was found attached to an image.
 pub(super) fn open(raw: &Raw, limits: &Limits) -> Result<Envelope, AttestError> {
     let Bundle { content, signature, material } = Bundle::parse(&raw.bytes, limits)?;
-    let BundleContent::Envelope { payload_type, payload } = content else {
-        return Ok(Envelope::Unsupported(MESSAGE_SIGNATURE.to_owned()));
+    let (payload_type, payload) = match content {
+        BundleContent::Envelope { payload_type, payload } => (payload_type, payload),
+        BundleContent::Message { digest } => {
+            let message = MessageSignature { signature, stated_digest: digest, material };
+            return Ok(Envelope::Message(Box::new(message)));
+        }
     };
     let mut signed = dsse::signed(FORMAT, &payload_type, &payload, vec![signature], limits)?;
     signed.material = Some(material);
     signed.content =
         Content::Envelope { payload_bytes: payload.len(), document: raw.bytes.clone() };
     Ok(Envelope::Signed(Box::new(signed)))
+}
+
+/// A bundle over bytes that are not in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessageSignature {
+    /// The signature.
+    pub signature: Signature,
+    /// What the bundle says that the bytes' digest is.
+    pub stated_digest: Option<MessageDigest>,
+    /// Certificates, log entries and timestamps beside it.
+    pub material: Material,
+}
+
+impl MessageSignature {
+    /// The signature as one over this manifest or index, which is what a plain signature of an image says: "this digest is
+    /// ours". Its statement has the type of cosign's plain signatures and an empty predicate.
+    #[must_use]
+    pub fn over(self, document: &Checked<ManifestDigest>) -> Signed {
+        let subject = StatementSubject {
+            name: None,
+            digests: vec![document.digest.digest().clone()],
+            weak: Default::default(),
+        };
+        Signed {
+            format: FORMAT,
+            message: document.bytes.to_vec(),
+            signatures: vec![self.signature],
+            statement: Statement {
+                subjects: vec![subject],
+                predicate_type: SIGNATURE.to_owned(),
+                predicate: json!({}),
+            },
+            payload: Digest::sha256(&document.bytes),
+            content: Content::Payload,
+            material: Some(self.material),
+            stated_digest: self.stated_digest,
+        }
+    }
+}
+
+/// Writes the bundle that a key's signature over a statement is packed in, as cosign 3 does; `hint` names the key.
+pub fn write(payload: &[u8], signature: &[u8], hint: &str) -> Vec<u8> {
+    json!({
+        "mediaType": V03,
+        "verificationMaterial": { "publicKey": { "hint": hint } },
+        "dsseEnvelope": {
+            "payload": STANDARD.encode(payload),
+            "payloadType": MediaType::IN_TOTO,
+            "signatures": [{ "sig": STANDARD.encode(signature) }],
+        },
+    })
+    .to_string()
+    .into_bytes()
 }

@@ -65,6 +65,7 @@ pub(super) fn open(raw: &Raw, limits: &Limits) -> Result<Envelope, AttestError> 
         payload: Digest::sha256(&raw.bytes),
         content: Content::Payload,
         material: material::of_annotations(&raw.annotations, limits)?,
+        stated_digest: None,
     })))
 }
 

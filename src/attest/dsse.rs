@@ -102,5 +102,6 @@ pub(super) fn signed(
         payload: Digest::sha256(payload),
         content: Content::Envelope { payload_bytes: payload.len(), document: Bytes::new() },
         material: None,
+        stated_digest: None,
     })
 }

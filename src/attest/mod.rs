@@ -21,7 +21,7 @@ use std::{collections::BTreeMap, fmt};
 use bytes::Bytes;
 use serde::{Deserialize, de::IgnoredAny};
 
-pub use bundle::{Bundle, BundleContent, MessageDigest};
+pub use bundle::{Bundle, BundleContent, MessageDigest, MessageSignature};
 pub use material::{Form, InclusionProof, LogEntry, Material};
 pub use statement::{Statement, StatementSubject};
 
@@ -35,8 +35,6 @@ use crate::{
 
 /// Name of the kind of signature that a short-lived certificate vouches for; [`Envelope::Unsupported`] carries it.
 pub const KEYLESS: &str = "keyless";
-/// Name of the kind of bundle that signs bytes without saying anything about them.
-pub const MESSAGE_SIGNATURE: &str = "message-signature bundle";
 /// Name of the signatures of the Notary Project (JWS and COSE).
 pub const NOTARY: &str = "Notary Project signature";
 
@@ -152,6 +150,8 @@ pub struct Signature {
 pub enum Envelope {
     /// Signed bytes: DSSE (alone or in a bundle) or cosign simple signing.
     Signed(Box<Signed>),
+    /// A signature over bytes that lie elsewhere: those of the manifest or index to which it is attached.
+    Message(Box<MessageSignature>),
     /// A statement that nobody signed by itself.
     Bare(Statement),
     /// A document that is no statement, as cosign's `.sbom` tag carries it.
@@ -177,6 +177,8 @@ pub struct Signed {
     pub content: Content,
     /// Certificates, log entries and timestamps beside the signature, as the carrier had them.
     pub material: Option<Material>,
+    /// What a bundle says that the message's digest is.
+    pub stated_digest: Option<MessageDigest>,
 }
 
 /// How signed bytes are packed.

@@ -7,10 +7,13 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{AttestError, read_json, shown, within};
-use crate::{digest::Digest, limits::Limits};
+use crate::{
+    digest::{Digest, ManifestDigest},
+    limits::Limits,
+};
 
 /// The predicate type of a plain image signature, as cosign 3 writes it.
 pub const SIGNATURE: &str = "https://sigstore.dev/cosign/sign/v1";
@@ -82,6 +85,18 @@ impl Statement {
             predicate_type: wire.predicate_type,
             predicate: wire.predicate,
         })
+    }
+
+    /// Writes a statement v1 about one manifest or index, in the words of cosign 3.
+    pub fn write(subject: &ManifestDigest, predicate_type: &str, predicate: &Value) -> Vec<u8> {
+        json!({
+            "_type": "https://in-toto.io/Statement/v1",
+            "subject": [{ "digest": { subject.digest().algorithm().name(): subject.hex() } }],
+            "predicateType": predicate_type,
+            "predicate": predicate,
+        })
+        .to_string()
+        .into_bytes()
     }
 
     /// Whether one of the subjects is the content with this digest.

@@ -55,11 +55,14 @@ fn open_one(raw: &Raw) -> Result<Envelope, AttestError> {
 #[test]
 fn the_media_type_and_the_content_choose_the_form() {
     let envelope = dsse(&statement(), 1);
+    let mut message = bundle(Value::Null);
+    message["messageSignature"] = json!({ "signature": "AAAA" });
     let cases = [
         (MediaType::DSSE, envelope.to_string(), "dsse"),
         (MediaType::IN_TOTO, envelope.to_string(), "dsse"),
         (MediaType::IN_TOTO, statement().to_string(), "bare"),
         (BUNDLE, bundle(envelope.clone()).to_string(), "sigstore-bundle"),
+        (BUNDLE, message.to_string(), "message"),
         ("application/spdx+json", "not read".to_owned(), "document"),
         ("text/spdx", String::new(), "document"),
         ("application/vnd.cyclonedx+json", String::new(), "document"),
@@ -70,6 +73,7 @@ fn the_media_type_and_the_content_choose_the_form() {
     for (media_type, text, want) in cases {
         let found = match open_one(&raw(media_type, text)) {
             Ok(Envelope::Signed(signed)) => signed.format.to_owned(),
+            Ok(Envelope::Message(_)) => "message".to_owned(),
             Ok(Envelope::Bare(_)) => "bare".to_owned(),
             Ok(Envelope::Document) => "document".to_owned(),
             Ok(Envelope::Unsupported(kind)) => kind,

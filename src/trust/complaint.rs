@@ -92,6 +92,16 @@ pub(in crate::trust) fn other_subject(
         .with(Key::Why, format!("its predicate is {}", statement.predicate_type))
 }
 
+/// A signature over bytes, attached to something that is neither the image's index nor its manifest.
+pub(in crate::trust) fn about_nothing(raw: &Raw, image: &Image) -> Finding {
+    let index = image.index.iter().map(|index| &index.document.digest);
+    let expected = index.chain([&image.manifest.document.digest]).map(Fact::from).collect();
+    about(Code::SignatureSubjectMismatch, &raw.carrier)
+        .with(Key::Expect, Fact::List(expected))
+        .with(Key::Found, Fact::from(&raw.attached_to))
+        .with(Key::Why, "it is a signature over bytes, and attached to neither of them")
+}
+
 /// Signatures that no configured key made; `settled` when the same kind of claim is proven by others.
 pub(in crate::trust) fn failures(
     carrier: &Carrier,

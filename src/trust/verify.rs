@@ -2,7 +2,8 @@
 //!
 //! [`prove`] is pure and does its steps in this order for each piece of evidence:
 //!
-//! 1. *Open* it: [`attest::open`] reads what it says, or it is a finding.
+//! 1. *Open* it: [`attest::open`] reads what it says, or it is a finding. A signature over bytes that it does not bring along
+//!    is taken for one over the manifest or index to which it is attached, and over nothing else.
 //! 2. *Subject*: one subject's digests all have to be those of the image's index or of the platform's manifest (in-toto
 //!    attestation v1, "validation model"; attacks B4, A23). Anything else speaks about another image.
 //! 3. *Signature*: every configured key is tried on every signature; hints in the evidence only explain a failure (A3). A
@@ -179,6 +180,12 @@ impl Judge<'_> {
         for envelope in envelopes {
             match envelope {
                 Envelope::Signed(signed) => opened.signed.push(self.candidate(raw, *signed)),
+                Envelope::Message(message) => match self.document(&raw.attached_to) {
+                    Some(document) => {
+                        opened.signed.push(self.candidate(raw, message.over(document)));
+                    }
+                    None => opened.findings.push(complaint::about_nothing(raw, self.image)),
+                },
                 Envelope::Bare(statement) => opened.bare.push(Bare {
                     carrier: raw.carrier.clone(),
                     payload: Digest::sha256(&raw.bytes),
@@ -191,6 +198,13 @@ impl Judge<'_> {
                 }
             }
         }
+    }
+
+    /// The image's index or manifest with this digest: what a signature over bytes that is attached to it has to be over.
+    fn document(&self, digest: &ManifestDigest) -> Option<&Checked<ManifestDigest>> {
+        let index = self.image.index.as_ref().map(|index| &index.document);
+        let mut all = index.into_iter().chain([&self.image.manifest.document]);
+        all.find(|document| document.digest == *digest)
     }
 
     /// Steps 2 and 3. Who signed a statement about another image does not matter and is not looked at.

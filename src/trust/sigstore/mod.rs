@@ -101,7 +101,8 @@ impl<'a> Claim<'a> {
             Packed::Payload => Content::Message(&signed.message),
         };
         let material = signed.material.as_ref()?;
-        Some(Self { content, signature: &signature.bytes, stated_digest: None, material })
+        let stated_digest = signed.stated_digest.as_ref();
+        Some(Self { content, signature: &signature.bytes, stated_digest, material })
     }
 }
 

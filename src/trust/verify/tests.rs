@@ -47,6 +47,9 @@ fn every_format_is_proven_when_honest() {
     old_bundle["mediaType"] = "application/vnd.dev.sigstore.bundle+json;version=0.1".into();
     let mut middle_bundle = bundle(enveloped(&provenance), "");
     middle_bundle["mediaType"] = "application/vnd.dev.sigstore.bundle+json;version=0.2".into();
+    let over_manifest = over_bytes(&key, MANIFEST.as_bytes(), None).to_string();
+    let mut over_manifest = raw("a", BUNDLE, over_manifest);
+    over_manifest.attached_to = manifest();
     let mut url_safe = enveloped(&provenance);
     for field in ["/payload", "/signatures/0/sig"] {
         let value = url_safe.pointer_mut(field).unwrap();
@@ -71,6 +74,15 @@ fn every_format_is_proven_when_honest() {
                 middle_bundle.to_string(),
             ),
         ),
+        (
+            "bundle over the index",
+            raw("a", BUNDLE, over_bytes(&key, b"the index", None).to_string()),
+        ),
+        (
+            "bundle over the index, with its digest",
+            raw("a", BUNDLE, over_bytes(&key, b"the index", Some(b"the index")).to_string()),
+        ),
+        ("bundle over the platform's manifest", over_manifest),
         ("envelope, provenance", attested("a", &provenance, &[&key])),
         ("envelope as in-toto", raw("a", MediaType::IN_TOTO, enveloped(&provenance).to_string())),
         ("envelope, other alphabet", raw("a", MediaType::DSSE, url_safe.to_string())),
@@ -135,12 +147,14 @@ fn manipulated(key: &TestKey) -> Vec<Manipulation> {
     keyless_envelope.annotations.insert("dev.sigstore.cosign/certificate".into(), "PEM".into());
     let twice = good.to_string().replacen("{", "{\"payload\":\"e30=\",", 1);
     let moved = simple_payload(&other);
-    let mut message = bundle(Value::Null, "");
-    message["messageSignature"] = json!({ "signature": signed(b"the index") });
+    let over = |bytes: &[u8], stated: Option<&[u8]>| over_bytes(key, bytes, stated).to_string();
+    let mut elsewhere = raw("a", BUNDLE, over(b"the index", None));
+    elsewhere.attached_to = manifest();
+    let mut nowhere = raw("a", BUNDLE, over(b"the index", None));
+    nowhere.attached_to = other.clone();
     use Code::{
         SignatureInvalid as Invalid, SignatureMalformed as Malformed,
-        SignatureSubjectMismatch as Mismatch, SignatureUnsupported as Unsupported,
-        SignatureUntrusted as Untrusted,
+        SignatureSubjectMismatch as Mismatch, SignatureUntrusted as Untrusted,
     };
     vec![
         ("payload edited", edit("/payload", base64(edited.as_bytes())), Untrusted, "none of"),
@@ -204,7 +218,26 @@ fn manipulated(key: &TestKey) -> Vec<Manipulation> {
             Malformed,
             "ambiguous",
         ),
-        ("bundle over bytes", raw("a", BUNDLE, message.to_string()), Unsupported, "message"),
+        (
+            "bundle over the bytes of another index",
+            raw("a", BUNDLE, over(b"another image", None)),
+            Untrusted,
+            "none of",
+        ),
+        ("bundle over the index, attached to the manifest", elsewhere, Untrusted, "none of"),
+        ("bundle over the index, attached to another image", nowhere, Mismatch, "neither"),
+        (
+            "bundle over the index that states another digest",
+            raw("a", BUNDLE, over(b"the index", Some(b"another image"))),
+            Malformed,
+            "digest",
+        ),
+        (
+            "bundle over the index's digest in place of its bytes",
+            raw("a", BUNDLE, over(index().to_string().as_bytes(), Some(b"the index"))),
+            Untrusted,
+            "none of",
+        ),
         ("simple signing with a certificate", keyless_simple, Malformed, "certificates in PEM"),
         ("attestation with a certificate", keyless_envelope, Malformed, "certificates in PEM"),
         (
@@ -265,6 +298,60 @@ fn every_manipulation_is_refused_for_its_own_reason() {
         assert!(said.contains(reason), "{name}: {said}");
         assert!(proofs.findings.iter().all(|f| f.severity < Severity::Error), "{name}: an error");
     }
+}
+
+/// A bundle by `key` over bytes that are not in it, and the bytes whose digest it states.
+fn over_bytes(key: &TestKey, bytes: &[u8], stated: Option<&[u8]>) -> Value {
+    let base64 = |bytes: &[u8]| sigstore_types::PayloadBytes::from_bytes(bytes).to_base64();
+    let mut bundle = bundle(Value::Null, "");
+    bundle["messageSignature"] = json!({ "signature": base64(&key.sign(bytes)) });
+    if let Some(stated) = stated {
+        let digest = base64(sigstore_crypto::sha256(stated).as_bytes());
+        bundle["messageSignature"]["messageDigest"] =
+            json!({ "algorithm": "SHA2_256", "digest": digest });
+    }
+    bundle
+}
+
+#[test]
+fn a_log_entry_beside_a_signature_over_bytes_records_those_bytes() {
+    let (key, stranger) = (TestKey::p256(), TestKey::p256());
+    let with_entry = |logged: &[u8], logger: &TestKey| {
+        let base64 = |bytes: &[u8]| sigstore_types::PayloadBytes::from_bytes(bytes).to_base64();
+        let mut bundle = over_bytes(&key, b"the index", Some(b"the index"));
+        let mut signature = bundle["messageSignature"]["signature"].clone();
+        if logged != b"the index" {
+            signature = base64(&logger.sign(logged)).into();
+        }
+        let body = json!({
+            "apiVersion": "0.0.2",
+            "kind": "hashedrekord",
+            "spec": { "hashedRekordV002": {
+                "data": {
+                    "algorithm": "SHA2_256",
+                    "digest": base64(sigstore_crypto::sha256(logged).as_bytes()),
+                },
+                "signature": {
+                    "content": signature,
+                    "verifier": { "publicKey": { "rawBytes": base64(logger.public.der()) } },
+                },
+            } },
+        });
+        bundle["verificationMaterial"]["tlogEntries"] = json!([{
+            "logIndex": "7",
+            "logId": { "keyId": base64(&[0; 32]) },
+            "kindVersion": { "kind": "hashedrekord", "version": "0.0.2" },
+            "canonicalizedBody": base64(body.to_string().as_bytes()),
+        }]);
+        raw("a", BUNDLE, bundle.to_string())
+    };
+    let proven = |raw: Raw| {
+        let proofs = judged(&[raw], &release(&key));
+        proofs.signatures.iter().any(|proof| proof.proven().is_some())
+    };
+    assert!(proven(with_entry(b"the index", &key)));
+    assert!(!proven(with_entry(b"another image", &key)), "entry of another artifact");
+    assert!(!proven(with_entry(b"the index", &stranger)), "entry by another key");
 }
 
 /// A bundle by `key` over `payload`, beside the log entry of a signature by `logger` over `logged`.
@@ -685,6 +772,7 @@ fn too_much_is_a_warning_that_names_the_limit() {
 
 mod captured;
 mod keyless;
+mod message;
 
 mod monotone {
     use std::sync::LazyLock;

@@ -76,21 +76,19 @@ fn what_cosign_wrote_with_keys_is_proven() {
     }
 }
 
+/// `cosign sign-blob` over a file, attached to an image whose bytes are others, with the very key that is trusted.
 #[test]
-fn what_cosign_wrote_of_other_kinds_is_unsupported_and_never_accepted() {
+fn a_bundle_that_cosign_made_of_a_blob_is_no_signature_of_an_image() {
     let Some(folder) = folder("HALLMARK_CAPTURED", "../shared/captured") else { return };
     let read = |name: &str| fs::read(folder.join(name)).unwrap();
     let index = read("cosign-3.1.3-keyless-subject-index.json");
-    {
-        let (file, pem) = ("cosign-2.5.0-blob-bundle-v0.3.json", "cosign-2.5.0.pub");
-        let kind = "message-signature bundle";
-        let proofs = prove_here(&[raw("k", BUNDLE, read(file))], &index, &signer(&read(pem)));
-        assert!(proofs.signatures.is_empty() && proofs.attestations.is_empty(), "{proofs:?}");
-        let [finding] = proofs.findings.as_slice() else { panic!("{file}: {proofs:?}") };
-        assert_eq!(finding.code, Code::SignatureUnsupported, "{file}");
-        let said = finding.facts.get(&Key::Why).unwrap().to_string();
-        assert_eq!(said, format!("unsupported: {kind}"));
-    }
+    let bundle = raw("k", BUNDLE, read("cosign-2.5.0-blob-bundle-v0.3.json"));
+    let attached = |about: &[u8]| Raw { attached_to: ManifestDigest::of(about), ..bundle.clone() };
+    let rules = signer(&read("cosign-2.5.0.pub"));
+    let proofs = prove_here(&[attached(&index)], &index, &rules);
+    let mut all = proofs.signatures.iter().chain(&proofs.attestations);
+    assert!(all.all(|proof| proof.proven().is_none()), "{proofs:?}");
+    assert_eq!(codes(&proofs), [Code::SignatureInvalid], "{proofs:?}");
 }
 
 /// The key hint that cosign 3 writes is the fingerprint of its key.
