@@ -62,6 +62,40 @@ pub async fn discover(source: &dyn Source, image: &Image, limits: &Limits) -> Di
     discovery.found
 }
 
+/// The Sigstore bundles whose subject is `digest`, each with its carrier. For a look before signing: what cannot be read is
+/// passed over, because it proves nothing either way.
+///
+/// # Errors
+/// Where the referrers cannot be listed.
+pub async fn bundles(
+    source: &dyn Source,
+    digest: &ManifestDigest,
+    limits: &Limits,
+) -> Result<Vec<(Carrier, Bytes)>, SourceError> {
+    let list = source.referrers(digest).await?;
+    let via = list.via.unwrap_or(Listing::Api);
+    let mut left = (limits.attestation_bytes as u64).saturating_mul(TOTAL_FACTOR);
+    let mut found = Vec::new();
+    for descriptor in list.descriptors.iter().take(limits.attestations) {
+        let name = manifest_digest(descriptor);
+        let Ok(stored) = source.manifest(&name).await else { continue };
+        let parsed = Manifest::parse(stored.document, stored.media_type.as_ref(), limits);
+        let Ok(manifest) = parsed else { continue };
+        let about = manifest.subject.as_ref().map(manifest_digest);
+        for layer in manifest.layers.iter().filter(|_| about.as_ref() == Some(digest)) {
+            let is_bundle = layer.media_type.as_str().starts_with(MediaType::SIGSTORE_BUNDLE);
+            if !is_bundle || layer.size > left {
+                continue;
+            }
+            left = left.saturating_sub(layer.size);
+            if let Ok(bytes) = source.small_blob(layer, limits.attestation_bytes).await {
+                found.push((Carrier::Referrer { manifest: name.clone(), via }, bytes));
+            }
+        }
+    }
+    Ok(found)
+}
+
 /// A manifest that carries evidence.
 struct Carried {
     carrier: Carrier,

@@ -14,7 +14,7 @@ use bytes::{Bytes, BytesMut};
 use reqwest::{
     Certificate, Client, NoProxy, Proxy, Response, StatusCode,
     header::{
-        ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LINK,
+        ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, LINK,
         LOCATION, RETRY_AFTER,
     },
 };
@@ -100,6 +100,8 @@ pub(super) struct Fetched {
     pub(super) media_type: Option<MediaType>,
     /// The target of a `Link` header with `rel="next"` (RFC 8288), not resolved.
     pub(super) next: Option<String>,
+    /// The version of the document (RFC 9110, section 8.8.3), by which a change can be made conditional.
+    pub(super) etag: Option<HeaderValue>,
 }
 
 /// What the registry has under a URL.
@@ -209,7 +211,7 @@ impl Http {
     }
 
     /// Tries until it works, cannot work, or was tried often enough.
-    async fn persist<T, F, Fut>(&self, attempt: F) -> Result<T, SourceError>
+    pub(super) async fn persist<T, F, Fut>(&self, attempt: F) -> Result<T, SourceError>
     where
         F: Fn() -> Fut,
         Fut: Future<Output = Result<T, Fault>>,
@@ -249,8 +251,9 @@ impl Http {
         };
         let media_type = header(&response, CONTENT_TYPE).map(MediaType::new);
         let next = next_link(response.headers());
+        let etag = response.headers().get(ETAG).cloned();
         let bytes = self.body(response, bound).await?;
-        Ok(Answer::Found(Fetched { bytes, media_type, next }))
+        Ok(Answer::Found(Fetched { bytes, media_type, next, etag }))
     }
 
     pub(super) async fn body(&self, mut response: Response, bound: Bound) -> Result<Bytes, Fault> {
@@ -385,8 +388,20 @@ impl Http {
         request: reqwest::RequestBuilder,
         url: &Url,
     ) -> Result<Response, Fault> {
+        self.perform_with(request, url, 0).await
+    }
+
+    /// Sends a request whose body has `body_bytes`, for which there is time beside that of the request.
+    pub(super) async fn perform_with(
+        &self,
+        request: reqwest::RequestBuilder,
+        url: &Url,
+        body_bytes: u64,
+    ) -> Result<Response, Fault> {
         let host = host_of(url);
-        match timeout(self.limits.request, request.send()).await {
+        let transfer = Duration::from_secs(body_bytes / SLOWEST_BYTES_PER_SECOND);
+        let limit = self.limits.request.saturating_add(transfer).min(LONGEST_TRANSFER);
+        match timeout(limit, request.send()).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) if is_final(&error) => {
                 Err(self.unavailable(format!("{host}: {}", describe(error))).into())
@@ -395,7 +410,7 @@ impl Http {
                 Err(Fault::Again { why: format!("{host}: {}", describe(error)), after: None })
             }
             Err(_) => {
-                let seconds = self.limits.request.as_secs_f64();
+                let seconds = limit.as_secs_f64();
                 let why =
                     format!("{host} did not answer in {seconds} s ({})", limits::key("request"));
                 Err(Fault::Again { why, after: None })
@@ -503,7 +518,7 @@ pub(super) fn host_of(url: &Url) -> String {
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
-fn header(response: &Response, name: reqwest::header::HeaderName) -> Option<&str> {
+pub(super) fn header(response: &Response, name: reqwest::header::HeaderName) -> Option<&str> {
     response.headers().get(name).and_then(|value| value.to_str().ok())
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Turns references into digests and digests into bytes that hash to them. Every implementation checks sizes and
 //! digests itself and never trusts a header. Credentials go to the host that they were configured for and nowhere else.
+//! Two things are written, and only where a user asks for it: a new image into a layout ([`write_image`]), and a document
+//! beside an image ([`push_referrer`]).
 
 pub mod address;
 mod archive;
@@ -11,11 +13,13 @@ mod http;
 mod layout;
 pub mod load;
 mod login;
+mod publish;
 mod registry;
 pub mod settings;
 mod spool;
 #[cfg(test)]
 mod tests;
+mod upload;
 mod write;
 
 use std::sync::Arc;
@@ -24,6 +28,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 pub use load::PlatformChoice;
+pub use publish::{Attachment, Published, push_referrer};
 pub use settings::{RegistrySettings, SourceSettings};
 pub use spool::{Blob, BlobReader, Spool, StoredReader};
 pub use write::write_image;

@@ -37,7 +37,7 @@ const KEPT_BYTES: usize = 64 << 20;
 pub(super) struct RegistrySource {
     location: Location,
     repository: Repository,
-    http: Http,
+    pub(super) http: Http,
     kept: Mutex<Kept>,
     limits: Limits,
 }

@@ -80,11 +80,11 @@ fn name_image(
     Ok(())
 }
 
-fn blob_path(folder: &Path, digest: &Digest) -> PathBuf {
+pub(super) fn blob_path(folder: &Path, digest: &Digest) -> PathBuf {
     folder.join("blobs").join(digest.algorithm().name()).join(digest.hex())
 }
 
-fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(super) fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let parent = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(parent)?;
     let mut file = tempfile::NamedTempFile::new_in(parent)?;

@@ -9,4 +9,5 @@ mod lab;
 mod layouts;
 mod login;
 mod platforms;
+mod publish;
 mod tls;
