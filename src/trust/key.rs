@@ -5,15 +5,32 @@
 //! keys, certificates, several keys in a file, and every encoding but the common one: one key must have one fingerprint,
 //! or it could count twice towards a threshold (attack A24).
 //!
-//! Signatures are checked by `sigstore` (`CosignVerificationKey`), which pairs each key with the hash that current cosign
-//! takes: SHA-256, SHA-384 and SHA-512 for the three curves, SHA-256 for RSA. Older cosign signed with SHA-256 whatever the
-//! curve; for P-384 `sigstore-crypto` checks that pairing, for P-521 neither crate does and such signatures do not verify.
-//! `sigstore-crypto` also checks the size of RSA keys when they are loaded. Both rest on aws-lc.
+//! The key decides how its signatures are checked, never the evidence. Each kind has a fixed list, tried in this order:
+//!
+//! | key | schemes |
+//! |---|---|
+//! | P-256 | ECDSA with SHA-256 |
+//! | P-384 | ECDSA with SHA-384; with SHA-256, as older cosign signed whatever the curve |
+//! | P-521 | ECDSA with SHA-512; with SHA-256, for the same reason |
+//! | Ed25519 | Ed25519; Ed25519ph (RFC 8032 section 5.1), which Rekor takes for entries that hold a digest only |
+//! | RSA | PKCS #1 v1.5, then PSS, with SHA-256; the same with SHA-384 and SHA-512, as key services make them |
+//!
+//! No scheme of a list can take another's signature for its own: PKCS #1 v1.5 and Ed25519ph sign the name of the hash, and
+//! a hash of another length is another number to ECDSA and another encoding to PSS.
+//!
+//! The first of each list is checked by `sigstore` (`CosignVerificationKey`), the others by aws-lc, on which it rests, and
+//! Ed25519ph, which aws-lc's crate does not offer, by `ed25519-dalek`, strictly: no key of small order.
+//! `sigstore-crypto` checks the size of RSA keys when they are loaded.
 
-use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
+use aws_lc_rs::signature::{self as aws, UnparsedPublicKey, VerificationAlgorithm};
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, STANDARD_NO_PAD},
+};
+use ed25519_dalek::{Digest as _, Sha512};
 use sigstore::crypto::{CosignVerificationKey, Signature};
-use sigstore_crypto::{SigningScheme, VerificationKey, validate_raw_public_key, verify_signature};
-use sigstore_types::{DerPublicKey, SignatureBytes};
+use sigstore_crypto::{SigningScheme, VerificationKey, validate_raw_public_key};
+use sigstore_types::DerPublicKey;
 
 use crate::digest::Digest;
 
@@ -94,7 +111,7 @@ impl PublicKey {
     ///
     /// # Errors
     /// [`KeyError::Encoding`] and [`KeyError::Kind`].
-    pub(in crate::trust) fn from_der(der: &[u8]) -> Result<Self, KeyError> {
+    pub(crate) fn from_der(der: &[u8]) -> Result<Self, KeyError> {
         Self::from_spki(DerPublicKey::from_bytes(der))
     }
 
@@ -114,13 +131,16 @@ impl PublicKey {
         self.der.as_bytes()
     }
 
-    /// Whether this key made `signature` over `message`.
+    /// Whether this key made `signature` over `message`, by one of the schemes of its kind.
     #[must_use]
     pub fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
         let pairings = self.pairings();
         let mut keys = pairings.iter();
         keys.any(|key| key.verify_signature(Signature::Raw(signature), message).is_ok())
-            || (self.kind == Kind::P384 && self.verifies_p384_with_sha256(message, signature))
+            || self.rarer().iter().any(|scheme| {
+                UnparsedPublicKey::new(*scheme, self.der()).verify(message, signature).is_ok()
+            })
+            || self.kind == Kind::Ed25519 && self.verifies_prehashed(message, signature)
     }
 
     /// The key with each hash and padding that cosign may have used with it.
@@ -138,9 +158,44 @@ impl PublicKey {
         }
     }
 
-    fn verifies_p384_with_sha256(&self, message: &[u8], signature: &[u8]) -> bool {
-        let signature = SignatureBytes::from_bytes(signature);
-        verify_signature(&self.der, message, &signature, SigningScheme::EcdsaP384Sha256).is_ok()
+    /// Schemes beside those of [`Self::pairings`].
+    fn rarer(&self) -> &'static [&'static dyn VerificationAlgorithm] {
+        match self.kind {
+            Kind::P256 | Kind::Ed25519 => &[],
+            Kind::P384 => &[&aws::ECDSA_P384_SHA256_ASN1],
+            Kind::P521 => &[&aws::ECDSA_P521_SHA256_ASN1],
+            Kind::Rsa => &[
+                &aws::RSA_PKCS1_2048_8192_SHA384,
+                &aws::RSA_PKCS1_2048_8192_SHA512,
+                &aws::RSA_PSS_2048_8192_SHA384,
+                &aws::RSA_PSS_2048_8192_SHA512,
+            ],
+        }
+    }
+
+    /// Ed25519ph without a context (RFC 8032 section 5.1).
+    fn verifies_prehashed(&self, message: &[u8], signature: &[u8]) -> bool {
+        let key = self.der().last_chunk().map(ed25519_dalek::VerifyingKey::from_bytes);
+        let signature = ed25519_dalek::Signature::from_slice(signature);
+        let (Some(Ok(key)), Ok(signature)) = (key, signature) else { return false };
+        let hashed = Sha512::new_with_prefix(message);
+        key.verify_prehashed_strict(hashed, None, &signature).is_ok()
+    }
+
+    /// The hash of a message that a service signs with this key where it takes a digest; `None` for Ed25519, which
+    /// signs whole messages.
+    pub fn prehash(&self, message: &[u8]) -> Option<Vec<u8>> {
+        match self.kind {
+            Kind::P256 | Kind::Rsa => Some(sigstore_crypto::sha256(message).as_bytes().to_vec()),
+            Kind::P384 => Some(sigstore_crypto::sha384(message).as_bytes().to_vec()),
+            Kind::P521 => Some(sigstore_crypto::sha512(message).as_bytes().to_vec()),
+            Kind::Ed25519 => None,
+        }
+    }
+
+    /// The fingerprint as cosign 3 writes it into a bundle, in base64.
+    pub fn hint(&self) -> String {
+        hex::decode(self.fingerprint.hex()).map(|hash| STANDARD.encode(hash)).unwrap_or_default()
     }
 
     /// Whether a hint in the evidence names this key: its fingerprint in hex, as in-toto tools write it, or in base64,
@@ -232,6 +287,88 @@ mod tests {
             *flipped.last_mut().unwrap() ^= 1;
             assert!(!key.public.verifies(b"message", &flipped), "{kind}: flipped bit");
         }
+    }
+
+    /// Signatures of aws-lc with each hash that a list names, and with one that it does not.
+    #[test]
+    fn every_kind_has_a_fixed_list_of_hashes() {
+        use aws::{EcdsaKeyPair, RsaKeyPair};
+        let random = aws_lc_rs::rand::SystemRandom::new();
+        let made = |scheme| {
+            let pair = sigstore_pair(scheme);
+            let public = PublicKey::from_der(&pair.public_key_to_der().unwrap()).unwrap();
+            (pair.private_key_to_der().unwrap(), public)
+        };
+        let hashes = [
+            (&aws::ECDSA_P521_SHA512_ASN1_SIGNING, true),
+            (&aws::ECDSA_P521_SHA256_ASN1_SIGNING, true),
+            (&aws::ECDSA_P521_SHA384_ASN1_SIGNING, false),
+            (&aws::ECDSA_P521_SHA224_ASN1_SIGNING, false),
+        ];
+        let (private, public) = made(Sign::ECDSA_P521_SHA512_ASN1);
+        for (position, (hash, listed)) in hashes.into_iter().enumerate() {
+            let pair = EcdsaKeyPair::from_pkcs8(hash, &private).unwrap();
+            let signature = pair.sign(&random, b"message").unwrap();
+            assert_eq!(public.verifies(b"message", signature.as_ref()), listed, "hash {position}");
+            assert!(!public.verifies(b"massage", signature.as_ref()), "hash {position}");
+        }
+        let (private, public) = made(Sign::RSA_PKCS1_SHA256(2048));
+        let pair = RsaKeyPair::from_pkcs8(&private).unwrap();
+        let encodings: [&dyn aws::RsaEncoding; 6] = [
+            &aws::RSA_PKCS1_SHA256,
+            &aws::RSA_PKCS1_SHA384,
+            &aws::RSA_PKCS1_SHA512,
+            &aws::RSA_PSS_SHA256,
+            &aws::RSA_PSS_SHA384,
+            &aws::RSA_PSS_SHA512,
+        ];
+        for encoding in encodings {
+            let mut signature = vec![0; pair.public_modulus_len()];
+            pair.sign(encoding, &random, b"message", &mut signature).unwrap();
+            assert!(public.verifies(b"message", &signature), "{encoding:?}");
+            assert!(!public.verifies(b"massage", &signature), "{encoding:?}");
+        }
+    }
+
+    fn sigstore_pair(scheme: Sign) -> sigstore::crypto::signing_key::SigStoreKeyPair {
+        scheme.create_signer().unwrap().to_sigstore_keypair().unwrap()
+    }
+
+    /// RFC 8032 section 7.3, and signatures of this key over the hash in place of the message.
+    #[test]
+    fn ed25519ph_is_verified_and_is_no_ed25519_over_the_hash() {
+        let secret = "833fe62409237b9d62ec77587520911e9a759cec1d19755b7da901b96dca3d42";
+        let secret: [u8; 32] = hex::decode(secret).unwrap().try_into().unwrap();
+        let key = ed25519_dalek::SigningKey::from_bytes(&secret);
+        let prefix = hex::decode("302a300506032b6570032100").unwrap();
+        let public = [prefix.as_slice(), key.verifying_key().as_bytes()].concat();
+        let public = PublicKey::from_der(&public).unwrap();
+        let published = "98a70222f0b8121aa9d30f813d683f809e462b469c7ff87639499bb94e6dae41\
+                         31f85042463c2a355a2003d062adf5aaa10b8c61e636062aaad11c2a26083406";
+        let published = hex::decode(published).unwrap();
+        assert!(public.verifies(b"abc", &published));
+        assert!(!public.verifies(b"abd", &published));
+        let hash = Sha512::digest(b"abc");
+        assert!(!public.verifies(&hash, &published), "the hash is not the message");
+        use ed25519_dalek::Signer as _;
+        let over_hash = key.sign(&hash).to_bytes();
+        assert!(!public.verifies(b"abc", &over_hash), "plain Ed25519 over the hash");
+        let hashed = || Sha512::new_with_prefix(b"abc");
+        let in_context = key.sign_prehashed(hashed(), Some(b"other")).unwrap().to_bytes();
+        assert!(!public.verifies(b"abc", &in_context), "a context of somebody else");
+        let ours = key.sign_prehashed(hashed(), None).unwrap().to_bytes();
+        assert_eq!(ours.as_slice(), published);
+    }
+
+    /// The point of order one verifies everything, where nobody looks.
+    #[test]
+    fn a_key_of_small_order_verifies_nothing() {
+        let mut der = hex::decode("302a300506032b6570032100").unwrap();
+        der.extend([&[1_u8][..], &[0; 31]].concat());
+        let Ok(public) = PublicKey::from_der(&der) else { return };
+        let mut signature = [0_u8; 64];
+        signature[0] = 1;
+        assert!(!public.verifies_prehashed(b"abc", &signature));
     }
 
     /// Made with `openssl dgst -sha256 -sign` and `openssl dgst -sha384 -sign` over "message\n".
