@@ -73,6 +73,8 @@ pub struct Limits {
     pub rebuild: Duration,
     /// Bytes of build log that are kept (the end of it).
     pub log_bytes: usize,
+    /// Time for a program that signs.
+    pub signing: Duration,
     /// Bytes of one admission request (E16).
     pub review_bytes: usize,
 }
@@ -129,6 +131,7 @@ impl Default for Limits {
             policy_bytes: 64 << 20,
             rebuild: Duration::from_secs(30 * 60),
             log_bytes: MIB,
+            signing: Duration::from_secs(60),
             review_bytes: 7 * MIB,
         }
     }

@@ -44,6 +44,8 @@ pub enum Command {
     Rebuild(Rebuild),
     /// Compare any two images
     Diff(Diff),
+    /// Sign an image, or a statement about it, and store the signature beside it
+    Sign(Box<Sign>),
     /// Make a build manifest and put it into an image
     #[command(subcommand)]
     Provenance(Provenance),
@@ -157,6 +159,86 @@ pub enum Provenance {
     Create(Box<ProvenanceCreate>),
     /// Put a build manifest into the last layer of an image, and its digest into a label
     Embed(ProvenanceEmbed),
+    /// Sign the statement that embed wrote and store it beside the image: sign --statement under another name
+    Attest(Box<ProvenanceAttest>),
+}
+
+/// Who signs.
+#[derive(Debug, Clone, Args)]
+pub struct SignWith {
+    /// Private key (PEM file); the password of an encrypted one is in HALLMARK_KEY_PASSWORD or COSIGN_PASSWORD
+    #[arg(long, value_name = "FILE", conflicts_with = "program")]
+    pub key: Option<PathBuf>,
+    /// File with the key's password; a line end at its end is not part of it
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub password_file: Option<PathBuf>,
+    /// Program that signs: it reads from standard input and writes the signature, raw or in base64
+    #[arg(long, value_name = "PROGRAM", requires = "public_key")]
+    pub program: Option<std::ffi::OsString>,
+    /// Argument of the program; one for each, in their order
+    #[arg(long, value_name = "ARGUMENT", requires = "program", allow_hyphen_values = true)]
+    pub program_arg: Vec<std::ffi::OsString>,
+    /// What the program reads
+    #[arg(long, value_enum, default_value = "digest", value_name = "WHAT")]
+    pub program_input: ProgramReads,
+    /// Public key (PEM file) of the program's signatures
+    #[arg(long, value_name = "FILE", requires = "program")]
+    pub public_key: Option<PathBuf>,
+}
+
+/// What a program that signs reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ProgramReads {
+    /// The hash, raw: SHA-256, or SHA-384 and SHA-512 for keys on P-384 and P-521.
+    Digest,
+    /// The message, as keys of kind Ed25519 need it.
+    Message,
+}
+
+/// `hallmark sign`
+#[derive(Debug, Args)]
+pub struct Sign {
+    /// The image, as for verify; archives cannot be signed
+    #[arg(value_name = "IMAGE")]
+    pub image: Reference,
+    /// Sign this in-toto statement, instead of the image itself
+    #[arg(long, value_name = "FILE", conflicts_with = "predicate")]
+    pub statement: Option<PathBuf>,
+    /// Sign a statement about the image with this predicate (JSON)
+    #[arg(long, value_name = "FILE", requires = "predicate_type")]
+    pub predicate: Option<PathBuf>,
+    /// Type of the predicate: slsaprovenance1, slsaprovenance02, spdx, cyclonedx, vuln, openvex, vsa, rebuild or a URI
+    #[arg(long = "type", value_name = "TYPE", requires = "predicate")]
+    pub predicate_type: Option<String>,
+    /// Sign the manifest of this platform, as linux/arm64, and not the index
+    #[arg(long, value_name = "OS/ARCH", conflicts_with = "statement")]
+    pub platform: Option<Platform>,
+    /// Sign the index and every platform's manifest
+    #[arg(long, conflicts_with_all = ["platform", "statement", "predicate"])]
+    pub all_platforms: bool,
+    /// Write the bundle here and store nothing beside the image
+    #[arg(long, short, value_name = "FILE", conflicts_with = "all_platforms")]
+    pub output: Option<PathBuf>,
+    /// Who signs.
+    #[command(flatten)]
+    pub with: SignWith,
+}
+
+/// `hallmark provenance attest`
+#[derive(Debug, Args)]
+pub struct ProvenanceAttest {
+    /// The image, as for verify
+    #[arg(value_name = "IMAGE")]
+    pub image: Reference,
+    /// The statement, from `hallmark provenance embed --statement`
+    #[arg(value_name = "STATEMENT")]
+    pub statement: PathBuf,
+    /// Write the bundle here and store nothing beside the image
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Who signs.
+    #[command(flatten)]
+    pub with: SignWith,
 }
 
 /// `hallmark provenance create`

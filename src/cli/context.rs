@@ -21,6 +21,7 @@ use crate::{
     limits::Limits,
     policy::{Bundle, Exception, Policies, bundle::Preset},
     reference::{PinnedReference, Reference, Selector},
+    sign::Password,
     source::{self, PlatformChoice, SourceSettings},
     trust::{PatternError, PredicateClass, PublicKey, Rule, SignerKeys, TrustRules},
     verify::{Context, OnMismatch, RebuildOptions, When},
@@ -83,7 +84,15 @@ fn variable(names: [&str; 2]) -> Option<String> {
     names.iter().find_map(|name| std::env::var(name).ok()).filter(|value| !value.is_empty())
 }
 
-fn sources(config: &Config) -> SourceSettings {
+/// The password of a key file, from the first of these variables that is set; an empty one is a password too.
+pub fn password(names: &[&str]) -> Option<Password> {
+    use std::os::unix::ffi::OsStringExt as _;
+    let text = names.iter().find_map(std::env::var_os)?;
+    Some(Password::new(text.into_vec()))
+}
+
+/// How registries are reached.
+pub fn sources(config: &Config) -> SourceSettings {
     SourceSettings {
         registries: config.registries.clone(),
         docker_config: docker_config(),

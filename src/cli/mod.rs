@@ -13,6 +13,7 @@ mod progress;
 mod provenance;
 mod rebuild;
 mod serve;
+mod sign;
 mod verify;
 
 use std::{io::Write as _, process::ExitCode};
@@ -122,6 +123,7 @@ async fn run(cli: Cli) -> Result<Answer, Failure> {
         Command::Inspect(args) => interruptible(inspect::run(&args, &global)).await,
         Command::Rebuild(args) => interruptible(rebuild::run(&args, &global)).await,
         Command::Diff(args) => interruptible(diff::run(&args, &global)).await,
+        Command::Sign(args) => interruptible(sign::run(&args, &global)).await,
         Command::Provenance(command) => interruptible(provenance::run(command, &global)).await,
         Command::Policy(command) => policy::run(&command, &global),
         Command::Serve(args) => serve::run(&args, &global).await,

@@ -1,4 +1,4 @@
-//! `hallmark provenance create` and `embed`: the build manifest of builders that record nothing.
+//! `hallmark provenance create`, `embed` and `attest`: the build manifest of builders that record nothing.
 
 use std::{collections::BTreeMap, path::Path, process::Command};
 
@@ -6,8 +6,9 @@ use bytes::Bytes;
 
 use super::{
     Answer, Failure,
-    args::{Global, Provenance, ProvenanceCreate, ProvenanceEmbed, split_base},
+    args::{Global, Provenance, ProvenanceAttest, ProvenanceCreate, ProvenanceEmbed, split_base},
     context,
+    sign::{self, What},
 };
 use crate::{
     attest::provenance::{
@@ -27,6 +28,11 @@ use crate::{
 pub async fn run(command: Provenance, global: &Global) -> Result<Answer, Failure> {
     let config = context::configuration(global)?;
     match command {
+        Provenance::Attest(args) => {
+            let ProvenanceAttest { image, statement, output, with } = *args;
+            let what = What::Statement(statement);
+            sign::sign(&sign::Order { image, what, output, with }, global).await
+        }
         Provenance::Create(args) => create_manifest(&args, &config).await,
         Provenance::Embed(args) => embed(&args, &config).await,
     }

@@ -157,6 +157,7 @@ bounds! {
     "policyBytes" => policy_bytes: Bytes,
     "rebuild" => rebuild: Time,
     "logBytes" => log_bytes: Bytes,
+    "signing" => signing: Time,
     "reviewBytes" => review_bytes: Bytes,
 }
 

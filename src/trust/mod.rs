@@ -22,7 +22,7 @@ use std::fmt;
 pub use covering::Covering;
 pub use key::{KeyError, PublicKey};
 pub use pattern::{ImagePattern, PatternError};
-pub use predicate::{PredicateClass, PredicateClassError};
+pub use predicate::{PredicateClass, PredicateClassError, PredicateTypeError, predicate_type};
 pub use rules::{Keyless, Rule, SignerKeys, TrustError, TrustRules};
 pub use verified::{Basis, Proof, Unproven, Verified};
 pub use verify::{Proofs, prove};

@@ -57,6 +57,45 @@ impl PredicateClass {
     }
 }
 
+/// Words for types of predicates: those that `cosign attest --type` takes, and those of the classes that mean one type.
+const TYPES: &[(&str, &str)] = &[
+    ("cyclonedx", "https://cyclonedx.org/bom"),
+    ("openvex", "https://openvex.dev/ns"),
+    ("provenance", "https://slsa.dev/provenance/v1"),
+    ("rebuild", "https://hallmark.dev/rebuild-verdict/v0.1"),
+    ("signature", SIGNATURE),
+    ("slsaprovenance", "https://slsa.dev/provenance/v0.2"),
+    ("slsaprovenance02", "https://slsa.dev/provenance/v0.2"),
+    ("slsaprovenance1", "https://slsa.dev/provenance/v1"),
+    ("spdx", "https://spdx.dev/Document"),
+    ("spdxjson", "https://spdx.dev/Document"),
+    ("vsa", "https://slsa.dev/verification_summary/v1"),
+    ("vuln", "https://cosign.sigstore.dev/attestation/vuln/v1"),
+    ("vulnerabilities", "https://cosign.sigstore.dev/attestation/vuln/v1"),
+];
+
+/// The predicate type that a word or URI names.
+///
+/// # Errors
+/// Where it is neither.
+pub fn predicate_type(text: &str) -> Result<String, PredicateTypeError> {
+    if let Some((_, uri)) = TYPES.iter().find(|(word, _)| *word == text) {
+        return Ok((*uri).to_owned());
+    }
+    match url::Url::parse(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(_) => Err(PredicateTypeError(text.chars().take(80).collect())),
+    }
+}
+
+/// A word that names no predicate type.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0:?} is no type of predicate; expected slsaprovenance1, slsaprovenance02, spdx, cyclonedx, vuln, \
+     openvex, vsa, rebuild or a URI"
+)]
+pub struct PredicateTypeError(pub String);
+
 /// Whether `text` is the type itself or the type with a version, as `https://cyclonedx.org/bom/v1.6`.
 fn is_version_of(family: &str, text: &str) -> bool {
     let Some(rest) = text.strip_prefix(family) else { return false };
@@ -124,6 +163,31 @@ mod tests {
         for (class, predicate_type, included) in cases {
             let class: PredicateClass = class.parse().unwrap();
             assert_eq!(class.includes(predicate_type), included, "{class}: {predicate_type}");
+        }
+    }
+
+    #[test]
+    fn words_for_types_agree_with_the_classes() {
+        let cases = [
+            ("slsaprovenance", "provenance"),
+            ("slsaprovenance02", "provenance"),
+            ("slsaprovenance1", "provenance"),
+            ("provenance", "provenance"),
+            ("spdx", "sbom"),
+            ("spdxjson", "sbom"),
+            ("cyclonedx", "sbom"),
+            ("vuln", "vulnerabilities"),
+            ("vulnerabilities", "vulnerabilities"),
+            ("rebuild", "rebuild"),
+            ("signature", "signature"),
+            ("https://a.example/x/v1", "https://a.example/x/v1"),
+        ];
+        for (word, class) in cases {
+            let class: PredicateClass = class.parse().unwrap();
+            assert!(class.includes(&predicate_type(word).unwrap()), "{word}");
+        }
+        for bad in ["", "sbom", "SPDX", "slsa.dev/provenance/v1", "any"] {
+            assert!(predicate_type(bad).is_err(), "{bad:?}");
         }
     }
 

@@ -1,0 +1,387 @@
+//! `hallmark sign`: a signature, or a signed statement, beside an image.
+//!
+//! The image is resolved once, and what is signed is that digest. A statement that names another one is refused. What the
+//! signer has signed before is not signed again: the signature that is there is named instead.
+
+use std::{
+    fmt::Display,
+    fs,
+    io::Write as _,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use bytes::Bytes;
+use serde_json::Value;
+
+use super::{
+    Answer, Failure,
+    args::{Global, ProgramReads, Sign, SignWith},
+    context,
+};
+use crate::{
+    attest::{Carrier, Statement, bundle, provenance},
+    config::Config,
+    digest::ManifestDigest,
+    image::{Document, Image, MediaType, Platform},
+    json,
+    limits::Limits,
+    reference::{PinnedReference, Reference},
+    sbom,
+    sign::{
+        self, Password, PrivateKey, Program, ProgramInput, SignError, SignedStatement, Signer,
+        key::MAX_KEY_BYTES, program::PASSWORDS,
+    },
+    source::{self, Attachment, PlatformChoice, Source, SourceSettings},
+    trust::{PredicateClass, PublicKey, predicate_type},
+};
+
+/// What is to be signed.
+#[derive(Debug, Clone)]
+pub enum What {
+    /// The image itself.
+    Image(Documents),
+    /// The statement in this file.
+    Statement(PathBuf),
+    /// A statement with the predicate in this file.
+    Predicate {
+        /// The file.
+        file: PathBuf,
+        /// Type of the predicate, a word or a URI.
+        kind: String,
+        /// The platform that it is about, if it is about one.
+        platform: Option<Platform>,
+    },
+}
+
+/// Which documents of an image a plain signature is about.
+#[derive(Debug, Clone)]
+pub enum Documents {
+    /// What the reference names.
+    Named,
+    /// The manifest of one platform.
+    Platform(Platform),
+    /// What the reference names, and every platform's manifest.
+    All,
+}
+
+/// What to sign, of which image, with what.
+#[derive(Debug)]
+pub struct Order {
+    /// The image.
+    pub image: Reference,
+    /// What is to be signed.
+    pub what: What,
+    /// Where the bundle goes, if not beside the image.
+    pub output: Option<PathBuf>,
+    /// Who signs.
+    pub with: SignWith,
+}
+
+/// A manifest or index that can be signed for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Target {
+    digest: ManifestDigest,
+    media_type: MediaType,
+    bytes: u64,
+}
+
+/// The image and what is known about it.
+struct Place<'a> {
+    pinned: PinnedReference,
+    source: std::sync::Arc<dyn Source>,
+    sources: SourceSettings,
+    limits: &'a Limits,
+}
+
+/// Runs the command.
+pub async fn run(args: &Sign, global: &Global) -> Result<Answer, Failure> {
+    let what = match (&args.statement, &args.predicate, &args.predicate_type) {
+        (Some(file), _, _) => What::Statement(file.clone()),
+        (None, Some(file), Some(kind)) => What::Predicate {
+            file: file.clone(),
+            kind: kind.clone(),
+            platform: args.platform.clone(),
+        },
+        _ if args.all_platforms => What::Image(Documents::All),
+        _ => What::Image(args.platform.clone().map_or(Documents::Named, Documents::Platform)),
+    };
+    let (image, output, with) = (args.image.clone(), args.output.clone(), args.with.clone());
+    sign(&Order { image, what, output, with }, global).await
+}
+
+/// Signs, and stores the signature.
+pub async fn sign(order: &Order, global: &Global) -> Result<Answer, Failure> {
+    let config = context::configuration(global)?;
+    let limits = &config.limits;
+    let signer = signer(&order.with, global, limits)?;
+    let place = place(&order.image, &config).await?;
+    let mut text = String::new();
+    for (target, payload) in payloads(&order.what, &place).await? {
+        let signed = signer.sign_statement(&payload, &target.digest, limits).await;
+        let signed = signed.map_err(|error| refused(&error))?;
+        text.push_str(&match &order.output {
+            Some(file) => {
+                fs::write(file, &signed.bundle).map_err(|e| unusable(file, &e))?;
+                format!("{}\n", target.digest)
+            }
+            None => place.store(&signer, &target, &signed).await?,
+        });
+    }
+    Ok(Answer { text, code: 0 })
+}
+
+async fn place<'a>(image: &Reference, config: &'a Config) -> Result<Place<'a>, Failure> {
+    let (sources, limits) = (context::sources(config), &config.limits);
+    let pinned = context::resolve(image, config, &sources, limits).await;
+    let pinned = pinned.map_err(|error| Failure::unresolved(error, image))?;
+    let source = source::open(&pinned.location, &sources, limits).await?;
+    Ok(Place { pinned, source, sources, limits })
+}
+
+/// A signer that says no is a fault of what it was given: exit code 2. A program that fails is outside: 3.
+fn refused(error: &SignError) -> Failure {
+    match error {
+        SignError::Program(_) => Failure::unavailable(error.to_string()),
+        _ => Failure::usage(error.to_string()),
+    }
+}
+
+fn unusable(file: &Path, error: &dyn Display) -> Failure {
+    Failure::usage(format!("{}: {error}", file.display()))
+}
+
+/// The statements to sign, each with what it is about.
+async fn payloads(what: &What, place: &Place<'_>) -> Result<Vec<(Target, Vec<u8>)>, Failure> {
+    match what {
+        What::Image(documents) => {
+            let targets = match documents {
+                Documents::Named => vec![place.named().await?],
+                Documents::Platform(platform) => vec![place.platform(platform).await?],
+                Documents::All => place.all().await?,
+            };
+            let plain = |target: Target| {
+                let payload = sign::plain(&target.digest);
+                (target, payload)
+            };
+            Ok(targets.into_iter().map(plain).collect())
+        }
+        What::Statement(file) => {
+            let payload = read(file, place.limits.attestation_bytes)?;
+            let statement = Statement::parse(&payload, place.limits);
+            let statement = statement.map_err(|error| unusable(file, &error))?;
+            let target = place.subject(&statement).await.map_err(|e| e.in_file(file))?;
+            understood(&statement, place.limits).map_err(|error| unusable(file, &error))?;
+            Ok(vec![(target, payload)])
+        }
+        What::Predicate { file, kind, platform } => {
+            let bytes = read(file, place.limits.attestation_bytes)?;
+            let predicate: Value = json::from_slice(&bytes, place.limits.attestation_bytes)
+                .map_err(|error| unusable(file, &error))?;
+            let kind = predicate_type(kind).map_err(|error| Failure::usage(error.to_string()))?;
+            let target = match platform {
+                Some(platform) => place.platform(platform).await?,
+                None => place.named().await?,
+            };
+            let payload = Statement::write(&target.digest, &kind, &predicate);
+            let statement = Statement::parse(&payload, place.limits);
+            let statement = statement.map_err(|error| unusable(file, &error))?;
+            understood(&statement, place.limits).map_err(|error| unusable(file, &error))?;
+            Ok(vec![(target, payload)])
+        }
+    }
+}
+
+/// Whether the predicate is what its type says, for the types that hallmark reads: a signed SBOM that nobody can read
+/// fails every image that it is about.
+fn understood(statement: &Statement, limits: &Limits) -> Result<(), String> {
+    let kind = &statement.predicate_type;
+    if PredicateClass::Sbom.includes(kind) {
+        let read = sbom::from_predicate(&statement.predicate, limits);
+        return read.map(|_| ()).map_err(|error| error.to_string());
+    }
+    if PredicateClass::Provenance.includes(kind) {
+        let read = provenance::parse(statement);
+        return read.map(|_| ()).map_err(|error| error.to_string());
+    }
+    if statement.predicate.is_object() {
+        return Ok(());
+    }
+    Err(format!("a predicate of type {kind} is a JSON object, and this is none"))
+}
+
+impl Place<'_> {
+    /// What the reference names.
+    async fn named(&self) -> Result<Target, Failure> {
+        let stored = self.source.manifest(&self.pinned.digest).await?;
+        let bytes = stored.document.bytes.len() as u64;
+        let digest = stored.document.digest.clone();
+        let document = Document::parse(stored.document, stored.media_type.as_ref(), self.limits);
+        let document = document.map_err(|error| {
+            let place = self.pinned.location.to_string();
+            Failure::unavailable(source::SourceError::Format { place, error }.to_string())
+        })?;
+        let media_type = match document {
+            Document::Index(index) => index.media_type,
+            Document::Manifest(manifest) => manifest.media_type,
+        };
+        Ok(Target { digest, media_type, bytes })
+    }
+
+    async fn platform(&self, platform: &Platform) -> Result<Target, Failure> {
+        let images = self.images(&PlatformChoice::One(platform.clone())).await?;
+        let first = images.first().map(of_manifest);
+        first.ok_or_else(|| Failure::unavailable(format!("{} has no {platform}", self.pinned)))
+    }
+
+    async fn all(&self) -> Result<Vec<Target>, Failure> {
+        let mut targets = vec![self.named().await?];
+        let manifests: Vec<Target> =
+            self.images(&PlatformChoice::All).await?.iter().map(of_manifest).collect();
+        targets.extend(manifests.into_iter().filter(|m| m.digest != self.pinned.digest));
+        Ok(targets)
+    }
+
+    async fn images(&self, choice: &PlatformChoice) -> Result<Vec<Image>, Failure> {
+        Ok(source::load::load(&*self.source, &self.pinned, choice, self.limits).await?)
+    }
+
+    /// The document of the image that a statement is about.
+    async fn subject(&self, statement: &Statement) -> Result<Target, Failure> {
+        let targets = self.all().await?;
+        let about = targets.iter().find(|target| statement.speaks_about(target.digest.digest()));
+        about.cloned().ok_or_else(|| {
+            let subjects = statement.subjects.iter().flat_map(|subject| &subject.digests);
+            let found: Vec<String> = subjects.take(4).map(ToString::to_string).collect();
+            let found = found.join(", ");
+            Failure::usage(format!("it is about {found}, which is no part of {}", self.pinned))
+        })
+    }
+
+    /// Stores a bundle beside the image, unless the signer's is there already.
+    async fn store(
+        &self,
+        signer: &Signer,
+        target: &Target,
+        signed: &SignedStatement,
+    ) -> Result<String, Failure> {
+        if let Some(carrier) = self.there(signer, target, signed).await? {
+            return Ok(format!("{} signed already: {carrier}\n", target.digest));
+        }
+        let attachment = Attachment {
+            subject: target.digest.clone(),
+            subject_media_type: target.media_type.clone(),
+            subject_bytes: target.bytes,
+            media_type: bundle::V03.to_owned(),
+            bytes: signed.bundle.clone(),
+            annotations: signed.annotations(&now()),
+        };
+        let location = &self.pinned.location;
+        let published =
+            source::push_referrer(location, &attachment, &self.sources, self.limits).await?;
+        let carrier = Carrier::Referrer { manifest: published.manifest, via: published.via };
+        Ok(format!("{} signed: {carrier}\n", target.digest))
+    }
+
+    /// The referrer that holds the same statement by the same signer.
+    async fn there(
+        &self,
+        signer: &Signer,
+        target: &Target,
+        signed: &SignedStatement,
+    ) -> Result<Option<Carrier>, Failure> {
+        let listed = source::discover::bundles(&*self.source, &target.digest, self.limits).await?;
+        let ours = |(_, bundle): &(Carrier, Bytes)| signer.made(bundle, signed, self.limits);
+        Ok(listed.into_iter().find(ours).map(|(carrier, _)| carrier))
+    }
+}
+
+fn of_manifest(image: &Image) -> Target {
+    Target {
+        digest: image.manifest.document.digest.clone(),
+        media_type: image.manifest.media_type.clone(),
+        bytes: image.manifest.document.bytes.len() as u64,
+    }
+}
+
+/// Seconds are enough for an annotation, and what cosign writes.
+fn now() -> String {
+    jiff::Timestamp::from_second(jiff::Timestamp::now().as_second()).unwrap_or_default().to_string()
+}
+
+impl Failure {
+    fn in_file(self, file: &Path) -> Self {
+        Self { code: self.code, message: format!("{}: {}", file.display(), self.message) }
+    }
+}
+
+fn read(file: &Path, limit_bytes: usize) -> Result<Vec<u8>, Failure> {
+    let bytes = fs::read(file).map_err(|error| unusable(file, &error))?;
+    if bytes.len() > limit_bytes {
+        let found = bytes.len();
+        return Err(unusable(file, &format!("it has {found} bytes, the limit is {limit_bytes}")));
+    }
+    Ok(bytes)
+}
+
+/// The signer that the command line names.
+pub fn signer(with: &SignWith, global: &Global, limits: &Limits) -> Result<Signer, Failure> {
+    match (&with.key, &with.program, &with.public_key) {
+        (Some(file), _, _) => key(file, with.password_file.as_deref(), global),
+        (None, Some(program), Some(public_key)) => {
+            let pem = read(public_key, MAX_KEY_BYTES)?;
+            let public = PublicKey::from_pem(&pem).map_err(|e| unusable(public_key, &e))?;
+            let input = match with.program_input {
+                ProgramReads::Digest => ProgramInput::Digest,
+                ProgramReads::Message => ProgramInput::Message,
+            };
+            Ok(Signer::Program(Program::new(
+                program.clone(),
+                with.program_arg.clone(),
+                input,
+                public,
+                limits.signing,
+            )))
+        }
+        _ => Err(Failure::usage("who signs? give --key FILE, or --program with --public-key")),
+    }
+}
+
+fn key(file: &Path, password_file: Option<&Path>, global: &Global) -> Result<Signer, Failure> {
+    let pem = zeroize::Zeroizing::new(read(file, MAX_KEY_BYTES)?);
+    warn_of_readers(file, global);
+    let password = match password_file {
+        Some(file) => {
+            warn_of_readers(file, global);
+            let mut text = read(file, MAX_KEY_BYTES)?;
+            let end = text.len() - text.iter().rev().take_while(|b| b"\r\n".contains(b)).count();
+            text.truncate(end);
+            Some(Password::new(text))
+        }
+        None => context::password(&PASSWORDS),
+    };
+    let key = PrivateKey::from_pem(&pem, password.as_ref()).map_err(|error| {
+        let hint = match error {
+            sign::KeyFileError::NoPassword => {
+                format!("; set {} or give --password-file", PASSWORDS.join(" or "))
+            }
+            _ => String::new(),
+        };
+        unusable(file, &format!("{error}{hint}"))
+    })?;
+    Ok(Signer::Key(Box::new(key)))
+}
+
+/// A key that others can read is a key of theirs too.
+fn warn_of_readers(file: &Path, global: &Global) {
+    let mode = fs::metadata(file).map(|found| found.permissions().mode()).unwrap_or_default();
+    if mode & 0o077 != 0 && !global.quiet {
+        let file = file.display();
+        let mode = mode & 0o777;
+        // A closed stderr must not end the signing.
+        let _ = writeln!(
+            std::io::stderr(),
+            "warning: {file} can be read by others (mode {mode:o}); chmod 600 {file}"
+        );
+    }
+}
