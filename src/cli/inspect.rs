@@ -6,8 +6,9 @@ use super::{
     context::{self, Overrides},
 };
 use crate::{
-    report,
-    verify::{When, gather, open},
+    report::{self, inspect::Inspection},
+    trust::{TrustRules, examine, sigstore::TrustedRoot},
+    verify::{self, When},
 };
 
 /// Runs the command.
@@ -20,14 +21,45 @@ pub async fn run(args: &Inspect, global: &Global) -> Result<Answer, Failure> {
     };
     let (config, ctx) = context::build(global, overrides)?;
     let reference = context::pin(&args.image, &config, &ctx).await?;
-    let (source, images) = open(&reference, &ctx).await?;
-    let mut text = String::new();
+    let (source, images) = verify::open(&reference, &ctx).await?;
+    let (now, embedded) = (jiff::Timestamp::now(), embedded(&ctx)?);
+    let trust = ctx.trust.judged_at(now);
+    let known = known(&trust, &embedded);
+    let mut inspections = Vec::with_capacity(images.len());
     for image in images {
-        let (evidence, findings) = gather(&*source, image, &ctx, jiff::Timestamp::now()).await;
-        text.push_str(&match args.output {
-            Format::Text => report::inspect::tree(&evidence, &findings),
-            Format::Json => report::json::evidence(&evidence, &findings, jiff::Timestamp::now()),
-        });
+        let found = verify::find(&*source, &image, &ctx).await;
+        let examined = examine(&found.raws, &image, &trust, &known, &ctx.limits);
+        let (evidence, findings) = verify::weigh(&*source, image, found, &ctx, now).await;
+        inspections.push(Inspection { evidence, findings, examined });
     }
-    Ok(Answer::data(text))
+    Ok(Answer::data(match args.output {
+        Format::Text => report::inspect::tree(&inspections),
+        Format::Json => report::inspect::json(&inspections, now),
+    }))
+}
+
+fn embedded(ctx: &verify::Context) -> Result<[(String, TrustedRoot); 2], Failure> {
+    let unreadable = |error: crate::trust::sigstore::RootError| Failure::usage(error.to_string());
+    Ok([
+        ("public-good".to_owned(), TrustedRoot::public_good(&ctx.limits).map_err(unreadable)?),
+        ("github".to_owned(), TrustedRoot::github(&ctx.limits).map_err(unreadable)?),
+    ])
+}
+
+/// Roots in which identities are looked up: those of the configured signers first.
+fn known<'a>(
+    trust: &'a TrustRules,
+    embedded: &'a [(String, TrustedRoot)],
+) -> Vec<(String, &'a TrustedRoot)> {
+    let configured = trust
+        .signers()
+        .iter()
+        .flat_map(|(name, signer)| signer.roots().map(move |root| (format!("of {name}"), root)));
+    let mut known: Vec<(String, &TrustedRoot)> = Vec::new();
+    for (name, root) in configured.chain(embedded.iter().map(|(name, root)| (name.clone(), root))) {
+        if known.iter().all(|(_, other)| other.digest() != root.digest()) {
+            known.push((name, root));
+        }
+    }
+    known
 }

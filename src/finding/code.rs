@@ -231,6 +231,12 @@ codes! {
     ConfigTrustRuleUnused = "config-trust-rule-unused", Warning,
         "no trust rule speaks about this image",
         "add a rule under trust.rules in hallmark.yaml whose images match";
+    ConfigTrustRuleUnmatched = "config-trust-rule-unmatched", Info,
+        "a trust rule speaks about this image, and nothing is believed by it",
+        "remove the rule if nothing is expected from its signers, or find out why they no longer sign";
+    ConfigTrustSignerUnused = "config-trust-signer-unused", Warning,
+        "no trust rule names this signer",
+        "name the signer in trust.rules, or remove it from trust.signers";
 
     InternalError = "internal-error", Error,
         "hallmark itself failed",

@@ -1,82 +1,393 @@
-//! The tree of an image: platform, layers, and every piece of evidence with its carrier and what was proven.
+//! The tree of an image: platforms, layers, and every piece of evidence with its carrier, its signers, and what was
+//! proven.
+//!
+//! Turns an [`Inspection`] into text and into JSON, `hallmark/inspection/v1`. Two kinds of words are kept apart: what
+//! evidence *says* of itself, and what is *proven*. No verdict is among them.
 
-use std::{
-    collections::BTreeSet,
-    fmt::{self, Write as _},
-};
+use serde_json::{Value, json};
 
 use super::{
-    clean,
+    branches::Branch,
+    json::{finding as finding_json, lines},
     text::{finding_block, unproven},
 };
 use crate::{
     attest::Statement,
     finding::{Finding, Severity},
-    trust::Proof,
+    image::{Descriptor, Image},
+    policy::PolicyInput,
+    trust::{
+        Proof, Signer, SignerIdentity,
+        examine::{Entry, Examined, Look, Maker, Presented, Said, Seen},
+        sigstore::{TimeSource, Vouched},
+    },
     verdict::Evidence,
 };
 
-/// Renders the tree.
-pub fn tree(evidence: &Evidence, findings: &[Finding]) -> String {
+/// Schema of an inspection.
+pub const INSPECTION: &str = "hallmark/inspection/v1";
+/// Annotation that marks an attestation manifest in an index.
+const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
+/// Bytes in a KiB.
+const KIB: u64 = 1024;
+
+/// What is known about one platform's image before anybody judges it.
+#[derive(Debug, Clone)]
+pub struct Inspection {
+    /// The image and what was proven about it.
+    pub evidence: Evidence,
+    /// What was seen.
+    pub findings: Vec<Finding>,
+    /// Every piece of evidence by itself.
+    pub examined: Vec<Examined>,
+}
+
+/// Renders the trees of an image's platforms.
+pub fn tree(inspections: &[Inspection]) -> String {
     let mut out = String::new();
-    // Writing to a String cannot fail.
-    let _ = write_tree(&mut out, evidence, findings);
+    let Some(first) = inspections.first() else { return out };
+    let image = &first.evidence.image;
+    let mut root = Branch::new(image.reference.to_string());
+    root.push(index(image, inspections));
+    inspections.iter().for_each(|inspection| root.push(platform(inspection)));
+    root.write(&mut out);
+    let weighty = |f: &&Finding| f.severity > Severity::Info;
+    for finding in inspections.iter().flat_map(|i| &i.findings).filter(weighty) {
+        out.push('\n');
+        // Writing to a String cannot fail.
+        let _ = finding_block(&mut out, finding);
+    }
     out
 }
 
-fn write_tree(out: &mut String, evidence: &Evidence, findings: &[Finding]) -> fmt::Result {
-    let image = &evidence.image;
-    writeln!(out, "{}", clean(&image.reference.to_string()))?;
-    if let Some(index) = &image.index {
-        writeln!(out, "├─ index      {} {}", index.document.digest, index.media_type)?;
-    }
-    writeln!(out, "├─ platform   {}", image.platform)?;
-    writeln!(
-        out,
-        "├─ manifest   {} {}",
-        image.manifest.document.digest, image.manifest.media_type
-    )?;
-    writeln!(out, "├─ config     {}", image.config.document.digest)?;
-    for (position, layer) in image.manifest.layers.iter().enumerate() {
-        let compression = layer.media_type.layer_compression().map_or("?", |c| c.name());
-        writeln!(
-            out,
-            "├─ layer {position:<4} {} {} bytes {compression}",
-            layer.digest, layer.size
-        )?;
-    }
-    for proof in &evidence.signatures {
-        statement(out, "signature", proof)?;
-    }
-    for proof in &evidence.attestations {
-        statement(out, "attests", proof)?;
-    }
-    // One carrier can hold several documents.
-    let carriers: BTreeSet<_> = evidence.carriers.iter().collect();
-    for carrier in carriers {
-        writeln!(out, "├─ found in   {}", clean(&carrier.to_string()))?;
-    }
-    let weighty: Vec<_> = findings.iter().filter(|f| f.severity > Severity::Info).collect();
-    writeln!(out, "└─ findings   {}", weighty.len())?;
-    for finding in weighty {
-        writeln!(out)?;
-        finding_block(out, finding)?;
-    }
-    Ok(())
+/// What the index lists, and which of it is shown below.
+fn index(image: &Image, shown: &[Inspection]) -> Branch {
+    let Some(index) = &image.index else { return Branch::new("no index: a single manifest") };
+    let text = format!("index  {}  {}", index.document.digest, index.media_type);
+    let is_shown = |entry: &Descriptor| {
+        let digests = shown.iter().map(|i| i.evidence.image.manifest.document.digest.digest());
+        digests.into_iter().any(|digest| digest == entry.digest.digest())
+    };
+    let entry = |entry: &Descriptor| {
+        let what = match (entry.annotations.get(REFERENCE_TYPE), &entry.platform) {
+            (Some(kind), _) => kind.clone(),
+            (None, Some(platform)) => platform.to_string(),
+            (None, None) => "no platform".to_owned(),
+        };
+        let below = if is_shown(entry) { "  (below)" } else { "" };
+        Branch::new(format!("{what}  {}  {}{below}", entry.digest, size(entry.size)))
+    };
+    Branch::new(text).with(index.manifests.iter().map(entry))
 }
 
-fn statement(out: &mut String, name: &str, proof: &Proof<Statement>) -> fmt::Result {
-    let Some(statement) = proof.value() else { return Ok(()) };
-    let proven = match proof {
+fn platform(inspection: &Inspection) -> Branch {
+    let evidence = &inspection.evidence;
+    let image = &evidence.image;
+    let text = format!("{}  {}", image.platform, image.manifest.document.digest);
+    let mut branch = Branch::new(text);
+    let created = image.config.created.as_ref().map(ToString::to_string);
+    let created = created.map(|time| format!("  created {time}, as it says")).unwrap_or_default();
+    branch.push(Branch::new(format!("config  {}{created}", image.config.document.digest)));
+    branch.push(layers(image));
+    branch.push(pieces(inspection));
+    branch.push(claims(evidence));
+    let weighty = inspection.findings.iter().filter(|f| f.severity > Severity::Info).count();
+    branch.push(Branch::new(match weighty {
+        0 => "findings  none".to_owned(),
+        n => format!("findings  {n}, below"),
+    }));
+    branch
+}
+
+fn layers(image: &Image) -> Branch {
+    let layers = &image.manifest.layers;
+    let total = layers.iter().map(|layer| layer.size).fold(0, u64::saturating_add);
+    let layer = |(position, layer): (usize, &Descriptor)| {
+        let compression = layer.media_type.layer_compression().map_or("?", |c| c.name());
+        Branch::new(format!("{position}  {}  {}  {compression}", layer.digest, size(layer.size)))
+    };
+    Branch::new(format!("layers  {}, {}", layers.len(), size(total)))
+        .with(layers.iter().enumerate().map(layer))
+}
+
+fn pieces(inspection: &Inspection) -> Branch {
+    let examined = &inspection.examined;
+    Branch::new(match examined.len() {
+        0 => "evidence  none".to_owned(),
+        n => format!("evidence  {n}"),
+    })
+    .with(examined.iter().map(piece))
+}
+
+fn piece(examined: &Examined) -> Branch {
+    let branch = Branch::new(examined.carrier.to_string());
+    match &examined.look {
+        Look::Hint => branch,
+        Look::Malformed(why) => branch.with([Branch::new(format!("cannot be read: {why}"))]),
+        Look::Unsupported(kind) => {
+            branch.with([Branch::new(format!("{kind}: this version does not verify it"))])
+        }
+        Look::Document => {
+            branch.with([Branch::new(format!("{}: a document, unsigned", examined.media_type))])
+        }
+        Look::Bare(said) => branch.with([
+            Branch::new(format!("says    {}", said.predicate_type)),
+            Branch::new(format!("about   {}", about(said))),
+            Branch::new("signed  not by itself"),
+        ]),
+        Look::Signed { format, said, signatures } => branch
+            .with([
+                Branch::new(format!("says    {} ({format})", said.predicate_type)),
+                Branch::new(format!("about   {}", about(said))),
+            ])
+            .with(signatures.iter().map(signature)),
+    }
+}
+
+fn about(said: &Said) -> String {
+    let ours: Vec<String> = said.subjects.iter().map(ToString::to_string).collect();
+    match (ours.is_empty(), said.others) {
+        (true, _) => "another image".to_owned(),
+        (false, 0) => format!("this image: {}", ours.join(", ")),
+        (false, n) => format!("this image: {}, and {n} others", ours.join(", ")),
+    }
+}
+
+fn signature(seen: &Seen) -> Branch {
+    let mut branch = Branch::new(format!("signed  {}", maker(&seen.maker)));
+    if let Some(certificate) = &seen.certificate {
+        branch.push(Branch::new(presented(certificate)));
+    } else if let Some(hint) = &seen.key_hint {
+        branch.push(Branch::new(format!("key hint  {hint}")));
+    }
+    seen.entries.iter().for_each(|entry| branch.push(Branch::new(log_entry(entry))));
+    if seen.timestamps > 0 {
+        branch.push(Branch::new(format!("timestamps  {} beside it", seen.timestamps)));
+    }
+    if let Some(proven) = proven(&seen.maker) {
+        branch.push(Branch::new(format!("proven  {proven}")));
+    }
+    branch
+}
+
+fn maker(maker: &Maker) -> String {
+    match maker {
+        Maker::Configured(signers) => {
+            let signers: Vec<String> = signers.iter().map(ToString::to_string).collect();
+            format!("by {}", signers.join(", "))
+        }
+        Maker::Stranger { root, vouched } => {
+            let issuer = vouched.issuer.as_deref().unwrap_or("a private authority");
+            let who = &vouched.subject;
+            format!("by {who} ({issuer}), as the root {root} says; no configured signer")
+        }
+        Maker::Unknown { why: Some(why) } => format!("by nobody who is known: {why}"),
+        Maker::Unknown { why: None } => "by no configured signer".to_owned(),
+    }
+}
+
+fn presented(certificate: &Presented) -> String {
+    let names = certificate.names.join(", ");
+    let issuer = certificate.issuer.as_deref().unwrap_or("no issuer stated");
+    let (from, until) = certificate.valid;
+    format!("certificate  says {names} ({issuer}), valid {from} to {until}")
+}
+
+fn log_entry(entry: &Entry) -> String {
+    let evidence = match (entry.proof, entry.promise) {
+        (true, true) => "inclusion proof and promise",
+        (true, false) => "inclusion proof",
+        (false, true) => "promise",
+        (false, false) => "no evidence",
+    };
+    let taken = entry.integrated.map(|time| format!(", says {time}")).unwrap_or_default();
+    format!("log  {:.16} index {}, {}, with {evidence}{taken}", entry.log, entry.index, entry.kind)
+}
+
+/// What is proven besides who it was; keys prove neither time nor log by themselves.
+fn proven(maker: &Maker) -> Option<String> {
+    let vouched = match maker {
+        Maker::Stranger { vouched, .. } => vouched,
+        Maker::Configured(signers) => signers.iter().find_map(vouched_of)?,
+        Maker::Unknown { .. } => return None,
+    };
+    let times = vouched.times.iter().map(|time| format!("{} ({})", time.time, source(time.source)));
+    let times: Vec<String> = times.collect();
+    let logged: Vec<String> = vouched.log_indices.iter().map(ToString::to_string).collect();
+    let logged = match logged.is_empty() {
+        true => "in no log".to_owned(),
+        false => format!("logged at index {}", logged.join(", ")),
+    };
+    Some(format!("signed at {}, {logged}", times.join(" and ")))
+}
+
+fn vouched_of(signer: &Signer) -> Option<&Vouched> {
+    match &signer.identity {
+        SignerIdentity::Keyless(vouched) => Some(vouched),
+        SignerIdentity::Key { .. } => None,
+    }
+}
+
+fn source(source: TimeSource) -> &'static str {
+    match source {
+        TimeSource::Log => "transparency log",
+        TimeSource::Authority => "timestamp authority",
+    }
+}
+
+/// What the trust rules make of it all.
+fn claims(evidence: &Evidence) -> Branch {
+    let all = evidence.signatures.iter().chain(&evidence.attestations);
+    let claims: Vec<Branch> = all.filter_map(claim).collect();
+    Branch::new(match claims.len() {
+        0 => "claims  none".to_owned(),
+        n => format!("claims  {n}"),
+    })
+    .with(claims)
+}
+
+fn claim(proof: &Proof<Statement>) -> Option<Branch> {
+    let statement = proof.value()?;
+    let state = match proof {
         Proof::Proven(verified) => {
-            let signers = verified.signers().iter().map(ToString::to_string).collect::<Vec<_>>();
+            let signers: Vec<&str> = verified.signers().iter().map(|s| s.name.as_str()).collect();
             format!("proven by {}", signers.join(", "))
         }
         Proof::Unproven { why, .. } => format!("not proven: {}", unproven(why)),
-        Proof::Missing => "missing".to_owned(),
+        Proof::Missing => return None,
     };
-    let carrier = proof.carrier().map(ToString::to_string).unwrap_or_default();
-    writeln!(out, "├─ {name:<10} {}", clean(&statement.predicate_type))?;
-    writeln!(out, "│             {}", clean(&proven))?;
-    writeln!(out, "│             {}", clean(&carrier))
+    Some(Branch::new(format!("{}  {state}", statement.predicate_type)))
+}
+
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..KIB => format!("{bytes} B"),
+        _ if bytes < KIB * KIB => format!("{}.{} KiB", bytes / KIB, bytes % KIB * 10 / KIB),
+        _ => format!("{}.{} MiB", bytes / KIB / KIB, bytes / KIB % KIB * 10 / KIB),
+    }
+}
+
+/// Renders the inspections as one document.
+pub fn json(inspections: &[Inspection], time: jiff::Timestamp) -> String {
+    let first = inspections.first().map(|inspection| &inspection.evidence.image);
+    let index = first.and_then(|image| image.index.as_ref());
+    lines(&json!({
+        "schema": INSPECTION,
+        "reference": first.map(|image| image.reference.to_string()),
+        "index": index.map(|index| json!({
+            "digest": index.document.digest.to_string(),
+            "mediaType": index.media_type.as_str(),
+            "manifests": index.manifests.iter().map(descriptor).collect::<Vec<_>>(),
+        })),
+        "platforms": inspections.iter().map(|i| platform_json(i, time)).collect::<Vec<_>>(),
+    }))
+}
+
+fn descriptor(descriptor: &Descriptor) -> Value {
+    json!({
+        "digest": descriptor.digest.to_string(),
+        "mediaType": descriptor.media_type.as_str(),
+        "size": descriptor.size,
+        "platform": descriptor.platform.as_ref().map(ToString::to_string),
+        "annotations": descriptor.annotations,
+    })
+}
+
+fn platform_json(inspection: &Inspection, time: jiff::Timestamp) -> Value {
+    let image = &inspection.evidence.image;
+    json!({
+        "platform": image.platform.to_string(),
+        "manifest": image.manifest.document.digest.to_string(),
+        "config": image.config.document.digest.to_string(),
+        "layers": image.manifest.layers.iter().map(descriptor).collect::<Vec<_>>(),
+        "examined": inspection.examined.iter().map(examined_json).collect::<Vec<_>>(),
+        "evidence": PolicyInput::new(&inspection.evidence, &inspection.findings, time),
+        "findings": inspection.findings.iter().map(finding_json).collect::<Vec<_>>(),
+    })
+}
+
+fn examined_json(examined: &Examined) -> Value {
+    let (kind, detail) = match &examined.look {
+        Look::Hint => ("hint", Value::Null),
+        Look::Malformed(why) => ("malformed", json!({ "why": why })),
+        Look::Unsupported(what) => ("unsupported", json!({ "why": what })),
+        Look::Document => ("document", Value::Null),
+        Look::Bare(said) => ("bare", said_json(said)),
+        Look::Signed { format, said, signatures } => {
+            let mut detail = said_json(said);
+            detail["format"] = json!(format);
+            detail["signatures"] = signatures.iter().map(seen_json).collect();
+            ("signed", detail)
+        }
+    };
+    json!({
+        "carrier": examined.carrier.kind(),
+        "place": examined.carrier.to_string(),
+        "mediaType": examined.media_type.as_str(),
+        "digest": examined.digest.to_string(),
+        "is": kind,
+        "detail": detail,
+    })
+}
+
+fn said_json(said: &Said) -> Value {
+    json!({
+        "predicateType": said.predicate_type,
+        "subjects": said.subjects.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "otherSubjects": said.others,
+    })
+}
+
+fn seen_json(seen: &Seen) -> Value {
+    json!({
+        "keyHint": seen.key_hint,
+        "certificate": seen.certificate.as_ref().map(|certificate| json!({
+            "names": certificate.names,
+            "issuer": certificate.issuer,
+            "notBefore": certificate.valid.0.to_string(),
+            "notAfter": certificate.valid.1.to_string(),
+        })),
+        "entries": seen.entries.iter().map(|entry| json!({
+            "log": entry.log,
+            "index": entry.index,
+            "kind": entry.kind,
+            "integrated": entry.integrated.map(|time| time.to_string()),
+            "promise": entry.promise,
+            "proof": entry.proof,
+        })).collect::<Vec<_>>(),
+        "timestamps": seen.timestamps,
+        "maker": maker_json(&seen.maker),
+    })
+}
+
+fn maker_json(maker: &Maker) -> Value {
+    match maker {
+        Maker::Configured(signers) => json!({
+            "is": "configured",
+            "signers": signers.iter().map(|s| json!({
+                "name": s.name,
+                "identity": s.to_string(),
+                "vouched": vouched_of(s).map(vouched_json),
+            })).collect::<Vec<_>>(),
+        }),
+        Maker::Stranger { root, vouched } => {
+            json!({ "is": "stranger", "root": root, "vouched": vouched_json(vouched) })
+        }
+        Maker::Unknown { why } => {
+            json!({ "is": "unknown", "why": why.as_ref().map(ToString::to_string) })
+        }
+    }
+}
+
+fn vouched_json(vouched: &Vouched) -> Value {
+    json!({
+        "issuer": vouched.issuer,
+        "subject": vouched.subject.as_str(),
+        "claims": vouched.claims,
+        "times": vouched.times.iter().map(|time| json!({
+            "time": time.time.to_string(),
+            "source": source(time.source),
+        })).collect::<Vec<_>>(),
+        "logIndices": vouched.log_indices,
+    })
 }

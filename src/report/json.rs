@@ -131,7 +131,7 @@ fn difference(difference: &Difference) -> Value {
     })
 }
 
-fn lines(value: &Value) -> String {
+pub(super) fn lines(value: &Value) -> String {
     // `{:#}` on a Value writes indented JSON and cannot fail.
     format!("{value:#}\n")
 }

@@ -3,6 +3,7 @@
 //! Renders what was decided and decides nothing. The same verdict gives the same bytes. Text that comes from images or
 //! registries is shown with its control characters escaped, so that no label can write to a terminal (attack F6).
 
+pub mod branches;
 pub mod difference;
 pub mod inspect;
 pub mod json;

@@ -7,6 +7,7 @@
 
 mod complaint;
 pub mod covering;
+pub mod examine;
 pub mod key;
 pub mod pattern;
 pub mod predicate;
@@ -20,6 +21,7 @@ pub mod verify;
 use std::fmt;
 
 pub use covering::Covering;
+pub use examine::{Examined, examine};
 pub use key::{KeyError, PublicKey};
 pub use pattern::{ImagePattern, PatternError};
 pub use predicate::{PredicateClass, PredicateClassError, PredicateTypeError, predicate_type};

@@ -54,6 +54,11 @@ impl SignerKeys {
     pub fn keys(&self) -> &[PublicKey] {
         &self.keys
     }
+
+    /// The roots whose word counts for this signer.
+    pub fn roots(&self) -> impl Iterator<Item = &TrustedRoot> {
+        self.keyless.iter().map(|keyless| &*keyless.root)
+    }
 }
 
 /// One rule.
@@ -189,7 +194,32 @@ impl TrustRules {
 
     /// Whether some rule speaks about images at this location.
     pub fn speaks_about(&self, location: &Location) -> bool {
-        self.rules.iter().any(|rule| rule.images.iter().any(|image| image.matches(location)))
+        self.rules.iter().any(|rule| rule.speaks_about(location))
+    }
+
+    /// Rules that speak about images at this location and by which none of these claims, each a predicate type and who
+    /// vouches for it, is believed; by their numbers.
+    pub fn unmatched<'a>(
+        &self,
+        location: &Location,
+        proven: impl Iterator<Item = (&'a str, &'a [Signer])> + Clone,
+    ) -> Vec<usize> {
+        let counts = |rule: &Rule| {
+            let mut proven = proven.clone();
+            proven.any(|(predicate_type, signers)| {
+                rule.grants(location, predicate_type)
+                    && signers.iter().any(|signer| rule.signers.contains(&signer.name))
+            })
+        };
+        let rules = self.rules.iter().enumerate();
+        let silent = rules.filter(|(_, rule)| rule.speaks_about(location) && !counts(rule));
+        silent.map(|(number, _)| number).collect()
+    }
+
+    /// Signers whom no rule names: their word counts for nothing.
+    pub fn idle_signers(&self) -> Vec<&str> {
+        let named = |name: &&String| self.rules.iter().any(|rule| rule.signers.contains(*name));
+        self.signers.keys().filter(|name| !named(name)).map(String::as_str).collect()
     }
 
     /// The same rules, for which nothing that is proven lies later than `now` (attack A16).
@@ -338,9 +368,13 @@ fn authorities(signers: &BTreeMap<String, SignerKeys>) -> BTreeMap<String, usize
 }
 
 impl Rule {
+    fn speaks_about(&self, location: &Location) -> bool {
+        self.images.iter().any(|image| image.matches(location))
+    }
+
     fn grants(&self, location: &Location, predicate_type: &str) -> bool {
         self.predicates.iter().any(|class| class.includes(predicate_type))
-            && self.images.iter().any(|image| image.matches(location))
+            && self.speaks_about(location)
     }
 
     fn canonical(&self) -> Vec<u8> {
@@ -457,5 +491,29 @@ mod tests {
         let nobody = TrustRules::default();
         assert!(!nobody.speaks_about(&location("r.example/app")));
         assert_eq!(nobody.keys().count(), 0);
+    }
+
+    #[test]
+    fn rules_and_signers_that_are_of_no_use_are_named() {
+        let (a, b) = (TestKey::p256(), TestKey::p256());
+        let signers: &[(&str, &[&TestKey])] = &[("a", &[&a]), ("b", &[&b]), ("idle", &[&b])];
+        let trust = rules(
+            signers,
+            &[
+                ("r.example/**", "provenance", "a", 1),
+                ("r.example/**", "signature", "b", 1),
+                ("other.example/**", "signature", "b", 1),
+            ],
+        );
+        let place = location("r.example/app");
+        let by_a = [trust.keys().next().unwrap().0];
+        let slsa = crate::trust::testing::SLSA;
+        assert_eq!(trust.idle_signers(), ["idle"]);
+        let unmatched =
+            |proven: &[(&str, &[Signer])]| trust.unmatched(&place, proven.iter().copied());
+        assert_eq!(unmatched(&[]), [0, 1]);
+        assert_eq!(unmatched(&[(slsa, &by_a)]), [1]);
+        // Its word about something else is none by this rule.
+        assert_eq!(unmatched(&[("https://spdx.dev/Document", &by_a)]), [0, 1]);
     }
 }

@@ -120,7 +120,7 @@ enum Claim {
 }
 
 /// The digests by which a statement can name the image.
-struct Names {
+pub(in crate::trust) struct Names {
     index: Option<Name>,
     manifest: Name,
 }
@@ -132,7 +132,7 @@ struct Name {
 }
 
 impl Names {
-    fn of(image: &Image) -> Self {
+    pub(in crate::trust) fn of(image: &Image) -> Self {
         Self {
             index: image.index.as_ref().map(|index| Name::of(&index.document)),
             manifest: Name::of(&image.manifest.document),
@@ -140,7 +140,7 @@ impl Names {
     }
 
     /// The digests that a statement names, the index first.
-    fn in_statement(&self, statement: &Statement) -> Vec<ManifestDigest> {
+    pub(in crate::trust) fn in_statement(&self, statement: &Statement) -> Vec<ManifestDigest> {
         let all = self.index.iter().chain([&self.manifest]);
         all.filter(|name| name.is_in(statement)).map(|name| name.digest.clone()).collect()
     }
@@ -180,7 +180,7 @@ impl Judge<'_> {
         for envelope in envelopes {
             match envelope {
                 Envelope::Signed(signed) => opened.signed.push(self.candidate(raw, *signed)),
-                Envelope::Message(message) => match self.document(&raw.attached_to) {
+                Envelope::Message(message) => match document(self.image, &raw.attached_to) {
                     Some(document) => {
                         opened.signed.push(self.candidate(raw, message.over(document)));
                     }
@@ -200,30 +200,18 @@ impl Judge<'_> {
         }
     }
 
-    /// The image's index or manifest with this digest: what a signature over bytes that is attached to it has to be over.
-    fn document(&self, digest: &ManifestDigest) -> Option<&Checked<ManifestDigest>> {
-        let index = self.image.index.as_ref().map(|index| &index.document);
-        let mut all = index.into_iter().chain([&self.image.manifest.document]);
-        all.find(|document| document.digest == *digest)
-    }
-
     /// Steps 2 and 3. Who signed a statement about another image does not matter and is not looked at.
     fn candidate(&self, raw: &Raw, signed: Signed) -> Candidate {
         let subjects = self.names.in_statement(&signed.statement);
         let (mut signed_by, mut failures) = (BTreeSet::new(), Vec::new());
-        let certified = signed.material.as_ref().is_some_and(|m| !m.certificates.is_empty());
         for signature in signed.signatures.iter().filter(|_| !subjects.is_empty()) {
-            // Beside a certificate only keyless signers are meant: what says that one key signed is not read as another.
-            let keys = self.rules.keys().filter(|_| !certified);
-            let makers = keys.filter(|(_, key)| key.verifies(&signed.message, &signature.bytes));
-            let (makers, contradicted) = consistent(&signed, signature, makers);
-            let (vouched, fault) = self.vouched(&signed, signature);
+            let Makers { signers, contradicted, fault } = makers(self.rules, &signed, signature);
             if let Some(fault) = contradicted {
                 failures.push(Failure::beside(signature, fault));
-            } else if makers.is_empty() && vouched.is_empty() {
+            } else if signers.is_empty() {
                 failures.push(Failure::new(signature, fault, self.rules));
             }
-            signed_by.extend(makers.into_iter().chain(vouched));
+            signed_by.extend(signers);
         }
         Candidate {
             carrier: raw.carrier.clone(),
@@ -233,34 +221,6 @@ impl Judge<'_> {
             signed_by,
             failures,
         }
-    }
-
-    /// Step 3 for keyless signers: those whose identity a trusted root vouches for, else what is wrong. That the
-    /// certificate is somebody else's says least, so any other reason goes before it.
-    fn vouched(
-        &self,
-        signed: &Signed,
-        signature: &Signature,
-    ) -> (Vec<Signer>, Option<SigstoreError>) {
-        let claim = sigstore::Claim::of(signed, signature);
-        let Some(claim) = claim.filter(|claim| !claim.material.certificates.is_empty()) else {
-            return (Vec::new(), None);
-        };
-        let (mut found, mut fault) = (Vec::new(), None);
-        for (name, keyless) in self.rules.keyless() {
-            let Keyless { identity, root, demands } = keyless;
-            match sigstore::verify(&claim, identity, root, demands) {
-                Ok(vouched) => found.push(Signer {
-                    name: name.to_owned(),
-                    identity: SignerIdentity::Keyless(Box::new(vouched)),
-                }),
-                Err(error) if matches!(fault, None | Some(SigstoreError::Identity(_))) => {
-                    fault = Some(error);
-                }
-                Err(_) => {}
-            }
-        }
-        (found, fault)
     }
 
     /// Steps 4 to 6, and everything that has to be said.
@@ -398,6 +358,70 @@ impl Judge<'_> {
         });
         failures.into_iter().chain(named.flatten()).collect()
     }
+}
+
+/// The image's index or manifest with this digest: what a signature over bytes that is attached to it has to be over.
+pub(in crate::trust) fn document<'i>(
+    image: &'i Image,
+    digest: &ManifestDigest,
+) -> Option<&'i Checked<ManifestDigest>> {
+    let index = image.index.as_ref().map(|index| &index.document);
+    let mut all = index.into_iter().chain([&image.manifest.document]);
+    all.find(|document| document.digest == *digest)
+}
+
+/// What step 3 says about one signature.
+pub(in crate::trust) struct Makers {
+    /// The configured signers who made it.
+    pub(in crate::trust) signers: Vec<Signer>,
+    /// A configured key made it, and what lies beside it says otherwise.
+    pub(in crate::trust) contradicted: Option<SigstoreError>,
+    /// Why no keyless signer made it, where there is a certificate.
+    pub(in crate::trust) fault: Option<SigstoreError>,
+}
+
+/// Step 3 for one signature.
+pub(in crate::trust) fn makers(
+    rules: &TrustRules,
+    signed: &Signed,
+    signature: &Signature,
+) -> Makers {
+    let certified = signed.material.as_ref().is_some_and(|m| !m.certificates.is_empty());
+    // Beside a certificate only keyless signers are meant: what says that one key signed is not read as another.
+    let keys = rules.keys().filter(|_| !certified);
+    let makers = keys.filter(|(_, key)| key.verifies(&signed.message, &signature.bytes));
+    let (mut signers, contradicted) = consistent(signed, signature, makers);
+    let (vouched, fault) = vouched(rules, signed, signature);
+    signers.extend(vouched);
+    Makers { signers, contradicted, fault }
+}
+
+/// Step 3 for keyless signers: those whose identity a trusted root vouches for, else what is wrong. That the
+/// certificate is somebody else's says least, so any other reason goes before it.
+fn vouched(
+    rules: &TrustRules,
+    signed: &Signed,
+    signature: &Signature,
+) -> (Vec<Signer>, Option<SigstoreError>) {
+    let claim = sigstore::Claim::of(signed, signature);
+    let Some(claim) = claim.filter(|claim| !claim.material.certificates.is_empty()) else {
+        return (Vec::new(), None);
+    };
+    let (mut found, mut fault) = (Vec::new(), None);
+    for (name, keyless) in rules.keyless() {
+        let Keyless { identity, root, demands } = keyless;
+        match sigstore::verify(&claim, identity, root, demands) {
+            Ok(vouched) => found.push(Signer {
+                name: name.to_owned(),
+                identity: SignerIdentity::Keyless(Box::new(vouched)),
+            }),
+            Err(error) if matches!(fault, None | Some(SigstoreError::Identity(_))) => {
+                fault = Some(error);
+            }
+            Err(_) => {}
+        }
+    }
+    (found, fault)
 }
 
 /// Step 3 for keys: those that made the signature, where what lies beside it is about that very signature; else why not.

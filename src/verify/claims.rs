@@ -22,7 +22,7 @@ use super::{Contents, Context};
 pub const MANIFEST_LABEL: &str = embedded::LABEL;
 
 /// The predicate type under which rules speak about SBOM documents in the image, whatever their format.
-const SBOM: &str = "https://spdx.dev/Document";
+pub(super) const SBOM: &str = "https://spdx.dev/Document";
 
 /// What the evidence claims, and what is wrong with it.
 pub struct Claims {

@@ -2,13 +2,17 @@
 
 use std::collections::BTreeSet;
 
+use super::claims::SBOM;
 use crate::{
+    attest::provenance::SLSA_V1,
     compare::Level,
     finding::{Code, Fact, Finding, Key, Severity, Subject},
     image::Image,
     policy::{Judgement, RuleResult},
     rebuild::{Determinism, Failure, FailureKind, Gap, Rebuild, Rebuilt},
     report::difference::place,
+    trust::{Proof, TrustRules},
+    verdict::Evidence,
 };
 
 /// The finding where nothing at all was proven.
@@ -20,6 +24,29 @@ pub fn nothing_proven(image: &Image) -> Finding {
 
 fn subject(image: &Image) -> Subject {
     Subject::Image(image.reference.to_string())
+}
+
+/// Rules by which nothing about this image is believed, and signers whom no rule names: both look like protection.
+pub fn of_trust(evidence: &Evidence, trust: &TrustRules) -> Vec<Finding> {
+    let statements = evidence.signatures.iter().chain(&evidence.attestations);
+    let statements = statements.filter_map(Proof::proven);
+    let statements = statements.map(|v| (v.value().predicate_type.as_str(), v.signers()));
+    let provenance = evidence.provenance.proven();
+    let provenance = provenance.map(|verified| (SLSA_V1, verified.signers()));
+    let sboms = evidence.sboms.iter().filter_map(Proof::proven);
+    let sboms = sboms.map(|verified| (SBOM, verified.signers()));
+    let believed = statements.chain(provenance).chain(sboms);
+    let rule = |number: usize| {
+        let signers = trust.rules().get(number).map(|rule| rule.signers.join(", "));
+        Finding::new(Code::ConfigTrustRuleUnmatched, subject(&evidence.image))
+            .with(Key::Found, format!("trust.rules[{number}]"))
+            .with(Key::Why, format!("nothing by {} is proven", signers.unwrap_or_default()))
+    };
+    let signer =
+        |name| Finding::new(Code::ConfigTrustSignerUnused, Subject::Run).with(Key::Found, name);
+    let unmatched = trust.unmatched(&evidence.image.reference.location, believed);
+    let unused = trust.idle_signers().into_iter().map(signer);
+    unmatched.into_iter().map(rule).chain(unused).collect()
 }
 
 /// What a rebuild means.

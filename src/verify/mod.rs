@@ -21,7 +21,7 @@ use crate::{
     policy::{Exception, Policies, PolicyInput},
     rebuild::Rebuild,
     reference::PinnedReference,
-    source::{self, PlatformChoice, Source, SourceError, SourceSettings},
+    source::{self, PlatformChoice, Source, SourceError, SourceSettings, discover::Discovered},
     trust::{self, TrustRules},
     verdict::{Decision, Evidence, Grounds, Inputs, PlatformVerdict, Verdict},
 };
@@ -155,10 +155,25 @@ pub async fn gather(
     ctx: &Context,
     now: Timestamp,
 ) -> (Evidence, Vec<Finding>) {
-    let mut findings = Vec::new();
+    let found = find(source, &image, ctx).await;
+    weigh(source, image, found, ctx, now).await
+}
+
+/// What is attached to an image, untrusted.
+pub async fn find(source: &dyn Source, image: &Image, ctx: &Context) -> Discovered {
     ctx.talk.stage("evidence");
-    let found = source::discover::discover(source, &image, &ctx.limits).await;
-    findings.extend(found.findings);
+    source::discover::discover(source, image, &ctx.limits).await
+}
+
+/// [`gather`] from what was found already.
+pub async fn weigh(
+    source: &dyn Source,
+    image: Image,
+    found: Discovered,
+    ctx: &Context,
+    now: Timestamp,
+) -> (Evidence, Vec<Finding>) {
+    let mut findings = found.findings;
     let proofs = trust::verify::prove(
         &found.raws,
         &image,
@@ -197,6 +212,7 @@ pub async fn gather(
         rebuild,
         image,
     };
+    findings.extend(findings::of_trust(&evidence, &ctx.trust));
     (evidence, findings)
 }
 

@@ -351,8 +351,17 @@ fn inspect_shows_what_is_there_and_judges_nothing() {
     let Some(lab) = Lab::here("inspect_shows_what_is_there_and_judges_nothing") else { return };
     let answer = run(&lab, &["inspect", lab.get("WRONGKEY")]);
     answer.exits(0).says("https://spdx.dev/Document").says(".sig").says("in the index");
-    run(&lab, &["inspect", lab.get("BUILDAH")]).exits(0).says("proven by release").says(".att");
+    answer.says("by no configured signer").says("linux/amd64").says("(below)");
+    let answer = run(&lab, &["inspect", lab.get("BUILDAH")]);
+    answer.exits(0).says("proven by release").says(".att").says("signed  by release (key");
     run(&lab, &["inspect", lab.get("BARE")]).exits(0);
+    let answer = run(&lab, &["inspect", lab.get("HONEST"), "--all-platforms", "-o", "json"]);
+    let tree: serde_json::Value =
+        serde_json::from_str(&answer.exits(0).stdout).expect("one document");
+    assert_eq!(tree["schema"], "hallmark/inspection/v1");
+    let examined = tree["platforms"][0]["examined"].as_array().expect("a list");
+    let makers = examined.iter().filter_map(|piece| piece.pointer("/detail/signatures/0/maker/is"));
+    assert!(makers.clone().any(|maker| maker == "configured"), "{tree:#}");
 }
 
 #[test]

@@ -157,6 +157,11 @@ impl Certificate {
         key.to_der().map_err(|_| CertificateFault::Key)
     }
 
+    /// When it is valid: from, until, both included.
+    pub fn validity(&self) -> (Timestamp, Timestamp) {
+        (self.not_before, self.not_after)
+    }
+
     /// Whether it is valid then; both ends count (RFC 5280 section 4.1.2.5).
     ///
     /// # Errors

@@ -771,6 +771,7 @@ fn too_much_is_a_warning_that_names_the_limit() {
 }
 
 mod captured;
+mod examined;
 mod keyless;
 mod message;
 
