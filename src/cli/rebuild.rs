@@ -6,6 +6,7 @@ use super::{
     context::{self, Overrides},
 };
 use crate::{
+    engine,
     rebuild::{
         Planned, Rebuild as Outcome,
         plan::{PlanOptions, plan},
@@ -36,7 +37,14 @@ pub async fn run(args: &Rebuild, global: &Global) -> Result<Answer, Failure> {
             };
             let planned = plan(provenance, &evidence.image, &PlanOptions::default());
             all_reproduced &= matches!(planned, Planned::Plan(_));
-            text.push_str(&report::plan::planned(&planned));
+            let by_hand = match &planned {
+                Planned::Plan(plan) => engine::command::by_hand(plan, ctx.rebuild.engine),
+                Planned::NotReplayable(_) => None,
+            };
+            text.push_str(&match args.output {
+                Format::Text => report::plan::planned(&planned, by_hand.as_ref()),
+                Format::Json => report::plan::json(&planned, by_hand.as_ref()),
+            });
             continue;
         }
         all_reproduced &= match &evidence.rebuild {

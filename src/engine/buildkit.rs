@@ -199,11 +199,16 @@ fn write_policy(
 
 /// The clamp of `rewrite-timestamp` comes from the epoch; where the build had it from elsewhere, it is given as the
 /// client's variable, which becomes the same build argument.
-fn with_epoch(environment: Environment, plan: &Plan) -> Environment {
+pub(super) fn client_epoch(plan: &Plan) -> Option<String> {
     let given = plan.build_args.contains_key("SOURCE_DATE_EPOCH");
-    match plan.exporter.rewrite_timestamp.or(plan.epoch_seconds) {
-        Some(seconds) if !given => environment.with("SOURCE_DATE_EPOCH", seconds.to_string()),
-        _ => environment,
+    let seconds = plan.exporter.rewrite_timestamp.or(plan.epoch_seconds);
+    seconds.filter(|_| !given).map(|seconds| seconds.to_string())
+}
+
+fn with_epoch(environment: Environment, plan: &Plan) -> Environment {
+    match client_epoch(plan) {
+        Some(seconds) => environment.with("SOURCE_DATE_EPOCH", seconds),
+        None => environment,
     }
 }
 
@@ -271,7 +276,7 @@ async fn ping(socket: &Path) -> bool {
     matches!(tokio::time::timeout(Duration::from_secs(2), ask).await, Ok(Ok(true)))
 }
 
-fn buildx_args(plan: &Plan, work: &Path) -> Vec<OsString> {
+pub(super) fn buildx_args(plan: &Plan, work: &Path) -> Vec<OsString> {
     let mut args: Vec<OsString> = Vec::new();
     let mut add = |words: &[&str]| args.extend(words.iter().map(OsString::from));
     add(&["buildx", "build", "--no-cache", "--network=none", "--provenance=false"]);
@@ -329,6 +334,9 @@ fn output(plan: &Plan, work: &Path) -> OsString {
             spec.push(other.name());
         }
     }
+    if plan.exporter.force_compression {
+        spec.push(",force-compression=true");
+    }
     if !plan.exporter.oci_media_types {
         spec.push(",oci-mediatypes=false");
     }
@@ -373,6 +381,8 @@ pub(super) fn classify(log: &str) -> (FailureKind, String) {
         "failed to do request",
         "failed to read dockerfile",
         "failed to copy",
+        // Something is there, and it is not what was recorded.
+        "digest mismatch",
         "Could not resolve host",
         "couldn't find remote ref",
         "unable to access",
@@ -395,8 +405,16 @@ pub(super) fn classify(log: &str) -> (FailureKind, String) {
 /// `buildctl` with a `buildkitd` of the job's own.
 pub struct Buildkitd {
     buildctl: PathBuf,
-    buildkitd: PathBuf,
+    daemon: Whose,
     settings: EngineSettings,
+}
+
+/// Whose daemon it is.
+enum Whose {
+    /// One of this program, started for the job.
+    Own(PathBuf),
+    /// One that runs at this address already, and that others use too.
+    Shared(OsString),
 }
 
 impl Buildkitd {
@@ -405,12 +423,22 @@ impl Buildkitd {
     /// # Errors
     /// Says which one is missing.
     pub fn find(settings: &EngineSettings) -> Result<Self, String> {
-        let (buildctl, buildkitd) = (program("buildctl")?, program("buildkitd")?);
+        let buildctl = program("buildctl")?;
+        let shared = std::env::var_os("BUILDKIT_HOST").filter(|address| !address.is_empty());
+        let daemon = match (shared, settings.shared_builder) {
+            (Some(address), SharedBuilder::Allowed) => Whose::Shared(address),
+            _ => Whose::Own(Self::find_own()?),
+        };
+        Ok(Self { buildctl, daemon, settings: settings.clone() })
+    }
+
+    fn find_own() -> Result<PathBuf, String> {
+        let buildkitd = program("buildkitd")?;
         program("runc")?;
         if !sandbox::is_root() {
             return Err("a buildkitd of its own needs root".to_owned());
         }
-        Ok(Self { buildctl, buildkitd, settings: settings.clone() })
+        Ok(buildkitd)
     }
 
     /// Steps are given no network one by one; the daemon itself fetches sources over the machine's.
@@ -428,7 +456,33 @@ impl Buildkitd {
         toml
     }
 
-    async fn start(&self, shell: &Shell<'_>) -> Result<(Daemon, Environment), Failure> {
+    /// The daemon's version, and how to reach it; the daemon ends with the guard, where it is our own.
+    async fn reach(
+        &self,
+        shell: &Shell<'_>,
+    ) -> Result<(Option<Daemon>, Environment, String), Failure> {
+        match &self.daemon {
+            Whose::Own(program) => {
+                shell.talk.stage("starting buildkitd");
+                let (daemon, environment) = self.start(program, shell).await?;
+                let told = shell.run(program, ["--version"], &environment).await?.stdout;
+                // buildkitd github.com/moby/buildkit v0.34.2 5d1e…
+                Ok((Some(daemon), environment, word(&told, 2)))
+            }
+            Whose::Shared(address) => {
+                let environment = Environment::new(shell.work).with("BUILDKIT_HOST", address);
+                let told = shell.run(&self.buildctl, ["debug", "info"], &environment).await?.stdout;
+                // BuildKit: github.com/moby/buildkit v0.34.2 5d1e…
+                Ok((None, environment, word(&told, 2)))
+            }
+        }
+    }
+
+    async fn start(
+        &self,
+        program: &Path,
+        shell: &Shell<'_>,
+    ) -> Result<(Daemon, Environment), Failure> {
         let work = shell.work;
         let write = || {
             fs::write(work.join("buildkitd.toml"), self.configuration(work))?;
@@ -444,7 +498,7 @@ impl Buildkitd {
             "--addr".into(),
             unix(&work.join("b.sock")),
         ];
-        let mut daemon = shell.start(&self.buildkitd, args, &environment)?;
+        let mut daemon = shell.start(program, args, &environment)?.ends_at_once();
         let environment = environment.with("BUILDKIT_HOST", unix(&work.join("b.sock")));
         let quiet = Shell { work, log: Log::new(0), talk: &super::Silent };
         let ready = || async {
@@ -471,18 +525,13 @@ impl Engine for Buildkitd {
     ) -> Result<Built, Failure> {
         let shell = Shell { work, log: log.clone(), talk };
         let (policy, pins) = write_policy(plan, &shell)?;
-        talk.stage("starting buildkitd");
-        let (_daemon, environment) = self.start(&shell).await?;
-        let version = shell.run(&self.buildkitd, ["--version"], &environment).await?.stdout;
+        let (daemon, environment, version) = self.reach(&shell).await?;
         let report = EngineReport {
             kind: EngineKind::Buildkit,
             driver: "buildctl".to_owned(),
-            version: format!(
-                "buildkitd {}",
-                version.split_whitespace().nth(2).unwrap_or("unknown")
-            ),
+            version: format!("buildkitd {version}"),
             network: Network::None,
-            ephemeral: true,
+            ephemeral: daemon.is_some(),
         };
         talk.stage("building");
         let outcome =
@@ -491,7 +540,11 @@ impl Engine for Buildkitd {
     }
 }
 
-fn buildctl_args(plan: &Plan, work: &Path, policy: &Path) -> Vec<OsString> {
+fn word(text: &str, number: usize) -> String {
+    text.split_whitespace().nth(number).unwrap_or("unknown").to_owned()
+}
+
+pub(super) fn buildctl_args(plan: &Plan, work: &Path, policy: &Path) -> Vec<OsString> {
     let mut args: Vec<OsString> = Vec::new();
     let mut add = |words: &[&str]| args.extend(words.iter().map(OsString::from));
     add(&["build", "--progress=plain", "--no-cache", "--frontend=dockerfile.v0"]);
@@ -546,6 +599,7 @@ mod tests {
                 "ERROR: failed to solve: h/base: failed to resolve source metadata for h/base: not found",
                 FailureKind::SourceGone,
             ),
+            ("ERROR: failed to solve: digest mismatch sha256:1: sha256:2", FailureKind::SourceGone),
             (
                 "error: failed to solve: failed to fetch remote git://h/app.git: exit status 128",
                 FailureKind::SourceGone,

@@ -6,6 +6,7 @@
 
 pub mod buildah;
 pub mod buildkit;
+pub mod command;
 pub mod layout;
 pub mod sandbox;
 
@@ -90,7 +91,8 @@ pub enum SharedBuilder {
     /// Only one that is made for the job and removed with it.
     #[default]
     Refused,
-    /// The one that `DOCKER_HOST` names, as a last resort: its storage and cache are not ours to trust.
+    /// The one that `DOCKER_HOST` names, as a last resort, or the one that `BUILDKIT_HOST` names: its storage and cache are
+    /// not ours to trust.
     Allowed,
 }
 

@@ -266,7 +266,7 @@ impl Shell<'_> {
             command.process_group(0).spawn()
         };
         let child = spawn().map_err(|e| self.cannot_start(program, &e))?;
-        Ok(Daemon { child, log: path })
+        Ok(Daemon { child, log: path, grace: STOP })
     }
 
     /// A failure with the log so far.
@@ -334,9 +334,19 @@ impl Drop for Group {
 pub struct Daemon {
     child: std::process::Child,
     log: PathBuf,
+    /// How long it may take to end by itself.
+    grace: Duration,
 }
 
 impl Daemon {
+    /// It need not end in good order: what it has on disk goes with the job's folder, and nothing of it stays mounted
+    /// between steps. BuildKit takes more than a second to say goodbye.
+    #[must_use]
+    pub fn ends_at_once(mut self) -> Self {
+        self.grace = Duration::ZERO;
+        self
+    }
+
     /// Whether it still runs.
     pub fn is_alive(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
@@ -358,8 +368,10 @@ impl Drop for Daemon {
             return;
         }
         // Asked kindly, it unmounts what it mounted.
-        signal(id, Signal::TERM);
-        let end = Instant::now() + STOP;
+        if !self.grace.is_zero() {
+            signal(id, Signal::TERM);
+        }
+        let end = Instant::now() + self.grace;
         while self.is_alive() && Instant::now() < end {
             std::thread::sleep(Duration::from_millis(20));
         }

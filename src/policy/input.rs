@@ -354,6 +354,8 @@ pub struct RebuildInput {
     pub layers_carried: Option<usize>,
     /// The engine.
     pub engine: Option<EngineInput>,
+    /// How the image was written: what was inferred, from what, and what else was tried.
+    pub exporter: Option<ExporterInput>,
     /// What differs.
     pub differences: Vec<DifferenceInput>,
     /// How many more differences there are.
@@ -362,6 +364,16 @@ pub struct RebuildInput {
     pub gaps: Vec<GapInput>,
     /// Why the build gave no image.
     pub failure: Option<FailureInput>,
+}
+
+/// How the exporter wrote the image.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ExporterInput {
+    /// Media types, compression and times, in words.
+    pub options: String,
+    /// What these were read from, and the outcome of each hypothesis where more than one was tried.
+    pub evidence: Vec<String>,
 }
 
 /// The engine that built it again.
@@ -699,6 +711,10 @@ impl RebuildInput {
             layers_inherited: Some(rebuilt.coverage.inherited),
             layers_carried: Some(rebuilt.coverage.carried),
             engine: Some(EngineInput::of(&rebuilt.engine)),
+            exporter: Some(ExporterInput {
+                options: rebuilt.exporter.to_string(),
+                evidence: rebuilt.exporter.evidence.clone(),
+            }),
             differences: comparison.differences.iter().map(DifferenceInput::of).collect(),
             omitted: comparison.omitted,
             ..base

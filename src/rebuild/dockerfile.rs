@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use parse_dockerfile::{Flag, Instruction};
+use parse_dockerfile::{Flag, Instruction, Source};
 
 use crate::image::Platform;
 
@@ -53,6 +53,7 @@ pub enum DockerfileError {
 struct Stage {
     name: Option<String>,
     uses: Vec<External>,
+    downloads: Vec<External>,
 }
 
 /// The external images that `target` (the last stage where there is none) needs.
@@ -65,6 +66,33 @@ pub fn externals(
     build_args: &BTreeMap<String, String>,
     platform: &Platform,
 ) -> Result<Vec<External>, DockerfileError> {
+    let (stages, last) = read(text, target, build_args, platform)?;
+    Ok(reachable(&stages, last).0)
+}
+
+/// What `ADD` downloads or clones in the stages that `target` needs, where its URL stands there without variables.
+///
+/// # Errors
+/// See [`DockerfileError`].
+pub fn downloads(
+    text: &str,
+    target: Option<&str>,
+    build_args: &BTreeMap<String, String>,
+    platform: &Platform,
+) -> Result<Vec<External>, DockerfileError> {
+    let (stages, last) = read(text, target, build_args, platform)?;
+    let (_, seen) = reachable(&stages, last);
+    let stages = stages.into_iter().enumerate().filter(|(index, _)| seen.contains(index));
+    Ok(stages.flat_map(|(_, stage)| stage.downloads).collect())
+}
+
+/// The stages, and which of them is the target.
+fn read(
+    text: &str,
+    target: Option<&str>,
+    build_args: &BTreeMap<String, String>,
+    platform: &Platform,
+) -> Result<(Vec<Stage>, usize), DockerfileError> {
     if text.len() > MAX_BYTES {
         return Err(DockerfileError::TooLong { found: text.len() });
     }
@@ -77,11 +105,12 @@ pub fn externals(
     };
     let last =
         last.ok_or_else(|| DockerfileError::NoStage(target.unwrap_or_default().to_owned()))?;
-    Ok(reachable(&stages, last))
+    Ok((stages, last))
 }
 
-/// Follows stages by name and number; what is neither an earlier stage nor `scratch` is an image.
-fn reachable(stages: &[Stage], last: usize) -> Vec<External> {
+/// Follows stages by name and number; what is neither an earlier stage nor `scratch` is an image. Gives the images, and
+/// which stages were followed.
+fn reachable(stages: &[Stage], last: usize) -> (Vec<External>, BTreeSet<usize>) {
     let mut found = BTreeSet::new();
     let mut seen = BTreeSet::new();
     let mut open = vec![last];
@@ -97,7 +126,7 @@ fn reachable(stages: &[Stage], last: usize) -> Vec<External> {
             }
         }
     }
-    found.into_iter().collect()
+    (found.into_iter().collect(), seen)
 }
 
 /// The stage before `end` that `name` means: the last one of that name, or the one with that number.
@@ -118,11 +147,13 @@ fn stages(
             let line = line(text, from.image.span.start);
             let reference = expand(&from.image.value, variables, line)?;
             let name = from.as_.as_ref().map(|(_, name)| name.value.to_string());
-            stages.push(Stage { name, uses: vec![External { reference, line }] });
+            let uses = vec![External { reference, line }];
+            stages.push(Stage { name, uses, downloads: Vec::new() });
             continue;
         }
         let Some(stage) = stages.last_mut() else { continue };
         stage.uses.extend(sources(text, instruction));
+        stage.downloads.extend(urls(text, instruction));
     }
     Ok(stages)
 }
@@ -147,6 +178,20 @@ fn sources(text: &str, instruction: &Instruction<'_>) -> Vec<External> {
             Some(External { reference: reference.to_owned(), line: line(text, flag.span().start) })
         })
         .collect()
+}
+
+/// The URLs among what an `ADD` adds.
+fn urls(text: &str, instruction: &Instruction<'_>) -> Vec<External> {
+    const SCHEMES: [&str; 4] = ["http://", "https://", "git://", "git@"];
+    let Instruction::Add(add) = instruction else { return Vec::new() };
+    let sources = add.src.iter().filter_map(|source| match source {
+        Source::Path(path) => Some((path.value.as_ref(), path.span.start)),
+        _ => None,
+    });
+    let plain = sources.filter(|(url, _)| {
+        SCHEMES.iter().any(|scheme| url.starts_with(scheme)) && !url.contains('$')
+    });
+    plain.map(|(url, at)| External { reference: url.to_owned(), line: line(text, at) }).collect()
 }
 
 fn line(text: &str, offset: usize) -> usize {

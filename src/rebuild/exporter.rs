@@ -4,7 +4,8 @@
 //! options, so they are read from the image itself: rewritten layers carry the annotation `buildkit/rewritten-timestamp`
 //! (moby/buildkit, `util/converter`), media types and compression stand in the manifest, and buildah's choice between one
 //! layer for each instruction and one for each stage shows in the history. A wrong guess costs a rung of the ladder and
-//! never a rebuild: content is compared, too. Every guess names its evidence.
+//! never a rebuild: content is compared, too. Every guess names its evidence. Where the image is silent, [`alternatives`]
+//! lists what else is possible, to be tried only if the first guess differs in what they would change.
 
 use super::{EngineKind, Exporter, Plan, pins};
 use crate::{
@@ -29,8 +30,50 @@ pub fn infer(
     let oci_media_types = image.manifest.media_type.is_oci();
     evidence.push(format!("media type {}", image.manifest.media_type));
     let compression = compression(layers, provenance, &mut evidence);
+    let force_compression = forced(layers, compression);
+    if force_compression {
+        evidence.push(format!("every layer is {}, the base's too", compression.name()));
+    }
     let layered = layered(&image.config.history, provenance, &mut evidence);
-    Exporter { rewrite_timestamp, oci_media_types, compression, layers: layered, evidence }
+    Exporter {
+        rewrite_timestamp,
+        oci_media_types,
+        compression,
+        force_compression,
+        layers: layered,
+        evidence,
+    }
+}
+
+/// The other ways in which the image can have been written; none where it shows how, and one at most. Docker's media
+/// types have no annotations, so that nothing marks a layer whose times were rewritten; the epoch is then the one of the
+/// build.
+pub fn alternatives(
+    provenance: &Provenance,
+    engine: EngineKind,
+    chosen: &Exporter,
+) -> Vec<Exporter> {
+    let silent = engine == EngineKind::Buildkit
+        && !chosen.oci_media_types
+        && chosen.rewrite_timestamp.is_none()
+        && !provenance.exporter.contains_key("rewriteTimestamp");
+    let epoch = provenance.epoch_seconds.filter(|_| silent);
+    let rewritten = |seconds: i64| {
+        let mut other = chosen.clone();
+        other.rewrite_timestamp = Some(seconds);
+        other.evidence.push(format!(
+            "Docker's media types do not show whether times were rewritten to {seconds}"
+        ));
+        other
+    };
+    epoch.map(rewritten).into_iter().collect()
+}
+
+/// Whether no layer is stored otherwise. BuildKit leaves a base's gzip as it is unless it is told not to; where the base
+/// was stored so already, telling it changes nothing.
+fn forced(layers: &[Descriptor], compression: Compression) -> bool {
+    let alike = |l: &Descriptor| l.media_type.layer_compression() == Some(compression);
+    compression != Compression::Gzip && layers.iter().all(alike)
 }
 
 fn timestamp(
@@ -182,6 +225,40 @@ mod tests {
         assert!(found.evidence.iter().any(|e| e.contains("1700000000")), "{:?}", found.evidence);
         // A layer that the exporter did not write says nothing about it.
         assert_eq!(infer(&image, &provenance, EngineKind::Buildkit, 1).rewrite_timestamp, None);
+    }
+
+    #[test]
+    fn what_docker_types_hide_is_tried_second() {
+        let (image, mut provenance) =
+            (crate::rebuild::tests::image(), crate::rebuild::tests::provenance());
+        let shown = infer(&image, &provenance, EngineKind::Buildkit, 0);
+        assert_eq!(alternatives(&provenance, EngineKind::Buildkit, &shown), []);
+        let hidden = Exporter { oci_media_types: false, ..shown };
+        let other = alternatives(&provenance, EngineKind::Buildkit, &hidden);
+        let times: Vec<_> = other.iter().map(|exporter| exporter.rewrite_timestamp).collect();
+        assert_eq!(times, [provenance.epoch_seconds]);
+        assert_eq!(alternatives(&provenance, EngineKind::Buildah, &hidden), []);
+        provenance.epoch_seconds = None;
+        assert_eq!(alternatives(&provenance, EngineKind::Buildkit, &hidden), []);
+    }
+
+    #[test]
+    fn a_base_is_compressed_again_only_where_all_layers_are_alike() {
+        let layer = |suffix: &str| {
+            let mut layer = crate::rebuild::tests::image().manifest.layers.remove(0);
+            let text = format!("{}{suffix}", crate::image::MediaType::OCI_LAYER);
+            layer.media_type = crate::image::MediaType::new(&text);
+            layer
+        };
+        let cases = [
+            (vec![layer("+zstd"), layer("+zstd")], Compression::Zstd, true),
+            (vec![layer("+gzip"), layer("+zstd")], Compression::Zstd, false),
+            (vec![layer("+gzip"), layer("+gzip")], Compression::Gzip, false),
+            (vec![layer(""), layer("")], Compression::None, true),
+        ];
+        for (layers, compression, want) in cases {
+            assert_eq!(forced(&layers, compression), want, "{layers:?}");
+        }
     }
 
     #[test]

@@ -4,12 +4,16 @@
 //! input is pinned by digest, or into [`Planned::NotReplayable`] with each gap and how the producer can close it. Refuses
 //! to plan anything that could reach what the provenance does not name. Nothing here does I/O.
 
+pub mod covered;
 pub mod dockerfile;
 pub mod exporter;
 pub mod pins;
 pub mod plan;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use crate::{
     attest::provenance::{Commit, EngineVersion, Frontend, Material, Network},
@@ -27,6 +31,17 @@ pub enum Planned {
     Plan(Box<Plan>),
     /// It cannot; at least one gap.
     NotReplayable(Vec<Gap>),
+}
+
+/// A plan as a command that anybody can give.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ByHand {
+    /// Program and arguments; `WORK` stands for a folder of one's own.
+    pub command: Vec<String>,
+    /// Variables that it needs.
+    pub environment: BTreeMap<String, String>,
+    /// The content of `WORK/policy.json`.
+    pub policy: serde_json::Value,
 }
 
 /// Something that the provenance would have to say.
@@ -79,8 +94,10 @@ pub struct Plan {
     pub recorded_network: Network,
     /// Inputs, each pinned.
     pub materials: Vec<Material>,
-    /// How the result is written.
+    /// How the result is written, as far as the published image tells.
     pub exporter: Exporter,
+    /// Other ways, the likelier first, where it does not tell.
+    pub alternatives: Vec<Exporter>,
     /// Digests of the published layers as they are stored, base first: they tell whether layers that come from the base
     /// kept the base's compression, which is the registry's doing and not the builder's.
     pub published_layers: Vec<BlobDigest>,
@@ -118,10 +135,24 @@ pub struct Exporter {
     pub oci_media_types: bool,
     /// How layers are stored.
     pub compression: Compression,
+    /// Whether the base's layers are stored so, too.
+    pub force_compression: bool,
     /// buildah: one layer for each instruction, as against one for each stage.
     pub layers: bool,
     /// What in the image each of these was read from.
     pub evidence: Vec<String>,
+}
+
+impl fmt::Display for Exporter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let types = if self.oci_media_types { "OCI" } else { "Docker" };
+        let forced = if self.force_compression { " for all layers" } else { "" };
+        write!(f, "{types} media types, {}{forced}, ", self.compression.name())?;
+        match self.rewrite_timestamp {
+            Some(epoch) => write!(f, "times rewritten to {epoch}"),
+            None => f.write_str("times kept"),
+        }
+    }
 }
 
 /// The build manifest that `hallmark provenance embed` put into the last layer.

@@ -7,7 +7,7 @@
 
 use std::{collections::BTreeMap, net::IpAddr};
 
-use super::{EmbeddedLayer, EngineKind, Gap, Plan, Planned, exporter, pins};
+use super::{EmbeddedLayer, EngineKind, Gap, Plan, Planned, covered, exporter, pins};
 use crate::{
     attest::provenance::{
         Commit, Frontend, Material, MaterialKind, Network, Pin, Producer, Provenance, SourceCode,
@@ -41,6 +41,7 @@ pub fn plan(provenance: &Provenance, image: &Image, options: &PlanOptions) -> Pl
     frontend(provenance, &mut gaps);
     platform(provenance, image, &mut gaps);
     dockerfile(provenance, &mut gaps);
+    gaps.extend(covered::gaps(provenance, &image.platform));
     let (Some((source, commit)), []) = (source, gaps.as_slice()) else {
         gaps.sort();
         gaps.dedup();
@@ -48,6 +49,8 @@ pub fn plan(provenance: &Provenance, image: &Image, options: &PlanOptions) -> Pl
     };
     let (engine, engine_reason) = engine(provenance, image);
     let carried = usize::from(options.embedded.is_some());
+    let exporter = exporter::infer(image, provenance, engine, carried);
+    let alternatives = exporter::alternatives(provenance, engine, &exporter);
     Planned::Plan(Box::new(Plan {
         producer: provenance.producer,
         engine,
@@ -66,7 +69,8 @@ pub fn plan(provenance: &Provenance, image: &Image, options: &PlanOptions) -> Pl
         epoch_seconds: provenance.epoch_seconds,
         recorded_network: provenance.network,
         materials: provenance.materials.clone(),
-        exporter: exporter::infer(image, provenance, engine, carried),
+        exporter,
+        alternatives,
         published_layers: image.manifest.layers.iter().map(|l| l.digest.clone()).collect(),
         made_by: provenance.engine.clone(),
         embedded: options.embedded.clone(),
@@ -116,12 +120,32 @@ fn source<'p>(provenance: &'p Provenance, gaps: &mut Vec<Gap>) -> Option<(&'p So
         let why = "the folder leaves the repository";
         gaps.push(gap("source-url", "configSource.uri", why, from_git));
     }
-    let Some(commit) = &source.commit else {
+    let Some(commit) = source.commit.clone().or_else(|| commit_of(source, &provenance.materials))
+    else {
         let why = format!("{} is recorded without a commit", source.url);
         gaps.push(gap("no-commit", "configSource.digest", why, from_git));
         return None;
     };
-    Some((source, commit.clone()))
+    Some((source, commit))
+}
+
+/// BuildKit before 0.30 records the commit of a context that is a folder of the repository with the material alone. Two
+/// different ones are none.
+fn commit_of(source: &SourceCode, materials: &[Material]) -> Option<Commit> {
+    let whole = source
+        .reference
+        .as_ref()
+        .map_or_else(|| source.url.clone(), |reference| format!("{}#{reference}", source.url));
+    let is_source = |uri: &str| {
+        let rest = uri.strip_prefix(&whole);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+    };
+    let mut commits = materials.iter().filter_map(|material| match &material.pin {
+        Pin::Commit(commit) if is_source(&material.uri) => Some(commit),
+        _ => None,
+    });
+    let first = commits.next()?;
+    commits.all(|other| other == first).then(|| first.clone())
 }
 
 fn is_ssh(url: &str) -> bool {
@@ -251,7 +275,7 @@ fn named_context(
 ) {
     let covered = value
         .strip_prefix("docker-image://")
-        .is_some_and(|reference| is_covered(&provenance.materials, reference));
+        .is_some_and(|reference| covered::is_pinned(&provenance.materials, reference));
     if covered {
         kept.insert(format!("context:{name}"), value.to_owned());
         return;
@@ -262,17 +286,6 @@ fn named_context(
         format!("the named context {name:?} is {value:?}, which no material pins"),
         "use an image as the named context: --build-context NAME=docker-image://IMAGE@DIGEST",
     ));
-}
-
-fn is_covered(materials: &[Material], reference: &str) -> bool {
-    materials.iter().any(|material| match (&material.kind, &material.pin) {
-        (MaterialKind::Image { name, tag, .. }, Pin::Content(digest)) => {
-            let base =
-                pins::Base { repository: name.clone(), tag: tag.clone(), digest: digest.clone() };
-            base.answers(reference)
-        }
-        _ => false,
-    })
 }
 
 fn materials(provenance: &Provenance, gaps: &mut Vec<Gap>) {
@@ -341,7 +354,7 @@ fn refuse_download(url: &str) -> Option<String> {
 fn frontend(provenance: &Provenance, gaps: &mut Vec<Gap>) {
     match &provenance.frontend {
         Frontend::BuiltIn => {}
-        Frontend::Image { reference } if is_covered(&provenance.materials, reference) => {}
+        Frontend::Image { reference } if covered::is_pinned(&provenance.materials, reference) => {}
         Frontend::Image { reference } => gaps.push(gap(
             "unpinned-material",
             "request.frontend",
@@ -462,7 +475,13 @@ mod tests {
             ("/invocation/parameters/inputs", json!({ "x": {} }), &["linked-input"]),
             ("/invocation/parameters/frontend", json!(""), &["unknown-frontend"]),
             ("/invocation/parameters/args/platform", json!("linux/arm64"), &["platform"]),
-            ("/invocation/configSource/digest", json!({}), &["no-commit"]),
+            // The material of the same repository and ref has the commit, too.
+            ("/invocation/configSource/digest", json!({}), &[]),
+            (
+                "/invocation/configSource",
+                json!({ "uri": "https://git.example/app.git#main" }),
+                &["no-commit"],
+            ),
             ("/invocation/configSource", json!({}), &["no-source"]),
             ("/invocation/configSource/uri", json!("git@h.example:org/app.git#main"), &["ssh"]),
             ("/invocation/configSource/uri", json!("file:///etc#main"), &["source-url"]),

@@ -2,21 +2,96 @@
 
 use std::fmt::{self, Write as _};
 
+use serde_json::{Value, json};
+
 use super::clean;
 use crate::{
     attest::provenance::{Material, Pin},
-    rebuild::{Gap, Plan, Planned},
+    rebuild::{ByHand, Gap, Plan, Planned},
 };
 
-/// Renders what planning gave.
-pub fn planned(planned: &Planned) -> String {
+/// Schema of a plan.
+pub const PLAN: &str = "hallmark/plan/v1";
+
+/// Renders what planning gave, and the command that follows it.
+pub fn planned(planned: &Planned, by_hand: Option<&ByHand>) -> String {
     let mut out = String::new();
     // Writing to a String cannot fail.
     let _ = match planned {
-        Planned::Plan(plan) => write_plan(&mut out, plan),
+        Planned::Plan(plan) => write_plan(&mut out, plan).and_then(|()| match by_hand {
+            Some(by_hand) => write_by_hand(&mut out, by_hand),
+            None => Ok(()),
+        }),
         Planned::NotReplayable(gaps) => write_gaps(&mut out, gaps),
     };
     out
+}
+
+/// The same for machines.
+pub fn json(planned: &Planned, by_hand: Option<&ByHand>) -> String {
+    let (plan, gaps) = match planned {
+        Planned::Plan(plan) => (Some(plan), &[][..]),
+        Planned::NotReplayable(gaps) => (None, gaps.as_slice()),
+    };
+    let gap =
+        |gap: &Gap| json!({ "code": gap.code, "field": gap.field, "why": gap.why, "fix": gap.fix });
+    let value = json!({
+        "schema": PLAN,
+        "replayable": plan.is_some(),
+        "gaps": gaps.iter().map(gap).collect::<Vec<_>>(),
+        "plan": plan.map(|plan| plan_value(plan)),
+        "command": by_hand.map(|by_hand| &by_hand.command),
+        "environment": by_hand.map(|by_hand| &by_hand.environment),
+        "policy": by_hand.map(|by_hand| &by_hand.policy),
+    });
+    // `{:#}` on a Value writes indented JSON and cannot fail.
+    format!("{value:#}\n")
+}
+
+fn plan_value(plan: &Plan) -> Value {
+    json!({
+        "engine": plan.engine.name(),
+        "engineReason": plan.engine_reason,
+        "source": { "url": plan.source_url, "commit": plan.commit.as_str(), "folder": plan.source_folder },
+        "dockerfile": plan.dockerfile_path,
+        "target": plan.target,
+        "platform": plan.platform.to_string(),
+        "buildArgs": plan.build_args,
+        "labels": plan.labels,
+        "options": plan.options,
+        "epoch": plan.epoch_seconds,
+        "recordedNetwork": plan.recorded_network.name(),
+        "materials": plan.materials.iter().map(material_line).collect::<Vec<_>>(),
+        "exporter": {
+            "rewriteTimestamp": plan.exporter.rewrite_timestamp,
+            "ociMediaTypes": plan.exporter.oci_media_types,
+            "compression": plan.exporter.compression.name(),
+            "forceCompression": plan.exporter.force_compression,
+            "evidence": plan.exporter.evidence,
+        },
+        "alternatives": plan.alternatives.iter().map(ToString::to_string).collect::<Vec<_>>(),
+    })
+}
+
+/// Quoted for a shell where that is needed.
+fn write_by_hand(out: &mut String, by_hand: &ByHand) -> fmt::Result {
+    writeln!(
+        out,
+        "\nby hand, with the source policy in WORK/policy.json (--output json prints it):\n"
+    )?;
+    let variables =
+        by_hand.environment.iter().map(|(name, value)| format!("{name}={}", quoted(value)));
+    let words: Vec<String> =
+        variables.chain(by_hand.command.iter().map(|word| quoted(word))).collect();
+    writeln!(out, "  {}", clean(&words.join(" ")))
+}
+
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=./:,@%+".contains(c);
+    match word {
+        _ if !word.is_empty() && word.chars().all(plain) => word.to_owned(),
+        _ => format!("'{}'", word.replace('\'', "'\\''")),
+    }
 }
 
 fn write_plan(out: &mut String, plan: &Plan) -> fmt::Result {
@@ -43,16 +118,12 @@ fn write_plan(out: &mut String, plan: &Plan) -> fmt::Result {
     }
     row("network", &format!("none (recorded: {})", plan.recorded_network.name()))?;
     let exporter = &plan.exporter;
-    let times = exporter
-        .rewrite_timestamp
-        .map_or_else(|| "kept".to_owned(), |epoch| format!("rewritten to {epoch}"));
-    let types = if exporter.oci_media_types { "OCI" } else { "Docker" };
-    row(
-        "exporter",
-        &format!("{types} media types, {}, times {times}", exporter.compression.name()),
-    )?;
+    row("exporter", &exporter.to_string())?;
     for evidence in &exporter.evidence {
         row("", evidence)?;
+    }
+    for other in &plan.alternatives {
+        row("or else", &other.to_string())?;
     }
     Ok(())
 }
@@ -75,4 +146,38 @@ fn write_gaps(out: &mut String, gaps: &[Gap]) -> fmt::Result {
         writeln!(out, "     help: {}", clean(&gap.fix))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_quoted_for_a_shell() {
+        let cases = [
+            ("--opt", "--opt"),
+            ("", "''"),
+            ("label:a=b c", "'label:a=b c'"),
+            ("it's $(x)", "'it'\\''s $(x)'"),
+            ("#c:sub", "'#c:sub'"),
+        ];
+        for (word, want) in cases {
+            assert_eq!(quoted(word), want, "{word}");
+        }
+    }
+
+    #[test]
+    fn gaps_and_plans_are_told_apart_by_machines() {
+        let plan = Planned::Plan(Box::new(crate::rebuild::tests::plan()));
+        let value: Value = serde_json::from_str(&json(&plan, None)).unwrap();
+        assert_eq!(
+            (&value["replayable"], &value["plan"]["target"]),
+            (&json!(true), &json!("release"))
+        );
+        let gap = Gap { code: "mode-min", field: "f".into(), why: "w".into(), fix: "x".into() };
+        let value: Value =
+            serde_json::from_str(&json(&Planned::NotReplayable(vec![gap]), None)).unwrap();
+        assert_eq!(value["replayable"], json!(false));
+        assert_eq!(value["gaps"][0]["code"], json!("mode-min"));
+    }
 }

@@ -48,7 +48,13 @@ fn write_rebuild(out: &mut String, evidence: &Evidence, findings: &[Finding]) ->
     }
     writeln!(out, "result     {}", rebuild(&evidence.rebuild))?;
     match &evidence.rebuild {
-        Rebuild::Compared(rebuilt) => difference::list(out, &rebuilt.comparison, DIFFERENCES)?,
+        Rebuild::Compared(rebuilt) => {
+            writeln!(out, "exporter   {}", clean(&rebuilt.exporter.to_string()))?;
+            for tried in rebuilt.exporter.evidence.iter().filter(|e| e.starts_with("tried: ")) {
+                writeln!(out, "           {}", clean(tried))?;
+            }
+            difference::list(out, &rebuilt.comparison, DIFFERENCES)?;
+        }
         Rebuild::Failed(failure) if !failure.log.is_empty() => {
             writeln!(out, "log")?;
             for line in failure.log.lines() {

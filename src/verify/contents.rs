@@ -57,7 +57,12 @@ impl Contents {
 
     /// Whether the layers are here and are what the configuration says.
     pub fn is_complete(&self) -> bool {
-        self.rootfs.is_some() && self.spool.is_some()
+        self.rootfs.is_some() && self.has_layers()
+    }
+
+    /// Whether the layers are here, be they what the configuration says or not: a comparison finds that out by itself.
+    pub fn has_layers(&self) -> bool {
+        self.spool.is_some()
     }
 }
 
@@ -89,14 +94,23 @@ async fn fetch_and_read(
     });
     let read = reading.await.map_err(|panic| {
         Box::new(Finding::new(Code::InternalError, subject()).with(Key::Why, panic.to_string()))
-    })??;
+    })?;
+    let spool = Some(Arc::new(spool));
+    let read = match read {
+        Ok(read) => read,
+        // Each layer is what the manifest names: only what the configuration says of it is a lie.
+        Err(lie) if lie.code == Code::ImageDiffIdMismatch => {
+            return Ok(Contents { layers, spool, ..Contents::failed(vec![*lie]) });
+        }
+        Err(finding) => return Err(finding),
+    };
     Ok(Contents {
         rootfs: Some(read.rootfs),
         inventory: Some(read.inventory),
         last_layer: read.last_layer,
         layers,
         findings: Vec::new(),
-        spool: Some(Arc::new(spool)),
+        spool,
     })
 }
 
