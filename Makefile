@@ -1,6 +1,6 @@
 # Every target does its own set-up: a fresh Debian machine (12 or newer) with Rust needs nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench fuzz peers
+.PHONY: help setup demo test lint bench fuzz peers corpus
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 10
@@ -25,3 +25,6 @@ fuzz: ## Fuzz every parser for a minute
 
 peers: ## Build the other tools that tests compare with (needs Go, takes minutes)
 	@scripts/peers
+
+corpus: ## Make the images of the rebuild corpus, and print their folder
+	@scripts/corpus make

@@ -55,8 +55,24 @@ enum Change {
     SetStatement { predicate: String, pointer: String, value: String },
     /// Leave a package out of the embedded SPDX documents
     DropSbomPackage { name: String },
+    /// Replace a text wherever it stands in the embedded statements
+    ReplaceText { from: String, to: String },
     /// Leave out the embedded attestations
     DropAttestations,
+    /// Give an entry an extended attribute, its value in hex
+    SetXattr { path: String, name: String, value: String },
+    /// Let a symbolic or hard link lead elsewhere
+    Retarget { path: String, target: String },
+    /// Write the files of every layer in the opposite order
+    Reorder,
+    /// Put a layer without any entry on top
+    AddLayer,
+    /// Add the device that is the whole memory (1, 1) at the end of the last layer
+    AddDevice { path: String },
+    /// Compress every layer with zstd
+    Zstd,
+    /// Annotate the image's manifest
+    Annotate { key: String, value: String },
 }
 
 fn main() -> Outcome<()> {
@@ -119,6 +135,14 @@ impl Change {
         let mut config = layout.json(text(&manifest["config"], "digest")?)?;
         let config_before = config.clone();
 
+        if matches!(self, Change::AddLayer) {
+            add_layer(layout, &mut manifest, &mut config)?;
+            done.changes += 1;
+        }
+        if let Change::Annotate { key, value } = self {
+            manifest["annotations"][key] = json!(value);
+            done.changes += 1;
+        }
         let layers = list(&mut manifest, "layers")?;
         let count = layers.len();
         for (position, layer) in layers.iter_mut().enumerate() {
@@ -154,6 +178,11 @@ impl Change {
                 done.changes += 1;
                 compress(&tar, *level)?
             }
+            Change::Zstd => {
+                done.changes += 1;
+                layer["mediaType"] = json!("application/vnd.oci.image.layer.v1.tar+zstd");
+                zstd::encode_all(tar.as_slice(), 3)?
+            }
             Change::AppendGarbage { text } if last => {
                 done.changes += 1;
                 [old.as_slice(), text.as_bytes()].concat()
@@ -187,6 +216,17 @@ impl Change {
                 entries.retain(|e| !e.is(path));
                 return Ok(before - entries.len());
             }
+            Change::AddDevice { path } if last => {
+                let mut entry = Entry::file(path, Vec::new())?;
+                entry.header.set_entry_type(EntryType::Char);
+                entry.header.set_device_major(1)?;
+                entry.header.set_device_minor(1)?;
+                entry.header.set_cksum();
+                entries.push(entry);
+                return Ok(1);
+            }
+            Change::SetXattr { path, name, value } => return set_xattr(entries, path, name, value),
+            Change::Reorder => return Ok(reorder(entries)),
             _ => {}
         }
         let mut changed = 0;
@@ -212,6 +252,9 @@ impl Change {
                 entry.header.set_gid(*gid);
             }
             Change::Touch { path, seconds } if entry.is(path) => entry.header.set_mtime(*seconds),
+            Change::Retarget { path, target } if entry.is(path) => {
+                entry.header.set_link_name(target)?;
+            }
             _ => return Ok(false),
         }
         entry.header.set_cksum();
@@ -275,6 +318,11 @@ impl Change {
             Change::SetStatement { predicate, pointer, value } if kind.contains(predicate) => {
                 set(statement, pointer, value)?;
                 done.changes += 1;
+            }
+            Change::ReplaceText { from, to } => {
+                let before = statement.to_string();
+                done.changes += before.matches(from.as_str()).count();
+                *statement = serde_json::from_str(&before.replace(from, to))?;
             }
             Change::DropSbomPackage { name } if kind.contains("spdx") => {
                 let document = &mut statement["predicate"];
@@ -354,6 +402,70 @@ impl Entry {
         let wanted = Path::new(path.trim_start_matches('/'));
         !special && self.header.path().is_ok_and(|p| p.strip_prefix(".").unwrap_or(&p) == wanted)
     }
+}
+
+/// With its diffID and its step in the history, as a builder would write it.
+fn add_layer(layout: &Layout, manifest: &mut Value, config: &mut Value) -> Outcome<()> {
+    let tar = write_tar(&[])?;
+    let mut descriptor = json!({"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip"});
+    layout.store_bytes_as(&mut descriptor, &compress(&tar, 6)?)?;
+    list(manifest, "layers")?.push(descriptor);
+    list(&mut config["rootfs"], "diff_ids")?.push(json!(digest_of(&tar)));
+    let step = json!({"created": config["created"], "created_by": "RUN /bin/sh -c true"});
+    list(config, "history")?.push(step);
+    Ok(())
+}
+
+/// As PAX record before the entry (pax(1), "SCHILY.xattr" as GNU tar and Docker write it), in one with what is there already.
+fn set_xattr(entries: &mut Vec<Entry>, path: &str, name: &str, value: &str) -> Outcome<usize> {
+    let mut record = format!(" SCHILY.xattr.{name}=").into_bytes();
+    record.extend(hex::decode(value)?);
+    record.push(b'\n');
+    // The length counts its own digits.
+    let length = (1..).find(|n| n - n.to_string().len() == record.len()).unwrap_or_default();
+    let record = [length.to_string().into_bytes(), record].concat();
+    let places: Vec<usize> = (0..entries.len()).rev().filter(|i| entries[*i].is(path)).collect();
+    for place in &places {
+        let before = place
+            .checked_sub(1)
+            .filter(|i| entries[*i].header.entry_type().is_pax_local_extensions());
+        let at = before.unwrap_or(*place);
+        if before.is_none() {
+            let mut entry = Entry::file("PaxHeaders.0/xattr", Vec::new())?;
+            entry.header.set_entry_type(EntryType::XHeader);
+            entries.insert(at, entry);
+        }
+        entries[at].data.extend(&record);
+        let size = entries[at].data.len() as u64;
+        entries[at].header.set_size(size);
+        entries[at].header.set_cksum();
+    }
+    Ok(places.len())
+}
+
+/// Folders stay first and links last, so that the result unpacks to the same files.
+fn reorder(entries: &mut Vec<Entry>) -> usize {
+    let mut groups: [Vec<Vec<Entry>>; 3] = Default::default();
+    let mut group = Vec::new();
+    for entry in entries.drain(..) {
+        let place = match entry.header.entry_type() {
+            EntryType::Directory => 0,
+            EntryType::Regular => 1,
+            EntryType::Symlink | EntryType::Link => 2,
+            // Belongs to the entry after it.
+            _ => {
+                group.push(entry);
+                continue;
+            }
+        };
+        group.push(entry);
+        groups[place].push(std::mem::take(&mut group));
+    }
+    groups[1].reverse();
+    let moved = groups[1].len();
+    entries.extend(groups.into_iter().flatten().flatten());
+    entries.extend(group);
+    if moved > 1 { moved } else { 0 }
 }
 
 fn read_tar(tar: &[u8]) -> Outcome<Vec<Entry>> {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used)]
 
 mod bad_input;
+mod corpus;
 mod faces;
 mod flows;
 mod gate;
