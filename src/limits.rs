@@ -57,6 +57,8 @@ pub struct Limits {
     pub packages: usize,
     /// Differences that are kept in one comparison; the rest is counted.
     pub differences: usize,
+    /// Bytes of one differing file that are held to look into it (C5).
+    pub explain_bytes: u64,
     /// Time for one request to a registry, to its last header.
     pub request: Duration,
     /// Time in which a transfer must move at least one byte (P4).
@@ -123,6 +125,7 @@ impl Default for Limits {
             trusted_root_bytes: 4 * MIB,
             packages: 200_000,
             differences: 1000,
+            explain_bytes: 32 << 20,
             request: Duration::from_secs(30),
             stall: Duration::from_secs(20),
             attempts: 4,

@@ -149,7 +149,18 @@ pub struct Diff {
     pub platform: Option<Platform>,
     /// Report format on stdout
     #[arg(long, short, value_enum, default_value = "text", value_name = "FORMAT")]
-    pub output: Format,
+    pub output: DiffFormat,
+}
+
+/// How a comparison is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DiffFormat {
+    /// For people.
+    Text,
+    /// For machines: hallmark/comparison/v1.
+    Json,
+    /// For people with a browser: one page that needs nothing else.
+    Html,
 }
 
 /// `hallmark provenance`

@@ -2,7 +2,7 @@
 
 use super::{
     Answer, Failure,
-    args::{Diff, Format, Global, Platforms},
+    args::{Diff, DiffFormat, Global, Platforms},
     context::{self, Overrides},
 };
 use crate::{
@@ -35,8 +35,9 @@ pub async fn run(args: &Diff, global: &Global) -> Result<Answer, Failure> {
         .map_err(|e| Failure::unavailable(e.to_string()))?;
     let (left, right) = (left.reference.to_string(), right.reference.to_string());
     let text = match args.output {
-        Format::Text => report::difference::comparison(&comparison, &left, &right),
-        Format::Json => report::json::comparison(&comparison, &left, &right),
+        DiffFormat::Text => report::difference::comparison(&comparison, &left, &right),
+        DiffFormat::Json => report::json::comparison(&comparison, &left, &right),
+        DiffFormat::Html => report::html::comparison(&comparison, &left, &right),
     };
     Ok(Answer { text, code: u8::from(!comparison.level.is_reproducible()) })
 }

@@ -4,9 +4,9 @@
 //! the Dockerfile, from the builder's own records where it kept them, else by finding the instruction's text in the
 //! Dockerfile. All of this is what the image says about itself: good for a hint to a person, never for a judgement.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Cause, Comparison, Place};
+use super::{Cause, Class, Comparison, Difference, Hint, Place, Repeats};
 use crate::{attest::provenance::Provenance, image::ImageConfig};
 
 /// Longest Dockerfile that is searched, in bytes.
@@ -35,6 +35,39 @@ pub fn explain(
             instruction: readable(created_by).chars().take(INSTRUCTION_CHARS).collect(),
         });
     }
+}
+
+/// Says of each difference whether a second rebuild differs from the published image in the same way. `between` compares
+/// the two rebuilds.
+pub fn note_repeats(comparison: &mut Comparison, between: &Comparison) {
+    // Positions may have moved where layers were added; a path is the same file all the same.
+    fn name(place: &Place) -> String {
+        match place {
+            Place::Manifest(field) => format!("manifest {field}"),
+            Place::Config(pointer) => format!("config {pointer}"),
+            Place::Layer(position) => format!("layer {position}"),
+            Place::Entry { path, .. } => path.clone(),
+        }
+    }
+    let varies: BTreeSet<String> = between.differences.iter().map(|d| name(&d.place)).collect();
+    for difference in &mut comparison.differences {
+        difference.repeats = match varies.contains(&name(&difference.place)) {
+            true => Repeats::No,
+            // What is not listed may be among those that are only counted.
+            false if between.omitted > 0 => Repeats::Unknown,
+            false => Repeats::Yes,
+        };
+        if difference.repeats == Repeats::No && difference.class == Class::Content {
+            difference.class = Class::Toolchain;
+        }
+        difference.hint = Hint::of(difference);
+    }
+}
+
+/// Whether something that nothing explains came out the same in both rebuilds, and so is not chance.
+pub fn is_consistent(comparison: &Comparison) -> bool {
+    let open = |d: &&Difference| !d.class.is_benign() && d.explained_by.is_none();
+    comparison.differences.iter().filter(open).any(|d| d.repeats == Repeats::Yes)
 }
 
 /// The instruction of each layer; empty where the history does not tell (image-spec v1.1, config.md, "history").
@@ -189,6 +222,42 @@ mod tests {
         let found = find_lines(&made, DOCKERFILE);
         assert_eq!(found.into_iter().collect::<Vec<_>>(), [(1, 6), (2, 7), (3, 13)]);
         assert_eq!(find_lines(&["/bin/sh -c make"], DOCKERFILE).get(&0), Some(&3));
+    }
+
+    #[test]
+    fn what_varies_between_rebuilds_is_told_from_what_repeats() {
+        let entry = |layer, path: &str, class| {
+            Difference::new(Place::Entry { layer, path: path.to_owned() }, class, "content")
+        };
+        let comparison = |differences, omitted| Comparison {
+            level: crate::compare::Level::Different,
+            differences,
+            omitted,
+            layers: Vec::new(),
+            packages: Vec::new(),
+        };
+        let all =
+            || vec![entry(1, "/swapped", Class::Content), entry(1, "/random", Class::Content)];
+        let of = |found: &Comparison| -> Vec<_> {
+            found.differences.iter().map(|d| (d.repeats, d.class, d.hint)).collect()
+        };
+        let mut found = comparison(all(), 0);
+        note_repeats(&mut found, &comparison(vec![entry(0, "/random", Class::Content)], 0));
+        let swapped = (Repeats::Yes, Class::Content, Some(Hint::OtherContent));
+        assert_eq!(of(&found), [swapped, (Repeats::No, Class::Toolchain, Some(Hint::Unstable))]);
+        assert!(is_consistent(&found), "a swapped file does not hide behind an unsteady build");
+        let mut found = comparison(vec![entry(1, "/random", Class::Content)], 0);
+        note_repeats(&mut found, &comparison(vec![entry(1, "/random", Class::Content)], 0));
+        assert!(!is_consistent(&found));
+        let mut found = comparison(all(), 0);
+        note_repeats(&mut found, &comparison(vec![entry(1, "/random", Class::Content)], 3));
+        assert_eq!(found.differences.first().map(|d| d.repeats), Some(Repeats::Unknown));
+        assert!(!is_consistent(&found), "nobody knows");
+        let mut benign = entry(1, "/a", Class::NestedTime);
+        benign.explained_by = Some("pyc@1".to_owned());
+        let mut found = comparison(vec![benign], 0);
+        note_repeats(&mut found, &comparison(Vec::new(), 0));
+        assert!(!is_consistent(&found), "explained");
     }
 
     #[test]

@@ -75,15 +75,11 @@ fn walk(
                 walk(found, class, &place, (Some(left), Some(right)), depth - 1);
             }
         }
-        _ => found.push(Difference {
-            place: Place::Config(place.to_owned()),
-            class,
-            what: "value".to_owned(),
-            left: left.map(words),
-            right: right.map(words),
-            explained_by: None,
-            cause: None,
-        }),
+        _ => {
+            let place = Place::Config(place.to_owned());
+            let found_here = Difference::new(place, class, "value");
+            found.push(found_here.between(left.map(words), right.map(words)));
+        }
     }
 }
 

@@ -6,10 +6,13 @@
 
 use sha2::{Digest as _, Sha256};
 
-use super::{Class, Difference, Place, normalize::Normal};
+use super::{
+    Class, Difference, Place, inside::inside, matcher::Content, normalize::normal, residue,
+};
 use crate::{
     digest::Digest,
     image::tar::{Entry, EntryKind},
+    limits::Limits,
 };
 
 /// A SHA-256 digest, compact: there is one for each entry of a layer.
@@ -26,11 +29,13 @@ const BENIGN_PAX: &[&str] = &[
     "SCHILY.nlink",
 ];
 
-/// Permission bits that lend rights.
-const LENDING_BITS: u32 = 0o6000;
-
 /// The fingerprint of an entry whose content hashes to `content`.
 pub(super) fn fingerprint(entry: &Entry, content: &Hash) -> Hash {
+    Sha256::new_with_prefix(mark(entry)).chain_update(content).finalize().into()
+}
+
+/// A hash of everything that counts but the content.
+pub(super) fn mark(entry: &Entry) -> Hash {
     let mut hasher = Sha256::new();
     hasher.update([entry.kind as u8]);
     for number in [entry.mode, entry.odd_type_bits] {
@@ -50,7 +55,6 @@ pub(super) fn fingerprint(entry: &Entry, content: &Hash) -> Hash {
         text(&mut hasher, name.as_bytes());
         text(&mut hasher, value);
     }
-    hasher.update(content);
     hasher.finalize().into()
 }
 
@@ -67,13 +71,23 @@ pub(super) struct Facts {
     pub(super) entry: Entry,
     /// What its content hashes to.
     pub(super) content: Hash,
-    /// Its content without what a normalizer takes out.
-    pub(super) normal: Option<Normal>,
+    /// Its content, where there was room for it.
+    pub(super) bytes: Option<Vec<u8>>,
     /// How many there are.
     pub(super) count: u64,
 }
 
 impl Facts {
+    /// The facts of one entry.
+    pub(super) fn new(entry: Entry, content: Content) -> Self {
+        let hash = content.hash();
+        let bytes = match content {
+            Content::Bytes(bytes) => Some(bytes),
+            Content::Hash(_) => None,
+        };
+        Self { entry, content: hash, bytes, count: 1 }
+    }
+
     /// The content in words.
     fn content_words(&self) -> String {
         words(&self.content, self.entry.size)
@@ -88,17 +102,6 @@ impl Facts {
             _ => String::new(),
         };
         format!("{} {mode:04o} {uid}:{gid} {what}", kind.name()).trim_end().to_owned()
-    }
-
-    /// Whether its being there may change what other files are or may do.
-    fn lends_rights(&self) -> bool {
-        let entry = &self.entry;
-        let plain =
-            matches!(entry.kind, EntryKind::File | EntryKind::Directory | EntryKind::Symlink);
-        !plain
-            || entry.mode & LENDING_BITS != 0
-            || !entry.xattrs.is_empty()
-            || entry.whiteout().is_some()
     }
 }
 
@@ -128,25 +131,33 @@ fn bytes_words(bytes: &[u8]) -> String {
 pub(super) fn differences(
     layer: usize,
     path: &str,
-    left: Option<&Facts>,
-    right: Option<&Facts>,
+    (left, right): (Option<&Facts>, Option<&Facts>),
+    limits: &Limits,
 ) -> Vec<Difference> {
     let mut list = List { place: Place::Entry { layer, path: path.to_owned() }, found: Vec::new() };
     match (left, right) {
-        (Some(left), Some(right)) => both(&mut list, left, right),
-        (Some(only), None) => {
-            list.add(one_sided(only), "only in published", Some(only.words()), None);
+        (Some(left), Some(right)) => {
+            both(&mut list, left, right);
+            content(&mut list, path, (left, right), limits);
         }
-        (None, Some(only)) => {
-            list.add(one_sided(only), "only in rebuilt", None, Some(only.words()));
-        }
+        (Some(only), None) => one_sided(&mut list, only, "published", (Some(only.words()), None)),
+        (None, Some(only)) => one_sided(&mut list, only, "rebuilt", (None, Some(only.words()))),
         (None, None) => {}
     }
     list.found
 }
 
-fn one_sided(only: &Facts) -> Class {
-    if only.lends_rights() { Class::TarSecurity } else { Class::Content }
+fn one_sided(
+    list: &mut List,
+    only: &Facts,
+    side: &str,
+    (left, right): (Option<String>, Option<String>),
+) {
+    let class = residue::one_sided(&only.entry);
+    list.add(class, &format!("only in {side}"), left, right);
+    if let Some(last) = list.found.last_mut().filter(|_| class == Class::MountPoint) {
+        last.explained_by = Some(residue::MOUNT_POINT.to_owned());
+    }
 }
 
 struct List {
@@ -156,15 +167,8 @@ struct List {
 
 impl List {
     fn add(&mut self, class: Class, what: &str, left: Option<String>, right: Option<String>) {
-        self.found.push(Difference {
-            place: self.place.clone(),
-            class,
-            what: what.to_owned(),
-            left,
-            right,
-            explained_by: None,
-            cause: None,
-        });
+        let found = Difference::new(self.place.clone(), class, what);
+        self.found.push(found.between(left, right));
     }
 
     fn compare<T: PartialEq>(
@@ -202,17 +206,30 @@ fn both(list: &mut List, left: &Facts, right: &Facts) {
         let words = |facts: &Facts| Some(facts.count.to_string());
         list.add(security, "entries with this path", words(left), words(right));
     }
-    if (&left.content, l.size) != (&right.content, r.size) {
-        let (left_words, right_words) = (left.content_words(), right.content_words());
-        list.add(Class::Content, "content", Some(left_words), Some(right_words));
-        if let (Some(left), Some(right)) = (&left.normal, &right.normal)
-            && left == right
-            && let Some(last) = list.found.last_mut()
-        {
-            last.class = Class::NestedTime;
-            last.explained_by = Some(left.normalizer.to_owned());
+}
+
+/// What differs in the contents: explained where both have one normal form, else looked into.
+fn content(list: &mut List, path: &str, (left, right): (&Facts, &Facts), limits: &Limits) {
+    if (&left.content, left.entry.size) == (&right.content, right.entry.size) {
+        return;
+    }
+    let place = list.place.clone();
+    let mut found = Difference::new(place, residue::content(path), "content")
+        .between(Some(left.content_words()), Some(right.content_words()));
+    if let (Some(l), Some(r)) = (&left.bytes, &right.bytes) {
+        match (normal(path, l, limits), normal(path, r, limits)) {
+            (Some(l), Some(r)) if l.agrees(&r) => {
+                found.class = l.class();
+                found.explained_by = Some(l.names());
+            }
+            _ => found.inside = inside(path, l, r, limits),
         }
     }
+    let toolchain = found.inside.as_ref().is_some_and(|inside| inside.is_toolchain_only());
+    if toolchain && found.class == Class::Content {
+        found.class = Class::Toolchain;
+    }
+    list.found.push(found);
 }
 
 type Attributes = std::collections::BTreeMap<String, Vec<u8>>;

@@ -20,13 +20,9 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Allowance, Class, CompareError, Comparison, Difference, LayerFacts, LayerPair, Level, Place,
-    Side, Which, config,
-    entry::differences,
-    layer::{EntryDiff, Layer},
-    manifest, normalize,
-    parallel::each,
-    squash::Squashed,
+    Allowance, Class, CompareError, Comparison, Difference, Hint, LayerFacts, LayerPair, Level,
+    PackageChange, Place, Side, Which, allow, config, drift, layer::Layer, manifest, pair,
+    pair::Pair, parallel::each, residue, squash::Squashed,
 };
 use crate::{digest::DiffId, limits::Limits};
 
@@ -74,7 +70,7 @@ pub fn compare(
 pub fn verify_diff_ids(side: Side<'_>, limits: &Limits) -> Result<Vec<Difference>, CompareError> {
     require_image(Which::Published, side)?;
     let layers = layers(Which::Published, side, limits);
-    let found = each(&layers, |layer| layer.diff_id().map(|id| lie(layer, &id)));
+    let found = each(&layers, 1, |layer| layer.diff_id().map(|id| lie(layer, &id)));
     found.into_iter().filter_map(Result::transpose).collect()
 }
 
@@ -97,15 +93,22 @@ fn lie(layer: &Layer<'_>, found: &DiffId) -> Option<Difference> {
         Which::Published => (Some(told), None),
         Which::Rebuilt => (None, Some(told)),
     };
-    (claimed != found).then(|| Difference {
-        place: Place::Layer(layer.position),
-        class: Class::LyingDiffId,
-        what: "diffID".to_owned(),
-        left,
-        right,
-        explained_by: None,
-        cause: None,
-    })
+    let place = Place::Layer(layer.position);
+    let lie = || Difference::new(place, Class::LyingDiffId, "diffID").between(left, right);
+    (claimed != found).then(lie)
+}
+
+/// Pairs of layers between which what is kept is taken up.
+const BATCH: usize = 16;
+
+/// What is known of all pairs of layers so far.
+struct SoFar {
+    /// All diffIDs are the same.
+    same: bool,
+    /// All paths come in the same order.
+    same_order: bool,
+    /// Some entry differs.
+    differs: bool,
 }
 
 /// How the layers compare.
@@ -121,41 +124,22 @@ enum Job<'a> {
     Skip,
     /// One blob: its diffID, for both claims.
     Hash(Layer<'a>, Layer<'a>),
-    /// Two blobs, one after the other.
-    Scan(Layer<'a>, Layer<'a>),
-}
-
-/// What reading a pair of layers gave.
-#[derive(Default)]
-struct Read {
-    left: Option<DiffId>,
-    right: Option<DiffId>,
-    /// How the entries differ, when the diffIDs do.
-    entries: Option<EntryDiff>,
+    /// Two blobs, at the same time.
+    Compare(Layer<'a>, Layer<'a>),
 }
 
 impl Job<'_> {
-    fn run(&self) -> Result<Read, CompareError> {
+    fn run(&self) -> Result<Option<Pair>, CompareError> {
         match self {
-            Self::Skip => Ok(Read::default()),
-            Self::Hash(left, right) if left.claimed() == right.claimed() => {
-                let id = left.diff_id()?;
-                Ok(Read { left: Some(id.clone()), right: Some(id), entries: None })
-            }
+            Self::Skip => Ok(None),
             Self::Hash(left, right) => {
-                let (left, right) = (left.diff_id()?, right.diff_id()?);
-                Ok(Read { left: Some(left), right: Some(right), entries: None })
+                let id = left.diff_id()?;
+                // Claims of other algorithms are about the same bytes.
+                let other =
+                    if left.claimed() == right.claimed() { id.clone() } else { right.diff_id()? };
+                Ok(Some(Pair { left: id, right: other, entries: None }))
             }
-            Self::Scan(left, right) => {
-                let most = left.limits.differences;
-                let mut scans = each(&[left, right], |layer| layer.scan()).into_iter();
-                let (Some(left), Some(right)) = (scans.next(), scans.next()) else {
-                    return Ok(Read::default());
-                };
-                let ((left, left_entries), (right, right_entries)) = (left?, right?);
-                let entries = (left != right).then(|| left_entries.diff(&right_entries, most));
-                Ok(Read { left: Some(left), right: Some(right), entries })
-            }
+            Self::Compare(left, right) => pair::compare(left, right).map(Some),
         }
     }
 }
@@ -168,6 +152,7 @@ struct Run<'a> {
     differences: Vec<Difference>,
     omitted: u64,
     lying: bool,
+    packages: BTreeSet<PackageChange>,
 }
 
 impl<'a> Run<'a> {
@@ -188,7 +173,16 @@ impl<'a> Run<'a> {
                 right: facts(right.get(position)),
             })
             .collect();
-        Self { left, right, limits, pairs, differences: Vec::new(), omitted: 0, lying: false }
+        Self {
+            left,
+            right,
+            limits,
+            pairs,
+            differences: Vec::new(),
+            omitted: 0,
+            lying: false,
+            packages: BTreeSet::new(),
+        }
     }
 
     fn add(&mut self, difference: Difference) {
@@ -211,9 +205,13 @@ impl<'a> Run<'a> {
     }
 
     fn finish(mut self, level: Level) -> Comparison {
+        for difference in &mut self.differences {
+            difference.hint = Hint::of(difference);
+        }
         self.differences.sort();
-        let Self { differences, omitted, pairs: layers, .. } = self;
-        Comparison { level, differences, omitted, layers }
+        let Self { differences, omitted, pairs: layers, packages, .. } = self;
+        let packages = packages.into_iter().collect();
+        Comparison { level, differences, omitted, layers, packages }
     }
 
     fn all_explained(&self) -> bool {
@@ -230,50 +228,78 @@ impl<'a> Run<'a> {
         let pairs: Vec<_> = self.left.iter().copied().zip(self.right.iter().copied()).collect();
         let jobs: Vec<Job<'_>> =
             pairs.iter().map(|(left, right)| job(*left, *right, same_config)).collect();
-        let reads = each(&jobs, Job::run).into_iter().collect::<Result<Vec<Read>, _>>()?;
-        let (mut same, mut same_order) = (true, true);
-        let mut unlike = Vec::new();
-        for ((left, right), read) in pairs.iter().zip(reads) {
-            self.note(left, read.left.as_ref());
-            self.note(right, read.right.as_ref());
-            match read.entries {
-                None => self.note_stored(left, right),
-                Some(diff) => {
-                    same = false;
-                    same_order &= diff.same_order;
-                    if diff.paths.is_empty() && diff.more == 0 {
-                        let what = if diff.same_order {
-                            "times or format of entries"
-                        } else {
-                            "order of entries"
-                        };
-                        self.add(whole(left.position, Class::TarBenign, what));
-                    } else {
-                        unlike.push((*left, *right, diff));
-                    }
-                }
+        let mut seen = SoFar { same: true, same_order: true, differs: false };
+        // A batch at a time, so that what is kept of unlike layers does not add up.
+        for (pairs, jobs) in pairs.chunks(BATCH).zip(jobs.chunks(BATCH)) {
+            for ((left, right), read) in pairs.iter().zip(each(jobs, 2, Job::run)) {
+                self.add_pair((left, right), read?, allow, &mut seen);
             }
         }
-        if same {
+        if seen.same {
             return Ok(Content::SameLayers);
         }
-        let differs = !unlike.is_empty();
-        self.add_entries(unlike, allow)?;
-        if differs {
-            if self.all_explained() {
-                // Explained entries, too, may overwrite others in another order.
-                self.as_a_whole(allow)?;
-            }
+        if !seen.differs {
+            let same = seen.same_order;
+            return if same { Ok(Content::SameEntries) } else { self.as_a_whole(allow) };
+        }
+        self.prove_whiteouts(allow)
+    }
+
+    /// Takes up what reading a pair of layers gave.
+    fn add_pair(
+        &mut self,
+        (left, right): (&Layer<'_>, &Layer<'_>),
+        read: Option<Pair>,
+        allow: &[Allowance],
+        seen: &mut SoFar,
+    ) {
+        let Some(read) = read else { return self.note_stored(left, right) };
+        self.note(left, Some(&read.left));
+        self.note(right, Some(&read.right));
+        let Some(mut entries) = read.entries else { return self.note_stored(left, right) };
+        seen.same = false;
+        seen.same_order &= entries.same_order;
+        if entries.differences.is_empty() && entries.more == 0 {
+            let what = match entries.same_order {
+                true => "times or format of entries",
+                false => "order of entries",
+            };
+            return self.add(whole(left.position, Class::TarBenign, what));
+        }
+        seen.differs = true;
+        self.omitted = self.omitted.saturating_add(entries.more);
+        let packages = drift::packages(&entries.kept, self.limits);
+        drift::sort(&mut entries.differences, &entries.kept, &packages);
+        self.packages.extend(packages.into_iter().take(self.limits.differences));
+        for mut difference in entries.differences {
+            allow::explain(&mut difference, allow);
+            self.add(difference);
+        }
+    }
+
+    /// Where nothing is left but opaque whiteouts and what is explained, compares what the layers add up to: explained
+    /// entries, too, may overwrite others in another order.
+    fn prove_whiteouts(&mut self, allow: &[Allowance]) -> Result<Content, CompareError> {
+        let open = |d: &Difference| d.class == Class::OpaqueWhiteout && d.explained_by.is_none();
+        let settled = |d: &Difference| d.class.is_benign() || d.explained_by.is_some() || open(d);
+        if self.omitted != 0 || !self.differences.iter().all(settled) {
             return Ok(Content::Differs);
         }
-        if same_order { Ok(Content::SameEntries) } else { self.as_a_whole(allow) }
+        let before = self.differences.len();
+        self.as_a_whole(allow)?;
+        if self.differences.len() == before && self.omitted == 0 {
+            for difference in self.differences.iter_mut().filter(|d| open(d)) {
+                difference.explained_by = Some(residue::OPAQUE_WHITEOUT.to_owned());
+            }
+        }
+        Ok(Content::Differs)
     }
 
     /// Compares the root filesystems.
     fn as_a_whole(&mut self, allow: &[Allowance]) -> Result<Content, CompareError> {
         let sides = [(Which::Published, &self.left), (Which::Rebuilt, &self.right)];
-        let mut read =
-            each(&sides, |(which, layers)| Squashed::of(*which, layers, self.limits)).into_iter();
+        let mut read = each(&sides, 1, |(which, layers)| Squashed::of(*which, layers, self.limits))
+            .into_iter();
         let (Some(left), Some(right)) = (read.next(), read.next()) else {
             return Ok(Content::Differs);
         };
@@ -293,9 +319,9 @@ impl<'a> Run<'a> {
         }
         let known = self.explained_paths();
         let mut same = true;
-        left.compare(&right, |mut difference| {
+        left.compare(&right, self.limits, |mut difference| {
             same = false;
-            normalize::explain(&mut difference, allow);
+            allow::explain(&mut difference, allow);
             if !is_known(&difference, &known) {
                 self.add(difference);
             }
@@ -346,42 +372,13 @@ impl<'a> Run<'a> {
             self.add(difference);
         }
     }
-
-    /// Reads unlike layers again for the facts of their differing entries.
-    fn add_entries(
-        &mut self,
-        unlike: Vec<(Layer<'_>, Layer<'_>, EntryDiff)>,
-        allow: &[Allowance],
-    ) -> Result<(), CompareError> {
-        let found = each(&unlike, |(left, right, diff)| {
-            let (left_facts, right_facts) = (left.facts(&diff.paths)?, right.facts(&diff.paths)?);
-            let names: BTreeSet<&String> = left_facts.keys().chain(right_facts.keys()).collect();
-            let differences: Vec<Difference> = names
-                .into_iter()
-                .flat_map(|path| {
-                    let (l, r) = (left_facts.get(path), right_facts.get(path));
-                    differences(left.position, path, l, r)
-                })
-                .collect();
-            Ok((differences, diff.more))
-        });
-        for result in found {
-            let (differences, omitted) = result?;
-            self.omitted = self.omitted.saturating_add(omitted);
-            for mut difference in differences {
-                normalize::explain(&mut difference, allow);
-                self.add(difference);
-            }
-        }
-        Ok(())
-    }
 }
 
 fn job<'a>(left: Layer<'a>, right: Layer<'a>, same_config: bool) -> Job<'a> {
     let how = |layer: &Layer<'_>| layer.descriptor.media_type.layer_compression();
     let one_blob = left.descriptor.digest == right.descriptor.digest && how(&left) == how(&right);
     match one_blob {
-        false => Job::Scan(left, right),
+        false => Job::Compare(left, right),
         true if same_config || left.claimed() != right.claimed() => Job::Hash(left, right),
         true => Job::Skip,
     }
@@ -389,20 +386,12 @@ fn job<'a>(left: Layer<'a>, right: Layer<'a>, same_config: bool) -> Job<'a> {
 
 /// Whether a difference between root filesystems repeats one that was explained for the entry.
 fn is_known(difference: &Difference, explained: &BTreeSet<String>) -> bool {
-    let is_content = matches!(difference.class, Class::Content | Class::Cache | Class::NestedTime);
-    is_content && matches!(&difference.place, Place::Entry { path, .. } if explained.contains(path))
+    allow::is_content(difference.class)
+        && matches!(&difference.place, Place::Entry { path, .. } if explained.contains(path))
 }
 
 fn whole(position: usize, class: Class, what: &str) -> Difference {
-    Difference {
-        place: Place::Layer(position),
-        class,
-        what: what.to_owned(),
-        left: None,
-        right: None,
-        explained_by: None,
-        cause: None,
-    }
+    Difference::new(Place::Layer(position), class, what)
 }
 
 #[cfg(test)]

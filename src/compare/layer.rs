@@ -1,8 +1,8 @@
 //! One layer of one image, read for comparison.
 //!
-//! Turns a layer into its recomputed diffID and, in the same pass, into 64 bytes for each entry, so that a layer with two
-//! million entries fits into memory. Only where two layers differ are they read a second time, for the facts of the
-//! entries that differ. Nothing comes out of a layer whose stored bytes are not those of the manifest.
+//! Turns a layer into its recomputed diffID, and on the way shows its entries to whoever compares them. Where they could
+//! not be kept, a second pass gives the facts of those that differ. Nothing comes out of a layer whose stored bytes are
+//! not those of the manifest.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,21 +13,23 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     CompareError, Side, Which,
-    entry::{Facts, Hash, fingerprint, text},
-    normalize,
+    entry::{Facts, Hash, mark},
+    matcher::{Content, Lane, Seen},
 };
 use crate::{
     digest::{Algorithm, DiffId},
     image::{
         Descriptor,
         layer::LayerReader,
-        tar::{self, Entry, EntryKind, TarError},
+        tar::{self, Entry, TarError},
     },
     limits::Limits,
 };
 
 /// Bytes hashed at a time.
 const BUFFER_BYTES: usize = 64 << 10;
+/// Bytes of differing files that are kept of one layer in a second pass; at least what the first pass can keep.
+const KEPT_BYTES: u64 = 64 << 20;
 
 /// A layer of one of the images.
 #[derive(Clone, Copy)]
@@ -37,24 +39,6 @@ pub(super) struct Layer<'a> {
     pub(super) position: usize,
     pub(super) descriptor: &'a Descriptor,
     pub(super) limits: &'a Limits,
-}
-
-/// The entries of a layer: path and fingerprint of each, and both of all in their order.
-pub(super) struct Entries {
-    /// Hash of the path and fingerprint, sorted by path; entries of equal path keep their order.
-    list: Vec<(Hash, Hash)>,
-    /// Hash over the list in stream order.
-    order: Hash,
-}
-
-/// What comparing the entries of two layers gave.
-pub(super) struct EntryDiff {
-    /// Hashes of paths whose entries differ: the lowest ones, which are the same on every run.
-    pub(super) paths: BTreeSet<Hash>,
-    /// How many more there are.
-    pub(super) more: u64,
-    /// Whether the entries come in the same order.
-    pub(super) same_order: bool,
 }
 
 impl<'a> Layer<'a> {
@@ -104,90 +88,66 @@ impl<'a> Layer<'a> {
         Ok(diff_id)
     }
 
-    /// The recomputed diffID, and the entries.
-    pub(super) fn scan(&self) -> Result<(DiffId, Entries), CompareError> {
-        let (mut list, mut order) = (Vec::new(), Sha256::new());
+    /// The recomputed diffID and the hash over all paths in their order; every entry is offered on the way.
+    pub(super) fn scan(&self, lane: &Lane<'_>) -> Result<(DiffId, Hash), CompareError> {
+        let mut order = Sha256::new();
         let mut buffer = vec![0; BUFFER_BYTES];
         let diff_id = self.walk(|entry, content| {
-            let mark = fingerprint(entry, &hash(content, &mut buffer)?);
-            text(&mut order, entry.path.as_bytes());
-            order.update(mark);
-            list.push((path_hash(&entry.path), mark));
+            let path = path_hash(&entry.path);
+            order.update(path);
+            let content = self.content(entry, content, &mut buffer)?;
+            let (mark, entry) = (mark(entry), Some(Box::new(entry.clone())));
+            lane.offer(path, Seen { mark, content, entry });
             Ok(())
         })?;
-        list.sort_by_key(|(path, _)| *path);
-        Ok((diff_id, Entries { list, order: order.finalize().into() }))
+        Ok((diff_id, order.finalize().into()))
     }
 
-    /// The facts of the entries whose paths are picked, by path.
+    fn content(
+        &self,
+        entry: &Entry,
+        content: &mut dyn Read,
+        buffer: &mut [u8],
+    ) -> io::Result<Content> {
+        if entry.size > self.limits.explain_bytes {
+            return hash(content, buffer).map(Content::Hash);
+        }
+        let mut bytes = Vec::with_capacity(usize::try_from(entry.size).unwrap_or_default());
+        content.read_to_end(&mut bytes)?;
+        Ok(Content::Bytes(bytes))
+    }
+
+    /// The facts of the entries whose paths are picked, by path. Bytes are kept of as many as there is room for, in the
+    /// order of the stream.
     pub(super) fn facts(
         &self,
         picked: &BTreeSet<Hash>,
     ) -> Result<BTreeMap<String, Facts>, CompareError> {
         let mut found: BTreeMap<String, Facts> = BTreeMap::new();
-        let mut buffer = vec![0; BUFFER_BYTES];
+        let (mut buffer, mut room) = (vec![0; BUFFER_BYTES], KEPT_BYTES);
         self.walk(|entry, content| {
-            if picked.contains(&path_hash(&entry.path)) {
-                let mut facts = self.facts_of(entry, content, &mut buffer)?;
-                facts.count += found.get(&entry.path).map_or(0, |before| before.count);
-                found.insert(entry.path.clone(), facts);
+            if !picked.contains(&path_hash(&entry.path)) {
+                return Ok(());
             }
+            let fits = entry.size <= room;
+            let content = match fits {
+                true => self.content(entry, content, &mut buffer)?,
+                false => Content::Hash(hash(content, &mut buffer)?),
+            };
+            if let Content::Bytes(bytes) = &content {
+                room = room.saturating_sub(bytes.len() as u64);
+            }
+            let mut facts = Facts::new(entry.clone(), content);
+            facts.count += found.get(&entry.path).map_or(0, |before| before.count);
+            found.insert(entry.path.clone(), facts);
             Ok(())
         })?;
         Ok(found)
     }
-
-    fn facts_of(
-        &self,
-        entry: &Entry,
-        content: &mut dyn Read,
-        buffer: &mut [u8],
-    ) -> io::Result<Facts> {
-        let whole = entry.kind == EntryKind::File
-            && entry.size <= self.limits.file_bytes
-            && normalize::is_known(&entry.path);
-        let (content, normal) = if whole {
-            let mut bytes = Vec::new();
-            content.read_to_end(&mut bytes)?;
-            (Sha256::digest(&bytes).into(), normalize::normal(&entry.path, bytes))
-        } else {
-            (hash(content, buffer)?, None)
-        };
-        Ok(Facts { entry: entry.clone(), content, normal, count: 1 })
-    }
 }
 
-impl Entries {
-    /// Compares the entries of two layers, path by path; keeps at most `most` paths that differ.
-    pub(super) fn diff(&self, other: &Self, most: usize) -> EntryDiff {
-        let (mut left, mut right) = (self.groups().peekable(), other.groups().peekable());
-        let (mut paths, mut more) = (BTreeSet::new(), 0);
-        loop {
-            let path = match (left.peek(), right.peek()) {
-                (None, None) => break,
-                (Some((path, _)), None) | (None, Some((path, _))) => *path,
-                (Some((left, _)), Some((right, _))) => *left.min(right),
-            };
-            if left.next_if(|group| group.0 == path) == right.next_if(|group| group.0 == path) {
-                continue;
-            }
-            if paths.len() < most {
-                paths.insert(path);
-            } else {
-                more += 1;
-            }
-        }
-        EntryDiff { paths, more, same_order: self.order == other.order }
-    }
-
-    /// The entries of each path.
-    fn groups(&self) -> impl Iterator<Item = (Hash, &[(Hash, Hash)])> {
-        let chunks = self.list.chunk_by(|a, b| a.0 == b.0);
-        chunks.filter_map(|group| Some((group.first()?.0, group)))
-    }
-}
-
-fn path_hash(path: &str) -> Hash {
+/// The hash by which a path is known.
+pub(super) fn path_hash(path: &str) -> Hash {
     Sha256::digest(path).into()
 }
 

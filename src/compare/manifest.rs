@@ -47,13 +47,6 @@ fn annotations(
 }
 
 fn difference(name: String, left: Option<&str>, right: Option<&str>) -> Difference {
-    Difference {
-        place: Place::Manifest(name),
-        class: Class::Envelope,
-        what: "value".to_owned(),
-        left: left.map(cut),
-        right: right.map(cut),
-        explained_by: None,
-        cause: None,
-    }
+    Difference::new(Place::Manifest(name), Class::Envelope, "value")
+        .between(left.map(cut), right.map(cut))
 }

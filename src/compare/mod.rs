@@ -5,19 +5,31 @@
 //! nothing. Security metadata is never smoothed over. Index digests are never compared: embedded provenance differs on
 //! every run.
 
+mod allow;
 pub mod cause;
-pub mod config;
-pub mod entry;
+mod config;
+mod drift;
+mod entry;
+mod hint;
+mod inside;
 pub mod ladder;
-pub mod layer;
-pub mod manifest;
-pub mod normalize;
+mod layer;
+mod manifest;
+mod matcher;
+mod normalize;
+mod pair;
 mod parallel;
+mod residue;
 mod squash;
 
 use std::io::{self, Read};
 
-pub use normalize::Allowance;
+pub use self::{
+    allow::{Allowance, AllowedClass},
+    drift::PackageChange,
+    hint::Hint,
+    inside::{Container, Inside, Part},
+};
 
 use crate::{
     digest::{BlobDigest, DiffId},
@@ -62,6 +74,13 @@ impl Which {
         match self {
             Self::Published => "published",
             Self::Rebuilt => "rebuilt",
+        }
+    }
+
+    fn other(self) -> Self {
+        match self {
+            Self::Published => Self::Rebuilt,
+            Self::Rebuilt => Self::Published,
         }
     }
 }
@@ -169,6 +188,8 @@ pub struct Comparison {
     pub omitted: u64,
     /// Layer by layer, by position.
     pub layers: Vec<LayerPair>,
+    /// Packages whose versions differ, where package databases do.
+    pub packages: Vec<PackageChange>,
 }
 
 /// Two layers at the same position.
@@ -193,7 +214,8 @@ pub struct LayerFacts {
     pub diff_id: Option<DiffId>,
 }
 
-/// Classes of difference, A to O of the study behind the ladder.
+/// Classes of difference, by the letters of the study behind the ladder. Its class A, the index with its attestations, is
+/// never compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Class {
     /// B: manifest envelope: media types, annotations.
@@ -208,10 +230,20 @@ pub enum Class {
     TarBenign,
     /// G: security metadata: mode, owner ids, xattrs, links, devices, type, whiteouts.
     TarSecurity,
+    /// H: opaque whiteouts, which depend on the filesystem of the builder.
+    OpaqueWhiteout,
+    /// I: a place for runtimes to mount on.
+    MountPoint,
     /// J: a time inside a nested format.
     NestedTime,
     /// K: a cache or log.
     Cache,
+    /// L: content of packages whose versions differ.
+    PackageDrift,
+    /// M: what compiler and linker note about themselves, or what differs between two rebuilds, too.
+    Toolchain,
+    /// N: what names the machine of the build.
+    Host,
     /// O: content that differs, or exists on one side only.
     Content,
     /// A diffID that is not the digest of its layer.
@@ -233,8 +265,13 @@ impl Class {
             Self::ConfigRuntime => 'E',
             Self::TarBenign => 'F',
             Self::TarSecurity => 'G',
+            Self::OpaqueWhiteout => 'H',
+            Self::MountPoint => 'I',
             Self::NestedTime => 'J',
             Self::Cache => 'K',
+            Self::PackageDrift => 'L',
+            Self::Toolchain => 'M',
+            Self::Host => 'N',
             Self::Content | Self::LyingDiffId => 'O',
         }
     }
@@ -248,8 +285,13 @@ impl Class {
             Self::ConfigRuntime => "config-runtime",
             Self::TarBenign => "tar-benign",
             Self::TarSecurity => "tar-security",
+            Self::OpaqueWhiteout => "opaque-whiteout",
+            Self::MountPoint => "mount-point",
             Self::NestedTime => "nested-time",
             Self::Cache => "cache",
+            Self::PackageDrift => "package-drift",
+            Self::Toolchain => "toolchain",
+            Self::Host => "host",
             Self::Content => "content",
             Self::LyingDiffId => "lying-diff-id",
         }
@@ -273,6 +315,58 @@ pub struct Difference {
     pub explained_by: Option<String>,
     /// Where in the build it comes from.
     pub cause: Option<Cause>,
+    /// What probably happened, and what to do about it.
+    pub hint: Option<Hint>,
+    /// What differs inside the file.
+    pub inside: Option<Inside>,
+    /// Whether a second rebuild came to the same.
+    pub repeats: Repeats,
+}
+
+impl Difference {
+    /// A difference of which nothing is known yet but where and what it is.
+    pub fn new(place: Place, class: Class, what: impl Into<String>) -> Self {
+        Self {
+            place,
+            class,
+            what: what.into(),
+            left: None,
+            right: None,
+            explained_by: None,
+            cause: None,
+            hint: None,
+            inside: None,
+            repeats: Repeats::Unknown,
+        }
+    }
+
+    /// With both sides in words.
+    #[must_use]
+    pub fn between(self, left: Option<String>, right: Option<String>) -> Self {
+        Self { left, right, ..self }
+    }
+}
+
+/// Whether a second rebuild differs from the published image in the same way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Repeats {
+    /// There was none.
+    Unknown,
+    /// It does: two rebuilds agree here.
+    Yes,
+    /// It does not: two rebuilds differ from each other here.
+    No,
+}
+
+impl Repeats {
+    /// The word in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Yes => "repeats",
+            Self::No => "varies",
+        }
+    }
 }
 
 /// Where a difference is.

@@ -13,9 +13,14 @@ use std::{
 const THREADS_MAX: usize = 8;
 
 /// Does `work` for every job, on as many threads as the machine has processors; results come in the order of the jobs.
-pub(super) fn each<J: Sync, R: Send>(jobs: &[J], work: impl Fn(&J) -> R + Sync) -> Vec<R> {
+/// `each_takes` says how many threads a job has itself.
+pub(super) fn each<J: Sync, R: Send>(
+    jobs: &[J],
+    each_takes: usize,
+    work: impl Fn(&J) -> R + Sync,
+) -> Vec<R> {
     let processors = thread::available_parallelism().map_or(1, NonZero::get);
-    let threads = processors.min(THREADS_MAX).min(jobs.len());
+    let threads = (processors.min(THREADS_MAX) / each_takes.max(1)).min(jobs.len());
     if threads < 2 {
         return jobs.iter().map(work).collect();
     }
@@ -45,7 +50,7 @@ mod tests {
     fn results_come_in_order() {
         let jobs: Vec<u64> = (0..100).collect();
         let squares: Vec<u64> = jobs.iter().map(|n| n * n).collect();
-        assert_eq!(each(&jobs, |n| n * n), squares);
-        assert_eq!(each(&[] as &[u64], |n| n * n), Vec::<u64>::new());
+        assert_eq!(each(&jobs, 1, |n| n * n), squares);
+        assert_eq!(each(&[] as &[u64], 1, |n| n * n), Vec::<u64>::new());
     }
 }

@@ -49,13 +49,13 @@ impl Squashed {
     }
 
     /// Gives every difference to `add`, in order of paths.
-    pub(super) fn compare(&self, other: &Self, mut add: impl FnMut(Difference)) {
+    pub(super) fn compare(&self, other: &Self, limits: &Limits, mut add: impl FnMut(Difference)) {
         let paths: BTreeSet<&str> = self.rootfs.paths().chain(other.rootfs.paths()).collect();
         for path in paths {
             let (left, right) = (self.facts(path), other.facts(path));
             if left != right {
                 let layer = self.layer(path).or_else(|| other.layer(path)).unwrap_or_default();
-                differences(layer, path, left.as_ref(), right.as_ref())
+                differences(layer, path, (left.as_ref(), right.as_ref()), limits)
                     .into_iter()
                     .for_each(&mut add);
             }
@@ -111,7 +111,7 @@ fn facts(path: &str, node: &Node) -> Facts {
         pax: BTreeMap::new(),
         offset: 0,
     };
-    Facts { entry, content, normal: None, count: 1 }
+    Facts { entry, content, bytes: None, count: 1 }
 }
 
 fn shared(rootfs: &Rootfs) -> BTreeMap<u64, String> {
@@ -130,13 +130,6 @@ fn difference(
     left: Option<String>,
     right: Option<String>,
 ) -> Difference {
-    Difference {
-        place: Place::Entry { layer, path: path.to_owned() },
-        class: Class::TarSecurity,
-        what: what.to_owned(),
-        left,
-        right,
-        explained_by: None,
-        cause: None,
-    }
+    Difference::new(Place::Entry { layer, path: path.to_owned() }, Class::TarSecurity, what)
+        .between(left, right)
 }

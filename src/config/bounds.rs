@@ -149,6 +149,7 @@ bounds! {
     "trustedRootBytes" => trusted_root_bytes: Bytes,
     "packages" => packages: Count,
     "differences" => differences: Count,
+    "explainBytes" => explain_bytes: Bytes,
     "request" => request: Time,
     "stall" => stall: Time,
     "attempts" => attempts: Count,

@@ -5,9 +5,9 @@
 
 use serde_json::{Value, json};
 
-use super::difference::place;
+use super::comparison::ComparisonReport;
 use crate::{
-    compare::{Comparison, Difference},
+    compare::Comparison,
     finding::{Fact, Finding},
     policy::PolicyInput,
     verdict::{Decision, Evidence, Ground, PlatformVerdict, Verdict},
@@ -15,8 +15,6 @@ use crate::{
 
 /// Schema of a verdict.
 pub const VERDICT: &str = "hallmark/verdict/v1";
-/// Schema of a comparison.
-pub const COMPARISON: &str = "hallmark/comparison/v1";
 
 /// Renders a verdict.
 pub fn verdict(verdict: &Verdict) -> String {
@@ -104,31 +102,7 @@ pub fn evidence(evidence: &Evidence, findings: &[Finding], time: jiff::Timestamp
 
 /// Renders a comparison of two images.
 pub fn comparison(comparison: &Comparison, left: &str, right: &str) -> String {
-    let level = comparison.level;
-    lines(&json!({
-        "schema": COMPARISON,
-        "left": left,
-        "right": right,
-        "level": level.number(),
-        "levelName": level.name(),
-        "reproducible": level.is_reproducible(),
-        "omitted": comparison.omitted,
-        "differences": comparison.differences.iter().map(difference).collect::<Vec<_>>(),
-    }))
-}
-
-fn difference(difference: &Difference) -> Value {
-    json!({
-        "place": place(&difference.place),
-        "class": difference.class.letter().to_string(),
-        "className": difference.class.name(),
-        "what": difference.what,
-        "left": difference.left,
-        "right": difference.right,
-        "explainedBy": difference.explained_by,
-        "line": difference.cause.as_ref().and_then(|c| c.line),
-        "instruction": difference.cause.as_ref().map(|c| c.instruction.as_str()),
-    })
+    lines(&json!(ComparisonReport::new(comparison, left, right)))
 }
 
 pub(super) fn lines(value: &Value) -> String {

@@ -4,7 +4,9 @@
 //! registries is shown with its control characters escaped, so that no label can write to a terminal (attack F6).
 
 pub mod branches;
+pub mod comparison;
 pub mod difference;
+pub mod html;
 pub mod inspect;
 pub mod json;
 pub mod plan;

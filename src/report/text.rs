@@ -5,7 +5,10 @@
 
 use std::fmt::{self, Write as _};
 
-use super::{clean, difference};
+use super::{
+    clean,
+    difference::{self, Depth},
+};
 use crate::{
     attest::{Statement, provenance::Provenance},
     finding::{Finding, Key, Severity},
@@ -15,9 +18,14 @@ use crate::{
     verdict::{Decision, Evidence, PlatformVerdict, Verdict},
 };
 
-/// The differences of a rebuild; the JSON report has them all.
-const DIFFERENCES: difference::Style =
-    difference::Style { left: "published", right: "rebuilt", indent: "    ", shown: 12 };
+/// The differences of a rebuild in a verdict; `hallmark rebuild` and the JSON report say more.
+const DIFFERENCES: difference::Style = difference::Style {
+    left: "published",
+    right: "rebuilt",
+    indent: "    ",
+    shown: 12,
+    depth: Depth::Brief,
+};
 
 /// Renders a verdict.
 pub fn verdict(verdict: &Verdict) -> String {
@@ -53,7 +61,8 @@ fn write_rebuild(out: &mut String, evidence: &Evidence, findings: &[Finding]) ->
             for tried in rebuilt.exporter.evidence.iter().filter(|e| e.starts_with("tried: ")) {
                 writeln!(out, "           {}", clean(tried))?;
             }
-            difference::list(out, &rebuilt.comparison, DIFFERENCES)?;
+            let style = difference::Style { depth: Depth::Full, ..DIFFERENCES };
+            difference::list(out, &rebuilt.comparison, style)?;
         }
         Rebuild::Failed(failure) if !failure.log.is_empty() => {
             writeln!(out, "log")?;

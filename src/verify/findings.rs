@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::claims::SBOM;
 use crate::{
     attest::provenance::SLSA_V1,
-    compare::Level,
+    compare::{Level, Repeats},
     finding::{Code, Fact, Finding, Key, Severity, Subject},
     image::Image,
     policy::{Judgement, RuleResult},
@@ -97,7 +97,11 @@ fn of_rebuilt(rebuilt: &Rebuilt, image: &Image) -> Option<Finding> {
         _ => Code::RebuildDiffers,
     };
     let weight = if level == Level::Different { Severity::Warning } else { Severity::Info };
+    let varies = rebuilt.comparison.differences.iter().any(|d| d.repeats == Repeats::No);
     let times = match rebuilt.determinism {
+        Determinism::ConsistentlyDifferent if varies => {
+            "rebuilt twice; in part both times the same"
+        }
         Determinism::ConsistentlyDifferent => "rebuilt twice, both times the same",
         Determinism::Nondeterministic => "two rebuilds differ from each other",
         Determinism::NotNeeded | Determinism::Unknown => "rebuilt once",
@@ -125,18 +129,25 @@ fn of_rebuilt(rebuilt: &Rebuilt, image: &Image) -> Option<Finding> {
     Some(finding)
 }
 
-/// Content and security metadata before everything else, entries before what follows from them.
-fn gravity(difference: &crate::compare::Difference) -> (u8, bool) {
+/// What no rebuild explains before what two rebuilds do not agree on; content and security metadata before everything
+/// else; entries before what follows from them.
+fn gravity(difference: &crate::compare::Difference) -> (bool, u8, bool) {
     use crate::compare::{Class, Place};
     let class = match difference.class {
         Class::Content | Class::LyingDiffId => 5,
         Class::TarSecurity => 4,
         Class::ConfigRuntime => 3,
-        Class::Cache | Class::NestedTime => 2,
-        Class::TarBenign | Class::ConfigBenign => 1,
+        Class::OpaqueWhiteout
+        | Class::Cache
+        | Class::NestedTime
+        | Class::PackageDrift
+        | Class::Toolchain
+        | Class::Host => 2,
+        Class::TarBenign | Class::ConfigBenign | Class::MountPoint => 1,
         Class::Envelope | Class::Compression => 0,
     };
-    (class, matches!(difference.place, Place::Entry { .. }))
+    let settled = difference.explained_by.is_some() || difference.repeats == Repeats::No;
+    (!settled, class, matches!(difference.place, Place::Entry { .. }))
 }
 
 /// Adds what the policies said. A rule that denies for what findings already say makes those findings errors, instead of

@@ -61,7 +61,10 @@ async fn build_and_compare(
             .line("the result differs: building again to see whether the build is deterministic");
         let second = build(plan, ctx).await?;
         let between = compare_images(&first.loaded, &second.loaded, ctx).await?;
-        if between.level >= Level::LayersIdentical {
+        compare::cause::note_repeats(&mut comparison, &between);
+        // An unsteady build is no cover: what both rebuilds agree on differs for another reason.
+        let same = between.level >= Level::LayersIdentical;
+        if same || compare::cause::is_consistent(&comparison) {
             Determinism::ConsistentlyDifferent
         } else {
             Determinism::Nondeterministic

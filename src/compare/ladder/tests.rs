@@ -10,7 +10,7 @@ use tar::{Builder, EntryType, Header};
 
 use super::*;
 use crate::{
-    compare::Layers,
+    compare::{AllowedClass, Layers},
     digest::{BlobDigest, ConfigDigest, ManifestDigest},
     image::{Checked, ImageConfig, Manifest, MediaType},
 };
@@ -238,6 +238,7 @@ fn run_with(
 
 fn allow(pattern: &str) -> Vec<Allowance> {
     vec![Allowance {
+        class: AllowedClass::Content,
         pattern: pattern.to_owned(),
         reason: "test".to_owned(),
         owner: "tests".to_owned(),
@@ -348,7 +349,6 @@ fn security_metadata_is_different() {
         ("type", Box::new(|r| r.layers[1][2] = special("z", EntryType::Fifo, "")), "type"),
         ("wrong type bits", Box::new(|r| r.layers[1][0].mode = 0o120_644), "type bits"),
         ("whiteout", Box::new(|r| r.layers[1].push(file("etc/.wh.passwd", ""))), "only in"),
-        ("opaque", Box::new(|r| r.layers[1].push(file("etc/.wh..wh..opq", ""))), "only in"),
         ("device", Box::new(|r| r.layers[1].push(special("n", EntryType::Char, "3"))), "only in"),
         (
             "hard link that lends rights",
@@ -424,6 +424,109 @@ fn a_time_inside_a_compiled_module_is_explained() {
     assert_eq!(difference.explained_by.as_deref(), Some("pyc@1"));
     let found = run(&module(1, "code"), &module(2, "evil")).unwrap();
     assert_eq!(found.level, Level::Different, "{found:#?}");
+}
+
+#[test]
+fn opaque_whiteouts_count_by_what_they_hide() {
+    let opaque = |folder: &'static str| with(move |r| r.layers[1].push(file(folder, "")));
+    let class = Class::OpaqueWhiteout;
+    expect("hides", &opaque("etc/.wh..wh..opq"), Level::Different, class, "only in");
+    expect("hides nothing", &opaque("srv/.wh..wh..opq"), Level::Explained, class, "only in");
+    let found = run(&base(), &opaque("srv/.wh..wh..opq")).unwrap();
+    assert_eq!(found.differences[0].explained_by.as_deref(), Some("opaque-whiteout@1"));
+    let beside = with(|r| {
+        r.layers[1].push(file("srv/.wh..wh..opq", ""));
+        r.layers[1].push(file("new", "x"));
+    });
+    let found = run(&base(), &beside).unwrap();
+    assert_eq!(found.level, Level::Different);
+    assert!(found.differences.iter().all(|d| d.explained_by.is_none()), "nothing was proven");
+}
+
+#[test]
+fn places_to_mount_on_are_explained_while_they_are_empty_and_roots() {
+    let added = |item: Item| with(move |r| r.layers[1].push(item));
+    let folder = |path| special(path, EntryType::Directory, "");
+    let cases = [
+        (folder("proc/"), Level::Explained, Class::MountPoint),
+        (folder("sys/"), Level::Explained, Class::MountPoint),
+        (file("etc/resolv.conf", ""), Level::Explained, Class::MountPoint),
+        (file("etc/resolv.conf", "nameserver 1"), Level::Different, Class::Host),
+        (folder("media/"), Level::Different, Class::Content),
+        (file("proc", ""), Level::Different, Class::Content),
+        (Item { uid: 7, ..folder("proc/") }, Level::Different, Class::Content),
+        (Item { mode: 0o777, ..folder("proc/") }, Level::Different, Class::Content),
+        (Item { mode: 0o4755, ..folder("proc/") }, Level::Different, Class::TarSecurity),
+    ];
+    for (item, level, class) in cases {
+        let name = item.path;
+        expect(name, &added(item), level, class, "only in");
+    }
+    expect("below", &added(file("proc/x", "")), Level::Different, Class::Content, "only in");
+}
+
+#[test]
+fn an_allow_entry_speaks_about_one_class() {
+    let log = |text: &'static str| with(move |r| r.layers[1].push(file("var/log/x", text)));
+    let allow = |class, pattern: &str| vec![Allowance { class, ..allow(pattern).remove(0) }];
+    for class in AllowedClass::ALL {
+        let allow = allow(class, "/var/log/*");
+        let found = run_with(&log("a"), &log("b"), &allow, &Limits::default()).unwrap();
+        let want = if class == AllowedClass::Cache { Level::Explained } else { Level::Different };
+        assert_eq!(found.level, want, "{class:?}");
+        assert_eq!(allow[0].was_used(&found), want == Level::Explained);
+    }
+}
+
+#[test]
+fn packages_that_moved_on_are_named_and_stay_different() {
+    let image = |version: &str, app: &'static str| {
+        let database = format!(
+            "P:zlib\nV:{version}\nA:x86\nF:usr/lib\nR:libz.so\n\nP:bash\nV:5\nA:x86\nF:bin\nR:bash\n\n"
+        );
+        let item = Item { content: database.into_bytes(), ..file("lib/apk/db/installed", "") };
+        let library = Item { content: version.as_bytes().to_vec(), ..file("usr/lib/libz.so", "") };
+        with(move |r| r.layers[1].extend([item, library, file("bin/bash", app)]))
+    };
+    let found = run(&image("1.2", "a"), &image("1.3", "b")).unwrap();
+    assert_eq!(found.level, Level::Different);
+    let change = PackageChange {
+        ecosystem: "apk",
+        name: "zlib".to_owned(),
+        left: Some("1.2".to_owned()),
+        right: Some("1.3".to_owned()),
+    };
+    assert_eq!(found.packages, [change]);
+    let class_of = |path: &str| {
+        let at = |d: &&Difference| matches!(&d.place, Place::Entry { path: p, .. } if p == path);
+        found.differences.iter().find(at).map(|d| (d.class, d.hint))
+    };
+    let drift = Some((Class::PackageDrift, Some(Hint::PackageDrift)));
+    assert_eq!(class_of("/usr/lib/libz.so"), drift);
+    assert_eq!(class_of("/lib/apk/db/installed"), drift);
+    // bash is the same version on both sides: its file changed for no such reason.
+    assert_eq!(class_of("/bin/bash"), Some((Class::Content, Some(Hint::OtherContent))));
+}
+
+#[test]
+fn many_differences_are_the_same_whatever_could_be_kept() {
+    let limits = Limits { differences: 10_000, ..Limits::default() };
+    // More than one side may have waiting, in the other order on the other side.
+    let large = |from: u8| {
+        let paths = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
+        let items = paths.into_iter().enumerate().map(move |(at, path)| {
+            let content = vec![from + u8::try_from(at).unwrap(); 6 << 20];
+            Item { content, ..file(path, "") }
+        });
+        items.collect::<Vec<_>>()
+    };
+    let left = with(|r| r.layers[1] = large(1));
+    let right = with(|r| r.layers[1] = large(101).into_iter().rev().collect());
+    let first = run_with(&left, &right, &[], &limits).unwrap();
+    assert_eq!(first.differences.len(), 10);
+    for _ in 0..3 {
+        assert_eq!(run_with(&left, &right, &[], &limits).unwrap(), first);
+    }
 }
 
 #[test]

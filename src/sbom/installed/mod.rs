@@ -37,6 +37,11 @@ pub fn wanted(path: &str) -> bool {
     OS_RELEASE.contains(&path) || kind(path).is_some()
 }
 
+/// Whether the file at `path` is a package database.
+pub fn is_database(path: &str) -> bool {
+    kind(path.strip_prefix('/').unwrap_or(path)).is_some()
+}
+
 /// The paths that may be reached through a symbolic link, and so have to be asked for by name.
 fn fixed_paths() -> impl Iterator<Item = &'static str> {
     OS_RELEASE.into_iter().chain(APK).chain([DPKG_STATUS])

@@ -1,0 +1,215 @@
+//! What a difference probably comes from, and what would make it go away.
+//!
+//! A hint is a guess from the shape of a difference, for the person who has to act on it. Nothing is judged by it.
+
+use super::{Class, Difference, Inside, Place, Repeats};
+
+/// A probable cause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Hint {
+    /// Compressed by another program or version.
+    Compressor,
+    /// Media types or annotations of another exporter.
+    Exporter,
+    /// Times of the build in the configuration or on files.
+    Times,
+    /// A time that a format inside holds.
+    NestedTime,
+    /// A time written into a text.
+    EmbeddedTime,
+    /// Cache or log.
+    Cache,
+    /// A directory on which runtimes mount something.
+    MountPoint,
+    /// Opaque whiteouts, which depend on the builder's filesystem.
+    Whiteouts,
+    /// The package manager fetched another version.
+    PackageDrift,
+    /// What the compiler notes about itself.
+    Toolchain,
+    /// Two rebuilds differ here, too.
+    Unstable,
+    /// Files that name the machine of the build.
+    Host,
+    /// Permissions or owners.
+    Permissions,
+    /// A setuid bit or a capability.
+    LendsRights,
+    /// A symbolic or hard link leads elsewhere.
+    Link,
+    /// Something hidden, or no longer hidden.
+    Hidden,
+    /// Settings with effect at run time.
+    Configuration,
+    /// A configuration that lies about its layers.
+    LyingDiffId,
+    /// Something there on one side only.
+    OneSided,
+    /// The files are simply not the same.
+    OtherContent,
+}
+
+impl Hint {
+    /// The word for machines.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Compressor => "compressor",
+            Self::Exporter => "exporter",
+            Self::Times => "times",
+            Self::NestedTime => "nested-time",
+            Self::EmbeddedTime => "embedded-time",
+            Self::Cache => "cache",
+            Self::MountPoint => "mount-point",
+            Self::Whiteouts => "whiteouts",
+            Self::PackageDrift => "package-drift",
+            Self::Toolchain => "toolchain",
+            Self::Unstable => "unstable",
+            Self::Host => "host",
+            Self::Permissions => "permissions",
+            Self::LendsRights => "lends-rights",
+            Self::Link => "link",
+            Self::Hidden => "hidden",
+            Self::Configuration => "configuration",
+            Self::LyingDiffId => "lying-diff-id",
+            Self::OneSided => "one-sided",
+            Self::OtherContent => "other-content",
+        }
+    }
+
+    /// What probably happened.
+    pub fn why(self) -> &'static str {
+        match self {
+            Self::Compressor => "the same bytes, compressed by another program, version or level",
+            Self::Exporter => "the manifest was written with other exporter options",
+            Self::Times => "times of the build: SOURCE_DATE_EPOCH was not passed, or not applied",
+            Self::NestedTime => "a time of the build inside the file's format",
+            Self::EmbeddedTime => "the build writes the current time into the file",
+            Self::Cache => "a cache or log that a step left behind",
+            Self::MountPoint => {
+                "a place for runtimes to mount on, which some builders leave behind"
+            }
+            Self::Whiteouts => "opaque whiteouts depend on the filesystem of the builder",
+            Self::PackageDrift => "the package manager fetched another version than before",
+            Self::Toolchain => "only what compiler and linker note about themselves differs",
+            Self::Unstable => "the build is not deterministic: two rebuilds differ here, too",
+            Self::Host => "the file names the machine that built the image",
+            Self::Permissions => {
+                "other permissions or owner: another umask or checkout, or a change after the build"
+            }
+            Self::LendsRights => {
+                "rights that the other side does not give: no build varies in this by chance"
+            }
+            Self::Link => "the link leads elsewhere",
+            Self::Hidden => "a whiteout hides a file of a lower layer on one side only",
+            Self::Configuration => "a setting that changes what runs, or how",
+            Self::LyingDiffId => "the configuration states a digest that its layer does not have",
+            Self::OneSided => "a step made it on one side only",
+            Self::OtherContent => "other source, other tools, or a change after the build",
+        }
+    }
+
+    /// What to do about it.
+    pub fn fix(self) -> &'static str {
+        match self {
+            Self::Compressor => {
+                "nothing: layers are compared uncompressed; for equal manifests use the same builder version"
+            }
+            Self::Exporter => "build with the media types and annotations of the published image",
+            Self::Times => {
+                "pass SOURCE_DATE_EPOCH to the build and rewrite-timestamp=true to the exporter"
+            }
+            Self::NestedTime => "pass SOURCE_DATE_EPOCH into the step (ARG SOURCE_DATE_EPOCH)",
+            Self::EmbeddedTime => {
+                "declare ARG SOURCE_DATE_EPOCH and have the step write that instead of the clock"
+            }
+            Self::Cache => {
+                "remove it in the step that makes it, as rm -rf /var/lib/apt/lists/* /var/cache/* /var/log/*"
+            }
+            Self::MountPoint => "nothing: runtimes mount over it",
+            Self::Whiteouts => {
+                "nothing: both come to the same tree; use the same snapshotter for equal layers"
+            }
+            Self::PackageDrift => "pin the versions, or install from a snapshot of the archive",
+            Self::Toolchain => {
+                "build with the same tools and -ffile-prefix-map or -trimpath; --build-id=none or =sha1 over equal inputs"
+            }
+            Self::Unstable => {
+                "make the step deterministic: sort inputs, fix seeds, build in one thread, set SOURCE_DATE_EPOCH"
+            }
+            Self::Host => "do not write host names or machine ids into the image",
+            Self::Permissions => {
+                "set them in the Dockerfile: COPY --chmod --chown, or chmod in the step"
+            }
+            Self::LendsRights => "find out who added it before anything else",
+            Self::Link => "compare the steps that make the link",
+            Self::Hidden => "compare what the steps delete",
+            Self::Configuration => {
+                "compare the instructions of both Dockerfiles and the build arguments"
+            }
+            Self::LyingDiffId => "do not use the image; rebuild it",
+            Self::OneSided => "compare the steps that made the layer on both sides",
+            Self::OtherContent => {
+                "check the source commit and the tools; if both are right, treat the image as changed"
+            }
+        }
+    }
+
+    /// The hint for a difference whose class is settled.
+    pub(super) fn of(difference: &Difference) -> Option<Self> {
+        if difference.repeats == Repeats::No {
+            return Some(Self::Unstable);
+        }
+        let what = difference.what.as_str();
+        Some(match difference.class {
+            Class::Envelope => Self::Exporter,
+            Class::Compression => Self::Compressor,
+            Class::ConfigBenign => return config_hint(&difference.place),
+            Class::ConfigRuntime => Self::Configuration,
+            Class::TarBenign if what.contains("times") => Self::Times,
+            Class::TarBenign => return None,
+            Class::TarSecurity => security_hint(difference),
+            Class::OpaqueWhiteout => Self::Whiteouts,
+            Class::MountPoint => Self::MountPoint,
+            Class::NestedTime => Self::NestedTime,
+            Class::Cache => Self::Cache,
+            Class::PackageDrift => Self::PackageDrift,
+            Class::Toolchain => Self::Toolchain,
+            Class::Host => Self::Host,
+            Class::LyingDiffId => Self::LyingDiffId,
+            Class::Content if difference.inside.as_ref().is_some_and(Inside::is_only_times) => {
+                Self::EmbeddedTime
+            }
+            Class::Content if what.starts_with("only in") => Self::OneSided,
+            Class::Content => Self::OtherContent,
+        })
+    }
+}
+
+fn config_hint(place: &Place) -> Option<Hint> {
+    let Place::Config(pointer) = place else { return None };
+    let time = pointer == "/created" || pointer.ends_with("/created");
+    time.then_some(Hint::Times)
+}
+
+fn security_hint(difference: &Difference) -> Hint {
+    let what = difference.what.as_str();
+    let sides = [difference.left.as_deref(), difference.right.as_deref()];
+    // `4755`, and `file 4755 0:0 …` for what is on one side only.
+    let lends = |words: &str| {
+        let mode = words.split(' ').find_map(|word| u32::from_str_radix(word, 8).ok());
+        mode.is_some_and(|mode| mode & 0o6000 != 0)
+    };
+    let is_mode = what == "mode" || what.starts_with("only in");
+    if what.starts_with("xattr") || is_mode && sides.into_iter().flatten().any(lends) {
+        return Hint::LendsRights;
+    }
+    let is_whiteout = matches!(&difference.place, Place::Entry { path, .. }
+        if path.rsplit('/').next().is_some_and(|name| name.starts_with(".wh.")));
+    match what {
+        _ if is_whiteout => Hint::Hidden,
+        "mode" | "uid" | "gid" => Hint::Permissions,
+        "link target" | "shares a file with" => Hint::Link,
+        _ if what.starts_with("only in") => Hint::OneSided,
+        _ => Hint::OtherContent,
+    }
+}

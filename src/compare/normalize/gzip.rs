@@ -1,0 +1,33 @@
+//! gzip files (RFC 1952): header and encoding out, content and extra field in.
+//!
+//! Takes out time, operating system, name, comment and the encoder's choices. One member and nothing behind it: where
+//! there is more, programs differ in what they read.
+
+use std::io::Read;
+
+use flate2::bufread::GzDecoder;
+use sha2::{Digest as _, Sha256};
+
+use super::{Work, text};
+
+pub(super) fn normalize(
+    work: &mut Work<'_>,
+    path: &str,
+    bytes: &[u8],
+    hasher: &mut Sha256,
+) -> Option<()> {
+    let mut decoder = GzDecoder::new(bytes);
+    let extra = decoder.header()?.extra().unwrap_or_default().to_vec();
+    text(hasher, &extra);
+    hasher.update(work.member(&inner_name(path), decoder.by_ref())?);
+    decoder.into_inner().is_empty().then_some(())
+}
+
+/// The name of what is inside, for its own normalizer.
+pub(in crate::compare) fn inner_name(path: &str) -> String {
+    if let Some(stem) = path.strip_suffix(".tgz") {
+        return format!("{stem}.tar");
+    }
+    let stem = path.strip_suffix(".gz").or_else(|| path.strip_suffix(".svgz"));
+    stem.unwrap_or(path).to_owned()
+}

@@ -1,0 +1,167 @@
+//! zip archives (APPNOTE 6.3; jar, war, wheel): times and order of entries, and the encoder's choices out, the rest in.
+//!
+//! Names, contents, methods, modes, comments and all extra fields but the times count. Programs find entries by the
+//! central directory or by the local headers, so both must say the same, and every byte must belong to one of them:
+//! with a gap, an overlap, a second entry of one name or anything encrypted there is no normal form.
+
+use std::io::Cursor;
+
+use sha2::{Digest as _, Sha256};
+use zip::{ZipArchive, read::Config, read::ZipFile};
+
+use super::{Work, text, u16_at, u32_at};
+
+/// Most entries that are looked at.
+const ENTRIES_MAX: usize = 100_000;
+const LOCAL_BYTES: usize = 30;
+const CENTRAL_BYTES: usize = 46;
+const END_BYTES: usize = 22;
+/// Extra fields that hold times: extended timestamp, NTFS, and Info-ZIP's first.
+const TIMES: [usize; 3] = [0x5455, 0x000a, 0x5855];
+
+/// Where the bytes of an entry are.
+struct Extent {
+    local: usize,
+    data: usize,
+    data_bytes: usize,
+    central: usize,
+    central_bytes: usize,
+}
+
+pub(super) fn normalize(
+    work: &mut Work<'_>,
+    _: &str,
+    bytes: &[u8],
+    hasher: &mut Sha256,
+) -> Option<()> {
+    let mut archive = open(bytes)?;
+    let mut entries = Vec::with_capacity(archive.len());
+    let mut extents = Vec::with_capacity(archive.len());
+    for index in 0..archive.len() {
+        let file = archive.by_index(index).ok()?;
+        let (name, extent) = (file.name_raw().to_vec(), extent(&file)?);
+        let mut entry = Sha256::new();
+        headers(bytes, &extent, &mut entry)?;
+        let path = format!("/{}", String::from_utf8_lossy(&name));
+        entry.update(work.member(&path, file)?);
+        entries.push((name, entry.finalize()));
+        extents.push(extent);
+    }
+    all_accounted_for(bytes, &mut extents)?;
+    entries.sort_unstable();
+    for (name, entry) in entries {
+        text(hasher, &name);
+        hasher.update(entry);
+    }
+    text(hasher, archive.comment());
+    Some(())
+}
+
+/// Opens an archive that starts where the file does and whose names are all different.
+pub(in crate::compare) fn open(bytes: &[u8]) -> Option<ZipArchive<Cursor<&[u8]>>> {
+    let archive = ZipArchive::with_config(Config::default(), Cursor::new(bytes)).ok()?;
+    let plain = archive.offset() == 0 && !archive.has_duplicate_names();
+    (plain && archive.len() <= ENTRIES_MAX).then_some(archive)
+}
+
+fn extent<R: std::io::Read>(file: &ZipFile<'_, R>) -> Option<Extent> {
+    if file.encrypted() {
+        return None;
+    }
+    Some(Extent {
+        local: usize::try_from(file.header_start()).ok()?,
+        data: usize::try_from(file.data_start()?).ok()?,
+        data_bytes: usize::try_from(file.compressed_size()).ok()?,
+        central: usize::try_from(file.central_header_start()).ok()?,
+        central_bytes: 0,
+    })
+}
+
+/// Adds what both headers of an entry say but its times, places and stored size, and requires that they agree.
+fn headers(bytes: &[u8], extent: &Extent, entry: &mut Sha256) -> Option<()> {
+    let (local, central) = (bytes.get(extent.local..)?, bytes.get(extent.central..)?);
+    if local.get(..4)? != b"PK\x03\x04" || central.get(..4)? != b"PK\x01\x02" {
+        return None;
+    }
+    // Version needed, flags and method, and the name's length, stand in both.
+    let both = [(4..10, 6..12), (26..28, 28..30)];
+    if both.into_iter().any(|(l, c)| local.get(l) != central.get(c)) {
+        return None;
+    }
+    let name_bytes = u16_at(local, 26)?;
+    let (local_extra, central_extra) = (u16_at(local, 28)?, u16_at(central, 30)?);
+    let (local_name, central_name) = (LOCAL_BYTES + name_bytes, CENTRAL_BYTES + name_bytes);
+    let comment = central_name + central_extra;
+    if local.get(LOCAL_BYTES..local_name)? != central.get(CENTRAL_BYTES..central_name)?
+        || extent.local + local_name + local_extra != extent.data
+    {
+        return None;
+    }
+    // Without a data descriptor the local header has checksum and sizes, which must be those of the directory.
+    let described = u16_at(local, 6)? & 8 != 0;
+    if !described && local.get(14..26)? != central.get(16..28)? {
+        return None;
+    }
+    entry.update(central.get(4..12)?);
+    // Disk and attributes; checksum and sizes follow from content and encoding.
+    entry.update(central.get(34..42)?);
+    extra(local.get(local_name..local_name + local_extra)?, entry)?;
+    extra(central.get(central_name..comment)?, entry)?;
+    text(entry, central.get(comment..comment + u16_at(central, 32)?)?);
+    Some(())
+}
+
+/// Adds extra fields but for times.
+fn extra(mut fields: &[u8], entry: &mut Sha256) -> Option<()> {
+    while !fields.is_empty() {
+        let (id, length) = (u16_at(fields, 0)?, u16_at(fields, 2)?);
+        let (field, rest) = fields.split_at_checked(4 + length)?;
+        if !TIMES.contains(&id) {
+            text(entry, field);
+        }
+        fields = rest;
+    }
+    entry.update(b"end of extra");
+    Some(())
+}
+
+/// Whether entries, directory and end record cover all bytes, without gap or overlap.
+fn all_accounted_for(bytes: &[u8], extents: &mut [Extent]) -> Option<()> {
+    let mut at = 0;
+    extents.sort_unstable_by_key(|extent| extent.local);
+    for extent in extents.iter_mut() {
+        if extent.local != at {
+            return None;
+        }
+        at = extent.data.checked_add(extent.data_bytes)?;
+        at += descriptor_bytes(bytes, extent, at)?;
+        let central = bytes.get(extent.central..)?;
+        extent.central_bytes =
+            CENTRAL_BYTES + u16_at(central, 28)? + u16_at(central, 30)? + u16_at(central, 32)?;
+    }
+    extents.sort_unstable_by_key(|extent| extent.central);
+    for extent in extents.iter() {
+        if extent.central != at {
+            return None;
+        }
+        at += extent.central_bytes;
+    }
+    // The end record, without a ZIP64 one before it, and its comment to the end of the file.
+    let end = bytes.get(at..)?;
+    let whole = end.get(..4)? == b"PK\x05\x06" && end.len() == END_BYTES + u16_at(end, 20)?;
+    whole.then_some(())
+}
+
+/// The length of the descriptor after an entry's data, where its flags announce one; it must say what the directory says.
+fn descriptor_bytes(bytes: &[u8], extent: &Extent, at: usize) -> Option<usize> {
+    let central = bytes.get(extent.central..)?;
+    if u16_at(central, 8)? & 8 == 0 {
+        return Some(0);
+    }
+    let found = bytes.get(at..)?;
+    let marked = found.get(..4)? == b"PK\x07\x08";
+    let start = if marked { 4 } else { 0 };
+    let said = found.get(start..start + 12)?;
+    let agrees = u32_at(said, 0) == u32_at(central, 16) && said.get(4..)? == central.get(20..28)?;
+    agrees.then_some(start + 12)
+}

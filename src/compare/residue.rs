@@ -1,0 +1,81 @@
+//! Places where builds leave something behind that is not the image's purpose.
+//!
+//! Gives a difference the class of its place. A cache, a log or a file that names the build host is still a difference; a
+//! place for runtimes to mount on is none for whoever runs the image, and explained.
+
+use super::{Class, allow::matches};
+use crate::image::tar::{Entry, EntryKind, Whiteout};
+
+/// The normalizer that leaves out mount points.
+pub(super) const MOUNT_POINT: &str = "mount-point@1";
+/// The normalizer that leaves out opaque whiteouts where both images come to the same tree.
+pub(super) const OPAQUE_WHITEOUT: &str = "opaque-whiteout@1";
+
+/// Permission bits that lend rights.
+const LENDING_BITS: u32 = 0o6000;
+
+/// Paths of caches and logs that builds leave behind.
+const CACHES: [&str; 7] = [
+    "/var/log/**",
+    "/var/cache/**",
+    "/var/lib/apt/lists/**",
+    "/root/.cache/**",
+    "/home/*/.cache/**",
+    "/root/.wget-hsts",
+    "/tmp/**",
+];
+
+/// Files that name the machine of the build.
+const HOST: [&str; 6] = [
+    "/etc/hosts",
+    "/etc/hostname",
+    "/etc/resolv.conf",
+    "/etc/machine-id",
+    "/var/lib/dbus/machine-id",
+    "/etc/ssh/ssh_host_*",
+];
+
+/// Directories that every runtime mounts over (runtime-spec v1.2, config-linux.md, "Default Filesystems").
+const MOUNTED_FOLDERS: [&str; 5] = ["/dev", "/dev/pts", "/dev/shm", "/proc", "/sys"];
+/// Files that container engines mount over, empty in the image.
+const MOUNTED_FILES: [&str; 3] = ["/etc/hosts", "/etc/hostname", "/etc/resolv.conf"];
+
+/// The class of a content that differs.
+pub(super) fn content(path: &str) -> Class {
+    let is_one_of = |patterns: &[&str]| patterns.iter().any(|pattern| matches(pattern, path));
+    if is_one_of(&CACHES) {
+        Class::Cache
+    } else if is_one_of(&HOST) {
+        Class::Host
+    } else {
+        Class::Content
+    }
+}
+
+/// The class of an entry that only one side has.
+pub(super) fn one_sided(entry: &Entry) -> Class {
+    match entry.whiteout() {
+        Some(Whiteout::Opaque { .. }) if is_plain(entry) => Class::OpaqueWhiteout,
+        Some(_) => Class::TarSecurity,
+        None if !is_plain(entry) => Class::TarSecurity,
+        None if is_mount_point(entry) => Class::MountPoint,
+        None => content(&entry.path),
+    }
+}
+
+/// Whether an entry's being there cannot change what other files are or may do.
+fn is_plain(entry: &Entry) -> bool {
+    let plain = matches!(entry.kind, EntryKind::File | EntryKind::Directory | EntryKind::Symlink);
+    plain && entry.mode & LENDING_BITS == 0 && entry.xattrs.is_empty()
+}
+
+/// Whether it is an empty place of root's that something will be mounted on.
+fn is_mount_point(entry: &Entry) -> bool {
+    let place = match entry.kind {
+        EntryKind::Directory => MOUNTED_FOLDERS.contains(&entry.path.as_str()),
+        EntryKind::File => entry.size == 0 && MOUNTED_FILES.contains(&entry.path.as_str()),
+        _ => false,
+    };
+    // Nobody but root may write there, so that it is no place to hide something in.
+    place && (entry.uid, entry.gid) == (0, 0) && entry.mode & 0o022 == 0
+}

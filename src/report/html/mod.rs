@@ -1,0 +1,336 @@
+//! A comparison as one HTML page.
+//!
+//! The page needs nothing else: no script, no font, no image; its style is in it, and its content security policy allows
+//! that style alone. All text from images is escaped for HTML and for control characters. Differences hang in a tree of
+//! folders that opens with a click; what is benign or explained starts closed.
+
+mod tree;
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    clean,
+    difference::{causes, place},
+};
+use crate::compare::{Comparison, Difference, Inside, Level, PackageChange, Part, Place};
+use tree::Tree;
+
+const STYLE: &str = include_str!("style.css");
+
+/// Packages that are listed; the rest is counted.
+const PACKAGES_SHOWN: usize = 500;
+
+/// Renders a comparison of two images.
+pub fn comparison(comparison: &Comparison, left: &str, right: &str) -> String {
+    let hash = BASE64_STANDARD.encode(Sha256::digest(STYLE));
+    let policy = format!(
+        "default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'"
+    );
+    let level = comparison.level;
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta http-equiv="Content-Security-Policy" content=(policy);
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="referrer" content="no-referrer";
+                title { "R" (level.number()) " " (level.name()) " · hallmark diff" }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                header {
+                    h1 { span class={ "level r" (level.number()) } { "R" (level.number()) } " " (level.name()) }
+                    p class="meaning" { (meaning(level)) }
+                    dl class="images" {
+                        dt { "left" } dd { code { (clean(left)) } }
+                        dt { "right" } dd { code { (clean(right)) } }
+                    }
+                }
+                main {
+                    (summary(comparison))
+                    (packages(&comparison.packages))
+                    (layers(comparison))
+                    (differences(comparison))
+                }
+                footer { "Written by hallmark " (env!("CARGO_PKG_VERSION")) ". Index digests are never compared." }
+            }
+        }
+    };
+    page.into_string()
+}
+
+fn meaning(level: Level) -> &'static str {
+    match level {
+        Level::ManifestIdentical => "Both are the same manifest, byte for byte.",
+        Level::ConfigIdentical => {
+            "The same configuration and the same layers; only how they are stored differs. All digests were recomputed."
+        }
+        Level::LayersIdentical => {
+            "The same layers; the configurations differ only in what has no effect at run time."
+        }
+        Level::ContentIdentical => {
+            "The same files with the same rights; only times, order or format differ."
+        }
+        Level::Explained => {
+            "Files differ, and each difference is explained by a normalizer or allowed by the operator."
+        }
+        Level::Different => "Something differs that nothing explains.",
+    }
+}
+
+/// What kind of row a difference is in the page.
+pub(super) fn kind(difference: &Difference) -> &'static str {
+    match () {
+        () if difference.class.is_benign() => "benign",
+        () if difference.explained_by.is_some() => "explained",
+        () => "open",
+    }
+}
+
+fn count(comparison: &Comparison, wanted: &str) -> usize {
+    comparison.differences.iter().filter(|difference| kind(difference) == wanted).count()
+}
+
+fn summary(comparison: &Comparison) -> Markup {
+    let causes = causes(comparison);
+    html! {
+        section class="counts" {
+            @for (wanted, words) in [("open", "unexplained"), ("explained", "explained"), ("benign", "benign")] {
+                div class={ "count " (wanted) } { b { (count(comparison, wanted)) } " " (words) }
+            }
+            @if comparison.omitted > 0 {
+                div class="count open" { b { (comparison.omitted) } " not listed" }
+            }
+        }
+        @if !causes.is_empty() {
+            section {
+                h2 { "Probable causes" }
+                table class="causes" {
+                    thead { tr { th { "×" } th { "what probably happened" } th { "what to do" } } }
+                    tbody {
+                        @for (hint, count) in causes {
+                            tr { td class="number" { (count) } td { (hint.why()) } td { (hint.fix()) } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn packages(changes: &[PackageChange]) -> Markup {
+    let version = |version: &Option<String>| match version {
+        Some(version) => html! { code { (clean(version)) } },
+        None => html! { span class="none" { "none" } },
+    };
+    html! {
+        @if !changes.is_empty() {
+            section {
+                h2 { "Packages" }
+                table {
+                    thead { tr { th { "package" } th { "left" } th { "right" } } }
+                    tbody {
+                        @for change in changes.iter().take(PACKAGES_SHOWN) {
+                            tr {
+                                td { code { (clean(&change.name)) } " " span class="none" { (change.ecosystem) } }
+                                td { (version(&change.left)) }
+                                td { (version(&change.right)) }
+                            }
+                        }
+                    }
+                }
+                @if changes.len() > PACKAGES_SHOWN {
+                    p { "… and " (changes.len() - PACKAGES_SHOWN) " more" }
+                }
+            }
+        }
+    }
+}
+
+fn layers(comparison: &Comparison) -> Markup {
+    let of_layer = |position: usize| {
+        comparison.differences.iter().filter(move |difference| match difference.place {
+            Place::Layer(layer) | Place::Entry { layer, .. } => layer == position,
+            Place::Manifest(_) | Place::Config(_) => false,
+        })
+    };
+    let made_by = |position: usize| of_layer(position).find_map(|d| d.cause.as_ref());
+    html! {
+        section {
+            h2 { "Layers" }
+            table class="layers" {
+                thead { tr { th { "#" } th { "left" } th { "right" } th { "differences" } th { "made by" } } }
+                tbody {
+                    @for pair in &comparison.layers {
+                        @let found = of_layer(pair.position).count();
+                        @let same = pair.left.as_ref().map(|l| &l.blob) == pair.right.as_ref().map(|r| &r.blob);
+                        tr {
+                            td class="number" { (pair.position) }
+                            @for side in [&pair.left, &pair.right] {
+                                td { (layer_cell(side.as_ref())) }
+                            }
+                            td class="number" {
+                                @if same { span class="none" { "same blob" } }
+                                @else if found > 0 { a href={ "#layer-" (pair.position) } { (found) } }
+                                @else { "0" }
+                            }
+                            td class="made" { @if let Some(cause) = made_by(pair.position) { (made(cause)) } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn layer_cell(facts: Option<&crate::compare::LayerFacts>) -> Markup {
+    html! {
+        @match facts {
+            None => span class="none" { "none" },
+            Some(facts) => {
+                @let digest = facts.blob.to_string();
+                code title=(digest) { (digest.chars().take(19).collect::<String>()) "…" }
+                " " span class="none" { (bytes(facts.size)) }
+            }
+        }
+    }
+}
+
+/// A size as people read it.
+fn bytes(size: u64) -> String {
+    const UNITS: [&str; 4] = ["B", "KiB", "MiB", "GiB"];
+    let steps = (size.max(1).ilog2() / 10).min(3);
+    let unit = UNITS.get(steps as usize).copied().unwrap_or_default();
+    match steps {
+        0 => format!("{size} {unit}"),
+        _ => format!("{:.1} {unit}", size as f64 / f64::from(1_u32 << (10 * steps))),
+    }
+}
+
+fn made(cause: &crate::compare::Cause) -> Markup {
+    html! {
+        @if let Some(line) = cause.line { span class="none" { "Dockerfile:" (line) " " } }
+        code { (clean(&cause.instruction)) }
+    }
+}
+
+fn differences(comparison: &Comparison) -> Markup {
+    let (mut about, mut layers) = (Vec::new(), Vec::<(usize, Vec<&Difference>)>::new());
+    for difference in &comparison.differences {
+        match &difference.place {
+            Place::Manifest(_) | Place::Config(_) => about.push(difference),
+            Place::Layer(layer) | Place::Entry { layer, .. } => {
+                match layers.iter_mut().find(|(position, _)| position == layer) {
+                    Some((_, found)) => found.push(difference),
+                    None => layers.push((*layer, vec![difference])),
+                }
+            }
+        }
+    }
+    layers.sort_by_key(|(position, _)| *position);
+    html! {
+        section class="tree" {
+            h2 { "Differences" }
+            @if comparison.differences.is_empty() { p { "None." } }
+            @else {
+                input type="checkbox" id="unexplained";
+                label for="unexplained" { " only what is unexplained" }
+            }
+            @if !about.is_empty() {
+                details open[about.iter().any(|d| kind(d) == "open")] class=(worst(&about)) {
+                    summary { "manifest and configuration " span class="badge" { (about.len()) } }
+                    ul { @for found in about { li class=(kind(found)) { (row(&place(&found.place), found)) } } }
+                }
+            }
+            @for (position, found) in &layers {
+                details open id={ "layer-" (position) } class=(worst(found)) {
+                    summary {
+                        "layer " (position) " " span class="badge" { (found.len()) } " "
+                        @if let Some(cause) = found.iter().find_map(|d| d.cause.as_ref()) {
+                            span class="made" { (made(cause)) }
+                        }
+                    }
+                    (Tree::of(found).markup())
+                }
+            }
+        }
+    }
+}
+
+/// The gravest kind among differences.
+pub(super) fn worst(found: &[&Difference]) -> &'static str {
+    let has = |wanted: &str| found.iter().any(|difference| kind(difference) == wanted);
+    ["open", "explained"].into_iter().find(|wanted| has(wanted)).unwrap_or("benign")
+}
+
+/// One difference under its name.
+pub(super) fn row(name: &str, difference: &Difference) -> Markup {
+    let class = difference.class;
+    html! {
+        div class="row" {
+            span class="name" { (clean(name)) }
+            " " span class="what" { (clean(&difference.what)) }
+            " " span class="class" title=(class.name()) { (class.letter()) " " (class.name()) }
+            @if let Some(by) = &difference.explained_by {
+                " " span class="by" { "explained by " (clean(by)) }
+            }
+        }
+        @if difference.left.is_some() || difference.right.is_some() {
+            dl class="sides" {
+                @for (word, side) in [("left", &difference.left), ("right", &difference.right)] {
+                    @if let Some(words) = side { dt { (word) } dd { code { (clean(words)) } } }
+                }
+            }
+        }
+        @if let Some(inside) = &difference.inside { (look(inside)) }
+        @if let Some(hint) = difference.hint { p class="hint" { (hint.why()) } }
+    }
+}
+
+fn look(inside: &Inside) -> Markup {
+    html! {
+        @match inside {
+            Inside::Lines { lines, more, .. } => {
+                pre class="lines" {
+                    @for line in lines {
+                        @let kind = match line.chars().next() {
+                            Some('-') => "removed",
+                            Some('+') => "added",
+                            Some('@') => "at",
+                            _ => "same",
+                        };
+                        span class=(kind) { (clean(line)) } "\n"
+                    }
+                    @if *more { span class="at" { "…" } }
+                }
+            }
+            Inside::Parts { of, parts, omitted } => {
+                ul class="parts" {
+                    @for part in parts { li { (member(of.name(), part)) } }
+                    @if parts.is_empty() { li { "members are equal; their times or order are not" } }
+                    @if *omitted > 0 { li { "… and " (omitted) " more" } }
+                }
+            }
+        }
+    }
+}
+
+fn member(of: &str, part: &Part) -> Markup {
+    html! {
+        span class="none" { (of) } " " span class="name" { (clean(&part.name)) }
+        @if part.left.is_some() || part.right.is_some() {
+            dl class="sides" {
+                @for (word, side) in [("left", &part.left), ("right", &part.right)] {
+                    @if let Some(words) = side { dt { (word) } dd { code { (clean(words)) } } }
+                }
+            }
+        }
+        @if let Some(inside) = &part.inside { (look(inside)) }
+    }
+}
+
+#[cfg(test)]
+mod tests;
