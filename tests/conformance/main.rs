@@ -9,9 +9,11 @@
 mod cosign_image;
 mod in_toto;
 mod merkle;
+mod oci;
 mod sigstore_bundle;
 mod slsa_provenance;
 mod statements;
+mod tar;
 mod trust_root;
 
 use std::{
@@ -40,7 +42,7 @@ pub(crate) type Outcome = Result<Verdict, String>;
 
 type Runner = fn(&Case) -> Outcome;
 
-const AREAS: [(&str, Runner); 7] = [
+const AREAS: [(&str, Runner); 9] = [
     ("sigstore-bundle", sigstore_bundle::run),
     ("cosign-image", cosign_image::run),
     ("trust-root", trust_root::run),
@@ -48,6 +50,8 @@ const AREAS: [(&str, Runner); 7] = [
     ("in-toto", in_toto::run),
     ("attestation-examples", statements::run),
     ("slsa-provenance", slsa_provenance::run),
+    ("tar", tar::run),
+    ("oci", oci::run),
 ];
 
 impl Verdict {

@@ -1,0 +1,351 @@
+//! Images and archives that lie (attacks D1 to D10 of `docs/attacks.md`), and what bombs may take.
+
+use std::{fs, process::Command};
+
+use serde_json::{Value, json};
+
+use crate::{
+    layouts::{Layout, Parts, digest, gzip, tar},
+    server::{Registry, Reply, World},
+    support::{Answer, Hallmark},
+};
+
+const APP: &[u8] = b"#!/bin/sh\necho hello\n";
+
+fn honest() -> Parts {
+    Parts::new(&[("bin/app", APP)])
+}
+
+/// An image with this layer, under a configuration and manifest that fit.
+fn with_tar(tar: Vec<u8>) -> Parts {
+    let mut parts = honest();
+    parts.layer = gzip(&tar);
+    parts.config["rootfs"]["diff_ids"] = json!([digest(&tar)]);
+    parts.tar = tar;
+    parts.relink();
+    parts
+}
+
+fn entries(build: impl FnOnce(&mut tar::Builder<Vec<u8>>)) -> Parts {
+    let mut builder = tar::Builder::new(Vec::new());
+    build(&mut builder);
+    with_tar(builder.into_inner().unwrap())
+}
+
+fn header(kind: tar::EntryType, size: usize) -> tar::Header {
+    let mut header = tar::Header::new_ustar();
+    header.set_entry_type(kind);
+    header.set_size(size as u64);
+    header.set_mode(0o644);
+    header.set_mtime(1_700_000_000);
+    header
+}
+
+fn verify(layout: &Layout) -> Answer {
+    Hallmark::new([
+        "verify",
+        "--no-rebuild",
+        "--policy",
+        "reproducible",
+        "--platform",
+        "linux/amd64",
+    ])
+    .arg(layout.reference())
+    .run()
+}
+
+fn diff(left: &Parts, right: &Parts) -> Answer {
+    let (left, right) = (Layout::of(left), Layout::of(right));
+    Hallmark::new(["diff", "--platform", "linux/amd64"])
+        .arg(left.reference())
+        .arg(right.reference())
+        .run()
+}
+
+/// Wants a failing verdict for this reason.
+#[track_caller]
+fn refused(name: &str, answer: &Answer, code: &str) {
+    assert!([1, 3].contains(&answer.code), "{name}: {}", answer.all());
+    assert!(answer.all().contains(&format!("error[{code}")), "{name}: {}", answer.all());
+    answer.says_not("PASS");
+}
+
+#[test]
+fn d1_other_bytes_under_a_digest_are_never_read() {
+    let world = World::new();
+    let parts = &world.parts;
+    let (config, manifest) = (parts.config.to_string(), parts.manifest.to_string());
+    let mut layer = parts.layer.clone();
+    let middle = layer.len() / 2;
+    layer[middle] ^= 1;
+    let targets = [
+        ("manifest", world.image.clone(), manifest.replace("gzip", "zstd").into_bytes()),
+        ("configuration", digest(config.as_bytes()), config.replace("amd64", "amd65").into_bytes()),
+        ("layer", digest(&parts.layer), layer),
+    ];
+    for (name, target, other) in targets {
+        let (end, kind) = (target.clone(), "application/vnd.oci.image.manifest.v1+json");
+        let handler = move |request: &crate::server::Request, _| {
+            // The header vouches for what the body is not.
+            let reply = Reply::new(200).with("Content-Type", kind);
+            let reply = reply.with("Docker-Content-Digest", target.clone()).bytes(other.clone());
+            request.path().ends_with(&end).then_some(reply)
+        };
+        let registry = Registry::start(world.store.clone(), Box::new(handler));
+        let image = registry.image(&world.image);
+        let answer = Hallmark::new(["verify", &image]).config(&world.config("baseline")).run();
+        refused(name, &answer, "image-digest-mismatch");
+    }
+}
+
+#[test]
+fn d2_a_document_of_two_kinds_is_neither() {
+    let mut both = honest();
+    both.manifest["manifests"] = json!([]);
+    refused("manifest and index", &verify(&Layout::of(&both)), "image-malformed");
+    let mut other = honest();
+    other.manifest["mediaType"] = json!("application/vnd.oci.image.index.v1+json");
+    refused("a manifest that calls itself an index", &verify(&Layout::of(&other)), "image-");
+    let layout = Layout::of(&honest());
+    verify(&layout).says_not("image-malformed");
+}
+
+#[test]
+fn d3_every_manifest_that_a_node_could_take_is_judged() {
+    let (good, evil) = (honest(), Parts::new(&[("bin/app", b"evil")]));
+    let layout = Layout::of(&good);
+    let mut entries = Vec::new();
+    for parts in [&good, &evil] {
+        layout.blob(&parts.layer);
+        layout.blob(parts.config.to_string().as_bytes());
+        let manifest = parts.manifest.to_string();
+        entries.push(json!({
+            "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "digest": layout.blob(manifest.as_bytes()), "size": manifest.len(),
+            "platform": {"os": "linux", "architecture": "amd64"},
+        }));
+    }
+    layout.nest(&Value::Array(entries));
+    let answer = verify(&layout);
+    for parts in [&good, &evil] {
+        answer.says(&digest(parts.manifest.to_string().as_bytes()));
+    }
+    let mut foreign = honest();
+    foreign.manifest["layers"][0]["urls"] = json!(["https://elsewhere.example/layer"]);
+    foreign.manifest["layers"][0]["mediaType"] =
+        json!("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip");
+    refused("a layer from elsewhere", &verify(&Layout::of(&foreign)), "image-");
+}
+
+#[test]
+fn d4_bytes_that_no_section_accounts_for_are_refused() {
+    let mut tail = honest().tar;
+    tail.extend_from_slice(&tar(&[("bin/hidden", b"x")]));
+    refused(
+        "a second archive behind the end of the first",
+        &verify(&Layout::of(&with_tar(tail))),
+        "image-layer-",
+    );
+    let mut padding = honest().tar;
+    let last = padding.len() - 1;
+    padding[last] = 1;
+    refused("a byte in the padding", &verify(&Layout::of(&with_tar(padding))), "image-layer-");
+}
+
+#[test]
+fn d5_sizes_that_readers_take_differently_are_refused() {
+    let inner = tar(&[("bin/smuggled", b"evil")]);
+    for (pax, real) in [("0", inner.len()), ("512", inner.len()), ("999999999", 0)] {
+        let parts = entries(|builder| {
+            builder.append_pax_extensions([("size", pax.as_bytes())]).unwrap();
+            let mut header = header(tar::EntryType::Regular, real);
+            let content = inner.get(..real).unwrap_or_default();
+            builder.append_data(&mut header, "bin/app", content).unwrap();
+        });
+        let answer = verify(&Layout::of(&parts));
+        refused(pax, &answer, "image-layer-");
+        answer.says_not("smuggled");
+    }
+}
+
+#[test]
+fn d6_paths_and_links_that_leave_the_root_write_nothing() {
+    let outside = tempfile::tempdir().unwrap();
+    let target = outside.path().display().to_string();
+    let through_a_link = entries(|builder| {
+        let mut link = header(tar::EntryType::Symlink, 0);
+        builder.append_link(&mut link, "out", &target).unwrap();
+        builder
+            .append_data(&mut header(tar::EntryType::Regular, 4), "out/evil", &b"evil"[..])
+            .unwrap();
+    });
+    verify(&Layout::of(&through_a_link));
+    diff(&honest(), &through_a_link).exits(1).says("R0 different");
+    assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0, "nothing is ever unpacked");
+    let raw = |name: &[u8], link: &[u8], kind| {
+        let mut header = header(kind, 0);
+        header.as_old_mut().name[..name.len()].copy_from_slice(name);
+        header.as_old_mut().linkname[..link.len()].copy_from_slice(link);
+        header.set_cksum();
+        entries(|builder| builder.append(&header, &[][..]).unwrap())
+    };
+    let cases = [
+        ("a path", raw(b"../../etc/evil", b"", tar::EntryType::Regular)),
+        ("a path in the middle", raw(b"a/../../evil", b"", tar::EntryType::Regular)),
+        ("a hard link", raw(b"link", b"../../etc/shadow", tar::EntryType::Link)),
+    ];
+    for (name, parts) in cases {
+        refused(name, &verify(&Layout::of(&parts)), "image-layer-");
+    }
+}
+
+#[test]
+fn d7_trees_that_only_look_alike_are_different() {
+    let base = Parts::new(&[("bin/app", APP), ("etc/name", b"x")]);
+    let cases: [(&str, Parts); 6] = [
+        ("composed", Parts::new(&[("bin/app", APP), ("etc/name", b"x"), ("etc/\u{e9}", b"")])),
+        ("decomposed", Parts::new(&[("bin/app", APP), ("etc/name", b"x"), ("etc/e\u{301}", b"")])),
+        ("another case", Parts::new(&[("bin/App", APP), ("etc/name", b"x")])),
+        (
+            "a whiteout",
+            Parts::new(&[("bin/app", APP), ("etc/name", b"x"), ("etc/.wh.passwd", b"")]),
+        ),
+        (
+            "twice, the last as before",
+            Parts::new(&[("bin/app", b"evil"), ("bin/app", APP), ("etc/name", b"x")]),
+        ),
+        (
+            "twice, the first as before",
+            Parts::new(&[("bin/app", APP), ("bin/app", b"evil"), ("etc/name", b"x")]),
+        ),
+    ];
+    for (name, other) in &cases {
+        for answer in [diff(&base, other), diff(other, &base)] {
+            assert!(answer.stdout.contains("R0 different"), "{name}: {}", answer.all());
+        }
+    }
+    diff(&cases[0].1, &cases[1].1).exits(1).says("R0 different");
+}
+
+#[test]
+fn d8_equal_sizes_are_not_equal_contents() {
+    for (at, changed) in [(0, 0_u8), (APP.len() / 2, b'X'), (APP.len() - 1, b'\r')] {
+        let mut other = APP.to_vec();
+        other[at] = changed;
+        let answer = diff(&honest(), &Parts::new(&[("bin/app", &other)]));
+        answer.exits(1).says("R0 different").says("/bin/app: content [O content]");
+    }
+    diff(&honest(), &honest()).exits(0).says("R5 manifest-identical");
+}
+
+#[test]
+fn d9_bytes_behind_a_compressed_layer_are_refused() {
+    let behind = |tail: &[u8]| {
+        let mut parts = honest();
+        parts.layer.extend_from_slice(tail);
+        parts.relink();
+        parts
+    };
+    let cases = [
+        ("rubbish", b"trailing".to_vec(), "image-layer-corrupt"),
+        ("zeros", vec![0; 512], "image-layer-corrupt"),
+        ("a member with another archive", gzip(&tar(&[("bin/evil", b"x")])), "image-"),
+        ("half a member", gzip(b"x")[..9].to_vec(), "image-layer-corrupt"),
+    ];
+    for (name, tail, code) in cases {
+        let parts = behind(&tail);
+        refused(name, &verify(&Layout::of(&parts)), code);
+        let answer = diff(&honest(), &parts);
+        assert_ne!(answer.code, 0, "{name}: {}", answer.all());
+    }
+}
+
+#[test]
+fn d10_a_digest_is_never_a_path() {
+    let upper = format!("sha256:{}", "A".repeat(64));
+    let long = format!("sha256:{}", "a".repeat(65));
+    let path = format!("sha256:{}", "../".repeat(21) + "x");
+    for text in [
+        "sha256:../../../etc/passwd",
+        "sha256:abc",
+        "",
+        "md5:d41d8cd98f00b204e9800998ecf8427e",
+        upper.as_str(),
+        long.as_str(),
+        path.as_str(),
+    ] {
+        for place in ["config", "layers"] {
+            let mut parts = honest();
+            let field = match place {
+                "config" => &mut parts.manifest["config"],
+                _ => &mut parts.manifest["layers"][0],
+            };
+            field["digest"] = json!(text);
+            refused(text, &verify(&Layout::of(&parts)), "image-malformed");
+        }
+        let layout = Layout::of(&honest());
+        let reference = format!("{}@{text}", layout.reference());
+        let answer = Hallmark::new(["verify", &reference]).run();
+        assert!([2, 3].contains(&answer.code), "{text}: {}", answer.all());
+    }
+}
+
+/// Bombs, read by a program that may not have more than so much memory.
+#[test]
+fn c5_bombs_end_in_a_finding_within_bounded_memory() {
+    const MEMORY_KIB: u32 = 1 << 20;
+    let zeros = |mib: usize| vec![0_u8; mib << 20];
+    let mut zstd_bomb = with_tar(tar(&[("bomb", &zeros(96))]));
+    zstd_bomb.layer = zstd::encode_all(zstd_bomb.tar.as_slice(), 1).unwrap();
+    zstd_bomb.relink();
+    zstd_bomb.manifest["layers"][0]["mediaType"] =
+        json!("application/vnd.oci.image.layer.v1.tar+zstd");
+    let members = {
+        // A thousand members, each small, all of them zeros: the sum counts.
+        let member = gzip(&zeros(1));
+        let mut parts = with_tar(tar(&[("a", b"x")]));
+        parts.layer = std::iter::repeat_n(member, 1000).collect::<Vec<_>>().concat();
+        parts.relink();
+        parts
+    };
+    let pax = entries(|builder| {
+        let value = "x".repeat(8 << 20);
+        builder.append_pax_extensions([("comment", value.as_bytes())]).unwrap();
+        builder.append_data(&mut header(tar::EntryType::Regular, 0), "f", &[][..]).unwrap();
+    });
+    let cases = [
+        ("gzip", with_tar(tar(&[("bomb", &zeros(96))]))),
+        ("zstd", zstd_bomb),
+        ("a thousand members", members),
+        ("PAX records", pax),
+    ];
+    for (name, bomb) in cases {
+        let (honest, evil) = (Layout::of(&honest()), Layout::of(&bomb));
+        let good = honest.reference();
+        let scratch = tempfile::tempdir().unwrap();
+        for arguments in [
+            vec!["verify", "--no-rebuild", "--policy", "reproducible", "--platform", "linux/amd64"],
+            vec!["diff", "--platform", "linux/amd64", good.as_str()],
+        ] {
+            let limited = format!("ulimit -v {MEMORY_KIB}; exec \"$0\" \"$@\"");
+            let output = Command::new("sh")
+                .args(["-c", &limited, env!("CARGO_BIN_EXE_hallmark")])
+                .args(&arguments)
+                .arg(evil.reference())
+                .env_clear()
+                .env("TMPDIR", scratch.path())
+                .env("HOME", scratch.path())
+                .output()
+                .unwrap();
+            let said = [output.stdout, output.stderr].concat();
+            let said = String::from_utf8_lossy(&said);
+            assert!(
+                matches!(output.status.code(), Some(1 | 3)),
+                "{name}: {:?} {said}",
+                output.status
+            );
+            assert!(said.contains("limit"), "{name}: {said}");
+            assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 0, "{name}: a file is left");
+        }
+    }
+}
