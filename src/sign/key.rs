@@ -19,7 +19,7 @@ use aws_lc_rs::{
     },
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use pkcs8::{EncryptedPrivateKeyInfoRef, der::pem};
+use pkcs8::{EncryptedPrivateKeyInfoRef, der::pem, pkcs5::EncryptionScheme};
 use serde::Deserialize;
 use sigstore::crypto::signing_key::{
     COSIGN_PRIVATE_KEY_PEM_LABEL, SIGSTORE_PRIVATE_KEY_PEM_LABEL, kdf,
@@ -35,6 +35,12 @@ use crate::{
 pub const MAX_KEY_BYTES: usize = 64 << 10;
 /// Bytes of a nonce of NaCl's secretbox.
 const NONCE_BYTES: usize = 24;
+/// Memory that scrypt may ask for; OpenSSL asks for 16 MiB.
+const MAX_SCRYPT_BYTES: u64 = 256 << 20;
+/// Times that scrypt may use it.
+const MAX_SCRYPT_LANES: u16 = 16;
+/// Rounds that PBKDF2 may ask for; OpenSSL asks for 2048, and careful people for a million.
+const MAX_ITERATIONS: u32 = 10_000_000;
 const BEGIN: &str = "-----BEGIN ";
 const PRIVATE: &str = "PRIVATE KEY";
 
@@ -112,6 +118,13 @@ pub enum KeyFileError {
     /// The password is wrong, or the file is damaged.
     #[error("it cannot be decrypted: the password is wrong, or the file is damaged")]
     Decrypt,
+    /// Decrypting would take more than any honest file asks for.
+    #[error(
+        "its encryption is none of PBES2, or asks for more than {MAX_ITERATIONS} rounds of PBKDF2 or \
+         {} MiB of scrypt",
+        MAX_SCRYPT_BYTES >> 20
+    )]
+    Cost,
     /// Not a key of an accepted kind.
     #[error(
         "it holds no key of an accepted kind: ECDSA P-256, P-384 or P-521, Ed25519, or RSA \
@@ -217,8 +230,23 @@ fn decrypted_pkcs8(
     password: &Password,
 ) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
     let info = EncryptedPrivateKeyInfoRef::try_from(content).map_err(|_| KeyFileError::Decrypt)?;
+    if !affordable(&info.encryption_algorithm) {
+        return Err(KeyFileError::Cost);
+    }
     let key = info.decrypt(password.0.as_slice()).map_err(|_| KeyFileError::Decrypt)?;
     Ok(Zeroizing::new(key.as_bytes().to_vec()))
+}
+
+/// Whether a file asks for no more work than keys are worth. The crate panics where scrypt's cost is zero.
+pub(super) fn affordable(scheme: &EncryptionScheme) -> bool {
+    let Some(pbes2) = scheme.pbes2() else { return false };
+    if let Some(scrypt) = pbes2.kdf.scrypt() {
+        let block_bytes = u64::from(scrypt.block_size).saturating_mul(128);
+        let bytes = scrypt.cost_parameter.saturating_mul(block_bytes);
+        let whole = scrypt.cost_parameter >= 2 && scrypt.block_size > 0;
+        return whole && bytes <= MAX_SCRYPT_BYTES && scrypt.parallelization <= MAX_SCRYPT_LANES;
+    }
+    pbes2.kdf.pbkdf2().is_some_and(|kdf| kdf.iteration_count <= MAX_ITERATIONS)
 }
 
 /// cosign's encryption. The crate takes the nonce's length for granted, so it is looked at first.

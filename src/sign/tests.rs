@@ -1,3 +1,5 @@
+//! Keys of every kind and encryption, programs that sign and those that do not, and statements that are not signed.
+
 use std::{ffi::OsString, time::Duration};
 
 use ::sigstore::crypto::{SigningScheme, signing_key::SigStoreKeyPair};
@@ -125,6 +127,55 @@ fn keys_of_openssl_open() {
         assert_eq!(wrong.err(), Some(KeyFileError::Decrypt));
         let none = PrivateKey::from_pem(pem.as_bytes(), None);
         assert_eq!(none.err(), Some(KeyFileError::NoPassword));
+    }
+}
+
+/// A key file is the operator's own, and may still be a stranger's. A cost of zero would make the crate panic.
+#[test]
+fn a_key_file_cannot_ask_for_the_whole_machine() {
+    use pkcs8::pkcs5::{EncryptionScheme, pbes2::Kdf};
+    let scheme = |pem: &str, change: &dyn Fn(&mut Kdf)| {
+        let (_, der) = pkcs8::der::pem::decode_vec(pem.as_bytes()).unwrap();
+        let info = pkcs8::EncryptedPrivateKeyInfoRef::try_from(der.as_slice()).unwrap();
+        let EncryptionScheme::Pbes2(mut parameters) = info.encryption_algorithm else {
+            panic!("no PBES2")
+        };
+        change(&mut parameters.kdf);
+        EncryptionScheme::Pbes2(parameters)
+    };
+    let scrypt = |cost: u64, block: u16, lanes: u16| {
+        let scheme = scheme(PBES2_SCRYPT, &|kdf| {
+            let Kdf::Scrypt(scrypt) = kdf else { panic!("no scrypt") };
+            (scrypt.cost_parameter, scrypt.block_size, scrypt.parallelization) =
+                (cost, block, lanes);
+        });
+        key::affordable(&scheme)
+    };
+    let pbkdf2 = |rounds: u32| {
+        let scheme = scheme(PBES2, &|kdf| {
+            let Kdf::Pbkdf2(pbkdf2) = kdf else { panic!("no PBKDF2") };
+            pbkdf2.iteration_count = rounds;
+        });
+        key::affordable(&scheme)
+    };
+    assert!(scrypt(1 << 14, 8, 1) && scrypt(1 << 18, 8, 16));
+    assert!(!scrypt(0, 8, 1) && !scrypt(1, 8, 1) && !scrypt(1 << 14, 0, 1));
+    assert!(!scrypt((1 << 18) + 1, 8, 1) && !scrypt(1 << 18, 8, 17));
+    assert!(!scrypt(u64::MAX, u16::MAX, 1));
+    assert!(pbkdf2(2048) && pbkdf2(10_000_000) && !pbkdf2(10_000_001));
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_file_makes_the_reader_panic(
+        label in "(ENCRYPTED |EC |RSA |ENCRYPTED SIGSTORE )?PRIVATE KEY",
+        content in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200),
+        text in ".{0,200}",
+    ) {
+        let ending = pkcs8::der::pem::LineEnding::LF;
+        let pem = pkcs8::der::pem::encode_string(&label, ending, &content).unwrap();
+        proptest::prop_assert!(PrivateKey::from_pem(pem.as_bytes(), Some(&password())).is_err());
+        proptest::prop_assert!(PrivateKey::from_pem(text.as_bytes(), None).is_err());
     }
 }
 
