@@ -13,5 +13,6 @@ mod readme;
 mod rebuild;
 mod registry;
 mod server;
+mod sign;
 mod support;
 mod tidy;
