@@ -5,7 +5,11 @@
 //! whatever the policy says. Equal inputs give equal verdicts.
 
 use crate::{
-    attest::{Carrier, Statement, provenance::Provenance},
+    attest::{
+        Carrier, Statement,
+        predicate::{Outcome, Predicate},
+        provenance::Provenance,
+    },
     digest::{Digest, ManifestDigest},
     finding::{Finding, Severity},
     image::{Image, Platform},
@@ -77,6 +81,44 @@ impl Ground {
     }
 }
 
+/// What a statement says against an image.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Against {
+    /// A verifier or test did not let it pass.
+    #[error("{0}")]
+    Failed(String),
+    /// A verifier judged something else.
+    #[error("the summary is about {0:?}, which is not the name of this image")]
+    OtherResource(String),
+}
+
+/// Whether what was read speaks for the image. Only the format's own word for success does; what says neither is against.
+///
+/// # Errors
+/// What it says against it.
+pub fn standing(content: Option<&Predicate>, image: &Image) -> Result<(), Against> {
+    let outcome = |who: &str, outcome: Outcome| match outcome {
+        Outcome::Passed | Outcome::Warned => Ok(()),
+        Outcome::Failed => Err(Against::Failed(format!("{who} says that it failed"))),
+        Outcome::Unknown => {
+            Err(Against::Failed(format!("{who} says neither that it passed nor that it failed")))
+        }
+    };
+    match content {
+        Some(Predicate::Summary(summary)) => {
+            let index = image.index.as_ref().map(|index| index.document.digest.digest().clone());
+            let manifest = image.manifest.document.digest.digest().clone();
+            let digests: Vec<Digest> = index.into_iter().chain([manifest]).collect();
+            if !summary.is_about(&image.reference.location, &digests) {
+                return Err(Against::OtherResource(summary.resource.chars().take(200).collect()));
+            }
+            outcome(&format!("the verifier {:?}", summary.verifier), summary.result)
+        }
+        Some(Predicate::TestResult(tests)) => outcome("the test result", tests.result),
+        _ => Ok(()),
+    }
+}
+
 /// Why an image passes; never empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grounds {
@@ -88,8 +130,13 @@ impl Grounds {
     /// All grounds that the evidence gives; `None` where it gives none.
     pub fn of(evidence: &Evidence) -> Option<Self> {
         let statements = evidence.signatures.iter().chain(&evidence.attestations);
+        let favourable = |verified: &&Verified<Statement>| match verified.value().read() {
+            None => true,
+            Some(read) => read.is_ok_and(|p| standing(Some(&p), &evidence.image).is_ok()),
+        };
         let mut grounds = statements
             .filter_map(Proof::proven)
+            .filter(favourable)
             .map(Ground::statement)
             .chain(Ground::rebuilt(&evidence.rebuild));
         let first = grounds.next()?;
@@ -175,5 +222,63 @@ impl Verdict {
     /// Passes only if every platform passes.
     pub fn is_pass(&self) -> bool {
         !self.platforms.is_empty() && self.platforms.iter().all(|p| p.decision.is_pass())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::trust::{
+        SignerIdentity,
+        testing::{image, vouched_for},
+    };
+
+    /// Evidence of one proven attestation and nothing else.
+    fn evidence(predicate_type: &str, predicate: Value) -> Evidence {
+        let predicate_type = predicate_type.to_owned();
+        let statement = Statement { subjects: Vec::new(), predicate_type, predicate };
+        let by = SignerIdentity::Key { fingerprint: "00".to_owned() };
+        Evidence {
+            image: image(),
+            carriers: Vec::new(),
+            signatures: Vec::new(),
+            attestations: vec![vouched_for(statement, by)],
+            provenance: Proof::Missing,
+            sboms: Vec::new(),
+            inventory: None,
+            reconciliations: Vec::new(),
+            rebuild: Rebuild::NotAsked,
+        }
+    }
+
+    #[test]
+    fn b12_a_proven_failure_is_no_ground_for_a_pass() {
+        let summary = |result: &str| {
+            json!({
+                "verifier": { "id": "v" }, "timeVerified": "2026-11-25T00:00:00Z",
+                "resourceUri": "r.example/team/app", "policy": { "uri": "p" },
+                "verificationResult": result, "verifiedLevels": [],
+            })
+        };
+        let vsa = "https://slsa.dev/verification_summary/v1";
+        let tests = "https://in-toto.io/attestation/test-result/v0.1";
+        let result = |word: &str| json!({ "result": word, "configuration": [] });
+        let cases = [
+            (vsa, summary("PASSED"), true),
+            (vsa, summary("FAILED"), false),
+            (vsa, summary("passed"), false),
+            (vsa, json!({}), false),
+            (tests, result("PASSED"), true),
+            (tests, result("WARNED"), true),
+            (tests, result("FAILED"), false),
+            (tests, result("SKIPPED"), false),
+            ("https://example.com/unknown/v1", json!({ "result": "FAILED" }), true),
+        ];
+        for (predicate_type, predicate, is_ground) in cases {
+            let grounds = Grounds::of(&evidence(predicate_type, predicate.clone()));
+            assert_eq!(grounds.is_some(), is_ground, "{predicate_type}: {predicate}");
+        }
     }
 }

@@ -36,6 +36,21 @@ struct WireSignature {
     cert: Option<IgnoredAny>,
 }
 
+/// Reads an envelope whose statement need not be about content, as verifiers write it about whatever they verify; only
+/// signatures by keys are looked at, and what it says binds no image.
+///
+/// # Errors
+/// Where it is no envelope with a statement; see [`Statement::parse_about_anything`].
+pub fn of_anything(bytes: &[u8], limits: &Limits) -> Result<Signed, AttestError> {
+    let wire: Wire = read_json("DSSE envelope", bytes, limits)?;
+    let payload = PayloadBytes::from_base64(&wire.payload)
+        .map_err(|_| AttestError::Base64 { what: "payload of the DSSE envelope" })?;
+    let payload = payload.as_bytes();
+    let signatures = wire.signatures.iter().map(signature).collect::<Result<_, _>>()?;
+    let read = Statement::parse_about_anything;
+    assemble(FORMAT, &wire.payload_type, payload, signatures, read, limits)
+}
+
 /// Opens an envelope that stands alone.
 pub(super) fn open(raw: &Raw, limits: &Limits) -> Result<Envelope, AttestError> {
     let wire: Wire = read_json("DSSE envelope", &raw.bytes, limits)?;
@@ -75,6 +90,17 @@ pub(super) fn signed(
     signatures: Vec<Signature>,
     limits: &Limits,
 ) -> Result<Signed, AttestError> {
+    assemble(format, payload_type, payload, signatures, Statement::parse, limits)
+}
+
+fn assemble(
+    format: &'static str,
+    payload_type: &str,
+    payload: &[u8],
+    signatures: Vec<Signature>,
+    read: fn(&[u8], &Limits) -> Result<Statement, AttestError>,
+    limits: &Limits,
+) -> Result<Signed, AttestError> {
     if payload_type != MediaType::IN_TOTO {
         return Err(AttestError::Unexpected {
             what: "payload type of the DSSE envelope",
@@ -98,7 +124,7 @@ pub(super) fn signed(
         format,
         message: sigstore_types::pae(payload_type, payload),
         signatures,
-        statement: Statement::parse(payload, limits)?,
+        statement: read(payload, limits)?,
         payload: Digest::sha256(payload),
         content: Content::Envelope { payload_bytes: payload.len(), document: Bytes::new() },
         material: None,

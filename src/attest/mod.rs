@@ -10,9 +10,12 @@
 //! [`Verified`]: crate::trust::Verified
 
 pub mod bundle;
+pub mod cloud_build;
 pub mod cosign;
 pub mod dsse;
 pub mod material;
+pub mod npm;
+pub mod predicate;
 pub mod provenance;
 pub mod statement;
 

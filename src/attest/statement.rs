@@ -9,7 +9,11 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{AttestError, read_json, shown, within};
+use super::{
+    AttestError,
+    predicate::{self, Predicate, PredicateError},
+    read_json, shown, within,
+};
 use crate::{
     digest::{Digest, ManifestDigest},
     limits::Limits,
@@ -69,6 +73,21 @@ impl Statement {
     /// # Errors
     /// Where the type is unknown, the predicate type empty, or the subjects are none, too many or all of weak digests.
     pub fn parse(payload: &[u8], limits: &Limits) -> Result<Self, AttestError> {
+        let statement = Self::parse_about_anything(payload, limits)?;
+        if statement.subjects.iter().all(|subject| subject.digests.is_empty()) {
+            let names = statement.subjects.iter().flat_map(|subject| subject.weak.keys());
+            let found = names.take(4).map(|name| shown(name)).collect::<Vec<_>>().join(", ");
+            return Err(AttestError::WeakSubjects { found });
+        }
+        Ok(statement)
+    }
+
+    /// Reads a statement that need not be about content: about a commit, or an image that its cloud numbers. What it says
+    /// about such a subject binds no image.
+    ///
+    /// # Errors
+    /// As [`Statement::parse`], except for weak digests.
+    pub fn parse_about_anything(payload: &[u8], limits: &Limits) -> Result<Self, AttestError> {
         let wire: Wire = read_json(WHAT, payload, limits)?;
         if !TYPES.contains(&wire.kind.as_str()) {
             return Err(AttestError::Unexpected {
@@ -99,6 +118,11 @@ impl Statement {
         .into_bytes()
     }
 
+    /// What its predicate means; `None` for types that have no reader, or one of their own as provenance and SBOMs do.
+    pub fn read(&self) -> Option<Result<Predicate, PredicateError>> {
+        predicate::read(&self.predicate_type, &self.predicate)
+    }
+
     /// Whether one of the subjects is the content with this digest.
     pub fn speaks_about(&self, digest: &Digest) -> bool {
         self.subjects.iter().any(|subject| subject.is(digest))
@@ -119,16 +143,7 @@ fn subjects(wire: Vec<WireSubject>, limits: &Limits) -> Result<Vec<StatementSubj
         return Err(AttestError::Missing { what: "subject of the statement" });
     }
     within(WHAT, wire.len(), "subjects", limits.subjects, "subjects")?;
-    let subjects = wire
-        .into_iter()
-        .map(|subject| one_subject(subject, limits))
-        .collect::<Result<Vec<_>, _>>()?;
-    if subjects.iter().all(|subject| subject.digests.is_empty()) {
-        let names = subjects.iter().flat_map(|subject| subject.weak.keys());
-        let found = names.take(4).map(|name| shown(name)).collect::<Vec<_>>().join(", ");
-        return Err(AttestError::WeakSubjects { found });
-    }
-    Ok(subjects)
+    wire.into_iter().map(|subject| one_subject(subject, limits)).collect()
 }
 
 fn one_subject(wire: WireSubject, limits: &Limits) -> Result<StatementSubject, AttestError> {

@@ -110,7 +110,9 @@ fn platforms(asked: Option<&Platforms>) -> PlatformChoice {
     }
 }
 
-/// The configured rules, and one for every `--key`: its owner may vouch for everything that this version reads.
+/// The configured rules, and one for every `--key`: its owner may vouch for everything that the shipped policies ask for.
+/// Not for somebody else's judgement (summaries, test results, scans): that a verifier's word counts is a decision, which
+/// `hallmark.yaml` names.
 fn trust(config: &Config, keys: &[PathBuf]) -> Result<TrustRules, Failure> {
     if keys.is_empty() {
         return Ok(config.trust.clone());

@@ -9,7 +9,7 @@ use super::Severity;
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $text:literal, $severity:ident, $title:literal, $help:literal;)*) => {
-        /// A stable code: `whose-what`, where `whose` is image, signature, provenance, sbom, rebuild (the artifact),
+        /// A stable code: `whose-what`, where `whose` is image, signature, provenance, predicate, sbom, rebuild (the artifact),
         /// source, limit (the world), policy, config (the operator) or internal (us).
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum Code { $(
@@ -135,6 +135,9 @@ codes! {
     ProvenanceConflict = "provenance-conflict", Error,
         "two carriers of provenance contradict each other",
         "find out which one the builder made; remove the other";
+    ProvenanceSignerMismatch = "provenance-signer-mismatch", Error,
+        "the provenance and the certificate of its signer contradict each other",
+        "find out which workflow signed: it vouches for a build that is not its own";
     ProvenanceLabelMismatch = "provenance-label-mismatch", Error,
         "the embedded build manifest, its label and the signed statement do not agree",
         "embed again with hallmark provenance embed after the last change to the image";
@@ -144,6 +147,16 @@ codes! {
     ProvenanceLayerNotAlone = "provenance-layer-not-alone", Error,
         "the last layer holds more than the embedded build manifest",
         "embed with hallmark provenance embed, which writes a layer of its own";
+
+    PredicateMalformed = "predicate-malformed", Warning,
+        "an attestation of a known type cannot be read",
+        "make it again as its type asks; its JSON stays available to policy";
+    PredicateFailed = "predicate-failed", Warning,
+        "a trusted verifier or test says that the image did not pass",
+        "see what failed; a result that is not the format's own word for success never counts";
+    PredicateOtherResource = "predicate-other-resource", Warning,
+        "a verification summary is about another resource",
+        "ask the verifier for a summary of the image under the name that it is judged by";
 
     SbomMissing = "sbom-missing", Warning,
         "no SBOM was found",

@@ -15,14 +15,15 @@ use serde_json::{Map, Value};
 use crate::{
     attest::{
         Carrier, Statement,
-        provenance::{Frontend, Material, MaterialKind, Pin, Producer, Provenance},
+        predicate::Predicate,
+        provenance::{Frontend, Material, MaterialKind, Pin, Provenance},
     },
     compare::{Difference, Place},
     finding::Finding,
     rebuild::{EngineReport, Failure, Gap, Rebuild, Rebuilt},
     sbom::{BoundSbom, Inventory, Reconciliation},
     trust::{Proof, Unproven, verified::Basis},
-    verdict::Evidence,
+    verdict::{Evidence, standing},
 };
 
 /// The value of `input.schema`.
@@ -148,6 +149,14 @@ pub struct StatementInput {
     pub predicate_type: String,
     /// Its predicate, as untrusted as `state` says.
     pub predicate: Value,
+    /// The same with its meaning, whatever version of a format it came in; null for types that hallmark does not read, and
+    /// for signatures, provenance and SBOMs, which have places of their own.
+    pub content: Option<Predicate>,
+    /// Why `content` is null although the type is one that hallmark reads.
+    pub problem: Option<String>,
+    /// False where it says that something is not good: a summary or test result that failed or says neither, a summary of
+    /// another resource, a predicate that is not of its form. True says nothing about `state`.
+    pub holds: bool,
 }
 
 /// How the image says that it was built.
@@ -165,7 +174,7 @@ pub struct ProvenanceInput {
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BuildInput {
-    /// `buildkit`, `hallmark` or `other`.
+    /// `buildkit`, `hallmark`, `github-actions`, `slsa-github-generator`, `npm`, `cloud-build`, `tekton-chains` or `other`.
     pub producer: String,
     /// The build type as written.
     pub build_type: String,
@@ -173,6 +182,18 @@ pub struct BuildInput {
     pub builder_id: String,
     /// Where the source came from.
     pub source: Option<SourceInput>,
+    /// The branch that was built, or from which the tag was pushed; without `refs/heads/`.
+    pub branch: Option<String>,
+    /// The tag that was built; without `refs/tags/`.
+    pub tag: Option<String>,
+    /// File in the source's repository that told the builder what to do.
+    pub entry_point: Option<String>,
+    /// What started the build, in the builder's words.
+    pub event: Option<String>,
+    /// The run, as the builder names it.
+    pub invocation: Option<String>,
+    /// What the caller asked for, as written.
+    pub parameters: Value,
     /// Path of the Dockerfile.
     pub dockerfile_path: Option<String>,
     /// The frontend image, where one was named.
@@ -452,7 +473,8 @@ impl PolicyInput {
     /// What rules see of the evidence and of what was found until `now`.
     pub fn new(evidence: &Evidence, findings: &[Finding], now: Timestamp) -> Self {
         let statements = |proofs: &[Proof<Statement>]| {
-            proofs.iter().filter_map(StatementInput::of).collect::<Vec<_>>()
+            let statement = |proof| StatementInput::of(proof, evidence);
+            proofs.iter().filter_map(statement).collect::<Vec<_>>()
         };
         let sboms = evidence.sboms.iter().enumerate();
         let sbom = |(i, proof)| SbomInput::of(proof, evidence.reconciliations.get(i));
@@ -537,9 +559,17 @@ fn why_word(why: &Unproven) -> &'static str {
 }
 
 impl StatementInput {
-    fn of(proof: &Proof<Statement>) -> Option<Self> {
+    fn of(proof: &Proof<Statement>, evidence: &Evidence) -> Option<Self> {
         let statement = proof.value()?;
+        let (content, problem) = match statement.read() {
+            Some(Ok(predicate)) => (Some(predicate), None),
+            Some(Err(error)) => (None, Some(error.to_string())),
+            None => (None, None),
+        };
         Some(Self {
+            holds: problem.is_none() && standing(content.as_ref(), &evidence.image).is_ok(),
+            content,
+            problem,
             proof: ProofInput::of(proof),
             predicate_type: statement.predicate_type.clone(),
             predicate: statement.predicate.clone(),
@@ -549,13 +579,8 @@ impl StatementInput {
 
 impl BuildInput {
     fn of(provenance: &Provenance) -> Self {
-        let producer = match provenance.producer {
-            Producer::BuildkitV02 | Producer::BuildkitV1 => "buildkit",
-            Producer::Hallmark => "hallmark",
-            Producer::Other => "other",
-        };
         Self {
-            producer: producer.to_owned(),
+            producer: provenance.producer.name().to_owned(),
             build_type: provenance.build_type.clone(),
             builder_id: provenance.builder_id.clone(),
             source: provenance.source.as_ref().map(|source| SourceInput {
@@ -564,6 +589,12 @@ impl BuildInput {
                 folder: source.folder.clone(),
                 commit: source.commit.as_ref().map(|commit| commit.as_str().to_owned()),
             }),
+            branch: provenance.branch.clone(),
+            tag: provenance.tag.clone(),
+            entry_point: provenance.entry_point.clone(),
+            event: provenance.event.clone(),
+            invocation: provenance.invocation.clone(),
+            parameters: provenance.parameters.clone(),
             dockerfile_path: provenance.dockerfile_path.clone(),
             frontend: match &provenance.frontend {
                 Frontend::Image { reference } => Some(reference.clone()),

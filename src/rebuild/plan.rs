@@ -28,7 +28,7 @@ const REPEATABLE: [&str; 3] = ["add-hosts", "shm-size", "ulimit"];
 
 /// Plans a rebuild of `image`.
 pub fn plan(provenance: &Provenance, image: &Image, options: &PlanOptions) -> Planned {
-    if provenance.producer == Producer::Other {
+    if !provenance.producer.is_replayable() {
         return Planned::NotReplayable(vec![unknown_build_type(provenance)]);
     }
     let mut gaps = Vec::new();

@@ -31,6 +31,10 @@ use ed25519_dalek::{Digest as _, Sha512};
 use sigstore::crypto::{CosignVerificationKey, Signature};
 use sigstore_crypto::{SigningScheme, VerificationKey, validate_raw_public_key};
 use sigstore_types::DerPublicKey;
+use x509_cert::der::{
+    Encode as _,
+    asn1::{SequenceOf, UintRef},
+};
 
 use crate::digest::Digest;
 
@@ -141,6 +145,33 @@ impl PublicKey {
                 UnparsedPublicKey::new(*scheme, self.der()).verify(message, signature).is_ok()
             })
             || self.kind == Kind::Ed25519 && self.verifies_prehashed(message, signature)
+    }
+
+    /// As [`PublicKey::verifies`], where an ECDSA signature may also be its two numbers one after the other, each as long as
+    /// the curve's order (IEEE P1363): Google's verifiers and JOSE write it so. Only for signers that are known to.
+    #[must_use]
+    pub fn verifies_in_any_encoding(&self, message: &[u8], signature: &[u8]) -> bool {
+        let plain = self.fixed_to_der(signature);
+        self.verifies(message, signature)
+            || plain.is_some_and(|signature| self.verifies(message, &signature))
+    }
+
+    /// A signature of two numbers in DER, where its length is that of the curve.
+    fn fixed_to_der(&self, signature: &[u8]) -> Option<Vec<u8>> {
+        let order_bytes = match self.kind {
+            Kind::P256 => 32,
+            Kind::P384 => 48,
+            Kind::P521 => 66,
+            Kind::Ed25519 | Kind::Rsa => return None,
+        };
+        if signature.len() != order_bytes * 2 {
+            return None;
+        }
+        let (r, s) = signature.split_at(order_bytes);
+        let mut numbers = SequenceOf::<UintRef<'_>, 2>::new();
+        numbers.add(UintRef::new(r).ok()?).ok()?;
+        numbers.add(UintRef::new(s).ok()?).ok()?;
+        numbers.to_der().ok()
     }
 
     /// The key with each hash and padding that cosign may have used with it.

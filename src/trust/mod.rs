@@ -5,10 +5,14 @@
 //! name the image's digest. Keys come from configuration, or from certificates that a configured trusted root vouches
 //! for; never from the evidence alone (attack A3).
 
+pub mod agreement;
 mod complaint;
 pub mod covering;
 pub mod examine;
+pub mod expectation;
 pub mod key;
+pub mod keyring;
+pub mod npm;
 pub mod pattern;
 pub mod predicate;
 pub mod rules;
@@ -20,9 +24,12 @@ pub mod verify;
 
 use std::fmt;
 
+pub use agreement::Contradiction;
 pub use covering::Covering;
 pub use examine::{Examined, examine};
+pub use expectation::{Expectations, Unmet};
 pub use key::{KeyError, PublicKey};
+pub use keyring::{KeyRing, KeyRingError};
 pub use pattern::{ImagePattern, PatternError};
 pub use predicate::{PredicateClass, PredicateClassError, PredicateTypeError, predicate_type};
 pub use rules::{Keyless, Rule, SignerKeys, TrustError, TrustRules};

@@ -6,14 +6,18 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::attest::statement::SIGNATURE;
+use crate::attest::{
+    predicate::{attributes, link, release, scan, summary, test_result, verification},
+    provenance::{SLSA_V01, SLSA_V1, SLSA_V02},
+    statement::SIGNATURE,
+};
 
 /// What a signer may vouch for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum PredicateClass {
     /// A plain signature: "this image is ours".
     Signature,
-    /// How the image was built: SLSA provenance v0.2 or v1.
+    /// How the image was built: SLSA provenance v0.1, v0.2 or v1.
     Provenance,
     /// What is in it: SPDX or CycloneDX.
     Sbom,
@@ -21,6 +25,18 @@ pub enum PredicateClass {
     Vulnerabilities,
     /// That somebody rebuilt it.
     Rebuild,
+    /// That a verifier judged it: SLSA's verification summary.
+    Summary,
+    /// That it has properties which a verifier checked: in-toto's simple verification result.
+    VerificationResult,
+    /// What tests gave: in-toto's test result.
+    TestResult,
+    /// Which release it is: in-toto's release.
+    Release,
+    /// Attributes with evidence: in-toto's SCAI.
+    Attributes,
+    /// A step of a supply chain: in-toto's link as a predicate.
+    Link,
     /// Exactly this predicate type.
     Exact(String),
 }
@@ -28,8 +44,8 @@ pub enum PredicateClass {
 /// A word that names no class.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is no predicate; expected signature, provenance, sbom, vulnerabilities, rebuild or the \
-     URI of a predicate type"
+    "{0:?} is no predicate; expected signature, provenance, sbom, vulnerabilities, rebuild, summary, \
+     verification-result, test-result, release, attributes, link or the URI of a predicate type"
 )]
 pub struct PredicateClassError(pub String);
 
@@ -38,20 +54,21 @@ impl PredicateClass {
     pub fn includes(&self, predicate_type: &str) -> bool {
         match self {
             Self::Signature => predicate_type == SIGNATURE,
-            Self::Provenance => {
-                ["https://slsa.dev/provenance/v0.2", "https://slsa.dev/provenance/v1"]
-                    .contains(&predicate_type)
-            }
+            Self::Provenance => [SLSA_V01, SLSA_V02, SLSA_V1].contains(&predicate_type),
             Self::Sbom => ["https://spdx.dev/Document", "https://cyclonedx.org/bom"]
                 .iter()
                 .any(|family| is_version_of(family, predicate_type)),
-            Self::Vulnerabilities => [
-                "https://cosign.sigstore.dev/attestation/vuln/v1",
-                "https://in-toto.io/attestation/vulns/v0.1",
-                "https://in-toto.io/attestation/vulns/v0.2",
-            ]
-            .contains(&predicate_type),
+            Self::Vulnerabilities => {
+                [scan::V01, scan::V02].contains(&predicate_type)
+                    || scan::COSIGN.contains(&predicate_type)
+            }
             Self::Rebuild => predicate_type == "https://hallmark.dev/rebuild-verdict/v0.1",
+            Self::Summary => predicate_type == summary::TYPE,
+            Self::VerificationResult => verification::TYPES.contains(&predicate_type),
+            Self::TestResult => predicate_type == test_result::TYPE,
+            Self::Release => predicate_type == release::TYPE,
+            Self::Attributes => attributes::TYPES.contains(&predicate_type),
+            Self::Link => link::TYPES.contains(&predicate_type),
             Self::Exact(uri) => predicate_type == uri,
         }
     }
@@ -111,6 +128,12 @@ impl fmt::Display for PredicateClass {
             Self::Sbom => "sbom",
             Self::Vulnerabilities => "vulnerabilities",
             Self::Rebuild => "rebuild",
+            Self::Summary => "summary",
+            Self::VerificationResult => "verification-result",
+            Self::TestResult => "test-result",
+            Self::Release => "release",
+            Self::Attributes => "attributes",
+            Self::Link => "link",
             Self::Exact(uri) => uri,
         })
     }
@@ -126,6 +149,12 @@ impl FromStr for PredicateClass {
             "sbom" => Self::Sbom,
             "vulnerabilities" => Self::Vulnerabilities,
             "rebuild" => Self::Rebuild,
+            "summary" => Self::Summary,
+            "verification-result" => Self::VerificationResult,
+            "test-result" => Self::TestResult,
+            "release" => Self::Release,
+            "attributes" => Self::Attributes,
+            "link" => Self::Link,
             uri if url::Url::parse(uri).is_ok() => Self::Exact(uri.to_owned()),
             other => return Err(PredicateClassError(other.chars().take(80).collect())),
         })
@@ -144,7 +173,16 @@ mod tests {
             ("provenance", "https://slsa.dev/provenance/v0.2", true),
             ("provenance", "https://slsa.dev/provenance/v1", true),
             ("provenance", "https://slsa.dev/provenance/v1.1", false),
-            ("provenance", "https://slsa.dev/provenance/v0.1", false),
+            ("provenance", "https://slsa.dev/provenance/v0.1", true),
+            ("provenance", "https://slsa.dev/verification_summary/v1", false),
+            ("summary", "https://slsa.dev/verification_summary/v1", true),
+            ("summary", "https://in-toto.io/attestation/svr/v0.2", false),
+            ("verification-result", "https://in-toto.io/attestation/svr/v0.2", true),
+            ("test-result", "https://in-toto.io/attestation/test-result/v0.1", true),
+            ("release", "https://in-toto.io/attestation/release/v0.1", true),
+            ("attributes", "https://in-toto.io/attestation/scai/v0.3", true),
+            ("link", "https://in-toto.io/attestation/link/v0.3", true),
+            ("link", "https://in-toto.io/attestation/link/v0.31", false),
             ("sbom", "https://spdx.dev/Document", true),
             ("sbom", "https://spdx.dev/Document/v2.3", true),
             ("sbom", "https://cyclonedx.org/bom", true),
@@ -193,7 +231,9 @@ mod tests {
 
     #[test]
     fn words_read_back_and_others_are_refused() {
-        for word in ["signature", "provenance", "sbom", "vulnerabilities", "rebuild", "urn:x:y"] {
+        let words = "signature provenance sbom vulnerabilities rebuild summary verification-result \
+                     test-result release attributes link urn:x:y";
+        for word in words.split_whitespace() {
             assert_eq!(word.parse::<PredicateClass>().unwrap().to_string(), word);
         }
         for bad in ["", "any", "*", "Signature", "sboms", "slsa.dev/provenance/v1"] {

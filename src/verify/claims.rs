@@ -13,7 +13,10 @@ use crate::{
     finding::{Code, Fact, Finding, Key, Subject},
     image::Image,
     sbom::{self, BoundSbom, Inventory, Reconciliation, reconcile::reconcile},
-    trust::{Covering, PredicateClass, Proof, Proofs, Unproven},
+    trust::{
+        Covering, PredicateClass, Proof, Proofs, SignerIdentity, Unproven, Verified, agreement,
+    },
+    verdict::{Against, standing},
 };
 
 use super::{Contents, Context};
@@ -52,6 +55,7 @@ pub fn claims(proofs: &Proofs, contents: &Contents, image: &Image, ctx: &Context
         None => Vec::new(),
     };
     findings.extend(missing(&provenance, &sboms, image));
+    findings.extend(proofs.attestations.iter().flat_map(|proof| unfavourable(proof, image)));
     Claims { provenance, sboms, reconciliations, findings }
 }
 
@@ -65,9 +69,7 @@ fn provenance_that_counts(
 ) -> Proof<Provenance> {
     let image = covering.image;
     let mut candidates: Vec<Proof<Provenance>> = Vec::new();
-    let is_provenance = |s: &Statement| {
-        [provenance::SLSA_V02, provenance::SLSA_V1].contains(&s.predicate_type.as_str())
-    };
+    let is_provenance = |s: &Statement| PredicateClass::Provenance.includes(&s.predicate_type);
     let statements: Vec<&Proof<Statement>> =
         proofs.attestations.iter().filter(|p| p.value().is_some_and(is_provenance)).collect();
     for proof in &statements {
@@ -77,7 +79,10 @@ fn provenance_that_counts(
             continue;
         }
         match provenance::parse(statement) {
-            Ok(provenance) => candidates.push(proof.map(|_| provenance.clone())),
+            Ok(provenance) => {
+                findings.extend(signer_mismatches(proof, &provenance, image));
+                candidates.push(proof.map(|_| provenance.clone()));
+            }
             Err(error) => {
                 findings.push(malformed(Code::ProvenanceMalformed, proof.carrier(), &error));
             }
@@ -102,7 +107,7 @@ fn provenance_that_counts(
     }
     findings.extend(conflict(&candidates, image));
     candidates.sort_by_key(|p| {
-        let replayable = p.value().is_some_and(|v| v.producer != Producer::Other);
+        let replayable = p.value().is_some_and(|v| v.producer.is_replayable());
         (p.proven().is_none(), !replayable)
     });
     let chosen = candidates.into_iter().next().unwrap_or(Proof::Missing);
@@ -114,6 +119,47 @@ fn provenance_that_counts(
         );
     }
     chosen
+}
+
+/// What a statement says against the image, or that nobody can say what it says.
+fn unfavourable(proof: &Proof<Statement>, image: &Image) -> Option<Finding> {
+    let carrier = proof.carrier()?;
+    let read = match proof.value()?.read()? {
+        Ok(read) => read,
+        Err(error) => return Some(malformed(Code::PredicateMalformed, Some(carrier), &error)),
+    };
+    // Only those who may vouch for it can say anything against the image.
+    proof.proven()?;
+    let against = standing(Some(&read), image).err()?;
+    let code = match against {
+        Against::Failed(_) => Code::PredicateFailed,
+        Against::OtherResource(_) => Code::PredicateOtherResource,
+    };
+    let finding = Finding::new(code, Subject::Evidence(carrier.to_string()));
+    Some(finding.with(Key::Why, against.to_string()))
+}
+
+/// What the certificates of a proven statement's signers say otherwise than the provenance.
+fn signer_mismatches(
+    proof: &Proof<Statement>,
+    provenance: &Provenance,
+    image: &Image,
+) -> Vec<Finding> {
+    let signers = proof.proven().map(Verified::signers).unwrap_or_default();
+    let vouched = signers.iter().filter_map(|signer| match &signer.identity {
+        SignerIdentity::Keyless(vouched) => Some(vouched),
+        SignerIdentity::Key { .. } => None,
+    });
+    let all = vouched.flat_map(|vouched| agreement::contradictions(vouched, provenance));
+    all.map(|contradiction| {
+        let subject = Subject::Image(image.reference.to_string());
+        let why = format!("{} of the signer's certificate", contradiction.claim);
+        Finding::new(Code::ProvenanceSignerMismatch, subject)
+            .with(Key::Expect, contradiction.certificate)
+            .with(Key::Found, contradiction.provenance)
+            .with(Key::Why, why)
+    })
+    .collect()
 }
 
 /// Whether a statement is about hallmark's own build type.
@@ -313,4 +359,86 @@ fn missing(
         );
     }
     findings
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::trust::{
+        agreement::tests::{WORKFLOW, vouched},
+        testing::{image, vouched_for},
+    };
+
+    fn statement(predicate_type: &str, predicate: Value) -> Statement {
+        let predicate_type = predicate_type.to_owned();
+        Statement { subjects: Vec::new(), predicate_type, predicate }
+    }
+
+    fn keyless(statement: &Statement) -> Proof<Statement> {
+        vouched_for(statement.clone(), SignerIdentity::Keyless(Box::new(vouched())))
+    }
+
+    fn by_key(statement: &Statement) -> Proof<Statement> {
+        vouched_for(statement.clone(), SignerIdentity::Key { fingerprint: "00".to_owned() })
+    }
+
+    #[test]
+    fn b11_a_workflow_that_vouches_for_the_build_of_another_is_seen() {
+        let built = |repository: &str| {
+            statement(
+                provenance::SLSA_V1,
+                json!({
+                    "buildDefinition": {
+                        "buildType": "https://actions.github.io/buildtypes/workflow/v1",
+                        "externalParameters": { "workflow": {
+                            "ref": "refs/tags/v1.2.3", "repository": repository, "path": "w",
+                        } },
+                    },
+                    "runDetails": { "builder": { "id": WORKFLOW } },
+                }),
+            )
+        };
+        let findings = |proof: &Proof<Statement>| {
+            let provenance = provenance::parse(proof.value().unwrap()).unwrap();
+            signer_mismatches(proof, &provenance, &image())
+        };
+        let lies = built("https://github.com/org/other");
+        let found = findings(&keyless(&lies));
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!(found[0].code, Code::ProvenanceSignerMismatch);
+        assert_eq!(findings(&keyless(&built("https://github.com/org/app"))), Vec::new(), "its own");
+        assert_eq!(findings(&by_key(&lies)), Vec::new(), "a key says nothing about a workflow");
+    }
+
+    #[test]
+    fn b12_what_trusted_verifiers_say_against_the_image_is_seen() {
+        let summary = |result: &str, resource: &str| {
+            statement(
+                "https://slsa.dev/verification_summary/v1",
+                json!({
+                    "verifier": { "id": "v" }, "timeVerified": "2026-11-25T00:00:00Z",
+                    "resourceUri": resource, "policy": { "uri": "p" },
+                    "verificationResult": result, "verifiedLevels": [],
+                }),
+            )
+        };
+        let code = |proof: Proof<Statement>| unfavourable(&proof, &image()).map(|f| f.code);
+        let here = "r.example/team/app";
+        assert_eq!(code(by_key(&summary("PASSED", here))), None);
+        for word in ["FAILED", "WARNED", "MAYBE"] {
+            assert_eq!(code(by_key(&summary(word, here))), Some(Code::PredicateFailed), "{word}");
+        }
+        let other = summary("PASSED", "r.example/team/other");
+        assert_eq!(code(by_key(&other)), Some(Code::PredicateOtherResource));
+        let unreadable = statement("https://slsa.dev/verification_summary/v1", json!({}));
+        assert_eq!(code(by_key(&unreadable)), Some(Code::PredicateMalformed));
+        let stranger = Proof::Unproven {
+            value: summary("FAILED", here),
+            carrier: by_key(&unreadable).carrier().unwrap().clone(),
+            why: Unproven::UnknownSigner,
+        };
+        assert_eq!(code(stranger), None, "a stranger says nothing against an image");
+    }
 }

@@ -189,6 +189,8 @@ pub(super) fn from_definition(definition: &Definition) -> Result<Provenance, Pro
     into.engine = internal.engine.map(|e| EngineVersion { name: e.name, version: e.version });
     into.exporter = internal.exporter;
     into.materials = buildkit::materials(&definition.dependencies)?;
+    into.parameters = definition.external.clone();
+    into.name_refs();
     into.complete = Completeness { parameters: true, materials: true, steps: true };
     Ok(into)
 }

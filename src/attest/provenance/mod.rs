@@ -1,19 +1,28 @@
 //! Provenance: how an image says that it was built.
 //!
-//! Turns SLSA provenance v0.2 and v1 of BuildKit, and the build manifest that hallmark embeds (buildType
-//! `https://hallmark.dev/buildtypes/container/v1`), into one model, so that nothing later branches on a format. Refuses
-//! to guess: what a format does not record is `None` or empty here, and [`crate::rebuild::plan`] names it as missing.
+//! Turns SLSA provenance v0.1, v0.2 and v1 of the builders that [`Producer`] lists, and the build manifest that hallmark
+//! embeds (buildType `https://hallmark.dev/buildtypes/container/v1`), into one model, so that nothing later branches on a
+//! format. Refuses to guess: what a format does not record is `None` or empty here, and [`crate::rebuild::plan`] names it
+//! as missing. Another build type is no error: its standard fields are read, and nothing more.
 
 pub mod buildkit;
+mod cloud_build;
 pub mod create;
 pub mod embedded;
+mod github;
 pub mod material;
+mod producer;
+mod slsa_v01;
 pub mod slsa_v02;
 pub mod slsa_v1;
+mod tekton;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+pub use producer::Producer;
 
 use super::Statement;
 use crate::{
@@ -30,6 +39,8 @@ pub const BUILDKIT_V1_BUILD_TYPE: &str =
 pub const BUILDKIT_V02_BUILD_TYPE: &str = "https://mobyproject.org/buildkit@v1";
 /// Predicate type of SLSA v1.
 pub const SLSA_V1: &str = "https://slsa.dev/provenance/v1";
+/// Predicate type of SLSA v0.1, which Google Cloud Build still writes.
+pub const SLSA_V01: &str = "https://slsa.dev/provenance/v0.1";
 /// Predicate type of SLSA v0.2.
 pub const SLSA_V02: &str = "https://slsa.dev/provenance/v0.2";
 
@@ -37,7 +48,7 @@ pub const SLSA_V02: &str = "https://slsa.dev/provenance/v0.2";
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ProvenanceError {
     /// Its predicate type is another one.
-    #[error("predicate type {found:?} is not SLSA provenance v0.2 or v1")]
+    #[error("predicate type {found:?} is not SLSA provenance v0.1, v0.2 or v1")]
     PredicateType {
         /// The type as written.
         found: String,
@@ -76,6 +87,7 @@ impl ProvenanceError {
 /// [`Producer::Other`].
 pub fn parse(statement: &Statement) -> Result<Provenance, ProvenanceError> {
     match statement.predicate_type.as_str() {
+        SLSA_V01 => slsa_v01::parse(&statement.predicate),
         SLSA_V02 => slsa_v02::parse(&statement.predicate),
         SLSA_V1 => slsa_v1::parse(&statement.predicate),
         other => Err(ProvenanceError::PredicateType { found: other.to_owned() }),
@@ -100,6 +112,18 @@ pub struct Provenance {
     pub builder_id: String,
     /// Where the source came from.
     pub source: Option<SourceCode>,
+    /// The branch that the builder says it built: the source's reference, or the branch that the event names beside a tag.
+    pub branch: Option<String>,
+    /// The tag that it was built for.
+    pub tag: Option<String>,
+    /// File in the source's repository that told the builder what to do: a workflow, a `cloudbuild.yaml`.
+    pub entry_point: Option<String>,
+    /// What started the build, in the builder's words: `push`, `release`.
+    pub event: Option<String>,
+    /// The run, as the builder names it.
+    pub invocation: Option<String>,
+    /// What the caller asked for, as written; null where nothing was recorded.
+    pub parameters: Value,
     /// Path of the Dockerfile under the source's folder.
     pub dockerfile_path: Option<String>,
     /// The Dockerfile's text, where it was recorded.
@@ -152,6 +176,12 @@ impl Provenance {
             build_type: build_type.to_owned(),
             builder_id: String::new(),
             source: None,
+            branch: None,
+            tag: None,
+            entry_point: None,
+            event: None,
+            invocation: None,
+            parameters: Value::Null,
             dockerfile_path: None,
             dockerfile: None,
             frontend: Frontend::Unknown,
@@ -175,19 +205,27 @@ impl Provenance {
             finished: None,
         }
     }
-}
 
-/// Which producer's form provenance came in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Producer {
-    /// BuildKit, SLSA v0.2.
-    BuildkitV02,
-    /// BuildKit, SLSA v1.
-    BuildkitV1,
-    /// hallmark's build manifest.
-    Hallmark,
-    /// Another build type: identity and materials only, never replayed.
-    Other,
+    /// The builder's name and the version after its `@`, where it has one.
+    pub fn builder(&self) -> (&str, Option<&str>) {
+        match self.builder_id.split_once('@') {
+            Some((name, version)) => (name, Some(version)),
+            None => (&self.builder_id, None),
+        }
+    }
+
+    /// Takes branch and tag from the source's reference, where nothing said them before.
+    fn name_refs(&mut self) {
+        let Some(reference) = self.source.as_ref().and_then(|s| s.reference.as_deref()) else {
+            return;
+        };
+        if let Some(branch) = reference.strip_prefix("refs/heads/") {
+            self.branch.get_or_insert_with(|| branch.to_owned());
+        }
+        if let Some(tag) = reference.strip_prefix("refs/tags/") {
+            self.tag.get_or_insert_with(|| tag.to_owned());
+        }
+    }
 }
 
 /// What turned the Dockerfile into build steps.

@@ -1,15 +1,16 @@
-//! SLSA provenance v0.2 (slsa.dev/spec/v0.2/provenance), as Docker's BuildKit writes it.
+//! SLSA provenance v0.2 (slsa.dev/spec/v0.2/provenance), as Docker's BuildKit, slsa-github-generator, npm and Tekton Chains
+//! write it.
 //!
-//! Turns a predicate into [`Provenance`]. Of another builder's predicate only the standard fields are read: who built it,
-//! from which source, from which materials.
+//! Turns a predicate into [`Provenance`]. Of an unknown builder's predicate only the standard fields are read: who built
+//! it, from which source, from which materials.
 
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    BUILDKIT_V02_BUILD_TYPE, Producer, Provenance, ProvenanceError, SLSA_V02,
+    Producer, Provenance, ProvenanceError, SLSA_V02,
     buildkit::{self, BuildConfig, ConfigSource, Dependency, Metadata, Parts, Request},
-    material, or_default,
+    github, material, or_default, tekton,
 };
 
 #[derive(Debug, Deserialize)]
@@ -46,6 +47,8 @@ struct Invocation {
 
 #[derive(Debug, Default, Deserialize)]
 struct Times {
+    #[serde(default, rename = "buildInvocationId", alias = "buildInvocationID")]
+    invocation: Option<String>,
     #[serde(default, rename = "buildStartedOn")]
     started: Option<String>,
     #[serde(default, rename = "buildFinishedOn")]
@@ -73,17 +76,20 @@ pub(super) fn parse(predicate: &Value) -> Result<Provenance, ProvenanceError> {
     let read: Predicate = typed(predicate)?;
     let invocation: Invocation = optional(&read.invocation)?;
     let times: Times = optional(&read.metadata)?;
-    let producer = match read.build_type.as_str() {
-        BUILDKIT_V02_BUILD_TYPE => Producer::BuildkitV02,
-        _ => Producer::Other,
+    // BuildKit's and hallmark's build types of v1 have no form in this version.
+    let producer = match Producer::of(&read.build_type) {
+        Producer::BuildkitV1 | Producer::Hallmark => Producer::Other,
+        producer => producer,
     };
     let mut into = Provenance::empty(producer, &read.build_type);
     into.builder_id = read.builder.id;
+    into.invocation = times.invocation;
     into.started = times.started;
     into.finished = times.finished;
     into.complete.parameters = times.completeness.parameters;
     into.complete.materials = times.completeness.materials;
-    if producer == Producer::Other {
+    into.parameters = invocation.parameters.clone();
+    if producer != Producer::BuildkitV02 {
         return other(into, &invocation, &read.materials);
     }
     let platform = invocation.environment.get("targetPlatform").and_then(Value::as_str);
@@ -99,6 +105,7 @@ pub(super) fn parse(predicate: &Value) -> Result<Provenance, ProvenanceError> {
             target_platform,
         },
     )?;
+    into.name_refs();
     Ok(into)
 }
 
@@ -109,9 +116,18 @@ fn other(
 ) -> Result<Provenance, ProvenanceError> {
     into.materials = buildkit::materials(materials)?;
     let source = &invocation.config_source;
+    into.entry_point = source.path.clone().filter(|path| !path.is_empty());
+    if into.producer == Producer::TektonChains {
+        tekton::complete(&mut into, &source.uri, materials);
+        return Ok(into);
+    }
     if !source.uri.is_empty() {
         into.source = Some(material::source(&source.uri, &source.digest));
     }
+    if into.producer.is_github() {
+        github::complete(&mut into, &github::Context(&invocation.environment));
+    }
+    into.name_refs();
     Ok(into)
 }
 

@@ -1,16 +1,16 @@
-//! SLSA provenance v1 (slsa.dev/spec/v1.0/provenance), as BuildKit since 0.28 and hallmark write it.
+//! SLSA provenance v1 (slsa.dev/spec/v1.0/provenance), as BuildKit since 0.28, hallmark, GitHub Actions,
+//! slsa-github-generator, Google Cloud Build and Tekton Chains write it.
 //!
 //! Turns a predicate into [`Provenance`] by its build type. Of an unknown build type only the standard fields are read:
-//! who built it, and from which dependencies.
+//! who built it, what was asked, and from which dependencies.
 
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    BUILDKIT_V1_BUILD_TYPE, HALLMARK_BUILD_TYPE, MaterialKind, Pin, Producer, Provenance,
-    ProvenanceError, SLSA_V1,
+    MaterialKind, Pin, Producer, Provenance, ProvenanceError, SLSA_V1,
     buildkit::{self, BuildConfig, ConfigSource, Dependency, Metadata, Parts, Request},
-    embedded, material, or_default,
+    cloud_build, embedded, github, material, or_default, tekton,
 };
 
 #[derive(Debug, Deserialize)]
@@ -50,6 +50,8 @@ struct Builder {
 
 #[derive(Debug, Default, Deserialize)]
 struct RunMetadata {
+    #[serde(default, rename = "invocationId", alias = "invocationID")]
+    invocation: Option<String>,
     #[serde(default, rename = "startedOn")]
     started: Option<String>,
     #[serde(default, rename = "finishedOn")]
@@ -87,12 +89,18 @@ struct Internal {
 /// Reads a predicate.
 pub(super) fn parse(predicate: &Value) -> Result<Provenance, ProvenanceError> {
     let read: Predicate = typed(predicate)?;
-    let mut into = match read.definition.build_type.as_str() {
-        BUILDKIT_V1_BUILD_TYPE => of_buildkit(&read)?,
-        HALLMARK_BUILD_TYPE => embedded::from_definition(&read.definition)?,
-        _ => other(&read.definition)?,
+    let mut into = match Producer::of(&read.definition.build_type) {
+        Producer::BuildkitV1 => of_buildkit(&read)?,
+        Producer::Hallmark => embedded::from_definition(&read.definition)?,
+        // Its build type of v0.2 has no form in this version.
+        Producer::BuildkitV02 => other(&read.definition, Producer::Other)?,
+        producer => other(&read.definition, producer)?,
     };
+    into.name_refs();
     into.builder_id = read.run.builder.id;
+    // hallmark's own reader has them already, equal in the embedded manifest.
+    into.parameters = read.definition.external;
+    into.invocation = read.run.metadata.invocation;
     into.started = read.run.metadata.started;
     into.finished = read.run.metadata.finished;
     Ok(into)
@@ -117,19 +125,34 @@ fn of_buildkit(read: &Predicate) -> Result<Provenance, ProvenanceError> {
     Ok(into)
 }
 
-/// The source of an unknown build is the one repository among its dependencies.
-fn other(definition: &Definition) -> Result<Provenance, ProvenanceError> {
-    let mut into = Provenance::empty(Producer::Other, &definition.build_type);
+fn other(definition: &Definition, producer: Producer) -> Result<Provenance, ProvenanceError> {
+    let mut into = Provenance::empty(producer, &definition.build_type);
     into.materials = buildkit::materials(&definition.dependencies)?;
+    let Definition { external, internal, dependencies, .. } = definition;
+    match producer {
+        Producer::GithubActions | Producer::Npm => {
+            github::complete_workflow(&mut into, external, internal, dependencies);
+        }
+        Producer::SlsaGithubGenerator => {
+            github::complete_generator(&mut into, external, internal, dependencies);
+        }
+        Producer::CloudBuild => cloud_build::complete(&mut into, external, internal, dependencies),
+        Producer::TektonChains => tekton::complete(&mut into, "", dependencies),
+        _ => only_repository(&mut into, dependencies),
+    }
+    Ok(into)
+}
+
+/// The source of an unknown build is the one repository among its dependencies.
+fn only_repository(into: &mut Provenance, dependencies: &[Dependency]) {
     let mut repositories = into
         .materials
         .iter()
         .filter(|m| m.kind == MaterialKind::Git && matches!(m.pin, Pin::Commit(_)));
     if let (Some(only), None) = (repositories.next(), repositories.next()) {
-        let digests = definition.dependencies.iter().find(|d| d.uri == only.uri);
+        let digests = dependencies.iter().find(|d| d.uri == only.uri);
         into.source = digests.map(|d| material::source(&d.uri, &d.digest));
     }
-    Ok(into)
 }
 
 pub(super) fn typed<T: for<'de> Deserialize<'de>>(value: &Value) -> Result<T, ProvenanceError> {

@@ -1,5 +1,7 @@
 //! Files that BuildKit and Docker wrote, read back.
 
+mod producers;
+
 use std::path::PathBuf;
 
 use proptest::prelude::*;
@@ -97,7 +99,7 @@ fn other_predicates_are_errors_and_other_build_types_are_not() {
     assert!(matches!(parse(&other), Err(ProvenanceError::PredicateType { .. })));
     let workflow = serde_json::json!({
         "buildDefinition": {
-            "buildType": "https://actions.github.io/buildtypes/workflow/v1",
+            "buildType": "https://builds.example/v1",
             "externalParameters": { "workflow": { "ref": "refs/heads/main" } },
             "resolvedDependencies": [{
                 "uri": "git+https://github.com/org/app@refs/heads/main",
@@ -151,6 +153,22 @@ fn hostile() -> impl Strategy<Value = Value> {
             "data",
             "secrets",
             "locals",
+            "workflow",
+            "repository",
+            "ref",
+            "environment",
+            "GITHUB_REPOSITORY",
+            "GITHUB_EVENT_PAYLOAD",
+            "github_event_payload",
+            "base_ref",
+            "recipe",
+            "builder",
+            "type",
+            "id",
+            "arguments",
+            "substitutions",
+            "sourceToBuild",
+            "systemSubstitutions",
         ])
         .prop_map(str::to_owned),
         "[a-z:-]{0,8}",
@@ -166,13 +184,28 @@ fn hostile() -> impl Strategy<Value = Value> {
 
 proptest! {
     #[test]
-    fn never_panics(mut predicate in hostile(), v1 in any::<bool>(), known in any::<bool>()) {
-        let predicate_type = if v1 { SLSA_V1 } else { SLSA_V02 }.to_owned();
-        if let (true, Some(map)) = (known, predicate.as_object_mut()) {
-            map.insert("buildType".to_owned(), BUILDKIT_V02_BUILD_TYPE.into());
-            let inner = map.entry("buildDefinition").or_insert_with(|| serde_json::json!({}));
-            if let Some(inner) = inner.as_object_mut() {
-                inner.insert("buildType".to_owned(), BUILDKIT_V1_BUILD_TYPE.into());
+    fn never_panics(
+        mut predicate in hostile(),
+        version in 0_usize..3,
+        build_type in prop::sample::select(vec![
+            None,
+            Some(BUILDKIT_V02_BUILD_TYPE),
+            Some(BUILDKIT_V1_BUILD_TYPE),
+            Some("https://actions.github.io/buildtypes/workflow/v1"),
+            Some("https://github.com/slsa-framework/slsa-github-generator/go@v1"),
+            Some("https://github.com/npm/cli/gha/v2"),
+            Some("https://cloudbuild.googleapis.com/CloudBuildYaml@v0.1"),
+            Some("https://tekton.dev/chains/v2/slsa"),
+        ]),
+    ) {
+        let predicate_type = [SLSA_V01, SLSA_V02, SLSA_V1][version].to_owned();
+        if let (Some(build_type), Some(map)) = (build_type, predicate.as_object_mut()) {
+            map.insert("buildType".to_owned(), build_type.into());
+            for (part, key) in [("buildDefinition", "buildType"), ("recipe", "type")] {
+                let inner = map.entry(part).or_insert_with(|| serde_json::json!({}));
+                if let Some(inner) = inner.as_object_mut() {
+                    inner.insert(key.to_owned(), build_type.into());
+                }
             }
         }
         let _ = parse(&Statement { subjects: Vec::new(), predicate_type, predicate });
