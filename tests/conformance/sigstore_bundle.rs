@@ -27,8 +27,11 @@ pub(crate) fn run(case: &Case) -> Outcome {
     judged(case, claims)
 }
 
-/// Verifies the case's bundles, and lets `judge` say what a policy says about the signer.
-pub(crate) fn judged(case: &Case, judge: fn(&Case, &Vouched) -> Verdict) -> Outcome {
+/// Says what a policy says about the signer and what was signed, which is empty where it is not in the bundle.
+pub(crate) type Judge = fn(&Case, &Vouched, &[u8]) -> Verdict;
+
+/// Verifies the case's bundles, and lets `judge` say more.
+pub(crate) fn judged(case: &Case, judge: Judge) -> Outcome {
     let limits = Limits::default();
     let Some(root) = case.text("trusted_root") else {
         let bytes = case.file("bundle")?;
@@ -101,13 +104,7 @@ fn artifact_of(case: &Case) -> Result<Artifact, String> {
     case.text("artifact_sha512").map_or(Ok(Artifact::None), |hex| digest("sha512", hex))
 }
 
-fn one(
-    case: &Case,
-    bytes: &[u8],
-    root: &TrustedRoot,
-    limits: &Limits,
-    judge: fn(&Case, &Vouched) -> Verdict,
-) -> Outcome {
+fn one(case: &Case, bytes: &[u8], root: &TrustedRoot, limits: &Limits, judge: Judge) -> Outcome {
     let bundle = match Bundle::parse(bytes, limits) {
         Ok(bundle) => bundle,
         Err(error) => return Ok(Verdict::refused(error.code(), error)),
@@ -158,9 +155,16 @@ fn one(
         Err(error) => return Ok(Verdict::refused(error.code(), error)),
     };
     Ok(match about(&bundle, &artifact, limits) {
-        Verdict::Accepted => judge(case, &vouched),
+        Verdict::Accepted => judge(case, &vouched, payload_of(&bundle)),
         refused => refused,
     })
+}
+
+fn payload_of(bundle: &Bundle) -> &[u8] {
+    match &bundle.content {
+        BundleContent::Envelope { payload, .. } => payload,
+        BundleContent::Message { .. } => &[],
+    }
 }
 
 /// The statement in an envelope is about the artifact; a signature over bytes is by itself.
@@ -184,7 +188,7 @@ fn about(bundle: &Bundle, artifact: &Artifact, limits: &Limits) -> Verdict {
 }
 
 /// What a policy asks of Fulcio's extensions.
-fn claims(case: &Case, vouched: &Vouched) -> Verdict {
+fn claims(case: &Case, vouched: &Vouched, _payload: &[u8]) -> Verdict {
     let asked = [
         ("source_repository", "sourceRepositoryUri"),
         ("source_repository_owner", "sourceRepositoryOwnerUri"),

@@ -1,13 +1,24 @@
-//! Area `slsa-provenance`: provenance of several builders. Signature, log and subject are verified by hallmark; what
-//! slsa-verifier asks beyond that (source, branch, tag, version, builder) is judged here from the facts that hallmark
-//! proves about the signer, as a policy would.
+//! Area `slsa-provenance`: provenance of several builders, and summaries. Signature, log and subject are verified by
+//! hallmark; what slsa-verifier asks beyond that (source, branch, tag, version, builder) is held against what hallmark
+//! read and proved, by [`Expectations`].
+
+mod cloud_build;
+mod npm;
+mod summary;
 
 use hallmark::{
-    attest::{self, Carrier, Envelope, Listing, Raw},
+    attest::{
+        self, Carrier, Envelope, Listing, Raw, Statement,
+        provenance::{self, Provenance},
+    },
     digest::{Digest, ManifestDigest},
     image::MediaType,
     limits::Limits,
-    trust::sigstore::{self, Claim, Demands, KeylessIdentity, TextMatch, TrustedRoot, Vouched},
+    trust::{
+        Expectations, Unmet,
+        expectation::Question,
+        sigstore::{self, Claim, Demands, KeylessIdentity, TextMatch, TrustedRoot, Vouched},
+    },
 };
 use serde_json::Value;
 
@@ -17,13 +28,33 @@ use super::{Case, Outcome, Verdict, sigstore_bundle};
 const BUILDERS: &str = "https://github.com/slsa-framework/slsa-github-generator/.github/workflows/";
 
 pub(crate) fn run(case: &Case) -> Outcome {
-    if case.text("bundle").is_some() {
-        return sigstore_bundle::judged(case, policy);
-    }
+    let has = |key: &str| case.text(key).is_some();
     match case.text("oci_layout") {
         Some(layout) => attached(case, layout),
-        None => Err("this form of provenance is not run yet".to_owned()),
+        None if has("bundle") => sigstore_bundle::judged(case, policy),
+        None if has("gcb_provenance") => cloud_build::run(case),
+        None if has("npm_attestations") => npm::run(case),
+        None if has("vsa_dsse") => summary::run(case),
+        None if has("dsse_envelope") => unlogged(case),
+        None => Err("none of the forms of provenance that are run".to_owned()),
     }
+}
+
+/// An envelope with nothing beside it: slsa-verifier looks it up in the log, over the network. Here it proves nothing.
+fn unlogged(case: &Case) -> Outcome {
+    let bytes = case.file("dsse_envelope")?;
+    let digest = ManifestDigest::of(&bytes);
+    let raw = Raw {
+        carrier: Carrier::Referrer { manifest: digest.clone(), via: Listing::Layout },
+        media_type: MediaType::new(MediaType::DSSE),
+        bytes: bytes.into(),
+        annotations: Default::default(),
+        attached_to: digest,
+    };
+    Ok(match attest::open(&raw, &Limits::default()) {
+        Ok(_) => Verdict::refused("signature-untrusted", "no log entry and no key"),
+        Err(error) => Verdict::refused(error.code(), error),
+    })
 }
 
 /// Attestations as `cosign save` writes them beside an image; one that holds is enough.
@@ -84,57 +115,57 @@ fn one(case: &Case, layer: &Value, bytes: Vec<u8>, root: &TrustedRoot, limits: &
     if !signed.statement.speaks_about(&image) {
         return Ok(Verdict::refused("signature-subject-mismatch", "another image"));
     }
-    Ok(policy(case, &vouched))
+    Ok(policy(case, &vouched, signed.payload_bytes()))
 }
 
-fn policy(case: &Case, vouched: &Vouched) -> Verdict {
-    let claim = |name: &str| vouched.claims.get(name).cloned();
-    let legacy = claim("githubWorkflowRepository").map(|name| format!("https://github.com/{name}"));
-    let source = claim("sourceRepositoryUri").or(legacy).unwrap_or_default();
-    let reference = claim("sourceRepositoryRef").or(claim("githubWorkflowRef")).unwrap_or_default();
-    if let Some(expected) = case.text("source_uri") {
-        let expected = expected.trim_start_matches("git+").trim_start_matches("https://");
-        if source != format!("https://{expected}") {
-            return Verdict::refused("source", source);
-        }
+/// What slsa-verifier asks of provenance by a workflow, of facts that hallmark proved.
+fn policy(case: &Case, vouched: &Vouched, payload: &[u8]) -> Verdict {
+    if case.text("source_uri").is_none() {
+        return Verdict::Accepted;
     }
-    let subject = vouched.subject.as_str();
-    if !is_builder(subject, case.text("builder_id")) {
-        return Verdict::refused("builder", subject);
+    let provenance = match provenance_of(payload) {
+        Ok(provenance) => provenance,
+        Err(refused) => return refused,
+    };
+    let expected = expectations(case);
+    if expected.builder.is_none() && !vouched.subject.as_str().starts_with(BUILDERS) {
+        return Verdict::refused("builder", &vouched.subject);
     }
-    let asked = [("source_branch", "refs/heads/"), ("source_tag", "refs/tags/")];
-    for (input, prefix) in asked {
-        if let Some(name) = case.text(input)
-            && reference.strip_prefix(prefix) != Some(name)
-        {
-            return Verdict::refused("reference", reference);
-        }
-    }
-    match case.text("source_versioned_tag") {
-        Some(version) if !is_version(reference.strip_prefix("refs/tags/"), version) => {
-            Verdict::refused("reference", reference)
-        }
-        _ => Verdict::Accepted,
-    }
+    judged(expected.check(&provenance, Some(vouched)))
 }
 
-/// Whether the signer is the builder that a case names, with or without its tag, or one that slsa-verifier trusts.
-fn is_builder(subject: &str, expected: Option<&str>) -> bool {
-    let (builder, version) = subject.split_once('@').unwrap_or((subject, ""));
-    match expected.map(|expected| expected.split_once('@').unwrap_or((expected, ""))) {
-        None => builder.starts_with(BUILDERS),
-        Some((path, "")) => builder == path,
-        Some((path, tag)) => {
-            builder == path && (version == tag || version.strip_prefix("refs/tags/") == Some(tag))
-        }
+fn provenance_of(payload: &[u8]) -> Result<Provenance, Verdict> {
+    let statement = Statement::parse(payload, &Limits::default())
+        .map_err(|error| Verdict::refused(error.code(), error))?;
+    provenance::parse(&statement).map_err(|error| Verdict::refused("provenance-malformed", error))
+}
+
+/// The questions of a case in hallmark's words.
+fn expectations(case: &Case) -> Expectations {
+    let text = |key: &str| case.text(key).map(str::to_owned);
+    Expectations {
+        source: text("source_uri"),
+        branch: text("source_branch"),
+        tag: text("source_tag"),
+        version: text("source_versioned_tag"),
+        builder: text("builder_id"),
+        ..Expectations::default()
     }
 }
 
-/// Whether the parts that `expected` has are those of the tag, which has zeroes for what it lacks: v1 and v1.2 are v1.2.3's,
-/// v1.0 is v1's, v1.2.3 is not v1.2's.
-fn is_version(tag: Option<&str>, expected: &str) -> bool {
-    let tag = tag.and_then(|tag| tag.strip_prefix('v'));
-    let (Some(tag), Some(expected)) = (tag, expected.strip_prefix('v')) else { return false };
-    let mut parts = tag.split('.').chain(std::iter::repeat("0"));
-    expected.split('.').all(|part| parts.next() == Some(part))
+/// What becomes of an expectation, by the name of what was asked.
+fn judged(checked: Result<(), Unmet>) -> Verdict {
+    match checked {
+        Ok(()) => Verdict::Accepted,
+        Err(unmet @ Unmet::Signer(_)) => Verdict::refused("provenance-signer-mismatch", unmet),
+        Err(ref unmet @ Unmet::Value { what, .. }) => {
+            let code = match what {
+                Question::Branch | Question::Tag | Question::Version => "reference",
+                Question::Source => "source",
+                Question::Builder => "builder",
+                Question::BuildType | Question::EntryPoint => "other",
+            };
+            Verdict::refused(code, unmet)
+        }
+    }
 }
