@@ -10,6 +10,7 @@ use std::{
     collections::BTreeMap,
     num::NonZeroU32,
     panic::{AssertUnwindSafe, catch_unwind},
+    sync::LazyLock,
 };
 
 use regex::Regex;
@@ -238,12 +239,19 @@ fn add(engine: &mut Engine, file: &str, text: &str) -> Result<(), PolicyError> {
 }
 
 fn refuse_unsteady(file: &str, text: &str) -> Result<(), PolicyError> {
-    for (space, name) in UNSTEADY {
-        // `time.now_ns` and `time["now_ns"]`; a comment that names one is refused too.
-        let written = format!(r#"\b{space}\s*(\.|\[\s*["`])\s*{name}\b"#);
+    // Making the patterns takes longer than evaluating most policies, so it is done once.
+    static PATTERNS: LazyLock<Vec<(String, Option<Regex>)>> = LazyLock::new(|| {
+        let pattern = |(space, name): &(&str, &str)| {
+            // `time.now_ns` and `time["now_ns"]`; a comment that names one is refused too.
+            let written = format!(r#"\b{space}\s*(\.|\[\s*["`])\s*{name}\b"#);
+            (format!("{space}.{name}"), Regex::new(&written).ok())
+        };
+        UNSTEADY.iter().map(pattern).collect()
+    });
+    for (builtin, pattern) in &*PATTERNS {
         // A pattern that is no regular expression refuses everything: the tests would say so.
-        if Regex::new(&written).map_or(true, |pattern| pattern.is_match(text)) {
-            let builtin = format!("{space}.{name}");
+        if pattern.as_ref().is_none_or(|pattern| pattern.is_match(text)) {
+            let builtin = builtin.clone();
             return Err(PolicyError::Unsteady { file: file.to_owned(), builtin });
         }
     }

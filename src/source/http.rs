@@ -12,7 +12,7 @@ use std::{error::Error as _, io, path::PathBuf, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use reqwest::{
-    Certificate, Client, NoProxy, Proxy, Response, StatusCode,
+    Client, Response, StatusCode,
     header::{
         ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, LINK,
         LOCATION, RETRY_AFTER,
@@ -27,6 +27,7 @@ use url::Url;
 use super::{
     Blob, SourceError, Spool,
     address::{Bounds, OutOfBounds, Side, is_loopback},
+    client::{Away, Recipe, Roots, certificates},
     settings::SourceSettings,
     spool::SpoolError,
 };
@@ -56,7 +57,7 @@ pub(super) struct Http {
     pub(super) place: String,
     pub(super) scope: String,
     home: Client,
-    away: Client,
+    away: Away,
     bounds: Bounds,
     pub(super) auth_hosts: Vec<String>,
     pub(super) docker_config: Option<PathBuf>,
@@ -148,25 +149,14 @@ impl Http {
         bounds.check_url(&origin, Side::Home).map_err(|error| failed(error.to_string()))?;
         let ca = certificates(registry.and_then(|r| r.ca.as_ref())).map_err(failed)?;
         let proxy = settings.proxy.as_ref().filter(|_| !is_loopback(&host));
-        let client = |side| {
-            let mut builder = Client::builder()
-                .user_agent(concat!("hallmark/", env!("CARGO_PKG_VERSION")))
-                .redirect(reqwest::redirect::Policy::none())
-                .referer(false)
-                .no_proxy()
-                .dns_resolver(bounds.resolver(side))
-                .connect_timeout(limits.request)
-                .tls_certs_merge(ca.clone());
-            if let Some(proxy) = proxy {
-                let except = settings.no_proxy.as_deref().and_then(NoProxy::from_string);
-                builder = builder.proxy(Proxy::all(proxy)?.no_proxy(except));
-            }
-            builder.build()
-        };
-        let build = |side| client(side).map_err(|error| failed(describe(error)));
+        let proxy = proxy.map(|proxy| (proxy.clone(), settings.no_proxy.clone()));
+        // Requests to a plain origin never use TLS, and reading the system's roots takes longer than a verification.
+        let roots = if plain && proxy.is_none() { Roots::None } else { Roots::System };
+        let recipe = Recipe { bounds: bounds.clone(), proxy, ca, connect: limits.request };
+        let home = recipe.client(Side::Home, roots).map_err(failed)?;
         Ok(Self {
-            home: build(Side::Home)?,
-            away: build(Side::Away)?,
+            home,
+            away: Away::new(recipe),
             origin,
             scope: format!("repository:{}:pull", repository.path),
             host,
@@ -364,7 +354,7 @@ impl Http {
             }
             self.check_target(&url, side)?;
             let mut request = self
-                .client(side)
+                .client(side)?
                 .get(url.clone())
                 .header(ACCEPT, accept)
                 .header(ACCEPT_ENCODING, "identity");
@@ -422,10 +412,10 @@ impl Http {
         if self.is_home(url) { Side::Home } else { Side::Away }
     }
 
-    pub(super) fn client(&self, side: Side) -> &Client {
+    pub(super) fn client(&self, side: Side) -> Result<&Client, SourceError> {
         match side {
-            Side::Home => &self.home,
-            Side::Away => &self.away,
+            Side::Home => Ok(&self.home),
+            Side::Away => self.away.client().map_err(|why| self.unavailable(why)),
         }
     }
 
@@ -495,17 +485,6 @@ impl Http {
     }
 }
 
-fn certificates(path: Option<&PathBuf>) -> Result<Vec<Certificate>, String> {
-    let Some(path) = path else { return Ok(Vec::new()) };
-    let shown = path.display();
-    let pem = std::fs::read(path).map_err(|error| format!("ca {shown}: {error}"))?;
-    match Certificate::from_pem_bundle(&pem) {
-        Ok(list) if list.is_empty() => Err(format!("ca {shown}: holds no PEM certificate")),
-        Ok(list) => Ok(list),
-        Err(error) => Err(format!("ca {shown}: {}", describe(error))),
-    }
-}
-
 fn same_origin(a: &Url, b: &Url) -> bool {
     a.scheme() == b.scheme()
         && a.host() == b.host()
@@ -563,7 +542,7 @@ fn is_refusal(error: &(dyn std::error::Error + 'static)) -> bool {
 }
 
 /// An error with its causes and without its URL.
-fn describe(error: reqwest::Error) -> String {
+pub(super) fn describe(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut text = error.to_string();
     let mut source = error.source();

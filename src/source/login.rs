@@ -107,14 +107,14 @@ impl Http {
                 .append_pair("refresh_token", token.expose())
                 .finish();
             return Ok(self
-                .client(side)
+                .client(side)?
                 .post(realm.clone())
                 .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
                 .body(form));
         }
         let mut url = realm.clone();
         url.query_pairs_mut().extend_pairs(pairs());
-        let request = self.client(side).get(url);
+        let request = self.client(side)?.get(url);
         match credentials {
             Some(Credentials::Password { user, password }) => {
                 let value = auth::basic(&user, &password, &self.host);

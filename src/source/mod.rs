@@ -8,6 +8,7 @@
 pub mod address;
 mod archive;
 pub mod auth;
+mod client;
 pub mod discover;
 mod http;
 mod layout;

@@ -1,0 +1,83 @@
+//! HTTP clients, made no earlier than they are needed: each that can do TLS reads all the system's roots.
+
+use std::{path::PathBuf, sync::OnceLock, time::Duration};
+
+use reqwest::{Certificate, Client, NoProxy, Proxy};
+
+use super::{
+    address::{Bounds, Side},
+    http::describe,
+};
+
+/// How a client is made.
+pub(super) struct Recipe {
+    pub(super) bounds: Bounds,
+    /// The proxy, and the hosts that are reached without it.
+    pub(super) proxy: Option<(String, Option<String>)>,
+    pub(super) ca: Vec<Certificate>,
+    /// Time to connect.
+    pub(super) connect: Duration,
+}
+
+/// Which authorities certificates are held against.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Roots {
+    /// The system's, and those of the registry's settings.
+    System,
+    /// None: TLS would fail.
+    None,
+}
+
+impl Recipe {
+    pub(super) fn client(&self, side: Side, roots: Roots) -> Result<Client, String> {
+        self.build(side, roots).map_err(describe)
+    }
+
+    fn build(&self, side: Side, roots: Roots) -> reqwest::Result<Client> {
+        let mut builder = Client::builder()
+            .user_agent(concat!("hallmark/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .referer(false)
+            .no_proxy()
+            .dns_resolver(self.bounds.resolver(side))
+            .connect_timeout(self.connect);
+        builder = match roots {
+            Roots::System => builder.tls_certs_merge(self.ca.clone()),
+            Roots::None => builder.tls_certs_only([]),
+        };
+        if let Some((proxy, except)) = &self.proxy {
+            let except = except.as_deref().and_then(NoProxy::from_string);
+            builder = builder.proxy(Proxy::all(proxy)?.no_proxy(except));
+        }
+        builder.build()
+    }
+}
+
+/// The client for hosts that the registry sends us to: made when the first one is met, which most never do.
+pub(super) struct Away {
+    recipe: Recipe,
+    client: OnceLock<Result<Client, String>>,
+}
+
+impl Away {
+    pub(super) fn new(recipe: Recipe) -> Self {
+        Self { recipe, client: OnceLock::new() }
+    }
+
+    pub(super) fn client(&self) -> Result<&Client, String> {
+        let made = self.client.get_or_init(|| self.recipe.client(Side::Away, Roots::System));
+        made.as_ref().map_err(Clone::clone)
+    }
+}
+
+/// The certificates in a PEM file.
+pub(super) fn certificates(path: Option<&PathBuf>) -> Result<Vec<Certificate>, String> {
+    let Some(path) = path else { return Ok(Vec::new()) };
+    let shown = path.display();
+    let pem = std::fs::read(path).map_err(|error| format!("ca {shown}: {error}"))?;
+    match Certificate::from_pem_bundle(&pem) {
+        Ok(list) if list.is_empty() => Err(format!("ca {shown}: holds no PEM certificate")),
+        Ok(list) => Ok(list),
+        Err(error) => Err(format!("ca {shown}: {}", describe(error))),
+    }
+}
