@@ -64,3 +64,48 @@ deny contains {"code": "signature-signer", "msg": msg} if {
 	not is_array(asked)
 	msg := "settings.signature.signers is no list of names"
 }
+
+# METADATA
+# title: The image is not revoked
+# description: A signature stays valid for ever; settings.signature.revoked lists digests that must not run all the same.
+# custom:
+#   code: image-revoked
+#   severity: deny
+#   solution: use a newer image, or take the digest out of settings.signature.revoked
+deny contains {"code": "image-revoked", "msg": msg, "digest": digest} if {
+	is_array(revoked)
+	some digest in revoked
+	digest in {input.image.digest, input.image.manifest}
+	msg := sprintf("%v is revoked by settings.signature.revoked", [digest])
+}
+
+deny contains {"code": "image-revoked", "msg": msg} if {
+	not is_array(revoked)
+	msg := "settings.signature.revoked is no list of digests"
+}
+
+revoked := object.get(input, ["settings", "signature", "revoked"], [])
+
+# METADATA
+# title: The signature is not too old
+# description: Whoever can move a tag can move it back to an old image, whose signature is as good as ever.
+# custom:
+#   code: signature-stale
+#   severity: deny
+#   solution: sign the image again, keyless or with a timestamp, or raise settings.signature.maxAgeDays
+deny contains {"code": "signature-stale", "msg": msg} if {
+	max_age_days != 0
+	count(proven) > 0
+	count(fresh) == 0
+	msg := sprintf("no signature is proven to be younger than %v days", [max_age_days])
+}
+
+max_age_days := object.get(input, ["settings", "signature", "maxAgeDays"], 0)
+
+fresh contains signer.name if {
+	some signature in proven
+	some signer in signature.signers
+	is_string(signer.signedAt)
+	age := time.parse_rfc3339_ns(input.time) - time.parse_rfc3339_ns(signer.signedAt)
+	age <= max_age_days * 86400000000000
+}

@@ -34,3 +34,34 @@ test_signature_signer if {
 	denied(object.union(document, {"signatures": [by("a"), by("b")]})) == set()
 	denied(object.union(document, {"settings": {"signature": {"signers": "a"}}})) == {"signature-signer"}
 }
+
+image(settings) := {
+	"image": {"digest": "sha256:aa", "manifest": "sha256:bb"},
+	"signatures": [by("release")],
+	"settings": {"signature": settings},
+}
+
+test_image_revoked if {
+	denied(image({"revoked": ["sha256:aa"]})) == {"image-revoked"}
+	denied(image({"revoked": ["sha256:bb"]})) == {"image-revoked"}
+	denied(image({"revoked": ["sha256:cc"]})) == set()
+	denied(image({"revoked": "sha256:aa"})) == {"image-revoked"}
+}
+
+signed_at(time, days) := {
+	"time": "2026-03-11T00:00:00Z",
+	"signatures": [{"state": "proven", "signers": [{"name": "release", "signedAt": time}]}],
+	"settings": {"signature": {"maxAgeDays": days}},
+}
+
+test_signature_stale if {
+	denied(signed_at("2026-03-01T00:00:00Z", 10)) == set()
+	denied(signed_at("2026-02-28T23:59:59Z", 10)) == {"signature-stale"}
+	denied(signed_at("2026-02-28T23:59:59Z", 0)) == set()
+}
+
+test_a_signature_without_a_proven_time_is_signature_stale if {
+	document := {"time": "2026-03-11T00:00:00Z", "settings": {"signature": {"maxAgeDays": 10}}}
+	denied(object.union(document, {"signatures": [by("release")]})) == {"signature-stale"}
+	denied(signed_at(null, 10)) == {"signature-stale"}
+}

@@ -136,6 +136,9 @@ pub struct SignerInput {
     pub name: String,
     /// Name and identity in words.
     pub identity: String,
+    /// The earliest time at which a log or timestamp authority proves that the signature existed; null for a plain key.
+    #[schemars(with = "Option<String>")]
+    pub signed_at: Option<Timestamp>,
 }
 
 /// A signature or attestation.
@@ -534,7 +537,11 @@ impl ProofInput {
                 Proof::Proven(_) | Proof::Missing => None,
             },
             signers: signers
-                .map(|s| SignerInput { name: s.name.clone(), identity: s.to_string() })
+                .map(|s| SignerInput {
+                    name: s.name.clone(),
+                    identity: s.to_string(),
+                    signed_at: s.proven_since(),
+                })
                 .collect(),
             basis: verified.map(|v| match v.basis() {
                 Basis::Signed => "signed".to_owned(),

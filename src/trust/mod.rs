@@ -57,6 +57,18 @@ pub enum SignerIdentity {
     Keyless(Box<sigstore::Vouched>),
 }
 
+impl Signer {
+    /// The earliest time at which a log or timestamp authority proves that the signature existed; a plain key proves none.
+    pub fn proven_since(&self) -> Option<jiff::Timestamp> {
+        match &self.identity {
+            SignerIdentity::Key { .. } => None,
+            SignerIdentity::Keyless(vouched) => {
+                vouched.times.iter().map(|proven| proven.time).min()
+            }
+        }
+    }
+}
+
 impl fmt::Display for Signer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.identity {
