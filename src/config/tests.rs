@@ -238,7 +238,7 @@ fn the_configuration_in_deploy_is_valid() {
 }
 
 #[test]
-fn keyless_signers_say_whom_they_mean() {
+fn b9_keyless_signers_say_whom_they_mean() {
     let with = |keyless: &str| {
         load(&format!("version: 1\ntrust: {{signers: [{{name: a, {keyless}}}]}}\n"))
     };

@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn patterns_match_whole_segments_from_end_to_end() {
+    fn b8_patterns_match_whole_segments_from_end_to_end() {
         let cases = [
             ("r.example/app", "r.example/app", true),
             ("r.example/app", "r.example/app2", false),

@@ -420,7 +420,7 @@ fn json_that_parsers_read_differently_is_refused_everywhere() {
 }
 
 #[test]
-fn an_image_with_nothing_says_the_three_things_that_are_missing() {
+fn a20_an_image_with_nothing_says_the_three_things_that_are_missing() {
     let layout = Layout::of(&parts());
     let answer =
         Hallmark::new(["verify", "--policy", "reproducible"]).arg(layout.reference()).run();
@@ -440,7 +440,7 @@ fn what_is_not_an_image_is_a_usage_error() {
 }
 
 #[test]
-fn an_unreadable_policy_or_configuration_stops_the_run() {
+fn b9_an_unreadable_policy_or_configuration_stops_the_run() {
     let layout = Layout::of(&parts());
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("broken.rego"), "package hallmark.broken\ndeny contains {")

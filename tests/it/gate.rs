@@ -260,6 +260,40 @@ async fn what_is_no_review_gets_a_status_that_denies() {
     assert_eq!(status, StatusCode::OK);
 }
 
+/// A signed scan that failed is a valid attestation by the right key, and neither a signature nor provenance.
+#[tokio::test]
+async fn b2_an_attestation_of_another_type_lets_nothing_in() {
+    let mut world = World::new();
+    let scanned = world.store.image(&Parts::new(&[("bin/app", b"scanned, and not signed")]));
+    let statement = json!({
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": [{"name": "app", "digest": {"sha256": scanned.trim_start_matches("sha256:")}}],
+        "predicateType": "https://cosign.sigstore.dev/attestation/vuln/v1",
+        "predicate": {"scanner": {"result": "failed"}},
+    });
+    let envelope = world.key.envelope(statement.to_string().as_bytes());
+    world.store.attach(&scanned, "att", envelope.to_string().as_bytes(), &json!({}));
+    let registry = Registry::honest(world.store.clone());
+    let gate = Gate::start(&world.config("signed")).await;
+    assert_allowed(&gate.pod(&registry.image(&world.image)).await);
+    let scanned = registry.image(&scanned);
+    assert_denied(&gate.pod(&scanned).await, &scanned, "signature-missing");
+}
+
+#[tokio::test]
+async fn a_review_may_be_as_large_as_its_limit_and_no_larger() {
+    // The world's configuration sets `reviewBytes` to this.
+    const LIMIT: usize = 64 << 10;
+    let Scene { gate, signed, .. } = Scene::new().await;
+    let review =
+        pod("CREATE", &json!({"containers": [{"name": "a", "image": signed}]})).to_string();
+    let padded = |bytes: usize| format!("{review}{}", " ".repeat(bytes - review.len()));
+    let (status, _) = gate.post("application/json", padded(LIMIT)).await;
+    assert_eq!(status, StatusCode::OK);
+    let (status, text) = gate.post("application/json", padded(LIMIT + 1)).await;
+    assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE, "{text}");
+}
+
 #[tokio::test]
 async fn a_slow_registry_is_a_denial_in_time() {
     let world = World::new();

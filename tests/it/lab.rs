@@ -42,3 +42,30 @@ fn tampered_twins_fail_for_the_right_reason() {
         assert!(!errors.iter().any(|f| f["code"] == "internal-error"), "{image}: {errors:#?}");
     }
 }
+
+/// An image that somebody built, with provenance that is true: it reproduces, and nobody whom the operator trusts says a word.
+#[test]
+fn b10_an_image_that_reproduces_and_is_not_signed_is_denied() {
+    let test = "b10_an_image_that_reproduces_and_is_not_signed_is_denied";
+    let Some(lab) = Lab::here(test) else { return };
+    // The honest image without its signatures, which lie beside it in its own repository.
+    let (name, digest) = lab.get("HONEST").split_once('@').unwrap();
+    let copy = format!("{}/b10/evil", lab.get("REGISTRY"));
+    let (from, to) = (format!("docker://{name}@{digest}"), format!("docker://{copy}:1"));
+    let arguments = ["copy", "--all", "--preserve-digests", "--src-tls-verify=false"];
+    let arguments = [&arguments[..], &["--dest-tls-verify=false", &from, &to]].concat();
+    lab.tool("skopeo", &arguments);
+    let answer = verify(&lab, &format!("{copy}@{digest}"));
+    answer.exits(1);
+    let report = answer.json();
+    let platform = &report["platforms"][0];
+    assert_eq!(platform["evidence"]["rebuild"]["level"], 5, "{report:#}");
+    let codes: Vec<&str> = platform["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|f| f["code"].as_str())
+        .collect();
+    assert!(codes.contains(&"signature-missing"), "{codes:?}");
+    assert!(codes.contains(&"provenance-unsigned"), "{codes:?}");
+}

@@ -430,6 +430,40 @@ fn a_tag_is_resolved_once_whatever_it_points_to_afterwards() {
     }
 }
 
+/// A valid signature over one image does not vouch for the manifest that the registry gives out in its place, and an image
+/// that must not run any more is revoked by its digest.
+#[test]
+fn a23_what_was_fetched_is_what_was_verified_and_may_be_revoked() {
+    let mut world = World::new();
+    let evil = world.store.image(&Parts::new(&[("bin/app", b"evil")]));
+    let signature =
+        world.store.manifests[&format!("{}.sig", world.image.replace(':', "-"))].clone();
+    world.store.manifests.insert(format!("{}.sig", evil.replace(':', "-")), signature);
+    let (kind, bytes) = world.store.manifests[&evil].clone();
+    let switching = Registry::start(
+        world.store.clone(),
+        always(world.image.clone(), Reply::new(200).with("Content-Type", kind).bytes(bytes)),
+    );
+    let honest = Registry::honest(world.store.clone());
+    let config = world.config("signed");
+    let verify = |image: &str, config: &str| run(Hallmark::new(["verify", image]).config(config));
+    verify(&honest.image(&world.image), &config).exits(0);
+    verify(&switching.image(&world.image), &config).exits(1).says("image-digest-mismatch");
+    verify(&honest.image(&evil), &config).exits(1).says("signature-subject-mismatch");
+    let preset = "policy: {preset: signed}";
+    assert!(config.contains(preset));
+    let with = |setting: &str| {
+        let settings =
+            format!("policy: {{preset: signed, settings: {{signature: {{{setting}}}}}}}");
+        config.replace(preset, &settings)
+    };
+    let revoked = with(&format!("revoked: [\"{}\"]", world.image));
+    verify(&honest.image(&world.image), &revoked).exits(1).says("image-revoked");
+    verify(&honest.image(&world.image), &with(&format!("revoked: [\"{evil}\"]"))).exits(0);
+    // A plain key proves no time, so nothing is young enough.
+    verify(&honest.image(&world.image), &with("maxAgeDays: 30")).exits(1).says("signature-stale");
+}
+
 #[test]
 fn plain_http_is_spoken_with_loopback_only() {
     // The address that this machine would use to reach another one; nothing is sent.

@@ -303,6 +303,11 @@ impl Key {
         payload
     }
 
+    /// A signature over these bytes.
+    pub fn sign_bytes(&self, message: &[u8]) -> Vec<u8> {
+        self.signer.sign(message).unwrap()
+    }
+
     /// A DSSE envelope over a statement, as `cosign attest --key` makes it.
     pub fn envelope(&self, statement: &[u8]) -> Value {
         let pae = sigstore_types::pae(IN_TOTO, statement);

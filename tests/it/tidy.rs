@@ -238,6 +238,12 @@ fn every_finding_code_is_documented_and_produced() {
     }
 }
 
+/// Attacks on signatures and statements that have to be in the table, with a test whose name begins with the id.
+const ATTACKS_WITH_A_ROW: [&str; 23] = [
+    "A1", "A2", "A3", "A4", "A5", "A6", "A7", "A8", "A15", "A16", "A19", "A20", "A21", "A22",
+    "A23", "B1", "B2", "B3", "B4", "B7", "B8", "B9", "B10",
+];
+
 #[test]
 fn every_attack_names_a_test_that_exists() {
     let row = Regex::new(r"^\| ([A-G]\d+) \| [^|]{10,} \| ([^|]+) \|$").unwrap();
@@ -248,11 +254,19 @@ fn every_attack_names_a_test_that_exists() {
         let row = row.captures(line).unwrap_or_else(|| panic!("not a row: {line}"));
         let tests: Vec<_> = named.captures_iter(&row[2]).collect();
         assert_eq!(tests.len(), row[2].split(", ").count(), "tests are `file::name`: {line}");
-        for test in tests {
+        for test in &tests {
             let declared = format!("fn {}(", &test[2]);
             assert!(read(&test[1]).contains(&declared), "{} has no {}", &test[1], &test[2]);
         }
+        let id = format!("{}_", row[1].to_lowercase());
+        let own = tests.iter().any(|test| test[2].starts_with(&id));
+        let must = ATTACKS_WITH_A_ROW.contains(&&row[1]);
+        assert!(own || !must, "no test is named {id}…: {line}");
         ids.push((row[1].chars().next().unwrap(), row[1][1..].parse::<u32>().unwrap()));
+    }
+    for id in ATTACKS_WITH_A_ROW {
+        let (group, number) = (id.chars().next().unwrap(), id[1..].parse::<u32>().unwrap());
+        assert!(ids.contains(&(group, number)), "docs/attacks.md has no row {id}");
     }
     assert!(ids.len() > 20, "docs/attacks.md has lost its table");
     assert!(ids.is_sorted_by(|a, b| a < b), "each attack once, in order: {ids:?}");
@@ -271,4 +285,55 @@ fn every_limit_that_a_message_names_is_one() {
         }
     }
     assert!(count > 10, "{count}");
+}
+
+/// Rows `| `case` | what | expected | cosign | hallmark |` of docs/trust.md, each case once.
+fn judged_twice(text: &str) -> BTreeMap<String, [String; 3]> {
+    let row =
+        Regex::new(r"(?m)^\| `([a-z0-9.-]+)` \| [^|]+ \| (\w+) \| (\w+) \| (\w+) \|$").unwrap();
+    row.captures_iter(text)
+        .map(|c| (c[1].to_owned(), [2, 3, 4].map(|column| c[column].to_owned())))
+        .collect()
+}
+
+#[test]
+fn every_disagreement_with_cosign_is_explained() {
+    let text = read("docs/trust.md");
+    let (table, why) = text.split_once("## Where cosign differs, and why").unwrap();
+    let cases = judged_twice(table);
+    assert!(cases.len() > 200, "docs/trust.md has lost its table: {}", cases.len());
+    let named = Regex::new(r"`([a-z0-9.-]+)`").unwrap();
+    let mut explained = BTreeSet::new();
+    for line in why.lines().filter(|line| line.starts_with("- ")) {
+        let names = line.split(": ").next().unwrap();
+        explained.extend(named.captures_iter(names).map(|c| c[1].to_owned()));
+    }
+    let disagreeing: BTreeSet<String> = cases
+        .iter()
+        .filter(|(_, [expected, cosign, hallmark])| {
+            (expected != "either" && expected != cosign) || cosign != hallmark
+        })
+        .map(|(case, _)| case.clone())
+        .collect();
+    assert_eq!(explained, disagreeing, "docs/trust.md: explained, and in need of it");
+}
+
+#[test]
+fn every_case_of_the_private_sigstore_has_its_reason() {
+    let cases = judged_twice(&read("docs/trust.md"));
+    let expected = read("fixtures/sigstore/expected.tsv");
+    let codes: BTreeSet<&str> = hallmark::finding::Code::ALL.iter().map(|c| c.as_str()).collect();
+    let mut seen = BTreeSet::new();
+    for line in expected.lines().filter(|line| !line.starts_with('#')) {
+        let (case, code) = line.split_once('\t').unwrap_or_else(|| panic!("no tab in {line}"));
+        assert!(code == "pass" || codes.contains(code), "{case}: {code} is no finding");
+        let Some([wanted, _, hallmark]) = cases.get(case) else {
+            panic!("docs/trust.md has no {case}")
+        };
+        let passes = code == "pass";
+        assert!(wanted == "either" || passes == (wanted == "pass"), "{case}: {wanted}, {code}");
+        assert_eq!(passes, hallmark == "pass", "{case}: docs/trust.md says {hallmark}");
+        assert!(seen.insert(case), "{case} is there twice");
+    }
+    assert_eq!(seen.len(), cases.len(), "cases without an expectation");
 }

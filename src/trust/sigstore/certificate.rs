@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_is_for_one_signer() {
+    fn b8_a_certificate_is_for_one_signer() {
         let email = |text: &str| SanType::Rfc822Name(text.try_into().unwrap());
         let address = || SanType::IpAddress([192, 0, 2, 1].into());
         let alice = || email("alice@x.example");

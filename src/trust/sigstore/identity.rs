@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn patterns_match_from_end_to_end_and_never_strangers() {
+    fn b8_patterns_match_from_end_to_end_and_never_strangers() {
         let good = [
             (
                 r"^https://github\.com/org/[a-z-]+/\.github/workflows/release\.yml@refs/tags/v.*$",

@@ -12,17 +12,18 @@ use crate::trust::{
 };
 
 const ISSUER: &str = "http://127.0.0.1:8888";
-const ALICE: &str = "alice@lab.example";
+pub(super) const ALICE: &str = "alice@lab.example";
+const STAMPS: &str = "/verificationMaterial/timestampVerificationData/rfc3161Timestamps";
 const FILE: &str = "cosign-3.1.3-keyless-rekor2-tsa-bundle-v0.3.json";
 
-struct Lab {
-    bundle: Value,
+pub(super) struct Lab {
+    pub(super) bundle: Value,
     root: Value,
     index: Vec<u8>,
 }
 
 impl Lab {
-    fn read() -> Option<Self> {
+    pub(super) fn read() -> Option<Self> {
         let folder = folder("HALLMARK_CAPTURED", "../shared/captured")?;
         let read = |name: &str| std::fs::read(folder.join(name)).unwrap();
         Some(Self {
@@ -32,12 +33,12 @@ impl Lab {
         })
     }
 
-    fn root(&self) -> Arc<TrustedRoot> {
+    pub(super) fn root(&self) -> Arc<TrustedRoot> {
         let bytes = self.root.to_string();
         Arc::new(TrustedRoot::from_json(bytes.as_bytes(), &Limits::default()).unwrap())
     }
 
-    fn signer(&self, subject: TextMatch) -> Keyless {
+    pub(super) fn signer(&self, subject: TextMatch) -> Keyless {
         Keyless {
             identity: KeylessIdentity { issuer: Some(exact(ISSUER)), subject },
             root: self.root(),
@@ -45,7 +46,12 @@ impl Lab {
         }
     }
 
-    fn judged(&self, bundle: &Value, signers: Vec<(&str, Keyless)>, threshold: usize) -> Proofs {
+    pub(super) fn judged(
+        &self,
+        bundle: &Value,
+        signers: Vec<(&str, Keyless)>,
+        threshold: usize,
+    ) -> Proofs {
         let names: Vec<&str> = signers.iter().map(|(name, _)| *name).collect();
         let grant = rule(("**", "signature", &names.join(" "), threshold));
         let signers = signers.into_iter().map(|(n, k)| (n.to_owned(), SignerKeys::keyless(k)));
@@ -60,7 +66,7 @@ impl Lab {
     }
 
     /// The code and the reason by which this signer is refused.
-    fn refused(&self, bundle: &Value, signer: Keyless) -> (Code, String) {
+    pub(super) fn refused(&self, bundle: &Value, signer: Keyless) -> (Code, String) {
         let proofs = self.judged(bundle, vec![("alice", signer)], 1);
         let all = proofs.signatures.iter().chain(&proofs.attestations);
         assert!(all.clone().all(|proof| proof.proven().is_none()), "accepted: {proofs:?}");
@@ -70,7 +76,7 @@ impl Lab {
         (found.code, why.unwrap_or_default())
     }
 
-    fn with(&self, pointer: &str, value: Value) -> Value {
+    pub(super) fn with(&self, pointer: &str, value: Value) -> Value {
         let mut bundle = self.bundle.clone();
         let (parent, key) = pointer.rsplit_once('/').unwrap();
         match bundle.pointer_mut(parent).unwrap() {
@@ -81,7 +87,7 @@ impl Lab {
     }
 }
 
-fn exact(text: &str) -> TextMatch {
+pub(super) fn exact(text: &str) -> TextMatch {
     TextMatch::Exact(text.to_owned())
 }
 
@@ -110,7 +116,7 @@ fn an_identity_vouches_and_everything_proven_about_it_is_kept() {
 
 /// A7: one identity that two patterns match is one maker.
 #[test]
-fn two_signers_who_are_one_identity_count_once() {
+fn a7_two_signers_who_are_one_identity_count_once() {
     let Some(lab) = Lab::read() else { return };
     let pattern = TextMatch::Pattern(Pattern::parse(r"^.*@lab\.example$").unwrap());
     let signers = vec![("alice", lab.signer(exact(ALICE))), ("lab", lab.signer(pattern))];
@@ -119,9 +125,8 @@ fn two_signers_who_are_one_identity_count_once() {
     assert!(matches!(why(proof), Some(Unproven::BelowThreshold { threshold: 2, .. })), "{proof:?}");
 }
 
-#[test]
-fn what_the_operator_asks_for_has_to_be_there() {
-    let Some(lab) = Lab::read() else { return };
+/// An honest bundle that does not suffice: what is asked for, the signer with those demands, the finding.
+fn demanding(lab: &Lab) -> Vec<(&'static str, Keyless, Code)> {
     let alice = || lab.signer(exact(ALICE));
     let demanding = |change: fn(&mut Demands)| {
         let mut signer = alice();
@@ -131,7 +136,7 @@ fn what_the_operator_asks_for_has_to_be_there() {
     let elsewhere = Arc::new(TrustedRoot::public_good(&Limits::default()).unwrap());
     let mut other_issuer = alice();
     other_issuer.identity.issuer = Some(exact("http://127.0.0.1:8889"));
-    let cases = [
+    vec![
         ("identity (B8)", lab.signer(exact("alice@lab")), Code::SignatureIdentityMismatch),
         ("issuer (B9)", other_issuer, Code::SignatureIdentityMismatch),
         ("another root", Keyless { root: elsewhere, ..alice() }, Code::SignatureLogInvalid),
@@ -166,34 +171,40 @@ fn what_the_operator_asks_for_has_to_be_there() {
             demanding(|d| d.now = Some("2026-11-23T20:57:24Z".parse().unwrap())),
             Code::SignatureTimeInvalid,
         ),
-    ];
-    for (name, signer, want) in cases {
+    ]
+}
+
+#[test]
+fn what_the_operator_asks_for_has_to_be_there() {
+    let Some(lab) = Lab::read() else { return };
+    for (name, signer, want) in demanding(&lab) {
         let (code, why) = lab.refused(&lab.bundle, signer);
         assert_eq!(code, want, "{name}: {why}");
     }
 }
 
-#[test]
+/// The honest bundle with its certificate as a chain of one, under another version.
+pub(super) fn as_chain(lab: &Lab, version: &str) -> Value {
+    let media_type = format!("application/vnd.dev.sigstore.bundle+json;version={version}");
+    let mut bundle = lab.with("/mediaType", media_type.into());
+    let material = bundle["verificationMaterial"].as_object_mut().unwrap();
+    let certificate = material.remove("certificate").unwrap();
+    material.insert("x509CertificateChain".into(), json!({ "certificates": [certificate] }));
+    bundle
+}
+
+/// A manipulation of the honest bundle, the finding that it has to lead to and a word of its reason.
+type Spoiled = (&'static str, Value, Code, &'static str);
+
 #[expect(clippy::too_many_lines, reason = "a table")]
-fn manipulated_evidence_is_refused_for_its_own_reason() {
-    let Some(lab) = Lab::read() else { return };
+fn spoiled(lab: &Lab) -> Vec<Spoiled> {
     const ENTRY: &str = "/verificationMaterial/tlogEntries/0";
-    const STAMPS: &str = "/verificationMaterial/timestampVerificationData/rfc3161Timestamps";
     let at = |rest: &str, value: Value| lab.with(&format!("{ENTRY}{rest}"), value);
     let get = |pointer: &str| lab.bundle.pointer(pointer).unwrap().clone();
     let text = |pointer: &str| get(pointer).as_str().unwrap().to_owned();
     let checkpoint = text(&format!("{ENTRY}/inclusionProof/checkpoint/envelope"));
     let stamp = get(&format!("{STAMPS}/0"));
     let entry = get(ENTRY);
-    // The same bundle with its certificate as a chain of one, under another version.
-    let as_chain = |version: &str| {
-        let media_type = format!("application/vnd.dev.sigstore.bundle+json;version={version}");
-        let mut bundle = lab.with("/mediaType", media_type.into());
-        let material = bundle["verificationMaterial"].as_object_mut().unwrap();
-        let certificate = material.remove("certificate").unwrap();
-        material.insert("x509CertificateChain".into(), json!({ "certificates": [certificate] }));
-        bundle
-    };
     let bare_key = TestKey::p256().pem;
     let base64 =
         |bytes: &[u8]| Value::from(sigstore_types::PayloadBytes::from_bytes(bytes).to_base64());
@@ -206,15 +217,15 @@ fn manipulated_evidence_is_refused_for_its_own_reason() {
         SignatureCertificateInvalid as Certificate, SignatureInvalid as Invalid,
         SignatureLogInvalid as Log, SignatureMalformed as Malformed, SignatureTimeInvalid as Time,
     };
-    let cases = [
+    vec![
         (
-            "payload edited",
+            "payload edited (A22)",
             lab.with("/dsseEnvelope/payload", base64(edited.as_bytes())),
             Invalid,
             "does not fit",
         ),
         (
-            "signature of another",
+            "signature of another (A1)",
             lab.with("/dsseEnvelope/signatures/0/sig", base64(b"x")),
             Time,
             "timestamp 0",
@@ -233,13 +244,18 @@ fn manipulated_evidence_is_refused_for_its_own_reason() {
         ),
         ("no proof (A4)", at("/inclusionProof", Value::Null), Log, "proof is missing"),
         (
-            "a promise in place of a proof",
+            "a promise in place of a proof (A4)",
             at("/inclusionPromise", json!({ "signedEntryTimestamp": "AAAA" })),
             Log,
             "not the log's",
         ),
         ("unknown log (A21)", at("/logId/keyId", base64(&[0; 32])), Log, "not in the trusted root"),
-        ("body of another (A1)", at("/canonicalizedBody", base64(b"{}")), Log, "does not lead"),
+        (
+            "body of another entry (A1)",
+            at("/canonicalizedBody", base64(b"{}")),
+            Log,
+            "does not lead",
+        ),
         ("other index", at("/logIndex", json!("1")), Log, "different trees"),
         ("other tree (A5)", at("/inclusionProof/treeSize", json!("2")), Log, "different trees"),
         (
@@ -260,7 +276,12 @@ fn manipulated_evidence_is_refused_for_its_own_reason() {
             Log,
             "not signed by the log",
         ),
-        ("no checkpoint", at("/inclusionProof/checkpoint", Value::Null), Log, "not a signed note"),
+        (
+            "no checkpoint (A5)",
+            at("/inclusionProof/checkpoint", Value::Null),
+            Log,
+            "not a signed note",
+        ),
         ("no timestamp (A6)", lab.with(STAMPS, json!([])), Time, "0 distinct"),
         ("timestamp twice (A8)", lab.with(STAMPS, json!([stamp, stamp])), Time, "twice"),
         (
@@ -289,8 +310,8 @@ fn manipulated_evidence_is_refused_for_its_own_reason() {
             Log,
             "there already",
         ),
-        ("chain in a bundle 0.3", as_chain("0.3"), Malformed, "x509CertificateChain"),
-        ("no promise in a bundle 0.1", as_chain("0.1"), Log, "timestamp is missing"),
+        ("chain in a bundle 0.3", as_chain(lab, "0.3"), Malformed, "x509CertificateChain"),
+        ("no promise in a bundle 0.1", as_chain(lab, "0.1"), Log, "timestamp is missing"),
         (
             "both names of a member (E17)",
             lab.with("/dsseEnvelope/payload_type", "text/plain".into()),
@@ -308,16 +329,45 @@ fn manipulated_evidence_is_refused_for_its_own_reason() {
             Malformed,
             "ambiguous",
         ),
-    ];
-    for (name, bundle, want, reason) in cases {
+    ]
+}
+
+#[test]
+fn manipulated_evidence_is_refused_for_its_own_reason() {
+    let Some(lab) = Lab::read() else { return };
+    for (name, bundle, want, reason) in spoiled(&lab) {
         let (code, why) = lab.refused(&bundle, lab.signer(exact(ALICE)));
         assert_eq!(code, want, "{name}: {why}");
         assert!(why.contains(reason), "{name}: {why}");
     }
-    let proofs = lab.alice(&as_chain("0.2"));
+    let proofs = lab.alice(&as_chain(&lab, "0.2"));
     assert!(matches!(proofs.signatures.as_slice(), [Proof::Proven(_)]), "{proofs:?}");
     // What strangers add changes nothing (promise 5).
+    let stamp = lab.bundle.pointer(&format!("{STAMPS}/0")).unwrap();
     let more = lab.with(STAMPS, json!([{ "signedTimestamp": "AAAA" }, stamp]));
     let proofs = lab.alice(&more);
     assert!(matches!(proofs.signatures.as_slice(), [Proof::Proven(_)]), "{proofs:?}");
+}
+
+/// The manipulations and demands whose names have this id.
+pub(super) fn refuses_all_of(id: &str) {
+    let Some(lab) = Lab::read() else { return };
+    let mark = format!("({id})");
+    let mut count = 0;
+    for (name, bundle, want, reason) in spoiled(&lab) {
+        if name.contains(&mark) {
+            let (code, why) = lab.refused(&bundle, lab.signer(exact(ALICE)));
+            assert!(code == want && why.contains(reason), "{name}: {code}: {why}");
+            count += 1;
+        }
+    }
+    for (name, signer, want) in demanding(&lab) {
+        if name.contains(&mark) {
+            assert_eq!(lab.refused(&lab.bundle, signer).0, want, "{name}");
+            count += 1;
+        }
+    }
+    assert!(count > 0, "nothing is marked {id}");
+    let honest = lab.alice(&lab.bundle);
+    assert!(matches!(honest.signatures.as_slice(), [Proof::Proven(_)]), "{honest:?}");
 }
