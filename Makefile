@@ -1,6 +1,6 @@
 # Every target does its own set-up: a fresh Debian machine (12 or newer) with Rust needs nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench fuzz peers corpus
+.PHONY: help setup demo test lint bench bench-verify fuzz peers corpus
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 10
@@ -19,6 +19,9 @@ lint: ## Check format, lints and shell scripts
 
 bench: ## Run the benchmarks
 	cargo bench
+
+bench-verify: ## Time whole verifications beside cosign's, against a lab: make bench-verify LAB=DIR
+	@scripts/bench-verify $(LAB)
 
 fuzz: ## Fuzz every parser for a minute
 	@scripts/fuzz 60

@@ -2,6 +2,7 @@
 
 use std::{env, fs, io::Write, path::Path};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use flate2::{Compression, write::GzEncoder};
 use serde_json::{Value, json};
 
@@ -41,7 +42,8 @@ fn all() -> Vec<(&'static str, Vec<Vec<u8>>)> {
                 .chain(texts(&[r#"{"a":[1e3,-0.5,"\u00e9"],"b":null}"#]))
                 .collect(),
         ),
-        ("dsse_statement", statements.iter().cloned().chain([bytes(&dsse())]).collect()),
+        ("dsse", enveloped(&statements).chain([bytes(&dsse())]).collect()),
+        ("statement", statements.clone()),
         ("bundle", vec![bytes(&bundle()), bytes(&simple_signing())]),
         ("provenance", statements),
         ("sbom", sboms.into_iter().chain(texts(DATABASES)).collect()),
@@ -159,6 +161,16 @@ fn spdx_statement() -> Value {
 
 fn dsse() -> Value {
     json!({"payloadType": "application/vnd.in-toto+json", "payload": "e30=", "signatures": [{"keyid": "", "sig": "AA=="}]})
+}
+
+/// Envelopes around statements, so that what is in them is reached.
+fn enveloped(statements: &[Vec<u8>]) -> impl Iterator<Item = Vec<u8>> {
+    let envelope = |statement: &Vec<u8>| {
+        let mut envelope = dsse();
+        envelope["payload"] = STANDARD.encode(statement).into();
+        bytes(&envelope)
+    };
+    statements.iter().map(envelope)
 }
 
 fn bundle() -> Value {
