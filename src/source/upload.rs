@@ -168,7 +168,7 @@ impl Http {
     ) -> Result<Response, Fault> {
         let body_bytes = change.body.len() as u64;
         let mut request = self
-            .client(Side::Home)
+            .client(Side::Home)?
             .request(change.method, url.clone())
             .headers(change.headers)
             .body(change.body);
