@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Cause, Class, Comparison, Difference, Hint, Place, Repeats};
+use super::{Cause, Comparison, Difference, Hint, Place, Repeats};
 use crate::{attest::provenance::Provenance, image::ImageConfig};
 
 /// Longest Dockerfile that is searched, in bytes.
@@ -57,9 +57,6 @@ pub fn note_repeats(comparison: &mut Comparison, between: &Comparison) {
             false if between.omitted > 0 => Repeats::Unknown,
             false => Repeats::Yes,
         };
-        if difference.repeats == Repeats::No && difference.class == Class::Content {
-            difference.class = Class::Toolchain;
-        }
         difference.hint = Hint::of(difference);
     }
 }
@@ -195,6 +192,7 @@ fn alike(written: &str, made: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compare::Class;
 
     const DOCKERFILE: &str = "# syntax=docker/dockerfile:1\n\
         FROM base AS build\n\
@@ -244,7 +242,7 @@ mod tests {
         let mut found = comparison(all(), 0);
         note_repeats(&mut found, &comparison(vec![entry(0, "/random", Class::Content)], 0));
         let swapped = (Repeats::Yes, Class::Content, Some(Hint::OtherContent));
-        assert_eq!(of(&found), [swapped, (Repeats::No, Class::Toolchain, Some(Hint::Unstable))]);
+        assert_eq!(of(&found), [swapped, (Repeats::No, Class::Content, Some(Hint::Unstable))]);
         assert!(is_consistent(&found), "a swapped file does not hide behind an unsteady build");
         let mut found = comparison(vec![entry(1, "/random", Class::Content)], 0);
         note_repeats(&mut found, &comparison(vec![entry(1, "/random", Class::Content)], 0));

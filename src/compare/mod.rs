@@ -240,7 +240,7 @@ pub enum Class {
     Cache,
     /// L: content of packages whose versions differ.
     PackageDrift,
-    /// M: what compiler and linker note about themselves, or what differs between two rebuilds, too.
+    /// M: what compiler and linker note about themselves.
     Toolchain,
     /// N: what names the machine of the build.
     Host,

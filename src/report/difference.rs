@@ -83,14 +83,19 @@ fn packages(out: &mut String, changes: &[PackageChange], style: Style) -> fmt::R
     }
 }
 
-/// What to do, once for each cause, the most frequent first.
+/// What to do, once for each cause: what nothing explains first, then the most frequent.
 pub(super) fn causes(comparison: &Comparison) -> Vec<(Hint, usize)> {
     let mut counts: BTreeMap<Hint, usize> = BTreeMap::new();
     for hint in comparison.differences.iter().filter_map(|difference| difference.hint) {
         *counts.entry(hint).or_default() += 1;
     }
     let mut counts: Vec<(Hint, usize)> = counts.into_iter().collect();
-    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let open = |hint: &Hint| {
+        let mut differences = comparison.differences.iter().filter(|d| d.hint == Some(*hint));
+        differences.any(|d| !d.class.is_benign() && d.explained_by.is_none())
+    };
+    let grave = |hint: &Hint| matches!(hint, Hint::LendsRights | Hint::LyingDiffId | Hint::Hidden);
+    counts.sort_by_key(|(hint, count)| (!open(hint), !grave(hint), std::cmp::Reverse(*count)));
     counts
 }
 

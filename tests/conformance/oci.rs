@@ -9,7 +9,10 @@ use hallmark::{
 };
 use serde_json::{Value, json};
 
-use super::{Case, Outcome, Verdict, tar};
+use super::{
+    Case, Outcome, Verdict,
+    tar::{self, Depth},
+};
 
 pub(crate) fn run(case: &Case) -> Outcome {
     if let Some(layout) = case.text("oci_layout") {
@@ -49,7 +52,15 @@ fn looks_like_config(bytes: &[u8]) -> bool {
 fn document(bytes: &[u8]) -> Result<(), FormatError> {
     let (digest, bytes) = (ManifestDigest::of(bytes), bytes::Bytes::copy_from_slice(bytes));
     let checked = Checked { digest, bytes };
-    Document::parse(checked, None, &Limits::default()).map(drop)
+    match Document::parse(checked, None, &Limits::default())? {
+        // What verify asks of an image before it reads anything else; artifacts are manifests of OCI only.
+        Document::Manifest(manifest)
+            if manifest.config.media_type.is_config() || !manifest.media_type.is_oci() =>
+        {
+            manifest.image_layers().map(drop)
+        }
+        _ => Ok(()),
+    }
 }
 
 fn config(bytes: &[u8]) -> Result<(), FormatError> {
@@ -61,6 +72,13 @@ fn config(bytes: &[u8]) -> Result<(), FormatError> {
 /// A descriptor on its own, as the only layer of a manifest.
 fn descriptor(bytes: &[u8]) -> Result<(), FormatError> {
     let value: Value = serde_json::from_slice(bytes).unwrap_or_default();
+    // hallmark never follows the URLs of a descriptor, and does not read them: what the schema says of them is judged here.
+    for url in value["urls"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        if let Err(error) = url::Url::parse(url) {
+            let why = format!("url {url}: {error}");
+            return Err(FormatError::Malformed { what: "descriptor", why });
+        }
+    }
     let config = json!({
         "mediaType": "application/vnd.oci.image.config.v1+json",
         "digest": Digest::sha256(b"{}").to_string(), "size": 2,
@@ -69,7 +87,10 @@ fn descriptor(bytes: &[u8]) -> Result<(), FormatError> {
         "schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
         "config": config, "layers": [value],
     });
-    document(manifest.to_string().as_bytes())
+    // As any manifest: a layer must be one that hallmark unpacks, a descriptor need not.
+    let bytes = bytes::Bytes::from(manifest.to_string());
+    let checked = Checked { digest: ManifestDigest::of(&bytes), bytes };
+    Document::parse(checked, None, &Limits::default()).map(drop)
 }
 
 /// Every image that a layout lists.
@@ -84,14 +105,15 @@ fn layout_entries(case: &Case, layout: &str) -> Outcome {
         .filter_map(|entry| entry["digest"].as_str())
         .collect();
     if entries.is_empty() {
-        return tar::image(Location::Layout(folder), &Selector::Only);
+        return tar::image(Location::Layout(folder), &Selector::Only, Depth::Stored);
     }
     for entry in entries {
         let digest: ManifestDigest = match entry.parse::<Digest>() {
             Ok(digest) => ManifestDigest::new(digest),
             Err(error) => return Ok(Verdict::refused("digest", error)),
         };
-        let found = tar::image(Location::Layout(folder.clone()), &Selector::Digest(digest))?;
+        let selector = Selector::Digest(digest);
+        let found = tar::image(Location::Layout(folder.clone()), &selector, Depth::Stored)?;
         if matches!(found, Verdict::Refused { .. }) {
             return Ok(found);
         }
