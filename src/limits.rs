@@ -73,6 +73,12 @@ pub struct Limits {
     pub policy_bytes: u64,
     /// Time for one rebuild, the engine's start included.
     pub rebuild: Duration,
+    /// Bytes on disk that one rebuild may take, base images and results included (G1).
+    pub rebuild_disk_bytes: u64,
+    /// Bytes of memory that all programs of one rebuild may take together, where control groups can be made (G1).
+    pub rebuild_memory_bytes: u64,
+    /// Processes and threads of one rebuild, where control groups can be made (G1).
+    pub rebuild_processes: u64,
     /// Bytes of build log that are kept (the end of it).
     pub log_bytes: usize,
     /// Time for a program that signs.
@@ -133,6 +139,9 @@ impl Default for Limits {
             policy: Duration::from_millis(2000),
             policy_bytes: 64 << 20,
             rebuild: Duration::from_secs(30 * 60),
+            rebuild_disk_bytes: 64 << 30,
+            rebuild_memory_bytes: 8 << 30,
+            rebuild_processes: 8192,
             log_bytes: MIB,
             signing: Duration::from_secs(60),
             review_bytes: 7 * MIB,

@@ -16,9 +16,9 @@ use async_trait::async_trait;
 use serde_json::json;
 
 use super::{
-    Built, Engine, EngineSettings, Talk, certificates,
+    Built, Engine, EngineSettings, certificates,
     layout::Layout,
-    sandbox::{self, Environment, Log, Outcome, Shell},
+    sandbox::{self, Environment, Outcome, Shell},
 };
 use crate::{
     attest::provenance::Network,
@@ -71,15 +71,8 @@ impl Engine for Buildah {
         EngineKind::Buildah
     }
 
-    async fn build(
-        &self,
-        plan: &Plan,
-        work: &Path,
-        log: &Log,
-        talk: &dyn Talk,
-    ) -> Result<Built, Failure> {
-        let shell = Shell { work, log: log.clone(), talk };
-        let job = Job { engine: self, plan, environment: self.prepare(&shell)?, shell };
+    async fn build(&self, plan: &Plan, shell: &Shell<'_>) -> Result<Built, Failure> {
+        let job = Job { engine: self, plan, environment: self.prepare(shell)?, shell };
         let version = job.version().await?;
         let report = EngineReport {
             kind: EngineKind::Buildah,
@@ -157,7 +150,7 @@ struct Job<'a> {
     engine: &'a Buildah,
     plan: &'a Plan,
     environment: Environment,
-    shell: Shell<'a>,
+    shell: &'a Shell<'a>,
 }
 
 impl Job<'_> {
@@ -173,6 +166,10 @@ impl Job<'_> {
         self.shell.talk.stage("building");
         let args = self.build_args(version, &context);
         let outcome = self.shell.run(&self.engine.unshare, args, &self.environment).await?;
+        if let Some(signal) = outcome.signal {
+            let why = format!("buildah was ended by signal {signal}");
+            return Err(self.shell.failure(FailureKind::EngineUnavailable, why));
+        }
         if !outcome.success {
             let why = last_error(&self.shell.log.text());
             return Err(self.shell.failure(FailureKind::BuildFailed, why));
@@ -402,6 +399,9 @@ impl Job<'_> {
         // A machine without the right to raise limits cannot give buildah's default ones (since 1.39).
         if version.number >= (1, 39) && !plan.options.contains_key("ulimit") {
             add(&["--ulimit", "nofile=1024:4096", "--ulimit", "nproc=8192:8192"]);
+        }
+        if let Some(parent) = self.shell.cgroup_parent() {
+            args.extend(["--cgroup-parent".into(), parent.into()]);
         }
         args.push("--signature-policy".into());
         args.push(self.shell.work.join("signature-policy.json").into());

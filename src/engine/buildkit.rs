@@ -19,8 +19,8 @@ use tokio::{
 };
 
 use super::{
-    Built, Engine, EngineSettings, SharedBuilder, Talk, certificates,
-    sandbox::{self, Daemon, Environment, Log, Shell},
+    Built, Engine, EngineSettings, SharedBuilder, certificates,
+    sandbox::{self, Daemon, Environment, Outcome, Shell},
 };
 use crate::{
     attest::provenance::{Frontend, Network},
@@ -98,19 +98,13 @@ impl Engine for Docker {
         EngineKind::Buildkit
     }
 
-    async fn build(
-        &self,
-        plan: &Plan,
-        work: &Path,
-        log: &Log,
-        talk: &dyn Talk,
-    ) -> Result<Built, Failure> {
-        let shell = Shell { work, log: log.clone(), talk };
-        let (policy, pins) = write_policy(plan, &shell)?;
-        let mut environment = self.prepare(&shell)?;
+    async fn build(&self, plan: &Plan, shell: &Shell<'_>) -> Result<Built, Failure> {
+        let (work, talk) = (shell.work, shell.talk);
+        let (policy, pins) = write_policy(plan, shell)?;
+        let mut environment = self.prepare(shell)?;
         talk.stage("starting a Docker daemon");
         let daemon = match &self.dockerd {
-            Some(dockerd) => Some(start_dockerd(dockerd, &shell, &environment).await?),
+            Some(dockerd) => Some(start_dockerd(dockerd, shell, &environment).await?),
             None => None,
         };
         environment = match (&daemon, std::env::var_os("DOCKER_HOST")) {
@@ -118,12 +112,12 @@ impl Engine for Docker {
             (None, Some(host)) => environment.with("DOCKER_HOST", host),
             (None, None) => environment,
         };
-        let report = self.report(&shell, &environment, daemon.is_some()).await?;
+        let report = self.report(shell, &environment, daemon.is_some()).await?;
         talk.stage("building");
         let environment =
             with_epoch(environment, plan).with("EXPERIMENTAL_BUILDKIT_SOURCE_POLICY", &policy);
         let outcome = shell.run(&self.docker, buildx_args(plan, work), &environment).await?;
-        finish(outcome.success, &shell, report, pins)
+        finish(&outcome, daemon, shell, report, pins)
     }
 }
 
@@ -236,6 +230,7 @@ async fn start_dockerd(
     let off = ["--iptables", "--ip6tables", "--ip-forward", "--ip-masq"];
     args.extend(off.iter().map(|flag| format!("{flag}=false").into()));
     args.push("--bridge=none".into());
+    args.extend(shell.cgroup_parent().map(|parent| format!("--cgroup-parent={parent}").into()));
     let mut daemon = shell.start(dockerd, args, environment)?;
     let socket = work.join("docker.sock");
     await_daemon(&mut daemon, || ping(&socket)).await?;
@@ -344,19 +339,29 @@ fn output(plan: &Plan, work: &Path) -> OsString {
 }
 
 fn finish(
-    success: bool,
+    outcome: &Outcome,
+    daemon: Option<Daemon>,
     shell: &Shell<'_>,
     report: EngineReport,
     pins: crate::digest::Digest,
 ) -> Result<Built, Failure> {
     let layout = shell.work.join("out");
-    if success && layout.join("index.json").is_file() {
+    if outcome.success && layout.join("index.json").is_file() {
         // Left empty by the exporter, and no part of a layout.
         let _ = fs::remove_dir(layout.join("ingest"));
         return Ok(Built { layout, report, pins });
     }
     let log = shell.log.text();
-    let (kind, why) = classify(&log);
+    let vanished = daemon.is_some_and(|mut daemon| !daemon.is_alive());
+    let (kind, why) = match outcome.signal {
+        Some(signal) => {
+            (FailureKind::EngineUnavailable, format!("the builder was ended by signal {signal}"))
+        }
+        None if vanished => {
+            (FailureKind::EngineUnavailable, "the daemon vanished during the build".to_owned())
+        }
+        None => classify(&log),
+    };
     Err(Failure { kind, why, log, engine: Some(report) })
 }
 
@@ -402,6 +407,10 @@ pub(super) fn classify(log: &str) -> (FailureKind, String) {
     (kind, why.to_owned())
 }
 
+fn cgroup_line(parent: &str) -> String {
+    format!("[worker.oci]\ndefaultCgroupParent = {}\n", json!(parent))
+}
+
 /// `buildctl` with a `buildkitd` of the job's own.
 pub struct Buildkitd {
     buildctl: PathBuf,
@@ -442,14 +451,17 @@ impl Buildkitd {
     }
 
     /// Steps are given no network one by one; the daemon itself fetches sources over the machine's.
-    fn configuration(&self, work: &Path) -> String {
+    fn configuration(&self, shell: &Shell<'_>) -> String {
         let quote = |text: &str| json!(text).to_string();
-        let snapshotter = if sandbox::is_on_overlay(work) { "native" } else { "overlayfs" };
+        let snapshotter = if sandbox::is_on_overlay(shell.work) { "native" } else { "overlayfs" };
         let mut toml = format!(
             "[worker.oci]\nenabled = true\nnetworkMode = \"host\"\nsnapshotter = {}\n\
              [worker.containerd]\nenabled = false\n",
             quote(snapshotter)
         );
+        if let Some(parent) = shell.cgroup_parent() {
+            toml = toml.replacen("[worker.oci]\n", &cgroup_line(&parent), 1);
+        }
         for host in &self.settings.plain_http {
             toml.push_str(&format!("[registry.{}]\nhttp = true\ninsecure = true\n", quote(host)));
         }
@@ -485,7 +497,7 @@ impl Buildkitd {
     ) -> Result<(Daemon, Environment), Failure> {
         let work = shell.work;
         let write = || {
-            fs::write(work.join("buildkitd.toml"), self.configuration(work))?;
+            fs::write(work.join("buildkitd.toml"), self.configuration(shell))?;
             let environment = Environment::new(work);
             with_certificates(environment, &self.settings, work)
         };
@@ -500,7 +512,7 @@ impl Buildkitd {
         ];
         let mut daemon = shell.start(program, args, &environment)?.ends_at_once();
         let environment = environment.with("BUILDKIT_HOST", unix(&work.join("b.sock")));
-        let quiet = Shell { work, log: Log::new(0), talk: &super::Silent };
+        let quiet = shell.quietly();
         let ready = || async {
             let workers = quiet.run(&self.buildctl, ["debug", "workers"], &environment).await;
             workers.is_ok_and(|outcome| outcome.success)
@@ -516,16 +528,10 @@ impl Engine for Buildkitd {
         EngineKind::Buildkit
     }
 
-    async fn build(
-        &self,
-        plan: &Plan,
-        work: &Path,
-        log: &Log,
-        talk: &dyn Talk,
-    ) -> Result<Built, Failure> {
-        let shell = Shell { work, log: log.clone(), talk };
-        let (policy, pins) = write_policy(plan, &shell)?;
-        let (daemon, environment, version) = self.reach(&shell).await?;
+    async fn build(&self, plan: &Plan, shell: &Shell<'_>) -> Result<Built, Failure> {
+        let (work, talk) = (shell.work, shell.talk);
+        let (policy, pins) = write_policy(plan, shell)?;
+        let (daemon, environment, version) = self.reach(shell).await?;
         let report = EngineReport {
             kind: EngineKind::Buildkit,
             driver: "buildctl".to_owned(),
@@ -536,7 +542,7 @@ impl Engine for Buildkitd {
         talk.stage("building");
         let outcome =
             shell.run(&self.buildctl, buildctl_args(plan, work, &policy), &environment).await?;
-        finish(outcome.success, &shell, report, pins)
+        finish(&outcome, daemon, shell, report, pins)
     }
 }
 

@@ -14,18 +14,28 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
     sync::Arc,
+    time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
 
 use crate::{
-    limits::Limits,
+    limits::{Limits, key},
     rebuild::{EngineKind, EngineReport, Failure, FailureKind, Plan, Producer, pins},
     reference::Repository,
+    scratch::{
+        cgroup::{Cgroup, Exceeded},
+        used_bytes,
+    },
     source::address::is_loopback,
 };
 use layout::Layout;
-use sandbox::{Log, Workspace};
+use sandbox::{Log, Shell, Workspace};
+
+/// Time between two looks at what a job has on disk.
+const LOOK: Duration = Duration::from_millis(250);
+/// What a build must leave on the disk, in bytes.
+const RESERVE_BYTES: u64 = 128 << 20;
 
 /// Something that can follow a plan.
 #[async_trait]
@@ -33,14 +43,8 @@ pub trait Engine: Send + Sync {
     /// Which kind it is.
     fn kind(&self) -> EngineKind;
 
-    /// Builds into a new OCI layout under `work`, a folder for this job that the caller removes.
-    async fn build(
-        &self,
-        plan: &Plan,
-        work: &Path,
-        log: &Log,
-        talk: &dyn Talk,
-    ) -> Result<Built, Failure>;
+    /// Builds into a new OCI layout under `shell.work`, a folder for this job that the caller removes.
+    async fn build(&self, plan: &Plan, shell: &Shell<'_>) -> Result<Built, Failure>;
 }
 
 /// What an engine gives.
@@ -133,10 +137,14 @@ pub async fn build(
     let log = Log::new(limits.log_bytes);
     let settings = &reaching_loopback(plan, settings);
     let engine = choose(plan, settings, preference, limits)?;
-    let workspace = Workspace::new(settings.work.as_deref())
+    let workspace = Workspace::new(settings.work.as_deref(), limits)
         .map_err(|e| unavailable(format!("cannot make a work folder: {e}")))?;
+    if let Err(why) = workspace.group() {
+        talk.line(&format!("no bound on memory and processes, only on time and disk: {why}"));
+    }
+    let shell = Shell::new(&workspace, log.clone(), talk);
     let job = async {
-        let built = engine.build(plan, workspace.path(), &log, talk).await?;
+        let built = engine.build(plan, &shell).await?;
         carry(&built, plan, limits).map_err(|e| Failure {
             kind: FailureKind::EngineUnavailable,
             why: e.to_string(),
@@ -145,15 +153,57 @@ pub async fn build(
         })?;
         Ok(built)
     };
-    match tokio::time::timeout(limits.rebuild, job).await {
-        Ok(built) => Ok(Finished { built: built?, workspace }),
-        Err(_) => Err(Failure {
-            kind: FailureKind::Timeout,
-            why: format!("not done after {} s (limits.rebuild)", limits.rebuild.as_secs()),
-            log: log.text(),
-            engine: None,
-        }),
+    let failed = |kind, why| Failure { kind, why, log: log.text(), engine: None };
+    let ended = tokio::select! {
+        built = job => built.map_err(|failure| bounded(failure, &workspace, limits)),
+        () = tokio::time::sleep(limits.rebuild) => Err(failed(
+            FailureKind::Timeout,
+            format!("not done after {} s ({})", limits.rebuild.as_secs(), key("rebuild")),
+        )),
+        why = disk_is_full(workspace.path(), limits) => Err(failed(FailureKind::BuildFailed, why)),
+    };
+    drop(shell);
+    ended.map(|built| Finished { built, workspace })
+}
+
+/// What really happened to a build that the kernel bounded: its own last words are of something that broke.
+fn bounded(failure: Failure, workspace: &Workspace, limits: &Limits) -> Failure {
+    let exceeded = workspace.group().ok().and_then(Cgroup::exceeded);
+    let why = match exceeded {
+        Some(Exceeded::Memory) => {
+            let (bytes, key) = (limits.rebuild_memory_bytes, key("rebuild_memory_bytes"));
+            format!("it wanted more than {bytes} bytes of memory ({key})")
+        }
+        Some(Exceeded::Processes) => {
+            let (count, key) = (limits.rebuild_processes, key("rebuild_processes"));
+            format!("it wanted more than {count} processes ({key})")
+        }
+        None => return failure,
+    };
+    Failure { kind: FailureKind::BuildFailed, why: format!("{why}: {}", failure.why), ..failure }
+}
+
+/// Ends when the job has more on disk than it may, or when so little is left that others would suffer.
+async fn disk_is_full(work: &Path, limits: &Limits) -> String {
+    let limit = limits.rebuild_disk_bytes;
+    loop {
+        let (folder, began) = (work.to_owned(), Instant::now());
+        let look = move || (used_bytes(&folder), left_bytes(&folder));
+        // A look that panics has seen nothing.
+        let (used, left) = tokio::task::spawn_blocking(look).await.unwrap_or((0, u64::MAX));
+        if used > limit {
+            return format!("it wrote more than {limit} bytes ({})", key("rebuild_disk_bytes"));
+        }
+        if left < RESERVE_BYTES {
+            return format!("the disk of {} is full: {left} bytes are left", work.display());
+        }
+        // Looking takes a twentieth of the time at most, however many files there are.
+        tokio::time::sleep(LOOK.max(began.elapsed() * 20)).await;
     }
+}
+
+fn left_bytes(folder: &Path) -> u64 {
+    rustix::fs::statvfs(folder).map_or(u64::MAX, |s| s.f_bavail.saturating_mul(s.f_frsize))
 }
 
 /// Registries on this machine need no TLS, for engines as for the image's own source; buildah has to be told.

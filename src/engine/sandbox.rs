@@ -14,11 +14,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::Talk;
-use crate::rebuild::{Failure, FailureKind};
+use crate::{
+    limits::Limits,
+    rebuild::{Failure, FailureKind},
+    scratch::{
+        self, Scratch,
+        cgroup::{Bounds, Cgroup},
+    },
+};
 
 /// Longest line that is shown while an engine runs, in bytes.
 const LINE_BYTES: usize = 4096;
@@ -40,10 +47,11 @@ const PASSED: [&str; 9] = [
     "SSL_CERT_DIR",
 ];
 
-/// A folder for one job; when it is dropped, so is everything that runs or is mounted in it.
+/// A folder for one job, and the control group for what runs in it; dropping it ends and removes both.
 #[derive(Debug)]
 pub struct Workspace {
-    folder: tempfile::TempDir,
+    group: Result<Cgroup, String>,
+    folder: Scratch,
 }
 
 impl Workspace {
@@ -51,69 +59,35 @@ impl Workspace {
     ///
     /// # Errors
     /// The folder cannot be made.
-    pub fn new(base: Option<&Path>) -> io::Result<Self> {
-        let mut builder = tempfile::Builder::new();
-        builder.prefix("hallmark-");
+    pub fn new(base: Option<&Path>, limits: &Limits) -> io::Result<Self> {
         // A unix socket's path has 107 bytes at most, and engines make some deep inside.
-        let folder = match base {
-            Some(base) => builder.tempdir_in(base)?,
-            None => builder.tempdir()?,
-        };
+        let folder = Scratch::new(base)?;
         for name in ["home", "tmp"] {
             fs::create_dir(folder.path().join(name))?;
         }
-        Ok(Self { folder })
+        let bounds = Bounds {
+            memory_bytes: limits.rebuild_memory_bytes,
+            processes: limits.rebuild_processes,
+        };
+        let name = folder.path().file_name().and_then(OsStr::to_str).unwrap_or_default();
+        let group = Cgroup::new(name, bounds).map_err(|error| error.to_string());
+        Ok(Self { group, folder })
     }
 
     /// The folder.
     pub fn path(&self) -> &Path {
         self.folder.path()
     }
+
+    /// What bounds memory and processes, or why nothing does.
+    pub fn group(&self) -> Result<&Cgroup, &str> {
+        self.group.as_ref().map_err(String::as_str)
+    }
 }
 
 impl Drop for Workspace {
     fn drop(&mut self) {
-        kill_strays(self.path());
-        unmount_below(self.path());
-    }
-}
-
-/// Kills what still runs and names the folder: it was started for this job, since the folder's name is random.
-fn kill_strays(folder: &Path) {
-    let needle = folder.as_os_str().as_encoded_bytes();
-    let own = std::process::id();
-    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let pid = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok());
-        let Some(pid) = pid.filter(|pid| *pid != own) else { continue };
-        let command = fs::read(entry.path().join("cmdline")).unwrap_or_default();
-        if command.windows(needle.len()).any(|window| window == needle) {
-            signal(pid, Signal::KILL);
-        }
-    }
-}
-
-/// Takes away mounts that a killed engine left, the deepest first; a mount would keep the folder from being removed.
-fn unmount_below(folder: &Path) {
-    let table = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    let mut mounts: Vec<PathBuf> = table
-        .lines()
-        .filter_map(|line| line.split(' ').nth(4))
-        .map(|point| PathBuf::from(point.replace("\\040", " ")))
-        .filter(|point| point.starts_with(folder))
-        .collect();
-    mounts.sort();
-    for point in mounts.into_iter().rev() {
-        let mut umount = std::process::Command::new("umount");
-        let quiet =
-            umount.arg("-l").arg("--").arg(point).stdout(Stdio::null()).stderr(Stdio::null());
-        // Nothing more can be done about one that stays, and the folder's removal will say so.
-        let _ = quiet.status();
-    }
-}
-
-fn signal(pid: u32, signal: Signal) {
-    if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
-        let _ = kill_process(pid, signal);
+        scratch::end_all(self.path());
     }
 }
 
@@ -212,6 +186,7 @@ pub struct Shell<'a> {
     pub log: Log,
     /// Who is told.
     pub talk: &'a dyn Talk,
+    group: Option<&'a Cgroup>,
 }
 
 /// How a program ended.
@@ -219,8 +194,55 @@ pub struct Shell<'a> {
 pub struct Outcome {
     /// Whether its exit code was 0.
     pub success: bool,
+    /// The signal that ended it, where one did.
+    pub signal: Option<i32>,
     /// The first of its stdout.
     pub stdout: String,
+}
+
+/// Joins the job's control groups, whose files come first, and becomes the program. Arguments stay arguments: nothing of
+/// them is ever read as a command.
+const ENTER: &str = r#"ulimit -c 0
+while [ "$1" != -- ]; do echo $$ > "$1" || exit 125; shift; done
+shift
+exec "$@""#;
+
+/// Namespaces in which every process ends with the first one, and every mount with them.
+const NAMESPACES: [&str; 6] =
+    ["--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--"];
+
+impl<'a> Shell<'a> {
+    /// The shell of a job.
+    pub fn new(workspace: &'a Workspace, log: Log, talk: &'a dyn Talk) -> Self {
+        Self { work: workspace.path(), log, talk, group: workspace.group().ok() }
+    }
+
+    /// The same job, with nobody listening.
+    pub fn quietly(&self) -> Shell<'a> {
+        Shell { work: self.work, log: Log::new(0), talk: &super::Silent, group: self.group }
+    }
+
+    /// The parent of containers, where there is a control group for the job.
+    pub fn cgroup_parent(&self) -> Option<String> {
+        self.group.map(Cgroup::parent)
+    }
+
+    /// A program behind what confines it.
+    fn confined(&self, program: &Path) -> Result<(PathBuf, Vec<OsString>), Failure> {
+        let missing = |name: &str| {
+            self.failure(FailureKind::EngineUnavailable, format!("{name} is not on PATH"))
+        };
+        let sh = find_program("sh").ok_or_else(|| missing("sh"))?;
+        let mut words: Vec<OsString> = vec!["-c".into(), ENTER.into(), "sh".into()];
+        words.extend(self.group.into_iter().flat_map(Cgroup::entrances).map(OsString::from));
+        words.push("--".into());
+        if is_root() {
+            words.push(find_program("unshare").ok_or_else(|| missing("unshare"))?.into());
+            words.extend(NAMESPACES.iter().map(OsString::from));
+        }
+        words.push(program.into());
+        Ok((sh, words))
+    }
 }
 
 impl Shell<'_> {
@@ -234,8 +256,9 @@ impl Shell<'_> {
         args: impl IntoIterator<Item = A>,
         environment: &Environment,
     ) -> Result<Outcome, Failure> {
-        let mut command = tokio::process::Command::new(program);
-        command.args(args).env_clear().envs(&environment.0).current_dir(self.work);
+        let (first, words) = self.confined(program)?;
+        let mut command = tokio::process::Command::new(first);
+        command.args(words).args(args).env_clear().envs(&environment.0).current_dir(self.work);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.process_group(0).kill_on_drop(true);
         let mut child = command.spawn().map_err(|e| self.cannot_start(program, &e))?;
@@ -243,7 +266,11 @@ impl Shell<'_> {
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let (answer, _) = tokio::join!(self.follow(stdout), self.follow(stderr));
         let status = child.wait().await.map_err(|e| self.cannot_start(program, &e))?;
-        Ok(Outcome { success: status.success(), stdout: String::from_utf8_lossy(&answer).into() })
+        Ok(Outcome {
+            success: status.success(),
+            signal: std::os::unix::process::ExitStatusExt::signal(&status),
+            stdout: String::from_utf8_lossy(&answer).into(),
+        })
     }
 
     /// Starts a daemon, whose own log goes to a file.
@@ -258,10 +285,11 @@ impl Shell<'_> {
     ) -> Result<Daemon, Failure> {
         use std::os::unix::process::CommandExt;
         let path = self.work.join("daemon.log");
+        let (first, words) = self.confined(program)?;
         let spawn = || -> io::Result<std::process::Child> {
             let log = fs::File::create(&path)?;
-            let mut command = std::process::Command::new(program);
-            command.args(args).env_clear().envs(&environment.0).current_dir(self.work);
+            let mut command = std::process::Command::new(first);
+            command.args(words).args(args).env_clear().envs(&environment.0).current_dir(self.work);
             command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
             command.process_group(0).spawn()
         };
@@ -367,9 +395,11 @@ impl Drop for Daemon {
         if !self.is_alive() {
             return;
         }
-        // Asked kindly, it unmounts what it mounted.
-        if !self.grace.is_zero() {
-            signal(id, Signal::TERM);
+        // Asked kindly, it unmounts what it mounted. What started it in namespaces of its own does not pass signals on, and
+        // ignores this one.
+        let group = i32::try_from(id).ok().and_then(Pid::from_raw);
+        if let Some(group) = group.filter(|_| !self.grace.is_zero()) {
+            let _ = kill_process_group(group, Signal::TERM);
         }
         let end = Instant::now() + self.grace;
         while self.is_alive() && Instant::now() < end {
@@ -402,9 +432,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn programs_see_the_listed_variables_alone() {
-        let work = Workspace::new(None).unwrap();
-        let shell = Shell { work: work.path(), log: Log::new(1 << 16), talk: &Silent };
+    async fn g7_programs_see_the_listed_variables_alone() {
+        let work = Workspace::new(None, &Limits::default()).unwrap();
+        let shell = Shell::new(&work, Log::new(1 << 16), &Silent);
         let env = find_program("env").unwrap();
         let environment = Environment::new(work.path()).with("EXTRA", "1");
         let outcome = shell.run(&env, [""; 0], &environment).await.unwrap();
@@ -418,26 +448,63 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn dropping_a_run_kills_the_whole_group_and_the_folder_goes() {
-        let work = Workspace::new(None).unwrap();
+    async fn g5_arguments_are_arguments_whatever_they_look_like() {
+        let work = Workspace::new(None, &Limits::default()).unwrap();
+        let shell = Shell::new(&work, Log::new(1 << 16), &Silent);
+        let printf = find_program("printf").unwrap();
+        let touched = work.path().join("touched");
+        let hostile = format!("$(touch {0})`touch {0}`; touch {0} & --\nx", touched.display());
+        let args = ["%s|", &hostile, "--", "-c", ""];
+        let outcome = shell.run(&printf, args, &Environment::new(work.path())).await.unwrap();
+        assert_eq!(outcome.stdout, format!("{hostile}|--|-c||"));
+        assert!(!touched.exists());
+    }
+
+    #[tokio::test]
+    async fn dropping_a_run_ends_all_of_it_and_the_folder_goes() {
+        let work = Workspace::new(None, &Limits::default()).unwrap();
         let folder = work.path().to_owned();
-        let shell = Shell { work: work.path(), log: Log::new(100), talk: &Silent };
+        let shell = Shell::new(&work, Log::new(100), &Silent);
         let sh = find_program("sh").unwrap();
-        let script = format!("sleep 1000 & echo $! > {}/pid; wait", folder.display());
+        // One in the background, one that has left the session, one without the environment.
+        let script = format!(
+            "sleep 1000 {0} & setsid sleep 1000 {0} & env -i sleep 1000 {0} & touch ready; wait",
+            folder.join("x").display()
+        )
+        .replace("sleep 1000", "tail -f /dev/null");
         let environment = Environment::new(work.path());
         let run = shell.run(&sh, ["-c", &script], &environment);
-        assert!(tokio::time::timeout(Duration::from_millis(500), run).await.is_err());
-        let pid = fs::read_to_string(folder.join("pid")).unwrap();
-        let state = || fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
-        let dead = |stat: String| stat.is_empty() || stat.contains(") Z ");
+        let ready = async {
+            while !folder.join("ready").exists() || running(&folder) < 3 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        fs::write(folder.join("x"), "").unwrap();
+        tokio::select! {
+            _ = run => panic!("it ended by itself"),
+            () = ready => {}
+        }
         for _ in 0..100 {
-            if dead(state()) {
+            if running(&folder) == 0 {
                 break;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        assert!(dead(state()), "{}", state());
+        assert_eq!(running(&folder), 0);
         drop(work);
         assert!(!folder.exists());
+    }
+
+    /// How many `tail`s there are that name the folder.
+    fn running(folder: &Path) -> usize {
+        let mut count = 0;
+        for entry in fs::read_dir("/proc").unwrap().flatten() {
+            let command = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            let command = String::from_utf8_lossy(&command).into_owned();
+            count += usize::from(
+                command.starts_with("tail") && command.contains(&*folder.to_string_lossy()),
+            );
+        }
+        count
     }
 }

@@ -452,7 +452,7 @@ pub struct GapInput {
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FailureInput {
-    /// `build-failed`, `source-gone`, `source-denied`, `timeout` or `engine-unavailable`.
+    /// `build-failed`, `source-gone`, `source-denied`, `timeout` or `engine-error`.
     pub kind: String,
     /// What happened.
     pub why: String,

@@ -215,7 +215,7 @@ impl FailureKind {
             Self::SourceGone => "source-gone",
             Self::Denied => "source-denied",
             Self::Timeout => "timeout",
-            Self::EngineUnavailable => "engine-unavailable",
+            Self::EngineUnavailable => "engine-error",
         }
     }
 }

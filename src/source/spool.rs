@@ -16,12 +16,20 @@ use tokio::sync::mpsc;
 use crate::{
     digest::Hasher,
     image::{Descriptor, FormatError},
+    scratch::Scratch,
 };
 
 /// A folder that holds fetched blobs for the length of one run; removed with it.
 #[derive(Debug)]
 pub struct Spool {
-    folder: tempfile::TempDir,
+    folder: Folder,
+}
+
+/// A folder of its own, or one inside another job's, which goes with that.
+#[derive(Debug)]
+enum Folder {
+    Own(Scratch),
+    Inside(tempfile::TempDir),
 }
 
 impl Spool {
@@ -30,7 +38,7 @@ impl Spool {
     /// # Errors
     /// When the folder cannot be made.
     pub fn temporary() -> io::Result<Self> {
-        Ok(Self { folder: tempfile::Builder::new().prefix("hallmark-").tempdir()? })
+        Ok(Self { folder: Folder::Own(Scratch::new(None)?) })
     }
 
     /// A new folder in `parent`.
@@ -38,12 +46,16 @@ impl Spool {
     /// # Errors
     /// When the folder cannot be made.
     pub fn inside(parent: &Path) -> io::Result<Self> {
-        Ok(Self { folder: tempfile::Builder::new().prefix("hallmark-").tempdir_in(parent)? })
+        let folder = tempfile::Builder::new().prefix("hallmark-").tempdir_in(parent)?;
+        Ok(Self { folder: Folder::Inside(folder) })
     }
 
     /// The folder.
     pub fn path(&self) -> &Path {
-        self.folder.path()
+        match &self.folder {
+            Folder::Own(folder) => folder.path(),
+            Folder::Inside(folder) => folder.path(),
+        }
     }
 
     /// The blob, where an earlier fetch left it.
@@ -56,7 +68,7 @@ impl Spool {
 
     /// A writer for this blob. What it has taken in becomes visible only when it is whole.
     pub(super) fn writer(&self, descriptor: &Descriptor) -> io::Result<SpoolWriter> {
-        let partial = tempfile::NamedTempFile::new_in(self.folder.path())?;
+        let partial = tempfile::NamedTempFile::new_in(self.path())?;
         Ok(SpoolWriter {
             partial,
             path: self.file_of(descriptor),
@@ -68,7 +80,7 @@ impl Spool {
 
     fn file_of(&self, descriptor: &Descriptor) -> PathBuf {
         let digest = descriptor.digest.digest();
-        self.folder.path().join(format!("{}-{}", digest.algorithm().name(), digest.hex()))
+        self.path().join(format!("{}-{}", digest.algorithm().name(), digest.hex()))
     }
 }
 

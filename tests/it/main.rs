@@ -13,6 +13,7 @@ mod promises;
 mod readme;
 mod rebuild;
 mod registry;
+mod robust;
 mod server;
 mod sign;
 mod sigstore;

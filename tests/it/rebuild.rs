@@ -29,14 +29,15 @@ use hallmark::{
     source::{self, RegistrySettings, SourceSettings, load::PlatformChoice},
 };
 
-struct Lab {
-    registry: String,
-    images: serde_json::Value,
+pub struct Lab {
+    pub folder: PathBuf,
+    pub registry: String,
+    pub images: serde_json::Value,
 }
 
 impl Lab {
     /// The lab, or `None` with a plain word on stderr.
-    fn find() -> Option<Self> {
+    pub fn find() -> Option<Self> {
         let Some(folder) = std::env::var_os("HALLMARK_LAB").map(PathBuf::from) else {
             eprintln!("skipped: HALLMARK_LAB names no running lab");
             return None;
@@ -45,7 +46,7 @@ impl Lab {
             .expect("the lab has no images.json");
         let images: serde_json::Value = serde_json::from_str(&text).unwrap();
         let registry = images["registry"].as_str().unwrap().to_owned();
-        Some(Self { registry, images })
+        Some(Self { folder, registry, images })
     }
 
     fn entry(&self, variable: &str) -> &serde_json::Value {
@@ -53,11 +54,11 @@ impl Lab {
         list.iter().find(|image| image["variable"] == variable).expect("no such image in the lab")
     }
 
-    fn settings(&self) -> EngineSettings {
+    pub fn settings(&self) -> EngineSettings {
         EngineSettings { plain_http: vec![self.registry.clone()], ..EngineSettings::default() }
     }
 
-    async fn load(&self, variable: &str) -> (Image, Option<Provenance>) {
+    pub async fn load(&self, variable: &str) -> (Image, Option<Provenance>) {
         let limits = Limits::default();
         let reference: Reference =
             self.entry(variable)["reference"].as_str().unwrap().parse().unwrap();
@@ -92,7 +93,7 @@ impl Lab {
 
 /// Keeps what is said, for failures.
 #[derive(Default)]
-struct Notes(Mutex<Vec<String>>);
+pub struct Notes(pub Mutex<Vec<String>>);
 
 impl Talk for Notes {
     fn stage(&self, name: &str) {
@@ -103,7 +104,7 @@ impl Talk for Notes {
     }
 }
 
-fn planned(provenance: &Provenance, image: &Image) -> Plan {
+pub fn planned(provenance: &Provenance, image: &Image) -> Plan {
     match plan::plan(provenance, image, &PlanOptions::default()) {
         Planned::Plan(plan) => *plan,
         Planned::NotReplayable(gaps) => panic!("not replayable: {gaps:#?}"),
@@ -119,7 +120,7 @@ async fn build(lab: &Lab, plan: &Plan, choice: EngineChoice) -> Result<Finished,
     result
 }
 
-async fn rebuilt(finished: &Finished) -> Image {
+pub async fn rebuilt(finished: &Finished) -> Image {
     let limits = Limits::default();
     let location = Location::Layout(finished.built.layout.clone());
     let source = source::open(&location, &SourceSettings::default(), &limits).await.unwrap();
@@ -131,7 +132,7 @@ async fn rebuilt(finished: &Finished) -> Image {
 }
 
 /// What runs or is mounted in the job's folder after it is gone.
-fn traces(folder: &str) -> Vec<String> {
+pub fn traces(folder: &str) -> Vec<String> {
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
     let mut traces: Vec<String> =
         mounts.lines().filter(|l| l.contains(folder)).map(str::to_owned).collect();

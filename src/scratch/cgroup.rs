@@ -1,0 +1,264 @@
+//! A control group for one job: how much memory and how many processes everything that it starts may have together.
+//!
+//! Turns bounds into a group at the top of what is mounted here, under one name in every hierarchy: engines name the parent of
+//! their containers by an absolute path. The job's programs go into one child of it and the containers into another, since
+//! a group of version 2 has either processes or children. Where groups cannot be made, the caller is told why and runs
+//! without; nothing here loosens a bound that is in force.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use rustix::process::Signal;
+
+/// Where control groups are mounted.
+const ROOT: &str = "/sys/fs/cgroup";
+/// The child that the programs themselves are in.
+const LEAF: &str = "programs";
+/// The child that engines put their containers into.
+const STEPS: &str = "steps";
+/// Controllers that are used.
+const CONTROLLERS: [&str; 2] = ["memory", "pids"];
+/// How often an empty group is tried to be removed: what was killed takes a moment to go.
+const TRIES: u32 = 100;
+
+/// What a job may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// Bytes of memory, caches that cannot be dropped included.
+    pub memory_bytes: u64,
+    /// Processes and threads.
+    pub processes: u64,
+}
+
+/// What a job wanted more of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exceeded {
+    /// The kernel ended a process because there was no more memory.
+    Memory,
+    /// The kernel refused a process or thread.
+    Processes,
+}
+
+/// The group of one job.
+#[derive(Debug)]
+pub struct Cgroup {
+    /// One for each hierarchy: two of v1, one of v2.
+    groups: Vec<PathBuf>,
+    name: String,
+}
+
+impl Cgroup {
+    /// Makes a group of this name.
+    ///
+    /// # Errors
+    /// Control groups are not there, or not ours to make.
+    pub fn new(name: &str, bounds: Bounds) -> io::Result<Self> {
+        Self::under(Path::new(ROOT), name, bounds)
+    }
+
+    fn under(root: &Path, name: &str, bounds: Bounds) -> io::Result<Self> {
+        let version = Version::of(root)?;
+        let groups = version.mounts(root).into_iter().map(|mount| mount.join(name)).collect();
+        let group = Self { groups, name: name.to_owned() };
+        // Dropping it removes what was made so far.
+        for folder in &group.groups {
+            fs::create_dir(folder)?;
+        }
+        let write = |folder: &Path, file: &str, text: String| fs::write(folder.join(file), text);
+        let (memory, processes) = (bounds.memory_bytes.to_string(), bounds.processes.to_string());
+        match (version, group.groups.as_slice()) {
+            (Version::V1, [of_memory, of_pids]) => {
+                write(of_memory, "memory.limit_in_bytes", memory)?;
+                write(of_pids, "pids.max", processes)?;
+            }
+            (_, [all, ..]) => {
+                write(all, "memory.max", memory)?;
+                write(all, "pids.max", processes)?;
+                write(all, "cgroup.subtree_control", "+memory +pids".to_owned())?;
+                // Swap would be memory under another name.
+                let _ = write(all, "memory.swap.max", "0".to_owned());
+            }
+            _ => {}
+        }
+        for folder in &group.groups {
+            fs::create_dir(folder.join(LEAF))?;
+        }
+        Ok(group)
+    }
+
+    /// The parent of containers, as engines are told.
+    pub fn parent(&self) -> String {
+        format!("/{}/{STEPS}", self.name)
+    }
+
+    /// Files that a process writes its id to, before it becomes a program of the job.
+    pub fn entrances(&self) -> impl Iterator<Item = PathBuf> {
+        self.groups.iter().map(|group| group.join(LEAF).join("cgroup.procs"))
+    }
+
+    /// The bound that was reached, if one was.
+    pub fn exceeded(&self) -> Option<Exceeded> {
+        let told = |file: &str, key: &str| self.groups.iter().any(|g| counts(g, file, key));
+        if told("memory.oom_control", "oom_kill") || told("memory.events", "oom_kill") {
+            return Some(Exceeded::Memory);
+        }
+        told("pids.events", "max").then_some(Exceeded::Processes)
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        self.groups.iter().for_each(|group| remove_group(group));
+    }
+}
+
+/// Whether this group or one below it has counted the event. v1 counts where it happened, v2 on every level.
+fn counts(group: &Path, file: &str, key: &str) -> bool {
+    let text = fs::read_to_string(group.join(file)).unwrap_or_default();
+    let number = text.lines().find_map(|line| line.strip_prefix(key)?.trim().parse::<u64>().ok());
+    number.is_some_and(|n| n > 0) || children(group).iter().any(|child| counts(child, file, key))
+}
+
+/// Which control groups these are.
+#[derive(Debug, Clone, Copy)]
+enum Version {
+    /// A hierarchy for each controller.
+    V1,
+    /// One for all.
+    V2,
+}
+
+impl Version {
+    fn of(root: &Path) -> io::Result<Self> {
+        if CONTROLLERS.iter().all(|controller| root.join(controller).is_dir()) {
+            return Ok(Self::V1);
+        }
+        let there = fs::read_to_string(root.join("cgroup.subtree_control"))?;
+        let has = |wanted: &&str| there.split_whitespace().any(|c| c == *wanted);
+        if CONTROLLERS.iter().all(has) {
+            return Ok(Self::V2);
+        }
+        let why = "the controllers memory and pids are not delegated";
+        Err(io::Error::new(io::ErrorKind::Unsupported, why))
+    }
+
+    fn mounts(self, root: &Path) -> Vec<PathBuf> {
+        match self {
+            Self::V1 => CONTROLLERS.map(|controller| root.join(controller)).to_vec(),
+            Self::V2 => vec![root.to_owned()],
+        }
+    }
+}
+
+/// Removes what a killed process left of the group of this name.
+pub fn remove(name: &str) {
+    let root = Path::new(ROOT);
+    let mounts = Version::of(root).map(|version| version.mounts(root)).unwrap_or_default();
+    mounts.iter().for_each(|mount| remove_group(&mount.join(name)));
+}
+
+fn remove_group(group: &Path) {
+    for _ in 0..TRIES {
+        if !group.exists() {
+            return;
+        }
+        kill_members(group);
+        if remove_tree(group).is_ok() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn children(group: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(group).into_iter().flatten().flatten();
+    entries.filter(|e| e.file_type().is_ok_and(|t| t.is_dir())).map(|e| e.path()).collect()
+}
+
+fn kill_members(group: &Path) {
+    let members = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
+    for pid in members.lines().filter_map(|line| line.parse::<u32>().ok()) {
+        super::signal(pid, Signal::KILL);
+    }
+    children(group).iter().for_each(|child| kill_members(child));
+}
+
+/// A group's files cannot be removed, and go with it.
+fn remove_tree(group: &Path) -> io::Result<()> {
+    children(group).iter().try_for_each(|child| remove_tree(child))?;
+    fs::remove_dir(group)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BOUNDS: Bounds = Bounds { memory_bytes: 1 << 28, processes: 100 };
+
+    fn tree(folders: &[&str]) -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        folders.iter().for_each(|f| fs::create_dir_all(root.path().join(f)).unwrap());
+        root
+    }
+
+    #[test]
+    fn version_1_has_a_group_for_each_controller() {
+        let root = tree(&["memory", "pids"]);
+        let group = Cgroup::under(root.path(), "job", BOUNDS).unwrap();
+        let read = |path: &str| fs::read_to_string(root.path().join(path)).unwrap();
+        assert_eq!(read("memory/job/memory.limit_in_bytes"), "268435456");
+        assert_eq!(read("pids/job/pids.max"), "100");
+        let entrances: Vec<_> = group.entrances().collect();
+        let entrance = |of: &str| root.path().join(of).join("job/programs/cgroup.procs");
+        assert_eq!(entrances, [entrance("memory"), entrance("pids")]);
+        assert_eq!(group.parent(), "/job/steps");
+        // A folder of plain files cannot be removed as a group is.
+        std::mem::forget(group);
+    }
+
+    #[test]
+    fn version_2_has_one_group_where_controllers_are_delegated() {
+        let root = tree(&[]);
+        let control = root.path().join("cgroup.subtree_control");
+        assert!(Cgroup::under(root.path(), "job", BOUNDS).is_err());
+        fs::write(&control, "cpu\n").unwrap();
+        assert!(Cgroup::under(root.path(), "job", BOUNDS).is_err());
+        fs::write(&control, "cpu memory pids\n").unwrap();
+        let group = Cgroup::under(root.path(), "job", BOUNDS).unwrap();
+        let job = root.path().join("job");
+        assert_eq!(fs::read_to_string(job.join("memory.max")).unwrap(), "268435456");
+        assert_eq!(group.entrances().count(), 1);
+        assert_eq!(group.exceeded(), None);
+        fs::write(job.join("memory.events"), "low 0\noom 3\noom_kill 1\n").unwrap();
+        assert_eq!(group.exceeded(), Some(Exceeded::Memory));
+        std::mem::forget(group);
+    }
+
+    #[test]
+    fn a_real_group_bounds_processes_and_ends_them_with_itself() {
+        let name = format!("hallmark-test-{}", std::process::id());
+        let group = match Cgroup::new(&name, Bounds { processes: 8, ..BOUNDS }) {
+            Ok(group) => group,
+            Err(why) => return eprintln!("SKIPPED: no control groups here: {why}"),
+        };
+        let entrances = group.entrances().map(|e| e.display().to_string());
+        let enter: String = entrances.map(|e| format!("echo $$ > {e}; ")).collect();
+        let script = format!("{enter} for i in 1 2 3 4 5 6 7 8 9 10; do sleep 1000 & done; wait");
+        let mut shell = std::process::Command::new("sh");
+        let mut child = shell.args(["-c", &script]).stderr(std::process::Stdio::null()).spawn().unwrap();
+        for _ in 0..100 {
+            if group.exceeded().is_some() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        assert_eq!(group.exceeded(), Some(Exceeded::Processes));
+        let groups = group.groups.clone();
+        drop(group);
+        assert!(!child.wait().unwrap().success());
+        assert!(groups.iter().all(|group| !group.exists()), "{groups:?}");
+    }
+}

@@ -1,0 +1,243 @@
+//! Folders for the length of one job, and everything that lives in them.
+//!
+//! Turns the system's folder for temporary files into folders that have an owner: a lock in each says whether the process
+//! that made it still runs. Dropping one removes it; where programs ran in it, [`end_all`] comes before. A process that is
+//! killed can do neither, so whoever makes the first folder in a place removes those that nobody owns any more, with all
+//! that runs or is mounted in them. Refuses to touch what another user made, what is a link, and what has no lock.
+
+pub mod cgroup;
+
+use std::{
+    collections::BTreeSet,
+    fs::{self, File, OpenOptions},
+    io,
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+    process::Stdio,
+    sync::{Mutex, PoisonError},
+};
+
+use rustix::{
+    fs::{FlockOperation, OFlags, flock},
+    process::{Pid, Signal, kill_process},
+};
+
+/// What the names of all such folders begin with.
+const PREFIX: &str = "hallmark-";
+/// The file in each whose lock its owner holds.
+const OWNER: &str = ".owner";
+
+/// A folder for one job, removed when it is dropped.
+#[derive(Debug)]
+pub struct Scratch {
+    folder: tempfile::TempDir,
+    /// Released by the kernel, however the process ends.
+    _lock: File,
+}
+
+impl Scratch {
+    /// Makes an empty folder that only we can read, under `base` or the system's folder for temporary files, and removes
+    /// what earlier processes left there when they were killed.
+    ///
+    /// # Errors
+    /// The folder cannot be made.
+    pub fn new(base: Option<&Path>) -> io::Result<Self> {
+        let base = base.map_or_else(std::env::temp_dir, Path::to_owned);
+        sweep_once(&base);
+        let folder = tempfile::Builder::new().prefix(PREFIX).tempdir_in(base)?;
+        let lock = own(folder.path())?;
+        Ok(Self { folder, _lock: lock })
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+/// What was left in a place is looked for once: later folders there are our own.
+fn sweep_once(base: &Path) {
+    static SWEPT: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+    if SWEPT.lock().unwrap_or_else(PoisonError::into_inner).insert(base.to_owned()) {
+        sweep(base);
+    }
+}
+
+/// The lock is taken under another name: there is no moment at which the file is there and nobody holds it.
+fn own(folder: &Path) -> io::Result<File> {
+    let new = folder.join(".owner.new");
+    let lock = File::create(&new)?;
+    flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
+    fs::rename(new, folder.join(OWNER))?;
+    Ok(lock)
+}
+
+/// Removes the folders under `base` whose owner is gone, with all that runs or is mounted in them. Says how many.
+pub fn sweep(base: &Path) -> usize {
+    let entries = fs::read_dir(base).into_iter().flatten().flatten();
+    let ours = entries.filter(|e| e.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes()));
+    ours.filter(|entry| remove_if_abandoned(&entry.path()).unwrap_or(false)).count()
+}
+
+fn remove_if_abandoned(folder: &Path) -> io::Result<bool> {
+    let what = fs::symlink_metadata(folder)?;
+    if !what.is_dir() || what.uid() != rustix::process::geteuid().as_raw() {
+        return Ok(false);
+    }
+    let nofollow = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or_default();
+    let lock = OpenOptions::new().read(true).custom_flags(nofollow).open(folder.join(OWNER))?;
+    if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
+        return Ok(false);
+    }
+    end_all(folder);
+    fs::remove_dir_all(folder)?;
+    Ok(true)
+}
+
+/// Ends what runs in a folder, then takes away what is mounted there: a process could mount again.
+pub fn end_all(folder: &Path) {
+    if let Some(name) = folder.file_name().and_then(|name| name.to_str()) {
+        cgroup::remove(name);
+    }
+    kill_strays(folder);
+    unmount_below(folder);
+}
+
+/// Kills what still runs and names the folder, as an argument or in the environment that it inherited: it was started
+/// for this job, since the folder's name is random.
+fn kill_strays(folder: &Path) {
+    let own = std::process::id();
+    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let pid = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok());
+        let Some(pid) = pid.filter(|pid| *pid != own) else { continue };
+        let tells = |file: &str| {
+            fs::read(entry.path().join(file)).is_ok_and(|text| names(&text, folder))
+        };
+        if tells("cmdline") || tells("environ") {
+            signal(pid, Signal::KILL);
+        }
+    }
+}
+
+/// Whether a text holds this path, and not one that only begins so.
+fn names(text: &[u8], folder: &Path) -> bool {
+    let needle = folder.as_os_str().as_encoded_bytes();
+    let goes_on = |byte: &u8| byte.is_ascii_alphanumeric();
+    let mut windows = text.windows(needle.len()).enumerate();
+    windows.any(|(at, window)| {
+        window == needle && !text.get(at + needle.len()).is_some_and(goes_on)
+    })
+}
+
+/// Takes away mounts that a killed engine left, the deepest first; a mount would keep the folder from being removed.
+fn unmount_below(folder: &Path) {
+    let table = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let mut mounts: Vec<PathBuf> = table
+        .lines()
+        .filter_map(|line| line.split(' ').nth(4))
+        .map(|point| PathBuf::from(point.replace("\\040", " ")))
+        .filter(|point| point.starts_with(folder))
+        .collect();
+    mounts.sort();
+    for point in mounts.into_iter().rev() {
+        let mut umount = std::process::Command::new("umount");
+        let quiet =
+            umount.arg("-l").arg("--").arg(point).stdout(Stdio::null()).stderr(Stdio::null());
+        // Nothing more can be done about one that stays, and the folder's removal will say so.
+        let _ = quiet.status();
+    }
+}
+
+/// Sends a signal, where the process is still there.
+pub fn signal(pid: u32, signal: Signal) {
+    if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+        let _ = kill_process(pid, signal);
+    }
+}
+
+/// Bytes that files below a folder take on disk; other mounts are not entered, links not followed.
+pub fn used_bytes(folder: &Path) -> u64 {
+    let Ok(device) = fs::symlink_metadata(folder).map(|m| m.dev()) else { return 0 };
+    let (mut total, mut open) = (0_u64, vec![folder.to_owned()]);
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            // What a build removes meanwhile counts no more.
+            let Ok(what) = entry.metadata() else { continue };
+            if what.dev() != device {
+                continue;
+            }
+            total = total.saturating_add(what.blocks().saturating_mul(512));
+            if what.is_dir() {
+                open.push(entry.path());
+            }
+        }
+    }
+    total
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_goes_with_its_owner_and_not_before() {
+        let base = tempfile::tempdir().unwrap();
+        let first = Scratch::new(Some(base.path())).unwrap();
+        fs::write(first.path().join("file"), "x").unwrap();
+        assert_eq!(sweep(base.path()), 0, "it has an owner");
+        let path = first.path().to_owned();
+        drop(first);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_found_at_the_next_start() {
+        let base = tempfile::tempdir().unwrap();
+        // As after a kill: the folder is there, and the kernel has released the lock.
+        let left = base.path().join("hallmark-left");
+        fs::create_dir(&left).unwrap();
+        drop(own(&left).unwrap());
+        fs::write(left.join("file"), "x").unwrap();
+        let sleep = || {
+            let mut sleep = std::process::Command::new("sleep");
+            sleep.arg("1000").env("HOME", left.join("home")).spawn().unwrap()
+        };
+        let mut stray = sleep();
+        let others = [base.path().join("hallmark-nolock"), base.path().join("other")];
+        others.iter().for_each(|folder| fs::create_dir(folder).unwrap());
+        std::os::unix::fs::symlink(&others[1], base.path().join("hallmark-link")).unwrap();
+        fs::write(others[1].join(OWNER), "").unwrap();
+        let next = Scratch::new(Some(base.path())).unwrap();
+        assert!(!left.exists(), "it was not removed");
+        assert!(!stray.wait().unwrap().success(), "what ran in it was not ended");
+        assert!(others.iter().all(|folder| folder.exists()), "what is not ours was removed");
+        drop(next);
+    }
+
+    #[test]
+    fn a_path_is_not_named_by_a_longer_one() {
+        let folder = Path::new("/tmp/hallmark-ab");
+        for (text, want) in [
+            ("x --root=/tmp/hallmark-ab/d", true),
+            ("/tmp/hallmark-ab", true),
+            ("/tmp/hallmark-abc/d", false),
+            ("/tmp/hallmark-abc/d /tmp/hallmark-ab/d", true),
+            ("/tmp/hallmark-a", false),
+            ("", false),
+        ] {
+            assert_eq!(names(text.as_bytes(), folder), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_used_is_what_lies_on_the_disk() {
+        let base = tempfile::tempdir().unwrap();
+        let before = used_bytes(base.path());
+        fs::create_dir(base.path().join("sub")).unwrap();
+        fs::write(base.path().join("sub/file"), vec![1; 1 << 20]).unwrap();
+        let sparse = File::create(base.path().join("sparse")).unwrap();
+        sparse.set_len(1 << 30).unwrap();
+        let used = used_bytes(base.path()) - before;
+        assert!((1 << 20..2 << 20).contains(&used), "{used}");
+    }
+}
