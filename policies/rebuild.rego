@@ -19,8 +19,22 @@ status := object.get(input, ["rebuild", "status"], "unknown")
 #   solution: run with --rebuild; for an image without provenance, build it with --attest type=provenance,mode=max
 deny contains {"code": "rebuild-missing", "msg": msg, "status": status} if {
 	not status in {"compared", "not-replayable", "failed"}
+	not attested_suffices
 	msg := sprintf("the image was not rebuilt: %s", [object.get(reasons, status, status)])
 }
+
+# Rebuilds of others stand in for an own one where the operator said so, enough of them agree on a rung that is high
+# enough, and nobody says that the image is another.
+attested := object.get(input, ["rebuild", "attested"], {})
+
+attested_suffices if {
+	status == "not-asked"
+	object.get(attested, "accepted", false) == true
+	reached(object.get(attested, "level", -1))
+	count(against) == 0
+}
+
+against := [vote | some vote in object.get(attested, "votes", []); vote.weight == "against"]
 
 reasons := {
 	"not-asked": "nobody asked for it; run with --rebuild",

@@ -66,3 +66,24 @@ test_settings_invalid if {
 	denied(asking(5, 0)) == {"settings-invalid"}
 	denied(asking(5, 6)) == {"rebuild-level", "settings-invalid"}
 }
+
+attested(level, weight, accepted) := {"rebuild": {
+	"status": "not-asked",
+	"attested": {"accepted": accepted, "level": level, "votes": [{"signer": "a", "weight": weight}]},
+}}
+
+test_rebuilds_of_others_count_where_the_operator_says_so if {
+	denied(attested(5, "for", true)) == set()
+	denied(attested(4, "for", true)) == set()
+	denied(attested(3, "for", true)) == {"rebuild-missing"}
+	denied(attested(null, "for", true)) == {"rebuild-missing"}
+	denied(attested(5, "for", false)) == {"rebuild-missing"}
+	denied(attested(5, "for", "true")) == {"rebuild-missing"}
+	denied(attested(5, "against", true)) == {"rebuild-missing"}
+}
+
+test_rebuilds_of_others_do_not_mend_an_own_one if {
+	own := object.union(at(0), {"rebuild": object.union(at(0).rebuild, attested(5, "for", true).rebuild)})
+	mixed := json.patch(own, [{"op": "add", "path": "/rebuild/status", "value": "compared"}])
+	denied(mixed) == {"rebuild-level"}
+}

@@ -7,6 +7,7 @@
 
 use std::{fmt, str::FromStr};
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256, Sha512};
 
 /// A digest algorithm that hallmark accepts as proof of content.
@@ -64,7 +65,8 @@ pub enum DigestError {
 }
 
 /// An algorithm and the bytes that it gave.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Digest {
     algorithm: Algorithm,
     bytes: Vec<u8>,
@@ -131,6 +133,20 @@ impl FromStr for Digest {
     }
 }
 
+impl TryFrom<String> for Digest {
+    type Error = DigestError;
+
+    fn try_from(text: String) -> Result<Self, DigestError> {
+        text.parse()
+    }
+}
+
+impl From<Digest> for String {
+    fn from(digest: Digest) -> Self {
+        digest.to_string()
+    }
+}
+
 /// At most 80 characters, with control characters escaped: hostile text goes into messages.
 fn printable(text: &str) -> String {
     text.chars().take(80).flat_map(char::escape_default).collect()
@@ -177,7 +193,8 @@ impl Hasher {
 macro_rules! role {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(transparent)]
         pub struct $name(Digest);
 
         impl $name {

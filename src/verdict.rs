@@ -9,13 +9,14 @@ use crate::{
         Carrier, Statement,
         predicate::{Outcome, Predicate},
         provenance::Provenance,
+        rebuilt::REBUILD_VERDICT,
     },
     digest::{Digest, ManifestDigest},
     finding::{Finding, Severity},
     image::{Image, Platform},
     rebuild::Rebuild,
     sbom::{BoundSbom, Inventory, Reconciliation},
-    trust::{Proof, Signer, Verified},
+    trust::{Attested, Proof, Signer, Verified},
 };
 
 /// Everything that is known about one platform's image.
@@ -39,6 +40,10 @@ pub struct Evidence {
     pub reconciliations: Vec<Reconciliation>,
     /// What became of the rebuild.
     pub rebuild: Rebuild,
+    /// What trusted rebuilders say.
+    pub attested: Attested,
+    /// Whether their agreement stands in for an own rebuild.
+    pub accept_attested: bool,
 }
 
 /// A reason to pass: who vouches for what, or that it was rebuilt.
@@ -60,6 +65,13 @@ pub enum Ground {
         /// The level's number.
         level: u8,
     },
+    /// Enough trusted rebuilders agree, and the operator lets that stand in for an own rebuild.
+    Attested {
+        /// The level that all of them reached.
+        level: u8,
+        /// Who they are.
+        signers: Vec<String>,
+    },
 }
 
 impl Ground {
@@ -70,6 +82,14 @@ impl Ground {
             signers: verified.signers().to_vec(),
             payload: verified.payload().clone(),
         }
+    }
+
+    /// The ground that the agreement of others is, where the operator lets it be one.
+    pub fn attested(evidence: &Evidence) -> Option<Self> {
+        let agreement = evidence.attested.agreement.as_ref()?;
+        let against = evidence.attested.dissent().next().is_some();
+        (evidence.accept_attested && !against)
+            .then(|| Self::Attested { level: agreement.level, signers: agreement.signers.clone() })
     }
 
     /// The ground that a rebuild is, where it reached at least R1.
@@ -127,7 +147,8 @@ pub struct Grounds {
 }
 
 impl Grounds {
-    /// All grounds that the evidence gives; `None` where it gives none.
+    /// All grounds that the evidence gives; `None` where it gives none. A rebuild verdict is no ground by itself, whoever signed
+    /// it: it may say that the image is another one.
     pub fn of(evidence: &Evidence) -> Option<Self> {
         let statements = evidence.signatures.iter().chain(&evidence.attestations);
         let favourable = |verified: &&Verified<Statement>| match verified.value().read() {
@@ -137,8 +158,10 @@ impl Grounds {
         let mut grounds = statements
             .filter_map(Proof::proven)
             .filter(favourable)
+            .filter(|verified| verified.value().predicate_type != REBUILD_VERDICT)
             .map(Ground::statement)
-            .chain(Ground::rebuilt(&evidence.rebuild));
+            .chain(Ground::rebuilt(&evidence.rebuild))
+            .chain(Ground::attested(evidence));
         let first = grounds.next()?;
         Some(Self { rest: grounds.collect(), first })
     }
@@ -250,6 +273,8 @@ mod tests {
             inventory: None,
             reconciliations: Vec::new(),
             rebuild: Rebuild::NotAsked,
+            attested: Attested::default(),
+            accept_attested: false,
         }
     }
 

@@ -17,6 +17,7 @@ pub mod material;
 pub mod npm;
 pub mod predicate;
 pub mod provenance;
+pub mod rebuilt;
 pub mod statement;
 
 use std::{collections::BTreeMap, fmt};

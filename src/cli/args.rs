@@ -41,7 +41,10 @@ pub enum Command {
     /// Show what an image carries, and what was proven of it
     Inspect(Inspect),
     /// Rebuild an image from its provenance and compare
-    Rebuild(Rebuild),
+    Rebuild(Box<Rebuild>),
+    /// Keep what rebuilds of an image need
+    #[command(subcommand)]
+    Materials(Materials),
     /// Compare any two images
     Diff(Diff),
     /// Sign an image, or a statement about it, and store the signature beside it
@@ -130,9 +133,51 @@ pub struct Rebuild {
     /// Print the plan and do nothing
     #[arg(long)]
     pub plan: bool,
+    /// Take every input from this folder, which hallmark materials fetch has filled, and reach no network
+    #[arg(long, value_name = "DIR", conflicts_with = "plan")]
+    pub materials: Option<PathBuf>,
+    /// Compare with what somebody else rebuilt, instead of building: oci:DIR[:TAG|@DIGEST] or an archive
+    #[arg(long, value_name = "IMAGE", conflicts_with = "plan")]
+    pub rebuilt: Option<Reference>,
+    /// Write what came of it to this file, as an in-toto statement to be signed (hallmark/rebuild-verdict)
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["plan", "rebuilt", "all_platforms"], requires_all = ["rebuilder", "operator"])]
+    pub attest: Option<PathBuf>,
+    /// URI of this rebuilder, for the statement
+    #[arg(long, env = "HALLMARK_REBUILDER", value_name = "URI")]
+    pub rebuilder: Option<String>,
+    /// Who operates it, for the statement
+    #[arg(long, env = "HALLMARK_OPERATOR", value_name = "NAME")]
+    pub operator: Option<String>,
+    /// Sign the statement and store it beside the image
+    #[arg(long, requires = "attest")]
+    pub push: bool,
+    /// Who signs.
+    #[command(flatten)]
+    pub with: SignWith,
     /// Report format on stdout
     #[arg(long, short, value_enum, default_value = "text", value_name = "FORMAT")]
     pub output: Format,
+}
+
+/// `hallmark materials`
+#[derive(Debug, Subcommand)]
+pub enum Materials {
+    /// Fetch base images, commits and files that the image's provenance pins
+    Fetch(MaterialsFetch),
+}
+
+/// `hallmark materials fetch`
+#[derive(Debug, Args)]
+pub struct MaterialsFetch {
+    /// The image, as for verify
+    #[arg(value_name = "IMAGE")]
+    pub image: Reference,
+    /// Which platforms.
+    #[command(flatten)]
+    pub platforms: Platforms,
+    /// Folder that is filled; what it has already is not fetched again
+    #[arg(long, value_name = "DIR")]
+    pub to: PathBuf,
 }
 
 /// `hallmark diff`

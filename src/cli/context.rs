@@ -24,7 +24,7 @@ use crate::{
     sign::Password,
     source::{self, PlatformChoice, SourceSettings},
     trust::{PatternError, PredicateClass, PublicKey, Rule, SignerKeys, TrustRules},
-    verify::{Context, OnMismatch, RebuildOptions, When},
+    verify::{AttestedOptions, Context, OnMismatch, RebuildOptions, When},
 };
 
 /// What the command line says over the configuration.
@@ -195,10 +195,18 @@ fn rebuild(config: &Config, asked: Option<When>) -> RebuildOptions {
                 Daemon::Shared => SharedBuilder::Allowed,
             },
             work: None,
+            store: None,
+            rebuilt: None,
         },
         on_mismatch: match config.rebuild.on_mismatch {
             ConfigOnMismatch::BuildAgain => OnMismatch::BuildAgain,
             ConfigOnMismatch::Report => OnMismatch::Accept,
+        },
+        attested: AttestedOptions {
+            accept: config.rebuild.attested.accept,
+            // A time that does not fit is longer than any verdict is old.
+            max_age: jiff::SignedDuration::try_from(config.rebuild.attested.max_age)
+                .unwrap_or(jiff::SignedDuration::MAX),
         },
     }
 }

@@ -8,6 +8,7 @@ mod context;
 mod diff;
 mod explain;
 mod inspect;
+mod materials;
 mod policy;
 mod progress;
 mod provenance;
@@ -122,6 +123,7 @@ async fn run(cli: Cli) -> Result<Answer, Failure> {
         Command::Verify(args) => interruptible(verify::run(&args, &global)).await,
         Command::Inspect(args) => interruptible(inspect::run(&args, &global)).await,
         Command::Rebuild(args) => interruptible(rebuild::run(&args, &global)).await,
+        Command::Materials(command) => interruptible(materials::run(&command, &global)).await,
         Command::Diff(args) => interruptible(diff::run(&args, &global)).await,
         Command::Sign(args) => interruptible(sign::run(&args, &global)).await,
         Command::Provenance(command) => interruptible(provenance::run(command, &global)).await,

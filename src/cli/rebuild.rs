@@ -1,17 +1,23 @@
 //! `hallmark rebuild`: plan, build, compare, without a policy.
 
+use std::path::Path;
+
 use super::{
     Answer, Failure,
     args::{Format, Global, Rebuild},
     context::{self, Overrides},
+    sign,
 };
 use crate::{
-    engine,
+    engine::{self, replay::Elsewhere, store::Store},
     rebuild::{
         Planned, Rebuild as Outcome,
         plan::{PlanOptions, plan},
+        verdict,
     },
-    report,
+    reference::{Location, PinnedReference, Reference, Selector},
+    report, trust,
+    verdict::Evidence,
     verify::{When, gather, open},
 };
 
@@ -24,13 +30,22 @@ pub async fn run(args: &Rebuild, global: &Global) -> Result<Answer, Failure> {
         policy: Some("reproducible"),
         ..Overrides::default()
     };
-    let (config, ctx) = context::build(global, overrides)?;
+    let (config, mut ctx) = context::build(global, overrides)?;
+    ctx.rebuild.settings.store = args.materials.as_deref().map(store).transpose()?;
+    ctx.rebuild.settings.rebuilt = args.rebuilt.as_ref().map(elsewhere).transpose()?;
     let reference = context::pin(&args.image, &config, &ctx).await?;
     let (source, images) = open(&reference, &ctx).await?;
     let mut text = String::new();
     let mut all_reproduced = true;
     for image in images {
-        let (evidence, findings) = gather(&*source, image, &ctx, jiff::Timestamp::now()).await;
+        let started = jiff::Timestamp::now();
+        let (evidence, findings) = gather(&*source, image, &ctx, started).await;
+        if let Some(file) = &args.attest {
+            write_verdict(file, args, &evidence, started)?;
+            if args.push {
+                sign::sign(&order(file, args, &evidence), global).await?;
+            }
+        }
         if args.plan {
             let Some(provenance) = evidence.provenance.value() else {
                 return Err(Failure::unavailable(format!("{reference} carries no provenance")));
@@ -57,4 +72,68 @@ pub async fn run(args: &Rebuild, global: &Global) -> Result<Answer, Failure> {
         });
     }
     Ok(Answer { text, code: u8::from(!all_reproduced) })
+}
+
+/// The image by its digest: a tag may have moved since.
+fn order(file: &Path, args: &Rebuild, evidence: &Evidence) -> sign::Order {
+    let PinnedReference { location, digest } = evidence.image.reference.clone();
+    sign::Order {
+        image: Reference::At(location, Selector::Digest(digest)),
+        what: sign::What::Statement(file.to_owned()),
+        output: None,
+        with: args.with.clone(),
+    }
+}
+
+/// The statement about the published manifest, whatever came of the rebuild: that it could not be made is a result, too.
+fn write_verdict(
+    file: &Path,
+    args: &Rebuild,
+    evidence: &Evidence,
+    started: jiff::Timestamp,
+) -> Result<(), Failure> {
+    let (Some(id), Some(operator)) = (&args.rebuilder, &args.operator) else {
+        return Err(Failure::usage("--attest needs --rebuilder and --operator"));
+    };
+    let identity = verdict::Identity { id: id.clone(), operator: operator.clone() };
+    let proven = evidence.provenance.proven();
+    let signers: Vec<String> =
+        proven.map(|p| p.signers().iter().map(|s| s.name.clone()).collect()).unwrap_or_default();
+    let used = evidence.provenance.value().map(|provenance| verdict::Used {
+        provenance,
+        payload: proven.map(trust::Verified::payload),
+        signers: &signers,
+        source: if args.materials.is_some() { "store" } else { "origin" },
+    });
+    let timing = verdict::timing(started, jiff::Timestamp::now());
+    let Some(made) = verdict::verdict(&evidence.rebuild, &identity, used, timing) else {
+        return Err(Failure::unavailable("nothing was rebuilt"));
+    };
+    let manifest = &evidence.image.manifest.document.digest;
+    let statement = made.statement(&evidence.image.reference.location.to_string(), manifest);
+    std::fs::write(file, format!("{statement:#}\n"))
+        .map_err(|error| Failure::usage(format!("{}: {error}", file.display())))
+}
+
+fn store(folder: &Path) -> Result<Store, Failure> {
+    let unusable = |why: &dyn std::fmt::Display| {
+        Failure::usage(format!("--materials {}: {why}", folder.display()))
+    };
+    let folder = std::fs::canonicalize(folder).map_err(|e| unusable(&e))?;
+    if !folder.join("oci-layout").is_file() {
+        return Err(unusable(&"not filled by hallmark materials fetch"));
+    }
+    Ok(Store::at(&folder))
+}
+
+/// A result on this machine: what a registry gives could be the published image itself.
+fn elsewhere(reference: &Reference) -> Result<Elsewhere, Failure> {
+    match reference {
+        Reference::At(location, selector) if !matches!(location, Location::Registry(_)) => {
+            Ok(Elsewhere { location: location.clone(), selector: selector.clone() })
+        }
+        _ => Err(Failure::usage(
+            "--rebuilt takes oci:DIR or an archive, as another rebuilder wrote it",
+        )),
+    }
 }

@@ -20,7 +20,10 @@ use super::{
     context,
 };
 use crate::{
-    attest::{Carrier, Statement, bundle, provenance},
+    attest::{
+        Carrier, Statement, bundle, provenance,
+        rebuilt::{REBUILD_VERDICT, RebuildVerdict},
+    },
     config::Config,
     digest::ManifestDigest,
     image::{Document, Image, MediaType, Platform},
@@ -202,6 +205,10 @@ fn understood(statement: &Statement, limits: &Limits) -> Result<(), String> {
     }
     if PredicateClass::Provenance.includes(kind) {
         let read = provenance::parse(statement);
+        return read.map(|_| ()).map_err(|error| error.to_string());
+    }
+    if kind == REBUILD_VERDICT {
+        let read = RebuildVerdict::parse(&statement.predicate, limits);
         return read.map(|_| ()).map_err(|error| error.to_string());
     }
     if statement.predicate.is_object() {

@@ -114,6 +114,23 @@ pub struct RebuildConfig {
     pub daemon: Daemon,
     /// Whether a mismatch is built once more, to tell nondeterminism from a different source.
     pub on_mismatch: OnMismatch,
+    /// What rebuilds of others are worth.
+    pub attested: AttestedConfig,
+}
+
+/// What the verdicts of trusted rebuilders are worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AttestedConfig {
+    /// Whether enough of them stand in for an own rebuild.
+    pub accept: bool,
+    /// How old one may be.
+    pub max_age: Duration,
+}
+
+impl Default for AttestedConfig {
+    fn default() -> Self {
+        Self { accept: false, max_age: Duration::from_secs(90 * 24 * 60 * 60) }
+    }
 }
 
 /// When an image is rebuilt.

@@ -112,6 +112,15 @@ pub(super) struct Rebuild {
     pub engine: Option<String>,
     pub shared_daemon: Option<bool>,
     pub twice: Option<bool>,
+    #[serde(default)]
+    pub attested: RebuildAttested,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct RebuildAttested {
+    pub accept: Option<bool>,
+    pub max_age: Option<String>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -54,7 +54,7 @@ policy:
   settings: {rebuild: {minLevel: 4}}
   exceptions:
     - {code: sbom-package-ghost, images: ["registry.example/app/*"], reason: known, owner: team, expires: 2027-01-31}
-rebuild: {when: always, engine: buildah, sharedDaemon: true, twice: false}
+rebuild: {when: always, engine: buildah, sharedDaemon: true, twice: false, attested: {accept: true, maxAge: 24h}}
 limits: {rebuild: 5m, layerBytes: 1GiB, attempts: 2}
 gate: {listen: "[::]:9443", certificate: ca.pem, key: tls.key, namespacesExempt: [kube-system, a, a], budget: 4s, tags: resolve}
 "#;
@@ -81,6 +81,7 @@ fn reads_every_section() {
         engine: EngineConfig::Buildah,
         daemon: Daemon::Shared,
         on_mismatch: OnMismatch::Report,
+        attested: AttestedConfig { accept: true, max_age: Duration::from_secs(24 * 60 * 60) },
     };
     assert_eq!(config.rebuild, rebuild);
     assert_eq!(config.limits.attempts, 2);
@@ -152,6 +153,7 @@ version: 2 => :1:10: version: => expected 1, found 2
 +rebuild: {engine: kaniko} => rebuild.engine => one of auto
 +limits: {layers: 0} => :2:18: limits.layers: => above 0
 +limits: {layerBytes: 16GB} => limits.layerBytes => 16GiB
++rebuild: {attested: {maxAge: 30}} => rebuild.attested.maxAge => 30m
 +limits: {rebuild: 30} => limits.rebuild => 30m
 +limits: {layer_bytes: 1} => limits.layer_bytes => one of manifestBytes
 +limits: {layers: 1, layers: 2} =>  => duplicate

@@ -14,8 +14,9 @@ use std::{
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 
 use super::{
-    Config, ConfigError, Daemon, EngineConfig, ExceptionConfig, GateConfig, KeyPath, OnMismatch,
-    PRESETS, Place, PolicyConfig, PolicySelection, RebuildConfig, RebuildWhen, Step,
+    AttestedConfig, Config, ConfigError, Daemon, EngineConfig, ExceptionConfig, GateConfig,
+    KeyPath, OnMismatch, PRESETS, Place, PolicyConfig, PolicySelection, RebuildConfig, RebuildWhen,
+    Step,
     bounds::{self, Refused},
     error::{key, locate},
     raw, units,
@@ -503,7 +504,26 @@ fn rebuild(reader: &Reader<'_>, raw: &raw::Rebuild) -> Result<RebuildConfig, Con
             Some(false) => OnMismatch::Report,
             _ => OnMismatch::BuildAgain,
         },
+        attested: attested(reader, &raw.attested)?,
     })
+}
+
+fn attested(
+    reader: &Reader<'_>,
+    raw: &raw::RebuildAttested,
+) -> Result<AttestedConfig, ConfigError> {
+    let default = AttestedConfig::default();
+    let max_age = match &raw.max_age {
+        None => default.max_age,
+        Some(text) => units::duration(text).ok_or_else(|| {
+            reader.refuse(
+                key!["rebuild", "attested", "maxAge"],
+                text,
+                want(units::DURATION, "90 days are 2160h"),
+            )
+        })?,
+    };
+    Ok(AttestedConfig { accept: raw.accept.unwrap_or(default.accept), max_age })
 }
 
 fn limits(reader: &Reader<'_>, raw: &yaml_serde::Mapping) -> Result<Limits, ConfigError> {

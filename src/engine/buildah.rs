@@ -16,9 +16,10 @@ use async_trait::async_trait;
 use serde_json::json;
 
 use super::{
-    Built, Engine, EngineSettings, certificates,
+    Built, Engine, EngineSettings, buildkit, certificates,
     layout::Layout,
     sandbox::{self, Environment, Outcome, Shell},
+    store, version,
 };
 use crate::{
     attest::provenance::Network,
@@ -72,17 +73,31 @@ impl Engine for Buildah {
     }
 
     async fn build(&self, plan: &Plan, shell: &Shell<'_>) -> Result<Built, Failure> {
-        let job = Job { engine: self, plan, environment: self.prepare(shell)?, shell };
+        let mut environment = self.prepare(shell)?;
+        let (mut serving, mut rewrites) = (None, Vec::new());
+        if let Some(store) = &self.settings.store {
+            let broken = |e: io::Error| shell.broken("cannot give the store to buildah", &e);
+            let running = store::serve::serve(store).await.map_err(broken)?;
+            let mirrors = mirrors(plan, &running.address());
+            fs::write(shell.work.join("registries.conf"), mirrors).map_err(broken)?;
+            rewrites = store::git_arguments(&store.repositories(plan));
+            environment = store::offline(environment).with("GIT_ALLOW_PROTOCOL", "file");
+            serving = Some(running);
+        }
+        let job = Job { engine: self, plan, environment, shell, rewrites };
         let version = job.version().await?;
         let report = EngineReport {
             kind: EngineKind::Buildah,
             driver: "buildah".to_owned(),
             version: version.text.clone(),
+            reason: String::new(),
             network: Network::None,
             ephemeral: true,
         };
         let made = job.run(&version).await;
-        let layout = made.map_err(|failure| Failure { engine: Some(report.clone()), ..failure })?;
+        drop(serving);
+        let layout =
+            made.map_err(|failure| Failure { engine: Some(Box::new(report.clone())), ..failure })?;
         Ok(Built { layout, report, pins: pins::digest(&pins::pin_list(plan)) })
     }
 }
@@ -151,6 +166,8 @@ struct Job<'a> {
     plan: &'a Plan,
     environment: Environment,
     shell: &'a Shell<'a>,
+    /// git's arguments that take repositories from the store.
+    rewrites: Vec<String>,
 }
 
 impl Job<'_> {
@@ -158,6 +175,8 @@ impl Job<'_> {
         self.shell.talk.stage("checking out the source");
         let context = self.checkout().await?;
         let dockerfile = self.dockerfile()?;
+        self.refuse_mounts(version, &dockerfile)?;
+        buildkit::doubt_runc(self.shell, &self.environment).await?;
         self.shell.talk.stage("fetching base images by digest");
         let needed = self.needed(&dockerfile)?;
         for (base, used) in &needed {
@@ -166,13 +185,13 @@ impl Job<'_> {
         self.shell.talk.stage("building");
         let args = self.build_args(version, &context);
         let outcome = self.shell.run(&self.engine.unshare, args, &self.environment).await?;
-        if let Some(signal) = outcome.signal {
-            let why = format!("buildah was ended by signal {signal}");
-            return Err(self.shell.failure(FailureKind::EngineUnavailable, why));
-        }
         if !outcome.success {
-            let why = last_error(&self.shell.log.text());
-            return Err(self.shell.failure(FailureKind::BuildFailed, why));
+            let (kind, why) = match last_error(&self.shell.log.text()) {
+                Some(why) => (FailureKind::BuildFailed, why),
+                // Whoever could have said why was killed.
+                None => (FailureKind::EngineUnavailable, "buildah ended without a word".to_owned()),
+            };
+            return Err(self.shell.failure(kind, why));
         }
         let layout = self.export().await?;
         let bases: Vec<Base> = needed.into_iter().map(|(base, _)| base).collect();
@@ -221,7 +240,8 @@ impl Job<'_> {
             "http.followRedirects=initial",
             "-C",
         ];
-        let mut all: Vec<OsString> = hardened.iter().map(OsString::from).collect();
+        let mut all: Vec<OsString> = self.rewrites.iter().map(OsString::from).collect();
+        all.extend(hardened.iter().map(OsString::from));
         all.push(self.tree().into());
         all.extend(args.iter().map(OsString::from));
         self.shell.run(&self.engine.git, all, &self.environment).await
@@ -315,6 +335,19 @@ impl Job<'_> {
         }
         String::from_utf8(bytes)
             .map_err(|_| self.shell.failure(FailureKind::Denied, "the Dockerfile is not UTF-8"))
+    }
+
+    /// Mounts of old versions lead to the host. The words are looked for as they stand: one too many is refused in vain.
+    fn refuse_mounts(&self, version: &Version, dockerfile: &str) -> Result<(), Failure> {
+        let old = version::is_below(&version.text, version::BUILDAH_MOUNTS);
+        if !old || !dockerfile.contains("--mount") {
+            return Ok(());
+        }
+        let why = format!(
+            "buildah {} lets RUN --mount reach the host (CVE-2024-1753, 9407, 9675, 11218); 1.38.1 does not",
+            version.text
+        );
+        Err(self.shell.failure(FailureKind::EngineUnavailable, why))
     }
 
     /// The bases that the target needs, each with the names that the Dockerfile has for it.
@@ -448,14 +481,32 @@ impl Job<'_> {
     }
 }
 
+/// Settings in which every registry of the plan's bases is the store.
+fn mirrors(plan: &Plan, address: &str) -> String {
+    let mut toml = "unqualified-search-registries = [\"docker.io\"]\n\
+        short-name-mode = \"disabled\"\n"
+        .to_owned();
+    let mut repositories: Vec<String> =
+        pins::bases(plan).into_iter().map(|base| base.repository).collect();
+    repositories.dedup();
+    for repository in repositories {
+        let path = repository.split_once('/').map_or(repository.as_str(), |(_, path)| path);
+        let (prefix, location) = (json!(repository), json!(format!("{address}/{path}")));
+        toml.push_str(&format!(
+            "[[registry]]\nprefix = {prefix}\nlocation = {location}\ninsecure = true\n"
+        ));
+    }
+    toml
+}
+
 fn at_least(version: &str, wanted: (u32, u32)) -> bool {
     let mut numbers = version.split('.').map_while(|n| n.parse::<u32>().ok());
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= wanted
 }
 
 /// buildah's last word, for people: what kind of failure it is was decided before, by which program failed.
-fn last_error(log: &str) -> String {
+fn last_error(log: &str) -> Option<String> {
     let last =
         log.lines().rev().find_map(|l| l.strip_prefix("Error: ").or(l.strip_prefix("error ")));
-    last.map_or_else(|| "a build step failed".to_owned(), str::to_owned)
+    last.map(str::to_owned)
 }

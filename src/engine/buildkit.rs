@@ -21,6 +21,8 @@ use tokio::{
 use super::{
     Built, Engine, EngineSettings, SharedBuilder, certificates,
     sandbox::{self, Daemon, Environment, Outcome, Shell},
+    store::{self, serve::Serving},
+    version,
 };
 use crate::{
     attest::provenance::{Frontend, Network},
@@ -102,6 +104,13 @@ impl Engine for Docker {
         let (work, talk) = (shell.work, shell.talk);
         let (policy, pins) = write_policy(plan, shell)?;
         let mut environment = self.prepare(shell)?;
+        if let Some(dockerd) = &self.dockerd {
+            // Docker version 26.1.5+dfsg1, build a72d7cd
+            let text = shell.run(dockerd, ["--version"], &environment).await?.stdout;
+            let version = text.split_whitespace().nth(2).unwrap_or_default();
+            version::refuse_docker(version.trim_end_matches(','), plan)?;
+        }
+        doubt_runc(shell, &environment).await?;
         talk.stage("starting a Docker daemon");
         let daemon = match &self.dockerd {
             Some(dockerd) => Some(start_dockerd(dockerd, shell, &environment).await?),
@@ -157,10 +166,26 @@ impl Docker {
             kind: EngineKind::Buildkit,
             driver: "docker buildx".to_owned(),
             version: format!("docker {}, buildx {client}", server.trim()),
+            reason: String::new(),
             network: Network::None,
             ephemeral,
         })
     }
+}
+
+/// Says so where the machine's runc may let a build out.
+pub(super) async fn doubt_runc(
+    shell: &Shell<'_>,
+    environment: &Environment,
+) -> Result<(), Failure> {
+    let Some(runc) = sandbox::find_program("runc") else { return Ok(()) };
+    // runc version 1.1.5+ds1
+    let text = shell.quietly().run(&runc, ["--version"], environment).await?.stdout;
+    let version = text.split_whitespace().nth(2).unwrap_or_default();
+    if let Some(doubt) = version::doubt_runc(version) {
+        shell.talk.line(&doubt);
+    }
+    Ok(())
 }
 
 fn unix(socket: &Path) -> OsString {
@@ -319,23 +344,30 @@ fn build_args(plan: &Plan) -> impl Iterator<Item = (&str, &str)> {
 fn output(plan: &Plan, work: &Path) -> OsString {
     let mut spec = OsString::from("type=oci,tar=false,dest=");
     spec.push(work.join("out"));
-    if plan.exporter.rewrite_timestamp.is_some() {
-        spec.push(",rewrite-timestamp=true");
-    }
-    match plan.exporter.compression {
-        Compression::Gzip => {}
-        other => {
-            spec.push(",compression=");
-            spec.push(other.name());
-        }
-    }
-    if plan.exporter.force_compression {
-        spec.push(",force-compression=true");
-    }
-    if !plan.exporter.oci_media_types {
-        spec.push(",oci-mediatypes=false");
+    for (key, value) in exporter_options(plan) {
+        spec.push(format!(",{key}={value}"));
     }
     spec
+}
+
+/// What the exporter is told.
+pub(super) fn exporter_options(plan: &Plan) -> Vec<(String, String)> {
+    let exporter = &plan.exporter;
+    let mut all = Vec::new();
+    let mut opt = |key: &str, value: &str| all.push((key.to_owned(), value.to_owned()));
+    if exporter.rewrite_timestamp.is_some() {
+        opt("rewrite-timestamp", "true");
+    }
+    if exporter.compression != Compression::Gzip {
+        opt("compression", exporter.compression.name());
+    }
+    if exporter.force_compression {
+        opt("force-compression", "true");
+    }
+    if !exporter.oci_media_types {
+        opt("oci-mediatypes", "false");
+    }
+    all
 }
 
 fn finish(
@@ -353,16 +385,12 @@ fn finish(
     }
     let log = shell.log.text();
     let vanished = daemon.is_some_and(|mut daemon| !daemon.is_alive());
-    let (kind, why) = match outcome.signal {
-        Some(signal) => {
-            (FailureKind::EngineUnavailable, format!("the builder was ended by signal {signal}"))
-        }
-        None if vanished => {
-            (FailureKind::EngineUnavailable, "the daemon vanished during the build".to_owned())
-        }
-        None => classify(&log),
+    let (kind, why) = if vanished {
+        (FailureKind::EngineUnavailable, "the daemon vanished during the build".to_owned())
+    } else {
+        classify(&log)
     };
-    Err(Failure { kind, why, log, engine: Some(report) })
+    Err(Failure { kind, why, log, engine: Some(Box::new(report)) })
 }
 
 /// Reads BuildKit's own last word. Build steps print what they like, but each of their lines begins with `#`.
@@ -372,10 +400,14 @@ pub(super) fn classify(log: &str) -> (FailureKind, String) {
         .rev()
         .find_map(|line| line.strip_prefix("ERROR: ").or_else(|| line.strip_prefix("error: ")));
     let Some(why) = own else {
-        return (FailureKind::BuildFailed, "the build ended without an image".to_owned());
+        // Whoever could have said why was killed.
+        let why = "the builder ended without a word".to_owned();
+        return (FailureKind::EngineUnavailable, why);
     };
     let says = |words: &[&str]| words.iter().any(|word| why.contains(word));
-    let kind = if says(&["denied by policy", "not allowed by policy", "source denied"]) {
+    let kind = if says(&["error reading from server", "rpc error: code = Unavailable"]) {
+        FailureKind::EngineUnavailable
+    } else if says(&["denied by policy", "not allowed by policy", "source denied"]) {
         FailureKind::Denied
     } else if says(&["process \"", "did not complete successfully", "executor failed running"]) {
         FailureKind::BuildFailed
@@ -392,6 +424,9 @@ pub(super) fn classify(log: &str) -> (FailureKind, String) {
         "couldn't find remote ref",
         "unable to access",
         "connection refused",
+        "connection reset by peer",
+        "failed to read expected number of bytes",
+        "unexpected EOF",
         "i/o timeout",
         "manifest unknown",
         "not our ref",
@@ -405,6 +440,14 @@ pub(super) fn classify(log: &str) -> (FailureKind, String) {
         FailureKind::BuildFailed
     };
     (kind, why.to_owned())
+}
+
+/// A daemon, how its client reaches it, and the store that it reads from.
+struct Running {
+    daemon: Option<Daemon>,
+    environment: Environment,
+    version: String,
+    _serving: Option<Serving>,
 }
 
 fn cgroup_line(parent: &str) -> String {
@@ -435,7 +478,10 @@ impl Buildkitd {
         let buildctl = program("buildctl")?;
         let shared = std::env::var_os("BUILDKIT_HOST").filter(|address| !address.is_empty());
         let daemon = match (shared, settings.shared_builder) {
-            (Some(address), SharedBuilder::Allowed) => Whose::Shared(address),
+            // A daemon of others cannot be told to take its images from a store.
+            (Some(address), SharedBuilder::Allowed) if settings.store.is_none() => {
+                Whose::Shared(address)
+            }
             _ => Whose::Own(Self::find_own()?),
         };
         Ok(Self { buildctl, daemon, settings: settings.clone() })
@@ -451,7 +497,7 @@ impl Buildkitd {
     }
 
     /// Steps are given no network one by one; the daemon itself fetches sources over the machine's.
-    fn configuration(&self, shell: &Shell<'_>) -> String {
+    fn configuration(&self, plan: &Plan, shell: &Shell<'_>, mirror: Option<&str>) -> String {
         let quote = |text: &str| json!(text).to_string();
         let snapshotter = if sandbox::is_on_overlay(shell.work) { "native" } else { "overlayfs" };
         let mut toml = format!(
@@ -462,30 +508,64 @@ impl Buildkitd {
         if let Some(parent) = shell.cgroup_parent() {
             toml = toml.replacen("[worker.oci]\n", &cgroup_line(&parent), 1);
         }
+        if let Some(mirror) = mirror {
+            let mut hosts: Vec<String> = pins::bases(plan)
+                .iter()
+                .filter_map(|base| Some(base.repository.split_once('/')?.0.to_owned()))
+                .collect();
+            hosts.dedup();
+            for host in hosts {
+                let (host, mirror) = (quote(&host), quote(mirror));
+                toml.push_str(&format!("[registry.{host}]\nmirrors = [{mirror}]\n"));
+            }
+            let mirror = quote(mirror);
+            toml.push_str(&format!("[registry.{mirror}]\nhttp = true\ninsecure = true\n"));
+            return toml;
+        }
         for host in &self.settings.plain_http {
             toml.push_str(&format!("[registry.{}]\nhttp = true\ninsecure = true\n", quote(host)));
         }
         toml
     }
 
-    /// The daemon's version, and how to reach it; the daemon ends with the guard, where it is our own.
-    async fn reach(
+    /// The store's own address, the source policy that names it, and an environment in which nothing else can be reached.
+    async fn stored(
         &self,
+        plan: &Plan,
         shell: &Shell<'_>,
-    ) -> Result<(Option<Daemon>, Environment, String), Failure> {
+        environment: Environment,
+    ) -> Result<Option<(Serving, Environment)>, Failure> {
+        let Some(store) = &self.settings.store else { return Ok(None) };
+        let broken = |e: io::Error| shell.broken("cannot give the store to BuildKit", &e);
+        let serving = store::serve::serve(store).await.map_err(broken)?;
+        let mut policy = pins::buildkit_policy(plan);
+        store::downloads_from(&mut policy, &serving.address());
+        fs::write(shell.work.join("policy.json"), format!("{policy:#}")).map_err(broken)?;
+        let repositories = store.repositories(plan);
+        let environment = store::wrap_git(store::offline(environment), shell.work, &repositories);
+        Ok(Some((serving, environment.map_err(broken)?)))
+    }
+
+    /// How to reach the daemon, and its version, which has to be good enough; it ends with the guard, where it is our own.
+    async fn reach(&self, plan: &Plan, shell: &Shell<'_>) -> Result<Running, Failure> {
         match &self.daemon {
             Whose::Own(program) => {
-                shell.talk.stage("starting buildkitd");
-                let (daemon, environment) = self.start(program, shell).await?;
+                let environment = Environment::new(shell.work);
                 let told = shell.run(program, ["--version"], &environment).await?.stdout;
                 // buildkitd github.com/moby/buildkit v0.34.2 5d1e…
-                Ok((Some(daemon), environment, word(&told, 2)))
+                let version = word(&told, 2);
+                version::refuse_buildkit(&version, plan)?;
+                doubt_runc(shell, &environment).await?;
+                shell.talk.stage("starting buildkitd");
+                Ok(Running { version, ..self.start(program, plan, shell).await? })
             }
             Whose::Shared(address) => {
                 let environment = Environment::new(shell.work).with("BUILDKIT_HOST", address);
                 let told = shell.run(&self.buildctl, ["debug", "info"], &environment).await?.stdout;
                 // BuildKit: github.com/moby/buildkit v0.34.2 5d1e…
-                Ok((None, environment, word(&told, 2)))
+                let version = word(&told, 2);
+                version::refuse_buildkit(&version, plan)?;
+                Ok(Running { daemon: None, environment, version, _serving: None })
             }
         }
     }
@@ -493,12 +573,19 @@ impl Buildkitd {
     async fn start(
         &self,
         program: &Path,
+        plan: &Plan,
         shell: &Shell<'_>,
-    ) -> Result<(Daemon, Environment), Failure> {
+    ) -> Result<Running, Failure> {
         let work = shell.work;
+        let stored = self.stored(plan, shell, Environment::new(work)).await?;
+        let (serving, environment) = match stored {
+            Some((serving, environment)) => (Some(serving), environment),
+            None => (None, Environment::new(work)),
+        };
+        let mirror = serving.as_ref().map(Serving::address);
         let write = || {
-            fs::write(work.join("buildkitd.toml"), self.configuration(shell))?;
-            let environment = Environment::new(work);
+            let toml = self.configuration(plan, shell, mirror.as_deref());
+            fs::write(work.join("buildkitd.toml"), toml)?;
             with_certificates(environment, &self.settings, work)
         };
         let environment = write().map_err(|e| shell.broken("cannot write buildkitd.toml", &e))?;
@@ -518,7 +605,7 @@ impl Buildkitd {
             workers.is_ok_and(|outcome| outcome.success)
         };
         await_daemon(&mut daemon, ready).await?;
-        Ok((daemon, environment))
+        Ok(Running { daemon: Some(daemon), environment, version: String::new(), _serving: serving })
     }
 }
 
@@ -531,11 +618,12 @@ impl Engine for Buildkitd {
     async fn build(&self, plan: &Plan, shell: &Shell<'_>) -> Result<Built, Failure> {
         let (work, talk) = (shell.work, shell.talk);
         let (policy, pins) = write_policy(plan, shell)?;
-        let (daemon, environment, version) = self.reach(shell).await?;
+        let Running { daemon, environment, version, _serving } = self.reach(plan, shell).await?;
         let report = EngineReport {
             kind: EngineKind::Buildkit,
             driver: "buildctl".to_owned(),
             version: format!("buildkitd {version}"),
+            reason: String::new(),
             network: Network::None,
             ephemeral: daemon.is_some(),
         };
@@ -554,7 +642,22 @@ pub(super) fn buildctl_args(plan: &Plan, work: &Path, policy: &Path) -> Vec<OsSt
     let mut args: Vec<OsString> = Vec::new();
     let mut add = |words: &[&str]| args.extend(words.iter().map(OsString::from));
     add(&["build", "--progress=plain", "--no-cache", "--frontend=dockerfile.v0"]);
-    let mut opt = |key: &str, value: &str| add(&["--opt", &format!("{key}={value}")]);
+    for (key, value) in frontend_options(plan) {
+        add(&["--opt", &format!("{key}={value}")]);
+    }
+    args.push("--source-policy-file".into());
+    args.push(policy.into());
+    args.push("--metadata-file".into());
+    args.push(work.join("metadata.json").into());
+    args.push("--output".into());
+    args.push(output(plan, work));
+    args
+}
+
+/// What the frontend is told, as BuildKit itself calls it.
+pub(super) fn frontend_options(plan: &Plan) -> Vec<(String, String)> {
+    let mut all: Vec<(String, String)> = Vec::new();
+    let mut opt = |key: &str, value: &str| all.push((key.to_owned(), value.to_owned()));
     opt("context", &pins::context(plan));
     opt("filename", &plan.dockerfile_path);
     opt("platform", &plan.platform.to_string());
@@ -577,13 +680,7 @@ pub(super) fn buildctl_args(plan: &Plan, work: &Path, policy: &Path) -> Vec<OsSt
             opt(key, value);
         }
     }
-    args.push("--source-policy-file".into());
-    args.push(policy.into());
-    args.push("--metadata-file".into());
-    args.push(work.join("metadata.json").into());
-    args.push("--output".into());
-    args.push(output(plan, work));
-    args
+    all
 }
 
 #[cfg(test)]
@@ -615,8 +712,16 @@ mod tests {
                 "#7 0.1 ERROR: denied by policy\nERROR: failed to solve: process \"/bin/sh -c x\" did not complete successfully: exit code: 1",
                 FailureKind::BuildFailed,
             ),
-            ("#7 0.1 denied by policy", FailureKind::BuildFailed),
-            ("", FailureKind::BuildFailed),
+            ("#7 0.1 denied by policy", FailureKind::EngineUnavailable),
+            ("", FailureKind::EngineUnavailable),
+            (
+                "error: failed to receive status: rpc error: code = Unavailable desc = error reading from server: EOF",
+                FailureKind::EngineUnavailable,
+            ),
+            (
+                "ERROR: failed to solve: failed to compute cache key: failed to read expected number of bytes: unexpected EOF",
+                FailureKind::SourceGone,
+            ),
         ];
         for (log, want) in cases {
             assert_eq!(classify(log).0, want, "{log}");

@@ -86,8 +86,11 @@ impl<'a> Layout<'a> {
         let mut layout = self;
         let spool = Spool::temporary()?;
         for base in bases {
-            let Ok(repository) = base.repository.parse() else { continue };
-            let location = Location::Registry(repository);
+            let location = match (&settings.store, base.repository.parse()) {
+                (Some(store), _) => Location::Layout(store.layout().to_owned()),
+                (None, Ok(repository)) => Location::Registry(repository),
+                (None, Err(_)) => continue,
+            };
             let source = source::open(&location, &registries(settings), layout.limits).await?;
             let digest = ManifestDigest::new(base.digest.clone());
             let Some(base) = manifest_of(&*source, &digest, plan, layout.limits).await? else {

@@ -2,13 +2,17 @@
 //!
 //! Every engine runs with storage made for one job, no network for build steps, no secrets, an empty environment, and
 //! limits on time and log; what it leaves behind is removed on every way out. The plan's pins are enforced by the
-//! engine itself where it can (BuildKit's source policy), and by giving it nothing else where it cannot (buildah).
+//! engine itself where it can (BuildKit's source policy), and by giving it nothing else where it cannot (buildah). A result
+//! that somebody else built can be taken in an engine's place (replay).
 
 pub mod buildah;
 pub mod buildkit;
 pub mod command;
 pub mod layout;
+pub mod replay;
 pub mod sandbox;
+pub mod store;
+mod version;
 
 use std::{
     fs, io,
@@ -31,6 +35,7 @@ use crate::{
 };
 use layout::Layout;
 use sandbox::{Log, Shell, Workspace};
+use store::Store;
 
 /// Time between two looks at what a job has on disk.
 const LOOK: Duration = Duration::from_millis(250);
@@ -87,6 +92,10 @@ pub struct EngineSettings {
     pub shared_builder: SharedBuilder,
     /// Where work folders are made, instead of the system's folder for temporary files.
     pub work: Option<PathBuf>,
+    /// Where all inputs come from, instead of their origins.
+    pub store: Option<Store>,
+    /// What somebody else rebuilt, to be taken instead of building.
+    pub rebuilt: Option<replay::Elsewhere>,
 }
 
 /// Whether a builder may be used that others use, too.
@@ -136,7 +145,8 @@ pub async fn build(
 ) -> Result<Finished, Failure> {
     let log = Log::new(limits.log_bytes);
     let settings = &reaching_loopback(plan, settings);
-    let engine = choose(plan, settings, preference, limits)?;
+    let (engine, reason) = choose(plan, settings, preference, limits)?;
+    talk.line(&format!("engine: {reason}"));
     let workspace = Workspace::new(settings.work.as_deref(), limits)
         .map_err(|e| unavailable(format!("cannot make a work folder: {e}")))?;
     if let Err(why) = workspace.group() {
@@ -144,12 +154,16 @@ pub async fn build(
     }
     let shell = Shell::new(&workspace, log.clone(), talk);
     let job = async {
-        let built = engine.build(plan, &shell).await?;
+        let mut built = engine.build(plan, &shell).await.map_err(|mut failure| {
+            failure.engine.iter_mut().for_each(|report| report.reason.clone_from(&reason));
+            failure
+        })?;
+        built.report.reason.clone_from(&reason);
         carry(&built, plan, limits).map_err(|e| Failure {
             kind: FailureKind::EngineUnavailable,
             why: e.to_string(),
             log: log.text(),
-            engine: Some(built.report.clone()),
+            engine: Some(Box::new(built.report.clone())),
         })?;
         Ok(built)
     };
@@ -234,9 +248,15 @@ fn choose(
     settings: &EngineSettings,
     preference: EngineChoice,
     limits: &Limits,
-) -> Result<Arc<dyn Engine>, Failure> {
+) -> Result<(Arc<dyn Engine>, String), Failure> {
+    if let Some(elsewhere) = &settings.rebuilt {
+        let reason = "the result of another rebuilder was given".to_owned();
+        return Ok((Arc::new(replay::Replay::new(elsewhere.clone(), limits)), reason));
+    }
     let order: &[EngineChoice] = match (preference, plan.engine, plan.producer) {
         (EngineChoice::Auto, EngineKind::Buildah, _) => &[EngineChoice::Buildah],
+        // Docker has mirrors for one registry alone.
+        (EngineChoice::Auto, _, _) if settings.store.is_some() => &[EngineChoice::Buildkitd],
         (EngineChoice::Auto, _, Producer::BuildkitV1) => {
             &[EngineChoice::Buildkitd, EngineChoice::Docker]
         }
@@ -254,14 +274,40 @@ fn choose(
             EngineChoice::Buildkitd => {
                 buildkit::Buildkitd::find(settings).map(|e| Arc::new(e) as _)
             }
+            _ if settings.store.is_some() => {
+                Err("BuildKit inside Docker cannot take its images from a store".to_owned())
+            }
             _ => buildkit::Docker::find(settings).map(|e| Arc::new(e) as _),
         };
         match found {
-            Ok(engine) => return Ok(engine),
+            Ok(engine) => return Ok((engine, reason(plan, preference, *choice, &missing))),
             Err(why) => missing.push(why),
         }
     }
     Err(unavailable(missing.join("; ")))
+}
+
+/// Why this engine: what the image says, what the operator says, and what is not here.
+fn reason(plan: &Plan, asked: EngineChoice, chosen: EngineChoice, missing: &[String]) -> String {
+    let name = match chosen {
+        EngineChoice::Buildah => "buildah",
+        EngineChoice::Buildkitd => "BuildKit's own daemon",
+        EngineChoice::Docker | EngineChoice::Auto => "BuildKit inside Docker",
+    };
+    if asked != EngineChoice::Auto {
+        return format!("{name}: rebuild.engine asks for it ({})", plan.engine_reason);
+    }
+    let kind = match (chosen, plan.producer) {
+        (EngineChoice::Buildah, _) => "",
+        (_, Producer::BuildkitV1) => ", SLSA v1 as BuildKit's own daemon writes it",
+        (_, Producer::BuildkitV02) => ", SLSA v0.2 as BuildKit inside Docker writes it",
+        _ => "",
+    };
+    let instead = match missing {
+        [] => String::new(),
+        all => format!("; not as first choice: {}", all.join("; ")),
+    };
+    format!("{name}: {}{kind}{instead}", plan.engine_reason)
 }
 
 fn unavailable(why: String) -> Failure {

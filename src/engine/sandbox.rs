@@ -194,8 +194,6 @@ pub struct Shell<'a> {
 pub struct Outcome {
     /// Whether its exit code was 0.
     pub success: bool,
-    /// The signal that ended it, where one did.
-    pub signal: Option<i32>,
     /// The first of its stdout.
     pub stdout: String,
 }
@@ -208,8 +206,7 @@ shift
 exec "$@""#;
 
 /// Namespaces in which every process ends with the first one, and every mount with them.
-const NAMESPACES: [&str; 6] =
-    ["--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--"];
+const NAMESPACES: [&str; 6] = ["--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--"];
 
 impl<'a> Shell<'a> {
     /// The shell of a job.
@@ -266,11 +263,7 @@ impl Shell<'_> {
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let (answer, _) = tokio::join!(self.follow(stdout), self.follow(stderr));
         let status = child.wait().await.map_err(|e| self.cannot_start(program, &e))?;
-        Ok(Outcome {
-            success: status.success(),
-            signal: std::os::unix::process::ExitStatusExt::signal(&status),
-            stdout: String::from_utf8_lossy(&answer).into(),
-        })
+        Ok(Outcome { success: status.success(), stdout: String::from_utf8_lossy(&answer).into() })
     }
 
     /// Starts a daemon, whose own log goes to a file.

@@ -207,6 +207,12 @@ codes! {
     RebuildEngineUnavailable = "rebuild-engine-unavailable", Warning,
         "no build engine that can replay this image is here",
         "install docker with buildx, buildkitd with buildctl, or buildah with runc";
+    RebuildDissent = "rebuild-dissent", Warning,
+        "a trusted rebuilder says that the image is not what its source gives",
+        "rebuild it here with --rebuild, and ask the rebuilder for its differences";
+    RebuildVerdictInvalid = "rebuild-verdict-invalid", Warning,
+        "a signed rebuild verdict cannot be read, or cannot be true of this image",
+        "ask its signer what it is; it counts for nothing";
     RebuildNotRun = "rebuild-not-run", Info,
         "the image was not rebuilt",
         "run with --rebuild, or use a policy that asks for it";

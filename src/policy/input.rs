@@ -388,6 +388,42 @@ pub struct RebuildInput {
     pub gaps: Vec<GapInput>,
     /// Why the build gave no image.
     pub failure: Option<FailureInput>,
+    /// What trusted rebuilders say.
+    pub attested: AttestedInput,
+}
+
+/// What trusted rebuilders say.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AttestedInput {
+    /// Whether the operator lets enough of them stand in for an own rebuild.
+    pub accepted: bool,
+    /// The rung on which enough of them agree, 1 to 5; null where they do not.
+    pub level: Option<u8>,
+    /// How many distinct signers it takes; null where no trust rule speaks about rebuilds.
+    pub needed: Option<usize>,
+    /// Names of those who agree.
+    pub signers: Vec<String>,
+    /// Every vote, one for each signer.
+    pub votes: Vec<VoteInput>,
+}
+
+/// What one rebuilder says.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct VoteInput {
+    /// Name in the configuration.
+    pub signer: String,
+    /// `for`, `against`, `abstains`, `out-of-time` or `contradicts`.
+    pub weight: String,
+    /// The rung, 0 to 5; null for an abstention.
+    pub level: Option<u8>,
+    /// `compared`, or why there is no level.
+    pub status: String,
+    /// Digest of the rebuilt manifest.
+    pub manifest: Option<String>,
+    /// When the rebuild was done, RFC 3339.
+    pub finished: String,
 }
 
 /// How the exporter wrote the image.
@@ -404,12 +440,14 @@ pub struct ExporterInput {
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EngineInput {
-    /// `buildkit` or `buildah`.
+    /// `buildkit`, `buildah` or `replay`.
     pub kind: String,
     /// How it was run.
     pub driver: String,
     /// Its version.
     pub version: String,
+    /// Why this engine.
+    pub reason: String,
     /// What its steps could reach.
     pub network: String,
     /// Whether its storage was made for this build alone.
@@ -493,7 +531,10 @@ impl PolicyInput {
             },
             sboms: sboms.filter_map(sbom).collect(),
             inventory: evidence.inventory.as_ref().map(InventoryInput::of),
-            rebuild: RebuildInput::of(&evidence.rebuild),
+            rebuild: RebuildInput {
+                attested: AttestedInput::of(evidence),
+                ..RebuildInput::of(&evidence.rebuild)
+            },
             findings: findings.iter().map(FindingInput::of).collect(),
             settings: Map::new(),
         }
@@ -730,7 +771,7 @@ impl RebuildInput {
 
     fn failed(failure: &Failure, base: Self) -> Self {
         Self {
-            engine: failure.engine.as_ref().map(EngineInput::of),
+            engine: failure.engine.as_deref().map(EngineInput::of),
             failure: Some(FailureInput {
                 kind: failure.kind.name().to_owned(),
                 why: failure.why.clone(),
@@ -760,12 +801,34 @@ impl RebuildInput {
     }
 }
 
+impl AttestedInput {
+    fn of(evidence: &Evidence) -> Self {
+        let agreement = evidence.attested.agreement.as_ref();
+        let votes = evidence.attested.votes.iter().map(|vote| VoteInput {
+            signer: vote.signer.name.clone(),
+            weight: vote.weight.name().to_owned(),
+            level: vote.level,
+            status: vote.status.clone(),
+            manifest: vote.rebuilt.as_ref().map(|(manifest, _)| manifest.to_string()),
+            finished: vote.finished.to_string(),
+        });
+        Self {
+            accepted: evidence.accept_attested,
+            level: agreement.map(|a| a.level),
+            needed: agreement.map(|a| a.threshold).or(evidence.attested.needed),
+            signers: agreement.map(|a| a.signers.clone()).unwrap_or_default(),
+            votes: votes.collect(),
+        }
+    }
+}
+
 impl EngineInput {
     fn of(engine: &EngineReport) -> Self {
         Self {
             kind: engine.kind.name().to_owned(),
             driver: engine.driver.clone(),
             version: engine.version.clone(),
+            reason: engine.reason.clone(),
             network: engine.network.name().to_owned(),
             ephemeral: engine.ephemeral,
         }

@@ -81,6 +81,8 @@ fn evidence() -> Evidence {
         inventory: None,
         reconciliations: Vec::new(),
         rebuild: Rebuild::NotAsked,
+        attested: crate::trust::Attested::default(),
+        accept_attested: false,
     }
 }
 

@@ -9,6 +9,7 @@ pub mod dockerfile;
 pub mod exporter;
 pub mod pins;
 pub mod plan;
+pub mod verdict;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -114,6 +115,8 @@ pub enum EngineKind {
     Buildkit,
     /// buildah.
     Buildah,
+    /// Somebody else's rebuild, taken as it is.
+    Replay,
 }
 
 impl EngineKind {
@@ -122,6 +125,7 @@ impl EngineKind {
         match self {
             Self::Buildkit => "buildkit",
             Self::Buildah => "buildah",
+            Self::Replay => "replay",
         }
     }
 }
@@ -189,7 +193,7 @@ pub struct Failure {
     /// The end of the build log.
     pub log: String,
     /// The engine, where one was found.
-    pub engine: Option<EngineReport>,
+    pub engine: Option<Box<EngineReport>>,
 }
 
 /// Kinds of failure.
@@ -229,6 +233,8 @@ pub struct Rebuilt {
     pub manifest: ManifestDigest,
     /// Digest of the rebuilt configuration.
     pub config: ConfigDigest,
+    /// The rebuilt layers, uncompressed, as its configuration names them.
+    pub diff_ids: Vec<crate::digest::Digest>,
     /// How it compares with the published image.
     pub comparison: Comparison,
     /// Whether a second rebuild gave the same, where one was made.
@@ -286,6 +292,8 @@ pub struct EngineReport {
     pub driver: String,
     /// Its version.
     pub version: String,
+    /// Why this engine, and why run so.
+    pub reason: String,
     /// What its steps could reach.
     pub network: Network,
     /// Whether its storage was made for this build alone.

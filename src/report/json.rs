@@ -66,6 +66,11 @@ fn ground(ground: &Ground) -> Value {
             "signers": signers.iter().map(|s| s.name.as_str()).collect::<Vec<_>>(),
             "payload": payload.to_string(),
         }),
+        Ground::Attested { level, signers } => json!({
+            "kind": "attested",
+            "level": level,
+            "signers": signers,
+        }),
         Ground::Rebuilt { manifest, level } => {
             json!({"kind": "rebuilt", "manifest": manifest.to_string(), "level": level})
         }

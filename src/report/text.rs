@@ -55,6 +55,9 @@ fn write_rebuild(out: &mut String, evidence: &Evidence, findings: &[Finding]) ->
         writeln!(out, "rebuilt    {}", rebuilt.manifest)?;
     }
     writeln!(out, "result     {}", rebuild(&evidence.rebuild))?;
+    if let Some(reason) = engine_reason(&evidence.rebuild) {
+        writeln!(out, "engine     {}", clean(reason))?;
+    }
     match &evidence.rebuild {
         Rebuild::Compared(rebuilt) => {
             writeln!(out, "exporter   {}", clean(&rebuilt.exporter.to_string()))?;
@@ -111,6 +114,9 @@ fn evidence_lines(out: &mut String, evidence: &Evidence) -> fmt::Result {
         writeln!(out, "  sbom        {}", sbom(proof, evidence.reconciliations.get(i)))?;
     }
     writeln!(out, "  rebuild     {}", rebuild(&evidence.rebuild))?;
+    if let Some(attested) = attested(evidence) {
+        writeln!(out, "  attested    {attested}")?;
+    }
     if let Rebuild::Compared(rebuilt) = &evidence.rebuild {
         difference::list(out, &rebuilt.comparison, DIFFERENCES)?;
     }
@@ -199,6 +205,31 @@ fn rebuild(rebuild: &Rebuild) -> String {
         Rebuild::Compared(rebuilt) => rebuilt_line(rebuilt),
     };
     clean(&text)
+}
+
+/// Why this engine, where one was chosen.
+fn engine_reason(rebuild: &Rebuild) -> Option<&str> {
+    let engine = match rebuild {
+        Rebuild::Compared(rebuilt) => &rebuilt.engine,
+        Rebuild::Failed(failure) => failure.engine.as_deref()?,
+        _ => return None,
+    };
+    Some(engine.reason.as_str()).filter(|reason| !reason.is_empty())
+}
+
+/// What trusted rebuilders say, in a line.
+fn attested(evidence: &Evidence) -> Option<String> {
+    let votes = &evidence.attested.votes;
+    let vote = |vote: &crate::trust::Vote| {
+        let level = vote.level.map_or_else(|| vote.status.clone(), |level| format!("R{level}"));
+        format!("{} {} ({level})", vote.signer.name, vote.weight.name())
+    };
+    let all = votes.iter().map(vote).collect::<Vec<_>>().join(", ");
+    let agreed = match &evidence.attested.agreement {
+        Some(a) => format!("R{} by {} of the {} needed: ", a.level, a.signers.len(), a.threshold),
+        None => String::new(),
+    };
+    (!votes.is_empty()).then(|| clean(&format!("{agreed}{all}")))
 }
 
 /// One line on a rebuild that gave an image.

@@ -99,14 +99,23 @@ impl Cgroup {
         self.groups.iter().map(|group| group.join(LEAF).join("cgroup.procs"))
     }
 
-    /// The bound that was reached, if one was.
+    /// The bound that was reached, if one was. Groups of containers are gone by the time that this is asked, and version 1
+    /// counts events where they happen; so it is also asked how close the whole job came.
     pub fn exceeded(&self) -> Option<Exceeded> {
+        let any = |file: &str| self.groups.iter().filter_map(|g| number(&g.join(file))).max();
         let told = |file: &str, key: &str| self.groups.iter().any(|g| counts(g, file, key));
-        if told("memory.oom_control", "oom_kill") || told("memory.events", "oom_kill") {
+        if any("memory.failcnt") > Some(0) || told("memory.events", "oom_kill") {
             return Some(Exceeded::Memory);
         }
-        told("pids.events", "max").then_some(Exceeded::Processes)
+        let (peak, bound) = (any("pids.peak"), any("pids.max"));
+        let full = peak.zip(bound).is_some_and(|(peak, bound)| peak >= bound);
+        (full || told("pids.events", "max")).then_some(Exceeded::Processes)
     }
+}
+
+/// The number that a file holds.
+fn number(file: &Path) -> Option<u64> {
+    fs::read_to_string(file).ok()?.trim().parse().ok()
 }
 
 impl Drop for Cgroup {
@@ -115,7 +124,7 @@ impl Drop for Cgroup {
     }
 }
 
-/// Whether this group or one below it has counted the event. v1 counts where it happened, v2 on every level.
+/// Whether this group or one below it has counted the event.
 fn counts(group: &Path, file: &str, key: &str) -> bool {
     let text = fs::read_to_string(group.join(file)).unwrap_or_default();
     let number = text.lines().find_map(|line| line.strip_prefix(key)?.trim().parse::<u64>().ok());
@@ -248,7 +257,8 @@ mod tests {
         let enter: String = entrances.map(|e| format!("echo $$ > {e}; ")).collect();
         let script = format!("{enter} for i in 1 2 3 4 5 6 7 8 9 10; do sleep 1000 & done; wait");
         let mut shell = std::process::Command::new("sh");
-        let mut child = shell.args(["-c", &script]).stderr(std::process::Stdio::null()).spawn().unwrap();
+        let mut child =
+            shell.args(["-c", &script]).stderr(std::process::Stdio::null()).spawn().unwrap();
         for _ in 0..100 {
             if group.exceeded().is_some() {
                 break;

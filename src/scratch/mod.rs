@@ -110,9 +110,8 @@ fn kill_strays(folder: &Path) {
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
         let pid = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok());
         let Some(pid) = pid.filter(|pid| *pid != own) else { continue };
-        let tells = |file: &str| {
-            fs::read(entry.path().join(file)).is_ok_and(|text| names(&text, folder))
-        };
+        let tells =
+            |file: &str| fs::read(entry.path().join(file)).is_ok_and(|text| names(&text, folder));
         if tells("cmdline") || tells("environ") {
             signal(pid, Signal::KILL);
         }
@@ -124,9 +123,8 @@ fn names(text: &[u8], folder: &Path) -> bool {
     let needle = folder.as_os_str().as_encoded_bytes();
     let goes_on = |byte: &u8| byte.is_ascii_alphanumeric();
     let mut windows = text.windows(needle.len()).enumerate();
-    windows.any(|(at, window)| {
-        window == needle && !text.get(at + needle.len()).is_some_and(goes_on)
-    })
+    windows
+        .any(|(at, window)| window == needle && !text.get(at + needle.len()).is_some_and(goes_on))
 }
 
 /// Takes away mounts that a killed engine left, the deepest first; a mount would keep the folder from being removed.

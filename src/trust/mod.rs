@@ -15,6 +15,7 @@ pub mod keyring;
 pub mod npm;
 pub mod pattern;
 pub mod predicate;
+pub mod quorum;
 pub mod rules;
 pub mod sigstore;
 #[cfg(test)]
@@ -32,6 +33,7 @@ pub use key::{KeyError, PublicKey};
 pub use keyring::{KeyRing, KeyRingError};
 pub use pattern::{ImagePattern, PatternError};
 pub use predicate::{PredicateClass, PredicateClassError, PredicateTypeError, predicate_type};
+pub use quorum::{Agreement, Attested, Electorate, Vote, Weight};
 pub use rules::{Keyless, Rule, SignerKeys, TrustError, TrustRules};
 pub use verified::{Basis, Proof, Unproven, Verified};
 pub use verify::{Proofs, prove};

@@ -9,6 +9,7 @@ use std::{fmt, str::FromStr};
 use crate::attest::{
     predicate::{attributes, link, release, scan, summary, test_result, verification},
     provenance::{SLSA_V01, SLSA_V1, SLSA_V02},
+    rebuilt::REBUILD_VERDICT,
     statement::SIGNATURE,
 };
 
@@ -62,7 +63,7 @@ impl PredicateClass {
                 [scan::V01, scan::V02].contains(&predicate_type)
                     || scan::COSIGN.contains(&predicate_type)
             }
-            Self::Rebuild => predicate_type == "https://hallmark.dev/rebuild-verdict/v0.1",
+            Self::Rebuild => predicate_type == REBUILD_VERDICT,
             Self::Summary => predicate_type == summary::TYPE,
             Self::VerificationResult => verification::TYPES.contains(&predicate_type),
             Self::TestResult => predicate_type == test_result::TYPE,

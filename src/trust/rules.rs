@@ -18,7 +18,7 @@ use super::{
     ImagePattern, PredicateClass, PublicKey, Signer, SignerIdentity,
     sigstore::{Demands, KeylessIdentity, SubjectName, TrustedRoot},
 };
-use crate::{digest::Digest, reference::Location};
+use crate::{attest::rebuilt::REBUILD_VERDICT, digest::Digest, reference::Location};
 
 /// How one signer is recognised: by keys, or by identities that a trusted root vouches for; at least one of them. Any
 /// of them signs for the signer.
@@ -278,13 +278,14 @@ impl TrustRules {
             let allowed: BTreeSet<&Signer> =
                 signed_by.iter().filter(|signer| rule.signers.contains(&signer.name)).collect();
             let distinct = self.distinct_makers(&allowed);
-            if distinct >= rule.threshold {
+            let threshold = rule.threshold_of_one(predicate_type);
+            if distinct >= threshold {
                 enough.extend(allowed.into_iter().cloned());
                 continue;
             }
-            let lacking = rule.threshold - distinct;
+            let lacking = threshold - distinct;
             if distinct > 0 && nearest.as_ref().is_none_or(|(least, ..)| lacking < *least) {
-                nearest = Some((lacking, rule.threshold, allowed));
+                nearest = Some((lacking, threshold, allowed));
             }
         }
         match nearest {
@@ -296,7 +297,7 @@ impl TrustRules {
 
     /// How many distinct makers these signers are. One identity that two signers' patterns match is one maker, and so
     /// is one signer with two identities.
-    fn distinct_makers(&self, signers: &BTreeSet<&Signer>) -> usize {
+    pub(in crate::trust) fn distinct_makers(&self, signers: &BTreeSet<&Signer>) -> usize {
         let mut groups: Vec<BTreeSet<Mark<'_>>> = Vec::new();
         for signer in signers {
             let authority = self.authorities.get(&signer.name).copied().map(Mark::Authority);
@@ -372,9 +373,15 @@ impl Rule {
         self.images.iter().any(|image| image.matches(location))
     }
 
-    fn grants(&self, location: &Location, predicate_type: &str) -> bool {
+    pub(in crate::trust) fn grants(&self, location: &Location, predicate_type: &str) -> bool {
         self.predicates.iter().any(|class| class.includes(predicate_type))
             && self.speaks_about(location)
+    }
+
+    /// How many signers one statement needs. Rebuilders each make a statement of their own: how many of them have to agree
+    /// is counted over all of them (`trust::quorum`).
+    fn threshold_of_one(&self, predicate_type: &str) -> usize {
+        if predicate_type == REBUILD_VERDICT { 1 } else { self.threshold }
     }
 
     fn canonical(&self) -> Vec<u8> {

@@ -3,6 +3,7 @@
 //! Calls the stages in their order and holds no logic of theirs. [`verify`] cannot return an error: what fails inside
 //! becomes a finding, and the verdict's type forces a decision. A panic inside fails the image too.
 
+mod attested;
 mod claims;
 mod contents;
 mod findings;
@@ -11,7 +12,7 @@ mod rebuilding;
 use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use futures_util::FutureExt as _;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     engine::{EngineChoice, EngineSettings, Talk},
@@ -22,7 +23,7 @@ use crate::{
     rebuild::Rebuild,
     reference::PinnedReference,
     source::{self, PlatformChoice, Source, SourceError, SourceSettings, discover::Discovered},
-    trust::{self, TrustRules},
+    trust::{self, Attested, TrustRules},
     verdict::{Decision, Evidence, Grounds, Inputs, PlatformVerdict, Verdict},
 };
 
@@ -61,6 +62,17 @@ pub struct RebuildOptions {
     pub settings: EngineSettings,
     /// Whether a mismatch is built again, to tell nondeterminism from tampering.
     pub on_mismatch: OnMismatch,
+    /// What rebuilds of others are worth.
+    pub attested: AttestedOptions,
+}
+
+/// What the verdicts of trusted rebuilders are worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AttestedOptions {
+    /// Whether enough of them stand in for an own rebuild.
+    pub accept: bool,
+    /// How old one may be.
+    pub max_age: SignedDuration,
 }
 
 /// When an image is rebuilt.
@@ -193,7 +205,9 @@ pub async fn weigh(
 
     let claims = claims::claims(&proofs, &contents, &image, ctx);
     findings.extend(claims.findings);
-    let rebuild = if ctx.wants_rebuild() {
+    let (attested, seen) = attested::count(&proofs, &image, ctx, now);
+    findings.extend(seen);
+    let rebuild = if ctx.wants_rebuild() && !ctx.others_suffice(&attested) {
         ctx.talk.stage("rebuild");
         rebuilding::rebuild(&claims.provenance, &image, &contents, ctx).await
     } else {
@@ -210,6 +224,8 @@ pub async fn weigh(
         inventory: contents.inventory,
         reconciliations: claims.reconciliations,
         rebuild,
+        attested,
+        accept_attested: ctx.rebuild.attested.accept,
         image,
     };
     findings.extend(findings::of_trust(&evidence, &ctx.trust));
@@ -234,6 +250,15 @@ impl Context {
             When::Never => false,
             When::PolicyAsks => self.policies.needs().rebuild,
         }
+    }
+
+    /// Whether what others rebuilt makes an own rebuild needless: only where the policy, and not the caller, asks for one, and
+    /// nobody says that the image is another.
+    fn others_suffice(&self, attested: &Attested) -> bool {
+        self.rebuild.when == When::PolicyAsks
+            && self.rebuild.attested.accept
+            && attested.agreement.is_some()
+            && attested.dissent().next().is_none()
     }
 
     /// Layers are fetched only when something asks for what is in them.

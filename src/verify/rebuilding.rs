@@ -56,7 +56,9 @@ async fn build_and_compare(
     compare::cause::explain(&mut comparison, &image.config, Some(provenance));
     let determinism = if comparison.level.is_reproducible() {
         Determinism::NotNeeded
-    } else if ctx.rebuild.on_mismatch == OnMismatch::BuildAgain {
+    } else if ctx.rebuild.settings.rebuilt.is_none()
+        && ctx.rebuild.on_mismatch == OnMismatch::BuildAgain
+    {
         ctx.talk
             .line("the result differs: building again to see whether the build is deterministic");
         let second = build(plan, ctx).await?;
@@ -76,6 +78,7 @@ async fn build_and_compare(
     Ok(Rebuilt {
         manifest: rebuilt.manifest.document.digest.clone(),
         config: rebuilt.config.document.digest.clone(),
+        diff_ids: rebuilt.config.diff_ids.iter().map(|id| id.digest().clone()).collect(),
         coverage: coverage(plan, rebuilt),
         comparison,
         determinism,

@@ -19,3 +19,4 @@ mod sign;
 mod sigstore;
 mod support;
 mod tidy;
+mod verdicts;

@@ -175,6 +175,8 @@ impl Scene {
             inventory: None,
             reconciliations: Vec::new(),
             rebuild: Rebuild::NotAsked,
+            attested: hallmark::trust::Attested::default(),
+            accept_attested: false,
         };
         let now = "2026-01-01T00:00:00Z".parse().unwrap();
         let input = PolicyInput::new(&evidence, &findings, now);
@@ -197,6 +199,10 @@ impl Scene {
                 engine: EngineChoice::Auto,
                 settings: EngineSettings::default(),
                 on_mismatch: OnMismatch::Accept,
+                attested: hallmark::verify::AttestedOptions {
+                    accept: false,
+                    max_age: jiff::SignedDuration::from_hours(1),
+                },
             },
             limits: Limits::default(),
             talk: Arc::new(Silent),

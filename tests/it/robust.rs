@@ -18,7 +18,7 @@ use std::{
 };
 
 use hallmark::{
-    attest::provenance::{Commit, Material, MaterialKind, Pin},
+    attest::provenance::{Commit, MaterialKind},
     engine::{self, EngineChoice, EngineSettings, Finished, Talk, sandbox::find_program},
     limits::Limits,
     rebuild::{EngineKind, Failure, FailureKind, Plan},
@@ -37,6 +37,8 @@ fn engines() -> Vec<EngineChoice> {
 
 /// A commit of these files in a repository of its own.
 fn publish(lab: &Lab, name: &str, files: &[(&str, &str)]) -> (String, Commit) {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let name = format!("{name}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::SeqCst));
     let tree = tempfile::tempdir().unwrap();
     for (path, text) in files {
         std::fs::write(tree.path().join(path), text).unwrap();
@@ -56,9 +58,8 @@ fn publish(lab: &Lab, name: &str, files: &[(&str, &str)]) -> (String, Commit) {
     };
     git(&["init", "-q"]);
     git(&["add", "-A"]);
-    git(&["commit", "-q", "-m", name]);
+    git(&["commit", "-q", "-m", &name]);
     let bare = lab.folder.join(format!("git/{name}.git"));
-    let _ = std::fs::remove_dir_all(&bare);
     git(&["clone", "-q", "--bare", ".", &bare.display().to_string()]);
     git(&["-C", &bare.display().to_string(), "config", "uploadpack.allowAnySHA1InWant", "true"]);
     let url = lab.images["source"]["git"].as_str().unwrap().replace("/app.git", "");
@@ -184,8 +185,7 @@ fn kill(programs: &[&str], folder: &Path) -> usize {
 }
 
 /// Prints `step runs` only while it runs: BuildKit repeats the command itself, and so does buildah.
-const ENDLESS: &str =
-    "ARG BUILD\nFROM ${BUILD}\nRUN echo step run''s; while :; do sleep 1; done\n";
+const ENDLESS: &str = "ARG BUILD\nFROM ${BUILD}\nRUN echo step run''s; while :; do sleep 1; done\n";
 
 /// Kills one of the engine's own processes in the middle of a step.
 async fn killed(name: &str, choice: EngineChoice, programs: &'static [&'static str]) {
@@ -257,8 +257,7 @@ async fn a_build_that_fills_the_disk_is_ended() {
 
 /// Whether memory and processes can be bounded on this machine.
 fn has_groups() -> bool {
-    let bounds =
-        hallmark::scratch::cgroup::Bounds { memory_bytes: 1 << 30, processes: 1 << 10 };
+    let bounds = hallmark::scratch::cgroup::Bounds { memory_bytes: 1 << 30, processes: 1 << 10 };
     let name = format!("hallmark-probe-{}", std::process::id());
     let made = hallmark::scratch::cgroup::Cgroup::new(&name, bounds);
     if let Err(why) = &made {
@@ -344,7 +343,13 @@ async fn a_registry_that_is_cut_off_is_a_source_that_is_gone() {
         let failure = run(&plan, lab.settings(), choice, &limits, &engine::Silent)
             .await
             .expect_err("it was built");
-        assert_eq!(failure.kind, FailureKind::SourceGone, "{choice:?}: {}\n{}", failure.why, failure.log);
+        assert_eq!(
+            failure.kind,
+            FailureKind::SourceGone,
+            "{choice:?}: {}\n{}",
+            failure.why,
+            failure.log
+        );
         next_build_works(&lab, choice).await;
     }
 }
@@ -367,8 +372,7 @@ async fn refused(lab: &Lab, name: &str, dockerfile: &str) -> Vec<(EngineChoice, 
     let mut failures = Vec::new();
     for choice in engines() {
         let plan = for_engine(plan_of(lab, name, dockerfile).await, choice);
-        let result =
-            run(&plan, lab.settings(), choice, &Limits::default(), &engine::Silent).await;
+        let result = run(&plan, lab.settings(), choice, &Limits::default(), &engine::Silent).await;
         failures.push((choice, result.expect_err("it was built")));
     }
     failures
@@ -443,7 +447,7 @@ async fn g3_a_mount_shows_nothing_of_the_host() {
 async fn g4_a_working_folder_leads_to_no_leaked_descriptor() {
     let Some(lab) = Lab::find() else { return };
     // CVE-2024-21626: a descriptor of the host's file system, by its number.
-    for number in 3..12 {
+    for number in 5..10 {
         let dockerfile = format!(
             "ARG BUILD\nFROM ${{BUILD}}\nWORKDIR /proc/self/fd/{number}\n\
              RUN ls ../../../../../../proc/1/root/etc/debian_version && false\nRUN false\n"
@@ -451,10 +455,9 @@ async fn g4_a_working_folder_leads_to_no_leaked_descriptor() {
         let choices = if number == 7 { engines() } else { vec![EngineChoice::Buildah] };
         for choice in choices {
             let plan = for_engine(plan_of(&lab, "descriptor", &dockerfile).await, choice);
-            let failure =
-                run(&plan, lab.settings(), choice, &Limits::default(), &engine::Silent)
-                    .await
-                    .expect_err("it was built");
+            let failure = run(&plan, lab.settings(), choice, &Limits::default(), &engine::Silent)
+                .await
+                .expect_err("it was built");
             let seen = failure.log.lines().any(|l| l.ends_with("etc/debian_version"));
             assert!(!seen, "{choice:?}, {number}: {}", failure.log);
         }
@@ -492,14 +495,22 @@ async fn g6_a_build_cannot_poison_the_next_one() {
             let mut plan = for_engine(plan_of(&lab, name, &dockerfile).await, choice);
             plan.exporter.rewrite_timestamp = plan.epoch_seconds;
             let finished =
-                run(&plan, lab.settings(), choice, &Limits::default(), &engine::Silent).await;
-            rebuilt(&finished.expect("it failed")).await.config.diff_ids.last().unwrap().clone()
+                run(&plan, lab.settings(), choice, &Limits::default(), &engine::Silent).await?;
+            let image = rebuilt(&finished).await;
+            Ok::<_, Failure>(image.config.diff_ids.last().unwrap().clone())
         };
-        let before = build("victim", step).await;
-        build("poisoner", poison).await;
-        let after = build("victim", step).await;
-        assert_eq!(before, after, "{choice:?}");
-        let poisoned = build("both", &format!("{poison}\n{step}")).await;
+        let before = match build("victim", step).await {
+            Ok(layer) => layer,
+            // An old buildah is given no mount at all, and so has no cache.
+            Err(failure) if choice == EngineChoice::Buildah => {
+                assert!(failure.why.contains("--mount"), "{}", failure.why);
+                continue;
+            }
+            Err(failure) => panic!("{choice:?}: {}", failure.why),
+        };
+        build("poisoner", poison).await.unwrap();
+        assert_eq!(before, build("victim", step).await.unwrap(), "{choice:?}");
+        let poisoned = build("both", &format!("{poison}\n{step}")).await.unwrap();
         assert_ne!(before, poisoned, "{choice:?}: the cache has no effect at all");
     }
 }
@@ -528,7 +539,9 @@ async fn g7_a_step_sees_nothing_of_the_hosts_environment() {
         let said = talk.0.lock().unwrap().clone();
         assert!(said.contains("PATH="), "{choice:?}: {said}");
         // The test's own environment has all of these.
-        for canary in ["HALLMARK_LAB", "CARGO_MANIFEST_DIR", "DOCKER_CONFIG", "HALLMARK_", "REGISTRY="] {
+        for canary in
+            ["HALLMARK_LAB", "CARGO_MANIFEST_DIR", "DOCKER_CONFIG", "HALLMARK_", "REGISTRY="]
+        {
             assert!(!said.contains(canary), "{choice:?}: {canary} in {said}");
         }
     }
@@ -574,4 +587,151 @@ fn what_a_killed_hallmark_left_is_removed_at_the_next_start() {
     assert_eq!(traces(&home.path().to_string_lossy()), Vec::<String>::new());
     let left: Vec<_> = std::fs::read_dir(home.path()).unwrap().flatten().collect();
     assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn ctrl_c_on_a_terminal_ends_a_rebuild_cleanly() {
+    let name = "ctrl_c_on_a_terminal_ends_a_rebuild_cleanly";
+    let Some(lab) = crate::support::Lab::here(name) else { return };
+    if find_program("script").is_none() {
+        return eprintln!("SKIPPED {name}: script is not on PATH");
+    }
+    let home = tempfile::tempdir().unwrap();
+    let command = format!("{} rebuild {}", env!("CARGO_BIN_EXE_hallmark"), lab.get("HONEST"));
+    let mut terminal = Command::new("script")
+        .args(["--quiet", "--return", "--command", &command, "/dev/null"])
+        .env_clear()
+        .env("PATH", lab.get("PATH"))
+        .env("DOCKER_CONFIG", lab.get("DOCKER_CONFIG"))
+        .env("HOME", home.path())
+        .env("TMPDIR", home.path())
+        .env("SHELL", "/bin/sh")
+        .env("TERM", "xterm")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (mut keys, mut screen) = (terminal.stdin.take().unwrap(), terminal.stdout.take().unwrap());
+    let (mut shown, mut buffer, mut pressed) = (String::new(), [0; 4096], false);
+    while let Ok(length @ 1..) = screen.read(&mut buffer) {
+        shown.push_str(&String::from_utf8_lossy(&buffer[..length]));
+        if !pressed && shown.contains("building") {
+            keys.write_all(b"\x03").unwrap();
+            keys.flush().unwrap();
+            pressed = true;
+        }
+    }
+    assert!(pressed, "it never built: {shown}");
+    assert!(shown.contains("interrupted"), "{shown}");
+    assert_eq!(terminal.wait().unwrap().code(), Some(130), "{shown}");
+    let scratch = home.path().to_string_lossy().into_owned();
+    for _ in 0..100 {
+        if traces(&scratch).is_empty() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(traces(&scratch), Vec::<String>::new());
+    assert!(std::fs::read_dir(home.path()).unwrap().next().is_none());
+}
+
+/// Everything fetched, then the registry and the git server taken away: the image can still be built, and from nothing else.
+#[test]
+fn an_image_is_rebuilt_from_a_store_when_its_sources_are_gone() {
+    let name = "an_image_is_rebuilt_from_a_store_when_its_sources_are_gone";
+    let Some(lab) = crate::support::Lab::here(name) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let images = [Some(lab.get("BUILDAH").to_owned()), lab.built("BUILDKIT", name)];
+    for (number, image) in images.into_iter().flatten().enumerate() {
+        let store = folder.path().join(format!("store-{number}")).display().to_string();
+        let fetched = lab.hallmark(["materials", "fetch", &image, "--to", &store]).run();
+        fetched.exits(0).says("fetched");
+        let again = lab.hallmark(["materials", "fetch", &image, "--to", &store]).run();
+        again.exits(0).says(" 0 fetched");
+        let layout = folder.path().join(format!("image-{number}"));
+        let (repository, digest) = image.split_once('@').unwrap();
+        let attestations = format!("{repository}:{}.att", digest.replace(':', "-"));
+        for (from, tag) in [
+            (image.clone(), "1".to_owned()),
+            (attestations, format!("{}.att", digest.replace(':', "-"))),
+        ] {
+            let to = format!("oci:{}:{tag}", layout.display());
+            let copied = Command::new("skopeo")
+                .args(["copy", "--all", "--preserve-digests", "--src-tls-verify=false"])
+                .args([format!("docker://{from}"), to])
+                .envs(&lab.variables)
+                .output()
+                .unwrap();
+            assert!(tag != "1" || copied.status.success(), "{copied:?}");
+        }
+        let image = format!("oci:{}:1", layout.display());
+        // A network in which nothing is: neither the registry nor the git server, nor anything else.
+        let alone = |arguments: &[&str]| {
+            let home = tempfile::tempdir().unwrap();
+            let script = "ip link set lo up && exec \"$@\"";
+            let output = Command::new("unshare")
+                .args(["--net", "--", "sh", "-c", script, "sh", env!("CARGO_BIN_EXE_hallmark")])
+                .args(arguments)
+                .env_clear()
+                .env("PATH", lab.get("PATH"))
+                .env("HOME", home.path())
+                .env("TMPDIR", home.path())
+                .output()
+                .unwrap();
+            let said =
+                String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+            (output.status.code(), said)
+        };
+        let (code, said) = alone(&["rebuild", &image, "--materials", &store]);
+        assert_eq!(code, Some(0), "{said}");
+        assert!(said.contains("R5"), "{said}");
+        let (code, said) = alone(&["rebuild", &image]);
+        assert_eq!(code, Some(1), "it was rebuilt from nowhere: {said}");
+        assert!(said.contains("source-gone") || said.contains("not as first choice"), "{said}");
+        // What was changed in the store is not built from.
+        spoil(Path::new(&store));
+        let (code, said) = alone(&["rebuild", &image, "--materials", &store]);
+        assert_eq!(code, Some(1), "{said}");
+    }
+}
+
+/// Turns a byte of every large blob of a store around.
+fn spoil(store: &Path) {
+    for entry in std::fs::read_dir(store.join("blobs/sha256")).unwrap().flatten() {
+        let mut bytes = std::fs::read(entry.path()).unwrap();
+        let middle = bytes.len() / 2;
+        if bytes.len() > 4096 {
+            bytes[middle] ^= 1;
+            std::fs::write(entry.path(), bytes).unwrap();
+        }
+    }
+}
+
+#[test]
+fn what_another_rebuilder_built_is_compared() {
+    let Some(lab) = crate::support::Lab::here("what_another_rebuilder_built_is_compared") else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let copy = |image: &str, name: &str| {
+        let layout = folder.path().join(name).display().to_string();
+        let (from, to) = (format!("docker://{image}"), format!("oci:{layout}:1"));
+        let all = ["copy", "--all", "--preserve-digests", "--src-tls-verify=false", &from, &to];
+        lab.tool("skopeo", &all);
+        format!("oci:{layout}:1")
+    };
+    let (same, other) = (copy(lab.get("HONEST"), "same"), copy(lab.get("SWAPPED"), "other"));
+    let compared = |rebuilt: &str| {
+        lab.hallmark(["rebuild", lab.get("HONEST"), "--rebuilt", rebuilt, "-o", "json"]).run()
+    };
+    let answer = compared(&same);
+    answer.exits(0);
+    let rebuild = &answer.json()["rebuild"];
+    assert_eq!(rebuild["engine"]["kind"], "replay", "{}", answer.all());
+    let answer = compared(&other);
+    answer.exits(1).says("/srv/app/greet");
+    // Two looks at one result are not two rebuilds.
+    answer.says_not("consistently-different");
+    let registry = lab.get("SWAPPED");
+    compared(registry).exits(2).says("--rebuilt takes oci:DIR");
 }

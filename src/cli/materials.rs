@@ -1,0 +1,59 @@
+//! `hallmark materials fetch`: what a rebuild needs, for the day on which nobody else has it.
+
+use super::{
+    Answer, Failure,
+    args::{Global, Materials, MaterialsFetch},
+    context::{self, Overrides},
+};
+use crate::{
+    engine::store::{
+        Store,
+        fetch::{self, Kept, StoreError},
+    },
+    rebuild::{
+        Planned,
+        plan::{PlanOptions, plan},
+    },
+    report,
+    verify::{When, gather, open},
+};
+
+/// Runs the command; the answer is yes where everything is in the store.
+pub async fn run(command: &Materials, global: &Global) -> Result<Answer, Failure> {
+    let Materials::Fetch(args) = command;
+    fetch(args, global).await
+}
+
+async fn fetch(args: &MaterialsFetch, global: &Global) -> Result<Answer, Failure> {
+    let overrides = Overrides {
+        platforms: Some(&args.platforms),
+        rebuild: Some(When::Never),
+        ..Overrides::default()
+    };
+    let (config, ctx) = context::build(global, overrides)?;
+    let reference = context::pin(&args.image, &config, &ctx).await?;
+    let (source, images) = open(&reference, &ctx).await?;
+    std::fs::create_dir_all(&args.to)
+        .map_err(|e| Failure::usage(format!("--to {}: {e}", args.to.display())))?;
+    let store = Store::at(&args.to);
+    let (mut all, mut text, mut replayable) = (Kept::default(), String::new(), true);
+    for image in images {
+        let (evidence, _) = gather(&*source, image, &ctx, jiff::Timestamp::now()).await;
+        let Some(provenance) = evidence.provenance.value() else {
+            return Err(Failure::unavailable(format!("{reference} carries no provenance")));
+        };
+        let planned = plan(provenance, &evidence.image, &PlanOptions::default());
+        let Planned::Plan(plan) = &planned else {
+            text.push_str(&report::plan::planned(&planned, None));
+            replayable = false;
+            continue;
+        };
+        let kept = fetch::fetch(plan, &store, &ctx.sources, &ctx.limits, &*ctx.talk).await;
+        let kept = kept.map_err(|error: StoreError| Failure::unavailable(error.to_string()))?;
+        all.fetched += kept.fetched;
+        all.present += kept.present;
+    }
+    let to = args.to.display();
+    text.push_str(&format!("{to}: {} fetched, {} there already\n", all.fetched, all.present));
+    Ok(Answer { text, code: u8::from(!replayable) })
+}

@@ -1,0 +1,384 @@
+//! Filling a store.
+//!
+//! Turns a plan into files of a store: every base image for the plan's platform, every commit, every download, each held
+//! against its digest before it is kept. Images are read by hallmark's own registry client, so private ones need nothing more
+//! than a login: the credentials go to their own registry and no engine sees them. What the store has already is not
+//! fetched again. Refuses what the plan does not pin.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use futures_util::StreamExt as _;
+use serde_json::{Value, json};
+
+use super::Store;
+use crate::{
+    attest::provenance::{Commit, MaterialKind, Pin},
+    digest::{Digest, Hasher, ManifestDigest},
+    engine::{
+        Talk,
+        sandbox::{self, Environment, Log, Shell, Workspace},
+    },
+    image::{Descriptor, Document, FormatError, Manifest},
+    limits::Limits,
+    rebuild::{Failure, Plan, pins},
+    reference::Location,
+    source::{self, Source, SourceError, SourceSettings, Spool},
+};
+
+/// Why something could not be kept.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A file cannot be written.
+    #[error("the store: {0}")]
+    Io(#[from] io::Error),
+    /// A registry does not give it.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// A document is not of its form.
+    #[error("{place}: {error}")]
+    Format {
+        /// Which image.
+        place: String,
+        /// What is wrong.
+        error: FormatError,
+    },
+    /// The image is not there for the platform.
+    #[error("{place} has no image for {platform}")]
+    NoPlatform {
+        /// Which image.
+        place: String,
+        /// Which platform.
+        platform: String,
+    },
+    /// git did not give the commit.
+    #[error("{url} does not give the commit {commit}: {why}")]
+    Git {
+        /// The repository.
+        url: String,
+        /// The commit.
+        commit: String,
+        /// git's last words.
+        why: String,
+    },
+    /// A download failed, or is another file.
+    #[error("{url}: {why}")]
+    Download {
+        /// The URL.
+        url: String,
+        /// What happened.
+        why: String,
+    },
+}
+
+/// How many inputs were kept, and how many were there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Kept {
+    /// Fetched now.
+    pub fetched: usize,
+    /// There before.
+    pub present: usize,
+}
+
+/// Every repository of a plan with the commit that is needed of it.
+pub fn repositories(plan: &Plan) -> impl Iterator<Item = (&str, &Commit)> {
+    let others =
+        plan.materials.iter().filter_map(|material| match (&material.kind, &material.pin) {
+            (MaterialKind::Git, Pin::Commit(commit)) => {
+                let url = material.uri.split('#').next().unwrap_or_default();
+                Some((url.trim_start_matches("git+"), commit))
+            }
+            _ => None,
+        });
+    std::iter::once((plan.source_url.as_str(), &plan.commit)).chain(others)
+}
+
+/// Fills the store with all that the plan needs.
+///
+/// # Errors
+/// See [`StoreError`]; what was kept before stays.
+pub async fn fetch(
+    plan: &Plan,
+    store: &Store,
+    sources: &SourceSettings,
+    limits: &Limits,
+    talk: &dyn Talk,
+) -> Result<Kept, StoreError> {
+    let mut filling = Filling { store, sources, limits, talk, kept: Kept::default() };
+    filling.layout()?;
+    for base in pins::bases(plan) {
+        filling.image(&base, plan).await?;
+    }
+    let mut done: Vec<(&str, &Commit)> = Vec::new();
+    for (url, commit) in repositories(plan) {
+        if !done.contains(&(url, commit)) {
+            filling.commit(url, commit).await?;
+            done.push((url, commit));
+        }
+    }
+    for material in &plan.materials {
+        if let (MaterialKind::Http, Pin::Content(digest)) = (&material.kind, &material.pin) {
+            filling.download(&material.uri, digest).await?;
+        }
+    }
+    Ok(filling.kept)
+}
+
+struct Filling<'a> {
+    store: &'a Store,
+    sources: &'a SourceSettings,
+    limits: &'a Limits,
+    talk: &'a dyn Talk,
+    kept: Kept,
+}
+
+impl Filling<'_> {
+    /// The images of a store are an OCI layout, for whoever has no hallmark.
+    fn layout(&self) -> io::Result<()> {
+        fs::create_dir_all(self.store.folder.join("blobs/sha256"))?;
+        let version = json!({ "imageLayoutVersion": "1.0.0" }).to_string();
+        fs::write(self.store.folder.join("oci-layout"), version)?;
+        let index = self.store.folder.join("index.json");
+        if index.exists() {
+            return Ok(());
+        }
+        put(&index, json!({ "schemaVersion": 2, "manifests": [] }).to_string().as_bytes())
+    }
+
+    async fn image(&mut self, base: &pins::Base, plan: &Plan) -> Result<(), StoreError> {
+        let place = base.pinned();
+        self.talk.stage(&format!("keeping {place}"));
+        let repository = base.repository.parse().map_err(|error| StoreError::Download {
+            url: place.clone(),
+            why: format!("{error}"),
+        })?;
+        let location = Location::Registry(repository);
+        let source = source::open(&location, self.sources, self.limits).await?;
+        let digest = ManifestDigest::new(base.digest.clone());
+        let stored = source.manifest(&digest).await?;
+        let (bytes, media_type) = (stored.document.bytes.clone(), stored.media_type.clone());
+        let format = |error| StoreError::Format { place: place.clone(), error };
+        let document = Document::parse(stored.document, stored.media_type.as_ref(), self.limits);
+        let manifests = match document.map_err(format)? {
+            Document::Manifest(manifest) => vec![manifest],
+            Document::Index(index) => {
+                let fits =
+                    |d: &&Descriptor| d.platform.as_ref().is_some_and(|p| p.serves(&plan.platform));
+                let mut found = Vec::new();
+                for child in index.manifests.iter().filter(fits) {
+                    found.push(self.child(&*source, child, &place).await?);
+                }
+                found
+            }
+        };
+        if manifests.is_empty() {
+            return Err(StoreError::NoPlatform { place, platform: plan.platform.to_string() });
+        }
+        let spool = Spool::temporary()?;
+        for manifest in &manifests {
+            self.contents(&*source, manifest, &spool).await?;
+        }
+        self.keep(&base.digest, &bytes)?;
+        let kind = media_type.map(|kind| kind.as_str().to_owned());
+        self.list(&base.digest, bytes.len(), kind, &place)?;
+        Ok(())
+    }
+
+    async fn child(
+        &mut self,
+        source: &dyn Source,
+        child: &Descriptor,
+        place: &str,
+    ) -> Result<Manifest, StoreError> {
+        let digest = ManifestDigest::new(child.digest.digest().clone());
+        let stored = source.manifest(&digest).await?;
+        self.keep(digest.digest(), &stored.document.bytes)?;
+        Manifest::parse(stored.document, Some(&child.media_type), self.limits)
+            .map_err(|error| StoreError::Format { place: place.to_owned(), error })
+    }
+
+    async fn contents(
+        &mut self,
+        source: &dyn Source,
+        manifest: &Manifest,
+        spool: &Spool,
+    ) -> Result<(), StoreError> {
+        let config = source.small_blob(&manifest.config, self.limits.config_bytes).await?;
+        self.keep(manifest.config.digest.digest(), &config)?;
+        for layer in &manifest.layers {
+            let path = self.store.blob(layer.digest.digest());
+            if self.has(&path, layer.digest.digest())? {
+                continue;
+            }
+            let blob = source.blob(layer, spool).await?;
+            write(&path, &mut blob.open()?)?;
+            self.kept.fetched += 1;
+        }
+        Ok(())
+    }
+
+    /// Whether the file is there and whole: a store may have been anywhere.
+    fn has(&mut self, path: &Path, digest: &Digest) -> io::Result<bool> {
+        let Ok(mut file) = fs::File::open(path) else { return Ok(false) };
+        let mut hashing = Hashing(Hasher::new(digest.algorithm()));
+        io::copy(&mut file, &mut hashing)?;
+        let whole = hashing.0.finish() == *digest;
+        self.kept.present += usize::from(whole);
+        Ok(whole)
+    }
+
+    fn keep(&mut self, digest: &Digest, bytes: &[u8]) -> io::Result<()> {
+        let path = self.store.blob(digest);
+        if self.has(&path, digest)? {
+            return Ok(());
+        }
+        self.kept.fetched += 1;
+        put(&path, bytes)
+    }
+
+    /// Names an image in the layout, by what the plan calls it.
+    fn list(
+        &self,
+        digest: &Digest,
+        size: usize,
+        media_type: Option<String>,
+        name: &str,
+    ) -> io::Result<()> {
+        let path = self.store.folder.join("index.json");
+        let mut index: Value = serde_json::from_slice(&fs::read(&path)?)?;
+        let entry = json!({
+            "mediaType": media_type.unwrap_or_else(|| "application/vnd.oci.image.index.v1+json".to_owned()),
+            "digest": digest.to_string(),
+            "size": size,
+            "annotations": { "org.opencontainers.image.ref.name": name },
+        });
+        let Some(list) = index.get_mut("manifests").and_then(Value::as_array_mut) else {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "index.json is no index"));
+        };
+        list.retain(|known| known["annotations"] != entry["annotations"]);
+        list.push(entry);
+        put(&path, index.to_string().as_bytes())
+    }
+
+    /// One bare repository for each URL; git hashes all that it receives.
+    async fn commit(&mut self, url: &str, commit: &Commit) -> Result<(), StoreError> {
+        self.talk.stage(&format!("keeping {url} at {}", commit.as_str()));
+        let repository = self.store.repository(url);
+        let workspace = Workspace::new(None, self.limits)?;
+        let shell = Shell::new(&workspace, Log::new(self.limits.log_bytes), self.talk);
+        let git = Git { shell: &shell, repository: &repository };
+        let failed = |why: String| StoreError::Git {
+            url: url.to_owned(),
+            commit: commit.as_str().to_owned(),
+            why,
+        };
+        let there = format!("{}^{{commit}}", commit.as_str());
+        if repository.is_dir() && git.run(&["cat-file", "-e", &there]).await.is_ok() {
+            self.kept.present += 1;
+            return Ok(());
+        }
+        fs::create_dir_all(&repository)?;
+        let format = if commit.as_str().len() == 64 { "sha256" } else { "sha1" };
+        let init = ["init", "--quiet", "--bare", "--template=", "--object-format"];
+        git.run(&[&init[..], &[format]].concat()).await.map_err(failed)?;
+        let allow = ["config", "uploadpack.allowAnySHA1InWant", "true"];
+        git.run(&allow).await.map_err(failed)?;
+        let fetch = ["fetch", "--quiet", "--no-tags", "--force"];
+        let one = ["--depth=1", "--", url, commit.as_str()];
+        if git.run(&[&fetch[..], &one[..]].concat()).await.is_err() {
+            let all = ["--", url, "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"];
+            git.run(&[&fetch[..], &all[..]].concat()).await.map_err(failed)?;
+        }
+        // A ref keeps it from being collected, and lets clients without wishes find it.
+        let name = format!("refs/heads/hallmark-{}", commit.as_str());
+        git.run(&["update-ref", &name, &there]).await.map_err(failed)?;
+        self.kept.fetched += 1;
+        Ok(())
+    }
+
+    async fn download(&mut self, url: &str, digest: &Digest) -> Result<(), StoreError> {
+        let path = self.store.download(digest);
+        if self.has(&path, digest)? {
+            return Ok(());
+        }
+        self.talk.stage(&format!("keeping {url}"));
+        let failed = |why: String| StoreError::Download { url: url.to_owned(), why };
+        let answer = reqwest::get(url).await.and_then(reqwest::Response::error_for_status);
+        let mut body = answer.map_err(|e| failed(e.to_string()))?.bytes_stream();
+        let parent = path.parent().unwrap_or(Path::new("."));
+        fs::create_dir_all(parent)?;
+        let mut file = tempfile::NamedTempFile::new_in(parent)?;
+        let (mut hasher, mut size) = (Hasher::new(digest.algorithm()), 0_u64);
+        while let Some(chunk) = body.next().await {
+            let chunk = chunk.map_err(|e| failed(e.to_string()))?;
+            size = size.saturating_add(chunk.len() as u64);
+            if size > self.limits.layer_bytes {
+                return Err(failed(format!(
+                    "it is larger than {} bytes (limits.layerBytes)",
+                    self.limits.layer_bytes
+                )));
+            }
+            hasher.update(&chunk);
+            io::Write::write_all(&mut file, &chunk)?;
+        }
+        let found = hasher.finish();
+        if found != *digest {
+            return Err(failed(format!("it is {found}, not the recorded {digest}")));
+        }
+        file.persist(&path).map_err(|e| e.error)?;
+        self.kept.fetched += 1;
+        Ok(())
+    }
+}
+
+/// git in one repository, with nothing of the machine's settings.
+struct Git<'a> {
+    shell: &'a Shell<'a>,
+    repository: &'a PathBuf,
+}
+
+impl Git<'_> {
+    async fn run(&self, arguments: &[&str]) -> Result<(), String> {
+        let git = sandbox::find_program("git").ok_or("git is not on PATH")?;
+        let hardened = ["-c", "core.hooksPath=/dev/null", "-c", "credential.helper="];
+        let mut all: Vec<std::ffi::OsString> = hardened.iter().map(Into::into).collect();
+        all.extend(["-C".into(), self.repository.clone().into_os_string()]);
+        all.extend(arguments.iter().map(Into::into));
+        let environment = Environment::new(self.shell.work);
+        let outcome = self.shell.run(&git, all, &environment).await.map_err(|f: Failure| f.why)?;
+        if outcome.success {
+            return Ok(());
+        }
+        let log = self.shell.log.text();
+        Err(log.lines().rfind(|l| !l.trim().is_empty()).unwrap_or("git failed").trim().to_owned())
+    }
+}
+
+struct Hashing(Hasher);
+
+impl io::Write for Hashing {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Writes a file whole or not at all.
+fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write(path, &mut &bytes[..])
+}
+
+fn write(path: &Path, from: &mut dyn io::Read) -> io::Result<()> {
+    let parent = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(parent)?;
+    let mut file = tempfile::NamedTempFile::new_in(parent)?;
+    // Fails at the end where the bytes are not those of the digest, and then nothing stays.
+    io::copy(from, &mut file)?;
+    file.persist(path).map_err(|e| e.error)?;
+    Ok(())
+}

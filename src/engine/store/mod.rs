@@ -1,0 +1,174 @@
+//! Inputs of builds, kept so that they can be built again when nobody else has them any more.
+//!
+//! Turns a folder into a store of base images, git commits and files, each under the digest that the plan pins it to
+//! ([`fetch`] fills it), and gives the store to engines without a network ([`serve`]): images as a registry on loopback that
+//! is the only mirror, repositories by a rewritten address, files by a rewritten pin. What the plan pins stays what is
+//! built from: the engine checks the same digests as ever, so a store can be old, shared and of any origin.
+
+pub mod fetch;
+pub mod serve;
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use serde_json::{Value, json};
+
+use super::sandbox::{self, Environment};
+use crate::{digest::Digest, rebuild::Plan};
+
+/// Where nothing listens: what is not in the store is not to be had.
+const NOWHERE: &str = "http://127.0.0.1:9";
+
+/// A folder with inputs of builds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Store {
+    folder: PathBuf,
+}
+
+impl Store {
+    /// The store in this folder, which need not exist yet.
+    pub fn at(folder: &Path) -> Self {
+        Self { folder: folder.to_owned() }
+    }
+
+    /// The folder, which is an OCI layout of the images.
+    pub fn layout(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The file of an image's manifest, configuration or layer.
+    pub fn blob(&self, digest: &Digest) -> PathBuf {
+        self.folder.join("blobs").join(digest.algorithm().name()).join(digest.hex())
+    }
+
+    /// The bare repository of a URL.
+    pub fn repository(&self, url: &str) -> PathBuf {
+        self.folder.join("git").join(Digest::sha256(url.as_bytes()).hex())
+    }
+
+    /// The file that a plan downloads.
+    pub fn download(&self, digest: &Digest) -> PathBuf {
+        self.folder.join("http").join(digest.algorithm().name()).join(digest.hex())
+    }
+
+    /// Repositories of the plan that the store has: URL and folder.
+    pub fn repositories(&self, plan: &Plan) -> Vec<(String, PathBuf)> {
+        let mut all: Vec<(String, PathBuf)> = fetch::repositories(plan)
+            .map(|(url, _)| (url.to_owned(), self.repository(url)))
+            .filter(|(_, folder)| folder.is_dir())
+            .collect();
+        all.sort();
+        all.dedup();
+        all
+    }
+}
+
+/// git's arguments that take repositories from the store.
+pub fn git_arguments(repositories: &[(String, PathBuf)]) -> Vec<String> {
+    let rewrite = |(url, folder): &(String, PathBuf)| {
+        ["-c".to_owned(), format!("url.file://{}.insteadOf={url}", folder.display())]
+    };
+    repositories.iter().flat_map(rewrite).collect()
+}
+
+/// An environment from which nothing but loopback can be reached over HTTP.
+pub fn offline(environment: Environment) -> Environment {
+    let names = ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"];
+    let closed = names.iter().fold(environment, |all, name| all.with(name, NOWHERE));
+    closed.with("NO_PROXY", "127.0.0.1").with("no_proxy", "127.0.0.1")
+}
+
+/// Puts a `git` before the real one that takes repositories from the store: BuildKit gives its git no other setting than
+/// `PATH`.
+///
+/// # Errors
+/// The file cannot be written, or there is no git.
+pub fn wrap_git(
+    environment: Environment,
+    work: &Path,
+    repositories: &[(String, PathBuf)],
+) -> io::Result<Environment> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let git = sandbox::find_program("git")
+        .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "git is not on PATH"))?;
+    let folder = work.join("bin");
+    fs::create_dir_all(&folder)?;
+    let words: Vec<String> = git_arguments(repositories).iter().map(|word| quoted(word)).collect();
+    let script = format!(
+        "#!/bin/sh\nexport GIT_ALLOW_PROTOCOL=file\nexec {} {} \"$@\"\n",
+        quoted(&git.to_string_lossy()),
+        words.join(" ")
+    );
+    let file = folder.join("git");
+    fs::write(&file, script)?;
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o755))?;
+    let mut path = folder.into_os_string();
+    path.push(":");
+    path.push(std::env::var_os("PATH").unwrap_or_default());
+    Ok(environment.with("PATH", path))
+}
+
+/// A word as a shell reads it literally.
+fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+/// The source policy with every download taken from the store's own address; the checksums stay as they are.
+pub fn downloads_from(policy: &mut Value, address: &str) {
+    let Some(rules) = policy.get_mut("rules").and_then(Value::as_array_mut) else { return };
+    let mut allowed = Vec::new();
+    for rule in rules.iter_mut() {
+        let checksum = rule.pointer("/updates/attrs/http.checksum").and_then(Value::as_str);
+        let Some(digest) = checksum.and_then(|text| text.parse::<Digest>().ok()) else { continue };
+        let here = download_address(address, &digest);
+        if let Some(updates) = rule.get_mut("updates").and_then(Value::as_object_mut) {
+            updates.insert("identifier".to_owned(), json!(here));
+        }
+        let equal =
+            json!({ "condition": "EQUAL", "key": "http.checksum", "value": digest.to_string() });
+        allowed.push(json!({
+            "action": "ALLOW",
+            "selector": { "constraints": [equal], "identifier": here, "match_type": "EXACT" },
+        }));
+    }
+    rules.extend(allowed);
+}
+
+/// Where [`serve`] gives a download.
+fn download_address(address: &str, digest: &Digest) -> String {
+    format!("http://{address}/http/{}/{}", digest.algorithm().name(), digest.hex())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rebuild::{pins, tests::plan};
+
+    #[test]
+    fn downloads_come_from_the_store_with_their_checksums() {
+        let mut policy = pins::buildkit_policy(&plan());
+        let before = policy["rules"].as_array().unwrap().len();
+        downloads_from(&mut policy, "127.0.0.1:1");
+        let rules = policy["rules"].as_array().unwrap();
+        assert_eq!(rules.len(), before + 1, "one download, one address");
+        let last = rules.last().unwrap();
+        let identifier = last["selector"]["identifier"].as_str().unwrap();
+        assert!(identifier.starts_with("http://127.0.0.1:1/http/sha256/"), "{identifier}");
+        let checksum = last["selector"]["constraints"][0]["value"].as_str().unwrap();
+        assert!(identifier.ends_with(checksum.strip_prefix("sha256:").unwrap()));
+        let converted = rules.iter().find(|r| r["updates"]["identifier"] == identifier);
+        assert_eq!(converted.unwrap()["updates"]["attrs"]["http.checksum"], checksum);
+    }
+
+    #[test]
+    fn g5_an_address_is_one_word_to_the_shell() {
+        let evil = vec![("https://h/$(x)'`y`.git".to_owned(), PathBuf::from("/s t/'r"))];
+        let words: Vec<String> = git_arguments(&evil).iter().map(|w| quoted(w)).collect();
+        let script = format!("printf '%s|' {}", words.join(" "));
+        let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(said, "-c|url.file:///s t/'r.insteadOf=https://h/$(x)'`y`.git|");
+    }
+}
