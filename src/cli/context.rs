@@ -195,6 +195,7 @@ fn rebuild(config: &Config, asked: Option<When>) -> RebuildOptions {
                 Daemon::Shared => SharedBuilder::Allowed,
             },
             work: None,
+            address: config.rebuild.address.clone(),
             store: None,
             rebuilt: None,
         },

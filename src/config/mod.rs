@@ -26,6 +26,7 @@ pub use folder::{FolderError, bundle};
 
 use crate::{
     digest::Digest,
+    engine::grpc::Address,
     gate::{self, Tags},
     limits::Limits,
     reference::Location,
@@ -104,7 +105,7 @@ pub struct ExceptionConfig {
 }
 
 /// Whether and how images are rebuilt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RebuildConfig {
     /// When.
     pub when: RebuildWhen,
@@ -114,6 +115,8 @@ pub struct RebuildConfig {
     pub daemon: Daemon,
     /// Whether a mismatch is built once more, to tell nondeterminism from a different source.
     pub on_mismatch: OnMismatch,
+    /// A BuildKit to ask, instead of starting one.
+    pub address: Option<Address>,
     /// What rebuilds of others are worth.
     pub attested: AttestedConfig,
 }

@@ -112,8 +112,18 @@ pub(super) struct Rebuild {
     pub engine: Option<String>,
     pub shared_daemon: Option<bool>,
     pub twice: Option<bool>,
+    pub address: Option<String>,
+    pub tls: Option<BuilderTls>,
     #[serde(default)]
     pub attested: RebuildAttested,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct BuilderTls {
+    pub ca: String,
+    pub certificate: String,
+    pub key: String,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]

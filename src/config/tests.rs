@@ -81,6 +81,7 @@ fn reads_every_section() {
         engine: EngineConfig::Buildah,
         daemon: Daemon::Shared,
         on_mismatch: OnMismatch::Report,
+        address: None,
         attested: AttestedConfig { accept: true, max_age: Duration::from_secs(24 * 60 * 60) },
     };
     assert_eq!(config.rebuild, rebuild);

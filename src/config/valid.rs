@@ -23,6 +23,7 @@ use super::{
 };
 use crate::{
     digest::Digest,
+    engine::grpc,
     gate::Tags,
     limits::Limits,
     reference::{Location, Reference, Repository, Selector},
@@ -504,8 +505,34 @@ fn rebuild(reader: &Reader<'_>, raw: &raw::Rebuild) -> Result<RebuildConfig, Con
             Some(false) => OnMismatch::Report,
             _ => OnMismatch::BuildAgain,
         },
+        address: address(reader, raw)?,
         attested: attested(reader, &raw.attested)?,
     })
+}
+
+/// `unix:///path`, or `tcp://host:port` with certificates: whoever reaches a builder without them is its master.
+fn address(reader: &Reader<'_>, raw: &raw::Rebuild) -> Result<Option<grpc::Address>, ConfigError> {
+    let Some(text) = &raw.address else { return Ok(None) };
+    let refuse = |expected: &str, help: &str| {
+        Err(reader.refuse(key!["rebuild", "address"], text, want(expected, help)))
+    };
+    let form = "unix:///PATH or tcp://HOST:PORT";
+    match (text.strip_prefix("unix://"), text.strip_prefix("tcp://"), &raw.tls) {
+        (Some(path), _, None) if path.starts_with('/') => {
+            Ok(Some(grpc::Address::Unix(path.into())))
+        }
+        (Some(_), _, Some(_)) => refuse("no rebuild.tls beside a socket", "leave rebuild.tls out"),
+        (_, Some(host), Some(tls)) if host.contains(':') => Ok(Some(grpc::Address::Tls {
+            host: host.to_owned(),
+            ca: reader.path(&tls.ca),
+            certificate: reader.path(&tls.certificate),
+            key: reader.path(&tls.key),
+        })),
+        (_, Some(_), None) => {
+            refuse("rebuild.tls beside a tcp:// address", "give ca, certificate and key")
+        }
+        _ => refuse(form, "as buildctl --addr has it"),
+    }
 }
 
 fn attested(

@@ -8,6 +8,7 @@
 pub mod buildah;
 pub mod buildkit;
 pub mod command;
+pub mod grpc;
 pub mod layout;
 pub mod replay;
 pub mod sandbox;
@@ -92,6 +93,8 @@ pub struct EngineSettings {
     pub shared_builder: SharedBuilder,
     /// Where work folders are made, instead of the system's folder for temporary files.
     pub work: Option<PathBuf>,
+    /// A BuildKit to ask, instead of starting one.
+    pub address: Option<grpc::Address>,
     /// Where all inputs come from, instead of their origins.
     pub store: Option<Store>,
     /// What somebody else rebuilt, to be taken instead of building.
@@ -252,6 +255,12 @@ fn choose(
     if let Some(elsewhere) = &settings.rebuilt {
         let reason = "the result of another rebuilder was given".to_owned();
         return Ok((Arc::new(replay::Replay::new(elsewhere.clone(), limits)), reason));
+    }
+    if let (Some(address), EngineKind::Buildkit, None) =
+        (&settings.address, plan.engine, &settings.store)
+    {
+        let reason = format!("BuildKit at rebuild.address: {}", plan.engine_reason);
+        return Ok((Arc::new(grpc::Grpc::new(address.clone(), limits)), reason));
     }
     let order: &[EngineChoice] = match (preference, plan.engine, plan.producer) {
         (EngineChoice::Auto, EngineKind::Buildah, _) => &[EngineChoice::Buildah],

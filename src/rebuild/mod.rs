@@ -104,6 +104,8 @@ pub struct Plan {
     pub published_layers: Vec<BlobDigest>,
     /// The engine that made the image, where it was recorded.
     pub made_by: Option<EngineVersion>,
+    /// BuildKit's compatibility version, where it was recorded.
+    pub compatibility: Option<i64>,
     /// The last layer, where it holds the embedded build manifest: appended to what the engine builds.
     pub embedded: Option<EmbeddedLayer>,
 }

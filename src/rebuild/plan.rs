@@ -10,7 +10,8 @@ use std::{collections::BTreeMap, net::IpAddr};
 use super::{EmbeddedLayer, EngineKind, Gap, Plan, Planned, covered, exporter, pins};
 use crate::{
     attest::provenance::{
-        Commit, Frontend, Material, MaterialKind, Network, Pin, Producer, Provenance, SourceCode,
+        COMPATIBILITY, Commit, Frontend, Material, MaterialKind, Network, Pin, Producer,
+        Provenance, SourceCode,
     },
     digest::Digest,
     image::Image,
@@ -73,6 +74,7 @@ pub fn plan(provenance: &Provenance, image: &Image, options: &PlanOptions) -> Pl
         alternatives,
         published_layers: image.manifest.layers.iter().map(|l| l.digest.clone()).collect(),
         made_by: provenance.engine.clone(),
+        compatibility: provenance.exporter.get(COMPATIBILITY).and_then(|v| v.parse().ok()),
         embedded: options.embedded.clone(),
     }))
 }

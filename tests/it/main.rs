@@ -3,6 +3,7 @@
 
 mod archives;
 mod bad_input;
+mod builder;
 mod corpus;
 mod faces;
 mod flows;

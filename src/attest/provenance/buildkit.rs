@@ -10,7 +10,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde::Deserialize;
 
 use super::{
-    Frontend, Material, Network, Provenance, ProvenanceError, Secret, Step,
+    COMPATIBILITY, Frontend, Material, Network, Provenance, ProvenanceError, Secret, Step,
     material::{self, DigestSet},
     or_default,
 };
@@ -29,6 +29,7 @@ pub(super) struct ConfigSource {
 
 /// What was asked of the builder: `request` in v1, `parameters` in v0.2.
 #[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct Request {
     #[serde(default)]
     pub frontend: String,
@@ -42,6 +43,8 @@ pub(super) struct Request {
     pub locals: Vec<Local>,
     #[serde(default, deserialize_with = "or_default")]
     pub inputs: BTreeMap<String, serde_json::Value>,
+    /// Which form of its own output BuildKit was asked for (since 0.30).
+    pub compatibility_version: Option<i64>,
 }
 
 /// A secret or SSH agent.
@@ -164,6 +167,9 @@ pub(super) fn fill(into: &mut Provenance, parts: Parts) -> Result<(), Provenance
     into.local_inputs = request.locals.iter().map(|l| l.name.clone()).collect();
     for name in request.inputs.keys() {
         into.other_options.insert(format!("input:{name}"), String::new());
+    }
+    if let Some(version) = request.compatibility_version {
+        into.exporter.insert(COMPATIBILITY.to_owned(), version.to_string());
     }
     for (key, value) in request.args {
         option(into, &key, value)?;

@@ -37,6 +37,8 @@ pub const BUILDKIT_V1_BUILD_TYPE: &str =
     "https://github.com/moby/buildkit/blob/master/docs/attestations/slsa-definitions.md";
 /// BuildKit's build type in SLSA v0.2.
 pub const BUILDKIT_V02_BUILD_TYPE: &str = "https://mobyproject.org/buildkit@v1";
+/// Name under which BuildKit's compatibility version is among the exporter options.
+pub const COMPATIBILITY: &str = "compatibilityVersion";
 /// Predicate type of SLSA v1.
 pub const SLSA_V1: &str = "https://slsa.dev/provenance/v1";
 /// Predicate type of SLSA v0.1, which Google Cloud Build still writes.
