@@ -47,6 +47,17 @@ fn hashes(proof: Option<Vec<String>>) -> Result<Vec<Sha256Hash>, String> {
     proof.unwrap_or_default().iter().map(|text| hash(text)).collect()
 }
 
+/// Between trees of one size nothing is hashed, roots are only compared, and the suite writes words in their place. A pair of
+/// such words is replaced by their SHA-256: what was equal stays equal, and what differed differs.
+fn roots(same_size: bool, one: &str, other: &str) -> Result<(Sha256Hash, Sha256Hash), String> {
+    let bytes = |text: &str| STANDARD.decode(text).map_err(|error| error.to_string());
+    let (first, second) = (bytes(one)?, bytes(other)?);
+    if same_size && first.len() != 32 && second.len() != 32 {
+        return Ok((sigstore_crypto::sha256(&first), sigstore_crypto::sha256(&second)));
+    }
+    Ok((hash(one)?, hash(other)?))
+}
+
 fn inclusion(vector: Inclusion) -> Result<(), String> {
     let Inclusion { leaf_idx, tree_size, root, leaf_hash, proof } = vector;
     let (leaf, root, proof) = (hash(&leaf_hash)?, hash(&root)?, hashes(proof)?);
@@ -56,7 +67,8 @@ fn inclusion(vector: Inclusion) -> Result<(), String> {
 
 fn consistency(vector: Consistency) -> Result<(), String> {
     let Consistency { size1, size2, root1, root2, proof } = vector;
-    let (root1, root2, proof) = (hash(&root1)?, hash(&root2)?, hashes(proof)?);
+    let (root1, root2) = roots(size1 == size2, &root1, &root2)?;
+    let proof = hashes(proof)?;
     sigstore_merkle::verify_consistency_proof(size1, size2, &proof, &root1, &root2)
         .map_err(|error| error.to_string())
 }
