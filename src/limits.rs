@@ -51,6 +51,18 @@ pub struct Limits {
     pub log_entries: usize,
     /// Timestamps beside one signature (C4; as sigstore-go).
     pub timestamps: usize,
+    /// Steps and inspections of one in-toto layout.
+    pub layout_steps: usize,
+    /// Keys of functionaries in one in-toto layout (A24).
+    pub layout_keys: usize,
+    /// Artifact rules in one in-toto layout (B5).
+    pub layout_rules: usize,
+    /// Links and sublayouts that are looked at for one in-toto layout (C3).
+    pub layout_links: usize,
+    /// Layouts inside layouts, in levels; 1 means no sublayout.
+    pub layout_depth: usize,
+    /// Materials, or products, of one in-toto link.
+    pub link_artifacts: usize,
     /// Bytes of one trusted root.
     pub trusted_root_bytes: usize,
     /// Packages in one SBOM or package database.
@@ -128,6 +140,12 @@ impl Default for Limits {
             certificates: 10,
             log_entries: 32,
             timestamps: 32,
+            layout_steps: 128,
+            layout_keys: 128,
+            layout_rules: 1024,
+            layout_links: 256,
+            layout_depth: 4,
+            link_artifacts: 100_000,
             trusted_root_bytes: 4 * MIB,
             packages: 200_000,
             differences: 1000,

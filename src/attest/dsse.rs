@@ -1,7 +1,7 @@
 //! DSSE envelopes (secure-systems-lab/dsse v1, envelope.md and protocol.md).
 //!
 //! Turns an envelope into [`Signed`]: the pre-authentication encoding that the signatures are over, and the statement
-//! parsed from exactly those payload bytes. Accepts both base64 alphabets, as envelope.md asks, and several signatures up
+//! parsed from exactly those payload bytes; an envelope of a classic layout or link becomes a `Document`. Accepts both base64 alphabets, as envelope.md asks, and several signatures up
 //! to a limit: `trust` judges each by itself and says which one counted (attack A15). Refuses every payload type but
 //! in-toto's (attack B3): bytes of another type are never read as a statement.
 
@@ -9,11 +9,19 @@ use bytes::Bytes;
 use serde::{Deserialize, de::IgnoredAny};
 use sigstore_types::{PayloadBytes, SignatureBytes};
 
+use serde_json::Value;
+
 use super::{
-    AttestError, Content, Envelope, KEYLESS, Raw, Signature, Signed, Statement, material,
-    read_json, shown,
+    AttestError, Content, Envelope, KEYLESS, Raw, Signature, Signed, Statement,
+    in_toto::{self, Document},
+    material, read_json, shown,
 };
-use crate::{digest::Digest, image::MediaType, limits::Limits};
+use crate::{
+    digest::Digest,
+    image::MediaType,
+    json::{self, JsonError},
+    limits::Limits,
+};
 
 /// Name of the format in reports.
 pub const FORMAT: &str = "dsse";
@@ -62,7 +70,14 @@ pub(super) fn open(raw: &Raw, limits: &Limits) -> Result<Envelope, AttestError> 
     let payload = PayloadBytes::from_base64(&wire.payload)
         .map_err(|_| AttestError::Base64 { what: "payload of the DSSE envelope" })?;
     let signatures = wire.signatures.iter().map(signature).collect::<Result<_, _>>()?;
-    let mut signed = signed(FORMAT, &wire.payload_type, payload.as_bytes(), signatures, limits)?;
+    let mut signed =
+        match signed(FORMAT, &wire.payload_type, payload.as_bytes(), signatures, limits) {
+            Ok(signed) => signed,
+            Err(_) if wire.payload_type == MediaType::IN_TOTO && is_classic(&payload, limits) => {
+                return Ok(Envelope::InToto(Box::new(document(&wire, &payload, limits)?)));
+            }
+            Err(error) => return Err(error),
+        };
     // One certificate cannot say which of several signatures it belongs to (attack A15).
     let certified = material.as_ref().is_some_and(|material| !material.certificates.is_empty());
     if certified && signed.signatures.len() != 1 {
@@ -73,6 +88,54 @@ pub(super) fn open(raw: &Raw, limits: &Limits) -> Result<Envelope, AttestError> 
     signed.content =
         Content::Envelope { payload_bytes: payload.as_bytes().len(), document: raw.bytes.clone() };
     Ok(Envelope::Signed(Box::new(signed)))
+}
+
+/// Reads an envelope in which there has to be a layout, a link or a statement that is a link.
+pub(super) fn in_toto(value: Value, limits: &Limits) -> Result<Document, AttestError> {
+    const WHAT: &str = "DSSE envelope";
+    let wire: Wire = json::from_value(value)
+        .map_err(|error| AttestError::Json { what: WHAT, error: JsonError::Invalid(error) })?;
+    let payload = PayloadBytes::from_base64(&wire.payload)
+        .map_err(|_| AttestError::Base64 { what: "payload of the DSSE envelope" })?;
+    if !is_classic(&payload, limits) {
+        let signatures = wire.signatures.iter().map(signature).collect::<Result<_, _>>()?;
+        let signed = signed(FORMAT, &wire.payload_type, payload.as_bytes(), signatures, limits)?;
+        let document = Document::of_statement(&signed, limits)?;
+        return document.ok_or(AttestError::Unexpected {
+            what: "predicateType of the statement",
+            found: shown(&signed.statement.predicate_type),
+            expected: in_toto::LINK_V03,
+        });
+    }
+    document(&wire, &payload, limits)
+}
+
+/// Whether a payload says that it is a layout or link; other payloads are statements.
+fn is_classic(payload: &PayloadBytes, limits: &Limits) -> bool {
+    #[derive(Deserialize)]
+    struct Shape {
+        #[serde(rename = "_type")]
+        kind: Value,
+    }
+    let shape = read_json::<Shape>("payload", payload.as_bytes(), limits);
+    shape.is_ok_and(|shape| shape.kind.as_str().is_some_and(in_toto::is_classic))
+}
+
+fn document(wire: &Wire, payload: &PayloadBytes, limits: &Limits) -> Result<Document, AttestError> {
+    if wire.payload_type != MediaType::IN_TOTO {
+        return Err(other_type(&wire.payload_type));
+    }
+    let signatures = wire.signatures.iter().map(signature).collect::<Result<_, _>>()?;
+    let message = sigstore_types::pae(&wire.payload_type, payload.as_bytes());
+    Document::of_payload(message, payload.as_bytes(), signatures, limits)
+}
+
+fn other_type(found: &str) -> AttestError {
+    AttestError::Unexpected {
+        what: "payload type of the DSSE envelope",
+        found: shown(found),
+        expected: MediaType::IN_TOTO,
+    }
 }
 
 fn signature(wire: &WireSignature) -> Result<Signature, AttestError> {
@@ -102,11 +165,7 @@ fn assemble(
     limits: &Limits,
 ) -> Result<Signed, AttestError> {
     if payload_type != MediaType::IN_TOTO {
-        return Err(AttestError::Unexpected {
-            what: "payload type of the DSSE envelope",
-            found: shown(payload_type),
-            expected: MediaType::IN_TOTO,
-        });
+        return Err(other_type(payload_type));
     }
     if signatures.is_empty() {
         return Err(AttestError::Missing { what: "signature of the DSSE envelope" });

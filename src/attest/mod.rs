@@ -13,6 +13,7 @@ pub mod bundle;
 pub mod cloud_build;
 pub mod cosign;
 pub mod dsse;
+pub mod in_toto;
 pub mod material;
 pub mod npm;
 pub mod predicate;
@@ -158,6 +159,8 @@ pub enum Envelope {
     Message(Box<MessageSignature>),
     /// A statement that nobody signed by itself.
     Bare(Statement),
+    /// A classic in-toto layout or link.
+    InToto(Box<in_toto::Document>),
     /// A document that is no statement, as cosign's `.sbom` tag carries it.
     Document,
     /// A kind that this version does not verify, with its name.
@@ -317,7 +320,7 @@ pub fn open(raw: &Raw, limits: &Limits) -> Result<Vec<Envelope>, AttestError> {
     let envelope = match name {
         MediaType::DSSE => dsse::open(raw, limits)?,
         MediaType::SIMPLE_SIGNING => cosign::open(raw, limits)?,
-        MediaType::IN_TOTO => in_toto(raw, limits)?,
+        MediaType::IN_TOTO => in_toto_json(raw, limits)?,
         _ if name.starts_with(MediaType::SIGSTORE_BUNDLE) => bundle::open(raw, limits)?,
         _ if is_document(name) => Envelope::Document,
         "application/jose+json" | "application/cose" => Envelope::Unsupported(NOTARY.to_owned()),
@@ -326,22 +329,27 @@ pub fn open(raw: &Raw, limits: &Limits) -> Result<Vec<Envelope>, AttestError> {
     Ok(vec![envelope])
 }
 
-/// A bare statement or an envelope: BuildKit and others use one media type for both.
-fn in_toto(raw: &Raw, limits: &Limits) -> Result<Envelope, AttestError> {
+/// A bare statement, an envelope or a metablock: one media type is used for all of them.
+fn in_toto_json(raw: &Raw, limits: &Limits) -> Result<Envelope, AttestError> {
     #[derive(Deserialize)]
     struct Shape {
         #[serde(rename = "_type")]
         statement: Option<IgnoredAny>,
         #[serde(rename = "payloadType")]
         envelope: Option<IgnoredAny>,
+        #[serde(rename = "signed")]
+        metablock: Option<IgnoredAny>,
     }
     const WHAT: &str = "in-toto document";
     let shape: Shape = read_json(WHAT, &raw.bytes, limits)?;
-    match (shape.statement, shape.envelope) {
-        (Some(_), None) => Ok(Envelope::Bare(Statement::parse(&raw.bytes, limits)?)),
-        (None, Some(_)) => dsse::open(raw, limits),
-        (Some(_), Some(_)) => Err(AttestError::Ambiguous { what: WHAT, found: 2 }),
-        (None, None) => Err(AttestError::Missing { what: "_type or payloadType" }),
+    match (shape.statement, shape.envelope, shape.metablock) {
+        (Some(_), None, None) => Ok(Envelope::Bare(Statement::parse(&raw.bytes, limits)?)),
+        (None, Some(_), None) => dsse::open(raw, limits),
+        (None, None, Some(_)) => {
+            Ok(Envelope::InToto(Box::new(in_toto::Document::open(&raw.bytes, limits)?)))
+        }
+        (None, None, None) => Err(AttestError::Missing { what: "_type, payloadType or signed" }),
+        _ => Err(AttestError::Ambiguous { what: WHAT, found: 2 }),
     }
 }
 

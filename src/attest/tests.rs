@@ -57,7 +57,12 @@ fn the_media_type_and_the_content_choose_the_form() {
     let envelope = dsse(&statement(), 1);
     let mut message = bundle(Value::Null);
     message["messageSignature"] = json!({ "signature": "AAAA" });
+    let link = json!({ "_type": "link", "name": "build" });
+    let metablock = json!({ "signed": link, "signatures": [] });
     let cases = [
+        (MediaType::IN_TOTO, metablock.to_string(), "in-toto"),
+        (MediaType::IN_TOTO, dsse(&link, 1).to_string(), "in-toto"),
+        (MediaType::DSSE, dsse(&link, 1).to_string(), "in-toto"),
         (MediaType::DSSE, envelope.to_string(), "dsse"),
         (MediaType::IN_TOTO, envelope.to_string(), "dsse"),
         (MediaType::IN_TOTO, statement().to_string(), "bare"),
@@ -72,6 +77,7 @@ fn the_media_type_and_the_content_choose_the_form() {
     ];
     for (media_type, text, want) in cases {
         let found = match open_one(&raw(media_type, text)) {
+            Ok(Envelope::InToto(_)) => "in-toto".to_owned(),
             Ok(Envelope::Signed(signed)) => signed.format.to_owned(),
             Ok(Envelope::Message(_)) => "message".to_owned(),
             Ok(Envelope::Bare(_)) => "bare".to_owned(),
@@ -143,7 +149,7 @@ fn malformed_evidence_is_refused_with_its_reason() {
         (MediaType::DSSE, with(envelope(), "/signatures", json!([])), "missing"),
         (MediaType::DSSE, in_envelope("{}".to_owned()), "_type"),
         (MediaType::DSSE, in_envelope(r#"{"_type":"a","_type":"b"}"#.to_owned()), "given twice"),
-        (MediaType::IN_TOTO, "{}".to_owned(), "_type or payloadType is missing"),
+        (MediaType::IN_TOTO, "{}".to_owned(), "_type, payloadType or signed is missing"),
         (MediaType::IN_TOTO, both, "ambiguous"),
         (
             MediaType::IN_TOTO,

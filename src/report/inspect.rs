@@ -130,6 +130,14 @@ fn piece(examined: &Examined) -> Branch {
         Look::Document => {
             branch.with([Branch::new(format!("{}: a document, unsigned", examined.media_type))])
         }
+        Look::InToto { step, key_hints } => {
+            let says = match step {
+                Some(step) => format!("in-toto link of the step {step:?}"),
+                None => "in-toto layout".to_owned(),
+            };
+            let hint = |hint: &String| Branch::new(format!("key hint  {hint}"));
+            branch.with([Branch::new(says)]).with(key_hints.iter().map(hint))
+        }
         Look::Bare(said) => branch.with([
             Branch::new(format!("says    {}", said.predicate_type)),
             Branch::new(format!("about   {}", about(said))),
@@ -312,6 +320,9 @@ fn examined_json(examined: &Examined) -> Value {
         Look::Malformed(why) => ("malformed", json!({ "why": why })),
         Look::Unsupported(what) => ("unsupported", json!({ "why": what })),
         Look::Document => ("document", Value::Null),
+        Look::InToto { step, key_hints } => {
+            ("in-toto", json!({ "step": step, "keyHints": key_hints }))
+        }
         Look::Bare(said) => ("bare", said_json(said)),
         Look::Signed { format, said, signatures } => {
             let mut detail = said_json(said);

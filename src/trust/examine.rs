@@ -16,7 +16,10 @@ use super::{
     verify::{Makers, Names, document, makers},
 };
 use crate::{
-    attest::{self, Carrier, Envelope, LogEntry, Material, Raw, Signature, Signed, Statement},
+    attest::{
+        self, Carrier, Envelope, LogEntry, Material, Raw, Signature, Signed, Statement,
+        in_toto::{Body, Document},
+    },
     digest::{Digest, ManifestDigest},
     image::{Image, MediaType},
     limits::Limits,
@@ -44,6 +47,13 @@ pub enum Look {
     Unsupported(String),
     /// A document that is no statement, as an SBOM that was attached as it is.
     Document,
+    /// A classic layout or link of in-toto, which `trust::layout` judges together with others.
+    InToto {
+        /// The step that a link is about; `None` for a layout.
+        step: Option<String>,
+        /// What its signatures say about their keys.
+        key_hints: Vec<String>,
+    },
     /// A label or annotation of the image.
     Hint,
     /// A statement that nobody signed by itself.
@@ -182,6 +192,7 @@ impl Desk<'_> {
                 None => Look::Malformed("it is attached to no document of this image".to_owned()),
             },
             Envelope::Bare(statement) => Look::Bare(self.said(&statement)),
+            Envelope::InToto(document) => in_toto(&document),
             Envelope::Document => Look::Document,
             Envelope::Unsupported(kind) => Look::Unsupported(kind),
         }
@@ -255,6 +266,15 @@ impl Desk<'_> {
         }
         Err(first)
     }
+}
+
+fn in_toto(document: &Document) -> Look {
+    let hints = document.signatures.iter().filter_map(|signature| signature.key_hint.clone());
+    let step = match &document.body {
+        Body::Link(link) => Some(link.name.clone()),
+        Body::Layout(_) => None,
+    };
+    Look::InToto { step, key_hints: hints.collect() }
 }
 
 fn presented(der: &[u8]) -> Option<Presented> {

@@ -191,6 +191,7 @@ impl Judge<'_> {
                     payload: Digest::sha256(&raw.bytes),
                     statement,
                 }),
+                Envelope::InToto(_) => {}
                 Envelope::Document => opened.documents.push(raw.clone()),
                 Envelope::Unsupported(kind) => {
                     opened.unsupported += 1;
