@@ -16,7 +16,10 @@ use crate::{
     image::{Image, Platform},
     rebuild::Rebuild,
     sbom::{BoundSbom, Inventory, Reconciliation},
-    trust::{Attested, Proof, Signer, Verified},
+    trust::{
+        Attested, Proof, Signer, Verified,
+        layout::{JudgedLayout, LayoutState},
+    },
 };
 
 /// Everything that is known about one platform's image.
@@ -30,6 +33,8 @@ pub struct Evidence {
     pub signatures: Vec<Proof<Statement>>,
     /// Every attestation, with what was proven about it.
     pub attestations: Vec<Proof<Statement>>,
+    /// What became of each layout of in-toto that is for this image.
+    pub layouts: Vec<JudgedLayout>,
     /// The provenance that counts: the proven one where there is one.
     pub provenance: Proof<Provenance>,
     /// SBOMs of the image, with what was proven about them.
@@ -56,6 +61,15 @@ pub enum Ground {
         /// Who vouches.
         signers: Vec<Signer>,
         /// Digest of the signed payload.
+        payload: Digest,
+    },
+    /// The image came out of the supply chain that a configured layout describes.
+    Layout {
+        /// The layout's name.
+        name: String,
+        /// Its owners' keys.
+        signers: Vec<Signer>,
+        /// Digest of the layout.
         payload: Digest,
     },
     /// The image was rebuilt at a reproducible or equivalent level.
@@ -90,6 +104,16 @@ impl Ground {
         let against = evidence.attested.dissent().next().is_some();
         (evidence.accept_attested && !against)
             .then(|| Self::Attested { level: agreement.level, signers: agreement.signers.clone() })
+    }
+
+    /// The ground that a proven layout is.
+    pub fn layout(judged: &JudgedLayout) -> Option<Self> {
+        let LayoutState::Proven(verified) = &judged.state else { return None };
+        Some(Self::Layout {
+            name: judged.name.clone(),
+            signers: verified.signers().to_vec(),
+            payload: verified.payload().clone(),
+        })
     }
 
     /// The ground that a rebuild is, where it reached at least R1.
@@ -160,6 +184,7 @@ impl Grounds {
             .filter(favourable)
             .filter(|verified| verified.value().predicate_type != REBUILD_VERDICT)
             .map(Ground::statement)
+            .chain(evidence.layouts.iter().filter_map(Ground::layout))
             .chain(Ground::rebuilt(&evidence.rebuild))
             .chain(Ground::attested(evidence));
         let first = grounds.next()?;
@@ -264,6 +289,7 @@ mod tests {
         let statement = Statement { subjects: Vec::new(), predicate_type, predicate };
         let by = SignerIdentity::Key { fingerprint: "00".to_owned() };
         Evidence {
+            layouts: Vec::new(),
             image: image(),
             carriers: Vec::new(),
             signatures: Vec::new(),

@@ -137,7 +137,9 @@ fn trust(config: &Config, keys: &[PathBuf]) -> Result<TrustRules, Failure> {
             threshold: 1,
         });
     }
-    TrustRules::new(signers, rules).map_err(|e| Failure::usage(e.to_string()))
+    let layouts = config.trust.layouts().to_vec();
+    let trust = TrustRules::new(signers, rules).map_err(|e| Failure::usage(e.to_string()))?;
+    Ok(trust.with_layouts(layouts))
 }
 
 fn bundle(config: &Config, asked: Option<&str>) -> Result<Bundle, Failure> {

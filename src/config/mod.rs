@@ -9,6 +9,7 @@ mod bounds;
 mod error;
 mod folder;
 mod keyless;
+mod layouts;
 mod raw;
 mod units;
 mod valid;

@@ -47,6 +47,19 @@ pub(super) struct Trust {
     pub signers: Vec<Signer>,
     #[serde(default)]
     pub rules: Vec<Rule>,
+    #[serde(default)]
+    pub layouts: Vec<Layout>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct Layout {
+    pub name: String,
+    pub images: Vec<String>,
+    pub layout: String,
+    pub keys: Vec<String>,
+    #[serde(rename = "unsafe_skipInspections")]
+    pub unsafe_skip_inspections: Option<bool>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -17,6 +17,11 @@ fn folder(text: &str) -> tempfile::TempDir {
         ("private.pem", pair.signing_key.serialize_pem()),
         ("ca.pem", pair.cert.pem()),
         ("tls.key", pair.signing_key.serialize_pem()),
+        ("app.layout", LAYOUT.to_owned()),
+        (
+            "app.link",
+            r#"{"signed": {"_type": "link", "name": "build"}, "signatures": []}"#.to_owned(),
+        ),
         ("hallmark.yaml", text),
     ];
     for (name, content) in files {
@@ -30,6 +35,9 @@ fn load(text: &str) -> Result<Config, ConfigError> {
     let folder = folder(text);
     Config::load(Some(&folder.path().join("hallmark.yaml")))
 }
+
+const LAYOUT: &str = r#"{"signatures": [], "signed": {"_type": "layout", "expires": "2030-01-01T00:00:00Z", "keys": {},
+  "steps": [{"name": "build", "threshold": 1}]}}"#;
 
 const FULL: &str = r#"version: 1
 repositories: [registry.example/app, "oci:layouts/app", "registry.example:5000/team/app"]
@@ -356,6 +364,7 @@ fn the_documentation_has_every_key_and_no_other() {
         "trust",
         "trust.signers",
         "trust.rules",
+        "trust.layouts",
         "policy",
         "policy.exceptions",
         "rebuild",
@@ -388,5 +397,37 @@ proptest::proptest! {
     #[test]
     fn nothing_makes_the_reader_panic(text in "[a-z0-9:{}\\[\\],&*!|>\"'\n -]{0,200}") {
         let _ = valid::config(Path::new("/nowhere/hallmark.yaml"), &format!("version: 1\n{text}"));
+    }
+}
+
+#[test]
+fn layouts_have_owners_and_images() {
+    let with = |layouts: &str| load(&format!("version: 1\ntrust: {{layouts: [{layouts}]}}\n"));
+    const APP: &str = "name: app, images: ['**'], layout: app.layout, keys: [release.pub]";
+    let digest = |text: &str| {
+        let config = with(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+        (config.trust.layouts().len(), config.trust.digest())
+    };
+    let (count, plain) = digest(&format!("{{{APP}}}"));
+    assert_eq!(count, 1);
+    let (_, skipping) = digest(&format!("{{{APP}, unsafe_skipInspections: true}}"));
+    let (_, none) = digest("");
+    assert!(plain != skipping && plain != none, "layouts count into the digest of what is trusted");
+    let bad = [
+        (format!("{{{APP}}}, {{{APP}}}"), "each name once"),
+        (APP.replace("name: app", "name: 'a b'"), "layouts[0].name"),
+        (APP.replace("['**']", "[]"), "layouts[0].images"),
+        (APP.replace("['**']", "['a b']"), "layouts[0].images[0]"),
+        (APP.replace("app.layout", "absent"), "layouts[0].layout"),
+        (APP.replace("app.layout", "release.pub"), "a signed in-toto layout"),
+        (APP.replace("app.layout", "app.link"), "it is a link"),
+        (APP.replace("[release.pub]", "[]"), "layouts[0].keys"),
+        (APP.replace("release.pub", "private.pem"), "PRIVATE key"),
+        (format!("{APP}, parameters: {{}}"), "parameters"),
+    ];
+    for (text, want) in bad {
+        let text = if text.starts_with('{') { text } else { format!("{{{text}}}") };
+        let error = with(&text).err().unwrap_or_else(|| panic!("accepted: {text}")).to_string();
+        assert!(error.contains(want), "{text}: {error}");
     }
 }

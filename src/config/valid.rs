@@ -94,7 +94,7 @@ impl Reader<'_> {
         }
     }
 
-    fn not_empty(&self, key: KeyPath, list: &[String]) -> Result<(), ConfigError> {
+    pub(super) fn not_empty(&self, key: KeyPath, list: &[String]) -> Result<(), ConfigError> {
         let hollow = |item: &String| {
             item.is_empty() || item.contains(|c: char| c.is_whitespace() || c.is_control())
         };
@@ -115,7 +115,7 @@ impl Reader<'_> {
     }
 
     /// A list of at least one entry, each read by its own type.
-    fn parse<T>(
+    pub(super) fn parse<T>(
         &self,
         key: &KeyPath,
         list: &[String],
@@ -171,15 +171,20 @@ pub(super) fn config(file: &Path, text: &str) -> Result<Config, ConfigError> {
         let help = "this hallmark reads version 1; a newer file needs a newer hallmark";
         return Err(reader.refuse(key!["version"], raw.version, want("1", help)));
     }
+    let limits = limits(&reader, &raw.limits)?;
     Ok(Config {
         file: Some(file.to_owned()),
         digest: Some(Digest::sha256(text.as_bytes())),
         repositories: repositories(&reader, &raw.repositories)?,
         registries: registries(&reader, &raw.registries)?,
-        trust: trust(&reader, &raw.trust)?,
+        trust: trust(&reader, &raw.trust)?.with_layouts(super::layouts::layouts(
+            &reader,
+            &raw.trust.layouts,
+            &limits,
+        )?),
         policy: policy(&reader, raw.policy)?,
         rebuild: rebuild(&reader, &raw.rebuild)?,
-        limits: limits(&reader, &raw.limits)?,
+        limits,
         gate: raw.gate.as_ref().map(|gate| self::gate(&reader, gate)).transpose()?,
     })
 }

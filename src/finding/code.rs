@@ -9,7 +9,7 @@ use super::Severity;
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $text:literal, $severity:ident, $title:literal, $help:literal;)*) => {
-        /// A stable code: `whose-what`, where `whose` is image, signature, provenance, predicate, sbom, rebuild (the artifact),
+        /// A stable code: `whose-what`, where `whose` is image, signature, layout, provenance, predicate, sbom, rebuild (the artifact),
         /// source, limit (the world), policy, config (the operator) or internal (us).
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum Code { $(
@@ -116,6 +116,34 @@ codes! {
     SignatureUnsupported = "signature-unsupported", Warning,
         "a signature is of a kind that this version does not verify",
         "sign with a key, or use a version that verifies this kind";
+
+    LayoutUntrusted = "layout-untrusted", Warning,
+        "an in-toto layout is not signed by every key that the operator named",
+        "let its owners sign it, or correct the keys under trust.layouts in hallmark.yaml";
+    LayoutExpired = "layout-expired", Warning,
+        "an in-toto layout has expired",
+        "let its owners sign a new one with a later date";
+    LayoutKeyUnsupported = "layout-key-unsupported", Warning,
+        "an in-toto layout lets a key sign that this version does not verify",
+        "give the functionary a key of RSA, ECDSA or Ed25519; OpenPGP is not verified";
+    LayoutThreshold = "layout-threshold", Warning,
+        "too few functionaries vouch for a step of an in-toto layout",
+        "attach the links of the step, signed by keys that the layout lists for it";
+    LayoutLinksDisagree = "layout-links-disagree", Warning,
+        "two links of one step report different artifacts",
+        "run the step again; remove links of other builds from the image";
+    LayoutRuleViolated = "layout-rule-violated", Warning,
+        "the artifacts of a step break a rule of the in-toto layout",
+        "find out where the artifact comes from: a step changed, added or lost it";
+    LayoutInspectionNotRun = "layout-inspection-not-run", Warning,
+        "an in-toto layout asks for an inspection, and hallmark runs no commands",
+        "let the layout's owners run it and sign its link, or take it out of the layout";
+    LayoutProductMissing = "layout-product-missing", Warning,
+        "the image is not among the products of the last step of an in-toto layout",
+        "record the image's manifest as a product of the last step";
+    LayoutCommandDiffers = "layout-command-differs", Warning,
+        "a step was done by another command than the in-toto layout suggests",
+        "compare the two; the command is only what the functionary says, so that it decides nothing";
 
     ProvenanceMissing = "provenance-missing", Warning,
         "no provenance was found",

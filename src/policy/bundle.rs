@@ -27,7 +27,7 @@ macro_rules! shipped {
     };
 }
 shipped! {
-    rules: "attested" "findings" "provenance" "rebuild" "sbom" "sbom_agrees" "signature";
+    rules: "attested" "findings" "layout" "provenance" "rebuild" "sbom" "sbom_agrees" "signature";
     presets: "baseline" "signed" "slsa" "reproducible";
 }
 

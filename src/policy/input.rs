@@ -5,7 +5,11 @@
 //! (proven, unproven, missing), so that no rule can take presence for proof. No field depends on the version of the
 //! format that the evidence came in.
 
+mod layout;
+
 use std::collections::BTreeMap;
+
+pub use layout::{LayoutInput, LayoutStepInput};
 
 use jiff::Timestamp;
 use schemars::{JsonSchema, Schema};
@@ -51,6 +55,8 @@ pub struct PolicyInput {
     pub signatures: Vec<StatementInput>,
     /// Attestations of every kind.
     pub attestations: Vec<StatementInput>,
+    /// Layouts of in-toto that `hallmark.yaml` names for this image.
+    pub layouts: Vec<LayoutInput>,
     /// The provenance that counts: the proven one where there is one.
     pub provenance: ProvenanceInput,
     /// SBOMs that were found.
@@ -525,6 +531,7 @@ impl PolicyInput {
             image: ImageInput::of(evidence),
             signatures: statements(&evidence.signatures),
             attestations: statements(&evidence.attestations),
+            layouts: evidence.layouts.iter().map(LayoutInput::of).collect(),
             provenance: ProvenanceInput {
                 proof: ProofInput::of(&evidence.provenance),
                 build: evidence.provenance.value().map(BuildInput::of),

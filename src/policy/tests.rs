@@ -72,6 +72,7 @@ fn image() -> Image {
 /// An image that nobody says anything about.
 fn evidence() -> Evidence {
     Evidence {
+        layouts: Vec::new(),
         image: image(),
         carriers: Vec::new(),
         signatures: Vec::new(),

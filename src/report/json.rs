@@ -71,6 +71,12 @@ fn ground(ground: &Ground) -> Value {
             "level": level,
             "signers": signers,
         }),
+        Ground::Layout { name, signers, payload } => json!({
+            "kind": "layout",
+            "layout": name,
+            "signers": signers.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "payload": payload.to_string(),
+        }),
         Ground::Rebuilt { manifest, level } => {
             json!({"kind": "rebuilt", "manifest": manifest.to_string(), "level": level})
         }

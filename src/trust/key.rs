@@ -41,6 +41,9 @@ use crate::digest::Digest;
 /// The only PEM label that is read.
 const LABEL: &str = "PUBLIC KEY";
 
+/// What stands before the 32 bytes of an Ed25519 key in a SubjectPublicKeyInfo (RFC 8410 section 4).
+const ED25519: &str = "302a300506032b6570032100";
+
 /// A public key from configuration.
 #[derive(Debug, Clone)]
 pub struct PublicKey {
@@ -174,6 +177,43 @@ impl PublicKey {
         numbers.to_der().ok()
     }
 
+    /// Whether this key made `signature` by the one scheme that in-toto has for its kind: as [`PublicKey::verifies`], but RSA
+    /// signs with PSS and P-384 with SHA-384 alone.
+    #[must_use]
+    pub fn verifies_in_toto(&self, message: &[u8], signature: &[u8]) -> bool {
+        let keys = self.pairings().into_iter();
+        let mut keys =
+            keys.filter(|key| !matches!(key, CosignVerificationKey::RSA_PKCS1_SHA256(_)));
+        keys.any(|key| key.verify_signature(Signature::Raw(signature), message).is_ok())
+    }
+
+    /// A key as a layout of in-toto holds it (specification 1.0.0, section 4.2.1); `None` where type and scheme are not
+    /// verified, contradict each other or do not fit the key.
+    pub(in crate::trust) fn from_in_toto(
+        keytype: &str,
+        scheme: &str,
+        public: &str,
+    ) -> Option<Self> {
+        let key = match keytype {
+            "ed25519" if !public.trim_start().starts_with("-----") => {
+                let raw = hex::decode(public).ok()?;
+                Self::from_der(&[hex::decode(ED25519).ok()?, raw].concat()).ok()?
+            }
+            _ => Self::from_pem(public.as_bytes()).ok()?,
+        };
+        // Some writers put the scheme into the type of elliptic keys.
+        let ecdsa = keytype == "ecdsa" || keytype == scheme;
+        let fits = match (key.kind, scheme) {
+            (Kind::Rsa, "rsassa-pss-sha256") => keytype == "rsa",
+            (Kind::Ed25519, "ed25519") => keytype == "ed25519",
+            (Kind::P256, "ecdsa-sha2-nistp256")
+            | (Kind::P384, "ecdsa-sha2-nistp384")
+            | (Kind::P521, "ecdsa-sha2-nistp521") => ecdsa,
+            _ => false,
+        };
+        fits.then_some(key)
+    }
+
     /// The key with each hash and padding that cosign may have used with it.
     fn pairings(&self) -> Vec<CosignVerificationKey> {
         let der = self.der.as_bytes().to_vec();
@@ -265,7 +305,6 @@ impl Kind {
         const P256: &str = "3059301306072a8648ce3d020106082a8648ce3d03010703420004";
         const P384: &str = "3076301006072a8648ce3d020106052b8104002203620004";
         const P521: &str = "30819b301006072a8648ce3d020106052b810400230381860004";
-        const ED25519: &str = "302a300506032b6570032100";
         let text = hex::encode(der.as_bytes());
         let constant = [
             (P256, 64, Self::P256),

@@ -12,6 +12,7 @@ pub mod examine;
 pub mod expectation;
 pub mod key;
 pub mod keyring;
+pub mod layout;
 pub mod npm;
 pub mod pattern;
 pub mod predicate;

@@ -16,6 +16,7 @@ use jiff::Timestamp;
 
 use super::{
     ImagePattern, PredicateClass, PublicKey, Signer, SignerIdentity,
+    layout::{Inspections, LayoutRule},
     sigstore::{Demands, KeylessIdentity, SubjectName, TrustedRoot},
 };
 use crate::{attest::rebuilt::REBUILD_VERDICT, digest::Digest, reference::Location};
@@ -124,6 +125,7 @@ pub struct TrustRules {
     /// Signers that share a key have the same number.
     authorities: BTreeMap<String, usize>,
     rules: Vec<Rule>,
+    layouts: Vec<LayoutRule>,
 }
 
 /// How far some signers' word goes.
@@ -154,7 +156,8 @@ impl TrustRules {
         if signers.contains_key("") {
             return Err(TrustError::UnnamedSigner);
         }
-        let trust = Self { authorities: authorities(&signers), signers, rules };
+        let authorities = authorities(&signers);
+        let trust = Self { authorities, signers, rules, layouts: Vec::new() };
         trust.rules.iter().enumerate().try_for_each(|(number, rule)| trust.check(number, rule))?;
         Ok(trust)
     }
@@ -182,6 +185,18 @@ impl TrustRules {
         Ok(())
     }
 
+    /// The same rules, and layouts that images have to be made by.
+    #[must_use]
+    pub fn with_layouts(mut self, layouts: Vec<LayoutRule>) -> Self {
+        self.layouts = layouts;
+        self
+    }
+
+    /// The layouts, in the order of configuration.
+    pub fn layouts(&self) -> &[LayoutRule] {
+        &self.layouts
+    }
+
     /// The signers by name.
     pub fn signers(&self) -> &BTreeMap<String, SignerKeys> {
         &self.signers
@@ -192,9 +207,10 @@ impl TrustRules {
         &self.rules
     }
 
-    /// Whether some rule speaks about images at this location.
+    /// Whether some rule or layout speaks about images at this location.
     pub fn speaks_about(&self, location: &Location) -> bool {
         self.rules.iter().any(|rule| rule.speaks_about(location))
+            || self.layouts.iter().any(|layout| layout.is_for(location))
     }
 
     /// Rules that speak about images at this location and by which none of these claims, each a predicate type and who
@@ -245,6 +261,8 @@ impl TrustRules {
         let rules: BTreeSet<Vec<u8>> = self.rules.iter().map(Rule::canonical).collect();
         canonical.count(rules.len());
         rules.iter().for_each(|rule| canonical.bytes(rule));
+        let layouts: BTreeSet<Vec<u8>> = self.layouts.iter().map(canonical_layout).collect();
+        layouts.iter().for_each(|layout| canonical.bytes(layout));
         Digest::sha256(&canonical.0)
     }
 
@@ -392,6 +410,16 @@ impl Rule {
         canonical.count(self.threshold);
         canonical.0
     }
+}
+
+fn canonical_layout(layout: &LayoutRule) -> Vec<u8> {
+    let mut canonical = Canonical(b"layout".to_vec());
+    canonical.text(&layout.name);
+    canonical.set(layout.images.iter().map(ToString::to_string));
+    canonical.text(&layout.layout.payload.to_string());
+    canonical.set(layout.keys.iter().map(PublicKey::fingerprint));
+    canonical.count(usize::from(layout.inspections == Inspections::UnsafeSkip));
+    canonical.0
 }
 
 /// Bytes in which no two different contents look the same: every part has its length before it.

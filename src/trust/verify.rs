@@ -29,11 +29,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     Basis, Keyless, Proof, PublicKey, Signer, SignerIdentity, TrustRules, Unproven, Verified,
     complaint::{self, Failure},
+    layout::CarriedLink,
     rules::{Standing, names},
     sigstore::{self, SigstoreError},
 };
 use crate::{
-    attest::{self, Carrier, Envelope, Raw, Signature, Signed, Statement, statement::SIGNATURE},
+    attest::{
+        self, Carrier, Envelope, Raw, Signature, Signed, Statement, in_toto::Document,
+        statement::SIGNATURE,
+    },
     digest::{Algorithm, Digest, Hasher, ManifestDigest},
     finding::Finding,
     image::{Checked, Image},
@@ -50,6 +54,8 @@ pub struct Proofs {
     pub attestations: Vec<Proof<Statement>>,
     /// What turned out to be a document and no statement, sorted by carrier: nothing is proven of it.
     pub documents: Vec<Raw>,
+    /// Links and layouts of in-toto, sorted by carrier: `trust::layout` judges them.
+    pub links: Vec<CarriedLink>,
     /// What was wrong with the evidence, sorted; never of severity error: bad evidence cannot fail an image that good
     /// evidence passes, it only proves nothing.
     pub findings: Vec<Finding>,
@@ -85,6 +91,7 @@ struct Opened {
     signed: Vec<Candidate>,
     bare: Vec<Bare>,
     documents: Vec<Raw>,
+    links: Vec<CarriedLink>,
     findings: Vec<Finding>,
     /// Kinds that cannot be verified yet: a signature may be among them.
     unsupported: usize,
@@ -179,7 +186,13 @@ impl Judge<'_> {
         };
         for envelope in envelopes {
             match envelope {
-                Envelope::Signed(signed) => opened.signed.push(self.candidate(raw, *signed)),
+                Envelope::Signed(signed) => {
+                    match Document::of_statement(&signed, limits) {
+                        Ok(document) => opened.links.extend(document.map(|d| carried(raw, d))),
+                        Err(error) => opened.findings.push(complaint::malformed(raw, &error)),
+                    }
+                    opened.signed.push(self.candidate(raw, *signed));
+                }
                 Envelope::Message(message) => match document(self.image, &raw.attached_to) {
                     Some(document) => {
                         opened.signed.push(self.candidate(raw, message.over(document)));
@@ -191,7 +204,7 @@ impl Judge<'_> {
                     payload: Digest::sha256(&raw.bytes),
                     statement,
                 }),
-                Envelope::InToto(_) => {}
+                Envelope::InToto(document) => opened.links.push(carried(raw, *document)),
                 Envelope::Document => opened.documents.push(raw.clone()),
                 Envelope::Unsupported(kind) => {
                     opened.unsupported += 1;
@@ -226,13 +239,19 @@ impl Judge<'_> {
 
     /// Steps 4 to 6, and everything that has to be said.
     fn conclude(&self, opened: Opened) -> Proofs {
-        let Opened { mut signed, mut bare, mut documents, mut findings, unsupported } = opened;
+        let Opened { mut signed, mut bare, mut documents, mut links, mut findings, unsupported } =
+            opened;
+        links.sort_by(|a, b| {
+            let key = |link: &CarriedLink| (link.carrier.clone(), link.document.payload.clone());
+            (key(a), &a.document.message).cmp(&(key(b), &b.document.message))
+        });
+        links.dedup();
         signed.sort_by(|a, b| (&a.carrier, &a.payload).cmp(&(&b.carrier, &b.payload)));
         bare.sort_by(|a, b| (&a.carrier, &a.payload).cmp(&(&b.carrier, &b.payload)));
         bare.dedup_by(|a, b| (&a.carrier, &a.payload) == (&b.carrier, &b.payload));
         documents.sort_by(|a, b| (&a.carrier, &a.bytes).cmp(&(&b.carrier, &b.bytes)));
         documents.dedup();
-        let mut proofs = Proofs { documents, ..Proofs::default() };
+        let mut proofs = Proofs { documents, links, ..Proofs::default() };
         for (claim, candidates) in claims(&signed) {
             let Some(proof) = self.settle(&claim, &candidates, &mut findings) else { continue };
             let plain = candidates.iter().all(|c| c.statement.predicate_type == SIGNATURE);
@@ -423,6 +442,13 @@ fn vouched(
         }
     }
     (found, fault)
+}
+
+/// A link and the name of its file, which is a hint as in in-toto itself.
+fn carried(raw: &Raw, document: Document) -> CarriedLink {
+    const TITLE: &str = "org.opencontainers.image.title";
+    let file = raw.annotations.get(TITLE).cloned();
+    CarriedLink { carrier: raw.carrier.clone(), file, document }
 }
 
 /// Step 3 for keys: those that made the signature, where what lies beside it is about that very signature; else why not.

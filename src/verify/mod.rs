@@ -194,6 +194,9 @@ pub async fn weigh(
         &ctx.limits,
     );
     findings.extend(proofs.findings.iter().cloned());
+    let (layouts, said) =
+        trust::layout::prove_layouts(ctx.trust.layouts(), &proofs.links, &image, now, &ctx.limits);
+    findings.extend(said);
 
     let contents = if ctx.wants_contents(&image) {
         ctx.talk.stage("contents");
@@ -219,6 +222,7 @@ pub async fn weigh(
         carriers: found.raws.into_iter().map(|raw| raw.carrier).collect(),
         signatures: proofs.signatures,
         attestations: proofs.attestations,
+        layouts,
         provenance: claims.provenance,
         sboms: claims.sboms,
         inventory: contents.inventory,

@@ -8,6 +8,7 @@ mod corpus;
 mod faces;
 mod flows;
 mod gate;
+mod in_toto;
 mod lab;
 mod layouts;
 mod promises;

@@ -170,6 +170,7 @@ impl Scene {
             carriers: raws.iter().map(|raw| raw.carrier.clone()).collect(),
             signatures: proofs.signatures,
             attestations: proofs.attestations,
+            layouts: Vec::new(),
             provenance: Proof::Missing,
             sboms: Vec::new(),
             inventory: None,

@@ -1,0 +1,198 @@
+//! Whether an image came out of the supply chain that a layout describes.
+//!
+//! The operator names layouts, the keys that have to have signed them and the images that they are for; the image brings the
+//! links, as attached evidence. A layout is proven for an image when its steps hold and a product of the last one has the digest
+//! of the image's manifest or index. A layout that comes with the image is never more than the sublayout of a functionary (B6).
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::{Chain, Demands, Inspections, LayoutError, Links, Offered, Remark};
+use crate::{
+    attest::{
+        Carrier,
+        in_toto::{Body, Document},
+    },
+    digest::{Algorithm, Digest, Hasher, ManifestDigest},
+    finding::{Code, Fact, Finding, Key, Subject},
+    image::Image,
+    limits::Limits,
+    reference::Location,
+    trust::{Basis, ImagePattern, PublicKey, Signer, SignerIdentity, Verified},
+};
+
+/// A layout that images have to be made by.
+#[derive(Debug, Clone)]
+pub struct LayoutRule {
+    /// Its name in reports.
+    pub name: String,
+    /// Images that it is for: any of these.
+    pub images: Vec<ImagePattern>,
+    /// The layout.
+    pub layout: Arc<Document>,
+    /// Every one of these has to have signed it.
+    pub keys: Vec<PublicKey>,
+    /// What becomes of its inspections.
+    pub inspections: Inspections,
+}
+
+/// A layout, link or link statement that came with an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CarriedLink {
+    /// Where it was found.
+    pub carrier: Carrier,
+    /// The name of its file, as its carrier annotates it.
+    pub file: Option<String>,
+    /// The document.
+    pub document: Document,
+}
+
+/// What became of one layout for one image.
+#[derive(Debug, Clone)]
+pub struct JudgedLayout {
+    /// Its name in `hallmark.yaml`.
+    pub name: String,
+    /// Proven, unproven, missing.
+    pub state: LayoutState,
+}
+
+/// The three values of a layout.
+#[derive(Debug, Clone)]
+pub enum LayoutState {
+    /// The image is what the last step left.
+    Proven(Verified<Chain>),
+    /// There are links, and they do not prove it.
+    Unproven(LayoutError),
+    /// There are no links at all.
+    Missing(LayoutError),
+}
+
+impl LayoutState {
+    /// The word in policies and reports.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Proven(_) => "proven",
+            Self::Unproven(_) => "unproven",
+            Self::Missing(_) => "missing",
+        }
+    }
+
+    /// Why it is not proven.
+    pub fn why(&self) -> Option<&LayoutError> {
+        match self {
+            Self::Proven(_) => None,
+            Self::Unproven(error) | Self::Missing(error) => Some(error),
+        }
+    }
+}
+
+impl LayoutRule {
+    /// Whether it is for images at this location.
+    pub fn is_for(&self, location: &Location) -> bool {
+        self.images.iter().any(|pattern| pattern.matches(location))
+    }
+}
+
+/// Judges every layout that is for this image.
+pub fn prove_layouts(
+    rules: &[LayoutRule],
+    carried: &[CarriedLink],
+    image: &Image,
+    now: Timestamp,
+    limits: &Limits,
+) -> (Vec<JudgedLayout>, Vec<Finding>) {
+    let here = carried
+        .iter()
+        .map(|one| Offered { file: one.file.clone(), document: one.document.clone() });
+    let links = Links { here: here.collect(), shared: true, ..Links::default() };
+    let (mut judged, mut findings) = (Vec::new(), Vec::new());
+    for rule in rules.iter().filter(|rule| rule.is_for(&image.reference.location)) {
+        let inspections = rule.inspections;
+        let demands = Demands { keys: &rule.keys, now, inspections, limits };
+        let chain = super::verify(&rule.layout, &links, &demands);
+        let proven = chain.and_then(|chain| {
+            findings.extend(chain.remarks.iter().map(|remark| remarked(rule, remark)));
+            verified(rule, chain, carried, image)
+        });
+        let state = match proven {
+            Ok(verified) => LayoutState::Proven(verified),
+            Err(error) => {
+                findings.push(refused(rule, &error, image));
+                let missing = carried.is_empty();
+                match error {
+                    LayoutError::Threshold { .. } if missing => LayoutState::Missing(error),
+                    error => LayoutState::Unproven(error),
+                }
+            }
+        };
+        judged.push(JudgedLayout { name: rule.name.clone(), state });
+    }
+    (judged, findings)
+}
+
+/// The chain as a proof about the image, where the last step left the image.
+fn verified(
+    rule: &LayoutRule,
+    chain: Chain,
+    carried: &[CarriedLink],
+    image: &Image,
+) -> Result<Verified<Chain>, LayoutError> {
+    let index = image.index.as_ref().map(|index| &index.document);
+    let documents = index.into_iter().chain([&image.manifest.document]);
+    let subject = documents.into_iter().find_map(|document| {
+        let mut sha512 = Hasher::new(Algorithm::Sha512);
+        sha512.update(&document.bytes);
+        let digests = [Digest::sha256(&document.bytes), sha512.finish()];
+        let is_product = chain.products.values().any(|artifact| artifact.is_one_of(&digests));
+        is_product.then(|| document.digest.clone())
+    });
+    let last = chain.steps.last().map(|step| step.name.clone()).unwrap_or_default();
+    let missing = || LayoutError::Product { step: last.clone() };
+    let subject: ManifestDigest = subject.ok_or_else(missing)?;
+    let of_last = |one: &&CarriedLink| match &one.document.body {
+        Body::Link(link) => link.name == last,
+        Body::Layout(_) => one.file.as_deref().is_some_and(|f| f.starts_with(&format!("{last}."))),
+    };
+    let carrier = carried.iter().find(of_last).or(carried.first()).ok_or_else(missing)?;
+    let signer = |key: &PublicKey| Signer {
+        name: rule.name.clone(),
+        identity: SignerIdentity::Key { fingerprint: key.fingerprint() },
+    };
+    let signers = rule.keys.iter().map(signer).collect();
+    let payload = rule.layout.payload.clone();
+    let carrier = carrier.carrier.clone();
+    Ok(Verified::new(chain, subject, signers, Basis::Signed, carrier, payload))
+}
+
+fn about(code: Code, rule: &LayoutRule) -> Finding {
+    Finding::new(code, Subject::Operator(format!("trust.layouts {}", rule.name)))
+}
+
+/// As all evidence, links can only fail to prove something: what that means, policy decides.
+fn refused(rule: &LayoutRule, error: &LayoutError, image: &Image) -> Finding {
+    let finding = about(error.code(), rule).with(Key::Why, error.to_string());
+    let severity = finding.severity.min(crate::finding::Severity::Warning);
+    let finding = finding.at(severity);
+    match error {
+        LayoutError::Product { .. } => finding.with(Key::Expect, &image.manifest.document.digest),
+        _ => finding,
+    }
+}
+
+fn remarked(rule: &LayoutRule, remark: &Remark) -> Finding {
+    let words = |words: &[String]| Fact::Text(words.join(" ").chars().take(200).collect());
+    match remark {
+        Remark::Command { step, expected, found } => about(Code::LayoutCommandDiffers, rule)
+            .with(Key::Expect, words(expected))
+            .with(Key::Found, words(found))
+            .with(Key::From, format!("step {step}")),
+        Remark::Key { step, id, kind } => about(Code::LayoutKeyUnsupported, rule)
+            .with(Key::Found, format!("{id:.80} ({kind})"))
+            .with(Key::From, format!("step {step}"))
+            .with(Key::Why, "the step has enough links by other keys"),
+        Remark::Skipped { inspection } => about(Code::LayoutInspectionNotRun, rule)
+            .with(Key::Found, inspection.as_str())
+            .with(Key::Why, "unsafe_skipInspections is written in hallmark.yaml"),
+    }
+}
