@@ -45,11 +45,36 @@ fn all() -> Vec<(&'static str, Vec<Vec<u8>>)> {
         ("dsse", enveloped(&statements).chain([bytes(&dsse())]).collect()),
         ("statement", statements.clone()),
         ("bundle", vec![bytes(&bundle()), bytes(&simple_signing())]),
+        ("layout", vec![in_toto_chain()]),
         ("provenance", statements),
         ("sbom", sboms.into_iter().chain(texts(DATABASES)).collect()),
         ("dockerfile", texts(DOCKERFILES)),
         ("review", [pod(), deployment()].iter().map(bytes).collect()),
     ]
+}
+
+/// A layout and a link, divided by a zero byte.
+fn in_toto_chain() -> Vec<u8> {
+    let layout = json!({
+        "signed": {
+            "_type": "layout", "expires": "2030-01-02T03:04:05Z", "readme": "", "inspect": [],
+            "keys": { "k": { "keytype": "ed25519", "scheme": "ed25519", "keyval": { "public": "00".repeat(32) } } },
+            "steps": [{
+                "_type": "step", "name": "build", "threshold": 1, "pubkeys": ["k"], "expected_command": ["make"],
+                "expected_materials": [["ALLOW", "src/*[!a-c].?s"], ["DISALLOW", "*"]],
+                "expected_products": [["MATCH", "*", "IN", "out", "WITH", "PRODUCTS", "IN", "x", "FROM", "build"]],
+            }],
+        },
+        "signatures": [{ "keyid": "k", "sig": "00" }],
+    });
+    let link = json!({
+        "signed": {
+            "_type": "link", "name": "build", "command": ["make"], "byproducts": {}, "environment": {},
+            "materials": { "src/main.rs": { "sha256": "00".repeat(32) } }, "products": {},
+        },
+        "signatures": [{ "keyid": "k", "sig": "00" }],
+    });
+    [bytes(&layout), bytes(&link)].join(&0)
 }
 
 fn bytes(value: &Value) -> Vec<u8> {
