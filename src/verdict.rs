@@ -287,7 +287,7 @@ mod tests {
     fn evidence(predicate_type: &str, predicate: Value) -> Evidence {
         let predicate_type = predicate_type.to_owned();
         let statement = Statement { subjects: Vec::new(), predicate_type, predicate };
-        let by = SignerIdentity::Key { fingerprint: "00".to_owned() };
+        let by = SignerIdentity::Key { fingerprint: "00".to_owned(), recorded: None };
         Evidence {
             layouts: Vec::new(),
             image: image(),

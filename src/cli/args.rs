@@ -55,6 +55,9 @@ pub enum Command {
     /// Work with policies
     #[command(subcommand)]
     Policy(Policy),
+    /// Work with trusted roots and trust rules
+    #[command(subcommand)]
+    Trust(Trust),
     /// Answer Kubernetes admission reviews over HTTPS
     Serve(Serve),
     /// Explain a finding code
@@ -379,6 +382,36 @@ pub enum Policy {
         #[arg(value_name = "DIR")]
         folder: PathBuf,
     },
+}
+
+/// `hallmark trust`
+#[derive(Debug, Subcommand)]
+pub enum Trust {
+    /// Fetch the current trusted roots; nothing else fetches any
+    Update(TrustUpdate),
+    /// Show the trusted roots that are in force
+    Show {
+        /// Form of the answer on stdout
+        #[arg(long, short, value_enum, default_value = "text", value_name = "FORMAT")]
+        output: Format,
+    },
+    /// Turn a ClusterImagePolicy of policy-controller into hallmark.yaml
+    Import {
+        /// The policy, one document of YAML
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+}
+
+/// `hallmark trust update`
+#[derive(Debug, Args)]
+pub struct TrustUpdate {
+    /// Which: public-good, github, or a name under trust.roots [default: all of them]
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+    /// Folder or address to read one root from, instead of its repository's own
+    #[arg(long, value_name = "URL|DIR", requires = "names")]
+    pub mirror: Option<String>,
 }
 
 /// `hallmark serve`

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     config::{
         self, Config, Daemon, EngineConfig, OnMismatch as ConfigOnMismatch, PolicySelection,
-        RebuildWhen,
+        RebuildWhen, Roots, Surroundings,
     },
     engine::{EngineChoice, EngineSettings, SharedBuilder},
     limits::Limits,
@@ -62,11 +62,31 @@ pub fn build(global: &Global, overrides: Overrides<'_>) -> Result<(Config, Conte
 
 /// The configuration that the command line, the environment or the two fixed folders name.
 pub fn configuration(global: &Global) -> Result<Config, Failure> {
-    let config = match &global.config {
-        Some(path) => Config::load(Some(path)),
-        None => Config::find(&config::candidates(config_home().as_deref())),
-    };
+    let config = Config::load(file(global).as_deref(), &surroundings());
     config.map_err(|error| Failure::usage(error.to_string()))
+}
+
+/// The trusted roots that can be updated.
+pub fn repositories(global: &Global) -> Result<Roots, Failure> {
+    let roots = config::repositories(file(global).as_deref(), &surroundings());
+    roots.map_err(|error| Failure::usage(error.to_string()))
+}
+
+fn file(global: &Global) -> Option<PathBuf> {
+    let candidates = config::candidates(config_home().as_deref());
+    global.config.clone().or_else(|| config::first(&candidates).map(Path::to_owned))
+}
+
+/// Fetched roots lie in the user's state folder, or in the machine's where there is no user.
+fn surroundings() -> Surroundings {
+    let set = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|p| p.is_absolute());
+    let home = std::env::var_os("HOME").map(|home| Path::new(&home).join(".local/state"));
+    let state = set.or_else(|| home.filter(|path| path.is_absolute()));
+    let state = state.unwrap_or_else(|| PathBuf::from("/var/lib"));
+    Surroundings {
+        root_folder: Some(state.join("hallmark/roots")),
+        now: Some(jiff::Timestamp::now()),
+    }
 }
 
 fn config_home() -> Option<PathBuf> {
@@ -93,8 +113,12 @@ pub fn password(names: &[&str]) -> Option<Password> {
 
 /// How registries are reached.
 pub fn sources(config: &Config) -> SourceSettings {
+    SourceSettings { registries: config.registries.clone(), ..surrounding_sources() }
+}
+
+/// What only the environment says about how others are reached.
+pub fn surrounding_sources() -> SourceSettings {
     SourceSettings {
-        registries: config.registries.clone(),
         docker_config: docker_config(),
         proxy: variable(["HTTPS_PROXY", "https_proxy"]),
         no_proxy: variable(["NO_PROXY", "no_proxy"]),

@@ -6,6 +6,7 @@ use super::{
     context::{self, Overrides},
 };
 use crate::{
+    config::Roots,
     report::{self, inspect::Inspection},
     trust::{TrustRules, examine, sigstore::TrustedRoot},
     verify::{self, When},
@@ -22,9 +23,9 @@ pub async fn run(args: &Inspect, global: &Global) -> Result<Answer, Failure> {
     let (config, ctx) = context::build(global, overrides)?;
     let reference = context::pin(&args.image, &config, &ctx).await?;
     let (source, images) = verify::open(&reference, &ctx).await?;
-    let (now, embedded) = (jiff::Timestamp::now(), embedded(&ctx)?);
+    let now = jiff::Timestamp::now();
     let trust = ctx.trust.judged_at(now);
-    let known = known(&trust, &embedded);
+    let known = known(&trust, &config.roots);
     let mut inspections = Vec::with_capacity(images.len());
     for image in images {
         let found = verify::find(&*source, &image, &ctx).await;
@@ -38,25 +39,15 @@ pub async fn run(args: &Inspect, global: &Global) -> Result<Answer, Failure> {
     }))
 }
 
-fn embedded(ctx: &verify::Context) -> Result<[(String, TrustedRoot); 2], Failure> {
-    let unreadable = |error: crate::trust::sigstore::RootError| Failure::usage(error.to_string());
-    Ok([
-        ("public-good".to_owned(), TrustedRoot::public_good(&ctx.limits).map_err(unreadable)?),
-        ("github".to_owned(), TrustedRoot::github(&ctx.limits).map_err(unreadable)?),
-    ])
-}
-
-/// Roots in which identities are looked up: those of the configured signers first.
-fn known<'a>(
-    trust: &'a TrustRules,
-    embedded: &'a [(String, TrustedRoot)],
-) -> Vec<(String, &'a TrustedRoot)> {
+/// Roots in which identities are looked up: those of the configured signers first, then the others that are in force.
+fn known<'a>(trust: &'a TrustRules, roots: &'a Roots) -> Vec<(String, &'a TrustedRoot)> {
     let configured = trust
         .signers()
         .iter()
         .flat_map(|(name, signer)| signer.roots().map(move |root| (format!("of {name}"), root)));
+    let others = roots.in_force.iter().map(|(name, found)| (name.clone(), &*found.root));
     let mut known: Vec<(String, &TrustedRoot)> = Vec::new();
-    for (name, root) in configured.chain(embedded.iter().map(|(name, root)| (name.clone(), root))) {
+    for (name, root) in configured.chain(others) {
         if known.iter().all(|(_, other)| other.digest() != root.digest()) {
             known.push((name, root));
         }

@@ -15,6 +15,7 @@ mod provenance;
 mod rebuild;
 mod serve;
 mod sign;
+mod trust;
 mod verify;
 
 use std::{io::Write as _, process::ExitCode};
@@ -128,6 +129,7 @@ async fn run(cli: Cli) -> Result<Answer, Failure> {
         Command::Sign(args) => interruptible(sign::run(&args, &global)).await,
         Command::Provenance(command) => interruptible(provenance::run(command, &global)).await,
         Command::Policy(command) => policy::run(&command, &global),
+        Command::Trust(command) => interruptible(trust::run(&command, &global)).await,
         Command::Serve(args) => serve::run(&args, &global).await,
         Command::Explain(args) => explain::run(&args).map(Answer::data),
     }

@@ -94,6 +94,9 @@ pub enum ConfigError {
         /// Limit in bytes.
         limit: u64,
     },
+    /// A trusted root that was fetched earlier is not believed, and no file says where else to look.
+    #[error("{0}\n  help: remove the file, or run hallmark trust update, which writes it again")]
+    Fetched(String),
     /// Not YAML, an unknown or missing key, or a value of another type.
     #[error("{place}: {why}\n  help: docs/configuration.md lists every key")]
     Form {

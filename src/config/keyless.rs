@@ -3,19 +3,17 @@
 //! Issuer and identity are exact texts or anchored patterns, and both have to be there: nobody becomes "anyone" by being
 //! forgotten. The words for "anyone" begin with `unsafe`.
 
-use std::sync::Arc;
-
 use super::{
     ConfigError, KeyPath,
     error::key,
     raw,
+    roots::Roots,
     valid::{Reader, want},
 };
-use crate::{
-    limits::Limits,
-    trust::{
-        Keyless, SignerKeys,
-        sigstore::{Demands, KeylessIdentity, NoCtLog, Pattern, TextMatch, Times, TrustedRoot},
+use crate::trust::{
+    Keyless, SignerKeys,
+    sigstore::{
+        Demands, KeylessIdentity, NoCtLog, Pattern, Recording, TextMatch, TimeRange, Times,
     },
 };
 
@@ -25,39 +23,38 @@ const MAX_DEMANDED: usize = 8;
 /// What `trust.signers[index].keyless` says.
 pub(super) fn signer(
     reader: &Reader<'_>,
+    roots: &Roots,
     index: usize,
     raw: &raw::Keyless,
 ) -> Result<SignerKeys, ConfigError> {
     let at = |name: &'static str| key!["trust", "signers", index, "keyless", name];
-    let issuer = text(
-        reader,
-        [at("issuer"), at("issuerPattern"), at("unsafe_anyIssuer")],
-        (&raw.issuer, &raw.issuer_pattern, raw.unsafe_any_issuer),
-    )?;
+    let root = roots.find(reader, at("root"), &raw.root)?;
+    let unsaid = (&raw.issuer, &raw.issuer_pattern, raw.unsafe_any_issuer) == (&None, &None, None);
+    // Certificates of an authority of one's own name no issuer of identities: the authority is the issuer.
+    let issuer = if root.is_private() && unsaid {
+        None
+    } else {
+        Some(text(
+            reader,
+            [at("issuer"), at("issuerPattern"), at("unsafe_anyIssuer")],
+            (&raw.issuer, &raw.issuer_pattern, raw.unsafe_any_issuer),
+        )?)
+    };
     let subject = text(
         reader,
         [at("identity"), at("identityPattern"), at("unsafe_anyIdentity")],
         (&raw.identity, &raw.identity_pattern, raw.unsafe_any_identity),
     )?;
-    if let (TextMatch::UnsafeAny, TextMatch::UnsafeAny) = (&issuer, &subject) {
+    if let (None | Some(TextMatch::UnsafeAny), TextMatch::UnsafeAny) = (&issuer, &subject) {
         let help = "every stranger has an identity by some issuer; name one of the two";
         let complaint = want("an issuer or an identity", help);
         return Err(reader.refuse(at("unsafe_anyIdentity"), "any of any", complaint));
     }
-    let root = root(reader, at("root"), &raw.root)?;
-    let count = |name: &'static str, value: Option<usize>, least: usize| {
-        let value = value.unwrap_or(1);
-        if (least..=MAX_DEMANDED).contains(&value) {
-            return Ok(value);
-        }
-        let help = "more than there are can never be reached";
-        let expected = format!("a number from {least} to {MAX_DEMANDED}");
-        Err(reader.refuse(at(name), value, want(expected, help)))
-    };
+    let count = |name, value, least| count(reader, at(name), value, least);
     // A root without logs, as GitHub's, has nothing that could be asked for.
     let logs = match raw.logs {
         None if !root.has_logs() => 0,
-        logs => count("logs", logs, usize::from(root.has_logs()))?,
+        logs => count("logs", logs.unwrap_or(1), usize::from(root.has_logs()))?,
     };
     let words = [("refuse", NoCtLog::Refuse), ("allow", NoCtLog::Allow)];
     let no_ct_log = reader.word(at("noCtLog"), raw.no_ct_log.as_deref(), &words)?;
@@ -66,10 +63,110 @@ pub(super) fn signer(
         let expected = "a root with certificate transparency logs";
         return Err(reader.refuse(at("root"), &raw.root, want(expected, help)));
     }
-    let times = Times::Proven(count("times", raw.times, 1)?);
+    // Without a proven time a certificate that lives long has to be valid when it is judged: nobody can date back to
+    // before it ended, or was replaced.
+    let times = match count("times", raw.times.unwrap_or(1), usize::from(!root.is_private()))? {
+        0 => Times::Now,
+        times => Times::Proven(times),
+    };
     let demands = Demands { logs, times, no_ct_log, now: None };
-    let identity = KeylessIdentity { issuer: Some(issuer), subject };
-    Ok(SignerKeys::keyless(Keyless { identity, root: Arc::new(root), demands }))
+    let identity = KeylessIdentity { issuer, subject };
+    Ok(SignerKeys::keyless(Keyless { identity, root, demands }))
+}
+
+fn count(
+    reader: &Reader<'_>,
+    at: KeyPath,
+    value: usize,
+    least: usize,
+) -> Result<usize, ConfigError> {
+    if (least..=MAX_DEMANDED).contains(&value) {
+        return Ok(value);
+    }
+    let help = "more than there are can never be reached";
+    let expected = format!("a number from {least} to {MAX_DEMANDED}");
+    Err(reader.refuse(at, value, want(expected, help)))
+}
+
+/// What a signer with a key may ask for, and whether this one does.
+fn demanded(raw: &raw::Signer) -> impl Iterator<Item = (&'static str, bool)> {
+    [
+        ("logs", raw.logs.is_some()),
+        ("times", raw.times.is_some()),
+        ("validFrom", raw.valid_from.is_some()),
+        ("validUntil", raw.valid_until.is_some()),
+        ("root", raw.root.is_some()),
+    ]
+    .into_iter()
+}
+
+/// What is asked of a keyless signer stands under `keyless`, and nowhere else.
+pub(super) fn only_keyless(
+    reader: &Reader<'_>,
+    index: usize,
+    raw: &raw::Signer,
+) -> Result<(), ConfigError> {
+    demanded(raw).find(|(_, demanded)| *demanded).map_or(Ok(()), |(name, _)| {
+        let complaint = want("it under keyless", "beside keyless it would decide nothing");
+        Err(reader.refuse(key!["trust", "signers", index, name], "it beside keyless", complaint))
+    })
+}
+
+/// What `trust.signers[index]` asks to lie beside the signatures of its key.
+pub(super) fn recording(
+    reader: &Reader<'_>,
+    roots: &Roots,
+    index: usize,
+    raw: &raw::Signer,
+) -> Result<Option<Recording>, ConfigError> {
+    let at = |name: &'static str| key!["trust", "signers", index, name];
+    let Some(name) = &raw.root else {
+        let help = "only a trusted root says which logs and timestamp authorities count";
+        let demanded = demanded(raw).find(|(_, demanded)| *demanded);
+        return demanded.map_or(Ok(None), |(name, _)| {
+            Err(reader.refuse(at(name), "it without root", want("root beside it", help)))
+        });
+    };
+    let root = roots.find(reader, at("root"), name)?;
+    let key_valid = key_valid(reader, index, raw)?;
+    let logs = raw.logs.unwrap_or(usize::from(root.has_logs()));
+    let logs = count(reader, at("logs"), logs, 0)?;
+    let least = usize::from(key_valid.is_some());
+    let times = count(reader, at("times"), raw.times.unwrap_or(least), least)?;
+    if logs == 0 && times == 0 {
+        let help = "the root would decide nothing; ask for logs or times, or remove it";
+        return Err(reader.refuse(at("logs"), "0, and times 0", want("logs or times", help)));
+    }
+    let demands = Demands { logs, times: Times::Proven(times), ..Demands::default() };
+    Ok(Some(Recording { root, demands, key_valid }))
+}
+
+/// When a key may have signed, where the operator says so.
+fn key_valid(
+    reader: &Reader<'_>,
+    index: usize,
+    raw: &raw::Signer,
+) -> Result<Option<TimeRange>, ConfigError> {
+    let at = |name: &'static str| key!["trust", "signers", index, name];
+    let time = |name: &'static str, text: &Option<String>| {
+        let read = text.as_ref().map(|text| {
+            text.parse::<jiff::Timestamp>().map_err(|_| {
+                let complaint = want("a time such as 2027-01-31T00:00:00Z", "write it in quotes");
+                reader.refuse(at(name), text, complaint)
+            })
+        });
+        read.transpose()
+    };
+    let start = time("validFrom", &raw.valid_from)?;
+    let end = time("validUntil", &raw.valid_until)?;
+    if let (Some(start), Some(end)) = (start, end)
+        && end < start
+    {
+        let complaint = want("a time after validFrom", "such a key could never have signed");
+        return Err(reader.refuse(at("validUntil"), end, complaint));
+    }
+    let said = start.is_some() || end.is_some();
+    Ok(said.then(|| TimeRange::new(start.unwrap_or(jiff::Timestamp::MIN), end)))
 }
 
 /// Exactly one of a text, a pattern, and the word for any.
@@ -107,21 +204,4 @@ fn text(
             Err(reader.refuse(exact_at, "several", want("one of text and pattern", help)))
         }
     }
-}
-
-fn root(reader: &Reader<'_>, at: KeyPath, name: &str) -> Result<TrustedRoot, ConfigError> {
-    let limits = Limits::default();
-    let read = match name {
-        "public-good" => TrustedRoot::public_good(&limits),
-        "github" => TrustedRoot::github(&limits),
-        path => {
-            let (_, bytes) = reader.file(at.clone(), path)?;
-            TrustedRoot::from_json(&bytes, &limits)
-        }
-    };
-    read.map_err(|error| {
-        let help = "cosign trusted-root create and TUF repositories write this form";
-        let complaint = want("public-good, github, or a trusted_root.json", help);
-        reader.refuse(at, format!("{name}: {error}"), complaint)
-    })
 }

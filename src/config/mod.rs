@@ -8,9 +8,11 @@
 mod bounds;
 mod error;
 mod folder;
+pub mod import;
 mod keyless;
 mod layouts;
 mod raw;
+pub mod roots;
 mod units;
 mod valid;
 
@@ -24,6 +26,7 @@ use std::{
 pub use bounds::table as limits_table;
 pub use error::{ConfigError, KeyPath, Place, Step};
 pub use folder::{FolderError, bundle};
+pub use roots::{Roots, Surroundings};
 
 use crate::{
     digest::Digest,
@@ -32,7 +35,7 @@ use crate::{
     limits::Limits,
     reference::Location,
     source::RegistrySettings,
-    trust::TrustRules,
+    trust::{TrustRules, sigstore::tuf},
 };
 
 /// Largest configuration file that is read, in bytes.
@@ -51,6 +54,8 @@ pub struct Config {
     pub registries: Vec<RegistrySettings>,
     /// Who may say what; nobody by default.
     pub trust: TrustRules,
+    /// The trusted roots that have names.
+    pub roots: Roots,
     /// What is asked for.
     pub policy: PolicyConfig,
     /// Whether and how images are rebuilt.
@@ -222,19 +227,38 @@ impl Config {
     ///
     /// # Errors
     /// [`ConfigError`]: the file or a file that it names cannot be read, or does not say what can be meant.
-    pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
-        let Some(path) = path else { return Ok(Self::default()) };
+    pub fn load(path: Option<&Path>, surroundings: &Surroundings) -> Result<Self, ConfigError> {
+        let Some(path) = path else {
+            let roots = Roots::unconfigured(surroundings).map_err(ConfigError::Fetched)?;
+            return Ok(Self { roots, ..Self::default() });
+        };
         let text = read(path)?;
-        valid::config(path, &text)
+        valid::config(path, &text, surroundings)
     }
+}
 
-    /// Loads the first of `candidates` that is there, or gives the default where none is.
-    ///
-    /// # Errors
-    /// As [`Config::load`]; a candidate that is there but cannot be read is an error, not a reason to go on.
-    pub fn find(candidates: &[PathBuf]) -> Result<Self, ConfigError> {
-        let there = |path: &&PathBuf| !matches!(path.symlink_metadata(), Err(error) if error.kind() == std::io::ErrorKind::NotFound);
-        Self::load(candidates.iter().find(there).map(PathBuf::as_path))
+/// The first of `candidates` that is there. A candidate that is there but cannot be read is not a reason to go on.
+pub fn first(candidates: &[PathBuf]) -> Option<&Path> {
+    let there = |path: &&PathBuf| !matches!(path.symlink_metadata(), Err(error) if error.kind() == std::io::ErrorKind::NotFound);
+    candidates.iter().find(there).map(PathBuf::as_path)
+}
+
+/// The trusted roots that can be updated: those of the file, and the embedded ones.
+///
+/// # Errors
+/// As [`Config::load`].
+pub fn repositories(
+    path: Option<&Path>,
+    surroundings: &Surroundings,
+) -> Result<Roots, ConfigError> {
+    let text = path.map(|path| Ok((path, read(path)?))).transpose()?;
+    match text {
+        Some((path, text)) => valid::updatable(path, &text, surroundings),
+        None => Ok(Roots {
+            folder: surroundings.root_folder.clone(),
+            repositories: tuf::KNOWN.iter().map(roots::Repository::from).collect(),
+            ..Roots::default()
+        }),
     }
 }
 

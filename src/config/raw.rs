@@ -49,6 +49,11 @@ pub(super) struct Trust {
     pub rules: Vec<Rule>,
     #[serde(default)]
     pub layouts: Vec<Layout>,
+    #[serde(default)]
+    pub roots: Vec<Root>,
+    pub root_folder: Option<String>,
+    pub warn_root_age: Option<String>,
+    pub max_root_age: Option<String>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -64,9 +69,36 @@ pub(super) struct Layout {
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct Root {
+    pub name: String,
+    pub ca: Option<String>,
+    pub intermediates: Option<String>,
+    #[serde(default)]
+    pub log_keys: Vec<String>,
+    #[serde(default)]
+    pub ct_log_keys: Vec<String>,
+    #[serde(default)]
+    pub timestamp_authorities: Vec<String>,
+    pub tuf: Option<Tuf>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct Tuf {
+    pub url: String,
+    pub root: String,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct Signer {
     pub name: String,
     pub key: Option<String>,
+    pub root: Option<String>,
+    pub logs: Option<usize>,
+    pub times: Option<usize>,
+    pub valid_from: Option<String>,
+    pub valid_until: Option<String>,
     pub keyless: Option<Keyless>,
 }
 

@@ -33,7 +33,7 @@ fn folder(text: &str) -> tempfile::TempDir {
 
 fn load(text: &str) -> Result<Config, ConfigError> {
     let folder = folder(text);
-    Config::load(Some(&folder.path().join("hallmark.yaml")))
+    Config::load(Some(&folder.path().join("hallmark.yaml")), &Surroundings::default())
 }
 
 const LAYOUT: &str = r#"{"signatures": [], "signed": {"_type": "layout", "expires": "2030-01-01T00:00:00Z", "keys": {},
@@ -70,7 +70,8 @@ gate: {listen: "[::]:9443", certificate: ca.pem, key: tls.key, namespacesExempt:
 #[test]
 fn reads_every_section() {
     let folder = folder(FULL);
-    let config = Config::load(Some(&folder.path().join("hallmark.yaml"))).expect("valid");
+    let config = Config::load(Some(&folder.path().join("hallmark.yaml")), &Surroundings::default())
+        .expect("valid");
     let names: Vec<_> = config.repositories.iter().map(ToString::to_string).collect();
     let layout = format!("oci:{}", folder.path().join("layouts/app").display());
     assert_eq!(names, ["registry.example/app", layout.as_str(), "registry.example:5000/team/app"]);
@@ -102,7 +103,7 @@ fn reads_every_section() {
 
 #[test]
 fn without_a_file_nobody_is_trusted() {
-    for config in [Config::load(None), Config::find(&[]), load("version: 1\n")] {
+    for config in [Config::load(None, &Surroundings::default()), load("version: 1\n")] {
         let config = config.expect("valid");
         assert!(config.trust.signers().is_empty() && config.trust.rules().is_empty());
         assert_eq!(config.policy.selection, PolicySelection::Preset("baseline"));
@@ -215,12 +216,16 @@ fn the_first_candidate_that_is_there_counts() {
     let folder = folder("version: 1\nlimits: {layers: 7}\n");
     let absent = folder.path().join("absent/hallmark.yaml");
     let present = folder.path().join("hallmark.yaml");
-    let config = Config::find(&[absent.clone(), present.clone()]).expect("valid");
+    let load = |path| Config::load(path, &Surroundings::default());
+    let both = [absent.clone(), present.clone()];
+    let config = load(first(&both)).expect("valid");
     assert_eq!((config.limits.layers, config.file.as_ref()), (7, Some(&present)));
-    let error = Config::load(Some(&absent)).expect_err("named but absent");
+    let error = load(Some(&absent)).expect_err("named but absent");
     assert!(matches!(error, ConfigError::Unreadable { .. }), "{error}");
     // A folder where the file should be is no reason to go on to the next one.
-    assert!(Config::find(&[folder.path().join("policies"), present]).is_err());
+    let broken = [folder.path().join("policies"), present];
+    assert!(load(first(&broken)).is_err());
+    assert!(first(&[absent]).is_none());
 }
 
 #[test]
@@ -313,6 +318,74 @@ fn b9_keyless_signers_say_whom_they_mean() {
     assert!(neither.is_some());
 }
 
+#[test]
+fn authorities_of_ones_own_and_recorded_keys_say_what_counts() {
+    let with = |trust: &str| {
+        load(&format!(
+            "version: 1\ntrust:\n  roots:\n    - {{name: own, ca: ca.pem}}\n    - {{name: log, logKeys: [release.pub]}}\n{trust}\n"
+        ))
+    };
+    let signer = |text: &str| with(&format!("  signers: [{{name: a, {text}}}]"));
+    let good = [
+        "keyless: {identity: a@x.example, root: own, noCtLog: allow}",
+        "keyless: {identity: a@x.example, root: own, noCtLog: allow, times: 0}",
+        "keyless: {issuer: i, identity: a@x.example, root: own, noCtLog: allow}",
+        "key: release.pub, root: log",
+        "key: release.pub, root: public-good, logs: 1, times: 1",
+        "key: release.pub, root: public-good, validFrom: '2026-01-01T00:00:00Z'",
+    ];
+    for text in good {
+        signer(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+    }
+    let bad = [
+        ("keyless: {identity: a, root: own}", "noCtLog: allow"),
+        ("keyless: {unsafe_anyIdentity: true, root: own, noCtLog: allow}", "any of any"),
+        ("keyless: {identity: a, root: absent, noCtLog: allow}", "can be read"),
+        (
+            "keyless: {issuer: i, identity: a, root: public-good}, logs: 1",
+            "logs: expected it under",
+        ),
+        ("key: release.pub, logs: 1", "expected root beside it"),
+        ("key: release.pub, validUntil: '2026-01-01T00:00:00Z'", "expected root beside it"),
+        ("key: release.pub, root: log, logs: 0", "logs or times"),
+        ("key: release.pub, root: log, validFrom: soon", "a time such as"),
+        (
+            "key: release.pub, root: public-good, times: 0, validFrom: '2026-01-01T00:00:00Z'",
+            "from 1 to 8",
+        ),
+        (
+            "key: release.pub, root: public-good, validFrom: '2026-01-02T00:00:00Z', validUntil: '2026-01-01T00:00:00Z'",
+            "after validFrom",
+        ),
+    ];
+    for (text, want) in bad {
+        let error = signer(text).err().unwrap_or_else(|| panic!("accepted: {text}")).to_string();
+        assert!(error.contains(want), "{text}: {error}");
+    }
+    let roots = [
+        ("    - {name: own, ca: ca.pem}", "a name of its own"),
+        ("    - {name: github, ca: ca.pem}", "a name of its own"),
+        ("    - {name: ../x, ca: ca.pem}", "a name of its own"),
+        ("    - {name: x}", "files in PEM"),
+        ("    - {name: x, ca: release.pub}", "files in PEM"),
+        ("    - {name: x, logKeys: [ca.pem]}", "files in PEM"),
+        ("    - {name: x, timestampAuthorities: [absent]}", "can be read"),
+        ("    - {name: x, ca: ca.pem, tuf: {url: u, root: ca.pem}}", "name and tuf alone"),
+        ("    - {name: x, tuf: {url: u, root: ca.pem}}", "a root.json of TUF"),
+        ("  maxRootAge: 0d", "90d"),
+        ("  maxRootAge: 1w", "90d"),
+        ("  {maxRootAge: 10d, warnRootAge: 11d}", ""),
+    ];
+    for (text, want) in roots {
+        let error = with(text).err().unwrap_or_else(|| panic!("accepted: {text}")).to_string();
+        assert!(error.contains(want), "{text}: {error}");
+    }
+    let ages = with("  maxRootAge: 10d\n  warnRootAge: 11d").expect_err("a warning after the end");
+    assert!(ages.to_string().contains("at most maxRootAge"), "{ages}");
+    let ages = with("  maxRootAge: 10d").expect("valid").roots.age;
+    assert_eq!((ages.warn_days, ages.max_days), (10, 10));
+}
+
 /// Every key below `schema`, as it is written in the documentation: `trust.signers[].name`.
 fn keys(
     root: &serde_json::Value,
@@ -365,6 +438,7 @@ fn the_documentation_has_every_key_and_no_other() {
         "trust.signers",
         "trust.rules",
         "trust.layouts",
+        "trust.roots",
         "policy",
         "policy.exceptions",
         "rebuild",
@@ -396,7 +470,8 @@ fn the_example_in_the_documentation_is_valid() {
 proptest::proptest! {
     #[test]
     fn nothing_makes_the_reader_panic(text in "[a-z0-9:{}\\[\\],&*!|>\"'\n -]{0,200}") {
-        let _ = valid::config(Path::new("/nowhere/hallmark.yaml"), &format!("version: 1\n{text}"));
+        let text = format!("version: 1\n{text}");
+        let _ = valid::config(Path::new("/nowhere/hallmark.yaml"), &text, &Surroundings::default());
     }
 }
 

@@ -28,6 +28,15 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
     Duration::try_from(read).ok().filter(|duration| !duration.is_zero())
 }
 
+/// What [`days`] reads, for messages.
+pub(super) const DAYS: &str = "a number of days above 0, such as 90d";
+
+/// A whole number of days.
+pub(super) fn days(text: &str) -> Option<u32> {
+    let number = text.strip_suffix('d').filter(|n| n.bytes().all(|byte| byte.is_ascii_digit()))?;
+    number.parse().ok().filter(|days| *days > 0)
+}
+
 /// Bytes in the largest unit that divides them.
 pub(super) fn show_bytes(bytes: u64) -> String {
     [(1u64 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")]
@@ -48,6 +57,24 @@ pub(super) fn show_duration(duration: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn reads_days() {
+        let cases = [
+            ("1d", Some(1)),
+            ("365d", Some(365)),
+            ("0d", None),
+            ("d", None),
+            ("-1d", None),
+            ("+1d", None),
+            ("90", None),
+            ("24h", None),
+            ("99999999999d", None),
+        ];
+        for (text, want) in cases {
+            assert_eq!(days(text), want, "{text}");
+        }
+    }
 
     #[test]
     fn reads_sizes() {

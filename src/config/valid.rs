@@ -19,7 +19,9 @@ use super::{
     Step,
     bounds::{self, Refused},
     error::{key, locate},
-    raw, units,
+    raw,
+    roots::{self, Roots, Surroundings},
+    units,
 };
 use crate::{
     digest::Digest,
@@ -68,7 +70,7 @@ impl Reader<'_> {
         }
     }
 
-    fn path(&self, text: &str) -> PathBuf {
+    pub(super) fn path(&self, text: &str) -> PathBuf {
         self.file.parent().map_or_else(|| PathBuf::from(text), |folder| folder.join(text))
     }
 
@@ -164,29 +166,49 @@ fn one_of(words: &[&str]) -> String {
 }
 
 /// The configuration that `text`, the content of `file`, says.
-pub(super) fn config(file: &Path, text: &str) -> Result<Config, ConfigError> {
-    let raw: raw::File = yaml_serde::from_str(text).map_err(|error| form(file, &error))?;
+pub(super) fn config(
+    file: &Path,
+    text: &str,
+    surroundings: &Surroundings,
+) -> Result<Config, ConfigError> {
+    let raw = raw(file, text)?;
     let reader = Reader { file, text };
-    if raw.version != 1 {
-        let help = "this hallmark reads version 1; a newer file needs a newer hallmark";
-        return Err(reader.refuse(key!["version"], raw.version, want("1", help)));
-    }
     let limits = limits(&reader, &raw.limits)?;
+    let roots = roots::roots(&reader, &raw.trust, surroundings)?;
     Ok(Config {
         file: Some(file.to_owned()),
         digest: Some(Digest::sha256(text.as_bytes())),
         repositories: repositories(&reader, &raw.repositories)?,
         registries: registries(&reader, &raw.registries)?,
-        trust: trust(&reader, &raw.trust)?.with_layouts(super::layouts::layouts(
-            &reader,
-            &raw.trust.layouts,
-            &limits,
-        )?),
+        trust: trust(&reader, &raw.trust, &roots)?
+            .with_layouts(super::layouts::layouts(&reader, &raw.trust.layouts, &limits)?)
+            .with_root_age(roots.age),
+        roots,
         policy: policy(&reader, raw.policy)?,
         rebuild: rebuild(&reader, &raw.rebuild)?,
         limits,
         gate: raw.gate.as_ref().map(|gate| self::gate(&reader, gate)).transpose()?,
     })
+}
+
+/// What can be updated of the trusted roots that `text` names.
+pub(super) fn updatable(
+    file: &Path,
+    text: &str,
+    surroundings: &Surroundings,
+) -> Result<Roots, ConfigError> {
+    let raw = raw(file, text)?;
+    roots::repositories(&Reader { file, text }, &raw.trust, surroundings)
+}
+
+fn raw(file: &Path, text: &str) -> Result<raw::File, ConfigError> {
+    let raw: raw::File = yaml_serde::from_str(text).map_err(|error| form(file, &error))?;
+    if raw.version != 1 {
+        let reader = Reader { file, text };
+        let help = "this hallmark reads version 1; a newer file needs a newer hallmark";
+        return Err(reader.refuse(key!["version"], raw.version, want("1", help)));
+    }
+    Ok(raw)
 }
 
 fn form(file: &Path, error: &yaml_serde::Error) -> ConfigError {
@@ -307,10 +329,10 @@ fn authorities(reader: &Reader<'_>, index: usize, text: &str) -> Result<PathBuf,
     }
 }
 
-fn trust(reader: &Reader<'_>, raw: &raw::Trust) -> Result<TrustRules, ConfigError> {
+fn trust(reader: &Reader<'_>, raw: &raw::Trust, roots: &Roots) -> Result<TrustRules, ConfigError> {
     let mut signers = BTreeMap::new();
     for (index, signer) in raw.signers.iter().enumerate() {
-        let keys = self::signer(reader, index, signer)?;
+        let keys = self::signer(reader, roots, index, signer)?;
         if signers.insert(signer.name.clone(), keys).is_some() {
             let complaint = want("each name once", "rename one of the two");
             let at = key!["trust", "signers", index, "name"];
@@ -338,15 +360,30 @@ fn contradiction(reader: &Reader<'_>, error: &TrustError) -> ConfigError {
     reader.refuse(at, error, want("a rule that can be satisfied", help))
 }
 
-fn signer(reader: &Reader<'_>, index: usize, raw: &raw::Signer) -> Result<SignerKeys, ConfigError> {
+fn signer(
+    reader: &Reader<'_>,
+    roots: &Roots,
+    index: usize,
+    raw: &raw::Signer,
+) -> Result<SignerKeys, ConfigError> {
     let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '@');
     if raw.name.is_empty() || !raw.name.chars().all(word) {
         let complaint = want("letters, digits, '-', '_', '.' and '@'", "reports print this name");
         return Err(reader.refuse(key!["trust", "signers", index, "name"], &raw.name, complaint));
     }
     match (&raw.key, &raw.keyless) {
-        (Some(key), None) => self::signing_key(reader, index, key),
-        (None, Some(keyless)) => super::keyless::signer(reader, index, keyless),
+        (Some(key), None) => {
+            let keys = self::signing_key(reader, index, key)?;
+            let recording = super::keyless::recording(reader, roots, index, raw)?;
+            Ok(match recording {
+                Some(recording) => keys.recorded(recording),
+                None => keys,
+            })
+        }
+        (None, Some(keyless)) => {
+            super::keyless::only_keyless(reader, index, raw)?;
+            super::keyless::signer(reader, roots, index, keyless)
+        }
         (key, _) => {
             let found = if key.is_some() { "both" } else { "neither" };
             let help = "a signer has a key, or a certificate that a trusted root vouches for";

@@ -285,6 +285,13 @@ codes! {
         "no trust rule names this signer",
         "name the signer in trust.rules, or remove it from trust.signers";
 
+    ConfigTrustRootStale = "config-trust-root-stale", Warning,
+        "a trusted root has not been refreshed for a long time",
+        "run hallmark trust update, or use a newer hallmark";
+    ConfigTrustRootExpired = "config-trust-root-expired", Error,
+        "a trusted root is older than hallmark.yaml allows",
+        "run hallmark trust update, or use a newer hallmark";
+
     InternalError = "internal-error", Error,
         "hallmark itself failed",
         "report it with the command line and this message";

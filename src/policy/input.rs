@@ -16,6 +16,7 @@ use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::signer::SignerInput;
 use crate::{
     attest::{
         Carrier, Statement,
@@ -132,19 +133,6 @@ pub struct ProofInput {
     pub carrier: Option<String>,
     /// That place in words.
     pub place: Option<String>,
-}
-
-/// A configured signer.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct SignerInput {
-    /// Name in `hallmark.yaml`.
-    pub name: String,
-    /// Name and identity in words.
-    pub identity: String,
-    /// The earliest time at which a log or timestamp authority proves that the signature existed; null for a plain key.
-    #[schemars(with = "Option<String>")]
-    pub signed_at: Option<Timestamp>,
 }
 
 /// A signature or attestation.
@@ -584,13 +572,7 @@ impl ProofInput {
                 Proof::Unproven { why, .. } => Some(why_word(why).to_owned()),
                 Proof::Proven(_) | Proof::Missing => None,
             },
-            signers: signers
-                .map(|s| SignerInput {
-                    name: s.name.clone(),
-                    identity: s.to_string(),
-                    signed_at: s.proven_since(),
-                })
-                .collect(),
+            signers: signers.map(SignerInput::from).collect(),
             basis: verified.map(|v| match v.basis() {
                 Basis::Signed => "signed".to_owned(),
                 Basis::CoveredByIndex(_) => "covered-by-index".to_owned(),

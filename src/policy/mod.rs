@@ -11,6 +11,7 @@ pub mod engine;
 pub mod exception;
 pub mod input;
 pub mod metadata;
+pub mod signer;
 pub mod test;
 
 use std::{collections::BTreeMap, time::Duration};

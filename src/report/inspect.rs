@@ -19,7 +19,7 @@ use crate::{
     trust::{
         Proof, Signer, SignerIdentity,
         examine::{Entry, Examined, Look, Maker, Presented, Said, Seen},
-        sigstore::{TimeSource, Vouched},
+        sigstore::{ProvenTime, TimeSource, Vouched},
     },
     verdict::Evidence,
 };
@@ -214,19 +214,32 @@ fn log_entry(entry: &Entry) -> String {
 
 /// What is proven besides who it was; keys prove neither time nor log by themselves.
 fn proven(maker: &Maker) -> Option<String> {
-    let vouched = match maker {
-        Maker::Stranger { vouched, .. } => vouched,
-        Maker::Configured(signers) => signers.iter().find_map(vouched_of)?,
+    let (times, log_indices) = match maker {
+        Maker::Stranger { vouched, .. } => (&vouched.times, &vouched.log_indices),
+        Maker::Configured(signers) => signers.iter().find_map(record_of)?,
         Maker::Unknown { .. } => return None,
     };
-    let times = vouched.times.iter().map(|time| format!("{} ({})", time.time, source(time.source)));
+    let times = times.iter().map(|time| format!("{} ({})", time.time, source(time.source)));
     let times: Vec<String> = times.collect();
-    let logged: Vec<String> = vouched.log_indices.iter().map(ToString::to_string).collect();
+    let logged: Vec<String> = log_indices.iter().map(ToString::to_string).collect();
     let logged = match logged.is_empty() {
         true => "in no log".to_owned(),
         false => format!("logged at index {}", logged.join(", ")),
     };
-    Some(format!("signed at {}, {logged}", times.join(" and ")))
+    match times.is_empty() {
+        true => Some(logged),
+        false => Some(format!("signed at {}, {logged}", times.join(" and "))),
+    }
+}
+
+/// When a signature was made and where it is logged, as far as that is proven.
+fn record_of(signer: &Signer) -> Option<(&Vec<ProvenTime>, &Vec<u64>)> {
+    match &signer.identity {
+        SignerIdentity::Keyless(vouched) => Some((&vouched.times, &vouched.log_indices)),
+        SignerIdentity::Key { recorded, .. } => {
+            recorded.as_deref().map(|recorded| (&recorded.times, &recorded.log_indices))
+        }
+    }
 }
 
 fn vouched_of(signer: &Signer) -> Option<&Vouched> {

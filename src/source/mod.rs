@@ -14,6 +14,7 @@ mod http;
 mod layout;
 pub mod load;
 mod login;
+pub mod mirror;
 mod publish;
 mod registry;
 pub mod settings;

@@ -146,7 +146,7 @@ pub(crate) mod tests {
         Vouched {
             issuer: Some("https://token.actions.githubusercontent.com".to_owned()),
             subject: SubjectName::Uri(WORKFLOW.to_owned()),
-            claims: BTreeMap::from(claims),
+            claims: claims.into_iter().map(|(name, claim)| (name.to_owned(), claim)).collect(),
             times: Vec::new(),
             log_indices: Vec::new(),
         }
@@ -199,9 +199,9 @@ pub(crate) mod tests {
     fn old_certificates_say_it_under_old_names() {
         let mut old = vouched();
         old.claims = BTreeMap::from([
-            ("githubWorkflowRepository", "org/app".to_owned()),
-            ("githubWorkflowSha", "b".repeat(40)),
-            ("githubWorkflowRef", "refs/tags/v1.2.3".to_owned()),
+            ("githubWorkflowRepository".to_owned(), "org/app".to_owned()),
+            ("githubWorkflowSha".to_owned(), "b".repeat(40)),
+            ("githubWorkflowRef".to_owned(), "refs/tags/v1.2.3".to_owned()),
         ]);
         assert_eq!(claims(&old, &built()), ["sourceRepositoryDigest"]);
     }
@@ -232,9 +232,11 @@ pub(crate) mod tests {
         assert_eq!(claims(&vouched(), &own), ["runnerEnvironment"]);
         let mut delegated = vouched();
         let delegator = format!("{DELEGATORS}generic_slsa3.yml@refs/tags/v2.0.0");
-        delegated.claims.insert("buildSignerUri", delegator);
+        delegated.claims.insert("buildSignerUri".to_owned(), delegator);
         assert_eq!(claims(&delegated, &built()), Vec::<&str>::new());
-        delegated.claims.insert("buildSignerUri", DELEGATORS.replace("slsa-framework", "evil"));
+        delegated
+            .claims
+            .insert("buildSignerUri".to_owned(), DELEGATORS.replace("slsa-framework", "evil"));
         assert_eq!(claims(&delegated, &built()), ["buildSignerUri"]);
     }
 }

@@ -10,6 +10,7 @@ mod complaint;
 pub mod covering;
 pub mod examine;
 pub mod expectation;
+pub mod freshness;
 pub mod key;
 pub mod keyring;
 pub mod layout;
@@ -30,6 +31,7 @@ pub use agreement::Contradiction;
 pub use covering::Covering;
 pub use examine::{Examined, examine};
 pub use expectation::{Expectations, Unmet};
+pub use freshness::RootAge;
 pub use key::{KeyError, PublicKey};
 pub use keyring::{KeyRing, KeyRingError};
 pub use pattern::{ImagePattern, PatternError};
@@ -55,6 +57,8 @@ pub enum SignerIdentity {
     Key {
         /// Fingerprint.
         fingerprint: String,
+        /// What logs and timestamp authorities prove about the signature, where that is asked for.
+        recorded: Option<Box<sigstore::Recorded>>,
     },
     /// An identity that a trusted root vouches for, with everything that is proven about the signature.
     Keyless(Box<sigstore::Vouched>),
@@ -63,19 +67,18 @@ pub enum SignerIdentity {
 impl Signer {
     /// The earliest time at which a log or timestamp authority proves that the signature existed; a plain key proves none.
     pub fn proven_since(&self) -> Option<jiff::Timestamp> {
-        match &self.identity {
-            SignerIdentity::Key { .. } => None,
-            SignerIdentity::Keyless(vouched) => {
-                vouched.times.iter().map(|proven| proven.time).min()
-            }
-        }
+        let times = match &self.identity {
+            SignerIdentity::Key { recorded, .. } => &recorded.as_ref()?.times,
+            SignerIdentity::Keyless(vouched) => &vouched.times,
+        };
+        times.iter().map(|proven| proven.time).min()
     }
 }
 
 impl fmt::Display for Signer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.identity {
-            SignerIdentity::Key { fingerprint } => {
+            SignerIdentity::Key { fingerprint, .. } => {
                 write!(f, "{} (key {fingerprint:.16})", self.name)
             }
             SignerIdentity::Keyless(vouched) => {

@@ -76,7 +76,7 @@ pub fn published(
     // When it was made has to be proven even where a demand for certificates says otherwise: the key has its time.
     let times = match demands.times {
         Times::Proven(several) => Times::Proven(several.max(1)),
-        Times::At(_) => Times::Proven(1),
+        Times::At(_) | Times::Now => Times::Proven(1),
     };
     let demands = Demands { times, ..demands.clone() };
     let recorded = sigstore::verify_keyed(&claim(half, &message), &named.key, root, &demands)

@@ -265,7 +265,7 @@ mod tests {
     }
 
     fn proven(image: &Image, name: &str, predicate: Value) -> Proof<Statement> {
-        let identity = SignerIdentity::Key { fingerprint: format!("{name:0<64}") };
+        let identity = SignerIdentity::Key { fingerprint: format!("{name:0<64}"), recorded: None };
         let subject = image.manifest.document.digest.clone();
         let payload = Digest::sha256(format!("{name}{predicate}").as_bytes());
         let statement = Statement {

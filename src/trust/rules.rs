@@ -15,9 +15,9 @@ use std::{
 use jiff::Timestamp;
 
 use super::{
-    ImagePattern, PredicateClass, PublicKey, Signer, SignerIdentity,
+    ImagePattern, PredicateClass, PublicKey, RootAge, Signer, SignerIdentity,
     layout::{Inspections, LayoutRule},
-    sigstore::{Demands, KeylessIdentity, SubjectName, TrustedRoot},
+    sigstore::{Demands, KeylessIdentity, Recording, SubjectName, TrustedRoot},
 };
 use crate::{attest::rebuilt::REBUILD_VERDICT, digest::Digest, reference::Location};
 
@@ -26,6 +26,8 @@ use crate::{attest::rebuilt::REBUILD_VERDICT, digest::Digest, reference::Locatio
 #[derive(Debug, Clone)]
 pub struct SignerKeys {
     keys: Vec<PublicKey>,
+    /// What has to lie beside signatures of the keys; nothing where there is none.
+    recording: Option<Recording>,
     keyless: Vec<Keyless>,
 }
 
@@ -43,12 +45,18 @@ pub struct Keyless {
 impl SignerKeys {
     /// Takes the keys of one signer; `None` where there are none.
     pub fn new(keys: Vec<PublicKey>) -> Option<Self> {
-        (!keys.is_empty()).then_some(Self { keys, keyless: Vec::new() })
+        (!keys.is_empty()).then_some(Self { keys, recording: None, keyless: Vec::new() })
     }
 
     /// A signer who has no key that lasts.
     pub fn keyless(keyless: Keyless) -> Self {
-        Self { keys: Vec::new(), keyless: vec![keyless] }
+        Self { keys: Vec::new(), recording: None, keyless: vec![keyless] }
+    }
+
+    /// The same signer, whose signatures by keys count only where they are recorded so.
+    #[must_use]
+    pub fn recorded(self, recording: Recording) -> Self {
+        Self { recording: Some(recording), ..self }
     }
 
     /// The keys, in the order of configuration.
@@ -58,7 +66,8 @@ impl SignerKeys {
 
     /// The roots whose word counts for this signer.
     pub fn roots(&self) -> impl Iterator<Item = &TrustedRoot> {
-        self.keyless.iter().map(|keyless| &*keyless.root)
+        let keyless = self.keyless.iter().map(|keyless| &keyless.root);
+        keyless.chain(self.recording.iter().map(|recording| &recording.root)).map(|root| &**root)
     }
 }
 
@@ -126,6 +135,7 @@ pub struct TrustRules {
     authorities: BTreeMap<String, usize>,
     rules: Vec<Rule>,
     layouts: Vec<LayoutRule>,
+    root_age: RootAge,
 }
 
 /// How far some signers' word goes.
@@ -157,7 +167,8 @@ impl TrustRules {
             return Err(TrustError::UnnamedSigner);
         }
         let authorities = authorities(&signers);
-        let trust = Self { authorities, signers, rules, layouts: Vec::new() };
+        let (layouts, root_age) = (Vec::new(), RootAge::default());
+        let trust = Self { authorities, signers, rules, layouts, root_age };
         trust.rules.iter().enumerate().try_for_each(|(number, rule)| trust.check(number, rule))?;
         Ok(trust)
     }
@@ -242,10 +253,35 @@ impl TrustRules {
     #[must_use]
     pub fn judged_at(&self, now: Timestamp) -> Self {
         let mut rules = self.clone();
-        for keyless in rules.signers.values_mut().flat_map(|signer| &mut signer.keyless) {
-            keyless.demands.now = Some(now);
+        for signer in rules.signers.values_mut() {
+            let keyless = signer.keyless.iter_mut().map(|keyless| &mut keyless.demands);
+            let recording = signer.recording.iter_mut().map(|recording| &mut recording.demands);
+            keyless.chain(recording).for_each(|demands| demands.now = Some(now));
         }
         rules
+    }
+
+    /// The roots that signers of rules about this location need, each once.
+    pub fn roots(&self, location: &Location) -> Vec<&TrustedRoot> {
+        let rules = self.rules.iter();
+        let rules = rules.filter(|rule| rule.images.iter().any(|image| image.matches(location)));
+        let names: BTreeSet<&String> = rules.flat_map(|rule| &rule.signers).collect();
+        let signers = names.into_iter().filter_map(|name| self.signers.get(name));
+        let mut roots: Vec<_> = signers.flat_map(SignerKeys::roots).collect();
+        roots.sort_by(|a, b| a.digest().cmp(b.digest()));
+        roots.dedup_by(|a, b| a.digest() == b.digest());
+        roots
+    }
+
+    /// The same rules, for which trusted roots grow old so fast.
+    #[must_use]
+    pub fn with_root_age(self, root_age: RootAge) -> Self {
+        Self { root_age, ..self }
+    }
+
+    /// How old a trusted root may be.
+    pub fn root_age(&self) -> RootAge {
+        self.root_age
     }
 
     /// A digest over everything that the rules and keys say: equal trust has an equal digest, whatever the order in
@@ -257,12 +293,14 @@ impl TrustRules {
             canonical.text(name);
             canonical.set(keys.keys.iter().map(PublicKey::fingerprint));
             canonical.set(keys.keyless.iter().map(Keyless::canonical));
+            canonical.set(keys.recording.iter().map(canonical_recording));
         }
         let rules: BTreeSet<Vec<u8>> = self.rules.iter().map(Rule::canonical).collect();
         canonical.count(rules.len());
         rules.iter().for_each(|rule| canonical.bytes(rule));
         let layouts: BTreeSet<Vec<u8>> = self.layouts.iter().map(canonical_layout).collect();
         layouts.iter().for_each(|layout| canonical.bytes(layout));
+        canonical.text(&self.root_age.to_string());
         Digest::sha256(&canonical.0)
     }
 
@@ -270,10 +308,16 @@ impl TrustRules {
     pub(in crate::trust) fn keys(&self) -> impl Iterator<Item = (Signer, &PublicKey)> {
         self.signers.iter().flat_map(|(name, signer)| {
             signer.keys.iter().map(move |key| {
-                let identity = SignerIdentity::Key { fingerprint: key.fingerprint() };
+                let fingerprint = key.fingerprint();
+                let identity = SignerIdentity::Key { fingerprint, recorded: None };
                 (Signer { name: name.clone(), identity }, key)
             })
         })
+    }
+
+    /// What has to lie beside the signatures of a signer's keys.
+    pub(in crate::trust) fn recording(&self, signer: &Signer) -> Option<&Recording> {
+        self.signers.get(&signer.name)?.recording.as_ref()
     }
 
     /// Every configured keyless signer.
@@ -359,6 +403,13 @@ impl Keyless {
             root.digest()
         )
     }
+}
+
+fn canonical_recording(recording: &Recording) -> String {
+    let Recording { root, demands: Demands { logs, times, no_ct_log: _, now: _ }, key_valid } =
+        recording;
+    let window = key_valid.map(|window| (window.start, window.end));
+    format!("{} {logs} {times:?} {window:?}", root.digest())
 }
 
 /// Names of signers, each once, sorted.

@@ -7,7 +7,7 @@
 //! 2. *Subject*: one subject's digests all have to be those of the image's index or of the platform's manifest (in-toto
 //!    attestation v1, "validation model"; attacks B4, A23). Anything else speaks about another image.
 //! 3. *Signature*: every configured key is tried on every signature; hints in the evidence only explain a failure (A3). A
-//!    log entry beside the signature of a key has to record it, though nothing shows that it is in a log (A1); a
+//!    log entry beside the signature of a key has to record it, and to be in a log where the signer's root asks for one (A1); a
 //!    certificate beside the signature is held against every keyless signer, by the steps of `trust::sigstore`.
 //! 4. *Claim*: signatures over the same claim are put together. Two plain signatures are the same claim when they name the
 //!    same digest; two attestations when their payloads are equal, whatever envelope and carrier they came in.
@@ -410,7 +410,7 @@ pub(in crate::trust) fn makers(
     // Beside a certificate only keyless signers are meant: what says that one key signed is not read as another.
     let keys = rules.keys().filter(|_| !certified);
     let makers = keys.filter(|(_, key)| key.verifies(&signed.message, &signature.bytes));
-    let (mut signers, contradicted) = consistent(signed, signature, makers);
+    let (mut signers, contradicted) = consistent(signed, signature, makers, rules);
     let (vouched, fault) = vouched(rules, signed, signature);
     signers.extend(vouched);
     Makers { signers, contradicted, fault }
@@ -456,12 +456,25 @@ fn consistent<'k>(
     signed: &Signed,
     signature: &Signature,
     makers: impl Iterator<Item = (Signer, &'k PublicKey)>,
+    rules: &TrustRules,
 ) -> (Vec<Signer>, Option<SigstoreError>) {
     let claim = sigstore::Claim::of(signed, signature);
     let (mut found, mut fault) = (Vec::new(), None);
-    for (signer, key) in makers {
-        match claim.as_ref().map_or(Ok(()), |claim| sigstore::verify_unlogged(claim, key)) {
-            Ok(()) => found.push(signer),
+    for (mut signer, key) in makers {
+        let beside = match rules.recording(&signer) {
+            Some(recording) => sigstore::verify_recorded(claim.as_ref(), key, recording).map(Some),
+            None => claim
+                .as_ref()
+                .map_or(Ok(()), |claim| sigstore::verify_unlogged(claim, key))
+                .map(|()| None),
+        };
+        match beside {
+            Ok(proven) => {
+                if let SignerIdentity::Key { recorded, .. } = &mut signer.identity {
+                    *recorded = proven.map(Box::new);
+                }
+                found.push(signer);
+            }
             Err(error) => fault = Some(error),
         }
     }

@@ -381,7 +381,10 @@ mod tests {
     }
 
     fn by_key(statement: &Statement) -> Proof<Statement> {
-        vouched_for(statement.clone(), SignerIdentity::Key { fingerprint: "00".to_owned() })
+        vouched_for(
+            statement.clone(),
+            SignerIdentity::Key { fingerprint: "00".to_owned(), recorded: None },
+        )
     }
 
     #[test]

@@ -197,6 +197,8 @@ pub async fn weigh(
     let (layouts, said) =
         trust::layout::prove_layouts(ctx.trust.layouts(), &proofs.links, &image, now, &ctx.limits);
     findings.extend(said);
+    let location = &image.reference.location;
+    findings.extend(trust::freshness::findings(&ctx.trust, location, now));
 
     let contents = if ctx.wants_contents(&image) {
         ctx.talk.stage("contents");

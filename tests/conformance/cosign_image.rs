@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use hallmark::{
     attest::{self, Carrier, Content as Packed, Envelope, Listing, Raw, Signed},
+    config::import,
     digest::{Digest, ManifestDigest},
     image::MediaType,
     limits::Limits,
@@ -28,7 +29,7 @@ const PRIVATE_TIME: &str = "2024-12-01T00:00:00Z";
 
 pub(crate) fn run(case: &Case) -> Outcome {
     if case.text("cluster_image_policy").is_some() {
-        return Err("a ClusterImagePolicy is no configuration of hallmark".to_owned());
+        return policy(&case.file("cluster_image_policy")?);
     }
     if let Some(name) = case.text("signature") {
         return signature(case, &case.read(name)?, None);
@@ -47,6 +48,18 @@ pub(crate) fn run(case: &Case) -> Outcome {
         }
     }
     Ok(last)
+}
+
+/// Whether policy-controller would take the policy. What is left out of the translation is still a policy.
+fn policy(bytes: &[u8]) -> Outcome {
+    let text = std::str::from_utf8(bytes).map_err(|error| error.to_string())?;
+    Ok(match import::import(text) {
+        Ok(imported) if imported.yaml.is_none() && imported.left_out.is_empty() => {
+            return Err("nothing is said, and nothing left out".to_owned());
+        }
+        Ok(_) => Verdict::Accepted,
+        Err(invalid) => Verdict::refused(invalid.at, invalid.why),
+    })
 }
 
 fn signature(case: &Case, bytes: &[u8], image: Option<&Digest>) -> Outcome {
@@ -115,7 +128,12 @@ fn made(case: &Case, signed: &Signed) -> Outcome {
     let roots = authorities.map(|name| case.read(name)).transpose()?.unwrap_or_default();
     let between = case.text("ca_intermediates").map(|name| case.read(name)).transpose()?;
     let between = between.unwrap_or_default();
-    let files = PrivateRoot { roots: &roots, intermediates: &between, log_keys: &log_keys };
+    let files = PrivateRoot {
+        roots: &roots,
+        intermediates: &between,
+        log_keys: &log_keys,
+        ..PrivateRoot::default()
+    };
     let root = TrustedRoot::from_pem(&files).map_err(|error| error.to_string())?;
     let claim = Claim {
         content: Content::Message(&signed.message),

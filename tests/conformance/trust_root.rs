@@ -2,9 +2,11 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hallmark::{
+    digest::Digest,
     limits::Limits,
-    trust::sigstore::{Certificate, CertificateFault, Role, TrustedRoot},
+    trust::sigstore::{Certificate, CertificateFault, Role, TrustedRoot, tuf::Update},
 };
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{Case, Outcome, Verdict};
@@ -22,7 +24,75 @@ pub(crate) fn run(case: &Case) -> Outcome {
     if case.text("certificate").is_some() {
         return certificate(&case.file("certificate")?, &case.inputs["roles"]);
     }
-    Err("hallmark reads no TUF metadata yet".to_owned())
+    if case.text("tuf_root").is_some() {
+        return Ok(roots(&[case.file("tuf_root")?]));
+    }
+    if case.text("targets_metadata").is_some() {
+        return targets(case);
+    }
+    let chain = case.list("chain");
+    if chain.is_empty() {
+        return Err("neither root nor certificate".to_owned());
+    }
+    let chain = chain.iter().map(|name| case.read(name)).collect::<Result<Vec<_>, _>>()?;
+    Ok(roots(&chain))
+}
+
+/// Roots of TUF, each by its predecessor.
+fn roots(chain: &[Vec<u8>]) -> Verdict {
+    let limits = Limits::default();
+    let (initial, rest) = chain.split_first().expect("a root");
+    let followed = Update::begin(initial, None, Timestamp::MIN, &limits)
+        .and_then(|mut update| rest.iter().try_for_each(|root| update.take(Some(root.clone()))));
+    match followed {
+        Ok(()) => Verdict::Accepted,
+        Err(error) => Verdict::refused(error.rule(), error),
+    }
+}
+
+/// The whole repository, from its first root to the trusted root; and every other target that is there.
+fn targets(case: &Case) -> Outcome {
+    let metadata = case.text("targets_metadata").unwrap_or_default().to_owned();
+    let folder = metadata.strip_suffix("targets.json").ok_or("no targets.json")?.to_owned();
+    let targets = case.text("targets_dir").ok_or("no targets_dir")?;
+    let read = |wanted: &str| {
+        let plain = |name: &str| wanted.ends_with(name).then(|| format!("{folder}{name}"));
+        let path = if wanted.ends_with(".root.json") {
+            Some(format!("{folder}root_history/{wanted}"))
+        } else if wanted.starts_with("targets/") {
+            Some(format!("{targets}/trusted_root.json"))
+        } else {
+            ["timestamp.json", "snapshot.json", "targets.json"].into_iter().find_map(plain)
+        };
+        path.and_then(|path| case.read(&path).ok())
+    };
+    let limits = Limits::default();
+    let initial = read("1.root.json").ok_or("no first root")?;
+    // The timestamp of the data was to be replaced within a week.
+    let now = "2026-08-21T12:00:00Z".parse().expect("a time");
+    let updated = Update::begin(&initial, None, now, &limits).and_then(|mut update| {
+        while let Some(wanted) = update.wanted() {
+            update.take(read(&wanted.path))?;
+        }
+        update.finish()
+    });
+    let current = match updated {
+        Ok((current, _)) => current,
+        Err(error) => return Ok(Verdict::refused(error.rule(), error)),
+    };
+    if let Err(error) = TrustedRoot::from_json(&current.trusted_root, &limits) {
+        return Ok(Verdict::refused("root", error));
+    }
+    let listed: Value =
+        serde_json::from_slice(&case.read(&metadata)?).map_err(|error| error.to_string())?;
+    for (name, target) in listed["signed"]["targets"].as_object().into_iter().flatten() {
+        let Ok(bytes) = case.read(&format!("{targets}/{name}")) else { continue };
+        let sha256 = target["hashes"]["sha256"].as_str().unwrap_or_default();
+        if Digest::sha256(&bytes).hex() != sha256 {
+            return Ok(Verdict::refused("mismatch", name));
+        }
+    }
+    Ok(Verdict::Accepted)
 }
 
 /// The upstream file is the chain of a timestamp authority.

@@ -157,7 +157,7 @@ fn verified(
     let carrier = carried.iter().find(of_last).or(carried.first()).ok_or_else(missing)?;
     let signer = |key: &PublicKey| Signer {
         name: rule.name.clone(),
-        identity: SignerIdentity::Key { fingerprint: key.fingerprint() },
+        identity: SignerIdentity::Key { fingerprint: key.fingerprint(), recorded: None },
     };
     let signers = rule.keys.iter().map(signer).collect();
     let payload = rule.layout.payload.clone();

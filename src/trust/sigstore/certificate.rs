@@ -174,6 +174,11 @@ impl Certificate {
         Ok(())
     }
 
+    /// The name of its subject (RFC 4514).
+    pub fn subject(&self) -> String {
+        self.parsed.tbs_certificate.subject.to_string()
+    }
+
     /// What it may be used for.
     ///
     /// # Errors
@@ -257,15 +262,24 @@ impl Certificate {
         }
     }
 
-    /// Everything that Fulcio says about the signer, by name.
+    /// Everything that Fulcio says about the signer, by name; extensions that are not known yet by their OID.
     ///
     /// # Errors
     /// [`CertificateFault::Extension`].
-    pub fn claims(&self) -> Result<BTreeMap<&'static str, String>, CertificateFault> {
-        let read = |(number, name): (u32, &'static str)| {
-            self.claim(number).map(|claim| claim.map(|text| (name, text))).transpose()
+    pub fn claims(&self) -> Result<BTreeMap<String, String>, CertificateFault> {
+        let extensions = self.parsed.tbs_certificate.extensions.iter().flatten();
+        let numbers = extensions.filter_map(|e| Some((fulcio_number(&e.extn_id)?, e.extn_id)));
+        let read = |(number, oid): (u32, ObjectIdentifier)| {
+            let known = CLAIMS.iter().find(|(known, _)| *known == number);
+            let name = known.map_or_else(|| oid.to_string(), |(_, name)| (*name).to_owned());
+            match self.claim(number) {
+                Ok(claim) => claim.map(|text| Ok((name, text))),
+                // What is not known need not be text.
+                Err(_) if known.is_none() => None,
+                Err(fault) => Some(Err(fault)),
+            }
         };
-        CLAIMS.into_iter().filter_map(read).collect()
+        numbers.filter_map(read).collect()
     }
 }
 
@@ -306,6 +320,43 @@ mod tests {
     use rcgen::{CertificateParams, KeyPair, SanType};
 
     use super::*;
+
+    #[test]
+    fn every_extension_of_fulcio_is_read_and_later_ones_are_not_lost() {
+        use rcgen::CustomExtension;
+        let with = |extensions: &[(u64, Vec<u8>)]| {
+            let mut params = CertificateParams::new(Vec::new()).unwrap();
+            params.custom_extensions = extensions
+                .iter()
+                .map(|(number, content)| {
+                    let oid = [1, 3, 6, 1, 4, 1, 57264, 1, *number];
+                    CustomExtension::from_oid_content(&oid, content.clone())
+                })
+                .collect();
+            let made = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
+            Certificate::parse(made.der()).unwrap()
+        };
+        let utf8 = |text: &str| yasna::construct_der(|w| w.write_utf8string(text));
+        let all: Vec<(u64, Vec<u8>)> = (1..=24)
+            .filter(|number| *number != u64::from(USER_NAME))
+            .map(|number| match number {
+                1..7 => (number, format!("v{number}").into_bytes()),
+                _ => (number, utf8(&format!("v{number}"))),
+            })
+            .collect();
+        let claims = with(&all).claims().unwrap();
+        assert_eq!(claims.len(), CLAIMS.len());
+        for (number, name) in CLAIMS {
+            assert_eq!(claims.get(name), Some(&format!("v{number}")), "{name}");
+        }
+        let later = with(&[(25, utf8("new")), (26, vec![0xff])]).claims().unwrap();
+        let later: Vec<_> = later.into_iter().collect();
+        assert_eq!(later, [("1.3.6.1.4.1.57264.1.25".to_owned(), "new".to_owned())]);
+        // A known one that cannot be read, or is there twice, is no claim at all.
+        assert_eq!(with(&[(9, b"bare".to_vec())]).claims(), Err(CertificateFault::Extension));
+        let twice = with(&[(9, utf8("a")), (9, utf8("b"))]).claims();
+        assert_eq!(twice, Err(CertificateFault::Extension));
+    }
 
     fn for_names(names: Vec<SanType>) -> Certificate {
         let mut params = CertificateParams::new(Vec::new()).unwrap();

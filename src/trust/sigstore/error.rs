@@ -228,6 +228,12 @@ pub enum TimeFault {
     /// Later than now.
     #[error("{0} lies in the future")]
     Future(Timestamp),
+    /// Outside the time of the operator's key.
+    #[error("the key was not valid at {0}, when the signature was made")]
+    Key(Timestamp),
+    /// The present is asked for, and nobody said when it is.
+    #[error("the certificate has to be valid now, and what time it is was not said")]
+    NoNow,
     /// Not a time.
     #[error("a time is out of range")]
     Range,

@@ -25,17 +25,21 @@ mod entry;
 pub mod error;
 pub mod identity;
 mod log;
+pub mod pem;
 pub mod root;
 mod sct;
+pub mod tuf;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::Duration,
 };
 
 use jiff::Timestamp;
 use rustls_pki_types::{CertificateDer, UnixTime};
 use sigstore_crypto::{KeyAlgorithm, WEBPKI_VERIFICATION_ALGS, verify_signature_prehashed};
+pub use sigstore_types::TimeRange;
 use sigstore_types::{DerPublicKey, HashAlgorithm, SignatureBytes, TimestampToken};
 use webpki::{EndEntityCert, KeyUsage};
 use x509_cert::der::{Any, Encode as _, Tag};
@@ -43,7 +47,8 @@ use x509_cert::der::{Any, Encode as _, Tag};
 pub use certificate::{Certificate, Naming, Role, SubjectName};
 pub use error::{CertificateFault, FormFault, IdentityFault, LogFault, SigstoreError, TimeFault};
 pub use identity::{KeylessIdentity, Pattern, PatternFault, TextMatch};
-pub use root::{PrivateRoot, RootError, TrustedRoot};
+pub use pem::PrivateRoot;
+pub use root::{Dated, RootError, TrustedRoot};
 
 use super::PublicKey;
 use crate::{
@@ -126,6 +131,9 @@ pub enum Times {
     Proven(usize),
     /// Every proven one, and this: for certificates that live as long as their signatures.
     At(Timestamp),
+    /// Every proven one, and the present, as [`Demands::now`] says it: whoever signed has to be allowed to still. For
+    /// certificates that live long and signatures that nobody dated; these end with their certificate.
+    Now,
 }
 
 /// What it means that the trusted root lists no certificate transparency log.
@@ -170,15 +178,26 @@ pub struct Vouched {
     /// The identity.
     pub subject: SubjectName,
     /// Everything that Fulcio says about the signer, by name; see [`certificate`].
-    pub claims: BTreeMap<&'static str, String>,
+    pub claims: BTreeMap<String, String>,
     /// When the signature existed, sorted.
     pub times: Vec<ProvenTime>,
     /// Positions in transparency logs, in the order of the evidence.
     pub log_indices: Vec<u64>,
 }
 
+/// What has to lie beside the signature of one of the operator's keys.
+#[derive(Debug, Clone)]
+pub struct Recording {
+    /// Whose logs and timestamps count.
+    pub root: Arc<TrustedRoot>,
+    /// How many of them.
+    pub demands: Demands,
+    /// When the key may have signed: every proven time lies in there, and there is one (attack A9).
+    pub key_valid: Option<TimeRange>,
+}
+
 /// What is proven about a signature by one of the operator's keys.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Recorded {
     /// When the signature existed, sorted.
     pub times: Vec<ProvenTime>,
@@ -224,7 +243,7 @@ pub fn verify(
     // 3. Times, and 6. Log: a signed entry timestamp is both.
     let evidence = Evidence::of(claim, root, demands)?;
     // 4. Certificate, and 5. Certificate transparency.
-    let times = evidence.certificate_times(demands);
+    let times = evidence.certificate_times(demands)?;
     if times.is_empty() {
         return Err(TimeFault::Sources { found: 0, expected: 1 }.into());
     }
@@ -265,6 +284,34 @@ pub fn verify_keyed(
     made(claim, key)?;
     bound(claim, &Maker::Key(key))?;
     Ok(Recorded { times: evidence.times, log_indices: log_indices(claim) })
+}
+
+/// Whether `key` made the signature, at a time at which it could, and it was recorded as the operator asks. `claim` is
+/// `None` where nothing lies beside the signature.
+///
+/// # Errors
+/// The first step that fails; see [`SigstoreError`].
+pub fn verify_recorded(
+    claim: Option<&Claim<'_>>,
+    key: &PublicKey,
+    recording: &Recording,
+) -> Result<Recorded, SigstoreError> {
+    let Recording { root, demands, key_valid } = recording;
+    let claim = claim.ok_or_else(|| match demands.logs {
+        0 => TimeFault::Sources { found: 0, expected: 1 }.into(),
+        expected => SigstoreError::Logs { found: 0, expected },
+    })?;
+    let recorded = verify_keyed(claim, key, root, demands)?;
+    if let Some(window) = key_valid {
+        if recorded.times.is_empty() {
+            return Err(TimeFault::Sources { found: 0, expected: 1 }.into());
+        }
+        let mut times = recorded.times.iter();
+        if let Some(proven) = times.find(|proven| !window.contains(proven.time)) {
+            return Err(TimeFault::Key(proven.time).into());
+        }
+    }
+    Ok(recorded)
 }
 
 /// Whether `key` made the signature and nothing beside it says otherwise. Without a trusted root log entries prove
@@ -330,12 +377,13 @@ impl Evidence {
     }
 
     /// The times at which the certificate has to be valid.
-    fn certificate_times(&self, demands: &Demands) -> BTreeSet<Timestamp> {
+    fn certificate_times(&self, demands: &Demands) -> Result<BTreeSet<Timestamp>, TimeFault> {
         let stated = match demands.times {
             Times::At(time) => Some(time),
+            Times::Now => Some(demands.now.ok_or(TimeFault::NoNow)?),
             Times::Proven(_) => None,
         };
-        self.times.iter().map(|proven| proven.time).chain(stated).collect()
+        Ok(self.times.iter().map(|proven| proven.time).chain(stated).collect())
     }
 }
 
@@ -403,9 +451,15 @@ fn timestamps(claim: &Claim<'_>, root: &TrustedRoot) -> Result<Stamped, Sigstore
         }
         let token = TimestampToken::from_bytes(der);
         let mut fault = TimeFault::Timestamp { position };
-        let found = root.timestamping.iter().find_map(|authority| {
-            match sigstore_tsa::verify_timestamp_for_authority(&token, &signature, authority) {
-                Ok(time) => Some((time, authority.leaf.as_bytes().to_vec())),
+        let found = root.timestamping.iter().find_map(|one| {
+            match sigstore_tsa::verify_timestamp_for_authority(&token, &signature, &one.authority) {
+                Ok(time) if one.anchor.valid_at(time).is_ok() => {
+                    Some((time, one.leaf.der().to_vec()))
+                }
+                Ok(_) => {
+                    fault = TimeFault::Authority { position };
+                    None
+                }
                 Err(sigstore_tsa::Error::TimestampOutsideValidity { .. }) => {
                     fault = TimeFault::Authority { position };
                     None
@@ -543,3 +597,6 @@ fn bound(claim: &Claim<'_>, maker: &Maker<'_>) -> Result<(), SigstoreError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,13 +1,12 @@
 //! Trusted roots: whose certificates, logs and timestamps count.
 //!
 //! Turns a `trusted_root.json` (sigstore/protobuf-specs, sigstore_trustroot.proto; read by the crate
-//! `sigstore-trust-root`) or the PEM files of a private authority into [`TrustedRoot`]. Each authority keeps its own
+//! `sigstore-trust-root`) into [`TrustedRoot`]; [`super::pem`] does it with the PEM files of a private authority. Each authority keeps its own
 //! chain and its own time, so that none lends its window to another (attack A14). Certificates of authorities have to be
 //! ones, the last of a chain is the anchor, and all others are checked at the time of the signature like any
-//! intermediate (attack A11). Refuses empty chains, windows that end before they start, and two logs of one name. A log with
+//! intermediate (attack A11). Refuses empty chains, windows that end before they start, two logs of one name. A log with
 //! a key of an unknown kind is left out: its entries are entries of an unknown log.
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
 use rustls_pki_types::{CertificateDer, TrustAnchor};
 use serde_json::Value;
@@ -26,8 +25,10 @@ use crate::{
 const PUBLIC_GOOD: &str = include_str!("roots/public-good-2026-08-21.json");
 /// GitHub's instance for private repositories, as of 2026-08-19.
 const GITHUB: &str = include_str!("roots/github-2026-08-19.json");
-/// Of when the older of the embedded roots is.
-pub const EMBEDDED_DATE: &str = "2026-08-19";
+/// Of when the embedded root of the public good instance is.
+const PUBLIC_GOOD_AS_OF: Timestamp = Timestamp::constant(1_787_270_400, 0);
+/// Of when the embedded root of GitHub's instance is.
+const GITHUB_AS_OF: Timestamp = Timestamp::constant(1_787_097_600, 0);
 
 /// Bytes of the id of a log.
 const LOG_ID_BYTES: usize = 32;
@@ -64,8 +65,13 @@ pub enum RootError {
     /// A PEM file without what is looked for.
     #[error("{0} holds nothing in PEM that can be used")]
     Pem(&'static str),
+    /// A chain that begins with an authority.
+    #[error(
+        "the chain of a timestamp authority begins with the certificate that stamps, and ends with the root"
+    )]
+    Order,
     /// Nothing that could vouch for anything.
-    #[error("it lists no certificate authority and no transparency log")]
+    #[error("it lists no certificate authority, no transparency log and no timestamp authority")]
     Empty,
 }
 
@@ -75,14 +81,32 @@ pub struct TrustedRoot {
     pub(super) authorities: Vec<Authority>,
     pub(super) logs: Vec<Log>,
     pub(super) ct_logs: Vec<Log>,
-    pub(super) timestamping: Vec<TsaAuthority>,
-    digest: Digest,
-    origin: Origin,
+    pub(super) timestamping: Vec<Timestamping>,
+    pub(super) digest: Digest,
+    pub(super) origin: Origin,
+    pub(super) dated: Option<Dated>,
+}
+
+/// Of when a root is that its publisher keeps up to date.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dated {
+    /// What the operator calls it, as `public-good`.
+    pub name: String,
+    /// When it was known to be the current one.
+    pub as_of: Timestamp,
+}
+
+/// A timestamp authority. Its anchor's time counts as that of all others on the path, which the path check does not ask.
+#[derive(Debug, Clone)]
+pub(super) struct Timestamping {
+    pub(super) authority: TsaAuthority,
+    pub(super) anchor: Certificate,
+    pub(super) leaf: Certificate,
 }
 
 /// What kind of root it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Origin {
+pub(super) enum Origin {
     /// A `trusted_root.json`: authorities of Sigstore's kind.
     Sigstore,
     /// PEM files of an authority of any kind.
@@ -105,17 +129,6 @@ pub(super) struct Log {
     pub(super) key: DerPublicKey,
     pub(super) algorithm: KeyAlgorithm,
     pub(super) window: Option<TimeRange>,
-}
-
-/// The files of a private authority.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct PrivateRoot<'a> {
-    /// Certificates of roots, in PEM; each is an authority.
-    pub roots: &'a [u8],
-    /// Certificates between them and the signers, in PEM.
-    pub intermediates: &'a [u8],
-    /// Public keys of transparency logs, in PEM.
-    pub log_keys: &'a [u8],
 }
 
 impl TrustedRoot {
@@ -161,60 +174,41 @@ impl TrustedRoot {
             timestamping: timestamping.collect::<Result<_, _>>()?,
             digest: Digest::sha256(bytes),
             origin: Origin::Sigstore,
+            dated: None,
         };
-        if root.authorities.is_empty() && root.logs.is_empty() {
+        if root.authorities.is_empty() && root.logs.is_empty() && root.timestamping.is_empty() {
             return Err(RootError::Empty);
         }
         Ok(root)
     }
 
-    /// Takes the PEM files of a private authority. It has no certificate transparency logs.
-    ///
-    /// # Errors
-    /// See [`RootError`].
-    pub fn from_pem(files: &PrivateRoot<'_>) -> Result<Self, RootError> {
-        let intermediates = pem_blocks(files.intermediates, "CERTIFICATE", "the intermediates")?;
-        let roots = pem_blocks(files.roots, "CERTIFICATE", "the roots")?;
-        let authorities = roots.into_iter().map(|root| {
-            let mut chain = intermediates.clone();
-            chain.push(root);
-            Authority::new(&chain, None, Origin::Private)
-        });
-        let logs = pem_blocks(files.log_keys, "PUBLIC KEY", "the keys of logs")?;
-        let logs = logs.into_iter().map(|der| {
-            let key = DerPublicKey::from_bytes(&der);
-            Log::new(sigstore_crypto::sha256(&der).as_bytes(), &key, None)
-        });
-        let parts = [files.roots, files.intermediates, files.log_keys].map(Digest::sha256);
-        let parts = parts.map(|digest| digest.to_string()).join(" ");
-        let root = Self {
-            authorities: authorities.collect::<Result<_, _>>()?,
-            logs: distinct(logs.collect::<Result<_, _>>()?)?,
-            ct_logs: Vec::new(),
-            timestamping: Vec::new(),
-            digest: Digest::sha256(parts.as_bytes()),
-            origin: Origin::Private,
-        };
-        if root.authorities.is_empty() && root.logs.is_empty() {
-            return Err(RootError::Empty);
-        }
-        Ok(root)
-    }
-
-    /// The Sigstore public good instance, as embedded on [`EMBEDDED_DATE`].
+    /// The Sigstore public good instance, as embedded.
     ///
     /// # Errors
     /// Never, as a test shows.
     pub fn public_good(limits: &Limits) -> Result<Self, RootError> {
-        Self::from_json(PUBLIC_GOOD.as_bytes(), limits)
+        let root = Self::from_json(PUBLIC_GOOD.as_bytes(), limits)?;
+        Ok(root.dated("public-good", PUBLIC_GOOD_AS_OF))
     }
 
-    /// GitHub's instance for private repositories, as embedded on [`EMBEDDED_DATE`].
+    /// GitHub's instance for private repositories, as embedded.
     ///
     /// # Errors
     /// Never, as a test shows.
     pub fn github(limits: &Limits) -> Result<Self, RootError> {
-        Self::from_json(GITHUB.as_bytes(), limits)
+        let root = Self::from_json(GITHUB.as_bytes(), limits)?;
+        Ok(root.dated("github", GITHUB_AS_OF))
+    }
+
+    /// The same root, known to be the current one of its publisher at that time.
+    #[must_use]
+    pub fn dated(self, name: impl Into<String>, as_of: Timestamp) -> Self {
+        Self { dated: Some(Dated { name: name.into(), as_of }), ..self }
+    }
+
+    /// Of when it is, where its publisher keeps it up to date.
+    pub fn date(&self) -> Option<&Dated> {
+        self.dated.as_ref()
     }
 
     /// The same root with one timestamp authority of its own instead of those that it lists.
@@ -252,6 +246,56 @@ impl TrustedRoot {
     pub fn digest(&self) -> &Digest {
         &self.digest
     }
+
+    /// Everything whose word counts, and from when until when.
+    pub fn parts(&self) -> Vec<Part> {
+        let of_log = |kind| move |log: &Log| Part::new(kind, hex::encode(log.id), log.window, None);
+        let authorities = self.authorities.iter().map(|authority| {
+            let anchor = &authority.anchor_certificate;
+            Part::new("authority", anchor.subject(), authority.window, Some(anchor.validity()))
+        });
+        let timestamping = self.timestamping.iter().map(|one| {
+            let ((from, until), (start, end)) = (one.leaf.validity(), one.anchor.validity());
+            let valid = Some((from.max(start), until.min(end)));
+            Part::new("timestamps", one.leaf.subject(), one.authority.valid_for, valid)
+        });
+        authorities
+            .chain(self.logs.iter().map(of_log("log")))
+            .chain(self.ct_logs.iter().map(of_log("certificate-log")))
+            .chain(timestamping)
+            .collect()
+    }
+}
+
+/// Somebody whose word counts, for some time.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Part {
+    /// `authority`, `log`, `certificate-log` or `timestamps`.
+    pub kind: &'static str,
+    /// The subject of its certificate, or the id of the log in hex.
+    pub name: String,
+    /// From when.
+    pub from: Option<Timestamp>,
+    /// Until when.
+    pub until: Option<Timestamp>,
+}
+
+impl Part {
+    fn new(
+        kind: &'static str,
+        name: String,
+        window: Option<TimeRange>,
+        valid: Option<(Timestamp, Timestamp)>,
+    ) -> Self {
+        let starts = [window.map(|window| window.start), valid.map(|(from, _)| from)];
+        let ends = [window.and_then(|window| window.end), valid.map(|(_, until)| until)];
+        Self {
+            kind,
+            name,
+            from: starts.into_iter().flatten().max(),
+            until: ends.into_iter().flatten().min(),
+        }
+    }
 }
 
 fn ders<'a>(chain: impl Iterator<Item = &'a DerCertificate>) -> Vec<Vec<u8>> {
@@ -285,7 +329,7 @@ fn checked_window(
 
 impl Authority {
     /// Takes a chain whose last certificate is the anchor.
-    fn new(
+    pub(super) fn new(
         chain: &[Vec<u8>],
         window: Option<TimeRange>,
         origin: Origin,
@@ -322,25 +366,33 @@ impl Authority {
     }
 }
 
-fn timestamp_authority(
+/// Takes a chain that begins with the certificate that stamps and ends with the anchor.
+pub(super) fn timestamp_authority(
     chain: &[Vec<u8>],
     window: Option<TimeRange>,
-) -> Result<TsaAuthority, RootError> {
+) -> Result<Timestamping, RootError> {
     const WHAT: &str = "a timestamp authority";
-    let certificate = |der: &Vec<u8>| {
-        Certificate::parse(der).map_err(|fault| RootError::Certificate { what: WHAT, fault })?;
-        Ok::<_, RootError>(DerCertificate::from_bytes(der))
+    let parse = |der: &Vec<u8>| {
+        Certificate::parse(der).map_err(|fault| RootError::Certificate { what: WHAT, fault })
     };
-    let chain: Vec<DerCertificate> = chain.iter().map(certificate).collect::<Result<_, _>>()?;
-    let leaf = chain.first().ok_or(RootError::EmptyChain(WHAT))?.clone();
-    let root = chain.last().ok_or(RootError::EmptyChain(WHAT))?.clone();
-    let between = chain.get(1..chain.len().saturating_sub(1)).unwrap_or_default().to_vec();
-    Ok(TsaAuthority::new(leaf, between, root, checked_window(WHAT, window)?))
+    let parsed: Vec<Certificate> = chain.iter().map(parse).collect::<Result<_, _>>()?;
+    let (Some(leaf), Some(anchor)) = (parsed.first(), parsed.last()) else {
+        return Err(RootError::EmptyChain(WHAT));
+    };
+    let der = |certificate: &Certificate| DerCertificate::from_bytes(certificate.der());
+    let between = parsed.get(1..parsed.len().saturating_sub(1)).unwrap_or_default();
+    let between = between.iter().map(der).collect();
+    let window = checked_window(WHAT, window)?;
+    Ok(Timestamping {
+        authority: TsaAuthority::new(der(leaf), between, der(anchor), window),
+        anchor: anchor.clone(),
+        leaf: leaf.clone(),
+    })
 }
 
 impl Log {
     /// `None` for a key of a kind that is not known.
-    fn new(
+    pub(super) fn new(
         id: &[u8],
         key: &DerPublicKey,
         window: Option<TimeRange>,
@@ -361,36 +413,13 @@ impl Log {
     }
 }
 
-fn distinct(logs: Vec<Option<Log>>) -> Result<Vec<Log>, RootError> {
+pub(super) fn distinct(logs: Vec<Option<Log>>) -> Result<Vec<Log>, RootError> {
     let logs: Vec<Log> = logs.into_iter().flatten().collect();
     let mut ids = std::collections::BTreeSet::new();
     match logs.iter().find(|log| !ids.insert(log.id)) {
         Some(log) => Err(RootError::TwoLogs(hex::encode(log.id))),
         None => Ok(logs),
     }
-}
-
-/// The contents of all PEM blocks with this label; other blocks are an error.
-fn pem_blocks(text: &[u8], label: &str, what: &'static str) -> Result<Vec<Vec<u8>>, RootError> {
-    let text = std::str::from_utf8(text).map_err(|_| RootError::Pem(what))?;
-    let (begin, end) = (format!("-----BEGIN {label}-----"), format!("-----END {label}-----"));
-    let mut blocks = Vec::new();
-    let mut rest = text;
-    while let Some((_, after)) = rest.split_once("-----BEGIN ") {
-        let block = after.split_once(&end).filter(|_| {
-            let start = text.len().checked_sub(after.len() + "-----BEGIN ".len());
-            start.and_then(|start| text.get(start..)).is_some_and(|t| t.starts_with(&begin))
-        });
-        let (body, remaining) = block.ok_or(RootError::Pem(what))?;
-        let body = body.split_once("-----").map_or("", |(_, body)| body);
-        let packed: String = body.split_whitespace().collect();
-        blocks.push(STANDARD.decode(packed).map_err(|_| RootError::Pem(what))?);
-        rest = remaining;
-    }
-    if blocks.is_empty() && !text.trim().is_empty() {
-        return Err(RootError::Pem(what));
-    }
-    Ok(blocks)
 }
 
 #[cfg(test)]
@@ -408,6 +437,12 @@ mod tests {
         assert!(!github.has_logs() && !github.has_ct_logs());
         assert!(!github.authorities.is_empty() && !github.timestamping.is_empty());
         assert_ne!(public_good.digest(), github.digest());
+        for (root, file) in [(public_good, "public-good-2026-08-21"), (github, "github-2026-08-19")]
+        {
+            let Dated { name, as_of } = root.date().unwrap();
+            let date = as_of.to_zoned(jiff::tz::TimeZone::UTC).date();
+            assert_eq!(format!("{name}-{date}"), file);
+        }
     }
 
     fn with(pointer: &str, change: impl FnOnce(&mut Value)) -> Result<TrustedRoot, RootError> {
@@ -455,21 +490,11 @@ mod tests {
         assert!(matches!(beyond, Err(RootError::Json(JsonError::TooLarge { .. }))));
     }
 
-    #[test]
-    fn pem_files_hold_only_what_they_are_for() {
-        let key = "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n";
-        let wrong = PrivateRoot { roots: key.as_bytes(), ..PrivateRoot::default() };
-        assert!(matches!(TrustedRoot::from_pem(&wrong), Err(RootError::Pem("the roots"))));
-        let text = PrivateRoot { roots: b"no PEM", ..PrivateRoot::default() };
-        assert!(matches!(TrustedRoot::from_pem(&text), Err(RootError::Pem("the roots"))));
-        assert!(matches!(TrustedRoot::from_pem(&PrivateRoot::default()), Err(RootError::Empty)));
-    }
-
     proptest! {
         #[test]
         fn nothing_panics(bytes in proptest::collection::vec(any::<u8>(), 0..200), at in 0usize..4000, byte in any::<u8>()) {
             let _ = TrustedRoot::from_json(&bytes, &Limits::default());
-            let _ = TrustedRoot::from_pem(&PrivateRoot { roots: &bytes, ..PrivateRoot::default() });
+            let _ = TrustedRoot::from_pem(&super::super::PrivateRoot { roots: &bytes, ..Default::default() });
             let _ = Certificate::parse(&bytes);
             let mut flipped = PUBLIC_GOOD.as_bytes().to_vec();
             if let Some(place) = flipped.get_mut(at) {

@@ -7,7 +7,8 @@ use super::{captured::folder, *};
 use crate::trust::{
     Keyless, SignerKeys,
     sigstore::{
-        Demands, KeylessIdentity, NoCtLog, Pattern, TextMatch, TimeSource, Times, TrustedRoot,
+        Demands, KeylessIdentity, NoCtLog, Pattern, Recording, TextMatch, TimeSource, Times,
+        TrustedRoot,
     },
 };
 
@@ -370,4 +371,30 @@ pub(super) fn refuses_all_of(id: &str) {
     assert!(count > 0, "nothing is marked {id}");
     let honest = lab.alice(&lab.bundle);
     assert!(matches!(honest.signatures.as_slice(), [Proof::Proven(_)]), "{honest:?}");
+}
+
+/// Where the operator asks for a log, the signature of a key is nothing without.
+#[test]
+fn a_key_that_has_to_be_recorded_vouches_for_nothing_without() {
+    let key = TestKey::p256();
+    let recording = || Recording {
+        root: Arc::new(TrustedRoot::public_good(&Limits::default()).unwrap()),
+        demands: Demands { times: Times::Proven(0), ..Demands::default() },
+        key_valid: None,
+    };
+    let payload = statement(SPDX, &index());
+    let judged = |keys: SignerKeys| {
+        let signers = BTreeMap::from([("k".to_owned(), keys)]);
+        let rules = TrustRules::new(signers, vec![rule(("**", "sbom", "k", 1))]).unwrap();
+        let raws = [attested("a", &payload, &[&key])];
+        prove(&raws, &image(), &rules, &location(PLACE), &Limits::default())
+    };
+    let keys = || SignerKeys::new(vec![key.public.clone()]).unwrap();
+    let plain = judged(keys());
+    assert!(matches!(plain.attestations.as_slice(), [Proof::Proven(_)]), "{plain:?}");
+    let recorded = judged(keys().recorded(recording()));
+    let [proof] = recorded.attestations.as_slice() else { panic!("{recorded:?}") };
+    assert!(proof.proven().is_none(), "{proof:?}");
+    let codes: Vec<Code> = recorded.findings.iter().map(|finding| finding.code).collect();
+    assert!(codes.contains(&Code::SignatureLogInvalid), "{codes:?}");
 }

@@ -1,0 +1,230 @@
+//! `hallmark trust`: what is believed, fetched, shown and translated.
+//!
+//! `update` is the only command that asks for trusted roots. It keeps one document for each, written at once and after
+//! everything in it was verified.
+
+use std::{fmt::Write as _, io::Write as _, path::Path};
+
+use jiff::Timestamp;
+
+use super::{
+    Answer, Failure,
+    args::{Format, Global, Trust, TrustUpdate},
+    context,
+};
+use crate::{
+    config::{
+        import,
+        roots::{self, From, InForce, Repository, Roots},
+    },
+    finding::Code,
+    limits::Limits,
+    report::clean,
+    source::mirror::{Mirror, MirrorError},
+    trust::sigstore::{
+        TrustedRoot,
+        tuf::{Cache, Current, TufError, Update},
+    },
+};
+
+/// Runs the command.
+pub async fn run(command: &Trust, global: &Global) -> Result<Answer, Failure> {
+    match command {
+        Trust::Update(args) => update(args, global).await,
+        Trust::Show { output } => show(*output, global),
+        Trust::Import { file } => self::import(file),
+    }
+}
+
+async fn update(args: &TrustUpdate, global: &Global) -> Result<Answer, Failure> {
+    let roots = context::repositories(global)?;
+    if args.mirror.is_some() && args.names.len() != 1 {
+        return Err(Failure::usage("--mirror is a mirror of one root: name exactly one"));
+    }
+    let mut text = String::new();
+    for repository in chosen(&roots, &args.names)? {
+        let (file, current) = one(&roots, repository, args.mirror.as_deref()).await?;
+        let Current { as_of, expires, root_version, .. } = current;
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            text,
+            "{}: as of {as_of}, next due by {expires}, root {root_version}, kept in {}",
+            repository.name,
+            clean(&file)
+        );
+    }
+    Ok(Answer::data(text))
+}
+
+fn chosen<'a>(roots: &'a Roots, names: &[String]) -> Result<Vec<&'a Repository>, Failure> {
+    if names.is_empty() {
+        return Ok(roots.repositories.iter().collect());
+    }
+    let find = |name: &String| {
+        let found = roots.repositories.iter().find(|repository| repository.name == *name);
+        found.ok_or_else(|| {
+            let known: Vec<&str> = roots.repositories.iter().map(|r| r.name.as_str()).collect();
+            Failure::usage(format!("{name:?} is none of {}", known.join(", ")))
+        })
+    };
+    names.iter().map(find).collect()
+}
+
+/// Fetches and keeps one root.
+async fn one(
+    roots: &Roots,
+    repository: &Repository,
+    mirror: Option<&str>,
+) -> Result<(String, Current), Failure> {
+    let name = &repository.name;
+    let folder = roots.folder.as_deref().ok_or_else(|| {
+        Failure::usage("no folder for trusted roots: set trust.rootFolder in hallmark.yaml")
+    })?;
+    let (limits, now) = (Limits::default(), Timestamp::now());
+    let kept = roots::kept(folder, repository, now, &limits).unwrap_or_else(|why| {
+        // What cannot be believed is no floor. The update goes on from the initial root.
+        let warning = format!("hallmark: what was kept is not believed, and replaced: {why}");
+        let _ = writeln!(std::io::stderr(), "{}", clean(&warning));
+        None
+    });
+    let refused = |error: MirrorError| {
+        let message = format!("{name}: {error}");
+        match error {
+            // What is not there may come; what is refused stays refused.
+            MirrorError::Tuf(TufError::Missing(_)) => Failure::unavailable(message),
+            MirrorError::Tuf(_) => Failure { code: 1, message },
+            MirrorError::Address(_) => Failure::usage(message),
+            _ => Failure::unavailable(message),
+        }
+    };
+    let kept = kept.map(|(cache, _)| cache);
+    let begun = Update::begin(&repository.initial, kept.as_ref(), now, &limits);
+    let begun = begun.map_err(|error| refused(error.into()))?;
+    let place = mirror.unwrap_or(&repository.url);
+    let mirror = Mirror::open(place, &context::surrounding_sources(), &limits).map_err(refused)?;
+    let (current, cache) = mirror.complete(begun).await.map_err(refused)?;
+    TrustedRoot::from_json(&current.trusted_root, &limits)
+        .map_err(|error| Failure { code: 1, message: format!("{name}: {error}") })?;
+    let file = roots::kept_in(folder, name);
+    keep(folder, &file, &cache).map_err(|error| {
+        Failure::unavailable(format!("{name}: {} cannot be written: {error}", file.display()))
+    })?;
+    Ok((file.display().to_string(), current))
+}
+
+/// Writes the whole document at once, or nothing.
+fn keep(folder: &Path, file: &Path, cache: &Cache) -> std::io::Result<()> {
+    let bytes = cache.to_bytes().map_err(std::io::Error::other)?;
+    std::fs::create_dir_all(folder)?;
+    let mut new = tempfile::NamedTempFile::new_in(folder)?;
+    new.write_all(&bytes)?;
+    // Everybody may read what everybody can fetch; a gate runs as another user than whoever updates.
+    new.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
+    new.as_file().sync_all()?;
+    new.persist(file).map(drop).map_err(|error| error.error)
+}
+
+fn show(output: Format, global: &Global) -> Result<Answer, Failure> {
+    let config = context::configuration(global)?;
+    let now = Timestamp::now();
+    let roots = &config.roots;
+    let text = match output {
+        Format::Json => json(roots, now)?,
+        Format::Text => {
+            let mut text = String::new();
+            for (name, found) in &roots.in_force {
+                root_text(&mut text, name, found, roots, now);
+            }
+            text
+        }
+    };
+    Ok(Answer::data(text))
+}
+
+fn origin(from: &From) -> String {
+    match from {
+        From::Embedded => "embedded".to_owned(),
+        From::Fetched { file, expires, root_version } => {
+            format!("fetched, root {root_version}, next due by {expires}, {}", file.display())
+        }
+        From::Files => "files".to_owned(),
+    }
+}
+
+/// What the age of a root means.
+fn standing(found: &InForce, roots: &Roots, now: Timestamp) -> &'static str {
+    match found.root.date().and_then(|dated| roots.age.judge(dated, now)) {
+        Some(Code::ConfigTrustRootExpired) => "expired",
+        Some(_) => "stale",
+        None => "current",
+    }
+}
+
+fn root_text(text: &mut String, name: &str, found: &InForce, roots: &Roots, now: Timestamp) {
+    let date = found.root.date().map(|dated| format!(", as of {}", dated.as_of));
+    // Writing to a String cannot fail.
+    let _ = writeln!(
+        text,
+        "{name}  {}{}, {}\n  {}",
+        clean(&origin(&found.from)),
+        date.unwrap_or_default(),
+        standing(found, roots, now),
+        found.root.digest()
+    );
+    for part in found.root.parts() {
+        let day = |time: Option<Timestamp>| {
+            time.map_or_else(|| "…".to_owned(), |time| time.strftime("%Y-%m-%d").to_string())
+        };
+        let (from, until) = (day(part.from), day(part.until));
+        let _ = writeln!(text, "  {:15} {from} to {until}  {}", part.kind, clean(&part.name));
+    }
+}
+
+fn json(roots: &Roots, now: Timestamp) -> Result<String, Failure> {
+    let one = |(name, found): (&String, &InForce)| {
+        let mut one = serde_json::json!({
+            "name": name,
+            "digest": found.root.digest().to_string(),
+            "asOf": found.root.date().map(|dated| dated.as_of),
+            "standing": standing(found, roots, now),
+            "parts": found.root.parts(),
+        });
+        let from = match &found.from {
+            From::Embedded => serde_json::json!({ "kind": "embedded" }),
+            From::Files => serde_json::json!({ "kind": "files" }),
+            From::Fetched { file, expires, root_version } => serde_json::json!({
+                "kind": "fetched", "file": file.display().to_string(),
+                "nextDue": expires, "rootVersion": root_version,
+            }),
+        };
+        if let Some(members) = one.as_object_mut() {
+            members.insert("from".to_owned(), from);
+        }
+        one
+    };
+    let all: Vec<_> = roots.in_force.iter().map(one).collect();
+    let document = serde_json::json!({ "schema": "hallmark/roots/v1", "roots": all });
+    let text = serde_json::to_string_pretty(&document);
+    text.map(|text| text + "\n").map_err(|error| Failure::unavailable(error.to_string()))
+}
+
+fn import(file: &Path) -> Result<Answer, Failure> {
+    use std::io::Read as _;
+    let shown = file.display();
+    let unreadable = |error: std::io::Error| Failure::usage(format!("{shown}: {error}"));
+    let mut text = String::new();
+    let limit = u64::try_from(import::MAX_BYTES).unwrap_or(u64::MAX).saturating_add(1);
+    let opened = std::fs::File::open(file).map_err(unreadable)?;
+    opened.take(limit).read_to_string(&mut text).map_err(unreadable)?;
+    let imported = import::import(&text)
+        .map_err(|invalid| Failure { code: 1, message: format!("{shown}: {invalid}") })?;
+    let mut text = imported.yaml.clone().unwrap_or_default();
+    for left_out in &imported.left_out {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "# left out: {}", clean(&left_out.to_string()));
+    }
+    if imported.yaml.is_none() {
+        text.insert_str(0, "# nothing of this policy can be said in hallmark.yaml\n");
+    }
+    Ok(Answer { text, code: u8::from(!imported.left_out.is_empty()) })
+}
