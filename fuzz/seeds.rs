@@ -50,6 +50,8 @@ fn all() -> Vec<(&'static str, Vec<Vec<u8>>)> {
         ("sbom", sboms.into_iter().chain(texts(DATABASES)).collect()),
         ("dockerfile", texts(DOCKERFILES)),
         ("review", [pod(), deployment()].iter().map(bytes).collect()),
+        ("trusted_root", ROOTS.iter().map(|root| root.to_vec()).chain(texts(&[PEM])).collect()),
+        ("certificate", certificates()),
     ]
 }
 
@@ -75,6 +77,38 @@ fn in_toto_chain() -> Vec<u8> {
         "signatures": [{ "keyid": "k", "sig": "00" }],
     });
     [bytes(&layout), bytes(&link)].join(&0)
+}
+
+const ROOTS: [&[u8]; 4] = [
+    include_bytes!("../src/trust/sigstore/roots/public-good-2026-08-21.json"),
+    include_bytes!("../src/trust/sigstore/roots/github-2026-08-19.json"),
+    include_bytes!("../src/trust/sigstore/roots/public-good-tuf-root.json"),
+    include_bytes!("../src/trust/sigstore/roots/github-tuf-root.json"),
+];
+const PEM: &str = "-----BEGIN PUBLIC KEY-----
+MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEaEOVJCFtduYr3xqTxeRWSW32CY/s
+TBNZj4oIUPl8JvhVPJ1TKDPlNcuT4YphSt6t3yOmMvkdQbCj8broX6vijw==
+-----END PUBLIC KEY-----
+";
+
+/// Every certificate and key of the embedded trusted roots.
+fn certificates() -> Vec<Vec<u8>> {
+    fn gather(value: &Value, found: &mut Vec<Vec<u8>>) {
+        match value {
+            Value::Object(members) => {
+                let raw = members.get("rawBytes").and_then(Value::as_str);
+                found.extend(raw.and_then(|text| STANDARD.decode(text).ok()));
+                members.values().for_each(|value| gather(value, found));
+            }
+            Value::Array(items) => items.iter().for_each(|value| gather(value, found)),
+            _ => {}
+        }
+    }
+    let mut found = Vec::new();
+    for root in &ROOTS[..2] {
+        gather(&serde_json::from_slice(root).expect("JSON"), &mut found);
+    }
+    found
 }
 
 fn bytes(value: &Value) -> Vec<u8> {
