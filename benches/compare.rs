@@ -266,6 +266,11 @@ fn timed<T>(run: impl FnOnce() -> T) -> (Duration, T) {
 }
 
 fn main() {
+    // `cargo test --all-targets` runs this too, without optimisation: gigabytes would be compared for no figure at all.
+    if !std::env::args().any(|argument| argument == "--bench") {
+        println!("nothing is timed: run cargo bench --bench compare");
+        return;
+    }
     let temporary = tempfile::tempdir().unwrap();
     let kept = std::env::var_os("HALLMARK_BENCH_KEEP").map(PathBuf::from);
     let folder = kept.as_deref().unwrap_or(temporary.path());
