@@ -7,7 +7,7 @@
 
 use super::{
     Gap,
-    dockerfile::{self, External},
+    dockerfile::{self, External, Fetches},
     pins,
 };
 use crate::{
@@ -19,11 +19,11 @@ use crate::{
 pub fn gaps(provenance: &Provenance, platform: &Platform) -> Vec<Gap> {
     let Some(text) = &provenance.dockerfile else { return Vec::new() };
     let (target, arguments) = (provenance.target.as_deref(), &provenance.build_args);
-    let Ok(images) = dockerfile::externals(text, target, arguments, platform) else {
+    let Ok(fetches) = dockerfile::fetches(text, target, arguments, platform) else {
         return Vec::new();
     };
+    let Fetches { images, downloads } = fetches;
     let images = images.into_iter().filter(|image| !has_image(provenance, &image.reference));
-    let downloads = dockerfile::downloads(text, target, arguments, platform).unwrap_or_default();
     let downloads = downloads.into_iter().filter(|url| !has_download(provenance, &url.reference));
     images.chain(downloads).map(|source| gap(provenance, &source)).collect()
 }

@@ -66,24 +66,33 @@ pub fn externals(
     build_args: &BTreeMap<String, String>,
     platform: &Platform,
 ) -> Result<Vec<External>, DockerfileError> {
-    let (stages, last) = read(text, target, build_args, platform)?;
-    Ok(reachable(&stages, last).0)
+    fetches(text, target, build_args, platform).map(|fetches| fetches.images)
 }
 
-/// What `ADD` downloads or clones in the stages that `target` needs, where its URL stands there without variables.
+/// What the stages that `target` needs fetch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fetches {
+    /// External images, as [`externals`] gives them.
+    pub images: Vec<External>,
+    /// What `ADD` downloads or clones, where its URL stands there without variables.
+    pub downloads: Vec<External>,
+}
+
+/// Everything that `target` fetches, from one reading of the text.
 ///
 /// # Errors
 /// See [`DockerfileError`].
-pub fn downloads(
+pub fn fetches(
     text: &str,
     target: Option<&str>,
     build_args: &BTreeMap<String, String>,
     platform: &Platform,
-) -> Result<Vec<External>, DockerfileError> {
+) -> Result<Fetches, DockerfileError> {
     let (stages, last) = read(text, target, build_args, platform)?;
-    let (_, seen) = reachable(&stages, last);
+    let (images, seen) = reachable(&stages, last);
     let stages = stages.into_iter().enumerate().filter(|(index, _)| seen.contains(index));
-    Ok(stages.flat_map(|(_, stage)| stage.downloads).collect())
+    let downloads = stages.flat_map(|(_, stage)| stage.downloads).collect();
+    Ok(Fetches { images, downloads })
 }
 
 /// The stages, and which of them is the target.
