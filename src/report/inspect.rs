@@ -242,13 +242,6 @@ fn record_of(signer: &Signer) -> Option<(&Vec<ProvenTime>, &Vec<u64>)> {
     }
 }
 
-fn vouched_of(signer: &Signer) -> Option<&Vouched> {
-    match &signer.identity {
-        SignerIdentity::Keyless(vouched) => Some(vouched),
-        SignerIdentity::Key { .. } => None,
-    }
-}
-
 fn source(source: TimeSource) -> &'static str {
     match source {
         TimeSource::Log => "transparency log",
@@ -391,7 +384,7 @@ fn maker_json(maker: &Maker) -> Value {
             "signers": signers.iter().map(|s| json!({
                 "name": s.name,
                 "identity": s.to_string(),
-                "vouched": vouched_of(s).map(vouched_json),
+                "vouched": s.vouched().map(vouched_json),
             })).collect::<Vec<_>>(),
         }),
         Maker::Stranger { root, vouched } => {

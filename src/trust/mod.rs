@@ -65,6 +65,14 @@ pub enum SignerIdentity {
 }
 
 impl Signer {
+    /// What a trusted root vouches for; `None` for a key.
+    pub fn vouched(&self) -> Option<&sigstore::Vouched> {
+        match &self.identity {
+            SignerIdentity::Keyless(vouched) => Some(vouched),
+            SignerIdentity::Key { .. } => None,
+        }
+    }
+
     /// The earliest time at which a log or timestamp authority proves that the signature existed; a plain key proves none.
     pub fn proven_since(&self) -> Option<jiff::Timestamp> {
         let times = match &self.identity {

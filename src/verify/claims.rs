@@ -13,9 +13,7 @@ use crate::{
     finding::{Code, Fact, Finding, Key, Subject},
     image::Image,
     sbom::{self, BoundSbom, Inventory, Reconciliation, reconcile::reconcile},
-    trust::{
-        Covering, PredicateClass, Proof, Proofs, SignerIdentity, Unproven, Verified, agreement,
-    },
+    trust::{Covering, PredicateClass, Proof, Proofs, Signer, Unproven, Verified, agreement},
     verdict::{Against, standing},
 };
 
@@ -146,11 +144,10 @@ fn signer_mismatches(
     image: &Image,
 ) -> Vec<Finding> {
     let signers = proof.proven().map(Verified::signers).unwrap_or_default();
-    let vouched = signers.iter().filter_map(|signer| match &signer.identity {
-        SignerIdentity::Keyless(vouched) => Some(vouched),
-        SignerIdentity::Key { .. } => None,
-    });
-    let all = vouched.flat_map(|vouched| agreement::contradictions(vouched, provenance));
+    let all = signers
+        .iter()
+        .filter_map(Signer::vouched)
+        .flat_map(|vouched| agreement::contradictions(vouched, provenance));
     all.map(|contradiction| {
         let subject = Subject::Image(image.reference.to_string());
         let why = format!("{} of the signer's certificate", contradiction.claim);
@@ -367,6 +364,7 @@ mod tests {
 
     use super::*;
     use crate::trust::{
+        SignerIdentity,
         agreement::tests::{WORKFLOW, vouched},
         testing::{image, vouched_for},
     };
