@@ -24,6 +24,7 @@ use crate::{
     scratch::{
         self, Scratch,
         cgroup::{Bounds, Cgroup},
+        group::Group,
     },
 };
 
@@ -333,19 +334,6 @@ impl Shell<'_> {
                 self.talk.line(text.trim_end());
             }
             line.clear();
-        }
-    }
-}
-
-/// A process group that does not outlive its guard.
-struct Group(Option<u32>);
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        let pid = self.0.and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
-        if let Some(pid) = pid {
-            // Fails where all of it has ended, as it should have.
-            let _ = kill_process_group(pid, Signal::KILL);
         }
     }
 }

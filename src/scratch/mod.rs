@@ -6,6 +6,7 @@
 //! that runs or is mounted in them. Refuses to touch what another user made, what is a link, and what has no lock.
 
 pub mod cgroup;
+pub mod group;
 
 use std::{
     collections::BTreeSet,

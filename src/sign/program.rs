@@ -9,13 +9,12 @@
 use std::{ffi::OsString, io, process::Stdio, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _},
     time::timeout,
 };
 
-use crate::trust::PublicKey;
+use crate::{scratch::group::Group, trust::PublicKey};
 
 /// Bytes of an answer: a signature of RSA with 8192 bits in base64 has fewer than 1400.
 const ANSWER_BYTES: u64 = 16 << 10;
@@ -190,17 +189,4 @@ fn readings(answer: &[u8]) -> Vec<Vec<u8>> {
         readings.extend(STANDARD.decode(packed));
     }
     readings
-}
-
-/// A process group that does not outlive its guard.
-struct Group(Option<u32>);
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        let pid = self.0.and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
-        if let Some(pid) = pid {
-            // Fails where all of it has ended, as it should have.
-            let _ = kill_process_group(pid, Signal::KILL);
-        }
-    }
 }
