@@ -451,7 +451,8 @@ fn carried(raw: &Raw, document: Document) -> CarriedLink {
     CarriedLink { carrier: raw.carrier.clone(), file, document }
 }
 
-/// Step 3 for keys: those that made the signature, where what lies beside it is about that very signature; else why not.
+/// Step 3 for keys: of `makers`, which made the signature, those where what lies beside it is about that very signature;
+/// else why not.
 fn consistent<'k>(
     signed: &Signed,
     signature: &Signature,
@@ -465,7 +466,7 @@ fn consistent<'k>(
             Some(recording) => sigstore::verify_recorded(claim.as_ref(), key, recording).map(Some),
             None => claim
                 .as_ref()
-                .map_or(Ok(()), |claim| sigstore::verify_unlogged(claim, key))
+                .map_or(Ok(()), |claim| sigstore::consistent_beside(claim, key))
                 .map(|()| None),
         };
         match beside {

@@ -328,6 +328,23 @@ pub fn verify_unlogged(claim: &Claim<'_>, key: &PublicKey) -> Result<(), Sigstor
     bound(claim, &Maker::Key(key))
 }
 
+/// [`verify_unlogged`] for a signature that `key` is known to have made: the caller has verified these very bytes, and the
+/// operation is what most of the time goes into. Only `trust::verify` knows that.
+///
+/// # Errors
+/// The first step that fails; see [`SigstoreError`].
+pub(in crate::trust) fn consistent_beside(
+    claim: &Claim<'_>,
+    key: &PublicKey,
+) -> Result<(), SigstoreError> {
+    if !claim.material.certificates.is_empty() {
+        return Err(FormFault::UnexpectedCertificate.into());
+    }
+    once(claim.material)?;
+    stated(claim)?;
+    bound(claim, &Maker::Key(key))
+}
+
 fn log_indices(claim: &Claim<'_>) -> Vec<u64> {
     claim.material.entries.iter().map(|entry| entry.index).collect()
 }
@@ -544,9 +561,7 @@ fn transparent(
 
 /// Step 7.
 fn made(claim: &Claim<'_>, key: &PublicKey) -> Result<(), SigstoreError> {
-    if let Some(stated) = claim.stated_digest {
-        states_right_digest(&claim.content, stated)?;
-    }
+    stated(claim)?;
     let made = match &claim.content {
         Content::Message(message) | Content::Envelope { message, .. } => {
             key.verifies(message, claim.signature)
@@ -554,6 +569,11 @@ fn made(claim: &Claim<'_>, key: &PublicKey) -> Result<(), SigstoreError> {
         Content::Digest(digest) => made_over_digest(claim.signature, key, digest)?,
     };
     if made { Ok(()) } else { Err(SigstoreError::Signature) }
+}
+
+/// The digest that a bundle states is that of what is signed.
+fn stated(claim: &Claim<'_>) -> Result<(), FormFault> {
+    claim.stated_digest.map_or(Ok(()), |stated| states_right_digest(&claim.content, stated))
 }
 
 fn states_right_digest(content: &Content<'_>, stated: &MessageDigest) -> Result<(), FormFault> {
