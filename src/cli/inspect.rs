@@ -1,12 +1,14 @@
 //! `hallmark inspect`: what an image carries, and what was proven of it; no verdict.
 
+use std::collections::BTreeMap;
+
 use super::{
     Answer, Failure,
     args::{Format, Global, Inspect},
     context::{self, Overrides},
 };
 use crate::{
-    config::Roots,
+    config::InForce,
     report::{self, inspect::Inspection},
     trust::{TrustRules, examine, sigstore::TrustedRoot},
     verify::{self, When},
@@ -25,7 +27,8 @@ pub async fn run(args: &Inspect, global: &Global) -> Result<Answer, Failure> {
     let (source, images) = verify::open(&reference, &ctx).await?;
     let now = jiff::Timestamp::now();
     let trust = ctx.trust.judged_at(now);
-    let known = known(&trust, &config.roots);
+    let others = config.roots.all().map_err(|error| Failure::usage(error.to_string()))?;
+    let known = known(&trust, &others);
     let mut inspections = Vec::with_capacity(images.len());
     for image in images {
         let found = verify::find(&*source, &image, &ctx).await;
@@ -40,12 +43,15 @@ pub async fn run(args: &Inspect, global: &Global) -> Result<Answer, Failure> {
 }
 
 /// Roots in which identities are looked up: those of the configured signers first, then the others that are in force.
-fn known<'a>(trust: &'a TrustRules, roots: &'a Roots) -> Vec<(String, &'a TrustedRoot)> {
+fn known<'a>(
+    trust: &'a TrustRules,
+    others: &'a BTreeMap<String, InForce>,
+) -> Vec<(String, &'a TrustedRoot)> {
     let configured = trust
         .signers()
         .iter()
         .flat_map(|(name, signer)| signer.roots().map(move |root| (format!("of {name}"), root)));
-    let others = roots.in_force.iter().map(|(name, found)| (name.clone(), &*found.root));
+    let others = others.iter().map(|(name, found)| (name.clone(), &*found.root));
     let mut known: Vec<(String, &TrustedRoot)> = Vec::new();
     for (name, root) in configured.chain(others) {
         if known.iter().all(|(_, other)| other.digest() != root.digest()) {

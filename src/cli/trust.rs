@@ -3,7 +3,7 @@
 //! `update` is the only command that asks for trusted roots. It keeps one document for each, written at once and after
 //! everything in it was verified.
 
-use std::{fmt::Write as _, io::Write as _, path::Path};
+use std::{collections::BTreeMap, fmt::Write as _, io::Write as _, path::Path};
 
 use jiff::Timestamp;
 
@@ -128,11 +128,12 @@ fn show(output: Format, global: &Global) -> Result<Answer, Failure> {
     let config = context::configuration(global)?;
     let now = Timestamp::now();
     let roots = &config.roots;
+    let in_force = roots.all().map_err(|error| Failure::usage(error.to_string()))?;
     let text = match output {
-        Format::Json => json(roots, now)?,
+        Format::Json => json(&in_force, roots, now)?,
         Format::Text => {
             let mut text = String::new();
-            for (name, found) in &roots.in_force {
+            for (name, found) in &in_force {
                 root_text(&mut text, name, found, roots, now);
             }
             text
@@ -180,7 +181,11 @@ fn root_text(text: &mut String, name: &str, found: &InForce, roots: &Roots, now:
     }
 }
 
-fn json(roots: &Roots, now: Timestamp) -> Result<String, Failure> {
+fn json(
+    in_force: &BTreeMap<String, InForce>,
+    roots: &Roots,
+    now: Timestamp,
+) -> Result<String, Failure> {
     let one = |(name, found): (&String, &InForce)| {
         let mut one = serde_json::json!({
             "name": name,
@@ -202,7 +207,7 @@ fn json(roots: &Roots, now: Timestamp) -> Result<String, Failure> {
         }
         one
     };
-    let all: Vec<_> = roots.in_force.iter().map(one).collect();
+    let all: Vec<_> = in_force.iter().map(one).collect();
     let document = serde_json::json!({ "schema": "hallmark/roots/v1", "roots": all });
     let text = serde_json::to_string_pretty(&document);
     text.map(|text| text + "\n").map_err(|error| Failure::unavailable(error.to_string()))

@@ -26,7 +26,7 @@ use std::{
 pub use bounds::table as limits_table;
 pub use error::{ConfigError, KeyPath, Place, Step};
 pub use folder::{FolderError, bundle};
-pub use roots::{Roots, Surroundings};
+pub use roots::{InForce, Roots, Surroundings};
 
 use crate::{
     digest::Digest,
@@ -35,7 +35,7 @@ use crate::{
     limits::Limits,
     reference::Location,
     source::RegistrySettings,
-    trust::{TrustRules, sigstore::tuf},
+    trust::TrustRules,
 };
 
 /// Largest configuration file that is read, in bytes.
@@ -229,8 +229,7 @@ impl Config {
     /// [`ConfigError`]: the file or a file that it names cannot be read, or does not say what can be meant.
     pub fn load(path: Option<&Path>, surroundings: &Surroundings) -> Result<Self, ConfigError> {
         let Some(path) = path else {
-            let roots = Roots::unconfigured(surroundings).map_err(ConfigError::Fetched)?;
-            return Ok(Self { roots, ..Self::default() });
+            return Ok(Self { roots: Roots::unconfigured(surroundings), ..Self::default() });
         };
         let text = read(path)?;
         valid::config(path, &text, surroundings)
@@ -254,11 +253,7 @@ pub fn repositories(
     let text = path.map(|path| Ok((path, read(path)?))).transpose()?;
     match text {
         Some((path, text)) => valid::updatable(path, &text, surroundings),
-        None => Ok(Roots {
-            folder: surroundings.root_folder.clone(),
-            repositories: tuf::KNOWN.iter().map(roots::Repository::from).collect(),
-            ..Roots::default()
-        }),
+        None => Ok(Roots::unconfigured(surroundings)),
     }
 }
 

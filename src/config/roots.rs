@@ -1,14 +1,14 @@
 //! Trusted roots: the embedded ones, what `hallmark trust update` fetched, files, and authorities of one's own.
 //!
 //! What was fetched is metadata that is verified again here, from the initial root; it counts where it is of a later date
-//! than the embedded root. A file that is there and cannot be believed stops the run: to fall back on an older root in
-//! silence would be what an attacker wants.
+//! than the embedded root. A file that is there and cannot be believed stops a run that needs its root: to fall back on
+//! an older root in silence would be what an attacker wants. A root that nobody names is not read at all.
 
 use std::{
     collections::BTreeMap,
     io::Read as _,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use jiff::Timestamp;
@@ -57,10 +57,12 @@ pub struct Roots {
     pub folder: Option<PathBuf>,
     /// What can be updated, the embedded ones first.
     pub repositories: Vec<Repository>,
-    /// What is in force, by name; a repository of one's own is missing until it was asked.
-    pub in_force: BTreeMap<String, InForce>,
     /// How old they may be.
     pub age: RootAge,
+    /// What time it is, for what was fetched.
+    now: Option<Timestamp>,
+    /// What was read already, by name: files in PEM from the beginning, the others when they are asked for.
+    read: Arc<Mutex<BTreeMap<String, Option<InForce>>>>,
 }
 
 /// A trusted root that is in force.
@@ -122,26 +124,59 @@ pub fn kept(
 
 impl Roots {
     /// Those that are there without any configuration.
-    pub fn unconfigured(surroundings: &Surroundings) -> Result<Self, String> {
-        let mut roots = Self {
+    pub fn unconfigured(surroundings: &Surroundings) -> Self {
+        Self {
             folder: surroundings.root_folder.clone(),
             repositories: tuf::KNOWN.iter().map(Repository::from).collect(),
+            now: surroundings.now,
             ..Self::default()
-        };
-        for repository in roots.repositories.clone() {
-            if let Some(found) = roots.current(&repository, surroundings)? {
-                roots.in_force.insert(repository.name, found);
-            }
         }
-        Ok(roots)
+    }
+
+    /// The root of this name that is in force; `None` where no root has it, and where its repository was never asked.
+    ///
+    /// # Errors
+    /// Why what was fetched cannot be read or believed.
+    pub fn in_force(&self, name: &str) -> Result<Option<InForce>, String> {
+        // Nothing panics while it is held, and what is in it stays right.
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = read.get(name) {
+            return Ok(found.clone());
+        }
+        let repository = self.repositories.iter().find(|repository| repository.name == name);
+        let Some(repository) = repository else { return Ok(None) };
+        let found = self.current(repository)?;
+        read.insert(name.to_owned(), found.clone());
+        Ok(found)
+    }
+
+    /// All that are in force, by name.
+    ///
+    /// # Errors
+    /// [`ConfigError::Fetched`], as [`Roots::in_force`].
+    pub fn all(&self) -> Result<BTreeMap<String, InForce>, ConfigError> {
+        for repository in &self.repositories {
+            self.in_force(&repository.name).map_err(ConfigError::Fetched)?;
+        }
+        let read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        let there =
+            |(name, found): (&String, &Option<InForce>)| Some((name.clone(), found.clone()?));
+        Ok(read.iter().filter_map(there).collect())
+    }
+
+    fn hold(&self, name: &str, root: InForce) {
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        read.insert(name.to_owned(), Some(root));
+    }
+
+    fn is_taken(&self, name: &str) -> bool {
+        let read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        read.contains_key(name)
+            || self.repositories.iter().any(|repository| repository.name == name)
     }
 
     /// The later one of the embedded and the fetched root.
-    fn current(
-        &self,
-        repository: &Repository,
-        surroundings: &Surroundings,
-    ) -> Result<Option<InForce>, String> {
+    fn current(&self, repository: &Repository) -> Result<Option<InForce>, String> {
         let limits = Limits::default();
         let embedded = match repository.name.as_str() {
             "public-good" => Some(TrustedRoot::public_good(&limits)),
@@ -149,7 +184,7 @@ impl Roots {
             _ => None,
         };
         let embedded = embedded.transpose().map_err(|error| error.to_string())?;
-        let fetched = match (&self.folder, surroundings.now) {
+        let fetched = match (&self.folder, self.now) {
             (Some(folder), Some(now)) => {
                 kept(folder, repository, now, &limits)?.map(|(_, current)| (folder, current))
             }
@@ -177,8 +212,12 @@ impl Roots {
         at: KeyPath,
         text: &str,
     ) -> Result<Arc<TrustedRoot>, ConfigError> {
-        if let Some(found) = self.in_force.get(text) {
-            return Ok(Arc::clone(&found.root));
+        let found = self.in_force(text).map_err(|found| {
+            let help = "remove the file, or run hallmark trust update, which writes it again";
+            reader.refuse(at.clone(), found, want("a fetched root that verifies", help))
+        })?;
+        if let Some(found) = found {
+            return Ok(found.root);
         }
         if self.repositories.iter().any(|repository| repository.name == text) {
             let help = format!("run hallmark trust update {text} first");
@@ -215,33 +254,18 @@ pub(super) fn roots(
         root_folder: folder.or_else(|| surroundings.root_folder.clone()),
         ..surroundings.clone()
     };
-    let refetch = |found: String, at: KeyPath| {
-        let help = "remove the file, or run hallmark trust update, which writes it again";
-        reader.refuse(at, found, want("a fetched root that verifies", help))
-    };
-    let mut roots = Roots::unconfigured(&surroundings)
-        .map_err(|found| refetch(found, key!["trust", "rootFolder"]))?;
+    let mut roots = Roots::unconfigured(&surroundings);
     roots.age = age(reader, raw)?;
     for (index, root) in raw.roots.iter().enumerate() {
-        let taken = roots.in_force.contains_key(&root.name)
-            || roots.repositories.iter().any(|repository| repository.name == root.name);
-        if taken || !is_name(&root.name) {
+        if roots.is_taken(&root.name) || !is_name(&root.name) {
             let help = "lower-case letters, digits and hyphens; public-good and github are taken";
             let at = key!["trust", "roots", index, "name"];
             return Err(reader.refuse(at, &root.name, want("a name of its own", help)));
         }
-        let found = match &root.tuf {
-            None => Some(files(reader, index, root)?),
-            Some(tuf) => {
-                let repository = repository(reader, index, root, tuf)?;
-                let found = roots.current(&repository, &surroundings);
-                let at = key!["trust", "roots", index, "tuf"];
-                let found = found.map_err(|found| refetch(found, at))?;
-                roots.repositories.push(repository);
-                found
-            }
-        };
-        roots.in_force.extend(found.map(|found| (root.name.clone(), found)));
+        match &root.tuf {
+            Some(tuf) => roots.repositories.push(repository(reader, index, root, tuf)?),
+            None => roots.hold(&root.name, files(reader, index, root)?),
+        }
     }
     Ok(roots)
 }

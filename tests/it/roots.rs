@@ -9,6 +9,7 @@ use std::{
 use serde_json::Value;
 
 use crate::{
+    layouts::{Layout, Parts},
     server::{Body, Registry, Reply, Store},
     support::{Answer, Hallmark},
 };
@@ -96,6 +97,10 @@ impl Lab {
     }
 }
 
+/// A signer of the repository's root.
+const SIGNER: &str =
+    "  signers:\n    - {name: a, keyless: {issuer: i, identity: s, root: ours, noCtLog: allow}}\n";
+
 fn named<'a>(shown: &'a Value, name: &str) -> Option<&'a Value> {
     shown["roots"].as_array().unwrap().iter().find(|root| root["name"] == name)
 }
@@ -106,7 +111,6 @@ fn an_update_puts_a_root_in_force() {
     let before = lab.shown();
     assert!(named(&before, "ours").is_none(), "{before}");
     assert_eq!(named(&before, "public-good").unwrap()["from"]["kind"], "embedded");
-    const SIGNER: &str = "  signers:\n    - {name: a, keyless: {issuer: i, identity: s, root: ours, noCtLog: allow}}\n";
     let with_signer = || Hallmark::new(["trust", "show"]).config(&lab.config(SIGNER)).run();
     let early = with_signer();
     assert_eq!(early.code, 2, "{}", early.all());
@@ -200,8 +204,16 @@ fn a17_a_poisoned_file_stops_the_run_and_an_update_replaces_it() {
         std::fs::write(lab.kept(), text).unwrap();
         let answer = lab.run(&["trust", "show"]);
         assert_eq!(answer.code, 2, "{}", answer.all());
+        assert!(answer.stderr.contains("run hallmark trust update"), "{}", answer.all());
+        let answer = Hallmark::new(["trust", "show"]).config(&lab.config(SIGNER)).run();
+        assert_eq!(answer.code, 2, "{}", answer.all());
         assert!(answer.stderr.contains("a fetched root that verifies"), "{}", answer.all());
+        assert!(answer.stderr.contains("trust.signers[0].keyless.root"), "{}", answer.all());
     }
+    // Whoever trusts nobody by it is not stopped.
+    let image = Layout::of(&Parts::new(&[("bin/app", b"x")]));
+    let answer = Hallmark::new(["verify", &image.reference()]).config(&lab.config("")).run();
+    answer.exits(1).says("FAIL");
     let answer = lab.update();
     assert_eq!(answer.code, 0, "{}", answer.all());
     assert!(answer.stderr.contains("is not believed, and replaced"), "{}", answer.all());
