@@ -88,7 +88,13 @@ pub fn main() -> ExitCode {
     start_log(cli.global.log.as_deref());
     // A second provider cannot be installed, and there is only this one.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    // Requests of one verification are few and wait for each other: on one thread nobody has to be woken up for them, and
+    // what takes long (hashing, inflating) has threads of its own. The gate serves many at a time.
+    let mut builder = match cli.command {
+        Command::Serve(_) => tokio::runtime::Builder::new_multi_thread(),
+        _ => tokio::runtime::Builder::new_current_thread(),
+    };
+    let runtime = match builder.enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return report(&Failure::unavailable(format!("no runtime: {error}"))),
     };
