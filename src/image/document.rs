@@ -45,8 +45,14 @@ impl Document {
         limits: &Limits,
     ) -> Result<Self, FormatError> {
         let bytes = &document.bytes;
-        let map = wire::object(WHAT, bytes, limits.manifest_bytes, "manifest_bytes")?;
+        let mut map = wire::object(WHAT, bytes, limits.manifest_bytes, "manifest_bytes")?;
         let media_type = kind(&map, stated)?;
+        if let Some(list) = map.get_mut("manifests").filter(|_| media_type.is_index())
+            && list.is_null()
+        {
+            // Go writes an empty list so; for every reader it lists nothing.
+            *list = Value::Array(Vec::new());
+        }
         check_keys(&map)?;
         let wire: wire::WireDocument = wire::into(WHAT, Value::Object(map))?;
         if wire.schema_version != 2 {
@@ -268,6 +274,8 @@ mod tests {
                 true,
             ),
             (with(list(), "/config", Value::Null), None, true),
+            // How registries in Go write a list of referrers that is empty.
+            (with(list(), "/manifests", Value::Null), None, true),
         ];
         for (value, stated, is_index) in cases {
             let document = read(&value, stated, &limits).unwrap_or_else(|e| panic!("{value}: {e}"));
