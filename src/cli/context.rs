@@ -2,10 +2,7 @@
 //!
 //! The only place that reads the environment. What the command line says goes before the file.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::path::{Path, PathBuf};
 
 use super::{
     Failure,
@@ -19,7 +16,7 @@ use crate::{
     },
     engine::{EngineChoice, EngineSettings, SharedBuilder},
     limits::Limits,
-    policy::{Bundle, Exception, Policies, bundle::Preset},
+    policy::{Ahead, Bundle, Exception, bundle::Preset},
     reference::{PinnedReference, Reference, Selector},
     sign::Password,
     source::{self, PlatformChoice, SourceSettings},
@@ -42,16 +39,27 @@ pub struct Overrides<'a> {
 
 /// Reads the configuration and makes the context.
 pub fn build(global: &Global, overrides: Overrides<'_>) -> Result<(Config, Context), Failure> {
+    let (config, context) = begin(global, overrides)?;
+    compiled(&context)?;
+    Ok((config, context))
+}
+
+/// Says what is wrong with the policies, if anything is; waits for them.
+pub fn compiled(context: &Context) -> Result<(), Failure> {
+    context.policies.ready().map(drop).map_err(|error| Failure::usage(error.to_string()))
+}
+
+/// As [`build`], while the policies are still being compiled: [`compiled`] has to be asked before their verdict counts.
+pub fn begin(global: &Global, overrides: Overrides<'_>) -> Result<(Config, Context), Failure> {
     let config = configuration(global)?;
     let loudness = if global.quiet { Loudness::Quiet } else { Loudness::Normal };
     let bundle = bundle(&config, overrides.policy)?;
-    let policies =
-        Policies::compile(&bundle, &config.limits).map_err(|e| Failure::usage(e.to_string()))?;
+    let policies = Ahead::begin(bundle, config.limits.clone());
     let context = Context {
         sources: sources(&config),
         platforms: platforms(overrides.platforms),
         trust: trust(&config, overrides.keys)?,
-        policies: Arc::new(policies),
+        policies,
         exceptions: exceptions(&config),
         rebuild: rebuild(&config, overrides.rebuild),
         limits: config.limits.clone(),

@@ -25,9 +25,10 @@ pub async fn run(args: &Verify, global: &Global) -> Result<Answer, Failure> {
         keys: &args.key,
         rebuild: when,
     };
-    let (config, ctx) = context::build(global, overrides)?;
+    let (config, ctx) = context::begin(global, overrides)?;
     let image = context::pin(&args.image, &config, &ctx).await?;
     let verdict = verify(image, &ctx, jiff::Timestamp::now()).await;
+    context::compiled(&ctx)?;
     drop(ctx);
     let text = match args.output {
         Format::Text => report::text::verdict(&verdict),

@@ -6,6 +6,7 @@
 //! deny. Refuses policies that could give another verdict tomorrow: the clock, randomness and the network are not there;
 //! the time is `input.time`. Nothing here does I/O.
 
+pub mod ahead;
 pub mod bundle;
 pub mod engine;
 pub mod exception;
@@ -18,6 +19,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::Value;
 
+pub use ahead::Ahead;
 pub use bundle::Bundle;
 pub use engine::Policies;
 pub use exception::Exception;

@@ -492,3 +492,22 @@ fn the_presets_are_in_the_docs() {
         assert!(text.contains(&format!("| `{name}` |")), "{name}");
     }
 }
+
+#[test]
+fn policies_compiled_ahead_are_those_compiled_at_once_and_broken_ones_deny() {
+    let limits = Limits::default();
+    let right = bundle("package hallmark.a\ndeny contains {\"code\": \"a\", \"msg\": \"m\"}\n");
+    let ahead = Ahead::begin(right.clone(), limits.clone());
+    let at_once = Policies::compile(&right, &limits).expect("it compiles");
+    let input = input();
+    assert_eq!(ahead.digest(&[]), at_once.digest(&[]));
+    let judged = at_once.judge(&input, &[], &limits);
+    assert_eq!(ahead.judge(&input, &[], &limits).findings, judged.findings);
+
+    let broken = Ahead::begin(bundle("package hallmark.a\ndeny contains if {\n"), limits.clone());
+    assert!(broken.ready().is_err());
+    assert_eq!(broken.needs(), Needs::default());
+    let denied = broken.judge(&input, &[], &limits);
+    assert_eq!(denied.findings.iter().map(|f| f.code).collect::<Vec<_>>(), [Code::PolicyError]);
+    assert_ne!(broken.digest(&[]), ahead.digest(&[]));
+}

@@ -19,7 +19,7 @@ use crate::{
     finding::{Code, Finding, Key, Severity, Subject},
     image::Image,
     limits::Limits,
-    policy::{Exception, Policies, PolicyInput},
+    policy::{Ahead, Exception, PolicyInput},
     rebuild::Rebuild,
     reference::PinnedReference,
     source::{self, PlatformChoice, Source, SourceError, SourceSettings, discover::Discovered},
@@ -39,8 +39,8 @@ pub struct Context {
     pub platforms: PlatformChoice,
     /// Who may vouch for what.
     pub trust: TrustRules,
-    /// The rules, compiled.
-    pub policies: Arc<Policies>,
+    /// The rules.
+    pub policies: Ahead,
     /// Exceptions from them.
     pub exceptions: Vec<Exception>,
     /// Whether and how images are rebuilt.

@@ -22,7 +22,7 @@ use hallmark::{
     finding::{Code, Finding, Severity, Subject},
     image::Image,
     limits::Limits,
-    policy::{Bundle, Policies, PolicyInput, bundle::RULES},
+    policy::{Ahead, Bundle, Policies, PolicyInput, bundle::RULES},
     rebuild::Rebuild,
     reference::{PinnedReference, Reference, Selector},
     report,
@@ -72,11 +72,15 @@ fn rules(key: &str) -> TrustRules {
 }
 
 /// The shipped rules that ask for a signature and proven attestations; none that needs the layers.
-fn policies() -> Policies {
+fn bundle() -> Bundle {
     let wanted =
         RULES.iter().filter(|(name, _)| ["findings", "signature", "attested"].contains(name));
     let files = wanted.map(|(name, text)| (format!("{name}.rego"), (*text).to_owned()));
-    Policies::compile(&Bundle::from_files(files).unwrap(), &Limits::default()).unwrap()
+    Bundle::from_files(files).unwrap()
+}
+
+fn policies() -> Policies {
+    Policies::compile(&bundle(), &Limits::default()).unwrap()
 }
 
 fn pinned(text: &str) -> PinnedReference {
@@ -193,7 +197,7 @@ impl Scene {
             sources: SourceSettings::default(),
             platforms: PlatformChoice::All,
             trust: self.rules.clone(),
-            policies: Arc::new(policies()),
+            policies: Ahead::begin(bundle(), Limits::default()),
             exceptions: Vec::new(),
             rebuild: RebuildOptions {
                 when: When::Never,

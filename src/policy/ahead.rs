@@ -1,0 +1,75 @@
+//! Policies that are compiled while images are fetched.
+//!
+//! Compiling takes about as long as the first requests to a registry, and needs none of their answers. Whoever asks first
+//! waits for it.
+
+use std::{
+    fmt,
+    sync::{Arc, LazyLock},
+};
+
+use super::{
+    Bundle, Exception, Judgement, Needs, Policies, PolicyError, PolicyInput, engine::broken,
+};
+use crate::{digest::Digest, limits::Limits};
+
+type Compiled = Result<Policies, PolicyError>;
+type Compile = Box<dyn FnOnce() -> Compiled + Send>;
+
+/// Policies that are ready, or soon will be.
+#[derive(Clone)]
+pub struct Ahead(Arc<LazyLock<Compiled, Compile>>);
+
+impl Ahead {
+    /// Compiles on a thread of its own.
+    pub fn begin(bundle: Bundle, limits: Limits) -> Self {
+        let compile: Compile = Box::new(move || Policies::compile(&bundle, &limits));
+        let compiled = Arc::new(LazyLock::new(compile));
+        let ahead = Arc::clone(&compiled);
+        // Where no thread is to be had, whoever asks first compiles.
+        let _ = std::thread::Builder::new().name("policies".to_owned()).spawn(move || {
+            LazyLock::force(&ahead);
+        });
+        Self(compiled)
+    }
+
+    /// The compiled policies.
+    ///
+    /// # Errors
+    /// As [`Policies::compile`].
+    pub fn ready(&self) -> Result<&Policies, &PolicyError> {
+        LazyLock::force(&self.0).as_ref()
+    }
+
+    /// What the rules have to know about an image; nothing where they cannot be asked.
+    pub fn needs(&self) -> Needs {
+        self.ready().map(Policies::needs).unwrap_or_default()
+    }
+
+    /// Judges an image. Policies that do not compile deny it.
+    pub fn judge(
+        &self,
+        input: &PolicyInput,
+        exceptions: &[Exception],
+        limits: &Limits,
+    ) -> Judgement {
+        match self.ready() {
+            Ok(policies) => policies.judge(input, exceptions, limits),
+            Err(error) => broken(error, &input.image.reference),
+        }
+    }
+
+    /// As [`Policies::digest`]; where they do not compile, that of the reason.
+    pub fn digest(&self, exceptions: &[Exception]) -> Digest {
+        match self.ready() {
+            Ok(policies) => policies.digest(exceptions),
+            Err(error) => Digest::sha256(error.to_string().as_bytes()),
+        }
+    }
+}
+
+impl fmt::Debug for Ahead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Ahead")
+    }
+}
