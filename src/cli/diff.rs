@@ -11,7 +11,7 @@ use crate::{
     reference::{PinnedReference, Reference},
     report,
     source::{Spool, load, load::StoredLayers},
-    verify::{Context, open, side},
+    verify::{Context, open_alone, side},
 };
 
 /// Runs the command; the answer is yes where the images are the same build (R5 or R4).
@@ -62,7 +62,7 @@ async fn fetch(
     ctx: &Context,
 ) -> Result<Fetched, Failure> {
     let reference = context::pin(reference, config, ctx).await?;
-    let (source, images) = open(&reference, ctx).await?;
+    let (source, images) = open_alone(&reference, ctx).await?;
     let Some(image) = images.into_iter().next() else {
         return Err(Failure::unavailable(format!("{reference} has no image")));
     };

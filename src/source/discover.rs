@@ -22,7 +22,7 @@ use crate::{
     attest::{Carrier, Listing, Raw},
     digest::ManifestDigest,
     finding::{Code, Finding, Key, Severity, Subject},
-    image::{Descriptor, FormatError, Image, Manifest, MediaType},
+    image::{Descriptor, FormatError, Image, Index, Manifest, MediaType},
     limits::{self, Limits},
 };
 
@@ -236,11 +236,6 @@ impl Discovery<'_> {
     fn attestation_manifests(&self) -> Vec<Named> {
         let Some(index) = &self.image.index else { return Vec::new() };
         let subject = &self.image.manifest.document.digest;
-        let about_this = |entry: &&Descriptor| {
-            let says = |key: &str| entry.annotations.get(key).map(String::as_str);
-            says(REFERENCE_TYPE) == Some(ATTESTATION_MANIFEST)
-                && says(REFERENCE_DIGEST) == Some(&subject.to_string())
-        };
         let named = |entry: &Descriptor| Named {
             descriptor: entry.clone(),
             carrier: Carrier::IndexAttestation {
@@ -250,7 +245,7 @@ impl Discovery<'_> {
             subject: subject.clone(),
             subject_rule: SubjectRule::Consistent,
         };
-        index.manifests.iter().filter(about_this).map(named).collect()
+        attestation_entries(index, subject).map(named).collect()
     }
 
     /// The referrers in a list, each once, in the order of their digests.
@@ -378,6 +373,19 @@ impl Discovery<'_> {
     }
 }
 
+/// The entries of an index that are marked as attestation manifests about `subject`.
+pub(super) fn attestation_entries<'a>(
+    index: &'a Index,
+    subject: &ManifestDigest,
+) -> impl Iterator<Item = &'a Descriptor> {
+    let about = subject.to_string();
+    index.manifests.iter().filter(move |entry| {
+        let says = |key: &str| entry.annotations.get(key).map(String::as_str);
+        says(REFERENCE_TYPE) == Some(ATTESTATION_MANIFEST)
+            && says(REFERENCE_DIGEST) == Some(about.as_str())
+    })
+}
+
 fn hint(key: &str, text: &str, attached_to: &ManifestDigest) -> Raw {
     Raw {
         carrier: Carrier::Label { key: key.to_owned() },
@@ -388,7 +396,10 @@ fn hint(key: &str, text: &str, attached_to: &ManifestDigest) -> Raw {
     }
 }
 
-fn cosign_tags(digest: &ManifestDigest) -> impl Iterator<Item = (String, ManifestDigest)> {
+/// The tags under which cosign attaches to `digest`.
+pub(super) fn cosign_tags(
+    digest: &ManifestDigest,
+) -> impl Iterator<Item = (String, ManifestDigest)> {
     let name = format!("{}-{}", digest.digest().algorithm().name(), digest.hex());
     let digest = digest.clone();
     COSIGN_SUFFIXES.iter().map(move |suffix| (format!("{name}.{suffix}"), digest.clone()))

@@ -19,7 +19,7 @@ use reqwest::{
     },
 };
 use tokio::{
-    sync::{Mutex, mpsc},
+    sync::{Mutex, Semaphore, mpsc},
     time::{Instant, timeout},
 };
 use url::Url;
@@ -47,6 +47,10 @@ const LONGEST_TRANSFER: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 const ERROR_BYTES: usize = 4 << 10;
 /// Chunks of a blob between network and disk.
 const CHUNKS_IN_FLIGHT: usize = 16;
+/// Documents that are fetched at the same time: over HTTP/2 they share a connection.
+const DOCUMENTS: usize = 16;
+/// Likewise without TLS, and so without HTTP/2: each takes a connection of its own, as many as browsers open to one host.
+const PLAIN_DOCUMENTS: usize = 6;
 
 /// One registry, as seen from one repository.
 pub(super) struct Http {
@@ -64,6 +68,8 @@ pub(super) struct Http {
     /// The header that the registry last accepted. Held while a new one is fetched, so that requests which run at the
     /// same time fetch one token together.
     pub(super) authorization: Mutex<Option<HeaderValue>>,
+    /// Documents that are fetched at the same time.
+    documents: Semaphore,
     backoff: Duration,
     pub(super) limits: Limits,
 }
@@ -165,6 +171,7 @@ impl Http {
             auth_hosts: registry.map(|r| r.auth_hosts.clone()).unwrap_or_default(),
             docker_config: settings.docker_config.clone(),
             authorization: Mutex::new(None),
+            documents: Semaphore::new(if plain { PLAIN_DOCUMENTS } else { DOCUMENTS }),
             backoff: settings.backoff,
             limits: limits.clone(),
         })
@@ -187,6 +194,8 @@ impl Http {
         accept: &str,
         bound: Bound,
     ) -> Result<Answer<Fetched>, SourceError> {
+        // Never closed, so a permit always comes.
+        let _permit = self.documents.acquire().await;
         self.persist(|| self.document_once(url, accept, bound)).await
     }
 

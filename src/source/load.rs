@@ -14,7 +14,10 @@ use std::{
 
 use futures_util::{StreamExt, TryStreamExt, future, stream};
 
-use super::{Blob, Source, SourceError, SourceSettings, Spool, manifest_digest};
+use super::{
+    Blob, LookAhead, Source, SourceError, SourceSettings, Spool, discover::attestation_entries,
+    manifest_digest,
+};
 use crate::{
     compare::Layers,
     digest::{ConfigDigest, ManifestDigest},
@@ -52,26 +55,20 @@ pub async fn load(
     choice: &PlatformChoice,
     limits: &Limits,
 ) -> Result<Vec<Image>, SourceError> {
-    let loader = Loader { source, reference, limits };
-    match loader.document(&reference.digest, None).await? {
-        Document::Manifest(manifest) => {
-            let image = loader.image(manifest, None, None).await?;
-            match choice {
-                PlatformChoice::One(wanted) if !image.platform.serves(wanted) => {
-                    Err(loader.platform_missing(wanted, [&image.platform]))
-                }
-                _ => Ok(vec![image]),
-            }
-        }
-        Document::Index(index) => {
-            let candidates = loader.candidates(index).await?;
-            match choice {
-                PlatformChoice::All => loader.every(candidates).await,
-                PlatformChoice::One(wanted) => loader.serving(candidates, wanted).await,
-                PlatformChoice::Host => loader.serving(candidates, &Platform::host()).await,
-            }
-        }
-    }
+    Loader { source, reference, limits, ahead: false }.load(choice).await
+}
+
+/// As [`load`], for who will ask for what is attached to the images: that is fetched at the same time.
+///
+/// # Errors
+/// As [`load`].
+pub async fn load_ahead(
+    source: &dyn Source,
+    reference: &PinnedReference,
+    choice: &PlatformChoice,
+    limits: &Limits,
+) -> Result<Vec<Image>, SourceError> {
+    Loader { source, reference, limits, ahead: true }.load(choice).await
 }
 
 /// A manifest that an index lists as an image.
@@ -91,9 +88,49 @@ struct Loader<'a> {
     source: &'a dyn Source,
     reference: &'a PinnedReference,
     limits: &'a Limits,
+    /// Whether what is attached to the images will be wanted.
+    ahead: bool,
 }
 
 impl Loader<'_> {
+    async fn load(&self, choice: &PlatformChoice) -> Result<Vec<Image>, SourceError> {
+        match self.document(&self.reference.digest, None).await? {
+            Document::Manifest(manifest) => {
+                let digest = manifest.document.digest.clone();
+                let image = self.image(manifest, None, None);
+                let (image, ()) = future::join(image, self.look_ahead(digest, None)).await;
+                let image = image?;
+                match choice {
+                    PlatformChoice::One(wanted) if !image.platform.serves(wanted) => {
+                        Err(self.platform_missing(wanted, [&image.platform]))
+                    }
+                    _ => Ok(vec![image]),
+                }
+            }
+            Document::Index(index) => {
+                let candidates = self.candidates(index).await?;
+                match choice {
+                    PlatformChoice::All => self.every(candidates).await,
+                    PlatformChoice::One(wanted) => self.serving(candidates, wanted).await,
+                    PlatformChoice::Host => self.serving(candidates, &Platform::host()).await,
+                }
+            }
+        }
+    }
+
+    /// Fetches what may be attached to a manifest, if it will be wanted.
+    async fn look_ahead(&self, manifest: ManifestDigest, index: Option<&Index>) {
+        if !self.ahead {
+            return;
+        }
+        let entries = index.into_iter().flat_map(|i| attestation_entries(i, &manifest));
+        let manifests = entries.map(manifest_digest).collect();
+        let index = index.map(|index| index.document.digest.clone());
+        let subjects = [Some(manifest), index, Some(self.reference.digest.clone())];
+        let subjects = subjects.into_iter().flatten().collect();
+        self.source.look_ahead(&LookAhead { subjects, manifests }).await;
+    }
+
     fn place(&self) -> String {
         self.source.location().to_string()
     }
@@ -269,6 +306,13 @@ impl Loader<'_> {
     }
 
     async fn candidate(&self, candidate: &Candidate) -> Result<Option<Image>, SourceError> {
+        let digest = manifest_digest(&candidate.descriptor);
+        let ahead = self.look_ahead(digest, Some(&candidate.index));
+        let (image, ()) = future::join(self.candidate_image(candidate), ahead).await;
+        image
+    }
+
+    async fn candidate_image(&self, candidate: &Candidate) -> Result<Option<Image>, SourceError> {
         let Candidate { index, descriptor } = candidate;
         let digest = manifest_digest(descriptor);
         let Document::Manifest(manifest) = self.document(&digest, Some(descriptor)).await? else {

@@ -80,6 +80,19 @@ pub trait Source: Send + Sync {
 
     /// Descriptors of the manifests whose subject is `digest`.
     async fn referrers(&self, digest: &ManifestDigest) -> Result<Referrers, SourceError>;
+
+    /// Fetches what [`discover`] will ask for, while an image is fetched: one wait for the network instead of several. It is
+    /// given out once. What cannot be had is asked for again then, so nothing is said of it here.
+    async fn look_ahead(&self, _wanted: &LookAhead) {}
+}
+
+/// What will be asked for soon.
+#[derive(Debug, Clone, Default)]
+pub struct LookAhead {
+    /// Digests that others may refer to, whose lists and tags are wanted.
+    pub subjects: Vec<ManifestDigest>,
+    /// Manifests.
+    pub manifests: Vec<ManifestDigest>,
 }
 
 /// A list of referrers and how it came about.

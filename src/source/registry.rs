@@ -8,17 +8,20 @@
 //! rule about addresses could be put in between (attack F2).
 
 use std::{
-    collections::BTreeMap,
-    sync::{Mutex, PoisonError},
+    collections::{BTreeMap, BTreeSet},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::future;
 use url::Url;
 
 use super::{
-    Blob, Referrers, Source, SourceError, SourceSettings, Spool, StoredManifest,
+    Blob, LookAhead, Referrers, Source, SourceError, SourceSettings, Spool, StoredManifest,
+    discover,
     http::{Answer, Bound, Fetched, Http},
+    load::together,
 };
 use crate::{
     attest::Listing,
@@ -39,7 +42,16 @@ pub(super) struct RegistrySource {
     repository: Repository,
     pub(super) http: Http,
     kept: Mutex<Kept>,
+    ahead: Mutex<Ahead>,
     limits: Limits,
+}
+
+/// What was asked for ahead of time, until it is given out.
+#[derive(Default)]
+struct Ahead {
+    subjects: BTreeSet<ManifestDigest>,
+    lists: BTreeMap<ManifestDigest, Referrers>,
+    tags: BTreeMap<String, Option<StoredManifest>>,
 }
 
 /// Manifests that were fetched and checked.
@@ -61,6 +73,7 @@ impl RegistrySource {
             http: Http::new(repository, settings, limits)?,
             repository: repository.clone(),
             kept: Mutex::default(),
+            ahead: Mutex::default(),
             limits: limits.clone(),
         })
     }
@@ -109,6 +122,26 @@ impl RegistrySource {
             kept.documents.insert(digest, stored.clone());
         }
         Ok(stored)
+    }
+
+    fn ahead(&self) -> MutexGuard<'_, Ahead> {
+        self.ahead.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps the list of referrers of `digest`, and what is in it.
+    async fn list_ahead(&self, digest: &ManifestDigest) {
+        let Ok(listed) = self.referrers(digest).await else { return };
+        let named = listed.descriptors.iter().take(self.limits.attestations);
+        let named: Vec<ManifestDigest> =
+            named.filter(|d| d.media_type.is_manifest()).map(super::manifest_digest).collect();
+        self.ahead().lists.insert(digest.clone(), listed);
+        together(named.iter().map(|digest| self.manifest(digest)).collect()).await;
+    }
+
+    async fn tag_ahead(&self, tag: String) {
+        if let Ok(stored) = self.tagged(&tag).await {
+            self.ahead().tags.insert(tag, stored);
+        }
     }
 
     fn not_found(&self, what: impl Into<String>) -> SourceError {
@@ -220,6 +253,9 @@ impl Source for RegistrySource {
     }
 
     async fn tagged(&self, tag: &str) -> Result<Option<StoredManifest>, SourceError> {
+        if let Some(stored) = self.ahead().tags.remove(tag) {
+            return Ok(stored);
+        }
         let Some(fetched) = self.fetch_manifest(tag).await? else { return Ok(None) };
         self.keep(ManifestDigest::of(&fetched.bytes), fetched).map(Some)
     }
@@ -257,9 +293,26 @@ impl Source for RegistrySource {
     }
 
     async fn referrers(&self, digest: &ManifestDigest) -> Result<Referrers, SourceError> {
+        if let Some(listed) = self.ahead().lists.remove(digest) {
+            return Ok(listed);
+        }
         match self.listed_by_api(digest).await? {
             Some(listed) => Ok(listed),
             None => self.listed_by_tag(digest).await,
         }
+    }
+
+    async fn look_ahead(&self, wanted: &LookAhead) {
+        let subjects: Vec<ManifestDigest> = {
+            let mut ahead = self.ahead();
+            let new = |digest: &&ManifestDigest| ahead.subjects.insert((*digest).clone());
+            wanted.subjects.iter().filter(new).cloned().collect()
+        };
+        let tags: Vec<String> =
+            subjects.iter().flat_map(discover::cosign_tags).map(|(tag, _)| tag).collect();
+        let lists = together(subjects.iter().map(|digest| self.list_ahead(digest)).collect());
+        let tagged = together(tags.into_iter().map(|tag| self.tag_ahead(tag)).collect());
+        let manifests = together(wanted.manifests.iter().map(|d| self.manifest(d)).collect());
+        future::join3(lists, tagged, manifests).await;
     }
 }

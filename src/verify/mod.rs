@@ -125,8 +125,20 @@ async fn judge_platforms(
     }
 }
 
-/// The source and the images that `reference` and the choice of platforms mean; at least one.
+/// The source and the images that `reference` and the choice of platforms mean; at least one. What is attached to them is
+/// fetched with them.
 pub async fn open(
+    reference: &PinnedReference,
+    ctx: &Context,
+) -> Result<(Arc<dyn Source>, Vec<Image>), SourceError> {
+    ctx.talk.stage("fetch");
+    let source = source::open(&reference.location, &ctx.sources, &ctx.limits).await?;
+    let images = source::load::load_ahead(&*source, reference, &ctx.platforms, &ctx.limits).await?;
+    Ok((source, images))
+}
+
+/// [`open`] for who does not ask for what is attached.
+pub async fn open_alone(
     reference: &PinnedReference,
     ctx: &Context,
 ) -> Result<(Arc<dyn Source>, Vec<Image>), SourceError> {
