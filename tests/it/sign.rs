@@ -3,9 +3,11 @@
 use std::{
     fs,
     io::Write as _,
+    net::{TcpListener, TcpStream},
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
+    time::Duration,
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -217,12 +219,58 @@ fn a_program_signs_without_a_shell_and_is_checked() {
 /// An image in a repository of its own: a lab that is used again keeps what earlier runs attached.
 fn pushed(lab: &Lab, name: &str) -> String {
     let layout = image();
+    push(lab, &layout, lab.get("REGISTRY"), name)
+}
+
+fn push(lab: &Lab, layout: &Layout, registry: &str, name: &str) -> String {
     let once = layout.path().file_name().unwrap().to_str().unwrap().to_lowercase();
     let once = once.trim_start_matches(|c: char| !c.is_ascii_alphanumeric());
-    let reference = format!("{}/sign/{name}-{once}:1", lab.get("REGISTRY"));
+    let reference = format!("{registry}/sign/{name}-{once}:1");
     let target = format!("docker://{reference}");
     lab.tool("skopeo", &["copy", "--dest-tls-verify=false", &layout.reference(), &target]);
     reference
+}
+
+/// A program of somebody else, where scripts/peers has built it.
+fn peer(name: &str, test: &str) -> Option<PathBuf> {
+    let cache = std::env::var("HALLMARK_CACHE").map(PathBuf::from);
+    let home = || Path::new(&std::env::var("HOME").unwrap()).join(".cache/hallmark");
+    let program = cache.unwrap_or_else(|_| home()).join("peers/bin").join(name);
+    if !program.exists() {
+        eprintln!("SKIPPED {test}: no {name}; scripts/peers builds it");
+        return None;
+    }
+    Some(program)
+}
+
+/// A registry with the referrers API, which the lab's own lacks; it ends with the test.
+struct WithReferrers {
+    host: String,
+    process: Child,
+}
+
+impl WithReferrers {
+    fn here(test: &str) -> Option<Self> {
+        let program = peer("registry", test)?;
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let host = format!("127.0.0.1:{port}");
+        let process = Command::new(program).arg(&host).spawn().unwrap();
+        let registry = Self { host, process };
+        for _ in 0..200 {
+            if TcpStream::connect(&registry.host).is_ok() {
+                return Some(registry);
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        panic!("{test}: the registry does not listen");
+    }
+}
+
+impl Drop for WithReferrers {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
 }
 
 /// cosign 3, where scripts/peers has built it.
@@ -233,14 +281,7 @@ struct Cosign<'a> {
 
 impl<'a> Cosign<'a> {
     fn here(lab: &'a Lab, test: &str) -> Option<Self> {
-        let cache = std::env::var("HALLMARK_CACHE").map(PathBuf::from);
-        let home = || Path::new(&std::env::var("HOME").unwrap()).join(".cache/hallmark");
-        let program = cache.unwrap_or_else(|_| home()).join("peers/bin/cosign");
-        if !program.exists() {
-            eprintln!("SKIPPED {test}: no cosign 3; scripts/peers builds it");
-            return None;
-        }
-        Some(Self { lab, program: program.display().to_string() })
+        Some(Self { lab, program: peer("cosign", test)?.display().to_string() })
     }
 
     /// Whether it verifies an image with a key.
@@ -308,6 +349,33 @@ fn cosign_and_hallmark_verify_what_every_kind_of_key_signed() {
         let evidence = &answer.json()["platforms"][0]["evidence"];
         assert!(!evidence["signatures"].to_string().contains("\"proven\""), "{kind}: {evidence:#}");
     }
+}
+
+#[test]
+fn a_registry_that_lists_referrers_gets_no_tag_for_them() {
+    const NAME: &str = "a_registry_that_lists_referrers_gets_no_tag_for_them";
+    let Some(lab) = Lab::here(NAME) else { return };
+    let Some(registry) = WithReferrers::here(NAME) else { return };
+    let Some(cosign) = Cosign::here(&lab, NAME) else { return };
+    let keys = Keys::new();
+    let (key, stranger) = (keys.p256("own"), keys.p256("stranger"));
+    let image = push(&lab, &image(), &registry.host, "api");
+    let said = lab.hallmark(with_key(&[&image], &key)).run();
+    said.exits(0).says("signed: referrer");
+    assert!(!said.all().contains("(referrers tag)"), "{}", said.all());
+    assert!(cosign.verifies(&["verify"], &image, &public(&key)));
+    assert!(!cosign.verifies(&["verify"], &image, &public(&stranger)));
+    lab.hallmark(with_key(&[&image], &key)).run().exits(0).says("signed already");
+
+    let attached = Attached::to(&lab, &image);
+    let tags = Attached::curl(&[&format!("{}/tags/list", attached.base)], None);
+    assert_eq!(serde_json::from_slice::<Value>(&tags).unwrap()["tags"], json!(["1"]));
+    let config = trusting(&public(&key), "baseline");
+    let answer = lab.hallmark(["verify", &image, "-o", "json"]).config(&config).run();
+    let signatures = &answer.json()["platforms"][0]["evidence"]["signatures"];
+    assert_eq!(signatures[0]["state"], "proven", "{signatures:#}");
+    let place = signatures[0]["place"].as_str().unwrap();
+    assert!(place.ends_with("(referrers API)"), "{place}");
 }
 
 #[test]
