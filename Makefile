@@ -1,9 +1,9 @@
 # Every target does its own set-up: a fresh Debian machine (12 or newer) with Rust needs nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench bench-verify fuzz peers corpus
+.PHONY: help setup demo test lint bench bench-verify bench-rebuild fuzz peers corpus
 
 help: ## Say what there is
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 15
 
 setup: ## Install or unpack builders, registry and signer, from the package registries only
 	@scripts/setup
@@ -20,8 +20,11 @@ lint: ## Check format, lints and shell scripts
 bench: ## Run the benchmarks
 	cargo bench
 
-bench-verify: ## Time whole verifications beside cosign's, against a lab: make bench-verify LAB=DIR
-	@scripts/bench-verify $(LAB)
+bench-verify: ## Time whole verifications beside cosign, against labs: make bench-verify LAB=DIR [SIGSTORE=DIR]
+	@scripts/bench-verify $(LAB) $(SIGSTORE)
+
+bench-rebuild: ## Time rebuilds beside buildctl and buildx replay, against a lab: make bench-rebuild LAB=DIR
+	@scripts/bench-rebuild $(LAB)
 
 fuzz: ## Fuzz every parser for a minute
 	@scripts/fuzz 60
