@@ -24,6 +24,7 @@ pub mod digest;
 pub mod finding;
 pub mod json;
 pub mod limits;
+pub mod progress;
 pub mod reference;
 // layer 1: formats
 pub mod attest;

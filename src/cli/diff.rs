@@ -8,6 +8,7 @@ use super::{
 use crate::{
     compare::{self, CompareError},
     image::Image,
+    progress::{Underway, Work},
     reference::{PinnedReference, Reference},
     report,
     source::{Spool, load, load::StoredLayers},
@@ -23,9 +24,12 @@ pub async fn run(args: &Diff, global: &Global) -> Result<Answer, Failure> {
     let right = fetch(&args.right, &config, &ctx).await?;
     ctx.talk.stage("compare");
     let (limits, sides) = (ctx.limits.clone(), (left.clone_parts(), right.clone_parts()));
+    let underway = Underway::new(&*ctx.talk, Work::new("comparing layers"));
+    let work = underway.work();
     let comparing = tokio::task::spawn_blocking(move || {
         let ((li, ll), (ri, rl)) = &sides;
-        let mut comparison = compare::ladder::compare(side(li, ll), side(ri, rl), &[], &limits)?;
+        let (left, right) = (side(li, ll), side(ri, rl));
+        let mut comparison = compare::ladder::compare_watched(left, right, &[], &limits, &work)?;
         compare::cause::explain(&mut comparison, &li.config, None);
         Ok::<_, CompareError>(comparison)
     });
@@ -68,6 +72,6 @@ async fn fetch(
     };
     let spool = Spool::temporary()
         .map_err(|e| Failure::unavailable(format!("no temporary folder: {e}")))?;
-    let layers = load::fetch_layers(&*source, &image, &spool, &ctx.limits).await?;
+    let layers = load::fetch_layers(&*source, &image, &spool, &ctx.limits, &*ctx.talk).await?;
     Ok(Fetched { reference, image, layers: StoredLayers(layers), _spool: spool })
 }

@@ -18,7 +18,7 @@ mod sign;
 mod trust;
 mod verify;
 
-use std::{io::Write as _, process::ExitCode};
+use std::{io::Write as _, process::ExitCode, time::Duration};
 
 use clap::Parser as _;
 
@@ -30,6 +30,9 @@ use crate::{
     report::{clean, text::finding_block},
     source::SourceError,
 };
+
+/// Time for threads to notice that nobody waits for them any more.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// What a command gives: text for stdout, and whether the answer is yes.
 pub struct Answer {
@@ -98,7 +101,10 @@ pub fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return report(&Failure::unavailable(format!("no runtime: {error}"))),
     };
-    match runtime.block_on(run(cli)) {
+    let done = runtime.block_on(run(cli));
+    // What still runs on threads was told to stop; nothing that hangs may keep an interrupted program alive.
+    runtime.shutdown_timeout(LAST_WORDS);
+    match done {
         Ok(answer) => {
             // A reader that has gone away (`| head`) is no failure of the verification.
             let _ = std::io::stdout().write_all(answer.text.as_bytes());

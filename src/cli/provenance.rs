@@ -20,6 +20,7 @@ use crate::{
     digest::{Digest, ManifestDigest},
     finding::Key,
     image::{Image, rootfs::Rootfs},
+    progress::Silent,
     reference::{Location, Reference, Repository, Selector},
     source::{self, PlatformChoice, SourceSettings},
 };
@@ -184,7 +185,7 @@ async fn folders(reference: &Reference, image: &Image, config: &Config) -> Resul
     let sources = SourceSettings::default();
     let pinned = context::resolve(reference, config, &sources, &config.limits).await?;
     let source = source::open(&pinned.location, &sources, &config.limits).await?;
-    let contents = crate::verify::read_contents(&*source, image, &config.limits).await;
+    let contents = crate::verify::read_contents(&*source, image, &config.limits, &Silent).await;
     match (contents.rootfs, contents.findings.first()) {
         (Some(rootfs), _) => Ok(rootfs),
         (None, Some(finding)) => {

@@ -24,7 +24,7 @@ use super::{
     PackageChange, Place, Side, Which, allow, config, drift, layer::Layer, manifest, pair,
     pair::Pair, parallel::each, residue, squash::Squashed,
 };
-use crate::{digest::DiffId, limits::Limits};
+use crate::{digest::DiffId, limits::Limits, progress::Work};
 
 /// Compares two images; `left` is the published one, `right` the rebuilt one.
 ///
@@ -36,9 +36,23 @@ pub fn compare(
     allow: &[Allowance],
     limits: &Limits,
 ) -> Result<Comparison, CompareError> {
+    compare_watched(left, right, allow, limits, &Work::new("comparing layers"))
+}
+
+/// [`compare`], with counters for whoever wants to know how far it is: pairs of layers, and stored bytes of both sides.
+///
+/// # Errors
+/// As [`compare`], and [`CompareError::Layer`] where nobody waits for the result any more.
+pub fn compare_watched(
+    left: Side<'_>,
+    right: Side<'_>,
+    allow: &[Allowance],
+    limits: &Limits,
+    work: &Work,
+) -> Result<Comparison, CompareError> {
     require_image(Which::Published, left)?;
     require_image(Which::Rebuilt, right)?;
-    let mut run = Run::new(left, right, limits);
+    let mut run = Run::new(left, right, limits, work);
     if left.manifest.document.digest == right.manifest.document.digest {
         return Ok(run.finish(Level::ManifestIdentical));
     }
@@ -69,7 +83,8 @@ pub fn compare(
 /// [`CompareError`] when a layer cannot be read.
 pub fn verify_diff_ids(side: Side<'_>, limits: &Limits) -> Result<Vec<Difference>, CompareError> {
     require_image(Which::Published, side)?;
-    let layers = layers(Which::Published, side, limits);
+    let work = Work::new("reading layers");
+    let layers = layers(Which::Published, side, limits, &work);
     let found = each(&layers, 1, |layer| layer.diff_id().map(|id| lie(layer, &id)));
     found.into_iter().filter_map(Result::transpose).collect()
 }
@@ -78,10 +93,10 @@ fn require_image(which: Which, side: Side<'_>) -> Result<(), CompareError> {
     side.manifest.require_image(side.config).map_err(|error| CompareError::Format { which, error })
 }
 
-fn layers<'a>(which: Which, side: Side<'a>, limits: &'a Limits) -> Vec<Layer<'a>> {
+fn layers<'a>(which: Which, side: Side<'a>, limits: &'a Limits, work: &'a Work) -> Vec<Layer<'a>> {
     let descriptors = side.manifest.layers.iter().enumerate();
     descriptors
-        .map(|(position, descriptor)| Layer { which, side, position, descriptor, limits })
+        .map(|(position, descriptor)| Layer { which, side, position, descriptor, limits, work })
         .collect()
 }
 
@@ -129,6 +144,17 @@ enum Job<'a> {
 }
 
 impl Job<'_> {
+    /// Stored bytes that it reads.
+    fn bytes(&self) -> u64 {
+        match self {
+            Self::Skip => 0,
+            Self::Hash(left, right) if left.claimed() == right.claimed() => left.descriptor.size,
+            Self::Hash(left, right) | Self::Compare(left, right) => {
+                left.descriptor.size.saturating_add(right.descriptor.size)
+            }
+        }
+    }
+
     fn run(&self) -> Result<Option<Pair>, CompareError> {
         match self {
             Self::Skip => Ok(None),
@@ -148,6 +174,7 @@ struct Run<'a> {
     left: Vec<Layer<'a>>,
     right: Vec<Layer<'a>>,
     limits: &'a Limits,
+    work: &'a Work,
     pairs: Vec<LayerPair>,
     differences: Vec<Difference>,
     omitted: u64,
@@ -156,9 +183,9 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn new(left: Side<'a>, right: Side<'a>, limits: &'a Limits) -> Self {
-        let left = layers(Which::Published, left, limits);
-        let right = layers(Which::Rebuilt, right, limits);
+    fn new(left: Side<'a>, right: Side<'a>, limits: &'a Limits, work: &'a Work) -> Self {
+        let left = layers(Which::Published, left, limits, work);
+        let right = layers(Which::Rebuilt, right, limits, work);
         let facts = |layer: Option<&Layer<'_>>| {
             layer.map(|layer| LayerFacts {
                 blob: layer.descriptor.digest.clone(),
@@ -177,6 +204,7 @@ impl<'a> Run<'a> {
             left,
             right,
             limits,
+            work,
             pairs,
             differences: Vec::new(),
             omitted: 0,
@@ -228,10 +256,13 @@ impl<'a> Run<'a> {
         let pairs: Vec<_> = self.left.iter().copied().zip(self.right.iter().copied()).collect();
         let jobs: Vec<Job<'_>> =
             pairs.iter().map(|(left, right)| job(*left, *right, same_config)).collect();
+        jobs.iter().for_each(|job| self.work.expect(1, job.bytes()));
+        let work = self.work;
+        let run = |job: &Job<'_>| job.run().inspect(|_| work.finish_item());
         let mut seen = SoFar { same: true, same_order: true, differs: false };
         // A batch at a time, so that what is kept of unlike layers does not add up.
         for (pairs, jobs) in pairs.chunks(BATCH).zip(jobs.chunks(BATCH)) {
-            for ((left, right), read) in pairs.iter().zip(each(jobs, 2, Job::run)) {
+            for ((left, right), read) in pairs.iter().zip(each(jobs, 2, run)) {
                 self.add_pair((left, right), read?, allow, &mut seen);
             }
         }
@@ -298,6 +329,8 @@ impl<'a> Run<'a> {
     /// Compares the root filesystems.
     fn as_a_whole(&mut self, allow: &[Allowance]) -> Result<Content, CompareError> {
         let sides = [(Which::Published, &self.left), (Which::Rebuilt, &self.right)];
+        let layers = self.left.iter().chain(&self.right);
+        layers.for_each(|layer| self.work.expect(1, layer.descriptor.size));
         let mut read = each(&sides, 1, |(which, layers)| Squashed::of(*which, layers, self.limits))
             .into_iter();
         let (Some(left), Some(right)) = (read.next(), read.next()) else {

@@ -24,7 +24,11 @@ use crate::{
         tar::{self, Entry, TarError},
     },
     limits::Limits,
+    progress::{Counted, Work},
 };
+
+/// The stored bytes of a layer, counted and checked while they are read.
+pub(super) type Reader<'a> = LayerReader<Counted<'a, Box<dyn Read + Send>>>;
 
 /// Bytes hashed at a time.
 const BUFFER_BYTES: usize = 64 << 10;
@@ -39,6 +43,7 @@ pub(super) struct Layer<'a> {
     pub(super) position: usize,
     pub(super) descriptor: &'a Descriptor,
     pub(super) limits: &'a Limits,
+    pub(super) work: &'a Work,
 }
 
 impl<'a> Layer<'a> {
@@ -53,10 +58,11 @@ impl<'a> Layer<'a> {
     }
 
     /// Opens the layer.
-    pub(super) fn open(&self) -> Result<LayerReader<Box<dyn Read + Send>>, CompareError> {
-        let Self { which, position, .. } = *self;
+    pub(super) fn open(&self) -> Result<Reader<'a>, CompareError> {
+        let Self { which, position, work, .. } = *self;
         let stored = self.side.layers.open(position);
         let stored = stored.map_err(|error| CompareError::Open { which, position, error })?;
+        let stored = work.counted(stored);
         LayerReader::with_algorithm(stored, self.descriptor, self.algorithm(), self.limits)
             .map_err(|error| CompareError::Layer { which, position, error })
     }
@@ -125,6 +131,7 @@ impl<'a> Layer<'a> {
     ) -> Result<BTreeMap<String, Facts>, CompareError> {
         let mut found: BTreeMap<String, Facts> = BTreeMap::new();
         let (mut buffer, mut room) = (vec![0; BUFFER_BYTES], KEPT_BYTES);
+        self.work.expect(0, self.descriptor.size);
         self.walk(|entry, content| {
             if !picked.contains(&path_hash(&entry.path)) {
                 return Ok(());

@@ -42,6 +42,7 @@ impl Squashed {
             let added = builder.add_layer(layer.position, &mut reader);
             diff_ids.push(layer.finish(reader)?);
             added.map_err(|error| CompareError::Rootfs { which, error })?;
+            layer.work.finish_item();
         }
         let rootfs = builder.finish();
         let shared = shared(&rootfs);

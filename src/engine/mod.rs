@@ -12,6 +12,7 @@ pub mod grpc;
 pub mod layout;
 pub mod replay;
 pub mod sandbox;
+mod step;
 pub mod store;
 mod version;
 
@@ -26,6 +27,7 @@ use async_trait::async_trait;
 
 use crate::{
     limits::{Limits, key},
+    progress::{Talk, Underway, Work},
     rebuild::{EngineKind, EngineReport, Failure, FailureKind, Plan, Producer, pins},
     reference::Repository,
     scratch::{
@@ -62,22 +64,6 @@ pub struct Built {
     pub report: EngineReport,
     /// Digest of the source policy or pin list that was in force.
     pub pins: crate::digest::Digest,
-}
-
-/// Where progress goes: lines on stderr, or nowhere.
-pub trait Talk: Send + Sync {
-    /// A stage begins.
-    fn stage(&self, name: &str);
-    /// Something happened within the stage.
-    fn line(&self, text: &str);
-}
-
-/// Talks to nobody.
-pub struct Silent;
-
-impl Talk for Silent {
-    fn stage(&self, _: &str) {}
-    fn line(&self, _: &str) {}
 }
 
 /// How engines reach registries: the same settings as the image's own source.
@@ -156,6 +142,7 @@ pub async fn build(
         talk.line(&format!("no bound on memory and processes, only on time and disk: {why}"));
     }
     let shell = Shell::new(&workspace, log.clone(), talk);
+    let _underway = Underway::new(talk, Work::new("building"));
     let job = async {
         let mut built = engine.build(plan, &shell).await.map_err(|mut failure| {
             failure.engine.iter_mut().for_each(|report| report.reason.clone_from(&reason));

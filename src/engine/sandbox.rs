@@ -17,9 +17,10 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use super::Talk;
+use super::step::Steps;
 use crate::{
     limits::Limits,
+    progress::{Silent, Talk},
     rebuild::{Failure, FailureKind},
     scratch::{
         self, Scratch,
@@ -187,6 +188,7 @@ pub struct Shell<'a> {
     pub log: Log,
     /// Who is told.
     pub talk: &'a dyn Talk,
+    steps: Mutex<Steps>,
     group: Option<&'a Cgroup>,
 }
 
@@ -212,12 +214,21 @@ const NAMESPACES: [&str; 6] = ["--mount", "--pid", "--fork", "--kill-child", "--
 impl<'a> Shell<'a> {
     /// The shell of a job.
     pub fn new(workspace: &'a Workspace, log: Log, talk: &'a dyn Talk) -> Self {
-        Self { work: workspace.path(), log, talk, group: workspace.group().ok() }
+        let (work, group) = (workspace.path(), workspace.group().ok());
+        Self { work, log, talk, steps: Mutex::default(), group }
     }
 
     /// The same job, with nobody listening.
     pub fn quietly(&self) -> Shell<'a> {
-        Shell { work: self.work, log: Log::new(0), talk: &super::Silent, group: self.group }
+        let (work, group) = (self.work, self.group);
+        Shell { work, log: Log::new(0), talk: &Silent, steps: Mutex::default(), group }
+    }
+
+    /// Passes on a line that a builder printed.
+    pub fn tell(&self, line: &str) {
+        let step = self.steps.lock().unwrap_or_else(PoisonError::into_inner).read(line);
+        step.iter().for_each(|step| self.talk.step(step));
+        self.talk.output(line);
     }
 
     /// The parent of containers, where there is a control group for the job.
@@ -331,7 +342,7 @@ impl Shell<'_> {
             }
             let text = harmless(&String::from_utf8_lossy(line));
             if !text.trim().is_empty() {
-                self.talk.line(text.trim_end());
+                self.tell(text.trim_end());
             }
             line.clear();
         }
@@ -396,7 +407,6 @@ impl Drop for Daemon {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::Silent;
 
     #[test]
     fn the_log_keeps_exactly_its_limit_and_the_end() {

@@ -22,9 +22,11 @@ use crate::{
     compare::Layers,
     digest::{ConfigDigest, ManifestDigest},
     image::{
-        Checked, Descriptor, Document, FormatError, Image, ImageConfig, Index, Manifest, Platform,
+        Checked, Compression, Descriptor, Document, FormatError, Image, ImageConfig, Index,
+        Manifest, Platform,
     },
     limits::Limits,
+    progress::{Talk, Underway},
     reference::{Location, PinnedReference},
 };
 
@@ -404,6 +406,7 @@ pub async fn fetch_layers(
     image: &Image,
     spool: &Spool,
     limits: &Limits,
+    talk: &dyn Talk,
 ) -> Result<Vec<Blob>, SourceError> {
     let place = source.location().to_string();
     let format = |error| SourceError::Format { place: place.clone(), error };
@@ -418,8 +421,32 @@ pub async fn fetch_layers(
             limit_name: "layer_bytes",
         }));
     }
-    let fetches: Vec<_> = layers.into_iter().map(|(layer, _)| source.blob(layer, spool)).collect();
+    let _underway = announced(source, &layers, spool, talk);
+    let fetches: Vec<_> =
+        layers.into_iter().map(|(layer, _)| fetch_layer(source, layer, spool)).collect();
     stream::iter(fetches).buffered(CONCURRENT_LAYERS).try_collect().await
+}
+
+async fn fetch_layer(
+    source: &dyn Source,
+    layer: &Descriptor,
+    spool: &Spool,
+) -> Result<Blob, SourceError> {
+    let blob = source.blob(layer, spool).await?;
+    spool.work().finish_item();
+    Ok(blob)
+}
+
+/// What is on disk already is not fetched, and nothing to wait for.
+fn announced<'t>(
+    source: &dyn Source,
+    layers: &[(&Descriptor, Compression)],
+    spool: &Spool,
+    talk: &'t dyn Talk,
+) -> Option<Underway<'t>> {
+    let Location::Registry(_) = source.location() else { return None };
+    layers.iter().for_each(|(layer, _)| spool.work().expect(1, layer.size));
+    Some(Underway::new(talk, spool.work()))
 }
 
 /// Looks for a digest at each place, and gives the first place, in the order given, that has it.

@@ -8,6 +8,7 @@ use std::{
     fs::{self, File},
     io::{self, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use bytes::Bytes;
@@ -16,6 +17,7 @@ use tokio::sync::mpsc;
 use crate::{
     digest::Hasher,
     image::{Descriptor, FormatError},
+    progress::Work,
     scratch::Scratch,
 };
 
@@ -23,6 +25,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Spool {
     folder: Folder,
+    work: Arc<Work>,
 }
 
 /// A folder of its own, or one inside another job's, which goes with that.
@@ -38,7 +41,7 @@ impl Spool {
     /// # Errors
     /// When the folder cannot be made.
     pub fn temporary() -> io::Result<Self> {
-        Ok(Self { folder: Folder::Own(Scratch::new(None)?) })
+        Ok(Self::of(Folder::Own(Scratch::new(None)?)))
     }
 
     /// A new folder in `parent`.
@@ -47,7 +50,16 @@ impl Spool {
     /// When the folder cannot be made.
     pub fn inside(parent: &Path) -> io::Result<Self> {
         let folder = tempfile::Builder::new().prefix("hallmark-").tempdir_in(parent)?;
-        Ok(Self { folder: Folder::Inside(folder) })
+        Ok(Self::of(Folder::Inside(folder)))
+    }
+
+    fn of(folder: Folder) -> Self {
+        Self { folder, work: Work::new("fetching layers") }
+    }
+
+    /// Counts what comes in; whoever fetches says how much will.
+    pub fn work(&self) -> Arc<Work> {
+        Arc::clone(&self.work)
     }
 
     /// The folder.
@@ -62,8 +74,11 @@ impl Spool {
     pub(super) fn kept(&self, descriptor: &Descriptor) -> Option<Blob> {
         let path = self.file_of(descriptor);
         let size = fs::metadata(&path).ok()?.len();
-        (size == descriptor.size)
-            .then(|| Blob::new(Place { path, offset: 0, size }, descriptor.clone()))
+        if size != descriptor.size {
+            return None;
+        }
+        self.work.count(size);
+        Some(Blob::new(Place { path, offset: 0, size }, descriptor.clone()))
     }
 
     /// A writer for this blob. What it has taken in becomes visible only when it is whole.
@@ -75,6 +90,7 @@ impl Spool {
             hasher: Hasher::new(descriptor.digest.digest().algorithm()),
             written: 0,
             descriptor: descriptor.clone(),
+            work: self.work(),
         })
     }
 
@@ -91,6 +107,7 @@ pub(super) struct SpoolWriter {
     hasher: Hasher,
     written: u64,
     descriptor: Descriptor,
+    work: Arc<Work>,
 }
 
 /// Why a blob did not get into the spool.
@@ -121,11 +138,14 @@ impl SpoolWriter {
             }
             self.take(&chunk)?;
         }
+        // It may be tried again.
+        self.work.take_back(self.written);
         Ok(None)
     }
 
     fn take(&mut self, chunk: &[u8]) -> Result<(), SpoolError> {
         self.written = self.written.saturating_add(chunk.len() as u64);
+        self.work.count(chunk.len() as u64);
         if self.written > self.descriptor.size {
             return Err(size_error(&self.descriptor, self.written).into());
         }

@@ -1,6 +1,6 @@
 //! One pass over the layers: true diffIDs, and the few files that later stages read.
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
 use crate::{
     attest::provenance::embedded::{self, LastLayer},
@@ -12,8 +12,9 @@ use crate::{
         tar::TarError,
     },
     limits::Limits,
+    progress::{Counted, Talk, Underway, Work},
     sbom::{self, Inventory, installed},
-    source::{Blob, Source, SourceError, Spool, load},
+    source::{Blob, Source, SourceError, Spool, StoredReader, load},
 };
 
 /// What the layers hold, as far as somebody asked.
@@ -67,8 +68,13 @@ impl Contents {
 }
 
 /// Fetches every layer and reads it once.
-pub async fn read(source: &dyn Source, image: &Image, limits: &Limits) -> Contents {
-    match fetch_and_read(source, image, limits).await {
+pub async fn read(
+    source: &dyn Source,
+    image: &Image,
+    limits: &Limits,
+    talk: &dyn Talk,
+) -> Contents {
+    match fetch_and_read(source, image, limits, talk).await {
         Ok(contents) => contents,
         Err(finding) => Contents::failed(vec![*finding]),
     }
@@ -78,6 +84,7 @@ async fn fetch_and_read(
     source: &dyn Source,
     image: &Image,
     limits: &Limits,
+    talk: &dyn Talk,
 ) -> Result<Contents, Box<Finding>> {
     let subject = || Subject::Image(image.reference.to_string());
     let lost = |error: SourceError| Box::new(error.into_finding(subject()));
@@ -87,14 +94,17 @@ async fn fetch_and_read(
             why: error.to_string(),
         })
     })?;
-    let layers = load::fetch_layers(source, image, &spool, limits).await.map_err(lost)?;
+    let layers = load::fetch_layers(source, image, &spool, limits, talk).await.map_err(lost)?;
+    let underway = Underway::new(talk, Work::new("reading layers"));
     let reading = tokio::task::spawn_blocking({
         let (image, layers, limits) = (image.clone(), layers.clone(), limits.clone());
-        move || squash(&image, &layers, &limits)
+        let work = underway.work();
+        move || squash(&image, &layers, &limits, &work)
     });
     let read = reading.await.map_err(|panic| {
         Box::new(Finding::new(Code::InternalError, subject()).with(Key::Why, panic.to_string()))
     })?;
+    drop(underway);
     let spool = Some(Arc::new(spool));
     let read = match read {
         Ok(read) => read,
@@ -115,13 +125,19 @@ async fn fetch_and_read(
 }
 
 /// Reads the layers in order; nothing counts unless every layer's bytes are what its digests say.
-fn squash(image: &Image, layers: &[Blob], limits: &Limits) -> Result<Read, Box<Finding>> {
+fn squash(
+    image: &Image,
+    layers: &[Blob],
+    limits: &Limits,
+    work: &Work,
+) -> Result<Read, Box<Finding>> {
     let subject = || Subject::Image(image.reference.to_string());
+    layers.iter().for_each(|blob| work.expect(1, blob.descriptor().size));
     let mut builder = RootfsBuilder::new(limits, wanted);
     for (position, blob) in layers.iter().enumerate() {
         let from = format!("layer {position} {}", blob.descriptor().digest);
         let finding = |error| Box::new(of_error(&error, subject()).with(Key::From, from.clone()));
-        let mut layer = reader(blob, limits).map_err(finding)?;
+        let mut layer = reader(blob, limits, work).map_err(finding)?;
         if let Err(error) = builder.add_layer(position, &mut layer) {
             return Err(finding(blame(Error::Rootfs(error), layer)));
         }
@@ -133,6 +149,7 @@ fn squash(image: &Image, layers: &[Blob], limits: &Limits) -> Result<Read, Box<F
             let expected = claimed.map_or(Fact::Text("nothing".to_owned()), Fact::from);
             return Err(Box::new(finding.with(Key::Expect, expected).with(Key::From, from)));
         }
+        work.finish_item();
     }
     let rootfs = builder.finish();
     if let Some(ambiguity) = rootfs.ambiguities().first() {
@@ -142,20 +159,27 @@ fn squash(image: &Image, layers: &[Blob], limits: &Limits) -> Result<Read, Box<F
     }
     let inventory = installed::inventory(&rootfs, limits);
     let last_layer = match layers.last().filter(|_| rootfs.get(embedded::PATH).is_some()) {
-        Some(blob) => last_layer(blob, limits).map_err(|e| Box::new(of_error(&e, subject())))?,
+        Some(blob) => {
+            last_layer(blob, limits, work).map_err(|e| Box::new(of_error(&e, subject())))?
+        }
         None => LastLayer::default(),
     };
     Ok(Read { rootfs, inventory, last_layer })
 }
 
-fn reader(blob: &Blob, limits: &Limits) -> Result<LayerReader<crate::source::StoredReader>, Error> {
+fn reader<'w>(
+    blob: &Blob,
+    limits: &Limits,
+    work: &'w Work,
+) -> Result<LayerReader<Counted<'w, StoredReader>>, Error> {
     let stored = blob.stored().map_err(|e| Error::Tar(TarError::Read(e)))?;
-    LayerReader::new(stored, blob.descriptor(), limits).map_err(Error::Layer)
+    LayerReader::new(work.counted(stored), blob.descriptor(), limits).map_err(Error::Layer)
 }
 
 /// What the last layer holds beside the build manifest.
-fn last_layer(blob: &Blob, limits: &Limits) -> Result<LastLayer, Error> {
-    let mut layer = reader(blob, limits)?;
+fn last_layer(blob: &Blob, limits: &Limits, work: &Work) -> Result<LastLayer, Error> {
+    work.expect(0, blob.descriptor().size);
+    let mut layer = reader(blob, limits, work)?;
     let last = match LastLayer::read(&mut layer, limits) {
         Ok(last) => last,
         Err(error) => return Err(blame(Error::Tar(error), layer)),
@@ -172,7 +196,7 @@ enum Error {
 }
 
 /// A read that fails below the tar is the layer's own failure, and its reader says which: a limit, a wrong digest.
-fn blame<R: std::io::Read>(error: Error, layer: LayerReader<R>) -> Error {
+fn blame<R: io::Read>(error: Error, layer: LayerReader<R>) -> Error {
     let below = matches!(
         &error,
         Error::Tar(TarError::Read(_))

@@ -15,11 +15,12 @@ use futures_util::FutureExt as _;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    engine::{EngineChoice, EngineSettings, Talk},
+    engine::{EngineChoice, EngineSettings},
     finding::{Code, Finding, Key, Severity, Subject},
     image::Image,
     limits::Limits,
     policy::{Ahead, Exception, PolicyInput},
+    progress::Talk,
     rebuild::Rebuild,
     reference::PinnedReference,
     source::{self, PlatformChoice, Source, SourceError, SourceSettings, discover::Discovered},
@@ -214,7 +215,7 @@ pub async fn weigh(
 
     let contents = if ctx.wants_contents(&image) {
         ctx.talk.stage("contents");
-        contents::read(source, &image, &ctx.limits).await
+        contents::read(source, &image, &ctx.limits, &*ctx.talk).await
     } else {
         Contents::not_read()
     };

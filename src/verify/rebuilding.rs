@@ -6,6 +6,7 @@ use crate::{
     compare::{self, Comparison, Level, Side},
     engine::{self, Finished},
     image::Image,
+    progress::{Underway, Work},
     rebuild::{
         Coverage, Determinism, EmbeddedLayer, Failure, FailureKind, Plan, Planned, Rebuild,
         Rebuilt, exporter,
@@ -74,6 +75,8 @@ async fn build_and_compare(
     } else {
         Determinism::Unknown
     };
+    // A daemon's storage takes its time to go.
+    ctx.talk.stage("cleaning up");
     let rebuilt = &first.loaded.image;
     Ok(Rebuilt {
         manifest: rebuilt.manifest.document.digest.clone(),
@@ -173,7 +176,8 @@ async fn load_built(
     let spool = source::Spool::inside(finished.workspace.path()).map_err(|error| {
         source::SourceError::Unavailable { place: reference.to_string(), why: error.to_string() }
     })?;
-    let layers = source::load::fetch_layers(&*source, &image, &spool, &ctx.limits).await?;
+    let layers =
+        source::load::fetch_layers(&*source, &image, &spool, &ctx.limits, &*ctx.talk).await?;
     Ok(Loaded { image, layers: StoredLayers(layers), _keep: Some(spool) })
 }
 
@@ -185,9 +189,11 @@ async fn compare_images(
     let (limits, left_image, right_image) =
         (ctx.limits.clone(), left.image.clone(), right.image.clone());
     let (left_layers, right_layers) = (left.layers.clone(), right.layers.clone());
+    let underway = Underway::new(&*ctx.talk, Work::new("comparing layers"));
+    let work = underway.work();
     let comparing = tokio::task::spawn_blocking(move || {
         let (left, right) = (side(&left_image, &left_layers), side(&right_image, &right_layers));
-        compare::ladder::compare(left, right, &[], &limits)
+        compare::ladder::compare_watched(left, right, &[], &limits, &work)
     });
     match comparing.await {
         Ok(Ok(comparison)) => Ok(comparison),

@@ -8,6 +8,7 @@ use hallmark::{
     finding::Subject,
     image::{Descriptor, MediaType, layer::LayerReader, rootfs::RootfsBuilder},
     limits::Limits,
+    progress::Silent,
     reference::{Location, PinnedReference, Selector},
     source::{self, PlatformChoice, SourceError, SourceSettings, Spool, load},
 };
@@ -164,7 +165,7 @@ async fn read_image(
     let images = load::load(&*source, &reference, &PlatformChoice::All, &limits).await?;
     let spool = Spool::temporary().expect("a temporary folder");
     for image in images {
-        let layers = load::fetch_layers(&*source, &image, &spool, &limits).await?;
+        let layers = load::fetch_layers(&*source, &image, &spool, &limits, &Silent).await?;
         let mut builder = RootfsBuilder::new(&limits, |_| false);
         for (position, blob) in layers.iter().enumerate() {
             if depth == Depth::Stored {

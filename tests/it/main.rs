@@ -12,6 +12,7 @@ mod gate;
 mod in_toto;
 mod lab;
 mod layouts;
+mod progress;
 mod promises;
 mod readme;
 mod rebuild;

@@ -18,11 +18,12 @@ use base64::{
 use bytes::Bytes;
 use hallmark::{
     attest::Raw,
-    engine::{EngineChoice, EngineSettings, Silent},
+    engine::{EngineChoice, EngineSettings},
     finding::{Code, Finding, Severity, Subject},
     image::Image,
     limits::Limits,
     policy::{Ahead, Bundle, Policies, PolicyInput, bundle::RULES},
+    progress::Silent,
     rebuild::Rebuild,
     reference::{PinnedReference, Reference, Selector},
     report,

@@ -18,9 +18,10 @@ use hallmark::{
         },
     },
     digest::{Digest, ManifestDigest},
-    engine::{self, EngineChoice, EngineSettings, Finished, Talk},
+    engine::{self, EngineChoice, EngineSettings, Finished},
     image::{Image, Platform},
     limits::Limits,
+    progress::Talk,
     rebuild::{
         EmbeddedLayer, Failure, FailureKind, Plan, Planned,
         plan::{self, PlanOptions},

@@ -19,8 +19,9 @@ use std::{
 
 use hallmark::{
     attest::provenance::{Commit, MaterialKind},
-    engine::{self, EngineChoice, EngineSettings, Finished, Talk, sandbox::find_program},
+    engine::{self, EngineChoice, EngineSettings, Finished, sandbox::find_program},
     limits::Limits,
+    progress::{Silent, Talk},
     rebuild::{EngineKind, Failure, FailureKind, Plan},
 };
 
@@ -130,7 +131,7 @@ fn traces_of_group(name: &str, base: &Path) -> bool {
 async fn next_build_works(lab: &Lab, choice: EngineChoice) {
     let plan = plan_of(lab, "fine", "ARG BUILD\nFROM ${BUILD}\nRUN echo fine > /fine\n").await;
     let plan = for_engine(plan, choice);
-    let finished = run(&plan, lab.settings(), choice, &Limits::default(), &engine::Silent).await;
+    let finished = run(&plan, lab.settings(), choice, &Limits::default(), &Silent).await;
     let folder = finished.expect("the next build failed").workspace.path().to_owned();
     assert!(!folder.exists());
 }
@@ -164,6 +165,9 @@ impl<F: Fn() + Send + Sync> Talk for At<F> {
         if text.contains(self.moment) && !self.done.swap(true, Ordering::SeqCst) {
             (self.what)();
         }
+    }
+    fn output(&self, text: &str) {
+        self.line(text);
     }
 }
 
@@ -246,9 +250,8 @@ async fn a_build_that_fills_the_disk_is_ended() {
     for choice in engines() {
         let plan = for_engine(plan_of(&lab, "filling", filling).await, choice);
         let limits = Limits { rebuild_disk_bytes: 512 << 20, ..Limits::default() };
-        let failure = run(&plan, lab.settings(), choice, &limits, &engine::Silent)
-            .await
-            .expect_err("it was built");
+        let failure =
+            run(&plan, lab.settings(), choice, &limits, &Silent).await.expect_err("it was built");
         assert_eq!(failure.kind, FailureKind::BuildFailed, "{choice:?}: {}", failure.why);
         assert!(failure.why.contains("limits.rebuildDiskBytes"), "{choice:?}: {}", failure.why);
         next_build_works(&lab, choice).await;
@@ -287,7 +290,7 @@ async fn g1_a_step_gets_no_more_memory_and_processes_than_allowed() {
                 rebuild: Duration::from_secs(90),
                 ..Limits::default()
             };
-            let failure = run(&plan, lab.settings(), choice, &limits, &engine::Silent)
+            let failure = run(&plan, lab.settings(), choice, &limits, &Silent)
                 .await
                 .expect_err("it was built");
             assert_eq!(failure.kind, FailureKind::BuildFailed, "{choice:?}: {}", failure.why);
@@ -340,9 +343,8 @@ async fn a_registry_that_is_cut_off_is_a_source_that_is_gone() {
         let cut = cut_after(lab.registry.clone(), 64 << 10);
         through(&mut plan, &lab.registry, &cut);
         let limits = Limits { rebuild: Duration::from_secs(120), ..Limits::default() };
-        let failure = run(&plan, lab.settings(), choice, &limits, &engine::Silent)
-            .await
-            .expect_err("it was built");
+        let failure =
+            run(&plan, lab.settings(), choice, &limits, &Silent).await.expect_err("it was built");
         assert_eq!(
             failure.kind,
             FailureKind::SourceGone,
@@ -372,7 +374,7 @@ async fn refused(lab: &Lab, name: &str, dockerfile: &str) -> Vec<(EngineChoice, 
     let mut failures = Vec::new();
     for choice in engines() {
         let plan = for_engine(plan_of(lab, name, dockerfile).await, choice);
-        let result = run(&plan, lab.settings(), choice, &Limits::default(), &engine::Silent).await;
+        let result = run(&plan, lab.settings(), choice, &Limits::default(), &Silent).await;
         failures.push((choice, result.expect_err("it was built")));
     }
     failures
@@ -405,8 +407,7 @@ async fn g2_a_frontend_that_the_source_names_is_refused_unless_it_is_pinned() {
     let settings = lab.settings();
     for choice in engines() {
         let plan = for_engine(plan_of(&lab, "syntax", &dockerfile).await, choice);
-        let result =
-            run(&plan, settings.clone(), choice, &Limits::default(), &engine::Silent).await;
+        let result = run(&plan, settings.clone(), choice, &Limits::default(), &Silent).await;
         if choice == EngineChoice::Buildah {
             // It has no frontends: the line is a comment, and nothing is fetched for it.
             result.expect("buildah reads the line as a comment");
@@ -455,7 +456,7 @@ async fn g4_a_working_folder_leads_to_no_leaked_descriptor() {
         let choices = if number == 7 { engines() } else { vec![EngineChoice::Buildah] };
         for choice in choices {
             let plan = for_engine(plan_of(&lab, "descriptor", &dockerfile).await, choice);
-            let failure = run(&plan, lab.settings(), choice, &Limits::default(), &engine::Silent)
+            let failure = run(&plan, lab.settings(), choice, &Limits::default(), &Silent)
                 .await
                 .expect_err("it was built");
             let seen = failure.log.lines().any(|l| l.ends_with("etc/debian_version"));
@@ -475,10 +476,10 @@ async fn g5_names_and_paths_of_a_plan_run_nothing() {
         let mut plan = for_engine(plan_of(&lab, "hostile", fine).await, choice);
         plan.build_args.insert("EVIL".to_owned(), evil.clone());
         plan.labels.insert("evil".to_owned(), format!("--tag x {evil}"));
-        let _ = run(&plan, lab.settings(), choice, &Limits::default(), &engine::Silent).await;
+        let _ = run(&plan, lab.settings(), choice, &Limits::default(), &Silent).await;
         plan.target = Some(format!("--help {evil}"));
         plan.dockerfile_path = format!("../../{evil}");
-        let failure = run(&plan, lab.settings(), choice, &Limits::default(), &engine::Silent).await;
+        let failure = run(&plan, lab.settings(), choice, &Limits::default(), &Silent).await;
         failure.expect_err("a path that leaves the repository was built");
         assert!(!touched.exists(), "{choice:?}");
     }
@@ -494,8 +495,7 @@ async fn g6_a_build_cannot_poison_the_next_one() {
             let dockerfile = format!("ARG BUILD\nFROM ${{BUILD}}\n{steps}\n");
             let mut plan = for_engine(plan_of(&lab, name, &dockerfile).await, choice);
             plan.exporter.rewrite_timestamp = plan.epoch_seconds;
-            let finished =
-                run(&plan, lab.settings(), choice, &Limits::default(), &engine::Silent).await?;
+            let finished = run(&plan, lab.settings(), choice, &Limits::default(), &Silent).await?;
             let image = rebuilt(&finished).await;
             Ok::<_, Failure>(image.config.diff_ids.last().unwrap().clone())
         };
@@ -525,6 +525,9 @@ impl Talk for Everything {
     }
     fn line(&self, text: &str) {
         self.0.lock().unwrap().push_str(&format!("{text}\n"));
+    }
+    fn output(&self, text: &str) {
+        self.line(text);
     }
 }
 

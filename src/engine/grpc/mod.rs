@@ -18,7 +18,7 @@ use std::{
 
 use async_trait::async_trait;
 use bollard_buildkit_proto::moby::buildkit::v1::{
-    Exporter, InfoRequest, SolveRequest, SolveResponse, StatusRequest, StatusResponse,
+    Exporter, InfoRequest, SolveRequest, SolveResponse, StatusRequest, StatusResponse, Vertex,
     control_client::ControlClient,
     sourcepolicy::{self, AttrConstraint, MatchType, Policy, PolicyAction, Rule, Selector, Update},
 };
@@ -326,10 +326,13 @@ async fn follow(mut client: ControlClient<Channel>, id: String, shell: &Shell<'_
     while let Ok(Some(status)) = stream.message().await {
         for line in told.lines(&status) {
             shell.log.push(format!("{line}\n").as_bytes());
-            shell.talk.line(&line);
+            shell.tell(&line);
         }
     }
 }
+
+/// Steps of one build that are told of.
+const STEPS_MAX: usize = 10_000;
 
 /// Which steps were named, by their digests.
 #[derive(Debug, Default)]
@@ -339,11 +342,16 @@ struct Told {
 
 impl Told {
     /// New lines: steps that begin and end as `#1 name`, and what they print as `#1 text`, so that no step can speak as BuildKit.
+    /// BuildKit lists steps before they begin, those that depend on others last.
     fn lines(&mut self, status: &StatusResponse) -> Vec<String> {
         let mut lines = Vec::new();
-        for vertex in &status.vertexes {
+        let begun = |vertex: &&Vertex| vertex.started.is_some() || !vertex.error.is_empty();
+        for vertex in status.vertexes.iter().filter(begun) {
             let next = self.steps.len() + 1;
             let known = self.steps.contains_key(&vertex.digest);
+            if !known && next > STEPS_MAX {
+                continue;
+            }
             let number = *self.steps.entry(vertex.digest.clone()).or_insert(next);
             if !known {
                 lines.push(format!("#{number} {}", vertex.name));

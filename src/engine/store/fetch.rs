@@ -17,12 +17,10 @@ use super::Store;
 use crate::{
     attest::provenance::{Commit, MaterialKind, Pin},
     digest::{Digest, Hasher, ManifestDigest},
-    engine::{
-        Talk,
-        sandbox::{self, Environment, Log, Shell, Workspace},
-    },
+    engine::sandbox::{self, Environment, Log, Shell, Workspace},
     image::{Descriptor, Document, FormatError, Manifest},
     limits::Limits,
+    progress::{Talk, Underway},
     rebuild::{Failure, Plan, pins},
     reference::Location,
     source::{self, Source, SourceError, SourceSettings, Spool},
@@ -177,6 +175,9 @@ impl Filling<'_> {
             return Err(StoreError::NoPlatform { place, platform: plan.platform.to_string() });
         }
         let spool = Spool::temporary()?;
+        let layers = manifests.iter().flat_map(|manifest| &manifest.layers);
+        layers.for_each(|layer| spool.work().expect(1, layer.size));
+        let _underway = Underway::new(self.talk, spool.work());
         for manifest in &manifests {
             self.contents(&*source, manifest, &spool).await?;
         }
@@ -210,11 +211,14 @@ impl Filling<'_> {
         for layer in &manifest.layers {
             let path = self.store.blob(layer.digest.digest());
             if self.has(&path, layer.digest.digest())? {
+                spool.work().count(layer.size);
+                spool.work().finish_item();
                 continue;
             }
             let blob = source.blob(layer, spool).await?;
             write(&path, &mut blob.open()?)?;
             self.kept.fetched += 1;
+            spool.work().finish_item();
         }
         Ok(())
     }

@@ -10,6 +10,7 @@ use crate::{
     digest::ManifestDigest,
     finding::{Code, Subject},
     image::{FormatError, Image, MediaType},
+    progress::Silent,
     reference::{Location, Selector},
     source::{
         RegistrySettings, SourceError, SourceSettings, Spool,
@@ -25,7 +26,7 @@ async fn closure(registry: &Registry, digest: &ManifestDigest) -> Result<Vec<Ima
     let images = load(&*source, &reference, &PlatformChoice::All, &limits()).await?;
     let spool = Spool::temporary().unwrap();
     for image in &images {
-        let blobs = fetch_layers(&*source, image, &spool, &limits()).await?;
+        let blobs = fetch_layers(&*source, image, &spool, &limits(), &Silent).await?;
         let layers = StoredLayers(blobs.clone());
         for (position, blob) in blobs.iter().enumerate() {
             let (mut checked, mut stored) = (Vec::new(), Vec::new());
@@ -292,7 +293,7 @@ async fn a_layer_may_be_as_large_as_its_limit_and_no_larger() {
     let spool = Spool::temporary().unwrap();
     for (layer_bytes, want) in [(5, true), (4, false)] {
         let limits = crate::limits::Limits { layer_bytes, ..limits() };
-        let got = fetch_layers(&*source, &images[0], &spool, &limits).await;
+        let got = fetch_layers(&*source, &images[0], &spool, &limits, &Silent).await;
         assert_eq!(got.is_ok(), want, "{layer_bytes}");
     }
 }

@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, io::Read as _, path::Path, time::Instant};
 use super::kit::{open, settings};
 use crate::{
     limits::Limits,
+    progress::Silent,
     source::{
         Spool,
         discover::discover,
@@ -58,7 +59,7 @@ async fn images_of_the_lab() {
         eprintln!("{name}: opened in {opened:?}, all in {taken:?}, {kinds:?}");
         assert_eq!(kinds, want, "{name}");
         let spool = Spool::temporary().unwrap();
-        for blob in fetch_layers(&*source, &loaded[0], &spool, &limits).await.unwrap() {
+        for blob in fetch_layers(&*source, &loaded[0], &spool, &limits, &Silent).await.unwrap() {
             blob.open().unwrap().read_to_end(&mut Vec::new()).unwrap();
         }
     }
@@ -113,7 +114,8 @@ async fn archives_that_skopeo_writes() {
             assert_eq!(found.findings, [], "{text}");
             assert_eq!(found.raws.iter().any(|raw| raw.carrier.kind() != "label"), keeps, "{text}");
             let spool = Spool::temporary().unwrap();
-            for blob in fetch_layers(&*source, &images[0], &spool, &limits).await.unwrap() {
+            for blob in fetch_layers(&*source, &images[0], &spool, &limits, &Silent).await.unwrap()
+            {
                 blob.open().unwrap().read_to_end(&mut Vec::new()).unwrap();
             }
         }

@@ -8,6 +8,7 @@ use super::kit::*;
 use crate::{
     finding::{Code, Subject},
     image::MediaType,
+    progress::Silent,
     reference::{Location, Selector},
     source::{
         SourceError, Spool,
@@ -42,7 +43,7 @@ pub(super) async fn closure(location: Location) -> Result<(), SourceError> {
     let images = load(&*source, &reference, &PlatformChoice::All, &limits()).await?;
     let spool = Spool::temporary().unwrap();
     for image in images {
-        for blob in fetch_layers(&*source, &image, &spool, &limits()).await? {
+        for blob in fetch_layers(&*source, &image, &spool, &limits(), &Silent).await? {
             let mut bytes = Vec::new();
             blob.open().unwrap().read_to_end(&mut bytes).map_err(|error| {
                 SourceError::Unavailable { place: "layer".to_owned(), why: error.to_string() }
