@@ -14,7 +14,7 @@ use crate::{
     digest::{Digest, ManifestDigest},
     finding::{Finding, Severity},
     image::{Image, Platform},
-    rebuild::Rebuild,
+    rebuild::{EmbeddedLayer, Rebuild},
     sbom::{BoundSbom, Inventory, Reconciliation},
     trust::{
         Attested, Proof, Signer, Verified,
@@ -49,6 +49,8 @@ pub struct Evidence {
     pub attested: Attested,
     /// Whether their agreement stands in for an own rebuild.
     pub accept_attested: bool,
+    /// The build manifest in the last layer, where the contents were read and there is one.
+    pub embedded: Option<EmbeddedLayer>,
 }
 
 /// A reason to pass: who vouches for what, or that it was rebuilt.
@@ -301,6 +303,7 @@ mod tests {
             rebuild: Rebuild::NotAsked,
             attested: Attested::default(),
             accept_attested: false,
+            embedded: None,
         }
     }
 

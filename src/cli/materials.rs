@@ -42,7 +42,8 @@ async fn fetch(args: &MaterialsFetch, global: &Global) -> Result<Answer, Failure
         let Some(provenance) = evidence.provenance.value() else {
             return Err(Failure::unavailable(format!("{reference} carries no provenance")));
         };
-        let planned = plan(provenance, &evidence.image, &PlanOptions::default());
+        let options = PlanOptions { embedded: evidence.embedded.clone() };
+        let planned = plan(provenance, &evidence.image, &options);
         let Planned::Plan(plan) = &planned else {
             text.push_str(&report::plan::planned(&planned, None));
             replayable = false;

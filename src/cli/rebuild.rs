@@ -50,10 +50,11 @@ pub async fn run(args: &Rebuild, global: &Global) -> Result<Answer, Failure> {
             let Some(provenance) = evidence.provenance.value() else {
                 return Err(Failure::unavailable(format!("{reference} carries no provenance")));
             };
-            let planned = plan(provenance, &evidence.image, &PlanOptions::default());
+            let options = PlanOptions { embedded: evidence.embedded.clone() };
+            let planned = plan(provenance, &evidence.image, &options);
             all_reproduced &= matches!(planned, Planned::Plan(_));
             let by_hand = match &planned {
-                Planned::Plan(plan) => engine::command::by_hand(plan, ctx.rebuild.engine),
+                Planned::Plan(plan) => Some(engine::command::by_hand(plan, ctx.rebuild.engine)),
                 Planned::NotReplayable(_) => None,
             };
             text.push_str(&match args.output {

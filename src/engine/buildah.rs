@@ -5,6 +5,8 @@
 //! under the name that the Dockerfile has for it, and then buildah itself, not only its steps, runs without network. Refuses a
 //! `FROM` that no material covers, a Dockerfile that is not the recorded one, and paths that leave the repository.
 
+mod commands;
+
 use std::{
     ffi::OsString,
     fs, io,
@@ -24,7 +26,6 @@ use super::{
 use crate::{
     attest::provenance::Network,
     digest::Digest,
-    image::Compression,
     limits::Limits,
     rebuild::{
         EngineKind, EngineReport, Failure, FailureKind, Plan,
@@ -32,9 +33,12 @@ use crate::{
         pins::{self, Base},
     },
 };
+pub(super) use commands::by_hand;
+use commands::{
+    Bud, CHECKOUT, FETCH, INIT, git_args, named, numbers, object_format, pinned, pull_args,
+    push_args,
+};
 
-/// The name of the image in the job's own storage.
-const RESULT: &str = "localhost/hallmark-rebuild:1";
 /// Largest Dockerfile that is read, in bytes.
 const DOCKERFILE_BYTES: u64 = 1 << 20;
 
@@ -183,7 +187,9 @@ impl Job<'_> {
             self.fetch(base, used).await?;
         }
         self.shell.talk.stage("building");
-        let args = self.build_args(version, &context);
+        let mut args: Vec<OsString> = vec!["--net".into(), "--".into()];
+        args.push(self.engine.buildah.clone().into());
+        args.extend(self.build_args(version, &context));
         let outcome = self.shell.run(&self.engine.unshare, args, &self.environment).await?;
         if !outcome.success {
             let (kind, why) = match last_error(&self.shell.log.text()) {
@@ -216,8 +222,7 @@ impl Job<'_> {
         // buildah version 1.28.2 (image-spec …)
         let text = self.buildah(vec!["--version".into()]).await?.stdout;
         let text = text.split_whitespace().nth(2).unwrap_or("unknown").to_owned();
-        let mut numbers = text.split('.').map_while(|n| n.parse().ok());
-        let number = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+        let number = numbers(&text);
         Ok(Version { text, number })
     }
 
@@ -225,25 +230,9 @@ impl Job<'_> {
         self.shell.run(&self.engine.buildah, args, &self.environment).await
     }
 
-    async fn git(&self, args: Vec<&str>) -> Result<Outcome, Failure> {
-        // A repository's own content must not run anything here.
-        let hardened = [
-            "-c",
-            "core.hooksPath=/dev/null",
-            "-c",
-            "core.fsmonitor=false",
-            "-c",
-            "credential.helper=",
-            "-c",
-            "submodule.recurse=false",
-            "-c",
-            "http.followRedirects=initial",
-            "-C",
-        ];
+    async fn git(&self, args: &[&str]) -> Result<Outcome, Failure> {
         let mut all: Vec<OsString> = self.rewrites.iter().map(OsString::from).collect();
-        all.extend(hardened.iter().map(OsString::from));
-        all.push(self.tree().into());
-        all.extend(args.iter().map(OsString::from));
+        all.extend(git_args(&self.tree(), args));
         self.shell.run(&self.engine.git, all, &self.environment).await
     }
 
@@ -257,23 +246,15 @@ impl Job<'_> {
         let tree = self.tree();
         fs::create_dir(&tree).map_err(|e| self.shell.broken("cannot make a folder", &e))?;
         let (url, commit) = (self.plan.source_url.as_str(), self.plan.commit.as_str());
-        let format = if commit.len() == 64 { "sha256" } else { "sha1" };
-        let init = ["init", "--quiet", "--template=", &format!("--object-format={format}")];
-        self.must(
-            &self.git(init.to_vec()).await?,
-            FailureKind::EngineUnavailable,
-            "git init failed",
-        )?;
-        let fetch = ["fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--force"];
-        let one = ["--depth=1", "--", url, commit];
-        if !self.git([&fetch[..], &one[..]].concat()).await?.success {
+        let outcome = self.git(&[&INIT[..], &[object_format(commit)]].concat()).await?;
+        self.must(&outcome, FailureKind::EngineUnavailable, "git init failed")?;
+        if !self.git(&[&FETCH[..], &["--depth=1", "--", url, commit]].concat()).await?.success {
             let all = ["--", url, "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"];
-            let outcome = self.git([&fetch[..], &all[..]].concat()).await?;
+            let outcome = self.git(&[&FETCH[..], &all[..]].concat()).await?;
             let why = format!("{url} could not be fetched");
             self.must(&outcome, FailureKind::SourceGone, &why)?;
         }
-        let pinned = format!("{commit}^{{commit}}");
-        let outcome = self.git(vec!["checkout", "--quiet", "--force", "--detach", &pinned]).await?;
+        let outcome = self.git(&[&CHECKOUT[..], &[&pinned(commit)]].concat()).await?;
         let why = format!("{url} does not hold the commit {commit} any more");
         self.must(&outcome, FailureKind::SourceGone, &why)?;
         self.tidy(&tree).map_err(|e| self.shell.broken("cannot prepare the checkout", &e))?;
@@ -375,18 +356,12 @@ impl Job<'_> {
 
     async fn fetch(&self, base: &Base, used: &[External]) -> Result<(), Failure> {
         let pinned = base.pinned();
-        let platform = self.plan.platform.to_string();
-        let policy = self.shell.work.join("signature-policy.json");
-        let mut args: Vec<OsString> = ["pull", "--quiet", "--policy=always"].map(Into::into).into();
-        args.extend(["--signature-policy".into(), policy.into_os_string()]);
-        args.extend(["--platform".into(), platform.into()]);
-        args.push(format!("docker://{pinned}").into());
-        let outcome = self.buildah(args).await?;
+        let policy = self.policy();
+        let outcome = self.buildah(pull_args(base, self.plan, Some(&policy))).await?;
         let why = format!("{pinned} could not be fetched");
         self.must(&outcome, FailureKind::SourceGone, &why)?;
         for name in used.iter().filter(|name| !name.reference.contains('@')) {
-            let tag = base.tag.as_deref().unwrap_or("latest");
-            let full = format!("{}:{tag}", base.repository);
+            let full = named(base);
             let outcome = self
                 .buildah(vec!["tag".into(), pinned.clone().into(), full.clone().into()])
                 .await?;
@@ -397,80 +372,21 @@ impl Job<'_> {
     }
 
     fn build_args(&self, version: &Version, context: &Path) -> Vec<OsString> {
-        let plan = self.plan;
-        let mut args: Vec<OsString> = Vec::new();
-        let mut add = |words: &[&str]| args.extend(words.iter().map(OsString::from));
-        let layers = format!("--layers={}", plan.exporter.layers);
-        let format = if plan.exporter.oci_media_types { "oci" } else { "docker" };
-        // The build as a whole has no network: `ADD https://…` is buildah's own doing, and no pin would hold it.
-        add(&["--net", "--"]);
-        add(&[&self.engine.buildah.to_string_lossy()]);
-        // crun refuses machines whose cgroups are mixed; runc runs everywhere.
-        add(&["bud", "--no-cache", "--pull=never", "--network=none", "--isolation=oci"]);
-        add(&["--runtime=runc", &layers, "--format", format, "--tag", RESULT]);
-        add(&["--platform", &plan.platform.to_string()]);
-        if let Some(seconds) = plan.exporter.rewrite_timestamp {
-            self.timestamp(version, seconds, &mut add);
-        }
-        if let Some(target) = &plan.target {
-            add(&["--target", target]);
-        }
-        for (name, value) in &plan.build_args {
-            add(&["--build-arg", &format!("{name}={value}")]);
-        }
-        for (name, value) in &plan.labels {
-            add(&["--label", &format!("{name}={value}")]);
-        }
-        for (key, value) in &plan.options {
-            match key.as_str() {
-                "add-hosts" => value.split(',').for_each(|host| add(&["--add-host", host])),
-                "shm-size" => add(&["--shm-size", value]),
-                "ulimit" => value.split(',').for_each(|limit| add(&["--ulimit", limit])),
-                _ => {}
-            }
-        }
-        // A machine without the right to raise limits cannot give buildah's default ones (since 1.39).
-        if version.number >= (1, 39) && !plan.options.contains_key("ulimit") {
-            add(&["--ulimit", "nofile=1024:4096", "--ulimit", "nproc=8192:8192"]);
-        }
-        if let Some(parent) = self.shell.cgroup_parent() {
-            args.extend(["--cgroup-parent".into(), parent.into()]);
-        }
-        args.push("--signature-policy".into());
-        args.push(self.shell.work.join("signature-policy.json").into());
-        args.push("--file".into());
-        args.push(context.join(&plan.dockerfile_path).into());
-        args.push("--".into());
-        args.push(context.into());
-        args
+        let with = Bud {
+            version: version.number,
+            cgroup_parent: self.shell.cgroup_parent(),
+            signature_policy: Some(self.policy()),
+        };
+        with.args(self.plan, context)
     }
 
-    /// `--timestamp` is buildah's own option of old; since 1.41 there is the epoch of everybody else.
-    fn timestamp(&self, version: &Version, seconds: i64, add: &mut impl FnMut(&[&str])) {
-        let seconds = seconds.to_string();
-        let recorded = self.plan.made_by.as_ref();
-        let made_new = recorded.is_some_and(|e| at_least(&e.version, (1, 41)));
-        if made_new && version.number >= (1, 41) {
-            add(&["--source-date-epoch", &seconds, "--rewrite-timestamp"]);
-        } else {
-            add(&["--timestamp", &seconds]);
-        }
+    fn policy(&self) -> PathBuf {
+        self.shell.work.join("signature-policy.json")
     }
 
     async fn export(&self) -> Result<PathBuf, Failure> {
         let layout = self.shell.work.join("out");
-        let mut destination = OsString::from("oci:");
-        destination.push(&layout);
-        let policy = self.shell.work.join("signature-policy.json");
-        let mut args: Vec<OsString> =
-            ["push", "--quiet", "--signature-policy"].map(Into::into).into();
-        args.push(policy.into());
-        let format = if self.plan.exporter.oci_media_types { "oci" } else { "v2s2" };
-        args.extend(["--format".into(), format.into()]);
-        if self.plan.exporter.compression == Compression::Zstd {
-            args.extend(["--compression-format".into(), "zstd".into()]);
-        }
-        args.extend([RESULT.into(), destination]);
+        let args = push_args(self.plan, &layout, Some(&self.policy()));
         let outcome = self.buildah(args).await?;
         self.must(&outcome, FailureKind::EngineUnavailable, "the image could not be written")?;
         Ok(layout)
@@ -497,11 +413,6 @@ fn mirrors(plan: &Plan, address: &str) -> String {
         ));
     }
     toml
-}
-
-fn at_least(version: &str, wanted: (u32, u32)) -> bool {
-    let mut numbers = version.split('.').map_while(|n| n.parse::<u32>().ok());
-    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= wanted
 }
 
 /// buildah's last word, for people: what kind of failure it is was decided before, by which program failed.

@@ -1,18 +1,21 @@
-//! The command that follows a plan by hand.
+//! The commands that follow a plan by hand.
 //!
 //! Turns a plan into what the engine itself would run, word for word, with `WORK` in the place of the job's folder: an
-//! auditor can read what a rebuild does, and repeat it without hallmark. Nothing for buildah, whose rebuild is several
-//! commands that depend on each other's results.
+//! auditor can read what a rebuild does, and repeat it without hallmark. For BuildKit that is one command with a source
+//! policy, for buildah a list: the checkout, the bases by digest, the build without network, the export. What hallmark does
+//! itself is not in it: storage of the job's own, and layers of the base as the base's registry has them.
 
-use std::path::Path;
+use std::{ffi::OsString, path::Path};
 
-use super::{EngineChoice, buildkit};
+use super::{EngineChoice, buildah, buildkit};
 use crate::rebuild::{ByHand, EngineKind, Plan, Producer, pins};
 
-/// What runs where the operator has this preference, or `None` where it is no single command.
-pub fn by_hand(plan: &Plan, preference: EngineChoice) -> Option<ByHand> {
+/// What runs where the operator has this preference.
+pub fn by_hand(plan: &Plan, preference: EngineChoice) -> ByHand {
     let alone = match (preference, plan.engine) {
-        (EngineChoice::Buildah, _) | (EngineChoice::Auto, EngineKind::Buildah) => return None,
+        (EngineChoice::Buildah, _) | (EngineChoice::Auto, EngineKind::Buildah) => {
+            return buildah::by_hand(plan, Path::new("WORK"));
+        }
         (EngineChoice::Buildkitd, _) => true,
         (EngineChoice::Docker, _) => false,
         (EngineChoice::Auto, _) => plan.producer == Producer::BuildkitV1,
@@ -27,12 +30,19 @@ pub fn by_hand(plan: &Plan, preference: EngineChoice) -> Option<ByHand> {
         environment.extend(epoch.map(|seconds| ("SOURCE_DATE_EPOCH".to_owned(), seconds)));
         ("docker", buildkit::buildx_args(plan, work), environment)
     };
-    let arguments = arguments.iter().map(|argument| argument.to_string_lossy().into_owned());
-    Some(ByHand {
-        command: std::iter::once(program.to_owned()).chain(arguments).collect(),
+    ByHand {
+        before: Vec::new(),
+        command: words(program, arguments),
+        after: Vec::new(),
         environment: environment.into_iter().collect(),
         policy: pins::buildkit_policy(plan),
-    })
+    }
+}
+
+/// A program and its arguments.
+pub(super) fn words(program: &str, arguments: Vec<OsString>) -> Vec<String> {
+    let arguments = arguments.iter().map(|argument| argument.to_string_lossy().into_owned());
+    std::iter::once(program.to_owned()).chain(arguments).collect()
 }
 
 #[cfg(test)]
@@ -42,10 +52,10 @@ mod tests {
     #[test]
     fn the_command_is_the_engines_own() {
         let plan = crate::rebuild::tests::plan();
-        let docker = by_hand(&plan, EngineChoice::Auto).unwrap();
+        let docker = by_hand(&plan, EngineChoice::Auto);
         assert_eq!(docker.command[..3], ["docker", "buildx", "build"]);
         assert!(docker.environment.contains_key("EXPERIMENTAL_BUILDKIT_SOURCE_POLICY"));
-        let alone = by_hand(&plan, EngineChoice::Buildkitd).unwrap();
+        let alone = by_hand(&plan, EngineChoice::Buildkitd);
         assert_eq!(alone.command[..2], ["buildctl", "build"]);
         let policy = alone.command.iter().position(|word| word == "--source-policy-file").unwrap();
         assert_eq!(alone.command[policy + 1], "WORK/policy.json");
@@ -54,6 +64,33 @@ mod tests {
             assert!(command.iter().any(|word| word.contains("dest=WORK/out")));
         }
         assert_eq!(docker.policy, pins::buildkit_policy(&plan));
-        assert_eq!(by_hand(&plan, EngineChoice::Buildah), None);
+        assert!(docker.before.is_empty() && docker.after.is_empty());
+    }
+
+    #[test]
+    fn buildah_is_given_its_inputs_first_and_no_network_then() {
+        let mut plan = crate::rebuild::tests::plan();
+        plan.engine = EngineKind::Buildah;
+        let commands = by_hand(&plan, EngineChoice::Auto);
+        assert_eq!(commands, by_hand(&plan, EngineChoice::Buildah));
+        let before: Vec<String> = commands.before.iter().map(|words| words.join(" ")).collect();
+        let at = |text: &str| before.iter().position(|line| line.contains(text));
+        let commit = "c".repeat(40);
+        let order = [
+            at("mkdir -p WORK/source"),
+            at("-C WORK/source init"),
+            at(&format!("{} {commit}", plan.source_url)),
+            at(&format!("--detach {commit}^{{commit}}")),
+            at("rm -rf WORK/source/.git"),
+            at("buildah pull"),
+        ];
+        assert!(order.iter().all(Option::is_some) && order.is_sorted(), "{order:?} in {before:#?}");
+        for base in pins::bases(&plan) {
+            assert!(at(&format!("docker://{}", base.pinned())).is_some(), "{before:#?}");
+        }
+        assert_eq!(commands.command[..5], ["unshare", "--net", "--", "buildah", "bud"]);
+        assert_eq!(commands.command.last().unwrap(), "WORK/source/sub");
+        assert_eq!(commands.after.concat().last().unwrap(), "oci:WORK/out");
+        assert_eq!(commands.policy, pins::pin_list(&plan));
     }
 }

@@ -34,14 +34,18 @@ pub enum Planned {
     NotReplayable(Vec<Gap>),
 }
 
-/// A plan as a command that anybody can give.
+/// A plan as commands that anybody can give.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ByHand {
-    /// Program and arguments; `WORK` stands for a folder of one's own.
+    /// What fetches the inputs, where the builder does not do that by itself.
+    pub before: Vec<Vec<String>>,
+    /// Program and arguments of the build; `WORK` stands for a folder of one's own.
     pub command: Vec<String>,
-    /// Variables that it needs.
+    /// What writes the result, where the builder does not do that by itself.
+    pub after: Vec<Vec<String>>,
+    /// Variables that the build needs.
     pub environment: BTreeMap<String, String>,
-    /// The content of `WORK/policy.json`.
+    /// The content of `WORK/policy.json`, or the list of pins for a builder that knows no source policy.
     pub policy: serde_json::Value,
 }
 

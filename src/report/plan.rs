@@ -40,7 +40,9 @@ pub fn json(planned: &Planned, by_hand: Option<&ByHand>) -> String {
         "replayable": plan.is_some(),
         "gaps": gaps.iter().map(gap).collect::<Vec<_>>(),
         "plan": plan.map(|plan| plan_value(plan)),
+        "before": by_hand.map(|by_hand| &by_hand.before),
         "command": by_hand.map(|by_hand| &by_hand.command),
+        "after": by_hand.map(|by_hand| &by_hand.after),
         "environment": by_hand.map(|by_hand| &by_hand.environment),
         "policy": by_hand.map(|by_hand| &by_hand.policy),
     });
@@ -75,15 +77,25 @@ fn plan_value(plan: &Plan) -> Value {
 
 /// Quoted for a shell where that is needed.
 fn write_by_hand(out: &mut String, by_hand: &ByHand) -> fmt::Result {
-    writeln!(
-        out,
-        "\nby hand, with the source policy in WORK/policy.json (--output json prints it):\n"
-    )?;
+    let how = match by_hand.before.as_slice() {
+        [] => "with the source policy in WORK/policy.json (--output json prints it)",
+        _ => "with WORK as an empty folder of your own",
+    };
+    writeln!(out, "\nby hand, {how}:\n")?;
+    let line = |words: &[String]| {
+        let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
+        clean(&words.join(" "))
+    };
+    for command in &by_hand.before {
+        writeln!(out, "  {}", line(command))?;
+    }
     let variables =
-        by_hand.environment.iter().map(|(name, value)| format!("{name}={}", quoted(value)));
-    let words: Vec<String> =
-        variables.chain(by_hand.command.iter().map(|word| quoted(word))).collect();
-    writeln!(out, "  {}", clean(&words.join(" ")))
+        by_hand.environment.iter().map(|(name, value)| format!("{name}={} ", quoted(value)));
+    writeln!(out, "  {}{}", clean(&variables.collect::<String>()), line(&by_hand.command))?;
+    for command in &by_hand.after {
+        writeln!(out, "  {}", line(command))?;
+    }
+    Ok(())
 }
 
 fn quoted(word: &str) -> String {

@@ -233,6 +233,7 @@ pub async fn weigh(
     };
     findings.extend(findings::of_rebuild(&rebuild, &image));
 
+    let embedded = rebuilding::embedded(&contents);
     let evidence = Evidence {
         carriers: found.raws.into_iter().map(|raw| raw.carrier).collect(),
         signatures: proofs.signatures,
@@ -245,6 +246,7 @@ pub async fn weigh(
         rebuild,
         attested,
         accept_attested: ctx.rebuild.attested.accept,
+        embedded,
         image,
     };
     findings.extend(findings::of_trust(&evidence, &ctx.trust));

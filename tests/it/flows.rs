@@ -412,3 +412,34 @@ fn an_interrupted_buildkitd_leaves_nothing_behind() {
         call.interrupt(signal, moment).exits(code);
     }
 }
+
+/// What the plan says by hand, done by hand: the image has its configuration, and so all of its layers.
+#[test]
+fn the_commands_of_a_buildah_plan_build_the_image() {
+    let Some(lab) = Lab::here("the_commands_of_a_buildah_plan_build_the_image") else { return };
+    let answer = run(&lab, &["rebuild", "--plan", lab.get("BUILDAH"), "-o", "json"]);
+    let plan = answer.exits(0).json();
+    run(&lab, &["rebuild", "--plan", lab.get("BUILDAH")])
+        .exits(0)
+        .says("by hand, with WORK as an empty folder of your own:")
+        .says("--detach '")
+        .says("unshare --net -- buildah bud");
+    let folder = tempfile::tempdir().unwrap();
+    let work = folder.path().display().to_string();
+    let command = |words: &serde_json::Value| {
+        let words: Vec<String> = serde_json::from_value(words.clone()).unwrap();
+        let words: Vec<String> = words.iter().map(|word| word.replace("WORK", &work)).collect();
+        let arguments: Vec<&str> = words[1..].iter().map(String::as_str).collect();
+        lab.tool(&words[0], &arguments);
+    };
+    plan["before"].as_array().unwrap().iter().for_each(command);
+    command(&plan["command"]);
+    plan["after"].as_array().unwrap().iter().for_each(command);
+    let config = |image: &str| {
+        let raw = lab.tool("skopeo", &["inspect", "--raw", "--tls-verify=false", image]);
+        let manifest: serde_json::Value = serde_json::from_str(&raw).unwrap();
+        manifest["config"]["digest"].as_str().unwrap().to_owned()
+    };
+    let published = config(&format!("docker://{}", lab.get("BUILDAH_PLAIN")));
+    assert_eq!(config(&format!("oci:{work}/out")), published);
+}
