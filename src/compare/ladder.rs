@@ -77,6 +77,33 @@ pub fn compare_watched(
     Ok(run.finish(level))
 }
 
+/// Positions of the layers that [`compare`] reads on each side, whatever is in them. What it finds may make it read the
+/// others as well; a blob that both sides have is among those of the left side alone.
+pub fn needed(left: Side<'_>, right: Side<'_>, limits: &Limits) -> (Vec<usize>, Vec<usize>) {
+    if left.manifest.document.digest == right.manifest.document.digest {
+        return (Vec::new(), Vec::new());
+    }
+    let work = Work::new("nothing");
+    let left_layers = layers(Which::Published, left, limits, &work);
+    let right_layers = layers(Which::Rebuilt, right, limits, &work);
+    if left_layers.len() != right_layers.len() {
+        return ((0..left_layers.len()).collect(), (0..right_layers.len()).collect());
+    }
+    let same_config = left.config.document.digest == right.config.document.digest;
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for (position, (left, right)) in left_layers.into_iter().zip(right_layers).enumerate() {
+        match job(left, right, same_config) {
+            Job::Skip => {}
+            Job::Hash(..) => ours.push(position),
+            Job::Compare(..) => {
+                ours.push(position);
+                theirs.push(position);
+            }
+        }
+    }
+    (ours, theirs)
+}
+
 /// Recomputes every diffID of one image and tells those that its configuration states wrongly, as published.
 ///
 /// # Errors

@@ -33,7 +33,7 @@ use crate::{
 /// Requests of one image that run at the same time.
 pub(super) const CONCURRENT: usize = 8;
 /// Layers that are fetched at the same time: they share one line, and each takes buffers.
-const CONCURRENT_LAYERS: usize = 4;
+pub(super) const CONCURRENT_LAYERS: usize = 4;
 
 /// Which platforms of an image are wanted.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -408,8 +408,20 @@ pub async fn fetch_layers(
     limits: &Limits,
     talk: &dyn Talk,
 ) -> Result<Vec<Blob>, SourceError> {
-    let place = source.location().to_string();
-    let format = |error| SourceError::Format { place: place.clone(), error };
+    let layers = layers_within(source, image, limits)?;
+    let _underway = announced(source, &layers, spool, talk);
+    let fetches: Vec<_> =
+        layers.into_iter().map(|(layer, _)| fetch_layer(source, layer, spool)).collect();
+    stream::iter(fetches).buffered(CONCURRENT_LAYERS).try_collect().await
+}
+
+/// The layers of an image, none of which is foreign or larger than what is read.
+pub(super) fn layers_within<'i>(
+    source: &dyn Source,
+    image: &'i Image,
+    limits: &Limits,
+) -> Result<Vec<(&'i Descriptor, Compression)>, SourceError> {
+    let format = |error| SourceError::Format { place: source.location().to_string(), error };
     let layers = image.manifest.image_layers().map_err(format)?;
     let limit = limits.layer_bytes;
     if let Some((large, _)) = layers.iter().find(|(layer, _)| layer.size > limit) {
@@ -421,13 +433,10 @@ pub async fn fetch_layers(
             limit_name: "layer_bytes",
         }));
     }
-    let _underway = announced(source, &layers, spool, talk);
-    let fetches: Vec<_> =
-        layers.into_iter().map(|(layer, _)| fetch_layer(source, layer, spool)).collect();
-    stream::iter(fetches).buffered(CONCURRENT_LAYERS).try_collect().await
+    Ok(layers)
 }
 
-async fn fetch_layer(
+pub(super) async fn fetch_layer(
     source: &dyn Source,
     layer: &Descriptor,
     spool: &Spool,

@@ -15,6 +15,7 @@ mod layout;
 pub mod load;
 mod login;
 pub mod mirror;
+pub mod on_demand;
 mod publish;
 mod registry;
 pub mod settings;

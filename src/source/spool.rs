@@ -26,6 +26,7 @@ use crate::{
 pub struct Spool {
     folder: Folder,
     work: Arc<Work>,
+    turn: tokio::sync::Mutex<()>,
 }
 
 /// A folder of its own, or one inside another job's, which goes with that.
@@ -54,7 +55,13 @@ impl Spool {
     }
 
     fn of(folder: Folder) -> Self {
-        Self { folder, work: Work::new("fetching layers") }
+        let turn = tokio::sync::Mutex::default();
+        Self { folder, work: Work::new("fetching layers"), turn }
+    }
+
+    /// For fetches that would otherwise bring the same blob at the same time.
+    pub(super) async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.turn.lock().await
     }
 
     /// Counts what comes in; whoever fetches says how much will.
@@ -70,14 +77,18 @@ impl Spool {
         }
     }
 
+    /// Whether an earlier fetch left the blob.
+    pub(super) fn has(&self, descriptor: &Descriptor) -> bool {
+        fs::metadata(self.file_of(descriptor)).is_ok_and(|file| file.len() == descriptor.size)
+    }
+
     /// The blob, where an earlier fetch left it.
     pub(super) fn kept(&self, descriptor: &Descriptor) -> Option<Blob> {
-        let path = self.file_of(descriptor);
-        let size = fs::metadata(&path).ok()?.len();
-        if size != descriptor.size {
+        if !self.has(descriptor) {
             return None;
         }
-        self.work.count(size);
+        self.work.count(descriptor.size);
+        let (path, size) = (self.file_of(descriptor), descriptor.size);
         Some(Blob::new(Place { path, offset: 0, size }, descriptor.clone()))
     }
 

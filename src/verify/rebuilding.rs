@@ -209,7 +209,7 @@ pub fn embedded(contents: &Contents) -> Option<EmbeddedLayer> {
 }
 
 /// One side of a comparison.
-pub fn side<'a>(image: &'a Image, layers: &'a StoredLayers) -> Side<'a> {
+pub fn side<'a>(image: &'a Image, layers: &'a (dyn compare::Layers + Sync)) -> Side<'a> {
     Side { manifest: &image.manifest, config: &image.config, layers }
 }
 

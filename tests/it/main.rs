@@ -6,6 +6,7 @@ mod bad_input;
 mod builder;
 mod corpus;
 mod dependencies;
+mod diff;
 mod faces;
 mod flows;
 mod gate;

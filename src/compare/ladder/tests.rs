@@ -730,3 +730,33 @@ proptest! {
         prop_assert_eq!(found.level, back.level);
     }
 }
+
+/// What is fetched beforehand is all that a comparison of these opens.
+#[test]
+fn layers_that_are_not_needed_are_not_read() {
+    let needed = |left: &Recipe, right: &Recipe| {
+        let (mut left, mut right) = (left.build(), right.build());
+        let (ours, theirs) = needed(left.side(), right.side(), &Limits::default());
+        let blobs = |image: &Image, positions: &[usize]| -> Vec<Vec<u8>> {
+            positions.iter().map(|at| image.blobs[*at].clone()).collect()
+        };
+        // One store for both sides.
+        let stored = [blobs(&left, &ours), blobs(&right, &theirs)].concat();
+        for image in [&mut left, &mut right] {
+            for blob in image.blobs.iter_mut().filter(|blob| !stored.contains(blob)) {
+                blob.clear();
+            }
+        }
+        compare(left.side(), right.side(), &[], &Limits::default()).unwrap();
+        (ours, theirs)
+    };
+    let changed = with(|r| r.layers[1][0] = file("app", "binary two"));
+    let annotated = with(|r| r.annotation = "x");
+    let lying = with(|r| r.lie = true);
+    let extra = with(|r| r.layers.push(vec![file("x", "")]));
+    assert_eq!(needed(&base(), &base()), (vec![], vec![]), "one image");
+    assert_eq!(needed(&base(), &changed), (vec![1], vec![1]), "one layer changed");
+    assert_eq!(needed(&base(), &annotated), (vec![0, 1], vec![]), "all diffIDs are proven");
+    assert_eq!(needed(&base(), &lying), (vec![0], vec![]), "a claim is a lie");
+    assert_eq!(needed(&base(), &extra), (vec![0, 1], vec![0, 1, 2]), "no pairs");
+}
