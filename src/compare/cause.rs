@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Cause, Comparison, Difference, Hint, Place, Repeats};
+use super::{Cause, Comparison, Difference, Hint, Place, Repeats, ladder};
 use crate::{attest::provenance::Provenance, image::ImageConfig};
 
 /// Longest Dockerfile that is searched, in bytes.
@@ -30,8 +30,13 @@ pub fn explain(
         let (Place::Layer(layer) | Place::Entry { layer, .. }) = &difference.place else {
             continue;
         };
-        difference.cause = instructions.get(*layer).map(|created_by| Cause {
-            line: lines.get(layer).copied(),
+        // What only the rebuilt image has was made by a step of that one.
+        let layer = difference.layers.map_or(Some(*layer), |layers| layers.left);
+        let Some(layer) = layer.filter(|_| difference.what != ladder::NUMBER_OF_LAYERS) else {
+            continue;
+        };
+        difference.cause = instructions.get(layer).map(|created_by| Cause {
+            line: lines.get(&layer).copied(),
             instruction: readable(created_by).chars().take(INSTRUCTION_CHARS).collect(),
         });
     }

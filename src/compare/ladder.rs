@@ -140,6 +140,8 @@ fn lie(layer: &Layer<'_>, found: &DiffId) -> Option<Difference> {
     (claimed != found).then(lie)
 }
 
+/// What differs where layers cannot be paired; it is no affair of any one of them.
+pub(super) const NUMBER_OF_LAYERS: &str = "number of layers";
 /// Pairs of layers between which what is kept is taken up.
 const BATCH: usize = 16;
 
@@ -326,13 +328,18 @@ impl<'a> Run<'a> {
         }
         seen.differs = true;
         self.omitted = self.omitted.saturating_add(entries.more);
-        let packages = drift::packages(&entries.kept, self.limits);
-        drift::sort(&mut entries.differences, &entries.kept, &packages);
-        self.packages.extend(packages.into_iter().take(self.limits.differences));
+        self.note_packages(&mut entries.differences, &entries.kept);
         for mut difference in entries.differences {
             allow::explain(&mut difference, allow);
             self.add(difference);
         }
+    }
+
+    /// Tells files of packages that moved on from others, and keeps which packages did.
+    fn note_packages(&mut self, differences: &mut [Difference], kept: &[drift::Kept]) {
+        let packages = drift::packages(kept, self.limits);
+        drift::sort(differences, kept, &packages);
+        self.packages.extend(packages.into_iter().take(self.limits.differences));
     }
 
     /// Where nothing is left but opaque whiteouts and what is explained, compares what the layers add up to: explained
@@ -372,21 +379,25 @@ impl<'a> Run<'a> {
             self.note(&layer, Some(&id));
         }
         if self.left.len() != self.right.len() {
-            let mut counts = whole(0, Class::TarBenign, "number of layers");
+            let mut counts = whole(0, Class::TarBenign, NUMBER_OF_LAYERS);
             counts.left = Some(self.left.len().to_string());
             counts.right = Some(self.right.len().to_string());
             self.add(counts);
         }
         let known = self.explained_paths();
-        let mut same = true;
-        left.compare(&right, self.limits, |mut difference| {
-            same = false;
+        let mut whole = left.compare(&right, (&self.left, &self.right), self.limits)?;
+        if whole.differences.is_empty() && whole.more == 0 {
+            return Ok(Content::SameEntries);
+        }
+        self.omitted = self.omitted.saturating_add(whole.more);
+        self.note_packages(&mut whole.differences, &whole.kept);
+        for mut difference in whole.differences {
             allow::explain(&mut difference, allow);
             if !is_known(&difference, &known) {
                 self.add(difference);
             }
-        });
-        Ok(if same { Content::SameEntries } else { Content::Differs })
+        }
+        Ok(Content::Differs)
     }
 
     /// Paths whose content is explained to differ.

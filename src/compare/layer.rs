@@ -21,7 +21,7 @@ use crate::{
     image::{
         Descriptor,
         layer::LayerReader,
-        tar::{self, Entry, TarError},
+        tar::{self, Entry, EntryKind, TarError},
     },
     limits::Limits,
     progress::{Counted, Work},
@@ -33,7 +33,18 @@ pub(super) type Reader<'a> = LayerReader<Counted<'a, Box<dyn Read + Send>>>;
 /// Bytes hashed at a time.
 const BUFFER_BYTES: usize = 64 << 10;
 /// Bytes of differing files that are kept of one layer in a second pass; at least what the first pass can keep.
-const KEPT_BYTES: u64 = 64 << 20;
+pub(super) const KEPT_BYTES: u64 = 64 << 20;
+
+/// Contents that are looked for.
+pub(super) struct Wanted {
+    /// By what they hash to.
+    pub(super) missing: BTreeSet<Hash>,
+    /// How long they are: others need not be read.
+    pub(super) sizes: BTreeSet<u64>,
+    pub(super) found: BTreeMap<Hash, Vec<u8>>,
+    /// Bytes that may still be kept.
+    pub(super) room: u64,
+}
 
 /// A layer of one of the images.
 #[derive(Clone, Copy)]
@@ -121,6 +132,28 @@ impl<'a> Layer<'a> {
         let mut bytes = Vec::with_capacity(usize::try_from(entry.size).unwrap_or_default());
         content.read_to_end(&mut bytes)?;
         Ok(Content::Bytes(bytes))
+    }
+
+    /// Takes contents by their hashes, which say what they are wherever they lie, as far as there is room.
+    pub(super) fn contents(&self, wanted: &mut Wanted) -> Result<(), CompareError> {
+        self.work.expect(0, self.descriptor.size);
+        self.walk(|entry, content| {
+            if entry.kind != EntryKind::File
+                || entry.size > self.limits.explain_bytes.min(wanted.room)
+                || !wanted.sizes.contains(&entry.size)
+            {
+                return Ok(());
+            }
+            let mut bytes = Vec::with_capacity(usize::try_from(entry.size).unwrap_or_default());
+            content.read_to_end(&mut bytes)?;
+            let hash: Hash = Sha256::digest(&bytes).into();
+            if wanted.missing.remove(&hash) {
+                wanted.room = wanted.room.saturating_sub(bytes.len() as u64);
+                wanted.found.insert(hash, bytes);
+            }
+            Ok(())
+        })?;
+        Ok(())
     }
 
     /// The facts of the entries whose paths are picked, by path. Bytes are kept of as many as there is room for, in the

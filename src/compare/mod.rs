@@ -319,6 +319,8 @@ pub struct Difference {
     pub hint: Option<Hint>,
     /// What differs inside the file.
     pub inside: Option<Inside>,
+    /// The layers that the file comes from, where images were compared as a whole; else `place` names the one of both.
+    pub layers: Option<SideLayers>,
     /// Whether a second rebuild came to the same.
     pub repeats: Repeats,
 }
@@ -336,8 +338,21 @@ impl Difference {
             cause: None,
             hint: None,
             inside: None,
+            layers: None,
             repeats: Repeats::Unknown,
         }
+    }
+
+    /// Both sides in words, each with its own layer where images were compared as a whole.
+    pub fn sides(&self) -> [Option<String>; 2] {
+        let layers = self.layers.map(|layers| [layers.left, layers.right]).unwrap_or_default();
+        let [left, right] = layers;
+        let words = |side: &Option<String>, layer: Option<usize>| match (side, layer) {
+            (Some(text), Some(layer)) => Some(format!("{text}, layer {layer}")),
+            (None, Some(layer)) => Some(format!("layer {layer}")),
+            (text, None) => text.clone(),
+        };
+        [words(&self.left, left), words(&self.right, right)]
     }
 
     /// With both sides in words.
@@ -345,6 +360,15 @@ impl Difference {
     pub fn between(self, left: Option<String>, right: Option<String>) -> Self {
         Self { left, right, ..self }
     }
+}
+
+/// Where each side has a file, as positions of layers counted from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SideLayers {
+    /// The left (published) side's, where it has the file.
+    pub left: Option<usize>,
+    /// The right (rebuilt) side's.
+    pub right: Option<usize>,
 }
 
 /// Whether a second rebuild differs from the published image in the same way.

@@ -15,7 +15,7 @@ use super::{
 use crate::digest::DiffId;
 
 /// Package databases come before everything else that differs: they tell why it does.
-const FIRST: [&str; 3] =
+pub(super) const FIRST: [&str; 3] =
     ["/var/lib/dpkg/status", "/lib/apk/db/installed", "/usr/lib/apk/db/installed"];
 
 /// What reading two layers gave.

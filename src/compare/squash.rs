@@ -2,23 +2,40 @@
 //!
 //! Turns all layers of an image into the tree that a container sees and compares two of those: what an extra empty layer,
 //! a squashed image or another order of entries comes down to. Facts are as strict as for entries; which names share a
-//! file counts too. Places where runtimes could build different trees must be the same on both sides.
+//! file counts too. Places where runtimes could build different trees must be the same on both sides. Files that differ are
+//! explained as those of paired layers are: their bytes are looked for in a second pass over as few layers as hold them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Class, CompareError, Difference, Place, Which,
+    Class, CompareError, Difference, Place, SideLayers, Which,
+    drift::{self, Kept},
     entry::{Facts, Hash, differences},
-    layer::Layer,
+    layer::{KEPT_BYTES, Layer, Wanted},
+    pair::FIRST,
+    parallel::each,
 };
 use crate::{
     digest::DiffId,
     image::{
-        rootfs::{Contents, Node, Rootfs, RootfsBuilder},
-        tar::Entry,
+        rootfs::{self, Node, Rootfs, RootfsBuilder},
+        tar::{Entry, EntryKind},
     },
     limits::Limits,
 };
+
+/// How two trees compare.
+pub(super) struct Whole {
+    /// What differs, in order of paths.
+    pub(super) differences: Vec<Difference>,
+    /// Paths that differ beyond those.
+    pub(super) more: u64,
+    /// Files that tell something about packages.
+    pub(super) kept: Vec<Kept>,
+}
+
+/// Bytes by what they hash to.
+type Contents = BTreeMap<Hash, Vec<u8>>;
 
 /// An image's tree and the diffIDs recomputed on the way.
 pub(super) struct Squashed {
@@ -49,31 +66,126 @@ impl Squashed {
         Ok(Self { diff_ids, rootfs, shared })
     }
 
-    /// Gives every difference to `add`, in order of paths.
-    pub(super) fn compare(&self, other: &Self, limits: &Limits, mut add: impl FnMut(Difference)) {
+    /// What differs from another tree; the layers are those of both.
+    pub(super) fn compare(
+        &self,
+        other: &Self,
+        layers: (&[Layer<'_>], &[Layer<'_>]),
+        limits: &Limits,
+    ) -> Result<Whole, CompareError> {
         let paths: BTreeSet<&str> = self.rootfs.paths().chain(other.rootfs.paths()).collect();
-        for path in paths {
-            let (left, right) = (self.facts(path), other.facts(path));
-            if left != right {
-                let layer = self.layer(path).or_else(|| other.layer(path)).unwrap_or_default();
-                differences(layer, path, (left.as_ref(), right.as_ref()), limits)
-                    .into_iter()
-                    .for_each(&mut add);
-            }
-            let (left, right) = (self.shares(path), other.shares(path));
-            if left != right && self.layer(path).is_some() && other.layer(path).is_some() {
-                let layer = self.layer(path).unwrap_or_default();
-                add(difference(layer, path, "shares a file with", left, right));
-            }
+        let unlike = |path: &&str| {
+            let (ours, theirs) = (self.facts(path), other.facts(path));
+            ours != theirs || ours.is_some() && self.shares(path) != other.shares(path)
+        };
+        let unlike: BTreeSet<&str> = paths.into_iter().filter(unlike).collect();
+        let databases = FIRST.into_iter().filter(|path| unlike.contains(path));
+        let picked: BTreeSet<&str> =
+            databases.chain(unlike.iter().copied()).take(limits.differences).collect();
+        let more = unlike.len().saturating_sub(picked.len()) as u64;
+        let sides = [(self, other, layers.0), (other, self, layers.1)];
+        let mut contents = each(&sides, 1, |(own, held_against, layers)| {
+            own.contents(&picked, held_against, layers, limits)
+        })
+        .into_iter();
+        let (ours, theirs) = (contents.next().transpose()?, contents.next().transpose()?);
+        let (ours, theirs) = (ours.unwrap_or_default(), theirs.unwrap_or_default());
+        let mut whole = Whole { differences: Vec::new(), more, kept: Vec::new() };
+        for path in picked {
+            self.unlike(path, other, (&ours, &theirs), limits, &mut whole);
         }
+        self.ambiguities(other, &mut whole);
+        Ok(whole)
+    }
+
+    /// What differs at one path.
+    fn unlike(
+        &self,
+        path: &str,
+        other: &Self,
+        (ours, theirs): (&Contents, &Contents),
+        limits: &Limits,
+        whole: &mut Whole,
+    ) {
+        let with_bytes = |side: &Self, contents: &Contents| {
+            let mut facts = side.facts(path)?;
+            facts.bytes = contents.get(&facts.content).cloned();
+            Some(facts)
+        };
+        let (left, right) = (with_bytes(self, ours), with_bytes(other, theirs));
+        let mut found =
+            differences(self.place(path, other), path, (left.as_ref(), right.as_ref()), limits);
+        let (ours, theirs) = (self.shares(path), other.shares(path));
+        if ours != theirs && left.is_some() && right.is_some() {
+            found.push(self.security(other, path, "shares a file with").between(ours, theirs));
+        }
+        let layers = SideLayers { left: self.layer(path), right: other.layer(path) };
+        found.iter_mut().for_each(|difference| difference.layers = Some(layers));
+        whole.differences.append(&mut found);
+        if drift::is_wanted(path)
+            && let (Some(left), Some(right)) =
+                (left.and_then(|facts| facts.bytes), right.and_then(|facts| facts.bytes))
+        {
+            whole.kept.push(Kept { path: path.to_owned(), left, right });
+        }
+    }
+
+    /// Places where runtimes could build different trees, on one side only.
+    fn ambiguities(&self, other: &Self, whole: &mut Whole) {
         let told = |side: &Self| -> BTreeSet<(String, &'static str)> {
             side.rootfs.ambiguities().iter().map(|a| (a.path.clone(), a.why)).collect()
         };
         let (left, right) = (told(self), told(other));
         for (path, why) in left.symmetric_difference(&right) {
-            let layer = self.layer(path).or_else(|| other.layer(path)).unwrap_or_default();
-            add(difference(layer, path, &format!("on one side only: {why}"), None, None));
+            let what = format!("on one side only: {why}");
+            whole.differences.push(self.security(other, path, &what));
         }
+    }
+
+    fn security(&self, other: &Self, path: &str, what: &str) -> Difference {
+        let place = Place::Entry { layer: self.place(path, other), path: path.to_owned() };
+        Difference::new(place, Class::TarSecurity, what)
+    }
+
+    /// The layer by which a path is listed: the left side's where it has it.
+    fn place(&self, path: &str, other: &Self) -> usize {
+        self.layer(path).or_else(|| other.layer(path)).unwrap_or_default()
+    }
+
+    /// The bytes of the picked files whose content differs from the other side's, as far as they may be looked into. What
+    /// differs is mostly in the upper layers.
+    fn contents(
+        &self,
+        picked: &BTreeSet<&str>,
+        other: &Self,
+        layers: &[Layer<'_>],
+        limits: &Limits,
+    ) -> Result<Contents, CompareError> {
+        let file = |side: &Self, path: &str| {
+            let facts = side.facts(path)?;
+            let small = facts.entry.size <= limits.explain_bytes;
+            (facts.entry.kind == EntryKind::File && small)
+                .then_some((facts.content, facts.entry.size))
+        };
+        let wanted: BTreeMap<Hash, u64> = picked
+            .iter()
+            .filter_map(|path| {
+                file(self, path).filter(|own| file(other, path).is_some_and(|o| o != *own))
+            })
+            .collect();
+        let mut wanted = Wanted {
+            sizes: wanted.values().copied().collect(),
+            missing: wanted.into_keys().collect(),
+            found: Contents::new(),
+            room: KEPT_BYTES,
+        };
+        for layer in layers.iter().rev() {
+            if wanted.missing.is_empty() {
+                break;
+            }
+            layer.contents(&mut wanted)?;
+        }
+        Ok(wanted.found)
     }
 
     fn layer(&self, path: &str) -> Option<usize> {
@@ -92,8 +204,10 @@ impl Squashed {
 /// The strict facts of a node, in the form of those of an entry.
 fn facts(path: &str, node: &Node) -> Facts {
     let content: Hash = match node.contents {
-        Contents::Hashed(hash) => hash,
-        Contents::NotWanted | Contents::TooLarge | Contents::Kept(_) => Hash::default(),
+        rootfs::Contents::Hashed(hash) => hash,
+        rootfs::Contents::NotWanted | rootfs::Contents::TooLarge | rootfs::Contents::Kept(_) => {
+            Hash::default()
+        }
     };
     let entry = Entry {
         path: path.to_owned(),
@@ -122,15 +236,4 @@ fn shared(rootfs: &Rootfs) -> BTreeMap<u64, String> {
     }
     let several = names.into_iter().filter(|(_, (_, count))| *count > 1);
     several.map(|(inode, (path, _))| (inode, path.to_owned())).collect()
-}
-
-fn difference(
-    layer: usize,
-    path: &str,
-    what: &str,
-    left: Option<String>,
-    right: Option<String>,
-) -> Difference {
-    Difference::new(Place::Entry { layer, path: path.to_owned() }, Class::TarSecurity, what)
-        .between(left, right)
 }

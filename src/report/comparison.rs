@@ -67,8 +67,12 @@ pub struct BlobReport {
 pub struct DifferenceReport {
     /// Where, in words.
     pub place: String,
-    /// The layer, counted from 0.
+    /// The layer, counted from 0; of the left side, unless only the right side has it.
     pub layer: Option<usize>,
+    /// The layer of the left side, where images with different numbers of layers were compared as a whole.
+    pub left_layer: Option<usize>,
+    /// The layer of the right side, then.
+    pub right_layer: Option<usize>,
     /// The path in it.
     pub path: Option<String>,
     /// Letter of the class, B to O.
@@ -207,6 +211,8 @@ impl DifferenceReport {
         Self {
             place: super::difference::place(&difference.place),
             layer,
+            left_layer: difference.layers.and_then(|layers| layers.left),
+            right_layer: difference.layers.and_then(|layers| layers.right),
             path,
             class: class.letter().to_string(),
             class_name: class.name().to_owned(),

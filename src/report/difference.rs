@@ -109,7 +109,11 @@ fn advice(out: &mut String, comparison: &Comparison, style: Style) -> fmt::Resul
 
 fn write_difference(out: &mut String, difference: &Difference, style: Style) -> fmt::Result {
     let indent = style.indent;
-    let place = place(&difference.place);
+    let place = match (&difference.place, difference.layers) {
+        // Each side is told with its own layer.
+        (Place::Entry { path, .. }, Some(_)) => path.clone(),
+        (other, _) => place(other),
+    };
     let class = difference.class;
     writeln!(
         out,
@@ -119,9 +123,9 @@ fn write_difference(out: &mut String, difference: &Difference, style: Style) -> 
         class.letter(),
         class.name()
     )?;
-    for (name, side) in [(style.left, &difference.left), (style.right, &difference.right)] {
+    for (name, side) in [style.left, style.right].into_iter().zip(difference.sides()) {
         if let Some(text) = side {
-            writeln!(out, "{indent}  {name:>9}: {}", clean(text))?;
+            writeln!(out, "{indent}  {name:>9}: {}", clean(&text))?;
         }
     }
     if let Some(by) = &difference.explained_by {

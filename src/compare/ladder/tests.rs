@@ -10,7 +10,7 @@ use tar::{Builder, EntryType, Header};
 
 use super::*;
 use crate::{
-    compare::{AllowedClass, Layers},
+    compare::{AllowedClass, Layers, SideLayers},
     digest::{BlobDigest, ConfigDigest, ManifestDigest},
     image::{Checked, ImageConfig, Manifest, MediaType},
 };
@@ -729,6 +729,178 @@ proptest! {
         let back = run(&build(&right), &build(&left)).unwrap();
         prop_assert_eq!(found.level, back.level);
     }
+}
+
+/// A compiled module of Python: magic, flags, time, size, code.
+fn pyc(time: u32, code: &str) -> Vec<u8> {
+    let size = u32::try_from(code.len()).unwrap().to_le_bytes();
+    let time = time.to_le_bytes();
+    [&b"\xa7\r\r\n\0\0\0\0"[..], &time[..], &size[..], code.as_bytes()].concat()
+}
+
+/// The base with files in its upper layer, as it is and with all of its layers in one.
+fn differently_layered(left: &[Item], right: &[Item]) -> (Recipe, Recipe) {
+    let layered = with(|r| r.layers[1].extend_from_slice(left));
+    let squashed = with(|r| {
+        r.layers[1].extend_from_slice(right);
+        r.layers = vec![r.layers.concat()];
+    });
+    (layered, squashed)
+}
+
+fn named(path: &'static str, content: Vec<u8>) -> Item {
+    Item { content, ..file(path, "") }
+}
+
+#[test]
+fn files_of_differently_layered_images_are_explained_as_those_of_paired_layers() {
+    let module = |time, code| named("m.pyc", pyc(time, code));
+    let text = |content| named("etc/text", format!("one\n{content}\nthree\n").into_bytes());
+    type Case = (&'static str, Item, Item, Level, Class, Option<&'static str>);
+    let cases: [Case; 5] = [
+        (
+            "time of a module",
+            module(1, "x"),
+            module(2, "x"),
+            Level::Explained,
+            Class::NestedTime,
+            Some("pyc@1"),
+        ),
+        (
+            "code of a module",
+            module(1, "x"),
+            module(2, "y"),
+            Level::Different,
+            Class::Content,
+            None,
+        ),
+        ("text", text("two"), text("2"), Level::Different, Class::Content, None),
+        (
+            "log",
+            named("var/log/x", vec![1]),
+            named("var/log/x", vec![2]),
+            Level::Different,
+            Class::Cache,
+            None,
+        ),
+        (
+            "mode",
+            file("s", ""),
+            Item { mode: 0o4755, ..file("s", "") },
+            Level::Different,
+            Class::TarSecurity,
+            None,
+        ),
+    ];
+    for (name, left, right, level, class, by) in cases {
+        let (layered, squashed) = differently_layered(&[left], &[right]);
+        for (left, right, layers) in [(&layered, &squashed, [1, 0]), (&squashed, &layered, [0, 1])]
+        {
+            let found = run(left, right).unwrap();
+            assert_eq!(found.level, level, "{name}: {found:#?}");
+            let entry = found.differences.iter().find(|d| d.class == class).unwrap();
+            assert_eq!(entry.explained_by.as_deref(), by, "{name}: {entry:#?}");
+            let sides = SideLayers { left: Some(layers[0]), right: Some(layers[1]) };
+            assert_eq!(entry.layers, Some(sides), "{name}: {entry:#?}");
+            assert!(
+                entry.sides()[0].as_ref().unwrap().ends_with(&format!(", layer {}", layers[0]))
+            );
+        }
+    }
+    let (layered, squashed) = differently_layered(&[text("two")], &[text("2")]);
+    let found = run(&layered, &squashed).unwrap();
+    let inside = found.differences.iter().find_map(|d| d.inside.as_ref());
+    assert!(inside.is_some(), "{found:#?}");
+}
+
+#[test]
+fn what_only_one_of_two_differently_layered_images_has_is_told_with_its_layer() {
+    let (layered, squashed) = differently_layered(&[file("extra", "x")], &[]);
+    let found = run(&squashed, &layered).unwrap();
+    assert_eq!(found.level, Level::Different);
+    let extra = found.differences.iter().find(|d| d.what == "only in rebuilt").unwrap();
+    assert_eq!(extra.layers, Some(SideLayers { left: None, right: Some(1) }));
+    // The published image has no step that made it.
+    let mut explained = found.clone();
+    crate::compare::cause::explain(&mut explained, &squashed.build().config, None);
+    let extra = explained.differences.iter().find(|d| d.what == "only in rebuilt").unwrap();
+    assert_eq!(extra.cause, None);
+}
+
+#[test]
+fn packages_of_differently_layered_images_are_told_from_other_files() {
+    let status = |version: &str| {
+        let text = format!(
+            "Package: a\nStatus: install ok installed\nVersion: {version}\nArchitecture: amd64\n\n"
+        );
+        named("var/lib/dpkg/status", text.into_bytes())
+    };
+    let sums = |content: &str| {
+        named("var/lib/dpkg/info/a.md5sums", format!("{content}  usr/bin/a\n").into_bytes())
+    };
+    let files = |version: &str| {
+        vec![
+            status(version),
+            sums(version),
+            named("usr/bin/a", version.as_bytes().to_vec()),
+            named("usr/bin/b", version.as_bytes().to_vec()),
+        ]
+    };
+    let (layered, squashed) = differently_layered(&files("1"), &files("2"));
+    let found = run(&layered, &squashed).unwrap();
+    assert_eq!(found.level, Level::Different);
+    assert_eq!(found.packages.len(), 1, "{found:#?}");
+    let class = |path: &str| {
+        let of = |d: &&Difference| matches!(&d.place, Place::Entry { path: p, .. } if p == path);
+        found.differences.iter().find(of).map(|d| d.class)
+    };
+    assert_eq!(class("/usr/bin/a"), Some(Class::PackageDrift));
+    assert_eq!(class("/usr/bin/b"), Some(Class::Content));
+}
+
+#[test]
+fn bounds_hold_for_differently_layered_images_too() {
+    let module = |time| named("m.pyc", pyc(time, "x"));
+    let (layered, squashed) = differently_layered(&[module(1)], &[module(2)]);
+    let size = module(1).content.len() as u64;
+    for (explain_bytes, level) in [(size, Level::Explained), (size - 1, Level::Different)] {
+        let limits = Limits { explain_bytes, ..Limits::default() };
+        assert_eq!(run_with(&layered, &squashed, &[], &limits).unwrap().level, level);
+    }
+    let modules = |time| ["a.pyc", "b.pyc", "c.pyc"].map(|path| named(path, pyc(time, "x")));
+    let (layered, squashed) = differently_layered(&modules(1), &modules(2));
+    // The number of layers is a difference as well.
+    for (differences, level) in
+        [(4, Level::Explained), (3, Level::Different), (2, Level::Different)]
+    {
+        let limits = Limits { differences, ..Limits::default() };
+        let found = run_with(&layered, &squashed, &[], &limits).unwrap();
+        assert_eq!(found.level, level, "{differences}: {found:#?}");
+        assert!(level == Level::Explained || found.omitted > 0);
+    }
+}
+
+/// A file that is moved between layers and a file that takes the place of another are what they add up to, never less.
+#[test]
+fn what_an_extra_layer_changes_is_seen() {
+    let module = |time, code| named("m.pyc", pyc(time, code));
+    // The last layer wins: the right side runs other code in the end.
+    let left = with(|r| r.layers[1].push(module(1, "x")));
+    let right = with(|r| {
+        r.layers[1].push(module(2, "x"));
+        r.layers.push(vec![module(3, "evil")]);
+    });
+    assert_eq!(run(&left, &right).unwrap().level, Level::Different);
+    let right = with(|r| {
+        r.layers[1].push(module(2, "evil"));
+        r.layers.push(vec![module(3, "x")]);
+    });
+    assert_eq!(run(&left, &right).unwrap().level, Level::Explained);
+    let hidden = with(|r| {
+        r.layers[1].push(module(2, "x"));
+        r.layers.push(vec![file(".wh.app", "")]);
+    });
+    assert_eq!(run(&left, &hidden).unwrap().level, Level::Different);
 }
 
 /// What is fetched beforehand is all that a comparison of these opens.

@@ -278,9 +278,10 @@ pub(super) fn row(name: &str, difference: &Difference) -> Markup {
                 " " span class="by" { "explained by " (clean(by)) }
             }
         }
-        @if difference.left.is_some() || difference.right.is_some() {
+        @let sides = difference.sides();
+        @if sides.iter().any(Option::is_some) {
             dl class="sides" {
-                @for (word, side) in [("left", &difference.left), ("right", &difference.right)] {
+                @for (word, side) in ["left", "right"].into_iter().zip(&sides) {
                     @if let Some(words) = side { dt { (word) } dd { code { (clean(words)) } } }
                 }
             }
