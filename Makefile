@@ -1,6 +1,6 @@
 # Every target does its own set-up: a fresh Debian machine (12 or newer) with Rust needs nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench bench-verify bench-rebuild fuzz peers corpus
+.PHONY: help setup demo test lint bench bench-verify bench-rebuild fuzz peers corpus release-image
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 15
@@ -34,3 +34,6 @@ peers: ## Build the other tools that tests compare with (needs Go, takes minutes
 
 corpus: ## Make the images of the rebuild corpus, and print their folder
 	@scripts/corpus make
+
+release-image: ## Build hallmark's own image and let hallmark verify it, in a lab: make release-image LAB=DIR
+	@scripts/release-image $(LAB)

@@ -337,3 +337,23 @@ fn every_case_of_the_private_sigstore_has_its_reason() {
     }
     assert_eq!(seen.len(), cases.len(), "cases without an expectation");
 }
+
+/// What makes the release image repeatable: bases that the caller has to name, and no step, file or frontend from a network.
+#[test]
+fn the_release_image_is_made_of_its_two_bases_and_the_commit() {
+    let text = read("deploy/Dockerfile").replace("\\\n", " ");
+    let steps: Vec<&str> = text.lines().filter(|l| !l.starts_with('#') && !l.is_empty()).collect();
+    let of = |word: &str| -> Vec<&str> {
+        steps.iter().filter(|step| step.starts_with(word)).copied().collect()
+    };
+    assert_eq!(of("FROM "), ["FROM ${BUILDER} AS build", "FROM ${BASE}"]);
+    // A default would be a tag, or a digest that somebody forgets to raise.
+    assert_eq!(of("ARG B"), ["ARG BUILDER", "ARG BASE"]);
+    for step in of("RUN ") {
+        assert!(step.starts_with("RUN --network=none "), "{step}");
+    }
+    assert!(steps.iter().all(|step| !step.starts_with("ADD ")), "{steps:#?}");
+    for directive in ["# syntax", "# escape", "#syntax", "#escape"] {
+        assert!(!text.starts_with(directive), "deploy/Dockerfile begins with {directive}");
+    }
+}
