@@ -11,6 +11,8 @@ use crate::{attest::provenance::Provenance, image::ImageConfig};
 
 /// Longest Dockerfile that is searched, in bytes.
 const DOCKERFILE_BYTES: usize = 1 << 20;
+/// Longest path of a Dockerfile in a cause, in characters.
+const PATH_CHARS: usize = 200;
 /// Longest instruction in a cause, in characters.
 const INSTRUCTION_CHARS: usize = 200;
 
@@ -26,6 +28,8 @@ pub fn explain(
         _ => BTreeMap::new(),
     };
     lines.extend(recorded_lines(comparison, provenance));
+    let path = provenance.and_then(|provenance| provenance.dockerfile_path.as_deref());
+    let file: String = path.unwrap_or("Dockerfile").chars().take(PATH_CHARS).collect();
     for difference in &mut comparison.differences {
         let (Place::Layer(layer) | Place::Entry { layer, .. }) = &difference.place else {
             continue;
@@ -36,6 +40,7 @@ pub fn explain(
             continue;
         };
         difference.cause = instructions.get(layer).map(|created_by| Cause {
+            file: file.clone(),
             line: lines.get(&layer).copied(),
             instruction: readable(created_by).chars().take(INSTRUCTION_CHARS).collect(),
         });

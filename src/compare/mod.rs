@@ -414,8 +414,23 @@ pub enum Place {
 /// The build step behind a difference.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cause {
+    /// Path of the Dockerfile below the build's context, as provenance tells it.
+    pub file: String,
     /// Line in the Dockerfile, counted from 1, where provenance tells it.
     pub line: Option<u32>,
     /// The instruction, from the history or the Dockerfile.
     pub instruction: String,
+}
+
+impl Cause {
+    /// `deploy/Dockerfile:23`, where the line is known.
+    pub fn place(&self) -> Option<String> {
+        self.line.map(|line| format!("{}:{line}", self.file))
+    }
+
+    /// Place and instruction, for one line of a report.
+    pub fn text(&self) -> String {
+        let place = self.place().map(|place| format!("{place}  ")).unwrap_or_default();
+        format!("{place}{}", self.instruction)
+    }
 }

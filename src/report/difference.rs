@@ -132,8 +132,7 @@ fn write_difference(out: &mut String, difference: &Difference, style: Style) -> 
         writeln!(out, "{indent}  explained: {}", clean(by))?;
     }
     if let Some(cause) = &difference.cause {
-        let line = cause.line.map(|n| format!("Dockerfile:{n}  ")).unwrap_or_default();
-        writeln!(out, "{indent}       from: {}", clean(&format!("{line}{}", cause.instruction)))?;
+        writeln!(out, "{indent}       from: {}", clean(&cause.text()))?;
     }
     if style.depth == Depth::Brief {
         return Ok(());

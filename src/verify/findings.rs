@@ -122,8 +122,7 @@ fn of_rebuilt(rebuilt: &Rebuilt, image: &Image) -> Option<Finding> {
     if let Some(worst) = rebuilt.comparison.differences.iter().max_by_key(|d| gravity(d)) {
         finding = finding.with(Key::Why, format!("{}: {}", place(&worst.place), worst.what));
         if let Some(cause) = &worst.cause {
-            let line = cause.line.map(|n| format!("Dockerfile:{n}  ")).unwrap_or_default();
-            finding = finding.with(Key::From, format!("{line}{}", cause.instruction));
+            finding = finding.with(Key::From, cause.text());
         }
     }
     Some(finding)

@@ -696,6 +696,25 @@ fn differences_lead_to_the_instruction() {
     let content = found.differences.iter().find(|d| d.class == Class::Content).unwrap();
     let cause = content.cause.as_ref().unwrap();
     assert_eq!((cause.line, cause.instruction.as_str()), (None, "COPY app /"));
+    assert_eq!(cause.text(), "COPY app /");
+}
+
+#[test]
+fn differences_lead_to_the_dockerfile_that_was_built() {
+    let twin = with(|r| r.layers[1][0] = file("app", "binary two"));
+    let mut provenance = crate::rebuild::tests::provenance();
+    provenance.dockerfile = Some("FROM base\nCOPY app /\n".to_owned());
+    for (path, named) in [
+        (Some("deploy/Dockerfile".to_owned()), "deploy/Dockerfile:2  COPY app /"),
+        (None, "Dockerfile:2  COPY app /"),
+        (Some("d".repeat(300)), &format!("{}:2  COPY app /", "d".repeat(200))),
+    ] {
+        let mut found = run(&base(), &twin).unwrap();
+        provenance.dockerfile_path = path;
+        crate::compare::cause::explain(&mut found, &base().build().config, Some(&provenance));
+        let content = found.differences.iter().find(|d| d.class == Class::Content).unwrap();
+        assert_eq!(content.cause.as_ref().unwrap().text(), named);
+    }
 }
 
 /// Names that some layers share.

@@ -212,7 +212,7 @@ fn bytes(size: u64) -> String {
 
 fn made(cause: &crate::compare::Cause) -> Markup {
     html! {
-        @if let Some(line) = cause.line { span class="none" { "Dockerfile:" (line) " " } }
+        @if let Some(place) = cause.place() { span class="none" { (clean(&place)) " " } }
         code { (clean(&cause.instruction)) }
     }
 }

@@ -21,7 +21,11 @@ fn hostile() -> Comparison {
     let mut differences = vec![
         Difference {
             inside: Some(Inside::Parts { of: Container::Zip, parts: vec![part], omitted: 3 }),
-            cause: Some(Cause { line: Some(3), instruction: EVIL.to_owned() }),
+            cause: Some(Cause {
+                file: format!("{EVIL}/Dockerfile"),
+                line: Some(3),
+                instruction: EVIL.to_owned(),
+            }),
             explained_by: Some(EVIL.to_owned()),
             ..Difference::new(entry(EVIL), Class::Content, EVIL)
         },
