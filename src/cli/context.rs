@@ -220,6 +220,7 @@ fn rebuild(config: &Config, asked: Option<When>) -> RebuildOptions {
             EngineConfig::Buildkitd => EngineChoice::Buildkitd,
             EngineConfig::Buildah => EngineChoice::Buildah,
         },
+        network: config.rebuild.network,
         settings: EngineSettings {
             plain_http: plain.map(|r| r.host.clone()).collect(),
             certificate_authorities: own_ca.collect(),

@@ -42,7 +42,8 @@ async fn fetch(args: &MaterialsFetch, global: &Global) -> Result<Answer, Failure
         let Some(provenance) = evidence.provenance.value() else {
             return Err(Failure::unavailable(format!("{reference} carries no provenance")));
         };
-        let options = PlanOptions { embedded: evidence.embedded.clone() };
+        let (embedded, network) = (evidence.embedded.clone(), ctx.rebuild.network);
+        let options = PlanOptions { embedded, network };
         let planned = plan(provenance, &evidence.image, &options);
         let Planned::Plan(plan) = &planned else {
             text.push_str(&report::plan::planned(&planned, None));

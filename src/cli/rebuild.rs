@@ -50,7 +50,8 @@ pub async fn run(args: &Rebuild, global: &Global) -> Result<Answer, Failure> {
             let Some(provenance) = evidence.provenance.value() else {
                 return Err(Failure::unavailable(format!("{reference} carries no provenance")));
             };
-            let options = PlanOptions { embedded: evidence.embedded.clone() };
+            let (embedded, network) = (evidence.embedded.clone(), ctx.rebuild.network);
+            let options = PlanOptions { embedded, network };
             let planned = plan(provenance, &evidence.image, &options);
             all_reproduced &= matches!(planned, Planned::Plan(_));
             let by_hand = match &planned {

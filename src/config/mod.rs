@@ -33,6 +33,7 @@ use crate::{
     engine::grpc::Address,
     gate::{self, Tags},
     limits::Limits,
+    rebuild::plan::StepNetwork,
     reference::Location,
     source::RegistrySettings,
     trust::TrustRules,
@@ -121,6 +122,8 @@ pub struct RebuildConfig {
     pub daemon: Daemon,
     /// Whether a mismatch is built once more, to tell nondeterminism from a different source.
     pub on_mismatch: OnMismatch,
+    /// What the steps of a rebuild may reach.
+    pub network: StepNetwork,
     /// A BuildKit to ask, instead of starting one.
     pub address: Option<Address>,
     /// What rebuilds of others are worth.

@@ -157,6 +157,7 @@ pub(super) struct Rebuild {
     pub engine: Option<String>,
     pub shared_daemon: Option<bool>,
     pub twice: Option<bool>,
+    pub network: Option<String>,
     pub address: Option<String>,
     pub tls: Option<BuilderTls>,
     #[serde(default)]

@@ -62,7 +62,7 @@ policy:
   settings: {rebuild: {minLevel: 4}}
   exceptions:
     - {code: sbom-package-ghost, images: ["registry.example/app/*"], reason: known, owner: team, expires: 2027-01-31}
-rebuild: {when: always, engine: buildah, sharedDaemon: true, twice: false, attested: {accept: true, maxAge: 24h}}
+rebuild: {when: always, engine: buildah, sharedDaemon: true, twice: false, network: recorded, attested: {accept: true, maxAge: 24h}}
 limits: {rebuild: 5m, layerBytes: 1GiB, attempts: 2}
 gate: {listen: "[::]:9443", certificate: ca.pem, key: tls.key, namespacesExempt: [kube-system, a, a], budget: 4s, tags: resolve}
 "#;
@@ -90,6 +90,7 @@ fn reads_every_section() {
         engine: EngineConfig::Buildah,
         daemon: Daemon::Shared,
         on_mismatch: OnMismatch::Report,
+        network: StepNetwork::Recorded,
         address: None,
         attested: AttestedConfig { accept: true, max_age: Duration::from_secs(24 * 60 * 60) },
     };

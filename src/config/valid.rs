@@ -28,6 +28,7 @@ use crate::{
     engine::grpc,
     gate::Tags,
     limits::Limits,
+    rebuild::plan::StepNetwork,
     reference::{Location, Reference, Repository, Selector},
     source::RegistrySettings,
     trust::{PublicKey, Rule, SignerKeys, TrustError, TrustRules},
@@ -539,6 +540,7 @@ fn rebuild(reader: &Reader<'_>, raw: &raw::Rebuild) -> Result<RebuildConfig, Con
         ("buildkitd", EngineConfig::Buildkitd),
         ("buildah", EngineConfig::Buildah),
     ];
+    let network = [("none", StepNetwork::None), ("recorded", StepNetwork::Recorded)];
     Ok(RebuildConfig {
         when: reader.word(key!["rebuild", "when"], raw.when.as_deref(), &when)?,
         engine: reader.word(key!["rebuild", "engine"], raw.engine.as_deref(), &engine)?,
@@ -547,6 +549,7 @@ fn rebuild(reader: &Reader<'_>, raw: &raw::Rebuild) -> Result<RebuildConfig, Con
             Some(false) => OnMismatch::Report,
             _ => OnMismatch::BuildAgain,
         },
+        network: reader.word(key!["rebuild", "network"], raw.network.as_deref(), &network)?,
         address: address(reader, raw)?,
         attested: attested(reader, &raw.attested)?,
     })

@@ -393,6 +393,16 @@ fn finish(
     Err(Failure { kind, why, log, engine: Some(Box::new(report)) })
 }
 
+/// The proxy answers a step with 403 and says nothing in the log, so the failure of a step that downloads says what it was
+/// held to.
+fn held_back(mut failure: Failure, plan: &Plan) -> Failure {
+    let count = plan.fetched.len();
+    if count > 0 && failure.kind == FailureKind::BuildFailed {
+        failure.why.push_str(&format!("; steps could download the recorded URLs alone ({count})"));
+    }
+    failure
+}
+
 /// Reads BuildKit's own last word. Build steps print what they like, but each of their lines begins with `#`.
 pub(super) fn classify(log: &str) -> (FailureKind, String) {
     let own = log
@@ -624,13 +634,13 @@ impl Engine for Buildkitd {
             driver: "buildctl".to_owned(),
             version: format!("buildkitd {version}"),
             reason: String::new(),
-            network: Network::None,
+            network: if plan.fetched.is_empty() { Network::None } else { Network::Proxy },
             ephemeral: daemon.is_some(),
         };
         talk.stage("building");
         let outcome =
             shell.run(&self.buildctl, buildctl_args(plan, work, &policy), &environment).await?;
-        finish(&outcome, daemon, shell, report, pins)
+        finish(&outcome, daemon, shell, report, pins).map_err(|failure| held_back(failure, plan))
     }
 }
 
@@ -644,6 +654,9 @@ pub(super) fn buildctl_args(plan: &Plan, work: &Path, policy: &Path) -> Vec<OsSt
     add(&["build", "--progress=plain", "--no-cache", "--frontend=dockerfile.v0"]);
     for (key, value) in frontend_options(plan) {
         add(&["--opt", &format!("{key}={value}")]);
+    }
+    if !plan.fetched.is_empty() {
+        args.push("--proxy-network".into());
     }
     args.push("--source-policy-file".into());
     args.push(policy.into());
@@ -661,7 +674,9 @@ pub(super) fn frontend_options(plan: &Plan) -> Vec<(String, String)> {
     opt("context", &pins::context(plan));
     opt("filename", &plan.dockerfile_path);
     opt("platform", &plan.platform.to_string());
-    opt("force-network-mode", "none");
+    if plan.fetched.is_empty() {
+        opt("force-network-mode", "none");
+    }
     if let Some(target) = &plan.target {
         opt("target", target);
     }

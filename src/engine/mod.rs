@@ -243,6 +243,9 @@ fn choose(
         let reason = "the result of another rebuilder was given".to_owned();
         return Ok((Arc::new(replay::Replay::new(elsewhere.clone(), limits)), reason));
     }
+    if !plan.fetched.is_empty() {
+        return recording(plan, settings, preference);
+    }
     if let (Some(address), EngineKind::Buildkit, None) =
         (&settings.address, plan.engine, &settings.store)
     {
@@ -281,6 +284,25 @@ fn choose(
         }
     }
     Err(unavailable(missing.join("; ")))
+}
+
+/// For steps that download: the one engine that gives them a network in which nothing else is.
+fn recording(
+    plan: &Plan,
+    settings: &EngineSettings,
+    preference: EngineChoice,
+) -> Result<(Arc<dyn Engine>, String), Failure> {
+    if settings.store.is_some() {
+        let why = "steps download, and cannot do so from a store; rebuild without it";
+        return Err(unavailable(why.to_owned()));
+    }
+    if !matches!(preference, EngineChoice::Auto | EngineChoice::Buildkitd) {
+        let why = "steps download, and only BuildKit's own daemon has a proxy that holds them to what was recorded (rebuild.engine: buildkitd)";
+        return Err(unavailable(why.to_owned()));
+    }
+    let engine = buildkit::Buildkitd::find(settings).map_err(unavailable)?;
+    let reason = reason(plan, preference, EngineChoice::Buildkitd, &[]);
+    Ok((Arc::new(engine), format!("{reason}; its proxy lets steps download what was recorded")))
 }
 
 /// Why this engine: what the image says, what the operator says, and what is not here.

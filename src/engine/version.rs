@@ -16,6 +16,8 @@ type Number = [u32; 3];
 const BUILDKIT: Number = [0, 12, 5];
 /// The first of Docker's versions with that BuildKit.
 const DOCKER: Number = [24, 0, 9];
+/// The first with a proxy for steps.
+const BUILDKIT_PROXY: Number = [0, 31, 0];
 /// CVE-2026-33747: a frontend leaves its storage (attack G2).
 const BUILDKIT_FRONTENDS: Number = [0, 28, 1];
 /// Docker's versions below this have an older BuildKit than that.
@@ -40,7 +42,12 @@ pub fn is_below(text: &str, floor: Number) -> bool {
 
 /// Why this BuildKit must not run this plan.
 pub fn refuse_buildkit(version: &str, plan: &Plan) -> Result<(), Failure> {
-    refuse("buildkitd", version, plan, BUILDKIT, BUILDKIT_FRONTENDS)
+    refuse("buildkitd", version, plan, BUILDKIT, BUILDKIT_FRONTENDS)?;
+    if plan.fetched.is_empty() || !is_below(version, BUILDKIT_PROXY) {
+        return Ok(());
+    }
+    let why = "it has no proxy that holds steps to the downloads that were recorded";
+    Err(too_old("buildkitd", version, BUILDKIT_PROXY, why))
 }
 
 /// Why this Docker must not run this plan.
@@ -63,13 +70,17 @@ fn refuse(
     } else {
         return Ok(());
     };
+    Err(too_old(program, version, floor, why))
+}
+
+fn too_old(program: &str, version: &str, floor: Number, why: &str) -> Failure {
     let [major, minor, patch] = floor;
-    Err(Failure {
+    Failure {
         kind: FailureKind::EngineUnavailable,
         why: format!("{program} {version} is older than {major}.{minor}.{patch}: {why}"),
         log: String::new(),
         engine: None,
-    })
+    }
 }
 
 /// What to say of a runc that may have a known hole.

@@ -95,8 +95,11 @@ pub struct Plan {
     pub platform: Platform,
     /// `SOURCE_DATE_EPOCH`, seconds since 1970.
     pub epoch_seconds: Option<i64>,
-    /// What the steps could reach when the image was made. The rebuild itself runs with none.
+    /// What the steps could reach when the image was made. The rebuild's own reach nothing but `fetched`.
     pub recorded_network: Network,
+    /// URLs that steps may download from, through BuildKit's proxy: those that were recorded, and only where the operator allows
+    /// that. Empty, steps have no network.
+    pub fetched: BTreeSet<String>,
     /// Inputs, each pinned.
     pub materials: Vec<Material>,
     /// How the result is written, as far as the published image tells.

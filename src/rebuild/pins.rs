@@ -32,7 +32,7 @@ pub fn buildkit_policy(plan: &Plan) -> Value {
         rules.allow(&identifier);
     }
     for material in &plan.materials {
-        rules.material(material);
+        rules.material(material, &plan.fetched);
     }
     json!({ "rules": rules.list, "version": 1 })
 }
@@ -132,12 +132,16 @@ impl Rules {
         }));
     }
 
-    fn material(&mut self, material: &Material) {
+    fn material(&mut self, material: &Material, fetched: &BTreeSet<String>) {
         match (&material.kind, &material.pin) {
             (MaterialKind::Image { name, tag, .. }, Pin::Content(digest)) => {
                 self.image(name, tag.as_deref(), digest);
             }
             (MaterialKind::Git, Pin::Commit(commit)) => self.git(&material.uri, commit.as_str()),
+            (MaterialKind::Http, Pin::Content(_)) if fetched.contains(&material.uri) => {
+                // The proxy of steps knows no checksum; bytes that changed show in the layer.
+                self.allow(&material.uri);
+            }
             (MaterialKind::Http, Pin::Content(digest)) => self.http(&material.uri, digest),
             _ => {}
         }

@@ -22,6 +22,18 @@ use crate::{
 pub struct PlanOptions {
     /// The build manifest in the last layer, where there is one.
     pub embedded: Option<EmbeddedLayer>,
+    /// What the steps of a rebuild may reach.
+    pub network: StepNetwork,
+}
+
+/// What the steps of a rebuild may reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum StepNetwork {
+    /// Nothing.
+    #[default]
+    None,
+    /// What BuildKit's proxy recorded when the image was made, and only that.
+    Recorded,
 }
 
 /// Options that an engine can repeat: they change what a step sees, and nothing outside the build.
@@ -36,7 +48,7 @@ pub fn plan(provenance: &Provenance, image: &Image, options: &PlanOptions) -> Pl
     let source = source(provenance, &mut gaps);
     completeness(provenance, &mut gaps);
     secrets(provenance, &mut gaps);
-    network(provenance, &mut gaps);
+    network(provenance, options.network, &mut gaps);
     let frontend_options = frontend_options(provenance, &mut gaps);
     materials(provenance, &mut gaps);
     frontend(provenance, &mut gaps);
@@ -69,6 +81,7 @@ pub fn plan(provenance: &Provenance, image: &Image, options: &PlanOptions) -> Pl
         platform: image.platform.clone(),
         epoch_seconds: provenance.epoch_seconds,
         recorded_network: provenance.network,
+        fetched: provenance.fetched_by_steps.clone(),
         materials: provenance.materials.clone(),
         exporter,
         alternatives,
@@ -222,13 +235,31 @@ fn secrets(provenance: &Provenance, gaps: &mut Vec<Gap>) {
     }
 }
 
-fn network(provenance: &Provenance, gaps: &mut Vec<Gap>) {
+fn network(provenance: &Provenance, allowed: StepNetwork, gaps: &mut Vec<Gap>) {
     if provenance.network == Network::Host {
         gaps.push(gap(
             "host-network",
             "force-network-mode",
             "steps could reach the builder's own network",
             "build with --network none",
+        ));
+    }
+    let count = provenance.fetched_by_steps.len();
+    if count > 0 && allowed == StepNetwork::None {
+        gaps.push(gap(
+            "recorded-network",
+            "metadata.network.mode",
+            format!("steps downloaded {count} recorded files, and rebuilds have no network"),
+            "allow what was recorded with rebuild.network: recorded, or fetch with ADD --checksum",
+        ));
+    }
+    if provenance.fetched_unrecorded > 0 {
+        let count = provenance.fetched_unrecorded;
+        gaps.push(gap(
+            "unrecorded-download",
+            "metadata.network.proxy.incomplete",
+            format!("the builder's proxy could not record {count} downloads of steps"),
+            "fetch with ADD --checksum, or make the steps read each answer to its end",
         ));
     }
 }
@@ -293,7 +324,7 @@ fn named_context(
 fn materials(provenance: &Provenance, gaps: &mut Vec<Gap>) {
     let mut tags: BTreeMap<(&str, &str), &Digest> = BTreeMap::new();
     for material in &provenance.materials {
-        if let Some(gap) = unusable(material) {
+        if let Some(gap) = unusable(material, provenance.fetched_by_steps.contains(&material.uri)) {
             gaps.push(gap);
         }
         if let (MaterialKind::Image { name, tag, .. }, Pin::Content(digest)) =
@@ -313,8 +344,9 @@ fn materials(provenance: &Provenance, gaps: &mut Vec<Gap>) {
     }
 }
 
-/// Why a material cannot be pinned, or must not be fetched.
-fn unusable(material: &Material) -> Option<Gap> {
+/// Why a material cannot be pinned, or must not be fetched. What a step downloads is compared as part of its layer, so that it
+/// may come without TLS, as packages do.
+fn unusable(material: &Material, by_step: bool) -> Option<Gap> {
     let field = "resolvedDependencies";
     let uri = &material.uri;
     let fetched = material.kind != MaterialKind::Other;
@@ -333,7 +365,10 @@ fn unusable(material: &Material) -> Option<Gap> {
             odd.then(|| format!("{uri} has no valid tag"))
         }
         MaterialKind::Git => refuse_url(uri.trim_start_matches("git+").split('#').next()?),
-        MaterialKind::Http => refuse_download(uri),
+        MaterialKind::Http => match uri.strip_prefix("http://") {
+            Some(rest) if by_step => refuse_download(&format!("https://{rest}")),
+            _ => refuse_download(uri),
+        },
         MaterialKind::Other => None,
     };
     refused.map(|why| gap("source-url", field, why, "fetch it over https, from a plain URL"))
@@ -454,6 +489,62 @@ mod tests {
         assert_eq!(plan.options.get("add-hosts").map(String::as_str), Some("a=192.0.2.1"));
         assert_eq!(plan.epoch_seconds, Some(1_735_689_600));
         assert_eq!(plan.recorded_network, Network::None);
+    }
+
+    /// Provenance as BuildKit's proxy leaves it: `tool.tgz` is the build's own, `data` was downloaded by a step.
+    fn captured(proxy: &Value) -> Provenance {
+        let mut predicate = predicate();
+        let text = |value: &mut Value, pointer: &str, new: Value| {
+            *value.pointer_mut(pointer).unwrap() = new;
+        };
+        text(&mut predicate, "/invocation/parameters/args/force-network-mode", json!("sandbox"));
+        let own = json!({ "source": { "identifier": "https://files.example/tool.tgz?v=1" } });
+        let exec = json!({ "exec": { "meta": {} } });
+        let steps = json!([{ "id": "step0", "op": { "Op": own } }, { "id": "step1", "op": { "Op": exec } }]);
+        text(&mut predicate, "/buildConfig/llbDefinition", steps);
+        let download =
+            json!({ "uri": "http://h.example/data", "digest": { "sha256": "e".repeat(64) } });
+        predicate["materials"].as_array_mut().unwrap().push(download);
+        predicate["metadata"]["https://mobyproject.org/buildkit@v1#metadata"] =
+            json!({ "network": { "mode": "proxy", "proxy": proxy } });
+        parse(predicate)
+    }
+
+    #[test]
+    fn what_steps_downloaded_needs_a_record_and_the_operators_word() {
+        let (recorded, none) = (StepNetwork::Recorded, StepNetwork::None);
+        let missed = json!({ "incomplete": [{ "method": "GET", "uri": "http://h.example/x" }] });
+        let cases: [(Value, StepNetwork, &[&str]); 5] = [
+            (Value::Null, recorded, &[]),
+            (json!({ "incomplete": null }), recorded, &[]),
+            (Value::Null, none, &["recorded-network"]),
+            (missed.clone(), recorded, &["unrecorded-download"]),
+            (missed, none, &["recorded-network", "unrecorded-download"]),
+        ];
+        for (proxy, network, want) in cases {
+            let provenance = captured(&proxy);
+            assert_eq!(provenance.network, Network::Proxy, "{proxy}");
+            let options = PlanOptions { network, ..PlanOptions::default() };
+            match plan(&provenance, &image(), &options) {
+                Planned::Plan(plan) => {
+                    assert!(want.is_empty(), "{proxy}");
+                    let fetched: Vec<&str> = plan.fetched.iter().map(String::as_str).collect();
+                    assert_eq!(fetched, ["http://h.example/data"]);
+                    let policy = pins::buildkit_policy(&plan);
+                    let rules = policy["rules"].as_array().unwrap().iter();
+                    let about: Vec<&Value> = rules
+                        .filter(|rule| rule["selector"]["identifier"] == "http://h.example/data")
+                        .collect();
+                    let selector =
+                        json!({ "identifier": "http://h.example/data", "match_type": "EXACT" });
+                    assert_eq!(about, [&json!({ "action": "ALLOW", "selector": selector })]);
+                }
+                Planned::NotReplayable(gaps) => {
+                    let codes: Vec<&str> = gaps.iter().map(|gap| gap.code).collect();
+                    assert_eq!(codes, want, "{proxy}");
+                }
+            }
+        }
     }
 
     #[test]

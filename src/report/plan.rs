@@ -63,6 +63,7 @@ fn plan_value(plan: &Plan) -> Value {
         "options": plan.options,
         "epoch": plan.epoch_seconds,
         "recordedNetwork": plan.recorded_network.name(),
+        "fetchedBySteps": plan.fetched,
         "materials": plan.materials.iter().map(material_line).collect::<Vec<_>>(),
         "exporter": {
             "rewriteTimestamp": plan.exporter.rewrite_timestamp,
@@ -128,7 +129,11 @@ fn write_plan(out: &mut String, plan: &Plan) -> fmt::Result {
     for material in &plan.materials {
         row("pinned", &material_line(material))?;
     }
-    row("network", &format!("none (recorded: {})", plan.recorded_network.name()))?;
+    let network = match plan.fetched.len() {
+        0 => "none".to_owned(),
+        count => format!("BuildKit's proxy, {count} recorded downloads and nothing else"),
+    };
+    row("network", &format!("{network} (recorded: {})", plan.recorded_network.name()))?;
     let exporter = &plan.exporter;
     row("exporter", &exporter.to_string())?;
     for evidence in &exporter.evidence {

@@ -21,7 +21,7 @@ use crate::{
     limits::Limits,
     policy::{Ahead, Exception, PolicyInput},
     progress::Talk,
-    rebuild::Rebuild,
+    rebuild::{Rebuild, plan::StepNetwork},
     reference::PinnedReference,
     source::{self, PlatformChoice, Source, SourceError, SourceSettings, discover::Discovered},
     trust::{self, Attested, TrustRules},
@@ -59,6 +59,8 @@ pub struct RebuildOptions {
     pub when: When,
     /// With which engine.
     pub engine: EngineChoice,
+    /// What the steps may reach.
+    pub network: StepNetwork,
     /// How the engine reaches registries.
     pub settings: EngineSettings,
     /// Whether a mismatch is built again, to tell nondeterminism from tampering.

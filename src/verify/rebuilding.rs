@@ -31,7 +31,7 @@ pub async fn rebuild(
             "the published image's layers could not be read, so there is nothing to compare with",
         ));
     }
-    let options = PlanOptions { embedded: embedded(contents) };
+    let options = PlanOptions { embedded: embedded(contents), network: ctx.rebuild.network };
     match plan(provenance, image, &options) {
         Planned::NotReplayable(gaps) => Rebuild::NotReplayable(gaps),
         Planned::Plan(plan) => {

@@ -1,14 +1,21 @@
 //! A BuildKit that runs already, asked over its own API: by a socket, and by TCP with certificates on both sides.
 
 use std::{
+    net::{IpAddr, UdpSocket},
     path::Path,
     process::{Child, Command, Stdio},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
 use hallmark::engine::sandbox::find_program;
 
-use crate::support::{Lab, trusting};
+use crate::{
+    rebuild,
+    robust::publish,
+    server::{Body, Registry, Reply, Store},
+    support::{Lab, trusting},
+};
 
 /// A daemon of this test, ended with it.
 struct Daemon(Child);
@@ -131,4 +138,97 @@ fn a_builder_behind_tls_needs_certificates_on_both_sides() {
     let config = config + &settings(&other, &other_key);
     let answer = lab.hallmark(["verify", &image]).config(&config).run();
     answer.exits(1).says("engine-error");
+}
+
+/// An address of this machine that steps of a build reach: the proxy is in a network of its own, where loopback is another.
+fn own_address() -> Option<IpAddr> {
+    let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
+    // Nothing is sent: the kernel only says from where it would be.
+    socket.connect("192.0.2.1:9").ok()?;
+    let address = socket.local_addr().ok()?.ip();
+    (!address.is_loopback() && !address.is_unspecified()).then_some(address)
+}
+
+/// Builds as a producer would whose builder records downloads; the reference by digest.
+fn built_with_proxy(lab: &Lab, folder: &Path, context: &str, name: &str) -> String {
+    let image = format!("{}/{name}:1", lab.get("REGISTRY"));
+    let metadata = folder.join("metadata.json");
+    let output = Command::new("buildctl")
+        .args(["--addr", &format!("unix://{}", folder.join("s").display()), "build"])
+        .args(["--proxy-network", "--frontend=dockerfile.v0", "--no-cache"])
+        .args(["--opt", &format!("context={context}"), "--opt", "attest:provenance=mode=max"])
+        .args(["--opt", "build-arg:SOURCE_DATE_EPOCH=1735689600", "--output"])
+        .arg(format!("type=image,name={image},push=true,registry.insecure=true,rewrite-timestamp=true,oci-mediatypes=true"))
+        .arg("--metadata-file")
+        .arg(&metadata)
+        .env("PATH", lab.get("PATH"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let said: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(metadata).unwrap()).unwrap();
+    format!("{image}@{}", said["containerimage.digest"].as_str().unwrap())
+}
+
+#[test]
+fn steps_download_what_was_recorded_and_nothing_else() {
+    let name = "steps_download_what_was_recorded_and_nothing_else";
+    let Some((lab, _)) = lab_with_builder(name) else { return };
+    let Some(address) = own_address() else {
+        eprintln!("SKIPPED {name}: this machine has no address but loopback");
+        return;
+    };
+    let script = Arc::new(Mutex::new("echo one > /data".to_owned()));
+    let served = Arc::clone(&script);
+    let handler = move |request: &crate::server::Request, _| {
+        let text = match request.target.as_str() {
+            "/script" => served.lock().unwrap().clone(),
+            _ => "other".to_owned(),
+        };
+        Some(Reply::new(200).body(Body::Whole(text.into_bytes().into())))
+    };
+    let server = Registry::start_at(address, Store::default(), Box::new(handler));
+    let dockerfile = format!(
+        "FROM {}\nRUN wget -q -O /s http://{}/script && sh /s && rm /s\n",
+        lab.get("BASE_BUILD"),
+        server.host
+    );
+    let Some(sources) = rebuild::Lab::find() else { return };
+    let (url, commit) = publish(&sources, "recorded", &[("Dockerfile", &dockerfile)]);
+    let folder = tempfile::tempdir().unwrap();
+    let image = {
+        let _daemon = start(&lab, folder.path(), &[]);
+        let context = format!("{url}#{}", commit.as_str());
+        built_with_proxy(&lab, folder.path(), &context, "recorded")
+    };
+
+    let rebuilt = |network: &str| {
+        let settings =
+            format!("rebuild: {{engine: buildkitd, twice: false, network: {network}}}\n");
+        let config = trusting(Path::new(lab.get("KEY_A")), "baseline") + &settings;
+        lab.hallmark(["rebuild", &image, "-o", "json"]).config(&config).run()
+    };
+    // Nobody allowed it.
+    rebuilt("none").exits(1).says("recorded-network").says("rebuild.network: recorded");
+    // Allowed, and the same bytes come.
+    let same = rebuilt("recorded");
+    same.exits(0);
+    let report = &same.json()["rebuild"];
+    assert_eq!(report["level"], 5, "{report:#}");
+    assert_eq!(report["engine"]["network"], "proxy", "{report:#}");
+    // Other bytes come: the layer shows it.
+    *script.lock().unwrap() = "echo two > /data".to_owned();
+    let drifted = rebuilt("recorded");
+    drifted.exits(1);
+    let report = &drifted.json()["rebuild"];
+    assert!(report["level"].as_u64().unwrap() < 4, "{report:#}");
+    // They ask for what was not recorded.
+    *script.lock().unwrap() = format!("wget -q -O /data http://{}/other || exit 9", server.host);
+    let denied = rebuilt("recorded");
+    assert_ne!(denied.code, 0, "{}", denied.all());
+    denied.says("steps could download the recorded URLs alone (1)");
+    assert!(
+        !server.requests().iter().any(|request| request.target.contains("/other")),
+        "it was asked for"
+    );
 }

@@ -24,7 +24,7 @@ use hallmark::{
     limits::Limits,
     policy::{Ahead, Bundle, Policies, PolicyInput, bundle::RULES},
     progress::Silent,
-    rebuild::Rebuild,
+    rebuild::{Rebuild, plan::StepNetwork},
     reference::{PinnedReference, Reference, Selector},
     report,
     source::{self, PlatformChoice, SourceSettings, discover::discover, load::load},
@@ -202,6 +202,7 @@ impl Scene {
             policies: Ahead::begin(bundle(), Limits::default()),
             exceptions: Vec::new(),
             rebuild: RebuildOptions {
+                network: StepNetwork::None,
                 when: When::Never,
                 engine: EngineChoice::Auto,
                 settings: EngineSettings::default(),

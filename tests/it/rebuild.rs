@@ -316,7 +316,7 @@ async fn embedded_comes_back(
     let digest = added.manifest.document.digest.clone();
     let published =
         Image { manifest: added.manifest, config: added.config, index: None, ..image.clone() };
-    let options = PlanOptions { embedded: Some(layer) };
+    let options = PlanOptions { embedded: Some(layer), ..PlanOptions::default() };
     let Planned::Plan(plan) = plan::plan(&manifest.provenance().unwrap(), &published, &options)
     else {
         panic!("not replayable");

@@ -37,7 +37,7 @@ fn engines() -> Vec<EngineChoice> {
 }
 
 /// A commit of these files in a repository of its own.
-fn publish(lab: &Lab, name: &str, files: &[(&str, &str)]) -> (String, Commit) {
+pub fn publish(lab: &Lab, name: &str, files: &[(&str, &str)]) -> (String, Commit) {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let name = format!("{name}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::SeqCst));
     let tree = tempfile::tempdir().unwrap();

@@ -4,13 +4,14 @@
 //! [`Provenance`]. The two SLSA versions differ only in where these parts stand. Refuses materials that contradict
 //! themselves; leaves empty what `mode=min` does not record.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde::Deserialize;
 
 use super::{
-    COMPATIBILITY, Frontend, Material, Network, Provenance, ProvenanceError, Secret, Step,
+    COMPATIBILITY, Frontend, Material, MaterialKind, Network, Provenance, ProvenanceError, Secret,
+    Step,
     material::{self, DigestSet},
     or_default,
 };
@@ -76,11 +77,35 @@ pub(super) struct Dependency {
     pub annotations: BTreeMap<String, serde_json::Value>,
 }
 
-/// The steps; only whether there are any matters here.
+/// The steps. Which sources they name tells what the build fetched itself from what its steps downloaded.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct BuildConfig {
     #[serde(default, rename = "llbDefinition", deserialize_with = "or_default")]
-    pub llb_definition: Vec<serde::de::IgnoredAny>,
+    pub llb_definition: Vec<LlbStep>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct LlbStep {
+    #[serde(default, deserialize_with = "or_default")]
+    op: LlbOp,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct LlbOp {
+    #[serde(default, rename = "Op", deserialize_with = "or_default")]
+    op: LlbOneOf,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct LlbOneOf {
+    #[serde(default, deserialize_with = "or_default")]
+    source: LlbSource,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct LlbSource {
+    #[serde(default)]
+    identifier: String,
 }
 
 /// BuildKit's own metadata.
@@ -90,6 +115,23 @@ pub(super) struct Metadata {
     pub source: SourceMap,
     #[serde(default, deserialize_with = "or_default")]
     pub layers: BTreeMap<String, Vec<Vec<Layer>>>,
+    #[serde(default, deserialize_with = "or_default")]
+    pub network: Capture,
+}
+
+/// What BuildKit says of the network of its steps (moby/buildkit, `NetworkMetadata`, since 0.31).
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Capture {
+    #[serde(default)]
+    mode: String,
+    #[serde(default, deserialize_with = "or_default")]
+    proxy: Proxy,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Proxy {
+    #[serde(default, deserialize_with = "or_default")]
+    incomplete: Vec<serde::de::IgnoredAny>,
 }
 
 /// Dockerfiles and which of their lines made which steps.
@@ -140,19 +182,19 @@ pub(super) struct Layer {
 }
 
 /// Everything of BuildKit's that both SLSA versions hold.
-pub(super) struct Parts {
+pub(super) struct Parts<'a> {
     pub config_source: ConfigSource,
     pub request: Request,
-    pub dependencies: Vec<Dependency>,
+    pub dependencies: &'a [Dependency],
     pub steps: BuildConfig,
     pub metadata: Metadata,
     pub target_platform: Option<String>,
 }
 
 /// Fills `into` with what BuildKit recorded.
-pub(super) fn fill(into: &mut Provenance, parts: Parts) -> Result<(), ProvenanceError> {
+pub(super) fn fill(into: &mut Provenance, parts: Parts<'_>) -> Result<(), ProvenanceError> {
     let Parts { config_source, request, dependencies, steps, metadata, target_platform } = parts;
-    into.materials = materials(&dependencies)?;
+    into.materials = materials(dependencies)?;
     into.complete.steps = !steps.llb_definition.is_empty();
     into.platform = target_platform.and_then(|p| p.parse().ok());
     into.dockerfile_path = config_source.path.clone().filter(|path| !path.is_empty());
@@ -174,6 +216,7 @@ pub(super) fn fill(into: &mut Provenance, parts: Parts) -> Result<(), Provenance
     for (key, value) in request.args {
         option(into, &key, value)?;
     }
+    captured(into, &metadata.network, &steps);
     into.dockerfile = dockerfile(&metadata.source, into.dockerfile_path.as_deref());
     into.steps = explain_steps(&metadata);
     Ok(())
@@ -247,6 +290,22 @@ fn plain_option(into: &mut Provenance, key: &str, value: String) -> Result<(), P
     Ok(())
 }
 
+/// Tells downloads of steps, which the recording proxy put among the materials, from what the build itself fetched.
+fn captured(into: &mut Provenance, capture: &Capture, steps: &BuildConfig) {
+    if capture.mode != "proxy" || into.network != Network::Default {
+        return;
+    }
+    into.network = Network::Proxy;
+    into.fetched_unrecorded = capture.proxy.incomplete.len();
+    let own: BTreeSet<&str> =
+        steps.llb_definition.iter().map(|step| step.op.op.source.identifier.as_str()).collect();
+    let downloads = into.materials.iter().filter(|m| m.kind == MaterialKind::Http);
+    into.fetched_by_steps = downloads
+        .filter(|material| !own.contains(material.uri.as_str()))
+        .map(|material| material.uri.clone())
+        .collect();
+}
+
 fn network(field: &str, value: &str) -> Result<Network, ProvenanceError> {
     match value {
         "none" => Ok(Network::None),
@@ -282,7 +341,7 @@ fn explain_steps(metadata: &Metadata) -> Vec<Step> {
     };
     let ids = metadata.source.locations.keys().map(String::as_str).chain(chains.keys().copied());
     let mut steps: Vec<Step> = ids
-        .collect::<std::collections::BTreeSet<_>>()
+        .collect::<BTreeSet<_>>()
         .into_iter()
         .map(|id| Step {
             id: id.to_owned(),

@@ -17,7 +17,7 @@ pub mod slsa_v02;
 pub mod slsa_v1;
 mod tekton;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -146,6 +146,10 @@ pub struct Provenance {
     pub epoch_seconds: Option<i64>,
     /// What the build's steps could reach.
     pub network: Network,
+    /// What steps downloaded through BuildKit's recording proxy, among the materials.
+    pub fetched_by_steps: BTreeSet<String>,
+    /// How many downloads the proxy could not record.
+    pub fetched_unrecorded: usize,
     /// Every input by digest.
     pub materials: Vec<Material>,
     /// Secrets that the build asked for.
@@ -194,6 +198,8 @@ impl Provenance {
             platform: None,
             epoch_seconds: None,
             network: Network::Unknown,
+            fetched_by_steps: BTreeSet::new(),
+            fetched_unrecorded: 0,
             materials: Vec::new(),
             secrets: Vec::new(),
             ssh: Vec::new(),
@@ -281,6 +287,8 @@ pub enum Network {
     None,
     /// The builder's default: the internet.
     Default,
+    /// The internet, through BuildKit's proxy, which records what is downloaded.
+    Proxy,
     /// The host's network.
     Host,
     /// Not recorded.
@@ -293,6 +301,7 @@ impl Network {
         match self {
             Self::None => "none",
             Self::Default => "default",
+            Self::Proxy => "proxy",
             Self::Host => "host",
             Self::Unknown => "unknown",
         }

@@ -99,7 +99,7 @@ pub(super) fn parse(predicate: &Value) -> Result<Provenance, ProvenanceError> {
         Parts {
             config_source: invocation.config_source,
             request: optional::<Request>(&invocation.parameters)?,
-            dependencies: read.materials,
+            dependencies: &read.materials,
             steps: optional::<BuildConfig>(&read.build_config)?,
             metadata: optional::<Metadata>(&times.buildkit)?,
             target_platform,

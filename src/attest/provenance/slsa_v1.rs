@@ -115,13 +115,12 @@ fn of_buildkit(read: &Predicate) -> Result<Provenance, ProvenanceError> {
     let parts = Parts {
         config_source: external.config_source,
         request: external.request,
-        dependencies: Vec::new(),
+        dependencies: &read.definition.dependencies,
         steps: internal.build_config,
         metadata: optional::<Metadata>(&read.run.metadata.buildkit_metadata)?,
         target_platform: internal.target_platform,
     };
     buildkit::fill(&mut into, parts)?;
-    into.materials = buildkit::materials(&read.definition.dependencies)?;
     Ok(into)
 }
 
