@@ -14,7 +14,7 @@ use crate::{
     digest::{Digest, ManifestDigest},
     finding::{Finding, Severity},
     image::{Image, Platform},
-    rebuild::{EmbeddedLayer, Rebuild},
+    rebuild::{Rebuild, plan::PlanOptions},
     sbom::{BoundSbom, Inventory, Reconciliation},
     trust::{
         Attested, Proof, Signer, Verified,
@@ -49,8 +49,8 @@ pub struct Evidence {
     pub attested: Attested,
     /// Whether their agreement stands in for an own rebuild.
     pub accept_attested: bool,
-    /// The build manifest in the last layer, where the contents were read and there is one.
-    pub embedded: Option<EmbeddedLayer>,
+    /// What the layers tell about how to rebuild the image; empty where they were not read.
+    pub plan_options: PlanOptions,
 }
 
 /// A reason to pass: who vouches for what, or that it was rebuilt.
@@ -303,7 +303,7 @@ mod tests {
             rebuild: Rebuild::NotAsked,
             attested: Attested::default(),
             accept_attested: false,
-            embedded: None,
+            plan_options: Default::default(),
         }
     }
 

@@ -10,10 +10,7 @@ use crate::{
         Store,
         fetch::{self, Kept, StoreError},
     },
-    rebuild::{
-        Planned,
-        plan::{PlanOptions, plan},
-    },
+    rebuild::{Planned, plan::plan},
     report,
     verify::{When, gather, open},
 };
@@ -42,9 +39,7 @@ async fn fetch(args: &MaterialsFetch, global: &Global) -> Result<Answer, Failure
         let Some(provenance) = evidence.provenance.value() else {
             return Err(Failure::unavailable(format!("{reference} carries no provenance")));
         };
-        let (embedded, network) = (evidence.embedded.clone(), ctx.rebuild.network);
-        let options = PlanOptions { embedded, network };
-        let planned = plan(provenance, &evidence.image, &options);
+        let planned = plan(provenance, &evidence.image, &evidence.plan_options);
         let Planned::Plan(plan) = &planned else {
             text.push_str(&report::plan::planned(&planned, None));
             replayable = false;

@@ -10,11 +10,7 @@ use super::{
 };
 use crate::{
     engine::{self, replay::Elsewhere, store::Store},
-    rebuild::{
-        Planned, Rebuild as Outcome,
-        plan::{PlanOptions, plan},
-        verdict,
-    },
+    rebuild::{Planned, Rebuild as Outcome, plan::plan, verdict},
     reference::{Location, PinnedReference, Reference, Selector},
     report, trust,
     verdict::Evidence,
@@ -50,9 +46,7 @@ pub async fn run(args: &Rebuild, global: &Global) -> Result<Answer, Failure> {
             let Some(provenance) = evidence.provenance.value() else {
                 return Err(Failure::unavailable(format!("{reference} carries no provenance")));
             };
-            let (embedded, network) = (evidence.embedded.clone(), ctx.rebuild.network);
-            let options = PlanOptions { embedded, network };
-            let planned = plan(provenance, &evidence.image, &options);
+            let planned = plan(provenance, &evidence.image, &evidence.plan_options);
             all_reproduced &= matches!(planned, Planned::Plan(_));
             let by_hand = match &planned {
                 Planned::Plan(plan) => Some(engine::command::by_hand(plan, ctx.rebuild.engine)),

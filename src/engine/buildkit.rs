@@ -361,6 +361,9 @@ pub(super) fn exporter_options(plan: &Plan) -> Vec<(String, String)> {
     if exporter.compression != Compression::Gzip {
         opt("compression", exporter.compression.name());
     }
+    if let Some(level) = exporter.level {
+        opt("compression-level", &level.to_string());
+    }
     if exporter.force_compression {
         opt("force-compression", "true");
     }

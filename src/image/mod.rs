@@ -7,6 +7,7 @@ pub mod append;
 pub mod check;
 pub mod config;
 pub mod document;
+pub mod gzip;
 pub mod index;
 pub mod layer;
 pub mod manifest;

@@ -84,7 +84,7 @@ fn evidence() -> Evidence {
         rebuild: Rebuild::NotAsked,
         attested: crate::trust::Attested::default(),
         accept_attested: false,
-        embedded: None,
+        plan_options: Default::default(),
     }
 }
 

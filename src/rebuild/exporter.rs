@@ -3,14 +3,18 @@
 //! Turns an image and what its provenance says of the exporter into an [`Exporter`]. BuildKit records none of its exporter
 //! options, so they are read from the image itself: rewritten layers carry the annotation `buildkit/rewritten-timestamp`
 //! (moby/buildkit, `util/converter`), media types and compression stand in the manifest, and buildah's choice between one
-//! layer for each instruction and one for each stage shows in the history. A wrong guess costs a rung of the ladder and
+//! layer for each instruction and one for each stage shows in the history. Of the level of compression, a gzip header tells
+//! the best and the fastest one from all others; a zstd frame tells nothing. A wrong guess costs a rung of the ladder and
 //! never a rebuild: content is compared, too. Every guess names its evidence. Where the image is silent, [`alternatives`]
 //! lists what else is possible, to be tried only if the first guess differs in what they would change.
 
 use super::{EngineKind, Exporter, Plan, pins};
 use crate::{
     attest::provenance::Provenance,
-    image::{Compression, Descriptor, History, Image},
+    image::{
+        Compression, Descriptor, History, Image,
+        gzip::{Effort, GzipHeader},
+    },
 };
 
 /// The annotation that BuildKit leaves on a layer whose times it clamped.
@@ -39,9 +43,42 @@ pub fn infer(
         rewrite_timestamp,
         oci_media_types,
         compression,
+        level: None,
         force_compression,
         layers: layered,
         evidence,
+    }
+}
+
+/// The highest level of any compressor.
+const LEVEL_MAX: u32 = 22;
+
+/// Adds the level of compression, where it was recorded or the header of the last layer that the exporter wrote tells it.
+pub fn add_level(
+    exporter: &mut Exporter,
+    provenance: &Provenance,
+    engine: EngineKind,
+    header: Option<GzipHeader>,
+) {
+    // buildah has no such option before 1.30, and what it records is its own affair.
+    if engine != EngineKind::Buildkit || exporter.compression == Compression::None {
+        return;
+    }
+    let recorded = provenance.exporter.get("compressionLevel").and_then(|l| l.parse().ok());
+    if let Some(level) = recorded.filter(|level| *level <= LEVEL_MAX) {
+        exporter.level = Some(level);
+        exporter.evidence.push(format!("recorded: compressionLevel={level}"));
+        return;
+    }
+    let Some(header) = header.filter(|_| exporter.compression == Compression::Gzip) else { return };
+    exporter.level = match header.effort() {
+        Effort::Best if header.is_gos() => Some(9),
+        Effort::Fastest if header.is_gos() => Some(1),
+        _ => None,
+    };
+    // Nothing to say of what all builders write.
+    if exporter.level.is_some() || !header.is_gos() {
+        exporter.evidence.push(format!("last layer has a gzip {header}"));
     }
 }
 
@@ -225,6 +262,37 @@ mod tests {
         assert!(found.evidence.iter().any(|e| e.contains("1700000000")), "{:?}", found.evidence);
         // A layer that the exporter did not write says nothing about it.
         assert_eq!(infer(&image, &provenance, EngineKind::Buildkit, 1).rewrite_timestamp, None);
+    }
+
+    #[test]
+    fn the_level_comes_from_what_is_recorded_or_from_the_header() {
+        let header = |extra_flags, os| Some(GzipHeader { extra_flags, os });
+        let cases = [
+            (None, header(0, 255), None),
+            (None, header(2, 255), Some(9)),
+            (None, header(4, 255), Some(1)),
+            // Another family's level is none of BuildKit's.
+            (None, header(2, 3), None),
+            (None, None, None),
+            (Some("5"), header(2, 255), Some(5)),
+            (Some("99999"), header(2, 255), Some(9)),
+            (Some("-1 --push"), None, None),
+        ];
+        let image = crate::rebuild::tests::image();
+        for (recorded, header, want) in cases {
+            let mut provenance = crate::rebuild::tests::provenance();
+            if let Some(level) = recorded {
+                provenance.exporter.insert("compressionLevel".to_owned(), level.to_owned());
+            }
+            let mut exporter = infer(&image, &provenance, EngineKind::Buildkit, 0);
+            let before = exporter.evidence.len();
+            add_level(&mut exporter, &provenance, EngineKind::Buildkit, header);
+            assert_eq!(exporter.level, want, "{recorded:?} {header:?}");
+            assert!(want.is_none() || exporter.evidence.len() > before, "{:?}", exporter.evidence);
+            let mut other = infer(&image, &provenance, EngineKind::Buildah, 0);
+            add_level(&mut other, &provenance, EngineKind::Buildah, header);
+            assert_eq!(other.level, None);
+        }
     }
 
     #[test]

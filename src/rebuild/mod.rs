@@ -148,6 +148,8 @@ pub struct Exporter {
     pub oci_media_types: bool,
     /// How layers are stored.
     pub compression: Compression,
+    /// How hard the compressor tried; `None` for its own default, or where nothing tells.
+    pub level: Option<u32>,
     /// Whether the base's layers are stored so, too.
     pub force_compression: bool,
     /// buildah: one layer for each instruction, as against one for each stage.
@@ -160,7 +162,11 @@ impl fmt::Display for Exporter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let types = if self.oci_media_types { "OCI" } else { "Docker" };
         let forced = if self.force_compression { " for all layers" } else { "" };
-        write!(f, "{types} media types, {}{forced}, ", self.compression.name())?;
+        write!(f, "{types} media types, {}", self.compression.name())?;
+        if let Some(level) = self.level {
+            write!(f, " level {level}")?;
+        }
+        write!(f, "{forced}, ")?;
         match self.rewrite_timestamp {
             Some(epoch) => write!(f, "times rewritten to {epoch}"),
             None => f.write_str("times kept"),

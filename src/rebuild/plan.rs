@@ -14,7 +14,7 @@ use crate::{
         Provenance, SourceCode,
     },
     digest::Digest,
-    image::Image,
+    image::{Image, gzip::GzipHeader},
 };
 
 /// What planning depends on besides provenance and image.
@@ -22,6 +22,8 @@ use crate::{
 pub struct PlanOptions {
     /// The build manifest in the last layer, where there is one.
     pub embedded: Option<EmbeddedLayer>,
+    /// The gzip header of each layer, base first; empty where the layers were not read.
+    pub headers: Vec<Option<GzipHeader>>,
     /// What the steps of a rebuild may reach.
     pub network: StepNetwork,
 }
@@ -62,7 +64,10 @@ pub fn plan(provenance: &Provenance, image: &Image, options: &PlanOptions) -> Pl
     };
     let (engine, engine_reason) = engine(provenance, image);
     let carried = usize::from(options.embedded.is_some());
-    let exporter = exporter::infer(image, provenance, engine, carried);
+    let mut exporter = exporter::infer(image, provenance, engine, carried);
+    let written = image.manifest.layers.len().checked_sub(carried + 1);
+    let header = written.and_then(|last| options.headers.get(last).copied().flatten());
+    exporter::add_level(&mut exporter, provenance, engine, header);
     let alternatives = exporter::alternatives(provenance, engine, &exporter);
     Planned::Plan(Box::new(Plan {
         producer: provenance.producer,

@@ -69,6 +69,7 @@ fn plan_value(plan: &Plan) -> Value {
             "rewriteTimestamp": plan.exporter.rewrite_timestamp,
             "ociMediaTypes": plan.exporter.oci_media_types,
             "compression": plan.exporter.compression.name(),
+            "compressionLevel": plan.exporter.level,
             "forceCompression": plan.exporter.force_compression,
             "evidence": plan.exporter.evidence,
         },

@@ -235,7 +235,7 @@ pub async fn weigh(
     };
     findings.extend(findings::of_rebuild(&rebuild, &image));
 
-    let embedded = rebuilding::embedded(&contents);
+    let plan_options = rebuilding::plan_options(&contents, ctx);
     let evidence = Evidence {
         carriers: found.raws.into_iter().map(|raw| raw.carrier).collect(),
         signatures: proofs.signatures,
@@ -248,7 +248,7 @@ pub async fn weigh(
         rebuild,
         attested,
         accept_attested: ctx.rebuild.attested.accept,
-        embedded,
+        plan_options,
         image,
     };
     findings.extend(findings::of_trust(&evidence, &ctx.trust));

@@ -5,7 +5,7 @@ use crate::{
     attest::provenance::Provenance,
     compare::{self, Comparison, Level, Side},
     engine::{self, Finished},
-    image::Image,
+    image::{Image, gzip::GzipHeader},
     progress::{Underway, Work},
     rebuild::{
         Coverage, Determinism, EmbeddedLayer, Failure, FailureKind, Plan, Planned, Rebuild,
@@ -31,8 +31,7 @@ pub async fn rebuild(
             "the published image's layers could not be read, so there is nothing to compare with",
         ));
     }
-    let options = PlanOptions { embedded: embedded(contents), network: ctx.rebuild.network };
-    match plan(provenance, image, &options) {
+    match plan(provenance, image, &plan_options(contents, ctx)) {
         Planned::NotReplayable(gaps) => Rebuild::NotReplayable(gaps),
         Planned::Plan(plan) => {
             match build_and_compare(&plan, provenance, image, contents, ctx).await {
@@ -202,10 +201,15 @@ async fn compare_images(
     }
 }
 
-/// The build manifest, where the last layer holds it and nothing else can be meant.
-pub fn embedded(contents: &Contents) -> Option<EmbeddedLayer> {
+/// What the operator allows, and what the layers tell: the build manifest, where the last one holds it and nothing else can be
+/// meant, and who compressed
+/// them.
+pub fn plan_options(contents: &Contents, ctx: &Context) -> PlanOptions {
     let last = &contents.last_layer;
-    Some(EmbeddedLayer { manifest: last.file.clone()?, folders: last.folders.clone() })
+    let embedded =
+        last.file.clone().map(|manifest| EmbeddedLayer { manifest, folders: last.folders.clone() });
+    let headers = contents.layers.iter().map(|blob| GzipHeader::read(blob.stored().ok()?));
+    PlanOptions { embedded, headers: headers.collect(), network: ctx.rebuild.network }
 }
 
 /// One side of a comparison.

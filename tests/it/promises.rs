@@ -183,7 +183,7 @@ impl Scene {
             rebuild: Rebuild::NotAsked,
             attested: hallmark::trust::Attested::default(),
             accept_attested: false,
-            embedded: None,
+            plan_options: Default::default(),
         };
         let now = "2026-01-01T00:00:00Z".parse().unwrap();
         let input = PolicyInput::new(&evidence, &findings, now);
