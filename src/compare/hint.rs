@@ -2,13 +2,22 @@
 //!
 //! A hint is a guess from the shape of a difference, for the person who has to act on it. Nothing is judged by it.
 
-use super::{Class, Difference, Inside, Place, Repeats};
+use super::{Class, Difference, Inside, Place, Repeats, residue::MOUNTED_FILES};
+use crate::image::gzip::{Effort, GzipHeader};
 
 /// A probable cause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Hint {
-    /// Compressed by another program or version.
+    /// Compressed in another way, of which nothing is known.
     Compressor,
+    /// Compressed at another level.
+    CompressorLevel,
+    /// Compressed by a program of another family.
+    CompressorFamily,
+    /// Compressed at the same level by another version of a program of the same family.
+    CompressorVersion,
+    /// Compressed by a program of the same family, at a level that it does not say.
+    CompressorAlike,
     /// Media types or annotations of another exporter.
     Exporter,
     /// Times of the build in the configuration or on files.
@@ -31,6 +40,8 @@ pub enum Hint {
     Unstable,
     /// Files that name the machine of the build.
     Host,
+    /// What an engine mounts or writes while it builds.
+    EngineLeftover,
     /// Permissions or owners.
     Permissions,
     /// A setuid bit or a capability.
@@ -54,6 +65,10 @@ impl Hint {
     pub fn code(self) -> &'static str {
         match self {
             Self::Compressor => "compressor",
+            Self::CompressorLevel => "compressor-level",
+            Self::CompressorFamily => "compressor-family",
+            Self::CompressorVersion => "compressor-version",
+            Self::CompressorAlike => "compressor-alike",
             Self::Exporter => "exporter",
             Self::Times => "times",
             Self::NestedTime => "nested-time",
@@ -65,6 +80,7 @@ impl Hint {
             Self::Toolchain => "toolchain",
             Self::Unstable => "unstable",
             Self::Host => "host",
+            Self::EngineLeftover => "engine-leftover",
             Self::Permissions => "permissions",
             Self::LendsRights => "lends-rights",
             Self::Link => "link",
@@ -80,6 +96,18 @@ impl Hint {
     pub fn why(self) -> &'static str {
         match self {
             Self::Compressor => "the same bytes, compressed by another program, version or level",
+            Self::CompressorLevel => {
+                "the same bytes, compressed at another level: one header says best or fastest"
+            }
+            Self::CompressorFamily => {
+                "the same bytes: one side was compressed by gzip, pigz or zlib, the other by a program in Go, as builders are; buildah and podman compress a base's layers again when they push"
+            }
+            Self::CompressorVersion => {
+                "the same bytes at the same level by another compressor: a builder made with Go before 1.27 against one from 1.27 on, or podman and buildah, which compress again when they push"
+            }
+            Self::CompressorAlike => {
+                "the same bytes under the same header: a level between fastest and best, a builder made with Go before 1.27 against one from 1.27 on, or podman and buildah, which compress again when they push"
+            }
             Self::Exporter => "the manifest was written with other exporter options",
             Self::Times => "times of the build: SOURCE_DATE_EPOCH was not passed, or not applied",
             Self::NestedTime => "a time of the build inside the file's format",
@@ -93,6 +121,9 @@ impl Hint {
             Self::Toolchain => "only what compiler and linker note about themselves differs",
             Self::Unstable => "the build is not deterministic: two rebuilds differ here, too",
             Self::Host => "the file names the machine that built the image",
+            Self::EngineLeftover => {
+                "engines mount over /etc/hosts, /etc/hostname and /etc/resolv.conf and write to /run while they build, and some leave a file or a folder there: buildah leaves /run"
+            }
             Self::Permissions => {
                 "other permissions or owner: another umask or checkout, or a change after the build"
             }
@@ -111,6 +142,18 @@ impl Hint {
     /// What to do about it.
     pub fn fix(self) -> &'static str {
         match self {
+            Self::CompressorLevel => {
+                "nothing: layers are compared uncompressed; for equal manifests record the level (compressionLevel) in the build manifest"
+            }
+            Self::CompressorFamily => {
+                "nothing: layers are compared uncompressed; for equal manifests push layers as they are (skopeo copy --preserve-digests)"
+            }
+            Self::CompressorVersion => {
+                "nothing: layers are compared uncompressed; for equal manifests rebuild with the release of the builder that made the image"
+            }
+            Self::CompressorAlike => {
+                "nothing: layers are compared uncompressed; for equal manifests record the level (compressionLevel) and rebuild with the release of the builder that made the image"
+            }
             Self::Compressor => {
                 "nothing: layers are compared uncompressed; for equal manifests use the same builder version"
             }
@@ -137,6 +180,9 @@ impl Hint {
                 "make the step deterministic: sort inputs, fix seeds, build in one thread, set SOURCE_DATE_EPOCH"
             }
             Self::Host => "do not write host names or machine ids into the image",
+            Self::EngineLeftover => {
+                "nothing for containers, where runtimes do the same; for equal layers rebuild with the engine and version that made the image"
+            }
             Self::Permissions => {
                 "set them in the Dockerfile: COPY --chmod --chown, or chmod in the step"
             }
@@ -162,7 +208,7 @@ impl Hint {
         let what = difference.what.as_str();
         Some(match difference.class {
             Class::Envelope => Self::Exporter,
-            Class::Compression => Self::Compressor,
+            Class::Compression => Stored::named(what).hint(),
             Class::ConfigBenign => return config_hint(&difference.place),
             Class::ConfigRuntime => Self::Configuration,
             Class::TarBenign if what.contains("times") => Self::Times,
@@ -174,6 +220,7 @@ impl Hint {
             Class::Cache => Self::Cache,
             Class::PackageDrift => Self::PackageDrift,
             Class::Toolchain => Self::Toolchain,
+            Class::Host | Class::Content if is_engine_leftover(difference) => Self::EngineLeftover,
             Class::Host => Self::Host,
             Class::LyingDiffId => Self::LyingDiffId,
             Class::Content if difference.inside.as_ref().is_some_and(Inside::is_only_times) => {
@@ -183,6 +230,69 @@ impl Hint {
             Class::Content => Self::OtherContent,
         })
     }
+}
+
+/// How the stored bytes of two layers with the same content differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stored {
+    Otherwise,
+    Level,
+    Family,
+    Version,
+    Alike,
+}
+
+impl Stored {
+    const ALL: [Self; 5] = [Self::Otherwise, Self::Level, Self::Family, Self::Version, Self::Alike];
+
+    /// What the gzip headers of both sides tell; a stream that is no gzip has none.
+    pub(super) fn of(headers: [Option<GzipHeader>; 2]) -> Self {
+        let [Some(left), Some(right)] = headers else { return Self::Otherwise };
+        match left {
+            _ if left.is_gos() != right.is_gos() => Self::Family,
+            _ if left.effort() != right.effort() => Self::Level,
+            _ if !left.is_gos() => Self::Otherwise,
+            _ if left.effort() == Effort::Unsaid => Self::Alike,
+            _ => Self::Version,
+        }
+    }
+
+    /// What differs, as differences say it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Otherwise => "compression",
+            Self::Level => "compression level",
+            Self::Family => "compression by another program",
+            Self::Version => "compression by another version",
+            Self::Alike => "compression under the same header",
+        }
+    }
+
+    fn named(what: &str) -> Self {
+        Self::ALL.into_iter().find(|stored| stored.name() == what).unwrap_or(Self::Otherwise)
+    }
+
+    fn hint(self) -> Hint {
+        match self {
+            Self::Otherwise => Hint::Compressor,
+            Self::Level => Hint::CompressorLevel,
+            Self::Family => Hint::CompressorFamily,
+            Self::Version => Hint::CompressorVersion,
+            Self::Alike => Hint::CompressorAlike,
+        }
+    }
+}
+
+/// Whether an engine left it: what it mounts over in `/etc`, the note to itself in `/run`, or that folder alone.
+fn is_engine_leftover(difference: &Difference) -> bool {
+    let Place::Entry { path, .. } = &difference.place else { return false };
+    let sides = [&difference.left, &difference.right];
+    let mut words = sides.into_iter().flatten();
+    MOUNTED_FILES.contains(&path.as_str())
+        || path == "/run/.containerenv"
+        || path == "/run"
+            && difference.what.starts_with("only in")
+            && words.all(|words| words.starts_with("directory "))
 }
 
 fn config_hint(place: &Place) -> Option<Hint> {
@@ -211,5 +321,47 @@ fn security_hint(difference: &Difference) -> Hint {
         "link target" | "shares a file with" => Hint::Link,
         _ if what.starts_with("only in") => Hint::OneSided,
         _ => Hint::OtherContent,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_of_both_sides_tell_what_compressed_them() {
+        let header = |extra_flags, os| Some(GzipHeader { extra_flags, os });
+        let cases = [
+            (header(0, 255), header(0, 255), Hint::CompressorAlike),
+            (header(2, 255), header(2, 255), Hint::CompressorVersion),
+            (header(0, 255), header(2, 255), Hint::CompressorLevel),
+            (header(4, 3), header(2, 3), Hint::CompressorLevel),
+            (header(0, 3), header(0, 255), Hint::CompressorFamily),
+            (header(0, 3), header(0, 3), Hint::Compressor),
+            (header(0, 255), None, Hint::Compressor),
+        ];
+        for (left, right, want) in cases {
+            for headers in [[left, right], [right, left]] {
+                let what = Stored::of(headers).name();
+                let found = Difference::new(Place::Layer(0), Class::Compression, what);
+                assert_eq!(Hint::of(&found), Some(want), "{headers:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_engines_leave_in_etc_is_told_from_other_files_of_the_host() {
+        let hint = |path: &str, class, what: &str, right: &str| {
+            let place = Place::Entry { layer: 0, path: path.to_owned() };
+            let found = Difference::new(place, class, what);
+            Hint::of(&found.between(None, Some(right.to_owned()))).unwrap()
+        };
+        let (host, content, only) = (Class::Host, Class::Content, "only in rebuilt");
+        assert_eq!(hint("/etc/resolv.conf", host, "content", "x"), Hint::EngineLeftover);
+        assert_eq!(hint("/etc/hosts", host, only, "file 0644 0:0 x"), Hint::EngineLeftover);
+        assert_eq!(hint("/etc/machine-id", host, "content", "x"), Hint::Host);
+        assert_eq!(hint("/run", content, only, "directory 0755 0:0"), Hint::EngineLeftover);
+        assert_eq!(hint("/run", content, only, "symlink 0777 0:0 -> /x"), Hint::OneSided);
+        assert_eq!(hint("/run/x", content, only, "file 0644 0:0 x"), Hint::OneSided);
     }
 }

@@ -21,10 +21,10 @@ use std::collections::BTreeSet;
 
 use super::{
     Allowance, Class, CompareError, Comparison, Difference, Hint, LayerFacts, LayerPair, Level,
-    PackageChange, Place, Side, Which, allow, config, drift, layer::Layer, manifest, pair,
-    pair::Pair, parallel::each, residue, squash::Squashed,
+    PackageChange, Place, Side, Which, allow, config, drift, hint::Stored, layer::Layer, manifest,
+    pair, pair::Pair, parallel::each, residue, squash::Squashed,
 };
-use crate::{digest::DiffId, limits::Limits, progress::Work};
+use crate::{digest::DiffId, image::gzip::GzipHeader, limits::Limits, progress::Work};
 
 /// Compares two images; `left` is the published one, `right` the rebuilt one.
 ///
@@ -433,13 +433,17 @@ impl<'a> Run<'a> {
     /// Says how two layers with the same content are stored, where they differ in it.
     fn note_stored(&mut self, left: &Layer<'_>, right: &Layer<'_>) {
         if left.descriptor.digest != right.descriptor.digest {
-            let words = |layer: &Layer<'_>| {
+            let headers = [left.gzip_header(), right.gzip_header()];
+            let words = |layer: &Layer<'_>, header: Option<GzipHeader>| {
                 let how = layer.descriptor.media_type.layer_compression();
                 let how = how.map_or("unknown", |how| how.name());
-                Some(format!("{how}, {} bytes", layer.descriptor.size))
+                let header = header.map(|header| format!(", {header}")).unwrap_or_default();
+                Some(format!("{how}, {} bytes{header}", layer.descriptor.size))
             };
-            let mut difference = whole(left.position, Class::Compression, "compression");
-            (difference.left, difference.right) = (words(left), words(right));
+            let what = Stored::of(headers).name();
+            let mut difference = whole(left.position, Class::Compression, what);
+            let [ours, theirs] = headers;
+            (difference.left, difference.right) = (words(left, ours), words(right, theirs));
             self.add(difference);
         }
     }

@@ -19,7 +19,8 @@ use super::{
 use crate::{
     digest::{Algorithm, DiffId},
     image::{
-        Descriptor,
+        Compression, Descriptor,
+        gzip::GzipHeader,
         layer::LayerReader,
         tar::{self, Entry, EntryKind, TarError},
     },
@@ -76,6 +77,13 @@ impl<'a> Layer<'a> {
         let stored = work.counted(stored);
         LayerReader::with_algorithm(stored, self.descriptor, self.algorithm(), self.limits)
             .map_err(|error| CompareError::Layer { which, position, error })
+    }
+
+    /// What the stored bytes begin with, where they are gzip: good for a hint, and read without a check.
+    pub(super) fn gzip_header(&self) -> Option<GzipHeader> {
+        let how = self.descriptor.media_type.layer_compression();
+        let stored = (how == Some(Compression::Gzip)).then(|| self.side.layers.open(self.position));
+        GzipHeader::read(stored?.ok()?)
     }
 
     /// Reads what is left of the layer and gives its diffID.

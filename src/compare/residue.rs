@@ -38,7 +38,7 @@ const HOST: [&str; 6] = [
 /// Directories that every runtime mounts over (runtime-spec v1.2, config-linux.md, "Default Filesystems").
 const MOUNTED_FOLDERS: [&str; 5] = ["/dev", "/dev/pts", "/dev/shm", "/proc", "/sys"];
 /// Files that container engines mount over, empty in the image.
-const MOUNTED_FILES: [&str; 3] = ["/etc/hosts", "/etc/hostname", "/etc/resolv.conf"];
+pub(super) const MOUNTED_FILES: [&str; 3] = ["/etc/hosts", "/etc/hostname", "/etc/resolv.conf"];
 
 /// The class of a content that differs.
 pub(super) fn content(path: &str) -> Class {
