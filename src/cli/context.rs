@@ -10,9 +10,10 @@ use super::{
     progress::{self, Loudness},
 };
 use crate::{
+    compare::{Allowance, PathPattern},
     config::{
-        self, Config, Daemon, EngineConfig, OnMismatch as ConfigOnMismatch, PolicySelection,
-        RebuildWhen, Roots, Surroundings,
+        self, AllowConfig, Config, Daemon, EngineConfig, OnMismatch as ConfigOnMismatch,
+        PolicySelection, RebuildWhen, Roots, Surroundings,
     },
     engine::{EngineChoice, EngineSettings, SharedBuilder},
     limits::Limits,
@@ -21,7 +22,7 @@ use crate::{
     sign::Password,
     source::{self, PlatformChoice, SourceSettings},
     trust::{PatternError, PredicateClass, PublicKey, Rule, SignerKeys, TrustRules},
-    verify::{AttestedOptions, Context, OnMismatch, RebuildOptions, When},
+    verify::{AllowRule, AttestedOptions, Context, OnMismatch, RebuildOptions, When},
 };
 
 /// What the command line says over the configuration.
@@ -244,7 +245,24 @@ fn rebuild(config: &Config, asked: Option<When>) -> RebuildOptions {
             max_age: jiff::SignedDuration::try_from(config.rebuild.attested.max_age)
                 .unwrap_or(jiff::SignedDuration::MAX),
         },
+        allow: allow(config),
     }
+}
+
+/// One rule for each path: reports name, and count the uses of, each by itself.
+fn allow(config: &Config) -> Vec<AllowRule> {
+    let rule = |entry: &AllowConfig, pattern: &PathPattern| AllowRule {
+        images: entry.images.clone(),
+        allowance: Allowance {
+            class: entry.class,
+            pattern: pattern.clone(),
+            reason: entry.reason.clone(),
+            owner: entry.owner.clone(),
+            expires: entry.expires,
+        },
+    };
+    let entries = config.rebuild.allow.iter();
+    entries.flat_map(|entry| entry.paths.iter().map(|path| rule(entry, path))).collect()
 }
 
 /// Resolves what the user typed, once.

@@ -14,7 +14,7 @@ use crate::{
     reference::{PinnedReference, Reference},
     report,
     source::{Spool, on_demand::OnDemand},
-    verify::{Context, open_alone, side},
+    verify::{Context, in_force, open_alone, side},
 };
 
 /// Runs the command; the answer is yes where the images are the same build (R5 or R4).
@@ -31,12 +31,15 @@ pub async fn run(args: &Diff, global: &Global) -> Result<Answer, Failure> {
     left.layers.fetch(&ours, &*ctx.talk).await?;
     right.layers.fetch(&theirs, &*ctx.talk).await?;
     ctx.talk.stage("compare");
+    // The left image is the one that somebody rebuilds: entries are about it.
+    let allow = in_force(&ctx.rebuild.allow, &left.reference.location, jiff::Timestamp::now());
     let (left_name, right_name) = (left.reference.to_string(), right.reference.to_string());
     let underway = Underway::new(&*ctx.talk, Work::new("comparing layers"));
     let (limits, work) = (ctx.limits.clone(), underway.work());
     let comparing = tokio::task::spawn_blocking(move || {
         let (ours, theirs) = (left.side(), right.side());
-        let mut comparison = compare::ladder::compare_watched(ours, theirs, &[], &limits, &work)?;
+        let mut comparison =
+            compare::ladder::compare_watched(ours, theirs, &allow, &limits, &work)?;
         compare::cause::explain(&mut comparison, &left.image.config, None);
         Ok::<_, CompareError>(comparison)
     });

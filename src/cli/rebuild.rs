@@ -29,6 +29,11 @@ pub async fn run(args: &Rebuild, global: &Global) -> Result<Answer, Failure> {
     let (config, mut ctx) = context::build(global, overrides)?;
     ctx.rebuild.settings.store = args.materials.as_deref().map(store).transpose()?;
     ctx.rebuild.settings.rebuilt = args.rebuilt.as_ref().map(elsewhere).transpose()?;
+    if args.attest.is_some() && !ctx.rebuild.allow.is_empty() {
+        // A statement is for others, who did not allow anything.
+        ctx.talk.line("rebuild.allow does not count for what --attest writes");
+        ctx.rebuild.allow.clear();
+    }
     let reference = context::pin(&args.image, &config, &ctx).await?;
     let (source, images) = open(&reference, &ctx).await?;
     let mut text = String::new();

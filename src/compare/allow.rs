@@ -1,12 +1,17 @@
 //! Allow entries: the operator's word that some files may differ.
 //!
-//! An entry names paths and one class, and has a reason, an owner and a day on which it ends. It speaks about what files
-//! hold, never about security metadata, and it explains a difference without proving anything: reports name it wherever
-//! it was used.
+//! An entry names a path pattern and one class, and has a reason, an owner and a last day. It speaks about what plain files
+//! hold, and whether they are there; never about security metadata, links, or files that lend rights. It explains a
+//! difference without proving anything, so that the rung is R1 at most, and reports name it wherever it was used.
 
-use jiff::Timestamp;
+use std::{fmt, str::FromStr};
 
-use super::{Class, Comparison, Difference, Place};
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
+
+use super::{Class, Difference, Place};
+
+/// Longest pattern, in bytes: no path in a layer is longer (`limits.tarPathBytes`).
+const MAX_PATTERN_BYTES: usize = 4 << 10;
 
 /// A class of difference that an operator may let pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -48,40 +53,98 @@ impl AllowedClass {
     }
 }
 
+/// Which paths: `*` stands for any characters but a slash, `**` for any characters. Matches from end to end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PathPattern(String);
+
+/// Why a text is no path pattern.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PathPatternError {
+    /// Paths in images begin with a slash, so that it would match nothing.
+    #[error("path pattern {0:?} does not begin with /")]
+    Relative(String),
+    /// A path of more than one line would break every report.
+    #[error("path pattern {0:?} has a control character")]
+    Control(String),
+    /// Longer than any path.
+    #[error("a path pattern of {found} bytes, the limit is {MAX_PATTERN_BYTES}")]
+    TooLong {
+        /// Its length in bytes.
+        found: usize,
+    },
+}
+
+impl PathPattern {
+    /// Whether stars and slashes are all that it has: it then says nothing about the path.
+    pub fn is_any(&self) -> bool {
+        self.0.chars().all(|c| matches!(c, '*' | '/'))
+    }
+
+    /// Whether it is about this path.
+    pub fn matches(&self, path: &str) -> bool {
+        matches(&self.0, path)
+    }
+}
+
+impl FromStr for PathPattern {
+    type Err = PathPatternError;
+
+    fn from_str(text: &str) -> Result<Self, PathPatternError> {
+        let shown = || text.chars().take(120).collect::<String>();
+        match text {
+            _ if text.len() > MAX_PATTERN_BYTES => {
+                Err(PathPatternError::TooLong { found: text.len() })
+            }
+            _ if !text.starts_with('/') => Err(PathPatternError::Relative(shown())),
+            _ if text.chars().any(char::is_control) => Err(PathPatternError::Control(shown())),
+            _ => Ok(Self(text.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for PathPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// The operator's word that the content of some files may differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Allowance {
     /// What it lets pass: content, or a class of content.
     pub class: AllowedClass,
-    /// Which paths: `*` stands for any characters but a slash, `**` for any characters.
-    pub pattern: String,
+    /// Which paths.
+    pub pattern: PathPattern,
     /// Why.
     pub reason: String,
     /// Who answers for it.
     pub owner: String,
-    /// When it ends. The caller leaves out those that have ended: there is no clock here.
-    pub expires: Timestamp,
+    /// The last day on which it counts, in UTC. The caller leaves out those that have ended: there is no clock here.
+    pub expires: Date,
+}
+
+impl fmt::Display for Allowance {
+    /// What reports call it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { class, pattern, owner, expires, .. } = self;
+        write!(f, "allow {} {pattern} by {owner}, until {expires}", class.name())
+    }
 }
 
 impl Allowance {
-    /// What reports call it.
-    pub fn name(&self) -> String {
-        format!("allow {} {}", self.class.name(), self.pattern)
-    }
-
     fn speaks_about(&self, class: Class, path: &str) -> bool {
-        AllowedClass::of(class) == Some(self.class) && matches(&self.pattern, path)
+        AllowedClass::of(class) == Some(self.class) && self.pattern.matches(path)
     }
 
-    /// Whether it explained something.
-    pub fn was_used(&self, comparison: &Comparison) -> bool {
-        let name = self.name();
-        comparison.differences.iter().any(|d| d.explained_by.as_deref() == Some(name.as_str()))
+    /// How many of these differences it explained.
+    pub fn uses(&self, differences: &[Difference]) -> usize {
+        let name = self.to_string();
+        differences.iter().filter(|d| d.explained_by.as_deref() == Some(name.as_str())).count()
     }
 
     /// Whether it has not ended.
     pub fn is_live(&self, now: Timestamp) -> bool {
-        now < self.expires
+        now.to_zoned(TimeZone::UTC).date() <= self.expires
     }
 }
 
@@ -89,9 +152,10 @@ impl Allowance {
 pub(super) fn explain(difference: &mut Difference, allow: &[Allowance]) {
     let Place::Entry { path, .. } = &difference.place else { return };
     if difference.explained_by.is_none()
+        && difference.may_be_allowed
         && let Some(allowance) = allow.iter().find(|a| a.speaks_about(difference.class, path))
     {
-        difference.explained_by = Some(allowance.name());
+        difference.explained_by = Some(allowance.to_string());
     }
 }
 
@@ -185,5 +249,32 @@ mod tests {
         }
         let hard = "*a".repeat(50);
         assert!(!matches(&hard, &"a".repeat(49)));
+    }
+
+    #[test]
+    fn only_what_can_be_a_path_is_a_pattern() {
+        let long = format!("/{}", "a".repeat(MAX_PATTERN_BYTES));
+        for good in ["/a", "/**", "/var/log/*.log", "/a b", &long[..MAX_PATTERN_BYTES]] {
+            assert!(good.parse::<PathPattern>().is_ok(), "{good}");
+        }
+        for bad in ["", "a", "**", "./a", "/a\nb", "/\u{1b}[2J", &long] {
+            assert!(bad.parse::<PathPattern>().is_err(), "{bad}");
+        }
+        let any = |text: &str| text.parse::<PathPattern>().unwrap().is_any();
+        assert!(any("/**") && any("/*/**") && any("/") && !any("/**/x.pyc"));
+    }
+
+    #[test]
+    fn the_last_day_counts_to_its_end() {
+        let allowance = Allowance {
+            class: AllowedClass::Cache,
+            pattern: "/var/log/**".parse().unwrap(),
+            reason: "r".to_owned(),
+            owner: "o".to_owned(),
+            expires: "2026-11-25".parse().unwrap(),
+        };
+        let live = |now: &str| allowance.is_live(now.parse().unwrap());
+        assert!(live("2026-11-25T23:59:59.9Z") && !live("2026-11-26T00:00:00Z"));
+        assert_eq!(allowance.to_string(), "allow cache /var/log/** by o, until 2026-11-25");
     }
 }

@@ -243,6 +243,7 @@ mod tests {
             omitted,
             layers: Vec::new(),
             packages: Vec::new(),
+            allowed: Vec::new(),
         };
         let all =
             || vec![entry(1, "/swapped", Class::Content), entry(1, "/random", Class::Content)];

@@ -155,7 +155,9 @@ fn one_sided(
 ) {
     let class = residue::one_sided(&only.entry);
     list.add(class, &format!("only in {side}"), left, right);
-    if let Some(last) = list.found.last_mut().filter(|_| class == Class::MountPoint) {
+    let Some(last) = list.found.last_mut() else { return };
+    last.may_be_allowed = residue::may_be_allowed(class, &only.entry);
+    if class == Class::MountPoint {
         last.explained_by = Some(residue::MOUNT_POINT.to_owned());
     }
 }
@@ -229,6 +231,8 @@ fn content(list: &mut List, path: &str, (left, right): (&Facts, &Facts), limits:
     if toolchain && found.class == Class::Content {
         found.class = Class::Toolchain;
     }
+    found.may_be_allowed =
+        [left, right].iter().all(|side| residue::may_be_allowed(found.class, &side.entry));
     list.found.push(found);
 }
 

@@ -52,7 +52,7 @@ pub fn compare_watched(
 ) -> Result<Comparison, CompareError> {
     require_image(Which::Published, left)?;
     require_image(Which::Rebuilt, right)?;
-    let mut run = Run::new(left, right, limits, work);
+    let mut run = Run::new(left, right, (allow, limits), work);
     if left.manifest.document.digest == right.manifest.document.digest {
         return Ok(run.finish(Level::ManifestIdentical));
     }
@@ -62,9 +62,9 @@ pub fn compare_watched(
     run.add_all(config);
     let same_config = left.config.document.digest == right.config.document.digest;
     let content = if run.left.len() == run.right.len() {
-        run.pair_by_pair(same_config, allow)?
+        run.pair_by_pair(same_config)?
     } else {
-        run.as_a_whole(allow)?
+        run.as_a_whole()?
     };
     let level = match content {
         _ if run.lying || !same_runtime => Level::Different,
@@ -202,6 +202,7 @@ impl Job<'_> {
 struct Run<'a> {
     left: Vec<Layer<'a>>,
     right: Vec<Layer<'a>>,
+    allow: &'a [Allowance],
     limits: &'a Limits,
     work: &'a Work,
     pairs: Vec<LayerPair>,
@@ -212,7 +213,12 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn new(left: Side<'a>, right: Side<'a>, limits: &'a Limits, work: &'a Work) -> Self {
+    fn new(
+        left: Side<'a>,
+        right: Side<'a>,
+        (allow, limits): (&'a [Allowance], &'a Limits),
+        work: &'a Work,
+    ) -> Self {
         let left = layers(Which::Published, left, limits, work);
         let right = layers(Which::Rebuilt, right, limits, work);
         let facts = |layer: Option<&Layer<'_>>| {
@@ -232,6 +238,7 @@ impl<'a> Run<'a> {
         Self {
             left,
             right,
+            allow,
             limits,
             work,
             pairs,
@@ -266,9 +273,17 @@ impl<'a> Run<'a> {
             difference.hint = Hint::of(difference);
         }
         self.differences.sort();
-        let Self { differences, omitted, pairs: layers, packages, .. } = self;
+        let Self { differences, omitted, pairs: layers, packages, allow, .. } = self;
         let packages = packages.into_iter().collect();
-        Comparison { level, differences, omitted, layers, packages }
+        let allowed = allow.iter().filter(|a| a.uses(&differences) > 0).cloned().collect();
+        Comparison { level, differences, omitted, layers, packages, allowed }
+    }
+
+    /// Once something is left out nothing can be explained any more, and hostile layers do not get to try each pattern.
+    fn explain(&self, difference: &mut Difference) {
+        if self.omitted == 0 {
+            allow::explain(difference, self.allow);
+        }
     }
 
     fn all_explained(&self) -> bool {
@@ -277,11 +292,7 @@ impl<'a> Run<'a> {
     }
 
     /// Compares layers by position.
-    fn pair_by_pair(
-        &mut self,
-        same_config: bool,
-        allow: &[Allowance],
-    ) -> Result<Content, CompareError> {
+    fn pair_by_pair(&mut self, same_config: bool) -> Result<Content, CompareError> {
         let pairs: Vec<_> = self.left.iter().copied().zip(self.right.iter().copied()).collect();
         let jobs: Vec<Job<'_>> =
             pairs.iter().map(|(left, right)| job(*left, *right, same_config)).collect();
@@ -292,7 +303,7 @@ impl<'a> Run<'a> {
         // A batch at a time, so that what is kept of unlike layers does not add up.
         for (pairs, jobs) in pairs.chunks(BATCH).zip(jobs.chunks(BATCH)) {
             for ((left, right), read) in pairs.iter().zip(each(jobs, 2, run)) {
-                self.add_pair((left, right), read?, allow, &mut seen);
+                self.add_pair((left, right), read?, &mut seen);
             }
         }
         if seen.same {
@@ -300,9 +311,9 @@ impl<'a> Run<'a> {
         }
         if !seen.differs {
             let same = seen.same_order;
-            return if same { Ok(Content::SameEntries) } else { self.as_a_whole(allow) };
+            return if same { Ok(Content::SameEntries) } else { self.as_a_whole() };
         }
-        self.prove_whiteouts(allow)
+        self.prove_whiteouts()
     }
 
     /// Takes up what reading a pair of layers gave.
@@ -310,7 +321,6 @@ impl<'a> Run<'a> {
         &mut self,
         (left, right): (&Layer<'_>, &Layer<'_>),
         read: Option<Pair>,
-        allow: &[Allowance],
         seen: &mut SoFar,
     ) {
         let Some(read) = read else { return self.note_stored(left, right) };
@@ -330,7 +340,7 @@ impl<'a> Run<'a> {
         self.omitted = self.omitted.saturating_add(entries.more);
         self.note_packages(&mut entries.differences, &entries.kept);
         for mut difference in entries.differences {
-            allow::explain(&mut difference, allow);
+            self.explain(&mut difference);
             self.add(difference);
         }
     }
@@ -344,14 +354,14 @@ impl<'a> Run<'a> {
 
     /// Where nothing is left but opaque whiteouts and what is explained, compares what the layers add up to: explained
     /// entries, too, may overwrite others in another order.
-    fn prove_whiteouts(&mut self, allow: &[Allowance]) -> Result<Content, CompareError> {
+    fn prove_whiteouts(&mut self) -> Result<Content, CompareError> {
         let open = |d: &Difference| d.class == Class::OpaqueWhiteout && d.explained_by.is_none();
         let settled = |d: &Difference| d.class.is_benign() || d.explained_by.is_some() || open(d);
         if self.omitted != 0 || !self.differences.iter().all(settled) {
             return Ok(Content::Differs);
         }
         let before = self.differences.len();
-        self.as_a_whole(allow)?;
+        self.as_a_whole()?;
         if self.differences.len() == before && self.omitted == 0 {
             for difference in self.differences.iter_mut().filter(|d| open(d)) {
                 difference.explained_by = Some(residue::OPAQUE_WHITEOUT.to_owned());
@@ -361,7 +371,7 @@ impl<'a> Run<'a> {
     }
 
     /// Compares the root filesystems.
-    fn as_a_whole(&mut self, allow: &[Allowance]) -> Result<Content, CompareError> {
+    fn as_a_whole(&mut self) -> Result<Content, CompareError> {
         let sides = [(Which::Published, &self.left), (Which::Rebuilt, &self.right)];
         let layers = self.left.iter().chain(&self.right);
         layers.for_each(|layer| self.work.expect(1, layer.descriptor.size));
@@ -392,7 +402,7 @@ impl<'a> Run<'a> {
         self.omitted = self.omitted.saturating_add(whole.more);
         self.note_packages(&mut whole.differences, &whole.kept);
         for mut difference in whole.differences {
-            allow::explain(&mut difference, allow);
+            self.explain(&mut difference);
             if !is_known(&difference, &known) {
                 self.add(difference);
             }
@@ -461,7 +471,7 @@ fn job<'a>(left: Layer<'a>, right: Layer<'a>, same_config: bool) -> Job<'a> {
 
 /// Whether a difference between root filesystems repeats one that was explained for the entry.
 fn is_known(difference: &Difference, explained: &BTreeSet<String>) -> bool {
-    allow::is_content(difference.class)
+    difference.may_be_allowed
         && matches!(&difference.place, Place::Entry { path, .. } if explained.contains(path))
 }
 

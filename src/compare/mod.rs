@@ -25,7 +25,7 @@ mod squash;
 use std::io::{self, Read};
 
 pub use self::{
-    allow::{Allowance, AllowedClass},
+    allow::{Allowance, AllowedClass, PathPattern, PathPatternError},
     drift::PackageChange,
     hint::Hint,
     inside::{Container, Inside, Part},
@@ -190,6 +190,8 @@ pub struct Comparison {
     pub layers: Vec<LayerPair>,
     /// Packages whose versions differ, where package databases do.
     pub packages: Vec<PackageChange>,
+    /// The allow entries that explained something, in the operator's order.
+    pub allowed: Vec<Allowance>,
 }
 
 /// Two layers at the same position.
@@ -313,6 +315,8 @@ pub struct Difference {
     pub right: Option<String>,
     /// The normalizer or allow entry that explains it, as `pyc@1`.
     pub explained_by: Option<String>,
+    /// Whether it is only about what a plain file holds, or that it is there: nothing else can be allowed.
+    pub may_be_allowed: bool,
     /// Where in the build it comes from.
     pub cause: Option<Cause>,
     /// What probably happened, and what to do about it.
@@ -335,6 +339,7 @@ impl Difference {
             left: None,
             right: None,
             explained_by: None,
+            may_be_allowed: false,
             cause: None,
             hint: None,
             inside: None,

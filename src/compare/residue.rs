@@ -3,7 +3,10 @@
 //! Gives a difference the class of its place. A cache, a log or a file that names the build host is still a difference; a
 //! place for runtimes to mount on is none for whoever runs the image, and explained.
 
-use super::{Class, allow::matches};
+use super::{
+    Class,
+    allow::{is_content, matches},
+};
 use crate::image::tar::{Entry, EntryKind, Whiteout};
 
 /// The normalizer that leaves out mount points.
@@ -67,6 +70,12 @@ pub(super) fn one_sided(entry: &Entry) -> Class {
 fn is_plain(entry: &Entry) -> bool {
     let plain = matches!(entry.kind, EntryKind::File | EntryKind::Directory | EntryKind::Symlink);
     plain && entry.mode & LENDING_BITS == 0 && entry.xattrs.is_empty()
+}
+
+/// Whether a difference of this class in such an entry is about nothing but what a plain file holds. A link says what else
+/// is read under its name, and what lends rights does so by its content.
+pub(super) fn may_be_allowed(class: Class, entry: &Entry) -> bool {
+    is_content(class) && is_plain(entry) && entry.kind != EntryKind::Symlink
 }
 
 /// Whether it is an empty place of root's that something will be mounted on.

@@ -5,6 +5,7 @@
 //! the preset `baseline` is asked for. A file is read only where the operator named it or from the two fixed folders of
 //! [`candidates`]: never from the working directory, which may be the artifact's (attack B6, CVE-2023-32076).
 
+mod allow;
 mod bounds;
 mod error;
 mod folder;
@@ -29,6 +30,7 @@ pub use folder::{FolderError, bundle};
 pub use roots::{InForce, Roots, Surroundings};
 
 use crate::{
+    compare::{AllowedClass, PathPattern},
     digest::Digest,
     engine::grpc::Address,
     gate::{self, Tags},
@@ -36,7 +38,7 @@ use crate::{
     rebuild::plan::StepNetwork,
     reference::Location,
     source::RegistrySettings,
-    trust::TrustRules,
+    trust::{ImagePattern, TrustRules},
 };
 
 /// Largest configuration file that is read, in bytes.
@@ -128,6 +130,25 @@ pub struct RebuildConfig {
     pub address: Option<Address>,
     /// What rebuilds of others are worth.
     pub attested: AttestedConfig,
+    /// What may differ all the same.
+    pub allow: Vec<AllowConfig>,
+}
+
+/// Files of a rebuilt image that may differ, for whose reason and until when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AllowConfig {
+    /// What of them may differ.
+    pub class: AllowedClass,
+    /// Which files; never empty.
+    pub paths: Vec<PathPattern>,
+    /// Of which images; never empty.
+    pub images: Vec<ImagePattern>,
+    /// Why.
+    pub reason: String,
+    /// Who answers for it.
+    pub owner: String,
+    /// The last day on which it counts, in UTC.
+    pub expires: jiff::civil::Date,
 }
 
 /// What the verdicts of trusted rebuilders are worth.

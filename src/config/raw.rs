@@ -162,6 +162,19 @@ pub(super) struct Rebuild {
     pub tls: Option<BuilderTls>,
     #[serde(default)]
     pub attested: RebuildAttested,
+    #[serde(default)]
+    pub allow: Vec<Allow>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct Allow {
+    pub class: String,
+    pub paths: Vec<String>,
+    pub images: Option<Vec<String>>,
+    pub reason: String,
+    pub owner: String,
+    pub expires: String,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -62,7 +62,7 @@ policy:
   settings: {rebuild: {minLevel: 4}}
   exceptions:
     - {code: sbom-package-ghost, images: ["registry.example/app/*"], reason: known, owner: team, expires: 2027-01-31}
-rebuild: {when: always, engine: buildah, sharedDaemon: true, twice: false, network: recorded, attested: {accept: true, maxAge: 24h}}
+rebuild: {when: always, engine: buildah, sharedDaemon: true, twice: false, network: recorded, attested: {accept: true, maxAge: 24h}, allow: [{class: host, paths: [/etc/hostname], reason: known, owner: team, expires: 2027-01-31}]}
 limits: {rebuild: 5m, layerBytes: 1GiB, attempts: 2}
 gate: {listen: "[::]:9443", certificate: ca.pem, key: tls.key, namespacesExempt: [kube-system, a, a], budget: 4s, tags: resolve}
 "#;
@@ -93,6 +93,14 @@ fn reads_every_section() {
         network: StepNetwork::Recorded,
         address: None,
         attested: AttestedConfig { accept: true, max_age: Duration::from_secs(24 * 60 * 60) },
+        allow: vec![AllowConfig {
+            class: AllowedClass::Host,
+            paths: vec!["/etc/hostname".parse().expect("a path")],
+            images: vec!["**".parse().expect("a pattern")],
+            reason: "known".to_owned(),
+            owner: "team".to_owned(),
+            expires: jiff::civil::date(2027, 1, 31),
+        }],
     };
     assert_eq!(config.rebuild, rebuild);
     assert_eq!(config.limits.attempts, 2);
@@ -161,6 +169,7 @@ version: 2 => :1:10: version: => expected 1, found 2
 +policy: {exceptions: [{code: c, images: [x], reason: " ", owner: o, expires: 2027-01-31}]} => exceptions[0].reason => some words
 +policy: {exceptions: [{code: c, images: [], reason: r, owner: o, expires: 2027-01-31}]} => exceptions[0].images => at least one
 +rebuild: {when: sometimes} => :2:17: rebuild.when: => one of policy, always, never
++rebuild: {allow: [{class: mode, paths: [/a], reason: r, owner: o, expires: 2027-01-31}]} => :2:27: rebuild.allow[0].class: => can never be allowed
 +rebuild: {engine: kaniko} => rebuild.engine => one of auto
 +limits: {layers: 0} => :2:18: limits.layers: => above 0
 +limits: {layerBytes: 16GB} => limits.layerBytes => 16GiB
@@ -443,6 +452,7 @@ fn the_documentation_has_every_key_and_no_other() {
         "policy",
         "policy.exceptions",
         "rebuild",
+        "rebuild.allow",
         "limits",
         "gate",
     ];
@@ -466,6 +476,9 @@ fn the_example_in_the_documentation_is_valid() {
     let text = include_str!("../../docs/configuration.md");
     let example = text.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next());
     load(example.expect("an example")).expect("valid");
+    let rebuild = text.split("```yaml\nrebuild:").nth(1).and_then(|rest| rest.split("```").next());
+    let config = load(&format!("version: 1\nrebuild:{}", rebuild.expect("an example")));
+    assert_eq!(config.expect("valid").rebuild.allow.len(), 1);
 }
 
 proptest::proptest! {

@@ -117,6 +117,16 @@ impl Reader<'_> {
         }
     }
 
+    /// A line that says something.
+    pub(super) fn words(&self, key: KeyPath, text: &str) -> Result<(), ConfigError> {
+        if !text.trim().is_empty() && !text.contains(char::is_control) {
+            return Ok(());
+        }
+        let found = if text.trim().is_empty() { "nothing" } else { text };
+        let help = "whoever reads the report must know why, and whom to ask";
+        Err(self.refuse(key, found, want("some words, on one line", help)))
+    }
+
     /// A list of at least one entry, each read by its own type.
     pub(super) fn parse<T>(
         &self,
@@ -186,7 +196,7 @@ pub(super) fn config(
             .with_root_age(roots.age),
         roots,
         policy: policy(&reader, raw.policy)?,
-        rebuild: rebuild(&reader, &raw.rebuild)?,
+        rebuild: rebuild(&reader, &raw.rebuild, surroundings)?,
         limits,
         gate: raw.gate.as_ref().map(|gate| self::gate(&reader, gate)).transpose()?,
     })
@@ -509,11 +519,7 @@ fn exception(
     reader.not_empty(at("images"), &raw.images)?;
     reader.not_empty(at("code"), std::slice::from_ref(&raw.code))?;
     for (name, text) in [("reason", &raw.reason), ("owner", &raw.owner)] {
-        if text.trim().is_empty() {
-            let complaint =
-                want("some words", "whoever reads the report must know why, and whom to ask");
-            return Err(reader.refuse(at(name), "nothing", complaint));
-        }
+        reader.words(at(name), text)?;
     }
     let expires = raw.expires.parse().map_err(|_| {
         let complaint = want("a day such as 2027-01-31", "an exception without an end is a policy");
@@ -528,7 +534,11 @@ fn exception(
     })
 }
 
-fn rebuild(reader: &Reader<'_>, raw: &raw::Rebuild) -> Result<RebuildConfig, ConfigError> {
+fn rebuild(
+    reader: &Reader<'_>,
+    raw: &raw::Rebuild,
+    surroundings: &Surroundings,
+) -> Result<RebuildConfig, ConfigError> {
     let when = [
         ("policy", RebuildWhen::Policy),
         ("always", RebuildWhen::Always),
@@ -552,6 +562,7 @@ fn rebuild(reader: &Reader<'_>, raw: &raw::Rebuild) -> Result<RebuildConfig, Con
         network: reader.word(key!["rebuild", "network"], raw.network.as_deref(), &network)?,
         address: address(reader, raw)?,
         attested: attested(reader, &raw.attested)?,
+        allow: super::allow::allow(reader, &raw.allow, surroundings.now)?,
     })
 }
 

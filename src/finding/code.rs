@@ -285,6 +285,16 @@ codes! {
         "no trust rule names this signer",
         "name the signer in trust.rules, or remove it from trust.signers";
 
+    ConfigAllowUsed = "config-allow-used", Info,
+        "an allow entry explains what differs in a rebuild",
+        "remove it when the build no longer differs; the level is R1 at most";
+    ConfigAllowUnused = "config-allow-unused", Info,
+        "an allow entry explains nothing that differs in a rebuild",
+        "remove it from rebuild.allow in hallmark.yaml if the build does not differ there any more";
+    ConfigAllowExpired = "config-allow-expired", Warning,
+        "an allow entry has ended and explains nothing any more",
+        "mend the build, or decide again and write a later day under rebuild.allow in hallmark.yaml";
+
     ConfigTrustRootStale = "config-trust-root-stale", Warning,
         "a trusted root has not been refreshed for a long time",
         "run hallmark trust update, or use a newer hallmark";

@@ -23,7 +23,7 @@ use crate::{
         predicate::Predicate,
         provenance::{Frontend, Material, MaterialKind, Pin, Provenance},
     },
-    compare::{Difference, Place},
+    compare::{Allowance, Comparison, Difference, Place},
     finding::Finding,
     rebuild::{EngineReport, Failure, Gap, Rebuild, Rebuilt},
     sbom::{BoundSbom, Inventory, Reconciliation},
@@ -378,12 +378,34 @@ pub struct RebuildInput {
     pub differences: Vec<DifferenceInput>,
     /// How many more differences there are.
     pub omitted: u64,
+    /// The operator's allow entries that explain differences.
+    pub allowed: Vec<AllowedInput>,
     /// What the provenance would have to say.
     pub gaps: Vec<GapInput>,
     /// Why the build gave no image.
     pub failure: Option<FailureInput>,
     /// What trusted rebuilders say.
     pub attested: AttestedInput,
+}
+
+/// An allow entry of the operator that explains differences.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AllowedInput {
+    /// As `explainedBy` of a difference has it.
+    pub name: String,
+    /// `cache`, `toolchain`, `host`, `package-drift` or `content`.
+    pub class: String,
+    /// Which paths.
+    pub pattern: String,
+    /// Why.
+    pub reason: String,
+    /// Who answers for it.
+    pub owner: String,
+    /// The last day on which it counts.
+    pub expires: String,
+    /// How many differences it explains.
+    pub uses: usize,
 }
 
 /// What trusted rebuilders say.
@@ -785,8 +807,24 @@ impl RebuildInput {
             }),
             differences: comparison.differences.iter().map(DifferenceInput::of).collect(),
             omitted: comparison.omitted,
+            allowed: AllowedInput::all(comparison),
             ..base
         }
+    }
+}
+
+impl AllowedInput {
+    fn all(comparison: &Comparison) -> Vec<Self> {
+        let one = |allowance: &Allowance| Self {
+            name: allowance.to_string(),
+            class: allowance.class.name().to_owned(),
+            pattern: allowance.pattern.to_string(),
+            reason: allowance.reason.clone(),
+            owner: allowance.owner.clone(),
+            expires: allowance.expires.to_string(),
+            uses: allowance.uses(&comparison.differences),
+        };
+        comparison.allowed.iter().map(one).collect()
     }
 }
 

@@ -6,7 +6,9 @@
 use schemars::{JsonSchema, Schema, schema_for};
 use serde::Serialize;
 
-use crate::compare::{Class, Comparison, Difference, Hint, Inside, LayerFacts, Part, Place};
+use crate::compare::{
+    Allowance, Class, Comparison, Difference, Hint, Inside, LayerFacts, Part, Place,
+};
 
 /// The value of `schema`.
 pub const ID: &str = "hallmark/comparison/v1";
@@ -31,10 +33,32 @@ pub struct ComparisonReport {
     pub differences: Vec<DifferenceReport>,
     /// How many more differences there are.
     pub omitted: u64,
+    /// The operator's allow entries that explain differences.
+    pub allowed: Vec<AllowedReport>,
     /// Layer by layer.
     pub layers: Vec<LayerReport>,
     /// Packages whose versions differ.
     pub packages: Vec<PackageReport>,
+}
+
+/// An allow entry of the operator that explains differences.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AllowedReport {
+    /// As `explainedBy` of a difference has it.
+    pub name: String,
+    /// The class that may differ.
+    pub class: String,
+    /// Which paths.
+    pub pattern: String,
+    /// Why.
+    pub reason: String,
+    /// Who answers for it.
+    pub owner: String,
+    /// The last day on which it counts.
+    pub expires: String,
+    /// How many differences it explains.
+    pub uses: usize,
 }
 
 /// Two layers at the same position.
@@ -164,6 +188,15 @@ impl ComparisonReport {
             left: pair.left.as_ref().map(BlobReport::of),
             right: pair.right.as_ref().map(BlobReport::of),
         });
+        let allowed = |allowance: &Allowance| AllowedReport {
+            name: allowance.to_string(),
+            class: allowance.class.name().to_owned(),
+            pattern: allowance.pattern.to_string(),
+            reason: allowance.reason.clone(),
+            owner: allowance.owner.clone(),
+            expires: allowance.expires.to_string(),
+            uses: allowance.uses(&comparison.differences),
+        };
         let packages = comparison.packages.iter().map(|change| PackageReport {
             ecosystem: change.ecosystem.to_owned(),
             name: change.name.clone(),
@@ -179,6 +212,7 @@ impl ComparisonReport {
             reproducible: level.is_reproducible(),
             differences: comparison.differences.iter().map(DifferenceReport::of).collect(),
             omitted: comparison.omitted,
+            allowed: comparison.allowed.iter().map(allowed).collect(),
             layers: layers.collect(),
             packages: packages.collect(),
         }

@@ -58,6 +58,11 @@ pub fn list(out: &mut String, comparison: &Comparison, style: Style) -> fmt::Res
         0 => {}
         more => writeln!(out, "{}… and {more} more differences", style.indent)?,
     }
+    for allowance in &comparison.allowed {
+        let uses = allowance.uses(&comparison.differences);
+        let words = format!("{allowance}: {}", allowance.reason);
+        writeln!(out, "{}{uses} x {}", style.indent, clean(&words))?;
+    }
     if style.depth == Depth::Brief {
         return Ok(());
     }

@@ -3,6 +3,7 @@
 //! Calls the stages in their order and holds no logic of theirs. [`verify`] cannot return an error: what fails inside
 //! becomes a finding, and the verdict's type forces a decision. A panic inside fails the image too.
 
+mod allowed;
 mod attested;
 mod claims;
 mod contents;
@@ -13,8 +14,10 @@ use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use futures_util::FutureExt as _;
 use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
 
 use crate::{
+    digest::Digest,
     engine::{EngineChoice, EngineSettings},
     finding::{Code, Finding, Key, Severity, Subject},
     image::Image,
@@ -28,6 +31,7 @@ use crate::{
     verdict::{Decision, Evidence, Grounds, Inputs, PlatformVerdict, Verdict},
 };
 
+pub use allowed::{AllowRule, in_force};
 pub use contents::{Contents, read as read_contents};
 pub use rebuilding::{rebuild, side};
 
@@ -67,6 +71,8 @@ pub struct RebuildOptions {
     pub on_mismatch: OnMismatch,
     /// What rebuilds of others are worth.
     pub attested: AttestedOptions,
+    /// What may differ all the same.
+    pub allow: Vec<AllowRule>,
 }
 
 /// What the verdicts of trusted rebuilders are worth.
@@ -229,11 +235,12 @@ pub async fn weigh(
     findings.extend(seen);
     let rebuild = if ctx.wants_rebuild() && !ctx.others_suffice(&attested) {
         ctx.talk.stage("rebuild");
-        rebuilding::rebuild(&claims.provenance, &image, &contents, ctx).await
+        rebuilding::rebuild(&claims.provenance, &image, &contents, ctx, now).await
     } else {
         Rebuild::NotAsked
     };
     findings.extend(findings::of_rebuild(&rebuild, &image));
+    findings.extend(allowed::findings(&ctx.rebuild.allow, &rebuild, &image, now));
 
     let plan_options = rebuilding::plan_options(&contents, ctx);
     let evidence = Evidence {
@@ -290,9 +297,20 @@ impl Context {
         self.wants_rebuild() || self.policies.needs().inventory || embedded
     }
 
+    /// Digest of everything by which the operator decides what passes.
+    fn asked(&self) -> Digest {
+        let policy = self.policies.digest(&self.exceptions);
+        if self.rebuild.allow.is_empty() {
+            return policy;
+        }
+        let allow: Vec<_> = self.rebuild.allow.iter().map(AllowRule::json).collect();
+        let all = json!({ "policy": policy.to_string(), "allow": allow });
+        Digest::sha256(all.to_string().as_bytes())
+    }
+
     fn inputs(&self) -> Inputs {
         Inputs {
-            policy: self.policies.digest(&self.exceptions),
+            policy: self.asked(),
             trust: self.trust.digest(),
             version: env!("CARGO_PKG_VERSION"),
         }

@@ -1,9 +1,11 @@
 //! Plan, build, compare; and build again where that tells tampering from chance.
 
-use super::{Contents, Context, OnMismatch};
+use jiff::Timestamp;
+
+use super::{Contents, Context, OnMismatch, allowed};
 use crate::{
     attest::provenance::Provenance,
-    compare::{self, Comparison, Level, Side},
+    compare::{self, Allowance, Comparison, Level, Side},
     engine::{self, Finished},
     image::{Image, gzip::GzipHeader},
     progress::{Underway, Work},
@@ -23,6 +25,7 @@ pub async fn rebuild(
     image: &Image,
     contents: &Contents,
     ctx: &Context,
+    now: Timestamp,
 ) -> Rebuild {
     let Some(provenance) = provenance.value() else { return Rebuild::NoProvenance };
     if !contents.has_layers() {
@@ -34,7 +37,16 @@ pub async fn rebuild(
     match plan(provenance, image, &plan_options(contents, ctx)) {
         Planned::NotReplayable(gaps) => Rebuild::NotReplayable(gaps),
         Planned::Plan(plan) => {
-            match build_and_compare(&plan, provenance, image, contents, ctx).await {
+            let allow = allowed::in_force(&ctx.rebuild.allow, &image.reference.location, now);
+            let published = Published {
+                loaded: Loaded {
+                    image: image.clone(),
+                    layers: StoredLayers(contents.layers.clone()),
+                    _keep: None,
+                },
+                allow,
+            };
+            match build_and_compare(&plan, provenance, &published, ctx).await {
                 Ok(rebuilt) => Rebuild::Compared(Box::new(rebuilt)),
                 Err(failure) => Rebuild::Failed(failure),
             }
@@ -45,15 +57,12 @@ pub async fn rebuild(
 async fn build_and_compare(
     plan: &Plan,
     provenance: &Provenance,
-    image: &Image,
-    contents: &Contents,
+    published: &Published,
     ctx: &Context,
 ) -> Result<Rebuilt, Failure> {
-    let published =
-        Loaded { image: image.clone(), layers: StoredLayers(contents.layers.clone()), _keep: None };
-    let Attempt { plan, build: first, mut comparison } = attempt(plan, &published, ctx).await?;
+    let Attempt { plan, build: first, mut comparison } = attempt(plan, published, ctx).await?;
     let plan = &plan;
-    compare::cause::explain(&mut comparison, &image.config, Some(provenance));
+    compare::cause::explain(&mut comparison, &published.loaded.image.config, Some(provenance));
     let determinism = if comparison.level.is_reproducible() {
         Determinism::NotNeeded
     } else if ctx.rebuild.settings.rebuilt.is_none()
@@ -62,7 +71,8 @@ async fn build_and_compare(
         ctx.talk
             .line("the result differs: building again to see whether the build is deterministic");
         let second = build(plan, ctx).await?;
-        let between = compare_images(&first.loaded, &second.loaded, ctx).await?;
+        // What may differ from the published image says nothing about whether the build is steady.
+        let between = compare_images(&first.loaded, &second.loaded, &[], ctx).await?;
         compare::cause::note_repeats(&mut comparison, &between);
         // An unsteady build is no cover: what both rebuilds agree on differs for another reason.
         let same = between.level >= Level::LayersIdentical;
@@ -99,7 +109,7 @@ struct Attempt {
 
 /// Builds as the image shows that it was written; and in the ways that it does not rule out only where nothing but what
 /// they would change differs. The best attempt counts, and says what else was tried.
-async fn attempt(plan: &Plan, published: &Loaded, ctx: &Context) -> Result<Attempt, Failure> {
+async fn attempt(plan: &Plan, published: &Published, ctx: &Context) -> Result<Attempt, Failure> {
     let mut best = attempt_one(plan.clone(), published, ctx).await?;
     let mut tried = vec![outcome(&best)];
     for exporter in &plan.alternatives {
@@ -124,10 +134,17 @@ fn outcome(attempt: &Attempt) -> String {
     format!("tried: {}: R{}", attempt.plan.exporter, attempt.comparison.level.number())
 }
 
-async fn attempt_one(plan: Plan, published: &Loaded, ctx: &Context) -> Result<Attempt, Failure> {
+async fn attempt_one(plan: Plan, published: &Published, ctx: &Context) -> Result<Attempt, Failure> {
     let build = build(&plan, ctx).await?;
-    let comparison = compare_images(published, &build.loaded, ctx).await?;
+    let Published { loaded, allow } = published;
+    let comparison = compare_images(loaded, &build.loaded, allow, ctx).await?;
     Ok(Attempt { plan, build, comparison })
+}
+
+/// The published image, and what may differ from it.
+struct Published {
+    loaded: Loaded,
+    allow: Vec<Allowance>,
 }
 
 /// An image with its layers at hand.
@@ -183,8 +200,10 @@ async fn load_built(
 async fn compare_images(
     left: &Loaded,
     right: &Loaded,
+    allow: &[Allowance],
     ctx: &Context,
 ) -> Result<Comparison, Failure> {
+    let allow = allow.to_vec();
     let (limits, left_image, right_image) =
         (ctx.limits.clone(), left.image.clone(), right.image.clone());
     let (left_layers, right_layers) = (left.layers.clone(), right.layers.clone());
@@ -192,7 +211,7 @@ async fn compare_images(
     let work = underway.work();
     let comparing = tokio::task::spawn_blocking(move || {
         let (left, right) = (side(&left_image, &left_layers), side(&right_image, &right_layers));
-        compare::ladder::compare_watched(left, right, &[], &limits, &work)
+        compare::ladder::compare_watched(left, right, &allow, &limits, &work)
     });
     match comparing.await {
         Ok(Ok(comparison)) => Ok(comparison),

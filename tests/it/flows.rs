@@ -91,7 +91,7 @@ fn bundles_of_cosign_3_prove_as_much_as_its_tags() {
 }
 
 /// An image of the lab in a folder, with what its cosign tags of these kinds hold: skopeo copies a tag to a name in the layout.
-fn layout(lab: &Lab, image: &str, kinds: &[&str], folder: &Path) -> PathBuf {
+pub fn layout(lab: &Lab, image: &str, kinds: &[&str], folder: &Path) -> PathBuf {
     let layout = folder.join("layout");
     let (repository, digest) = image.split_once('@').unwrap();
     let to = |name: &str| format!("oci:{}:{name}", layout.display());

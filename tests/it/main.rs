@@ -1,6 +1,7 @@
 //! The one integration binary: it drives the real program and checks the code base itself.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used)]
 
+mod allowed;
 mod archives;
 mod bad_input;
 mod builder;

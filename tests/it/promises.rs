@@ -211,6 +211,7 @@ impl Scene {
                     accept: false,
                     max_age: jiff::SignedDuration::from_hours(1),
                 },
+                allow: Vec::new(),
             },
             limits: Limits::default(),
             talk: Arc::new(Silent),

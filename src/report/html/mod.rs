@@ -51,6 +51,7 @@ pub fn comparison(comparison: &Comparison, left: &str, right: &str) -> String {
                 }
                 main {
                     (summary(comparison))
+                    (allowed(comparison))
                     (packages(&comparison.packages))
                     (layers(comparison))
                     (differences(comparison))
@@ -113,6 +114,31 @@ fn summary(comparison: &Comparison) -> Markup {
                     tbody {
                         @for (hint, count) in causes {
                             tr { td class="number" { (count) } td { (hint.why()) } td { (hint.fix()) } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn allowed(comparison: &Comparison) -> Markup {
+    html! {
+        @if !comparison.allowed.is_empty() {
+            section {
+                h2 { "Allowed by the operator" }
+                table {
+                    thead { tr { th { "×" } th { "class" } th { "paths" } th { "why" } th { "owner" } th { "until" } } }
+                    tbody {
+                        @for entry in &comparison.allowed {
+                            tr {
+                                td class="number" { (entry.uses(&comparison.differences)) }
+                                td { (entry.class.name()) }
+                                td { code { (clean(&entry.pattern.to_string())) } }
+                                td { (clean(&entry.reason)) }
+                                td { (clean(&entry.owner)) }
+                                td { (entry.expires.to_string()) }
+                            }
                         }
                     }
                 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    compare::{Cause, Class, Container, LayerFacts, LayerPair},
+    compare::{Allowance, AllowedClass, Cause, Class, Container, LayerFacts, LayerPair},
     digest::BlobDigest,
 };
 
@@ -44,6 +44,13 @@ fn hostile() -> Comparison {
         differences,
         omitted: 7,
         layers: vec![LayerPair { position: 0, left: Some(facts), right: None }],
+        allowed: vec![Allowance {
+            class: AllowedClass::Content,
+            pattern: "/srv/<script>*".parse().expect("a pattern"),
+            reason: EVIL.to_owned(),
+            owner: EVIL.to_owned(),
+            expires: jiff::civil::date(2027, 1, 31),
+        }],
         packages: vec![PackageChange {
             ecosystem: "deb",
             name: EVIL.to_owned(),
