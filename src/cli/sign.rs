@@ -211,6 +211,9 @@ fn understood(statement: &Statement, limits: &Limits) -> Result<(), String> {
         let read = RebuildVerdict::parse(&statement.predicate, limits);
         return read.map(|_| ()).map_err(|error| error.to_string());
     }
+    if let Some(read) = statement.read() {
+        return read.map(|_| ()).map_err(|error| error.to_string());
+    }
     if statement.predicate.is_object() {
         return Ok(());
     }

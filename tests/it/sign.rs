@@ -174,9 +174,34 @@ fn a_predicate_that_is_not_what_its_type_says_is_refused() {
     run("https://a.example/x/v1", "[]").exits(2).says("JSON object");
     run("https://a.example/x/v1", r#"{"a": 1, "a": 2}"#).exits(2).says("given twice");
     run("sbom", "{}").exits(2).says("no type of predicate");
+    // What hallmark calls malformed when it verifies, it does not sign either.
+    for (kind, text, why) in MALFORMED {
+        run(kind, text).exits(2).says(why);
+    }
+    run("vsa", VSA).exits(0);
+    run(MALFORMED[2].0, r#"{"result": "FAILED", "configuration": []}"#).exits(0);
     run("https://a.example/x/v1", r#"{"a": 1}"#).exits(0);
     run("cyclonedx", CYCLONEDX).exits(0);
 }
+
+/// Types that have a reader, and what is none of them.
+const MALFORMED: [(&str, &str, &str); 4] = [
+    ("vsa", "{}", "missing field"),
+    ("vsa", r#"{"verifier": {"id": "v"}, "verificationResult": "PASSED"}"#, "missing field"),
+    (
+        "https://in-toto.io/attestation/test-result/v0.1",
+        r#"{"result": "PASSED", "configuration": [], "failedTests": ["t"]}"#,
+        "failed",
+    ),
+    ("https://in-toto.io/attestation/svr/v0.1", r#"{"verifier": {"id": ""}}"#, "missing field"),
+];
+
+/// A summary that says no is a summary.
+const VSA: &str = r#"{
+    "verifier": {"id": "https://v.example"}, "timeVerified": "2026-11-25T00:00:00Z",
+    "resourceUri": "r.example/app", "policy": {"uri": "https://p.example"},
+    "verificationResult": "FAILED", "verifiedLevels": []
+}"#;
 
 const CYCLONEDX: &str = r#"{
     "bomFormat": "CycloneDX", "specVersion": "1.6", "version": 1,
