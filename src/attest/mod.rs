@@ -264,6 +264,9 @@ pub enum AttestError {
         /// What is wrong with it.
         error: DigestError,
     },
+    /// A list of subjects that is empty, as BuildKit writes it for an output without a name.
+    #[error("the statement names no subject: it says nothing about this image, or any other")]
+    NoSubject,
     /// No subject has a digest that binds anything (attack B4).
     #[error("no subject has a sha256 or sha512 digest; found only: {found}")]
     WeakSubjects {
@@ -291,6 +294,7 @@ impl AttestError {
     pub fn code(&self) -> Code {
         match self {
             Self::Limit { .. } => Code::LimitExceeded,
+            Self::NoSubject => Code::PredicateNoSubject,
             _ => Code::SignatureMalformed,
         }
     }

@@ -140,7 +140,7 @@ impl StatementSubject {
 
 fn subjects(wire: Vec<WireSubject>, limits: &Limits) -> Result<Vec<StatementSubject>, AttestError> {
     if wire.is_empty() {
-        return Err(AttestError::Missing { what: "subject of the statement" });
+        return Err(AttestError::NoSubject);
     }
     within(WHAT, wire.len(), "subjects", limits.subjects, "subjects")?;
     wire.into_iter().map(|subject| one_subject(subject, limits)).collect()

@@ -157,7 +157,7 @@ fn malformed_evidence_is_refused_with_its_reason() {
             "_type",
         ),
         (MediaType::IN_TOTO, with(statement(), "/predicateType", "".into()), "predicateType"),
-        (MediaType::IN_TOTO, with(statement(), "/subject", json!([])), "subject of the statement"),
+        (MediaType::IN_TOTO, with(statement(), "/subject", json!([])), "names no subject"),
         (
             MediaType::IN_TOTO,
             with(statement(), "/subject/0/digest", json!({ "sha1": "00", "md5": "00" })),
@@ -322,6 +322,30 @@ fn certificates_are_read_and_never_taken_for_keys() {
     let material = signed.material.clone().unwrap();
     assert_eq!((material.form, material.certificates), (Form::Bundle03, vec![vec![0, 0, 0]]));
     assert_eq!(signed.payload_bytes(), statement().to_string().as_bytes());
+}
+
+#[test]
+fn a_statement_without_subjects_is_about_nothing() {
+    // As BuildKit writes it for an output without a name.
+    let about = |subject: Value| {
+        let mut statement = statement();
+        statement["subject"] = subject;
+        statement
+    };
+    let nameless = about(json!([]));
+    for raw in [
+        raw(MediaType::IN_TOTO, nameless.to_string()),
+        raw(MediaType::DSSE, dsse(&nameless, 1).to_string()),
+        raw(BUNDLE, bundle(dsse(&nameless, 1)).to_string()),
+    ] {
+        let error = open_one(&raw).expect_err("it has no subject");
+        assert_eq!(error.code(), Code::PredicateNoSubject, "{error}");
+    }
+    for wrong in [json!(null), json!({})] {
+        let raw = raw(MediaType::IN_TOTO, about(wrong).to_string());
+        let error = open_one(&raw).expect_err("it is malformed");
+        assert_eq!(error.code(), Code::SignatureMalformed, "{error}");
+    }
 }
 
 /// A chain of certificates, which only versions before 0.3 have.

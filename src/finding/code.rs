@@ -176,6 +176,9 @@ codes! {
         "the last layer holds more than the embedded build manifest",
         "embed with hallmark provenance embed, which writes a layer of its own";
 
+    PredicateNoSubject = "predicate-no-subject", Warning,
+        "an attestation names no subject, so that it is about no image",
+        "build again with a name for the output: docker buildx build --tag NAME, or name=NAME in --output";
     PredicateMalformed = "predicate-malformed", Warning,
         "an attestation of a known type cannot be read",
         "make it again as its type asks; its JSON stays available to policy";

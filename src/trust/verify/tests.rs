@@ -264,7 +264,7 @@ fn manipulated(key: &TestKey) -> Vec<Manipulation> {
             Malformed,
             "sha1",
         ),
-        ("no subject (B4)", with_subject(json!([])), Malformed, "missing"),
+        ("no subject (B4)", with_subject(json!([])), Code::PredicateNoSubject, "names no subject"),
         (
             "subject without digest (B4)",
             with_subject(json!([{ "name": "app" }])),
