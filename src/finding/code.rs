@@ -268,6 +268,9 @@ codes! {
     PolicyWarned = "policy-warned", Warning,
         "a policy warns about the image",
         "see the rule's message";
+    PolicyNothingProven = "policy-nothing-proven", Error,
+        "no rule denies the image, and nothing that was proven speaks for it",
+        "sign the image or a statement about it with a key that trust.rules in hallmark.yaml lets vouch for it, or rebuild it with --rebuild";
     PolicyError = "policy-error", Error,
         "a policy could not be loaded or evaluated",
         "mend the policy; hallmark policy test runs its tests";

@@ -15,11 +15,10 @@ use crate::{
     verdict::Evidence,
 };
 
-/// The finding where nothing at all was proven.
+/// The finding where nothing is wrong and nothing was proven.
 pub fn nothing_proven(image: &Image) -> Finding {
-    Finding::new(Code::SignatureMissing, subject(image))
-        .at(Severity::Error)
-        .with(Key::Why, "nothing about this image was proven: no trusted signature, no rebuild")
+    let why = "no signature, attestation, layout or rebuild of it is proven; see what is missing";
+    Finding::new(Code::PolicyNothingProven, subject(image)).with(Key::Why, why)
 }
 
 fn subject(image: &Image) -> Subject {

@@ -168,14 +168,19 @@ async fn judge_image(
     let input = PolicyInput::new(&evidence, &findings, now);
     let judgement = ctx.policies.judge(&input, &ctx.exceptions, &ctx.limits);
     let mut findings = findings::judged(findings, judgement);
+    let grounds = Grounds::of(&evidence);
+    let nothing = findings::nothing_proven(&evidence.image);
+    // A verdict always names its reason, here the only one.
+    if grounds.is_none() && findings.iter().all(|f| f.severity < Severity::Error) {
+        findings.push(nothing.clone());
+    }
     // The gravest first; among equals the order of the table, which is that of the pipeline.
     findings.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.cmp(b)));
     findings.dedup();
-    let nothing = findings::nothing_proven(&evidence.image);
     PlatformVerdict {
         platform: Some(evidence.image.platform.clone()),
         manifest: Some(evidence.image.manifest.document.digest.clone()),
-        decision: Decision::from(&findings, Grounds::of(&evidence), nothing),
+        decision: Decision::from(&findings, grounds, nothing),
         findings,
         evidence: Some(Box::new(evidence)),
     }

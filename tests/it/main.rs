@@ -17,6 +17,7 @@ mod layouts;
 mod progress;
 mod promises;
 mod readme;
+mod reasons;
 mod rebuild;
 mod registry;
 mod robust;
