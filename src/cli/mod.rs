@@ -25,7 +25,7 @@ use clap::Parser as _;
 use args::{Cli, Command};
 
 use crate::{
-    finding::Subject,
+    finding::{Code, Finding, Subject},
     reference::Reference,
     report::{clean, text::finding_block},
     source::SourceError,
@@ -83,6 +83,12 @@ impl From<SourceError> for Failure {
     fn from(error: SourceError) -> Self {
         Self::unavailable(error.to_string())
     }
+}
+
+/// Whether something outside could not be read, so that trying again may help: exit code 3.
+fn is_unavailable(finding: &Finding) -> bool {
+    [Code::SourceUnavailable, Code::SourceUnauthorized, Code::SourceNotFound]
+        .contains(&finding.code)
 }
 
 /// Parses the command line, runs the command, prints its answer.

@@ -6,7 +6,7 @@ use super::{
     Answer, Failure,
     args::{Format, Global, Rebuild},
     context::{self, Overrides},
-    sign,
+    is_unavailable, sign,
 };
 use crate::{
     engine::{self, replay::Elsewhere, store::Store},
@@ -37,7 +37,7 @@ pub async fn run(args: &Rebuild, global: &Global) -> Result<Answer, Failure> {
     let reference = context::pin(&args.image, &config, &ctx).await?;
     let (source, images) = open(&reference, &ctx).await?;
     let mut text = String::new();
-    let mut all_reproduced = true;
+    let (mut all_reproduced, mut unavailable) = (true, false);
     for image in images {
         let started = jiff::Timestamp::now();
         let (evidence, findings) = gather(&*source, image, &ctx, started).await;
@@ -67,12 +67,22 @@ pub async fn run(args: &Rebuild, global: &Global) -> Result<Answer, Failure> {
             Outcome::Compared(rebuilt) => rebuilt.comparison.level.is_reproducible(),
             _ => false,
         };
+        unavailable |= findings.iter().any(is_unavailable);
         text.push_str(&match args.output {
             Format::Text => report::text::rebuild_report(&evidence, &findings),
             Format::Json => report::json::evidence(&evidence, &findings, jiff::Timestamp::now()),
         });
     }
-    Ok(Answer { text, code: u8::from(!all_reproduced) })
+    Ok(Answer { text, code: exit_code(all_reproduced, unavailable) })
+}
+
+/// 3 where the published image could not be read: trying again may help.
+fn exit_code(all_reproduced: bool, unavailable: bool) -> u8 {
+    match (all_reproduced, unavailable) {
+        (true, _) => 0,
+        (false, true) => 3,
+        (false, false) => 1,
+    }
 }
 
 /// The image by its digest: a tag may have moved since.

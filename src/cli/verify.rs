@@ -4,9 +4,9 @@ use super::{
     Answer, Failure,
     args::{Format, Global, Verify},
     context::{self, Overrides},
+    is_unavailable,
 };
 use crate::{
-    finding::{Code, Finding},
     report,
     verdict::{Decision, Verdict},
     verify::{When, verify},
@@ -42,11 +42,8 @@ fn exit_code(verdict: &Verdict) -> u8 {
     if verdict.is_pass() {
         return 0;
     }
-    let unavailable = |f: &Finding| {
-        [Code::SourceUnavailable, Code::SourceUnauthorized, Code::SourceNotFound].contains(&f.code)
-    };
     let lost = verdict.platforms.iter().any(|p| match &p.decision {
-        Decision::Fail(first, rest) => std::iter::once(&**first).chain(rest).any(unavailable),
+        Decision::Fail(first, rest) => std::iter::once(&**first).chain(rest).any(is_unavailable),
         Decision::Pass(_) => false,
     });
     if lost { 3 } else { 1 }

@@ -136,6 +136,29 @@ pub enum CompareError {
     },
 }
 
+impl CompareError {
+    /// Which of the two images is at fault.
+    pub fn which(&self) -> Which {
+        match self {
+            Self::Format { which, .. }
+            | Self::Open { which, .. }
+            | Self::Layer { which, .. }
+            | Self::Tar { which, .. }
+            | Self::Rootfs { which, .. } => *which,
+        }
+    }
+
+    /// The layer at fault, counted from 0, where it is one.
+    pub fn layer(&self) -> Option<usize> {
+        match self {
+            Self::Open { position, .. }
+            | Self::Layer { position, .. }
+            | Self::Tar { position, .. } => Some(*position),
+            Self::Format { .. } | Self::Rootfs { .. } => None,
+        }
+    }
+}
+
 /// A rung of the ladder; higher is stronger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Level {

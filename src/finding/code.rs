@@ -229,6 +229,9 @@ codes! {
     RebuildFailed = "rebuild-failed", Warning,
         "the build did not succeed",
         "see the end of the build log";
+    RebuildPublishedUnreadable = "rebuild-published-unreadable", Warning,
+        "a layer of the published image could not be read, so that there is nothing to compare a rebuild with",
+        "see the layer and the cause: fetch again where the registry did not answer, publish the image again where the layer is damaged";
     RebuildSourceGone = "rebuild-source-gone", Warning,
         "the source or a base image cannot be fetched any more",
         "keep the repository and the base images at their recorded digests";

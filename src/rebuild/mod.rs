@@ -216,6 +216,8 @@ pub struct Failure {
 pub enum FailureKind {
     /// A build step failed.
     BuildFailed,
+    /// The published image's own layers could not be read: there is nothing to compare with.
+    PublishedUnreadable,
     /// The source or a base image could not be fetched.
     SourceGone,
     /// A source that the plan does not pin was asked for and denied.
@@ -231,6 +233,7 @@ impl FailureKind {
     pub fn name(self) -> &'static str {
         match self {
             Self::BuildFailed => "build-failed",
+            Self::PublishedUnreadable => "published-unreadable",
             Self::SourceGone => "source-gone",
             Self::Denied => "source-denied",
             Self::Timeout => "timeout",

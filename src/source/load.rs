@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     compare::Layers,
-    digest::{ConfigDigest, ManifestDigest},
+    digest::{BlobDigest, ConfigDigest, ManifestDigest},
     image::{
         Checked, Compression, Descriptor, Document, FormatError, Image, ImageConfig, Index,
         Manifest, Platform,
@@ -407,11 +407,17 @@ pub async fn fetch_layers(
     spool: &Spool,
     limits: &Limits,
     talk: &dyn Talk,
-) -> Result<Vec<Blob>, SourceError> {
+) -> Result<Vec<Blob>, LayerLost> {
     let layers = layers_within(source, image, limits)?;
     let _underway = announced(source, &layers, spool, talk);
-    let fetches: Vec<_> =
-        layers.into_iter().map(|(layer, _)| fetch_layer(source, layer, spool)).collect();
+    let fetch = |(position, (layer, _)): (usize, (&Descriptor, Compression))| {
+        let layer = layer.clone();
+        async move {
+            let fetched = fetch_layer(source, &layer, spool).await;
+            fetched.map_err(|error| LayerLost::one(position, &layer, error))
+        }
+    };
+    let fetches: Vec<_> = layers.into_iter().enumerate().map(fetch).collect();
     stream::iter(fetches).buffered(CONCURRENT_LAYERS).try_collect().await
 }
 
@@ -420,18 +426,21 @@ pub(super) fn layers_within<'i>(
     source: &dyn Source,
     image: &'i Image,
     limits: &Limits,
-) -> Result<Vec<(&'i Descriptor, Compression)>, SourceError> {
+) -> Result<Vec<(&'i Descriptor, Compression)>, LayerLost> {
     let format = |error| SourceError::Format { place: source.location().to_string(), error };
-    let layers = image.manifest.image_layers().map_err(format)?;
+    let layers = image.manifest.image_layers();
+    let layers = layers.map_err(|error| LayerLost { layer: None, error: format(error) })?;
     let limit = limits.layer_bytes;
-    if let Some((large, _)) = layers.iter().find(|(layer, _)| layer.size > limit) {
-        return Err(format(FormatError::Limit {
+    let large = layers.iter().enumerate().find(|(_, (layer, _))| layer.size > limit);
+    if let Some((position, (large, _))) = large {
+        let error = format(FormatError::Limit {
             what: "layer",
             found: large.size,
             unit: "bytes",
             limit,
             limit_name: "layer_bytes",
-        }));
+        });
+        return Err(LayerLost::one(position, large, error));
     }
     Ok(layers)
 }
@@ -456,6 +465,28 @@ fn announced<'t>(
     let Location::Registry(_) = source.location() else { return None };
     layers.iter().for_each(|(layer, _)| spool.work().expect(1, layer.size));
     Some(Underway::new(talk, spool.work()))
+}
+
+/// A layer that could not be fetched.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct LayerLost {
+    /// Its position, counted from 0, and its digest; `None` where all of them cannot be.
+    pub layer: Option<(usize, BlobDigest)>,
+    /// Why.
+    pub error: SourceError,
+}
+
+impl LayerLost {
+    fn one(position: usize, layer: &Descriptor, error: SourceError) -> Self {
+        Self { layer: Some((position, layer.digest.clone())), error }
+    }
+}
+
+impl From<LayerLost> for SourceError {
+    fn from(lost: LayerLost) -> Self {
+        lost.error
+    }
 }
 
 /// Looks for a digest at each place, and gives the first place, in the order given, that has it.

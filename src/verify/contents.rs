@@ -4,6 +4,7 @@ use std::{io, sync::Arc};
 
 use crate::{
     attest::provenance::embedded::{self, LastLayer},
+    digest::BlobDigest,
     finding::{Code, Fact, Finding, Key, Subject},
     image::{
         Image,
@@ -14,7 +15,10 @@ use crate::{
     limits::Limits,
     progress::{Counted, Talk, Underway, Work},
     sbom::{self, Inventory, installed},
-    source::{Blob, Source, SourceError, Spool, StoredReader, load},
+    source::{
+        Blob, Source, SourceError, Spool, StoredReader,
+        load::{self, LayerLost},
+    },
 };
 
 /// What the layers hold, as far as somebody asked.
@@ -94,7 +98,14 @@ async fn fetch_and_read(
             why: error.to_string(),
         })
     })?;
-    let layers = load::fetch_layers(source, image, &spool, limits, talk).await.map_err(lost)?;
+    let layers = load::fetch_layers(source, image, &spool, limits, talk).await;
+    let layers = layers.map_err(|LayerLost { layer, error }| {
+        let finding = error.into_finding(subject());
+        Box::new(match layer {
+            Some((position, digest)) => finding.with(Key::From, of_layer(position, &digest)),
+            None => finding,
+        })
+    })?;
     let underway = Underway::new(talk, Work::new("reading layers"));
     let reading = tokio::task::spawn_blocking({
         let (image, layers, limits) = (image.clone(), layers.clone(), limits.clone());
@@ -135,7 +146,7 @@ fn squash(
     layers.iter().for_each(|blob| work.expect(1, blob.descriptor().size));
     let mut builder = RootfsBuilder::new(limits, wanted);
     for (position, blob) in layers.iter().enumerate() {
-        let from = format!("layer {position} {}", blob.descriptor().digest);
+        let from = of_layer(position, &blob.descriptor().digest);
         let finding = |error| Box::new(of_error(&error, subject()).with(Key::From, from.clone()));
         let mut layer = reader(blob, limits, work).map_err(finding)?;
         if let Err(error) = builder.add_layer(position, &mut layer) {
@@ -153,9 +164,15 @@ fn squash(
     }
     let rootfs = builder.finish();
     if let Some(ambiguity) = rootfs.ambiguities().first() {
-        let subject = Subject::File { path: ambiguity.path.clone(), layer: Some(ambiguity.layer) };
+        let layer = ambiguity.layer;
+        let subject = Subject::File { path: ambiguity.path.clone(), layer: Some(layer) };
         let finding = Finding::new(Code::ImageLayerAmbiguous, subject);
-        return Err(Box::new(finding.with(Key::Why, ambiguity.why)));
+        let from = layers.get(layer).map(|blob| of_layer(layer, &blob.descriptor().digest));
+        let finding = finding.with(Key::Why, ambiguity.why);
+        return Err(Box::new(match from {
+            Some(from) => finding.with(Key::From, from),
+            None => finding,
+        }));
     }
     let inventory = installed::inventory(&rootfs, limits);
     let last_layer = match layers.last().filter(|_| rootfs.get(embedded::PATH).is_some()) {
@@ -165,6 +182,11 @@ fn squash(
         None => LastLayer::default(),
     };
     Ok(Read { rootfs, inventory, last_layer })
+}
+
+/// What reports call a layer.
+fn of_layer(position: usize, digest: &BlobDigest) -> String {
+    format!("layer {position} {digest}")
 }
 
 fn reader<'w>(

@@ -74,6 +74,7 @@ fn of_gap(gap: &Gap, image: &Image) -> Finding {
 fn of_failure(failure: &Failure, image: &Image) -> Finding {
     let code = match failure.kind {
         FailureKind::BuildFailed => Code::RebuildFailed,
+        FailureKind::PublishedUnreadable => Code::RebuildPublishedUnreadable,
         FailureKind::SourceGone => Code::RebuildSourceGone,
         FailureKind::Denied => Code::RebuildNotReplayable,
         FailureKind::Timeout => Code::RebuildTimeout,

@@ -5,8 +5,9 @@ use jiff::Timestamp;
 use super::{Contents, Context, OnMismatch, allowed};
 use crate::{
     attest::provenance::Provenance,
-    compare::{self, Allowance, Comparison, Level, Side},
+    compare::{self, Allowance, CompareError, Comparison, Level, Side, Which},
     engine::{self, Finished},
+    finding::Key,
     image::{Image, gzip::GzipHeader},
     progress::{Underway, Work},
     rebuild::{
@@ -29,10 +30,7 @@ pub async fn rebuild(
 ) -> Rebuild {
     let Some(provenance) = provenance.value() else { return Rebuild::NoProvenance };
     if !contents.has_layers() {
-        return Rebuild::Failed(failure(
-            FailureKind::SourceGone,
-            "the published image's layers could not be read, so there is nothing to compare with",
-        ));
+        return Rebuild::Failed(unreadable(contents, image));
     }
     match plan(provenance, image, &plan_options(contents, ctx)) {
         Planned::NotReplayable(gaps) => Rebuild::NotReplayable(gaps),
@@ -72,7 +70,8 @@ async fn build_and_compare(
             .line("the result differs: building again to see whether the build is deterministic");
         let second = build(plan, ctx).await?;
         // What may differ from the published image says nothing about whether the build is steady.
-        let between = compare_images(&first.loaded, &second.loaded, &[], ctx).await?;
+        let between = compare_images(&first.loaded, &second.loaded, &[], ctx).await;
+        let between = between.map_err(|error| ours(&error))?;
         compare::cause::note_repeats(&mut comparison, &between);
         // An unsteady build is no cover: what both rebuilds agree on differs for another reason.
         let same = between.level >= Level::LayersIdentical;
@@ -137,7 +136,8 @@ fn outcome(attempt: &Attempt) -> String {
 async fn attempt_one(plan: Plan, published: &Published, ctx: &Context) -> Result<Attempt, Failure> {
     let build = build(&plan, ctx).await?;
     let Published { loaded, allow } = published;
-    let comparison = compare_images(loaded, &build.loaded, allow, ctx).await?;
+    let comparison = compare_images(loaded, &build.loaded, allow, ctx).await;
+    let comparison = comparison.map_err(|error| blame(&error, &loaded.image))?;
     Ok(Attempt { plan, build, comparison })
 }
 
@@ -197,12 +197,21 @@ async fn load_built(
     Ok(Loaded { image, layers: StoredLayers(layers), _keep: Some(spool) })
 }
 
+/// Why two images could not be compared.
+#[derive(Debug, thiserror::Error)]
+enum Incomparable {
+    #[error(transparent)]
+    Unreadable(#[from] CompareError),
+    #[error(transparent)]
+    Panicked(#[from] tokio::task::JoinError),
+}
+
 async fn compare_images(
     left: &Loaded,
     right: &Loaded,
     allow: &[Allowance],
     ctx: &Context,
-) -> Result<Comparison, Failure> {
+) -> Result<Comparison, Incomparable> {
     let allow = allow.to_vec();
     let (limits, left_image, right_image) =
         (ctx.limits.clone(), left.image.clone(), right.image.clone());
@@ -213,16 +222,42 @@ async fn compare_images(
         let (left, right) = (side(&left_image, &left_layers), side(&right_image, &right_layers));
         compare::ladder::compare_watched(left, right, &allow, &limits, &work)
     });
-    match comparing.await {
-        Ok(Ok(comparison)) => Ok(comparison),
-        Ok(Err(error)) => Err(failure(FailureKind::EngineUnavailable, &error.to_string())),
-        Err(panic) => Err(failure(FailureKind::EngineUnavailable, &panic.to_string())),
-    }
+    Ok(comparing.await??)
 }
 
-/// What the operator allows, and what the layers tell: the build manifest, where the last one holds it and nothing else can be
-/// meant, and who compressed
-/// them.
+/// A comparison of what the engine gave is the engine's affair.
+fn ours(error: &Incomparable) -> Failure {
+    failure(FailureKind::EngineUnavailable, &error.to_string())
+}
+
+/// Whose fault it is that the published image and a rebuild cannot be compared.
+fn blame(error: &Incomparable, published: &Image) -> Failure {
+    let Incomparable::Unreadable(at_fault) = error else { return ours(error) };
+    if at_fault.which() != Which::Published {
+        return ours(error);
+    }
+    let layer = at_fault.layer().and_then(|at| Some((at, published.manifest.layers.get(at)?)));
+    let layer = layer.map(|(at, layer)| format!("layer {at} {}: ", layer.digest));
+    cannot_be_read(published, &format!("{}{error}", layer.unwrap_or_default()))
+}
+
+fn cannot_be_read(published: &Image, why: &str) -> Failure {
+    let place = &published.reference.location;
+    let why = format!("the published image in {place} cannot be read: {why}");
+    failure(FailureKind::PublishedUnreadable, &why)
+}
+
+/// Which layer of the published image could not be read, where, and why.
+fn unreadable(contents: &Contents, image: &Image) -> Failure {
+    let finding = contents.findings.first();
+    let fact = |key| finding.and_then(|f| f.facts.get(&key)).map(ToString::to_string);
+    let layer = fact(Key::From).unwrap_or_else(|| "its layers".to_owned());
+    let why = fact(Key::Why).unwrap_or_else(|| "nobody knows why".to_owned());
+    cannot_be_read(image, &format!("{layer}: {why}"))
+}
+
+/// What the operator allows, and what the layers tell: the build manifest, where the last one holds it and nothing else can
+/// be meant, and who compressed them.
 pub fn plan_options(contents: &Contents, ctx: &Context) -> PlanOptions {
     let last = &contents.last_layer;
     let embedded =

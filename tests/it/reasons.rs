@@ -1,9 +1,10 @@
-//! Whatever does not pass says why.
+//! Whatever does not pass says why: verdicts without grounds, images that cannot be read, statements about nothing.
 
 use serde_json::{Value, json};
 
 use crate::{
-    layouts::{Layout, Parts},
+    layouts::{Layout, Parts, digest},
+    server::{Handler, Registry, Reply, World},
     support::{Hallmark, Lab, redact},
 };
 
@@ -35,6 +36,81 @@ fn an_image_for_which_nothing_speaks_fails_with_that_reason() {
     let platform = denied.arg(layout.reference()).run().exits(1).json()["platforms"][0].clone();
     let errors = codes(&platform, "error");
     assert!(!errors.is_empty() && !errors.contains(&"policy-nothing-proven".to_owned()));
+}
+
+const SLSA_TYPE: &str = "https://slsa.dev/provenance/v1";
+
+/// A signed image with signed provenance, whose layer is stored as `layer`.
+fn world(layer: impl FnOnce(Vec<u8>) -> Vec<u8>) -> World {
+    let mut parts = parts();
+    parts.layer = layer(parts.layer);
+    parts.relink();
+    let mut world = World::of(parts);
+    let image = world.image.clone();
+    let statement = json!({
+        "_type": "https://in-toto.io/Statement/v1", "predicateType": SLSA_TYPE,
+        "subject": [{"name": "app", "digest": {"sha256": image.trim_start_matches("sha256:")}}],
+        "predicate": {
+            "buildDefinition": {"buildType": "https://example.org/build", "externalParameters": {}},
+            "runDetails": {"builder": {"id": "https://example.org"}},
+        },
+    });
+    let envelope = world.key.envelope(statement.to_string().as_bytes()).to_string();
+    let annotations = json!({"predicateType": SLSA_TYPE, "dsseEnvelope": ""});
+    world.store.attach(&image, "att", envelope.as_bytes(), &annotations);
+    world
+}
+
+fn says_which_layer(world: &World, registry: &Registry, why: &str, code: i32, cause: &str) {
+    let image = registry.image(&world.image);
+    let config = world.config("baseline");
+    let layer = digest(&world.parts.layer);
+    let rebuild = Hallmark::new(["rebuild", &image]).config(&config).run();
+    rebuild
+        .exits(code)
+        .says("result     published-unreadable: the published image in ")
+        .says("warning[rebuild-published-unreadable]")
+        .says(&format!("{}/app", registry.host))
+        .says(&format!("layer 0 {layer}"))
+        .says(why)
+        .says_not("source-gone");
+    let verify = Hallmark::new(["verify", &image, "--rebuild", "-o", "json"]).config(&config).run();
+    let report = verify.exits(code).json();
+    let platform = &report["platforms"][0];
+    let failure = &platform["evidence"]["rebuild"]["failure"];
+    assert_eq!(failure["kind"], "published-unreadable", "{platform:#}");
+    assert!(codes(platform, "error").contains(&cause.to_owned()), "{platform:#}");
+    assert_eq!(codes(platform, "warning").iter().filter(|c| c.starts_with("rebuild-")).count(), 1);
+}
+
+/// The image's own fault: it will be no better tomorrow.
+#[test]
+fn a_published_layer_that_is_damaged_is_said_and_is_no_source_that_is_gone() {
+    let world = world(|mut layer| {
+        layer.truncate(layer.len() - 12);
+        layer
+    });
+    let registry = Registry::honest(world.store.clone());
+    says_which_layer(&world, &registry, "layer", 1, "image-layer-corrupt");
+}
+
+#[test]
+fn a_published_layer_that_is_not_there_is_said() {
+    let mut world = world(|layer| layer);
+    world.store.blobs.remove(&digest(&world.parts.layer));
+    let registry = Registry::honest(world.store.clone());
+    says_which_layer(&world, &registry, "lacks", 1, "image-blob-missing");
+}
+
+/// The world's fault: trying again may help.
+#[test]
+fn a_published_layer_that_the_registry_does_not_give_is_said() {
+    let world = world(|layer| layer);
+    let layer = digest(&world.parts.layer);
+    let handler: Handler =
+        Box::new(move |request, _| request.path().contains(&layer).then(|| Reply::new(503)));
+    let registry = Registry::start(world.store.clone(), handler);
+    says_which_layer(&world, &registry, "503", 3, "source-unavailable");
 }
 
 /// BuildKit takes the subjects of its statements from the names of the output. Its statement about nothing proves nothing,
