@@ -142,8 +142,9 @@ pub struct Rebuild {
     /// Compare with what somebody else rebuilt, instead of building: oci:DIR[:TAG|@DIGEST] or an archive
     #[arg(long, value_name = "IMAGE", conflicts_with = "plan")]
     pub rebuilt: Option<Reference>,
-    /// Write what came of it to this file, as an in-toto statement to be signed (hallmark/rebuild-verdict)
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["plan", "rebuilt", "all_platforms"], requires_all = ["rebuilder", "operator"])]
+    /// Write what came of it to this file, as an in-toto statement to be signed (hallmark/rebuild-verdict); with
+    /// --all-platforms to one for each: verdict.json becomes verdict-linux-amd64.json, verdict-linux-arm64.json
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["plan", "rebuilt"], requires_all = ["rebuilder", "operator"])]
     pub attest: Option<PathBuf>,
     /// URI of this rebuilder, for the statement
     #[arg(long, env = "HALLMARK_REBUILDER", value_name = "URI")]
@@ -151,7 +152,7 @@ pub struct Rebuild {
     /// Who operates it, for the statement
     #[arg(long, env = "HALLMARK_OPERATOR", value_name = "NAME")]
     pub operator: Option<String>,
-    /// Sign the statement and store it beside the image
+    /// Sign the statement and store it beside the image; nothing is stored before every platform's is written
     #[arg(long, requires = "attest")]
     pub push: bool,
     /// Who signs.

@@ -1,6 +1,6 @@
 //! `hallmark rebuild`: plan, build, compare, without a policy.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{
     Answer, Failure,
@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     engine::{self, replay::Elsewhere, store::Store},
+    image::{Image, Platform},
     rebuild::{Planned, Rebuild as Outcome, plan::plan, verdict},
     reference::{Location, PinnedReference, Reference, Selector},
     report, trust,
@@ -36,16 +37,15 @@ pub async fn run(args: &Rebuild, global: &Global) -> Result<Answer, Failure> {
     }
     let reference = context::pin(&args.image, &config, &ctx).await?;
     let (source, images) = open(&reference, &ctx).await?;
-    let mut text = String::new();
-    let (mut all_reproduced, mut unavailable) = (true, false);
-    for image in images {
+    let files = attest_files(args, &images)?;
+    let (mut text, mut all_reproduced, mut unavailable) = (String::new(), true, false);
+    let mut orders = Vec::new();
+    for (at, image) in images.into_iter().enumerate() {
         let started = jiff::Timestamp::now();
         let (evidence, findings) = gather(&*source, image, &ctx, started).await;
-        if let Some(file) = &args.attest {
+        if let Some(file) = files.get(at) {
             write_verdict(file, args, &evidence, started)?;
-            if args.push {
-                sign::sign(&order(file, args, &evidence), global).await?;
-            }
+            orders.push(order(file, args, &evidence));
         }
         if args.plan {
             let Some(provenance) = evidence.provenance.value() else {
@@ -73,6 +73,10 @@ pub async fn run(args: &Rebuild, global: &Global) -> Result<Answer, Failure> {
             Format::Json => report::json::evidence(&evidence, &findings, jiff::Timestamp::now()),
         });
     }
+    // All are written by now: an error half way stores no half of a verdict.
+    for order in orders.iter().filter(|_| args.push) {
+        sign::sign(order, global).await?;
+    }
     Ok(Answer { text, code: exit_code(all_reproduced, unavailable) })
 }
 
@@ -83,6 +87,41 @@ fn exit_code(all_reproduced: bool, unavailable: bool) -> u8 {
         (false, true) => 3,
         (false, false) => 1,
     }
+}
+
+/// The file for each image's statement, in their order; none without `--attest`. With `--all-platforms` each has its platform in its name,
+/// be it one or several, so that whoever reads them knows what to expect.
+fn attest_files(args: &Rebuild, images: &[Image]) -> Result<Vec<PathBuf>, Failure> {
+    let Some(file) = &args.attest else { return Ok(Vec::new()) };
+    if !args.platforms.all_platforms {
+        return Ok(vec![file.clone()]);
+    }
+    let files: Vec<PathBuf> = images.iter().map(|image| beside(file, &image.platform)).collect();
+    let twice = images
+        .iter()
+        .zip(&files)
+        .enumerate()
+        .find(|(at, (_, file))| files.iter().take(*at).any(|earlier| earlier == *file));
+    match twice {
+        None => Ok(files),
+        Some((_, (image, file))) => Err(Failure::usage(format!(
+            "--attest: two images of {} would both be written to {}; name one of them by its digest",
+            image.platform,
+            file.display()
+        ))),
+    }
+}
+
+/// `verdict.json` for linux/arm64 is `verdict-linux-arm64.json`. The platform is the image's own word: nothing of it leads elsewhere.
+fn beside(file: &Path, platform: &Platform) -> PathBuf {
+    let safe = |c: char| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' };
+    let platform: String = platform.to_string().chars().map(safe).collect();
+    let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+    let name = match file.extension() {
+        Some(extension) => format!("{stem}-{platform}.{}", extension.to_string_lossy()),
+        None => format!("{stem}-{platform}"),
+    };
+    file.with_file_name(name)
 }
 
 /// The image by its digest: a tag may have moved since.
@@ -146,5 +185,29 @@ fn elsewhere(reference: &Reference) -> Result<Elsewhere, Failure> {
         _ => Err(Failure::usage(
             "--rebuilt takes oci:DIR or an archive, as another rebuilder wrote it",
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_platform_has_a_file_of_its_own() {
+        let cases = [
+            ("v.json", "linux", "arm64", Some("v8"), "v-linux-arm64-v8.json"),
+            ("/a/b.c/verdict", "linux", "amd64", None, "/a/b.c/verdict-linux-amd64"),
+            ("v.tar.json", "linux", "amd64", None, "v.tar-linux-amd64.json"),
+            // What an index says of itself may be anything.
+            ("a/v.json", "../..", "/etc\n", None, "a/v-..-..--etc-.json"),
+        ];
+        for (file, os, architecture, variant, want) in cases {
+            let platform = Platform {
+                os: os.to_owned(),
+                architecture: architecture.to_owned(),
+                variant: variant.map(str::to_owned),
+            };
+            assert_eq!(beside(Path::new(file), &platform), Path::new(want), "{file}");
+        }
     }
 }

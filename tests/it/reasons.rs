@@ -1,11 +1,14 @@
-//! Whatever does not pass says why: verdicts without grounds, images that cannot be read, statements about nothing.
+//! Whatever does not pass says why: verdicts without grounds, images that cannot be read, statements about nothing. And
+//! what a rebuild writes for several platforms.
+
+use std::{fs, path::Path};
 
 use serde_json::{Value, json};
 
 use crate::{
     layouts::{Layout, Parts, digest},
     server::{Handler, Registry, Reply, World},
-    support::{Hallmark, Lab, redact},
+    support::{Answer, Hallmark, Lab, redact},
 };
 
 fn parts() -> Parts {
@@ -111,6 +114,98 @@ fn a_published_layer_that_the_registry_does_not_give_is_said() {
         Box::new(move |request, _| request.path().contains(&layer).then(|| Reply::new(503)));
     let registry = Registry::start(world.store.clone(), handler);
     says_which_layer(&world, &registry, "503", 3, "source-unavailable");
+}
+
+/// An index of two images, for two platforms.
+fn two_platforms() -> Layout {
+    let layout = Layout::of(&parts());
+    let image = |architecture: &str| {
+        let mut parts = parts();
+        parts.config["architecture"] = json!(architecture);
+        parts.relink();
+        layout.blob(parts.config.to_string().as_bytes());
+        let manifest = parts.manifest.to_string();
+        json!({
+            "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "digest": layout.blob(manifest.as_bytes()), "size": manifest.len(),
+            "platform": {"os": "linux", "architecture": architecture},
+        })
+    };
+    layout.nest(&json!([image("amd64"), image("arm64")]));
+    layout
+}
+
+fn key(folder: &Path) -> std::path::PathBuf {
+    let key = folder.join("a.key");
+    let arguments = ["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out"];
+    let made = std::process::Command::new("openssl").args(arguments).arg(&key).output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    key
+}
+
+/// Nothing can be rebuilt without provenance, which is a verdict, too: an abstention with its reason.
+fn attest(layout: &Layout, file: &Path, key: &Path) -> Answer {
+    Hallmark::new(["rebuild", "--all-platforms", "--rebuilder", "https://r.example"])
+        .arg(layout.reference())
+        .arg("--operator")
+        .arg("test")
+        .arg("--attest")
+        .arg(file)
+        .arg("--push")
+        .arg("--key")
+        .arg(key)
+        .run()
+}
+
+#[test]
+fn each_platform_s_statement_has_a_file_of_its_own() {
+    let (layout, folder) = (two_platforms(), tempfile::tempdir().unwrap());
+    let file = folder.path().join("verdict.json");
+    attest(&layout, &file, &key(folder.path())).exits(1);
+    assert!(!file.exists(), "which platform would it be about?");
+    let subjects = ["amd64", "arm64"].map(|architecture| {
+        let text = fs::read(folder.path().join(format!("verdict-linux-{architecture}.json")));
+        let statement: Value = serde_json::from_slice(&text.unwrap()).unwrap();
+        let verdict = &statement["predicate"]["verdict"];
+        assert_eq!(verdict["status"], "not-replayable", "{statement:#}");
+        statement["subject"][0]["digest"]["sha256"].as_str().unwrap().to_owned()
+    });
+    assert_ne!(subjects[0], subjects[1]);
+    let index = fs::read_to_string(layout.path().join("index.json")).unwrap();
+    assert_eq!(index.matches("dsse-envelope").count(), 2, "both are stored: {index}");
+}
+
+#[test]
+fn nothing_is_stored_before_every_statement_is_written() {
+    let (layout, folder) = (two_platforms(), tempfile::tempdir().unwrap());
+    let before = fs::read(layout.path().join("index.json")).unwrap();
+    // The second one cannot be written.
+    fs::create_dir(folder.path().join("verdict-linux-arm64.json")).unwrap();
+    let answer = attest(&layout, &folder.path().join("verdict.json"), &key(folder.path()));
+    answer.exits(2).says("verdict-linux-arm64.json");
+    assert!(folder.path().join("verdict-linux-amd64.json").exists());
+    assert_eq!(fs::read(layout.path().join("index.json")).unwrap(), before, "nothing is stored");
+}
+
+#[test]
+fn two_images_of_one_platform_do_not_share_a_file() {
+    let (layout, folder) = (Layout::of(&parts()), tempfile::tempdir().unwrap());
+    let image = |text: &str| {
+        let mut parts = parts();
+        parts.config["author"] = json!(text);
+        parts.relink();
+        layout.blob(parts.config.to_string().as_bytes());
+        let manifest = parts.manifest.to_string();
+        json!({
+            "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "digest": layout.blob(manifest.as_bytes()), "size": manifest.len(),
+            "platform": {"os": "linux", "architecture": "amd64"},
+        })
+    };
+    layout.nest(&json!([image("a"), image("b")]));
+    let answer = attest(&layout, &folder.path().join("v.json"), &key(folder.path()));
+    answer.exits(2).says("two images of linux/amd64").says("v-linux-amd64.json");
+    assert!(!folder.path().join("v-linux-amd64.json").exists());
 }
 
 /// BuildKit takes the subjects of its statements from the names of the output. Its statement about nothing proves nothing,
