@@ -159,7 +159,7 @@ impl Hint {
             }
             Self::Exporter => "build with the media types and annotations of the published image",
             Self::Times => {
-                "pass SOURCE_DATE_EPOCH to the build and rewrite-timestamp=true to the exporter"
+                "pass SOURCE_DATE_EPOCH to the build and rewrite-timestamp=true to the exporter, and build with --no-cache: older times of a cached layer are kept"
             }
             Self::NestedTime => "pass SOURCE_DATE_EPOCH into the step (ARG SOURCE_DATE_EPOCH)",
             Self::EmbeddedTime => {
