@@ -429,7 +429,8 @@ pub(super) fn layers_within<'i>(
 ) -> Result<Vec<(&'i Descriptor, Compression)>, LayerLost> {
     let format = |error| SourceError::Format { place: source.location().to_string(), error };
     let layers = image.manifest.image_layers();
-    let layers = layers.map_err(|error| LayerLost { layer: None, error: format(error) })?;
+    let layers =
+        layers.map_err(|error| LayerLost { layer: None, error: Box::new(format(error)) })?;
     let limit = limits.layer_bytes;
     let large = layers.iter().enumerate().find(|(_, (layer, _))| layer.size > limit);
     if let Some((position, (large, _))) = large {
@@ -474,18 +475,18 @@ pub struct LayerLost {
     /// Its position, counted from 0, and its digest; `None` where all of them cannot be.
     pub layer: Option<(usize, BlobDigest)>,
     /// Why.
-    pub error: SourceError,
+    pub error: Box<SourceError>,
 }
 
 impl LayerLost {
     fn one(position: usize, layer: &Descriptor, error: SourceError) -> Self {
-        Self { layer: Some((position, layer.digest.clone())), error }
+        Self { layer: Some((position, layer.digest.clone())), error: Box::new(error) }
     }
 }
 
 impl From<LayerLost> for SourceError {
     fn from(lost: LayerLost) -> Self {
-        lost.error
+        *lost.error
     }
 }
 

@@ -185,7 +185,7 @@ fn steps_download_what_was_recorded_and_nothing_else() {
             "/script" => served.lock().unwrap().clone(),
             _ => "other".to_owned(),
         };
-        Some(Reply::new(200).body(Body::Whole(text.into_bytes().into())))
+        Some(Reply::new(200).body(Body::Whole(text.into_bytes())))
     };
     let server = Registry::start_at(address, Store::default(), Box::new(handler));
     let dockerfile = format!(
