@@ -225,7 +225,7 @@ fn rebuild(config: &Config, asked: Option<When>) -> RebuildOptions {
         settings: EngineSettings {
             plain_http: plain.map(|r| r.host.clone()).collect(),
             certificate_authorities: own_ca.collect(),
-            mirrors: Vec::new(),
+            mirrors: config.rebuild.mirrors.clone(),
             shared_builder: match config.rebuild.daemon {
                 Daemon::Ephemeral => SharedBuilder::Refused,
                 Daemon::Shared => SharedBuilder::Allowed,

@@ -32,7 +32,7 @@ pub use roots::{InForce, Roots, Surroundings};
 use crate::{
     compare::{AllowedClass, PathPattern},
     digest::Digest,
-    engine::grpc::Address,
+    engine::{Mirror, grpc::Address},
     gate::{self, Tags},
     limits::Limits,
     rebuild::plan::StepNetwork,
@@ -126,6 +126,8 @@ pub struct RebuildConfig {
     pub on_mismatch: OnMismatch,
     /// What the steps of a rebuild may reach.
     pub network: StepNetwork,
+    /// Where base images are asked for first.
+    pub mirrors: Vec<Mirror>,
     /// A BuildKit to ask, instead of starting one.
     pub address: Option<Address>,
     /// What rebuilds of others are worth.

@@ -150,6 +150,13 @@ pub(super) struct Exception {
     pub expires: String,
 }
 
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct RebuildMirror {
+    pub registry: String,
+    pub at: String,
+}
+
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct Rebuild {
@@ -158,6 +165,8 @@ pub(super) struct Rebuild {
     pub shared_daemon: Option<bool>,
     pub twice: Option<bool>,
     pub network: Option<String>,
+    #[serde(default)]
+    pub mirrors: Vec<RebuildMirror>,
     pub address: Option<String>,
     pub tls: Option<BuilderTls>,
     #[serde(default)]

@@ -62,7 +62,7 @@ policy:
   settings: {rebuild: {minLevel: 4}}
   exceptions:
     - {code: sbom-package-ghost, images: ["registry.example/app/*"], reason: known, owner: team, expires: 2027-01-31}
-rebuild: {when: always, engine: buildah, sharedDaemon: true, twice: false, network: recorded, attested: {accept: true, maxAge: 24h}, allow: [{class: host, paths: [/etc/hostname], reason: known, owner: team, expires: 2027-01-31}]}
+rebuild: {when: always, engine: buildah, sharedDaemon: true, twice: false, network: recorded, mirrors: [{registry: docker.io, at: "mirror.example:5000/hub"}], attested: {accept: true, maxAge: 24h}, allow: [{class: host, paths: [/etc/hostname], reason: known, owner: team, expires: 2027-01-31}]}
 limits: {rebuild: 5m, layerBytes: 1GiB, attempts: 2}
 gate: {listen: "[::]:9443", certificate: ca.pem, key: tls.key, namespacesExempt: [kube-system, a, a], budget: 4s, tags: resolve}
 "#;
@@ -91,6 +91,10 @@ fn reads_every_section() {
         daemon: Daemon::Shared,
         on_mismatch: OnMismatch::Report,
         network: StepNetwork::Recorded,
+        mirrors: vec![Mirror {
+            registry: "docker.io".to_owned(),
+            at: "mirror.example:5000/hub".to_owned(),
+        }],
         address: None,
         attested: AttestedConfig { accept: true, max_age: Duration::from_secs(24 * 60 * 60) },
         allow: vec![AllowConfig {
@@ -170,6 +174,9 @@ version: 2 => :1:10: version: => expected 1, found 2
 +policy: {exceptions: [{code: c, images: [], reason: r, owner: o, expires: 2027-01-31}]} => exceptions[0].images => at least one
 +rebuild: {when: sometimes} => :2:17: rebuild.when: => one of policy, always, never
 +rebuild: {allow: [{class: mode, paths: [/a], reason: r, owner: o, expires: 2027-01-31}]} => :2:27: rebuild.allow[0].class: => can never be allowed
++rebuild: {mirrors: [{registry: library, at: m.example}]} => rebuild.mirrors[0].registry: => a host
++rebuild: {mirrors: [{registry: docker.io, at: "https://m.example"}]} => rebuild.mirrors[0].at: => m.example
++rebuild: {mirrors: [{registry: docker.io, at: m.example/A}]} => rebuild.mirrors[0].at: => a host
 +rebuild: {engine: kaniko} => rebuild.engine => one of auto
 +limits: {layers: 0} => :2:18: limits.layers: => above 0
 +limits: {layerBytes: 16GB} => limits.layerBytes => 16GiB
@@ -453,6 +460,7 @@ fn the_documentation_has_every_key_and_no_other() {
         "policy.exceptions",
         "rebuild",
         "rebuild.allow",
+        "rebuild.mirrors",
         "limits",
         "gate",
     ];

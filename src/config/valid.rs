@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     digest::Digest,
-    engine::grpc,
+    engine::{self, grpc},
     gate::Tags,
     limits::Limits,
     rebuild::plan::StepNetwork,
@@ -560,10 +560,36 @@ fn rebuild(
             _ => OnMismatch::BuildAgain,
         },
         network: reader.word(key!["rebuild", "network"], raw.network.as_deref(), &network)?,
+        mirrors: mirrors(reader, &raw.mirrors)?,
         address: address(reader, raw)?,
         attested: attested(reader, &raw.attested)?,
         allow: super::allow::allow(reader, &raw.allow, surroundings.now)?,
     })
+}
+
+/// Registries and where copies of their images are: a host, and the path below which they are, if any.
+fn mirrors(
+    reader: &Reader<'_>,
+    raw: &[raw::RebuildMirror],
+) -> Result<Vec<engine::Mirror>, ConfigError> {
+    for (index, mirror) in raw.iter().enumerate() {
+        let refuse = |name: &'static str, found: &str| {
+            let help = "such as registry.example:5000, or registry.example/copies for at";
+            let complaint = want("a host, with its port where references have one", help);
+            Err(reader.refuse(key!["rebuild", "mirrors", index, name], found, complaint))
+        };
+        if !host_is_valid(&mirror.registry) {
+            return refuse("registry", &mirror.registry);
+        }
+        let (host, path) = mirror.at.split_once('/').unwrap_or((&mirror.at, "a"));
+        let repository = format!("{host}/{path}").parse::<Repository>();
+        if !host_is_valid(host) || repository.is_err() {
+            return refuse("at", &mirror.at);
+        }
+    }
+    let mirror =
+        |m: &raw::RebuildMirror| engine::Mirror { registry: m.registry.clone(), at: m.at.clone() };
+    Ok(raw.iter().map(mirror).collect())
 }
 
 /// `unix:///path`, or `tcp://host:port` with certificates: whoever reaches a builder without them is its master.

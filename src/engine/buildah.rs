@@ -8,6 +8,7 @@
 mod commands;
 
 use std::{
+    collections::BTreeSet,
     ffi::OsString,
     fs, io,
     os::unix::fs::PermissionsExt,
@@ -151,9 +152,24 @@ impl Buildah {
         let mut toml = "unqualified-search-registries = [\"docker.io\"]\n\
             short-name-mode = \"disabled\"\n"
             .to_owned();
-        for host in &self.settings.plain_http {
-            let host = json!(host);
-            toml.push_str(&format!("[[registry]]\nlocation = {host}\ninsecure = true\n"));
+        let EngineSettings { plain_http, mirrors, .. } = &self.settings;
+        let hosts: BTreeSet<&str> = plain_http
+            .iter()
+            .map(String::as_str)
+            .chain(mirrors.iter().map(|mirror| mirror.registry.as_str()))
+            .collect();
+        let is_plain = |host: &str| plain_http.iter().any(|plain| plain == host);
+        for host in hosts {
+            toml.push_str(&format!("[[registry]]\nlocation = {}\n", json!(host)));
+            if is_plain(host) {
+                toml.push_str("insecure = true\n");
+            }
+            for mirror in mirrors.iter().filter(|mirror| mirror.registry == host) {
+                let (at, insecure) = (json!(mirror.at), is_plain(mirror.host()));
+                let table =
+                    format!("[[registry.mirror]]\nlocation = {at}\ninsecure = {insecure}\n");
+                toml.push_str(&table);
+            }
         }
         toml
     }

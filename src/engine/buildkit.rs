@@ -5,6 +5,7 @@
 //! started, unless the operator allows a shared builder.
 
 use std::{
+    collections::BTreeSet,
     ffi::OsString,
     fs, io,
     path::{Path, PathBuf},
@@ -19,7 +20,7 @@ use tokio::{
 };
 
 use super::{
-    Built, Engine, EngineSettings, SharedBuilder, certificates,
+    Built, DOCKER_HUB, Engine, EngineSettings, SharedBuilder, certificates,
     sandbox::{self, Daemon, Environment, Outcome, Shell},
     store::{self, serve::Serving},
     version,
@@ -142,6 +143,16 @@ impl Docker {
                 "features": { "containerd-snapshotter": true },
                 "insecure-registries": self.settings.plain_http,
             });
+            let hub = self.settings.mirrors.iter().filter(|mirror| mirror.registry == DOCKER_HUB);
+            let hub: Vec<String> = hub
+                .map(|mirror| {
+                    let plain = self.settings.plain_http.iter().any(|host| host == mirror.host());
+                    format!("{}://{}", if plain { "http" } else { "https" }, mirror.at)
+                })
+                .collect();
+            if !hub.is_empty() {
+                daemon["registry-mirrors"] = json!(hub);
+            }
             if sandbox::is_on_overlay(shell.work) {
                 daemon["storage-driver"] = json!("native");
             }
@@ -535,8 +546,22 @@ impl Buildkitd {
             toml.push_str(&format!("[registry.{mirror}]\nhttp = true\ninsecure = true\n"));
             return toml;
         }
-        for host in &self.settings.plain_http {
-            toml.push_str(&format!("[registry.{}]\nhttp = true\ninsecure = true\n", quote(host)));
+        let EngineSettings { plain_http, mirrors, .. } = &self.settings;
+        let hosts: BTreeSet<&str> = plain_http
+            .iter()
+            .map(String::as_str)
+            .chain(mirrors.iter().map(|mirror| mirror.registry.as_str()))
+            .collect();
+        for host in hosts {
+            toml.push_str(&format!("[registry.{}]\n", quote(host)));
+            if plain_http.iter().any(|plain| plain == host) {
+                toml.push_str("http = true\ninsecure = true\n");
+            }
+            let its = mirrors.iter().filter(|mirror| mirror.registry == host);
+            let its: Vec<&str> = its.map(|mirror| mirror.at.as_str()).collect();
+            if !its.is_empty() {
+                toml.push_str(&format!("mirrors = {}\n", json!(its)));
+            }
         }
         toml
     }

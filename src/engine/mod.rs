@@ -42,6 +42,8 @@ use store::Store;
 
 /// Time between two looks at what a job has on disk.
 const LOOK: Duration = Duration::from_millis(250);
+/// The registry that Docker's own daemon has mirrors for.
+const DOCKER_HUB: &str = "docker.io";
 /// What a build must leave on the disk, in bytes.
 const RESERVE_BYTES: u64 = 128 << 20;
 
@@ -73,8 +75,8 @@ pub struct EngineSettings {
     pub plain_http: Vec<String>,
     /// Registries with certificate authorities of their own, as PEM files.
     pub certificate_authorities: Vec<(String, PathBuf)>,
-    /// A mirror for a repository, by name.
-    pub mirrors: Vec<(Repository, Repository)>,
+    /// Where images of a registry are asked for first. They are asked for by digest, so a mirror need not be believed.
+    pub mirrors: Vec<Mirror>,
     /// Whether a builder that is already there, and that others use too, may be used where no own one can be started.
     pub shared_builder: SharedBuilder,
     /// Where work folders are made, instead of the system's folder for temporary files.
@@ -85,6 +87,22 @@ pub struct EngineSettings {
     pub store: Option<Store>,
     /// What somebody else rebuilt, to be taken instead of building.
     pub rebuilt: Option<replay::Elsewhere>,
+}
+
+/// A registry that has copies of another one's images.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mirror {
+    /// The registry as references have it.
+    pub registry: String,
+    /// Host, and below it the path under which the copies are, if they are under one.
+    pub at: String,
+}
+
+impl Mirror {
+    /// The host alone.
+    pub fn host(&self) -> &str {
+        self.at.split('/').next().unwrap_or(&self.at)
+    }
 }
 
 /// Whether a builder may be used that others use, too.
@@ -220,6 +238,13 @@ fn reaching_loopback(plan: &Plan, settings: &EngineSettings) -> EngineSettings {
             settings.plain_http.push(registry);
         }
     }
+    for mirror in settings.mirrors.clone() {
+        let host = mirror.host().to_owned();
+        let with_tls = settings.certificate_authorities.iter().any(|(other, _)| *other == host);
+        if is_loopback(&host) && !with_tls && !settings.plain_http.contains(&host) {
+            settings.plain_http.push(host);
+        }
+    }
     settings
 }
 
@@ -256,6 +281,9 @@ fn choose(
         (EngineChoice::Auto, EngineKind::Buildah, _) => &[EngineChoice::Buildah],
         // Docker has mirrors for one registry alone.
         (EngineChoice::Auto, _, _) if settings.store.is_some() => &[EngineChoice::Buildkitd],
+        (EngineChoice::Auto, _, _) if settings.mirrors.iter().any(|m| m.registry != DOCKER_HUB) => {
+            &[EngineChoice::Buildkitd, EngineChoice::Docker]
+        }
         (EngineChoice::Auto, _, Producer::BuildkitV1) => {
             &[EngineChoice::Buildkitd, EngineChoice::Docker]
         }

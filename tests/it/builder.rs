@@ -140,6 +140,30 @@ fn a_builder_behind_tls_needs_certificates_on_both_sides() {
     answer.exits(1).says("engine-error");
 }
 
+#[test]
+fn a_mirror_is_asked_first_and_its_registry_where_it_has_nothing() {
+    let name = "a_mirror_is_asked_first_and_its_registry_where_it_has_nothing";
+    let Some((lab, image)) = lab_with_builder(name) else { return };
+    for (engine, image) in [("buildkitd", image.as_str()), ("buildah", lab.get("BUILDAH"))] {
+        let mirror = Registry::start(Store::default(), Box::new(|_, _| Some(Reply::new(404))));
+        let settings = format!(
+            "rebuild: {{engine: {engine}, twice: false, mirrors: [{{registry: \"{}\", at: \"{}/copies\"}}]}}\n",
+            lab.get("REGISTRY"),
+            mirror.host
+        );
+        let config = trusting(Path::new(lab.get("KEY_A")), "baseline") + &settings;
+        let answer = lab.hallmark(["rebuild", image, "-o", "json"]).config(&config).run();
+        answer.exits(0);
+        assert_eq!(answer.json()["rebuild"]["level"], 5, "{engine}: {}", answer.all());
+        let asked: Vec<String> = mirror.requests().into_iter().map(|r| r.target).collect();
+        let wanted = |target: &String| {
+            target.contains("/v2/copies/base/") && target.contains("/manifests/sha256:")
+        };
+        assert!(asked.iter().any(wanted), "{engine}: {asked:?}");
+        assert!(!asked.iter().any(|target| target.contains("/manifests/1")), "{engine}: {asked:?}");
+    }
+}
+
 /// An address of this machine that steps of a build reach: the proxy is in a network of its own, where loopback is another.
 fn own_address() -> Option<IpAddr> {
     let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
