@@ -29,12 +29,15 @@ pub async fn run(args: &Verify, global: &Global) -> Result<Answer, Failure> {
     let image = context::pin(&args.image, &config, &ctx).await?;
     let verdict = verify(image, &ctx, jiff::Timestamp::now()).await;
     context::compiled(&ctx)?;
-    drop(ctx);
     let text = match args.output {
         Format::Text => report::text::verdict(&verdict),
         Format::Json => report::json::verdict(&verdict),
     };
-    Ok(Answer { text, code: exit_code(&verdict) })
+    let code = exit_code(&verdict);
+    // The process ends now. To give back compiled policies and evidence node by node would take longer than to judge them;
+    // nothing in them is on the disk or runs.
+    std::mem::forget((verdict, ctx, config));
+    Ok(Answer { text, code })
 }
 
 /// 3 where the image or its evidence could not be read at all: trying again may help.

@@ -49,8 +49,8 @@ const ERROR_BYTES: usize = 4 << 10;
 const CHUNKS_IN_FLIGHT: usize = 16;
 /// Documents that are fetched at the same time: over HTTP/2 they share a connection.
 const DOCUMENTS: usize = 16;
-/// Likewise without TLS, and so without HTTP/2: each takes a connection of its own, as many as browsers open to one host.
-const PLAIN_DOCUMENTS: usize = 6;
+/// Likewise without TLS, and so without HTTP/2: each takes a connection of its own, and every one costs more than it saves.
+const PLAIN_DOCUMENTS: usize = 4;
 
 /// One registry, as seen from one repository.
 pub(super) struct Http {
