@@ -9,10 +9,12 @@ use std::{
     ffi::OsString,
     fs, io,
     path::{Path, PathBuf},
+    pin::pin,
     time::Duration,
 };
 
 use async_trait::async_trait;
+use futures_util::future::{self, Either};
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -31,10 +33,10 @@ use crate::{
     rebuild::{EngineKind, EngineReport, Failure, FailureKind, Plan, pins},
 };
 
-/// Tries to reach a daemon that has just been started: every 50 ms for 60 s.
-const TRIES: u32 = 1200;
+/// Tries to reach a daemon that has just been started: every 10 ms for 60 s.
+const TRIES: u32 = 6000;
 /// Time between two tries.
-const PAUSE: Duration = Duration::from_millis(50);
+const PAUSE: Duration = Duration::from_millis(10);
 /// Bytes of a daemon's own log that a failure quotes.
 const DAEMON_LOG_BYTES: usize = 4096;
 
@@ -589,13 +591,27 @@ impl Buildkitd {
         match &self.daemon {
             Whose::Own(program) => {
                 let environment = Environment::new(shell.work);
-                let told = shell.run(program, ["--version"], &environment).await?.stdout;
-                // buildkitd github.com/moby/buildkit v0.34.2 5d1e…
-                let version = word(&told, 2);
-                version::refuse_buildkit(&version, plan)?;
-                doubt_runc(shell, &environment).await?;
+                let check = async {
+                    let told = shell.run(program, ["--version"], &environment).await?.stdout;
+                    // buildkitd github.com/moby/buildkit v0.34.2 5d1e…
+                    let version = word(&told, 2);
+                    version::refuse_buildkit(&version, plan)?;
+                    doubt_runc(shell, &environment).await?;
+                    Ok::<_, Failure>(version)
+                };
                 shell.talk.stage("starting buildkitd");
-                Ok(Running { version, ..self.start(program, plan, shell).await? })
+                // A daemon that builds nothing yet does no harm: one that is too old is ended again.
+                let start = self.start(program, plan, shell);
+                match future::select(pin!(check), pin!(start)).await {
+                    Either::Left((version, start)) => {
+                        let version = version?;
+                        Ok(Running { version, ..start.await? })
+                    }
+                    Either::Right((running, check)) => {
+                        let version = check.await?;
+                        Ok(Running { version, ..running? })
+                    }
+                }
             }
             Whose::Shared(address) => {
                 let environment = Environment::new(shell.work).with("BUILDKIT_HOST", address);
@@ -637,11 +653,9 @@ impl Buildkitd {
         ];
         let mut daemon = shell.start(program, args, &environment)?.ends_at_once();
         let environment = environment.with("BUILDKIT_HOST", unix(&work.join("b.sock")));
-        let quiet = shell.quietly();
-        let ready = || async {
-            let workers = quiet.run(&self.buildctl, ["debug", "workers"], &environment).await;
-            workers.is_ok_and(|outcome| outcome.success)
-        };
+        // It listens once its workers are there.
+        let socket = work.join("b.sock");
+        let ready = || async { UnixStream::connect(&socket).await.is_ok() };
         await_daemon(&mut daemon, ready).await?;
         Ok(Running { daemon: Some(daemon), environment, version: String::new(), _serving: serving })
     }
