@@ -13,7 +13,7 @@ use hallmark::engine::sandbox::find_program;
 use crate::{
     rebuild,
     robust::publish,
-    server::{Body, Registry, Reply, Store},
+    server::{Body, Registry, Reply, Request, Store},
     support::{Lab, trusting},
 };
 
@@ -145,7 +145,11 @@ fn a_mirror_is_asked_first_and_its_registry_where_it_has_nothing() {
     let name = "a_mirror_is_asked_first_and_its_registry_where_it_has_nothing";
     let Some((lab, image)) = lab_with_builder(name) else { return };
     for (engine, image) in [("buildkitd", image.as_str()), ("buildah", lab.get("BUILDAH"))] {
-        let mirror = Registry::start(Store::default(), Box::new(|_, _| Some(Reply::new(404))));
+        // A registry, and nothing in it.
+        let empty = |request: &Request, _| {
+            Some(Reply::new(if request.target == "/v2/" { 200 } else { 404 }))
+        };
+        let mirror = Registry::start(Store::default(), Box::new(empty));
         let settings = format!(
             "rebuild: {{engine: {engine}, twice: false, mirrors: [{{registry: \"{}\", at: \"{}/copies\"}}]}}\n",
             lab.get("REGISTRY"),
@@ -204,7 +208,7 @@ fn steps_download_what_was_recorded_and_nothing_else() {
     };
     let script = Arc::new(Mutex::new("echo one > /data".to_owned()));
     let served = Arc::clone(&script);
-    let handler = move |request: &crate::server::Request, _| {
+    let handler = move |request: &Request, _| {
         let text = match request.target.as_str() {
             "/script" => served.lock().unwrap().clone(),
             _ => "other".to_owned(),
