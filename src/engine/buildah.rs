@@ -8,7 +8,6 @@
 mod commands;
 
 use std::{
-    collections::BTreeSet,
     ffi::OsString,
     fs, io,
     os::unix::fs::PermissionsExt,
@@ -152,20 +151,13 @@ impl Buildah {
         let mut toml = "unqualified-search-registries = [\"docker.io\"]\n\
             short-name-mode = \"disabled\"\n"
             .to_owned();
-        let EngineSettings { plain_http, mirrors, .. } = &self.settings;
-        let hosts: BTreeSet<&str> = plain_http
-            .iter()
-            .map(String::as_str)
-            .chain(mirrors.iter().map(|mirror| mirror.registry.as_str()))
-            .collect();
-        let is_plain = |host: &str| plain_http.iter().any(|plain| plain == host);
-        for host in hosts {
+        for host in self.settings.hosts() {
             toml.push_str(&format!("[[registry]]\nlocation = {}\n", json!(host)));
-            if is_plain(host) {
+            if self.settings.is_plain(host) {
                 toml.push_str("insecure = true\n");
             }
-            for mirror in mirrors.iter().filter(|mirror| mirror.registry == host) {
-                let (at, insecure) = (json!(mirror.at), is_plain(mirror.host()));
+            for mirror in self.settings.mirrors_of(host) {
+                let (at, insecure) = (json!(mirror.at), self.settings.is_plain(mirror.host()));
                 let table =
                     format!("[[registry.mirror]]\nlocation = {at}\ninsecure = {insecure}\n");
                 toml.push_str(&table);

@@ -5,7 +5,6 @@
 //! started, unless the operator allows a shared builder.
 
 use std::{
-    collections::BTreeSet,
     ffi::OsString,
     fs, io,
     path::{Path, PathBuf},
@@ -145,10 +144,10 @@ impl Docker {
                 "features": { "containerd-snapshotter": true },
                 "insecure-registries": self.settings.plain_http,
             });
-            let hub = self.settings.mirrors.iter().filter(|mirror| mirror.registry == DOCKER_HUB);
+            let hub = self.settings.mirrors_of(DOCKER_HUB);
             let hub: Vec<String> = hub
                 .map(|mirror| {
-                    let plain = self.settings.plain_http.iter().any(|host| host == mirror.host());
+                    let plain = self.settings.is_plain(mirror.host());
                     format!("{}://{}", if plain { "http" } else { "https" }, mirror.at)
                 })
                 .collect();
@@ -548,19 +547,13 @@ impl Buildkitd {
             toml.push_str(&format!("[registry.{mirror}]\nhttp = true\ninsecure = true\n"));
             return toml;
         }
-        let EngineSettings { plain_http, mirrors, .. } = &self.settings;
-        let hosts: BTreeSet<&str> = plain_http
-            .iter()
-            .map(String::as_str)
-            .chain(mirrors.iter().map(|mirror| mirror.registry.as_str()))
-            .collect();
-        for host in hosts {
+        for host in self.settings.hosts() {
             toml.push_str(&format!("[registry.{}]\n", quote(host)));
-            if plain_http.iter().any(|plain| plain == host) {
+            if self.settings.is_plain(host) {
                 toml.push_str("http = true\ninsecure = true\n");
             }
-            let its = mirrors.iter().filter(|mirror| mirror.registry == host);
-            let its: Vec<&str> = its.map(|mirror| mirror.at.as_str()).collect();
+            let its: Vec<&str> =
+                self.settings.mirrors_of(host).map(|mirror| mirror.at.as_str()).collect();
             if !its.is_empty() {
                 toml.push_str(&format!("mirrors = {}\n", json!(its)));
             }

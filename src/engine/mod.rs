@@ -17,6 +17,7 @@ pub mod store;
 mod version;
 
 use std::{
+    collections::BTreeSet,
     fs, io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -87,6 +88,22 @@ pub struct EngineSettings {
     pub store: Option<Store>,
     /// What somebody else rebuilt, to be taken instead of building.
     pub rebuilt: Option<replay::Elsewhere>,
+}
+
+impl EngineSettings {
+    /// Every registry about which something is said, sorted.
+    fn hosts(&self) -> BTreeSet<&str> {
+        let mirrored = self.mirrors.iter().map(|mirror| mirror.registry.as_str());
+        self.plain_http.iter().map(String::as_str).chain(mirrored).collect()
+    }
+
+    fn is_plain(&self, host: &str) -> bool {
+        self.plain_http.iter().any(|plain| plain == host)
+    }
+
+    fn mirrors_of<'a>(&'a self, registry: &'a str) -> impl Iterator<Item = &'a Mirror> {
+        self.mirrors.iter().filter(move |mirror| mirror.registry == registry)
+    }
 }
 
 /// A registry that has copies of another one's images.
