@@ -85,7 +85,7 @@ fn a_terminal_shows_steps_layers_and_bytes() {
     let arguments = format!("rebuild {}", lab.get("SWAPPED"));
     let Some(shown) = on_a_terminal(&lab, &arguments, None) else { return };
     assert_eq!(shown.code, Some(1), "{}", shown.screen);
-    shown.has(r"\[build \d/\d\] RUN cc[^\n]*\(\d+ s\)");
+    shown.has(r"\[build \d/\d\] [A-Z]+ [^\n]*\(\d+ s\)");
     shown.has(r"fetching layers: (\d+) of \d+, [\d.]+ [KM]?i?B of [\d.]+ [KM]iB \(\d+ %\)");
     shown.has(r"comparing layers: \d of \d, [\d.]+ [KM]?i?B of [\d.]+ [KM]iB \(\d+ %\)");
     shown.is_tidy();
@@ -95,7 +95,7 @@ fn a_terminal_shows_steps_layers_and_bytes() {
 fn ctrl_c_in_a_step_leaves_a_tidy_terminal() {
     let Some(lab) = Lab::here("ctrl_c_in_a_step_leaves_a_tidy_terminal") else { return };
     let arguments = format!("rebuild {}", lab.get("HONEST"));
-    let key = Some(("] RUN cc", &b"\x03"[..]));
+    let key = Some(("[build 1/4] FROM", &b"\x03"[..]));
     let Some(shown) = on_a_terminal(&lab, &arguments, key) else { return };
     assert_eq!(shown.code, Some(130), "{}", shown.screen);
     shown.has("hallmark: interrupted");
