@@ -1,35 +1,33 @@
-//! BuildKit, by itself or inside a Docker daemon, started for one job.
+//! BuildKit: what it is told and what it says, however it is reached.
 //!
-//! Turns a plan into an OCI layout. The source policy of [`pins`] is in force for everything that BuildKit fetches; build
-//! steps have no network; there is no build cache, no secret and no credential. Refuses to run where neither daemon can be
-//! started, unless the operator allows a shared builder.
+//! The source policy of [`pins`] is in force for everything that BuildKit fetches; build steps have no network, or the one that
+//! BuildKit's proxy holds to what was recorded; there is no build cache, no secret and no credential. [`daemon`] starts one for
+//! the job and speaks to it as [`super::grpc`] does, [`docker`] starts a Docker daemon that has one inside, and [`client`] leaves
+//! a shared one to its own client.
+
+pub mod client;
+pub mod daemon;
+pub mod docker;
 
 use std::{
     ffi::OsString,
     fs, io,
     path::{Path, PathBuf},
-    pin::pin,
+    sync::Arc,
     time::Duration,
 };
 
-use async_trait::async_trait;
-use futures_util::future::{self, Either};
-use serde_json::json;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::UnixStream,
-};
-
 use super::{
-    Built, DOCKER_HUB, Engine, EngineSettings, SharedBuilder, certificates,
+    Built, Engine, EngineSettings, SharedBuilder, certificates,
+    grpc::{Address, Grpc},
     sandbox::{self, Daemon, Environment, Outcome, Shell},
-    store::{self, serve::Serving},
     version,
 };
 use crate::{
     attest::provenance::{Frontend, Network},
     image::Compression,
-    rebuild::{EngineKind, EngineReport, Failure, FailureKind, Plan, pins},
+    limits::Limits,
+    rebuild::{EngineReport, Failure, FailureKind, Plan, pins},
 };
 
 /// Tries to reach a daemon that has just been started: every 10 ms for 60 s.
@@ -39,150 +37,35 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// Bytes of a daemon's own log that a failure quotes.
 const DAEMON_LOG_BYTES: usize = 4096;
 
-/// `docker buildx` with a Docker daemon of the job's own.
-pub struct Docker {
-    docker: PathBuf,
-    buildx: PathBuf,
-    /// `None` where a shared daemon is used.
-    dockerd: Option<PathBuf>,
-    settings: EngineSettings,
+/// The option that names the caches of `RUN --mount=type=cache`, so that a build sees nobody's but its own.
+pub(super) const CACHES: &str = "build-arg:BUILDKIT_CACHE_MOUNT_NS";
+
+/// Finds what builds with BuildKit's own daemon: one that is started for the job, or the one that `BUILDKIT_HOST` names where the
+/// operator lets others' be used.
+///
+/// # Errors
+/// Says which program is missing.
+pub fn find(settings: &EngineSettings, limits: &Limits) -> Result<Arc<dyn Engine>, String> {
+    let shared = std::env::var_os("BUILDKIT_HOST").filter(|address| !address.is_empty());
+    match (shared, settings.shared_builder) {
+        // A daemon of others cannot be told to take its images from a store.
+        (Some(address), SharedBuilder::Allowed) if settings.store.is_none() => {
+            match address.to_str().and_then(|address| address.strip_prefix("unix://")) {
+                Some(path) => Ok(Arc::new(Grpc::new(Address::Unix(path.into()), limits))),
+                None => Ok(Arc::new(client::Buildctl::find(address)?)),
+            }
+        }
+        _ => Ok(Arc::new(daemon::Buildkitd::find(settings, limits)?)),
+    }
 }
 
-impl Docker {
-    /// Finds the programs.
-    ///
-    /// # Errors
-    /// Says which one is missing.
-    pub fn find(settings: &EngineSettings) -> Result<Self, String> {
-        let docker = program("docker")?;
-        let buildx = find_buildx(&docker).ok_or("docker has no buildx plugin")?;
-        let own = if sandbox::is_root() {
-            program("containerd").and_then(|_| program("runc")).and_then(|_| program("dockerd"))
-        } else {
-            Err("a Docker daemon of its own needs root".to_owned())
-        };
-        let dockerd = match (own, settings.shared_builder) {
-            (Ok(dockerd), _) => Some(dockerd),
-            (Err(_), SharedBuilder::Allowed) => None,
-            (Err(why), SharedBuilder::Refused) => return Err(why),
-        };
-        Ok(Self { docker, buildx, dockerd, settings: settings.clone() })
-    }
+/// What steps can reach.
+pub(super) fn network(plan: &Plan) -> Network {
+    if plan.fetched.is_empty() { Network::None } else { Network::Proxy }
 }
 
 fn program(name: &str) -> Result<PathBuf, String> {
     sandbox::find_program(name).ok_or_else(|| format!("{name} is not on PATH"))
-}
-
-/// The plugin, where docker itself looks for it, and beside docker.
-fn find_buildx(docker: &Path) -> Option<PathBuf> {
-    const FOLDERS: [&str; 4] = [
-        "/usr/local/lib/docker/cli-plugins",
-        "/usr/local/libexec/docker/cli-plugins",
-        "/usr/lib/docker/cli-plugins",
-        "/usr/libexec/docker/cli-plugins",
-    ];
-    let configured = std::env::var_os("DOCKER_CONFIG").map(PathBuf::from);
-    let home = std::env::var_os("HOME").map(|home| Path::new(&home).join(".docker"));
-    let users = configured.into_iter().chain(home).map(|folder| folder.join("cli-plugins"));
-    let prefix = docker.parent().and_then(Path::parent).map(Path::to_owned);
-    let beside = ["lib", "libexec"]
-        .into_iter()
-        .filter_map(|lib| Some(prefix.as_ref()?.join(lib).join("docker/cli-plugins")));
-    let folders = users.chain(beside).chain(FOLDERS.iter().map(PathBuf::from));
-    let mut files = folders.map(|folder| folder.join("docker-buildx"));
-    let found = files.find(|file| sandbox::is_executable(file));
-    let found = found.or_else(|| sandbox::find_program("docker-buildx"))?;
-    fs::canonicalize(found).ok()
-}
-
-#[async_trait]
-impl Engine for Docker {
-    fn kind(&self) -> EngineKind {
-        EngineKind::Buildkit
-    }
-
-    async fn build(&self, plan: &Plan, shell: &Shell<'_>) -> Result<Built, Failure> {
-        let (work, talk) = (shell.work, shell.talk);
-        let (policy, pins) = write_policy(plan, shell)?;
-        let mut environment = self.prepare(shell)?;
-        if let Some(dockerd) = &self.dockerd {
-            // Docker version 26.1.5+dfsg1, build a72d7cd
-            let text = shell.run(dockerd, ["--version"], &environment).await?.stdout;
-            let version = text.split_whitespace().nth(2).unwrap_or_default();
-            version::refuse_docker(version.trim_end_matches(','), plan)?;
-        }
-        doubt_runc(shell, &environment).await?;
-        talk.stage("starting a Docker daemon");
-        let daemon = match &self.dockerd {
-            Some(dockerd) => Some(start_dockerd(dockerd, shell, &environment).await?),
-            None => None,
-        };
-        environment = match (&daemon, std::env::var_os("DOCKER_HOST")) {
-            (Some(_), _) => environment.with("DOCKER_HOST", unix(&work.join("docker.sock"))),
-            (None, Some(host)) => environment.with("DOCKER_HOST", host),
-            (None, None) => environment,
-        };
-        let report = self.report(shell, &environment, daemon.is_some()).await?;
-        talk.stage("building");
-        let environment =
-            with_epoch(environment, plan).with("EXPERIMENTAL_BUILDKIT_SOURCE_POLICY", &policy);
-        let outcome = shell.run(&self.docker, buildx_args(plan, work), &environment).await?;
-        finish(&outcome, daemon, shell, report, pins)
-    }
-}
-
-impl Docker {
-    fn prepare(&self, shell: &Shell<'_>) -> Result<Environment, Failure> {
-        let write = || -> io::Result<Environment> {
-            let config = shell.work.join("docker-config");
-            fs::create_dir_all(config.join("cli-plugins"))?;
-            fs::write(config.join("config.json"), "{}")?;
-            let link = config.join("cli-plugins/docker-buildx");
-            std::os::unix::fs::symlink(&self.buildx, link)?;
-            let mut daemon = json!({
-                "features": { "containerd-snapshotter": true },
-                "insecure-registries": self.settings.plain_http,
-            });
-            let hub = self.settings.mirrors_of(DOCKER_HUB);
-            let hub: Vec<String> = hub
-                .map(|mirror| {
-                    let plain = self.settings.is_plain(mirror.host());
-                    format!("{}://{}", if plain { "http" } else { "https" }, mirror.at)
-                })
-                .collect();
-            if !hub.is_empty() {
-                daemon["registry-mirrors"] = json!(hub);
-            }
-            if sandbox::is_on_overlay(shell.work) {
-                daemon["storage-driver"] = json!("native");
-            }
-            fs::write(shell.work.join("daemon.json"), daemon.to_string())?;
-            let environment = Environment::new(shell.work).with("DOCKER_CONFIG", &config);
-            with_certificates(environment, &self.settings, shell.work)
-        };
-        write().map_err(|e| shell.broken("cannot write the daemon's settings", &e))
-    }
-
-    async fn report(
-        &self,
-        shell: &Shell<'_>,
-        environment: &Environment,
-        ephemeral: bool,
-    ) -> Result<EngineReport, Failure> {
-        let server = ["version", "--format", "{{.Server.Version}}"];
-        let server = shell.run(&self.docker, server, environment).await?.stdout;
-        let client = shell.run(&self.docker, ["buildx", "version"], environment).await?.stdout;
-        let client = client.split_whitespace().nth(1).unwrap_or("unknown").to_owned();
-        Ok(EngineReport {
-            kind: EngineKind::Buildkit,
-            driver: "docker buildx".to_owned(),
-            version: format!("docker {}, buildx {client}", server.trim()),
-            reason: String::new(),
-            network: Network::None,
-            ephemeral,
-        })
-    }
 }
 
 /// Says so where the machine's runc may let a build out.
@@ -236,44 +119,6 @@ pub(super) fn client_epoch(plan: &Plan) -> Option<String> {
     seconds.filter(|_| !given).map(|seconds| seconds.to_string())
 }
 
-fn with_epoch(environment: Environment, plan: &Plan) -> Environment {
-    match client_epoch(plan) {
-        Some(seconds) => environment.with("SOURCE_DATE_EPOCH", seconds),
-        None => environment,
-    }
-}
-
-/// A daemon that touches no firewall, bridge or route of the machine. Its steps have no network, so it needs none either.
-async fn start_dockerd(
-    dockerd: &Path,
-    shell: &Shell<'_>,
-    environment: &Environment,
-) -> Result<Daemon, Failure> {
-    let work = shell.work;
-    let path = |flag: &str, name: &str| {
-        let mut arg = OsString::from(flag);
-        arg.push(work.join(name));
-        arg
-    };
-    let mut host = OsString::from("--host=");
-    host.push(unix(&work.join("docker.sock")));
-    let mut args = vec![
-        path("--config-file=", "daemon.json"),
-        path("--data-root=", "d"),
-        path("--exec-root=", "x"),
-        path("--pidfile=", "docker.pid"),
-        host,
-    ];
-    let off = ["--iptables", "--ip6tables", "--ip-forward", "--ip-masq"];
-    args.extend(off.iter().map(|flag| format!("{flag}=false").into()));
-    args.push("--bridge=none".into());
-    args.extend(shell.cgroup_parent().map(|parent| format!("--cgroup-parent={parent}").into()));
-    let mut daemon = shell.start(dockerd, args, environment)?;
-    let socket = work.join("docker.sock");
-    await_daemon(&mut daemon, || ping(&socket)).await?;
-    Ok(daemon)
-}
-
 async fn await_daemon<F: Future<Output = bool>>(
     daemon: &mut Daemon,
     ready: impl Fn() -> F,
@@ -294,52 +139,6 @@ async fn await_daemon<F: Future<Output = bool>>(
         log,
         engine: None,
     })
-}
-
-/// Docker's own sign of readiness: `GET /_ping`.
-async fn ping(socket: &Path) -> bool {
-    let ask = async {
-        let mut stream = UnixStream::connect(socket).await?;
-        stream.write_all(b"GET /_ping HTTP/1.0\r\n\r\n").await?;
-        let mut answer = [0; 12];
-        stream.read_exact(&mut answer).await?;
-        io::Result::Ok(answer.ends_with(b" 200"))
-    };
-    matches!(tokio::time::timeout(Duration::from_secs(2), ask).await, Ok(Ok(true)))
-}
-
-pub(super) fn buildx_args(plan: &Plan, work: &Path) -> Vec<OsString> {
-    let mut args: Vec<OsString> = Vec::new();
-    let mut add = |words: &[&str]| args.extend(words.iter().map(OsString::from));
-    add(&["buildx", "build", "--no-cache", "--network=none", "--provenance=false"]);
-    add(&["--sbom=false", "--progress=plain"]);
-    add(&["--platform", &plan.platform.to_string(), "--file", &plan.dockerfile_path]);
-    if let Some(target) = &plan.target {
-        add(&["--target", target]);
-    }
-    for (name, value) in build_args(plan) {
-        add(&["--build-arg", &format!("{name}={value}")]);
-    }
-    for (name, value) in &plan.labels {
-        add(&["--label", &format!("{name}={value}")]);
-    }
-    for (key, value) in &plan.options {
-        match (key.as_str(), key.strip_prefix("context:")) {
-            (_, Some(name)) => add(&["--build-context", &format!("{name}={value}")]),
-            // BuildKit joins several with commas.
-            ("add-hosts", _) => value.split(',').for_each(|host| add(&["--add-host", host])),
-            ("shm-size", _) => add(&["--shm-size", value]),
-            ("ulimit", _) => value.split(',').for_each(|limit| add(&["--ulimit", limit])),
-            _ => {}
-        }
-    }
-    args.push("--metadata-file".into());
-    args.push(work.join("metadata.json").into());
-    args.push("--output".into());
-    args.push(output(plan, work));
-    args.push("--".into());
-    args.push(pins::context(plan).into());
-    args
 }
 
 /// Build arguments; a frontend image is named by the argument that the built-in frontend forwards to.
@@ -410,7 +209,7 @@ fn finish(
 
 /// The proxy answers a step with 403 and says nothing in the log, so the failure of a step that downloads says what it was
 /// held to.
-fn held_back(mut failure: Failure, plan: &Plan) -> Failure {
+pub(super) fn held_back(mut failure: Failure, plan: &Plan) -> Failure {
     let count = plan.fetched.len();
     if count > 0 && failure.kind == FailureKind::BuildFailed {
         failure.why.push_str(&format!("; steps could download the recorded URLs alone ({count})"));
@@ -465,241 +264,6 @@ pub(super) fn classify(log: &str) -> (FailureKind, String) {
         FailureKind::BuildFailed
     };
     (kind, why.to_owned())
-}
-
-/// A daemon, how its client reaches it, and the store that it reads from.
-struct Running {
-    daemon: Option<Daemon>,
-    environment: Environment,
-    version: String,
-    _serving: Option<Serving>,
-}
-
-fn cgroup_line(parent: &str) -> String {
-    format!("[worker.oci]\ndefaultCgroupParent = {}\n", json!(parent))
-}
-
-/// `buildctl` with a `buildkitd` of the job's own.
-pub struct Buildkitd {
-    buildctl: PathBuf,
-    daemon: Whose,
-    settings: EngineSettings,
-}
-
-/// Whose daemon it is.
-enum Whose {
-    /// One of this program, started for the job.
-    Own(PathBuf),
-    /// One that runs at this address already, and that others use too.
-    Shared(OsString),
-}
-
-impl Buildkitd {
-    /// Finds the programs.
-    ///
-    /// # Errors
-    /// Says which one is missing.
-    pub fn find(settings: &EngineSettings) -> Result<Self, String> {
-        let buildctl = program("buildctl")?;
-        let shared = std::env::var_os("BUILDKIT_HOST").filter(|address| !address.is_empty());
-        let daemon = match (shared, settings.shared_builder) {
-            // A daemon of others cannot be told to take its images from a store.
-            (Some(address), SharedBuilder::Allowed) if settings.store.is_none() => {
-                Whose::Shared(address)
-            }
-            _ => Whose::Own(Self::find_own()?),
-        };
-        Ok(Self { buildctl, daemon, settings: settings.clone() })
-    }
-
-    fn find_own() -> Result<PathBuf, String> {
-        let buildkitd = program("buildkitd")?;
-        program("runc")?;
-        if !sandbox::is_root() {
-            return Err("a buildkitd of its own needs root".to_owned());
-        }
-        Ok(buildkitd)
-    }
-
-    /// Steps are given no network one by one; the daemon itself fetches sources over the machine's.
-    fn configuration(&self, plan: &Plan, shell: &Shell<'_>, mirror: Option<&str>) -> String {
-        let quote = |text: &str| json!(text).to_string();
-        let snapshotter = if sandbox::is_on_overlay(shell.work) { "native" } else { "overlayfs" };
-        let mut toml = format!(
-            "[worker.oci]\nenabled = true\nnetworkMode = \"host\"\nsnapshotter = {}\n\
-             [worker.containerd]\nenabled = false\n",
-            quote(snapshotter)
-        );
-        if let Some(parent) = shell.cgroup_parent() {
-            toml = toml.replacen("[worker.oci]\n", &cgroup_line(&parent), 1);
-        }
-        if let Some(mirror) = mirror {
-            let mut hosts: Vec<String> = pins::bases(plan)
-                .iter()
-                .filter_map(|base| Some(base.repository.split_once('/')?.0.to_owned()))
-                .collect();
-            hosts.dedup();
-            for host in hosts {
-                let (host, mirror) = (quote(&host), quote(mirror));
-                toml.push_str(&format!("[registry.{host}]\nmirrors = [{mirror}]\n"));
-            }
-            let mirror = quote(mirror);
-            toml.push_str(&format!("[registry.{mirror}]\nhttp = true\ninsecure = true\n"));
-            return toml;
-        }
-        for host in self.settings.hosts() {
-            toml.push_str(&format!("[registry.{}]\n", quote(host)));
-            if self.settings.is_plain(host) {
-                toml.push_str("http = true\ninsecure = true\n");
-            }
-            let its: Vec<&str> =
-                self.settings.mirrors_of(host).map(|mirror| mirror.at.as_str()).collect();
-            if !its.is_empty() {
-                toml.push_str(&format!("mirrors = {}\n", json!(its)));
-            }
-        }
-        toml
-    }
-
-    /// The store's own address, the source policy that names it, and an environment in which nothing else can be reached.
-    async fn stored(
-        &self,
-        plan: &Plan,
-        shell: &Shell<'_>,
-        environment: Environment,
-    ) -> Result<Option<(Serving, Environment)>, Failure> {
-        let Some(store) = &self.settings.store else { return Ok(None) };
-        let broken = |e: io::Error| shell.broken("cannot give the store to BuildKit", &e);
-        let serving = store::serve::serve(store).await.map_err(broken)?;
-        let mut policy = pins::buildkit_policy(plan);
-        store::downloads_from(&mut policy, &serving.address());
-        fs::write(shell.work.join("policy.json"), format!("{policy:#}")).map_err(broken)?;
-        let repositories = store.repositories(plan);
-        let environment = store::wrap_git(store::offline(environment), shell.work, &repositories);
-        Ok(Some((serving, environment.map_err(broken)?)))
-    }
-
-    /// How to reach the daemon, and its version, which has to be good enough; it ends with the guard, where it is our own.
-    async fn reach(&self, plan: &Plan, shell: &Shell<'_>) -> Result<Running, Failure> {
-        match &self.daemon {
-            Whose::Own(program) => {
-                let environment = Environment::new(shell.work);
-                let check = async {
-                    let told = shell.run(program, ["--version"], &environment).await?.stdout;
-                    // buildkitd github.com/moby/buildkit v0.34.2 5d1e…
-                    let version = word(&told, 2);
-                    version::refuse_buildkit(&version, plan)?;
-                    doubt_runc(shell, &environment).await?;
-                    Ok::<_, Failure>(version)
-                };
-                shell.talk.stage("starting buildkitd");
-                // A daemon that builds nothing yet does no harm: one that is too old is ended again.
-                let start = self.start(program, plan, shell);
-                match future::select(pin!(check), pin!(start)).await {
-                    Either::Left((version, start)) => {
-                        let version = version?;
-                        Ok(Running { version, ..start.await? })
-                    }
-                    Either::Right((running, check)) => {
-                        let version = check.await?;
-                        Ok(Running { version, ..running? })
-                    }
-                }
-            }
-            Whose::Shared(address) => {
-                let environment = Environment::new(shell.work).with("BUILDKIT_HOST", address);
-                let told = shell.run(&self.buildctl, ["debug", "info"], &environment).await?.stdout;
-                // BuildKit: github.com/moby/buildkit v0.34.2 5d1e…
-                let version = word(&told, 2);
-                version::refuse_buildkit(&version, plan)?;
-                Ok(Running { daemon: None, environment, version, _serving: None })
-            }
-        }
-    }
-
-    async fn start(
-        &self,
-        program: &Path,
-        plan: &Plan,
-        shell: &Shell<'_>,
-    ) -> Result<Running, Failure> {
-        let work = shell.work;
-        let stored = self.stored(plan, shell, Environment::new(work)).await?;
-        let (serving, environment) = match stored {
-            Some((serving, environment)) => (Some(serving), environment),
-            None => (None, Environment::new(work)),
-        };
-        let mirror = serving.as_ref().map(Serving::address);
-        let write = || {
-            let toml = self.configuration(plan, shell, mirror.as_deref());
-            fs::write(work.join("buildkitd.toml"), toml)?;
-            with_certificates(environment, &self.settings, work)
-        };
-        let environment = write().map_err(|e| shell.broken("cannot write buildkitd.toml", &e))?;
-        let args = [
-            OsString::from("--config"),
-            work.join("buildkitd.toml").into(),
-            "--root".into(),
-            work.join("b").into(),
-            "--addr".into(),
-            unix(&work.join("b.sock")),
-        ];
-        let mut daemon = shell.start(program, args, &environment)?.ends_at_once();
-        let environment = environment.with("BUILDKIT_HOST", unix(&work.join("b.sock")));
-        // It listens once its workers are there.
-        let socket = work.join("b.sock");
-        let ready = || async { UnixStream::connect(&socket).await.is_ok() };
-        await_daemon(&mut daemon, ready).await?;
-        Ok(Running { daemon: Some(daemon), environment, version: String::new(), _serving: serving })
-    }
-}
-
-#[async_trait]
-impl Engine for Buildkitd {
-    fn kind(&self) -> EngineKind {
-        EngineKind::Buildkit
-    }
-
-    async fn build(&self, plan: &Plan, shell: &Shell<'_>) -> Result<Built, Failure> {
-        let (work, talk) = (shell.work, shell.talk);
-        let (policy, pins) = write_policy(plan, shell)?;
-        let Running { daemon, environment, version, _serving } = self.reach(plan, shell).await?;
-        let report = EngineReport {
-            kind: EngineKind::Buildkit,
-            driver: "buildctl".to_owned(),
-            version: format!("buildkitd {version}"),
-            reason: String::new(),
-            network: if plan.fetched.is_empty() { Network::None } else { Network::Proxy },
-            ephemeral: daemon.is_some(),
-        };
-        talk.stage("building");
-        let outcome =
-            shell.run(&self.buildctl, buildctl_args(plan, work, &policy), &environment).await?;
-        finish(&outcome, daemon, shell, report, pins).map_err(|failure| held_back(failure, plan))
-    }
-}
-
-fn word(text: &str, number: usize) -> String {
-    text.split_whitespace().nth(number).unwrap_or("unknown").to_owned()
-}
-
-pub(super) fn buildctl_args(plan: &Plan, work: &Path, policy: &Path) -> Vec<OsString> {
-    let mut args: Vec<OsString> = Vec::new();
-    let mut add = |words: &[&str]| args.extend(words.iter().map(OsString::from));
-    add(&["build", "--progress=plain", "--no-cache", "--frontend=dockerfile.v0"]);
-    for (key, value) in frontend_options(plan) {
-        add(&["--opt", &format!("{key}={value}")]);
-    }
-    if !plan.fetched.is_empty() {
-        args.push("--proxy-network".into());
-    }
-    args.push("--source-policy-file".into());
-    args.push(policy.into());
-    args.push("--metadata-file".into());
-    args.push(work.join("metadata.json").into());
-    args.push("--output".into());
-    args.push(output(plan, work));
-    args
 }
 
 /// What the frontend is told, as BuildKit itself calls it.

@@ -23,12 +23,12 @@ pub fn by_hand(plan: &Plan, preference: EngineChoice) -> ByHand {
     let work = Path::new("WORK");
     let policy = "WORK/policy.json".to_owned();
     let (program, arguments, environment) = if alone {
-        ("buildctl", buildkit::buildctl_args(plan, work, Path::new(&policy)), Vec::new())
+        ("buildctl", buildkit::client::buildctl_args(plan, work, Path::new(&policy)), Vec::new())
     } else {
         let mut environment = vec![("EXPERIMENTAL_BUILDKIT_SOURCE_POLICY".to_owned(), policy)];
         let epoch = buildkit::client_epoch(plan);
         environment.extend(epoch.map(|seconds| ("SOURCE_DATE_EPOCH".to_owned(), seconds)));
-        ("docker", buildkit::buildx_args(plan, work), environment)
+        ("docker", buildkit::docker::buildx_args(plan, work), environment)
     };
     ByHand {
         before: Vec::new(),

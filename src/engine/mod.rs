@@ -286,13 +286,12 @@ fn choose(
         return Ok((Arc::new(replay::Replay::new(elsewhere.clone(), limits)), reason));
     }
     if !plan.fetched.is_empty() {
-        return recording(plan, settings, preference);
+        return recording(plan, settings, preference, limits);
     }
     if let (Some(address), EngineKind::Buildkit, None) =
         (&settings.address, plan.engine, &settings.store)
     {
-        let reason = format!("BuildKit at rebuild.address: {}", plan.engine_reason);
-        return Ok((Arc::new(grpc::Grpc::new(address.clone(), limits)), reason));
+        return Ok(at_address(plan, address, limits));
     }
     let order: &[EngineChoice] = match (preference, plan.engine, plan.producer) {
         (EngineChoice::Auto, EngineKind::Buildah, _) => &[EngineChoice::Buildah],
@@ -315,13 +314,11 @@ fn choose(
             EngineChoice::Buildah => {
                 buildah::Buildah::find(settings, limits).map(|e| Arc::new(e) as _)
             }
-            EngineChoice::Buildkitd => {
-                buildkit::Buildkitd::find(settings).map(|e| Arc::new(e) as _)
-            }
+            EngineChoice::Buildkitd => buildkit::find(settings, limits),
             _ if settings.store.is_some() => {
                 Err("BuildKit inside Docker cannot take its images from a store".to_owned())
             }
-            _ => buildkit::Docker::find(settings).map(|e| Arc::new(e) as _),
+            _ => buildkit::docker::Docker::find(settings).map(|e| Arc::new(e) as _),
         };
         match found {
             Ok(engine) => return Ok((engine, reason(plan, preference, *choice, &missing))),
@@ -331,23 +328,35 @@ fn choose(
     Err(unavailable(missing.join("; ")))
 }
 
+fn at_address(plan: &Plan, address: &grpc::Address, limits: &Limits) -> (Arc<dyn Engine>, String) {
+    let reason = format!("BuildKit at rebuild.address: {}", plan.engine_reason);
+    (Arc::new(grpc::Grpc::new(address.clone(), limits)), reason)
+}
+
 /// For steps that download: the one engine that gives them a network in which nothing else is.
 fn recording(
     plan: &Plan,
     settings: &EngineSettings,
     preference: EngineChoice,
+    limits: &Limits,
 ) -> Result<(Arc<dyn Engine>, String), Failure> {
     if settings.store.is_some() {
         let why = "steps download, and cannot do so from a store; rebuild without it";
         return Err(unavailable(why.to_owned()));
     }
-    if !matches!(preference, EngineChoice::Auto | EngineChoice::Buildkitd) {
+    let may_run = matches!(preference, EngineChoice::Auto | EngineChoice::Buildkitd);
+    if settings.address.is_none() && !may_run {
         let why = "steps download, and only BuildKit's own daemon has a proxy that holds them to what was recorded (rebuild.engine: buildkitd)";
         return Err(unavailable(why.to_owned()));
     }
-    let engine = buildkit::Buildkitd::find(settings).map_err(unavailable)?;
-    let reason = reason(plan, preference, EngineChoice::Buildkitd, &[]);
-    Ok((Arc::new(engine), format!("{reason}; its proxy lets steps download what was recorded")))
+    let (engine, reason) = match &settings.address {
+        Some(address) => at_address(plan, address, limits),
+        None => {
+            let engine = buildkit::find(settings, limits).map_err(unavailable)?;
+            (engine, reason(plan, preference, EngineChoice::Buildkitd, &[]))
+        }
+    };
+    Ok((engine, format!("{reason}; its proxy lets steps download what was recorded")))
 }
 
 /// Why this engine: what the image says, what the operator says, and what is not here.

@@ -14,7 +14,7 @@ use crate::{
     rebuild,
     robust::publish,
     server::{Body, Registry, Reply, Request, Store},
-    support::{Lab, trusting},
+    support::{Hallmark, Lab, trusting},
 };
 
 /// A daemon of this test, ended with it.
@@ -72,12 +72,34 @@ fn lab_with_builder(name: &str) -> Option<(Lab, String)> {
 
 fn reproduced(lab: &Lab, image: &str, settings: &str) {
     let config = trusting(Path::new(lab.get("KEY_A")), "reproducible") + settings;
-    let answer = lab.hallmark(["verify", image, "-o", "json"]).config(&config).run();
+    reproduced_by("buildkit api", lab.hallmark(["verify", image, "-o", "json"]).config(&config));
+}
+
+fn reproduced_by(driver: &str, command: Hallmark) {
+    let answer = command.run();
     answer.exits(0);
     let rebuild = &answer.json()["platforms"][0]["evidence"]["rebuild"];
     assert_eq!(rebuild["level"], 5, "{rebuild:#}");
-    assert_eq!(rebuild["engine"]["driver"], "buildkit api", "{rebuild:#}");
+    assert_eq!(rebuild["engine"]["driver"], driver, "{rebuild:#}");
     assert_eq!(rebuild["engine"]["ephemeral"], false, "{rebuild:#}");
+}
+
+#[test]
+fn a_daemon_of_others_is_asked_where_that_is_allowed() {
+    let name = "a_daemon_of_others_is_asked_where_that_is_allowed";
+    let Some((lab, image)) = lab_with_builder(name) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    // Without TLS, which the API's own driver does not speak: the daemon's client does.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let tcp = format!("tcp://127.0.0.1:{port}");
+    let _daemon = start(&lab, folder.path(), &["--addr", &tcp]);
+    let socket = format!("unix://{}", folder.path().join("s").display());
+    let config = trusting(Path::new(lab.get("KEY_A")), "reproducible");
+    let config = config + "rebuild: {sharedDaemon: true}\n";
+    for (address, driver) in [(&socket, "buildkit api"), (&tcp, "buildctl")] {
+        let command = lab.hallmark(["verify", &image, "-o", "json"]).config(&config);
+        reproduced_by(driver, command.env("BUILDKIT_HOST", address));
+    }
 }
 
 #[test]
@@ -230,29 +252,36 @@ fn steps_download_what_was_recorded_and_nothing_else() {
         built_with_proxy(&lab, folder.path(), &context, "recorded")
     };
 
-    let rebuilt = |network: &str| {
-        let settings =
-            format!("rebuild: {{engine: buildkitd, twice: false, network: {network}}}\n");
+    let rebuilt = |settings: &str| {
+        let settings = format!("rebuild: {{twice: false, {settings}}}\n");
         let config = trusting(Path::new(lab.get("KEY_A")), "baseline") + &settings;
         lab.hallmark(["rebuild", &image, "-o", "json"]).config(&config).run()
     };
     // Nobody allowed it.
-    rebuilt("none").exits(1).says("recorded-network").says("rebuild.network: recorded");
+    let (none, recorded) =
+        ("engine: buildkitd, network: none", "engine: buildkitd, network: recorded");
+    rebuilt(none).exits(1).says("recorded-network").says("rebuild.network: recorded");
     // Allowed, and the same bytes come.
-    let same = rebuilt("recorded");
-    same.exits(0);
-    let report = &same.json()["rebuild"];
-    assert_eq!(report["level"], 5, "{report:#}");
-    assert_eq!(report["engine"]["network"], "proxy", "{report:#}");
+    let there = tempfile::tempdir().unwrap();
+    let _daemon = start(&lab, there.path(), &[]);
+    let socket = there.path().join("s");
+    let elsewhere = format!("address: \"unix://{}\", network: recorded", socket.display());
+    for settings in [recorded, &elsewhere] {
+        let same = rebuilt(settings);
+        same.exits(0);
+        let report = &same.json()["rebuild"];
+        assert_eq!(report["level"], 5, "{settings}: {report:#}");
+        assert_eq!(report["engine"]["network"], "proxy", "{settings}: {report:#}");
+    }
     // Other bytes come: the layer shows it.
     *script.lock().unwrap() = "echo two > /data".to_owned();
-    let drifted = rebuilt("recorded");
+    let drifted = rebuilt(recorded);
     drifted.exits(1);
     let report = &drifted.json()["rebuild"];
     assert!(report["level"].as_u64().unwrap() < 4, "{report:#}");
     // They ask for what was not recorded.
     *script.lock().unwrap() = format!("wget -q -O /data http://{}/other || exit 9", server.host);
-    let denied = rebuilt("recorded");
+    let denied = rebuilt(recorded);
     assert_ne!(denied.code, 0, "{}", denied.all());
     denied.says("steps could download the recorded URLs alone (1)");
     assert!(

@@ -69,7 +69,7 @@ fn an_image_by_buildkitd_passes() {
     let Some(image) = lab.built("BUILDKIT", "an_image_by_buildkitd_passes") else { return };
     for engine in ["auto", "buildkitd"] {
         let evidence = passed(&verify(&lab, &image, &format!("rebuild: {{engine: {engine}}}\n")));
-        reproduced(&evidence, "buildctl", [1, 3, 0]);
+        reproduced(&evidence, "buildkit api", [1, 3, 0]);
         let build = &evidence["provenance"]["build"];
         assert_eq!(
             build["buildType"],

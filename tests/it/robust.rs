@@ -221,9 +221,6 @@ async fn a_daemon_that_vanishes_is_an_engine_error() {
 async fn a_killed_builder_is_an_engine_error() {
     killed("builder-buildah", EngineChoice::Buildah, &["buildah"]).await;
     killed("builder-docker", EngineChoice::Docker, &["docker-buildx", "docker"]).await;
-    if find_program("buildkitd").is_some() {
-        killed("builder-buildctl", EngineChoice::Buildkitd, &["buildctl"]).await;
-    }
 }
 
 #[tokio::test]

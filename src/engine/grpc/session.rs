@@ -6,9 +6,13 @@
 //! asked for.
 
 use std::{
-    io::Write,
-    path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    fs,
+    io::{self, Read},
+    path::{Component, Path, PathBuf},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use bollard_buildkit_proto::{
@@ -37,6 +41,8 @@ use tonic::{
     transport::{Channel, Server},
 };
 
+use crate::{limits::key, rebuild::FailureKind};
+
 /// Bytes that are on the way at once.
 const WINDOW_BYTES: usize = 256 << 10;
 /// Messages that are on the way at once.
@@ -48,11 +54,15 @@ const MESSAGE_BYTES: usize = 16 << 20;
 pub struct Session {
     /// Its name, by which a solve refers to it.
     pub id: String,
+    refusal: Refusal,
     _tasks: JoinSet<()>,
 }
 
+/// Why the result was not taken, where that is so.
+type Refusal = Arc<OnceLock<(FailureKind, String)>>;
+
 impl Session {
-    /// Opens a session whose result goes to the file `to`, at most `limit_bytes` of it.
+    /// Opens a session whose result goes to the layout `to`, at most `limit_bytes` of it.
     ///
     /// # Errors
     /// BuildKit does not open one.
@@ -74,11 +84,16 @@ impl Session {
         let mut tasks = JoinSet::new();
         tasks.spawn(send(from_server, sender));
         tasks.spawn(receive(incoming, to_server));
-        tasks.spawn(serve(
-            ours,
-            Receiver { file: to.to_owned(), limit_bytes, begun: Mutex::default() },
-        ));
-        Ok(Self { id: id.to_owned(), _tasks: tasks })
+        let refusal = Refusal::default();
+        let (layout, begun) = (to.to_owned(), AtomicBool::new(false));
+        let receiver = Receiver { layout, limit_bytes, begun, refusal: Arc::clone(&refusal) };
+        tasks.spawn(serve(ours, receiver));
+        Ok(Self { id: id.to_owned(), refusal, _tasks: tasks })
+    }
+
+    /// Why the result was not taken, where it came and that is so. BuildKit says of it only that its client failed.
+    pub fn refusal(&self) -> Option<(FailureKind, String)> {
+        self.refusal.get().cloned()
     }
 }
 
@@ -152,11 +167,20 @@ impl Health for Alive {
     }
 }
 
-/// Takes the exporter's archive, once.
+/// Takes the exporter's archive, once, and apart while it comes.
 struct Receiver {
-    file: PathBuf,
+    layout: PathBuf,
     limit_bytes: u64,
-    begun: Mutex<bool>,
+    begun: AtomicBool,
+    refusal: Refusal,
+}
+
+impl Receiver {
+    fn refuse(&self, kind: FailureKind, why: String) -> Status {
+        let status = Status::internal(why.clone());
+        let _ = self.refusal.set((kind, why));
+        status
+    }
 }
 
 #[tonic::async_trait]
@@ -167,25 +191,125 @@ impl FileSend for Receiver {
         &self,
         request: Request<Streaming<FileBytes>>,
     ) -> Result<Response<Self::DiffCopyStream>, Status> {
-        let begun = std::mem::replace(
-            &mut *self.begun.lock().unwrap_or_else(PoisonError::into_inner),
-            true,
-        );
-        if begun {
+        if self.begun.swap(true, Ordering::SeqCst) {
             return Err(Status::already_exists("one result is taken and no more"));
         }
-        let broken = |e: std::io::Error| Status::internal(e.to_string());
-        let mut file = std::fs::File::create(&self.file).map_err(broken)?;
+        let (sender, receiver) = mpsc::channel(MESSAGES);
+        let layout = self.layout.clone();
+        let unpacking = tokio::task::spawn_blocking(move || {
+            unpack(Incoming { receiver, current: io::Cursor::default() }, &layout)
+        });
         let (mut incoming, mut left) = (request.into_inner(), self.limit_bytes);
         while let Some(message) = incoming.message().await? {
             left = left.checked_sub(message.data.len() as u64).ok_or_else(|| {
-                Status::resource_exhausted(format!(
-                    "the result is larger than {} bytes",
-                    self.limit_bytes
-                ))
+                let (limit, key) = (self.limit_bytes, key("rebuild_disk_bytes"));
+                let why = format!("the result has more than {limit} bytes ({key})");
+                self.refuse(FailureKind::BuildFailed, why)
             })?;
-            file.write_all(&message.data).map_err(broken)?;
+            // Whoever unpacks has had enough: the end of the archive, or an error that comes below.
+            if sender.send(message.data).await.is_err() {
+                break;
+            }
         }
+        drop(sender);
+        let unpacked = unpacking.await.map_err(io::Error::other).flatten();
+        unpacked.map_err(|error| {
+            let why = format!("the exporter's archive: {error}");
+            self.refuse(FailureKind::EngineUnavailable, why)
+        })?;
         Ok(Response::new(stream::empty().boxed()))
+    }
+}
+
+/// Messages as they come, read as one.
+struct Incoming {
+    receiver: mpsc::Receiver<Vec<u8>>,
+    current: io::Cursor<Vec<u8>>,
+}
+
+impl Read for Incoming {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match Read::read(&mut self.current, buffer)? {
+                0 if !buffer.is_empty() => match self.receiver.blocking_recv() {
+                    Some(next) => self.current = io::Cursor::new(next),
+                    None => return Ok(0),
+                },
+                length => return Ok(length),
+            }
+        }
+    }
+}
+
+/// Files of a layout out of the archive: nothing else is in one, and nothing else comes out. Reads it to its end, so that
+/// whoever sends it is not cut short.
+fn unpack(mut archive: impl Read, layout: &Path) -> io::Result<()> {
+    let invalid = |what: String| io::Error::new(io::ErrorKind::InvalidData, what);
+    let mut entries = tar::Archive::new(&mut archive);
+    for entry in entries.entries()? {
+        let mut entry = entry?;
+        let path = entry.path()?.into_owned();
+        let plain = path.components().all(|part| matches!(part, Component::Normal(_)));
+        if !plain {
+            return Err(invalid(format!("{} leaves the layout", path.display())));
+        }
+        let to = layout.join(&path);
+        match entry.header().entry_type() {
+            tar::EntryType::Directory => fs::create_dir_all(to)?,
+            tar::EntryType::Regular => {
+                fs::create_dir_all(to.parent().unwrap_or(layout))?;
+                let copied = io::copy(&mut entry, &mut fs::File::create_new(to)?)?;
+                if copied != entry.size() {
+                    return Err(invalid(format!("{} breaks off", path.display())));
+                }
+            }
+            other => return Err(invalid(format!("{} is a {other:?}", path.display()))),
+        }
+    }
+    io::copy(&mut archive, &mut io::sink())?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_archive_that_leaves_its_folder_or_breaks_off_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = folder.path().join("out");
+        let archive = |path: &str, kind: tar::EntryType, length: usize| {
+            let mut header = tar::Header::new_gnu();
+            // The crate refuses to write such names itself.
+            header.as_old_mut().name[..path.len()].copy_from_slice(path.as_bytes());
+            header.set_entry_type(kind);
+            header.set_size(3);
+            header.set_cksum();
+            let mut builder = tar::Builder::new(Vec::new());
+            builder.append(&header, &b"xyz"[..]).unwrap();
+            let bytes = builder.into_inner().unwrap();
+            let _ = fs::remove_dir_all(&layout);
+            unpack(&bytes[..length.min(bytes.len())], &layout)
+        };
+        let all = usize::MAX;
+        assert!(archive("blobs/sha256/aa", tar::EntryType::Regular, all).is_ok());
+        assert_eq!(fs::read(layout.join("blobs/sha256/aa")).unwrap(), b"xyz");
+        assert!(archive("blobs/sha256/aa", tar::EntryType::Regular, 512 + 2).is_err());
+        assert!(archive("../x", tar::EntryType::Regular, all).is_err());
+        assert!(archive("/etc/x", tar::EntryType::Regular, all).is_err());
+        assert!(archive("blobs/l", tar::EntryType::Symlink, all).is_err());
+        assert!(!folder.path().join("x").exists());
+    }
+
+    #[test]
+    fn messages_are_read_as_one() {
+        let (sender, receiver) = mpsc::channel(8);
+        for part in ["ab", "", "cde", ""] {
+            sender.try_send(part.as_bytes().to_vec()).unwrap();
+        }
+        drop(sender);
+        let mut all = String::new();
+        Incoming { receiver, current: io::Cursor::default() }.read_to_string(&mut all).unwrap();
+        assert_eq!(all, "abcde");
     }
 }

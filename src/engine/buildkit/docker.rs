@@ -1,0 +1,256 @@
+//! BuildKit inside a Docker daemon, by `docker buildx`.
+
+use std::{
+    ffi::OsString,
+    fs, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::UnixStream,
+};
+
+use super::{
+    await_daemon, build_args, client_epoch, doubt_runc, finish, output, program, unix,
+    with_certificates, write_policy,
+};
+use crate::{
+    attest::provenance::Network,
+    engine::{
+        Built, DOCKER_HUB, Engine, EngineSettings, SharedBuilder,
+        sandbox::{self, Daemon, Environment, Shell},
+        version,
+    },
+    rebuild::{EngineKind, EngineReport, Failure, Plan, pins},
+};
+
+/// `docker buildx` with a Docker daemon of the job's own.
+pub struct Docker {
+    docker: PathBuf,
+    buildx: PathBuf,
+    /// `None` where a shared daemon is used.
+    dockerd: Option<PathBuf>,
+    settings: EngineSettings,
+}
+
+impl Docker {
+    /// Finds the programs.
+    ///
+    /// # Errors
+    /// Says which one is missing.
+    pub fn find(settings: &EngineSettings) -> Result<Self, String> {
+        let docker = program("docker")?;
+        let buildx = find_buildx(&docker).ok_or("docker has no buildx plugin")?;
+        let own = if sandbox::is_root() {
+            program("containerd").and_then(|_| program("runc")).and_then(|_| program("dockerd"))
+        } else {
+            Err("a Docker daemon of its own needs root".to_owned())
+        };
+        let dockerd = match (own, settings.shared_builder) {
+            (Ok(dockerd), _) => Some(dockerd),
+            (Err(_), SharedBuilder::Allowed) => None,
+            (Err(why), SharedBuilder::Refused) => return Err(why),
+        };
+        Ok(Self { docker, buildx, dockerd, settings: settings.clone() })
+    }
+}
+
+/// The plugin, where docker itself looks for it, and beside docker.
+fn find_buildx(docker: &Path) -> Option<PathBuf> {
+    const FOLDERS: [&str; 4] = [
+        "/usr/local/lib/docker/cli-plugins",
+        "/usr/local/libexec/docker/cli-plugins",
+        "/usr/lib/docker/cli-plugins",
+        "/usr/libexec/docker/cli-plugins",
+    ];
+    let configured = std::env::var_os("DOCKER_CONFIG").map(PathBuf::from);
+    let home = std::env::var_os("HOME").map(|home| Path::new(&home).join(".docker"));
+    let users = configured.into_iter().chain(home).map(|folder| folder.join("cli-plugins"));
+    let prefix = docker.parent().and_then(Path::parent).map(Path::to_owned);
+    let beside = ["lib", "libexec"]
+        .into_iter()
+        .filter_map(|lib| Some(prefix.as_ref()?.join(lib).join("docker/cli-plugins")));
+    let folders = users.chain(beside).chain(FOLDERS.iter().map(PathBuf::from));
+    let mut files = folders.map(|folder| folder.join("docker-buildx"));
+    let found = files.find(|file| sandbox::is_executable(file));
+    let found = found.or_else(|| sandbox::find_program("docker-buildx"))?;
+    fs::canonicalize(found).ok()
+}
+
+#[async_trait]
+impl Engine for Docker {
+    fn kind(&self) -> EngineKind {
+        EngineKind::Buildkit
+    }
+
+    async fn build(&self, plan: &Plan, shell: &Shell<'_>) -> Result<Built, Failure> {
+        let (work, talk) = (shell.work, shell.talk);
+        let (policy, pins) = write_policy(plan, shell)?;
+        let mut environment = self.prepare(shell)?;
+        if let Some(dockerd) = &self.dockerd {
+            // Docker version 26.1.5+dfsg1, build a72d7cd
+            let text = shell.run(dockerd, ["--version"], &environment).await?.stdout;
+            let version = text.split_whitespace().nth(2).unwrap_or_default();
+            version::refuse_docker(version.trim_end_matches(','), plan)?;
+        }
+        doubt_runc(shell, &environment).await?;
+        talk.stage("starting a Docker daemon");
+        let daemon = match &self.dockerd {
+            Some(dockerd) => Some(start_dockerd(dockerd, shell, &environment).await?),
+            None => None,
+        };
+        environment = match (&daemon, std::env::var_os("DOCKER_HOST")) {
+            (Some(_), _) => environment.with("DOCKER_HOST", unix(&work.join("docker.sock"))),
+            (None, Some(host)) => environment.with("DOCKER_HOST", host),
+            (None, None) => environment,
+        };
+        let report = self.report(shell, &environment, daemon.is_some()).await?;
+        talk.stage("building");
+        let environment =
+            with_epoch(environment, plan).with("EXPERIMENTAL_BUILDKIT_SOURCE_POLICY", &policy);
+        let outcome = shell.run(&self.docker, buildx_args(plan, work), &environment).await?;
+        finish(&outcome, daemon, shell, report, pins)
+    }
+}
+
+impl Docker {
+    fn prepare(&self, shell: &Shell<'_>) -> Result<Environment, Failure> {
+        let write = || -> io::Result<Environment> {
+            let config = shell.work.join("docker-config");
+            fs::create_dir_all(config.join("cli-plugins"))?;
+            fs::write(config.join("config.json"), "{}")?;
+            let link = config.join("cli-plugins/docker-buildx");
+            std::os::unix::fs::symlink(&self.buildx, link)?;
+            let mut daemon = json!({
+                "features": { "containerd-snapshotter": true },
+                "insecure-registries": self.settings.plain_http,
+            });
+            let hub = self.settings.mirrors_of(DOCKER_HUB);
+            let hub: Vec<String> = hub
+                .map(|mirror| {
+                    let plain = self.settings.is_plain(mirror.host());
+                    format!("{}://{}", if plain { "http" } else { "https" }, mirror.at)
+                })
+                .collect();
+            if !hub.is_empty() {
+                daemon["registry-mirrors"] = json!(hub);
+            }
+            if sandbox::is_on_overlay(shell.work) {
+                daemon["storage-driver"] = json!("native");
+            }
+            fs::write(shell.work.join("daemon.json"), daemon.to_string())?;
+            let environment = Environment::new(shell.work).with("DOCKER_CONFIG", &config);
+            with_certificates(environment, &self.settings, shell.work)
+        };
+        write().map_err(|e| shell.broken("cannot write the daemon's settings", &e))
+    }
+
+    async fn report(
+        &self,
+        shell: &Shell<'_>,
+        environment: &Environment,
+        ephemeral: bool,
+    ) -> Result<EngineReport, Failure> {
+        let server = ["version", "--format", "{{.Server.Version}}"];
+        let server = shell.run(&self.docker, server, environment).await?.stdout;
+        let client = shell.run(&self.docker, ["buildx", "version"], environment).await?.stdout;
+        let client = client.split_whitespace().nth(1).unwrap_or("unknown").to_owned();
+        Ok(EngineReport {
+            kind: EngineKind::Buildkit,
+            driver: "docker buildx".to_owned(),
+            version: format!("docker {}, buildx {client}", server.trim()),
+            reason: String::new(),
+            network: Network::None,
+            ephemeral,
+        })
+    }
+}
+
+fn with_epoch(environment: Environment, plan: &Plan) -> Environment {
+    match client_epoch(plan) {
+        Some(seconds) => environment.with("SOURCE_DATE_EPOCH", seconds),
+        None => environment,
+    }
+}
+
+/// A daemon that touches no firewall, bridge or route of the machine. Its steps have no network, so it needs none either.
+async fn start_dockerd(
+    dockerd: &Path,
+    shell: &Shell<'_>,
+    environment: &Environment,
+) -> Result<Daemon, Failure> {
+    let work = shell.work;
+    let path = |flag: &str, name: &str| {
+        let mut arg = OsString::from(flag);
+        arg.push(work.join(name));
+        arg
+    };
+    let mut host = OsString::from("--host=");
+    host.push(unix(&work.join("docker.sock")));
+    let mut args = vec![
+        path("--config-file=", "daemon.json"),
+        path("--data-root=", "d"),
+        path("--exec-root=", "x"),
+        path("--pidfile=", "docker.pid"),
+        host,
+    ];
+    let off = ["--iptables", "--ip6tables", "--ip-forward", "--ip-masq"];
+    args.extend(off.iter().map(|flag| format!("{flag}=false").into()));
+    args.push("--bridge=none".into());
+    args.extend(shell.cgroup_parent().map(|parent| format!("--cgroup-parent={parent}").into()));
+    let mut daemon = shell.start(dockerd, args, environment)?;
+    let socket = work.join("docker.sock");
+    await_daemon(&mut daemon, || ping(&socket)).await?;
+    Ok(daemon)
+}
+
+/// Docker's own sign of readiness: `GET /_ping`.
+async fn ping(socket: &Path) -> bool {
+    let ask = async {
+        let mut stream = UnixStream::connect(socket).await?;
+        stream.write_all(b"GET /_ping HTTP/1.0\r\n\r\n").await?;
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).await?;
+        io::Result::Ok(answer.ends_with(b" 200"))
+    };
+    matches!(tokio::time::timeout(Duration::from_secs(2), ask).await, Ok(Ok(true)))
+}
+
+/// What builds a plan, also by hand.
+pub fn buildx_args(plan: &Plan, work: &Path) -> Vec<OsString> {
+    let mut args: Vec<OsString> = Vec::new();
+    let mut add = |words: &[&str]| args.extend(words.iter().map(OsString::from));
+    add(&["buildx", "build", "--no-cache", "--network=none", "--provenance=false"]);
+    add(&["--sbom=false", "--progress=plain"]);
+    add(&["--platform", &plan.platform.to_string(), "--file", &plan.dockerfile_path]);
+    if let Some(target) = &plan.target {
+        add(&["--target", target]);
+    }
+    for (name, value) in build_args(plan) {
+        add(&["--build-arg", &format!("{name}={value}")]);
+    }
+    for (name, value) in &plan.labels {
+        add(&["--label", &format!("{name}={value}")]);
+    }
+    for (key, value) in &plan.options {
+        match (key.as_str(), key.strip_prefix("context:")) {
+            (_, Some(name)) => add(&["--build-context", &format!("{name}={value}")]),
+            // BuildKit joins several with commas.
+            ("add-hosts", _) => value.split(',').for_each(|host| add(&["--add-host", host])),
+            ("shm-size", _) => add(&["--shm-size", value]),
+            ("ulimit", _) => value.split(',').for_each(|limit| add(&["--ulimit", limit])),
+            _ => {}
+        }
+    }
+    args.push("--metadata-file".into());
+    args.push(work.join("metadata.json").into());
+    args.push("--output".into());
+    args.push(output(plan, work));
+    args.push("--".into());
+    args.push(pins::context(plan).into());
+    args
+}
