@@ -23,6 +23,7 @@ use crate::{
     progress::Silent,
     reference::{Location, Reference, Repository, Selector},
     source::{self, PlatformChoice, SourceSettings},
+    verify::{fetch_contents, read_contents},
 };
 
 /// Runs the command.
@@ -185,7 +186,8 @@ async fn folders(reference: &Reference, image: &Image, config: &Config) -> Resul
     let sources = SourceSettings::default();
     let pinned = context::resolve(reference, config, &sources, &config.limits).await?;
     let source = source::open(&pinned.location, &sources, &config.limits).await?;
-    let contents = crate::verify::read_contents(&*source, image, &config.limits, &Silent).await;
+    let fetched = fetch_contents(&*source, image, &config.limits, &Silent).await;
+    let contents = read_contents(fetched, image, &config.limits, &Silent).await;
     match (contents.rootfs, contents.findings.first()) {
         (Some(rootfs), _) => Ok(rootfs),
         (None, Some(finding)) => {

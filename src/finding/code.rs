@@ -240,7 +240,7 @@ codes! {
         "raise limits.rebuild in hallmark.yaml, or make the build shorter";
     RebuildEngineUnavailable = "rebuild-engine-unavailable", Warning,
         "no build engine that can replay this image is here",
-        "install docker with buildx, buildkitd with buildctl, or buildah with runc";
+        "install docker with buildx, buildkitd, or buildah, each with runc";
     RebuildDissent = "rebuild-dissent", Warning,
         "a trusted rebuilder says that the image is not what its source gives",
         "rebuild it here with --rebuild, and ask the rebuilder for its differences";

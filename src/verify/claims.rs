@@ -39,12 +39,7 @@ pub struct Claims {
 
 /// Reads the claims out of the proofs and the image's own files.
 pub fn claims(proofs: &Proofs, contents: &Contents, image: &Image, ctx: &Context) -> Claims {
-    let covering = Covering {
-        signatures: &proofs.signatures,
-        rules: &ctx.trust,
-        location: &image.reference.location,
-        image,
-    };
+    let covering = covering(proofs, image, ctx);
     let mut findings = Vec::new();
     let provenance = provenance_that_counts(proofs, contents, &covering, ctx, &mut findings);
     let sboms = sboms(proofs, contents, &covering, ctx, &mut findings);
@@ -55,6 +50,21 @@ pub fn claims(proofs: &Proofs, contents: &Contents, image: &Image, ctx: &Context
     findings.extend(missing(&provenance, &sboms, image));
     findings.extend(proofs.attestations.iter().flat_map(|proof| unfavourable(proof, image)));
     Claims { provenance, sboms, reconciliations, findings }
+}
+
+fn covering<'a>(proofs: &'a Proofs, image: &'a Image, ctx: &'a Context) -> Covering<'a> {
+    Covering {
+        signatures: &proofs.signatures,
+        rules: &ctx.trust,
+        location: &image.reference.location,
+        image,
+    }
+}
+
+/// The provenance that will count unless a file of the image says otherwise: known before the layers are read.
+pub fn foreseen(proofs: &Proofs, image: &Image, ctx: &Context) -> Proof<Provenance> {
+    let covering = covering(proofs, image, ctx);
+    provenance_that_counts(proofs, &Contents::not_read(), &covering, ctx, &mut Vec::new())
 }
 
 /// Proven before unproven, replayable before not; two that contradict each other are an error.

@@ -1,4 +1,4 @@
-//! One pass over the layers: true diffIDs, and the few files that later stages read.
+//! The layers, fetched, and one pass over them: true diffIDs, and the few files that later stages read.
 
 use std::{io, sync::Arc};
 
@@ -71,68 +71,60 @@ impl Contents {
     }
 }
 
-/// Fetches every layer and reads it once.
-pub async fn read(
+/// Fetches every layer.
+pub async fn fetch(
     source: &dyn Source,
     image: &Image,
     limits: &Limits,
     talk: &dyn Talk,
 ) -> Contents {
-    match fetch_and_read(source, image, limits, talk).await {
-        Ok(contents) => contents,
-        Err(finding) => Contents::failed(vec![*finding]),
+    let subject = || Subject::Image(image.reference.to_string());
+    let lost = |error: SourceError| Contents::failed(vec![error.into_finding(subject())]);
+    let spool = match Spool::temporary() {
+        Ok(spool) => spool,
+        Err(error) => {
+            let place = "temporary folder".to_owned();
+            return lost(SourceError::Unavailable { place, why: error.to_string() });
+        }
+    };
+    match load::fetch_layers(source, image, &spool, limits, talk).await {
+        Ok(layers) => Contents { layers, spool: Some(Arc::new(spool)), ..Contents::not_read() },
+        Err(LayerLost { layer: None, error }) => lost(*error),
+        Err(LayerLost { layer: Some((position, digest)), error }) => {
+            let finding = error.into_finding(subject());
+            Contents::failed(vec![finding.with(Key::From, of_layer(position, &digest))])
+        }
     }
 }
 
-async fn fetch_and_read(
-    source: &dyn Source,
-    image: &Image,
-    limits: &Limits,
-    talk: &dyn Talk,
-) -> Result<Contents, Box<Finding>> {
-    let subject = || Subject::Image(image.reference.to_string());
-    let lost = |error: SourceError| Box::new(error.into_finding(subject()));
-    let spool = Spool::temporary().map_err(|error| {
-        lost(SourceError::Unavailable {
-            place: "temporary folder".to_owned(),
-            why: error.to_string(),
-        })
-    })?;
-    let layers = load::fetch_layers(source, image, &spool, limits, talk).await;
-    let layers = layers.map_err(|LayerLost { layer, error }| {
-        let finding = error.into_finding(subject());
-        Box::new(match layer {
-            Some((position, digest)) => finding.with(Key::From, of_layer(position, &digest)),
-            None => finding,
-        })
-    })?;
+/// Reads every layer that was fetched once.
+pub async fn read(fetched: Contents, image: &Image, limits: &Limits, talk: &dyn Talk) -> Contents {
+    let Contents { layers, spool: spool @ Some(_), .. } = fetched else { return fetched };
     let underway = Underway::new(talk, Work::new("reading layers"));
     let reading = tokio::task::spawn_blocking({
         let (image, layers, limits) = (image.clone(), layers.clone(), limits.clone());
         let work = underway.work();
         move || squash(&image, &layers, &limits, &work)
     });
-    let read = reading.await.map_err(|panic| {
-        Box::new(Finding::new(Code::InternalError, subject()).with(Key::Why, panic.to_string()))
-    })?;
-    drop(underway);
-    let spool = Some(Arc::new(spool));
-    let read = match read {
-        Ok(read) => read,
+    let read = reading.await.unwrap_or_else(|panic| {
+        let subject = Subject::Image(image.reference.to_string());
+        Err(Box::new(Finding::new(Code::InternalError, subject).with(Key::Why, panic.to_string())))
+    });
+    match read {
+        Ok(Read { rootfs, inventory, last_layer }) => Contents {
+            rootfs: Some(rootfs),
+            inventory: Some(inventory),
+            last_layer,
+            layers,
+            findings: Vec::new(),
+            spool,
+        },
         // Each layer is what the manifest names: only what the configuration says of it is a lie.
         Err(lie) if lie.code == Code::ImageDiffIdMismatch => {
-            return Ok(Contents { layers, spool, ..Contents::failed(vec![*lie]) });
+            Contents { layers, spool, ..Contents::failed(vec![*lie]) }
         }
-        Err(finding) => return Err(finding),
-    };
-    Ok(Contents {
-        rootfs: Some(read.rootfs),
-        inventory: Some(read.inventory),
-        last_layer: read.last_layer,
-        layers,
-        findings: Vec::new(),
-        spool,
-    })
+        Err(finding) => Contents::failed(vec![*finding]),
+    }
 }
 
 /// Reads the layers in order; nothing counts unless every layer's bytes are what its digests say.

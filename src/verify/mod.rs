@@ -10,7 +10,7 @@ mod contents;
 mod findings;
 mod rebuilding;
 
-use std::{panic::AssertUnwindSafe, sync::Arc};
+use std::{panic::AssertUnwindSafe, pin::pin, sync::Arc};
 
 use futures_util::FutureExt as _;
 use jiff::{SignedDuration, Timestamp};
@@ -24,7 +24,7 @@ use crate::{
     limits::Limits,
     policy::{Ahead, Exception, PolicyInput},
     progress::Talk,
-    rebuild::{Rebuild, plan::StepNetwork},
+    rebuild::{Plan, Rebuild, plan::StepNetwork},
     reference::PinnedReference,
     source::{self, PlatformChoice, Source, SourceError, SourceSettings, discover::Discovered},
     trust::{self, Attested, TrustRules},
@@ -32,8 +32,9 @@ use crate::{
 };
 
 pub use allowed::{AllowRule, in_force};
-pub use contents::{Contents, read as read_contents};
-pub use rebuilding::{rebuild, side};
+pub use contents::{Contents, fetch as fetch_contents, read as read_contents};
+use rebuilding::HeadStart;
+pub use rebuilding::side;
 
 /// What a verification needs besides the image and the time.
 #[derive(Clone)]
@@ -226,21 +227,32 @@ pub async fn weigh(
     let location = &image.reference.location;
     findings.extend(trust::freshness::findings(&ctx.trust, location, now));
 
-    let contents = if ctx.wants_contents(&image) {
+    let (attested, seen) = attested::count(&proofs, &image, ctx, now);
+    let rebuilds = ctx.wants_rebuild() && !ctx.others_suffice(&attested);
+    let (contents, head_start) = if ctx.wants_contents(&image) {
         ctx.talk.stage("contents");
-        contents::read(source, &image, &ctx.limits, &*ctx.talk).await
+        let fetched = contents::fetch(source, &image, &ctx.limits, &*ctx.talk).await;
+        let foreseen = match rebuilds && !ctx.says_embedded(&image) {
+            true => {
+                let provenance = claims::foreseen(&proofs, &image, ctx);
+                rebuilding::foreseen(&provenance, &image, &fetched, ctx)
+            }
+            false => None,
+        };
+        read_beside(fetched, foreseen, &image, ctx).await
     } else {
-        Contents::not_read()
+        (Contents::not_read(), None)
     };
     findings.extend(contents.findings.iter().cloned());
 
     let claims = claims::claims(&proofs, &contents, &image, ctx);
     findings.extend(claims.findings);
-    let (attested, seen) = attested::count(&proofs, &image, ctx, now);
     findings.extend(seen);
-    let rebuild = if ctx.wants_rebuild() && !ctx.others_suffice(&attested) {
-        ctx.talk.stage("rebuild");
-        rebuilding::rebuild(&claims.provenance, &image, &contents, ctx, now).await
+    let rebuild = if rebuilds {
+        if head_start.is_none() {
+            ctx.talk.stage("rebuild");
+        }
+        rebuilding::rebuild(&claims.provenance, &image, &contents, head_start, ctx, now).await
     } else {
         Rebuild::NotAsked
     };
@@ -265,6 +277,27 @@ pub async fn weigh(
     };
     findings.extend(findings::of_trust(&evidence, &ctx.trust));
     (evidence, findings)
+}
+
+/// Reads the layers, and meanwhile builds what will be asked for, where that is foreseen: a builder waits for much.
+async fn read_beside(
+    fetched: Contents,
+    foreseen: Option<Plan>,
+    image: &Image,
+    ctx: &Context,
+) -> (Contents, Option<HeadStart>) {
+    let mut reading = pin!(contents::read(fetched, image, &ctx.limits, &*ctx.talk));
+    let Some(plan) = foreseen else { return (reading.await, None) };
+    ctx.talk.stage("rebuild");
+    let mut building = pin!(rebuilding::begin(plan, ctx));
+    tokio::select! {
+        contents = &mut reading => match contents.has_layers() {
+            true => (contents, Some(building.await)),
+            // There is nothing to compare a build with.
+            false => (contents, None),
+        },
+        begun = &mut building => (reading.await, Some(begun)),
+    }
 }
 
 fn unreadable(finding: Finding) -> PlatformVerdict {
@@ -298,8 +331,12 @@ impl Context {
 
     /// Layers are fetched only when something asks for what is in them.
     fn wants_contents(&self, image: &Image) -> bool {
-        let embedded = image.config.runtime.labels.contains_key(claims::MANIFEST_LABEL);
-        self.wants_rebuild() || self.policies.needs().inventory || embedded
+        self.wants_rebuild() || self.policies.needs().inventory || self.says_embedded(image)
+    }
+
+    /// Whether an image claims to hold a build manifest.
+    fn says_embedded(&self, image: &Image) -> bool {
+        image.config.runtime.labels.contains_key(claims::MANIFEST_LABEL)
     }
 
     /// Digest of everything by which the operator decides what passes.

@@ -20,11 +20,39 @@ use crate::{
     trust::Proof,
 };
 
-/// Rebuilds `image` from its provenance, proven or not: whether that suffices is the policy's affair.
+/// The first build of a plan, made while the published layers were read.
+pub struct HeadStart {
+    plan: Plan,
+    build: Result<Build, Failure>,
+}
+
+/// What will be built unless the layers, of which only the first bytes are known, say otherwise.
+pub fn foreseen(
+    provenance: &Proof<Provenance>,
+    image: &Image,
+    fetched: &Contents,
+    ctx: &Context,
+) -> Option<Plan> {
+    let provenance = provenance.value().filter(|_| fetched.has_layers())?;
+    match plan(provenance, image, &plan_options(fetched, ctx)) {
+        Planned::Plan(plan) => Some(*plan),
+        Planned::NotReplayable(_) => None,
+    }
+}
+
+/// Builds a plan that is foreseen.
+pub async fn begin(plan: Plan, ctx: &Context) -> HeadStart {
+    let build = build(&plan, ctx).await;
+    HeadStart { plan, build }
+}
+
+/// Rebuilds `image` from its provenance, proven or not: whether that suffices is the policy's affair. A head start counts where it
+/// followed the very plan.
 pub async fn rebuild(
     provenance: &Proof<Provenance>,
     image: &Image,
     contents: &Contents,
+    head_start: Option<HeadStart>,
     ctx: &Context,
     now: Timestamp,
 ) -> Rebuild {
@@ -44,7 +72,8 @@ pub async fn rebuild(
                 },
                 allow,
             };
-            match build_and_compare(&plan, provenance, &published, ctx).await {
+            let begun = head_start.filter(|begun| begun.plan == *plan).map(|begun| begun.build);
+            match build_and_compare(&plan, begun, provenance, &published, ctx).await {
                 Ok(rebuilt) => Rebuild::Compared(Box::new(rebuilt)),
                 Err(failure) => Rebuild::Failed(failure),
             }
@@ -54,11 +83,13 @@ pub async fn rebuild(
 
 async fn build_and_compare(
     plan: &Plan,
+    begun: Option<Result<Build, Failure>>,
     provenance: &Provenance,
     published: &Published,
     ctx: &Context,
 ) -> Result<Rebuilt, Failure> {
-    let Attempt { plan, build: first, mut comparison } = attempt(plan, published, ctx).await?;
+    let Attempt { plan, build: first, mut comparison } =
+        attempt(plan, begun, published, ctx).await?;
     let plan = &plan;
     compare::cause::explain(&mut comparison, &published.loaded.image.config, Some(provenance));
     let determinism = if comparison.level.is_reproducible() {
@@ -108,8 +139,17 @@ struct Attempt {
 
 /// Builds as the image shows that it was written; and in the ways that it does not rule out only where nothing but what
 /// they would change differs. The best attempt counts, and says what else was tried.
-async fn attempt(plan: &Plan, published: &Published, ctx: &Context) -> Result<Attempt, Failure> {
-    let mut best = attempt_one(plan.clone(), published, ctx).await?;
+async fn attempt(
+    plan: &Plan,
+    begun: Option<Result<Build, Failure>>,
+    published: &Published,
+    ctx: &Context,
+) -> Result<Attempt, Failure> {
+    let first = match begun {
+        Some(first) => first?,
+        None => build(plan, ctx).await?,
+    };
+    let mut best = weighed(plan.clone(), first, published, ctx).await?;
     let mut tried = vec![outcome(&best)];
     for exporter in &plan.alternatives {
         if best.comparison.level != Level::ContentIdentical {
@@ -117,7 +157,8 @@ async fn attempt(plan: &Plan, published: &Published, ctx: &Context) -> Result<At
         }
         ctx.talk.line("the result differs in times: trying another way of writing it");
         let other = Plan { exporter: exporter.clone(), ..plan.clone() };
-        let next = attempt_one(other, published, ctx).await?;
+        let next = build(&other, ctx).await?;
+        let next = weighed(other, next, published, ctx).await?;
         tried.push(outcome(&next));
         if next.comparison.level > best.comparison.level {
             best = next;
@@ -133,8 +174,12 @@ fn outcome(attempt: &Attempt) -> String {
     format!("tried: {}: R{}", attempt.plan.exporter, attempt.comparison.level.number())
 }
 
-async fn attempt_one(plan: Plan, published: &Published, ctx: &Context) -> Result<Attempt, Failure> {
-    let build = build(&plan, ctx).await?;
+async fn weighed(
+    plan: Plan,
+    build: Build,
+    published: &Published,
+    ctx: &Context,
+) -> Result<Attempt, Failure> {
     let Published { loaded, allow } = published;
     let comparison = compare_images(loaded, &build.loaded, allow, ctx).await;
     let comparison = comparison.map_err(|error| blame(&error, &loaded.image))?;
