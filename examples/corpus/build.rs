@@ -100,7 +100,9 @@ impl<'a> Builders<'a> {
         command.arg("--frontend=dockerfile.v0").env_remove("SOURCE_DATE_EPOCH");
         let mut options = vec![("filename".to_owned(), build.dockerfile.clone())];
         match build.context {
-            Context::Git => options.push(("context".to_owned(), context(build, repository))),
+            Context::Git | Context::Archive | Context::Dockerfile => {
+                options.push(("context".to_owned(), self.context(build, repository, case)?));
+            }
             Context::Local => {
                 for name in ["context", "dockerfile"] {
                     command.arg("--local").arg(format!("{name}={}", repository.tree.display()));
@@ -151,6 +153,33 @@ impl<'a> Builders<'a> {
         Ok(arguments)
     }
 
+    /// What the builder is given, made where it is a file to download.
+    fn context(&self, build: &Build, repository: &Repository, case: &str) -> Outcome<String> {
+        let http = self.lab.corpus.join("http");
+        match build.context {
+            Context::Git => {
+                // A branch that moves is given by its name, as people do.
+                let moves = build.afterwards == Some(crate::case::Afterwards::BranchMoves);
+                let reference = if moves { "main" } else { &repository.commit };
+                let folder = build.folder.as_ref().map(|f| format!(":{f}")).unwrap_or_default();
+                Ok(format!("{}#{reference}{folder}", repository.url))
+            }
+            Context::Local => Ok(repository.tree.to_string_lossy().into_owned()),
+            Context::Archive => {
+                let mut git = Command::new("git");
+                git.arg("-C").arg(&repository.tree).args(["archive", "--format=tar.gz"]);
+                git.arg("--output").arg(http.join(format!("{case}.tar.gz")));
+                self.lab.finish(git.arg(&repository.commit))?;
+                Ok(format!("http://{}/{case}.tar.gz", self.lab.http))
+            }
+            Context::Dockerfile => {
+                let from = repository.tree.join(&build.dockerfile);
+                fs::copy(from, http.join(format!("{case}.Dockerfile")))?;
+                Ok(format!("http://{}/{case}.Dockerfile", self.lab.http))
+            }
+        }
+    }
+
     fn buildx(&self, name: &str, build: &Build, repository: &Repository) -> Outcome<()> {
         let mut command = Command::new("docker");
         command.args(["buildx", "build", "--progress=plain", "--no-cache"]);
@@ -185,16 +214,14 @@ impl<'a> Builders<'a> {
                 .ok_or("docker: named contexts are the only options")?;
             command.arg("--build-context").arg(format!("{name}={}", self.lab.fill(value, "")?));
         }
-        if build.context == Context::Git {
-            command.args(["--file", &build.dockerfile]);
-        } else {
+        // Within the context, unless that is on the disk.
+        if build.context == Context::Local {
             command.arg("--file").arg(repository.tree.join(&build.dockerfile));
+        } else {
+            command.args(["--file", &build.dockerfile]);
         }
         command.arg("--output").arg(format!("{}{}", self.oci(name), exporter(build)));
-        command.arg(match build.context {
-            Context::Git => context(build, repository),
-            Context::Local => repository.tree.to_string_lossy().into_owned(),
-        });
+        command.arg(self.context(build, repository, name)?);
         self.lab.finish(&mut command)?;
         Ok(())
     }
@@ -351,14 +378,6 @@ fn attestation(attested: Attested) -> &'static str {
         Attested::V02 => "mode=max,version=v0.2",
         Attested::Min => "mode=min,version=v1",
     }
-}
-
-fn context(build: &Build, repository: &Repository) -> String {
-    // A branch that moves is given by its name, as people do.
-    let moves = build.afterwards == Some(crate::case::Afterwards::BranchMoves);
-    let reference = if moves { "main" } else { &repository.commit };
-    let folder = build.folder.as_ref().map(|folder| format!(":{folder}")).unwrap_or_default();
-    format!("{}#{reference}{folder}", repository.url)
 }
 
 /// The provenance that BuildKit put beside the image in a layout.

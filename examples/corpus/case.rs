@@ -130,6 +130,10 @@ pub enum Context {
     Git,
     /// A folder of the client's disk.
     Local,
+    /// An archive of the repository's tree, by its URL.
+    Archive,
+    /// The Dockerfile alone, by its URL.
+    Dockerfile,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

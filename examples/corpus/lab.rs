@@ -18,7 +18,7 @@ pub(crate) struct Lab {
     pub(crate) work: PathBuf,
     pub(crate) registry: String,
     git: String,
-    http: String,
+    pub(crate) http: String,
     pub(crate) forge: String,
     pub(crate) hallmark: String,
 }
@@ -216,7 +216,16 @@ impl Lab {
             }
             Afterwards::SourceGoes => Ok(fs::remove_dir_all(self.bare(case))?),
             Afterwards::DownloadChanges => {
-                Ok(fs::write(self.corpus.join("http").join(format!("{case}.txt")), "another\n")?)
+                for entry in fs::read_dir(self.corpus.join("http"))? {
+                    let path = entry?.path();
+                    if path
+                        .file_name()
+                        .is_some_and(|name| name.to_string_lossy().starts_with(&format!("{case}.")))
+                    {
+                        fs::write(path, "another\n")?;
+                    }
+                }
+                Ok(())
             }
         }
     }

@@ -28,7 +28,7 @@ use crate::{
     digest::Digest,
     limits::Limits,
     rebuild::{
-        EngineKind, EngineReport, Failure, FailureKind, Plan,
+        EngineKind, EngineReport, Failure, FailureKind, Plan, PlannedRepository,
         dockerfile::{self, External},
         pins::{self, Base},
     },
@@ -77,6 +77,10 @@ impl Engine for Buildah {
     }
 
     async fn build(&self, plan: &Plan, shell: &Shell<'_>) -> Result<Built, Failure> {
+        let Some(repository) = plan.source.repository() else {
+            let why = "buildah is given a repository; what was downloaded is built by BuildKit";
+            return Err(shell.failure(FailureKind::EngineUnavailable, why));
+        };
         let mut environment = self.prepare(shell)?;
         let (mut serving, mut rewrites) = (None, Vec::new());
         if let Some(store) = &self.settings.store {
@@ -88,7 +92,7 @@ impl Engine for Buildah {
             environment = store::offline(environment).with("GIT_ALLOW_PROTOCOL", "file");
             serving = Some(running);
         }
-        let job = Job { engine: self, plan, environment, shell, rewrites };
+        let job = Job { engine: self, plan, repository, environment, shell, rewrites };
         let version = job.version().await?;
         let report = EngineReport {
             kind: EngineKind::Buildah,
@@ -176,6 +180,7 @@ struct Version {
 struct Job<'a> {
     engine: &'a Buildah,
     plan: &'a Plan,
+    repository: &'a PlannedRepository,
     environment: Environment,
     shell: &'a Shell<'a>,
     /// git's arguments that take repositories from the store.
@@ -253,7 +258,7 @@ impl Job<'_> {
     async fn checkout(&self) -> Result<PathBuf, Failure> {
         let tree = self.tree();
         fs::create_dir(&tree).map_err(|e| self.shell.broken("cannot make a folder", &e))?;
-        let (url, commit) = (self.plan.source_url.as_str(), self.plan.commit.as_str());
+        let (url, commit) = (self.repository.url.as_str(), self.repository.commit.as_str());
         let outcome = self.git(&[&INIT[..], &[object_format(commit)]].concat()).await?;
         self.must(&outcome, FailureKind::EngineUnavailable, "git init failed")?;
         if !self.git(&[&FETCH[..], &["--depth=1", "--", url, commit]].concat()).await?.success {
@@ -266,7 +271,7 @@ impl Job<'_> {
         let why = format!("{url} does not hold the commit {commit} any more");
         self.must(&outcome, FailureKind::SourceGone, &why)?;
         self.tidy(&tree).map_err(|e| self.shell.broken("cannot prepare the checkout", &e))?;
-        self.inside(self.plan.source_folder.as_deref().unwrap_or("."))
+        self.inside(self.repository.folder.as_deref().unwrap_or("."))
     }
 
     /// git's modes depend on the umask of whoever checks out; an image's must not.
@@ -305,7 +310,7 @@ impl Job<'_> {
     }
 
     fn dockerfile(&self) -> Result<String, Failure> {
-        let folder = self.plan.source_folder.as_deref().unwrap_or(".");
+        let folder = self.repository.folder.as_deref().unwrap_or(".");
         let path = self.inside(&format!("{folder}/{}", self.plan.dockerfile_path))?;
         let size = fs::metadata(&path).map_err(|e| self.shell.broken("Dockerfile", &e))?.len();
         if size > DOCKERFILE_BYTES {

@@ -8,17 +8,19 @@
 use std::{ffi::OsString, path::Path};
 
 use super::{EngineChoice, buildah, buildkit};
-use crate::rebuild::{ByHand, EngineKind, Plan, Producer, pins};
+use crate::rebuild::{ByHand, EngineKind, Plan, PlannedSource, Producer, pins};
 
 /// What runs where the operator has this preference.
 pub fn by_hand(plan: &Plan, preference: EngineChoice) -> ByHand {
-    let alone = match (preference, plan.engine) {
-        (EngineChoice::Buildah, _) | (EngineChoice::Auto, EngineKind::Buildah) => {
-            return buildah::by_hand(plan, Path::new("WORK"));
+    let alone = match (preference, plan.engine, &plan.source) {
+        (EngineChoice::Buildah, _, PlannedSource::Repository(repository))
+        | (EngineChoice::Auto, EngineKind::Buildah, PlannedSource::Repository(repository)) => {
+            return buildah::by_hand(plan, repository, Path::new("WORK"));
         }
-        (EngineChoice::Buildkitd, _) => true,
-        (EngineChoice::Docker, _) => false,
-        (EngineChoice::Auto, _) => plan.producer == Producer::BuildkitV1,
+        (EngineChoice::Buildkitd, _, _) => true,
+        (EngineChoice::Docker, _, _) => false,
+        // What is downloaded is BuildKit's alone to build.
+        (EngineChoice::Auto | EngineChoice::Buildah, _, _) => plan.producer == Producer::BuildkitV1,
     };
     let work = Path::new("WORK");
     let policy = "WORK/policy.json".to_owned();
@@ -79,7 +81,7 @@ mod tests {
         let order = [
             at("mkdir -p WORK/source"),
             at("-C WORK/source init"),
-            at(&format!("{} {commit}", plan.source_url)),
+            at(&format!("{} {commit}", plan.source.repository().unwrap().url)),
             at(&format!("--detach {commit}^{{commit}}")),
             at("rm -rf WORK/source/.git"),
             at("buildah pull"),

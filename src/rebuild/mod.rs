@@ -71,14 +71,8 @@ pub struct Plan {
     pub engine: EngineKind,
     /// Why that engine.
     pub engine_reason: String,
-    /// Repository URL without fragment.
-    pub source_url: String,
-    /// The ref as the builder had it: BuildKit identifies the source by it.
-    pub source_reference: Option<String>,
-    /// Folder in the repository.
-    pub source_folder: Option<String>,
-    /// The commit that is checked out, whatever the ref says today.
-    pub commit: Commit,
+    /// What is built.
+    pub source: PlannedSource,
     /// Path of the Dockerfile under the folder.
     pub dockerfile_path: String,
     /// The frontend.
@@ -115,6 +109,43 @@ pub struct Plan {
     pub compatibility: Option<i64>,
     /// The last layer, where it holds the embedded build manifest: appended to what the engine builds.
     pub embedded: Option<EmbeddedLayer>,
+}
+
+/// What is built, pinned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PlannedSource {
+    /// A repository.
+    Repository(PlannedRepository),
+    /// An archive, or a Dockerfile by itself, that BuildKit downloads; it is among the materials.
+    Download {
+        /// Where it is.
+        url: String,
+        /// What it has to be.
+        digest: crate::digest::Digest,
+    },
+}
+
+/// A repository at a commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlannedRepository {
+    /// URL without fragment.
+    pub url: String,
+    /// The ref as the builder had it: BuildKit identifies the source by it.
+    pub reference: Option<String>,
+    /// Folder in the repository.
+    pub folder: Option<String>,
+    /// The commit that is checked out, whatever the ref says today.
+    pub commit: Commit,
+}
+
+impl PlannedSource {
+    /// The repository, where it is one.
+    pub fn repository(&self) -> Option<&PlannedRepository> {
+        match self {
+            Self::Repository(repository) => Some(repository),
+            Self::Download { .. } => None,
+        }
+    }
 }
 
 /// A build engine.

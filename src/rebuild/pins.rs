@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::Plan;
+use super::{Plan, PlannedRepository, PlannedSource};
 use crate::{
     attest::provenance::{Material, MaterialKind, Pin},
     digest::Digest,
@@ -42,10 +42,16 @@ pub fn digest(pins: &Value) -> Digest {
     Digest::sha256(pins.to_string().as_bytes())
 }
 
-/// The build context for BuildKit: the repository at the commit, whatever the ref says today.
+/// The build context for BuildKit: the repository at the commit, whatever the ref says today, or a URL, which the policy gives
+/// its checksum.
 pub fn context(plan: &Plan) -> String {
-    let folder = plan.source_folder.as_ref().map(|f| format!(":{f}")).unwrap_or_default();
-    format!("{}#{}{folder}", plan.source_url, plan.commit.as_str())
+    match &plan.source {
+        PlannedSource::Repository(PlannedRepository { url, folder, commit, .. }) => {
+            let folder = folder.as_ref().map(|f| format!(":{f}")).unwrap_or_default();
+            format!("{url}#{}{folder}", commit.as_str())
+        }
+        PlannedSource::Download { url, .. } => url.clone(),
+    }
 }
 
 /// An image to fetch by digest, and the name that the Dockerfile has for it.
@@ -196,9 +202,10 @@ impl Rules {
 
 /// The context itself, with and without its folder: BuildKit has had both.
 fn source_identifiers(plan: &Plan) -> Vec<String> {
-    let Some(base) = git_identifier(&plan.source_url) else { return Vec::new() };
-    let pinned = format!("{base}#{}", plan.commit.as_str());
-    let folder = plan.source_folder.as_ref().map(|folder| format!("{pinned}:{folder}"));
+    let Some(repository) = plan.source.repository() else { return Vec::new() };
+    let Some(base) = git_identifier(&repository.url) else { return Vec::new() };
+    let pinned = format!("{base}#{}", repository.commit.as_str());
+    let folder = repository.folder.as_ref().map(|folder| format!("{pinned}:{folder}"));
     std::iter::once(pinned).chain(folder).collect()
 }
 

@@ -7,7 +7,10 @@
 
 use std::{collections::BTreeMap, net::IpAddr};
 
-use super::{EmbeddedLayer, EngineKind, Gap, Plan, Planned, covered, exporter, pins};
+use super::{
+    EmbeddedLayer, EngineKind, Gap, Plan, Planned, PlannedRepository, PlannedSource, covered,
+    exporter, pins,
+};
 use crate::{
     attest::provenance::{
         COMPATIBILITY, Commit, Frontend, Material, MaterialKind, Network, Pin, Producer,
@@ -57,7 +60,7 @@ pub fn plan(provenance: &Provenance, image: &Image, options: &PlanOptions) -> Pl
     platform(provenance, image, &mut gaps);
     dockerfile(provenance, &mut gaps);
     gaps.extend(covered::gaps(provenance, &image.platform));
-    let (Some((source, commit)), []) = (source, gaps.as_slice()) else {
+    let (Some(source), []) = (source, gaps.as_slice()) else {
         gaps.sort();
         gaps.dedup();
         return Planned::NotReplayable(gaps);
@@ -73,10 +76,7 @@ pub fn plan(provenance: &Provenance, image: &Image, options: &PlanOptions) -> Pl
         producer: provenance.producer,
         engine,
         engine_reason,
-        source_url: source.url.clone(),
-        source_reference: source.reference.clone(),
-        source_folder: source.folder.clone(),
-        commit,
+        source,
         dockerfile_path: dockerfile_path(provenance).to_owned(),
         frontend: provenance.frontend.clone(),
         target: provenance.target.clone(),
@@ -119,8 +119,8 @@ fn dockerfile_path(provenance: &Provenance) -> &str {
     provenance.dockerfile_path.as_deref().unwrap_or("Dockerfile")
 }
 
-fn source<'p>(provenance: &'p Provenance, gaps: &mut Vec<Gap>) -> Option<(&'p SourceCode, Commit)> {
-    let from_git = "build from a git context: docker buildx build https://HOST/REPO.git#REF";
+fn source(provenance: &Provenance, gaps: &mut Vec<Gap>) -> Option<PlannedSource> {
+    let from_git = "build from a git context: docker buildx build https://HOST/REPO.git#REF, or an archive over https";
     for name in &provenance.local_inputs {
         let why = format!("the folder {name:?} was sent from the client's disk; it has no digest");
         gaps.push(gap("local-context", "request.locals", why, from_git));
@@ -132,6 +132,10 @@ fn source<'p>(provenance: &'p Provenance, gaps: &mut Vec<Gap>) -> Option<(&'p So
         }
         return None;
     };
+    // Whether it may be fetched is asked of every material.
+    if let Some(download) = download(source, provenance) {
+        return Some(download);
+    }
     if let Some(why) = refuse_url(&source.url) {
         let code = if is_ssh(&source.url) { "ssh" } else { "source-url" };
         gaps.push(gap(code, "configSource.uri", why, "use a repository that https can reach"));
@@ -146,7 +150,25 @@ fn source<'p>(provenance: &'p Provenance, gaps: &mut Vec<Gap>) -> Option<(&'p So
         gaps.push(gap("no-commit", "configSource.digest", why, from_git));
         return None;
     };
-    Some((source, commit))
+    Some(PlannedSource::Repository(PlannedRepository {
+        url: source.url.clone(),
+        reference: source.reference.clone(),
+        folder: source.folder.clone(),
+        commit,
+    }))
+}
+
+/// BuildKit takes a context from any URL that is no repository's, and records it as it records what `ADD` downloads.
+fn download(source: &SourceCode, provenance: &Provenance) -> Option<PlannedSource> {
+    let whole = source.commit.is_none() && source.reference.is_none() && source.folder.is_none();
+    let builds = matches!(provenance.producer, Producer::BuildkitV1 | Producer::BuildkitV02);
+    let mut materials = provenance.materials.iter().filter(|_| whole && builds);
+    materials.find_map(|material| match (&material.kind, &material.pin) {
+        (MaterialKind::Http, Pin::Content(digest)) if material.uri == source.url => {
+            Some(PlannedSource::Download { url: source.url.clone(), digest: digest.clone() })
+        }
+        _ => None,
+    })
 }
 
 /// BuildKit before 0.30 records the commit of a context that is a folder of the repository with the material alone. Two
@@ -482,8 +504,9 @@ mod tests {
     fn what_suffices_becomes_a_plan() {
         let plan = crate::rebuild::tests::plan();
         assert_eq!(plan.engine, EngineKind::Buildkit);
-        assert_eq!(plan.source_url, "https://git.example/app.git");
-        assert_eq!(plan.source_folder.as_deref(), Some("sub"));
+        let repository = plan.source.repository().unwrap();
+        assert_eq!(repository.url, "https://git.example/app.git");
+        assert_eq!(repository.folder.as_deref(), Some("sub"));
         assert_eq!(
             pins::context(&plan),
             format!("https://git.example/app.git#{}:sub", "c".repeat(40))
@@ -494,6 +517,32 @@ mod tests {
         assert_eq!(plan.options.get("add-hosts").map(String::as_str), Some("a=192.0.2.1"));
         assert_eq!(plan.epoch_seconds, Some(1_735_689_600));
         assert_eq!(plan.recorded_network, Network::None);
+    }
+
+    #[test]
+    fn a_context_may_be_downloaded_where_its_digest_is_recorded() {
+        let url = "https://files.example/tool.tgz?v=1";
+        let from = |uri: &str, pinned: bool| {
+            let mut predicate = predicate();
+            let digest = if pinned { json!({ "sha256": "d".repeat(64) }) } else { json!({}) };
+            *predicate.pointer_mut("/invocation/configSource").unwrap() =
+                json!({ "uri": uri, "digest": digest, "entryPoint": "Dockerfile" });
+            if !pinned {
+                let materials = predicate["materials"].as_array_mut().unwrap();
+                materials.retain(|material| material["uri"] != url);
+            }
+            parse(predicate)
+        };
+        let Planned::Plan(plan) = plan(&from(url, true), &image(), &PlanOptions::default()) else {
+            panic!("no plan");
+        };
+        let digest = format!("sha256:{}", "d".repeat(64)).parse().unwrap();
+        assert_eq!(plan.source, PlannedSource::Download { url: url.to_owned(), digest });
+        assert_eq!(pins::context(&plan), url);
+        // No digest, and another file than any material. What has a fragment is a repository to BuildKit.
+        assert_eq!(codes(&from(url, false)), ["no-commit", "source-url"]);
+        assert_eq!(codes(&from("https://files.example/other.tgz", true)), ["no-commit"]);
+        assert_eq!(codes(&from(&format!("{url}#:sub"), true)), ["source-url"]);
     }
 
     /// Provenance as BuildKit's proxy leaves it: `tool.tgz` is the build's own, `data` was downloaded by a step.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::clean;
 use crate::{
     attest::provenance::{Material, Pin},
-    rebuild::{ByHand, Gap, Plan, Planned},
+    rebuild::{ByHand, Gap, Plan, Planned, PlannedSource},
 };
 
 /// Schema of a plan.
@@ -54,7 +54,7 @@ fn plan_value(plan: &Plan) -> Value {
     json!({
         "engine": plan.engine.name(),
         "engineReason": plan.engine_reason,
-        "source": { "url": plan.source_url, "commit": plan.commit.as_str(), "folder": plan.source_folder },
+        "source": source_value(&plan.source),
         "dockerfile": plan.dockerfile_path,
         "target": plan.target,
         "platform": plan.platform.to_string(),
@@ -75,6 +75,19 @@ fn plan_value(plan: &Plan) -> Value {
         },
         "alternatives": plan.alternatives.iter().map(ToString::to_string).collect::<Vec<_>>(),
     })
+}
+
+fn source_value(source: &PlannedSource) -> Value {
+    match source {
+        PlannedSource::Repository(repository) => json!({
+            "url": repository.url,
+            "commit": repository.commit.as_str(),
+            "folder": repository.folder,
+        }),
+        PlannedSource::Download { url, digest } => {
+            json!({ "url": url, "digest": digest.to_string() })
+        }
+    }
 }
 
 /// Quoted for a shell where that is needed.
@@ -111,10 +124,18 @@ fn quoted(word: &str) -> String {
 fn write_plan(out: &mut String, plan: &Plan) -> fmt::Result {
     let mut row = |name: &str, value: &str| writeln!(out, "{name:<12} {}", clean(value));
     row("engine", &format!("{} ({})", plan.engine.name(), plan.engine_reason))?;
-    row("source", &plan.source_url)?;
-    row("commit", plan.commit.as_str())?;
-    if let Some(folder) = &plan.source_folder {
-        row("folder", folder)?;
+    match &plan.source {
+        PlannedSource::Repository(repository) => {
+            row("source", &repository.url)?;
+            row("commit", repository.commit.as_str())?;
+            if let Some(folder) = &repository.folder {
+                row("folder", folder)?;
+            }
+        }
+        PlannedSource::Download { url, digest } => {
+            row("source", url)?;
+            row("digest", &digest.to_string())?;
+        }
     }
     row("dockerfile", &plan.dockerfile_path)?;
     if let Some(target) = &plan.target {

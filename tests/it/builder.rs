@@ -14,7 +14,7 @@ use crate::{
     rebuild,
     robust::publish,
     server::{Body, Registry, Reply, Request, Store},
-    support::{Hallmark, Lab, trusting},
+    support::{Answer, Hallmark, Lab, trusting},
 };
 
 /// A daemon of this test, ended with it.
@@ -199,13 +199,14 @@ fn own_address() -> Option<IpAddr> {
     (!address.is_loopback() && !address.is_unspecified()).then_some(address)
 }
 
-/// Builds as a producer would whose builder records downloads; the reference by digest.
-fn built_with_proxy(lab: &Lab, folder: &Path, context: &str, name: &str) -> String {
+/// Builds as a producer would; the reference by digest.
+fn built(lab: &Lab, folder: &Path, context: &str, name: &str, more: &[&str]) -> String {
     let image = format!("{}/{name}:1", lab.get("REGISTRY"));
     let metadata = folder.join("metadata.json");
     let output = Command::new("buildctl")
         .args(["--addr", &format!("unix://{}", folder.join("s").display()), "build"])
-        .args(["--proxy-network", "--frontend=dockerfile.v0", "--no-cache"])
+        .args(["--frontend=dockerfile.v0", "--no-cache"])
+        .args(more)
         .args(["--opt", &format!("context={context}"), "--opt", "attest:provenance=mode=max"])
         .args(["--opt", "build-arg:SOURCE_DATE_EPOCH=1735689600", "--output"])
         .arg(format!("type=image,name={image},push=true,registry.insecure=true,rewrite-timestamp=true,oci-mediatypes=true"))
@@ -249,7 +250,7 @@ fn steps_download_what_was_recorded_and_nothing_else() {
     let image = {
         let _daemon = start(&lab, folder.path(), &[]);
         let context = format!("{url}#{}", commit.as_str());
-        built_with_proxy(&lab, folder.path(), &context, "recorded")
+        built(&lab, folder.path(), &context, "recorded", &["--proxy-network"])
     };
 
     let rebuilt = |settings: &str| {
@@ -288,4 +289,54 @@ fn steps_download_what_was_recorded_and_nothing_else() {
         !server.requests().iter().any(|request| request.target.contains("/other")),
         "it was asked for"
     );
+}
+
+/// BuildKit takes an archive for a context, by its URL. What was recorded of it is a digest, by which a store keeps it.
+#[test]
+fn an_archive_by_its_url_is_a_context_that_a_store_keeps() {
+    let name = "an_archive_by_its_url_is_a_context_that_a_store_keeps";
+    let Some((lab, _)) = lab_with_builder(name) else { return };
+    let dockerfile =
+        format!("FROM {}\nCOPY data.txt /srv/\nRUN echo one > /srv/one\n", lab.get("BASE_BUILD"));
+    let archive = {
+        let mut archive = tar::Builder::new(Vec::new());
+        for (path, text) in [("Dockerfile", dockerfile.as_str()), ("data.txt", "data\n")] {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(text.len() as u64);
+            header.set_mode(0o644);
+            archive.append_data(&mut header, path, text.as_bytes()).unwrap();
+        }
+        archive.into_inner().unwrap()
+    };
+    let served = Arc::new(Mutex::new(Some(archive)));
+    let serving = Arc::clone(&served);
+    let handler = move |_: &Request, _| {
+        Some(match serving.lock().unwrap().clone() {
+            Some(archive) => Reply::new(200).body(Body::Whole(archive)),
+            None => Reply::new(404),
+        })
+    };
+    let server = Registry::start(Store::default(), Box::new(handler));
+    let folder = tempfile::tempdir().unwrap();
+    let context = format!("http://{}/context.tar", server.host);
+    let image = {
+        let _daemon = start(&lab, folder.path(), &[]);
+        let none = ["--opt", "force-network-mode=none"];
+        built(&lab, folder.path(), &context, "archive", &none)
+    };
+    let store = folder.path().join("store").display().to_string();
+    let config = trusting(Path::new(lab.get("KEY_A")), "baseline") + "rebuild: {twice: false}\n";
+    let run = |arguments: &[&str]| lab.hallmark(arguments.iter().copied()).config(&config).run();
+    let level = |answer: &Answer| answer.json()["rebuild"]["level"].clone();
+
+    run(&["rebuild", "--plan", &image]).exits(0).says(&context).says("digest");
+    assert_eq!(level(run(&["rebuild", &image, "-o", "json"]).exits(0)), 5);
+    run(&["materials", "fetch", &image, "--to", &store]).exits(0);
+    // Another archive is no difference of the image's: it is refused, as one that is gone.
+    for next in [Some(b"another".to_vec()), None] {
+        *served.lock().unwrap() = next;
+        run(&["rebuild", &image]).exits(1).says("rebuild-source-gone");
+    }
+    let kept = run(&["rebuild", &image, "--materials", &store, "-o", "json"]);
+    assert_eq!(level(kept.exits(0)), 5, "{}", kept.all());
 }

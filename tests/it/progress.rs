@@ -2,12 +2,17 @@
 
 use std::{
     io::{Read as _, Write as _},
+    path::Path,
     process::{Command, Stdio},
+    time::Duration,
 };
 
 use hallmark::engine::sandbox::find_program;
 
-use crate::support::{Answer, Lab};
+use crate::{
+    rebuild::traces,
+    support::{Answer, Lab},
+};
 
 /// What a terminal was sent, and how the program ended.
 struct Shown {
@@ -58,7 +63,22 @@ fn on_a_terminal(lab: &Lab, arguments: &str, key: Option<(&str, &[u8])>) -> Opti
     let code = terminal.wait().unwrap().code();
     let stdout = std::fs::read_to_string(home.path().join("stdout")).unwrap();
     assert!(!stdout.contains('\u{1b}') && !stdout.contains("layers: "), "{stdout}");
+    std::fs::remove_file(home.path().join("stdout")).unwrap();
+    left_nothing(home.path());
     Some(Shown { screen: shown, code })
+}
+
+/// However it ended: no process, no mount and no file. What the kernel was told to kill may take a moment to go.
+fn left_nothing(home: &Path) {
+    let scratch = home.to_string_lossy();
+    for _ in 0..100 {
+        if traces(&scratch).is_empty() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(traces(&scratch), Vec::<String>::new());
+    assert!(std::fs::read_dir(home).unwrap().next().is_none());
 }
 
 impl Shown {

@@ -116,12 +116,13 @@ fn a_published_layer_that_the_registry_does_not_give_is_said() {
     says_which_layer(&world, &registry, "503", 3, "source-unavailable");
 }
 
-/// An index of two images, for two platforms.
-fn two_platforms() -> Layout {
+/// An index of two images, for these platforms and by these authors.
+fn two_images(of: [(&str, &str); 2]) -> Layout {
     let layout = Layout::of(&parts());
-    let image = |architecture: &str| {
+    let images = of.map(|(architecture, author)| {
         let mut parts = parts();
         parts.config["architecture"] = json!(architecture);
+        parts.config["author"] = json!(author);
         parts.relink();
         layout.blob(parts.config.to_string().as_bytes());
         let manifest = parts.manifest.to_string();
@@ -130,9 +131,13 @@ fn two_platforms() -> Layout {
             "digest": layout.blob(manifest.as_bytes()), "size": manifest.len(),
             "platform": {"os": "linux", "architecture": architecture},
         })
-    };
-    layout.nest(&json!([image("amd64"), image("arm64")]));
+    });
+    layout.nest(&json!(images));
     layout
+}
+
+fn two_platforms() -> Layout {
+    two_images([("amd64", "a"), ("arm64", "a")])
 }
 
 fn key(folder: &Path) -> std::path::PathBuf {
@@ -189,20 +194,8 @@ fn nothing_is_stored_before_every_statement_is_written() {
 
 #[test]
 fn two_images_of_one_platform_do_not_share_a_file() {
-    let (layout, folder) = (Layout::of(&parts()), tempfile::tempdir().unwrap());
-    let image = |text: &str| {
-        let mut parts = parts();
-        parts.config["author"] = json!(text);
-        parts.relink();
-        layout.blob(parts.config.to_string().as_bytes());
-        let manifest = parts.manifest.to_string();
-        json!({
-            "mediaType": "application/vnd.oci.image.manifest.v1+json",
-            "digest": layout.blob(manifest.as_bytes()), "size": manifest.len(),
-            "platform": {"os": "linux", "architecture": "amd64"},
-        })
-    };
-    layout.nest(&json!([image("a"), image("b")]));
+    let layout = two_images([("amd64", "a"), ("amd64", "b")]);
+    let folder = tempfile::tempdir().unwrap();
     let answer = attest(&layout, &folder.path().join("v.json"), &key(folder.path()));
     answer.exits(2).says("two images of linux/amd64").says("v-linux-amd64.json");
     assert!(!folder.path().join("v-linux-amd64.json").exists());

@@ -23,7 +23,7 @@ use hallmark::{
     limits::Limits,
     progress::Talk,
     rebuild::{
-        EmbeddedLayer, Failure, FailureKind, Plan, Planned,
+        EmbeddedLayer, Failure, FailureKind, Plan, Planned, PlannedSource,
         plan::{self, PlanOptions},
     },
     reference::{Location, PinnedReference, Reference, Selector},
@@ -240,7 +240,8 @@ async fn a_commit_that_is_gone_is_no_difference() {
     let Some(lab) = Lab::find() else { return };
     let (image, provenance) = lab.load("HONEST").await;
     let mut plan = planned(&provenance.expect("no provenance"), &image);
-    plan.commit = Commit::new(&"1".repeat(40)).unwrap();
+    let PlannedSource::Repository(repository) = &mut plan.source else { panic!("{plan:?}") };
+    repository.commit = Commit::new(&"1".repeat(40)).unwrap();
     for choice in [EngineChoice::Docker, EngineChoice::Buildah] {
         let failure = build(&lab, &plan, choice).await.expect_err("it was built");
         assert_eq!(failure.kind, FailureKind::SourceGone, "{choice:?}: {}", failure.why);

@@ -22,7 +22,7 @@ use hallmark::{
     engine::{self, EngineChoice, EngineSettings, Finished, sandbox::find_program},
     limits::Limits,
     progress::{Silent, Talk},
-    rebuild::{EngineKind, Failure, FailureKind, Plan},
+    rebuild::{EngineKind, Failure, FailureKind, Plan, PlannedRepository, PlannedSource},
 };
 
 use crate::rebuild::{Lab, planned, rebuilt, traces};
@@ -73,7 +73,8 @@ async fn plan_of(lab: &Lab, name: &str, dockerfile: &str) -> Plan {
     let mut plan = planned(&provenance.expect("no provenance"), &image);
     let (url, commit) = publish(lab, name, &[("Dockerfile", dockerfile)]);
     plan.materials.retain(|material| material.kind != MaterialKind::Git);
-    (plan.source_url, plan.commit, plan.source_reference) = (url, commit, None);
+    plan.source =
+        PlannedSource::Repository(PlannedRepository { url, reference: None, folder: None, commit });
     plan.options = BTreeMap::new();
     plan
 }
@@ -587,52 +588,6 @@ fn what_a_killed_hallmark_left_is_removed_at_the_next_start() {
     assert_eq!(traces(&home.path().to_string_lossy()), Vec::<String>::new());
     let left: Vec<_> = std::fs::read_dir(home.path()).unwrap().flatten().collect();
     assert!(left.is_empty(), "{left:?}");
-}
-
-#[test]
-fn ctrl_c_on_a_terminal_ends_a_rebuild_cleanly() {
-    let name = "ctrl_c_on_a_terminal_ends_a_rebuild_cleanly";
-    let Some(lab) = crate::support::Lab::here(name) else { return };
-    if find_program("script").is_none() {
-        return eprintln!("SKIPPED {name}: script is not on PATH");
-    }
-    let home = tempfile::tempdir().unwrap();
-    let command = format!("{} rebuild {}", env!("CARGO_BIN_EXE_hallmark"), lab.get("HONEST"));
-    let mut terminal = Command::new("script")
-        .args(["--quiet", "--return", "--command", &command, "/dev/null"])
-        .env_clear()
-        .env("PATH", lab.get("PATH"))
-        .env("DOCKER_CONFIG", lab.get("DOCKER_CONFIG"))
-        .env("HOME", home.path())
-        .env("TMPDIR", home.path())
-        .env("SHELL", "/bin/sh")
-        .env("TERM", "xterm")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let (mut keys, mut screen) = (terminal.stdin.take().unwrap(), terminal.stdout.take().unwrap());
-    let (mut shown, mut buffer, mut pressed) = (String::new(), [0; 4096], false);
-    while let Ok(length @ 1..) = screen.read(&mut buffer) {
-        shown.push_str(&String::from_utf8_lossy(&buffer[..length]));
-        if !pressed && shown.contains("building") {
-            keys.write_all(b"\x03").unwrap();
-            keys.flush().unwrap();
-            pressed = true;
-        }
-    }
-    assert!(pressed, "it never built: {shown}");
-    assert!(shown.contains("interrupted"), "{shown}");
-    assert_eq!(terminal.wait().unwrap().code(), Some(130), "{shown}");
-    let scratch = home.path().to_string_lossy().into_owned();
-    for _ in 0..100 {
-        if traces(&scratch).is_empty() {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    assert_eq!(traces(&scratch), Vec::<String>::new());
-    assert!(std::fs::read_dir(home.path()).unwrap().next().is_none());
 }
 
 /// Everything fetched, then the registry and the git server taken away: the image can still be built, and from nothing else.

@@ -11,7 +11,7 @@ use std::{
 use crate::{
     engine::command::words,
     image::Compression,
-    rebuild::{ByHand, Plan, pins, pins::Base},
+    rebuild::{ByHand, Plan, PlannedRepository, pins, pins::Base},
 };
 
 /// The name of the image in the job's own storage.
@@ -150,21 +150,12 @@ impl Bud {
 
 /// The same by hand, with the version of buildah that made the image. Which bases the target needs, and by which of their
 /// names, stands in the Dockerfile, which is not here: all of them are fetched and named.
-pub(in crate::engine) fn by_hand(plan: &Plan, work: &Path) -> ByHand {
-    let (tree, commit) = (work.join("source"), plan.commit.as_str());
-    let git = |args: &[&str]| words("git", git_args(&tree, args));
-    let folder = |program: &str, args: &[&str], path: &Path| {
-        let args = args.iter().map(OsString::from).chain([path.into()]);
-        words(program, args.collect())
-    };
-    let mut before = vec![
-        folder("mkdir", &["-p"], &tree),
-        git(&[&INIT[..], &[object_format(commit)]].concat()),
-        git(&[&FETCH[..], &["--depth=1", "--", &plan.source_url, commit]].concat()),
-        git(&[&CHECKOUT[..], &[&pinned(commit)]].concat()),
-        folder("rm", &["-rf"], &tree.join(".git")),
-        folder("chmod", &["-R", "u=rwX,go=rX"], &tree),
-    ];
+pub(in crate::engine) fn by_hand(
+    plan: &Plan,
+    repository: &PlannedRepository,
+    work: &Path,
+) -> ByHand {
+    let (mut before, context) = checkout(repository, work);
     for base in pins::bases(plan) {
         before.push(words("buildah", pull_args(&base, plan, None)));
         let tag =
@@ -173,7 +164,6 @@ pub(in crate::engine) fn by_hand(plan: &Plan, work: &Path) -> ByHand {
     }
     let version = plan.made_by.as_ref().map(|engine| numbers(&engine.version)).unwrap_or_default();
     let bud = Bud { version, cgroup_parent: None, signature_policy: None };
-    let context = plan.source_folder.as_ref().map_or_else(|| tree.clone(), |f| tree.join(f));
     let mut build: Vec<OsString> = ["--net", "--", "buildah"].map(Into::into).into();
     build.extend(bud.args(plan, &context));
     ByHand {
@@ -183,6 +173,26 @@ pub(in crate::engine) fn by_hand(plan: &Plan, work: &Path) -> ByHand {
         environment: BTreeMap::new(),
         policy: pins::pin_list(plan),
     }
+}
+
+/// The commands that check a repository out, and the folder that is built.
+fn checkout(repository: &PlannedRepository, work: &Path) -> (Vec<Vec<String>>, PathBuf) {
+    let (tree, commit) = (work.join("source"), repository.commit.as_str());
+    let git = |args: &[&str]| words("git", git_args(&tree, args));
+    let folder = |program: &str, args: &[&str], path: &Path| {
+        let args = args.iter().map(OsString::from).chain([path.into()]);
+        words(program, args.collect())
+    };
+    let commands = vec![
+        folder("mkdir", &["-p"], &tree),
+        git(&[&INIT[..], &[object_format(commit)]].concat()),
+        git(&[&FETCH[..], &["--depth=1", "--", &repository.url, commit]].concat()),
+        git(&[&CHECKOUT[..], &[&pinned(commit)]].concat()),
+        folder("rm", &["-rf"], &tree.join(".git")),
+        folder("chmod", &["-R", "u=rwX,go=rX"], &tree),
+    ];
+    let context = repository.folder.as_ref().map_or_else(|| tree.clone(), |f| tree.join(f));
+    (commands, context)
 }
 
 /// Major and minor version; 0 where it says none.

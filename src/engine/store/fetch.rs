@@ -90,7 +90,8 @@ pub fn repositories(plan: &Plan) -> impl Iterator<Item = (&str, &Commit)> {
             }
             _ => None,
         });
-    std::iter::once((plan.source_url.as_str(), &plan.commit)).chain(others)
+    let source = plan.source.repository();
+    source.map(|source| (source.url.as_str(), &source.commit)).into_iter().chain(others)
 }
 
 /// Fills the store with all that the plan needs.
