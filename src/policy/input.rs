@@ -6,10 +6,15 @@
 //! format that the evidence came in.
 
 mod layout;
+mod rebuild;
 
 use std::collections::BTreeMap;
 
 pub use layout::{LayoutInput, LayoutStepInput};
+pub use rebuild::{
+    AllowedInput, AttestedInput, DifferenceInput, EngineInput, ExporterInput, FailureInput,
+    GapInput, RebuildInput, VoteInput,
+};
 
 use jiff::Timestamp;
 use schemars::{JsonSchema, Schema};
@@ -23,9 +28,7 @@ use crate::{
         predicate::Predicate,
         provenance::{Frontend, Material, MaterialKind, Pin, Provenance},
     },
-    compare::{Allowance, Comparison, Difference, Place},
     finding::Finding,
-    rebuild::{EngineReport, Failure, Gap, Rebuild, Rebuilt},
     sbom::{BoundSbom, Inventory, Reconciliation},
     trust::{Proof, Unproven, verified::Basis},
     verdict::{Evidence, standing},
@@ -352,166 +355,6 @@ pub struct DatabaseInput {
     pub error: Option<String>,
 }
 
-/// What became of the rebuild.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct RebuildInput {
-    /// `compared`, `not-asked`, `no-provenance`, `not-replayable` or `failed`.
-    pub status: String,
-    /// The rung reached, 0 to 5; null unless compared.
-    pub level: Option<u8>,
-    /// Its name.
-    pub level_name: Option<String>,
-    /// `not-needed`, `unknown`, `consistently-different` or `nondeterministic`.
-    pub determinism: Option<String>,
-    /// Layers that the engine built.
-    pub layers_rebuilt: Option<usize>,
-    /// Layers that come from the base by digest.
-    pub layers_inherited: Option<usize>,
-    /// Layers taken over from the published image.
-    pub layers_carried: Option<usize>,
-    /// The engine.
-    pub engine: Option<EngineInput>,
-    /// How the image was written: what was inferred, from what, and what else was tried.
-    pub exporter: Option<ExporterInput>,
-    /// What differs.
-    pub differences: Vec<DifferenceInput>,
-    /// How many more differences there are.
-    pub omitted: u64,
-    /// The operator's allow entries that explain differences.
-    pub allowed: Vec<AllowedInput>,
-    /// What the provenance would have to say.
-    pub gaps: Vec<GapInput>,
-    /// Why the build gave no image.
-    pub failure: Option<FailureInput>,
-    /// What trusted rebuilders say.
-    pub attested: AttestedInput,
-}
-
-/// An allow entry of the operator that explains differences.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct AllowedInput {
-    /// As `explainedBy` of a difference has it.
-    pub name: String,
-    /// `cache`, `toolchain`, `host`, `package-drift` or `content`.
-    pub class: String,
-    /// Which paths.
-    pub pattern: String,
-    /// Why.
-    pub reason: String,
-    /// Who answers for it.
-    pub owner: String,
-    /// The last day on which it counts.
-    pub expires: String,
-    /// How many differences it explains.
-    pub uses: usize,
-}
-
-/// What trusted rebuilders say.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct AttestedInput {
-    /// Whether the operator lets enough of them stand in for an own rebuild.
-    pub accepted: bool,
-    /// The rung on which enough of them agree, 1 to 5; null where they do not.
-    pub level: Option<u8>,
-    /// How many distinct signers it takes; null where no trust rule speaks about rebuilds.
-    pub needed: Option<usize>,
-    /// Names of those who agree.
-    pub signers: Vec<String>,
-    /// Every vote, one for each signer.
-    pub votes: Vec<VoteInput>,
-}
-
-/// What one rebuilder says.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct VoteInput {
-    /// Name in the configuration.
-    pub signer: String,
-    /// `for`, `against`, `abstains`, `out-of-time` or `contradicts`.
-    pub weight: String,
-    /// The rung, 0 to 5; null for an abstention.
-    pub level: Option<u8>,
-    /// `compared`, or why there is no level.
-    pub status: String,
-    /// Digest of the rebuilt manifest.
-    pub manifest: Option<String>,
-    /// When the rebuild was done, RFC 3339.
-    pub finished: String,
-}
-
-/// How the exporter wrote the image.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ExporterInput {
-    /// Media types, compression and times, in words.
-    pub options: String,
-    /// What these were read from, and the outcome of each hypothesis where more than one was tried.
-    pub evidence: Vec<String>,
-}
-
-/// The engine that built it again.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct EngineInput {
-    /// `buildkit`, `buildah` or `replay`.
-    pub kind: String,
-    /// How it was run.
-    pub driver: String,
-    /// Its version.
-    pub version: String,
-    /// Why this engine.
-    pub reason: String,
-    /// What its steps could reach.
-    pub network: String,
-    /// Whether its storage was made for this build alone.
-    pub ephemeral: bool,
-}
-
-/// A difference between the published and the rebuilt image.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct DifferenceInput {
-    /// Where, in words: a path, a field, a layer.
-    pub place: String,
-    /// `content`, `tar-security`, `config-runtime` ...
-    pub class: String,
-    /// What differs there.
-    pub what: String,
-    /// The normalizer or allow entry that explains it.
-    pub explained_by: Option<String>,
-    /// Line of the Dockerfile.
-    pub line: Option<u32>,
-    /// Instruction of the Dockerfile.
-    pub instruction: Option<String>,
-}
-
-/// Something that the provenance would have to say.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct GapInput {
-    /// As `local-context`, `mode-min`.
-    pub code: String,
-    /// Which field.
-    pub field: String,
-    /// What is missing.
-    pub why: String,
-    /// What the producer can do.
-    pub fix: String,
-}
-
-/// Why a rebuild gave no image.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct FailureInput {
-    /// `build-failed`, `published-unreadable`, `source-gone`, `source-denied`, `timeout` or `engine-error`.
-    pub kind: String,
-    /// What happened.
-    pub why: String,
-}
-
 /// Something that was seen.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -762,132 +605,6 @@ impl PackageInput {
             name: package.name.clone(),
             version: package.version.clone(),
             architecture: package.architecture.clone(),
-        }
-    }
-}
-
-impl RebuildInput {
-    fn of(rebuild: &Rebuild) -> Self {
-        let status = |status: &str| Self { status: status.to_owned(), ..Self::default() };
-        match rebuild {
-            Rebuild::NotAsked => status("not-asked"),
-            Rebuild::NoProvenance => status("no-provenance"),
-            Rebuild::NotReplayable(gaps) => {
-                Self { gaps: gaps.iter().map(GapInput::of).collect(), ..status("not-replayable") }
-            }
-            Rebuild::Failed(failure) => Self::failed(failure, status("failed")),
-            Rebuild::Compared(rebuilt) => Self::compared(rebuilt, status("compared")),
-        }
-    }
-
-    fn failed(failure: &Failure, base: Self) -> Self {
-        Self {
-            engine: failure.engine.as_deref().map(EngineInput::of),
-            failure: Some(FailureInput {
-                kind: failure.kind.name().to_owned(),
-                why: failure.why.clone(),
-            }),
-            ..base
-        }
-    }
-
-    fn compared(rebuilt: &Rebuilt, base: Self) -> Self {
-        let comparison = &rebuilt.comparison;
-        Self {
-            level: Some(comparison.level.number()),
-            level_name: Some(comparison.level.name().to_owned()),
-            determinism: Some(rebuilt.determinism.name().to_owned()),
-            layers_rebuilt: Some(rebuilt.coverage.rebuilt),
-            layers_inherited: Some(rebuilt.coverage.inherited),
-            layers_carried: Some(rebuilt.coverage.carried),
-            engine: Some(EngineInput::of(&rebuilt.engine)),
-            exporter: Some(ExporterInput {
-                options: rebuilt.exporter.to_string(),
-                evidence: rebuilt.exporter.evidence.clone(),
-            }),
-            differences: comparison.differences.iter().map(DifferenceInput::of).collect(),
-            omitted: comparison.omitted,
-            allowed: AllowedInput::all(comparison),
-            ..base
-        }
-    }
-}
-
-impl AllowedInput {
-    fn all(comparison: &Comparison) -> Vec<Self> {
-        let one = |allowance: &Allowance| Self {
-            name: allowance.to_string(),
-            class: allowance.class.name().to_owned(),
-            pattern: allowance.pattern.to_string(),
-            reason: allowance.reason.clone(),
-            owner: allowance.owner.clone(),
-            expires: allowance.expires.to_string(),
-            uses: allowance.uses(&comparison.differences),
-        };
-        comparison.allowed.iter().map(one).collect()
-    }
-}
-
-impl AttestedInput {
-    fn of(evidence: &Evidence) -> Self {
-        let agreement = evidence.attested.agreement.as_ref();
-        let votes = evidence.attested.votes.iter().map(|vote| VoteInput {
-            signer: vote.signer.name.clone(),
-            weight: vote.weight.name().to_owned(),
-            level: vote.level,
-            status: vote.status.clone(),
-            manifest: vote.rebuilt.as_ref().map(|(manifest, _)| manifest.to_string()),
-            finished: vote.finished.to_string(),
-        });
-        Self {
-            accepted: evidence.accept_attested,
-            level: agreement.map(|a| a.level),
-            needed: agreement.map(|a| a.threshold).or(evidence.attested.needed),
-            signers: agreement.map(|a| a.signers.clone()).unwrap_or_default(),
-            votes: votes.collect(),
-        }
-    }
-}
-
-impl EngineInput {
-    fn of(engine: &EngineReport) -> Self {
-        Self {
-            kind: engine.kind.name().to_owned(),
-            driver: engine.driver.clone(),
-            version: engine.version.clone(),
-            reason: engine.reason.clone(),
-            network: engine.network.name().to_owned(),
-            ephemeral: engine.ephemeral,
-        }
-    }
-}
-
-impl DifferenceInput {
-    fn of(difference: &Difference) -> Self {
-        let place = match &difference.place {
-            Place::Manifest(field) => format!("manifest {field}"),
-            Place::Config(field) => format!("config {field}"),
-            Place::Layer(layer) => format!("layer {layer}"),
-            Place::Entry { layer, path } => format!("{path} (layer {layer})"),
-        };
-        Self {
-            place,
-            class: difference.class.name().to_owned(),
-            what: difference.what.clone(),
-            explained_by: difference.explained_by.clone(),
-            line: difference.cause.as_ref().and_then(|cause| cause.line),
-            instruction: difference.cause.as_ref().map(|cause| cause.instruction.clone()),
-        }
-    }
-}
-
-impl GapInput {
-    fn of(gap: &Gap) -> Self {
-        Self {
-            code: gap.code.to_owned(),
-            field: gap.field.clone(),
-            why: gap.why.clone(),
-            fix: gap.fix.clone(),
         }
     }
 }
