@@ -457,7 +457,7 @@ mod tests {
             (None, false, vec![]),
             (Some(30), false, version.clone()),
             (None, true, proxied.clone()),
-            (Some(30), true, [version.clone(), proxied.clone()].concat()),
+            (Some(30), true, [version, proxied].concat()),
         ] {
             let newer = Newer { request: request.clone(), compatibility, proxy };
             let encoded = newer.encode_to_vec();
