@@ -25,7 +25,6 @@ use bollard_buildkit_proto::moby::buildkit::v1::{
     control_client::ControlClient,
     sourcepolicy::{self, AttrConstraint, MatchType, Policy, PolicyAction, Rule, Selector, Update},
 };
-use futures_util::FutureExt as _;
 use hyper_util::rt::TokioIo;
 use prost::{
     DecodeError,
@@ -179,17 +178,19 @@ pub(super) async fn build(
     let session = Session::open(&mut client, &id, &layout, limits.rebuild_disk_bytes).await;
     let session = session.map_err(|status| gone(said(&status)))?;
     shell.talk.stage("building");
-    let mut follow = pin!(follow(client.clone(), id.clone(), shell).fuse());
+    let mut follow = pin!(follow(client.clone(), id.clone(), shell));
     let mut solve = pin!(solve(channel, request(plan, policy, &id, &session.id)));
     let solved = tokio::select! {
-        solved = &mut solve => solved,
+        solved = &mut solve => {
+            // What a step that failed printed last may still be on its way.
+            if solved.is_err() {
+                let _ = tokio::time::timeout(LAST_WORDS, follow).await;
+            }
+            solved
+        }
         // Its end says nothing: the solve does.
         () = &mut follow => solve.await,
     };
-    if solved.is_err() {
-        // What a step that failed printed last is still on its way.
-        let _ = tokio::time::timeout(LAST_WORDS, follow).await;
-    }
     let solved = solved.map_err(|status| match session.refusal() {
         Some((kind, why)) => shell.failure(kind, why),
         None => buildkit::held_back(failure(&status, shell), plan),
@@ -438,7 +439,8 @@ fn end(vertex: &Vertex) -> String {
     }
     let times = vertex.started.zip(vertex.completed);
     let Some((from, to)) = times else { return "DONE".to_owned() };
-    let seconds = (to.seconds - from.seconds) as f64 + f64::from(to.nanos - from.nanos) / 1e9;
+    let nanos = f64::from(to.nanos) - f64::from(from.nanos);
+    let seconds = to.seconds as f64 - from.seconds as f64 + nanos / 1e9;
     format!("DONE {:.1}s", seconds.max(0.0))
 }
 
@@ -464,6 +466,57 @@ mod tests {
             assert_eq!(encoded, [plain.clone(), more].concat());
             assert_eq!(Newer::decode(encoded.as_slice()).unwrap(), newer);
         }
+    }
+
+    /// A step of a build; `times` are its start and its end, in seconds.
+    fn vertex(digest: &str, times: (Option<i64>, Option<i64>)) -> Vertex {
+        let at = |seconds: Option<i64>| {
+            let mut time =
+                Vertex { started: Some(Default::default()), ..Vertex::default() }.started;
+            time.iter_mut().zip(seconds).for_each(|(time, seconds)| time.seconds = seconds);
+            time.filter(|_| seconds.is_some())
+        };
+        let (digest, name) = (digest.to_owned(), format!("[1/2] {digest}"));
+        Vertex { digest, name, started: at(times.0), completed: at(times.1), ..Vertex::default() }
+    }
+
+    #[test]
+    fn steps_are_told_as_buildkits_client_tells_them() {
+        let mut told = Told::default();
+        let (waits, runs) = (vertex("a", (None, None)), vertex("b", (Some(1), None)));
+        let status = |vertexes: Vec<Vertex>| StatusResponse { vertexes, ..Default::default() };
+        assert_eq!(told.lines(&status(vec![waits, runs])), ["#1 [1/2] b"]);
+        let transfer = |vertex: &str, current, total| VertexStatus {
+            id: "layer".to_owned(),
+            vertex: vertex.to_owned(),
+            current,
+            total,
+            ..Default::default()
+        };
+        let transfers = StatusResponse {
+            statuses: vec![transfer("b", 1, 2), transfer("b", 0, 2), transfer("x", 1, 2)],
+            ..Default::default()
+        };
+        assert_eq!(told.transfers(&transfers), ["#1 layer 1 / 2"]);
+        let cached = Vertex { cached: true, ..vertex("c", (Some(1), Some(1))) };
+        let broken = Vertex { error: "exit code: 1".to_owned(), ..vertex("d", (Some(1), None)) };
+        let absurd = vertex("e", (Some(i64::MIN), Some(i64::MAX)));
+        let backwards = vertex("f", (Some(i64::MAX), Some(i64::MIN)));
+        let over = vertex("b", (Some(1), Some(3)));
+        let lines = told.lines(&status(vec![over.clone(), cached, broken, backwards]));
+        let want = [
+            "#1 DONE 2.0s",
+            "#2 [1/2] c",
+            "#2 CACHED",
+            "#3 [1/2] d",
+            "#3 ERROR: exit code: 1",
+            "#4 [1/2] f",
+            "#4 DONE 0.0s",
+        ];
+        assert_eq!(lines, want);
+        assert_eq!(told.lines(&status(vec![over])), [""; 0], "what is over is told once");
+        assert_eq!(told.lines(&status(vec![absurd])).len(), 2);
+        assert_eq!(told.transfers(&transfers), [""; 0], "of what goes on alone");
     }
 
     #[test]
