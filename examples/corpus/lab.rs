@@ -216,13 +216,11 @@ impl Lab {
             }
             Afterwards::SourceGoes => Ok(fs::remove_dir_all(self.bare(case))?),
             Afterwards::DownloadChanges => {
+                let own = format!("{case}.");
                 for entry in fs::read_dir(self.corpus.join("http"))? {
-                    let path = entry?.path();
-                    if path
-                        .file_name()
-                        .is_some_and(|name| name.to_string_lossy().starts_with(&format!("{case}.")))
-                    {
-                        fs::write(path, "another\n")?;
+                    let entry = entry?;
+                    if entry.file_name().to_string_lossy().starts_with(&own) {
+                        fs::write(entry.path(), "another\n")?;
                     }
                 }
                 Ok(())

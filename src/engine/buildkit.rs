@@ -282,9 +282,8 @@ pub(super) fn frontend_options(plan: &Plan) -> Vec<(String, String)> {
     for (name, value) in build_args(plan) {
         opt(&format!("build-arg:{name}"), value);
     }
-    let epoch = plan.exporter.rewrite_timestamp.or(plan.epoch_seconds);
-    if let (Some(seconds), false) = (epoch, plan.build_args.contains_key("SOURCE_DATE_EPOCH")) {
-        opt("build-arg:SOURCE_DATE_EPOCH", &seconds.to_string());
+    if let Some(seconds) = client_epoch(plan) {
+        opt("build-arg:SOURCE_DATE_EPOCH", &seconds);
     }
     for (name, value) in &plan.labels {
         opt(&format!("label:{name}"), value);

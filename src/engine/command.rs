@@ -8,19 +8,22 @@
 use std::{ffi::OsString, path::Path};
 
 use super::{EngineChoice, buildah, buildkit};
-use crate::rebuild::{ByHand, EngineKind, Plan, PlannedSource, Producer, pins};
+use crate::rebuild::{ByHand, EngineKind, Plan, Producer, pins};
 
 /// What runs where the operator has this preference.
 pub fn by_hand(plan: &Plan, preference: EngineChoice) -> ByHand {
-    let alone = match (preference, plan.engine, &plan.source) {
-        (EngineChoice::Buildah, _, PlannedSource::Repository(repository))
-        | (EngineChoice::Auto, EngineKind::Buildah, PlannedSource::Repository(repository)) => {
-            return buildah::by_hand(plan, repository, Path::new("WORK"));
-        }
-        (EngineChoice::Buildkitd, _, _) => true,
-        (EngineChoice::Docker, _, _) => false,
-        // What is downloaded is BuildKit's alone to build.
-        (EngineChoice::Auto | EngineChoice::Buildah, _, _) => plan.producer == Producer::BuildkitV1,
+    let by_buildah = match preference {
+        EngineChoice::Auto => plan.engine == EngineKind::Buildah,
+        _ => preference == EngineChoice::Buildah,
+    };
+    // What is downloaded is BuildKit's alone to build.
+    if let (true, Some(repository)) = (by_buildah, plan.source.repository()) {
+        return buildah::by_hand(plan, repository, Path::new("WORK"));
+    }
+    let alone = match preference {
+        EngineChoice::Buildkitd => true,
+        EngineChoice::Docker => false,
+        EngineChoice::Auto | EngineChoice::Buildah => plan.producer == Producer::BuildkitV1,
     };
     let work = Path::new("WORK");
     let policy = "WORK/policy.json".to_owned();

@@ -35,13 +35,6 @@ struct Running {
     _serving: Option<Serving>,
 }
 
-/// What a daemon takes from a store: its address, its source policy, and an environment in which nothing else can be reached.
-struct Stored {
-    serving: Serving,
-    policy: Value,
-    environment: Environment,
-}
-
 impl Buildkitd {
     /// Finds the programs.
     ///
@@ -96,29 +89,20 @@ impl Buildkitd {
         toml
     }
 
-    async fn stored(
-        &self,
-        plan: &Plan,
-        shell: &Shell<'_>,
-        environment: Environment,
-    ) -> Result<Option<Stored>, Failure> {
-        let Some(store) = &self.settings.store else { return Ok(None) };
-        let broken = |e: io::Error| shell.broken("cannot give the store to BuildKit", &e);
-        let serving = store::serve::serve(store).await.map_err(broken)?;
-        let mut policy = pins::buildkit_policy(plan);
-        store::downloads_from(&mut policy, &serving.address());
-        let repositories = store.repositories(plan);
-        let environment = store::wrap_git(store::offline(environment), shell.work, &repositories);
-        Ok(Some(Stored { serving, policy, environment: environment.map_err(broken)? }))
-    }
-
     async fn start(&self, plan: &Plan, shell: &Shell<'_>) -> Result<Running, Failure> {
         let work = shell.work;
-        let stored = self.stored(plan, shell, Environment::new(work)).await?;
-        let (serving, policy, environment) = match stored {
-            Some(stored) => (Some(stored.serving), stored.policy, stored.environment),
-            None => (None, pins::buildkit_policy(plan), Environment::new(work)),
-        };
+        let (mut policy, mut environment) = (pins::buildkit_policy(plan), Environment::new(work));
+        let mut serving = None;
+        // From a store nothing else can be reached.
+        if let Some(store) = &self.settings.store {
+            let broken = |e: io::Error| shell.broken("cannot give the store to BuildKit", &e);
+            let running = store::serve::serve(store).await.map_err(broken)?;
+            store::downloads_from(&mut policy, &running.address());
+            let repositories = store.repositories(plan);
+            environment = store::wrap_git(store::offline(environment), work, &repositories)
+                .map_err(broken)?;
+            serving = Some(running);
+        }
         let mirror = serving.as_ref().map(Serving::address);
         let write = || {
             let toml = self.configuration(plan, shell, mirror.as_deref());
@@ -168,7 +152,7 @@ impl Engine for Buildkitd {
                 },
             })
         };
-        // Beside the build: it may make somebody doubt the result, and stops nothing.
+        // Beside the build: an old runc is a reason for doubt, and none to refuse the build.
         let environment = Environment::new(shell.work);
         let (built, ()) = tokio::try_join!(build, doubt_runc(shell, &environment))?;
         Ok(built)
