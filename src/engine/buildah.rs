@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use serde_json::json;
 
 use super::{
-    Built, Engine, EngineSettings, buildkit, certificates,
+    Built, Engine, EngineSettings, buildkit, certificates, git,
     layout::Layout,
     sandbox::{self, Environment, Outcome, Shell},
     store, version,
@@ -35,8 +35,7 @@ use crate::{
 };
 pub(super) use commands::by_hand;
 use commands::{
-    Bud, CHECKOUT, FETCH, INIT, git_args, named, numbers, object_format, pinned, pull_args,
-    push_args,
+    Bud, CHECKOUT, FETCH, INIT, named, numbers, object_format, pinned, pull_args, push_args,
 };
 
 /// Largest Dockerfile that is read, in bytes.
@@ -245,7 +244,7 @@ impl Job<'_> {
 
     async fn git(&self, args: &[&str]) -> Result<Outcome, Failure> {
         let mut all: Vec<OsString> = self.rewrites.iter().map(OsString::from).collect();
-        all.extend(git_args(&self.tree(), args));
+        all.extend(git::arguments(&self.tree(), args));
         self.shell.run(&self.engine.git, all, &self.environment).await
     }
 

@@ -5,9 +5,11 @@
 //! engine itself where it can (BuildKit's source policy), and by giving it nothing else where it cannot (buildah). A result
 //! that somebody else built can be taken in an engine's place (replay).
 
+pub mod ancestry;
 pub mod buildah;
 pub mod buildkit;
 pub mod command;
+mod git;
 pub mod grpc;
 pub mod layout;
 pub mod replay;

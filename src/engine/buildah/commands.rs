@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    engine::command::words,
+    engine::{command::words, git},
     image::Compression,
     rebuild::{ByHand, Plan, PlannedRepository, pins, pins::Base},
 };
@@ -17,30 +17,11 @@ use crate::{
 /// The name of the image in the job's own storage.
 const RESULT: &str = "localhost/hallmark-rebuild:1";
 
-/// What git does; a repository's own content must not run anything here.
-const HARDENED: [&str; 10] = [
-    "-c",
-    "core.hooksPath=/dev/null",
-    "-c",
-    "core.fsmonitor=false",
-    "-c",
-    "credential.helper=",
-    "-c",
-    "submodule.recurse=false",
-    "-c",
-    "http.followRedirects=initial",
-];
+/// What git does.
 pub(super) const INIT: [&str; 3] = ["init", "--quiet", "--template="];
 pub(super) const FETCH: [&str; 5] =
     ["fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--force"];
 pub(super) const CHECKOUT: [&str; 4] = ["checkout", "--quiet", "--force", "--detach"];
-
-pub(super) fn git_args(tree: &Path, args: &[&str]) -> Vec<OsString> {
-    let mut all: Vec<OsString> = HARDENED.iter().map(OsString::from).collect();
-    all.extend(["-C".into(), tree.into()]);
-    all.extend(args.iter().map(OsString::from));
-    all
-}
 
 pub(super) fn object_format(commit: &str) -> &'static str {
     if commit.len() == 64 { "--object-format=sha256" } else { "--object-format=sha1" }
@@ -178,7 +159,7 @@ pub(in crate::engine) fn by_hand(
 /// The commands that check a repository out, and the folder that is built.
 fn checkout(repository: &PlannedRepository, work: &Path) -> (Vec<Vec<String>>, PathBuf) {
     let (tree, commit) = (work.join("source"), repository.commit.as_str());
-    let git = |args: &[&str]| words("git", git_args(&tree, args));
+    let git = |args: &[&str]| words("git", git::arguments(&tree, args));
     let folder = |program: &str, args: &[&str], path: &Path| {
         let args = args.iter().map(OsString::from).chain([path.into()]);
         words(program, args.collect())
