@@ -205,6 +205,9 @@ impl Job<'_> {
         let outcome = self.shell.run(&self.engine.unshare, args, &self.environment).await?;
         if !outcome.success {
             let (kind, why) = match last_error(&self.shell.log.text()) {
+                Some(why) if buildkit::lacks_privileges(&why) => {
+                    (FailureKind::EngineUnavailable, why)
+                }
                 Some(why) => (FailureKind::BuildFailed, why),
                 // Whoever could have said why was killed.
                 None => (FailureKind::EngineUnavailable, "buildah ended without a word".to_owned()),

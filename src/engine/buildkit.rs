@@ -229,7 +229,9 @@ pub(super) fn classify(log: &str) -> (FailureKind, String) {
         return (FailureKind::EngineUnavailable, why);
     };
     let says = |words: &[&str]| words.iter().any(|word| why.contains(word));
-    let kind = if says(&["error reading from server", "rpc error: code = Unavailable"]) {
+    let kind = if says(&["error reading from server", "rpc error: code = Unavailable"])
+        || lacks_privileges(why)
+    {
         FailureKind::EngineUnavailable
     } else if says(&["denied by policy", "not allowed by policy", "source denied"]) {
         FailureKind::Denied
@@ -264,6 +266,22 @@ pub(super) fn classify(log: &str) -> (FailureKind, String) {
         FailureKind::BuildFailed
     };
     (kind, why.to_owned())
+}
+
+/// Whether a step never ran because the builder may not do what it has to: the image is not at fault. What a step's own
+/// command did ends in its exit code; the command itself, which BuildKit quotes before that, decides nothing.
+pub(super) fn lacks_privileges(why: &str) -> bool {
+    const STEP: &str = "did not complete successfully: ";
+    const REFUSED: [&str; 3] =
+        ["read-only file system", "permission denied", "operation not permitted"];
+    const BUILDERS_OWN: [&str; 4] = ["/sys/fs/cgroup", "/run/buildkit", "/run/runc", "cgroup"];
+    let (own, of_step) = match why.rsplit_once(STEP) {
+        Some((_, rest)) => (rest, true),
+        None => (why, false),
+    };
+    let own = own.to_lowercase();
+    let has = |words: &[&str]| words.iter().any(|word| own.contains(word));
+    !own.starts_with("exit code") && has(&REFUSED) && (of_step || has(&BUILDERS_OWN))
 }
 
 /// What the frontend is told, as BuildKit itself calls it.
@@ -325,6 +343,21 @@ mod tests {
                 "#7 0.1 ERROR: denied by policy\nERROR: failed to solve: process \"/bin/sh -c x\" did not complete successfully: exit code: 1",
                 FailureKind::BuildFailed,
             ),
+            // A step that could not be started is no step that failed.
+            (
+                "ERROR: failed to solve: process \"/bin/sh -c make\" did not complete successfully: mkdir /sys/fs/cgroup/cpuset/buildkit: read-only file system",
+                FailureKind::EngineUnavailable,
+            ),
+            (
+                "ERROR: failed to solve: mkdir /run/buildkit/executor: read-only file system",
+                FailureKind::EngineUnavailable,
+            ),
+            // A command that looks like one.
+            (
+                "ERROR: failed to solve: process \"echo did not complete successfully: mkdir /sys/fs/cgroup: read-only file system\" did not complete successfully: exit code: 1",
+                FailureKind::BuildFailed,
+            ),
+            ("ERROR: failed to solve: mkdir /app: permission denied", FailureKind::BuildFailed),
             ("#7 0.1 denied by policy", FailureKind::EngineUnavailable),
             ("", FailureKind::EngineUnavailable),
             (
