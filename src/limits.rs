@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use crate::json::{self, Bounds};
+
 /// The bounds of one run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
@@ -15,6 +17,12 @@ pub struct Limits {
     pub config_bytes: usize,
     /// Bytes of one attestation, signature or SBOM document (C1; BuildKit caps at 40 MiB).
     pub attestation_bytes: usize,
+    /// Bytes of attestations that one process holds unread at the same time; who needs more waits (C13).
+    pub process_evidence_bytes: u64,
+    /// Values (objects, arrays, texts, numbers) in one JSON document or predicate that is held as values (C13).
+    pub json_values: usize,
+    /// Values in one attestation or SBOM, of which most are passed over or stay text (C13).
+    pub attestation_values: usize,
     /// Attestations and signatures read for one image (C3).
     pub attestations: usize,
     /// Entries in an index (C2).
@@ -25,6 +33,10 @@ pub struct Limits {
     pub layers: usize,
     /// Bytes of one stored (compressed) layer.
     pub layer_bytes: u64,
+    /// Bytes of all stored layers of one image, as its manifest states them (C15).
+    pub image_bytes: u64,
+    /// Bytes of stored layers that one process holds on disk at the same time; who needs more waits (C15).
+    pub process_layer_bytes: u64,
     /// Bytes of one layer after decompression (C5).
     pub layer_inflated_bytes: u64,
     /// Bytes out for each byte in; checked once a layer has given more than 64 MiB (C5).
@@ -113,6 +125,18 @@ pub fn key(field: &str) -> String {
     key
 }
 
+impl Limits {
+    /// A JSON document of so many bytes that is held as values.
+    pub fn json(&self, bytes: usize) -> Bounds {
+        Bounds { bytes, values: self.json_values }
+    }
+
+    /// An attestation or SBOM.
+    pub fn attestation(&self) -> Bounds {
+        Bounds { bytes: self.attestation_bytes, values: self.attestation_values }
+    }
+}
+
 /// A mebibyte.
 const MIB: usize = 1 << 20;
 
@@ -122,11 +146,16 @@ impl Default for Limits {
             manifest_bytes: 4 * MIB,
             config_bytes: 8 * MIB,
             attestation_bytes: 40 * MIB,
+            process_evidence_bytes: 160 << 20,
+            json_values: json::MAX_VALUES,
+            attestation_values: 1_000_000,
             attestations: 256,
             index_manifests: 1024,
             index_depth: 4,
             layers: 512,
             layer_bytes: 16 << 30,
+            image_bytes: 64 << 30,
+            process_layer_bytes: 64 << 30,
             layer_inflated_bytes: 32 << 30,
             inflate_ratio: 200,
             tar_entries: 2_000_000,

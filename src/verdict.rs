@@ -288,7 +288,8 @@ mod tests {
     /// Evidence of one proven attestation and nothing else.
     fn evidence(predicate_type: &str, predicate: Value) -> Evidence {
         let predicate_type = predicate_type.to_owned();
-        let statement = Statement { subjects: Vec::new(), predicate_type, predicate };
+        let statement =
+            Statement { subjects: Vec::new(), predicate_type, predicate: predicate.into() };
         let by = SignerIdentity::Key { fingerprint: "00".to_owned(), recorded: None };
         Evidence {
             layouts: Vec::new(),

@@ -2,6 +2,7 @@
 #![no_main]
 
 use hallmark::{
+    json::{Raw, from_slice},
     limits::Limits,
     sbom::{from_predicate, installed, parse},
 };
@@ -21,8 +22,8 @@ fuzz_target!(|data: &[u8]| {
     if let Ok(sbom) = parse(data, &limits) {
         assert!(sbom.components.len() <= limits.packages);
     }
-    if let Ok(value) = serde_json::from_slice(data) {
-        let _ = from_predicate(&value, &limits);
+    if let Ok(predicate) = from_slice::<Raw>(data, data.len()) {
+        let _ = from_predicate(&predicate, &limits);
     }
     for path in DATABASES {
         assert!(installed::read([(path, data)], &limits).packages.len() <= limits.packages);

@@ -249,7 +249,7 @@ impl MessageSignature {
             statement: Statement {
                 subjects: vec![subject],
                 predicate_type: SIGNATURE.to_owned(),
-                predicate: json!({}),
+                predicate: json!({}).into(),
             },
             payload: Digest::sha256(&document.bytes),
             content: Content::Payload,

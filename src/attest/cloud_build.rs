@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use sigstore_types::SignatureBytes;
 
-use super::{AttestError, Signature, Signed, dsse, read_json, shown, within};
+use super::{AttestError, Signature, Signed, dsse, read_value, shown, within};
 use crate::{digest::Digest, limits::Limits};
 
 /// Name of the format in reports.
@@ -148,7 +148,7 @@ impl Described {
     /// # Errors
     /// Where it is no JSON of this form, or its digests are none.
     pub fn parse(bytes: &[u8], limits: &Limits) -> Result<Self, AttestError> {
-        let wire: Wire = read_json(WHAT, bytes, limits)?;
+        let wire: Wire = read_value(WHAT, bytes, limits)?;
         let found = wire.provenance_summary.provenance;
         within(WHAT, found.len(), "provenances", limits.attestations, "attestations")?;
         let what = "digest of the image summary";
@@ -187,7 +187,7 @@ impl Entry {
             }
         };
         let bytes = unpadded("payload of a Cloud Build provenance", &wire.envelope.payload)?;
-        let payload = read_json(WHAT, &bytes, limits)?;
+        let payload = read_value(WHAT, &bytes, limits)?;
         let signed = signed(&wire.envelope, &bytes, limits)?;
         Ok(Self { resource, signed, text, payload })
     }

@@ -16,7 +16,7 @@ use super::{
     AttestError, Content, Envelope, Raw, Signature, Signed, Statement, StatementSubject, material,
     read_json, shown, statement::SIGNATURE,
 };
-use crate::{digest::Digest, limits::Limits};
+use crate::{digest::Digest, json, limits::Limits};
 
 /// Name of the format in reports.
 pub const FORMAT: &str = "cosign-simple-signing";
@@ -95,6 +95,6 @@ fn statement(payload: &[u8], limits: &Limits) -> Result<Statement, AttestError> 
             weak: Default::default(),
         }],
         predicate_type: SIGNATURE.to_owned(),
-        predicate: read_json(WHAT, payload, limits)?,
+        predicate: read_json::<json::Raw>(WHAT, payload, limits)?.within(limits.json_values),
     })
 }

@@ -115,10 +115,10 @@ fn is_classic(payload: &PayloadBytes, limits: &Limits) -> bool {
     #[derive(Deserialize)]
     struct Shape {
         #[serde(rename = "_type")]
-        kind: Value,
+        kind: String,
     }
     let shape = read_json::<Shape>("payload", payload.as_bytes(), limits);
-    shape.is_ok_and(|shape| shape.kind.as_str().is_some_and(in_toto::is_classic))
+    shape.is_ok_and(|shape| in_toto::is_classic(&shape.kind))
 }
 
 fn document(wire: &Wire, payload: &PayloadBytes, limits: &Limits) -> Result<Document, AttestError> {

@@ -371,14 +371,32 @@ fn read_json<T: serde::de::DeserializeOwned>(
     bytes: &[u8],
     limits: &Limits,
 ) -> Result<T, AttestError> {
+    no_array(what, bytes)?;
+    let read = json::from_slice(bytes, limits.attestation());
+    read.map_err(|error| refused(what, error, "attestation_values"))
+}
+
+/// As [`read_json`], into something that holds values.
+fn read_value<T: serde::de::DeserializeOwned>(
+    what: &'static str,
+    bytes: &[u8],
+    limits: &Limits,
+) -> Result<T, AttestError> {
+    no_array(what, bytes)?;
+    let read = json::from_slice(bytes, limits.json(limits.attestation_bytes));
+    read.map_err(|error| refused(what, error, "json_values"))
+}
+
+fn no_array(what: &'static str, bytes: &[u8]) -> Result<(), AttestError> {
     if bytes.trim_ascii_start().first() == Some(&b'[') {
-        return Err(AttestError::Unexpected {
-            what,
-            found: "an array".to_owned(),
-            expected: "a JSON object",
-        });
+        let (found, expected) = ("an array".to_owned(), "a JSON object");
+        return Err(AttestError::Unexpected { what, found, expected });
     }
-    json::from_slice(bytes, limits.attestation_bytes).map_err(|error| match error {
+    Ok(())
+}
+
+fn refused(what: &'static str, error: JsonError, limit_name: &'static str) -> AttestError {
+    match error {
         JsonError::TooLarge { found, limit } => AttestError::Limit {
             what,
             found,
@@ -386,8 +404,12 @@ fn read_json<T: serde::de::DeserializeOwned>(
             limit,
             limit_name: "attestation_bytes",
         },
+        JsonError::TooMany { limit } => {
+            let found = limit.saturating_add(1);
+            AttestError::Limit { what, found, unit: "values, or more", limit, limit_name }
+        }
         error @ JsonError::Invalid(_) => AttestError::Json { what, error },
-    })
+    }
 }
 
 /// Text from strangers, cut to what a message can hold; messages print it with its control characters escaped.

@@ -8,7 +8,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{AttestError, Bundle, BundleContent, Statement, provenance, read_json, shown, within};
+use super::{AttestError, Bundle, BundleContent, Statement, provenance, read_value, shown, within};
 use crate::{image::MediaType, limits::Limits};
 
 /// Predicate type of a publication.
@@ -63,7 +63,7 @@ impl Pair {
     /// # Errors
     /// See the module.
     pub fn parse(bytes: &[u8], limits: &Limits) -> Result<Self, AttestError> {
-        let wire: Wire = read_json(WHAT, bytes, limits)?;
+        let wire: Wire = read_value(WHAT, bytes, limits)?;
         within(WHAT, wire.attestations.len(), "attestations", limits.attestations, "attestations")?;
         let publish = one(&wire.attestations, "publish attestation", |t| t == PUBLISH)?;
         let types = [provenance::SLSA_V02, provenance::SLSA_V1];
@@ -87,8 +87,8 @@ impl Pair {
     pub fn package(&self) -> Result<Package, AttestError> {
         let statement = &self.publish.statement;
         let what = "predicate of the publish attestation";
-        let package: Package = crate::json::from_value(&statement.predicate)
-            .map_err(|e| AttestError::Json { what, error: crate::json::JsonError::Invalid(e) })?;
+        let package: Package =
+            statement.predicate.read().map_err(|error| AttestError::Json { what, error })?;
         let named: Vec<_> = statement.subjects.iter().map(|s| s.name.as_deref()).collect();
         if named != [Some(package.purl().as_str())] {
             return Err(AttestError::Unexpected {

@@ -279,7 +279,10 @@ pub(crate) mod tests {
         let read = crate::attest::Statement::parse(&bytes, &Limits::default()).unwrap();
         assert!(read.speaks_about(published.digest()));
         assert_eq!(read.predicate_type, REBUILD_VERDICT);
-        assert_eq!(RebuildVerdict::parse(&read.predicate, &Limits::default()).unwrap(), verdict);
+        assert_eq!(
+            RebuildVerdict::parse(&read.predicate.value().unwrap(), &Limits::default()).unwrap(),
+            verdict
+        );
     }
 
     #[test]

@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     digest::{Digest, ManifestDigest},
+    json::Raw,
     limits::Limits,
 };
 
@@ -33,8 +34,8 @@ pub struct Statement {
     pub subjects: Vec<StatementSubject>,
     /// What kind of claim.
     pub predicate_type: String,
-    /// The claim.
-    pub predicate: Value,
+    /// The claim, as text: what nobody vouches for is not worth its memory (attack C13).
+    pub predicate: Raw,
 }
 
 /// One subject of a statement.
@@ -56,7 +57,7 @@ struct Wire {
     #[serde(rename = "predicateType")]
     predicate_type: String,
     #[serde(default)]
-    predicate: Value,
+    predicate: Raw,
 }
 
 #[derive(Deserialize)]
@@ -102,7 +103,7 @@ impl Statement {
         Ok(Self {
             subjects: subjects(wire.subject, limits)?,
             predicate_type: wire.predicate_type,
-            predicate: wire.predicate,
+            predicate: wire.predicate.within(limits.json_values),
         })
     }
 
@@ -120,7 +121,7 @@ impl Statement {
 
     /// What its predicate means; `None` for types that have no reader, or one of their own as provenance and SBOMs do.
     pub fn read(&self) -> Option<Result<Predicate, PredicateError>> {
-        predicate::read(&self.predicate_type, &self.predicate)
+        predicate::read_raw(&self.predicate_type, &self.predicate)
     }
 
     /// Whether one of the subjects is the content with this digest.

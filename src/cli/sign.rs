@@ -208,13 +208,14 @@ fn understood(statement: &Statement, limits: &Limits) -> Result<(), String> {
         return read.map(|_| ()).map_err(|error| error.to_string());
     }
     if kind == REBUILD_VERDICT {
-        let read = RebuildVerdict::parse(&statement.predicate, limits);
+        let predicate = statement.predicate.value().map_err(|error| error.to_string())?;
+        let read = RebuildVerdict::parse(&predicate, limits);
         return read.map(|_| ()).map_err(|error| error.to_string());
     }
     if let Some(read) = statement.read() {
         return read.map(|_| ()).map_err(|error| error.to_string());
     }
-    if statement.predicate.is_object() {
+    if statement.predicate.text().starts_with('{') {
         return Ok(());
     }
     Err(format!("a predicate of type {kind} is a JSON object, and this is none"))

@@ -138,7 +138,8 @@ impl ImageConfig {
     /// # Errors
     /// [`FormatError`] when a required field is missing or of the wrong form, or when a limit is exceeded.
     pub fn parse(document: Checked<ConfigDigest>, limits: &Limits) -> Result<Self, FormatError> {
-        let map = wire::object(WHAT, &document.bytes, limits.config_bytes, "config_bytes")?;
+        let map =
+            wire::object(WHAT, &document.bytes, limits.json(limits.config_bytes), "config_bytes")?;
         let json = Value::Object(map);
         check_keys(&json)?;
         let wire: WireConfig = wire::into(WHAT, json.clone())?;

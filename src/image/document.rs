@@ -45,7 +45,8 @@ impl Document {
         limits: &Limits,
     ) -> Result<Self, FormatError> {
         let bytes = &document.bytes;
-        let mut map = wire::object(WHAT, bytes, limits.manifest_bytes, "manifest_bytes")?;
+        let mut map =
+            wire::object(WHAT, bytes, limits.json(limits.manifest_bytes), "manifest_bytes")?;
         let media_type = kind(&map, stated)?;
         if let Some(list) = map.get_mut("manifests").filter(|_| media_type.is_index())
             && list.is_null()

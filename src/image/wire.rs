@@ -65,10 +65,10 @@ pub(super) fn malformed(what: &'static str, why: impl ToString) -> FormatError {
 pub(super) fn object(
     what: &'static str,
     bytes: &[u8],
-    limit: usize,
+    bounds: json::Bounds,
     limit_name: &'static str,
 ) -> Result<Map<String, Value>, FormatError> {
-    match json::from_slice::<Value>(bytes, limit) {
+    match json::from_slice::<Value>(bytes, bounds) {
         Ok(Value::Object(map)) => Ok(map),
         Ok(_) => Err(malformed(what, "expected a JSON object")),
         Err(json::JsonError::TooLarge { found, limit }) => Err(FormatError::Limit {
@@ -78,6 +78,11 @@ pub(super) fn object(
             limit: limit as u64,
             limit_name,
         }),
+        Err(json::JsonError::TooMany { limit }) => {
+            let (limit, limit_name) = (limit as u64, "json_values");
+            let found = limit.saturating_add(1);
+            Err(FormatError::Limit { what, found, unit: "values, or more", limit, limit_name })
+        }
         Err(error) => Err(malformed(what, error)),
     }
 }

@@ -147,7 +147,7 @@ pub struct StatementInput {
     pub proof: ProofInput,
     /// Its predicate type.
     pub predicate_type: String,
-    /// Its predicate, as untrusted as `state` says.
+    /// Its predicate; null where it is not proven, and where it holds more values than `limits.jsonValues`.
     pub predicate: Value,
     /// The same with its meaning, whatever version of a format it came in; null for types that hallmark does not read, and
     /// for signatures, provenance and SBOMs, which have places of their own.
@@ -474,7 +474,11 @@ impl StatementInput {
             problem,
             proof: ProofInput::of(proof),
             predicate_type: statement.predicate_type.clone(),
-            predicate: statement.predicate.clone(),
+            // Nothing that nobody vouches for takes memory, or is there to be relied on.
+            predicate: proof
+                .proven()
+                .and_then(|verified| verified.value().predicate.value().ok())
+                .unwrap_or_default(),
         })
     }
 }

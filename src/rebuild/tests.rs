@@ -100,7 +100,12 @@ pub(crate) fn predicate() -> serde_json::Value {
 
 pub(crate) fn parse(predicate: serde_json::Value) -> Provenance {
     let predicate_type = SLSA_V02.to_owned();
-    provenance::parse(&Statement { subjects: Vec::new(), predicate_type, predicate }).unwrap()
+    provenance::parse(&Statement {
+        subjects: Vec::new(),
+        predicate_type,
+        predicate: predicate.into(),
+    })
+    .unwrap()
 }
 
 pub(crate) fn provenance() -> Provenance {

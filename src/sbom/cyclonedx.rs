@@ -5,10 +5,9 @@
 //! operating systems, devices, cryptographic assets. Refuses other versions, and documents that name nothing.
 
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::{Component, Sbom, SbomError, checksum};
-use crate::{digest::Digest, limits::Limits};
+use crate::{digest::Digest, json, limits::Limits};
 
 const FORMAT: &str = "CycloneDX";
 const VERSIONS: [&str; 5] = ["1.2", "1.3", "1.4", "1.5", "1.6"];
@@ -26,12 +25,26 @@ struct Metadata {
     component: Option<Item>,
 }
 
-/// A list until 1.4, an object with components and services since 1.5.
+/// A list until 1.4, an object with components and services since 1.5. No untagged enum: serde would hold all of it first.
 #[derive(Deserialize)]
-#[serde(untagged)]
-enum Tools {
-    List(Vec<Tool>),
-    Object { components: Option<Vec<Tool>> },
+#[serde(try_from = "json::Raw")]
+struct Tools(Vec<Tool>);
+
+#[derive(Deserialize)]
+struct ToolsObject {
+    components: Option<Vec<Tool>>,
+}
+
+impl TryFrom<json::Raw> for Tools {
+    type Error = json::JsonError;
+
+    fn try_from(raw: json::Raw) -> Result<Self, Self::Error> {
+        if raw.text().starts_with('[') {
+            return raw.read().map(Self);
+        }
+        let ToolsObject { components } = raw.read()?;
+        Ok(Self(components.unwrap_or_default()))
+    }
 }
 
 #[derive(Deserialize)]
@@ -60,17 +73,22 @@ struct Hash {
 }
 
 /// Reads a document that has the key `bomFormat`.
-pub(super) fn read(document: &Value, digest: Digest, limits: &Limits) -> Result<Sbom, SbomError> {
-    let text = |key: &str| document.get(key).and_then(Value::as_str).unwrap_or_default();
-    if text("bomFormat") != "CycloneDX" {
-        let found = text("bomFormat").chars().take(80).collect::<String>();
+pub(super) fn read(
+    document: json::Document<'_>,
+    format: &str,
+    version: String,
+    limits: &Limits,
+) -> Result<Sbom, SbomError> {
+    if format != "CycloneDX" {
+        let found = format.chars().take(80).collect::<String>();
         return Err(SbomError::UnknownFormat(format!("bomFormat is {found:?}, not \"CycloneDX\"")));
     }
-    let version = text("specVersion").to_owned();
     if !VERSIONS.contains(&version.as_str()) {
         return Err(SbomError::Version { format: FORMAT, version });
     }
-    let document = crate::json::from_value::<Document, _>(document)
+    let digest = Digest::sha256(document.bytes());
+    let document: Document = document
+        .read()
         .map_err(|error| SbomError::Malformed { format: FORMAT, why: error.to_string() })?;
     let metadata = document.metadata.unwrap_or_default();
     let root = metadata.component;
@@ -151,11 +169,7 @@ impl Item {
 
 impl Tools {
     fn names(self) -> Vec<String> {
-        let tools = match self {
-            Self::List(tools) => tools,
-            Self::Object { components } => components.unwrap_or_default(),
-        };
-        let named = tools.into_iter().filter_map(|tool| {
+        let named = self.0.into_iter().filter_map(|tool| {
             let name = tool.name?;
             Some(tool.version.map_or(name.clone(), |version| format!("{name} {version}")))
         });

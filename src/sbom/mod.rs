@@ -14,12 +14,14 @@ pub mod installed;
 pub mod reconcile;
 pub mod spdx;
 
+use std::collections::BTreeMap;
+
 use packageurl::PackageUrl;
-use serde_json::Value;
+use serde::{Deserialize, de::IgnoredAny};
 
 use crate::{
     digest::{Digest, ManifestDigest},
-    json,
+    json::{self, Document, Raw},
     limits::Limits,
 };
 
@@ -28,9 +30,9 @@ use crate::{
 /// # Errors
 /// Says what the document is instead, or which part of it is malformed.
 pub fn parse(bytes: &[u8], limits: &Limits) -> Result<Sbom, SbomError> {
-    let document: Value = json::from_slice(bytes, limits.attestation_bytes)
+    let document = json::check(bytes, limits.attestation())
         .map_err(|error| SbomError::UnknownFormat(error.to_string()))?;
-    from_document(&document, Digest::sha256(bytes), limits)
+    from_document(document, limits)
 }
 
 /// Reads an SBOM from the predicate of an in-toto statement.
@@ -40,33 +42,58 @@ pub fn parse(bytes: &[u8], limits: &Limits) -> Result<Sbom, SbomError> {
 ///
 /// # Errors
 /// As [`parse`].
-pub fn from_predicate(predicate: &Value, limits: &Limits) -> Result<Sbom, SbomError> {
-    match predicate.get("Data") {
-        Some(Value::String(text)) => parse(text.as_bytes(), limits),
-        Some(wrapped) => from_document(wrapped, document_digest(wrapped), limits),
-        None => from_document(predicate, document_digest(predicate), limits),
+pub fn from_predicate(predicate: &Raw, limits: &Limits) -> Result<Sbom, SbomError> {
+    #[derive(Deserialize)]
+    struct Wrapper {
+        #[serde(rename = "Data", default)]
+        data: Option<Raw>,
+    }
+    let wrapper = predicate.document().read::<Wrapper>();
+    match wrapper.map_err(|_| no_object())?.data {
+        Some(data) => match data.read::<String>() {
+            Ok(text) => parse(text.as_bytes(), limits),
+            Err(_) => from_document(data.document(), limits),
+        },
+        None => from_document(predicate.document(), limits),
     }
 }
 
-/// The digest of a document whose own bytes are not at hand: that of its compact JSON.
-fn document_digest(document: &Value) -> Digest {
-    Digest::sha256(document.to_string().as_bytes())
+fn no_object() -> SbomError {
+    SbomError::UnknownFormat("the document is no JSON object".to_owned())
 }
 
-fn from_document(document: &Value, digest: Digest, limits: &Limits) -> Result<Sbom, SbomError> {
-    let mut sbom = if document.get("spdxVersion").is_some() {
-        spdx::read(document, digest, limits)?
-    } else if document.get("bomFormat").is_some() {
-        cyclonedx::read(document, digest, limits)?
+/// The members by which a format is known; the rest is read by the format's own structs, so that of a large document only
+/// what is judged takes memory.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Face {
+    #[serde(default)]
+    spdx_version: Option<Raw>,
+    #[serde(default)]
+    bom_format: Option<Raw>,
+    #[serde(default)]
+    spec_version: Option<Raw>,
+}
+
+/// The text of a member; empty where it is none.
+fn text(member: Option<&Raw>) -> String {
+    member.and_then(|member| member.read().ok()).unwrap_or_default()
+}
+
+fn from_document(document: Document<'_>, limits: &Limits) -> Result<Sbom, SbomError> {
+    let face: Face = document.read().map_err(|_| no_object())?;
+    let mut sbom = if face.spdx_version.is_some() {
+        spdx::read(document, &text(face.spdx_version.as_ref()), limits)?
+    } else if face.bom_format.is_some() {
+        let spec = text(face.spec_version.as_ref());
+        cyclonedx::read(document, &text(face.bom_format.as_ref()), spec, limits)?
     } else {
-        let keys = document.as_object().map(|o| o.keys().take(8).cloned().collect::<Vec<_>>());
-        return Err(SbomError::UnknownFormat(match keys {
-            Some(keys) => format!(
-                "there is neither spdxVersion nor bomFormat; the first keys are {}",
-                keys.join(", ")
-            ),
-            None => "the document is no JSON object".to_owned(),
-        }));
+        let keys: BTreeMap<String, IgnoredAny> = document.read().map_err(|_| no_object())?;
+        let keys: Vec<_> = keys.keys().take(8).map(String::as_str).collect();
+        return Err(SbomError::UnknownFormat(format!(
+            "there is neither spdxVersion nor bomFormat; the first keys are {}",
+            keys.join(", ")
+        )));
     };
     sbom.components.sort();
     sbom.components.dedup();
@@ -99,7 +126,7 @@ pub struct Sbom {
     pub components: Vec<Component>,
     /// Digests by which the document itself names the image, where it does.
     pub names_image: Vec<Digest>,
-    /// Digest of the document's bytes.
+    /// Digest of the document's bytes; of a predicate, those of its text in the statement.
     pub document: Digest,
 }
 

@@ -8,10 +8,9 @@
 use std::collections::BTreeSet;
 
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::{Component, Sbom, SbomError, checksum};
-use crate::{digest::Digest, limits::Limits};
+use crate::{digest::Digest, json, limits::Limits};
 
 const FORMAT: &str = "SPDX";
 const DOCUMENT_ID: &str = "SPDXRef-DOCUMENT";
@@ -68,12 +67,17 @@ struct Relationship {
 }
 
 /// Reads a document that has the key `spdxVersion`.
-pub(super) fn read(document: &Value, digest: Digest, limits: &Limits) -> Result<Sbom, SbomError> {
-    let version = document.get("spdxVersion").and_then(Value::as_str).unwrap_or_default();
+pub(super) fn read(
+    document: json::Document<'_>,
+    version: &str,
+    limits: &Limits,
+) -> Result<Sbom, SbomError> {
     if !matches!(version, "SPDX-2.2" | "SPDX-2.3") {
         return Err(SbomError::Version { format: FORMAT, version: version.to_owned() });
     }
-    let document = crate::json::from_value::<Document, _>(document)
+    let digest = Digest::sha256(document.bytes());
+    let document: Document = document
+        .read()
         .map_err(|error| SbomError::Malformed { format: FORMAT, why: error.to_string() })?;
     let described = described(&document);
     let packages = document.packages.unwrap_or_default();

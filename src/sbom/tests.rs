@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 
@@ -128,11 +128,11 @@ fn predicates_are_the_document_or_wrap_it() {
     for predicate in
         [document.clone(), json!({"Data": document}), json!({"Data": document.to_string()})]
     {
-        let sbom = from_predicate(&predicate, &limits).expect("it holds SPDX");
+        let sbom = from_predicate(&predicate.into(), &limits).expect("it holds SPDX");
         assert_eq!(names(&sbom), ["a"]);
         assert_eq!(sbom.document, Digest::sha256(document.to_string().as_bytes()));
     }
-    assert!(from_predicate(&json!({"Data": "{"}), &limits).is_err());
+    assert!(from_predicate(&json!({"Data": "{"}).into(), &limits).is_err());
 }
 
 #[test]

@@ -5,7 +5,7 @@
 
 use super::{TrustRules, Unproven, sigstore::SigstoreError};
 use crate::{
-    attest::{AttestError, Carrier, Raw, Signature, Statement},
+    attest::{AttestError, Carrier, Raw, Signature, Statement, statement::SIGNATURE},
     finding::{Code, Fact, Finding, Key, Severity, Subject},
     image::{Image, MediaType},
     reference::Location,
@@ -139,7 +139,9 @@ pub(in crate::trust) fn other_repository(
     location: &Location,
 ) -> Option<Finding> {
     let Location::Registry(here) = location else { return None };
-    let name = statement.predicate.pointer("/critical/identity/docker-reference")?.as_str()?;
+    let payload =
+        (statement.predicate_type == SIGNATURE).then(|| statement.predicate.value())?.ok()?;
+    let name = payload.pointer("/critical/identity/docker-reference")?.as_str()?;
     // cosign writes Docker Hub's old name.
     let there = name.strip_prefix("index.").filter(|rest| rest.starts_with("docker.io/"));
     let there = there.unwrap_or(name);

@@ -129,7 +129,14 @@ impl Electorate<'_> {
             if !is_verdict || !about || *verified.basis() != Basis::Signed {
                 continue;
             }
-            match RebuildVerdict::parse(&verified.value().predicate, limits) {
+            let predicate = match verified.value().predicate.value() {
+                Ok(predicate) => predicate,
+                Err(error) => {
+                    spoilt.push((verified.payload().clone(), error.to_string()));
+                    continue;
+                }
+            };
+            match RebuildVerdict::parse(&predicate, limits) {
                 Ok(verdict) => {
                     for signer in verified.signers() {
                         let vote = self.vote(signer, &verdict, verified.payload());
@@ -271,7 +278,7 @@ mod tests {
         let statement = Statement {
             subjects: Vec::new(),
             predicate_type: REBUILD_VERDICT.to_owned(),
-            predicate,
+            predicate: predicate.into(),
         };
         let signer = Signer { name: name.to_owned(), identity };
         let carrier = Carrier::Label { key: "test".to_owned() };

@@ -171,7 +171,8 @@ fn signer_mismatches(
 
 /// Whether a statement is about hallmark's own build type.
 fn is_hallmark(statement: &Statement) -> bool {
-    let build_type = statement.predicate.pointer("/buildDefinition/buildType");
+    let predicate = statement.predicate.value().unwrap_or_default();
+    let build_type = predicate.pointer("/buildDefinition/buildType");
     build_type.and_then(|t| t.as_str()) == Some(provenance::HALLMARK_BUILD_TYPE)
 }
 
@@ -381,7 +382,7 @@ mod tests {
 
     fn statement(predicate_type: &str, predicate: Value) -> Statement {
         let predicate_type = predicate_type.to_owned();
-        Statement { subjects: Vec::new(), predicate_type, predicate }
+        Statement { subjects: Vec::new(), predicate_type, predicate: predicate.into() }
     }
 
     fn keyless(statement: &Statement) -> Proof<Statement> {

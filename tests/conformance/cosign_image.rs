@@ -89,7 +89,8 @@ fn signature(case: &Case, bytes: &[u8], image: Option<&Digest>) -> Outcome {
     if image.is_some_and(|image| !signed.statement.speaks_about(image)) {
         return Ok(Verdict::refused("signature-subject-mismatch", "another image"));
     }
-    let name = signed.statement.predicate.pointer("/critical/identity/docker-reference");
+    let payload = signed.statement.predicate.value().unwrap_or_default();
+    let name = payload.pointer("/critical/identity/docker-reference");
     let name = name.and_then(Value::as_str).unwrap_or_default();
     let asked = case.text("reference").unwrap_or_default();
     let repository = |text: &str| match text.rsplit_once(':') {

@@ -64,7 +64,8 @@ fn read_as_its_kind(name: &str, statement: &Value) {
     if [provenance::SLSA_V02, provenance::SLSA_V1].contains(&predicate_type) {
         let predicate_type = predicate_type.to_owned();
         let predicate = predicate.clone();
-        let statement = Statement { subjects: Vec::new(), predicate_type, predicate };
+        let statement =
+            Statement { subjects: Vec::new(), predicate_type, predicate: predicate.into() };
         let read = provenance::parse(&statement);
         assert!(read.as_ref().is_ok_and(|p| !p.build_type.is_empty()), "{name}: {read:?}");
     }

@@ -84,8 +84,12 @@ impl Lab {
             let predicate_type = value["predicateType"].as_str()?.to_owned();
             [SLSA_V02, SLSA_V1].contains(&predicate_type.as_str()).then(|| {
                 let predicate = value["predicate"].clone();
-                provenance::parse(&Statement { subjects: Vec::new(), predicate_type, predicate })
-                    .unwrap()
+                provenance::parse(&Statement {
+                    subjects: Vec::new(),
+                    predicate_type,
+                    predicate: predicate.into(),
+                })
+                .unwrap()
             })
         });
         (image, provenance)

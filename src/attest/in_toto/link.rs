@@ -12,7 +12,6 @@ use serde::Deserialize;
 use super::super::{AttestError, Statement, shown, within};
 use crate::{
     digest::{Algorithm, Digest},
-    json::{self, JsonError},
     limits::Limits,
 };
 
@@ -128,8 +127,8 @@ impl Link {
     /// # Errors
     /// Where the predicate is of another form, or a material or subject has no name.
     pub fn from_statement(statement: &Statement, limits: &Limits) -> Result<Self, AttestError> {
-        let predicate: Predicate = json::from_value(&statement.predicate)
-            .map_err(|error| AttestError::Json { what: WHAT, error: JsonError::Invalid(error) })?;
+        let predicate: Predicate =
+            statement.predicate.read().map_err(|error| AttestError::Json { what: WHAT, error })?;
         let mut materials = Vec::new();
         for descriptor in predicate.materials.unwrap_or_default() {
             materials.push((descriptor.name, descriptor.digest));

@@ -24,7 +24,7 @@ pub use layout::{Inspection, ItemRules, Layout, LayoutKey, Step};
 pub use link::{Artifact, Artifacts, LINK_V03, Link};
 pub use rule::{List, Match, Pattern, Rule};
 
-use super::{AttestError, Signature, Signed, dsse, read_json, shown, within};
+use super::{AttestError, Signature, Signed, dsse, read_value, shown, within};
 use crate::{
     digest::Digest,
     json::{self, JsonError},
@@ -80,7 +80,7 @@ impl Document {
     /// # Errors
     /// Where it is neither, both, ambiguous, or larger than the limits.
     pub fn open(bytes: &[u8], limits: &Limits) -> Result<Self, AttestError> {
-        let value: Value = read_json(WHAT, bytes, limits)?;
+        let value: Value = read_value(WHAT, bytes, limits)?;
         match (value.get("signed"), value.get("payloadType")) {
             (Some(_), None) => Self::metablock(value, limits),
             (None, Some(_)) => dsse::in_toto(value, limits),
@@ -114,7 +114,7 @@ impl Document {
         limits: &Limits,
     ) -> Result<Self, AttestError> {
         within(WHAT, signatures.len(), "signatures", limits.signatures, "signatures")?;
-        let value: Value = read_json(WHAT, payload, limits)?;
+        let value: Value = read_value(WHAT, payload, limits)?;
         let payload = Digest::sha256(payload);
         let body = Body::new(value, limits)?;
         Ok(Self { message, signatures, unsupported_signatures: 0, payload, body })

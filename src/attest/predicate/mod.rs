@@ -93,6 +93,29 @@ pub struct Resource {
     pub digest: BTreeMap<String, String>,
 }
 
+/// As [`read`], of a predicate that is text yet.
+pub fn read_raw(
+    predicate_type: &str,
+    predicate: &crate::json::Raw,
+) -> Option<Result<Predicate, PredicateError>> {
+    if !is_read(predicate_type) {
+        return None;
+    }
+    match predicate.value() {
+        Ok(value) => read(predicate_type, &value),
+        Err(error) => {
+            let (predicate_type, why) = (predicate_type.to_owned(), error.to_string());
+            Some(Err(PredicateError { predicate_type, why }))
+        }
+    }
+}
+
+/// Whether predicates of this type have a reader here.
+fn is_read(predicate_type: &str) -> bool {
+    // A predicate that is none is read by no reader, and asked of each.
+    read(predicate_type, &Value::Null).is_some()
+}
+
 /// Reads a predicate; `None` for a type that has no reader here.
 pub fn read(predicate_type: &str, predicate: &Value) -> Option<Result<Predicate, PredicateError>> {
     let read = match predicate_type {

@@ -70,9 +70,10 @@ impl EmbeddedManifest {
     /// # Errors
     /// Larger than `limits.attestation_bytes`, ambiguous JSON, another build type, or fields of another form.
     pub fn parse(bytes: Bytes, limits: &Limits) -> Result<Self, ProvenanceError> {
-        let wire: Wire = json::from_slice(&bytes, limits.attestation_bytes).map_err(|e| {
-            ProvenanceError::Predicate { predicate_type: SLSA_V1, why: e.to_string() }
-        })?;
+        let wire: Wire =
+            json::from_slice(&bytes, limits.json(limits.attestation_bytes)).map_err(|e| {
+                ProvenanceError::Predicate { predicate_type: SLSA_V1, why: e.to_string() }
+            })?;
         if wire.predicate_type != SLSA_V1 {
             return Err(ProvenanceError::PredicateType { found: wire.predicate_type });
         }
@@ -361,7 +362,8 @@ fn check_label(file: &EmbeddedManifest, label: Option<&String>) -> Option<Findin
 
 /// Check 1, second half: sha256(file) = the statement's byproduct.
 fn check_byproduct(file: &EmbeddedManifest, statement: &Statement) -> Option<Finding> {
-    let byproducts = statement.predicate.pointer("/runDetails/byproducts")?.as_array()?;
+    let predicate = statement.predicate.value().ok()?;
+    let byproducts = predicate.pointer("/runDetails/byproducts")?.as_array()?;
     let named =
         byproducts.iter().find(|b| b.get("name").and_then(Value::as_str) == Some(BYPRODUCT))?;
     let found = named.pointer("/digest/sha256").and_then(Value::as_str).unwrap_or("no sha256");
@@ -408,7 +410,8 @@ fn check_alone(image: &Image, last: &LastLayer) -> Option<Finding> {
 
 /// Check 3: both tell the same build. JSON values are compared, so that neither spacing nor key order matters.
 fn check_definition(file: &EmbeddedManifest, statement: &Statement) -> Option<Finding> {
-    let signed = statement.predicate.get("buildDefinition").unwrap_or(&Value::Null);
+    let predicate = statement.predicate.value().unwrap_or_default();
+    let signed = predicate.get("buildDefinition").unwrap_or(&Value::Null);
     if *signed == file.definition {
         return None;
     }
@@ -475,7 +478,11 @@ mod tests {
             Run { builder_id: "https://ci.example".to_owned(), started: None, finished: None };
         let document = create::statement(manifest, "app", &image.manifest.document.digest, &run);
         let predicate = document.get("predicate").unwrap().clone();
-        Statement { subjects: Vec::new(), predicate_type: SLSA_V1.to_owned(), predicate }
+        Statement {
+            subjects: Vec::new(),
+            predicate_type: SLSA_V1.to_owned(),
+            predicate: predicate.into(),
+        }
     }
 
     /// An image in which the manifest is embedded, what its last layer holds, and the manifest.
@@ -575,7 +582,9 @@ mod tests {
         );
         // The statement tells another build.
         let mut lying = statement;
-        lying.predicate["buildDefinition"]["internalParameters"]["network"] = json!("default");
+        let mut predicate = lying.predicate.value().unwrap();
+        predicate["buildDefinition"]["internalParameters"]["network"] = json!("default");
+        lying.predicate = predicate.into();
         let findings = cross_check(&image, Some(&file), &last, Some(&lying));
         assert_eq!(findings.iter().map(|f| f.code).collect::<Vec<_>>(), [Code::ProvenanceConflict]);
         assert!(findings[0].facts[&Key::Why].to_string().contains("internalParameters"));

@@ -88,12 +88,17 @@ impl ProvenanceError {
 /// Another predicate type, or a predicate not of its form. An unknown build type is no error: it becomes
 /// [`Producer::Other`].
 pub fn parse(statement: &Statement) -> Result<Provenance, ProvenanceError> {
-    match statement.predicate_type.as_str() {
-        SLSA_V01 => slsa_v01::parse(&statement.predicate),
-        SLSA_V02 => slsa_v02::parse(&statement.predicate),
-        SLSA_V1 => slsa_v1::parse(&statement.predicate),
-        other => Err(ProvenanceError::PredicateType { found: other.to_owned() }),
-    }
+    let (predicate_type, read): (_, fn(&Value) -> _) = match statement.predicate_type.as_str() {
+        SLSA_V01 => (SLSA_V01, slsa_v01::parse),
+        SLSA_V02 => (SLSA_V02, slsa_v02::parse),
+        SLSA_V1 => (SLSA_V1, slsa_v1::parse),
+        other => return Err(ProvenanceError::PredicateType { found: other.to_owned() }),
+    };
+    let predicate = statement
+        .predicate
+        .value()
+        .map_err(|error| ProvenanceError::Predicate { predicate_type, why: error.to_string() })?;
+    read(&predicate)
 }
 
 /// Go writes an empty list or map as `null`.

@@ -14,7 +14,7 @@ fn statement(document: &Value) -> Statement {
     Statement {
         subjects: Vec::new(),
         predicate_type: document["predicateType"].as_str().unwrap().to_owned(),
-        predicate: document["predicate"].clone(),
+        predicate: document["predicate"].clone().into(),
     }
 }
 
@@ -94,7 +94,7 @@ fn other_predicates_are_errors_and_other_build_types_are_not() {
     let other = Statement {
         subjects: Vec::new(),
         predicate_type: "https://spdx.dev/Document".to_owned(),
-        predicate: Value::Null,
+        predicate: Value::Null.into(),
     };
     assert!(matches!(parse(&other), Err(ProvenanceError::PredicateType { .. })));
     let workflow = serde_json::json!({
@@ -108,8 +108,11 @@ fn other_predicates_are_errors_and_other_build_types_are_not() {
         },
         "runDetails": { "builder": { "id": "https://github.com/actions/runner" } },
     });
-    let statement =
-        Statement { subjects: Vec::new(), predicate_type: SLSA_V1.to_owned(), predicate: workflow };
+    let statement = Statement {
+        subjects: Vec::new(),
+        predicate_type: SLSA_V1.to_owned(),
+        predicate: workflow.into(),
+    };
     let read = parse(&statement).unwrap();
     assert_eq!(read.producer, Producer::Other);
     assert_eq!(read.builder_id, "https://github.com/actions/runner");
@@ -208,6 +211,6 @@ proptest! {
                 }
             }
         }
-        let _ = parse(&Statement { subjects: Vec::new(), predicate_type, predicate });
+        let _ = parse(&Statement { subjects: Vec::new(), predicate_type, predicate: predicate.into() });
     }
 }

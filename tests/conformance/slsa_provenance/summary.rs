@@ -34,7 +34,7 @@ fn expected(case: &Case, statement: &Statement) -> Verdict {
             return Verdict::refused("signature-subject-mismatch", subject);
         }
     }
-    let summary = match predicate::read(&statement.predicate_type, &statement.predicate) {
+    let summary = match predicate::read_raw(&statement.predicate_type, &statement.predicate) {
         Some(Ok(Predicate::Summary(summary))) => summary,
         Some(Err(error)) => return Verdict::refused("summary", error),
         _ => return Verdict::refused("summary", &statement.predicate_type),

@@ -9,7 +9,7 @@ const REPOSITORY: &str = "https://github.com/org/app";
 
 fn of(predicate_type: &str, predicate: Value) -> Result<Provenance, ProvenanceError> {
     let predicate_type = predicate_type.to_owned();
-    parse(&Statement { subjects: Vec::new(), predicate_type, predicate })
+    parse(&Statement { subjects: Vec::new(), predicate_type, predicate: predicate.into() })
 }
 
 fn v1(build_type: &str, external: Value, internal: Value, dependencies: Value) -> Provenance {
