@@ -17,7 +17,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use futures_util::future;
 
-use super::{Referrers, Source, SourceError, load::together, manifest_digest};
+use super::{
+    Budget, Referrers, Source, SourceError, budget::Share, load::together, manifest_digest,
+};
 use crate::{
     attest::{Carrier, Listing, Raw},
     digest::ManifestDigest,
@@ -45,8 +47,10 @@ const HINTS: [&str; 5] = [
 const TOTAL_FACTOR: u64 = 4;
 
 /// What was found.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub struct Discovered {
+    /// The bytes that the evidence takes.
+    pub share: Option<Share>,
     /// Evidence, in a fixed order.
     pub raws: Vec<Raw>,
     /// What could not be listed or read.
@@ -55,7 +59,17 @@ pub struct Discovered {
 
 /// Finds what is attached to an image. Never fails: what goes wrong is a finding.
 pub async fn discover(source: &dyn Source, image: &Image, limits: &Limits) -> Discovered {
-    let mut discovery = Discovery { source, image, limits, found: Discovered::default() };
+    discover_within(source, image, limits, None).await
+}
+
+/// As [`discover`], with no more bytes at a time than the process may hold.
+pub async fn discover_within(
+    source: &dyn Source,
+    image: &Image,
+    limits: &Limits,
+    budget: Option<&Budget>,
+) -> Discovered {
+    let mut discovery = Discovery { source, image, limits, budget, found: Discovered::default() };
     discovery.hints();
     let carried = discovery.carried().await;
     discovery.fetch(carried).await;
@@ -125,6 +139,7 @@ struct Discovery<'a> {
     source: &'a dyn Source,
     image: &'a Image,
     limits: &'a Limits,
+    budget: Option<&'a Budget>,
     found: Discovered,
 }
 
@@ -356,6 +371,10 @@ impl Discovery<'_> {
         }
         let source = self.source;
         let limit = self.limits.attestation_bytes;
+        if let Some(budget) = self.budget {
+            let total = wanted.iter().map(|(.., descriptor)| descriptor.size).sum();
+            self.found.share = Some(budget.take(total).await);
+        }
         let bytes = together(wanted.iter().map(|(.., d)| source.small_blob(d, limit)).collect());
         let bytes: Vec<Result<Bytes, SourceError>> = bytes.await;
         for ((carrier, attached_to, descriptor), bytes) in wanted.into_iter().zip(bytes) {

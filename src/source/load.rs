@@ -421,6 +421,11 @@ pub async fn fetch_layers(
     stream::iter(fetches).buffered(CONCURRENT_LAYERS).try_collect().await
 }
 
+/// How large the layers of an image are, as its manifest says: no more of them is ever read.
+pub fn stored_bytes(image: &Image) -> u64 {
+    image.manifest.layers.iter().fold(0, |sum: u64, layer| sum.saturating_add(layer.size))
+}
+
 /// The layers of an image, none of which is foreign or larger than what is read.
 pub(super) fn layers_within<'i>(
     source: &dyn Source,
@@ -442,6 +447,12 @@ pub(super) fn layers_within<'i>(
             limit_name: "layer_bytes",
         });
         return Err(LayerLost::one(position, large, error));
+    }
+    let (sum, limit) = (stored_bytes(image), limits.image_bytes);
+    if sum > limit {
+        let (what, unit, limit_name) = ("image", "bytes in its layers", "image_bytes");
+        let error = format(FormatError::Limit { what, found: sum, unit, limit, limit_name });
+        return Err(LayerLost { layer: None, error: Box::new(error) });
     }
     Ok(layers)
 }

@@ -8,6 +8,7 @@
 pub mod address;
 mod archive;
 pub mod auth;
+pub mod budget;
 mod client;
 pub mod discover;
 mod http;
@@ -30,6 +31,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 
+pub use budget::{Budget, Budgets};
 pub use load::PlatformChoice;
 pub use publish::{Attachment, Published, push_referrer};
 pub use settings::{RegistrySettings, SourceSettings};
