@@ -8,6 +8,7 @@ package hallmark.layout
 #   code: layout-unproven
 #   about: [layout-untrusted, layout-expired, layout-key-unsupported, layout-threshold, layout-links-disagree, layout-rule-violated, layout-inspection-not-run, layout-product-missing]
 #   severity: deny
+#   early: true
 #   solution: attach the links of every step to the image, or see the finding that says what is wrong with them
 deny contains {"code": "layout-unproven", "msg": msg, "layout": name, "why": why} if {
 	layouts_are_listed

@@ -19,6 +19,7 @@ asked := object.get(input, ["settings", "signature", "signers"], [])
 # custom:
 #   code: signature-missing
 #   severity: deny
+#   early: true
 #   solution: "sign the digest with a key that hallmark.yaml trusts: cosign sign --key KEY IMAGE@DIGEST"
 deny contains {"code": "signature-missing", "msg": msg} if {
 	not found
@@ -34,6 +35,7 @@ found if count(input.signatures) > 0
 #   code: signature-unproven
 #   about: [signature-untrusted, signature-invalid, signature-unsupported, signature-subject-mismatch, signature-malformed]
 #   severity: deny
+#   early: true
 #   solution: sign with a key that hallmark.yaml trusts for this image, or add the signer and a rule there
 deny contains {"code": "signature-unproven", "msg": msg, "why": why} if {
 	found
@@ -51,6 +53,7 @@ deny contains {"code": "signature-unproven", "msg": msg, "why": why} if {
 # custom:
 #   code: signature-signer
 #   severity: deny
+#   early: true
 #   solution: let the named signer sign the digest, or change settings.signature.signers
 deny contains {"code": "signature-signer", "msg": msg, "signer": wanted} if {
 	count(proven) > 0
@@ -71,6 +74,7 @@ deny contains {"code": "signature-signer", "msg": msg} if {
 # custom:
 #   code: image-revoked
 #   severity: deny
+#   early: true
 #   solution: use a newer image, or take the digest out of settings.signature.revoked
 deny contains {"code": "image-revoked", "msg": msg, "digest": digest} if {
 	is_array(revoked)
@@ -92,6 +96,7 @@ revoked := object.get(input, ["settings", "signature", "revoked"], [])
 # custom:
 #   code: signature-stale
 #   severity: deny
+#   early: true
 #   solution: sign the image again, keyless or with a timestamp, or raise settings.signature.maxAgeDays
 deny contains {"code": "signature-stale", "msg": msg} if {
 	max_age_days != 0

@@ -20,9 +20,9 @@ use crate::{
     policy::{Ahead, Bundle, Exception, bundle::Preset},
     reference::{PinnedReference, Reference, Selector},
     sign::Password,
-    source::{self, PlatformChoice, SourceSettings},
+    source::{self, Budgets, PlatformChoice, SourceSettings},
     trust::{PatternError, PredicateClass, PublicKey, Rule, SignerKeys, TrustRules},
-    verify::{AllowRule, AttestedOptions, Context, OnMismatch, RebuildOptions, When},
+    verify::{AllowRule, AttestedOptions, Context, Keep, OnMismatch, RebuildOptions, When},
 };
 
 /// What the command line says over the configuration.
@@ -64,6 +64,8 @@ pub fn begin(global: &Global, overrides: Overrides<'_>) -> Result<(Config, Conte
         exceptions: exceptions(&config),
         rebuild: rebuild(&config, overrides.rebuild),
         limits: config.limits.clone(),
+        budgets: Budgets::new(&config.limits),
+        keep: Keep::Evidence,
         talk: progress::talk(loudness),
     };
     Ok((config, context))

@@ -79,6 +79,9 @@ codes! {
     ImageReferrersUnavailable = "image-referrers-unavailable", Warning,
         "attached evidence could not be listed completely",
         "see the cause; evidence that was not listed counts as missing";
+    ImageLayersNotRead = "image-layers-not-read", Info,
+        "the layers were neither fetched nor rebuilt: what is known without them denies the image",
+        "see the errors; hallmark inspect and hallmark rebuild look into the layers all the same";
 
     SignatureMissing = "signature-missing", Warning,
         "no signature over the image was found",

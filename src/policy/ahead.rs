@@ -46,6 +46,11 @@ impl Ahead {
         self.ready().map(Policies::needs).unwrap_or_default()
     }
 
+    /// Packages that have to know what is in the layers, or about a rebuild.
+    pub fn asking(&self) -> &[String] {
+        self.ready().map(Policies::asking).unwrap_or_default()
+    }
+
     /// Judges an image. Policies that do not compile deny it.
     pub fn judge(
         &self,

@@ -7,7 +7,7 @@
 //! input: regorus' own limit counts the whole process and would replace its allocator.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     num::NonZeroU32,
     panic::{AssertUnwindSafe, catch_unwind},
 };
@@ -19,7 +19,7 @@ use serde_json::{Map, Value, json};
 use super::{
     Bundle, Exception, Judgement, Needs, PolicyError, PolicyInput, RuleResult,
     exception::{self, Applied},
-    metadata::Custom,
+    metadata::{Custom, Metadata},
 };
 use crate::{
     digest::Digest,
@@ -52,6 +52,10 @@ pub struct Policies {
     custom: BTreeMap<String, Custom>,
     settings: Map<String, Value>,
     needs: Needs,
+    /// Packages that need anything.
+    asking: Vec<String>,
+    /// Package and code of the rules whose denials are certain before layers are read.
+    early: BTreeSet<(String, String)>,
     bundle: Digest,
 }
 
@@ -68,7 +72,9 @@ impl Policies {
         }
         let entry = entry(&asked);
         add(&mut engine, "hallmark:entry", &entry)?;
-        let metadata = bundle.metadata()?.into_iter().map(|(_, block)| block.custom);
+        let metadata = bundle.metadata()?;
+        let early = early(&engine, metadata.iter().map(|(file, block)| (file.as_str(), block)))?;
+        let metadata = metadata.into_iter().map(|(_, block)| block.custom);
         let custom = metadata
             .filter(|custom| !custom.code.is_empty())
             .map(|custom| (custom.code.clone(), custom));
@@ -76,6 +82,8 @@ impl Policies {
             custom: custom.collect(),
             settings: bundle.settings.clone(),
             needs: Needs::default(),
+            asking: Vec::new(),
+            early,
             bundle: digest(bundle),
             engine,
         };
@@ -87,6 +95,11 @@ impl Policies {
     /// What the rules have to know about an image.
     pub fn needs(&self) -> Needs {
         self.needs
+    }
+
+    /// Packages that need any of it.
+    pub fn asking(&self) -> &[String] {
+        &self.asking
     }
 
     /// Digest of rules, data, settings and exceptions: equal policies give equal judgements.
@@ -142,6 +155,7 @@ impl Policies {
                     result.solution = (!solution.is_empty()).then(|| solution.to_owned());
                     result.about.clone_from(&custom.about);
                 }
+                result.early = self.early.contains(&(package.clone(), result.code.clone()));
                 all.push(result);
             }
         }
@@ -156,6 +170,9 @@ impl Policies {
         self.engine = engine;
         let mut needs = Needs::default();
         for (package, words) in sets.remove("needs").unwrap_or_default() {
+            if !words.is_empty() {
+                self.asking.push(package.clone());
+            }
             for word in words {
                 match word.as_str() {
                     Some("inventory") => needs.inventory = true,
@@ -197,6 +214,7 @@ pub(super) fn broken(error: &PolicyError, image: &str) -> Judgement {
         package: "hallmark".to_owned(),
         solution: None,
         about: Vec::new(),
+        early: false,
         facts: BTreeMap::new(),
     };
     let image = Subject::Image(image.to_owned());
@@ -275,6 +293,22 @@ fn asked(engine: &Engine) -> Result<Vec<(&'static str, Vec<String>)>, PolicyErro
     asked.sort();
     asked.dedup();
     Ok(asked)
+}
+
+/// Package and code of each rule that says of itself that its denials are early. By package, because somebody else's rule
+/// of the same code may rest on something else.
+fn early<'m>(
+    engine: &Engine,
+    metadata: impl Iterator<Item = (&'m str, &'m Metadata)>,
+) -> Result<BTreeSet<(String, String)>, PolicyError> {
+    let failed = |e: &dyn std::fmt::Display| PolicyError::Compile { why: e.to_string() };
+    let packages = engine.get_policy_package_components().map_err(|e| failed(&e))?;
+    let packages: BTreeMap<_, _> =
+        packages.into_iter().map(|p| (p.source_file, p.components.join("."))).collect();
+    let early = metadata.filter(|(_, block)| block.custom.early);
+    let early = early
+        .filter_map(|(file, block)| Some((packages.get(file)?.clone(), block.custom.code.clone())));
+    Ok(early.collect())
 }
 
 /// The module that gathers all sets, each under the name of its package.
@@ -373,6 +407,7 @@ fn result(set: &str, package: &str, member: Value) -> Result<RuleResult, PolicyE
                 package: package.to_owned(),
                 solution: None,
                 about: Vec::new(),
+                early: false,
                 facts,
             })
         }

@@ -86,6 +86,7 @@ mod tests {
             package: "hallmark.x".to_owned(),
             solution: None,
             about: Vec::new(),
+            early: false,
             facts: Default::default(),
         }
     }

@@ -35,6 +35,9 @@ pub struct Custom {
     /// Codes of the findings that say the same in more detail: a denial makes those errors, instead of repeating them.
     #[serde(default)]
     pub about: Vec<String>,
+    /// Whether a denial rests on nothing that layers or a rebuild could show otherwise: the image is denied before either.
+    #[serde(default)]
+    pub early: bool,
 }
 
 impl Metadata {

@@ -25,7 +25,7 @@ pub use engine::Policies;
 pub use exception::Exception;
 pub use input::PolicyInput;
 
-use crate::finding::Finding;
+use crate::finding::{Code, Finding, Key};
 
 /// What a rule said.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +40,8 @@ pub struct RuleResult {
     pub solution: Option<String>,
     /// Codes of findings that the result rests on, from the rule's METADATA.
     pub about: Vec<String>,
+    /// Whether nothing in the layers, and no rebuild, could lift it, by the rule's METADATA.
+    pub early: bool,
     /// Whatever else the rule put beside `code` and `msg`.
     pub facts: BTreeMap<String, Value>,
 }
@@ -64,6 +66,23 @@ pub struct Needs {
     pub inventory: bool,
     /// A rebuild.
     pub rebuild: bool,
+}
+
+impl Judgement {
+    /// Without what these packages say: what they ask for was not looked at. A denial that is early stays.
+    #[must_use]
+    pub fn without(mut self, packages: &[String]) -> Self {
+        let asks = |package: &String| packages.contains(package);
+        self.deny.retain(|rule| rule.early || !asks(&rule.package));
+        self.warn.retain(|rule| !asks(&rule.package));
+        self.findings.retain(|finding| {
+            let from = finding.facts.get(&Key::From).map(ToString::to_string).unwrap_or_default();
+            // An exception of a rule that was not asked is not known to be unused.
+            finding.code != Code::PolicyExceptionUnused
+                && !packages.iter().any(|package| from.ends_with(&format!("({package})")))
+        });
+        self
+    }
 }
 
 /// Why policies cannot be loaded or evaluated.

@@ -167,6 +167,34 @@ fn every_shipped_code_has_metadata_and_a_test() {
 }
 
 #[test]
+fn c15_a_denial_is_early_where_its_own_rule_says_so() {
+    let policies = preset("reproducible");
+    assert_eq!(policies.asking(), ["hallmark.rebuild", "hallmark.sbom_agrees"]);
+    let judgement = policies.judge(&input(), &[], &Limits::default());
+    let early = |judgement: &Judgement| -> Vec<String> {
+        judgement.deny.iter().filter(|r| r.early).map(|r| r.code.clone()).collect()
+    };
+    assert_eq!(early(&judgement), ["signature-missing"]);
+    let without = judgement.without(policies.asking());
+    assert_eq!(codes(&without.deny), ["provenance-missing", "sbom-missing", "signature-missing"]);
+    assert_eq!(without.findings.len(), 3, "{:?}", without.findings);
+
+    let rule = |package: &str, early: bool| {
+        format!(
+            "# METADATA\n# title: t\n# custom:\n#   code: a-b\n#   early: {early}\npackage {package}\n\
+             deny contains {{\"code\": \"a-b\", \"msg\": \"m\"}}\n"
+        )
+    };
+    let files = [("a.rego", rule("hallmark.a", true)), ("b.rego", rule("hallmark.b", false))];
+    let files = files.map(|(name, text)| (name.to_owned(), text));
+    let bundle = Bundle::from_files(files).expect("a bundle");
+    let policies = Policies::compile(&bundle, &Limits::default()).expect("rules");
+    let judgement = policies.judge(&input(), &[], &Limits::default());
+    let found: Vec<_> = judgement.deny.iter().map(|r| (r.package.as_str(), r.early)).collect();
+    assert_eq!(found, [("hallmark.a", true), ("hallmark.b", false)], "a code is not enough");
+}
+
+#[test]
 fn presets_get_stricter() {
     let found: Vec<(bool, bool)> = Preset::names()
         .map(|name| (preset(name).needs().inventory, preset(name).needs().rebuild))
@@ -191,7 +219,7 @@ fn what_is_there_and_unproven_is_not_proven() {
     let statement = Statement {
         subjects: Vec::new(),
         predicate_type: crate::attest::statement::SIGNATURE.to_owned(),
-        predicate: json!({}),
+        predicate: json!({}).into(),
     };
     let sbom = Sbom {
         format: "SPDX-2.3".to_owned(),

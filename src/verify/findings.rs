@@ -4,14 +4,15 @@ use std::collections::BTreeSet;
 
 use super::claims::SBOM;
 use crate::{
-    attest::provenance::SLSA_V1,
+    attest::{Statement, provenance::SLSA_V1},
     compare::{Level, Repeats},
     finding::{Code, Fact, Finding, Key, Severity, Subject},
     image::Image,
+    limits,
     policy::{Judgement, RuleResult},
     rebuild::{Determinism, Failure, FailureKind, Gap, Rebuild, Rebuilt},
     report::difference::place,
-    trust::{Proof, TrustRules},
+    trust::{PredicateClass, Proof, TrustRules},
     verdict::Evidence,
 };
 
@@ -46,6 +47,21 @@ pub fn of_trust(evidence: &Evidence, trust: &TrustRules) -> Vec<Finding> {
     let unmatched = trust.unmatched(&evidence.image.reference.location, believed);
     let unused = trust.idle_signers().into_iter().map(signer);
     unmatched.into_iter().map(rule).chain(unused).collect()
+}
+
+/// Proven statements that hold more values than rules are shown: a rule that cannot see what it denies for must not pass. What
+/// SBOMs list is shown in another form.
+pub fn beyond(attestations: &[Proof<Statement>]) -> Vec<Finding> {
+    let shown = |statement: &Statement| !PredicateClass::Sbom.includes(&statement.predicate_type);
+    let proven = attestations.iter().filter(|proof| proof.proven().is_some());
+    let proven = proven.filter(|proof| proof.value().is_some_and(shown));
+    let too_large = proven.filter_map(|proof| {
+        let error = proof.value()?.predicate.value().err()?;
+        let subject = Subject::Evidence(proof.carrier()?.to_string());
+        let why = format!("its predicate: {error} ({})", limits::key("json_values"));
+        Some(Finding::new(Code::LimitExceeded, subject).with(Key::Why, why))
+    });
+    too_large.collect()
 }
 
 /// What a rebuild means.
@@ -197,6 +213,7 @@ mod tests {
             package: "hallmark.x".to_owned(),
             solution: None,
             about: about.iter().map(|a| (*a).to_owned()).collect(),
+            early: false,
             facts: BTreeMap::new(),
         }
     }

@@ -17,21 +17,25 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use crate::{
+    attest::Carrier,
     digest::Digest,
     engine::{EngineChoice, EngineSettings},
     finding::{Code, Finding, Key, Severity, Subject},
     image::Image,
     limits::Limits,
-    policy::{Ahead, Exception, PolicyInput},
+    policy::{Ahead, Exception, Judgement, PolicyInput},
     progress::Talk,
     rebuild::{Plan, Rebuild, plan::StepNetwork},
-    reference::PinnedReference,
-    source::{self, PlatformChoice, Source, SourceError, SourceSettings, discover::Discovered},
-    trust::{self, Attested, TrustRules},
+    reference::{Location, PinnedReference, Reference},
+    source::{
+        self, Budgets, PlatformChoice, Source, SourceError, SourceSettings, discover::Discovered,
+    },
+    trust::{self, Attested, Proofs, TrustRules, layout::JudgedLayout},
     verdict::{Decision, Evidence, Grounds, Inputs, PlatformVerdict, Verdict},
 };
 
 pub use allowed::{AllowRule, in_force};
+use claims::Claims;
 pub use contents::{Contents, fetch as fetch_contents, read as read_contents};
 use rebuilding::HeadStart;
 pub use rebuilding::side;
@@ -53,8 +57,21 @@ pub struct Context {
     pub rebuild: RebuildOptions,
     /// The bounds.
     pub limits: Limits,
+    /// What all images together may take.
+    pub budgets: Budgets,
+    /// What is left of an image once it is judged.
+    pub keep: Keep,
     /// Where progress goes.
     pub talk: Arc<dyn Talk>,
+}
+
+/// What is left of an image once it is judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// All evidence, for a report.
+    Evidence,
+    /// What is wrong with it.
+    Findings,
 }
 
 /// Whether and how images are rebuilt.
@@ -164,10 +181,18 @@ async fn judge_image(
     ctx: &Context,
     now: Timestamp,
 ) -> PlatformVerdict {
-    let (evidence, findings) = gather(source, image, ctx, now).await;
-    ctx.talk.stage("policy");
-    let input = PolicyInput::new(&evidence, &findings, now);
-    let judgement = ctx.policies.judge(&input, &ctx.exceptions, &ctx.limits);
+    let found = find(source, &image, ctx).await;
+    let proven = Proven::of(image, found, ctx, now);
+    let (evidence, findings, judgement) = match proven.denied_already(ctx, now) {
+        Some(denied) if matches!(source.location(), Location::Registry(_)) => denied,
+        denied => {
+            // What lies on this disk is read, so that a report says all that is wrong; nothing is built of it.
+            let depth = if denied.is_some() { Depth::Layers } else { Depth::Rebuild };
+            let (evidence, findings) = look_inside(source, proven, depth, ctx, now).await;
+            let judgement = judge(&evidence, &findings, ctx, now);
+            (evidence, findings, judgement)
+        }
+    };
     let mut findings = findings::judged(findings, judgement);
     let grounds = Grounds::of(&evidence);
     let nothing = findings::nothing_proven(&evidence.image);
@@ -183,8 +208,14 @@ async fn judge_image(
         manifest: Some(evidence.image.manifest.document.digest.clone()),
         decision: Decision::from(&findings, grounds, nothing),
         findings,
-        evidence: Some(Box::new(evidence)),
+        evidence: (ctx.keep == Keep::Evidence).then(|| Box::new(evidence)),
     }
+}
+
+fn judge(evidence: &Evidence, findings: &[Finding], ctx: &Context, now: Timestamp) -> Judgement {
+    ctx.talk.stage("policy");
+    let input = PolicyInput::new(evidence, findings, now);
+    ctx.policies.judge(&input, &ctx.exceptions, &ctx.limits)
 }
 
 /// Everything that can be known about an image, and what was seen on the way.
@@ -201,7 +232,8 @@ pub async fn gather(
 /// What is attached to an image, untrusted.
 pub async fn find(source: &dyn Source, image: &Image, ctx: &Context) -> Discovered {
     ctx.talk.stage("evidence");
-    source::discover::discover(source, image, &ctx.limits).await
+    let budget = Some(&ctx.budgets.evidence);
+    source::discover::discover_within(source, image, &ctx.limits, budget).await
 }
 
 /// [`gather`] from what was found already.
@@ -212,71 +244,147 @@ pub async fn weigh(
     ctx: &Context,
     now: Timestamp,
 ) -> (Evidence, Vec<Finding>) {
-    let mut findings = found.findings;
-    let proofs = trust::verify::prove(
-        &found.raws,
-        &image,
-        &ctx.trust.judged_at(now),
-        &image.reference.location,
-        &ctx.limits,
-    );
-    findings.extend(proofs.findings.iter().cloned());
-    let (layouts, said) =
-        trust::layout::prove_layouts(ctx.trust.layouts(), &proofs.links, &image, now, &ctx.limits);
-    findings.extend(said);
-    let location = &image.reference.location;
-    findings.extend(trust::freshness::findings(&ctx.trust, location, now));
+    look_inside(source, Proven::of(image, found, ctx, now), Depth::Rebuild, ctx, now).await
+}
 
-    let (attested, seen) = attested::count(&proofs, &image, ctx, now);
-    let rebuilds = ctx.wants_rebuild() && !ctx.others_suffice(&attested);
-    let (contents, head_start) = if ctx.wants_contents(&image) {
-        ctx.talk.stage("contents");
-        let fetched = contents::fetch(source, &image, &ctx.limits, &*ctx.talk).await;
-        let foreseen = match rebuilds && !ctx.says_embedded(&image) {
-            true => {
-                let provenance = claims::foreseen(&proofs, &image, ctx);
-                rebuilding::foreseen(&provenance, &image, &fetched, ctx)
-            }
-            false => None,
+/// How far an image is looked into, where anybody asks for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Depth {
+    /// Its layers are read.
+    Layers,
+    /// It is rebuilt, too.
+    Rebuild,
+}
+
+/// What is known about an image before any of its layers is read.
+#[derive(Clone)]
+struct Proven {
+    image: Image,
+    carriers: Vec<Carrier>,
+    proofs: Proofs,
+    layouts: Vec<JudgedLayout>,
+    attested: Attested,
+    findings: Vec<Finding>,
+    /// What is to be said about the rebuilds of others, after what is said about the layers.
+    of_attested: Vec<Finding>,
+}
+
+impl Proven {
+    fn of(image: Image, found: Discovered, ctx: &Context, now: Timestamp) -> Self {
+        let Discovered { raws, mut findings, share } = found;
+        let location = &image.reference.location;
+        let trust = ctx.trust.judged_at(now);
+        let proofs = trust::verify::prove(&raws, &image, &trust, location, &ctx.limits);
+        let carriers = raws.into_iter().map(|raw| raw.carrier).collect();
+        // What was held are the bytes as they came; what is proven of them is less.
+        drop(share);
+        findings.extend(proofs.findings.iter().cloned());
+        let layouts = ctx.trust.layouts();
+        let (layouts, said) =
+            trust::layout::prove_layouts(layouts, &proofs.links, &image, now, &ctx.limits);
+        findings.extend(said);
+        findings.extend(trust::freshness::findings(&ctx.trust, location, now));
+        findings.extend(findings::beyond(&proofs.attestations));
+        let (attested, of_attested) = attested::count(&proofs, &image, ctx, now);
+        Self { image, carriers, proofs, layouts, attested, findings, of_attested }
+    }
+
+    /// The verdict's parts, where what is known denies the image for a reason that no layer and no rebuild could lift: then
+    /// neither is had (attack C15).
+    fn denied_already(
+        &self,
+        ctx: &Context,
+        now: Timestamp,
+    ) -> Option<(Evidence, Vec<Finding>, Judgement)> {
+        if !ctx.wants_contents(&self.image) {
+            return None;
+        }
+        let contents = Contents::not_read();
+        let claims = claims::claims(&self.proofs, &contents, &self.image, ctx);
+        let (evidence, mut findings) =
+            self.clone().with(contents, claims, Rebuild::NotAsked, ctx, now);
+        let subject = Subject::Image(evidence.image.reference.to_string());
+        findings.push(Finding::new(Code::ImageLayersNotRead, subject));
+        let judgement = judge(&evidence, &findings, ctx, now);
+        let early = judgement.deny.iter().any(|rule| rule.early);
+        // Files of an image are vouched for by a signature over it, so that without anything proven they are no ground.
+        let groundless = !ctx.rebuilds(&self.attested) && Grounds::of(&evidence).is_none();
+        (early || groundless)
+            .then(|| (evidence, findings, judgement.without(ctx.policies.asking())))
+    }
+
+    /// Everything that is known, with what was seen in the layers.
+    fn with(
+        self,
+        contents: Contents,
+        claims: Claims,
+        rebuild: Rebuild,
+        ctx: &Context,
+        now: Timestamp,
+    ) -> (Evidence, Vec<Finding>) {
+        let Self { image, carriers, proofs, layouts, attested, mut findings, of_attested } = self;
+        let plan_options = rebuilding::plan_options(&contents, ctx);
+        findings.extend(contents.findings);
+        findings.extend(claims.findings);
+        findings.extend(of_attested);
+        findings.extend(findings::of_rebuild(&rebuild, &image));
+        findings.extend(allowed::findings(&ctx.rebuild.allow, &rebuild, &image, now));
+        let evidence = Evidence {
+            carriers,
+            signatures: proofs.signatures,
+            attestations: proofs.attestations,
+            layouts,
+            provenance: claims.provenance,
+            sboms: claims.sboms,
+            inventory: contents.inventory,
+            reconciliations: claims.reconciliations,
+            rebuild,
+            attested,
+            accept_attested: ctx.rebuild.attested.accept,
+            plan_options,
+            image,
         };
-        read_beside(fetched, foreseen, &image, ctx).await
-    } else {
-        (Contents::not_read(), None)
-    };
-    findings.extend(contents.findings.iter().cloned());
+        findings.extend(findings::of_trust(&evidence, &ctx.trust));
+        (evidence, findings)
+    }
+}
 
-    let claims = claims::claims(&proofs, &contents, &image, ctx);
-    findings.extend(claims.findings);
-    findings.extend(seen);
+/// Reads layers and rebuilds, as far as anybody asks for it.
+async fn look_inside(
+    source: &dyn Source,
+    proven: Proven,
+    depth: Depth,
+    ctx: &Context,
+    now: Timestamp,
+) -> (Evidence, Vec<Finding>) {
+    let Proven { image, proofs, attested, .. } = &proven;
+    let rebuilds = depth == Depth::Rebuild && ctx.rebuilds(attested);
+    if !ctx.wants_contents(image) {
+        let contents = Contents::not_read();
+        let claims = claims::claims(proofs, &contents, image, ctx);
+        return proven.with(contents, claims, Rebuild::NotAsked, ctx, now);
+    }
+    ctx.talk.stage("contents");
+    let _room = ctx.budgets.layers.take(source::load::stored_bytes(image)).await;
+    let fetched = contents::fetch(source, image, &ctx.limits, &*ctx.talk).await;
+    let foreseen = match rebuilds && !ctx.says_embedded(image) {
+        true => {
+            let provenance = claims::foreseen(proofs, image, ctx);
+            rebuilding::foreseen(&provenance, image, &fetched, ctx)
+        }
+        false => None,
+    };
+    let (contents, head_start) = read_beside(fetched, foreseen, image, ctx).await;
+    let claims = claims::claims(proofs, &contents, image, ctx);
     let rebuild = if rebuilds {
         if head_start.is_none() {
             ctx.talk.stage("rebuild");
         }
-        rebuilding::rebuild(&claims.provenance, &image, &contents, head_start, ctx, now).await
+        rebuilding::rebuild(&claims.provenance, image, &contents, head_start, ctx, now).await
     } else {
         Rebuild::NotAsked
     };
-    findings.extend(findings::of_rebuild(&rebuild, &image));
-    findings.extend(allowed::findings(&ctx.rebuild.allow, &rebuild, &image, now));
-
-    let plan_options = rebuilding::plan_options(&contents, ctx);
-    let evidence = Evidence {
-        carriers: found.raws.into_iter().map(|raw| raw.carrier).collect(),
-        signatures: proofs.signatures,
-        attestations: proofs.attestations,
-        layouts,
-        provenance: claims.provenance,
-        sboms: claims.sboms,
-        inventory: contents.inventory,
-        reconciliations: claims.reconciliations,
-        rebuild,
-        attested,
-        accept_attested: ctx.rebuild.attested.accept,
-        plan_options,
-        image,
-    };
-    findings.extend(findings::of_trust(&evidence, &ctx.trust));
-    (evidence, findings)
+    proven.with(contents, claims, rebuild, ctx, now)
 }
 
 /// Reads the layers, and meanwhile builds what will be asked for, where that is foreseen: a builder waits for much.
@@ -312,12 +420,30 @@ fn unreadable(finding: Finding) -> PlatformVerdict {
 }
 
 impl Context {
-    fn wants_rebuild(&self) -> bool {
+    /// Why nothing about this image could ever be proven, so that nobody needs to be asked about it: no rule and no layout
+    /// speaks about its repository, and it is not rebuilt (attack C14).
+    pub fn hopeless(&self, reference: &Reference) -> Option<Finding> {
+        let Reference::At(location @ Location::Registry(_), _) = reference else { return None };
+        if self.trust.speaks_about(location) || self.wants_rebuild() {
+            return None;
+        }
+        let subject = Subject::Image(reference.to_string());
+        let why = "no rule or layout under trust is about this repository, so that its registry was not asked";
+        Some(Finding::new(Code::PolicyNothingProven, subject).with(Key::Why, why))
+    }
+
+    /// Whether images are rebuilt where they can be.
+    pub fn wants_rebuild(&self) -> bool {
         match self.rebuild.when {
             When::Always => true,
             When::Never => false,
             When::PolicyAsks => self.policies.needs().rebuild,
         }
+    }
+
+    /// Whether an own rebuild is asked for, and nothing makes it needless.
+    fn rebuilds(&self, attested: &Attested) -> bool {
+        self.wants_rebuild() && !self.others_suffice(attested)
     }
 
     /// Whether what others rebuilt makes an own rebuild needless: only where the policy, and not the caller, asks for one, and

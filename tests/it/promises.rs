@@ -214,6 +214,8 @@ impl Scene {
                 allow: Vec::new(),
             },
             limits: Limits::default(),
+            budgets: source::Budgets::new(&Limits::default()),
+            keep: hallmark::verify::Keep::Evidence,
             talk: Arc::new(Silent),
         }
     }
