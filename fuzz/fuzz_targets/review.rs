@@ -2,13 +2,15 @@
 #![no_main]
 
 use hallmark::{
-    gate::{review::parse, subjects::images},
+    gate::{review::parse, subjects::{changes, images}},
     limits::Limits,
 };
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|body: &[u8]| {
     if let Ok(request) = parse(body, Limits::default().review_bytes) {
-        let _ = images(&request.kind, &request.object);
+        let (object, old) = (request.object.value(), request.old_object.value());
+        let _ = images(&request.kind, object);
+        let _ = changes(&request.kind, object, old);
     }
 });

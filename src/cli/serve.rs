@@ -12,11 +12,11 @@ use super::{
 use crate::{
     config::{Config, GateConfig},
     finding::{Finding, Severity, Subject},
-    gate::{Gate, Judged, Settings, TlsFiles, serve},
+    gate::{Gate, Judged, Patience, Settings, TlsFiles, serve},
     reference::Reference,
     report::text::finding_block,
     verdict::Verdict,
-    verify::{Context, verify},
+    verify::{Context, Keep, verify},
 };
 
 /// Time for one answer where no configuration says otherwise: the apiserver waits 10 s by default.
@@ -24,13 +24,15 @@ const BUDGET: Duration = Duration::from_secs(9);
 
 /// Runs until SIGTERM or Ctrl-C, then answers what is under way and ends.
 pub async fn run(args: &Serve, global: &Global) -> Result<Answer, Failure> {
-    let (config, ctx) = context::build(global, Overrides::default())?;
+    let (config, mut ctx) = context::build(global, Overrides::default())?;
+    ctx.keep = Keep::Findings;
     let gate_config = gate_config(args, &config)?;
     let settings = Settings {
         namespaces_exempt: gate_config.namespaces_exempt.iter().cloned().collect(),
         budget: gate_config.budget,
         tags: gate_config.tags,
         review_bytes: config.limits.review_bytes,
+        patience: patience(&ctx),
     };
     let (config, ctx) = (Arc::new(config), Arc::new(ctx));
     let judge = move |reference: Reference| {
@@ -43,6 +45,15 @@ pub async fn run(args: &Serve, global: &Global) -> Result<Answer, Failure> {
         .await
         .map_err(|error| Failure::usage(error.to_string()))?;
     Ok(Answer { text: String::new(), code: 0 })
+}
+
+/// A rebuild takes longer than any review waits, and is worth its end: the retry finds it done.
+fn patience(ctx: &Context) -> Patience {
+    if !ctx.wants_rebuild() {
+        return Patience::default();
+    }
+    let deadline = ctx.limits.rebuild * 2 + Patience::default().deadline;
+    Patience { deadline, linger: deadline }
 }
 
 /// The command line's settings over the file's.
@@ -77,6 +88,9 @@ async fn stop() {
 
 /// What the gate is told about an image.
 async fn judged(reference: &Reference, config: &Config, ctx: &Context) -> Judged {
+    if let Some(finding) = ctx.hopeless(reference) {
+        return Judged::denied(reference, block(&finding));
+    }
     let pinned = match context::resolve(reference, config, &ctx.sources, &ctx.limits).await {
         Ok(pinned) => pinned,
         Err(error) => {

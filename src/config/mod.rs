@@ -239,6 +239,7 @@ impl GateConfig {
             budget: self.budget,
             tags: self.tags,
             review_bytes: limits.review_bytes,
+            patience: gate::Patience::default(),
         }
     }
 

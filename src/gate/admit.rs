@@ -1,8 +1,10 @@
 //! The decision about one request.
 //!
 //! In this order: DELETE is allowed, other operations than CREATE and UPDATE are denied, exempt namespaces are let through and
-//! logged, the images are read, each is verified, and one that was not proven in time denies the object. An UPDATE is
-//! checked like a CREATE: what the old object held proves nothing (attack E7).
+//! logged, the images are read, each is verified, and one that was not proven in time denies the object. Of an UPDATE the
+//! images are verified that the object did not have at the same place before: what the cluster held is the apiserver's
+//! word and no user's, and nothing starts by a change that leaves it as it is. A new image is never let in because some
+//! other container runs it (attack E7).
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -13,7 +15,8 @@ use super::{
     Gate, Judged, Tags,
     message::{self, Denied},
     review::{Request, Response, Status},
-    subjects::{self, Image},
+    shape::Shape,
+    subjects::{self, Changes, Image},
 };
 use crate::reference::{Reference, Selector};
 
@@ -22,9 +25,20 @@ const MAX_ANNOTATION_BYTES: usize = 4 << 10;
 /// Warnings of one answer.
 const MAX_WARNINGS: usize = 16;
 
+/// The object of a request, as it will be and as it is.
+pub(super) struct Objects {
+    pub(super) new: Shape,
+    pub(super) old: Shape,
+}
+
 impl Gate {
     /// Decides about `request` before `deadline`.
-    pub(super) async fn admit(&self, request: &Request, deadline: Instant) -> Response {
+    pub(super) async fn admit(
+        &self,
+        request: &Request,
+        objects: Objects,
+        deadline: Instant,
+    ) -> Response {
         match request.operation.as_str() {
             "DELETE" => return allowed(request, "allowed"),
             "CREATE" | "UPDATE" => {}
@@ -43,16 +57,22 @@ impl Gate {
             );
             return allowed(request, "exempt");
         }
-        match subjects::images(&request.kind, &request.object) {
-            Ok(images) => self.judge(request, &images, deadline).await,
+        let found = to_verify(request, &objects);
+        // Large objects do not wait for registries.
+        drop(objects);
+        match found {
+            Ok(changes) => self.judge(request, &changes, deadline).await,
             Err(error) => {
                 refused(request, format!("hallmark: {}", message::line(&error.to_string())))
             }
         }
     }
 
-    async fn judge(&self, request: &Request, images: &[Image], deadline: Instant) -> Response {
-        let outcomes = images.iter().map(|image| self.outcome(&image.reference, deadline));
+    async fn judge(&self, request: &Request, changes: &Changes, deadline: Instant) -> Response {
+        let Changes { new: images, unchanged } = changes;
+        let namespace = &request.namespace;
+        let outcomes =
+            images.iter().map(|image| self.outcome(&image.reference, namespace, deadline));
         let outcomes = join_all(outcomes).await;
         let pairs = || images.iter().zip(&outcomes);
         let denied: Vec<_> = pairs()
@@ -69,15 +89,23 @@ impl Gate {
         let list: Vec<_> = pairs().map(|(image, judged)| annotation(image, judged)).collect();
         let list = message::cut(list.join(" "), MAX_ANNOTATION_BYTES);
         response.audit_annotations.insert("images", list);
+        if *unchanged > 0 {
+            response.audit_annotations.insert("unchanged", unchanged.to_string());
+        }
         response
     }
 
-    async fn outcome(&self, reference: &Reference, deadline: Instant) -> Arc<Judged> {
+    async fn outcome(
+        &self,
+        reference: &Reference,
+        namespace: &str,
+        deadline: Instant,
+    ) -> Arc<Judged> {
         let by_tag = !matches!(reference, Reference::At(_, Selector::Digest(_)));
         if by_tag && self.settings.tags == Tags::Deny {
             return Arc::new(Judged::denied(reference, TAG));
         }
-        match timeout_at(deadline, self.flights.join(reference)).await {
+        match timeout_at(deadline, self.flights.join(reference, namespace)).await {
             Ok(judged) => checked(reference, judged),
             Err(_) => Arc::new(Judged::denied(reference, LATE)),
         }
@@ -92,9 +120,18 @@ impl Gate {
     }
 }
 
+/// What is not in the cluster already.
+fn to_verify(request: &Request, objects: &Objects) -> Result<Changes, subjects::SubjectError> {
+    let (kind, new) = (&request.kind, objects.new.value());
+    if request.operation == "UPDATE" {
+        return subjects::changes(kind, new, objects.old.value());
+    }
+    Ok(Changes { new: subjects::images(kind, new)?, unchanged: 0 })
+}
+
 const TAG: &str = "named by tag: what is verified now and what a node pulls later could differ\n\
     help: name the image as REPOSITORY@sha256:..., or set gate.tags: resolve in hallmark.yaml";
-const LATE: &str = "not verified in time; the verification goes on\n\
+const LATE: &str = "not verified in time; the verification goes on for a while\n\
     help: try again shortly, or raise timeoutSeconds of the webhook and gate.budget in hallmark.yaml";
 const OTHER: &str = "internal-error: another digest was judged than the one that was asked for\n\
     help: see the log of hallmark serve";

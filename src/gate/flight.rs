@@ -1,12 +1,16 @@
 //! One verification of an image at a time, however many ask for it.
 //!
-//! A verification runs in a task of its own: it goes on when the review that started it runs out of time, so that the
-//! retry finds it done, and a panic in it denies one image and nothing else. What was found about a digest is kept for
-//! a short while; what was found about a tag never is, because a tag can move (attack E4, CVE-2026-122321).
+//! A verification runs in a task of its own: it goes on for a while when the review that started it runs out of time, so
+//! that the retry finds it done, and a panic in it denies one image and nothing else. It begins when its registry and
+//! namespace have a slot ([`shares`](super::shares)), and it ends at its deadline, or when nobody has waited for it for a
+//! while: at once where others wait for slots (attack C14). What was found about a digest is kept for a short while; what
+//! was found about a tag never is, because a tag can move (attack E4, CVE-2026-122321).
 
 use std::{
     collections::HashMap,
+    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
@@ -14,16 +18,22 @@ use futures_util::{
     FutureExt,
     future::{BoxFuture, Shared, ready},
 };
-use tokio::sync::Semaphore;
+use tokio::{sync::watch, time::sleep};
 
-use crate::reference::{Reference, Selector};
+use super::{
+    message,
+    shares::{Crowded, Party, SIZES, Shares, Sizes},
+};
+use crate::reference::{Location, Reference, Selector};
 
-/// Verifications that run at the same time; more wait.
-const CONCURRENT: usize = 16;
-/// Verifications that run or wait; more are denied (attack E11).
-const MAX_FLYING: usize = 1024;
 /// Findings that are kept.
 const MAX_KEPT: usize = 10_000;
+/// Bytes of the reasons, and of the warnings, that are kept of one image: more than a message takes.
+const MAX_WORDS_BYTES: usize = 8 << 10;
+/// Bytes of the dots at the end of a text that is cut.
+const DOTS: usize = 3;
+/// Time within which a registry is quick.
+const QUICK: Duration = Duration::from_secs(5);
 
 /// What `verify` says about one image.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,13 +62,80 @@ impl Judged {
             warnings: Vec::new(),
         }
     }
+
+    /// The same, with no more words than a message can hold: thousands of outcomes are kept.
+    fn bounded(mut self) -> Self {
+        for words in [&mut self.reasons, &mut self.warnings] {
+            let mut left = MAX_WORDS_BYTES;
+            words.retain_mut(|text| {
+                *text = message::cut(std::mem::take(text), left);
+                left = left.saturating_sub(text.len());
+                // What is left of a text that was cut to nothing are dots.
+                !text.is_empty() && (left > 0 || text.len() > DOTS)
+            });
+            words.shrink_to_fit();
+        }
+        self
+    }
 }
 
 /// The function that judges an image.
 pub type Verify = dyn Fn(Reference) -> BoxFuture<'static, Judged> + Send + Sync;
 
+/// How long a verification may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// From when it is asked for to its end.
+    pub deadline: Duration,
+    /// For which nobody needs to wait for it.
+    pub linger: Duration,
+}
+
+impl Default for Patience {
+    /// Times for verifications without a rebuild: a registry's own time limits end them long before.
+    fn default() -> Self {
+        Self { deadline: Duration::from_secs(300), linger: Duration::from_secs(60) }
+    }
+}
+
 /// A verification under way; every clone gets the same outcome.
-pub type Flight = Shared<BoxFuture<'static, Arc<Judged>>>;
+type Flight = Shared<BoxFuture<'static, Arc<Judged>>>;
+
+/// How many wait for one verification.
+type Watchers = watch::Sender<usize>;
+
+/// Somebody who waits for a verification, until it is dropped.
+pub struct Wait {
+    flight: Flight,
+    watchers: Option<Arc<Watchers>>,
+}
+
+impl Wait {
+    fn for_nothing(judged: Arc<Judged>) -> Self {
+        Self { flight: ready(judged).boxed().shared(), watchers: None }
+    }
+
+    fn joined(flying: &Flying) -> Self {
+        flying.watchers.send_modify(|count| *count += 1);
+        Self { flight: flying.flight.clone(), watchers: Some(Arc::clone(&flying.watchers)) }
+    }
+}
+
+impl Future for Wait {
+    type Output = Arc<Judged>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Arc<Judged>> {
+        self.flight.poll_unpin(cx)
+    }
+}
+
+impl Drop for Wait {
+    fn drop(&mut self) {
+        if let Some(watchers) = &self.watchers {
+            watchers.send_modify(|count| *count -= 1);
+        }
+    }
+}
 
 /// How long outcomes about digests are kept.
 #[derive(Debug, Clone, Copy)]
@@ -70,95 +147,215 @@ struct Keep {
 /// Denials are kept shortly, so that a fix is seen soon (as kubernetes' ImagePolicyWebhook does).
 const KEEP: Keep = Keep { allowed: Duration::from_secs(300), denied: Duration::from_secs(30) };
 
+struct Flying {
+    flight: Flight,
+    watchers: Arc<Watchers>,
+}
+
 #[derive(Default)]
 struct Table {
-    flying: HashMap<String, Flight>,
+    flying: HashMap<String, Flying>,
     kept: HashMap<String, (Instant, Arc<Judged>)>,
 }
 
 /// All verifications of this process.
 pub struct Flights {
     verify: Arc<Verify>,
-    permits: Arc<Semaphore>,
+    shares: Shares,
     table: Arc<Mutex<Table>>,
+    patience: Patience,
     keep: Keep,
 }
 
 impl Flights {
     /// None yet.
-    pub fn new(verify: Arc<Verify>) -> Self {
-        let permits = Arc::new(Semaphore::new(CONCURRENT));
-        Self { verify, permits, table: Arc::default(), keep: KEEP }
+    pub fn new(verify: Arc<Verify>, patience: Patience) -> Self {
+        Self::sized(verify, patience, SIZES)
     }
 
-    /// The outcome for `reference`: a kept one, that of a verification under way, or that of a new one.
-    pub fn join(&self, reference: &Reference) -> Flight {
+    fn sized(verify: Arc<Verify>, patience: Patience, sizes: Sizes) -> Self {
+        Self { verify, shares: Shares::new(sizes), table: Arc::default(), patience, keep: KEEP }
+    }
+
+    /// The outcome for `reference`, which somebody in `namespace` asks for: a kept one, that of a verification under way, or
+    /// that of a new one.
+    pub fn join(&self, reference: &Reference, namespace: &str) -> Wait {
         let key = reference.to_string();
         let mut table = lock(&self.table);
         if let Some((until, judged)) = table.kept.get(&key) {
             if Instant::now() < *until {
-                return ready(Arc::clone(judged)).boxed().shared();
+                return Wait::for_nothing(Arc::clone(judged));
             }
             table.kept.remove(&key);
         }
-        if let Some(flight) = table.flying.get(&key) {
-            return flight.clone();
+        if let Some(flying) = table.flying.get(&key) {
+            return Wait::joined(flying);
         }
-        if table.flying.len() >= MAX_FLYING {
-            let why = format!(
-                "{MAX_FLYING} verifications are running or waiting already\nhelp: try again"
-            );
-            return ready(Arc::new(Judged::denied(reference, why))).boxed().shared();
-        }
-        let flight = self.start(&key, reference);
-        table.flying.insert(key, flight.clone());
-        flight
+        let flying = self.start(&key, reference, namespace);
+        let wait = Wait::joined(&flying);
+        table.flying.insert(key, flying);
+        wait
+    }
+
+    /// Forgets what is kept, because it was judged by other rules. What is under way is not kept.
+    pub fn forget(&self) {
+        let mut table = lock(&self.table);
+        table.kept.clear();
+        table.flying.clear();
     }
 
     /// Runs in tasks of its own: nobody has to wait for it to come to its end.
-    fn start(&self, key: &str, reference: &Reference) -> Flight {
-        let work = {
-            let (verify, permits) = (Arc::clone(&self.verify), Arc::clone(&self.permits));
-            let reference = reference.clone();
-            tokio::spawn(async move {
-                // The semaphore is never closed; without a permit the bound would not hold, the outcome would.
-                let _permit = permits.acquire_owned().await;
-                verify(reference).await
-            })
+    fn start(&self, key: &str, reference: &Reference, namespace: &str) -> Flying {
+        let watchers = Arc::new(Watchers::new(0));
+        let course = Course {
+            key: key.to_owned(),
+            reference: reference.clone(),
+            party: Party { host: host(reference), namespace: namespace.to_owned() },
+            verify: Arc::clone(&self.verify),
+            shares: self.shares.clone(),
+            table: Arc::clone(&self.table),
+            watchers: Arc::clone(&watchers),
+            patience: self.patience,
+            keep: self.keep,
         };
-        let (table, keep) = (Arc::clone(&self.table), self.keep);
-        let (key, reference) = (key.to_owned(), reference.clone());
-        let land = tokio::spawn(async move {
-            let judged = work.await.unwrap_or_else(|error| {
-                tracing::error!(image = %reference, %error, "a verification came to no end");
-                Judged::denied(&reference, LOST)
-            });
-            let judged = Arc::new(judged);
-            lock(&table).land(&key, &reference, &judged, keep);
-            judged
-        });
-        land.then(|landed| async {
-            landed.unwrap_or_else(|_| {
-                Arc::new(Judged {
-                    allowed: false,
-                    reference: String::new(),
-                    digest: None,
-                    reasons: vec![LOST.to_owned()],
-                    warnings: Vec::new(),
-                })
-            })
-        })
-        .boxed()
-        .shared()
+        let lost = Judged::denied(reference, LOST);
+        let flight = tokio::spawn(course.run());
+        let flight = flight.map(|landed| landed.unwrap_or_else(|_| Arc::new(lost)));
+        Flying { flight: flight.boxed().shared(), watchers }
+    }
+}
+
+/// The registry that a verification waits for.
+fn host(reference: &Reference) -> String {
+    match reference {
+        Reference::At(Location::Registry(repository), _) => repository.registry.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// One verification, from the queue to its outcome.
+struct Course {
+    key: String,
+    reference: Reference,
+    party: Party,
+    verify: Arc<Verify>,
+    shares: Shares,
+    table: Arc<Mutex<Table>>,
+    watchers: Arc<Watchers>,
+    patience: Patience,
+    keep: Keep,
+}
+
+/// How a verification ended.
+enum End {
+    Judged(Judged),
+    /// The gate's own reason for a denial, which says nothing about the image.
+    Given(&'static str),
+}
+
+impl Course {
+    async fn run(self) -> Arc<Judged> {
+        let end = tokio::select! {
+            end = self.fly() => end,
+            () = sleep(self.patience.deadline) => End::Given(TOO_LONG),
+        };
+        let mut table = lock(&self.table);
+        let own =
+            table.flying.get(&self.key).is_some_and(|f| Arc::ptr_eq(&f.watchers, &self.watchers));
+        if own {
+            table.flying.remove(&self.key);
+        }
+        match end {
+            End::Judged(judged) => {
+                let judged = Arc::new(judged.bounded());
+                // Rules may have changed since it began: then it is no longer in the table, and not kept.
+                if own {
+                    table.land(&self.key, &self.reference, &judged, self.keep);
+                }
+                judged
+            }
+            End::Given(why) => Arc::new(Judged::denied(&self.reference, why)),
+        }
+    }
+
+    async fn fly(&self) -> End {
+        let slot = tokio::select! {
+            entered = self.shares.enter(self.party.clone()) => match entered {
+                Ok(slot) => slot,
+                Err(Crowded) => return End::Given(CROWDED),
+            },
+            // Nothing has been done yet that a retry could find.
+            () = self.forsaken(Duration::ZERO) => return End::Given(FORSAKEN),
+        };
+        let begun = Instant::now();
+        let (verify, reference) = (Arc::clone(&self.verify), self.reference.clone());
+        // Whichever way this ends, by the deadline too, the work ends with it.
+        let work = Tied(tokio::spawn(async move { verify(reference).await }));
+        let end = tokio::select! {
+            judged = work => End::Judged(judged.unwrap_or_else(|error| {
+                tracing::error!(image = %self.reference, %error, "a verification came to no end");
+                Judged::denied(&self.reference, LOST)
+            })),
+            () = self.forsaken(self.patience.linger) => End::Given(FORSAKEN),
+        };
+        slot.was_quick(matches!(end, End::Judged(_)) && begun.elapsed() < QUICK);
+        end
+    }
+
+    /// Ends once nobody has waited for `linger`, or nobody waits while others need slots. Nobody can join any more then.
+    async fn forsaken(&self, linger: Duration) {
+        let mut watched = self.watchers.subscribe();
+        loop {
+            // The sender lives as long as `self`.
+            let _ = watched.wait_for(|count| *count == 0).await;
+            let again = async {
+                let _ = watched.wait_for(|count| *count > 0).await;
+            };
+            tokio::select! {
+                () = again => continue,
+                () = sleep(linger) => {}
+                () = self.shares.pressed() => {}
+            }
+            let mut table = lock(&self.table);
+            if *self.watchers.borrow() == 0 {
+                let own = table.flying.get(&self.key);
+                if own.is_some_and(|f| Arc::ptr_eq(&f.watchers, &self.watchers)) {
+                    table.flying.remove(&self.key);
+                }
+                return;
+            }
+        }
+    }
+}
+
+/// A task that ends with whoever waits for it.
+struct Tied<T>(tokio::task::JoinHandle<T>);
+
+impl<T> Future for Tied<T> {
+    type Output = Result<T, tokio::task::JoinError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.poll_unpin(cx)
+    }
+}
+
+impl<T> Drop for Tied<T> {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 
 /// What is said where a verification panicked or was cut off.
 const LOST: &str = "internal-error: hallmark failed while it verified this image\nhelp: see the log of hallmark serve";
+const TOO_LONG: &str = "the verification took too long and was ended\n\
+    help: see whether the registry answers; try again";
+const CROWDED: &str =
+    "too many verifications of this registry are waiting already\nhelp: try again";
+const FORSAKEN: &str =
+    "nobody waited for the verification any more, so that it was ended\nhelp: try again";
 
 impl Table {
     fn land(&mut self, key: &str, reference: &Reference, judged: &Arc<Judged>, keep: Keep) {
-        self.flying.remove(key);
         let pinned = matches!(reference, Reference::At(_, Selector::Digest(_)));
         if !pinned {
             return;
@@ -197,28 +394,34 @@ mod tests {
     fn flights(time: Duration, allowed: bool, keep: Keep) -> (Flights, Arc<AtomicUsize>) {
         let calls = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&calls);
-        let mut flights = Flights::new(Arc::new(move |reference: Reference| {
+        let verify = move |reference: Reference| {
             count.fetch_add(1, Ordering::SeqCst);
             async move {
                 tokio::time::sleep(time).await;
                 Judged { allowed, ..Judged::denied(&reference, "no") }
             }
             .boxed()
-        }));
+        };
+        let mut flights = Flights::new(Arc::new(verify), Patience::default());
         flights.keep = keep;
         (flights, calls)
     }
 
+    fn join(flights: &Flights, n: usize) -> Wait {
+        flights.join(&pinned(n), "default")
+    }
+
     const NOT_KEPT: Keep = Keep { allowed: Duration::ZERO, denied: Duration::ZERO };
+    const LONG: Duration = Duration::from_secs(3600);
 
     #[tokio::test]
     async fn a_thousand_that_ask_at_once_get_one_verification() {
         let (flights, calls) = flights(Duration::from_millis(50), true, NOT_KEPT);
-        let all = (0..1000).map(|_| flights.join(&pinned(1)));
+        let all = (0..1000).map(|_| join(&flights, 1));
         let all = futures_util::future::join_all(all).await;
         assert!(all.iter().all(|judged| judged.allowed));
         assert_eq!(calls.load(Ordering::SeqCst), 1);
-        flights.join(&pinned(1)).await;
+        join(&flights, 1).await;
         assert_eq!(calls.load(Ordering::SeqCst), 2, "nothing is kept for no time");
     }
 
@@ -232,29 +435,115 @@ mod tests {
             ("r.example/app:1".parse().expect("valid"), 3),
             ("r.example/app:1".parse().expect("valid"), 4),
         ] {
-            flights.join(&reference).await;
+            flights.join(&reference, "default").await;
             assert_eq!(calls.load(Ordering::SeqCst), want, "{reference}");
         }
+        flights.forget();
+        join(&flights, 1).await;
+        assert_eq!(calls.load(Ordering::SeqCst), 5, "what is forgotten is judged again");
+    }
+
+    #[tokio::test]
+    async fn what_was_begun_by_other_rules_is_not_kept() {
+        let (flights, calls) = flights(Duration::from_millis(30), true, KEEP);
+        let old = join(&flights, 1);
+        tokio::task::yield_now().await;
+        flights.forget();
+        assert!(join(&flights, 1).await.allowed && old.await.allowed);
+        join(&flights, 1).await;
+        assert_eq!(calls.load(Ordering::SeqCst), 2, "the second one is kept");
     }
 
     #[tokio::test]
     async fn denials_are_kept_for_their_own_time() {
         let keep = Keep { allowed: Duration::from_secs(60), denied: Duration::ZERO };
         let (flights, calls) = flights(Duration::ZERO, false, keep);
-        flights.join(&pinned(1)).await;
-        flights.join(&pinned(1)).await;
+        join(&flights, 1).await;
+        join(&flights, 1).await;
         assert_eq!(calls.load(Ordering::SeqCst), 2);
     }
 
+    /// A verification that tells by its registry: `dead` never answers. Counts what begins and what is cut off.
+    fn mixed(patience: Patience, sizes: Sizes) -> (Flights, Arc<AtomicUsize>, Arc<AtomicUsize>) {
+        struct Cut(Arc<AtomicUsize>);
+        impl Drop for Cut {
+            fn drop(&mut self) {
+                self.0.fetch_add(1, Ordering::SeqCst);
+            }
+        }
+        let (begun, ended) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let (count, cut) = (Arc::clone(&begun), Arc::clone(&ended));
+        let verify = move |reference: Reference| {
+            count.fetch_add(1, Ordering::SeqCst);
+            let cut = Cut(Arc::clone(&cut));
+            async move {
+                if reference.to_string().starts_with("dead") {
+                    std::future::pending::<()>().await;
+                }
+                drop(cut);
+                Judged { allowed: true, ..Judged::denied(&reference, "no") }
+            }
+            .boxed()
+        };
+        (Flights::sized(Arc::new(verify), patience, sizes), begun, ended)
+    }
+
+    fn at(host: &str, n: usize) -> Reference {
+        format!("{host}/app@sha256:{n:064x}").parse().expect("valid")
+    }
+
     #[tokio::test]
-    async fn the_number_of_flights_is_bounded() {
-        let (flights, calls) = flights(Duration::from_secs(60), true, KEEP);
-        let started: Vec<_> = (0..MAX_FLYING).map(|n| flights.join(&pinned(n))).collect();
-        assert!(started.iter().all(|flight| flight.peek().is_none()));
-        let judged = flights.join(&pinned(MAX_FLYING)).await;
-        assert!(judged.reasons.iter().any(|reason| reason.contains("try again")), "{judged:?}");
-        tokio::task::yield_now().await;
-        assert!(calls.load(Ordering::SeqCst) <= CONCURRENT);
+    async fn c14_a_verification_ends_at_its_deadline() {
+        let patience = Patience { deadline: Duration::from_millis(50), linger: LONG };
+        let (flights, begun, ended) = mixed(patience, SIZES);
+        let judged = flights.join(&at("dead.example", 1), "a").await;
+        assert_eq!(judged.reasons, [TOO_LONG]);
+        sleep(Duration::from_millis(20)).await;
+        assert_eq!((begun.load(Ordering::SeqCst), ended.load(Ordering::SeqCst)), (1, 1));
+        assert!(lock(&flights.table).flying.is_empty());
+    }
+
+    #[tokio::test]
+    async fn c14_work_that_nobody_waits_for_is_ended_after_a_while() {
+        let patience = Patience { deadline: LONG, linger: Duration::from_millis(300) };
+        let (flights, begun, ended) = mixed(patience, SIZES);
+        let first = flights.join(&at("dead.example", 1), "a");
+        sleep(Duration::from_millis(20)).await;
+        drop(first);
+        sleep(Duration::from_millis(20)).await;
+        let retry = flights.join(&at("dead.example", 1), "a");
+        sleep(Duration::from_millis(400)).await;
+        assert_eq!((begun.load(Ordering::SeqCst), ended.load(Ordering::SeqCst)), (1, 0), "joined");
+        drop(retry);
+        sleep(Duration::from_millis(500)).await;
+        assert_eq!(ended.load(Ordering::SeqCst), 1);
+        assert!(lock(&flights.table).flying.is_empty());
+    }
+
+    #[tokio::test]
+    async fn c14_an_honest_image_is_decided_while_thousands_at_dead_registries_are_asked_for() {
+        const BUDGET: Duration = Duration::from_secs(5);
+        let patience = Patience { deadline: LONG, linger: Duration::from_millis(50) };
+        let (flights, begun, _) = mixed(patience, SIZES);
+        // 2,048 images, in one namespace, at one registry up to one registry each.
+        for hosts in [1, 4, 64, 2048] {
+            let dead = |n: usize| at(&format!("dead{}.example", n % hosts), n);
+            let waits: Vec<_> = (0..2048).map(|n| flights.join(&dead(n), "attack")).collect();
+            for round in 0..4 {
+                // Once it has shown that it is quick, not even its own namespace starves it.
+                for namespace in ["default", "attack"] {
+                    sleep(Duration::from_millis(5)).await;
+                    let n = hosts * 100 + round * 2 + usize::from(namespace == "attack");
+                    let honest = flights.join(&at("good.example", n), namespace);
+                    let judged = tokio::time::timeout(BUDGET, honest).await;
+                    assert!(judged.is_ok_and(|j| j.allowed), "{hosts} hosts, {namespace}");
+                }
+            }
+            drop(waits);
+            sleep(Duration::from_millis(300)).await;
+            assert!(lock(&flights.table).flying.is_empty(), "{hosts} hosts");
+        }
+        assert!(begun.load(Ordering::SeqCst) < 4 * (SIZES.slots + 10), "most never began");
     }
 
     #[tokio::test]
@@ -265,14 +554,20 @@ mod tests {
             lock(&flights.table).land(&n.to_string(), &pinned(n), &judged, KEEP);
         }
         assert_eq!(lock(&flights.table).kept.len(), MAX_KEPT);
+        let long =
+            Judged { reasons: vec!["x".repeat(5000); 1000], ..Judged::denied(&pinned(0), "") };
+        let bytes: usize = long.bounded().reasons.iter().map(String::len).sum();
+        assert!((MAX_WORDS_BYTES - 8..=MAX_WORDS_BYTES).contains(&bytes), "{bytes}");
     }
 
     #[tokio::test]
     async fn a_panic_denies() {
-        let flights = Flights::new(Arc::new(|_| panic!("in the function itself")));
-        let judged = flights.join(&pinned(1)).await;
+        let patience = Patience::default();
+        let flights = Flights::new(Arc::new(|_| panic!("in the function itself")), patience);
+        let judged = join(&flights, 1).await;
         assert!(!judged.allowed && judged.reasons == [LOST], "{judged:?}");
-        let flights = Flights::new(Arc::new(|_| async { panic!("in its future") }.boxed()));
-        assert!(!flights.join(&pinned(1)).await.allowed);
+        let flights =
+            Flights::new(Arc::new(|_| async { panic!("in its future") }.boxed()), patience);
+        assert!(!join(&flights, 1).await.allowed);
     }
 }

@@ -1,16 +1,20 @@
 //! The admission webhook: AdmissionReview v1 in, a decision in time out.
 //!
-//! [`router`] turns HTTP into a [`review::Request`], [`subjects`] tells which images its object runs, [`flight`] has each of
-//! them verified once however many ask, [`message`] says the outcome in words, [`tls`] serves it. The gate decides nothing
+//! [`router`] turns HTTP into a [`review::Request`], bounded by [`intake`]; [`shape`] keeps of its object what [`subjects`] needs
+//! to tell which images it runs, [`flight`] has each of them verified once however many ask, in its turn ([`shares`]),
+//! [`message`] says the outcome in words, [`tls`] serves it. The gate decides nothing
 //! about an image: it is given a function that does. Whatever goes wrong on the way (a body that cannot be read, an
 //! unknown kind, a panic, no time left) denies, and says what to do about it. Nothing is let through but DELETE and
 //! the namespaces that the operator exempted by exact name.
 
 mod admit;
 pub mod flight;
+mod intake;
 mod message;
 pub mod review;
 mod router;
+pub mod shape;
+mod shares;
 pub mod subjects;
 pub mod tls;
 
@@ -23,7 +27,7 @@ use std::{
     time::Duration,
 };
 
-pub use flight::{Judged, Verify};
+pub use flight::{Judged, Patience, Verify};
 pub use router::router;
 pub use tls::{ServeError, TlsFiles, serve};
 
@@ -38,6 +42,8 @@ pub struct Settings {
     pub tags: Tags,
     /// Bytes of one review (`limits.reviewBytes`).
     pub review_bytes: usize,
+    /// How long a verification may take.
+    pub patience: Patience,
 }
 
 /// What happens to images that are named by tag (attack E5).
@@ -54,14 +60,16 @@ pub enum Tags {
 pub struct Gate {
     settings: Settings,
     flights: flight::Flights,
+    intake: intake::Intake,
     draining: AtomicBool,
 }
 
 impl Gate {
     /// A gate that asks `verify` about each image.
     pub fn new(settings: Settings, verify: Arc<Verify>) -> Arc<Self> {
-        let flights = flight::Flights::new(verify);
-        Arc::new(Self { settings, flights, draining: AtomicBool::new(false) })
+        let flights = flight::Flights::new(verify, settings.patience);
+        let (intake, draining) = (intake::Intake::default(), AtomicBool::new(false));
+        Arc::new(Self { settings, flights, intake, draining })
     }
 
     /// Says at `/readyz` from now on that no more requests are wanted; those that come are answered all the same.

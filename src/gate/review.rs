@@ -1,12 +1,14 @@
 //! AdmissionReview v1 on the wire (`k8s.io/api/admission/v1`).
 //!
-//! Only the fields that a decision needs are read. `userInfo` and `options` are not: who asks changes nothing about what
-//! an image is. Other versions are refused in words, because an answer must be in the version of the question.
+//! Only the fields that a decision needs are read, and of the objects only what leads to images ([`Shape`]). `userInfo` and
+//! `options` are not: who asks changes nothing about what an image is. Other versions are refused in words, because an
+//! answer must be in the version of the question.
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::IgnoredAny};
 
+use super::shape::Shape;
 use crate::json::{self, JsonError};
 
 /// The version that is spoken.
@@ -33,7 +35,28 @@ pub struct Request {
     pub name: String,
     /// The object as it will be; null on DELETE.
     #[serde(default)]
-    pub object: serde_json::Value,
+    pub object: Shape,
+    /// The object as it is in the cluster, by the apiserver's own word; null on CREATE.
+    #[serde(default)]
+    pub old_object: Shape,
+}
+
+/// The part of a review by which its version is known.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Envelope {
+    #[serde(default)]
+    kind: Option<String>,
+    #[serde(default)]
+    api_version: Option<String>,
+    #[serde(default)]
+    request: Option<IgnoredAny>,
+}
+
+/// A review of the version that is spoken.
+#[derive(Deserialize)]
+struct Review {
+    request: Request,
 }
 
 /// A kind with its group and version.
@@ -87,17 +110,16 @@ pub enum ReviewError {
 /// See [`ReviewError`]. Duplicate keys at any depth are refused (attack E17).
 pub fn parse(body: &[u8], limit_bytes: usize) -> Result<Request, ReviewError> {
     // The version is judged first: the request of another version may have another form.
-    let mut envelope: serde_json::Value = json::from_slice(body, limit_bytes)?;
-    let text = |key: &str| envelope.get(key).and_then(|v| v.as_str()).unwrap_or("").to_owned();
-    let (kind, api_version) = (text("kind"), text("apiVersion"));
+    let document = json::check(body, limit_bytes)?;
+    let Envelope { kind, api_version, request } = document.read()?;
+    let (kind, api_version) = (kind.unwrap_or_default(), api_version.unwrap_or_default());
     if kind != "AdmissionReview" || api_version != API_VERSION {
         return Err(ReviewError::Version { kind, api_version });
     }
-    let request = envelope.get_mut("request").map(serde_json::Value::take).unwrap_or_default();
-    if request.is_null() {
+    if request.is_none() {
         return Err(ReviewError::NoRequest);
     }
-    let request: Request = json::from_value(request).map_err(JsonError::from)?;
+    let Review { request } = document.read()?;
     if request.uid.is_empty() { Err(ReviewError::NoUid) } else { Ok(request) }
 }
 
@@ -162,12 +184,14 @@ mod tests {
     #[test]
     fn reads_a_request_and_keeps_what_matters() {
         let text = review(
-            r#"{"uid":"u","kind":{"group":"apps","version":"v1","kind":"Deployment"},"operation":"CREATE","userInfo":{},"object":{"a":1}}"#,
+            r#"{"uid":"u","kind":{"group":"apps","version":"v1","kind":"Deployment"},"operation":"CREATE","userInfo":{},"object":{"a":1,"spec":{"b":2,"containers":[]}}}"#,
         );
         let request = parse(text.as_bytes(), LIMIT).expect("valid");
         assert_eq!((request.uid.as_str(), request.namespace.as_str()), ("u", ""));
         assert_eq!(request.kind.to_string(), "apps/v1 Deployment");
-        assert_eq!(request.object, serde_json::json!({"a": 1}));
+        let kept = serde_json::json!({"spec": {"containers": []}});
+        assert_eq!(*request.object.value(), kept);
+        assert!(request.old_object.value().is_null());
     }
 
     #[test]
@@ -175,7 +199,8 @@ mod tests {
         let kind = r#""kind":{"version":"v1","kind":"Pod"},"operation":"CREATE""#;
         let cases = [
             ("".to_owned(), "EOF"),
-            ("[]".to_owned(), "found \"\" of \"\""),
+            ("[]".to_owned(), "invalid type: sequence"),
+            ("{}".to_owned(), "found \"\" of \"\""),
             (review("null"), "has no request"),
             (review(r#"{"uid":"u"}"#), "missing field"),
             (review(&format!(r#"{{"uid":"",{kind}}}"#)), "uid is empty"),

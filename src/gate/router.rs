@@ -3,7 +3,7 @@
 //! What cannot be read as a review has no uid to answer with: it gets a status of 4xx and a text, which the apiserver turns
 //! into a denial (`failurePolicy: Fail`). The query's `timeout`, which the apiserver sets, shortens the budget.
 
-use std::{sync::Arc, time::Duration};
+use std::{mem, sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
@@ -13,11 +13,12 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use futures_util::StreamExt;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    Gate, admit,
+    Gate,
+    admit::{self, Objects},
+    intake::Unread,
     review::{self, Answer},
 };
 
@@ -54,8 +55,9 @@ async fn validate(
         return text(StatusCode::UNSUPPORTED_MEDIA_TYPE, expected);
     }
     let limit = gate.settings.review_bytes;
-    let body = match timeout_at(deadline, read(body, limit)).await {
-        Ok(Ok(body)) => body,
+    let request = match timeout_at(deadline, gate.intake.take(body, limit)).await {
+        Ok(Ok(Ok(request))) => request,
+        Ok(Ok(Err(error))) => return text(StatusCode::BAD_REQUEST, error.to_string()),
         Ok(Err(Unread::TooLarge)) => {
             let why = format!("the review is larger than limits.reviewBytes ({limit} bytes)");
             return text(StatusCode::PAYLOAD_TOO_LARGE, why);
@@ -63,21 +65,26 @@ async fn validate(
         Ok(Err(Unread::Broken)) => {
             return text(StatusCode::BAD_REQUEST, "the body ended early".to_owned());
         }
-        Err(_) => return text(StatusCode::REQUEST_TIMEOUT, "the body came too slowly".to_owned()),
-    };
-    let request = match review::parse(&body, limit) {
-        Ok(request) => request,
-        Err(error) => return text(StatusCode::BAD_REQUEST, error.to_string()),
+        Err(_) => {
+            let why = "the body came too slowly, or together with too many others; try again";
+            return text(StatusCode::REQUEST_TIMEOUT, why.to_owned());
+        }
     };
     Json(Answer::from(decide(gate, request, deadline).await)).into_response()
 }
 
 /// Decides in a task of its own, so that a panic denies.
-async fn decide(gate: Arc<Gate>, request: review::Request, deadline: Instant) -> review::Response {
+async fn decide(
+    gate: Arc<Gate>,
+    mut request: review::Request,
+    deadline: Instant,
+) -> review::Response {
+    let objects =
+        Objects { new: mem::take(&mut request.object), old: mem::take(&mut request.old_object) };
     let request = Arc::new(request);
     let task = {
         let request = Arc::clone(&request);
-        tokio::spawn(async move { gate.admit(&request, deadline).await })
+        tokio::spawn(async move { gate.admit(&request, objects, deadline).await })
     };
     task.await.unwrap_or_else(|error| {
         tracing::error!(%error, "a decision came to no end");
@@ -103,24 +110,6 @@ fn budget(set: Duration, query: Option<&str>) -> Duration {
         .map(|timeout| timeout - MARGIN.min(timeout / 2))
         .min();
     asked.map_or(set, |asked| asked.min(set))
-}
-
-enum Unread {
-    TooLarge,
-    Broken,
-}
-
-async fn read(body: Body, limit_bytes: usize) -> Result<Vec<u8>, Unread> {
-    let mut stream = body.into_data_stream();
-    let mut bytes = Vec::new();
-    while let Some(chunk) = stream.next().await {
-        let chunk = chunk.map_err(|_| Unread::Broken)?;
-        if chunk.len() > limit_bytes - bytes.len() {
-            return Err(Unread::TooLarge);
-        }
-        bytes.extend_from_slice(&chunk);
-    }
-    Ok(bytes)
 }
 
 #[cfg(test)]

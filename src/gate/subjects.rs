@@ -5,6 +5,10 @@
 //! nobody can say where the images are, so that it is refused (attacks E11, E13). Nothing is skipped because of
 //! something that a user can set, such as a deletion timestamp (attack E8). Names other than of a registry are refused: a
 //! pod cannot make the gate read its own disk.
+//!
+//! Of an UPDATE, [`changes`] gives the images that the object did not have at the same place before: the same name, in a
+//! container or volume of the same name in the same list, pulled at the same times. What the cluster holds already is not
+//! started by the change of something else, and refusing to take a finalizer off a pod stops nothing that runs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,6 +36,9 @@ const TEMPLATES: [(&str, &str, &str, &[&str]); 9] = [
 /// The lists of containers in a pod specification (`core/v1 PodSpec`).
 const CONTAINER_LISTS: [&str; 3] = ["initContainers", "containers", "ephemeralContainers"];
 
+/// The list of volumes, some of which are images.
+const VOLUMES: &str = "volumes";
+
 /// An image that an object runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Image {
@@ -39,6 +46,15 @@ pub struct Image {
     pub reference: Reference,
     /// Where it is named, such as `spec.containers[0].image`, sorted.
     pub paths: BTreeSet<String>,
+}
+
+/// What an UPDATE brings.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Changes {
+    /// Images that were not there, in the order of their names.
+    pub new: Vec<Image>,
+    /// Where the object names images as it did before.
+    pub unchanged: usize,
 }
 
 /// Why an object's images cannot be told.
@@ -103,21 +119,47 @@ pub enum SubjectError {
 /// # Errors
 /// See [`SubjectError`]; the object is then to be denied.
 pub fn images(kind: &GroupVersionKind, object: &Value) -> Result<Vec<Image>, SubjectError> {
-    let way = TEMPLATES
-        .iter()
-        .find(|(group, version, name, _)| {
-            kind.group == *group && kind.version == *version && kind.kind == *name
-        })
-        .map(|(_, _, _, way)| *way)
-        .ok_or_else(|| SubjectError::Kind(kind.to_string()))?;
-    let top = At { value: object, path: String::new() };
-    agree(kind, &top)?;
-    let mut spec = top;
-    for key in way {
-        spec = spec.need(key)?;
+    distinct(names(&specification(kind, object)?)?)
+}
+
+/// The images that `object` has and `old` does not have at the same place.
+///
+/// # Errors
+/// As [`images`] about `object`. An old object that cannot be read has no images.
+pub fn changes(
+    kind: &GroupVersionKind,
+    object: &Value,
+    old: &Value,
+) -> Result<Changes, SubjectError> {
+    let names = names(&specification(kind, object)?)?;
+    let before = specification(kind, old).and_then(|spec| self::names(&spec)).unwrap_or_default();
+    let (had, has) = (by_owner(&before), by_owner(&names));
+    let is_old = |named: &Named<'_>| match named.owner() {
+        // Of two with one name nobody can say which is which.
+        Some(owner) => {
+            has.get(&owner).is_some_and(|use_| use_.is_some() && had.get(&owner) == Some(use_))
+        }
+        None => false,
+    };
+    let (unchanged, new): (Vec<_>, Vec<_>) = names.iter().partition(|named| is_old(named));
+    let (unchanged, new) = (unchanged.len(), new.into_iter().cloned().collect());
+    Ok(Changes { new: distinct(new)?, unchanged })
+}
+
+/// What each owner uses; `None` where several have one name.
+fn by_owner<'a>(names: &[Named<'a>]) -> BTreeMap<Owner<'a>, Option<Use<'a>>> {
+    let mut owners = BTreeMap::new();
+    for named in names {
+        let Some(owner) = named.owner() else { continue };
+        let use_ = named.image.value.as_str().map(|image| (image, named.pulled));
+        owners.entry(owner).and_modify(|twice| *twice = None).or_insert(use_);
     }
+    owners
+}
+
+fn distinct(names: Vec<Named<'_>>) -> Result<Vec<Image>, SubjectError> {
     let mut found: BTreeMap<String, Image> = BTreeMap::new();
-    for name in names(&spec)? {
+    for Named { image: name, .. } in names {
         let reference = reference(&name)?;
         let image = found.entry(reference.to_string());
         let image = image.or_insert_with(|| Image { reference, paths: BTreeSet::new() });
@@ -127,6 +169,20 @@ pub fn images(kind: &GroupVersionKind, object: &Value) -> Result<Vec<Image>, Sub
         }
     }
     Ok(found.into_values().collect())
+}
+
+/// The pod specification in an object of this kind.
+fn specification<'a>(kind: &GroupVersionKind, object: &'a Value) -> Result<At<'a>, SubjectError> {
+    let way = TEMPLATES
+        .iter()
+        .find(|(group, version, name, _)| {
+            kind.group == *group && kind.version == *version && kind.kind == *name
+        })
+        .map(|(_, _, _, way)| *way)
+        .ok_or_else(|| SubjectError::Kind(kind.to_string()))?;
+    let top = At { value: object, path: String::new() };
+    agree(kind, &top)?;
+    way.iter().try_fold(top, |place, key| place.need(key))
 }
 
 /// The object's own kind, where it says one, is the request's.
@@ -147,8 +203,28 @@ fn agree(kind: &GroupVersionKind, object: &At<'_>) -> Result<(), SubjectError> {
     Ok(())
 }
 
+/// A container or volume: the list that it is in, and its name.
+type Owner<'a> = (&'static str, &'a str);
+/// The image that it uses, and when a node pulls that.
+type Use<'a> = (&'a str, Option<&'a str>);
+
+/// A place that names an image.
+#[derive(Debug, Clone)]
+struct Named<'a> {
+    image: At<'a>,
+    list: &'static str,
+    name: Option<&'a str>,
+    pulled: Option<&'a str>,
+}
+
+impl<'a> Named<'a> {
+    fn owner(&self) -> Option<Owner<'a>> {
+        Some((self.list, self.name?))
+    }
+}
+
 /// Every name of an image in a pod specification: all container lists, then image volumes.
-fn names<'a>(spec: &At<'a>) -> Result<Vec<At<'a>>, SubjectError> {
+fn names<'a>(spec: &At<'a>) -> Result<Vec<Named<'a>>, SubjectError> {
     let mut names = Vec::new();
     // The apiserver refuses a pod without containers; so do we, because a missing list must not look like an empty one.
     if spec.need("containers")?.value.as_array().is_some_and(Vec::is_empty) {
@@ -158,12 +234,15 @@ fn names<'a>(spec: &At<'a>) -> Result<Vec<At<'a>>, SubjectError> {
     }
     for list in CONTAINER_LISTS {
         for container in spec.items(list)? {
-            names.push(container.need("image")?);
+            let image = container.need("image")?;
+            let (name, pulled) = (container.word("name")?, container.word("imagePullPolicy")?);
+            names.push(Named { image, list, name, pulled });
         }
     }
-    for volume in spec.items("volumes")? {
+    for volume in spec.items(VOLUMES)? {
         if let Some(image) = volume.get("image")? {
-            names.push(image.need("reference")?);
+            let (name, pulled) = (volume.word("name")?, image.word("pullPolicy")?);
+            names.push(Named { image: image.need("reference")?, list: VOLUMES, name, pulled });
         }
     }
     Ok(names)
@@ -180,6 +259,7 @@ fn reference(name: &At<'_>) -> Result<Reference, SubjectError> {
 }
 
 /// A value and where it stands.
+#[derive(Debug, Clone)]
 struct At<'a> {
     value: &'a Value,
     path: String,
@@ -208,6 +288,11 @@ impl<'a> At<'a> {
         self.check_case(map, key)?;
         let value = map.get(key).filter(|value| !value.is_null());
         Ok(value.map(|value| At { value, path: self.below(key) }))
+    }
+
+    /// The text of a key that need not be there.
+    fn word(&self, key: &'static str) -> Result<Option<&'a str>, SubjectError> {
+        self.get(key)?.map(|value| value.text()).transpose()
     }
 
     fn need(&self, key: &'static str) -> Result<At<'a>, SubjectError> {
@@ -347,6 +432,108 @@ mod tests {
     }
 
     #[test]
+    fn h40_an_update_brings_what_was_not_at_the_same_place() {
+        let both = |old: Value, new: Value| {
+            let changes =
+                changes(&gvk("", "v1", "Pod"), &json!({"spec": new}), &json!({"spec": old}));
+            let changes = changes.expect("valid");
+            (shown(&changes.new).len(), changes.unchanged)
+        };
+        let one = |name: &str, image: &str| json!({"containers": [{"name": name, "image": image}]});
+        let pulled = |when: &str| json!({"containers": [{"name": "a", "image": "x", "imagePullPolicy": when}]});
+        let volume = |name: &str, image: &str, when: &str| {
+            json!({
+                "containers": [{"name": "a", "image": "x"}],
+                "volumes": [{"name": name, "image": {"reference": image, "pullPolicy": when}}],
+            })
+        };
+        let init = json!({
+            "initContainers": [{"name": "a", "image": "x"}], "containers": [{"name": "b", "image": "y"}],
+        });
+        let swapped = json!({
+            "initContainers": [{"name": "a", "image": "y"}], "containers": [{"name": "b", "image": "x"}],
+        });
+        let debug = json!({
+            "containers": [{"name": "a", "image": "x"}], "ephemeralContainers": [{"name": "d", "image": "x"}],
+        });
+        let twice = json!({
+            "containers": [{"name": "a", "image": "x"}, {"name": "a", "image": "x"}],
+        });
+        let reordered = |first: &str, second: &str| json!({"containers": [{"name": first, "image": first}, {"name": second, "image": second}]});
+        let cases = [
+            ("nothing changes", one("a", "x"), one("a", "x"), (0, 1)),
+            ("the order of containers", reordered("a", "b"), reordered("b", "a"), (0, 2)),
+            ("another image", one("a", "x"), one("a", "y"), (1, 0)),
+            ("another tag", one("a", "x:1"), one("a", "x:2"), (1, 0)),
+            ("the same under another name", one("a", "x"), one("b", "x"), (1, 0)),
+            (
+                "without a name",
+                json!({"containers": [{"image": "x"}]}),
+                json!({"containers": [{"image": "x"}]}),
+                (1, 0),
+            ),
+            ("pulled at other times", pulled("Never"), pulled("Always"), (1, 0)),
+            ("images change places", init.clone(), swapped, (2, 0)),
+            ("an init container becomes a container", init, one("a", "x"), (1, 0)),
+            ("an image that runs elsewhere in the pod", one("a", "x"), debug.clone(), (1, 1)),
+            ("a debug container that was there", debug.clone(), debug, (0, 2)),
+            ("two of one name", twice.clone(), twice.clone(), (1, 0)),
+            ("a second of that name", one("a", "x"), twice, (1, 0)),
+            ("an image volume", volume("v", "y", "Always"), volume("v", "y", "Always"), (0, 2)),
+            (
+                "another image volume",
+                volume("v", "y", "Always"),
+                volume("v", "z", "Always"),
+                (1, 1),
+            ),
+            (
+                "a volume of another name",
+                volume("v", "y", "Always"),
+                volume("w", "y", "Always"),
+                (1, 1),
+            ),
+            (
+                "a volume pulled at other times",
+                volume("v", "y", "Never"),
+                volume("v", "y", "Always"),
+                (1, 1),
+            ),
+            ("no old object", Value::Null, one("a", "x"), (1, 0)),
+            ("an old object that cannot be read", json!({"containers": {}}), one("a", "x"), (1, 0)),
+        ];
+        for (name, old, new, want) in cases {
+            assert_eq!(both(old, new), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn h40_what_was_there_is_not_even_read() {
+        let spec = json!({"spec": {"containers": [{"name": "a", "image": "NOT A NAME"}]}});
+        let kind = gvk("", "v1", "Pod");
+        assert!(images(&kind, &spec).is_err());
+        assert_eq!(changes(&kind, &spec, &spec).map(|c| (c.new.len(), c.unchanged)), Ok((0, 1)));
+        let other = json!({"kind": "Job", "spec": spec["spec"]});
+        assert!(changes(&kind, &spec, &other).is_err(), "an old object of another kind has none");
+        let renamed = json!({"spec": {"containers": [{"name": "a", "Image": "x", "image": "x"}]}});
+        assert!(changes(&kind, &renamed, &renamed).is_err(), "the object itself is read in full");
+    }
+
+    #[test]
+    fn h40_every_kind_with_a_pod_is_compared() {
+        for (group, version, kind, way) in TEMPLATES {
+            let object = |image: &str| {
+                let spec = json!({"containers": [{"name": "a", "image": image}]});
+                way.iter().rev().fold(spec, |inner, key| json!({ *key: inner }))
+            };
+            let kind = gvk(group, version, kind);
+            let count = |old: &str| {
+                changes(&kind, &object("x"), &object(old)).map(|c| (c.new.len(), c.unchanged))
+            };
+            assert_eq!((count("x"), count("y")), (Ok((0, 1)), Ok((1, 0))), "{kind}");
+        }
+    }
+
+    #[test]
     fn the_number_of_images_is_bounded() {
         let spec = |count: usize| {
             let containers: Vec<_> =
@@ -368,6 +555,18 @@ mod tests {
         let webhook = &webhook["webhooks"][0];
         assert_eq!(webhook["failurePolicy"], "Fail");
         assert!(webhook.get("objectSelector").is_none(), "users set labels (E11)");
+        // What is not sent is an UPDATE alone, and only where the part with the pod stays as it is (H40).
+        let conditions = webhook["matchConditions"].as_array().expect("conditions");
+        assert_eq!(conditions.len(), 1, "all of them have to hold");
+        let condition = conditions[0]["expression"].as_str().expect("an expression");
+        let begin = r#"request.operation != "UPDATE" || has(request.subResource) || ("#;
+        assert!(condition.starts_with(begin), "{condition}");
+        for (_, _, kind, way) in TEMPLATES {
+            let template = way.iter().position(|key| key.to_lowercase().ends_with("template"));
+            let own = way[..=template.unwrap_or_default()].join(".");
+            let compared = format!("object.{own} != oldObject.{own}");
+            assert!(condition.contains(&compared), "{kind}: {compared}");
+        }
         let list = |value: &Value| -> Vec<String> {
             let items = value.as_array().into_iter().flatten();
             items.map(|item| item.as_str().expect("text").to_owned()).collect()
@@ -420,6 +619,7 @@ mod tests {
         fn no_object_makes_it_panic(object in any_json(), which in 0..TEMPLATES.len()) {
             let (group, version, kind, _) = TEMPLATES[which];
             let _ = images(&gvk(group, version, kind), &object);
+            let _ = changes(&gvk(group, version, kind), &object, &object);
         }
     }
 }

@@ -24,6 +24,7 @@ fn settings() -> Settings {
         budget: Duration::from_secs(9),
         tags: Tags::Resolve,
         review_bytes: 64 << 10,
+        patience: Patience::default(),
     }
 }
 
@@ -147,15 +148,20 @@ async fn an_object_is_allowed_when_every_image_is() {
 }
 
 #[tokio::test]
-async fn an_update_is_checked_in_full_and_no_field_skips_the_check() {
+async fn an_update_brings_in_nothing_new_and_no_field_skips_the_check() {
     let gate = Harness::new(settings());
     let mut update = review("UPDATE", &[&pinned("bad")]);
+    update["request"]["object"]["spec"]["containers"][0]["name"] = json!("a");
+    assert_eq!(gate.review("", &update).await["allowed"], false, "there was nothing before");
     update["request"]["oldObject"] = update["request"]["object"].clone();
-    assert_eq!(
-        gate.review("", &update).await["allowed"],
-        false,
-        "same as before is no reason (E7)"
-    );
+    let response = gate.review("", &update).await;
+    assert_eq!(response["allowed"], true, "H40: it holds what it held: {response}");
+    assert_eq!(response["auditAnnotations"]["unchanged"], "1");
+    update["request"]["object"]["spec"]["containers"][0]["name"] = json!("b");
+    assert_eq!(gate.review("", &update).await["allowed"], false, "E7: at another place");
+    update["request"]["operation"] = json!("CREATE");
+    update["request"]["oldObject"] = update["request"]["object"].clone();
+    assert_eq!(gate.review("", &update).await["allowed"], false, "a new object was nothing before");
     let mut deleting = review("UPDATE", &[&pinned("bad")]);
     deleting["request"]["object"]["metadata"] =
         json!({"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["x/y"]});
@@ -435,7 +441,7 @@ async fn published_requests_are_read() {
         let request: Value = serde_json::from_str(&text).expect("JSON");
         let review = json!({"kind": "AdmissionReview", "apiVersion": review::API_VERSION, "request": request});
         let request = review::parse(review.to_string().as_bytes(), 1 << 20).expect(name);
-        let images = subjects::images(&request.kind, &request.object).expect(name);
+        let images = subjects::images(&request.kind, request.object.value()).expect(name);
         assert!(images.len() >= want, "{name}: {images:?}");
     }
 }

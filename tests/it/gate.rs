@@ -1,5 +1,7 @@
 //! The admission webhook as the apiserver meets it: the real `hallmark serve`, over TLS, with real images.
 
+mod load;
+
 use std::{
     fs,
     net::TcpListener,
@@ -214,11 +216,12 @@ async fn every_list_of_containers_counts_and_so_does_an_update() {
         if list == "ephemeralContainers" {
             review["request"]["subResource"] = json!("ephemeralcontainers");
         }
-        // What the object was before proves nothing.
+        // What the object was before has the image at another place, and only there.
         review["request"]["oldObject"] = review["request"]["object"].clone();
+        review["request"]["oldObject"]["spec"] = json!({"containers": [good, bad]});
         let response = gate.review(&review).await;
         assert_denied(&response, &bare, &format!("spec.{list}[0].image"));
-        assert!(message(&response).starts_with("hallmark denies 1 of 2 images"), "{response}");
+        assert!(message(&response).starts_with("hallmark denies 1 of 1 images"), "{response}");
     }
     spec["containers"] = json!([bad]);
     assert_denied(&gate.review(&pod("UPDATE", &spec)).await, &bare, "spec.containers[0].image");
@@ -228,6 +231,46 @@ async fn every_list_of_containers_counts_and_so_does_an_update() {
     let mut delete = pod("DELETE", &spec);
     delete["request"]["object"] = Value::Null;
     assert_allowed(&gate.review(&delete).await);
+}
+
+/// What a cluster did before its images stopped verifying has to come to an end: a finished pod, an old ReplicaSet.
+#[tokio::test]
+async fn h40_an_update_without_a_new_image_is_let_through() {
+    let Scene { gate, signed, bare, .. } = Scene::new().await;
+    let update = |old: &Value, new: &Value, kind: Value| {
+        let mut review = pod("UPDATE", &json!({}));
+        review["request"]["kind"] = kind;
+        review["request"]["object"] = new.clone();
+        review["request"]["oldObject"] = old.clone();
+        review
+    };
+    let kind = || json!({"group": "", "version": "v1", "kind": "Pod"});
+    let object = |image: &str| {
+        json!({
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": {"name": "p", "finalizers": ["batch.kubernetes.io/job-tracking"]},
+            "spec": {"containers": [{"name": "c", "image": image}]},
+        })
+    };
+    let (old, mut new) = (object(&bare), object(&bare));
+    new["metadata"]["finalizers"] = json!([]);
+    let response = gate.review(&update(&old, &new, kind())).await;
+    assert_allowed(&response);
+    assert_eq!(response["auditAnnotations"]["unchanged"], "1", "{response}");
+    let gone = bare.replace("127.0.0.1", "127.0.0.2");
+    assert_allowed(&gate.review(&update(&object(&gone), &object(&gone), kind())).await);
+    let set = |replicas: u64| {
+        let template = json!({"spec": {"containers": [{"name": "c", "image": bare}]}});
+        json!({
+            "apiVersion": "apps/v1", "kind": "ReplicaSet",
+            "spec": {"replicas": replicas, "template": template},
+        })
+    };
+    let apps = json!({"group": "apps", "version": "v1", "kind": "ReplicaSet"});
+    assert_allowed(&gate.review(&update(&set(3), &set(0), apps)).await);
+    let response = gate.review(&update(&object(&signed), &object(&bare), kind())).await;
+    assert_denied(&response, &bare, "signature-missing");
+    assert_allowed(&gate.review(&update(&object(&bare), &object(&signed), kind())).await);
 }
 
 #[tokio::test]
@@ -247,7 +290,8 @@ async fn what_is_no_review_gets_a_status_that_denies() {
         (json, deep, StatusCode::BAD_REQUEST, "nested deeper"),
         (json, large, StatusCode::PAYLOAD_TOO_LARGE, "limits.reviewBytes"),
         (json, String::new(), StatusCode::BAD_REQUEST, "no AdmissionReview"),
-        (json, "[]".to_owned(), StatusCode::BAD_REQUEST, "expected kind AdmissionReview"),
+        (json, "[]".to_owned(), StatusCode::BAD_REQUEST, "no AdmissionReview"),
+        (json, "{}".to_owned(), StatusCode::BAD_REQUEST, "expected kind AdmissionReview"),
         ("text/plain", good.clone(), StatusCode::UNSUPPORTED_MEDIA_TYPE, "application/json"),
         ("application/yaml", good.clone(), StatusCode::UNSUPPORTED_MEDIA_TYPE, "application/json"),
     ];
