@@ -6,12 +6,18 @@
 //! without; nothing here loosens a bound that is in force.
 
 use std::{
-    fs, io,
+    fs::{self, File},
+    io,
+    os::fd::{AsRawFd as _, OwnedFd},
     path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 
-use rustix::process::Signal;
+use rustix::{
+    event::{EventfdFlags, eventfd},
+    process::Signal,
+};
 
 /// Where control groups are mounted.
 const ROOT: &str = "/sys/fs/cgroup";
@@ -45,9 +51,15 @@ pub enum Exceeded {
 /// The group of one job.
 #[derive(Debug)]
 pub struct Cgroup {
+    /// Where control groups are mounted.
+    root: PathBuf,
     /// One for each hierarchy: two of v1, one of v2.
     groups: Vec<PathBuf>,
     name: String,
+    /// Version 1: counts how often there was no more memory.
+    full: Option<OwnedFd>,
+    /// Whether it has counted: reading takes the count away.
+    was_full: AtomicBool,
 }
 
 impl Cgroup {
@@ -62,17 +74,26 @@ impl Cgroup {
     fn under(root: &Path, name: &str, bounds: Bounds) -> io::Result<Self> {
         let version = Version::of(root)?;
         let groups = version.mounts(root).into_iter().map(|mount| mount.join(name)).collect();
-        let group = Self { groups, name: name.to_owned() };
+        let mut group = Self {
+            root: root.to_owned(),
+            groups,
+            name: name.to_owned(),
+            full: None,
+            was_full: AtomicBool::new(false),
+        };
         // Dropping it removes what was made so far.
         for folder in &group.groups {
             fs::create_dir(folder)?;
         }
         let write = |folder: &Path, file: &str, text: String| fs::write(folder.join(file), text);
         let (memory, processes) = (bounds.memory_bytes.to_string(), bounds.processes.to_string());
+        let mut full = None;
         match (version, group.groups.as_slice()) {
             (Version::V1, [of_memory, of_pids]) => {
                 write(of_memory, "memory.limit_in_bytes", memory)?;
                 write(of_pids, "pids.max", processes)?;
+                // Without it a build that was ended for its memory is only a build that failed.
+                full = notice(of_memory).ok();
             }
             (_, [all, ..]) => {
                 write(all, "memory.max", memory)?;
@@ -83,6 +104,7 @@ impl Cgroup {
             }
             _ => {}
         }
+        group.full = full;
         for folder in &group.groups {
             fs::create_dir(folder.join(LEAF))?;
         }
@@ -99,18 +121,39 @@ impl Cgroup {
         self.groups.iter().map(|group| group.join(LEAF).join("cgroup.procs"))
     }
 
-    /// The bound that was reached, if one was. Groups of containers are gone by the time that this is asked, and version 1
-    /// counts events where they happen; so it is also asked how close the whole job came.
+    /// The bound that was reached, if one was. Memory that can be dropped, as the cache of files, reaches the bound in every
+    /// build that reads enough, so what counts is that the kernel ended something. Groups of containers are gone by the time
+    /// that this is asked, and version 1 counts events where they happen: there a notice tells of memory, and of processes it is
+    /// asked how close the whole job came.
     pub fn exceeded(&self) -> Option<Exceeded> {
         let any = |file: &str| self.groups.iter().filter_map(|g| number(&g.join(file))).max();
         let told = |file: &str, key: &str| self.groups.iter().any(|g| counts(g, file, key));
-        if any("memory.failcnt") > Some(0) || told("memory.events", "oom_kill") {
+        if self.was_full() || told("memory.events", "oom_kill") {
             return Some(Exceeded::Memory);
         }
         let (peak, bound) = (any("pids.peak"), any("pids.max"));
         let full = peak.zip(bound).is_some_and(|(peak, bound)| peak >= bound);
         (full || told("pids.events", "max")).then_some(Exceeded::Processes)
     }
+}
+
+impl Cgroup {
+    fn was_full(&self) -> bool {
+        let mut count = [0; 8];
+        let told =
+            self.full.as_ref().is_some_and(|full| rustix::io::read(full, &mut count).is_ok());
+        told | self.was_full.fetch_or(told, Ordering::AcqRel)
+    }
+}
+
+/// Version 1: has the kernel tell when it finds no more memory for a group and those below it ("Memory Resource Controller",
+/// section 10).
+fn notice(group: &Path) -> io::Result<OwnedFd> {
+    let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+    let control = File::open(group.join("memory.oom_control"))?;
+    let wish = format!("{} {}", event.as_raw_fd(), control.as_raw_fd());
+    fs::write(group.join("cgroup.event_control"), wish)?;
+    Ok(event)
 }
 
 /// The number that a file holds.
@@ -120,7 +163,7 @@ fn number(file: &Path) -> Option<u64> {
 
 impl Drop for Cgroup {
     fn drop(&mut self) {
-        self.groups.iter().for_each(|group| remove_group(group));
+        remove_everywhere(&self.root, &self.name);
     }
 }
 
@@ -164,9 +207,13 @@ impl Version {
 
 /// Removes what a killed process left of the group of this name.
 pub fn remove(name: &str) {
-    let root = Path::new(ROOT);
-    let mounts = Version::of(root).map(|version| version.mounts(root)).unwrap_or_default();
-    mounts.iter().for_each(|mount| remove_group(&mount.join(name)));
+    remove_everywhere(Path::new(ROOT), name);
+}
+
+/// Engines make groups for their containers in every hierarchy that there is, and not in ours alone.
+fn remove_everywhere(root: &Path, name: &str) {
+    let hierarchies = std::iter::once(root.to_owned()).chain(children(root));
+    hierarchies.for_each(|hierarchy| remove_group(&hierarchy.join(name)));
 }
 
 fn remove_group(group: &Path) {
@@ -270,5 +317,46 @@ mod tests {
         drop(group);
         assert!(!child.wait().unwrap().success());
         assert!(groups.iter().all(|group| !group.exists()), "{groups:?}");
+    }
+
+    /// Runs a script in a new group, and says what it wanted too much of.
+    fn exceeded(name: &str, script: &str) -> Option<Option<Exceeded>> {
+        let name = format!("hallmark-{name}-{}", std::process::id());
+        let group = match Cgroup::new(&name, Bounds { memory_bytes: 64 << 20, processes: 100 }) {
+            Ok(group) => group,
+            Err(why) => {
+                eprintln!("SKIPPED: no control groups here: {why}");
+                return None;
+            }
+        };
+        let entrances = group.entrances().map(|e| e.display().to_string());
+        let enter: String = entrances.map(|e| format!("echo $$ > {e}; ")).collect();
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", &format!("{enter} {script}")]);
+        shell.stderr(std::process::Stdio::null()).status().unwrap();
+        Some(group.exceeded())
+    }
+
+    #[test]
+    fn g12_the_cache_of_files_is_no_want_of_memory() {
+        let folder = tempfile::tempdir_in("/var/tmp").unwrap();
+        let file = folder.path().join("file").display().to_string();
+        let script = format!("dd if=/dev/zero of={file} bs=1M count=200; cat {file} > /dev/null");
+        if let Some(found) = exceeded("cache", &script) {
+            assert_eq!(found, None);
+        }
+        if let Some(found) = exceeded("greedy", "tail /dev/zero > /dev/null") {
+            assert_eq!(found, Some(Exceeded::Memory));
+        }
+    }
+
+    #[test]
+    fn g12_a_group_goes_from_every_hierarchy() {
+        let root = tree(&["memory/job/steps/a", "devices/job/steps/b", "unified/job", "cpu/other"]);
+        remove_everywhere(root.path(), "job");
+        for gone in ["memory/job", "devices/job", "unified/job"] {
+            assert!(!root.path().join(gone).exists(), "{gone}");
+        }
+        assert!(root.path().join("cpu/other").exists());
     }
 }

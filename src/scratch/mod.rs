@@ -12,7 +12,7 @@ use std::{
     collections::BTreeSet,
     fs::{self, File, OpenOptions},
     io,
-    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     process::Stdio,
     sync::{Mutex, PoisonError},
@@ -45,7 +45,10 @@ impl Scratch {
     pub fn new(base: Option<&Path>) -> io::Result<Self> {
         let base = base.map_or_else(std::env::temp_dir, Path::to_owned);
         sweep_once(&base);
-        let folder = tempfile::Builder::new().prefix(PREFIX).tempdir_in(base)?;
+        let folder = tempfile::Builder::new()
+            .prefix(PREFIX)
+            .permissions(fs::Permissions::from_mode(0o700))
+            .tempdir_in(base)?;
         let lock = own(folder.path())?;
         Ok(Self { folder, _lock: lock })
     }
@@ -64,10 +67,11 @@ fn sweep_once(base: &Path) {
     }
 }
 
-/// The lock is taken under another name: there is no moment at which the file is there and nobody holds it.
+/// The lock is taken under another name: there is no moment at which the file is there and nobody holds it. Whoever may open
+/// the file may hold its lock, so that nobody else may.
 fn own(folder: &Path) -> io::Result<File> {
     let new = folder.join(".owner.new");
-    let lock = File::create(&new)?;
+    let lock = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
     flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
     fs::rename(new, folder.join(OWNER))?;
     Ok(lock)
@@ -187,6 +191,15 @@ mod tests {
         let path = first.path().to_owned();
         drop(first);
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn g13_nobody_else_may_look_into_a_folder_or_hold_its_lock() {
+        let base = tempfile::tempdir().unwrap();
+        let scratch = Scratch::new(Some(base.path())).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+        assert_eq!(mode(scratch.path()), 0o700);
+        assert_eq!(mode(&scratch.path().join(OWNER)), 0o600);
     }
 
     #[test]
