@@ -224,6 +224,7 @@ fn rebuild(config: &Config, asked: Option<When>) -> RebuildOptions {
             EngineConfig::Buildah => EngineChoice::Buildah,
         },
         network: config.rebuild.network,
+        frontends: config.rebuild.frontends.clone(),
         settings: EngineSettings {
             plain_http: plain.map(|r| r.host.clone()).collect(),
             certificate_authorities: own_ca.collect(),
@@ -236,6 +237,8 @@ fn rebuild(config: &Config, asked: Option<When>) -> RebuildOptions {
             address: config.rebuild.address.clone(),
             store: None,
             rebuilt: None,
+            proxy: variable(["HTTPS_PROXY", "https_proxy"]),
+            no_proxy: variable(["NO_PROXY", "no_proxy"]),
         },
         on_mismatch: match config.rebuild.on_mismatch {
             ConfigOnMismatch::BuildAgain => OnMismatch::BuildAgain,

@@ -6,9 +6,12 @@ use super::{
     context::{self, Overrides},
 };
 use crate::{
-    engine::store::{
-        Store,
-        fetch::{self, Kept, StoreError},
+    engine::{
+        sandbox::{Log, Shell, Workspace},
+        store::{
+            Store,
+            fetch::{self, Kept, Origins, StoreError},
+        },
     },
     rebuild::{Planned, plan::plan},
     report,
@@ -33,6 +36,14 @@ async fn fetch(args: &MaterialsFetch, global: &Global) -> Result<Answer, Failure
     std::fs::create_dir_all(&args.to)
         .map_err(|e| Failure::usage(format!("--to {}: {e}", args.to.display())))?;
     let store = Store::at(&args.to);
+    let settings = &ctx.rebuild.settings;
+    let workspace = Workspace::make(settings.work.as_deref(), &ctx.limits, None).await;
+    let workspace =
+        workspace.map_err(|e| Failure::unavailable(format!("cannot make a work folder: {e}")))?;
+    let shell = Shell::new(&workspace, Log::new(ctx.limits.log_bytes), &*ctx.talk);
+    // The store is the operator's folder.
+    let shell = shell.among_files();
+    let origins = Origins { settings, sources: &ctx.sources };
     let (mut all, mut text, mut replayable) = (Kept::default(), String::new(), true);
     for image in images {
         let (evidence, _) = gather(&*source, image, &ctx, jiff::Timestamp::now()).await;
@@ -45,7 +56,7 @@ async fn fetch(args: &MaterialsFetch, global: &Global) -> Result<Answer, Failure
             replayable = false;
             continue;
         };
-        let kept = fetch::fetch(plan, &store, &ctx.sources, &ctx.limits, &*ctx.talk).await;
+        let kept = fetch::fetch(plan, &store, &origins, &ctx.limits, &shell).await;
         let kept = kept.map_err(|error: StoreError| Failure::unavailable(error.to_string()))?;
         all.fetched += kept.fetched;
         all.present += kept.present;

@@ -18,6 +18,7 @@ mod units;
 mod valid;
 
 use std::{
+    collections::BTreeSet,
     io::Read,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -126,6 +127,8 @@ pub struct RebuildConfig {
     pub on_mismatch: OnMismatch,
     /// What the steps of a rebuild may reach.
     pub network: StepNetwork,
+    /// Frontends besides the built-in one that may read a Dockerfile.
+    pub frontends: BTreeSet<Digest>,
     /// Where base images are asked for first.
     pub mirrors: Vec<Mirror>,
     /// A BuildKit to ask, instead of starting one.

@@ -166,6 +166,8 @@ pub(super) struct Rebuild {
     pub twice: Option<bool>,
     pub network: Option<String>,
     #[serde(default)]
+    pub frontends: Vec<String>,
+    #[serde(default)]
     pub mirrors: Vec<RebuildMirror>,
     pub address: Option<String>,
     pub tls: Option<BuilderTls>,

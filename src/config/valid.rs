@@ -560,11 +560,23 @@ fn rebuild(
             _ => OnMismatch::BuildAgain,
         },
         network: reader.word(key!["rebuild", "network"], raw.network.as_deref(), &network)?,
+        frontends: frontends(reader, &raw.frontends)?,
         mirrors: mirrors(reader, &raw.mirrors)?,
         address: address(reader, raw)?,
         attested: attested(reader, &raw.attested)?,
         allow: super::allow::allow(reader, &raw.allow, surroundings.now)?,
     })
+}
+
+/// Digests of frontend images.
+fn frontends(reader: &Reader<'_>, raw: &[String]) -> Result<BTreeSet<Digest>, ConfigError> {
+    let read = |(index, text): (usize, &String)| {
+        text.parse::<Digest>().map_err(|_| {
+            let help = "name the frontend image by its digest; its tag can be moved";
+            reader.refuse(key!["rebuild", "frontends", index], text, want("sha256:HEX", help))
+        })
+    };
+    raw.iter().enumerate().map(read).collect()
 }
 
 /// Registries and where copies of their images are: a host, and the path below which they are, if any.

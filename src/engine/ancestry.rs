@@ -89,13 +89,14 @@ pub async fn holds(
     if names.is_empty() {
         return unproven(Unproven::NoName(reference.to_owned()));
     }
-    let workspace = Workspace::new(settings.work.as_deref(), limits)
+    let workspace = Workspace::make(settings.work.as_deref(), limits, None)
+        .await
         .map_err(|e| super::unavailable(format!("cannot make a work folder: {e}")))?;
     let shell = Shell::new(&workspace, Log::new(limits.log_bytes), talk);
     let asking = async {
         let mut answer = Held::Unproven(Unproven::NoName(reference.to_owned()));
         for name in &names {
-            answer = better(answer, ask(&shell, url, name, commit).await?);
+            answer = better(answer, ask(&shell, url, name, commit, settings).await?);
             if answer == Held::Yes {
                 break;
             }
@@ -129,12 +130,18 @@ fn candidates(reference: &str) -> Vec<String> {
     ["refs/heads/", "refs/tags/"].map(|folder| format!("{folder}{reference}")).to_vec()
 }
 
-async fn ask(shell: &Shell<'_>, url: &str, name: &str, commit: &Commit) -> Result<Held, Failure> {
+async fn ask(
+    shell: &Shell<'_>,
+    url: &str,
+    name: &str,
+    commit: &Commit,
+    settings: &EngineSettings,
+) -> Result<Held, Failure> {
     let folder = shell.work.join("history");
     // A ref by itself, so that one says nothing of the other.
     let _ = std::fs::remove_dir_all(&folder);
     std::fs::create_dir(&folder).map_err(|e| shell.broken("cannot make a folder", &e))?;
-    let git = Git::find(shell, &folder).map_err(super::unavailable)?;
+    let git = Git::reaching(shell, &folder, url, settings).map_err(super::unavailable)?;
     let format = if commit.as_str().len() == 64 { "sha256" } else { "sha1" };
     let format = format!("--object-format={format}");
     git.run(&["init", "--quiet", "--bare", "--template=", &format]).await?;

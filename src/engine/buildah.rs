@@ -18,13 +18,14 @@ use async_trait::async_trait;
 use serde_json::json;
 
 use super::{
-    Built, Engine, EngineSettings, buildkit, certificates, git,
-    layout::Layout,
+    Built, Engine, Runs, buildkit, git,
+    inputs::Inputs,
+    layout::{self, Layout},
     sandbox::{self, Environment, Outcome, Shell},
-    store, version,
+    store::{self, Store, serve::Serving},
+    version,
 };
 use crate::{
-    attest::provenance::Network,
     digest::Digest,
     limits::Limits,
     rebuild::{
@@ -46,7 +47,6 @@ pub struct Buildah {
     buildah: PathBuf,
     git: PathBuf,
     unshare: PathBuf,
-    settings: EngineSettings,
     limits: Limits,
 }
 
@@ -55,7 +55,7 @@ impl Buildah {
     ///
     /// # Errors
     /// Says which one is missing.
-    pub fn find(settings: &EngineSettings, limits: &Limits) -> Result<Self, String> {
+    pub fn find(limits: &Limits) -> Result<Self, String> {
         let program = |name: &str| {
             sandbox::find_program(name).ok_or_else(|| format!("{name} is not on PATH"))
         };
@@ -65,7 +65,7 @@ impl Buildah {
         if !sandbox::is_root() {
             return Err("buildah needs root here".to_owned());
         }
-        Ok(Self { buildah, git, unshare, settings: settings.clone(), limits: limits.clone() })
+        Ok(Self { buildah, git, unshare, limits: limits.clone() })
     }
 }
 
@@ -75,42 +75,47 @@ impl Engine for Buildah {
         EngineKind::Buildah
     }
 
-    async fn build(&self, plan: &Plan, shell: &Shell<'_>) -> Result<Built, Failure> {
+    async fn build(
+        &self,
+        plan: &Plan,
+        shell: &Shell<'_>,
+        inputs: &Inputs<'_>,
+    ) -> Result<Built, Failure> {
         let Some(repository) = plan.source.repository() else {
             let why = "buildah is given a repository; what was downloaded is built by BuildKit";
             return Err(shell.failure(FailureKind::EngineUnavailable, why));
         };
-        let mut environment = self.prepare(shell)?;
-        let (mut serving, mut rewrites) = (None, Vec::new());
-        if let Some(store) = &self.settings.store {
-            let broken = |e: io::Error| shell.broken("cannot give the store to buildah", &e);
-            let running = store::serve::serve(store).await.map_err(broken)?;
-            let mirrors = mirrors(plan, &running.address());
-            fs::write(shell.work.join("registries.conf"), mirrors).map_err(broken)?;
-            rewrites = store::git_arguments(&store.repositories(plan));
-            environment = store::offline(environment).with("GIT_ALLOW_PROTOCOL", "file");
-            serving = Some(running);
-        }
-        let job = Job { engine: self, plan, repository, environment, shell, rewrites };
+        let serving = inputs.serve(shell)?;
+        let environment = self.prepare(plan, shell, &serving)?.with("GIT_ALLOW_PROTOCOL", "file");
+        let rewrites = store::git_arguments(&inputs.store().repositories(plan));
+        let store = inputs.store();
+        let job = Job { engine: self, plan, repository, environment, shell, rewrites, store };
         let version = job.version().await?;
-        let report = EngineReport {
+        let report = |network| EngineReport {
             kind: EngineKind::Buildah,
             driver: "buildah".to_owned(),
             version: version.text.clone(),
             reason: String::new(),
-            network: Network::None,
+            network,
             ephemeral: true,
         };
+        inputs.fetch(plan, shell).await?;
         let made = job.run(&version).await;
+        let report = report(buildkit::network(shell, Runs::Here, plan));
         drop(serving);
         let layout =
             made.map_err(|failure| Failure { engine: Some(Box::new(report.clone())), ..failure })?;
-        Ok(Built { layout, report, pins: pins::digest(&pins::pin_list(plan)) })
+        Ok(Built { layout, report, pins: pins::digest(&pins::pin_list(plan)), frontend: None })
     }
 }
 
 impl Buildah {
-    fn prepare(&self, shell: &Shell<'_>) -> Result<Environment, Failure> {
+    fn prepare(
+        &self,
+        plan: &Plan,
+        shell: &Shell<'_>,
+        serving: &Serving,
+    ) -> Result<Environment, Failure> {
         let write = || -> io::Result<Environment> {
             let work = shell.work;
             let file = |name: &str, text: String| {
@@ -118,7 +123,7 @@ impl Buildah {
                 fs::write(&path, text).map(|()| path)
             };
             let storage = file("storage.conf", self.storage(work))?;
-            let registries = file("registries.conf", self.registries())?;
+            let registries = file("registries.conf", mirrors(plan, &serving.address()))?;
             let auth = file("auth.json", "{}".to_owned())?;
             // Signatures of bases are not buildah's affair: it is told the digests.
             let anything = json!({ "default": [{ "type": "insecureAcceptAnything" }] });
@@ -126,15 +131,11 @@ impl Buildah {
             let docker = work.join("docker-config");
             fs::create_dir_all(&docker)?;
             fs::write(docker.join("config.json"), "{}")?;
-            let environment = Environment::new(work)
+            Ok(Environment::new(work)
                 .with("CONTAINERS_STORAGE_CONF", storage)
                 .with("CONTAINERS_REGISTRIES_CONF", registries)
                 .with("REGISTRY_AUTH_FILE", auth)
-                .with("DOCKER_CONFIG", docker);
-            Ok(match certificates(&self.settings, work)? {
-                Some(ca) => environment.with("SSL_CERT_FILE", &ca).with("GIT_SSL_CAINFO", &ca),
-                None => environment,
-            })
+                .with("DOCKER_CONFIG", docker))
         };
         write().map_err(|e| shell.broken("cannot write buildah's settings", &e))
     }
@@ -148,32 +149,19 @@ impl Buildah {
             quote(work.join("r")),
         )
     }
-
-    /// Short names mean what they mean in Docker, as everywhere in hallmark.
-    fn registries(&self) -> String {
-        let mut toml = "unqualified-search-registries = [\"docker.io\"]\n\
-            short-name-mode = \"disabled\"\n"
-            .to_owned();
-        for host in self.settings.hosts() {
-            toml.push_str(&format!("[[registry]]\nlocation = {}\n", json!(host)));
-            if self.settings.is_plain(host) {
-                toml.push_str("insecure = true\n");
-            }
-            for mirror in self.settings.mirrors_of(host) {
-                let (at, insecure) = (json!(mirror.at), self.settings.is_plain(mirror.host()));
-                let table =
-                    format!("[[registry.mirror]]\nlocation = {at}\ninsecure = {insecure}\n");
-                toml.push_str(&table);
-            }
-        }
-        toml
-    }
 }
 
 /// buildah's version, as text and as numbers.
 struct Version {
     text: String,
     number: (u32, u32),
+}
+
+/// A Dockerfile that was judged.
+struct Judged {
+    text: String,
+    /// A file that holds it, and that nothing but us has written.
+    file: PathBuf,
 }
 
 struct Job<'a> {
@@ -184,6 +172,7 @@ struct Job<'a> {
     shell: &'a Shell<'a>,
     /// git's arguments that take repositories from the store.
     rewrites: Vec<String>,
+    store: &'a Store,
 }
 
 impl Job<'_> {
@@ -191,17 +180,18 @@ impl Job<'_> {
         self.shell.talk.stage("checking out the source");
         let context = self.checkout().await?;
         let dockerfile = self.dockerfile()?;
-        self.refuse_mounts(version, &dockerfile)?;
+        self.refuse_mounts(version, &dockerfile.text)?;
         buildkit::doubt_runc(self.shell, &self.environment).await?;
         self.shell.talk.stage("fetching base images by digest");
-        let needed = self.needed(&dockerfile)?;
+        let needed = self.needed(&dockerfile.text)?;
+        self.refuse_triggers(&needed).await?;
         for (base, used) in &needed {
             self.fetch(base, used).await?;
         }
         self.shell.talk.stage("building");
         let mut args: Vec<OsString> = vec!["--net".into(), "--".into()];
         args.push(self.engine.buildah.clone().into());
-        args.extend(self.build_args(version, &context));
+        args.extend(self.build_args(version, &dockerfile.file, &context));
         let outcome = self.shell.run(&self.engine.unshare, args, &self.environment).await?;
         if !outcome.success {
             let (kind, why) = match last_error(&self.shell.log.text()) {
@@ -223,7 +213,7 @@ impl Job<'_> {
     /// Without it the image is the same, under another manifest digest: no reason to fail.
     async fn inherit(&self, layout: &Path, bases: &[Base]) {
         let result = match Layout::open(layout, &self.engine.limits) {
-            Ok(open) => open.inherit(bases, self.plan, &self.engine.settings).await.map(drop),
+            Ok(open) => open.inherit(bases, self.plan, self.store, self.shell.work).await.map(drop),
             Err(error) => Err(error),
         };
         if let Err(error) = result {
@@ -311,15 +301,18 @@ impl Job<'_> {
         Ok(real)
     }
 
-    fn dockerfile(&self) -> Result<String, Failure> {
+    /// What the Dockerfile says, in a file of our own: what is judged is what is built, whatever the other's name makes of it (a
+    /// name that ends in `.in` has buildah run the C preprocessor) and whatever becomes of it meanwhile.
+    fn dockerfile(&self) -> Result<Judged, Failure> {
         let folder = self.repository.folder.as_deref().unwrap_or(".");
         let path = self.inside(&format!("{folder}/{}", self.plan.dockerfile_path))?;
-        let size = fs::metadata(&path).map_err(|e| self.shell.broken("Dockerfile", &e))?.len();
+        let broken = |e: io::Error| self.shell.broken("Dockerfile", &e);
+        let size = fs::metadata(&path).map_err(broken)?.len();
         if size > DOCKERFILE_BYTES {
             let why = format!("a Dockerfile of {size} bytes is not read");
             return Err(self.shell.failure(FailureKind::Denied, why));
         }
-        let bytes = fs::read(&path).map_err(|e| self.shell.broken("Dockerfile", &e))?;
+        let bytes = fs::read(&path).map_err(broken)?;
         for (key, hex) in &self.plan.options {
             let Some(algorithm) = key.strip_prefix("dockerfile-digest:") else { continue };
             let recorded = format!("{algorithm}:{hex}").parse::<Digest>();
@@ -329,14 +322,31 @@ impl Job<'_> {
                 return Err(self.shell.failure(FailureKind::Denied, why));
             }
         }
-        String::from_utf8(bytes)
-            .map_err(|_| self.shell.failure(FailureKind::Denied, "the Dockerfile is not UTF-8"))
+        let own = self.shell.work.join("judged");
+        let write = || {
+            fs::create_dir(&own)?;
+            fs::write(own.join("Dockerfile"), &bytes)?;
+            // What is ignored may be named after the Dockerfile.
+            for ending in ["dockerignore", "containerignore"] {
+                let beside = format!("{folder}/{}.{ending}", self.plan.dockerfile_path);
+                if let Ok(beside) = self.inside(&beside) {
+                    fs::copy(beside, own.join(format!("Dockerfile.{ending}")))?;
+                }
+            }
+            Ok(())
+        };
+        write().map_err(broken)?;
+        let text = String::from_utf8(bytes)
+            .map_err(|_| self.shell.failure(FailureKind::Denied, "the Dockerfile is not UTF-8"))?;
+        Ok(Judged { text, file: own.join("Dockerfile") })
     }
 
-    /// Mounts of old versions lead to the host. The words are looked for as they stand: one too many is refused in vain.
+    /// Mounts of old versions lead out of the build. Which text makes one is for buildah's own parser to say, so that every text
+    /// that could be read as one is refused, some of them in vain.
     fn refuse_mounts(&self, version: &Version, dockerfile: &str) -> Result<(), Failure> {
-        let old = version::is_below(&version.text, version::BUILDAH_MOUNTS);
-        if !old || !dockerfile.contains("--mount") {
+        let old = version::is_below(&version.text, version::BUILDAH_MOUNTS)
+            || version::number(&version.text).is_none();
+        if !old || !may_mount(dockerfile) {
             return Ok(());
         }
         let why = format!(
@@ -344,6 +354,26 @@ impl Job<'_> {
             version.text
         );
         Err(self.shell.failure(FailureKind::EngineUnavailable, why))
+    }
+
+    /// What a base says for those who build on it (`ONBUILD`) stands in no text that was judged here.
+    async fn refuse_triggers(&self, bases: &[(Base, Vec<External>)]) -> Result<(), Failure> {
+        for (base, _) in bases {
+            let found = layout::triggers(self.store, base, self.plan, &self.engine.limits).await;
+            let found = found.map_err(|e| {
+                let why = format!("{}: {e}", base.pinned());
+                self.shell.failure(FailureKind::SourceGone, why)
+            })?;
+            if found > 0 {
+                let why = format!(
+                    "{} holds {found} ONBUILD instructions, which no recorded text holds (gap base-onbuild); \
+                     write them into the Dockerfile",
+                    base.pinned()
+                );
+                return Err(self.shell.failure(FailureKind::Denied, why));
+            }
+        }
+        Ok(())
     }
 
     /// The bases that the target needs, each with the names that the Dockerfile has for it.
@@ -386,13 +416,13 @@ impl Job<'_> {
         Ok(())
     }
 
-    fn build_args(&self, version: &Version, context: &Path) -> Vec<OsString> {
+    fn build_args(&self, version: &Version, dockerfile: &Path, context: &Path) -> Vec<OsString> {
         let with = Bud {
             version: version.number,
             cgroup_parent: self.shell.cgroup_parent(),
             signature_policy: Some(self.policy()),
         };
-        with.args(self.plan, context)
+        with.args(self.plan, dockerfile, context)
     }
 
     fn policy(&self) -> PathBuf {
@@ -412,7 +442,8 @@ impl Job<'_> {
     }
 }
 
-/// Settings in which every registry of the plan's bases is the store.
+/// Settings in which every registry of the plan's bases is the store. Short names mean what they mean in Docker, as everywhere in
+/// hallmark.
 fn mirrors(plan: &Plan, address: &str) -> String {
     let mut toml = "unqualified-search-registries = [\"docker.io\"]\n\
         short-name-mode = \"disabled\"\n"
@@ -435,4 +466,49 @@ fn last_error(log: &str) -> Option<String> {
     let last =
         log.lines().rev().find_map(|l| l.strip_prefix("Error: ").or(l.strip_prefix("error ")));
     last.map(str::to_owned)
+}
+
+/// Whether any reader of this Dockerfile could find a mount in it. Lines go on after a backslash or a backtick, comments may stand
+/// between, quotation marks vanish, and a variable may hold the name of the option.
+fn may_mount(dockerfile: &str) -> bool {
+    let squeezed = |text: &str| -> String {
+        let kept = text.chars().filter(|c| !c.is_whitespace() && !r#"\`'""#.contains(*c));
+        kept.flat_map(char::to_lowercase).collect()
+    };
+    let lines = dockerfile.lines().filter(|line| !line.trim_start().starts_with('#'));
+    let without_comments: String = lines.map(|line| format!("{line}\n")).collect();
+    [squeezed(dockerfile), squeezed(&without_comments)].iter().any(|text| {
+        let mut options = text.split("run--").skip(1);
+        let is_variable = |option: &str| option.split('=').next().unwrap_or(option).contains('$');
+        text.contains("--mount") || options.any(is_variable)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn g8_whatever_could_be_read_as_a_mount_is_one() {
+        for text in [
+            "FROM x\nRUN --mount=type=bind,target=/h true\n",
+            "FROM x\nRUN --mo\\\nunt=type=bind true\n",
+            "FROM x\nRUN --mo\\  \n# comment\n  unt=type=bind true\n",
+            "# escape=`\nFROM x\nRUN --mo`\nunt=type=bind true\n",
+            "FROM x\nRUN \\\n--MOUNT=type=bind true\n",
+            "FROM x\nONBUILD RUN --mount=type=bind true\n",
+            "FROM x\nRUN --mo\"un\"t=type=bind true\n",
+            "FROM x\nARG M=mount\nRUN --$M=type=bind true\n",
+            "FROM x\nARG M=--mo\nARG N\nrun --${N}unt=type=bind true\n",
+        ] {
+            assert!(may_mount(text), "{text}");
+        }
+        for text in [
+            "FROM x\nRUN make --silent\nCOPY --from=a /b /c\n",
+            "FROM x\nRUN npm run --silent=$X\nRUN --network=none true\n",
+            "# RUN nothing\nFROM x\nRUN mount -t proc p /p\n",
+        ] {
+            assert!(!may_mount(text), "{text}");
+        }
+    }
 }

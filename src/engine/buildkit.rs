@@ -11,14 +11,15 @@ pub mod docker;
 
 use std::{
     ffi::OsString,
-    fs, io,
+    fs,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
 use super::{
-    Built, Engine, EngineSettings, SharedBuilder, certificates,
+    Built, Engine, EngineSettings, Runs, SharedBuilder,
+    cage::Cage,
     grpc::{Address, Grpc},
     sandbox::{self, Daemon, Environment, Outcome, Shell},
     version,
@@ -55,13 +56,19 @@ pub fn find(settings: &EngineSettings, limits: &Limits) -> Result<Arc<dyn Engine
                 None => Ok(Arc::new(client::Buildctl::find(address)?)),
             }
         }
-        _ => Ok(Arc::new(daemon::Buildkitd::find(settings, limits)?)),
+        _ => Ok(Arc::new(daemon::Buildkitd::find(limits)?)),
     }
 }
 
-/// What steps can reach.
-pub(super) fn network(plan: &Plan) -> Network {
-    if plan.fetched.is_empty() { Network::None } else { Network::Proxy }
+/// What the job's steps can reach, by a look at the network that the builder is shut in; nobody knows of a builder elsewhere.
+pub(super) fn network(shell: &Shell<'_>, runs: Runs, plan: &Plan) -> Network {
+    let interfaces = shell.cage().filter(|_| runs == Runs::Here).map(Cage::interfaces);
+    match interfaces {
+        Some(Ok(names)) if names == ["lo"] && plan.fetched.is_empty() => Network::None,
+        // The proxy's own ends lie in namespaces of their own.
+        Some(Ok(names)) if names == ["lo"] => Network::Proxy,
+        _ => Network::Unknown,
+    }
 }
 
 fn program(name: &str) -> Result<PathBuf, String> {
@@ -89,26 +96,12 @@ fn unix(socket: &Path) -> OsString {
     address
 }
 
-fn with_certificates(
-    environment: Environment,
-    settings: &EngineSettings,
-    work: &Path,
-) -> io::Result<Environment> {
-    Ok(match certificates(settings, work)? {
-        Some(file) => environment.with("SSL_CERT_FILE", &file).with("GIT_SSL_CAINFO", &file),
-        None => environment,
-    })
-}
-
-fn write_policy(
-    plan: &Plan,
-    shell: &Shell<'_>,
-) -> Result<(PathBuf, crate::digest::Digest), Failure> {
-    let policy = pins::buildkit_policy(plan);
+/// Writes a source policy for a client to read.
+fn write_policy(policy: &serde_json::Value, shell: &Shell<'_>) -> Result<PathBuf, Failure> {
     let path = shell.work.join("policy.json");
     fs::write(&path, format!("{policy:#}"))
         .map_err(|e| shell.broken("cannot write the source policy", &e))?;
-    Ok((path, pins::digest(&policy)))
+    Ok(path)
 }
 
 /// The clamp of `rewrite-timestamp` comes from the epoch; where the build had it from elsewhere, it is given as the
@@ -195,7 +188,7 @@ fn finish(
     if outcome.success && layout.join("index.json").is_file() {
         // Left empty by the exporter, and no part of a layout.
         let _ = fs::remove_dir(layout.join("ingest"));
-        return Ok(Built { layout, report, pins });
+        return Ok(Built { layout, report, pins, frontend: None });
     }
     let log = shell.log.text();
     let vanished = daemon.is_some_and(|mut daemon| !daemon.is_alive());

@@ -8,7 +8,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::sandbox::{self, Environment, Shell};
+use super::{
+    EngineSettings, certificates,
+    egress::{Egress, Inside},
+    sandbox::{self, Environment, Shell},
+};
 use crate::rebuild::Failure;
 
 /// A repository's own content must not run anything here.
@@ -41,6 +45,8 @@ pub(super) struct Git<'a> {
     shell: &'a Shell<'a>,
     environment: Environment,
     folder: &'a Path,
+    /// The way to its repository.
+    egress: Egress,
 }
 
 /// How a call ended.
@@ -52,13 +58,28 @@ pub(super) struct Said {
 }
 
 impl<'a> Git<'a> {
-    /// Finds git.
+    /// git that reaches this repository, and nothing that lies further inside.
     ///
     /// # Errors
-    /// Says that it is missing.
-    pub(super) fn find(shell: &'a Shell<'a>, folder: &'a Path) -> Result<Self, String> {
+    /// git is missing, or there is no way to the repository.
+    pub(super) fn reaching(
+        shell: &'a Shell<'a>,
+        folder: &'a Path,
+        url: &str,
+        settings: &EngineSettings,
+    ) -> Result<Self, String> {
         let program = sandbox::find_program("git").ok_or("git is not on PATH")?;
-        Ok(Self { program, shell, environment: Environment::new(shell.work), folder })
+        let open = || {
+            let egress = Egress::open(shell.listen()?, url, Inside::AsNamed, settings)?;
+            Ok((egress, certificates(settings, shell.work)?))
+        };
+        let (egress, authorities) = open().map_err(|e: std::io::Error| format!("{url}: {e}"))?;
+        let environment = Environment::new(shell.work);
+        let environment = match authorities {
+            Some(file) => environment.with("GIT_SSL_CAINFO", file),
+            None => environment,
+        };
+        Ok(Self { program, shell, environment, folder, egress })
     }
 
     /// Runs git to its end.
@@ -66,13 +87,26 @@ impl<'a> Git<'a> {
     /// # Errors
     /// It cannot be started.
     pub(super) async fn run(&self, args: &[&str]) -> Result<Said, Failure> {
-        let all = arguments(self.folder, args);
+        let way = self.egress.arguments().iter().map(OsString::from);
+        let all = way.chain(arguments(self.folder, args));
         let outcome = self.shell.run(&self.program, all, &self.environment).await?;
         Ok(Said { success: outcome.success, answer: outcome.stdout.trim().to_owned() })
     }
 
+    /// Runs git, which must succeed.
+    ///
+    /// # Errors
+    /// git's last words.
+    pub(super) async fn succeeds(&self, args: &[&str]) -> Result<(), String> {
+        let said = self.run(args).await.map_err(|failure| failure.why)?;
+        if said.success { Ok(()) } else { Err(self.last_words()) }
+    }
+
     /// The last line that git printed: why it failed.
     pub(super) fn last_words(&self) -> String {
+        if let Some(why) = self.egress.refusal() {
+            return why;
+        }
         let log = self.shell.log.text();
         let last = log.lines().rfind(|line| !line.trim().is_empty());
         last.unwrap_or("git says nothing").trim().to_owned()

@@ -10,7 +10,7 @@ use std::{fs, io, path::Path};
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::EngineSettings;
+use super::{EngineSettings, store::Store};
 use crate::{
     attest::provenance::embedded::{self, EmbeddedManifest},
     digest::{BlobDigest, ConfigDigest, Digest, ManifestDigest},
@@ -81,17 +81,14 @@ impl<'a> Layout<'a> {
         self,
         bases: &[Base],
         plan: &Plan,
-        settings: &EngineSettings,
+        store: &Store,
+        work: &Path,
     ) -> Result<Self, LayoutError> {
         let mut layout = self;
-        let spool = Spool::temporary()?;
+        let spool = Spool::inside(work)?;
         for base in bases {
-            let location = match (&settings.store, base.repository.parse()) {
-                (Some(store), _) => Location::Layout(store.layout().to_owned()),
-                (None, Ok(repository)) => Location::Registry(repository),
-                (None, Err(_)) => continue,
-            };
-            let source = source::open(&location, &registries(settings), layout.limits).await?;
+            let location = Location::Layout(store.layout().to_owned());
+            let source = source::open(&location, &SourceSettings::default(), layout.limits).await?;
             let digest = ManifestDigest::new(base.digest.clone());
             let Some(base) = manifest_of(&*source, &digest, plan, layout.limits).await? else {
                 continue;
@@ -202,7 +199,28 @@ fn blob_path(folder: &Path, digest: &Digest) -> std::path::PathBuf {
 }
 
 /// The engine's registries, as the source module wants them.
-fn registries(settings: &EngineSettings) -> SourceSettings {
+/// How many `ONBUILD` instructions a base in the store holds.
+///
+/// # Errors
+/// It cannot be read.
+pub(super) async fn triggers(
+    store: &Store,
+    base: &Base,
+    plan: &Plan,
+    limits: &Limits,
+) -> Result<usize, LayoutError> {
+    let location = Location::Layout(store.layout().to_owned());
+    let source = source::open(&location, &SourceSettings::default(), limits).await?;
+    let digest = ManifestDigest::new(base.digest.clone());
+    let Some(manifest) = manifest_of(&*source, &digest, plan, limits).await? else { return Ok(0) };
+    let bytes = source.small_blob(&manifest.config, limits.config_bytes).await?;
+    let config: Value = serde_json::from_slice(&bytes).map_err(|_| LayoutError::NotOne)?;
+    let all = config.pointer("/config/OnBuild").and_then(Value::as_array);
+    Ok(all.map_or(0, Vec::len))
+}
+
+/// How registries are reached for the inputs of builds: without the operator's logins, which are for images that he asked for.
+pub(super) fn registries(settings: &EngineSettings) -> SourceSettings {
     let ca = |host: &str| {
         let mut all = settings.certificate_authorities.iter();
         all.find(|(of, _)| of == host).map(|(_, path)| path.clone())
@@ -215,5 +233,10 @@ fn registries(settings: &EngineSettings) -> SourceSettings {
         plain_http,
         auth_hosts: Vec::new(),
     });
-    SourceSettings { registries: registries.collect(), ..SourceSettings::default() }
+    SourceSettings {
+        registries: registries.collect(),
+        proxy: settings.proxy.clone(),
+        no_proxy: settings.no_proxy.clone(),
+        ..SourceSettings::default()
+    }
 }

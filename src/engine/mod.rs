@@ -1,16 +1,23 @@
 //! Build engines: a plan in, an OCI layout out.
 //!
-//! Every engine runs with storage made for one job, no network for build steps, no secrets, an empty environment, and
-//! limits on time and log; what it leaves behind is removed on every way out. The plan's pins are enforced by the
-//! engine itself where it can (BuildKit's source policy), and by giving it nothing else where it cannot (buildah). A result
-//! that somebody else built can be taken in an engine's place (replay).
+//! Every engine runs with storage made for one job, no secrets, an empty environment, and limits on time and log; what it leaves
+//! behind is removed on every way out. One that is started here is shut in ([`cage`]): there is no network around it but what
+//! the plan pins, brought to it by hallmark's own clients (`inputs`), whatever it, its frontends or its steps ask for. The
+//! plan's pins are enforced by the engine itself, too, where it can (BuildKit's source policy). A result that somebody else
+//! built can be taken in an engine's place (replay).
 
 pub mod ancestry;
 pub mod buildah;
 pub mod buildkit;
+pub mod cage;
 pub mod command;
+mod disk;
+mod egress;
+mod frontend;
 mod git;
 pub mod grpc;
+mod inputs;
+mod lasting;
 pub mod layout;
 pub mod replay;
 pub mod sandbox;
@@ -29,6 +36,7 @@ use std::{
 use async_trait::async_trait;
 
 use crate::{
+    digest::Digest,
     limits::{Limits, key},
     progress::{Talk, Underway, Work},
     rebuild::{EngineKind, EngineReport, Failure, FailureKind, Plan, Producer, pins},
@@ -39,14 +47,13 @@ use crate::{
     },
     source::address::is_loopback,
 };
+use inputs::Inputs;
 use layout::Layout;
 use sandbox::{Log, Shell, Workspace};
 use store::Store;
 
 /// Time between two looks at what a job has on disk.
 const LOOK: Duration = Duration::from_millis(250);
-/// The registry that Docker's own daemon has mirrors for.
-const DOCKER_HUB: &str = "docker.io";
 /// What a build must leave on the disk, in bytes.
 const RESERVE_BYTES: u64 = 128 << 20;
 
@@ -56,8 +63,27 @@ pub trait Engine: Send + Sync {
     /// Which kind it is.
     fn kind(&self) -> EngineKind;
 
+    /// Where it runs.
+    fn runs(&self) -> Runs {
+        Runs::Here
+    }
+
     /// Builds into a new OCI layout under `shell.work`, a folder for this job that the caller removes.
-    async fn build(&self, plan: &Plan, shell: &Shell<'_>) -> Result<Built, Failure>;
+    async fn build(
+        &self,
+        plan: &Plan,
+        shell: &Shell<'_>,
+        inputs: &Inputs<'_>,
+    ) -> Result<Built, Failure>;
+}
+
+/// Where an engine runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Runs {
+    /// Started for the job and shut in.
+    Here,
+    /// At an address, or not at all: what it can reach is not known here.
+    Elsewhere,
 }
 
 /// What an engine gives.
@@ -68,7 +94,9 @@ pub struct Built {
     /// What built it.
     pub report: EngineReport,
     /// Digest of the source policy or pin list that was in force.
-    pub pins: crate::digest::Digest,
+    pub pins: Digest,
+    /// What read the Dockerfile, where it was not the engine itself.
+    pub frontend: Option<Digest>,
 }
 
 /// How engines reach registries: the same settings as the image's own source.
@@ -90,6 +118,10 @@ pub struct EngineSettings {
     pub store: Option<Store>,
     /// What somebody else rebuilt, to be taken instead of building.
     pub rebuilt: Option<replay::Elsewhere>,
+    /// A proxy for everything but this machine, as `http://proxy.example:3128`: for hallmark's own clients, never for builders.
+    pub proxy: Option<String>,
+    /// Hosts that are reached without it, comma separated.
+    pub no_proxy: Option<String>,
 }
 
 impl EngineSettings {
@@ -97,10 +129,6 @@ impl EngineSettings {
     fn hosts(&self) -> BTreeSet<&str> {
         let mirrored = self.mirrors.iter().map(|mirror| mirror.registry.as_str());
         self.plain_http.iter().map(String::as_str).chain(mirrored).collect()
-    }
-
-    fn is_plain(&self, host: &str) -> bool {
-        self.plain_http.iter().any(|plain| plain == host)
     }
 
     fn mirrors_of<'a>(&'a self, registry: &'a str) -> impl Iterator<Item = &'a Mirror> {
@@ -170,22 +198,24 @@ pub async fn build(
     talk: &dyn Talk,
 ) -> Result<Finished, Failure> {
     let log = Log::new(limits.log_bytes);
-    let settings = &reaching_loopback(plan, settings);
+    let settings = &found(reaching_loopback(plan, settings));
     let (engine, reason) = choose(plan, settings, preference, limits)?;
     talk.line(&format!("engine: {reason}"));
-    let workspace = Workspace::new(settings.work.as_deref(), limits)
+    let store = settings.store.as_ref().map(Store::layout);
+    let workspace = Workspace::make(settings.work.as_deref(), limits, store)
+        .await
         .map_err(|e| unavailable(format!("cannot make a work folder: {e}")))?;
-    if let Err(why) = workspace.group() {
-        talk.line(&format!("no bound on memory and processes, only on time and disk: {why}"));
-    }
+    say_what_is_missing(&*engine, &workspace, talk)?;
     let shell = Shell::new(&workspace, log.clone(), talk);
+    let inputs = Inputs::of(settings, limits, &shell);
     let _underway = Underway::new(talk, Work::new("building"));
     let job = async {
-        let mut built = engine.build(plan, &shell).await.map_err(|mut failure| {
+        let mut built = engine.build(plan, &shell, &inputs).await.map_err(|mut failure| {
             failure.engine.iter_mut().for_each(|report| report.reason.clone_from(&reason));
             failure
         })?;
         built.report.reason.clone_from(&reason);
+        built.frontend = frontend::of(plan);
         carry(&built, plan, limits).map_err(|e| Failure {
             kind: FailureKind::EngineUnavailable,
             why: e.to_string(),
@@ -201,10 +231,38 @@ pub async fn build(
             FailureKind::Timeout,
             format!("not done after {} s ({})", limits.rebuild.as_secs(), key("rebuild")),
         )),
-        why = disk_is_full(workspace.path(), limits) => Err(failed(FailureKind::BuildFailed, why)),
+        why = disk_is_full(&workspace, limits) => Err(failed(FailureKind::BuildFailed, why)),
     };
-    drop(shell);
+    drop((shell, inputs));
     ended.map(|built| Finished { built, workspace })
+}
+
+/// Before anything is built: a builder that cannot be shut in is not started, and bounds that cannot be had are said.
+fn say_what_is_missing(
+    engine: &dyn Engine,
+    workspace: &Workspace,
+    talk: &dyn Talk,
+) -> Result<(), Failure> {
+    if engine.kind() == EngineKind::Replay {
+        return Ok(());
+    }
+    if engine.runs() == Runs::Elsewhere {
+        talk.line("this builder is not started here: what its steps can reach, and how much they take, is not known");
+        return Ok(());
+    }
+    if let Err(why) = workspace.cage() {
+        let why = format!(
+            "builds are shut in, and here they cannot be: {why}; run as root with the right to make namespaces"
+        );
+        return Err(unavailable(why));
+    }
+    if let Err(why) = workspace.group() {
+        talk.line(&format!("no bound on memory and processes, only on time and disk: {why}"));
+    }
+    if let Err(why) = workspace.disk() {
+        talk.line(&format!("the disk is watched, and not bounded by the kernel: {why}"));
+    }
+    Ok(())
 }
 
 /// What really happened to a build that the kernel bounded: its own last words are of something that broke.
@@ -219,24 +277,40 @@ fn bounded(failure: Failure, workspace: &Workspace, limits: &Limits) -> Failure 
             let (count, key) = (limits.rebuild_processes, key("rebuild_processes"));
             format!("it wanted more than {count} processes ({key})")
         }
+        None if disk::is_full(workspace.path())
+            || failure.log.contains("o space left on device") =>
+        {
+            too_much_on_disk(limits)
+        }
         None => return failure,
     };
     Failure { kind: FailureKind::BuildFailed, why: format!("{why}: {}", failure.why), ..failure }
 }
 
-/// Ends when the job has more on disk than it may, or when so little is left that others would suffer.
-async fn disk_is_full(work: &Path, limits: &Limits) -> String {
+fn too_much_on_disk(limits: &Limits) -> String {
     let limit = limits.rebuild_disk_bytes;
+    format!("it wrote more than {limit} bytes ({})", key("rebuild_disk_bytes"))
+}
+
+/// Ends when the job has more on disk than it may, or when so little is left that others would suffer. Where the kernel keeps the
+/// bound, this only says so.
+async fn disk_is_full(workspace: &Workspace, limits: &Limits) -> String {
+    let (work, outside) = (workspace.path(), workspace.outside());
+    let bounded = workspace.disk().is_ok();
     loop {
-        let (folder, began) = (work.to_owned(), Instant::now());
-        let look = move || (used_bytes(&folder), left_bytes(&folder));
+        let (folder, outer, began) = (work.to_owned(), outside.to_owned(), Instant::now());
+        let limit = limits.rebuild_disk_bytes;
+        let look = move || {
+            let full = if bounded { disk::is_full(&folder) } else { used_bytes(&folder) > limit };
+            (full, left_bytes(&outer))
+        };
         // A look that panics has seen nothing.
-        let (used, left) = tokio::task::spawn_blocking(look).await.unwrap_or((0, u64::MAX));
-        if used > limit {
-            return format!("it wrote more than {limit} bytes ({})", key("rebuild_disk_bytes"));
+        let (full, left) = tokio::task::spawn_blocking(look).await.unwrap_or((false, u64::MAX));
+        if full {
+            return too_much_on_disk(limits);
         }
         if left < RESERVE_BYTES {
-            return format!("the disk of {} is full: {left} bytes are left", work.display());
+            return format!("the disk of {} is full: {left} bytes are left", outside.display());
         }
         // Looking takes a twentieth of the time at most, however many files there are.
         tokio::time::sleep(LOOK.max(began.elapsed() * 20)).await;
@@ -245,6 +319,12 @@ async fn disk_is_full(work: &Path, limits: &Limits) -> String {
 
 fn left_bytes(folder: &Path) -> u64 {
     rustix::fs::statvfs(folder).map_or(u64::MAX, |s| s.f_bavail.saturating_mul(s.f_frsize))
+}
+
+/// The store by its whole path: builders work elsewhere.
+fn found(settings: EngineSettings) -> EngineSettings {
+    let whole = |store: Store| fs::canonicalize(store.layout()).map_or(store, |f| Store::at(&f));
+    EngineSettings { store: settings.store.map(whole), ..settings }
 }
 
 /// Registries on this machine need no TLS, for engines as for the image's own source; buildah has to be told.
@@ -297,11 +377,6 @@ fn choose(
     }
     let order: &[EngineChoice] = match (preference, plan.engine, plan.producer) {
         (EngineChoice::Auto, EngineKind::Buildah, _) => &[EngineChoice::Buildah],
-        // Docker has mirrors for one registry alone.
-        (EngineChoice::Auto, _, _) if settings.store.is_some() => &[EngineChoice::Buildkitd],
-        (EngineChoice::Auto, _, _) if settings.mirrors.iter().any(|m| m.registry != DOCKER_HUB) => {
-            &[EngineChoice::Buildkitd, EngineChoice::Docker]
-        }
         (EngineChoice::Auto, _, Producer::BuildkitV1) => {
             &[EngineChoice::Buildkitd, EngineChoice::Docker]
         }
@@ -313,13 +388,8 @@ fn choose(
     let mut missing = Vec::new();
     for choice in order {
         let found: Result<Arc<dyn Engine>, String> = match choice {
-            EngineChoice::Buildah => {
-                buildah::Buildah::find(settings, limits).map(|e| Arc::new(e) as _)
-            }
+            EngineChoice::Buildah => buildah::Buildah::find(limits).map(|e| Arc::new(e) as _),
             EngineChoice::Buildkitd => buildkit::find(settings, limits),
-            _ if settings.store.is_some() => {
-                Err("BuildKit inside Docker cannot take its images from a store".to_owned())
-            }
             _ => buildkit::docker::Docker::find(settings).map(|e| Arc::new(e) as _),
         };
         match found {

@@ -9,7 +9,7 @@ use std::{fs, io};
 use async_trait::async_trait;
 use serde_json::json;
 
-use super::{Built, Engine, sandbox::Shell};
+use super::{Built, Engine, Runs, inputs::Inputs, sandbox::Shell};
 use crate::{
     attest::provenance::Network,
     digest::Digest,
@@ -110,7 +110,16 @@ impl Engine for Replay {
         EngineKind::Replay
     }
 
-    async fn build(&self, plan: &Plan, shell: &Shell<'_>) -> Result<Built, Failure> {
+    fn runs(&self) -> Runs {
+        Runs::Elsewhere
+    }
+
+    async fn build(
+        &self,
+        plan: &Plan,
+        shell: &Shell<'_>,
+        _: &Inputs<'_>,
+    ) -> Result<Built, Failure> {
         shell.talk.stage("reading what was rebuilt elsewhere");
         let copied = self.copy(plan, shell).await;
         copied.map_err(|e| shell.failure(FailureKind::EngineUnavailable, e.to_string()))?;
@@ -126,6 +135,7 @@ impl Engine for Replay {
             layout: shell.work.join("out"),
             report,
             pins: pins::digest(&pins::pin_list(plan)),
+            frontend: None,
         })
     }
 }

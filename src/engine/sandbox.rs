@@ -17,7 +17,7 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use super::step::Steps;
+use super::{cage::Cage, disk, lasting, step::Steps};
 use crate::{
     limits::Limits,
     progress::{Silent, Talk},
@@ -35,24 +35,17 @@ const LINE_BYTES: usize = 4096;
 const ANSWER_BYTES: usize = 1 << 20;
 /// Time that a daemon gets to unmount and remove what is its own.
 const STOP: Duration = Duration::from_secs(15);
-/// Variables of the operator that programs see: how to reach the world, and nothing that could hold a credential of the
-/// image's subject. Build steps never see them.
-const PASSED: [&str; 9] = [
-    "PATH",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "NO_PROXY",
-    "http_proxy",
-    "https_proxy",
-    "no_proxy",
-    "SSL_CERT_FILE",
-    "SSL_CERT_DIR",
-];
+/// Variables of the operator that programs see: where programs and authorities are. Proxies are not among them, since their
+/// addresses hold credentials, and builders pass them on to steps.
+const PASSED: [&str; 3] = ["PATH", "SSL_CERT_FILE", "SSL_CERT_DIR"];
 
-/// A folder for one job, and the control group for what runs in it; dropping it ends and removes both.
+/// A folder for one job, and what bounds all that runs in it; dropping it ends and removes everything.
 #[derive(Debug)]
 pub struct Workspace {
+    cage: Result<Cage, String>,
     group: Result<Cgroup, String>,
+    disk: Result<(), String>,
+    work: PathBuf,
     folder: Scratch,
 }
 
@@ -62,22 +55,51 @@ impl Workspace {
     /// # Errors
     /// The folder cannot be made.
     pub fn new(base: Option<&Path>, limits: &Limits) -> io::Result<Self> {
+        Self::seeing(base, limits, None)
+    }
+
+    /// The same, in which this folder of the operator's is seen, too, read-only.
+    fn seeing(base: Option<&Path>, limits: &Limits, seen: Option<&Path>) -> io::Result<Self> {
         // A unix socket's path has 107 bytes at most, and engines make some deep inside.
         let folder = Scratch::new(base)?;
-        for name in ["home", "tmp"] {
-            fs::create_dir(folder.path().join(name))?;
-        }
+        let [work, room, image] = ["w", "room", "disk"].map(|name| folder.path().join(name));
+        [&work, &room].into_iter().try_for_each(fs::create_dir)?;
         let bounds = Bounds {
             memory_bytes: limits.rebuild_memory_bytes,
             processes: limits.rebuild_processes,
         };
         let name = folder.path().file_name().and_then(OsStr::to_str).unwrap_or_default();
         let group = Cgroup::new(name, bounds).map_err(|error| error.to_string());
-        Ok(Self { group, folder })
+        let disk = disk::mount(&image, &work, limits.rebuild_disk_bytes);
+        for name in ["home", "tmp"] {
+            fs::create_dir(work.join(name))?;
+        }
+        let cage = Cage::make(&room, &work, seen).map_err(|error| error.to_string());
+        Ok(Self { cage, group, disk, work, folder })
     }
 
-    /// The folder.
+    /// The same, beside what else is to be done: it takes some programs of the system.
+    ///
+    /// # Errors
+    /// The folder cannot be made.
+    pub async fn make(
+        base: Option<&Path>,
+        limits: &Limits,
+        seen: Option<&Path>,
+    ) -> io::Result<Self> {
+        let (base, seen) = (base.map(Path::to_owned), seen.map(Path::to_owned));
+        let limits = limits.clone();
+        let make = move || Self::seeing(base.as_deref(), &limits, seen.as_deref());
+        tokio::task::spawn_blocking(make).await.map_err(io::Error::other)?
+    }
+
+    /// The folder that the job works in.
     pub fn path(&self) -> &Path {
+        &self.work
+    }
+
+    /// The folder around it, on the machine's own disk.
+    pub fn outside(&self) -> &Path {
         self.folder.path()
     }
 
@@ -85,11 +107,21 @@ impl Workspace {
     pub fn group(&self) -> Result<&Cgroup, &str> {
         self.group.as_ref().map_err(String::as_str)
     }
+
+    /// What the programs are shut in, or why they are not.
+    pub fn cage(&self) -> Result<&Cage, &str> {
+        self.cage.as_ref().map_err(String::as_str)
+    }
+
+    /// Whether the kernel bounds what is on disk, or why it does not.
+    pub fn disk(&self) -> Result<(), &str> {
+        self.disk.as_ref().copied().map_err(String::as_str)
+    }
 }
 
 impl Drop for Workspace {
     fn drop(&mut self) {
-        scratch::end_all(self.path());
+        scratch::end_all(self.folder.path());
     }
 }
 
@@ -190,6 +222,16 @@ pub struct Shell<'a> {
     pub talk: &'a dyn Talk,
     steps: Mutex<Steps>,
     group: Option<&'a Cgroup>,
+    cage: Option<(&'a Cage, Sees)>,
+}
+
+/// Which files a caged program sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sees {
+    /// Programs and the job's folder.
+    Room,
+    /// The machine's.
+    Machine,
 }
 
 /// How a program ended.
@@ -201,27 +243,60 @@ pub struct Outcome {
     pub stdout: String,
 }
 
-/// Joins the job's control groups, whose files come first, and becomes the program. Arguments stay arguments: nothing of
-/// them is ever read as a command.
-const ENTER: &str = r#"ulimit -c 0
+/// Ends where whoever starts it has ended already, joins the job's control groups, whose files come first, and becomes the
+/// program. Arguments stay arguments: nothing of them is ever read as a command.
+const ENTER: &str = r#"[ "$PPID" = "$1" ] || exit 125
+shift
+ulimit -c 0
 while [ "$1" != -- ]; do echo $$ > "$1" || exit 125; shift; done
 shift
 exec "$@""#;
 
-/// Namespaces in which every process ends with the first one, and every mount with them.
-const NAMESPACES: [&str; 6] = ["--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--"];
+/// Namespaces in which every process ends with the first one, and every mount with them. The first one ends with us.
+const NAMESPACES: [&str; 5] = ["--mount", "--pid", "--fork", "--kill-child", "--mount-proc"];
 
 impl<'a> Shell<'a> {
     /// The shell of a job.
     pub fn new(workspace: &'a Workspace, log: Log, talk: &'a dyn Talk) -> Self {
         let (work, group) = (workspace.path(), workspace.group().ok());
-        Self { work, log, talk, steps: Mutex::default(), group }
+        let cage = workspace.cage().ok().map(|cage| (cage, Sees::Room));
+        Self { work, log, talk, steps: Mutex::default(), group, cage }
     }
 
     /// The same job, with nobody listening.
     pub fn quietly(&self) -> Shell<'a> {
-        let (work, group) = (self.work, self.group);
-        Shell { work, log: Log::new(0), talk: &Silent, steps: Mutex::default(), group }
+        let (work, group, cage) = (self.work, self.group, self.cage);
+        Shell { work, log: Log::new(0), talk: &Silent, steps: Mutex::default(), group, cage }
+    }
+
+    /// The same job with the machine's network and files, for clients of a builder that is not the job's.
+    pub fn outside(&self) -> Shell<'a> {
+        let (work, log, talk, group) = (self.work, self.log.clone(), self.talk, self.group);
+        Shell { work, log, talk, steps: Mutex::default(), group, cage: None }
+    }
+
+    /// The same job with the machine's files, and no more of a network than before: for what works in the operator's folders.
+    pub fn among_files(&self) -> Shell<'a> {
+        let cage = self.cage.map(|(cage, _)| (cage, Sees::Machine));
+        Shell { cage, ..self.outside() }
+    }
+
+    /// What its programs are shut in, where they are.
+    pub fn cage(&self) -> Option<&'a Cage> {
+        self.cage.map(|(cage, _)| cage)
+    }
+
+    /// A socket that the job's programs reach, and that is answered here.
+    ///
+    /// # Errors
+    /// It cannot be had.
+    pub fn listen(&self) -> io::Result<std::net::TcpListener> {
+        if let Some((cage, _)) = self.cage {
+            return cage.listen();
+        }
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0))?;
+        listener.set_nonblocking(true)?;
+        Ok(listener)
     }
 
     /// Passes on a line that a builder printed.
@@ -238,19 +313,30 @@ impl<'a> Shell<'a> {
 
     /// A program behind what confines it.
     fn confined(&self, program: &Path) -> Result<(PathBuf, Vec<OsString>), Failure> {
-        let missing = |name: &str| {
-            self.failure(FailureKind::EngineUnavailable, format!("{name} is not on PATH"))
+        let find = |name: &str| {
+            let missing = format!("{name} is not on PATH");
+            find_program(name).ok_or_else(|| self.failure(FailureKind::EngineUnavailable, missing))
         };
-        let sh = find_program("sh").ok_or_else(|| missing("sh"))?;
-        let mut words: Vec<OsString> = vec!["-c".into(), ENTER.into(), "sh".into()];
+        let setpriv = find("setpriv")?;
+        let mut words: Vec<OsString> = ["--pdeathsig", "KILL", "--"].map(Into::into).into();
+        words.push(find("sh")?.into());
+        words.extend(["-c", ENTER, "sh"].map(OsString::from));
+        words.push(std::process::id().to_string().into());
         words.extend(self.group.into_iter().flat_map(Cgroup::entrances).map(OsString::from));
         words.push("--".into());
+        if let Some((cage, sees)) = self.cage {
+            words.push(find("nsenter")?.into());
+            words.extend(if sees == Sees::Room { cage.entrance() } else { cage.network() });
+        }
         if is_root() {
-            words.push(find_program("unshare").ok_or_else(|| missing("unshare"))?.into());
+            let mut here = OsString::from("--wd=");
+            here.push(self.work);
+            words.push(find("unshare")?.into());
             words.extend(NAMESPACES.iter().map(OsString::from));
+            words.extend([here, "--".into()]);
         }
         words.push(program.into());
-        Ok((sh, words))
+        Ok((setpriv, words))
     }
 }
 
@@ -270,7 +356,13 @@ impl Shell<'_> {
         command.args(words).args(args).env_clear().envs(&environment.0).current_dir(self.work);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.process_group(0).kill_on_drop(true);
-        let mut child = command.spawn().map_err(|e| self.cannot_start(program, &e))?;
+        let runtime = tokio::runtime::Handle::current();
+        let spawn = move || {
+            let _runtime = runtime.enter();
+            command.spawn()
+        };
+        let child = lasting::run(spawn).and_then(|child| child);
+        let mut child = child.map_err(|e| self.cannot_start(program, &e))?;
         let _group = Group(child.id());
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let (answer, _) = tokio::join!(self.follow(stdout), self.follow(stderr));
@@ -296,7 +388,8 @@ impl Shell<'_> {
             let mut command = std::process::Command::new(first);
             command.args(words).args(args).env_clear().envs(&environment.0).current_dir(self.work);
             command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-            command.process_group(0).spawn()
+            command.process_group(0);
+            lasting::run(move || command.spawn())?
         };
         let child = spawn().map_err(|e| self.cannot_start(program, &e))?;
         Ok(Daemon { child, log: path, grace: STOP })

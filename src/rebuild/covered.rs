@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     attest::provenance::{Material, MaterialKind, Pin, Provenance},
+    digest::Digest,
     image::Platform,
 };
 
@@ -48,13 +49,18 @@ fn has_image(provenance: &Provenance, reference: &str) -> bool {
 
 /// Whether a material pins what a reference in a Dockerfile means. One that is there without a digest pins nothing.
 pub(super) fn is_pinned(materials: &[Material], reference: &str) -> bool {
-    materials.iter().any(|material| match (&material.kind, &material.pin) {
+    pin(materials, reference).is_some()
+}
+
+/// The digest that a material pins a reference to.
+pub fn pin<'a>(materials: &'a [Material], reference: &str) -> Option<&'a Digest> {
+    materials.iter().find_map(|material| match (&material.kind, &material.pin) {
         (MaterialKind::Image { name, tag, .. }, Pin::Content(digest)) => {
             let base =
                 pins::Base { repository: name.clone(), tag: tag.clone(), digest: digest.clone() };
-            base.answers(reference)
+            base.answers(reference).then_some(digest)
         }
-        _ => false,
+        _ => None,
     })
 }
 

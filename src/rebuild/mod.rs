@@ -19,7 +19,7 @@ use std::{
 use crate::{
     attest::provenance::{Commit, EngineVersion, Frontend, Material, Network},
     compare::Comparison,
-    digest::{BlobDigest, ConfigDigest, ManifestDigest},
+    digest::{BlobDigest, ConfigDigest, Digest, ManifestDigest},
     image::{Compression, Platform},
 };
 
@@ -77,6 +77,8 @@ pub struct Plan {
     pub dockerfile_path: String,
     /// The frontend.
     pub frontend: Frontend,
+    /// Frontend images that the operator lets read a Dockerfile.
+    pub frontends: BTreeSet<Digest>,
     /// The stage to build.
     pub target: Option<String>,
     /// Build arguments.
@@ -294,6 +296,8 @@ pub struct Rebuilt {
     pub exporter: Exporter,
     /// Digest of the source policy or pin list that was in force.
     pub pins: crate::digest::Digest,
+    /// What read the Dockerfile, where it was not the engine itself.
+    pub frontend: Option<crate::digest::Digest>,
 }
 
 /// Whether the build gives the same twice.

@@ -5,7 +5,10 @@
 //! read the builder's own disk, use a secret, or reach the host's network; the provenance is hostile (attack D4: its URLs
 //! decide what this machine connects to).
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use super::{
     EmbeddedLayer, EngineKind, Gap, Plan, Planned, PlannedRepository, PlannedSource, covered,
@@ -29,6 +32,8 @@ pub struct PlanOptions {
     pub headers: Vec<Option<GzipHeader>>,
     /// What the steps of a rebuild may reach.
     pub network: StepNetwork,
+    /// Frontends besides the built-in one that may read a Dockerfile.
+    pub frontends: BTreeSet<Digest>,
 }
 
 /// What the steps of a rebuild may reach.
@@ -56,7 +61,7 @@ pub fn plan(provenance: &Provenance, image: &Image, options: &PlanOptions) -> Pl
     network(provenance, options.network, &mut gaps);
     let frontend_options = frontend_options(provenance, &mut gaps);
     materials(provenance, &mut gaps);
-    frontend(provenance, &mut gaps);
+    frontend(provenance, &options.frontends, &mut gaps);
     platform(provenance, image, &mut gaps);
     dockerfile(provenance, &mut gaps);
     gaps.extend(covered::gaps(provenance, &image.platform));
@@ -79,6 +84,7 @@ pub fn plan(provenance: &Provenance, image: &Image, options: &PlanOptions) -> Pl
         source,
         dockerfile_path: dockerfile_path(provenance).to_owned(),
         frontend: provenance.frontend.clone(),
+        frontends: options.frontends.clone(),
         target: provenance.target.clone(),
         build_args: provenance.build_args.clone(),
         labels: provenance.labels.clone(),
@@ -415,10 +421,22 @@ fn refuse_download(url: &str) -> Option<String> {
     refuse_url(path).or_else(|| odd.then(|| format!("{url:?} cannot be pinned")))
 }
 
-fn frontend(provenance: &Provenance, gaps: &mut Vec<Gap>) {
+/// A frontend is a program of whoever names it, and it makes the steps: it runs only where the operator knows its digest.
+fn frontend(provenance: &Provenance, allowed: &BTreeSet<Digest>, gaps: &mut Vec<Gap>) {
     match &provenance.frontend {
         Frontend::BuiltIn => {}
-        Frontend::Image { reference } if covered::is_pinned(&provenance.materials, reference) => {}
+        Frontend::Image { reference } if covered::is_pinned(&provenance.materials, reference) => {
+            let digest = covered::pin(&provenance.materials, reference);
+            if digest.is_none_or(|digest| !allowed.contains(digest)) {
+                let digest = digest.map(|d| format!(" ({d})")).unwrap_or_default();
+                gaps.push(gap(
+                    "frontend-not-allowed",
+                    "request.frontend",
+                    format!("the Dockerfile is read by {reference:?}{digest}, a program that the operator does not list"),
+                    "build without a # syntax= line, or list the digest under rebuild.frontends in hallmark.yaml",
+                ));
+            }
+        }
         Frontend::Image { reference } => gaps.push(gap(
             "unpinned-material",
             "request.frontend",
@@ -517,6 +535,18 @@ mod tests {
         assert_eq!(plan.options.get("add-hosts").map(String::as_str), Some("a=192.0.2.1"));
         assert_eq!(plan.epoch_seconds, Some(1_735_689_600));
         assert_eq!(plan.recorded_network, Network::None);
+    }
+
+    #[test]
+    fn g11_a_frontend_needs_the_operators_list() {
+        let mut named = provenance();
+        named.frontend = Frontend::Image { reference: "golang:1.24".to_owned() };
+        assert_eq!(codes(&named), ["frontend-not-allowed"]);
+        let digest = covered::pin(&named.materials, "golang:1.24").unwrap().clone();
+        let options = PlanOptions { frontends: [digest].into(), ..PlanOptions::default() };
+        assert!(matches!(plan(&named, &image(), &options), Planned::Plan(_)));
+        named.frontend = Frontend::Image { reference: "other:1".to_owned() };
+        assert_eq!(codes(&named), ["unpinned-material"]);
     }
 
     #[test]
@@ -696,7 +726,7 @@ mod tests {
         assert_eq!(codes(&parse(predicate.clone())), ["unpinned-material"]);
         let frontend = json!({ "uri": "pkg:docker/docker/dockerfile@1", "digest": { "sha256": "e".repeat(64) } });
         predicate["materials"].as_array_mut().unwrap().push(frontend);
-        assert_eq!(codes(&parse(predicate)), Vec::<&str>::new());
+        assert_eq!(codes(&parse(predicate)), ["frontend-not-allowed"]);
     }
 
     #[test]

@@ -10,7 +10,7 @@ mod contents;
 mod findings;
 mod rebuilding;
 
-use std::{panic::AssertUnwindSafe, pin::pin, sync::Arc};
+use std::{collections::BTreeSet, panic::AssertUnwindSafe, pin::pin, sync::Arc};
 
 use futures_util::FutureExt as _;
 use jiff::{SignedDuration, Timestamp};
@@ -83,6 +83,8 @@ pub struct RebuildOptions {
     pub engine: EngineChoice,
     /// What the steps may reach.
     pub network: StepNetwork,
+    /// Frontends besides the built-in one that may read a Dockerfile.
+    pub frontends: BTreeSet<Digest>,
     /// How the engine reaches registries.
     pub settings: EngineSettings,
     /// Whether a mismatch is built again, to tell nondeterminism from tampering.

@@ -125,6 +125,7 @@ async fn build_and_compare(
         comparison,
         determinism,
         exporter: plan.exporter.clone(),
+        frontend: first.finished.built.frontend.clone(),
         engine: first.finished.built.report.clone(),
         pins: first.finished.built.pins.clone(),
     })
@@ -308,7 +309,12 @@ pub fn plan_options(contents: &Contents, ctx: &Context) -> PlanOptions {
     let embedded =
         last.file.clone().map(|manifest| EmbeddedLayer { manifest, folders: last.folders.clone() });
     let headers = contents.layers.iter().map(|blob| GzipHeader::read(blob.stored().ok()?));
-    PlanOptions { embedded, headers: headers.collect(), network: ctx.rebuild.network }
+    PlanOptions {
+        embedded,
+        headers: headers.collect(),
+        network: ctx.rebuild.network,
+        frontends: ctx.rebuild.frontends.clone(),
+    }
 }
 
 /// One side of a comparison.

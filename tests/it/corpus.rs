@@ -107,6 +107,15 @@ fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
+/// The frontend that an operator would have to list, from the gap that says so.
+fn unlisted_frontend(report: &str) -> Option<String> {
+    let report: Value = serde_json::from_str(report).ok()?;
+    let gaps = list(&report["rebuild"]["gaps"]).iter();
+    let gap = gaps.clone().find(|gap| gap["code"] == "frontend-not-allowed")?;
+    let (_, digest) = gap["why"].as_str()?.split_once('(')?;
+    Some(digest.split_once(')')?.0.to_owned())
+}
+
 /// Rebuilds a case on each of its platforms.
 fn judge(corpus: &Path, name: &str, case: &Case) -> Vec<Complaint> {
     let image = std::fs::read_to_string(corpus.join("cases").join(name).join("image")).unwrap();
@@ -115,17 +124,22 @@ fn judge(corpus: &Path, name: &str, case: &Case) -> Vec<Complaint> {
         if case.expect.platforms.is_empty() { vec![None] } else { platforms.collect() };
     let mut found = Vec::new();
     for platform in platforms {
-        let mut call =
-            Hallmark::new(["rebuild", image.trim(), "-o", "json"]).config("version: 1\n");
-        for (variable, value) in
-            std::env::vars().filter(|(v, _)| v == "PATH" || v == "DOCKER_CONFIG")
-        {
-            call = call.env(&variable, value);
+        let ask = |config: &str| {
+            let mut call = Hallmark::new(["rebuild", image.trim(), "-o", "json"]).config(config);
+            for (variable, value) in
+                std::env::vars().filter(|(v, _)| v == "PATH" || v == "DOCKER_CONFIG")
+            {
+                call = call.env(&variable, value);
+            }
+            if let Some(platform) = platform {
+                call = call.arg("--platform").arg(platform);
+            }
+            call.run()
+        };
+        let mut answer = ask("version: 1\n");
+        if let Some(digest) = unlisted_frontend(&answer.stdout) {
+            answer = ask(&format!("version: 1\nrebuild: {{frontends: ['{digest}']}}\n"));
         }
-        if let Some(platform) = platform {
-            call = call.arg("--platform").arg(platform);
-        }
-        let answer = call.run();
         match serde_json::from_str::<Value>(&answer.stdout) {
             Ok(report) => found.extend(complaints(&case.expect, &report["rebuild"])),
             Err(_) => found.push(Complaint::Wrong(format!("no report: {}", answer.stderr))),

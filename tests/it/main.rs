@@ -5,6 +5,7 @@ mod allowed;
 mod archives;
 mod bad_input;
 mod builder;
+mod cage;
 mod corpus;
 mod dependencies;
 mod diff;

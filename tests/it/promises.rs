@@ -203,6 +203,7 @@ impl Scene {
             exceptions: Vec::new(),
             rebuild: RebuildOptions {
                 network: StepNetwork::None,
+                frontends: Default::default(),
                 when: When::Never,
                 engine: EngineChoice::Auto,
                 settings: EngineSettings::default(),

@@ -28,7 +28,7 @@ use hallmark::{
 use crate::rebuild::{Lab, planned, rebuilt, traces};
 
 /// Engines that are here: every test runs with each that it is about.
-fn engines() -> Vec<EngineChoice> {
+pub fn engines() -> Vec<EngineChoice> {
     let mut found = vec![EngineChoice::Docker, EngineChoice::Buildah];
     if find_program("buildkitd").is_some() {
         found.push(EngineChoice::Buildkitd);
@@ -68,7 +68,7 @@ pub fn publish(lab: &Lab, name: &str, files: &[(&str, &str)]) -> (String, Commit
 }
 
 /// The honest image's plan, for another source. `BUILD` names a base that has a shell.
-async fn plan_of(lab: &Lab, name: &str, dockerfile: &str) -> Plan {
+pub async fn plan_of(lab: &Lab, name: &str, dockerfile: &str) -> Plan {
     let (image, provenance) = lab.load("HONEST").await;
     let mut plan = planned(&provenance.expect("no provenance"), &image);
     let (url, commit) = publish(lab, name, &[("Dockerfile", dockerfile)]);
@@ -80,7 +80,7 @@ async fn plan_of(lab: &Lab, name: &str, dockerfile: &str) -> Plan {
 }
 
 /// A build in a folder of its own, and the proof that it leaves nothing there.
-async fn run(
+pub async fn run(
     plan: &Plan,
     settings: EngineSettings,
     choice: EngineChoice,
@@ -102,7 +102,7 @@ async fn run(
 }
 
 /// Waits a moment for what was killed, then insists.
-async fn gone(base: &Path) {
+pub async fn gone(base: &Path) {
     let left = || {
         let files = std::fs::read_dir(base).into_iter().flatten().flatten();
         let mut left: Vec<String> = files.map(|f| f.path().display().to_string()).collect();
@@ -138,7 +138,7 @@ async fn next_build_works(lab: &Lab, choice: EngineChoice) {
 }
 
 /// buildah replays its own images only; what is built here is judged by nobody.
-fn for_engine(mut plan: Plan, choice: EngineChoice) -> Plan {
+pub fn for_engine(mut plan: Plan, choice: EngineChoice) -> Plan {
     if choice == EngineChoice::Buildah {
         plan.engine = EngineKind::Buildah;
     }
@@ -146,14 +146,14 @@ fn for_engine(mut plan: Plan, choice: EngineChoice) -> Plan {
 }
 
 /// Does something at a moment: the first time that a line holds a text.
-struct At<F: Fn() + Send + Sync> {
+pub struct At<F: Fn() + Send + Sync> {
     moment: &'static str,
     done: AtomicBool,
     what: F,
 }
 
 impl<F: Fn() + Send + Sync> At<F> {
-    fn new(moment: &'static str, what: F) -> Self {
+    pub fn new(moment: &'static str, what: F) -> Self {
         Self { moment, done: AtomicBool::new(false), what }
     }
 }
@@ -190,7 +190,8 @@ fn kill(programs: &[&str], folder: &Path) -> usize {
 }
 
 /// Prints `step runs` only while it runs: BuildKit repeats the command itself, and so does buildah.
-const ENDLESS: &str = "ARG BUILD\nFROM ${BUILD}\nRUN echo step run''s; while :; do sleep 1; done\n";
+pub const ENDLESS: &str =
+    "ARG BUILD\nFROM ${BUILD}\nRUN echo step run''s; while :; do sleep 1; done\n";
 
 /// Kills one of the engine's own processes in the middle of a step.
 async fn killed(name: &str, choice: EngineChoice, programs: &'static [&'static str]) {

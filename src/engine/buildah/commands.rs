@@ -73,13 +73,15 @@ pub(super) struct Bud {
 
 impl Bud {
     /// The build as a whole has no network: `ADD https://…` is buildah's own doing, and no pin would hold it.
-    pub(super) fn args(&self, plan: &Plan, context: &Path) -> Vec<OsString> {
+    pub(super) fn args(&self, plan: &Plan, dockerfile: &Path, context: &Path) -> Vec<OsString> {
         let mut args: Vec<OsString> = Vec::new();
         let mut add = |words: &[&str]| args.extend(words.iter().map(OsString::from));
         let layers = format!("--layers={}", plan.exporter.layers);
         let format = if plan.exporter.oci_media_types { "oci" } else { "docker" };
         // crun refuses machines whose cgroups are mixed; runc runs everywhere.
         add(&["bud", "--no-cache", "--pull=never", "--network=none", "--isolation=oci"]);
+        // It passes proxies of its environment on to steps unless it is told not to.
+        add(&["--http-proxy=false"]);
         add(&["--runtime=runc", &layers, "--format", format, "--tag", RESULT]);
         add(&["--platform", &plan.platform.to_string()]);
         if let Some(seconds) = plan.exporter.rewrite_timestamp {
@@ -111,7 +113,7 @@ impl Bud {
         }
         args.extend(signature_policy(self.signature_policy.as_deref()));
         args.push("--file".into());
-        args.push(context.join(&plan.dockerfile_path).into());
+        args.push(dockerfile.into());
         args.push("--".into());
         args.push(context.into());
         args
@@ -146,7 +148,7 @@ pub(in crate::engine) fn by_hand(
     let version = plan.made_by.as_ref().map(|engine| numbers(&engine.version)).unwrap_or_default();
     let bud = Bud { version, cgroup_parent: None, signature_policy: None };
     let mut build: Vec<OsString> = ["--net", "--", "buildah"].map(Into::into).into();
-    build.extend(bud.args(plan, &context));
+    build.extend(bud.args(plan, &context.join(&plan.dockerfile_path), &context));
     ByHand {
         before,
         command: words("unshare", build),
@@ -180,4 +182,21 @@ fn checkout(repository: &PlannedRepository, work: &Path) -> (Vec<Vec<String>>, P
 pub(super) fn numbers(version: &str) -> (u32, u32) {
     let mut numbers = version.split('.').map_while(|n| n.parse().ok());
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn g15_steps_are_given_no_proxies() {
+        let plan = crate::rebuild::tests::plan();
+        for version in [(1, 28), (1, 44)] {
+            let bud = Bud { version, cgroup_parent: None, signature_policy: None };
+            let args = bud.args(&plan, Path::new("/w/judged/Dockerfile"), Path::new("/w/source"));
+            assert!(args.contains(&"--http-proxy=false".into()), "{args:?}");
+            let file = args.iter().position(|word| word == "--file").unwrap();
+            assert_eq!(args[file + 1], "/w/judged/Dockerfile");
+        }
+    }
 }

@@ -11,12 +11,13 @@ use async_trait::async_trait;
 use super::{CACHES, finish, frontend_options, held_back, network, output, program, write_policy};
 use crate::{
     engine::{
-        Built, Engine,
+        Built, Engine, Runs,
         grpc::name,
+        inputs::Inputs,
         sandbox::{Environment, Shell},
         version,
     },
-    rebuild::{EngineKind, EngineReport, Failure, Plan},
+    rebuild::{EngineKind, EngineReport, Failure, Plan, pins},
 };
 
 /// `buildctl` with a daemon that runs at this address already.
@@ -41,9 +42,20 @@ impl Engine for Buildctl {
         EngineKind::Buildkit
     }
 
-    async fn build(&self, plan: &Plan, shell: &Shell<'_>) -> Result<Built, Failure> {
+    fn runs(&self) -> Runs {
+        Runs::Elsewhere
+    }
+
+    async fn build(
+        &self,
+        plan: &Plan,
+        shell: &Shell<'_>,
+        _: &Inputs<'_>,
+    ) -> Result<Built, Failure> {
+        let shell = &shell.outside();
         let (work, talk) = (shell.work, shell.talk);
-        let (policy, pins) = write_policy(plan, shell)?;
+        let rules = pins::buildkit_policy(plan);
+        let (policy, pins) = (write_policy(&rules, shell)?, pins::digest(&rules));
         let environment = Environment::new(work).with("BUILDKIT_HOST", &self.address);
         let told = shell.run(&self.buildctl, ["debug", "info"], &environment).await?.stdout;
         // BuildKit: github.com/moby/buildkit v0.34.2 5d1e…
@@ -54,7 +66,7 @@ impl Engine for Buildctl {
             driver: "buildctl".to_owned(),
             version: format!("buildkitd {version}"),
             reason: String::new(),
-            network: network(plan),
+            network: network(shell, Runs::Elsewhere, plan),
             ephemeral: false,
         };
         talk.stage("building");

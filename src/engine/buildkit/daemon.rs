@@ -2,17 +2,18 @@
 //!
 //! Refuses to run where one cannot be started: that needs root, and runc beside it.
 
-use std::{ffi::OsString, fs, io, path::PathBuf};
+use std::{collections::BTreeSet, ffi::OsString, fs, path::PathBuf};
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use tokio::net::UnixStream;
 
-use super::{await_daemon, doubt_runc, program, unix, with_certificates};
+use super::{await_daemon, doubt_runc, program, unix};
 use crate::{
     engine::{
-        Built, Engine, EngineSettings,
+        Built, Engine, Runs, frontend,
         grpc::{self, Address, Order},
+        inputs::Inputs,
         sandbox::{self, Daemon, Environment, Shell},
         store::{self, serve::Serving},
     },
@@ -23,7 +24,6 @@ use crate::{
 /// `buildkitd`, started for one job and ended with it.
 pub struct Buildkitd {
     program: PathBuf,
-    settings: EngineSettings,
     limits: Limits,
 }
 
@@ -32,7 +32,7 @@ struct Running {
     daemon: Daemon,
     address: Address,
     policy: Value,
-    _serving: Option<Serving>,
+    _serving: Serving,
 }
 
 impl Buildkitd {
@@ -40,17 +40,18 @@ impl Buildkitd {
     ///
     /// # Errors
     /// Says which one is missing.
-    pub fn find(settings: &EngineSettings, limits: &Limits) -> Result<Self, String> {
+    pub fn find(limits: &Limits) -> Result<Self, String> {
         let buildkitd = program("buildkitd")?;
         program("runc")?;
         if !sandbox::is_root() {
             return Err("a buildkitd of its own needs root".to_owned());
         }
-        Ok(Self { program: buildkitd, settings: settings.clone(), limits: limits.clone() })
+        Ok(Self { program: buildkitd, limits: limits.clone() })
     }
 
-    /// Steps are given no network one by one; the daemon itself fetches sources over the machine's.
-    fn configuration(&self, plan: &Plan, shell: &Shell<'_>, mirror: Option<&str>) -> String {
+    /// `networkMode = "host"` is the daemon's own network, in which there is nothing but the inputs. Every registry of the plan is
+    /// the store.
+    fn configuration(plan: &Plan, shell: &Shell<'_>, mirror: &str) -> String {
         let quote = |text: &str| json!(text).to_string();
         let snapshotter = if sandbox::is_on_overlay(shell.work) { "native" } else { "overlayfs" };
         let mut toml = format!(
@@ -61,53 +62,34 @@ impl Buildkitd {
         if let Some(parent) = shell.cgroup_parent() {
             toml = toml.replacen("[worker.oci]\n", &cgroup_line(&parent), 1);
         }
-        if let Some(mirror) = mirror {
-            let mut hosts: Vec<String> = pins::bases(plan)
-                .iter()
-                .filter_map(|base| Some(base.repository.split_once('/')?.0.to_owned()))
-                .collect();
-            hosts.dedup();
-            for host in hosts {
-                let (host, mirror) = (quote(&host), quote(mirror));
-                toml.push_str(&format!("[registry.{host}]\nmirrors = [{mirror}]\n"));
-            }
-            let mirror = quote(mirror);
-            toml.push_str(&format!("[registry.{mirror}]\nhttp = true\ninsecure = true\n"));
-            return toml;
+        let bases = pins::bases(plan);
+        let hosts: BTreeSet<&str> =
+            bases.iter().filter_map(|base| Some(base.repository.split_once('/')?.0)).collect();
+        for host in hosts {
+            let (host, mirror) = (quote(host), quote(mirror));
+            toml.push_str(&format!("[registry.{host}]\nmirrors = [{mirror}]\n"));
         }
-        for host in self.settings.hosts() {
-            toml.push_str(&format!("[registry.{}]\n", quote(host)));
-            if self.settings.is_plain(host) {
-                toml.push_str("http = true\ninsecure = true\n");
-            }
-            let its: Vec<&str> =
-                self.settings.mirrors_of(host).map(|mirror| mirror.at.as_str()).collect();
-            if !its.is_empty() {
-                toml.push_str(&format!("mirrors = {}\n", json!(its)));
-            }
-        }
+        toml.push_str(&format!("[registry.{}]\nhttp = true\ninsecure = true\n", quote(mirror)));
         toml
     }
 
-    async fn start(&self, plan: &Plan, shell: &Shell<'_>) -> Result<Running, Failure> {
+    async fn start(
+        &self,
+        plan: &Plan,
+        shell: &Shell<'_>,
+        inputs: &Inputs<'_>,
+    ) -> Result<Running, Failure> {
         let work = shell.work;
-        let (mut policy, mut environment) = (pins::buildkit_policy(plan), Environment::new(work));
-        let mut serving = None;
-        // From a store nothing else can be reached.
-        if let Some(store) = &self.settings.store {
-            let broken = |e: io::Error| shell.broken("cannot give the store to BuildKit", &e);
-            let running = store::serve::serve(store).await.map_err(broken)?;
-            store::downloads_from(&mut policy, &running.address());
-            let repositories = store.repositories(plan);
-            environment = store::wrap_git(store::offline(environment), work, &repositories)
-                .map_err(broken)?;
-            serving = Some(running);
-        }
-        let mirror = serving.as_ref().map(Serving::address);
+        let mut policy = pins::buildkit_policy(plan);
+        let serving = inputs.serve(shell)?;
+        store::downloads_from(&mut policy, &serving.address(), plan);
         let write = || {
-            let toml = self.configuration(plan, shell, mirror.as_deref());
-            fs::write(work.join("buildkitd.toml"), toml)?;
-            with_certificates(environment, &self.settings, work)
+            fs::write(
+                work.join("buildkitd.toml"),
+                Self::configuration(plan, shell, &serving.address()),
+            )?;
+            let repositories = inputs.store().repositories(plan);
+            store::wrap_git(Environment::new(work), work, &repositories)
         };
         let environment = write().map_err(|e| shell.broken("cannot write buildkitd.toml", &e))?;
         let socket = work.join("b.sock");
@@ -137,10 +119,18 @@ impl Engine for Buildkitd {
         EngineKind::Buildkit
     }
 
-    async fn build(&self, plan: &Plan, shell: &Shell<'_>) -> Result<Built, Failure> {
-        shell.talk.stage("starting buildkitd");
-        let Running { mut daemon, address, policy, _serving } = self.start(plan, shell).await?;
-        let order = Order { plan, policy: &policy, ephemeral: true };
+    async fn build(
+        &self,
+        plan: &Plan,
+        shell: &Shell<'_>,
+        inputs: &Inputs<'_>,
+    ) -> Result<Built, Failure> {
+        shell.talk.stage("starting buildkitd, and fetching what the plan pins");
+        let (starting, fetching) = (self.start(plan, shell, inputs), inputs.fetch(plan, shell));
+        let (running, ()) = tokio::try_join!(starting, fetching)?;
+        frontend::judge(plan, inputs, shell).await?;
+        let Running { mut daemon, address, policy, _serving } = running;
+        let order = Order { plan, policy: &policy, runs: Runs::Here };
         let build = async {
             let built = grpc::build(&address, order, shell, &self.limits).await;
             built.map_err(|failure| match daemon.is_alive() {

@@ -8,21 +8,22 @@ use std::{
 };
 
 use async_trait::async_trait;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::UnixStream,
 };
 
 use super::{
-    await_daemon, build_args, client_epoch, doubt_runc, finish, output, program, unix,
-    with_certificates, write_policy,
+    await_daemon, build_args, client_epoch, doubt_runc, finish, network, output, program, unix,
+    write_policy,
 };
 use crate::{
-    attest::provenance::Network,
     engine::{
-        Built, DOCKER_HUB, Engine, EngineSettings, SharedBuilder,
+        Built, Engine, EngineSettings, Runs, SharedBuilder, frontend,
+        inputs::Inputs,
         sandbox::{self, Daemon, Environment, Shell},
+        store::{self, serve::Serving},
         version,
     },
     rebuild::{EngineKind, EngineReport, Failure, Plan, pins},
@@ -34,7 +35,6 @@ pub struct Docker {
     buildx: PathBuf,
     /// `None` where a shared daemon is used.
     dockerd: Option<PathBuf>,
-    settings: EngineSettings,
 }
 
 impl Docker {
@@ -55,7 +55,7 @@ impl Docker {
             (Err(_), SharedBuilder::Allowed) => None,
             (Err(why), SharedBuilder::Refused) => return Err(why),
         };
-        Ok(Self { docker, buildx, dockerd, settings: settings.clone() })
+        Ok(Self { docker, buildx, dockerd })
     }
 }
 
@@ -87,37 +87,85 @@ impl Engine for Docker {
         EngineKind::Buildkit
     }
 
-    async fn build(&self, plan: &Plan, shell: &Shell<'_>) -> Result<Built, Failure> {
-        let (work, talk) = (shell.work, shell.talk);
-        let (policy, pins) = write_policy(plan, shell)?;
-        let mut environment = self.prepare(shell)?;
-        if let Some(dockerd) = &self.dockerd {
-            // Docker version 26.1.5+dfsg1, build a72d7cd
-            let text = shell.run(dockerd, ["--version"], &environment).await?.stdout;
-            let version = text.split_whitespace().nth(2).unwrap_or_default();
-            version::refuse_docker(version.trim_end_matches(','), plan)?;
-        }
+    fn runs(&self) -> Runs {
+        if self.dockerd.is_some() { Runs::Here } else { Runs::Elsewhere }
+    }
+
+    async fn build(
+        &self,
+        plan: &Plan,
+        shell: &Shell<'_>,
+        inputs: &Inputs<'_>,
+    ) -> Result<Built, Failure> {
+        let Some(dockerd) = &self.dockerd else {
+            return self.build_elsewhere(plan, &shell.outside()).await;
+        };
+        let environment = self.prepare(shell)?;
+        // Docker version 26.1.5+dfsg1, build a72d7cd
+        let text = shell.run(dockerd, ["--version"], &environment).await?.stdout;
+        let version = text.split_whitespace().nth(2).unwrap_or_default();
+        version::refuse_docker(version.trim_end_matches(','), plan)?;
         doubt_runc(shell, &environment).await?;
-        talk.stage("starting a Docker daemon");
-        let daemon = match &self.dockerd {
-            Some(dockerd) => Some(start_dockerd(dockerd, shell, &environment).await?),
-            None => None,
-        };
-        environment = match (&daemon, std::env::var_os("DOCKER_HOST")) {
-            (Some(_), _) => environment.with("DOCKER_HOST", unix(&work.join("docker.sock"))),
-            (None, Some(host)) => environment.with("DOCKER_HOST", host),
-            (None, None) => environment,
-        };
-        let report = self.report(shell, &environment, daemon.is_some()).await?;
-        talk.stage("building");
-        let environment =
-            with_epoch(environment, plan).with("EXPERIMENTAL_BUILDKIT_SOURCE_POLICY", &policy);
-        let outcome = shell.run(&self.docker, buildx_args(plan, work), &environment).await?;
-        finish(&outcome, daemon, shell, report, pins)
+        shell.talk.stage("starting a Docker daemon, and fetching what the plan pins");
+        let (serving, rules) = offered(plan, shell, inputs)?;
+        let repositories = inputs.store().repositories(plan);
+        let seen = store::wrap_git(environment.clone(), shell.work, &repositories)
+            .map_err(|e| shell.broken("cannot give the inputs to Docker", &e))?;
+        let starting = start_dockerd(dockerd, shell, &seen);
+        let (daemon, ()) = tokio::try_join!(starting, inputs.fetch(plan, shell))?;
+        frontend::judge(plan, inputs, shell).await?;
+        let socket = unix(&shell.work.join("docker.sock"));
+        let environment = environment.with("DOCKER_HOST", socket);
+        let built = self.solve(plan, shell, &environment, &rules, Some(daemon)).await;
+        drop(serving);
+        built
     }
 }
 
+/// The inputs where the daemon reaches them, and the source policy that leads to them.
+fn offered(
+    plan: &Plan,
+    shell: &Shell<'_>,
+    inputs: &Inputs<'_>,
+) -> Result<(Serving, Value), Failure> {
+    let serving = inputs.serve(shell)?;
+    let mut rules = pins::buildkit_policy(plan);
+    store::downloads_from(&mut rules, &serving.address(), plan);
+    store::images_from(&mut rules, &serving.address());
+    Ok((serving, rules))
+}
+
 impl Docker {
+    /// With a daemon that others use too, as a last resort.
+    async fn build_elsewhere(&self, plan: &Plan, shell: &Shell<'_>) -> Result<Built, Failure> {
+        let environment = self.prepare(shell)?;
+        let environment = match std::env::var_os("DOCKER_HOST") {
+            Some(host) => environment.with("DOCKER_HOST", host),
+            None => environment,
+        };
+        self.solve(plan, shell, &environment, &pins::buildkit_policy(plan), None).await
+    }
+
+    async fn solve(
+        &self,
+        plan: &Plan,
+        shell: &Shell<'_>,
+        environment: &Environment,
+        rules: &Value,
+        daemon: Option<Daemon>,
+    ) -> Result<Built, Failure> {
+        let runs = self.runs();
+        let report = self.report(shell, environment, plan).await?;
+        shell.talk.stage("building");
+        let policy = write_policy(rules, shell)?;
+        let environment = with_epoch(environment.clone(), plan)
+            .with("EXPERIMENTAL_BUILDKIT_SOURCE_POLICY", &policy);
+        let outcome = shell.run(&self.docker, buildx_args(plan, shell.work), &environment).await?;
+        // Asked again of the job that ran.
+        let report = EngineReport { network: network(shell, runs, plan), ..report };
+        finish(&outcome, daemon, shell, report, pins::digest(&pins::buildkit_policy(plan)))
+    }
+
     fn prepare(&self, shell: &Shell<'_>) -> Result<Environment, Failure> {
         let write = || -> io::Result<Environment> {
             let config = shell.work.join("docker-config");
@@ -127,24 +175,14 @@ impl Docker {
             std::os::unix::fs::symlink(&self.buildx, link)?;
             let mut daemon = json!({
                 "features": { "containerd-snapshotter": true },
-                "insecure-registries": self.settings.plain_http,
+                // The inputs, which are held to their digests.
+                "insecure-registries": ["127.0.0.0/8"],
             });
-            let hub = self.settings.mirrors_of(DOCKER_HUB);
-            let hub: Vec<String> = hub
-                .map(|mirror| {
-                    let plain = self.settings.is_plain(mirror.host());
-                    format!("{}://{}", if plain { "http" } else { "https" }, mirror.at)
-                })
-                .collect();
-            if !hub.is_empty() {
-                daemon["registry-mirrors"] = json!(hub);
-            }
             if sandbox::is_on_overlay(shell.work) {
                 daemon["storage-driver"] = json!("native");
             }
             fs::write(shell.work.join("daemon.json"), daemon.to_string())?;
-            let environment = Environment::new(shell.work).with("DOCKER_CONFIG", &config);
-            with_certificates(environment, &self.settings, shell.work)
+            Ok(Environment::new(shell.work).with("DOCKER_CONFIG", &config))
         };
         write().map_err(|e| shell.broken("cannot write the daemon's settings", &e))
     }
@@ -153,7 +191,7 @@ impl Docker {
         &self,
         shell: &Shell<'_>,
         environment: &Environment,
-        ephemeral: bool,
+        plan: &Plan,
     ) -> Result<EngineReport, Failure> {
         let server = ["version", "--format", "{{.Server.Version}}"];
         let server = shell.run(&self.docker, server, environment).await?.stdout;
@@ -164,8 +202,8 @@ impl Docker {
             driver: "docker buildx".to_owned(),
             version: format!("docker {}, buildx {client}", server.trim()),
             reason: String::new(),
-            network: Network::None,
-            ephemeral,
+            network: network(shell, self.runs(), plan),
+            ephemeral: self.runs() == Runs::Here,
         })
     }
 }

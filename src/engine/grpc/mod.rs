@@ -37,8 +37,9 @@ use tonic::{
     transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity, Uri},
 };
 
-use super::{Built, Engine, buildkit, sandbox::Shell, version};
+use super::{Built, Engine, Runs, buildkit, inputs::Inputs, sandbox::Shell, version};
 use crate::{
+    attest::provenance::Frontend,
     limits::Limits,
     rebuild::{EngineKind, EngineReport, Failure, FailureKind, Plan, pins},
 };
@@ -132,10 +133,19 @@ impl Engine for Grpc {
         EngineKind::Buildkit
     }
 
-    async fn build(&self, plan: &Plan, shell: &Shell<'_>) -> Result<Built, Failure> {
+    fn runs(&self) -> Runs {
+        Runs::Elsewhere
+    }
+
+    async fn build(
+        &self,
+        plan: &Plan,
+        shell: &Shell<'_>,
+        _: &Inputs<'_>,
+    ) -> Result<Built, Failure> {
         shell.talk.stage(&format!("asking BuildKit at {}", self.address));
         let policy = pins::buildkit_policy(plan);
-        let order = Order { plan, policy: &policy, ephemeral: false };
+        let order = Order { plan, policy: &policy, runs: Runs::Elsewhere };
         build(&self.address, order, shell, &self.limits).await
     }
 }
@@ -146,8 +156,8 @@ pub(super) struct Order<'a> {
     pub plan: &'a Plan,
     /// The source policy, which may lead to a store instead of the plan's origins.
     pub policy: &'a Value,
-    /// Whether the daemon was made for this build alone.
-    pub ephemeral: bool,
+    /// Whether the daemon was made for this build alone, and shut in.
+    pub runs: Runs,
 }
 
 /// Has an order built, once the daemon's version is known to be good enough for it.
@@ -157,7 +167,7 @@ pub(super) async fn build(
     shell: &Shell<'_>,
     limits: &Limits,
 ) -> Result<Built, Failure> {
-    let Order { plan, policy, ephemeral } = order;
+    let Order { plan, policy, runs } = order;
     let gone = |why: String| shell.failure(FailureKind::EngineUnavailable, why);
     let channel = connect(address).await.map_err(gone)?;
     let mut client = ControlClient::new(channel.clone());
@@ -170,8 +180,8 @@ pub(super) async fn build(
         driver: "buildkit api".to_owned(),
         version: format!("buildkitd {version}"),
         reason: String::new(),
-        network: buildkit::network(plan),
-        ephemeral,
+        network: buildkit::network(shell, runs, plan),
+        ephemeral: runs == Runs::Here,
     };
     let id = name(shell.work);
     let layout = shell.work.join("out");
@@ -200,12 +210,15 @@ pub(super) async fn build(
         false => Err(gone("BuildKit gave no image".to_owned())),
     });
     received.map_err(|failure| Failure { engine: Some(Box::new(report.clone())), ..failure })?;
-    Ok(Built { layout, report, pins: pins::digest(&pins::buildkit_policy(plan)) })
+    // Asked again of the job that ran.
+    let report = EngineReport { network: buildkit::network(shell, runs, plan), ..report };
+    Ok(Built { layout, report, pins: pins::digest(&pins::buildkit_policy(plan)), frontend: None })
 }
 
-/// A name that no other build has: the work folder's is random.
+/// A name that no other build has: that of the folder around the job's is random.
 pub(super) fn name(work: &Path) -> String {
-    let name = work.file_name().map(|name| name.to_string_lossy().into_owned());
+    let folder = work.parent().and_then(Path::file_name);
+    let name = folder.map(|name| name.to_string_lossy().into_owned());
     format!("{}-{}", name.unwrap_or_default(), std::process::id())
 }
 
@@ -234,6 +247,10 @@ fn request(plan: &Plan, policy: &Value, id: &str, session: &str) -> Newer {
         buildkit::frontend_options(plan).into_iter().collect();
     attributes.insert("no-cache".to_owned(), String::new());
     attributes.insert(buildkit::CACHES.to_owned(), id.to_owned());
+    if plan.frontend == Frontend::BuiltIn && !plan.build_args.contains_key("BUILDKIT_SYNTAX") {
+        // With this the built-in frontend asks no other one (`frontend/dockerfile/builder`, `Build`), whatever the Dockerfile says.
+        attributes.insert("cmdline".to_owned(), String::new());
+    }
     let request = SolveRequest {
         r#ref: id.to_owned(),
         session: session.to_owned(),

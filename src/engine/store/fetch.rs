@@ -5,10 +5,7 @@
 //! than a login: the credentials go to their own registry and no engine sees them. What the store has already is not
 //! fetched again. Refuses what the plan does not pin.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::{fs, io, path::Path};
 
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
@@ -17,11 +14,16 @@ use super::Store;
 use crate::{
     attest::provenance::{Commit, MaterialKind, Pin},
     digest::{Digest, Hasher, ManifestDigest},
-    engine::sandbox::{self, Environment, Log, Shell, Workspace},
+    engine::{
+        EngineSettings,
+        egress::{Egress, Inside},
+        git::Git,
+        sandbox::Shell,
+    },
     image::{Descriptor, Document, FormatError, Manifest},
     limits::Limits,
-    progress::{Talk, Underway},
-    rebuild::{Failure, Plan, pins},
+    progress::Underway,
+    rebuild::{Plan, pins},
     reference::Location,
     source::{self, Source, SourceError, SourceSettings, Spool},
 };
@@ -94,18 +96,26 @@ pub fn repositories(plan: &Plan) -> impl Iterator<Item = (&str, &Commit)> {
     source.map(|source| (source.url.as_str(), &source.commit)).into_iter().chain(others)
 }
 
-/// Fills the store with all that the plan needs.
+/// Where inputs are fetched from.
+pub struct Origins<'a> {
+    /// Mirrors, authorities and proxies.
+    pub settings: &'a EngineSettings,
+    /// How registries are reached.
+    pub sources: &'a SourceSettings,
+}
+
+/// Fills the store with all that the plan needs. `shell` is that of a job, in whose folder all of it is on its way.
 ///
 /// # Errors
 /// See [`StoreError`]; what was kept before stays.
 pub async fn fetch(
     plan: &Plan,
     store: &Store,
-    sources: &SourceSettings,
+    origins: &Origins<'_>,
     limits: &Limits,
-    talk: &dyn Talk,
+    shell: &Shell<'_>,
 ) -> Result<Kept, StoreError> {
-    let mut filling = Filling { store, sources, limits, talk, kept: Kept::default() };
+    let mut filling = Filling { store, origins, limits, shell, kept: Kept::default() };
     filling.layout()?;
     for base in pins::bases(plan) {
         filling.image(&base, plan).await?;
@@ -119,7 +129,9 @@ pub async fn fetch(
     }
     for material in &plan.materials {
         if let (MaterialKind::Http, Pin::Content(digest)) = (&material.kind, &material.pin) {
-            filling.download(&material.uri, digest).await?;
+            let by_step = plan.fetched.contains(&material.uri);
+            let inside = if by_step { Inside::Never } else { Inside::AsNamed };
+            filling.download(&material.uri, digest, inside).await?;
         }
     }
     Ok(filling.kept)
@@ -127,9 +139,9 @@ pub async fn fetch(
 
 struct Filling<'a> {
     store: &'a Store,
-    sources: &'a SourceSettings,
+    origins: &'a Origins<'a>,
     limits: &'a Limits,
-    talk: &'a dyn Talk,
+    shell: &'a Shell<'a>,
     kept: Kept,
 }
 
@@ -146,15 +158,32 @@ impl Filling<'_> {
         put(&index, json!({ "schemaVersion": 2, "manifests": [] }).to_string().as_bytes())
     }
 
+    /// Mirrors are asked first, and need not be believed: what is asked for is a digest.
     async fn image(&mut self, base: &pins::Base, plan: &Plan) -> Result<(), StoreError> {
-        let place = base.pinned();
-        self.talk.stage(&format!("keeping {place}"));
-        let repository = base.repository.parse().map_err(|error| StoreError::Download {
+        let (registry, path) = base.repository.split_once('/').unwrap_or_default();
+        for mirror in self.origins.settings.mirrors_of(registry) {
+            let at = pins::Base { repository: format!("{}/{path}", mirror.at), ..base.clone() };
+            if self.image_from(&at, base, plan).await.is_ok() {
+                return Ok(());
+            }
+        }
+        self.image_from(base, base, plan).await
+    }
+
+    async fn image_from(
+        &mut self,
+        at: &pins::Base,
+        base: &pins::Base,
+        plan: &Plan,
+    ) -> Result<(), StoreError> {
+        let place = at.pinned();
+        self.shell.talk.stage(&format!("keeping {place}"));
+        let repository = at.repository.parse().map_err(|error| StoreError::Download {
             url: place.clone(),
             why: format!("{error}"),
         })?;
         let location = Location::Registry(repository);
-        let source = source::open(&location, self.sources, self.limits).await?;
+        let source = source::open(&location, self.origins.sources, self.limits).await?;
         let digest = ManifestDigest::new(base.digest.clone());
         let stored = source.manifest(&digest).await?;
         let (bytes, media_type) = (stored.document.bytes.clone(), stored.media_type.clone());
@@ -175,16 +204,16 @@ impl Filling<'_> {
         if manifests.is_empty() {
             return Err(StoreError::NoPlatform { place, platform: plan.platform.to_string() });
         }
-        let spool = Spool::temporary()?;
+        let spool = Spool::inside(self.shell.work)?;
         let layers = manifests.iter().flat_map(|manifest| &manifest.layers);
         layers.for_each(|layer| spool.work().expect(1, layer.size));
-        let _underway = Underway::new(self.talk, spool.work());
+        let _underway = Underway::new(self.shell.talk, spool.work());
         for manifest in &manifests {
             self.contents(&*source, manifest, &spool).await?;
         }
         self.keep(&base.digest, &bytes)?;
         let kind = media_type.map(|kind| kind.as_str().to_owned());
-        self.list(&base.digest, bytes.len(), kind, &place)?;
+        self.list(&base.digest, bytes.len(), kind, &base.pinned())?;
         Ok(())
     }
 
@@ -269,49 +298,63 @@ impl Filling<'_> {
 
     /// One bare repository for each URL; git hashes all that it receives.
     async fn commit(&mut self, url: &str, commit: &Commit) -> Result<(), StoreError> {
-        self.talk.stage(&format!("keeping {url} at {}", commit.as_str()));
+        self.shell.talk.stage(&format!("keeping {url} at {}", commit.as_str()));
         let repository = self.store.repository(url);
-        let workspace = Workspace::new(None, self.limits)?;
-        let shell = Shell::new(&workspace, Log::new(self.limits.log_bytes), self.talk);
-        let git = Git { shell: &shell, repository: &repository };
         let failed = |why: String| StoreError::Git {
             url: url.to_owned(),
             commit: commit.as_str().to_owned(),
             why,
         };
+        fs::create_dir_all(&repository)?;
+        let git = Git::reaching(self.shell, &repository, url, self.origins.settings);
+        let git = git.map_err(failed)?;
         let there = format!("{}^{{commit}}", commit.as_str());
-        if repository.is_dir() && git.run(&["cat-file", "-e", &there]).await.is_ok() {
+        if git.succeeds(&["cat-file", "-e", &there]).await.is_ok() {
             self.kept.present += 1;
             return Ok(());
         }
-        fs::create_dir_all(&repository)?;
         let format = if commit.as_str().len() == 64 { "sha256" } else { "sha1" };
         let init = ["init", "--quiet", "--bare", "--template=", "--object-format"];
-        git.run(&[&init[..], &[format]].concat()).await.map_err(failed)?;
+        git.succeeds(&[&init[..], &[format]].concat()).await.map_err(failed)?;
         let allow = ["config", "uploadpack.allowAnySHA1InWant", "true"];
-        git.run(&allow).await.map_err(failed)?;
-        let fetch = ["fetch", "--quiet", "--no-tags", "--force"];
+        git.succeeds(&allow).await.map_err(failed)?;
+        let fetch = ["fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--force"];
         let one = ["--depth=1", "--", url, commit.as_str()];
-        if git.run(&[&fetch[..], &one[..]].concat()).await.is_err() {
+        if git.succeeds(&[&fetch[..], &one[..]].concat()).await.is_err() {
             let all = ["--", url, "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"];
-            git.run(&[&fetch[..], &all[..]].concat()).await.map_err(failed)?;
+            git.succeeds(&[&fetch[..], &all[..]].concat()).await.map_err(failed)?;
         }
         // A ref keeps it from being collected, and lets clients without wishes find it.
         let name = format!("refs/heads/hallmark-{}", commit.as_str());
-        git.run(&["update-ref", &name, &there]).await.map_err(failed)?;
+        git.succeeds(&["update-ref", &name, &there]).await.map_err(failed)?;
         self.kept.fetched += 1;
         Ok(())
     }
 
-    async fn download(&mut self, url: &str, digest: &Digest) -> Result<(), StoreError> {
+    async fn download(
+        &mut self,
+        url: &str,
+        digest: &Digest,
+        inside: Inside,
+    ) -> Result<(), StoreError> {
         let path = self.store.download(digest);
         if self.has(&path, digest)? {
             return Ok(());
         }
-        self.talk.stage(&format!("keeping {url}"));
+        self.shell.talk.stage(&format!("keeping {url}"));
         let failed = |why: String| StoreError::Download { url: url.to_owned(), why };
-        let answer = reqwest::get(url).await.and_then(reqwest::Response::error_for_status);
-        let mut body = answer.map_err(|e| failed(e.to_string()))?.bytes_stream();
+        // The proxy is ours, and judges every address after names were resolved, that of a redirect too.
+        let socket = std::net::TcpListener::bind(("127.0.0.1", 0));
+        let socket = socket.and_then(|s| s.set_nonblocking(true).map(|()| s))?;
+        let way = Egress::open(socket, url, inside, self.origins.settings)?;
+        let client = reqwest::Proxy::all(way.proxy())
+            .and_then(|proxy| reqwest::Client::builder().proxy(proxy).build())
+            .map_err(|e| failed(e.to_string()))?;
+        let answer = client.get(url).send().await;
+        let answer = answer.and_then(reqwest::Response::error_for_status);
+        let mut body = answer
+            .map_err(|e| failed(way.refusal().unwrap_or_else(|| e.to_string())))?
+            .bytes_stream();
         let parent = path.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(parent)?;
         let mut file = tempfile::NamedTempFile::new_in(parent)?;
@@ -335,29 +378,6 @@ impl Filling<'_> {
         file.persist(&path).map_err(|e| e.error)?;
         self.kept.fetched += 1;
         Ok(())
-    }
-}
-
-/// git in one repository, with nothing of the machine's settings.
-struct Git<'a> {
-    shell: &'a Shell<'a>,
-    repository: &'a PathBuf,
-}
-
-impl Git<'_> {
-    async fn run(&self, arguments: &[&str]) -> Result<(), String> {
-        let git = sandbox::find_program("git").ok_or("git is not on PATH")?;
-        let hardened = ["-c", "core.hooksPath=/dev/null", "-c", "credential.helper="];
-        let mut all: Vec<std::ffi::OsString> = hardened.iter().map(Into::into).collect();
-        all.extend(["-C".into(), self.repository.clone().into_os_string()]);
-        all.extend(arguments.iter().map(Into::into));
-        let environment = Environment::new(self.shell.work);
-        let outcome = self.shell.run(&git, all, &environment).await.map_err(|f: Failure| f.why)?;
-        if outcome.success {
-            return Ok(());
-        }
-        let log = self.shell.log.text();
-        Err(log.lines().rfind(|l| !l.trim().is_empty()).unwrap_or("git failed").trim().to_owned())
     }
 }
 

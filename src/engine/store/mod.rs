@@ -16,10 +16,14 @@ use std::{
 use serde_json::{Value, json};
 
 use super::sandbox::{self, Environment};
-use crate::{digest::Digest, rebuild::Plan};
+use crate::{
+    attest::provenance::{MaterialKind, Pin},
+    digest::Digest,
+    rebuild::Plan,
+};
 
-/// Where nothing listens: what is not in the store is not to be had.
-const NOWHERE: &str = "http://127.0.0.1:9";
+/// How BuildKit names an image.
+const IMAGE: &str = "docker-image://";
 
 /// A folder with inputs of builds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,11 +57,10 @@ impl Store {
         self.folder.join("http").join(digest.algorithm().name()).join(digest.hex())
     }
 
-    /// Repositories of the plan that the store has: URL and folder.
+    /// Repositories of the plan: URL, and folder in the store.
     pub fn repositories(&self, plan: &Plan) -> Vec<(String, PathBuf)> {
         let mut all: Vec<(String, PathBuf)> = fetch::repositories(plan)
             .map(|(url, _)| (url.to_owned(), self.repository(url)))
-            .filter(|(_, folder)| folder.is_dir())
             .collect();
         all.sort();
         all.dedup();
@@ -71,13 +74,6 @@ pub fn git_arguments(repositories: &[(String, PathBuf)]) -> Vec<String> {
         ["-c".to_owned(), format!("url.file://{}.insteadOf={url}", folder.display())]
     };
     repositories.iter().flat_map(rewrite).collect()
-}
-
-/// An environment from which nothing but loopback can be reached over HTTP.
-pub fn offline(environment: Environment) -> Environment {
-    let names = ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"];
-    let closed = names.iter().fold(environment, |all, name| all.with(name, NOWHERE));
-    closed.with("NO_PROXY", "127.0.0.1").with("no_proxy", "127.0.0.1")
 }
 
 /// Puts a `git` before the real one that takes repositories from the store: BuildKit gives its git no other setting than
@@ -115,8 +111,10 @@ fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
-/// The source policy with every download taken from the store's own address; the checksums stay as they are.
-pub fn downloads_from(policy: &mut Value, address: &str) {
+/// The source policy with every download taken from the store's own address; the checksums stay as they are. What steps download
+/// has none in the policy, since BuildKit's proxy knows none: there the address alone is exchanged, and the store gives bytes of
+/// the recorded digest only.
+pub fn downloads_from(policy: &mut Value, address: &str, plan: &Plan) {
     let Some(rules) = policy.get_mut("rules").and_then(Value::as_array_mut) else { return };
     let mut allowed = Vec::new();
     for rule in rules.iter_mut() {
@@ -133,7 +131,52 @@ pub fn downloads_from(policy: &mut Value, address: &str) {
             "selector": { "constraints": [equal], "identifier": here, "match_type": "EXACT" },
         }));
     }
+    for (url, digest) in stepwise(plan) {
+        let here = download_address(address, digest);
+        convert(&mut allowed, url, &here);
+    }
     rules.extend(allowed);
+}
+
+/// What steps download, with the digests that were recorded.
+fn stepwise(plan: &Plan) -> impl Iterator<Item = (&str, &Digest)> {
+    plan.materials.iter().filter_map(|material| match (&material.kind, &material.pin) {
+        (MaterialKind::Http, Pin::Content(digest)) if plan.fetched.contains(&material.uri) => {
+            Some((material.uri.as_str(), digest))
+        }
+        _ => None,
+    })
+}
+
+/// The source policy with every image taken from the store's own address: for a daemon that has mirrors for one registry alone.
+pub fn images_from(policy: &mut Value, address: &str) {
+    let Some(rules) = policy.get_mut("rules").and_then(Value::as_array_mut) else { return };
+    let mut more = Vec::new();
+    for rule in rules.iter().filter(|rule| rule["action"] == "ALLOW") {
+        let identifier = rule.pointer("/selector/identifier").and_then(Value::as_str);
+        let name = identifier.and_then(|identifier| identifier.strip_prefix(IMAGE));
+        let Some((registry, path)) = name.and_then(|name| name.split_once('/')) else { continue };
+        if registry != address {
+            convert(
+                &mut more,
+                &format!("{IMAGE}{registry}/{path}"),
+                &format!("{IMAGE}{address}/{path}"),
+            );
+        }
+    }
+    rules.extend(more);
+}
+
+fn convert(rules: &mut Vec<Value>, from: &str, to: &str) {
+    rules.push(json!({
+        "action": "CONVERT",
+        "selector": { "identifier": from, "match_type": "WILDCARD" },
+        "updates": { "identifier": to },
+    }));
+    rules.push(json!({
+        "action": "ALLOW",
+        "selector": { "identifier": to, "match_type": "EXACT" },
+    }));
 }
 
 /// Where [`serve`] gives a download.
@@ -150,7 +193,7 @@ mod tests {
     fn downloads_come_from_the_store_with_their_checksums() {
         let mut policy = pins::buildkit_policy(&plan());
         let before = policy["rules"].as_array().unwrap().len();
-        downloads_from(&mut policy, "127.0.0.1:1");
+        downloads_from(&mut policy, "127.0.0.1:1", &plan());
         let rules = policy["rules"].as_array().unwrap();
         assert_eq!(rules.len(), before + 1, "one download, one address");
         let last = rules.last().unwrap();

@@ -1,4 +1,4 @@
-//! The store as a registry on loopback, read-only, for the length of one build.
+//! The store as a registry in the builder's cage, read-only, for the length of one build.
 //!
 //! Turns `GET` and `HEAD` of `/v2/NAME/manifests/DIGEST` and `/v2/NAME/blobs/DIGEST` (distribution-spec v1.1) into files of the
 //! store, whatever the name: a digest names one content. `/http/ALGORITHM/HEX` gives downloads. Refuses tags and everything
@@ -53,12 +53,12 @@ impl Drop for Serving {
     }
 }
 
-/// Serves the store on a free port of loopback.
+/// Serves the store on a socket, which is where the builder can reach it and nobody else.
 ///
 /// # Errors
-/// No port can be had.
-pub async fn serve(store: &Store) -> io::Result<Serving> {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+/// The socket cannot be used.
+pub fn serve(store: &Store, listener: std::net::TcpListener) -> io::Result<Serving> {
+    let listener = TcpListener::from_std(listener)?;
     let address = listener.local_addr()?;
     let router = Router::new().fallback(answer).with_state(Arc::new(store.clone()));
     let task: JoinHandle<io::Result<()>> =
@@ -189,7 +189,9 @@ mod tests {
         let digest = Digest::sha256(bytes);
         std::fs::create_dir_all(store.blob(&digest).parent().unwrap()).unwrap();
         std::fs::write(store.blob(&digest), bytes).unwrap();
-        let serving = serve(&store).await.unwrap();
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let serving = serve(&store, listener).unwrap();
         let url = format!("http://{}/v2/x/manifests/{digest}", serving.address());
         let answer = reqwest::get(&url).await.unwrap();
         let kind = answer.headers()["content-type"].to_str().unwrap().to_owned();

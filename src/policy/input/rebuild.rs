@@ -31,6 +31,8 @@ pub struct RebuildInput {
     pub engine: Option<EngineInput>,
     /// How the image was written: what was inferred, from what, and what else was tried.
     pub exporter: Option<ExporterInput>,
+    /// Digest of the image that read the Dockerfile, where it was not the engine's own frontend.
+    pub frontend: Option<String>,
     /// What differs.
     pub differences: Vec<DifferenceInput>,
     /// How many more differences there are.
@@ -204,6 +206,7 @@ impl RebuildInput {
             layers_inherited: Some(rebuilt.coverage.inherited),
             layers_carried: Some(rebuilt.coverage.carried),
             engine: Some(EngineInput::of(&rebuilt.engine)),
+            frontend: rebuilt.frontend.as_ref().map(ToString::to_string),
             exporter: Some(ExporterInput {
                 options: rebuilt.exporter.to_string(),
                 evidence: rebuilt.exporter.evidence.clone(),

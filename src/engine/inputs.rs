@@ -1,0 +1,72 @@
+//! The inputs of one build, brought to where it is shut in.
+//!
+//! Turns a plan into a store that holds what the plan pins and nothing else: the operator's own, or one for the job alone, which
+//! hallmark's own clients fill. The builder is given that store in place of a network ([`super::store::serve`]).
+
+use super::{
+    EngineSettings,
+    layout::registries,
+    sandbox::Shell,
+    store::{
+        Store,
+        fetch::{self, Origins, StoreError},
+        serve::{self, Serving},
+    },
+};
+use crate::{
+    limits::Limits,
+    rebuild::{Failure, FailureKind, Plan},
+};
+
+/// Where a build takes its inputs from.
+pub struct Inputs<'a> {
+    store: Store,
+    /// What fills the store, where it is the job's.
+    origins: Option<&'a EngineSettings>,
+    limits: &'a Limits,
+}
+
+impl<'a> Inputs<'a> {
+    /// The operator's store, or one in the job's folder.
+    pub(super) fn of(settings: &'a EngineSettings, limits: &'a Limits, shell: &Shell<'_>) -> Self {
+        match &settings.store {
+            Some(store) => Self { store: store.clone(), origins: None, limits },
+            None => {
+                let store = Store::at(&shell.work.join("inputs"));
+                Self { store, origins: Some(settings), limits }
+            }
+        }
+    }
+
+    /// The store.
+    pub(super) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Answers for the store where the job's programs reach it.
+    ///
+    /// # Errors
+    /// [`FailureKind::EngineUnavailable`] where no socket can be had.
+    pub(super) fn serve(&self, shell: &Shell<'_>) -> Result<Serving, Failure> {
+        let serving = shell.listen().and_then(|socket| serve::serve(&self.store, socket));
+        serving.map_err(|e| shell.broken("cannot give the inputs to the builder", &e))
+    }
+
+    /// Fetches what is not there.
+    ///
+    /// # Errors
+    /// [`FailureKind::SourceGone`] where an origin does not give what is pinned.
+    pub(super) async fn fetch(&self, plan: &Plan, shell: &Shell<'_>) -> Result<(), Failure> {
+        let Some(settings) = self.origins else { return Ok(()) };
+        let sources = registries(settings);
+        let origins = Origins { settings, sources: &sources };
+        let fetched = fetch::fetch(plan, &self.store, &origins, self.limits, shell).await;
+        fetched.map(drop).map_err(|error| {
+            let kind = match error {
+                StoreError::Io(_) => FailureKind::EngineUnavailable,
+                _ => FailureKind::SourceGone,
+            };
+            shell.failure(kind, error.to_string())
+        })
+    }
+}

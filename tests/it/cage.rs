@@ -1,0 +1,342 @@
+//! What a build can reach and leave behind, with real engines: rows G8 to G14 of `docs/attacks.md`.
+//!
+//! Each test puts something beside the job that a build must not touch or hear: files, listeners, a folder of another user's; and
+//! has a hostile source try.
+
+use std::{
+    io::ErrorKind,
+    net::TcpListener,
+    os::{linux::net::SocketAddrExt as _, unix::net::UnixListener},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use hallmark::{
+    attest::provenance::{Commit, Network},
+    engine::{
+        EngineChoice, EngineSettings,
+        ancestry::{Held, Unproven, holds},
+    },
+    limits::Limits,
+    progress::Silent,
+    rebuild::{FailureKind, Plan, PlannedRepository, PlannedSource},
+};
+
+use crate::{
+    rebuild::{Lab, traces},
+    robust::{At, ENDLESS, engines, for_engine, plan_of, publish, run},
+    support,
+};
+
+/// A plan of buildah's with a Dockerfile of this name.
+async fn named(lab: &Lab, case: &str, name: &str, files: &[(&str, &str)]) -> Plan {
+    let mut plan = plan_of(lab, case, "FROM scratch\n").await;
+    let (url, commit) = publish(lab, case, files);
+    plan.source =
+        PlannedSource::Repository(PlannedRepository { url, reference: None, folder: None, commit });
+    plan.dockerfile_path = name.to_owned();
+    for_engine(plan, EngineChoice::Buildah)
+}
+
+#[tokio::test]
+async fn g8_no_text_leads_to_the_hosts_files() {
+    let Some(lab) = Lab::find() else { return };
+    let canaries = tempfile::tempdir().unwrap();
+    let canary = canaries.path().join("canary");
+    std::fs::write(&canary, "whole").unwrap();
+    let host = canaries.path().display();
+    let mount =
+        format!("=type=bind,rw,source={host},target=/h sh -c 'cat /h/canary; echo x > /h/canary'");
+    let from = "ARG BUILD\nFROM ${BUILD}\n";
+    let cases = [
+        ("plain", format!("{from}RUN --mount{mount}\n")),
+        ("continued", format!("{from}RUN --mo\\\nunt{mount}\n")),
+        ("commented", format!("{from}RUN --mo\\\n# x\nunt{mount}\n")),
+        ("backtick", format!("# escape=`\n{from}RUN --mo`\nunt{mount}\n")),
+        ("variable", format!("{from}ARG M=mount\nRUN --$M{mount}\n")),
+        ("quoted", format!("{from}RUN --mo\"un\"t{mount}\n")),
+    ];
+    for (case, dockerfile) in cases {
+        for choice in engines() {
+            let plan = for_engine(plan_of(&lab, case, &dockerfile).await, choice);
+            let result = run(&plan, lab.settings(), choice, &Limits::default(), &Silent).await;
+            let log = result.err().map(|failure| failure.log).unwrap_or_default();
+            assert!(!log.contains("whole"), "{case}, {choice:?}: {log}");
+            assert_eq!(std::fs::read_to_string(&canary).unwrap(), "whole", "{case}, {choice:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn g8_no_preprocessor_reads_a_dockerfile() {
+    let Some(lab) = Lab::find() else { return };
+    let secret = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(secret.path(), "RUN echo the secret line\n").unwrap();
+    let text = format!("ARG BUILD\nFROM ${{BUILD}}\n#include \"{}\"\n", secret.path().display());
+    let plan = named(&lab, "cpp", "Dockerfile.in", &[("Dockerfile.in", &text)]).await;
+    let said = Arc::new(Mutex::new(String::new()));
+    let heard = said.clone();
+    let talk = At::new("secret line", move || heard.lock().unwrap().push_str("heard"));
+    let choice = EngineChoice::Buildah;
+    let result = run(&plan, lab.settings(), choice, &Limits::default(), &talk).await;
+    result.expect("the line is a comment");
+    assert_eq!(said.lock().unwrap().as_str(), "");
+}
+
+/// Listeners of the host that nothing of a build may reach.
+struct Ears {
+    loopback: TcpListener,
+    link_local: Option<TcpListener>,
+    hidden: UnixListener,
+    name: String,
+}
+
+/// What clouds answer their credentials at.
+const METADATA: &str = "169.254.169.254";
+
+impl Ears {
+    fn open() -> Self {
+        let alias = |word: &str| {
+            let mut ip = Command::new("ip");
+            ip.args(["addr", word, &format!("{METADATA}/32"), "dev", "lo"]).stderr(Stdio::null());
+            ip.status().is_ok_and(|status| status.success())
+        };
+        let link_local = alias("add").then(|| TcpListener::bind((METADATA, 0)).unwrap());
+        let name = format!("hallmark-ears-{}", std::process::id());
+        let address = std::os::unix::net::SocketAddr::from_abstract_name(&name).unwrap();
+        let ears = Self {
+            loopback: TcpListener::bind(("127.0.0.1", 0)).unwrap(),
+            link_local,
+            hidden: UnixListener::bind_addr(&address).unwrap(),
+            name,
+        };
+        ears.loopback.set_nonblocking(true).unwrap();
+        ears.link_local.iter().for_each(|ear| ear.set_nonblocking(true).unwrap());
+        ears.hidden.set_nonblocking(true).unwrap();
+        ears
+    }
+
+    /// Shell words that knock at all of them.
+    fn knock(&self) -> String {
+        let mut words = Vec::new();
+        for ear in std::iter::once(&self.loopback).chain(&self.link_local) {
+            let at = ear.local_addr().unwrap();
+            words.push(format!(
+                "wget -T 2 -O /dev/null http://{at}/ || nc -w 2 {} {} < /dev/null",
+                at.ip(),
+                at.port()
+            ));
+        }
+        words.push(format!("nc local:@{} < /dev/null", self.name));
+        words.join("; ")
+    }
+
+    fn heard(&self) -> Vec<&'static str> {
+        let silent = |error: std::io::Error| error.kind() == ErrorKind::WouldBlock;
+        let mut heard = Vec::new();
+        if !self.loopback.accept().map_or_else(silent, |_| false) {
+            heard.push("loopback");
+        }
+        if self.link_local.as_ref().is_some_and(|e| !e.accept().map_or_else(silent, |_| false)) {
+            heard.push("link-local");
+        }
+        if !self.hidden.accept().map_or_else(silent, |_| false) {
+            heard.push("abstract socket");
+        }
+        heard
+    }
+}
+
+impl Drop for Ears {
+    fn drop(&mut self) {
+        if self.link_local.is_some() {
+            let mut ip = Command::new("ip");
+            let _ = ip.args(["addr", "del", &format!("{METADATA}/32"), "dev", "lo"]).status();
+        }
+    }
+}
+
+#[tokio::test]
+async fn g9_no_step_reaches_the_hosts_network_whatever_it_asks_for() {
+    let Some(lab) = Lab::find() else { return };
+    let ears = Ears::open();
+    let knock = ears.knock();
+    for network in ["", "--network=default ", "--network=host "] {
+        let dockerfile =
+            format!("ARG BUILD\nFROM ${{BUILD}}\nRUN {network}({knock}); echo tried > /x\n");
+        for choice in engines() {
+            let plan = for_engine(plan_of(&lab, "knock", &dockerfile).await, choice);
+            let result = run(&plan, lab.settings(), choice, &Limits::default(), &Silent).await;
+            assert_eq!(ears.heard(), [""; 0], "{choice:?} with {network:?}");
+            // The word in the report is what the job's network was.
+            if let Ok(finished) = result {
+                assert_eq!(finished.built.report.network, Network::None, "{choice:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn g10_a_source_inside_is_not_fetched_for_a_name_outside() {
+    let Some(lab) = Lab::find() else { return };
+    let ears = Ears::open();
+    let Some(metadata) = &ears.link_local else { return eprintln!("SKIPPED: no alias on lo") };
+    let port = metadata.local_addr().unwrap().port();
+    for url in
+        [format!("git://{METADATA}:{port}/a.git"), format!("https://{METADATA}:{port}/a.git")]
+    {
+        for choice in engines() {
+            let mut plan = for_engine(plan_of(&lab, "inside", "FROM scratch\n").await, choice);
+            if let PlannedSource::Repository(repository) = &mut plan.source {
+                repository.url.clone_from(&url);
+            }
+            let result = run(&plan, lab.settings(), choice, &Limits::default(), &Silent).await;
+            assert_eq!(result.expect_err("it was built").kind, FailureKind::SourceGone, "{url}");
+            assert_eq!(ears.heard(), [""; 0], "{url}");
+        }
+    }
+}
+
+/// What this user, who is nobody, can do to a path.
+fn as_nobody(words: &[&str]) -> bool {
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"]).args(words);
+    command.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().success()
+}
+
+#[tokio::test]
+async fn g13_nobody_reads_or_holds_anything_of_a_build() {
+    let Some(lab) = Lab::find() else { return };
+    let base = tempfile::tempdir().unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(base.path(), mode).unwrap();
+    for choice in engines() {
+        let plan = for_engine(plan_of(&lab, "nobody", ENDLESS).await, choice);
+        let settings = EngineSettings { work: Some(base.path().to_owned()), ..lab.settings() };
+        let (folder, found) = (base.path().to_owned(), Arc::new(Mutex::new(Vec::new())));
+        let seen = found.clone();
+        let talk = At::new("step runs", move || {
+            for entry in std::fs::read_dir(&folder).unwrap().flatten() {
+                let path = entry.path().display().to_string();
+                let owner = format!("{path}/.owner");
+                for words in [
+                    &["ls", path.as_str()][..],
+                    &["cat", owner.as_str()],
+                    &["flock", "-n", owner.as_str(), "true"],
+                ] {
+                    seen.lock().unwrap().push(as_nobody(words));
+                }
+            }
+        });
+        let limits = Limits { rebuild: Duration::from_secs(20), ..Limits::default() };
+        let failure = hallmark::engine::build(&plan, &settings, choice, &limits, &talk).await;
+        failure.expect_err("it was built");
+        let found = found.lock().unwrap();
+        assert!(found.len() >= 3 && !found.contains(&true), "{choice:?}: {found:?}");
+    }
+}
+
+/// Kills hallmark at random moments of a rebuild; what it had started ends with it, and the next one finds nothing.
+#[test]
+fn g13_what_a_killed_hallmark_started_ends_with_it() {
+    let Some(lab) = support::Lab::here("g13_what_a_killed_hallmark_started_ends_with_it") else {
+        return;
+    };
+    let times: u32 = std::env::var("HALLMARK_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(5);
+    let base = tempfile::tempdir().unwrap();
+    let engines = ["docker", "buildah", "buildkitd"];
+    for time in 0..times {
+        let engine = engines[time as usize % engines.len()];
+        let image = lab.get(if engine == "buildah" { "BUILDAH" } else { "HONEST" });
+        let config = base.path().join("hallmark.yaml");
+        std::fs::write(&config, format!("version: 1\nrebuild: {{engine: {engine}}}\n")).unwrap();
+        let work = base.path().join("work");
+        std::fs::create_dir_all(&work).unwrap();
+        let mut hallmark = Command::new(env!("CARGO_BIN_EXE_hallmark"))
+            .args(["rebuild", image, "--config"])
+            .arg(&config)
+            .env("PATH", lab.get("PATH"))
+            .env("TMPDIR", &work)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        // Spread over the length of a rebuild.
+        std::thread::sleep(Duration::from_millis(u64::from(time * 7919 % 4000)));
+        hallmark.kill().unwrap();
+        hallmark.wait().unwrap();
+        let folder = work.display().to_string();
+        let until = Instant::now() + Duration::from_secs(5);
+        let alive = || -> Vec<String> { running(&folder) };
+        while !alive().is_empty() && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        assert_eq!(alive(), Vec::<String>::new(), "{engine}, kill {time}");
+        hallmark::scratch::sweep(&work);
+        assert_eq!(traces(&folder), Vec::<String>::new(), "{engine}, kill {time}");
+        assert_eq!(std::fs::read_dir(&work).unwrap().count(), 0, "{engine}, kill {time}");
+    }
+}
+
+/// Processes that name a folder, as an argument or in their environment.
+fn running(folder: &str) -> Vec<String> {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
+    let text = |path: PathBuf| {
+        String::from_utf8_lossy(&std::fs::read(path).unwrap_or_default()).into_owned()
+    };
+    let named = |path: &PathBuf| {
+        [text(path.join("cmdline")), text(path.join("environ"))].iter().any(|t| t.contains(folder))
+    };
+    processes.filter(named).map(|path| text(path.join("cmdline"))).collect()
+}
+
+/// git in a folder of the lab.
+fn git(folder: &Path, words: &[&str]) -> String {
+    let mut git = Command::new("git");
+    git.args(["-c", "user.name=lab", "-c", "user.email=lab@example.org", "-C"])
+        .arg(folder)
+        .args(words);
+    let output = git.env("GIT_CONFIG_GLOBAL", "/dev/null").stdin(Stdio::null()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+#[tokio::test]
+async fn g14_a_commit_of_a_fork_is_not_the_parents() {
+    let Some(lab) = Lab::find() else { return };
+    let (url, tip) = publish(&lab, "parent", &[("Dockerfile", "FROM scratch\n")]);
+    let bare = lab.folder.join("git").join(url.rsplit('/').next().unwrap());
+    let tree = git(&bare, &["rev-parse", "HEAD^{tree}"]);
+    let newer = git(&bare, &["commit-tree", &tree, "-p", tip.as_str(), "-m", "newer"]);
+    git(&bare, &["update-ref", "refs/heads/main", &newer]);
+    git(&bare, &["update-ref", "refs/tags/v1", tip.as_str()]);
+    // As servers keep it that store forks beside their parent.
+    let fork = git(&bare, &["commit-tree", &tree, "-p", &newer, "-m", "of a stranger"]);
+    git(&bare, &["update-ref", "refs/pull/1/head", &fork]);
+    let (newer, fork) = (Commit::new(&newer).unwrap(), Commit::new(&fork).unwrap());
+    let settings = lab.settings();
+    let limits = Limits::default();
+    let ask = async |name: &str, commit: &Commit| {
+        holds(&url, name, commit, &settings, &limits, &Silent).await.unwrap()
+    };
+    for (name, commit, want) in [
+        ("refs/heads/main", &newer, Held::Yes),
+        ("main", &newer, Held::Yes),
+        ("main", &tip, Held::Yes),
+        ("v1", &tip, Held::Yes),
+        ("refs/tags/v1", &newer, Held::No),
+        ("main", &fork, Held::No),
+        ("v1", &fork, Held::No),
+    ] {
+        assert_eq!(ask(name, commit).await, want, "{name} {}", commit.as_str());
+    }
+    for name in ["refs/pull/1/head", "pull/1/head", "nothing"] {
+        let held = ask(name, &fork).await;
+        assert!(
+            matches!(held, Held::Unproven(Unproven::NoName(_) | Unproven::NotGiven { .. })),
+            "{name}: {held:?}"
+        );
+    }
+}
