@@ -60,6 +60,12 @@ pub fn find(settings: &EngineSettings, limits: &Limits) -> Result<Arc<dyn Engine
     }
 }
 
+/// Whether the built-in frontend reads the Dockerfile. It is told so by an empty `cmdline`: then it asks no other one
+/// (`frontend/dockerfile/builder`, `Build`), whatever the Dockerfile says.
+pub(super) fn own_frontend(plan: &Plan) -> bool {
+    plan.frontend == Frontend::BuiltIn && !plan.build_args.contains_key("BUILDKIT_SYNTAX")
+}
+
 /// What the job's steps can reach, by a look at the network that the builder is shut in; nobody knows of a builder elsewhere.
 pub(super) fn network(shell: &Shell<'_>, runs: Runs, plan: &Plan) -> Network {
     let interfaces = shell.cage().filter(|_| runs == Runs::Here).map(Cage::interfaces);

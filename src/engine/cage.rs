@@ -162,7 +162,7 @@ impl Drop for Holder {
 fn program_folders() -> Vec<PathBuf> {
     const SYSTEM: [&str; 6] = ["/usr", "/bin", "/sbin", "/lib", "/lib64", "/etc"];
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let mut folders = Vec::new();
+    let mut folders: Vec<PathBuf> = plugin_folder().into_iter().collect();
     for folder in std::env::split_paths(&path) {
         let beside = folder.parent().map(|parent| ["lib", "libexec"].map(|name| parent.join(name)));
         for folder in std::iter::once(folder).chain(beside.into_iter().flatten()) {
@@ -174,6 +174,15 @@ fn program_folders() -> Vec<PathBuf> {
         }
     }
     folders
+}
+
+/// Where Docker's own client finds buildx in the user's settings, if it does.
+fn plugin_folder() -> Option<PathBuf> {
+    let configured = std::env::var_os("DOCKER_CONFIG").map(PathBuf::from);
+    let home = std::env::var_os("HOME").map(|home| Path::new(&home).join(".docker"));
+    let mut files = configured.into_iter().chain(home).map(|f| f.join("cli-plugins/docker-buildx"));
+    let found = files.find_map(|file| std::fs::canonicalize(file).ok())?;
+    found.parent().filter(|folder| !folder.starts_with("/usr")).map(Path::to_owned)
 }
 
 /// Brings loopback up: `RTM_NEWLINK` for interface 1 with `IFF_UP` set and meant (rtnetlink(7)). The kernel gives it its addresses.

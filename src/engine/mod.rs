@@ -458,18 +458,20 @@ fn unavailable(why: String) -> Failure {
     Failure { kind: FailureKind::EngineUnavailable, why, log: String::new(), engine: None }
 }
 
-/// One file with the machine's certificate authorities and the operator's: every program that engines use (Go, git)
-/// takes `SSL_CERT_FILE` or `GIT_SSL_CAINFO`.
+/// One file with the machine's certificate authorities and the operator's, where git's own choice is not enough: builders reach
+/// nobody who has a certificate.
 fn certificates(settings: &EngineSettings, work: &Path) -> io::Result<Option<PathBuf>> {
     const SYSTEM: [&str; 3] = [
         "/etc/ssl/certs/ca-certificates.crt",
         "/etc/pki/tls/certs/ca-bundle.crt",
         "/etc/ssl/cert.pem",
     ];
-    if settings.certificate_authorities.is_empty() {
+    let given = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
+    if settings.certificate_authorities.is_empty() && given.is_none() {
         return Ok(None);
     }
-    let system = SYSTEM.iter().find_map(|path| fs::read(path).ok());
+    let system = SYSTEM.iter().map(PathBuf::from);
+    let system = given.into_iter().chain(system).find_map(|path| fs::read(path).ok());
     let mut bundle = system.unwrap_or_default();
     for (_, path) in &settings.certificate_authorities {
         bundle.push(b'\n');

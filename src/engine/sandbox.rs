@@ -35,9 +35,9 @@ const LINE_BYTES: usize = 4096;
 const ANSWER_BYTES: usize = 1 << 20;
 /// Time that a daemon gets to unmount and remove what is its own.
 const STOP: Duration = Duration::from_secs(15);
-/// Variables of the operator that programs see: where programs and authorities are. Proxies are not among them, since their
-/// addresses hold credentials, and builders pass them on to steps.
-const PASSED: [&str; 3] = ["PATH", "SSL_CERT_FILE", "SSL_CERT_DIR"];
+/// The variable of the operator that programs see. Proxies are not passed, since their addresses hold credentials and builders
+/// pass them on to steps; authorities are given to git alone, as a file of the job's.
+const PASSED: [&str; 1] = ["PATH"];
 
 /// A folder for one job, and what bounds all that runs in it; dropping it ends and removes everything.
 #[derive(Debug)]

@@ -8,7 +8,10 @@ use std::{
 
 use async_trait::async_trait;
 
-use super::{CACHES, finish, frontend_options, held_back, network, output, program, write_policy};
+use super::{
+    CACHES, finish, frontend_options, held_back, network, output, own_frontend, program,
+    write_policy,
+};
 use crate::{
     engine::{
         Built, Engine, Runs,
@@ -72,6 +75,9 @@ impl Engine for Buildctl {
         talk.stage("building");
         let mut args = buildctl_args(plan, work, &policy);
         args.extend(["--opt".into(), format!("{CACHES}={}", name(work)).into()]);
+        if own_frontend(plan) {
+            args.extend(["--opt".into(), "cmdline=".into()]);
+        }
         let outcome = shell.run(&self.buildctl, args, &environment).await?;
         finish(&outcome, None, shell, report, pins).map_err(|failure| held_back(failure, plan))
     }

@@ -39,7 +39,6 @@ use tonic::{
 
 use super::{Built, Engine, Runs, buildkit, inputs::Inputs, sandbox::Shell, version};
 use crate::{
-    attest::provenance::Frontend,
     limits::Limits,
     rebuild::{EngineKind, EngineReport, Failure, FailureKind, Plan, pins},
 };
@@ -247,8 +246,7 @@ fn request(plan: &Plan, policy: &Value, id: &str, session: &str) -> Newer {
         buildkit::frontend_options(plan).into_iter().collect();
     attributes.insert("no-cache".to_owned(), String::new());
     attributes.insert(buildkit::CACHES.to_owned(), id.to_owned());
-    if plan.frontend == Frontend::BuiltIn && !plan.build_args.contains_key("BUILDKIT_SYNTAX") {
-        // With this the built-in frontend asks no other one (`frontend/dockerfile/builder`, `Build`), whatever the Dockerfile says.
+    if buildkit::own_frontend(plan) {
         attributes.insert("cmdline".to_owned(), String::new());
     }
     let request = SolveRequest {
