@@ -253,7 +253,11 @@ impl Job<'_> {
         let (url, commit) = (self.repository.url.as_str(), self.repository.commit.as_str());
         let outcome = self.git(&[&INIT[..], &[object_format(commit)]].concat()).await?;
         self.must(&outcome, FailureKind::EngineUnavailable, "git init failed")?;
-        if !self.git(&[&FETCH[..], &["--depth=1", "--", url, commit]].concat()).await?.success {
+        if !self
+            .git(&[&FETCH[..], &["--update-shallow", "--depth=1", "--", url, commit]].concat())
+            .await?
+            .success
+        {
             let all = ["--", url, "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"];
             let outcome = self.git(&[&FETCH[..], &all[..]].concat()).await?;
             let why = format!("{url} could not be fetched");

@@ -5,9 +5,14 @@
 //! than a login: the credentials go to their own registry and no engine sees them. What the store has already is not
 //! fetched again. Refuses what the plan does not pin.
 
-use std::{fs, io, path::Path};
+use std::{
+    fs, io,
+    path::Path,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use futures_util::StreamExt as _;
+use reqwest::header::LAST_MODIFIED;
 use serde_json::{Value, json};
 
 use super::Store;
@@ -352,9 +357,11 @@ impl Filling<'_> {
             .map_err(|e| failed(e.to_string()))?;
         let answer = client.get(url).send().await;
         let answer = answer.and_then(reqwest::Response::error_for_status);
-        let mut body = answer
-            .map_err(|e| failed(way.refusal().unwrap_or_else(|| e.to_string())))?
-            .bytes_stream();
+        let answer = answer.map_err(|e| failed(way.refusal().unwrap_or_else(|| e.to_string())))?;
+        let modified = answer.headers().get(LAST_MODIFIED).and_then(|text| text.to_str().ok());
+        let modified = modified.and_then(|text| jiff::fmt::rfc2822::parse(text).ok());
+        let modified = modified.map_or(UNIX_EPOCH, |time| SystemTime::from(time.timestamp()));
+        let mut body = answer.bytes_stream();
         let parent = path.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(parent)?;
         let mut file = tempfile::NamedTempFile::new_in(parent)?;
@@ -375,6 +382,8 @@ impl Filling<'_> {
         if found != *digest {
             return Err(failed(format!("it is {found}, not the recorded {digest}")));
         }
+        // BuildKit gives the file this time, where it adds one (`ADD URL`).
+        file.as_file().set_modified(modified)?;
         file.persist(&path).map_err(|e| e.error)?;
         self.kept.fetched += 1;
         Ok(())

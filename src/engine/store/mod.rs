@@ -76,6 +76,14 @@ pub fn git_arguments(repositories: &[(String, PathBuf)]) -> Vec<String> {
     repositories.iter().flat_map(rewrite).collect()
 }
 
+/// The store has single commits, and whoever fetches one has to say that its parents may be missing.
+const SHALLOW: &str = r#"for word do
+  shift
+  set -- "$@" "$word"
+  if [ "$word" = fetch ]; then set -- "$@" --update-shallow; fi
+done
+"#;
+
 /// Puts a `git` before the real one that takes repositories from the store: BuildKit gives its git no other setting than
 /// `PATH`.
 ///
@@ -93,7 +101,7 @@ pub fn wrap_git(
     fs::create_dir_all(&folder)?;
     let words: Vec<String> = git_arguments(repositories).iter().map(|word| quoted(word)).collect();
     let script = format!(
-        "#!/bin/sh\nexport GIT_ALLOW_PROTOCOL=file\nexec {} {} \"$@\"\n",
+        "#!/bin/sh\nexport GIT_ALLOW_PROTOCOL=file\n{SHALLOW}exec {} {} \"$@\"\n",
         quoted(&git.to_string_lossy()),
         words.join(" ")
     );
@@ -203,6 +211,21 @@ mod tests {
         assert!(identifier.ends_with(checksum.strip_prefix("sha256:").unwrap()));
         let converted = rules.iter().find(|r| r["updates"]["identifier"] == identifier);
         assert_eq!(converted.unwrap()["updates"]["attrs"]["http.checksum"], checksum);
+    }
+
+    #[test]
+    fn a_fetch_is_told_that_parents_may_be_missing() {
+        let script = format!("{SHALLOW}printf '%s|' \"$@\"");
+        let said = |words: &[&str]| {
+            let mut sh = std::process::Command::new("sh");
+            let output = sh.args(["-c", &script, "sh"]).args(words).output().unwrap();
+            String::from_utf8(output.stdout).unwrap()
+        };
+        assert_eq!(
+            said(&["-C", "a b", "fetch", "-f", "x y"]),
+            "-C|a b|fetch|--update-shallow|-f|x y|"
+        );
+        assert_eq!(said(&["cat-file", "-e", "x"]), "cat-file|-e|x|");
     }
 
     #[test]

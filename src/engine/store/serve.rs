@@ -4,19 +4,26 @@
 //! store, whatever the name: a digest names one content. `/http/ALGORITHM/HEX` gives downloads. Refuses tags and everything
 //! else. It checks nothing: whoever asks names a digest and holds the answer to it.
 
-use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{
+    io,
+    net::SocketAddr,
+    path::PathBuf,
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use axum::{
     Router,
     body::Body,
     extract::State,
     http::{
-        HeaderName, Method, StatusCode, Uri,
-        header::{CONTENT_LENGTH, CONTENT_TYPE},
+        HeaderName, HeaderValue, Method, StatusCode, Uri,
+        header::{CONTENT_LENGTH, CONTENT_TYPE, LAST_MODIFIED},
     },
     response::{IntoResponse, Response},
 };
 use futures_util::stream;
+use jiff::fmt::rfc2822::DateTimePrinter;
 use serde::Deserialize;
 use tokio::{
     fs::File,
@@ -138,14 +145,27 @@ async fn media_type(path: &PathBuf) -> Option<String> {
 
 async fn file(path: PathBuf, kind: String, digest: &Digest, head: bool) -> io::Result<Response> {
     let file = File::open(path).await?;
-    let length = file.metadata().await?.len();
+    let what = file.metadata().await?;
+    let length = what.len();
     let body = if head { Body::empty() } else { Body::from_stream(chunks(file)) };
     let headers = [
         (CONTENT_TYPE, kind),
         (CONTENT_LENGTH, length.to_string()),
         (HeaderName::from_static("docker-content-digest"), digest.to_string()),
     ];
-    Ok((headers, body).into_response())
+    let mut response = (headers, body).into_response();
+    let modified = what.modified().ok().filter(|time| *time > UNIX_EPOCH).and_then(http_date);
+    if let Some(modified) = modified {
+        response.headers_mut().insert(LAST_MODIFIED, modified);
+    }
+    Ok(response)
+}
+
+/// A time as HTTP writes it (RFC 9110, section 5.6.7).
+fn http_date(time: SystemTime) -> Option<HeaderValue> {
+    let time = jiff::Timestamp::try_from(time).ok()?;
+    let text = DateTimePrinter::new().timestamp_to_rfc9110_string(&time).ok()?;
+    HeaderValue::from_str(&text).ok()
 }
 
 fn chunks(file: File) -> impl futures_util::Stream<Item = io::Result<Vec<u8>>> {
