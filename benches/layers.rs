@@ -100,6 +100,7 @@ fn main() {
         digest: BlobDigest::of(&stored),
         size: stored.len() as u64,
         platform: None,
+        selective: false,
         artifact_type: None,
         annotations: BTreeMap::default(),
     };

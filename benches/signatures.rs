@@ -73,6 +73,8 @@ fn image(index: &[u8]) -> Image {
             manifests: Vec::new(),
             annotations: BTreeMap::new(),
         }),
+        outer: Vec::new(),
+        left_out: Vec::new(),
         manifest: Manifest {
             document: checked(b"the platform's manifest"),
             media_type: MediaType::new(MediaType::OCI_MANIFEST),
@@ -82,6 +84,7 @@ fn image(index: &[u8]) -> Image {
                 digest: BlobDigest::of(b"{}"),
                 size: 2,
                 platform: None,
+                selective: false,
                 artifact_type: None,
                 annotations: BTreeMap::new(),
             },
@@ -91,7 +94,7 @@ fn image(index: &[u8]) -> Image {
         },
         config: ImageConfig {
             document: config,
-            platform: platform.clone(),
+            platform: (&platform).into(),
             created: None,
             runtime: RuntimeConfig::default(),
             diff_ids: Vec::new(),

@@ -70,7 +70,9 @@ deny contains {"code": "signature-signer", "msg": msg} if {
 
 # METADATA
 # title: The image is not revoked
-# description: A signature stays valid for ever; settings.signature.revoked lists digests that must not run all the same.
+# description: >-
+#   A signature stays valid for ever; settings.signature.revoked lists digests that must not run all the same: of an index,
+#   a manifest or a configuration, by sha256 or sha512.
 # custom:
 #   code: image-revoked
 #   severity: deny
@@ -79,7 +81,7 @@ deny contains {"code": "signature-signer", "msg": msg} if {
 deny contains {"code": "image-revoked", "msg": msg, "digest": digest} if {
 	is_array(revoked)
 	some digest in revoked
-	digest in {input.image.digest, input.image.manifest}
+	lower(sprintf("%v", [digest])) in digests
 	msg := sprintf("%v is revoked by settings.signature.revoked", [digest])
 }
 
@@ -87,6 +89,9 @@ deny contains {"code": "image-revoked", "msg": msg} if {
 	not is_array(revoked)
 	msg := "settings.signature.revoked is no list of digests"
 }
+
+# Every digest by which the image, or an index on the way to it, can be meant.
+digests := {input.image.digest, input.image.manifest} | {digest | some digest in input.image.digests}
 
 revoked := object.get(input, ["settings", "signature", "revoked"], [])
 

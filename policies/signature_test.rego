@@ -36,7 +36,7 @@ test_signature_signer if {
 }
 
 image(settings) := {
-	"image": {"digest": "sha256:aa", "manifest": "sha256:bb"},
+	"image": {"digest": "sha256:aa", "manifest": "sha256:bb", "digests": ["sha256:aa", "sha512:ab", "sha256:bb", "sha256:dd"]},
 	"signatures": [by("release")],
 	"settings": {"signature": settings},
 }
@@ -44,8 +44,15 @@ image(settings) := {
 test_image_revoked if {
 	denied(image({"revoked": ["sha256:aa"]})) == {"image-revoked"}
 	denied(image({"revoked": ["sha256:bb"]})) == {"image-revoked"}
-	denied(image({"revoked": ["sha256:cc"]})) == set()
+	denied(image({"revoked": ["sha512:ab"]})) == {"image-revoked"}
+	denied(image({"revoked": ["SHA256:DD"]})) == {"image-revoked"}
+	denied(image({"revoked": ["sha256:cc", 7]})) == set()
 	denied(image({"revoked": "sha256:aa"})) == {"image-revoked"}
+}
+
+test_image_revoked_without_the_list_of_digests if {
+	older := object.union(object.remove(image({"revoked": ["sha256:bb"]}), ["image"]), {"image": {"digest": "sha256:aa", "manifest": "sha256:bb"}})
+	denied(older) == {"image-revoked"}
 }
 
 signed_at(time, days) := {

@@ -13,7 +13,7 @@ use crate::{
     },
     digest::{Digest, ManifestDigest},
     finding::{Finding, Severity},
-    image::{Image, Platform},
+    image::{Image, LeftOut, Platform},
     rebuild::{Rebuild, plan::PlanOptions},
     sbom::{BoundSbom, Inventory, Reconciliation},
     trust::{
@@ -152,9 +152,8 @@ pub fn standing(content: Option<&Predicate>, image: &Image) -> Result<(), Agains
     };
     match content {
         Some(Predicate::Summary(summary)) => {
-            let index = image.index.as_ref().map(|index| index.document.digest.digest().clone());
-            let manifest = image.manifest.document.digest.digest().clone();
-            let digests: Vec<Digest> = index.into_iter().chain([manifest]).collect();
+            let digests: Vec<Digest> =
+                image.documents().map(|document| document.digest.digest().clone()).collect();
             if !summary.is_about(&image.reference.location, &digests) {
                 return Err(Against::OtherResource(summary.resource.chars().take(200).collect()));
             }
@@ -260,8 +259,10 @@ pub struct Inputs {
 pub struct Verdict {
     /// What was judged.
     pub subject: crate::reference::PinnedReference,
-    /// One for each platform that was judged; never empty.
+    /// One for each manifest that was judged; never empty.
     pub platforms: Vec<PlatformVerdict>,
+    /// What the reference lists for other platforms and nobody judged.
+    pub left_out: Vec<LeftOut>,
     /// What it depends on.
     pub inputs: Inputs,
     /// When it was judged.

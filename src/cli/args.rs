@@ -90,9 +90,12 @@ pub struct Verify {
     /// REGISTRY/REPOSITORY[:TAG|@DIGEST], sha256:…, oci:DIR[:TAG|@DIGEST], oci-archive:FILE or docker-archive:FILE
     #[arg(value_name = "IMAGE")]
     pub image: Reference,
-    /// Which platforms.
-    #[command(flatten)]
-    pub platforms: Platforms,
+    /// Judge this platform alone, as linux/arm64 [default: every platform that the image has]
+    #[arg(long, value_name = "OS/ARCH")]
+    pub platform: Option<Platform>,
+    /// Judge every platform that the image has: the default
+    #[arg(long, conflicts_with = "platform", hide = true)]
+    pub all_platforms: bool,
     /// Policy preset or folder, instead of the configuration's
     #[arg(long, value_name = "PRESET|DIR")]
     pub policy: Option<String>,

@@ -26,10 +26,10 @@ use crate::{
 };
 
 /// What the command line says over the configuration.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Overrides<'a> {
-    /// Which platforms; this machine's where nothing is said.
-    pub platforms: Option<&'a Platforms>,
+    /// Which platforms.
+    pub platforms: PlatformChoice,
     /// Preset or folder.
     pub policy: Option<&'a str>,
     /// Key files that may vouch for everything.
@@ -58,7 +58,7 @@ pub fn begin(global: &Global, overrides: Overrides<'_>) -> Result<(Config, Conte
     let policies = Ahead::begin(bundle, config.limits.clone());
     let context = Context {
         sources: sources(&config),
-        platforms: platforms(overrides.platforms),
+        platforms: overrides.platforms,
         trust: trust(&config, overrides.keys)?,
         policies,
         exceptions: exceptions(&config),
@@ -137,11 +137,13 @@ pub fn surrounding_sources() -> SourceSettings {
     }
 }
 
-fn platforms(asked: Option<&Platforms>) -> PlatformChoice {
+/// The platforms that a command works on which takes this machine's where nothing is said.
+pub fn platforms(asked: &Platforms) -> PlatformChoice {
     match asked {
-        Some(Platforms { all_platforms: true, .. }) => PlatformChoice::All,
-        Some(Platforms { platform: Some(platform), .. }) => PlatformChoice::One(platform.clone()),
-        _ => PlatformChoice::Host,
+        Platforms { all_platforms: true, .. } => PlatformChoice::All,
+        Platforms { platform, .. } => {
+            platform.clone().map_or(PlatformChoice::Host, PlatformChoice::One)
+        }
     }
 }
 
@@ -287,6 +289,7 @@ pub async fn resolve(
     sources: &SourceSettings,
     limits: &Limits,
 ) -> Result<PinnedReference, source::SourceError> {
+    let reference = &source::located(reference);
     match reference {
         Reference::Bare(digest) => {
             source::load::find_digest(digest, &config.repositories, sources, limits).await

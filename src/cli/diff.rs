@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     Answer, Failure,
-    args::{Diff, DiffFormat, Global, Platforms},
+    args::{Diff, DiffFormat, Global},
     context::{self, Overrides},
 };
 use crate::{
@@ -13,14 +13,14 @@ use crate::{
     progress::{Underway, Work},
     reference::{PinnedReference, Reference},
     report,
-    source::{Spool, on_demand::OnDemand},
+    source::{PlatformChoice, Spool, on_demand::OnDemand},
     verify::{Context, in_force, open_alone, side},
 };
 
 /// Runs the command; the answer is yes where the images are the same build (R5 or R4).
 pub async fn run(args: &Diff, global: &Global) -> Result<Answer, Failure> {
-    let platforms = Platforms { platform: args.platform.clone(), all_platforms: false };
-    let overrides = Overrides { platforms: Some(&platforms), ..Overrides::default() };
+    let platforms = args.platform.clone().map_or(PlatformChoice::Host, PlatformChoice::One);
+    let overrides = Overrides { platforms, ..Overrides::default() };
     let (config, ctx) = context::build(global, overrides)?;
     let spool = Spool::temporary()
         .map_err(|e| Failure::unavailable(format!("no temporary folder: {e}")))?;

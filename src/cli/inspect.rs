@@ -17,7 +17,7 @@ use crate::{
 /// Runs the command.
 pub async fn run(args: &Inspect, global: &Global) -> Result<Answer, Failure> {
     let overrides = Overrides {
-        platforms: Some(&args.platforms),
+        platforms: context::platforms(&args.platforms),
         rebuild: Some(When::Never),
         policy: Some("baseline"),
         ..Overrides::default()

@@ -26,7 +26,7 @@ pub async fn run(command: &Materials, global: &Global) -> Result<Answer, Failure
 
 async fn fetch(args: &MaterialsFetch, global: &Global) -> Result<Answer, Failure> {
     let overrides = Overrides {
-        platforms: Some(&args.platforms),
+        platforms: context::platforms(&args.platforms),
         rebuild: Some(When::Never),
         ..Overrides::default()
     };

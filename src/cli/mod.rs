@@ -87,8 +87,13 @@ impl From<SourceError> for Failure {
 
 /// Whether something outside could not be read, so that trying again may help: exit code 3.
 fn is_unavailable(finding: &Finding) -> bool {
-    [Code::SourceUnavailable, Code::SourceUnauthorized, Code::SourceNotFound]
-        .contains(&finding.code)
+    [
+        Code::SourceUnavailable,
+        Code::SourceUnreadable,
+        Code::SourceUnauthorized,
+        Code::SourceNotFound,
+    ]
+    .contains(&finding.code)
 }
 
 /// Parses the command line, runs the command, prints its answer.

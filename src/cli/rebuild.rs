@@ -13,7 +13,7 @@ use crate::{
     image::{Image, Platform},
     rebuild::{Planned, Rebuild as Outcome, plan::plan, verdict},
     reference::{Location, PinnedReference, Reference, Selector},
-    report, trust,
+    report, source, trust,
     verdict::Evidence,
     verify::{When, gather, open},
 };
@@ -22,7 +22,7 @@ use crate::{
 pub async fn run(args: &Rebuild, global: &Global) -> Result<Answer, Failure> {
     let when = if args.plan { When::Never } else { When::Always };
     let overrides = Overrides {
-        platforms: Some(&args.platforms),
+        platforms: context::platforms(&args.platforms),
         rebuild: Some(when),
         policy: Some("reproducible"),
         ..Overrides::default()
@@ -178,7 +178,7 @@ fn store(folder: &Path) -> Result<Store, Failure> {
 
 /// A result on this machine: what a registry gives could be the published image itself.
 fn elsewhere(reference: &Reference) -> Result<Elsewhere, Failure> {
-    match reference {
+    match &source::located(reference) {
         Reference::At(location, selector) if !matches!(location, Location::Registry(_)) => {
             Ok(Elsewhere { location: location.clone(), selector: selector.clone() })
         }
@@ -195,18 +195,14 @@ mod tests {
     #[test]
     fn each_platform_has_a_file_of_its_own() {
         let cases = [
-            ("v.json", "linux", "arm64", Some("v8"), "v-linux-arm64-v8.json"),
+            ("v.json", "linux", "arm64", Some("v9"), "v-linux-arm64-v9.json"),
             ("/a/b.c/verdict", "linux", "amd64", None, "/a/b.c/verdict-linux-amd64"),
             ("v.tar.json", "linux", "amd64", None, "v.tar-linux-amd64.json"),
             // What an index says of itself may be anything.
             ("a/v.json", "../..", "/etc\n", None, "a/v-..-..--etc-.json"),
         ];
         for (file, os, architecture, variant, want) in cases {
-            let platform = Platform {
-                os: os.to_owned(),
-                architecture: architecture.to_owned(),
-                variant: variant.map(str::to_owned),
-            };
+            let platform = Platform::new(os, architecture, variant);
             assert_eq!(beside(Path::new(file), &platform), Path::new(want), "{file}");
         }
     }

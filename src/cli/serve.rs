@@ -15,7 +15,8 @@ use crate::{
     gate::{Gate, Judged, Patience, Settings, TlsFiles, serve},
     reference::Reference,
     report::text::finding_block,
-    verdict::Verdict,
+    source::PlatformChoice,
+    verdict::{PlatformVerdict, Verdict},
     verify::{Context, Keep, verify},
 };
 
@@ -27,6 +28,8 @@ pub async fn run(args: &Serve, global: &Global) -> Result<Answer, Failure> {
     let (config, mut ctx) = context::build(global, Overrides::default())?;
     ctx.keep = Keep::Findings;
     let gate_config = gate_config(args, &config)?;
+    // On which node a pod lands is not known yet.
+    ctx.platforms = gate_config.platforms.clone();
     let settings = Settings {
         namespaces_exempt: gate_config.namespaces_exempt.iter().cloned().collect(),
         budget: gate_config.budget,
@@ -74,6 +77,7 @@ fn gate_config(args: &Serve, config: &Config) -> Result<GateConfig, Failure> {
         namespaces_exempt: base.map(|g| g.namespaces_exempt.clone()).unwrap_or_default(),
         budget: base.map_or(BUDGET, |g| g.budget),
         tags: base.map(|g| g.tags).unwrap_or_default(),
+        platforms: base.map_or(PlatformChoice::All, |g| g.platforms.clone()),
     })
 }
 
@@ -109,8 +113,14 @@ async fn judged(reference: &Reference, config: &Config, ctx: &Context) -> Judged
 }
 
 fn blocks(verdict: &Verdict, severity: Severity) -> Vec<String> {
-    let all = verdict.platforms.iter().flat_map(|platform| &platform.findings);
-    all.filter(|finding| finding.severity == severity).map(block).collect()
+    let several = verdict.platforms.len() > 1;
+    let of_platform = |platform: &PlatformVerdict| {
+        let name = platform.platform.as_ref().filter(|_| several);
+        let name = name.map(|name| format!("{name}: ")).unwrap_or_default();
+        let weighty = platform.findings.iter().filter(|finding| finding.severity == severity);
+        weighty.map(|finding| format!("{name}{}", block(finding))).collect::<Vec<_>>()
+    };
+    verdict.platforms.iter().flat_map(of_platform).collect()
 }
 
 fn block(finding: &Finding) -> String {

@@ -241,7 +241,7 @@ impl Place<'_> {
 
     async fn platform(&self, platform: &Platform) -> Result<Target, Failure> {
         let images = self.images(&PlatformChoice::One(platform.clone())).await?;
-        let first = images.first().map(of_manifest);
+        let first = images.iter().find(|image| image.platform.serves(platform)).map(of_manifest);
         first.ok_or_else(|| Failure::unavailable(format!("{} has no {platform}", self.pinned)))
     }
 

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     report,
+    source::PlatformChoice,
     verdict::{Decision, Verdict},
     verify::{When, verify},
 };
@@ -20,7 +21,7 @@ pub async fn run(args: &Verify, global: &Global) -> Result<Answer, Failure> {
         _ => None,
     };
     let overrides = Overrides {
-        platforms: Some(&args.platforms),
+        platforms: args.platform.clone().map_or(PlatformChoice::All, PlatformChoice::One),
         policy: args.policy.as_deref(),
         keys: &args.key,
         rebuild: when,

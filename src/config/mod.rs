@@ -38,7 +38,7 @@ use crate::{
     limits::Limits,
     rebuild::plan::StepNetwork,
     reference::Location,
-    source::RegistrySettings,
+    source::{PlatformChoice, RegistrySettings},
     trust::{ImagePattern, TrustRules},
 };
 
@@ -232,6 +232,8 @@ pub struct GateConfig {
     pub budget: Duration,
     /// What happens to images that are named by tag.
     pub tags: Tags,
+    /// Which platforms of an image are judged: those of the nodes.
+    pub platforms: PlatformChoice,
 }
 
 impl GateConfig {

@@ -213,4 +213,5 @@ pub(super) struct Gate {
     pub namespaces_exempt: Vec<String>,
     pub budget: Option<String>,
     pub tags: Option<String>,
+    pub platforms: Option<Vec<String>>,
 }

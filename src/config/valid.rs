@@ -27,10 +27,11 @@ use crate::{
     digest::Digest,
     engine::{self, grpc},
     gate::Tags,
+    image::Platform,
     limits::Limits,
     rebuild::plan::StepNetwork,
     reference::{Location, Reference, Repository, Selector},
-    source::RegistrySettings,
+    source::{PlatformChoice, RegistrySettings},
     trust::{PublicKey, Rule, SignerKeys, TrustError, TrustRules},
 };
 
@@ -689,7 +690,29 @@ fn gate(reader: &Reader<'_>, raw: &raw::Gate) -> Result<GateConfig, ConfigError>
         namespaces_exempt: namespaces(reader, &raw.namespaces_exempt)?,
         budget: budget(reader, raw.budget.as_deref())?,
         tags: reader.word(key!["gate", "tags"], raw.tags.as_deref(), &tags)?,
+        platforms: gate_platforms(reader, raw.platforms.as_deref())?,
     })
+}
+
+/// The platforms of the nodes that pods can land on; all where nothing is said.
+fn gate_platforms(
+    reader: &Reader<'_>,
+    raw: Option<&[String]>,
+) -> Result<PlatformChoice, ConfigError> {
+    let Some(raw) = raw else { return Ok(PlatformChoice::All) };
+    let help = "the platforms of the cluster's nodes, such as linux/amd64; leave it out to judge every platform";
+    if raw.is_empty() {
+        let complaint = want("at least one platform", help);
+        return Err(reader.refuse(key!["gate", "platforms"], "[]", complaint));
+    }
+    let parse = |(index, text): (usize, &String)| match text.parse::<Platform>() {
+        Ok(platform) if !platform.is_unknown() => Ok(platform),
+        _ => {
+            let complaint = want("os/architecture or os/architecture/variant", help);
+            Err(reader.refuse(key!["gate", "platforms", index], text, complaint))
+        }
+    };
+    raw.iter().enumerate().map(parse).collect::<Result<_, _>>().map(PlatformChoice::Listed)
 }
 
 fn namespaces(reader: &Reader<'_>, raw: &[String]) -> Result<Vec<String>, ConfigError> {

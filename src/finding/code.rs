@@ -63,7 +63,10 @@ codes! {
         "use OCI or Docker schema 2 images with tar, gzip or zstd layers";
     ImagePlatformMissing = "image-platform-missing", Error,
         "the image has no manifest for the platform asked for",
-        "name a platform that the image has with --platform, or use --all-platforms";
+        "ask for a platform that the image has, with --platform, or under gate.platforms in hallmark.yaml";
+    ImageEntryDisguised = "image-entry-disguised", Error,
+        "an index entry is marked as no image and listed for a platform that nodes run",
+        "list attestations and artifacts for unknown/unknown, and images without the mark";
     ImageIndexLoop = "image-index-loop", Error,
         "indexes are nested too deep, or an index points to itself",
         "publish an index whose entries are image manifests";
@@ -241,6 +244,9 @@ codes! {
     RebuildTimeout = "rebuild-timeout", Warning,
         "the rebuild took longer than allowed",
         "raise limits.rebuild in hallmark.yaml, or make the build shorter";
+    RebuildPlatformForeign = "rebuild-platform-foreign", Warning,
+        "this machine cannot run the build steps of a platform that is not its own",
+        "rebuild on a machine of that platform, or install its emulator (qemu-user-static with binfmt_misc)";
     RebuildEngineUnavailable = "rebuild-engine-unavailable", Warning,
         "no build engine that can replay this image is here",
         "install docker with buildx, buildkitd, or buildah, each with runc";
@@ -255,8 +261,14 @@ codes! {
         "run with --rebuild, or use a policy that asks for it";
 
     SourceUnavailable = "source-unavailable", Error,
-        "the registry, layout or archive could not be read",
+        "the registry could not be read",
         "see the cause; try again when it answers";
+    SourceUnreadable = "source-unreadable", Error,
+        "a folder or file on this machine cannot be read or written",
+        "see the cause; give the folder of a layout, or an archive, that this user can read";
+    SourceAmbiguous = "source-ambiguous", Error,
+        "a layout or archive holds several images, and the name fits more than one",
+        "give the image's full name or its digest, as oci:DIR:NAME:TAG or oci:DIR@DIGEST";
     SourceUnauthorized = "source-unauthorized", Error,
         "the registry refused the credentials, or asked for some",
         "log in with docker login, or set DOCKER_CONFIG to a folder with a config.json";

@@ -139,6 +139,7 @@ fn descriptor(manifest: &Manifest, layer: &[u8]) -> Descriptor {
         digest: BlobDigest::of(layer),
         size: layer.len() as u64,
         platform: None,
+        selective: false,
         artifact_type: None,
         annotations: Default::default(),
     }

@@ -1,15 +1,18 @@
 //! Image configurations.
 //!
 //! Turns the bytes of a configuration into what a container starts with, what its layers should hash to and how it says
-//! that it was built (image-spec v1.1, config.md; Docker's form is the same). Refuses configurations without platform or
-//! layer list, and environment entries that are no `NAME=value`. Nothing in it is true because it says so: diffIDs are
-//! claims until the layers are hashed, history is a story.
-use std::collections::BTreeMap;
+//! that it was built (image-spec v1.1, config.md; Docker's form is the same). What it leaves out of its platform may stand
+//! in the index. Refuses configurations without layer list, and environment entries that are no `NAME=value`. Nothing in
+//! it is true because it says so: diffIDs are claims until the layers are hashed, history is a story.
+use std::{collections::BTreeMap, fmt};
 
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{IgnoredAny, MapAccess, Visitor},
+};
 use serde_json::Value;
 
-use super::{Checked, FormatError, Platform, wire};
+use super::{Checked, FormatError, platform::Stated, wire};
 use crate::{
     digest::{ConfigDigest, DiffId},
     limits::Limits,
@@ -42,8 +45,8 @@ const HISTORY_KEYS: &[&str] = &["created", "created_by", "author", "comment", "e
 pub struct ImageConfig {
     /// Digest and bytes.
     pub document: Checked<ConfigDigest>,
-    /// The platform.
-    pub platform: Platform,
+    /// The platform, as far as it is said.
+    pub platform: Stated,
     /// Creation time as written.
     pub created: Option<String>,
     /// What has an effect at run time.
@@ -94,8 +97,8 @@ pub struct History {
 
 #[derive(Deserialize)]
 struct WireConfig {
-    architecture: String,
-    os: String,
+    architecture: Option<String>,
+    os: Option<String>,
     variant: Option<String>,
     created: Option<String>,
     config: Option<WireRuntime>,
@@ -145,13 +148,53 @@ impl ImageConfig {
         let wire: WireConfig = wire::into(WHAT, json.clone())?;
         Ok(Self {
             document,
-            platform: wire::platform(WHAT, wire.os, wire.architecture, wire.variant)?,
+            platform: wire::stated(WHAT, wire.os, wire.architecture, wire.variant)?,
             created: wire.created,
             runtime: wire.config.unwrap_or_default().check()?,
             diff_ids: wire.rootfs.check(limits)?,
             history: wire.history.unwrap_or_default().into_iter().map(History::from).collect(),
             json,
         })
+    }
+}
+
+/// Whether a runtime that reads these bytes as a configuration, of whatever media type, finds an architecture in them. Only
+/// such a manifest can be taken for a node where the index says no platform. Bytes that start as an object and cannot be
+/// read count as if they did: another program may be more lenient.
+pub fn names_architecture(bytes: &[u8]) -> bool {
+    if !bytes.trim_ascii_start().starts_with(b"{") {
+        return false;
+    }
+    serde_json::from_slice::<Architectures>(bytes).map_or(true, |found| found.0)
+}
+
+/// Whether an object has a key that Go reads as `architecture`, with an architecture in it; nothing else is kept.
+struct Architectures(bool);
+
+impl<'de> Deserialize<'de> for Architectures {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Keys;
+        impl<'de> Visitor<'de> for Keys {
+            type Value = Architectures;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut found = false;
+                while let Some(key) = map.next_key::<String>()? {
+                    if wire::folded(&key) != "architecture" {
+                        map.next_value::<IgnoredAny>()?;
+                        continue;
+                    }
+                    let said = map.next_value::<Option<String>>()?.unwrap_or_default();
+                    found |= !said.is_empty() && !said.eq_ignore_ascii_case("unknown");
+                }
+                Ok(Architectures(found))
+            }
+        }
+        deserializer.deserialize_map(Keys)
     }
 }
 
@@ -239,7 +282,8 @@ mod tests {
     #[test]
     fn reads_every_field() {
         let read = read(&config(), &Limits::default()).unwrap();
-        assert_eq!(read.platform.to_string(), "linux/arm64/v8");
+        assert_eq!(read.platform.variant.as_deref(), Some("v8"));
+        assert_eq!(read.platform.resolve(None).unwrap().to_string(), "linux/arm64");
         assert_eq!(read.runtime.env, ["PATH=/bin", "EMPTY="]);
         assert_eq!(read.runtime.entrypoint, ["/app"]);
         assert!(read.runtime.cmd.is_empty());
@@ -254,11 +298,32 @@ mod tests {
     }
 
     #[test]
+    fn what_a_lenient_reader_takes_for_a_configuration_is_seen() {
+        let deep = format!("{{\"a\":{}{}}}", "[".repeat(5000), "]".repeat(5000));
+        let cases = [
+            ("{}", false),
+            (" {\"architecture\":\"\"}", false),
+            ("{\"architecture\":\"unknown\",\"os\":\"unknown\"}", false),
+            ("{\"architecture\":null}", false),
+            ("[1]", false),
+            ("\u{7f}ELF", false),
+            (deep.as_str(), false),
+            ("{\"os\":\"linux\",\"architecture\":\"amd64\"}", true),
+            ("{\"Architecture\":\"amd64\"}", true),
+            ("{\"architecture\":\"amd64\",\"architecture\":\"\"}", true),
+            ("{\"architecture\":7}", true),
+            ("{\"architecture\":\"amd64\"", true),
+        ];
+        for (text, want) in cases {
+            assert_eq!(names_architecture(text.as_bytes()), want, "{text:.60}");
+        }
+    }
+
+    #[test]
     fn refuses_what_is_no_image_configuration() {
         let cases = [
             ("/os", json!(1), "expected a string"),
-            ("/os", json!(""), "platform"),
-            ("/architecture", Value::Null, "expected a string"),
+            ("/os", json!("a/b"), "no word of a platform"),
             ("/rootfs", Value::Null, "WireRootfs"),
             ("/rootfs/type", json!("layers+base"), "rootfs.type"),
             ("/rootfs/diff_ids", json!(["sha256:1"]), "hex digits"),

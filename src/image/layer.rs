@@ -353,6 +353,7 @@ mod tests {
             digest: BlobDigest::of(stored),
             size: stored.len() as u64,
             platform: None,
+            selective: false,
             artifact_type: None,
             annotations: Default::default(),
         }

@@ -89,6 +89,12 @@ impl MediaType {
         [Self::OCI_CONFIG, Self::DOCKER_CONFIG].contains(&self.as_str())
     }
 
+    /// Whether an artifact type says that a descriptor names an image: image-spec v1.1, descriptor.md, lets it be the
+    /// configuration's media type, and some tools write it so.
+    pub fn names_image(artifact_type: &str) -> bool {
+        Self::new(artifact_type).is_config()
+    }
+
     /// One of the OCI types, as against Docker's.
     pub fn is_oci(&self) -> bool {
         self.0.starts_with("application/vnd.oci.")

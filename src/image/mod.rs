@@ -27,9 +27,12 @@ pub use document::Document;
 pub use index::Index;
 pub use manifest::Manifest;
 pub use media_type::{Compression, MediaType};
-pub use platform::Platform;
+pub use platform::{Fit, Platform, Stated, StatedError};
 
-use crate::{digest::BlobDigest, reference::PinnedReference};
+use crate::{
+    digest::{Algorithm, BlobDigest, Digest, Hasher, ManifestDigest},
+    reference::PinnedReference,
+};
 
 /// A pointer to content: what it is, how long it is, what it hashes to (image-spec v1.1, descriptor.md).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +45,8 @@ pub struct Descriptor {
     pub size: u64,
     /// The platform of a manifest, in an index.
     pub platform: Option<Platform>,
+    /// Whether that platform asks for more, `os.version` or `os.features`: a runtime may pass it over for that.
+    pub selective: bool,
     /// The artifact type, in an index or a list of referrers. Registries get it wrong: a hint only.
     pub artifact_type: Option<String>,
     /// Annotations, sorted.
@@ -55,12 +60,46 @@ pub struct Image {
     pub reference: PinnedReference,
     /// The index that lists the manifest, when the reference names one.
     pub index: Option<Index>,
+    /// The other indexes on the ways from the reference to the manifest, the outermost first.
+    pub outer: Vec<Index>,
     /// The manifest of the chosen platform.
     pub manifest: Manifest,
     /// The configuration that the manifest names.
     pub config: ImageConfig,
-    /// The chosen platform, from the configuration.
+    /// The chosen platform, from the configuration, or from the index where that is silent.
     pub platform: Platform,
+    /// The other manifests that the reference lists and that were not chosen with this one.
+    pub left_out: Vec<LeftOut>,
+}
+
+impl Image {
+    /// Every index on the ways from the reference to the manifest, the outermost first.
+    pub fn indexes(&self) -> impl Iterator<Item = &Index> {
+        self.outer.iter().chain(&self.index)
+    }
+
+    /// Every document that a signature over this image can be about: the indexes, the outermost first, and the manifest.
+    pub fn documents(&self) -> impl Iterator<Item = &Checked<ManifestDigest>> {
+        self.indexes().map(|index| &index.document).chain([&self.manifest.document])
+    }
+}
+
+/// A manifest or index that a reference lists and that is not judged, because only other platforms were asked for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LeftOut {
+    /// Its platform, where it is said.
+    pub platform: Option<Platform>,
+    /// Its digest.
+    pub manifest: ManifestDigest,
+}
+
+impl std::fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.platform {
+            Some(platform) => write!(f, "{platform}  {}", self.manifest),
+            None => write!(f, "no platform  {}", self.manifest),
+        }
+    }
 }
 
 /// Bytes of a document together with the digest that they were checked against.
@@ -70,6 +109,15 @@ pub struct Checked<D> {
     pub digest: D,
     /// The bytes, exactly as stored.
     pub bytes: Bytes,
+}
+
+impl<D> Checked<D> {
+    /// The digests of the bytes by both accepted algorithms, whichever of them names the document.
+    pub fn digests(&self) -> [Digest; 2] {
+        let mut sha512 = Hasher::new(Algorithm::Sha512);
+        sha512.update(&self.bytes);
+        [Digest::sha256(&self.bytes), sha512.finish()]
+    }
 }
 
 /// Why bytes are not the image document that they claim to be.

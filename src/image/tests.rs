@@ -159,6 +159,7 @@ fn layer(path: &Path, bytes: &[u8]) -> Option<Descriptor> {
         digest: BlobDigest::of(bytes),
         size: bytes.len() as u64,
         platform: None,
+        selective: false,
         artifact_type: None,
         annotations: Default::default(),
     })

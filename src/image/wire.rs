@@ -11,7 +11,10 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
-use super::{Descriptor, FormatError, MediaType, Platform};
+use super::{
+    Descriptor, FormatError, MediaType, Platform,
+    platform::{Stated, is_word},
+};
 use crate::{digest::Digest, json};
 
 /// Longest media type part (RFC 6838, section 4.2), in bytes.
@@ -41,6 +44,10 @@ pub(super) struct WirePlatform {
     architecture: String,
     os: String,
     variant: Option<String>,
+    #[serde(rename = "os.version")]
+    os_version: Option<String>,
+    #[serde(rename = "os.features")]
+    os_features: Option<Vec<String>>,
 }
 
 /// A manifest or an index: the fields of both, so that a document that is both is seen.
@@ -124,7 +131,7 @@ pub(super) fn exact_map_keys(
 }
 
 /// Upper and lower case made equal as Go's `encoding/json` does, which also takes U+017F for s and U+212A for k.
-fn folded(key: &str) -> String {
+pub(super) fn folded(key: &str) -> String {
     let fold = |c: char| match c {
         '\u{17f}' => 's',
         '\u{212a}' => 'k',
@@ -164,6 +171,7 @@ impl WireDescriptor {
             media_type: media_type(what, &self.media_type)?,
             digest: crate::digest::BlobDigest::new(digest),
             size: self.size,
+            selective: self.platform.as_ref().is_some_and(WirePlatform::is_selective),
             platform: self.platform.map_or(Ok(None), |p| p.check(what))?,
             artifact_type: self.artifact_type.filter(|text| !text.is_empty()),
             annotations: self.annotations.unwrap_or_default(),
@@ -172,30 +180,45 @@ impl WireDescriptor {
 }
 
 impl WirePlatform {
+    fn is_selective(&self) -> bool {
+        let named = self.os_version.as_ref().is_some_and(|version| !version.is_empty());
+        named || self.os_features.as_ref().is_some_and(|features| !features.is_empty())
+    }
+
     /// The platform; `None` where it is written and says nothing, as some builders do for artifacts.
     fn check(self, what: &'static str) -> Result<Option<Platform>, FormatError> {
-        if self.os.is_empty() && self.architecture.is_empty() {
-            return Ok(None);
+        let stated = stated(what, Some(self.os), Some(self.architecture), self.variant)?;
+        match (&stated.os, &stated.architecture) {
+            (None, None) => Ok(None),
+            // A runtime fills in its own operating system.
+            (None, Some(_)) => Err(malformed(what, "its platform has no os")),
+            (Some(_), None) => Err(malformed(what, "its platform has no architecture")),
+            (Some(os), Some(architecture)) => {
+                Ok(Some(Platform::new(os, architecture, stated.variant.as_deref())))
+            }
         }
-        platform(what, self.os, self.architecture, self.variant).map(Some)
     }
 }
 
-/// A platform from its parts; an empty variant is none.
-pub(super) fn platform(
+/// What is said about a platform; an empty text says nothing.
+pub(super) fn stated(
     what: &'static str,
-    os: String,
-    architecture: String,
+    os: Option<String>,
+    architecture: Option<String>,
     variant: Option<String>,
-) -> Result<Platform, FormatError> {
-    let platform = Platform { os, architecture, variant: variant.filter(|v| !v.is_empty()) };
-    match platform.to_string().parse::<Platform>() {
-        Ok(parsed) if parsed == platform => Ok(platform),
-        Ok(_) => {
-            Err(malformed(what, format!("platform {platform} has a slash in one of its parts")))
+) -> Result<Stated, FormatError> {
+    let word = |name: &str, text: Option<String>| match text.filter(|text| !text.is_empty()) {
+        Some(text) if !is_word(&text) => {
+            let text: String = text.chars().take(80).collect();
+            Err(malformed(what, format!("{name} {text:?} is no word of a platform")))
         }
-        Err(error) => Err(malformed(what, error)),
-    }
+        text => Ok(text),
+    };
+    Ok(Stated {
+        os: word("os", os)?,
+        architecture: word("architecture", architecture)?,
+        variant: word("variant", variant)?,
+    })
 }
 
 /// Inline content must be the content (descriptor.md, "Embedded Content").

@@ -29,6 +29,7 @@ use crate::{
         provenance::{Frontend, Material, MaterialKind, Pin, Provenance},
     },
     finding::Finding,
+    image::{Checked, Image, LeftOut},
     sbom::{BoundSbom, Inventory, Reconciliation},
     trust::{Proof, Unproven, verified::Basis},
     verdict::{Evidence, standing},
@@ -87,8 +88,13 @@ pub struct ImageInput {
     pub digest: String,
     /// Digest of the platform's manifest.
     pub manifest: String,
-    /// As `linux/amd64`.
+    /// Digests of every document on the way from the reference to what runs, the outermost first: indexes, manifest,
+    /// configuration, each by sha256 and by sha512.
+    pub digests: Vec<String>,
+    /// As `linux/amd64`, in containerd's normal form.
     pub platform: String,
+    /// What the reference lists for other platforms and nobody judges in this run.
+    pub not_judged: Vec<NotJudgedInput>,
     /// Creation time as the configuration has it: a claim.
     pub created: Option<String>,
     /// Labels: claims.
@@ -97,6 +103,26 @@ pub struct ImageInput {
     pub config: ConfigInput,
     /// How many layers it has.
     pub layers: usize,
+}
+
+/// A manifest or index that is not judged.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NotJudgedInput {
+    /// Its platform; null where none is said.
+    pub platform: Option<String>,
+    /// Its digest.
+    pub manifest: String,
+}
+
+impl NotJudgedInput {
+    /// What reports and rules see of it.
+    pub fn of(left_out: &LeftOut) -> Self {
+        Self {
+            platform: left_out.platform.as_ref().map(ToString::to_string),
+            manifest: left_out.manifest.to_string(),
+        }
+    }
 }
 
 /// How a container starts.
@@ -401,6 +427,12 @@ impl PolicyInput {
     }
 }
 
+/// Every digest by which a document on the way to what runs can be meant.
+fn digests(image: &Image) -> Vec<String> {
+    let documents = image.documents().flat_map(Checked::digests);
+    documents.chain(image.config.document.digests()).map(|digest| digest.to_string()).collect()
+}
+
 impl ImageInput {
     fn of(evidence: &Evidence) -> Self {
         let image = &evidence.image;
@@ -410,7 +442,9 @@ impl ImageInput {
             repository: image.reference.location.to_string(),
             digest: image.reference.digest.to_string(),
             manifest: image.manifest.document.digest.to_string(),
+            digests: digests(image),
             platform: image.platform.to_string(),
+            not_judged: image.left_out.iter().map(NotJudgedInput::of).collect(),
             created: image.config.created.clone(),
             labels: runtime.labels,
             config: ConfigInput {

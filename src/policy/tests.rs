@@ -35,6 +35,7 @@ fn image() -> Image {
         digest: BlobDigest::of(b"{}"),
         size: 2,
         platform: None,
+        selective: false,
         artifact_type: None,
         annotations: BTreeMap::new(),
     };
@@ -47,6 +48,8 @@ fn image() -> Image {
             digest: ManifestDigest::of(b"{}"),
         },
         index: None,
+        outer: Vec::new(),
+        left_out: Vec::new(),
         manifest: Manifest {
             document: checked(ManifestDigest::of(b"{}")),
             media_type,
@@ -58,7 +61,7 @@ fn image() -> Image {
         },
         config: ImageConfig {
             document: checked(ConfigDigest::of(b"{}")),
-            platform: platform.clone(),
+            platform: (&platform).into(),
             created: None,
             runtime: RuntimeConfig::default(),
             diff_ids: Vec::new(),

@@ -257,6 +257,8 @@ pub enum FailureKind {
     Denied,
     /// It took too long.
     Timeout,
+    /// A step has to run a program of a platform that this machine is not and does not emulate.
+    PlatformForeign,
     /// No engine is here, or it broke.
     EngineUnavailable,
 }
@@ -270,6 +272,7 @@ impl FailureKind {
             Self::SourceGone => "source-gone",
             Self::Denied => "source-denied",
             Self::Timeout => "timeout",
+            Self::PlatformForeign => "platform-foreign",
             Self::EngineUnavailable => "engine-error",
         }
     }

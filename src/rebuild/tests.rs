@@ -57,7 +57,9 @@ pub(crate) fn image_with(labels: &serde_json::Value, layers: usize) -> Image {
     Image {
         reference: PinnedReference { location, digest: named },
         index: None,
-        platform: config.platform.clone(),
+        outer: Vec::new(),
+        left_out: Vec::new(),
+        platform: config.platform.resolve(None).unwrap(),
         manifest,
         config,
     }

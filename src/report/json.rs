@@ -9,7 +9,7 @@ use super::comparison::ComparisonReport;
 use crate::{
     compare::Comparison,
     finding::{Fact, Finding},
-    policy::PolicyInput,
+    policy::{PolicyInput, input::NotJudgedInput},
     verdict::{Decision, Evidence, Ground, PlatformVerdict, Verdict},
 };
 
@@ -35,6 +35,7 @@ pub fn verdict(verdict: &Verdict) -> String {
             "version": verdict.inputs.version,
         },
         "platforms": platforms,
+        "notJudged": verdict.left_out.iter().map(NotJudgedInput::of).collect::<Vec<_>>(),
     }))
 }
 

@@ -12,6 +12,7 @@ use super::{
 use crate::{
     attest::{Statement, provenance::Provenance},
     finding::{Finding, Key, Severity},
+    image::LeftOut,
     rebuild::{Rebuild, Rebuilt},
     sbom::{BoundSbom, Reconciliation},
     trust::{Proof, Unproven, Verified},
@@ -35,6 +36,7 @@ pub fn verdict(verdict: &Verdict) -> String {
         // Writing to a String cannot fail.
         let _ = platform_verdict(&mut out, platform);
     }
+    let _ = left_out(&mut out, "not judged", &verdict.left_out);
     let _ = closing(&mut out, verdict);
     out
 }
@@ -50,6 +52,7 @@ pub fn rebuild_report(evidence: &Evidence, findings: &[Finding]) -> String {
 fn write_rebuild(out: &mut String, evidence: &Evidence, findings: &[Finding]) -> fmt::Result {
     writeln!(out, "image      {}", clean(&evidence.image.reference.to_string()))?;
     writeln!(out, "platform   {}", evidence.image.platform)?;
+    left_out(out, "not built", &evidence.image.left_out)?;
     writeln!(out, "published  {}", evidence.image.manifest.document.digest)?;
     if let Rebuild::Compared(rebuilt) = &evidence.rebuild {
         writeln!(out, "rebuilt    {}", rebuilt.manifest)?;
@@ -84,6 +87,17 @@ fn write_rebuild(out: &mut String, evidence: &Evidence, findings: &[Finding]) ->
     for finding in findings.iter().filter(told) {
         writeln!(out)?;
         finding_block(out, finding)?;
+    }
+    Ok(())
+}
+
+/// What the reference lists and was not looked at, one a line.
+fn left_out(out: &mut String, what: &str, left_out: &[LeftOut]) -> fmt::Result {
+    for one in left_out {
+        writeln!(out, "{what:<11}{}", clean(&one.to_string()))?;
+    }
+    if what == "not judged" && !left_out.is_empty() {
+        writeln!(out)?;
     }
     Ok(())
 }

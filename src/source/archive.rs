@@ -406,6 +406,7 @@ impl Legacy<'_> {
                 digest: BlobDigest::new(digest.digest().clone()),
                 size: bytes.len() as u64,
                 platform: None,
+                selective: false,
                 artifact_type: None,
                 annotations: name.into_iter().collect(),
             });

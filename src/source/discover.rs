@@ -1,10 +1,10 @@
 //! What is attached to an image.
 //!
 //! Turns an [`Image`] into [`Raw`] evidence, each piece with the carrier that it was found in:
-//! 1. attestation manifests in the index (BuildKit's attestation storage: `vnd.docker.reference.type` and `.digest`), in
+//! 1. attestation manifests in an index (BuildKit's attestation storage: `vnd.docker.reference.type` and `.digest`), in
 //!    their first form and as OCI artifacts with a subject; only those for this image's manifest;
-//! 2. referrers of the manifest, of the index that lists it and of the index that was asked for (distribution-spec v1.1,
-//!    "Listing Referrers"), by API or tag; what a list says about them is a hint, so each is fetched, and counts only if
+//! 2. referrers of the manifest and of every index between it and what was asked for (distribution-spec v1.1, "Listing
+//!    Referrers"), by API or tag; what a list says about them is a hint, so each is fetched, and counts only if
 //!    its own `subject` is what it was listed for;
 //! 3. the tags that cosign derives from those digests: `.sig`, `.att`, `.sbom`;
 //! 4. labels and annotations `org.opencontainers.image.*` that say where the image comes from: hints.
@@ -144,14 +144,15 @@ struct Discovery<'a> {
 }
 
 impl Discovery<'_> {
-    /// The digests that evidence can be attached to: the manifest's, its index's, and that of the reference.
+    /// The digests that evidence can be attached to: the manifest's, and those of the indexes on the way to it, the inner
+    /// ones first.
     fn digests(&self) -> Vec<ManifestDigest> {
-        let manifest = &self.image.manifest.document.digest;
-        let index = self.image.index.as_ref().map(|index| &index.document.digest);
+        let documents: Vec<_> = self.image.documents().map(|document| &document.digest).collect();
         let mut seen = BTreeSet::new();
-        [Some(manifest), index, Some(&self.image.reference.digest)]
+        documents
             .into_iter()
-            .flatten()
+            .rev()
+            .chain([&self.image.reference.digest])
             .filter(|digest| seen.insert((*digest).clone()))
             .cloned()
             .collect()
@@ -184,12 +185,13 @@ impl Discovery<'_> {
         let image = self.image;
         let manifest = &image.manifest;
         let places = [
-            Some((&image.config.runtime.labels, &manifest.document.digest)),
-            Some((&manifest.annotations, &manifest.document.digest)),
-            image.index.as_ref().map(|index| (&index.annotations, &index.document.digest)),
+            (&image.config.runtime.labels, &manifest.document.digest),
+            (&manifest.annotations, &manifest.document.digest),
         ];
+        let indexes = image.indexes().map(|index| (&index.annotations, &index.document.digest));
+        let indexes: Vec<_> = indexes.collect();
         let mut seen = BTreeSet::new();
-        for (texts, attached_to) in places.into_iter().flatten() {
+        for (texts, attached_to) in places.into_iter().chain(indexes.into_iter().rev()) {
             for key in HINTS {
                 let Some(text) = texts.get(key) else { continue };
                 if seen.insert((key, text.clone())) {
@@ -247,11 +249,10 @@ impl Discovery<'_> {
         SourceError::Format { place: self.source.location().to_string(), error }
     }
 
-    /// The attestation manifests that the index lists for this image's manifest.
+    /// The attestation manifests that the indexes list for this image's manifest.
     fn attestation_manifests(&self) -> Vec<Named> {
-        let Some(index) = &self.image.index else { return Vec::new() };
         let subject = &self.image.manifest.document.digest;
-        let named = |entry: &Descriptor| Named {
+        let named = |index: &Index, entry: &Descriptor| Named {
             descriptor: entry.clone(),
             carrier: Carrier::IndexAttestation {
                 manifest: manifest_digest(entry),
@@ -260,7 +261,9 @@ impl Discovery<'_> {
             subject: subject.clone(),
             subject_rule: SubjectRule::Consistent,
         };
-        attestation_entries(index, subject).map(named).collect()
+        let of_index =
+            |index| attestation_entries(index, subject).map(move |entry| named(index, entry));
+        self.image.indexes().flat_map(of_index).collect()
     }
 
     /// The referrers in a list, each once, in the order of their digests.

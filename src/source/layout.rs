@@ -3,8 +3,9 @@
 //! Turns `oci-layout`, `index.json` and `blobs/<algorithm>/<hex>` into a [`Source`]. A blob's path is made of a parsed
 //! digest and nothing else, a symlink that leaves the folder is refused, and every document is hashed before it is
 //! parsed; `index.json` has no digest, so it is only a list of names. An entry is selected by the annotation
-//! `org.opencontainers.image.ref.name` (a tag, or a whole reference that ends in it) or by containerd's
-//! `io.containerd.image.name`. Images wrapped in one more index, as BuildKit writes them, are found all the same.
+//! `org.opencontainers.image.ref.name` or by containerd's `io.containerd.image.name`: by the whole name, or by the tag that
+//! it ends in where no other image has it. Images wrapped in one more index, as BuildKit writes them, are found all the
+//! same; where `index.json` itself lists the platforms of one image, it is that image's index.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,10 +25,10 @@ use super::{
 use crate::{
     attest::Listing,
     digest::{Digest, ManifestDigest},
-    image::{Checked, Descriptor, Document, FormatError, Index},
+    image::{Checked, Descriptor, Document, FormatError, Index, MediaType},
     json,
     limits::Limits,
-    reference::{Location, Selector},
+    reference::{Location, Reference, Selector},
 };
 
 /// The only version of image-layout.md, "oci-layout file".
@@ -81,8 +82,10 @@ pub(super) struct LayoutSource(Arc<Layout>);
 struct Layout {
     location: Location,
     shelf: Shelf,
-    /// Manifests that stand in no file: those made for archives of the old Docker form.
+    /// Manifests that are no blobs: `index.json`, and those made for archives of the old Docker form.
     made: BTreeMap<ManifestDigest, Bytes>,
+    /// The digest of `index.json`.
+    listing: Option<ManifestDigest>,
     /// What `index.json` lists.
     entries: Vec<Descriptor>,
     limits: Limits,
@@ -118,12 +121,16 @@ impl LayoutSource {
             location,
             shelf,
             made: BTreeMap::new(),
+            listing: None,
             entries: Vec::new(),
             limits: limits.clone(),
         };
         layout.check_marker()?;
         let bytes = layout.file("index.json", limits.manifest_bytes)?;
-        layout.entries = Checked::new("index.json", ManifestDigest::of(&bytes), bytes)
+        let listing = ManifestDigest::of(&bytes);
+        layout.made.insert(listing.clone(), bytes.clone());
+        layout.listing = Some(listing.clone());
+        layout.entries = Checked::new("index.json", listing, bytes)
             .and_then(|document| Index::parse(document, None, limits))
             .map_err(|error| layout.format(error))?
             .manifests;
@@ -138,7 +145,8 @@ impl LayoutSource {
         entries: Vec<Descriptor>,
         limits: &Limits,
     ) -> Self {
-        Self(Arc::new(Layout { location, shelf, made, entries, limits: limits.clone() }))
+        let limits = limits.clone();
+        Self(Arc::new(Layout { location, shelf, made, listing: None, entries, limits }))
     }
 
     /// Does work on the layout that waits for the disk.
@@ -244,14 +252,19 @@ impl Layout {
         }
     }
 
-    /// The image that bears a name, `None` where none does.
-    fn named(&self, tag: &str) -> Result<Option<ManifestDigest>, SourceError> {
-        let bearers: BTreeSet<ManifestDigest> =
-            self.entries.iter().filter(|e| bears(e, tag)).map(manifest_digest).collect();
-        if bearers.len() > 1 {
-            return Err(self.ambiguous(self.entries.iter().filter(|e| bears(e, tag))));
+    /// The image that bears a name, `None` where none does. Its own name goes before one that only ends so.
+    fn named(&self, name: &str) -> Result<Option<ManifestDigest>, SourceError> {
+        let bearers = |bears: fn(&Descriptor, &str) -> bool| -> BTreeMap<_, _> {
+            let bearers = self.entries.iter().filter(|entry| bears(entry, name));
+            bearers.map(|entry| (manifest_digest(entry), entry)).collect()
+        };
+        let called = bearers(is_called);
+        let found = if called.is_empty() { bearers(is_tagged) } else { called };
+        match found.len() {
+            0 => Ok(None),
+            1 => Ok(found.into_keys().next()),
+            _ => self.whole(&found).map(Some).ok_or_else(|| self.ambiguous(found.into_values())),
         }
-        Ok(bearers.into_iter().next())
     }
 
     /// The one image of the layout. Evidence that lies beside it is not counted.
@@ -263,13 +276,28 @@ impl Layout {
         if images.len() > 1 {
             images.retain(|digest, _| !self.has_subject(digest));
         }
-        match (images.pop_first(), images.is_empty()) {
-            (Some((digest, _)), true) => Ok(digest),
-            (Some((_, first)), false) => {
-                Err(self.ambiguous([first].into_iter().chain(images.into_values())))
-            }
-            (None, _) => Err(self.not_found("an image")),
+        match images.len() {
+            0 => Err(self.not_found("an image")),
+            1 => images
+                .pop_first()
+                .map(|(digest, _)| digest)
+                .ok_or_else(|| self.not_found("an image")),
+            _ => self.whole(&images).ok_or_else(|| self.ambiguous(images.into_values())),
         }
+    }
+
+    /// `index.json` itself, where it is the index of one image: it lists that image's platforms, under one name or none, and
+    /// no other image.
+    fn whole(&self, images: &BTreeMap<ManifestDigest, &Descriptor>) -> Option<ManifestDigest> {
+        let lists_platforms = images.values().all(|entry| entry.platform.is_some());
+        let named: BTreeSet<Vec<&str>> =
+            images.values().map(|entry| names(entry).collect()).collect();
+        let is_other = |entry: &&Descriptor| {
+            may_be_image(entry) && !images.contains_key(&manifest_digest(entry))
+        };
+        let others = self.entries.iter().filter(is_other);
+        let alone = others.into_iter().all(|entry| self.has_subject(&manifest_digest(entry)));
+        self.listing.clone().filter(|_| lists_platforms && named.len() == 1 && alone)
     }
 
     /// Whether a manifest refers to another one. What cannot be read counts as an image, so that it is not passed over.
@@ -283,7 +311,8 @@ impl Layout {
 
     /// The first few entries, by name and digest.
     fn shown<'a>(&self, entries: impl IntoIterator<Item = &'a Descriptor>) -> String {
-        let one = |entry: &Descriptor| match NAMES.iter().find_map(|n| entry.annotations.get(*n)) {
+        // The longer name says more: a tag alone is what several have in common.
+        let one = |entry: &Descriptor| match names(entry).max_by_key(|name| name.len()) {
             Some(name) => format!("{} at {}", name.escape_default(), entry.digest),
             None => entry.digest.to_string(),
         };
@@ -390,13 +419,29 @@ fn tag_name(digest: &Digest) -> String {
     format!("{}-{}", digest.algorithm().name(), digest.hex())
 }
 
-/// Whether an entry has a tag as its name, or as the end of it.
-fn bears(entry: &Descriptor, tag: &str) -> bool {
-    let end = |name: &str| match name.rsplit_once(':') {
+/// Names of an entry.
+fn names(entry: &Descriptor) -> impl Iterator<Item = &str> {
+    NAMES.iter().filter_map(|key| entry.annotations.get(*key)).map(String::as_str)
+}
+
+/// Whether an entry has this very name, written out or as Docker shortens it: `x/one` is `docker.io/x/one:latest`.
+fn is_called(entry: &Descriptor, wanted: &str) -> bool {
+    let full = |name: &str| match name.parse() {
+        Ok(Reference::At(location @ Location::Registry(_), Selector::Tag(tag))) => {
+            Some((location, tag))
+        }
+        _ => None,
+    };
+    let wanted_full = full(wanted);
+    names(entry).any(|name| name == wanted || wanted_full.is_some() && full(name) == wanted_full)
+}
+
+/// Whether an entry's name ends in a tag.
+fn is_tagged(entry: &Descriptor, tag: &str) -> bool {
+    names(entry).any(|name| match name.rsplit_once(':') {
         Some((left, end)) => end == tag && !end.contains('/') && !left.contains('@'),
         None => false,
-    };
-    NAMES.iter().filter_map(|key| entry.annotations.get(*key)).any(|name| name == tag || end(name))
+    })
 }
 
 fn cosign_kind(entry: &Descriptor) -> Option<&str> {
@@ -405,14 +450,14 @@ fn cosign_kind(entry: &Descriptor) -> Option<&str> {
 
 /// Whether an entry can be what a user means by "the image": no attestation, signature or list of referrers.
 fn may_be_image(entry: &Descriptor) -> bool {
-    let named_by_digest = |name: &String| {
+    let named_by_digest = |name: &str| {
         let name = name.rsplit(':').next().unwrap_or_default();
         name.starts_with("sha256-") || name.starts_with("sha512-")
     };
     let is_evidence = entry.platform.as_ref().is_some_and(|p| p.is_unknown())
-        || entry.artifact_type.is_some()
+        || entry.artifact_type.as_ref().is_some_and(|kind| !MediaType::names_image(kind))
         || matches!(cosign_kind(entry), Some("sigs" | "atts"))
-        || NAMES.iter().filter_map(|key| entry.annotations.get(*key)).any(named_by_digest);
+        || names(entry).any(named_by_digest);
     !is_evidence && (entry.media_type.is_index() || entry.media_type.is_manifest())
 }
 

@@ -1,13 +1,12 @@
 //! From a digest to images.
 //!
-//! Turns a pinned reference into [`Image`]s: fetches index, manifest and configuration, checks that each is what the one
-//! before it says, and chooses platforms (image-spec v1.1, image-index.md). Attestation manifests are never chosen.
-//! Where two manifests claim the platform that is asked for, a runtime may take either, so both are given. Refuses
-//! indexes that are nested too deep or list themselves, and configurations that are for another platform than the
-//! index says: one program goes by the index, another by the configuration.
+//! Turns a pinned reference into [`Image`]s: fetches index, manifest and configuration, and checks that each is what the
+//! one before it says. [`super::choose`] says which entries of an index a runtime could take; every one of them is given,
+//! as an image or as the reason why it is none. Refuses entries that are marked as no image and listed for a platform that
+//! nodes run, and configurations that are for another platform than the index says: one program goes by one word, another
+//! by the other. Manifests that no node can take, attestations and artifacts, are left out.
 
 use std::{
-    collections::{BTreeSet, VecDeque},
     io::{self, Read},
     sync::Arc,
 };
@@ -15,7 +14,9 @@ use std::{
 use futures_util::{StreamExt, TryStreamExt, future, stream};
 
 use super::{
-    Blob, LookAhead, Source, SourceError, SourceSettings, Spool, discover::attestation_entries,
+    Blob, LookAhead, Source, SourceError, SourceSettings, Spool,
+    choose::{self, Candidate, Chosen},
+    discover::attestation_entries,
     manifest_digest,
 };
 use crate::{
@@ -23,28 +24,38 @@ use crate::{
     digest::{BlobDigest, ConfigDigest, ManifestDigest},
     image::{
         Checked, Compression, Descriptor, Document, FormatError, Image, ImageConfig, Index,
-        Manifest, Platform,
+        LeftOut, Manifest, Platform, config::names_architecture,
     },
     limits::Limits,
     progress::{Talk, Underway},
     reference::{Location, PinnedReference},
 };
 
+pub use super::choose::PlatformChoice;
+
 /// Requests of one image that run at the same time.
 pub(super) const CONCURRENT: usize = 8;
 /// Layers that are fetched at the same time: they share one line, and each takes buffers.
 pub(super) const CONCURRENT_LAYERS: usize = 4;
 
-/// Which platforms of an image are wanted.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum PlatformChoice {
-    /// The platform of this machine; an image that has no index is taken as it is.
-    #[default]
-    Host,
-    /// This one.
-    One(Platform),
-    /// Every one that can be run.
-    All,
+/// What a reference and a choice of platforms mean.
+#[derive(Debug)]
+pub struct Loaded {
+    /// Every manifest that a runtime could take for a chosen platform, at least one, in the order of the indexes.
+    pub images: Vec<Result<Image, Unloadable>>,
+    /// What is listed for other platforms.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// A manifest that a runtime could take, and that cannot be judged.
+#[derive(Debug)]
+pub struct Unloadable {
+    /// The platform that the index lists it for.
+    pub platform: Option<Platform>,
+    /// Its digest.
+    pub manifest: ManifestDigest,
+    /// Why it cannot be judged.
+    pub error: SourceError,
 }
 
 /// Fetches and checks the images that `reference` names, at least one. The order is that of the index.
@@ -57,7 +68,7 @@ pub async fn load(
     choice: &PlatformChoice,
     limits: &Limits,
 ) -> Result<Vec<Image>, SourceError> {
-    Loader { source, reference, limits, ahead: false }.load(choice).await
+    Loader { source, reference, limits, ahead: false }.load(choice).await?.all()
 }
 
 /// As [`load`], for who will ask for what is attached to the images: that is fetched at the same time.
@@ -70,70 +81,75 @@ pub async fn load_ahead(
     choice: &PlatformChoice,
     limits: &Limits,
 ) -> Result<Vec<Image>, SourceError> {
+    load_each(source, reference, choice, limits).await?.all()
+}
+
+/// As [`load_ahead`], for who says of each manifest by itself what is wrong with it.
+///
+/// # Errors
+/// When the reference's own document or an index in it cannot be had, or has nothing for the chosen platform.
+pub async fn load_each(
+    source: &dyn Source,
+    reference: &PinnedReference,
+    choice: &PlatformChoice,
+    limits: &Limits,
+) -> Result<Loaded, SourceError> {
     Loader { source, reference, limits, ahead: true }.load(choice).await
 }
 
-/// A manifest that an index lists as an image.
-struct Candidate {
-    index: Arc<Index>,
-    descriptor: Descriptor,
+impl Loaded {
+    /// The images, where all of them can be judged.
+    fn all(self) -> Result<Vec<Image>, SourceError> {
+        self.images.into_iter().map(|image| image.map_err(|lost| lost.error)).collect()
+    }
 }
 
-/// An index whose entries are still to be looked at.
-struct Level {
-    index: Arc<Index>,
-    /// Digests of the indexes around it, and its own.
-    path: Vec<ManifestDigest>,
-}
-
-struct Loader<'a> {
-    source: &'a dyn Source,
-    reference: &'a PinnedReference,
-    limits: &'a Limits,
+pub(super) struct Loader<'a> {
+    pub(super) source: &'a dyn Source,
+    pub(super) reference: &'a PinnedReference,
+    pub(super) limits: &'a Limits,
     /// Whether what is attached to the images will be wanted.
     ahead: bool,
 }
 
 impl Loader<'_> {
-    async fn load(&self, choice: &PlatformChoice) -> Result<Vec<Image>, SourceError> {
+    async fn load(&self, choice: &PlatformChoice) -> Result<Loaded, SourceError> {
         match self.document(&self.reference.digest, None).await? {
             Document::Manifest(manifest) => {
                 let digest = manifest.document.digest.clone();
-                let image = self.image(manifest, None, None);
-                let (image, ()) = future::join(image, self.look_ahead(digest, None)).await;
+                let image = self.image(manifest, &[], None);
+                let (image, ()) = future::join(image, self.look_ahead(digest, &[])).await;
                 let image = image?;
-                match choice {
-                    PlatformChoice::One(wanted) if !image.platform.serves(wanted) => {
-                        Err(self.platform_missing(wanted, [&image.platform]))
-                    }
-                    _ => Ok(vec![image]),
+                if !choice.takes_single(&image.platform) {
+                    return Err(self.platform_missing(choice, [&image.platform]));
                 }
+                Ok(Loaded { images: vec![Ok(image)], left_out: Vec::new() })
             }
             Document::Index(index) => {
-                let candidates = self.candidates(index).await?;
-                match choice {
-                    PlatformChoice::All => self.every(candidates).await,
-                    PlatformChoice::One(wanted) => self.serving(candidates, wanted).await,
-                    PlatformChoice::Host => self.serving(candidates, &Platform::host()).await,
-                }
+                let chosen = choose::candidates(self, index, choice).await?;
+                self.chosen(chosen, choice).await
             }
         }
     }
 
     /// Fetches what may be attached to a manifest, if it will be wanted.
-    async fn look_ahead(&self, manifest: ManifestDigest, index: Option<&Index>) {
+    async fn look_ahead(&self, manifest: ManifestDigest, indexes: &[Arc<Index>]) {
         if !self.ahead {
             return;
         }
-        let entries = index.into_iter().flat_map(|i| attestation_entries(i, &manifest));
+        let entries = indexes.iter().flat_map(|i| attestation_entries(i, &manifest));
         let manifests = entries.map(manifest_digest).collect();
-        let index = index.map(|index| index.document.digest.clone());
-        let subjects = [Some(manifest), index, Some(self.reference.digest.clone())];
-        let subjects = subjects.into_iter().flatten().collect();
+        let indexes = indexes.iter().rev().map(|index| index.document.digest.clone());
+        let mut subjects = vec![manifest.clone()];
+        for digest in indexes.chain([self.reference.digest.clone()]) {
+            if !subjects.contains(&digest) {
+                subjects.push(digest);
+            }
+        }
         self.source.look_ahead(&LookAhead { subjects, manifests }).await;
     }
 
-    fn place(&self) -> String {
+    pub(super) fn place(&self) -> String {
         self.source.location().to_string()
     }
 
@@ -141,12 +157,12 @@ impl Loader<'_> {
         SourceError::Format { place: self.place(), error }
     }
 
-    fn malformed(&self, what: &'static str, why: String) -> SourceError {
+    pub(super) fn malformed(&self, what: &'static str, why: String) -> SourceError {
         self.format(FormatError::Malformed { what, why })
     }
 
     /// The manifest or index of this digest, checked against the descriptor that names it, if one does.
-    async fn document(
+    pub(super) async fn document(
         &self,
         digest: &ManifestDigest,
         named_by: Option<&Descriptor>,
@@ -180,173 +196,136 @@ impl Loader<'_> {
         }
     }
 
-    /// Every entry of the index, and of the indexes in it, that may be an image; each manifest once.
-    async fn candidates(&self, index: Index) -> Result<Vec<Candidate>, SourceError> {
-        let path = vec![index.document.digest.clone()];
-        let mut levels = VecDeque::from([Level { index: Arc::new(index), path }]);
-        let mut seen = BTreeSet::new();
-        let mut candidates = Vec::new();
-        while let Some(level) = levels.pop_front() {
-            for descriptor in &level.index.manifests {
-                let digest = manifest_digest(descriptor);
-                if level.path.contains(&digest) {
-                    return Err(self.index_loop(format!("index {digest} lists itself")));
-                }
-                if !seen.insert(digest) {
-                    continue;
-                }
-                self.bounded(seen.len())?;
-                if descriptor.media_type.is_index() {
-                    levels.push_back(self.deeper(&level, descriptor).await?);
-                } else if may_run(descriptor) {
-                    let (index, descriptor) = (Arc::clone(&level.index), descriptor.clone());
-                    candidates.push(Candidate { index, descriptor });
-                }
-            }
-        }
-        Ok(candidates)
-    }
-
-    async fn deeper(&self, level: &Level, descriptor: &Descriptor) -> Result<Level, SourceError> {
-        let limit = self.limits.index_depth;
-        if level.path.len() >= limit {
-            let why = format!(
-                "indexes are nested more than {limit} deep ({})",
-                crate::limits::key("index_depth")
-            );
-            return Err(self.index_loop(why));
-        }
-        let digest = manifest_digest(descriptor);
-        match self.document(&digest, Some(descriptor)).await? {
-            Document::Index(index) => {
-                let path = level.path.iter().cloned().chain([digest]).collect();
-                Ok(Level { index: Arc::new(index), path })
-            }
-            // Unreachable: the descriptor's media type is the document's own.
-            Document::Manifest(_) => {
-                Err(self.malformed("image index", format!("{digest} is no index")))
-            }
-        }
-    }
-
-    fn index_loop(&self, why: String) -> SourceError {
-        SourceError::IndexLoop { place: self.place(), why }
-    }
-
-    fn bounded(&self, entries: usize) -> Result<(), SourceError> {
-        if entries <= self.limits.index_manifests {
-            return Ok(());
-        }
-        Err(SourceError::Limit {
-            place: self.place(),
-            what: "the number of manifests in its indexes".to_owned(),
-            limit_name: "index_manifests",
-            limit: self.limits.index_manifests as u64,
-        })
-    }
-
-    async fn every(&self, candidates: Vec<Candidate>) -> Result<Vec<Image>, SourceError> {
-        let images = self.images(&candidates).await?;
-        if images.is_empty() {
-            return Err(self.platform_missing(&"any platform", []));
-        }
-        Ok(images)
-    }
-
-    async fn serving(
-        &self,
-        candidates: Vec<Candidate>,
-        wanted: &Platform,
-    ) -> Result<Vec<Image>, SourceError> {
-        let named: Vec<&Platform> =
-            candidates.iter().filter_map(|c| c.descriptor.platform.as_ref()).collect();
-        // Of several that serve, one that names just the platform asked for comes first.
-        let best = named
-            .iter()
-            .find(|p| **p == wanted)
-            .or_else(|| named.iter().find(|p| p.serves(wanted)));
-        if let Some(best) = best.map(|p| (*p).clone()) {
-            let chosen: Vec<Candidate> = candidates
-                .into_iter()
-                .filter(|c| c.descriptor.platform.as_ref() == Some(&best))
-                .collect();
-            return self.images(&chosen).await;
-        }
-        let shown: Vec<Platform> = named.into_iter().cloned().collect();
-        let unnamed: Vec<Candidate> =
-            candidates.into_iter().filter(|c| c.descriptor.platform.is_none()).collect();
-        let mut images = self.images(&unnamed).await?;
-        let shown: Vec<Platform> =
-            shown.into_iter().chain(images.iter().map(|i| i.platform.clone())).collect();
-        images.retain(|image| image.platform.serves(wanted));
-        if images.is_empty() {
-            return Err(self.platform_missing(wanted, &shown));
-        }
-        Ok(images)
-    }
-
     fn platform_missing<'p>(
         &self,
-        wanted: &dyn std::fmt::Display,
+        wanted: &PlatformChoice,
         found: impl IntoIterator<Item = &'p Platform>,
     ) -> SourceError {
-        let found: BTreeSet<String> = found.into_iter().map(Platform::to_string).collect();
-        let found = match found.is_empty() {
-            true => "none".to_owned(),
-            false => found.into_iter().collect::<Vec<_>>().join(", "),
-        };
+        let mut found: Vec<String> = found.into_iter().map(Platform::to_string).collect();
+        found.sort();
+        found.dedup();
+        let found = if found.is_empty() { "none".to_owned() } else { found.join(", ") };
         SourceError::PlatformMissing { place: self.place(), wanted: wanted.to_string(), found }
     }
 
-    /// Fetches candidates. One that turns out to be an artifact is left out, unless the index gives it a platform.
-    async fn images(&self, candidates: &[Candidate]) -> Result<Vec<Image>, SourceError> {
+    /// Fetches candidates. What turns out to be for another platform than those chosen, or for none, is left out.
+    async fn chosen(&self, chosen: Chosen, choice: &PlatformChoice) -> Result<Loaded, SourceError> {
         // Made first: a closure inside the stream would tie its lifetime to every caller's.
-        let fetches: Vec<_> = candidates.iter().map(|c| self.candidate(c)).collect();
-        let images: Vec<Option<Image>> =
-            stream::iter(fetches).buffered(CONCURRENT).try_collect().await?;
-        Ok(images.into_iter().flatten().collect())
+        let fetches: Vec<_> = chosen.candidates.iter().map(|c| self.candidate(c)).collect();
+        let fetched: Vec<_> = stream::iter(fetches).buffered(CONCURRENT).collect().await;
+        let mut left_out = chosen.left_out;
+        let mut images: Vec<Result<Image, Unloadable>> = Vec::new();
+        for (candidate, fetched) in chosen.candidates.iter().zip(fetched) {
+            let Candidate { descriptor, .. } = candidate;
+            match fetched {
+                Ok(None) => {}
+                // Where the index names no platform, a node goes by the configuration.
+                Ok(Some(image))
+                    if descriptor.platform.is_none() && !choice.takes(&image.platform) =>
+                {
+                    let manifest = image.manifest.document.digest.clone();
+                    left_out.push(LeftOut { platform: Some(image.platform), manifest });
+                }
+                Ok(Some(image)) => {
+                    let same = |other: &Image| {
+                        other.platform == image.platform
+                            && other.manifest.document.digest == image.manifest.document.digest
+                    };
+                    if !images.iter().flatten().any(same) {
+                        images.push(Ok(image));
+                    }
+                }
+                Err(error) => images.push(Err(Unloadable {
+                    platform: descriptor.platform.clone(),
+                    manifest: manifest_digest(descriptor),
+                    error,
+                })),
+            }
+        }
+        left_out.sort();
+        left_out.dedup();
+        if images.is_empty() {
+            let found = left_out.iter().filter_map(|one| one.platform.as_ref());
+            return Err(self.platform_missing(choice, found));
+        }
+        if let Some(wanted) = choice.single() {
+            // Who works on one image takes the first.
+            let other = |image: &Result<Image, Unloadable>| match image {
+                Ok(image) => image.platform != wanted,
+                Err(_) => false,
+            };
+            images.sort_by_key(other);
+        }
+        for image in images.iter_mut().flatten() {
+            image.left_out.clone_from(&left_out);
+        }
+        Ok(Loaded { images, left_out })
     }
 
     async fn candidate(&self, candidate: &Candidate) -> Result<Option<Image>, SourceError> {
         let digest = manifest_digest(&candidate.descriptor);
-        let ahead = self.look_ahead(digest, Some(&candidate.index));
+        let ahead = self.look_ahead(digest, &candidate.indexes);
         let (image, ()) = future::join(self.candidate_image(candidate), ahead).await;
         image
     }
 
     async fn candidate_image(&self, candidate: &Candidate) -> Result<Option<Image>, SourceError> {
-        let Candidate { index, descriptor } = candidate;
+        let Candidate { indexes, descriptor } = candidate;
         let digest = manifest_digest(descriptor);
+        let mark = choose::mark(descriptor);
+        if let (Some(mark), Some(platform)) = (&mark, &descriptor.platform) {
+            return Err(SourceError::Disguised {
+                place: self.place(),
+                manifest: digest.to_string(),
+                platform: platform.to_string(),
+                mark: mark.clone(),
+            });
+        }
+        if !descriptor.media_type.is_manifest() {
+            let found = descriptor.media_type.to_string();
+            return Err(
+                self.format(FormatError::MediaType { what: "entry of an image index", found })
+            );
+        }
         let Document::Manifest(manifest) = self.document(&digest, Some(descriptor)).await? else {
             return Err(self.malformed("image index", format!("{digest} is no image manifest")));
         };
-        let is_image = manifest.config.media_type.is_config();
-        if !is_image && descriptor.platform.is_none() {
+        let is_image = manifest.config.media_type.is_config() && mark.is_none();
+        if descriptor.platform.is_none() && !is_image && !self.runs(&manifest.config).await? {
             return Ok(None);
         }
-        self.image(manifest, Some(index), descriptor.platform.as_ref()).await.map(Some)
+        let image = self.image(manifest, indexes, descriptor.platform.as_ref()).await?;
+        Ok(Some(image).filter(|image| !image.platform.is_unknown()))
+    }
+
+    /// Whether a runtime that goes by the configuration, whatever it is called, finds a platform in it.
+    async fn runs(&self, config: &Descriptor) -> Result<bool, SourceError> {
+        let bytes = self.source.small_blob(config, self.limits.config_bytes).await?;
+        Ok(names_architecture(&bytes))
     }
 
     async fn image(
         &self,
         manifest: Manifest,
-        index: Option<&Index>,
-        stated: Option<&Platform>,
+        indexes: &[Arc<Index>],
+        listed: Option<&Platform>,
     ) -> Result<Image, SourceError> {
         manifest.image_layers().map_err(|error| self.format(error))?;
         let config = self.config(&manifest.config).await?;
         manifest.require_image(&config).map_err(|error| self.format(error))?;
-        if let Some(stated) = stated.filter(|stated| !agree(stated, &config.platform)) {
-            let own = &config.platform;
-            let why = format!("it is for {own}, the index lists it for {stated}");
-            return Err(self.malformed("image configuration", why));
-        }
+        let platform = config
+            .platform
+            .resolve(listed)
+            .map_err(|error| self.malformed("image configuration", error.to_string()))?;
+        let mut outer: Vec<Index> = indexes.iter().map(|index| Index::clone(index)).collect();
         Ok(Image {
             reference: self.reference.clone(),
-            index: index.cloned(),
-            platform: config.platform.clone(),
+            index: outer.pop(),
+            outer,
+            platform,
             manifest,
             config,
+            left_out: Vec::new(),
         })
     }
 
@@ -367,20 +346,6 @@ impl Loader<'_> {
             .and_then(|document| ImageConfig::parse(document, self.limits))
             .map_err(|error| self.format(error))
     }
-}
-
-/// Whether an entry of an index can be an image: a manifest that is marked neither as an attestation nor as an artifact.
-fn may_run(descriptor: &Descriptor) -> bool {
-    descriptor.media_type.is_manifest()
-        && descriptor.artifact_type.is_none()
-        && !descriptor.annotations.contains_key(super::discover::REFERENCE_TYPE)
-        && !descriptor.platform.as_ref().is_some_and(Platform::is_unknown)
-}
-
-/// Whether two statements about a platform can both be true. Builders leave the variant out of one or the other.
-fn agree(a: &Platform, b: &Platform) -> bool {
-    let variants = a.variant.is_none() || b.variant.is_none() || a.variant == b.variant;
-    a.os == b.os && a.architecture == b.architecture && variants
 }
 
 /// Layers of an image as they are stored, base first.

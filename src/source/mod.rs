@@ -9,6 +9,7 @@ pub mod address;
 mod archive;
 pub mod auth;
 pub mod budget;
+mod choose;
 mod client;
 pub mod discover;
 mod http;
@@ -26,7 +27,10 @@ mod tests;
 mod upload;
 mod write;
 
-use std::sync::Arc;
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -43,7 +47,7 @@ use crate::{
     finding::{Code, Finding, Key, Subject},
     image::{Checked, Descriptor, FormatError, MediaType},
     limits::Limits,
-    reference::{Location, Selector},
+    reference::{Location, Reference, Selector},
 };
 
 /// A manifest or index as stored: its bytes hash to its digest.
@@ -109,6 +113,39 @@ pub struct Referrers {
     pub incomplete: Option<String>,
 }
 
+/// The reference with the folder or file that is really there. Names of images have colons and slashes, and so have paths:
+/// `oci:DIR:x/one:latest` is the image `x/one:latest` of DIR where there is no folder `DIR:x/one`.
+pub fn located(reference: &Reference) -> Reference {
+    type Make = fn(PathBuf) -> Location;
+    let (path, make): (_, Make) = match reference {
+        Reference::At(Location::Layout(path), _) => (path, Location::Layout),
+        Reference::At(Location::OciArchive(path), _) => (path, Location::OciArchive),
+        Reference::At(Location::DockerArchive(path), _) => (path, Location::DockerArchive),
+        _ => return reference.clone(),
+    };
+    let (Reference::At(_, selector), Some(text)) = (reference, path.to_str()) else {
+        return reference.clone();
+    };
+    let end = match selector {
+        Selector::Tag(tag) => format!(":{tag}"),
+        Selector::Only => String::new(),
+        Selector::Digest(_) => return reference.clone(),
+    };
+    if path.exists() {
+        return reference.clone();
+    }
+    let mut colons: Vec<usize> = text.match_indices(':').map(|(at, _)| at).collect();
+    colons.reverse();
+    let split = colons.into_iter().find_map(|at| {
+        let (path, name) = (text.get(..at)?, text.get(at + 1..)?);
+        (!name.is_empty() && Path::new(path).exists()).then(|| (PathBuf::from(path), name))
+    });
+    match split {
+        Some((path, name)) => Reference::At(make(path), Selector::Tag(format!("{name}{end}"))),
+        None => reference.clone(),
+    }
+}
+
 /// Opens the store at a location. A registry is not asked anything yet; a folder or archive is read as far as its own
 /// index.
 ///
@@ -147,7 +184,7 @@ fn unreadable(
     place: &Location,
     why: impl Into<Box<dyn std::error::Error + Send + Sync>>,
 ) -> SourceError {
-    SourceError::Unavailable { place: place.to_string(), why: why.into().to_string() }
+    SourceError::Unreadable { place: place.to_string(), why: why.into().to_string() }
 }
 
 /// The tag that stands in for the referrers API: `<algorithm>-<hex>`, the latter cut to 64 characters
@@ -212,6 +249,20 @@ pub enum SourceError {
         /// The platforms that there are.
         found: String,
     },
+    /// An entry of an index is marked as no image, and listed for a platform that nodes run.
+    #[error(
+        "{place} lists {manifest} for {platform} and marks it as no image ({mark}); runtimes go by the platform"
+    )]
+    Disguised {
+        /// Where.
+        place: String,
+        /// The entry's digest.
+        manifest: String,
+        /// The platform.
+        platform: String,
+        /// What marks it.
+        mark: String,
+    },
     /// Indexes that list each other, or too many levels of them.
     #[error("{place}: {why}")]
     IndexLoop {
@@ -244,8 +295,16 @@ pub enum SourceError {
         /// What happened.
         why: String,
     },
+    /// A folder or file on this machine cannot be read or written.
+    #[error("{place}: {why}")]
+    Unreadable {
+        /// Where.
+        place: String,
+        /// What happened.
+        why: String,
+    },
     /// A tag names several images, or none was chosen where there are several.
-    #[error("{place} holds several images ({found}); name one with :TAG or @DIGEST")]
+    #[error("{place} holds several images ({found}); name one with :NAME:TAG, :TAG or @DIGEST")]
     Ambiguous {
         /// Where.
         place: String,
@@ -275,7 +334,10 @@ impl SourceError {
             Self::PlatformMissing { .. } => Code::ImagePlatformMissing,
             Self::IndexLoop { .. } => Code::ImageIndexLoop,
             Self::Unauthorized { .. } => Code::SourceUnauthorized,
-            Self::Unavailable { .. } | Self::Ambiguous { .. } => Code::SourceUnavailable,
+            Self::Disguised { .. } => Code::ImageEntryDisguised,
+            Self::Unavailable { .. } => Code::SourceUnavailable,
+            Self::Unreadable { .. } => Code::SourceUnreadable,
+            Self::Ambiguous { .. } => Code::SourceAmbiguous,
             Self::Limit { .. } => Code::LimitExceeded,
             Self::Format { error, .. } => return error.clone().into_finding(subject),
         };

@@ -279,6 +279,14 @@ fn into_layout(
     let format = |error| SourceError::Format { place: place.to_string(), error };
     let marker = fs::File::open(folder.join("oci-layout")).map_err(failed)?;
     flock(&marker, FlockOperation::LockExclusive).map_err(|e| failed(e.into()))?;
+    let subject = blob_path(folder, attachment.subject.digest());
+    stays_inside(folder, &subject).map_err(failed)?;
+    if !subject.exists() {
+        // Such is index.json itself, where it lists the platforms of an image.
+        let why = "what is signed is no blob of the layout but its index.json, which changes with every signature; \
+                   sign each platform's manifest instead (--platform)";
+        return Err(unreadable(&place, why));
+    }
     let manifest = attachment.manifest();
     let blobs = [attachment.bytes.clone(), Bytes::from_static(EMPTY), manifest.clone()];
     for bytes in blobs {

@@ -315,6 +315,7 @@ mod tests {
             digest: BlobDigest::of(content),
             size,
             platform: None,
+            selective: false,
             artifact_type: None,
             annotations: Default::default(),
         }

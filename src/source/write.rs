@@ -21,7 +21,7 @@ const TAG: &str = "org.opencontainers.image.ref.name";
 /// # Errors
 /// When the layout cannot be read or written, or holds several images and no tag was given.
 pub fn write_image(folder: &Path, image: &Appended, tag: Option<&str>) -> Result<(), SourceError> {
-    let failed = |error: io::Error| SourceError::Unavailable {
+    let failed = |error: io::Error| SourceError::Unreadable {
         place: format!("oci:{}", folder.display()),
         why: error.to_string(),
     };
@@ -51,7 +51,7 @@ fn name_image(
 ) -> Result<(), SourceError> {
     let entries = index.get_mut("manifests").and_then(Value::as_array_mut);
     let Some(entries) = entries else {
-        return Err(SourceError::Unavailable {
+        return Err(SourceError::Unreadable {
             place: format!("oci:{}", folder.display()),
             why: "index.json lists no manifests".to_owned(),
         });

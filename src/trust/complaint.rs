@@ -83,8 +83,7 @@ pub(in crate::trust) fn other_subject(
     statement: &Statement,
     image: &Image,
 ) -> Finding {
-    let index = image.index.iter().map(|index| &index.document.digest);
-    let expected = index.chain([&image.manifest.document.digest]).map(Fact::from).collect();
+    let expected = image.documents().map(|document| Fact::from(&document.digest)).collect();
     let found = statement.subjects.iter().flat_map(|subject| &subject.digests);
     about(Code::SignatureSubjectMismatch, carrier)
         .with(Key::Expect, Fact::List(expected))
@@ -94,8 +93,7 @@ pub(in crate::trust) fn other_subject(
 
 /// A signature over bytes, attached to something that is neither the image's index nor its manifest.
 pub(in crate::trust) fn about_nothing(raw: &Raw, image: &Image) -> Finding {
-    let index = image.index.iter().map(|index| &index.document.digest);
-    let expected = index.chain([&image.manifest.document.digest]).map(Fact::from).collect();
+    let expected = image.documents().map(|document| Fact::from(&document.digest)).collect();
     about(Code::SignatureSubjectMismatch, &raw.carrier)
         .with(Key::Expect, Fact::List(expected))
         .with(Key::Found, Fact::from(&raw.attached_to))

@@ -86,6 +86,7 @@ fn descriptor(media_type: &str, content: &[u8]) -> Descriptor {
         digest: BlobDigest::of(content),
         size: content.len() as u64,
         platform: None,
+        selective: false,
         artifact_type: None,
         annotations: BTreeMap::new(),
     }
@@ -117,6 +118,8 @@ pub fn image_with(index: &str) -> Image {
                 .to_vec(),
             annotations: BTreeMap::new(),
         }),
+        outer: Vec::new(),
+        left_out: Vec::new(),
         manifest: Manifest {
             document: checked(MANIFEST),
             media_type: oci(),
@@ -128,7 +131,7 @@ pub fn image_with(index: &str) -> Image {
         },
         config: ImageConfig {
             document: config,
-            platform: platform.clone(),
+            platform: (&platform).into(),
             created: None,
             runtime: RuntimeConfig::default(),
             diff_ids: Vec::new(),

@@ -4,8 +4,8 @@
 //!
 //! 1. *Open* it: [`attest::open`] reads what it says, or it is a finding. A signature over bytes that it does not bring along
 //!    is taken for one over the manifest or index to which it is attached, and over nothing else.
-//! 2. *Subject*: one subject's digests all have to be those of the image's index or of the platform's manifest (in-toto
-//!    attestation v1, "validation model"; attacks B4, A23). Anything else speaks about another image.
+//! 2. *Subject*: one subject's digests all have to be those of the platform's manifest or of an index on the way to it from
+//!    the reference (in-toto attestation v1, "validation model"; attacks B4, A23). Anything else speaks about another image.
 //! 3. *Signature*: every configured key is tried on every signature; hints in the evidence only explain a failure (A3). A
 //!    log entry beside the signature of a key has to record it, and to be in a log where the signer's root asks for one (A1); a
 //!    certificate beside the signature is held against every keyless signer, by the steps of `trust::sigstore`.
@@ -13,7 +13,7 @@
 //!    same digest; two attestations when their payloads are equal, whatever envelope and carrier they came in.
 //! 5. *Rule*: one trust rule has to let enough distinct signers vouch for this predicate on this image (A7, A24, B1).
 //! 6. *Coverage*: a bare statement in an attestation manifest of the index is proven when a proven plain signature is over
-//!    that index, the index lists the manifest, the statement names the platform's manifest, and a rule lets the signers
+//!    that index or one around it, the index lists the manifest, the statement names the platform's manifest, and a rule lets the signers
 //!    of the index vouch for this predicate.
 //!
 //! More evidence never proves less, and evidence that no key made proves nothing more: a bad envelope, or a bad signature
@@ -38,9 +38,9 @@ use crate::{
         self, Carrier, Envelope, Raw, Signature, Signed, Statement, in_toto::Document,
         statement::SIGNATURE,
     },
-    digest::{Algorithm, Digest, Hasher, ManifestDigest},
+    digest::{Digest, ManifestDigest},
     finding::Finding,
-    image::{Checked, Image},
+    image::{Checked, Image, Index},
     limits::Limits,
     reference::Location,
 };
@@ -128,7 +128,8 @@ enum Claim {
 
 /// The digests by which a statement can name the image.
 pub(in crate::trust) struct Names {
-    index: Option<Name>,
+    /// The indexes on the ways to the manifest, the outermost first.
+    indexes: Vec<Name>,
     manifest: Name,
 }
 
@@ -141,27 +142,22 @@ struct Name {
 impl Names {
     pub(in crate::trust) fn of(image: &Image) -> Self {
         Self {
-            index: image.index.as_ref().map(|index| Name::of(&index.document)),
+            indexes: image.indexes().map(|index| Name::of(&index.document)).collect(),
             manifest: Name::of(&image.manifest.document),
         }
     }
 
-    /// The digests that a statement names, the index first.
+    /// The digests that a statement names, the outermost index first.
     pub(in crate::trust) fn in_statement(&self, statement: &Statement) -> Vec<ManifestDigest> {
-        let all = self.index.iter().chain([&self.manifest]);
+        let all = self.indexes.iter().chain([&self.manifest]);
         all.filter(|name| name.is_in(statement)).map(|name| name.digest.clone()).collect()
     }
 }
 
 impl Name {
     fn of(document: &Checked<ManifestDigest>) -> Self {
-        let mut sha512 = Hasher::new(Algorithm::Sha512);
-        sha512.update(&document.bytes);
-        Self {
-            digest: document.digest.clone(),
-            sha256: Digest::sha256(&document.bytes),
-            sha512: sha512.finish(),
-        }
+        let [sha256, sha512] = document.digests();
+        Self { digest: document.digest.clone(), sha256, sha512 }
     }
 
     /// Whether one subject has a digest and all its digests are of this document.
@@ -320,21 +316,52 @@ impl Judge<'_> {
         unproven(why)
     }
 
-    /// The signers who vouch for the whole index.
-    fn index_signers(&self, signatures: &[Proof<Statement>]) -> BTreeSet<Signer> {
-        let Some(index) = &self.names.index else { return BTreeSet::new() };
-        let proven = signatures.iter().filter_map(Proof::proven);
-        let over_index = proven.filter(|verified| *verified.subject() == index.digest);
-        over_index.flat_map(|verified| verified.signers().iter().cloned()).collect()
+    /// The signers who vouch for a whole index, by its digest: a signature over an index covers what it lists, so those over
+    /// it and those over any index that lists it.
+    fn index_signers(
+        &self,
+        signatures: &[Proof<Statement>],
+    ) -> BTreeMap<ManifestDigest, BTreeSet<Signer>> {
+        let signers = |index: &ManifestDigest| {
+            let around = self.around(index);
+            let proven = signatures.iter().filter_map(Proof::proven);
+            let over = proven.filter(|verified| around.contains(verified.subject()));
+            over.flat_map(|verified| verified.signers().iter().cloned()).collect()
+        };
+        let digests = self.names.indexes.iter().map(|name| name.digest.clone());
+        digests.map(|digest| (digest.clone(), signers(&digest))).collect()
+    }
+
+    /// An index, and every index on the way to the image that lists it, directly or through others.
+    fn around(&self, index: &ManifestDigest) -> BTreeSet<ManifestDigest> {
+        let mut around = BTreeSet::from([index.clone()]);
+        let mut next = vec![index.clone()];
+        while let Some(inner) = next.pop() {
+            let lists = |outer: &&Index| {
+                outer.manifests.iter().any(|entry| entry.digest.digest() == inner.digest())
+            };
+            for outer in self.image.indexes().filter(lists) {
+                if around.insert(outer.document.digest.clone()) {
+                    next.push(outer.document.digest.clone());
+                }
+            }
+        }
+        around
     }
 
     /// Step 6 for one bare statement.
-    fn cover(&self, bare: Bare, index_signers: &BTreeSet<Signer>) -> Proof<Statement> {
+    fn cover(
+        &self,
+        bare: Bare,
+        vouched: &BTreeMap<ManifestDigest, BTreeSet<Signer>>,
+    ) -> Proof<Statement> {
         let Bare { carrier, payload, statement } = bare;
         let why = if !self.names.manifest.is_in(&statement) {
             Unproven::OtherSubject
-        } else if let Some(index) =
-            self.index_that_lists(&carrier).filter(|_| !index_signers.is_empty())
+        } else if let Some((index, index_signers)) = self
+            .index_that_lists(&carrier)
+            .and_then(|index| Some((index.clone(), vouched.get(&index)?)))
+            .filter(|(_, signers)| !signers.is_empty())
         {
             match self.rules.standing(self.location, &statement.predicate_type, index_signers) {
                 Standing::Enough(signers) => {
@@ -358,7 +385,7 @@ impl Judge<'_> {
     /// The digest of the image's index, where the carrier is an attestation manifest that this very index lists.
     fn index_that_lists(&self, carrier: &Carrier) -> Option<ManifestDigest> {
         let Carrier::IndexAttestation { manifest, index } = carrier else { return None };
-        let ours = self.image.index.as_ref().filter(|ours| ours.document.digest == *index)?;
+        let ours = self.image.indexes().find(|ours| ours.document.digest == *index)?;
         let mut listed = ours.manifests.iter();
         listed.any(|entry| entry.digest.digest() == manifest.digest()).then(|| index.clone())
     }
@@ -385,9 +412,7 @@ pub(in crate::trust) fn document<'i>(
     image: &'i Image,
     digest: &ManifestDigest,
 ) -> Option<&'i Checked<ManifestDigest>> {
-    let index = image.index.as_ref().map(|index| &index.document);
-    let mut all = index.into_iter().chain([&image.manifest.document]);
-    all.find(|document| document.digest == *digest)
+    image.documents().find(|document| document.digest == *digest)
 }
 
 /// What step 3 says about one signature.

@@ -84,7 +84,7 @@ pub async fn fetch(
         Ok(spool) => spool,
         Err(error) => {
             let place = "temporary folder".to_owned();
-            return lost(SourceError::Unavailable { place, why: error.to_string() });
+            return lost(SourceError::Unreadable { place, why: error.to_string() });
         }
     };
     match load::fetch_layers(source, image, &spool, limits, talk).await {
@@ -242,7 +242,7 @@ fn of_error(error: &Error, subject: Subject) -> Finding {
 fn layer_code(error: &LayerError) -> Code {
     match error {
         LayerError::MediaType { .. } => Code::ImageMediaTypeUnknown,
-        LayerError::Read { .. } => Code::SourceUnavailable,
+        LayerError::Read { .. } => Code::SourceUnreadable,
         LayerError::Corrupt { .. } => Code::ImageLayerCorrupt,
         LayerError::Size { .. } => Code::ImageSizeMismatch,
         LayerError::Digest { .. } => Code::ImageDigestMismatch,

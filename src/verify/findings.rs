@@ -94,6 +94,7 @@ fn of_failure(failure: &Failure, image: &Image) -> Finding {
         FailureKind::SourceGone => Code::RebuildSourceGone,
         FailureKind::Denied => Code::RebuildNotReplayable,
         FailureKind::Timeout => Code::RebuildTimeout,
+        FailureKind::PlatformForeign => Code::RebuildPlatformForeign,
         FailureKind::EngineUnavailable => Code::RebuildEngineUnavailable,
     };
     let finding = Finding::new(code, subject(image)).with(Key::Why, failure.why.clone());

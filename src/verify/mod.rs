@@ -18,10 +18,10 @@ use serde_json::json;
 
 use crate::{
     attest::Carrier,
-    digest::Digest,
+    digest::{Digest, ManifestDigest},
     engine::{EngineChoice, EngineSettings},
     finding::{Code, Finding, Key, Severity, Subject},
-    image::Image,
+    image::{Image, LeftOut, Platform},
     limits::Limits,
     policy::{Ahead, Exception, Judgement, PolicyInput},
     progress::Talk,
@@ -29,6 +29,7 @@ use crate::{
     reference::{Location, PinnedReference, Reference},
     source::{
         self, Budgets, PlatformChoice, Source, SourceError, SourceSettings, discover::Discovered,
+        load::Loaded,
     },
     trust::{self, Attested, Proofs, TrustRules, layout::JudgedLayout},
     verdict::{Decision, Evidence, Grounds, Inputs, PlatformVerdict, Verdict},
@@ -127,31 +128,49 @@ pub enum OnMismatch {
 /// Judges an image.
 pub async fn verify(image: PinnedReference, ctx: &Context, now: Timestamp) -> Verdict {
     let judged = AssertUnwindSafe(judge_platforms(&image, ctx, now)).catch_unwind().await;
-    let platforms = judged.unwrap_or_else(|_| {
+    let (platforms, left_out) = judged.unwrap_or_else(|_| {
         let why = "a stage of the verification panicked; its message is on stderr";
         let finding = Finding::new(Code::InternalError, Subject::Run).with(Key::Why, why);
-        vec![unreadable(finding)]
+        (vec![unreadable(finding, None, None)], Vec::new())
     });
-    Verdict { platforms, inputs: ctx.inputs(), time: now, subject: image }
+    Verdict { platforms, left_out, inputs: ctx.inputs(), time: now, subject: image }
 }
 
 async fn judge_platforms(
     reference: &PinnedReference,
     ctx: &Context,
     now: Timestamp,
-) -> Vec<PlatformVerdict> {
-    match open(reference, ctx).await {
-        Ok((source, images)) => {
-            let mut verdicts = Vec::with_capacity(images.len());
-            for image in images {
-                verdicts.push(judge_image(&*source, image, ctx, now).await);
-            }
-            verdicts
-        }
+) -> (Vec<PlatformVerdict>, Vec<LeftOut>) {
+    let subject = || Subject::Image(reference.to_string());
+    let (source, loaded) = match open_each(reference, ctx).await {
+        Ok(opened) => opened,
         Err(error) => {
-            vec![unreadable(error.into_finding(Subject::Image(reference.to_string())))]
+            return (vec![unreadable(error.into_finding(subject()), None, None)], Vec::new());
         }
+    };
+    let mut verdicts = Vec::with_capacity(loaded.images.len());
+    for image in loaded.images {
+        verdicts.push(match image {
+            Ok(image) => judge_image(&*source, image, ctx, now).await,
+            Err(lost) => {
+                let finding = lost.error.into_finding(subject());
+                unreadable(finding, lost.platform, Some(lost.manifest))
+            }
+        });
     }
+    (verdicts, loaded.left_out)
+}
+
+/// The source, and every manifest that `reference` and the choice of platforms mean; at least one. What is attached to
+/// them is fetched with them.
+async fn open_each(
+    reference: &PinnedReference,
+    ctx: &Context,
+) -> Result<(Arc<dyn Source>, Loaded), SourceError> {
+    ctx.talk.stage("fetch");
+    let source = source::open(&reference.location, &ctx.sources, &ctx.limits).await?;
+    let loaded = source::load::load_each(&*source, reference, &ctx.platforms, &ctx.limits).await?;
+    Ok((source, loaded))
 }
 
 /// The source and the images that `reference` and the choice of platforms mean; at least one. What is attached to them is
@@ -410,11 +429,16 @@ async fn read_beside(
     }
 }
 
-fn unreadable(finding: Finding) -> PlatformVerdict {
+/// The verdict over what cannot be judged.
+fn unreadable(
+    finding: Finding,
+    platform: Option<Platform>,
+    manifest: Option<ManifestDigest>,
+) -> PlatformVerdict {
     let finding = finding.at(Severity::Error);
     PlatformVerdict {
-        platform: None,
-        manifest: None,
+        platform,
+        manifest,
         decision: Decision::Fail(Box::new(finding.clone()), Vec::new()),
         findings: vec![finding],
         evidence: None,

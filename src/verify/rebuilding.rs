@@ -8,7 +8,7 @@ use crate::{
     compare::{self, Allowance, CompareError, Comparison, Level, Side, Which},
     engine::{self, Finished},
     finding::Key,
-    image::{Image, gzip::GzipHeader},
+    image::{Image, Platform, gzip::GzipHeader},
     progress::{Underway, Work},
     rebuild::{
         Coverage, Determinism, EmbeddedLayer, Failure, FailureKind, Plan, Planned, Rebuild,
@@ -207,8 +207,9 @@ struct Build {
 
 async fn build(plan: &Plan, ctx: &Context) -> Result<Build, Failure> {
     let options = &ctx.rebuild;
-    let finished =
-        engine::build(plan, &options.settings, options.engine, &ctx.limits, &*ctx.talk).await?;
+    let finished = engine::build(plan, &options.settings, options.engine, &ctx.limits, &*ctx.talk)
+        .await
+        .map_err(|failure| foreign(failure, &plan.platform, &Platform::host()))?;
     let loaded = load_built(plan, &finished, ctx).await.map_err(|error| {
         failure(
             FailureKind::EngineUnavailable,
@@ -216,6 +217,23 @@ async fn build(plan: &Plan, ctx: &Context) -> Result<Build, Failure> {
         )
     })?;
     Ok(Build { loaded, finished })
+}
+
+/// What the kernel says of a program that is for another machine.
+const CANNOT_RUN: &str = "exec format error";
+
+/// Tells a build whose steps this machine cannot run from one that fails for a reason of its own.
+fn foreign(failure: Failure, wanted: &Platform, host: &Platform) -> Failure {
+    let says = |text: &str| text.to_lowercase().contains(CANNOT_RUN);
+    let cannot_run = says(&failure.why) || says(&failure.log);
+    if failure.kind != FailureKind::BuildFailed || host.takes(wanted).is_some() || !cannot_run {
+        return failure;
+    }
+    let why = format!(
+        "the image is for {wanted}, this machine is {host} and runs no programs of that platform: {}",
+        failure.why
+    );
+    Failure { kind: FailureKind::PlatformForeign, why, ..failure }
 }
 
 async fn load_built(
@@ -236,7 +254,7 @@ async fn load_built(
         });
     };
     let spool = source::Spool::inside(finished.workspace.path()).map_err(|error| {
-        source::SourceError::Unavailable { place: reference.to_string(), why: error.to_string() }
+        source::SourceError::Unreadable { place: reference.to_string(), why: error.to_string() }
     })?;
     let layers =
         source::load::fetch_layers(&*source, &image, &spool, &ctx.limits, &*ctx.talk).await?;
@@ -332,4 +350,33 @@ fn coverage(plan: &Plan, rebuilt: &Image) -> Coverage {
 
 fn failure(kind: FailureKind, why: &str) -> Failure {
     Failure { kind, why: why.to_owned(), log: String::new(), engine: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_foreign_platform_excuses_a_step_that_cannot_run() {
+        let failed = |kind, log: &str| Failure {
+            kind,
+            why: "a step failed".to_owned(),
+            log: log.to_owned(),
+            engine: None,
+        };
+        let exec = "runc: exec /bin/sh: Exec format error";
+        let cases = [
+            ("linux/arm64", FailureKind::BuildFailed, exec, FailureKind::PlatformForeign),
+            ("linux/arm64", FailureKind::BuildFailed, "no such file", FailureKind::BuildFailed),
+            ("linux/arm64", FailureKind::Timeout, exec, FailureKind::Timeout),
+            // Whatever a step prints: what this machine runs is the image's own fault.
+            ("linux/amd64", FailureKind::BuildFailed, exec, FailureKind::BuildFailed),
+            ("linux/386", FailureKind::BuildFailed, exec, FailureKind::BuildFailed),
+        ];
+        let host = "linux/amd64".parse().unwrap();
+        for (wanted, kind, log, want) in cases {
+            let wanted = wanted.parse().unwrap();
+            assert_eq!(foreign(failed(kind, log), &wanted, &host).kind, want, "{wanted}: {log}");
+        }
+    }
 }

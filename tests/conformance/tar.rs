@@ -52,6 +52,7 @@ fn descriptor(bytes: &[u8], media_type: &str) -> Descriptor {
         digest: BlobDigest::of(bytes),
         size: bytes.len() as u64,
         platform: None,
+        selective: false,
         artifact_type: None,
         annotations: Default::default(),
     }

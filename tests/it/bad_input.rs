@@ -338,10 +338,10 @@ const CASES: &[(&str, Spoil, &str)] = &[
         "image-index-loop",
     ),
     (
-        "an index without this platform",
+        "an index without a platform that a node could be",
         After(|layout, parts| {
             let mut entry = many(parts, 1)[0].clone();
-            entry["platform"] = json!({"os": "plan9", "architecture": "mips"});
+            entry["platform"] = json!({"os": "unknown", "architecture": "unknown"});
             layout.nest(&json!([entry]));
         }),
         "image-platform-missing",

@@ -273,6 +273,59 @@ async fn h40_an_update_without_a_new_image_is_let_through() {
     assert_allowed(&gate.review(&update(&object(&bare), &object(&signed), kind())).await);
 }
 
+/// A world whose registry has an index of a signed image for amd64 and an unsigned one for arm64, and one of the signed image
+/// alone, which says that it is for arm64 and is.
+fn platforms() -> (World, String, String) {
+    let mut arm64 = Parts::new(&[("bin/app", b"for arm64")]);
+    arm64.config["architecture"] = "arm64".into();
+    arm64.relink();
+    let mut world = World::new();
+    let arm64 = world.store.image(&arm64);
+    let entry = |digest: &str, architecture: &str, world: &World| {
+        json!({
+            "mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": digest,
+            "size": world.store.manifests[digest].1.len(),
+            "platform": {"os": "linux", "architecture": architecture},
+        })
+    };
+    let both = [entry(&world.image, "amd64", &world), entry(&arm64, "arm64", &world)];
+    let mut index = |manifests: &[Value]| {
+        let index = json!({
+            "schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json",
+            "manifests": manifests,
+        });
+        world.store.manifest(&index, None)["digest"].as_str().unwrap().to_owned()
+    };
+    let (both, alone) = (index(&both), index(&both[1..]));
+    world.key.sign(&mut world.store, &alone);
+    (world, both, alone)
+}
+
+#[tokio::test]
+async fn h9_the_gate_judges_every_platform_or_those_of_the_nodes() {
+    let (world, both, arm64) = platforms();
+    let registry = Registry::honest(world.store.clone());
+    let (both, arm64) = (registry.image(&both), registry.image(&arm64));
+    let config = world.config("signed");
+    let gate = Gate::start(&config).await;
+    assert_denied(&gate.pod(&both).await, &both, "signature-missing");
+    assert_allowed(&gate.pod(&arm64).await);
+    // The folder has the files of the gate that listens already; the command line names this one's own.
+    let files = gate.folder.path();
+    let nodes = |platforms: &str| {
+        format!(
+            "{config}gate: {{platforms: {platforms}, certificate: {0}/tls.crt, key: {0}/tls.key}}\n",
+            files.display()
+        )
+    };
+    let amd64_only = Gate::start(&nodes("[linux/amd64]")).await;
+    assert_allowed(&amd64_only.pod(&both).await);
+    assert_denied(&amd64_only.pod(&arm64).await, &arm64, "image-platform-missing");
+    let mixed = Gate::start(&nodes("[linux/x86_64, linux/arm64/v8]")).await;
+    assert_denied(&mixed.pod(&both).await, &both, "signature-missing");
+    assert_allowed(&mixed.pod(&arm64).await);
+}
+
 #[tokio::test]
 async fn what_is_no_review_gets_a_status_that_denies() {
     let Scene { gate, signed, bare, .. } = Scene::new().await;

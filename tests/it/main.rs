@@ -15,6 +15,7 @@ mod gate;
 mod in_toto;
 mod lab;
 mod layouts;
+mod platforms;
 mod progress;
 mod promises;
 mod readme;

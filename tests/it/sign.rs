@@ -21,12 +21,12 @@ use crate::{
 const PASSWORD: &str = "correct horse";
 
 /// Keys by openssl, each with its public half.
-struct Keys {
+pub struct Keys {
     folder: tempfile::TempDir,
 }
 
 impl Keys {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self { folder: tempfile::tempdir().unwrap() }
     }
 
@@ -44,7 +44,7 @@ impl Keys {
         private
     }
 
-    fn p256(&self, name: &str) -> PathBuf {
+    pub fn p256(&self, name: &str) -> PathBuf {
         self.make(name, &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"])
     }
 }
@@ -54,7 +54,7 @@ fn openssl(arguments: &[&str]) {
     assert!(output.status.success(), "{arguments:?} {}", String::from_utf8_lossy(&output.stderr));
 }
 
-fn public(key: &Path) -> PathBuf {
+pub fn public(key: &Path) -> PathBuf {
     PathBuf::from(format!("{}.pub", key.display()))
 }
 
@@ -257,7 +257,7 @@ fn push(lab: &Lab, layout: &Layout, registry: &str, name: &str) -> String {
 }
 
 /// A program of somebody else, where scripts/peers has built it.
-fn peer(name: &str, test: &str) -> Option<PathBuf> {
+pub fn peer(name: &str, test: &str) -> Option<PathBuf> {
     let cache = std::env::var("HALLMARK_CACHE").map(PathBuf::from);
     let home = || Path::new(&std::env::var("HOME").unwrap()).join(".cache/hallmark");
     let program = cache.unwrap_or_else(|_| home()).join("peers/bin").join(name);

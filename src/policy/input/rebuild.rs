@@ -165,7 +165,8 @@ pub struct GapInput {
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FailureInput {
-    /// `build-failed`, `published-unreadable`, `source-gone`, `source-denied`, `timeout` or `engine-error`.
+    /// `build-failed`, `published-unreadable`, `source-gone`, `source-denied`, `timeout`, `platform-foreign` or
+    /// `engine-error`.
     pub kind: String,
     /// What happened.
     pub why: String,

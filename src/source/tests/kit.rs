@@ -376,6 +376,7 @@ pub(super) fn descriptor(value: &Value) -> Descriptor {
         digest: value["digest"].as_str().unwrap().parse().unwrap(),
         size: value["size"].as_u64().unwrap(),
         platform: None,
+        selective: false,
         artifact_type: None,
         annotations: BTreeMap::new(),
     }

@@ -9,7 +9,7 @@ use crate::{
     finding::{Code, Subject},
     image::MediaType,
     progress::Silent,
-    reference::{Location, Selector},
+    reference::{Location, Reference, Selector},
     source::{
         SourceError, Spool,
         discover::discover,
@@ -46,7 +46,7 @@ pub(super) async fn closure(location: Location) -> Result<(), SourceError> {
         for blob in fetch_layers(&*source, &image, &spool, &limits(), &Silent).await? {
             let mut bytes = Vec::new();
             blob.open().unwrap().read_to_end(&mut bytes).map_err(|error| {
-                SourceError::Unavailable { place: "layer".to_owned(), why: error.to_string() }
+                SourceError::Unreadable { place: "layer".to_owned(), why: error.to_string() }
             })?;
         }
     }
@@ -77,10 +77,14 @@ async fn images_are_selected_by_name() {
         (tag("v2"), of(&b)),
         (tag("v3"), of(&index)),
         (tag("twice"), of(&b)),
-        (tag("torn"), Err(Code::SourceUnavailable)),
+        (tag("torn"), Err(Code::SourceAmbiguous)),
+        (tag("app:v3"), of(&index)),
+        (tag("docker.io/library/app:v3"), of(&index)),
+        (tag("r.example:5000/app/b:v2"), of(&b)),
+        (tag("b:v2"), Err(Code::SourceNotFound)),
         (tag("5000"), Err(Code::SourceNotFound)),
         (tag("v"), Err(Code::SourceNotFound)),
-        (Selector::Only, Err(Code::SourceUnavailable)),
+        (Selector::Only, Err(Code::SourceAmbiguous)),
         (Selector::Digest(digest(&a)), of(&a)),
     ];
     for (selector, want) in cases {
@@ -89,6 +93,90 @@ async fn images_are_selected_by_name() {
     }
     let error = resolve(folder.path(), Selector::Only).await.unwrap_err();
     assert!(error.to_string().contains("name one with"), "{error}");
+}
+
+#[tokio::test]
+async fn images_that_share_a_tag_are_told_apart_by_their_full_names() {
+    let mut store = Store::default();
+    let (a, b) = (store.image("linux/amd64", "a"), store.image("linux/amd64", "b"));
+    let saved = |descriptor: &Value, name: &str| {
+        let mut entry = bare(descriptor);
+        entry["annotations"] = json!({"io.containerd.image.name": name, REF_NAME: "latest"});
+        entry
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let entries = [saved(&a, "docker.io/x/one:latest"), saved(&b, "docker.io/y/two:latest")];
+    store.write_layout(&folder.path().join("saved"), &entries);
+    let skopeo = [named(bare(&a), REF_NAME, "demo:1"), named(bare(&b), REF_NAME, "two:1")];
+    store.write_layout(&folder.path().join("skopeo"), &skopeo);
+    let of = |d: &Value| Ok(d["digest"].as_str().unwrap().to_owned());
+    let cases = [
+        ("saved", Err(Code::SourceAmbiguous)),
+        ("saved:latest", Err(Code::SourceAmbiguous)),
+        ("saved:x/one:latest", of(&a)),
+        ("saved:y/two", of(&b)),
+        ("saved:docker.io/y/two:latest", of(&b)),
+        ("saved:z/three:latest", Err(Code::SourceNotFound)),
+        ("skopeo:demo:1", of(&a)),
+        ("skopeo:two:1", of(&b)),
+        ("skopeo:1", Err(Code::SourceAmbiguous)),
+        ("nowhere:demo:1", Err(Code::SourceNotFound)),
+    ];
+    for (text, want) in cases {
+        let typed: Reference = format!("oci:{}/{text}", folder.path().display()).parse().unwrap();
+        let Reference::At(location, selector) = crate::source::located(&typed) else { panic!() };
+        let got = match open_at(location, selector).await {
+            Ok((_, reference)) => Ok(reference.digest.to_string()),
+            Err(error) => {
+                let text = error.to_string();
+                let torn =
+                    matches!(error, SourceError::Ambiguous { .. }) && text.contains("/saved");
+                assert!(!torn || text.contains("docker.io/x/one:latest at sha256"), "{text}");
+                Err(code(error))
+            }
+        };
+        assert_eq!(got, want, "{text}");
+    }
+    // A path that is there is what was meant, whatever is in its name.
+    let odd = folder.path().join("saved:latest");
+    store.write_layout(&odd, &[bare(&b)]);
+    let typed = format!("oci:{}", odd.display()).parse().unwrap();
+    let Reference::At(_, selector) = &typed else { panic!() };
+    assert_eq!(*selector, Selector::Tag("latest".to_owned()));
+    assert_eq!(crate::source::located(&typed), typed, "the folder saved is there as well");
+}
+
+#[tokio::test]
+async fn an_index_json_that_lists_platforms_is_the_index() {
+    let mut store = Store::default();
+    let (a, b) = (store.image("linux/amd64", "a"), store.image("linux/arm64", "b"));
+    let mut attestation = store.artifact(MediaType::IN_TOTO, "{}", None);
+    attestation["platform"] = json!({"os": "unknown", "architecture": "unknown"});
+    let referrer = store.artifact(MediaType::DSSE, "referrer", Some(&a));
+    let other = bare(&store.image("linux/amd64", "c"));
+    let both = |name: &str| [named(a.clone(), REF_NAME, name), named(b.clone(), REF_NAME, name)];
+    let cases = [
+        ("plain", vec![a.clone(), b.clone()], Selector::Only, true),
+        ("with evidence", vec![a.clone(), b.clone(), attestation, referrer], Selector::Only, true),
+        ("one name", both("v1").to_vec(), tag("v1"), true),
+        ("one name, not said", both("v1").to_vec(), Selector::Only, true),
+        ("two names", vec![both("v1")[0].clone(), both("v2")[1].clone()], Selector::Only, false),
+        ("another image", vec![a.clone(), b.clone(), other.clone()], Selector::Only, false),
+        ("beside one", [&both("v1")[..], &[other]].concat(), tag("v1"), false),
+    ];
+    for (name, entries, selector, whole) in cases {
+        let folder = tempfile::tempdir().unwrap();
+        store.write_layout(folder.path(), &entries);
+        let opened = open_at(Location::Layout(folder.path().into()), selector).await;
+        if !whole {
+            assert_eq!(opened.map(drop).map_err(code), Err(Code::SourceAmbiguous), "{name}");
+            continue;
+        }
+        let (source, reference) = opened.unwrap_or_else(|e| panic!("{name}: {e}"));
+        let images = load(&*source, &reference, &PlatformChoice::All, &limits()).await.unwrap();
+        let platforms: Vec<_> = images.iter().map(|i| i.platform.to_string()).collect();
+        assert_eq!(platforms, ["linux/amd64", "linux/arm64"], "{name}");
+    }
 }
 
 #[tokio::test]
@@ -148,7 +236,7 @@ fn damages() -> [(&'static str, Damage, Option<Code>); 14] {
         (
             "other layer",
             |f, _, l| fs::write(f.join(l), "LAYER").unwrap(),
-            Some(Code::SourceUnavailable),
+            Some(Code::SourceUnreadable),
         ),
         ("no manifest", |f, m, _| fs::remove_file(f.join(m)).unwrap(), Some(Code::SourceNotFound)),
         (
@@ -183,7 +271,7 @@ fn damages() -> [(&'static str, Damage, Option<Code>); 14] {
                 fs::remove_file(f.join(l)).unwrap();
                 std::os::unix::fs::symlink("../../../outside", f.join(l)).unwrap();
             },
-            Some(Code::SourceUnavailable),
+            Some(Code::SourceUnreadable),
         ),
         (
             "blobs elsewhere",
@@ -191,7 +279,7 @@ fn damages() -> [(&'static str, Damage, Option<Code>); 14] {
                 fs::rename(f.join("blobs"), f.parent().unwrap().join("blobs")).unwrap();
                 std::os::unix::fs::symlink("../blobs", f.join("blobs")).unwrap();
             },
-            Some(Code::SourceUnavailable),
+            Some(Code::SourceUnreadable),
         ),
         (
             "a link in the folder",
@@ -207,7 +295,7 @@ fn damages() -> [(&'static str, Damage, Option<Code>); 14] {
                 fs::remove_file(f.join(l)).unwrap();
                 fs::create_dir(f.join(l)).unwrap();
             },
-            Some(Code::SourceUnavailable),
+            Some(Code::SourceUnreadable),
         ),
     ]
 }

@@ -8,11 +8,11 @@ use super::kit::*;
 use crate::{
     digest::ManifestDigest,
     finding::{Code, Subject},
-    image::{Checked, Descriptor, MediaType},
+    image::{Checked, Descriptor, LeftOut, MediaType},
     reference::{Location, PinnedReference, Selector},
     source::{
         Blob, Referrers, Source, SourceError, Spool, StoredManifest,
-        load::{PlatformChoice, load},
+        load::{PlatformChoice, load, load_each},
     },
 };
 
@@ -100,6 +100,273 @@ async fn entries_without_a_platform_go_by_their_configuration() {
     assert_eq!(got, ["linux/arm64"]);
     let error = platforms(&store, &index, &one("linux/s390x")).await.unwrap_err();
     assert!(error.to_string().contains("linux/amd64, linux/arm64"), "{error}");
+}
+
+/// The digests that are judged for a choice, as the letters that `names` gives them.
+async fn judged(
+    store: &Store,
+    top: &Value,
+    choice: &PlatformChoice,
+    names: &[(&Value, char)],
+) -> Result<String, Code> {
+    let registry = Registry::start(store.clone(), |_, _| None).await;
+    let source = registry.open().await;
+    let images = load(&*source, &registry.reference(&digest(top)), choice, &limits()).await;
+    let images = images.map_err(|error| error.into_finding(Subject::Run).code)?;
+    let letter = |image: crate::image::Image| {
+        let of = |(entry, _): &&(&Value, char)| digest(entry) == image.manifest.document.digest;
+        names.iter().find(of).map_or('?', |(_, letter)| *letter)
+    };
+    let mut letters: Vec<char> = images.into_iter().map(letter).collect();
+    letters.sort_unstable();
+    Ok(letters.into_iter().collect())
+}
+
+#[tokio::test]
+async fn h1_whatever_spells_a_platform_is_judged_for_it() {
+    let mut store = Store::default();
+    let (good, evil) = (store.image("linux/amd64", "good"), store.image("linux/amd64", "evil"));
+    let names = [(&good, 'g'), (&evil, 'e')];
+    let spelt = [
+        json!({"os": "linux", "architecture": "x86_64"}),
+        json!({"os": "linux", "architecture": "x86-64", "variant": "v1"}),
+        json!({"os": "Linux", "architecture": "AMD64"}),
+        json!({"os": "linux", "architecture": "amd64", "variant": "v1"}),
+        json!({"os": "linux", "architecture": "amd64", "variant": "v3"}),
+        json!({"os": "linux", "architecture": "amd64", "os.version": "1", "os.features": ["a"]}),
+        Value::Null,
+    ];
+    for platform in spelt {
+        let mut entry = bare(&evil);
+        entry["platform"] = platform.clone();
+        let index = store.index(&[entry, good.clone()]);
+        for choice in [one("linux/amd64"), PlatformChoice::All] {
+            let got = judged(&store, &index, &choice, &names).await;
+            assert_eq!(got.as_deref(), Ok("eg"), "{platform} for {choice:?}");
+        }
+    }
+    // What is for other nodes is left out, and only where it was not asked for.
+    let arm = store.image("linux/arm64", "arm");
+    let index = store.index(&[arm, good.clone()]);
+    assert_eq!(judged(&store, &index, &one("linux/x86_64"), &names).await.as_deref(), Ok("g"));
+    assert_eq!(judged(&store, &index, &PlatformChoice::All, &names).await.as_deref(), Ok("?g"));
+    let listed = PlatformChoice::Listed(vec![
+        "linux/amd64".parse().unwrap(),
+        "linux/arm64".parse().unwrap(),
+    ]);
+    assert_eq!(judged(&store, &index, &listed, &names).await.as_deref(), Ok("?g"));
+}
+
+#[tokio::test]
+async fn h2_a_mark_takes_no_entry_out_that_a_node_could_take() {
+    let mut store = Store::default();
+    let (good, evil) = (store.image("linux/amd64", "good"), store.image("linux/amd64", "evil"));
+    let names = [(&good, 'g'), (&evil, 'e')];
+    let artifact = |entry: &Value, kind: &str| {
+        let mut entry = entry.clone();
+        entry["artifactType"] = kind.into();
+        entry
+    };
+    let annotated = |entry: &Value| {
+        let mut entry = entry.clone();
+        entry["annotations"] = json!({"vnd.docker.reference.type": "attestation-manifest"});
+        entry
+    };
+    let unknown = |mut entry: Value| {
+        entry["platform"] = json!({"os": "unknown", "architecture": "unknown"});
+        entry
+    };
+    let cases = [
+        ("artifact type", artifact(&evil, "application/x"), Err(Code::ImageEntryDisguised)),
+        ("annotation", annotated(&evil), Err(Code::ImageEntryDisguised)),
+        ("no platform", annotated(&bare(&evil)), Ok("eg")),
+        ("an artifact's type, no platform", artifact(&bare(&evil), "application/x"), Ok("eg")),
+        ("an image's type", artifact(&evil, MediaType::OCI_CONFIG), Ok("eg")),
+        ("Docker's type", artifact(&evil, MediaType::DOCKER_CONFIG), Ok("eg")),
+        ("unknown platform", unknown(annotated(&evil)), Ok("g")),
+        ("unknown platform, artifact", unknown(artifact(&evil, "application/x")), Ok("g")),
+    ];
+    for (name, entry, want) in cases {
+        let index = store.index(&[entry, good.clone()]);
+        for choice in [one("linux/amd64"), PlatformChoice::All] {
+            let got = judged(&store, &index, &choice, &names).await;
+            assert_eq!(got, want.map(str::to_owned), "{name} for {choice:?}");
+        }
+    }
+    // For nodes that nobody asked about it is nothing.
+    let arm = store.image("linux/arm64", "b");
+    let index = store.index(&[artifact(&arm, "application/x"), good.clone()]);
+    assert_eq!(judged(&store, &index, &one("linux/amd64"), &names).await.as_deref(), Ok("g"));
+}
+
+#[tokio::test]
+async fn h3_an_entry_does_not_hide_another_of_the_same_digest() {
+    let mut store = Store::default();
+    let (good, evil) = (store.image("linux/amd64", "good"), store.image("linux/amd64", "evil"));
+    let names = [(&good, 'g'), (&evil, 'e')];
+    let mut unknown = evil.clone();
+    unknown["platform"] = json!({"os": "unknown", "architecture": "unknown"});
+    let mut other_type = bare(&evil);
+    other_type["mediaType"] = "application/octet-stream".into();
+    let index = store.index(&[unknown, other_type, evil.clone(), good.clone(), evil.clone()]);
+    for choice in [one("linux/amd64"), PlatformChoice::All] {
+        assert_eq!(judged(&store, &index, &choice, &names).await.as_deref(), Ok("eg"));
+    }
+}
+
+#[tokio::test]
+async fn h4_indexes_in_indexes_are_gone_through_as_nodes_do() {
+    let mut store = Store::default();
+    let (good, evil) = (store.image("linux/amd64", "good"), store.image("linux/386", "evil"));
+    let arm = store.image("linux/arm64", "arm");
+    let names = [(&good, 'g'), (&evil, 'e'), (&arm, 'a')];
+    let for_amd64 = |mut index: Value| {
+        index["platform"] = json!({"os": "linux", "architecture": "amd64"});
+        index
+    };
+    let inner = store.index(std::slice::from_ref(&evil));
+    let both = store.index(&[evil.clone(), good.clone()]);
+    let mut for_arm = store.index(std::slice::from_ref(&evil));
+    for_arm["platform"] = json!({"os": "linux", "architecture": "arm64"});
+    let cases = [
+        ("worse alone", vec![evil.clone()], "e", "e"),
+        ("worse beside better", vec![evil.clone(), good.clone()], "g", "eg"),
+        (
+            "worse in an index for the node",
+            vec![for_amd64(inner.clone()), good.clone()],
+            "eg",
+            "eg",
+        ),
+        ("worse in an index for all", vec![inner, good.clone()], "eg", "eg"),
+        ("better in an index", vec![for_amd64(both)], "g", "eg"),
+        ("an index for other nodes", vec![for_arm, good.clone(), arm.clone()], "g", "aeg"),
+    ];
+    for (name, entries, for_node, for_all) in cases {
+        let index = store.index(&entries);
+        let got = judged(&store, &index, &one("linux/amd64"), &names).await;
+        assert_eq!(got.as_deref(), Ok(for_node), "{name}");
+        let got = judged(&store, &index, &PlatformChoice::All, &names).await;
+        assert_eq!(got.as_deref(), Ok(for_all), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn h5_an_artifact_that_could_be_taken_for_an_image_is_refused() {
+    let mut store = Store::default();
+    let good = store.image("linux/amd64", "good");
+    let mut config = |text: &str| {
+        let document = json!({
+            "schemaVersion": 2, "mediaType": MediaType::OCI_MANIFEST,
+            "config": store.blob("application/vnd.example.config.v1+json", text.to_owned()),
+            "layers": [store.blob(MediaType::OCI_LAYER, "x")],
+        });
+        store.manifest(&document)
+    };
+    let harmless = [config("{\"name\":\"chart\"}"), config("no JSON")];
+    let taken = [
+        config("{\"os\":\"linux\",\"architecture\":\"amd64\"}"),
+        config("{\"OS\":\"linux\",\"Architecture\":\"amd64\"}"),
+    ];
+    let mut typed = good.clone();
+    typed["mediaType"] = "application/vnd.example.v1+json".into();
+    for entry in harmless {
+        let index = store.index(&[entry, good.clone()]);
+        assert_eq!(
+            judged(&store, &index, &PlatformChoice::All, &[(&good, 'g')]).await.as_deref(),
+            Ok("g")
+        );
+    }
+    for entry in taken.into_iter().chain([typed]) {
+        let index = store.index(&[entry.clone(), good.clone()]);
+        for choice in [one("linux/amd64"), PlatformChoice::All] {
+            assert_eq!(code(&store, &index, &choice).await, Code::ImageMediaTypeUnknown, "{entry}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn h6_an_entry_that_nodes_may_pass_over_hides_nothing_worse() {
+    let mut store = Store::default();
+    let (good, evil) = (store.image("linux/amd64", "good"), store.image("linux/386", "evil"));
+    let names = [(&good, 'g'), (&evil, 'e')];
+    for (key, value) in
+        [("os.features", json!(["a"])), ("os.version", json!("10.0")), ("variant", json!("v2"))]
+    {
+        let mut selective = good.clone();
+        selective["platform"][key] = value;
+        let index = store.index(&[selective, evil.clone()]);
+        let got = judged(&store, &index, &one("linux/amd64"), &names).await;
+        assert_eq!(got.as_deref(), Ok("eg"), "{key}");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_judged_is_said_of_its_own_platform() {
+    let mut store = Store::default();
+    let good = store.image("linux/amd64", "good");
+    let mut lost = store.image("linux/arm64", "lost");
+    lost["size"] = json!(1);
+    let index = store.index(&[lost.clone(), good]);
+    let registry = Registry::start(store.clone(), |_, _| None).await;
+    let source = registry.open().await;
+    let reference = registry.reference(&digest(&index));
+    let loaded = load_each(&*source, &reference, &PlatformChoice::All, &limits()).await.unwrap();
+    let [Err(unloadable), Ok(image)] = loaded.images.as_slice() else { panic!("{loaded:?}") };
+    assert_eq!(unloadable.platform, Some("linux/arm64".parse().unwrap()));
+    assert_eq!(unloadable.manifest, digest(&lost));
+    assert_eq!(image.platform.to_string(), "linux/amd64");
+    let one = load_each(&*source, &reference, &one("linux/amd64"), &limits()).await.unwrap();
+    let [Ok(image)] = one.images.as_slice() else { panic!("{one:?}") };
+    let left = LeftOut { platform: unloadable.platform.clone(), manifest: digest(&lost) };
+    assert_eq!((&image.left_out, &one.left_out), (&vec![left.clone()], &vec![left]));
+}
+
+#[tokio::test]
+async fn every_index_on_the_way_is_known() {
+    let mut store = Store::default();
+    let image = store.image("linux/amd64", "a");
+    let inner = store.index(std::slice::from_ref(&image));
+    let (left, right) =
+        (store.index(std::slice::from_ref(&inner)), store.index(&[image.clone(), inner.clone()]));
+    let top = store.index(&[left.clone(), right.clone()]);
+    let registry = Registry::start(store.clone(), |_, _| None).await;
+    let source = registry.open().await;
+    let images =
+        load(&*source, &registry.reference(&digest(&top)), &PlatformChoice::All, &limits()).await;
+    let images = images.unwrap();
+    assert_eq!(images.len(), 1);
+    let known: Vec<_> = images[0].indexes().map(|i| i.document.digest.clone()).collect();
+    assert_eq!(known, [&top, &left, &inner, &right].map(digest));
+}
+
+#[tokio::test]
+async fn a_silent_configuration_is_for_what_the_index_says() {
+    let mut store = Store::default();
+    let layer = store.blob(MediaType::OCI_LAYER, "x");
+    let diff = layer["digest"].clone();
+    let mut silent = |os: &str, architecture: &str| {
+        let config = json!({
+            "os": os, "architecture": architecture, "rootfs": {"type": "layers", "diff_ids": [diff]},
+        });
+        let document = json!({
+            "schemaVersion": 2, "mediaType": MediaType::OCI_MANIFEST,
+            "config": store.blob(MediaType::OCI_CONFIG, config.to_string()), "layers": [layer],
+        });
+        store.manifest(&document)
+    };
+    let (silent, other) = (silent("", ""), silent("windows", ""));
+    let listed = |entry: &Value| {
+        let mut entry = entry.clone();
+        entry["platform"] = json!({"os": "linux", "architecture": "amd64"});
+        entry
+    };
+    let index = store.index(&[listed(&silent)]);
+    assert_eq!(platforms(&store, &index, &PlatformChoice::All).await.unwrap(), ["linux/amd64"]);
+    let error = platforms(&store, &silent, &PlatformChoice::Host).await.unwrap_err();
+    assert!(error.to_string().contains("it has no os and no architecture"), "{error}");
+    assert_eq!(error.into_finding(Subject::Run).code, Code::ImageMalformed);
+    let index = store.index(&[listed(&other)]);
+    assert_eq!(code(&store, &index, &PlatformChoice::All).await, Code::ImageMalformed);
 }
 
 #[tokio::test]

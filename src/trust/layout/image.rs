@@ -14,7 +14,7 @@ use crate::{
         Carrier,
         in_toto::{Body, Document},
     },
-    digest::{Algorithm, Digest, Hasher, ManifestDigest},
+    digest::ManifestDigest,
     finding::{Code, Fact, Finding, Key, Subject},
     image::Image,
     limits::Limits,
@@ -138,12 +138,8 @@ fn verified(
     carried: &[CarriedLink],
     image: &Image,
 ) -> Result<Verified<Chain>, LayoutError> {
-    let index = image.index.as_ref().map(|index| &index.document);
-    let documents = index.into_iter().chain([&image.manifest.document]);
-    let subject = documents.into_iter().find_map(|document| {
-        let mut sha512 = Hasher::new(Algorithm::Sha512);
-        sha512.update(&document.bytes);
-        let digests = [Digest::sha256(&document.bytes), sha512.finish()];
+    let subject = image.documents().find_map(|document| {
+        let digests = document.digests();
         let is_product = chain.products.values().any(|artifact| artifact.is_one_of(&digests));
         is_product.then(|| document.digest.clone())
     });

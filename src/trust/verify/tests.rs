@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     attest::Listing,
+    digest::{Algorithm, Hasher},
     finding::{Code, Key, Severity},
     image::MediaType,
     trust::testing::*,
@@ -626,6 +627,61 @@ fn two_payloads_are_two_claims() {
     let proofs = judged(&[attested("1", &one, &[&a]), attested("2", &other, &[&b])], &rules);
     assert_eq!(proofs.attestations.len(), 2);
     assert!(proofs.attestations.iter().all(|p| p.proven().is_none()), "{proofs:?}");
+}
+
+/// An index that lists documents with these digests.
+fn index_of(text: &str, listed: &[&ManifestDigest]) -> crate::image::Index {
+    let bytes = bytes::Bytes::from(text.to_owned());
+    let document = Checked { digest: ManifestDigest::of(&bytes), bytes };
+    let entry = |digest: &&ManifestDigest| crate::image::Descriptor {
+        digest: crate::digest::BlobDigest::new(digest.digest().clone()),
+        ..image().manifest.config
+    };
+    crate::image::Index {
+        document,
+        media_type: MediaType::new(MediaType::OCI_INDEX),
+        manifests: listed.iter().map(entry).collect(),
+        annotations: BTreeMap::new(),
+    }
+}
+
+#[test]
+fn h7_a_signature_over_any_index_on_the_way_counts_and_covers_what_is_in_it() {
+    let key = TestKey::p256();
+    let rules = release(&key);
+    // The outer index lists the inner one, which lists the manifest; another inner one lists it, too, and an attestation.
+    let attestation = ManifestDigest::of(b"attestation");
+    let side = index_of("side", &[&manifest(), &attestation]);
+    let outer = index_of("outer", &[&index()]);
+    let nested = Image { outer: vec![outer.clone(), side.clone()], ..image() };
+    let judge = |raws: &[Raw]| prove(raws, &nested, &rules, &location(PLACE), &Limits::default());
+    let (outer, side) = (outer.document.digest, side.document.digest);
+    let signed = |digest: &ManifestDigest| attested("s", &statement(SIGNATURE, digest), &[&key]);
+    for subject in [&outer, &side, &index(), &manifest()] {
+        let proofs = judge(&[signed(subject)]);
+        assert_eq!(names_of(&proofs.signatures[0]), ["release"], "{subject}");
+        assert_eq!(proofs.signatures[0].proven().unwrap().subject(), subject);
+    }
+    let other = judge(&[signed(&ManifestDigest::of(b"elsewhere"))]);
+    assert_eq!(why(&other.signatures[0]), Some(&Unproven::OtherSubject));
+
+    let provenance = bare(&statement(SLSA, &manifest()));
+    let beside = Raw {
+        carrier: Carrier::IndexAttestation { manifest: attestation, index: side.clone() },
+        ..provenance.clone()
+    };
+    let cases = [
+        ("the index itself", &index(), &provenance, true),
+        ("an index around it", &outer, &provenance, true),
+        ("an index beside it", &side, &provenance, false),
+        ("the other's own", &side, &beside, true),
+        ("not around the other", &outer, &beside, false),
+        ("nor is the one inside", &index(), &beside, false),
+    ];
+    for (name, subject, statement, covered) in cases {
+        let proofs = judge(&[signed(subject), statement.clone()]);
+        assert_eq!(proofs.attestations[0].proven().is_some(), covered, "{name}");
+    }
 }
 
 #[test]
