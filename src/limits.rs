@@ -39,8 +39,10 @@ pub struct Limits {
     pub process_layer_bytes: u64,
     /// Bytes of one layer after decompression (C5).
     pub layer_inflated_bytes: u64,
-    /// Bytes out for each byte in; checked once a layer has given more than 64 MiB (C5).
+    /// Bytes out that each byte in accounts for (C5).
     pub inflate_ratio: u64,
+    /// Bytes out beyond those, of all layers of one image: long runs of zeros, which sparse files leave (C5).
+    pub inflate_free_bytes: u64,
     /// Entries in one layer's tar (C5).
     pub tar_entries: usize,
     /// Bytes of one tar path or link target.
@@ -158,6 +160,7 @@ impl Default for Limits {
             process_layer_bytes: 64 << 30,
             layer_inflated_bytes: 32 << 30,
             inflate_ratio: 200,
+            inflate_free_bytes: 1 << 30,
             tar_entries: 2_000_000,
             tar_path_bytes: 4096,
             tar_pax_bytes: MIB,

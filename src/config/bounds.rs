@@ -140,6 +140,7 @@ bounds! {
     "processLayerBytes" => process_layer_bytes: Bytes,
     "layerInflatedBytes" => layer_inflated_bytes: Bytes,
     "inflateRatio" => inflate_ratio: Count,
+    "inflateFreeBytes" => inflate_free_bytes: Bytes,
     "tarEntries" => tar_entries: Count,
     "tarPathBytes" => tar_path_bytes: Bytes,
     "tarPaxBytes" => tar_pax_bytes: Bytes,

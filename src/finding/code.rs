@@ -77,8 +77,14 @@ codes! {
         "a layer's uncompressed bytes do not hash to the diffID in the configuration",
         "do not run this image: its configuration lies about its layers";
     ImageLayerAmbiguous = "image-layer-ambiguous", Error,
-        "a layer's tar can be read in more than one way",
-        "rebuild the layer with a tool that writes one entry per path and consistent headers";
+        "a layer's tar can be read, or applied, in more than one way",
+        "rebuild the layer with a tool that writes one entry per path, an entry for each folder, and consistent headers";
+    ImageLayerMislabelled = "image-layer-mislabelled", Info,
+        "a layer is stored otherwise than its media type says",
+        "nothing has to be done: runtimes look at the bytes of layers with Docker's types, as hallmark did; skopeo copy from docker-archive: writes such layers";
+    ImageFolderUnsure = "image-folder-unsure", Info,
+        "the mode and owner of a folder depend on the runtime",
+        "let the layer have an entry for each folder that it writes into";
     ImageReferrersUnavailable = "image-referrers-unavailable", Warning,
         "attached evidence could not be listed completely",
         "see the cause; evidence that was not listed counts as missing";

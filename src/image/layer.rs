@@ -3,14 +3,19 @@
 //! Turns stored bytes into the tar stream that they hold, and hashes both on the way: the stored bytes must come to the
 //! descriptor's digest and size, the inflated bytes come to the recomputed diffID (image-spec v1.1, config.md, "Layer
 //! DiffID"). Several gzip members (RFC 1952, section 2.2) or zstd frames (RFC 8878, section 3.1) in a row are legal and
-//! read as one stream. Refuses bytes that belong to no member, streams that end early, and bombs: too many bytes out,
-//! or too many for the bytes in (attack C5). Memory is constant: one decoder and one buffer.
+//! read as one stream. Docker's media types are hints, as for all runtimes: the first bytes say how a layer is stored. Refuses
+//! bytes that belong to no member, streams that end early, and bombs: too many bytes out, or too many beyond what the bytes
+//! in account for (attack C5). Memory is constant: one decoder and one buffer.
 
 use std::io::{self, BufRead, BufReader, Read};
 
-use flate2::bufread::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 
-use super::{Compression, Descriptor};
+use super::{
+    Compression, Descriptor,
+    asides::{Asides, Frames},
+    magic::{HEAD_BYTES, Magic},
+};
 use crate::{
     digest::{Algorithm, BlobDigest, DiffId, Digest, Hasher},
     limits::Limits,
@@ -18,8 +23,6 @@ use crate::{
 
 /// Bytes read at a time: large enough for the hashes to run at full speed, small enough for the second-level cache.
 const BUFFER_BYTES: usize = 64 << 10;
-/// Inflated bytes after which the ratio is looked at: honest layers may start with a large file of zeros.
-const RATIO_FROM_BYTES: u64 = 64 << 20;
 /// Largest zstd window that is allocated for a frame, as a power of two of bytes (RFC 8878 asks for at least 23).
 const ZSTD_WINDOW_LOG_MAX: u32 = 27;
 
@@ -49,6 +52,21 @@ pub enum LayerError {
         compression: Compression,
         /// What the decoder said.
         error: io::Error,
+    },
+    /// Stored bytes of another format than the media type says.
+    #[error(
+        "layer {digest} is {found}, and its media type {media_type} says {}: runtimes do not unpack it; push it with the type of what it is",
+        .stated.name()
+    )]
+    Mislabelled {
+        /// The layer.
+        digest: BlobDigest,
+        /// The media type as written.
+        media_type: String,
+        /// What it says.
+        stated: Compression,
+        /// What the bytes begin like.
+        found: &'static str,
     },
     /// More or fewer stored bytes than the descriptor says.
     #[error("layer {digest} has {found} bytes, its descriptor says {expected}")]
@@ -85,18 +103,39 @@ pub enum LayerError {
 /// Counts and hashes stored bytes; an error of the reader below is kept apart from those of the decoder above.
 struct Stored<R> {
     reader: R,
+    /// Bytes that were looked at before they are read.
+    head: io::Cursor<Vec<u8>>,
     hasher: Hasher,
     count: u64,
     size: u64,
     failed: bool,
+    /// The frames of a zstd stream.
+    frames: Option<Frames>,
+}
+
+impl<R: Read> Stored<R> {
+    fn new(mut reader: R, descriptor: &Descriptor) -> io::Result<Self> {
+        let mut head = Vec::with_capacity(HEAD_BYTES);
+        reader.by_ref().take(HEAD_BYTES as u64).read_to_end(&mut head)?;
+        let hasher = Hasher::new(descriptor.digest.digest().algorithm());
+        let (head, size) = (io::Cursor::new(head), descriptor.size);
+        Ok(Self { reader, head, hasher, count: 0, size, failed: false, frames: None })
+    }
 }
 
 impl<R: Read> Read for Stored<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.reader.read(buffer).inspect_err(|error| {
-            self.failed |= error.kind() != io::ErrorKind::Interrupted;
-        })?;
-        self.hasher.update(buffer.get(..read).unwrap_or_default());
+        let read = match self.head.read(buffer)? {
+            0 => self.reader.read(buffer).inspect_err(|error| {
+                self.failed |= error.kind() != io::ErrorKind::Interrupted;
+            })?,
+            read => read,
+        };
+        let bytes = buffer.get(..read).unwrap_or_default();
+        self.hasher.update(bytes);
+        if let Some(frames) = &mut self.frames {
+            frames.feed(bytes);
+        }
         self.count = self.count.saturating_add(read as u64);
         if self.count > self.size {
             return Err(io::Error::new(
@@ -108,18 +147,74 @@ impl<R: Read> Read for Stored<R> {
     }
 }
 
+/// The members of a gzip stream, one after the other.
+struct Members<R: Read> {
+    /// The one that is read; there but for the moment between two.
+    member: Option<GzDecoder<BufReader<Stored<R>>>>,
+    over: bool,
+    asides: Asides,
+}
+
+impl<R: Read> Members<R> {
+    const THERE: &'static str = "a member is put back before anything else is called";
+
+    fn new(reader: BufReader<Stored<R>>) -> Self {
+        Self { member: Some(GzDecoder::new(reader)), over: false, asides: Asides::default() }
+    }
+
+    fn buffered(&self) -> &BufReader<Stored<R>> {
+        self.member.as_ref().expect(Self::THERE).get_ref()
+    }
+
+    fn into_buffered(self) -> BufReader<Stored<R>> {
+        self.member.expect(Self::THERE).into_inner()
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while !self.over {
+            let member = self.member.as_mut().expect(Self::THERE);
+            match member.read(buffer) {
+                Ok(0) if !buffer.is_empty() => self.next()?,
+                read => return read,
+            }
+        }
+        Ok(0)
+    }
+
+    /// Notes what the member's header says beside a file's name, and goes to the next member.
+    fn next(&mut self) -> io::Result<()> {
+        let member = self.member.as_mut().expect(Self::THERE);
+        if let Some(header) = member.header() {
+            for (kind, said) in [(0, header.extra()), (1, header.comment())] {
+                said.into_iter().for_each(|bytes| self.asides.add(kind, bytes));
+            }
+        }
+        self.over = loop {
+            match member.get_mut().fill_buf() {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                rest => break rest?.is_empty(),
+            }
+        };
+        if !self.over {
+            self.member = self.member.take().map(|member| GzDecoder::new(member.into_inner()));
+        }
+        Ok(())
+    }
+}
+
 enum Decoder<R: Read> {
     None(BufReader<Stored<R>>),
-    Gzip(Box<MultiGzDecoder<BufReader<Stored<R>>>>),
+    Gzip(Box<Members<R>>),
     Zstd(Box<zstd::Decoder<'static, BufReader<Stored<R>>>>),
 }
 
 impl<R: Read> Decoder<R> {
-    fn new(stored: Stored<R>, compression: Compression) -> io::Result<Self> {
+    fn new(mut stored: Stored<R>, compression: Compression) -> io::Result<Self> {
+        stored.frames = (compression == Compression::Zstd).then(Frames::default);
         let buffered = BufReader::with_capacity(BUFFER_BYTES, stored);
         Ok(match compression {
             Compression::None => Self::None(buffered),
-            Compression::Gzip => Self::Gzip(Box::new(MultiGzDecoder::new(buffered))),
+            Compression::Gzip => Self::Gzip(Box::new(Members::new(buffered))),
             Compression::Zstd => {
                 let mut decoder = zstd::Decoder::with_buffer(buffered)?;
                 decoder.window_log_max(ZSTD_WINDOW_LOG_MAX)?;
@@ -131,23 +226,31 @@ impl<R: Read> Decoder<R> {
     fn buffered(&self) -> &BufReader<Stored<R>> {
         match self {
             Self::None(reader) => reader,
-            Self::Gzip(decoder) => decoder.get_ref(),
+            Self::Gzip(members) => members.buffered(),
             Self::Zstd(decoder) => decoder.get_ref(),
         }
     }
 
-    fn into_buffered(self) -> BufReader<Stored<R>> {
+    /// What is left of the stored bytes, and what the stream said beside its content.
+    fn into_parts(self) -> (BufReader<Stored<R>>, Asides) {
         match self {
-            Self::None(reader) => reader,
-            Self::Gzip(decoder) => decoder.into_inner(),
-            Self::Zstd(decoder) => decoder.finish(),
+            Self::None(reader) => (reader, Asides::default()),
+            Self::Gzip(mut members) => {
+                let asides = std::mem::take(&mut members.asides);
+                (members.into_buffered(), asides)
+            }
+            Self::Zstd(decoder) => {
+                let mut reader = decoder.finish();
+                let frames = reader.get_mut().frames.take();
+                (reader, frames.map(|frames| frames.asides).unwrap_or_default())
+            }
         }
     }
 
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::None(reader) => reader.read(buffer),
-            Self::Gzip(decoder) => decoder.read(buffer),
+            Self::Gzip(members) => members.read(buffer),
             Self::Zstd(decoder) => decoder.read(buffer),
         }
     }
@@ -164,7 +267,32 @@ pub struct LayerReader<R: Read> {
     inflated: u64,
     inflated_limit: u64,
     ratio_limit: u64,
+    free_limit: u64,
+    stated: Compression,
     failure: Option<LayerError>,
+}
+
+/// What reading a layer to its end gave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finished {
+    /// The recomputed diffID.
+    pub diff_id: DiffId,
+    /// What the compressed stream says beside its content hashes to, where it says something: decoders skip it, and
+    /// runtimes that pull lazily obey it.
+    pub asides: Option<[u8; 32]>,
+    /// Inflated bytes beyond what the stored ones account for (`inflate_ratio`).
+    pub excess_bytes: u64,
+    /// How it is stored, where its media type says something else.
+    pub mislabelled: Option<Mislabelled>,
+}
+
+/// A layer whose media type is wrong about its compression.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mislabelled {
+    /// What the type says.
+    pub stated: Compression,
+    /// What the bytes are.
+    pub found: Compression,
 }
 
 impl<R: Read> LayerReader<R> {
@@ -188,16 +316,18 @@ impl<R: Read> LayerReader<R> {
         limits: &Limits,
     ) -> Result<Self, LayerError> {
         let digest = descriptor.digest.clone();
-        let Some(compression) = descriptor.media_type.layer_compression() else {
+        let Some(stated) = descriptor.media_type.layer_compression() else {
             return Err(LayerError::MediaType { found: descriptor.media_type.to_string() });
         };
         if descriptor.size > limits.layer_bytes {
             let (limit, unit) = (limits.layer_bytes, "stored bytes");
             return Err(LayerError::Limit { digest, limit, unit, limit_name: "layer_bytes" });
         }
-        let hasher = Hasher::new(digest.digest().algorithm());
-        let stored =
-            Stored { reader: stored, hasher, count: 0, size: descriptor.size, failed: false };
+        let stored = match Stored::new(stored, descriptor) {
+            Ok(stored) => stored,
+            Err(error) => return Err(LayerError::Read { digest, error }),
+        };
+        let compression = compression(descriptor, stated, Magic::of(stored.head.get_ref()))?;
         let decoder = match Decoder::new(stored, compression) {
             Ok(decoder) => decoder,
             Err(error) => return Err(LayerError::Corrupt { digest, compression, error }),
@@ -210,6 +340,8 @@ impl<R: Read> LayerReader<R> {
             inflated: 0,
             inflated_limit: limits.layer_inflated_bytes,
             ratio_limit: limits.inflate_ratio,
+            free_limit: limits.inflate_free_bytes,
+            stated,
             failure: None,
         })
     }
@@ -218,7 +350,15 @@ impl<R: Read> LayerReader<R> {
     ///
     /// # Errors
     /// [`LayerError`]; the first failure of any earlier read is repeated here.
-    pub fn finish(mut self) -> Result<DiffId, LayerError> {
+    pub fn finish(self) -> Result<DiffId, LayerError> {
+        self.finish_fully().map(|finished| finished.diff_id)
+    }
+
+    /// As [`LayerReader::finish`], with all that is known of the layer then.
+    ///
+    /// # Errors
+    /// As [`LayerReader::finish`].
+    pub fn finish_fully(mut self) -> Result<Finished, LayerError> {
         let mut buffer = vec![0; BUFFER_BYTES];
         loop {
             match self.read(&mut buffer) {
@@ -235,9 +375,10 @@ impl<R: Read> LayerReader<R> {
     }
 
     /// Checks the end of the stored bytes: nothing left over, right size, right digest.
-    fn finish_stored(self) -> Result<DiffId, LayerError> {
-        let Self { decoder, digest, compression, hasher, .. } = self;
-        let mut buffered = decoder.into_buffered();
+    fn finish_stored(self) -> Result<Finished, LayerError> {
+        let excess_bytes = self.excess();
+        let Self { decoder, digest, compression, stated, hasher, .. } = self;
+        let (mut buffered, asides) = decoder.into_parts();
         let rest = buffered.fill_buf().map(<[u8]>::len);
         let Stored { hasher: stored_hasher, count, size, failed, .. } = buffered.into_inner();
         match rest {
@@ -259,7 +400,19 @@ impl<R: Read> LayerReader<R> {
         if found != *digest.digest() {
             return Err(LayerError::Digest { digest, found });
         }
-        Ok(DiffId::new(hasher.finish()))
+        let wrong = compression != stated;
+        Ok(Finished {
+            diff_id: DiffId::new(hasher.finish()),
+            asides: asides.finish(),
+            excess_bytes,
+            mislabelled: wrong.then_some(Mislabelled { stated, found: compression }),
+        })
+    }
+
+    /// Inflated bytes beyond what the stored ones account for.
+    fn excess(&self) -> u64 {
+        let stored = self.decoder.buffered().get_ref().count;
+        self.inflated.saturating_sub(stored.saturating_mul(self.ratio_limit))
     }
 
     /// Counts inflated bytes against both bounds.
@@ -271,11 +424,9 @@ impl<R: Read> LayerReader<R> {
         if self.inflated > self.inflated_limit {
             return over(self.inflated_limit, "inflated bytes", "layer_inflated_bytes");
         }
-        let stored = self.decoder.buffered().get_ref().count;
-        if self.inflated > RATIO_FROM_BYTES
-            && self.inflated > stored.saturating_mul(self.ratio_limit)
-        {
-            return over(self.ratio_limit, "bytes for each stored byte", "inflate_ratio");
+        if self.excess() > self.free_limit {
+            let unit = "inflated bytes beyond those that its stored bytes account for";
+            return over(self.free_limit, unit, "inflate_free_bytes");
         }
         Ok(())
     }
@@ -319,6 +470,25 @@ impl<R: Read> Read for LayerReader<R> {
         }
         self.hasher.update(buffer.get(..read).unwrap_or_default());
         Ok(read)
+    }
+}
+
+/// How a layer is read whose type and first bytes say this.
+fn compression(
+    descriptor: &Descriptor,
+    stated: Compression,
+    magic: Magic,
+) -> Result<Compression, LayerError> {
+    let by_bytes = descriptor.media_type.is_hint().then(|| magic.compression());
+    match by_bytes {
+        Some(Some(found)) => Ok(found),
+        None if magic.fits(stated) => Ok(stated),
+        Some(None) | None => Err(LayerError::Mislabelled {
+            digest: descriptor.digest.clone(),
+            media_type: descriptor.media_type.to_string(),
+            stated,
+            found: magic.name(),
+        }),
     }
 }
 
@@ -410,11 +580,9 @@ mod tests {
             ("checksum", flipped, Compression::Gzip),
             ("nothing", Vec::new(), Compression::Gzip),
             ("plain as gzip", text, Compression::Gzip),
-            ("zstd as gzip", frame.clone(), Compression::Gzip),
             ("trailing zeros", cat(&[&frame, &[0; 512]]), Compression::Zstd),
             ("trailing text", cat(&[&frame, b"evil"]), Compression::Zstd),
             ("cut frame", cut(&frame, 1), Compression::Zstd),
-            ("gzip as zstd", packed.clone(), Compression::Zstd),
         ];
         for (name, stored, compression) in cases {
             let found = read(&stored, compression, &Limits::default());
@@ -468,22 +636,105 @@ mod tests {
         }
     }
 
+    fn of_type(media_type: &str, stored: &[u8]) -> Result<Finished, LayerError> {
+        let plain = descriptor(stored, Compression::None);
+        let descriptor = Descriptor { media_type: MediaType::new(media_type), ..plain };
+        LayerReader::new(stored, &descriptor, &Limits::default())?.finish_fully()
+    }
+
     #[test]
-    fn bombs_are_stopped_at_the_ratio() {
-        let zeros = vec![0; RATIO_FROM_BYTES as usize + 1];
+    fn what_layers_are_is_what_their_types_say() {
+        let tar = {
+            let mut builder = ::tar::Builder::new(Vec::new());
+            let mut header = ::tar::Header::new_gnu();
+            header.set_size(0);
+            builder.append_data(&mut header, "a", &[][..]).unwrap();
+            builder.into_inner().unwrap()
+        };
+        let (gz, zst) = (gzip(&tar, 6), zstd(&tar));
+        let (bzip2, xz) = (b"BZh91AY&SY".to_vec(), b"\xfd7zXZ\0\0".to_vec());
+        const DOCKER: &str = "application/vnd.docker.image.rootfs.diff.tar";
+        let found = |stated, found| Some(Mislabelled { stated, found });
+        let (none, gzip, zstd) = (Compression::None, Compression::Gzip, Compression::Zstd);
+        // Docker's types are hints.
+        for (suffix, stored, want) in [
+            (".gzip", &tar, found(gzip, none)),
+            (".gzip", &gz, None),
+            (".gzip", &zst, found(gzip, zstd)),
+            ("", &gz, found(none, gzip)),
+            ("", &tar, None),
+            (".zstd", &gz, found(zstd, gzip)),
+        ] {
+            let read = of_type(&format!("{DOCKER}{suffix}"), stored).unwrap();
+            assert_eq!((read.diff_id, read.mislabelled), (DiffId::of(&tar), want), "{suffix}");
+        }
+        // What is neither is refused, and OCI's types are meant. Messages name both.
+        for (media_type, stored, want) in [
+            (format!("{DOCKER}.gzip"), &bzip2, "is bzip2, and its media type"),
+            (format!("{DOCKER}.gzip"), &xz, "is xz, and its media type"),
+            (MediaType::OCI_LAYER.to_owned(), &gz, "is gzip, and its media type"),
+            (MediaType::OCI_LAYER.to_owned(), &zst, "is zstd, and its media type"),
+            (format!("{}+gzip", MediaType::OCI_LAYER), &tar, "is an uncompressed tar, and"),
+            (format!("{}+gzip", MediaType::OCI_LAYER), &zst, "is zstd, and"),
+            (format!("{}+zstd", MediaType::OCI_LAYER), &gz, "is gzip, and"),
+        ] {
+            let error = of_type(&media_type, stored).unwrap_err().to_string();
+            assert!(error.contains(want) && error.contains(&media_type), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_a_stream_says_beside_its_content_is_seen() {
+        let text = b"abc".repeat(1000);
+        let member = |build: fn(flate2::GzBuilder) -> flate2::GzBuilder| {
+            let builder = build(flate2::GzBuilder::new());
+            let mut encoder = builder.write(Vec::new(), Level::new(6));
+            encoder.write_all(&text).unwrap();
+            encoder.finish().unwrap()
+        };
+        let footer = {
+            let builder = flate2::GzBuilder::new().extra(b"SG\x04\x0012345".to_vec());
+            builder.write(Vec::new(), Level::new(0)).finish().unwrap()
+        };
+        let toc = [0x50, 0x2a, 0x4d, 0x18, 2, 0, 0, 0, 7, 7];
+        let plain = member(|b| b);
+        let oci = MediaType::OCI_LAYER;
+        let cases = [
+            ("+gzip", plain.clone(), false),
+            ("+gzip", cat(&[&plain, &plain]), false),
+            ("+gzip", member(|b| b.filename("layer.tar").mtime(7)), false),
+            ("+gzip", member(|b| b.extra(b"SG\x01\0x".to_vec())), true),
+            ("+gzip", member(|b| b.comment("obey")), true),
+            ("+gzip", cat(&[&plain, &footer]), true),
+            ("+gzip", cat(&[&plain, &footer, &plain]), true),
+            ("+zstd", zstd(&text), false),
+            ("+zstd", cat(&[&zstd(&text), &toc]), true),
+            ("+zstd", cat(&[&toc, &zstd(&text)]), true),
+        ];
+        for (suffix, stored, want) in cases {
+            let found = of_type(&format!("{oci}{suffix}"), &stored).unwrap();
+            assert_eq!(found.asides.is_some(), want, "{suffix} {}", stored.len());
+        }
+    }
+
+    #[test]
+    fn long_runs_of_zeros_are_no_bombs_and_bombs_end() {
+        let zeros = vec![0; 8 << 20];
+        let limits = |inflate_free_bytes| Limits { inflate_free_bytes, ..Limits::default() };
         for (stored, compression) in
             [(gzip(&zeros, 9), Compression::Gzip), (zstd(&zeros), Compression::Zstd)]
         {
-            let found = read(&stored, compression, &Limits::default());
+            assert!(read(&stored, compression, &Limits::default()).is_ok());
+            let excess = zeros.len() as u64 - stored.len() as u64 * Limits::default().inflate_ratio;
+            assert!(read(&stored, compression, &limits(excess)).is_ok());
+            let found = read(&stored, compression, &limits(excess - 1));
             assert!(
-                matches!(found, Err(LayerError::Limit { limit_name: "inflate_ratio", .. })),
+                matches!(found, Err(LayerError::Limit { limit_name: "inflate_free_bytes", .. })),
                 "{found:?}"
             );
-            let patient = Limits { inflate_ratio: 100_000, ..Limits::default() };
-            assert!(read(&stored, compression, &patient).is_ok(), "{}", compression.name());
+            let patient = Limits { inflate_ratio: 1_000_000, ..limits(0) };
+            assert!(read(&stored, compression, &patient).is_ok());
         }
-        let small = vec![0; RATIO_FROM_BYTES as usize];
-        assert!(read(&gzip(&small, 9), Compression::Gzip, &Limits::default()).is_ok());
     }
 
     #[test]
@@ -495,7 +746,7 @@ mod tests {
             }
         }
         let d = descriptor(&gzip(b"abc", 6), Compression::Gzip);
-        let found = LayerReader::new(Broken, &d, &Limits::default()).unwrap().finish();
+        let found = LayerReader::new(Broken, &d, &Limits::default()).and_then(LayerReader::finish);
         assert!(matches!(found, Err(LayerError::Read { .. })), "{found:?}");
     }
 

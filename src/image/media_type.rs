@@ -117,6 +117,13 @@ impl MediaType {
     }
 }
 
+impl MediaType {
+    /// Whether runtimes take a layer's type for a hint and look at the bytes: they do for Docker's.
+    pub(super) fn is_hint(&self) -> bool {
+        self.0.starts_with("application/vnd.docker.")
+    }
+}
+
 impl fmt::Display for MediaType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

@@ -4,12 +4,14 @@
 //! have the same form under other media types, are read too; schema 1 is refused. Nothing here does I/O.
 
 pub mod append;
+mod asides;
 pub mod check;
 pub mod config;
 pub mod document;
 pub mod gzip;
 pub mod index;
 pub mod layer;
+mod magic;
 pub mod manifest;
 pub mod media_type;
 pub mod platform;

@@ -1,21 +1,35 @@
 //! The root filesystem that the layers of an image add up to.
 //!
 //! Turns layers, base first, into the tree that a container sees (image-spec v1.1, layer.md, "Applying Changesets"):
-//! whiteouts hide what is below, hard links share a file, symbolic links among an entry's parents are followed inside
-//! the root as containerd does. Keeps facts of all files and the contents of wanted ones only. Places where runtimes
-//! could build different trees are told as [`Ambiguity`]; layers that no runtime can unpack are refused. Nothing is
-//! ever written to disk.
+//! whiteouts hide what is below, hard links share a file, symbolic links of the same layer among an entry's parents are
+//! followed inside the root. Runtimes apply a layer in one of two ways: into an empty folder that overlayfs then lays over
+//! the layers below (containerd, Docker, buildah), or onto a copy of them (vfs, native, rootless containerd). The second
+//! sees the links, files and attributes of lower layers and the first does not. Where that leads to different trees, the
+//! place is told as an [`Ambiguity`]; where only the mode of a folder depends on it, as a folder without an entry. Layers
+//! that no runtime can unpack are refused. Keeps facts of all files and the contents of wanted ones only. Nothing is ever
+//! written to disk.
+
+mod tree;
+mod upper;
 
 use std::{collections::BTreeMap, io::Read};
 
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
+use tree::Tree;
+use upper::{Mark, Upper};
 
 use super::tar::{self, Entry, EntryKind, TarError, Whiteout};
 use crate::limits::Limits;
 
 /// Symbolic links followed for one path, as Linux does (`MAXSYMLINKS`).
 const HOPS_MAX: usize = 40;
+
+/// File capabilities: the kernel drops them when a file changes hands, as each hard link makes it (capabilities(7)).
+const CAPABILITY: &str = "security.capability";
+/// Extended attributes by which overlay file systems keep their own books: in a layer they are orders to them.
+const OVERLAY_ATTRIBUTES: [&str; 4] =
+    ["trusted.overlay.", "user.overlay.", "user.fuseoverlayfs.", "user.containers.override_"];
 
 /// What is kept of a file's bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,18 +51,24 @@ pub struct Node {
     pub kind: EntryKind,
     /// Permissions with setuid, setgid and sticky bit.
     pub mode: u32,
+    /// Type bits of the mode that contradict `kind`; 0 where there are none.
+    pub odd_type_bits: u32,
     /// Number of the owner.
     pub uid: u64,
     /// Number of the group.
     pub gid: u64,
     /// Bytes of content.
     pub size: u64,
+    /// Time of the last change, in seconds since 1970.
+    pub mtime: i64,
     /// Target of a symbolic link, as written.
     pub link: Option<String>,
     /// Major and minor number of a device.
     pub device: Option<(u32, u32)>,
     /// Extended attributes.
     pub xattrs: BTreeMap<String, Vec<u8>>,
+    /// PAX records that no field holds, access lists and descriptors of other systems among them.
+    pub pax: BTreeMap<String, Vec<u8>>,
     /// The layer that it comes from, counted from 0.
     pub layer: usize,
     /// What is kept of its bytes.
@@ -122,7 +142,23 @@ pub struct RootfsBuilder {
     tree: Tree,
     kept_bytes: u64,
     inodes: u64,
+    /// What hard links made of the files that they share, by inode.
+    shared: BTreeMap<u64, Shared>,
+    upper: Upper,
     ambiguities: Vec<Ambiguity>,
+    unsure_folders: Vec<Ambiguity>,
+}
+
+/// A file with several names.
+#[derive(Debug, Clone)]
+struct Shared {
+    /// The first layer that gave it a second name.
+    since: usize,
+    mode: u32,
+    uid: u64,
+    gid: u64,
+    mtime: i64,
+    xattrs: BTreeMap<String, Vec<u8>>,
 }
 
 impl RootfsBuilder {
@@ -137,8 +173,17 @@ impl RootfsBuilder {
     }
 
     fn keeping(limits: &Limits, keep: Keep) -> Self {
-        let (tree, limits) = (Tree::default(), limits.clone());
-        Self { limits, keep, tree, kept_bytes: 0, inodes: 0, ambiguities: Vec::new() }
+        Self {
+            limits: limits.clone(),
+            keep,
+            tree: Tree::default(),
+            kept_bytes: 0,
+            inodes: 0,
+            shared: BTreeMap::new(),
+            upper: Upper::default(),
+            ambiguities: Vec::new(),
+            unsure_folders: Vec::new(),
+        }
     }
 
     /// Applies the uncompressed layer at position `index`; positions must rise from call to call.
@@ -147,6 +192,7 @@ impl RootfsBuilder {
     /// [`RootfsError`]; the builder is of no use afterwards.
     pub fn add_layer(&mut self, index: usize, layer: impl Read) -> Result<(), RootfsError> {
         let limits = self.limits.clone();
+        self.upper = Upper::default();
         let mut failed = None;
         let walked = tar::walk(layer, &limits, |entry, content| {
             if failed.is_none()
@@ -166,9 +212,17 @@ impl RootfsBuilder {
 
     /// The finished root filesystem.
     pub fn finish(mut self) -> Rootfs {
-        self.ambiguities.sort();
-        self.ambiguities.dedup();
-        Rootfs { tree: self.tree, ambiguities: self.ambiguities }
+        for list in [&mut self.ambiguities, &mut self.unsure_folders] {
+            list.sort();
+            list.dedup();
+        }
+        for node in self.tree.0.values_mut() {
+            if let Some(shared) = self.shared.get(&node.inode) {
+                shared.apply(node);
+            }
+        }
+        let Self { tree, ambiguities, unsure_folders, .. } = self;
+        Rootfs { tree, ambiguities, unsure_folders }
     }
 
     fn apply(
@@ -177,22 +231,55 @@ impl RootfsBuilder {
         entry: &Entry,
         content: &mut dyn Read,
     ) -> Result<(), RootfsError> {
+        let (folder, _) = entry.path.rsplit_once('/').unwrap_or_default();
+        if folder.split('/').any(|part| part.starts_with(".wh.")) {
+            let why = "it is in a folder that has the name of a whiteout";
+            self.ambiguous(layer, entry.path.clone(), why);
+        }
         match entry.whiteout() {
-            Some(Whiteout::Bookkeeping) => Ok(()),
-            Some(Whiteout::Opaque { folder }) => {
-                let folder = self.resolve(layer, folder)?;
-                self.tree.hide_below(&folder, layer);
-                Ok(())
+            Some(Whiteout::Bookkeeping) => {
+                let path = self.resolve_parent(layer, &entry.path)?;
+                self.make_parents(layer, &path, &entry.path)
             }
+            Some(Whiteout::Opaque { folder }) => self.apply_opaque(layer, folder, &entry.path),
             Some(Whiteout::Name { folder, name }) => {
-                let path = join(&self.resolve(layer, folder)?, name);
-                if self.tree.hide(&path, layer) {
-                    self.ambiguous(layer, path, "a whiteout and an entry of the same layer");
+                let path = join(&self.resolve(layer, folder, &entry.path)?, name);
+                self.make_parents(layer, &path, &entry.path)?;
+                match self.upper.get(&path) {
+                    Some(Mark::Whiteout) => {}
+                    Some(_) => {
+                        let why = "a whiteout and an entry of the same layer";
+                        self.ambiguous(layer, path.clone(), why);
+                    }
+                    None => {
+                        self.keep(layer, path.len())?;
+                        self.upper.put(&path, Mark::Whiteout);
+                    }
                 }
+                let gone = self.tree.hide(&path, layer);
+                self.upper.hide(gone);
                 Ok(())
             }
             None => self.place(layer, entry, content),
         }
+    }
+
+    fn apply_opaque(&mut self, layer: usize, folder: &str, of: &str) -> Result<(), RootfsError> {
+        let folder = self.resolve(layer, folder, of)?;
+        if folder != "/" {
+            self.make_parents(layer, &join(&folder, "."), of)?;
+        }
+        if self.upper.has_below(&folder, Mark::Implied) {
+            let why = "an opaque whiteout after entries in folders without an entry of their own";
+            self.ambiguous(layer, folder.clone(), why);
+        }
+        let gone = self.tree.hide_below(&folder, layer);
+        if folder == "/" && !gone.is_empty() {
+            let why = "an opaque whiteout of the root, which overlayfs does not know";
+            self.ambiguous(layer, folder, why);
+        }
+        self.upper.hide(gone);
+        Ok(())
     }
 
     fn place(
@@ -202,38 +289,142 @@ impl RootfsBuilder {
         content: &mut dyn Read,
     ) -> Result<(), RootfsError> {
         let path = self.resolve_parent(layer, &entry.path)?;
-        let node = if entry.kind == EntryKind::HardLink {
-            self.linked(layer, entry)?
+        self.look_at_attributes(layer, &path, entry);
+        let mut node = if entry.kind == EntryKind::HardLink {
+            self.linked(layer, &path, entry)?
         } else {
             let contents = self.read(layer, &path, entry, content)?;
             self.inodes = self.inodes.saturating_add(1);
             Node::of(entry, layer, contents, self.inodes)
         };
         self.count(layer, &path, &node)?;
-        if let Some(there) = self.tree.0.get(&path)
+        self.make_parents(layer, &path, &entry.path)?;
+        self.look_at_twins(layer, &path, &node);
+        if node.kind == EntryKind::Directory {
+            self.place_folder(layer, &path, &mut node);
+        } else {
+            if self.upper.has_below(&path, Mark::Folder) {
+                // containerd fails where it sets the folder's times.
+                let why = "something in the place of a folder with entries of the same layer";
+                self.ambiguous(layer, path.clone(), why);
+            }
+            self.upper.put(&path, Mark::Other);
+        }
+        let gone = self.tree.put(&path, node);
+        self.upper.hide(gone);
+        Ok(())
+    }
+
+    /// What a folder's entry makes of what is there: a folder is kept and gets what the entry says.
+    fn place_folder(&mut self, layer: usize, path: &str, node: &mut Node) {
+        match self.upper.get(path) {
+            Some(Mark::Other | Mark::Whiteout) if self.upper.hides_below(path) => {
+                let why = "a folder in the place of what had hidden a folder of a lower layer";
+                self.ambiguous(layer, path.to_owned(), why);
+            }
+            _ => {}
+        }
+        if let Some(there) = self.tree.0.get(path)
+            && there.kind == EntryKind::Directory
+        {
+            let kept: Vec<_> =
+                there.xattrs.iter().filter(|(name, _)| !node.xattrs.contains_key(*name)).collect();
+            let lower = there.layer < layer && !kept.is_empty();
+            node.xattrs.extend(kept.into_iter().map(|(name, value)| (name.clone(), value.clone())));
+            if lower {
+                let why = "a folder's entry without the extended attributes of the lower layer";
+                self.ambiguous(layer, path.to_owned(), why);
+            }
+        }
+        self.upper.put(path, Mark::Folder);
+    }
+
+    /// Tells what overlay file systems take for a mark of their own.
+    fn look_at_attributes(&mut self, layer: usize, path: &str, entry: &Entry) {
+        let is_mark = |name: &String| OVERLAY_ATTRIBUTES.iter().any(|mark| name.starts_with(mark));
+        if entry.xattrs.keys().any(is_mark) {
+            let why = "an extended attribute that overlay file systems obey";
+            self.ambiguous(layer, path.to_owned(), why);
+        }
+        if entry.kind == EntryKind::CharDevice && entry.device == Some((0, 0)) {
+            let why = "the character device 0:0, which overlayfs takes for a whiteout";
+            self.ambiguous(layer, path.to_owned(), why);
+        }
+    }
+
+    /// Tells of a second entry at a path, unless both say the same of one folder.
+    fn look_at_twins(&mut self, layer: usize, path: &str, node: &Node) {
+        if let Some(there) = self.tree.0.get(path)
             && there.layer == layer
             && !there.implied
             && !(there.kind == EntryKind::Directory
-                && Node { inode: node.inode, ..there.clone() } == node)
+                && Node { inode: node.inode, mtime: node.mtime, ..there.clone() } == *node)
         {
-            self.ambiguous(layer, path.clone(), "two entries of one layer have this path");
+            self.ambiguous(layer, path.to_owned(), "two entries of one layer have this path");
         }
-        let impossible = |why| RootfsError::Impossible { layer, path: entry.path.clone(), why };
-        self.tree.put(path, node).map_err(impossible)
     }
 
-    /// The node of a hard link. Owner and mode of the link's entry are applied to the file that both names share.
-    fn linked(&mut self, layer: usize, entry: &Entry) -> Result<Node, RootfsError> {
+    /// The node of a hard link. Owner, mode and attributes of the link's entry are applied to the file that all its names
+    /// share.
+    fn linked(&mut self, layer: usize, path: &str, entry: &Entry) -> Result<Node, RootfsError> {
         let impossible = |why| RootfsError::Impossible { layer, path: entry.path.clone(), why };
-        let target = self.resolve_parent(layer, entry.link.as_deref().unwrap_or_default())?;
-        let Some(there) = self.tree.0.get_mut(&target) else {
+        let link = entry.link.as_deref().unwrap_or_default();
+        let target = self.resolve_parent(layer, link)?;
+        // What is at the link's place is removed before the link is made.
+        if target == path || target.strip_prefix(path).is_some_and(|rest| rest.starts_with('/')) {
+            return Err(impossible("a hard link to what it takes the place of"));
+        }
+        let Some(there) = self.tree.0.get(&target) else {
             return Err(impossible("a hard link to something that is not there"));
         };
         if there.kind == EntryKind::Directory {
             return Err(impossible("a hard link to a directory"));
         }
-        (there.mode, there.uid, there.gid) = (entry.mode, entry.uid, entry.gid);
-        Ok(Node { layer, ..there.clone() })
+        let mut node = there.clone();
+        let known = self.shared.get(&node.inode);
+        let since = known.map_or(layer, |shared| shared.since);
+        if let Some(shared) = known {
+            shared.apply(&mut node);
+        }
+        if since < layer && node.layer < layer {
+            let why = "a hard link to a file of a lower layer that has several names";
+            self.ambiguous(layer, path.to_owned(), why);
+        }
+        node.change_hands(entry);
+        let Node { mode, uid, gid, mtime, xattrs, .. } = node.clone();
+        self.shared.insert(node.inode, Shared { since, mode, uid, gid, mtime, xattrs });
+        Ok(Node { layer, ..node })
+    }
+
+    /// Makes the folders above `path` that the layer does not have yet.
+    fn make_parents(&mut self, layer: usize, path: &str, of: &str) -> Result<(), RootfsError> {
+        for (at, _) in path.match_indices('/').skip(1) {
+            let folder = path.get(..at).unwrap_or_default();
+            let mark = self.upper.get(folder);
+            if matches!(mark, Some(Mark::Implied | Mark::Folder)) {
+                continue;
+            }
+            match self.tree.0.get(folder) {
+                Some(node) if node.kind != EntryKind::Directory => {
+                    let why = "an entry below something that is no directory";
+                    return Err(RootfsError::Impossible { layer, path: of.to_owned(), why });
+                }
+                Some(node) if !node.is_like_implied() => self.unsure_folder(layer, folder),
+                Some(_) => {}
+                None => {
+                    if mark == Some(Mark::Whiteout) {
+                        let why = "an entry below a name that the same layer hides";
+                        self.ambiguous(layer, folder.to_owned(), why);
+                    } else if self.upper.hides(folder) {
+                        self.unsure_folder(layer, folder);
+                    }
+                    self.tree.0.insert(folder.to_owned(), Node::implied(layer));
+                }
+            }
+            self.keep(layer, folder.len())?;
+            self.upper.put(folder, Mark::Implied);
+        }
+        Ok(())
     }
 
     fn read(
@@ -271,9 +462,14 @@ impl RootfsBuilder {
             Contents::Kept(bytes) => bytes.len(),
             Contents::NotWanted | Contents::TooLarge | Contents::Hashed(_) => 0,
         };
+        let records = node.pax.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
         let words = path.len() + node.link.as_ref().map_or(0, String::len);
-        let bytes = (xattrs + contents + words) as u64;
-        self.kept_bytes = self.kept_bytes.saturating_add(bytes);
+        self.keep(layer, xattrs + records + contents + words)
+    }
+
+    /// Counts bytes that are kept, and nodes.
+    fn keep(&mut self, layer: usize, bytes: usize) -> Result<(), RootfsError> {
+        self.kept_bytes = self.kept_bytes.saturating_add(bytes as u64);
         if self.kept_bytes > self.limits.rootfs_bytes {
             return Err(self.full(layer));
         }
@@ -295,19 +491,40 @@ impl RootfsBuilder {
         }
     }
 
-    fn resolve(&self, layer: usize, path: &str) -> Result<String, RootfsError> {
-        self.tree.resolve(path).map_err(|why| {
-            let path = path.to_owned();
-            RootfsError::Impossible { layer, path, why }
-        })
+    fn unsure_folder(&mut self, layer: usize, folder: &str) {
+        if self.unsure_folders.len() < self.limits.differences {
+            let why = "a layer writes into this folder and has no entry for it";
+            self.unsure_folders.push(Ambiguity { layer, path: folder.to_owned(), why });
+        }
     }
 
-    fn resolve_parent(&self, layer: usize, path: &str) -> Result<String, RootfsError> {
+    /// Follows the links on the way to a folder; `of` is the path of the entry that asks.
+    fn resolve(&mut self, layer: usize, folder: &str, of: &str) -> Result<String, RootfsError> {
+        let way = self.tree.resolve(folder, layer).map_err(|why| {
+            let path = of.to_owned();
+            RootfsError::Impossible { layer, path, why }
+        })?;
+        if way.crossed.is_some() {
+            let why = "a parent of it is a symbolic link of a lower layer";
+            self.ambiguous(layer, of.to_owned(), why);
+        }
+        Ok(way.path)
+    }
+
+    fn resolve_parent(&mut self, layer: usize, path: &str) -> Result<String, RootfsError> {
         let (folder, base) = path.rsplit_once('/').unwrap_or_default();
         if base.is_empty() {
             return Ok("/".to_owned());
         }
-        Ok(join(&self.resolve(layer, folder)?, base))
+        Ok(join(&self.resolve(layer, folder, path)?, base))
+    }
+}
+
+impl Shared {
+    fn apply(&self, node: &mut Node) {
+        (node.mode, node.uid, node.gid) = (self.mode, self.uid, self.gid);
+        node.mtime = self.mtime;
+        node.xattrs.clone_from(&self.xattrs);
     }
 }
 
@@ -316,12 +533,15 @@ impl Node {
         Self {
             kind: entry.kind,
             mode: entry.mode,
+            odd_type_bits: entry.odd_type_bits,
             uid: entry.uid,
             gid: entry.gid,
             size: entry.size,
+            mtime: entry.mtime,
             link: entry.link.clone(),
             device: entry.device,
             xattrs: entry.xattrs.clone(),
+            pax: entry.pax.clone(),
             layer,
             contents,
             implied: false,
@@ -334,116 +554,35 @@ impl Node {
         Self {
             kind: EntryKind::Directory,
             mode: 0o755,
+            odd_type_bits: 0,
             uid: 0,
             gid: 0,
             size: 0,
+            mtime: 0,
             link: None,
             device: None,
             xattrs: BTreeMap::new(),
+            pax: BTreeMap::new(),
             layer,
             contents: Contents::NotWanted,
             implied: true,
             inode: 0,
         }
     }
-}
 
-/// Nodes by path. Every node but the root has its parent directory in the tree.
-#[derive(Debug, Default)]
-struct Tree(BTreeMap<String, Node>);
-
-impl Tree {
-    /// The path with every symbolic link on the way followed, inside the root. What is not there stays as it is.
-    fn resolve(&self, path: &str) -> Result<String, &'static str> {
-        let mut todo: Vec<&str> = path.split('/').rev().collect();
-        let mut done = String::with_capacity(path.len());
-        let mut hops = 0;
-        while let Some(part) = todo.pop() {
-            match part {
-                "" | "." => continue,
-                ".." => {
-                    done.truncate(done.rfind('/').unwrap_or(0));
-                    continue;
-                }
-                name => {
-                    done.push('/');
-                    done.push_str(name);
-                }
-            }
-            let Some(Node { link: Some(link), .. }) = self.0.get(&done) else { continue };
-            hops += 1;
-            if hops > HOPS_MAX || todo.len() > usize::from(u16::MAX) {
-                return Err("too many symbolic links");
-            }
-            let keep = if link.starts_with('/') { 0 } else { done.rfind('/').unwrap_or(0) };
-            done.truncate(keep);
-            todo.extend(link.split('/').rev());
-        }
-        if done.is_empty() {
-            done.push('/');
-        }
-        Ok(done)
+    /// Whether runtimes that make this folder anew make it the same.
+    fn is_like_implied(&self) -> bool {
+        (self.mode, self.uid, self.gid) == (0o755, 0, 0) && self.xattrs.is_empty()
     }
 
-    /// Puts a node in place of what is there, and makes its parents.
-    fn put(&mut self, path: String, node: Node) -> Result<(), &'static str> {
-        self.make_parents(&path, node.layer)?;
-        if node.kind != EntryKind::Directory {
-            self.remove_below(&path, |_| true);
+    /// What the entry of a hard link makes of the file: runtimes set owner, attributes and mode once more.
+    fn change_hands(&mut self, entry: &Entry) {
+        (self.uid, self.gid, self.mtime) = (entry.uid, entry.gid, entry.mtime);
+        self.xattrs.remove(CAPABILITY);
+        self.xattrs.extend(entry.xattrs.clone());
+        if self.kind != EntryKind::Symlink {
+            self.mode = entry.mode;
         }
-        self.0.insert(path, node);
-        Ok(())
-    }
-
-    /// Makes the directories above `path` that are not there.
-    fn make_parents(&mut self, path: &str, layer: usize) -> Result<(), &'static str> {
-        for (at, _) in path.match_indices('/').skip(1) {
-            let folder = path.get(..at).unwrap_or_default();
-            match self.0.get(folder) {
-                Some(node) if node.kind == EntryKind::Directory => {}
-                Some(_) => return Err("an entry below something that is no directory"),
-                None => {
-                    self.0.insert(folder.to_owned(), Node::implied(layer));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Removes what layers below `layer` have at `path`; tells whether this layer itself has something there.
-    fn hide(&mut self, path: &str, layer: usize) -> bool {
-        let of_this_layer = |node: &Node| node.layer == layer && !node.implied;
-        let mut found = self.0.get(path).is_some_and(of_this_layer);
-        if self.0.get(path).is_some_and(|node| node.layer < layer) {
-            self.0.remove(path);
-        }
-        found |= self.hide_below(path, layer);
-        found
-    }
-
-    /// As [`Tree::hide`], for everything below a folder.
-    fn hide_below(&mut self, folder: &str, layer: usize) -> bool {
-        let survivors = self.remove_below(folder, |node| node.layer < layer);
-        for path in &survivors {
-            // Their parents were directories; where those were hidden, runtimes make them anew.
-            let _ = self.make_parents(path, layer);
-        }
-        !survivors.is_empty()
-    }
-
-    /// Removes the nodes below a folder that `remove` picks; gives the paths of the others.
-    fn remove_below(&mut self, folder: &str, remove: impl Fn(&Node) -> bool) -> Vec<String> {
-        let prefix = if folder == "/" { "/".to_owned() } else { format!("{folder}/") };
-        let below =
-            self.0.range(prefix.clone()..).take_while(|(path, _)| path.starts_with(&prefix));
-        let (gone, kept): (Vec<_>, Vec<_>) = below
-            .filter(|(path, _)| path.len() > prefix.len())
-            .map(|(path, node)| (path.clone(), remove(node)))
-            .partition(|(_, remove)| *remove);
-        for (path, _) in gone {
-            self.0.remove(&path);
-        }
-        kept.into_iter().map(|(path, _)| path).collect()
     }
 }
 
@@ -467,6 +606,7 @@ fn join(folder: &str, name: &str) -> String {
 pub struct Rootfs {
     tree: Tree,
     ambiguities: Vec<Ambiguity>,
+    unsure_folders: Vec<Ambiguity>,
 }
 
 impl Rootfs {
@@ -477,7 +617,8 @@ impl Rootfs {
 
     /// The path with all symbolic links followed inside the root, where something is there.
     pub fn resolve(&self, path: &str) -> Option<String> {
-        self.tree.resolve(path).ok().filter(|path| self.tree.0.contains_key(path))
+        let way = self.tree.resolve(path, 0).ok()?;
+        Some(way.path).filter(|path| self.tree.0.contains_key(path))
     }
 
     /// The contents of a wanted file; symbolic links are followed inside the root, at most 40.
@@ -490,7 +631,7 @@ impl Rootfs {
 
     /// As [`Rootfs::file`], telling why there are no contents; `None` where no regular file is.
     pub fn contents(&self, path: &str) -> Option<&Contents> {
-        let node = self.get(&self.tree.resolve(path).ok()?)?;
+        let node = self.get(&self.tree.resolve(path, 0).ok()?.path)?;
         (node.kind == EntryKind::File).then_some(&node.contents)
     }
 
@@ -507,6 +648,12 @@ impl Rootfs {
     /// Where runtimes could build different trees, sorted; at most `differences` of them.
     pub fn ambiguities(&self) -> &[Ambiguity] {
         &self.ambiguities
+    }
+
+    /// Folders whose mode and owner depend on the runtime: a layer writes into them and has no entry for them, and a lower
+    /// layer gave them others than a new folder gets. Sorted; at most `differences` of them.
+    pub fn unsure_folders(&self) -> &[Ambiguity] {
+        &self.unsure_folders
     }
 }
 

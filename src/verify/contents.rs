@@ -8,7 +8,7 @@ use crate::{
     finding::{Code, Fact, Finding, Key, Subject},
     image::{
         Image,
-        layer::{LayerError, LayerReader},
+        layer::{LayerError, LayerReader, Mislabelled},
         rootfs::{Rootfs, RootfsBuilder, RootfsError},
         tar::TarError,
     },
@@ -38,6 +38,7 @@ pub struct Contents {
 
 /// What reading the layers gives.
 struct Read {
+    notes: Vec<Finding>,
     rootfs: Rootfs,
     inventory: Inventory,
     last_layer: LastLayer,
@@ -111,12 +112,12 @@ pub async fn read(fetched: Contents, image: &Image, limits: &Limits, talk: &dyn 
         Err(Box::new(Finding::new(Code::InternalError, subject).with(Key::Why, panic.to_string())))
     });
     match read {
-        Ok(Read { rootfs, inventory, last_layer }) => Contents {
+        Ok(Read { notes, rootfs, inventory, last_layer }) => Contents {
             rootfs: Some(rootfs),
             inventory: Some(inventory),
             last_layer,
             layers,
-            findings: Vec::new(),
+            findings: notes,
             spool,
         },
         // Each layer is what the manifest names: only what the configuration says of it is a lie.
@@ -137,18 +138,23 @@ fn squash(
     let subject = || Subject::Image(image.reference.to_string());
     layers.iter().for_each(|blob| work.expect(1, blob.descriptor().size));
     let mut builder = RootfsBuilder::new(limits, wanted);
+    let mut notes = Vec::new();
+    // What one layer takes of the free bytes is not there for the next.
+    let mut left = limits.clone();
     for (position, blob) in layers.iter().enumerate() {
         let from = of_layer(position, &blob.descriptor().digest);
         let finding = |error| Box::new(of_error(&error, subject()).with(Key::From, from.clone()));
-        let mut layer = reader(blob, limits, work).map_err(finding)?;
+        let mut layer = reader(blob, &left, work).map_err(finding)?;
         if let Err(error) = builder.add_layer(position, &mut layer) {
             return Err(finding(blame(Error::Rootfs(error), layer)));
         }
-        let found = layer.finish().map_err(|e| finding(Error::Layer(e)))?;
+        let read = layer.finish_fully().map_err(|e| finding(Error::Layer(e)))?;
+        left.inflate_free_bytes = left.inflate_free_bytes.saturating_sub(read.excess_bytes);
+        notes.extend(read.mislabelled.map(|m| mislabelled(m, subject(), from.clone())));
         let claimed = image.config.diff_ids.get(position);
-        if claimed != Some(&found) {
+        if claimed != Some(&read.diff_id) {
             let finding =
-                Finding::new(Code::ImageDiffIdMismatch, subject()).with(Key::Found, &found);
+                Finding::new(Code::ImageDiffIdMismatch, subject()).with(Key::Found, &read.diff_id);
             let expected = claimed.map_or(Fact::Text("nothing".to_owned()), Fact::from);
             return Err(Box::new(finding.with(Key::Expect, expected).with(Key::From, from)));
         }
@@ -166,6 +172,7 @@ fn squash(
             None => finding,
         }));
     }
+    notes.extend(unsure_folders(&rootfs));
     let inventory = installed::inventory(&rootfs, limits);
     let last_layer = match layers.last().filter(|_| rootfs.get(embedded::PATH).is_some()) {
         Some(blob) => {
@@ -173,7 +180,27 @@ fn squash(
         }
         None => LastLayer::default(),
     };
-    Ok(Read { rootfs, inventory, last_layer })
+    Ok(Read { notes, rootfs, inventory, last_layer })
+}
+
+/// That a layer is stored otherwise than its type says.
+fn mislabelled(layer: Mislabelled, subject: Subject, from: String) -> Finding {
+    Finding::new(Code::ImageLayerMislabelled, subject)
+        .with(Key::Expect, layer.stated.name().to_owned())
+        .with(Key::Found, layer.found.name().to_owned())
+        .with(Key::From, from)
+}
+
+/// That runtimes give folders different modes: one note that names the first and says how many there are.
+fn unsure_folders(rootfs: &Rootfs) -> Option<Finding> {
+    let first = rootfs.unsure_folders().first()?;
+    let subject = Subject::File { path: first.path.clone(), layer: Some(first.layer) };
+    let more = rootfs.unsure_folders().len() - 1;
+    let why = match more {
+        0 => first.why.to_owned(),
+        more => format!("{}; the same of {more} more", first.why),
+    };
+    Some(Finding::new(Code::ImageFolderUnsure, subject).with(Key::Why, why))
 }
 
 /// What reports call a layer.
@@ -243,7 +270,7 @@ fn layer_code(error: &LayerError) -> Code {
     match error {
         LayerError::MediaType { .. } => Code::ImageMediaTypeUnknown,
         LayerError::Read { .. } => Code::SourceUnreadable,
-        LayerError::Corrupt { .. } => Code::ImageLayerCorrupt,
+        LayerError::Corrupt { .. } | LayerError::Mislabelled { .. } => Code::ImageLayerCorrupt,
         LayerError::Size { .. } => Code::ImageSizeMismatch,
         LayerError::Digest { .. } => Code::ImageDigestMismatch,
         LayerError::Limit { .. } => Code::LimitExceeded,

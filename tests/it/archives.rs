@@ -295,28 +295,25 @@ fn d10_a_digest_is_never_a_path() {
 fn c5_bombs_end_in_a_finding_within_bounded_memory() {
     const MEMORY_KIB: u32 = 1 << 20;
     let zeros = |mib: usize| vec![0_u8; mib << 20];
-    let mut zstd_bomb = with_tar(tar(&[("bomb", &zeros(96))]));
-    zstd_bomb.layer = zstd::encode_all(zstd_bomb.tar.as_slice(), 1).unwrap();
-    zstd_bomb.relink();
-    zstd_bomb.manifest["layers"][0]["mediaType"] =
-        json!("application/vnd.oci.image.layer.v1.tar+zstd");
-    let members = {
-        // A thousand members, each small, all of them zeros: the sum counts.
-        let member = gzip(&zeros(1));
+    // Many members or frames, all of them zeros: the sum counts.
+    let repeated = |member: Vec<u8>, count: usize| {
         let mut parts = with_tar(tar(&[("a", b"x")]));
-        parts.layer = std::iter::repeat_n(member, 1000).collect::<Vec<_>>().concat();
+        parts.layer = std::iter::repeat_n(member, count).collect::<Vec<_>>().concat();
         parts.relink();
         parts
     };
+    let mut zstd_bomb = repeated(zstd::encode_all(zeros(96).as_slice(), 1).unwrap(), 12);
+    zstd_bomb.manifest["layers"][0]["mediaType"] =
+        json!("application/vnd.oci.image.layer.v1.tar+zstd");
     let pax = entries(|builder| {
         let value = "x".repeat(8 << 20);
         builder.append_pax_extensions([("comment", value.as_bytes())]).unwrap();
         builder.append_data(&mut header(tar::EntryType::Regular, 0), "f", &[][..]).unwrap();
     });
     let cases = [
-        ("gzip", with_tar(tar(&[("bomb", &zeros(96))]))),
+        ("gzip", repeated(gzip(&zeros(96)), 16)),
         ("zstd", zstd_bomb),
-        ("a thousand members", members),
+        ("a thousand members", repeated(gzip(&zeros(1)), 1600)),
         ("PAX records", pax),
     ];
     for (name, bomb) in cases {
@@ -347,5 +344,76 @@ fn c5_bombs_end_in_a_finding_within_bounded_memory() {
             assert!(said.contains("limit"), "{name}: {said}");
             assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 0, "{name}: a file is left");
         }
+    }
+}
+
+/// H18: what is stored otherwise than its type says, without an end mark, or mostly zeros, is read as runtimes read it.
+#[test]
+fn h18_layers_are_read_as_runtimes_read_them() {
+    const DOCKER: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
+    const OCI: &str = "application/vnd.oci.image.layer.v1.tar";
+    let verified = |parts: &Parts| {
+        let layout = Layout::of(parts);
+        let arguments = ["verify", "--no-rebuild", "--policy", "reproducible"];
+        let answer = Hallmark::new(arguments).arg(layout.reference()).arg("-o").arg("json").run();
+        answer.stdout
+    };
+    let typed = |media_type: &str, plain: bool| {
+        let mut parts = honest();
+        if plain {
+            parts.layer = parts.tar.clone();
+        }
+        parts.relink();
+        parts.manifest["layers"][0]["mediaType"] = json!(media_type);
+        parts
+    };
+    let mislabelled = verified(&typed(DOCKER, true));
+    assert!(mislabelled.contains("image-layer-mislabelled"), "{mislabelled}");
+    assert!(!mislabelled.contains("image-layer-corrupt"), "{mislabelled}");
+    let right = verified(&typed(DOCKER, false));
+    assert!(!right.contains("image-layer-mislabelled"), "{right}");
+    let refused = verified(&typed(OCI, false));
+    assert!(refused.contains("image-layer-corrupt"), "{refused}");
+    assert!(refused.contains("is gzip, and its media type"), "{refused}");
+    assert!(refused.contains("says uncompressed"), "{refused}");
+    // A tar that ends after its last entry, and one that is cut inside it.
+    let whole = tar(&[("b", &[b'x'; 600])]);
+    for (length, corrupt) in [(whole.len() - 1024, false), (whole.len() - 1536, true)] {
+        let found = verified(&with_tar(whole[..length].to_vec()));
+        assert_eq!(found.contains("image-layer-corrupt"), corrupt, "{length}: {found}");
+    }
+    let sparse = verified(&with_tar(tar(&[("disk", &vec![0; 100 << 20])])));
+    assert!(!sparse.contains("limit-exceeded") && !sparse.contains("corrupt"), "{sparse}");
+}
+
+/// H10: a layer writes and whites out below a link of a lower layer, which overlayfs hides and vfs follows.
+#[test]
+fn h10_a_layer_that_writes_through_a_link_of_a_lower_layer_is_ambiguous() {
+    let link = |builder: &mut tar::Builder<Vec<u8>>| {
+        let data = b"real".as_slice();
+        builder.append_data(&mut header(tar::EntryType::Regular, 4), "usr/lib/real", data).unwrap();
+        let mut link = header(tar::EntryType::Symlink, 0);
+        builder.append_link(&mut link, "lib", "usr/lib").unwrap();
+    };
+    for (name, ambiguous) in [("lib/x", true), ("lib/.wh.real", true), ("usr/lib/x", false)] {
+        let mut parts = entries(link);
+        let upper = tar(&[(name, b"")]);
+        let stored = gzip(&upper);
+        parts.config["rootfs"]["diff_ids"].as_array_mut().unwrap().push(json!(digest(&upper)));
+        parts.config["history"] = json!([]);
+        parts.relink();
+        let layer = json!({
+            "mediaType": "application/vnd.oci.image.layer.v1.tar+gzip",
+            "digest": digest(&stored), "size": stored.len(),
+        });
+        parts.manifest["layers"].as_array_mut().unwrap().push(layer);
+        let layout = Layout::of(&parts);
+        layout.blob(&stored);
+        let arguments = ["verify", "--no-rebuild", "--policy", "reproducible"];
+        let answer = Hallmark::new(arguments).arg(layout.reference()).arg("-o").arg("json").run();
+        let found = answer.stdout.contains("image-layer-ambiguous");
+        assert_eq!(found, ambiguous, "{name}: {}", answer.stdout);
+        let why = "a parent of it is a symbolic link of a lower layer";
+        assert_eq!(answer.stdout.contains(why), ambiguous, "{name}: {}", answer.stdout);
     }
 }

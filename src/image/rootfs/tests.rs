@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// One entry of a test layer: type, path, link target or content.
+/// One entry of a test layer: type, path, link target or content. A `D` is a folder that others may not enter.
 type Item<'a> = (char, &'a str, &'a str);
 
 fn layer(items: &[Item<'_>]) -> Vec<u8> {
@@ -19,18 +19,26 @@ fn layer(items: &[Item<'_>]) -> Vec<u8> {
         header.set_size(0);
         let file = matches!(kind, 'f' | 'u');
         header.set_entry_type(match kind {
-            'd' => EntryType::Directory,
+            'd' | 'D' => EntryType::Directory,
+            'c' => EntryType::Char,
             's' => EntryType::Symlink,
             'h' => EntryType::Link,
             _ => EntryType::Regular,
         });
+        if *kind == 'd' {
+            header.set_mode(0o755);
+        }
+        if *kind == 'c' {
+            header.set_device_major(0).unwrap();
+            header.set_device_minor(0).unwrap();
+        }
         if *kind == 'u' || *kind == 'h' && value.starts_with('+') {
             header.set_mode(0o4755);
         }
         if file {
             header.set_size(value.len() as u64);
             builder.append_data(&mut header, path, value.as_bytes()).unwrap();
-        } else if *kind == 'd' {
+        } else if matches!(kind, 'd' | 'D' | 'c') {
             builder.append_data(&mut header, path, std::io::empty()).unwrap();
         } else {
             builder.append_link(&mut header, path, value.trim_start_matches('+')).unwrap();
@@ -71,11 +79,6 @@ fn upper_layers_win() {
             &[&[('f', "d/a", "1")], &[('f', "d/b", "2"), ('f', "d/.wh..wh..opq", "")]],
             &["/d", "/d/b"],
         ),
-        (
-            "opaque root",
-            &[&[('f', "d/a", "1")], &[('f', ".wh..wh..opq", ""), ('f', "b", "2")]],
-            &["/b"],
-        ),
         ("file over folder", &[&[('f', "d/a", "1")], &[('f', "d", "2")]], &["/d"]),
         (
             "folder over file",
@@ -88,14 +91,53 @@ fn upper_layers_win() {
             &["/d", "/d/a"],
         ),
         (
-            "symlinked parent",
-            &[&[('d', "usr/lib", ""), ('s', "lib", "usr/lib")], &[('f', "lib/x", "1")]],
+            "a link of the same layer is followed",
+            &[&[('d', "usr/lib", "")], &[('s', "lib", "usr/lib"), ('f', "lib/x", "1")]],
             &["/lib", "/usr", "/usr/lib", "/usr/lib/x"],
         ),
         (
-            "whiteout through a symlinked parent",
-            &[&[('f', "usr/lib/x", ""), ('s', "lib", "/usr/lib")], &[('f', "lib/.wh.x", "")]],
-            &["/lib", "/usr", "/usr/lib"],
+            "a folder takes the place of a link",
+            &[
+                &[('f', "usr/lib/x", ""), ('s', "lib", "usr/lib")],
+                &[('d', "lib", ""), ('f', "lib/y", "")],
+            ],
+            &["/lib", "/lib/y", "/usr", "/usr/lib", "/usr/lib/x"],
+        ),
+        (
+            "whiteouts make the folders above them",
+            &[&[('f', "a", "")], &[('f', "d/e/.wh.x", ""), ('f', "f/.wh..wh..opq", "")]],
+            &["/a", "/d", "/d/e", "/f"],
+        ),
+        (
+            "a file after its whiteout",
+            &[&[('f', "d/a", "")], &[('f', ".wh.d", ""), ('f', "d", "")]],
+            &["/d"],
+        ),
+        (
+            "a new folder after the whiteout of a file",
+            &[&[('f', "d", "")], &[('f', ".wh.d", ""), ('d', "d", ""), ('f', "d/a", "")]],
+            &["/d", "/d/a"],
+        ),
+        (
+            "whiteouts of any type",
+            &[
+                &[('f', "a", ""), ('f', "b", ""), ('f', "c", "")],
+                &[('f', ".wh.a", ""), ('h', ".wh.b", ".wh.a"), ('s', ".wh.c", "x")],
+            ],
+            &[],
+        ),
+        (
+            "an opaque whiteout after a folder of its own",
+            &[
+                &[('f', "d/e/a", "")],
+                &[
+                    ('d', "d", ""),
+                    ('d', "d/e", ""),
+                    ('f', "d/e/b", ""),
+                    ('f', "d/.wh..wh..opq", ""),
+                ],
+            ],
+            &["/d", "/d/e", "/d/e/b"],
         ),
     ];
     for (name, layers, want) in cases {
@@ -164,9 +206,167 @@ fn ambiguities_are_told() {
 }
 
 #[test]
+fn what_depends_on_how_a_layer_is_applied_is_told() {
+    type Case<'a> = (&'a str, &'a [Item<'a>], &'a [Item<'a>], &'a [&'a str]);
+    let lib: &[Item<'_>] = &[('f', "usr/lib/x", "1"), ('s', "lib", "usr/lib"), ('s', "l", "lib")];
+    let folder: &[Item<'_>] = &[('f', "d/e/a", "1"), ('f', "f", "2")];
+    let cases: &[Case<'_>] = &[
+        ("a file through a link", lib, &[('f', "lib/x", "2")], &["/lib/x"]),
+        ("a file through two links", lib, &[('f', "l/x", "2")], &["/l/x"]),
+        ("a link of its own to one below", lib, &[('s', "k", "lib"), ('f', "k/x", "")], &["/k/x"]),
+        ("a whiteout through a link", lib, &[('f', "lib/.wh.x", "")], &["/lib/.wh.x"]),
+        (
+            "an opaque whiteout through a link",
+            lib,
+            &[('f', "lib/.wh..wh..opq", "")],
+            &["/lib/.wh..wh..opq"],
+        ),
+        ("a hard link to a path through a link", lib, &[('h', "y", "lib/x")], &["/lib/x"]),
+        (
+            "a folder after the whiteout of one",
+            folder,
+            &[('f', ".wh.d", ""), ('d', "d", ""), ('f', "d/b", "")],
+            &["/d"],
+        ),
+        (
+            "a file after the whiteout of its folder",
+            folder,
+            &[('f', ".wh.d", ""), ('f', "d/b", "")],
+            &["/d"],
+        ),
+        (
+            "a folder after a file in the place of one",
+            folder,
+            &[('f', "d", ""), ('d', "d", "")],
+            &["/d", "/d"],
+        ),
+        (
+            "an emptied folder made anew",
+            folder,
+            &[('f', "d/e/.wh.a", ""), ('s', "d/e", "x"), ('d', "d/e", "")],
+            &["/d/e", "/d/e"],
+        ),
+        (
+            "an opaque whiteout after a file in a folder without an entry",
+            folder,
+            &[('f', "d/e/b", ""), ('f', "d/.wh..wh..opq", "")],
+            &["/d"],
+        ),
+        ("an opaque root", folder, &[('f', ".wh..wh..opq", "")], &["/"]),
+        (
+            "a whiteout of a folder in use",
+            folder,
+            &[('f', "d/e/.wh.a", ""), ('f', ".wh.d", "")],
+            &["/d"],
+        ),
+        ("a folder named like a whiteout", folder, &[('f', ".wh.x/y", "")], &["/.wh.x/y"]),
+        ("the whiteout of overlayfs", folder, &[('c', "d/e/a", "")], &["/d/e/a"]),
+        (
+            "a link to one of several names",
+            &[('f', "a", ""), ('h', "b", "a")],
+            &[('h', "c", "+a")],
+            &["/c"],
+        ),
+    ];
+    for (name, lower, upper, want) in cases {
+        let rootfs = build(&[lower, upper], &Limits::default()).unwrap();
+        let found: Vec<_> = rootfs.ambiguities().iter().map(|a| a.path.as_str()).collect();
+        assert_eq!(found, *want, "{name}: {:?}", rootfs.ambiguities());
+        assert!(rootfs.ambiguities().iter().all(|a| a.layer == 1), "{name}");
+    }
+    let honest: &[&[Item<'_>]] = &[
+        &[('h', "g", "f")],
+        &[('h', "g", "f"), ('h', "h", "f")],
+        &[('f', "d/e/b", "")],
+        &[('f', "d/.wh..wh..opq", ""), ('f', "d/e/b", "")],
+        &[('f', "d/.wh.e", ""), ('s', "d/e", "x")],
+        &[('f', "d", ""), ('f', "g", "")],
+    ];
+    for upper in honest {
+        let rootfs = build(&[folder, upper], &Limits::default()).unwrap();
+        assert_eq!(rootfs.ambiguities(), [], "{upper:?}");
+    }
+}
+
+#[test]
+fn attributes_of_overlay_file_systems_are_told() {
+    for (name, want) in [
+        ("trusted.overlay.opaque", 1),
+        ("trusted.overlay.redirect", 1),
+        ("user.overlay.whiteout", 1),
+        ("user.fuseoverlayfs.opaque", 1),
+        ("user.mine", 0),
+    ] {
+        let mut builder = RootfsBuilder::new(&Limits::default(), |_| true);
+        builder.add_layer(0, with_attribute(name).as_slice()).unwrap();
+        assert_eq!(builder.finish().ambiguities().len(), want, "{name}");
+    }
+    // A folder's entry that does not repeat the lower layer's attributes: they stay where it is applied onto that one.
+    let mut builder = RootfsBuilder::new(&Limits::default(), |_| true);
+    builder.add_layer(0, with_attribute("system.posix_acl_default").as_slice()).unwrap();
+    builder.add_layer(1, layer(&[('d', "d", "")]).as_slice()).unwrap();
+    let rootfs = builder.finish();
+    assert_eq!(rootfs.ambiguities().len(), 1);
+    assert_eq!(rootfs.get("/d").unwrap().xattrs.len(), 1);
+}
+
+/// A layer with one folder that has an extended attribute.
+fn with_attribute(name: &str) -> Vec<u8> {
+    let mut builder = Builder::new(Vec::new());
+    let record = format!("SCHILY.xattr.{name}");
+    builder.append_pax_extensions([(record.as_str(), b"y".as_slice())]).unwrap();
+    let mut header = Header::new_ustar();
+    header.set_entry_type(EntryType::Directory);
+    header.set_mode(0o755);
+    header.set_size(0);
+    header.set_mtime(0);
+    header.set_uid(0);
+    header.set_gid(0);
+    builder.append_data(&mut header, "d", std::io::empty()).unwrap();
+    builder.into_inner().unwrap()
+}
+
+#[test]
+fn folders_without_an_entry_are_noted_where_their_mode_is_unsure() {
+    let own: &[Item<'_>] = &[('D', "d", ""), ('d', "e", "")];
+    let cases: &[(&[Item<'_>], &[&str])] = &[
+        (&[('f', "d/a", "")], &["/d"]),
+        (&[('f', "d/.wh.a", "")], &["/d"]),
+        (&[('f', "e/a", "")], &[]),
+        (&[('d', "d", ""), ('f', "d/a", "")], &[]),
+        (&[('f', "new/a", "")], &[]),
+    ];
+    for (upper, want) in cases {
+        let rootfs = build(&[own, upper], &Limits::default()).unwrap();
+        let found: Vec<_> = rootfs.unsure_folders().iter().map(|a| a.path.as_str()).collect();
+        assert_eq!(found, *want, "{upper:?}");
+        assert_eq!(rootfs.ambiguities(), [], "{upper:?}");
+    }
+}
+
+#[test]
+fn chains_of_hard_links_are_one_file() {
+    let layers: &[&[Item<'_>]] =
+        &[&[('f', "p", "x"), ('h', "q", "p"), ('h', "r", "+q"), ('s', "s", "p"), ('h', "t", "s")]];
+    let rootfs = build(layers, &Limits::default()).unwrap();
+    for path in ["/p", "/q", "/r"] {
+        let node = rootfs.get(path).unwrap();
+        assert_eq!((node.mode, node.inode, node.kind), (0o4755, 1, EntryKind::File), "{path}");
+    }
+    // A hard link to a symbolic link is one, and has no mode of its own.
+    assert_eq!(rootfs.get("/t").unwrap().link.as_deref(), Some("p"));
+    assert_eq!(rootfs.get("/t").unwrap().inode, rootfs.get("/s").unwrap().inode);
+}
+
+#[test]
 fn refuses_what_no_runtime_unpacks() {
     let cases: &[&[Item<'_>]] = &[
         &[('h', "a", "nothing")],
+        &[('f', "a", ""), ('h', "a", "a")],
+        &[('f', "a/b", ""), ('h', "a", "a/b")],
+        &[('f', "a", ""), ('f', "a/.wh.b", "")],
+        &[('f', "a", ""), ('f', "a/.wh..wh..opq", "")],
+        &[('f', ".wh.a", ""), ('h', "b", ".wh.a")],
         &[('d', "d", ""), ('h', "a", "d")],
         &[('s', "l", "l"), ('f', "l/a", "")],
         &[('f', "a", ""), ('f', "a/b", "")],

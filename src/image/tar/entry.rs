@@ -9,6 +9,10 @@ use super::{Extensions, Fault, header::Header};
 
 const TYPE_BITS: u32 = 0o170_000;
 const PERMISSION_BITS: u32 = 0o7777;
+/// Largest number of an owner or group (`uid_t`); the next one means "leave as it is" (chown(2)).
+const OWNER_MAX: u64 = 0xffff_fffe;
+/// Largest major and minor number of a device that Linux has (`MAJOR`, `MINOR` in `linux/kdev_t.h`).
+const DEVICE_MAX: (u32, u32) = (0xfff, 0xf_ffff);
 
 /// What an entry is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -149,14 +153,14 @@ pub(super) fn build(
         kind,
         mode: mode & PERMISSION_BITS,
         odd_type_bits: if odd { mode & TYPE_BITS } else { 0 },
-        uid: pax.uid.map_or_else(|| header.uid(), Ok)?,
-        gid: pax.gid.map_or_else(|| header.gid(), Ok)?,
+        uid: owner(pax.uid.map_or_else(|| header.uid(), Ok)?)?,
+        gid: owner(pax.gid.map_or_else(|| header.gid(), Ok)?)?,
         uname: readable(pax.uname.as_deref().unwrap_or(uname)),
         gname: readable(pax.gname.as_deref().unwrap_or(gname)),
         size,
         mtime: pax.mtime.map_or_else(|| header.mtime(), Ok)?,
         link: target(kind, &link)?,
-        device: is_device.then(|| header.device()).transpose()?,
+        device: is_device.then(|| device(header)).transpose()?,
         xattrs: pax.xattrs,
         pax: pax.others,
         offset,
@@ -171,10 +175,29 @@ fn one_of(pax: Option<Vec<u8>>, gnu: Option<Vec<u8>>) -> Result<Option<Vec<u8>>,
     }
 }
 
+/// A number that the kernel does not cut: 2^32 would be root.
+fn owner(number: u64) -> Result<u64, Fault> {
+    if number > OWNER_MAX {
+        return Err(Fault::Ambiguous("an owner whose number has more than 32 bits"));
+    }
+    Ok(number)
+}
+
+/// Device numbers that the kernel does not cut: 4096:0 would be 0:0.
+fn device(header: &Header<'_>) -> Result<(u32, u32), Fault> {
+    let (major, minor) = header.device()?;
+    if major > DEVICE_MAX.0 || minor > DEVICE_MAX.1 {
+        return Err(Fault::Ambiguous("a device whose numbers are larger than Linux has"));
+    }
+    Ok((major, minor))
+}
+
 fn kind(flag: u8, path: &[u8]) -> Result<EntryKind, Fault> {
     let slash = path.ends_with(b"/");
     match flag {
-        b'0' if slash => Err(Fault::Ambiguous("a file whose name ends with a slash")),
+        b'0'..=b'4' | b'6' if slash => {
+            Err(Fault::Ambiguous("an entry that is no directory and whose name ends with a slash"))
+        }
         // Before ustar, a directory was a file whose name ends with a slash.
         0 if slash => Ok(EntryKind::Directory),
         b'0' | 0 => Ok(EntryKind::File),

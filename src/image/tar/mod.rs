@@ -88,6 +88,11 @@ impl TarError {
     }
 }
 
+/// The PAX records of a header's data, in order; what follows one of the wrong length or form is not read.
+pub(crate) fn records(data: &[u8]) -> impl Iterator<Item = Result<(&[u8], &[u8]), Fault>> {
+    pax::Records(data)
+}
+
 /// Calls `visit` for every entry of an uncompressed layer, in stream order, with a reader over its content.
 ///
 /// The stream is read to its end; what was seen may be believed only once the layer's digest has been checked
@@ -186,12 +191,13 @@ impl<R: Read> Walker<'_, R> {
         Ok(())
     }
 
-    /// Checks what comes after the last entry: an end mark, then only zeros.
+    /// Checks what comes after the last entry: an end mark, then only zeros; or nothing, as some writers leave it and all
+    /// runtimes take it (an end inside an entry is seen where the entry is read).
     fn end(mut self, extensions: &Extensions) -> Result<(), TarError> {
         self.offset = self.stream.position();
         if self.stream.ended() {
-            // An empty stream has no entries; any other archive has an end mark.
-            return if self.offset == 0 { Ok(()) } else { Err(self.fault(Fault::Truncated)) };
+            let whole = self.offset % BLOCK_BYTES == 0 && extensions.is_empty();
+            return if whole { Ok(()) } else { Err(self.fault(Fault::Truncated)) };
         }
         self.offset = self.offset.saturating_sub(BLOCK_BYTES);
         if !self.stream.only_zeros_are_left()? {
@@ -213,6 +219,10 @@ impl<R: Read> Walker<'_, R> {
         let (flag, form) = (header.flag, header.form);
         if form == Form::V7 {
             return Err(self.fault(Fault::Ambiguous("an extension without a magic number")));
+        }
+        if flag == b'g' && !is_global_name(&header.path()) {
+            let why = "a global PAX header with a name, which runtimes take for a file's";
+            return Err(self.fault(Fault::Ambiguous(why)));
         }
         let data = self.extension_data(raw, matches!(flag, b'x' | b'g'))?;
         take(extensions, flag, &data).map_err(|fault| self.fault(fault))
@@ -272,6 +282,12 @@ impl<R: Read> Walker<'_, R> {
         let skipped = io::copy(&mut stream.take(rest), &mut io::sink())?;
         if skipped < rest { Err(self.fault(Fault::Truncated)) } else { Ok(()) }
     }
+}
+
+/// Whether a global header is named as tools name it (git archive, POSIX pax), outside of any folder. containerd and Docker
+/// handle it as an entry: they make its folders and remove what has its name.
+fn is_global_name(name: &[u8]) -> bool {
+    name == b"pax_global_header" || name.starts_with(b"GlobalHead.") && !name.contains(&b'/')
 }
 
 /// Takes up the data of an extension.

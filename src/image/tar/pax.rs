@@ -81,7 +81,7 @@ impl Pax {
 }
 
 /// The records of a header, in order.
-struct Records<'d>(&'d [u8]);
+pub(super) struct Records<'d>(pub(super) &'d [u8]);
 
 impl<'d> Iterator for Records<'d> {
     type Item = Result<(&'d [u8], &'d [u8]), Fault>;

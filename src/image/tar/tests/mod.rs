@@ -42,6 +42,9 @@ fn extension(flag: u8, data: &[u8]) -> Vec<u8> {
     let mut out = block(|b| {
         b[156] = flag;
         put(b, 124, format!("{:011o}\0", data.len()).as_bytes());
+        if flag == b'g' {
+            put(b, 0, b"pax_global_header\0");
+        }
         if matches!(flag, b'L' | b'K') {
             put(b, 257, b"ustar  \0");
         }
@@ -50,6 +53,41 @@ fn extension(flag: u8, data: &[u8]) -> Vec<u8> {
     out.extend(data);
     out.resize(out.len().next_multiple_of(BLOCK), 0);
     out
+}
+
+/// A global header of this name.
+fn global(name: &[u8]) -> Vec<u8> {
+    let mut out = extension(b'g', &record("comment", "c"));
+    let mut header: Block = out[..BLOCK].try_into().unwrap();
+    put(&mut header, 0, &[0; 20]);
+    put(&mut header, 0, name);
+    sum(&mut header);
+    out[..BLOCK].copy_from_slice(&header);
+    out
+}
+
+/// An entry of this type whose name ends with a slash.
+fn slashed(flag: u8) -> Vec<u8> {
+    let change = |b: &mut Block| {
+        put(b, 0, b"a/");
+        put(b, 157, b"x");
+        b[156] = flag;
+    };
+    block(change).to_vec()
+}
+
+/// A file whose PAX records name an owner.
+fn owned(key: &str, number: u64) -> Vec<u8> {
+    [extension(b'x', &record(key, &number.to_string())), block(|_| ()).to_vec(), end()].concat()
+}
+
+fn device(major: &[u8], minor: &[u8]) -> Vec<u8> {
+    let change = |b: &mut Block| {
+        b[156] = b'3';
+        put(b, 329, major);
+        put(b, 337, minor);
+    };
+    [block(change).to_vec(), end()].concat()
 }
 
 fn record(key: &str, value: &str) -> Vec<u8> {
@@ -227,6 +265,15 @@ fn refuses_what_programs_read_differently() {
                 .concat(),
         ),
         ("global path", [extension(b'g', &path), file(), end()].concat()),
+        ("global header with a file's name", [global(b"bin/sh"), file(), end()].concat()),
+        ("global header with a whiteout's name", [global(b".wh.etc"), file(), end()].concat()),
+        ("global header in a folder", [global(b"lib/GlobalHead.1.1"), file(), end()].concat()),
+        ("link with a slash", [slashed(b'2'), end()].concat()),
+        ("owner of 33 bits", owned("uid", 1 << 32)),
+        ("group of 33 bits", owned("gid", 1 << 32)),
+        ("owner -1", owned("uid", (1 << 32) - 1)),
+        ("device 4096:0", device(b"0010000\0", b"0000000\0")),
+        ("device 0:2097152", device(b"0000000\0", b"10000000")),
         (
             "directory with content",
             [
@@ -312,7 +359,11 @@ fn accepts_what_programs_agree_on() {
         ("one zero block", [file(), vec![0; 512]].concat(), 1),
         ("padding to 10 KiB", [file(), vec![0; 9728]].concat(), 1),
         ("absolute", [block(|b| put(b, 0, b"/etc/x")).to_vec(), end()].concat(), 1),
-        ("global comment", [comment, file(), end()].concat(), 1),
+        ("global comment", [comment.clone(), file(), end()].concat(), 1),
+        ("global comment of pax", [global(b"GlobalHead.7.1"), file(), end()].concat(), 1),
+        ("no end mark", [file(), file()].concat(), 2),
+        ("no end mark after a comment", [file(), comment].concat(), 1),
+        ("largest owner", owned("uid", (1 << 32) - 2), 1),
         ("V7 directory", [old.to_vec(), end()].concat(), 1),
         ("equal PAX size", [extension(b'x', &record("size", "0")), file(), end()].concat(), 1),
     ];
@@ -326,8 +377,8 @@ fn accepts_what_programs_agree_on() {
 fn every_cut_is_seen() {
     let archive = library_file("a", &[7; 700]);
     let length = archive.len() - 512;
-    for cut in 1..length {
-        // One zero block is an end; everything shorter is not.
+    for cut in (1..length).filter(|cut| *cut != length - 512) {
+        // One zero block is an end, and so is none after a whole entry; everything else is not.
         let found = read(&archive[..cut], &Limits::default());
         assert!(found.is_err(), "cut at {cut}");
     }

@@ -1,0 +1,145 @@
+//! Nodes by path: what the layers so far add up to.
+//!
+//! Changes are made as a runtime makes them that unpacks onto a copy of the layers below; what it removes of those is given
+//! back, so that the caller can hold it against what overlayfs would show.
+
+use std::collections::BTreeMap;
+
+use super::{HOPS_MAX, Node};
+use crate::image::tar::EntryKind;
+
+/// Nodes by path. Every node but the root has its parent directory in the tree.
+#[derive(Debug, Default)]
+pub(super) struct Tree(pub(super) BTreeMap<String, Node>);
+
+/// Where a path leads.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Way {
+    /// The path without symbolic links.
+    pub(super) path: String,
+    /// The first link on the way that a layer below the given one has.
+    pub(super) crossed: Option<String>,
+}
+
+impl Tree {
+    /// The path with every symbolic link on the way followed, inside the root. What is not there stays as it is. Links of
+    /// layers below `layer` are told.
+    pub(super) fn resolve(&self, path: &str, layer: usize) -> Result<Way, &'static str> {
+        let mut todo: Vec<&str> = path.split('/').rev().collect();
+        let mut done = String::with_capacity(path.len());
+        let (mut hops, mut crossed) = (0, None);
+        while let Some(part) = todo.pop() {
+            match part {
+                "" | "." => continue,
+                ".." => {
+                    done.truncate(done.rfind('/').unwrap_or(0));
+                    continue;
+                }
+                name => {
+                    done.push('/');
+                    done.push_str(name);
+                }
+            }
+            let Some(Node { link: Some(link), layer: of, .. }) = self.0.get(&done) else {
+                continue;
+            };
+            hops += 1;
+            if hops > HOPS_MAX || todo.len() > usize::from(u16::MAX) {
+                return Err("too many symbolic links");
+            }
+            if *of < layer && crossed.is_none() {
+                crossed = Some(done.clone());
+            }
+            let keep = if link.starts_with('/') { 0 } else { done.rfind('/').unwrap_or(0) };
+            done.truncate(keep);
+            todo.extend(link.split('/').rev());
+        }
+        if done.is_empty() {
+            done.push('/');
+        }
+        Ok(Way { path: done, crossed })
+    }
+
+    /// Puts a node in place of what is there; its parents must be there. Gives the paths of layers below that it replaces
+    /// or hides.
+    pub(super) fn put(&mut self, path: &str, node: Node) -> Vec<String> {
+        let layer = node.layer;
+        let mut gone = Vec::new();
+        if node.kind != EntryKind::Directory {
+            gone = self.remove_below(path, |_| true, layer);
+        }
+        let before = self.0.insert(path.to_owned(), node);
+        if before.is_some_and(|before| before.layer < layer) {
+            gone.push(path.to_owned());
+        }
+        gone
+    }
+
+    /// Removes what layers below `layer` have at `path` and below it.
+    pub(super) fn hide(&mut self, path: &str, layer: usize) -> Vec<String> {
+        let mut gone = self.hide_below(path, layer);
+        if self.0.get(path).is_some_and(|node| node.layer < layer) && !self.has_below(path) {
+            self.0.remove(path);
+            gone.push(path.to_owned());
+        }
+        gone
+    }
+
+    /// As [`Tree::hide`], for everything below a folder. A folder stays where something of this layer is in it.
+    pub(super) fn hide_below(&mut self, folder: &str, layer: usize) -> Vec<String> {
+        let gone = self.remove_below(folder, |node| node.layer < layer, layer);
+        let survivors: Vec<String> = self.below(folder).map(|(path, _)| path.clone()).collect();
+        for path in survivors {
+            for (at, _) in path.match_indices('/').skip(1) {
+                let parent = path.get(..at).unwrap_or_default();
+                if !self.0.contains_key(parent) {
+                    self.0.insert(parent.to_owned(), Node::implied(layer));
+                }
+            }
+        }
+        gone
+    }
+
+    fn has_below(&self, path: &str) -> bool {
+        self.below(path).next().is_some()
+    }
+
+    fn below(&self, folder: &str) -> impl Iterator<Item = (&String, &Node)> {
+        below(&self.0, folder)
+    }
+
+    /// Removes the nodes below a folder that `remove` picks; gives the paths of those of layers below `layer`.
+    fn remove_below(
+        &mut self,
+        folder: &str,
+        remove: impl Fn(&Node) -> bool,
+        layer: usize,
+    ) -> Vec<String> {
+        let picked: Vec<String> = self
+            .below(folder)
+            .filter(|(_, node)| remove(node))
+            .map(|(path, _)| path.clone())
+            .collect();
+        let mut gone = Vec::new();
+        for path in picked {
+            if self.0.remove(&path).is_some_and(|node| node.layer < layer) {
+                gone.push(path);
+            }
+        }
+        gone
+    }
+}
+
+/// Everything below a folder, in order of paths.
+pub(super) fn below<'m, V>(
+    map: &'m BTreeMap<String, V>,
+    folder: &str,
+) -> impl Iterator<Item = (&'m String, &'m V)> + use<'m, V> {
+    let prefix = if folder == "/" { "/".to_owned() } else { format!("{folder}/") };
+    map.range(prefix.clone()..)
+        .take_while({
+            let prefix = prefix.clone();
+            move |(path, _)| path.starts_with(&prefix)
+        })
+        .filter(move |(path, _)| path.len() > prefix.len())
+}

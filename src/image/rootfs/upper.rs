@@ -1,0 +1,68 @@
+//! What one layer alone has put where, as a runtime sees it that unpacks the layer into an empty folder of its own.
+//!
+//! Beside the tree, which is changed as on a copy of the lower layers, this says what overlayfs would make of the layer:
+//! which folders come from an entry, which were only made on the way to one, where whiteouts stand, and what of lower
+//! layers the layer has hidden so far and would show again.
+
+use std::collections::BTreeMap;
+
+use super::tree::below;
+
+/// What the layer has at a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mark {
+    /// A folder without an entry, made on the way to something.
+    Implied,
+    /// A folder with an entry.
+    Folder,
+    /// A file, link or device.
+    Other,
+    /// A whiteout: overlayfs keeps a device there.
+    Whiteout,
+}
+
+/// The state of one layer.
+#[derive(Debug, Default)]
+pub(super) struct Upper {
+    marks: BTreeMap<String, Mark>,
+    /// Paths of lower layers that this one has replaced or hidden.
+    gone: BTreeMap<String, ()>,
+}
+
+impl Upper {
+    pub(super) fn get(&self, path: &str) -> Option<Mark> {
+        self.marks.get(path).copied()
+    }
+
+    /// Puts something in place of what the layer has there.
+    pub(super) fn put(&mut self, path: &str, mark: Mark) {
+        if matches!(mark, Mark::Other | Mark::Whiteout) {
+            let inside: Vec<String> =
+                below(&self.marks, path).map(|(path, _)| path.clone()).collect();
+            for path in inside {
+                self.marks.remove(&path);
+            }
+        }
+        self.marks.insert(path.to_owned(), mark);
+    }
+
+    /// Notes what of lower layers is hidden now.
+    pub(super) fn hide(&mut self, gone: Vec<String>) {
+        self.gone.extend(gone.into_iter().map(|path| (path, ())));
+    }
+
+    /// Whether the layer has hidden this path of a lower one.
+    pub(super) fn hides(&self, path: &str) -> bool {
+        self.gone.contains_key(path)
+    }
+
+    /// Whether a folder here would show something again that the layer has hidden.
+    pub(super) fn hides_below(&self, folder: &str) -> bool {
+        below(&self.gone, folder).next().is_some()
+    }
+
+    /// Whether the layer has something of this kind below a folder.
+    pub(super) fn has_below(&self, folder: &str, kind: Mark) -> bool {
+        below(&self.marks, folder).any(|(_, mark)| *mark == kind)
+    }
+}
