@@ -14,6 +14,7 @@ mod flows;
 mod gate;
 mod in_toto;
 mod lab;
+mod layers;
 mod layouts;
 mod platforms;
 mod progress;

@@ -20,6 +20,7 @@ const maxLine = 64 << 20
 type command func(ctx context.Context, line []byte) (any, error)
 
 var commands = map[string]command{
+	"apply":     apply,
 	"platforms": platforms,
 }
 
