@@ -2,7 +2,8 @@
 //!
 //! Turns a tar entry into a fingerprint over everything but benign metadata: type, permissions, owner numbers, size,
 //! link target, device, extended attributes, unknown PAX records, content. Not in it are times, owner names, position and
-//! header format (class F). Two entries with equal fingerprints unpack to equal files.
+//! header format (class F). Two entries with equal fingerprints unpack to equal files. Of a whiteout only its name and
+//! content count: no runtime unpacks the rest.
 
 use sha2::{Digest as _, Sha256};
 
@@ -18,7 +19,7 @@ use crate::{
 /// A SHA-256 digest, compact: there is one for each entry of a layer.
 pub(super) type Hash = [u8; 32];
 
-/// PAX records without effect on what is unpacked.
+/// PAX records without effect on what is unpacked, as long as they hold what their names say.
 const BENIGN_PAX: &[&str] = &[
     "atime",
     "ctime",
@@ -29,13 +30,34 @@ const BENIGN_PAX: &[&str] = &[
     "SCHILY.nlink",
 ];
 
-/// The fingerprint of an entry whose content hashes to `content`.
-pub(super) fn fingerprint(entry: &Entry, content: &Hash) -> Hash {
-    Sha256::new_with_prefix(mark(entry)).chain_update(content).finalize().into()
+/// Whether a PAX record is a number or time without effect; a comment is any text.
+fn is_benign(key: &str, value: &[u8]) -> bool {
+    let number = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'.' | b'-');
+    BENIGN_PAX.contains(&key) && (key == "comment" || value.len() <= 40 && value.iter().all(number))
+}
+
+/// An entry as it counts: a whiteout is a name.
+fn effective(entry: &Entry) -> std::borrow::Cow<'_, Entry> {
+    if entry.whiteout().is_none() {
+        return std::borrow::Cow::Borrowed(entry);
+    }
+    std::borrow::Cow::Owned(Entry {
+        kind: EntryKind::File,
+        mode: 0,
+        odd_type_bits: 0,
+        uid: 0,
+        gid: 0,
+        link: None,
+        device: None,
+        xattrs: Attributes::new(),
+        pax: Attributes::new(),
+        ..entry.clone()
+    })
 }
 
 /// A hash of everything that counts but the content.
 pub(super) fn mark(entry: &Entry) -> Hash {
+    let entry = &*effective(entry);
     let mut hasher = Sha256::new();
     hasher.update([entry.kind as u8]);
     for number in [entry.mode, entry.odd_type_bits] {
@@ -50,7 +72,7 @@ pub(super) fn mark(entry: &Entry) -> Hash {
     hasher.update(minor.to_le_bytes());
     text(&mut hasher, entry.link.as_deref().unwrap_or_default().as_bytes());
     hasher.update((entry.xattrs.len() as u64).to_le_bytes());
-    let records = entry.pax.iter().filter(|(key, _)| !BENIGN_PAX.contains(&key.as_str()));
+    let records = entry.pax.iter().filter(|(key, value)| !is_benign(key, value));
     for (name, value) in entry.xattrs.iter().chain(records) {
         text(&mut hasher, name.as_bytes());
         text(&mut hasher, value);
@@ -80,7 +102,7 @@ pub(super) struct Facts {
 impl Facts {
     /// The facts of one entry.
     pub(super) fn new(entry: Entry, content: Content) -> Self {
-        let hash = content.hash();
+        let (hash, entry) = (content.hash(), effective(&entry).into_owned());
         let bytes = match content {
             Content::Bytes(bytes) => Some(bytes),
             Content::Hash(_) => None,
@@ -136,15 +158,37 @@ pub(super) fn differences(
 ) -> Vec<Difference> {
     let mut list = List { place: Place::Entry { layer, path: path.to_owned() }, found: Vec::new() };
     match (left, right) {
+        (Some(left), Some(right)) if is_other_form(&left.entry, &right.entry) => {
+            list.add(Class::TarSecurity, HARD_LINK, Some(left.words()), Some(right.words()));
+        }
         (Some(left), Some(right)) => {
             both(&mut list, left, right);
             content(&mut list, path, (left, right), limits);
+            // Whatever has no line above counts all the same.
+            if list.found.is_empty() && mark(&left.entry) != mark(&right.entry) {
+                list.add(Class::TarSecurity, "metadata", None, None);
+            }
         }
         (Some(only), None) => one_sided(&mut list, only, "published", (Some(only.words()), None)),
         (None, Some(only)) => one_sided(&mut list, only, "rebuilt", (None, Some(only.words()))),
         (None, None) => {}
     }
     list.found
+}
+
+/// What differs where a name is a hard link on one side, or one to another name on both. It may be the same file: the
+/// trees tell.
+pub(super) const HARD_LINK: &str = "how a hard link is written";
+
+fn is_other_form(left: &Entry, right: &Entry) -> bool {
+    let linked = |entry: &Entry| entry.kind == EntryKind::HardLink;
+    let file = |entry: &Entry| !matches!(entry.kind, EntryKind::Directory);
+    match (linked(left), linked(right)) {
+        (true, true) => left.link != right.link,
+        (true, false) => file(right),
+        (false, true) => file(left),
+        (false, false) => false,
+    }
 }
 
 fn one_sided(
@@ -201,8 +245,8 @@ fn both(list: &mut List, left: &Facts, right: &Facts) {
         device.map_or("none".to_owned(), |(major, minor)| format!("{major}:{minor}"))
     };
     list.compare(security, "device", (&l.device, &r.device), device);
-    attributes(list, "xattr", &l.xattrs, &r.xattrs);
-    attributes(list, "PAX record", &l.pax, &r.pax);
+    attributes(list, "xattr", (&l.xattrs, &r.xattrs), |_, _| false);
+    attributes(list, "PAX record", (&l.pax, &r.pax), is_benign);
     if (left.count, right.count) != (1, 1) {
         // Only the last of them is compared, and not every runtime lets the last one win.
         let words = |facts: &Facts| Some(facts.count.to_string());
@@ -238,10 +282,17 @@ fn content(list: &mut List, path: &str, (left, right): (&Facts, &Facts), limits:
 
 type Attributes = std::collections::BTreeMap<String, Vec<u8>>;
 
-fn attributes(list: &mut List, what: &str, left: &Attributes, right: &Attributes) {
+fn attributes(
+    list: &mut List,
+    what: &str,
+    (left, right): (&Attributes, &Attributes),
+    benign: impl Fn(&str, &[u8]) -> bool,
+) {
     let names: std::collections::BTreeSet<&String> = left.keys().chain(right.keys()).collect();
-    for name in names.into_iter().filter(|name| !BENIGN_PAX.contains(&name.as_str())) {
-        if left.get(name) != right.get(name) {
+    for name in names {
+        let counts =
+            |side: &'_ Attributes| side.get(name).is_some_and(|value| !benign(name, value));
+        if left.get(name) != right.get(name) && (counts(left) || counts(right)) {
             let words = |side: &Attributes| side.get(name).map(|value| bytes_words(value));
             let what = format!("{what} {}", cut(name));
             list.add(Class::TarSecurity, &what, words(left), words(right));

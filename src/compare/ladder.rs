@@ -14,15 +14,15 @@
 //! - R1 needs an explanation for each single difference, between entries and between the root filesystems; differences
 //!   that were not kept are not explained.
 //!
-//! A diffID that is not the digest of its layer, on either side, is R0, and so is a configuration that differs with effect
-//! at run time.
+//! A diffID that is not the digest of its layer, on either side, is R0, and so is what differs with effect at run time in
+//! configuration, annotations, or the parts of a compressed stream that only lazily pulling runtimes read.
 
 use std::collections::BTreeSet;
 
 use super::{
     Allowance, Class, CompareError, Comparison, Difference, Hint, LayerFacts, LayerPair, Level,
-    PackageChange, Place, Side, Which, allow, config, drift, hint::Stored, layer::Layer, manifest,
-    pair, pair::Pair, parallel::each, residue, squash::Squashed,
+    PackageChange, Place, Side, Which, allow, config, drift, entry::HARD_LINK, hint::Stored,
+    layer::Layer, manifest, pair, pair::Pair, parallel::each, residue, squash::Squashed,
 };
 use crate::{digest::DiffId, image::gzip::GzipHeader, limits::Limits, progress::Work};
 
@@ -56,10 +56,10 @@ pub fn compare_watched(
     if left.manifest.document.digest == right.manifest.document.digest {
         return Ok(run.finish(Level::ManifestIdentical));
     }
-    run.add_all(manifest::differences(left.manifest, right.manifest));
-    let config = config::differences(&left.config.json, &right.config.json);
-    let same_runtime = config.iter().all(|d| d.class == Class::ConfigBenign);
-    run.add_all(config);
+    let mut around = manifest::differences(left.manifest, right.manifest);
+    around.extend(config::differences(&left.config.json, &right.config.json));
+    let same_runtime = around.iter().all(|d| d.class != Class::ConfigRuntime);
+    run.add_all(around);
     let same_config = left.config.document.digest == right.config.document.digest;
     let content = if run.left.len() == run.right.len() {
         run.pair_by_pair(same_config)?
@@ -192,7 +192,7 @@ impl Job<'_> {
                 // Claims of other algorithms are about the same bytes.
                 let other =
                     if left.claimed() == right.claimed() { id.clone() } else { right.diff_id()? };
-                Ok(Some(Pair { left: id, right: other, entries: None }))
+                Ok(Some(Pair { left: id, right: other, entries: None, asides: None }))
             }
             Self::Compare(left, right) => pair::compare(left, right).map(Some),
         }
@@ -326,6 +326,10 @@ impl<'a> Run<'a> {
         let Some(read) = read else { return self.note_stored(left, right) };
         self.note(left, Some(&read.left));
         self.note(right, Some(&read.right));
+        if let Some(sides) = read.asides {
+            (seen.same, seen.differs) = (false, true);
+            self.add(asides(left.position, sides.map(|side| usize::from(side.is_some()))));
+        }
         let Some(mut entries) = read.entries else { return self.note_stored(left, right) };
         seen.same = false;
         seen.same_order &= entries.same_order;
@@ -352,10 +356,13 @@ impl<'a> Run<'a> {
         self.packages.extend(packages.into_iter().take(self.limits.differences));
     }
 
-    /// Where nothing is left but opaque whiteouts and what is explained, compares what the layers add up to: explained
-    /// entries, too, may overwrite others in another order.
+    /// Where nothing is left but opaque whiteouts, other forms of hard links and what is explained, compares what the layers
+    /// add up to: explained entries, too, may overwrite others in another order.
     fn prove_whiteouts(&mut self) -> Result<Content, CompareError> {
-        let open = |d: &Difference| d.class == Class::OpaqueWhiteout && d.explained_by.is_none();
+        let link = |d: &Difference| d.class == Class::TarSecurity && d.what == HARD_LINK;
+        let open = |d: &Difference| {
+            d.class == Class::OpaqueWhiteout && d.explained_by.is_none() || link(d)
+        };
         let settled = |d: &Difference| d.class.is_benign() || d.explained_by.is_some() || open(d);
         if self.omitted != 0 || !self.differences.iter().all(settled) {
             return Ok(Content::Differs);
@@ -364,7 +371,13 @@ impl<'a> Run<'a> {
         self.as_a_whole()?;
         if self.differences.len() == before && self.omitted == 0 {
             for difference in self.differences.iter_mut().filter(|d| open(d)) {
-                difference.explained_by = Some(residue::OPAQUE_WHITEOUT.to_owned());
+                match link(difference) {
+                    true => difference.class = Class::TarBenign,
+                    false => difference.explained_by = Some(residue::OPAQUE_WHITEOUT.to_owned()),
+                }
+            }
+            if self.differences.iter().all(|d| d.class.is_benign()) {
+                return Ok(Content::SameEntries);
             }
         }
         Ok(Content::Differs)
@@ -394,9 +407,13 @@ impl<'a> Run<'a> {
             counts.right = Some(self.right.len().to_string());
             self.add(counts);
         }
-        let known = self.explained_paths();
+        let same_asides = left.asides == right.asides;
+        if !same_asides {
+            self.add(asides(0, [left.asides.len(), right.asides.len()]));
+        }
+        let known = self.explained();
         let mut whole = left.compare(&right, (&self.left, &self.right), self.limits)?;
-        if whole.differences.is_empty() && whole.more == 0 {
+        if same_asides && whole.differences.is_empty() && whole.more == 0 {
             return Ok(Content::SameEntries);
         }
         self.omitted = self.omitted.saturating_add(whole.more);
@@ -410,15 +427,10 @@ impl<'a> Run<'a> {
         Ok(Content::Differs)
     }
 
-    /// Paths whose content is explained to differ.
-    fn explained_paths(&self) -> BTreeSet<String> {
-        let explained = self.differences.iter().filter(|d| d.explained_by.is_some());
-        explained
-            .filter_map(|difference| match &difference.place {
-                Place::Entry { path, .. } => Some(path.clone()),
-                Place::Manifest(_) | Place::Config(_) | Place::Layer(_) => None,
-            })
-            .collect()
+    /// What is explained to differ, with both sides of it: an explanation is about a pair of contents, whatever else comes to
+    /// stand at their path.
+    fn explained(&self) -> BTreeSet<Explained> {
+        self.differences.iter().filter(|d| d.explained_by.is_some()).filter_map(explained).collect()
     }
 
     /// Keeps a recomputed diffID, and says when it is not the claimed one. A layer may be noted twice.
@@ -469,10 +481,26 @@ fn job<'a>(left: Layer<'a>, right: Layer<'a>, same_config: bool) -> Job<'a> {
     }
 }
 
+/// Path, what differs there, and both sides in words, which hold digests and sizes in full.
+type Explained = (String, String, Option<String>, Option<String>);
+
+fn explained(difference: &Difference) -> Option<Explained> {
+    let Place::Entry { path, .. } = &difference.place else { return None };
+    let Difference { what, left, right, .. } = difference;
+    Some((path.clone(), what.clone(), left.clone(), right.clone()))
+}
+
 /// Whether a difference between root filesystems repeats one that was explained for the entry.
-fn is_known(difference: &Difference, explained: &BTreeSet<String>) -> bool {
-    difference.may_be_allowed
-        && matches!(&difference.place, Place::Entry { path, .. } if explained.contains(path))
+fn is_known(difference: &Difference, known: &BTreeSet<Explained>) -> bool {
+    difference.may_be_allowed && explained(difference).is_some_and(|found| known.contains(&found))
+}
+
+/// What only lazily pulling runtimes read: it can make them run something else.
+fn asides(position: usize, counts: [usize; 2]) -> Difference {
+    let what = "bytes beside the content of a compressed stream";
+    let words = counts.map(|count| Some(if count == 0 { "none" } else { "some" }.to_owned()));
+    let [left, right] = words;
+    whole(position, Class::TarSecurity, what).between(left, right)
 }
 
 fn whole(position: usize, class: Class, what: &str) -> Difference {

@@ -21,7 +21,7 @@ use crate::{
     image::{
         Compression, Descriptor,
         gzip::GzipHeader,
-        layer::LayerReader,
+        layer::{Finished, LayerReader},
         tar::{self, Entry, EntryKind, TarError},
     },
     limits::Limits,
@@ -86,38 +86,38 @@ impl<'a> Layer<'a> {
         GzipHeader::read(stored?.ok()?)
     }
 
-    /// Reads what is left of the layer and gives its diffID.
-    pub(super) fn finish<R: Read>(&self, reader: LayerReader<R>) -> Result<DiffId, CompareError> {
+    /// Reads what is left of the layer and gives its diffID, and what its stream says beside its content.
+    pub(super) fn finish<R: Read>(&self, reader: LayerReader<R>) -> Result<Finished, CompareError> {
         let Self { which, position, .. } = *self;
-        reader.finish().map_err(|error| CompareError::Layer { which, position, error })
+        reader.finish_fully().map_err(|error| CompareError::Layer { which, position, error })
     }
 
     /// The recomputed diffID.
     pub(super) fn diff_id(&self) -> Result<DiffId, CompareError> {
-        self.finish(self.open()?)
+        self.finish(self.open()?).map(|finished| finished.diff_id)
     }
 
     /// Shows every entry with the hash of its content.
     fn walk(
         &self,
         mut visit: impl FnMut(&Entry, &mut dyn Read) -> io::Result<()>,
-    ) -> Result<DiffId, CompareError> {
+    ) -> Result<Finished, CompareError> {
         let Self { which, position, .. } = *self;
         let mut reader = self.open()?;
         let walked = tar::walk(&mut reader, self.limits, |entry, content| {
             visit(entry, content).map_err(TarError::Read)
         });
         // A broken stream explains a broken tar, not the other way round.
-        let diff_id = self.finish(reader)?;
+        let finished = self.finish(reader)?;
         walked.map_err(|error| CompareError::Tar { which, position, error })?;
-        Ok(diff_id)
+        Ok(finished)
     }
 
-    /// The recomputed diffID and the hash over all paths in their order; every entry is offered on the way.
-    pub(super) fn scan(&self, lane: &Lane<'_>) -> Result<(DiffId, Hash), CompareError> {
+    /// What the layer is, and the hash over all paths in their order; every entry is offered on the way.
+    pub(super) fn scan(&self, lane: &Lane<'_>) -> Result<(Finished, Hash), CompareError> {
         let mut order = Sha256::new();
         let mut buffer = vec![0; BUFFER_BYTES];
-        let diff_id = self.walk(|entry, content| {
+        let finished = self.walk(|entry, content| {
             let path = path_hash(&entry.path);
             order.update(path);
             let content = self.content(entry, content, &mut buffer)?;
@@ -125,7 +125,7 @@ impl<'a> Layer<'a> {
             lane.offer(path, Seen { mark, content, entry });
             Ok(())
         })?;
-        Ok((diff_id, order.finalize().into()))
+        Ok((finished, order.finalize().into()))
     }
 
     fn content(

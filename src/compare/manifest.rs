@@ -1,12 +1,32 @@
 //! Manifests side by side: the envelope around configuration and layers (class B).
 //!
 //! Digests and sizes are left out: they follow from what they name, which is compared itself. Differences here have no
-//! effect on what runs.
+//! effect on what runs, but for annotations that runtimes obey: those by which lazily pulling snapshotters find another
+//! table of contents than the tar's, and those that become orders to the OCI runtime.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Class, Difference, Place, entry::cut};
 use crate::image::Manifest;
+
+/// Starts of the keys that runtimes obey.
+const OBEYED: [&str; 12] = [
+    // eStargz, SOCI, overlaybd and nydus, and what else containerd's snapshotters are told.
+    "containerd.io/snapshot/",
+    "containerd.io/snapshot.",
+    "io.containers.estargz.",
+    "com.amazon.soci.",
+    // containers/storage, for podman and CRI-O.
+    "io.github.containers.",
+    "io.containers.zstd-chunked.",
+    // crun, runc, youki, CRI-O, Kata Containers, gVisor, which engines hand the manifest's annotations on to.
+    "run.oci.",
+    "org.systemd.property.",
+    "module.wasm.image/",
+    "io.kubernetes.cri-o.",
+    "io.katacontainers.",
+    "dev.gvisor.",
+];
 
 /// What differs in the envelopes.
 pub(super) fn differences(left: &Manifest, right: &Manifest) -> Vec<Difference> {
@@ -41,7 +61,11 @@ fn annotations(
         let (left, right) = (left.get(key), right.get(key));
         if left != right {
             let name = format!("{name}/{}", cut(key));
-            found.push(difference(name, left.map(String::as_str), right.map(String::as_str)));
+            let mut differs = difference(name, left.map(String::as_str), right.map(String::as_str));
+            if OBEYED.iter().any(|start| key.starts_with(start)) {
+                differs.class = Class::ConfigRuntime;
+            }
+            found.push(differs);
         }
     }
 }
@@ -49,4 +73,35 @@ fn annotations(
 fn difference(name: String, left: Option<&str>, right: Option<&str>) -> Difference {
     Difference::new(Place::Manifest(name), Class::Envelope, "value")
         .between(left.map(cut), right.map(cut))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn annotations_that_runtimes_obey_are_runtime_configuration() {
+        let cases = [
+            ("org.opencontainers.image.created", Class::Envelope),
+            ("containerd.io/distribution.source.docker.io", Class::Envelope),
+            ("containerd.io/snapshot/stargz/toc.digest", Class::ConfigRuntime),
+            ("containerd.io/snapshot/overlaybd/blob-digest", Class::ConfigRuntime),
+            ("containerd.io/snapshot/nydus-bootstrap", Class::ConfigRuntime),
+            ("io.containers.estargz.uncompressed-size", Class::ConfigRuntime),
+            ("io.github.containers.zstd-chunked.manifest-checksum", Class::ConfigRuntime),
+            ("run.oci.handler", Class::ConfigRuntime),
+            ("org.systemd.property.DeviceAllow", Class::ConfigRuntime),
+        ];
+        for (key, class) in cases {
+            let one = BTreeMap::from([(key.to_owned(), "1".to_owned())]);
+            let two = BTreeMap::from([(key.to_owned(), "2".to_owned())]);
+            for (left, right) in [(&one, &two), (&one, &BTreeMap::new()), (&BTreeMap::new(), &two)]
+            {
+                let mut found = Vec::new();
+                annotations(&mut found, "layers/0/annotations", left, right);
+                let classes: Vec<_> = found.iter().map(|d| d.class).collect();
+                assert_eq!(classes, [class], "{key}");
+            }
+        }
+    }
 }

@@ -26,6 +26,8 @@ pub(super) struct Pair {
     pub(super) right: DiffId,
     /// How their entries compare, when the diffIDs differ.
     pub(super) entries: Option<Entries>,
+    /// What each compressed stream says beside its content, where that differs.
+    pub(super) asides: Option<[Option<Hash>; 2]>,
 }
 
 /// How the entries of two layers compare.
@@ -52,14 +54,16 @@ pub(super) fn compare(left: &Layer<'_>, right: &Layer<'_>) -> Result<Pair, Compa
         };
         (other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), theirs)
     });
-    let ((left_id, left_order), (right_id, right_order)) = (ours?, theirs?);
+    let ((ours, left_order), (theirs, right_order)) = (ours?, theirs?);
+    let asides = (ours.asides != theirs.asides).then_some([ours.asides, theirs.asides]);
+    let (left_id, right_id) = (ours.diff_id, theirs.diff_id);
     if left_id == right_id {
-        return Ok(Pair { left: left_id, right: right_id, entries: None });
+        return Ok(Pair { left: left_id, right: right_id, entries: None, asides });
     }
     let same_order = left_order == right_order;
     let (differences, more, kept) = unlike(left, right, matcher.finish())?;
     let entries = Some(Entries { same_order, differences, more, kept });
-    Ok(Pair { left: left_id, right: right_id, entries })
+    Ok(Pair { left: left_id, right: right_id, entries, asides })
 }
 
 type Unlike = (Vec<Difference>, u64, Vec<Kept>);

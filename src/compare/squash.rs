@@ -2,7 +2,7 @@
 //!
 //! Turns all layers of an image into the tree that a container sees and compares two of those: what an extra empty layer,
 //! a squashed image or another order of entries comes down to. Facts are as strict as for entries; which names share a
-//! file counts too. Places where runtimes could build different trees must be the same on both sides. Files that differ are
+//! file counts too. Where runtimes could build different trees on either side, nothing is proven. Files that differ are
 //! explained as those of paired layers are: their bytes are looked for in a second pass over as few layers as hold them.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,6 +12,7 @@ use super::{
     drift::{self, Kept},
     entry::{Facts, Hash, differences},
     layer::{KEPT_BYTES, Layer, Wanted},
+    normalize::pyc,
     pair::FIRST,
     parallel::each,
 };
@@ -37,9 +38,35 @@ pub(super) struct Whole {
 /// Bytes by what they hash to.
 type Contents = BTreeMap<Hash, Vec<u8>>;
 
+/// What Python runs where a module is compiled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Runs {
+    /// The compiled module, which is as old as its source says.
+    Module,
+    /// The source: the module was compiled from another one.
+    Source,
+    /// No time decides it.
+    Either,
+    /// The module was not kept.
+    Unknown,
+}
+
+impl Runs {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Module => "the compiled module",
+            Self::Source => "the source, which is not what the module was compiled from",
+            Self::Either => "what there is",
+            Self::Unknown => "unknown: too much differs to be kept",
+        }
+    }
+}
+
 /// An image's tree and the diffIDs recomputed on the way.
 pub(super) struct Squashed {
     pub(super) diff_ids: Vec<DiffId>,
+    /// What the compressed streams say beside their content.
+    pub(super) asides: BTreeSet<Hash>,
     rootfs: Rootfs,
     /// The first name, in order of paths, of each file that has several.
     shared: BTreeMap<u64, String>,
@@ -54,16 +81,19 @@ impl Squashed {
     ) -> Result<Self, CompareError> {
         let mut builder = RootfsBuilder::hashing(limits);
         let mut diff_ids = Vec::with_capacity(layers.len());
+        let mut asides = BTreeSet::new();
         for layer in layers {
             let mut reader = layer.open()?;
             let added = builder.add_layer(layer.position, &mut reader);
-            diff_ids.push(layer.finish(reader)?);
+            let finished = layer.finish(reader)?;
+            diff_ids.push(finished.diff_id);
+            asides.extend(finished.asides);
             added.map_err(|error| CompareError::Rootfs { which, error })?;
             layer.work.finish_item();
         }
         let rootfs = builder.finish();
         let shared = shared(&rootfs);
-        Ok(Self { diff_ids, rootfs, shared })
+        Ok(Self { diff_ids, asides, rootfs, shared })
     }
 
     /// What differs from another tree; the layers are those of both.
@@ -115,6 +145,15 @@ impl Squashed {
         let (left, right) = (with_bytes(self, ours), with_bytes(other, theirs));
         let mut found =
             differences(self.place(path, other), path, (left.as_ref(), right.as_ref()), limits);
+        if let (Some(left), Some(right)) = (&left, &right)
+            && left.content != right.content
+        {
+            let runs = [self.runs(path, left), other.runs(path, right)];
+            if runs[0] != runs[1] || runs.contains(&Runs::Unknown) {
+                let [ours, theirs] = runs.map(|runs| Some(runs.name().to_owned()));
+                found.push(self.security(other, path, "what Python runs").between(ours, theirs));
+            }
+        }
         let (ours, theirs) = (self.shares(path), other.shares(path));
         if ours != theirs && left.is_some() && right.is_some() {
             found.push(self.security(other, path, "shares a file with").between(ours, theirs));
@@ -130,15 +169,19 @@ impl Squashed {
         }
     }
 
-    /// Places where runtimes could build different trees, on one side only.
+    /// Places where runtimes could build different trees: equal ones on both sides say nothing about those trees.
     fn ambiguities(&self, other: &Self, whole: &mut Whole) {
         let told = |side: &Self| -> BTreeSet<(String, &'static str)> {
             side.rootfs.ambiguities().iter().map(|a| (a.path.clone(), a.why)).collect()
         };
         let (left, right) = (told(self), told(other));
-        for (path, why) in left.symmetric_difference(&right) {
-            let what = format!("on one side only: {why}");
-            whole.differences.push(self.security(other, path, &what));
+        for (path, why) in left.union(&right) {
+            let there = |side: &BTreeSet<_>| side.contains(&(path.clone(), *why));
+            let place = match (there(&left), there(&right)) {
+                (true, true) => "on both sides",
+                _ => "on one side only",
+            };
+            whole.differences.push(self.security(other, path, &format!("{place}: {why}")));
         }
     }
 
@@ -188,6 +231,23 @@ impl Squashed {
         Ok(wanted.found)
     }
 
+    /// What is run of a compiled module and its source: the time inside the module decides it.
+    fn runs(&self, path: &str, module: &Facts) -> Runs {
+        let source = pyc::source(path).and_then(|source| self.rootfs.resolve(&source));
+        let source = source.and_then(|source| self.rootfs.get(&source));
+        let (Some(source), bytes) = (source, module.bytes.as_deref()) else { return Runs::Either };
+        let Some(bytes) = bytes else { return Runs::Unknown };
+        match pyc::compiled_from(bytes) {
+            Some((time, size)) => {
+                // Both are cut to 32 bits (importlib, `_validate_timestamp_pyc`).
+                let cut = |number: u64| number & u64::from(u32::MAX);
+                let same = cut(source.mtime.cast_unsigned()) == time && cut(source.size) == size;
+                if same { Runs::Module } else { Runs::Source }
+            }
+            None => Runs::Either,
+        }
+    }
+
     fn layer(&self, path: &str) -> Option<usize> {
         self.rootfs.get(path).map(|node| node.layer)
     }
@@ -213,7 +273,7 @@ fn facts(path: &str, node: &Node) -> Facts {
         path: path.to_owned(),
         kind: node.kind,
         mode: node.mode,
-        odd_type_bits: 0,
+        odd_type_bits: node.odd_type_bits,
         uid: node.uid,
         gid: node.gid,
         uname: String::new(),
@@ -223,7 +283,7 @@ fn facts(path: &str, node: &Node) -> Facts {
         link: node.link.clone(),
         device: node.device,
         xattrs: node.xattrs.clone(),
-        pax: BTreeMap::new(),
+        pax: node.pax.clone(),
         offset: 0,
     };
     Facts { entry, content, bytes: None, count: 1 }

@@ -203,7 +203,7 @@ impl<R: Read> Members<R> {
 }
 
 enum Decoder<R: Read> {
-    None(BufReader<Stored<R>>),
+    None(Box<BufReader<Stored<R>>>),
     Gzip(Box<Members<R>>),
     Zstd(Box<zstd::Decoder<'static, BufReader<Stored<R>>>>),
 }
@@ -213,7 +213,7 @@ impl<R: Read> Decoder<R> {
         stored.frames = (compression == Compression::Zstd).then(Frames::default);
         let buffered = BufReader::with_capacity(BUFFER_BYTES, stored);
         Ok(match compression {
-            Compression::None => Self::None(buffered),
+            Compression::None => Self::None(Box::new(buffered)),
             Compression::Gzip => Self::Gzip(Box::new(Members::new(buffered))),
             Compression::Zstd => {
                 let mut decoder = zstd::Decoder::with_buffer(buffered)?;
@@ -234,7 +234,7 @@ impl<R: Read> Decoder<R> {
     /// What is left of the stored bytes, and what the stream said beside its content.
     fn into_parts(self) -> (BufReader<Stored<R>>, Asides) {
         match self {
-            Self::None(reader) => (reader, Asides::default()),
+            Self::None(reader) => (*reader, Asides::default()),
             Self::Gzip(mut members) => {
                 let asides = std::mem::take(&mut members.asides);
                 (members.into_buffered(), asides)

@@ -302,7 +302,7 @@ fn c5_bombs_end_in_a_finding_within_bounded_memory() {
         parts.relink();
         parts
     };
-    let mut zstd_bomb = repeated(zstd::encode_all(zeros(96).as_slice(), 1).unwrap(), 12);
+    let mut zstd_bomb = repeated(zstd::encode_all(zeros(48).as_slice(), 1).unwrap(), 2);
     zstd_bomb.manifest["layers"][0]["mediaType"] =
         json!("application/vnd.oci.image.layer.v1.tar+zstd");
     let pax = entries(|builder| {
@@ -311,11 +311,14 @@ fn c5_bombs_end_in_a_finding_within_bounded_memory() {
         builder.append_data(&mut header(tar::EntryType::Regular, 0), "f", &[][..]).unwrap();
     });
     let cases = [
-        ("gzip", repeated(gzip(&zeros(96)), 16)),
+        ("gzip", repeated(gzip(&zeros(48)), 2)),
         ("zstd", zstd_bomb),
-        ("a thousand members", repeated(gzip(&zeros(1)), 1600)),
+        ("a thousand members", repeated(gzip(&zeros(1)), 1000)),
         ("PAX records", pax),
     ];
+    // The same as with the limits that hallmark has, only sooner.
+    let config = tempfile::NamedTempFile::new().unwrap();
+    fs::write(config.path(), "version: 1\nlimits: {inflateFreeBytes: 64MiB}\n").unwrap();
     for (name, bomb) in cases {
         let (honest, evil) = (Layout::of(&honest()), Layout::of(&bomb));
         let good = honest.reference();
@@ -329,6 +332,8 @@ fn c5_bombs_end_in_a_finding_within_bounded_memory() {
                 .args(["-c", &limited, env!("CARGO_BIN_EXE_hallmark")])
                 .args(&arguments)
                 .arg(evil.reference())
+                .arg("--config")
+                .arg(config.path())
                 .env_clear()
                 .env("TMPDIR", scratch.path())
                 .env("HOME", scratch.path())

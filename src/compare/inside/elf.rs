@@ -12,6 +12,8 @@ const SECTIONS_MAX: usize = 4096;
 /// What differs where no section does.
 const ELSEWHERE: &str = "outside the sections";
 const HEADERS: &str = "program headers";
+/// What differs where sections with equal bytes are loaded elsewhere.
+const ADDRESSES: &str = "addresses of sections";
 
 /// Whether a section holds what compilers and linkers note about themselves, and nothing that runs.
 pub(super) fn is_note(name: &str) -> bool {
@@ -31,12 +33,22 @@ pub(super) fn is_note(name: &str) -> bool {
 pub(super) fn inside(left: &[u8], right: &[u8]) -> Option<Inside> {
     let (left, right) = (Program::read(left)?, Program::read(right)?);
     let names: BTreeSet<&String> = left.sections.keys().chain(right.sections.keys()).collect();
-    let differs = |name: &&String| left.sections.get(*name) != right.sections.get(*name);
+    let differs = |name: &&String| left.words(name) != right.words(name);
     let mut parts: Vec<Part> = names
         .into_iter()
         .filter(differs)
         .map(|name| part(name, left.words(name), right.words(name)))
         .collect();
+    let address = |side: &Program, name: &String| side.sections.get(name).map(|(at, _)| *at);
+    let moved = |name: &&String| address(&left, name) != address(&right, name);
+    if left
+        .sections
+        .keys()
+        .filter(|name| right.sections.contains_key(*name))
+        .any(|name| moved(&name))
+    {
+        parts.push(part(ADDRESSES, None, None));
+    }
     if left.layout != right.layout {
         parts.push(part(HEADERS, None, None));
     }

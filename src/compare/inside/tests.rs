@@ -108,3 +108,14 @@ fn a_bomb_inside_a_file_is_given_up() {
     };
     assert_eq!(inside("/x.gz", &bomb(1), &bomb(2), &Limits::default()), None);
 }
+
+#[test]
+fn equal_sections_are_not_listed() {
+    // Other code before it moves what follows: same bytes, other place.
+    let sections: &[(&str, &[u8])] = &[(".comment", b"same\0"), (".mine", b"same")];
+    let (left, right) = (program(&[1; 16], sections), program(&[2; 16], sections));
+    let Inside::Parts { parts, .. } = look("/bin/x", &left, &right) else { panic!() };
+    assert!(parts.iter().all(|part| part.left.is_none() || part.left != part.right), "{parts:?}");
+    let names: Vec<_> = parts.iter().map(|part| part.name.as_str()).collect();
+    assert_eq!(names, [".text"]);
+}

@@ -19,16 +19,34 @@ pub(super) fn installed(
     for stanza in content.split("\n\n") {
         let virtual_package = is_virtual(stanza);
         for line in stanza.split('\n') {
-            let made = ["V:", "C:", "t:"].iter().find(|field| line.starts_with(**field));
-            let kept = made.filter(|_| virtual_package).copied().unwrap_or(line);
-            text(hasher, kept.as_bytes());
+            let made = if virtual_package { made(line) } else { None };
+            hasher.update([u8::from(made.is_some())]);
+            text(hasher, made.unwrap_or(line).as_bytes());
         }
         text(hasher, b"end of stanza");
     }
     Some(())
 }
 
+/// The field of a line that says when a package was made, where its value has the form of that.
+fn made(line: &str) -> Option<&str> {
+    let (field, value) = line.split_at_checked(2)?;
+    let sum = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=');
+    let fits = match field {
+        "V:" => is_time(value),
+        "C:" => value.len() <= 64 && value.chars().all(sum),
+        "t:" => value.len() <= 20 && value.bytes().all(|byte| byte.is_ascii_digit()),
+        _ => false,
+    };
+    fits.then_some(field)
+}
+
 fn is_virtual(stanza: &str) -> bool {
+    // A field that comes again may be the one that counts.
+    let once = |field: &str| stanza.lines().filter(|line| line.starts_with(field)).count() == 1;
+    if !["P:", "V:", "C:", "t:"].into_iter().all(once) {
+        return false;
+    }
     let has = |test: fn(&str) -> bool| stanza.lines().any(test);
     has(|line| line.starts_with("P:."))
         && has(|line| line.strip_prefix("V:").is_some_and(is_time))

@@ -1,4 +1,4 @@
-//! `ar` archives (static libraries): time, owner and mode of members out, all other bytes in.
+//! `ar` archives (static libraries): time, owner and permissions of members out, all other bytes in.
 //!
 //! Linkers look at none of the three. The order of members, the symbol table and the table of long names stay as they
 //! are.
@@ -24,7 +24,15 @@ pub(super) fn normalize(
         if header.get(58..)? != b"`\n" {
             return None;
         }
+        let (numbers, mode) = (header.get(16..40)?, header.get(40..48)?);
+        let fields = [numbers.get(..12)?, numbers.get(12..18)?, numbers.get(18..)?, mode];
+        if !fields.into_iter().all(is_number) {
+            return None;
+        }
         hasher.update(name);
+        // Bits above the permissions lend rights or say a type.
+        let mode = u32::from_str_radix(std::str::from_utf8(mode).ok()?.trim_end(), 8);
+        hasher.update((mode.unwrap_or_default() & 0o7000).to_le_bytes());
         hasher.update(size);
         let size: usize = std::str::from_utf8(size).ok()?.trim_end().parse().ok()?;
         // Members start at even places; the last may lack its padding.
@@ -34,4 +42,10 @@ pub(super) fn normalize(
         rest = after.get(content.len()..)?;
     }
     Some(())
+}
+
+/// Digits, then spaces; the table of long names has spaces alone.
+fn is_number(field: &[u8]) -> bool {
+    let digits = field.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    field.iter().skip(digits).all(|byte| *byte == b' ')
 }

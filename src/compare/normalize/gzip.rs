@@ -1,7 +1,6 @@
-//! gzip files (RFC 1952): header and encoding out, content and extra field in.
+//! gzip files (RFC 1952): time, system and encoding out, content, name, comment and extra field in.
 //!
-//! Takes out time, operating system, name, comment and the encoder's choices. One member and nothing behind it: where
-//! there is more, programs differ in what they read.
+//! One member and nothing behind it: where there is more, programs differ in what they read.
 
 use std::io::Read;
 
@@ -17,8 +16,13 @@ pub(super) fn normalize(
     hasher: &mut Sha256,
 ) -> Option<()> {
     let mut decoder = GzDecoder::new(bytes);
-    let extra = decoder.header()?.extra().unwrap_or_default().to_vec();
-    text(hasher, &extra);
+    let header = decoder.header()?;
+    // The flags: decoders look at some of them only.
+    hasher.update([*bytes.get(3)?]);
+    for said in [header.extra(), header.filename(), header.comment()] {
+        hasher.update([u8::from(said.is_some())]);
+        text(hasher, said.unwrap_or_default());
+    }
     hasher.update(work.member(&inner_name(path), decoder.by_ref())?);
     decoder.into_inner().is_empty().then_some(())
 }

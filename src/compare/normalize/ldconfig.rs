@@ -1,7 +1,8 @@
 //! ldconfig's auxiliary cache (glibc, `elf/cache.c`): inode, device and time of each library out, the rest in.
 //!
 //! The file lists libraries by the place on the disk of the build host, in the order of a hash over it. Sizes, flags,
-//! names and required versions stay, sorted. Nothing but the next run of ldconfig reads it.
+//! names and required versions stay, sorted. Nothing but the next run of ldconfig reads it. What is taken out must be in the
+//! range of what it says, and all of it on a few devices.
 
 use sha2::Sha256;
 
@@ -13,6 +14,11 @@ const MAGIC_BYTES: usize = 24;
 /// inode 8, ctime 8, size 8, device 8, flags 4, offset of the name 4, version or level 4, padding 4, which ldconfig leaves
 /// as the memory was and never reads.
 const ENTRY_BYTES: usize = 48;
+/// Inodes and times of real disks have fewer bits than their fields.
+const INODE_BITS: u32 = 48;
+const TIME_BITS: u32 = 36;
+/// Disks that libraries lie on.
+const DEVICES_MAX: usize = 4;
 /// What the magic, the number of entries and the length of the strings take.
 const HEADER_BYTES: usize = 32;
 
@@ -31,15 +37,22 @@ pub(super) fn normalize(
     if strings.len() != length {
         return None;
     }
-    let mut listed = Vec::new();
+    let (mut listed, mut devices) = (Vec::new(), std::collections::BTreeSet::new());
     let mut named = vec![false; strings.len()];
     for entry in entries.chunks_exact(ENTRY_BYTES) {
+        if u64_at(entry, 0)? >> INODE_BITS != 0 || u64_at(entry, 8)? >> TIME_BITS != 0 {
+            return None;
+        }
+        devices.insert(u64_at(entry, 24)?);
         let name = match usize::try_from(u32_at(entry, 36)?).ok()? {
             // Offset 0 stands for a library without a name of its own.
             0 => &[],
             at => name_at(strings, at, &mut named)?,
         };
         listed.push((entry.get(16..24)?, entry.get(32..36)?, entry.get(40..44)?, name));
+    }
+    if devices.len() > DEVICES_MAX {
+        return None;
     }
     // Bytes that no entry names would be hidden from the hash.
     if strings.iter().zip(&named).any(|(byte, named)| *byte != 0 && !named) {
@@ -52,6 +65,11 @@ pub(super) fn normalize(
         }
     }
     Some(())
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
+    let bytes = bytes.get(at..at.checked_add(8)?)?;
+    Some(u64::from_le_bytes(bytes.try_into().ok()?))
 }
 
 /// The string that starts at `at`, up to its NUL.

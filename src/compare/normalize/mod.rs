@@ -2,8 +2,9 @@
 //!
 //! A normalizer knows a file format and takes out of a file what only the time and place of the build put in; if both
 //! files then come to the same hash, nothing else differs, and that is a proof. It is named with its version: what `pyc@1`
-//! takes out never changes. Every byte that a normalizer does not know is part of the hash, a file that is not quite of the
-//! format has no normal form, and none of them ever explains security metadata. Formats inside formats are followed to a
+//! takes out never changes. Every byte that a normalizer does not know is part of the hash, what it takes out must have the
+//! form of what it takes it for (a time is digits, not a text), a file that is not quite of the format has no normal form,
+//! and none of them ever explains security metadata. Formats inside formats are followed to a
 //! fixed depth and a fixed number of bytes (attack C5).
 
 mod apk;
@@ -11,6 +12,7 @@ mod ar;
 mod gzip;
 mod ldconfig;
 mod logs;
+pub(super) mod pyc;
 mod tarball;
 mod zip;
 
@@ -85,34 +87,34 @@ const NORMALIZERS: &[Normalizer] = &[
         name: "pyc@1",
         class: Class::NestedTime,
         knows: Knows::Suffix(&[".pyc"]),
-        normalize: pyc,
+        normalize: pyc::normalize,
     },
     Normalizer {
-        name: "gzip@1",
+        name: "gzip@2",
         class: Class::NestedTime,
         knows: Knows::Suffix(&[".gz", ".tgz", ".svgz"]),
         normalize: gzip::normalize,
     },
     Normalizer {
-        name: "zip@1",
+        name: "zip@2",
         class: Class::NestedTime,
         knows: Knows::Suffix(&[".jar", ".war", ".ear", ".zip", ".whl", ".egg", ".nupkg"]),
         normalize: zip::normalize,
     },
     Normalizer {
-        name: "ar@1",
+        name: "ar@2",
         class: Class::NestedTime,
         knows: Knows::Suffix(&[".a"]),
         normalize: ar::normalize,
     },
     Normalizer {
-        name: "tar@1",
+        name: "tar@2",
         class: Class::NestedTime,
         knows: Knows::Suffix(&[".tar"]),
         normalize: tarball::normalize,
     },
     Normalizer {
-        name: "apk-virtual@1",
+        name: "apk-virtual@2",
         class: Class::Cache,
         knows: Knows::Paths(&["/lib/apk/db/installed", "/usr/lib/apk/db/installed"]),
         normalize: apk::installed,
@@ -124,7 +126,7 @@ const NORMALIZERS: &[Normalizer] = &[
         normalize: apk::world,
     },
     Normalizer {
-        name: "ldconfig-aux@1",
+        name: "ldconfig-aux@2",
         class: Class::Cache,
         knows: Knows::Paths(&["/var/cache/ldconfig/aux-cache"]),
         normalize: ldconfig::normalize,
@@ -210,17 +212,6 @@ impl Work<'_> {
         self.left = self.left.checked_sub(read)?;
         Some(hasher.finalize().into())
     }
-}
-
-/// Python's compiled modules (PEP 552): magic, flags, then the source's time and size unless the flags say hash. The time
-/// is taken out; a module that is checked by the hash of its source has none.
-fn pyc(_: &mut Work<'_>, _: &str, bytes: &[u8], hasher: &mut Sha256) -> Option<()> {
-    // The magic number ends in CR LF since Python 1.5.
-    let timed = bytes.get(2..8)? == [b'\r', b'\n', 0, 0, 0, 0];
-    let (magic, rest) = (bytes.get(..8)?, bytes.get(12..)?);
-    hasher.update(magic);
-    hasher.update(rest);
-    timed.then_some(())
 }
 
 /// A little-endian number of two bytes at `at`.

@@ -127,16 +127,18 @@ fn gzip_loses_its_header_and_its_encoding() {
     damaged[middle] ^= 1;
     check(
         "/usr/share/man/man1/x.1.gz",
-        "gzip@1",
+        "gzip@2",
         &base,
         &[
             &gz(2, Some("a"), None, 6, text),
-            &gz(1, None, None, 9, text),
-            &gz(3, Some("b"), None, 1, text),
+            &gz(1, Some("a"), None, 9, text),
+            &gz(3, Some("a"), None, 1, text),
         ],
         &[
             &gz(1, Some("a"), None, 6, b"an evil page"),
             &gz(1, Some("a"), Some(b"xx\x02\0no"), 6, text),
+            &gz(1, Some("b"), None, 6, text),
+            &gz(1, None, None, 6, text),
             &twice,
             &trailing,
             &damaged,
@@ -164,7 +166,7 @@ fn jars_lose_times_order_and_encoding() {
     let after = [base.as_slice(), b"more"].concat();
     check(
         "/app.jar",
-        "zip@1",
+        "zip@2",
         &base,
         &[
             &jar(&[member("A.class", class, 2021), member("B.class", b"b", 2022)], ""),
@@ -207,7 +209,7 @@ fn formats_inside_formats_are_followed() {
         gz(time, None, None, 6, &tar)
     };
     let (base, same) = (nested(1, b"code"), nested(2, b"code"));
-    check("/a.tgz", "gzip@1 tar@1 zip@1 pyc@1", &base, &[&same], &[&nested(2, b"evil")]);
+    check("/a.tgz", "gzip@2 tar@2 zip@2 pyc@1", &base, &[&same], &[&nested(2, b"evil")]);
     // Deeper than is followed: bytes are bytes.
     let deep = |time: u32| {
         (0..6).fold(b"x".to_vec(), |bytes, depth| {
@@ -228,10 +230,20 @@ fn libraries_lose_times_owners_and_modes() {
     let trailing = [base.as_slice(), b"\n"].concat();
     check(
         "/usr/lib/libx.a",
-        "ar@1",
+        "ar@2",
         &base,
         &[&library("1700000000", "1000", "100664", &members)],
-        &[&evil, &table, &order, &trailing, &base[..base.len() - 1], b"!<thin>\n"],
+        &[
+            &library("1", "0", "104755", &members),
+            &library("hidden words", "0", "644", &members),
+            &library("1 2", "0", "644", &members),
+            &evil,
+            &table,
+            &order,
+            &trailing,
+            &base[..base.len() - 1],
+            b"!<thin>\n",
+        ],
     );
 }
 
@@ -242,7 +254,7 @@ fn tar_files_lose_times_and_nothing_else() {
     let order = tarball(1, 0o644, 0, &[("b", b""), ("a", b"script")]);
     check(
         "/lib/apk/db/scripts.tar",
-        "tar@1",
+        "tar@2",
         &base,
         &[&tarball(2, 0o644, 0, &files)],
         &[
@@ -267,7 +279,7 @@ fn virtual_packages_of_apk_lose_their_version() {
     let with_files = |version: &str| format!("C:Q1\nP:.x\nV:{version}\nF:bin\nR:sh\n\n");
     check(
         "/lib/apk/db/installed",
-        "apk-virtual@1",
+        "apk-virtual@2",
         base.as_bytes(),
         &[same.as_bytes()],
         &[
@@ -276,6 +288,16 @@ fn virtual_packages_of_apk_lose_their_version() {
             b"\xff",
         ],
     );
+    // A field that comes twice, or that holds something else than it should.
+    let twice = |line: &str| base.replace("t:1", &format!("t:1\n{line}"));
+    for (left, right) in [
+        (twice("V:1"), twice("V:2")),
+        (twice("P:a"), twice("P:b")),
+        (base.replace("t:1", "t:a b"), base.replace("t:1", "t:c d")),
+        (base.replace("C:Q1a", "C:hidden words"), base.replace("C:Q1a", "C:other words")),
+    ] {
+        assert_eq!(explained("/lib/apk/db/installed", left.as_bytes(), right.as_bytes()), None);
+    }
     let (one, two) = (with_files("20240101.120000"), with_files("20240202.120000"));
     assert_eq!(explained("/lib/apk/db/installed", one.as_bytes(), two.as_bytes()), None);
     check(
@@ -339,7 +361,7 @@ fn ldconfigs_cache_loses_where_libraries_were() {
     let base = cache(magic, &[(7, 100, "liba.so.1", 0), (9, 200, "libb.so.1", 0)], b"");
     check(
         "/var/cache/ldconfig/aux-cache",
-        "ldconfig-aux@1",
+        "ldconfig-aux@2",
         &base,
         &[&cache(magic, &[(4, 200, "libb.so.1", 5), (8, 100, "liba.so.1", 6)], b"")],
         &[
@@ -355,6 +377,153 @@ fn ldconfigs_cache_loses_where_libraries_were() {
             &base[..base.len() - 1],
         ],
     );
+}
+
+/// A jar by hand: entries with a data descriptor, and what `slack` puts behind the deflate stream of the first.
+fn described_jar(time: u16, slack: &[u8]) -> Vec<u8> {
+    let deflated = |content: &[u8]| {
+        let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), Compression::new(9));
+        encoder.write_all(content).unwrap();
+        encoder.finish().unwrap()
+    };
+    let content = b"good class bytes ".repeat(10);
+    let mut crc = flate2::Crc::new();
+    crc.update(&content);
+    let data = [deflated(&content), slack.to_vec()].concat();
+    let size = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap().to_le_bytes();
+    let sums = [crc.sum().to_le_bytes(), size(&data), size(&content)].concat();
+    let (name, stamp) = (b"A.class", [time.to_le_bytes(), [0x21, 0]].concat());
+    let head = [&[20, 0, 8, 0, 8, 0], stamp.as_slice()].concat();
+    let local = [b"PK\x03\x04", head.as_slice(), &[0; 12], &[7, 0, 0, 0], name].concat();
+    let central = [b"PK\x01\x02\x14\0", head.as_slice(), &sums, &[7, 0], &[0; 16], name].concat();
+    let body = [local.as_slice(), &data, b"PK\x07\x08", &sums].concat();
+    let (length, place) = (size(&central), size(&body));
+    let end = [b"PK\x05\x06\0\0\0\0\x01\0\x01\0".as_slice(), &length, &place, &[0, 0]];
+    [body.as_slice(), &central, &end.concat()].concat()
+}
+
+/// H15: what a streaming reader takes for a further entry is hidden behind the deflate stream of one.
+#[test]
+fn h15_nothing_hides_behind_a_deflate_stream() {
+    let (one, two) = (described_jar(1, b""), described_jar(2, b""));
+    assert_eq!(explained("/a.jar", &one, &two).as_deref(), Some("zip@2"));
+    let hidden = described_jar(2, b"PK\x07\x08 and an entry");
+    assert_eq!(normal("/a.jar", &hidden, &Limits::default()), None);
+    assert_eq!(explained("/a.jar", &one, &hidden), None);
+}
+
+#[test]
+fn a_manifest_that_is_found_stays_found() {
+    let jar = |names: [&str; 3]| super::tests::jar(&names.map(|name| member(name, b"x", 2020)), "");
+    let first = jar(["META-INF/", "META-INF/MANIFEST.MF", "A.class"]);
+    assert!(
+        explained("/a.jar", &first, &jar(["META-INF/MANIFEST.MF", "A.class", "META-INF/"]))
+            .is_some()
+    );
+    assert_eq!(
+        explained("/a.jar", &first, &jar(["A.class", "META-INF/", "META-INF/MANIFEST.MF"])),
+        None
+    );
+}
+
+/// Extra fields that say they are times and hold something else.
+#[test]
+fn extra_fields_hide_nothing() {
+    let with = |extra: &[u8]| {
+        let base = described_jar(1, b"");
+        let directory = base.windows(4).position(|w| w == b"PK\x01\x02").unwrap();
+        let (body, rest) = base.split_at(directory);
+        let mut rest = rest.to_vec();
+        rest[30] = u8::try_from(extra.len()).unwrap();
+        rest.splice(53..53, extra.iter().copied());
+        let end = rest.len() - 22;
+        rest[end + 12] += u8::try_from(extra.len()).unwrap();
+        [body, &rest].concat()
+    };
+    let same = |left: &[u8], right: &[u8]| explained("/a.jar", &with(left), &with(right)).is_some();
+    assert!(same(b"UT\x05\0\x011234", b"UT\x05\0\x015678"));
+    assert!(!same(b"UT\x05\0\x011234", b"UT\x05\0\x031234"));
+    assert!(!same(b"UT\x07\0\x01hidden", b"UT\x07\0\x01secret"));
+    assert!(same(b"UX\x08\x001234abcd", b"UX\x08\x005678efgh"));
+    assert!(!same(b"UX\x0c\x001234abcd\0\0\0\0", b"UX\x0c\x001234abcd\x01\0\0\0"));
+    let ntfs = |head: &[u8], time: u8| [b"\x0a\0\x20\0".as_slice(), head, &[time; 24]].concat();
+    let right = [0, 0, 0, 0, 1, 0, 24, 0];
+    assert!(same(&ntfs(&right, 1), &ntfs(&right, 2)));
+    let other = [0, 0, 0, 1, 1, 0, 24, 0];
+    assert!(!same(&ntfs(&other, 1), &ntfs(&other, 2)));
+}
+
+/// H16: every byte that can change without leaving the normal form stands where the format has a time or the like.
+#[test]
+fn h16_no_byte_is_free_but_those_taken_out() {
+    let limits = Limits::default();
+    let free = |path: &str, bytes: &[u8]| -> Vec<usize> {
+        let base = normal(path, bytes, &limits).unwrap();
+        let mut free = Vec::new();
+        for at in 0..bytes.len() {
+            let mut changed = bytes.to_vec();
+            let is_free = [0x01, 0x41, 0x80, 0xff].iter().any(|mask| {
+                changed[at] = bytes[at] ^ mask;
+                normal(path, &changed, &limits).is_some_and(|other| other.agrees(&base))
+            });
+            if is_free {
+                free.push(at);
+            }
+        }
+        free
+    };
+    let jar = described_jar(1, b"");
+    let central = jar.windows(4).position(|w| w == b"PK\x01\x02").unwrap();
+    // The last byte of a deflate stream has bits to spare.
+    let spare = jar.windows(4).position(|w| w == b"PK\x07\x08").unwrap() - 1;
+    let times: Vec<usize> = (10..14).chain(central + 12..central + 16).chain([spare]).collect();
+    assert!(free("/a.jar", &jar).iter().all(|at| times.contains(at)));
+    let library = library("1234567890", "0", "644", &[("a.o/", b"code")]);
+    assert!(free("/a.a", &library).iter().all(|at| (24..56).contains(at)));
+    let gzip = gz(7, Some("a"), None, 6, b"text text text");
+    let spare = gzip.len() - 9;
+    assert!(free("/a.gz", &gzip).iter().all(|at| (4..10).contains(at) || *at == spare));
+    // The checksum of a header is compared as a number.
+    let tar = tarball(7, 0o644, 0, &[("a", b"text")]);
+    assert!(
+        free("/a.tar", &tar).iter().all(|at| (136..156).contains(at)),
+        "{:?}",
+        free("/a.tar", &tar)
+    );
+    assert_eq!(free("/a.pyc", &module(0, 1, b"code")), [8, 9, 10, 11]);
+    let log = b"2026-01-01 10:11:12 install libc6:amd64 <none> 2.36\n";
+    assert!(free("/var/log/dpkg.log", log).iter().all(|at| *at < 19));
+}
+
+/// A tar file in an image is a file: its owner names, comments and padding are there to be read.
+#[test]
+fn tar_files_hide_nothing() {
+    let with = |change: &dyn Fn(&mut tar::Header), comment: &str, padding: u8| {
+        let mut builder = tar::Builder::new(Vec::new());
+        builder
+            .append_pax_extensions([("comment", comment.as_bytes()), ("mtime", b"1.5")])
+            .unwrap();
+        let mut header = tar::Header::new_ustar();
+        header.set_size(4);
+        header.set_mode(0o644);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(7);
+        header.set_path("a").unwrap();
+        change(&mut header);
+        header.set_cksum();
+        builder.append(&header, b"text".as_slice()).unwrap();
+        let mut bytes = builder.into_inner().unwrap();
+        bytes[3 * 512 + 100] = padding;
+        bytes
+    };
+    let base = with(&|_| (), "c", 0);
+    let same = |other: &[u8]| explained("/a.tar", &base, other).is_some();
+    assert!(same(&with(&|header| header.set_mtime(8), "c", 0)));
+    assert!(!same(&with(&|header| header.set_username("evil").unwrap(), "c", 0)));
+    assert!(!same(&with(&|header| header.as_old_mut().name[50] = b'x', "c", 0)));
+    assert!(!same(&with(&|_| (), "d", 0)));
+    assert!(!same(&with(&|_| (), "c", 1)));
 }
 
 proptest! {

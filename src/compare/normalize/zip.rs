@@ -1,13 +1,15 @@
 //! zip archives (APPNOTE 6.3; jar, war, wheel): times and order of entries, and the encoder's choices out, the rest in.
 //!
-//! Names, contents, methods, modes, comments and all extra fields but the times count. Programs find entries by the
-//! central directory or by the local headers, so both must say the same, and every byte must belong to one of them:
-//! with a gap, an overlap, a second entry of one name or anything encrypted there is no normal form.
+//! Names, contents, methods, modes, comments and all extra fields but the times count, and whether a jar's manifest stands
+//! where programs that read from front to back look for it. Programs find entries by the central directory or by the local
+//! headers, so both must say the same, and every byte must belong to one of them: with a gap, an overlap, bytes behind the
+//! end of a deflate stream, a second entry of one name, a rare method or anything encrypted there is no normal form.
 
-use std::io::Cursor;
+use std::io::{self, Cursor, Read};
 
+use flate2::{CrcReader, Decompress, FlushDecompress, Status};
 use sha2::{Digest as _, Sha256};
-use zip::{ZipArchive, read::Config, read::ZipFile};
+use zip::{CompressionMethod, ZipArchive, read::Config, read::ZipFile};
 
 use super::{Work, text, u16_at, u32_at};
 
@@ -17,7 +19,11 @@ const LOCAL_BYTES: usize = 30;
 const CENTRAL_BYTES: usize = 46;
 const END_BYTES: usize = 22;
 /// Extra fields that hold times: extended timestamp, NTFS, and Info-ZIP's first.
-const TIMES: [usize; 3] = [0x5455, 0x000a, 0x5855];
+const EXTENDED: usize = 0x5455;
+const NTFS: usize = 0x000a;
+const INFO_ZIP: usize = 0x5855;
+/// `JarInputStream` takes a manifest for one only as the first or second entry.
+const MANIFEST: &[u8] = b"META-INF/MANIFEST.MF";
 
 /// Where the bytes of an entry are.
 struct Extent {
@@ -26,6 +32,9 @@ struct Extent {
     data_bytes: usize,
     central: usize,
     central_bytes: usize,
+    method: CompressionMethod,
+    size: u64,
+    crc: u32,
 }
 
 pub(super) fn normalize(
@@ -40,13 +49,18 @@ pub(super) fn normalize(
     for index in 0..archive.len() {
         let file = archive.by_index(index).ok()?;
         let (name, extent) = (file.name_raw().to_vec(), extent(&file)?);
+        drop(file);
         let mut entry = Sha256::new();
         headers(bytes, &extent, &mut entry)?;
         let path = format!("/{}", String::from_utf8_lossy(&name));
-        entry.update(work.member(&path, file)?);
+        entry.update(content(work, &path, bytes, &extent)?);
         entries.push((name, entry.finalize()));
         extents.push(extent);
     }
+    let manifest = entries.iter().position(|(name, _)| name == MANIFEST);
+    let manifest = manifest.and_then(|at| extents.get(at)).map(|manifest| manifest.local);
+    let before = |at: usize| extents.iter().filter(|extent| extent.local < at).count();
+    hasher.update([u8::from(manifest.is_some_and(|at| before(at) < 2))]);
     all_accounted_for(bytes, &mut extents)?;
     entries.sort_unstable();
     for (name, entry) in entries {
@@ -74,7 +88,63 @@ fn extent<R: std::io::Read>(file: &ZipFile<'_, R>) -> Option<Extent> {
         data_bytes: usize::try_from(file.compressed_size()).ok()?,
         central: usize::try_from(file.central_header_start()).ok()?,
         central_bytes: 0,
+        method: file.compression(),
+        size: file.size(),
+        crc: file.crc32(),
     })
+}
+
+/// The hash of an entry's content, which must be all that its bytes hold and what its headers say.
+fn content(work: &mut Work<'_>, path: &str, bytes: &[u8], extent: &Extent) -> Option<super::Hash> {
+    let end = extent.data.checked_add(extent.data_bytes)?;
+    let data = bytes.get(extent.data..end)?;
+    let mut inflate = Inflate { raw: Decompress::new(false), data, ended: false };
+    let (hash, crc, size) = match extent.method {
+        CompressionMethod::Stored => {
+            let mut content = CrcReader::new(data);
+            let hash = work.member(path, &mut content)?;
+            (hash, content.crc().sum(), data.len() as u64)
+        }
+        CompressionMethod::Deflated => {
+            let mut content = CrcReader::new(&mut inflate);
+            let hash = work.member(path, &mut content)?;
+            let crc = content.crc().sum();
+            if !inflate.ended || !inflate.data.is_empty() {
+                return None;
+            }
+            (hash, crc, inflate.raw.total_out())
+        }
+        _ => return None,
+    };
+    ((crc, size) == (extent.crc, extent.size)).then_some(hash)
+}
+
+/// A deflate stream that says whether it ended, and where.
+struct Inflate<'d> {
+    raw: Decompress,
+    /// What is left behind what was read.
+    data: &'d [u8],
+    ended: bool,
+}
+
+impl Read for Inflate<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while !self.ended && !buffer.is_empty() {
+            let (read, written) = (self.raw.total_in(), self.raw.total_out());
+            let status = self.raw.decompress(self.data, buffer, FlushDecompress::None)?;
+            let read = usize::try_from(self.raw.total_in() - read).unwrap_or(usize::MAX);
+            let written = usize::try_from(self.raw.total_out() - written).unwrap_or(usize::MAX);
+            self.data = self.data.get(read..).unwrap_or_default();
+            self.ended = status == Status::StreamEnd;
+            if written > 0 {
+                return Ok(written);
+            }
+            if read == 0 && !self.ended {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        Ok(0)
+    }
 }
 
 /// Adds what both headers of an entry say but its times, places and stored size, and requires that they agree.
@@ -97,10 +167,13 @@ fn headers(bytes: &[u8], extent: &Extent, entry: &mut Sha256) -> Option<()> {
     {
         return None;
     }
-    // Without a data descriptor the local header has checksum and sizes, which must be those of the directory.
+    // Checksum and sizes of the local header must be those of the directory; before a data descriptor they may be 0.
     let described = u16_at(local, 6)? & 8 != 0;
-    if !described && local.get(14..26)? != central.get(16..28)? {
-        return None;
+    for (l, c) in [(14, 16), (18, 20), (22, 24)] {
+        let (said, right) = (u32_at(local, l)?, u32_at(central, c)?);
+        if said != right && !(described && said == 0) {
+            return None;
+        }
     }
     entry.update(central.get(4..12)?);
     // Disk and attributes; checksum and sizes follow from content and encoding.
@@ -116,13 +189,32 @@ fn extra(mut fields: &[u8], entry: &mut Sha256) -> Option<()> {
     while !fields.is_empty() {
         let (id, length) = (u16_at(fields, 0)?, u16_at(fields, 2)?);
         let (field, rest) = fields.split_at_checked(4 + length)?;
-        if !TIMES.contains(&id) {
-            text(entry, field);
-        }
+        let (from, to) = times(id, field);
+        text(entry, field.get(..from)?);
+        text(entry, field.get(to..)?);
         fields = rest;
     }
     entry.update(b"end of extra");
     Some(())
+}
+
+/// Where the times of an extra field stand, its head of four bytes included; nowhere in a field of another form.
+fn times(id: usize, field: &[u8]) -> (usize, usize) {
+    let nowhere = (field.len(), field.len());
+    match id {
+        // Flags, then as many times as fit; the directory has one at most.
+        EXTENDED => match (field.get(4), field.len()) {
+            (Some(flags), 9 | 13 | 17) if flags & 0xf8 == 0 => (5, field.len()),
+            _ => nowhere,
+        },
+        // Four reserved bytes, then attribute 1 with three times.
+        NTFS if field.get(4..12) == Some(&[0, 0, 0, 0, 1, 0, 24, 0]) && field.len() == 36 => {
+            (12, 36)
+        }
+        // Two times, then owner and group in some places.
+        INFO_ZIP if matches!(field.len(), 12 | 16) => (4, 12),
+        _ => nowhere,
+    }
 }
 
 /// Whether entries, directory and end record cover all bytes, without gap or overlap.
@@ -139,6 +231,7 @@ fn all_accounted_for(bytes: &[u8], extents: &mut [Extent]) -> Option<()> {
         extent.central_bytes =
             CENTRAL_BYTES + u16_at(central, 28)? + u16_at(central, 30)? + u16_at(central, 32)?;
     }
+    let directory = at;
     extents.sort_unstable_by_key(|extent| extent.central);
     for extent in extents.iter() {
         if extent.central != at {
@@ -148,8 +241,10 @@ fn all_accounted_for(bytes: &[u8], extents: &mut [Extent]) -> Option<()> {
     }
     // The end record, without a ZIP64 one before it, and its comment to the end of the file.
     let end = bytes.get(at..)?;
-    let whole = end.get(..4)? == b"PK\x05\x06" && end.len() == END_BYTES + u16_at(end, 20)?;
-    whole.then_some(())
+    let whole = end.get(..8)? == b"PK\x05\x06\0\0\0\0" && end.len() == END_BYTES + u16_at(end, 20)?;
+    let counted = u16_at(end, 8)? == extents.len() && u16_at(end, 10)? == extents.len();
+    let place = [u32_at(end, 12)?, u32_at(end, 16)?].map(|n| usize::try_from(n).ok());
+    (whole && counted && place == [Some(at - directory), Some(directory)]).then_some(())
 }
 
 /// The length of the descriptor after an entry's data, where its flags announce one; it must say what the directory says.

@@ -60,6 +60,7 @@ fn paths(rootfs: &Rootfs) -> Vec<&str> {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "a table of cases")]
 fn upper_layers_win() {
     type Case<'a> = (&'a str, &'a [&'a [Item<'a>]], &'a [&'a str]);
     let cases: &[Case<'_>] = &[
@@ -206,6 +207,7 @@ fn ambiguities_are_told() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "a table of cases")]
 fn what_depends_on_how_a_layer_is_applied_is_told() {
     type Case<'a> = (&'a str, &'a [Item<'a>], &'a [Item<'a>], &'a [&'a str]);
     let lib: &[Item<'_>] = &[('f', "usr/lib/x", "1"), ('s', "lib", "usr/lib"), ('s', "l", "lib")];

@@ -196,7 +196,7 @@ impl<R: Read> Walker<'_, R> {
     fn end(mut self, extensions: &Extensions) -> Result<(), TarError> {
         self.offset = self.stream.position();
         if self.stream.ended() {
-            let whole = self.offset % BLOCK_BYTES == 0 && extensions.is_empty();
+            let whole = self.offset.is_multiple_of(BLOCK_BYTES) && extensions.is_empty();
             return if whole { Ok(()) } else { Err(self.fault(Fault::Truncated)) };
         }
         self.offset = self.offset.saturating_sub(BLOCK_BYTES);
