@@ -21,6 +21,23 @@ deny contains {"code": "error-findings", "msg": msg, "codes": codes} if {
 }
 
 # METADATA
+# title: Two rebuilds do not agree with each other against the image
+# description: >-
+#   Where two rebuilds give the same and the published image is another, it does not come from the source that it names. Whatever
+#   else is asked for, such an image is denied; rebuild.allow in hallmark.yaml can explain what differs.
+# custom:
+#   code: rebuild-consistently-different
+#   about: [rebuild-differs]
+#   severity: deny
+#   solution: find out what was built; see the differences and their Dockerfile lines
+deny contains {"code": "rebuild-consistently-different", "msg": msg} if {
+	input.rebuild.status == "compared"
+	input.rebuild.determinism == "consistently-different"
+	input.rebuild.level == 0
+	msg := "two rebuilds gave the same, and the published image is another"
+}
+
+# METADATA
 # title: The input is of the form that these rules read
 # description: Rules that look for what is wrong would find nothing in an input that holds nothing.
 # custom:

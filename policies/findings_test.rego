@@ -24,3 +24,15 @@ test_an_input_without_findings_is_input_incomplete if {
 	codes({"schema": "hallmark/input/v1"}) == {"input-incomplete"}
 	codes({"schema": "other", "findings": []}) == {"input-incomplete"}
 }
+
+rebuilt(level, determinism) := {
+	"schema": "hallmark/input/v1",
+	"findings": [],
+	"rebuild": {"status": "compared", "level": level, "determinism": determinism},
+}
+
+test_rebuild_consistently_different if {
+	codes(rebuilt(0, "consistently-different")) == {"rebuild-consistently-different"}
+	codes(rebuilt(1, "consistently-different")) == set()
+	codes(rebuilt(0, "nondeterministic")) == set()
+}

@@ -1,24 +1,27 @@
-# The image says how it was built.
+# A configured signer says how the image was built.
 package hallmark.provenance
 
 # METADATA
 # title: The image has provenance
-# description: Without provenance nobody can say from which source an image was built, or build it again.
+# description: >-
+#   Without provenance nobody can say from which source an image was built, or build it again. Whoever can push an image can
+#   push provenance beside it: what no signer who may vouch for it signed is as if it were not there.
 # custom:
 #   code: provenance-missing
 #   severity: deny
 #   solution: >-
-#     build with docker buildx build --attest type=provenance,mode=max, or add it with hallmark provenance create and embed
+#     build with docker buildx build --attest type=provenance,mode=max and sign the index, which covers it, or attach it signed:
+#     cosign attest --type slsaprovenance1 --predicate FILE IMAGE@DIGEST
 deny contains {"code": "provenance-missing", "msg": msg} if {
 	not present
 	msg := concat("", [
-		"the image does not say how it was built; build it with ",
-		"docker buildx build --attest type=provenance,mode=max, or use hallmark provenance create and embed",
+		"no provenance of the image is proven; build it with docker buildx build --attest type=provenance,mode=max ",
+		"and sign the index, or attach signed provenance",
 	])
 }
 
 present if {
-	input.provenance.state in {"proven", "unproven"}
+	input.provenance.state == "proven"
 	is_object(input.provenance.build)
 }
 

@@ -38,7 +38,7 @@ against := [vote | some vote in object.get(attested, "votes", []); vote.weight =
 
 reasons := {
 	"not-asked": "nobody asked for it; run with --rebuild",
-	"no-provenance": "it does not say how it was built; build it with --attest type=provenance,mode=max",
+	"no-provenance": "none of its provenance is proven, and no rebuild came out of inputs that are trusted by name",
 	"unknown": "the policy input says nothing about a rebuild",
 }
 

@@ -41,7 +41,7 @@ test_rebuild_missing if {
 	denied({"rebuild": {}}) == {"rebuild-missing"}
 	denied({"rebuild": {"status": "not-asked"}}) == {"rebuild-missing"}
 	contains(message({"rebuild": {"status": "not-asked"}}), "--rebuild")
-	contains(message({"rebuild": {"status": "no-provenance"}}), "mode=max")
+	contains(message({"rebuild": {"status": "no-provenance"}}), "trusted by name")
 	contains(message({"rebuild": {"status": "new-to-this-rule"}}), "new-to-this-rule")
 }
 

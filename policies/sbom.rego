@@ -1,21 +1,26 @@
-# The image has an SBOM.
+# A configured signer says what is in the image.
 package hallmark.sbom
 
 # METADATA
 # title: The image has an SBOM
-# description: Without one, whoever wants to know what is inside has to look for himself.
+# description: >-
+#   Without one, whoever wants to know what is inside has to look for himself. What no signer who may vouch for it signed is as
+#   if it were not there; unsigned copies beside a proven one do no harm.
 # custom:
 #   code: sbom-missing
 #   severity: deny
 #   solution: >-
-#     build with docker buildx build --attest type=sbom, or attach one with
+#     build with docker buildx build --attest type=sbom and sign the index, which covers it, or attach one with
 #     cosign attest --type spdxjson --predicate FILE IMAGE@DIGEST
 deny contains {"code": "sbom-missing", "msg": msg} if {
 	not present
 	msg := concat("", [
-		"the image has no SBOM; build it with docker buildx build --attest type=sbom, ",
+		"no SBOM of the image is proven; build it with docker buildx build --attest type=sbom and sign the index, ",
 		"or attach one with cosign attest --type spdxjson --predicate FILE IMAGE@DIGEST",
 	])
 }
 
-present if count(input.sboms) > 0
+present if {
+	some sbom in input.sboms
+	sbom.state == "proven"
+}

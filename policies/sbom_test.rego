@@ -8,5 +8,6 @@ test_an_sbom_passes if denied({"sboms": [{"state": "proven"}]}) == set()
 
 test_sbom_missing if {
 	denied({"sboms": []}) == {"sbom-missing"}
+	denied({"sboms": [{"state": "unproven", "why": "unsigned"}]}) == {"sbom-missing"}
 	denied({}) == {"sbom-missing"}
 }

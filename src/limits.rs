@@ -23,7 +23,7 @@ pub struct Limits {
     pub json_values: usize,
     /// Values in one attestation or SBOM, of which most are passed over or stay text (C13).
     pub attestation_values: usize,
-    /// Attestations and signatures read for one image (C3).
+    /// Attestations and signatures read for one image (C3); so many that junk has to be plenty to take their place (H35).
     pub attestations: usize,
     /// Entries in an index (C2).
     pub index_manifests: usize,
@@ -151,7 +151,7 @@ impl Default for Limits {
             process_evidence_bytes: 160 << 20,
             json_values: json::MAX_VALUES,
             attestation_values: 1_000_000,
-            attestations: 256,
+            attestations: 2048,
             index_manifests: 1024,
             index_depth: 4,
             layers: 512,

@@ -1,23 +1,24 @@
 //! The verdict: what was seen, what was decided, and why.
 //!
 //! Turns [`Evidence`] and a policy's judgement into a [`Verdict`]. A pass is made only from [`Grounds`], grounds only from
-//! proofs, and never from nothing: [`Decision::pass`] takes at least one. Any finding of severity error fails the image
+//! proofs of the kinds that are listed here, and never from nothing. What a scanner or test says, what is in an image, and what
+//! hallmark cannot read says nothing about where the image comes from, whoever signed it (attack H33). Any finding of severity error fails the image
 //! whatever the policy says. Equal inputs give equal verdicts.
 
 use crate::{
     attest::{
         Carrier, Statement,
-        predicate::{Outcome, Predicate},
-        provenance::Provenance,
-        rebuilt::REBUILD_VERDICT,
+        predicate::{Outcome, Predicate, summary},
+        provenance::{self, Provenance},
+        statement::SIGNATURE,
     },
     digest::{Digest, ManifestDigest},
     finding::{Finding, Severity},
     image::{Image, LeftOut, Platform},
-    rebuild::{Rebuild, plan::PlanOptions},
+    rebuild::{Rebuild, Warrant, plan::PlanOptions},
     sbom::{BoundSbom, Inventory, Reconciliation},
     trust::{
-        Attested, Proof, Signer, Verified,
+        Attested, PredicateClass, Proof, Signer, Verified,
         layout::{JudgedLayout, LayoutState},
     },
 };
@@ -45,6 +46,10 @@ pub struct Evidence {
     pub reconciliations: Vec<Reconciliation>,
     /// What became of the rebuild.
     pub rebuild: Rebuild,
+    /// Why it counts, if it does.
+    pub warrant: Warrant,
+    /// The rung that the policy asks for.
+    pub asked_level: u8,
     /// What trusted rebuilders say.
     pub attested: Attested,
     /// Whether their agreement stands in for an own rebuild.
@@ -74,12 +79,14 @@ pub enum Ground {
         /// Digest of the layout.
         payload: Digest,
     },
-    /// The image was rebuilt at a reproducible or equivalent level.
+    /// The image was rebuilt, at the rung that is asked for or above it.
     Rebuilt {
         /// Digest of the rebuilt manifest.
         manifest: ManifestDigest,
         /// The level's number.
         level: u8,
+        /// Why it counts: `proven` or `trusted-inputs`.
+        warrant: &'static str,
     },
     /// Enough trusted rebuilders agree, and the operator lets that stand in for an own rebuild.
     Attested {
@@ -91,20 +98,33 @@ pub enum Ground {
 }
 
 impl Ground {
-    /// The ground that a proven statement is.
-    pub fn statement(verified: &Verified<Statement>) -> Self {
-        Self::Statement {
-            predicate_type: verified.value().predicate_type.clone(),
+    /// The ground that a proven statement is: a signature, provenance that can be read, or a summary that says passed.
+    pub fn statement(verified: &Verified<Statement>, image: &Image) -> Option<Self> {
+        let statement = verified.value();
+        let predicate_type = &statement.predicate_type;
+        let speaks_for_it = if predicate_type == SIGNATURE {
+            true
+        } else if PredicateClass::Provenance.includes(predicate_type) {
+            provenance::parse(statement).is_ok()
+        } else if predicate_type == summary::TYPE {
+            let read = statement.read();
+            read.is_some_and(|read| read.is_ok_and(|p| standing(Some(&p), image).is_ok()))
+        } else {
+            false
+        };
+        speaks_for_it.then(|| Self::Statement {
+            predicate_type: predicate_type.clone(),
             signers: verified.signers().to_vec(),
             payload: verified.payload().clone(),
-        }
+        })
     }
 
     /// The ground that the agreement of others is, where the operator lets it be one.
     pub fn attested(evidence: &Evidence) -> Option<Self> {
         let agreement = evidence.attested.agreement.as_ref()?;
         let against = evidence.attested.dissent().next().is_some();
-        (evidence.accept_attested && !against)
+        let high_enough = agreement.level >= evidence.asked_level;
+        (evidence.accept_attested && !against && high_enough)
             .then(|| Self::Attested { level: agreement.level, signers: agreement.signers.clone() })
     }
 
@@ -118,12 +138,13 @@ impl Ground {
         })
     }
 
-    /// The ground that a rebuild is, where it reached at least R1.
-    pub fn rebuilt(rebuild: &Rebuild) -> Option<Self> {
-        let Rebuild::Compared(rebuilt) = rebuild else { return None };
-        let level = rebuilt.comparison.level;
-        (level > crate::compare::Level::Different)
-            .then(|| Self::Rebuilt { manifest: rebuilt.manifest.clone(), level: level.number() })
+    /// The ground that a rebuild is, where it counts and reached what is asked for.
+    pub fn rebuilt(evidence: &Evidence) -> Option<Self> {
+        let Rebuild::Compared(rebuilt) = &evidence.rebuild else { return None };
+        let warrant = evidence.warrant.name()?;
+        let level = rebuilt.comparison.level.number();
+        let manifest = rebuilt.manifest.clone();
+        (level >= evidence.asked_level.max(1)).then_some(Self::Rebuilt { manifest, level, warrant })
     }
 }
 
@@ -172,21 +193,14 @@ pub struct Grounds {
 }
 
 impl Grounds {
-    /// All grounds that the evidence gives; `None` where it gives none. A rebuild verdict is no ground by itself, whoever signed
-    /// it: it may say that the image is another one.
+    /// All grounds that the evidence gives; `None` where it gives none.
     pub fn of(evidence: &Evidence) -> Option<Self> {
         let statements = evidence.signatures.iter().chain(&evidence.attestations);
-        let favourable = |verified: &&Verified<Statement>| match verified.value().read() {
-            None => true,
-            Some(read) => read.is_ok_and(|p| standing(Some(&p), &evidence.image).is_ok()),
-        };
         let mut grounds = statements
             .filter_map(Proof::proven)
-            .filter(favourable)
-            .filter(|verified| verified.value().predicate_type != REBUILD_VERDICT)
-            .map(Ground::statement)
+            .filter_map(|verified| Ground::statement(verified, &evidence.image))
             .chain(evidence.layouts.iter().filter_map(Ground::layout))
-            .chain(Ground::rebuilt(&evidence.rebuild))
+            .chain(Ground::rebuilt(evidence))
             .chain(Ground::attested(evidence));
         let first = grounds.next()?;
         Some(Self { rest: grounds.collect(), first })
@@ -303,6 +317,8 @@ mod tests {
             inventory: None,
             reconciliations: Vec::new(),
             rebuild: Rebuild::NotAsked,
+            warrant: Warrant::default(),
+            asked_level: 4,
             attested: Attested::default(),
             accept_attested: false,
             plan_options: Default::default(),
@@ -310,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn b12_a_proven_failure_is_no_ground_for_a_pass() {
+    fn b12_h33_grounds_are_listed() {
         let summary = |result: &str| {
             json!({
                 "verifier": { "id": "v" }, "timeVerified": "2026-11-25T00:00:00Z",
@@ -321,16 +337,24 @@ mod tests {
         let vsa = "https://slsa.dev/verification_summary/v1";
         let tests = "https://in-toto.io/attestation/test-result/v0.1";
         let result = |word: &str| json!({ "result": word, "configuration": [] });
+        let built = json!({
+            "buildDefinition": { "buildType": "https://b.example/t", "externalParameters": {} },
+            "runDetails": { "builder": { "id": "https://b.example" } },
+        });
         let cases = [
             (vsa, summary("PASSED"), true),
             (vsa, summary("FAILED"), false),
             (vsa, summary("passed"), false),
             (vsa, json!({}), false),
-            (tests, result("PASSED"), true),
-            (tests, result("WARNED"), true),
+            (tests, result("PASSED"), false),
             (tests, result("FAILED"), false),
-            (tests, result("SKIPPED"), false),
-            ("https://example.com/unknown/v1", json!({ "result": "FAILED" }), true),
+            ("https://example.com/unknown/v1", json!({ "result": "PASSED" }), false),
+            (SIGNATURE, json!({}), true),
+            (provenance::SLSA_V1, built, true),
+            (provenance::SLSA_V1, json!({ "buildDefinition": 1 }), false),
+            ("https://spdx.dev/Document", json!({ "spdxVersion": "SPDX-2.3" }), false),
+            ("https://cosign.sigstore.dev/attestation/vuln/v1", json!({}), false),
+            ("https://hallmark.dev/rebuild-verdict/v0.1", json!({}), false),
         ];
         for (predicate_type, predicate, is_ground) in cases {
             let grounds = Grounds::of(&evidence(predicate_type, predicate.clone()));

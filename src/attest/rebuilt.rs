@@ -62,7 +62,7 @@ pub struct Rebuilder {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UsedProvenance {
-    /// Digest of the signed statement, where it is known.
+    /// Digest of the statement: a verdict counts where that is the provenance that counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<Digest>,
     /// Names of its signers, or `unsigned`.

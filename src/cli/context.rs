@@ -22,7 +22,9 @@ use crate::{
     sign::Password,
     source::{self, Budgets, PlatformChoice, SourceSettings},
     trust::{PatternError, PredicateClass, PublicKey, Rule, SignerKeys, TrustRules},
-    verify::{AllowRule, AttestedOptions, Context, Keep, OnMismatch, RebuildOptions, When},
+    verify::{
+        AllowRule, AttestedOptions, Context, Keep, OnMismatch, RebuildOptions, Uncounted, When,
+    },
 };
 
 /// What the command line says over the configuration.
@@ -54,7 +56,11 @@ pub fn compiled(context: &Context) -> Result<(), Failure> {
 pub fn begin(global: &Global, overrides: Overrides<'_>) -> Result<(Config, Context), Failure> {
     let config = configuration(global)?;
     let loudness = if global.quiet { Loudness::Quiet } else { Loudness::Normal };
-    let bundle = bundle(&config, overrides.policy)?;
+    let rebuild = rebuild(&config, overrides.rebuild);
+    let bundle = match rebuild.when {
+        When::Always => bundle(&config, overrides.policy)?.with_rebuild(),
+        When::PolicyAsks | When::Never => bundle(&config, overrides.policy)?,
+    };
     let policies = Ahead::begin(bundle, config.limits.clone());
     let context = Context {
         sources: sources(&config),
@@ -62,7 +68,7 @@ pub fn begin(global: &Global, overrides: Overrides<'_>) -> Result<(Config, Conte
         trust: trust(&config, overrides.keys)?,
         policies,
         exceptions: exceptions(&config),
-        rebuild: rebuild(&config, overrides.rebuild),
+        rebuild,
         limits: config.limits.clone(),
         budgets: Budgets::new(&config.limits),
         keep: Keep::Evidence,
@@ -154,29 +160,28 @@ fn trust(config: &Config, keys: &[PathBuf]) -> Result<TrustRules, Failure> {
     if keys.is_empty() {
         return Ok(config.trust.clone());
     }
-    let mut signers = config.trust.signers().clone();
-    let mut rules = config.trust.rules().to_vec();
+    let mut added = Vec::new();
     for path in keys {
         let unusable =
             |e: &dyn std::fmt::Display| Failure::usage(format!("--key {}: {e}", path.display()));
         let pem = std::fs::read(path).map_err(|e| unusable(&e))?;
         let key = PublicKey::from_pem(&pem).map_err(|e| unusable(&e))?;
         let name = path.display().to_string();
-        signers.extend(SignerKeys::new(vec![key]).map(|keys| (name.clone(), keys)));
-        rules.push(Rule {
+        let Some(signer) = SignerKeys::new(vec![key]) else { continue };
+        let rule = Rule {
             images: vec!["**".parse().map_err(|e: PatternError| unusable(&e))?],
             predicates: vec![
                 PredicateClass::Signature,
                 PredicateClass::Provenance,
                 PredicateClass::Sbom,
             ],
-            signers: vec![name],
+            signers: vec![name.clone()],
             threshold: 1,
-        });
+        };
+        added.push((name, signer, rule));
     }
-    let layouts = config.trust.layouts().to_vec();
-    let trust = TrustRules::new(signers, rules).map_err(|e| Failure::usage(e.to_string()))?;
-    Ok(trust.with_layouts(layouts))
+    let trust = config.trust.clone().extended(added);
+    trust.map_err(|e| Failure::usage(format!("--key: {e}")))
 }
 
 fn bundle(config: &Config, asked: Option<&str>) -> Result<Bundle, Failure> {
@@ -253,6 +258,7 @@ fn rebuild(config: &Config, asked: Option<When>) -> RebuildOptions {
                 .unwrap_or(jiff::SignedDuration::MAX),
         },
         allow: allow(config),
+        uncounted: Uncounted::Build,
     }
 }
 

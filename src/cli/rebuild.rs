@@ -13,7 +13,7 @@ use crate::{
     image::{Image, Platform},
     rebuild::{Planned, Rebuild as Outcome, plan::plan, verdict},
     reference::{Location, PinnedReference, Reference, Selector},
-    report, source, trust,
+    report, source,
     verdict::Evidence,
     verify::{When, gather, open},
 };
@@ -151,7 +151,8 @@ fn write_verdict(
         proven.map(|p| p.signers().iter().map(|s| s.name.clone()).collect()).unwrap_or_default();
     let used = evidence.provenance.value().map(|provenance| verdict::Used {
         provenance,
-        payload: proven.map(trust::Verified::payload),
+        // Whoever counts the verdict asks whether it is the provenance that counts there.
+        payload: evidence.provenance.payload(),
         signers: &signers,
         source: if args.materials.is_some() { "store" } else { "origin" },
     });

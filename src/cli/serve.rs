@@ -17,7 +17,7 @@ use crate::{
     report::text::finding_block,
     source::PlatformChoice,
     verdict::{PlatformVerdict, Verdict},
-    verify::{Context, Keep, verify},
+    verify::{Context, Keep, Uncounted, verify},
 };
 
 /// Time for one answer where no configuration says otherwise: the apiserver waits 10 s by default.
@@ -27,6 +27,7 @@ const BUDGET: Duration = Duration::from_secs(9);
 pub async fn run(args: &Serve, global: &Global) -> Result<Answer, Failure> {
     let (config, mut ctx) = context::build(global, Overrides::default())?;
     ctx.keep = Keep::Findings;
+    ctx.rebuild.uncounted = Uncounted::Skip;
     let gate_config = gate_config(args, &config)?;
     // On which node a pod lands is not known yet.
     ctx.platforms = gate_config.platforms.clone();

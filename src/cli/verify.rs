@@ -7,9 +7,10 @@ use super::{
     is_unavailable,
 };
 use crate::{
+    finding::{Code, Finding},
     report,
     source::PlatformChoice,
-    verdict::{Decision, Verdict},
+    verdict::{Decision, PlatformVerdict, Verdict},
     verify::{When, verify},
 };
 
@@ -41,14 +42,18 @@ pub async fn run(args: &Verify, global: &Global) -> Result<Answer, Failure> {
     Ok(Answer { text, code })
 }
 
-/// 3 where the image or its evidence could not be read at all: trying again may help.
+/// 3 where the image or its evidence could not be read at all, and where nothing is held against it but that a rebuild could not be
+/// run: trying again may help.
 fn exit_code(verdict: &Verdict) -> u8 {
     if verdict.is_pass() {
         return 0;
     }
-    let lost = verdict.platforms.iter().any(|p| match &p.decision {
-        Decision::Fail(first, rest) => std::iter::once(&**first).chain(rest).any(is_unavailable),
-        Decision::Pass(_) => false,
-    });
+    let reasons = |p: &PlatformVerdict| match &p.decision {
+        Decision::Fail(first, rest) => std::iter::once(&**first).chain(rest).cloned().collect(),
+        Decision::Pass(_) => Vec::new(),
+    };
+    let reasons: Vec<Finding> = verdict.platforms.iter().flat_map(reasons).collect();
+    let not_run = |f: &Finding| f.code == Code::RebuildEngineUnavailable;
+    let lost = reasons.iter().any(is_unavailable) || reasons.iter().all(not_run);
     if lost { 3 } else { 1 }
 }

@@ -14,6 +14,7 @@ mod keyless;
 mod layouts;
 mod raw;
 pub mod roots;
+mod sources;
 mod units;
 mod valid;
 
@@ -84,14 +85,11 @@ pub struct PolicyConfig {
 /// Which rules are evaluated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PolicySelection {
-    /// Rules that hallmark ships, of [`PRESETS`].
+    /// Rules that hallmark ships, of [`Preset::names`](crate::policy::bundle::Preset::names).
     Preset(&'static str),
     /// The operator's own folders; never empty.
     Bundles(Vec<PathBuf>),
 }
-
-/// The presets that hallmark ships.
-pub const PRESETS: [&str; 3] = ["baseline", "signed", "reproducible"];
 
 impl Default for PolicySelection {
     fn default() -> Self {
@@ -105,7 +103,7 @@ pub struct ExceptionConfig {
     /// Finding or rule code.
     pub code: String,
     /// Image patterns; never empty.
-    pub images: Vec<String>,
+    pub images: Vec<ImagePattern>,
     /// Why.
     pub reason: String,
     /// Who answers for it.

@@ -50,6 +50,8 @@ pub(super) struct Trust {
     #[serde(default)]
     pub layouts: Vec<Layout>,
     #[serde(default)]
+    pub sources: Vec<Source>,
+    #[serde(default)]
     pub roots: Vec<Root>,
     pub root_folder: Option<String>,
     pub warn_root_age: Option<String>,
@@ -65,6 +67,28 @@ pub(super) struct Layout {
     pub keys: Vec<String>,
     #[serde(rename = "unsafe_skipInspections")]
     pub unsafe_skip_inspections: Option<bool>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct Source {
+    pub images: Vec<String>,
+    pub repository: String,
+    #[serde(default)]
+    pub branches: Vec<String>,
+    #[serde(default)]
+    pub tags: Vec<String>,
+    pub folder: Option<String>,
+    pub dockerfile: Option<String>,
+    pub target: Option<String>,
+    #[serde(default)]
+    pub build_args: Vec<String>,
+    #[serde(default)]
+    pub bases: Vec<String>,
+    #[serde(default)]
+    pub frontends: Vec<String>,
+    #[serde(default)]
+    pub downloads: Vec<String>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]

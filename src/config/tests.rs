@@ -456,6 +456,7 @@ fn the_documentation_has_every_key_and_no_other() {
         "trust.signers",
         "trust.rules",
         "trust.layouts",
+        "trust.sources",
         "trust.roots",
         "policy",
         "policy.exceptions",
@@ -495,6 +496,50 @@ proptest::proptest! {
     fn nothing_makes_the_reader_panic(text in "[a-z0-9:{}\\[\\],&*!|>\"'\n -]{0,200}") {
         let text = format!("version: 1\n{text}");
         let _ = valid::config(Path::new("/nowhere/hallmark.yaml"), &text, &Surroundings::default());
+    }
+}
+
+#[test]
+fn every_preset_that_ships_may_be_named() {
+    for name in crate::policy::bundle::Preset::names() {
+        let config = load(&format!("version: 1\npolicy: {{preset: {name}}}\n"));
+        assert_eq!(config.expect(name).policy.selection, PolicySelection::Preset(name));
+    }
+}
+
+#[test]
+fn an_exception_whose_pattern_cannot_be_read_stops_the_start() {
+    let with = |images: &str| {
+        let exception = format!(
+            "{{code: a, images: [\"{images}\"], reason: r, owner: o, expires: 2027-01-31}}"
+        );
+        load(&format!("version: 1\npolicy: {{exceptions: [{exception}]}}\n"))
+    };
+    assert!(with("r.example/*").is_ok());
+    for images in ["r.example/a*", "plain", "r.example//x", ""] {
+        assert!(with(images).is_err(), "{images}");
+    }
+}
+
+#[test]
+fn h34_trusted_sources_say_whose_history_counts() {
+    let with = |entry: &str| load(&format!("version: 1\ntrust: {{sources: [{{{entry}}}]}}\n"));
+    let base = "images: [\"r.example/a\"], repository: \"https://g.example/a.git\"";
+    let config = with(&format!("{base}, branches: [main], tags: [v1]")).expect("valid");
+    let [source] = config.trust.sources() else { panic!("one") };
+    assert_eq!(source.references, ["refs/heads/main", "refs/tags/v1"]);
+    assert_eq!(source.dockerfile, "Dockerfile");
+    for refused in [
+        base.to_owned(),
+        format!("{base}, branches: [\"*\"]"),
+        format!("{base}, branches: [\"refs/pull/1/head\"]"),
+        format!("{base}, branches: [main], folder: ../x"),
+        format!("{base}, branches: [main], bases: [alpine]"),
+        format!("{base}, branches: [main], downloads: [\"file:///etc/passwd\"]"),
+        "images: [\"r.example/a\"], repository: \"git@g.example:a\", branches: [main]".to_owned(),
+        "images: [], repository: \"https://g.example/a\", branches: [main]".to_owned(),
+    ] {
+        assert!(with(&refused).is_err(), "{refused}");
     }
 }
 

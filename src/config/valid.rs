@@ -15,8 +15,7 @@ use rustls::pki_types::{CertificateDer, pem::PemObject};
 
 use super::{
     AttestedConfig, Config, ConfigError, Daemon, EngineConfig, ExceptionConfig, GateConfig,
-    KeyPath, OnMismatch, PRESETS, Place, PolicyConfig, PolicySelection, RebuildConfig, RebuildWhen,
-    Step,
+    KeyPath, OnMismatch, Place, PolicyConfig, PolicySelection, RebuildConfig, RebuildWhen, Step,
     bounds::{self, Refused},
     error::{key, locate},
     raw,
@@ -29,6 +28,7 @@ use crate::{
     gate::Tags,
     image::Platform,
     limits::Limits,
+    policy::bundle::Preset,
     rebuild::plan::StepNetwork,
     reference::{Location, Reference, Repository, Selector},
     source::{PlatformChoice, RegistrySettings},
@@ -194,6 +194,7 @@ pub(super) fn config(
         registries: registries(&reader, &raw.registries)?,
         trust: trust(&reader, &raw.trust, &roots)?
             .with_layouts(super::layouts::layouts(&reader, &raw.trust.layouts, &limits)?)
+            .with_sources(super::sources::sources(&reader, &raw.trust.sources)?)
             .with_root_age(roots.age),
         roots,
         policy: policy(&reader, raw.policy)?,
@@ -361,7 +362,7 @@ fn trust(reader: &Reader<'_>, raw: &raw::Trust, roots: &Roots) -> Result<TrustRu
 /// What only all signers and rules together can be wrong about.
 fn contradiction(reader: &Reader<'_>, error: &TrustError) -> ConfigError {
     let at = match error {
-        TrustError::UnnamedSigner => key!["trust", "signers"],
+        TrustError::UnnamedSigner | TrustError::SignerTwice { .. } => key!["trust", "signers"],
         TrustError::Empty { rule, list } => key!["trust", "rules", *rule, *list],
         TrustError::UnknownSigner { rule, .. } => key!["trust", "rules", *rule, "signers"],
         TrustError::NoThreshold { rule } | TrustError::UnreachableThreshold { rule, .. } => {
@@ -470,8 +471,9 @@ fn policy(reader: &Reader<'_>, raw: raw::Policy) -> Result<PolicyConfig, ConfigE
 }
 
 fn preset(reader: &Reader<'_>, name: &str) -> Result<PolicySelection, ConfigError> {
-    PRESETS.into_iter().find(|known| *known == name).map(PolicySelection::Preset).ok_or_else(|| {
-        let complaint = want(one_of(&PRESETS), "for rules of your own write bundles: [FOLDER]");
+    Preset::names().find(|known| *known == name).map(PolicySelection::Preset).ok_or_else(|| {
+        let known: Vec<_> = Preset::names().collect();
+        let complaint = want(one_of(&known), "for rules of your own write bundles: [FOLDER]");
         reader.refuse(key!["policy", "preset"], name, complaint)
     })
 }
@@ -517,7 +519,7 @@ fn exception(
     raw: raw::Exception,
 ) -> Result<ExceptionConfig, ConfigError> {
     let at = |name: &str| key!["policy", "exceptions", index, name];
-    reader.not_empty(at("images"), &raw.images)?;
+    let help = "docs/configuration.md says what is read here";
     reader.not_empty(at("code"), std::slice::from_ref(&raw.code))?;
     for (name, text) in [("reason", &raw.reason), ("owner", &raw.owner)] {
         reader.words(at(name), text)?;
@@ -528,7 +530,7 @@ fn exception(
     })?;
     Ok(ExceptionConfig {
         code: raw.code,
-        images: raw.images,
+        images: reader.parse(&at("images"), &raw.images, &want("an image pattern", help))?,
         reason: raw.reason,
         owner: raw.owner,
         expires,

@@ -114,7 +114,7 @@ impl<'a> Git<'a> {
 }
 
 /// Whether a text is a name of a ref, by the rules of `git check-ref-format`, and neither an option nor part of a refspec.
-pub(super) fn is_ref_name(name: &str) -> bool {
+pub fn is_ref_name(name: &str) -> bool {
     let part =
         |part: &str| !part.is_empty() && !part.starts_with(['.', '-']) && !part.ends_with(".lock");
     let odd = |c: char| c.is_control() || c.is_whitespace() || "~^:?*[\\+".contains(c);

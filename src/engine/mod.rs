@@ -47,6 +47,7 @@ use crate::{
     },
     source::address::is_loopback,
 };
+pub use git::is_ref_name;
 use inputs::Inputs;
 use layout::Layout;
 use sandbox::{Log, Shell, Workspace};

@@ -93,7 +93,7 @@ codes! {
         "see the errors; hallmark inspect and hallmark rebuild look into the layers all the same";
 
     SignatureMissing = "signature-missing", Warning,
-        "no signature over the image was found",
+        "no signature over the image is proven",
         "sign the digest, for example: cosign sign --key KEY IMAGE@DIGEST";
     SignatureInvalid = "signature-invalid", Warning,
         "a signature does not verify with the key that should have made it",
@@ -158,8 +158,8 @@ codes! {
         "compare the two; the command is only what the functionary says, so that it decides nothing";
 
     ProvenanceMissing = "provenance-missing", Warning,
-        "no provenance was found",
-        "build with: docker buildx build --attest type=provenance,mode=max, or use hallmark provenance create and embed";
+        "no provenance of the image is proven",
+        "build with: docker buildx build --attest type=provenance,mode=max and sign the index, or attach signed provenance";
     ProvenanceMalformed = "provenance-malformed", Warning,
         "provenance cannot be read",
         "make it again with a builder that follows SLSA provenance v0.2 or v1";
@@ -172,9 +172,9 @@ codes! {
     ProvenanceUnsigned = "provenance-unsigned", Warning,
         "provenance is not covered by a trusted signature",
         "sign the index digest, or attach the provenance as a signed attestation";
-    ProvenanceConflict = "provenance-conflict", Error,
-        "two carriers of provenance contradict each other",
-        "find out which one the builder made; remove the other";
+    ProvenanceConflict = "provenance-conflict", Warning,
+        "two proven statements name different commits, or one contradicts the embedded build manifest",
+        "find out whether both commits give this image; a rule of your own can deny it";
     ProvenanceSignerMismatch = "provenance-signer-mismatch", Error,
         "the provenance and the certificate of its signer contradict each other",
         "find out which workflow signed: it vouches for a build that is not its own";
@@ -202,8 +202,8 @@ codes! {
         "ask the verifier for a summary of the image under the name that it is judged by";
 
     SbomMissing = "sbom-missing", Warning,
-        "no SBOM was found",
-        "build with --attest type=sbom, or attach one: cosign attest --type spdxjson --predicate FILE IMAGE@DIGEST";
+        "no SBOM of the image is proven",
+        "build with --attest type=sbom and sign the index, or attach one: cosign attest --type spdxjson --predicate FILE IMAGE@DIGEST";
     SbomMalformed = "sbom-malformed", Warning,
         "an SBOM cannot be read",
         "make it again as SPDX 2.3 JSON or CycloneDX JSON";
@@ -262,8 +262,11 @@ codes! {
     RebuildVerdictInvalid = "rebuild-verdict-invalid", Warning,
         "a signed rebuild verdict cannot be read, or cannot be true of this image",
         "ask its signer what it is; it counts for nothing";
+    RebuildInputsUntrusted = "rebuild-inputs-untrusted", Warning,
+        "the provenance that a rebuild followed is not proven, and not every input is trusted by name",
+        "let a trusted signer vouch for the provenance, or name every input under trust.sources in hallmark.yaml";
     RebuildNotRun = "rebuild-not-run", Info,
-        "the image was not rebuilt",
+        "there is no rebuild of the image that counts",
         "run with --rebuild, or use a policy that asks for it";
 
     SourceUnavailable = "source-unavailable", Error,

@@ -156,6 +156,17 @@ impl From<&str> for Fact {
     }
 }
 
+/// Whether a finding can decide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub enum Bearing {
+    /// A rule that denies for its code makes it an error.
+    #[default]
+    Decides,
+    /// It is about evidence that nobody proved: at most a warning, whatever a rule says. Whoever may push to a repository
+    /// could else fail an image with it (attack H30).
+    Remark,
+}
+
 /// One thing that was seen.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Finding {
@@ -167,12 +178,28 @@ pub struct Finding {
     pub subject: Subject,
     /// Typed facts.
     pub facts: BTreeMap<Key, Fact>,
+    /// Whether it can decide.
+    pub bearing: Bearing,
 }
 
 impl Finding {
     /// A finding with its code's own severity and no facts yet.
     pub fn new(code: Code, subject: Subject) -> Self {
-        Self { severity: code.severity(), code, subject, facts: BTreeMap::new() }
+        let (severity, facts, bearing) = (code.severity(), BTreeMap::new(), Bearing::Decides);
+        Self { severity, code, subject, facts, bearing }
+    }
+
+    /// The same about evidence that nobody proved.
+    #[must_use]
+    pub fn remark(mut self) -> Self {
+        self.bearing = Bearing::Remark;
+        self.severity = self.severity.min(Severity::Warning);
+        self
+    }
+
+    /// Whether it is about evidence that nobody proved.
+    pub fn is_remark(&self) -> bool {
+        self.bearing == Bearing::Remark
     }
 
     /// Adds or replaces a fact.
@@ -182,10 +209,13 @@ impl Finding {
         self
     }
 
-    /// A copy that weighs `severity`.
+    /// A copy that weighs `severity`; a remark is a warning at most.
     #[must_use]
     pub fn at(mut self, severity: Severity) -> Self {
-        self.severity = severity;
+        self.severity = match self.bearing {
+            Bearing::Decides => severity,
+            Bearing::Remark => severity.min(Severity::Warning),
+        };
         self
     }
 

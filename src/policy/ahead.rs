@@ -51,6 +51,11 @@ impl Ahead {
         self.ready().map(Policies::asking).unwrap_or_default()
     }
 
+    /// The rung of the ladder that the settings ask for.
+    pub fn asked_level(&self) -> u8 {
+        self.ready().map_or(super::engine::DEFAULT_LEVEL, Policies::asked_level)
+    }
+
     /// Judges an image. Policies that do not compile deny it.
     pub fn judge(
         &self,

@@ -43,6 +43,9 @@ const UNSTEADY: [(&str, &str); 6] = [
     ("uuid", "rfc4122"),
 ];
 
+/// The rung that is asked for where no setting says one, as in `policies/rebuild.rego`: reproducible.
+pub(super) const DEFAULT_LEVEL: u8 = 4;
+
 /// What each package's set gave, by package.
 type Sets = BTreeMap<String, Vec<Value>>;
 
@@ -100,6 +103,13 @@ impl Policies {
     /// Packages that need any of it.
     pub fn asking(&self) -> &[String] {
         &self.asking
+    }
+
+    /// The rung of the ladder that the settings ask for; what is no rung is refused by the rule.
+    pub fn asked_level(&self) -> u8 {
+        let rebuild = self.settings.get("rebuild").and_then(|rebuild| rebuild.get("minLevel"));
+        let level = rebuild.and_then(Value::as_u64).and_then(|level| u8::try_from(level).ok());
+        level.filter(|level| (1..=5).contains(level)).unwrap_or(DEFAULT_LEVEL)
     }
 
     /// Digest of rules, data, settings and exceptions: equal policies give equal judgements.

@@ -35,6 +35,13 @@ use crate::{
     verdict::{Evidence, standing},
 };
 
+/// Characters of a text of unproven evidence that rules see.
+const UNPROVEN_CHARS: usize = 256;
+/// Remarks that rules see: what is said about evidence that nobody proved must not be what fills their input.
+const REMARKS: usize = 256;
+/// Characters of a fact of a remark that rules see.
+const REMARK_CHARS: usize = 1024;
+
 /// The value of `input.schema`.
 pub const ID: &str = "hallmark/input/v1";
 
@@ -64,7 +71,7 @@ pub struct PolicyInput {
     pub layouts: Vec<LayoutInput>,
     /// The provenance that counts: the proven one where there is one.
     pub provenance: ProvenanceInput,
-    /// SBOMs that were found.
+    /// SBOMs that were found, the proven ones first; of the others, no more than that they are there.
     pub sboms: Vec<SbomInput>,
     /// What is in the root filesystem; null where no policy needs it.
     pub inventory: Option<InventoryInput>,
@@ -173,15 +180,16 @@ pub struct StatementInput {
     pub proof: ProofInput,
     /// Its predicate type.
     pub predicate_type: String,
-    /// Its predicate; null where it is not proven, and where it holds more values than `limits.jsonValues`.
+    /// Its predicate; null unless it is proven, since what nobody proved decides nothing, and where it holds more values than
+    /// `limits.jsonValues`.
     pub predicate: Value,
-    /// The same with its meaning, whatever version of a format it came in; null for types that hallmark does not read, and
-    /// for signatures, provenance and SBOMs, which have places of their own.
+    /// The same with its meaning, whatever version of a format it came in; null unless it is proven, for types that hallmark does
+    /// not read, and for signatures, provenance and SBOMs, which have places of their own.
     pub content: Option<Predicate>,
     /// Why `content` is null although the type is one that hallmark reads.
     pub problem: Option<String>,
     /// False where it says that something is not good: a summary or test result that failed or says neither, a summary of
-    /// another resource, a predicate that is not of its form. True says nothing about `state`.
+    /// another resource, a predicate that is not of its form; and for whatever is not proven.
     pub holds: bool,
 }
 
@@ -192,7 +200,7 @@ pub struct ProvenanceInput {
     /// What was proven.
     #[serde(flatten)]
     pub proof: ProofInput,
-    /// What it says; null where it is missing.
+    /// What it says; null unless it is proven.
     pub build: Option<BuildInput>,
 }
 
@@ -395,15 +403,57 @@ pub struct FindingInput {
     pub facts: BTreeMap<String, String>,
 }
 
+/// Who is told about the evidence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Audience {
+    /// Rules, for whom evidence that nobody proved is no more than there.
+    Rules,
+    /// Whoever reads a report, and sees all that was found.
+    Readers,
+}
+
+impl Audience {
+    /// Whether it is told what a claim says.
+    fn hears<T>(self, proof: &Proof<T>) -> bool {
+        self == Self::Readers || proof.proven().is_some()
+    }
+}
+
 impl PolicyInput {
-    /// What rules see of the evidence and of what was found until `now`.
+    /// What rules see of the evidence and of what was found until `now`: what nobody proved decides nothing, so that it is not
+    /// in here with more than its being there (attack H30).
     pub fn new(evidence: &Evidence, findings: &[Finding], now: Timestamp) -> Self {
+        Self::told(Audience::Rules, evidence, FindingInput::for_rules(findings), now)
+    }
+
+    /// The same for reports, with all that was found.
+    pub fn report(evidence: &Evidence, findings: &[Finding], now: Timestamp) -> Self {
+        let findings = findings.iter().map(FindingInput::of).collect();
+        Self::told(Audience::Readers, evidence, findings, now)
+    }
+
+    fn told(
+        audience: Audience,
+        evidence: &Evidence,
+        findings: Vec<FindingInput>,
+        now: Timestamp,
+    ) -> Self {
         let statements = |proofs: &[Proof<Statement>]| {
-            let statement = |proof| StatementInput::of(proof, evidence);
+            let statement = |proof| StatementInput::of(proof, audience, evidence);
             proofs.iter().filter_map(statement).collect::<Vec<_>>()
         };
         let sboms = evidence.sboms.iter().enumerate();
-        let sbom = |(i, proof)| SbomInput::of(proof, evidence.reconciliations.get(i));
+        let sbom = |(i, proof)| match audience.hears(proof) {
+            true => SbomInput::of(proof, evidence.reconciliations.get(i)),
+            false => SbomInput::untold(proof),
+        };
+        let provenance = &evidence.provenance;
+        let heard = provenance.value().filter(|_| audience.hears(provenance));
+        let counts = audience == Audience::Readers || evidence.warrant.counts();
+        let rebuild = match counts {
+            true => RebuildInput::of(&evidence.rebuild, &evidence.warrant),
+            false => RebuildInput::of_none(&evidence.rebuild),
+        };
         Self {
             schema: ID.to_owned(),
             time: now,
@@ -413,15 +463,12 @@ impl PolicyInput {
             layouts: evidence.layouts.iter().map(LayoutInput::of).collect(),
             provenance: ProvenanceInput {
                 proof: ProofInput::of(&evidence.provenance),
-                build: evidence.provenance.value().map(BuildInput::of),
+                build: heard.map(BuildInput::of),
             },
             sboms: sboms.filter_map(sbom).collect(),
             inventory: evidence.inventory.as_ref().map(InventoryInput::of),
-            rebuild: RebuildInput {
-                attested: AttestedInput::of(evidence),
-                ..RebuildInput::of(&evidence.rebuild)
-            },
-            findings: findings.iter().map(FindingInput::of).collect(),
+            rebuild: RebuildInput { attested: AttestedInput::of(evidence), ..rebuild },
+            findings,
             settings: Map::new(),
         }
     }
@@ -495,19 +542,25 @@ fn why_word(why: &Unproven) -> &'static str {
 }
 
 impl StatementInput {
-    fn of(proof: &Proof<Statement>, evidence: &Evidence) -> Option<Self> {
+    fn of(proof: &Proof<Statement>, audience: Audience, evidence: &Evidence) -> Option<Self> {
         let statement = proof.value()?;
-        let (content, problem) = match statement.read() {
+        let heard = audience.hears(proof);
+        let (content, problem) = match heard.then(|| statement.read()).flatten() {
             Some(Ok(predicate)) => (Some(predicate), None),
             Some(Err(error)) => (None, Some(error.to_string())),
             None => (None, None),
         };
         Some(Self {
-            holds: problem.is_none() && standing(content.as_ref(), &evidence.image).is_ok(),
+            holds: heard
+                && problem.is_none()
+                && standing(content.as_ref(), &evidence.image).is_ok(),
             content,
             problem,
             proof: ProofInput::of(proof),
-            predicate_type: statement.predicate_type.clone(),
+            predicate_type: match heard {
+                true => statement.predicate_type.clone(),
+                false => statement.predicate_type.chars().take(UNPROVEN_CHARS).collect(),
+            },
             // Nothing that nobody vouches for takes memory, or is there to be relied on.
             predicate: proof
                 .proven()
@@ -591,6 +644,22 @@ impl SbomInput {
             reconciliation: reconciliation.map(ReconciliationInput::of),
         })
     }
+
+    /// That it is there.
+    fn untold(proof: &Proof<BoundSbom>) -> Option<Self> {
+        let sbom = &proof.value()?.sbom;
+        Some(Self {
+            proof: ProofInput::of(proof),
+            format: sbom.format.chars().take(UNPROVEN_CHARS).collect(),
+            document: sbom.document.to_string(),
+            name: None,
+            created: None,
+            tools: Vec::new(),
+            components: Vec::new(),
+            names_image: Vec::new(),
+            reconciliation: None,
+        })
+    }
 }
 
 impl ComponentInput {
@@ -648,6 +717,23 @@ impl PackageInput {
 }
 
 impl FindingInput {
+    /// All but what would let remarks fill the input.
+    fn for_rules(findings: &[Finding]) -> Vec<Self> {
+        let mut remarks = 0;
+        let counts = |finding: &&Finding| {
+            remarks += usize::from(finding.is_remark());
+            !finding.is_remark() || remarks <= REMARKS
+        };
+        let cut = |finding: &Finding| {
+            let mut input = Self::of(finding);
+            for text in input.facts.values_mut().filter(|_| finding.is_remark()) {
+                *text = text.chars().take(REMARK_CHARS).collect();
+            }
+            input
+        };
+        findings.iter().filter(counts).map(cut).collect()
+    }
+
     fn of(finding: &Finding) -> Self {
         let facts = finding.facts.iter();
         Self {

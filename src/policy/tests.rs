@@ -16,7 +16,7 @@ use crate::{
     finding::Code,
     image::{Checked, Descriptor, Image, ImageConfig, Manifest, MediaType, RuntimeConfig},
     limits::Limits,
-    rebuild::{Gap, Rebuild},
+    rebuild::{FailureKind, Gap, Rebuild, Warrant},
     reference::{Location, PinnedReference, Repository},
     sbom::{BoundSbom, Component, Inventory, Sbom, reconcile::reconcile},
     trust::{Proof, Unproven},
@@ -85,6 +85,8 @@ fn evidence() -> Evidence {
         inventory: None,
         reconciliations: Vec::new(),
         rebuild: Rebuild::NotAsked,
+        warrant: Warrant::Proven,
+        asked_level: 4,
         attested: crate::trust::Attested::default(),
         accept_attested: false,
         plan_options: Default::default(),
@@ -217,6 +219,41 @@ fn presets_get_stricter() {
 }
 
 #[test]
+fn h32_a_rebuild_that_was_asked_for_counts_whatever_the_preset() {
+    let failure = |kind| {
+        Rebuild::Failed(crate::rebuild::Failure {
+            kind,
+            why: "w".to_owned(),
+            log: String::new(),
+            engine: None,
+        })
+    };
+    let cases = [
+        (Rebuild::NoProvenance, "rebuild-missing"),
+        (Rebuild::NotReplayable(Vec::new()), "rebuild-not-replayable"),
+        (failure(FailureKind::BuildFailed), "rebuild-failed"),
+        (failure(FailureKind::EngineUnavailable), "rebuild-failed"),
+    ];
+    for name in Preset::names() {
+        let bundle = Bundle::preset(name).expect("it ships").with_rebuild();
+        let policies = Policies::compile(&bundle, &Limits::default()).expect("it compiles");
+        assert!(policies.needs().rebuild, "{name}");
+        for (rebuild, code) in &cases {
+            let mut evidence = evidence();
+            evidence.rebuild = rebuild.clone();
+            let input = PolicyInput::new(&evidence, &[], now());
+            let judgement = policies.judge(&input, &[], &Limits::default());
+            assert!(codes(&judgement.deny).contains(code), "{name}: {code}: {judgement:?}");
+        }
+    }
+    let own =
+        bundle("package hallmark.mine\ndeny contains {\"code\": \"a\", \"msg\": \"m\"} if false");
+    let policies = Policies::compile(&own.with_rebuild(), &Limits::default()).expect("it compiles");
+    let judgement = policies.judge(&input(), &[], &Limits::default());
+    assert_eq!(codes(&judgement.deny), ["rebuild-missing"], "with rules of one's own, too");
+}
+
+#[test]
 fn what_is_there_and_unproven_is_not_proven() {
     let carrier = Carrier::Label { key: "x".to_owned() };
     let statement = Statement {
@@ -246,9 +283,15 @@ fn what_is_there_and_unproven_is_not_proven() {
     evidence.inventory = Some(inventory);
     let subject = ManifestDigest::of(b"{}");
     let (why, value) = (Unproven::Unsigned, BoundSbom { sbom, subject });
-    evidence.sboms = vec![Proof::Unproven { value, carrier: carrier.clone(), why }];
+    evidence.sboms = vec![Proof::Unproven {
+        value,
+        carrier: carrier.clone(),
+        payload: Digest::sha256(b""),
+        why,
+    }];
     let why = Unproven::UnknownSigner;
-    evidence.signatures = vec![Proof::Unproven { value: statement, carrier, why }];
+    evidence.signatures =
+        vec![Proof::Unproven { value: statement, carrier, payload: Digest::sha256(b""), why }];
     evidence.rebuild = Rebuild::NotReplayable(vec![Gap {
         code: "local-context",
         field: "source".to_owned(),
@@ -257,15 +300,24 @@ fn what_is_there_and_unproven_is_not_proven() {
     }]);
     let input = PolicyInput::new(&evidence, &[], now());
     let judgement = preset("reproducible").judge(&input, &[], &Limits::default());
-    let want = [
-        "sbom-unproven",
-        "provenance-missing",
-        "rebuild-not-replayable",
-        "sbom-package-ghost",
-        "sbom-package-missing",
-        "signature-unproven",
-    ];
+    let want =
+        ["provenance-missing", "rebuild-not-replayable", "sbom-missing", "signature-missing"];
     assert_eq!(codes(&judgement.deny), want);
+    let baseline = preset("baseline").judge(&input, &[], &Limits::default());
+    assert_eq!(codes(&baseline.deny), Vec::<&str>::new());
+    assert_eq!(codes(&baseline.warn), Vec::<&str>::new());
+    evidence.warrant = Warrant::None(Vec::new());
+    let input = PolicyInput::new(&evidence, &[], now());
+    assert_eq!(input.rebuild.status, "no-provenance", "a stranger's provenance is not followed");
+    let judgement = preset("reproducible").judge(&input, &[], &Limits::default());
+    assert!(codes(&judgement.deny).contains(&"rebuild-missing"), "{judgement:?}");
+    let by = crate::trust::testing::vouched_for(
+        evidence.signatures[0].value().expect("a statement").clone(),
+        crate::trust::SignerIdentity::Key { fingerprint: "00".to_owned(), recorded: None },
+    );
+    let bound = evidence.sboms[0].value().expect("an SBOM").clone();
+    evidence.sboms = vec![by.map(|_| bound.clone())];
+    let input = PolicyInput::new(&evidence, &[], now());
     let baseline = preset("baseline").judge(&input, &[], &Limits::default());
     assert_eq!(codes(&baseline.deny), ["sbom-package-missing"]);
     assert_eq!(codes(&baseline.warn), ["sbom-package-ghost"]);
@@ -377,7 +429,7 @@ fn results_carry_facts_and_are_sorted() {
 fn an_exception_lets_one_code_through_and_never_a_policy_error() {
     let exception = |code: &str| Exception {
         code: code.to_owned(),
-        images: "r.example/*".to_owned(),
+        images: "r.example/*".parse().expect("a pattern"),
         reason: "r".to_owned(),
         owner: "o".to_owned(),
         expires: "2026-12-01".parse().expect("a date"),

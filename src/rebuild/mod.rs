@@ -7,6 +7,7 @@
 pub mod covered;
 pub mod dockerfile;
 pub mod exporter;
+pub mod inputs;
 pub mod pins;
 pub mod plan;
 pub mod verdict;
@@ -229,6 +230,40 @@ pub enum Rebuild {
     Failed(Failure),
     /// It was built and compared.
     Compared(Box<Rebuilt>),
+}
+
+/// Why a rebuild says something about the image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Warrant {
+    /// A configured signer vouches for the provenance that was followed.
+    Proven,
+    /// Nobody vouches for it, and the operator trusts every input by name.
+    TrustedInputs,
+    /// Neither, and why: it is for information, and decides nothing. Whoever may push can attach provenance of a source of his
+    /// own, from which the image comes out exactly.
+    None(Vec<String>),
+}
+
+impl Default for Warrant {
+    fn default() -> Self {
+        Self::None(Vec::new())
+    }
+}
+
+impl Warrant {
+    /// The word in reports and policies; `None` where the rebuild does not count.
+    pub fn name(&self) -> Option<&'static str> {
+        match self {
+            Self::Proven => Some("proven"),
+            Self::TrustedInputs => Some("trusted-inputs"),
+            Self::None(_) => None,
+        }
+    }
+
+    /// Whether the rebuild counts.
+    pub fn counts(&self) -> bool {
+        self.name().is_some()
+    }
 }
 
 /// A rebuild that gave no image.

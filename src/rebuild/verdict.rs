@@ -39,7 +39,7 @@ pub struct Identity {
 pub struct Used<'a> {
     /// What it says.
     pub provenance: &'a Provenance,
-    /// Digest of the signed statement, where it is proven.
+    /// Digest of the statement, proven here or not.
     pub payload: Option<&'a Digest>,
     /// Names of its signers, none where it is not proven.
     pub signers: &'a [String],

@@ -48,7 +48,8 @@ fn platform(verdict: &PlatformVerdict, time: jiff::Timestamp) -> Value {
         Decision::Pass(grounds) => grounds.iter().map(ground).collect(),
         Decision::Fail(..) => Vec::new(),
     };
-    let evidence = verdict.evidence.as_ref().map(|e| PolicyInput::new(e, &verdict.findings, time));
+    let evidence =
+        verdict.evidence.as_ref().map(|e| PolicyInput::report(e, &verdict.findings, time));
     json!({
         "platform": verdict.platform.as_ref().map(ToString::to_string),
         "manifest": verdict.manifest.as_ref().map(ToString::to_string),
@@ -78,9 +79,12 @@ fn ground(ground: &Ground) -> Value {
             "signers": signers.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "payload": payload.to_string(),
         }),
-        Ground::Rebuilt { manifest, level } => {
-            json!({"kind": "rebuilt", "manifest": manifest.to_string(), "level": level})
-        }
+        Ground::Rebuilt { manifest, level, warrant } => json!({
+            "kind": "rebuilt",
+            "manifest": manifest.to_string(),
+            "level": level,
+            "warrant": warrant,
+        }),
     }
 }
 
@@ -109,7 +113,7 @@ fn fact(fact: &Fact) -> Value {
 
 /// Renders evidence that nobody judged.
 pub fn evidence(evidence: &Evidence, findings: &[Finding], time: jiff::Timestamp) -> String {
-    lines(&json!(PolicyInput::new(evidence, findings, time)))
+    lines(&json!(PolicyInput::report(evidence, findings, time)))
 }
 
 /// Renders a comparison of two images.

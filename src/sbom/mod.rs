@@ -1,6 +1,6 @@
 //! What an image says it contains, what it does contain, and whether they agree.
 //!
-//! Turns SPDX 2.2/2.3 JSON and CycloneDX 1.2 to 1.6 JSON into one [`Sbom`], the package databases of the root filesystem
+//! Turns SPDX 2.2/2.3 as JSON or tags and CycloneDX 1.2 to 1.6 JSON into one [`Sbom`], the package databases of the root filesystem
 //! into an [`Inventory`], and both into a [`Reconciliation`]. A document that names nothing is an error, never
 //! "0 components, all fine". Nothing here does I/O.
 //!
@@ -13,6 +13,7 @@ pub mod cyclonedx;
 pub mod installed;
 pub mod reconcile;
 pub mod spdx;
+mod tag_value;
 
 use std::collections::BTreeMap;
 
@@ -30,7 +31,17 @@ use crate::{
 /// # Errors
 /// Says what the document is instead, or which part of it is malformed.
 pub fn parse(bytes: &[u8], limits: &Limits) -> Result<Sbom, SbomError> {
+    if let Some(written) = tag_value::read(bytes, limits)? {
+        let sbom = from_text(&written.to_string(), limits)?;
+        return Ok(Sbom { document: Digest::sha256(bytes), ..sbom });
+    }
     let document = json::check(bytes, limits.attestation())
+        .map_err(|error| SbomError::UnknownFormat(error.to_string()))?;
+    from_document(document, limits)
+}
+
+fn from_text(text: &str, limits: &Limits) -> Result<Sbom, SbomError> {
+    let document = json::check(text.as_bytes(), limits.attestation())
         .map_err(|error| SbomError::UnknownFormat(error.to_string()))?;
     from_document(document, limits)
 }
@@ -38,7 +49,7 @@ pub fn parse(bytes: &[u8], limits: &Limits) -> Result<Sbom, SbomError> {
 /// Reads an SBOM from the predicate of an in-toto statement.
 ///
 /// The predicate is the document itself (SPDX and CycloneDX predicates of in-toto/attestation; BuildKit's SBOM protocol).
-/// Off-spec: cosign before 2.0 wrapped it as `{"Data": ...}`, as text or as an object.
+/// Off-spec: cosign before 2.0 wrapped it as `{"Data": ...}`, as text or as an object; its type `spdx` is the document as text.
 ///
 /// # Errors
 /// As [`parse`].
@@ -47,6 +58,9 @@ pub fn from_predicate(predicate: &Raw, limits: &Limits) -> Result<Sbom, SbomErro
     struct Wrapper {
         #[serde(rename = "Data", default)]
         data: Option<Raw>,
+    }
+    if let Ok(text) = predicate.read::<String>() {
+        return parse(text.as_bytes(), limits);
     }
     let wrapper = predicate.document().read::<Wrapper>();
     match wrapper.map_err(|_| no_object())?.data {
@@ -257,7 +271,7 @@ impl Reconciliation {
 /// Why a document is no SBOM that can be judged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SbomError {
-    /// Neither SPDX JSON nor CycloneDX JSON.
+    /// Neither SPDX nor CycloneDX JSON.
     #[error("the document is neither SPDX 2.2/2.3 JSON nor CycloneDX JSON: {0}")]
     UnknownFormat(String),
     /// A version that is not read.

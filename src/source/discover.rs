@@ -11,6 +11,10 @@
 //!
 //! Everything found is untrusted: `trust` judges it. What is not there is no finding here, policy asks for it; what
 //! could not be listed or read is one, and so is what goes beyond a limit. Files in the image are found elsewhere.
+//!
+//! Limits are spent on what may be proven first (attack H35): what the image's own index lists, what is under the one tag that cosign
+//! derives, then referrers of kinds that hold signatures, and of each the smaller ones first. Statements and documents that
+//! nobody signed prove nothing outside the index, and come last.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -299,12 +303,13 @@ impl Discovery<'_> {
         let limit = self.limits.attestations;
         if named.len() > limit {
             let count = named.len();
-            self.unavailable(
-                what,
-                format!("{count} of them, {} is {limit}", limits::key("attestations")),
-            );
+            let why = format!("{count} of them, {} is {limit}", limits::key("attestations"));
+            self.unavailable(what, why);
         }
-        named.into_values().take(limit).collect()
+        let mut named: Vec<Named> = named.into_values().collect();
+        named.sort_by_key(|one| (hint_rank(&one.descriptor), one.descriptor.size));
+        named.truncate(limit);
+        named
     }
 
     /// Fetches manifests and checks that they are about what they should be.
@@ -345,30 +350,26 @@ impl Discovery<'_> {
     /// Fetches what the manifests carry, within the limits. Which pieces are left out when there are too many depends on
     /// their order and stated sizes alone.
     async fn fetch(&mut self, carried: Vec<Carried>) {
-        let mut wanted: Vec<(Carrier, ManifestDigest, Descriptor)> = Vec::new();
-        let mut left = (self.limits.attestation_bytes as u64).saturating_mul(TOTAL_FACTOR);
+        let mut all: Vec<(Carrier, ManifestDigest, Descriptor)> = Vec::new();
+        for one in &carried {
+            let layers = evidence(&one.manifest);
+            all.extend(layers.map(|l| (one.carrier.clone(), one.attached_to.clone(), l.clone())));
+        }
+        let mut order: Vec<_> = all.iter().enumerate().collect();
+        order.sort_by_key(|(_, (carrier, _, layer))| (rank(carrier, layer), layer.size));
+        let mut fits = BTreeSet::new();
+        let total = (self.limits.attestation_bytes as u64).saturating_mul(TOTAL_FACTOR);
+        let mut room = Room { pieces: self.limits.attestations, bytes: total };
         let mut left_out: Option<String> = None;
-        for one in carried {
-            for layer in evidence(&one.manifest) {
-                let size_limit = self.limits.attestation_bytes as u64;
-                let reason = if layer.size > size_limit {
-                    Some(format!("has {} bytes, attestation_bytes is {size_limit}", layer.size))
-                } else if wanted.len() >= self.limits.attestations {
-                    Some(format!("goes beyond {} of {}", limits::key("attestations"), wanted.len()))
-                } else if layer.size > left {
-                    Some(format!("goes beyond {TOTAL_FACTOR} times attestation_bytes in all"))
-                } else {
-                    None
-                };
-                match reason {
-                    Some(why) => left_out = left_out.or(Some(format!("{} {why}", one.carrier))),
-                    None => {
-                        left = left.saturating_sub(layer.size);
-                        wanted.push((one.carrier.clone(), one.attached_to.clone(), layer.clone()));
-                    }
-                }
+        for (at, (carrier, _, layer)) in order {
+            match room.take(layer.size, self.limits) {
+                Err(why) => left_out = left_out.or(Some(format!("{carrier} {why}"))),
+                Ok(()) => drop(fits.insert(at)),
             }
         }
+        let wanted = all.into_iter().enumerate().filter(|(at, _)| fits.contains(at));
+        let wanted: Vec<(Carrier, ManifestDigest, Descriptor)> =
+            wanted.map(|(_, one)| one).collect();
         if let Some(first) = left_out {
             self.unavailable("attestations", format!("not all were read; the first that {first}"));
         }
@@ -392,6 +393,67 @@ impl Discovery<'_> {
                 Err(error) => self.failed(carrier.to_string(), error),
             }
         }
+    }
+}
+
+/// What is worth its place in the limits more than the rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    /// The image's own index names it.
+    Own,
+    /// Under a tag that there is once.
+    Tagged,
+    /// Of a kind that holds signatures.
+    Signed,
+    /// Of a kind that may hold some: an envelope sometimes goes by the type of its payload.
+    MayBeSigned,
+    /// Of any other kind: nothing of it can be proven.
+    Bare,
+}
+
+fn rank(carrier: &Carrier, layer: &Descriptor) -> Rank {
+    match carrier {
+        Carrier::IndexAttestation { .. } => Rank::Own,
+        Carrier::CosignTag { .. } => Rank::Tagged,
+        _ => rank_of_kind(layer.media_type.as_str()),
+    }
+}
+
+fn rank_of_kind(kind: &str) -> Rank {
+    match kind {
+        MediaType::DSSE | MediaType::SIMPLE_SIGNING => Rank::Signed,
+        _ if kind.starts_with(MediaType::SIGSTORE_BUNDLE) => Rank::Signed,
+        MediaType::IN_TOTO => Rank::MayBeSigned,
+        _ => Rank::Bare,
+    }
+}
+
+/// What a list says of a referrer is a hint: it says which are read first where there are too many.
+fn hint_rank(descriptor: &Descriptor) -> Rank {
+    // A list that says nothing of the type is older than types of artifacts.
+    descriptor.artifact_type.as_deref().map_or(Rank::Signed, rank_of_kind)
+}
+
+/// How much may still be read.
+struct Room {
+    pieces: usize,
+    bytes: u64,
+}
+
+impl Room {
+    /// Takes a piece of this size, or says why not.
+    fn take(&mut self, size: u64, limits: &Limits) -> Result<(), String> {
+        let size_limit = limits.attestation_bytes as u64;
+        if size > size_limit {
+            return Err(format!("has {size} bytes, attestation_bytes is {size_limit}"));
+        }
+        let key = limits::key("attestations");
+        let beyond = || format!("goes beyond {key} of {}", limits.attestations);
+        let pieces = self.pieces.checked_sub(1).ok_or_else(beyond)?;
+        let beyond = || format!("goes beyond {TOTAL_FACTOR} times attestation_bytes in all");
+        self.bytes = self.bytes.checked_sub(size).ok_or_else(beyond)?;
+        self.pieces = pieces;
+        Ok(())
     }
 }
 

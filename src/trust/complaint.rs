@@ -50,8 +50,7 @@ impl Failure {
 
 fn about(code: Code, carrier: &Carrier) -> Finding {
     let finding = Finding::new(code, Subject::Evidence(carrier.to_string()));
-    let severity = finding.severity.min(Severity::Warning);
-    finding.at(severity).with(Key::From, carrier.kind())
+    finding.remark().with(Key::From, carrier.kind())
 }
 
 /// Evidence that cannot be read.
@@ -88,7 +87,7 @@ pub(in crate::trust) fn other_subject(
     about(Code::SignatureSubjectMismatch, carrier)
         .with(Key::Expect, Fact::List(expected))
         .with(Key::Found, Fact::List(found.take(LISTED).map(Fact::from).collect()))
-        .with(Key::Why, format!("its predicate is {}", statement.predicate_type))
+        .with(Key::Why, format!("its predicate is {:.200}", statement.predicate_type))
 }
 
 /// A signature over bytes, attached to something that is neither the image's index nor its manifest.
@@ -165,12 +164,14 @@ pub(in crate::trust) fn not_enough(
     match why {
         Unproven::NotAllowed { signers } => {
             let who = signers.join(", ");
-            let why = format!("no trust rule lets {who} vouch for {predicate_type} on {location}");
+            let why =
+                format!("no trust rule lets {who} vouch for {predicate_type:.200} on {location}");
             let help = "if they may, add a rule under trust.rules in hallmark.yaml";
             Some(finding.with(Key::Found, who).with(Key::Why, why).with(Key::Help, help))
         }
         Unproven::BelowThreshold { signers, threshold } => {
-            let why = format!("too few distinct signers vouch for {predicate_type} on {location}");
+            let why =
+                format!("too few distinct signers vouch for {predicate_type:.200} on {location}");
             let help = "let the other signers sign the same content";
             let expected = format!("{threshold} distinct signers");
             let finding = finding.with(Key::Expect, expected).with(Key::Found, signers.join(", "));
@@ -180,7 +181,7 @@ pub(in crate::trust) fn not_enough(
     }
 }
 
-/// No plain signature at all.
+/// No plain signature that counts, whatever else is there: that is said beside it.
 pub(in crate::trust) fn no_signature(image: &Image) -> Finding {
     Finding::new(Code::SignatureMissing, Subject::Image(image.reference.to_string()))
 }

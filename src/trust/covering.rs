@@ -40,7 +40,9 @@ impl Covering<'_> {
         carrier: Carrier,
         bytes: &[u8],
     ) -> Proof<T> {
-        let unproven = |value, carrier, why| Proof::Unproven { value, carrier, why };
+        let payload = Digest::sha256(bytes);
+        let unproven =
+            |value, carrier, why| Proof::Unproven { value, carrier, payload: payload.clone(), why };
         let (signers, signed) = self.signers();
         let Some(signed) = signed.filter(|_| matches!(carrier, Carrier::File { .. })) else {
             return unproven(value, carrier, Unproven::Unsigned);

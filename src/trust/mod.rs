@@ -20,6 +20,7 @@ pub mod predicate;
 pub mod quorum;
 pub mod rules;
 pub mod sigstore;
+pub mod sources;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod verified;
@@ -38,6 +39,7 @@ pub use pattern::{ImagePattern, PatternError};
 pub use predicate::{PredicateClass, PredicateClassError, PredicateTypeError, predicate_type};
 pub use quorum::{Agreement, Attested, Electorate, Vote, Weight};
 pub use rules::{Keyless, Rule, SignerKeys, TrustError, TrustRules};
+pub use sources::TrustedSource;
 pub use verified::{Basis, Proof, Unproven, Verified};
 pub use verify::{Proofs, prove};
 

@@ -4,7 +4,9 @@
 //! statement was proven by itself before, by a rule that lets its signer vouch for rebuilds; here the rule's threshold
 //! counts distinct signers whose verdicts agree. A signer has one vote, that of its newest verdict which is no abstention.
 //! Votes agree when the same configuration came out, which names every uncompressed layer; a higher rung supports a lower
-//! one. Refuses to count verdicts that are too old, that lie in the future, and that contradict the published image itself.
+//! one. Refuses to count verdicts that are too old, that lie in the future, that contradict the published image itself, and that
+//! are about a rebuild from other provenance than the one that counts: whoever may push can attach provenance, from which the
+//! image comes out, or does not (attacks H30, H33).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -65,6 +67,8 @@ pub enum Weight {
     OutOfTime,
     /// Not at all: what it says cannot be true of this image.
     Contradicts,
+    /// Not at all: it followed other provenance than the proven one that counts.
+    OtherProvenance,
 }
 
 impl Weight {
@@ -76,6 +80,7 @@ impl Weight {
             Self::Abstains => "abstains",
             Self::OutOfTime => "out-of-time",
             Self::Contradicts => "contradicts",
+            Self::OtherProvenance => "other-provenance",
         }
     }
 }
@@ -109,6 +114,8 @@ pub struct Electorate<'a> {
     pub location: &'a Location,
     /// The image.
     pub image: &'a Image,
+    /// The signed payload of the provenance that counts; `None` where none is proven.
+    pub provenance: Option<&'a Digest>,
     /// How old a verdict may be.
     pub max_age: SignedDuration,
     /// The time.
@@ -161,8 +168,11 @@ impl Electorate<'_> {
         } else if !self.can_be(level, rebuilt.as_ref()) {
             Weight::Contradicts
         } else {
+            let followed = verdict.provenance.as_ref().and_then(|used| used.digest.as_ref());
+            let bound = self.provenance.is_some() && followed == self.provenance;
             match level {
                 None => Weight::Abstains,
+                Some(_) if !bound => Weight::OtherProvenance,
                 Some(0) => Weight::Against,
                 Some(_) => Weight::For,
             }
@@ -249,6 +259,11 @@ mod tests {
         "2026-01-02T00:00:00Z".parse().unwrap()
     }
 
+    /// The provenance that counts.
+    fn followed() -> Digest {
+        Digest::sha256(b"provenance")
+    }
+
     fn rules(names: &[&str], threshold: usize) -> TrustRules {
         let keys: Vec<testing::TestKey> = names.iter().map(|_| testing::TestKey::p256()).collect();
         let lists: Vec<[&testing::TestKey; 1]> = keys.iter().map(|key| [key]).collect();
@@ -260,6 +275,7 @@ mod tests {
     /// A verdict about the test image that is true of it at this level; `letter` names what came out below R4.
     fn verdict(image: &Image, level: u8, letter: &str) -> Value {
         let mut verdict = predicate(level, letter);
+        verdict["provenance"]["digest"] = json!(followed().to_string());
         let (manifest, config) =
             (image.manifest.document.digest.to_string(), image.config.document.digest.to_string());
         if level == 5 {
@@ -297,6 +313,7 @@ mod tests {
             rules,
             location: &image.reference.location,
             image,
+            provenance: Some(&followed()),
             max_age: SignedDuration::from_hours(30 * 24),
             now: now(),
         };
@@ -372,6 +389,28 @@ mod tests {
         assert_eq!(weight("/rebuilt/config", digest("e"), 5), Weight::Contradicts);
         assert_eq!(weight("/rebuilt/config", digest("e"), 4), Weight::Contradicts);
         assert_eq!(weight("/rebuilt/manifest", published, 0), Weight::Contradicts);
+    }
+
+    #[test]
+    fn h33_a_verdict_counts_for_the_provenance_that_it_followed() {
+        let image = crate::rebuild::tests::image();
+        let rules = rules(&["a"], 1);
+        let other = json!(Digest::sha256(b"another").to_string());
+        for (level, own) in [(5, Weight::For), (0, Weight::Against)] {
+            let verdict = verdict(&image, level, "d");
+            let (mut elsewhere, mut nowhere) = (verdict.clone(), verdict.clone());
+            elsewhere["provenance"]["digest"] = other.clone();
+            nowhere["provenance"] = Value::Null;
+            for (verdict, want) in [
+                (verdict, own),
+                (elsewhere, Weight::OtherProvenance),
+                (nowhere, Weight::OtherProvenance),
+            ] {
+                let attested = count(&image, &rules, &[proven(&image, "a", verdict.clone())]);
+                assert_eq!(attested.votes[0].weight, want, "{verdict}");
+                assert_eq!(attested.agreement.is_some(), want == Weight::For, "{verdict}");
+            }
+        }
     }
 
     #[test]

@@ -15,7 +15,7 @@ use std::{
 use jiff::Timestamp;
 
 use super::{
-    ImagePattern, PredicateClass, PublicKey, RootAge, Signer, SignerIdentity,
+    ImagePattern, PredicateClass, PublicKey, RootAge, Signer, SignerIdentity, TrustedSource,
     layout::{Inspections, LayoutRule},
     sigstore::{Demands, KeylessIdentity, Recording, SubjectName, TrustedRoot},
 };
@@ -90,6 +90,12 @@ pub enum TrustError {
     /// A signer without a name.
     #[error("a signer has an empty name")]
     UnnamedSigner,
+    /// A name that another signer has.
+    #[error("a signer named {name:?} is there already; its keys would be replaced")]
+    SignerTwice {
+        /// The name.
+        name: String,
+    },
     /// A list that has to name something is empty.
     #[error("trust.rules[{rule}].{list} is empty; a rule names at least one")]
     Empty {
@@ -135,6 +141,7 @@ pub struct TrustRules {
     authorities: BTreeMap<String, usize>,
     rules: Vec<Rule>,
     layouts: Vec<LayoutRule>,
+    sources: Vec<TrustedSource>,
     root_age: RootAge,
 }
 
@@ -167,10 +174,26 @@ impl TrustRules {
             return Err(TrustError::UnnamedSigner);
         }
         let authorities = authorities(&signers);
-        let (layouts, root_age) = (Vec::new(), RootAge::default());
-        let trust = Self { authorities, signers, rules, layouts, root_age };
+        let trust = Self { authorities, signers, rules, ..Self::default() };
         trust.rules.iter().enumerate().try_for_each(|(number, rule)| trust.check(number, rule))?;
         Ok(trust)
+    }
+
+    /// The same trust and some more: signers with a rule each. All that was configured stays as it is.
+    ///
+    /// # Errors
+    /// [`TrustError::SignerTwice`] where a name is taken, and as [`TrustRules::new`].
+    pub fn extended(self, added: Vec<(String, SignerKeys, Rule)>) -> Result<Self, TrustError> {
+        let (mut signers, mut rules) = (self.signers.clone(), self.rules.clone());
+        for (name, keys, rule) in added {
+            if signers.contains_key(&name) {
+                return Err(TrustError::SignerTwice { name });
+            }
+            signers.insert(name, keys);
+            rules.push(rule);
+        }
+        let Self { signers, authorities, rules, .. } = Self::new(signers, rules)?;
+        Ok(Self { signers, authorities, rules, ..self })
     }
 
     fn check(&self, number: usize, rule: &Rule) -> Result<(), TrustError> {
@@ -203,6 +226,18 @@ impl TrustRules {
         self
     }
 
+    /// The same rules, and sources that need no signature.
+    #[must_use]
+    pub fn with_sources(mut self, sources: Vec<TrustedSource>) -> Self {
+        self.sources = sources;
+        self
+    }
+
+    /// Sources that need no signature.
+    pub fn sources(&self) -> &[TrustedSource] {
+        &self.sources
+    }
+
     /// The layouts, in the order of configuration.
     pub fn layouts(&self) -> &[LayoutRule] {
         &self.layouts
@@ -218,10 +253,11 @@ impl TrustRules {
         &self.rules
     }
 
-    /// Whether some rule or layout speaks about images at this location.
+    /// Whether some rule, layout or trusted source speaks about images at this location.
     pub fn speaks_about(&self, location: &Location) -> bool {
         self.rules.iter().any(|rule| rule.speaks_about(location))
             || self.layouts.iter().any(|layout| layout.is_for(location))
+            || self.sources.iter().any(|source| source.is_for(location))
     }
 
     /// Rules that speak about images at this location and by which none of these claims, each a predicate type and who
@@ -300,6 +336,8 @@ impl TrustRules {
         rules.iter().for_each(|rule| canonical.bytes(rule));
         let layouts: BTreeSet<Vec<u8>> = self.layouts.iter().map(canonical_layout).collect();
         layouts.iter().for_each(|layout| canonical.bytes(layout));
+        let sources: BTreeSet<String> = self.sources.iter().map(TrustedSource::canonical).collect();
+        sources.iter().for_each(|source| canonical.text(source));
         canonical.text(&self.root_age.to_string());
         Digest::sha256(&canonical.0)
     }
@@ -570,6 +608,26 @@ mod tests {
         let pair: &[(&str, &[&TestKey])] = &[("x", &[&x]), ("y", &[&y])];
         let thresholds = [1, 2].map(|n| rules(pair, &[("**", "signature", "x y", n)]).digest());
         assert_ne!(thresholds[0], thresholds[1]);
+    }
+
+    #[test]
+    fn more_trust_takes_nothing_of_the_rest() {
+        let (a, b) = (TestKey::p256(), TestKey::p256());
+        let age = RootAge { warn_days: 1, max_days: 2 };
+        let configured = rules(&[("a", &[&a])], &[("**", "signature", "a", 1)]).with_root_age(age);
+        let more = |name: &str| {
+            let keys = SignerKeys::new(vec![b.public.clone()]).unwrap();
+            vec![(name.to_owned(), keys, rule(("**", "signature", name, 1)))]
+        };
+        let extended = configured.clone().extended(more("b")).unwrap();
+        assert_eq!(extended.root_age(), age);
+        assert_eq!((extended.signers().len(), extended.rules().len()), (2, 2));
+        let sourced = configured.clone().with_sources(vec![super::super::sources::tests::source()]);
+        assert_ne!(sourced.digest(), configured.digest(), "another trust");
+        assert_eq!(sourced.extended(more("b")).unwrap().sources().len(), 1);
+        assert_eq!(configured.clone().extended(Vec::new()).unwrap().digest(), configured.digest());
+        let taken = configured.extended(more("a"));
+        assert_eq!(taken.unwrap_err(), TrustError::SignerTwice { name: "a".to_owned() });
     }
 
     #[test]

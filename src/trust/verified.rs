@@ -123,6 +123,8 @@ pub enum Proof<T> {
         value: T,
         /// Where it was found.
         carrier: Carrier,
+        /// Digest of the bytes that say it.
+        payload: Digest,
         /// Why it is not proven.
         why: Unproven,
     },
@@ -157,13 +159,25 @@ impl<T> Proof<T> {
         }
     }
 
+    /// Digest of the bytes that say it, proven or not.
+    pub fn payload(&self) -> Option<&Digest> {
+        match self {
+            Self::Proven(verified) => Some(verified.payload()),
+            Self::Unproven { payload, .. } => Some(payload),
+            Self::Missing => None,
+        }
+    }
+
     /// The same proof over something computed from the value.
     pub fn map<U>(&self, f: impl FnOnce(&T) -> U) -> Proof<U> {
         match self {
             Self::Proven(verified) => Proof::Proven(verified.map(f)),
-            Self::Unproven { value, carrier, why } => {
-                Proof::Unproven { value: f(value), carrier: carrier.clone(), why: why.clone() }
-            }
+            Self::Unproven { value, carrier, payload, why } => Proof::Unproven {
+                value: f(value),
+                carrier: carrier.clone(),
+                payload: payload.clone(),
+                why: why.clone(),
+            },
             Self::Missing => Proof::Missing,
         }
     }

@@ -9,9 +9,11 @@
 //! 3. *Signature*: every configured key is tried on every signature; hints in the evidence only explain a failure (A3). A
 //!    log entry beside the signature of a key has to record it, and to be in a log where the signer's root asks for one (A1); a
 //!    certificate beside the signature is held against every keyless signer, by the steps of `trust::sigstore`.
-//! 4. *Claim*: signatures over the same claim are put together. Two plain signatures are the same claim when they name the
-//!    same digest; two attestations when their payloads are equal, whatever envelope and carrier they came in.
-//! 5. *Rule*: one trust rule has to let enough distinct signers vouch for this predicate on this image (A7, A24, B1).
+//! 4. *Claim*: signatures over the same payload are put together, whatever envelope and carrier it came in. A payload keeps
+//!    exactly the signers who signed it: what one signer wrote beside a digest is not the word of another (H31).
+//! 5. *Rule*: one trust rule has to let enough distinct signers vouch for this predicate on this image (A7, A24, B1). For plain
+//!    signatures the signers of all payloads over one digest are counted together: each says "this is ours", and whatever it
+//!    says besides stays its own.
 //! 6. *Coverage*: a bare statement in an attestation manifest of the index is proven when a proven plain signature is over
 //!    that index or one around it, the index lists the manifest, the statement names the platform's manifest, and a rule lets the signers
 //!    of the index vouch for this predicate.
@@ -93,8 +95,6 @@ struct Opened {
     documents: Vec<Raw>,
     links: Vec<CarriedLink>,
     findings: Vec<Finding>,
-    /// Kinds that cannot be verified yet: a signature may be among them.
-    unsupported: usize,
 }
 
 /// A signed statement.
@@ -108,6 +108,13 @@ struct Candidate {
     failures: Vec<Failure>,
 }
 
+impl Candidate {
+    /// Whether it says no more than "this is ours".
+    fn is_plain(&self) -> bool {
+        self.statement.predicate_type == SIGNATURE
+    }
+}
+
 /// A statement that nobody signed by itself.
 struct Bare {
     carrier: Carrier,
@@ -118,13 +125,14 @@ struct Bare {
 /// What is claimed about what.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Claim {
-    /// "This is ours", about a digest.
-    Signature(ManifestDigest),
     /// These very bytes, about a digest.
-    Payload(Digest, ManifestDigest),
+    Payload(ManifestDigest, Digest),
     /// These very bytes, about something else.
     Elsewhere(Digest),
 }
+
+/// Everybody who signed a digest plainly, by digest.
+type Pools = BTreeMap<ManifestDigest, BTreeSet<Signer>>;
 
 /// The digests by which a statement can name the image.
 pub(in crate::trust) struct Names {
@@ -203,7 +211,6 @@ impl Judge<'_> {
                 Envelope::InToto(document) => opened.links.push(carried(raw, *document)),
                 Envelope::Document => opened.documents.push(raw.clone()),
                 Envelope::Unsupported(kind) => {
-                    opened.unsupported += 1;
                     opened.findings.push(complaint::unsupported(raw, &kind));
                 }
             }
@@ -235,8 +242,7 @@ impl Judge<'_> {
 
     /// Steps 4 to 6, and everything that has to be said.
     fn conclude(&self, opened: Opened) -> Proofs {
-        let Opened { mut signed, mut bare, mut documents, mut links, mut findings, unsupported } =
-            opened;
+        let Opened { mut signed, mut bare, mut documents, mut links, mut findings } = opened;
         links.sort_by(|a, b| {
             let key = |link: &CarriedLink| (link.carrier.clone(), link.document.payload.clone());
             (key(a), &a.document.message).cmp(&(key(b), &b.document.message))
@@ -248,11 +254,17 @@ impl Judge<'_> {
         documents.sort_by(|a, b| (&a.carrier, &a.bytes).cmp(&(&b.carrier, &b.bytes)));
         documents.dedup();
         let mut proofs = Proofs { documents, links, ..Proofs::default() };
-        for (claim, candidates) in claims(&signed) {
-            let Some(proof) = self.settle(&claim, &candidates, &mut findings) else { continue };
-            let plain = candidates.iter().all(|c| c.statement.predicate_type == SIGNATURE);
-            let list = if plain { &mut proofs.signatures } else { &mut proofs.attestations };
-            list.push(proof);
+        let pools = pools(&signed);
+        let all = claims(&signed).into_iter().flat_map(|(claim, readings)| {
+            readings.into_iter().map(move |candidates| (claim.clone(), candidates))
+        });
+        for (claim, candidates) in all {
+            let Some(first) = candidates.first() else { continue };
+            let list = match first.is_plain() {
+                true => &mut proofs.signatures,
+                false => &mut proofs.attestations,
+            };
+            list.extend(self.settle(&claim, &candidates, &pools, &mut findings));
         }
         let index_signers = self.index_signers(&proofs.signatures);
         proofs.attestations.extend(bare.into_iter().map(|bare| self.cover(bare, &index_signers)));
@@ -263,7 +275,7 @@ impl Judge<'_> {
             let settled = proven.contains(candidate.statement.predicate_type.as_str());
             findings.extend(self.complaints(candidate, settled));
         }
-        if proofs.signatures.is_empty() && unsupported == 0 {
+        if proofs.signatures.iter().all(|proof| proof.proven().is_none()) {
             findings.push(complaint::no_signature(self.image));
         }
         if !self.rules.speaks_about(self.location) {
@@ -279,34 +291,43 @@ impl Judge<'_> {
         &self,
         claim: &Claim,
         candidates: &[&Candidate],
+        pools: &Pools,
         findings: &mut Vec<Finding>,
     ) -> Option<Proof<Statement>> {
         let first = candidates.first()?;
         let unproven = |why| {
             let (value, carrier) = (first.statement.clone(), first.carrier.clone());
-            Some(Proof::Unproven { value, carrier, why })
+            Some(Proof::Unproven { value, carrier, payload: first.payload.clone(), why })
         };
         let subject = match claim {
-            Claim::Signature(subject) | Claim::Payload(_, subject) => subject,
+            Claim::Payload(subject, _) => subject,
             Claim::Elsewhere(_) => return unproven(Unproven::OtherSubject),
         };
         let signed_by: BTreeSet<Signer> =
             candidates.iter().flat_map(|c| c.signed_by.iter().cloned()).collect();
+        if signed_by.is_empty() {
+            return unproven(Unproven::UnknownSigner);
+        }
+        let counted = pools.get(subject).filter(|_| first.is_plain()).unwrap_or(&signed_by);
         let predicate_type = &first.statement.predicate_type;
-        let why = match self.rules.standing(self.location, predicate_type, &signed_by) {
-            Standing::Enough(signers) => {
-                let counted = |c: &&&Candidate| signers.iter().any(|s| c.signed_by.contains(s));
-                let chosen = candidates.iter().find(counted)?;
-                return Some(Proof::Proven(Verified::new(
-                    chosen.statement.clone(),
-                    subject.clone(),
-                    signers,
-                    Basis::Signed,
-                    chosen.carrier.clone(),
-                    chosen.payload.clone(),
-                )));
+        let why = match self.rules.standing(self.location, predicate_type, counted) {
+            Standing::Enough(mut signers) => {
+                signers.retain(|signer| signed_by.contains(signer));
+                let made = |c: &&&Candidate| signers.iter().any(|s| c.signed_by.contains(s));
+                match candidates.iter().find(made) {
+                    Some(chosen) => {
+                        return Some(Proof::Proven(Verified::new(
+                            chosen.statement.clone(),
+                            subject.clone(),
+                            signers,
+                            Basis::Signed,
+                            chosen.carrier.clone(),
+                            chosen.payload.clone(),
+                        )));
+                    }
+                    None => Unproven::NotAllowed { signers: names(&signed_by) },
+                }
             }
-            Standing::NotAllowed if signed_by.is_empty() => Unproven::UnknownSigner,
             Standing::NotAllowed => Unproven::NotAllowed { signers: names(&signed_by) },
             Standing::Below { signers, threshold } => {
                 Unproven::BelowThreshold { signers, threshold }
@@ -379,7 +400,7 @@ impl Judge<'_> {
         } else {
             Unproven::Unsigned
         };
-        Proof::Unproven { value: statement, carrier, why }
+        Proof::Unproven { value: statement, carrier, payload, why }
     }
 
     /// The digest of the image's index, where the carrier is an attestation manifest that this very index lists.
@@ -507,22 +528,41 @@ fn consistent<'k>(
     (found, fault)
 }
 
-/// Step 4: candidates by what they claim.
-fn claims(signed: &[Candidate]) -> BTreeMap<Claim, Vec<&Candidate>> {
-    let mut claims: BTreeMap<Claim, Vec<&Candidate>> = BTreeMap::new();
+/// Step 5 for plain signatures: who signed each digest.
+fn pools(signed: &[Candidate]) -> Pools {
+    let mut pools = Pools::new();
+    for candidate in signed.iter().filter(|candidate| candidate.is_plain()) {
+        for subject in &candidate.subjects {
+            let pool = pools.entry(subject.clone()).or_default();
+            pool.extend(candidate.signed_by.iter().cloned());
+        }
+    }
+    pools
+}
+
+/// Step 4: candidates by what they claim. Bytes that two formats read differently are two claims (B3).
+fn claims(signed: &[Candidate]) -> BTreeMap<Claim, Vec<Vec<&Candidate>>> {
+    let mut claims: BTreeMap<Claim, Vec<Vec<&Candidate>>> = BTreeMap::new();
     for candidate in signed {
         let payload = candidate.payload.clone();
-        let made = if candidate.subjects.is_empty() {
+        let about = |subject: &ManifestDigest| Claim::Payload(subject.clone(), payload.clone());
+        let made: Vec<Claim> = if candidate.subjects.is_empty() {
             vec![Claim::Elsewhere(payload)]
-        } else if candidate.statement.predicate_type == SIGNATURE {
-            candidate.subjects.iter().cloned().map(Claim::Signature).collect()
+        } else if candidate.is_plain() {
+            candidate.subjects.iter().map(about).collect()
         } else {
             // An attestation is one claim; the platform's manifest, named last, is the narrower subject.
-            let subject = candidate.subjects.last().cloned();
-            subject.map(|subject| Claim::Payload(payload, subject)).into_iter().collect()
+            candidate.subjects.last().map(about).into_iter().collect()
         };
         for claim in made {
-            claims.entry(claim).or_default().push(candidate);
+            let readings = claims.entry(claim).or_default();
+            let same = |reading: &&mut Vec<&Candidate>| {
+                reading.first().is_some_and(|first| first.statement == candidate.statement)
+            };
+            match readings.iter_mut().find(same) {
+                Some(reading) => reading.push(candidate),
+                None => readings.push(vec![candidate]),
+            }
         }
     }
     claims

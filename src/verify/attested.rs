@@ -4,16 +4,17 @@ use jiff::Timestamp;
 
 use super::Context;
 use crate::{
-    attest::rebuilt::REBUILD_VERDICT,
+    attest::{provenance::Provenance, rebuilt::REBUILD_VERDICT},
     finding::{Code, Finding, Key, Subject},
     image::Image,
-    trust::{Attested, Electorate, Proofs, Vote, Weight},
+    trust::{Attested, Electorate, Proof, Proofs, Verified, Vote, Weight},
 };
 
-/// Counts the proven verdicts.
+/// Counts the proven verdicts about the provenance that counts.
 pub fn count(
     proofs: &Proofs,
     image: &Image,
+    provenance: &Proof<Provenance>,
     ctx: &Context,
     now: Timestamp,
 ) -> (Attested, Vec<Finding>) {
@@ -21,6 +22,7 @@ pub fn count(
         rules: &ctx.trust,
         location: &image.reference.location,
         image,
+        provenance: provenance.proven().map(Verified::payload),
         max_age: ctx.rebuild.attested.max_age,
         now,
     };
@@ -45,6 +47,17 @@ pub fn count(
                 Finding::new(Code::RebuildVerdictInvalid, subject())
                     .with(Key::From, vote.signer.to_string())
                     .with(Key::Why, format!("it says {said}, which is not true of this image")),
+            ),
+            Weight::OtherProvenance => findings.push(
+                Finding::new(Code::RebuildVerdictInvalid, subject())
+                    .remark()
+                    .with(Key::From, vote.signer.to_string())
+                    .with(
+                        Key::Why,
+                        format!(
+                            "it says {said} of other provenance than the proven one that counts"
+                        ),
+                    ),
             ),
             Weight::For | Weight::Abstains | Weight::OutOfTime => {}
         }

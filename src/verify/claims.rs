@@ -1,4 +1,7 @@
 //! What the proofs say: the provenance that counts, and the SBOMs, each checked against the image.
+//!
+//! What nobody proved says nothing for or against the image (attack H30): all that is seen of it is a remark, and where nothing
+//! is proven the claim is missing.
 
 use bytes::Bytes;
 
@@ -10,6 +13,7 @@ use crate::{
             embedded::{self, EmbeddedManifest},
         },
     },
+    digest::Digest,
     finding::{Code, Fact, Finding, Key, Subject},
     image::Image,
     sbom::{self, BoundSbom, Inventory, Reconciliation, reconcile::reconcile},
@@ -25,11 +29,16 @@ pub const MANIFEST_LABEL: &str = embedded::LABEL;
 /// The predicate type under which rules speak about SBOM documents in the image, whatever their format.
 pub(super) const SBOM: &str = "https://spdx.dev/Document";
 
+/// Disagreements of one unproven SBOM that are said.
+const REMARKS: usize = 20;
+
 /// What the evidence claims, and what is wrong with it.
 pub struct Claims {
     /// The provenance that counts.
     pub provenance: Proof<Provenance>,
-    /// Every SBOM of this image.
+    /// Where none is proven: what else there is, those of the image's own bytes first.
+    pub others: Vec<Proof<Provenance>>,
+    /// Every SBOM of this image, the proven ones first.
     pub sboms: Vec<Proof<BoundSbom>>,
     /// How each agrees with the inventory; empty where the contents were not read.
     pub reconciliations: Vec<Reconciliation>,
@@ -41,7 +50,8 @@ pub struct Claims {
 pub fn claims(proofs: &Proofs, contents: &Contents, image: &Image, ctx: &Context) -> Claims {
     let covering = covering(proofs, image, ctx);
     let mut findings = Vec::new();
-    let provenance = provenance_that_counts(proofs, contents, &covering, ctx, &mut findings);
+    let (provenance, others) =
+        provenance_that_counts(proofs, contents, &covering, ctx, &mut findings);
     let sboms = sboms(proofs, contents, &covering, ctx, &mut findings);
     let reconciliations = match &contents.inventory {
         Some(inventory) => reconciled(&sboms, inventory, &mut findings),
@@ -49,7 +59,7 @@ pub fn claims(proofs: &Proofs, contents: &Contents, image: &Image, ctx: &Context
     };
     findings.extend(missing(&provenance, &sboms, image));
     findings.extend(proofs.attestations.iter().flat_map(|proof| unfavourable(proof, image)));
-    Claims { provenance, sboms, reconciliations, findings }
+    Claims { provenance, others, sboms, reconciliations, findings }
 }
 
 fn covering<'a>(proofs: &'a Proofs, image: &'a Image, ctx: &'a Context) -> Covering<'a> {
@@ -64,17 +74,17 @@ fn covering<'a>(proofs: &'a Proofs, image: &'a Image, ctx: &'a Context) -> Cover
 /// The provenance that will count unless a file of the image says otherwise: known before the layers are read.
 pub fn foreseen(proofs: &Proofs, image: &Image, ctx: &Context) -> Proof<Provenance> {
     let covering = covering(proofs, image, ctx);
-    provenance_that_counts(proofs, &Contents::not_read(), &covering, ctx, &mut Vec::new())
+    provenance_that_counts(proofs, &Contents::not_read(), &covering, ctx, &mut Vec::new()).0
 }
 
-/// Proven before unproven, replayable before not; two that contradict each other are an error.
+/// Proven before unproven, replayable before not.
 fn provenance_that_counts(
     proofs: &Proofs,
     contents: &Contents,
     covering: &Covering<'_>,
     ctx: &Context,
     findings: &mut Vec<Finding>,
-) -> Proof<Provenance> {
+) -> (Proof<Provenance>, Vec<Proof<Provenance>>) {
     let image = covering.image;
     let mut candidates: Vec<Proof<Provenance>> = Vec::new();
     let is_provenance = |s: &Statement| PredicateClass::Provenance.includes(&s.predicate_type);
@@ -92,13 +102,14 @@ fn provenance_that_counts(
                 candidates.push(proof.map(|_| provenance.clone()));
             }
             Err(error) => {
-                findings.push(malformed(Code::ProvenanceMalformed, proof.carrier(), &error));
+                let finding = malformed(Code::ProvenanceMalformed, proof.carrier(), &error);
+                findings.push(by_standing(proof, finding));
             }
         }
     }
     if let Some(found) = embedded_manifest(contents, image) {
-        let others = statements.iter().filter_map(|p| p.value());
-        let statement = others.clone().find(|s| is_hallmark(s));
+        let mut proven = statements.iter().filter_map(|p| Some(p.proven()?.value()));
+        let statement = proven.find(|s| is_hallmark(s));
         match read_embedded(&found, ctx) {
             Ok((manifest, read)) => {
                 let last = &contents.last_layer;
@@ -116,17 +127,30 @@ fn provenance_that_counts(
     findings.extend(conflict(&candidates, image));
     candidates.sort_by_key(|p| {
         let replayable = p.value().is_some_and(|v| v.producer.is_replayable());
-        (p.proven().is_none(), !replayable)
+        let stranger = p.proven().is_none();
+        (stranger, stranger && !p.carrier().is_some_and(is_own), !replayable)
     });
-    let chosen = candidates.into_iter().next().unwrap_or(Proof::Missing);
+    let mut candidates = candidates.into_iter();
+    let chosen = candidates.next().unwrap_or(Proof::Missing);
     if chosen.value().is_some_and(|p| p.producer == Producer::Other) {
-        let build_type = chosen.value().map(|p| p.build_type.clone()).unwrap_or_default();
-        findings.push(
-            Finding::new(Code::ProvenanceUnknownType, Subject::Image(image.reference.to_string()))
-                .with(Key::Found, build_type),
-        );
+        let build_type: String =
+            chosen.value().iter().flat_map(|p| p.build_type.chars().take(200)).collect();
+        let subject = Subject::Image(image.reference.to_string());
+        let finding = Finding::new(Code::ProvenanceUnknownType, subject);
+        findings.push(by_standing(&chosen, finding.with(Key::Found, build_type)));
     }
-    chosen
+    let others = candidates.filter(|_| chosen.proven().is_none()).collect();
+    (chosen, others)
+}
+
+/// Whether it is there by the bytes that the image's own digests name: nobody can add it afterwards.
+fn is_own(carrier: &Carrier) -> bool {
+    matches!(carrier, Carrier::IndexAttestation { .. } | Carrier::File { .. })
+}
+
+/// A finding about a claim: a remark unless the claim is proven.
+fn by_standing<T>(proof: &Proof<T>, finding: Finding) -> Finding {
+    if proof.proven().is_some() { finding } else { finding.remark() }
 }
 
 /// What a statement says against the image, or that nobody can say what it says.
@@ -134,7 +158,10 @@ fn unfavourable(proof: &Proof<Statement>, image: &Image) -> Option<Finding> {
     let carrier = proof.carrier()?;
     let read = match proof.value()?.read()? {
         Ok(read) => read,
-        Err(error) => return Some(malformed(Code::PredicateMalformed, Some(carrier), &error)),
+        Err(error) => {
+            let finding = malformed(Code::PredicateMalformed, Some(carrier), &error);
+            return Some(by_standing(proof, finding));
+        }
     };
     // Only those who may vouch for it can say anything against the image.
     proof.proven()?;
@@ -196,11 +223,12 @@ fn embedded_manifest<'a>(contents: &'a Contents, image: &Image) -> Option<Embedd
     Some(EmbeddedFile { bytes, carrier: Carrier::File { path: embedded::PATH.to_owned(), layer } })
 }
 
-/// Replayable provenance of one image names one commit.
+/// Proven provenance of one image names one commit, unless the same image came out of two: a policy may refuse that.
 fn conflict(candidates: &[Proof<Provenance>], image: &Image) -> Option<Finding> {
     let mut commits = candidates.iter().filter_map(|proof| {
-        let commit = proof.value()?.source.as_ref()?.commit.as_ref()?;
-        Some((commit.as_str(), proof.carrier()?))
+        let proven = proof.proven()?;
+        let commit = proven.value().source.as_ref()?.commit.as_ref()?;
+        Some((commit.as_str(), proven.carrier()))
     });
     let (first, first_carrier) = commits.next()?;
     let (other, other_carrier) = commits.find(|(commit, _)| *commit != first)?;
@@ -233,7 +261,10 @@ fn sboms(
                     proof.map(|_| BoundSbom { sbom: sbom.clone(), subject: subject.clone() }),
                 );
             }
-            Err(error) => findings.push(unreadable_sbom(&error, proof.carrier())),
+            Err(error) => {
+                let finding = unreadable_sbom(&error, proof.carrier());
+                findings.push(by_standing(proof, finding));
+            }
         }
     }
     for raw in &proofs.documents {
@@ -241,11 +272,25 @@ fn sboms(
             Ok(sbom) => found.push(Proof::Unproven {
                 value: BoundSbom { sbom, subject: raw.attached_to.clone() },
                 carrier: raw.carrier.clone(),
+                payload: Digest::sha256(&raw.bytes),
                 why: Unproven::Unsigned,
             }),
-            Err(error) => findings.push(unreadable_sbom(&error, Some(&raw.carrier))),
+            Err(error) => findings.push(unreadable_sbom(&error, Some(&raw.carrier)).remark()),
         }
     }
+    found.extend(sbom_files(contents, covering, ctx, findings));
+    found.sort_by_key(|proof| proof.proven().is_none());
+    found
+}
+
+/// SBOMs that are files of the image.
+fn sbom_files(
+    contents: &Contents,
+    covering: &Covering<'_>,
+    ctx: &Context,
+    findings: &mut Vec<Finding>,
+) -> Vec<Proof<BoundSbom>> {
+    let mut found = Vec::new();
     let Some(rootfs) = &contents.rootfs else { return found };
     for path in rootfs.paths().filter(|path| sbom::is_document_path(path)) {
         let Some(bytes) = rootfs.file(path) else { continue };
@@ -257,7 +302,7 @@ fn sboms(
                 let bound = BoundSbom { sbom, subject };
                 found.push(covering.cover(bound, SBOM, carrier, bytes));
             }
-            Err(error) => findings.push(unreadable_sbom(&error, Some(&carrier))),
+            Err(error) => findings.push(unreadable_sbom(&error, Some(&carrier)).remark()),
         }
     }
     found
@@ -269,6 +314,7 @@ fn elsewhere(code: Code, proof: &Proof<Statement>, image: &Image) -> Finding {
     let named = proof.value().into_iter().flat_map(|s| &s.subjects).flat_map(|s| &s.digests);
     let named: Vec<Fact> = named.take(4).map(Fact::from).collect();
     Finding::new(code, subject)
+        .remark()
         .with(Key::Expect, &image.manifest.document.digest)
         .with(Key::Found, Fact::List(named))
 }
@@ -296,7 +342,9 @@ fn reconciled(
     let reconciliations: Vec<_> = all.map(|bound| reconcile(&bound.sbom, inventory)).collect();
     for (reconciliation, proof) in reconciliations.iter().zip(sboms) {
         let from = proof.carrier().map(ToString::to_string).unwrap_or_default();
-        findings.extend(disagreements(reconciliation, &from));
+        let all = disagreements(reconciliation, &from);
+        let shown = if proof.proven().is_some() { all.len() } else { REMARKS };
+        findings.extend(all.into_iter().take(shown).map(|finding| by_standing(proof, finding)));
     }
     for database in inventory.databases.iter() {
         if let Err(why) = &database.read {
@@ -344,27 +392,24 @@ fn missing(
 ) -> Vec<Finding> {
     let subject = || Subject::Image(image.reference.to_string());
     let because = |why: &Unproven| crate::report::text::unproven(why);
+    let unsigned = |code, why: &Unproven, carrier: &Carrier| {
+        Finding::new(code, subject())
+            .remark()
+            .with(Key::Why, because(why))
+            .with(Key::From, carrier.to_string())
+    };
     let mut findings = Vec::new();
-    match provenance {
-        Proof::Proven(_) => {}
-        Proof::Missing => findings.push(Finding::new(Code::ProvenanceMissing, subject())),
-        Proof::Unproven { why, carrier, .. } => findings.push(
-            Finding::new(Code::ProvenanceUnsigned, subject())
-                .with(Key::Why, because(why))
-                .with(Key::From, carrier.to_string()),
-        ),
+    if provenance.proven().is_none() {
+        findings.push(Finding::new(Code::ProvenanceMissing, subject()));
     }
-    if sboms.is_empty() {
+    if let Proof::Unproven { why, carrier, .. } = provenance {
+        findings.push(unsigned(Code::ProvenanceUnsigned, why, carrier));
+    }
+    if sboms.iter().all(|p| p.proven().is_none()) {
         findings.push(Finding::new(Code::SbomMissing, subject()));
     }
-    if sboms.iter().all(|p| p.proven().is_none())
-        && let Some(Proof::Unproven { why, carrier, .. }) = sboms.first()
-    {
-        findings.push(
-            Finding::new(Code::SbomUnsigned, subject())
-                .with(Key::Why, because(why))
-                .with(Key::From, carrier.to_string()),
-        );
+    if let Some(Proof::Unproven { why, carrier, .. }) = sboms.first() {
+        findings.push(unsigned(Code::SbomUnsigned, why, carrier));
     }
     findings
 }
@@ -449,6 +494,7 @@ mod tests {
         let stranger = Proof::Unproven {
             value: summary("FAILED", here),
             carrier: by_key(&unreadable).carrier().unwrap().clone(),
+            payload: Digest::sha256(b""),
             why: Unproven::UnknownSigner,
         };
         assert_eq!(code(stranger), None, "a stranger says nothing against an image");

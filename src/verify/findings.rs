@@ -10,7 +10,7 @@ use crate::{
     image::Image,
     limits,
     policy::{Judgement, RuleResult},
-    rebuild::{Determinism, Failure, FailureKind, Gap, Rebuild, Rebuilt},
+    rebuild::{Determinism, Failure, FailureKind, Gap, Rebuild, Rebuilt, Warrant},
     report::difference::place,
     trust::{PredicateClass, Proof, TrustRules},
     verdict::Evidence,
@@ -64,14 +64,33 @@ pub fn beyond(attestations: &[Proof<Statement>]) -> Vec<Finding> {
     too_large.collect()
 }
 
-/// What a rebuild means.
-pub fn of_rebuild(rebuild: &Rebuild, image: &Image) -> Vec<Finding> {
+/// What a rebuild means. One that does not count is as if there were no provenance; what it gave is remarked.
+pub fn of_rebuild(rebuild: &Rebuild, warrant: &Warrant, image: &Image) -> Vec<Finding> {
+    let Warrant::None(why) = warrant else { return of_counted(rebuild, image) };
+    if matches!(rebuild, Rebuild::NotAsked | Rebuild::NoProvenance) {
+        return of_counted(rebuild, image);
+    }
+    let untrusted = Finding::new(Code::RebuildInputsUntrusted, subject(image))
+        .remark()
+        .with(Key::Why, Fact::List(why.iter().cloned().map(Fact::from).collect()));
+    let remarks = of_counted(rebuild, image).into_iter().map(Finding::remark);
+    of_counted(&Rebuild::NoProvenance, image)
+        .into_iter()
+        .chain([untrusted])
+        .chain(remarks)
+        .collect()
+}
+
+fn of_counted(rebuild: &Rebuild, image: &Image) -> Vec<Finding> {
     match rebuild {
         Rebuild::NotAsked => vec![Finding::new(Code::RebuildNotRun, subject(image))],
         Rebuild::NoProvenance => vec![
             Finding::new(Code::RebuildNotRun, subject(image))
-                .with(Key::Why, "there is no provenance to build it from")
-                .with(Key::Help, "add provenance first; then the image can be rebuilt"),
+                .with(Key::Why, "there is no provenance that counts to build it from")
+                .with(
+                    Key::Help,
+                    "sign its provenance, or name every input under trust.sources in hallmark.yaml",
+                ),
         ],
         Rebuild::NotReplayable(gaps) => gaps.iter().map(|gap| of_gap(gap, image)).collect(),
         Rebuild::Failed(failure) => vec![of_failure(failure, image)],
@@ -167,9 +186,10 @@ fn gravity(difference: &crate::compare::Difference) -> (bool, u8, bool) {
 }
 
 /// Adds what the policies said. A rule that denies for what findings already say makes those findings errors, instead of
-/// saying it twice; a denial that no finding speaks about stays as it is, so that none can get lost.
+/// saying it twice; a denial that no finding speaks about stays as it is, so that none can get lost. Remarks stay what they are.
 pub fn judged(findings: Vec<Finding>, judgement: Judgement) -> Vec<Finding> {
-    let seen: BTreeSet<&str> = findings.iter().map(|f| f.code.as_str()).collect();
+    let decisive = findings.iter().filter(|f| !f.is_remark());
+    let seen: BTreeSet<&str> = decisive.map(|f| f.code.as_str()).collect();
     let mut errors = BTreeSet::new();
     let mut denied = Vec::new();
     for rule in &judgement.deny {
@@ -180,8 +200,10 @@ pub fn judged(findings: Vec<Finding>, judgement: Judgement) -> Vec<Finding> {
         }
         errors.extend(said.into_iter().cloned());
     }
-    let heavier =
-        |f: Finding| if errors.contains(f.code.as_str()) { f.at(Severity::Error) } else { f };
+    let heavier = |f: Finding| match errors.contains(f.code.as_str()) {
+        true if !f.is_remark() => f.at(Severity::Error),
+        _ => f,
+    };
     let rest = judgement.findings.into_iter().filter(|f| f.code != Code::PolicyDenied);
     findings.into_iter().map(heavier).chain(denied).chain(rest).collect()
 }
@@ -220,6 +242,16 @@ mod tests {
     }
 
     #[test]
+    fn h30_no_rule_makes_a_remark_heavier() {
+        let found = Finding::new(Code::LimitExceeded, Subject::Run).remark();
+        assert_eq!(found.severity, Severity::Warning, "not even an error by itself");
+        assert_eq!(found.clone().at(Severity::Error).severity, Severity::Warning);
+        let deny = vec![rule("limit-exceeded", &[]), rule("mine", &["limit-exceeded"])];
+        let all = judged(vec![found.clone()], Judgement { deny, ..Judgement::default() });
+        assert!(all.contains(&found), "{all:?}");
+    }
+
+    #[test]
     fn every_denial_leaves_an_error() {
         let found = || vec![Finding::new(Code::RebuildDiffers, Subject::Run).at(Severity::Info)];
         let cases = [
@@ -244,6 +276,12 @@ mod tests {
             assert_eq!(errors.len(), 1, "{name}: {all:#?}");
             assert_eq!(errors[0].code, code, "{name}");
         }
+        // What is said of evidence that nobody proved takes no denial for itself.
+        let remarks = || found().into_iter().map(Finding::remark).collect::<Vec<_>>();
+        let denied = Judgement { deny: vec![rule("rebuild-differs", &[])], ..Judgement::default() };
+        let all = judged(remarks(), denied);
+        let errors = all.iter().filter(|f| f.severity == Severity::Error);
+        assert_eq!(errors.map(|f| f.code).collect::<Vec<_>>(), [Code::PolicyDenied]);
         let none = judged(found(), Judgement::default());
         assert!(none.iter().all(|f| f.severity == Severity::Info), "the passing twin");
     }

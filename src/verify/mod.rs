@@ -8,6 +8,7 @@ mod attested;
 mod claims;
 mod contents;
 mod findings;
+mod inputs;
 mod rebuilding;
 
 use std::{collections::BTreeSet, panic::AssertUnwindSafe, pin::pin, sync::Arc};
@@ -25,7 +26,7 @@ use crate::{
     limits::Limits,
     policy::{Ahead, Exception, Judgement, PolicyInput},
     progress::Talk,
-    rebuild::{Plan, Rebuild, plan::StepNetwork},
+    rebuild::{Plan, plan::StepNetwork},
     reference::{Location, PinnedReference, Reference},
     source::{
         self, Budgets, PlatformChoice, Source, SourceError, SourceSettings, discover::Discovered,
@@ -38,8 +39,8 @@ use crate::{
 pub use allowed::{AllowRule, in_force};
 use claims::Claims;
 pub use contents::{Contents, fetch as fetch_contents, read as read_contents};
-use rebuilding::HeadStart;
 pub use rebuilding::side;
+use rebuilding::{HeadStart, Outcome};
 
 /// What a verification needs besides the image and the time.
 #[derive(Clone)]
@@ -94,6 +95,17 @@ pub struct RebuildOptions {
     pub attested: AttestedOptions,
     /// What may differ all the same.
     pub allow: Vec<AllowRule>,
+    /// Whether provenance that does not count is followed.
+    pub uncounted: Uncounted,
+}
+
+/// What becomes of a rebuild that could not count, because nobody vouches for provenance and inputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Uncounted {
+    /// It is made, for whoever reads the report.
+    Build,
+    /// It is not made: nobody would read of it, and a stranger would have chosen what is built.
+    Skip,
 }
 
 /// What the verdicts of trusted rebuilders are worth.
@@ -284,10 +296,9 @@ struct Proven {
     carriers: Vec<Carrier>,
     proofs: Proofs,
     layouts: Vec<JudgedLayout>,
+    /// What others rebuilt of the provenance that is known so far.
     attested: Attested,
     findings: Vec<Finding>,
-    /// What is to be said about the rebuilds of others, after what is said about the layers.
-    of_attested: Vec<Finding>,
 }
 
 impl Proven {
@@ -306,8 +317,9 @@ impl Proven {
         findings.extend(said);
         findings.extend(trust::freshness::findings(&ctx.trust, location, now));
         findings.extend(findings::beyond(&proofs.attestations));
-        let (attested, of_attested) = attested::count(&proofs, &image, ctx, now);
-        Self { image, carriers, proofs, layouts, attested, findings, of_attested }
+        let foreseen = claims::foreseen(&proofs, &image, ctx);
+        let (attested, _) = attested::count(&proofs, &image, &foreseen, ctx, now);
+        Self { image, carriers, proofs, layouts, attested, findings }
     }
 
     /// The verdict's parts, where what is known denies the image for a reason that no layer and no rebuild could lift: then
@@ -323,7 +335,7 @@ impl Proven {
         let contents = Contents::not_read();
         let claims = claims::claims(&self.proofs, &contents, &self.image, ctx);
         let (evidence, mut findings) =
-            self.clone().with(contents, claims, Rebuild::NotAsked, ctx, now);
+            self.clone().with(contents, claims, Outcome::not_asked(), ctx, now);
         let subject = Subject::Image(evidence.image.reference.to_string());
         findings.push(Finding::new(Code::ImageLayersNotRead, subject));
         let judgement = judge(&evidence, &findings, ctx, now);
@@ -339,16 +351,19 @@ impl Proven {
         self,
         contents: Contents,
         claims: Claims,
-        rebuild: Rebuild,
+        outcome: Outcome,
         ctx: &Context,
         now: Timestamp,
     ) -> (Evidence, Vec<Finding>) {
-        let Self { image, carriers, proofs, layouts, attested, mut findings, of_attested } = self;
+        let Self { image, carriers, proofs, layouts, mut findings, .. } = self;
+        let Outcome { rebuild, warrant } = outcome;
+        let (attested, of_attested) =
+            attested::count(&proofs, &image, &claims.provenance, ctx, now);
         let plan_options = rebuilding::plan_options(&contents, ctx);
         findings.extend(contents.findings);
         findings.extend(claims.findings);
         findings.extend(of_attested);
-        findings.extend(findings::of_rebuild(&rebuild, &image));
+        findings.extend(findings::of_rebuild(&rebuild, &warrant, &image));
         findings.extend(allowed::findings(&ctx.rebuild.allow, &rebuild, &image, now));
         let evidence = Evidence {
             carriers,
@@ -360,6 +375,8 @@ impl Proven {
             inventory: contents.inventory,
             reconciliations: claims.reconciliations,
             rebuild,
+            warrant,
+            asked_level: ctx.policies.asked_level(),
             attested,
             accept_attested: ctx.rebuild.attested.accept,
             plan_options,
@@ -383,7 +400,7 @@ async fn look_inside(
     if !ctx.wants_contents(image) {
         let contents = Contents::not_read();
         let claims = claims::claims(proofs, &contents, image, ctx);
-        return proven.with(contents, claims, Rebuild::NotAsked, ctx, now);
+        return proven.with(contents, claims, Outcome::not_asked(), ctx, now);
     }
     ctx.talk.stage("contents");
     let _room = ctx.budgets.layers.take(source::load::stored_bytes(image)).await;
@@ -397,15 +414,16 @@ async fn look_inside(
     };
     let (contents, head_start) = read_beside(fetched, foreseen, image, ctx).await;
     let claims = claims::claims(proofs, &contents, image, ctx);
-    let rebuild = if rebuilds {
+    let counted = attested::count(proofs, image, &claims.provenance, ctx, now).0;
+    let outcome = if rebuilds && ctx.rebuilds(&counted) {
         if head_start.is_none() {
             ctx.talk.stage("rebuild");
         }
-        rebuilding::rebuild(&claims.provenance, image, &contents, head_start, ctx, now).await
+        rebuilding::rebuild(&claims, image, &contents, head_start, ctx, now).await
     } else {
-        Rebuild::NotAsked
+        Outcome::not_asked()
     };
-    proven.with(contents, claims, rebuild, ctx, now)
+    proven.with(contents, claims, outcome, ctx, now)
 }
 
 /// Reads the layers, and meanwhile builds what will be asked for, where that is foreseen: a builder waits for much.
@@ -472,12 +490,13 @@ impl Context {
         self.wants_rebuild() && !self.others_suffice(attested)
     }
 
-    /// Whether what others rebuilt makes an own rebuild needless: only where the policy, and not the caller, asks for one, and
-    /// nobody says that the image is another.
+    /// Whether what others rebuilt makes an own rebuild needless: only where the policy, and not the caller, asks for one, they
+    /// agree on the rung that is asked for, and nobody says that the image is another.
     fn others_suffice(&self, attested: &Attested) -> bool {
+        let asked = self.policies.asked_level();
         self.rebuild.when == When::PolicyAsks
             && self.rebuild.attested.accept
-            && attested.agreement.is_some()
+            && attested.agreement.as_ref().is_some_and(|agreement| agreement.level >= asked)
             && attested.dissent().next().is_none()
     }
 

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Contents, Context, OnMismatch, allowed};
+use super::{Contents, Context, OnMismatch, Uncounted, allowed, claims::Claims, inputs};
 use crate::{
     attest::provenance::Provenance,
     compare::{self, Allowance, CompareError, Comparison, Level, Side, Which},
@@ -12,13 +12,17 @@ use crate::{
     progress::{Underway, Work},
     rebuild::{
         Coverage, Determinism, EmbeddedLayer, Failure, FailureKind, Plan, Planned, Rebuild,
-        Rebuilt, exporter,
+        Rebuilt, Warrant, exporter,
+        inputs::questions,
         plan::{PlanOptions, plan},
     },
     reference::{Location, PinnedReference, Selector},
     source::{self, PlatformChoice, load::StoredLayers},
     trust::Proof,
 };
+
+/// Unproven provenance that is tried, where it names trusted inputs alone.
+const HINTS: usize = 3;
 
 /// The first build of a plan, made while the published layers were read.
 pub struct HeadStart {
@@ -33,7 +37,8 @@ pub fn foreseen(
     fetched: &Contents,
     ctx: &Context,
 ) -> Option<Plan> {
-    let provenance = provenance.value().filter(|_| fetched.has_layers())?;
+    let counts = provenance.proven().is_some() || ctx.rebuild.uncounted == Uncounted::Build;
+    let provenance = provenance.value().filter(|_| counts && fetched.has_layers())?;
     match plan(provenance, image, &plan_options(fetched, ctx)) {
         Planned::Plan(plan) => Some(*plan),
         Planned::NotReplayable(_) => None,
@@ -46,17 +51,111 @@ pub async fn begin(plan: Plan, ctx: &Context) -> HeadStart {
     HeadStart { plan, build }
 }
 
-/// Rebuilds `image` from its provenance, proven or not: whether that suffices is the policy's affair. A head start counts where it
-/// followed the very plan.
+/// What came of a rebuild, and why it counts, if it does.
+pub struct Outcome {
+    /// What came of it.
+    pub rebuild: Rebuild,
+    /// Why it counts.
+    pub warrant: Warrant,
+}
+
+impl Outcome {
+    /// Nobody asked.
+    pub fn not_asked() -> Self {
+        Self { rebuild: Rebuild::NotAsked, warrant: Warrant::default() }
+    }
+}
+
+/// Rebuilds `image` from the provenance that counts. Where none is proven, the rest is no more than a hint at how the image
+/// could come out of inputs that the operator trusts by name: it can help, and never harm.
 pub async fn rebuild(
-    provenance: &Proof<Provenance>,
+    claims: &Claims,
+    image: &Image,
+    contents: &Contents,
+    head_start: Option<HeadStart>,
+    ctx: &Context,
+    now: Timestamp,
+) -> Outcome {
+    let outcome = |rebuild, warrant| Outcome { rebuild, warrant };
+    match &claims.provenance {
+        Proof::Missing => outcome(Rebuild::NoProvenance, Warrant::default()),
+        Proof::Proven(proven) => {
+            let provenance = proven.value();
+            let rebuild = follow(provenance, image, contents, head_start, ctx, now).await;
+            outcome(rebuild, Warrant::Proven)
+        }
+        Proof::Unproven { value: first, .. } => {
+            let others = claims.others.iter().filter_map(Proof::value);
+            let hints: Vec<&Provenance> = std::iter::once(first).chain(others).collect();
+            follow_hints(&hints, image, contents, head_start, ctx, now).await
+        }
+    }
+}
+
+/// Provenance that nobody proved: the first from which the image comes out, of trusted inputs alone, is a rebuild. What else is
+/// made is for information.
+async fn follow_hints(
+    hints: &[&Provenance],
+    image: &Image,
+    contents: &Contents,
+    mut head_start: Option<HeadStart>,
+    ctx: &Context,
+    now: Timestamp,
+) -> Outcome {
+    let options = plan_options(contents, ctx);
+    let (mut why, mut made, mut tried) = (Vec::new(), None, Vec::new());
+    for provenance in hints {
+        let Planned::Plan(plan) = plan(provenance, image, &options) else { continue };
+        let location = &image.reference.location;
+        if let Err(untrusted) = questions(&plan, location, ctx.trust.sources()) {
+            if why.is_empty() {
+                why = untrusted;
+            }
+            continue;
+        }
+        // Who adds hints that name trusted inputs could let us build for ever.
+        if tried.contains(&plan) || tried.len() >= HINTS {
+            continue;
+        }
+        let answer = inputs::trusted(&plan, image, ctx).await;
+        tried.push(plan);
+        if let Err(untrusted) = answer {
+            why = untrusted;
+            continue;
+        }
+        let rebuild = follow(provenance, image, contents, head_start.take(), ctx, now).await;
+        let level = match &rebuild {
+            Rebuild::Compared(rebuilt) => rebuilt.comparison.level.number(),
+            _ => 0,
+        };
+        if level >= ctx.policies.asked_level() {
+            return Outcome { rebuild, warrant: Warrant::TrustedInputs };
+        }
+        why = vec!["the image does not come out of the trusted inputs that it names".to_owned()];
+        made = made.or(Some(rebuild));
+    }
+    if why.is_empty() {
+        why.push("nobody who may vouch for its provenance does".to_owned());
+    }
+    let rebuild = match (made, hints.first()) {
+        (Some(rebuild), _) => rebuild,
+        (None, Some(first)) if ctx.rebuild.uncounted == Uncounted::Build => {
+            follow(first, image, contents, head_start, ctx, now).await
+        }
+        _ => Rebuild::NoProvenance,
+    };
+    Outcome { rebuild, warrant: Warrant::None(why) }
+}
+
+/// Rebuilds `image` as this provenance says. A head start counts where it followed the very plan.
+async fn follow(
+    provenance: &Provenance,
     image: &Image,
     contents: &Contents,
     head_start: Option<HeadStart>,
     ctx: &Context,
     now: Timestamp,
 ) -> Rebuild {
-    let Some(provenance) = provenance.value() else { return Rebuild::NoProvenance };
     if !contents.has_layers() {
         return Rebuild::Failed(unreadable(contents, image));
     }

@@ -36,7 +36,7 @@ fn explain_knows_every_code_and_refuses_others() {
     for code in hallmark::finding::Code::ALL {
         list.says(code.as_str());
     }
-    list.says("rebuild-level").says("signature-unproven");
+    list.says("rebuild-level").says("signature-missing");
 }
 
 #[test]

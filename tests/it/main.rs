@@ -28,6 +28,7 @@ mod roots;
 mod server;
 mod sign;
 mod sigstore;
+mod strangers;
 mod support;
 mod tidy;
 mod verdicts;

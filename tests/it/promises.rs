@@ -24,13 +24,13 @@ use hallmark::{
     limits::Limits,
     policy::{Ahead, Bundle, Policies, PolicyInput, bundle::RULES},
     progress::Silent,
-    rebuild::{Rebuild, plan::StepNetwork},
+    rebuild::{Rebuild, Warrant, plan::StepNetwork},
     reference::{PinnedReference, Reference, Selector},
     report,
     source::{self, PlatformChoice, SourceSettings, discover::discover, load::load},
     trust::{Proof, PublicKey, Rule, SignerKeys, TrustRules, verify::prove},
     verdict::{Decision, Evidence, Grounds},
-    verify::{Context, OnMismatch, RebuildOptions, When, verify},
+    verify::{Context, OnMismatch, RebuildOptions, Uncounted, When, verify},
 };
 use proptest::{
     prelude::*,
@@ -75,7 +75,7 @@ fn rules(key: &str) -> TrustRules {
 /// The shipped rules that ask for a signature and proven attestations; none that needs the layers.
 fn bundle() -> Bundle {
     let wanted =
-        RULES.iter().filter(|(name, _)| ["findings", "signature", "attested"].contains(name));
+        RULES.iter().filter(|(name, _)| ["findings", "signature", "provenance"].contains(name));
     let files = wanted.map(|(name, text)| (format!("{name}.rego"), (*text).to_owned()));
     Bundle::from_files(files).unwrap()
 }
@@ -181,6 +181,8 @@ impl Scene {
             inventory: None,
             reconciliations: Vec::new(),
             rebuild: Rebuild::NotAsked,
+            warrant: Warrant::default(),
+            asked_level: 4,
             attested: hallmark::trust::Attested::default(),
             accept_attested: false,
             plan_options: Default::default(),
@@ -213,6 +215,7 @@ impl Scene {
                     max_age: jiff::SignedDuration::from_hours(1),
                 },
                 allow: Vec::new(),
+                uncounted: Uncounted::Build,
             },
             limits: Limits::default(),
             budgets: source::Budgets::new(&Limits::default()),

@@ -418,6 +418,7 @@ fn check_definition(file: &EmbeddedManifest, statement: &Statement) -> Option<Fi
     let name = |value: &Value| Fact::from(&Digest::sha256(value.to_string().as_bytes()));
     Some(
         Finding::new(Code::ProvenanceConflict, Subject::Evidence("signed statement".to_owned()))
+            .at(Severity::Error)
             .with(Key::Expect, name(&file.definition))
             .with(Key::Found, name(signed))
             .with(Key::Why, differing_parts(&file.definition, signed))

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::{
     compare::{Allowance, Comparison, Difference, Place},
-    rebuild::{EngineReport, Failure, Gap, Rebuild, Rebuilt},
+    rebuild::{EngineReport, Failure, Gap, Rebuild, Rebuilt, Warrant},
     verdict::Evidence,
 };
 
@@ -13,8 +13,11 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Default, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RebuildInput {
-    /// `compared`, `not-asked`, `no-provenance`, `not-replayable` or `failed`.
+    /// `compared`, `not-asked`, `no-provenance` (none that counts), `not-replayable` or `failed`.
     pub status: String,
+    /// Why the rebuild counts: `proven` (a configured signer vouches for the provenance) or `trusted-inputs` (the operator trusts
+    /// every input by name); null where there is none that counts.
+    pub warrant: Option<String>,
     /// The rung reached, 0 to 5; null unless compared.
     pub level: Option<u8>,
     /// Its name.
@@ -89,7 +92,7 @@ pub struct AttestedInput {
 pub struct VoteInput {
     /// Name in the configuration.
     pub signer: String,
-    /// `for`, `against`, `abstains`, `out-of-time` or `contradicts`.
+    /// `for`, `against`, `abstains`, `out-of-time`, `contradicts` or `other-provenance`.
     pub weight: String,
     /// The rung, 0 to 5; null for an abstention.
     pub level: Option<u8>,
@@ -173,9 +176,10 @@ pub struct FailureInput {
 }
 
 impl RebuildInput {
-    pub(super) fn of(rebuild: &Rebuild) -> Self {
+    pub(super) fn of(rebuild: &Rebuild, warrant: &Warrant) -> Self {
+        let warrant = warrant.name().map(str::to_owned);
         let status = |status: &str| Self { status: status.to_owned(), ..Self::default() };
-        match rebuild {
+        let rebuilt = match rebuild {
             Rebuild::NotAsked => status("not-asked"),
             Rebuild::NoProvenance => status("no-provenance"),
             Rebuild::NotReplayable(gaps) => {
@@ -183,7 +187,17 @@ impl RebuildInput {
             }
             Rebuild::Failed(failure) => Self::failed(failure, status("failed")),
             Rebuild::Compared(rebuilt) => Self::compared(rebuilt, status("compared")),
-        }
+        };
+        Self { warrant, ..rebuilt }
+    }
+
+    /// For rules, where it does not count.
+    pub(super) fn of_none(rebuild: &Rebuild) -> Self {
+        let status = match rebuild {
+            Rebuild::NotAsked => "not-asked",
+            _ => "no-provenance",
+        };
+        Self { status: status.to_owned(), ..Self::default() }
     }
 
     fn failed(failure: &Failure, base: Self) -> Self {

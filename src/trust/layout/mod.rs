@@ -8,8 +8,9 @@
 //!    layout uses, and two ids of one key are one functionary (A24). Keys of OpenPGP and unknown schemes count for nothing, and
 //!    that is said.
 //! 4. *Links*: a link belongs to the step that it names (4.4); a layout in the place of a link belongs to the step in its file
-//!    name (4.5) and is verified by these same steps, with its functionary's keys, to a limited depth. Hints in signatures are
-//!    not looked at. What no authorised key signed is as if it were not there.
+//!    name (4.5) and is verified by these same steps, with its functionary's keys, to a limited depth. Nobody signed that name,
+//!    so one sublayout stands for one step, the first that it fits. Hints in signatures are not looked at. What no authorised key
+//!    signed is as if it were not there, and takes no place of what one did (H36).
 //! 5. *Threshold*: enough distinct functionaries did each step, and all of them report the same artifacts. Off-spec: also where
 //!    a threshold of 1 is met more than once, since otherwise chance decides which link counts.
 //! 6. *Rules* of each step (4.3.3), in `rules`.
@@ -36,6 +37,7 @@ use self::rules::Item;
 use super::PublicKey;
 use crate::{
     attest::in_toto::{Artifacts, Body, Document, Inspection, Layout, LayoutKey, Link, Step},
+    digest::Digest,
     limits::Limits,
 };
 
@@ -142,16 +144,44 @@ pub fn verify(
     demands: &Demands<'_>,
 ) -> Result<Chain, LayoutError> {
     let limit = demands.limits.layout_links;
-    if links.count() > limit {
+    let mut judge = Judge { demands, sublayouts_left: limit, stands_for: BTreeMap::new() };
+    if links.count() <= limit {
+        return judge.layout(layout, demands.keys, links, 1);
+    }
+    let known = links.known_to(layout, demands.keys);
+    if known.count() > limit {
         return Err(LayoutError::limit("links", limit, "layout_links"));
     }
-    let mut judge = Judge { demands, sublayouts_left: limit };
-    judge.layout(layout, demands.keys, links, 1)
+    judge.layout(layout, demands.keys, &known, 1)
 }
 
 impl Links {
     fn count(&self) -> usize {
         self.here.len() + self.folders.values().map(Self::count).sum::<usize>()
+    }
+
+    /// Those that a key of the layout signed.
+    fn known_to(&self, layout: &Document, owners: &[PublicKey]) -> Self {
+        let mut keys = owners.to_vec();
+        if let Body::Layout(layout) = &layout.body {
+            let read = |key: &LayoutKey| {
+                let public = key.public.as_deref()?;
+                PublicKey::from_in_toto(&key.keytype, &key.scheme, public)
+            };
+            keys.extend(layout.keys.values().filter_map(read));
+        }
+        self.signed_by(&keys)
+    }
+
+    fn signed_by(&self, keys: &[PublicKey]) -> Self {
+        let known = |offered: &&Offered| !makers(&offered.document, keys).is_empty();
+        let folders = self.folders.iter();
+        let folders = folders.map(|(name, links)| (name.clone(), links.signed_by(keys)));
+        Self {
+            here: self.here.iter().filter(known).cloned().collect(),
+            folders: folders.collect(),
+            shared: self.shared,
+        }
     }
 
     /// The documents for the sublayout that was in `file`.
@@ -186,6 +216,8 @@ struct Report {
 struct Judge<'a> {
     demands: &'a Demands<'a>,
     sublayouts_left: usize,
+    /// For which step at which depth a sublayout stands, by its payload.
+    stands_for: BTreeMap<Digest, (usize, String)>,
 }
 
 impl Judge<'_> {
@@ -258,6 +290,7 @@ impl Judge<'_> {
                     let Link { materials, products, .. } = link.clone();
                     reports.push(Report { by, materials, products });
                 }
+                Body::Layout(_) if !self.may_stand_for(offered, step, depth) => {}
                 Body::Layout(_) => match self.sublayout(offered, &by, authorised, links, depth) {
                     Ok(Chain { materials, products, remarks: inner, .. }) => {
                         remarks.extend(inner);
@@ -279,6 +312,13 @@ impl Judge<'_> {
             });
         }
         Ok(reports)
+    }
+
+    /// Whether a sublayout stands for this step and for no other: the name of its file says so, which nobody signed.
+    fn may_stand_for(&mut self, offered: &Offered, step: &Step, depth: usize) -> bool {
+        let here = (depth, step.name.clone());
+        let payload = offered.document.payload.clone();
+        *self.stands_for.entry(payload).or_insert_with(|| here.clone()) == here
     }
 
     /// A layout in the place of a link: verified with the keys of the functionaries who signed it.

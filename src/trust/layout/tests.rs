@@ -377,7 +377,41 @@ fn a_sublayout_that_contains_itself_ends() {
     let looping = Offered { file: Some("write.00112233.link".to_owned()), document };
     bench.links.here = vec![looping; 20];
     bench.links.shared = true;
-    assert_eq!(bench.code(), Code::LimitExceeded);
+    assert_eq!(
+        bench.code(),
+        Code::LayoutThreshold,
+        "it stands for its own step, and not inside itself"
+    );
+}
+
+#[test]
+fn h36_a_sublayout_stands_for_one_step() {
+    let (mut bench, _) = with_sublayout("2027-01-01T00:00:00Z");
+    // A second step by the same functionary, that asks for no more than the first.
+    let mut again = bench.layout["steps"][0].clone();
+    again["name"] = json!("review");
+    bench.layout["steps"].as_array_mut().unwrap().insert(1, again);
+    let mut copy = bench.links.here.first().unwrap().clone();
+    copy.file = Some("review.00112233.link".to_owned());
+    bench.links.here.push(copy);
+    let folder = bench.links.folders.get("write.00112233").unwrap().clone();
+    bench.links.folders.insert("review.00112233".to_owned(), folder);
+    assert_eq!(bench.code(), Code::LayoutThreshold, "under another file name");
+    let review = link("review", &[], &[("foo.py", "code")]);
+    let own = signed(&review, &[&bench.writer]);
+    bench.add(own);
+    assert!(bench.verify().is_ok(), "with a link of its own");
+}
+
+#[test]
+fn h36_links_of_strangers_take_no_place() {
+    let mut bench = Bench::new();
+    let stranger = TestKey::p256();
+    for n in 0..5 {
+        bench.add(signed(&link("write", &[], &[("evil", &n.to_string())]), &[&stranger]));
+    }
+    let two = Limits { layout_links: 2, ..Limits::default() };
+    assert!(bench.verify_with(&[&bench.owner], Inspections::Proven, &two).is_ok());
 }
 
 #[test]

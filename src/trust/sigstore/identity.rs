@@ -123,8 +123,9 @@ impl KeylessIdentity {
         issuer: Option<&str>,
         names: &'n [SubjectName],
     ) -> Result<&'n SubjectName, IdentityFault> {
+        // Who takes the word of every issuer of the root's authority takes that of one that its certificates do not name.
         if let Some(expected) = &self.issuer
-            && !issuer.is_some_and(|found| expected.matches(found))
+            && !issuer.map_or(matches!(expected, TextMatch::UnsafeAny), |i| expected.matches(i))
         {
             let found = issuer.unwrap_or_default().chars().take(200).collect();
             return Err(IdentityFault::Issuer { expected: expected.to_string(), found });

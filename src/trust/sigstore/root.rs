@@ -56,6 +56,9 @@ pub enum RootError {
     /// A time that ends before it starts.
     #[error("the time of {0} ends before it starts")]
     Window(&'static str),
+    /// A time without a start.
+    #[error("the time of {0} (validFor) has no start")]
+    NoStart(&'static str),
     /// An id that is no hash.
     #[error("the id of a log has {0} bytes, expected 32")]
     LogId(usize),
@@ -138,7 +141,7 @@ impl TrustedRoot {
     /// See [`RootError`].
     pub fn from_json(bytes: &[u8], limits: &Limits) -> Result<Self, RootError> {
         let mut value: Value = json::from_slice(bytes, limits.trusted_root_bytes)?;
-        open_windows(&mut value);
+        open_windows(&mut value)?;
         let wire: Wire = serde_json::from_value(value).map_err(JsonError::from)?;
         if !wire.media_type.starts_with("application/vnd.dev.sigstore.trustedroot") {
             return Err(RootError::MediaType(wire.media_type.chars().take(80).collect()));
@@ -302,19 +305,33 @@ fn ders<'a>(chain: impl Iterator<Item = &'a DerCertificate>) -> Vec<Vec<u8>> {
     chain.map(|certificate| certificate.as_bytes().to_vec()).collect()
 }
 
-/// A window without a start has always been open (an absent field of protocol buffers); the crate wants one.
-fn open_windows(root: &mut Value) {
-    const PARTS: [&str; 4] = ["tlogs", "certificateAuthorities", "ctlogs", "timestampAuthorities"];
-    for part in PARTS {
+/// The window of a log's key has a start (sigstore_common.proto, TimeRange: only the end is optional), and so has one of an authority
+/// that has an end. An authority's empty window says nothing (an absent field of protocol buffers, as sigstore-js writes it): its
+/// certificates have times of their own. The crate wants a start everywhere.
+fn open_windows(root: &mut Value) -> Result<(), RootError> {
+    const PARTS: [(&str, &str, &str); 4] = [
+        ("tlogs", "/publicKey/validFor", "a log"),
+        ("ctlogs", "/publicKey/validFor", "a log of certificates"),
+        ("certificateAuthorities", "/validFor", "a certificate authority"),
+        ("timestampAuthorities", "/validFor", "a timestamp authority"),
+    ];
+    for (part, pointer, what) in PARTS {
         let entries = root.get_mut(part).and_then(Value::as_array_mut);
         for entry in entries.into_iter().flatten() {
-            for pointer in ["/validFor", "/publicKey/validFor"] {
-                if let Some(window) = entry.pointer_mut(pointer).and_then(Value::as_object_mut) {
-                    window.entry("start").or_insert_with(|| "1970-01-01T00:00:00Z".into());
-                }
+            let Some(window) = entry.pointer_mut(pointer).and_then(Value::as_object_mut) else {
+                continue;
+            };
+            let of_log = pointer.starts_with("/publicKey");
+            let unsaid = |window: &serde_json::Map<String, Value>, key: &str| {
+                window.get(key).is_none_or(Value::is_null)
+            };
+            if unsaid(window, "start") && (of_log || !unsaid(window, "end")) {
+                return Err(RootError::NoStart(what));
             }
+            window.entry("start").or_insert_with(|| "1970-01-01T00:00:00Z".into());
         }
     }
+    Ok(())
 }
 
 fn checked_window(
@@ -479,7 +496,21 @@ mod tests {
         let empty = TrustedRoot::from_json(empty.as_bytes(), &Limits::default());
         assert!(matches!(empty, Err(RootError::Empty)));
         let open = with("/certificateAuthorities/0/validFor", |v| *v = serde_json::json!({}));
-        assert!(open.is_ok(), "a window without a start has always been open");
+        assert!(open.is_ok(), "an authority's empty window says nothing");
+        let end = serde_json::json!({ "end": "2034-01-01T00:00:00Z" });
+        for pointer in [
+            "/tlogs/0/publicKey/validFor",
+            "/ctlogs/0/publicKey/validFor",
+            "/certificateAuthorities/0/validFor",
+            "/timestampAuthorities/0/validFor",
+        ] {
+            let open = with(pointer, |v| *v = end.clone());
+            assert!(matches!(open, Err(RootError::NoStart(_))), "{pointer}");
+            let null = with(pointer, |v| v["start"] = Value::Null);
+            assert!(null.is_err(), "{pointer}");
+        }
+        let empty = with("/tlogs/0/publicKey/validFor", |v| *v = serde_json::json!({}));
+        assert!(matches!(empty, Err(RootError::NoStart(_))));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What is proven and what is refused with which reason: honest evidence, manipulations, rules, coverage, properties.
 
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
@@ -591,7 +592,9 @@ fn plain_signatures_add_up_over_the_same_digest_only() {
     };
     let new = attested("new", &statement(SIGNATURE, &index()), &[&b]);
     let proofs = judged(&[old("1", &index(), &a), new], &rules);
-    assert_eq!(names_of(&proofs.signatures[0]), ["a", "b"], "cosign 2 and 3 together");
+    let mut makers: Vec<_> = proofs.signatures.iter().map(names_of).collect();
+    makers.sort();
+    assert_eq!(makers, [["a"], ["b"]], "cosign 2 and 3 together reach it, each its own payload");
     let proofs = judged(&[old("1", &index(), &a), old("2", &manifest(), &b)], &rules);
     assert!(proofs.signatures.iter().all(|p| p.proven().is_none()), "{proofs:?}");
     assert_eq!(proofs.signatures.len(), 2);
@@ -602,7 +605,46 @@ fn plain_signatures_add_up_over_the_same_digest_only() {
     let proofs = judged(&[wide, old("1", &index(), &a), old("2", &manifest(), &a)], &rules);
     let subjects: Vec<_> =
         proofs.signatures.iter().filter_map(Proof::proven).map(Verified::subject).collect();
-    assert_eq!(subjects.len(), 2, "a signature that names both adds to both");
+    assert_eq!(subjects.len(), 4, "a signature that names both adds to both");
+}
+
+/// A plain signature as cosign 2 makes it, with an annotation.
+fn annotated(place: &str, optional: &Value, key: &TestKey) -> Raw {
+    let payload = simple_payload(&index()).replace("null", &optional.to_string());
+    simple(place, &payload, &payload, key)
+}
+
+#[test]
+fn h31_a_payload_keeps_exactly_its_own_signers() {
+    let (qa, dev) = (TestKey::p256(), TestKey::p256());
+    let signers: &[(&str, &[&TestKey])] = &[("qa", &[&qa]), ("dev", &[&dev])];
+    for threshold in [1, 2] {
+        let rules = rules(signers, &[("**", "signature", "qa dev", threshold)]);
+        let approved = json!({ "approved": "true" });
+        let mut raws = vec![annotated("1", &Value::Null, &qa), annotated("2", &approved, &dev)];
+        for _ in 0..2 {
+            raws.reverse();
+            let proofs = judged(&raws, &rules);
+            let said = |proof: &Proof<Statement>| {
+                let predicate = proof.value().unwrap().predicate.value().unwrap();
+                let optional = predicate["optional"].clone();
+                (names_of(proof).join(" "), optional)
+            };
+            let mut all: Vec<_> = proofs.signatures.iter().map(said).collect();
+            all.sort_by(|a, b| a.0.cmp(&b.0));
+            assert_eq!(all, [("dev".to_owned(), approved.clone()), ("qa".to_owned(), Value::Null)]);
+        }
+    }
+    // One signer, two payloads: both are there.
+    let rules = rules(signers, &[("**", "signature", "qa dev", 1)]);
+    let of = |place, name: &str| annotated(place, &json!({ "pipeline": name }), &qa);
+    let proofs = judged(&[of("1", "ci"), of("2", "cd")], &rules);
+    assert_eq!(proofs.signatures.len(), 2);
+    // A stranger's payload over the same digest gets nothing of it.
+    let stranger = TestKey::p256();
+    let proofs = judged(&[of("1", "ci"), annotated("2", &json!({}), &stranger)], &rules);
+    let proven = proofs.signatures.iter().filter_map(Proof::proven).count();
+    assert_eq!((proofs.signatures.len(), proven), (2, 1));
 }
 
 #[test]
@@ -929,6 +971,122 @@ mod monotone {
             let (some, all) = (judged(&some, rules), judged(good, rules));
             let all: Vec<&Statement> = proven(&all).into_iter().map(Verified::value).collect();
             prop_assert!(proven(&some).iter().all(|verified| all.contains(&verified.value())));
+        }
+    }
+}
+
+/// One piece of random evidence: what it is, whose keys sign it, and where it is found.
+#[derive(Debug, Clone)]
+struct Piece {
+    kind: u8,
+    predicate: u8,
+    about: u8,
+    keys: u8,
+    place: u8,
+}
+
+fn pieces(keys: std::ops::Range<u8>) -> impl Strategy<Value = Vec<Piece>> {
+    let piece = (0..6_u8, 0..4_u8, 0..3_u8, keys, 0..4_u8);
+    let piece = piece.prop_map(|(kind, predicate, about, keys, place)| Piece {
+        kind,
+        predicate,
+        about,
+        keys,
+        place,
+    });
+    proptest::collection::vec(piece, 0..6)
+}
+
+impl Piece {
+    /// Signed by the first and second of the keys as the bits of `keys` say; a stranger's where the third is set.
+    fn raw(&self, keys: &[TestKey; 3]) -> Raw {
+        let about = [index(), manifest(), ManifestDigest::of(b"another")];
+        let about = &about[usize::from(self.about)];
+        let types = [SIGNATURE, SLSA, SPDX, "https://example.com/unknown/v1"];
+        let kind = types[usize::from(self.predicate)];
+        let text = String::from_utf8(statement(kind, about)).unwrap();
+        let payload = text.replace("\"a\":1", &format!("\"a\":{}", self.place)).into_bytes();
+        let makers = keys.iter().enumerate().filter(|(n, _)| self.keys & (1 << n) != 0);
+        let makers: Vec<&TestKey> = makers.map(|(_, key)| key).collect();
+        let place = format!("{self:?}");
+        match self.kind {
+            0 => bare(&payload),
+            1 => raw(&place, MediaType::IN_TOTO, payload),
+            2 => raw(&place, "application/spdx+json", payload),
+            3 if makers.len() == 1 => {
+                let text =
+                    simple_payload(about).replace("null", &format!("{{\"a\":{}}}", self.place));
+                simple(&place, &text, &text, makers[0])
+            }
+            4 => {
+                let mut broken = attested(&place, &payload, &makers);
+                broken.bytes = broken.bytes.slice(..broken.bytes.len() / 2);
+                broken
+            }
+            _ => attested(&place, &payload, &makers),
+        }
+    }
+}
+
+/// What is proven: of each claim its bytes, signers, subject and type.
+fn proven(proofs: &Proofs) -> Vec<(Digest, Vec<String>, ManifestDigest, String, Value)> {
+    let all = proofs.signatures.iter().chain(&proofs.attestations).filter_map(Proof::proven);
+    let mut all: Vec<_> = all
+        .map(|verified| {
+            let signers = verified.signers().iter().map(|signer| signer.name.clone()).collect();
+            let Statement { predicate_type, predicate, .. } = verified.value().clone();
+            let predicate = predicate.value().unwrap();
+            let subject = verified.subject().clone();
+            (verified.payload().clone(), signers, subject, predicate_type, predicate)
+        })
+        .collect();
+    all.sort_by_key(|item| format!("{item:?}"));
+    all
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Attack H30: whoever has no key changes nothing, in either direction, and order changes nothing.
+    #[test]
+    fn h30_unproven_evidence_and_order_change_nothing(
+        honest in pieces(1..4), strangers in pieces(0..1), forged in pieces(4..5),
+        threshold in 1..3_usize, seed in any::<prop::sample::Index>(),
+    ) {
+        let keys = [TestKey::p256(), TestKey::p256(), TestKey::p256()];
+        let signers: &[(&str, &[&TestKey])] = &[("a", &[&keys[0]]), ("b", &[&keys[1]])];
+        let rules = rules(signers, &[("**", "signature provenance", "a b", threshold)]);
+        // A bare statement of the index is covered by who signs the index: it is the image's own, and nobody can add it.
+        let own = |piece: &&Piece| piece.kind != 0;
+        let honest: Vec<Raw> = honest.iter().filter(own).map(|piece| piece.raw(&keys)).collect();
+        let added = strangers.iter().chain(&forged).filter(own).map(|piece| piece.raw(&keys));
+        let before = judged(&honest, &rules);
+        let mut all: Vec<Raw> = honest.iter().cloned().chain(added).collect();
+        let length = all.len().max(1);
+        all.rotate_left(seed.index(length) % length);
+        let after = judged(&all, &rules);
+        prop_assert_eq!(proven(&before), proven(&after));
+        // What is said of it can make no rule deny, whatever rules there are.
+        let decisive = |proofs: &Proofs| -> Vec<Finding> {
+            proofs.findings.iter().filter(|f| !f.is_remark()).cloned().collect()
+        };
+        prop_assert_eq!(decisive(&before), decisive(&after));
+        let mut turned = all.clone();
+        turned.reverse();
+        prop_assert_eq!(&judged(&turned, &rules), &after);
+        // Each statement has the signers who signed its bytes, and no other.
+        for (payload, signers, ..) in proven(&after) {
+            for (name, key) in [("a", &keys[0]), ("b", &keys[1])] {
+                let signed = all.iter().any(|raw| {
+                    let opened = attest::open(raw, &Limits::default()).unwrap_or_default();
+                    opened.into_iter().any(|envelope| match envelope {
+                        Envelope::Signed(signed) => signed.payload == payload
+                            && signed.signatures.iter().any(|s| key.public.verifies(&signed.message, &s.bytes)),
+                        _ => false,
+                    })
+                });
+                prop_assert_eq!(signed, signers.iter().any(|signer| signer == name), "{}", name);
+            }
         }
     }
 }

@@ -88,7 +88,7 @@ fn a_bundle_that_cosign_made_of_a_blob_is_no_signature_of_an_image() {
     let proofs = prove_here(&[attached(&index)], &index, &rules);
     let mut all = proofs.signatures.iter().chain(&proofs.attestations);
     assert!(all.all(|proof| proof.proven().is_none()), "{proofs:?}");
-    assert_eq!(codes(&proofs), [Code::SignatureInvalid], "{proofs:?}");
+    assert_eq!(codes(&proofs), [Code::SignatureMissing, Code::SignatureInvalid], "{proofs:?}");
 }
 
 /// The key hint that cosign 3 writes is the fingerprint of its key.

@@ -1,0 +1,52 @@
+//! Asking the world whether inputs are what their trusted names say.
+
+use super::Context;
+use crate::{
+    digest::ManifestDigest,
+    engine::ancestry::{self, Held},
+    image::Image,
+    rebuild::{Plan, inputs, inputs::Question},
+    reference::Location,
+    source,
+};
+
+/// Whether every input of the plan is trusted by name.
+///
+/// # Errors
+/// What is not, and why.
+pub async fn trusted(plan: &Plan, image: &Image, ctx: &Context) -> Result<(), Vec<String>> {
+    let location = &image.reference.location;
+    for question in inputs::questions(plan, location, ctx.trust.sources())? {
+        ask(&question, ctx).await.map_err(|why| vec![why])?;
+    }
+    Ok(())
+}
+
+async fn ask(question: &Question, ctx: &Context) -> Result<(), String> {
+    match question {
+        Question::History { url, commit, references } => {
+            let mut last = "no branch and no tag is listed".to_owned();
+            for reference in references {
+                let (settings, talk) = (&ctx.rebuild.settings, &*ctx.talk);
+                let held =
+                    ancestry::holds(url, reference, commit, settings, &ctx.limits, talk).await;
+                last = match held {
+                    Ok(Held::Yes) => return Ok(()),
+                    Ok(Held::No) => format!("{reference} does not hold it"),
+                    Ok(Held::Unproven(why)) => why.to_string(),
+                    Err(failure) => failure.why,
+                };
+            }
+            Err(format!("commit {} of {url}: {last}", commit.as_str()))
+        }
+        Question::Image { repository, digest } => {
+            let missing = |why: String| format!("image {repository}@{digest}: {why}");
+            let parsed = repository.parse().map_err(|error| missing(format!("{error}")))?;
+            let location = Location::Registry(parsed);
+            let opened = source::open(&location, &ctx.sources, &ctx.limits).await;
+            let source = opened.map_err(|error| missing(error.to_string()))?;
+            let manifest = source.manifest(&ManifestDigest::new(digest.clone())).await;
+            manifest.map(drop).map_err(|error| missing(error.to_string()))
+        }
+    }
+}
