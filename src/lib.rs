@@ -26,6 +26,7 @@ pub mod json;
 pub mod limits;
 pub mod progress;
 pub mod reference;
+pub mod untrusted;
 // layer 1: formats
 pub mod attest;
 pub mod image;

@@ -96,7 +96,9 @@ impl FromStr for PathPattern {
                 Err(PathPatternError::TooLong { found: text.len() })
             }
             _ if !text.starts_with('/') => Err(PathPatternError::Relative(shown())),
-            _ if text.chars().any(char::is_control) => Err(PathPatternError::Control(shown())),
+            _ if text.contains(crate::untrusted::misleads) => {
+                Err(PathPatternError::Control(shown()))
+            }
             _ => Ok(Self(text.to_owned())),
         }
     }

@@ -8,7 +8,7 @@
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Class, Difference, Place, inside::inside, matcher::Content, normalize::normal, residue,
+    Class, Difference, Place, Which, inside::inside, matcher::Content, normalize::normal, residue,
 };
 use crate::{
     digest::Digest,
@@ -169,8 +169,12 @@ pub(super) fn differences(
                 list.add(Class::TarSecurity, "metadata", None, None);
             }
         }
-        (Some(only), None) => one_sided(&mut list, only, "published", (Some(only.words()), None)),
-        (None, Some(only)) => one_sided(&mut list, only, "rebuilt", (None, Some(only.words()))),
+        (Some(only), None) => {
+            one_sided(&mut list, only, Which::Published, (Some(only.words()), None));
+        }
+        (None, Some(only)) => {
+            one_sided(&mut list, only, Which::Rebuilt, (None, Some(only.words())));
+        }
         (None, None) => {}
     }
     list.found
@@ -194,12 +198,13 @@ fn is_other_form(left: &Entry, right: &Entry) -> bool {
 fn one_sided(
     list: &mut List,
     only: &Facts,
-    side: &str,
+    which: Which,
     (left, right): (Option<String>, Option<String>),
 ) {
     let class = residue::one_sided(&only.entry);
-    list.add(class, &format!("only in {side}"), left, right);
+    list.add(class, &format!("only in {}", which.name()), left, right);
     let Some(last) = list.found.last_mut() else { return };
+    last.only_in = Some(which);
     last.may_be_allowed = residue::may_be_allowed(class, &only.entry);
     if class == Class::MountPoint {
         last.explained_by = Some(residue::MOUNT_POINT.to_owned());

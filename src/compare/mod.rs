@@ -85,11 +85,34 @@ impl Which {
     }
 }
 
+/// What the two images are called where people read it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SideWords {
+    /// The left one.
+    pub left: &'static str,
+    /// The right one.
+    pub right: &'static str,
+}
+
+impl SideWords {
+    /// A published image, and what a rebuild of it gave.
+    pub const REBUILD: Self = Self { left: "published", right: "rebuilt" };
+    /// Any two images.
+    pub const TWO_IMAGES: Self = Self { left: "left", right: "right" };
+
+    fn of(self, which: Which) -> &'static str {
+        match which {
+            Which::Published => self.left,
+            Which::Rebuilt => self.right,
+        }
+    }
+}
+
 /// Why two images could not be compared. That they differ is no error.
 #[derive(Debug, thiserror::Error)]
 pub enum CompareError {
     /// One of them is no image.
-    #[error("{} image: {error}", .which.name())]
+    #[error("image: {error}")]
     Format {
         /// Which.
         which: Which,
@@ -97,7 +120,7 @@ pub enum CompareError {
         error: FormatError,
     },
     /// A layer could not be opened.
-    #[error("{} image, layer {position}: {error}", .which.name())]
+    #[error("image, layer {position}: {error}")]
     Open {
         /// Which image.
         which: Which,
@@ -107,7 +130,7 @@ pub enum CompareError {
         error: io::Error,
     },
     /// A layer's stored bytes are not what the manifest says, or cannot be inflated within the limits.
-    #[error("{} image, layer {position}: {error}", .which.name())]
+    #[error("image, layer {position}: {error}")]
     Layer {
         /// Which image.
         which: Which,
@@ -117,7 +140,7 @@ pub enum CompareError {
         error: LayerError,
     },
     /// A layer's tar cannot be read in one way.
-    #[error("{} image, layer {position}: {error}", .which.name())]
+    #[error("image, layer {position}: {error}")]
     Tar {
         /// Which image.
         which: Which,
@@ -127,7 +150,7 @@ pub enum CompareError {
         error: TarError,
     },
     /// The layers do not add up to a root filesystem.
-    #[error("{} image: {error}", .which.name())]
+    #[error("image: {error}")]
     Rootfs {
         /// Which image.
         which: Which,
@@ -137,6 +160,11 @@ pub enum CompareError {
 }
 
 impl CompareError {
+    /// What is wrong, with the sides called so.
+    pub fn told(&self, words: SideWords) -> String {
+        format!("{} {self}", words.of(self.which()))
+    }
+
     /// Which of the two images is at fault.
     pub fn which(&self) -> Which {
         match self {
@@ -330,8 +358,10 @@ pub struct Difference {
     pub place: Place,
     /// Which class.
     pub class: Class,
-    /// What differs there: `content`, `mode`, `uid`, `only in left` …
+    /// What differs there: `content`, `mode`, `uid`, `only in published` …
     pub what: String,
+    /// The only side that has it, where the other has nothing.
+    pub only_in: Option<Which>,
     /// The left (published) side, in words: a digest and size, a mode, a value.
     pub left: Option<String>,
     /// The right (rebuilt) side.
@@ -359,6 +389,7 @@ impl Difference {
             place,
             class,
             what: what.into(),
+            only_in: None,
             left: None,
             right: None,
             explained_by: None,
@@ -368,6 +399,14 @@ impl Difference {
             inside: None,
             layers: None,
             repeats: Repeats::Unknown,
+        }
+    }
+
+    /// What differs, with the sides called so.
+    pub fn what_in(&self, words: SideWords) -> String {
+        match self.only_in {
+            Some(which) => format!("only in {}", words.of(which)),
+            None => self.what.clone(),
         }
     }
 

@@ -33,6 +33,7 @@ use crate::{
     reference::{Location, Reference, Repository, Selector},
     source::{PlatformChoice, RegistrySettings},
     trust::{PublicKey, Rule, SignerKeys, TrustError, TrustRules},
+    untrusted::misleads,
 };
 
 /// Largest key or certificate file that is read, in bytes.
@@ -100,7 +101,7 @@ impl Reader<'_> {
 
     pub(super) fn not_empty(&self, key: KeyPath, list: &[String]) -> Result<(), ConfigError> {
         let hollow = |item: &String| {
-            item.is_empty() || item.contains(|c: char| c.is_whitespace() || c.is_control())
+            item.is_empty() || item.contains(|c: char| c.is_whitespace() || misleads(c))
         };
         if list.is_empty() {
             let help = "an empty list would match nothing; remove the entry or fill the list";
@@ -120,7 +121,7 @@ impl Reader<'_> {
 
     /// A line that says something.
     pub(super) fn words(&self, key: KeyPath, text: &str) -> Result<(), ConfigError> {
-        if !text.trim().is_empty() && !text.contains(char::is_control) {
+        if !text.trim().is_empty() && !text.contains(misleads) {
             return Ok(());
         }
         let found = if text.trim().is_empty() { "nothing" } else { text };
@@ -169,7 +170,7 @@ impl Reader<'_> {
 fn shown(text: &str) -> String {
     text.chars()
         .take(SHOWN_CHARS)
-        .flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] })
+        .flat_map(|c| if misleads(c) { c.escape_default().collect() } else { vec![c] })
         .collect()
 }
 
@@ -234,7 +235,7 @@ fn form(file: &Path, error: &yaml_serde::Error) -> ConfigError {
     };
     ConfigError::Form {
         place: Place { file: file.to_owned(), position: at.map(|at| (at.line(), at.column())) },
-        why: why.replace(char::is_control, " "),
+        why: why.replace(misleads, " "),
     }
 }
 
@@ -362,7 +363,9 @@ fn trust(reader: &Reader<'_>, raw: &raw::Trust, roots: &Roots) -> Result<TrustRu
 /// What only all signers and rules together can be wrong about.
 fn contradiction(reader: &Reader<'_>, error: &TrustError) -> ConfigError {
     let at = match error {
-        TrustError::UnnamedSigner | TrustError::SignerTwice { .. } => key!["trust", "signers"],
+        TrustError::UnnamedSigner
+        | TrustError::MisleadingName(_)
+        | TrustError::SignerTwice { .. } => key!["trust", "signers"],
         TrustError::Empty { rule, list } => key!["trust", "rules", *rule, *list],
         TrustError::UnknownSigner { rule, .. } => key!["trust", "rules", *rule, "signers"],
         TrustError::NoThreshold { rule } | TrustError::UnreachableThreshold { rule, .. } => {

@@ -18,7 +18,10 @@ use super::{
     shape::Shape,
     subjects::{self, Changes, Image},
 };
-use crate::reference::{Reference, Selector};
+use crate::{
+    reference::{Reference, Selector},
+    untrusted::clean,
+};
 
 /// Bytes of one audit annotation.
 const MAX_ANNOTATION_BYTES: usize = 4 << 10;
@@ -87,7 +90,7 @@ impl Gate {
         let warnings = pairs().flat_map(|(image, judged)| self.warnings(&image.reference, judged));
         response.warnings = warnings.take(MAX_WARNINGS).collect();
         let list: Vec<_> = pairs().map(|(image, judged)| annotation(image, judged)).collect();
-        let list = message::cut(list.join(" "), MAX_ANNOTATION_BYTES);
+        let list = message::cut(clean(&list.join(" ")), MAX_ANNOTATION_BYTES);
         response.audit_annotations.insert("images", list);
         if *unchanged > 0 {
             response.audit_annotations.insert("unchanged", unchanged.to_string());

@@ -4,6 +4,7 @@
 //! direction-changing characters are escaped, lines and the whole are bounded (attack F6).
 
 use super::{flight::Judged, subjects::Image};
+use crate::untrusted::misleads;
 
 /// Longest message, in bytes; etcd events and terminals take more, people do not.
 pub(super) const MAX_BYTES: usize = 8 << 10;
@@ -73,13 +74,6 @@ pub(super) fn line(text: &str) -> String {
         if misleads(c) { out.extend(c.escape_unicode()) } else { out.push(c) }
     }
     out
-}
-
-/// Control characters, and the format characters that turn or hide text (Unicode TR36).
-fn misleads(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{00ad}' | '\u{061c}' | '\u{180e}' | '\u{feff}' | '\u{200b}'..='\u{200f}'
-            | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// A line for a response header: `Warning` headers carry no control characters.

@@ -21,6 +21,7 @@ use super::{
     intake::Unread,
     review::{self, Answer},
 };
+use crate::untrusted::clean;
 
 /// Time that is left to the apiserver to read the answer.
 const MARGIN: Duration = Duration::from_millis(500);
@@ -57,7 +58,7 @@ async fn validate(
     let limit = gate.settings.review_bytes;
     let request = match timeout_at(deadline, gate.intake.take(body, limit)).await {
         Ok(Ok(Ok(request))) => request,
-        Ok(Ok(Err(error))) => return text(StatusCode::BAD_REQUEST, error.to_string()),
+        Ok(Ok(Err(error))) => return text(StatusCode::BAD_REQUEST, clean(&error.to_string())),
         Ok(Err(Unread::TooLarge)) => {
             let why = format!("the review is larger than limits.reviewBytes ({limit} bytes)");
             return text(StatusCode::PAYLOAD_TOO_LARGE, why);

@@ -1,9 +1,8 @@
 //! Trees of lines, as `inspect` and comparisons show them.
 //!
-//! Turns nested [`Branch`]es into lines with the usual strokes. What a branch says is cleaned here, so that no text of
-//! strangers reaches a terminal as it is.
+//! Turns nested [`Branch`]es into lines with the usual strokes.
 
-use super::clean;
+use crate::untrusted::{Page, line};
 
 /// A line, and what hangs below it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -31,14 +30,12 @@ impl Branch {
     }
 
     /// Writes the tree, its root without a stroke.
-    pub fn write(&self, out: &mut String) {
+    pub fn write(&self, out: &mut Page) {
         self.lines(out, "", "", "");
     }
 
-    fn lines(&self, out: &mut String, before: &str, stroke: &str, beneath: &str) {
-        for part in [before, stroke, &clean(&self.text), "\n"] {
-            out.push_str(part);
-        }
+    fn lines(&self, out: &mut Page, before: &str, stroke: &str, beneath: &str) {
+        line!(out, "{before}{stroke}{}", self.text);
         let inner = format!("{before}{beneath}");
         let last = self.below.len().saturating_sub(1);
         for (position, branch) in self.below.iter().enumerate() {
@@ -58,8 +55,8 @@ mod tests {
         let twig = |text: &str| Branch::new(text).with([Branch::new("x")]);
         let mut tree = Branch::new("root").with([twig("a"), twig("b\u{1b}")]);
         tree.push(Branch::new("c"));
-        let mut out = String::new();
+        let mut out = Page::default();
         tree.write(&mut out);
-        assert_eq!(out, "root\n├─ a\n│  └─ x\n├─ b\\u{1b}\n│  └─ x\n└─ c\n");
+        assert_eq!(out.as_str(), "root\n├─ a\n│  └─ x\n├─ b\\u{1b}\n│  └─ x\n└─ c\n");
     }
 }

@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema, schema_for};
 use serde::Serialize;
 
 use crate::compare::{
-    Allowance, Class, Comparison, Difference, Hint, Inside, LayerFacts, Part, Place,
+    Allowance, Class, Comparison, Difference, Hint, Inside, LayerFacts, Part, Place, SideWords,
 };
 
 /// The value of `schema`.
@@ -105,7 +105,7 @@ pub struct DifferenceReport {
     pub class_name: String,
     /// Whether the class has no effect on what the image holds and does.
     pub benign: bool,
-    /// What differs there: `content`, `mode`, `only in published`.
+    /// What differs there: `content`, `mode`, `only in left`.
     pub what: String,
     /// The left side in words.
     pub left: Option<String>,
@@ -251,7 +251,7 @@ impl DifferenceReport {
             class: class.letter().to_string(),
             class_name: class.name().to_owned(),
             benign: class.is_benign(),
-            what: difference.what.clone(),
+            what: difference.what_in(SideWords::TWO_IMAGES),
             left: difference.left.clone(),
             right: difference.right.clone(),
             explained_by: difference.explained_by.clone(),

@@ -1,12 +1,11 @@
 //! Comparisons in words.
 
-use std::{
-    collections::BTreeMap,
-    fmt::{self, Write as _},
-};
+use std::collections::BTreeMap;
 
-use super::clean;
-use crate::compare::{Comparison, Difference, Hint, Inside, PackageChange, Part, Place};
+use crate::{
+    compare::{Comparison, Difference, Hint, Inside, PackageChange, Part, Place, SideWords},
+    untrusted::{Page, line},
+};
 
 /// Packages that are listed; the rest is counted.
 const PACKAGES_SHOWN: usize = 40;
@@ -14,10 +13,8 @@ const PACKAGES_SHOWN: usize = 40;
 /// How the list of differences is set.
 #[derive(Debug, Clone, Copy)]
 pub struct Style {
-    /// What the left side is called.
-    pub left: &'static str,
-    /// What the right side is called.
-    pub right: &'static str,
+    /// What the sides are called.
+    pub words: SideWords,
     /// What each line begins with.
     pub indent: &'static str,
     /// How many differences are shown; the rest is counted.
@@ -37,54 +34,47 @@ pub enum Depth {
 
 /// Renders a comparison of two images.
 pub fn comparison(comparison: &Comparison, left: &str, right: &str) -> String {
-    let style =
-        Style { left: "left", right: "right", indent: "  ", shown: usize::MAX, depth: Depth::Full };
-    let mut out = String::new();
+    let words = SideWords::TWO_IMAGES;
+    let style = Style { words, indent: "  ", shown: usize::MAX, depth: Depth::Full };
+    let mut out = Page::default();
     let level = comparison.level;
-    let _ = writeln!(out, "left   {}", clean(left));
-    let _ = writeln!(out, "right  {}", clean(right));
-    let _ = writeln!(out, "level  R{} {}", level.number(), level.name());
-    let _ = list(&mut out, comparison, style);
-    out
+    line!(out, "left   {left}");
+    line!(out, "right  {right}");
+    line!(out, "level  R{} {}", level.number(), level.name());
+    list(&mut out, comparison, style);
+    out.into_text()
 }
 
 /// Writes the differences, and how many there are more.
-pub fn list(out: &mut String, comparison: &Comparison, style: Style) -> fmt::Result {
+pub fn list(out: &mut Page, comparison: &Comparison, style: Style) {
     for difference in comparison.differences.iter().take(style.shown) {
-        write_difference(out, difference, style)?;
+        write_difference(out, difference, style);
     }
     let held_back = comparison.differences.len().saturating_sub(style.shown) as u64;
     match held_back + comparison.omitted {
         0 => {}
-        more => writeln!(out, "{}… and {more} more differences", style.indent)?,
+        more => line!(out, "{}… and {more} more differences", style.indent),
     }
     for allowance in &comparison.allowed {
         let uses = allowance.uses(&comparison.differences);
-        let words = format!("{allowance}: {}", allowance.reason);
-        writeln!(out, "{}{uses} x {}", style.indent, clean(&words))?;
+        line!(out, "{}{uses} x {allowance}: {}", style.indent, allowance.reason);
     }
-    if style.depth == Depth::Brief {
-        return Ok(());
+    if style.depth == Depth::Full {
+        packages(out, &comparison.packages, style);
+        advice(out, comparison, style);
     }
-    packages(out, &comparison.packages, style)?;
-    advice(out, comparison, style)
 }
 
-fn packages(out: &mut String, changes: &[PackageChange], style: Style) -> fmt::Result {
+fn packages(out: &mut Page, changes: &[PackageChange], style: Style) {
     let indent = style.indent;
     for change in changes.iter().take(PACKAGES_SHOWN) {
-        let version = |version: &Option<String>| clean(version.as_deref().unwrap_or("none"));
-        let (left, right) = (version(&change.left), version(&change.right));
-        writeln!(
-            out,
-            "{indent}package {} {}: {left} -> {right}",
-            change.ecosystem,
-            clean(&change.name)
-        )?;
+        let PackageChange { ecosystem, name, left, right } = change;
+        let [left, right] = [left, right].map(|version| version.as_deref().unwrap_or("none"));
+        line!(out, "{indent}package {ecosystem} {name}: {left} -> {right}");
     }
     match changes.len().saturating_sub(PACKAGES_SHOWN) {
-        0 => Ok(()),
-        more => writeln!(out, "{indent}… and {more} more packages"),
+        0 => {}
+        more => line!(out, "{indent}… and {more} more packages"),
     }
 }
 
@@ -104,15 +94,14 @@ pub(super) fn causes(comparison: &Comparison) -> Vec<(Hint, usize)> {
     counts
 }
 
-fn advice(out: &mut String, comparison: &Comparison, style: Style) -> fmt::Result {
+fn advice(out: &mut Page, comparison: &Comparison, style: Style) {
     for (hint, count) in causes(comparison) {
-        writeln!(out, "{}{count} x {}", style.indent, hint.why())?;
-        writeln!(out, "{}       fix: {}", style.indent, hint.fix())?;
+        line!(out, "{}{count} x {}", style.indent, hint.why());
+        line!(out, "{}       fix: {}", style.indent, hint.fix());
     }
-    Ok(())
 }
 
-fn write_difference(out: &mut String, difference: &Difference, style: Style) -> fmt::Result {
+fn write_difference(out: &mut Page, difference: &Difference, style: Style) {
     let indent = style.indent;
     let place = match (&difference.place, difference.layers) {
         // Each side is told with its own layer.
@@ -120,74 +109,71 @@ fn write_difference(out: &mut String, difference: &Difference, style: Style) -> 
         (other, _) => place(other),
     };
     let class = difference.class;
-    writeln!(
+    line!(
         out,
         "{indent}{}: {} [{} {}]",
-        clean(&place),
-        clean(&difference.what),
+        place,
+        difference.what_in(style.words),
         class.letter(),
         class.name()
-    )?;
-    for (name, side) in [style.left, style.right].into_iter().zip(difference.sides()) {
+    );
+    for (name, side) in [style.words.left, style.words.right].into_iter().zip(difference.sides()) {
         if let Some(text) = side {
-            writeln!(out, "{indent}  {name:>9}: {}", clean(&text))?;
+            line!(out, "{indent}  {name:>9}: {text}");
         }
     }
     if let Some(by) = &difference.explained_by {
-        writeln!(out, "{indent}  explained: {}", clean(by))?;
+        line!(out, "{indent}  explained: {by}");
     }
     if let Some(cause) = &difference.cause {
-        writeln!(out, "{indent}       from: {}", clean(&cause.text()))?;
+        line!(out, "{indent}       from: {}", cause.text());
     }
     if style.depth == Depth::Brief {
-        return Ok(());
+        return;
     }
     if let Some(inside) = &difference.inside {
-        write_inside(out, inside, &format!("{indent}    "))?;
+        write_inside(out, inside, &format!("{indent}    "));
     }
     if let Some(hint) = difference.hint {
-        writeln!(out, "{indent}     likely: {}", hint.why())?;
+        line!(out, "{indent}     likely: {}", hint.why());
     }
-    Ok(())
 }
 
-fn write_inside(out: &mut String, inside: &Inside, indent: &str) -> fmt::Result {
+fn write_inside(out: &mut Page, inside: &Inside, indent: &str) {
     match inside {
         Inside::Lines { lines, more, .. } => {
             for line in lines {
-                writeln!(out, "{indent}| {}", clean(line))?;
+                line!(out, "{indent}| {line}");
             }
-            if *more { writeln!(out, "{indent}| …") } else { Ok(()) }
+            if *more {
+                line!(out, "{indent}| …");
+            }
         }
         Inside::Parts { of, parts, omitted } => {
             if parts.is_empty() {
-                return writeln!(
-                    out,
-                    "{indent}{}: members are equal, times or order are not",
-                    of.name()
-                );
+                line!(out, "{indent}{}: members are equal, times or order are not", of.name());
+                return;
             }
             for part in parts {
-                write_part(out, part, of.name(), indent)?;
+                write_part(out, part, of.name(), indent);
             }
             match omitted {
-                0 => Ok(()),
-                more => writeln!(out, "{indent}… and {more} more"),
+                0 => {}
+                more => line!(out, "{indent}… and {more} more"),
             }
         }
     }
 }
 
-fn write_part(out: &mut String, part: &Part, of: &str, indent: &str) -> fmt::Result {
-    writeln!(out, "{indent}{of} {}", clean(&part.name))?;
+fn write_part(out: &mut Page, part: &Part, of: &str, indent: &str) {
+    line!(out, "{indent}{of} {}", part.name);
     for (mark, side) in [('-', &part.left), ('+', &part.right)] {
         if let Some(words) = side {
-            writeln!(out, "{indent}  {mark} {}", clean(words))?;
+            line!(out, "{indent}  {mark} {words}");
         }
     }
-    match &part.inside {
-        Some(inside) => write_inside(out, inside, &format!("{indent}  ")),
-        None => Ok(()),
+    if let Some(inside) = &part.inside {
+        write_inside(out, inside, &format!("{indent}  "));
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{
     branches::Branch,
     json::{finding as finding_json, lines},
-    text::{finding_block, unproven},
+    text::{unproven, write_finding},
 };
 use crate::{
     attest::Statement,
@@ -21,6 +21,7 @@ use crate::{
         examine::{Entry, Examined, Look, Maker, Presented, Said, Seen},
         sigstore::{ProvenTime, TimeSource, Vouched},
     },
+    untrusted::{Page, line},
     verdict::Evidence,
 };
 
@@ -44,8 +45,8 @@ pub struct Inspection {
 
 /// Renders the trees of an image's platforms.
 pub fn tree(inspections: &[Inspection]) -> String {
-    let mut out = String::new();
-    let Some(first) = inspections.first() else { return out };
+    let mut out = Page::default();
+    let Some(first) = inspections.first() else { return out.into_text() };
     let image = &first.evidence.image;
     let mut root = Branch::new(image.reference.to_string());
     root.push(index(image, inspections));
@@ -53,11 +54,10 @@ pub fn tree(inspections: &[Inspection]) -> String {
     root.write(&mut out);
     let weighty = |f: &&Finding| f.severity > Severity::Info;
     for finding in inspections.iter().flat_map(|i| &i.findings).filter(weighty) {
-        out.push('\n');
-        // Writing to a String cannot fail.
-        let _ = finding_block(&mut out, finding);
+        line!(out);
+        write_finding(&mut out, finding);
     }
-    out
+    out.into_text()
 }
 
 /// What the index lists, and which of it is shown below.

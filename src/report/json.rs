@@ -1,7 +1,7 @@
 //! The report that machines read: `hallmark/verdict/v1`.
 //!
 //! Evidence is written in the form that policies see (`hallmark/input/v1`), so that a rule can be tried on a report. Keys
-//! are sorted, and the same verdict gives the same bytes.
+//! are sorted, and the same verdict gives the same bytes. Characters that mislead are written as JSON's escapes.
 
 use serde_json::{Value, json};
 
@@ -10,6 +10,7 @@ use crate::{
     compare::Comparison,
     finding::{Fact, Finding},
     policy::{PolicyInput, input::NotJudgedInput},
+    untrusted,
     verdict::{Decision, Evidence, Ground, PlatformVerdict, Verdict},
 };
 
@@ -121,7 +122,8 @@ pub fn comparison(comparison: &Comparison, left: &str, right: &str) -> String {
     lines(&json!(ComparisonReport::new(comparison, left, right)))
 }
 
-pub(super) fn lines(value: &Value) -> String {
+/// A document in lines.
+pub fn lines(value: &Value) -> String {
     // `{:#}` on a Value writes indented JSON and cannot fail.
-    format!("{value:#}\n")
+    untrusted::json(&format!("{value:#}\n"))
 }

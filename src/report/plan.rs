@@ -1,13 +1,12 @@
 //! A rebuild plan in words, or what keeps it from being one.
 
-use std::fmt::{self, Write as _};
-
 use serde_json::{Value, json};
 
-use super::clean;
+use super::json::lines;
 use crate::{
     attest::provenance::{Material, Pin},
     rebuild::{ByHand, Gap, Plan, Planned, PlannedSource},
+    untrusted::{Page, line},
 };
 
 /// Schema of a plan.
@@ -15,16 +14,15 @@ pub const PLAN: &str = "hallmark/plan/v1";
 
 /// Renders what planning gave, and the command that follows it.
 pub fn planned(planned: &Planned, by_hand: Option<&ByHand>) -> String {
-    let mut out = String::new();
-    // Writing to a String cannot fail.
-    let _ = match planned {
-        Planned::Plan(plan) => write_plan(&mut out, plan).and_then(|()| match by_hand {
-            Some(by_hand) => write_by_hand(&mut out, by_hand),
-            None => Ok(()),
-        }),
+    let mut out = Page::default();
+    match planned {
+        Planned::Plan(plan) => {
+            write_plan(&mut out, plan);
+            by_hand.iter().for_each(|by_hand| write_by_hand(&mut out, by_hand));
+        }
         Planned::NotReplayable(gaps) => write_gaps(&mut out, gaps),
-    };
-    out
+    }
+    out.into_text()
 }
 
 /// The same for machines.
@@ -46,8 +44,7 @@ pub fn json(planned: &Planned, by_hand: Option<&ByHand>) -> String {
         "environment": by_hand.map(|by_hand| &by_hand.environment),
         "policy": by_hand.map(|by_hand| &by_hand.policy),
     });
-    // `{:#}` on a Value writes indented JSON and cannot fail.
-    format!("{value:#}\n")
+    lines(&value)
 }
 
 fn plan_value(plan: &Plan) -> Value {
@@ -91,26 +88,27 @@ fn source_value(source: &PlannedSource) -> Value {
 }
 
 /// Quoted for a shell where that is needed.
-fn write_by_hand(out: &mut String, by_hand: &ByHand) -> fmt::Result {
+fn write_by_hand(out: &mut Page, by_hand: &ByHand) {
     let how = match by_hand.before.as_slice() {
         [] => "with the source policy in WORK/policy.json (--output json prints it)",
         _ => "with WORK as an empty folder of your own",
     };
-    writeln!(out, "\nby hand, {how}:\n")?;
-    let line = |words: &[String]| {
+    line!(out);
+    line!(out, "by hand, {how}:");
+    line!(out);
+    let words = |words: &[String]| {
         let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
-        clean(&words.join(" "))
+        words.join(" ")
     };
     for command in &by_hand.before {
-        writeln!(out, "  {}", line(command))?;
+        line!(out, "  {}", words(command));
     }
     let variables =
         by_hand.environment.iter().map(|(name, value)| format!("{name}={} ", quoted(value)));
-    writeln!(out, "  {}{}", clean(&variables.collect::<String>()), line(&by_hand.command))?;
+    line!(out, "  {}{}", variables.collect::<String>(), words(&by_hand.command));
     for command in &by_hand.after {
-        writeln!(out, "  {}", line(command))?;
+        line!(out, "  {}", words(command));
     }
-    Ok(())
 }
 
 fn quoted(word: &str) -> String {
@@ -121,50 +119,49 @@ fn quoted(word: &str) -> String {
     }
 }
 
-fn write_plan(out: &mut String, plan: &Plan) -> fmt::Result {
-    let mut row = |name: &str, value: &str| writeln!(out, "{name:<12} {}", clean(value));
-    row("engine", &format!("{} ({})", plan.engine.name(), plan.engine_reason))?;
+fn write_plan(out: &mut Page, plan: &Plan) {
+    let mut row = |name: &str, value: &str| line!(out, "{name:<12} {}", value);
+    row("engine", &format!("{} ({})", plan.engine.name(), plan.engine_reason));
     match &plan.source {
         PlannedSource::Repository(repository) => {
-            row("source", &repository.url)?;
-            row("commit", repository.commit.as_str())?;
+            row("source", &repository.url);
+            row("commit", repository.commit.as_str());
             if let Some(folder) = &repository.folder {
-                row("folder", folder)?;
+                row("folder", folder);
             }
         }
         PlannedSource::Download { url, digest } => {
-            row("source", url)?;
-            row("digest", &digest.to_string())?;
+            row("source", url);
+            row("digest", &digest.to_string());
         }
     }
-    row("dockerfile", &plan.dockerfile_path)?;
+    row("dockerfile", &plan.dockerfile_path);
     if let Some(target) = &plan.target {
-        row("target", target)?;
+        row("target", target);
     }
-    row("platform", &plan.platform.to_string())?;
+    row("platform", &plan.platform.to_string());
     for (name, value) in &plan.build_args {
-        row("build-arg", &format!("{name}={value}"))?;
+        row("build-arg", &format!("{name}={value}"));
     }
     for (name, value) in &plan.labels {
-        row("label", &format!("{name}={value}"))?;
+        row("label", &format!("{name}={value}"));
     }
     for material in &plan.materials {
-        row("pinned", &material_line(material))?;
+        row("pinned", &material_line(material));
     }
     let network = match plan.fetched.len() {
         0 => "none".to_owned(),
         count => format!("BuildKit's proxy, {count} recorded downloads and nothing else"),
     };
-    row("network", &format!("{network} (recorded: {})", plan.recorded_network.name()))?;
+    row("network", &format!("{network} (recorded: {})", plan.recorded_network.name()));
     let exporter = &plan.exporter;
-    row("exporter", &exporter.to_string())?;
+    row("exporter", &exporter.to_string());
     for evidence in &exporter.evidence {
-        row("", evidence)?;
+        row("", evidence);
     }
     for other in &plan.alternatives {
-        row("or else", &other.to_string())?;
+        row("or else", &other.to_string());
     }
-    Ok(())
 }
 
 fn material_line(material: &Material) -> String {
@@ -176,15 +173,14 @@ fn material_line(material: &Material) -> String {
     format!("{} = {pin}", material.uri)
 }
 
-fn write_gaps(out: &mut String, gaps: &[Gap]) -> fmt::Result {
-    writeln!(out, "not replayable: {} gaps", gaps.len())?;
+fn write_gaps(out: &mut Page, gaps: &[Gap]) {
+    line!(out, "not replayable: {} gaps", gaps.len());
     for gap in gaps {
-        writeln!(out)?;
-        writeln!(out, "gap[{}]: {}", gap.code, clean(&gap.why))?;
-        writeln!(out, "    field: {}", clean(&gap.field))?;
-        writeln!(out, "     help: {}", clean(&gap.fix))?;
+        line!(out);
+        line!(out, "gap[{}]: {}", gap.code, gap.why);
+        line!(out, "    field: {}", gap.field);
+        line!(out, "     help: {}", gap.fix);
     }
-    Ok(())
 }
 
 #[cfg(test)]

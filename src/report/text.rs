@@ -3,77 +3,67 @@
 //! For each platform: the decision, then what was proven line by line, then every finding in the form of DESIGN: code and
 //! title, subject, expect, found, why, from, help. Ends with the next command.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 
-use super::{
-    clean,
-    difference::{self, Depth},
-};
+use super::difference::{self, Depth};
 use crate::{
     attest::{Statement, provenance::Provenance},
+    compare::SideWords,
     finding::{Finding, Key, Severity},
     image::LeftOut,
     rebuild::{Rebuild, Rebuilt},
     sbom::{BoundSbom, Reconciliation},
     trust::{Proof, Unproven, Verified},
+    untrusted::{Page, line},
     verdict::{Decision, Evidence, PlatformVerdict, Verdict},
 };
 
 /// The differences of a rebuild in a verdict; `hallmark rebuild` and the JSON report say more.
-const DIFFERENCES: difference::Style = difference::Style {
-    left: "published",
-    right: "rebuilt",
-    indent: "    ",
-    shown: 12,
-    depth: Depth::Brief,
-};
+const DIFFERENCES: difference::Style =
+    difference::Style { words: SideWords::REBUILD, indent: "    ", shown: 12, depth: Depth::Brief };
 
 /// Renders a verdict.
 pub fn verdict(verdict: &Verdict) -> String {
-    let mut out = String::new();
-    let _ = writeln!(out, "image    {}", clean(&verdict.subject.to_string()));
-    for platform in &verdict.platforms {
-        // Writing to a String cannot fail.
-        let _ = platform_verdict(&mut out, platform);
-    }
-    let _ = left_out(&mut out, "not judged", &verdict.left_out);
-    let _ = closing(&mut out, verdict);
-    out
+    let mut out = Page::default();
+    line!(out, "image    {}", verdict.subject);
+    verdict.platforms.iter().for_each(|platform| platform_verdict(&mut out, platform));
+    left_out(&mut out, "not judged", &verdict.left_out);
+    closing(&mut out, verdict);
+    out.into_text()
 }
 
 /// Renders a rebuild alone, with what was found on the way to it.
 pub fn rebuild_report(evidence: &Evidence, findings: &[Finding]) -> String {
-    let mut out = String::new();
-    // Writing to a String cannot fail.
-    let _ = write_rebuild(&mut out, evidence, findings);
-    out
+    let mut out = Page::default();
+    write_rebuild(&mut out, evidence, findings);
+    out.into_text()
 }
 
-fn write_rebuild(out: &mut String, evidence: &Evidence, findings: &[Finding]) -> fmt::Result {
-    writeln!(out, "image      {}", clean(&evidence.image.reference.to_string()))?;
-    writeln!(out, "platform   {}", evidence.image.platform)?;
-    left_out(out, "not built", &evidence.image.left_out)?;
-    writeln!(out, "published  {}", evidence.image.manifest.document.digest)?;
+fn write_rebuild(out: &mut Page, evidence: &Evidence, findings: &[Finding]) {
+    line!(out, "image      {}", evidence.image.reference);
+    line!(out, "platform   {}", evidence.image.platform);
+    left_out(out, "not built", &evidence.image.left_out);
+    line!(out, "published  {}", evidence.image.manifest.document.digest);
     if let Rebuild::Compared(rebuilt) = &evidence.rebuild {
-        writeln!(out, "rebuilt    {}", rebuilt.manifest)?;
+        line!(out, "rebuilt    {}", rebuilt.manifest);
     }
-    writeln!(out, "result     {}", rebuild(&evidence.rebuild))?;
+    line!(out, "result     {}", rebuild(&evidence.rebuild));
     if let Some(reason) = engine_reason(&evidence.rebuild) {
-        writeln!(out, "engine     {}", clean(reason))?;
+        line!(out, "engine     {}", reason);
     }
     match &evidence.rebuild {
         Rebuild::Compared(rebuilt) => {
-            writeln!(out, "exporter   {}", clean(&rebuilt.exporter.to_string()))?;
+            line!(out, "exporter   {}", rebuilt.exporter);
             for tried in rebuilt.exporter.evidence.iter().filter(|e| e.starts_with("tried: ")) {
-                writeln!(out, "           {}", clean(tried))?;
+                line!(out, "           {}", tried);
             }
             let style = difference::Style { depth: Depth::Full, ..DIFFERENCES };
-            difference::list(out, &rebuilt.comparison, style)?;
+            difference::list(out, &rebuilt.comparison, style);
         }
         Rebuild::Failed(failure) if !failure.log.is_empty() => {
-            writeln!(out, "log")?;
+            line!(out, "log");
             for line in failure.log.lines() {
-                writeln!(out, "  {}", clean(line))?;
+                line!(out, "  {}", line);
             }
         }
         _ => {}
@@ -85,56 +75,51 @@ fn write_rebuild(out: &mut String, evidence: &Evidence, findings: &[Finding]) ->
         Severity::Info => false,
     };
     for finding in findings.iter().filter(told) {
-        writeln!(out)?;
-        finding_block(out, finding)?;
+        line!(out);
+        write_finding(out, finding);
     }
-    Ok(())
 }
 
 /// What the reference lists and was not looked at, one a line.
-fn left_out(out: &mut String, what: &str, left_out: &[LeftOut]) -> fmt::Result {
-    for one in left_out {
-        writeln!(out, "{what:<11}{}", clean(&one.to_string()))?;
-    }
+fn left_out(out: &mut Page, what: &str, left_out: &[LeftOut]) {
+    left_out.iter().for_each(|one| line!(out, "{what:<11}{one}"));
     if what == "not judged" && !left_out.is_empty() {
-        writeln!(out)?;
+        line!(out);
     }
-    Ok(())
 }
 
-fn platform_verdict(out: &mut String, verdict: &PlatformVerdict) -> fmt::Result {
+fn platform_verdict(out: &mut Page, verdict: &PlatformVerdict) {
     if let Some(platform) = &verdict.platform {
         let manifest = verdict.manifest.as_ref().map(ToString::to_string).unwrap_or_default();
-        writeln!(out, "platform {platform}  {manifest}")?;
+        line!(out, "platform {platform}  {manifest}");
     }
     if let Some(evidence) = &verdict.evidence {
-        evidence_lines(out, evidence)?;
+        evidence_lines(out, evidence);
     }
     for finding in verdict.findings.iter().filter(|f| f.severity > Severity::Info) {
-        writeln!(out)?;
-        finding_block(out, finding)?;
+        line!(out);
+        write_finding(out, finding);
     }
-    writeln!(out)
+    line!(out);
 }
 
-fn evidence_lines(out: &mut String, evidence: &Evidence) -> fmt::Result {
+fn evidence_lines(out: &mut Page, evidence: &Evidence) {
     let signatures = signatures(&evidence.signatures);
-    writeln!(out, "  signature   {signatures}")?;
-    writeln!(out, "  provenance  {}", provenance(&evidence.provenance))?;
+    line!(out, "  signature   {signatures}");
+    line!(out, "  provenance  {}", provenance(&evidence.provenance));
     if evidence.sboms.is_empty() {
-        writeln!(out, "  sbom        missing")?;
+        line!(out, "  sbom        missing");
     }
     for (i, proof) in evidence.sboms.iter().enumerate() {
-        writeln!(out, "  sbom        {}", sbom(proof, evidence.reconciliations.get(i)))?;
+        line!(out, "  sbom        {}", sbom(proof, evidence.reconciliations.get(i)));
     }
-    writeln!(out, "  rebuild     {}", rebuild(&evidence.rebuild))?;
+    line!(out, "  rebuild     {}", rebuild(&evidence.rebuild));
     if let Some(attested) = attested(evidence) {
-        writeln!(out, "  attested    {attested}")?;
+        line!(out, "  attested    {attested}");
     }
     if let Rebuild::Compared(rebuilt) = &evidence.rebuild {
-        difference::list(out, &rebuilt.comparison, DIFFERENCES)?;
+        difference::list(out, &rebuilt.comparison, DIFFERENCES);
     }
-    Ok(())
 }
 
 fn signatures(proofs: &[Proof<Statement>]) -> String {
@@ -167,9 +152,7 @@ fn provenance(proof: &Proof<Provenance>) -> String {
         },
     );
     let carrier = proof.carrier().map(|c| c.kind()).unwrap_or_default();
-    let text =
-        format!("{}: {} ({carrier}), {} materials", state(proof), source, value.materials.len());
-    clean(&text)
+    format!("{}: {} ({carrier}), {} materials", state(proof), source, value.materials.len())
 }
 
 /// `proven` with its signers, or `not proven` with the reason.
@@ -199,16 +182,16 @@ fn sbom(proof: &Proof<BoundSbom>, reconciliation: Option<&Reconciliation>) -> St
             r.versions.len()
         ),
     };
-    clean(&format!(
+    format!(
         "{}: {}, {} components, {contents}",
         state(proof),
         bound.sbom.format,
         bound.sbom.components.len()
-    ))
+    )
 }
 
 fn rebuild(rebuild: &Rebuild) -> String {
-    let text = match rebuild {
+    match rebuild {
         Rebuild::NotAsked => "not asked for".to_owned(),
         Rebuild::NoProvenance => "impossible: no provenance".to_owned(),
         Rebuild::NotReplayable(gaps) => {
@@ -217,8 +200,7 @@ fn rebuild(rebuild: &Rebuild) -> String {
         }
         Rebuild::Failed(failure) => format!("{}: {}", failure.kind.name(), failure.why),
         Rebuild::Compared(rebuilt) => rebuilt_line(rebuilt),
-    };
-    clean(&text)
+    }
 }
 
 /// Why this engine, where one was chosen.
@@ -243,7 +225,7 @@ fn attested(evidence: &Evidence) -> Option<String> {
         Some(a) => format!("R{} by {} of the {} needed: ", a.level, a.signers.len(), a.threshold),
         None => String::new(),
     };
-    (!votes.is_empty()).then(|| clean(&format!("{agreed}{all}")))
+    (!votes.is_empty()).then(|| format!("{agreed}{all}"))
 }
 
 /// One line on a rebuild that gave an image.
@@ -287,16 +269,38 @@ pub fn unproven(why: &Unproven) -> String {
 
 /// One finding as a block of lines.
 pub fn finding_block(out: &mut impl fmt::Write, finding: &Finding) -> fmt::Result {
-    writeln!(out, "{}[{}]: {}", finding.severity.name(), finding.code, finding.code.title())?;
-    line(out, "subject", &finding.subject.to_string())?;
-    for (key, fact) in finding.facts.iter().filter(|(key, _)| **key != Key::Help) {
-        line(out, key.name(), &fact.to_string())?;
-    }
-    line(out, "help", &finding.help())
+    let mut page = Page::default();
+    write_finding(&mut page, finding);
+    out.write_str(page.as_str())
 }
 
-fn line(out: &mut impl fmt::Write, name: &str, text: &str) -> fmt::Result {
-    writeln!(out, "{name:>9}: {}", clean(text))
+/// One finding: its first line, and the others.
+pub fn finding_lines(finding: &Finding) -> (String, Page) {
+    let mut page = Page::default();
+    finding_facts(&mut page, finding);
+    (finding_title(finding), page)
+}
+
+fn finding_title(finding: &Finding) -> String {
+    format!("{}[{}]: {}", finding.severity.name(), finding.code, finding.code.title())
+}
+
+/// Adds one finding.
+pub(super) fn write_finding(out: &mut Page, finding: &Finding) {
+    line!(out, "{}", finding_title(finding));
+    finding_facts(out, finding);
+}
+
+fn finding_facts(out: &mut Page, finding: &Finding) {
+    fact(out, "subject", &finding.subject);
+    for (key, fact) in finding.facts.iter().filter(|(key, _)| **key != Key::Help) {
+        self::fact(out, key.name(), fact);
+    }
+    fact(out, "help", &finding.help());
+}
+
+fn fact(out: &mut Page, name: &str, text: &dyn fmt::Display) {
+    line!(out, "{name:>9}: {text}");
 }
 
 fn plural(count: usize, noun: &str) -> String {
@@ -304,7 +308,7 @@ fn plural(count: usize, noun: &str) -> String {
     format!("{count} {noun}{ending}")
 }
 
-fn closing(out: &mut String, verdict: &Verdict) -> fmt::Result {
+fn closing(out: &mut Page, verdict: &Verdict) {
     let count = |severity| {
         verdict
             .platforms
@@ -315,15 +319,15 @@ fn closing(out: &mut String, verdict: &Verdict) -> fmt::Result {
     };
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
     if verdict.is_pass() {
-        return writeln!(out, "PASS  {}", plural(warnings, "warning"));
+        line!(out, "PASS  {}", plural(warnings, "warning"));
+        return;
     }
     let first = verdict.platforms.iter().find_map(|p| match &p.decision {
         Decision::Fail(first, _) => Some(first),
         Decision::Pass(_) => None,
     });
-    writeln!(out, "FAIL  {}, {}", plural(errors, "error"), plural(warnings, "warning"))?;
-    match first {
-        Some(first) => writeln!(out, "next: hallmark explain {}", first.code),
-        None => Ok(()),
+    line!(out, "FAIL  {}, {}", plural(errors, "error"), plural(warnings, "warning"));
+    if let Some(first) = first {
+        line!(out, "next: hallmark explain {}", first.code);
     }
 }

@@ -19,7 +19,9 @@ use super::{
     layout::{Inspections, LayoutRule},
     sigstore::{Demands, KeylessIdentity, Recording, SubjectName, TrustedRoot},
 };
-use crate::{attest::rebuilt::REBUILD_VERDICT, digest::Digest, reference::Location};
+use crate::{
+    attest::rebuilt::REBUILD_VERDICT, digest::Digest, reference::Location, untrusted::misleads,
+};
 
 /// How one signer is recognised: by keys, or by identities that a trusted root vouches for; at least one of them. Any
 /// of them signs for the signer.
@@ -96,6 +98,9 @@ pub enum TrustError {
         /// The name.
         name: String,
     },
+    /// A signer whose name does not read as what it is.
+    #[error("the signer {0:?} has characters in its name that mislead whoever reads it")]
+    MisleadingName(String),
     /// A list that has to name something is empty.
     #[error("trust.rules[{rule}].{list} is empty; a rule names at least one")]
     Empty {
@@ -172,6 +177,9 @@ impl TrustRules {
     ) -> Result<Self, TrustError> {
         if signers.contains_key("") {
             return Err(TrustError::UnnamedSigner);
+        }
+        if let Some(name) = signers.keys().find(|name| name.contains(misleads)) {
+            return Err(TrustError::MisleadingName(name.clone()));
         }
         let authorities = authorities(&signers);
         let trust = Self { authorities, signers, rules, ..Self::default() };
@@ -577,6 +585,10 @@ mod tests {
             refused(&[("", &[&a])], rule(("**", "signature", "a", 1))),
             TrustError::UnnamedSigner
         );
+        for evil in ["a\nPASS", "a\u{202e}", "a\u{200b}"] {
+            let named = refused(&[(evil, &[&a])], rule(("**", "signature", "a", 1)));
+            assert_eq!(named, TrustError::MisleadingName(evil.to_owned()));
+        }
         assert!(SignerKeys::new(Vec::new()).is_none());
         let fine = rules(&[("a", &[&a]), ("b", &[&b])], &[("**", "signature", "a b", 2)]);
         assert_eq!(fine.rules().len(), 1);

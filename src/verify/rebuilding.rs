@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::{Contents, Context, OnMismatch, Uncounted, allowed, claims::Claims, inputs};
 use crate::{
     attest::provenance::Provenance,
-    compare::{self, Allowance, CompareError, Comparison, Level, Side, Which},
+    compare::{self, Allowance, CompareError, Comparison, Level, Side, SideWords, Which},
     engine::{self, Finished},
     finding::Key,
     image::{Image, Platform, gzip::GzipHeader},
@@ -363,7 +363,7 @@ async fn load_built(
 /// Why two images could not be compared.
 #[derive(Debug, thiserror::Error)]
 enum Incomparable {
-    #[error(transparent)]
+    #[error("{}", .0.told(SideWords::REBUILD))]
     Unreadable(#[from] CompareError),
     #[error(transparent)]
     Panicked(#[from] tokio::task::JoinError),

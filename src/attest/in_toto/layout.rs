@@ -15,7 +15,7 @@ use super::{
     super::{AttestError, shown, within},
     rule::Rule,
 };
-use crate::limits::Limits;
+use crate::{limits::Limits, untrusted::misleads};
 
 const WHAT: &str = "in-toto layout";
 
@@ -224,7 +224,7 @@ fn inspection(wire: WireInspection) -> Result<Inspection, AttestError> {
 
 /// A name that can stand in the name of a file.
 fn name(text: String) -> Result<String, AttestError> {
-    if text.is_empty() || text.contains(|c: char| c.is_control() || c == '/') {
+    if text.is_empty() || text.contains(|c| misleads(c) || c == '/') {
         return Err(unexpected("name of a step", &text, "a name without slashes"));
     }
     Ok(text)

@@ -1,7 +1,7 @@
 //! A comparison as one HTML page.
 //!
 //! The page needs nothing else: no script, no font, no image; its style is in it, and its content security policy allows
-//! that style alone. All text from images is escaped for HTML and for control characters. Differences hang in a tree of
+//! that style alone. All text from images is escaped for HTML, and what misleads in it, once more in the whole page. Differences hang in a tree of
 //! folders that opens with a click; what is benign or explained starts closed.
 
 mod tree;
@@ -14,7 +14,10 @@ use super::{
     clean,
     difference::{causes, place},
 };
-use crate::compare::{Comparison, Difference, Inside, Level, PackageChange, Part, Place};
+use crate::{
+    compare::{Comparison, Difference, Inside, Level, PackageChange, Part, Place, SideWords},
+    untrusted::markup,
+};
 use tree::Tree;
 
 const STYLE: &str = include_str!("style.css");
@@ -60,7 +63,7 @@ pub fn comparison(comparison: &Comparison, left: &str, right: &str) -> String {
             }
         }
     };
-    page.into_string()
+    markup(&page.into_string())
 }
 
 fn meaning(level: Level) -> &'static str {
@@ -298,7 +301,7 @@ pub(super) fn row(name: &str, difference: &Difference) -> Markup {
     html! {
         div class="row" {
             span class="name" { (clean(name)) }
-            " " span class="what" { (clean(&difference.what)) }
+            " " span class="what" { (clean(&difference.what_in(SideWords::TWO_IMAGES))) }
             " " span class="class" title=(class.name()) { (class.letter()) " " (class.name()) }
             @if let Some(by) = &difference.explained_by {
                 " " span class="by" { "explained by " (clean(by)) }

@@ -14,6 +14,7 @@ use super::{Database, Inventory, Package};
 use crate::{
     image::rootfs::{Contents, Rootfs},
     limits::Limits,
+    untrusted::misleads,
 };
 
 const DPKG_STATUS: &str = "var/lib/dpkg/status";
@@ -211,7 +212,7 @@ impl Garbled {
     /// Takes a field that has to be there and to be one word.
     fn word(value: Option<String>, field: &'static str, line: usize) -> Result<String, Self> {
         let value = value.ok_or(Self::Field { line, field })?;
-        let bad = |c: char| c.is_whitespace() || c.is_control();
+        let bad = |c: char| c.is_whitespace() || misleads(c);
         if value.is_empty() || value.contains(bad) {
             return Err(Self::Value { line, field, found: value.chars().take(80).collect() });
         }

@@ -20,7 +20,7 @@ use x509_cert::{
 };
 
 use super::error::CertificateFault;
-use crate::trust::PublicKey;
+use crate::{trust::PublicKey, untrusted::misleads};
 
 /// Extended key usage of certificates that sign code.
 const CODE_SIGNING: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.3");
@@ -290,19 +290,20 @@ fn fulcio_number(oid: &ObjectIdentifier) -> Option<u32> {
 /// The first six extensions are bare text, all later ones a UTF8String.
 fn claim_text(number: u32, bytes: &[u8]) -> Result<String, CertificateFault> {
     if let Ok(text) = Utf8StringRef::from_der(bytes) {
-        return Ok(text.as_str().to_owned());
+        return plain(text.as_str().to_owned());
     }
     match std::str::from_utf8(bytes) {
-        Ok(text) if number < USER_NAME => Ok(text.to_owned()),
+        Ok(text) if number < USER_NAME => plain(text.to_owned()),
         _ => Err(CertificateFault::Extension),
     }
 }
 
 fn subject_name(name: &GeneralName) -> Result<Option<SubjectName>, CertificateFault> {
+    let plain = |text: &dyn ToString| plain(text.to_string());
     Ok(Some(match name {
-        GeneralName::Rfc822Name(text) => SubjectName::Email(text.to_string()),
-        GeneralName::UniformResourceIdentifier(text) => SubjectName::Uri(text.to_string()),
-        GeneralName::DnsName(text) => SubjectName::Host(text.to_string()),
+        GeneralName::Rfc822Name(text) => SubjectName::Email(plain(text)?),
+        GeneralName::UniformResourceIdentifier(text) => SubjectName::Uri(plain(text)?),
+        GeneralName::DnsName(text) => SubjectName::Host(plain(text)?),
         GeneralName::OtherName(other) if fulcio_number(&other.type_id) == Some(USER_NAME) => {
             SubjectName::UserName(user_name(&other.value)?)
         }
@@ -312,31 +313,37 @@ fn subject_name(name: &GeneralName) -> Result<Option<SubjectName>, CertificateFa
 
 fn user_name(value: &Any) -> Result<String, CertificateFault> {
     let text = value.decode_as::<Utf8StringRef<'_>>();
-    text.map(|text| text.as_str().to_owned()).map_err(|_| CertificateFault::Extension)
+    plain(text.map_err(|_| CertificateFault::Extension)?.as_str().to_owned())
+}
+
+/// Names and claims are shown to people and compared by them: one that reads as another is none.
+fn plain(text: String) -> Result<String, CertificateFault> {
+    if text.contains(misleads) { Err(CertificateFault::Misleads) } else { Ok(text) }
 }
 
 #[cfg(test)]
 mod tests {
-    use rcgen::{CertificateParams, KeyPair, SanType};
+    use rcgen::{CertificateParams, CustomExtension, KeyPair, SanType};
 
     use super::*;
 
+    fn with(extensions: &[(u64, Vec<u8>)]) -> Certificate {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        let extension = |(number, content): &(u64, Vec<u8>)| {
+            let oid = [1, 3, 6, 1, 4, 1, 57264, 1, *number];
+            CustomExtension::from_oid_content(&oid, content.clone())
+        };
+        params.custom_extensions = extensions.iter().map(extension).collect();
+        let made = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
+        Certificate::parse(made.der()).unwrap()
+    }
+
+    fn utf8(text: &str) -> Vec<u8> {
+        yasna::construct_der(|w| w.write_utf8string(text))
+    }
+
     #[test]
     fn every_extension_of_fulcio_is_read_and_later_ones_are_not_lost() {
-        use rcgen::CustomExtension;
-        let with = |extensions: &[(u64, Vec<u8>)]| {
-            let mut params = CertificateParams::new(Vec::new()).unwrap();
-            params.custom_extensions = extensions
-                .iter()
-                .map(|(number, content)| {
-                    let oid = [1, 3, 6, 1, 4, 1, 57264, 1, *number];
-                    CustomExtension::from_oid_content(&oid, content.clone())
-                })
-                .collect();
-            let made = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
-            Certificate::parse(made.der()).unwrap()
-        };
-        let utf8 = |text: &str| yasna::construct_der(|w| w.write_utf8string(text));
         let all: Vec<(u64, Vec<u8>)> = (1..=24)
             .filter(|number| *number != u64::from(USER_NAME))
             .map(|number| match number {
@@ -363,6 +370,19 @@ mod tests {
         params.subject_alt_names = names;
         let made = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
         Certificate::parse(made.der()).unwrap()
+    }
+
+    #[test]
+    fn h51_a_name_that_does_not_read_as_what_it_is_is_none() {
+        for evil in ["a@x.example\nPASS", "a\u{7f}@x.example", "\u{1b}[2Ja@x.example"] {
+            let certificate = for_names(vec![SanType::Rfc822Name(evil.try_into().unwrap())]);
+            assert_eq!(certificate.names(Naming::One), Err(CertificateFault::Misleads), "{evil:?}");
+        }
+        for evil in ["https://x.example\u{202e}", "a\u{e0041}b", "two\nlines"] {
+            assert_eq!(with(&[(8, utf8(evil))]).issuer(), Err(CertificateFault::Misleads));
+            assert_eq!(with(&[(9, utf8(evil))]).claims(), Err(CertificateFault::Misleads));
+            assert_eq!(with(&[(1, evil.into())]).issuer(), Err(CertificateFault::Misleads));
+        }
     }
 
     #[test]

@@ -118,6 +118,9 @@ pub enum CertificateFault {
     /// Several names where one could be meant.
     #[error("it is for several names, and only one can be the signer's")]
     Names,
+    /// A name or claim in it does not read as what it is.
+    #[error("a name or claim in it has characters that mislead whoever reads it")]
+    Misleads,
     /// Not valid at the time.
     #[error("it was not valid at {time}: from {not_before} to {not_after}")]
     Validity {
