@@ -80,7 +80,7 @@ pub struct Platforms {
 pub enum Format {
     /// For people.
     Text,
-    /// For machines: hallmark/verdict/v1.
+    /// For machines.
     Json,
 }
 
@@ -279,9 +279,12 @@ pub struct Sign {
     /// Sign the index and every platform's manifest
     #[arg(long, conflicts_with_all = ["platform", "statement", "predicate"])]
     pub all_platforms: bool,
-    /// Write the bundle here and store nothing beside the image
-    #[arg(long, short, value_name = "FILE", conflicts_with = "all_platforms")]
-    pub output: Option<PathBuf>,
+    /// Write the bundle to this file and store nothing beside the image
+    #[arg(long, value_name = "FILE", conflicts_with = "all_platforms")]
+    pub bundle: Option<PathBuf>,
+    /// Form of the answer on stdout
+    #[arg(long, short, value_enum, default_value = "text", value_name = "FORMAT")]
+    pub output: Format,
     /// Who signs.
     #[command(flatten)]
     pub with: SignWith,
@@ -296,9 +299,12 @@ pub struct ProvenanceAttest {
     /// The statement, from `hallmark provenance embed --statement`
     #[arg(value_name = "STATEMENT")]
     pub statement: PathBuf,
-    /// Write the bundle here and store nothing beside the image
-    #[arg(long, short, value_name = "FILE")]
-    pub output: Option<PathBuf>,
+    /// Write the bundle to this file and store nothing beside the image
+    #[arg(long, value_name = "FILE")]
+    pub bundle: Option<PathBuf>,
+    /// Form of the answer on stdout
+    #[arg(long, short, value_enum, default_value = "text", value_name = "FORMAT")]
+    pub output: Format,
     /// Who signs.
     #[command(flatten)]
     pub with: SignWith,

@@ -49,7 +49,7 @@ pub fn build(global: &Global, overrides: Overrides<'_>) -> Result<(Config, Conte
 
 /// Says what is wrong with the policies, if anything is; waits for them.
 pub fn compiled(context: &Context) -> Result<(), Failure> {
-    context.policies.ready().map(drop).map_err(|error| Failure::usage(error.to_string()))
+    context.policies.ready().map(drop).map_err(|error| Failure::of_operator(&error.to_string()))
 }
 
 /// As [`build`], while the policies are still being compiled: [`compiled`] has to be asked before their verdict counts.
@@ -80,13 +80,13 @@ pub fn begin(global: &Global, overrides: Overrides<'_>) -> Result<(Config, Conte
 /// The configuration that the command line, the environment or the two fixed folders name.
 pub fn configuration(global: &Global) -> Result<Config, Failure> {
     let config = Config::load(file(global).as_deref(), &surroundings());
-    config.map_err(|error| Failure::usage(error.to_string()))
+    config.map_err(|error| Failure::of_operator(&error.to_string()))
 }
 
 /// The trusted roots that can be updated.
 pub fn repositories(global: &Global) -> Result<Roots, Failure> {
     let roots = config::repositories(file(global).as_deref(), &surroundings());
-    roots.map_err(|error| Failure::usage(error.to_string()))
+    roots.map_err(|error| Failure::of_operator(&error.to_string()))
 }
 
 fn file(global: &Global) -> Option<PathBuf> {
@@ -185,7 +185,7 @@ fn trust(config: &Config, keys: &[PathBuf]) -> Result<TrustRules, Failure> {
 }
 
 fn bundle(config: &Config, asked: Option<&str>) -> Result<Bundle, Failure> {
-    let usage = |e: crate::policy::PolicyError| Failure::usage(e.to_string());
+    let usage = |e: crate::policy::PolicyError| Failure::of_operator(&e.to_string());
     let bundle = match (asked, &config.policy.selection) {
         (Some(name), _) if Preset::names().any(|preset| preset == name) => {
             Bundle::preset(name).map_err(usage)?
@@ -194,7 +194,7 @@ fn bundle(config: &Config, asked: Option<&str>) -> Result<Bundle, Failure> {
             .map_err(|e| Failure::usage(format!("--policy {folder}: {e}")))?,
         (None, PolicySelection::Preset(name)) => Bundle::preset(name).map_err(usage)?,
         (None, PolicySelection::Bundles(folders)) => {
-            config::bundle(folders).map_err(|e| Failure::usage(e.to_string()))?
+            config::bundle(folders).map_err(|e| Failure::of_operator(&e.to_string()))?
         }
     };
     Ok(bundle.with_settings(config.policy.settings.clone()))

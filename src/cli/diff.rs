@@ -8,7 +8,7 @@ use super::{
     context::{self, Overrides},
 };
 use crate::{
-    compare::{self, CompareError, Side},
+    compare::{self, CompareError, Side, SideWords},
     image::Image,
     progress::{Underway, Work},
     reference::{PinnedReference, Reference},
@@ -46,7 +46,7 @@ pub async fn run(args: &Diff, global: &Global) -> Result<Answer, Failure> {
     let comparison = comparing
         .await
         .map_err(|e| Failure::unavailable(e.to_string()))?
-        .map_err(|e| Failure::unavailable(e.to_string()))?;
+        .map_err(|e| Failure::unavailable(e.told(SideWords::TWO_IMAGES)))?;
     drop(underway);
     let text = match args.output {
         DiffFormat::Text => report::difference::comparison(&comparison, &left_name, &right_name),

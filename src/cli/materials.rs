@@ -15,6 +15,7 @@ use crate::{
     },
     rebuild::{Planned, plan::plan},
     report,
+    untrusted::{Page, line},
     verify::{When, gather, open},
 };
 
@@ -48,7 +49,8 @@ async fn fetch(args: &MaterialsFetch, global: &Global) -> Result<Answer, Failure
     for image in images {
         let (evidence, _) = gather(&*source, image, &ctx, jiff::Timestamp::now()).await;
         let Some(provenance) = evidence.provenance.value() else {
-            return Err(Failure::unavailable(format!("{reference} carries no provenance")));
+            let failure = Failure::unavailable(format!("{reference} carries no provenance"));
+            return Err(failure.after(text));
         };
         let planned = plan(provenance, &evidence.image, &evidence.plan_options);
         let Planned::Plan(plan) = &planned else {
@@ -57,11 +59,13 @@ async fn fetch(args: &MaterialsFetch, global: &Global) -> Result<Answer, Failure
             continue;
         };
         let kept = fetch::fetch(plan, &store, &origins, &ctx.limits, &shell).await;
-        let kept = kept.map_err(|error: StoreError| Failure::unavailable(error.to_string()))?;
+        let unavailable = |error: StoreError| Failure::unavailable(error.to_string());
+        let kept = kept.map_err(|error| unavailable(error).after(text.clone()))?;
         all.fetched += kept.fetched;
         all.present += kept.present;
     }
-    let to = args.to.display();
-    text.push_str(&format!("{to}: {} fetched, {} there already\n", all.fetched, all.present));
+    let mut last = Page::default();
+    line!(last, "{}: {} fetched, {} there already", args.to.display(), all.fetched, all.present);
+    text.push_str(last.as_str());
     Ok(Answer { text, code: u8::from(!replayable) })
 }

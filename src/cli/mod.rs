@@ -8,7 +8,9 @@ mod context;
 mod diff;
 mod explain;
 mod inspect;
+mod log;
 mod materials;
+mod output;
 mod policy;
 mod progress;
 mod provenance;
@@ -27,12 +29,16 @@ use args::{Cli, Command};
 use crate::{
     finding::{Code, Finding, Subject},
     reference::Reference,
-    report::{clean, text::finding_block},
+    report,
     source::SourceError,
+    untrusted::{Page, clean, line, misleads},
 };
 
 /// Time for threads to notice that nobody waits for them any more.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// How a complaint about the configuration ends.
+const ADVICE: &str = "\n  help: ";
 
 /// What a command gives: text for stdout, and whether the answer is yes.
 pub struct Answer {
@@ -53,29 +59,63 @@ impl Answer {
 #[derive(Debug)]
 pub struct Failure {
     code: u8,
+    /// For stderr: one line, in which untrusted text may stand.
     message: String,
+    /// More lines for stderr, each of which is whole.
+    more: Page,
+    /// What can be said all the same, for stdout.
+    said: String,
 }
 
 impl Failure {
     /// The command line or the configuration is wrong: exit code 2.
     pub fn usage(message: impl Into<String>) -> Self {
-        Self { code: 2, message: message.into() }
+        Self::new(2, message.into())
     }
 
     /// Something outside could not be read: exit code 3.
     pub fn unavailable(message: impl Into<String>) -> Self {
-        Self { code: 3, message: message.into() }
+        Self::new(3, message.into())
     }
-}
 
-impl Failure {
+    /// What was given was read and is refused: exit code 1.
+    fn refused(message: impl Into<String>) -> Self {
+        Self::new(1, message.into())
+    }
+
+    /// The operator's own files are wrong: exit code 2. What is said of them may take several lines; with advice at its end it takes
+    /// two, whatever stands before.
+    fn of_operator(text: &str) -> Self {
+        let advice = text.rfind(ADVICE).map(|at| text.split_at(at));
+        let (message, rest) = advice.or_else(|| text.split_once('\n')).unwrap_or((text, ""));
+        let mut more = Page::default();
+        let rest = rest.strip_prefix('\n').unwrap_or(rest);
+        rest.lines().for_each(|words| line!(more, "{}", words.trim_end()));
+        Self { more, ..Self::usage(message) }
+    }
+
     /// An image could not even be resolved: exit code 3, and the finding that says why and what to do.
     fn unresolved(error: SourceError, reference: &Reference) -> Self {
         let finding = error.into_finding(Subject::Image(reference.to_string()));
-        let mut text = String::new();
-        // Writing to a String cannot fail.
-        let _ = finding_block(&mut text, &finding);
-        Self::unavailable(text)
+        let (message, more) = report::text::finding_lines(&finding);
+        Self { more, ..Self::unavailable(message) }
+    }
+
+    fn new(code: u8, message: String) -> Self {
+        Self { code, message, more: Page::default(), said: String::new() }
+    }
+
+    /// The same, and what was found out before it.
+    fn after(self, said: String) -> Self {
+        Self { said: said + &self.said, ..self }
+    }
+
+    /// What stderr is told.
+    fn told(&self) -> String {
+        let mut page = Page::default();
+        line!(page, "hallmark: {}", self.message);
+        self.more.as_str().lines().for_each(|words| line!(page, "  {words}"));
+        page.into_text()
     }
 }
 
@@ -98,8 +138,11 @@ fn is_unavailable(finding: &Finding) -> bool {
 
 /// Parses the command line, runs the command, prints its answer.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
-    start_log(cli.global.log.as_deref());
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    log::start(cli.global.log.as_deref());
     // A second provider cannot be installed, and there is only this one.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     // Requests of one verification are few and wait for each other: on one thread nobody has to be woken up for them, and
@@ -110,35 +153,44 @@ pub fn main() -> ExitCode {
     };
     let runtime = match builder.enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return report(&Failure::unavailable(format!("no runtime: {error}"))),
+        Err(error) => return finish(Err(Failure::unavailable(format!("no runtime: {error}")))),
     };
     let done = runtime.block_on(run(cli));
     // What still runs on threads was told to stop; nothing that hangs may keep an interrupted program alive.
     runtime.shutdown_timeout(LAST_WORDS);
-    match done {
-        Ok(answer) => {
-            // A reader that has gone away (`| head`) is no failure of the verification.
-            let _ = std::io::stdout().write_all(answer.text.as_bytes());
-            ExitCode::from(answer.code)
-        }
-        Err(failure) => report(&failure),
-    }
+    finish(done)
 }
 
-fn report(failure: &Failure) -> ExitCode {
-    for (i, line) in failure.message.lines().enumerate() {
-        let prefix = if i == 0 { "hallmark: " } else { "  " };
-        let _ = writeln!(std::io::stderr(), "{prefix}{}", clean(line));
+/// Says what there is to say, and gives the exit code: that of an answer counts only once all of it was written.
+fn finish(done: Result<Answer, Failure>) -> ExitCode {
+    let (text, code, failure) = match done {
+        Ok(answer) => (answer.text, answer.code, None),
+        Err(failure) => (failure.said.clone(), failure.code, Some(failure)),
+    };
+    let lost = output::to_stdout(&text).err();
+    for failure in failure.iter().chain(&lost) {
+        // A closed stderr changes nothing.
+        let _ = std::io::stderr().write_all(failure.told().as_bytes());
     }
-    ExitCode::from(failure.code)
+    ExitCode::from(lost.map_or(code, |lost| lost.code))
 }
 
-fn start_log(filter: Option<&str>) {
-    let Some(filter) = filter else { return };
-    let filter = tracing_subscriber::EnvFilter::new(filter);
-    // Only this program sets the subscriber, and only once.
-    let _ =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+/// Help and version are answers; a command line that is wrong is told as clap tells it, on one line where a word in it misleads.
+fn usage(error: &clap::Error) -> ExitCode {
+    if error.use_stderr() {
+        let hostile = std::env::args_os().any(|word| word.to_string_lossy().contains(misleads));
+        let told = match hostile {
+            true => writeln!(std::io::stderr(), "{}", clean(&error.render().to_string())),
+            false => error.print(),
+        };
+        // A closed stderr changes nothing.
+        let _ = told;
+        return ExitCode::from(2);
+    }
+    match std::io::IsTerminal::is_terminal(&std::io::stdout()) {
+        true => error.print().map_or(ExitCode::from(2), |()| ExitCode::SUCCESS),
+        false => finish(Ok(Answer::data(error.render().to_string()))),
+    }
 }
 
 async fn run(cli: Cli) -> Result<Answer, Failure> {
@@ -172,7 +224,7 @@ async fn interruptible(
     };
     tokio::select! {
         answer = work => answer,
-        _ = tokio::signal::ctrl_c() => Err(Failure { code: 130, message: "interrupted".to_owned() }),
-        () = terminated => Err(Failure { code: 143, message: "terminated".to_owned() }),
+        _ = tokio::signal::ctrl_c() => Err(Failure::new(130, "interrupted".to_owned())),
+        () = terminated => Err(Failure::new(143, "terminated".to_owned())),
     }
 }

@@ -1,7 +1,5 @@
 //! `hallmark policy test`: the `test_` rules of a folder.
 
-use std::fmt::Write as _;
-
 use super::{
     Answer, Failure,
     args::{Global, Policy},
@@ -10,7 +8,7 @@ use super::{
 use crate::{
     config,
     policy::test::{self, Outcome},
-    report::clean,
+    untrusted::{Page, line},
 };
 
 /// Runs the command; the answer is yes where every test passes and there is one.
@@ -19,18 +17,17 @@ pub fn run(command: &Policy, global: &Global) -> Result<Answer, Failure> {
     let limits = context::configuration(global)?.limits;
     let bundle = config::bundle(std::slice::from_ref(folder))
         .map_err(|e| Failure::usage(format!("{}: {e}", folder.display())))?;
-    let report = test::run(&bundle, &limits).map_err(|e| Failure::usage(e.to_string()))?;
-    let mut text = String::new();
+    let report = test::run(&bundle, &limits).map_err(|e| Failure::of_operator(&e.to_string()))?;
+    let mut page = Page::default();
     for test in &report.tests {
-        // Writing to a String cannot fail.
-        let _ = match &test.outcome {
-            Outcome::Passed => writeln!(text, "pass  {}: {}", test.file, test.rule),
-            Outcome::Failed => writeln!(text, "FAIL  {}: {}", test.file, test.rule),
-            Outcome::Error(why) => {
-                writeln!(text, "FAIL  {}: {}: {}", test.file, test.rule, clean(&why.to_string()))
-            }
-        };
+        let (file, rule) = (&test.file, &test.rule);
+        match &test.outcome {
+            Outcome::Passed => line!(page, "pass  {file}: {rule}"),
+            Outcome::Failed => line!(page, "FAIL  {file}: {rule}"),
+            Outcome::Error(why) => line!(page, "FAIL  {file}: {rule}: {why}"),
+        }
     }
-    let _ = writeln!(text, "{} passed, {} failed", report.passed(), report.failed());
+    line!(page, "{} passed, {} failed", report.passed(), report.failed());
+    let text = page.into_text();
     Ok(Answer { text, code: u8::from(!report.is_success()) })
 }

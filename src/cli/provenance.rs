@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::{
     Answer, Failure,
     args::{Global, Provenance, ProvenanceAttest, ProvenanceCreate, ProvenanceEmbed, split_base},
-    context,
+    context, output,
     sign::{self, What},
 };
 use crate::{
@@ -31,9 +31,9 @@ pub async fn run(command: Provenance, global: &Global) -> Result<Answer, Failure
     let config = context::configuration(global)?;
     match command {
         Provenance::Attest(args) => {
-            let ProvenanceAttest { image, statement, output, with } = *args;
-            let what = What::Statement(statement);
-            sign::sign(&sign::Order { image, what, output, with }, global).await
+            let ProvenanceAttest { image, statement, bundle, output, with } = *args;
+            let order = sign::Order { image, what: What::Statement(statement), bundle, with };
+            sign::answer(&order, output, global).await
         }
         Provenance::Create(args) => create_manifest(&args, &config).await,
         Provenance::Embed(args) => embed(&args, &config).await,
@@ -47,7 +47,7 @@ async fn create_manifest(args: &ProvenanceCreate, config: &Config) -> Result<Ans
         create(&description, &config.limits).map_err(|e| Failure::usage(e.to_string()))?;
     let text = String::from_utf8_lossy(&manifest.bytes).into_owned();
     let Some(path) = &args.output else { return Ok(Answer { text, code: 0 }) };
-    write(path, &manifest.bytes)?;
+    output::to_file(path, &manifest.bytes)?;
     Ok(Answer { text: String::new(), code: 0 })
 }
 
@@ -176,7 +176,7 @@ async fn embed(args: &ProvenanceEmbed, config: &Config) -> Result<Answer, Failur
         let run = Run { builder_id: String::new(), started: None, finished: None };
         let name = image.reference.location.to_string();
         let text = format!("{:#}\n", statement(&manifest, &name, digest, &run));
-        write(path, text.as_bytes())?;
+        output::to_file(path, text.as_bytes())?;
     }
     Ok(Answer { text: format!("{digest}\n"), code: 0 })
 }
@@ -215,8 +215,4 @@ async fn load(reference: &Reference, config: &Config) -> Result<Image, Failure> 
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     std::fs::read(path).map_err(|e| Failure::usage(format!("{}: {e}", path.display())))
-}
-
-fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    std::fs::write(path, bytes).map_err(|e| Failure::usage(format!("{}: {e}", path.display())))
 }

@@ -6,7 +6,7 @@ use super::{
     Answer, Failure,
     args::{Format, Global, Rebuild},
     context::{self, Overrides},
-    is_unavailable, sign,
+    is_unavailable, output, sign,
 };
 use crate::{
     engine::{self, replay::Elsewhere, store::Store},
@@ -39,17 +39,21 @@ pub async fn run(args: &Rebuild, global: &Global) -> Result<Answer, Failure> {
     let (source, images) = open(&reference, &ctx).await?;
     let files = attest_files(args, &images)?;
     let (mut text, mut all_reproduced, mut unavailable) = (String::new(), true, false);
-    let mut orders = Vec::new();
+    let (mut orders, mut lost) = (Vec::new(), None);
     for (at, image) in images.into_iter().enumerate() {
         let started = jiff::Timestamp::now();
         let (evidence, findings) = gather(&*source, image, &ctx, started).await;
         if let Some(file) = files.get(at) {
-            write_verdict(file, args, &evidence, started)?;
-            orders.push(order(file, args, &evidence));
+            // What was found out is reported even where its statement cannot be written.
+            match write_verdict(file, args, &evidence, started) {
+                Ok(()) => orders.push(order(file, args, &evidence)),
+                Err(failure) => lost = lost.or(Some(failure)),
+            }
         }
         if args.plan {
             let Some(provenance) = evidence.provenance.value() else {
-                return Err(Failure::unavailable(format!("{reference} carries no provenance")));
+                let failure = Failure::unavailable(format!("{reference} carries no provenance"));
+                return Err(failure.after(text));
             };
             let planned = plan(provenance, &evidence.image, &evidence.plan_options);
             all_reproduced &= matches!(planned, Planned::Plan(_));
@@ -73,11 +77,21 @@ pub async fn run(args: &Rebuild, global: &Global) -> Result<Answer, Failure> {
             Format::Json => report::json::evidence(&evidence, &findings, jiff::Timestamp::now()),
         });
     }
-    // All are written by now: an error half way stores no half of a verdict.
-    for order in orders.iter().filter(|_| args.push) {
-        sign::sign(order, global).await?;
+    // Nothing is stored before all of it is written.
+    if lost.is_none() && args.push {
+        lost = store_all(&orders, global).await.err();
     }
-    Ok(Answer { text, code: exit_code(all_reproduced, unavailable) })
+    match lost {
+        Some(failure) => Err(failure.after(text)),
+        None => Ok(Answer { text, code: exit_code(all_reproduced, unavailable) }),
+    }
+}
+
+async fn store_all(orders: &[sign::Order], global: &Global) -> Result<(), Failure> {
+    for order in orders {
+        sign::sign(order, global, &mut Vec::new()).await?;
+    }
+    Ok(())
 }
 
 /// 3 where the published image could not be read: trying again may help.
@@ -130,7 +144,7 @@ fn order(file: &Path, args: &Rebuild, evidence: &Evidence) -> sign::Order {
     sign::Order {
         image: Reference::At(location, Selector::Digest(digest)),
         what: sign::What::Statement(file.to_owned()),
-        output: None,
+        bundle: None,
         with: args.with.clone(),
     }
 }
@@ -162,8 +176,7 @@ fn write_verdict(
     };
     let manifest = &evidence.image.manifest.document.digest;
     let statement = made.statement(&evidence.image.reference.location.to_string(), manifest);
-    std::fs::write(file, format!("{statement:#}\n"))
-        .map_err(|error| Failure::usage(format!("{}: {error}", file.display())))
+    output::to_file(file, format!("{statement:#}\n").as_bytes())
 }
 
 fn store(folder: &Path) -> Result<Store, Failure> {

@@ -16,8 +16,8 @@ use serde_json::Value;
 
 use super::{
     Answer, Failure,
-    args::{Global, ProgramReads, Sign, SignWith},
-    context,
+    args::{Format, Global, ProgramReads, Sign, SignWith},
+    context, output,
 };
 use crate::{
     attest::{
@@ -30,14 +30,18 @@ use crate::{
     json,
     limits::Limits,
     reference::{PinnedReference, Reference},
-    sbom,
+    report, sbom,
     sign::{
         self, Password, PrivateKey, Program, ProgramInput, SignError, SignedStatement, Signer,
         key::MAX_KEY_BYTES, program::PASSWORDS,
     },
     source::{self, Attachment, PlatformChoice, Source, SourceSettings},
     trust::{PredicateClass, PublicKey, predicate_type},
+    untrusted::{Page, line},
 };
+
+/// Schema of what `sign` answers.
+const SIGNED: &str = "hallmark/signed/v1";
 
 /// What is to be signed.
 #[derive(Debug, Clone)]
@@ -75,8 +79,8 @@ pub struct Order {
     pub image: Reference,
     /// What is to be signed.
     pub what: What,
-    /// Where the bundle goes, if not beside the image.
-    pub output: Option<PathBuf>,
+    /// The file for the bundle, if it does not go beside the image.
+    pub bundle: Option<PathBuf>,
     /// Who signs.
     pub with: SignWith,
 }
@@ -109,29 +113,98 @@ pub async fn run(args: &Sign, global: &Global) -> Result<Answer, Failure> {
         _ if args.all_platforms => What::Image(Documents::All),
         _ => What::Image(args.platform.clone().map_or(Documents::Named, Documents::Platform)),
     };
-    let (image, output, with) = (args.image.clone(), args.output.clone(), args.with.clone());
-    sign(&Order { image, what, output, with }, global).await
+    let (image, bundle, with) = (args.image.clone(), args.bundle.clone(), args.with.clone());
+    answer(&Order { image, what, bundle, with }, args.output, global).await
 }
 
-/// Signs, and stores the signature.
-pub async fn sign(order: &Order, global: &Global) -> Result<Answer, Failure> {
+/// A document that is signed now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signature {
+    digest: ManifestDigest,
+    kept: Kept,
+}
+
+/// Where its signature is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Kept {
+    /// In the file that was asked for.
+    File,
+    /// Beside the image, since now.
+    Stored(Carrier),
+    /// Beside the image, since an earlier time.
+    There(Carrier),
+}
+
+/// Signs, and says what was signed; where something goes wrong half way, what was signed before it.
+pub async fn answer(order: &Order, form: Format, global: &Global) -> Result<Answer, Failure> {
+    let mut signed = Vec::new();
+    let done = sign(order, global, &mut signed).await;
+    let text = match form {
+        Format::Text => text(&signed),
+        Format::Json => json(&signed, &order.image),
+    };
+    match done {
+        Ok(()) => Ok(Answer::data(text)),
+        Err(failure) if signed.is_empty() => Err(failure),
+        Err(failure) => Err(failure.after(text)),
+    }
+}
+
+fn text(signed: &[Signature]) -> String {
+    let mut page = Page::default();
+    for Signature { digest, kept } in signed {
+        match kept {
+            Kept::File => line!(page, "{digest}"),
+            Kept::Stored(carrier) => line!(page, "{digest} signed: {carrier}"),
+            Kept::There(carrier) => line!(page, "{digest} signed already: {carrier}"),
+        }
+    }
+    page.into_text()
+}
+
+fn json(signed: &[Signature], image: &Reference) -> String {
+    let one = |Signature { digest, kept }: &Signature| {
+        let (kept, carrier) = match kept {
+            Kept::File => ("file", None),
+            Kept::Stored(carrier) => ("stored", Some(carrier)),
+            Kept::There(carrier) => ("there", Some(carrier)),
+        };
+        serde_json::json!({
+            "digest": digest.to_string(),
+            "kept": kept,
+            "place": carrier.map(ToString::to_string),
+        })
+    };
+    report::json::lines(&serde_json::json!({
+        "schema": SIGNED,
+        "image": image.to_string(),
+        "signed": signed.iter().map(one).collect::<Vec<_>>(),
+    }))
+}
+
+/// Signs, stores the signatures, and tells each as soon as it is kept.
+pub async fn sign(
+    order: &Order,
+    global: &Global,
+    done: &mut Vec<Signature>,
+) -> Result<(), Failure> {
     let config = context::configuration(global)?;
     let limits = &config.limits;
     let signer = signer(&order.with, global, limits)?;
     let place = place(&order.image, &config).await?;
-    let mut text = String::new();
     for (target, payload) in payloads(&order.what, &place).await? {
         let signed = signer.sign_statement(&payload, &target.digest, limits).await;
         let signed = signed.map_err(|error| refused(&error))?;
-        text.push_str(&match &order.output {
+        let kept = match &order.bundle {
             Some(file) => {
-                fs::write(file, &signed.bundle).map_err(|e| unusable(file, &e))?;
-                format!("{}\n", target.digest)
+                output::to_file(file, &signed.bundle)?;
+                Kept::File
             }
             None => place.store(&signer, &target, &signed).await?,
-        });
+        };
+        done.push(Signature { digest: target.digest, kept });
     }
-    Ok(Answer { text, code: 0 })
+    Ok(())
 }
 
 async fn place<'a>(image: &Reference, config: &'a Config) -> Result<Place<'a>, Failure> {
@@ -275,9 +348,9 @@ impl Place<'_> {
         signer: &Signer,
         target: &Target,
         signed: &SignedStatement,
-    ) -> Result<String, Failure> {
+    ) -> Result<Kept, Failure> {
         if let Some(carrier) = self.there(signer, target, signed).await? {
-            return Ok(format!("{} signed already: {carrier}\n", target.digest));
+            return Ok(Kept::There(carrier));
         }
         let attachment = Attachment {
             subject: target.digest.clone(),
@@ -290,8 +363,7 @@ impl Place<'_> {
         let location = &self.pinned.location;
         let published =
             source::push_referrer(location, &attachment, &self.sources, self.limits).await?;
-        let carrier = Carrier::Referrer { manifest: published.manifest, via: published.via };
-        Ok(format!("{} signed: {carrier}\n", target.digest))
+        Ok(Kept::Stored(Carrier::Referrer { manifest: published.manifest, via: published.via }))
     }
 
     /// The referrer that holds the same statement by the same signer.
@@ -322,7 +394,7 @@ fn now() -> String {
 
 impl Failure {
     fn in_file(self, file: &Path) -> Self {
-        Self { code: self.code, message: format!("{}: {}", file.display(), self.message) }
+        Self { message: format!("{}: {}", file.display(), self.message), ..self }
     }
 }
 
@@ -387,12 +459,10 @@ fn key(file: &Path, password_file: Option<&Path>, global: &Global) -> Result<Sig
 fn warn_of_readers(file: &Path, global: &Global) {
     let mode = fs::metadata(file).map(|found| found.permissions().mode()).unwrap_or_default();
     if mode & 0o077 != 0 && !global.quiet {
-        let file = file.display();
-        let mode = mode & 0o777;
+        let (file, mode) = (file.display(), mode & 0o777);
+        let mut page = Page::default();
+        line!(page, "warning: {file} can be read by others (mode {mode:o}); chmod 600 {file}");
         // A closed stderr must not end the signing.
-        let _ = writeln!(
-            std::io::stderr(),
-            "warning: {file} can be read by others (mode {mode:o}); chmod 600 {file}"
-        );
+        let _ = std::io::stderr().write_all(page.as_str().as_bytes());
     }
 }

@@ -3,7 +3,7 @@
 //! `update` is the only command that asks for trusted roots. It keeps one document for each, written at once and after
 //! everything in it was verified.
 
-use std::{collections::BTreeMap, fmt::Write as _, io::Write as _, path::Path};
+use std::{collections::BTreeMap, io::Write as _, path::Path};
 
 use jiff::Timestamp;
 
@@ -19,12 +19,12 @@ use crate::{
     },
     finding::Code,
     limits::Limits,
-    report::clean,
     source::mirror::{Mirror, MirrorError},
     trust::sigstore::{
         TrustedRoot,
         tuf::{Cache, Current, TufError, Update},
     },
+    untrusted::{self, Page, line, misleads},
 };
 
 /// Runs the command.
@@ -41,19 +41,19 @@ async fn update(args: &TrustUpdate, global: &Global) -> Result<Answer, Failure> 
     if args.mirror.is_some() && args.names.len() != 1 {
         return Err(Failure::usage("--mirror is a mirror of one root: name exactly one"));
     }
-    let mut text = String::new();
+    let mut page = Page::default();
     for repository in chosen(&roots, &args.names)? {
-        let (file, current) = one(&roots, repository, args.mirror.as_deref()).await?;
+        let one = one(&roots, repository, args.mirror.as_deref()).await;
+        // Those before it are kept, and said.
+        let (file, current) = one.map_err(|failure| failure.after(page.as_str().to_owned()))?;
         let Current { as_of, expires, root_version, .. } = current;
-        // Writing to a String cannot fail.
-        let _ = writeln!(
-            text,
-            "{}: as of {as_of}, next due by {expires}, root {root_version}, kept in {}",
-            repository.name,
-            clean(&file)
+        let name = &repository.name;
+        line!(
+            page,
+            "{name}: as of {as_of}, next due by {expires}, root {root_version}, kept in {file}"
         );
     }
-    Ok(Answer::data(text))
+    Ok(Answer::data(page.into_text()))
 }
 
 fn chosen<'a>(roots: &'a Roots, names: &[String]) -> Result<Vec<&'a Repository>, Failure> {
@@ -83,8 +83,9 @@ async fn one(
     let (limits, now) = (Limits::default(), Timestamp::now());
     let kept = roots::kept(folder, repository, now, &limits).unwrap_or_else(|why| {
         // What cannot be believed is no floor. The update goes on from the initial root.
-        let warning = format!("hallmark: what was kept is not believed, and replaced: {why}");
-        let _ = writeln!(std::io::stderr(), "{}", clean(&warning));
+        let mut warning = Page::default();
+        line!(warning, "hallmark: what was kept is not believed, and replaced: {why}");
+        let _ = std::io::stderr().write_all(warning.as_str().as_bytes());
         None
     });
     let refused = |error: MirrorError| {
@@ -92,7 +93,7 @@ async fn one(
         match error {
             // What is not there may come; what is refused stays refused.
             MirrorError::Tuf(TufError::Missing(_)) => Failure::unavailable(message),
-            MirrorError::Tuf(_) => Failure { code: 1, message },
+            MirrorError::Tuf(_) => Failure::refused(message),
             MirrorError::Address(_) => Failure::usage(message),
             _ => Failure::unavailable(message),
         }
@@ -104,7 +105,7 @@ async fn one(
     let mirror = Mirror::open(place, &context::surrounding_sources(), &limits).map_err(refused)?;
     let (current, cache) = mirror.complete(begun).await.map_err(refused)?;
     TrustedRoot::from_json(&current.trusted_root, &limits)
-        .map_err(|error| Failure { code: 1, message: format!("{name}: {error}") })?;
+        .map_err(|error| Failure::refused(format!("{name}: {error}")))?;
     let file = roots::kept_in(folder, name);
     keep(folder, &file, &cache).map_err(|error| {
         Failure::unavailable(format!("{name}: {} cannot be written: {error}", file.display()))
@@ -132,11 +133,11 @@ fn show(output: Format, global: &Global) -> Result<Answer, Failure> {
     let text = match output {
         Format::Json => json(&in_force, roots, now)?,
         Format::Text => {
-            let mut text = String::new();
-            for (name, found) in &in_force {
-                root_text(&mut text, name, found, roots, now);
-            }
-            text
+            let mut page = Page::default();
+            in_force
+                .iter()
+                .for_each(|(name, found)| root_lines(&mut page, name, found, roots, now));
+            page.into_text()
         }
     };
     Ok(Answer::data(text))
@@ -161,23 +162,17 @@ fn standing(found: &InForce, roots: &Roots, now: Timestamp) -> &'static str {
     }
 }
 
-fn root_text(text: &mut String, name: &str, found: &InForce, roots: &Roots, now: Timestamp) {
+fn root_lines(page: &mut Page, name: &str, found: &InForce, roots: &Roots, now: Timestamp) {
     let date = found.root.date().map(|dated| format!(", as of {}", dated.as_of));
-    // Writing to a String cannot fail.
-    let _ = writeln!(
-        text,
-        "{name}  {}{}, {}\n  {}",
-        clean(&origin(&found.from)),
-        date.unwrap_or_default(),
-        standing(found, roots, now),
-        found.root.digest()
-    );
+    let (origin, date) = (origin(&found.from), date.unwrap_or_default());
+    line!(page, "{name}  {origin}{date}, {}", standing(found, roots, now));
+    line!(page, "  {}", found.root.digest());
     for part in found.root.parts() {
         let day = |time: Option<Timestamp>| {
             time.map_or_else(|| "…".to_owned(), |time| time.strftime("%Y-%m-%d").to_string())
         };
         let (from, until) = (day(part.from), day(part.until));
-        let _ = writeln!(text, "  {:15} {from} to {until}  {}", part.kind, clean(&part.name));
+        line!(page, "  {:15} {from} to {until}  {}", part.kind, part.name);
     }
 }
 
@@ -210,7 +205,8 @@ fn json(
     let all: Vec<_> = in_force.iter().map(one).collect();
     let document = serde_json::json!({ "schema": "hallmark/roots/v1", "roots": all });
     let text = serde_json::to_string_pretty(&document);
-    text.map(|text| text + "\n").map_err(|error| Failure::unavailable(error.to_string()))
+    text.map(|text| untrusted::json(&text) + "\n")
+        .map_err(|error| Failure::unavailable(error.to_string()))
 }
 
 fn import(file: &Path) -> Result<Answer, Failure> {
@@ -221,13 +217,17 @@ fn import(file: &Path) -> Result<Answer, Failure> {
     let limit = u64::try_from(import::MAX_BYTES).unwrap_or(u64::MAX).saturating_add(1);
     let opened = std::fs::File::open(file).map_err(unreadable)?;
     opened.take(limit).read_to_string(&mut text).map_err(unreadable)?;
-    let imported = import::import(&text)
-        .map_err(|invalid| Failure { code: 1, message: format!("{shown}: {invalid}") })?;
-    let mut text = imported.yaml.clone().unwrap_or_default();
-    for left_out in &imported.left_out {
-        // Writing to a String cannot fail.
-        let _ = writeln!(text, "# left out: {}", clean(&left_out.to_string()));
+    let imported =
+        import::import(&text).map_err(|invalid| Failure::refused(format!("{shown}: {invalid}")))?;
+    // Names of the policy's author that do not read as what they are belong into no configuration.
+    if imported.yaml.iter().any(|yaml| yaml.contains(|c| c != '\n' && misleads(c))) {
+        return Err(Failure::refused(format!(
+            "{shown}: it has characters that mislead in its names"
+        )));
     }
+    let mut left_out = Page::default();
+    imported.left_out.iter().for_each(|part| line!(left_out, "# left out: {part}"));
+    let mut text = imported.yaml.clone().unwrap_or_default() + left_out.as_str();
     if imported.yaml.is_none() {
         text.insert_str(0, "# nothing of this policy can be said in hallmark.yaml\n");
     }

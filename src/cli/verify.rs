@@ -1,5 +1,7 @@
 //! `hallmark verify`: the verdict and its report.
 
+use std::sync::Arc;
+
 use super::{
     Answer, Failure,
     args::{Format, Global, Verify},
@@ -8,6 +10,7 @@ use super::{
 };
 use crate::{
     finding::{Code, Finding},
+    progress::Silent,
     report,
     source::PlatformChoice,
     verdict::{Decision, PlatformVerdict, Verdict},
@@ -27,7 +30,7 @@ pub async fn run(args: &Verify, global: &Global) -> Result<Answer, Failure> {
         keys: &args.key,
         rebuild: when,
     };
-    let (config, ctx) = context::begin(global, overrides)?;
+    let (config, mut ctx) = context::begin(global, overrides)?;
     let image = context::pin(&args.image, &config, &ctx).await?;
     let verdict = verify(image, &ctx, jiff::Timestamp::now()).await;
     context::compiled(&ctx)?;
@@ -36,6 +39,8 @@ pub async fn run(args: &Verify, global: &Global) -> Result<Answer, Failure> {
         Format::Json => report::json::verdict(&verdict),
     };
     let code = exit_code(&verdict);
+    // Its last word is to take its line off the terminal, which what is forgotten below could not do.
+    ctx.talk = Arc::new(Silent);
     // The process ends now. To give back compiled policies and evidence node by node would take longer than to judge them;
     // nothing in them is on the disk or runs.
     std::mem::forget((verdict, ctx, config));

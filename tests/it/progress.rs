@@ -94,7 +94,8 @@ impl Shown {
         let (hidden, back) = (self.screen.rfind("\u{1b}[?25l"), self.screen.rfind("\u{1b}[?25h"));
         assert!(hidden <= back, "{:?}", self.screen);
         let last = self.screen.rsplit("\u{1b}[2K").next().unwrap_or_default();
-        assert!(!last.contains("layers: ") && !last.contains("building"), "{:?}", self.screen);
+        let spinner = |c: char| ('\u{2800}'..='\u{28ff}').contains(&c);
+        assert!(!last.contains(spinner), "{:?}", self.screen);
     }
 }
 
@@ -109,6 +110,17 @@ fn a_terminal_shows_steps_layers_and_bytes() {
     shown.has(r"fetching layers: (\d+) of \d+, [\d.]+ [KM]?i?B of [\d.]+ [KM]iB \(\d+ %\)");
     shown.has(r"comparing layers: \d of \d, [\d.]+ [KM]?i?B of [\d.]+ [KM]iB \(\d+ %\)");
     shown.is_tidy();
+}
+
+/// The verdict of an image that is not rebuilt, too.
+#[test]
+fn a_verdict_leaves_no_progress_on_the_terminal() {
+    let Some(lab) = Lab::here("a_verdict_leaves_no_progress_on_the_terminal") else { return };
+    for command in ["verify --no-rebuild", "inspect"] {
+        let arguments = format!("{command} {}", lab.get("HONEST"));
+        let Some(shown) = on_a_terminal(&lab, &arguments, None) else { return };
+        shown.is_tidy();
+    }
 }
 
 #[test]

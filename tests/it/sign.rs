@@ -214,10 +214,28 @@ fn a_bundle_goes_to_a_file_and_nothing_else_is_written() {
     let key = keys.p256("a");
     let before = fs::read(layout.path().join("index.json")).unwrap();
     let file = keys.path("bundle.json");
-    sign(&[&layout.reference(), "--output", file.to_str().unwrap()], &key).exits(0);
+    sign(&[&layout.reference(), "--bundle", file.to_str().unwrap()], &key).exits(0);
     let bundle: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
     assert_eq!(bundle["mediaType"], "application/vnd.dev.sigstore.bundle.v0.3+json");
     assert_eq!(fs::read(layout.path().join("index.json")).unwrap(), before);
+}
+
+/// `-o` is a form of the answer, as for every other command, and never a file.
+#[test]
+fn what_was_signed_is_told_to_machines() {
+    let (layout, keys) = (image(), Keys::new());
+    let (key, reference) = (keys.p256("a"), layout.reference());
+    for kept in ["stored", "there"] {
+        let answer = sign(&[&reference, "-o", "json"], &key);
+        let told = answer.exits(0).json();
+        assert_eq!(
+            (&told["schema"], &told["signed"][0]["kept"]),
+            (&json!("hallmark/signed/v1"), &json!(kept))
+        );
+        assert!(told["signed"][0]["place"].as_str().unwrap().starts_with("referrer"), "{told}");
+    }
+    sign(&[&reference, "-o", "bundle.json"], &key).exits(2).says("possible values: text, json");
+    assert!(!Path::new("json").exists() && !Path::new("bundle.json").exists());
 }
 
 #[test]

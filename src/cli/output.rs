@@ -1,0 +1,100 @@
+//! Where answers go: stdout, and the files that a command was asked to write.
+//!
+//! Half an answer is none. A reader that has gone away (`| head`) wanted no more and is no failure; everything else that keeps
+//! an answer from being written is one, whatever the answer was. A file holds all of its new bytes or what it held before.
+
+use std::{
+    fs::{self, Permissions},
+    io::{self, ErrorKind, Write},
+    os::unix::fs::PermissionsExt as _,
+    path::Path,
+};
+
+use super::Failure;
+
+/// Writes an answer to stdout, to the last byte.
+pub(super) fn to_stdout(text: &str) -> Result<(), Failure> {
+    whole(&mut io::stdout().lock(), text.as_bytes())
+        .map_err(|error| Failure::usage(format!("the answer cannot be written to stdout: {error}")))
+}
+
+fn whole(out: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        done => done,
+    }
+}
+
+/// Writes a file that a command was asked for. Devices and pipes are written to, files are replaced.
+pub(super) fn to_file(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    put(path, bytes).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
+}
+
+fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    // Behind a link is the file that is meant.
+    let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let mode = match fs::metadata(&real) {
+        Ok(there) if !there.is_file() => return fs::write(&real, bytes),
+        Ok(there) => there.permissions(),
+        // What the umask leaves of it.
+        Err(_) => Permissions::from_mode(0o666),
+    };
+    let folder = real.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let mut new = tempfile::Builder::new()
+        .prefix(".hallmark-")
+        .permissions(mode)
+        .tempfile_in(folder.unwrap_or(Path::new(".")))?;
+    new.write_all(bytes)?;
+    new.persist(&real).map(drop).map_err(|error| error.error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A stdout that takes some bytes and then says this.
+    struct Narrow(usize, ErrorKind);
+
+    impl Write for Narrow {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let taken = bytes.len().min(self.0);
+            self.0 -= taken;
+            if taken == 0 && !bytes.is_empty() { Err(self.1.into()) } else { Ok(taken) }
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn only_a_reader_that_has_gone_is_no_failure() {
+        let cases = [
+            (9, ErrorKind::StorageFull, None),
+            (8, ErrorKind::StorageFull, Some(ErrorKind::StorageFull)),
+            (3, ErrorKind::PermissionDenied, Some(ErrorKind::PermissionDenied)),
+            (0, ErrorKind::BrokenPipe, None),
+            (8, ErrorKind::BrokenPipe, None),
+        ];
+        for (room, kind, want) in cases {
+            let done = whole(&mut Narrow(room, kind), b"an answer");
+            assert_eq!(done.err().map(|error| error.kind()), want, "{room} {kind}");
+        }
+    }
+
+    #[test]
+    fn a_file_is_replaced_whole_and_a_device_is_written_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("a"), folder.path().join("b"));
+        to_file(&file, b"one").unwrap();
+        std::os::unix::fs::symlink("a", &link).unwrap();
+        fs::set_permissions(&file, Permissions::from_mode(0o640)).unwrap();
+        to_file(&link, b"two").unwrap();
+        assert_eq!(fs::read(&file).unwrap(), b"two");
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o640);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+        to_file(Path::new("/dev/null"), b"three").unwrap();
+        assert!(to_file(Path::new("/dev/full"), b"three").is_err());
+        assert!(to_file(&folder.path().join("none/c"), b"three").is_err());
+    }
+}

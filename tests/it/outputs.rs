@@ -1,0 +1,64 @@
+//! Where answers go: all of it, or a failure that says so.
+
+use std::{fs::File, process::Stdio};
+
+use crate::{
+    server::{Registry, World},
+    support::Hallmark,
+};
+
+/// Only a reader that has gone away is no failure.
+#[test]
+fn half_an_answer_is_none() {
+    let world = World::new();
+    let registry = Registry::honest(world.store.clone());
+    let image = registry.image(&world.image);
+    let policies = concat!(env!("CARGO_MANIFEST_DIR"), "/policies");
+    let calls: [&[&str]; 11] = [
+        &["verify", &image],
+        &["verify", "-o", "json", &image],
+        &["inspect", &image],
+        &["inspect", "-o", "json", &image],
+        &["diff", &image, &image],
+        &["diff", "-o", "html", &image, &image],
+        &["explain", "--list"],
+        &["policy", "test", policies],
+        &["trust", "show"],
+        &["--help"],
+        &["verify", "--help"],
+    ];
+    for call in calls {
+        let hallmark = || Hallmark::new(call.iter().copied()).config(&world.config("signed"));
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let call_to_full = hallmark();
+        let mut command = call_to_full.command();
+        let output = command.stdout(full).stderr(Stdio::piped()).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{call:?}: {said}");
+        assert!(said.contains("cannot be written to stdout: No space left"), "{call:?}: {said}");
+        // A pipe that nobody reads any more.
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let call_to_nobody = hallmark();
+        let mut command = call_to_nobody.command();
+        let output = command.stdout(writer).stderr(Stdio::piped()).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{call:?}: {said}");
+        assert!(!said.contains("hallmark:"), "{call:?}: {said}");
+    }
+}
+
+/// What a rebuild found out is told even where its statement cannot be written.
+#[test]
+fn a_report_outlives_the_file_that_cannot_be_written() {
+    let world = World::new();
+    let registry = Registry::honest(world.store.clone());
+    let image = registry.image(&world.image);
+    let answer = Hallmark::new(["rebuild", "--attest", "/dev/full", &image])
+        .arg("--rebuilder=https://rebuilder.example")
+        .arg("--operator=test")
+        .config(&world.config("signed"))
+        .run();
+    answer.exits(2).says("/dev/full: No space left");
+    assert!(answer.stdout.contains("result     impossible: no provenance"), "{}", answer.all());
+}
