@@ -1,6 +1,6 @@
 # Every target does its own set-up: a fresh Debian machine (12 or newer) with Rust needs nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench bench-verify bench-rebuild fuzz peers corpus release-image
+.PHONY: help setup demo test lint bench bench-verify bench-rebuild fuzz peers corpus release-image check nightly cluster
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 15
@@ -10,6 +10,11 @@ setup: ## Install or unpack builders, registry and signer, from the package regi
 
 demo: ## Build an honest image and three tampered twins, and verify all four
 	@scripts/demo
+
+check: ## What is worth running after each edit: format, lints, unit tests
+	cargo fmt --check
+	cargo clippy --all-targets -- -D warnings
+	cargo test --lib
 
 test: ## Run all tests, against real builders and a real registry
 	@scripts/test
@@ -34,6 +39,12 @@ peers: ## Build the other tools that tests compare with (needs Go, takes minutes
 
 corpus: ## Make the images of the rebuild corpus, and print their folder
 	@scripts/corpus make
+
+cluster: ## Bring a Kubernetes of one node up with hallmark in front of it, and ask it what has to hold
+	@scripts/nightly cluster
+
+nightly: ## All that takes too long for each run: cluster, fuzzing, many seeds, both release images
+	@scripts/nightly
 
 release-image: ## Build hallmark's own image and let hallmark verify it, in a lab: make release-image LAB=DIR
 	@scripts/release-image $(LAB)
