@@ -99,7 +99,6 @@ fn image(index: &[u8]) -> Image {
             runtime: RuntimeConfig::default(),
             diff_ids: Vec::new(),
             history: Vec::new(),
-            json: Value::Null,
         },
         platform,
     }

@@ -57,7 +57,7 @@ pub fn compare_watched(
         return Ok(run.finish(Level::ManifestIdentical));
     }
     let mut around = manifest::differences(left.manifest, right.manifest);
-    around.extend(config::differences(&left.config.json, &right.config.json));
+    around.extend(config::differences(&left.config.json(), &right.config.json()));
     let same_runtime = around.iter().all(|d| d.class != Class::ConfigRuntime);
     run.add_all(around);
     let same_config = left.config.document.digest == right.config.document.digest;

@@ -28,9 +28,10 @@ pub(super) struct Sizes {
     pub(super) waiting: usize,
 }
 
-/// The sizes of a gate. Most verifications wait for the network, so that there are more of them than processors.
+/// The sizes of a gate. Most verifications wait for the network, so that there are more of them than processors; each may
+/// hold an index, a manifest and a configuration, so that one namespace cannot fill 512 MiB with them.
 pub(super) const SIZES: Sizes =
-    Sizes { slots: 96, kept: 32, host: 16, namespace: 48, waiting: 4096 };
+    Sizes { slots: 48, kept: 16, host: 8, namespace: 24, waiting: 4096 };
 /// Registries that are remembered as quick.
 const MAX_QUICK: usize = 1024;
 

@@ -154,7 +154,7 @@ fn new_config(
     let created = Timestamp::from_second(file.epoch_seconds)
         .map_err(|_| AppendError::Time(file.epoch_seconds))?
         .to_string();
-    let mut json = config.json.clone();
+    let mut json = config.json();
     push(&mut json["rootfs"]["diff_ids"], json!(diff_id.to_string()));
     // A history that speaks about no layer stays silent: one entry would be taken for the first layer's.
     if !config.history.is_empty() {

@@ -66,7 +66,6 @@ fn image() -> Image {
             runtime: RuntimeConfig::default(),
             diff_ids: Vec::new(),
             history: Vec::new(),
-            json: json!({}),
         },
         platform,
     }

@@ -136,7 +136,6 @@ pub fn image_with(index: &str) -> Image {
             runtime: RuntimeConfig::default(),
             diff_ids: Vec::new(),
             history: Vec::new(),
-            json: Value::Null,
         },
         platform,
     }
