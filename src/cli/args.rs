@@ -425,7 +425,7 @@ pub struct TrustUpdate {
 }
 
 /// `hallmark serve`
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct Serve {
     /// Address, instead of the configuration's
     #[arg(long, value_name = "HOST:PORT")]

@@ -15,6 +15,7 @@ use crate::{
         self, AllowConfig, Config, Daemon, EngineConfig, OnMismatch as ConfigOnMismatch,
         PolicySelection, RebuildWhen, Roots, Surroundings,
     },
+    digest::Digest,
     engine::{EngineChoice, EngineSettings, SharedBuilder},
     limits::Limits,
     policy::{Ahead, Bundle, Exception, bundle::Preset},
@@ -81,6 +82,12 @@ pub fn begin(global: &Global, overrides: Overrides<'_>) -> Result<(Config, Conte
 pub fn configuration(global: &Global) -> Result<Config, Failure> {
     let config = Config::load(file(global).as_deref(), &surroundings());
     config.map_err(|error| Failure::of_operator(&error.to_string()))
+}
+
+/// Digest of the configuration file's bytes; of nothing, where there is no file or it cannot be read.
+pub fn configuration_digest(global: &Global) -> Digest {
+    let bytes = file(global).and_then(|path| std::fs::read(path).ok()).unwrap_or_default();
+    Digest::sha256(&bytes)
 }
 
 /// The trusted roots that can be updated.

@@ -119,6 +119,12 @@ impl Failure {
     }
 }
 
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.message, self.more.as_str().trim())
+    }
+}
+
 impl From<SourceError> for Failure {
     fn from(error: SourceError) -> Self {
         Self::unavailable(error.to_string())
@@ -136,6 +142,9 @@ fn is_unavailable(finding: &Finding) -> bool {
     .contains(&finding.code)
 }
 
+/// Most threads on which the gate answers; what takes long has threads of its own.
+const GATE_THREADS: usize = 4;
+
 /// Parses the command line, runs the command, prints its answer.
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -151,6 +160,9 @@ pub fn main() -> ExitCode {
         Command::Serve(_) => tokio::runtime::Builder::new_multi_thread(),
         _ => tokio::runtime::Builder::new_current_thread(),
     };
+    // Each thread may hold one document while it is read: memory does not grow with the machine's processors.
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    builder.worker_threads(threads.min(GATE_THREADS));
     let runtime = match builder.enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return finish(Err(Failure::unavailable(format!("no runtime: {error}")))),

@@ -1,8 +1,12 @@
 //! `hallmark serve`: the admission webhook, from the same `verify` as the command line.
+//!
+//! Configuration, policies and roots are read again every few seconds, all at one time. Where they changed and can be used
+//! they replace the old ones as a whole, and what was found by the old ones is forgotten; where they cannot, the old ones stay.
 
 use std::{sync::Arc, time::Duration};
 
 use futures_util::FutureExt as _;
+use serde_json::json;
 
 use super::{
     Answer, Failure,
@@ -11,8 +15,9 @@ use super::{
 };
 use crate::{
     config::{Config, GateConfig},
+    digest::Digest,
     finding::{Finding, Severity, Subject},
-    gate::{Gate, Judged, Patience, Settings, TlsFiles, serve},
+    gate::{self, Gate, Judged, Patience, Settings, TlsFiles, serve},
     reference::Reference,
     report::text::finding_block,
     source::PlatformChoice,
@@ -23,32 +28,92 @@ use crate::{
 /// Time for one answer where no configuration says otherwise: the apiserver waits 10 s by default.
 const BUDGET: Duration = Duration::from_secs(9);
 
+/// Time between two looks at the files that rules are read from.
+const POLL: Duration = Duration::from_secs(5);
+
 /// Runs until SIGTERM or Ctrl-C, then answers what is under way and ends.
 pub async fn run(args: &Serve, global: &Global) -> Result<Answer, Failure> {
+    let Rules { settings, judge, config } = rules(args, global)?;
+    let in_force = settings.rules.clone();
+    tracing::info!(rules = %in_force, "decisions are made by these rules");
+    let gate = Gate::new(settings, judge);
+    let watching = tokio::spawn(watch(Arc::clone(&gate), args.clone(), global.clone(), in_force));
+    let files = TlsFiles::new(config.certificate, config.key);
+    let served = serve(config.listen, gate, files, stop()).await;
+    watching.abort();
+    served.map_err(|error| Failure::usage(error.to_string()))?;
+    Ok(Answer { text: String::new(), code: 0 })
+}
+
+/// What decisions are made by, read at one time.
+struct Rules {
+    settings: Settings,
+    judge: Arc<gate::Verify>,
+    config: GateConfig,
+}
+
+/// Reads configuration, policies and roots.
+fn rules(args: &Serve, global: &Global) -> Result<Rules, Failure> {
+    // Read first: what changes while the rest is read is another file at the next look.
+    let file = context::configuration_digest(global);
     let (config, mut ctx) = context::build(global, Overrides::default())?;
     ctx.keep = Keep::Findings;
     ctx.rebuild.uncounted = Uncounted::Skip;
     let gate_config = gate_config(args, &config)?;
     // On which node a pod lands is not known yet.
     ctx.platforms = gate_config.platforms.clone();
+    let inputs = ctx.inputs();
+    let all = json!({
+        "configuration": file.to_string(),
+        "policy": inputs.policy.to_string(),
+        "trust": inputs.trust.to_string(),
+    });
     let settings = Settings {
         namespaces_exempt: gate_config.namespaces_exempt.iter().cloned().collect(),
         budget: gate_config.budget,
         tags: gate_config.tags,
         review_bytes: config.limits.review_bytes,
         patience: patience(&ctx),
+        rules: Digest::sha256(all.to_string().as_bytes()).to_string(),
     };
     let (config, ctx) = (Arc::new(config), Arc::new(ctx));
     let judge = move |reference: Reference| {
         let (config, ctx) = (Arc::clone(&config), Arc::clone(&ctx));
         async move { judged(&reference, &config, &ctx).await }.boxed()
     };
-    let gate = Gate::new(settings, Arc::new(judge));
-    let files = TlsFiles::new(gate_config.certificate, gate_config.key);
-    serve(gate_config.listen, gate, files, stop())
-        .await
-        .map_err(|error| Failure::usage(error.to_string()))?;
-    Ok(Answer { text: String::new(), code: 0 })
+    Ok(Rules { settings, judge: Arc::new(judge), config: gate_config })
+}
+
+/// Takes over rules that changed and can be read; says once why others cannot. Address and certificate files stay those of
+/// the start.
+async fn watch(gate: Arc<Gate>, args: Serve, global: Global, mut in_force: String) {
+    let mut refused = None;
+    loop {
+        tokio::time::sleep(POLL).await;
+        let (args, global) = (args.clone(), global.clone());
+        let read = tokio::task::spawn_blocking(move || rules(&args, &global)).await;
+        match read {
+            Ok(Ok(Rules { settings, judge, .. })) => {
+                refused = None;
+                if settings.rules == in_force {
+                    continue;
+                }
+                in_force.clone_from(&settings.rules);
+                gate.replace(settings, judge);
+                tracing::info!(rules = %in_force, "decisions are made by new rules");
+            }
+            Ok(Err(failure)) => {
+                let why = failure.to_string();
+                if refused.as_ref() != Some(&why) {
+                    gate.refuse();
+                    tracing::warn!(%why, rules = %in_force, "rules cannot be read again; the last good ones stay");
+                    refused = Some(why);
+                }
+            }
+            // Whatever broke, the last good ones stay.
+            Err(error) => tracing::error!(%error, "rules could not be read again"),
+        }
+    }
 }
 
 /// A rebuild takes longer than any review waits, and is worth its end: the retry finds it done.

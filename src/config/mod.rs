@@ -243,6 +243,7 @@ impl GateConfig {
             tags: self.tags,
             review_bytes: limits.review_bytes,
             patience: gate::Patience::default(),
+            rules: String::new(),
         }
     }
 

@@ -42,6 +42,7 @@ impl Gate {
         objects: Objects,
         deadline: Instant,
     ) -> Response {
+        let settings = self.settings();
         match request.operation.as_str() {
             "DELETE" => return allowed(request, "allowed"),
             "CREATE" | "UPDATE" => {}
@@ -53,7 +54,7 @@ impl Gate {
                 return refused(request, text);
             }
         }
-        if self.settings.namespaces_exempt.contains(&request.namespace) {
+        if settings.namespaces_exempt.contains(&request.namespace) {
             tracing::info!(
                 namespace = %request.namespace, name = %message::line(&request.name), kind = %request.kind,
                 "let through: the namespace is exempt"
@@ -64,18 +65,24 @@ impl Gate {
         // Large objects do not wait for registries.
         drop(objects);
         match found {
-            Ok(changes) => self.judge(request, &changes, deadline).await,
+            Ok(changes) => self.judge(request, &changes, settings.tags, deadline).await,
             Err(error) => {
                 refused(request, format!("hallmark: {}", message::line(&error.to_string())))
             }
         }
     }
 
-    async fn judge(&self, request: &Request, changes: &Changes, deadline: Instant) -> Response {
+    async fn judge(
+        &self,
+        request: &Request,
+        changes: &Changes,
+        tags: Tags,
+        deadline: Instant,
+    ) -> Response {
         let Changes { new: images, unchanged } = changes;
         let namespace = &request.namespace;
         let outcomes =
-            images.iter().map(|image| self.outcome(&image.reference, namespace, deadline));
+            images.iter().map(|image| self.outcome(&image.reference, namespace, tags, deadline));
         let outcomes = join_all(outcomes).await;
         let pairs = || images.iter().zip(&outcomes);
         let denied: Vec<_> = pairs()
@@ -102,10 +109,11 @@ impl Gate {
         &self,
         reference: &Reference,
         namespace: &str,
+        tags: Tags,
         deadline: Instant,
     ) -> Arc<Judged> {
         let by_tag = !matches!(reference, Reference::At(_, Selector::Digest(_)));
-        if by_tag && self.settings.tags == Tags::Deny {
+        if by_tag && tags == Tags::Deny {
             return Arc::new(Judged::denied(reference, TAG));
         }
         match timeout_at(deadline, self.flights.join(reference, namespace)).await {

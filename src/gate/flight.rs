@@ -152,18 +152,23 @@ struct Flying {
     watchers: Arc<Watchers>,
 }
 
-#[derive(Default)]
+/// By what a verification is made.
+#[derive(Clone)]
+struct Judge {
+    verify: Arc<Verify>,
+    patience: Patience,
+}
+
 struct Table {
+    judge: Judge,
     flying: HashMap<String, Flying>,
     kept: HashMap<String, (Instant, Arc<Judged>)>,
 }
 
 /// All verifications of this process.
 pub struct Flights {
-    verify: Arc<Verify>,
     shares: Shares,
     table: Arc<Mutex<Table>>,
-    patience: Patience,
     keep: Keep,
 }
 
@@ -174,7 +179,9 @@ impl Flights {
     }
 
     fn sized(verify: Arc<Verify>, patience: Patience, sizes: Sizes) -> Self {
-        Self { verify, shares: Shares::new(sizes), table: Arc::default(), patience, keep: KEEP }
+        let judge = Judge { verify, patience };
+        let table = Table { judge, flying: HashMap::new(), kept: HashMap::new() };
+        Self { shares: Shares::new(sizes), table: Arc::new(Mutex::new(table)), keep: KEEP }
     }
 
     /// The outcome for `reference`, which somebody in `namespace` asks for: a kept one, that of a verification under way, or
@@ -191,31 +198,32 @@ impl Flights {
         if let Some(flying) = table.flying.get(&key) {
             return Wait::joined(flying);
         }
-        let flying = self.start(&key, reference, namespace);
+        let flying = self.start(&key, reference, namespace, table.judge.clone());
         let wait = Wait::joined(&flying);
         table.flying.insert(key, flying);
         wait
     }
 
-    /// Forgets what is kept, because it was judged by other rules. What is under way is not kept.
-    pub fn forget(&self) {
+    /// Judges by `verify` from now on, and forgets what was judged otherwise. Whoever waits already gets the old answer, which
+    /// is not kept.
+    pub fn replace(&self, verify: Arc<Verify>, patience: Patience) {
         let mut table = lock(&self.table);
+        table.judge = Judge { verify, patience };
         table.kept.clear();
         table.flying.clear();
     }
 
     /// Runs in tasks of its own: nobody has to wait for it to come to its end.
-    fn start(&self, key: &str, reference: &Reference, namespace: &str) -> Flying {
+    fn start(&self, key: &str, reference: &Reference, namespace: &str, judge: Judge) -> Flying {
         let watchers = Arc::new(Watchers::new(0));
         let course = Course {
             key: key.to_owned(),
             reference: reference.clone(),
             party: Party { host: host(reference), namespace: namespace.to_owned() },
-            verify: Arc::clone(&self.verify),
+            judge,
             shares: self.shares.clone(),
             table: Arc::clone(&self.table),
             watchers: Arc::clone(&watchers),
-            patience: self.patience,
             keep: self.keep,
         };
         let lost = Judged::denied(reference, LOST);
@@ -238,11 +246,10 @@ struct Course {
     key: String,
     reference: Reference,
     party: Party,
-    verify: Arc<Verify>,
+    judge: Judge,
     shares: Shares,
     table: Arc<Mutex<Table>>,
     watchers: Arc<Watchers>,
-    patience: Patience,
     keep: Keep,
 }
 
@@ -257,7 +264,7 @@ impl Course {
     async fn run(self) -> Arc<Judged> {
         let end = tokio::select! {
             end = self.fly() => end,
-            () = sleep(self.patience.deadline) => End::Given(TOO_LONG),
+            () = sleep(self.judge.patience.deadline) => End::Given(TOO_LONG),
         };
         let mut table = lock(&self.table);
         let own =
@@ -288,7 +295,7 @@ impl Course {
             () = self.forsaken(Duration::ZERO) => return End::Given(FORSAKEN),
         };
         let begun = Instant::now();
-        let (verify, reference) = (Arc::clone(&self.verify), self.reference.clone());
+        let (verify, reference) = (Arc::clone(&self.judge.verify), self.reference.clone());
         // Whichever way this ends, by the deadline too, the work ends with it.
         let work = Tied(tokio::spawn(async move { verify(reference).await }));
         let end = tokio::select! {
@@ -296,7 +303,7 @@ impl Course {
                 tracing::error!(image = %self.reference, %error, "a verification came to no end");
                 Judged::denied(&self.reference, LOST)
             })),
-            () = self.forsaken(self.patience.linger) => End::Given(FORSAKEN),
+            () = self.forsaken(self.judge.patience.linger) => End::Given(FORSAKEN),
         };
         slot.was_quick(matches!(end, End::Judged(_)) && begun.elapsed() < QUICK);
         end
@@ -407,6 +414,12 @@ mod tests {
         (flights, calls)
     }
 
+    /// Judges by the same rules as if they were others.
+    fn forget(flights: &Flights) {
+        let Judge { verify, patience } = lock(&flights.table).judge.clone();
+        flights.replace(verify, patience);
+    }
+
     fn join(flights: &Flights, n: usize) -> Wait {
         flights.join(&pinned(n), "default")
     }
@@ -438,7 +451,7 @@ mod tests {
             flights.join(&reference, "default").await;
             assert_eq!(calls.load(Ordering::SeqCst), want, "{reference}");
         }
-        flights.forget();
+        forget(&flights);
         join(&flights, 1).await;
         assert_eq!(calls.load(Ordering::SeqCst), 5, "what is forgotten is judged again");
     }
@@ -448,7 +461,7 @@ mod tests {
         let (flights, calls) = flights(Duration::from_millis(30), true, KEEP);
         let old = join(&flights, 1);
         tokio::task::yield_now().await;
-        flights.forget();
+        forget(&flights);
         assert!(join(&flights, 1).await.allowed && old.await.allowed);
         join(&flights, 1).await;
         assert_eq!(calls.load(Ordering::SeqCst), 2, "the second one is kept");

@@ -21,8 +21,8 @@ pub mod tls;
 use std::{
     collections::BTreeSet,
     sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -44,6 +44,8 @@ pub struct Settings {
     pub review_bytes: usize,
     /// How long a verification may take.
     pub patience: Patience,
+    /// Digest of everything that decisions are made by, for people.
+    pub rules: String,
 }
 
 /// What happens to images that are named by tag (attack E5).
@@ -58,18 +60,67 @@ pub enum Tags {
 
 /// The webhook without its socket.
 pub struct Gate {
-    settings: Settings,
+    settings: RwLock<Arc<Settings>>,
+    reloads: Reloads,
     flights: flight::Flights,
     intake: intake::Intake,
     draining: AtomicBool,
+}
+
+/// How often rules were read again since the start.
+#[derive(Default)]
+struct Reloads {
+    taken: AtomicU64,
+    refused: AtomicU64,
 }
 
 impl Gate {
     /// A gate that asks `verify` about each image.
     pub fn new(settings: Settings, verify: Arc<Verify>) -> Arc<Self> {
         let flights = flight::Flights::new(verify, settings.patience);
-        let (intake, draining) = (intake::Intake::default(), AtomicBool::new(false));
-        Arc::new(Self { settings, flights, intake, draining })
+        Arc::new(Self {
+            settings: RwLock::new(Arc::new(settings)),
+            reloads: Reloads::default(),
+            flights,
+            intake: intake::Intake::default(),
+            draining: AtomicBool::new(false),
+        })
+    }
+
+    /// Decides by other rules from now on, and forgets what was found by the old ones. A review under way is decided by the
+    /// settings that it came under.
+    pub fn replace(&self, settings: Settings, verify: Arc<Verify>) {
+        let patience = settings.patience;
+        let mut held = self.settings.write().unwrap_or_else(PoisonError::into_inner);
+        // Under the lock: no review sees new settings with old verdicts.
+        self.flights.replace(verify, patience);
+        *held = Arc::new(settings);
+        self.reloads.taken.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts rules that could not be taken; the last good ones stay.
+    pub fn refuse(&self) {
+        self.reloads.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.settings.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What monitoring is told (Prometheus text format 0.0.4).
+    fn metrics(&self) -> String {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let (taken, refused) = (count(&self.reloads.taken), count(&self.reloads.refused));
+        let rules = &self.settings().rules;
+        format!(
+            "# HELP hallmark_rules_info The configuration, policies and roots that decisions are made by.\n\
+             # TYPE hallmark_rules_info gauge\n\
+             hallmark_rules_info{{digest=\"{rules}\"}} 1\n\
+             # HELP hallmark_rules_reloads_total Rules that were read again after a change.\n\
+             # TYPE hallmark_rules_reloads_total counter\n\
+             hallmark_rules_reloads_total{{result=\"taken\"}} {taken}\n\
+             hallmark_rules_reloads_total{{result=\"refused\"}} {refused}\n"
+        )
     }
 
     /// Says at `/readyz` from now on that no more requests are wanted; those that come are answered all the same.

@@ -1,4 +1,4 @@
-//! HTTP around the decision: `POST /validate`, `GET /healthz`, `GET /readyz`.
+//! HTTP around the decision: `POST /validate`, `GET /healthz`, `GET /readyz`, `GET /metrics`.
 //!
 //! What cannot be read as a review has no uid to answer with: it gets a status of 4xx and a text, which the apiserver turns
 //! into a denial (`failurePolicy: Fail`). The query's `timeout`, which the apiserver sets, shortens the budget.
@@ -32,15 +32,20 @@ pub fn router(gate: Arc<Gate>) -> Router {
         .route("/validate", post(validate))
         .route("/healthz", get(|| async { "ok" }))
         .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
         .with_state(gate)
 }
 
-async fn ready(State(gate): State<Arc<Gate>>) -> (StatusCode, &'static str) {
+async fn ready(State(gate): State<Arc<Gate>>) -> (StatusCode, String) {
     if gate.is_draining() {
-        (StatusCode::SERVICE_UNAVAILABLE, "shutting down")
+        (StatusCode::SERVICE_UNAVAILABLE, "shutting down".to_owned())
     } else {
-        (StatusCode::OK, "ok")
+        (StatusCode::OK, format!("ok\nrules {}\n", gate.settings().rules))
     }
+}
+
+async fn metrics(State(gate): State<Arc<Gate>>) -> impl IntoResponse {
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4")], gate.metrics())
 }
 
 async fn validate(
@@ -49,13 +54,14 @@ async fn validate(
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    let deadline = Instant::now() + budget(gate.settings.budget, query.as_deref());
+    let settings = gate.settings();
+    let deadline = Instant::now() + budget(settings.budget, query.as_deref());
     let text = |status: StatusCode, text: String| (status, text).into_response();
     if !is_json(&headers) {
         let expected = "expected Content-Type: application/json".to_owned();
         return text(StatusCode::UNSUPPORTED_MEDIA_TYPE, expected);
     }
-    let limit = gate.settings.review_bytes;
+    let limit = settings.review_bytes;
     let request = match timeout_at(deadline, gate.intake.take(body, limit)).await {
         Ok(Ok(Ok(request))) => request,
         Ok(Ok(Err(error))) => return text(StatusCode::BAD_REQUEST, clean(&error.to_string())),

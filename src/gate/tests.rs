@@ -25,6 +25,7 @@ fn settings() -> Settings {
         tags: Tags::Resolve,
         review_bytes: 64 << 10,
         patience: Patience::default(),
+        rules: "sha256:1".to_owned(),
     }
 }
 
@@ -346,6 +347,42 @@ async fn readiness_ends_with_draining_and_health_does_not() {
     assert_eq!(harness.send(get("/healthz")).await.0, StatusCode::OK);
     let response = harness.review("", &review("CREATE", &[&pinned("a")])).await;
     assert_eq!(response["allowed"], true, "what comes is answered all the same");
+}
+
+#[tokio::test]
+async fn other_rules_count_from_the_next_review_on_and_are_named() {
+    let asked = Arc::default();
+    let gate = Gate::new(settings(), fake(&asked));
+    let harness = Harness { router: router(Arc::clone(&gate)), asked };
+    let get = async |path: &str| {
+        let request = Request::get(path).body(Body::empty()).expect("valid");
+        harness.send(request).await.1
+    };
+    let create = review("CREATE", &[&pinned("a")]);
+    assert_eq!(harness.review("", &create).await["allowed"], true);
+    assert!(get("/readyz").await.contains("rules sha256:1\n"));
+    gate.refuse();
+    assert!(get("/readyz").await.contains("rules sha256:1\n"), "the last good ones stay");
+
+    let denies =
+        |reference: Reference| async move { Judged::denied(&reference, "other rules") }.boxed();
+    let exempt = BTreeSet::from(["other".to_owned()]);
+    let rules = Settings { rules: "sha256:2".to_owned(), namespaces_exempt: exempt, ..settings() };
+    gate.replace(rules, Arc::new(denies));
+    let response = harness.review("", &create).await;
+    assert!(message(&response).contains("other rules"), "what was found before is forgotten");
+    let mut exempt = create.clone();
+    exempt["request"]["namespace"] = json!("other");
+    assert_eq!(harness.review("", &exempt).await["allowed"], true);
+    assert!(get("/readyz").await.contains("rules sha256:2\n"));
+    let metrics = get("/metrics").await;
+    for line in [
+        "hallmark_rules_info{digest=\"sha256:2\"} 1\n",
+        "hallmark_rules_reloads_total{result=\"taken\"} 1\n",
+        "hallmark_rules_reloads_total{result=\"refused\"} 1\n",
+    ] {
+        assert!(metrics.contains(line), "{metrics}");
+    }
 }
 
 /// A folder of data beside the worktree, or `None` with a word where it is not there.

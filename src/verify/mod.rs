@@ -521,7 +521,8 @@ impl Context {
         Digest::sha256(all.to_string().as_bytes())
     }
 
-    fn inputs(&self) -> Inputs {
+    /// What a verdict depends on besides the image and the time.
+    pub fn inputs(&self) -> Inputs {
         Inputs {
             policy: self.asked(),
             trust: self.trust.digest(),

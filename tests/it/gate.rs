@@ -63,7 +63,7 @@ struct Gate {
     client: Client,
     authority: Authority,
     folder: tempfile::TempDir,
-    _hallmark: Hallmark,
+    hallmark: Hallmark,
 }
 
 impl Drop for Gate {
@@ -90,7 +90,7 @@ impl Gate {
         let child = hallmark.command().stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let url = format!("https://localhost:{}", address.port());
         let client = authority.client();
-        let gate = Self { child, url, client, authority, folder, _hallmark: hallmark };
+        let gate = Self { child, url, client, authority, folder, hallmark };
         let deadline = Instant::now() + Duration::from_secs(30);
         while gate.get("/readyz").await.is_none() {
             assert!(Instant::now() < deadline, "hallmark serve does not answer");
@@ -410,9 +410,9 @@ async fn a_slow_registry_is_a_denial_in_time() {
 #[tokio::test]
 async fn a_new_certificate_drops_no_connection_and_sigterm_ends_cleanly() {
     let Scene { mut gate, signed, .. } = Scene::new().await;
-    for path in ["/healthz", "/readyz"] {
-        assert_eq!(gate.get(path).await, Some((StatusCode::OK, "ok".to_owned())), "{path}");
-    }
+    assert_eq!(gate.get("/healthz").await, Some((StatusCode::OK, "ok".to_owned())));
+    let (status, text) = gate.get("/readyz").await.unwrap();
+    assert!(status == StatusCode::OK && text.starts_with("ok\nrules sha256:"), "{text}");
     assert_allowed(&gate.pod(&signed).await);
     let next = Authority::new();
     next.certify(gate.folder.path());
@@ -444,6 +444,40 @@ async fn a_new_certificate_drops_no_connection_and_sigterm_ends_cleanly() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     };
     assert_eq!(status.code(), Some(0), "{status}");
+}
+
+/// What an operator changes holds a few seconds later, and what cannot be read changes nothing.
+#[tokio::test]
+async fn changed_rules_are_taken_over_and_broken_ones_are_not() {
+    let Scene { gate, signed, bare, .. } = Scene::new().await;
+    let in_force = async || gate.get("/readyz").await.unwrap().1;
+    let config = gate.hallmark.config_path();
+    let text = fs::read_to_string(&config).unwrap();
+    assert_allowed(&gate.pod(&signed).await);
+    let first = in_force().await;
+
+    fs::write(&config, text.replace("preset: signed", "preset: sined")).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let metrics = gate.get("/metrics").await.unwrap().1;
+        if metrics.contains("{result=\"refused\"} 1\n") {
+            break;
+        }
+        assert!(Instant::now() < deadline, "nothing is said of it:\n{metrics}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(in_force().await, first, "the last good ones stay");
+    assert_allowed(&gate.pod(&signed).await);
+    assert_denied(&gate.pod(&bare).await, &bare, "signature-missing");
+
+    // Nobody vouches for this repository any more: what was found a moment ago does not count.
+    fs::write(&config, text.replace("\"**\"", "\"r.example/**\"")).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while in_force().await == first {
+        assert!(Instant::now() < deadline, "the new rules never came");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_denied(&gate.pod(&signed).await, &signed, "its registry was not asked");
 }
 
 #[test]

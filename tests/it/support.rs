@@ -53,6 +53,11 @@ impl Hallmark {
         self
     }
 
+    /// Where [`Hallmark::config`] wrote.
+    pub fn config_path(&self) -> PathBuf {
+        self.folder.path().join("hallmark.yaml")
+    }
+
     /// Runs it; a rebuild may take its time.
     pub fn run(self) -> Answer {
         self.run_within(Duration::from_secs(30 * 60))
