@@ -22,7 +22,7 @@ use tokio::{sync::watch, time::sleep};
 
 use super::{
     message,
-    shares::{Crowded, Party, SIZES, Shares, Sizes},
+    shares::{Crowded, Party, SIZES, Shares, Sizes, Slot},
 };
 use crate::reference::{Location, Reference, Selector};
 
@@ -32,6 +32,8 @@ const MAX_KEPT: usize = 10_000;
 const MAX_WORDS_BYTES: usize = 8 << 10;
 /// Bytes of the dots at the end of a text that is cut.
 const DOTS: usize = 3;
+/// Time after which a verification goes on without its slot.
+const SLOT_TIME: Duration = Duration::from_secs(1);
 /// Time within which a registry is quick.
 const QUICK: Duration = Duration::from_secs(5);
 
@@ -286,7 +288,7 @@ impl Course {
     }
 
     async fn fly(&self) -> End {
-        let slot = tokio::select! {
+        let mut slot = tokio::select! {
             entered = self.shares.enter(self.party.clone()) => match entered {
                 Ok(slot) => slot,
                 Err(Crowded) => return End::Given(CROWDED),
@@ -304,6 +306,7 @@ impl Course {
                 Judged::denied(&self.reference, LOST)
             })),
             () = self.forsaken(self.judge.patience.linger) => End::Given(FORSAKEN),
+            () = outstay(&mut slot) => End::Given(OUSTED),
         };
         slot.was_quick(matches!(end, End::Judged(_)) && begun.elapsed() < QUICK);
         end
@@ -335,6 +338,12 @@ impl Course {
     }
 }
 
+/// Ends once a verification that takes long has to make room for others.
+async fn outstay(slot: &mut Slot) {
+    sleep(SLOT_TIME).await;
+    slot.step_aside().await;
+}
+
 /// A task that ends with whoever waits for it.
 struct Tied<T>(tokio::task::JoinHandle<T>);
 
@@ -358,6 +367,8 @@ const TOO_LONG: &str = "the verification took too long and was ended\n\
     help: see whether the registry answers; try again";
 const CROWDED: &str =
     "too many verifications of this registry are waiting already\nhelp: try again";
+const OUSTED: &str = "the verification took long while many others waited, and was ended\n\
+    help: see whether the registry answers; try again";
 const FORSAKEN: &str =
     "nobody waited for the verification any more, so that it was ended\nhelp: try again";
 

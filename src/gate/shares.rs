@@ -2,11 +2,12 @@
 //!
 //! A verification mostly waits for its registry, and a registry can make it wait for ever (attack C14). So a registry gets
 //! a few slots only, and so does a namespace; some slots are kept for registries that were quick the last time; and
-//! whoever waits for a registry with the fewest verifications under way comes first. What waits is bounded, too: where all
+//! whoever waits for a registry with the fewest verifications under way comes first. Who has not come to an end in a moment
+//! steps aside and goes on without a slot; where too many stand there, the one that has stood there longest has to end. What waits is bounded, too: where all
 //! places are taken, the registry that most wait for loses one to a registry that fewer wait for.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     hash::Hash,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -24,6 +25,8 @@ pub(super) struct Sizes {
     pub(super) host: usize,
     /// Slots of one namespace, of those that are not kept.
     pub(super) namespace: usize,
+    /// Who may go on without a slot.
+    pub(super) aside: usize,
     /// Who may wait for a slot.
     pub(super) waiting: usize,
 }
@@ -31,7 +34,7 @@ pub(super) struct Sizes {
 /// The sizes of a gate. Most verifications wait for the network, so that there are more of them than processors; each may
 /// hold an index, a manifest and a configuration, so that one namespace cannot fill 512 MiB with them.
 pub(super) const SIZES: Sizes =
-    Sizes { slots: 48, kept: 16, host: 8, namespace: 24, waiting: 4096 };
+    Sizes { slots: 48, kept: 16, host: 8, namespace: 24, aside: 64, waiting: 4096 };
 /// Registries that are remembered as quick.
 const MAX_QUICK: usize = 1024;
 
@@ -60,6 +63,9 @@ struct Table {
     running: usize,
     hosts: HashMap<String, usize>,
     namespaces: HashMap<String, usize>,
+    /// Who goes on without a slot, the oldest first; dropping the sender ends it.
+    aside: BTreeMap<u64, oneshot::Sender<()>>,
+    stepped: u64,
     quick: HashSet<String>,
 }
 
@@ -77,19 +83,42 @@ pub(super) struct Shares(Arc<Inner>);
 pub(super) struct Slot {
     shares: Shares,
     party: Party,
+    /// Its number among those who stepped aside.
+    aside: Option<u64>,
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
         let mut table = self.shares.lock();
-        table.running -= 1;
         less(&mut table.hosts, &self.party.host);
-        less(&mut table.namespaces, &self.party.namespace);
+        match self.aside {
+            Some(number) => drop(table.aside.remove(&number)),
+            None => table.vacate(&self.party),
+        }
         self.shares.share_out(table);
     }
 }
 
 impl Slot {
+    /// Leaves the slot to others, and ends once this one has to end.
+    pub(super) async fn step_aside(&mut self) {
+        let (end, ended) = oneshot::channel();
+        {
+            let mut table = self.shares.lock();
+            table.vacate(&self.party);
+            if table.aside.len() >= self.shares.0.sizes.aside {
+                table.aside.pop_first();
+            }
+            table.stepped += 1;
+            let number = table.stepped;
+            table.aside.insert(number, end);
+            self.aside = Some(number);
+            self.shares.share_out(table);
+        }
+        // Nothing is ever sent.
+        let _ = ended.await;
+    }
+
     /// Remembers whether the registry was quick.
     pub(super) fn was_quick(&self, quick: bool) {
         let mut table = self.shares.lock();
@@ -136,7 +165,7 @@ impl Shares {
             table.running += 1;
             *table.hosts.entry(party.host.clone()).or_default() += 1;
             *table.namespaces.entry(party.namespace.clone()).or_default() += 1;
-            let slot = Slot { shares: self.clone(), party };
+            let slot = Slot { shares: self.clone(), party, aside: None };
             drop(table);
             // Who is gone drops the slot, which shares it out again: not while the table is locked.
             drop(start.send(slot));
@@ -154,6 +183,12 @@ impl Shares {
 }
 
 impl Table {
+    /// One slot less is taken.
+    fn vacate(&mut self, party: &Party) {
+        self.running -= 1;
+        less(&mut self.namespaces, &party.namespace);
+    }
+
     /// The first of those who may begin whose registry has the fewest slots.
     fn next(&mut self, sizes: &Sizes) -> Option<Waiting> {
         let may = |(_, waiting): &(usize, &Waiting)| {
@@ -218,7 +253,7 @@ mod tests {
 
     use super::*;
 
-    const SMALL: Sizes = Sizes { slots: 8, kept: 2, host: 3, namespace: 5, waiting: 10 };
+    const SMALL: Sizes = Sizes { slots: 8, kept: 2, host: 3, namespace: 5, aside: 2, waiting: 10 };
 
     type Entering = BoxFuture<'static, Result<Slot, Crowded>>;
 
@@ -302,6 +337,30 @@ mod tests {
         assert_eq!(started(&mut other, &mut held), 1);
         started(&mut dead, &mut held);
         assert_eq!(dead.len(), 9, "one of them was sent away");
+    }
+
+    #[test]
+    fn c14_who_steps_aside_makes_room_and_the_oldest_has_to_end() {
+        let (shares, mut held) = (Shares::new(SMALL), Vec::new());
+        let dead = |n: usize| enter(&shares, &format!("dead{n}"), "a");
+        let mut all: Vec<_> = (0..5).map(dead).collect();
+        assert_eq!(started(&mut all, &mut held), 5);
+        let mut honest = vec![enter(&shares, "good", "a")];
+        assert_eq!(started(&mut honest, &mut held), 0, "its namespace has its share");
+        let mut aside: Vec<_> = held
+            .into_iter()
+            .map(|mut slot| async move { slot.step_aside().await }.boxed())
+            .collect();
+        assert!((&mut aside[0]).now_or_never().is_none());
+        let mut held = Vec::new();
+        assert_eq!(started(&mut honest, &mut held), 1);
+        assert!((&mut aside[1]).now_or_never().is_none());
+        assert!((&mut aside[0]).now_or_never().is_none(), "there is room for two");
+        assert!((&mut aside[2]).now_or_never().is_none());
+        assert!((&mut aside[0]).now_or_never().is_some(), "the oldest ends");
+        drop((aside, held));
+        let table = shares.lock();
+        assert_eq!((table.running, table.aside.len(), table.hosts.len()), (0, 0, 0));
     }
 
     #[tokio::test]

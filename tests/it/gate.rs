@@ -449,7 +449,12 @@ async fn a_new_certificate_drops_no_connection_and_sigterm_ends_cleanly() {
 /// What an operator changes holds a few seconds later, and what cannot be read changes nothing.
 #[tokio::test]
 async fn changed_rules_are_taken_over_and_broken_ones_are_not() {
-    let Scene { gate, signed, bare, .. } = Scene::new().await;
+    // The key's file has to be there when it is read again.
+    let mut world = World::new();
+    let bare = world.store.image(&Parts::new(&[("bin/app", b"unsigned")]));
+    let registry = Registry::honest(world.store.clone());
+    let gate = Gate::start(&world.config("signed")).await;
+    let [signed, bare] = [&world.image, &bare].map(|digest| registry.image(digest));
     let in_force = async || gate.get("/readyz").await.unwrap().1;
     let config = gate.hallmark.config_path();
     let text = fs::read_to_string(&config).unwrap();

@@ -646,6 +646,14 @@ const LIMITS: &[(&str, &str)] = &[
         "tests/it/robust.rs::g1_a_step_gets_no_more_memory_and_processes_than_allowed",
     ),
     ("signing", "src/sign/tests.rs::a_program_is_bounded_in_time_and_output"),
+    ("json_values", "src/json.rs::c13_values_are_counted_before_any_is_kept"),
+    ("attestation_values", "src/json.rs::c13_values_are_counted_before_any_is_kept"),
+    ("process_evidence_bytes", "src/source/budget.rs::c15_what_is_held_is_bounded_and_comes_back"),
+    ("process_layer_bytes", "src/source/budget.rs::c15_what_is_held_is_bounded_and_comes_back"),
+    (
+        "image_bytes",
+        "src/source/tests/faults.rs::c15_the_layers_of_an_image_are_summed_before_any_is_fetched",
+    ),
     ("review_bytes", "tests/it/gate.rs::a_review_may_be_as_large_as_its_limit_and_no_larger"),
 ];
 

@@ -299,6 +299,24 @@ async fn a_layer_may_be_as_large_as_its_limit_and_no_larger() {
 }
 
 #[tokio::test]
+async fn c15_the_layers_of_an_image_are_summed_before_any_is_fetched() {
+    let mut store = Store::default();
+    let image = store.image("linux/amd64", "12345");
+    let registry = Registry::start(store, |_, _| None).await;
+    let source = registry.open().await;
+    let reference = registry.reference(&digest(&image));
+    let images = load(&*source, &reference, &PlatformChoice::All, &limits()).await.unwrap();
+    let spool = Spool::temporary().unwrap();
+    let before = registry.requests().len();
+    for (image_bytes, want) in [(4, false), (5, true)] {
+        let limits = crate::limits::Limits { image_bytes, ..limits() };
+        let got = fetch_layers(&*source, &images[0], &spool, &limits, &Silent).await;
+        assert_eq!(got.is_ok(), want, "{image_bytes}");
+        assert_eq!(registry.requests().len() - before, usize::from(want), "{image_bytes}");
+    }
+}
+
+#[tokio::test]
 async fn a_spooled_layer_is_not_fetched_again() {
     let mut store = Store::default();
     let layer = store.blob(MediaType::OCI_LAYER, "layer");
