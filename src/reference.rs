@@ -1,9 +1,13 @@
 //! What a user typed to name an image, and what is left of it once a digest is known.
 //!
 //! Turns text into a [`Reference`]: a registry reference in the grammar of the distribution project's `reference`
-//! package, `oci:DIR[:tag|@digest]`, `oci-archive:FILE[:tag|@digest]`, `docker-archive:FILE[:tag]`, or a bare digest.
+//! package, `oci:DIR[:tag|@digest]`, `oci-archive:FILE[:tag|@digest]`, `docker-archive:FILE[:tag]`, or a bare digest. A
+//! repository has one name, made here and nowhere else: as `ParseNormalizedNamed` has it, with the registry in its canonical
+//! form (`reference/host.rs`), so that no rule can be avoided by another spelling (attack H20).
 //! Only a [`PinnedReference`] reaches `verify`: a tag is resolved once, in one place, so that nothing can move between
 //! the check and the use (attacks E1 to E3). Refuses whatever does not read back as it was written (attack E14).
+
+mod host;
 
 use std::{
     fmt,
@@ -15,13 +19,18 @@ use crate::digest::{DigestError, ManifestDigest};
 
 /// Longest reference that is read, in bytes (registry host, repository and tag together).
 const MAX_LENGTH_BYTES: usize = 4096;
-/// Longest repository with its registry, in bytes (distribution `reference.NameTotalLengthMax`).
-const MAX_NAME_BYTES: usize = 255;
+/// Longest repository without its registry, in bytes (reference v0.6.0, `RepositoryNameTotalLengthMax`).
+const MAX_REPOSITORY_BYTES: usize = 255;
+/// What repositories consist of.
+const COMPONENTS: &str =
+    "lower-case letters and digits, separated by '/', '.', '_', '__' or dashes";
+/// Hexadecimal digits of a SHA-256, which are no repository (reference v0.6.0, `anchoredIdentifierRegexp`).
+const IDENTIFIER_DIGITS: usize = 64;
 
 /// A repository in a registry: `host[:port]/path`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Repository {
-    /// Host and port as they are dialled.
+    /// Canonical host and port.
     pub registry: String,
     /// Path under the registry, lower case.
     pub path: String,
@@ -182,6 +191,9 @@ fn path_reference(
 }
 
 fn registry_reference(text: &str) -> Result<Reference, ReferenceError> {
+    let hex = |b: u8| b.is_ascii_digit() || matches!(b, b'a'..=b'f');
+    let is_identifier = |t: &str| t.len() == IDENTIFIER_DIGITS && t.bytes().all(hex);
+    check("repository", text, |t| !is_identifier(t), "sha256: before the digits of a digest")?;
     let (name, digest) = match text.split_once('@') {
         Some((name, digest)) => (name, Some(digest.parse()?)),
         None => (text, None),
@@ -209,32 +221,47 @@ impl FromStr for Repository {
 }
 
 fn repository(name: &str) -> Result<Repository, ReferenceError> {
-    let is_host =
-        |part: &str| part.contains(['.', ':']) || part == "localhost" || part.starts_with('[');
     let (registry, path) = match name.split_once('/') {
-        Some((host, path)) if is_host(host) => (host.to_owned(), path.to_owned()),
-        Some(_) => ("docker.io".to_owned(), name.to_owned()),
-        None => ("docker.io".to_owned(), format!("library/{name}")),
+        Some((first, path)) if host::is_host(first) => (host::canonical(first)?, path.to_owned()),
+        _ => (host::DOCKER_HUB.to_owned(), name.to_owned()),
     };
-    if registry.len() + 1 + path.len() > MAX_NAME_BYTES {
-        return Err(ReferenceError::TooLong {
-            found: registry.len() + 1 + path.len(),
-            limit: MAX_NAME_BYTES,
-        });
+    let path = match registry == host::DOCKER_HUB && !path.contains('/') {
+        true => format!("library/{path}"),
+        false => path,
+    };
+    if path.len() > MAX_REPOSITORY_BYTES {
+        let (found, limit) = (path.len(), MAX_REPOSITORY_BYTES);
+        return Err(ReferenceError::TooLong { found, limit });
     }
-    check(
-        "registry host",
-        &registry,
-        host_is_valid,
-        "a host name, IPv4 address or [IPv6 address], with an optional port",
-    )?;
+    check("repository", &path, |p| p.split('/').all(component_is_valid), COMPONENTS)?;
+    Ok(Repository { registry, path })
+}
+
+/// The repositories that a pattern means, with the registry in its canonical form; `*` and `**` stay. `None` where it
+/// names no registry.
+pub fn canonical_pattern(text: &str) -> Result<Option<String>, ReferenceError> {
+    let wild = |part: &str| part == "*" || part == "**";
+    let Some((first, rest)) = text.split_once('/') else { return Ok(None) };
     check(
         "repository",
-        &path,
-        |p| p.split('/').all(component_is_valid),
-        "lower-case letters and digits, separated by '/', '.', '_', '__' or dashes",
+        rest,
+        |r| r.split('/').all(|p| wild(p) || component_is_valid(p)),
+        COMPONENTS,
     )?;
-    Ok(Repository { registry, path })
+    if wild(first) {
+        return Ok(Some(text.to_owned()));
+    }
+    if !host::is_host(first) {
+        return Ok(None);
+    }
+    let registry = host::canonical(first)?;
+    let official = registry == host::DOCKER_HUB && !rest.contains('/') && rest != "**";
+    Ok(Some(format!("{registry}/{}{rest}", if official { "library/" } else { "" })))
+}
+
+/// The canonical form of a registry's host and port, by which everything about registries is looked up.
+pub fn canonical_host(text: &str) -> Result<String, ReferenceError> {
+    host::canonical(text)
 }
 
 fn check(
@@ -248,29 +275,6 @@ fn check(
     }
     let found = text.chars().take(120).flat_map(char::escape_default).collect();
     Err(ReferenceError::Part { part, found, expected })
-}
-
-fn host_is_valid(text: &str) -> bool {
-    let (host, port) = match text.strip_prefix('[') {
-        Some(rest) => match rest.split_once(']') {
-            Some((address, port)) if address.parse::<std::net::Ipv6Addr>().is_ok() => {
-                ("ipv6", port.strip_prefix(':').or((port.is_empty()).then_some("0")))
-            }
-            _ => return false,
-        },
-        None => match text.split_once(':') {
-            Some((host, port)) => (host, Some(port)),
-            None => (text, Some("0")),
-        },
-    };
-    let label = |l: &str| {
-        !l.is_empty()
-            && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
-            && !l.starts_with('-')
-            && !l.ends_with('-')
-    };
-    let digits = |p: &str| !p.is_empty() && p.bytes().all(|b| b.is_ascii_digit());
-    host.split('.').all(label) && port.is_some_and(|p| digits(p) && p.parse::<u16>().is_ok())
 }
 
 /// `path-component := alpha-numeric (separator alpha-numeric)*`, separator one of `.`, `_`, `__` or dashes.
@@ -317,6 +321,15 @@ mod tests {
             ("alpine", "docker.io/library/alpine:latest"),
             ("org/app:1.2", "docker.io/org/app:1.2"),
             ("localhost/app", "localhost/app:latest"),
+            ("docker.io/nginx", "docker.io/library/nginx:latest"),
+            ("index.docker.io/nginx:1", "docker.io/library/nginx:1"),
+            ("index.docker.io/library/nginx", "docker.io/library/nginx:latest"),
+            ("docker.io/org/app", "docker.io/org/app:latest"),
+            ("registry-1.docker.io/library/nginx", "registry-1.docker.io/library/nginx:latest"),
+            ("LOCALHOST:34088/x", "localhost:34088/x:latest"),
+            ("localhost:034088/x", "localhost:34088/x:latest"),
+            ("R.example:443/x", "r.example/x:latest"),
+            ("localhost:5000", "docker.io/library/localhost:5000"),
             ("127.0.0.1:5000/a/b__c:x", "127.0.0.1:5000/a/b__c:x"),
             ("[::1]:5000/app:x", "[::1]:5000/app:x"),
             (&format!("r.example/app:tag@{d}"), &format!("r.example/app@{d}")),
@@ -359,6 +372,13 @@ mod tests {
             "-r.example/app",
             "exämple.org/app",
             "[::1/app",
+            "Team/app",
+            "DOCKER.IO/nginx",
+            "docker.io:443/library/nginx",
+            "127.1:5000/app",
+            "docker.io/",
+            &"a".repeat(64),
+            &format!("r.example/{}", "a".repeat(256)),
             "sha256:zz",
             &format!("r.example/app@{d}@{d}"),
         ];
@@ -371,7 +391,23 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_repository_has_up_to_255_bytes() {
+        let name = |bytes: usize| format!("registry.example:5000/{}", "a".repeat(bytes));
+        assert!(name(255).parse::<Repository>().is_ok());
+        assert!(name(256).parse::<Repository>().is_err());
+    }
+
     proptest! {
+        #[test]
+        fn h20_a_canonical_name_is_its_own_canonical_name(
+            text in "(\\[?[a-cA-C0-9:.]{1,8}\\]?|docker\\.io|index\\.docker\\.io|LocalHost)(:0{0,2}(443|80|5000))?/[a-c]{1,3}(/[a-c]{1,3})?"
+        ) {
+            if let Ok(repository) = text.parse::<Repository>() {
+                prop_assert_eq!(repository.to_string().parse::<Repository>(), Ok(repository));
+            }
+        }
+
         #[test]
         fn what_is_read_reads_back_the_same(text in "\\PC{0,60}") {
             if let Ok(reference) = text.parse::<Reference>() {

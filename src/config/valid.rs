@@ -30,7 +30,7 @@ use crate::{
     limits::Limits,
     policy::bundle::Preset,
     rebuild::plan::StepNetwork,
-    reference::{Location, Reference, Repository, Selector},
+    reference::{self, Location, Reference, Repository, Selector},
     source::{PlatformChoice, RegistrySettings},
     trust::{PublicKey, Rule, SignerKeys, TrustError, TrustRules},
     untrusted::misleads,
@@ -274,8 +274,12 @@ fn beside(reader: &Reader<'_>, path: &Path) -> PathBuf {
 }
 
 fn host_is_valid(host: &str) -> bool {
-    // A host without dot and port would read as the first part of a path on the default registry.
-    format!("{host}/x").parse::<Repository>().is_ok_and(|read| read.registry == host)
+    reference::canonical_host(host).is_ok()
+}
+
+/// Hosts are looked up by their canonical form, which every reference has.
+fn canonical(host: &str) -> String {
+    reference::canonical_host(host).unwrap_or_else(|_| host.to_owned())
 }
 
 fn registries(
@@ -284,7 +288,7 @@ fn registries(
 ) -> Result<Vec<RegistrySettings>, ConfigError> {
     let mut seen = BTreeSet::new();
     for (index, registry) in raw.iter().enumerate() {
-        if !seen.insert(registry.host.as_str()) {
+        if !seen.insert(canonical(&registry.host)) {
             let complaint = want("each host once", "put its settings into one entry");
             return Err(reader.refuse(
                 key!["registries", index, "host"],
@@ -323,7 +327,7 @@ fn registry(
     }
     let ca = raw.ca.as_deref().map(|text| authorities(reader, index, text)).transpose()?;
     Ok(RegistrySettings {
-        host: raw.host.clone(),
+        host: canonical(&raw.host),
         plain_http: raw.plain_http,
         ca,
         auth_hosts: raw.auth_realms.clone(),
@@ -605,8 +609,12 @@ fn mirrors(
             return refuse("at", &mirror.at);
         }
     }
-    let mirror =
-        |m: &raw::RebuildMirror| engine::Mirror { registry: m.registry.clone(), at: m.at.clone() };
+    let mirror = |m: &raw::RebuildMirror| {
+        let (host, path) = m.at.split_once('/').map_or((&*m.at, None), |(h, p)| (h, Some(p)));
+        let at = [Some(canonical(host)), path.map(str::to_owned)];
+        let at = at.into_iter().flatten().collect::<Vec<_>>().join("/");
+        engine::Mirror { registry: canonical(&m.registry), at }
+    };
     Ok(raw.iter().map(mirror).collect())
 }
 

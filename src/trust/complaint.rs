@@ -8,7 +8,7 @@ use crate::{
     attest::{AttestError, Carrier, Raw, Signature, Statement, statement::SIGNATURE},
     finding::{Code, Fact, Finding, Key, Severity, Subject},
     image::{Image, MediaType},
-    reference::Location,
+    reference::{Location, Reference},
     trust::PredicateClass,
 };
 
@@ -139,13 +139,13 @@ pub(in crate::trust) fn other_repository(
     let payload =
         (statement.predicate_type == SIGNATURE).then(|| statement.predicate.value())?.ok()?;
     let name = payload.pointer("/critical/identity/docker-reference")?.as_str()?;
-    // cosign writes Docker Hub's old name.
-    let there = name.strip_prefix("index.").filter(|rest| rest.starts_with("docker.io/"));
-    let there = there.unwrap_or(name);
-    (there != here.to_string()).then(|| {
+    // cosign writes Docker Hub's old name, and what it was given otherwise.
+    let same =
+        matches!(name.parse(), Ok(Reference::At(Location::Registry(there), _)) if there == *here);
+    (!same).then(|| {
         about(Code::SignatureOtherRepository, carrier)
             .with(Key::Expect, here.to_string())
-            .with(Key::Found, shown(there))
+            .with(Key::Found, shown(name))
     })
 }
 

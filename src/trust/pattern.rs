@@ -3,7 +3,8 @@
 //! Turns `registry.example/team/*` into an [`ImagePattern`] and matches it against a location as hallmark writes it:
 //! `registry/repository`, `oci:DIR`, `oci-archive:FILE` or `docker-archive:FILE`. Between slashes, `*` is exactly one segment
 //! and `**` one or more; both stand alone in their segment, and a pattern matches from end to end (attack B8: no
-//! substrings, no unanchored expressions).
+//! substrings, no unanchored expressions). The registry is canonical, as it is in references, so that `index.docker.io/nginx` and
+//! `docker.io/library/nginx` are one pattern; what could match no reference at all is refused (attack H20).
 //!
 //! `**` by itself means every image. It is allowed without the word `unsafe`: it widens the images that a signer's word is
 //! asked for, never whose word counts. A path segment `..` matches no wildcard, so that `oci:/trusted/**` does not speak about
@@ -11,7 +12,7 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::reference::Location;
+use crate::reference::{self, Location, ReferenceError};
 
 /// Prefixes of locations that are paths, not repositories.
 const PATHS: [&str; 3] = ["oci:", "oci-archive:", "docker-archive:"];
@@ -38,6 +39,14 @@ pub enum PatternError {
     /// A tag or digest, which no rule can depend on.
     #[error("image pattern {0:?} has a tag or digest; rules speak about repositories")]
     Tag(String),
+    /// A part that no repository has.
+    #[error("image pattern {pattern:?} can match nothing: {error}")]
+    Dead {
+        /// The pattern.
+        pattern: String,
+        /// Which part, and why.
+        error: ReferenceError,
+    },
 }
 
 impl ImagePattern {
@@ -101,15 +110,17 @@ impl FromStr for ImagePattern {
         if rooted.split('/').any(|s| s.contains('*') && !["*", "**"].contains(&s)) {
             return Err(PatternError::Wildcard(shown()));
         }
-        if !is_path && text != "**" {
-            let Some((_, path)) = text.split_once('/') else {
-                return Err(PatternError::NoRegistry(shown()));
-            };
-            if path.contains([':', '@']) {
-                return Err(PatternError::Tag(shown()));
-            }
+        if is_path || text == "**" {
+            return Ok(Self(text.to_owned()));
         }
-        Ok(Self(text.to_owned()))
+        if text.split_once('/').is_some_and(|(_, path)| path.contains([':', '@'])) {
+            return Err(PatternError::Tag(shown()));
+        }
+        match reference::canonical_pattern(text) {
+            Ok(Some(pattern)) => Ok(Self(pattern)),
+            Ok(None) => Err(PatternError::NoRegistry(shown())),
+            Err(error) => Err(PatternError::Dead { pattern: shown(), error }),
+        }
     }
 }
 
@@ -153,6 +164,16 @@ mod tests {
             ("**", "r.example/app", true),
             ("**", "oci:/a/../x", true),
             ("docker.io/library/nginx", "nginx", true),
+            ("docker.io/nginx", "nginx", true),
+            ("index.docker.io/nginx", "docker.io/library/nginx", true),
+            ("index.docker.io/**", "team/app", true),
+            ("docker.io/*", "nginx", true),
+            ("docker.io/*", "team/app", false),
+            ("docker.io/**", "nginx", true),
+            ("LOCALHOST:034088/*", "localhost:34088/x", true),
+            ("r.example:443/*", "r.example/x", true),
+            ("r.example/*", "R.EXAMPLE:0443/x", true),
+            ("[::0001]:5000/*", "[::1]:5000/x", true),
             ("oci:/images/*", "oci:/images/app", true),
             ("oci:/images/**", "oci:/images/../etc/app", false),
             ("oci:/images/**", "oci:/images/a/../../etc", false),
@@ -178,6 +199,14 @@ mod tests {
             ("r.example/***", "whole segments"),
             ("nginx", "names no registry"),
             ("*", "names no registry"),
+            ("library/nginx", "names no registry"),
+            ("team/*", "names no registry"),
+            ("r.example/App", "lower-case"),
+            ("r.example/../x", "lower-case"),
+            ("*/App", "lower-case"),
+            ("DOCKER.IO/nginx", "docker.io, in exactly this form"),
+            ("127.1/x", "IPv4"),
+            ("r_x.example/x", "a host name"),
             ("r.example/app:latest", "tag or digest"),
             ("r.example/app@sha256:00", "tag or digest"),
         ] {
