@@ -1,8 +1,8 @@
 //! Public keys that the operator trusts.
 //!
-//! Turns a PEM file with one SubjectPublicKeyInfo (RFC 7468 section 13, RFC 5280 section 4.1) into a [`PublicKey`] that checks
-//! signatures: ECDSA on P-256, P-384 and P-521, Ed25519, RSA of 2048 to 8192 bits with PKCS #1 v1.5 or PSS. Refuses private
-//! keys, certificates, several keys in a file, and every encoding but the common one: one key must have one fingerprint,
+//! Turns a PEM file with one SubjectPublicKeyInfo (RFC 7468 section 13, RFC 5280 section 4.1), or one RSA key in PKCS #1 (RFC
+//! 8017 appendix A.1.1), which is put into one, into a [`PublicKey`] that checks signatures: ECDSA on P-256, P-384 and P-521,
+//! Ed25519, RSA of 2048 to 8192 bits with PKCS #1 v1.5 or PSS. A byte order mark before it means nothing. Refuses private keys, certificates, several keys in a file, and every encoding but the common one: one key must have one fingerprint,
 //! or it could count twice towards a threshold (attack A24).
 //!
 //! The key decides how its signatures are checked, never the evidence. Each kind has a fixed list, tried in this order:
@@ -31,15 +31,37 @@ use ed25519_dalek::{Digest as _, Sha512};
 use sigstore::crypto::{CosignVerificationKey, Signature};
 use sigstore_crypto::{SigningScheme, VerificationKey, validate_raw_public_key};
 use sigstore_types::DerPublicKey;
-use x509_cert::der::{
-    Encode as _,
-    asn1::{SequenceOf, UintRef},
+use x509_cert::{
+    der::{
+        Decode as _, Encode as _,
+        asn1::{Any, BitString, ObjectIdentifier, SequenceOf, UintRef},
+    },
+    spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned},
 };
 
 use crate::digest::Digest;
 
-/// The only PEM label that is read.
+/// The label of a SubjectPublicKeyInfo.
 const LABEL: &str = "PUBLIC KEY";
+/// The label of an RSA key in PKCS #1.
+const PKCS1_LABEL: &str = "RSA PUBLIC KEY";
+/// Kinds of keys that are known and not accepted, by their object identifiers: the algorithm's, or the curve's.
+const OTHER_KINDS: [(&str, &str); 14] = [
+    ("1.3.132.0.10", "ECDSA on secp256k1"),
+    ("1.3.132.0.33", "ECDSA on P-224"),
+    ("1.2.840.10045.3.1.1", "ECDSA on P-192"),
+    ("1.3.36.3.3.2.8.1.1.7", "ECDSA on brainpoolP256r1"),
+    ("1.3.36.3.3.2.8.1.1.11", "ECDSA on brainpoolP384r1"),
+    ("1.3.36.3.3.2.8.1.1.13", "ECDSA on brainpoolP512r1"),
+    ("1.2.840.113549.1.1.10", "RSASSA-PSS, an RSA key that is limited to PSS"),
+    ("1.2.840.113549.1.1.1", "RSA of another size or encoding"),
+    ("1.2.840.10040.4.1", "DSA"),
+    ("1.3.101.110", "X25519, which cannot sign"),
+    ("1.3.101.111", "X448, which cannot sign"),
+    ("1.3.101.113", "Ed448"),
+    ("1.2.840.10045.2.1", "ECDSA in another encoding, such as a compressed point"),
+    ("1.2.840.113549.1.3.1", "Diffie-Hellman, which cannot sign"),
+];
 
 /// What stands before the 32 bytes of an Ed25519 key in a SubjectPublicKeyInfo (RFC 8410 section 4).
 const ED25519: &str = "302a300506032b6570032100";
@@ -64,6 +86,9 @@ enum Kind {
 /// Why a text is not a key to trust. The caller adds the name of the file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
+    /// Text in an encoding that no PEM file has.
+    #[error("this file is UTF-16, as some editors write; save it as UTF-8 or ASCII")]
+    Utf16,
     /// No PEM block.
     #[error("this is not a PEM file; expected a block that begins with -----BEGIN PUBLIC KEY-----")]
     NotPem,
@@ -92,14 +117,17 @@ pub enum KeyError {
         found: usize,
     },
     /// The block's content is not a SubjectPublicKeyInfo.
-    #[error("the PEM block does not hold a public key in DER (SubjectPublicKeyInfo)")]
+    #[error("the PEM block does not hold a public key in DER")]
     Encoding,
     /// A kind, size or encoding of key that is not accepted.
     #[error(
-        "this kind of key is not accepted; expected ECDSA P-256, P-384 or P-521 (uncompressed point), \
+        "this kind of key is not accepted: {found}; expected ECDSA P-256, P-384 or P-521 (uncompressed point), \
          Ed25519, or RSA with 2048 to 8192 bits"
     )]
-    Kind,
+    Kind {
+        /// What it is.
+        found: String,
+    },
 }
 
 impl PublicKey {
@@ -108,10 +136,17 @@ impl PublicKey {
     /// # Errors
     /// See [`KeyError`].
     pub fn from_pem(pem: &[u8]) -> Result<Self, KeyError> {
+        if pem.starts_with(b"\xff\xfe") || pem.starts_with(b"\xfe\xff") {
+            return Err(KeyError::Utf16);
+        }
         let text = std::str::from_utf8(pem).map_err(|_| KeyError::NotPem)?;
-        one_public_block(text)?;
-        let der = DerPublicKey::from_pem(text).map_err(|_| KeyError::Encoding)?;
-        Self::from_spki(der)
+        let text = text.trim_start_matches('\u{feff}');
+        match one_public_block(text)? {
+            Block::Spki => {
+                Self::from_spki(DerPublicKey::from_pem(text).map_err(|_| KeyError::Encoding)?)
+            }
+            Block::Pkcs1 => Self::from_spki(spki_of_pkcs1(text).ok_or(KeyError::Encoding)?),
+        }
     }
 
     /// Reads a SubjectPublicKeyInfo in DER, as it stands in a certificate.
@@ -123,8 +158,11 @@ impl PublicKey {
     }
 
     fn from_spki(der: DerPublicKey) -> Result<Self, KeyError> {
+        let kind = match Kind::of(&der) {
+            Some(kind) => kind,
+            None => return Err(other_kind(&der)),
+        };
         CosignVerificationKey::try_from_der(der.as_bytes()).map_err(|_| KeyError::Encoding)?;
-        let kind = Kind::of(&der).ok_or(KeyError::Kind)?;
         Ok(Self { fingerprint: Digest::sha256(der.as_bytes()), kind, der })
     }
 
@@ -280,8 +318,46 @@ impl PublicKey {
     }
 }
 
-/// Whether the text has one PEM block, and that a public key's.
-fn one_public_block(text: &str) -> Result<(), KeyError> {
+/// Which form the only block of a file has.
+enum Block {
+    Spki,
+    Pkcs1,
+}
+
+/// The SubjectPublicKeyInfo of an RSA key in PKCS #1 (RFC 3279 section 2.3.1): one key has one fingerprint in either form.
+fn spki_of_pkcs1(text: &str) -> Option<DerPublicKey> {
+    let (label, key) = pkcs8::der::pem::decode_vec(text.trim().as_bytes()).ok()?;
+    let parts = SequenceOf::<UintRef<'_>, 2>::from_der(&key).ok()?;
+    // DER has one form alone for two numbers; anything else would be a second fingerprint of one key.
+    if label != PKCS1_LABEL || parts.len() != 2 || parts.to_der().ok()? != key {
+        return None;
+    }
+    let algorithm = AlgorithmIdentifierOwned {
+        oid: ObjectIdentifier::new("1.2.840.113549.1.1.1").ok()?,
+        parameters: Some(Any::null()),
+    };
+    let subject_public_key = BitString::from_bytes(&key).ok()?;
+    let spki = SubjectPublicKeyInfoOwned { algorithm, subject_public_key };
+    Some(DerPublicKey::from_bytes(&spki.to_der().ok()?))
+}
+
+/// What a key is that is none of the accepted kinds; bytes that are no key at all are another error.
+fn other_kind(der: &DerPublicKey) -> KeyError {
+    let Ok(spki) = SubjectPublicKeyInfoOwned::from_der(der.as_bytes()) else {
+        return KeyError::Encoding;
+    };
+    let parameters = spki.algorithm.parameters.as_ref();
+    let curve = parameters.and_then(|any| any.decode_as::<ObjectIdentifier>().ok());
+    let ids = [curve.map(|id| id.to_string()), Some(spki.algorithm.oid.to_string())];
+    let known = ids.iter().flatten().find_map(|id| {
+        OTHER_KINDS.iter().find(|(known, _)| known == id).map(|(_, name)| (*name).to_owned())
+    });
+    let unknown = || format!("algorithm {}", spki.algorithm.oid);
+    KeyError::Kind { found: known.unwrap_or_else(unknown) }
+}
+
+/// The form of the text's one PEM block, which is a public key's.
+fn one_public_block(text: &str) -> Result<Block, KeyError> {
     let labels = text.lines().filter_map(|line| {
         line.trim().strip_prefix("-----BEGIN ")?.strip_suffix("-----").map(str::trim)
     });
@@ -291,7 +367,8 @@ fn one_public_block(text: &str) -> Result<(), KeyError> {
     }
     match labels.as_slice() {
         [] => Err(KeyError::NotPem),
-        [LABEL] => Ok(()),
+        [LABEL] => Ok(Block::Spki),
+        [PKCS1_LABEL] => Ok(Block::Pkcs1),
         [label] if label.ends_with("CERTIFICATE") => Err(KeyError::Certificate),
         [label] => Err(KeyError::Label { found: label.chars().take(80).collect() }),
         several => Err(KeyError::Several { found: several.len() }),
@@ -454,6 +531,7 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_public_key() {
+        let kind = |found: &str| KeyError::Kind { found: found.to_owned() };
         let good = TestKey::p256().pem;
         let body = good.lines().nth(1).unwrap();
         let cut = good.replace(body, &body[..body.len() - 4]);
@@ -465,20 +543,46 @@ mod tests {
             (format!("{good}{}", good.replace("PUBLIC", "PRIVATE")), KeyError::Private),
             (good.replace("PUBLIC KEY", "CERTIFICATE"), KeyError::Certificate),
             (
-                good.replace("PUBLIC KEY", "RSA PUBLIC KEY"),
-                KeyError::Label { found: "RSA PUBLIC KEY".to_owned() },
+                good.replace("PUBLIC KEY", "DSA PUBLIC KEY"),
+                KeyError::Label { found: "DSA PUBLIC KEY".to_owned() },
             ),
+            (good.replace("PUBLIC KEY", "RSA PUBLIC KEY"), KeyError::Encoding),
             (format!("{good}{good}"), KeyError::Several { found: 2 }),
             (cut, KeyError::Encoding),
             (good.replace(body, "!!!!"), KeyError::Encoding),
-            (RSA_1024_PEM.to_owned(), KeyError::Kind),
-            (RSA_2040_PEM.to_owned(), KeyError::Kind),
-            (P256_COMPRESSED_PEM.to_owned(), KeyError::Kind),
+            (RSA_1024_PEM.to_owned(), kind("RSA of another size or encoding")),
+            (RSA_2040_PEM.to_owned(), kind("RSA of another size or encoding")),
+            (
+                P256_COMPRESSED_PEM.to_owned(),
+                kind("ECDSA in another encoding, such as a compressed point"),
+            ),
+            (SECP256K1_PEM.to_owned(), kind("ECDSA on secp256k1")),
+            (ED448_PEM.to_owned(), kind("Ed448")),
+            (X25519_PEM.to_owned(), kind("X25519, which cannot sign")),
+            (RSA_PSS_PEM.to_owned(), kind("RSASSA-PSS, an RSA key that is limited to PSS")),
         ];
         for (pem, want) in cases {
             assert_eq!(PublicKey::from_pem(pem.as_bytes()).err(), Some(want), "{pem}");
         }
-        assert_eq!(PublicKey::from_pem(b"\xff\xfe").err(), Some(KeyError::NotPem));
+        assert_eq!(PublicKey::from_pem(b"\xff").err(), Some(KeyError::NotPem));
+        assert_eq!(PublicKey::from_pem(b"\xff\xfe-\0").err(), Some(KeyError::Utf16));
+    }
+
+    #[test]
+    fn an_rsa_key_has_one_fingerprint_in_either_form() {
+        let spki = PublicKey::from_pem(RSA_2048_PEM.as_bytes()).unwrap();
+        let pkcs1 = PublicKey::from_pem(RSA_2048_PKCS1_PEM.as_bytes()).unwrap();
+        assert_eq!((spki.fingerprint(), spki.der()), (pkcs1.fingerprint(), pkcs1.der()));
+        let cut = RSA_2048_PKCS1_PEM.replacen("MIIB", "MIIA", 1);
+        assert!(PublicKey::from_pem(cut.as_bytes()).is_err());
+    }
+
+    #[test]
+    fn a_byte_order_mark_means_nothing() {
+        let key = TestKey::p256();
+        let marked = format!("\u{feff}{}", key.pem.replace('\n', "\r\n"));
+        let read = PublicKey::from_pem(marked.as_bytes()).unwrap();
+        assert_eq!(read.fingerprint(), key.public.fingerprint());
     }
 
     #[test]
@@ -527,5 +631,54 @@ AgMBAAE=\n\
 MDkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDIgACCzbL/QES3hYJvqM/E/mxgjKvaFvC\n\
 oaVkvbyGeANtqXc=\n\
 -----END PUBLIC KEY-----\n\
+    ";
+    const SECP256K1_PEM: &str = "\
+-----BEGIN PUBLIC KEY-----\n\
+MFYwEAYHKoZIzj0CAQYFK4EEAAoDQgAEr/5yKydfmCJbZ+wU9l7FgoL/SJC5rsg/\n\
+vV1icEZdcRCp3KP+8VKHUTgDRvAP/nPR3ZLRmD70j431QQ7wdEUKcg==\n\
+-----END PUBLIC KEY-----\n\
+    ";
+    const ED448_PEM: &str = "\
+-----BEGIN PUBLIC KEY-----\n\
+MEMwBQYDK2VxAzoAbbpd/ksvTonTyFedNBZUI1XGZo+iokuPHsg0EJkAMmSNtjVp\n\
+QvZV+aOjIVTn9wZw3dTmgfMqM+aA\n\
+-----END PUBLIC KEY-----\n\
+    ";
+    const X25519_PEM: &str = "\
+-----BEGIN PUBLIC KEY-----\n\
+MCowBQYDK2VuAyEAEXNqXYUI7kXvw606L0Ui/TOZcFg6oIUUDDDlhT1XgUY=\n\
+-----END PUBLIC KEY-----\n\
+    ";
+    const RSA_PSS_PEM: &str = "\
+-----BEGIN PUBLIC KEY-----\n\
+MIIBIDALBgkqhkiG9w0BAQoDggEPADCCAQoCggEBALYzGp7W1Y28Bu4HUnpc9Y/p\n\
+j1rhwM0dI+8U1+KyOWUDs0L+3+8cl2yxYGRY9Uy9jX/8zyf9yQ2NLHqzxLps/cA0\n\
+BlOX/N9m10PLafsG3s0nWRzbjThkTyZvFIXbjvPiD46G1rKsDI0FAWGClFxITKWu\n\
+3umQt1hjd7+5IaLLDT4WghrOdWrLeYzUWZoqdMw7jRLnlnL7aYxsSzB7htl3ByqN\n\
+hcGTJjBxBVRzUQCiEHTYQpnPrx5ScdRW/7BwdG4IL3Qqn2rj2BukqQsS3x4H/N4k\n\
+s8vnXOzz30tc3GDzEYgMf33OBbFsGI85qCtRifv8Iz9RrJlQaVJtVf2SauNlD3EC\n\
+AwEAAQ==\n\
+-----END PUBLIC KEY-----\n\
+    ";
+    const RSA_2048_PEM: &str = "\
+-----BEGIN PUBLIC KEY-----\n\
+MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAtjs1BLopEtf2SJDk9s9Q\n\
+PghOGSSigDukE1xxGB9hxSlbKckDy69MRBDz75cdn0tGBTWpJIa5I63wWXqMXj59\n\
+pTv6pKSaiM+d+ZQdA4bGD1/FYUlfgjyi+yzd0JZBtnKhANVcxLpCyQurUgataBwI\n\
+izBuXj2ra6E0ghY1HetfG8ZJRjtCm0A4mLq2y4helJhtqRW57kCfP0z8vfGOqvcR\n\
+WwsSEwM4Ki18HyKnRnlbtBXFLsMhJZfq5RhDeEtoxbNyQvLGlMIwEnl0/gTl/PDW\n\
+lFCEof7rM1YpnFkcfGOnnaMTdkp59WYS0YU8ZPGMng4+8EMI7B1SPFpk1xRnB++z\n\
+nwIDAQAB\n\
+-----END PUBLIC KEY-----\n\
+    ";
+    const RSA_2048_PKCS1_PEM: &str = "\
+-----BEGIN RSA PUBLIC KEY-----\n\
+MIIBCgKCAQEAtjs1BLopEtf2SJDk9s9QPghOGSSigDukE1xxGB9hxSlbKckDy69M\n\
+RBDz75cdn0tGBTWpJIa5I63wWXqMXj59pTv6pKSaiM+d+ZQdA4bGD1/FYUlfgjyi\n\
++yzd0JZBtnKhANVcxLpCyQurUgataBwIizBuXj2ra6E0ghY1HetfG8ZJRjtCm0A4\n\
+mLq2y4helJhtqRW57kCfP0z8vfGOqvcRWwsSEwM4Ki18HyKnRnlbtBXFLsMhJZfq\n\
+5RhDeEtoxbNyQvLGlMIwEnl0/gTl/PDWlFCEof7rM1YpnFkcfGOnnaMTdkp59WYS\n\
+0YU8ZPGMng4+8EMI7B1SPFpk1xRnB++znwIDAQAB\n\
+-----END RSA PUBLIC KEY-----\n\
     ";
 }
