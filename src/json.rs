@@ -52,12 +52,14 @@ pub enum JsonError {
     #[error("{0}")]
     Invalid(#[from] serde_json::Error),
     /// More bytes than are read.
-    #[error("document of {found} bytes is larger than the limit of {limit} bytes")]
+    #[error("document of {found} bytes is larger than the limit of {limit} bytes{}", by(*.limit_name))]
     TooLarge {
         /// Size in bytes.
         found: usize,
         /// Limit in bytes.
         limit: usize,
+        /// The field of [`crate::limits::Limits`] that it comes from, if any.
+        limit_name: Option<&'static str>,
     },
     /// More values than are read.
     #[error("document holds more than {limit} values")]
@@ -65,6 +67,23 @@ pub enum JsonError {
         /// Limit in values.
         limit: usize,
     },
+}
+
+fn by(limit_name: Option<&'static str>) -> String {
+    limit_name.map(|name| format!(" ({})", crate::limits::key(name))).unwrap_or_default()
+}
+
+impl JsonError {
+    /// The same error, which names the limit on bytes that the operator can raise.
+    #[must_use]
+    pub fn by_limit(self, name: &'static str) -> Self {
+        match self {
+            Self::TooLarge { found, limit, .. } => {
+                Self::TooLarge { found, limit, limit_name: Some(name) }
+            }
+            other => other,
+        }
+    }
 }
 
 /// A document that every parser reads alike.
@@ -78,7 +97,11 @@ pub struct Document<'b>(&'b [u8]);
 pub fn check(bytes: &[u8], bounds: impl Into<Bounds>) -> Result<Document<'_>, JsonError> {
     let bounds = bounds.into();
     if bytes.len() > bounds.bytes {
-        return Err(JsonError::TooLarge { found: bytes.len(), limit: bounds.bytes });
+        return Err(JsonError::TooLarge {
+            found: bytes.len(),
+            limit: bounds.bytes,
+            limit_name: None,
+        });
     }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let mut walk = Walk { values: bounds.values, keys: MAX_OPEN_KEYS, spent: None };
@@ -380,7 +403,7 @@ mod tests {
         assert!(from_slice::<Value>(b"[1]", 3).is_ok());
         assert!(matches!(
             from_slice::<Value>(b"[12]", 3),
-            Err(JsonError::TooLarge { found: 4, limit: 3 })
+            Err(JsonError::TooLarge { found: 4, limit: 3, .. })
         ));
     }
 }

@@ -397,7 +397,7 @@ fn no_array(what: &'static str, bytes: &[u8]) -> Result<(), AttestError> {
 
 fn refused(what: &'static str, error: JsonError, limit_name: &'static str) -> AttestError {
     match error {
-        JsonError::TooLarge { found, limit } => AttestError::Limit {
+        JsonError::TooLarge { found, limit, .. } => AttestError::Limit {
             what,
             found,
             unit: "bytes",

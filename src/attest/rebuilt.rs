@@ -189,7 +189,7 @@ pub enum VerdictError {
     #[error("verdict.level is {0:?}, which a verdict of this status and these digests cannot have")]
     Level(Option<String>),
     /// More than is read.
-    #[error("{count} {what}, more than {limit}")]
+    #[error("{count} {what}, more than {limit} ({})", crate::limits::key(.limit_name))]
     TooMany {
         /// Of what.
         what: &'static str,
@@ -197,6 +197,8 @@ pub enum VerdictError {
         count: usize,
         /// How many are read.
         limit: usize,
+        /// The limit's field.
+        limit_name: &'static str,
     },
 }
 
@@ -215,13 +217,25 @@ impl RebuildVerdict {
             }
         }
         let counts = [
-            ("layers", verdict.rebuilt.as_ref().map_or(0, |r| r.diff_ids.len()), limits.layers),
-            ("differences", verdict.verdict.residual.len(), limits.differences),
-            ("materials", verdict.inputs.materials.len(), limits.subjects),
-            ("facts of the environment", verdict.rebuilder.environment.len(), limits.subjects),
+            (
+                "layers",
+                verdict.rebuilt.as_ref().map_or(0, |r| r.diff_ids.len()),
+                limits.layers,
+                "layers",
+            ),
+            ("differences", verdict.verdict.residual.len(), limits.differences, "differences"),
+            ("materials", verdict.inputs.materials.len(), limits.subjects, "subjects"),
+            (
+                "facts of the environment",
+                verdict.rebuilder.environment.len(),
+                limits.subjects,
+                "subjects",
+            ),
         ];
-        if let Some((what, count, limit)) = counts.into_iter().find(|(_, n, limit)| n > limit) {
-            return Err(VerdictError::TooMany { what, count, limit });
+        if let Some((what, count, limit, limit_name)) =
+            counts.into_iter().find(|(_, n, limit, _)| n > limit)
+        {
+            return Err(VerdictError::TooMany { what, count, limit, limit_name });
         }
         let compared = verdict.verdict.status == "compared" && verdict.rebuilt.is_some();
         if compared != verdict.level().is_some() {

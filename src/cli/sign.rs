@@ -243,7 +243,7 @@ async fn payloads(what: &What, place: &Place<'_>) -> Result<Vec<(Target, Vec<u8>
             Ok(targets.into_iter().map(plain).collect())
         }
         What::Statement(file) => {
-            let payload = read(file, place.limits.attestation_bytes)?;
+            let payload = read_document(file, place.limits)?;
             let statement = Statement::parse(&payload, place.limits);
             let statement = statement.map_err(|error| unusable(file, &error))?;
             let target = place.subject(&statement).await.map_err(|e| e.in_file(file))?;
@@ -251,7 +251,7 @@ async fn payloads(what: &What, place: &Place<'_>) -> Result<Vec<(Target, Vec<u8>
             Ok(vec![(target, payload)])
         }
         What::Predicate { file, kind, platform } => {
-            let bytes = read(file, place.limits.attestation_bytes)?;
+            let bytes = read_document(file, place.limits)?;
             let predicate: Value = json::from_slice(&bytes, place.limits.attestation_bytes)
                 .map_err(|error| unusable(file, &error))?;
             let kind = predicate_type(kind).map_err(|error| Failure::usage(error.to_string()))?;
@@ -395,6 +395,16 @@ fn now() -> String {
 impl Failure {
     fn in_file(self, file: &Path) -> Self {
         Self { message: format!("{}: {}", file.display(), self.message), ..self }
+    }
+}
+
+/// A document to sign, of at most as many bytes as one that is verified.
+fn read_document(file: &Path, limits: &Limits) -> Result<Vec<u8>, Failure> {
+    let (limit, key) = (limits.attestation_bytes, crate::limits::key("attestation_bytes"));
+    let bytes = fs::read(file).map_err(|error| unusable(file, &error))?;
+    match bytes.len() <= limit {
+        true => Ok(bytes),
+        false => Err(unusable(file, &format!("it has {} bytes, {key} is {limit}", bytes.len()))),
     }
 }
 

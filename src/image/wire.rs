@@ -78,7 +78,7 @@ pub(super) fn object(
     match json::from_slice::<Value>(bytes, bounds) {
         Ok(Value::Object(map)) => Ok(map),
         Ok(_) => Err(malformed(what, "expected a JSON object")),
-        Err(json::JsonError::TooLarge { found, limit }) => Err(FormatError::Limit {
+        Err(json::JsonError::TooLarge { found, limit, .. }) => Err(FormatError::Limit {
             what,
             found: found as u64,
             unit: "bytes",

@@ -72,7 +72,8 @@ impl EmbeddedManifest {
     pub fn parse(bytes: Bytes, limits: &Limits) -> Result<Self, ProvenanceError> {
         let wire: Wire =
             json::from_slice(&bytes, limits.json(limits.attestation_bytes)).map_err(|e| {
-                ProvenanceError::Predicate { predicate_type: SLSA_V1, why: e.to_string() }
+                let why = e.by_limit("attestation_bytes").to_string();
+                ProvenanceError::Predicate { predicate_type: SLSA_V1, why }
             })?;
         if wire.predicate_type != SLSA_V1 {
             return Err(ProvenanceError::PredicateType { found: wire.predicate_type });

@@ -65,7 +65,8 @@ pub enum TarError {
     },
     /// Larger or more numerous than hallmark reads.
     #[error(
-        "tar at byte {offset}, after {after:?}: more than {limit} {unit}; the limit is {limit_name}"
+        "tar at byte {offset}, after {after:?}: more than {limit} {unit}; the limit is {}",
+        crate::limits::key(.limit_name)
     )]
     Limit {
         /// Where the header starts, in bytes.
