@@ -16,6 +16,7 @@ mod in_toto;
 mod lab;
 mod layers;
 mod layouts;
+mod names;
 mod outputs;
 mod platforms;
 mod progress;
