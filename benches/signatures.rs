@@ -29,7 +29,7 @@ use hallmark::{
     limits::Limits,
     reference::{PinnedReference, Reference, Selector},
     trust::{
-        Keyless, Proof, PublicKey, Rule, SignerKeys, TrustRules,
+        Force, Keyless, Proof, PublicKey, Rule, SignerKeys, TrustRules,
         sigstore::{Demands, KeylessIdentity, NoCtLog, TextMatch, TrustedRoot},
         verify::prove,
     },
@@ -123,6 +123,7 @@ fn trusting(keys: SignerKeys) -> TrustRules {
         predicates: ["signature", "provenance"].map(|p| p.parse().unwrap()).to_vec(),
         signers: vec!["signer".to_owned()],
         threshold: 1,
+        force: Force::Grant,
     };
     TrustRules::new(BTreeMap::from([("signer".to_owned(), keys)]), vec![rule]).unwrap()
 }

@@ -22,7 +22,7 @@ use crate::{
     reference::{PinnedReference, Reference, Selector},
     sign::Password,
     source::{self, Budgets, PlatformChoice, SourceSettings},
-    trust::{PatternError, PredicateClass, PublicKey, Rule, SignerKeys, TrustRules},
+    trust::{Force, PatternError, PredicateClass, PublicKey, Rule, SignerKeys, TrustRules},
     verify::{
         AllowRule, AttestedOptions, Context, Keep, OnMismatch, RebuildOptions, Uncounted, When,
     },
@@ -184,6 +184,7 @@ fn trust(config: &Config, keys: &[PathBuf]) -> Result<TrustRules, Failure> {
             ],
             signers: vec![name.clone()],
             threshold: 1,
+            force: Force::Grant,
         };
         added.push((name, signer, rule));
     }

@@ -1,19 +1,27 @@
 //! From a ClusterImagePolicy of Sigstore's policy-controller to `hallmark.yaml`.
 //!
-//! Reads one document of `policy.sigstore.dev/v1alpha1` or `v1beta1`, checks it as that project's webhook does
-//! (sigstore/policy-controller, `pkg/apis/policy`), and writes the trust rules that it means. There one of several
-//! authorities is enough, and images that no policy matches are judged by a setting elsewhere: whatever cannot be said here
-//! is left out, with its place and the reason, and hallmark accepts less for it, never more. Nothing is fetched: keys in a KMS
-//! or a Secret are named and left out.
+//! Reads documents of `policy.sigstore.dev/v1alpha1` or `v1beta1`, as they are written or as an apiserver gives them, checks each
+//! as that project's webhook does (sigstore/policy-controller, `pkg/apis/policy` and `pkg/apis/glob`), and writes the trust
+//! rules that they mean. There one of several authorities is enough, every policy that matches an image has to hold, and images
+//! that no policy matches are judged by a setting elsewhere: whatever cannot be said here is left out, with its place and the
+//! reason, and hallmark accepts less for it, never more. Of several policies each becomes a required rule; where one cannot be
+//! said, images that it may be about are left out of the others. Nothing is fetched: keys in a KMS or a Secret are named and
+//! left out.
 
-use std::{collections::BTreeMap, fmt, path::Path};
+mod check;
+mod wire;
 
-use regex::Regex;
-use serde::Deserialize;
+use std::{fmt, path::Path};
+
+use serde::Deserialize as _;
 use serde_json::{Value, json};
 
+use self::{
+    check::check,
+    wire::{Authority, Ctlog, Document, Identity, Key, Keyless, OBJECT_META, Outline, Source},
+};
 use super::{Surroundings, valid};
-use crate::trust::{ImagePattern, PublicKey, sigstore::Pattern};
+use crate::trust::{ImagePattern, PatternError, PublicKey, sigstore::Pattern};
 
 /// Bytes of a document.
 pub const MAX_BYTES: usize = 1 << 20;
@@ -21,9 +29,6 @@ pub const MAX_BYTES: usize = 1 << 20;
 const PUBLIC_GOOD_FULCIO: &str = "https://fulcio.sigstore.dev";
 /// And its log.
 const PUBLIC_GOOD_REKOR: &str = "https://rekor.sigstore.dev";
-/// Kinds that a policy can be limited to.
-const RESOURCES: [&str; 7] =
-    ["pods", "cronjobs", "jobs", "deployments", "daemonsets", "replicasets", "statefulsets"];
 
 /// A document that policy-controller refuses, or that is none.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -59,292 +64,66 @@ pub struct Imported {
     pub left_out: Vec<LeftOut>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct Document {
-    api_version: String,
-    kind: String,
-    metadata: Metadata,
-    spec: Spec,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct Metadata {
-    name: String,
-    #[serde(default, rename = "labels")]
-    _labels: BTreeMap<String, String>,
-    #[serde(default, rename = "annotations")]
-    _annotations: BTreeMap<String, String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct Spec {
-    #[serde(default)]
-    images: Vec<Image>,
-    #[serde(default)]
-    authorities: Vec<Authority>,
-    mode: Option<String>,
-    #[serde(default, rename = "match")]
-    matches: Vec<Match>,
-    policy: Option<yaml_serde::Value>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Image {
-    #[serde(default)]
-    glob: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Match {
-    #[serde(default)]
-    resource: String,
-    #[serde(default, rename = "version")]
-    _version: String,
-    #[serde(default, rename = "group")]
-    _group: String,
-    #[serde(rename = "selector")]
-    _selector: Option<yaml_serde::Value>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct Authority {
-    name: Option<String>,
-    key: Option<Key>,
-    keyless: Option<Keyless>,
-    #[serde(rename = "static")]
-    fixed: Option<yaml_serde::Value>,
-    #[serde(default)]
-    attestations: Vec<yaml_serde::Value>,
-    ctlog: Option<Ctlog>,
-    #[serde(default)]
-    source: Vec<Source>,
-    rfc3161timestamp: Option<yaml_serde::Value>,
-    signature_format: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct Key {
-    data: Option<String>,
-    kms: Option<String>,
-    secret_ref: Option<SecretRef>,
-    hash_algorithm: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SecretRef {
-    #[serde(default)]
-    name: String,
-    #[serde(rename = "namespace")]
-    _namespace: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct Keyless {
-    url: Option<String>,
-    #[serde(default)]
-    identities: Vec<Identity>,
-    #[serde(rename = "ca-cert")]
-    ca_cert: Option<Key>,
-    trust_root_ref: Option<String>,
-    #[serde(rename = "insecureIgnoreSCT")]
-    insecure_ignore_sct: Option<bool>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct Identity {
-    issuer: Option<String>,
-    subject: Option<String>,
-    issuer_reg_exp: Option<String>,
-    subject_reg_exp: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct Ctlog {
-    url: Option<String>,
-    trust_root_ref: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct Source {
-    oci: Option<String>,
-    #[serde(rename = "signaturePullSecrets")]
-    _pull_secrets: Option<Vec<SecretRef>>,
-    tag_prefix: Option<String>,
-}
-
 fn invalid(at: impl Into<String>, why: impl Into<String>) -> Invalid {
     Invalid { at: at.into(), why: why.into() }
 }
 
-/// Translates a document.
+/// Translates all policies of a file.
 ///
 /// # Errors
-/// [`Invalid`]: it is no ClusterImagePolicy that policy-controller would take.
+/// [`Invalid`]: it holds something else than ClusterImagePolicies that policy-controller would take.
 pub fn import(text: &str) -> Result<Imported, Invalid> {
     if text.len() > MAX_BYTES {
         return Err(invalid("document", format!("more than {MAX_BYTES} bytes")));
     }
-    let document: Document = yaml_serde::from_str(text)
-        .map_err(|error| invalid("document", error.to_string().replace(char::is_control, " ")))?;
-    check(&document)?;
-    translate(&document)
-}
-
-/// What the webhook checks, in its order.
-fn check(document: &Document) -> Result<(), Invalid> {
-    let versions = ["policy.sigstore.dev/v1alpha1", "policy.sigstore.dev/v1beta1"];
-    if !versions.contains(&document.api_version.as_str()) {
-        return Err(invalid("apiVersion", format!("expected one of {}", versions.join(", "))));
+    let mut policies = Vec::new();
+    for document in yaml_serde::Deserializer::from_str(text) {
+        let value = yaml_serde::Value::deserialize(document).map_err(|error| unread(&error))?;
+        collect(value, &mut policies)?;
     }
-    if document.kind != "ClusterImagePolicy" {
-        return Err(invalid("kind", "expected ClusterImagePolicy"));
-    }
-    let spec = &document.spec;
-    if document.metadata.name.is_empty() {
-        return Err(invalid("metadata.name", "it is missing"));
-    }
-    if spec.images.is_empty() {
-        return Err(invalid("spec.images", "it is missing"));
-    }
-    for (index, image) in spec.images.iter().enumerate() {
-        if image.glob.is_empty() {
-            return Err(invalid(format!("spec.images[{index}].glob"), "it is missing"));
-        }
-    }
-    if !matches!(spec.mode.as_deref(), None | Some("" | "enforce" | "warn")) {
-        return Err(invalid("spec.mode", "expected enforce or warn"));
-    }
-    for (index, one) in spec.matches.iter().enumerate() {
-        if !RESOURCES.contains(&one.resource.as_str()) {
-            let why = format!("expected one of {}", RESOURCES.join(", "));
-            return Err(invalid(format!("spec.match[{index}].resource"), why));
-        }
-    }
-    if spec.authorities.is_empty() {
-        return Err(invalid("spec.authorities", "it is missing"));
-    }
-    let authorities = spec.authorities.iter().enumerate();
-    authorities.into_iter().try_for_each(|(index, authority)| {
-        check_authority(&format!("spec.authorities[{index}]"), authority)
-    })
-}
-
-fn one_of(at: &str, parts: &[(&str, bool)]) -> Result<(), Invalid> {
-    let names: Vec<_> = parts.iter().map(|(name, _)| *name).collect();
-    match parts.iter().filter(|(_, there)| *there).count() {
-        1 => Ok(()),
-        0 => Err(invalid(at, format!("expected exactly one of {}, got none", names.join(", ")))),
-        _ => Err(invalid(at, format!("expected exactly one of {}, got several", names.join(", ")))),
-    }
-}
-
-fn check_authority(at: &str, authority: &Authority) -> Result<(), Invalid> {
-    let Authority { key, keyless, fixed, .. } = authority;
-    let parts =
-        [("key", key.is_some()), ("keyless", keyless.is_some()), ("static", fixed.is_some())];
-    one_of(at, &parts)?;
-    if let Some(key) = key {
-        check_key(&format!("{at}.key"), key)?;
-    }
-    if let Some(keyless) = keyless {
-        check_keyless(&format!("{at}.keyless"), keyless)?;
-    }
-    if let Some(fixed) = fixed {
-        let action = fixed.get("action").and_then(|action| action.as_str());
-        if !matches!(action, Some("pass" | "fail")) {
-            return Err(invalid(format!("{at}.static.action"), "expected pass or fail"));
-        }
-    }
-    Ok(())
-}
-
-fn check_key(at: &str, key: &Key) -> Result<(), Invalid> {
-    let Key { data, kms, secret_ref, hash_algorithm } = key;
-    let parts =
-        [("data", data.is_some()), ("kms", kms.is_some()), ("secretRef", secret_ref.is_some())];
-    one_of(at, &parts)?;
-    let is_pem = |text: &String| text.trim_start().starts_with("-----BEGIN ");
-    if data.as_ref().is_some_and(|data| !is_pem(data)) {
-        return Err(invalid(format!("{at}.data"), "expected a public key in PEM"));
-    }
-    if let Some(kms) = kms {
-        let awskms = kms.strip_prefix("awskms://");
-        let known = awskms.map_or_else(|| kms.contains("://"), is_aws_key);
-        if !known {
-            let why = "expected PROVIDER://…, or awskms://[HOST]/ARN of a key or an alias";
-            return Err(invalid(format!("{at}.kms"), why));
-        }
-    }
-    if secret_ref.as_ref().is_some_and(|secret| secret.name.is_empty()) {
-        return Err(invalid(format!("{at}.secretRef.name"), "it is missing"));
-    }
-    let algorithms = ["sha224", "sha256", "sha384", "sha512"];
-    match hash_algorithm.as_deref() {
-        Some(algorithm) if !algorithms.contains(&algorithm) => {
-            let why = format!("expected one of {}", algorithms.join(", "));
-            Err(invalid(format!("{at}.hashAlgorithm"), why))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// `[HOST]/arn:PARTITION:kms:REGION:ACCOUNT:key/ID` or `…:alias/NAME`.
-fn is_aws_key(text: &str) -> bool {
-    let Some((_host, arn)) = text.split_once('/') else { return false };
-    let parts: Vec<&str> = arn.splitn(6, ':').collect();
-    let ["arn", partition, "kms", region, account, resource] = parts.as_slice() else {
-        return false;
+    let several = policies.len() > 1;
+    let named = |policy: &Document, at: String| match several {
+        true => format!("{}: {at}", clean(&policy.metadata.name)),
+        false => at,
     };
-    let named = ["key/", "alias/"].iter().any(|kind| {
-        resource.strip_prefix(kind).is_some_and(|name| !name.is_empty() && !name.contains(':'))
-    });
-    let digits = !account.is_empty() && account.bytes().all(|byte| byte.is_ascii_digit());
-    partition.starts_with("aws") && !region.is_empty() && digits && named
+    for policy in &policies {
+        check(policy).map_err(|fault| invalid(named(policy, fault.at), fault.why))?;
+    }
+    match policies.is_empty() {
+        true => Err(invalid("document", "it is empty")),
+        false => translate(&policies, named),
+    }
 }
 
-fn check_keyless(at: &str, keyless: &Keyless) -> Result<(), Invalid> {
-    if keyless.url.is_some() && keyless.ca_cert.is_some() {
-        return Err(invalid(at, "expected exactly one of url, ca-cert, got both"));
+fn unread(error: &yaml_serde::Error) -> Invalid {
+    invalid("document", error.to_string().replace(char::is_control, " "))
+}
+
+/// Reads one document: a policy, or a list of them as `kubectl get -o yaml` writes it. Nothing between two `---` is nothing.
+fn collect(value: yaml_serde::Value, into: &mut Vec<Document>) -> Result<(), Invalid> {
+    if value.is_null() {
+        return Ok(());
     }
-    if keyless.url.as_ref().is_some_and(|url| !url.contains("://")) {
-        return Err(invalid(format!("{at}.url"), "expected a URL"));
-    }
-    if let Some(ca) = &keyless.ca_cert {
-        check_key(&format!("{at}.ca-cert"), ca)?;
-    }
-    if keyless.identities.is_empty() {
-        return Err(invalid(format!("{at}.identities"), "it is missing"));
-    }
-    for (index, identity) in keyless.identities.iter().enumerate() {
-        let at = format!("{at}.identities[{index}]");
-        let Identity { issuer, subject, issuer_reg_exp, subject_reg_exp } = identity;
-        let expressions = [("issuerRegExp", issuer_reg_exp), ("subjectRegExp", subject_reg_exp)];
-        for (name, text) in expressions {
-            if text.as_ref().is_some_and(|text| Regex::new(text).is_err()) {
-                return Err(invalid(format!("{at}.{name}"), "it is no regular expression"));
-            }
+    let outline: Outline = yaml_serde::from_value(value.clone()).map_err(|e| unread(&e))?;
+    let is_list = outline.kind.as_deref().is_some_and(|kind| kind.ends_with("List"));
+    let documents = match outline.items {
+        Some(items) if is_list => items,
+        _ => vec![value],
+    };
+    for document in documents {
+        let policy: Document = yaml_serde::from_value(document).map_err(|e| unread(&e))?;
+        let foreign = |key: &&String| !OBJECT_META.contains(&key.as_str());
+        if let Some(key) = policy.metadata.added.keys().find(foreign) {
+            return Err(invalid("document", format!("metadata: unknown field `{}`", clean(key))));
         }
-        for (name, exact, expression) in
-            [("issuer", issuer, issuer_reg_exp), ("subject", subject, subject_reg_exp)]
-        {
-            if [exact, expression].into_iter().flatten().all(String::is_empty) {
-                return Err(invalid(format!("{at}.{name}"), "it and its expression are missing"));
-            }
-        }
+        into.push(policy);
     }
     Ok(())
+}
+
+/// Names of strangers in messages.
+fn clean(text: &str) -> String {
+    text.chars().take(80).flat_map(char::escape_default).collect()
 }
 
 /// Signers and rules, and what is left out.
@@ -373,48 +152,62 @@ impl Translation {
     }
 }
 
-fn translate(document: &Document) -> Result<Imported, Invalid> {
-    let spec = &document.spec;
-    let mut out = Translation { signers: Vec::new(), left_out: Vec::new() };
-    if spec.mode.as_deref() == Some("warn") {
-        out.leave_out("spec.mode", "hallmark denies; it has no mode that only warns");
+/// What became of one policy.
+struct Said {
+    images: Vec<(String, ImagePattern)>,
+    signers: Vec<Value>,
+    /// Images about which it asks for something that is not said here.
+    unsaid: Vec<ImagePattern>,
+}
+
+fn translate(
+    policies: &[Document],
+    named: impl Fn(&Document, String) -> String,
+) -> Result<Imported, Invalid> {
+    let (mut said, mut left_out, mut signers) = (Vec::new(), Vec::new(), Vec::new());
+    for policy in policies {
+        let mut out = Translation { signers, left_out: Vec::new() };
+        said.push(translate_policy(policy, &mut out));
+        signers = out.signers;
+        left_out.extend(
+            out.left_out.into_iter().map(|one| LeftOut { at: named(policy, one.at), ..one }),
+        );
     }
-    // These narrow the policy. Without them it would be another one.
-    if !spec.matches.is_empty() {
-        out.leave_out("spec.match", "rules are about images, not about kinds of objects");
-    }
-    if spec.policy.is_some() {
-        let why = "write it as a rule in Rego: docs/policy.md says what it sees";
-        out.leave_out("spec.policy", why);
-    }
-    let narrowed = !spec.matches.is_empty() || spec.policy.is_some();
-    let images: Vec<String> = spec
-        .images
-        .iter()
-        .enumerate()
-        .filter_map(|(index, image)| match pattern(&image.glob) {
-            Ok(pattern) => Some(pattern),
-            Err(why) => {
-                out.leave_out(&format!("spec.images[{index}].glob"), why);
-                None
+    let mut rules = Vec::new();
+    for (index, policy) in policies.iter().enumerate() {
+        let others = said.iter().enumerate().filter(|(other, _)| *other != index);
+        let others: Vec<&ImagePattern> = others.flat_map(|(_, other)| &other.unsaid).collect();
+        let Some(one) = said.get(index) else { continue };
+        let mut images = Vec::new();
+        for (at, pattern) in &one.images {
+            if others.iter().any(|other| other.may_overlap(pattern)) {
+                let why = "another policy of the file, which cannot be said here, may be about the \
+                           same images, and both have to hold";
+                left_out.push(LeftOut { at: named(policy, at.clone()), why: why.to_owned() });
+            } else {
+                images.push(pattern.to_string());
             }
-        })
-        .collect();
-    for (index, authority) in spec.authorities.iter().enumerate() {
-        let at = format!("spec.authorities[{index}]");
-        let name = authority.name.clone().unwrap_or_else(|| format!("authority-{index}"));
-        translate_authority(&at, &signer_name(&name), authority, &mut out);
+        }
+        if images.is_empty() || one.signers.is_empty() {
+            continue;
+        }
+        let mut rule =
+            json!({ "images": images, "predicates": ["signature"], "signers": one.signers });
+        if policies.len() > 1 {
+            rule["required"] = true.into();
+        }
+        rules.push(rule);
     }
-    out.left_out.sort();
-    let Translation { signers, left_out } = out;
-    if narrowed || images.is_empty() || signers.is_empty() {
+    left_out.sort();
+    let names: Vec<Value> =
+        rules.iter().filter_map(|rule| rule["signers"].as_array()).flatten().cloned().collect();
+    signers.retain(|signer| names.contains(&signer["name"]));
+    if rules.is_empty() {
         return Ok(Imported { yaml: None, left_out });
     }
-    let names: Vec<&Value> = signers.iter().filter_map(|signer| signer.get("name")).collect();
-    let rule = json!({ "images": images, "predicates": ["signature"], "signers": names });
     let config = json!({
         "version": 1,
-        "trust": { "signers": signers, "rules": [rule] },
+        "trust": { "signers": signers, "rules": rules },
         "policy": { "preset": "signed" },
     });
     let yaml = yaml_serde::to_string(&config)
@@ -425,25 +218,106 @@ fn translate(document: &Document) -> Result<Imported, Invalid> {
     Ok(Imported { yaml: Some(yaml), left_out })
 }
 
+fn translate_policy(policy: &Document, out: &mut Translation) -> Said {
+    let spec = &policy.spec;
+    let only_warns = spec.mode.as_deref() == Some("warn");
+    if only_warns {
+        out.leave_out("spec.mode", "hallmark denies; it has no mode that only warns");
+    }
+    // These narrow the policy. Without them it would be another one.
+    if !spec.matches.is_empty() {
+        out.leave_out("spec.match", "rules are about images, not about kinds of objects");
+    }
+    if spec.policy.is_some() {
+        let why = "write it as a rule in Rego: docs/policy.md says what it sees";
+        out.leave_out("spec.policy", why);
+    }
+    let (mut images, mut unsaid) = (Vec::new(), Vec::new());
+    for (index, image) in spec.images.iter().enumerate() {
+        let at = format!("spec.images[{index}].glob");
+        match pattern(&image.glob) {
+            Ok(pattern) => images.push((at, pattern)),
+            Err(why) => {
+                out.leave_out(&at, why);
+                unsaid.extend(widened(&image.glob));
+            }
+        }
+    }
+    let before = out.signers.len();
+    for (index, authority) in spec.authorities.iter().enumerate() {
+        let at = format!("spec.authorities[{index}]");
+        let name = authority.name.clone().unwrap_or_else(|| format!("authority-{index}"));
+        translate_authority(&at, &signer_name(&name), authority, out);
+    }
+    let signers = out.signers.get(before..).unwrap_or_default();
+    let mut signers: Vec<Value> = signers.iter().map(|signer| signer["name"].clone()).collect();
+    if !spec.matches.is_empty() || spec.policy.is_some() {
+        signers.clear();
+    }
+    if signers.is_empty() {
+        unsaid.extend(images.drain(..).map(|(_, pattern)| pattern));
+    }
+    // One that lets everything pass asks for nothing.
+    let passes = |authority: &Authority| {
+        let action = authority.fixed.as_ref().and_then(|fixed| fixed.get("action"));
+        action.and_then(|action| action.as_str()) == Some("pass")
+    };
+    let asks = !only_warns && (spec.policy.is_some() || !spec.authorities.iter().any(passes));
+    Said { images, signers, unsaid: if asks { unsaid } else { Vec::new() } }
+}
+
+/// A pattern for all images that a glob may match, and others, too.
+fn widened(glob: &str) -> Option<ImagePattern> {
+    let everything = || "**".parse().ok();
+    let segment = |segment: &str| match segment {
+        "**" | "*" => segment.to_owned(),
+        other if other.contains('*') => "*".to_owned(),
+        other => other.to_owned(),
+    };
+    let (name, tag) = match glob.rsplit_once('/') {
+        Some((front, last)) => (front, last.split(':').next().unwrap_or(last)),
+        None => return everything(),
+    };
+    let spans = |part: &str| part.contains("**") && part != "**";
+    if glob.split('/').any(spans) {
+        return everything();
+    }
+    let segments: Vec<String> = name.split('/').chain([tag]).map(segment).collect();
+    segments.join("/").parse().ok().or_else(everything)
+}
+
 /// Names of signers have letters, digits and few signs.
 fn signer_name(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '@');
     text.chars().map(|c| if plain(c) { c } else { '-' }).collect()
 }
 
-/// hallmark's pattern for a glob. There `*` stands for a part of a segment; here for a whole one.
-fn pattern(glob: &str) -> Result<String, String> {
+/// hallmark's pattern for a glob. There `*` stands for a part of a segment; here for a whole one. Images are matched there under
+/// Docker Hub's older name, or as they are written.
+fn pattern(glob: &str) -> Result<ImagePattern, String> {
+    let glob = match glob {
+        "*" => "docker.io/library/*",
+        "*/*" => "docker.io/*/*",
+        other => other,
+    };
     let last = glob.rsplit('/').next().unwrap_or(glob);
-    if glob.contains('@') || last.contains(':') && glob.contains('/') {
+    if last.contains(':') && glob.contains('/') {
         return Err("rules are about repositories; tags and digests are not read".to_owned());
     }
     let wild = |segment: &str| segment.contains('*') && segment != "*" && segment != "**";
-    if glob == "*" || glob.split('/').any(wild) || glob.contains(['?', '[', '{']) {
+    if glob.split('/').any(wild) {
         let why = "a wildcard stands for a whole segment here; list the repositories, or widen it";
         return Err(why.to_owned());
     }
-    // An unqualified name is one of Docker Hub, as there.
-    glob.parse::<ImagePattern>().map(|_| glob.to_owned()).map_err(|error| error.to_string())
+    let read = match glob.parse::<ImagePattern>() {
+        Ok(pattern) => return Ok(pattern),
+        Err(PatternError::NoRegistry(_)) => {
+            let path = if glob.contains('/') { glob.to_owned() } else { format!("library/{glob}") };
+            format!("docker.io/{path}").parse::<ImagePattern>()
+        }
+        Err(error) => Err(error),
+    };
+    read.map_err(|error| error.to_string())
 }
 
 fn translate_authority(at: &str, name: &str, authority: &Authority, out: &mut Translation) {

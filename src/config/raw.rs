@@ -49,6 +49,8 @@ pub(super) struct Trust {
     pub rules: Vec<Rule>,
     #[serde(default)]
     pub layouts: Vec<Layout>,
+    pub unmatched: Option<String>,
+    pub unmatched_layouts: Option<String>,
     #[serde(default)]
     pub sources: Vec<Source>,
     #[serde(default)]
@@ -150,6 +152,7 @@ pub(super) struct Rule {
     pub predicates: Vec<String>,
     pub signers: Vec<String>,
     pub threshold: Option<usize>,
+    pub required: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]

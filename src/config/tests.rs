@@ -156,6 +156,12 @@ version: 2 => :1:10: version: => expected 1, found 2
 +T     - {images: [], predicates: [sbom], signers: [a]} => :5:16: trust.rules[0].images: => at least one
 +T     - {images: [""], predicates: [sbom], signers: [a]} => trust.rules[0].images[0] => a word
 +T     - {images: [plain], predicates: [sbom], signers: [a]} => :5:17: trust.rules[0].images[0]: => names no registry
++T     - {images: [library/nginx], predicates: [sbom], signers: [a]} => trust.rules[0].images[0] => names no registry
++T     - {images: [r.example/App], predicates: [sbom], signers: [a]} => trust.rules[0].images[0] => can match nothing
++T     - {images: ["docker.io:443/x"], predicates: [sbom], signers: [a]} => trust.rules[0].images[0] => docker.io, in exactly this form
++trust: {unmatched: refuse} => trust.unmatched => one of report, deny
++trust: {unmatchedLayouts: deny} => trust.unmatchedLayouts => a list of layouts
++registries: [{host: r.example}, {host: "R.EXAMPLE:443", plainHttp: true}] => :2:40: => each host once
 +T     - {images: ["r.example/a*"], predicates: [sbom], signers: [a]} => trust.rules[0].images[0] => whole segments
 +trust:|  signers: [{name: a, key: release.pub}, {name: b, key: release.pub}]|  rules: [{images: ["**"], predicates: [sbom], signers: [a, b], threshold: 2}] => :4:76: trust.rules[0].threshold: => share a key
 +T     - {images: [r.example/x], predicates: [love], signers: [a]} => predicates[0] => expected signature, provenance, sbom

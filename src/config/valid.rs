@@ -32,7 +32,7 @@ use crate::{
     rebuild::plan::StepNetwork,
     reference::{self, Location, Reference, Repository, Selector},
     source::{PlatformChoice, RegistrySettings},
-    trust::{PublicKey, Rule, SignerKeys, TrustError, TrustRules},
+    trust::{Force, OnUnmatched, PublicKey, Rule, SignerKeys, TrustError, TrustRules, Unmatched},
     untrusted::misleads,
 };
 
@@ -196,6 +196,7 @@ pub(super) fn config(
         trust: trust(&reader, &raw.trust, &roots)?
             .with_layouts(super::layouts::layouts(&reader, &raw.trust.layouts, &limits)?)
             .with_sources(super::sources::sources(&reader, &raw.trust.sources)?)
+            .with_unmatched(unmatched(&reader, &raw.trust)?)
             .with_root_age(roots.age),
         roots,
         policy: policy(&reader, raw.policy)?,
@@ -286,18 +287,21 @@ fn registries(
     reader: &Reader<'_>,
     raw: &[raw::Registry],
 ) -> Result<Vec<RegistrySettings>, ConfigError> {
-    let mut seen = BTreeSet::new();
-    for (index, registry) in raw.iter().enumerate() {
-        if !seen.insert(canonical(&registry.host)) {
-            let complaint = want("each host once", "put its settings into one entry");
-            return Err(reader.refuse(
-                key!["registries", index, "host"],
-                &registry.host,
-                complaint,
-            ));
+    let mut all: Vec<RegistrySettings> = Vec::new();
+    for (index, one) in raw.iter().enumerate() {
+        let settings = registry(reader, index, one)?;
+        let written = raw.iter().take(index).any(|earlier| earlier.host == one.host);
+        match all.iter().find(|known| known.host == settings.host) {
+            // Another spelling of one registry, of which the same is said.
+            Some(known) if *known == settings && !written => {}
+            Some(_) => {
+                let complaint = want("each host once", "put its settings into one entry");
+                return Err(reader.refuse(key!["registries", index, "host"], &one.host, complaint));
+            }
+            None => all.push(settings),
         }
     }
-    raw.iter().enumerate().map(|(i, registry)| self::registry(reader, i, registry)).collect()
+    Ok(all)
 }
 
 fn registry(
@@ -362,6 +366,22 @@ fn trust(reader: &Reader<'_>, raw: &raw::Trust, roots: &Roots) -> Result<TrustRu
     let rules = rules.map(|(index, rule)| self::rule(reader, index, rule, &names));
     let rules = rules.collect::<Result<_, _>>()?;
     TrustRules::new(signers, rules).map_err(|error| contradiction(reader, &error))
+}
+
+/// Whether rules and layouts have to speak about every image; layouts as rules, unless they have a word of their own.
+fn unmatched(reader: &Reader<'_>, raw: &raw::Trust) -> Result<Unmatched, ConfigError> {
+    let words = [("report", OnUnmatched::Report), ("deny", OnUnmatched::Deny)];
+    let rules = reader.word(key!["trust", "unmatched"], raw.unmatched.as_deref(), &words)?;
+    let at = || key!["trust", "unmatchedLayouts"];
+    let layouts = match raw.unmatched_layouts.as_deref() {
+        None => rules,
+        text => reader.word(at(), text, &words)?,
+    };
+    if raw.unmatched_layouts.is_some() && layouts == OnUnmatched::Deny && raw.layouts.is_empty() {
+        let help = "every image would be denied; add a layout, or leave this out";
+        return Err(reader.refuse(at(), "no trust.layouts", want("a list of layouts", help)));
+    }
+    Ok(Unmatched { rules, layouts })
 }
 
 /// What only all signers and rules together can be wrong about.
@@ -454,6 +474,7 @@ fn rule(
         predicates: reader.parse(&at("predicates"), &raw.predicates, &want("a predicate", help))?,
         signers: raw.signers.clone(),
         threshold: raw.threshold.unwrap_or(1),
+        force: if raw.required == Some(true) { Force::Require } else { Force::Grant },
     })
 }
 

@@ -285,6 +285,22 @@ codes! {
         "the image is not there",
         "check the name and the digest; for a bare digest, add its repository under repositories in hallmark.yaml";
 
+    SourceAddressRefused = "source-address-refused", Error,
+        "a host is at an address that hallmark does not go to",
+        "list the registry under registries in hallmark.yaml if it is meant to be there";
+    SourceCertificateRefused = "source-certificate-refused", Error,
+        "no trusted authority vouches for the host's certificate",
+        "name the authority's file as registries[].ca in hallmark.yaml";
+    SourceRedirectRefused = "source-redirect-refused", Error,
+        "a registry points to a place that hallmark does not follow it to",
+        "have the registry point to itself or to https without credentials in the URL";
+    SourceRealmRefused = "source-realm-refused", Error,
+        "the token service that a registry names may not see its credentials",
+        "list the host under registries[].authRealms in hallmark.yaml if it belongs to the registry";
+    SourceSettingsUnusable = "source-settings-unusable", Error,
+        "the settings for a registry cannot be used",
+        "correct the host, the ca file or the proxy that the message names";
+
     LimitExceeded = "limit-exceeded", Error,
         "something is larger than hallmark reads",
         "if it is honest, raise the limit under limits in hallmark.yaml";
@@ -314,6 +330,12 @@ codes! {
     ConfigTrustRuleUnmatched = "config-trust-rule-unmatched", Info,
         "a trust rule speaks about this image, and nothing is believed by it",
         "remove the rule if nothing is expected from its signers, or find out why they no longer sign";
+    ConfigTrustRuleUnmet = "config-trust-rule-unmet", Error,
+        "a trust rule that is required for this image is not satisfied",
+        "have its signers sign the image, or remove required from the rule";
+    ConfigTrustUnmatched = "config-trust-unmatched", Error,
+        "no trust rule or layout speaks about this image, and trust.unmatched denies such images",
+        "name the image's repository under trust.rules or trust.layouts in hallmark.yaml, or do not run it";
     ConfigTrustSignerUnused = "config-trust-signer-unused", Warning,
         "no trust rule names this signer",
         "name the signer in trust.rules, or remove it from trust.signers";

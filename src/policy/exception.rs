@@ -112,11 +112,11 @@ mod tests {
             ("last day", exception("a", "**", "2026-11-23"), 1, &[Code::PolicyExceptionUsed]),
             ("expired", exception("a", "**", "2026-11-22"), 2, &[Code::PolicyExceptionUnused]),
             ("other code", exception("c", "**", "2026-12-01"), 2, &[Code::PolicyExceptionUnused]),
-            ("other image", exception("a", "r/other", "2026-12-01"), 2, &[]),
+            ("other image", exception("a", "r.example/other", "2026-12-01"), 2, &[]),
         ];
         for (name, exception, still, codes) in cases {
             let both = vec![denied("a"), denied("b")];
-            let applied = apply(both, std::slice::from_ref(exception), "r/app", now);
+            let applied = apply(both, std::slice::from_ref(exception), "r.example/app", now);
             assert_eq!(applied.denied.len(), *still, "{name}");
             assert_eq!(applied.excepted.len(), 2 - still, "{name}");
             let found: Vec<_> = applied.findings.iter().map(|f| f.code).collect();

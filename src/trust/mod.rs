@@ -38,7 +38,7 @@ pub use keyring::{KeyRing, KeyRingError};
 pub use pattern::{ImagePattern, PatternError};
 pub use predicate::{PredicateClass, PredicateClassError, PredicateTypeError, predicate_type};
 pub use quorum::{Agreement, Attested, Electorate, Vote, Weight};
-pub use rules::{Keyless, Rule, SignerKeys, TrustError, TrustRules};
+pub use rules::{Force, Keyless, OnUnmatched, Rule, SignerKeys, TrustError, TrustRules, Unmatched};
 pub use sources::TrustedSource;
 pub use verified::{Basis, Proof, Unproven, Verified};
 pub use verify::{Proofs, prove};

@@ -17,6 +17,9 @@ use crate::reference::{self, Location, ReferenceError};
 /// Prefixes of locations that are paths, not repositories.
 const PATHS: [&str; 3] = ["oci:", "oci-archive:", "docker-archive:"];
 
+/// Segments of patterns that are held against each other.
+const MOST_COMPARED_SEGMENTS: usize = 256;
+
 /// Which images a rule speaks about.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ImagePattern(String);
@@ -55,12 +58,42 @@ impl ImagePattern {
         self.matches_written(&location.to_string())
     }
 
+    /// Whether some location may match both patterns. Patterns of too many segments may.
+    pub fn may_overlap(&self, other: &Self) -> bool {
+        let (a, b): (Vec<&str>, Vec<&str>) =
+            (self.0.split('/').collect(), other.0.split('/').collect());
+        let long = a.len().max(b.len()) > MOST_COMPARED_SEGMENTS;
+        long || a == ["**"] || b == ["**"] || segments_overlap(&a, &b)
+    }
+
     /// As [`ImagePattern::matches`], for a location as hallmark writes it.
     pub fn matches_written(&self, location: &str) -> bool {
         let segments: Vec<&str> = location.split('/').collect();
         let pattern: Vec<&str> = self.0.split('/').collect();
         pattern == ["**"] || segments_match(&pattern, &segments)
     }
+}
+
+/// Whether a list of segments matches both patterns: `reach[i][j]` says so of their ends from `i` and `j`.
+fn segments_overlap(a: &[&str], b: &[&str]) -> bool {
+    let mut reach = vec![vec![false; b.len() + 1]; a.len() + 1];
+    let at = |reach: &[Vec<bool>], i: usize, j: usize| {
+        reach.get(i).and_then(|row| row.get(j)).copied().unwrap_or_default()
+    };
+    for (i, left) in a.iter().enumerate().rev() {
+        for (j, right) in b.iter().enumerate().rev() {
+            let ends = (i + 1 == a.len()) && (j + 1 == b.len());
+            let same = left == right || left.starts_with('*') || right.starts_with('*');
+            let rest = ends
+                || at(&reach, i + 1, j + 1)
+                || *left == "**" && at(&reach, i, j + 1)
+                || *right == "**" && at(&reach, i + 1, j);
+            if let Some(cell) = reach.get_mut(i).and_then(|row| row.get_mut(j)) {
+                *cell = same && rest;
+            }
+        }
+    }
+    at(&reach, 0, 0)
 }
 
 /// Matches segment lists. One step of `**` is remembered, as in matching globs, so that time is at most the product of
@@ -226,7 +259,46 @@ mod tests {
         }
     }
 
+    #[test]
+    fn patterns_overlap_where_an_image_matches_both() {
+        for (a, b, want) in [
+            ("r.example/app", "r.example/app", true),
+            ("r.example/app", "r.example/other", false),
+            ("r.example/*", "r.example/app", true),
+            ("r.example/*", "r.example/team/app", false),
+            ("r.example/**", "r.example/team/app", true),
+            ("r.example/**", "**/app", true),
+            ("r.example/team/**", "r.example/*/app", true),
+            ("r.example/team/*", "r.example/*/app/**", false),
+            ("*/app", "r.example/**", true),
+            ("**", "oci:/x", true),
+            ("docker.io/**", "r.example/**", false),
+            ("**/a/**", "**/b/**", true),
+        ] {
+            let (a, b): (ImagePattern, ImagePattern) = (a.parse().unwrap(), b.parse().unwrap());
+            assert_eq!((a.may_overlap(&b), b.may_overlap(&a)), (want, want), "{a} and {b}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn what_matches_both_is_an_overlap(
+            a in proptest::collection::vec(prop_oneof!["a", "b", Just("*".into()), Just("**".into())], 1..5),
+            b in proptest::collection::vec(prop_oneof!["a", "b", Just("*".into()), Just("**".into())], 1..5),
+        ) {
+            let a: Vec<&str> = a.iter().map(String::as_str).collect();
+            let b: Vec<&str> = b.iter().map(String::as_str).collect();
+            // Shortest common matches have no more segments than both patterns together.
+            let all = (1..=a.len() + b.len()).any(|length| {
+                (0..1_u32 << length).any(|bits| {
+                    let text = |n| if bits >> n & 1 == 0 { "a" } else { "b" };
+                    let segments: Vec<&str> = (0..length).map(text).collect();
+                    segments_match(&a, &segments) && segments_match(&b, &segments)
+                })
+            });
+            prop_assert_eq!(segments_overlap(&a, &b), all);
+        }
+
         #[test]
         fn agrees_with_the_plain_definition(
             pattern in proptest::collection::vec(prop_oneof!["a", "b", Just("*".into()), Just("**".into())], 1..6),

@@ -84,6 +84,18 @@ pub struct Rule {
     pub signers: Vec<String>,
     /// How many distinct signers of them it takes, at least 1.
     pub threshold: usize,
+    /// Whether images that it speaks about fail where it is not satisfied.
+    pub force: Force,
+}
+
+/// What it means that a rule is not satisfied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Force {
+    /// It grants nothing; another rule may.
+    #[default]
+    Grant,
+    /// The image fails, whatever other rules grant.
+    Require,
 }
 
 /// Why rules are refused; `rule` counts from 0, as in `trust.rules[0]`.
@@ -138,6 +150,25 @@ pub enum TrustError {
     },
 }
 
+/// What becomes of images about which a list says nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnUnmatched {
+    /// A finding below error; policy asks for evidence.
+    #[default]
+    Report,
+    /// They fail.
+    Deny,
+}
+
+/// [`OnUnmatched`] for rules and for layouts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Unmatched {
+    /// Images that no rule speaks about; where only layouts are configured, these stand for rules.
+    pub rules: OnUnmatched,
+    /// Images that no layout is for, where layouts are configured.
+    pub layouts: OnUnmatched,
+}
+
 /// Who may vouch for what. The default trusts nobody.
 #[derive(Debug, Clone, Default)]
 pub struct TrustRules {
@@ -147,6 +178,7 @@ pub struct TrustRules {
     rules: Vec<Rule>,
     layouts: Vec<LayoutRule>,
     sources: Vec<TrustedSource>,
+    unmatched: Unmatched,
     root_age: RootAge,
 }
 
@@ -251,6 +283,31 @@ impl TrustRules {
         &self.layouts
     }
 
+    /// The same rules, which have to speak about every image.
+    #[must_use]
+    pub fn with_unmatched(self, unmatched: Unmatched) -> Self {
+        Self { unmatched, ..self }
+    }
+
+    /// What becomes of images that no rule speaks about.
+    pub fn on_unmatched(&self) -> Unmatched {
+        self.unmatched
+    }
+
+    /// The list, `trust.rules` or `trust.layouts`, that has to speak about images at this location and does not.
+    pub fn missing(&self, location: &Location) -> Option<&'static str> {
+        let rule = self.rules.iter().any(|rule| rule.speaks_about(location))
+            || self.sources.iter().any(|source| source.is_for(location));
+        let layout = self.layouts.iter().any(|layout| layout.is_for(location));
+        let rules_count = !self.rules.is_empty() || self.layouts.is_empty();
+        if self.unmatched.rules == OnUnmatched::Deny && !rule && rules_count {
+            return Some("trust.rules");
+        }
+        let layouts_count = !self.layouts.is_empty();
+        let unlisted = self.unmatched.layouts == OnUnmatched::Deny && !layout && layouts_count;
+        unlisted.then_some("trust.layouts")
+    }
+
     /// The signers by name.
     pub fn signers(&self) -> &BTreeMap<String, SignerKeys> {
         &self.signers
@@ -285,6 +342,25 @@ impl TrustRules {
         let rules = self.rules.iter().enumerate();
         let silent = rules.filter(|(_, rule)| rule.speaks_about(location) && !counts(rule));
         silent.map(|(number, _)| number).collect()
+    }
+
+    /// Required rules that speak about images at this location and that none of these claims satisfies; by their numbers.
+    pub fn unmet<'a>(
+        &self,
+        location: &Location,
+        proven: impl Iterator<Item = (&'a str, &'a [Signer])> + Clone,
+    ) -> Vec<usize> {
+        let met = |rule: &Rule| {
+            proven.clone().any(|(predicate_type, signers)| {
+                let allowed = signers.iter().filter(|s| rule.signers.contains(&s.name)).collect();
+                rule.grants(location, predicate_type)
+                    && self.distinct_makers(&allowed) >= rule.threshold_of_one(predicate_type)
+            })
+        };
+        let required = |rule: &Rule| rule.force == Force::Require && rule.speaks_about(location);
+        let rules = self.rules.iter().enumerate();
+        let unmet = rules.filter(|(_, rule)| required(rule) && !met(rule));
+        unmet.map(|(number, _)| number).collect()
     }
 
     /// Signers whom no rule names: their word counts for nothing.
@@ -347,6 +423,9 @@ impl TrustRules {
         let sources: BTreeSet<String> = self.sources.iter().map(TrustedSource::canonical).collect();
         sources.iter().for_each(|source| canonical.text(source));
         canonical.text(&self.root_age.to_string());
+        if self.unmatched != Unmatched::default() {
+            canonical.text(&format!("{:?}", self.unmatched));
+        }
         Digest::sha256(&canonical.0)
     }
 
@@ -505,6 +584,9 @@ impl Rule {
         canonical.set(self.predicates.iter().map(ToString::to_string));
         canonical.set(self.signers.iter().cloned());
         canonical.count(self.threshold);
+        if self.force == Force::Require {
+            canonical.text("required");
+        }
         canonical.0
     }
 }
@@ -554,6 +636,54 @@ mod tests {
             ((*name).to_owned(), SignerKeys::new(keys).unwrap())
         });
         TrustRules::new(signers.collect(), vec![rule]).unwrap_err()
+    }
+
+    #[test]
+    fn h20_rules_can_have_to_speak_about_every_image() {
+        let a = TestKey::p256();
+        let some = rules(&[("a", &[&a])], &[("r.example/app", "signature", "a", 1)]);
+        let (app, other) = (location("r.example/app"), location("r.example/other"));
+        assert_eq!(some.missing(&other), None, "the default");
+        let deny = Unmatched { rules: OnUnmatched::Deny, layouts: OnUnmatched::Deny };
+        let strict = some.clone().with_unmatched(deny);
+        assert_eq!((strict.missing(&app), strict.missing(&other)), (None, Some("trust.rules")));
+        assert_eq!(strict.missing(&location("R.EXAMPLE:443/app")), None, "the same repository");
+        let nothing = TrustRules::default().with_unmatched(deny);
+        assert_eq!(nothing.missing(&app), Some("trust.rules"));
+        assert_ne!(some.digest(), strict.digest());
+    }
+
+    #[test]
+    fn a_required_rule_has_to_be_satisfied_by_its_own_signers() {
+        let (a, b) = (TestKey::p256(), TestKey::p256());
+        let must = |grant| Rule { force: Force::Require, ..rule(grant) };
+        let keys = |key: &TestKey| SignerKeys::new(vec![key.public.clone()]).unwrap();
+        let signers = [("a".to_owned(), keys(&a)), ("b".to_owned(), keys(&b))];
+        let trust = TrustRules::new(
+            signers.into(),
+            vec![
+                rule(("**", "signature", "a b", 1)),
+                must(("r.example/**", "signature", "a", 1)),
+                must(("r.example/team/*", "signature", "a b", 2)),
+            ],
+        )
+        .unwrap();
+        let by = |names: &[&str]| -> Vec<Signer> {
+            let all = trust.keys().map(|(signer, _)| signer);
+            all.filter(|signer| names.contains(&signer.name.as_str())).collect()
+        };
+        let signature = crate::attest::statement::SIGNATURE;
+        let unmet = |place: &str, names: &[&str]| {
+            let signers = by(names);
+            let proven = [(signature, signers.as_slice())];
+            trust.unmet(&location(place), proven.into_iter())
+        };
+        assert_eq!(unmet("other.example/x", &["b"]), Vec::<usize>::new());
+        assert_eq!(unmet("r.example/x", &["a"]), Vec::<usize>::new());
+        assert_eq!(unmet("r.example/x", &["b"]), [1]);
+        assert_eq!(unmet("r.example/team/x", &["a"]), [2]);
+        assert_eq!(unmet("r.example/team/x", &["b"]), [1, 2]);
+        assert_eq!(unmet("r.example/team/x", &["a", "b"]), Vec::<usize>::new());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use sigstore::crypto::{SigningScheme, signing_key::SigStoreSigner};
 
 use super::{
-    Basis, Proof, PublicKey, Rule, Signer, SignerIdentity, SignerKeys, TrustRules, Verified,
+    Basis, Force, Proof, PublicKey, Rule, Signer, SignerIdentity, SignerKeys, TrustRules, Verified,
 };
 use crate::{
     attest::{Carrier, Listing, Raw, Statement, cosign},
@@ -76,6 +76,7 @@ pub fn rule((images, predicates, signers, threshold): (&str, &str, &str, usize))
         predicates: predicates.split_whitespace().map(|p| p.parse().unwrap()).collect(),
         signers: signers.split_whitespace().map(str::to_owned).collect(),
         threshold,
+        force: Force::Grant,
     }
 }
 

@@ -44,9 +44,25 @@ pub fn of_trust(evidence: &Evidence, trust: &TrustRules) -> Vec<Finding> {
     };
     let signer =
         |name| Finding::new(Code::ConfigTrustSignerUnused, Subject::Run).with(Key::Found, name);
-    let unmatched = trust.unmatched(&evidence.image.reference.location, believed);
+    let location = &evidence.image.reference.location;
+    let unmet = trust.unmet(location, believed.clone()).into_iter().map(|number| {
+        let signers = trust.rules().get(number).map(|rule| rule.signers.join(", "));
+        Finding::new(Code::ConfigTrustRuleUnmet, subject(&evidence.image))
+            .with(Key::Expect, format!("trust.rules[{number}]"))
+            .with(Key::Why, format!("too little by {} is proven", signers.unwrap_or_default()))
+    });
+    let unmatched = trust.unmatched(location, believed);
     let unused = trust.idle_signers().into_iter().map(signer);
-    unmatched.into_iter().map(rule).chain(unused).collect()
+    let missing = of_unmatched(&evidence.image, trust);
+    unmatched.into_iter().map(rule).chain(unmet).chain(unused).chain(missing).collect()
+}
+
+/// Images at a place about which the operator's rules have to say something, and do not.
+fn of_unmatched(image: &Image, trust: &TrustRules) -> Option<Finding> {
+    let location = &image.reference.location;
+    let list = trust.missing(location)?;
+    let finding = Finding::new(Code::ConfigTrustUnmatched, subject(image));
+    Some(finding.with(Key::Expect, list).with(Key::Found, location.to_string()))
 }
 
 /// Proven statements that hold more values than rules are shown: a rule that cannot see what it denies for must not pass. What
@@ -111,7 +127,7 @@ fn of_failure(failure: &Failure, image: &Image) -> Finding {
         FailureKind::BuildFailed => Code::RebuildFailed,
         FailureKind::PublishedUnreadable => Code::RebuildPublishedUnreadable,
         FailureKind::SourceGone => Code::RebuildSourceGone,
-        FailureKind::Denied => Code::RebuildNotReplayable,
+        FailureKind::Denied | FailureKind::Submodule => Code::RebuildNotReplayable,
         FailureKind::Timeout => Code::RebuildTimeout,
         FailureKind::PlatformForeign => Code::RebuildPlatformForeign,
         FailureKind::EngineUnavailable => Code::RebuildEngineUnavailable,

@@ -28,7 +28,7 @@ use hallmark::{
     reference::{PinnedReference, Reference, Selector},
     report,
     source::{self, PlatformChoice, SourceSettings, discover::discover, load::load},
-    trust::{Proof, PublicKey, Rule, SignerKeys, TrustRules, verify::prove},
+    trust::{Force, Proof, PublicKey, Rule, SignerKeys, TrustRules, verify::prove},
     verdict::{Decision, Evidence, Grounds},
     verify::{Context, OnMismatch, RebuildOptions, Uncounted, When, verify},
 };
@@ -68,6 +68,7 @@ fn rules(key: &str) -> TrustRules {
         predicates: ["signature", "provenance", "sbom"].map(|p| p.parse().unwrap()).to_vec(),
         signers: vec!["release".to_owned()],
         threshold: 1,
+        force: Force::Grant,
     };
     TrustRules::new(BTreeMap::from([("release".to_owned(), keys)]), vec![rule]).unwrap()
 }

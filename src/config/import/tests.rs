@@ -104,8 +104,7 @@ fn what_cannot_be_said_is_left_out_and_never_widened() {
         spec.as_object_mut().unwrap().extend(part.as_object().unwrap().clone());
         assert!(!left_out(&document(&spec)).0, "{part}");
     }
-    let globs =
-        ["*", "r.example/te*m/x", "r.example/x:1.0", "r.example/x@sha256:00", "r.example/x?"];
+    let globs = ["r.example/te*m/x", "r.example/x:1.0", "r.example/App", "r.example/"];
     for glob in globs {
         let spec = json!({ "images": [{ "glob": glob }], "authorities": [fine] });
         let found = left_out(&document(&spec));
@@ -121,6 +120,13 @@ fn what_the_webhook_refuses_is_refused() {
     assert_eq!(at(&format!("{}x", " ".repeat(MAX_BYTES))), "document");
     let unknown = spec(json!([{ "key": { "data": KEY } }])).replace("\"images\"", "\"image\"");
     assert_eq!(at(&unknown), "document");
+    for glob in
+        ["r.example/[ab]", "r.example/x?", "r.example/{a,b}", "r.example/x@sha256:00", "a b"]
+    {
+        let fine = json!([{ "key": { "data": KEY } }]);
+        let spec = json!({ "images": [{ "glob": glob }], "authorities": fine });
+        assert_eq!(at(&document(&spec)), "spec.images[0].glob", "{glob}");
+    }
     assert_eq!(at(&spec(json!([]))), "spec.authorities");
     assert_eq!(at(&document(&json!({ "authorities": [] }))), "spec.images");
     assert_eq!(authority(json!({})), "spec.authorities[0]");
@@ -143,4 +149,110 @@ fn what_the_webhook_refuses_is_refused() {
     }
     let good = spec(json!([{ "key": { "kms": "awskms://h:1/arn:aws-cn:kms:r:1:key/x-y" } }]));
     assert_eq!(left_out(&good), (false, vec!["spec.authorities[0].key".to_owned()]));
+}
+
+/// The rules that a file means: images, how many signers, and whether each is required.
+fn rules(text: &str) -> Vec<(Vec<String>, usize, bool)> {
+    let yaml = import(text).unwrap_or_else(|error| panic!("{text}: {error}")).yaml.unwrap();
+    let config = valid::config(Path::new("hallmark.yaml"), &yaml, &Surroundings::default());
+    let rules = config.unwrap().trust.rules().to_vec();
+    let images = |rule: &crate::trust::Rule| rule.images.iter().map(ToString::to_string).collect();
+    let required = |rule: &crate::trust::Rule| rule.force == crate::trust::Force::Require;
+    rules.iter().map(|rule| (images(rule), rule.signers.len(), required(rule))).collect()
+}
+
+#[test]
+fn globs_of_docker_hub_speak_about_docker_hub() {
+    for (glob, want) in [
+        ("index.docker.io/library/nginx", "docker.io/library/nginx"),
+        ("index.docker.io/**", "docker.io/**"),
+        ("index.docker.io/team/*", "docker.io/team/*"),
+        ("docker.io/library/nginx", "docker.io/library/nginx"),
+        ("*/*", "docker.io/*/*"),
+        ("*", "docker.io/library/*"),
+        ("nginx", "docker.io/library/nginx"),
+        ("team/app", "docker.io/team/app"),
+        ("team/**", "docker.io/team/**"),
+        ("LOCALHOST:05000/app", "localhost:5000/app"),
+        ("**", "**"),
+    ] {
+        let fine = json!([{ "key": { "data": KEY } }]);
+        let spec = json!({ "images": [{ "glob": glob }], "authorities": fine });
+        assert_eq!(rules(&document(&spec)), [(vec![want.to_owned()], 1, false)], "{glob}");
+    }
+}
+
+#[test]
+fn what_an_apiserver_adds_is_read() {
+    let mut policy: Value =
+        serde_json::from_str(&spec(json!([{ "key": { "data": KEY } }]))).unwrap();
+    policy["metadata"] = json!({
+        "name": "p", "uid": "u", "creationTimestamp": "2026-01-01T00:00:00Z", "resourceVersion": "7",
+        "generation": 2, "managedFields": [{ "manager": "kubectl" }], "labels": { "a": "b" },
+        "annotations": { "kubectl.kubernetes.io/last-applied-configuration": "{}" },
+        "finalizers": ["f"], "ownerReferences": [{ "uid": "x" }],
+    });
+    policy["status"] = json!({ "conditions": [{ "type": "Ready", "status": "True" }] });
+    assert_eq!(rules(&policy.to_string()).len(), 1);
+    let list = json!({ "apiVersion": "v1", "kind": "List", "items": [policy] });
+    assert_eq!(rules(&list.to_string()).len(), 1);
+    policy["metadata"]["lables"] = json!({});
+    assert_eq!(import(&policy.to_string()).unwrap_err().at, "document");
+}
+
+fn policy(name: &str, spec: &Value) -> String {
+    let (api, kind) = ("policy.sigstore.dev/v1beta1", "ClusterImagePolicy");
+    json!({ "apiVersion": api, "kind": kind, "metadata": { "name": name }, "spec": spec })
+        .to_string()
+}
+
+fn file(policies: &[String]) -> String {
+    format!("---\n{}\n---\n", policies.join("\n---\n"))
+}
+
+#[test]
+fn policies_that_both_match_both_have_to_hold() {
+    let key = json!([{ "key": { "data": KEY } }]);
+    let images = |glob: &str, authorities: &Value| json!({ "images": [{ "glob": glob }], "authorities": authorities });
+    let both = file(&[
+        policy("a", &images("r.example/**", &key)),
+        policy("b", &images("r.example/team/*", &key)),
+    ]);
+    let want = |glob: &str| (vec![glob.to_owned()], 1, true);
+    assert_eq!(rules(&both), [want("r.example/**"), want("r.example/team/*")]);
+
+    // One of them cannot be said: what it may be about is not accepted for the other's sake.
+    let kms = json!([{ "key": { "kms": "hashivault://x" } }]);
+    let fail = json!([{ "static": { "action": "fail" } }]);
+    for unsaid in [
+        images("r.example/team/*", &kms),
+        images("r.example/te*m/app:v1", &key),
+        images("r.example/**app", &key),
+        images("r.example/team/app", &fail),
+        json!({ "images": [{ "glob": "**" }], "authorities": key, "match": [{ "resource": "pods" }] }),
+    ] {
+        let both = file(&[
+            policy(
+                "a",
+                &json!({ "images": [{ "glob": "r.example/team/app" }, { "glob": "other.example/app" }], "authorities": key }),
+            ),
+            policy("b", &unsaid),
+        ]);
+        let imported = import(&both).unwrap();
+        let places: Vec<&str> = imported.left_out.iter().map(|one| one.at.as_str()).collect();
+        assert!(places.contains(&"a: spec.images[0].glob"), "{unsaid}: {places:?}");
+    }
+    // One that lets everything pass asks for nothing, and so does one that only warns.
+    let pass = json!([{ "static": { "action": "pass" } }]);
+    let mut warns = images("**", &kms);
+    warns["mode"] = json!("warn");
+    for harmless in [images("**", &pass), warns, images("other.example/**", &kms)] {
+        let both =
+            file(&[policy("a", &images("r.example/team/app", &key)), policy("b", &harmless)]);
+        assert_eq!(rules(&both), [want("r.example/team/app")], "{harmless}");
+    }
+    assert_eq!(import("---\n---\n").unwrap_err().at, "document");
+    let broken =
+        file(&[policy("a", &images("r.example/x", &key)), policy("b", &images("[", &key))]);
+    assert_eq!(import(&broken).unwrap_err().at, "b: spec.images[0].glob");
 }
