@@ -118,14 +118,19 @@ fn config_home() -> Option<PathBuf> {
     set.or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".config")))
 }
 
-/// Docker's folder: `DOCKER_CONFIG`, else `~/.docker`.
-fn docker_config() -> Option<PathBuf> {
-    let set = std::env::var_os("DOCKER_CONFIG").map(PathBuf::from);
-    set.or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".docker")))
+/// Where logins are: `REGISTRY_AUTH_FILE`, then Docker's folder, then podman's files.
+fn credentials() -> Vec<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    let docker = set("DOCKER_CONFIG").or_else(|| set("HOME").map(|home| home.join(".docker")));
+    let podman = ["XDG_RUNTIME_DIR", "XDG_CONFIG_HOME"].map(set);
+    let podman = podman.into_iter().flatten().chain(set("HOME").map(|home| home.join(".config")));
+    let podman = podman.map(|folder| folder.join("containers/auth.json"));
+    set("REGISTRY_AUTH_FILE").into_iter().chain(docker).chain(podman).collect()
 }
 
+/// The first of these variables that says something: one that is set to nothing hides no other.
 fn variable(names: [&str; 2]) -> Option<String> {
-    names.iter().find_map(|name| std::env::var(name).ok()).filter(|value| !value.is_empty())
+    names.iter().filter_map(|name| std::env::var(name).ok()).find(|value| !value.is_empty())
 }
 
 /// The password of a key file, from the first of these variables that is set; an empty one is a password too.
@@ -143,7 +148,7 @@ pub fn sources(config: &Config) -> SourceSettings {
 /// What only the environment says about how others are reached.
 pub fn surrounding_sources() -> SourceSettings {
     SourceSettings {
-        docker_config: docker_config(),
+        credentials: credentials(),
         proxy: variable(["HTTPS_PROXY", "https_proxy"]),
         no_proxy: variable(["NO_PROXY", "no_proxy"]),
         ..SourceSettings::default()

@@ -34,9 +34,10 @@ async fn fetch(args: &MaterialsFetch, global: &Global) -> Result<Answer, Failure
     let (config, ctx) = context::build(global, overrides)?;
     let reference = context::pin(&args.image, &config, &ctx).await?;
     let (source, images) = open(&reference, &ctx).await?;
-    std::fs::create_dir_all(&args.to)
-        .map_err(|e| Failure::usage(format!("--to {}: {e}", args.to.display())))?;
-    let store = Store::at(&args.to);
+    // Programs of the sandbox run in another folder: they get the whole path.
+    let folder = std::fs::create_dir_all(&args.to).and_then(|()| args.to.canonicalize());
+    let folder = folder.map_err(|e| Failure::usage(format!("--to {}: {e}", args.to.display())))?;
+    let store = Store::at(&folder);
     let settings = &ctx.rebuild.settings;
     let workspace = Workspace::make(settings.work.as_deref(), &ctx.limits, None).await;
     let workspace =

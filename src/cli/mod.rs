@@ -131,13 +131,19 @@ impl From<SourceError> for Failure {
     }
 }
 
-/// Whether something outside could not be read, so that trying again may help: exit code 3.
+/// Whether something could not be read, so that nothing is known about the image: exit code 3.
 fn is_unavailable(finding: &Finding) -> bool {
     [
         Code::SourceUnavailable,
-        Code::SourceUnreadable,
         Code::SourceUnauthorized,
         Code::SourceNotFound,
+        Code::SourceAddressRefused,
+        Code::SourceCertificateRefused,
+        Code::SourceRedirectRefused,
+        Code::SourceRealmRefused,
+        Code::SourceSettingsUnusable,
+        Code::SourceUnreadable,
+        Code::SourceAmbiguous,
     ]
     .contains(&finding.code)
 }

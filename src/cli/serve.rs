@@ -20,7 +20,7 @@ use crate::{
     gate::{self, Gate, Judged, Patience, Settings, TlsFiles, serve},
     reference::Reference,
     report::text::finding_block,
-    source::PlatformChoice,
+    source::{PlatformChoice, address::Unlisted},
     verdict::{PlatformVerdict, Verdict},
     verify::{Context, Keep, Uncounted, verify},
 };
@@ -62,6 +62,11 @@ fn rules(args: &Serve, global: &Global) -> Result<Rules, Failure> {
     let gate_config = gate_config(args, &config)?;
     // On which node a pod lands is not known yet.
     ctx.platforms = gate_config.platforms.clone();
+    // Names come from whoever may create a pod, and must not lead into the cluster's own networks.
+    ctx.sources.unlisted = match gate_config.listen.ip().is_loopback() {
+        true => Unlisted::PublicOrLoopback,
+        false => Unlisted::PublicOnly,
+    };
     let inputs = ctx.inputs();
     let all = json!({
         "configuration": file.to_string(),

@@ -109,7 +109,7 @@ fn unexpected(what: &'static str, found: &MediaType) -> FormatError {
 /// What the document is: stated and own media type must agree, and both must fit its fields.
 fn kind(map: &Map<String, Value>, stated: Option<&MediaType>) -> Result<MediaType, FormatError> {
     let own = own_media_type(map)?;
-    let stated = stated.filter(|s| own.is_none() || !is_vague(s));
+    let stated = stated.filter(|s| own.is_none() || !s.is_vague());
     if let (Some(stated), Some(own)) = (stated, &own)
         && stated != own
     {
@@ -135,11 +135,6 @@ fn kind(map: &Map<String, Value>, stated: Option<&MediaType>) -> Result<MediaTyp
         return Err(wire::malformed(WHAT, why));
     }
     Ok(media_type)
-}
-
-/// Content types with which simple file servers serve anything: they state nothing.
-fn is_vague(stated: &MediaType) -> bool {
-    ["application/json", "application/octet-stream", "text/plain"].contains(&stated.as_str())
 }
 
 fn own_media_type(map: &Map<String, Value>) -> Result<Option<MediaType>, FormatError> {

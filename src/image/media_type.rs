@@ -74,6 +74,11 @@ impl MediaType {
         &self.0
     }
 
+    /// A content type with which simple file servers serve anything: it states nothing.
+    pub fn is_vague(&self) -> bool {
+        ["application/json", "application/octet-stream", "text/plain", ""].contains(&self.as_str())
+    }
+
     /// An index or Docker manifest list.
     pub fn is_index(&self) -> bool {
         [Self::OCI_INDEX, Self::DOCKER_INDEX].contains(&self.as_str())

@@ -28,6 +28,19 @@ const PREFIX: &str = "hallmark-";
 /// The file in each whose lock its owner holds.
 const OWNER: &str = ".owner";
 
+/// Opens a file for reading, and nothing else that may have its name: a pipe would keep us waiting.
+///
+/// # Errors
+/// It is not there, cannot be read, or is no file.
+pub fn open_file(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file")),
+    }
+}
+
 /// A folder for one job, removed when it is dropped.
 #[derive(Debug)]
 pub struct Scratch {

@@ -103,8 +103,30 @@ pub fn is_loopback(host: &str) -> bool {
 pub struct Bounds {
     /// The outermost address that the registry was found at, as a `u8` of [`Reach`].
     home: Arc<AtomicU8>,
-    /// Whether the operator listed the registry, and so may have put it anywhere.
-    listed: bool,
+    /// Where the registry itself may be; `None` where the operator listed it, and so may have put it anywhere.
+    unlisted: Option<Unlisted>,
+}
+
+/// How far inside a registry may be that the operator does not list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Unlisted {
+    /// On private networks and this machine, too: whoever runs hallmark typed the name.
+    #[default]
+    Anywhere,
+    /// On the internet only: in the gate, names come from whoever may create a pod.
+    PublicOnly,
+    /// On the internet and on this machine: in a gate that only this machine can ask, nobody gets further inside by it.
+    PublicOrLoopback,
+}
+
+impl Unlisted {
+    fn allows(self, reach: Reach) -> bool {
+        match self {
+            Self::Anywhere => reach != Reach::Never,
+            Self::PublicOnly => reach == Reach::Public,
+            Self::PublicOrLoopback => matches!(reach, Reach::Public | Reach::Loopback),
+        }
+    }
 }
 
 /// An address that lies further inside than is allowed.
@@ -129,9 +151,10 @@ pub enum Side {
 }
 
 impl Bounds {
-    /// Bounds of a registry; `listed` is whether the operator's settings name it.
-    pub fn new(listed: Option<&super::RegistrySettings>) -> Self {
-        Self { home: Arc::new(AtomicU8::new(Reach::Public as u8)), listed: listed.is_some() }
+    /// Bounds of a registry; `listed` is what the operator's settings say about it.
+    pub fn new(listed: Option<&super::RegistrySettings>, unlisted: Unlisted) -> Self {
+        let unlisted = listed.is_none().then_some(unlisted);
+        Self { home: Arc::new(AtomicU8::new(Reach::Public as u8)), unlisted }
     }
 
     /// Judges the host of a URL where it is a literal address; names are judged when they are resolved.
@@ -153,7 +176,10 @@ impl Bounds {
     fn check(&self, host: &str, address: IpAddr, side: Side) -> Result<(), OutOfBounds> {
         let reach = Reach::of(address);
         let (allowed, rule) = match side {
-            Side::Home => (reach != Reach::Never || self.listed, "list the registry to allow it"),
+            Side::Home => (
+                self.unlisted.is_none_or(|unlisted| unlisted.allows(reach)),
+                "list it under registries in hallmark.yaml to allow it",
+            ),
             Side::Away => {
                 let home = Reach::from_u8(self.home.load(Ordering::Acquire));
                 (reach <= home, "only a registry that is itself there may point to it")
@@ -284,7 +310,7 @@ mod tests {
             ("http://127.0.0.1/", "http://169.254.169.254/", false),
         ];
         for (home, away, want) in cases {
-            let bounds = Bounds::new(None);
+            let bounds = Bounds::new(None, Unlisted::Anywhere);
             bounds.check_url(&home.parse().unwrap(), Side::Home).unwrap();
             let got = bounds.check_url(&away.parse().unwrap(), Side::Away).is_ok();
             assert_eq!(got, want, "{home} -> {away}");
@@ -294,14 +320,48 @@ mod tests {
     #[test]
     fn the_metadata_service_is_a_registry_only_where_listed() {
         let url: Url = "http://169.254.169.254/".parse().unwrap();
-        assert!(Bounds::new(None).check_url(&url, Side::Home).is_err());
+        assert!(Bounds::new(None, Unlisted::Anywhere).check_url(&url, Side::Home).is_err());
         let listed = super::super::RegistrySettings::default();
-        assert!(Bounds::new(Some(&listed)).check_url(&url, Side::Home).is_ok());
+        assert!(
+            Bounds::new(Some(&listed), Unlisted::PublicOnly).check_url(&url, Side::Home).is_ok()
+        );
+    }
+
+    #[tokio::test]
+    async fn h21_in_the_gate_registries_that_are_not_listed_are_on_the_internet() {
+        let bounds = || Bounds::new(None, Unlisted::PublicOnly);
+        for (url, want) in [
+            ("http://8.8.8.8/", true),
+            ("http://10.0.0.1/", false),
+            ("http://127.0.0.1/", false),
+            ("http://[::1]/", false),
+            ("http://[fd00::1]/", false),
+            ("http://169.254.169.254/", false),
+        ] {
+            assert_eq!(
+                bounds().check_url(&url.parse().unwrap(), Side::Home).is_ok(),
+                want,
+                "{url}"
+            );
+            assert_eq!(
+                bounds().check_url(&url.parse().unwrap(), Side::Away).is_ok(),
+                want,
+                "{url}"
+            );
+        }
+        let near = Bounds::new(None, Unlisted::PublicOrLoopback);
+        for (url, want) in
+            [("http://127.0.0.1/", true), ("http://10.0.0.1/", false), ("http://8.8.8.8/", true)]
+        {
+            assert_eq!(near.check_url(&url.parse().unwrap(), Side::Home).is_ok(), want, "{url}");
+        }
+        let resolved = bounds().resolver(Side::Home).resolve("localhost".parse().unwrap()).await;
+        assert!(resolved.err().is_some_and(|error| error.to_string().contains("list it")));
     }
 
     #[tokio::test]
     async fn names_are_judged_after_they_are_resolved() {
-        let bounds = Bounds::new(None);
+        let bounds = Bounds::new(None, Unlisted::Anywhere);
         let away = bounds.resolver(Side::Away);
         let refused = away.resolve("localhost".parse().unwrap()).await;
         assert!(refused.is_err(), "a public registry may not point to localhost");

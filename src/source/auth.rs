@@ -1,18 +1,16 @@
 //! Who we are to a registry, and whom we tell.
 //!
 //! Turns a `WWW-Authenticate` header (RFC 7235, RFC 7617, and the token protocol of the distribution project) into a
-//! [`Challenge`], Docker's configuration into [`Credentials`], and both into the one `Authorization` header that a
-//! registry gets. A registry names the host that gives tokens, its *realm*, so a hostile one would name its own
+//! [`Challenge`], and that with [`Credentials`] into the one `Authorization` header that a registry gets. A registry names the host that gives tokens, its *realm*, so a hostile one would name its own
 //! (attack F1): [`may_receive`] says which realm gets the credentials. Any other is asked for a token without them.
 //! Parent domains count, siblings do not: on shared domains the sibling belongs to a stranger (`evil.azurecr.io`), and
 //! no list of such domains is complete. A registry that needs a sibling, as self-hosted GitLab does, names it in
 //! `auth_hosts` (`authRealms` in `hallmark.yaml`). A token's scope is always pull on the one repository, whatever the
 //! challenge asks for.
 
-use std::{fmt, fs::File, io, path::Path};
+use std::{fmt, io};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use docker_credential::{CredentialRetrievalError, DockerCredential};
 use reqwest::header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use serde::Deserialize;
 use url::{Host, Url};
@@ -212,67 +210,6 @@ pub fn may_receive(realm: &Url, registry: &Url, listed: &[String]) -> bool {
         || listed.iter().any(|host| is(host))
 }
 
-/// The credentials that Docker's configuration holds for a registry, `None` where it holds none. Runs a credential
-/// helper where one is configured, so it blocks.
-///
-/// # Errors
-/// [`AuthError`] when the configuration or the helper's answer cannot be read: unreadable is not the same as absent.
-pub fn lookup(config: &Path, host: &str) -> Result<Option<Credentials>, AuthError> {
-    let file = if config.is_dir() { config.join("config.json") } else { config.to_path_buf() };
-    if !file.exists() {
-        return Ok(None);
-    }
-    let read_error = |error| AuthError::Config { path: file.display().to_string(), error };
-    for name in names(host) {
-        let open = File::open(&file).map_err(read_error)?;
-        match docker_credential::get_credential_from_reader(io::BufReader::new(open), name) {
-            Ok(credential) => return Ok(Some(credential.into())),
-            Err(CredentialRetrievalError::NoCredentialConfigured) => {}
-            Err(error) => match retrieval_failure(&error) {
-                None => {}
-                Some(why) => {
-                    return Err(AuthError::Retrieval { host: host.to_owned(), why });
-                }
-            },
-        }
-    }
-    Ok(None)
-}
-
-/// The names under which Docker keeps the credentials of a registry; Docker Hub has a historical one.
-fn names(host: &str) -> Vec<&str> {
-    match host {
-        "docker.io" => vec!["https://index.docker.io/v1/", "index.docker.io"],
-        other => vec![other],
-    }
-}
-
-/// What went wrong, in words without secrets; `None` where the helper says that it has no credentials.
-fn retrieval_failure(error: &CredentialRetrievalError) -> Option<String> {
-    match error {
-        CredentialRetrievalError::HelperFailure { helper, stdout, stderr } => {
-            let absent = ["credentials not found", "no credentials"];
-            if absent.iter().any(|text| stdout.contains(text) || stderr.contains(text)) {
-                return None;
-            }
-            // Helpers print credentials on success only, but nothing obliges a failing one to print none.
-            Some(format!("credential helper {helper} failed; run it by hand to see why"))
-        }
-        other => Some(other.to_string()),
-    }
-}
-
-impl From<DockerCredential> for Credentials {
-    fn from(credential: DockerCredential) -> Self {
-        match credential {
-            DockerCredential::IdentityToken(token) => Self::IdentityToken(Secret::new(token)),
-            DockerCredential::UsernamePassword(user, password) => {
-                Self::Password { user, password: Secret::new(password) }
-            }
-        }
-    }
-}
-
 /// `Authorization: Basic`.
 ///
 /// # Errors
@@ -402,65 +339,16 @@ mod tests {
     }
 
     #[test]
-    fn reads_docker_configuration() {
-        let folder = tempfile::tempdir().unwrap();
-        assert_eq!(lookup(folder.path(), "r.example").unwrap(), None, "no file");
-        let pair = STANDARD.encode("user:pass:word");
-        let config = serde_json::json!({"auths": {
-            "r.example": {"auth": pair},
-            "https://index.docker.io/v1/": {"auth": STANDARD.encode("hub:x")},
-            "token.example": {"identitytoken": "refresh"},
-            "bad.example": {"auth": "%%%"},
-            "empty.example": {},
-        }});
-        let file = folder.path().join("config.json");
-        std::fs::write(&file, config.to_string()).unwrap();
-        let password = |user: &str, password: &str| {
-            Some(Credentials::Password {
-                user: user.to_owned(),
-                password: Secret::new(password.to_owned()),
-            })
-        };
-        for config in [folder.path(), file.as_path()] {
-            assert_eq!(lookup(config, "r.example").unwrap(), password("user", "pass:word"));
-            assert_eq!(lookup(config, "docker.io").unwrap(), password("hub", "x"));
-            let token = Some(Credentials::IdentityToken(Secret::new("refresh".to_owned())));
-            assert_eq!(lookup(config, "token.example").unwrap(), token);
-            for absent in ["r.example.evil.example", "evil-r.example", "example", "empty.example"] {
-                assert_eq!(lookup(config, absent).unwrap(), None, "{absent}");
-            }
-            assert!(lookup(config, "bad.example").is_err());
-        }
-        std::fs::write(&file, "{").unwrap();
-        assert!(lookup(&file, "r.example").is_err(), "unreadable is not absent");
-    }
-
-    #[test]
-    fn a_missing_helper_is_an_error() {
-        let folder = tempfile::tempdir().unwrap();
-        let config = r#"{"credHelpers":{"r.example":"hallmark-test-that-is-nowhere"}}"#;
-        std::fs::write(folder.path().join("config.json"), config).unwrap();
-        assert!(lookup(folder.path(), "r.example").is_err());
-        assert_eq!(lookup(folder.path(), "other.example").unwrap(), None);
-    }
-
-    #[test]
     fn nothing_prints_a_secret() {
         let secret = Secret::new("hunter2".to_owned());
         let credentials =
             Credentials::Password { user: "user".to_owned(), password: secret.clone() };
-        let failure = CredentialRetrievalError::HelperFailure {
-            helper: "helper".to_owned(),
-            stdout: "hunter2".to_owned(),
-            stderr: "hunter2".to_owned(),
-        };
         let header = basic("user", &secret, "r.example").unwrap();
         let pair = STANDARD.encode("user:hunter2");
         assert!(header.to_str().unwrap().contains(&pair), "the header itself has it");
         let shown = [
             format!("{secret:?} {credentials:?} {header:?}"),
             format!("{:?}", bearer(&secret, "r.example").unwrap()),
-            format!("{:?}", retrieval_failure(&failure)),
             format!("{:?}", read_token(b"{\"token\":hunter2", "auth.example").unwrap_err()),
             format!("{:?}", bearer(&Secret::new("hunter2\n".to_owned()), "r.example").unwrap_err()),
         ];

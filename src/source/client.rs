@@ -2,11 +2,12 @@
 
 use std::{path::PathBuf, sync::OnceLock, time::Duration};
 
-use reqwest::{Certificate, Client, NoProxy, Proxy};
+use reqwest::{Certificate, Client};
 
 use super::{
     address::{Bounds, Side},
     http::describe,
+    no_proxy,
 };
 
 /// How a client is made.
@@ -46,8 +47,7 @@ impl Recipe {
             Roots::None => builder.tls_certs_only([]),
         };
         if let Some((proxy, except)) = &self.proxy {
-            let except = except.as_deref().and_then(NoProxy::from_string);
-            builder = builder.proxy(Proxy::all(proxy)?.no_proxy(except));
+            builder = builder.proxy(no_proxy::proxy(proxy, except.as_deref())?);
         }
         builder.build()
     }

@@ -445,12 +445,14 @@ impl Room {
     fn take(&mut self, size: u64, limits: &Limits) -> Result<(), String> {
         let size_limit = limits.attestation_bytes as u64;
         if size > size_limit {
-            return Err(format!("has {size} bytes, attestation_bytes is {size_limit}"));
+            let key = limits::key("attestation_bytes");
+            return Err(format!("has {size} bytes, {key} is {size_limit}"));
         }
         let key = limits::key("attestations");
         let beyond = || format!("goes beyond {key} of {}", limits.attestations);
         let pieces = self.pieces.checked_sub(1).ok_or_else(beyond)?;
-        let beyond = || format!("goes beyond {TOTAL_FACTOR} times attestation_bytes in all");
+        let key = limits::key("attestation_bytes");
+        let beyond = || format!("goes beyond {TOTAL_FACTOR} times {key} in all");
         self.bytes = self.bytes.checked_sub(size).ok_or_else(beyond)?;
         self.pieces = pieces;
         Ok(())

@@ -25,7 +25,7 @@ use tokio::{
 use url::Url;
 
 use super::{
-    Blob, SourceError, Spool,
+    Blob, Refusal, SourceError, Spool,
     address::{Bounds, OutOfBounds, Side, is_loopback},
     client::{Away, Recipe, Roots, certificates},
     settings::SourceSettings,
@@ -64,7 +64,9 @@ pub(super) struct Http {
     away: Away,
     bounds: Bounds,
     pub(super) auth_hosts: Vec<String>,
-    pub(super) docker_config: Option<PathBuf>,
+    /// Files with credentials, and the repository that they are for.
+    pub(super) credentials: Vec<PathBuf>,
+    pub(super) repository: Repository,
     /// The header that the registry last accepted. Held while a new one is fetched, so that requests which run at the
     /// same time fetch one token together.
     pub(super) authorization: Mutex<Option<HeaderValue>>,
@@ -143,7 +145,8 @@ impl Http {
     ) -> Result<Self, SourceError> {
         let host = repository.registry.clone();
         let place = repository.to_string();
-        let failed = |why: String| SourceError::Unavailable { place: repository.to_string(), why };
+        let refused = |rule, why| SourceError::Refused { place: repository.to_string(), rule, why };
+        let failed = |why: String| refused(Refusal::Settings, why);
         let registry = settings.registry(&host);
         let plain = registry.map_or_else(|| is_loopback(&host), |r| r.plain_http);
         // Docker Hub's name in references is not the host of its registry.
@@ -151,8 +154,9 @@ impl Http {
         let scheme = if plain { "http" } else { "https" };
         let origin = Url::parse(&format!("{scheme}://{dialled}/"))
             .map_err(|error| failed(error.to_string()))?;
-        let bounds = Bounds::new(registry);
-        bounds.check_url(&origin, Side::Home).map_err(|error| failed(error.to_string()))?;
+        let bounds = Bounds::new(registry, settings.unlisted);
+        let outside = |error: OutOfBounds| refused(Refusal::Address, error.to_string());
+        bounds.check_url(&origin, Side::Home).map_err(outside)?;
         let ca = certificates(registry.and_then(|r| r.ca.as_ref())).map_err(failed)?;
         let proxy = settings.proxy.as_ref().filter(|_| !is_loopback(&host));
         let proxy = proxy.map(|proxy| (proxy.clone(), settings.no_proxy.clone()));
@@ -169,7 +173,8 @@ impl Http {
             place,
             bounds,
             auth_hosts: registry.map(|r| r.auth_hosts.clone()).unwrap_or_default(),
-            docker_config: settings.docker_config.clone(),
+            credentials: settings.credentials.clone(),
+            repository: repository.clone(),
             authorization: Mutex::new(None),
             documents: Semaphore::new(if plain { PLAIN_DOCUMENTS } else { DOCUMENTS }),
             backoff: settings.backoff,
@@ -225,12 +230,15 @@ impl Http {
                 Err(Fault::Again { why, after }) => (why, after),
             };
             if tried >= self.limits.attempts {
-                return Err(self.unavailable(format!("{why} (attempts: {tried})")));
+                let key = limits::key("attempts");
+                return Err(self.unavailable(format!("{why} (attempts: {tried}, as {key} says)")));
             }
             let pause = after.unwrap_or(wait);
             if pause > self.limits.request {
-                let asked = pause.as_secs();
-                return Err(self.unavailable(format!("{why}; it asks to wait for {asked} s")));
+                let (asked, limit) = (pause.as_secs(), self.limits.request.as_secs_f64());
+                let key = limits::key("request");
+                let why = format!("{why}; it asks to wait for {asked} s, {key} is {limit} s");
+                return Err(self.unavailable(why));
             }
             tracing::debug!(place = self.place, why, ?pause, "trying again");
             tokio::time::sleep(pause).await;
@@ -279,7 +287,10 @@ impl Http {
         match timeout(left.min(self.limits.stall), response.chunk()).await {
             Ok(Ok(chunk)) => Ok(chunk),
             Ok(Err(error)) => Err(again(format!("the transfer broke off: {}", describe(error)))),
-            Err(_) if left < self.limits.stall => Err(again("the transfer is too slow".to_owned())),
+            Err(_) if left < self.limits.stall => {
+                let slowest = SLOWEST_BYTES_PER_SECOND >> 10;
+                Err(again(format!("the transfer is slower than {slowest} KiB a second")))
+            }
             Err(_) => {
                 let seconds = self.limits.stall.as_secs_f64();
                 Err(again(format!("no byte came for {seconds} s ({})", limits::key("stall"))))
@@ -379,7 +390,8 @@ impl Http {
                 self.unavailable(format!("{} redirects to no URL: {error}", host_of(&url)))
             })?;
         }
-        Err(self.unavailable(format!("more than {MAX_REDIRECTS} redirects")).into())
+        let why = format!("more than {MAX_REDIRECTS} redirects are not followed");
+        Err(self.refused(Refusal::Redirect, why).into())
     }
 
     pub(super) async fn perform(
@@ -402,8 +414,11 @@ impl Http {
         let limit = self.limits.request.saturating_add(transfer).min(LONGEST_TRANSFER);
         match timeout(limit, request.send()).await {
             Ok(Ok(response)) => Ok(response),
-            Ok(Err(error)) if is_final(&error) => {
+            Ok(Err(error)) if is_no_tls(&error) => {
                 Err(self.unavailable(format!("{host}: {}", describe(error))).into())
+            }
+            Ok(Err(error)) if let Some(rule) = refusal_of(&error) => {
+                Err(self.refused(rule, format!("{host}: {}", describe(error))).into())
             }
             Ok(Err(error)) => {
                 Err(Fault::Again { why: format!("{host}: {}", describe(error)), after: None })
@@ -424,7 +439,7 @@ impl Http {
     pub(super) fn client(&self, side: Side) -> Result<&Client, SourceError> {
         match side {
             Side::Home => Ok(&self.home),
-            Side::Away => self.away.client().map_err(|why| self.unavailable(why)),
+            Side::Away => self.away.client().map_err(|why| self.refused(Refusal::Settings, why)),
         }
     }
 
@@ -435,13 +450,14 @@ impl Http {
         if !secure {
             let scheme = url.scheme();
             let why = format!("the registry points to {scheme}://{host}; only https is followed");
-            return Err(self.unavailable(why));
+            return Err(self.refused(Refusal::Redirect, why));
         }
         if !url.username().is_empty() || url.password().is_some() {
             let why = format!("the registry points to {host} with credentials in the URL");
-            return Err(self.unavailable(why));
+            return Err(self.refused(Refusal::Redirect, why));
         }
-        self.bounds.check_url(url, side).map_err(|error| self.unavailable(error.to_string()))
+        let checked = self.bounds.check_url(url, side);
+        checked.map_err(|error| self.refused(Refusal::Address, error.to_string()))
     }
 
     /// What a final status means.
@@ -454,9 +470,13 @@ impl Http {
         match status.as_u16() {
             200 => Ok(Answer::Found(response)),
             404 | 405 | 501 => Ok(Answer::Absent(status)),
-            401 | 403 if side == Side::Home => {
+            401 if side == Side::Home => {
                 let why = format!("{status}{}", self.said(response).await);
                 Err(SourceError::Unauthorized { place: self.place.clone(), why }.into())
+            }
+            403 if side == Side::Home => {
+                let why = format!("{status}{}", self.said(response).await);
+                Err(SourceError::Forbidden { place: self.place.clone(), why }.into())
             }
             408 | 429 | 500 | 502..=504 => {
                 let after = header(&response, RETRY_AFTER).and_then(retry_after);
@@ -487,6 +507,10 @@ impl Http {
 
     pub(super) fn unavailable(&self, why: String) -> SourceError {
         SourceError::Unavailable { place: self.place.clone(), why }
+    }
+
+    pub(super) fn refused(&self, rule: Refusal, why: String) -> SourceError {
+        SourceError::Refused { place: self.place.clone(), rule, why }
     }
 
     pub(super) fn format(&self, error: FormatError) -> SourceError {
@@ -528,26 +552,41 @@ fn next_link(headers: &HeaderMap) -> Option<String> {
     })
 }
 
-/// Whether trying again cannot help: a certificate or an address that is refused.
-fn is_final(error: &reqwest::Error) -> bool {
-    let mut source = error.source();
-    while let Some(cause) = source {
-        if is_refusal(cause) {
-            return true;
-        }
-        source = cause.source();
+/// The rule by which a connection was refused: trying again cannot help.
+fn refusal_of(error: &reqwest::Error) -> Option<Refusal> {
+    let out_of_bounds = |cause: &(dyn std::error::Error + 'static)| cause.is::<OutOfBounds>();
+    let certificate = |cause: &(dyn std::error::Error + 'static)| {
+        let tls = cause.downcast_ref::<rustls::Error>();
+        matches!(tls, Some(rustls::Error::InvalidCertificate(_)))
+    };
+    if caused_by(error.source(), &out_of_bounds) {
+        return Some(Refusal::Address);
     }
-    false
+    caused_by(error.source(), &certificate).then_some(Refusal::Certificate)
 }
 
-/// Looks into I/O errors too: what they wrap is not among their sources.
-fn is_refusal(error: &(dyn std::error::Error + 'static)) -> bool {
-    error.is::<OutOfBounds>()
-        || error.is::<rustls::Error>()
-        || error
-            .downcast_ref::<io::Error>()
-            .and_then(io::Error::get_ref)
-            .is_some_and(|inner| is_refusal(inner))
+/// Whether the other side speaks no TLS that is understood here, which it will not learn meanwhile.
+fn is_no_tls(error: &reqwest::Error) -> bool {
+    let other = |cause: &(dyn std::error::Error + 'static)| {
+        let tls = cause.downcast_ref::<rustls::Error>();
+        tls.is_some_and(|tls| !matches!(tls, rustls::Error::InvalidCertificate(_)))
+    };
+    caused_by(error.source(), &other)
+}
+
+/// Whether an error or one of its causes is of a kind. Looks into I/O errors too: what they wrap is not among their sources.
+fn caused_by(
+    mut error: Option<&(dyn std::error::Error + 'static)>,
+    is: &dyn Fn(&(dyn std::error::Error + 'static)) -> bool,
+) -> bool {
+    while let Some(cause) = error {
+        let inside = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        if is(cause) || inside.is_some_and(|inside| caused_by(Some(inside), is)) {
+            return true;
+        }
+        error = cause.source();
+    }
+    false
 }
 
 /// An error with its causes and without its URL.

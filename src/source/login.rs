@@ -8,9 +8,10 @@ use tokio::time::timeout;
 use url::Url;
 
 use super::{
-    SourceError,
+    Refusal, SourceError,
     address::Side,
     auth::{self, AuthError, Challenge, Credentials},
+    credentials,
     http::{Answer, Bound, Fault, Http, host_of},
 };
 
@@ -73,7 +74,7 @@ impl Http {
                     "it asks for a token from {host}; its credentials were not sent there. \
                      List {host} under its authRealms in hallmark.yaml if it belongs to it"
                 );
-                return Err(self.unauthorized(why));
+                return Err(self.refused(Refusal::Realm, why).into());
             }
             401 | 403 => {
                 let why = format!("{host}: {}{}", response.status(), self.said(response).await);
@@ -125,9 +126,9 @@ impl Http {
     }
 
     async fn credentials(&self) -> Result<Option<Credentials>, Fault> {
-        let Some(config) = self.docker_config.clone() else { return Ok(None) };
-        let host = self.host.clone();
-        let lookup = tokio::task::spawn_blocking(move || auth::lookup(&config, &host));
+        let (files, repository) = (self.credentials.clone(), self.repository.clone());
+        let lookup = move || credentials::lookup(&files, &repository);
+        let lookup = tokio::task::spawn_blocking(lookup);
         match timeout(self.limits.request, lookup).await {
             Ok(Ok(found)) => found.map_err(|e| self.auth_fault(&e)),
             Ok(Err(_)) => Err(self.unauthorized("the look-up of its credentials broke down")),

@@ -6,11 +6,11 @@
 
 use std::{io, io::Read as _, path::PathBuf, time::Duration};
 
-use reqwest::{Client, NoProxy, Proxy, StatusCode};
+use reqwest::{Client, StatusCode};
 use tokio::time::timeout;
 use url::Url;
 
-use super::{address::is_loopback, settings::SourceSettings};
+use super::{address::is_loopback, no_proxy, settings::SourceSettings};
 use crate::{
     limits::Limits,
     trust::sigstore::tuf::{Cache, Current, TufError, Update, Wanted},
@@ -100,9 +100,8 @@ impl Mirror {
             .no_proxy()
             .connect_timeout(limits.request);
         if let Some(proxy) = settings.proxy.as_ref().filter(|_| !local) {
-            let except = settings.no_proxy.as_deref().and_then(NoProxy::from_string);
-            let proxy = Proxy::all(proxy).map_err(|_| refused())?;
-            builder = builder.proxy(proxy.no_proxy(except));
+            let proxy = no_proxy::proxy(proxy, settings.no_proxy.as_deref());
+            builder = builder.proxy(proxy.map_err(|_| refused())?);
         }
         let client = builder.build().map_err(|_| refused())?;
         Ok(Self { place: Place::Address { base, client }, limits })
@@ -168,7 +167,7 @@ impl Mirror {
 
 fn from_folder(file: PathBuf, wanted: &Wanted) -> Result<Option<Vec<u8>>, MirrorError> {
     let failed = |error| MirrorError::File { path: wanted.path.clone(), error };
-    let file = match std::fs::File::open(file) {
+    let file = match crate::scratch::open_file(&file) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(failed(error)),

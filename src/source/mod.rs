@@ -11,12 +11,14 @@ pub mod auth;
 pub mod budget;
 mod choose;
 mod client;
+pub mod credentials;
 pub mod discover;
 mod http;
 mod layout;
 pub mod load;
 mod login;
 pub mod mirror;
+mod no_proxy;
 pub mod on_demand;
 mod publish;
 mod registry;
@@ -279,6 +281,24 @@ pub enum SourceError {
         /// What it said.
         why: String,
     },
+    /// What was asked for is not given to us (403); some registries say so of what is not there.
+    #[error("{place} refuses access: {why}")]
+    Forbidden {
+        /// Where.
+        place: String,
+        /// What it said.
+        why: String,
+    },
+    /// hallmark itself went no further.
+    #[error("{place}: {why}")]
+    Refused {
+        /// Where.
+        place: String,
+        /// By which of its rules.
+        rule: Refusal,
+        /// What was refused, and what to do.
+        why: String,
+    },
     /// The document or blob is not what its descriptor says.
     #[error("{place}: {error}")]
     Format {
@@ -287,7 +307,7 @@ pub enum SourceError {
         /// What is wrong.
         error: FormatError,
     },
-    /// It could not be read: network, disk, a server's error, a time limit.
+    /// It could not be read: network, a server's error, a time limit.
     #[error("{place}: {why}")]
     Unavailable {
         /// Where.
@@ -325,6 +345,33 @@ pub enum SourceError {
     },
 }
 
+/// A rule of hallmark's own by which it does not go on: nothing outside has to change for it to hold again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// An address that is further inside than is allowed ([`address`]).
+    Address,
+    /// A certificate that no authority vouches for.
+    Certificate,
+    /// A place that a registry names and that nothing is sent to.
+    Redirect,
+    /// A token service that may not see the credentials, and gives nothing without them.
+    Realm,
+    /// Settings that cannot be used: a proxy, a file of authorities, a host.
+    Settings,
+}
+
+impl Refusal {
+    fn code(self) -> Code {
+        match self {
+            Self::Address => Code::SourceAddressRefused,
+            Self::Certificate => Code::SourceCertificateRefused,
+            Self::Redirect => Code::SourceRedirectRefused,
+            Self::Realm => Code::SourceRealmRefused,
+            Self::Settings => Code::SourceSettingsUnusable,
+        }
+    }
+}
+
 impl SourceError {
     /// The finding that this error is at the border of the stage.
     pub fn into_finding(self, subject: Subject) -> Finding {
@@ -333,10 +380,11 @@ impl SourceError {
             Self::BlobMissing { .. } => Code::ImageBlobMissing,
             Self::PlatformMissing { .. } => Code::ImagePlatformMissing,
             Self::IndexLoop { .. } => Code::ImageIndexLoop,
-            Self::Unauthorized { .. } => Code::SourceUnauthorized,
+            Self::Unauthorized { .. } | Self::Forbidden { .. } => Code::SourceUnauthorized,
             Self::Disguised { .. } => Code::ImageEntryDisguised,
-            Self::Unavailable { .. } => Code::SourceUnavailable,
+            Self::Refused { rule, .. } => rule.code(),
             Self::Unreadable { .. } => Code::SourceUnreadable,
+            Self::Unavailable { .. } => Code::SourceUnavailable,
             Self::Ambiguous { .. } => Code::SourceAmbiguous,
             Self::Limit { .. } => Code::LimitExceeded,
             Self::Format { error, .. } => return error.clone().into_finding(subject),

@@ -27,7 +27,7 @@ use crate::{
     digest::{Digest, ManifestDigest},
     image::{FormatError, MediaType},
     json,
-    limits::Limits,
+    limits::{self, Limits},
     reference::{Location, Repository},
 };
 
@@ -159,11 +159,11 @@ impl Push<'_> {
         self.http.put_manifest(self.repository, &put).await
     }
 
-    /// Adds an entry to the index under the fallback tag, until it is there.
+    /// Adds an entry to the index under the fallback tag, and reads it again until the entry stands.
     async fn list(&self, subject: &ManifestDigest, entry: Value) -> Result<(), SourceError> {
         let tag = super::referrers_tag(subject);
         for _ in 0..self.limits.attempts {
-            let (index, condition) = self.listed(&tag).await?;
+            let (index, condition) = self.listed(subject, &tag).await?;
             let Some(bytes) = with_entry(index, &entry, self.limits).map_err(|e| self.format(e))?
             else {
                 return Ok(());
@@ -171,31 +171,45 @@ impl Push<'_> {
             // Whether it was written or somebody else was faster: the next reading shows.
             self.put(&tag, MediaType::OCI_INDEX, &bytes, condition).await?;
         }
-        let (index, _) = self.listed(&tag).await?;
-        match with_entry(index, &entry, self.limits).map_err(|e| self.format(e))? {
-            None => Ok(()),
-            Some(_) => {
-                let attempts = self.limits.attempts;
-                Err(self.failed(&format!(
-                    "others keep writing to the list of referrers, the tag {tag} \
-                     (attempts: {attempts})"
-                )))
-            }
+        let (index, _) = self.listed(subject, &tag).await?;
+        let unread = index.is_null();
+        if with_entry(index, &entry, self.limits).map_err(|e| self.format(e))?.is_none() {
+            return Ok(());
         }
+        let (attempts, key) = (self.limits.attempts, limits::key("attempts"));
+        let why = match unread {
+            true => "the registry took the list of referrers and does not give it back",
+            false => "others keep writing to the list of referrers",
+        };
+        Err(self.failed(&format!(
+            "{why}, the tag {tag} (attempts: {attempts}, as {key} says). The document is stored; \
+             whether it is listed is not known"
+        )))
     }
 
     /// The index under the fallback tag, and the condition under which it may be replaced.
-    async fn listed(&self, tag: &str) -> Result<(Value, Condition), SourceError> {
+    async fn listed(
+        &self,
+        subject: &ManifestDigest,
+        tag: &str,
+    ) -> Result<(Value, Condition), SourceError> {
         let url = self.http.url(&format!("/v2/{}/manifests/{tag}", self.repository.path))?;
         let limit = self.limits.manifest_bytes as u64;
         let bound = Bound::Limit("list of referrers", limit, "manifest_bytes");
         let accept = [MediaType::OCI_INDEX, MediaType::OCI_MANIFEST].join(", ");
-        let fetched = match self.http.document(&url, &accept, bound).await? {
-            Answer::Found(fetched) => fetched,
-            Answer::Absent(status) if status.as_u16() == 404 => {
+        let fetched = match self.http.document(&url, &accept, bound).await {
+            // The subject itself: a registry that takes the tag for the digest.
+            Ok(Answer::Found(fetched)) if ManifestDigest::of(&fetched.bytes) == *subject => {
+                return Ok((Value::Null, Condition::Any));
+            }
+            Ok(Answer::Found(fetched)) => fetched,
+            Ok(Answer::Absent(status)) if status.as_u16() == 404 => {
                 return Ok((Value::Null, Condition::Absent));
             }
-            Answer::Absent(status) => return Err(self.failed(&format!("it answers {status}"))),
+            // Said of tags that are not there; the condition keeps a list that we may not read.
+            Err(SourceError::Forbidden { .. }) => return Ok((Value::Null, Condition::Absent)),
+            Ok(Answer::Absent(status)) => return Err(self.failed(&format!("it answers {status}"))),
+            Err(error) => return Err(error),
         };
         if !is_index(fetched.media_type.as_ref()) {
             return Err(self.failed(&format!("the tag {tag} names something that is no index")));

@@ -1,6 +1,7 @@
 //! Registries that speak the distribution API (distribution-spec v1.1).
 //!
-//! Turns a repository into a [`Source`]. A manifest is what its bytes hash to: `Docker-Content-Digest`, `Content-Length`
+//! Turns a repository into a [`Source`]. Referrers are listed by the API, and by the tag `sha256-<hex>` where there is none or
+//! where it answers in any way that the specification does not know: that is said, and never hides what the tag lists. A manifest is what its bytes hash to: `Docker-Content-Digest`, `Content-Length`
 //! and the digests in lists of referrers are what a server says, and decide nothing (attacks D1 and E2).
 //!
 //! The crate `oci-client` is not used: as of 0.18 it sends user name and password to whatever realm a registry names in
@@ -165,17 +166,15 @@ impl RegistrySource {
         };
         // The list is made up on the spot and has no digest of its own; its own hash stands in.
         let digest = ManifestDigest::of(&fetched.bytes);
+        let stated = fetched.media_type.filter(|stated| !stated.is_vague());
         let index = Checked::new("list of referrers", digest, fetched.bytes)
-            .and_then(|d| Index::parse(d, fetched.media_type.as_ref(), &self.limits))
+            .and_then(|d| Index::parse(d, stated.as_ref(), &self.limits))
             .map_err(|error| self.http.format(error))?;
         Ok(Some((index, fetched.next)))
     }
 
-    /// Listing by the API; `None` where the registry has none (distribution-spec v1.1, "Listing Referrers").
-    async fn listed_by_api(
-        &self,
-        digest: &ManifestDigest,
-    ) -> Result<Option<Referrers>, SourceError> {
+    /// Listing by the API (distribution-spec v1.1, "Listing Referrers"). What goes wrong makes the list incomplete.
+    async fn listed_by_api(&self, digest: &ManifestDigest) -> Result<ByApi, SourceError> {
         let first = self.url("referrers", &digest.to_string())?;
         let mut list = Referrers { via: Some(Listing::Api), ..Referrers::default() };
         let mut url = first.clone();
@@ -186,12 +185,14 @@ impl RegistrySource {
                     Some(format!("it has more than {pages} pages ({})", limits::key("pages")));
                 break;
             }
-            let Some((index, next)) = self.page(&url).await? else {
-                if page == 0 {
-                    return Ok(None);
+            let (index, next) = match self.page(&url).await {
+                Ok(Some(found)) => found,
+                Ok(None) if page == 0 => return Ok(ByApi::None),
+                Ok(None) => {
+                    list.incomplete = Some(format!("page {page} of it is not there"));
+                    break;
                 }
-                list.incomplete = Some(format!("page {page} of it is not there"));
-                break;
+                Err(error) => return Ok(ByApi::Failed(list, error)),
             };
             list.descriptors.extend(index.manifests);
             let Some(next) = next else { break };
@@ -211,12 +212,14 @@ impl RegistrySource {
                 break;
             }
         }
-        Ok(Some(list))
+        Ok(ByApi::Listed(list))
     }
 
     /// Listing by the tag `sha256-<hex>` (distribution-spec v1.1, "Referrers Tag Schema").
     async fn listed_by_tag(&self, digest: &ManifestDigest) -> Result<Referrers, SourceError> {
-        let Some(stored) = self.tagged(&super::referrers_tag(digest)).await? else {
+        let stored = self.tagged(&super::referrers_tag(digest)).await?;
+        // Some registries take the tag for the digest itself, and give the subject back.
+        let Some(stored) = stored.filter(|stored| stored.document.digest != *digest) else {
             return Ok(Referrers::default());
         };
         let index = Index::parse(stored.document, stored.media_type.as_ref(), &self.limits)
@@ -224,6 +227,36 @@ impl RegistrySource {
         let via = Some(Listing::Tag);
         Ok(Referrers { descriptors: index.manifests, via, incomplete: None })
     }
+
+    /// What the tag lists, after what the API listed before it failed: whoever signs where the API does not answer uses the tag.
+    async fn listed_beside(
+        &self,
+        digest: &ManifestDigest,
+        listed: Referrers,
+        failure: SourceError,
+    ) -> Result<Referrers, SourceError> {
+        let Ok(by_tag) = self.listed_by_tag(digest).await else { return Err(failure) };
+        let via = if listed.descriptors.is_empty() { by_tag.via } else { listed.via };
+        let descriptors = listed.descriptors.into_iter().chain(by_tag.descriptors).collect();
+        let why =
+            format!("the referrers API fails, and only the referrers tag was read ({failure})");
+        Ok(Referrers { descriptors, via, incomplete: Some(why) })
+    }
+}
+
+/// What came of asking the API.
+enum ByApi {
+    /// A list.
+    Listed(Referrers),
+    /// The registry has no such operation.
+    None,
+    /// It answers in another way than the specification says; what was listed before.
+    Failed(Referrers, SourceError),
+}
+
+/// Whether a tag is one that is derived from a digest: of referrers, or cosign's.
+fn is_derived(tag: &str) -> bool {
+    ["sha256-", "sha512-"].iter().any(|algorithm| tag.starts_with(algorithm))
 }
 
 #[async_trait]
@@ -238,7 +271,10 @@ impl Source for RegistrySource {
             Selector::Tag(tag) => tag,
             Selector::Only => "latest",
         };
-        let stored = self.tagged(tag).await?;
+        // Not `tagged`: what somebody asks for by name and may not have is not absent.
+        let fetched = self.fetch_manifest(tag).await?;
+        let keep = |fetched: Fetched| self.keep(ManifestDigest::of(&fetched.bytes), fetched);
+        let stored = fetched.map(keep).transpose()?;
         stored.map(|s| s.document.digest).ok_or_else(|| self.not_found(format!("tag {tag}")))
     }
 
@@ -256,7 +292,16 @@ impl Source for RegistrySource {
         if let Some(stored) = self.ahead().tags.remove(tag) {
             return Ok(stored);
         }
-        let Some(fetched) = self.fetch_manifest(tag).await? else { return Ok(None) };
+        let fetched = match self.fetch_manifest(tag).await {
+            Ok(Some(fetched)) => fetched,
+            Ok(None) => return Ok(None),
+            // Artifactory says so of tags that are not there, in repositories that it lets us read.
+            Err(SourceError::Forbidden { why, .. }) if is_derived(tag) => {
+                tracing::debug!(tag, why, "taken as absent");
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        };
         self.keep(ManifestDigest::of(&fetched.bytes), fetched).map(Some)
     }
 
@@ -297,8 +342,9 @@ impl Source for RegistrySource {
             return Ok(listed);
         }
         match self.listed_by_api(digest).await? {
-            Some(listed) => Ok(listed),
-            None => self.listed_by_tag(digest).await,
+            ByApi::Listed(listed) => Ok(listed),
+            ByApi::None => self.listed_by_tag(digest).await,
+            ByApi::Failed(listed, failure) => self.listed_beside(digest, listed, failure).await,
         }
     }
 

@@ -1,22 +1,26 @@
 //! What the operator says about registries.
 //!
 //! Plain values: whoever calls this module has read them from `hallmark.yaml` and the environment. Nothing below the
-//! shell looks at an environment variable, so `DOCKER_CONFIG` and the proxy variables arrive here as settings.
+//! shell looks at an environment variable, so the places of credentials and the proxy variables arrive here as settings.
 
 use std::{path::PathBuf, time::Duration};
+
+use super::address::Unlisted;
 
 /// How registries are reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceSettings {
     /// Registries about which there is something to say; all others are reached by HTTPS with the system's roots.
     pub registries: Vec<RegistrySettings>,
-    /// Docker's configuration: the folder that holds `config.json` (as `DOCKER_CONFIG` names it), or the file itself.
-    /// `None` means that there are no credentials.
-    pub docker_config: Option<PathBuf>,
+    /// Files with credentials, as `docker login` and `podman login` write them, in the order in which they are looked into; a
+    /// folder stands for `config.json` in it. Empty means that there are no credentials.
+    pub credentials: Vec<PathBuf>,
     /// A proxy for everything but loopback registries, as `http://proxy.example:3128`.
     pub proxy: Option<String>,
     /// Hosts that are reached without the proxy, comma separated, as `NO_PROXY` lists them.
     pub no_proxy: Option<String>,
+    /// Where registries may be that are not under `registries`.
+    pub unlisted: Unlisted,
     /// The wait before the second attempt of a request; it doubles with each further one.
     pub backoff: Duration,
 }
@@ -25,9 +29,10 @@ impl Default for SourceSettings {
     fn default() -> Self {
         Self {
             registries: Vec::new(),
-            docker_config: None,
+            credentials: Vec::new(),
             proxy: None,
             no_proxy: None,
+            unlisted: Unlisted::default(),
             backoff: Duration::from_millis(250),
         }
     }
@@ -36,7 +41,7 @@ impl Default for SourceSettings {
 /// What is special about one registry.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RegistrySettings {
-    /// Host and port exactly as references write them.
+    /// Host and port in canonical form, as references have them.
     pub host: String,
     /// Reached without TLS. Loopback registries that are not listed at all are reached so too.
     pub plain_http: bool,

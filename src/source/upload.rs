@@ -16,7 +16,7 @@ use reqwest::{
 use url::Url;
 
 use super::{
-    SourceError,
+    Refusal, SourceError,
     address::Side,
     http::{Answer, Fault, Http, header, host_of},
 };
@@ -136,7 +136,7 @@ impl Http {
         self.check_target(url, Side::Home)?;
         if !self.is_home(url) {
             let why = format!("it wants an upload sent to {}; nothing is", host_of(url));
-            return Err(self.unavailable(why).into());
+            return Err(self.refused(Refusal::Redirect, why).into());
         }
         let used = self.authorization.lock().await.clone();
         let mut response = self.change_as(url, change.clone(), used.as_ref()).await?;
@@ -150,7 +150,7 @@ impl Http {
         }
         if status.is_redirection() {
             let why = format!("{} redirects an upload; that is not followed", host_of(url));
-            return Err(self.unavailable(why).into());
+            return Err(self.refused(Refusal::Redirect, why).into());
         }
         match self.judge(response, Side::Home).await? {
             Answer::Found(response) => Ok(response),
@@ -181,5 +181,5 @@ impl Http {
 
 /// Media types under which the list of referrers may be stored.
 pub(super) fn is_index(media_type: Option<&MediaType>) -> bool {
-    media_type.is_none_or(|kind| kind.as_str() == MediaType::OCI_INDEX)
+    media_type.is_none_or(|kind| kind.is_vague() || kind.as_str() == MediaType::OCI_INDEX)
 }

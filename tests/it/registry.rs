@@ -213,7 +213,7 @@ const FAULTS: &[Fault] = &[
             let here = format!("/v2/app/blobs/{}", layer(world));
             always(layer(world), Reply::new(307).with("Location", here))
         },
-        "source-unavailable",
+        "source-redirect-refused",
     ),
     (
         "a redirect to the metadata service of a cloud",
@@ -221,12 +221,12 @@ const FAULTS: &[Fault] = &[
             let there = "http://169.254.169.254/latest/meta-data";
             always(layer(world), Reply::new(307).with("Location", there))
         },
-        "source-unavailable",
+        "source-address-refused",
     ),
     (
         "a redirect to a file of this machine",
         |world| always(layer(world), Reply::new(307).with("Location", "file:///etc/passwd")),
-        "source-unavailable",
+        "source-redirect-refused",
     ),
     (
         "a manifest that calls itself an index in its header",

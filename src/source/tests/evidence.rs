@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::kit::*;
 use crate::{
     attest::{Carrier, Listing},
-    finding::Code,
+    finding::{Code, Severity},
     image::{Image, MediaType},
     source::{
         discover::{Discovered, discover},
@@ -218,10 +218,12 @@ async fn what_cannot_be_listed_or_read_is_a_finding_and_the_rest_is_kept() {
         |a, request| request.path().ends_with(a.index_referrer["digest"].as_str().unwrap());
     let unavailable = Code::ImageReferrersUnavailable;
     type Case = (&'static str, Wrong, fn() -> Reply, Vec<Code>, &'static str);
-    let cases: [Case; 6] = [
+    let cases: [Case; 7] = [
         ("lists", lists, || Reply::new(403), vec![unavailable; 2], "referrer"),
         ("lists", lists, || Reply::new(200).bytes("{"), vec![unavailable; 2], "referrer"),
-        ("signature", signature, || Reply::new(403), vec![unavailable; 2], "signature"),
+        // Artifactory says so of tags that are not there.
+        ("signature", signature, || Reply::new(403), vec![], "signature"),
+        ("signature", signature, || Reply::new(400), vec![unavailable; 2], "signature"),
         (
             "statement",
             statement,
@@ -393,4 +395,85 @@ async fn the_tag_of_a_long_digest_is_cut() {
     assert_eq!(list, crate::source::Referrers::default());
     let tag = format!("/v2/app/manifests/sha512-{}", &hex[..64]);
     assert_eq!(registry.requests().last().unwrap().path(), tag);
+}
+
+/// What registries answer that have no referrers API, or whose operators put something before it.
+#[tokio::test]
+async fn h22_where_the_api_answers_oddly_the_tag_is_read_as_well() {
+    type Odd = (&'static str, fn() -> Reply);
+    let answers: [Odd; 10] = [
+        ("303", || Reply::new(303).with("Location", "/-/v2/packages")),
+        ("400", || Reply::new(400)),
+        ("401", || Reply::new(401)),
+        ("401 with a challenge", || Reply::new(401).with("WWW-Authenticate", "Basic realm=x")),
+        ("403", || Reply::new(403)),
+        ("406", || Reply::new(406)),
+        ("500", || Reply::new(500)),
+        ("html", || Reply::new(200).with("Content-Type", "text/html").bytes("<!doctype html>")),
+        ("other JSON", || Reply::new(200).with("Content-Type", "application/json").bytes("[]")),
+        ("a manifest", || {
+            Reply::new(200).bytes("{\"schemaVersion\":2,\"config\":{},\"layers\":[]}")
+        }),
+    ];
+    for (name, answer) in answers {
+        let mut attached = attached();
+        attached.with_tags();
+        let odd = move |request: &Request, _: usize| {
+            let api = request.path().contains("/referrers/") || request.path().starts_with("/-/");
+            api.then(answer)
+        };
+        let (_, found) = attached.discover(odd).await;
+        assert_eq!(
+            codes(&found),
+            [Code::ImageReferrersUnavailable; 2],
+            "{name}: {:?}",
+            found.findings
+        );
+        assert!(found.findings.iter().all(|f| f.severity == Severity::Warning), "{name}");
+        assert_eq!(texts(&found), expected(), "{name}");
+        let via = |raw: &crate::attest::Raw| match &raw.carrier {
+            Carrier::Referrer { via, .. } => Some(*via),
+            _ => None,
+        };
+        let vias: Vec<Listing> = found.raws.iter().filter_map(via).collect();
+        assert_eq!(vias, [Listing::Tag; 2], "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_of_a_vague_type_is_what_its_body_says() {
+    for kind in ["application/json", "text/plain; charset=utf-8", "application/octet-stream"] {
+        let mut attached = attached();
+        attached.with_api();
+        let lists = attached.store.referrers.clone().unwrap();
+        let vague = move |request: &Request, _: usize| {
+            let (_, digest) = request.path().split_once("/referrers/")?;
+            let list = index_of(&lists.get(digest).cloned().unwrap_or_default());
+            Some(Reply::new(200).with("Content-Type", kind).bytes(list))
+        };
+        let (_, found) = attached.discover(vague).await;
+        assert_eq!(codes(&found), [], "{kind}: {:?}", found.findings);
+        assert_eq!(texts(&found), expected(), "{kind}");
+    }
+}
+
+/// GitLab takes `sha256-HEX` for the digest.
+#[tokio::test]
+async fn a_tag_that_gives_the_subject_back_is_no_list() {
+    let attached = attached();
+    let documents: Vec<(String, String, bytes::Bytes)> = [&attached.image, &attached.index]
+        .map(|subject| {
+            let (kind, bytes) = attached.store.manifests[&digest(subject).to_string()].clone();
+            (format!("sha256-{}", digest(subject).hex()), kind, bytes)
+        })
+        .to_vec();
+    let (_, found) = attached
+        .discover(move |request, _| {
+            let name = request.path().rsplit('/').next()?;
+            let (_, kind, bytes) = documents.iter().find(|(tag, ..)| tag == name)?;
+            Some(Reply::new(200).with("Content-Type", kind.as_str()).bytes(bytes.clone()))
+        })
+        .await;
+    assert_eq!(codes(&found), [], "{:?}", found.findings);
+    assert_eq!(texts(&found), without("bundle"));
 }

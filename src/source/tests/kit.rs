@@ -412,8 +412,8 @@ pub(super) fn with_credentials(hosts: &[(&str, &str)]) -> (tempfile::TempDir, So
         .collect();
     let mut file = std::fs::File::create(folder.path().join("config.json")).unwrap();
     write!(file, "{}", json!({"auths": auths})).unwrap();
-    let docker_config = Some(folder.path().to_path_buf());
-    (folder, SourceSettings { docker_config, ..settings() })
+    let credentials = vec![folder.path().to_path_buf()];
+    (folder, SourceSettings { credentials, ..settings() })
 }
 
 /// Opens what a user would type, and resolves it.

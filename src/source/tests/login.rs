@@ -129,8 +129,7 @@ async fn identity_tokens_are_traded_for_tokens() {
     let folder = tempfile::tempdir().unwrap();
     let config = serde_json::json!({"auths": {&registry.host: {"identitytoken": "R&"}}});
     std::fs::write(folder.path().join("config.json"), config.to_string()).unwrap();
-    let settings =
-        SourceSettings { docker_config: Some(folder.path().to_path_buf()), ..settings() };
+    let settings = SourceSettings { credentials: vec![folder.path().to_path_buf()], ..settings() };
     registry.open_with(&settings).await.manifest(&store().1).await.unwrap();
 }
 
@@ -274,8 +273,7 @@ async fn a_helper_that_fails_is_an_error_and_not_an_anonymous_visit() {
     let folder = tempfile::tempdir().unwrap();
     let config = serde_json::json!({"credHelpers": {&registry.host: "hallmark-test-nowhere"}});
     std::fs::write(folder.path().join("config.json"), config.to_string()).unwrap();
-    let settings =
-        SourceSettings { docker_config: Some(folder.path().to_path_buf()), ..settings() };
+    let settings = SourceSettings { credentials: vec![folder.path().to_path_buf()], ..settings() };
     let error = registry.open_with(&settings).await.manifest(&store().1).await.unwrap_err();
     assert_eq!(code(error), Code::SourceUnauthorized);
 }

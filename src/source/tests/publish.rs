@@ -186,10 +186,38 @@ async fn a_list_that_never_keeps_the_entry_is_given_up() {
     })
     .await;
     let error = push(&registry, &image, "ours", &settings()).await.unwrap_err();
-    assert!(error.to_string().contains("others keep writing"), "{error}");
+    assert!(error.to_string().contains("does not give it back"), "{error}");
+    assert!(error.to_string().contains("not known"), "{error}");
     let writes = registry.requests();
     let writes = writes.iter().filter(|r| r.method == "PUT" && r.path().ends_with(&tag_of(&image)));
     assert_eq!(writes.count(), limits().attempts as usize);
+}
+
+/// Artifactory forbids what is not there, GitLab gives the subject for its tag: neither is a list.
+#[tokio::test]
+async fn a_tag_that_is_not_there_may_be_forbidden_or_the_subject() {
+    for forbidden in [true, false] {
+        let (store, image) = image();
+        let (kind, subject) = store.manifests[&digest(&image).to_string()].clone();
+        let tag = tag_of(&image);
+        let written = Written::default();
+        let (answers, shared) = (taking(&written, false), Arc::clone(&written));
+        let registry = Registry::start(store, move |request, _| {
+            let reads = request.method == "GET" && request.path().ends_with(&tag);
+            let absent = reads && !shared.lock().unwrap().contains_key(&tag);
+            match (absent, forbidden) {
+                (true, true) => Some(Reply::new(403)),
+                (true, false) => {
+                    Some(Reply::new(200).with("Content-Type", kind.as_str()).bytes(subject.clone()))
+                }
+                (false, _) => answers(request),
+            }
+        })
+        .await;
+        let published = push(&registry, &image, "ours", &settings()).await.unwrap();
+        let list = entries(&written.lock().unwrap()[&tag_of(&image)]);
+        assert_eq!(list, [published.manifest.to_string()], "forbidden: {forbidden}");
+    }
 }
 
 #[tokio::test]
