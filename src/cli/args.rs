@@ -422,6 +422,10 @@ pub struct TrustUpdate {
     /// Folder or address to read one root from, instead of its repository's own
     #[arg(long, value_name = "URL|DIR", requires = "names")]
     pub mirror: Option<String>,
+    /// Forget what was kept where it cannot be read or believed, and begin again from the initial root: an older root
+    /// counts as news then
+    #[arg(long, requires = "names")]
+    pub reset: bool,
 }
 
 /// `hallmark serve`

@@ -27,6 +27,10 @@ use crate::{
     untrusted::{self, Page, line, misleads},
 };
 
+/// How long one update waits for another, and how often it looks.
+const LOCK_WAIT: std::time::Duration = std::time::Duration::from_secs(60);
+const LOCK_LOOK: std::time::Duration = std::time::Duration::from_millis(100);
+
 /// Runs the command.
 pub async fn run(command: &Trust, global: &Global) -> Result<Answer, Failure> {
     match command {
@@ -43,7 +47,7 @@ async fn update(args: &TrustUpdate, global: &Global) -> Result<Answer, Failure> 
     }
     let mut page = Page::default();
     for repository in chosen(&roots, &args.names)? {
-        let one = one(&roots, repository, args.mirror.as_deref()).await;
+        let one = one(&roots, repository, args).await;
         // Those before it are kept, and said.
         let (file, current) = one.map_err(|failure| failure.after(page.as_str().to_owned()))?;
         let Current { as_of, expires, root_version, .. } = current;
@@ -74,20 +78,29 @@ fn chosen<'a>(roots: &'a Roots, names: &[String]) -> Result<Vec<&'a Repository>,
 async fn one(
     roots: &Roots,
     repository: &Repository,
-    mirror: Option<&str>,
+    args: &TrustUpdate,
 ) -> Result<(String, Current), Failure> {
     let name = &repository.name;
     let folder = roots.folder.as_deref().ok_or_else(|| {
         Failure::usage("no folder for trusted roots: set trust.rootFolder in hallmark.yaml")
     })?;
     let (limits, now) = (Limits::default(), Timestamp::now());
-    let kept = roots::kept(folder, repository, now, &limits).unwrap_or_else(|why| {
-        // What cannot be believed is no floor. The update goes on from the initial root.
-        let mut warning = Page::default();
-        line!(warning, "hallmark: what was kept is not believed, and replaced: {why}");
-        let _ = std::io::stderr().write_all(warning.as_str().as_bytes());
-        None
-    });
+    let _lock = lock(folder, name).await?;
+    let kept = match roots::kept(folder, repository, now, &limits) {
+        Ok(kept) => kept,
+        Err(why) if args.reset => {
+            let mut warning = Page::default();
+            line!(warning, "hallmark: what was kept is forgotten: {why}");
+            let _ = std::io::stderr().write_all(warning.as_str().as_bytes());
+            None
+        }
+        // Without it there is no floor, and whoever answers could bring back an old root.
+        Err(why) => {
+            let help = format!("hallmark trust update {name} --reset");
+            let message = format!("what was kept is not believed: {why}; to begin again: {help}");
+            return Err(Failure::new(1, message));
+        }
+    };
     let refused = |error: MirrorError| {
         let message = format!("{name}: {error}");
         match error {
@@ -101,7 +114,7 @@ async fn one(
     let kept = kept.map(|(cache, _)| cache);
     let begun = Update::begin(&repository.initial, kept.as_ref(), now, &limits);
     let begun = begun.map_err(|error| refused(error.into()))?;
-    let place = mirror.unwrap_or(&repository.url);
+    let place = args.mirror.as_deref().unwrap_or(&repository.url);
     let mirror = Mirror::open(place, &context::surrounding_sources(), &limits).map_err(refused)?;
     let (current, cache) = mirror.complete(begun).await.map_err(refused)?;
     TrustedRoot::from_json(&current.trusted_root, &limits)
@@ -111,6 +124,31 @@ async fn one(
         Failure::unavailable(format!("{name}: {} cannot be written: {error}", file.display()))
     })?;
     Ok((file.display().to_string(), current))
+}
+
+/// Holds the root of this name for one update: of two at once, the second goes on from what the first kept.
+async fn lock(folder: &Path, name: &str) -> Result<std::fs::File, Failure> {
+    use rustix::fs::{FlockOperation, flock};
+    let file = folder.join(format!("{name}.lock"));
+    let failed = |error: &dyn std::fmt::Display| {
+        Failure::unavailable(format!("{name}: {} cannot be locked: {error}", file.display()))
+    };
+    std::fs::create_dir_all(folder).map_err(|error| failed(&error))?;
+    let opened = std::fs::OpenOptions::new().create(true).append(true).open(&file);
+    let opened = opened.map_err(|error| failed(&error))?;
+    let until = std::time::Instant::now() + LOCK_WAIT;
+    loop {
+        match flock(&opened, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(opened),
+            Err(rustix::io::Errno::WOULDBLOCK) if std::time::Instant::now() < until => {
+                tokio::time::sleep(LOCK_LOOK).await;
+            }
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                return Err(failed(&"another hallmark trust update has it"));
+            }
+            Err(error) => return Err(failed(&error)),
+        }
+    }
 }
 
 /// Writes the whole document at once, or nothing.

@@ -95,7 +95,7 @@ pub enum ConfigError {
         limit: u64,
     },
     /// A trusted root that was fetched earlier is not believed, and no file says where else to look.
-    #[error("{0}\n  help: remove the file, or run hallmark trust update, which writes it again")]
+    #[error("{0}\n  help: hallmark trust update NAME --reset forgets it and begins again")]
     Fetched(String),
     /// Not YAML, an unknown or missing key, or a value of another type.
     #[error("{place}: {why}\n  help: docs/configuration.md lists every key")]

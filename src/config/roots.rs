@@ -109,7 +109,7 @@ pub fn kept(
 ) -> Result<Option<(Cache, Current)>, String> {
     let path = kept_in(folder, &repository.name);
     let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-    let file = match std::fs::File::open(&path) {
+    let file = match crate::scratch::open_file(&path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(failed(&error)),
@@ -213,7 +213,7 @@ impl Roots {
         text: &str,
     ) -> Result<Arc<TrustedRoot>, ConfigError> {
         let found = self.in_force(text).map_err(|found| {
-            let help = "remove the file, or run hallmark trust update, which writes it again";
+            let help = format!("hallmark trust update {text} --reset forgets it and begins again");
             reader.refuse(at.clone(), found, want("a fetched root that verifies", help))
         })?;
         if let Some(found) = found {
