@@ -23,6 +23,7 @@ pub mod replay;
 pub mod sandbox;
 mod step;
 pub mod store;
+mod submodules;
 mod version;
 
 use std::{
@@ -211,6 +212,7 @@ pub async fn build(
     let inputs = Inputs::of(settings, limits, &shell);
     let _underway = Underway::new(talk, Work::new("building"));
     let job = async {
+        submodules::refuse_unpinned(plan, settings, &shell).await?;
         let mut built = engine.build(plan, &shell, &inputs).await.map_err(|mut failure| {
             failure.engine.iter_mut().for_each(|report| report.reason.clone_from(&reason));
             failure

@@ -290,6 +290,8 @@ pub enum FailureKind {
     SourceGone,
     /// A source that the plan does not pin was asked for and denied.
     Denied,
+    /// The source has submodules that the plan does not pin.
+    Submodule,
     /// It took too long.
     Timeout,
     /// A step has to run a program of a platform that this machine is not and does not emulate.
@@ -306,6 +308,7 @@ impl FailureKind {
             Self::PublishedUnreadable => "published-unreadable",
             Self::SourceGone => "source-gone",
             Self::Denied => "source-denied",
+            Self::Submodule => "submodule",
             Self::Timeout => "timeout",
             Self::PlatformForeign => "platform-foreign",
             Self::EngineUnavailable => "engine-error",

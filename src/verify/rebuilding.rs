@@ -11,7 +11,7 @@ use crate::{
     image::{Image, Platform, gzip::GzipHeader},
     progress::{Underway, Work},
     rebuild::{
-        Coverage, Determinism, EmbeddedLayer, Failure, FailureKind, Plan, Planned, Rebuild,
+        Coverage, Determinism, EmbeddedLayer, Failure, FailureKind, Gap, Plan, Planned, Rebuild,
         Rebuilt, Warrant, exporter,
         inputs::questions,
         plan::{PlanOptions, plan},
@@ -174,9 +174,24 @@ async fn follow(
             let begun = head_start.filter(|begun| begun.plan == *plan).map(|begun| begun.build);
             match build_and_compare(&plan, begun, provenance, &published, ctx).await {
                 Ok(rebuilt) => Rebuild::Compared(Box::new(rebuilt)),
+                Err(failure) if failure.kind == FailureKind::Submodule => {
+                    Rebuild::NotReplayable(vec![submodule(failure)])
+                }
                 Err(failure) => Rebuild::Failed(failure),
             }
         }
+    }
+}
+
+/// An input that only the repository itself shows.
+fn submodule(failure: Failure) -> Gap {
+    Gap {
+        code: "submodule",
+        field: "source".to_owned(),
+        why: failure.why,
+        fix: "copy what the submodule holds into the repository, or add it by URL and commit in \
+              the Dockerfile, which provenance records"
+            .to_owned(),
     }
 }
 
