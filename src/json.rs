@@ -8,6 +8,7 @@
 //! too, before the first of them is kept (attack C13). A value that may never be wanted stays text ([`Raw`]).
 
 mod strict;
+pub mod yaml;
 
 use std::{collections::HashSet, fmt, sync::Arc};
 
