@@ -34,26 +34,6 @@ test_signature_signer if {
 	denied(object.union(document, {"settings": {"signature": {"signers": "a"}}})) == {"signature-signer"}
 }
 
-image(settings) := {
-	"image": {"digest": "sha256:aa", "manifest": "sha256:bb", "digests": ["sha256:aa", "sha512:ab", "sha256:bb", "sha256:dd"]},
-	"signatures": [by("release")],
-	"settings": {"signature": settings},
-}
-
-test_image_revoked if {
-	denied(image({"revoked": ["sha256:aa"]})) == {"image-revoked"}
-	denied(image({"revoked": ["sha256:bb"]})) == {"image-revoked"}
-	denied(image({"revoked": ["sha512:ab"]})) == {"image-revoked"}
-	denied(image({"revoked": ["SHA256:DD"]})) == {"image-revoked"}
-	denied(image({"revoked": ["sha256:cc", 7]})) == set()
-	denied(image({"revoked": "sha256:aa"})) == {"image-revoked"}
-}
-
-test_image_revoked_without_the_list_of_digests if {
-	older := object.union(object.remove(image({"revoked": ["sha256:bb"]}), ["image"]), {"image": {"digest": "sha256:aa", "manifest": "sha256:bb"}})
-	denied(older) == {"image-revoked"}
-}
-
 signed_at(time, days) := {
 	"time": "2026-03-11T00:00:00Z",
 	"signatures": [{"state": "proven", "signers": [{"name": "release", "signedAt": time}]}],

@@ -96,7 +96,7 @@ pub struct Verify {
     /// Judge every platform that the image has: the default
     #[arg(long, conflicts_with = "platform", hide = true)]
     pub all_platforms: bool,
-    /// Policy preset or folder, instead of the configuration's
+    /// Policy preset, instead of the configuration's, or a folder of rules that are added to it
     #[arg(long, value_name = "PRESET|DIR")]
     pub policy: Option<String>,
     /// Public key (PEM file) that may vouch for this image; adds a signer for everything, under the file's name
@@ -392,6 +392,44 @@ pub enum Policy {
         #[arg(value_name = "DIR")]
         folder: PathBuf,
     },
+    /// Say what is wrong with a folder of policies, and what no test notices
+    Check {
+        /// Folder with .rego files
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+    },
+    /// Judge by a saved input, without the image
+    Eval(PolicyEval),
+    /// Print what the policies see of an image, for eval and for tests
+    Input(PolicyInput),
+}
+
+/// `hallmark policy eval`
+#[derive(Debug, Args)]
+pub struct PolicyEval {
+    /// What hallmark policy input printed
+    #[arg(value_name = "FILE")]
+    pub input: PathBuf,
+    /// Policy preset, instead of the configuration's, or a folder of rules that are added to it
+    #[arg(long, value_name = "PRESET|DIR")]
+    pub policy: Option<String>,
+}
+
+/// `hallmark policy input`
+#[derive(Debug, Args)]
+pub struct PolicyInput {
+    /// The image, as for verify
+    #[arg(value_name = "IMAGE")]
+    pub image: Reference,
+    /// The platform; this machine's by default
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    pub platform: Option<Platform>,
+    /// Policy preset, instead of the configuration's, or a folder of rules that are added to it
+    #[arg(long, value_name = "PRESET|DIR")]
+    pub policy: Option<String>,
+    /// Never rebuild
+    #[arg(long)]
+    pub no_rebuild: bool,
 }
 
 /// `hallmark trust`

@@ -18,7 +18,7 @@ use crate::{
     digest::Digest,
     engine::{EngineChoice, EngineSettings, SharedBuilder},
     limits::Limits,
-    policy::{Ahead, Bundle, Exception, bundle::Preset},
+    policy::{Ahead, Bundle, Exception, PolicyError, bundle::Preset},
     reference::{PinnedReference, Reference, Selector},
     sign::Password,
     source::{self, Budgets, PlatformChoice, SourceSettings},
@@ -35,6 +35,8 @@ pub struct Overrides<'a> {
     pub platforms: PlatformChoice,
     /// Preset or folder.
     pub policy: Option<&'a str>,
+    /// Preset of a command that judges by its own, without the operator's folders, settings and exceptions.
+    pub own_preset: Option<&'static str>,
     /// Key files that may vouch for everything.
     pub keys: &'a [PathBuf],
     /// When to rebuild.
@@ -50,7 +52,9 @@ pub fn build(global: &Global, overrides: Overrides<'_>) -> Result<(Config, Conte
 
 /// Says what is wrong with the policies, if anything is; waits for them.
 pub fn compiled(context: &Context) -> Result<(), Failure> {
-    context.policies.ready().map(drop).map_err(|error| Failure::of_operator(&error.to_string()))
+    let usage = |error: &PolicyError| Failure::of_operator(&error.to_string());
+    let policies = context.policies.ready().map_err(usage)?;
+    policies.clear(&context.exceptions).map_err(|error| usage(&error))
 }
 
 /// As [`build`], while the policies are still being compiled: [`compiled`] has to be asked before their verdict counts.
@@ -58,9 +62,16 @@ pub fn begin(global: &Global, overrides: Overrides<'_>) -> Result<(Config, Conte
     let config = configuration(global)?;
     let loudness = if global.quiet { Loudness::Quiet } else { Loudness::Normal };
     let rebuild = rebuild(&config, overrides.rebuild);
+    let (bundle, exceptions) = match overrides.own_preset {
+        Some(preset) => {
+            let preset = Bundle::preset(preset).map_err(|e| Failure::usage(e.to_string()))?;
+            (preset, Vec::new())
+        }
+        None => (bundle(&config, overrides.policy)?, exceptions(&config)),
+    };
     let bundle = match rebuild.when {
-        When::Always => bundle(&config, overrides.policy)?.with_rebuild(),
-        When::PolicyAsks | When::Never => bundle(&config, overrides.policy)?,
+        When::Always => bundle.with_rebuild(),
+        When::PolicyAsks | When::Never => bundle,
     };
     let policies = Ahead::begin(bundle, config.limits.clone());
     let context = Context {
@@ -68,7 +79,7 @@ pub fn begin(global: &Global, overrides: Overrides<'_>) -> Result<(Config, Conte
         platforms: overrides.platforms,
         trust: trust(&config, overrides.keys)?,
         policies,
-        exceptions: exceptions(&config),
+        exceptions,
         rebuild,
         limits: config.limits.clone(),
         budgets: Budgets::new(&config.limits),
@@ -198,18 +209,14 @@ fn trust(config: &Config, keys: &[PathBuf]) -> Result<TrustRules, Failure> {
 }
 
 fn bundle(config: &Config, asked: Option<&str>) -> Result<Bundle, Failure> {
-    let usage = |e: crate::policy::PolicyError| Failure::of_operator(&e.to_string());
-    let bundle = match (asked, &config.policy.selection) {
-        (Some(name), _) if Preset::names().any(|preset| preset == name) => {
-            Bundle::preset(name).map_err(usage)?
-        }
-        (Some(folder), _) => config::bundle(&[PathBuf::from(folder)])
-            .map_err(|e| Failure::usage(format!("--policy {folder}: {e}")))?,
-        (None, PolicySelection::Preset(name)) => Bundle::preset(name).map_err(usage)?,
-        (None, PolicySelection::Bundles(folders)) => {
-            config::bundle(folders).map_err(|e| Failure::of_operator(&e.to_string()))?
-        }
-    };
+    let usage = |e: PolicyError| Failure::of_operator(&e.to_string());
+    let PolicySelection { preset, bundles } = &config.policy.selection;
+    let named = asked.filter(|name| Preset::names().any(|preset| preset == *name));
+    let folder = asked.filter(|_| named.is_none()).map(PathBuf::from);
+    let folders: Vec<PathBuf> = bundles.iter().cloned().chain(folder).collect();
+    let own = config::bundle(&folders).map_err(|e| Failure::of_operator(&e.to_string()))?;
+    let shipped = Bundle::preset(named.unwrap_or(preset)).map_err(usage)?;
+    let bundle = shipped.join(own).map_err(usage)?;
     Ok(bundle.with_settings(config.policy.settings.clone()))
 }
 
@@ -218,6 +225,7 @@ fn exceptions(config: &Config) -> Vec<Exception> {
     let all = config.policy.exceptions.iter().flat_map(|exception| {
         exception.images.iter().map(|images| Exception {
             code: exception.code.clone(),
+            package: exception.package.clone(),
             images: images.clone(),
             reason: exception.reason.clone(),
             owner: exception.owner.clone(),

@@ -19,7 +19,7 @@ pub async fn run(args: &Inspect, global: &Global) -> Result<Answer, Failure> {
     let overrides = Overrides {
         platforms: context::platforms(&args.platforms),
         rebuild: Some(When::Never),
-        policy: Some("baseline"),
+        own_preset: Some("baseline"),
         ..Overrides::default()
     };
     let (config, ctx) = context::build(global, overrides)?;

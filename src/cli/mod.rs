@@ -221,7 +221,7 @@ async fn run(cli: Cli) -> Result<Answer, Failure> {
         Command::Diff(args) => interruptible(diff::run(&args, &global)).await,
         Command::Sign(args) => interruptible(sign::run(&args, &global)).await,
         Command::Provenance(command) => interruptible(provenance::run(command, &global)).await,
-        Command::Policy(command) => policy::run(&command, &global),
+        Command::Policy(command) => interruptible(policy::run(&command, &global)).await,
         Command::Trust(command) => interruptible(trust::run(&command, &global)).await,
         Command::Serve(args) => serve::run(&args, &global).await,
         Command::Explain(args) => explain::run(&args).map(Answer::data),

@@ -1,23 +1,50 @@
-//! `hallmark policy test`: the `test_` rules of a folder.
+//! `hallmark policy`: testing, checking and evaluating rules.
+
+use std::path::Path;
+
+use serde_json::Value;
 
 use super::{
     Answer, Failure,
-    args::{Global, Policy},
-    context,
+    args::{Global, Policy, PolicyEval, PolicyInput},
+    context::{self, Overrides},
 };
 use crate::{
-    config,
-    policy::test::{self, Outcome},
-    untrusted::{Page, line},
+    config, json,
+    limits::Limits,
+    policy::{
+        Bundle, Judgement, Policies, PolicyError, RuleResult,
+        check::remarks::remarks,
+        test::{self, Outcome},
+    },
+    source::PlatformChoice,
+    untrusted::{self, Page, line},
+    verify::{self, When},
 };
 
-/// Runs the command; the answer is yes where every test passes and there is one.
-pub fn run(command: &Policy, global: &Global) -> Result<Answer, Failure> {
-    let Policy::Test { folder } = command;
+/// Runs the command.
+pub async fn run(command: &Policy, global: &Global) -> Result<Answer, Failure> {
+    match command {
+        Policy::Test { folder } => tests(folder, global),
+        Policy::Check { folder } => check(folder, global),
+        Policy::Eval(args) => eval(args, global),
+        Policy::Input(args) => input(args, global).await,
+    }
+}
+
+fn usage(error: &PolicyError) -> Failure {
+    Failure::of_operator(&error.to_string())
+}
+
+fn folder(folder: &Path) -> Result<Bundle, Failure> {
+    let read = config::bundle(&[folder.to_owned()]);
+    read.map_err(|e| Failure::usage(format!("{}: {e}", folder.display())))
+}
+
+/// The answer is yes where every test passes and there is one.
+fn tests(path: &Path, global: &Global) -> Result<Answer, Failure> {
     let limits = context::configuration(global)?.limits;
-    let bundle = config::bundle(std::slice::from_ref(folder))
-        .map_err(|e| Failure::usage(format!("{}: {e}", folder.display())))?;
-    let report = test::run(&bundle, &limits).map_err(|e| Failure::of_operator(&e.to_string()))?;
+    let report = test::run(&folder(path)?, &limits).map_err(|e| usage(&e))?;
     let mut page = Page::default();
     for test in &report.tests {
         let (file, rule) = (&test.file, &test.rule);
@@ -30,4 +57,81 @@ pub fn run(command: &Policy, global: &Global) -> Result<Answer, Failure> {
     line!(page, "{} passed, {} failed", report.passed(), report.failed());
     let text = page.into_text();
     Ok(Answer { text, code: u8::from(!report.is_success()) })
+}
+
+/// The answer is yes where the rules load beside the preset, and nothing is to be said about them.
+fn check(path: &Path, global: &Global) -> Result<Answer, Failure> {
+    let config = context::configuration(global)?;
+    let own = folder(path)?;
+    let lines = match said(&own, config.policy.selection.preset, &config.limits) {
+        Ok(lines) => lines,
+        Err(error) => vec![error.to_string()],
+    };
+    let mut page = Page::default();
+    match lines.as_slice() {
+        [] => line!(page, "nothing to mend"),
+        lines => lines.iter().for_each(|words| line!(page, "{words}")),
+    }
+    let text = page.into_text();
+    Ok(Answer { text, code: u8::from(!lines.is_empty()) })
+}
+
+fn said(own: &Bundle, preset: &str, limits: &Limits) -> Result<Vec<String>, PolicyError> {
+    Policies::compile(&Bundle::preset(preset)?.join(own.clone())?, limits)?;
+    Ok(remarks(own, limits)?.iter().map(ToString::to_string).collect())
+}
+
+/// The answer is yes where nothing is denied. Whether the image passes also takes something that is proven.
+fn eval(args: &PolicyEval, global: &Global) -> Result<Answer, Failure> {
+    let overrides = Overrides { policy: args.policy.as_deref(), ..Overrides::default() };
+    let (_, ctx) = context::build(global, overrides)?;
+    let unreadable =
+        |why: &dyn std::fmt::Display| Failure::usage(format!("{}: {why}", args.input.display()));
+    let bytes = std::fs::read(&args.input).map_err(|e| unreadable(&e))?;
+    let most = usize::try_from(ctx.limits.policy_bytes).unwrap_or(usize::MAX);
+    let input: Value = json::from_slice(&bytes, most).map_err(|e| unreadable(&e))?;
+    let policies = ctx.policies.ready().map_err(usage)?;
+    let judged = policies.judge_saved(&input, &ctx.exceptions, &ctx.limits);
+    let judgement = judged.map_err(|e| unreadable(&e))?;
+    let code = u8::from(!judgement.deny.is_empty());
+    Ok(Answer { text: shown(&judgement), code })
+}
+
+fn shown(judgement: &Judgement) -> String {
+    let mut page = Page::default();
+    let mut list = |word: &str, results: &[RuleResult]| {
+        for RuleResult { code, package, msg, .. } in results {
+            line!(page, "{word:<9} {code} ({package}): {msg}");
+        }
+    };
+    list("deny", &judgement.deny);
+    list("warn", &judgement.warn);
+    list("excepted", &judgement.excepted);
+    if judgement.deny.is_empty() {
+        line!(page, "nothing is denied");
+    }
+    page.into_text()
+}
+
+/// The input of one platform, as JSON.
+async fn input(args: &PolicyInput, global: &Global) -> Result<Answer, Failure> {
+    let overrides = Overrides {
+        platforms: args.platform.clone().map_or(PlatformChoice::Host, PlatformChoice::One),
+        policy: args.policy.as_deref(),
+        rebuild: args.no_rebuild.then_some(When::Never),
+        ..Overrides::default()
+    };
+    let (config, ctx) = context::build(global, overrides)?;
+    let pinned = context::pin(&args.image, &config, &ctx).await?;
+    let opened = verify::open(&pinned, &ctx).await;
+    let (source, images) = opened.map_err(|error| Failure::unresolved(error, &args.image))?;
+    let Some(image) = images.into_iter().next() else {
+        return Err(Failure::usage("the image has no platform"));
+    };
+    let now = jiff::Timestamp::now();
+    let (evidence, findings) = verify::gather(&*source, image, &ctx, now).await;
+    let input = crate::policy::PolicyInput::new(&evidence, &findings, now);
+    let text = serde_json::to_string_pretty(&input);
+    let text = text.map_err(|e| Failure::usage(e.to_string()))?;
+    Ok(Answer::data(untrusted::json(&text) + "\n"))
 }

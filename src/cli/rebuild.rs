@@ -24,7 +24,7 @@ pub async fn run(args: &Rebuild, global: &Global) -> Result<Answer, Failure> {
     let overrides = Overrides {
         platforms: context::platforms(&args.platforms),
         rebuild: Some(when),
-        policy: Some("reproducible"),
+        own_preset: Some("reproducible"),
         ..Overrides::default()
     };
     let (config, mut ctx) = context::build(global, overrides)?;

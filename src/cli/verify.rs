@@ -29,6 +29,7 @@ pub async fn run(args: &Verify, global: &Global) -> Result<Answer, Failure> {
         policy: args.policy.as_deref(),
         keys: &args.key,
         rebuild: when,
+        ..Overrides::default()
     };
     let (config, mut ctx) = context::begin(global, overrides)?;
     let image = context::pin(&args.image, &config, &ctx).await?;

@@ -102,13 +102,19 @@ fn paths(
     raw.paths.iter().enumerate().map(read).collect()
 }
 
-fn expires(
+/// A day and nothing else: a time beside it would be read and not held.
+fn day(text: &str) -> Option<Date> {
+    text.parse::<Date>().ok().filter(|day| day.to_string() == text)
+}
+
+/// The last day of an entry, within a year.
+pub(super) fn expires(
     reader: &Reader<'_>,
     at: KeyPath,
     text: &str,
     today: Option<Date>,
 ) -> Result<Date, ConfigError> {
-    let Ok(day) = text.parse::<Date>() else {
+    let Some(day) = day(text) else {
         let complaint = want("a day such as 2027-01-31", "an entry without an end is a policy");
         return Err(reader.refuse(at, text, complaint));
     };
@@ -183,6 +189,9 @@ mod tests {
             (GOOD.replace("team", "''"), "allow[0].owner: expected some words"),
             (GOOD.replace("team", "\"a\\nb\""), "allow[0].owner: expected some words"),
             (GOOD.replace("2026-12-31", "never"), "allow[0].expires: expected a day such as"),
+            (GOOD.replace("2026-12-31", "'2026-12-31T12:00'"), "expires: expected a day such as"),
+            (GOOD.replace("2026-12-31", "'20261231'"), "expires: expected a day such as"),
+            (GOOD.replace("2026-12-31", "'2026-12-31[Europe/Vienna]'"), "expected a day such as"),
             (GOOD.replace("2026-12-31", "2027-11-27"), "2027-11-26 at the latest"),
             (GOOD.replace("reason", "images: [], reason"), "allow[0].images: expected at least"),
             (GOOD.replace("reason", "images: ['r/a*'], reason"), "allow[0].images[0]"),

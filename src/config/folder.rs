@@ -1,7 +1,8 @@
 //! Policy folders: files on disk into a bundle.
 //!
-//! Reads `*.rego` and one data file from each folder, its subfolders included. Follows no symbolic link, so that a folder
-//! means only what is in it.
+//! Reads `*.rego` and one data file from each folder, its subfolders included. Follows symbolic links to files that are in
+//! the folder, as Kubernetes makes them of a ConfigMap, and refuses others: a folder means only what is in it. Names that
+//! begin with a dot are passed over; data that would be passed over is refused.
 
 use std::{
     fs, io,
@@ -42,26 +43,41 @@ pub enum FolderError {
         /// The limit in bytes.
         limit: usize,
     },
+    /// A folder that adds nothing.
+    #[error("{folder} holds no *.rego file; name the folder that has the rules")]
+    Empty {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// A link that leaves the folder.
+    #[error("{path} is a link that leads out of the policy folder; copy what it leads to")]
+    Outside {
+        /// The link.
+        path: PathBuf,
+    },
     /// The files are no policies.
     #[error("{folder}: {error}")]
     Policy {
         /// The folder.
         folder: PathBuf,
         /// Why.
-        error: PolicyError,
+        error: Box<PolicyError>,
     },
 }
 
-/// Reads folders into one bundle; later folders' data goes over earlier ones'.
+/// Reads folders into one bundle. Each has packages and data of its own.
 ///
 /// # Errors
 /// See [`FolderError`].
 pub fn bundle(folders: &[PathBuf]) -> Result<Bundle, FolderError> {
     let mut bundle = Bundle::default();
     for folder in folders {
-        let policy = |error| FolderError::Policy { folder: folder.clone(), error };
+        let policy = |error| FolderError::Policy { folder: folder.clone(), error: Box::new(error) };
         let read = Bundle::from_files(files(folder)?).map_err(policy)?;
-        bundle = bundle.join(read).map_err(policy)?;
+        if read.is_empty() {
+            return Err(FolderError::Empty { folder: folder.clone() });
+        }
+        bundle = bundle.join(read.at(&folder.display().to_string())).map_err(policy)?;
     }
     Ok(bundle)
 }
@@ -78,7 +94,14 @@ fn files(folder: &Path) -> Result<Vec<(String, String)>, FolderError> {
         for entry in fs::read_dir(&next).map_err(unreadable(&next))? {
             let entry = entry.map_err(unreadable(&next))?;
             let path = entry.path();
+            if entry.file_name().as_encoded_bytes().starts_with(b".") {
+                continue;
+            }
             let kind = entry.file_type().map_err(unreadable(&path))?;
+            let kind = match kind.is_symlink() && is_policy(&path, folder) {
+                true => linked(&path, folder)?,
+                false => kind,
+            };
             if kind.is_dir() {
                 folders.push(path);
             } else if kind.is_file() && is_policy(&path, folder) {
@@ -93,11 +116,24 @@ fn files(folder: &Path) -> Result<Vec<(String, String)>, FolderError> {
     Ok(found)
 }
 
+/// What a link leads to, inside the folder.
+fn linked(path: &Path, folder: &Path) -> Result<fs::FileType, FolderError> {
+    let unreadable = |error| FolderError::Unreadable { path: path.to_path_buf(), error };
+    let target = path.canonicalize().map_err(unreadable)?;
+    if !target.starts_with(folder.canonicalize().map_err(unreadable)?) {
+        return Err(FolderError::Outside { path: path.to_path_buf() });
+    }
+    fs::metadata(&target).map(|data| data.file_type()).map_err(unreadable)
+}
+
+/// Rules, and what OPA would take for data; [`Bundle::from_files`] refuses what is neither.
 fn is_policy(path: &Path, folder: &Path) -> bool {
-    let rego = path.extension().is_some_and(|e| e == "rego");
-    let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
-    let data = ["data.json", "data.yaml", "data.yml"].contains(&name);
-    rego || (data && path.parent() == Some(folder))
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let (stem, extension) = name.rsplit_once('.').unwrap_or((name, ""));
+    let is = |known: &&str| extension.eq_ignore_ascii_case(known);
+    // Below the top, other documents belong to somebody else: a rule that refers to them is refused by itself.
+    let data = path.parent() == Some(folder) || stem.eq_ignore_ascii_case("data");
+    is(&"rego") || (data && ["json", "yaml", "yml"].iter().any(is))
 }
 
 fn name(path: &Path, folder: &Path) -> String {

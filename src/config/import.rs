@@ -21,7 +21,10 @@ use self::{
     wire::{Authority, Ctlog, Document, Identity, Key, Keyless, OBJECT_META, Outline, Source},
 };
 use super::{Surroundings, valid};
-use crate::trust::{ImagePattern, PatternError, PublicKey, sigstore::Pattern};
+use crate::{
+    policy::builtins::pattern,
+    trust::{ImagePattern, PatternError, PublicKey, sigstore::Pattern},
+};
 
 /// Bytes of a document.
 pub const MAX_BYTES: usize = 1 << 20;
@@ -437,7 +440,8 @@ fn who(identity: &Identity) -> Result<serde_json::Map<String, Value>, String> {
         match (exact, expression.as_ref().filter(there)) {
             (Some(exact), None) => who.insert(exact_key.to_owned(), exact.as_str().into()),
             (None, Some(expression)) => {
-                let anchored = anchored(expression);
+                let anchored = pattern::translate(expression).map(|ours| anchored(&ours));
+                let anchored = anchored.map_err(|why| format!("{expression:?}: {why}"))?;
                 Pattern::parse(&anchored).map_err(|fault| format!("{anchored:?}: {fault}"))?;
                 who.insert(pattern_key.to_owned(), anchored.into())
             }

@@ -84,24 +84,26 @@ pub struct PolicyConfig {
 
 /// Which rules are evaluated.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PolicySelection {
+pub struct PolicySelection {
     /// Rules that hallmark ships, of [`Preset::names`](crate::policy::bundle::Preset::names).
-    Preset(&'static str),
-    /// The operator's own folders; never empty.
-    Bundles(Vec<PathBuf>),
+    pub preset: &'static str,
+    /// The operator's own folders, beside them.
+    pub bundles: Vec<PathBuf>,
 }
 
 impl Default for PolicySelection {
     fn default() -> Self {
-        Self::Preset("baseline")
+        Self { preset: "baseline", bundles: Vec::new() }
     }
 }
 
 /// A rule that may be broken, by whom and until when.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExceptionConfig {
-    /// Finding or rule code.
+    /// Code of the rule.
     pub code: String,
+    /// Package of the rule, where others give the same code.
+    pub package: Option<String>,
     /// Image patterns; never empty.
     pub images: Vec<ImagePattern>,
     /// Why.

@@ -171,6 +171,7 @@ pub(super) struct Policy {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct Exception {
     pub code: String,
+    pub package: Option<String>,
     pub images: Vec<String>,
     pub reason: String,
     pub owner: String,

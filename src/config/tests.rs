@@ -81,7 +81,10 @@ fn reads_every_section() {
     assert_eq!(first.auth_hosts, ["auth.example"]);
     assert_eq!(config.trust.signers().keys().collect::<Vec<_>>(), ["release", "second"]);
     assert_eq!(config.trust.rules().first().map(|rule| rule.threshold), Some(2));
-    assert_eq!(config.policy.selection, PolicySelection::Preset("reproducible"));
+    assert_eq!(
+        config.policy.selection,
+        PolicySelection { preset: "reproducible", bundles: Vec::new() }
+    );
     assert_eq!(config.policy.settings.get("rebuild"), Some(&serde_json::json!({"minLevel": 4})));
     let expires = config.policy.exceptions.first().map(|exception| exception.expires);
     assert_eq!(expires, Some(jiff::civil::date(2027, 1, 31)));
@@ -120,7 +123,7 @@ fn without_a_file_nobody_is_trusted() {
     for config in [Config::load(None, &Surroundings::default()), load("version: 1\n")] {
         let config = config.expect("valid");
         assert!(config.trust.signers().is_empty() && config.trust.rules().is_empty());
-        assert_eq!(config.policy.selection, PolicySelection::Preset("baseline"));
+        assert_eq!(config.policy.selection, PolicySelection::default());
         assert_eq!(config.rebuild.when, RebuildWhen::Policy);
         assert_eq!(config.limits, Limits::default());
         assert!(config.gate.is_none());
@@ -132,7 +135,7 @@ fn without_a_file_nobody_is_trusted() {
 const REFUSALS: &str = r#"
 # nothing => hallmark.yaml => missing field `version`
 version: 2 => :1:10: version: => expected 1, found 2
-+version: 1 => :1:1 => duplicate field
++version: 1 => :1:1 => duplicate
 +surprise: 1 => :2:1 => unknown field `surprise`
 +repositories: x => :2:15 => expected a sequence
 +---|version: 1 =>  => more than one document
@@ -170,13 +173,34 @@ version: 2 => :1:10: version: => expected 1, found 2
 +T     - {images: [r.example/x], predicates: [sbom], signers: [a], threshold: 0} => threshold => a rule that can be satisfied
 +T     - {images: [r.example/x], predicates: [sbom], signers: [a], threshold: 2} => threshold => a rule that can be satisfied
 +policy: {preset: strict} => :2:18: policy.preset: => one of baseline
-+policy: {preset: slsa, bundles: [policies]} => policy.bundles => either
++policy: {preset: } => policy.preset: => found nothing
++policy: => :2: => found nothing
++policy: ~ => policy: => found nothing
++rebuild: null => rebuild: => found nothing
++trust: {signers: } => trust.signers: => found nothing
++policy: {preset: ""} => policy.preset: => one of baseline
++policy: {preset: !x signed} => policy.preset: => the tag !x
++policy: {preset: Baseline} => policy.preset: => one of baseline
++policy: {settings: {<<: {a: 1}}} => policy.settings => the merge key <<
++policy: {settings: {a: {1: b}}} => policy.settings.a => the key
++policy: {settings: } => policy.settings: => found nothing
++policy: {settings: {signature: {signers: }}} => policy.settings.signature.signers: => found nothing
++policy: {settings: {signature: {signers: !set [a]}}} => policy.settings.signature.signers: => the tag !set
++policy: {settings: {signature: {signers: {a: true}}}} => policy.settings.signature.signers: => a list of different names
++policy: {settings: {signature: {revoked: ["sha256:AA"]}}} => policy.settings.signature.revoked[0]: => lower-case
++policy: {settings: {rebuild: {minLevel: high}}} => policy.settings.rebuild.minLevel: => from 1 to 5
++policy: {settings: {signature: [signers]}} => policy.settings.signature: => a mapping of names
++policy: {bundles: [policies, policies]} => policy.bundles[1] => each folder once
 +policy: {bundles: []} => policy.bundles => at least one folder
 +policy: {bundles: [release.pub]} => policy.bundles[0] => a folder
 +policy: {settings: [1]} => policy.settings => a mapping
 +policy: {settings: {a: 1, a: 2}} =>  => duplicate
 +policy: {exceptions: [{code: c, images: [x], reason: r, owner: o}]} => :2:23 => missing field `expires`
-+policy: {exceptions: [{code: c, images: [x], reason: r, owner: o, expires: never}]} => exceptions[0].expires => a day such as
++policy: {exceptions: [{code: c, images: [r.example/x], reason: r, owner: o, expires: never}]} => exceptions[0].expires => a day such as
++policy: {exceptions: [{code: c, images: [r.example/x], reason: r, owner: o, expires: "2027-01-31T10:00"}]} => exceptions[0].expires => a day such as
++policy: {exceptions: [{code: c, images: [r.example/x], reason: r, owner: o, expires: 2999-01-31}]} => exceptions[0].expires => a day within 366 days
++policy: {exceptions: [{code: c, images: [x*], reason: r, owner: o, expires: 2027-01-31}]} => exceptions[0].images[0] => whole segments
++policy: {exceptions: [{code: c, package: "", images: [r.example/x], reason: r, owner: o, expires: 2027-01-31}]} => exceptions[0].package => a package such as
 +policy: {exceptions: [{code: c, images: [x], reason: " ", owner: o, expires: 2027-01-31}]} => exceptions[0].reason => some words
 +policy: {exceptions: [{code: c, images: [], reason: r, owner: o, expires: 2027-01-31}]} => exceptions[0].images => at least one
 +rebuild: {when: sometimes} => :2:17: rebuild.when: => one of policy, always, never
@@ -509,7 +533,10 @@ proptest::proptest! {
 fn every_preset_that_ships_may_be_named() {
     for name in crate::policy::bundle::Preset::names() {
         let config = load(&format!("version: 1\npolicy: {{preset: {name}}}\n"));
-        assert_eq!(config.expect(name).policy.selection, PolicySelection::Preset(name));
+        assert_eq!(
+            config.expect(name).policy.selection,
+            PolicySelection { preset: name, bundles: Vec::new() }
+        );
     }
 }
 
@@ -578,5 +605,102 @@ fn layouts_have_owners_and_images() {
         let text = if text.starts_with('{') { text } else { format!("{{{text}}}") };
         let error = with(&text).err().unwrap_or_else(|| panic!("accepted: {text}")).to_string();
         assert!(error.contains(want), "{text}: {error}");
+    }
+}
+
+/// Something of a schema's type.
+fn sample(root: &serde_json::Value, schema: &serde_json::Value) -> serde_json::Value {
+    use serde_json::json;
+    if let Some(name) = schema["$ref"].as_str().and_then(|r| r.strip_prefix("#/$defs/")) {
+        return sample(root, &root["$defs"][name]);
+    }
+    if let Some(alternatives) = schema["anyOf"].as_array() {
+        return alternatives.first().map(|schema| sample(root, schema)).unwrap_or_default();
+    }
+    let kind = match &schema["type"] {
+        serde_json::Value::Array(kinds) => kinds.first().and_then(|kind| kind.as_str()),
+        kind => kind.as_str(),
+    };
+    match kind {
+        Some("object") => {
+            let required = schema["required"].as_array().into_iter().flatten();
+            let required = required.filter_map(|name| name.as_str());
+            let of = |name| sample(root, &schema["properties"][name]);
+            required.map(|name| (name.to_owned(), of(name))).collect()
+        }
+        Some("array") => json!([sample(root, &schema["items"])]),
+        Some("integer") => json!(1),
+        Some("boolean") => json!(false),
+        _ => json!("x"),
+    }
+}
+
+/// Words that are one letter away.
+fn neighbours(name: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    for (at, letter) in name.char_indices() {
+        let (before, after) = (&name[..at], &name[at + letter.len_utf8()..]);
+        let cased = match letter.is_ascii_lowercase() {
+            true => letter.to_ascii_uppercase(),
+            false => letter.to_ascii_lowercase(),
+        };
+        words.extend([
+            format!("{before}{after}"),
+            format!("{before}x{letter}{after}"),
+            format!("{before}x{after}"),
+            format!("{before}{cased}{after}"),
+        ]);
+    }
+    words.push(format!("{name}s"));
+    words
+}
+
+type Document = serde_json::Value;
+
+/// Documents in which one key is another word, for each key of the schema and each such word.
+fn misspelt(
+    root: &Document,
+    schema: &Document,
+    wrap: &dyn Fn(Document) -> Document,
+    out: &mut Vec<(String, Document)>,
+) {
+    for schema in schema["anyOf"].as_array().into_iter().flatten() {
+        misspelt(root, schema, wrap, out);
+    }
+    if let Some(name) = schema["$ref"].as_str().and_then(|r| r.strip_prefix("#/$defs/")) {
+        misspelt(root, &root["$defs"][name], wrap, out);
+    }
+    if schema["items"].is_object() {
+        misspelt(root, &schema["items"], &|inner| wrap(serde_json::json!([inner])), out);
+    }
+    let own = sample(root, schema);
+    for (name, inner) in schema["properties"].as_object().into_iter().flatten() {
+        let with = |key: &str, value: Document| {
+            let mut object = own.as_object().cloned().unwrap_or_default();
+            object.remove(name);
+            object.insert(key.to_owned(), value);
+            wrap(Document::Object(object))
+        };
+        for wrong in neighbours(name) {
+            if wrong != *name && schema["properties"][&wrong].is_null() {
+                out.push((wrong.clone(), with(&wrong, sample(root, inner))));
+            }
+        }
+        misspelt(root, inner, &|value| with(name, value), out);
+    }
+}
+
+#[test]
+fn i1_every_key_misspelt_by_one_letter_is_refused() {
+    let schema = serde_json::to_value(schemars::schema_for!(raw::File)).expect("schema");
+    let mut documents = Vec::new();
+    misspelt(&schema, &schema, &|document| document, &mut documents);
+    assert!(documents.len() > 2000, "{}", documents.len());
+    for (wrong, document) in documents {
+        let file = Path::new("hallmark.yaml");
+        let read = valid::config(file, &document.to_string(), &Surroundings::default());
+        let error = read.err().map(|error| error.to_string());
+        let named = error.as_ref().is_some_and(|e| e.contains(&format!("unknown field `{wrong}`")));
+        assert!(named, "{wrong:?} in {document}: {error:?}");
     }
 }

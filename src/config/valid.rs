@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use jiff::{civil::Date, tz::TimeZone};
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 
 use super::{
@@ -27,6 +28,7 @@ use crate::{
     engine::{self, grpc},
     gate::Tags,
     image::Platform,
+    json::yaml,
     limits::Limits,
     policy::bundle::Preset,
     rebuild::plan::StepNetwork,
@@ -199,7 +201,7 @@ pub(super) fn config(
             .with_unmatched(unmatched(&reader, &raw.trust)?)
             .with_root_age(roots.age),
         roots,
-        policy: policy(&reader, raw.policy)?,
+        policy: policy(&reader, raw.policy, surroundings)?,
         rebuild: rebuild(&reader, &raw.rebuild, surroundings)?,
         limits,
         gate: raw.gate.as_ref().map(|gate| self::gate(&reader, gate)).transpose()?,
@@ -217,6 +219,12 @@ pub(super) fn updatable(
 }
 
 fn raw(file: &Path, text: &str) -> Result<raw::File, ConfigError> {
+    let document: yaml_serde::Value =
+        yaml_serde::from_str(text).map_err(|error| form(file, &error))?;
+    // Of an empty file the reader says what is missing.
+    if document != yaml_serde::Value::Null {
+        plain(&Reader { file, text }, &KeyPath(Vec::new()), &document)?;
+    }
     let raw: raw::File = yaml_serde::from_str(text).map_err(|error| form(file, &error))?;
     if raw.version != 1 {
         let reader = Reader { file, text };
@@ -478,50 +486,60 @@ fn rule(
     })
 }
 
-fn policy(reader: &Reader<'_>, raw: raw::Policy) -> Result<PolicyConfig, ConfigError> {
-    let selection = match (raw.preset, raw.bundles) {
-        (None, None) => PolicySelection::default(),
-        (Some(name), None) => preset(reader, &name)?,
-        (None, Some(folders)) => bundles(reader, &folders)?,
-        (Some(_), Some(_)) => {
-            let help = "to add rules to a preset, import it in a bundle";
-            let complaint = want("either preset or bundles", help);
-            return Err(reader.refuse(key!["policy", "bundles"], "both", complaint));
-        }
-    };
+fn policy(
+    reader: &Reader<'_>,
+    raw: raw::Policy,
+    surroundings: &Surroundings,
+) -> Result<PolicyConfig, ConfigError> {
+    let preset = raw.preset.map(|name| preset(reader, &name)).transpose()?;
+    let bundles = raw.bundles.map(|folders| bundles(reader, &folders)).transpose()?;
+    let default = PolicySelection::default();
+    let today = surroundings.now.map(|now| now.to_zoned(TimeZone::UTC).date());
     let exceptions = raw.exceptions.into_iter().enumerate();
-    let exceptions = exceptions.map(|(index, exception)| self::exception(reader, index, exception));
+    let exceptions =
+        exceptions.map(|(index, exception)| self::exception(reader, index, exception, today));
     Ok(PolicyConfig {
-        selection,
+        selection: PolicySelection {
+            preset: preset.unwrap_or(default.preset),
+            bundles: bundles.unwrap_or(default.bundles),
+        },
         settings: settings(reader, raw.settings)?,
         exceptions: exceptions.collect::<Result<_, _>>()?,
     })
 }
 
-fn preset(reader: &Reader<'_>, name: &str) -> Result<PolicySelection, ConfigError> {
-    Preset::names().find(|known| *known == name).map(PolicySelection::Preset).ok_or_else(|| {
+fn preset(reader: &Reader<'_>, name: &str) -> Result<&'static str, ConfigError> {
+    Preset::names().find(|known| *known == name).ok_or_else(|| {
         let known: Vec<_> = Preset::names().collect();
-        let complaint = want(one_of(&known), "for rules of your own write bundles: [FOLDER]");
-        reader.refuse(key!["policy", "preset"], name, complaint)
+        let complaint = want(one_of(&known), "rules of your own come beside it: bundles: [FOLDER]");
+        reader.refuse(key!["policy", "preset"], format!("{name:?}"), complaint)
     })
 }
 
-fn bundles(reader: &Reader<'_>, folders: &[String]) -> Result<PolicySelection, ConfigError> {
+fn bundles(reader: &Reader<'_>, folders: &[String]) -> Result<Vec<PathBuf>, ConfigError> {
     if folders.is_empty() {
-        let help = "no rules would let everything through; name a folder or a preset";
-        let complaint = want("at least one folder", help);
+        let complaint = want("at least one folder", "name a folder, or leave the key out");
         return Err(reader.refuse(key!["policy", "bundles"], "an empty list", complaint));
     }
-    let folder = |(index, text): (usize, &String)| {
+    let mut found = Vec::new();
+    for (index, text) in folders.iter().enumerate() {
+        let refuse = |found: String, complaint| {
+            Err(reader.refuse(key!["policy", "bundles", index], found, complaint))
+        };
         let path = reader.path(text);
-        if path.is_dir() {
-            return Ok(path);
+        if text.is_empty() || !path.is_dir() {
+            let help = "relative paths start at this file's folder";
+            return refuse(path.display().to_string(), want("a folder with .rego files", help));
         }
-        let complaint =
-            want("a folder with .rego files", "relative paths start at this file's folder");
-        Err(reader.refuse(key!["policy", "bundles", index], path.display(), complaint))
-    };
-    folders.iter().enumerate().map(folder).collect::<Result<_, _>>().map(PolicySelection::Bundles)
+        if found.contains(&path) {
+            return refuse(
+                path.display().to_string(),
+                want("each folder once", "remove one of them"),
+            );
+        }
+        found.push(path);
+    }
+    Ok(found)
 }
 
 fn settings(
@@ -529,39 +547,69 @@ fn settings(
     raw: Option<yaml_serde::Value>,
 ) -> Result<serde_json::Map<String, serde_json::Value>, ConfigError> {
     let Some(raw) = raw else { return Ok(serde_json::Map::new()) };
-    match serde_json::to_value(raw) {
-        Ok(serde_json::Value::Object(map)) => Ok(map),
-        Ok(serde_json::Value::Null) => Ok(serde_json::Map::new()),
+    let map = match plain(reader, &key!["policy", "settings"], &raw)? {
+        serde_json::Value::Object(map) => map,
         other => {
-            let found = other.map_or_else(|error| error.to_string(), |value| value.to_string());
-            let complaint =
-                want("a mapping of names to JSON values", "see the policy's own documentation");
-            Err(reader.refuse(key!["policy", "settings"], found, complaint))
+            let complaint = want(
+                "a mapping of names to values",
+                "docs/policy.md lists those of the shipped rules",
+            );
+            return Err(reader.refuse(key!["policy", "settings"], other, complaint));
         }
-    }
+    };
+    crate::policy::settings::typed(&map).map_err(|error| {
+        let mut at = key!["policy", "settings"];
+        at.0.extend(error.path.into_iter().map(Step::Key));
+        at.0.extend(error.item.map(Step::Item));
+        reader.refuse(at, error.found, want(error.expected, error.help))
+    })?;
+    Ok(map)
+}
+
+/// A document that all readers of YAML understand alike, every key with its value.
+fn plain(
+    reader: &Reader<'_>,
+    at: &KeyPath,
+    document: &yaml_serde::Value,
+) -> Result<serde_json::Value, ConfigError> {
+    yaml::plain(document, yaml::Form::Settings).map_err(|ambiguous| {
+        let mut at = at.clone();
+        at.0.extend(ambiguous.path.into_iter().map(|step| match step {
+            yaml::Step::Key(key) => Step::Key(key),
+            yaml::Step::Item(item) => Step::Item(item),
+        }));
+        if at.0.is_empty() {
+            at = key!["version"];
+        }
+        reader.refuse(at, ambiguous.found, want("a plain value", ambiguous.help))
+    })
 }
 
 fn exception(
     reader: &Reader<'_>,
     index: usize,
     raw: raw::Exception,
+    today: Option<Date>,
 ) -> Result<ExceptionConfig, ConfigError> {
     let at = |name: &str| key!["policy", "exceptions", index, name];
-    let help = "docs/configuration.md says what is read here";
     reader.not_empty(at("code"), std::slice::from_ref(&raw.code))?;
     for (name, text) in [("reason", &raw.reason), ("owner", &raw.owner)] {
         reader.words(at(name), text)?;
     }
-    let expires = raw.expires.parse().map_err(|_| {
-        let complaint = want("a day such as 2027-01-31", "an exception without an end is a policy");
-        reader.refuse(at("expires"), &raw.expires, complaint)
-    })?;
+    if let Some(package) = &raw.package
+        && !package.split('.').all(|word| !word.is_empty() && !word.contains(char::is_whitespace))
+    {
+        let complaint = want("a package such as hallmark.sbom", "as reports write it");
+        return Err(reader.refuse(at("package"), format!("{package:?}"), complaint));
+    }
+    let help = "docs/configuration.md says what is read here";
     Ok(ExceptionConfig {
-        code: raw.code,
         images: reader.parse(&at("images"), &raw.images, &want("an image pattern", help))?,
+        expires: super::allow::expires(reader, at("expires"), &raw.expires, today)?,
+        code: raw.code,
+        package: raw.package,
         reason: raw.reason,
         owner: raw.owner,
-        expires,
     })
 }
 

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{PolicyError, metadata::Metadata};
+use crate::json::yaml;
 
 /// Largest file of a bundle, in bytes; regorus has the same bound for rules.
 pub const MAX_FILE_BYTES: usize = 1 << 20;
@@ -27,7 +28,7 @@ macro_rules! shipped {
     };
 }
 shipped! {
-    rules: "findings" "layout" "provenance" "rebuild" "sbom" "sbom_agrees" "signature";
+    rules: "findings" "provenance" "rebuild" "revocation" "sbom" "sbom_agrees" "signature";
     presets: "baseline" "signed" "slsa" "reproducible";
 }
 
@@ -63,13 +64,31 @@ impl Preset {
     }
 }
 
+/// Where the shipped rules come from; no folder is called so.
+pub(super) const SHIPPED: &str = "hallmark";
+
 /// Rules with their data and settings.
+///
+/// Files have the name that messages show: where they come from, and their name there. Each place has packages and data
+/// of its own, so that nobody's rules and data change what those of somebody else mean.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Bundle {
-    pub(super) rules: BTreeMap<String, String>,
-    pub(super) tests: BTreeMap<String, String>,
+    pub(super) rules: BTreeMap<String, Module>,
+    pub(super) tests: BTreeMap<String, Module>,
     pub(super) data: Map<String, Value>,
+    /// Where each key of `data` comes from.
+    origins: BTreeMap<String, String>,
     pub(super) settings: Map<String, Value>,
+}
+
+/// One file of rules.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Module {
+    /// The place that it comes from.
+    pub(super) origin: String,
+    /// Its name there.
+    pub(super) name: String,
+    pub(super) text: String,
 }
 
 impl Bundle {
@@ -80,8 +99,27 @@ impl Bundle {
     pub fn preset(name: &str) -> Result<Self, PolicyError> {
         let preset = Preset::named(name)?;
         let rules = RULES.iter().filter(|(rule, _)| preset.rules.iter().any(|r| r == rule));
-        let rules = rules.map(|(rule, text)| (format!("{rule}.rego"), (*text).to_owned()));
-        Ok(Self { rules: rules.collect(), settings: preset.settings, ..Self::default() })
+        let files = rules.map(|(rule, text)| (format!("{rule}.rego"), (*text).to_owned()));
+        Ok(Self { settings: preset.settings, ..Self::from_files(files)?.at(SHIPPED) })
+    }
+
+    /// Whether it holds neither rules nor tests.
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty() && self.tests.is_empty()
+    }
+
+    /// The same files, as those of a place.
+    #[must_use]
+    pub fn at(self, origin: &str) -> Self {
+        let moved = |files: BTreeMap<String, Module>| {
+            let moved = files.into_values().map(|module| {
+                let shown = format!("{origin}/{}", module.name);
+                (shown, Module { origin: origin.to_owned(), ..module })
+            });
+            moved.collect()
+        };
+        let origins = self.data.keys().map(|key| (key.clone(), origin.to_owned())).collect();
+        Self { rules: moved(self.rules), tests: moved(self.tests), origins, ..self }
     }
 
     /// The files of a policy folder: name relative to it, and text.
@@ -112,26 +150,39 @@ impl Bundle {
             if into.contains_key(&file) {
                 return Err(PolicyError::DuplicateFile { file });
             }
-            into.insert(file, text);
+            let (origin, name) = (String::new(), file.clone());
+            into.insert(file, Module { origin, name, text });
         }
-        Ok(bundle)
+        Ok(bundle.at_top())
     }
 
-    /// Both bundles' rules; `other`'s data and settings win.
+    fn at_top(mut self) -> Self {
+        self.origins = self.data.keys().map(|key| (key.clone(), String::new())).collect();
+        self
+    }
+
+    /// The rules and data of both; `other`'s settings win.
     ///
     /// # Errors
-    /// [`PolicyError::DuplicateFile`] where two different files have one name; put them into folders of their own.
+    /// [`PolicyError::DuplicateFile`] where two different files have one name, [`PolicyError::DataTwice`] where both have
+    /// data under one key: what one of them allows would otherwise be allowed to the other.
     pub fn join(mut self, other: Self) -> Result<Self, PolicyError> {
         let pairs = [(&mut self.rules, other.rules), (&mut self.tests, other.tests)];
         for (into, from) in pairs {
-            for (file, text) in from {
-                if into.get(&file).is_some_and(|there| *there != text) {
+            for (file, module) in from {
+                if into.get(&file).is_some_and(|there| *there != module) {
                     return Err(PolicyError::DuplicateFile { file });
                 }
-                into.insert(file, text);
+                into.insert(file, module);
             }
         }
-        merge(&mut self.data, other.data);
+        for (key, value) in other.data {
+            let origin = other.origins.get(&key).cloned().unwrap_or_default();
+            if let Some(first) = self.origins.insert(key.clone(), origin.clone()) {
+                return Err(PolicyError::DataTwice { key, first, second: origin });
+            }
+            self.data.insert(key, value);
+        }
         Ok(self.with_settings(other.settings))
     }
 
@@ -146,15 +197,17 @@ impl Bundle {
     /// asked for.
     #[must_use]
     pub fn with_rebuild(mut self) -> Self {
-        let is_there = |text: &String| {
-            let mut lines = text.lines().map(str::trim);
+        let is_there = |module: &Module| {
+            let mut lines = module.text.lines().map(str::trim);
             lines.any(|line| line.split_whitespace().eq(["package", "hallmark.rebuild"]))
         };
         if !self.rules.values().any(is_there) {
             let shipped = RULES.iter().filter(|(name, _)| *name == "rebuild");
-            let shipped =
-                shipped.map(|(_, text)| ("hallmark:rebuild.rego".to_owned(), (*text).to_owned()));
-            self.rules.extend(shipped);
+            self.rules.extend(shipped.map(|(name, text)| {
+                let (name, text) = (format!("{name}.rego"), (*text).to_owned());
+                let origin = SHIPPED.to_owned();
+                (format!("{SHIPPED}/{name}"), Module { origin, name, text })
+            }));
         }
         self
     }
@@ -165,8 +218,8 @@ impl Bundle {
     /// [`PolicyError::Data`] where a block is malformed.
     pub fn metadata(&self) -> Result<Vec<(String, Metadata)>, PolicyError> {
         let mut all = Vec::new();
-        for (file, text) in &self.rules {
-            let blocks = Metadata::read(file, text)?;
+        for (file, module) in &self.rules {
+            let blocks = Metadata::read(file, &module.text)?;
             all.extend(blocks.into_iter().map(|block| (file.clone(), block)));
         }
         Ok(all)
@@ -192,10 +245,19 @@ pub(super) fn read_data<T: serde::de::DeserializeOwned>(
 ) -> Result<T, PolicyError> {
     let read = if file.ends_with(".json") {
         crate::json::from_slice(text.as_bytes(), MAX_FILE_BYTES).map_err(|e| e.to_string())
-    } else {
+    } else if file.ends_with(".rego") {
         yaml_serde::from_str(text).map_err(|e| e.to_string())
+    } else {
+        plain_data(text)
     };
     read.map_err(|why| PolicyError::Data { file: file.to_owned(), why })
+}
+
+/// Data in YAML that every reader of YAML understands alike.
+fn plain_data<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
+    let document = yaml_serde::from_str(text).map_err(|e| e.to_string())?;
+    let document = yaml::plain(&document, yaml::Form::Data).map_err(|e| e.to_string())?;
+    serde_json::from_value(document).map_err(|e| e.to_string())
 }
 
 #[cfg(test)]
@@ -229,6 +291,9 @@ mod tests {
             (&[("data.json", "[]")], "data.json"),
             (&[("data.json", "{\"a\":1,\"a\":2}")], "given twice"),
             (&[("data.yaml", "a: [")], "data.yaml"),
+            (&[("data.yaml", "a: 1\na: 2")], "duplicate"),
+            (&[("data.yaml", "a: &x {b: 1}\nc: {<<: *x}")], "merge key"),
+            (&[("data.yml", "a: no")], "YAML 1.1"),
         ];
         for (list, want) in cases {
             let error = files(list).expect_err(want).to_string();
@@ -254,6 +319,19 @@ mod tests {
         let other = files(&[("a.rego", "package other")]).expect("fine");
         let joined = a.clone().join(b).and_then(|j| j.join(a.clone())).expect("no conflict");
         assert_eq!((joined.rules.len(), joined.data.len()), (2, 1));
-        assert!(matches!(a.join(other), Err(PolicyError::DuplicateFile { .. })));
+        assert!(matches!(a.clone().join(other.clone()), Err(PolicyError::DuplicateFile { .. })));
+        assert!(a.at("one").join(other.at("two")).is_ok_and(|joined| joined.rules.len() == 2));
+    }
+
+    #[test]
+    fn i3_one_key_of_data_comes_from_one_place() {
+        let of = |place: &str, text: &str| files(&[("data.yaml", text)]).expect("fine").at(place);
+        let first = of("one", "teams: {a: 1}\nother: 1");
+        let joined = first.clone().join(of("two", "more: 1"));
+        assert_eq!(joined.map(|joined| joined.data.len()), Ok(3));
+        for text in ["teams: {b: 1}", "teams: {a: 1}", "teams: []"] {
+            let error = first.clone().join(of("two", text)).expect_err(text).to_string();
+            assert!(error.contains("one and two"), "{error}");
+        }
     }
 }

@@ -12,14 +12,17 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-use regex::Regex;
+use jiff::Timestamp;
 use regorus::{Engine, utils::limits::ExecutionTimerConfig};
 use serde_json::{Map, Value, json};
 
 use super::{
-    Bundle, Exception, Judgement, Needs, PolicyError, PolicyInput, RuleResult,
+    Bundle, Exception, Judgement, Needs, PolicyError, PolicyInput, RuleResult, builtins,
+    bundle::Module,
+    check::{self, ASKED},
     exception::{self, Applied},
     metadata::{Custom, Metadata},
+    settings,
 };
 use crate::{
     digest::Digest,
@@ -29,20 +32,8 @@ use crate::{
 
 /// The package that asks all others: one evaluation, one time limit.
 const ENTRY: &str = "hallmark_entry";
-/// Sets that are asked for.
-const SETS: [&str; 3] = ["deny", "warn", "needs"];
 /// Work units between two looks at the clock.
 const CHECK_INTERVAL: NonZeroU32 = NonZeroU32::new(64).expect("not zero");
-/// Builtins that are no function of the input, by their two names; some are not even there, and would fail late.
-const UNSTEADY: [(&str, &str); 6] = [
-    ("http", "send"),
-    ("net", "lookup_ip_addr"),
-    ("opa", "runtime"),
-    ("rand", "intn"),
-    ("time", "now_ns"),
-    ("uuid", "rfc4122"),
-];
-
 /// The rung that is asked for where no setting says one, as in `policies/rebuild.rego`: reproducible.
 pub(super) const DEFAULT_LEVEL: u8 = 4;
 
@@ -60,19 +51,29 @@ pub struct Policies {
     /// Package and code of the rules whose denials are certain before layers are read.
     early: BTreeSet<(String, String)>,
     bundle: Digest,
+    codes: BTreeMap<String, BTreeSet<String>>,
+    #[cfg(test)]
+    reads: Vec<Vec<String>>,
 }
 
 impl Policies {
-    /// Compiles a bundle; its tests are left out.
+    /// Compiles a bundle. Its tests are looked at and left out.
     ///
     /// # Errors
     /// Whatever would make a rule fail or never be asked.
     pub fn compile(bundle: &Bundle, limits: &Limits) -> Result<Self, PolicyError> {
+        settings::typed(&bundle.settings)?;
+        if !bundle.tests.is_empty() {
+            let files = bundle.rules.iter().chain(&bundle.tests);
+            check::tests(&mut load(files, &bundle.data, limits)?, bundle)?;
+        }
         let mut engine = load(bundle.rules.iter(), &bundle.data, limits)?;
+        let facts = check::rules(&mut engine, bundle)?;
         let asked = asked(&engine)?;
         if !asked.iter().any(|(set, _)| *set != "needs") {
             return Err(PolicyError::NoRules);
         }
+        settings::all_read(&bundle.settings, &facts.settings)?;
         let entry = entry(&asked);
         add(&mut engine, "hallmark:entry", &entry)?;
         let metadata = bundle.metadata()?;
@@ -88,6 +89,9 @@ impl Policies {
             asking: Vec::new(),
             early,
             bundle: digest(bundle),
+            codes: facts.codes,
+            #[cfg(test)]
+            reads: facts.settings,
             engine,
         };
         policies.needs = policies.find_needs(limits)?;
@@ -112,6 +116,28 @@ impl Policies {
         level.filter(|level| (1..=5).contains(level)).unwrap_or(DEFAULT_LEVEL)
     }
 
+    /// Paths below `input.settings` that the rules read.
+    #[cfg(test)]
+    pub(super) fn settings_read(&self) -> &[Vec<String>] {
+        &self.reads
+    }
+
+    /// Whether each exception means one rule.
+    ///
+    /// # Errors
+    /// [`PolicyError::ExceptionUnclear`].
+    pub fn clear(&self, exceptions: &[Exception]) -> Result<(), PolicyError> {
+        for exception in exceptions.iter().filter(|exception| exception.package.is_none()) {
+            let packages = self.codes.get(&exception.code).filter(|packages| packages.len() > 1);
+            if let Some(packages) = packages {
+                let packages: Vec<_> = packages.iter().map(String::as_str).collect();
+                let (code, packages) = (exception.code.clone(), packages.join(", "));
+                return Err(PolicyError::ExceptionUnclear { code, packages });
+            }
+        }
+        Ok(())
+    }
+
     /// Digest of rules, data, settings and exceptions: equal policies give equal judgements.
     pub fn digest(&self, exceptions: &[Exception]) -> Digest {
         let all = json!({ "bundle": self.bundle.to_string(), "exceptions": exceptions });
@@ -129,13 +155,34 @@ impl Policies {
             Ok(results) => results,
             Err(error) => return broken(&error, &input.image.reference),
         };
-        let location = &input.image.repository;
-        let Applied { denied, excepted, mut findings } =
-            exception::apply(denied, exceptions, location, input.time);
-        let image = Subject::Image(input.image.reference.clone());
-        findings.extend(denied.iter().map(|result| finding(Code::PolicyDenied, &image, result)));
-        findings.extend(warned.iter().map(|result| finding(Code::PolicyWarned, &image, result)));
-        Judgement { deny: denied, warn: warned, excepted, findings }
+        let image = (input.image.repository.as_str(), input.image.reference.as_str());
+        judged(denied, warned, exceptions, image, input.time)
+    }
+
+    /// Judges by an input that was saved, with the settings of these policies in the place of its own.
+    ///
+    /// # Errors
+    /// It is no `hallmark/input/v1`, or the policies cannot be evaluated.
+    pub fn judge_saved(
+        &self,
+        input: &Value,
+        exceptions: &[Exception],
+        limits: &Limits,
+    ) -> Result<Judgement, PolicyError> {
+        let wrong = |why: &str| PolicyError::Data { file: "input".to_owned(), why: why.to_owned() };
+        let text = |pointer: &str| input.pointer(pointer).and_then(Value::as_str);
+        if text("/schema") != Some(super::input::ID) {
+            return Err(wrong("its schema is not hallmark/input/v1"));
+        }
+        let (Some(location), Some(reference)) =
+            (text("/image/repository"), text("/image/reference"))
+        else {
+            return Err(wrong("it does not say which image it is about"));
+        };
+        let time = text("/time").and_then(|time| time.parse().ok());
+        let time = time.ok_or_else(|| wrong("it does not say when the image was judged"))?;
+        let (denied, warned) = self.results_over(input.clone(), limits)?;
+        Ok(judged(denied, warned, exceptions, (location, reference), time))
     }
 
     /// Results of all `deny` and all `warn` rules.
@@ -144,8 +191,15 @@ impl Policies {
         input: &PolicyInput,
         limits: &Limits,
     ) -> Result<(Vec<RuleResult>, Vec<RuleResult>), PolicyError> {
-        let mut input = serde_json::to_value(input)
-            .map_err(|e| PolicyError::Evaluate { why: e.to_string() })?;
+        let input = serde_json::to_value(input);
+        self.results_over(input.map_err(|e| PolicyError::Evaluate { why: e.to_string() })?, limits)
+    }
+
+    fn results_over(
+        &self,
+        mut input: Value,
+        limits: &Limits,
+    ) -> Result<(Vec<RuleResult>, Vec<RuleResult>), PolicyError> {
         if let Some(object) = input.as_object_mut() {
             object.insert("settings".to_owned(), Value::Object(self.settings.clone()));
         }
@@ -205,6 +259,22 @@ impl Policies {
     }
 }
 
+/// What results mean for an image, of which location and reference are known.
+fn judged(
+    denied: Vec<RuleResult>,
+    warned: Vec<RuleResult>,
+    exceptions: &[Exception],
+    (location, reference): (&str, &str),
+    time: Timestamp,
+) -> Judgement {
+    let Applied { denied, excepted, mut findings } =
+        exception::apply(denied, exceptions, location, time);
+    let image = Subject::Image(reference.to_owned());
+    findings.extend(denied.iter().map(|result| finding(Code::PolicyDenied, &image, result)));
+    findings.extend(warned.iter().map(|result| finding(Code::PolicyWarned, &image, result)));
+    Judgement { deny: denied, warn: warned, excepted, findings }
+}
+
 /// A denial or warning as a finding; where it comes from is written `code (package)`.
 fn finding(code: Code, image: &Subject, result: &RuleResult) -> Finding {
     let finding = Finding::new(code, image.clone())
@@ -233,13 +303,33 @@ pub(super) fn broken(error: &PolicyError, image: &str) -> Judgement {
 }
 
 fn digest(bundle: &Bundle) -> Digest {
-    let all = json!({ "rules": bundle.rules, "data": bundle.data, "settings": bundle.settings });
+    // Where a folder lies is nobody's verdict.
+    let mut rules: Vec<_> =
+        bundle.rules.values().map(|module| (&module.name, &module.text)).collect();
+    rules.sort();
+    let all = json!({ "rules": rules, "data": bundle.data, "settings": bundle.settings });
     Digest::sha256(all.to_string().as_bytes())
+}
+
+/// What one rule of a bundle gives, on no input: `data.package.rule`; `None` where it is undefined.
+///
+/// # Errors
+/// The rules do not compile, call what they may not, or cannot be evaluated.
+pub fn value(bundle: &Bundle, rule: &str, limits: &Limits) -> Result<Option<Value>, PolicyError> {
+    let mut engine = load(bundle.rules.iter(), &bundle.data, limits)?;
+    check::tests(&mut engine, bundle)?;
+    match ask(&mut engine, rule, limits)? {
+        regorus::Value::Undefined => Ok(None),
+        value => {
+            let value = serde_json::to_value(&value);
+            value.map(Some).map_err(|e| PolicyError::Evaluate { why: e.to_string() })
+        }
+    }
 }
 
 /// An engine with rules and data, nothing evaluated yet.
 pub(super) fn load<'a>(
-    rules: impl Iterator<Item = (&'a String, &'a String)>,
+    rules: impl Iterator<Item = (&'a String, &'a Module)>,
     data: &Map<String, Value>,
     limits: &Limits,
 ) -> Result<Engine, PolicyError> {
@@ -251,9 +341,9 @@ pub(super) fn load<'a>(
     engine.set_strict_builtin_errors(true);
     // What rules print is of no use here, and stderr is not theirs.
     engine.set_gather_prints(true);
-    for (file, text) in rules {
-        refuse_unsteady(file, text)?;
-        add(&mut engine, file, text)?;
+    builtins::extend(&mut engine).map_err(|e| PolicyError::Compile { why: e.to_string() })?;
+    for (file, module) in rules {
+        add(&mut engine, file, &module.text)?;
     }
     let data = regorus::Value::from(Value::Object(data.clone()));
     engine.add_data(data).map_err(|error| PolicyError::Compile { why: error.to_string() })?;
@@ -265,39 +355,16 @@ fn add(engine: &mut Engine, file: &str, text: &str) -> Result<(), PolicyError> {
     added.map(drop).map_err(|error| PolicyError::Compile { why: error.to_string() })
 }
 
-fn refuse_unsteady(file: &str, text: &str) -> Result<(), PolicyError> {
-    for (space, name) in UNSTEADY {
-        // Making the pattern takes longer than evaluating most policies, and no shipped one has such a word.
-        if !text.contains(name) {
-            continue;
-        }
-        // `time.now_ns` and `time["now_ns"]`; a comment that names one is refused too.
-        let written = format!(r#"\b{space}\s*(\.|\[\s*["`])\s*{name}\b"#);
-        // A pattern that is no regular expression refuses everything: the tests would say so.
-        if Regex::new(&written).is_ok_and(|pattern| !pattern.is_match(text)) {
-            continue;
-        }
-        let builtin = format!("{space}.{name}");
-        return Err(PolicyError::Unsteady { file: file.to_owned(), builtin });
-    }
-    Ok(())
-}
-
 /// The sets that there are: name and the package's path.
 fn asked(engine: &Engine) -> Result<Vec<(&'static str, Vec<String>)>, PolicyError> {
     let failed = |why: String| PolicyError::Compile { why };
     let mut asked = Vec::new();
     for package in engine.get_policy_package_components().map_err(|e| failed(e.to_string()))? {
-        for set in SETS {
+        for set in ASKED {
             let declared = engine.has_declared_rule_rooted_at(&package.source_file, set);
-            if !declared.map_err(|e| failed(e.to_string()))? {
-                continue;
+            if declared.map_err(|e| failed(e.to_string()))? {
+                asked.push((set, package.components.clone()));
             }
-            if package.components.first().map(String::as_str) != Some("hallmark") {
-                let (file, package) = (package.source_file, package.components.join("."));
-                return Err(PolicyError::OutsideHallmark { file, package });
-            }
-            asked.push((set, package.components.clone()));
         }
     }
     asked.sort();
@@ -324,7 +391,7 @@ fn early<'m>(
 /// The module that gathers all sets, each under the name of its package.
 fn entry(asked: &[(&str, Vec<String>)]) -> String {
     let mut text = format!("package {ENTRY}\n");
-    for set in SETS {
+    for set in ASKED {
         let mut empty = true;
         for (_, path) in asked.iter().filter(|(name, _)| *name == set) {
             let brackets: String = path.iter().map(|part| format!("[{}]", json!(part))).collect();

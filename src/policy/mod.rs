@@ -7,11 +7,14 @@
 //! the time is `input.time`. Nothing here does I/O.
 
 pub mod ahead;
+pub mod builtins;
 pub mod bundle;
+pub mod check;
 pub mod engine;
 pub mod exception;
 pub mod input;
 pub mod metadata;
+pub mod settings;
 pub mod signer;
 pub mod test;
 
@@ -126,21 +129,117 @@ pub enum PolicyError {
         /// What the parser says.
         why: String,
     },
+    /// Data that two folders give.
+    #[error(
+        "data.{key} is given by both {first} and {second}: each folder has keys of its own, so that none lifts what \
+         another denies; rename one of them"
+    )]
+    DataTwice {
+        /// The first step of its path.
+        key: String,
+        /// Where it is.
+        first: String,
+        /// And where it is, too.
+        second: String,
+    },
+    /// Data where rules are.
+    #[error("data.{data} lies where package {package} has its rules; use another key")]
+    DataBelowPackage {
+        /// Path of the data.
+        data: String,
+        /// The package.
+        package: String,
+    },
+    /// Rules in a package of somebody else.
+    #[error(
+        "{file}: package {package} overlaps package {other} of {origin}; name it otherwise, so that it changes nothing there"
+    )]
+    PackageTaken {
+        /// File.
+        file: String,
+        /// Its package.
+        package: String,
+        /// The package that was there.
+        other: String,
+        /// Where that one comes from.
+        origin: String,
+    },
+    /// A setting of a shipped rule that cannot be meant.
+    #[error(transparent)]
+    Setting(#[from] settings::SettingError),
+    /// A setting that nothing reads.
+    #[error(
+        "policy.settings.{key} is read by no rule that is loaded; the settings that are read: {known}"
+    )]
+    SettingUnread {
+        /// Its path.
+        key: String,
+        /// Paths that are read.
+        known: String,
+    },
+    /// A rule that nothing asks for.
+    #[error("{file}:{line}: nothing asks for {rule}: {help}")]
+    Unasked {
+        /// File.
+        file: String,
+        /// Line, from 1.
+        line: u32,
+        /// Path of the rule.
+        rule: String,
+        /// What to do.
+        help: &'static str,
+    },
+    /// A reference that is undefined for ever.
+    #[error(
+        "{file}:{line}: nothing defines {reference}: no loaded rule and no data file; a rule that asks for it would find nothing"
+    )]
+    Undefined {
+        /// File.
+        file: String,
+        /// Line, from 1.
+        line: u32,
+        /// The reference.
+        reference: String,
+    },
+    /// A part of the input that is never there.
+    #[error(
+        "{file}:{line}: package {package} reads input.inventory, which is there only for who asks: write `needs contains \"inventory\"`"
+    )]
+    NeedsInventory {
+        /// File.
+        file: String,
+        /// Line, from 1.
+        line: u32,
+        /// The package.
+        package: String,
+    },
+    /// A function that policies may not call.
+    #[error("{file}:{line}: {name} may not be called: {why}")]
+    Forbidden {
+        /// File.
+        file: String,
+        /// Line, from 1.
+        line: u32,
+        /// The function.
+        name: String,
+        /// Why.
+        why: &'static str,
+    },
+    /// An exception that two rules could mean.
+    #[error(
+        "policy.exceptions: the code {code} is given by the packages {packages}; say which is meant with `package`"
+    )]
+    ExceptionUnclear {
+        /// The code.
+        code: String,
+        /// Packages that give it.
+        packages: String,
+    },
     /// Not Rego v1, or not consistent.
     #[error("a policy does not compile: {why}")]
     Compile {
         /// What regorus says, with file and line.
         why: String,
-    },
-    /// A builtin whose result is not a function of the input.
-    #[error(
-        "{file}: a verdict depends on nothing but its input, and {builtin} does not; the time is input.time"
-    )]
-    Unsteady {
-        /// File.
-        file: String,
-        /// The builtin.
-        builtin: String,
     },
     /// A rule that nobody would ever evaluate.
     #[error(

@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use super::{Bundle, PolicyError, engine};
+use super::{Bundle, PolicyError, check, engine};
 use crate::limits::Limits;
 
 /// What became of every test, sorted by file and name.
@@ -44,36 +44,23 @@ pub enum Outcome {
 /// No tests, or files that do not compile.
 pub fn run(bundle: &Bundle, limits: &Limits) -> Result<TestReport, PolicyError> {
     let files = bundle.rules.iter().chain(&bundle.tests);
-    let engine = engine::load(files, &bundle.data, limits)?;
-    let packages = engine.get_policy_package_components();
-    let packages = packages.map_err(|e| PolicyError::Compile { why: e.to_string() })?;
+    let mut engine = engine::load(files, &bundle.data, limits)?;
+    check::tests(&mut engine, bundle)?;
     let mut tests = Vec::new();
-    for package in packages {
-        let Some(text) = bundle.tests.get(&package.source_file) else { continue };
-        let path: String =
-            package.components.iter().map(|c| format!("[{}]", serde_json::json!(c))).collect();
-        for name in names(text) {
-            let ask = format!("data{path}.{name}");
-            let outcome = match engine::ask(&mut engine.clone(), &ask, limits) {
-                Ok(regorus::Value::Bool(true)) => Outcome::Passed,
-                Ok(_) => Outcome::Failed,
-                Err(error) => Outcome::Error(error.to_string()),
-            };
-            let rule = format!("data.{}.{name}", package.components.join("."));
-            tests.push(TestResult { file: package.source_file.clone(), rule, outcome });
-        }
+    for (file, package, name) in check::test_names(&mut engine, bundle)? {
+        let path: String = package.iter().map(|c| format!("[{}]", serde_json::json!(c))).collect();
+        let ask = format!("data{path}.{name}");
+        let outcome = match engine::ask(&mut engine.clone(), &ask, limits) {
+            Ok(regorus::Value::Bool(true)) => Outcome::Passed,
+            Ok(_) => Outcome::Failed,
+            Err(error) => Outcome::Error(error.to_string()),
+        };
+        let rule = format!("data.{}.{name}", package.join("."));
+        tests.push(TestResult { file, rule, outcome });
     }
     tests.sort();
     tests.dedup();
     if tests.is_empty() { Err(PolicyError::NoTests) } else { Ok(TestReport { tests }) }
-}
-
-/// Names of rules that begin with `test_` at the start of a line.
-fn names(text: &str) -> impl Iterator<Item = &str> {
-    text.lines().filter(|line| line.starts_with("test_")).filter_map(|line| {
-        let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        line.split(|c| !word(c)).next()
-    })
 }
 
 impl TestReport {

@@ -352,7 +352,15 @@ fn the_input_has_the_fields_of_its_schema() {
 fn policies_that_could_pass_in_silence_do_not_compile() {
     let cases = [
         ("package hallmark.a\ndeny contains {", "does not compile"),
-        ("package hallmark.a\nallow if true", "every image would pass"),
+        ("package hallmark.a\nallow if true", "nothing asks for data.hallmark.a.allow"),
+        ("package hallmark.a\nneeds contains \"rebuild\"", "every image would pass"),
+        (
+            "package hallmark.a\ndeny contains 1 if nosuch.function(1)",
+            "nosuch.function may not be called",
+        ),
+        ("package hallmark.a\ndeny := [] if true", "is no set"),
+        ("package hallmark.a\ndeny if true", "is no set"),
+        ("package hallmark.a\ndeny := {\"code\": \"a\", \"msg\": \"m\"} if true", "is no set"),
         ("package mine\ndeny contains {\"code\": \"a\", \"msg\": \"m\"}", "not under hallmark"),
         ("package hallmark.a\ndeny contains 1 if http.send({})", "nothing but its input"),
         ("package hallmark.a\ndeny contains 1 if opa.runtime()", "nothing but its input"),
@@ -378,18 +386,13 @@ fn policies_that_could_pass_in_silence_do_not_compile() {
 #[test]
 fn whatever_goes_wrong_in_a_rule_is_a_denial() {
     let cases = [
-        (
-            "deny contains {\"code\": \"a\", \"msg\": \"m\"} if nosuch.function(1)",
-            "cannot be evaluated",
-        ),
         ("deny contains x if not x", ""),
         ("deny contains 1", "expected an object with a code"),
         ("deny contains {\"code\": \"a\"}", "expected an object with a code"),
         ("deny contains {\"code\": \"a\", \"msg\": \"\"}", "expected an object with a code"),
         ("deny contains {\"code\": \"A b\", \"msg\": \"m\"}", "expected an object with a code"),
         ("warn contains {\"code\": 1, \"msg\": \"m\"}", "expected an object with a code"),
-        ("deny := [] if true", "is no set"),
-        ("deny := {\"code\": \"a\", \"msg\": \"m\"} if true", "is no set"),
+        ("deny := x if true\nx := []", "is no set"),
         (
             "deny contains {\"code\": \"a\", \"msg\": \"m\"} if to_number(\"x\") == 1",
             "cannot be evaluated",
@@ -428,6 +431,7 @@ fn results_carry_facts_and_are_sorted() {
 fn an_exception_lets_one_code_through_and_never_a_policy_error() {
     let exception = |code: &str| Exception {
         code: code.to_owned(),
+        package: None,
         images: "r.example/*".parse().expect("a pattern"),
         reason: "r".to_owned(),
         owner: "o".to_owned(),
@@ -479,7 +483,7 @@ fn evaluation_ends_in_time() {
 fn the_limit_of_input_bytes_holds_at_n_and_n_plus_one() {
     let policies = preset("baseline");
     let mut value = serde_json::to_value(input()).expect("JSON");
-    value["settings"] = json!({"sbom": {"ghosts": "warn"}});
+    value["settings"] = json!({"sbom": {"ghosts": "warn"}, "signature": {"revoked": []}});
     let size = value.to_string().len() as u64;
     let at = |policy_bytes| Limits { policy_bytes, ..Limits::default() };
     assert!(policies.judge(&input(), &[], &at(size)).deny.is_empty());
@@ -593,4 +597,345 @@ fn policies_compiled_ahead_are_those_compiled_at_once_and_broken_ones_deny() {
     let denied = broken.judge(&input, &[], &limits);
     assert_eq!(denied.findings.iter().map(|f| f.code).collect::<Vec<_>>(), [Code::PolicyError]);
     assert_ne!(broken.digest(&[]), ahead.digest(&[]));
+}
+
+/// Compiles `files` beside the preset `baseline`, each folder under its name.
+fn beside(folders: &[(&str, &[(&str, &str)])]) -> Result<Policies, PolicyError> {
+    let mut bundle = Bundle::preset("baseline")?;
+    for (folder, files) in folders {
+        let files = files.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
+        bundle = bundle.join(Bundle::from_files(files)?.at(folder))?;
+    }
+    Policies::compile(&bundle, &Limits::default())
+}
+
+const RESULT: &str = "{\"code\": \"a\", \"msg\": \"m\"}";
+
+#[test]
+fn i2_folders_are_added_to_the_preset_and_change_nothing_in_it() {
+    let own = format!("package hallmark.own\ndeny contains {RESULT} if not input.image.signed");
+    let policies = beside(&[("own", &[("own.rego", &own)])]).expect("it compiles");
+    let mut evidence = evidence();
+    evidence.layouts = Vec::new();
+    let judgement =
+        policies.judge(&PolicyInput::new(&evidence, &[], now()), &[], &Limits::default());
+    assert_eq!(codes(&judgement.deny), ["a"]);
+    assert!(policies.needs().inventory, "the preset's rules are asked, too");
+    let error = Finding::new(Code::LayoutThreshold, crate::finding::Subject::Run);
+    let input = PolicyInput::new(&evidence, &[error], now());
+    let judgement = policies.judge(&input, &[], &Limits::default());
+    assert_eq!(codes(&judgement.deny), ["error-findings", "a"], "and deny");
+    let bad = [
+        // What is added to a package of somebody else changes what it means.
+        format!("package hallmark.sbom_agrees\nproven contains {RESULT}"),
+        format!("package hallmark.findings.codes\ndeny contains {RESULT}"),
+        format!("package hallmark\ndeny contains {RESULT}"),
+    ];
+    for text in &bad {
+        let error = beside(&[("own", &[("own.rego", text)])]).err().map(|e| e.to_string());
+        assert!(
+            error.as_ref().is_some_and(|e| e.contains("overlaps package")),
+            "{text}: {error:?}"
+        );
+    }
+    let other = own.replace("deny contains", "extra contains");
+    let error = beside(&[("one", &[("a.rego", &own)]), ("two", &[("b.rego", &other)])]);
+    assert!(matches!(error.err(), Some(PolicyError::PackageTaken { .. })));
+}
+
+#[test]
+fn i1_a_revoked_image_is_denied_in_every_preset() {
+    let digest = input().image.digest;
+    for name in Preset::names() {
+        let settings = json!({"signature": {"revoked": [digest.clone()]}});
+        let settings = settings.as_object().cloned().expect("an object");
+        let bundle = Bundle::preset(name).expect("it ships").with_settings(settings);
+        let policies = Policies::compile(&bundle, &Limits::default());
+        let policies = policies.unwrap_or_else(|e| panic!("{name}: {e}"));
+        let judgement = policies.judge(&input(), &[], &Limits::default());
+        assert!(codes(&judgement.deny).contains(&"image-revoked"), "{name}");
+    }
+}
+
+#[test]
+fn i1_a_setting_that_the_loaded_rules_do_not_read_stops_the_start() {
+    let with = |preset: &str, settings: Value| {
+        let settings = settings.as_object().cloned().expect("an object");
+        let bundle = Bundle::preset(preset).expect("it ships").with_settings(settings);
+        Policies::compile(&bundle, &Limits::default()).map(drop).map_err(|e| e.to_string())
+    };
+    let unread = [
+        ("baseline", json!({"signature": {"signers": ["a"]}}), "signature.signers"),
+        ("baseline", json!({"signature": {"maxAgeDays": 3}}), "signature.maxAgeDays"),
+        ("baseline", json!({"rebuild": {"minLevel": 3}}), "rebuild.minLevel"),
+        ("signed", json!({"rebuild": {"minLevel": 3}}), "rebuild.minLevel"),
+        ("signed", json!({"signature.signers": ["a"]}), "signature.signers"),
+        ("signed", json!({"signers": ["a"]}), "signers"),
+        ("signed", json!({"signature": {}, "x": {}}), "x"),
+    ];
+    for (preset, settings, key) in unread {
+        let error = with(preset, settings.clone()).expect_err(key);
+        assert!(error.contains(&format!("policy.settings.{key} is read by no rule")), "{error}");
+    }
+    assert_eq!(with("reproducible", json!({"rebuild": {"minLevel": 3}})), Ok(()));
+    let error = with("signed", json!({"signature": {"signers": "a"}})).expect_err("a text");
+    assert!(error.contains("policy.settings.signature.signers: expected a list"), "{error}");
+}
+
+/// All words that are one letter away, and not the word itself.
+fn misspelt(word: &str) -> BTreeSet<String> {
+    let mut words = BTreeSet::new();
+    let letters: Vec<char> = word.chars().collect();
+    let of = |letters: &[char]| letters.iter().collect::<String>();
+    for at in 0..letters.len() {
+        let mut less = letters.clone();
+        less.remove(at);
+        words.insert(of(&less));
+        for other in ['s', 'x', '_', '-', ' '] {
+            let mut more = letters.clone();
+            more.insert(at, other);
+            words.insert(of(&more));
+            let mut changed = letters.clone();
+            changed[at] = other;
+            words.insert(of(&changed));
+        }
+        let mut cased = letters.clone();
+        cased[at] = match letters[at] {
+            c if c.is_ascii_lowercase() => c.to_ascii_uppercase(),
+            c => c.to_ascii_lowercase(),
+        };
+        words.insert(of(&cased));
+        if at > 0 {
+            let mut swapped = letters.clone();
+            swapped.swap(at - 1, at);
+            words.insert(of(&swapped));
+        }
+    }
+    words.insert(format!("{word}s"));
+    words.remove(word);
+    words
+}
+
+#[test]
+fn i1_every_setting_misspelt_by_one_letter_is_refused() {
+    let good = |path: &str| match path {
+        "rebuild.minLevel" => json!(3),
+        "sbom.ghosts" => json!("deny"),
+        "signature.maxAgeDays" => json!(3),
+        _ => json!([]),
+    };
+    let bundle = Bundle::preset("reproducible").expect("it ships");
+    let limits = Limits::default();
+    let reads = Policies::compile(&bundle, &limits).expect("it compiles").settings_read().to_vec();
+    let mut tried = 0;
+    for name in settings::names() {
+        let (section, key) = name.split_once('.').expect("two words");
+        let value = good(&name);
+        let right = json!({section: {key: value.clone()}});
+        assert_eq!(
+            settings::all_read(right.as_object().expect("an object"), &reads),
+            Ok(()),
+            "{name}"
+        );
+        let sections =
+            misspelt(section).into_iter().map(|wrong| json!({wrong: {key: value.clone()}}));
+        let keys = misspelt(key).into_iter().map(|wrong| json!({section: {wrong: value.clone()}}));
+        for settings in sections.chain(keys) {
+            let settings = settings.as_object().expect("an object");
+            assert!(settings::all_read(settings, &reads).is_err(), "{settings:?}");
+            tried += 1;
+        }
+    }
+    assert!(tried > 500, "{tried}");
+}
+
+#[test]
+fn i3_rules_that_nothing_asks_for_do_not_load() {
+    let deny = format!("deny contains {RESULT} if input.image.platform == \"x\"\n");
+    let cases = [
+        (
+            "foo.deny contains {\"code\": \"b\", \"msg\": \"m\"}",
+            "nothing asks for data.hallmark.own.foo.deny",
+        ),
+        ("deny.foo contains {\"code\": \"b\", \"msg\": \"m\"}", "data.hallmark.own.deny.foo"),
+        ("deny_root contains {\"code\": \"b\", \"msg\": \"m\"}", "data.hallmark.own.deny_root"),
+        ("violation contains {\"code\": \"b\", \"msg\": \"m\"}", "data.hallmark.own.violation"),
+        ("warn_old contains \"x\"", "data.hallmark.own.warn_old"),
+        ("Deny contains \"x\"", "data.hallmark.own.Deny"),
+        ("dney contains {\"code\": \"b\", \"msg\": \"m\"}", "data.hallmark.own.dney"),
+        ("allow if input.image", "data.hallmark.own.allow"),
+        ("default allow := false", "data.hallmark.own.allow"),
+        ("deny(x) := {\"code\": \"b\", \"msg\": x}", "nobody gives it arguments"),
+        ("deny(x) if x", "nobody gives it arguments"),
+        ("unused := 1", "no deny, warn or needs leads to it"),
+        ("test_own if true", "tests are run from *_test.rego"),
+    ];
+    for (rule, want) in cases {
+        let own = format!("package hallmark.own\n{deny}{rule}\n");
+        let error = beside(&[("own", &[("own.rego", &own)])]).err().map(|e| e.to_string());
+        assert!(error.as_ref().is_some_and(|e| e.contains(want)), "{rule}: {error:?}");
+    }
+    let alone = format!(
+        "package hallmark.own\nreally if count(violation) > 0\nviolation contains 1\n{deny}"
+    );
+    assert!(beside(&[("own", &[("own.rego", &alone)])]).is_err());
+    let used = "package hallmark.own\nimport data.lib\n\
+                deny contains {\"code\": \"b\", \"msg\": \"m\"} if {\nsome x in violation\nlib.f(x)\n}\n\
+                violation contains 1 if lib.names[\"a\"]\n";
+    let lib = "package lib\nf(x) if x == 1\ng(x) if x == 2\nnames := {\"a\": true}\n";
+    beside(&[("own", &[("own.rego", used), ("lib.rego", lib)])]).expect("all is asked for");
+    let stray = format!("{lib}denials contains {RESULT}\n");
+    assert!(beside(&[("own", &[("own.rego", used), ("lib.rego", &stray)])]).is_err());
+}
+
+#[test]
+fn i3_rules_in_test_files_are_no_rules() {
+    let rule = format!("package hallmark.a\ndeny contains {RESULT} if input.x\n");
+    for stray in [
+        "deny contains 1",
+        "warn contains 1",
+        "deny_x contains 1",
+        "violation contains 1",
+        "needs contains \"rebuild\"",
+    ] {
+        let tests = format!("package hallmark.a_test\ntest_x if true\n{stray}\n");
+        let files = [("a.rego", rule.clone()), ("a_test.rego", tests)];
+        let bundle = Bundle::from_files(files.map(|(f, t)| (f.to_owned(), t))).expect("files");
+        let error = test::run(&bundle, &Limits::default()).expect_err(stray).to_string();
+        assert!(error.contains("left out when images are judged"), "{error}");
+        assert!(Policies::compile(&bundle, &Limits::default()).is_err(), "{stray}");
+    }
+}
+
+#[test]
+fn i2_what_nothing_defines_is_not_referred_to() {
+    let cases = [
+        ("some name in data.allowed", "data.allowed"),
+        ("count(data.hallmark.signature.deny) == 0", "data.hallmark.signature.deny"),
+        ("data.hallmark.findings.nothing", "data.hallmark.findings.nothing"),
+        ("lists.c", "data.lists.c"),
+        ("data[\"nowhere\"]", "data.nowhere"),
+        ("not data.typo.f(1)", "data.typo.f"),
+    ];
+    for (body, want) in cases {
+        let own = format!(
+            "package hallmark.own\nimport data.lists\ndeny contains {RESULT} if {{\n{body}\n}}\n"
+        );
+        let files: &[(&str, &str)] = &[("own.rego", &own), ("data.yaml", "lists: {a: 1, b: [x]}")];
+        let error = beside(&[("own", files)]).err().map(|e| e.to_string());
+        let want = format!("nothing defines {want}:");
+        assert!(error.as_ref().is_some_and(|e| e.contains(&want)), "{body}: {error:?}");
+    }
+    let own = format!(
+        "package hallmark.own\nimport data.lists\ndeny contains {RESULT} if {{\nlists.a == 1\n\
+         \"x\" in data.lists.b\nlists.b[0]\nsome k\nlists[k]\nobject.get(data, \"absent\", 1) == 1\n\
+         count(data.hallmark.findings.codes) == 0\n}}\n"
+    );
+    let files: &[(&str, &str)] = &[("own.rego", &own), ("data.yaml", "lists: {a: 1, b: [x]}")];
+    let policies = beside(&[("own", files)]).expect("all is defined");
+    assert_eq!(codes(&policies.judge(&input(), &[], &Limits::default()).deny), ["a"]);
+}
+
+#[test]
+fn i3_data_lies_beside_packages_and_the_inventory_is_asked_for() {
+    let own = format!("package hallmark.own\ndeny contains {RESULT}\n");
+    for data in [
+        "hallmark: {own: {deny: []}}",
+        "hallmark: {own: {}}",
+        "hallmark: 1",
+        "hallmark: {findings: {codes: []}}",
+    ] {
+        let error = beside(&[("own", &[("own.rego", &own), ("data.yaml", data)])]).err();
+        assert!(matches!(error, Some(PolicyError::DataBelowPackage { .. })), "{data}: {error:?}");
+    }
+    let reads = "deny contains {\"code\": \"b\", \"msg\": \"m\"} if count(packages) > 0\npackages := input.inventory.packages\n";
+    let without = format!("package hallmark.own\n{reads}");
+    let error = beside(&[("own", &[("own.rego", &without)])]).err().map(|e| e.to_string());
+    assert!(error.is_some_and(|e| e.contains("hallmark.own reads input.inventory")));
+    let with = format!("{without}needs contains \"inventory\"\n");
+    beside(&[("own", &[("own.rego", &with)])]).expect("it asks");
+}
+
+#[test]
+fn i2_a_code_that_two_packages_give_is_excepted_for_one_of_them() {
+    let own =
+        "package hallmark.own\ndeny contains {\"code\": \"error-findings\", \"msg\": \"m\"}\n";
+    let policies = beside(&[("own", &[("own.rego", own)])]).expect("it compiles");
+    let exception = |package: Option<&str>| Exception {
+        code: "error-findings".to_owned(),
+        package: package.map(str::to_owned),
+        images: "**".parse().expect("a pattern"),
+        reason: "r".to_owned(),
+        owner: "o".to_owned(),
+        expires: "2026-12-01".parse().expect("a date"),
+    };
+    let error = policies.clear(&[exception(None)]).err().map(|e| e.to_string());
+    assert!(error.is_some_and(|e| e.contains("hallmark.findings, hallmark.own")));
+    assert_eq!(policies.clear(&[exception(Some("hallmark.own"))]), Ok(()));
+}
+
+#[test]
+fn i4_functions_whose_answer_is_not_opas_are_refused_with_the_reason() {
+    let cases = [
+        ("time.parse_ns(\"2006\", \"2026\") > 0", "guesses zones"),
+        ("yaml.unmarshal(\"a: 1\").a == 1", "readers of YAML differ"),
+        ("regex.match(`a**`, \"a\")", "a repetition is repeated"),
+        ("regex.match(`\\B`, \"a\")", "is not there"),
+        ("glob.match(\"[a-c0-9]\", [], \"a\")", "brackets hold one range"),
+        ("sprintf(\"%5d\", [1]) == \"1\"", "without width"),
+        ("count(\"a\", 1)", "another number of arguments"),
+        ("x := 1 with input as {} with time.clock as http.send", "nothing but its input"),
+        ("crypto.sha256(\"a\") == \"b\"", "no function that policies may call"),
+    ];
+    for (body, want) in cases {
+        let error =
+            compile(&format!("package hallmark.a\ndeny contains {RESULT} if {{\n{body}\n}}\n"));
+        let error = error.err().map(|e| e.to_string());
+        assert!(error.as_ref().is_some_and(|e| e.contains(want)), "{body}: {error:?}");
+    }
+}
+
+#[test]
+fn every_shipped_rule_is_noticed_by_a_test_and_reads_fields_that_exist() {
+    let bundle = Bundle::from_files(shipped()).expect("rules and tests");
+    let remarks = check::remarks::remarks(&bundle, &Limits::default()).expect("it compiles");
+    let said: Vec<String> = remarks.iter().map(ToString::to_string).collect();
+    assert!(said.is_empty(), "{}", said.join("\n"));
+}
+
+#[test]
+fn a_check_says_what_no_test_notices_and_what_is_never_there() {
+    let rule = "package hallmark.a\n\n# METADATA\n# title: A\n# custom:\n#   code: a\n\
+                deny contains {\"code\": \"a\", \"msg\": \"m\"} if not input.image.labels.x\n\n\
+                deny contains {\"code\": \"b\", \"msg\": \"m\"} if {\n\tinput.imgae.digest\n}\n\n\
+                warn contains {\"code\": \"a\", \"msg\": \"m\"} if input.settings.a.b\n";
+    let tests = "package hallmark.a_test\n\ntest_a if count(data.hallmark.a.deny) == 1\n";
+    let files = [("a.rego", rule), ("a_test.rego", tests)];
+    let bundle =
+        Bundle::from_files(files.map(|(f, t)| (f.to_owned(), t.to_owned()))).expect("files");
+    let remarks = check::remarks::remarks(&bundle, &Limits::default()).expect("it compiles");
+    let said: Vec<String> = remarks.iter().map(ToString::to_string).collect();
+    let want = [
+        "a.rego:9: no METADATA above says what b means",
+        "a.rego:9: no test makes this deny fail (b)",
+        "a.rego:10: input.imgae.digest is no field",
+        "a.rego:13: no test makes this warn fail (a)",
+    ];
+    assert_eq!(said.len(), want.len(), "{said:#?}");
+    for (said, want) in said.iter().zip(want) {
+        assert!(said.starts_with(want), "{said}");
+    }
+}
+
+#[test]
+fn a_saved_input_is_judged_as_it_was() {
+    let policies = preset("reproducible");
+    let saved = serde_json::to_value(input()).expect("JSON");
+    let judged = policies.judge_saved(&saved, &[], &Limits::default()).expect("it is one");
+    assert_eq!(judged, policies.judge(&input(), &[], &Limits::default()));
+    for field in ["schema", "time", "image"] {
+        let mut without = saved.clone();
+        without.as_object_mut().expect("an object").remove(field);
+        assert!(policies.judge_saved(&without, &[], &Limits::default()).is_err(), "{field}");
+    }
 }

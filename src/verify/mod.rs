@@ -339,7 +339,9 @@ impl Proven {
         let subject = Subject::Image(evidence.image.reference.to_string());
         findings.push(Finding::new(Code::ImageLayersNotRead, subject));
         let judgement = judge(&evidence, &findings, ctx, now);
-        let early = judgement.deny.iter().any(|rule| rule.early);
+        // A layout that is not proven is an error that no rule decides about.
+        let unproven = self.layouts.iter().any(|layout| layout.state.why().is_some());
+        let early = unproven || judgement.deny.iter().any(|rule| rule.early);
         // Files of an image are vouched for by a signature over it, so that without anything proven they are no ground.
         let groundless = !ctx.rebuilds(&self.attested) && Grounds::of(&evidence).is_none();
         (early || groundless)

@@ -563,10 +563,13 @@ fn an_sbom_document_that_parsers_read_differently_is_refused() {
 #[test]
 fn policies_that_cannot_be_read_stop_the_run() {
     let layout = Layout::of(&parts());
-    let cases: [(&str, &[u8], &str); 6] = [
+    let cases: [(&str, &[u8], &str); 9] = [
         ("a.rego", b"package hallmark.a\xff\ndeny contains 1 if true", "a.rego"),
         ("a.rego", b"", "a.rego"),
-        ("a.rego", b"package hallmark.a\nallow := true", "no deny"),
+        ("a.rego", b"package hallmark.a\nallow := true", "nothing asks for data.hallmark.a.allow"),
+        ("README.md", b"Rules come later.", "no *.rego file"),
+        ("lists.yaml", b"a: 1", "a policy folder holds"),
+        ("data.yaml", b"a: &a {b: 1}\nc: {<<: *a}", "merge key"),
         ("data.json", br#"{"a":1,"a":2}"#, "given twice"),
         ("data.yaml", b"a: [", "data.yaml"),
         ("a.rego", b"package other\ndeny contains {} if true", "not under hallmark"),

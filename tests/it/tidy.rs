@@ -243,7 +243,7 @@ const ATTACKS_WITH_A_ROW: [(char, u32); 5] = [('A', 26), ('B', 10), ('D', 10), (
 
 #[test]
 fn every_attack_names_a_test_that_exists() {
-    let row = Regex::new(r"^\| ([A-H]\d+) \| [^|]{10,} \| ([^|]+) \|$").unwrap();
+    let row = Regex::new(r"^\| ([A-Z]\d+) \| [^|]{10,} \| ([^|]+) \|$").unwrap();
     let named = Regex::new(r"`([a-z_0-9/.]+\.rs)::([a-z_0-9]+)`").unwrap();
     let text = read("docs/attacks.md");
     let mut ids = Vec::new();

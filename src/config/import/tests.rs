@@ -256,3 +256,23 @@ fn policies_that_both_match_both_have_to_hold() {
         file(&[policy("a", &images("r.example/x", &key)), policy("b", &images("[", &key))]);
     assert_eq!(import(&broken).unwrap_err().at, "b: spec.images[0].glob");
 }
+
+#[test]
+fn i4_expressions_are_translated_into_the_dialect_that_is_read_here() {
+    let cases = [
+        (r"^https://github\.com/\w+/app$", Some(r"^https://github\.com/[0-9A-Za-z_]+/app$")),
+        (r"^ci-\d{2}@corp\.example$", Some(r"^ci-[0-9]{2}@corp\.example$")),
+        (r"^[\w.-]+@corp\.example$", Some(r"^[0-9A-Za-z_\.\-]+@corp\.example$")),
+        (r"^\Qci+x\E@corp\.example$", Some(r"^ci\+x@corp\.example$")),
+        (r"^ci\B@corp\.example$", None),
+    ];
+    for (theirs, ours) in cases {
+        let identities = json!([{ "issuer": "https://i.example", "subjectRegExp": theirs }]);
+        let found = import(&spec(json!([{ "keyless": { "identities": identities } }])));
+        let text = found.unwrap().yaml.unwrap_or_default();
+        match ours {
+            Some(ours) => assert!(text.contains(ours), "{theirs}: {text}"),
+            None => assert!(!text.contains("identityPattern"), "{theirs}: {text}"),
+        }
+    }
+}

@@ -165,11 +165,11 @@ fn about(code: Code, rule: &LayoutRule) -> Finding {
     Finding::new(code, Subject::Operator(format!("trust.layouts {}", rule.name)))
 }
 
-/// As all evidence, links can only fail to prove something: what that means, policy decides.
+/// An error, whatever is wrong: the operator named the layout for this image, and no policy takes that back.
 fn refused(rule: &LayoutRule, error: &LayoutError, image: &Image) -> Finding {
-    let finding = about(error.code(), rule).with(Key::Why, error.to_string());
-    let severity = finding.severity.min(crate::finding::Severity::Warning);
-    let finding = finding.at(severity);
+    let finding = about(error.code(), rule)
+        .with(Key::Why, error.to_string())
+        .at(crate::finding::Severity::Error);
     match error {
         LayoutError::Product { .. } => finding.with(Key::Expect, &image.manifest.document.digest),
         _ => finding,

@@ -1,0 +1,414 @@
+//! What is wrong with rules before any image is judged.
+//!
+//! Turns the loaded modules into [`Facts`], and refuses what would pass over something in silence: rules that nothing asks
+//! for, references that nothing defines, packages and data that two places share, functions whose answer is not OPA's, and
+//! the inventory read by who has not asked for it.
+
+pub mod remarks;
+mod syntax;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use regorus::Engine;
+use serde_json::{Map, Value};
+
+use super::{Bundle, PolicyError, builtins};
+use syntax::{Call, File, Form, Path, Reference, Root, Rule};
+
+/// Names that are asked for.
+pub(super) const ASKED: [&str; 3] = ["deny", "warn", "needs"];
+/// Names that look as if they were, here or in other tools.
+const LOOKALIKES: [&str; 5] = ["deny", "warn", "needs", "violation", "allow"];
+/// Words of `needs`.
+const NEEDS: [&str; 2] = ["inventory", "rebuild"];
+
+/// What the rules of a bundle read and give.
+#[derive(Debug, Default)]
+pub(super) struct Facts {
+    /// Paths below `input.settings` that are read.
+    pub(super) settings: Vec<Path>,
+    /// Packages whose denials have a code, by code, where it is written out.
+    pub(super) codes: BTreeMap<String, BTreeSet<String>>,
+}
+
+/// Checks the rules of a bundle, which are what `engine` holds.
+pub(super) fn rules(engine: &mut Engine, bundle: &Bundle) -> Result<Facts, PolicyError> {
+    let files = read(engine)?;
+    let origin = |file: &File| bundle.rules.get(&file.name).map_or("", |m| m.origin.as_str());
+    for file in &files {
+        file.rules
+            .iter()
+            .try_for_each(|rule| functions(file, rule).and_then(|()| shape(file, rule)))?;
+        if let Some(test) = file.rules.iter().find(|rule| is_test(rule)) {
+            return Err(unasked(
+                file,
+                test,
+                "tests are run from *_test.rego files alone; move it there",
+            ));
+        }
+    }
+    apart(&files, origin)?;
+    beside(&files, &bundle.data)?;
+    let graph = Graph::new(&files);
+    graph.all_asked()?;
+    graph.all_defined(&bundle.data)?;
+    graph.inventory_is_asked_for()?;
+    Ok(graph.facts())
+}
+
+/// Checks rules and their tests: what is in a test file is not loaded with a policy.
+pub(super) fn tests(engine: &mut Engine, bundle: &Bundle) -> Result<(), PolicyError> {
+    for file in &read(engine)? {
+        for rule in &file.rules {
+            functions(file, rule)?;
+            if bundle.tests.contains_key(&file.name) && looks_asked(rule) {
+                let help = "*_test.rego files hold tests, and are left out when images are judged; \
+                            move it to a file of another name";
+                return Err(unasked(file, rule, help));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Names of all tests in the bundle's test files: file, path of the package, name.
+pub(super) fn test_names(
+    engine: &mut Engine,
+    bundle: &Bundle,
+) -> Result<BTreeSet<(String, Path, String)>, PolicyError> {
+    let files = read(engine)?;
+    let tests = files.iter().filter(|file| bundle.tests.contains_key(&file.name));
+    let named = tests.flat_map(|file| {
+        let tests = file.rules.iter().filter(|rule| is_test(rule));
+        tests.map(|rule| (file.name.clone(), file.package.clone(), rule.path.concat()))
+    });
+    Ok(named.collect())
+}
+
+fn read(engine: &mut Engine) -> Result<Vec<File>, PolicyError> {
+    let failed = |e: &dyn std::fmt::Display| PolicyError::Compile { why: e.to_string() };
+    let packages = engine.get_policy_package_components().map_err(|e| failed(&e))?;
+    let modules = engine.get_modules();
+    let mut heads: BTreeMap<&[String], BTreeSet<String>> = BTreeMap::new();
+    for (module, package) in modules.iter().zip(&packages) {
+        heads.entry(&package.components).or_default().extend(syntax::heads(module));
+    }
+    let none = BTreeSet::new();
+    let files = modules.iter().zip(&packages).map(|(module, package)| {
+        let heads = heads.get(package.components.as_slice()).unwrap_or(&none);
+        File::read(module, package.components.clone(), heads)
+    });
+    Ok(files.collect())
+}
+
+fn is_test(rule: &Rule) -> bool {
+    rule.path.first().is_some_and(|name| name.starts_with("test_"))
+}
+
+/// Whether it is, or is meant to be, something that is asked for.
+fn looks_asked(rule: &Rule) -> bool {
+    rule.path.iter().any(|name| {
+        let name = name.to_ascii_lowercase();
+        let rest = LOOKALIKES.iter().find_map(|word| name.strip_prefix(word));
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
+    })
+}
+
+fn unasked(file: &File, rule: &Rule, help: &'static str) -> PolicyError {
+    PolicyError::Unasked { file: file.name.clone(), line: rule.line, rule: full(file, rule), help }
+}
+
+fn full(file: &File, rule: &Rule) -> String {
+    format!("data.{}", whole(file, rule).join("."))
+}
+
+fn whole(file: &File, rule: &Rule) -> Path {
+    file.package.iter().chain(&rule.path).cloned().collect()
+}
+
+/// Functions that rules may not call.
+fn functions(file: &File, rule: &Rule) -> Result<(), PolicyError> {
+    let refuse = |call: &Call, why| {
+        let (file, line, name) = (file.name.clone(), call.line, call.name.clone());
+        Err(PolicyError::Forbidden { file, line, name, why })
+    };
+    if let Some(line) = rule.fractions {
+        let (file, name) = (file.name.clone(), "arithmetic with fractions".to_owned());
+        let why = "OPA rounds in another place; calculate with whole numbers, as of thousandths";
+        return Err(PolicyError::Forbidden { file, line, name, why });
+    }
+    for call in &rule.calls {
+        match (builtins::named(&call.name), call.arguments) {
+            (builtins::Known::Refused(why), _) => return refuse(call, why),
+            // A local name, not a function, takes the place of a value.
+            (builtins::Known::Nowhere, None) => {}
+            (builtins::Known::Nowhere, Some(_)) => {
+                return refuse(
+                    call,
+                    "no rule and no function that policies may call has this name",
+                );
+            }
+            (builtins::Known::Function { arguments: (least, most) }, Some(given))
+                if !(least..=most).contains(&given) =>
+            {
+                return refuse(
+                    call,
+                    "it has another number of arguments; write `x := f(…)` for its result",
+                );
+            }
+            (builtins::Known::Function { .. }, _) => {
+                if let Some(why) = builtins::refused_text(call.name.as_str(), &call.texts) {
+                    return refuse(call, why);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Rules that have one of the names that are asked for, and another form.
+fn shape(file: &File, rule: &Rule) -> Result<(), PolicyError> {
+    let Some(name) = rule.path.first().filter(|name| ASKED.contains(&name.as_str())) else {
+        return Ok(());
+    };
+    if file.package.first().map(String::as_str) != Some("hallmark") {
+        let (file, package) = (file.name.clone(), file.package.join("."));
+        return Err(PolicyError::OutsideHallmark { file, package });
+    }
+    if rule.path.len() > 1 || rule.open {
+        let help =
+            "only the whole of deny, warn and needs is asked for; write `deny contains {...}`";
+        return Err(unasked(file, rule, help));
+    }
+    match rule.form {
+        Form::Function => {
+            let help = "nobody gives it arguments; write `deny contains {...} if ...`";
+            Err(unasked(file, rule, help))
+        }
+        Form::NoSet => Err(PolicyError::NotASet { rule: full(file, rule), name: name.clone() }),
+        Form::Set | Form::Value => match &rule.member {
+            Some(word) if name == "needs" && !NEEDS.contains(&word.as_str()) => {
+                let (package, found) = (file.package.join("."), format!("{word:?}"));
+                Err(PolicyError::UnknownNeed { package, found })
+            }
+            _ => Ok(()),
+        },
+    }
+}
+
+/// Each package has its rules from one place: rules that are added to those of others change what they mean.
+fn apart<'a>(files: &'a [File], origin: impl Fn(&'a File) -> &'a str) -> Result<(), PolicyError> {
+    let mut owners: BTreeMap<&[String], &str> = BTreeMap::new();
+    for file in files {
+        owners.entry(&file.package).or_insert_with(|| origin(file));
+    }
+    for file in files {
+        let mine = origin(file);
+        let taken = owners.iter().find(|(package, owner)| {
+            **owner != mine
+                && (file.package.starts_with(package) || package.starts_with(&file.package))
+        });
+        if let Some((other, owner)) = taken {
+            return Err(PolicyError::PackageTaken {
+                file: file.name.clone(),
+                package: file.package.join("."),
+                other: other.join("."),
+                origin: (*owner).to_owned(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Data lies beside rules, never where a package has its own.
+fn beside(files: &[File], data: &Map<String, Value>) -> Result<(), PolicyError> {
+    for file in files {
+        let mut object = data;
+        for (depth, name) in file.package.iter().enumerate() {
+            let last = depth + 1 == file.package.len();
+            match object.get(name) {
+                None => break,
+                Some(Value::Object(inner)) if !last => object = inner,
+                Some(_) => {
+                    let data = file.package.get(..=depth).unwrap_or_default().join(".");
+                    return Err(PolicyError::DataBelowPackage {
+                        data,
+                        package: file.package.join("."),
+                    });
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A rule of a file, by their numbers.
+type Node = (usize, usize);
+
+/// Which rules lead to which.
+struct Graph<'a> {
+    files: &'a [File],
+    by_path: BTreeMap<Path, Vec<Node>>,
+}
+
+impl<'a> Graph<'a> {
+    fn new(files: &'a [File]) -> Self {
+        let mut by_path: BTreeMap<Path, Vec<Node>> = BTreeMap::new();
+        for (f, file) in files.iter().enumerate() {
+            for (r, rule) in file.rules.iter().enumerate() {
+                by_path.entry(whole(file, rule)).or_default().push((f, r));
+            }
+        }
+        Self { files, by_path }
+    }
+
+    fn at(&self, (f, r): Node) -> Option<(&'a File, &'a Rule)> {
+        let file = self.files.get(f)?;
+        Some((file, file.rules.get(r)?))
+    }
+
+    fn nodes(&self) -> impl Iterator<Item = (Node, &'a File, &'a Rule)> {
+        let files = self.files.iter().enumerate();
+        files.flat_map(|(f, file)| {
+            file.rules.iter().enumerate().map(move |(r, rule)| ((f, r), file, rule))
+        })
+    }
+
+    /// Rules that a reference leads to: on the way to it, or below it.
+    fn led_to(&self, path: &[String]) -> Vec<Node> {
+        let mut nodes = Vec::new();
+        for length in 1..path.len() {
+            nodes.extend(
+                self.by_path.get(path.get(..length).unwrap_or_default()).into_iter().flatten(),
+            );
+        }
+        let below = self.by_path.range(path.to_vec()..).take_while(|(at, _)| at.starts_with(path));
+        nodes.extend(below.flat_map(|(_, nodes)| nodes));
+        nodes
+    }
+
+    /// All rules that some lead to, themselves included.
+    fn reach(&self, from: impl IntoIterator<Item = Node>) -> BTreeSet<Node> {
+        let mut found = BTreeSet::new();
+        let mut next: Vec<Node> = from.into_iter().collect();
+        while let Some(node) = next.pop() {
+            if !found.insert(node) {
+                continue;
+            }
+            let Some((_, rule)) = self.at(node) else { continue };
+            // All of `data` is a document to look something up in, and asks for no rule.
+            let data = rule.refers.iter().filter(|r| r.root == Root::Data && !r.path.is_empty());
+            next.extend(data.flat_map(|reference| self.led_to(&reference.path)));
+        }
+        found
+    }
+
+    /// The rules that are asked for.
+    fn asked(&self) -> impl Iterator<Item = (Node, &'a File, &'a Rule)> {
+        self.nodes().filter(|(_, _, rule)| is_asked(rule))
+    }
+
+    fn all_asked(&self) -> Result<(), PolicyError> {
+        let reached = self.reach(self.asked().map(|(node, _, _)| node));
+        let judging: BTreeSet<&Path> = self.asked().map(|(_, file, _)| &file.package).collect();
+        for (_, file, rule) in self.nodes().filter(|(node, ..)| !reached.contains(node)) {
+            if looks_asked(rule) {
+                let help = "deny, warn and needs are asked for, at the top of a package; give it one of \
+                            these names, or let one of them use it";
+                return Err(unasked(file, rule, help));
+            }
+            // A library may hold functions and values that nobody uses yet; a set of results is no helper.
+            if judging.contains(&file.package) || rule.form == Form::Set {
+                let help = "no deny, warn or needs leads to it; use it, or remove it";
+                return Err(unasked(file, rule, help));
+            }
+        }
+        Ok(())
+    }
+
+    fn all_defined(&self, data: &Map<String, Value>) -> Result<(), PolicyError> {
+        for (_, file, rule) in self.nodes() {
+            let references = rule.refers.iter().filter(|r| r.root == Root::Data);
+            for Reference { path, line, .. } in references {
+                if self.led_to(path).is_empty() && !is_there(data, path) {
+                    let (file, line) = (file.name.clone(), *line);
+                    let reference = format!("data.{}", path.join("."));
+                    return Err(PolicyError::Undefined { file, line, reference });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn inventory_is_asked_for(&self) -> Result<(), PolicyError> {
+        let mut packages: BTreeMap<&Path, Vec<Node>> = BTreeMap::new();
+        for (node, file, _) in self.asked() {
+            packages.entry(&file.package).or_default().push(node);
+        }
+        for (package, nodes) in packages {
+            let asks = nodes.iter().filter_map(|node| self.at(*node)).any(|(_, rule)| {
+                let needs = rule.path.first().is_some_and(|name| name == "needs");
+                needs && rule.member.as_deref().is_none_or(|word| word == "inventory")
+            });
+            if asks {
+                continue;
+            }
+            for (file, rule) in self.reach(nodes).into_iter().filter_map(|node| self.at(node)) {
+                let inventory = rule.refers.iter().find(|r| {
+                    r.root == Root::Input && r.path.first().is_some_and(|name| name == "inventory")
+                });
+                if let Some(Reference { line, .. }) = inventory {
+                    let (file, line) = (file.name.clone(), *line);
+                    return Err(PolicyError::NeedsInventory {
+                        file,
+                        line,
+                        package: package.join("."),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn facts(&self) -> Facts {
+        let mut facts = Facts::default();
+        let reached = self.reach(self.asked().map(|(node, _, _)| node));
+        for (_, rule) in reached.into_iter().filter_map(|node| self.at(node)) {
+            let input = rule.refers.iter().filter(|r| r.root == Root::Input);
+            facts.settings.extend(input.filter_map(|r| match r.path.split_first() {
+                None => Some(Vec::new()),
+                Some((first, rest)) if first == "settings" => Some(rest.to_vec()),
+                Some(_) => None,
+            }));
+        }
+        facts.settings.sort();
+        facts.settings.dedup();
+        for (node, file, rule) in self.asked() {
+            if rule.path.first().is_some_and(|name| name == "deny") {
+                let rules = self.reach([node]).into_iter().filter_map(|node| self.at(node));
+                for code in rules.flat_map(|(_, rule)| &rule.codes) {
+                    facts.codes.entry(code.clone()).or_default().insert(file.package.join("."));
+                }
+            }
+        }
+        facts
+    }
+}
+
+fn is_asked(rule: &Rule) -> bool {
+    matches!(rule.path.as_slice(), [name] if ASKED.contains(&name.as_str()))
+}
+
+/// Whether data has a value at the path, or a list on the way.
+fn is_there(data: &Map<String, Value>, path: &[String]) -> bool {
+    let mut object = data;
+    for (depth, name) in path.iter().enumerate() {
+        match object.get(name) {
+            Some(Value::Object(inner)) => object = inner,
+            Some(Value::Array(_)) => return true,
+            Some(_) => return depth + 1 == path.len(),
+            None => return false,
+        }
+    }
+    true
+}

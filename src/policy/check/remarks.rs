@@ -1,0 +1,171 @@
+//! What rules could say better: `hallmark policy check`.
+//!
+//! Turns a bundle that compiles into [`Remark`]s: fields of the input that do not exist, results whose code no METADATA
+//! explains, and rules that no test notices when they are gone. The last is found by leaving each rule out and running the
+//! tests again.
+
+use std::{collections::BTreeSet, fmt};
+
+use serde_json::Value;
+
+use super::{
+    is_asked, read,
+    syntax::{File, Reference, Root, Rule},
+};
+use crate::{
+    limits::Limits,
+    policy::{Bundle, PolicyError, engine, input, metadata::Metadata, test},
+};
+
+/// Something to mend in a rule.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Remark {
+    /// File.
+    pub file: String,
+    /// Line, from 1.
+    pub line: u32,
+    /// What and why.
+    pub text: String,
+}
+
+impl fmt::Display for Remark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: {}", self.file, self.line, self.text)
+    }
+}
+
+/// Looks at the rules of a bundle, sorted by file and line.
+///
+/// # Errors
+/// The bundle does not compile, or its tests cannot be run.
+pub fn remarks(bundle: &Bundle, limits: &Limits) -> Result<Vec<Remark>, PolicyError> {
+    let mut engine = engine::load(bundle.rules.iter(), &bundle.data, limits)?;
+    let files = read(&mut engine)?;
+    let schema = serde_json::to_value(input::schema());
+    let schema = schema.map_err(|e| PolicyError::Evaluate { why: e.to_string() })?;
+    let mut all = Vec::new();
+    for file in &files {
+        let text = bundle.rules.get(&file.name).map_or("", |module| module.text.as_str());
+        let described = Metadata::read(&file.name, text)?;
+        let described: BTreeSet<&str> = described.iter().map(|b| b.custom.code.as_str()).collect();
+        for rule in &file.rules {
+            all.extend(unknown_fields(file, rule, &schema));
+            all.extend(undescribed(file, rule, &described));
+        }
+    }
+    all.extend(untested(bundle, &files, limits)?);
+    all.sort();
+    all.dedup();
+    Ok(all)
+}
+
+fn remark(file: &File, line: u32, text: String) -> Remark {
+    Remark { file: file.name.clone(), line, text }
+}
+
+fn unknown_fields(file: &File, rule: &Rule, schema: &Value) -> Vec<Remark> {
+    let input = rule.refers.iter().filter(|r| r.root == Root::Input);
+    let unknown = input.filter(|reference| !has_field(schema, &reference.path));
+    let text = |path: &[String]| {
+        let path = path.join(".");
+        format!(
+            "input.{path} is no field of hallmark/input/v1 (docs/input.schema.json): it is never there"
+        )
+    };
+    unknown.map(|Reference { path, line, .. }| remark(file, *line, text(path))).collect()
+}
+
+/// Whether an input could have a value at the path.
+fn has_field(schema: &Value, path: &[String]) -> bool {
+    if path.first().is_some_and(|first| first == "settings") {
+        return true;
+    }
+    let mut here = vec![schema];
+    for name in path {
+        here = here.into_iter().flat_map(|part| below(schema, part, name)).collect();
+        if here.is_empty() {
+            return false;
+        }
+    }
+    true
+}
+
+/// The schemas of a field, of all forms that a value may have.
+fn below<'a>(root: &'a Value, part: &'a Value, name: &str) -> Vec<&'a Value> {
+    if let Some(target) = part.get("$ref").and_then(Value::as_str) {
+        let pointer = target.strip_prefix('#').unwrap_or_default();
+        return root.pointer(pointer).map(|part| below(root, part, name)).unwrap_or_default();
+    }
+    let forms = ["anyOf", "oneOf", "allOf"].iter().filter_map(|form| part.get(form)?.as_array());
+    let mut found: Vec<&Value> = forms.flatten().flat_map(|form| below(root, form, name)).collect();
+    found.extend(part.get("properties").and_then(|properties| properties.get(name)));
+    let open = part.get("additionalProperties").filter(|more| **more != Value::Bool(false));
+    found.extend(open);
+    // A schema that says nothing allows everything.
+    let silent = *part == Value::Bool(true)
+        || part.as_object().is_some_and(|o| o.keys().all(|k| k == "description" || k == "default"));
+    if silent {
+        found.push(part);
+    }
+    found
+}
+
+fn undescribed(file: &File, rule: &Rule, described: &BTreeSet<&str>) -> Vec<Remark> {
+    if !is_result(rule) {
+        return Vec::new();
+    }
+    let missing = rule.codes.iter().filter(|code| !described.contains(code.as_str()));
+    let text = |code: &String| {
+        format!("no METADATA above says what {code} means; give custom.code, severity and solution")
+    };
+    missing.map(|code| remark(file, rule.line, text(code))).collect()
+}
+
+fn is_result(rule: &Rule) -> bool {
+    is_asked(rule) && rule.path.first().is_some_and(|name| name != "needs")
+}
+
+/// Rules without which all tests still pass.
+fn untested(bundle: &Bundle, files: &[File], limits: &Limits) -> Result<Vec<Remark>, PolicyError> {
+    if bundle.tests.is_empty() {
+        let first = files.iter().find(|file| file.rules.iter().any(is_result));
+        let text =
+            "there are no tests: put rules whose names begin with test_ into *_test.rego files";
+        return Ok(first.map(|file| remark(file, 1, text.to_owned())).into_iter().collect());
+    }
+    let report = test::run(bundle, limits)?;
+    if !report.is_success() {
+        let failed = report.tests.iter().filter(|test| test.outcome != test::Outcome::Passed);
+        let text = |name: &str| format!("{name} does not pass; run hallmark policy test");
+        let remark = |test: &test::TestResult| Remark {
+            file: test.file.clone(),
+            line: 1,
+            text: text(&test.rule),
+        };
+        return Ok(failed.map(remark).collect());
+    }
+    let mut found = Vec::new();
+    for file in files {
+        for rule in file.rules.iter().filter(|rule| is_result(rule)) {
+            let mut without = bundle.clone();
+            let Some(module) = without.rules.get_mut(&file.name) else { continue };
+            let (begin, end) = rule.span;
+            let gone = |(at, c): (usize, char)| match (begin..end).contains(&at) {
+                true if c != '\n' => ' ',
+                _ => c,
+            };
+            module.text = module.text.char_indices().map(gone).collect();
+            let unnoticed = test::run(&without, limits).is_ok_and(|report| report.is_success());
+            if unnoticed {
+                let name = rule.path.concat();
+                let codes: Vec<_> = rule.codes.iter().map(String::as_str).collect();
+                let text = format!(
+                    "no test makes this {name} fail ({}): without it, all tests still pass",
+                    codes.join(", ")
+                );
+                found.push(remark(file, rule.line, text));
+            }
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,448 @@
+//! What a file of rules says: its rules, and what each of them refers to, calls and gives.
+//!
+//! Turns regorus' syntax tree into a [`File`]. Names are resolved as Rego resolves them: imports first, then rules of the
+//! package. A local name that looks like a rule's is taken for the rule: that marks a rule as asked for which is not, and
+//! never the other way round.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use regorus::unstable::{
+    ArithOp, Expr, Literal, Module, Query, Ref, Rule as Tree, RuleHead, Span, WithModifier,
+};
+
+/// Names below a document, as far as they are written out.
+pub type Path = Vec<String>;
+
+/// One file of rules.
+#[derive(Debug)]
+pub struct File {
+    /// Its name.
+    pub name: String,
+    /// Path of its package.
+    pub package: Path,
+    /// Its rules, in order.
+    pub rules: Vec<Rule>,
+}
+
+/// One rule.
+#[derive(Debug)]
+pub struct Rule {
+    /// Path below the package, up to the first step that is not written out.
+    pub path: Path,
+    /// Whether steps follow that are not written out.
+    pub open: bool,
+    /// Its form.
+    pub form: Form,
+    /// Line, from 1.
+    pub line: u32,
+    /// What it refers to.
+    pub refers: Vec<Reference>,
+    /// Functions that are no rules.
+    pub calls: Vec<Call>,
+    /// Codes of results that are written out in it.
+    pub codes: BTreeSet<String>,
+    /// Where it is in the file's text, in bytes.
+    pub span: (usize, usize),
+    /// Line of a calculation with fractions, if it has one.
+    pub fractions: Option<u32>,
+    /// Texts that it puts into a set, where they are written out.
+    pub member: Option<String>,
+}
+
+/// The form of a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// `name contains …`
+    Set,
+    /// `name := …`, where the value may be a set.
+    Value,
+    /// A rule whose value is no set.
+    NoSet,
+    /// `name(…)`
+    Function,
+}
+
+/// The two documents that rules read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Root {
+    /// `data`: rules and data files.
+    Data,
+    /// `input`.
+    Input,
+}
+
+/// A reference to rules, data or input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reference {
+    /// Which document.
+    pub root: Root,
+    /// As far as it is written out.
+    pub path: Path,
+    /// Line, from 1.
+    pub line: u32,
+}
+
+/// A call of a function that is no rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    /// Its name.
+    pub name: String,
+    /// How many arguments; `None` where it only takes the place of another function.
+    pub arguments: Option<usize>,
+    /// The arguments that are texts, by position.
+    pub texts: BTreeMap<usize, String>,
+    /// Line, from 1.
+    pub line: u32,
+}
+
+impl File {
+    /// Reads a module; `heads` are the first names of all rules of its package, in all files.
+    pub fn read(module: &Module, package: Path, heads: &BTreeSet<String>) -> Self {
+        let scope = Scope { package: &package, heads, imports: imports(module) };
+        let rules = module.policy.iter().map(|tree| scope.rule(tree)).collect();
+        Self { name: module.package.span.source.file().clone(), package, rules }
+    }
+}
+
+/// First names of a module's rules.
+pub fn heads(module: &Module) -> impl Iterator<Item = String> {
+    module.policy.iter().filter_map(|tree| steps(head(tree)).0.into_iter().next())
+}
+
+fn head(tree: &Tree) -> &Expr {
+    match tree {
+        Tree::Spec { head: RuleHead::Compr { refr, .. }, .. }
+        | Tree::Spec { head: RuleHead::Set { refr, .. }, .. }
+        | Tree::Spec { head: RuleHead::Func { refr, .. }, .. }
+        | Tree::Default { refr, .. } => refr,
+    }
+}
+
+/// What each import's name stands for.
+fn imports(module: &Module) -> BTreeMap<String, Path> {
+    let named = module.imports.iter().filter_map(|import| {
+        let (path, _, _) = steps(&import.refr);
+        let name = match &import.r#as {
+            Some(span) => span.text().to_owned(),
+            None => path.last()?.clone(),
+        };
+        Some((name, path))
+    });
+    named.filter(|(_, path)| path.first().is_some_and(|r| r == "data" || r == "input")).collect()
+}
+
+/// The steps of a reference that are written out from its start, whether others follow, and the expressions in brackets.
+fn steps(mut expr: &Expr) -> (Path, bool, Vec<&Expr>) {
+    let mut reversed: Vec<Option<String>> = Vec::new();
+    let mut indexes = Vec::new();
+    loop {
+        match expr {
+            Expr::RefDot { refr, field, .. } => {
+                reversed.push(text_of(&field.1));
+                expr = refr;
+            }
+            Expr::RefBrack { refr, index, .. } => {
+                let written = match index.as_ref() {
+                    Expr::String { value, .. } | Expr::RawString { value, .. } => text_of(value),
+                    _ => None,
+                };
+                indexes.push(index.as_ref());
+                reversed.push(written);
+                expr = refr;
+            }
+            Expr::Var { value, .. } => {
+                reversed.push(text_of(value));
+                break;
+            }
+            other => {
+                reversed.push(None);
+                indexes.push(other);
+                break;
+            }
+        }
+    }
+    let total = reversed.len();
+    let path: Path = reversed.into_iter().rev().map_while(|step| step).collect();
+    let open = path.len() < total;
+    (path, open, indexes)
+}
+
+fn text_of(value: &regorus::Value) -> Option<String> {
+    value.as_string().ok().map(|text| text.to_string())
+}
+
+fn written(expr: &Expr) -> Option<String> {
+    match expr {
+        Expr::String { value, .. } | Expr::RawString { value, .. } => text_of(value),
+        _ => None,
+    }
+}
+
+/// What names mean in a file.
+struct Scope<'a> {
+    package: &'a Path,
+    heads: &'a BTreeSet<String>,
+    imports: BTreeMap<String, Path>,
+}
+
+/// What a name stands for.
+enum Meaning {
+    Document(Root, Path),
+    Local(Path),
+}
+
+impl Scope<'_> {
+    fn rule(&self, tree: &Tree) -> Rule {
+        let (path, open, indexes) = steps(head(tree));
+        let mut rule = Rule {
+            path,
+            open,
+            form: form(tree),
+            line: tree.span().line,
+            refers: Vec::new(),
+            calls: Vec::new(),
+            codes: BTreeSet::new(),
+            span: span(tree),
+            fractions: None,
+            member: None,
+        };
+        indexes.into_iter().for_each(|index| self.expr(index, &mut rule));
+        match tree {
+            Tree::Default { value, args, .. } => {
+                args.iter().for_each(|arg| self.expr(arg, &mut rule));
+                self.expr(value, &mut rule);
+            }
+            Tree::Spec { head, bodies, .. } => {
+                let assign = match head {
+                    RuleHead::Compr { assign, .. } => assign.as_ref(),
+                    RuleHead::Set { key, .. } => {
+                        rule.member = key.as_deref().and_then(written);
+                        key.iter().for_each(|key| self.expr(key, &mut rule));
+                        None
+                    }
+                    RuleHead::Func { args, assign, .. } => {
+                        args.iter().for_each(|arg| self.expr(arg, &mut rule));
+                        assign.as_ref()
+                    }
+                };
+                let values =
+                    assign.into_iter().chain(bodies.iter().filter_map(|b| b.assign.as_ref()));
+                values.for_each(|assign| self.expr(&assign.value, &mut rule));
+                bodies.iter().for_each(|body| self.query(&body.query, &mut rule));
+            }
+        }
+        rule
+    }
+
+    fn query(&self, query: &Query, rule: &mut Rule) {
+        for statement in &query.stmts {
+            match &statement.literal {
+                Literal::SomeVars { .. } => {}
+                Literal::SomeIn { key, value, collection, .. } => {
+                    key.iter().chain([value, collection]).for_each(|e| self.expr(e, rule));
+                }
+                Literal::Expr { expr, .. } | Literal::NotExpr { expr, .. } => self.expr(expr, rule),
+                Literal::Every { domain, query, .. } => {
+                    self.expr(domain, rule);
+                    self.query(query, rule);
+                }
+            }
+            statement.with_mods.iter().for_each(|with| self.with(with, rule));
+        }
+    }
+
+    /// `with f as g` calls `g`.
+    fn with(&self, with: &WithModifier, rule: &mut Rule) {
+        self.expr(&with.refr, rule);
+        self.expr(&with.r#as, rule);
+        if let Expr::Var { .. } | Expr::RefDot { .. } | Expr::RefBrack { .. } = with.r#as.as_ref()
+            && let Meaning::Local(path) = self.meaning(steps(&with.r#as).0)
+        {
+            let (line, texts) = (with.span.line, BTreeMap::new());
+            rule.calls.push(Call { name: path.join("."), arguments: None, texts, line });
+        }
+    }
+
+    fn expr(&self, expr: &Expr, rule: &mut Rule) {
+        match expr {
+            Expr::String { .. }
+            | Expr::RawString { .. }
+            | Expr::Number { .. }
+            | Expr::Bool { .. }
+            | Expr::Null { .. } => {}
+            Expr::Var { span, .. } | Expr::RefDot { span, .. } | Expr::RefBrack { span, .. } => {
+                self.reference(expr, span, rule);
+            }
+            Expr::Array { items, .. } | Expr::Set { items, .. } => self.all(items, rule),
+            Expr::Object { fields, .. } => {
+                for (_, key, value) in fields {
+                    if written(key).as_deref() == Some("code") {
+                        rule.codes.extend(written(value));
+                    }
+                    self.expr(key, rule);
+                    self.expr(value, rule);
+                }
+            }
+            Expr::ArrayCompr { term, query, .. } | Expr::SetCompr { term, query, .. } => {
+                self.expr(term, rule);
+                self.query(query, rule);
+            }
+            Expr::ObjectCompr { key, value, query, .. } => {
+                self.expr(key, rule);
+                self.expr(value, rule);
+                self.query(query, rule);
+            }
+            Expr::Call { span, fcn, params, .. } => {
+                self.call(span, fcn, params, rule);
+            }
+            Expr::UnaryExpr { expr, .. } => self.expr(expr, rule),
+            Expr::ArithExpr { span, lhs, rhs, .. } => {
+                if is_fraction(expr) || is_fraction(lhs) || is_fraction(rhs) {
+                    rule.fractions.get_or_insert(span.line);
+                }
+                self.expr(lhs, rule);
+                self.expr(rhs, rule);
+            }
+            Expr::BinExpr { lhs, rhs, .. }
+            | Expr::BoolExpr { lhs, rhs, .. }
+            | Expr::AssignExpr { lhs, rhs, .. } => {
+                self.expr(lhs, rule);
+                self.expr(rhs, rule);
+            }
+            Expr::Membership { key, value, collection, .. } => {
+                key.iter().chain([value, collection]).for_each(|e| self.expr(e, rule));
+            }
+        }
+    }
+
+    fn all(&self, items: &[Ref<Expr>], rule: &mut Rule) {
+        items.iter().for_each(|item| self.expr(item, rule));
+    }
+
+    fn reference(&self, expr: &Expr, span: &Span, rule: &mut Rule) {
+        let (path, _, indexes) = steps(expr);
+        if let Meaning::Document(root, path) = self.meaning(path) {
+            rule.refers.push(Reference { root, path, line: span.line });
+        }
+        indexes.into_iter().for_each(|index| self.expr(index, rule));
+    }
+
+    fn call(&self, span: &Span, function: &Expr, params: &[Ref<Expr>], rule: &mut Rule) {
+        let (path, _, indexes) = steps(function);
+        indexes.into_iter().for_each(|index| self.expr(index, rule));
+        let line = span.line;
+        match self.meaning(path) {
+            Meaning::Document(root, path) => rule.refers.push(Reference { root, path, line }),
+            Meaning::Local(path) => {
+                let name = path.join(".");
+                let texts = params.iter().enumerate();
+                let texts = texts.filter_map(|(i, param)| Some((i, written(param)?))).collect();
+                if name == "object.get"
+                    && let Some(refers) = self.looked_up(params, line)
+                {
+                    // `object.get(input, ["settings", "x"], …)` reads input.settings.x and not all of the input.
+                    rule.refers.push(refers);
+                    params.iter().skip(1).for_each(|param| self.expr(param, rule));
+                    rule.calls.push(Call { name, arguments: Some(params.len()), texts, line });
+                    return;
+                }
+                let rounds = ["floor", "ceil", "round"].contains(&name.as_str());
+                rule.calls.push(Call { name, arguments: Some(params.len()), texts, line });
+                // Where a quotient is rounded at once, its last digit does not count.
+                if let [quotient, ..] = params
+                    && let Expr::ArithExpr { op: ArithOp::Div, lhs, rhs, .. } = quotient.as_ref()
+                    && rounds
+                    && !is_fraction(lhs)
+                    && !is_fraction(rhs)
+                {
+                    return self.all(&[lhs.clone(), rhs.clone()], rule);
+                }
+            }
+        }
+        self.all(params, rule);
+    }
+
+    /// What `object.get` reads, where both the object and the key are written out.
+    fn looked_up(&self, params: &[Ref<Expr>], line: u32) -> Option<Reference> {
+        let [object, key, _] = params else { return None };
+        let (path, open, _) = steps(object);
+        // Of data, a key that is looked up with a default may be missing.
+        let Meaning::Document(root @ Root::Input, mut path) = self.meaning(path) else {
+            return None;
+        };
+        if !open {
+            match key.as_ref() {
+                Expr::Array { items, .. } => path.extend(items.iter().map_while(|i| written(i))),
+                key => path.extend(written(key)),
+            }
+        }
+        Some(Reference { root, path, line })
+    }
+
+    fn meaning(&self, path: Path) -> Meaning {
+        let Some((first, rest)) = path.split_first() else { return Meaning::Local(path) };
+        match (first.as_str(), self.imports.get(first)) {
+            ("data", _) => Meaning::Document(Root::Data, rest.to_vec()),
+            ("input", _) => Meaning::Document(Root::Input, rest.to_vec()),
+            (_, Some(import)) => {
+                let root = if import.first().is_some_and(|r| r == "input") {
+                    Root::Input
+                } else {
+                    Root::Data
+                };
+                let whole = import.iter().skip(1).chain(rest).cloned().collect();
+                Meaning::Document(root, whole)
+            }
+            (name, None) if self.heads.contains(name) => {
+                Meaning::Document(Root::Data, self.package.iter().chain(&path).cloned().collect())
+            }
+            _ => Meaning::Local(path),
+        }
+    }
+}
+
+/// From the first byte of a rule to the end of its last body.
+fn span(tree: &Tree) -> (usize, usize) {
+    let whole = tree.span();
+    let ends = match tree {
+        Tree::Spec { bodies, .. } => bodies.iter().map(|body| body.span.end).max(),
+        Tree::Default { .. } => None,
+    };
+    let at = |position: u32| usize::try_from(position).unwrap_or(usize::MAX);
+    (at(whole.start), at(ends.unwrap_or(whole.end).max(whole.end)))
+}
+
+/// A number that is written with a fraction, or the result of a division.
+fn is_fraction(operand: &Expr) -> bool {
+    match operand {
+        Expr::Number { value, .. } => value.as_number().is_ok_and(|number| !number.is_integer()),
+        Expr::ArithExpr { op: ArithOp::Div, .. } => true,
+        Expr::UnaryExpr { expr, .. } => is_fraction(expr),
+        _ => false,
+    }
+}
+
+fn form(tree: &Tree) -> Form {
+    let value = |value: &Expr| match value {
+        Expr::String { .. }
+        | Expr::RawString { .. }
+        | Expr::Number { .. }
+        | Expr::Bool { .. }
+        | Expr::Null { .. }
+        | Expr::Array { .. }
+        | Expr::Object { .. }
+        | Expr::ArrayCompr { .. }
+        | Expr::ObjectCompr { .. } => Form::NoSet,
+        _ => Form::Value,
+    };
+    match tree {
+        Tree::Spec { head: RuleHead::Set { .. }, .. } => Form::Set,
+        Tree::Spec { head: RuleHead::Func { .. }, .. } => Form::Function,
+        Tree::Spec { head: RuleHead::Compr { assign: Some(assign), .. }, .. } => {
+            value(&assign.value)
+        }
+        Tree::Spec { head: RuleHead::Compr { assign: None, .. }, .. } => Form::NoSet,
+        Tree::Default { args, .. } if !args.is_empty() => Form::Function,
+        Tree::Default { value: default, .. } => value(default),
+    }
+}

@@ -1,0 +1,266 @@
+//! `policy.settings`: what the shipped rules can be told, each with its type.
+//!
+//! Holds the settings of `hallmark.yaml` against the types of those that ship, and against what the loaded rules read. A
+//! setting of another form, and one that no rule reads, is an error: whoever wrote it believes that it protects something.
+
+use serde_json::{Map, Value};
+
+use super::PolicyError;
+use crate::digest::Digest;
+
+/// What a setting may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Names of signers.
+    Names,
+    /// Digests of images.
+    Digests,
+    /// Days, 0 for none.
+    Days,
+    /// A rung of the ladder.
+    Rung,
+    /// `warn` or `deny`.
+    Severity,
+}
+
+/// Most days that a setting may ask for: a hundred years.
+const MAX_DAYS: u64 = 36_525;
+
+/// The settings of the shipped rules: section, name, type.
+const SHIPPED: [(&str, &str, Kind); 5] = [
+    ("rebuild", "minLevel", Kind::Rung),
+    ("sbom", "ghosts", Kind::Severity),
+    ("signature", "maxAgeDays", Kind::Days),
+    ("signature", "revoked", Kind::Digests),
+    ("signature", "signers", Kind::Names),
+];
+
+/// Full names of the settings of the shipped rules, sorted: `signature.signers`.
+pub fn names() -> impl Iterator<Item = String> {
+    SHIPPED.iter().map(|(section, name, _)| format!("{section}.{name}"))
+}
+
+/// A setting that cannot be meant.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("policy.settings.{}: expected {expected}, found {found}; {help}", dotted(path, *item))]
+pub struct SettingError {
+    /// Keys on the way to it, below `policy.settings`.
+    pub path: Vec<String>,
+    /// Which entry, where it is a list.
+    pub item: Option<usize>,
+    /// What is read here.
+    pub expected: &'static str,
+    /// What is there.
+    pub found: String,
+    /// What to do.
+    pub help: &'static str,
+}
+
+fn dotted(path: &[String], item: Option<usize>) -> String {
+    let path = path.join(".");
+    item.map_or_else(|| path.clone(), |item| format!("{path}[{item}]"))
+}
+
+/// Holds the settings of the shipped rules against their types.
+///
+/// # Errors
+/// The first that is of another form.
+pub fn typed(settings: &Map<String, Value>) -> Result<(), SettingError> {
+    for (section, name, kind) in SHIPPED {
+        let Some(values) = settings.get(section) else { continue };
+        let Value::Object(values) = values else {
+            let path = vec![section.to_owned()];
+            let help = "each setting has a name of its own below it";
+            let (expected, found) = ("a mapping of names to values", values.to_string());
+            return Err(SettingError { path, item: None, expected, found, help });
+        };
+        let Some(value) = values.get(name) else { continue };
+        kind.check(value).map_err(|(item, found)| SettingError {
+            path: vec![section.to_owned(), name.to_owned()],
+            item,
+            expected: kind.expected(),
+            found,
+            help: kind.help(),
+        })?;
+    }
+    Ok(())
+}
+
+impl Kind {
+    fn expected(self) -> &'static str {
+        match self {
+            Self::Names => "a list of different names of signers",
+            Self::Digests => {
+                "a list of different digests, each sha256: or sha512: and lower-case hexadecimal digits"
+            }
+            Self::Days => "a whole number of days from 0 to 36525",
+            Self::Rung => "a whole number from 1 to 5",
+            Self::Severity => "warn or deny",
+        }
+    }
+
+    fn help(self) -> &'static str {
+        match self {
+            Self::Names => "write names of trust.signers, [] for none",
+            Self::Digests => "write each as hallmark inspect prints it, [] for none",
+            Self::Days => "0 turns it off",
+            Self::Rung => "docs/comparison.md explains the rungs",
+            Self::Severity => "write one of these words",
+        }
+    }
+
+    /// # Errors
+    /// Which entry is wrong, and what was found.
+    fn check(self, value: &Value) -> Result<(), (Option<usize>, String)> {
+        let whole = |range: std::ops::RangeInclusive<u64>| match value.as_u64() {
+            Some(number) if range.contains(&number) => Ok(()),
+            _ => Err((None, value.to_string())),
+        };
+        match self {
+            Self::Names => list(value, |text| !text.is_empty() && !text.contains(blank)),
+            Self::Digests => list(value, |text| {
+                text.parse::<Digest>().is_ok_and(|digest| digest.to_string() == text)
+            }),
+            Self::Days => whole(0..=MAX_DAYS),
+            Self::Rung => whole(1..=5),
+            Self::Severity => match value.as_str() {
+                Some("warn" | "deny") => Ok(()),
+                _ => Err((None, value.to_string())),
+            },
+        }
+    }
+}
+
+fn blank(c: char) -> bool {
+    c.is_whitespace() || c.is_control()
+}
+
+/// A list of different texts that are all of a form.
+fn list(value: &Value, is_good: impl Fn(&str) -> bool) -> Result<(), (Option<usize>, String)> {
+    let Value::Array(items) = value else { return Err((None, value.to_string())) };
+    for (position, item) in items.iter().enumerate() {
+        let good = item.as_str().is_some_and(&is_good);
+        if !good || items.iter().take(position).any(|earlier| earlier == item) {
+            return Err((Some(position), item.to_string()));
+        }
+    }
+    Ok(())
+}
+
+/// Holds every setting against what rules read, each a path below `input.settings`; an empty path reads them all.
+///
+/// # Errors
+/// [`PolicyError::SettingUnread`].
+pub(super) fn all_read(
+    settings: &Map<String, Value>,
+    reads: &[Vec<String>],
+) -> Result<(), PolicyError> {
+    let mut leaves = Vec::new();
+    gather(settings, &mut Vec::new(), &mut leaves);
+    let unread = leaves.into_iter().find(|leaf| !reads.iter().any(|read| leaf.starts_with(read)));
+    unread.map_or(Ok(()), |leaf| {
+        let mut known: Vec<String> = reads.iter().map(|path| path.join(".")).collect();
+        known.sort();
+        known.dedup();
+        Err(PolicyError::SettingUnread { key: leaf.join("."), known: known.join(", ") })
+    })
+}
+
+/// The paths of all values that are no mapping, or an empty one.
+fn gather(object: &Map<String, Value>, at: &mut Vec<String>, leaves: &mut Vec<Vec<String>>) {
+    for (key, value) in object {
+        at.push(key.clone());
+        match value {
+            Value::Object(inner) if !inner.is_empty() => gather(inner, at, leaves),
+            _ => leaves.push(at.clone()),
+        }
+        at.pop();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn object(value: Value) -> Map<String, Value> {
+        value.as_object().cloned().unwrap_or_default()
+    }
+
+    const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+    #[test]
+    fn i1_every_shipped_setting_has_a_type() {
+        let good = [
+            json!({}),
+            json!({"signature": {}}),
+            json!({"signature": {"signers": [], "revoked": [], "maxAgeDays": 0}}),
+            json!({"signature": {"signers": ["a", "b@c"], "revoked": [DIGEST], "maxAgeDays": 36525}}),
+            json!({"sbom": {"ghosts": "deny"}, "rebuild": {"minLevel": 1}}),
+            json!({"mine": [{"anything": true}]}),
+        ];
+        for settings in good {
+            assert_eq!(typed(&object(settings.clone())), Ok(()), "{settings}");
+        }
+        let bad = [
+            json!({"signature": []}),
+            json!({"signature": "signers"}),
+            json!({"rebuild": 4}),
+            json!({"signature": {"signers": "release"}}),
+            json!({"signature": {"signers": {"release": true}}}),
+            json!({"signature": {"signers": [["release"]]}}),
+            json!({"signature": {"signers": ["release", "release"]}}),
+            json!({"signature": {"signers": [""]}}),
+            json!({"signature": {"signers": ["a b"]}}),
+            json!({"signature": {"revoked": DIGEST}}),
+            json!({"signature": {"revoked": {"sha256": "aa"}}}),
+            json!({"signature": {"revoked": [DIGEST.to_uppercase()]}}),
+            json!({"signature": {"revoked": [DIGEST.replace('e', "E")]}}),
+            json!({"signature": {"revoked": [DIGEST.trim_start_matches("sha256:")]}}),
+            json!({"signature": {"revoked": [format!("{DIGEST} ")]}}),
+            json!({"signature": {"revoked": [format!(" {DIGEST}")]}}),
+            json!({"signature": {"revoked": [format!("r.example/app@{DIGEST}")]}}),
+            json!({"signature": {"revoked": [[DIGEST]]}}),
+            json!({"signature": {"revoked": [null]}}),
+            json!({"signature": {"revoked": ["sha256:aa"]}}),
+            json!({"signature": {"maxAgeDays": "30"}}),
+            json!({"signature": {"maxAgeDays": 1.5}}),
+            json!({"signature": {"maxAgeDays": -1}}),
+            json!({"signature": {"maxAgeDays": 36526}}),
+            json!({"rebuild": {"minLevel": 0}}),
+            json!({"rebuild": {"minLevel": 6}}),
+            json!({"rebuild": {"minLevel": "4"}}),
+            json!({"rebuild": {"minLevel": true}}),
+            json!({"sbom": {"ghosts": "Warn"}}),
+            json!({"sbom": {"ghosts": "ignore"}}),
+            json!({"sbom": {"ghosts": ["warn"]}}),
+        ];
+        for settings in bad {
+            let error = typed(&object(settings.clone())).err();
+            let error = error.unwrap_or_else(|| panic!("accepted: {settings}")).to_string();
+            assert!(error.starts_with("policy.settings."), "{error}");
+            assert!(error.contains("expected ") && error.contains("; "), "{error}");
+        }
+    }
+
+    #[test]
+    fn i1_a_setting_that_no_rule_reads_is_refused() {
+        let reads = [vec!["a".to_owned(), "b".to_owned()], vec!["c".to_owned()]];
+        let all = |settings: Value| all_read(&object(settings), &reads).map_err(|e| e.to_string());
+        for read in [json!({}), json!({"a": {"b": 1}}), json!({"a": {"b": {"x": 1}}, "c": [1]})] {
+            assert_eq!(all(read.clone()), Ok(()), "{read}");
+        }
+        for (unread, key) in [
+            (json!({"d": 1}), "policy.settings.d"),
+            (json!({"a": {"x": 1}}), "policy.settings.a.x"),
+            (json!({"a": 1}), "policy.settings.a "),
+            (json!({"a": {}}), "policy.settings.a "),
+            (json!({"a": {"b": 1}, "cc": 1}), "policy.settings.cc"),
+        ] {
+            let error = all(unread.clone()).expect_err("it is refused");
+            assert!(error.contains(key) && error.contains("a.b, c"), "{unread}: {error}");
+        }
+        assert_eq!(all_read(&object(json!({"d": 1})), &[Vec::new()]), Ok(()));
+    }
+}
