@@ -17,6 +17,7 @@ mod lab;
 mod layers;
 mod layouts;
 mod names;
+mod opa;
 mod outputs;
 mod platforms;
 mod progress;
