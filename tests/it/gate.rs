@@ -192,7 +192,7 @@ impl Scene {
 async fn images_are_let_in_by_what_is_proven() {
     let Scene { gate, registry, signed, stolen, bare } = Scene::new().await;
     assert_allowed(&gate.pod(&signed).await);
-    assert_denied(&gate.pod(&stolen).await, &stolen, "signature-untrusted");
+    assert_denied(&gate.pod(&stolen).await, &stolen, "signature-missing");
     assert_denied(&gate.pod(&bare).await, &bare, "signature-missing");
     let tagged = registry.image("1.0");
     assert_denied(&gate.pod(&tagged).await, &tagged, "named by tag");
@@ -561,7 +561,7 @@ async fn images_of_the_lab_get_the_right_decisions() {
     let Some(lab) = Lab::here("images_of_the_lab_get_the_right_decisions") else { return };
     let gate = Gate::start(&trusting(Path::new(lab.get("KEY_A")), "signed")).await;
     assert_allowed(&gate.pod(lab.get("HONEST")).await);
-    for (name, why) in [("WRONGKEY", "signature-untrusted"), ("BARE", "signature-missing")] {
+    for (name, why) in [("WRONGKEY", "signature-missing"), ("BARE", "signature-missing")] {
         let image = lab.get(name);
         assert_denied(&gate.pod(image).await, image, why);
     }
