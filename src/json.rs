@@ -53,14 +53,14 @@ pub enum JsonError {
     #[error("{0}")]
     Invalid(#[from] serde_json::Error),
     /// More bytes than are read.
-    #[error("document of {found} bytes is larger than the limit of {limit} bytes{}", by(*.limit_name))]
+    #[error("document of {found} bytes is larger than the limit of {limit} bytes{}", by(.limit_key))]
     TooLarge {
         /// Size in bytes.
         found: usize,
         /// Limit in bytes.
         limit: usize,
-        /// The field of [`crate::limits::Limits`] that it comes from, if any.
-        limit_name: Option<&'static str>,
+        /// The key in `hallmark.yaml` that raises it, if any.
+        limit_key: Option<String>,
     },
     /// More values than are read.
     #[error("document holds more than {limit} values")]
@@ -70,17 +70,17 @@ pub enum JsonError {
     },
 }
 
-fn by(limit_name: Option<&'static str>) -> String {
-    limit_name.map(|name| format!(" ({})", crate::limits::key(name))).unwrap_or_default()
+fn by(limit_key: &Option<String>) -> String {
+    limit_key.as_ref().map(|key| format!(" ({key})")).unwrap_or_default()
 }
 
 impl JsonError {
-    /// The same error, which names the limit on bytes that the operator can raise.
+    /// The same error, which names the key that raises the limit on bytes.
     #[must_use]
-    pub fn by_limit(self, name: &'static str) -> Self {
+    pub fn raised_by(self, key: String) -> Self {
         match self {
             Self::TooLarge { found, limit, .. } => {
-                Self::TooLarge { found, limit, limit_name: Some(name) }
+                Self::TooLarge { found, limit, limit_key: Some(key) }
             }
             other => other,
         }
@@ -101,7 +101,7 @@ pub fn check(bytes: &[u8], bounds: impl Into<Bounds>) -> Result<Document<'_>, Js
         return Err(JsonError::TooLarge {
             found: bytes.len(),
             limit: bounds.bytes,
-            limit_name: None,
+            limit_key: None,
         });
     }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);

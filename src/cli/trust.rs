@@ -126,15 +126,14 @@ async fn one(
     Ok((file.display().to_string(), current))
 }
 
-/// Holds the root of this name for one update: of two at once, the second goes on from what the first kept.
+/// Holds the folder for one update: of two at once, the second goes on from what the first kept.
 async fn lock(folder: &Path, name: &str) -> Result<std::fs::File, Failure> {
     use rustix::fs::{FlockOperation, flock};
-    let file = folder.join(format!("{name}.lock"));
     let failed = |error: &dyn std::fmt::Display| {
-        Failure::unavailable(format!("{name}: {} cannot be locked: {error}", file.display()))
+        Failure::unavailable(format!("{name}: {} cannot be locked: {error}", folder.display()))
     };
-    std::fs::create_dir_all(folder).map_err(|error| failed(&error))?;
-    let opened = std::fs::OpenOptions::new().create(true).append(true).open(&file);
+    // The folder itself: a file for the lock would stay there.
+    let opened = std::fs::create_dir_all(folder).and_then(|()| std::fs::File::open(folder));
     let opened = opened.map_err(|error| failed(&error))?;
     let until = std::time::Instant::now() + LOCK_WAIT;
     loop {

@@ -147,7 +147,7 @@ impl KeyRing {
     /// Where the list or a key in it cannot be read.
     pub fn of_npm(list: &[u8], limits: &Limits) -> Result<Self, KeyRingError> {
         let wire: WireList = json::from_slice(list, limits.trusted_root_bytes)
-            .map_err(|error| error.by_limit("trusted_root_bytes"))?;
+            .map_err(|error| error.raised_by(crate::limits::key("trusted_root_bytes")))?;
         let mut ring = Self::default();
         for WireKey { key_id, public_key, .. } in
             wire.keys.into_iter().filter(|key| key.key_usage == NPM_USAGE)

@@ -72,7 +72,7 @@ impl EmbeddedManifest {
     pub fn parse(bytes: Bytes, limits: &Limits) -> Result<Self, ProvenanceError> {
         let wire: Wire =
             json::from_slice(&bytes, limits.json(limits.attestation_bytes)).map_err(|e| {
-                let why = e.by_limit("attestation_bytes").to_string();
+                let why = e.raised_by(crate::limits::key("attestation_bytes")).to_string();
                 ProvenanceError::Predicate { predicate_type: SLSA_V1, why }
             })?;
         if wire.predicate_type != SLSA_V1 {
