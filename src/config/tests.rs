@@ -198,7 +198,6 @@ version: 2 => :1:10: version: => expected 1, found 2
 +policy: {exceptions: [{code: c, images: [x], reason: r, owner: o}]} => :2:23 => missing field `expires`
 +policy: {exceptions: [{code: c, images: [r.example/x], reason: r, owner: o, expires: never}]} => exceptions[0].expires => a day such as
 +policy: {exceptions: [{code: c, images: [r.example/x], reason: r, owner: o, expires: "2027-01-31T10:00"}]} => exceptions[0].expires => a day such as
-+policy: {exceptions: [{code: c, images: [r.example/x], reason: r, owner: o, expires: 2999-01-31}]} => exceptions[0].expires => a day within 366 days
 +policy: {exceptions: [{code: c, images: [x*], reason: r, owner: o, expires: 2027-01-31}]} => exceptions[0].images[0] => whole segments
 +policy: {exceptions: [{code: c, package: "", images: [r.example/x], reason: r, owner: o, expires: 2027-01-31}]} => exceptions[0].package => a package such as
 +policy: {exceptions: [{code: c, images: [x], reason: " ", owner: o, expires: 2027-01-31}]} => exceptions[0].reason => some words
@@ -703,4 +702,25 @@ fn i1_every_key_misspelt_by_one_letter_is_refused() {
         let named = error.as_ref().is_some_and(|e| e.contains(&format!("unknown field `{wrong}`")));
         assert!(named, "{wrong:?} in {document}: {error:?}");
     }
+}
+
+#[test]
+fn i2_an_exception_ends_within_a_year() {
+    let now = Some("2026-11-25T08:00:00Z".parse().expect("a time"));
+    let read = |expires: &str| {
+        let entry = "code: c, images: [r.example/x], reason: r, owner: o";
+        let text =
+            format!("version: 1\npolicy: {{exceptions: [{{{entry}, expires: {expires}}}]}}\n");
+        let surroundings = Surroundings { now, ..Surroundings::default() };
+        let config = valid::config(Path::new("hallmark.yaml"), &text, &surroundings);
+        config.map(drop).map_err(|error| error.to_string())
+    };
+    for good in ["2026-11-25", "2027-11-26", "2020-01-01"] {
+        assert_eq!(read(good), Ok(()), "{good}");
+    }
+    let error = read("2027-11-27").expect_err("too far away");
+    assert!(
+        error.contains("policy.exceptions[0].expires: expected a day within 366 days"),
+        "{error}"
+    );
 }
