@@ -113,7 +113,12 @@ fn evidence_lines(out: &mut Page, evidence: &Evidence) {
     for (i, proof) in evidence.sboms.iter().enumerate() {
         line!(out, "  sbom        {}", sbom(proof, evidence.reconciliations.get(i)));
     }
-    line!(out, "  rebuild     {}", rebuild(&evidence.rebuild));
+    let counts = match evidence.rebuild {
+        Rebuild::NotAsked | Rebuild::NoProvenance => "",
+        _ if evidence.warrant.counts() => "",
+        _ => " (does not count)",
+    };
+    line!(out, "  rebuild     {}{counts}", rebuild(&evidence.rebuild));
     if let Some(attested) = attested(evidence) {
         line!(out, "  attested    {attested}");
     }

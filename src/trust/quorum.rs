@@ -5,7 +5,7 @@
 //! counts distinct signers whose verdicts agree. A signer has one vote, that of its newest verdict which is no abstention.
 //! Votes agree when the same configuration came out, which names every uncompressed layer; a higher rung supports a lower
 //! one. Refuses to count verdicts that are too old, that lie in the future, that contradict the published image itself, and that
-//! are about a rebuild from other provenance than the one that counts: whoever may push can attach provenance, from which the
+//! are about a rebuild from provenance that is not proven: whoever may push can attach provenance, from which the
 //! image comes out, or does not (attacks H30, H33).
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -67,7 +67,7 @@ pub enum Weight {
     OutOfTime,
     /// Not at all: what it says cannot be true of this image.
     Contradicts,
-    /// Not at all: it followed other provenance than the proven one that counts.
+    /// Not at all: it followed provenance that is not proven.
     OtherProvenance,
 }
 
@@ -114,8 +114,8 @@ pub struct Electorate<'a> {
     pub location: &'a Location,
     /// The image.
     pub image: &'a Image,
-    /// The signed payload of the provenance that counts; `None` where none is proven.
-    pub provenance: Option<&'a Digest>,
+    /// Digests of the proven provenance: what a rebuild that counts has followed.
+    pub provenance: &'a BTreeSet<Digest>,
     /// How old a verdict may be.
     pub max_age: SignedDuration,
     /// The time.
@@ -169,7 +169,7 @@ impl Electorate<'_> {
             Weight::Contradicts
         } else {
             let followed = verdict.provenance.as_ref().and_then(|used| used.digest.as_ref());
-            let bound = self.provenance.is_some() && followed == self.provenance;
+            let bound = followed.is_some_and(|digest| self.provenance.contains(digest));
             match level {
                 None => Weight::Abstains,
                 Some(_) if !bound => Weight::OtherProvenance,
@@ -313,7 +313,7 @@ mod tests {
             rules,
             location: &image.reference.location,
             image,
-            provenance: Some(&followed()),
+            provenance: &[followed()].into(),
             max_age: SignedDuration::from_hours(30 * 24),
             now: now(),
         };

@@ -1,20 +1,23 @@
 //! What trusted rebuilders say of the image, and what is to be said of that.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use super::Context;
 use crate::{
-    attest::{provenance::Provenance, rebuilt::REBUILD_VERDICT},
+    attest::rebuilt::REBUILD_VERDICT,
+    digest::Digest,
     finding::{Code, Finding, Key, Subject},
     image::Image,
-    trust::{Attested, Electorate, Proof, Proofs, Verified, Vote, Weight},
+    trust::{Attested, Electorate, Proofs, Vote, Weight},
 };
 
-/// Counts the proven verdicts about the provenance that counts.
+/// Counts the proven verdicts about rebuilds from this proven provenance.
 pub fn count(
     proofs: &Proofs,
     image: &Image,
-    provenance: &Proof<Provenance>,
+    provenance: &BTreeSet<Digest>,
     ctx: &Context,
     now: Timestamp,
 ) -> (Attested, Vec<Finding>) {
@@ -22,7 +25,7 @@ pub fn count(
         rules: &ctx.trust,
         location: &image.reference.location,
         image,
-        provenance: provenance.proven().map(Verified::payload),
+        provenance,
         max_age: ctx.rebuild.attested.max_age,
         now,
     };
@@ -52,12 +55,7 @@ pub fn count(
                 Finding::new(Code::RebuildVerdictInvalid, subject())
                     .remark()
                     .with(Key::From, vote.signer.to_string())
-                    .with(
-                        Key::Why,
-                        format!(
-                            "it says {said} of other provenance than the proven one that counts"
-                        ),
-                    ),
+                    .with(Key::Why, format!("it says {said} of provenance that is not proven")),
             ),
             Weight::For | Weight::Abstains | Weight::OutOfTime => {}
         }

@@ -3,6 +3,8 @@
 //! What nobody proved says nothing for or against the image (attack H30): all that is seen of it is a remark, and where nothing
 //! is proven the claim is missing.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 
 use crate::{
@@ -36,7 +38,7 @@ const REMARKS: usize = 20;
 pub struct Claims {
     /// The provenance that counts.
     pub provenance: Proof<Provenance>,
-    /// Where none is proven: what else there is, those of the image's own bytes first.
+    /// What else there is: the proven first, then those of the image's own bytes.
     pub others: Vec<Proof<Provenance>>,
     /// Every SBOM of this image, the proven ones first.
     pub sboms: Vec<Proof<BoundSbom>>,
@@ -72,9 +74,28 @@ fn covering<'a>(proofs: &'a Proofs, image: &'a Image, ctx: &'a Context) -> Cover
 }
 
 /// The provenance that will count unless a file of the image says otherwise: known before the layers are read.
-pub fn foreseen(proofs: &Proofs, image: &Image, ctx: &Context) -> Proof<Provenance> {
+pub fn foreseen(proofs: &Proofs, image: &Image, ctx: &Context) -> Foreseen {
     let covering = covering(proofs, image, ctx);
-    provenance_that_counts(proofs, &Contents::not_read(), &covering, ctx, &mut Vec::new()).0
+    let contents = Contents::not_read();
+    let (provenance, others) =
+        provenance_that_counts(proofs, &contents, &covering, ctx, &mut Vec::new());
+    let payloads = payloads(&provenance, &others);
+    Foreseen { provenance, payloads }
+}
+
+/// What is known of the provenance before the layers are read.
+pub struct Foreseen {
+    /// The provenance that will count.
+    pub provenance: Proof<Provenance>,
+    /// Digests of what is proven.
+    pub payloads: BTreeSet<Digest>,
+}
+
+impl Claims {
+    /// Digests of the proven provenance, any of which a rebuild may have followed.
+    pub fn payloads(&self) -> BTreeSet<Digest> {
+        payloads(&self.provenance, &self.others)
+    }
 }
 
 /// Proven before unproven, replayable before not.
@@ -139,8 +160,13 @@ fn provenance_that_counts(
         let finding = Finding::new(Code::ProvenanceUnknownType, subject);
         findings.push(by_standing(&chosen, finding.with(Key::Found, build_type)));
     }
-    let others = candidates.filter(|_| chosen.proven().is_none()).collect();
-    (chosen, others)
+    (chosen, candidates.collect())
+}
+
+/// Digests of the proven provenance, any of which a rebuild may have followed.
+fn payloads(provenance: &Proof<Provenance>, others: &[Proof<Provenance>]) -> BTreeSet<Digest> {
+    let proven = std::iter::once(provenance).chain(others).filter_map(Proof::proven);
+    proven.map(|verified| verified.payload().clone()).collect()
 }
 
 /// Whether it is there by the bytes that the image's own digests name: nobody can add it afterwards.

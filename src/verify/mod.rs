@@ -318,7 +318,7 @@ impl Proven {
         findings.extend(trust::freshness::findings(&ctx.trust, location, now));
         findings.extend(findings::beyond(&proofs.attestations));
         let foreseen = claims::foreseen(&proofs, &image, ctx);
-        let (attested, _) = attested::count(&proofs, &image, &foreseen, ctx, now);
+        let (attested, _) = attested::count(&proofs, &image, &foreseen.payloads, ctx, now);
         Self { image, carriers, proofs, layouts, attested, findings }
     }
 
@@ -360,7 +360,7 @@ impl Proven {
         let Self { image, carriers, proofs, layouts, mut findings, .. } = self;
         let Outcome { rebuild, warrant } = outcome;
         let (attested, of_attested) =
-            attested::count(&proofs, &image, &claims.provenance, ctx, now);
+            attested::count(&proofs, &image, &claims.payloads(), ctx, now);
         let plan_options = rebuilding::plan_options(&contents, ctx);
         findings.extend(contents.findings);
         findings.extend(claims.findings);
@@ -409,14 +409,14 @@ async fn look_inside(
     let fetched = contents::fetch(source, image, &ctx.limits, &*ctx.talk).await;
     let foreseen = match rebuilds && !ctx.says_embedded(image) {
         true => {
-            let provenance = claims::foreseen(proofs, image, ctx);
+            let provenance = claims::foreseen(proofs, image, ctx).provenance;
             rebuilding::foreseen(&provenance, image, &fetched, ctx)
         }
         false => None,
     };
     let (contents, head_start) = read_beside(fetched, foreseen, image, ctx).await;
     let claims = claims::claims(proofs, &contents, image, ctx);
-    let counted = attested::count(proofs, image, &claims.provenance, ctx, now).0;
+    let counted = attested::count(proofs, image, &claims.payloads(), ctx, now).0;
     let outcome = if rebuilds && ctx.rebuilds(&counted) {
         if head_start.is_none() {
             ctx.talk.stage("rebuild");

@@ -28,7 +28,7 @@ fn tampered_twins_fail_for_the_right_reason() {
     let cases = [
         ("SWAPPED", "rebuild-differs"),
         ("HIDDEN", "sbom-package-missing"),
-        ("WRONGKEY", "signature-untrusted"),
+        ("WRONGKEY", "signature-missing"),
         ("BARE", "provenance-missing"),
         ("LOOSE", "rebuild-nondeterministic"),
     ];
@@ -55,7 +55,11 @@ fn b10_an_image_that_reproduces_and_is_not_signed_is_denied() {
     let arguments = ["copy", "--all", "--preserve-digests", "--src-tls-verify=false"];
     let arguments = [&arguments[..], &["--dest-tls-verify=false", &from, &to]].concat();
     lab.tool("skopeo", &arguments);
-    let answer = verify(&lab, &format!("{copy}@{digest}"));
+    let image = format!("{copy}@{digest}");
+    verify(&lab, &image).exits(1);
+    // Where a rebuild is all that is asked for, it is made, and counts for nothing.
+    let config = trusting(Path::new(lab.get("KEY_A")), "baseline");
+    let answer = lab.hallmark(["verify", &image, "--rebuild", "-o", "json"]).config(&config).run();
     answer.exits(1);
     let report = answer.json();
     let platform = &report["platforms"][0];
@@ -68,4 +72,38 @@ fn b10_an_image_that_reproduces_and_is_not_signed_is_denied() {
         .collect();
     assert!(codes.contains(&"signature-missing"), "{codes:?}");
     assert!(codes.contains(&"provenance-unsigned"), "{codes:?}");
+    assert!(codes.contains(&"rebuild-inputs-untrusted"), "{codes:?}");
+}
+
+/// The same image, where the operator names every input: nobody has to sign it.
+#[test]
+fn h34_an_image_that_nobody_signed_is_verified_by_trusted_inputs() {
+    let test = "h34_an_image_that_nobody_signed_is_verified_by_trusted_inputs";
+    let Some(lab) = Lab::here(test) else { return };
+    let (name, digest) = lab.get("HONEST").split_once('@').unwrap();
+    let copy = format!("{}/h34/unsigned", lab.get("REGISTRY"));
+    let (from, to) = (format!("docker://{name}@{digest}"), format!("docker://{copy}:1"));
+    let arguments = ["copy", "--all", "--preserve-digests", "--src-tls-verify=false"];
+    let arguments = [&arguments[..], &["--dest-tls-verify=false", &from, &to]].concat();
+    lab.tool("skopeo", &arguments);
+    let (git, registry) = (lab.get("GIT"), lab.get("REGISTRY"));
+    let judged = |branch: &str, bases: &str| {
+        let config = format!(
+            "version: 1\n\
+             trust:\n  \
+               sources:\n  \
+               - images: [\"{registry}/h34/*\"]\n    \
+                 repository: {git}/app.git\n    \
+                 branches: [{branch}]\n    \
+                 buildArgs: [BUILD, RUNTIME]\n    \
+                 bases: [\"{registry}/{bases}\"]\n"
+        );
+        let image = format!("{copy}@{digest}");
+        lab.hallmark(["verify", &image, "--rebuild", "-o", "json"]).config(&config).run()
+    };
+    let answer = judged("main", "base/*");
+    let grounds = answer.exits(0).json()["platforms"][0]["grounds"].clone();
+    assert_eq!(grounds[0]["warrant"], "trusted-inputs", "{grounds}");
+    judged("no-such-branch", "base/*").exits(1).says("no-such-branch");
+    judged("main", "other/*").exits(1).says("rebuild-inputs-untrusted");
 }

@@ -73,10 +73,9 @@ fn rules(key: &str) -> TrustRules {
     TrustRules::new(BTreeMap::from([("release".to_owned(), keys)]), vec![rule]).unwrap()
 }
 
-/// The shipped rules that ask for a signature and proven attestations; none that needs the layers.
+/// The shipped rules that ask for a signature; none that needs the layers.
 fn bundle() -> Bundle {
-    let wanted =
-        RULES.iter().filter(|(name, _)| ["findings", "signature", "provenance"].contains(name));
+    let wanted = RULES.iter().filter(|(name, _)| ["findings", "signature"].contains(name));
     let files = wanted.map(|(name, text)| (format!("{name}.rego"), (*text).to_owned()));
     Bundle::from_files(files).unwrap()
 }

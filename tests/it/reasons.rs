@@ -83,7 +83,7 @@ fn says_which_layer(world: &World, registry: &Registry, why: &str, code: i32, ca
     let failure = &platform["evidence"]["rebuild"]["failure"];
     assert_eq!(failure["kind"], "published-unreadable", "{platform:#}");
     assert!(codes(platform, "error").contains(&cause.to_owned()), "{platform:#}");
-    assert_eq!(codes(platform, "warning").iter().filter(|c| c.starts_with("rebuild-")).count(), 1);
+    assert_eq!(codes(platform, "error").iter().filter(|c| c.starts_with("rebuild-")).count(), 1);
 }
 
 /// The image's own fault: it will be no better tomorrow.

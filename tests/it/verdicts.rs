@@ -135,5 +135,5 @@ fn a_verdict_proves_nothing_but_a_rebuild() {
     );
     let answer = lab.hallmark(["verify", &image]).config(&only).run();
     // No rule of the policy objects: it fails for want of a ground, and for nothing else.
-    answer.exits(1).says("R5 by 1 of the 1 needed").says("error[policy-nothing-proven]");
+    answer.exits(1).says("provenance that is not proven").says("error[policy-nothing-proven]");
 }
