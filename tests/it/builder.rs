@@ -159,7 +159,7 @@ fn a_builder_behind_tls_needs_certificates_on_both_sides() {
     let config = trusting(Path::new(lab.get("KEY_A")), "reproducible");
     let config = config + &settings(&other, &other_key);
     let answer = lab.hallmark(["verify", &image]).config(&config).run();
-    answer.exits(1).says("engine-error");
+    answer.exits(3).says("engine-error");
 }
 
 #[test]
