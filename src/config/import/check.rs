@@ -162,7 +162,28 @@ fn check_keyless(at: &str, keyless: &Keyless) -> Result<(), Invalid> {
     Ok(())
 }
 
-/// Whether the webhook would take a text for an expression; what cannot be translated is left out later.
+/// Whether the webhook would take a text for an expression. What it takes and cannot be translated is left out later; what is no
+/// expression in either dialect is refused as the webhook does.
 fn is_expression(text: &str) -> bool {
-    pattern::translate(text).map_or(true, |ours| Regex::new(&ours).is_ok())
+    let ours = pattern::translate(text);
+    Regex::new(ours.as_deref().unwrap_or(text)).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_expression;
+
+    #[test]
+    fn expressions_are_those_of_either_dialect() {
+        let cases = [
+            ("^https://.*$", true),
+            (r"\Qa.b\E", true),
+            ("****", false),
+            ("(", false),
+            ("[a", false),
+        ];
+        for (text, is) in cases {
+            assert_eq!(is_expression(text), is, "{text}");
+        }
+    }
 }
