@@ -20,6 +20,7 @@ fuzz_target!(|input: (u8, &[u8])| {
         digest: BlobDigest::of(stored),
         size: stored.len() as u64,
         platform: None,
+        selective: false,
         artifact_type: None,
         annotations: BTreeMap::new(),
     };
