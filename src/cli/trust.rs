@@ -84,8 +84,10 @@ async fn one(
     let folder = roots.folder.as_deref().ok_or_else(|| {
         Failure::usage("no folder for trusted roots: set trust.rootFolder in hallmark.yaml")
     })?;
-    let (limits, now) = (Limits::default(), Timestamp::now());
+    let limits = Limits::default();
     let _lock = lock(folder, name).await?;
+    // Whoever had the lock may have kept a root meanwhile, which a time from before would call one of the future.
+    let now = Timestamp::now();
     let kept = match roots::kept(folder, repository, now, &limits) {
         Ok(kept) => kept,
         Err(why) if args.reset => {

@@ -17,7 +17,7 @@
 
 use std::collections::BTreeSet;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sigstore_tuf::{Error as Refusal, Key, Metadata, Root, TargetFile, TrustedMetadataSet};
@@ -49,6 +49,9 @@ const TIMESTAMP_BYTES: usize = 16 << 10;
 const SNAPSHOT_BYTES: usize = 2 << 20;
 /// Bytes of the targets file.
 const TARGETS_BYTES: usize = 5 << 20;
+/// How far ahead of a reader's time a kept document may be: a reader takes its time once, and an update may end after that.
+/// A clock that was wrong by more is not believed.
+const SKEW: SignedDuration = SignedDuration::from_mins(1);
 /// Roots that follow one another in one update.
 const MAX_ROTATIONS: usize = 64;
 /// Bytes of a kept document.
@@ -258,7 +261,7 @@ impl Cache {
         now: Timestamp,
         limits: &Limits,
     ) -> Result<Current, TufError> {
-        if self.fetched > now {
+        if self.fetched.duration_since(now) > SKEW {
             return Err(TufError::Kept);
         }
         let mut update = Update::start(initial, self.fetched, limits)?;
