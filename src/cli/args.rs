@@ -28,7 +28,7 @@ pub struct Global {
     /// Say less on stderr: errors only
     #[arg(long, short, global = true)]
     pub quiet: bool,
-    /// Diagnostic log on stderr, as `debug` or `hallmark=trace`
+    /// Diagnostic log on stderr, with the time that each stage takes, as `hallmark=debug`
     #[arg(long, global = true, env = "HALLMARK_LOG", value_name = "FILTER")]
     pub log: Option<String>,
 }

@@ -310,6 +310,7 @@ pub async fn pin(
 }
 
 /// Resolves a reference to a digest; a bare digest is looked up where the configuration says.
+#[tracing::instrument(level = "debug", skip_all, fields(%reference))]
 pub async fn resolve(
     reference: &Reference,
     config: &Config,

@@ -5,7 +5,7 @@
 
 use std::io::{self, Write};
 
-use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::{MakeWriter, format::FmtSpan};
 
 use crate::untrusted::clean;
 
@@ -13,8 +13,12 @@ use crate::untrusted::clean;
 pub(super) fn start(filter: Option<&str>) {
     let Some(filter) = filter else { return };
     let filter = tracing_subscriber::EnvFilter::new(filter);
-    // Colours are escape sequences, too.
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        // Colours are escape sequences, too.
+        .with_ansi(false)
+        // A stage says how long it took when it is over.
+        .with_span_events(FmtSpan::CLOSE);
     // Only this program sets the subscriber, and only once.
     let _ = log.with_writer(Stderr).try_init();
 }

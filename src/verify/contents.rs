@@ -73,6 +73,7 @@ impl Contents {
 }
 
 /// Fetches every layer.
+#[tracing::instrument(level = "debug", skip_all, name = "layers")]
 pub async fn fetch(
     source: &dyn Source,
     image: &Image,
@@ -99,6 +100,7 @@ pub async fn fetch(
 }
 
 /// Reads every layer that was fetched once.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn read(fetched: Contents, image: &Image, limits: &Limits, talk: &dyn Talk) -> Contents {
     let Contents { layers, spool: spool @ Some(_), .. } = fetched else { return fetched };
     let underway = Underway::new(talk, Work::new("reading layers"));

@@ -138,6 +138,7 @@ pub enum OnMismatch {
 }
 
 /// Judges an image.
+#[tracing::instrument(level = "debug", skip_all, fields(%image))]
 pub async fn verify(image: PinnedReference, ctx: &Context, now: Timestamp) -> Verdict {
     let judged = AssertUnwindSafe(judge_platforms(&image, ctx, now)).catch_unwind().await;
     let (platforms, left_out) = judged.unwrap_or_else(|_| {
@@ -175,6 +176,7 @@ async fn judge_platforms(
 
 /// The source, and every manifest that `reference` and the choice of platforms mean; at least one. What is attached to
 /// them is fetched with them.
+#[tracing::instrument(level = "debug", skip_all, name = "fetch")]
 async fn open_each(
     reference: &PinnedReference,
     ctx: &Context,
@@ -187,6 +189,7 @@ async fn open_each(
 
 /// The source and the images that `reference` and the choice of platforms mean; at least one. What is attached to them is
 /// fetched with them.
+#[tracing::instrument(level = "debug", skip_all, name = "fetch")]
 pub async fn open(
     reference: &PinnedReference,
     ctx: &Context,
@@ -198,6 +201,7 @@ pub async fn open(
 }
 
 /// [`open`] for who does not ask for what is attached.
+#[tracing::instrument(level = "debug", skip_all, name = "fetch")]
 pub async fn open_alone(
     reference: &PinnedReference,
     ctx: &Context,
@@ -245,6 +249,7 @@ async fn judge_image(
     }
 }
 
+#[tracing::instrument(level = "debug", skip_all)]
 fn judge(evidence: &Evidence, findings: &[Finding], ctx: &Context, now: Timestamp) -> Judgement {
     ctx.talk.stage("policy");
     let input = PolicyInput::new(evidence, findings, now);
@@ -263,6 +268,7 @@ pub async fn gather(
 }
 
 /// What is attached to an image, untrusted.
+#[tracing::instrument(level = "debug", skip_all, name = "discover")]
 pub async fn find(source: &dyn Source, image: &Image, ctx: &Context) -> Discovered {
     ctx.talk.stage("evidence");
     let budget = Some(&ctx.budgets.evidence);
@@ -302,6 +308,7 @@ struct Proven {
 }
 
 impl Proven {
+    #[tracing::instrument(level = "debug", skip_all, name = "prove", fields(platform = %image.platform))]
     fn of(image: Image, found: Discovered, ctx: &Context, now: Timestamp) -> Self {
         let Discovered { raws, mut findings, share } = found;
         let location = &image.reference.location;

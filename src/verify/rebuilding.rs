@@ -319,6 +319,7 @@ struct Build {
     finished: Finished,
 }
 
+#[tracing::instrument(level = "debug", skip_all)]
 async fn build(plan: &Plan, ctx: &Context) -> Result<Build, Failure> {
     let options = &ctx.rebuild;
     let finished = engine::build(plan, &options.settings, options.engine, &ctx.limits, &*ctx.talk)
@@ -384,6 +385,7 @@ enum Incomparable {
     Panicked(#[from] tokio::task::JoinError),
 }
 
+#[tracing::instrument(level = "debug", skip_all, name = "compare")]
 async fn compare_images(
     left: &Loaded,
     right: &Loaded,

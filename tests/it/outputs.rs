@@ -62,3 +62,23 @@ fn a_report_outlives_the_file_that_cannot_be_written() {
     answer.exits(2).says("/dev/full: No space left");
     assert!(answer.stdout.contains("result     impossible: no provenance"), "{}", answer.all());
 }
+
+/// A log says where the time of a verification went.
+#[test]
+fn each_stage_says_how_long_it_took() {
+    let mut world = World::new();
+    let digest = world.image.clone();
+    world.store.tag("1", &digest);
+    let registry = Registry::honest(world.store.clone());
+    let logged = |filter: &str| {
+        let call = ["verify", "--log", filter, &registry.image("1")];
+        Hallmark::new(call).config(&world.config("baseline")).run()
+    };
+    let answer = logged("hallmark=debug");
+    for stage in ["resolve", "fetch", "discover", "prove", "layers", "read", "judge", "verify"] {
+        let of_stage = |line: &&str| line.contains(" close ") && line.contains(stage);
+        let line = answer.stderr.lines().find(of_stage);
+        assert!(line.is_some_and(|line| line.contains("time.busy=")), "{stage}: {}", answer.stderr);
+    }
+    assert!(!logged("hallmark=warn").stderr.contains("time.busy="));
+}
