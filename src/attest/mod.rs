@@ -264,6 +264,19 @@ pub enum AttestError {
         /// What is wrong with it.
         error: DigestError,
     },
+    /// A subject that no verification would take for content, in a statement that is to be signed.
+    #[error(
+        "subject[{position}]{}: {why}; a verification matches sha256 or sha512 in lower-case digits",
+        named(name)
+    )]
+    Subject {
+        /// Which one.
+        position: usize,
+        /// Its name, where it has one.
+        name: Option<String>,
+        /// What is wrong with it.
+        why: String,
+    },
     /// A list of subjects that is empty, as BuildKit writes it for an output without a name.
     #[error("the statement names no subject: it says nothing about this image, or any other")]
     NoSubject,
@@ -413,6 +426,11 @@ fn refused(what: &'static str, error: JsonError, limit_name: &'static str) -> At
 }
 
 /// Text from strangers, cut to what a message can hold; messages print it with its control characters escaped.
+/// The name of a subject in a message, behind its place.
+fn named(name: &Option<String>) -> String {
+    name.as_ref().map(|name| format!(" {name:?}")).unwrap_or_default()
+}
+
 fn shown(text: &str) -> String {
     text.chars().take(80).collect()
 }

@@ -25,6 +25,8 @@ pub const SIGNATURE: &str = "https://sigstore.dev/cosign/sign/v1";
 
 /// `_type` of a statement (spec/v1/statement.md; spec/v0.1.0/README.md).
 const TYPES: [&str; 2] = ["https://in-toto.io/Statement/v1", "https://in-toto.io/Statement/v0.1"];
+/// Algorithms whose digests bind content.
+const ACCEPTED: [&str; 2] = ["sha256", "sha512"];
 const WHAT: &str = "in-toto statement";
 
 /// A claim about some content.
@@ -83,6 +85,24 @@ impl Statement {
         Ok(statement)
     }
 
+    /// Reads a statement that is to be signed: each of its subjects has to be one that a verification can match. What is signed is
+    /// published, and a subject that matches nothing is found out when the image is denied.
+    ///
+    /// # Errors
+    /// [`AttestError::Subject`] for the first subject without a digest that counts, or with one that is misspelt; else as
+    /// [`Statement::parse`].
+    pub fn parse_to_sign(payload: &[u8], limits: &Limits) -> Result<Self, AttestError> {
+        let wire: Wire = read_json(WHAT, payload, limits)?;
+        within(WHAT, wire.subject.len(), "subjects", limits.subjects, "subjects")?;
+        for (position, subject) in wire.subject.iter().enumerate() {
+            unmatchable(&subject.digest).map_or(Ok(()), |why| {
+                let name = subject.name.as_deref().map(shown);
+                Err(AttestError::Subject { position, name, why })
+            })?;
+        }
+        Self::parse(payload, limits)
+    }
+
     /// Reads a statement that need not be about content: about a commit, or an image that its cloud numbers. What it says
     /// about such a subject binds no image.
     ///
@@ -139,6 +159,25 @@ impl StatementSubject {
     }
 }
 
+/// Why no verification would take these digests for those of content.
+fn unmatchable(digests: &BTreeMap<String, String>) -> Option<String> {
+    let mut count = 0;
+    for (algorithm, hex) in digests.iter().filter(|(name, _)| ACCEPTED.contains(&name.as_str())) {
+        match format!("{algorithm}:{hex}").parse::<Digest>() {
+            Ok(_) => count += 1,
+            Err(error) => return Some(error.to_string()),
+        }
+    }
+    if count > 0 {
+        return None;
+    }
+    let found: Vec<String> = digests.keys().take(4).map(|name| shown(name)).collect();
+    Some(match found.is_empty() {
+        true => "it has no digest".to_owned(),
+        false => format!("it has no digest that counts, only {}", found.join(", ")),
+    })
+}
+
 fn subjects(wire: Vec<WireSubject>, limits: &Limits) -> Result<Vec<StatementSubject>, AttestError> {
     if wire.is_empty() {
         return Err(AttestError::NoSubject);
@@ -158,7 +197,7 @@ fn one_subject(wire: WireSubject, limits: &Limits) -> Result<StatementSubject, A
     let mut subject =
         StatementSubject { name: wire.name, digests: Vec::new(), weak: BTreeMap::new() };
     for (algorithm, hex) in wire.digest {
-        if ["sha256", "sha512"].contains(&algorithm.as_str()) {
+        if ACCEPTED.contains(&algorithm.as_str()) {
             let digest = format!("{algorithm}:{hex}").parse();
             let what = "digest of a subject";
             subject.digests.push(digest.map_err(|error| AttestError::Digest { what, error })?);

@@ -244,7 +244,7 @@ async fn payloads(what: &What, place: &Place<'_>) -> Result<Vec<(Target, Vec<u8>
         }
         What::Statement(file) => {
             let payload = read_document(file, place.limits)?;
-            let statement = Statement::parse(&payload, place.limits);
+            let statement = Statement::parse_to_sign(&payload, place.limits);
             let statement = statement.map_err(|error| unusable(file, &error))?;
             let target = place.subject(&statement).await.map_err(|e| e.in_file(file))?;
             understood(&statement, place.limits).map_err(|error| unusable(file, &error))?;

@@ -158,6 +158,43 @@ fn a_statement_about_another_image_is_refused() {
     answer.exits(0).says("signed already");
 }
 
+/// A subject that no verification would take is refused by its name, before anything is signed, also beside a good one.
+#[test]
+fn b4_subjects_that_no_verification_would_take_are_not_signed() {
+    let (layout, keys) = (image(), Keys::new());
+    let key = keys.p256("a");
+    let file = keys.path("statement.json");
+    let before = fs::read(layout.path().join("index.json")).unwrap();
+    let index: Value = serde_json::from_slice(&before).unwrap();
+    let digest = index["manifests"][0]["digest"].as_str().unwrap().trim_start_matches("sha256:");
+    let good = json!({"name": "app", "digest": {"sha256": digest}});
+    let cases = [
+        (json!({}), "no digest"),
+        (json!({"sha1": "ab".repeat(20)}), "only sha1"),
+        (json!({"gitCommit": "ab".repeat(20), "SHA256": digest}), "only SHA256, gitCommit"),
+        (json!({"sha256": digest.to_uppercase()}), "sha256"),
+        (json!({"sha256": &digest[..63]}), "sha256"),
+        (json!({"sha256": ""}), "sha256"),
+        (json!({"sha256": digest, "sha512": digest}), "sha512"),
+        (json!({"sha256": format!("sha256:{digest}")}), "sha256"),
+    ];
+    for (digests, said) in cases {
+        for beside in [false, true] {
+            let bad = json!({"name": "weak", "digest": digests});
+            let subjects = if beside { vec![good.clone(), bad] } else { vec![bad] };
+            let statement = json!({
+                "_type": "https://in-toto.io/Statement/v1", "subject": subjects,
+                "predicateType": "https://a.example/x/v1", "predicate": {"a": 1},
+            });
+            fs::write(&file, statement.to_string()).unwrap();
+            let arguments = [&layout.reference(), "--statement", file.to_str().unwrap()];
+            let place = if beside { "subject[1] \"weak\"" } else { "subject[0] \"weak\"" };
+            sign(&arguments, &key).exits(2).says(place).says(said);
+        }
+    }
+    assert_eq!(fs::read(layout.path().join("index.json")).unwrap(), before, "nothing is stored");
+}
+
 #[test]
 fn a_predicate_that_is_not_what_its_type_says_is_refused() {
     let (layout, keys) = (image(), Keys::new());
