@@ -51,25 +51,69 @@ deny contains {"code": "signature-signer", "msg": msg} if {
 
 # METADATA
 # title: The signature is not too old
-# description: Whoever can move a tag can move it back to an old image, whose signature is as good as ever.
+# description: >-
+#   Whoever can move a tag can move it back to an old image, whose signature is as good as ever. A log or a timestamp
+#   authority records an old signature again whenever it is asked to, so that age counts from the start of the signing
+#   certificate alone, and a signature by a plain key is never proven to be young.
 # custom:
 #   code: signature-stale
 #   severity: deny
 #   early: true
-#   solution: sign the image again, keyless or with a timestamp, or raise settings.signature.maxAgeDays
+#   solution: sign the image again, keyless, or raise settings.signature.maxAgeDays
 deny contains {"code": "signature-stale", "msg": msg} if {
 	max_age_days != 0
-	count(proven) > 0
+	count(asked) == 0
+	count(signers) > 0
 	count(fresh) == 0
+	count(dated) > 0
 	msg := sprintf("no signature is proven to be younger than %v days", [max_age_days])
+}
+
+deny contains {"code": "signature-stale", "msg": msg} if {
+	max_age_days != 0
+	count(asked) == 0
+	count(signers) > 0
+	count(dated) == 0
+	msg := sprintf("signed by %s: %s", [concat(", ", sort(signers)), undated])
+}
+
+# Everybody who has to have signed has to have done so lately.
+deny contains {"code": "signature-stale", "msg": msg, "signer": wanted} if {
+	max_age_days != 0
+	is_array(asked)
+	some wanted in asked
+	wanted in dated
+	not wanted in fresh
+	msg := sprintf("the signature by %s is not proven to be younger than %v days", [wanted, max_age_days])
+}
+
+deny contains {"code": "signature-stale", "msg": msg, "signer": wanted} if {
+	max_age_days != 0
+	is_array(asked)
+	some wanted in asked
+	wanted in signers
+	not wanted in dated
+	msg := sprintf("signed by %s: %s", [wanted, undated])
 }
 
 max_age_days := object.get(input, ["settings", "signature", "maxAgeDays"], 0)
 
+undated := concat("", [
+	"settings.signature.maxAgeDays needs signatures with certificates; how old one by a plain key is, ",
+	"no log or timestamp proves, since either can be had again for an old one",
+])
+
+# Whose signature was not made before a certain time.
+dated contains signer.name if {
+	some signature in proven
+	some signer in signature.signers
+	is_string(object.get(signer, "notBefore", null))
+}
+
 fresh contains signer.name if {
 	some signature in proven
 	some signer in signature.signers
-	is_string(signer.signedAt)
-	age := time.parse_rfc3339_ns(input.time) - time.parse_rfc3339_ns(signer.signedAt)
+	is_string(object.get(signer, "notBefore", null))
+	age := time.parse_rfc3339_ns(input.time) - time.parse_rfc3339_ns(signer.notBefore)
 	age <= max_age_days * 86400000000000
 }

@@ -34,20 +34,48 @@ test_signature_signer if {
 	denied(object.union(document, {"settings": {"signature": {"signers": "a"}}})) == {"signature-signer"}
 }
 
-signed_at(time, days) := {
+old := "2026-02-28T23:59:59Z"
+
+young := "2026-03-01T00:00:00Z"
+
+signed(name, start) := {"state": "proven", "signers": [{"name": name, "notBefore": start}]}
+
+lately(signatures, settings) := {
 	"time": "2026-03-11T00:00:00Z",
-	"signatures": [{"state": "proven", "signers": [{"name": "release", "signedAt": time}]}],
-	"settings": {"signature": {"maxAgeDays": days}},
+	"signatures": signatures,
+	"settings": {"signature": settings},
 }
 
 test_signature_stale if {
-	denied(signed_at("2026-03-01T00:00:00Z", 10)) == set()
-	denied(signed_at("2026-02-28T23:59:59Z", 10)) == {"signature-stale"}
-	denied(signed_at("2026-02-28T23:59:59Z", 0)) == set()
+	denied(lately([signed("release", young)], {"maxAgeDays": 10})) == set()
+	denied(lately([signed("release", old)], {"maxAgeDays": 10})) == {"signature-stale"}
+	denied(lately([signed("release", old)], {"maxAgeDays": 0})) == set()
+	denied(lately([signed("release", old), signed("release", young)], {"maxAgeDays": 10})) == set()
+	denied(lately([], {"maxAgeDays": 10})) == {"signature-missing"}
 }
 
-test_a_signature_without_a_proven_time_is_signature_stale if {
-	document := {"time": "2026-03-11T00:00:00Z", "settings": {"signature": {"maxAgeDays": 10}}}
-	denied(object.union(document, {"signatures": [by("release")]})) == {"signature-stale"}
-	denied(signed_at(null, 10)) == {"signature-stale"}
+# A fresh timestamp over an old signature proves that it existed by then, and nothing more.
+test_a_signature_stamped_again_is_signature_stale if {
+	stamp := {"signedAt": "2026-03-10T00:00:00Z", "times": [{"time": "2026-03-10T00:00:00Z", "source": "log"}]}
+	keyless := object.union({"name": "release", "notBefore": old}, stamp)
+	denied(lately([{"state": "proven", "signers": [keyless]}], {"maxAgeDays": 10})) == {"signature-stale"}
+	key := object.union({"name": "release", "notBefore": null}, stamp)
+	denied(lately([{"state": "proven", "signers": [key]}], {"maxAgeDays": 10})) == {"signature-stale"}
+}
+
+test_a_signature_by_a_plain_key_is_signature_stale_and_says_why if {
+	some result in signature.deny with input as lately([by("release")], {"maxAgeDays": 10})
+	result.code == "signature-stale"
+	contains(result.msg, "plain key")
+	denied(lately([signed("release", null)], {"maxAgeDays": 10})) == {"signature-stale"}
+	denied(lately([by("release"), signed("person", young)], {"maxAgeDays": 10})) == set()
+}
+
+test_everybody_who_is_asked_for_has_signed_lately_or_it_is_signature_stale if {
+	asked := {"maxAgeDays": 10, "signers": ["a", "b"]}
+	denied(lately([signed("a", young), signed("b", young)], asked)) == set()
+	denied(lately([signed("a", young), signed("b", old)], asked)) == {"signature-stale"}
+	denied(lately([signed("a", young), by("b")], asked)) == {"signature-stale"}
+	denied(lately([signed("a", young), signed("b", young), signed("c", old)], asked)) == set()
+	denied(lately([signed("a", young)], asked)) == {"signature-signer"}
 }

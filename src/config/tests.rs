@@ -130,6 +130,9 @@ fn without_a_file_nobody_is_trusted() {
     }
 }
 
+/// A keyless signer.
+const WHO: &str = "issuer: https://i.example, identity: a@x.example";
+
 /// What is refused: the file, the place and the words of the complaint. `|` starts a line, `+` stands for a first line
 /// `version: 1`, and `+T` also for a section `trust` with the signer `a`, up to its rules.
 const REFUSALS: &str = r#"
@@ -189,6 +192,8 @@ version: 2 => :1:10: version: => expected 1, found 2
 +policy: {settings: {signature: {signers: {a: true}}}} => policy.settings.signature.signers: => a list of different names
 +policy: {settings: {signature: {revoked: ["sha256:AA"]}}} => policy.settings.signature.revoked[0]: => lower-case
 +policy: {settings: {rebuild: {minLevel: high}}} => policy.settings.rebuild.minLevel: => from 1 to 5
++T     - {images: ["**"], predicates: [signature], signers: [a]}|policy: {preset: signed, settings: {signature: {maxAgeDays: 30}}} => :6:61: policy.settings.signature.maxAgeDays: => every signer of trust.rules[0] has keys alone
++T     - {images: ["**"], predicates: [sbom], signers: [a]}|policy: {preset: signed, settings: {signature: {maxAgeDays: 30, signers: [a]}}} => policy.settings.signature.maxAgeDays: => the signer "a" of policy.settings.signature.signers has keys alone
 +policy: {settings: {signature: [signers]}} => policy.settings.signature: => a mapping of names
 +policy: {bundles: [policies, policies]} => policy.bundles[1] => each folder once
 +policy: {bundles: []} => policy.bundles => at least one folder
@@ -236,6 +241,32 @@ fn refuses_with_place_and_key() {
         assert!(error.contains(place), "{text}\nwanted {place:?} in\n{error}");
         assert!(error.contains(words), "{text}\nwanted {words:?} in\n{error}");
         assert!(error.contains("\n  help: "), "{text}\n{error}");
+    }
+}
+
+/// The age of signatures is asked for where a certificate can prove it, in the rule itself or in another one for the same images.
+#[test]
+fn h37_an_age_is_asked_of_those_who_have_certificates() {
+    let with = |rules: &str, days: u64| {
+        load(&format!(
+            "version: 1\ntrust:\n  signers:\n    - {{name: key, key: release.pub}}\n    - {{name: person, keyless: \
+             {{{WHO}, root: public-good}}}}\n  rules:\n{rules}policy: {{preset: signed, settings: \
+             {{signature: {{maxAgeDays: {days}}}}}}}\n"
+        ))
+    };
+    let rule = |images: &str, signers: &str| {
+        format!("    - {{images: [\"{images}\"], predicates: [signature], signers: [{signers}]}}\n")
+    };
+    let cases = [
+        (rule("**", "person"), true),
+        (rule("**", "key, person"), true),
+        (rule("**", "key"), false),
+        (rule("r.example/*", "key") + &rule("r.example/app", "person"), true),
+        (rule("r.example/a", "key") + &rule("r.example/b", "person"), false),
+    ];
+    for (rules, fine) in cases {
+        assert_eq!(with(&rules, 30).is_ok(), fine, "{rules}");
+        assert!(with(&rules, 0).is_ok(), "{rules}");
     }
 }
 
@@ -305,7 +336,6 @@ fn b9_keyless_signers_say_whom_they_mean() {
     let with = |keyless: &str| {
         load(&format!("version: 1\ntrust: {{signers: [{{name: a, {keyless}}}]}}\n"))
     };
-    const WHO: &str = "issuer: https://i.example, identity: a@x.example";
     let good = [
         format!("keyless: {{{WHO}, root: public-good}}"),
         format!("keyless: {{{WHO}, root: public-good, logs: 2, times: 2}}"),

@@ -190,18 +190,21 @@ pub(super) fn config(
     let reader = Reader { file, text };
     let limits = limits(&reader, &raw.limits)?;
     let roots = roots::roots(&reader, &raw.trust, surroundings)?;
+    let trust = trust(&reader, &raw.trust, &roots)?;
+    let policy = policy(&reader, raw.policy, surroundings)?;
+    age_has_evidence(&reader, &trust, &policy.settings)?;
     Ok(Config {
         file: Some(file.to_owned()),
         digest: Some(Digest::sha256(text.as_bytes())),
         repositories: repositories(&reader, &raw.repositories)?,
         registries: registries(&reader, &raw.registries)?,
-        trust: trust(&reader, &raw.trust, &roots)?
+        trust: trust
             .with_layouts(super::layouts::layouts(&reader, &raw.trust.layouts, &limits)?)
             .with_sources(super::sources::sources(&reader, &raw.trust.sources)?)
             .with_unmatched(unmatched(&reader, &raw.trust)?)
             .with_root_age(roots.age),
         roots,
-        policy: policy(&reader, raw.policy, surroundings)?,
+        policy,
         rebuild: rebuild(&reader, &raw.rebuild, surroundings)?,
         limits,
         gate: raw.gate.as_ref().map(|gate| self::gate(&reader, gate)).transpose()?,
@@ -564,6 +567,31 @@ fn settings(
         reader.refuse(at, error.found, want(error.expected, error.help))
     })?;
     Ok(map)
+}
+
+/// The age of a signature is asked for only where something can prove it: not of those who have nothing but keys.
+fn age_has_evidence(
+    reader: &Reader<'_>,
+    trust: &TrustRules,
+    settings: &serde_json::Map<String, serde_json::Value>,
+) -> Result<(), ConfigError> {
+    let signature = settings.get("signature");
+    let setting = |name: &str| signature.and_then(|section| section.get(name));
+    let Some(days) = setting("maxAgeDays").filter(|days| days.as_u64() != Some(0)) else {
+        return Ok(());
+    };
+    let asked = setting("signers").and_then(|names| names.as_array()).into_iter().flatten();
+    let mut asked = asked.filter_map(|name| name.as_str());
+    let who = match (asked.find(|name| trust.has_only_keys(name)), trust.without_age()) {
+        (Some(name), _) => format!("the signer {name:?} of policy.settings.signature.signers"),
+        (None, Some(rule)) => format!("every signer of trust.rules[{rule}]"),
+        (None, None) => return Ok(()),
+    };
+    let expected = format!("0, or signers with certificates: {who} has keys alone");
+    let help = "how old a signature by a key is, no log or timestamp proves, since either can be had again for an old \
+                one; sign keyless, replace the key from time to time, or list what is too old in signature.revoked";
+    let at = key!["policy", "settings", "signature", "maxAgeDays"];
+    Err(reader.refuse(at, days, want(expected.as_str(), help)))
 }
 
 /// A document that all readers of YAML understand alike, every key with its value.

@@ -19,9 +19,14 @@ pub struct SignerInput {
     pub name: String,
     /// Name and identity in words.
     pub identity: String,
-    /// The earliest time at which a log or timestamp authority proves that the signature existed; null for a plain key.
+    /// The earliest time by which a log or timestamp authority proves that the signature existed; null for a plain key. It may
+    /// be much older: whoever has it can have it stamped again. How old it is at most, `notBefore` tells.
     #[schemars(with = "Option<String>")]
     pub signed_at: Option<Timestamp>,
+    /// The time before which nobody vouched for the signature, the start of its certificate: it is no older than that. Null for
+    /// a key, which proves no such time.
+    #[schemars(with = "Option<String>")]
+    pub not_before: Option<Timestamp>,
     /// Fingerprint of the key; `null` for keyless signers.
     pub key: Option<String>,
     /// Who issued the identity; `null` for keys, and for authorities that name no issuer.
@@ -31,7 +36,7 @@ pub struct SignerInput {
     /// What Fulcio says about the signer, by name: `sourceRepositoryUri`, `buildSignerUri`, `runnerEnvironment` …; extensions
     /// that have no name here stand under their OID.
     pub claims: BTreeMap<String, String>,
-    /// When the signature existed, where that is proven; sorted.
+    /// Times by which the signature existed, where that is proven; sorted.
     pub times: Vec<TimeInput>,
     /// Positions in transparency logs.
     pub log_indices: Vec<u64>,
@@ -63,6 +68,7 @@ impl From<&Signer> for SignerInput {
             name: signer.name.clone(),
             identity: signer.to_string(),
             signed_at: signer.proven_since(),
+            not_before: signer.not_before(),
             key: None,
             issuer: None,
             subject: None,
@@ -103,6 +109,7 @@ mod tests {
             issuer: Some("https://i.example".to_owned()),
             subject: SubjectName::Email("a@x.example".to_owned()),
             claims: claims.clone(),
+            not_before: "2025-12-31T23:59:00Z".parse().unwrap(),
             times: vec![time(TimeSource::Authority)],
             log_indices: vec![7],
         };
@@ -111,6 +118,8 @@ mod tests {
         assert_eq!((input.issuer.as_deref(), input.key), (Some("https://i.example"), None));
         assert_eq!(input.subject.as_deref(), Some("a@x.example"));
         assert_eq!((input.claims, input.log_indices), (claims, vec![7]));
+        let start = input.not_before.map(|time| time.to_string());
+        assert_eq!(start.as_deref(), Some("2025-12-31T23:59:00Z"));
         let [time_input] = input.times.as_slice() else { panic!("one time") };
         let shown = (time_input.time.as_str(), time_input.source.as_str());
         assert_eq!(shown, ("2026-01-01T00:00:00Z", "timestamp-authority"));
@@ -119,6 +128,8 @@ mod tests {
         let identity = SignerIdentity::Key { fingerprint: "ab".to_owned(), recorded };
         let input = SignerInput::from(&Signer { name: "k".to_owned(), identity });
         assert_eq!((input.key.as_deref(), input.subject), (Some("ab"), None));
+        // A time in a log is one by which the signature existed, and no bound of its age.
+        assert_eq!((input.signed_at.is_some(), input.not_before), (true, None));
         assert_eq!((input.times.len(), input.log_indices), (1, vec![3]));
     }
 }

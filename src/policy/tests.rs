@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{
     bundle::{Preset, RULES},
-    input::schema,
+    input::{ProofInput, StatementInput, schema},
     *,
 };
 use crate::{
@@ -466,6 +466,63 @@ fn settings_reach_the_rules() {
         let policies = Policies::compile(&with, &Limits::default()).expect("it compiles");
         assert_eq!(policies.judge(&input(), &[], &Limits::default()).deny.len(), denied);
         assert_eq!(policies.needs(), Needs { inventory: false, rebuild });
+    }
+}
+
+/// A fresh timestamp beside an old signature makes it no younger, for certificates and for keys.
+#[test]
+fn h37_a_signature_is_as_old_as_its_certificate_whatever_is_stamped_today() {
+    use crate::trust::{
+        Signer, SignerIdentity,
+        sigstore::{ProvenTime, Recorded, SubjectName, TimeSource, Vouched},
+    };
+    let day = |days: i64| now() - jiff::SignedDuration::from_hours(24 * days);
+    let stamped = |days| vec![ProvenTime { time: day(days), source: TimeSource::Authority }];
+    let keyless = |start, stamp| {
+        SignerIdentity::Keyless(Box::new(Vouched {
+            issuer: None,
+            subject: SubjectName::Email("a@x.example".to_owned()),
+            claims: BTreeMap::new(),
+            not_before: day(start),
+            times: stamped(stamp),
+            log_indices: Vec::new(),
+        }))
+    };
+    let recorded = Recorded { times: stamped(0), log_indices: Vec::new() };
+    let key = |recorded| SignerIdentity::Key { fingerprint: "ab".to_owned(), recorded };
+    let settings = json!({"signature": {"maxAgeDays": 30}});
+    let settings = settings.as_object().cloned().expect("an object");
+    let bundle = Bundle::preset("signed").expect("it ships").with_settings(settings);
+    let policies = Policies::compile(&bundle, &Limits::default()).expect("it compiles");
+    let cases = [
+        ("young", keyless(30, 30), &[][..], ""),
+        ("old", keyless(31, 31), &["signature-stale"], "younger than 30 days"),
+        ("old, stamped today", keyless(31, 0), &["signature-stale"], "younger than 30 days"),
+        ("a key", key(None), &["signature-stale"], "plain key"),
+        ("a key, stamped today", key(Some(Box::new(recorded))), &["signature-stale"], "plain key"),
+    ];
+    for (what, identity, want, said) in cases {
+        let signer = Signer { name: "release".to_owned(), identity };
+        let mut input = input();
+        input.signatures = vec![StatementInput {
+            proof: ProofInput {
+                state: "proven".to_owned(),
+                why: None,
+                signers: vec![signer::SignerInput::from(&signer)],
+                basis: Some("signed".to_owned()),
+                carrier: None,
+                place: None,
+            },
+            predicate_type: crate::attest::statement::SIGNATURE.to_owned(),
+            predicate: json!({}),
+            content: None,
+            problem: None,
+            holds: true,
+        }];
+        let judgement = policies.judge(&input, &[], &Limits::default());
+        assert_eq!(codes(&judgement.deny), want, "{what}");
+        let messages: String = judgement.deny.iter().map(|result| result.msg.as_str()).collect();
+        assert!(messages.contains(said), "{what}: {messages}");
     }
 }
 

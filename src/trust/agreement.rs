@@ -147,6 +147,7 @@ pub(crate) mod tests {
             issuer: Some("https://token.actions.githubusercontent.com".to_owned()),
             subject: SubjectName::Uri(WORKFLOW.to_owned()),
             claims: claims.into_iter().map(|(name, claim)| (name.to_owned(), claim)).collect(),
+            not_before: jiff::Timestamp::UNIX_EPOCH,
             times: Vec::new(),
             log_indices: Vec::new(),
         }

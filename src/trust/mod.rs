@@ -75,7 +75,13 @@ impl Signer {
         }
     }
 
-    /// The earliest time at which a log or timestamp authority proves that the signature existed; a plain key proves none.
+    /// The time before which nobody vouched for the signature: the start of its certificate. A key has none: logs and timestamp
+    /// authorities record a signature as often as somebody asks them to, so that their times say nothing of its age.
+    pub fn not_before(&self) -> Option<jiff::Timestamp> {
+        self.vouched().map(|vouched| vouched.not_before)
+    }
+
+    /// The earliest time by which a log or timestamp authority proves that the signature existed; a plain key proves none.
     pub fn proven_since(&self) -> Option<jiff::Timestamp> {
         let times = match &self.identity {
             SignerIdentity::Key { recorded, .. } => &recorded.as_ref()?.times,

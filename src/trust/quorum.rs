@@ -4,7 +4,9 @@
 //! statement was proven by itself before, by a rule that lets its signer vouch for rebuilds; here the rule's threshold
 //! counts distinct signers whose verdicts agree. A signer has one vote, that of its newest verdict which is no abstention.
 //! Votes agree when the same configuration came out, which names every uncompressed layer; a higher rung supports a lower
-//! one. Refuses to count verdicts that are too old, that lie in the future, that contradict the published image itself, and that
+//! one. How old a verdict is, its own word does not decide alone: it is as old as the earliest of that word, the times that are
+//! proven of its signature, and the start of the certificate, so that nothing makes it younger (attack H37). A verdict against the
+//! image does not grow old: only a later one of the same signer takes it back. Refuses to count verdicts for the image that are too old, that lie in the future, that contradict the published image itself, and that
 //! are about a rebuild from provenance that is not proven: whoever may push can attach provenance, from which the
 //! image comes out, or does not (attacks H30, H33).
 
@@ -48,7 +50,7 @@ pub struct Vote {
     pub status: String,
     /// What came out.
     pub rebuilt: Option<(ManifestDigest, ConfigDigest)>,
-    /// When the rebuild was done.
+    /// When the rebuild was done, in the verdict's own words.
     pub finished: Timestamp,
     /// Digest of the signed statement.
     pub payload: Digest,
@@ -63,7 +65,7 @@ pub enum Weight {
     Against,
     /// Neither: it could not be rebuilt there.
     Abstains,
-    /// Not at all: older than allowed, or later than now.
+    /// Not at all: older than allowed, or later than now. Never a verdict against the image.
     OutOfTime,
     /// Not at all: what it says cannot be true of this image.
     Contradicts,
@@ -116,7 +118,7 @@ pub struct Electorate<'a> {
     pub image: &'a Image,
     /// Digests of the proven provenance: what a rebuild that counts has followed.
     pub provenance: &'a BTreeSet<Digest>,
-    /// How old a verdict may be.
+    /// How old a verdict for the image may be.
     pub max_age: SignedDuration,
     /// The time.
     pub now: Timestamp,
@@ -146,40 +148,44 @@ impl Electorate<'_> {
             match RebuildVerdict::parse(&predicate, limits) {
                 Ok(verdict) => {
                     for signer in verified.signers() {
-                        let vote = self.vote(signer, &verdict, verified.payload());
-                        keep_newer(&mut ballots, vote);
+                        let ballot = self.ballot(signer, &verdict, verified.payload());
+                        keep_newer(&mut ballots, ballot);
                     }
                 }
                 Err(error) => spoilt.push((verified.payload().clone(), error.to_string())),
             }
         }
-        let votes: Vec<Vote> = ballots.into_values().collect();
+        let votes: Vec<Vote> = ballots.into_values().map(|ballot| ballot.vote).collect();
         let (agreement, needed) = self.agreement(&votes);
         (Attested { votes, agreement, needed }, spoilt)
     }
 
-    fn vote(&self, signer: &Signer, verdict: &RebuildVerdict, payload: &Digest) -> Vote {
+    fn ballot(&self, signer: &Signer, verdict: &RebuildVerdict, payload: &Digest) -> Ballot {
         let rebuilt = verdict.rebuilt.as_ref().map(|r| (r.manifest.clone(), r.config.clone()));
         let finished = verdict.timing.finished_on;
         let level = verdict.level();
-        let age = self.now.duration_since(finished);
-        let weight = if age.is_negative() || age > self.max_age {
-            Weight::OutOfTime
-        } else if !self.can_be(level, rebuilt.as_ref()) {
-            Weight::Contradicts
-        } else {
-            let followed = verdict.provenance.as_ref().and_then(|used| used.digest.as_ref());
-            let bound = followed.is_some_and(|digest| self.provenance.contains(digest));
-            match level {
-                None => Weight::Abstains,
-                Some(_) if !bound => Weight::OtherProvenance,
-                Some(0) => Weight::Against,
-                Some(_) => Weight::For,
-            }
+        let followed = verdict.provenance.as_ref().and_then(|used| used.digest.as_ref());
+        let bound = followed.is_some_and(|digest| self.provenance.contains(digest));
+        let says = match level {
+            _ if !self.can_be(level, rebuilt.as_ref()) => Weight::Contradicts,
+            None => Weight::Abstains,
+            Some(_) if !bound => Weight::OtherProvenance,
+            Some(0) => Weight::Against,
+            Some(_) => Weight::For,
         };
+        let at = as_old_as(signer, finished).min(self.now);
+        let to_come = finished > self.now;
+        let old = self.now.duration_since(at) > self.max_age;
+        let weight = match says {
+            Weight::Against => says,
+            _ if to_come || old => Weight::OutOfTime,
+            _ => says,
+        };
+        let decides = says == Weight::Against || says == Weight::For && !to_come;
         let status = verdict.verdict.status.clone();
         let (signer, payload) = (signer.clone(), payload.clone());
-        Vote { signer, weight, level, status, rebuilt, finished, payload }
+        let vote = Vote { signer, weight, level, status, rebuilt, finished, payload };
+        Ballot { vote, decides, at }
     }
 
     /// R5 is the published manifest itself, R4 its configuration; a rebuild that gave the manifest is R5.
@@ -232,16 +238,29 @@ impl Electorate<'_> {
     }
 }
 
-/// One vote for each signer: the newest that says something and counts; then the newest that does not.
-fn keep_newer(ballots: &mut BTreeMap<String, Vote>, vote: Vote) {
-    let rank = |vote: &Vote| {
-        let says = matches!(vote.weight, Weight::For | Weight::Against);
-        (says, vote.finished, vote.payload.clone())
-    };
-    match ballots.get(&vote.signer.name) {
-        Some(known) if rank(known) >= rank(&vote) => {}
+/// A vote, and what decides whether it is its signer's last word.
+struct Ballot {
+    vote: Vote,
+    /// Whether it says what came out: one for the image takes back one against it, even where it is too old to count for anything.
+    decides: bool,
+    /// How old it is.
+    at: Timestamp,
+}
+
+/// When a verdict is from: the earliest of its own word, the proven times of its signature, by which it was finished, and the start
+/// of the certificate. A key alone proves nothing, so that only its own word is there.
+fn as_old_as(signer: &Signer, finished: Timestamp) -> Timestamp {
+    let proven = [signer.proven_since(), signer.not_before()];
+    proven.into_iter().flatten().fold(finished, Timestamp::min)
+}
+
+/// One vote for each signer: the newest that says something; then the newest that does not.
+fn keep_newer(ballots: &mut BTreeMap<String, Ballot>, ballot: Ballot) {
+    let rank = |ballot: &Ballot| (ballot.decides, ballot.at, ballot.vote.payload.clone());
+    match ballots.get(&ballot.vote.signer.name) {
+        Some(known) if rank(known) >= rank(&ballot) => {}
         _ => {
-            ballots.insert(vote.signer.name.clone(), vote);
+            ballots.insert(ballot.vote.signer.name.clone(), ballot);
         }
     }
 }
@@ -389,6 +408,72 @@ mod tests {
         assert_eq!(weight("/rebuilt/config", digest("e"), 5), Weight::Contradicts);
         assert_eq!(weight("/rebuilt/config", digest("e"), 4), Weight::Contradicts);
         assert_eq!(weight("/rebuilt/manifest", published, 0), Weight::Contradicts);
+    }
+
+    /// H37: nothing makes a verdict younger than what is proven of its signature, and one against the image does not grow old.
+    #[test]
+    fn h37_a_verdict_is_as_old_as_its_evidence() {
+        use crate::trust::sigstore::{ProvenTime, Recorded, SubjectName, TimeSource, Vouched};
+        let image = crate::rebuild::tests::image();
+        let rules = rules(&["a"], 1);
+        let time = |text: &str| text.parse::<Timestamp>().unwrap();
+        let (young, old) = ("2026-01-01T00:00:00Z", "2025-12-01T00:00:00Z");
+        let times =
+            |text: &str| vec![ProvenTime { time: time(text), source: TimeSource::Authority }];
+        let key = |stamp: Option<&str>| SignerIdentity::Key {
+            fingerprint: "ab".to_owned(),
+            recorded: stamp
+                .map(|text| Box::new(Recorded { times: times(text), log_indices: Vec::new() })),
+        };
+        let keyless = |start: &str, stamp: &str| {
+            SignerIdentity::Keyless(Box::new(Vouched {
+                issuer: None,
+                subject: SubjectName::Email("a@x.example".to_owned()),
+                claims: BTreeMap::new(),
+                not_before: time(start),
+                times: times(stamp),
+                log_indices: Vec::new(),
+            }))
+        };
+        let vote = |finished: &str, level: u8, identity: SignerIdentity| {
+            let mut verdict = verdict(&image, level, "d");
+            verdict["timing"]["finishedOn"] = json!(finished);
+            let Proof::Proven(proof) = proven(&image, "a", verdict) else { panic!("proven") };
+            let signer = Signer { name: "a".to_owned(), identity };
+            let (value, subject) = (proof.value().clone(), proof.subject().clone());
+            let (carrier, payload) = (proof.carrier().clone(), proof.payload().clone());
+            let basis = Basis::Signed;
+            Proof::Proven(Verified::new(value, subject, vec![signer], basis, carrier, payload))
+        };
+        let cases = [
+            ("its own word", young, key(None), Weight::For),
+            ("its own word makes it older", old, key(Some(young)), Weight::OutOfTime),
+            ("stamped when it says", young, key(Some(young)), Weight::For),
+            ("stamped before it says that it was done", young, key(Some(old)), Weight::OutOfTime),
+            ("an old certificate, a stamp of today", young, keyless(old, young), Weight::OutOfTime),
+            ("a certificate of its time", young, keyless(young, young), Weight::For),
+            ("done before the certificate", old, keyless(young, young), Weight::OutOfTime),
+        ];
+        for (what, finished, identity, want) in cases {
+            let attested = count(&image, &rules, &[vote(finished, 5, identity.clone())]);
+            assert_eq!(attested.votes[0].weight, want, "{what}");
+            assert_eq!(attested.agreement.is_some(), want == Weight::For, "{what}");
+            let against = count(&image, &rules, &[vote(finished, 0, identity)]);
+            assert_eq!(against.votes[0].weight, Weight::Against, "{what}");
+        }
+        let ancient = "2020-01-01T00:00:00Z";
+        let later = |text: &str| vote(text, 5, key(None));
+        for (words, want) in [
+            (vec![vote(ancient, 0, key(None))], Weight::Against),
+            (vec![vote("2026-01-02T00:00:01Z", 0, key(None))], Weight::Against),
+            (vec![vote(ancient, 0, key(None)), later(young)], Weight::For),
+            // Taken back, although what took it back counts for nothing any more.
+            (vec![vote(ancient, 0, key(None)), later(old)], Weight::OutOfTime),
+            (vec![vote(ancient, 0, key(None)), later("2099-01-01T00:00:00Z")], Weight::Against),
+            (vec![vote(old, 0, key(None)), later(ancient)], Weight::Against),
+        ] {
+            assert_eq!(count(&image, &rules, &words).votes[0].weight, want, "{words:?}");
+        }
     }
 
     #[test]

@@ -20,7 +20,10 @@ use super::{
     sigstore::{Demands, KeylessIdentity, Recording, SubjectName, TrustedRoot},
 };
 use crate::{
-    attest::rebuilt::REBUILD_VERDICT, digest::Digest, reference::Location, untrusted::misleads,
+    attest::{rebuilt::REBUILD_VERDICT, statement::SIGNATURE},
+    digest::Digest,
+    reference::Location,
+    untrusted::misleads,
 };
 
 /// How one signer is recognised: by keys, or by identities that a trusted root vouches for; at least one of them. Any
@@ -306,6 +309,25 @@ impl TrustRules {
         let layouts_count = !self.layouts.is_empty();
         let unlisted = self.unmatched.layouts == OnUnmatched::Deny && !layout && layouts_count;
         unlisted.then_some("trust.layouts")
+    }
+
+    /// The first rule for plain signatures, by its number, that only keys can satisfy: nobody in it, or in another such rule
+    /// about the same images, has a certificate, which alone bounds the age of a signature.
+    pub fn without_age(&self) -> Option<usize> {
+        let of_signatures = |rule: &&Rule| rule.predicates.iter().any(|p| p.includes(SIGNATURE));
+        let dated = |rule: &&Rule| rule.signers.iter().any(|name| !self.has_only_keys(name));
+        let together = |one: &Rule, other: &Rule| {
+            one.images.iter().any(|a| other.images.iter().any(|b| a.may_overlap(b)))
+        };
+        self.rules.iter().position(|rule| {
+            let mut others = self.rules.iter().filter(of_signatures).filter(dated);
+            of_signatures(&rule) && !others.any(|other| together(rule, other))
+        })
+    }
+
+    /// Whether this signer is configured, and by keys alone.
+    pub fn has_only_keys(&self, name: &str) -> bool {
+        self.signers.get(name).is_some_and(|signer| signer.keyless.is_empty())
     }
 
     /// The signers by name.

@@ -460,8 +460,30 @@ fn a23_what_was_fetched_is_what_was_verified_and_may_be_revoked() {
     let revoked = with(&format!("revoked: [\"{}\"]", world.image));
     verify(&honest.image(&world.image), &revoked).exits(1).says("image-revoked");
     verify(&honest.image(&world.image), &with(&format!("revoked: [\"{evil}\"]"))).exits(0);
-    // A plain key proves no time, so nothing is young enough.
-    verify(&honest.image(&world.image), &with("maxAgeDays: 30")).exits(1).says("signature-stale");
+}
+
+/// Nothing proves how old a signature by a plain key is: who asks for its age is told so, when the configuration is read or, where
+/// the key comes later, when the image is judged.
+#[test]
+fn h37_the_age_of_a_signature_by_a_plain_key_is_not_taken_on_trust() {
+    let world = World::new();
+    let registry = Registry::honest(world.store.clone());
+    let image = registry.image(&world.image);
+    let preset = "policy: {preset: signed}";
+    let aged = "policy: {preset: signed, settings: {signature: {maxAgeDays: 30}}}";
+    let config = world.config("signed");
+    run(Hallmark::new(["verify", &image]).config(&config)).exits(0);
+    let refused = run(Hallmark::new(["verify", &image]).config(&config.replace(preset, aged)));
+    refused
+        .exits(2)
+        .says("policy.settings.signature.maxAgeDays")
+        .says("every signer of trust.rules[0]");
+    let (before, rest) = config.split_once("trust:").expect("trust is configured");
+    let (_, after) = rest.split_once(preset).expect("the preset comes after it");
+    let bare = format!("{before}{aged}{after}");
+    let key = world.key.write(world.folder.path());
+    let answer = run(Hallmark::new(["verify", &image, "--key"]).arg(key).config(&bare));
+    answer.exits(1).says("signature-stale").says("by a plain key");
 }
 
 #[test]

@@ -82,6 +82,21 @@ impl SubjectName {
     }
 }
 
+impl SubjectName {
+    /// Whether its text is one that only names of its kind have. Issuers let users choose parts of names: a URI that reads as an
+    /// e-mail address would be taken for one, by whoever wrote the address into a rule, and by whoever reads a report.
+    fn reads_as_its_kind(&self) -> bool {
+        match (self, Reading::of(self.as_str())) {
+            (Self::Email(_), Reading::Email) | (Self::Uri(_), Reading::Uri) => true,
+            (Self::UserName(_), Reading::UserName) => true,
+            // Hosts have labels; a user name without its domain has none.
+            (Self::UserName(name), Reading::Word) => !name.contains('.'),
+            (Self::Host(_), Reading::Word) => true,
+            _ => false,
+        }
+    }
+}
+
 impl fmt::Display for SubjectName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
@@ -300,7 +315,7 @@ fn claim_text(number: u32, bytes: &[u8]) -> Result<String, CertificateFault> {
 
 fn subject_name(name: &GeneralName) -> Result<Option<SubjectName>, CertificateFault> {
     let plain = |text: &dyn ToString| plain(text.to_string());
-    Ok(Some(match name {
+    let name = match name {
         GeneralName::Rfc822Name(text) => SubjectName::Email(plain(text)?),
         GeneralName::UniformResourceIdentifier(text) => SubjectName::Uri(plain(text)?),
         GeneralName::DnsName(text) => SubjectName::Host(plain(text)?),
@@ -308,7 +323,43 @@ fn subject_name(name: &GeneralName) -> Result<Option<SubjectName>, CertificateFa
             SubjectName::UserName(user_name(&other.value)?)
         }
         _ => return Ok(None),
-    }))
+    };
+    if name.reads_as_its_kind() { Ok(Some(name)) } else { Err(CertificateFault::OtherKind) }
+}
+
+/// What a text reads as, whoever writes it down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    /// `scheme:` and something.
+    Uri,
+    /// `user!domain`, as Fulcio writes it so that it is no e-mail address.
+    UserName,
+    /// `somebody@domain`.
+    Email,
+    /// None of these.
+    Word,
+}
+
+impl Reading {
+    /// One reading for each text, so that no two kinds of names have a text in common.
+    fn of(text: &str) -> Self {
+        let scheme =
+            text.split_once(':').filter(|(scheme, rest)| is_scheme(scheme) && !rest.is_empty());
+        let last = text.rfind(['!', '@']).and_then(|at| text.get(at..)?.chars().next());
+        match (scheme, last) {
+            (Some((_, rest)), _) if rest.starts_with("//") => Self::Uri,
+            (_, Some('!')) => Self::UserName,
+            (Some(_), _) => Self::Uri,
+            (None, Some(_)) => Self::Email,
+            (None, None) => Self::Word,
+        }
+    }
+}
+
+/// RFC 3986 section 3.1.
+fn is_scheme(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
 }
 
 fn user_name(value: &Any) -> Result<String, CertificateFault> {
@@ -383,6 +434,56 @@ mod tests {
             assert_eq!(with(&[(9, utf8(evil))]).claims(), Err(CertificateFault::Misleads));
             assert_eq!(with(&[(1, evil.into())]).issuer(), Err(CertificateFault::Misleads));
         }
+    }
+
+    fn user(text: &str) -> SanType {
+        let oid = vec![1, 3, 6, 1, 4, 1, 57264, 1, u64::from(USER_NAME)];
+        SanType::OtherName((oid, rcgen::OtherNameValue::Utf8String(text.to_owned())))
+    }
+
+    /// What real issuers write is read, and no text is a name of two kinds.
+    #[test]
+    fn b8_a_name_reads_as_its_own_kind() {
+        let email = |text: &str| SanType::Rfc822Name(text.try_into().unwrap());
+        let uri = |text: &str| SanType::URI(text.try_into().unwrap());
+        let host = |text: &str| SanType::DnsName(text.try_into().unwrap());
+        type Made<'m> = (&'m str, &'m dyn Fn(&str) -> SanType);
+        let kinds: [Made<'_>; 4] =
+            [("email", &email), ("uri", &uri), ("user", &user), ("host", &host)];
+        let cases = [
+            ("alice@x.example", "email"),
+            ("release-bot@project.iam.gserviceaccount.com", "email"),
+            ("a!b@x.example", "email"),
+            ("https://github.com/org/app/.github/workflows/release.yml@refs/tags/v1", "uri"),
+            ("https://gitlab.com/org/app//.gitlab-ci.yml@refs/heads/main", "uri"),
+            ("https://kubernetes.io/namespaces/a/serviceaccounts/b", "uri"),
+            ("https://agent.buildkite.example/a!b", "uri"),
+            ("spiffe://x.example/ns/a/sa/b", "uri"),
+            ("urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6", "uri"),
+            ("mailto:alice@x.example", "uri"),
+            ("alice!x.example", "user"),
+            ("system:serviceaccount:a:b!x.example", "user"),
+            ("a@b!x.example", "user"),
+            ("build.x.example", "host"),
+        ];
+        for (text, kind) in cases {
+            for (name, made) in kinds {
+                let found = for_names(vec![made(text)]).names(Naming::One);
+                match found {
+                    Ok(names) => {
+                        assert_eq!(name, kind, "{text}");
+                        assert_eq!(names.first().map(SubjectName::as_str), Some(text));
+                    }
+                    Err(fault) => {
+                        assert_ne!(name, kind, "{text}: {fault}");
+                        assert_eq!(fault, CertificateFault::OtherKind, "{name} {text}");
+                    }
+                }
+            }
+        }
+        // A word says nothing of its kind.
+        assert!(for_names(vec![user("alice")]).names(Naming::One).is_ok());
+        assert!(for_names(vec![host("localhost")]).names(Naming::One).is_ok());
     }
 
     #[test]

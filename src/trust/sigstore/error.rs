@@ -121,6 +121,11 @@ pub enum CertificateFault {
     /// A name or claim in it does not read as what it is.
     #[error("a name or claim in it has characters that mislead whoever reads it")]
     Misleads,
+    /// A name in it reads as one of another kind.
+    #[error(
+        "a name in it reads as one of another kind: an e-mail address, a URI, a user name or a host name has the form of one"
+    )]
+    OtherKind,
     /// Not valid at the time.
     #[error("it was not valid at {time}: from {not_before} to {not_after}")]
     Validity {

@@ -161,7 +161,8 @@ pub enum TimeSource {
     Authority,
 }
 
-/// A proven time at which the signature existed.
+/// A proven time by which the signature existed. It proves nothing of when the signature was made: whoever has one can
+/// have it stamped or logged again at any time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ProvenTime {
     /// When.
@@ -179,7 +180,9 @@ pub struct Vouched {
     pub subject: SubjectName,
     /// Everything that Fulcio says about the signer, by name; see [`certificate`].
     pub claims: BTreeMap<String, String>,
-    /// When the signature existed, sorted.
+    /// Start of the certificate: nobody vouched for the signature before.
+    pub not_before: Timestamp,
+    /// Times by which the signature existed, sorted. It may be older than any of them.
     pub times: Vec<ProvenTime>,
     /// Positions in transparency logs, in the order of the evidence.
     pub log_indices: Vec<u64>,
@@ -199,7 +202,7 @@ pub struct Recording {
 /// What is proven about a signature by one of the operator's keys.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Recorded {
-    /// When the signature existed, sorted.
+    /// Times by which the signature existed, sorted. It may be older than any of them.
     pub times: Vec<ProvenTime>,
     /// Positions in transparency logs, in the order of the evidence.
     pub log_indices: Vec<u64>,
@@ -262,6 +265,7 @@ pub fn verify(
         issuer,
         subject: subject.clone(),
         claims: certificate.claims()?,
+        not_before: certificate.validity().0,
         times: evidence.times,
         log_indices: log_indices(claim),
     })

@@ -95,6 +95,13 @@ impl Pair {
         self.issue(alice(&days))
     }
 
+    /// A certificate for another name, by the same issuer.
+    pub fn named(&self, name: SanType, days: Range<u64>) -> Self {
+        let mut params = alice(&days);
+        params.subject_alt_names = vec![name];
+        self.issue(params)
+    }
+
     /// Alice's certificate with a signed certificate timestamp, for which `stated` is taken for the issuer.
     pub fn alice_in(&self, log: &Log, stated: &Self, days: Range<u64>) -> Self {
         let mut params = alice(&days);

@@ -120,6 +120,84 @@ fn a9_a_key_of_the_operator_counts_only_in_its_time() {
     assert_eq!(recorded(None, 0, 20, 1), missing);
 }
 
+/// A signature of day 10 that is stamped and logged again on day 300 is one of day 10 for whoever asks how old it is, and one by
+/// a key is of no day at all.
+#[test]
+fn h37_a_signature_that_is_stamped_again_is_as_old_as_it_was() {
+    let (mut scene, log) = (Scene::new(), Log::new());
+    scene.alice = scene.root.alice(10..400);
+    scene.signature = scene.alice.sign(MESSAGE);
+    let root = trusted(&[scene.ca()], &[log.listed(&ALWAYS)], &[], &[scene.tsa()]);
+    for day in [11, 300] {
+        let entries = vec![scene.entry(&log)];
+        let beside = material(&[&scene.alice], entries, vec![scene.stamp(day)]);
+        let vouched = judged(&scene.signature, &beside, &root, &demands()).unwrap();
+        let signer = crate::trust::Signer {
+            name: "alice".to_owned(),
+            identity: crate::trust::SignerIdentity::Keyless(Box::new(vouched)),
+        };
+        assert_eq!((signer.proven_since(), signer.not_before()), (Some(at(day)), Some(at(10))));
+    }
+    let key = KeyPair::generate().unwrap();
+    let der = key.subject_public_key_info();
+    let signature = key.sign(MESSAGE).unwrap();
+    let entries = vec![log.entry(&signature, &by_key(&der))];
+    let beside = material(&[], entries, vec![scene.tsa.0.stamp(&signature, 300)]);
+    let recording = Recording { root: Arc::new(root), demands: demands(), key_valid: None };
+    let public = PublicKey::from_der(&der).unwrap();
+    let recorded = verify_recorded(Some(&claim(&signature, &beside)), &public, &recording).unwrap();
+    let identity = crate::trust::SignerIdentity::Key {
+        fingerprint: public.fingerprint(),
+        recorded: Some(Box::new(recorded)),
+    };
+    let signer = crate::trust::Signer { name: "release".to_owned(), identity };
+    assert_eq!((signer.proven_since(), signer.not_before()), (Some(at(300)), None));
+}
+
+/// Who may choose a URI, a user name or a host does not become whoever has the e-mail address of the same text, for the exact
+/// identity, for a pattern and for anybody.
+#[test]
+fn b8_an_identity_is_no_name_of_another_kind() {
+    use rcgen::{OtherNameValue, SanType};
+    let scene = Scene::new();
+    let root = trusted(&[scene.ca()], &[], &[], &[scene.tsa()]);
+    let user = |text: &str| {
+        let oid = vec![1, 3, 6, 1, 4, 1, 57264, 1, 7];
+        SanType::OtherName((oid, OtherNameValue::Utf8String(text.to_owned())))
+    };
+    let email = |text: &str| SanType::Rfc822Name(text.try_into().unwrap());
+    let uri = |text: &str| SanType::URI(text.try_into().unwrap());
+    let host = |text: &str| SanType::DnsName(text.try_into().unwrap());
+    const WORKFLOW: &str = "https://github.com/org/app/.github/workflows/r.yml@refs/heads/main";
+    let cases = [
+        (email(ALICE), ALICE, true),
+        (uri(ALICE), ALICE, false),
+        (user(ALICE), ALICE, false),
+        (host(ALICE), ALICE, false),
+        (uri(WORKFLOW), WORKFLOW, true),
+        (email(WORKFLOW), WORKFLOW, false),
+        (user(WORKFLOW), WORKFLOW, false),
+        (uri("spiffe://x.example/ns/a"), "spiffe://x.example/ns/a", true),
+        (user("alice!x.example"), "alice!x.example", true),
+        (email("alice!x.example"), "alice!x.example", false),
+        (uri("alice!x.example"), "alice!x.example", false),
+    ];
+    for (name, text, fine) in cases {
+        let pair = scene.root.named(name.clone(), 10..12);
+        let signature = pair.sign(MESSAGE);
+        let beside = material(&[&pair], Vec::new(), vec![scene.tsa.0.stamp(&signature, 11)]);
+        let pattern = Pattern::parse(&format!("^{}$", regex::escape(text))).unwrap();
+        for subject in [exact(text), TextMatch::Pattern(pattern), TextMatch::UnsafeAny] {
+            let identity = KeylessIdentity { issuer: Some(exact(ISSUER)), subject };
+            let judged = verify(&claim(&signature, &beside), &identity, &root, &demands());
+            match fine {
+                true => assert_eq!(judged.unwrap().subject.as_str(), text, "{name:?}"),
+                false => assert_eq!(judged, Err(CertificateFault::OtherKind.into()), "{name:?}"),
+            }
+        }
+    }
+}
+
 #[test]
 fn a_key_that_has_to_be_recorded_is_nothing_by_itself() {
     let (log, other) = (Log::new(), Log::new());
