@@ -6,7 +6,6 @@ mod archives;
 mod bad_input;
 mod builder;
 mod cage;
-mod corpus;
 mod dependencies;
 mod diff;
 mod faces;
