@@ -155,8 +155,7 @@ impl Policies {
             Ok(results) => results,
             Err(error) => return broken(&error, &input.image.reference),
         };
-        let image = (input.image.repository.as_str(), input.image.reference.as_str());
-        judged(denied, warned, exceptions, image, input.time)
+        judged(denied, warned, exceptions, &input.image.repository, input.time)
     }
 
     /// Judges by an input that was saved, with the settings of these policies in the place of its own.
@@ -174,15 +173,12 @@ impl Policies {
         if text("/schema") != Some(super::input::ID) {
             return Err(wrong("its schema is not hallmark/input/v1"));
         }
-        let (Some(location), Some(reference)) =
-            (text("/image/repository"), text("/image/reference"))
-        else {
-            return Err(wrong("it does not say which image it is about"));
-        };
+        let location = text("/image/repository")
+            .ok_or_else(|| wrong("it does not say which image it is about"))?;
         let time = text("/time").and_then(|time| time.parse().ok());
         let time = time.ok_or_else(|| wrong("it does not say when the image was judged"))?;
         let (denied, warned) = self.results_over(input.clone(), limits)?;
-        Ok(judged(denied, warned, exceptions, (location, reference), time))
+        Ok(judged(denied, warned, exceptions, location, time))
     }
 
     /// Results of all `deny` and all `warn` rules.
@@ -259,31 +255,17 @@ impl Policies {
     }
 }
 
-/// What results mean for an image, of which location and reference are known.
+/// What results mean for an image at a location.
 fn judged(
     denied: Vec<RuleResult>,
     warned: Vec<RuleResult>,
     exceptions: &[Exception],
-    (location, reference): (&str, &str),
+    location: &str,
     time: Timestamp,
 ) -> Judgement {
-    let Applied { denied, excepted, mut findings } =
+    let Applied { denied, excepted, findings } =
         exception::apply(denied, exceptions, location, time);
-    let image = Subject::Image(reference.to_owned());
-    findings.extend(denied.iter().map(|result| finding(Code::PolicyDenied, &image, result)));
-    findings.extend(warned.iter().map(|result| finding(Code::PolicyWarned, &image, result)));
-    Judgement { deny: denied, warn: warned, excepted, findings }
-}
-
-/// A denial or warning as a finding; where it comes from is written `code (package)`.
-fn finding(code: Code, image: &Subject, result: &RuleResult) -> Finding {
-    let finding = Finding::new(code, image.clone())
-        .with(Key::Why, result.msg.clone())
-        .with(Key::From, format!("{} ({})", result.code, result.package));
-    match &result.solution {
-        Some(solution) => finding.with(Key::Help, solution.clone()),
-        None => finding,
-    }
+    Judgement { deny: denied, warn: warned, excepted, asides: findings }
 }
 
 /// The judgement where there is none: a denial.
@@ -299,7 +281,7 @@ pub(super) fn broken(error: &PolicyError, image: &str) -> Judgement {
     };
     let image = Subject::Image(image.to_owned());
     let finding = Finding::new(Code::PolicyError, image).with(Key::Why, error.to_string());
-    Judgement { deny: vec![denied], findings: vec![finding], ..Judgement::default() }
+    Judgement { deny: vec![denied], asides: vec![finding], ..Judgement::default() }
 }
 
 fn digest(bundle: &Bundle) -> Digest {

@@ -28,7 +28,7 @@ pub use engine::Policies;
 pub use exception::Exception;
 pub use input::PolicyInput;
 
-use crate::finding::{Code, Finding, Key};
+use crate::finding::{Code, Finding, Key, Subject};
 
 /// What a rule said.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +49,28 @@ pub struct RuleResult {
     pub facts: BTreeMap<String, Value>,
 }
 
+impl RuleResult {
+    /// The denial as a finding about an image.
+    pub fn denied(&self, image: &Subject) -> Finding {
+        self.finding(Code::PolicyDenied, image)
+    }
+
+    /// The warning as a finding about an image.
+    pub fn warned(&self, image: &Subject) -> Finding {
+        self.finding(Code::PolicyWarned, image)
+    }
+
+    fn finding(&self, code: Code, image: &Subject) -> Finding {
+        let finding = Finding::new(code, image.clone())
+            .with(Key::Why, self.msg.clone())
+            .with(Key::From, format!("{} ({})", self.code, self.package));
+        match &self.solution {
+            Some(solution) => finding.with(Key::Help, solution.clone()),
+            None => finding,
+        }
+    }
+}
+
 /// What the policies say about an image.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Judgement {
@@ -58,8 +80,8 @@ pub struct Judgement {
     pub warn: Vec<RuleResult>,
     /// Denials that an exception let through.
     pub excepted: Vec<RuleResult>,
-    /// All of it as findings: denied, warned, policy errors, exceptions used and unused.
-    pub findings: Vec<Finding>,
+    /// What is said of the policies and not of the image: policy errors, exceptions used and unused.
+    pub asides: Vec<Finding>,
 }
 
 /// What the policies have to know about an image, so that no more is computed.
@@ -78,12 +100,8 @@ impl Judgement {
         let asks = |package: &String| packages.contains(package);
         self.deny.retain(|rule| rule.early || !asks(&rule.package));
         self.warn.retain(|rule| !asks(&rule.package));
-        self.findings.retain(|finding| {
-            let from = finding.facts.get(&Key::From).map(ToString::to_string).unwrap_or_default();
-            // An exception of a rule that was not asked is not known to be unused.
-            finding.code != Code::PolicyExceptionUnused
-                && !packages.iter().any(|package| from.ends_with(&format!("({package})")))
-        });
+        // An exception of a rule that was not asked is not known to be unused.
+        self.asides.retain(|finding| finding.code != Code::PolicyExceptionUnused);
         self
     }
 }

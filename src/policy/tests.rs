@@ -181,7 +181,7 @@ fn c15_a_denial_is_early_where_its_own_rule_says_so() {
     assert_eq!(early(&judgement), ["signature-missing"]);
     let without = judgement.without(policies.asking());
     assert_eq!(codes(&without.deny), ["provenance-missing", "sbom-missing", "signature-missing"]);
-    assert_eq!(without.findings.len(), 3, "{:?}", without.findings);
+    assert_eq!(without.asides, []);
 
     let rule = |package: &str, early: bool| {
         format!(
@@ -322,8 +322,7 @@ fn what_is_there_and_unproven_is_not_proven() {
     assert_eq!(codes(&baseline.warn), ["sbom-package-ghost"]);
     let solution = baseline.deny[0].solution.as_deref().expect("METADATA has one");
     assert!(solution.contains("finished image"), "{solution}");
-    let found: Vec<_> = baseline.findings.iter().map(|f| f.code).collect();
-    assert_eq!(found, [Code::PolicyDenied, Code::PolicyWarned], "no denial without its finding");
+    assert_eq!(baseline.asides, []);
 }
 
 #[test]
@@ -407,7 +406,7 @@ fn whatever_goes_wrong_in_a_rule_is_a_denial() {
         assert_eq!(codes(&judgement.deny), ["policy-error"], "{rego}");
         let msg = &judgement.deny[0].msg;
         assert!(msg.contains(want), "{rego}: {msg}");
-        let found: Vec<_> = judgement.findings.iter().map(|f| f.code).collect();
+        let found: Vec<_> = judgement.asides.iter().map(|f| f.code).collect();
         assert_eq!(found, [Code::PolicyError], "{rego}");
     }
 }
@@ -442,7 +441,7 @@ fn an_exception_lets_one_code_through_and_never_a_policy_error() {
     let judgement = policies.judge(&input(), &all, &Limits::default());
     assert!(judgement.deny.is_empty());
     assert_eq!(codes(&judgement.excepted), ["signature-missing"]);
-    let found: Vec<_> = judgement.findings.iter().map(|f| f.code).collect();
+    let found: Vec<_> = judgement.asides.iter().map(|f| f.code).collect();
     assert_eq!(found, [Code::PolicyExceptionUsed, Code::PolicyExceptionUnused]);
     let broken = compile("package hallmark.a\ndeny contains 1").expect("it compiles");
     assert_eq!(codes(&broken.judge(&input(), &all, &Limits::default()).deny), ["policy-error"]);
@@ -646,13 +645,13 @@ fn policies_compiled_ahead_are_those_compiled_at_once_and_broken_ones_deny() {
     let input = input();
     assert_eq!(ahead.digest(&[]), at_once.digest(&[]));
     let judged = at_once.judge(&input, &[], &limits);
-    assert_eq!(ahead.judge(&input, &[], &limits).findings, judged.findings);
+    assert_eq!(ahead.judge(&input, &[], &limits), judged);
 
     let broken = Ahead::begin(bundle("package hallmark.a\ndeny contains if {\n"), limits.clone());
     assert!(broken.ready().is_err());
     assert_eq!(broken.needs(), Needs::default());
     let denied = broken.judge(&input, &[], &limits);
-    assert_eq!(denied.findings.iter().map(|f| f.code).collect::<Vec<_>>(), [Code::PolicyError]);
+    assert_eq!(denied.asides.iter().map(|f| f.code).collect::<Vec<_>>(), [Code::PolicyError]);
     assert_ne!(broken.digest(&[]), ahead.digest(&[]));
 }
 

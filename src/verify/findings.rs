@@ -9,7 +9,7 @@ use crate::{
     finding::{Code, Fact, Finding, Key, Severity, Subject},
     image::Image,
     limits,
-    policy::{Judgement, RuleResult},
+    policy::Judgement,
     rebuild::{Determinism, Failure, FailureKind, Gap, Rebuild, Rebuilt, Warrant},
     report::difference::place,
     trust::{PredicateClass, Proof, TrustRules},
@@ -203,8 +203,8 @@ fn gravity(difference: &crate::compare::Difference) -> (bool, u8, bool) {
 
 /// Adds what the policies said. A rule that denies for what findings already say makes those findings errors, instead of
 /// saying it twice; a denial that no finding speaks about stays as it is, so that none can get lost. Remarks stay what they are.
-pub fn judged(findings: Vec<Finding>, judgement: Judgement) -> Vec<Finding> {
-    let decisive = findings.iter().filter(|f| !f.is_remark());
+pub fn judged(findings: Vec<Finding>, judgement: Judgement, image: &Subject) -> Vec<Finding> {
+    let decisive = findings.iter().chain(&judgement.asides).filter(|f| !f.is_remark());
     let seen: BTreeSet<&str> = decisive.map(|f| f.code.as_str()).collect();
     let mut errors = BTreeSet::new();
     let mut denied = Vec::new();
@@ -212,7 +212,7 @@ pub fn judged(findings: Vec<Finding>, judgement: Judgement) -> Vec<Finding> {
         let about = std::iter::once(&rule.code).chain(&rule.about);
         let said: Vec<&String> = about.filter(|code| seen.contains(code.as_str())).collect();
         if said.is_empty() {
-            denied.push(denial(rule, &judgement.findings));
+            denied.push(rule.denied(image));
         }
         errors.extend(said.into_iter().cloned());
     }
@@ -220,23 +220,9 @@ pub fn judged(findings: Vec<Finding>, judgement: Judgement) -> Vec<Finding> {
         true if !f.is_remark() => f.at(Severity::Error),
         _ => f,
     };
-    let rest = judgement.findings.into_iter().filter(|f| f.code != Code::PolicyDenied);
-    findings.into_iter().map(heavier).chain(denied).chain(rest).collect()
-}
-
-/// The finding that the policy made of a result; `code (package)` is how it writes where it comes from.
-fn denial(rule: &RuleResult, by_policy: &[Finding]) -> Finding {
-    let from = format!("{} ({})", rule.code, rule.package);
-    let is_it = |f: &&Finding| {
-        f.code == Code::PolicyDenied
-            && f.facts.get(&Key::From).is_some_and(|fact| fact.to_string() == from)
-            && f.facts.get(&Key::Why).is_some_and(|fact| fact.to_string() == rule.msg)
-    };
-    by_policy.iter().find(is_it).cloned().unwrap_or_else(|| {
-        Finding::new(Code::PolicyDenied, Subject::Run)
-            .with(Key::Why, rule.msg.clone())
-            .with(Key::From, from)
-    })
+    let warned = judgement.warn.iter().map(|rule| rule.warned(image));
+    let said = findings.into_iter().chain(judgement.asides).map(heavier);
+    said.chain(denied).chain(warned).collect()
 }
 
 #[cfg(test)]
@@ -244,6 +230,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::policy::RuleResult;
 
     fn rule(code: &str, about: &[&str]) -> RuleResult {
         RuleResult {
@@ -263,7 +250,8 @@ mod tests {
         assert_eq!(found.severity, Severity::Warning, "not even an error by itself");
         assert_eq!(found.clone().at(Severity::Error).severity, Severity::Warning);
         let deny = vec![rule("limit-exceeded", &[]), rule("mine", &["limit-exceeded"])];
-        let all = judged(vec![found.clone()], Judgement { deny, ..Judgement::default() });
+        let all =
+            judged(vec![found.clone()], Judgement { deny, ..Judgement::default() }, &Subject::Run);
         assert!(all.contains(&found), "{all:?}");
     }
 
@@ -285,9 +273,8 @@ mod tests {
             ("said by nothing", rule("my-own", &[]), Code::PolicyDenied),
         ];
         for (name, rule, code) in cases {
-            // Even a policy module that forgot to make its findings cannot lose a denial.
             let judgement = Judgement { deny: vec![rule], ..Judgement::default() };
-            let all = judged(found(), judgement);
+            let all = judged(found(), judgement, &Subject::Run);
             let errors: Vec<_> = all.iter().filter(|f| f.severity == Severity::Error).collect();
             assert_eq!(errors.len(), 1, "{name}: {all:#?}");
             assert_eq!(errors[0].code, code, "{name}");
@@ -295,10 +282,10 @@ mod tests {
         // What is said of evidence that nobody proved takes no denial for itself.
         let remarks = || found().into_iter().map(Finding::remark).collect::<Vec<_>>();
         let denied = Judgement { deny: vec![rule("rebuild-differs", &[])], ..Judgement::default() };
-        let all = judged(remarks(), denied);
+        let all = judged(remarks(), denied, &Subject::Run);
         let errors = all.iter().filter(|f| f.severity == Severity::Error);
         assert_eq!(errors.map(|f| f.code).collect::<Vec<_>>(), [Code::PolicyDenied]);
-        let none = judged(found(), Judgement::default());
+        let none = judged(found(), Judgement::default(), &Subject::Run);
         assert!(none.iter().all(|f| f.severity == Severity::Info), "the passing twin");
     }
 }

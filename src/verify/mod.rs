@@ -230,7 +230,8 @@ async fn judge_image(
             (evidence, findings, judgement)
         }
     };
-    let mut findings = findings::judged(findings, judgement);
+    let subject = Subject::Image(evidence.image.reference.to_string());
+    let mut findings = findings::judged(findings, judgement, &subject);
     let grounds = Grounds::of(&evidence);
     let nothing = findings::nothing_proven(&evidence.image);
     // A verdict always names its reason, here the only one.

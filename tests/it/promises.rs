@@ -189,7 +189,11 @@ impl Scene {
         };
         let now = "2026-01-01T00:00:00Z".parse().unwrap();
         let input = PolicyInput::new(&evidence, &findings, now);
-        findings.extend(self.policies.judge(&input, &[], &Limits::default()).findings);
+        let judgement = self.policies.judge(&input, &[], &Limits::default());
+        let image = Subject::Image(evidence.image.reference.to_string());
+        findings.extend(judgement.deny.iter().map(|rule| rule.denied(&image)));
+        findings.extend(judgement.warn.iter().map(|rule| rule.warned(&image)));
+        findings.extend(judgement.asides);
         let nothing = Finding::new(Code::SignatureMissing, Subject::Run).at(Severity::Error);
         let decision = Decision::from(&findings, Grounds::of(&evidence), nothing);
         assert!(proven || !decision.is_pass(), "a pass from nothing: {findings:?}");
