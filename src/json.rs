@@ -37,12 +37,14 @@ pub struct Bounds {
     pub bytes: usize,
     /// Values: each object, array, text, number, boolean and null is one.
     pub values: usize,
+    /// The limit that `values` is, if any.
+    pub values_limit: Option<&'static str>,
 }
 
 impl From<usize> for Bounds {
     /// So many bytes, and [`MAX_VALUES`].
     fn from(bytes: usize) -> Self {
-        Self { bytes, values: MAX_VALUES }
+        Self { bytes, values: MAX_VALUES, values_limit: None }
     }
 }
 
@@ -63,10 +65,12 @@ pub enum JsonError {
         limit_key: Option<String>,
     },
     /// More values than are read.
-    #[error("document holds more than {limit} values")]
+    #[error("document holds more than {limit} values{}", by(.limit_key))]
     TooMany {
         /// Limit in values.
         limit: usize,
+        /// The key in `hallmark.yaml` that raises it, if any.
+        limit_key: Option<String>,
     },
 }
 
@@ -108,8 +112,13 @@ pub fn check(bytes: &[u8], bounds: impl Into<Bounds>) -> Result<Document<'_>, Js
     let mut walk = Walk { values: bounds.values, keys: MAX_OPEN_KEYS, spent: None };
     let walked = Unambiguous { walk: &mut walk, depth: 0 }.deserialize(&mut deserializer);
     match walk.spent {
-        Some(Spent::Values) => return Err(JsonError::TooMany { limit: bounds.values }),
-        Some(Spent::Keys) => return Err(JsonError::TooMany { limit: MAX_OPEN_KEYS }),
+        Some(Spent::Values) => {
+            let limit_key = bounds.values_limit.map(crate::limits::key);
+            return Err(JsonError::TooMany { limit: bounds.values, limit_key });
+        }
+        Some(Spent::Keys) => {
+            return Err(JsonError::TooMany { limit: MAX_OPEN_KEYS, limit_key: None });
+        }
         None => {}
     }
     walked?;
@@ -182,7 +191,8 @@ impl Raw {
     /// It is not of the expected form, or as [`Raw::value`].
     pub fn read<'t, T: Deserialize<'t>>(&'t self) -> Result<T, JsonError> {
         let bytes = self.text().as_bytes();
-        check(bytes, Bounds { bytes: bytes.len(), values: self.values })?.read()
+        let values_limit = Some("json_values");
+        check(bytes, Bounds { bytes: bytes.len(), values: self.values, values_limit })?.read()
     }
 }
 
@@ -362,20 +372,21 @@ mod tests {
     #[test]
     fn c13_values_are_counted_before_any_is_kept() {
         let list = |values: usize| format!("[{}0]", "0,".repeat(values - 2));
-        let bounds = Bounds { bytes: 1 << 20, values: 1000 };
+        let bounds = Bounds { bytes: 1 << 20, values: 1000, values_limit: Some("json_values") };
         assert!(from_slice::<Value>(list(1000).as_bytes(), bounds).is_ok());
         for text in [list(1001), format!("[{}0]", r#"{"":0},"#.repeat(500))] {
             let error = from_slice::<Value>(text.as_bytes(), bounds).expect_err("one more");
-            assert!(matches!(error, JsonError::TooMany { limit: 1000 }), "{error}");
+            assert!(matches!(error, JsonError::TooMany { limit: 1000, .. }), "{error}");
+            assert!(error.to_string().ends_with("(limits.jsonValues)"), "{error}");
         }
         let keys = |count: usize| {
             let members: Vec<_> = (0..count).map(|n| format!("\"{n}\":0")).collect();
             format!("{{{}}}", members.join(","))
         };
-        let bounds = Bounds { bytes: 8 << 20, values: 1 << 20 };
+        let bounds = Bounds { bytes: 8 << 20, values: 1 << 20, values_limit: None };
         assert!(check(keys(MAX_OPEN_KEYS).as_bytes(), bounds).is_ok());
         let error = check(keys(MAX_OPEN_KEYS + 1).as_bytes(), bounds).expect_err("one more");
-        assert!(matches!(error, JsonError::TooMany { limit: MAX_OPEN_KEYS }), "{error}");
+        assert!(matches!(error, JsonError::TooMany { limit: MAX_OPEN_KEYS, .. }), "{error}");
         let closed = format!("[{0},{0}]", keys(MAX_OPEN_KEYS));
         assert!(check(closed.as_bytes(), bounds).is_ok(), "what is closed is forgotten");
     }
@@ -392,7 +403,7 @@ mod tests {
         assert_eq!(inner.value().expect("few"), serde_json::json!({"a": "A", "b": [1, 2]}));
         assert!(inner.clone().within(5).value().is_ok());
         let error = inner.clone().within(4).value().expect_err("one more");
-        assert!(matches!(error, JsonError::TooMany { limit: 4 }), "{error}");
+        assert!(matches!(error, JsonError::TooMany { limit: 4, .. }), "{error}");
         let value: Value = serde_json::from_str(text).expect("valid");
         let again: Outer = from_value(&value).expect("valid");
         assert_eq!(again.inner.value().expect("few"), inner.value().expect("few"));

@@ -417,7 +417,7 @@ fn refused(what: &'static str, error: JsonError, limit_name: &'static str) -> At
             limit,
             limit_name: "attestation_bytes",
         },
-        JsonError::TooMany { limit } => {
+        JsonError::TooMany { limit, .. } => {
             let found = limit.saturating_add(1);
             AttestError::Limit { what, found, unit: "values, or more", limit, limit_name }
         }

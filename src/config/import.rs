@@ -79,6 +79,7 @@ pub fn import(text: &str) -> Result<Imported, Invalid> {
     if text.len() > MAX_BYTES {
         return Err(invalid("document", format!("more than {MAX_BYTES} bytes")));
     }
+    let text = text.trim_start_matches('\u{feff}');
     let mut policies = Vec::new();
     for document in yaml_serde::Deserializer::from_str(text) {
         let value = yaml_serde::Value::deserialize(document).map_err(|error| unread(&error))?;

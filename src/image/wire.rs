@@ -85,7 +85,7 @@ pub(super) fn object(
             limit: limit as u64,
             limit_name,
         }),
-        Err(json::JsonError::TooMany { limit }) => {
+        Err(json::JsonError::TooMany { limit, .. }) => {
             let (limit, limit_name) = (limit as u64, "json_values");
             let found = limit.saturating_add(1);
             Err(FormatError::Limit { what, found, unit: "values, or more", limit, limit_name })

@@ -38,7 +38,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 #[serde(rename_all = "camelCase")]
 struct Wire {
     #[serde(default)]
-    auths: Option<BTreeMap<String, Entry>>,
+    auths: Option<BTreeMap<String, Option<Entry>>>,
     #[serde(default)]
     cred_helpers: Option<BTreeMap<String, String>>,
     #[serde(default)]
@@ -84,7 +84,9 @@ fn in_file(config: &Path, repository: &Repository) -> Result<Option<Credentials>
     if let Some((key, name)) = helper {
         return by_helper(name, &[key], host);
     }
-    let entries = wire.auths.unwrap_or_default();
+    let entries = wire.auths.unwrap_or_default().into_iter();
+    // Programs in Go read null as an entry without content.
+    let entries = entries.filter_map(|(key, entry)| Some((key, entry?))).collect();
     if let Some((key, entry)) = chosen(&entries, repository) {
         return entry.credentials().map(Some).ok_or_else(|| {
             unreadable(format!(
@@ -305,6 +307,8 @@ mod tests {
             (json!({ "identitytoken": "t", "auth": auth }), Some("token/t")),
             (json!({ "identitytoken": "", "auth": auth }), Some("me/pass:word")),
             (json!({}), None),
+            (json!(null), None),
+            (json!({ "auth": null, "username": null }), None),
             (json!({ "auth": "" }), None),
             (json!({ "auth": STANDARD.encode(":") }), None),
             (json!({ "email": "me@r.example" }), None),

@@ -25,7 +25,7 @@ use super::{
 use crate::{
     attest::Listing,
     digest::{Digest, ManifestDigest},
-    image::{Checked, Descriptor, Document, FormatError, Index, MediaType},
+    image::{Checked, Descriptor, Document, FormatError, Index, MediaType, Platform},
     json,
     limits::Limits,
     reference::{Location, Reference, Selector},
@@ -465,6 +465,11 @@ fn may_be_image(entry: &Descriptor) -> bool {
 impl Source for LayoutSource {
     fn location(&self) -> &Location {
         &self.0.location
+    }
+
+    fn stated(&self, digest: &ManifestDigest) -> Option<Platform> {
+        let entry = self.0.entries.iter().find(|entry| entry.digest.digest() == digest.digest());
+        entry?.platform.clone()
     }
 
     async fn resolve(&self, selector: &Selector) -> Result<ManifestDigest, SourceError> {

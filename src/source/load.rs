@@ -313,9 +313,12 @@ impl Loader<'_> {
         manifest.image_layers().map_err(|error| self.format(error))?;
         let config = self.config(&manifest.config).await?;
         manifest.require_image(&config).map_err(|error| self.format(error))?;
+        // A list of names around the image is asked only where nothing of the image says it.
+        let unsaid = listed.is_none() && config.platform.resolve(None).is_err();
+        let stated = unsaid.then(|| self.source.stated(&manifest.document.digest)).flatten();
         let platform = config
             .platform
-            .resolve(listed)
+            .resolve(listed.or(stated.as_ref()))
             .map_err(|error| self.malformed("image configuration", error.to_string()))?;
         let mut outer: Vec<Index> = indexes.iter().map(|index| Index::clone(index)).collect();
         Ok(Image {

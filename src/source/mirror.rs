@@ -55,7 +55,7 @@ pub enum MirrorError {
         why: String,
     },
     /// The file is larger than anybody needs.
-    #[error("{path} has more than {limit} bytes")]
+    #[error("{path} has more than {limit} bytes, a limit that no setting raises")]
     TooLarge {
         /// Which file.
         path: String,

@@ -47,7 +47,7 @@ pub use write::write_image;
 use crate::{
     digest::{BlobDigest, ManifestDigest},
     finding::{Code, Finding, Key, Subject},
-    image::{Checked, Descriptor, FormatError, MediaType},
+    image::{Checked, Descriptor, FormatError, MediaType, Platform},
     limits::Limits,
     reference::{Location, Reference, Selector},
 };
@@ -89,6 +89,11 @@ pub trait Source: Send + Sync {
 
     /// Descriptors of the manifests whose subject is `digest`.
     async fn referrers(&self, digest: &ManifestDigest) -> Result<Referrers, SourceError>;
+
+    /// The platform under which a manifest stands in a list that is no document of the image, as a layout's `index.json` is.
+    fn stated(&self, _digest: &ManifestDigest) -> Option<Platform> {
+        None
+    }
 
     /// Fetches what [`discover`] will ask for, while an image is fetched: one wait for the network instead of several. It is
     /// given out once. What cannot be had is asked for again then, so nothing is said of it here.

@@ -342,6 +342,15 @@ impl Source for RegistrySource {
             return Ok(listed);
         }
         match self.listed_by_api(digest).await? {
+            // A proxy, or a registry that took nothing over when it learned the API, lists nothing; what is under the tag is there.
+            ByApi::Listed(listed) if listed.descriptors.is_empty() => {
+                let by_tag = self.listed_by_tag(digest).await.ok();
+                let by_tag = by_tag.filter(|by_tag| !by_tag.descriptors.is_empty());
+                Ok(by_tag.map_or_else(
+                    || listed.clone(),
+                    |by_tag| Referrers { incomplete: listed.incomplete.clone(), ..by_tag },
+                ))
+            }
             ByApi::Listed(listed) => Ok(listed),
             ByApi::None => self.listed_by_tag(digest).await,
             ByApi::Failed(listed, failure) => self.listed_beside(digest, listed, failure).await,

@@ -89,6 +89,16 @@ pub enum KeyError {
     /// Text in an encoding that no PEM file has.
     #[error("this file is UTF-16, as some editors write; save it as UTF-8 or ASCII")]
     Utf16,
+    /// A key as OpenSSH writes it.
+    #[error(
+        "this is a key in OpenSSH's form; ssh-keygen -e -m PKCS8 -f FILE writes the one that is expected"
+    )]
+    OpenSsh,
+    /// Bytes that begin like DER.
+    #[error(
+        "this looks like DER; openssl pkey -pubin -inform DER -in FILE writes the PEM that is expected"
+    )]
+    Der,
     /// No PEM block.
     #[error("this is not a PEM file; expected a block that begins with -----BEGIN PUBLIC KEY-----")]
     NotPem,
@@ -139,8 +149,17 @@ impl PublicKey {
         if pem.starts_with(b"\xff\xfe") || pem.starts_with(b"\xfe\xff") {
             return Err(KeyError::Utf16);
         }
-        let text = std::str::from_utf8(pem).map_err(|_| KeyError::NotPem)?;
+        // A sequence whose length has more than seven bits, as that of every accepted kind but Ed25519 (42 bytes).
+        let is_der = matches!(pem, [0x30, 0x80..=0x84 | 0x2a | 0x59 | 0x76, ..]) && !pem.is_ascii();
+        let not_pem = if is_der { KeyError::Der } else { KeyError::NotPem };
+        let text = std::str::from_utf8(pem).map_err(|_| not_pem)?;
         let text = text.trim_start_matches('\u{feff}');
+        if ["ssh-", "ecdsa-sha2-", "sk-", "---- BEGIN SSH2"]
+            .iter()
+            .any(|start| text.starts_with(start))
+        {
+            return Err(KeyError::OpenSsh);
+        }
         match one_public_block(text)? {
             Block::Spki => {
                 Self::from_spki(DerPublicKey::from_pem(text).map_err(|_| KeyError::Encoding)?)
@@ -565,6 +584,17 @@ mod tests {
             assert_eq!(PublicKey::from_pem(pem.as_bytes()).err(), Some(want), "{pem}");
         }
         assert_eq!(PublicKey::from_pem(b"\xff").err(), Some(KeyError::NotPem));
+        for ssh in [
+            "ssh-ed25519 AAAA me\n",
+            "ecdsa-sha2-nistp256 AAAA\n",
+            "---- BEGIN SSH2 PUBLIC KEY ----",
+        ] {
+            assert_eq!(PublicKey::from_pem(ssh.as_bytes()).err(), Some(KeyError::OpenSsh), "{ssh}");
+        }
+        for pem in [&good, RSA_1024_PEM] {
+            let der = DerPublicKey::from_pem(pem).unwrap();
+            assert_eq!(PublicKey::from_pem(der.as_bytes()).err(), Some(KeyError::Der));
+        }
         assert_eq!(PublicKey::from_pem(b"\xff\xfe-\0").err(), Some(KeyError::Utf16));
     }
 

@@ -1,9 +1,11 @@
 //! Whoever may push to a repository, and has no key, changes no verdict (attack H30).
 
+use proptest::{prelude::*, sample::Index};
 use serde_json::{Value, json};
 
 use crate::{
-    server::{Key, Registry, World},
+    layouts::digest,
+    server::{Key, Registry, Store, World},
     support::{Answer, Hallmark},
 };
 
@@ -171,5 +173,303 @@ fn h32_a_rebuild_that_was_asked_for_and_cannot_be_had_fails() {
         let (verdict, errors) = verdict(&answer);
         assert_eq!(verdict, "fail", "{}", answer.all());
         assert!(errors.contains(&"rebuild-not-run".to_owned()), "{errors:?}");
+    }
+}
+
+/// Without an engine nothing is known against the image, and it does not pass: exit code 3. An image that is denied without
+/// is not rebuilt.
+#[test]
+fn h32_a_rebuild_without_an_engine_fails_and_says_so() {
+    let git =
+        json!({ "uri": "https://git.example/app.git#main", "digest": { "sha1": "c".repeat(40) } });
+    let completeness = json!({ "parameters": true, "environment": true, "materials": true });
+    let replayable = json!({
+        "builder": { "id": "" }, "buildType": "https://mobyproject.org/buildkit@v1",
+        "invocation": {
+            "configSource": {
+                "uri": git["uri"], "digest": git["digest"], "entryPoint": "Dockerfile",
+            },
+            "parameters": { "frontend": "dockerfile.v0", "args": {}, "secrets": [] },
+            "environment": { "platform": "linux/amd64" },
+        },
+        "materials": [git], "buildConfig": { "llbDefinition": [{ "id": "step0" }] },
+        "metadata": { "completeness": completeness },
+    });
+    for (signed, code, want) in
+        [(true, 3, "rebuild-engine-unavailable"), (false, 1, "signature-missing")]
+    {
+        let mut world = World::new();
+        let lies = statement(&world.image, "https://slsa.dev/provenance/v0.2", &replayable);
+        let envelope = world.key.envelope(&lies).to_string();
+        refer(&mut world, DSSE, envelope.as_bytes());
+        if !signed {
+            world.store.manifests.retain(|name, _| !name.ends_with(".sig"));
+        }
+        let registry = Registry::honest(world.store.clone());
+        let call =
+            Hallmark::new(["verify", "-o", "json", "--rebuild", &registry.image(&world.image)]);
+        let answer = call.env("PATH", "/nonexistent").config(&world.config("signed")).run();
+        let (verdict, errors) = verdict(&answer);
+        assert_eq!(verdict, "fail", "{}", answer.all());
+        assert_eq!(errors, [want], "{}", answer.all());
+        answer.exits(code);
+        assert_eq!(answer.stdout.contains("docker is not on PATH"), signed, "{}", answer.all());
+    }
+}
+
+/// What a statement says, each kind in a way that would count for or against the image if it were proven.
+const KINDS: u8 = 14;
+
+fn said(kind: u8, image: &str) -> (&'static str, Value) {
+    let resource = json!({ "uri": "https://registry.example/app", "digest": {} });
+    let summary = |result: &str| {
+        json!({
+            "verifier": { "id": "https://verifier.example" }, "timeVerified": "2026-01-01T00:00:00Z",
+            "resourceUri": resource["uri"], "policy": { "uri": "https://policy.example" },
+            "verificationResult": result, "verifiedLevels": ["SLSA_BUILD_LEVEL_3"],
+        })
+    };
+    let vote = |level: &str| {
+        json!({
+            "rebuilder": { "id": "https://rebuild.example", "operator": "x", "version": "0.1.0" },
+            "provenance": { "digest": image, "signers": [], "buildType": "https://example.com" },
+            "rebuilt": { "manifest": image, "config": image, "diffIDs": [] },
+            "verdict": { "status": "compared", "level": level }, "inputs": { "materials": [] },
+            "timing": { "started": "2026-01-01T00:00:00Z", "finished": "2026-01-01T00:00:00Z" },
+        })
+    };
+    match kind {
+        0 => (SLSA, built(&"b".repeat(40))),
+        1 => (
+            "https://slsa.dev/provenance/v0.2",
+            json!({ "builder": { "id": "https://b.example" } }),
+        ),
+        2 => ("https://spdx.dev/Document", spdx()),
+        3 => {
+            ("https://cyclonedx.org/bom", json!({ "bomFormat": "CycloneDX", "specVersion": "1.5" }))
+        }
+        4 => ("https://sigstore.dev/cosign/sign/v1", json!({})),
+        5 => ("https://slsa.dev/verification_summary/v1", summary("FAILED")),
+        6 => ("https://slsa.dev/verification_summary/v1", summary("PASSED")),
+        7 => ("https://hallmark.dev/rebuild-verdict/v0.1", vote("R5")),
+        8 => ("https://hallmark.dev/rebuild-verdict/v0.1", vote("R0")),
+        9 => (
+            "https://cosign.sigstore.dev/attestation/vuln/v1",
+            json!({ "scanner": { "result": {} } }),
+        ),
+        10 => (
+            "https://in-toto.io/attestation/link/v0.3",
+            json!({ "name": "package", "materials": [] }),
+        ),
+        11 => ("https://in-toto.io/attestation/test-result/v0.1", json!({ "result": "FAILED" })),
+        12 => ("https://example.com/unknown", json!({ "verdict": "fail", "revoked": true })),
+        _ => (SLSA, json!("no object")),
+    }
+}
+
+/// One piece of evidence that nobody whose word counts has written about this image.
+#[derive(Debug, Clone)]
+struct Stray {
+    kind: u8,
+    /// Who made it, and what is wrong with it.
+    fault: u8,
+    place: u8,
+}
+
+const FAULTS: u8 = 9;
+
+fn stray() -> impl Strategy<Value = Stray> {
+    (0..KINDS, 0..FAULTS, 0..4_u8).prop_map(|(kind, fault, place)| Stray { kind, fault, place })
+}
+
+impl Stray {
+    fn bytes(&self, world: &World, stranger: &Key) -> Vec<u8> {
+        let (kind, predicate) = said(self.kind, &world.image);
+        let lies = statement(&world.image, kind, &predicate);
+        let other = statement(&digest(b"another image"), kind, &predicate);
+        match self.fault {
+            0 => lies,
+            1 => predicate.to_string().into_bytes(),
+            2 => stranger.envelope(&lies).to_string().into_bytes(),
+            // The right key, about another image.
+            3 => world.key.envelope(&other).to_string().into_bytes(),
+            // The right key, over other bytes or another type.
+            4 | 5 => {
+                let mut envelope = world.key.envelope(&other);
+                let swapped = stranger.envelope(&lies);
+                envelope["payload"] = swapped["payload"].clone();
+                if self.fault == 5 {
+                    envelope["payloadType"] = "application/json".into();
+                }
+                envelope.to_string().into_bytes()
+            }
+            6 => {
+                let mut whole = stranger.envelope(&lies).to_string().into_bytes();
+                whole.truncate(whole.len() / 2);
+                whole
+            }
+            7 => {
+                let mut envelope = stranger.envelope(&lies);
+                envelope["signatures"] = json!([]);
+                envelope.to_string().into_bytes()
+            }
+            _ => {
+                let envelope = stranger.envelope(&lies);
+                let key = json!({ "publicKey": { "hint": "x" }, "tlogEntries": [] });
+                let media_type = "application/vnd.dev.sigstore.bundle.v0.3+json";
+                json!({ "mediaType": media_type, "verificationMaterial": key, "dsseEnvelope": envelope })
+                    .to_string()
+                    .into_bytes()
+            }
+        }
+    }
+
+    fn media_type(&self) -> &'static str {
+        match self.fault {
+            0 => IN_TOTO,
+            1 => ["application/spdx+json", "application/vnd.cyclonedx+json", "application/json"]
+                [usize::from(self.kind % 3)],
+            8 => "application/vnd.dev.sigstore.bundle.v0.3+json",
+            _ => DSSE,
+        }
+    }
+}
+
+/// Adds layers to a cosign tag, behind those that are there or before them.
+fn beside(store: &mut Store, tag: &str, layer: Value, first: bool) {
+    let empty = || {
+        json!({
+            "schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "config": store.clone().blob("application/vnd.oci.image.config.v1+json", "{}"), "layers": [],
+        })
+    };
+    let there = store.manifests.get(tag).map(|(_, bytes)| serde_json::from_slice(bytes).unwrap());
+    let mut document: Value = there.unwrap_or_else(empty);
+    store.blob("application/vnd.oci.image.config.v1+json", "{}");
+    let layers = document["layers"].as_array_mut().unwrap();
+    layers.insert(if first { 0 } else { layers.len() }, layer);
+    store.manifest(&document, Some(tag));
+}
+
+fn attach(world: &mut World, stray: &Stray, stranger: &Key, first: bool) {
+    let bytes = stray.bytes(world, stranger);
+    let tag = world.image.replace(':', "-");
+    match stray.place {
+        0 | 1 => refer(world, stray.media_type(), &bytes),
+        2 => {
+            let mut layer = world.store.blob(stray.media_type(), bytes);
+            layer["annotations"] = json!({ "dev.cosignproject.cosign/signature": "" });
+            beside(&mut world.store, &format!("{tag}.att"), layer, first);
+        }
+        // A signature in the old form: a stranger's, or the right one over another payload.
+        _ => {
+            let about =
+                if stray.fault == 3 { digest(b"another image") } else { world.image.clone() };
+            let payload = json!({
+                "critical": {
+                    "identity": { "docker-reference": "" }, "image": { "docker-manifest-digest": about },
+                    "type": "cosign container image signature",
+                },
+                "optional": { "kind": stray.kind },
+            })
+            .to_string();
+            let signature = match stray.fault {
+                3 => world.key.sign_bytes(payload.as_bytes()),
+                4 => world.key.sign_bytes(b"something else"),
+                _ => stranger.sign_bytes(payload.as_bytes()),
+            };
+            let kind = "application/vnd.dev.cosign.simplesigning.v1+json";
+            let mut layer = world.store.blob(kind, payload);
+            let signature =
+                base64::Engine::encode(&base64::engine::general_purpose::STANDARD, signature);
+            layer["annotations"] = json!({ "dev.cosignproject.cosign/signature": signature });
+            beside(&mut world.store, &format!("{tag}.sig"), layer, first);
+        }
+    }
+}
+
+/// All that must not change: verdict, errors and grounds, and who is said to have signed what is proven.
+fn decided(answer: &Answer, registry: &Registry) -> Value {
+    let image = registry.image("x");
+    let text = answer.stdout.replace(image.trim_end_matches("/app:x"), "HOST");
+    let document: Value =
+        serde_json::from_str(&text).unwrap_or_else(|_| panic!("{}", answer.all()));
+    let sorted = |list: Vec<Value>| {
+        let mut list = list;
+        list.sort_by_key(Value::to_string);
+        list
+    };
+    let of = |platform: &Value| {
+        let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+        let errors = list(&platform["findings"]).into_iter().filter(|f| f["severity"] == "error");
+        let evidence = &platform["evidence"];
+        let proven = ["signatures", "attestations", "sboms"]
+            .into_iter()
+            .flat_map(|kind| list(&evidence[kind]))
+            .filter(|item| item["state"] == "proven")
+            .map(|item| json!([item["predicateType"], item["predicate"], item["signers"]]));
+        json!({
+            "verdict": platform["verdict"], "errors": sorted(errors.collect()),
+            "grounds": sorted(list(&platform["grounds"])), "proven": sorted(proven.collect()),
+            "provenance": evidence["provenance"]["signers"], "votes": evidence["rebuild"]["attested"]["accepted"],
+        })
+    };
+    document["platforms"].as_array().unwrap().iter().map(of).collect()
+}
+
+/// A signed image, without its signature, or with proven provenance, SBOM, scan and rebuild verdict beside it.
+fn honest(which: u8) -> World {
+    let mut world = World::new();
+    let image = world.image.clone();
+    if which == 1 {
+        world.store.manifests.retain(|name, _| !name.ends_with(".sig"));
+    }
+    let kinds: &[u8] = match which {
+        2 => &[0],
+        3 => &[0, 2, 7, 9],
+        _ => &[],
+    };
+    for kind in kinds {
+        let (kind, predicate) = said(*kind, &image);
+        let envelope = world.key.envelope(&statement(&image, kind, &predicate));
+        refer(&mut world, DSSE, envelope.to_string().as_bytes());
+    }
+    world
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 60, ..ProptestConfig::default() })]
+
+    /// Attack H30, as a property of the whole: what is not proven changes neither verdict nor errors nor grounds, wherever it
+    /// lies, and the order of evidence changes nothing.
+    #[test]
+    fn h30_random_evidence_of_strangers_changes_no_verdict(
+        which in 0..4_u8, preset in 0..4_usize, strays in proptest::collection::vec(stray(), 1..6),
+        first: bool, turn: Index,
+    ) {
+        let preset = ["baseline", "signed", "slsa", "reproducible"][preset];
+        let mut world = honest(which);
+        let stranger = Key::new();
+        let config = world.config(preset).replace("provenance, sbom]", "provenance, sbom, summary, rebuild]")
+            + "rebuild: {when: never, attested: {accept: true}}\n";
+        let judge = |world: &World| {
+            let registry = Registry::honest(world.store.clone());
+            let image = registry.image(&world.image);
+            let answer = Hallmark::new(["verify", "-o", "json", &image]).config(&config).run();
+            (decided(&answer, &registry), answer)
+        };
+        let (before, _) = judge(&world);
+        for stray in &strays {
+            attach(&mut world, stray, &stranger, first);
+        }
+        let (after, answer) = judge(&world);
+        prop_assert_eq!(&before, &after, "{}", answer.all());
+        if let Some(list) = &mut world.store.referrers {
+            let by = turn.index(list.len());
+            list.rotate_left(by);
+            list.reverse();
+        }
+        let (turned, answer) = judge(&world);
+        prop_assert_eq!(&before, &turned, "turned: {}", answer.all());
     }
 }

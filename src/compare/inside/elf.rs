@@ -2,10 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use object::{Object as _, ObjectSection as _, ObjectSegment as _};
+use object::{
+    Endianness, File, Object as _, ObjectSection as _, ObjectSegment as _, elf,
+    read::elf::{ElfFile, FileHeader, ProgramHeader as _},
+};
 use sha2::{Digest as _, Sha256};
 
-use super::{Container, Inside, PARTS_MAX, Part, content_words};
+use super::{Container, Hash, Inside, PARTS_MAX, Part, content_words};
 
 /// Sections that are looked at; no honest program has nearly as many.
 const SECTIONS_MAX: usize = 4096;
@@ -14,6 +17,13 @@ const ELSEWHERE: &str = "outside the sections";
 const HEADERS: &str = "program headers";
 /// What differs where sections with equal bytes are loaded elsewhere.
 const ADDRESSES: &str = "addresses of sections";
+/// What may differ in a file that is linked or loaded by its sections and symbols.
+const LINKED: &str = "what it is linked by";
+/// Segments that are looked at, and how often their bytes may be the file's.
+const SEGMENTS_MAX: usize = 64;
+const OVERLAPS_MAX: u64 = 4;
+/// Notes that are loaded, and say nothing but which build it was.
+const LOADED_NOTES: [&str; 2] = [".note.gnu.build-id", ".note.go.buildid"];
 
 /// Whether a section holds what compilers and linkers note about themselves, and nothing that runs.
 pub(super) fn is_note(name: &str) -> bool {
@@ -26,7 +36,9 @@ pub(super) fn is_note(name: &str) -> bool {
         ".note.gnu.build-id",
         ".note.go.buildid",
     ];
-    NOTES.contains(&name) || name.starts_with(".debug") || name.starts_with(".zdebug")
+    // gdb runs what it finds in the one that is left out.
+    let debug = name.starts_with(".debug") || name.starts_with(".zdebug");
+    NOTES.contains(&name) || debug && name != ".debug_gdb_scripts"
 }
 
 /// The sections that differ.
@@ -52,8 +64,14 @@ pub(super) fn inside(left: &[u8], right: &[u8]) -> Option<Inside> {
     if left.layout != right.layout {
         parts.push(part(HEADERS, None, None));
     }
-    if parts.is_empty() {
-        parts.push(part(ELSEWHERE, None, None));
+    // Sections are names for bytes that programs are not run by: notes are all that differs only where what is loaded is the
+    // same.
+    if parts.iter().all(|part| is_note(&part.name)) {
+        match (&left.loaded, &right.loaded) {
+            (Loaded::Linked, _) | (_, Loaded::Linked) => parts.push(part(LINKED, None, None)),
+            (Loaded::As(left), Loaded::As(right)) if left == right && !parts.is_empty() => {}
+            _ => parts.push(part(ELSEWHERE, None, None)),
+        }
     }
     // What runs before what is noted.
     parts.sort_by_key(|part| is_note(&part.name));
@@ -71,6 +89,83 @@ struct Program {
     sections: BTreeMap<String, (u64, String)>,
     /// Entry point, and where segments are loaded.
     layout: (u64, Vec<(u64, u64)>),
+    loaded: Loaded,
+}
+
+/// What of a program the kernel and the dynamic linker go by.
+enum Loaded {
+    /// A hash of its headers and of all bytes of its segments but loaded notes.
+    As(Hash),
+    /// Nothing: it is linked, or loaded by the kernel as a module, by sections and symbols.
+    Linked,
+    /// Segments that are too many, or lie outside of the file.
+    Odd,
+}
+
+impl Loaded {
+    fn of(file: &File<'_>) -> Self {
+        let notes = || {
+            let notes = file
+                .sections()
+                .take(SECTIONS_MAX)
+                .filter(|section| section.name().is_ok_and(|name| LOADED_NOTES.contains(&name)));
+            notes.filter_map(|section| section.file_range()).collect()
+        };
+        match file {
+            File::Elf32(file) => Self::read(file, notes(), [0x20..0x24, 0x30..0x34]),
+            File::Elf64(file) => Self::read(file, notes(), [0x28..0x30, 0x3c..0x40]),
+            _ => Self::Odd,
+        }
+    }
+
+    /// `table` is where a header tells of the sections.
+    fn read<E: FileHeader<Endian = Endianness>>(
+        file: &ElfFile<'_, E>,
+        notes: Vec<(u64, u64)>,
+        table: [std::ops::Range<usize>; 2],
+    ) -> Self {
+        let endian = file.endian();
+        if file.elf_header().e_type(endian) == elf::ET_REL {
+            return Self::Linked;
+        }
+        Self::hash(file, notes, table).map_or(Self::Odd, Self::As)
+    }
+
+    fn hash<E: FileHeader<Endian = Endianness>>(
+        file: &ElfFile<'_, E>,
+        notes: Vec<(u64, u64)>,
+        table: [std::ops::Range<usize>; 2],
+    ) -> Option<Hash> {
+        let endian = file.endian();
+        let mut bytes = file.data().to_vec();
+        let mut hasher = Sha256::new();
+        // Which bytes are left out is a part of the hash: a published program calls its own code a note in vain.
+        for (at, size) in notes {
+            hasher.update(at.to_le_bytes());
+            hasher.update(size.to_le_bytes());
+            let (from, to) =
+                (usize::try_from(at).ok()?, usize::try_from(at.checked_add(size)?).ok()?);
+            bytes.get_mut(from..to)?.fill(0);
+        }
+        for range in table {
+            bytes.get_mut(range)?.fill(0);
+        }
+        hasher.update(b"end of notes");
+        let headers = file.elf_program_headers();
+        let mut left = (bytes.len() as u64).saturating_mul(OVERLAPS_MAX);
+        if headers.len() > SEGMENTS_MAX {
+            return None;
+        }
+        hasher.update(bytes.get(..size_of::<E>())?);
+        hasher.update(object::pod::bytes_of_slice(headers));
+        for header in headers {
+            let (offset, size) = header.file_range(endian);
+            left = left.checked_sub(size)?;
+            let end = usize::try_from(offset.checked_add(size)?).ok()?;
+            hasher.update(bytes.get(usize::try_from(offset).ok()?..end)?);
+        }
+        Some(hasher.finalize().into())
+    }
 }
 
 impl Program {
@@ -90,7 +185,7 @@ impl Program {
             sections.insert(name, entry);
         }
         let segments = file.segments().map(|segment| (segment.address(), segment.size())).collect();
-        Some(Self { sections, layout: (file.entry(), segments) })
+        Some(Self { sections, layout: (file.entry(), segments), loaded: Loaded::of(&file) })
     }
 
     fn words(&self, name: &str) -> Option<String> {

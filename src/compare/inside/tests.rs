@@ -40,7 +40,23 @@ fn program(code: &[u8], sections: &[(&str, &[u8])]) -> Vec<u8> {
         let section = object.add_section(Vec::new(), name, SectionKind::OtherString);
         object.append_section_data(section, data, 1);
     }
-    object.write().unwrap()
+    let mut bytes = object.write().unwrap();
+    // The library writes what is to be linked: `e_type` is that of a program now.
+    bytes[16..18].copy_from_slice(&3_u16.to_le_bytes());
+    bytes
+}
+
+/// A program whose one segment, of type `kind`, is `size` bytes from `offset` on.
+fn with_segment(mut bytes: Vec<u8>, kind: u32, offset: usize, size: u64) -> Vec<u8> {
+    bytes.resize(bytes.len().next_multiple_of(8), 0);
+    let table = (bytes.len() as u64).to_le_bytes();
+    bytes[32..40].copy_from_slice(&table);
+    bytes[54..58].copy_from_slice(&[56, 0, 1, 0]);
+    bytes.extend([kind.to_le_bytes(), 5_u32.to_le_bytes()].concat());
+    for number in [offset as u64, 0x1000, 0x1000, size, size, 16] {
+        bytes.extend(number.to_le_bytes());
+    }
+    bytes
 }
 
 #[test]
@@ -81,6 +97,40 @@ fn programs_tell_the_section() {
     let hidden = [base.as_slice(), b"payload"].concat();
     let found = look("/app", &base, &hidden);
     assert!(!found.is_toolchain_only(), "{found:?}");
+}
+
+/// H26: sections say that code is the same, and segments, by which it is run, say something else.
+#[test]
+fn h26_notes_are_all_that_differs_only_where_the_same_is_loaded() {
+    let at = |bytes: &[u8], needle: &[u8]| {
+        bytes.windows(needle.len()).position(|window| window == needle).unwrap()
+    };
+    let build =
+        |note: &[u8]| program(b"the code", &[(".comment", note), (".debug_x", b"EVILCODE")]);
+    let run = |note: &[u8], needle: &[u8], kind| {
+        let bytes = build(note);
+        let place = at(&bytes, needle);
+        with_segment(bytes, kind, place, 8)
+    };
+    let toolchain = |left: &[u8], right: &[u8]| look("/app", left, right).is_toolchain_only();
+    let honest = run(b"GCC 12", b"the code", 1);
+    assert!(toolchain(&honest, &run(b"GCC 13", b"the code", 1)));
+    assert!(!toolchain(&honest, &run(b"GCC 13", b"EVILCODE", 1)), "another segment");
+    assert!(!toolchain(&honest, &run(b"GCC 13", b"the code", 3)), "another interpreter");
+    let mut patched = run(b"GCC 13", b"EVILCODE", 1);
+    let table = patched.len() - 56;
+    patched[table + 8..table + 16].copy_from_slice(&u64::MAX.to_le_bytes());
+    assert!(!toolchain(&honest, &patched), "outside of the file");
+    // Modules and libraries are linked by the symbols that are notes elsewhere.
+    let linked = |note: &[u8]| {
+        let mut bytes = build(note);
+        bytes[16] = 1;
+        bytes
+    };
+    assert!(!toolchain(&linked(b"GCC 12"), &linked(b"GCC 13")));
+    // gdb runs what stands here.
+    let script = |text: &[u8]| program(b"code", &[(".debug_gdb_scripts", text)]);
+    assert!(!toolchain(&script(b"one"), &script(b"two")));
 }
 
 #[test]

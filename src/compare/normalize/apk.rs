@@ -31,11 +31,18 @@ pub(super) fn installed(
 /// The field of a line that says when a package was made, where its value has the form of that.
 fn made(line: &str) -> Option<&str> {
     let (field, value) = line.split_at_checked(2)?;
-    let sum = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=');
+    let base64 = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/');
+    // A letter for base64, a digit for the algorithm, then twenty bytes.
+    let is_sum = |sum: &str| {
+        let sum = sum.strip_prefix("Q1").or_else(|| sum.strip_prefix("Q2"));
+        let sum = sum.and_then(|sum| sum.strip_suffix('='));
+        sum.is_some_and(|sum| sum.len() == 27 && sum.chars().all(base64))
+    };
     let fits = match field {
         "V:" => is_time(value),
-        "C:" => value.len() <= 64 && value.chars().all(sum),
-        "t:" => value.len() <= 20 && value.bytes().all(|byte| byte.is_ascii_digit()),
+        "C:" => is_sum(value),
+        // Seconds since 1970.
+        "t:" => value.len() <= 11 && value.bytes().all(|byte| byte.is_ascii_digit()),
         _ => false,
     };
     fits.then_some(field)

@@ -19,6 +19,11 @@ pub(super) fn normalize(
     let header = decoder.header()?;
     // The flags: decoders look at some of them only.
     hasher.update([*bytes.get(3)?]);
+    // How hard the compressor tried and on which system, where it is one of those that there are.
+    let (effort, system) = (*bytes.get(8)?, *bytes.get(9)?);
+    let known = matches!(effort, 0 | 2 | 4) && matches!(system, 0..=13 | 255);
+    let odd = [effort, system];
+    text(hasher, if known { &[] } else { &odd });
     for said in [header.extra(), header.filename(), header.comment()] {
         hasher.update([u8::from(said.is_some())]);
         text(hasher, said.unwrap_or_default());

@@ -11,7 +11,10 @@ use super::Work;
 
 /// A day and a time as these logs write them; history.log has two spaces between.
 static TIME: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"(?-u)[0-9]{4}-[0-9]{2}-[0-9]{2} {1,2}[0-9]{2}:[0-9]{2}:[0-9]{2}").ok()
+    Regex::new(
+        r"(?-u)(19|2[0-9])[0-9]{2}-[01][0-9]-[0-3][0-9] {1,2}[0-2][0-9]:[0-5][0-9]:[0-6][0-9]",
+    )
+    .ok()
 });
 
 pub(super) fn normalize(

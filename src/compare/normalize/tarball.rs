@@ -43,15 +43,18 @@ fn member<'b>(block: &[u8], after: &'b [u8], hasher: &mut Sha256) -> Option<&'b 
     let size = usize::try_from(::tar::Header::from_byte_slice(block).entry_size().ok()?).ok()?;
     let (data, rest) = after.split_at_checked(size.checked_next_multiple_of(BLOCK_BYTES)?)?;
     let (data, padding) = data.split_at_checked(size)?;
-    let (flag, time) = (*block.get(156)?, block.get(136..148)?);
+    let flag = *block.get(156)?;
     let is_pax = matches!(flag, b'x' | b'g');
-    let is_octal = time.iter().all(|byte| matches!(byte, b'0'..=b'7' | b' ' | 0));
     hasher.update(block.get(..124)?);
-    // The length of PAX records follows from them.
-    hasher.update(if is_pax { &[] } else { block.get(124..136)? });
-    hasher.update(if is_octal { &[] } else { time });
+    // The length of PAX records follows from them, the checksum from the header.
+    for (field, follows) in [(124..136, is_pax), (136..148, true), (148..156, true)] {
+        let field = block.get(field)?;
+        text(hasher, if follows && is_octal(field) { &[] } else { field });
+    }
     hasher.update(block.get(156..)?);
-    text(hasher, padding);
+    // Its length follows from the records, whose times may be of any length.
+    let is_plain = is_pax && padding.iter().all(|byte| *byte == 0);
+    text(hasher, if is_plain { &[] } else { padding });
     if is_pax {
         records(data, hasher)?;
     } else if matches!(flag, b'L' | b'K') {
@@ -60,12 +63,30 @@ fn member<'b>(block: &[u8], after: &'b [u8], hasher: &mut Sha256) -> Option<&'b 
     Some(rest)
 }
 
+/// Octal digits as tar writers write them, filled up with spaces or zeros before and ended by one blank or two.
+fn is_octal(field: &[u8]) -> bool {
+    let digits = field.trim_ascii_start();
+    let (padding, count) = (
+        field.len() - digits.len(),
+        digits.iter().take_while(|b| (b'0'..=b'7').contains(b)).count(),
+    );
+    let (padding, end) = (field.get(..padding), digits.get(count..).unwrap_or_default());
+    let spaces = padding.is_some_and(|padding| padding.iter().all(|byte| *byte == b' '));
+    spaces && count > 0 && matches!(end, b"" | b"\0" | b" " | b" \0" | b"\0 ")
+}
+
+/// Seconds, with a fraction or not.
+fn is_seconds(value: &[u8]) -> bool {
+    let value = value.strip_prefix(b"-").unwrap_or(value);
+    let mut parts = value.splitn(2, |byte| *byte == b'.');
+    parts.all(|part| !part.is_empty() && part.iter().all(u8::is_ascii_digit))
+}
+
 /// Adds PAX records but the values of times.
 fn records(data: &[u8], hasher: &mut Sha256) -> Option<()> {
     for record in tar::records(data) {
         let (key, value) = record.ok()?;
-        let part = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'.' | b'-');
-        let is_time = TIMES.contains(&key) && value.len() <= 32 && value.iter().all(part);
+        let is_time = TIMES.contains(&key) && value.len() <= 32 && is_seconds(value);
         hasher.update([u8::from(is_time)]);
         text(hasher, key);
         text(hasher, if is_time { &[] } else { value });

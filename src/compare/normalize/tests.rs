@@ -274,8 +274,10 @@ fn virtual_packages_of_apk_lose_their_version() {
             "C:{sum}\nP:.build-deps\nV:{version}\nA:noarch\nt:1{real}\n\nC:Q1x\nP:busybox\nV:{real}\nF:bin\nR:sh\n\n"
         )
     };
-    let base = installed("20240101.120000", "Q1a", "1.36");
-    let same = installed("20240202.130000", "Q1b", "1.36");
+    let sum = |letter: &str| format!("Q1{}=", letter.repeat(27));
+    let (a, b) = (sum("a"), sum("b"));
+    let base = installed("20240101.120000", &a, "1.36");
+    let same = installed("20240202.130000", &b, "1.36");
     let with_files = |version: &str| format!("C:Q1\nP:.x\nV:{version}\nF:bin\nR:sh\n\n");
     check(
         "/lib/apk/db/installed",
@@ -283,8 +285,8 @@ fn virtual_packages_of_apk_lose_their_version() {
         base.as_bytes(),
         &[same.as_bytes()],
         &[
-            installed("20240202.130000", "Q1b", "1.37").as_bytes(),
-            installed("1.0", "Q1b", "1.36").as_bytes(),
+            installed("20240202.130000", &b, "1.37").as_bytes(),
+            installed("1.0", &b, "1.36").as_bytes(),
             b"\xff",
         ],
     );
@@ -294,7 +296,9 @@ fn virtual_packages_of_apk_lose_their_version() {
         (twice("V:1"), twice("V:2")),
         (twice("P:a"), twice("P:b")),
         (base.replace("t:1", "t:a b"), base.replace("t:1", "t:c d")),
-        (base.replace("C:Q1a", "C:hidden words"), base.replace("C:Q1a", "C:other words")),
+        (base.replace(&a, "hidden words"), base.replace(&a, "other words")),
+        (base.replace(&a, "Q1hiddenwords"), base.replace(&a, "Q1otherwords")),
+        (base.replace("t:1", "t:1234567890123"), base.replace("t:1", "t:3210987654321")),
     ] {
         assert_eq!(explained("/lib/apk/db/installed", left.as_bytes(), right.as_bytes()), None);
     }
@@ -451,6 +455,77 @@ fn extra_fields_hide_nothing() {
     assert!(same(&ntfs(&right, 1), &ntfs(&right, 2)));
     let other = [0, 0, 0, 1, 1, 0, 24, 0];
     assert!(!same(&ntfs(&other, 1), &ntfs(&other, 2)));
+}
+
+/// Times, numbers and marks that are of no form, or that programs look for in places of their own.
+#[test]
+fn h16_what_is_taken_out_has_its_form() {
+    let limits = Limits::default();
+    // A second end record inside the comment of the first: some programs start from it.
+    let base = jar(&[member("A.class", b"good", 2020)], "");
+    let ended = |hidden: &[u8]| {
+        let record = &base[base.len() - 22..];
+        let comment = [hidden, record].concat();
+        let mut bytes = [&base, comment.as_slice()].concat();
+        bytes[base.len() - 2] = u8::try_from(comment.len()).unwrap();
+        bytes
+    };
+    assert_eq!(normal("/a.jar", &ended(b"hidden"), &limits), None);
+    assert_eq!(normal("/a.jar", &ended(b""), &limits), None);
+    // Times that no clock shows, and two times of one entry.
+    let stamped = |local: [u8; 4], central: [u8; 4]| {
+        let mut bytes = described_jar(1, b"");
+        let directory = bytes.windows(4).position(|w| w == b"PK\x01\x02").unwrap();
+        bytes[10..14].copy_from_slice(&local);
+        bytes[directory + 12..directory + 16].copy_from_slice(&central);
+        bytes
+    };
+    let (time, other) = ([7, 9, 0x21, 0x50], [8, 9, 0x22, 0x50]);
+    let same = |left: &[u8], right: &[u8]| explained("/a.jar", left, right).is_some();
+    assert!(same(&stamped(time, time), &stamped(other, other)));
+    assert!(!same(&stamped(time, time), &stamped(time, other)));
+    for odd in
+        [*b"\xff\xff\xff\xff", [0, 0xc0, 0x21, 0x50], [31, 0, 0x21, 0x50], [0, 0, 0xa1, 0x51]]
+    {
+        assert!(!same(&stamped(time, time), &stamped(odd, odd)), "{odd:?}");
+    }
+    // gzip's compressor and system.
+    let marked = |effort: u8, system: u8| {
+        let mut bytes = gz(7, None, None, 6, b"text");
+        (bytes[8], bytes[9]) = (effort, system);
+        bytes
+    };
+    assert!(explained("/a.gz", &marked(0, 3), &marked(2, 255)).is_some());
+    assert!(explained("/a.gz", &marked(0, 3), &marked(b'x', 3)).is_none());
+    assert!(explained("/a.gz", &marked(0, 3), &marked(0, b'x')).is_none());
+    // The checksum over the header is left out only where it is written as writers do.
+    let summed = |field: &[u8; 8]| {
+        let mut bytes = tarball(7, 0o644, 0, &[("a", b"text")]);
+        let sum = bytes[149..155].to_vec();
+        bytes[148..156].copy_from_slice(field);
+        let start = field.iter().position(|byte| *byte == b'#').unwrap();
+        bytes[148 + start..154 + start].copy_from_slice(&sum);
+        bytes
+    };
+    let base = summed(b"######\0 ");
+    assert!(explained("/a.tar", &base, &summed(b"###### \0")).is_some());
+    assert!(explained("/a.tar", &base, &summed(b"\0######\0")).is_none());
+    let seconds = |value: &[u8]| {
+        let mut builder = tar::Builder::new(Vec::new());
+        builder.append_pax_extensions([("atime", value)]).unwrap();
+        let mut header = tar::Header::new_ustar();
+        header.set_size(0);
+        builder.append_data(&mut header, "a", &[][..]).unwrap();
+        builder.into_inner().unwrap()
+    };
+    let base = seconds(b"1.5");
+    assert!(explained("/a.tar", &base, &seconds(b"-7.25")).is_some());
+    for odd in [b"1.2.3.4".as_slice(), b"1-2-3", b"1-5", b"..--..", b"1.", b"15."] {
+        assert!(explained("/a.tar", &base, &seconds(odd)).is_none(), "{odd:?}");
+    }
+    let log = |time: &str| format!("{time} install libc6:amd64 <none> 2.36\n");
+    let (base, odd) = (log("2026-01-01 10:11:12"), log("7777-77-77 77:77:77"));
+    assert!(explained("/var/log/dpkg.log", base.as_bytes(), odd.as_bytes()).is_none());
 }
 
 /// H16: every byte that can change without leaving the normal form stands where the format has a time or the like.

@@ -67,8 +67,17 @@ pub(super) fn normalize(
         text(hasher, &name);
         hasher.update(entry);
     }
-    text(hasher, archive.comment());
+    text(hasher, comment(bytes, &extents)?);
     Some(())
+}
+
+/// The comment behind the end record, which holds no second end record: programs look for one from the end of the file.
+fn comment<'b>(bytes: &'b [u8], extents: &[Extent]) -> Option<&'b [u8]> {
+    let last = extents.iter().max_by_key(|extent| extent.central)?;
+    let end = last.central.checked_add(last.central_bytes)?;
+    let comment = bytes.get(end.checked_add(END_BYTES)?..)?;
+    let is_end = |at: &[u8]| at == b"PK\x05\x06";
+    (!comment.windows(4).any(is_end)).then_some(comment)
 }
 
 /// Opens an archive that starts where the file does and whose names are all different.
@@ -176,12 +185,27 @@ fn headers(bytes: &[u8], extent: &Extent, entry: &mut Sha256) -> Option<()> {
         }
     }
     entry.update(central.get(4..12)?);
+    let (stamp, same) = (local.get(10..14)?, local.get(10..14)? == central.get(12..16)?);
+    let plain = same && is_stamp(stamp);
+    entry.update([u8::from(plain)]);
+    if !plain {
+        text(entry, stamp);
+        text(entry, central.get(12..16)?);
+    }
     // Disk and attributes; checksum and sizes follow from content and encoding.
     entry.update(central.get(34..42)?);
     extra(local.get(local_name..local_name + local_extra)?, entry)?;
     extra(central.get(central_name..comment)?, entry)?;
     text(entry, central.get(comment..comment + u16_at(central, 32)?)?);
     Some(())
+}
+
+/// Whether four bytes are a time and a date as MS-DOS counts them; tools write 0 for none.
+fn is_stamp(stamp: &[u8]) -> bool {
+    let Some((time, date)) = u16_at(stamp, 0).zip(u16_at(stamp, 2)) else { return false };
+    let (hour, minute, pair_of_seconds) = (time >> 11, time >> 5 & 63, time & 31);
+    let (month, day) = (date >> 5 & 15, date & 31);
+    hour < 24 && minute < 60 && pair_of_seconds < 30 && month <= 12 && day <= 31
 }
 
 /// Adds extra fields but for times.
@@ -207,8 +231,11 @@ fn times(id: usize, field: &[u8]) -> (usize, usize) {
             (Some(flags), 9 | 13 | 17) if flags & 0xf8 == 0 => (5, field.len()),
             _ => nowhere,
         },
-        // Four reserved bytes, then attribute 1 with three times.
-        NTFS if field.get(4..12) == Some(&[0, 0, 0, 0, 1, 0, 24, 0]) && field.len() == 36 => {
+        // Four reserved bytes, then attribute 1 with three times, in 100 ns since 1601: the first byte is 2 until 2058.
+        NTFS if field.get(4..12) == Some(&[0, 0, 0, 0, 1, 0, 24, 0])
+            && field.len() == 36
+            && [19, 27, 35].iter().all(|at| field.get(*at).is_some_and(|byte| *byte <= 2)) =>
+        {
             (12, 36)
         }
         // Two times, then owner and group in some places.

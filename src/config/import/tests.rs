@@ -196,6 +196,7 @@ fn what_an_apiserver_adds_is_read() {
     assert_eq!(rules(&policy.to_string()).len(), 1);
     let list = json!({ "apiVersion": "v1", "kind": "List", "items": [policy] });
     assert_eq!(rules(&list.to_string()).len(), 1);
+    assert_eq!(rules(&format!("\u{feff}{list}")).len(), 1, "as editors write it");
     policy["metadata"]["lables"] = json!({});
     assert_eq!(import(&policy.to_string()).unwrap_err().at, "document");
 }

@@ -440,6 +440,48 @@ async fn h22_where_the_api_answers_oddly_the_tag_is_read_as_well() {
     }
 }
 
+/// A list of nothing hides nothing either, and what the API lists is not asked for again.
+#[tokio::test]
+async fn h22_where_the_api_lists_nothing_the_tag_is_read_as_well() {
+    let lists = ["[]", "null"].map(|entries| {
+        format!(
+            "{{\"schemaVersion\":2,\"mediaType\":\"{}\",\"manifests\":{entries}}}",
+            MediaType::OCI_INDEX
+        )
+    });
+    for list in lists {
+        let mut attached = attached();
+        attached.with_tags();
+        let body = list.clone();
+        let empty = move |request: &Request, _: usize| {
+            let api = request.path().contains("/referrers/");
+            api.then(|| {
+                Reply::new(200).with("Content-Type", MediaType::OCI_INDEX).bytes(body.clone())
+            })
+        };
+        let (_, found) = attached.discover(empty).await;
+        assert_eq!(codes(&found), [], "{list}: {:?}", found.findings);
+        assert_eq!(texts(&found), expected(), "{list}");
+    }
+    // Where there is no such tag, an API that lists nothing is right.
+    for status in [403, 404, 500] {
+        let mut attached = attached();
+        attached.with_api();
+        attached.store.referrers = Some(Default::default());
+        let (_, found) = attached
+            .discover(move |request, _| {
+                request.path().contains("/manifests/sha256-").then(|| {
+                    match request.path().rsplit_once('.') {
+                        Some(_) => Reply::new(404),
+                        None => Reply::new(status),
+                    }
+                })
+            })
+            .await;
+        assert_eq!(codes(&found), [], "{status}: {:?}", found.findings);
+    }
+}
+
 #[tokio::test]
 async fn a_list_of_a_vague_type_is_what_its_body_says() {
     for kind in ["application/json", "text/plain; charset=utf-8", "application/octet-stream"] {

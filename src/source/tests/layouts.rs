@@ -180,6 +180,35 @@ async fn an_index_json_that_lists_platforms_is_the_index() {
 }
 
 #[tokio::test]
+async fn a_silent_configuration_is_for_what_the_list_of_the_layout_says() {
+    let mut store = Store::default();
+    let layer = store.blob(MediaType::OCI_LAYER, "x");
+    let config = json!({"rootfs": {"type": "layers", "diff_ids": [layer["digest"]]}});
+    let config = store.blob(MediaType::OCI_CONFIG, config.to_string());
+    let silent = store.manifest(&json!({
+        "schemaVersion": 2, "mediaType": MediaType::OCI_MANIFEST, "config": config, "layers": [layer],
+    }));
+    let said = store.image("linux/amd64", "a");
+    let on_arm = |entry: &Value| {
+        let mut entry = entry.clone();
+        entry["platform"] = json!({"os": "linux", "architecture": "aarch64"});
+        entry
+    };
+    let platform = async |entry: Value| {
+        let folder = tempfile::tempdir().unwrap();
+        store.write_layout(folder.path(), &[entry]);
+        let location = Location::Layout(folder.path().into());
+        let (source, reference) = open_at(location, Selector::Only).await.unwrap();
+        let images = load(&*source, &reference, &PlatformChoice::All, &limits()).await;
+        images.map(|images| images[0].platform.to_string()).map_err(code)
+    };
+    assert_eq!(platform(on_arm(&silent)).await.as_deref(), Ok("linux/arm64"));
+    assert_eq!(platform(silent.clone()).await, Err(Code::ImageMalformed));
+    // What is no document of the image says nothing against it.
+    assert_eq!(platform(on_arm(&said)).await.as_deref(), Ok("linux/amd64"));
+}
+
+#[tokio::test]
 async fn evidence_beside_an_image_is_no_second_image() {
     let mut store = Store::default();
     let image = store.image("linux/amd64", "a");

@@ -193,6 +193,13 @@ async fn h2_a_mark_takes_no_entry_out_that_a_node_could_take() {
             assert_eq!(got, want.map(str::to_owned), "{name} for {choice:?}");
         }
     }
+    // As SOCI's second version lists its tables of contents, behind the image: a node may come to them all the same.
+    let soci = artifact(&annotated(&evil), "application/vnd.amazon.soci.index.v2+json");
+    let index = store.index(&[good.clone(), soci]);
+    for choice in [one("linux/amd64"), PlatformChoice::All] {
+        let got = judged(&store, &index, &choice, &names).await;
+        assert_eq!(got, Err(Code::ImageEntryDisguised), "{choice:?}");
+    }
     // For nodes that nobody asked about it is nothing.
     let arm = store.image("linux/arm64", "b");
     let index = store.index(&[artifact(&arm, "application/x"), good.clone()]);

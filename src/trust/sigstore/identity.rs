@@ -216,4 +216,24 @@ mod tests {
         let any = KeylessIdentity { issuer: None, subject: TextMatch::UnsafeAny };
         assert!(any.find(None, &[]).is_err(), "a certificate without a name is nobody's");
     }
+
+    /// Certificates without an issuer are those of any issuer, and of no pattern, however wide.
+    #[test]
+    fn a_certificate_without_an_issuer_is_one_of_any_issuer() {
+        let names = [SubjectName::Email("a@x".into())];
+        let pattern = |text: &str| TextMatch::Pattern(Pattern::parse(text).unwrap());
+        for (issuer, expected, want) in [
+            (None, TextMatch::UnsafeAny, true),
+            (Some(""), TextMatch::UnsafeAny, true),
+            (Some("https://i"), TextMatch::UnsafeAny, true),
+            (None, TextMatch::Exact(String::new()), false),
+            (None, pattern(r"^https://[a-z]+\.example$"), false),
+        ] {
+            let subject = TextMatch::Exact("a@x".to_owned());
+            let who = KeylessIdentity { issuer: Some(expected.clone()), subject };
+            assert_eq!(who.find(issuer, &names).is_ok(), want, "{issuer:?} for {expected}");
+            let other = KeylessIdentity { subject: TextMatch::Exact("b@x".to_owned()), ..who };
+            assert!(other.find(issuer, &names).is_err(), "the identity counts all the same");
+        }
+    }
 }

@@ -306,9 +306,10 @@ fn ders<'a>(chain: impl Iterator<Item = &'a DerCertificate>) -> Vec<Vec<u8>> {
     chain.map(|certificate| certificate.as_bytes().to_vec()).collect()
 }
 
-/// The window of a log's key has a start (sigstore_common.proto, TimeRange: only the end is optional), and so has one of an authority
-/// that has an end. An authority's empty window says nothing (an absent field of protocol buffers, as sigstore-js writes it): its
-/// certificates have times of their own. The crate wants a start everywhere.
+/// A window has a start (sigstore_common.proto, TimeRange: only the end is optional). A log's key may have no window at all
+/// (PublicKey.valid_for is optional; sigstore-js has such roots, sigstore-go refuses them), but no empty one. An authority's empty
+/// window says nothing (an absent field of protocol buffers, as sigstore-js writes it): its certificates have times of their own. The
+/// crate wants a start everywhere.
 fn open_windows(root: &mut Value) -> Result<(), RootError> {
     const PARTS: [(&str, &str, &str); 4] = [
         ("tlogs", "/publicKey/validFor", "a log"),
@@ -510,8 +511,16 @@ mod tests {
             let null = with(pointer, |v| v["start"] = Value::Null);
             assert!(null.is_err(), "{pointer}");
         }
-        let empty = with("/tlogs/0/publicKey/validFor", |v| *v = serde_json::json!({}));
-        assert!(matches!(empty, Err(RootError::NoStart(_))));
+        for log in ["/tlogs/0/publicKey", "/ctlogs/0/publicKey"] {
+            let empty = with(&format!("{log}/validFor"), |v| *v = serde_json::json!({}));
+            assert!(matches!(empty, Err(RootError::NoStart(_))), "{log}");
+            let none = with(log, |v| drop(v.as_object_mut().unwrap().remove("validFor")));
+            assert!(none.is_ok(), "{log}: it is optional");
+        }
+        for authority in ["/certificateAuthorities/0", "/timestampAuthorities/0"] {
+            let none = with(authority, |v| drop(v.as_object_mut().unwrap().remove("validFor")));
+            assert!(none.is_ok(), "{authority}: its certificates have times of their own");
+        }
     }
 
     #[test]
