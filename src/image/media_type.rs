@@ -76,7 +76,14 @@ impl MediaType {
 
     /// A content type with which simple file servers serve anything: it states nothing.
     pub fn is_vague(&self) -> bool {
-        ["application/json", "application/octet-stream", "text/plain", ""].contains(&self.as_str())
+        const VAGUE: [&str; 5] = [
+            "application/json",
+            "application/octet-stream",
+            "binary/octet-stream",
+            "text/plain",
+            "",
+        ];
+        VAGUE.contains(&self.as_str())
     }
 
     /// An index or Docker manifest list.

@@ -49,7 +49,7 @@ pub(super) fn open(
     path: &Path,
     limits: &Limits,
 ) -> Result<LayoutSource, SourceError> {
-    let file = File::open(path).map_err(|error| match error.kind() {
+    let file = crate::scratch::open_file(path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => {
             SourceError::NotFound { what: "the file".to_owned(), place: location.to_string() }
         }
@@ -119,9 +119,6 @@ struct Extension {
 impl<'a> Scan<'a> {
     fn new(mut file: File, path: &'a Path, limits: &'a Limits) -> Result<Self, ArchiveError> {
         let about = file.metadata()?;
-        if !about.is_file() {
-            return Err(malformed("it is no regular file"));
-        }
         let mut start = [0; 4];
         let count = file.read(&mut start)?;
         if start.starts_with(&[0x1f, 0x8b]) || start.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {

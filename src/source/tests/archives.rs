@@ -218,6 +218,13 @@ async fn what_is_no_plain_tar_file_is_refused() {
             assert!(error.to_string().contains(want), "{want}: {error}");
         }
     }
+    // A pipe would be waited for.
+    let pipe = folder.path().join("pipe.tar");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    for path in [pipe, folder.path().to_path_buf()] {
+        let error = closure(Location::DockerArchive(path)).await.unwrap_err();
+        assert_eq!(code(error), Code::SourceUnreadable);
+    }
     let nowhere = Location::OciArchive(folder.path().join("nowhere.tar"));
     assert_eq!(code(closure(nowhere).await.unwrap_err()), Code::SourceNotFound);
 }
