@@ -37,7 +37,7 @@ pub struct Bounds {
     pub bytes: usize,
     /// Values: each object, array, text, number, boolean and null is one.
     pub values: usize,
-    /// The limit that `values` is, if any.
+    /// The key of the limit that `values` is, as the operator writes it, if any.
     pub values_limit: Option<&'static str>,
 }
 
@@ -113,7 +113,7 @@ pub fn check(bytes: &[u8], bounds: impl Into<Bounds>) -> Result<Document<'_>, Js
     let walked = Unambiguous { walk: &mut walk, depth: 0 }.deserialize(&mut deserializer);
     match walk.spent {
         Some(Spent::Values) => {
-            let limit_key = bounds.values_limit.map(crate::limits::key);
+            let limit_key = bounds.values_limit.map(str::to_owned);
             return Err(JsonError::TooMany { limit: bounds.values, limit_key });
         }
         Some(Spent::Keys) => {
@@ -191,7 +191,7 @@ impl Raw {
     /// It is not of the expected form, or as [`Raw::value`].
     pub fn read<'t, T: Deserialize<'t>>(&'t self) -> Result<T, JsonError> {
         let bytes = self.text().as_bytes();
-        let values_limit = Some("json_values");
+        let values_limit = Some("limits.jsonValues");
         check(bytes, Bounds { bytes: bytes.len(), values: self.values, values_limit })?.read()
     }
 }
@@ -372,7 +372,7 @@ mod tests {
     #[test]
     fn c13_values_are_counted_before_any_is_kept() {
         let list = |values: usize| format!("[{}0]", "0,".repeat(values - 2));
-        let bounds = Bounds { bytes: 1 << 20, values: 1000, values_limit: Some("json_values") };
+        let bounds = Bounds { bytes: 1 << 20, values: 1000, values_limit: Some("limits.jsonValues") };
         assert!(from_slice::<Value>(list(1000).as_bytes(), bounds).is_ok());
         for text in [list(1001), format!("[{}0]", r#"{"":0},"#.repeat(500))] {
             let error = from_slice::<Value>(text.as_bytes(), bounds).expect_err("one more");

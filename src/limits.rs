@@ -130,13 +130,13 @@ pub fn key(field: &str) -> String {
 impl Limits {
     /// A JSON document of so many bytes that is held as values.
     pub fn json(&self, bytes: usize) -> Bounds {
-        Bounds { bytes, values: self.json_values, values_limit: Some("json_values") }
+        Bounds { bytes, values: self.json_values, values_limit: Some("limits.jsonValues") }
     }
 
     /// An attestation or SBOM.
     pub fn attestation(&self) -> Bounds {
         let (bytes, values) = (self.attestation_bytes, self.attestation_values);
-        Bounds { bytes, values, values_limit: Some("attestation_values") }
+        Bounds { bytes, values, values_limit: Some("limits.attestationValues") }
     }
 }
 
