@@ -1,15 +1,27 @@
 //! The command line in types.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, str::FromStr};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::{digest::Digest, image::Platform, reference::Reference};
+use crate::{
+    digest::Digest,
+    image::Platform,
+    reference::{Location, Reference, ReferenceError, Repository, Selector},
+};
+
+/// What stands at the end of the help: the first command of a new user, and what exit codes mean.
+const FIRST: &str = "\
+Begin with one image and the key of whoever signed it:
+  hallmark verify --key cosign.pub registry.example/app:1
+
+Exit codes: 0 yes, 1 no, 2 the command line or the configuration is wrong, 3 the image or what
+it takes could not be read";
 
 /// Verifies container images: rebuilds them from their provenance, compares, checks signatures and SBOMs, and decides by
 /// policy.
 #[derive(Debug, Parser)]
-#[command(name = "hallmark", version, about, long_about = None, max_term_width = 100)]
+#[command(name = "hallmark", version, about, long_about = None, max_term_width = 100, after_help = FIRST)]
 pub struct Cli {
     /// Settings that every command takes.
     #[command(flatten)]
@@ -84,12 +96,86 @@ pub enum Format {
     Json,
 }
 
+/// An image as `verify` takes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Given {
+    /// This one.
+    Image(Reference),
+    /// Those that standard input lists.
+    Listed,
+}
+
+impl FromStr for Given {
+    type Err = ReferenceError;
+
+    fn from_str(text: &str) -> Result<Self, ReferenceError> {
+        if text == "-" { Ok(Self::Listed) } else { text.parse().map(Self::Image) }
+    }
+}
+
+/// Who may vouch for the images of one call, besides the signers of the configuration.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Trust")]
+pub struct Vouch {
+    /// Public key (PEM file) that may vouch for the image; adds a signer for everything, under the file's name
+    #[arg(long, value_name = "FILE")]
+    pub key: Vec<PathBuf>,
+    /// Identity in the certificate of a keyless signature: an e-mail address, or the URI of a workflow; adds a signer for
+    /// everything, and needs an issuer
+    #[arg(long, value_name = "TEXT", conflicts_with = "certificate_identity_regexp")]
+    pub certificate_identity: Option<String>,
+    /// The same by a regular expression, from ^ to $
+    #[arg(long, value_name = "PATTERN")]
+    pub certificate_identity_regexp: Option<String>,
+    /// Who says that the identity is right, as https://token.actions.githubusercontent.com
+    #[arg(long, value_name = "URL", conflicts_with = "certificate_oidc_issuer_regexp")]
+    pub certificate_oidc_issuer: Option<String>,
+    /// The same by a regular expression, from ^ to $
+    #[arg(long, value_name = "PATTERN")]
+    pub certificate_oidc_issuer_regexp: Option<String>,
+    /// Authorities and logs that keyless signatures are judged by: a trusted_root.json, or a root that hallmark trust show
+    /// names [default: public-good]
+    #[arg(long, value_name = "FILE|NAME")]
+    pub trusted_root: Option<PathBuf>,
+    /// Take certificates that no certificate transparency log has recorded, where the trusted root names no such log
+    #[arg(long)]
+    pub no_ct_log: bool,
+}
+
+/// Where bare digests are looked up.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Lookup {
+    /// Where an image that is only named by sha256:… is looked up, instead of the configuration's repositories
+    #[arg(long, value_name = "REPOSITORY", value_parser = repository)]
+    pub repository: Vec<Location>,
+}
+
+/// A place of images, without tag or digest, as `--repository` takes it.
+fn repository(text: &str) -> Result<Location, String> {
+    const WANTED: &str = "expected a repository without tag or digest, oci:DIR, oci-archive:FILE or docker-archive:FILE";
+    if ["oci:", "oci-archive:", "docker-archive:"].iter().any(|kind| text.starts_with(kind)) {
+        return match text.parse() {
+            Ok(Reference::At(location, Selector::Only)) => Ok(location),
+            _ => Err(WANTED.to_owned()),
+        };
+    }
+    let repository = text.parse::<Repository>();
+    repository.map(Location::Registry).map_err(|error| format!("{error}; {WANTED}"))
+}
+
 /// `hallmark verify`
 #[derive(Debug, Args)]
 pub struct Verify {
-    /// REGISTRY/REPOSITORY[:TAG|@DIGEST], sha256:…, oci:DIR[:TAG|@DIGEST], oci-archive:FILE or docker-archive:FILE
-    #[arg(value_name = "IMAGE")]
-    pub image: Reference,
+    /// REGISTRY/REPOSITORY[:TAG|@DIGEST], sha256:…, oci:DIR[:TAG|@DIGEST], oci-archive:FILE or docker-archive:FILE;
+    /// several are verified one after the other, and - reads a list from standard input
+    #[arg(value_name = "IMAGE", required_unless_present = "file")]
+    pub images: Vec<Given>,
+    /// File that lists images, one a line; blank lines and lines that begin with # count for nothing, - is standard input
+    #[arg(long, short, value_name = "FILE")]
+    pub file: Vec<PathBuf>,
+    /// Where bare digests are looked up.
+    #[command(flatten)]
+    pub lookup: Lookup,
     /// Judge this platform alone, as linux/arm64 [default: every platform that the image has]
     #[arg(long, value_name = "OS/ARCH")]
     pub platform: Option<Platform>,
@@ -99,9 +185,9 @@ pub struct Verify {
     /// Policy preset, instead of the configuration's, or a folder of rules that are added to it
     #[arg(long, value_name = "PRESET|DIR")]
     pub policy: Option<String>,
-    /// Public key (PEM file) that may vouch for this image; adds a signer for everything, under the file's name
-    #[arg(long, value_name = "FILE")]
-    pub key: Vec<PathBuf>,
+    /// Who may vouch.
+    #[command(flatten)]
+    pub vouch: Vouch,
     /// Rebuild even if the policy does not ask for it
     #[arg(long, conflicts_with = "no_rebuild")]
     pub rebuild: bool,
@@ -119,9 +205,15 @@ pub struct Inspect {
     /// The image, as for verify
     #[arg(value_name = "IMAGE")]
     pub image: Reference,
+    /// Where a bare digest is looked up.
+    #[command(flatten)]
+    pub lookup: Lookup,
     /// Which platforms.
     #[command(flatten)]
     pub platforms: Platforms,
+    /// Who may vouch.
+    #[command(flatten)]
+    pub vouch: Vouch,
     /// Report format on stdout
     #[arg(long, short, value_enum, default_value = "text", value_name = "FORMAT")]
     pub output: Format,

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use super::{
     Failure,
-    args::{Global, Platforms},
+    args::{Global, Lookup, Platforms, Vouch},
     progress::{self, Loudness},
+    vouch,
 };
 use crate::{
     compare::{Allowance, PathPattern},
@@ -22,7 +23,6 @@ use crate::{
     reference::{PinnedReference, Reference, Selector},
     sign::Password,
     source::{self, Budgets, PlatformChoice, SourceSettings},
-    trust::{Force, PatternError, PredicateClass, PublicKey, Rule, SignerKeys, TrustRules},
     verify::{
         AllowRule, AttestedOptions, Context, Keep, OnMismatch, RebuildOptions, Uncounted, When,
     },
@@ -37,8 +37,8 @@ pub struct Overrides<'a> {
     pub policy: Option<&'a str>,
     /// Preset of a command that judges by its own, without the operator's folders, settings and exceptions.
     pub own_preset: Option<&'static str>,
-    /// Key files that may vouch for everything.
-    pub keys: &'a [PathBuf],
+    /// Who may vouch besides the configured signers.
+    pub vouch: Option<&'a Vouch>,
     /// When to rebuild.
     pub rebuild: Option<When>,
 }
@@ -77,7 +77,7 @@ pub fn begin(global: &Global, overrides: Overrides<'_>) -> Result<(Config, Conte
     let context = Context {
         sources: sources(&config),
         platforms: overrides.platforms,
-        trust: trust(&config, overrides.keys)?,
+        trust: vouch::trust(&config, overrides.vouch)?,
         policies,
         exceptions,
         rebuild,
@@ -176,38 +176,6 @@ pub fn platforms(asked: &Platforms) -> PlatformChoice {
     }
 }
 
-/// The configured rules, and one for every `--key`: its owner may vouch for everything that the shipped policies ask for.
-/// Not for somebody else's judgement (summaries, test results, scans): that a verifier's word counts is a decision, which
-/// `hallmark.yaml` names.
-fn trust(config: &Config, keys: &[PathBuf]) -> Result<TrustRules, Failure> {
-    if keys.is_empty() {
-        return Ok(config.trust.clone());
-    }
-    let mut added = Vec::new();
-    for path in keys {
-        let unusable =
-            |e: &dyn std::fmt::Display| Failure::usage(format!("--key {}: {e}", path.display()));
-        let pem = std::fs::read(path).map_err(|e| unusable(&e))?;
-        let key = PublicKey::from_pem(&pem).map_err(|e| unusable(&e))?;
-        let name = path.display().to_string();
-        let Some(signer) = SignerKeys::new(vec![key]) else { continue };
-        let rule = Rule {
-            images: vec!["**".parse().map_err(|e: PatternError| unusable(&e))?],
-            predicates: vec![
-                PredicateClass::Signature,
-                PredicateClass::Provenance,
-                PredicateClass::Sbom,
-            ],
-            signers: vec![name.clone()],
-            threshold: 1,
-            force: Force::Grant,
-        };
-        added.push((name, signer, rule));
-    }
-    let trust = config.trust.clone().extended(added);
-    trust.map_err(|e| Failure::usage(format!("--key: {e}")))
-}
-
 fn bundle(config: &Config, asked: Option<&str>) -> Result<Bundle, Failure> {
     let usage = |e: PolicyError| Failure::of_operator(&e.to_string());
     let PolicySelection { preset, bundles } = &config.policy.selection;
@@ -297,6 +265,24 @@ fn allow(config: &Config) -> Vec<AllowRule> {
     };
     let entries = config.rebuild.allow.iter();
     entries.flat_map(|entry| entry.paths.iter().map(|path| rule(entry, path))).collect()
+}
+
+/// Looks bare digests up where the command line says, if it does.
+pub fn look_up<'a>(
+    lookup: &Lookup,
+    images: impl IntoIterator<Item = &'a Reference>,
+    config: &mut Config,
+) -> Result<(), Failure> {
+    if lookup.repository.is_empty() {
+        return Ok(());
+    }
+    if !images.into_iter().any(|image| matches!(image, Reference::Bare(_))) {
+        return Err(Failure::usage(
+            "--repository is for images that are only named by sha256:…; each image here says itself where it is",
+        ));
+    }
+    config.repositories.clone_from(&lookup.repository);
+    Ok(())
 }
 
 /// Resolves what the user typed, once.

@@ -20,9 +20,11 @@ pub async fn run(args: &Inspect, global: &Global) -> Result<Answer, Failure> {
         platforms: context::platforms(&args.platforms),
         rebuild: Some(When::Never),
         own_preset: Some("baseline"),
+        vouch: Some(&args.vouch),
         ..Overrides::default()
     };
-    let (config, ctx) = context::build(global, overrides)?;
+    let (mut config, ctx) = context::build(global, overrides)?;
+    context::look_up(&args.lookup, [&args.image], &mut config)?;
     let reference = context::pin(&args.image, &config, &ctx).await?;
     let (source, images) = verify::open(&reference, &ctx).await?;
     let now = jiff::Timestamp::now();

@@ -7,6 +7,7 @@ pub mod args;
 mod context;
 mod diff;
 mod explain;
+mod images;
 mod inspect;
 mod log;
 mod materials;
@@ -19,6 +20,7 @@ mod serve;
 mod sign;
 mod trust;
 mod verify;
+mod vouch;
 
 use std::{io::Write as _, process::ExitCode, time::Duration};
 
@@ -65,6 +67,8 @@ pub struct Failure {
     more: Page,
     /// What can be said all the same, for stdout.
     said: String,
+    /// The finding that it is, where it is one.
+    finding: Option<Box<Finding>>,
 }
 
 impl Failure {
@@ -94,20 +98,33 @@ impl Failure {
         Self { more, ..Self::usage(message) }
     }
 
-    /// An image could not even be resolved: exit code 3, and the finding that says why and what to do.
+    /// An image could not be resolved or read: the finding that says why and what to do, with the exit code that it has in a
+    /// verdict, too.
     fn unresolved(error: SourceError, reference: &Reference) -> Self {
-        let finding = error.into_finding(Subject::Image(reference.to_string()));
+        Self::source(error, reference.to_string())
+    }
+
+    fn source(error: SourceError, subject: String) -> Self {
+        let finding = error.into_finding(Subject::Image(subject));
         let (message, more) = report::text::finding_lines(&finding);
-        Self { more, ..Self::unavailable(message) }
+        let code = if is_unavailable(&finding) { 3 } else { 1 };
+        Self { more, finding: Some(Box::new(finding)), ..Self::new(code, message) }
     }
 
     fn new(code: u8, message: String) -> Self {
-        Self { code, message, more: Page::default(), said: String::new() }
+        Self { code, message, more: Page::default(), said: String::new(), finding: None }
     }
 
     /// The same, and what was found out before it.
     fn after(self, said: String) -> Self {
         Self { said: said + &self.said, ..self }
+    }
+
+    /// What an answer in JSON says of it.
+    fn error(&self) -> serde_json::Value {
+        let lines: Vec<&str> = self.more.as_str().lines().map(str::trim).collect();
+        let finding = self.finding.as_deref().map(report::json::finding);
+        report::json::error(self.code, &self.message, &lines, finding)
     }
 
     /// What stderr is told.
@@ -127,7 +144,8 @@ impl std::fmt::Display for Failure {
 
 impl From<SourceError> for Failure {
     fn from(error: SourceError) -> Self {
-        Self::unavailable(error.to_string())
+        let place = error.place().to_owned();
+        Self::source(error, place)
     }
 }
 

@@ -6,19 +6,24 @@ use super::{
     Answer, Failure,
     args::{Format, Global, Verify},
     context::{self, Overrides},
+    images::{self, Form, Images},
     is_unavailable,
 };
 use crate::{
+    config::Config,
     finding::{Code, Finding},
     progress::Silent,
+    reference::Reference,
     report,
     source::PlatformChoice,
+    untrusted::{Page, line},
     verdict::{Decision, PlatformVerdict, Verdict},
-    verify::{When, verify},
+    verify::{Context, When, verify},
 };
 
 /// Runs the command.
 pub async fn run(args: &Verify, global: &Global) -> Result<Answer, Failure> {
+    let Images { references, form } = images::read(&args.images, &args.file)?;
     let when = match (args.rebuild, args.no_rebuild) {
         (true, _) => Some(When::Always),
         (_, true) => Some(When::Never),
@@ -27,25 +32,107 @@ pub async fn run(args: &Verify, global: &Global) -> Result<Answer, Failure> {
     let overrides = Overrides {
         platforms: args.platform.clone().map_or(PlatformChoice::All, PlatformChoice::One),
         policy: args.policy.as_deref(),
-        keys: &args.key,
+        vouch: Some(&args.vouch),
         rebuild: when,
         ..Overrides::default()
     };
-    let (config, mut ctx) = context::begin(global, overrides)?;
-    let image = context::pin(&args.image, &config, &ctx).await?;
-    let verdict = verify(image, &ctx, jiff::Timestamp::now()).await;
-    context::compiled(&ctx)?;
-    let text = match args.output {
+    let (mut config, mut ctx) = context::begin(global, overrides)?;
+    context::look_up(&args.lookup, &references, &mut config)?;
+    let answer = match (form, references.as_slice()) {
+        (Form::One, [image]) => one(image, args.output, &config, &ctx).await?,
+        _ => list(&references, args.output, &config, &ctx).await?,
+    };
+    // Its last word is to take its line off the terminal, which what is forgotten below could not do.
+    ctx.talk = Arc::new(Silent);
+    // The process ends now. To give back compiled policies node by node would take longer than to judge by them; nothing in
+    // them is on the disk or runs.
+    std::mem::forget((ctx, config));
+    Ok(answer)
+}
+
+async fn one(
+    image: &Reference,
+    output: Format,
+    config: &Config,
+    ctx: &Context,
+) -> Result<Answer, Failure> {
+    let image = context::pin(image, config, ctx).await?;
+    let verdict = verify(image, ctx, jiff::Timestamp::now()).await;
+    context::compiled(ctx)?;
+    let text = match output {
         Format::Text => report::text::verdict(&verdict),
         Format::Json => report::json::verdict(&verdict),
     };
     let code = exit_code(&verdict);
-    // Its last word is to take its line off the terminal, which what is forgotten below could not do.
-    ctx.talk = Arc::new(Silent);
-    // The process ends now. To give back compiled policies and evidence node by node would take longer than to judge them;
-    // nothing in them is on the disk or runs.
-    std::mem::forget((verdict, ctx, config));
+    // As the context: the evidence is given back with the process.
+    std::mem::forget(verdict);
     Ok(Answer { text, code })
+}
+
+/// One report after the other. An image that cannot be read has a report, too, and does not keep the others from theirs.
+async fn list(
+    references: &[Reference],
+    output: Format,
+    config: &Config,
+    ctx: &Context,
+) -> Result<Answer, Failure> {
+    // What the operator wrote is wrong for all of them.
+    context::compiled(ctx)?;
+    let (mut page, mut images, mut codes) = (Page::default(), Vec::new(), Vec::new());
+    for reference in references {
+        let (text, code, report, error) = match context::pin(reference, config, ctx).await {
+            Ok(image) => {
+                let verdict = verify(image, ctx, jiff::Timestamp::now()).await;
+                let report =
+                    (output == Format::Json).then(|| report::json::verdict_value(&verdict));
+                (report::text::verdict_page(&verdict), exit_code(&verdict), report, None)
+            }
+            Err(failure) => {
+                (unread(reference, &failure), failure.code, None, Some(failure.error()))
+            }
+        };
+        page.append(&text);
+        line!(page);
+        images.push(serde_json::json!({
+            "image": reference.to_string(), "exitCode": code, "report": report, "error": error,
+        }));
+        codes.push(code);
+    }
+    let count = |wanted: u8| codes.iter().filter(|code| **code == wanted).count();
+    let (passed, failed, unread) = (count(0), count(1), codes.len() - count(0) - count(1));
+    let all = report::text::plural(codes.len(), "image");
+    line!(page, "{all}: {passed} passed, {failed} failed, {unread} without an answer");
+    let code = gravest(codes);
+    let text = match output {
+        Format::Text => page.into_text(),
+        Format::Json => report::json::lines(&serde_json::json!({
+            "schema": report::json::VERDICTS, "exitCode": code, "images": images,
+        })),
+    };
+    Ok(Answer { text, code })
+}
+
+/// The report about an image of which nothing is known.
+fn unread(reference: &Reference, failure: &Failure) -> Page {
+    let mut page = Page::default();
+    line!(page, "image    {reference}");
+    line!(page);
+    line!(page, "{}", failure.message);
+    page.append(&failure.more);
+    line!(page);
+    line!(page, "FAIL  the image was not read");
+    page
+}
+
+/// An image that was refused is graver than one that could not be read: no second attempt changes it.
+fn gravest(codes: impl IntoIterator<Item = u8>) -> u8 {
+    let rank = |code: &u8| match code {
+        0 => 0,
+        3 => 1,
+        1 => 2,
+        _ => 3,
+    };
+    codes.into_iter().max_by_key(rank).unwrap_or_default()
 }
 
 /// 3 where the image or its evidence could not be read at all, and where nothing is held against it but that a rebuild could not be
@@ -62,4 +149,18 @@ fn exit_code(verdict: &Verdict) -> u8 {
     let not_run = |f: &Finding| f.code == Code::RebuildEngineUnavailable;
     let lost = reasons.iter().any(is_unavailable) || reasons.iter().all(not_run);
     if lost { 3 } else { 1 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::gravest;
+
+    #[test]
+    fn a_refusal_is_graver_than_what_could_not_be_read() {
+        let cases: [(&[u8], u8); 6] =
+            [(&[0, 0], 0), (&[0, 3, 0], 3), (&[3, 1], 1), (&[1, 3, 0], 1), (&[2, 1], 2), (&[], 0)];
+        for (codes, want) in cases {
+            assert_eq!(gravest(codes.iter().copied()), want, "{codes:?}");
+        }
+    }
 }

@@ -17,11 +17,19 @@ use crate::{
 /// Schema of a verdict.
 pub const VERDICT: &str = "hallmark/verdict/v1";
 
+/// Schema of the verdicts of several images.
+pub const VERDICTS: &str = "hallmark/verdicts/v1";
+
 /// Renders a verdict.
 pub fn verdict(verdict: &Verdict) -> String {
+    lines(&verdict_value(verdict))
+}
+
+/// A verdict as a part of another document.
+pub fn verdict_value(verdict: &Verdict) -> Value {
     let platforms: Vec<Value> =
         verdict.platforms.iter().map(|p| platform(p, verdict.time)).collect();
-    lines(&json!({
+    json!({
         "schema": VERDICT,
         "subject": {
             "reference": verdict.subject.to_string(),
@@ -37,7 +45,23 @@ pub fn verdict(verdict: &Verdict) -> String {
         },
         "platforms": platforms,
         "notJudged": verdict.left_out.iter().map(NotJudgedInput::of).collect::<Vec<_>>(),
-    }))
+    })
+}
+
+/// Why there is no answer: the exit code, the words of stderr, and the finding that says it, where it is one.
+pub fn error(exit_code: u8, message: &str, details: &[&str], finding: Option<Value>) -> Value {
+    json!({
+        "exitCode": exit_code,
+        "kind": match exit_code {
+            1 => "refused",
+            2 => "usage",
+            3 => "unavailable",
+            _ => "interrupted",
+        },
+        "message": message,
+        "details": details,
+        "finding": finding,
+    })
 }
 
 fn word(pass: bool) -> &'static str {

@@ -24,12 +24,17 @@ const DIFFERENCES: difference::Style =
 
 /// Renders a verdict.
 pub fn verdict(verdict: &Verdict) -> String {
+    verdict_page(verdict).into_text()
+}
+
+/// The lines of a verdict, as a part of a longer report.
+pub fn verdict_page(verdict: &Verdict) -> Page {
     let mut out = Page::default();
     line!(out, "image    {}", verdict.subject);
     verdict.platforms.iter().for_each(|platform| platform_verdict(&mut out, platform));
     left_out(&mut out, "not judged", &verdict.left_out);
     closing(&mut out, verdict);
-    out.into_text()
+    out
 }
 
 /// Renders a rebuild alone, with what was found on the way to it.
@@ -308,7 +313,8 @@ fn fact(out: &mut Page, name: &str, text: &dyn fmt::Display) {
     line!(out, "{name:>9}: {text}");
 }
 
-fn plural(count: usize, noun: &str) -> String {
+/// A number with its noun.
+pub fn plural(count: usize, noun: &str) -> String {
     let ending = if count == 1 { "" } else { "s" };
     format!("{count} {noun}{ending}")
 }

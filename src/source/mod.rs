@@ -378,6 +378,25 @@ impl Refusal {
 }
 
 impl SourceError {
+    /// Where it happened.
+    pub fn place(&self) -> &str {
+        match self {
+            Self::NotFound { place, .. }
+            | Self::BlobMissing { place, .. }
+            | Self::PlatformMissing { place, .. }
+            | Self::Disguised { place, .. }
+            | Self::IndexLoop { place, .. }
+            | Self::Unauthorized { place, .. }
+            | Self::Forbidden { place, .. }
+            | Self::Refused { place, .. }
+            | Self::Format { place, .. }
+            | Self::Unavailable { place, .. }
+            | Self::Unreadable { place, .. }
+            | Self::Ambiguous { place, .. }
+            | Self::Limit { place, .. } => place,
+        }
+    }
+
     /// The finding that this error is at the border of the stage.
     pub fn into_finding(self, subject: Subject) -> Finding {
         let code = match &self {

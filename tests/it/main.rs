@@ -9,6 +9,7 @@ mod cage;
 mod dependencies;
 mod diff;
 mod faces;
+mod first_hour;
 mod flows;
 mod gate;
 mod in_toto;

@@ -101,6 +101,17 @@ impl Sigstore<'_> {
         };
         verify().run().exits(0).says("user@example.com");
         assert_offline(verify);
+        // The same without a configuration, and as somebody else.
+        let image = format!("oci:{}:1", layout.display());
+        let flags = |identity: &str| {
+            Hallmark::new(["verify", "--no-ct-log", &image, "--certificate-identity-regexp"])
+                .arg(identity)
+                .arg(format!("--certificate-oidc-issuer={issuer}"))
+                .arg(format!("--trusted-root={}", root.display()))
+                .run()
+        };
+        flags(r"^user@example\.com$").exits(0).says("proven: /^user@example");
+        flags(r"^other@example\.com$").exits(1);
     }
 }
 
