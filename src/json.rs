@@ -372,7 +372,8 @@ mod tests {
     #[test]
     fn c13_values_are_counted_before_any_is_kept() {
         let list = |values: usize| format!("[{}0]", "0,".repeat(values - 2));
-        let bounds = Bounds { bytes: 1 << 20, values: 1000, values_limit: Some("limits.jsonValues") };
+        let bounds =
+            Bounds { bytes: 1 << 20, values: 1000, values_limit: Some("limits.jsonValues") };
         assert!(from_slice::<Value>(list(1000).as_bytes(), bounds).is_ok());
         for text in [list(1001), format!("[{}0]", r#"{"":0},"#.repeat(500))] {
             let error = from_slice::<Value>(text.as_bytes(), bounds).expect_err("one more");
