@@ -9,6 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Cause, Comparison, Difference, Hint, Place, Repeats, ladder};
 use crate::{attest::provenance::Provenance, image::ImageConfig};
 
+/// What is no affair of any one layer.
+const OF_NO_LAYER: [&str; 2] = [ladder::NUMBER_OF_LAYERS, ladder::SPREAD];
 /// Longest Dockerfile that is searched, in bytes.
 const DOCKERFILE_BYTES: usize = 1 << 20;
 /// Longest path of a Dockerfile in a cause, in characters.
@@ -36,7 +38,7 @@ pub fn explain(
         };
         // What only the rebuilt image has was made by a step of that one.
         let layer = difference.layers.map_or(Some(*layer), |layers| layers.left);
-        let Some(layer) = layer.filter(|_| difference.what != ladder::NUMBER_OF_LAYERS) else {
+        let Some(layer) = layer.filter(|_| !OF_NO_LAYER.contains(&difference.what.as_str())) else {
             continue;
         };
         difference.cause = instructions.get(layer).map(|created_by| Cause {

@@ -31,7 +31,7 @@ const BENIGN_PAX: &[&str] = &[
 ];
 
 /// Whether a PAX record is a number or time without effect; a comment is any text.
-fn is_benign(key: &str, value: &[u8]) -> bool {
+pub(super) fn is_benign(key: &str, value: &[u8]) -> bool {
     let number = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'.' | b'-');
     BENIGN_PAX.contains(&key) && (key == "comment" || value.len() <= 40 && value.iter().all(number))
 }
@@ -180,6 +180,9 @@ pub(super) fn differences(
     list.found
 }
 
+/// What differs where both sides have a file of other bytes.
+pub(super) const CONTENT: &str = "content";
+
 /// What differs where a name is a hard link on one side, or one to another name on both. It may be the same file: the
 /// trees tell.
 pub(super) const HARD_LINK: &str = "how a hard link is written";
@@ -265,7 +268,7 @@ fn content(list: &mut List, path: &str, (left, right): (&Facts, &Facts), limits:
         return;
     }
     let place = list.place.clone();
-    let mut found = Difference::new(place, residue::content(path), "content")
+    let mut found = Difference::new(place, residue::content(path), CONTENT)
         .between(Some(left.content_words()), Some(right.content_words()));
     if let (Some(l), Some(r)) = (&left.bytes, &right.bytes) {
         match (normal(path, l, limits), normal(path, r, limits)) {

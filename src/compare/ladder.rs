@@ -9,10 +9,11 @@
 //! - R4 needs every diffID recomputed, on both sides; layers with equal stored digests are one layer and hashed once.
 //! - R3 needs equal recomputed diffIDs. Layers with equal stored digests inflate to equal bytes and are not read, unless
 //!   the configurations claim different things about them.
-//! - R2 needs, layer by layer, equal entries for every path, in the same order; in another order, or with another number
-//!   of layers, the root filesystems must be equal as well, because entries may overwrite each other.
-//! - R1 needs an explanation for each single difference, between entries and between the root filesystems; differences
-//!   that were not kept are not explained.
+//! - R2 needs, layer by layer, equal entries for every path, in the same order, or else equal root filesystems: in another
+//!   order entries may overwrite each other, and in other layers they may come to the same. What Python runs of a source and
+//!   its compiled module, which hangs on times, is a fact of the root filesystem.
+//! - R1 needs an explanation for each single difference between the root filesystems; differences that were not kept are not
+//!   explained.
 //!
 //! A diffID that is not the digest of its layer, on either side, is R0, and so is what differs with effect at run time in
 //! configuration, annotations, or the parts of a compressed stream that only lazily pulling runtimes read.
@@ -21,8 +22,15 @@ use std::collections::BTreeSet;
 
 use super::{
     Allowance, Class, CompareError, Comparison, Difference, Hint, LayerFacts, LayerPair, Level,
-    PackageChange, Place, Side, Which, allow, config, drift, entry::HARD_LINK, hint::Stored,
-    layer::Layer, manifest, pair, pair::Pair, parallel::each, residue, squash::Squashed,
+    PackageChange, Place, Side, Which, allow, config, drift,
+    entry::{CONTENT, HARD_LINK},
+    hint::Stored,
+    layer::Layer,
+    manifest, pair,
+    pair::Pair,
+    parallel::each,
+    residue,
+    squash::{Squashed, Whole},
 };
 use crate::{digest::DiffId, image::gzip::GzipHeader, limits::Limits, progress::Work};
 
@@ -71,8 +79,8 @@ pub fn compare_watched(
         Content::SameLayers if same_config => Level::ConfigIdentical,
         Content::SameLayers => Level::LayersIdentical,
         Content::SameEntries => Level::ContentIdentical,
-        Content::Differs if run.all_explained() => Level::Explained,
-        Content::Differs => Level::Different,
+        Content::Explained if run.all_explained() => Level::Explained,
+        Content::Explained | Content::Differs => Level::Different,
     };
     Ok(run.finish(level))
 }
@@ -142,6 +150,8 @@ fn lie(layer: &Layer<'_>, found: &DiffId) -> Option<Difference> {
 
 /// What differs where layers cannot be paired; it is no affair of any one of them.
 pub(super) const NUMBER_OF_LAYERS: &str = "number of layers";
+/// What differs where the same tree is spread over the layers in another way.
+pub(super) const SPREAD: &str = "which layer holds which file";
 /// Pairs of layers between which what is kept is taken up.
 const BATCH: usize = 16;
 
@@ -151,6 +161,8 @@ struct SoFar {
     same: bool,
     /// All paths come in the same order.
     same_order: bool,
+    /// Equal entries have different times on which it hangs what runs.
+    other_sources: bool,
     /// Some entry differs.
     differs: bool,
 }
@@ -159,6 +171,8 @@ struct SoFar {
 enum Content {
     SameLayers,
     SameEntries,
+    /// Unlike where an explanation stands beside each difference that is listed.
+    Explained,
     Differs,
 }
 
@@ -293,13 +307,14 @@ impl<'a> Run<'a> {
 
     /// Compares layers by position.
     fn pair_by_pair(&mut self, same_config: bool) -> Result<Content, CompareError> {
+        let around = self.omitted;
         let pairs: Vec<_> = self.left.iter().copied().zip(self.right.iter().copied()).collect();
         let jobs: Vec<Job<'_>> =
             pairs.iter().map(|(left, right)| job(*left, *right, same_config)).collect();
         jobs.iter().for_each(|job| self.work.expect(1, job.bytes()));
         let work = self.work;
         let run = |job: &Job<'_>| job.run().inspect(|_| work.finish_item());
-        let mut seen = SoFar { same: true, same_order: true, differs: false };
+        let mut seen = SoFar { same: true, same_order: true, other_sources: false, differs: false };
         // A batch at a time, so that what is kept of unlike layers does not add up.
         for (pairs, jobs) in pairs.chunks(BATCH).zip(jobs.chunks(BATCH)) {
             for ((left, right), read) in pairs.iter().zip(each(jobs, 2, run)) {
@@ -309,11 +324,24 @@ impl<'a> Run<'a> {
         if seen.same {
             return Ok(Content::SameLayers);
         }
-        if !seen.differs {
-            let same = seen.same_order;
-            return if same { Ok(Content::SameEntries) } else { self.as_a_whole() };
+        if !seen.differs && seen.same_order && !seen.other_sources {
+            return Ok(Content::SameEntries);
         }
-        self.prove_whiteouts()
+        if self.lying || self.surely_differs() {
+            return Ok(Content::Differs);
+        }
+        self.by_trees(around)
+    }
+
+    /// Whether the last layers hold other contents at one path: nothing comes after them, and the trees need not be read.
+    fn surely_differs(&self) -> bool {
+        let last = self.left.len().saturating_sub(1);
+        self.differences.iter().any(|d| {
+            let Place::Entry { layer, path } = &d.place else { return false };
+            let name = path.rsplit('/').next().unwrap_or_default();
+            let file = *layer == last && d.what == CONTENT && !name.starts_with(".wh.");
+            file && d.explained_by.is_none()
+        })
     }
 
     /// Takes up what reading a pair of layers gave.
@@ -333,6 +361,7 @@ impl<'a> Run<'a> {
         let Some(mut entries) = read.entries else { return self.note_stored(left, right) };
         seen.same = false;
         seen.same_order &= entries.same_order;
+        seen.other_sources |= entries.other_sources;
         if entries.differences.is_empty() && entries.more == 0 {
             let what = match entries.same_order {
                 true => "times or format of entries",
@@ -356,44 +385,115 @@ impl<'a> Run<'a> {
         self.packages.extend(packages.into_iter().take(self.limits.differences));
     }
 
-    /// Where nothing is left but opaque whiteouts, other forms of hard links and what is explained, compares what the layers
-    /// add up to: explained entries, too, may overwrite others in another order.
-    fn prove_whiteouts(&mut self) -> Result<Content, CompareError> {
-        let link = |d: &Difference| d.class == Class::TarSecurity && d.what == HARD_LINK;
-        let open = |d: &Difference| {
-            d.class == Class::OpaqueWhiteout && d.explained_by.is_none() || link(d)
+    /// Compares what unlike layers add up to, which decides: the same tree may be spread over layers in many ways, and entries
+    /// that are explained may overwrite others in another order. `around` is what was left out before layers were compared.
+    fn by_trees(&mut self, around: u64) -> Result<Content, CompareError> {
+        let mut trees = self.trees()?;
+        let (found, known) = (std::mem::take(&mut self.differences), self.omitted);
+        let entry = |d: &Difference| matches!(d.place, Place::Entry { .. });
+        let (entries, rest): (Vec<_>, Vec<_>) = found.into_iter().partition(entry);
+        let odd = |d: &Difference| matches!(d.place, Place::Layer(_)) && !d.class.is_benign();
+        let whole_layers = !rest.iter().any(odd) && trees.asides.is_none();
+        self.omitted = around;
+        self.note_packages(&mut trees.whole.differences, &trees.whole.kept);
+        trees.whole.differences.iter_mut().for_each(|difference| self.explain(difference));
+        let explained: BTreeSet<_> =
+            entries.iter().filter(|d| d.explained_by.is_some()).filter_map(told).collect();
+        let settled = |d: &Difference| {
+            d.class.is_benign() || d.explained_by.is_some() || is_known(d, &explained)
         };
-        let settled = |d: &Difference| d.class.is_benign() || d.explained_by.is_some() || open(d);
-        if self.omitted != 0 || !self.differences.iter().all(settled) {
+        let settled =
+            whole_layers && trees.whole.more == 0 && trees.whole.differences.iter().all(settled);
+        self.differences = rest;
+        if !settled {
+            self.differ(entries, trees, known);
             return Ok(Content::Differs);
         }
-        let before = self.differences.len();
-        self.as_a_whole()?;
-        if self.differences.len() == before && self.omitted == 0 {
-            for difference in self.differences.iter_mut().filter(|d| open(d)) {
-                match link(difference) {
-                    true => difference.class = Class::TarBenign,
-                    false => difference.explained_by = Some(residue::OPAQUE_WHITEOUT.to_owned()),
-                }
+        let same = trees.whole.differences.is_empty();
+        let trees: Vec<_> = trees.whole.differences;
+        let still: BTreeSet<_> = trees.iter().filter_map(told).collect();
+        let (mut listed, mut spread) = (BTreeSet::new(), false);
+        for mut difference in entries {
+            if is_link(&difference) {
+                difference.class = Class::TarBenign;
+            } else if difference.class == Class::OpaqueWhiteout {
+                difference.explained_by = Some(residue::OPAQUE_WHITEOUT.to_owned());
+            } else if difference.explained_by.is_none()
+                || !told(&difference).is_some_and(|told| still.contains(&told))
+            {
+                spread = true;
+                continue;
             }
-            if self.differences.iter().all(|d| d.class.is_benign()) {
-                return Ok(Content::SameEntries);
+            listed.extend(told(&difference));
+            self.add(difference);
+        }
+        if spread {
+            self.add(whole(0, Class::TarBenign, SPREAD));
+        }
+        for difference in trees {
+            if told(&difference).is_none_or(|told| !listed.contains(&told)) {
+                self.add(difference);
             }
         }
-        Ok(Content::Differs)
+        Ok(if same { Content::SameEntries } else { Content::Explained })
     }
 
-    /// Compares the root filesystems.
+    /// Lists what differs between layers; and what that adds up to, where none of it says so and nothing was left out.
+    fn differ(&mut self, entries: Vec<Difference>, trees: Trees, omitted: u64) {
+        let path = |d: &Difference| match &d.place {
+            Place::Entry { path, .. } => Some(path.clone()),
+            Place::Manifest(_) | Place::Config(_) | Place::Layer(_) => None,
+        };
+        let unlike: BTreeSet<String> = trees.whole.differences.iter().filter_map(path).collect();
+        let open = entries.iter().filter(|d| d.explained_by.is_none() && !is_link(d));
+        let says_so = open.filter_map(path).any(|path| unlike.contains(&hidden_by(&path)));
+        let listed: BTreeSet<_> = entries.iter().filter_map(told).collect();
+        let complete = omitted == self.omitted;
+        self.omitted = omitted;
+        self.add_all(entries);
+        if !complete || says_so {
+            return;
+        }
+        for difference in trees.whole.differences {
+            if told(&difference).is_none_or(|told| !listed.contains(&told)) {
+                self.add(difference);
+            }
+        }
+    }
+
+    /// Compares the root filesystems of images whose layers cannot be paired.
     fn as_a_whole(&mut self) -> Result<Content, CompareError> {
+        let mut trees = self.trees()?;
+        let mut counts = whole(0, Class::TarBenign, NUMBER_OF_LAYERS);
+        counts.left = Some(self.left.len().to_string());
+        counts.right = Some(self.right.len().to_string());
+        self.add(counts);
+        if let Some(counts) = trees.asides {
+            self.add(asides(0, counts));
+        }
+        if trees.asides.is_none() && trees.whole.differences.is_empty() && trees.whole.more == 0 {
+            return Ok(Content::SameEntries);
+        }
+        self.omitted = self.omitted.saturating_add(trees.whole.more);
+        self.note_packages(&mut trees.whole.differences, &trees.whole.kept);
+        for mut difference in trees.whole.differences {
+            self.explain(&mut difference);
+            self.add(difference);
+        }
+        Ok(Content::Explained)
+    }
+
+    /// What the layers of both sides add up to, held against each other.
+    fn trees(&mut self) -> Result<Trees, CompareError> {
         let sides = [(Which::Published, &self.left), (Which::Rebuilt, &self.right)];
         let layers = self.left.iter().chain(&self.right);
         layers.for_each(|layer| self.work.expect(1, layer.descriptor.size));
-        let mut read = each(&sides, 1, |(which, layers)| Squashed::of(*which, layers, self.limits))
-            .into_iter();
-        let (Some(left), Some(right)) = (read.next(), read.next()) else {
-            return Ok(Content::Differs);
+        let mut read = each(&sides, 1, |(which, layers)| Squashed::of(*which, layers, self.limits));
+        let (right, left) = (read.pop(), read.pop());
+        let (Some(left), Some(right)) = (left.transpose()?, right.transpose()?) else {
+            // Two jobs give two results.
+            return Ok(Trees::unread());
         };
-        let (left, right) = (left?, right?);
         let noted: Vec<(Layer<'_>, DiffId)> = [(&self.left, &left), (&self.right, &right)]
             .into_iter()
             .flat_map(|(layers, squashed)| layers.iter().copied().zip(squashed.diff_ids.clone()))
@@ -401,36 +501,9 @@ impl<'a> Run<'a> {
         for (layer, id) in noted {
             self.note(&layer, Some(&id));
         }
-        if self.left.len() != self.right.len() {
-            let mut counts = whole(0, Class::TarBenign, NUMBER_OF_LAYERS);
-            counts.left = Some(self.left.len().to_string());
-            counts.right = Some(self.right.len().to_string());
-            self.add(counts);
-        }
-        let same_asides = left.asides == right.asides;
-        if !same_asides {
-            self.add(asides(0, [left.asides.len(), right.asides.len()]));
-        }
-        let known = self.explained();
-        let mut whole = left.compare(&right, (&self.left, &self.right), self.limits)?;
-        if same_asides && whole.differences.is_empty() && whole.more == 0 {
-            return Ok(Content::SameEntries);
-        }
-        self.omitted = self.omitted.saturating_add(whole.more);
-        self.note_packages(&mut whole.differences, &whole.kept);
-        for mut difference in whole.differences {
-            self.explain(&mut difference);
-            if !is_known(&difference, &known) {
-                self.add(difference);
-            }
-        }
-        Ok(Content::Differs)
-    }
-
-    /// What is explained to differ, with both sides of it: an explanation is about a pair of contents, whatever else comes to
-    /// stand at their path.
-    fn explained(&self) -> BTreeSet<Explained> {
-        self.differences.iter().filter(|d| d.explained_by.is_some()).filter_map(explained).collect()
+        let asides = (left.asides != right.asides).then(|| [left.asides.len(), right.asides.len()]);
+        let whole = left.compare(&right, (&self.left, &self.right), self.limits)?;
+        Ok(Trees { asides, whole })
     }
 
     /// Keeps a recomputed diffID, and says when it is not the claimed one. A layer may be noted twice.
@@ -481,18 +554,43 @@ fn job<'a>(left: Layer<'a>, right: Layer<'a>, same_config: bool) -> Job<'a> {
     }
 }
 
-/// Path, what differs there, and both sides in words, which hold digests and sizes in full.
-type Explained = (String, String, Option<String>, Option<String>);
+/// How root filesystems compare.
+struct Trees {
+    /// How many compressed streams say something beside their content, where they do not say the same.
+    asides: Option<[usize; 2]>,
+    whole: Whole,
+}
 
-fn explained(difference: &Difference) -> Option<Explained> {
+impl Trees {
+    /// Nothing is known, and nothing proven.
+    fn unread() -> Self {
+        let whole = Whole { differences: Vec::new(), more: 1, kept: Vec::new() };
+        Self { asides: None, whole }
+    }
+}
+
+/// The path that an entry is about: a whiteout is about what it hides.
+fn hidden_by(path: &str) -> String {
+    let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+    format!("{folder}/{}", name.strip_prefix(".wh.").unwrap_or(name))
+}
+
+fn is_link(difference: &Difference) -> bool {
+    difference.class == Class::TarSecurity && difference.what == HARD_LINK
+}
+
+/// Path, what differs there, and both sides in words, which hold digests and sizes in full.
+type Told = (String, String, Option<String>, Option<String>);
+
+fn told(difference: &Difference) -> Option<Told> {
     let Place::Entry { path, .. } = &difference.place else { return None };
     let Difference { what, left, right, .. } = difference;
     Some((path.clone(), what.clone(), left.clone(), right.clone()))
 }
 
 /// Whether a difference between root filesystems repeats one that was explained for the entry.
-fn is_known(difference: &Difference, known: &BTreeSet<Explained>) -> bool {
-    difference.may_be_allowed && explained(difference).is_some_and(|found| known.contains(&found))
+fn is_known(difference: &Difference, known: &BTreeSet<Told>) -> bool {
+    difference.may_be_allowed && told(difference).is_some_and(|found| known.contains(&found))
 }
 
 /// What only lazily pulling runtimes read: it can make them run something else.

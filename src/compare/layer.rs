@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 use super::{
     CompareError, Side, Which,
     entry::{Facts, Hash, mark},
-    matcher::{Content, Lane, Seen},
+    matcher::{Content, Lane, Seen, Time},
 };
 use crate::{
     digest::{Algorithm, DiffId},
@@ -121,8 +121,9 @@ impl<'a> Layer<'a> {
             let path = path_hash(&entry.path);
             order.update(path);
             let content = self.content(entry, content, &mut buffer)?;
-            let (mark, entry) = (mark(entry), Some(Box::new(entry.clone())));
-            lane.offer(path, Seen { mark, content, entry });
+            let (mark, time) = (mark(entry), time(entry));
+            let entry = Some(Box::new(entry.clone()));
+            lane.offer(path, Seen { mark, content, entry, time });
             Ok(())
         })?;
         Ok((finished, order.finalize().into()))
@@ -192,6 +193,12 @@ impl<'a> Layer<'a> {
         })?;
         Ok(found)
     }
+}
+
+/// The time of an entry. A hard link gives its own to the file that it names.
+fn time(entry: &Entry) -> Time {
+    let source = entry.path.ends_with(".py") || entry.kind == EntryKind::HardLink;
+    if source { Time::Source(entry.mtime) } else { Time::Other(entry.mtime) }
 }
 
 /// The hash by which a path is known.

@@ -14,7 +14,7 @@ use std::{
 use sha2::{Digest as _, Sha256};
 
 use super::{Which, entry::Hash};
-use crate::image::tar::Entry;
+use crate::image::tar::{Entry, EntryKind};
 
 /// Bytes of entries that one side may have waiting.
 const HELD_BYTES: usize = 32 << 20;
@@ -47,6 +47,17 @@ pub(super) struct Seen {
     pub(super) content: Content,
     /// The entry itself, as long as there is room for it.
     pub(super) entry: Option<Box<Entry>>,
+    /// Its time, and what hangs on that.
+    pub(super) time: Time,
+}
+
+/// The time of an entry. It counts where a compiled module of Python may come from the entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Time {
+    /// Of an entry that is a source by its name, or names one.
+    Source(i64),
+    /// Of another, that a link may make one.
+    Other(i64),
 }
 
 impl Seen {
@@ -95,6 +106,10 @@ struct State {
     waiting: HashMap<Hash, Waiting>,
     repeated: HashSet<Hash>,
     sides: [Side; 2],
+    /// Equal entries have different times: sources among them, others among them.
+    other_times: [bool; 2],
+    /// A link is a source by its name.
+    linked_sources: bool,
 }
 
 /// What had no equal.
@@ -103,6 +118,8 @@ pub(super) struct Unmatched {
     pub(super) waiting: HashMap<Hash, Waiting>,
     /// Paths that one side has more than once.
     pub(super) repeated: HashSet<Hash>,
+    /// Whether equal entries have different times on which it hangs what runs.
+    pub(super) other_sources: bool,
 }
 
 /// The meeting place.
@@ -125,7 +142,9 @@ impl Matcher {
 
     pub(super) fn finish(self) -> Unmatched {
         let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
-        Unmatched { waiting: state.waiting, repeated: state.repeated }
+        let [sources, others] = state.other_times;
+        let other_sources = sources || others && state.linked_sources;
+        Unmatched { waiting: state.waiting, repeated: state.repeated, other_sources }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -176,6 +195,10 @@ impl State {
     }
 
     fn put(&mut self, which: Which, path: Hash, seen: Seen) {
+        self.linked_sources |= seen
+            .entry
+            .as_ref()
+            .is_some_and(|entry| entry.kind == EntryKind::Symlink && entry.path.ends_with(".py"));
         let part = u64::from_le_bytes(std::array::from_fn(|at| path.get(at).copied().unwrap_or(0)));
         if !self.side(which).paths.insert(part) {
             self.repeated.insert(path);
@@ -186,6 +209,7 @@ impl State {
                 self.waiting.insert(path, Waiting::One(which, seen));
             }
             Some(Waiting::One(other, there)) if other != which && there.equals(&seen) => {
+                self.meet(there.time, seen.time);
                 self.release(other, there.held_bytes());
             }
             Some(waiting) => self.queue(which, path, seen, waiting),
@@ -208,6 +232,7 @@ impl State {
         while let (Some(l), Some(r)) = (left.front(), right.front())
             && l.equals(r)
         {
+            self.meet(l.time, r.time);
             self.release(Which::Published, l.held_bytes());
             self.release(Which::Rebuilt, r.held_bytes());
             left.pop_front();
@@ -215,6 +240,16 @@ impl State {
         }
         if !left.is_empty() || !right.is_empty() {
             self.waiting.insert(path, Waiting::Several(queues));
+        }
+    }
+
+    /// Notes the times of two equal entries.
+    fn meet(&mut self, left: Time, right: Time) {
+        let [sources, others] = &mut self.other_times;
+        match left {
+            _ if left == right => {}
+            Time::Source(_) => *sources = true,
+            Time::Other(_) => *others = true,
         }
     }
 
@@ -278,7 +313,7 @@ mod tests {
     fn seen(content: &[u8]) -> Seen {
         let entry = Entry {
             path: "/x".to_owned(),
-            kind: crate::image::tar::EntryKind::File,
+            kind: EntryKind::File,
             mode: 0,
             odd_type_bits: 0,
             uid: 0,
@@ -297,6 +332,7 @@ mod tests {
             mark: Hash::default(),
             content: Content::Bytes(content.to_vec()),
             entry: Some(Box::new(entry)),
+            time: Time::Other(0),
         }
     }
 

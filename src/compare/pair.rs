@@ -34,6 +34,8 @@ pub(super) struct Pair {
 pub(super) struct Entries {
     /// Whether the paths come in the same order.
     pub(super) same_order: bool,
+    /// Whether equal entries have different times on which it hangs what runs.
+    pub(super) other_sources: bool,
     /// What differs, by path.
     pub(super) differences: Vec<Difference>,
     /// Paths that differ beyond those.
@@ -61,8 +63,10 @@ pub(super) fn compare(left: &Layer<'_>, right: &Layer<'_>) -> Result<Pair, Compa
         return Ok(Pair { left: left_id, right: right_id, entries: None, asides });
     }
     let same_order = left_order == right_order;
-    let (differences, more, kept) = unlike(left, right, matcher.finish())?;
-    let entries = Some(Entries { same_order, differences, more, kept });
+    let unmatched = matcher.finish();
+    let other_sources = unmatched.other_sources;
+    let (differences, more, kept) = unlike(left, right, unmatched)?;
+    let entries = Some(Entries { same_order, other_sources, differences, more, kept });
     Ok(Pair { left: left_id, right: right_id, entries, asides })
 }
 

@@ -6,6 +6,7 @@
 use super::{
     Class,
     allow::{is_content, matches},
+    entry::is_benign,
 };
 use crate::image::tar::{Entry, EntryKind, Whiteout};
 
@@ -69,7 +70,8 @@ pub(super) fn one_sided(entry: &Entry) -> Class {
 /// Whether an entry's being there cannot change what other files are or may do.
 fn is_plain(entry: &Entry) -> bool {
     let plain = matches!(entry.kind, EntryKind::File | EntryKind::Directory | EntryKind::Symlink);
-    plain && entry.mode & LENDING_BITS == 0 && entry.xattrs.is_empty()
+    let records = entry.pax.iter().any(|(key, value)| !is_benign(key, value));
+    plain && entry.mode & LENDING_BITS == 0 && entry.xattrs.is_empty() && !records
 }
 
 /// Whether a difference of this class in such an entry is about nothing but what a plain file holds. A link says what else

@@ -47,8 +47,6 @@ enum Runs {
     Source,
     /// No time decides it.
     Either,
-    /// The module was not kept.
-    Unknown,
 }
 
 impl Runs {
@@ -57,7 +55,6 @@ impl Runs {
             Self::Module => "the compiled module",
             Self::Source => "the source, which is not what the module was compiled from",
             Self::Either => "what there is",
-            Self::Unknown => "unknown: too much differs to be kept",
         }
     }
 }
@@ -106,7 +103,10 @@ impl Squashed {
         let paths: BTreeSet<&str> = self.rootfs.paths().chain(other.rootfs.paths()).collect();
         let unlike = |path: &&str| {
             let (ours, theirs) = (self.facts(path), other.facts(path));
-            ours != theirs || ours.is_some() && self.shares(path) != other.shares(path)
+            ours != theirs
+                || ours.is_some()
+                    && (self.shares(path) != other.shares(path)
+                        || self.runs(path) != other.runs(path))
         };
         let unlike: BTreeSet<&str> = paths.into_iter().filter(unlike).collect();
         let databases = FIRST.into_iter().filter(|path| unlike.contains(path));
@@ -145,14 +145,10 @@ impl Squashed {
         let (left, right) = (with_bytes(self, ours), with_bytes(other, theirs));
         let mut found =
             differences(self.place(path, other), path, (left.as_ref(), right.as_ref()), limits);
-        if let (Some(left), Some(right)) = (&left, &right)
-            && left.content != right.content
-        {
-            let runs = [self.runs(path, left), other.runs(path, right)];
-            if runs[0] != runs[1] || runs.contains(&Runs::Unknown) {
-                let [ours, theirs] = runs.map(|runs| Some(runs.name().to_owned()));
-                found.push(self.security(other, path, "what Python runs").between(ours, theirs));
-            }
+        let runs = [self.runs(path), other.runs(path)];
+        if runs[0] != runs[1] && left.is_some() && right.is_some() {
+            let [ours, theirs] = runs.map(|runs| Some(runs.name().to_owned()));
+            found.push(self.security(other, path, "what Python runs").between(ours, theirs));
         }
         let (ours, theirs) = (self.shares(path), other.shares(path));
         if ours != theirs && left.is_some() && right.is_some() {
@@ -232,19 +228,17 @@ impl Squashed {
     }
 
     /// What is run of a compiled module and its source: the time inside the module decides it.
-    fn runs(&self, path: &str, module: &Facts) -> Runs {
-        let source = pyc::source(path).and_then(|source| self.rootfs.resolve(&source));
-        let source = source.and_then(|source| self.rootfs.get(&source));
-        let (Some(source), bytes) = (source, module.bytes.as_deref()) else { return Runs::Either };
-        let Some(bytes) = bytes else { return Runs::Unknown };
-        match pyc::compiled_from(bytes) {
-            Some((time, size)) => {
-                // Both are cut to 32 bits (importlib, `_validate_timestamp_pyc`).
-                let cut = |number: u64| number & u64::from(u32::MAX);
-                let same = cut(source.mtime.cast_unsigned()) == time && cut(source.size) == size;
-                if same { Runs::Module } else { Runs::Source }
-            }
-            None => Runs::Either,
+    fn runs(&self, path: &str) -> Runs {
+        let Some(source) = pyc::source(path) else { return Runs::Either };
+        let module = self.rootfs.get(path).map(|module| &module.contents);
+        let Some(rootfs::Contents::Hashed { head: Some(head), .. }) = module else {
+            return Runs::Either;
+        };
+        let source = self.rootfs.resolve(&source).and_then(|source| self.rootfs.get(&source));
+        match (source, pyc::compiled_from(head)) {
+            (Some(source), Some(from)) if from.is(source.mtime, source.size) => Runs::Module,
+            (Some(_), Some(_)) => Runs::Source,
+            _ => Runs::Either,
         }
     }
 
@@ -264,7 +258,7 @@ impl Squashed {
 /// The strict facts of a node, in the form of those of an entry.
 fn facts(path: &str, node: &Node) -> Facts {
     let content: Hash = match node.contents {
-        rootfs::Contents::Hashed(hash) => hash,
+        rootfs::Contents::Hashed { hash, .. } => hash,
         rootfs::Contents::NotWanted | rootfs::Contents::TooLarge | rootfs::Contents::Kept(_) => {
             Hash::default()
         }

@@ -31,6 +31,9 @@ const CAPABILITY: &str = "security.capability";
 const OVERLAY_ATTRIBUTES: [&str; 4] =
     ["trusted.overlay.", "user.overlay.", "user.fuseoverlayfs.", "user.containers.override_"];
 
+/// Bytes of a compiled module (`.pyc`) before its code (PEP 552): they say from which source it was compiled.
+pub const MODULE_HEAD_BYTES: u64 = 16;
+
 /// What is kept of a file's bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Contents {
@@ -41,7 +44,12 @@ pub enum Contents {
     /// All.
     Kept(Bytes),
     /// Their SHA-256 digest, from [`RootfsBuilder::hashing`].
-    Hashed([u8; 32]),
+    Hashed {
+        /// The digest.
+        hash: [u8; 32],
+        /// How a compiled module of Python begins ([`MODULE_HEAD_BYTES`] or less); of other files, nothing.
+        head: Option<Box<[u8]>>,
+    },
 }
 
 /// A file, directory, link or device of the root filesystem.
@@ -436,7 +444,10 @@ impl RootfsBuilder {
     ) -> Result<Contents, RootfsError> {
         let wanted = match self.keep {
             _ if entry.kind != EntryKind::File => return Ok(Contents::NotWanted),
-            Keep::Hashes => return hash(content).map_err(|error| broken(layer, error)),
+            Keep::Hashes => {
+                let head = if path.ends_with(".pyc") { MODULE_HEAD_BYTES } else { 0 };
+                return hash(content, head).map_err(|error| broken(layer, error));
+            }
             Keep::Wanted(wanted) => wanted(path),
         };
         if !wanted {
@@ -460,7 +471,8 @@ impl RootfsBuilder {
             node.xattrs.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
         let contents = match &node.contents {
             Contents::Kept(bytes) => bytes.len(),
-            Contents::NotWanted | Contents::TooLarge | Contents::Hashed(_) => 0,
+            Contents::Hashed { head, .. } => head.as_ref().map_or(0, |head| head.len()),
+            Contents::NotWanted | Contents::TooLarge => 0,
         };
         let records = node.pax.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
         let words = path.len() + node.link.as_ref().map_or(0, String::len);
@@ -586,11 +598,14 @@ impl Node {
     }
 }
 
-/// The digest of a file's content.
-fn hash(content: &mut dyn Read) -> std::io::Result<Contents> {
-    let mut hasher = Sha256::new();
+/// The digest of a file's content, and as many of its first bytes.
+fn hash(content: &mut dyn Read, head_bytes: u64) -> std::io::Result<Contents> {
+    let mut head = Vec::new();
+    Read::take(&mut *content, head_bytes).read_to_end(&mut head)?;
+    let mut hasher = Sha256::new_with_prefix(&head);
     std::io::copy(content, &mut hasher)?;
-    Ok(Contents::Hashed(hasher.finalize().into()))
+    let head = (!head.is_empty()).then(|| head.into_boxed_slice());
+    Ok(Contents::Hashed { hash: hasher.finalize().into(), head })
 }
 
 fn broken(layer: usize, error: std::io::Error) -> RootfsError {
@@ -625,7 +640,7 @@ impl Rootfs {
     pub fn file(&self, path: &str) -> Option<&[u8]> {
         match self.contents(path)? {
             Contents::Kept(bytes) => Some(bytes),
-            Contents::NotWanted | Contents::TooLarge | Contents::Hashed(_) => None,
+            Contents::NotWanted | Contents::TooLarge | Contents::Hashed { .. } => None,
         }
     }
 

@@ -27,6 +27,8 @@ struct Item {
     link: &'static str,
     uname: &'static str,
     xattr: Option<(&'static str, &'static [u8])>,
+    /// PAX records by their whole names.
+    records: Vec<(&'static str, &'static [u8])>,
 }
 
 fn file(path: &'static str, content: &str) -> Item {
@@ -41,6 +43,7 @@ fn file(path: &'static str, content: &str) -> Item {
         link: "",
         uname: "root",
         xattr: None,
+        records: Vec::new(),
     }
 }
 
@@ -66,6 +69,9 @@ fn archive(items: &[Item]) -> Vec<u8> {
         if let Some((name, value)) = item.xattr {
             let key = format!("SCHILY.xattr.{name}");
             builder.append_pax_extensions([(key.as_str(), value)]).unwrap();
+        }
+        if !item.records.is_empty() {
+            builder.append_pax_extensions(item.records.iter().copied()).unwrap();
         }
         // The library would clean names up.
         let old = header.as_old_mut();
@@ -112,7 +118,7 @@ impl Stored {
 }
 
 /// What a test image is made of.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 struct Recipe {
     layers: Vec<Vec<Item>>,
     stored: Stored,
@@ -369,9 +375,10 @@ fn security_metadata_is_different() {
     for (name, change, what) in cases {
         let twin = with(change);
         expect(name, &twin, Level::Different, Class::TarSecurity, what);
-        // No allow entry speaks about security metadata.
+        // No allow entry speaks about security metadata. A whiteout is what it hides: here a plain file is missing.
         let allowed = run_with(&base(), &twin, &allow("/**"), &Limits::default()).unwrap();
-        assert_eq!(allowed.level, Level::Different, "{name}: {allowed:#?}");
+        let want = if name == "whiteout" { Level::Explained } else { Level::Different };
+        assert_eq!(allowed.level, want, "{name}: {allowed:#?}");
     }
     let devices = |minor| with(move |r| r.layers[1].push(special("n", EntryType::Char, minor)));
     let found = run(&devices("3"), &devices("5")).unwrap();
@@ -404,7 +411,8 @@ fn swapped_content_is_different_and_may_be_allowed() {
     let found = run_with(&base(), &also_setuid, &allow("/app"), &Limits::default()).unwrap();
     assert_eq!(found.level, Level::Different);
     let found = run(&base(), &with(|r| r.layers[1].push(file("var/log/x", "")))).unwrap();
-    assert_eq!((found.level, found.differences[0].class), (Level::Different, Class::Cache));
+    let classes: Vec<_> = found.differences.iter().map(|d| d.class).collect();
+    assert_eq!((found.level, classes), (Level::Different, vec![Class::Cache]));
 }
 
 #[test]
@@ -440,8 +448,9 @@ fn opaque_whiteouts_count_by_what_they_hide() {
     };
     let (base, hides_nothing) = (empty(vec![]), empty(vec![file("srv/.wh..wh..opq", "")]));
     for (left, right) in [(&base, &hides_nothing), (&hides_nothing, &base)] {
+        // No runtime comes to another tree, in whatever layers it is.
         let found = run(left, right).unwrap();
-        assert_eq!(found.level, Level::Explained, "{found:#?}");
+        assert_eq!(found.level, Level::ContentIdentical, "{found:#?}");
         assert_eq!(found.differences[0].explained_by.as_deref(), Some("opaque-whiteout@1"));
     }
     let beside = empty(vec![file("srv/.wh..wh..opq", ""), file("new", "x")]);
@@ -464,6 +473,14 @@ fn places_to_mount_on_are_explained_while_they_are_empty_and_roots() {
         (Item { uid: 7, ..folder("proc/") }, Level::Different, Class::Content),
         (Item { mode: 0o777, ..folder("proc/") }, Level::Different, Class::Content),
         (Item { mode: 0o4755, ..folder("proc/") }, Level::Different, Class::TarSecurity),
+        (
+            Item {
+                records: vec![("SCHILY.acl.access", b"user::rwx,other::rwx")],
+                ..folder("proc/")
+            },
+            Level::Different,
+            Class::TarSecurity,
+        ),
     ];
     for (item, level, class) in cases {
         let name = item.path;
@@ -1082,10 +1099,13 @@ fn a_whiteout_is_a_name() {
         let found = run(&plain, &hidden(items)).unwrap();
         assert_eq!(found.level, Level::ContentIdentical, "{found:#?}");
     }
-    let other = hidden(vec![file("etc/.wh.passwd", ""), file("etc/.wh.y", "")]);
-    assert_eq!(run(&plain, &other).unwrap().level, Level::Different);
+    // Nor what is in it, nor one that hides nothing.
+    let nothing = hidden(vec![file("etc/.wh.passwd", ""), file("etc/.wh.y", "")]);
+    assert_eq!(run(&plain, &nothing).unwrap().level, Level::ContentIdentical);
     let filled = hidden(vec![file("etc/.wh.passwd", "kept"), file("etc/.wh.x", "")]);
-    assert_eq!(run(&plain, &filled).unwrap().level, Level::Different);
+    assert_eq!(run(&plain, &filled).unwrap().level, Level::ContentIdentical);
+    let other = hidden(vec![file("etc/.wh.x", "")]);
+    assert_eq!(run(&plain, &other).unwrap().level, Level::Different);
 }
 
 /// H17: bytes beside the tar stream, and annotations, by which lazily pulling runtimes find another tree.
@@ -1157,7 +1177,8 @@ fn h19_an_explanation_is_about_a_pair_of_contents() {
     // The explained file is hidden on one side.
     assert_eq!(twin(vec![], vec![opaque()]).level, Level::Different);
     assert_eq!(twin(vec![opaque()], vec![]).level, Level::Different);
-    assert_eq!(twin(vec![opaque()], vec![opaque()]).level, Level::Explained);
+    // On both, nobody sees it.
+    assert_eq!(twin(vec![opaque()], vec![opaque()]).level, Level::ContentIdentical);
     assert_eq!(twin(vec![module(1)], vec![module(2)]).level, Level::Explained);
 }
 
@@ -1180,9 +1201,61 @@ fn a_time_that_changes_what_runs_is_not_explained() {
         ([(7, 1), (8, 1)], Level::Explained),
         ([(7, 7), (8, 7)], Level::Different),
         ([(7, 8), (8, 8)], Level::Different),
+        // The module is the same, and only the time of its source decides.
+        ([(7, 7), (7, 8)], Level::Different),
+        ([(7, 8), (7, 9)], Level::ContentIdentical),
     ];
     for (times, level) in cases {
         let found = twin(times);
         assert_eq!(found.level, level, "{times:?} {found:#?}");
     }
+    // The time of a file that a link makes a source, or that a hard link changes.
+    let linked = |source: u64, kind: EntryType| {
+        with(move |r| {
+            r.layers[1].push(Item { mtime: source, ..file("impl", "1234") });
+            r.layers[1].push(Item { mtime: source, mode: 0o644, ..special("m.py", kind, "impl") });
+            r.layers[1].push(named("m.pyc", pyc(7, "code")));
+        })
+    };
+    for kind in [EntryType::Symlink, EntryType::Link] {
+        let found = run(&linked(7, kind), &linked(8, kind)).unwrap();
+        assert_eq!(found.level, Level::Different, "{kind:?} {found:#?}");
+        let found = run(&linked(8, kind), &linked(9, kind)).unwrap();
+        assert_eq!(found.level, Level::ContentIdentical, "{kind:?} {found:#?}");
+    }
 }
+
+/// Files that moved to another layer, or that something hides, come to the same tree.
+#[test]
+fn the_tree_counts_and_not_the_layer() {
+    let moved = |layers: [Vec<Item>; 2]| with(|r| r.layers.extend(layers));
+    let (one, two) = (file("one", "1"), file("two", "2"));
+    let left = moved([vec![one.clone(), two.clone()], vec![]]);
+    let same = [
+        moved([vec![two.clone()], vec![one.clone()]]),
+        moved([vec![], vec![one.clone(), two.clone()]]),
+        moved([vec![one.clone(), file("two", "other")], vec![two.clone()]]),
+        moved([vec![file("one", "other")], vec![two.clone(), one.clone()]]),
+        moved([vec![one.clone(), two.clone(), file("x", "")], vec![file(".wh.x", "")]]),
+    ];
+    for right in &same {
+        for (left, right) in [(&left, right), (right, &left)] {
+            let found = run(left, right).unwrap();
+            assert_eq!(found.level, Level::ContentIdentical, "{found:#?}");
+            assert!(found.differences.iter().all(|d| d.class.is_benign()), "{found:#?}");
+        }
+    }
+    let unlike = [
+        moved([vec![two.clone()], vec![file("one", "other")]]),
+        moved([vec![two.clone()], vec![Item { mode: 0o4644, ..one.clone() }]]),
+        moved([vec![one.clone(), two.clone()], vec![file(".wh.two", "")]]),
+        moved([vec![one, two, file("x", "")], vec![]]),
+    ];
+    for right in &unlike {
+        for (left, right) in [(&left, right), (right, &left)] {
+            assert_eq!(run(left, right).unwrap().level, Level::Different, "{right:#?}");
+        }
+    }
+}
+
+mod layering;

@@ -7,7 +7,7 @@ use std::io::Read;
 use flate2::bufread::GzDecoder;
 use sha2::{Digest as _, Sha256};
 
-use super::{Work, text};
+use super::{Sources, Work, text};
 
 pub(super) fn normalize(
     work: &mut Work<'_>,
@@ -28,7 +28,8 @@ pub(super) fn normalize(
         hasher.update([u8::from(said.is_some())]);
         text(hasher, said.unwrap_or_default());
     }
-    hasher.update(work.member(&inner_name(path), decoder.by_ref())?);
+    let name = inner_name(path);
+    hasher.update(work.beside(Sources::Unknown, |work| work.member(&name, decoder.by_ref()))?);
     decoder.into_inner().is_empty().then_some(())
 }
 

@@ -22,6 +22,7 @@ use std::{
 };
 
 pub(super) use gzip::inner_name;
+use pyc::{Source, Sources};
 use sha2::{Digest as _, Sha256};
 pub(super) use zip::open as open_zip;
 
@@ -90,13 +91,13 @@ const NORMALIZERS: &[Normalizer] = &[
         normalize: pyc::normalize,
     },
     Normalizer {
-        name: "gzip@2",
+        name: "gzip@3",
         class: Class::NestedTime,
         knows: Knows::Suffix(&[".gz", ".tgz", ".svgz"]),
         normalize: gzip::normalize,
     },
     Normalizer {
-        name: "zip@2",
+        name: "zip@3",
         class: Class::NestedTime,
         knows: Knows::Suffix(&[".jar", ".war", ".ear", ".zip", ".whl", ".egg", ".nupkg"]),
         normalize: zip::normalize,
@@ -108,7 +109,7 @@ const NORMALIZERS: &[Normalizer] = &[
         normalize: ar::normalize,
     },
     Normalizer {
-        name: "tar@2",
+        name: "tar@3",
         class: Class::NestedTime,
         knows: Knows::Suffix(&[".tar"]),
         normalize: tarball::normalize,
@@ -155,7 +156,8 @@ impl Normalizer {
 
 /// The normal form of a file, where a normalizer knows files of this name and the bytes are of the format.
 pub(super) fn normal(path: &str, bytes: &[u8], limits: &Limits) -> Option<Normal> {
-    let mut work = Work { limits, depth: DEPTH, left: MEMBERS_BYTES, names: Vec::new() };
+    let sources = Sources::Tree;
+    let mut work = Work { limits, depth: DEPTH, left: MEMBERS_BYTES, names: Vec::new(), sources };
     let normalizer = Normalizer::of(path)?;
     let hash = work.normalized(normalizer, path, bytes)?;
     let mut seen = BTreeSet::new();
@@ -172,9 +174,19 @@ struct Work<'l> {
     left: u64,
     /// Normalizers used, as they were met.
     names: Vec<&'static str>,
+    /// Where the sources of compiled modules are that stand beside what is normalised.
+    sources: Sources,
 }
 
 impl Work<'_> {
+    /// Does `work` on members whose sources are elsewhere.
+    fn beside<T>(&mut self, sources: Sources, work: impl FnOnce(&mut Self) -> T) -> T {
+        let outer = std::mem::replace(&mut self.sources, sources);
+        let done = work(self);
+        self.sources = outer;
+        done
+    }
+
     fn normalized(&mut self, by: &Normalizer, path: &str, bytes: &[u8]) -> Option<Hash> {
         self.depth = self.depth.checked_sub(1)?;
         let noted = self.names.len();

@@ -2,22 +2,58 @@
 //!
 //! Magic, flags, then the source's time and size unless the flags say hash; a module that is checked by the hash of its
 //! source has no time. Python runs the source instead of a module whose time or size is not the source's, so that whoever
-//! takes the time out has to hold it against the source as well.
+//! takes the time out has to hold it against the source as well: for a file of the image the trees tell, for a member of an
+//! archive the archive's other members ([`Sources`]).
+
+use std::collections::BTreeMap;
 
 use sha2::{Digest as _, Sha256};
 
 use super::{Work, u32_at};
 
+/// Where the source of a module is, and how old it is.
+pub(super) enum Sources {
+    /// In the root filesystem; whoever compares those holds the time against it.
+    Tree,
+    /// Among the members of an archive, by path.
+    Members(BTreeMap<String, Source>),
+    /// Nobody knows.
+    Unknown,
+}
+
+/// A member that may be a module's source.
+pub(super) enum Source {
+    /// A member of a tar archive: its time and size.
+    Dated(i64, u64),
+    /// A member of a zip archive: its time in the local time of whoever reads it, the one in UTC where there is one, and its
+    /// size.
+    Local(i64, Option<i64>, u64),
+    /// A link, a name that comes twice, or times that programs read differently.
+    Unclear,
+}
+
 pub(super) fn normalize(
-    _: &mut Work<'_>,
-    _: &str,
+    work: &mut Work<'_>,
+    path: &str,
     bytes: &[u8],
     hasher: &mut Sha256,
 ) -> Option<()> {
     let (magic, rest) = (bytes.get(..8)?, bytes.get(12..)?);
     hasher.update(magic);
     hasher.update(rest);
-    is_timed(bytes).then_some(())
+    let compiled = compiled_from(bytes)?;
+    match &work.sources {
+        Sources::Tree => Some(()),
+        Sources::Unknown => None,
+        Sources::Members(members) => match members.get(&source(path)?) {
+            Some(source) => {
+                hasher.update(compiled.by_source(source)?);
+                Some(())
+            }
+            // Python takes a module without its source from the source's folder alone.
+            None => (!path.contains("/__pycache__/")).then_some(()),
+        },
+    }
 }
 
 /// The magic number ends in CR LF since Python 1.5; flags of 0 mean a time.
@@ -26,9 +62,45 @@ fn is_timed(bytes: &[u8]) -> bool {
 }
 
 /// Time and size of the source that a module was compiled from, both cut to 32 bits.
-pub(in crate::compare) fn compiled_from(bytes: &[u8]) -> Option<(u64, u64)> {
-    let field = |at| u32_at(bytes, at).map(u64::from);
-    field(8).zip(field(12)).filter(|_| is_timed(bytes))
+pub(in crate::compare) struct CompiledFrom {
+    time: u32,
+    size: u32,
+}
+
+/// What a module says of its source, where it is not checked by a hash.
+pub(in crate::compare) fn compiled_from(bytes: &[u8]) -> Option<CompiledFrom> {
+    let (time, size) = u32_at(bytes, 8).zip(u32_at(bytes, 12)).filter(|_| is_timed(bytes))?;
+    Some(CompiledFrom { time, size })
+}
+
+impl CompiledFrom {
+    /// Whether a file of this time and size is the source (importlib, `_validate_timestamp_pyc`).
+    pub(in crate::compare) fn is(&self, time: i64, size: u64) -> bool {
+        let cut = |number: u64| number & u64::from(u32::MAX);
+        cut(time.cast_unsigned()) == u64::from(self.time) && cut(size) == u64::from(self.size)
+    }
+
+    /// What decides whether Python runs the module beside a source in an archive: equal bytes mean that it does so at the same
+    /// places.
+    fn by_source(&self, source: &Source) -> Option<[u8; 10]> {
+        let mut said = [0; 10];
+        match source {
+            Source::Dated(time, size) => said[0] = 1 + u8::from(self.is(*time, *size)),
+            Source::Local(local, utc, size) => {
+                // zipimport takes the size first, and a time one second off, in the time zone of the machine: offsets from UTC
+                // are whole minutes.
+                said[0] = 3 + u8::from(utc.is_some_and(|utc| self.is(utc, *size)));
+                let apart = i64::from(self.time) - local;
+                let minutes = (apart + 1).div_euclid(60);
+                if self.is(i64::from(self.time), *size) && (apart - minutes * 60).abs() <= 1 {
+                    said[1] = 1;
+                    said[2..].copy_from_slice(&minutes.to_le_bytes());
+                }
+            }
+            Source::Unclear => return None,
+        }
+        Some(said)
+    }
 }
 
 /// The path of a module's source (PEP 3147): `d/__pycache__/m.cpython-312.pyc` and `d/m.pyc` come from `d/m.py`.

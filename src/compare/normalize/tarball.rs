@@ -3,10 +3,15 @@
 //! Read as strictly as a layer: what programs read differently has no normal form. Unlike in a layer, programs see the file
 //! itself: so every byte of its headers counts but times and the checksums over them.
 
+use std::collections::{BTreeMap, btree_map::Entry as Place};
+
 use sha2::{Digest as _, Sha256};
 
-use super::{Work, text};
-use crate::image::tar::{self, TarError};
+use super::{Source, Sources, Work, text};
+use crate::{
+    image::tar::{self, EntryKind, TarError},
+    limits::Limits,
+};
 
 const BLOCK_BYTES: usize = 512;
 /// PAX records that are times.
@@ -19,12 +24,15 @@ pub(super) fn normalize(
     hasher: &mut Sha256,
 ) -> Option<()> {
     let limits = work.limits;
-    let walked = tar::walk(bytes, limits, |entry, content| {
-        let unread = || TarError::Read(std::io::Error::other("more than is normalised"));
-        let content = work.member(&entry.path, content).ok_or_else(unread)?;
-        text(hasher, entry.path.as_bytes());
-        hasher.update(content);
-        Ok(())
+    let sources = sources(bytes, limits)?;
+    let walked = work.beside(sources, |work| {
+        tar::walk(bytes, limits, |entry, content| {
+            let unread = || TarError::Read(std::io::Error::other("more than is normalised"));
+            let content = work.member(&entry.path, content).ok_or_else(unread)?;
+            text(hasher, entry.path.as_bytes());
+            hasher.update(content);
+            Ok(())
+        })
     });
     walked.ok()?;
     let mut rest = bytes;
@@ -36,6 +44,25 @@ pub(super) fn normalize(
     }
     text(hasher, rest);
     Some(())
+}
+
+/// The members that compiled modules may come from.
+fn sources(bytes: &[u8], limits: &Limits) -> Option<Sources> {
+    let mut sources = BTreeMap::new();
+    let walked = tar::walk(bytes, limits, |entry, _| {
+        if entry.path.ends_with(".py") {
+            let source = match entry.kind {
+                EntryKind::File => Source::Dated(entry.mtime, entry.size),
+                _ => Source::Unclear,
+            };
+            match sources.entry(entry.path.clone()) {
+                Place::Vacant(place) => drop(place.insert(source)),
+                Place::Occupied(mut twice) => drop(twice.insert(Source::Unclear)),
+            }
+        }
+        Ok(())
+    });
+    walked.ok().map(|_| Sources::Members(sources))
 }
 
 /// Adds a header and what stands behind it but the content, which has been added; gives what comes next.

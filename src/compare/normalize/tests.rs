@@ -115,6 +115,67 @@ fn pyc_loses_its_time_unless_it_is_checked_by_hash() {
     assert_eq!(explained("/m.py", &module(0, 1, b""), &module(0, 2, b"")), None);
 }
 
+/// A module whose header says four bytes of source.
+fn compiled(time: u32) -> Vec<u8> {
+    let parts = [b"\xcb\x0d\r\n\0\0\0\0".as_slice(), &time.to_le_bytes(), &[4, 0, 0, 0], b"code"];
+    parts.concat()
+}
+
+/// As beside a source in the image: only a time that decides nothing comes out.
+#[test]
+fn h27_a_time_that_decides_what_runs_stays_in_archives() {
+    const MODULE: &str = "pkg/__pycache__/m.cpython-312.pyc";
+    let by_tar = |module: &str, source: u32, inside: u32| {
+        let time = u64::from(source);
+        tarball(time, 0o644, 0, &[("pkg/m.py", b"1234"), (module, &compiled(inside))])
+    };
+    // 3:04:06 on the second of January, by any clock, and by that of Greenwich in seconds.
+    let years: [(u16, u32); 2] = [(2020, 1_577_934_246), (2021, 1_609_556_646)];
+    let by_zip = |module: &str, source: u32, inside: u32| {
+        let (year, from) = years[usize::try_from(source).unwrap() - 7];
+        let module = (module, compiled(from.wrapping_add(inside).wrapping_sub(source)));
+        jar(&[member("pkg/m.py", b"1234", year), member(module.0, &module.1, year)], "")
+    };
+    type Make<'m> = &'m dyn Fn(&str, u32, u32) -> Vec<u8>;
+    let kinds: [(&str, &str, Make<'_>); 2] =
+        [("/a.tar", "tar@3 pyc@1", &by_tar), ("/a.whl", "zip@3 pyc@1", &by_zip)];
+    for (path, by, make) in kinds {
+        let cases = [
+            ([(7, 7), (8, 8)], true),
+            ([(7, 1007), (8, 1008)], true),
+            ([(7, 7), (8, 1008)], false),
+            ([(7, 1007), (8, 8)], false),
+        ];
+        for ([left, right], same) in cases {
+            for module in [MODULE, "pkg/m.pyc"] {
+                let (left, right) = (make(module, left.0, left.1), make(module, right.0, right.1));
+                let want = same.then(|| by.to_owned());
+                assert_eq!(explained(path, &left, &right), want, "{path} {module}");
+                // In another archive, too.
+                let outer =
+                    |inner: &[u8]| tarball(1, 0o644, 0, &[(path.trim_start_matches('/'), inner)]);
+                let found = explained("/o.tar", &outer(&left), &outer(&right));
+                assert_eq!(found.is_some(), same, "{path} {module} inside");
+            }
+        }
+        // Nobody knows the source of a module in a stream of its own, or in a cache folder that has no source beside it.
+        let alone = |name: &str, inside| match path {
+            "/a.tar" => tarball(1, 0o644, 0, &[(name, &compiled(inside))]),
+            _ => jar(&[member(name, &compiled(inside), 2020)], ""),
+        };
+        assert_eq!(explained(path, &alone(MODULE, 1), &alone(MODULE, 2)), None, "{path}");
+        let sourceless = explained(path, &alone("pkg/m.pyc", 1), &alone("pkg/m.pyc", 2));
+        assert_eq!(sourceless.as_deref(), Some(by), "{path}: no source can be run instead");
+    }
+    let stream = |inside| gz(1, None, None, 6, &compiled(inside));
+    assert_eq!(explained("/m.pyc.gz", &stream(1), &stream(2)), None);
+    // One second off is the same to a zip importer where the time zone is whole minutes off, and not to others.
+    let zip = |inside| by_zip(MODULE, 7, inside);
+    assert!(explained("/a.whl", &zip(7), &zip(8)).is_some());
+    assert_eq!(explained("/a.whl", &zip(7), &zip(9)), None);
+    assert_eq!(explained("/a.whl", &zip(7), &zip(67)), None, "in another time zone");
+}
+
 #[test]
 fn gzip_loses_its_header_and_its_encoding() {
     let text = b"a manual page, a manual page, a manual page".as_slice();
@@ -127,7 +188,7 @@ fn gzip_loses_its_header_and_its_encoding() {
     damaged[middle] ^= 1;
     check(
         "/usr/share/man/man1/x.1.gz",
-        "gzip@2",
+        "gzip@3",
         &base,
         &[
             &gz(2, Some("a"), None, 6, text),
@@ -166,7 +227,7 @@ fn jars_lose_times_order_and_encoding() {
     let after = [base.as_slice(), b"more"].concat();
     check(
         "/app.jar",
-        "zip@2",
+        "zip@3",
         &base,
         &[
             &jar(&[member("A.class", class, 2021), member("B.class", b"b", 2022)], ""),
@@ -209,7 +270,7 @@ fn formats_inside_formats_are_followed() {
         gz(time, None, None, 6, &tar)
     };
     let (base, same) = (nested(1, b"code"), nested(2, b"code"));
-    check("/a.tgz", "gzip@2 tar@2 zip@2 pyc@1", &base, &[&same], &[&nested(2, b"evil")]);
+    check("/a.tgz", "gzip@3 tar@3 zip@3 pyc@1", &base, &[&same], &[&nested(2, b"evil")]);
     // Deeper than is followed: bytes are bytes.
     let deep = |time: u32| {
         (0..6).fold(b"x".to_vec(), |bytes, depth| {
@@ -254,7 +315,7 @@ fn tar_files_lose_times_and_nothing_else() {
     let order = tarball(1, 0o644, 0, &[("b", b""), ("a", b"script")]);
     check(
         "/lib/apk/db/scripts.tar",
-        "tar@2",
+        "tar@3",
         &base,
         &[&tarball(2, 0o644, 0, &files)],
         &[
@@ -410,7 +471,7 @@ fn described_jar(time: u16, slack: &[u8]) -> Vec<u8> {
 #[test]
 fn h15_nothing_hides_behind_a_deflate_stream() {
     let (one, two) = (described_jar(1, b""), described_jar(2, b""));
-    assert_eq!(explained("/a.jar", &one, &two).as_deref(), Some("zip@2"));
+    assert_eq!(explained("/a.jar", &one, &two).as_deref(), Some("zip@3"));
     let hidden = described_jar(2, b"PK\x07\x08 and an entry");
     assert_eq!(normal("/a.jar", &hidden, &Limits::default()), None);
     assert_eq!(explained("/a.jar", &one, &hidden), None);

@@ -5,13 +5,17 @@
 //! headers, so both must say the same, and every byte must belong to one of them: with a gap, an overlap, bytes behind the
 //! end of a deflate stream, a second entry of one name, a rare method or anything encrypted there is no normal form.
 
-use std::io::{self, Cursor, Read};
+use std::{
+    collections::BTreeMap,
+    io::{self, Cursor, Read},
+};
 
 use flate2::{CrcReader, Decompress, FlushDecompress, Status};
+use jiff::{civil::DateTime, tz::TimeZone};
 use sha2::{Digest as _, Sha256};
 use zip::{CompressionMethod, ZipArchive, read::Config, read::ZipFile};
 
-use super::{Work, text, u16_at, u32_at};
+use super::{Source, Sources, Work, text, u16_at, u32_at};
 
 /// Most entries that are looked at.
 const ENTRIES_MAX: usize = 100_000;
@@ -46,17 +50,27 @@ pub(super) fn normalize(
     let mut archive = open(bytes)?;
     let mut entries = Vec::with_capacity(archive.len());
     let mut extents = Vec::with_capacity(archive.len());
+    let mut sources = BTreeMap::new();
     for index in 0..archive.len() {
         let file = archive.by_index(index).ok()?;
         let (name, extent) = (file.name_raw().to_vec(), extent(&file)?);
+        let path = format!("/{}", String::from_utf8_lossy(&name));
+        if path.ends_with(".py") {
+            sources.insert(path.clone(), source(&file, bytes, &extent)?);
+        }
         drop(file);
         let mut entry = Sha256::new();
         headers(bytes, &extent, &mut entry)?;
-        let path = format!("/{}", String::from_utf8_lossy(&name));
-        entry.update(content(work, &path, bytes, &extent)?);
-        entries.push((name, entry.finalize()));
+        entries.push((name, path, entry));
         extents.push(extent);
     }
+    let mut entries = work.beside(Sources::Members(sources), |work| {
+        let whole = entries.into_iter().zip(&extents).map(|((name, path, mut entry), extent)| {
+            entry.update(content(work, &path, bytes, extent)?);
+            Some((name, entry.finalize()))
+        });
+        whole.collect::<Option<Vec<_>>>()
+    })?;
     let manifest = entries.iter().position(|(name, _)| name == MANIFEST);
     let manifest = manifest.and_then(|at| extents.get(at)).map(|manifest| manifest.local);
     let before = |at: usize| extents.iter().filter(|extent| extent.local < at).count();
@@ -101,6 +115,50 @@ fn extent<R: std::io::Read>(file: &ZipFile<'_, R>) -> Option<Extent> {
         size: file.size(),
         crc: file.crc32(),
     })
+}
+
+/// How old an entry is, to programs that go by the time every entry has, and to those that know the extended timestamp.
+fn source<R: Read>(file: &ZipFile<'_, R>, bytes: &[u8], extent: &Extent) -> Option<Source> {
+    let fields = |start: usize, name: usize, fixed: usize| {
+        let header = bytes.get(start..)?;
+        let from = fixed + u16_at(header, name)?;
+        header.get(from..from + u16_at(header, name + 2)?)
+    };
+    let local = fields(extent.local, 26, LOCAL_BYTES)?;
+    let central = fields(extent.central, 28, CENTRAL_BYTES)?;
+    let (Some(utc), Some(same)) = (extended_time(local), extended_time(central)) else {
+        return Some(Source::Unclear);
+    };
+    let local = file.last_modified().and_then(|time| {
+        let year = i16::try_from(time.year()).ok()?;
+        let parts = [time.month(), time.day(), time.hour(), time.minute(), time.second()];
+        let [month, day, hour, minute, second] = parts.map(u8::cast_signed);
+        let time = DateTime::new(year, month, day, hour, minute, second, 0).ok()?;
+        Some(TimeZone::UTC.to_timestamp(time).ok()?.as_second())
+    });
+    Some(match local {
+        Some(local) if utc == same => Source::Local(local, utc, extent.size),
+        _ => Source::Unclear,
+    })
+}
+
+/// The time that an extended timestamp has, where there is one; `None` where programs could see another.
+fn extended_time(mut fields: &[u8]) -> Option<Option<i64>> {
+    let mut found = None;
+    while !fields.is_empty() {
+        let (id, length) = (u16_at(fields, 0)?, u16_at(fields, 2)?);
+        let (field, rest) = fields.split_at_checked(4 + length)?;
+        match id {
+            // Flag 1: the time of the last change, which comes first.
+            EXTENDED if field.get(4)? & 1 != 0 && found.is_none() => {
+                found = Some(i64::from(u32_at(field, 5)?.cast_signed()));
+            }
+            EXTENDED | NTFS | INFO_ZIP => return None,
+            _ => {}
+        }
+        fields = rest;
+    }
+    Some(found)
 }
 
 /// The hash of an entry's content, which must be all that its bytes hold and what its headers say.

@@ -70,7 +70,7 @@ pub fn inventory(rootfs: &Rootfs, limits: &Limits) -> Inventory {
                 );
                 unread.push(Database { path, read: Err(why) });
             }
-            Some(Contents::NotWanted | Contents::Hashed(_)) => {
+            Some(Contents::NotWanted | Contents::Hashed { .. }) => {
                 let why = "it is a link to a place where no database is kept".to_owned();
                 unread.push(Database { path, read: Err(why) });
             }
