@@ -15,11 +15,12 @@ use crate::{
     digest::{Digest, ManifestDigest},
     finding::{Finding, Severity},
     image::{Image, LeftOut, Platform},
-    rebuild::{Rebuild, Warrant, plan::PlanOptions},
+    rebuild::{Gap, Rebuild, Warrant, plan::PlanOptions},
     sbom::{BoundSbom, Inventory, Reconciliation},
     trust::{
-        Attested, PredicateClass, Proof, Signer, Verified,
+        Attested, PredicateClass, Proof, Signer, SourceRefs, Verified,
         layout::{JudgedLayout, LayoutState},
+        refs::Kind,
     },
 };
 
@@ -38,6 +39,8 @@ pub struct Evidence {
     pub layouts: Vec<JudgedLayout>,
     /// The provenance that counts: the proven one where there is one.
     pub provenance: Proof<Provenance>,
+    /// Whether branch and tag of its source hold its commit.
+    pub refs: SourceRefs,
     /// SBOMs of the image, with what was proven about them.
     pub sboms: Vec<Proof<BoundSbom>>,
     /// What is in the root filesystem; `None` where nothing asked for it.
@@ -56,6 +59,23 @@ pub struct Evidence {
     pub accept_attested: bool,
     /// What the layers tell about how to rebuild the image; empty where they were not read.
     pub plan_options: PlanOptions,
+}
+
+impl Evidence {
+    /// What rules rely on and the repository does not bear out: that branch or tag hold the commit.
+    pub fn ref_gaps(&self) -> Vec<Gap> {
+        let Some(proven) = self.provenance.proven() else { return Vec::new() };
+        let gap = |(kind, name, why): (Kind, String, String)| {
+            Gap {
+            code: "commit-not-in-ref",
+            field: kind.name().to_owned(),
+            why: format!("{name}: {why}"),
+            fix: "build from a commit that the branch or tag holds, in a repository that can be asked for its history"
+                .to_owned(),
+        }
+        };
+        self.refs.gaps(proven.value()).into_iter().map(gap).collect()
+    }
 }
 
 /// A reason to pass: who vouches for what, or that it was rebuilt.
@@ -313,6 +333,7 @@ mod tests {
             signatures: Vec::new(),
             attestations: vec![vouched_for(statement, by)],
             provenance: Proof::Missing,
+            refs: SourceRefs::default(),
             sboms: Vec::new(),
             inventory: None,
             reconciliations: Vec::new(),

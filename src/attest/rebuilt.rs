@@ -145,7 +145,7 @@ pub struct Inputs {
     /// Digest of the source policy or pin list that was in force.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<Digest>,
-    /// Every pinned input.
+    /// Every pinned input that the builder was given.
     #[serde(default)]
     pub materials: Vec<UsedMaterial>,
 }
@@ -157,7 +157,7 @@ pub struct UsedMaterial {
     pub uri: String,
     /// What it was pinned to: a digest or a commit.
     pub pin: String,
-    /// `origin` or `store`.
+    /// `origin` or `store`; `unknown` where the builder was not given it by the rebuilder.
     pub source: String,
 }
 

@@ -203,6 +203,15 @@ fn exceptions(config: &Config) -> Vec<Exception> {
     all.collect()
 }
 
+/// Hosts of sources that may lie in private networks: those that the operator says so of, and those whose repositories are trusted
+/// by name.
+fn private_sources(config: &Config) -> Vec<String> {
+    let trusted = config.trust.sources().iter();
+    let host = |url: &str| Some(url::Url::parse(url).ok()?.host_str()?.to_owned());
+    let trusted = trusted.filter_map(|source| host(&source.repository));
+    config.rebuild.private_sources.iter().cloned().chain(trusted).collect()
+}
+
 fn rebuild(config: &Config, asked: Option<When>) -> RebuildOptions {
     let configured = match config.rebuild.when {
         RebuildWhen::Policy => When::PolicyAsks,
@@ -224,6 +233,7 @@ fn rebuild(config: &Config, asked: Option<When>) -> RebuildOptions {
         settings: EngineSettings {
             plain_http: plain.map(|r| r.host.clone()).collect(),
             certificate_authorities: own_ca.collect(),
+            private_sources: private_sources(config),
             mirrors: config.rebuild.mirrors.clone(),
             shared_builder: match config.rebuild.daemon {
                 Daemon::Ephemeral => SharedBuilder::Refused,
@@ -247,7 +257,11 @@ fn rebuild(config: &Config, asked: Option<When>) -> RebuildOptions {
                 .unwrap_or(jiff::SignedDuration::MAX),
         },
         allow: allow(config),
-        uncounted: Uncounted::Build,
+        // A stranger chooses what such a build runs: it is made for who asks for it, on the command line.
+        uncounted: match asked {
+            Some(When::Always) => Uncounted::Build,
+            Some(When::PolicyAsks | When::Never) | None => Uncounted::Skip,
+        },
     }
 }
 

@@ -22,7 +22,7 @@ use crate::{
     report::text::finding_block,
     source::{PlatformChoice, address::Unlisted},
     verdict::{PlatformVerdict, Verdict},
-    verify::{Context, Keep, Uncounted, verify},
+    verify::{Context, Keep, verify},
 };
 
 /// Time for one answer where no configuration says otherwise: the apiserver waits 10 s by default.
@@ -58,7 +58,6 @@ fn rules(args: &Serve, global: &Global) -> Result<Rules, Failure> {
     let file = context::configuration_digest(global);
     let (config, mut ctx) = context::build(global, Overrides::default())?;
     ctx.keep = Keep::Findings;
-    ctx.rebuild.uncounted = Uncounted::Skip;
     let gate_config = gate_config(args, &config)?;
     // On which node a pod lands is not known yet.
     ctx.platforms = gate_config.platforms.clone();

@@ -129,6 +129,8 @@ pub struct RebuildConfig {
     pub network: StepNetwork,
     /// Frontends besides the built-in one that may read a Dockerfile.
     pub frontends: BTreeSet<Digest>,
+    /// Hosts of git and http sources that may lie in private networks.
+    pub private_sources: Vec<String>,
     /// Where base images are asked for first.
     pub mirrors: Vec<Mirror>,
     /// A BuildKit to ask, instead of starting one.

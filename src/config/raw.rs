@@ -196,6 +196,8 @@ pub(super) struct Rebuild {
     #[serde(default)]
     pub frontends: Vec<String>,
     #[serde(default)]
+    pub private_sources: Vec<String>,
+    #[serde(default)]
     pub mirrors: Vec<RebuildMirror>,
     pub address: Option<String>,
     pub tls: Option<BuilderTls>,

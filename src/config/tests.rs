@@ -62,7 +62,7 @@ policy:
   settings: {rebuild: {minLevel: 4}}
   exceptions:
     - {code: sbom-package-ghost, images: ["registry.example/app/*"], reason: known, owner: team, expires: 2027-01-31}
-rebuild: {when: always, engine: buildah, sharedDaemon: true, twice: false, network: recorded, frontends: ["sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"], mirrors: [{registry: docker.io, at: "mirror.example:5000/hub"}], attested: {accept: true, maxAge: 24h}, allow: [{class: host, paths: [/etc/hostname], reason: known, owner: team, expires: 2027-01-31}]}
+rebuild: {when: always, engine: buildah, sharedDaemon: true, twice: false, network: recorded, frontends: ["sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"], privateSources: [Git.example], mirrors: [{registry: docker.io, at: "mirror.example:5000/hub"}], attested: {accept: true, maxAge: 24h}, allow: [{class: host, paths: [/etc/hostname], reason: known, owner: team, expires: 2027-01-31}]}
 limits: {rebuild: 5m, layerBytes: 1GiB, attempts: 2}
 gate: {listen: "[::]:9443", certificate: ca.pem, key: tls.key, namespacesExempt: [kube-system, a, a], budget: 4s, tags: resolve}
 "#;
@@ -95,6 +95,7 @@ fn reads_every_section() {
         on_mismatch: OnMismatch::Report,
         network: StepNetwork::Recorded,
         frontends: [format!("sha256:{}", "a".repeat(64)).parse().expect("a digest")].into(),
+        private_sources: vec!["git.example".to_owned()],
         mirrors: vec![Mirror {
             registry: "docker.io".to_owned(),
             at: "mirror.example:5000/hub".to_owned(),

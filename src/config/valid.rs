@@ -668,6 +668,7 @@ fn rebuild(
         },
         network: reader.word(key!["rebuild", "network"], raw.network.as_deref(), &network)?,
         frontends: frontends(reader, &raw.frontends)?,
+        private_sources: private_sources(reader, &raw.private_sources)?,
         mirrors: mirrors(reader, &raw.mirrors)?,
         address: address(reader, raw)?,
         attested: attested(reader, &raw.attested)?,
@@ -684,6 +685,17 @@ fn frontends(reader: &Reader<'_>, raw: &[String]) -> Result<BTreeSet<Digest>, Co
         })
     };
     raw.iter().enumerate().map(read).collect()
+}
+
+/// Hosts of sources that may lie in private networks.
+fn private_sources(reader: &Reader<'_>, raw: &[String]) -> Result<Vec<String>, ConfigError> {
+    for (index, host) in raw.iter().enumerate() {
+        if !host_is_valid(host) || host.contains(':') {
+            let complaint = want("a host without a port", "such as git.example");
+            return Err(reader.refuse(key!["rebuild", "privateSources", index], host, complaint));
+        }
+    }
+    Ok(raw.iter().map(|host| host.to_ascii_lowercase()).collect())
 }
 
 /// Registries and where copies of their images are: a host, and the path below which they are, if any.

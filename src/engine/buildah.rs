@@ -98,6 +98,7 @@ impl Engine for Buildah {
             reason: String::new(),
             network,
             ephemeral: true,
+            served: None,
         };
         inputs.fetch(plan, shell).await?;
         let made = job.run(&version).await;

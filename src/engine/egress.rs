@@ -2,8 +2,8 @@
 //!
 //! Turns a repository's URL into a proxy on a socket of the job, and what git is told to use it. git itself has no network: every
 //! connection, and every redirect that a server answers with, is asked for here, and the address is judged after the name was
-//! resolved (attack G10): the repository's own host anywhere but at a link-local or metadata address, and at this machine only
-//! where it is named so; other hosts no further inside than that. Behind the operator's proxy it is that proxy which resolves
+//! resolved (attack G10): the repository's own host in public networks, in private ones where the operator says so, at this
+//! machine only where it is named so, and never at a link-local or metadata address; other hosts no further inside than that. Behind the operator's proxy it is that proxy which resolves
 //! names, and its credentials stay here. Ends with its value: no step of a build finds it.
 
 use std::{
@@ -117,6 +117,8 @@ struct Rule {
     inside: Inside,
     /// Whether the operator's settings name the host, who then may have put it anywhere.
     listed: bool,
+    /// Whether the operator lets the host lie in a private network.
+    private: bool,
     /// How far inside the repository's own host was found, as a number of [`Reach`].
     found: AtomicU8,
     /// The last refusal.
@@ -136,6 +138,7 @@ impl Rule {
             home: home.to_owned(),
             inside,
             listed,
+            private: settings.private_sources.iter().any(|host| host == home),
             found: AtomicU8::new(Reach::Public as u8),
             refusal: Mutex::default(),
             proxy: proxy.filter(|proxy| proxy.scheme() == "http"),
@@ -153,7 +156,7 @@ impl Rule {
             || match reach {
                 Reach::Never => false,
                 Reach::Loopback => self.inside == Inside::AsNamed && is_loopback(host),
-                Reach::Private => self.inside == Inside::AsNamed,
+                Reach::Private => self.private && self.inside == Inside::AsNamed,
                 Reach::Public => true,
             };
         if allowed {
@@ -187,7 +190,12 @@ impl Rule {
         let mut last = refused(format!("{host} has no address that may be reached"));
         for address in found {
             if !self.allows(host, address.ip()) {
-                last = refused(format!("{host} is at {}, which may not be reached", address.ip()));
+                let ip = address.ip();
+                let help = match Reach::of(ip) {
+                    Reach::Private => "; rebuild.privateSources in hallmark.yaml can allow it",
+                    _ => "",
+                };
+                last = refused(format!("{host} is at {ip}, which may not be reached{help}"));
                 continue;
             }
             match tokio::time::timeout(CONNECT, TcpStream::connect(address)).await {
@@ -339,9 +347,18 @@ mod tests {
             ..EngineSettings::default()
         };
         let plain = EngineSettings::default();
+        let private = EngineSettings {
+            private_sources: vec!["git.example".to_owned()],
+            ..EngineSettings::default()
+        };
         let cases = [
             ("git.example", &plain, "192.0.2.1", true),
-            ("git.example", &plain, "10.0.0.1", true),
+            ("git.example", &plain, "10.0.0.1", false),
+            ("10.0.0.1", &plain, "10.0.0.1", false),
+            ("git.example", &private, "10.0.0.1", true),
+            ("other.example", &private, "10.0.0.1", false),
+            ("git.example", &private, "127.0.0.1", false),
+            ("git.example", &private, "169.254.169.254", false),
             ("git.example", &plain, "127.0.0.1", false),
             ("git.example", &plain, "::ffff:127.0.0.1", false),
             ("git.example", &plain, "169.254.169.254", false),
@@ -362,7 +379,7 @@ mod tests {
             ("10.0.0.1", "127.0.0.1", false),
         ];
         for (home, away, want) in others {
-            let rule = Rule::new("git.example", Inside::AsNamed, &plain);
+            let rule = Rule::new("git.example", Inside::AsNamed, &private);
             assert!(rule.allows("git.example", home.parse().unwrap()));
             let got = rule.allows("other.example", away.parse().unwrap());
             assert_eq!(got, want, "{home} -> {away}");
@@ -372,6 +389,7 @@ mod tests {
             ("h.example", &plain, "10.0.0.1", false),
             ("127.0.0.1", &plain, "127.0.0.1", false),
             ("git.example", &listed, "10.0.0.1", true),
+            ("git.example", &private, "10.0.0.1", false),
         ] {
             let rule = Rule::new(host, Inside::Never, settings);
             assert_eq!(rule.allows(host, address.parse().unwrap()), want, "{host} at {address}");

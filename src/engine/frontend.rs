@@ -5,8 +5,13 @@
 //! it: a frontend makes the steps (attack G11). Refuses also a Dockerfile that cannot be read here as a plain file, since then
 //! another text would be judged than is built.
 
-use std::path::Path;
+use std::{
+    fs::File,
+    io::{BufReader, Read},
+    path::Path,
+};
 
+use flate2::bufread::MultiGzDecoder;
 use serde_json::Value;
 
 use super::{
@@ -17,7 +22,9 @@ use super::{
 use crate::{
     attest::provenance::Frontend,
     digest::Digest,
-    rebuild::{Failure, FailureKind, Plan, PlannedSource, covered},
+    image::tar::{self, EntryKind},
+    limits::Limits,
+    rebuild::{Failure, FailureKind, Plan, PlannedRepository, PlannedSource, covered},
 };
 
 /// Longest Dockerfile that is read, in bytes.
@@ -43,16 +50,17 @@ pub(super) async fn judge(
 ) -> Result<(), Failure> {
     let denied = |why: String| shell.failure(FailureKind::Denied, why);
     let named = match plan.build_args.get("BUILDKIT_SYNTAX") {
-        Some(given) => Some(given.clone()),
+        Some(given) => vec![given.clone()],
         None if of(plan).is_some() => return Ok(()),
-        None => named(&dockerfile(plan, inputs, shell).await?),
+        None => dockerfiles(plan, inputs, shell).await?.iter().filter_map(|t| named(t)).collect(),
     };
-    let Some(named) = named else { return Ok(()) };
+    let listed = |named: &&String| {
+        let reference = named.split_whitespace().next().unwrap_or_default();
+        let digest = covered::pin(&plan.materials, reference);
+        digest.is_some_and(|digest| plan.frontends.contains(digest))
+    };
+    let Some(named) = named.iter().find(|named| !listed(named)) else { return Ok(()) };
     let reference = named.split_whitespace().next().unwrap_or_default();
-    let digest = covered::pin(&plan.materials, reference);
-    if digest.is_some_and(|digest| plan.frontends.contains(digest)) {
-        return Ok(());
-    }
     Err(denied(format!(
         "{} is read by {reference:?}, a program that the operator does not list (gap frontend-not-allowed); \
          list its digest under rebuild.frontends in hallmark.yaml, or build without a # syntax= line",
@@ -60,20 +68,91 @@ pub(super) async fn judge(
     )))
 }
 
-/// The Dockerfile as it was fetched; empty for an archive, which only the builder opens.
-async fn dockerfile(
+/// Every text that the builder may take for the Dockerfile.
+async fn dockerfiles(
     plan: &Plan,
     inputs: &Inputs<'_>,
     shell: &Shell<'_>,
-) -> Result<Vec<u8>, Failure> {
-    let repository = match &plan.source {
-        PlannedSource::Repository(repository) => repository,
-        PlannedSource::Download { digest, .. } => {
-            let file = inputs.store().download(digest);
-            let small = std::fs::metadata(&file).is_ok_and(|file| file.len() <= BYTES as u64);
-            return Ok(if small { std::fs::read(file).unwrap_or_default() } else { Vec::new() });
+) -> Result<Vec<Vec<u8>>, Failure> {
+    match &plan.source {
+        PlannedSource::Repository(repository) => {
+            committed(plan, repository, inputs, shell).await.map(|text| vec![text])
         }
+        PlannedSource::Download { digest, .. } => {
+            let (file, path) = (inputs.store().download(digest), plan.dockerfile_path.clone());
+            let limits = inputs.limits().clone();
+            let read = tokio::task::spawn_blocking(move || downloaded(&file, &path, &limits));
+            let read = read.await.unwrap_or_else(|_| Err("reading it panicked".to_owned()));
+            read.map_err(|why| {
+                let why = format!("{} of the downloaded context: {why}", plan.dockerfile_path);
+                shell.failure(FailureKind::SourceGone, why)
+            })
+        }
+    }
+}
+
+/// The texts in a download that a builder may take for the Dockerfile: the download itself, or what an archive has at the path.
+///
+/// # Errors
+/// Why another text could be read than is judged.
+fn downloaded(file: &Path, path: &str, limits: &Limits) -> Result<Vec<Vec<u8>>, String> {
+    let open = || File::open(file).map_err(|error| error.to_string());
+    let mut head = [0; 6];
+    let read = open()?.read(&mut head).map_err(|error| error.to_string())?;
+    match head.get(..read).unwrap_or_default() {
+        [0x1f, 0x8b, ..] => archived(MultiGzDecoder::new(BufReader::new(open()?)), path, limits),
+        [b'B', b'Z', b'h', ..] | [0xfd, b'7', b'z', b'X', b'Z', 0] => {
+            Err("archives are read here as tar or tar.gz alone".to_owned())
+        }
+        _ => match archived(open()?, path, limits) {
+            Err(why) => {
+                // No archive: then it is a Dockerfile itself.
+                let mut text = Vec::new();
+                let most = BYTES as u64;
+                open()?.take(most).read_to_end(&mut text).map_err(|error| error.to_string())?;
+                let plain = (text.len() as u64) < most && !text.contains(&0);
+                if plain { Ok(vec![text]) } else { Err(why) }
+            }
+            texts => texts,
+        },
+    }
+}
+
+/// What a tar has at a path. It has to be a plain file, once, in folders: builders differ in what else they make of it.
+fn archived(archive: impl Read, path: &str, limits: &Limits) -> Result<Vec<Vec<u8>>, String> {
+    let plain = |path: &str| {
+        path.split('/').filter(|part| !matches!(*part, "" | ".")).collect::<Vec<_>>().join("/")
     };
+    let wanted = plain(path);
+    let (mut texts, mut odd) = (Vec::new(), None);
+    let mut bounded = archive.take(limits.rebuild_disk_bytes);
+    let walked = tar::walk(&mut bounded, limits, |entry, content| {
+        let here = plain(&entry.path);
+        let above = wanted.strip_prefix(&here).is_some_and(|rest| rest.starts_with('/'));
+        if here == wanted && entry.kind == EntryKind::File && entry.size < BYTES as u64 {
+            let mut text = Vec::new();
+            content.read_to_end(&mut text)?;
+            texts.push(text);
+        } else if here == wanted || above && entry.kind != EntryKind::Directory {
+            odd = Some("it is no plain file in plain folders, or too long");
+        }
+        Ok(())
+    });
+    walked.map_err(|error| error.to_string())?;
+    match (odd, texts.len()) {
+        (Some(why), _) => Err(why.to_owned()),
+        (None, 1) => Ok(texts),
+        (None, count) => Err(format!("the archive has it {count} times")),
+    }
+}
+
+/// The Dockerfile of a commit.
+async fn committed(
+    plan: &Plan,
+    repository: &PlannedRepository,
+    inputs: &Inputs<'_>,
+    shell: &Shell<'_>,
+) -> Result<Vec<u8>, Failure> {
     let path = match repository.folder.as_deref() {
         Some(folder) => Path::new(folder).join(&plan.dockerfile_path),
         None => plan.dockerfile_path.as_str().into(),
@@ -135,6 +214,72 @@ fn named(text: &[u8]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A tar of these files: kind, path, content or target.
+    fn tarball(entries: &[(::tar::EntryType, &str, &str)]) -> Vec<u8> {
+        let mut builder = ::tar::Builder::new(Vec::new());
+        for (kind, path, content) in entries {
+            let mut header = ::tar::Header::new_gnu();
+            header.set_entry_type(*kind);
+            header.set_mode(0o644);
+            let data: &[u8] = match kind {
+                ::tar::EntryType::Symlink | ::tar::EntryType::Link => {
+                    header.set_link_name(content).unwrap();
+                    b""
+                }
+                _ => content.as_bytes(),
+            };
+            header.set_size(data.len() as u64);
+            builder.append_data(&mut header, path, data).unwrap();
+        }
+        builder.into_inner().unwrap()
+    }
+
+    #[test]
+    fn g11_a_frontend_is_found_in_an_archive() {
+        use ::tar::EntryType::{Directory, Link, Regular, Symlink};
+        let gzip = |bytes: &[u8]| {
+            let mut encoder =
+                flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            std::io::Write::write_all(&mut encoder, bytes).unwrap();
+            encoder.finish().unwrap()
+        };
+        let evil = "# syntax=evil/frontend:1\nFROM x\n";
+        let found = |bytes: &[u8], path: &str| {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(file.path(), bytes).unwrap();
+            let texts = downloaded(file.path(), path, &Limits::default())?;
+            Ok::<_, String>(texts.iter().filter_map(|text| named(text)).collect::<Vec<_>>())
+        };
+        let plain = tarball(&[(Regular, "Dockerfile", evil), (Regular, "x", "y")]);
+        let deep = tarball(&[(Directory, "a", ""), (Regular, "./a/Dockerfile", evil)]);
+        for (bytes, path) in [
+            (plain.clone(), "Dockerfile"),
+            (gzip(&plain), "./Dockerfile"),
+            (gzip(&deep), "a/Dockerfile"),
+            (evil.as_bytes().to_vec(), "Dockerfile"),
+        ] {
+            assert_eq!(found(&bytes, path), Ok(vec!["evil/frontend:1".to_owned()]), "{path}");
+        }
+        let honest = tarball(&[(Regular, "Dockerfile", "FROM x\n"), (Regular, "y", evil)]);
+        assert_eq!(found(&gzip(&honest), "Dockerfile"), Ok(vec![]));
+        let refused = [
+            tarball(&[(Regular, "y", evil), (Symlink, "Dockerfile", "y")]),
+            tarball(&[(Regular, "y", evil), (Link, "Dockerfile", "y")]),
+            tarball(&[(Regular, "Dockerfile", "FROM x\n"), (Regular, "./Dockerfile", evil)]),
+            tarball(&[(Regular, "y", evil)]),
+            tarball(&[]),
+        ];
+        for bytes in &refused {
+            assert!(found(bytes, "Dockerfile").is_err(), "{:?}", found(bytes, "Dockerfile"));
+            assert!(found(&gzip(bytes), "Dockerfile").is_err());
+        }
+        let through = tarball(&[(Symlink, "a", "b"), (Regular, "a/Dockerfile", "FROM x\n")]);
+        assert!(found(&through, "a/Dockerfile").is_err());
+        for unread in [b"BZh91AY".as_slice(), b"\xfd7zXZ\0", &[0x1f, 0x8b, 0], &[0; 600]] {
+            assert!(found(unread, "Dockerfile").is_err(), "{unread:?}");
+        }
+    }
 
     #[test]
     fn g11_a_frontend_is_found_where_buildkit_finds_it() {

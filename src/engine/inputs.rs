@@ -3,6 +3,8 @@
 //! Turns a plan into a store that holds what the plan pins and nothing else: the operator's own, or one for the job alone, which
 //! hallmark's own clients fill. The builder is given that store in place of a network ([`super::store::serve`]).
 
+use std::{collections::BTreeSet, sync::PoisonError};
+
 use super::{
     EngineSettings,
     layout::registries,
@@ -10,10 +12,11 @@ use super::{
     store::{
         Store,
         fetch::{self, Origins, StoreError},
-        serve::{self, Serving},
+        serve::{self, Given, Serving},
     },
 };
 use crate::{
+    digest::Digest,
     limits::Limits,
     rebuild::{Failure, FailureKind, Plan},
 };
@@ -24,16 +27,19 @@ pub struct Inputs<'a> {
     /// What fills the store, where it is the job's.
     origins: Option<&'a EngineSettings>,
     limits: &'a Limits,
+    /// What the builder was given.
+    given: Given,
 }
 
 impl<'a> Inputs<'a> {
     /// The operator's store, or one in the job's folder.
     pub(super) fn of(settings: &'a EngineSettings, limits: &'a Limits, shell: &Shell<'_>) -> Self {
+        let given = Given::default();
         match &settings.store {
-            Some(store) => Self { store: store.clone(), origins: None, limits },
+            Some(store) => Self { store: store.clone(), origins: None, limits, given },
             None => {
                 let store = Store::at(&shell.work.join("inputs"));
-                Self { store, origins: Some(settings), limits }
+                Self { store, origins: Some(settings), limits, given }
             }
         }
     }
@@ -43,12 +49,23 @@ impl<'a> Inputs<'a> {
         &self.store
     }
 
+    /// The bounds.
+    pub(super) fn limits(&self) -> &Limits {
+        self.limits
+    }
+
+    /// Digests of what the builder was given so far.
+    pub(super) fn given(&self) -> BTreeSet<Digest> {
+        self.given.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Answers for the store where the job's programs reach it.
     ///
     /// # Errors
     /// [`FailureKind::EngineUnavailable`] where no socket can be had.
     pub(super) fn serve(&self, shell: &Shell<'_>) -> Result<Serving, Failure> {
-        let serving = shell.listen().and_then(|socket| serve::serve(&self.store, socket));
+        let serving =
+            shell.listen().and_then(|socket| serve::serve(&self.store, socket, self.given.clone()));
         serving.map_err(|e| shell.broken("cannot give the inputs to the builder", &e))
     }
 

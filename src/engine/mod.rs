@@ -108,6 +108,8 @@ pub struct EngineSettings {
     pub plain_http: Vec<String>,
     /// Registries with certificate authorities of their own, as PEM files.
     pub certificate_authorities: Vec<(String, PathBuf)>,
+    /// Hosts of git and http sources that may lie in private networks.
+    pub private_sources: Vec<String>,
     /// Where images of a registry are asked for first. They are asked for by digest, so a mirror need not be believed.
     pub mirrors: Vec<Mirror>,
     /// Whether a builder that is already there, and that others use too, may be used where no own one can be started.
@@ -211,13 +213,18 @@ pub async fn build(
     let shell = Shell::new(&workspace, log.clone(), talk);
     let inputs = Inputs::of(settings, limits, &shell);
     let _underway = Underway::new(talk, Work::new("building"));
+    let here = engine.runs() == Runs::Here && engine.kind() != EngineKind::Replay;
+    let note = |report: &mut EngineReport| {
+        report.reason.clone_from(&reason);
+        report.served = here.then(|| inputs.given());
+    };
     let job = async {
         submodules::refuse_unpinned(plan, settings, &shell).await?;
         let mut built = engine.build(plan, &shell, &inputs).await.map_err(|mut failure| {
-            failure.engine.iter_mut().for_each(|report| report.reason.clone_from(&reason));
+            failure.engine.iter_mut().for_each(|report| note(report));
             failure
         })?;
-        built.report.reason.clone_from(&reason);
+        note(&mut built.report);
         built.frontend = frontend::of(plan);
         carry(&built, plan, limits).map_err(|e| Failure {
             kind: FailureKind::EngineUnavailable,
@@ -236,7 +243,7 @@ pub async fn build(
         )),
         why = disk_is_full(&workspace, limits) => Err(failed(FailureKind::BuildFailed, why)),
     };
-    drop((shell, inputs));
+    drop(shell);
     ended.map(|built| Finished { built, workspace })
 }
 

@@ -130,6 +130,7 @@ impl Engine for Replay {
             reason: String::new(),
             network: Network::Unknown,
             ephemeral: false,
+            served: None,
         };
         Ok(Built {
             layout: shell.work.join("out"),

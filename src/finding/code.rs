@@ -175,6 +175,9 @@ codes! {
     ProvenanceConflict = "provenance-conflict", Warning,
         "two proven statements name different commits, or one contradicts the embedded build manifest",
         "find out whether both commits give this image; a rule of your own can deny it";
+    ProvenanceCommitNotInRef = "provenance-commit-not-in-ref", Warning,
+        "a rule relies on branch or tag of the source, and the repository does not bear out that they hold the commit",
+        "see why; rules see no branch and no tag that is not proven";
     ProvenanceSignerMismatch = "provenance-signer-mismatch", Error,
         "the provenance and the certificate of its signer contradict each other",
         "find out which workflow signed: it vouches for a build that is not its own";

@@ -27,6 +27,8 @@ const NEEDS: [&str; 2] = ["inventory", "rebuild"];
 pub(super) struct Facts {
     /// Paths below `input.settings` that are read.
     pub(super) settings: Vec<Path>,
+    /// Whether branch, tag or ref of the source may be read.
+    pub(super) history: bool,
     /// Packages whose denials have a code, by code, where it is written out.
     pub(super) codes: BTreeMap<String, BTreeSet<String>>,
 }
@@ -53,7 +55,10 @@ pub(super) fn rules(engine: &mut Engine, bundle: &Bundle) -> Result<Facts, Polic
     graph.all_asked()?;
     graph.all_defined(&bundle.data)?;
     graph.inventory_is_asked_for()?;
-    Ok(graph.facts())
+    let mut facts = graph.facts();
+    facts.history = graph
+        .reads_refs(|file| bundle.rules.get(file).is_some_and(|rules| speaks_of_refs(&rules.text)));
+    Ok(facts)
 }
 
 /// Checks rules and their tests: what is in a test file is not loaded with a policy.
@@ -370,6 +375,23 @@ impl<'a> Graph<'a> {
         Ok(())
     }
 
+    /// Whether a rule reads branch, tag or ref of the source. Where one takes more of the provenance at once, its file has to
+    /// speak of them: too many are found so, and none is missed that writes its fields out.
+    fn reads_refs(&self, speaks: impl Fn(&str) -> bool) -> bool {
+        let reached = self.reach(self.asked().map(|(node, _, _)| node));
+        let speaks =
+            || reached.iter().filter_map(|node| self.at(*node)).any(|(file, _)| speaks(&file.name));
+        let reads = |path: &[String]| {
+            REFS.iter().any(|field| {
+                let same = path.iter().zip(field.iter()).all(|(a, b)| a == b);
+                same && (path.len() >= field.len() || speaks())
+            })
+        };
+        let rules = reached.iter().filter_map(|node| self.at(*node));
+        let mut input = rules.flat_map(|(_, rule)| &rule.refers).filter(|r| r.root == Root::Input);
+        input.any(|reference| reads(&reference.path))
+    }
+
     fn facts(&self) -> Facts {
         let mut facts = Facts::default();
         let reached = self.reach(self.asked().map(|(node, _, _)| node));
@@ -393,6 +415,24 @@ impl<'a> Graph<'a> {
         }
         facts
     }
+}
+
+/// Below the input, what the provenance says of the refs of its source.
+const REFS: [&[&str]; 3] = [
+    &["provenance", "build", "branch"],
+    &["provenance", "build", "tag"],
+    &["provenance", "build", "source", "reference"],
+];
+
+/// Whether a file of rules has a word for refs outside its comments, in any place where a field can stand.
+fn speaks_of_refs(text: &str) -> bool {
+    let code = text.lines().map(|line| line.split('#').next().unwrap_or_default());
+    let field = |line: &str, word: &str| {
+        let written = line.contains(&format!("\"{word}\"")) || line.contains(&format!("`{word}`"));
+        written
+            || line.match_indices(&format!(".{word}")).any(|(at, _)| !line[..at].ends_with("image"))
+    };
+    code.into_iter().any(|line| ["branch", "tag", "reference"].iter().any(|word| field(line, word)))
 }
 
 fn is_asked(rule: &Rule) -> bool {

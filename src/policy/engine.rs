@@ -95,6 +95,7 @@ impl Policies {
             engine,
         };
         policies.needs = policies.find_needs(limits)?;
+        policies.needs.history = facts.history;
         // Prepared once here, cloned for every image.
         Ok(policies)
     }

@@ -31,7 +31,11 @@ use crate::{
     finding::Finding,
     image::{Checked, Image, LeftOut},
     sbom::{BoundSbom, Inventory, Reconciliation},
-    trust::{Proof, Unproven, verified::Basis},
+    trust::{
+        Proof, SourceRefs, Unproven,
+        refs::{Kind, Standing},
+        verified::Basis,
+    },
     verdict::{Evidence, standing},
 };
 
@@ -216,10 +220,13 @@ pub struct BuildInput {
     pub builder_id: String,
     /// Where the source came from.
     pub source: Option<SourceInput>,
-    /// The branch that was built, or from which the tag was pushed; without `refs/heads/`.
+    /// The branch that was built, or from which the tag was pushed; without `refs/heads/`. Null unless the branch is proven to
+    /// hold the commit.
     pub branch: Option<String>,
-    /// The tag that was built; without `refs/tags/`.
+    /// The tag that was built; without `refs/tags/`. Null unless the tag is proven to hold the commit.
     pub tag: Option<String>,
+    /// What the provenance calls branch, tag and ref of its source, and whether that holds.
+    pub refs: Vec<RefInput>,
     /// File in the source's repository that told the builder what to do.
     pub entry_point: Option<String>,
     /// What started the build, in the builder's words.
@@ -252,13 +259,27 @@ pub struct BuildInput {
     pub complete_steps: bool,
 }
 
+/// A name that the provenance has for its source.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RefInput {
+    /// `branch`, `tag` or `reference`.
+    pub kind: String,
+    /// The name as the provenance has it: a claim.
+    pub claimed: String,
+    /// `proven` (the repository's history or the signer's certificate says that it holds the commit) or `unproven`.
+    pub state: String,
+    /// Why it is not proven.
+    pub why: Option<String>,
+}
+
 /// A source repository.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SourceInput {
     /// URL without fragment.
     pub url: String,
-    /// Branch, tag or other ref.
+    /// Branch, tag or other ref. Null unless it is proven to hold the commit.
     pub reference: Option<String>,
     /// Folder in the repository.
     pub folder: Option<String>,
@@ -454,6 +475,8 @@ impl PolicyInput {
             true => RebuildInput::of(&evidence.rebuild, &evidence.warrant),
             false => RebuildInput::of_none(&evidence.rebuild),
         };
+        let mut gaps = rebuild.gaps.clone();
+        gaps.extend(evidence.ref_gaps().iter().map(GapInput::of));
         Self {
             schema: ID.to_owned(),
             time: now,
@@ -463,11 +486,11 @@ impl PolicyInput {
             layouts: evidence.layouts.iter().map(LayoutInput::of).collect(),
             provenance: ProvenanceInput {
                 proof: ProofInput::of(&evidence.provenance),
-                build: heard.map(BuildInput::of),
+                build: heard.map(|heard| BuildInput::of(heard, audience, &evidence.refs)),
             },
             sboms: sboms.filter_map(sbom).collect(),
             inventory: evidence.inventory.as_ref().map(InventoryInput::of),
-            rebuild: RebuildInput { attested: AttestedInput::of(evidence), ..rebuild },
+            rebuild: RebuildInput { attested: AttestedInput::of(evidence), gaps, ..rebuild },
             findings,
             settings: Map::new(),
         }
@@ -571,19 +594,29 @@ impl StatementInput {
 }
 
 impl BuildInput {
-    fn of(provenance: &Provenance) -> Self {
+    fn of(provenance: &Provenance, audience: Audience, refs: &SourceRefs) -> Self {
+        // Whoever reads a report sees what is claimed, and beside it whether it holds.
+        let name = |kind: Kind| {
+            let told = audience == Audience::Readers
+                || refs.standing(kind, provenance) == Standing::Proven;
+            kind.said(provenance).filter(|_| told).map(str::to_owned)
+        };
         Self {
             producer: provenance.producer.name().to_owned(),
             build_type: provenance.build_type.clone(),
             builder_id: provenance.builder_id.clone(),
             source: provenance.source.as_ref().map(|source| SourceInput {
                 url: source.url.clone(),
-                reference: source.reference.clone(),
+                reference: name(Kind::Reference),
                 folder: source.folder.clone(),
                 commit: source.commit.as_ref().map(|commit| commit.as_str().to_owned()),
             }),
-            branch: provenance.branch.clone(),
-            tag: provenance.tag.clone(),
+            branch: name(Kind::Branch),
+            tag: name(Kind::Tag),
+            refs: Kind::ALL
+                .into_iter()
+                .filter_map(|kind| RefInput::of(kind, provenance, refs))
+                .collect(),
             entry_point: provenance.entry_point.clone(),
             event: provenance.event.clone(),
             invocation: provenance.invocation.clone(),
@@ -603,6 +636,21 @@ impl BuildInput {
             complete_materials: provenance.complete.materials,
             complete_steps: provenance.complete.steps,
         }
+    }
+}
+
+impl RefInput {
+    fn of(kind: Kind, provenance: &Provenance, refs: &SourceRefs) -> Option<Self> {
+        let standing = refs.standing(kind, provenance);
+        Some(Self {
+            kind: kind.name().to_owned(),
+            claimed: kind.said(provenance)?.to_owned(),
+            state: standing.name().to_owned(),
+            why: match standing {
+                Standing::Unproven(why) => Some(why),
+                Standing::Missing | Standing::Proven => None,
+            },
+        })
     }
 }
 

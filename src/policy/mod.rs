@@ -91,6 +91,8 @@ pub struct Needs {
     pub inventory: bool,
     /// A rebuild.
     pub rebuild: bool,
+    /// Whether branch and tag of the source hold its commit: the repository is asked.
+    pub history: bool,
 }
 
 impl Judgement {

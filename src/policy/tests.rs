@@ -80,6 +80,7 @@ fn evidence() -> Evidence {
         signatures: Vec::new(),
         attestations: Vec::new(),
         provenance: Proof::Missing,
+        refs: Default::default(),
         sboms: Vec::new(),
         inventory: None,
         reconciliations: Vec::new(),
@@ -250,6 +251,62 @@ fn h32_a_rebuild_that_was_asked_for_counts_whatever_the_preset() {
     let policies = Policies::compile(&own.with_rebuild(), &Limits::default()).expect("it compiles");
     let judgement = policies.judge(&input(), &[], &Limits::default());
     assert_eq!(codes(&judgement.deny), ["rebuild-missing"], "with rules of one's own, too");
+}
+
+/// G14: rules see no branch that nothing proves to hold the commit, and those that rely on one are known.
+#[test]
+fn g14_rules_see_branch_and_tag_where_they_hold_the_commit() {
+    let deny = |body: &str| format!("package hallmark.a\ndeny contains \"x\" if {{ {body} }}\n");
+    let cases = [
+        ("input.provenance.build.branch != \"main\"", true),
+        ("input.provenance.build.tag", true),
+        ("input.provenance.build.source.reference == \"x\"", true),
+        ("build := input.provenance.build; build.branch == \"main\"", true),
+        ("object.get(input.provenance, [\"build\", \"tag\"], \"\") == \"v1\"", true),
+        ("build := input.provenance.build; build.source.url == \"x\"", false),
+        ("build := input.provenance.build; build.builderId != input.image.reference", false),
+        (
+            "build := input.provenance.build; build.builderId == \"x\" # of the branch \"branch\"\n",
+            false,
+        ),
+        ("input.image.reference == \"x\"", false),
+    ];
+    for (body, want) in cases {
+        let policies = compile(&deny(body)).unwrap_or_else(|e| panic!("{body}: {e}"));
+        assert_eq!(policies.needs().history, want, "{body}");
+    }
+    for name in Preset::names() {
+        assert!(!preset(name).needs().history, "{name} asks nobody");
+    }
+
+    let mut provenance = crate::rebuild::tests::provenance();
+    let source = provenance.source.as_mut().expect("a source");
+    source.commit = crate::attest::provenance::Commit::new(&"a".repeat(40));
+    source.reference = Some("refs/heads/main".to_owned());
+    (provenance.branch, provenance.tag) = (Some("main".to_owned()), None);
+    let by = crate::trust::SignerIdentity::Key { fingerprint: "00".to_owned(), recorded: None };
+    let mut evidence = evidence();
+    evidence.provenance = crate::trust::testing::vouched_for(provenance.clone(), by);
+    let rego = deny("not input.provenance.build.branch == \"main\"");
+    let policies = compile(&rego).expect("it compiles");
+    let denied = |evidence: &Evidence| {
+        let input = PolicyInput::new(evidence, &[], now());
+        let build = input.provenance.build.clone().expect("it is proven");
+        let denied = !policies.judge(&input, &[], &Limits::default()).deny.is_empty();
+        (denied, build.branch, build.source.unwrap().reference, input.rebuild.gaps.len())
+    };
+    let mut refs = crate::trust::SourceRefs::unknown(Some(&provenance));
+    for (why, gaps) in [(Some("it does not hold it".to_owned()), 2), (None, 0)] {
+        refs.add("refs/heads/main".to_owned(), why.clone());
+        evidence.refs = refs.clone();
+        let said = (Some("main".to_owned()), Some("refs/heads/main".to_owned()));
+        let (branch, reference) = if why.is_none() { said } else { (None, None) };
+        assert_eq!(denied(&evidence), (why.is_some(), branch, reference, gaps), "{why:?}");
+        // Who reads a report sees the claim, and that it is one.
+        let told = PolicyInput::report(&evidence, &[], now()).provenance.build.unwrap();
+        let state = if why.is_some() { "unproven" } else { "proven" };
+        assert_eq!((told.branch.as_deref(), told.refs[0].state.as_str()), (Some("main"), state));
+    }
 }
 
 #[test]
@@ -464,7 +521,7 @@ fn settings_reach_the_rules() {
         let with = bundle.clone().with_settings(settings);
         let policies = Policies::compile(&with, &Limits::default()).expect("it compiles");
         assert_eq!(policies.judge(&input(), &[], &Limits::default()).deny.len(), denied);
-        assert_eq!(policies.needs(), Needs { inventory: false, rebuild });
+        assert_eq!(policies.needs(), Needs { rebuild, ..Needs::default() });
     }
 }
 

@@ -392,6 +392,15 @@ pub struct EngineReport {
     pub network: Network,
     /// Whether its storage was made for this build alone.
     pub ephemeral: bool,
+    /// Digests of all that it was given while it built, by the record of what served them; `None` where nothing here served it.
+    pub served: Option<BTreeSet<crate::digest::Digest>>,
+}
+
+impl EngineReport {
+    /// Whether it had nothing but what it was given by digest: a fact of the job that ran, and not of the rules it was sent.
+    pub fn is_pinned(&self) -> bool {
+        self.served.is_some() && self.network == Network::None
+    }
 }
 
 #[cfg(test)]

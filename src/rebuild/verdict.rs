@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::{Failure, Gap, Rebuild, Rebuilt};
+use super::{EngineReport, Failure, Gap, Rebuild, Rebuilt};
 use crate::{
     attest::{
         provenance::{Material, Pin, Provenance},
@@ -56,16 +56,21 @@ pub fn verdict(
 ) -> Option<RebuildVerdict> {
     let (rebuilt, result) = match rebuild {
         Rebuild::NotAsked => return None,
-        Rebuild::NoProvenance => (None, abstention("not-replayable", "there is no provenance")),
-        Rebuild::NotReplayable(gaps) => (None, abstention("not-replayable", &codes(gaps))),
-        Rebuild::Failed(Failure { kind, why, .. }) => (None, abstention(kind.name(), why)),
+        Rebuild::NoProvenance => {
+            (None, abstention("not-replayable", "there is no provenance", None))
+        }
+        Rebuild::NotReplayable(gaps) => (None, abstention("not-replayable", &codes(gaps), None)),
+        Rebuild::Failed(Failure { kind, why, engine, .. }) => {
+            (None, abstention(kind.name(), why, engine.as_deref()))
+        }
         Rebuild::Compared(rebuilt) => (Some(digests(rebuilt)), compared(rebuilt)),
     };
     let policy = match rebuild {
         Rebuild::Compared(rebuilt) => Some(rebuilt.pins.clone()),
         _ => None,
     };
-    let materials = used.map(|used| materials(&used)).unwrap_or_default();
+    let materials = used.zip(engine(rebuild)).map(|(used, engine)| materials(&used, engine));
+    let materials = materials.unwrap_or_default();
     Some(RebuildVerdict {
         rebuilder: rebuilder(rebuild, identity),
         provenance: used.map(|used| UsedProvenance {
@@ -83,18 +88,24 @@ pub fn verdict(
     })
 }
 
-fn rebuilder(rebuild: &Rebuild, identity: &Identity) -> Rebuilder {
-    let engine = match rebuild {
+/// What built, where anything did.
+fn engine(rebuild: &Rebuild) -> Option<&EngineReport> {
+    match rebuild {
         Rebuild::Compared(rebuilt) => Some(&rebuilt.engine),
         Rebuild::Failed(failure) => failure.engine.as_deref(),
-        _ => None,
-    };
+        Rebuild::NotAsked | Rebuild::NoProvenance | Rebuild::NotReplayable(_) => None,
+    }
+}
+
+fn rebuilder(rebuild: &Rebuild, identity: &Identity) -> Rebuilder {
+    let engine = engine(rebuild);
     let mut environment: BTreeMap<String, String> =
         [("platform".to_owned(), Platform::host().to_string())].into();
     if let Some(engine) = engine {
         environment.insert("engine".to_owned(), engine.driver.clone());
         environment.insert("engineVersion".to_owned(), engine.version.clone());
         environment.insert("ephemeral".to_owned(), engine.ephemeral.to_string());
+        environment.insert("pinned".to_owned(), engine.is_pinned().to_string());
     }
     Rebuilder {
         id: identity.id.clone(),
@@ -104,13 +115,13 @@ fn rebuilder(rebuild: &Rebuild, identity: &Identity) -> Rebuilder {
     }
 }
 
-fn abstention(status: &str, why: &str) -> Result {
+fn abstention(status: &str, why: &str, engine: Option<&EngineReport>) -> Result {
     Result {
         status: status.to_owned(),
         level: None,
         determinism: "unknown".to_owned(),
         coverage: CoveredLayers::default(),
-        network: "none".to_owned(),
+        network: engine.map_or("unknown", |engine| engine.network.name()).to_owned(),
         residual: Vec::new(),
         reason: Some(why.to_owned()),
     }
@@ -159,14 +170,24 @@ fn residue(difference: &Difference) -> Residue {
     }
 }
 
-fn materials(used: &Used<'_>) -> Vec<UsedMaterial> {
+/// What the builder was given of the materials. A commit is given before the builder runs; content leaves a record.
+fn materials(used: &Used<'_>, engine: &EngineReport) -> Vec<UsedMaterial> {
     let one = |material: &Material| {
-        let pin = match &material.pin {
-            Pin::Content(digest) => digest.to_string(),
-            Pin::Commit(commit) => commit.as_str().to_owned(),
+        let (pin, given) = match &material.pin {
+            Pin::Content(digest) => {
+                (digest.to_string(), engine.served.as_ref().map(|served| served.contains(digest)))
+            }
+            Pin::Commit(commit) => {
+                (commit.as_str().to_owned(), engine.served.as_ref().map(|_| true))
+            }
             Pin::Nothing => return None,
         };
-        Some(UsedMaterial { uri: material.uri.clone(), pin, source: used.source.to_owned() })
+        let source = match given {
+            Some(true) => used.source,
+            Some(false) => return None,
+            None => "unknown",
+        };
+        Some(UsedMaterial { uri: material.uri.clone(), pin, source: source.to_owned() })
     };
     used.provenance.materials.iter().filter_map(one).collect()
 }
@@ -179,7 +200,7 @@ pub fn timing(started_on: Timestamp, finished_on: Timestamp) -> Timing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{limits::Limits, rebuild::FailureKind};
+    use crate::{attest::provenance::Network, limits::Limits, rebuild::FailureKind};
 
     fn identity() -> Identity {
         Identity { id: "https://a.example".to_owned(), operator: "a".to_owned() }
@@ -213,13 +234,53 @@ mod tests {
         assert!(verdict(&Rebuild::NotAsked, &identity(), None, now()).is_none());
     }
 
+    /// H28: what a verdict says of inputs and network was so in the job that ran.
     #[test]
-    fn every_pinned_input_is_named() {
+    fn h28_inputs_are_those_that_the_builder_was_given() {
         let provenance = crate::rebuild::tests::provenance();
         let used = Used { provenance: &provenance, payload: None, signers: &[], source: "origin" };
-        let made = verdict(&Rebuild::NoProvenance, &identity(), Some(used), now()).unwrap();
-        assert_eq!(made.inputs.materials.len(), provenance.materials.len());
-        assert_eq!(made.provenance.unwrap().signer, "unsigned");
-        assert!(!serde_json::to_string(&made.inputs).unwrap().contains("SLSA_BUILD_REPRODUCED"));
+        let made = |rebuild: &Rebuild| verdict(rebuild, &identity(), Some(used), now()).unwrap();
+        let nothing = made(&Rebuild::NoProvenance);
+        assert_eq!(
+            (nothing.inputs.materials.len(), nothing.verdict.network.as_str()),
+            (0, "unknown")
+        );
+        assert_eq!(nothing.provenance.unwrap().signer, "unsigned");
+        let contents: Vec<&Digest> = provenance
+            .materials
+            .iter()
+            .filter_map(|material| match &material.pin {
+                Pin::Content(digest) => Some(digest),
+                Pin::Commit(_) | Pin::Nothing => None,
+            })
+            .collect();
+        let first = contents.first().expect("an image");
+        let failed = |network, served: Option<&[&Digest]>| {
+            let engine = EngineReport {
+                kind: crate::rebuild::EngineKind::Buildkit,
+                driver: "d".to_owned(),
+                version: "v".to_owned(),
+                reason: String::new(),
+                network,
+                ephemeral: true,
+                served: served.map(|served| served.iter().copied().cloned().collect()),
+            };
+            let (kind, why, log) = (FailureKind::BuildFailed, String::new(), String::new());
+            made(&Rebuild::Failed(Failure { kind, why, log, engine: Some(Box::new(engine)) }))
+        };
+        let cases = [
+            (Network::None, Some(&[*first][..]), 1, "origin", "true"),
+            (Network::None, Some(&[]), 0, "", "true"),
+            (Network::Unknown, Some(&[*first]), 1, "origin", "false"),
+            (Network::Unknown, None, contents.len(), "unknown", "false"),
+        ];
+        for (network, served, count, source, pinned) in cases {
+            let made = failed(network, served);
+            assert_eq!(made.verdict.network, network.name());
+            assert_eq!(made.rebuilder.environment["pinned"], pinned);
+            let listed = made.inputs.materials.iter().filter(|m| m.pin.contains(':'));
+            let listed: Vec<&str> = listed.map(|material| material.source.as_str()).collect();
+            assert_eq!(listed, vec![source; count]);
+        }
     }
 }

@@ -11,7 +11,7 @@ use super::{
     Basis, Force, Proof, PublicKey, Rule, Signer, SignerIdentity, SignerKeys, TrustRules, Verified,
 };
 use crate::{
-    attest::{Carrier, Listing, Raw, Statement, cosign},
+    attest::{Carrier, Listing, Raw, cosign},
     digest::{BlobDigest, ConfigDigest, ManifestDigest},
     image::{Checked, Descriptor, Image, ImageConfig, Index, Manifest, MediaType, RuntimeConfig},
     reference::{Location, Reference},
@@ -243,11 +243,10 @@ pub fn bare(payload: &[u8]) -> Raw {
 }
 
 /// A proof of [`manifest`] as it comes out where this signer may vouch for the statement.
-pub fn vouched_for(statement: Statement, identity: SignerIdentity) -> Proof<Statement> {
+pub fn vouched_for<T>(value: T, identity: SignerIdentity) -> Proof<T> {
     let signer = Signer { name: "ci".to_owned(), identity };
     let carrier = raw("proof", MediaType::DSSE, "").carrier;
     let payload = crate::digest::Digest::sha256(b"payload");
-    let verified =
-        Verified::new(statement, manifest(), vec![signer], Basis::Signed, carrier, payload);
+    let verified = Verified::new(value, manifest(), vec![signer], Basis::Signed, carrier, payload);
     Proof::Proven(verified)
 }

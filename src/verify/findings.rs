@@ -97,6 +97,18 @@ pub fn of_rebuild(rebuild: &Rebuild, warrant: &Warrant, image: &Image) -> Vec<Fi
         .collect()
 }
 
+/// Names of the source that rules rely on and nothing proves.
+pub fn of_refs(evidence: &Evidence) -> Vec<Finding> {
+    let gaps = evidence.ref_gaps().into_iter();
+    let finding = |gap: Gap| {
+        Finding::new(Code::ProvenanceCommitNotInRef, subject(&evidence.image))
+            .with(Key::Found, gap.code)
+            .with(Key::From, gap.field)
+            .with(Key::Why, gap.why)
+    };
+    gaps.map(finding).collect()
+}
+
 fn of_counted(rebuild: &Rebuild, image: &Image) -> Vec<Finding> {
     match rebuild {
         Rebuild::NotAsked => vec![Finding::new(Code::RebuildNotRun, subject(image))],

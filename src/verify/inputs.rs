@@ -37,7 +37,7 @@ async fn ask(question: &Question, ctx: &Context) -> Result<(), String> {
                     Err(failure) => failure.why,
                 };
             }
-            Err(format!("commit {} of {url}: {last}", commit.as_str()))
+            Err(format!("commit-not-in-ref: commit {} of {url}: {last}", commit.as_str()))
         }
         Question::Image { repository, digest } => {
             let missing = |why: String| format!("image {repository}@{digest}: {why}");

@@ -8,6 +8,7 @@ mod attested;
 mod claims;
 mod contents;
 mod findings;
+mod history;
 mod inputs;
 mod rebuilding;
 
@@ -32,7 +33,7 @@ use crate::{
         self, Budgets, PlatformChoice, Source, SourceError, SourceSettings, discover::Discovered,
         load::Loaded,
     },
-    trust::{self, Attested, Proofs, TrustRules, layout::JudgedLayout},
+    trust::{self, Attested, Proofs, SourceRefs, TrustRules, layout::JudgedLayout},
     verdict::{Decision, Evidence, Grounds, Inputs, PlatformVerdict, Verdict},
 };
 
@@ -219,7 +220,7 @@ async fn judge_image(
     now: Timestamp,
 ) -> PlatformVerdict {
     let found = find(source, &image, ctx).await;
-    let proven = Proven::of(image, found, ctx, now);
+    let proven = Proven::of(image, found, ctx, now).with_refs(ctx).await;
     let (evidence, findings, judgement) = match proven.denied_already(ctx, now) {
         Some(denied) if matches!(source.location(), Location::Registry(_)) => denied,
         denied => {
@@ -284,7 +285,8 @@ pub async fn weigh(
     ctx: &Context,
     now: Timestamp,
 ) -> (Evidence, Vec<Finding>) {
-    look_inside(source, Proven::of(image, found, ctx, now), Depth::Rebuild, ctx, now).await
+    let proven = Proven::of(image, found, ctx, now).with_refs(ctx).await;
+    look_inside(source, proven, Depth::Rebuild, ctx, now).await
 }
 
 /// How far an image is looked into, where anybody asks for it.
@@ -305,6 +307,8 @@ struct Proven {
     layouts: Vec<JudgedLayout>,
     /// What others rebuilt of the provenance that is known so far.
     attested: Attested,
+    /// Whether branch and tag of the source hold its commit, where a rule relies on that.
+    refs: SourceRefs,
     findings: Vec<Finding>,
 }
 
@@ -327,7 +331,15 @@ impl Proven {
         findings.extend(findings::beyond(&proofs.attestations));
         let foreseen = claims::foreseen(&proofs, &image, ctx);
         let (attested, _) = attested::count(&proofs, &image, &foreseen.payloads, ctx, now);
-        Self { image, carriers, proofs, layouts, attested, findings }
+        let refs = SourceRefs::default();
+        Self { image, carriers, proofs, layouts, attested, refs, findings }
+    }
+
+    /// With what the source's repository says, where a rule relies on it: such rules judge before anything is built, too.
+    async fn with_refs(mut self, ctx: &Context) -> Self {
+        let provenance = claims::foreseen(&self.proofs, &self.image, ctx).provenance;
+        self.refs = history::of(&provenance, self.refs, ctx).await;
+        self
     }
 
     /// The verdict's parts, where what is known denies the image for a reason that no layer and no rebuild could lift: then
@@ -365,7 +377,7 @@ impl Proven {
         ctx: &Context,
         now: Timestamp,
     ) -> (Evidence, Vec<Finding>) {
-        let Self { image, carriers, proofs, layouts, mut findings, .. } = self;
+        let Self { image, carriers, proofs, layouts, refs, mut findings, .. } = self;
         let Outcome { rebuild, warrant } = outcome;
         let (attested, of_attested) =
             attested::count(&proofs, &image, &claims.payloads(), ctx, now);
@@ -381,6 +393,7 @@ impl Proven {
             attestations: proofs.attestations,
             layouts,
             provenance: claims.provenance,
+            refs,
             sboms: claims.sboms,
             inventory: contents.inventory,
             reconciliations: claims.reconciliations,
@@ -392,6 +405,7 @@ impl Proven {
             plan_options,
             image,
         };
+        findings.extend(findings::of_refs(&evidence));
         findings.extend(findings::of_trust(&evidence, &ctx.trust));
         (evidence, findings)
     }
@@ -424,6 +438,8 @@ async fn look_inside(
     };
     let (contents, head_start) = read_beside(fetched, foreseen, image, ctx).await;
     let claims = claims::claims(proofs, &contents, image, ctx);
+    // The layers may hold provenance of their own.
+    let refs = history::of(&claims.provenance, proven.refs.clone(), ctx).await;
     let counted = attested::count(proofs, image, &claims.payloads(), ctx, now).0;
     let outcome = if rebuilds && ctx.rebuilds(&counted) {
         if head_start.is_none() {
@@ -433,7 +449,7 @@ async fn look_inside(
     } else {
         Outcome::not_asked()
     };
-    proven.with(contents, claims, outcome, ctx, now)
+    Proven { refs, ..proven }.with(contents, claims, outcome, ctx, now)
 }
 
 /// Reads the layers, and meanwhile builds what will be asked for, where that is foreseen: a builder waits for much.

@@ -4,7 +4,7 @@
 //! has a hostile source try.
 
 use std::{
-    io::ErrorKind,
+    io::{ErrorKind, Read as _, Write as _},
     net::TcpListener,
     os::{linux::net::SocketAddrExt as _, unix::net::UnixListener},
     path::{Path, PathBuf},
@@ -14,15 +14,19 @@ use std::{
 };
 
 use hallmark::{
-    attest::provenance::{Commit, Network},
+    attest::provenance::{Commit, Frontend, Material, MaterialKind, Network, Pin},
+    digest::Digest,
     engine::{
         EngineChoice, EngineSettings,
         ancestry::{Held, Unproven, holds},
+        sandbox::find_program,
     },
     limits::Limits,
     progress::Silent,
     rebuild::{FailureKind, Plan, PlannedRepository, PlannedSource},
 };
+
+use serde_json::{Value, json};
 
 use crate::{
     rebuild::{Lab, traces},
@@ -338,5 +342,311 @@ async fn g14_a_commit_of_a_fork_is_not_the_parents() {
             matches!(held, Held::Unproven(Unproven::NoName(_) | Unproven::NotGiven { .. })),
             "{name}: {held:?}"
         );
+    }
+}
+
+/// A repository of the lab's registry, spoken to directly.
+struct Shelf {
+    client: reqwest::Client,
+    host: String,
+    base: String,
+}
+
+impl Shelf {
+    fn of(lab: &Lab, path: &str) -> Self {
+        let (client, host) = (reqwest::Client::new(), lab.registry.clone());
+        Self { client, base: format!("http://{host}/v2/{path}"), host }
+    }
+
+    async fn get(&self, what: &str) -> Value {
+        let accept = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
+                      application/vnd.docker.distribution.manifest.list.v2+json, \
+                      application/vnd.docker.distribution.manifest.v2+json";
+        let asked = self.client.get(format!("{}/{what}", self.base)).header("Accept", accept);
+        asked.send().await.unwrap().error_for_status().unwrap().json().await.unwrap()
+    }
+
+    /// Manifest and configuration of an image, for one architecture.
+    async fn image(&self, digest: &Digest, architecture: &str) -> (Value, Value) {
+        let mut manifest = self.get(&format!("manifests/{digest}")).await;
+        if let Some(entries) = manifest["manifests"].as_array() {
+            let ours = |entry: &&Value| entry["platform"]["architecture"] == architecture;
+            let digest = entries.iter().find(ours).unwrap()["digest"].as_str().unwrap().to_owned();
+            manifest = self.get(&format!("manifests/{digest}")).await;
+        }
+        let config = manifest["config"]["digest"].as_str().unwrap().to_owned();
+        let config = self.get(&format!("blobs/{config}")).await;
+        (manifest, config)
+    }
+
+    async fn push_blob(&self, bytes: Vec<u8>) -> Digest {
+        let digest = Digest::sha256(&bytes);
+        let upload =
+            self.client.post(format!("{}/blobs/uploads/", self.base)).send().await.unwrap();
+        let to = upload.headers()["location"].to_str().unwrap().to_owned();
+        let to = if to.starts_with('/') { format!("http://{}{to}", self.host) } else { to };
+        let mark = if to.contains('?') { '&' } else { '?' };
+        let put = self.client.put(format!("{to}{mark}digest={digest}")).body(bytes);
+        put.send().await.unwrap().error_for_status().unwrap();
+        digest
+    }
+
+    async fn push(&self, mut manifest: Value, config: &Value) -> Digest {
+        let config = config.to_string();
+        manifest["config"]["size"] = json!(config.len());
+        manifest["config"]["digest"] = json!(self.push_blob(config.into_bytes()).await.to_string());
+        let kind = manifest["mediaType"].as_str().unwrap().to_owned();
+        let text = manifest.to_string();
+        let digest = Digest::sha256(text.as_bytes());
+        let put = self.client.put(format!("{}/manifests/{digest}", self.base));
+        let put = put.header("Content-Type", kind).body(text);
+        put.send().await.unwrap().error_for_status().unwrap();
+        digest
+    }
+}
+
+/// Puts into the plan, in the place of each base, one that says something for those who build on it.
+async fn with_triggers(lab: &Lab, plan: &mut Plan, text: &str) {
+    let architecture = plan.platform.architecture.clone();
+    for material in &mut plan.materials {
+        let (MaterialKind::Image { name, .. }, Pin::Content(pin)) =
+            (&material.kind, &mut material.pin)
+        else {
+            continue;
+        };
+        let Some(path) = name.strip_prefix(&format!("{}/", lab.registry)) else { continue };
+        let shelf = Shelf::of(lab, path);
+        let (manifest, mut config) = shelf.image(pin, &architecture).await;
+        config["config"]["OnBuild"] = json!([text]);
+        *pin = shelf.push(manifest, &config).await;
+    }
+}
+
+/// A frontend that knocks itself, and has its steps have whatever network there is: the real one, behind a script that drops the
+/// option by which it is asked for none.
+async fn hostile_frontend(lab: &Lab, plan: &mut Plan, knock: &str) -> Digest {
+    let real = find_program("dockerfile-frontend").expect("scripts/peers dockerfile-frontend");
+    let script = format!(
+        "#!/bin/sh\n({knock}) > /dev/null 2>&1\n\
+         for n in $(env | sed -n 's/^\\(BUILDKIT_FRONTEND_OPT_[0-9]*\\)=force-network-mode=.*/\\1/p')\n\
+         do export $n=x=y\ndone\nexec /frontend\n"
+    );
+    let mut layer = tar::Builder::new(Vec::new());
+    for (path, bytes) in [("frontend", std::fs::read(real).unwrap()), ("run", script.into_bytes())]
+    {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o755);
+        layer.append_data(&mut header, path, bytes.as_slice()).unwrap();
+    }
+    let layer = layer.into_inner().unwrap();
+    let base = plan.build_args["BUILD"].clone();
+    let (name, pin) = plan
+        .materials
+        .iter()
+        .find_map(|material| match (&material.kind, &material.pin) {
+            (MaterialKind::Image { name, .. }, Pin::Content(pin)) if base.starts_with(name) => {
+                Some((name.clone(), pin.clone()))
+            }
+            _ => None,
+        })
+        .expect("the base is a material");
+    let shelf = Shelf::of(lab, name.strip_prefix(&format!("{}/", lab.registry)).unwrap());
+    let (mut manifest, mut config) = shelf.image(&pin, &plan.platform.architecture).await;
+    let (size, diff_id) = (layer.len(), Digest::sha256(&layer).to_string());
+    let docker = manifest["mediaType"].as_str().unwrap().contains("docker");
+    let kind = match docker {
+        true => "application/vnd.docker.image.rootfs.diff.tar",
+        false => "application/vnd.oci.image.layer.v1.tar",
+    };
+    let blob = json!({"mediaType": kind, "digest": shelf.push_blob(layer).await.to_string(), "size": size});
+    manifest["layers"].as_array_mut().unwrap().push(blob);
+    config["rootfs"]["diff_ids"].as_array_mut().unwrap().push(json!(diff_id));
+    config["config"]["Entrypoint"] = json!(["/run"]);
+    config["config"]["Cmd"] = Value::Null;
+    let digest = shelf.push(manifest, &config).await;
+    let reference = format!("{name}:hostile-frontend");
+    plan.materials.push(Material {
+        uri: format!("pkg:docker/{name}@hostile-frontend"),
+        kind: MaterialKind::Image {
+            name,
+            tag: Some("hostile-frontend".to_owned()),
+            platform: None,
+        },
+        pin: Pin::Content(digest.clone()),
+        role: None,
+    });
+    plan.frontend = Frontend::Image { reference };
+    plan.frontends = [digest.clone()].into();
+    digest
+}
+
+/// G9: a frontend that the operator lists is a stranger's program all the same.
+#[tokio::test]
+async fn g9_a_frontend_and_its_steps_reach_nothing() {
+    let Some(lab) = Lab::find() else { return };
+    let ears = Ears::open();
+    let knock = ears.knock();
+    let dockerfile = format!("ARG BUILD\nFROM ${{BUILD}}\nRUN ({knock}); echo tried > /x\n");
+    for choice in engines().into_iter().filter(|choice| *choice != EngineChoice::Buildah) {
+        let mut plan = plan_of(&lab, "frontend", &dockerfile).await;
+        let digest = hostile_frontend(&lab, &mut plan, &knock).await;
+        let result = run(&plan, lab.settings(), choice, &Limits::default(), &Silent).await;
+        assert_eq!(ears.heard(), [""; 0], "{choice:?}");
+        let built = result.expect("the frontend makes an image").built;
+        assert_eq!(built.report.network, Network::None, "{choice:?}");
+        assert_eq!(built.frontend, Some(digest.clone()), "{choice:?}");
+        let served = built.report.served.expect("it is started here");
+        assert!(served.contains(&digest), "{choice:?}: {served:?}");
+    }
+}
+
+#[tokio::test]
+async fn g8_a_base_with_triggers_is_a_gap() {
+    let Some(lab) = Lab::find() else { return };
+    let canaries = tempfile::tempdir().unwrap();
+    let canary = canaries.path().join("canary");
+    std::fs::write(&canary, "whole").unwrap();
+    let mount = format!(
+        "RUN --mount=type=bind,rw,source={},target=/h sh -c 'echo x > /h/canary'",
+        canaries.path().display()
+    );
+    let dockerfile = "ARG BUILD\nFROM ${BUILD}\nCOPY Dockerfile /x\n";
+    for choice in engines() {
+        let mut plan = for_engine(plan_of(&lab, "triggers", dockerfile).await, choice);
+        let before = plan.materials.clone();
+        with_triggers(&lab, &mut plan, &mount).await;
+        assert_ne!(plan.materials, before, "no base was changed");
+        let result = run(&plan, lab.settings(), choice, &Limits::default(), &Silent).await;
+        assert_eq!(std::fs::read_to_string(&canary).unwrap(), "whole", "{choice:?}");
+        if choice == EngineChoice::Buildah {
+            let failure = result.expect_err("it was built");
+            assert_eq!(failure.kind, FailureKind::Denied, "{}", failure.why);
+            assert!(failure.why.contains("gap base-onbuild"), "{}", failure.why);
+        }
+    }
+}
+
+/// A git server that answers each request with a redirect.
+fn redirecting(to: String) -> std::net::SocketAddr {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let mut head = [0; 4096];
+            let read = stream.read(&mut head).unwrap_or(0);
+            let asked = String::from_utf8_lossy(&head[..read]).into_owned();
+            let path = asked.split_whitespace().nth(1).unwrap_or("/").to_owned();
+            let answer = format!(
+                "HTTP/1.1 302 Found\r\nLocation: {to}{path}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            );
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    address
+}
+
+/// A server that is let be near is no way to what is nearer, or to where nobody may go.
+#[tokio::test]
+async fn g10_a_redirecting_server_leads_nowhere_inside() {
+    let Some(lab) = Lab::find() else { return };
+    let ears = Ears::open();
+    let Some(metadata) = &ears.link_local else { return eprintln!("SKIPPED: no alias on lo") };
+    let to = format!("http://{}", metadata.local_addr().unwrap());
+    let server = redirecting(to);
+    for choice in engines() {
+        let mut plan = for_engine(plan_of(&lab, "redirect", "FROM scratch\n").await, choice);
+        if let PlannedSource::Repository(repository) = &mut plan.source {
+            repository.url = format!("http://{server}/a.git");
+        }
+        let result = run(&plan, lab.settings(), choice, &Limits::default(), &Silent).await;
+        let failure = result.expect_err("it was built");
+        assert_eq!(failure.kind, FailureKind::SourceGone, "{choice:?}: {}", failure.why);
+        assert_eq!(ears.heard(), [""; 0], "{choice:?}");
+        let (commit, settings) = (Commit::new(&"a".repeat(40)).unwrap(), lab.settings());
+        let url = format!("http://{server}/a.git");
+        let held = holds(&url, "main", &commit, &settings, &Limits::default(), &Silent).await;
+        assert!(matches!(held, Ok(Held::Unproven(Unproven::NotGiven { .. }))), "{held:?}");
+        assert_eq!(ears.heard(), [""; 0], "the history");
+    }
+}
+
+/// An archive is read as the repository is: whatever its Dockerfile names needs the operator's list.
+#[tokio::test]
+async fn g11_an_archive_names_no_frontend_that_nobody_lists() {
+    let Some(lab) = Lab::find() else { return };
+    let evil = format!("{}/demo/honest:1", lab.registry);
+    for syntax in [true, false] {
+        let first = if syntax { format!("# syntax={evil}\n") } else { String::new() };
+        let dockerfile = format!("{first}ARG BUILD\nFROM ${{BUILD}}\nRUN echo x > /x\n");
+        let mut archive = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_gnu();
+        header.set_size(dockerfile.len() as u64);
+        header.set_mode(0o644);
+        archive.append_data(&mut header, "Dockerfile", dockerfile.as_bytes()).unwrap();
+        let archive = archive.into_inner().unwrap();
+        let digest = Digest::sha256(&archive);
+        let url = served(archive);
+        for choice in engines().into_iter().filter(|choice| *choice != EngineChoice::Buildah) {
+            let mut plan = plan_of(&lab, "archive", "FROM scratch\n").await;
+            plan.source = PlannedSource::Download { url: url.clone(), digest: digest.clone() };
+            plan.dockerfile_path = "Dockerfile".to_owned();
+            let result = run(&plan, lab.settings(), choice, &Limits::default(), &Silent).await;
+            match (syntax, result) {
+                (true, result) => {
+                    let failure = result.expect_err("a stranger's frontend was run");
+                    assert_eq!(failure.kind, FailureKind::Denied, "{choice:?}: {}", failure.why);
+                    assert!(failure.why.contains("frontend-not-allowed"), "{}", failure.why);
+                }
+                (false, Ok(_)) => {}
+                (false, Err(failure)) => {
+                    assert_ne!(failure.kind, FailureKind::Denied, "{choice:?}: {}", failure.why);
+                }
+            }
+        }
+    }
+}
+
+/// A server of one file.
+fn served(bytes: Vec<u8>) -> String {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let _ = stream.read(&mut [0; 4096]);
+            let head = format!(
+                "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+                bytes.len()
+            );
+            let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&bytes));
+        }
+    });
+    format!("http://{address}/context.tar")
+}
+
+/// What cannot be caged is said before anything is built, and is no fault of the image's.
+#[test]
+fn what_cannot_be_caged_is_said_before_anything_is_built() {
+    let Some(lab) = support::Lab::here("what_cannot_be_caged_is_said_before_anything_is_built")
+    else {
+        return;
+    };
+    let nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"];
+    let mode = |mode| std::os::unix::fs::PermissionsExt::from_mode(mode);
+    for (engine, variable) in
+        [("docker", "HONEST"), ("buildkitd", "HONEST"), ("buildah", "BUILDAH")]
+    {
+        let work = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(work.path(), mode(0o777)).unwrap();
+        let config = format!("version: 1\nrebuild: {{engine: {engine}}}\n");
+        let command = lab.hallmark(["rebuild", lab.get(variable)]).config(&config);
+        let home = command.config_path().parent().unwrap().to_owned();
+        std::fs::set_permissions(home, mode(0o755)).unwrap();
+        let answer = command.env("TMPDIR", work.path()).run_by(&nobody);
+        assert_ne!(answer.code, 0, "{engine}: {}", answer.all());
+        answer.says("engine-error").says("rebuild-engine-unavailable").says_not("build-failed");
+        assert_eq!(std::fs::read_dir(work.path()).unwrap().count(), 0, "{engine}");
     }
 }

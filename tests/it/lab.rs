@@ -73,6 +73,12 @@ fn b10_an_image_that_reproduces_and_is_not_signed_is_denied() {
     assert!(codes.contains(&"signature-missing"), "{codes:?}");
     assert!(codes.contains(&"provenance-unsigned"), "{codes:?}");
     assert!(codes.contains(&"rebuild-inputs-untrusted"), "{codes:?}");
+    // Not for a policy's sake alone: whoever pushed the image chose what would run.
+    let config = config + "rebuild: {when: always}\n";
+    let answer = lab.hallmark(["verify", &image, "-o", "json"]).config(&config).run();
+    let report = answer.exits(1).json();
+    let rebuild = &report["platforms"][0]["evidence"]["rebuild"];
+    assert_eq!(rebuild["status"], "no-provenance", "{report:#}");
 }
 
 /// The same image, where the operator names every input: nobody has to sign it.

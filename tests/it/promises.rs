@@ -177,6 +177,7 @@ impl Scene {
             attestations: proofs.attestations,
             layouts: Vec::new(),
             provenance: Proof::Missing,
+            refs: Default::default(),
             sboms: Vec::new(),
             inventory: None,
             reconciliations: Vec::new(),

@@ -71,6 +71,7 @@ impl Engine for Buildctl {
             reason: String::new(),
             network: network(shell, Runs::Elsewhere, plan),
             ephemeral: false,
+            served: None,
         };
         talk.stage("building");
         let mut args = buildctl_args(plan, work, &policy);

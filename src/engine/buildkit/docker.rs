@@ -204,6 +204,7 @@ impl Docker {
             reason: String::new(),
             network: network(shell, self.runs(), plan),
             ephemeral: self.runs() == Runs::Here,
+            served: None,
         })
     }
 }

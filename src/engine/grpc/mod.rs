@@ -181,6 +181,7 @@ pub(super) async fn build(
         reason: String::new(),
         network: buildkit::network(shell, runs, plan),
         ephemeral: runs == Runs::Here,
+        served: None,
     };
     let id = name(shell.work);
     let layout = shell.work.join("out");

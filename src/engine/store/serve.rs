@@ -5,10 +5,11 @@
 //! else. It checks nothing: whoever asks names a digest and holds the answer to it.
 
 use std::{
+    collections::BTreeSet,
     io,
     net::SocketAddr,
     path::PathBuf,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -40,6 +41,9 @@ const CHUNK_BYTES: usize = 256 << 10;
 /// Largest document whose media type is looked for, in bytes.
 const DOCUMENT_BYTES: u64 = 8 << 20;
 
+/// Digests that were given, in whole or in part.
+pub type Given = Arc<Mutex<BTreeSet<Digest>>>;
+
 /// A running registry; it ends when this is dropped.
 #[derive(Debug)]
 pub struct Serving {
@@ -60,14 +64,14 @@ impl Drop for Serving {
     }
 }
 
-/// Serves the store on a socket, which is where the builder can reach it and nobody else.
+/// Serves the store on a socket, which is where the builder can reach it and nobody else. What it gives is kept in `given`.
 ///
 /// # Errors
 /// The socket cannot be used.
-pub fn serve(store: &Store, listener: std::net::TcpListener) -> io::Result<Serving> {
+pub fn serve(store: &Store, listener: std::net::TcpListener, given: Given) -> io::Result<Serving> {
     let listener = TcpListener::from_std(listener)?;
     let address = listener.local_addr()?;
-    let router = Router::new().fallback(answer).with_state(Arc::new(store.clone()));
+    let router = Router::new().fallback(answer).with_state((Arc::new(store.clone()), given));
     let task: JoinHandle<io::Result<()>> =
         tokio::spawn(async move { axum::serve(listener, router).await });
     Ok(Serving { address, task: task.abort_handle() })
@@ -100,7 +104,11 @@ fn asked(path: &str) -> Option<Asked> {
     }
 }
 
-async fn answer(State(store): State<Arc<Store>>, method: Method, uri: Uri) -> Response {
+async fn answer(
+    State((store, given)): State<(Arc<Store>, Given)>,
+    method: Method,
+    uri: Uri,
+) -> Response {
     if method != Method::GET && method != Method::HEAD {
         return StatusCode::METHOD_NOT_ALLOWED.into_response();
     }
@@ -120,9 +128,13 @@ async fn answer(State(store): State<Arc<Store>>, method: Method, uri: Uri) -> Re
         None => None,
     };
     let Some((path, kind, digest)) = found else { return StatusCode::NOT_FOUND.into_response() };
-    file(path, kind, &digest, method == Method::HEAD)
-        .await
-        .unwrap_or_else(|_| StatusCode::NOT_FOUND.into_response())
+    match file(path, kind, &digest, method == Method::HEAD).await {
+        Ok(response) => {
+            given.lock().unwrap_or_else(PoisonError::into_inner).insert(digest);
+            response
+        }
+        Err(_) => StatusCode::NOT_FOUND.into_response(),
+    }
 }
 
 /// What a manifest or index says that it is; older ones say it by what they hold.
@@ -211,7 +223,8 @@ mod tests {
         std::fs::write(store.blob(&digest), bytes).unwrap();
         let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
         listener.set_nonblocking(true).unwrap();
-        let serving = serve(&store, listener).unwrap();
+        let given = Given::default();
+        let serving = serve(&store, listener, given.clone()).unwrap();
         let url = format!("http://{}/v2/x/manifests/{digest}", serving.address());
         let answer = reqwest::get(&url).await.unwrap();
         let kind = answer.headers()["content-type"].to_str().unwrap().to_owned();
@@ -221,5 +234,7 @@ mod tests {
         assert_eq!(reqwest::get(&other).await.unwrap().status(), 404);
         let post = reqwest::Client::new().post(&url).send().await.unwrap();
         assert_eq!(post.status(), 405);
+        // What was not there, or not asked for in that way, was not given.
+        assert_eq!(given.lock().unwrap().iter().collect::<Vec<_>>(), [&digest]);
     }
 }

@@ -130,6 +130,11 @@ pub struct EngineInput {
     pub network: String,
     /// Whether its storage was made for this build alone.
     pub ephemeral: bool,
+    /// Whether it had nothing but what hallmark gave it by digest and commit, by the record of what was served and a look at its
+    /// network.
+    pub pinned: bool,
+    /// Digests of what it was given, sorted; null where nobody here served it.
+    pub served: Option<Vec<String>>,
 }
 
 /// A difference between the published and the rebuilt image.
@@ -279,6 +284,11 @@ impl EngineInput {
             reason: engine.reason.clone(),
             network: engine.network.name().to_owned(),
             ephemeral: engine.ephemeral,
+            pinned: engine.is_pinned(),
+            served: engine
+                .served
+                .as_ref()
+                .map(|served| served.iter().map(ToString::to_string).collect()),
         }
     }
 }
@@ -303,7 +313,7 @@ impl DifferenceInput {
 }
 
 impl GapInput {
-    fn of(gap: &Gap) -> Self {
+    pub(super) fn of(gap: &Gap) -> Self {
         Self {
             code: gap.code.to_owned(),
             field: gap.field.clone(),

@@ -259,9 +259,9 @@ fn trees() -> impl Strategy<Value = (Tree, Tree)> {
 }
 
 proptest! {
-    /// H26: in whatever layers two trees come, the rung is theirs.
+    /// H29: in whatever layers two trees come, the rung is theirs.
     #[test]
-    fn h26_the_rung_is_that_of_the_flattened_trees((left, right) in trees(), seeds in any::<[u64; 2]>()) {
+    fn h29_the_rung_is_that_of_the_flattened_trees((left, right) in trees(), seeds in any::<[u64; 2]>()) {
         let want = rung(&left, &right);
         let layered = [spread(&left, seeds[0]), spread(&right, seeds[1])];
         let pairs = [
