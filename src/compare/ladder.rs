@@ -501,7 +501,8 @@ impl<'a> Run<'a> {
         for (layer, id) in noted {
             self.note(&layer, Some(&id));
         }
-        let asides = (left.asides != right.asides).then(|| [left.asides.len(), right.asides.len()]);
+        let asides =
+            (left.asides != right.asides).then_some([left.asides.len(), right.asides.len()]);
         let whole = left.compare(&right, (&self.left, &self.right), self.limits)?;
         Ok(Trees { asides, whole })
     }

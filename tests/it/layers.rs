@@ -316,7 +316,7 @@ fn ours(stack: &Stack) -> Ours {
 /// One name in words that both sides can be put into; folders whose mode nobody says have none.
 fn words(node: &Node, first: &str, unsure: bool) -> Value {
     let folder = node.kind == EntryKind::Directory;
-    let Contents::Hashed(digest) = node.contents else {
+    let Contents::Hashed { hash: digest, .. } = node.contents else {
         let xattrs: BTreeMap<_, _> =
             node.xattrs.iter().map(|(name, value)| (name, STANDARD.encode(value))).collect();
         return json!({

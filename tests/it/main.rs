@@ -12,6 +12,7 @@ mod faces;
 mod first_hour;
 mod flows;
 mod gate;
+mod history;
 mod in_toto;
 mod lab;
 mod layers;

@@ -273,19 +273,15 @@ proptest! {
         ];
         for [left, right] in pairs {
             let (left, right) = (image(left), image(right));
-            let (ours, theirs) = if seeds[0] % 2 == 0 { (&left, &right) } else { (&right, &left) };
-            for (left, right) in [(ours, theirs)] {
-                let found = run(left, right).unwrap();
-                // Equal layers may stand higher.
-                let level = found.level.min(Level::ContentIdentical);
-                prop_assert_eq!(level, want, "{:#?}\n{:#?}\n{:#?}", left.layers, right.layers, found);
-                if found.level == Level::Different {
-                    prop_assert!(
-                        found.differences.iter().any(|d| !d.class.is_benign() && d.explained_by.is_none()),
-                        "nothing is said to differ: {:#?}", found
-                    );
-                }
-            }
+            let (left, right) = if seeds[0] % 2 == 0 { (left, right) } else { (right, left) };
+            let found = run(&left, &right).unwrap();
+            // Equal layers may stand higher.
+            let level = found.level.min(Level::ContentIdentical);
+            prop_assert_eq!(level, want, "{:#?}\n{:#?}\n{:#?}", left.layers, right.layers, found);
+            let mut open =
+                found.differences.iter().filter(|d| !d.class.is_benign() && d.explained_by.is_none());
+            let said = open.next().is_some();
+            prop_assert!(said || found.level > Level::Different, "nothing is said to differ");
         }
     }
 }
