@@ -199,3 +199,16 @@ impl Default for Limits {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bounds_name_the_key_that_raises_them() {
+        let limits = Limits::default();
+        let keys = [limits.json(1).values_limit, limits.attestation().values_limit];
+        let want = [key("json_values"), key("attestation_values")];
+        assert_eq!(keys.map(|key| key.map(str::to_owned)), want.map(Some));
+    }
+}

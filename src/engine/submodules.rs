@@ -180,6 +180,24 @@ mod tests {
         assert_eq!(entries(""), []);
     }
 
+    /// A submodule that is a material is a repository of the plan, and so looked at for submodules of its own.
+    #[test]
+    fn h23_submodules_of_submodules_are_looked_at() {
+        let inner = ("https://h.example/lib.git".to_owned(), "1".repeat(40));
+        let mut predicate = crate::rebuild::tests::predicate();
+        let material = serde_json::json!({
+            "uri": format!("{}#main", inner.0), "digest": { "sha1": inner.1 },
+        });
+        predicate["materials"].as_array_mut().unwrap().push(material);
+        let (provenance, image) =
+            (crate::rebuild::tests::parse(predicate), crate::rebuild::tests::image());
+        let planned = crate::rebuild::plan::plan(&provenance, &image, &Default::default());
+        let crate::rebuild::Planned::Plan(plan) = planned else { panic!("{planned:?}") };
+        let seen = seen_in(&plan);
+        assert!(seen.contains(&inner), "{seen:?}");
+        assert!(seen.iter().any(|(url, _)| url == "https://git.example/app.git"), "{seen:?}");
+    }
+
     /// git in a folder, as whoever makes a repository runs it.
     fn git(folder: &std::path::Path, args: &[&str]) -> String {
         let mut command = std::process::Command::new("git");
