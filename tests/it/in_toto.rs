@@ -245,6 +245,34 @@ fn b6_an_image_whose_links_do_not_prove_the_layout_is_denied() {
     }
 }
 
+/// Links of another build by the same functionaries, which a stranger attached: a good image passes beside them, and one that is
+/// short of a link of its own is not helped by theirs.
+#[test]
+fn h36_links_of_another_build_neither_fail_a_good_image_nor_pass_a_bad_one() {
+    let other_source = artifacts(&[("src/a", "other"), ("src/b", "b")]);
+    let mut other_products = other_source.clone();
+    other_products["image.json"] = artifacts(&[("x", "other image")])["x"].clone();
+    let others = [
+        (0, "write", link("write", json!({}), other_source.clone())),
+        (1, "package", link("package", other_source, other_products)),
+    ];
+    let (parts, product) = image();
+    for (before, names) in [(true, ["write", "package"]), (false, ["package", "nothing"])] {
+        let mut chain = Chain::new(&product);
+        let own = std::mem::take(&mut chain.links);
+        // The names of their files are not signed.
+        let named =
+            others.iter().zip(names).map(|((who, _, link), name)| (*who, name, link.clone()));
+        let named: Vec<_> = named.collect();
+        chain.links = if before { [named, own].concat() } else { [own, named].concat() };
+        judged(&parts, &chain, "").exits(0);
+    }
+    let mut bad = Chain::new(&product);
+    bad.links.remove(0);
+    bad.links.extend(others);
+    judged(&parts, &bad, "").exits(1).says("error[layout-rule-violated]");
+}
+
 #[test]
 fn inspections_are_left_out_only_where_the_operator_says_so() {
     let (parts, product) = image();

@@ -36,7 +36,7 @@ pub struct Link {
 pub type Artifacts = BTreeMap<String, Artifact>;
 
 /// The contents of an artifact: digests by the name of their algorithm, in lower case.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Artifact {
     digests: BTreeMap<String, String>,
 }
@@ -91,6 +91,12 @@ impl Artifact {
     /// Whether both have the same digests, one of them of an algorithm that binds content.
     pub fn equals(&self, other: &Self) -> bool {
         self.digests == other.digests && self.digests.keys().any(|name| is_strong(name))
+    }
+
+    /// Its digests of accepted algorithms, by the name of the algorithm.
+    pub fn strong(&self) -> impl Iterator<Item = (&str, &str)> {
+        let all = self.digests.iter().map(|(name, hex)| (name.as_str(), hex.as_str()));
+        all.filter(|(name, _)| is_strong(name))
     }
 
     /// Whether the digests differ.

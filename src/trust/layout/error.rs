@@ -51,6 +51,22 @@ pub enum LayoutError {
         /// One artifact about which they disagree.
         artifact: String,
     },
+    /// A sublayout stands for another step already.
+    #[error(
+        "the only sublayout for the step {step:?} stands for another step too; one stands for one"
+    )]
+    SublayoutTwice {
+        /// Which step.
+        step: String,
+    },
+    /// Nothing ties the links of a step to the others.
+    #[error(
+        "the links for {step:?} have no artifact in common with the others, so that nothing says that they are of this build"
+    )]
+    Unrelated {
+        /// Which step or inspection.
+        step: String,
+    },
     /// An artifact rule does not hold.
     #[error("{item:?}, {}: {rule:?} does not hold{}", list.name(), artifacts_named(artifacts))]
     Rule {
@@ -103,7 +119,9 @@ impl LayoutError {
             Self::Threshold { unsupported, .. } if !unsupported.is_empty() => {
                 Code::LayoutKeyUnsupported
             }
-            Self::Threshold { .. } => Code::LayoutThreshold,
+            Self::Threshold { .. } | Self::SublayoutTwice { .. } | Self::Unrelated { .. } => {
+                Code::LayoutThreshold
+            }
             Self::Disagree { .. } => Code::LayoutLinksDisagree,
             Self::Rule { .. } => Code::LayoutRuleViolated,
             Self::Inspection { .. } => Code::LayoutInspectionNotRun,

@@ -12,7 +12,7 @@ use super::{Chain, Demands, Inspections, LayoutError, Links, Offered, Remark};
 use crate::{
     attest::{
         Carrier,
-        in_toto::{Body, Document},
+        in_toto::{Artifacts, Body, Document},
     },
     digest::ManifestDigest,
     finding::{Code, Fact, Finding, Key, Subject},
@@ -110,7 +110,8 @@ pub fn prove_layouts(
     for rule in rules.iter().filter(|rule| rule.is_for(&image.reference.location)) {
         let inspections = rule.inspections;
         let demands = Demands { keys: &rule.keys, now, inspections, limits };
-        let chain = super::verify(&rule.layout, &links, &demands);
+        let left = |products: &Artifacts| subject(products, image).is_some();
+        let chain = super::verify_for(&rule.layout, &links, &demands, Some(&left));
         let proven = chain.and_then(|chain| {
             findings.extend(chain.remarks.iter().map(|remark| remarked(rule, remark)));
             verified(rule, chain, carried, image)
@@ -138,17 +139,12 @@ fn verified(
     carried: &[CarriedLink],
     image: &Image,
 ) -> Result<Verified<Chain>, LayoutError> {
-    let subject = image.documents().find_map(|document| {
-        let digests = document.digests();
-        let is_product = chain.products.values().any(|artifact| artifact.is_one_of(&digests));
-        is_product.then(|| document.digest.clone())
-    });
     let last = chain.steps.last().map(|step| step.name.clone()).unwrap_or_default();
     let missing = || LayoutError::Product { step: last.clone() };
-    let subject: ManifestDigest = subject.ok_or_else(missing)?;
+    let product = subject(&chain.products, image).ok_or_else(missing)?;
     let of_last = |one: &&CarriedLink| match &one.document.body {
-        Body::Link(link) => link.name == last,
-        Body::Layout(_) => one.file.as_deref().is_some_and(|f| f.starts_with(&format!("{last}."))),
+        Body::Link(link) => link.name == last && link.products == chain.products,
+        Body::Layout(_) => false,
     };
     let carrier = carried.iter().find(of_last).or(carried.first()).ok_or_else(missing)?;
     let signer = |key: &PublicKey| Signer {
@@ -158,7 +154,16 @@ fn verified(
     let signers = rule.keys.iter().map(signer).collect();
     let payload = rule.layout.payload.clone();
     let carrier = carrier.carrier.clone();
-    Ok(Verified::new(chain, subject, signers, Basis::Signed, carrier, payload))
+    Ok(Verified::new(chain, product, signers, Basis::Signed, carrier, payload))
+}
+
+/// The document of the image that is one of these products, the outermost index first.
+fn subject(products: &Artifacts, image: &Image) -> Option<ManifestDigest> {
+    image.documents().find_map(|document| {
+        let digests = document.digests();
+        let is_product = products.values().any(|artifact| artifact.is_one_of(&digests));
+        is_product.then(|| document.digest.clone())
+    })
 }
 
 fn about(code: Code, rule: &LayoutRule) -> Finding {

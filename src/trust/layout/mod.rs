@@ -2,38 +2,48 @@
 //!
 //! [`verify`] is pure and does the specification's steps in this order:
 //!
-//! 1. *Layout's signatures*: every key that the operator named has to have signed the layout, as in-toto's verification asks.
+//! 1. *Layout's signatures*: every key that the operator named has to have signed the layout, as in-toto's verification
+//!    asks.
 //! 2. *Expiry*: the time is not after `expires`, whatever else holds (attack B6: a replayed layout).
-//! 3. *Keys*: functionaries' keys are read from the layout. A key is what its bytes are: its id is a label that only the signed
-//!    layout uses, and two ids of one key are one functionary (A24). Keys of OpenPGP and unknown schemes count for nothing, and
-//!    that is said.
-//! 4. *Links*: a link belongs to the step that it names (4.4); a layout in the place of a link belongs to the step in its file
-//!    name (4.5) and is verified by these same steps, with its functionary's keys, to a limited depth. Nobody signed that name,
-//!    so one sublayout stands for one step, the first that it fits. Hints in signatures are not looked at. What no authorised key
-//!    signed is as if it were not there, and takes no place of what one did (H36).
-//! 5. *Threshold*: enough distinct functionaries did each step, and all of them report the same artifacts. Off-spec: also where
-//!    a threshold of 1 is met more than once, since otherwise chance decides which link counts.
+//! 3. *Keys*: functionaries' keys are read from the layout. A key is what its bytes are: its id is a label that only the
+//!    signed layout uses, and two ids of one key are one functionary (A24). Keys of OpenPGP and unknown schemes count for
+//!    nothing, and that is said.
+//! 4. *Links*: a link belongs to the step that it names (4.4); a layout in the place of a link (4.5) is verified by these
+//!    same steps, with its functionary's keys, to a limited depth. Off-spec: its file name, which nobody signed, does not
+//!    say for which step it stands. It may stand for any that its functionary may do, and for one alone. Hints in
+//!    signatures are not looked at. What no authorised key signed is as if it were not there, and takes no place of what
+//!    one did (H36).
+//! 5. *Threshold*: enough distinct functionaries report the same artifacts of each step. Off-spec: there may be several
+//!    such reports, since a registry keeps the links of many builds; `choose` finds those with which the rules of all
+//!    steps hold together and which the image came out of. The others change nothing (H36).
 //! 6. *Rules* of each step (4.3.3), in `rules`.
-//! 7. *Inspections*: **hallmark runs no command**. An inspection counts when a link for it is there that every key of this
-//!    layout signed and its rules hold (4.5.3; off-spec: at the top too). Otherwise the layout is not proven, unless the operator
-//!    wrote `unsafe_skipInspections`, which the result then says.
+//! 7. *Inspections*: **hallmark runs no command**. An inspection counts when a link for it is there that every key of
+//!    this layout signed and its rules hold (4.5.3; off-spec: at the top too). Otherwise the layout is not proven, unless
+//!    the operator wrote `unsafe_skipInspections`, which the result then says.
 //!
 //! The expected command is compared and never decides. Nothing is substituted into a layout, nothing is read beside it.
 
+mod choose;
 mod error;
 mod image;
 mod rules;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 
 pub use error::LayoutError;
 pub use image::{CarriedLink, JudgedLayout, LayoutRule, LayoutState, prove_layouts};
 
-use self::rules::Item;
+use self::{
+    choose::{Choice, Chosen, Kind, Node, Search, Ties, Wanted},
+    rules::Item,
+};
 use super::PublicKey;
 use crate::{
     attest::in_toto::{Artifacts, Body, Document, Inspection, Layout, LayoutKey, Link, Step},
@@ -55,7 +65,7 @@ pub struct Links {
 /// A document, and the name of the file that it was in.
 #[derive(Debug, Clone)]
 pub struct Offered {
-    /// As `build.776a00e2.link`: says which step a sublayout stands for.
+    /// As `build.776a00e2.link`. Nobody signed it: it says in which folder the links of a sublayout are, and nothing else.
     pub file: Option<String>,
     /// The document.
     pub document: Document,
@@ -143,16 +153,39 @@ pub fn verify(
     links: &Links,
     demands: &Demands<'_>,
 ) -> Result<Chain, LayoutError> {
+    verify_for(layout, links, demands, None)
+}
+
+/// What the last step has to have left.
+type Product<'p> = &'p dyn Fn(&Artifacts) -> bool;
+
+/// The same, where only a chain counts whose last step left this.
+///
+/// # Errors
+/// As [`verify`]; [`LayoutError::Product`] where a chain is proven, and left something else.
+fn verify_for(
+    layout: &Document,
+    links: &Links,
+    demands: &Demands<'_>,
+    product: Option<Product<'_>>,
+) -> Result<Chain, LayoutError> {
     let limit = demands.limits.layout_links;
-    let mut judge = Judge { demands, sublayouts_left: limit, stands_for: BTreeMap::new() };
-    if links.count() <= limit {
-        return judge.layout(layout, demands.keys, links, 1);
-    }
-    let known = links.known_to(layout, demands.keys);
-    if known.count() > limit {
+    let known;
+    let links = match links.count() <= limit {
+        true => links,
+        false => {
+            known = links.known_to(layout, demands.keys);
+            &known
+        }
+    };
+    if links.count() > limit {
         return Err(LayoutError::limit("links", limit, "layout_links"));
     }
-    judge.layout(layout, demands.keys, &known, 1)
+    let mut judge = Judge { demands, sublayouts_left: limit, known: BTreeMap::new() };
+    let mut proven = judge.layout(layout, demands.keys, links, 1, Wanted::First, product)?;
+    let Solved { steps, item, remarks, .. } = proven.swap_remove(0);
+    let Item { materials, products } = Arc::unwrap_or_clone(item);
+    Ok(Chain { steps, materials, products, remarks })
 }
 
 impl Links {
@@ -191,14 +224,6 @@ impl Links {
     }
 }
 
-impl Offered {
-    /// The step in the name of the file, `[name].[KEYID-PREFIX].link`.
-    fn step_of_file(&self) -> Option<&str> {
-        let (step, prefix) = self.file.as_deref()?.strip_suffix(".link")?.rsplit_once('.')?;
-        (!prefix.is_empty() && prefix.bytes().all(|b| b.is_ascii_hexdigit())).then_some(step)
-    }
-}
-
 /// The keys of one step.
 struct Authorised<'l> {
     /// By fingerprint: each key once, however many ids it has.
@@ -206,28 +231,41 @@ struct Authorised<'l> {
     unsupported: Vec<(&'l str, &'l LayoutKey)>,
 }
 
-/// One report about a step.
-struct Report {
-    by: BTreeSet<String>,
-    materials: Artifacts,
-    products: Artifacts,
+/// A layout that is proven, and what it comes to.
+#[derive(Debug, Clone)]
+struct Solved {
+    steps: Vec<ProvenStep>,
+    /// Materials of the first step, products of the last.
+    item: Arc<Item>,
+    /// Payloads of the sublayouts that it rests on.
+    sublayouts: BTreeSet<Digest>,
+    remarks: Vec<Remark>,
 }
+
+/// A document in the place of a link, and the keys of the layout above that signed it.
+type Sublayout<'l> = (&'l Offered, BTreeSet<String>);
+
+/// A sublayout's payload, whose keys it was verified with, and how deep.
+type SublayoutKey = (Digest, BTreeSet<String>, usize);
 
 struct Judge<'a> {
     demands: &'a Demands<'a>,
     sublayouts_left: usize,
-    /// For which step at which depth a sublayout stands, by its payload.
-    stands_for: BTreeMap<Digest, (usize, String)>,
+    /// What sublayouts came to, where all links are everywhere: each is verified once, however many steps it may stand for.
+    known: BTreeMap<SublayoutKey, Result<Vec<Solved>, LayoutError>>,
 }
 
 impl Judge<'_> {
+    /// Verifies a layout; several results where it is `wanted` whatever it starts from and leaves.
     fn layout(
         &mut self,
         document: &Document,
         keys: &[PublicKey],
         links: &Links,
         depth: usize,
-    ) -> Result<Chain, LayoutError> {
+        wanted: Wanted,
+        product: Option<Product<'_>>,
+    ) -> Result<Vec<Solved>, LayoutError> {
         let Body::Layout(layout) = &document.body else { return Err(LayoutError::NoLayout) };
         // Step 1.
         signed_by_all(document, keys)?;
@@ -237,69 +275,70 @@ impl Judge<'_> {
             return Err(LayoutError::Expired { expires, now });
         }
         // Steps 3 to 5.
-        let mut remarks = Vec::new();
-        let (mut done, mut proven) = (BTreeMap::new(), Vec::new());
+        let sublayouts = sublayouts(layout, links, &document.payload);
+        let (mut remarks, mut nodes) = (Vec::new(), Vec::new());
         for step in &layout.steps {
             let authorised = authorised(layout, step);
             remarks.extend(authorised.remarks(step));
-            let reports = self.reports(step, &authorised, links, depth, &mut remarks)?;
-            let functionaries = reports.iter().flat_map(|r| r.by.iter().cloned()).collect();
-            done.insert(step.name.clone(), agreed(&step.name, reports)?);
-            proven.push(ProvenStep { name: step.name.clone(), functionaries });
+            let choices = self.choices(step, &authorised, links, &sublayouts, depth)?;
+            nodes.push(Node { name: &step.name, rules: &step.rules, kind: Kind::Step, choices });
         }
-        // Step 6.
-        for step in &layout.steps {
-            rules::hold(&step.name, &step.rules, &done)?;
+        // Steps 6 and 7.
+        let missing = self.inspections(layout, keys, links, &mut nodes, &mut remarks);
+        let ends = (0, layout.steps.len().saturating_sub(1));
+        let ties = if links.shared { Ties::Asked } else { Ties::Given };
+        let limit = self.demands.limits.layout_links;
+        if let Some(product) = product {
+            let left = narrowed(&mut nodes, ends.1, product);
+            if let Some(last) = nodes.get_mut(ends.1).filter(|last| last.choices.is_empty()) {
+                // What is wrong with the chain is said first, and that it led to another image last.
+                last.choices = left;
+                Search::run(&nodes, ends, ties, Wanted::First, limit)?;
+                missing.map_or(Ok(()), Err)?;
+                let step = layout.steps.last().map(|step| step.name.clone()).unwrap_or_default();
+                return Err(LayoutError::Product { step });
+            }
         }
-        // Step 7.
-        let summary = |step: Option<&Step>| step.and_then(|step| done.get(&step.name)).cloned();
-        let first = summary(layout.steps.first()).unwrap_or_default();
-        let last = summary(layout.steps.last()).unwrap_or_default();
-        self.inspect(layout, keys, links, &mut done, &mut remarks)?;
-        remarks.sort();
-        remarks.dedup();
-        let (materials, products) = (first.materials, last.products);
-        Ok(Chain { steps: proven, materials, products, remarks })
+        let found = Search::run(&nodes, ends, ties, wanted, limit)?;
+        missing.map_or(Ok(()), Err)?;
+        Ok(found.into_iter().map(|chosen| solved(&nodes, &chosen, ends, &remarks)).collect())
     }
 
-    /// Step 4 and the threshold of step 5: what authorised functionaries report about a step.
-    fn reports(
+    /// Step 4 and the threshold of step 5: what enough authorised functionaries report alike about a step.
+    fn choices(
         &mut self,
         step: &Step,
         authorised: &Authorised<'_>,
         links: &Links,
+        sublayouts: &[Sublayout<'_>],
         depth: usize,
-        remarks: &mut Vec<Remark>,
-    ) -> Result<Vec<Report>, LayoutError> {
+    ) -> Result<Vec<Choice>, LayoutError> {
         let (mut reports, mut refused) = (Vec::new(), Vec::new());
         for offered in &links.here {
-            let named = match &offered.document.body {
-                Body::Link(link) => Some(link.name.as_str()),
-                Body::Layout(_) => offered.step_of_file(),
-            };
-            if named != Some(step.name.as_str()) {
-                continue;
+            let Body::Link(link) = &offered.document.body else { continue };
+            if link.name == step.name {
+                let by = makers(&offered.document, authorised.keys.values());
+                let remarks = command(step, link).into_iter().collect();
+                reports.push(report(by, link, remarks));
             }
-            let by = makers(&offered.document, authorised.keys.values());
+        }
+        for (offered, makers) in sublayouts {
+            let by: BTreeSet<String> = makers
+                .iter()
+                .filter(|maker| authorised.keys.contains_key(*maker))
+                .cloned()
+                .collect();
             if by.is_empty() {
                 continue;
             }
-            match &offered.document.body {
-                Body::Link(link) => {
-                    remarks.extend(command(step, link));
-                    let Link { materials, products, .. } = link.clone();
-                    reports.push(Report { by, materials, products });
+            match self.sublayout(offered, &by, authorised, links, depth) {
+                Ok(solved) => {
+                    reports.extend(solved.into_iter().filter_map(|s| stands(offered, &by, s)));
                 }
-                Body::Layout(_) if !self.may_stand_for(offered, step, depth) => {}
-                Body::Layout(_) => match self.sublayout(offered, &by, authorised, links, depth) {
-                    Ok(Chain { materials, products, remarks: inner, .. }) => {
-                        remarks.extend(inner);
-                        reports.push(Report { by, materials, products });
-                    }
-                    Err(error) => refused.push(error),
-                },
+                Err(error) => refused.push(error),
             }
         }
+        reports.retain(|report: &Choice| !report.by.is_empty());
         let distinct: BTreeSet<&String> = reports.iter().flat_map(|report| &report.by).collect();
         if distinct.len() < step.threshold {
             return Err(LayoutError::Threshold {
@@ -311,14 +350,13 @@ impl Judge<'_> {
                 sublayout: refused.into_iter().next().map(Box::new),
             });
         }
-        Ok(reports)
-    }
-
-    /// Whether a sublayout stands for this step and for no other: the name of its file says so, which nobody signed.
-    fn may_stand_for(&mut self, offered: &Offered, step: &Step, depth: usize) -> bool {
-        let here = (depth, step.name.clone());
-        let payload = offered.document.payload.clone();
-        *self.stands_for.entry(payload).or_insert_with(|| here.clone()) == here
+        let differing = first_difference(&reports);
+        let choices = choose::choices(reports, step.threshold);
+        if choices.is_empty() {
+            let artifact = differing.unwrap_or_default();
+            return Err(LayoutError::Disagree { step: step.name.clone(), artifact });
+        }
+        Ok(choices)
     }
 
     /// A layout in the place of a link: verified with the keys of the functionaries who signed it.
@@ -329,10 +367,14 @@ impl Judge<'_> {
         authorised: &Authorised<'_>,
         links: &Links,
         depth: usize,
-    ) -> Result<Chain, LayoutError> {
+    ) -> Result<Vec<Solved>, LayoutError> {
         let limits = self.demands.limits;
         if depth >= limits.layout_depth {
             return Err(LayoutError::limit("levels", limits.layout_depth, "layout_depth"));
+        }
+        let key = (offered.document.payload.clone(), by.clone(), depth);
+        if let Some(known) = self.known.get(&key).filter(|_| links.shared) {
+            return known.clone();
         }
         // What is shared could be offered to itself again and again.
         self.sublayouts_left = self
@@ -342,45 +384,124 @@ impl Judge<'_> {
         let signers = authorised.keys.iter().filter(|(fingerprint, _)| by.contains(*fingerprint));
         let signers: Vec<PublicKey> = signers.map(|(_, key)| key.clone()).collect();
         let none = Links::default();
-        let folder = offered.file.as_deref().and_then(|file| links.for_sublayout(file));
-        self.layout(&offered.document, &signers, folder.unwrap_or(&none), depth + 1)
+        let folder = match links.shared {
+            true => Some(links),
+            false => offered.file.as_deref().and_then(|file| links.for_sublayout(file)),
+        };
+        let links = folder.unwrap_or(&none);
+        let ends = Wanted::Ends;
+        let solved = self.layout(&offered.document, &signers, links, depth + 1, ends, None);
+        if links.shared {
+            self.known.insert(key, solved.clone());
+        }
+        solved
     }
 
-    /// Step 7.
-    fn inspect(
+    /// Step 7: what is reported about each inspection; the first about which nothing is.
+    fn inspections<'l>(
         &self,
-        layout: &Layout,
+        layout: &'l Layout,
         keys: &[PublicKey],
         links: &Links,
-        done: &mut BTreeMap<String, Item>,
+        nodes: &mut Vec<Node<'l>>,
         remarks: &mut Vec<Remark>,
-    ) -> Result<(), LayoutError> {
-        let mut reported = Vec::new();
+    ) -> Option<LayoutError> {
+        let mut missing = None;
+        let kind = match self.demands.inspections {
+            Inspections::Proven => Kind::Inspection,
+            Inspections::UnsafeSkip => Kind::Optional,
+        };
         for inspection in &layout.inspections {
-            let reports = inspected(inspection, keys, links);
-            if !reports.is_empty() {
-                done.insert(inspection.name.clone(), agreed(&inspection.name, reports)?);
-                reported.push(inspection);
-            } else if self.demands.inspections == Inspections::UnsafeSkip {
-                remarks.push(Remark::Skipped { inspection: inspection.name.clone() });
-            } else {
-                return Err(LayoutError::Inspection { name: inspection.name.clone() });
+            let name = inspection.name.as_str();
+            let choices = choose::choices(inspected(inspection, keys, links), 1);
+            match (choices.is_empty(), kind) {
+                (false, _) => nodes.push(Node { name, rules: &inspection.rules, kind, choices }),
+                (true, Kind::Optional) => {
+                    remarks.push(Remark::Skipped { inspection: name.to_owned() });
+                }
+                (true, _) => {
+                    missing = missing.or(Some(LayoutError::Inspection { name: name.to_owned() }));
+                }
             }
         }
-        reported.into_iter().try_for_each(|item| rules::hold(&item.name, &item.rules, done))
+        missing
     }
 }
 
+/// What choices come to.
+fn solved(nodes: &[Node<'_>], chosen: &Chosen, ends: (usize, usize), said: &[Remark]) -> Solved {
+    let choice = |number: usize| {
+        let at = chosen.get(number).copied().flatten()?;
+        nodes.get(number)?.choices.get(at)
+    };
+    let item = |number: usize| choice(number).map(|choice| &choice.item);
+    let materials = item(ends.0).map(|first| first.materials.clone()).unwrap_or_default();
+    let products = item(ends.1).map(|last| last.products.clone()).unwrap_or_default();
+    let (mut steps, mut sublayouts, mut remarks) = (Vec::new(), BTreeSet::new(), said.to_vec());
+    for (number, node) in nodes.iter().enumerate() {
+        let choice = choice(number);
+        match choice {
+            Some(choice) => {
+                remarks.extend(choice.remarks.iter().cloned());
+                sublayouts.extend(choice.sublayouts.iter().cloned());
+            }
+            None => remarks.push(Remark::Skipped { inspection: node.name.to_owned() }),
+        }
+        if let (Kind::Step, Some(choice)) = (node.kind, choice) {
+            let functionaries = choice.by.clone();
+            steps.push(ProvenStep { name: node.name.to_owned(), functionaries });
+        }
+    }
+    remarks.sort();
+    remarks.dedup();
+    Solved { steps, item: Arc::new(Item { materials, products }), sublayouts, remarks }
+}
+
+/// Leaves of the last step's choices those that left the product, and gives back the others.
+fn narrowed(nodes: &mut [Node<'_>], last: usize, product: Product<'_>) -> Vec<Choice> {
+    let Some(node) = nodes.get_mut(last) else { return Vec::new() };
+    let all = std::mem::take(&mut node.choices);
+    let (fitting, left) = all.into_iter().partition(|choice| product(&choice.item.products));
+    node.choices = fitting;
+    left
+}
+
+/// A report that a link makes.
+fn report(by: BTreeSet<String>, link: &Link, remarks: Vec<Remark>) -> Choice {
+    let Link { materials, products, .. } = link.clone();
+    let item = Arc::new(Item { materials, products });
+    Choice { by, item, sublayouts: BTreeSet::new(), remarks }
+}
+
+/// A report that a sublayout makes; none where it would rest on itself.
+fn stands(offered: &Offered, by: &BTreeSet<String>, solved: Solved) -> Option<Choice> {
+    let Solved { item, mut sublayouts, remarks, .. } = solved;
+    let alone = sublayouts.insert(offered.document.payload.clone());
+    alone.then(|| Choice { by: by.clone(), item, sublayouts, remarks })
+}
+
+/// Layouts in the place of links, and who of the layout's functionaries signed them; not the layout itself.
+fn sublayouts<'l>(layout: &Layout, links: &'l Links, own: &Digest) -> Vec<Sublayout<'l>> {
+    let read = |key: &LayoutKey| {
+        PublicKey::from_in_toto(&key.keytype, &key.scheme, key.public.as_deref()?)
+    };
+    let keys: Vec<PublicKey> = layout.keys.values().filter_map(read).collect();
+    let layouts = links.here.iter().filter(|offered| {
+        matches!(offered.document.body, Body::Layout(_)) && offered.document.payload != *own
+    });
+    let signed = layouts.map(|offered| (offered, makers(&offered.document, &keys)));
+    signed.filter(|(_, makers)| !makers.is_empty()).collect()
+}
+
 /// Links for an inspection that every key of the layout signed.
-fn inspected(inspection: &Inspection, keys: &[PublicKey], links: &Links) -> Vec<Report> {
+fn inspected(inspection: &Inspection, keys: &[PublicKey], links: &Links) -> Vec<Choice> {
     let all: BTreeSet<String> = keys.iter().map(PublicKey::fingerprint).collect();
-    let report = |offered: &Offered| {
+    let signed = |offered: &Offered| {
         let Body::Link(link) = &offered.document.body else { return None };
         let by = (link.name == inspection.name).then(|| makers(&offered.document, keys))?;
-        let Link { materials, products, .. } = link.clone();
-        (by == all && !all.is_empty()).then_some(Report { by, materials, products })
+        (by == all && !all.is_empty()).then(|| report(by, link, Vec::new()))
     };
-    links.here.iter().filter_map(report).collect()
+    links.here.iter().filter_map(signed).collect()
 }
 
 /// Step 1. No key would trust anybody.
@@ -447,28 +568,18 @@ fn kind(key: &LayoutKey) -> String {
     format!("{what}{:.40} {:.40}", key.keytype, key.scheme).trim_end().to_owned()
 }
 
-/// What all reports about a step say.
-fn agreed(step: &str, reports: Vec<Report>) -> Result<Item, LayoutError> {
-    let mut reports = reports.into_iter();
-    let Some(Report { materials, products, .. }) = reports.next() else {
-        return Ok(Item::default());
-    };
-    match reports.find(|other| other.materials != materials || other.products != products) {
-        None => Ok(Item { materials, products }),
-        Some(other) => {
-            let artifact = first_difference(&materials, &other.materials)
-                .or_else(|| first_difference(&products, &other.products));
-            Err(LayoutError::Disagree {
-                step: step.to_owned(),
-                artifact: artifact.unwrap_or_default(),
-            })
-        }
-    }
-}
-
-fn first_difference(one: &Artifacts, other: &Artifacts) -> Option<String> {
-    let mut names = one.keys().chain(other.keys());
-    names.find(|name| one.get(*name) != other.get(*name)).cloned()
+/// The first artifact about which reports disagree.
+fn first_difference(reports: &[Choice]) -> Option<String> {
+    let (first, others) = reports.split_first()?;
+    let other = others.iter().find(|other| other.item != first.item)?;
+    let pairs = [
+        (&first.item.materials, &other.item.materials),
+        (&first.item.products, &other.item.products),
+    ];
+    pairs.into_iter().find_map(|(one, other)| {
+        let mut names = one.keys().chain(other.keys());
+        names.find(|name| one.get(*name) != other.get(*name)).cloned()
+    })
 }
 
 /// Section 4.3.1: a difference is shown and fails nothing. A layout that suggests no command expects none.

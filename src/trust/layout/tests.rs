@@ -194,19 +194,116 @@ fn a24_a_threshold_counts_keys_and_not_their_ids_or_links() {
 }
 
 #[test]
-fn links_of_a_step_have_to_agree() {
+fn h36_functionaries_add_up_only_where_they_report_the_same() {
     let second = TestKey::p256();
     let mut bench = Bench::new();
     bench.layout["steps"][0]["pubkeys"] = json!(["w", "s"]);
     bench.layout["keys"]["s"] = listed(&second);
     bench.add(signed(&link("write", &[], &[("foo.py", "other")]), &[&second]));
+    let chain = bench
+        .verify()
+        .expect("one functionary is enough, and the other's link is of another build");
+    assert_eq!(chain.steps[0].functionaries, [bench.writer.public.fingerprint()].into());
+    bench.layout["steps"][0]["threshold"] = json!(2);
     let refused = bench.verify().expect_err("disagree");
+    assert_eq!(refused.code(), Code::LayoutLinksDisagree);
     assert!(
         matches!(&refused, LayoutError::Disagree { artifact, .. } if artifact == "foo.py"),
         "{refused}"
     );
-    bench.layout["steps"][0]["threshold"] = json!(2);
-    assert_eq!(bench.code(), Code::LayoutLinksDisagree);
+}
+
+/// Links of a build with this source, whose package is this.
+fn build_of(bench: &Bench, source: &str, package: &str) -> [Document; 2] {
+    let write = link("write", &[], &[("foo.py", source)]);
+    let package = link("package", &[("foo.py", source)], &[("foo.tar", package)]);
+    [signed(&write, &[&bench.writer]), signed(&package, &[&bench.packer])]
+}
+
+/// The package that counts, as the last step of an image's chain does.
+fn of_package(bench: &Bench, package: &str) -> Result<Chain, LayoutError> {
+    let left = artifacts_of(&link("x", &[], &[("foo.tar", package)]));
+    let keys = [bench.owner.public.clone()];
+    let (now, limits) = (NOW.parse().unwrap(), Limits::default());
+    let demands = Demands { keys: &keys, now, inspections: Inspections::Proven, limits: &limits };
+    let product = |products: &Artifacts| products.get("foo.tar") == left.get("foo.tar");
+    verify_for(&signed(&bench.layout, &[&bench.owner]), &bench.links, &demands, Some(&product))
+}
+
+fn artifacts_of(link: &Value) -> Artifacts {
+    let Body::Link(link) = signed(link, &[]).body else { panic!("a link") };
+    link.products
+}
+
+#[test]
+fn h36_links_of_other_builds_change_nothing() {
+    let mut bench = Bench::new();
+    bench.links.shared = true;
+    let own = of_package(&bench, "tar").expect("its own links are enough");
+    for build in 0..60 {
+        let (source, package) = (format!("source {build}"), format!("package {build}"));
+        for document in build_of(&bench, &source, &package) {
+            bench.add(document);
+        }
+    }
+    for _ in 0..2 {
+        assert_eq!(of_package(&bench, "tar").as_ref(), Ok(&own));
+        let other = of_package(&bench, "package 7").expect("each is proven by its own links");
+        assert_eq!(other.products, artifacts_of(&link("x", &[], &[("foo.tar", "package 7")])));
+        bench.links.here.reverse();
+    }
+    // A package of source that nobody wrote is none, however many others were written.
+    let [_, package] = build_of(&bench, "evil", "evil");
+    bench.add(package);
+    assert_eq!(of_package(&bench, "evil").expect_err("evil").code(), Code::LayoutRuleViolated);
+    assert_eq!(of_package(&bench, "unknown").expect_err("none").code(), Code::LayoutProductMissing);
+}
+
+/// A link that the rules tie to nothing is of this build where it names something of it.
+#[test]
+fn h36_what_nothing_ties_to_the_build_is_of_any_build() {
+    let mut bench = Bench::new();
+    bench.links.shared = true;
+    let scan = json!({ "_type": "step", "name": "scan", "threshold": 1, "pubkeys": ["w"],
+        "expected_materials": [], "expected_products": [] });
+    bench.layout["steps"].as_array_mut().unwrap().insert(1, scan);
+    assert_eq!(bench.code(), Code::LayoutThreshold, "it was not scanned");
+    let scan = |content: &str| link("scan", &[("foo.py", content)], &[("report", content)]);
+    bench.add(signed(&scan("other"), &[&bench.writer]));
+    let empty = link("scan", &[("empty", "")], &[]);
+    let mut same = bench.links.here.clone();
+    bench.links.here.push(offered(signed(&empty, &[&bench.writer])));
+    let refused = bench.verify().expect_err("scanned was another build");
+    assert!(matches!(&refused, LayoutError::Unrelated { step } if step == "scan"), "{refused}");
+    bench.add(signed(&scan("code"), &[&bench.writer]));
+    assert!(bench.verify().is_ok());
+    // An operator who puts links into one folder says that they are of one build.
+    bench.links = Links { here: std::mem::take(&mut same), ..Links::default() };
+    assert!(bench.verify().is_ok());
+}
+
+#[test]
+fn h36_reports_of_inspections_of_other_builds_change_nothing() {
+    let mut bench = Bench::new();
+    bench.links.shared = true;
+    bench.layout["inspect"] = json!([{ "_type": "inspection", "name": "untar", "run": [],
+        "expected_materials": [["MATCH", "foo.tar", "WITH", "PRODUCTS", "FROM", "package"], ["DISALLOW", "*"]],
+        "expected_products": [["DISALLOW", "evil"]] }]);
+    let untar = |tar: &str, left: &str| link("untar", &[("foo.tar", tar)], &[(left, tar)]);
+    let skip = |bench: &Bench| {
+        bench.verify_with(&[&bench.owner], Inspections::UnsafeSkip, &Limits::default())
+    };
+    bench.add(signed(&untar("other", "evil"), &[&bench.owner]));
+    assert_eq!(bench.code(), Code::LayoutRuleViolated, "only another build was inspected");
+    let skipped = [Remark::Skipped { inspection: "untar".to_owned() }];
+    assert_eq!(skip(&bench).expect("another build's is none").remarks, skipped);
+    let mut bad = bench.links.here.clone();
+    bench.add(signed(&untar("tar", "x"), &[&bench.owner]));
+    assert_eq!(bench.verify().expect("its own holds").remarks, []);
+    assert_eq!(skip(&bench).expect("its own holds").remarks, []);
+    bad.push(offered(signed(&untar("tar", "evil"), &[&bench.owner])));
+    bench.links.here = bad;
+    assert_eq!(skip(&bench).expect_err("about this build").code(), Code::LayoutRuleViolated);
 }
 
 #[test]
@@ -350,8 +447,10 @@ fn a_sublayout_stands_for_a_link() {
     assert_eq!(bench.code(), Code::LayoutThreshold, "its links are not among those above");
     bench.links.shared = true;
     assert!(bench.verify().is_ok(), "in a registry there are no folders");
-    bench.links.here.first_mut().unwrap().file = None;
-    assert_eq!(bench.code(), Code::LayoutThreshold, "nothing says which step it stands for");
+    for name in [None, Some("package.00112233.link"), Some("nothing.00112233.link")] {
+        bench.links.here.first_mut().unwrap().file = name.map(str::to_owned);
+        assert!(bench.verify().is_ok(), "a name that nobody signed says nothing: {name:?}");
+    }
 }
 
 #[test]
@@ -401,6 +500,53 @@ fn h36_a_sublayout_stands_for_one_step() {
     let own = signed(&review, &[&bench.writer]);
     bench.add(own);
     assert!(bench.verify().is_ok(), "with a link of its own");
+}
+
+/// Two sublayouts of one functionary who does two steps: what comes of them says which stands for which.
+#[test]
+fn h36_sublayouts_are_told_apart_by_what_comes_of_them() {
+    let mut bench = Bench::new();
+    let helper = TestKey::p256();
+    bench.layout["steps"][1]["pubkeys"] = json!(["w"]);
+    let sub = |step: &str| {
+        json!({ "_type": "layout", "expires": "2027-01-01T00:00:00Z", "inspect": [],
+            "keys": { "h": listed(&helper) },
+            "steps": [{ "name": step, "threshold": 1, "pubkeys": ["h"],
+                "expected_materials": [], "expected_products": [] }] })
+    };
+    let by_helper = |name: &str, from: &[(&str, &str)], left: &[(&str, &str)]| {
+        offered(signed(&link(name, from, left), &[&helper]))
+    };
+    let both = |first: &str, second: &str| {
+        let named = |step: &str, file: &str| Offered {
+            file: Some(format!("{file}.00112233.link")),
+            document: signed(&sub(step), &[&bench.writer]),
+        };
+        vec![named("inner-write", first), named("inner-package", second)]
+    };
+    let own = [
+        by_helper("inner-write", &[], &[("foo.py", "code")]),
+        by_helper("inner-package", &[("foo.py", "code")], &[("foo.tar", "tar")]),
+    ];
+    let others = [
+        by_helper("inner-write", &[], &[("foo.py", "other")]),
+        by_helper("inner-package", &[("foo.py", "other")], &[("foo.tar", "other")]),
+    ];
+    for (first, second) in [("write", "package"), ("package", "write"), ("write", "write")] {
+        let subs = both(first, second);
+        for links in
+            [&own[..], &[&own[..], &others[..]].concat(), &[&others[..], &own[..]].concat()]
+        {
+            let mut here = subs.clone();
+            here.extend_from_slice(links);
+            bench.links = Links { here, shared: true, ..Links::default() };
+            assert!(of_package(&bench, "tar").is_ok(), "{first} {second}");
+        }
+        let mut here = subs;
+        here.extend([others[0].clone(), own[1].clone()]);
+        bench.links = Links { here, shared: true, ..Links::default() };
+        assert!(of_package(&bench, "tar").is_err(), "packaged from what was not written");
+    }
 }
 
 #[test]

@@ -42,12 +42,16 @@ fn rules(list: &Value) -> Vec<Rule> {
     layout.steps.into_iter().next().unwrap().rules.products
 }
 
+/// One other step, and nothing else.
+fn only<'i>(name: &str, other: &'i Item) -> There<'i> {
+    if name == "other" { There::Is(other) } else { There::Nothing }
+}
+
 /// Whether rules over the products of a step hold.
 fn check(list: Value, materials: &[(&str, &str)], products: &[(&str, &str)]) -> bool {
     let other = item(&json!({}), &artifacts(&[("a", "1"), ("lib/b", "2"), ("dir/c", "3")]));
-    let done = BTreeMap::from([("other".to_owned(), other)]);
     let item = item(&artifacts(materials), &artifacts(products));
-    apply(&rules(&list), List::Products, &item, &done).is_ok()
+    apply(&rules(&list), List::Products, &item, &|name| only(name, &other)).is_ok()
 }
 
 #[test]
@@ -187,12 +191,31 @@ fn match_ties_artifacts_to_another_step() {
     }
 }
 
+/// What fails while another step is undecided fails whatever is reported about it.
+#[test]
+fn h36_what_is_undecided_is_taken_for_the_best() {
+    let list = |rules: Value| super::tests::rules(&rules);
+    let own = item(&json!({}), &artifacts(&[("a", "1"), ("b", "1")]));
+    let matched = |name: &str| json!(["MATCH", name, "WITH", "PRODUCTS", "FROM", "other"]);
+    let cases = [
+        (json!([matched("a"), ["ALLOW", "b"], ["DISALLOW", "*"]]), true),
+        (json!([matched("*"), ["REQUIRE", "a"]]), true),
+        (json!([matched("a"), ["DISALLOW", "*"]]), false),
+        (json!([["REQUIRE", "c"], matched("*")]), false),
+    ];
+    for (rules, may_hold) in cases {
+        let held = apply(&list(rules.clone()), List::Products, &own, &|_| There::Undecided);
+        assert_eq!(held.is_ok(), may_hold, "{rules}");
+    }
+}
+
 #[test]
 fn b4_a_weak_digest_matches_nothing() {
     let weak = json!({ "a": { "sha1": "ab".repeat(20) } });
-    let done = BTreeMap::from([("other".to_owned(), item(&json!({}), &weak))]);
+    let other = item(&json!({}), &weak);
     let list = json!([["MATCH", "a", "WITH", "PRODUCTS", "FROM", "other"], ["DISALLOW", "*"]]);
-    assert!(apply(&rules(&list), List::Products, &item(&json!({}), &weak), &done).is_err());
+    let own = item(&json!({}), &weak);
+    assert!(apply(&rules(&list), List::Products, &own, &|name| only(name, &other)).is_err());
 }
 
 proptest! {
