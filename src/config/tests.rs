@@ -681,7 +681,15 @@ fn neighbours(name: &str) -> Vec<String> {
             format!("{before}{cased}{after}"),
         ]);
     }
+    let letters: Vec<char> = name.chars().collect();
+    for at in 1..letters.len() {
+        let (mut swapped, mut doubled) = (letters.clone(), letters.clone());
+        swapped.swap(at - 1, at);
+        doubled.insert(at, letters[at]);
+        words.extend([swapped.into_iter().collect(), doubled.into_iter().collect()]);
+    }
     words.push(format!("{name}s"));
+    words.retain(|word| word != name && !word.is_empty());
     words
 }
 
@@ -720,12 +728,45 @@ fn misspelt(
     }
 }
 
+/// Full names of all keys of a document, as in the schema.
+fn places(document: &Document, at: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for (key, inner) in document.as_object().into_iter().flatten() {
+        let path = if at.is_empty() { key.clone() } else { format!("{at}.{key}") };
+        found.extend(places(inner, &path));
+        for item in inner.as_array().into_iter().flatten() {
+            found.extend(places(item, &format!("{path}[]")));
+        }
+        found.push(path);
+    }
+    found
+}
+
 #[test]
 fn i1_every_key_misspelt_by_one_letter_is_refused() {
     let schema = serde_json::to_value(schemars::schema_for!(raw::File)).expect("schema");
     let mut documents = Vec::new();
     misspelt(&schema, &schema, &|document| document, &mut documents);
     assert!(documents.len() > 2000, "{}", documents.len());
+    // Every key is tried in its own place, however deep.
+    let mut known = BTreeSet::new();
+    keys(&schema, &schema, "", &mut known);
+    let mut tried = BTreeSet::new();
+    for (wrong, document) in &documents {
+        tried.extend(
+            places(document, "").into_iter().filter(|place| place.ends_with(wrong.as_str())),
+        );
+    }
+    for key in &known {
+        let (parent, name) = key.rsplit_once('.').map_or(("", key.as_str()), |(p, n)| (p, n));
+        let name = name.trim_end_matches("[]");
+        let wrong = match parent {
+            "" => format!("{name}s"),
+            parent => format!("{parent}.{name}s"),
+        };
+        let is_there = known.iter().any(|other| other.trim_end_matches("[]") == wrong);
+        assert!(is_there || tried.contains(&wrong), "{key} is never misspelt");
+    }
     for (wrong, document) in documents {
         let file = Path::new("hallmark.yaml");
         let read = valid::config(file, &document.to_string(), &Surroundings::default());
@@ -733,6 +774,22 @@ fn i1_every_key_misspelt_by_one_letter_is_refused() {
         let named = error.as_ref().is_some_and(|e| e.contains(&format!("unknown field `{wrong}`")));
         assert!(named, "{wrong:?} in {document}: {error:?}");
     }
+}
+
+/// The limits are a table of their own.
+#[test]
+fn i1_every_limit_misspelt_by_one_letter_is_refused() {
+    let mut tried = 0;
+    for (name, value) in limits_table(&Limits::default()) {
+        let with = |key: &str| load(&format!("version: 1\nlimits: {{{key}: {value}}}\n"));
+        assert!(with(name).is_ok(), "{name}: {value}");
+        for wrong in neighbours(name) {
+            let error = with(&wrong).expect_err(&wrong).to_string();
+            assert!(error.contains(&format!("limits.{wrong}")), "{wrong}: {error}");
+            tried += 1;
+        }
+    }
+    assert!(tried > 1000, "{tried}");
 }
 
 #[test]

@@ -652,6 +652,39 @@ mod tests {
     use super::*;
     use crate::trust::testing::{TestKey, location, rule, rules};
 
+    /// A key of the command line is one signer and one rule more; whatever is configured stays, field for field.
+    #[test]
+    fn i5_a_key_of_the_command_line_adds_and_replaces_nothing() {
+        use crate::{attest::in_toto::Document, limits::Limits};
+        let (key, other) = (TestKey::p256(), TestKey::p256());
+        let layout = r#"{"signatures": [], "signed": {"_type": "layout", "expires": "2030-01-01T00:00:00Z",
+            "keys": {}, "steps": [{"name": "s", "threshold": 1}]}}"#;
+        let layout = LayoutRule {
+            name: "app".to_owned(),
+            images: vec!["**".parse().unwrap()],
+            layout: Arc::new(Document::open(layout.as_bytes(), &Limits::default()).unwrap()),
+            keys: vec![key.public.clone()],
+            inspections: Inspections::Proven,
+        };
+        let unmatched = Unmatched { rules: OnUnmatched::Deny, layouts: OnUnmatched::Deny };
+        let age = RootAge { warn_days: 1, max_days: 2 };
+        let base = rules(&[("release", &[&key])], &[("r.example/app", "signature", "release", 1)])
+            .with_layouts(vec![layout])
+            .with_unmatched(unmatched)
+            .with_root_age(age);
+        let signer = || SignerKeys::new(vec![other.public.clone()]).unwrap();
+        let added =
+            |name: &str| vec![(name.to_owned(), signer(), rule(("**", "signature", name, 1)))];
+        let more = base.clone().extended(added("other.pub")).unwrap();
+        assert_eq!(more.rules().split_last().map(|(_, rest)| rest), Some(base.rules()));
+        assert_eq!(more.signers().len(), 2);
+        assert_eq!((more.layouts().len(), more.on_unmatched()), (1, unmatched));
+        assert_eq!(more.root_age(), age);
+        assert_ne!(more.digest(), base.digest(), "more trust is another trust");
+        let twice = base.extended(added("release"));
+        assert_eq!(twice.err(), Some(TrustError::SignerTwice { name: "release".to_owned() }));
+    }
+
     fn refused(signers: &[(&str, &[&TestKey])], rule: Rule) -> TrustError {
         let signers = signers.iter().map(|(name, keys)| {
             let keys = keys.iter().map(|key| key.public.clone()).collect();
