@@ -76,6 +76,43 @@ pub enum Command {
     Explain(Explain),
 }
 
+impl Command {
+    /// The form of its answer.
+    pub fn form(&self) -> Format {
+        match self {
+            Self::Verify(args) => args.output,
+            Self::Inspect(args) => args.output,
+            Self::Rebuild(args) => args.output,
+            Self::Sign(args) => args.output,
+            Self::Provenance(Provenance::Attest(args)) => args.output,
+            Self::Trust(Trust::Show { output }) => *output,
+            Self::Diff(Diff { output: DiffFormat::Json, .. }) => Format::Json,
+            Self::Diff(_)
+            | Self::Materials(_)
+            | Self::Provenance(Provenance::Create(_) | Provenance::Embed(_))
+            | Self::Policy(_)
+            | Self::Trust(Trust::Update(_) | Trust::Import { .. })
+            | Self::Serve(_)
+            | Self::Explain(_) => Format::Text,
+        }
+    }
+}
+
+/// The form of answer that a command line asks for which cannot be read.
+pub fn form_of(words: &[String]) -> Format {
+    // There, -o names a file.
+    if words.windows(2).any(|pair| pair == ["provenance", "create"]) {
+        return Format::Text;
+    }
+    let whole = ["-ojson", "-o=json", "--output=json"];
+    let split = ["-o", "--output"];
+    let asked = words.iter().any(|word| whole.contains(&word.as_str()))
+        || words.windows(2).any(|pair| {
+            matches!(pair, [option, value] if split.contains(&option.as_str()) && value == "json")
+        });
+    if asked { Format::Json } else { Format::Text }
+}
+
 /// Which platforms of an image.
 #[derive(Debug, Clone, Args)]
 pub struct Platforms {
@@ -106,11 +143,50 @@ pub enum Given {
 }
 
 impl FromStr for Given {
-    type Err = ReferenceError;
+    type Err = String;
 
-    fn from_str(text: &str) -> Result<Self, ReferenceError> {
-        if text == "-" { Ok(Self::Listed) } else { text.parse().map(Self::Image) }
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "-" { Ok(Self::Listed) } else { image(text).map(Self::Image) }
     }
+}
+
+/// An image as `verify` takes it; what other programs take gets a word about what to type here.
+pub fn image(text: &str) -> Result<Reference, String> {
+    match elsewhere(text) {
+        Some(help) => Err(help),
+        None => text.parse().map_err(|error: ReferenceError| error.to_string()),
+    }
+}
+
+/// What to type instead of a name that means an image to another program, or to a shell.
+fn elsewhere(text: &str) -> Option<String> {
+    for scheme in ["docker://", "https://", "http://"] {
+        if let Some(rest) = text.strip_prefix(scheme) {
+            return Some(format!("images have no {scheme} here; type {rest}"));
+        }
+    }
+    if let Some(name) = text.strip_prefix("docker-daemon:") {
+        let file = "docker-archive:image.tar";
+        return Some(format!(
+            "hallmark asks no Docker daemon; type docker save -o image.tar {name}, then {file}, or name the image in its registry"
+        ));
+    }
+    if let Some(name) = text.strip_prefix("containers-storage:") {
+        return Some(format!(
+            "hallmark reads no storage of podman; type podman save --format oci-archive -o image.tar {name}, then oci-archive:image.tar"
+        ));
+    }
+    if let Some(folder) = text.strip_prefix("dir:") {
+        return Some(format!(
+            "hallmark reads no folder of skopeo's; type skopeo copy dir:{folder} oci:LAYOUT, then oci:LAYOUT"
+        ));
+    }
+    let is_path = ["/", "./", "../", "~/"].iter().any(|start| text.starts_with(start));
+    is_path.then(|| {
+        format!(
+            "a file or folder has its kind before it; type oci-archive:{text}, docker-archive:{text}, or oci:{text} for a folder"
+        )
+    })
 }
 
 /// Who may vouch for the images of one call, besides the signers of the configuration.
@@ -203,7 +279,7 @@ pub struct Verify {
 #[derive(Debug, Args)]
 pub struct Inspect {
     /// The image, as for verify
-    #[arg(value_name = "IMAGE")]
+    #[arg(value_name = "IMAGE", value_parser = image)]
     pub image: Reference,
     /// Where a bare digest is looked up.
     #[command(flatten)]
@@ -223,7 +299,7 @@ pub struct Inspect {
 #[derive(Debug, Args)]
 pub struct Rebuild {
     /// The image, as for verify
-    #[arg(value_name = "IMAGE")]
+    #[arg(value_name = "IMAGE", value_parser = image)]
     pub image: Reference,
     /// Which platforms.
     #[command(flatten)]
@@ -235,7 +311,7 @@ pub struct Rebuild {
     #[arg(long, value_name = "DIR", conflicts_with = "plan")]
     pub materials: Option<PathBuf>,
     /// Compare with what somebody else rebuilt, instead of building: oci:DIR[:TAG|@DIGEST] or an archive
-    #[arg(long, value_name = "IMAGE", conflicts_with = "plan")]
+    #[arg(long, value_name = "IMAGE", value_parser = image, conflicts_with = "plan")]
     pub rebuilt: Option<Reference>,
     /// Write what came of it to this file, as an in-toto statement to be signed (hallmark/rebuild-verdict); with
     /// --all-platforms to one for each: verdict.json becomes verdict-linux-amd64.json, verdict-linux-arm64.json
@@ -269,7 +345,7 @@ pub enum Materials {
 #[derive(Debug, Args)]
 pub struct MaterialsFetch {
     /// The image, as for verify
-    #[arg(value_name = "IMAGE")]
+    #[arg(value_name = "IMAGE", value_parser = image)]
     pub image: Reference,
     /// Which platforms.
     #[command(flatten)]
@@ -283,10 +359,10 @@ pub struct MaterialsFetch {
 #[derive(Debug, Args)]
 pub struct Diff {
     /// One image
-    #[arg(value_name = "LEFT")]
+    #[arg(value_name = "LEFT", value_parser = image)]
     pub left: Reference,
     /// The other image
-    #[arg(value_name = "RIGHT")]
+    #[arg(value_name = "RIGHT", value_parser = image)]
     pub right: Reference,
     /// Platform of both, as linux/arm64 [default: this machine's]
     #[arg(long, value_name = "OS/ARCH")]
@@ -354,7 +430,7 @@ pub enum ProgramReads {
 #[derive(Debug, Args)]
 pub struct Sign {
     /// The image, as for verify; archives cannot be signed
-    #[arg(value_name = "IMAGE")]
+    #[arg(value_name = "IMAGE", value_parser = image)]
     pub image: Reference,
     /// Sign this in-toto statement, instead of the image itself
     #[arg(long, value_name = "FILE", conflicts_with = "predicate")]
@@ -386,7 +462,7 @@ pub struct Sign {
 #[derive(Debug, Args)]
 pub struct ProvenanceAttest {
     /// The image, as for verify
-    #[arg(value_name = "IMAGE")]
+    #[arg(value_name = "IMAGE", value_parser = image)]
     pub image: Reference,
     /// The statement, from `hallmark provenance embed --statement`
     #[arg(value_name = "STATEMENT")]
@@ -406,7 +482,7 @@ pub struct ProvenanceAttest {
 #[derive(Debug, Args)]
 pub struct ProvenanceCreate {
     /// The image that was built: oci:DIR[:TAG]
-    #[arg(value_name = "IMAGE")]
+    #[arg(value_name = "IMAGE", value_parser = image)]
     pub image: Reference,
     /// URL under which others can fetch the source repository
     #[arg(long, value_name = "URL")]
@@ -462,7 +538,7 @@ pub struct ProvenanceCreate {
 #[derive(Debug, Args)]
 pub struct ProvenanceEmbed {
     /// The image: oci:DIR[:TAG]
-    #[arg(value_name = "IMAGE")]
+    #[arg(value_name = "IMAGE", value_parser = image)]
     pub image: Reference,
     /// The build manifest, from `hallmark provenance create`
     #[arg(value_name = "MANIFEST")]
@@ -511,7 +587,7 @@ pub struct PolicyEval {
 #[derive(Debug, Args)]
 pub struct PolicyInput {
     /// The image, as for verify
-    #[arg(value_name = "IMAGE")]
+    #[arg(value_name = "IMAGE", value_parser = image)]
     pub image: Reference,
     /// The platform; this machine's by default
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]

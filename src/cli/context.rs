@@ -180,12 +180,38 @@ fn bundle(config: &Config, asked: Option<&str>) -> Result<Bundle, Failure> {
     let usage = |e: PolicyError| Failure::of_operator(&e.to_string());
     let PolicySelection { preset, bundles } = &config.policy.selection;
     let named = asked.filter(|name| Preset::names().any(|preset| preset == *name));
-    let folder = asked.filter(|_| named.is_none()).map(PathBuf::from);
+    let folder = asked.filter(|_| named.is_none()).map(policy_folder).transpose()?;
     let folders: Vec<PathBuf> = bundles.iter().cloned().chain(folder).collect();
     let own = config::bundle(&folders).map_err(|e| Failure::of_operator(&e.to_string()))?;
     let shipped = Bundle::preset(named.unwrap_or(preset)).map_err(usage)?;
     let bundle = shipped.join(own).map_err(usage)?;
     Ok(bundle.with_settings(config.policy.settings.clone()))
+}
+
+/// The folder that `--policy` names where it names no preset.
+fn policy_folder(text: &str) -> Result<PathBuf, Failure> {
+    let folder = PathBuf::from(text);
+    if folder.is_dir() {
+        return Ok(folder);
+    }
+    let near = nearest(text, Preset::names());
+    let meant = near.map(|name| format!("did you mean {name}? ")).unwrap_or_default();
+    let presets = Preset::names().collect::<Vec<_>>().join(", ");
+    Err(Failure::of_operator(&format!(
+        "--policy {text}: there is no such preset, and no folder\n  help: {meant}presets are {presets}"
+    )))
+}
+
+/// The word that somebody may have meant who typed another one.
+fn nearest<'w>(typed: &str, words: impl Iterator<Item = &'w str>) -> Option<&'w str> {
+    const ALIKE: f32 = 0.7;
+    const LONGEST_CHARS: usize = 64;
+    if typed.chars().count() > LONGEST_CHARS {
+        return None;
+    }
+    let alike = |word: &&str| similar::TextDiff::from_chars(*word, typed).ratio();
+    let near = words.map(|word| (alike(&word), word)).filter(|(ratio, _)| *ratio >= ALIKE);
+    near.max_by(|(a, _), (b, _)| a.total_cmp(b)).map(|(_, word)| word)
 }
 
 /// One exception for each image pattern.
@@ -330,5 +356,28 @@ pub async fn resolve(
             let digest = source.resolve(selector).await?;
             Ok(PinnedReference { location: location.clone(), digest })
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_misspelt_word_finds_its_neighbour() {
+        let cases = [
+            ("signd", Some("signed")),
+            ("singed", Some("signed")),
+            ("Signed", Some("signed")),
+            ("base-line", Some("baseline")),
+            ("reproducable", Some("reproducible")),
+            ("strict", None),
+            ("", None),
+            ("./policies", None),
+        ];
+        for (typed, wanted) in cases {
+            assert_eq!(nearest(typed, Preset::names()), wanted, "{typed}");
+        }
+        assert_eq!(nearest(&"signed".repeat(1000), Preset::names()), None);
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     progress::{Underway, Work},
     reference::{PinnedReference, Reference},
     report,
-    source::{PlatformChoice, Spool, on_demand::OnDemand},
+    source::{self, PlatformChoice, Spool, on_demand::OnDemand},
     verify::{Context, in_force, open_alone, side},
 };
 
@@ -22,8 +22,8 @@ pub async fn run(args: &Diff, global: &Global) -> Result<Answer, Failure> {
     let platforms = args.platform.clone().map_or(PlatformChoice::Host, PlatformChoice::One);
     let overrides = Overrides { platforms, ..Overrides::default() };
     let (config, ctx) = context::build(global, overrides)?;
-    let spool = Spool::temporary()
-        .map_err(|e| Failure::unavailable(format!("no temporary folder: {e}")))?;
+    let unwritable = |e| Failure::from(source::unwritable(&std::env::temp_dir(), &e));
+    let spool = Spool::temporary().map_err(unwritable)?;
     let spool = Arc::new(spool);
     let left = find(&args.left, &config, &ctx, &spool).await?;
     let right = find(&args.right, &config, &ctx, &spool).await?;
@@ -46,7 +46,7 @@ pub async fn run(args: &Diff, global: &Global) -> Result<Answer, Failure> {
     let comparison = comparing
         .await
         .map_err(|e| Failure::unavailable(e.to_string()))?
-        .map_err(|e| Failure::unavailable(e.told(SideWords::TWO_IMAGES)))?;
+        .map_err(|e| incomparable(&e))?;
     drop(underway);
     let text = match args.output {
         DiffFormat::Text => report::difference::comparison(&comparison, &left_name, &right_name),
@@ -54,6 +54,15 @@ pub async fn run(args: &Diff, global: &Global) -> Result<Answer, Failure> {
         DiffFormat::Html => report::html::comparison(&comparison, &left_name, &right_name),
     };
     Ok(Answer { text, code: u8::from(!comparison.level.is_reproducible()) })
+}
+
+/// An image that cannot be opened may be there later; one that is malformed stays so.
+fn incomparable(error: &CompareError) -> Failure {
+    let told = error.told(SideWords::TWO_IMAGES);
+    match error {
+        CompareError::Open { .. } => Failure::unavailable(told),
+        _ => Failure::refused(told),
+    }
 }
 
 /// An image and its layers, which are still where they were.
@@ -78,7 +87,7 @@ async fn find(
     let reference = context::pin(reference, config, ctx).await?;
     let (source, images) = open_alone(&reference, ctx).await?;
     let Some(image) = images.into_iter().next() else {
-        return Err(Failure::unavailable(format!("{reference} has no image")));
+        return Err(Failure::refused(format!("{reference} has no image")));
     };
     let layers = OnDemand::new(source, &image, Arc::clone(spool), &ctx.limits)?;
     Ok(Found { reference, image, layers })

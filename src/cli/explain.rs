@@ -54,7 +54,8 @@ fn finding(code: Code) -> String {
         code.severity().name(),
         code.title(),
         section(code),
-        code.help()
+        // Whoever reads this has typed it.
+        code.help().trim_end_matches(&format!("; hallmark explain {code}"))
     )
 }
 
@@ -79,6 +80,15 @@ fn section(code: Code) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_explanation_points_to_itself() {
+        for code in Code::ALL {
+            let text = finding(*code);
+            assert!(!text.contains(&format!("hallmark explain {code}")), "{text}");
+            assert!(!text.trim_end().ends_with("help:"), "{text}");
+        }
+    }
 
     #[test]
     fn every_code_has_a_section() {

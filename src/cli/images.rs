@@ -9,7 +9,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Failure, args::Given};
+use super::{
+    Failure,
+    args::{self, Given},
+};
 use crate::reference::Reference;
 
 /// Most bytes of a list.
@@ -93,7 +96,7 @@ fn parse(name: &str, text: &str) -> Result<Vec<Reference>, Failure> {
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        let reference = line.parse().map_err(|error| {
+        let reference = args::image(line).map_err(|error| {
             Failure::of_operator(&format!(
                 "{name}:{}: {error}\n  help: one image a line, as registry.example/app:1; # begins a comment",
                 number + 1

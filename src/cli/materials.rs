@@ -50,7 +50,7 @@ async fn fetch(args: &MaterialsFetch, global: &Global) -> Result<Answer, Failure
     for image in images {
         let (evidence, _) = gather(&*source, image, &ctx, jiff::Timestamp::now()).await;
         let Some(provenance) = evidence.provenance.value() else {
-            let failure = Failure::unavailable(format!("{reference} carries no provenance"));
+            let failure = Failure::refused(format!("{reference} carries no provenance"));
             return Err(failure.after(text));
         };
         let planned = plan(provenance, &evidence.image, &evidence.plan_options);

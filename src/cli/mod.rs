@@ -26,7 +26,7 @@ use std::{io::Write as _, process::ExitCode, time::Duration};
 
 use clap::Parser as _;
 
-use args::{Cli, Command};
+use args::{Cli, Command, Format};
 
 use crate::{
     finding::{Code, Finding, Subject},
@@ -105,7 +105,10 @@ impl Failure {
     }
 
     fn source(error: SourceError, subject: String) -> Self {
-        let finding = error.into_finding(Subject::Image(subject));
+        Self::of_finding(error.into_finding(Subject::Image(subject)))
+    }
+
+    fn of_finding(finding: Finding) -> Self {
         let (message, more) = report::text::finding_lines(&finding);
         let code = if is_unavailable(&finding) { 3 } else { 1 };
         Self { more, finding: Some(Box::new(finding)), ..Self::new(code, message) }
@@ -125,6 +128,16 @@ impl Failure {
         let lines: Vec<&str> = self.more.as_str().lines().map(str::trim).collect();
         let finding = self.finding.as_deref().map(report::json::finding);
         report::json::error(self.code, &self.message, &lines, finding)
+    }
+
+    /// What stdout is told: what was found out before, as text; one document where JSON was asked for, in which it stands, too.
+    fn in_form(&self, form: Format) -> String {
+        if form == Format::Text {
+            return self.said.clone();
+        }
+        let said = serde_json::Deserializer::from_str(&self.said).into_iter::<serde_json::Value>();
+        let partial: Vec<serde_json::Value> = said.map_while(Result::ok).collect();
+        report::json::failure(self.error(), partial)
     }
 
     /// What stderr is told.
@@ -175,6 +188,7 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
+    let form = cli.command.form();
     log::start(cli.global.log.as_deref());
     // A second provider cannot be installed, and there is only this one.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
@@ -189,19 +203,22 @@ pub fn main() -> ExitCode {
     builder.worker_threads(threads.min(GATE_THREADS));
     let runtime = match builder.enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return finish(Err(Failure::unavailable(format!("no runtime: {error}")))),
+        Err(error) => {
+            return finish(Err(Failure::unavailable(format!("no runtime: {error}"))), form);
+        }
     };
     let done = runtime.block_on(run(cli));
     // What still runs on threads was told to stop; nothing that hangs may keep an interrupted program alive.
     runtime.shutdown_timeout(LAST_WORDS);
-    finish(done)
+    finish(done, form)
 }
 
 /// Says what there is to say, and gives the exit code: that of an answer counts only once all of it was written.
-fn finish(done: Result<Answer, Failure>) -> ExitCode {
+/// Where JSON was asked for, a failure is JSON, too.
+fn finish(done: Result<Answer, Failure>, form: Format) -> ExitCode {
     let (text, code, failure) = match done {
         Ok(answer) => (answer.text, answer.code, None),
-        Err(failure) => (failure.said.clone(), failure.code, Some(failure)),
+        Err(failure) => (failure.in_form(form), failure.code, Some(failure)),
     };
     let lost = output::to_stdout(&text).err();
     for failure in failure.iter().chain(&lost) {
@@ -214,18 +231,24 @@ fn finish(done: Result<Answer, Failure>) -> ExitCode {
 /// Help and version are answers; a command line that is wrong is told as clap tells it, on one line where a word in it misleads.
 fn usage(error: &clap::Error) -> ExitCode {
     if error.use_stderr() {
-        let hostile = std::env::args_os().any(|word| word.to_string_lossy().contains(misleads));
+        let words: Vec<String> =
+            std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+        let hostile = words.iter().any(|word| word.contains(misleads));
+        let rendered = error.render().to_string();
+        let rendered = if hostile { clean(rendered.trim_end()) } else { rendered };
         let told = match hostile {
-            true => writeln!(std::io::stderr(), "{}", clean(&error.render().to_string())),
+            true => writeln!(std::io::stderr(), "{rendered}"),
             false => error.print(),
         };
         // A closed stderr changes nothing.
         let _ = told;
-        return ExitCode::from(2);
+        let failure = Failure::of_operator(rendered.trim_start_matches("error: "));
+        let lost = output::to_stdout(&failure.in_form(args::form_of(&words))).err();
+        return ExitCode::from(lost.map_or(2, |lost| lost.code));
     }
     match std::io::IsTerminal::is_terminal(&std::io::stdout()) {
         true => error.print().map_or(ExitCode::from(2), |()| ExitCode::SUCCESS),
-        false => finish(Ok(Answer::data(error.render().to_string()))),
+        false => finish(Ok(Answer::data(error.render().to_string())), Format::Text),
     }
 }
 

@@ -18,7 +18,6 @@ use crate::{
     },
     config::Config,
     digest::{Digest, ManifestDigest},
-    finding::Key,
     image::{Image, rootfs::Rootfs},
     progress::Silent,
     reference::{Location, Reference, Repository, Selector},
@@ -190,10 +189,7 @@ async fn folders(reference: &Reference, image: &Image, config: &Config) -> Resul
     let contents = read_contents(fetched, image, &config.limits, &Silent).await;
     match (contents.rootfs, contents.findings.first()) {
         (Some(rootfs), _) => Ok(rootfs),
-        (None, Some(finding)) => {
-            let why = finding.facts.get(&Key::Why).map(ToString::to_string).unwrap_or_default();
-            Err(Failure::unavailable(format!("{}: {why}", finding.code.title())))
-        }
+        (None, Some(finding)) => Err(Failure::of_finding(finding.clone())),
         (None, None) => Err(Failure::unavailable("the image's layers could not be read")),
     }
 }

@@ -52,7 +52,7 @@ pub async fn run(args: &Rebuild, global: &Global) -> Result<Answer, Failure> {
         }
         if args.plan {
             let Some(provenance) = evidence.provenance.value() else {
-                let failure = Failure::unavailable(format!("{reference} carries no provenance"));
+                let failure = Failure::refused(format!("{reference} carries no provenance"));
                 return Err(failure.after(text));
             };
             let planned = plan(provenance, &evidence.image, &evidence.plan_options);

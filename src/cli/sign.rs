@@ -303,7 +303,7 @@ impl Place<'_> {
         let document = Document::parse(stored.document, stored.media_type.as_ref(), self.limits);
         let document = document.map_err(|error| {
             let place = self.pinned.location.to_string();
-            Failure::unavailable(source::SourceError::Format { place, error }.to_string())
+            Failure::from(source::SourceError::Format { place, error })
         })?;
         let media_type = match document {
             Document::Index(index) => index.media_type,
@@ -315,7 +315,7 @@ impl Place<'_> {
     async fn platform(&self, platform: &Platform) -> Result<Target, Failure> {
         let images = self.images(&PlatformChoice::One(platform.clone())).await?;
         let first = images.iter().find(|image| image.platform.serves(platform)).map(of_manifest);
-        first.ok_or_else(|| Failure::unavailable(format!("{} has no {platform}", self.pinned)))
+        first.ok_or_else(|| Failure::refused(format!("{} has no {platform}", self.pinned)))
     }
 
     async fn all(&self) -> Result<Vec<Target>, Failure> {

@@ -407,7 +407,18 @@ fn choose(
             Err(why) => missing.push(why),
         }
     }
-    Err(unavailable(missing.join("; ")))
+    Err(unavailable(without(&missing, sandbox::is_root())))
+}
+
+/// Why there is no engine.
+fn without(missing: &[String], is_root: bool) -> String {
+    let missing = missing.join("; ");
+    match is_root {
+        true => missing,
+        false => format!(
+            "hallmark does not run as root, which the mounts and namespaces around a builder take: run it as root; {missing}"
+        ),
+    }
 }
 
 fn at_address(plan: &Plan, address: &grpc::Address, limits: &Limits) -> (Arc<dyn Engine>, String) {
@@ -496,6 +507,15 @@ fn certificates(settings: &EngineSettings, work: &Path) -> io::Result<Option<Pat
 mod tests {
     use super::*;
     use crate::attest::provenance::MaterialKind;
+
+    #[test]
+    fn who_is_not_root_is_told_so_first() {
+        let missing = ["docker is not on PATH".to_owned(), "runc is not on PATH".to_owned()];
+        assert_eq!(without(&missing, true), "docker is not on PATH; runc is not on PATH");
+        let told = without(&missing, false);
+        assert!(told.starts_with("hallmark does not run as root"), "{told}");
+        assert!(told.ends_with("run it as root; docker is not on PATH; runc is not on PATH"));
+    }
 
     /// A plan whose bases all come from this registry.
     fn plan_from(registry: &str) -> Plan {

@@ -19,6 +19,7 @@ use crate::{
     trust::{
         Proof, Signer, SignerIdentity,
         examine::{Entry, Examined, Look, Maker, Presented, Said, Seen},
+        hint_shown,
         sigstore::{ProvenTime, TimeSource, Vouched},
     },
     untrusted::{Page, line},
@@ -135,7 +136,7 @@ fn piece(examined: &Examined) -> Branch {
                 Some(step) => format!("in-toto link of the step {step:?}"),
                 None => "in-toto layout".to_owned(),
             };
-            let hint = |hint: &String| Branch::new(format!("key hint  {hint}"));
+            let hint = |hint: &String| Branch::new(format!("key hint  {}", hint_shown(hint)));
             branch.with([Branch::new(says)]).with(key_hints.iter().map(hint))
         }
         Look::Bare(said) => branch.with([
@@ -166,7 +167,7 @@ fn signature(seen: &Seen) -> Branch {
     if let Some(certificate) = &seen.certificate {
         branch.push(Branch::new(presented(certificate)));
     } else if let Some(hint) = &seen.key_hint {
-        branch.push(Branch::new(format!("key hint  {hint}")));
+        branch.push(Branch::new(format!("key hint  {}", hint_shown(hint))));
     }
     seen.entries.iter().for_each(|entry| branch.push(Branch::new(log_entry(entry))));
     if seen.timestamps > 0 {

@@ -48,6 +48,14 @@ pub fn verdict_value(verdict: &Verdict) -> Value {
     })
 }
 
+/// Schema of what is said instead of an answer.
+pub const ERROR: &str = "hallmark/error/v1";
+
+/// Renders why there is no answer, and what was found out before it: documents that an answer would have begun with.
+pub fn failure(error: Value, partial: Vec<Value>) -> String {
+    lines(&json!({ "schema": ERROR, "error": error, "partial": partial }))
+}
+
 /// Why there is no answer: the exit code, the words of stderr, and the finding that says it, where it is one.
 pub fn error(exit_code: u8, message: &str, details: &[&str], finding: Option<Value>) -> Value {
     json!({

@@ -22,6 +22,9 @@ use crate::{
 const DIFFERENCES: difference::Style =
     difference::Style { words: SideWords::REBUILD, indent: "    ", shown: 12, depth: Depth::Brief };
 
+/// Lines of a failed build's log in a verdict.
+const LOG_LINES: usize = 12;
+
 /// Renders a verdict.
 pub fn verdict(verdict: &Verdict) -> String {
     verdict_page(verdict).into_text()
@@ -127,9 +130,23 @@ fn evidence_lines(out: &mut Page, evidence: &Evidence) {
     if let Some(attested) = attested(evidence) {
         line!(out, "  attested    {attested}");
     }
-    if let Rebuild::Compared(rebuilt) = &evidence.rebuild {
-        difference::list(out, &rebuilt.comparison, DIFFERENCES);
+    match &evidence.rebuild {
+        Rebuild::Compared(rebuilt) => difference::list(out, &rebuilt.comparison, DIFFERENCES),
+        Rebuild::Failed(failure) => log_end(out, &failure.log),
+        _ => {}
     }
+}
+
+/// The last lines of a builder's log; `hallmark rebuild` shows all of it.
+fn log_end(out: &mut Page, log: &str) {
+    let all: Vec<&str> = log.lines().filter(|line| !line.trim().is_empty()).collect();
+    let last = all.get(all.len().saturating_sub(LOG_LINES)..).unwrap_or_default();
+    if last.len() < all.len() {
+        line!(out, "    log: the last {} of {} lines", last.len(), all.len());
+    } else if !all.is_empty() {
+        line!(out, "    log");
+    }
+    last.iter().for_each(|words| line!(out, "      {words}"));
 }
 
 fn signatures(proofs: &[Proof<Statement>]) -> String {
@@ -340,5 +357,29 @@ fn closing(out: &mut Page, verdict: &Verdict) {
     line!(out, "FAIL  {}, {}", plural(errors, "error"), plural(warnings, "warning"));
     if let Some(first) = first {
         line!(out, "next: hallmark explain {}", first.code);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_build_shows_the_end_of_its_log() {
+        let shown = |log: &str| {
+            let mut page = Page::default();
+            log_end(&mut page, log);
+            page.into_text()
+        };
+        assert_eq!(shown(" \n\n"), "");
+        assert_eq!(shown("a\n\nb\n"), "    log\n      a\n      b\n");
+        let many = (0..=LOG_LINES).map(|n| format!("{n}\u{1b}[2K\n")).collect::<String>();
+        let lines = shown(&many);
+        assert_eq!(lines.lines().count(), LOG_LINES + 1, "{lines}");
+        assert!(
+            lines.starts_with("    log: the last 12 of 13 lines\n      1\\u{1b}[2K\n"),
+            "{lines}"
+        );
+        assert!(lines.ends_with("      12\\u{1b}[2K\n"), "{lines}");
     }
 }

@@ -76,8 +76,12 @@ fn in_file(config: &Path, repository: &Repository) -> Result<Option<Credentials>
     let host = &repository.registry;
     let unreadable = |why: String| AuthError::Retrieval { host: host.clone(), why };
     // The parser's message may quote the file, which holds passwords.
-    let wire: Wire = json::from_slice(&bytes, bytes.len())
-        .map_err(|_| unreadable(format!("{} is not what docker login writes", file.display())))?;
+    let wire: Wire = json::from_slice(&bytes, bytes.len()).map_err(|_| {
+        unreadable(format!(
+            "{} is not what docker login writes; mend it, or move it away and log in again",
+            file.display()
+        ))
+    })?;
     let is_host = |key: &str| canonical_host(key).is_ok_and(|key| key == *host);
     let helpers = wire.cred_helpers.unwrap_or_default();
     let helper = helpers.iter().find(|(key, name)| is_host(key) && !name.is_empty());

@@ -313,14 +313,15 @@ impl Http {
             Answer::Found(response) => response,
             Answer::Absent(status) => return Ok(Answer::Absent(status)),
         };
-        let writer =
-            spool.writer(descriptor).map_err(|error| self.unavailable(error.to_string()))?;
+        let disk = |error: &io::Error| super::unwritable(spool.path(), error);
+        let writer = spool.writer(descriptor).map_err(|error| disk(&error))?;
         let (sender, receiver) = mpsc::channel(CHUNKS_IN_FLIGHT);
         let thread = tokio::task::spawn_blocking(move || writer.take_all(receiver));
         let sent = self.pump(response, sender, descriptor.size).await;
         match thread.await.unwrap_or(Err(SpoolError::Ended)) {
             Ok(Some(blob)) => Ok(Answer::Found(blob)),
             Err(SpoolError::Format(error)) => Err(self.format(error).into()),
+            Err(SpoolError::Disk { error, .. }) => Err(disk(&error).into()),
             Err(error) => Err(self.unavailable(error.to_string()).into()),
             Ok(None) => {
                 let early = || self.unavailable(SpoolError::Ended.to_string());
@@ -414,6 +415,13 @@ impl Http {
         let limit = self.limits.request.saturating_add(transfer).min(LONGEST_TRANSFER);
         match timeout(limit, request.send()).await {
             Ok(Ok(response)) => Ok(response),
+            Ok(Err(error)) if is_plain_http(&error) => {
+                let why = format!(
+                    "{host} answers without TLS; if it should, write \
+                     registries: [{{host: \"{host}\", plainHttp: true}}] in hallmark.yaml"
+                );
+                Err(self.refused(Refusal::Settings, why).into())
+            }
             Ok(Err(error)) if is_no_tls(&error) => {
                 Err(self.unavailable(format!("{host}: {}", describe(error))).into())
             }
@@ -563,6 +571,16 @@ fn refusal_of(error: &reqwest::Error) -> Option<Refusal> {
         return Some(Refusal::Address);
     }
     caused_by(error.source(), &certificate).then_some(Refusal::Certificate)
+}
+
+/// Whether the other side answers in something that does not begin as TLS does, as a server of plain HTTP.
+fn is_plain_http(error: &reqwest::Error) -> bool {
+    let other = |cause: &(dyn std::error::Error + 'static)| {
+        let tls = cause.downcast_ref::<rustls::Error>();
+        let unknown = rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType);
+        tls.is_some_and(|tls| *tls == unknown)
+    };
+    caused_by(error.source(), &other)
 }
 
 /// Whether the other side speaks no TLS that is understood here, which it will not learn meanwhile.

@@ -438,6 +438,17 @@ impl FormatError {
     }
 }
 
+/// That what was fetched cannot be kept in this folder, and what to do.
+pub(crate) fn unwritable(folder: &Path, error: &std::io::Error) -> SourceError {
+    let why = match error.kind() {
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+            format!("it is full ({error}); make room, or name another folder: TMPDIR=DIR")
+        }
+        _ => format!("{error}; name another folder for temporary files: TMPDIR=DIR"),
+    };
+    SourceError::Unreadable { place: folder.display().to_string(), why }
+}
+
 /// The name that a blob has as a manifest: both are digests of bytes, in different stores.
 pub fn manifest_digest(descriptor: &Descriptor) -> ManifestDigest {
     ManifestDigest::new(descriptor.digest.digest().clone())

@@ -337,6 +337,19 @@ impl PublicKey {
     }
 }
 
+/// A hint at a key as reports show keys, by the first digits of its fingerprint in hex, where it is a fingerprint in hex or base64;
+/// else as it is.
+pub fn hint_shown(hint: &str) -> String {
+    const FINGERPRINT_BYTES: usize = 32;
+    let text = hint.strip_prefix("sha256:").or(hint.strip_prefix("SHA256:")).unwrap_or(hint);
+    let base64 = || STANDARD_NO_PAD.decode(text.trim_end_matches('=')).ok();
+    let bytes = hex::decode(text).ok().or_else(base64);
+    match bytes.filter(|bytes| bytes.len() == FINGERPRINT_BYTES) {
+        Some(bytes) => format!("{:.16}", hex::encode(bytes)),
+        None => hint.to_owned(),
+    }
+}
+
 /// Which form the only block of a file has.
 enum Block {
     Spki,
@@ -596,6 +609,19 @@ mod tests {
             assert_eq!(PublicKey::from_pem(der.as_bytes()).err(), Some(KeyError::Der));
         }
         assert_eq!(PublicKey::from_pem(b"\xff\xfe-\0").err(), Some(KeyError::Utf16));
+    }
+
+    #[test]
+    fn a_fingerprint_is_shown_in_one_form() {
+        let (hex, base64) = ("ab".repeat(32), STANDARD.encode([0xab; 32]));
+        let prefixed =
+            [format!("sha256:{hex}"), format!("SHA256:{}", base64.trim_end_matches('='))];
+        for hint in [&hex, &hex.to_uppercase(), &base64].into_iter().chain(&prefixed) {
+            assert_eq!(hint_shown(hint), "abababababababab", "{hint}");
+        }
+        for other in ["", "release-key", "abab", &"ab".repeat(33), "projects/x/keys/1"] {
+            assert_eq!(hint_shown(other), other);
+        }
     }
 
     #[test]

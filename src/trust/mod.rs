@@ -34,7 +34,7 @@ pub use covering::Covering;
 pub use examine::{Examined, examine};
 pub use expectation::{Expectations, Unmet};
 pub use freshness::RootAge;
-pub use key::{KeyError, PublicKey};
+pub use key::{KeyError, PublicKey, hint_shown};
 pub use keyring::{KeyRing, KeyRingError};
 pub use pattern::{ImagePattern, PatternError};
 pub use predicate::{PredicateClass, PredicateClassError, PredicateTypeError, predicate_type};

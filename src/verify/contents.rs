@@ -16,7 +16,7 @@ use crate::{
     progress::{Counted, Talk, Underway, Work},
     sbom::{self, Inventory, installed},
     source::{
-        Blob, Source, SourceError, Spool, StoredReader,
+        self, Blob, Source, SourceError, Spool, StoredReader,
         load::{self, LayerLost},
     },
 };
@@ -85,8 +85,7 @@ pub async fn fetch(
     let spool = match Spool::temporary() {
         Ok(spool) => spool,
         Err(error) => {
-            let place = "temporary folder".to_owned();
-            return lost(SourceError::Unreadable { place, why: error.to_string() });
+            return lost(source::unwritable(&std::env::temp_dir(), &error));
         }
     };
     match load::fetch_layers(source, image, &spool, limits, talk).await {

@@ -435,7 +435,7 @@ fn a20_an_image_with_nothing_says_the_three_things_that_are_missing() {
 #[test]
 fn what_is_not_an_image_is_a_usage_error() {
     for text in ["", "App", "r.example/app@sha256:12", "oci:", "sha256:zz"] {
-        Hallmark::new(["verify", text]).run().exits(2).says("for '<IMAGE>'");
+        Hallmark::new(["verify", text]).run().exits(2).says("for '[IMAGE]...'");
     }
     Hallmark::new(["verify", "oci:/nonexistent/folder"]).run().exits(3).says("/nonexistent/folder");
 }

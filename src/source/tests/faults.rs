@@ -8,7 +8,7 @@ use super::kit::*;
 use crate::{
     compare::Layers as _,
     digest::ManifestDigest,
-    finding::{Code, Subject},
+    finding::{Code, Key, Subject},
     image::{FormatError, Image, MediaType},
     progress::Silent,
     reference::{Location, Selector},
@@ -429,4 +429,21 @@ async fn the_proxy_of_the_settings_is_used_for_what_is_not_this_machine() {
         assert!(source.manifest(&digest).await.is_ok(), "{location}");
     }
     assert_eq!(proxy.requests().len(), 1);
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_no_registry() {
+    use std::io::{Error, ErrorKind};
+    let cases = [
+        (ErrorKind::StorageFull, "it is full"),
+        (ErrorKind::QuotaExceeded, "it is full"),
+        (ErrorKind::PermissionDenied, "permission denied; name another folder"),
+    ];
+    for (kind, wanted) in cases {
+        let error = crate::source::unwritable(std::path::Path::new("/t"), &Error::from(kind));
+        let finding = error.into_finding(Subject::Image("x".to_owned()));
+        let why = finding.facts[&Key::Why].to_string();
+        assert_eq!(finding.code, Code::SourceUnreadable, "{why}");
+        assert!(why.contains(wanted) && why.contains("TMPDIR=DIR"), "{why}");
+    }
 }

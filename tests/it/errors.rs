@@ -1,0 +1,147 @@
+//! Failures: one exit code for one cause, whatever the command, and JSON on stdout wherever it was asked for.
+
+use std::{collections::BTreeSet, fs};
+
+use clap::CommandFactory as _;
+use hallmark::cli::args::Cli;
+use serde_json::{Value, json};
+
+use crate::{
+    server::{Registry, World},
+    sign::Keys,
+    support::{Answer, Hallmark, redact},
+};
+
+/// Commands that answer in JSON, by their words.
+fn commands(command: &clap::Command, words: &str, found: &mut BTreeSet<String>) {
+    let json = |arg: &clap::Arg| {
+        arg.get_id() == "output" && arg.get_possible_values().iter().any(|v| v.get_name() == "json")
+    };
+    if command.get_arguments().any(json) {
+        found.insert(words.trim().to_owned());
+    }
+    for inner in command.get_subcommands() {
+        commands(inner, &format!("{words} {}", inner.get_name()), found);
+    }
+}
+
+/// A call of each such command about an image; `trust show` is about none.
+fn calls(image: &str, key: &str, statement: &str) -> Vec<(&'static str, Vec<String>)> {
+    let call = |words: &'static str, more: &[&str]| {
+        let more = more.iter().map(|word| (*word).to_owned());
+        let all = words.split(' ').map(str::to_owned).chain(more);
+        (words, all.chain(["-o".to_owned(), "json".to_owned()]).collect())
+    };
+    vec![
+        call("verify", &[image]),
+        call("inspect", &[image]),
+        call("rebuild", &["--plan", image]),
+        call("diff", &[image, image]),
+        call("sign", &["--key", key, image]),
+        call("provenance attest", &["--key", key, image, statement]),
+        call("trust show", &[]),
+    ]
+}
+
+/// The one document on stdout, which has the exit code and the words of stderr.
+fn error(answer: &Answer) -> Value {
+    let document = answer.json();
+    let error = &document["error"];
+    assert_eq!(document["schema"], "hallmark/error/v1", "{}", answer.all());
+    assert_eq!(error["exitCode"], answer.code, "{}", answer.all());
+    let kind = ["", "refused", "usage", "unavailable"][usize::try_from(answer.code).unwrap()];
+    assert_eq!(error["kind"], kind, "{}", answer.all());
+    assert!(answer.stderr.contains(error["message"].as_str().unwrap()), "{}", answer.all());
+    assert_eq!(document["partial"], json!([]), "{}", answer.all());
+    error.clone()
+}
+
+#[test]
+fn a_failure_is_json_where_json_was_asked_for_and_has_one_exit_code() {
+    let mut world = World::new();
+    let manifest = "application/vnd.oci.image.manifest.v1+json".to_owned();
+    let lying = format!("sha256:{}", "ab".repeat(32));
+    world.store.manifests.insert(lying.clone(), (manifest, b"{}".to_vec()));
+    let registry = Registry::honest(world.store.clone());
+    let (keys, folder) = (Keys::new(), tempfile::tempdir().unwrap());
+    let key = keys.p256("key");
+    let key = key.to_str().unwrap();
+    let statement = folder.path().join("statement");
+    let text = json!({
+        "_type": "https://in-toto.io/Statement/v1", "predicateType": "https://example.com/x",
+        "subject": [{"name": "x", "digest": {"sha256": "ab".repeat(32)}}], "predicate": {},
+    });
+    fs::write(&statement, text.to_string()).unwrap();
+    let statement = statement.to_str().unwrap();
+    let config = |text: &str| {
+        let file = folder.path().join(format!("{}.yaml", text.len()));
+        fs::write(&file, text).unwrap();
+        file.to_str().unwrap().to_owned()
+    };
+    let good = config(&world.config("signed"));
+    let misspelt = config("version: 1\npolcy: {preset: signed}\n");
+    let there = registry.image(&world.image);
+    let gone = registry.image("gone");
+    let closed = "127.0.0.1:1/app:1";
+    let lied = registry.image(&lying);
+    // What is wrong, the image, the configuration, what else is said, the exit code, and the finding or words.
+    let cases: [(&str, &str, &str, &[&str], i32, &str); 6] = [
+        ("no such configuration", &there, "/nowhere/hallmark.yaml", &[], 2, "cannot be read"),
+        ("a key of another name", &there, &misspelt, &[], 2, "unknown field"),
+        ("an option that nobody knows", &there, &good, &["--no-such"], 2, "--no-such"),
+        ("a registry that does not answer", closed, &good, &[], 3, "source-unavailable"),
+        ("a tag that is not there", &gone, &good, &[], 3, "source-not-found"),
+        ("other bytes than the digest says", &lied, &good, &[], 1, "image-digest-mismatch"),
+    ];
+    let mut covered = BTreeSet::new();
+    for (what, image, config, more, code, said) in cases {
+        for (command, arguments) in calls(image, key, statement) {
+            covered.insert(command.to_owned());
+            if command == "trust show" && (code != 2) {
+                continue;
+            }
+            let answer = Hallmark::new(arguments)
+                .arg(format!("--config={config}"))
+                .env("HALLMARK_KEY_PASSWORD", "");
+            let answer = more.iter().fold(answer, |answer, word| answer.arg(*word)).run();
+            assert_eq!(answer.code, code, "{what}: {command}\n{}", answer.all());
+            let told = match answer.json()["schema"].as_str() {
+                // An image that was read and refused has a verdict.
+                Some("hallmark/verdict/v1") => answer.json(),
+                _ => error(&answer),
+            };
+            assert!(told.to_string().contains(said), "{what}: {command}\n{}", answer.all());
+            let verdict = told["schema"] == "hallmark/verdict/v1";
+            assert!(!verdict || code == 1, "{what}: {command}\n{}", answer.all());
+        }
+    }
+    let mut all = BTreeSet::new();
+    commands(&Cli::command(), "", &mut all);
+    assert_eq!(covered, all, "commands with -o json, and those in this table");
+}
+
+#[test]
+fn the_document_of_an_error_has_this_shape() {
+    let world = World::new();
+    let registry = Registry::honest(world.store.clone());
+    let missing = Hallmark::new(["inspect", "-o", "json", &registry.image("gone")]);
+    let missing = missing.config(&world.config("signed")).run();
+    insta::assert_snapshot!("error_source", redact(&missing.exits(3).stdout));
+    let usage = Hallmark::new(["verify", "--output=json"]).run();
+    insta::assert_snapshot!("error_usage", redact(&usage.exits(2).stdout));
+    // Without it stdout stays empty, and -o of a command that writes a file is no form.
+    let text = Hallmark::new(["verify"]).run();
+    assert_eq!((text.code, text.stdout.as_str()), (2, ""), "{}", text.all());
+    let file = Hallmark::new(["provenance", "create", "-o", "json"]).run();
+    assert_eq!((file.code, file.stdout.as_str()), (2, ""), "{}", file.all());
+}
+
+/// Text from outside does not write the document.
+#[test]
+fn an_error_in_json_escapes_what_misleads() {
+    let evil = "r.example/a\u{1b}[2J\u{202e}\n\"x";
+    let answer = Hallmark::new(["verify", "-o", "json", evil]).run();
+    error(answer.exits(2));
+    let plain = |c: char| c == '\n' || !hallmark::untrusted::misleads(c);
+    assert!(answer.all().chars().all(plain), "{:?}", answer.all());
+}

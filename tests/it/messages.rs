@@ -1,0 +1,179 @@
+//! Messages that used to mislead: each says what was seen and what to type.
+
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    net::TcpListener,
+    thread,
+};
+
+use crate::{
+    server::{Registry, Reply, World},
+    sign::Keys,
+    support::{Answer, Hallmark},
+};
+
+/// What goes wrong, how hallmark is called, with which exit code, what it says, and what it must not say any more.
+type Case<'a> = (&'a str, Answer, i32, &'a [&'a str], &'a [&'a str]);
+
+fn verify(arguments: &[&str]) -> Hallmark {
+    Hallmark::new(["verify"].iter().chain(arguments).copied())
+}
+
+/// A server that answers whatever comes in as HTTP without TLS does.
+fn plain_http() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = listener.local_addr().unwrap().to_string();
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n");
+        }
+    });
+    host
+}
+
+#[test]
+fn each_says_what_was_seen_and_what_to_type() {
+    let world = World::new();
+    let registry = Registry::honest(world.store.clone());
+    let image = registry.image(&world.image);
+    let plain = plain_http();
+    let tls = format!("version: 1\nregistries: [{{host: \"{plain}\"}}]\n");
+    let locked = Registry::start(
+        world.store.clone(),
+        Box::new(|request, _| {
+            let login = || Reply::new(401).with("WWW-Authenticate", "Basic realm=\"x\"");
+            request.authorization().is_none().then(login)
+        }),
+    );
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("config.json"), "{\"auths\": ").unwrap();
+    let (keys, no_key) = (Keys::new(), folder.path().join("no-key"));
+    let (private, no_key) = (keys.p256("k").display().to_string(), no_key.display().to_string());
+    fs::write(&no_key, "ssh-ed25519 AAAA").unwrap();
+    let key = world.key.write(world.folder.path()).display().to_string();
+    let full = Hallmark::new(["verify", "--key", &key, "--policy", "slsa", &image]);
+    let limited = ["sh", "-c", "trap '' XFSZ; ulimit -f 0; exec \"$@\"", "sh"];
+    let cases: [Case<'_>; 17] = [
+        (
+            "a registry without TLS",
+            verify(&[&format!("{plain}/app:1")]).config(&tls).run(),
+            3,
+            &["answers without TLS", "plainHttp: true}] in hallmark.yaml", &plain],
+            &["corrupt message"],
+        ),
+        (
+            "a temporary folder in which nothing can be written",
+            full.run_by(&limited),
+            3,
+            &["source-unreadable", "TMPDIR=DIR"],
+            &["the registry could not be read"],
+        ),
+        (
+            "a temporary folder that is not there",
+            verify(&["--key", &key, "--policy", "slsa", &image]).env("TMPDIR", "/nowhere").run(),
+            3,
+            &["/nowhere", "TMPDIR=DIR"],
+            &["the registry could not be read"],
+        ),
+        (
+            "docker://",
+            verify(&["docker://nginx:1"]).run(),
+            2,
+            &["images have no docker:// here; type nginx:1"],
+            &["a port from"],
+        ),
+        (
+            "https://",
+            verify(&["https://r.example/app:1"]).run(),
+            2,
+            &["type r.example/app:1"],
+            &["a port from"],
+        ),
+        (
+            "a file without its kind",
+            verify(&["./image.tar"]).run(),
+            2,
+            &["oci-archive:./image.tar, docker-archive:./image.tar, or oci:./image.tar"],
+            &["registry host"],
+        ),
+        (
+            "a folder without its kind",
+            Hallmark::new(["diff", "/tmp/a", "/tmp/b"]).run(),
+            2,
+            &["oci:/tmp/a for a folder"],
+            &["is not valid"],
+        ),
+        (
+            "docker-daemon:",
+            Hallmark::new(["inspect", "docker-daemon:nginx"]).run(),
+            2,
+            &["docker save -o image.tar nginx", "docker-archive:image.tar"],
+            &["is not valid"],
+        ),
+        (
+            "containers-storage:",
+            Hallmark::new(["rebuild", "containers-storage:x"]).run(),
+            2,
+            &["podman save --format oci-archive -o image.tar x"],
+            &["is not valid"],
+        ),
+        (
+            "a misspelt preset",
+            verify(&["--policy", "signd", &image]).run(),
+            2,
+            &["--policy signd: there is no such preset", "did you mean signed?", "baseline"],
+            &["No such file"],
+        ),
+        (
+            "a policy that is nothing near",
+            verify(&["--policy", "./rules", &image]).run(),
+            2,
+            &["--policy ./rules: there is no such preset, and no folder"],
+            &["did you mean"],
+        ),
+        (
+            "a key that is not there",
+            verify(&["--key", "/nowhere.pub", &image]).run(),
+            2,
+            &["--key /nowhere.pub: No such file", "help: it takes a public key in PEM"],
+            &[],
+        ),
+        (
+            "a private key",
+            verify(&["--key", &private, &image]).run(),
+            2,
+            &["private", "cosign public-key --key KEY"],
+            &[],
+        ),
+        (
+            "a key of another program",
+            verify(&["--key", &no_key, &image]).run(),
+            2,
+            &["help: it takes a public key in PEM", "openssl pkey -pubout"],
+            &[],
+        ),
+        (
+            "a login that cannot be read",
+            verify(&[&locked.image(&world.image)]).env("DOCKER_CONFIG", folder.path()).run(),
+            3,
+            &["config.json is not what docker login writes", "log in again"],
+            &[],
+        ),
+        (
+            "an explanation that points to itself",
+            Hallmark::new(["explain", "rebuild-differs"]).run(),
+            0,
+            &["help: see the differences"],
+            &["hallmark explain"],
+        ),
+        ("a misspelt option", verify(&["--polcy", "signed", &image]).run(), 2, &["--policy"], &[]),
+    ];
+    for (what, answer, code, says, not) in cases {
+        assert_eq!(answer.code, code, "{what}\n{}", answer.all());
+        let all = answer.all();
+        says.iter().for_each(|words| assert!(all.contains(words), "{what}: no {words:?}\n{all}"));
+        not.iter().for_each(|words| assert!(!all.contains(words), "{what}: {words:?}\n{all}"));
+    }
+}
