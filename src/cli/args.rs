@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, str::FromStr};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::{
     digest::Digest,
@@ -40,9 +40,26 @@ pub struct Global {
     /// Say less on stderr: errors only
     #[arg(long, short, global = true)]
     pub quiet: bool,
+    /// Say more: each step with its time on stderr, and what nobody vouches for in the report; twice for finer steps
+    #[arg(long, short, global = true, action = ArgAction::Count, conflicts_with = "quiet")]
+    pub verbose: u8,
+    /// Colours in reports: auto is for terminals, unless NO_COLOR is set
+    #[arg(long, global = true, value_enum, default_value = "auto", value_name = "WHEN")]
+    pub color: Colour,
     /// Diagnostic log on stderr, with the time that each stage takes, as `hallmark=debug`
     #[arg(long, global = true, env = "HALLMARK_LOG", value_name = "FILTER")]
     pub log: Option<String>,
+}
+
+/// When reports have colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Colour {
+    /// On a terminal.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
 }
 
 /// What to do.
@@ -94,6 +111,23 @@ impl Command {
             | Self::Trust(Trust::Update(_) | Trust::Import { .. })
             | Self::Serve(_)
             | Self::Explain(_) => Format::Text,
+        }
+    }
+}
+
+impl Command {
+    /// Whether its answer is a report for people, which may have colours.
+    pub fn is_report(&self) -> bool {
+        match self {
+            Self::Verify(_) | Self::Inspect(_) | Self::Rebuild(_) => self.form() == Format::Text,
+            Self::Diff(args) => args.output == DiffFormat::Text,
+            Self::Policy(policy) => !matches!(policy, Policy::Input(_)),
+            Self::Explain(_) => true,
+            Self::Sign(_)
+            | Self::Materials(_)
+            | Self::Provenance(_)
+            | Self::Trust(_)
+            | Self::Serve(_) => false,
         }
     }
 }

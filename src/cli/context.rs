@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::{
     Failure,
     args::{Global, Lookup, Platforms, Vouch},
+    colour::Environment,
     progress::{self, Loudness},
     vouch,
 };
@@ -142,6 +143,14 @@ fn credentials() -> Vec<PathBuf> {
 /// The first of these variables that says something: one that is set to nothing hides no other.
 fn variable(names: [&str; 2]) -> Option<String> {
     names.iter().filter_map(|name| std::env::var(name).ok()).find(|value| !value.is_empty())
+}
+
+/// What the environment says of colours.
+pub fn colours() -> Environment {
+    Environment {
+        no_color: std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
+        dumb: std::env::var_os("TERM").is_some_and(|value| value == "dumb"),
+    }
 }
 
 /// The password of a key file, from the first of these variables that is set; an empty one is a password too.

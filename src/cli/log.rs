@@ -5,14 +5,49 @@
 
 use std::io::{self, Write};
 
-use tracing_subscriber::fmt::{MakeWriter, format::FmtSpan};
+use tracing_subscriber::{
+    EnvFilter,
+    fmt::{MakeWriter, format::FmtSpan},
+};
 
+use super::{Failure, args::Global};
 use crate::untrusted::clean;
 
-/// Starts the log, where a filter asks for one.
-pub(super) fn start(filter: Option<&str>) {
-    let Some(filter) = filter else { return };
-    let filter = tracing_subscriber::EnvFilter::new(filter);
+/// Crates whose events a filter can name: this program, and those that carry its requests.
+const KNOWN: [&str; 16] = [
+    "hallmark",
+    "axum",
+    "axum_server",
+    "h2",
+    "hickory_proto",
+    "hyper",
+    "hyper_util",
+    "indicatif",
+    "mio",
+    "regorus",
+    "reqwest",
+    "rustls",
+    "sigstore",
+    "tokio",
+    "tonic",
+    "tower",
+];
+/// Words for a level.
+const LEVELS: [&str; 12] =
+    ["off", "error", "warn", "info", "debug", "trace", "0", "1", "2", "3", "4", "5"];
+
+/// Starts the log, where a filter or `-v` asks for one.
+///
+/// # Errors
+/// A filter that cannot be read, or that names what never logs anything.
+pub(super) fn start(global: &Global) -> Result<(), Failure> {
+    let of_steps = match global.verbose {
+        0 => None,
+        1 => Some("hallmark=debug"),
+        _ => Some("hallmark=trace"),
+    };
+    let Some(filter) = global.log.as_deref().or(of_steps) else { return Ok(()) };
+    let filter = read(filter)?;
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         // Colours are escape sequences, too.
@@ -21,6 +56,32 @@ pub(super) fn start(filter: Option<&str>) {
         .with_span_events(FmtSpan::CLOSE);
     // Only this program sets the subscriber, and only once.
     let _ = log.with_writer(Stderr).try_init();
+    Ok(())
+}
+
+/// Reads a filter: directives `TARGET=LEVEL`, `TARGET` or `LEVEL`, with commas between them.
+fn read(text: &str) -> Result<EnvFilter, Failure> {
+    let wrong = |why: &dyn std::fmt::Display| {
+        Failure::of_operator(&format!(
+            "--log {text:?}: {why}\n  help: type hallmark=debug, or -v; levels are off, error, warn, info, debug and trace"
+        ))
+    };
+    let own = text.split(',').map(str::trim).filter(|directive| !directive.is_empty());
+    for directive in own {
+        let target = directive.split(['=', '[']).next().unwrap_or_default();
+        let name = target.split("::").next().unwrap_or_default();
+        let is_level = |word: &&str| word.eq_ignore_ascii_case(directive);
+        let is_of = |known: &&str| {
+            name.strip_prefix(known).is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
+        };
+        if !(name.is_empty()
+            || KNOWN.iter().any(is_of)
+            || LEVELS.iter().any(|word| is_level(&word)))
+        {
+            return Err(wrong(&format!("nothing logs under the name {name:?}")));
+        }
+    }
+    EnvFilter::try_new(text).map_err(|error| wrong(&error))
 }
 
 /// Makes a writer for each event.
@@ -67,6 +128,35 @@ mod tests {
         }
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
+        }
+    }
+
+    #[test]
+    fn a_filter_that_selects_nothing_is_refused() {
+        let good = [
+            "hallmark=debug",
+            "debug",
+            "WARN",
+            "hallmark,hyper_util=trace",
+            "hallmark::verify=trace",
+            "off",
+            "",
+        ];
+        for filter in good {
+            assert!(read(filter).is_ok(), "{filter}");
+        }
+        let bad = [
+            ("hallmrak=debug", "hallmrak"),
+            ("hallmark=debgu", "level"),
+            ("debgu", "debgu"),
+            ("hallmark=debug,verfy=trace", "verfy"),
+        ];
+        for (filter, wanted) in bad {
+            let failure = read(filter).expect_err(filter).to_string();
+            assert!(
+                failure.contains(wanted) && failure.contains("hallmark=debug, or -v"),
+                "{failure}"
+            );
         }
     }
 

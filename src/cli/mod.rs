@@ -4,6 +4,7 @@
 //! unavailable.
 
 pub mod args;
+mod colour;
 mod context;
 mod diff;
 mod explain;
@@ -22,7 +23,11 @@ mod trust;
 mod verify;
 mod vouch;
 
-use std::{io::Write as _, process::ExitCode, time::Duration};
+use std::{
+    io::{IsTerminal, Write as _},
+    process::ExitCode,
+    time::Duration,
+};
 
 use clap::Parser as _;
 
@@ -188,8 +193,10 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
-    let form = cli.command.form();
-    log::start(cli.global.log.as_deref());
+    let face = Face::of(&cli);
+    if let Err(failure) = log::start(&cli.global) {
+        return finish(Err(failure), face);
+    }
     // A second provider cannot be installed, and there is only this one.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     // Requests of one verification are few and wait for each other: on one thread nobody has to be woken up for them, and
@@ -204,26 +211,54 @@ pub fn main() -> ExitCode {
     let runtime = match builder.enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            return finish(Err(Failure::unavailable(format!("no runtime: {error}"))), form);
+            return finish(Err(Failure::unavailable(format!("no runtime: {error}"))), face);
         }
     };
     let done = runtime.block_on(run(cli));
     // What still runs on threads was told to stop; nothing that hangs may keep an interrupted program alive.
     runtime.shutdown_timeout(LAST_WORDS);
-    finish(done, form)
+    finish(done, face)
+}
+
+/// How a call says things.
+#[derive(Debug, Clone, Copy)]
+struct Face {
+    /// The form of its answer.
+    form: Format,
+    /// Whether its answer has colours.
+    stdout: bool,
+    /// Whether its complaints have colours.
+    stderr: bool,
+}
+
+impl Face {
+    const PLAIN: Self = Self { form: Format::Text, stdout: false, stderr: false };
+
+    fn of(cli: &Cli) -> Self {
+        let wanted = |stream: &dyn IsTerminal| {
+            colour::wanted(cli.global.color, stream.is_terminal(), context::colours())
+        };
+        Self {
+            form: cli.command.form(),
+            stdout: cli.command.is_report() && wanted(&std::io::stdout()),
+            stderr: wanted(&std::io::stderr()),
+        }
+    }
 }
 
 /// Says what there is to say, and gives the exit code: that of an answer counts only once all of it was written.
 /// Where JSON was asked for, a failure is JSON, too.
-fn finish(done: Result<Answer, Failure>, form: Format) -> ExitCode {
+fn finish(done: Result<Answer, Failure>, face: Face) -> ExitCode {
     let (text, code, failure) = match done {
         Ok(answer) => (answer.text, answer.code, None),
-        Err(failure) => (failure.in_form(form), failure.code, Some(failure)),
+        Err(failure) => (failure.in_form(face.form), failure.code, Some(failure)),
     };
+    let painted = |wanted, text: String| if wanted { colour::paint(&text) } else { text };
+    let text = painted(face.stdout, text);
     let lost = output::to_stdout(&text).err();
     for failure in failure.iter().chain(&lost) {
         // A closed stderr changes nothing.
-        let _ = std::io::stderr().write_all(failure.told().as_bytes());
+        let _ = std::io::stderr().write_all(painted(face.stderr, failure.told()).as_bytes());
     }
     ExitCode::from(lost.map_or(code, |lost| lost.code))
 }
@@ -246,9 +281,9 @@ fn usage(error: &clap::Error) -> ExitCode {
         let lost = output::to_stdout(&failure.in_form(args::form_of(&words))).err();
         return ExitCode::from(lost.map_or(2, |lost| lost.code));
     }
-    match std::io::IsTerminal::is_terminal(&std::io::stdout()) {
+    match std::io::stdout().is_terminal() {
         true => error.print().map_or(ExitCode::from(2), |()| ExitCode::SUCCESS),
-        false => finish(Ok(Answer::data(error.render().to_string())), Format::Text),
+        false => finish(Ok(Answer::data(error.render().to_string())), Face::PLAIN),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{
     finding::{Code, Finding},
     progress::Silent,
     reference::Reference,
-    report,
+    report::{self, text::Detail},
     source::PlatformChoice,
     untrusted::{Page, line},
     verdict::{Decision, PlatformVerdict, Verdict},
@@ -38,9 +38,11 @@ pub async fn run(args: &Verify, global: &Global) -> Result<Answer, Failure> {
     };
     let (mut config, mut ctx) = context::begin(global, overrides)?;
     context::look_up(&args.lookup, &references, &mut config)?;
+    let detail = if global.verbose > 0 { Detail::Strangers } else { Detail::Brief };
+    let how = (args.output, detail);
     let answer = match (form, references.as_slice()) {
-        (Form::One, [image]) => one(image, args.output, &config, &ctx).await?,
-        _ => list(&references, args.output, &config, &ctx).await?,
+        (Form::One, [image]) => one(image, how, &config, &ctx).await?,
+        _ => list(&references, how, &config, &ctx).await?,
     };
     // Its last word is to take its line off the terminal, which what is forgotten below could not do.
     ctx.talk = Arc::new(Silent);
@@ -52,7 +54,7 @@ pub async fn run(args: &Verify, global: &Global) -> Result<Answer, Failure> {
 
 async fn one(
     image: &Reference,
-    output: Format,
+    (output, detail): (Format, Detail),
     config: &Config,
     ctx: &Context,
 ) -> Result<Answer, Failure> {
@@ -60,7 +62,7 @@ async fn one(
     let verdict = verify(image, ctx, jiff::Timestamp::now()).await;
     context::compiled(ctx)?;
     let text = match output {
-        Format::Text => report::text::verdict(&verdict),
+        Format::Text => report::text::verdict_page(&verdict, detail).into_text(),
         Format::Json => report::json::verdict(&verdict),
     };
     let code = exit_code(&verdict);
@@ -72,7 +74,7 @@ async fn one(
 /// One report after the other. An image that cannot be read has a report, too, and does not keep the others from theirs.
 async fn list(
     references: &[Reference],
-    output: Format,
+    (output, detail): (Format, Detail),
     config: &Config,
     ctx: &Context,
 ) -> Result<Answer, Failure> {
@@ -85,7 +87,7 @@ async fn list(
                 let verdict = verify(image, ctx, jiff::Timestamp::now()).await;
                 let report =
                     (output == Format::Json).then(|| report::json::verdict_value(&verdict));
-                (report::text::verdict_page(&verdict), exit_code(&verdict), report, None)
+                (report::text::verdict_page(&verdict, detail), exit_code(&verdict), report, None)
             }
             Err(failure) => {
                 (unread(reference, &failure), failure.code, None, Some(failure.error()))

@@ -9,7 +9,7 @@ use super::difference::{self, Depth};
 use crate::{
     attest::{Statement, provenance::Provenance},
     compare::SideWords,
-    finding::{Finding, Key, Severity},
+    finding::{Code, Finding, Key, Severity},
     image::LeftOut,
     rebuild::{Rebuild, Rebuilt},
     sbom::{BoundSbom, Reconciliation},
@@ -25,18 +25,33 @@ const DIFFERENCES: difference::Style =
 /// Lines of a failed build's log in a verdict.
 const LOG_LINES: usize = 12;
 
+/// How much a verdict says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// What is proven, and what keeps the image from passing or needs looking at.
+    Brief,
+    /// What evidence of strangers lies beside the image, too.
+    Strangers,
+}
+
+/// What is said of evidence that is signed by nobody, or by somebody whom nobody configured.
+const STRANGERS: [Code; 3] =
+    [Code::SignatureUntrusted, Code::ProvenanceUnsigned, Code::SbomUnsigned];
+/// Places of one cause that are named.
+const PLACES: usize = 4;
+
 /// Renders a verdict.
 pub fn verdict(verdict: &Verdict) -> String {
-    verdict_page(verdict).into_text()
+    verdict_page(verdict, Detail::Brief).into_text()
 }
 
 /// The lines of a verdict, as a part of a longer report.
-pub fn verdict_page(verdict: &Verdict) -> Page {
+pub fn verdict_page(verdict: &Verdict, detail: Detail) -> Page {
     let mut out = Page::default();
     line!(out, "image    {}", verdict.subject);
-    verdict.platforms.iter().for_each(|platform| platform_verdict(&mut out, platform));
+    verdict.platforms.iter().for_each(|platform| platform_verdict(&mut out, platform, detail));
     left_out(&mut out, "not judged", &verdict.left_out);
-    closing(&mut out, verdict);
+    closing(&mut out, verdict, detail);
     out
 }
 
@@ -96,7 +111,7 @@ fn left_out(out: &mut Page, what: &str, left_out: &[LeftOut]) {
     }
 }
 
-fn platform_verdict(out: &mut Page, verdict: &PlatformVerdict) {
+fn platform_verdict(out: &mut Page, verdict: &PlatformVerdict, detail: Detail) {
     if let Some(platform) = &verdict.platform {
         let manifest = verdict.manifest.as_ref().map(ToString::to_string).unwrap_or_default();
         line!(out, "platform {platform}  {manifest}");
@@ -104,11 +119,57 @@ fn platform_verdict(out: &mut Page, verdict: &PlatformVerdict) {
     if let Some(evidence) = &verdict.evidence {
         evidence_lines(out, evidence);
     }
-    for finding in verdict.findings.iter().filter(|f| f.severity > Severity::Info) {
+    let (told, untold) = causes(&verdict.findings, detail);
+    for Cause { first, elsewhere } in told {
         line!(out);
-        write_finding(out, finding);
+        line!(out, "{}", finding_title(first));
+        fact(out, "subject", &first.subject);
+        for place in elsewhere.iter().take(PLACES) {
+            fact(out, "also", &place.subject);
+        }
+        if elsewhere.len() > PLACES {
+            fact(out, "also", &format_args!("{} more", elsewhere.len() - PLACES));
+        }
+        further_facts(out, first);
+    }
+    if untold > 0 {
+        let remarks = plural(untold, "remark");
+        line!(out);
+        line!(out, "{remarks} about evidence that no configured signer vouches for: -v shows what");
     }
     line!(out);
+}
+
+/// What one cause brought about, at however many places.
+struct Cause<'f> {
+    first: &'f Finding,
+    elsewhere: Vec<&'f Finding>,
+}
+
+/// The causes of errors and warnings, in the order of their first findings, and how many warnings are left out.
+fn causes(findings: &[Finding], detail: Detail) -> (Vec<Cause<'_>>, usize) {
+    let of_stranger = |f: &Finding| f.is_remark() && STRANGERS.contains(&f.code);
+    let facts = |f: &Finding| {
+        let kept = f.facts.iter().filter(|(key, _)| **key != Key::From);
+        kept.map(|(key, fact)| (*key, fact.to_string())).collect::<Vec<_>>()
+    };
+    let (mut told, mut untold): (Vec<Cause<'_>>, usize) = (Vec::new(), 0);
+    for finding in findings.iter().filter(|f| f.severity > Severity::Info) {
+        if detail == Detail::Brief && of_stranger(finding) {
+            untold += 1;
+            continue;
+        }
+        let same = |cause: &&mut Cause<'_>| {
+            cause.first.code == finding.code
+                && cause.first.severity == finding.severity
+                && facts(cause.first) == facts(finding)
+        };
+        match told.iter_mut().find(same) {
+            Some(cause) => cause.elsewhere.push(finding),
+            None => told.push(Cause { first: finding, elsewhere: Vec::new() }),
+        }
+    }
+    (told, untold)
 }
 
 fn evidence_lines(out: &mut Page, evidence: &Evidence) {
@@ -320,6 +381,10 @@ pub(super) fn write_finding(out: &mut Page, finding: &Finding) {
 
 fn finding_facts(out: &mut Page, finding: &Finding) {
     fact(out, "subject", &finding.subject);
+    further_facts(out, finding);
+}
+
+fn further_facts(out: &mut Page, finding: &Finding) {
     for (key, fact) in finding.facts.iter().filter(|(key, _)| **key != Key::Help) {
         self::fact(out, key.name(), fact);
     }
@@ -336,14 +401,10 @@ pub fn plural(count: usize, noun: &str) -> String {
     format!("{count} {noun}{ending}")
 }
 
-fn closing(out: &mut Page, verdict: &Verdict) {
+fn closing(out: &mut Page, verdict: &Verdict, detail: Detail) {
     let count = |severity| {
-        verdict
-            .platforms
-            .iter()
-            .flat_map(|p| &p.findings)
-            .filter(|f| f.severity == severity)
-            .count()
+        let causes = verdict.platforms.iter().flat_map(|p| causes(&p.findings, detail).0);
+        causes.filter(|cause| cause.first.severity == severity).count()
     };
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
     if verdict.is_pass() {
@@ -363,6 +424,32 @@ fn closing(out: &mut Page, verdict: &Verdict) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::finding::Subject;
+
+    #[test]
+    fn one_cause_is_told_once_whatever_its_places() {
+        let of = |code, subject: &str, why: &str, from: &str| {
+            let subject = Subject::Image(subject.to_owned());
+            let finding = Finding::new(code, subject).with(Key::Why, why).with(Key::From, from);
+            if code == Code::SignatureUntrusted { finding.remark() } else { finding }
+        };
+        let findings = [
+            of(Code::SignatureUntrusted, "a", "no key", "x"),
+            of(Code::SourceNotFound, "a", "gone", "x"),
+            of(Code::SignatureUntrusted, "b", "no key", "y"),
+            of(Code::SourceNotFound, "b", "gone", "y"),
+            of(Code::SourceNotFound, "c", "other", "y"),
+        ];
+        let told = |detail| {
+            let (told, untold) = causes(&findings, detail);
+            let told: Vec<_> = told.iter().map(|c| (c.first.code, c.elsewhere.len())).collect();
+            (told, untold)
+        };
+        let not_found = [(Code::SourceNotFound, 1), (Code::SourceNotFound, 0)];
+        assert_eq!(told(Detail::Brief), (not_found.to_vec(), 2));
+        let all = [&[(Code::SignatureUntrusted, 1)][..], &not_found].concat();
+        assert_eq!(told(Detail::Strangers), (all, 0));
+    }
 
     #[test]
     fn a_failed_build_shows_the_end_of_its_log() {
