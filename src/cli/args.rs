@@ -33,6 +33,7 @@ pub struct Cli {
 
 /// Settings that every command takes.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Global options")]
 pub struct Global {
     /// Configuration file [default: $XDG_CONFIG_HOME/hallmark/hallmark.yaml, then /etc/hallmark/hallmark.yaml]
     #[arg(long, short, global = true, env = "HALLMARK_CONFIG", value_name = "FILE")]
@@ -91,6 +92,10 @@ pub enum Command {
     Serve(Serve),
     /// Explain a finding code
     Explain(Explain),
+    /// Print what completes hallmark's commands and options in a shell
+    Completions(Completions),
+    /// Print a manual page, as roff: of hallmark, or of one of its commands
+    Man(Man),
 }
 
 impl Command {
@@ -110,6 +115,8 @@ impl Command {
             | Self::Policy(_)
             | Self::Trust(Trust::Update(_) | Trust::Import { .. })
             | Self::Serve(_)
+            | Self::Completions(_)
+            | Self::Man(_)
             | Self::Explain(_) => Format::Text,
         }
     }
@@ -127,6 +134,8 @@ impl Command {
             | Self::Materials(_)
             | Self::Provenance(_)
             | Self::Trust(_)
+            | Self::Completions(_)
+            | Self::Man(_)
             | Self::Serve(_) => false,
         }
     }
@@ -275,6 +284,9 @@ fn repository(text: &str) -> Result<Location, String> {
 
 /// `hallmark verify`
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  hallmark verify --key cosign.pub registry.example/app:1\n  hallmark verify --policy signed -o json registry.example/app:1\n  hallmark verify -f images.txt"
+)]
 pub struct Verify {
     /// REGISTRY/REPOSITORY[:TAG|@DIGEST], sha256:…, oci:DIR[:TAG|@DIGEST], oci-archive:FILE or docker-archive:FILE;
     /// several are verified one after the other, and - reads a list from standard input
@@ -311,6 +323,9 @@ pub struct Verify {
 
 /// `hallmark inspect`
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  hallmark inspect registry.example/app:1\n  hallmark inspect --key cosign.pub --all-platforms registry.example/app:1"
+)]
 pub struct Inspect {
     /// The image, as for verify
     #[arg(value_name = "IMAGE", value_parser = image)]
@@ -331,6 +346,9 @@ pub struct Inspect {
 
 /// `hallmark rebuild`
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  hallmark rebuild --plan registry.example/app:1\n  hallmark rebuild --materials store/ registry.example/app:1"
+)]
 pub struct Rebuild {
     /// The image, as for verify
     #[arg(value_name = "IMAGE", value_parser = image)]
@@ -377,6 +395,7 @@ pub enum Materials {
 
 /// `hallmark materials fetch`
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  hallmark materials fetch --to store/ registry.example/app:1")]
 pub struct MaterialsFetch {
     /// The image, as for verify
     #[arg(value_name = "IMAGE", value_parser = image)]
@@ -391,6 +410,9 @@ pub struct MaterialsFetch {
 
 /// `hallmark diff`
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  hallmark diff registry.example/app:1 registry.example/app:2\n  hallmark diff -o html oci:before oci:after > difference.html"
+)]
 pub struct Diff {
     /// One image
     #[arg(value_name = "LEFT", value_parser = image)]
@@ -462,6 +484,9 @@ pub enum ProgramReads {
 
 /// `hallmark sign`
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  hallmark sign --key release.key registry.example/app:1\n  hallmark sign --key release.key --predicate scan.json --type vuln registry.example/app:1"
+)]
 pub struct Sign {
     /// The image, as for verify; archives cannot be signed
     #[arg(value_name = "IMAGE", value_parser = image)]
@@ -494,6 +519,9 @@ pub struct Sign {
 
 /// `hallmark provenance attest`
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  hallmark provenance attest --key release.key registry.example/app:1 statement.json"
+)]
 pub struct ProvenanceAttest {
     /// The image, as for verify
     #[arg(value_name = "IMAGE", value_parser = image)]
@@ -514,6 +542,9 @@ pub struct ProvenanceAttest {
 
 /// `hallmark provenance create`
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  hallmark provenance create --source https://git.example/app.git --engine buildah=1.28.2 oci:built -o manifest.json"
+)]
 pub struct ProvenanceCreate {
     /// The image that was built: oci:DIR[:TAG]
     #[arg(value_name = "IMAGE", value_parser = image)]
@@ -570,6 +601,9 @@ pub struct ProvenanceCreate {
 
 /// `hallmark provenance embed`
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  hallmark provenance embed oci:built manifest.json --statement statement.json"
+)]
 pub struct ProvenanceEmbed {
     /// The image: oci:DIR[:TAG]
     #[arg(value_name = "IMAGE", value_parser = image)]
@@ -589,12 +623,14 @@ pub struct ProvenanceEmbed {
 #[derive(Debug, Subcommand)]
 pub enum Policy {
     /// Run the `test_` rules of a folder of policies
+    #[command(after_help = "Examples:\n  hallmark policy test policies/")]
     Test {
         /// Folder with .rego files
         #[arg(value_name = "DIR")]
         folder: PathBuf,
     },
     /// Say what is wrong with a folder of policies, and what no test notices
+    #[command(after_help = "Examples:\n  hallmark policy check policies/")]
     Check {
         /// Folder with .rego files
         #[arg(value_name = "DIR")]
@@ -608,6 +644,7 @@ pub enum Policy {
 
 /// `hallmark policy eval`
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  hallmark policy eval --policy policies/ input.json")]
 pub struct PolicyEval {
     /// What hallmark policy input printed
     #[arg(value_name = "FILE")]
@@ -619,6 +656,7 @@ pub struct PolicyEval {
 
 /// `hallmark policy input`
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  hallmark policy input registry.example/app:1 > input.json")]
 pub struct PolicyInput {
     /// The image, as for verify
     #[arg(value_name = "IMAGE", value_parser = image)]
@@ -640,12 +678,14 @@ pub enum Trust {
     /// Fetch the current trusted roots; nothing else fetches any
     Update(TrustUpdate),
     /// Show the trusted roots that are in force
+    #[command(after_help = "Examples:\n  hallmark trust show -o json")]
     Show {
         /// Form of the answer on stdout
         #[arg(long, short, value_enum, default_value = "text", value_name = "FORMAT")]
         output: Format,
     },
     /// Turn a ClusterImagePolicy of policy-controller into hallmark.yaml
+    #[command(after_help = "Examples:\n  hallmark trust import policy.yaml > hallmark.yaml")]
     Import {
         /// The policy, one document of YAML
         #[arg(value_name = "FILE")]
@@ -655,6 +695,9 @@ pub enum Trust {
 
 /// `hallmark trust update`
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  hallmark trust update\n  hallmark trust update public-good --mirror https://mirror.example/tuf"
+)]
 pub struct TrustUpdate {
     /// Which: public-good, github, or a name under trust.roots [default: all of them]
     #[arg(value_name = "NAME")]
@@ -670,6 +713,9 @@ pub struct TrustUpdate {
 
 /// `hallmark serve`
 #[derive(Debug, Clone, Args)]
+#[command(
+    after_help = "Examples:\n  hallmark serve --config hallmark.yaml\n  hallmark serve --listen 0.0.0.0:8443 --tls-certificate tls.crt --tls-key tls.key"
+)]
 pub struct Serve {
     /// Address, instead of the configuration's
     #[arg(long, value_name = "HOST:PORT")]
@@ -684,6 +730,7 @@ pub struct Serve {
 
 /// `hallmark explain`
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  hallmark explain rebuild-differs\n  hallmark explain --list")]
 pub struct Explain {
     /// A finding code, as rebuild-differs
     #[arg(value_name = "CODE", required_unless_present = "list")]
@@ -691,6 +738,28 @@ pub struct Explain {
     /// List all codes
     #[arg(long)]
     pub list: bool,
+}
+
+/// `hallmark completions`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  hallmark completions bash > /etc/bash_completion.d/hallmark\n  hallmark completions zsh > \"${fpath[1]}/_hallmark\""
+)]
+pub struct Completions {
+    /// The shell
+    #[arg(value_enum, value_name = "SHELL")]
+    pub shell: clap_complete::Shell,
+}
+
+/// `hallmark man`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  hallmark man verify | man -l -\n  hallmark man > /usr/local/share/man/man1/hallmark.1"
+)]
+pub struct Man {
+    /// The command, as policy test [default: hallmark itself]
+    #[arg(value_name = "COMMAND")]
+    pub command: Vec<String>,
 }
 
 /// `NAME[:TAG]@DIGEST`, as `--base` takes it.

@@ -11,6 +11,7 @@ mod explain;
 mod images;
 mod inspect;
 mod log;
+mod manual;
 mod materials;
 mod output;
 mod policy;
@@ -281,6 +282,9 @@ fn usage(error: &clap::Error) -> ExitCode {
         let lost = output::to_stdout(&failure.in_form(args::form_of(&words))).err();
         return ExitCode::from(lost.map_or(2, |lost| lost.code));
     }
+    if error.kind() == clap::error::ErrorKind::DisplayVersion {
+        return finish(Ok(Answer::data(manual::version())), Face::PLAIN);
+    }
     match std::io::stdout().is_terminal() {
         true => error.print().map_or(ExitCode::from(2), |()| ExitCode::SUCCESS),
         false => finish(Ok(Answer::data(error.render().to_string())), Face::PLAIN),
@@ -301,6 +305,8 @@ async fn run(cli: Cli) -> Result<Answer, Failure> {
         Command::Trust(command) => interruptible(trust::run(&command, &global)).await,
         Command::Serve(args) => serve::run(&args, &global).await,
         Command::Explain(args) => explain::run(&args).map(Answer::data),
+        Command::Completions(args) => manual::completions(args.shell).map(Answer::data),
+        Command::Man(args) => manual::page(&args.command).map(Answer::data),
     }
 }
 
