@@ -74,10 +74,7 @@ fn read(text: &str) -> Result<EnvFilter, Failure> {
         let is_of = |known: &&str| {
             name.strip_prefix(known).is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
         };
-        if !(name.is_empty()
-            || KNOWN.iter().any(is_of)
-            || LEVELS.iter().any(|word| is_level(&word)))
-        {
+        if !(name.is_empty() || KNOWN.iter().any(is_of) || LEVELS.iter().any(is_level)) {
             return Err(wrong(&format!("nothing logs under the name {name:?}")));
         }
     }

@@ -94,7 +94,7 @@ codes! {
 
     SignatureMissing = "signature-missing", Warning,
         "no signature over the image is proven",
-        "sign the digest, for example: cosign sign --key KEY IMAGE@DIGEST";
+        "sign the digest, for example: cosign sign --key KEY IMAGE@DIGEST; where it is signed, name the signer: --key FILE, or trust in hallmark.yaml";
     SignatureInvalid = "signature-invalid", Warning,
         "a signature does not verify with the key that should have made it",
         "sign again with the right key, or remove the broken signature";
@@ -286,7 +286,7 @@ codes! {
         "log in with docker login, or set DOCKER_CONFIG to a folder with a config.json";
     SourceNotFound = "source-not-found", Error,
         "the image is not there",
-        "check the name and the digest; for a bare digest, add its repository under repositories in hallmark.yaml";
+        "check the name and the digest; say where a bare digest is with --repository, or under repositories in hallmark.yaml";
 
     SourceAddressRefused = "source-address-refused", Error,
         "a host is at an address that hallmark does not go to",
@@ -316,7 +316,7 @@ codes! {
         "see the rule's message";
     PolicyNothingProven = "policy-nothing-proven", Error,
         "no rule denies the image, and nothing that was proven speaks for it",
-        "sign the image or a statement about it with a key that trust.rules in hallmark.yaml lets vouch for it, or rebuild it with --rebuild";
+        "name who signs: --key FILE, or trust.rules in hallmark.yaml; where nobody does, sign the image or a statement about it, or rebuild it with --rebuild";
     PolicyError = "policy-error", Error,
         "a policy could not be loaded or evaluated",
         "mend the policy; hallmark policy test runs its tests";

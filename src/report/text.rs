@@ -9,7 +9,7 @@ use super::difference::{self, Depth};
 use crate::{
     attest::{Statement, provenance::Provenance},
     compare::SideWords,
-    finding::{Code, Finding, Key, Severity},
+    finding::{Code, Finding, Key, Severity, Subject},
     image::LeftOut,
     rebuild::{Rebuild, Rebuilt},
     sbom::{BoundSbom, Reconciliation},
@@ -37,6 +37,8 @@ pub enum Detail {
 /// What is said of evidence that is signed by nobody, or by somebody whom nobody configured.
 const STRANGERS: [Code; 3] =
     [Code::SignatureUntrusted, Code::ProvenanceUnsigned, Code::SbomUnsigned];
+/// Hexadecimal digits of a digest that the report has named before.
+const SHORT_DIGITS: usize = 12;
 /// Places of one cause that are named.
 const PLACES: usize = 4;
 
@@ -49,7 +51,14 @@ pub fn verdict(verdict: &Verdict) -> String {
 pub fn verdict_page(verdict: &Verdict, detail: Detail) -> Page {
     let mut out = Page::default();
     line!(out, "image    {}", verdict.subject);
-    verdict.platforms.iter().for_each(|platform| platform_verdict(&mut out, platform, detail));
+    let manifests = verdict.platforms.iter().filter_map(|platform| platform.manifest.as_ref());
+    let named: Vec<String> = std::iter::once(&verdict.subject.digest)
+        .chain(manifests)
+        .map(ToString::to_string)
+        .collect();
+    for platform in &verdict.platforms {
+        platform_verdict(&mut out, platform, &named, detail);
+    }
     left_out(&mut out, "not judged", &verdict.left_out);
     closing(&mut out, verdict, detail);
     out
@@ -111,7 +120,7 @@ fn left_out(out: &mut Page, what: &str, left_out: &[LeftOut]) {
     }
 }
 
-fn platform_verdict(out: &mut Page, verdict: &PlatformVerdict, detail: Detail) {
+fn platform_verdict(out: &mut Page, verdict: &PlatformVerdict, named: &[String], detail: Detail) {
     if let Some(platform) = &verdict.platform {
         let manifest = verdict.manifest.as_ref().map(ToString::to_string).unwrap_or_default();
         line!(out, "platform {platform}  {manifest}");
@@ -123,9 +132,9 @@ fn platform_verdict(out: &mut Page, verdict: &PlatformVerdict, detail: Detail) {
     for Cause { first, elsewhere } in told {
         line!(out);
         line!(out, "{}", finding_title(first));
-        fact(out, "subject", &first.subject);
+        fact(out, "subject", &shortened(&first.subject, named));
         for place in elsewhere.iter().take(PLACES) {
-            fact(out, "also", &place.subject);
+            fact(out, "also", &shortened(&place.subject, named));
         }
         if elsewhere.len() > PLACES {
             fact(out, "also", &format_args!("{} more", elsewhere.len() - PLACES));
@@ -138,6 +147,16 @@ fn platform_verdict(out: &mut Page, verdict: &PlatformVerdict, detail: Detail) {
         line!(out, "{remarks} about evidence that no configured signer vouches for: -v shows what");
     }
     line!(out);
+}
+
+/// A subject with the beginnings of those digests alone that the report has named in full.
+fn shortened(subject: &Subject, named: &[String]) -> String {
+    let short = |digest: &String| {
+        let shown = digest.find(':').map_or(0, |colon| colon + 1) + SHORT_DIGITS;
+        digest.get(..shown).map_or_else(|| digest.clone(), |start| format!("{start}…"))
+    };
+    let all = subject.to_string();
+    named.iter().fold(all, |text, digest| text.replace(digest.as_str(), &short(digest)))
 }
 
 /// What one cause brought about, at however many places.
@@ -415,16 +434,19 @@ fn closing(out: &mut Page, verdict: &Verdict, detail: Detail) {
         Decision::Fail(first, _) => Some(first),
         Decision::Pass(_) => None,
     });
-    line!(out, "FAIL  {}, {}", plural(errors, "error"), plural(warnings, "warning"));
-    if let Some(first) = first {
-        line!(out, "next: hallmark explain {}", first.code);
+    let (errors, warnings) = (plural(errors, "error"), plural(warnings, "warning"));
+    match first {
+        Some(first) => {
+            line!(out, "FAIL  {errors}, {warnings}: {}", first.code.title());
+            line!(out, "next: hallmark explain {}", first.code);
+        }
+        None => line!(out, "FAIL  {errors}, {warnings}"),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::finding::Subject;
 
     #[test]
     fn one_cause_is_told_once_whatever_its_places() {
@@ -449,6 +471,16 @@ mod tests {
         assert_eq!(told(Detail::Brief), (not_found.to_vec(), 2));
         let all = [&[(Code::SignatureUntrusted, 1)][..], &not_found].concat();
         assert_eq!(told(Detail::Strangers), (all, 0));
+    }
+
+    #[test]
+    fn a_digest_is_short_where_it_was_named_before() {
+        let (one, other) =
+            (format!("sha256:{}", "ab".repeat(32)), format!("sha256:{}", "cd".repeat(32)));
+        let subject = Subject::Image(format!("r.example/app@{one} and {other}"));
+        let text = shortened(&subject, std::slice::from_ref(&one));
+        assert_eq!(text, format!("r.example/app@sha256:abababababab… and {other}"));
+        assert_eq!(shortened(&subject, &["sha256:abab".to_owned()]), subject.to_string());
     }
 
     #[test]

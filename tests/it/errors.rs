@@ -56,6 +56,9 @@ fn error(answer: &Answer) -> Value {
     error.clone()
 }
 
+/// What is wrong, the image, the configuration, what else is said, the exit code, and the finding or words.
+type Case<'a> = (&'a str, &'a str, &'a str, &'a [&'a str], i32, &'a str);
+
 #[test]
 fn a_failure_is_json_where_json_was_asked_for_and_has_one_exit_code() {
     let mut world = World::new();
@@ -84,8 +87,7 @@ fn a_failure_is_json_where_json_was_asked_for_and_has_one_exit_code() {
     let gone = registry.image("gone");
     let closed = "127.0.0.1:1/app:1";
     let lied = registry.image(&lying);
-    // What is wrong, the image, the configuration, what else is said, the exit code, and the finding or words.
-    let cases: [(&str, &str, &str, &[&str], i32, &str); 6] = [
+    let cases: [Case<'_>; 6] = [
         ("no such configuration", &there, "/nowhere/hallmark.yaml", &[], 2, "cannot be read"),
         ("a key of another name", &there, &misspelt, &[], 2, "unknown field"),
         ("an option that nobody knows", &there, &good, &["--no-such"], 2, "--no-such"),

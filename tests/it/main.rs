@@ -36,6 +36,7 @@ mod sign;
 mod sigstore;
 mod strangers;
 mod support;
+mod terminal;
 mod tidy;
 mod untrusted;
 mod verdicts;

@@ -33,8 +33,17 @@ fn plain_http() -> String {
     host
 }
 
+fn check(cases: &[Case<'_>]) {
+    for (what, answer, code, says, not) in cases {
+        assert_eq!(answer.code, *code, "{what}\n{}", answer.all());
+        let all = answer.all();
+        says.iter().for_each(|words| assert!(all.contains(words), "{what}: no {words:?}\n{all}"));
+        not.iter().for_each(|words| assert!(!all.contains(words), "{what}: {words:?}\n{all}"));
+    }
+}
+
 #[test]
-fn each_says_what_was_seen_and_what_to_type() {
+fn a_place_that_cannot_be_read_is_named_with_what_to_type() {
     let world = World::new();
     let registry = Registry::honest(world.store.clone());
     let image = registry.image(&world.image);
@@ -49,13 +58,10 @@ fn each_says_what_was_seen_and_what_to_type() {
     );
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("config.json"), "{\"auths\": ").unwrap();
-    let (keys, no_key) = (Keys::new(), folder.path().join("no-key"));
-    let (private, no_key) = (keys.p256("k").display().to_string(), no_key.display().to_string());
-    fs::write(&no_key, "ssh-ed25519 AAAA").unwrap();
     let key = world.key.write(world.folder.path()).display().to_string();
     let full = Hallmark::new(["verify", "--key", &key, "--policy", "slsa", &image]);
     let limited = ["sh", "-c", "trap '' XFSZ; ulimit -f 0; exec \"$@\"", "sh"];
-    let cases: [Case<'_>; 17] = [
+    check(&[
         (
             "a registry without TLS",
             verify(&[&format!("{plain}/app:1")]).config(&tls).run(),
@@ -77,6 +83,19 @@ fn each_says_what_was_seen_and_what_to_type() {
             &["/nowhere", "TMPDIR=DIR"],
             &["the registry could not be read"],
         ),
+        (
+            "a login that cannot be read",
+            verify(&[&locked.image(&world.image)]).env("DOCKER_CONFIG", folder.path()).run(),
+            3,
+            &["config.json is not what docker login writes", "log in again"],
+            &[],
+        ),
+    ]);
+}
+
+#[test]
+fn a_name_of_another_program_is_told_as_hallmark_takes_it() {
+    check(&[
         (
             "docker://",
             verify(&["docker://nginx:1"]).run(),
@@ -119,6 +138,18 @@ fn each_says_what_was_seen_and_what_to_type() {
             &["podman save --format oci-archive -o image.tar x"],
             &["is not valid"],
         ),
+    ]);
+}
+
+#[test]
+fn a_word_that_cannot_be_meant_is_told_with_one_that_can() {
+    let world = World::new();
+    let image = Registry::honest(world.store.clone()).image(&world.image);
+    let folder = tempfile::tempdir().unwrap();
+    let (keys, no_key) = (Keys::new(), folder.path().join("no-key"));
+    let (private, no_key) = (keys.p256("k").display().to_string(), no_key.display().to_string());
+    fs::write(&no_key, "ssh-ed25519 AAAA").unwrap();
+    check(&[
         (
             "a misspelt preset",
             verify(&["--policy", "signd", &image]).run(),
@@ -155,13 +186,6 @@ fn each_says_what_was_seen_and_what_to_type() {
             &[],
         ),
         (
-            "a login that cannot be read",
-            verify(&[&locked.image(&world.image)]).env("DOCKER_CONFIG", folder.path()).run(),
-            3,
-            &["config.json is not what docker login writes", "log in again"],
-            &[],
-        ),
-        (
             "an explanation that points to itself",
             Hallmark::new(["explain", "rebuild-differs"]).run(),
             0,
@@ -169,11 +193,5 @@ fn each_says_what_was_seen_and_what_to_type() {
             &["hallmark explain"],
         ),
         ("a misspelt option", verify(&["--polcy", "signed", &image]).run(), 2, &["--policy"], &[]),
-    ];
-    for (what, answer, code, says, not) in cases {
-        assert_eq!(answer.code, code, "{what}\n{}", answer.all());
-        let all = answer.all();
-        says.iter().for_each(|words| assert!(all.contains(words), "{what}: no {words:?}\n{all}"));
-        not.iter().for_each(|words| assert!(!all.contains(words), "{what}: {words:?}\n{all}"));
-    }
+    ]);
 }

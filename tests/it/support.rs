@@ -205,7 +205,7 @@ impl Answer {
 /// Text with what changes from run to run taken out.
 pub fn redact(text: &str) -> String {
     let rules = [
-        (r"sha256:[0-9a-f]{64}", "sha256:DIGEST"),
+        (r"sha256:([0-9a-f]{64}|[0-9a-f]{12}…)", "sha256:DIGEST"),
         (r"sha256-[0-9a-f]{64}", "sha256-DIGEST"),
         (r"\bkey [0-9a-f]{16}\b", "key ID"),
         (r"\b(docker|buildx|buildah|buildkitd) v?\d[\w.+~-]*", "$1 VERSION"),

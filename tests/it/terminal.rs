@@ -1,0 +1,118 @@
+//! How reports look: colours, how much is said, and what the log tells.
+
+use serde_json::json;
+
+use crate::{
+    server::{Key, Registry, World},
+    support::{Answer, Hallmark},
+};
+
+const GREEN: &str = "\u{1b}[1;32m";
+const RED: &str = "\u{1b}[1;31m";
+
+/// A text without the colours that hallmark has.
+fn plain(text: &str) -> String {
+    ["[1;32m", "[1;31m", "[1;33m", "[32m", "[33m", "[0m"]
+        .iter()
+        .fold(text.to_owned(), |text, colour| text.replace(&format!("\u{1b}{colour}"), ""))
+}
+
+/// An image that a stranger signed, too, twice.
+fn scene() -> (World, Registry, String) {
+    let mut world = World::new();
+    let image = world.image.clone();
+    for _ in 0..2 {
+        let statement = json!({
+            "_type": "https://in-toto.io/Statement/v1", "predicateType": "https://example.com/x",
+            "subject": [{"name": "x", "digest": {"sha256": image.trim_start_matches("sha256:")}}],
+            "predicate": {"evil": "\u{1b}[31m\nPASS"},
+        });
+        let envelope = Key::new().envelope(statement.to_string().as_bytes()).to_string();
+        world.store.attach(&image, "att", envelope.as_bytes(), &json!({}));
+    }
+    let registry = Registry::honest(world.store.clone());
+    let reference = registry.image(&image);
+    (world, registry, reference)
+}
+
+#[test]
+fn colours_are_for_reports_and_only_ours() {
+    let (world, registry, image) = scene();
+    let gone = registry.image("gone");
+    let run = |arguments: &[&str]| -> Answer {
+        Hallmark::new(arguments.iter().copied()).config(&world.config("signed")).run()
+    };
+    // A pipe is no terminal.
+    let piped = run(&["verify", &image]);
+    assert!(!piped.all().contains('\u{1b}'), "{}", piped.all());
+    let coloured = run(&["verify", "--color", "always", &image]);
+    coloured.exits(0).says(&format!("{GREEN}PASS"));
+    assert_eq!(plain(&coloured.stdout), piped.stdout);
+    let refused = run(&["verify", "--color=always", "--policy=slsa", &image]);
+    refused.exits(1).says(&format!("{RED}error[provenance-missing]")).says(&format!("{RED}FAIL"));
+    assert!(!plain(&refused.stdout).contains('\u{1b}'), "{}", refused.all());
+    let complaint = run(&["verify", "--color=always", &gone]);
+    complaint.exits(3).says(&format!("hallmark: {RED}error[source-not-found]"));
+    // What a program reads has none, whatever was asked for.
+    let calls: [&[&str]; 5] = [
+        &["verify", "-o", "json", &image],
+        &["inspect", "-o", "json", &image],
+        &["diff", "-o", "html", &image, &image],
+        &["policy", "input", &image],
+        &["trust", "show", "-o", "json"],
+    ];
+    for call in calls {
+        let answer = run(&[call, &["--color=always"]].concat());
+        assert!(!answer.stdout.contains('\u{1b}'), "{call:?} {}", answer.all());
+    }
+}
+
+#[test]
+fn strangers_are_counted_and_shown_with_v() {
+    let (world, _registry, image) = scene();
+    let run = |more: &[&str]| -> Answer {
+        let call = [&["verify", &image], more].concat();
+        Hallmark::new(call).config(&world.config("signed")).run()
+    };
+    let brief = run(&[]);
+    brief.exits(0).says("-v shows what").says_not("signature-untrusted");
+    let full = run(&["-v"]);
+    full.exits(0).says("warning[signature-untrusted]").says_not("-v shows what");
+    // The log is of hallmark's own steps.
+    let own = |line: &&str| line.contains(" DEBUG ") || line.contains(" TRACE ");
+    for answer in [&full, &run(&["-vv"])] {
+        let events: Vec<&str> = answer.stderr.lines().filter(own).collect();
+        assert!(!events.is_empty(), "{}", answer.all());
+        assert!(events.iter().all(|line| line.contains("hallmark::")), "{events:#?}");
+    }
+    assert!(!brief.stderr.lines().any(|line| own(&line)), "{}", brief.all());
+    // JSON has everything at any time.
+    let json = run(&["-o", "json"]).json().to_string();
+    assert!(json.contains("signature-untrusted"), "{json}");
+    run(&["-v", "-q"]).exits(2).says("cannot be used with");
+}
+
+#[test]
+fn a_misspelt_filter_is_an_error() {
+    let (world, registry, image) = scene();
+    for filter in ["hallmrak=debug", "hallmark=debgu", "debgu"] {
+        let call =
+            Hallmark::new(["verify", &image, "--log", filter]).config(&world.config("signed"));
+        call.run().exits(2).says("help: type hallmark=debug, or -v");
+        let call = Hallmark::new(["verify", &image]).config(&world.config("signed"));
+        call.env("HALLMARK_LOG", filter).run().exits(2);
+    }
+    assert!(registry.requests().is_empty());
+}
+
+#[test]
+fn shells_pages_and_the_version_come_from_the_program() {
+    Hallmark::new(["completions", "bash"]).run().exits(0).says("certificate-identity");
+    Hallmark::new(["completions", "csh"]).run().exits(2).says("possible values: bash");
+    Hallmark::new(["man", "policy", "test"]).run().exits(0).says(".TH");
+    Hallmark::new(["man", "polcy"]).run().exits(2).says("one of verify");
+    Hallmark::new(["--version"]).run().exits(0).says("trusted root public-good as of 20");
+    Hallmark::new(["verfy"]).run().exits(2).says("verify");
+    let help = Hallmark::new(["--help"]).run();
+    help.exits(0).says("hallmark verify --key cosign.pub").says("Exit codes: 0 yes, 1 no");
+}
