@@ -224,6 +224,8 @@ struct Run<'a> {
     omitted: u64,
     lying: bool,
     packages: BTreeSet<PackageChange>,
+    /// First layers of the right side that come from a pinned base.
+    pinned: usize,
 }
 
 impl<'a> Run<'a> {
@@ -233,6 +235,7 @@ impl<'a> Run<'a> {
         (allow, limits): (&'a [Allowance], &'a Limits),
         work: &'a Work,
     ) -> Self {
+        let pinned = right.pinned;
         let left = layers(Which::Published, left, limits, work);
         let right = layers(Which::Rebuilt, right, limits, work);
         let facts = |layer: Option<&Layer<'_>>| {
@@ -260,6 +263,7 @@ impl<'a> Run<'a> {
             omitted: 0,
             lying: false,
             packages: BTreeSet::new(),
+            pinned,
         }
     }
 
@@ -402,8 +406,13 @@ impl<'a> Run<'a> {
         let settled = |d: &Difference| {
             d.class.is_benign() || d.explained_by.is_some() || is_known(d, &explained)
         };
-        let settled =
-            whole_layers && trees.whole.more == 0 && trees.whole.differences.iter().all(settled);
+        // The base that was asked for is not the one that is there, be it hidden or not.
+        let form = |d: &Difference| is_link(d) || d.class == Class::OpaqueWhiteout;
+        let other_base = entries.iter().any(|d| self.is_pinned(d) && !settled(d) && !form(d));
+        let settled = whole_layers
+            && !other_base
+            && trees.whole.more == 0
+            && trees.whole.differences.iter().all(settled);
         self.differences = rest;
         if !settled {
             self.differ(entries, trees, known);
@@ -436,6 +445,11 @@ impl<'a> Run<'a> {
             }
         }
         Ok(if same { Content::SameEntries } else { Content::Explained })
+    }
+
+    /// Whether it is in a layer that comes from a pinned base.
+    fn is_pinned(&self, difference: &Difference) -> bool {
+        matches!(difference.place, Place::Entry { layer, .. } if layer < self.pinned)
     }
 
     /// Lists what differs between layers; and what that adds up to, where none of it says so and nothing was left out.

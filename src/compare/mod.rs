@@ -57,6 +57,9 @@ pub struct Side<'a> {
     pub config: &'a ImageConfig,
     /// Its layers.
     pub layers: &'a (dyn Layers + Sync),
+    /// How many of its first layers are known to be those of a base that a digest pins. The other image claims that base, so that
+    /// what differs in them counts even where a later layer hides it.
+    pub pinned: usize,
 }
 
 /// Which of the two images.

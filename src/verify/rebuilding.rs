@@ -215,7 +215,7 @@ async fn build_and_compare(
             .line("the result differs: building again to see whether the build is deterministic");
         let second = build(plan, ctx).await?;
         // What may differ from the published image says nothing about whether the build is steady.
-        let between = compare_images(&first.loaded, &second.loaded, &[], ctx).await;
+        let between = compare_images(&first.loaded, (&second.loaded, 0), &[], ctx).await;
         let between = between.map_err(|error| ours(&error))?;
         compare::cause::note_repeats(&mut comparison, &between);
         // An unsteady build is no cover: what both rebuilds agree on differs for another reason.
@@ -296,7 +296,8 @@ async fn weighed(
     ctx: &Context,
 ) -> Result<Attempt, Failure> {
     let Published { loaded, allow } = published;
-    let comparison = compare_images(loaded, &build.loaded, allow, ctx).await;
+    let pinned = exporter::inherited_layers(&build.loaded.image, &plan);
+    let comparison = compare_images(loaded, (&build.loaded, pinned), allow, ctx).await;
     let comparison = comparison.map_err(|error| blame(&error, &loaded.image))?;
     Ok(Attempt { plan, build, comparison })
 }
@@ -388,7 +389,7 @@ enum Incomparable {
 #[tracing::instrument(level = "debug", skip_all, name = "compare")]
 async fn compare_images(
     left: &Loaded,
-    right: &Loaded,
+    (right, pinned): (&Loaded, usize),
     allow: &[Allowance],
     ctx: &Context,
 ) -> Result<Comparison, Incomparable> {
@@ -399,7 +400,8 @@ async fn compare_images(
     let underway = Underway::new(&*ctx.talk, Work::new("comparing layers"));
     let work = underway.work();
     let comparing = tokio::task::spawn_blocking(move || {
-        let (left, right) = (side(&left_image, &left_layers), side(&right_image, &right_layers));
+        let left = side(&left_image, &left_layers);
+        let right = Side { pinned, ..side(&right_image, &right_layers) };
         compare::ladder::compare_watched(left, right, &allow, &limits, &work)
     });
     Ok(comparing.await??)
@@ -453,7 +455,7 @@ pub fn plan_options(contents: &Contents, ctx: &Context) -> PlanOptions {
 
 /// One side of a comparison.
 pub fn side<'a>(image: &'a Image, layers: &'a (dyn compare::Layers + Sync)) -> Side<'a> {
-    Side { manifest: &image.manifest, config: &image.config, layers }
+    Side { manifest: &image.manifest, config: &image.config, layers, pinned: 0 }
 }
 
 /// How much of the result was built here, taken from the base, and taken from the published image.

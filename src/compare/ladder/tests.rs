@@ -194,7 +194,7 @@ impl Recipe {
 
 impl Image {
     fn side(&self) -> Side<'_> {
-        Side { manifest: &self.manifest, config: &self.config, layers: self }
+        Side { manifest: &self.manifest, config: &self.config, layers: self, pinned: 0 }
     }
 }
 
@@ -239,6 +239,36 @@ fn run_with(
 ) -> Result<Comparison, CompareError> {
     let (left, right) = (left.build(), right.build());
     compare(left.side(), right.side(), allow, limits)
+}
+
+/// What an upper layer hides is no part of the tree, but a base by digest is that base or is not.
+#[test]
+fn h29_a_pinned_base_is_the_same_base_even_where_it_is_hidden() {
+    let over = |motd: &str| {
+        with(|recipe| {
+            recipe.layers[0].push(file("etc/motd", motd));
+            recipe.layers[1].push(file("etc/.wh.motd", ""));
+        })
+    };
+    let (published, rebuilt) = (over("evil").build(), over("fine").build());
+    let by = |pinned: usize| {
+        let right = Side { pinned, ..rebuilt.side() };
+        compare(published.side(), right, &[], &Limits::default()).unwrap()
+    };
+    assert_eq!(by(0).level, Level::ContentIdentical);
+    let found = by(1);
+    assert_eq!(found.level, Level::Different);
+    let place = Place::Entry { layer: 0, path: "/etc/motd".to_owned() };
+    assert!(found.differences.iter().any(|d| d.place == place && d.class == Class::Content));
+    // The passing twin: nothing but times.
+    let later = with(|recipe| {
+        recipe.layers[0].push(Item { mtime: 7, ..file("etc/motd", "fine") });
+        recipe.layers[1].push(file("etc/.wh.motd", ""));
+    })
+    .build();
+    let right = Side { pinned: 1, ..rebuilt.side() };
+    let found = compare(later.side(), right, &[], &Limits::default()).unwrap();
+    assert_eq!(found.level, Level::ContentIdentical, "{found:#?}");
 }
 
 fn allow(pattern: &str) -> Vec<Allowance> {
