@@ -10,18 +10,20 @@ use crate::{
     reference::{Location, Reference, ReferenceError, Repository, Selector},
 };
 
-/// What stands at the end of the help: the first command of a new user, and what exit codes mean.
+/// The first command of a new user, before everything else in the help.
 const FIRST: &str = "\
 Begin with one image and the key of whoever signed it:
-  hallmark verify --key cosign.pub registry.example/app:1
+  hallmark verify --key cosign.pub registry.example/app:1";
 
+/// What exit codes mean, at the end of the help.
+const EXIT_CODES: &str = "\
 Exit codes: 0 yes, 1 no, 2 the command line or the configuration is wrong, 3 the image or what
 it takes could not be read";
 
 /// Verifies container images: rebuilds them from their provenance, compares, checks signatures and SBOMs, and decides by
 /// policy.
 #[derive(Debug, Parser)]
-#[command(name = "hallmark", version, about, long_about = None, max_term_width = 100, after_help = FIRST)]
+#[command(name = "hallmark", version, about, long_about = None, max_term_width = 100, before_help = FIRST, after_help = EXIT_CODES)]
 pub struct Cli {
     /// Settings that every command takes.
     #[command(flatten)]
@@ -234,30 +236,39 @@ fn elsewhere(text: &str) -> Option<String> {
 
 /// Who may vouch for the images of one call, besides the signers of the configuration.
 #[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Trust")]
 pub struct Vouch {
     /// Public key (PEM file) that may vouch for the image; adds a signer for everything, under the file's name
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, help_heading = "Trust", value_name = "FILE")]
     pub key: Vec<PathBuf>,
     /// Identity in the certificate of a keyless signature: an e-mail address, or the URI of a workflow; adds a signer for
     /// everything, and needs an issuer
-    #[arg(long, value_name = "TEXT", conflicts_with = "certificate_identity_regexp")]
+    #[arg(
+        long,
+        help_heading = "Trust",
+        value_name = "TEXT",
+        conflicts_with = "certificate_identity_regexp"
+    )]
     pub certificate_identity: Option<String>,
     /// The same by a regular expression, from ^ to $
-    #[arg(long, value_name = "PATTERN")]
+    #[arg(long, help_heading = "Trust", value_name = "PATTERN")]
     pub certificate_identity_regexp: Option<String>,
     /// Who says that the identity is right, as https://token.actions.githubusercontent.com
-    #[arg(long, value_name = "URL", conflicts_with = "certificate_oidc_issuer_regexp")]
+    #[arg(
+        long,
+        help_heading = "Trust",
+        value_name = "URL",
+        conflicts_with = "certificate_oidc_issuer_regexp"
+    )]
     pub certificate_oidc_issuer: Option<String>,
     /// The same by a regular expression, from ^ to $
-    #[arg(long, value_name = "PATTERN")]
+    #[arg(long, help_heading = "Trust", value_name = "PATTERN")]
     pub certificate_oidc_issuer_regexp: Option<String>,
     /// Authorities and logs that keyless signatures are judged by: a trusted_root.json, or a root that hallmark trust show
     /// names [default: public-good]
-    #[arg(long, value_name = "FILE|NAME")]
+    #[arg(long, help_heading = "Trust", value_name = "FILE|NAME")]
     pub trusted_root: Option<PathBuf>,
     /// Take certificates that no certificate transparency log has recorded, where the trusted root names no such log
-    #[arg(long)]
+    #[arg(long, help_heading = "Trust")]
     pub no_ct_log: bool,
 }
 

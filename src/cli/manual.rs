@@ -98,6 +98,26 @@ mod tests {
     }
 
     #[test]
+    fn what_is_under_a_heading_belongs_there() {
+        let command = Cli::command();
+        for name in ["verify", "inspect"] {
+            let command = command.find_subcommand(name).unwrap();
+            let heading = |id: &str| {
+                let arg = command.get_arguments().find(|arg| arg.get_id() == id);
+                arg.unwrap().get_help_heading()
+            };
+            assert_eq!(heading("output"), None, "{name}");
+            assert_eq!(heading("repository"), None, "{name}");
+            assert_eq!(heading("trusted_root"), Some("Trust"), "{name}");
+        }
+        let help = Cli::command().render_help().to_string();
+        assert!(
+            help.lines().nth(1).unwrap().contains("hallmark verify --key cosign.pub"),
+            "{help}"
+        );
+    }
+
+    #[test]
     fn shells_complete_commands_and_options() {
         use clap::ValueEnum as _;
         for shell in clap_complete::Shell::value_variants() {
