@@ -27,6 +27,15 @@ pub fn clean(text: &str) -> String {
     out
 }
 
+/// At most `limit` bytes of `text`, which ends in dots where something is missing.
+pub fn cut(mut text: String, limit: usize) -> String {
+    if text.len() > limit {
+        text.truncate(text.floor_char_boundary(limit.saturating_sub(3)));
+        text.push_str("...");
+    }
+    text
+}
+
 fn escape(out: &mut String, text: &str) {
     for c in text.chars() {
         if misleads(c) { out.extend(c.escape_unicode()) } else { out.push(c) }

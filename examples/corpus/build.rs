@@ -36,7 +36,7 @@ impl Drop for Daemon {
 }
 
 fn here(program: &str) -> bool {
-    hallmark::engine::sandbox::find_program(program).is_some()
+    hallmark::engine::host::find_program(program).is_some()
 }
 
 impl<'a> Builders<'a> {
@@ -318,7 +318,7 @@ fn start(lab: &Lab) -> Outcome<Daemon> {
     let folder = lab.work.join("buildkit");
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(&folder)?;
-    let overlay = hallmark::engine::sandbox::is_on_overlay(&folder);
+    let overlay = hallmark::engine::host::is_on_overlay(&folder);
     let snapshotter = if overlay { "native" } else { "overlayfs" };
     let config = format!(
         "insecure-entitlements = [\"network.host\"]\n\
@@ -348,7 +348,7 @@ fn start(lab: &Lab) -> Outcome<Daemon> {
 /// A frontend image, from the program that BuildKit's own is made of.
 fn publish_frontend(lab: &Lab, daemon: &Daemon) -> Outcome<()> {
     let program =
-        hallmark::engine::sandbox::find_program("dockerfile-frontend").ok_or("no frontend")?;
+        hallmark::engine::host::find_program("dockerfile-frontend").ok_or("no frontend")?;
     let context = lab.work.join("frontend");
     fs::create_dir_all(&context)?;
     fs::copy(program, context.join("dockerfile-frontend"))?;

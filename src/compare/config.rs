@@ -6,7 +6,7 @@
 
 use serde_json::Value;
 
-use super::{Class, Difference, Place, entry::cut};
+use super::{Class, Difference, Place, content::cut};
 
 /// Top-level keys without effect at run time (image-spec v1.1, config.md; Docker's older fields; BuildKit's caches).
 const BENIGN: &[&str] = &[

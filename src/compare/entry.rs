@@ -8,33 +8,18 @@
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Class, Difference, Place, Which, inside::inside, matcher::Content, normalize::normal, residue,
+    Class, Difference, Place, Which,
+    content::{Hash, cut, text, words},
+    inside::inside,
+    matcher::Content,
+    normalize::normal,
+    residue,
 };
 use crate::{
     digest::Digest,
     image::tar::{Entry, EntryKind},
     limits::Limits,
 };
-
-/// A SHA-256 digest, compact: there is one for each entry of a layer.
-pub(super) type Hash = [u8; 32];
-
-/// PAX records without effect on what is unpacked, as long as they hold what their names say.
-const BENIGN_PAX: &[&str] = &[
-    "atime",
-    "ctime",
-    "comment",
-    "LIBARCHIVE.creationtime",
-    "SCHILY.dev",
-    "SCHILY.ino",
-    "SCHILY.nlink",
-];
-
-/// Whether a PAX record is a number or time without effect; a comment is any text.
-pub(super) fn is_benign(key: &str, value: &[u8]) -> bool {
-    let number = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'.' | b'-');
-    BENIGN_PAX.contains(&key) && (key == "comment" || value.len() <= 40 && value.iter().all(number))
-}
 
 /// An entry as it counts: a whiteout is a name.
 fn effective(entry: &Entry) -> std::borrow::Cow<'_, Entry> {
@@ -72,18 +57,12 @@ pub(super) fn mark(entry: &Entry) -> Hash {
     hasher.update(minor.to_le_bytes());
     text(&mut hasher, entry.link.as_deref().unwrap_or_default().as_bytes());
     hasher.update((entry.xattrs.len() as u64).to_le_bytes());
-    let records = entry.pax.iter().filter(|(key, value)| !is_benign(key, value));
+    let records = entry.pax.iter().filter(|(key, value)| !residue::is_benign_record(key, value));
     for (name, value) in entry.xattrs.iter().chain(records) {
         text(&mut hasher, name.as_bytes());
         text(&mut hasher, value);
     }
     hasher.finalize().into()
-}
-
-/// Adds a text with its length, so that no two lists of texts run together.
-pub(super) fn text(hasher: &mut Sha256, bytes: &[u8]) {
-    hasher.update((bytes.len() as u64).to_le_bytes());
-    hasher.update(bytes);
 }
 
 /// What is known of the entries of one layer that have the same path.
@@ -124,19 +103,6 @@ impl Facts {
             _ => String::new(),
         };
         format!("{} {mode:04o} {uid}:{gid} {what}", kind.name()).trim_end().to_owned()
-    }
-}
-
-/// A content in words.
-pub(super) fn words(content: &Hash, size: u64) -> String {
-    format!("sha256:{} ({size} bytes)", hex::encode(content))
-}
-
-/// At most 200 characters: names and values come from strangers.
-pub(super) fn cut(text: &str) -> String {
-    match text.char_indices().nth(200) {
-        Some((at, _)) => format!("{}…", text.get(..at).unwrap_or_default()),
-        None => text.to_owned(),
     }
 }
 
@@ -254,7 +220,7 @@ fn both(list: &mut List, left: &Facts, right: &Facts) {
     };
     list.compare(security, "device", (&l.device, &r.device), device);
     attributes(list, "xattr", (&l.xattrs, &r.xattrs), |_, _| false);
-    attributes(list, "PAX record", (&l.pax, &r.pax), is_benign);
+    attributes(list, "PAX record", (&l.pax, &r.pax), residue::is_benign_record);
     if (left.count, right.count) != (1, 1) {
         // Only the last of them is compared, and not every runtime lets the last one win.
         let words = |facts: &Facts| Some(facts.count.to_string());

@@ -13,7 +13,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     CompareError, Side, Which,
-    entry::{Facts, Hash, mark},
+    content::Hash,
+    entry::{Facts, mark},
     matcher::{Content, Lane, Seen, Time},
 };
 use crate::{

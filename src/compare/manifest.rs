@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Class, Difference, Place, entry::cut};
+use super::{Class, Difference, Place, content::cut};
 use crate::image::Manifest;
 
 /// Starts of the keys that runtimes obey.

@@ -13,7 +13,7 @@ use std::{
 
 use sha2::{Digest as _, Sha256};
 
-use super::{Which, entry::Hash};
+use super::{Which, content::Hash};
 use crate::image::tar::{Entry, EntryKind};
 
 /// Bytes of entries that one side may have waiting.

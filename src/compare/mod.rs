@@ -8,6 +8,7 @@
 mod allow;
 pub mod cause;
 mod config;
+mod content;
 mod drift;
 mod entry;
 mod hint;

@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::{
     CompareError, Difference, Which,
+    content::Hash,
     drift::{self, Kept},
-    entry::{self, Facts, Hash},
+    entry::{self, Facts},
     layer::{Layer, path_hash},
     matcher::{Matcher, Seen, Unmatched, Waiting},
 };

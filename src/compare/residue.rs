@@ -6,7 +6,6 @@
 use super::{
     Class,
     allow::{is_content, matches},
-    entry::is_benign,
 };
 use crate::image::tar::{Entry, EntryKind, Whiteout};
 
@@ -17,6 +16,23 @@ pub(super) const OPAQUE_WHITEOUT: &str = "opaque-whiteout@1";
 
 /// Permission bits that lend rights.
 const LENDING_BITS: u32 = 0o6000;
+
+/// PAX records without effect on what is unpacked, as long as they hold what their names say.
+const BENIGN_PAX: &[&str] = &[
+    "atime",
+    "ctime",
+    "comment",
+    "LIBARCHIVE.creationtime",
+    "SCHILY.dev",
+    "SCHILY.ino",
+    "SCHILY.nlink",
+];
+
+/// Whether a PAX record is a number or time without effect; a comment is any text.
+pub(super) fn is_benign_record(key: &str, value: &[u8]) -> bool {
+    let number = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'.' | b'-');
+    BENIGN_PAX.contains(&key) && (key == "comment" || value.len() <= 40 && value.iter().all(number))
+}
 
 /// Paths of caches and logs that builds leave behind.
 const CACHES: [&str; 7] = [
@@ -70,7 +86,7 @@ pub(super) fn one_sided(entry: &Entry) -> Class {
 /// Whether an entry's being there cannot change what other files are or may do.
 fn is_plain(entry: &Entry) -> bool {
     let plain = matches!(entry.kind, EntryKind::File | EntryKind::Directory | EntryKind::Symlink);
-    let records = entry.pax.iter().any(|(key, value)| !is_benign(key, value));
+    let records = entry.pax.iter().any(|(key, value)| !is_benign_record(key, value));
     plain && entry.mode & LENDING_BITS == 0 && entry.xattrs.is_empty() && !records
 }
 

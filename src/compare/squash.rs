@@ -9,8 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Class, CompareError, Difference, Place, SideLayers, Which,
+    content::Hash,
     drift::{self, Kept},
-    entry::{Facts, Hash, differences},
+    entry::{Facts, differences},
     layer::{KEPT_BYTES, Layer, Wanted},
     normalize::pyc,
     pair::FIRST,

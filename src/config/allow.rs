@@ -8,7 +8,7 @@ use super::{
     AllowConfig, ConfigError, KeyPath,
     error::key,
     raw,
-    valid::{Reader, want},
+    reader::{Reader, want},
 };
 use crate::compare::{AllowedClass, PathPattern};
 

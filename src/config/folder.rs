@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::policy::{Bundle, PolicyError, bundle::MAX_FILE_BYTES};
+use crate::policy::{Bundle, PolicyError, data::MAX_FILE_BYTES};
 
 /// Most files that one policy folder may hold.
 const MAX_FILES: usize = 4096;

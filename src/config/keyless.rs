@@ -7,8 +7,8 @@ use super::{
     ConfigError, KeyPath,
     error::key,
     raw,
+    reader::{Reader, want},
     roots::Roots,
-    valid::{Reader, want},
 };
 use crate::trust::{
     Keyless, SignerKeys,

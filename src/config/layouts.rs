@@ -6,7 +6,7 @@ use super::{
     ConfigError,
     error::key,
     raw,
-    valid::{Reader, want},
+    reader::{Reader, want},
 };
 use crate::{
     attest::in_toto::{Body, Document},

@@ -13,6 +13,7 @@ pub mod import;
 mod keyless;
 mod layouts;
 mod raw;
+mod reader;
 pub mod roots;
 mod sources;
 mod units;

@@ -16,8 +16,9 @@ use jiff::Timestamp;
 use super::{
     ConfigError, KeyPath,
     error::key,
-    raw, units,
-    valid::{Reader, want},
+    raw,
+    reader::{Reader, want},
+    units,
 };
 use crate::{
     limits::Limits,

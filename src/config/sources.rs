@@ -4,7 +4,7 @@ use super::{
     ConfigError, KeyPath,
     error::key,
     raw,
-    valid::{Reader, want},
+    reader::{Reader, want},
 };
 use crate::{
     engine::is_ref_name,

@@ -18,10 +18,10 @@ use async_trait::async_trait;
 use serde_json::json;
 
 use super::{
-    Built, Engine, Runs, buildkit, git,
+    Built, Engine, Runs, buildkit, git, host,
     inputs::Inputs,
     layout::{self, Layout},
-    sandbox::{self, Environment, Outcome, Shell},
+    sandbox::{Environment, Outcome, Shell},
     store::{self, Store, serve::Serving},
     version,
 };
@@ -56,13 +56,12 @@ impl Buildah {
     /// # Errors
     /// Says which one is missing.
     pub fn find(limits: &Limits) -> Result<Self, String> {
-        let program = |name: &str| {
-            sandbox::find_program(name).ok_or_else(|| format!("{name} is not on PATH"))
-        };
+        let program =
+            |name: &str| host::find_program(name).ok_or_else(|| format!("{name} is not on PATH"));
         let (buildah, git) = (program("buildah")?, program("git")?);
         let unshare = program("unshare")?;
         program("runc")?;
-        if !sandbox::is_root() {
+        if !host::is_root() {
             return Err("buildah needs root here".to_owned());
         }
         Ok(Self { buildah, git, unshare, limits: limits.clone() })
@@ -145,7 +144,7 @@ impl Buildah {
         let quote = |path: PathBuf| json!(path.to_string_lossy()).to_string();
         format!(
             "[storage]\ndriver = \"{}\"\ngraphroot = {}\nrunroot = {}\n",
-            if sandbox::is_on_overlay(work) { "vfs" } else { "overlay" },
+            if host::is_on_overlay(work) { "vfs" } else { "overlay" },
             quote(work.join("s")),
             quote(work.join("r")),
         )

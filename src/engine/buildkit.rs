@@ -8,26 +8,27 @@
 pub mod client;
 pub mod daemon;
 pub mod docker;
+mod found;
 
 use std::{
     ffi::OsString,
     fs,
     path::{Path, PathBuf},
-    sync::Arc,
     time::Duration,
 };
 
+pub use found::find;
+
 use super::{
-    Built, Engine, EngineSettings, Runs, SharedBuilder,
+    Built, Runs,
     cage::Cage,
-    grpc::{Address, Grpc},
-    sandbox::{self, Daemon, Environment, Outcome, Shell},
+    host,
+    sandbox::{Daemon, Environment, Outcome, Shell},
     version,
 };
 use crate::{
     attest::provenance::{Frontend, Network},
     image::Compression,
-    limits::Limits,
     rebuild::{EngineReport, Failure, FailureKind, Plan, pins},
 };
 
@@ -40,25 +41,6 @@ const DAEMON_LOG_BYTES: usize = 4096;
 
 /// The option that names the caches of `RUN --mount=type=cache`, so that a build sees nobody's but its own.
 pub(super) const CACHES: &str = "build-arg:BUILDKIT_CACHE_MOUNT_NS";
-
-/// Finds what builds with BuildKit's own daemon: one that is started for the job, or the one that `BUILDKIT_HOST` names where the
-/// operator lets others' be used.
-///
-/// # Errors
-/// Says which program is missing.
-pub fn find(settings: &EngineSettings, limits: &Limits) -> Result<Arc<dyn Engine>, String> {
-    let shared = std::env::var_os("BUILDKIT_HOST").filter(|address| !address.is_empty());
-    match (shared, settings.shared_builder) {
-        // A daemon of others cannot be told to take its images from a store.
-        (Some(address), SharedBuilder::Allowed) if settings.store.is_none() => {
-            match address.to_str().and_then(|address| address.strip_prefix("unix://")) {
-                Some(path) => Ok(Arc::new(Grpc::new(Address::Unix(path.into()), limits))),
-                None => Ok(Arc::new(client::Buildctl::find(address)?)),
-            }
-        }
-        _ => Ok(Arc::new(daemon::Buildkitd::find(limits)?)),
-    }
-}
 
 /// Whether the built-in frontend reads the Dockerfile. It is told so by an empty `cmdline`: then it asks no other one
 /// (`frontend/dockerfile/builder`, `Build`), whatever the Dockerfile says.
@@ -78,7 +60,7 @@ pub(super) fn network(shell: &Shell<'_>, runs: Runs, plan: &Plan) -> Network {
 }
 
 fn program(name: &str) -> Result<PathBuf, String> {
-    sandbox::find_program(name).ok_or_else(|| format!("{name} is not on PATH"))
+    host::find_program(name).ok_or_else(|| format!("{name} is not on PATH"))
 }
 
 /// Says so where the machine's runc may let a build out.
@@ -86,7 +68,7 @@ pub(super) async fn doubt_runc(
     shell: &Shell<'_>,
     environment: &Environment,
 ) -> Result<(), Failure> {
-    let Some(runc) = sandbox::find_program("runc") else { return Ok(()) };
+    let Some(runc) = host::find_program("runc") else { return Ok(()) };
     // runc version 1.1.5+ds1
     let text = shell.quietly().run(&runc, ["--version"], environment).await?.stdout;
     let version = text.split_whitespace().nth(2).unwrap_or_default();

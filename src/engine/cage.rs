@@ -21,7 +21,7 @@ use rustix::{
     thread::{LinkNameSpaceType, move_into_link_name_space},
 };
 
-use super::sandbox::find_program;
+use super::host::find_program;
 
 /// Makes the room.
 const SCRIPT: &str = include_str!("cage.sh");
@@ -221,7 +221,7 @@ fn acknowledged(socket: BorrowedFd<'_>) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::sandbox::is_root;
+    use crate::engine::host::is_root;
 
     fn cage() -> Option<(tempfile::TempDir, Cage)> {
         let folder = tempfile::tempdir().unwrap();

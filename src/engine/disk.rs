@@ -11,7 +11,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use super::sandbox::{find_program, is_root};
+use super::host::{find_program, is_root};
 
 /// Left at the end of a full file system: what is written comes in pieces that do not fit any more.
 const PIECE_BYTES: u64 = 1 << 20;

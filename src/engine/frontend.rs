@@ -15,9 +15,9 @@ use flate2::bufread::MultiGzDecoder;
 use serde_json::Value;
 
 use super::{
-    git,
+    git, host,
     inputs::Inputs,
-    sandbox::{self, Environment, Outcome, Shell},
+    sandbox::{Environment, Outcome, Shell},
 };
 use crate::{
     attest::provenance::Frontend,
@@ -180,7 +180,7 @@ async fn committed(
 /// Asks git about a repository of the store. An operator's store may lie anywhere and belong to anybody: what is read there hashes
 /// to the commit.
 async fn read(shell: &Shell<'_>, folder: &Path, words: &[&str]) -> Result<Outcome, Failure> {
-    let program = sandbox::find_program("git");
+    let program = host::find_program("git");
     let program = program.ok_or_else(|| super::unavailable("git is not on PATH".to_owned()))?;
     let all = git::arguments(folder, &[&["-c", "safe.directory=*"][..], words].concat());
     // What a stranger wrote is no word of a builder's.

@@ -11,7 +11,8 @@ use std::{
 use super::{
     EngineSettings, certificates,
     egress::{Egress, Inside},
-    sandbox::{self, Environment, Shell},
+    host,
+    sandbox::{Environment, Shell},
 };
 use crate::rebuild::Failure;
 
@@ -68,7 +69,7 @@ impl<'a> Git<'a> {
         url: &str,
         settings: &EngineSettings,
     ) -> Result<Self, String> {
-        let program = sandbox::find_program("git").ok_or("git is not on PATH")?;
+        let program = host::find_program("git").ok_or("git is not on PATH")?;
         let open = || {
             let egress = Egress::open(shell.listen()?, url, Inside::AsNamed, settings)?;
             Ok((egress, certificates(settings, shell.work)?))

@@ -16,6 +16,7 @@ mod egress;
 mod frontend;
 mod git;
 pub mod grpc;
+pub mod host;
 mod inputs;
 mod lasting;
 pub mod layout;
@@ -407,7 +408,7 @@ fn choose(
             Err(why) => missing.push(why),
         }
     }
-    Err(unavailable(without(&missing, sandbox::is_root())))
+    Err(unavailable(without(&missing, host::is_root())))
 }
 
 /// Why there is no engine.

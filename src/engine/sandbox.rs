@@ -17,7 +17,13 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use super::{cage::Cage, disk, lasting, step::Steps};
+use super::{
+    cage::Cage,
+    disk,
+    host::{find_program, is_root},
+    lasting,
+    step::Steps,
+};
 use crate::{
     limits::Limits,
     progress::{Silent, Talk},
@@ -187,29 +193,6 @@ impl Environment {
         self.0.insert(name.into(), value.as_ref().to_owned());
         self
     }
-}
-
-/// Looks for a program on `PATH`.
-pub fn find_program(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| is_executable(file))
-}
-
-/// Whether a path is a file that can be run.
-pub fn is_executable(file: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    fs::metadata(file).is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
-}
-
-/// Whether mounting and unpacking as other users will work.
-pub fn is_root() -> bool {
-    rustix::process::geteuid().is_root()
-}
-
-/// Whether a folder lies on an overlay, which does not stack on itself: engines have to copy there.
-pub fn is_on_overlay(folder: &Path) -> bool {
-    const OVERLAYFS_SUPER_MAGIC: i128 = 0x794c_7630;
-    rustix::fs::statfs(folder).is_ok_and(|s| i128::from(s.f_type) == OVERLAYFS_SUPER_MAGIC)
 }
 
 /// Everything that the programs of one job have in common.

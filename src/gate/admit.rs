@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     reference::{Reference, Selector},
-    untrusted::clean,
+    untrusted::{clean, cut},
 };
 
 /// Bytes of one audit annotation.
@@ -97,7 +97,7 @@ impl Gate {
         let warnings = pairs().flat_map(|(image, judged)| self.warnings(&image.reference, judged));
         response.warnings = warnings.take(MAX_WARNINGS).collect();
         let list: Vec<_> = pairs().map(|(image, judged)| annotation(image, judged)).collect();
-        let list = message::cut(clean(&list.join(" ")), MAX_ANNOTATION_BYTES);
+        let list = cut(clean(&list.join(" ")), MAX_ANNOTATION_BYTES);
         response.audit_annotations.insert("images", list);
         if *unchanged > 0 {
             response.audit_annotations.insert("unchanged", unchanged.to_string());
@@ -183,7 +183,7 @@ pub(super) fn refused(request: &Request, message: String) -> Response {
         namespace = %message::line(&request.namespace), name = %message::line(&request.name), kind = %request.kind,
         "denied"
     );
-    let message = message::cut(message, message::MAX_BYTES);
+    let message = cut(message, message::MAX_BYTES);
     Response {
         uid: request.uid.clone(),
         allowed: false,

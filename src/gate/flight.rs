@@ -20,11 +20,11 @@ use futures_util::{
 };
 use tokio::{sync::watch, time::sleep};
 
-use super::{
-    message,
-    shares::{Crowded, Party, SIZES, Shares, Sizes, Slot},
+use super::shares::{Crowded, Party, SIZES, Shares, Sizes, Slot};
+use crate::{
+    reference::{Location, Reference, Selector},
+    untrusted::cut,
 };
-use crate::reference::{Location, Reference, Selector};
 
 /// Findings that are kept.
 const MAX_KEPT: usize = 10_000;
@@ -70,7 +70,7 @@ impl Judged {
         for words in [&mut self.reasons, &mut self.warnings] {
             let mut left = MAX_WORDS_BYTES;
             words.retain_mut(|text| {
-                *text = message::cut(std::mem::take(text), left);
+                *text = cut(std::mem::take(text), left);
                 left = left.saturating_sub(text.len());
                 // What is left of a text that was cut to nothing are dots.
                 !text.is_empty() && (left > 0 || text.len() > DOTS)

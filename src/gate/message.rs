@@ -4,7 +4,7 @@
 //! direction-changing characters are escaped, lines and the whole are bounded (attack F6).
 
 use super::{flight::Judged, subjects::Image};
-use crate::untrusted::misleads;
+use crate::untrusted::{cut, misleads};
 
 /// Longest message, in bytes; etcd events and terminals take more, people do not.
 pub(super) const MAX_BYTES: usize = 8 << 10;
@@ -79,15 +79,6 @@ pub(super) fn line(text: &str) -> String {
 /// A line for a response header: `Warning` headers carry no control characters.
 pub(super) fn warning(text: &str) -> String {
     cut(line(&text.replace('\n', " ")), MAX_WARNING_BYTES)
-}
-
-/// At most `limit` bytes of `text`, which ends in dots where something is missing.
-pub(super) fn cut(mut text: String, limit: usize) -> String {
-    if text.len() > limit {
-        text.truncate(text.floor_char_boundary(limit.saturating_sub(3)));
-        text.push_str("...");
-    }
-    text
 }
 
 #[cfg(test)]

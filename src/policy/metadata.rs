@@ -5,7 +5,7 @@
 
 use serde::Deserialize;
 
-use super::{PolicyError, bundle::read_data};
+use super::{PolicyError, data::read_data};
 
 /// What a rule says about itself.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

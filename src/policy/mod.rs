@@ -10,6 +10,7 @@ pub mod ahead;
 pub mod builtins;
 pub mod bundle;
 pub mod check;
+pub mod data;
 pub mod engine;
 pub mod exception;
 pub mod input;

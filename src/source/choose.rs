@@ -13,7 +13,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{SourceError, discover::REFERENCE_TYPE, load::Loader, manifest_digest};
+use super::{SourceError, documents::Documents, manifest_digest, marks::mark};
 use crate::{
     digest::ManifestDigest,
     image::{Descriptor, Document, Index, LeftOut, MediaType, Platform},
@@ -83,22 +83,14 @@ pub(super) struct Chosen {
     pub(super) left_out: Vec<LeftOut>,
 }
 
-/// By what an entry says that it is no image. Attestation manifests do, and so can an image.
-pub(super) fn mark(descriptor: &Descriptor) -> Option<String> {
-    let artifact = descriptor.artifact_type.as_ref().filter(|kind| !MediaType::names_image(kind));
-    let artifact = artifact.map(|kind| format!("artifactType {}", kind.escape_default()));
-    let annotation = descriptor.annotations.get(REFERENCE_TYPE);
-    artifact.or(annotation.map(|kind| format!("{REFERENCE_TYPE} {}", kind.escape_default())))
-}
-
 /// Goes through an index, and the indexes in it.
 pub(super) async fn candidates(
-    loader: &Loader<'_>,
+    documents: &Documents<'_>,
     index: Index,
     choice: &PlatformChoice,
 ) -> Result<Chosen, SourceError> {
     let mut walk = Walk {
-        loader,
+        documents,
         nodes: choice.nodes(),
         gone_through: BTreeSet::new(),
         indexes: Vec::new(),
@@ -130,7 +122,7 @@ struct Said {
 }
 
 struct Walk<'l, 'a> {
-    loader: &'l Loader<'a>,
+    documents: &'l Documents<'a>,
     nodes: Option<Vec<Platform>>,
     /// Digests of the indexes inside.
     gone_through: BTreeSet<ManifestDigest>,
@@ -200,7 +192,7 @@ impl Walk<'_, '_> {
     }
 
     async fn deeper(&self, level: &Level, descriptor: &Descriptor) -> Result<Level, SourceError> {
-        let limit = self.loader.limits.index_depth;
+        let limit = self.documents.limits.index_depth;
         if level.path.len() >= limit {
             let name = crate::limits::key("index_depth");
             return Err(
@@ -208,30 +200,30 @@ impl Walk<'_, '_> {
             );
         }
         let digest = manifest_digest(descriptor);
-        match self.loader.document(&digest, Some(descriptor)).await? {
+        match self.documents.document(&digest, Some(descriptor)).await? {
             Document::Index(index) => {
                 let path = level.path.iter().cloned().chain([digest]).collect();
                 Ok(Level { index: Arc::new(index), path })
             }
             // Unreachable: the descriptor's media type is the document's own.
             Document::Manifest(_) => {
-                Err(self.loader.malformed("image index", format!("{digest} is no index")))
+                Err(self.documents.malformed("image index", format!("{digest} is no index")))
             }
         }
     }
 
     fn index_loop(&self, why: String) -> SourceError {
-        SourceError::IndexLoop { place: self.loader.place(), why }
+        SourceError::IndexLoop { place: self.documents.place(), why }
     }
 
     fn bounded(&mut self, entries: usize) -> Result<(), SourceError> {
         self.listed = self.listed.saturating_add(entries);
-        let limit = self.loader.limits.index_manifests;
+        let limit = self.documents.limits.index_manifests;
         if self.listed <= limit {
             return Ok(());
         }
         Err(SourceError::Limit {
-            place: self.loader.place(),
+            place: self.documents.place(),
             what: "the number of manifests in its indexes".to_owned(),
             limit_name: "index_manifests",
             limit: limit as u64,

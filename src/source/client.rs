@@ -1,12 +1,11 @@
 //! HTTP clients, made no earlier than they are needed: each that can do TLS reads all the system's roots.
 
-use std::{path::PathBuf, sync::OnceLock, time::Duration};
+use std::{error::Error as _, path::PathBuf, sync::OnceLock, time::Duration};
 
 use reqwest::{Certificate, Client};
 
 use super::{
     address::{Bounds, Side},
-    http::describe,
     no_proxy,
 };
 
@@ -80,4 +79,19 @@ pub(super) fn certificates(path: Option<&PathBuf>) -> Result<Vec<Certificate>, S
         Ok(list) => Ok(list),
         Err(error) => Err(format!("ca {shown}: {}", describe(error))),
     }
+}
+
+/// An error with its causes and without its URL.
+pub(super) fn describe(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
 }

@@ -23,6 +23,7 @@ use futures_util::future;
 
 use super::{
     Budget, Referrers, Source, SourceError, budget::Share, load::together, manifest_digest,
+    marks::attestation_entries,
 };
 use crate::{
     attest::{Carrier, Listing, Raw},
@@ -32,11 +33,6 @@ use crate::{
     limits::{self, Limits},
 };
 
-/// The annotation that marks attestation manifests in an index (BuildKit, docs/attestations/attestation-storage.md).
-pub(super) const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
-/// The annotation that says which manifest they are about.
-const REFERENCE_DIGEST: &str = "vnd.docker.reference.digest";
-const ATTESTATION_MANIFEST: &str = "attestation-manifest";
 /// What cosign appends to the digest.
 const COSIGN_SUFFIXES: [&str; 3] = ["sig", "att", "sbom"];
 /// Labels and annotations that hint at an image's origin (image-spec v1.1, annotations.md).
@@ -457,19 +453,6 @@ impl Room {
         self.pieces = pieces;
         Ok(())
     }
-}
-
-/// The entries of an index that are marked as attestation manifests about `subject`.
-pub(super) fn attestation_entries<'a>(
-    index: &'a Index,
-    subject: &ManifestDigest,
-) -> impl Iterator<Item = &'a Descriptor> {
-    let about = subject.to_string();
-    index.manifests.iter().filter(move |entry| {
-        let says = |key: &str| entry.annotations.get(key).map(String::as_str);
-        says(REFERENCE_TYPE) == Some(ATTESTATION_MANIFEST)
-            && says(REFERENCE_DIGEST) == Some(about.as_str())
-    })
 }
 
 fn hint(key: &str, text: &str, attached_to: &ManifestDigest) -> Raw {

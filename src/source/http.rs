@@ -27,7 +27,7 @@ use url::Url;
 use super::{
     Blob, Refusal, SourceError, Spool,
     address::{Bounds, OutOfBounds, Side, is_loopback},
-    client::{Away, Recipe, Roots, certificates},
+    client::{Away, Recipe, Roots, certificates, describe},
     settings::SourceSettings,
     spool::SpoolError,
 };
@@ -605,21 +605,6 @@ fn caused_by(
         error = cause.source();
     }
     false
-}
-
-/// An error with its causes and without its URL.
-pub(super) fn describe(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

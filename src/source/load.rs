@@ -16,8 +16,9 @@ use futures_util::{StreamExt, TryStreamExt, future, stream};
 use super::{
     Blob, LookAhead, Source, SourceError, SourceSettings, Spool,
     choose::{self, Candidate, Chosen},
-    discover::attestation_entries,
+    documents::Documents,
     manifest_digest,
+    marks::{attestation_entries, mark},
 };
 use crate::{
     compare::Layers,
@@ -68,7 +69,10 @@ pub async fn load(
     choice: &PlatformChoice,
     limits: &Limits,
 ) -> Result<Vec<Image>, SourceError> {
-    Loader { source, reference, limits, ahead: false }.load(choice).await?.all()
+    Loader { documents: Documents { source, limits }, reference, ahead: false }
+        .load(choice)
+        .await?
+        .all()
 }
 
 /// As [`load`], for who will ask for what is attached to the images: that is fetched at the same time.
@@ -94,7 +98,7 @@ pub async fn load_each(
     choice: &PlatformChoice,
     limits: &Limits,
 ) -> Result<Loaded, SourceError> {
-    Loader { source, reference, limits, ahead: true }.load(choice).await
+    Loader { documents: Documents { source, limits }, reference, ahead: true }.load(choice).await
 }
 
 impl Loaded {
@@ -104,17 +108,16 @@ impl Loaded {
     }
 }
 
-pub(super) struct Loader<'a> {
-    pub(super) source: &'a dyn Source,
-    pub(super) reference: &'a PinnedReference,
-    pub(super) limits: &'a Limits,
+struct Loader<'a> {
+    documents: Documents<'a>,
+    reference: &'a PinnedReference,
     /// Whether what is attached to the images will be wanted.
     ahead: bool,
 }
 
 impl Loader<'_> {
     async fn load(&self, choice: &PlatformChoice) -> Result<Loaded, SourceError> {
-        match self.document(&self.reference.digest, None).await? {
+        match self.documents.document(&self.reference.digest, None).await? {
             Document::Manifest(manifest) => {
                 let digest = manifest.document.digest.clone();
                 let image = self.image(manifest, &[], None);
@@ -126,7 +129,7 @@ impl Loader<'_> {
                 Ok(Loaded { images: vec![Ok(image)], left_out: Vec::new() })
             }
             Document::Index(index) => {
-                let chosen = choose::candidates(self, index, choice).await?;
+                let chosen = choose::candidates(&self.documents, index, choice).await?;
                 self.chosen(chosen, choice).await
             }
         }
@@ -146,54 +149,7 @@ impl Loader<'_> {
                 subjects.push(digest);
             }
         }
-        self.source.look_ahead(&LookAhead { subjects, manifests }).await;
-    }
-
-    pub(super) fn place(&self) -> String {
-        self.source.location().to_string()
-    }
-
-    fn format(&self, error: FormatError) -> SourceError {
-        SourceError::Format { place: self.place(), error }
-    }
-
-    pub(super) fn malformed(&self, what: &'static str, why: String) -> SourceError {
-        self.format(FormatError::Malformed { what, why })
-    }
-
-    /// The manifest or index of this digest, checked against the descriptor that names it, if one does.
-    pub(super) async fn document(
-        &self,
-        digest: &ManifestDigest,
-        named_by: Option<&Descriptor>,
-    ) -> Result<Document, SourceError> {
-        let stored = self.source.manifest(digest).await.map_err(|error| match error {
-            // What an index lists and the store lacks is a hole in the image, not a wrong name.
-            SourceError::NotFound { what, place } if named_by.is_some() => {
-                SourceError::BlobMissing { what, place }
-            }
-            other => other,
-        })?;
-        let found = stored.document.bytes.len() as u64;
-        if let Some(descriptor) = named_by
-            && descriptor.size != found
-        {
-            let expected = descriptor.size;
-            return Err(self.format(FormatError::Size { what: "manifest", expected, found }));
-        }
-        let document = Document::parse(stored.document, stored.media_type.as_ref(), self.limits)
-            .map_err(|error| self.format(error))?;
-        let own = match &document {
-            Document::Index(index) => &index.media_type,
-            Document::Manifest(manifest) => &manifest.media_type,
-        };
-        match named_by {
-            Some(descriptor) if descriptor.media_type != *own => {
-                let stated = &descriptor.media_type;
-                Err(self.malformed("manifest", format!("it is {own}, the index says {stated}")))
-            }
-            _ => Ok(document),
-        }
+        self.documents.source.look_ahead(&LookAhead { subjects, manifests }).await;
     }
 
     fn platform_missing<'p>(
@@ -205,7 +161,11 @@ impl Loader<'_> {
         found.sort();
         found.dedup();
         let found = if found.is_empty() { "none".to_owned() } else { found.join(", ") };
-        SourceError::PlatformMissing { place: self.place(), wanted: wanted.to_string(), found }
+        SourceError::PlatformMissing {
+            place: self.documents.place(),
+            wanted: wanted.to_string(),
+            found,
+        }
     }
 
     /// Fetches candidates. What turns out to be for another platform than those chosen, or for none, is left out.
@@ -272,10 +232,10 @@ impl Loader<'_> {
     async fn candidate_image(&self, candidate: &Candidate) -> Result<Option<Image>, SourceError> {
         let Candidate { indexes, descriptor } = candidate;
         let digest = manifest_digest(descriptor);
-        let mark = choose::mark(descriptor);
+        let mark = mark(descriptor);
         if let (Some(mark), Some(platform)) = (&mark, &descriptor.platform) {
             return Err(SourceError::Disguised {
-                place: self.place(),
+                place: self.documents.place(),
                 manifest: digest.to_string(),
                 platform: platform.to_string(),
                 mark: mark.clone(),
@@ -283,12 +243,16 @@ impl Loader<'_> {
         }
         if !descriptor.media_type.is_manifest() {
             let found = descriptor.media_type.to_string();
-            return Err(
-                self.format(FormatError::MediaType { what: "entry of an image index", found })
-            );
+            return Err(self
+                .documents
+                .format(FormatError::MediaType { what: "entry of an image index", found }));
         }
-        let Document::Manifest(manifest) = self.document(&digest, Some(descriptor)).await? else {
-            return Err(self.malformed("image index", format!("{digest} is no image manifest")));
+        let Document::Manifest(manifest) =
+            self.documents.document(&digest, Some(descriptor)).await?
+        else {
+            return Err(self
+                .documents
+                .malformed("image index", format!("{digest} is no image manifest")));
         };
         let is_image = manifest.config.media_type.is_config() && mark.is_none();
         if descriptor.platform.is_none() && !is_image && !self.runs(&manifest.config).await? {
@@ -300,7 +264,8 @@ impl Loader<'_> {
 
     /// Whether a runtime that goes by the configuration, whatever it is called, finds a platform in it.
     async fn runs(&self, config: &Descriptor) -> Result<bool, SourceError> {
-        let bytes = self.source.small_blob(config, self.limits.config_bytes).await?;
+        let bytes =
+            self.documents.source.small_blob(config, self.documents.limits.config_bytes).await?;
         Ok(names_architecture(&bytes))
     }
 
@@ -310,16 +275,17 @@ impl Loader<'_> {
         indexes: &[Arc<Index>],
         listed: Option<&Platform>,
     ) -> Result<Image, SourceError> {
-        manifest.image_layers().map_err(|error| self.format(error))?;
+        manifest.image_layers().map_err(|error| self.documents.format(error))?;
         let config = self.config(&manifest.config).await?;
-        manifest.require_image(&config).map_err(|error| self.format(error))?;
+        manifest.require_image(&config).map_err(|error| self.documents.format(error))?;
         // A list of names around the image is asked only where nothing of the image says it.
         let unsaid = listed.is_none() && config.platform.resolve(None).is_err();
-        let stated = unsaid.then(|| self.source.stated(&manifest.document.digest)).flatten();
+        let stated =
+            unsaid.then(|| self.documents.source.stated(&manifest.document.digest)).flatten();
         let platform = config
             .platform
             .resolve(listed.or(stated.as_ref()))
-            .map_err(|error| self.malformed("image configuration", error.to_string()))?;
+            .map_err(|error| self.documents.malformed("image configuration", error.to_string()))?;
         let mut outer: Vec<Index> = indexes.iter().map(|index| Index::clone(index)).collect();
         Ok(Image {
             reference: self.reference.clone(),
@@ -333,9 +299,9 @@ impl Loader<'_> {
     }
 
     async fn config(&self, descriptor: &Descriptor) -> Result<ImageConfig, SourceError> {
-        let limit = self.limits.config_bytes;
+        let limit = self.documents.limits.config_bytes;
         if descriptor.size > limit as u64 {
-            return Err(self.format(FormatError::Limit {
+            return Err(self.documents.format(FormatError::Limit {
                 what: "image configuration",
                 found: descriptor.size,
                 unit: "bytes",
@@ -343,11 +309,11 @@ impl Loader<'_> {
                 limit_name: "config_bytes",
             }));
         }
-        let bytes = self.source.small_blob(descriptor, limit).await?;
+        let bytes = self.documents.source.small_blob(descriptor, limit).await?;
         let digest = ConfigDigest::new(descriptor.digest.digest().clone());
         Checked::new("image configuration", digest, bytes)
-            .and_then(|document| ImageConfig::parse(document, self.limits))
-            .map_err(|error| self.format(error))
+            .and_then(|document| ImageConfig::parse(document, self.documents.limits))
+            .map_err(|error| self.documents.format(error))
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use hallmark::{engine::sandbox::find_program, source::address::Reach};
+use hallmark::{engine::host::find_program, source::address::Reach};
 
 use crate::{
     rebuild,

@@ -19,7 +19,7 @@ use hallmark::{
     engine::{
         EngineChoice, EngineSettings,
         ancestry::{Held, Unproven, holds},
-        sandbox::find_program,
+        host::find_program,
     },
     limits::Limits,
     progress::Silent,

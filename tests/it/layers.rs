@@ -13,7 +13,7 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hallmark::{
-    engine::sandbox::find_program,
+    engine::host::find_program,
     image::{
         rootfs::{Contents, Node, Rootfs, RootfsBuilder},
         tar::EntryKind,

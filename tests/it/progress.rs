@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use hallmark::engine::sandbox::find_program;
+use hallmark::engine::host::find_program;
 
 use crate::{
     rebuild::traces,

@@ -185,7 +185,7 @@ async fn docker_reproduces_an_image_whose_base_tag_has_moved() {
 
 #[tokio::test]
 async fn buildkitd_rebuilds_the_same_layers_where_it_is_installed() {
-    if engine::sandbox::find_program("buildkitd").is_none() {
+    if engine::host::find_program("buildkitd").is_none() {
         eprintln!("skipped: buildkitd is not on PATH");
         return;
     }

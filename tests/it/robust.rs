@@ -19,7 +19,7 @@ use std::{
 
 use hallmark::{
     attest::provenance::{Commit, MaterialKind},
-    engine::{self, EngineChoice, EngineSettings, Finished, sandbox::find_program},
+    engine::{self, EngineChoice, EngineSettings, Finished, host::find_program},
     limits::Limits,
     progress::{Silent, Talk},
     rebuild::{EngineKind, Failure, FailureKind, Plan, PlannedRepository, PlannedSource},

@@ -162,6 +162,109 @@ fn modules_of_one_layer_have_no_cycle() {
     assert!(uses.is_empty(), "modules that depend on each other in a circle: {uses:#?}");
 }
 
+/// Every path that `use` names, groups written out.
+fn imports(code: &str) -> Vec<String> {
+    let items = Regex::new(r"(?m)^\s*(?:pub(?:\([a-z]+\))? )?use ([^;]+);").unwrap();
+    let mut found = Vec::new();
+    for item in items.captures_iter(code) {
+        write_out("", &item[1], &mut found);
+    }
+    found
+}
+
+/// Writes out `a::{b, c::{d, e}}` behind a prefix.
+fn write_out(prefix: &str, tree: &str, found: &mut Vec<String>) {
+    let (mut depth, mut start) = (0, 0);
+    for (at, c) in tree.char_indices().chain([(tree.len(), ',')]) {
+        match c {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            ',' if depth == 0 => {
+                let part = tree[start..at].trim();
+                match part.split_once('{') {
+                    Some((head, group)) => {
+                        let group = group.strip_suffix('}').unwrap_or(group);
+                        write_out(&format!("{prefix}{}", head.trim()), group, found);
+                    }
+                    None if part.is_empty() => {}
+                    None => found.push(format!("{prefix}{}", part.split(' ').next().unwrap())),
+                }
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A source file as a module: `src/a/b.rs` and `src/a/b/mod.rs` are `a::b`.
+fn as_module(path: &Path) -> String {
+    let relative = path.strip_prefix(root().join("src")).unwrap().with_extension("");
+    let parts: Vec<_> = relative.iter().map(|part| part.to_str().unwrap()).collect();
+    parts.join("::").trim_end_matches("::mod").to_owned()
+}
+
+/// The file in which a path that is written in a module ends, if it is one of ours.
+fn file_of(path: &str, module: &str, all: &BTreeSet<String>) -> Option<String> {
+    let mut base: Vec<&str> = module.split("::").collect();
+    let mut rest: Vec<&str> = path.split("::").collect();
+    match *rest.first()? {
+        "crate" => base.clear(),
+        "super" => {
+            base.pop();
+        }
+        "self" => {}
+        _ => return None,
+    }
+    rest.remove(0);
+    while rest.first() == Some(&"super") {
+        base.pop();
+        rest.remove(0);
+    }
+    base.extend(rest);
+    let longest = (1..=base.len()).rev().map(|n| base[..n].join("::"));
+    longest.into_iter().find(|name| all.contains(name))
+}
+
+/// A folder and what is in it are one matter; siblings and strangers are not.
+#[test]
+fn files_have_no_circle() {
+    let inline = Regex::new(r"\b((?:super|crate)(?:::[A-Za-z_0-9]+)+)").unwrap();
+    let sources: Vec<_> =
+        files("src", "rs").into_iter().filter(|path| !is_for_tests(path)).collect();
+    let all: BTreeSet<String> = sources.iter().map(|path| as_module(path)).collect();
+    let within = |a: &str, b: &str| b.starts_with(&format!("{a}::"));
+    let mut uses: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for path in &sources {
+        let (module, code) = (as_module(path), product_code(path));
+        let mut paths = imports(&code);
+        paths.extend(inline.captures_iter(&code).map(|found| found[1].to_owned()));
+        let found = paths.iter().filter_map(|path| file_of(path, &module, &all));
+        let others = found.filter(|f| *f != module && !within(f, &module) && !within(&module, f));
+        uses.insert(module.clone(), others.collect());
+    }
+    assert!(uses.values().map(BTreeSet::len).sum::<usize>() > 500, "it sees nothing");
+    // What uses nothing that is left goes; so does what nothing that is left uses. The rest are circles.
+    loop {
+        let used: BTreeSet<String> = uses.values().flatten().cloned().collect();
+        let before = uses.len();
+        uses.retain(|module, others| !others.is_empty() && used.contains(module));
+        let left: BTreeSet<String> = uses.keys().cloned().collect();
+        uses.values_mut().for_each(|others| others.retain(|other| left.contains(other)));
+        if uses.len() == before {
+            break;
+        }
+    }
+    assert!(uses.is_empty(), "files that depend on each other in a circle: {uses:#?}");
+}
+
+#[test]
+fn groups_are_written_out() {
+    let code =
+        "use std::{fs, io::{self, Read as _}};\n    pub(super) use super::a::{B, c::d};\nuse x;";
+    let want = ["std::fs", "std::io::self", "std::io::Read", "super::a::B", "super::a::c::d", "x"];
+    assert_eq!(imports(code), want);
+}
+
 #[test]
 fn nothing_below_layer_three_touches_the_world() {
     let world = Regex::new(
@@ -174,7 +277,10 @@ fn nothing_below_layer_three_touches_the_world() {
         if is_for_tests(&path) || layers.get(&module_of(&path)).is_none_or(|layer| *layer >= 3) {
             continue;
         }
-        for found in world.find_iter(&product_code(&path)) {
+        let code = product_code(&path);
+        // What a group brings in is named as if it stood alone.
+        let code = format!("{code}\n{}", imports(&code).join("::\n"));
+        for found in world.find_iter(&code) {
             wrong.push(format!("{}: {}", path.display(), found.as_str()));
         }
     }

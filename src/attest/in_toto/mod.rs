@@ -9,6 +9,7 @@
 //! fraction. Signatures of OpenPGP are counted and not verified. No member of a document names a file to read, a command to
 //! run or a key to trust.
 
+mod forms;
 mod layout;
 mod link;
 mod rule;
@@ -24,7 +25,7 @@ pub use layout::{Inspection, ItemRules, Layout, LayoutKey, Step};
 pub use link::{Artifact, Artifacts, LINK_V03, Link};
 pub use rule::{List, Match, Pattern, Rule};
 
-use super::{AttestError, Signature, Signed, dsse, read_value, shown, within};
+use super::{AttestError, Signature, Signed, read_value, shown, within};
 use crate::{
     digest::Digest,
     json::{self, JsonError},
@@ -75,20 +76,6 @@ struct WireSignature {
 }
 
 impl Document {
-    /// Reads a layout or link in either form.
-    ///
-    /// # Errors
-    /// Where it is neither, both, ambiguous, or larger than the limits.
-    pub fn open(bytes: &[u8], limits: &Limits) -> Result<Self, AttestError> {
-        let value: Value = read_value(WHAT, bytes, limits)?;
-        match (value.get("signed"), value.get("payloadType")) {
-            (Some(_), None) => Self::metablock(value, limits),
-            (None, Some(_)) => dsse::in_toto(value, limits),
-            (Some(_), Some(_)) => Err(AttestError::Ambiguous { what: WHAT, found: 2 }),
-            (None, None) => Err(AttestError::Missing { what: "signed or payloadType" }),
-        }
-    }
-
     /// A link that is a statement with the predicate link v0.3, once its envelope has been read; `None` for other statements.
     ///
     /// # Errors

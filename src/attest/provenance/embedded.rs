@@ -16,9 +16,9 @@ use serde_json::Value;
 use super::{
     Commit, Completeness, EngineVersion, Frontend, HALLMARK_BUILD_TYPE, Network, Producer,
     Provenance, ProvenanceError, SLSA_V1, SourceCode, buildkit,
+    definition::{Definition, typed},
     material::{self, DigestSet},
     or_default,
-    slsa_v1::{Definition, typed},
 };
 use crate::{
     attest::Statement,

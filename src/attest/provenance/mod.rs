@@ -8,6 +8,7 @@
 pub mod buildkit;
 mod cloud_build;
 pub mod create;
+mod definition;
 pub mod embedded;
 mod github;
 pub mod material;

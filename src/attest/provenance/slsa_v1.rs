@@ -8,9 +8,11 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    MaterialKind, Pin, Producer, Provenance, ProvenanceError, SLSA_V1,
+    MaterialKind, Pin, Producer, Provenance, ProvenanceError,
     buildkit::{self, BuildConfig, ConfigSource, Dependency, Metadata, Parts, Request},
-    cloud_build, embedded, github, material, or_default, tekton,
+    cloud_build,
+    definition::{Definition, typed},
+    embedded, github, material, or_default, tekton,
 };
 
 #[derive(Debug, Deserialize)]
@@ -19,19 +21,6 @@ struct Predicate {
     definition: Definition,
     #[serde(default, rename = "runDetails", deserialize_with = "or_default")]
     run: RunDetails,
-}
-
-/// SLSA's `buildDefinition`, with the parts that depend on the build type left open.
-#[derive(Debug, Deserialize)]
-pub(super) struct Definition {
-    #[serde(rename = "buildType")]
-    pub build_type: String,
-    #[serde(default, rename = "externalParameters", deserialize_with = "or_default")]
-    pub external: Value,
-    #[serde(default, rename = "internalParameters", deserialize_with = "or_default")]
-    pub internal: Value,
-    #[serde(default, rename = "resolvedDependencies", deserialize_with = "or_default")]
-    pub dependencies: Vec<Dependency>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -152,11 +141,6 @@ fn only_repository(into: &mut Provenance, dependencies: &[Dependency]) {
         let digests = dependencies.iter().find(|d| d.uri == only.uri);
         into.source = digests.map(|d| material::source(&d.uri, &d.digest));
     }
-}
-
-pub(super) fn typed<T: for<'de> Deserialize<'de>>(value: &Value) -> Result<T, ProvenanceError> {
-    crate::json::from_value(value)
-        .map_err(|e| ProvenanceError::Predicate { predicate_type: SLSA_V1, why: e.to_string() })
 }
 
 fn optional<T: for<'de> Deserialize<'de> + Default>(value: &Value) -> Result<T, ProvenanceError> {

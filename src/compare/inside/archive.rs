@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Container, Inside, Look, MEMBER_BYTES, PARTS_MAX, Part, content_words};
 use crate::{
-    compare::{entry::cut, normalize},
+    compare::{content::cut, normalize},
     image::tar::{self as layer, TarError},
 };
 

@@ -8,7 +8,7 @@ mod archive;
 mod elf;
 mod text;
 
-use super::entry::{Hash, words};
+use super::content::{Hash, words};
 use crate::limits::Limits;
 
 /// Archives inside archives that are opened.

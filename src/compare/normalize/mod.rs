@@ -28,7 +28,7 @@ pub(super) use zip::open as open_zip;
 
 use super::{
     Class,
-    entry::{Hash, text},
+    content::{Hash, text},
 };
 use crate::limits::Limits;
 

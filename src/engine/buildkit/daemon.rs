@@ -13,8 +13,9 @@ use crate::{
     engine::{
         Built, Engine, Runs, frontend,
         grpc::{self, Address, Order},
+        host,
         inputs::Inputs,
-        sandbox::{self, Daemon, Environment, Shell},
+        sandbox::{Daemon, Environment, Shell},
         store::{self, serve::Serving},
     },
     limits::Limits,
@@ -43,7 +44,7 @@ impl Buildkitd {
     pub fn find(limits: &Limits) -> Result<Self, String> {
         let buildkitd = program("buildkitd")?;
         program("runc")?;
-        if !sandbox::is_root() {
+        if !host::is_root() {
             return Err("a buildkitd of its own needs root".to_owned());
         }
         Ok(Self { program: buildkitd, limits: limits.clone() })
@@ -53,7 +54,7 @@ impl Buildkitd {
     /// the store.
     fn configuration(plan: &Plan, shell: &Shell<'_>, mirror: &str) -> String {
         let quote = |text: &str| json!(text).to_string();
-        let snapshotter = if sandbox::is_on_overlay(shell.work) { "native" } else { "overlayfs" };
+        let snapshotter = if host::is_on_overlay(shell.work) { "native" } else { "overlayfs" };
         let mut toml = format!(
             "[worker.oci]\nenabled = true\nnetworkMode = \"host\"\nsnapshotter = {}\n\
              [worker.containerd]\nenabled = false\n",

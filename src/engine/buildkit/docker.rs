@@ -20,9 +20,9 @@ use super::{
 };
 use crate::{
     engine::{
-        Built, Engine, EngineSettings, Runs, SharedBuilder, frontend,
+        Built, Engine, EngineSettings, Runs, SharedBuilder, frontend, host,
         inputs::Inputs,
-        sandbox::{self, Daemon, Environment, Shell},
+        sandbox::{Daemon, Environment, Shell},
         store::{self, serve::Serving},
         version,
     },
@@ -45,7 +45,7 @@ impl Docker {
     pub fn find(settings: &EngineSettings) -> Result<Self, String> {
         let docker = program("docker")?;
         let buildx = find_buildx(&docker).ok_or("docker has no buildx plugin")?;
-        let own = if sandbox::is_root() {
+        let own = if host::is_root() {
             program("containerd").and_then(|_| program("runc")).and_then(|_| program("dockerd"))
         } else {
             Err("a Docker daemon of its own needs root".to_owned())
@@ -76,8 +76,8 @@ fn find_buildx(docker: &Path) -> Option<PathBuf> {
         .filter_map(|lib| Some(prefix.as_ref()?.join(lib).join("docker/cli-plugins")));
     let folders = users.chain(beside).chain(FOLDERS.iter().map(PathBuf::from));
     let mut files = folders.map(|folder| folder.join("docker-buildx"));
-    let found = files.find(|file| sandbox::is_executable(file));
-    let found = found.or_else(|| sandbox::find_program("docker-buildx"))?;
+    let found = files.find(|file| host::is_executable(file));
+    let found = found.or_else(|| host::find_program("docker-buildx"))?;
     fs::canonicalize(found).ok()
 }
 
@@ -178,7 +178,7 @@ impl Docker {
                 // The inputs, which are held to their digests.
                 "insecure-registries": ["127.0.0.0/8"],
             });
-            if sandbox::is_on_overlay(shell.work) {
+            if host::is_on_overlay(shell.work) {
                 daemon["storage-driver"] = json!("native");
             }
             fs::write(shell.work.join("daemon.json"), daemon.to_string())?;

@@ -15,7 +15,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::sandbox::{self, Environment};
+use super::{host, sandbox::Environment};
 use crate::{
     attest::provenance::{MaterialKind, Pin},
     digest::Digest,
@@ -95,7 +95,7 @@ pub fn wrap_git(
     repositories: &[(String, PathBuf)],
 ) -> io::Result<Environment> {
     use std::os::unix::fs::PermissionsExt as _;
-    let git = sandbox::find_program("git")
+    let git = host::find_program("git")
         .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "git is not on PATH"))?;
     let folder = work.join("bin");
     fs::create_dir_all(&folder)?;

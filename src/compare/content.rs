@@ -1,0 +1,25 @@
+//! Contents while layers are compared: their digests, and how those and untrusted names are put in words.
+
+use sha2::{Digest as _, Sha256};
+
+/// A SHA-256 digest, compact: there is one for each entry of a layer.
+pub(super) type Hash = [u8; 32];
+
+/// Adds a text with its length, so that no two lists of texts run together.
+pub(super) fn text(hasher: &mut Sha256, bytes: &[u8]) {
+    hasher.update((bytes.len() as u64).to_le_bytes());
+    hasher.update(bytes);
+}
+
+/// A content in words.
+pub(super) fn words(content: &Hash, size: u64) -> String {
+    format!("sha256:{} ({size} bytes)", hex::encode(content))
+}
+
+/// At most 200 characters: names and values come from strangers.
+pub(super) fn cut(text: &str) -> String {
+    match text.char_indices().nth(200) {
+        Some((at, _)) => format!("{}…", text.get(..at).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
