@@ -2,7 +2,10 @@
 //!
 //! The only place that reads the environment. What the command line says goes before the file.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use super::{
     Failure,
@@ -14,13 +17,13 @@ use super::{
 use crate::{
     compare::{Allowance, PathPattern},
     config::{
-        self, AllowConfig, Config, Daemon, EngineConfig, OnMismatch as ConfigOnMismatch,
-        PolicySelection, RebuildWhen, Roots, Surroundings,
+        self, AllowConfig, Config, Daemon, EngineConfig, KeyPath, OnMismatch as ConfigOnMismatch,
+        PolicySelection, RebuildWhen, Roots, Step, Surroundings,
     },
     digest::Digest,
     engine::{EngineChoice, EngineSettings, SharedBuilder},
     limits::Limits,
-    policy::{Ahead, Bundle, Exception, PolicyError, bundle::Preset},
+    policy::{Ahead, Bundle, Exception, PolicyError, bundle::Preset, nearest::nearest},
     reference::{PinnedReference, Reference, Selector},
     sign::Password,
     source::{self, Budgets, PlatformChoice, SourceSettings},
@@ -47,15 +50,39 @@ pub struct Overrides<'a> {
 /// Reads the configuration and makes the context.
 pub fn build(global: &Global, overrides: Overrides<'_>) -> Result<(Config, Context), Failure> {
     let (config, context) = begin(global, overrides)?;
-    compiled(&context)?;
+    compiled(&config, &context)?;
     Ok((config, context))
 }
 
 /// Says what is wrong with the policies, if anything is; waits for them.
-pub fn compiled(context: &Context) -> Result<(), Failure> {
-    let usage = |error: &PolicyError| Failure::of_operator(&error.to_string());
+pub fn compiled(config: &Config, context: &Context) -> Result<(), Failure> {
+    let usage = |error: &PolicyError| Failure::of_operator(&placed(error, config));
     let policies = context.policies.ready().map_err(usage)?;
     policies.clear(&context.exceptions).map_err(|error| usage(&error))
+}
+
+/// What is wrong with the policies, and where in the configuration, if it is there.
+fn placed(error: &PolicyError, config: &Config) -> String {
+    let exception = |code: &String, package: &Option<String>| {
+        let mut all = config.policy.exceptions.iter();
+        let at = all.position(|e| e.code == *code && e.package == *package)?;
+        let field = if package.is_some() { "package" } else { "code" };
+        Some(vec!["policy".into(), "exceptions".into(), at.into(), field.into()])
+    };
+    let key: Option<Vec<Step>> = match error {
+        PolicyError::SettingUnread { path, .. } => {
+            let settings =
+                ["policy", "settings"].into_iter().chain(path.iter().map(String::as_str));
+            Some(settings.map(Step::from).collect())
+        }
+        PolicyError::ExceptionUnclear { code, .. } => exception(code, &None),
+        PolicyError::ExceptionIdle { code, package, .. } => exception(code, package),
+        _ => None,
+    };
+    match key.and_then(|key| config.place(&KeyPath(key))) {
+        Some(place) => format!("{place}: {error}"),
+        None => error.to_string(),
+    }
 }
 
 /// As [`build`], while the policies are still being compiled: [`compiled`] has to be asked before their verdict counts.
@@ -68,7 +95,7 @@ pub fn begin(global: &Global, overrides: Overrides<'_>) -> Result<(Config, Conte
             let preset = Bundle::preset(preset).map_err(|e| Failure::usage(e.to_string()))?;
             (preset, Vec::new())
         }
-        None => (bundle(&config, overrides.policy)?, exceptions(&config)),
+        None => (bundle(&config, overrides.policy)?, exceptions(&config, overrides.policy)?),
     };
     let bundle = match rebuild.when {
         When::Always => bundle.with_rebuild(),
@@ -211,20 +238,9 @@ fn policy_folder(text: &str) -> Result<PathBuf, Failure> {
     )))
 }
 
-/// The word that somebody may have meant who typed another one.
-fn nearest<'w>(typed: &str, words: impl Iterator<Item = &'w str>) -> Option<&'w str> {
-    const ALIKE: f32 = 0.7;
-    const LONGEST_CHARS: usize = 64;
-    if typed.chars().count() > LONGEST_CHARS {
-        return None;
-    }
-    let alike = |word: &&str| similar::TextDiff::from_chars(*word, typed).ratio();
-    let near = words.map(|word| (alike(&word), word)).filter(|(ratio, _)| *ratio >= ALIKE);
-    near.max_by(|(a, _), (b, _)| a.total_cmp(b)).map(|(_, word)| word)
-}
-
-/// One exception for each image pattern.
-fn exceptions(config: &Config) -> Vec<Exception> {
+/// One exception for each image pattern. Where the command line names another preset than the file, the exceptions from rules that it
+/// does not have are nobody's concern.
+fn exceptions(config: &Config, asked: Option<&str>) -> Result<Vec<Exception>, Failure> {
     let all = config.policy.exceptions.iter().flat_map(|exception| {
         exception.images.iter().map(|images| Exception {
             code: exception.code.clone(),
@@ -235,7 +251,24 @@ fn exceptions(config: &Config) -> Vec<Exception> {
             expires: exception.expires,
         })
     });
-    all.collect()
+    let mut all: Vec<Exception> = all.collect();
+    let configured = config.policy.selection.preset;
+    let named = Preset::names().find(|name| asked == Some(*name) && *name != configured);
+    if let Some(named) = named.filter(|_| !all.is_empty()) {
+        let given = |preset| {
+            let shipped = Bundle::preset(preset).and_then(|bundle| bundle.codes());
+            shipped.map_err(|e| Failure::usage(e.to_string()))
+        };
+        let (before, now) = (given(configured)?, given(named)?);
+        let means = |e: &Exception, (package, code): &(String, String)| {
+            *code == e.code && e.package.as_ref().is_none_or(|meant| meant == package)
+        };
+        all.retain(|e| {
+            let is_there = |codes: &BTreeSet<_>| codes.iter().any(|rule| means(e, rule));
+            is_there(&now) || !is_there(&before)
+        });
+    }
+    Ok(all)
 }
 
 /// Hosts of sources that may lie in private networks: those that the operator says so of, and those whose repositories are trusted
@@ -365,28 +398,5 @@ pub async fn resolve(
             let digest = source.resolve(selector).await?;
             Ok(PinnedReference { location: location.clone(), digest })
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_misspelt_word_finds_its_neighbour() {
-        let cases = [
-            ("signd", Some("signed")),
-            ("singed", Some("signed")),
-            ("Signed", Some("signed")),
-            ("base-line", Some("baseline")),
-            ("reproducable", Some("reproducible")),
-            ("strict", None),
-            ("", None),
-            ("./policies", None),
-        ];
-        for (typed, wanted) in cases {
-            assert_eq!(nearest(typed, Preset::names()), wanted, "{typed}");
-        }
-        assert_eq!(nearest(&"signed".repeat(1000), Preset::names()), None);
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     config, json,
     limits::Limits,
     policy::{
-        Bundle, Judgement, Policies, PolicyError, RuleResult,
+        self, Bundle, Judgement, Policies, PolicyError, RuleResult,
         check::remarks::remarks,
         test::{self, Outcome},
     },
@@ -78,6 +78,8 @@ fn check(path: &Path, global: &Global) -> Result<Answer, Failure> {
 
 fn said(own: &Bundle, preset: &str, limits: &Limits) -> Result<Vec<String>, PolicyError> {
     Policies::compile(&Bundle::preset(preset)?.join(own.clone())?, limits)?;
+    // Whoever writes rules does not know under which preset they will be loaded.
+    policy::check::remarks::apart_from_all(own, limits)?;
     Ok(remarks(own, limits)?.iter().map(ToString::to_string).collect())
 }
 

@@ -60,7 +60,7 @@ async fn one(
 ) -> Result<Answer, Failure> {
     let image = context::pin(image, config, ctx).await?;
     let verdict = verify(image, ctx, jiff::Timestamp::now()).await;
-    context::compiled(ctx)?;
+    context::compiled(config, ctx)?;
     let text = match output {
         Format::Text => report::text::verdict_page(&verdict, detail).into_text(),
         Format::Json => report::json::verdict(&verdict),
@@ -79,7 +79,7 @@ async fn list(
     ctx: &Context,
 ) -> Result<Answer, Failure> {
     // What the operator wrote is wrong for all of them.
-    context::compiled(ctx)?;
+    context::compiled(config, ctx)?;
     let (mut page, mut images, mut codes) = (Page::default(), Vec::new(), Vec::new());
     for reference in references {
         let (text, code, report, error) = match context::pin(reference, config, ctx).await {

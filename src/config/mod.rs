@@ -52,6 +52,8 @@ const MAX_FILE_BYTES: u64 = 1 << 20;
 pub struct Config {
     /// The file, where there is one.
     pub file: Option<PathBuf>,
+    /// What the file says, so that a later complaint can name a place in it.
+    pub text: std::sync::Arc<str>,
     /// Digest of the file's bytes, for the inputs of a verdict.
     pub digest: Option<Digest>,
     /// Where bare digests are looked up, in this order.
@@ -259,6 +261,12 @@ impl GateConfig {
 }
 
 impl Config {
+    /// Where the value at a path is in the file, or the innermost value on the way that is there.
+    pub fn place(&self, key: &KeyPath) -> Option<Place> {
+        let file = self.file.clone()?;
+        Some(Place { file, position: error::locate(&self.text, key) })
+    }
+
     /// Reads and checks the file, or gives the default where there is none.
     ///
     /// # Errors

@@ -53,6 +53,7 @@ pub(super) fn config(
     age_has_evidence(&reader, &trust, &policy.settings)?;
     Ok(Config {
         file: Some(file.to_owned()),
+        text: text.into(),
         digest: Some(Digest::sha256(text.as_bytes())),
         repositories: repositories(&reader, &raw.repositories)?,
         registries: registries(&reader, &raw.registries)?,

@@ -4,7 +4,7 @@
 //! `data.yaml`), into a [`Bundle`]. Refuses files that it would otherwise pass over in silence, and files larger than
 //! [`MAX_FILE_BYTES`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use super::{
     PolicyError,
     data::{MAX_FILE_BYTES, read_data},
-    metadata::Metadata,
+    metadata::{Custom, Metadata},
 };
 
 macro_rules! shipped {
@@ -64,6 +64,9 @@ impl Preset {
     }
 }
 
+/// The package that is loaded beside every preset, where the operator asks for a rebuild.
+pub(super) const REBUILD: &str = "hallmark.rebuild";
+
 /// Where the shipped rules come from; no folder is called so.
 pub(super) const SHIPPED: &str = "hallmark";
 
@@ -91,6 +94,16 @@ pub(super) struct Module {
     pub(super) text: String,
 }
 
+impl Module {
+    /// Its package, where one line says it.
+    fn package(&self) -> Option<&str> {
+        self.text.lines().find_map(|line| {
+            let mut words = line.split_whitespace();
+            (words.next() == Some("package")).then(|| words.next()).flatten()
+        })
+    }
+}
+
 impl Bundle {
     /// A preset's rules and settings.
     ///
@@ -101,6 +114,15 @@ impl Bundle {
         let rules = RULES.iter().filter(|(rule, _)| preset.rules.iter().any(|r| r == rule));
         let files = rules.map(|(rule, text)| (format!("{rule}.rego"), (*text).to_owned()));
         Ok(Self { settings: preset.settings, ..Self::from_files(files)?.at(SHIPPED) })
+    }
+
+    /// All rules that ship, whichever preset has them.
+    ///
+    /// # Errors
+    /// As [`Bundle::from_files`].
+    pub fn shipped() -> Result<Self, PolicyError> {
+        let files = RULES.iter().map(|(rule, text)| (format!("{rule}.rego"), (*text).to_owned()));
+        Ok(Self::from_files(files)?.at(SHIPPED))
     }
 
     /// Whether it holds neither rules nor tests.
@@ -197,10 +219,7 @@ impl Bundle {
     /// asked for.
     #[must_use]
     pub fn with_rebuild(mut self) -> Self {
-        let is_there = |module: &Module| {
-            let mut lines = module.text.lines().map(str::trim);
-            lines.any(|line| line.split_whitespace().eq(["package", "hallmark.rebuild"]))
-        };
+        let is_there = |module: &Module| module.package() == Some(REBUILD);
         if !self.rules.values().any(is_there) {
             let shipped = RULES.iter().filter(|(name, _)| *name == "rebuild");
             self.rules.extend(shipped.map(|(name, text)| {
@@ -210,6 +229,28 @@ impl Bundle {
             }));
         }
         self
+    }
+
+    /// Package and METADATA of every rule that says its code.
+    ///
+    /// # Errors
+    /// [`PolicyError::Data`] where a block is malformed.
+    pub(super) fn described(&self) -> Result<Vec<(String, Custom)>, PolicyError> {
+        let blocks =
+            self.metadata()?.into_iter().filter(|(_, block)| !block.custom.code.is_empty());
+        let described = blocks.filter_map(|(file, block)| {
+            Some((self.rules.get(&file)?.package()?.to_owned(), block.custom))
+        });
+        Ok(described.collect())
+    }
+
+    /// Package and code of every rule that says its code.
+    ///
+    /// # Errors
+    /// As [`Bundle::metadata`].
+    pub fn codes(&self) -> Result<BTreeSet<(String, String)>, PolicyError> {
+        let described = self.described()?.into_iter();
+        Ok(described.map(|(package, custom)| (package, custom.code)).collect())
     }
 
     /// METADATA of every rule that has some, by file.

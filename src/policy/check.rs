@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use regorus::Engine;
 use serde_json::{Map, Value};
 
-use super::{Bundle, PolicyError, builtins};
+use super::{Bundle, PolicyError, builtins, bundle::SHIPPED};
 use syntax::{Call, File, Form, Path, Reference, Root, Rule};
 
 /// Names that are asked for.
@@ -31,6 +31,8 @@ pub(super) struct Facts {
     pub(super) history: bool,
     /// Packages whose denials have a code, by code, where it is written out.
     pub(super) codes: BTreeMap<String, BTreeSet<String>>,
+    /// Packages that deny, and whether each code that they may give is written out.
+    pub(super) denying: BTreeMap<String, bool>,
 }
 
 /// Checks the rules of a bundle, which are what `engine` holds.
@@ -55,7 +57,7 @@ pub(super) fn rules(engine: &mut Engine, bundle: &Bundle) -> Result<Facts, Polic
     graph.all_asked()?;
     graph.all_defined(&bundle.data)?;
     graph.inventory_is_asked_for()?;
-    let mut facts = graph.facts();
+    let mut facts = graph.facts(|file| origin(file) == SHIPPED);
     facts.history = graph
         .reads_refs(|file| bundle.rules.get(file).is_some_and(|rules| speaks_of_refs(&rules.text)));
     Ok(facts)
@@ -392,7 +394,8 @@ impl<'a> Graph<'a> {
         input.any(|reference| reads(&reference.path))
     }
 
-    fn facts(&self) -> Facts {
+    /// A shipped rule gives the codes that its METADATA says: a test holds it to that.
+    fn facts(&self, is_shipped: impl Fn(&File) -> bool) -> Facts {
         let mut facts = Facts::default();
         let reached = self.reach(self.asked().map(|(node, _, _)| node));
         for (_, rule) in reached.into_iter().filter_map(|node| self.at(node)) {
@@ -411,6 +414,9 @@ impl<'a> Graph<'a> {
                 for code in rules.flat_map(|(_, rule)| &rule.codes) {
                     facts.codes.entry(code.clone()).or_default().insert(file.package.join("."));
                 }
+                let written =
+                    is_shipped(file) || rule.gives.iter().all(|given| given.code().is_some());
+                *facts.denying.entry(file.package.join(".")).or_insert(true) &= written;
             }
         }
         facts

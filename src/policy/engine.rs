@@ -52,6 +52,8 @@ pub struct Policies {
     early: BTreeSet<(String, String)>,
     bundle: Digest,
     codes: BTreeMap<String, BTreeSet<String>>,
+    /// Packages that deny, and whether `codes` has all their codes.
+    denying: BTreeMap<String, bool>,
     #[cfg(test)]
     reads: Vec<Vec<String>>,
 }
@@ -90,6 +92,7 @@ impl Policies {
             early,
             bundle: digest(bundle),
             codes: facts.codes,
+            denying: facts.denying,
             #[cfg(test)]
             reads: facts.settings,
             engine,
@@ -123,11 +126,13 @@ impl Policies {
         &self.reads
     }
 
-    /// Whether each exception means one rule.
+    /// Whether each exception means one rule, and one that there is.
     ///
     /// # Errors
-    /// [`PolicyError::ExceptionUnclear`].
+    /// [`PolicyError::ExceptionUnclear`], [`PolicyError::ExceptionIdle`].
     pub fn clear(&self, exceptions: &[Exception]) -> Result<(), PolicyError> {
+        let known = exception::Known { codes: &self.codes, denying: &self.denying };
+        exceptions.iter().try_for_each(|exception| known.has(exception, &self.custom))?;
         for exception in exceptions.iter().filter(|exception| exception.package.is_none()) {
             let packages = self.codes.get(&exception.code).filter(|packages| packages.len() > 1);
             if let Some(packages) = packages {
@@ -475,7 +480,8 @@ fn result(set: &str, package: &str, member: Value) -> Result<RuleResult, PolicyE
     }
 }
 
-fn is_code(code: &str) -> bool {
+/// Whether a text has the form of a code.
+pub(super) fn is_code(code: &str) -> bool {
     let word =
         |w: &str| !w.is_empty() && w.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
     code.len() <= 64 && code.split('-').all(word)

@@ -4,11 +4,16 @@
 //! exceptions that did nothing. Which images an exception is about is written as in trust rules ([`ImagePattern`]). An
 //! expired exception never applies; one that is about this image and did nothing is said.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
-use super::RuleResult;
+use super::{
+    Bundle, PolicyError, RuleResult,
+    bundle::{Preset, REBUILD},
+    metadata::Custom,
+    nearest::nearest,
+};
 use crate::{
     finding::{Code, Finding, Key, Subject},
     trust::ImagePattern,
@@ -80,7 +85,10 @@ impl Exception {
         let meant = denied.iter().filter(|result| self.means(result));
         let packages: BTreeSet<_> = meant.map(|result| result.package.as_str()).collect();
         match packages.len() {
-            0 => Err(format!("nothing is denied with {}", self.code)),
+            0 => Err(match &self.package {
+                Some(package) => format!("no rule of package {package} denied with {}", self.code),
+                None => format!("nothing is denied with {}", self.code),
+            }),
             1 => Ok(()),
             // A rule of somebody else that happens to use the same word.
             _ => {
@@ -100,6 +108,123 @@ impl Exception {
         Finding::new(code, Subject::Operator(name))
             .with(Key::Why, why)
             .with(Key::From, format!("owner {}, until {}", self.owner, self.expires))
+    }
+}
+
+/// Codes with which no rule ever denies, whatever it computes: what they say is said after all rules.
+const OF_NO_RULE: [Code; 2] = [Code::PolicyError, Code::PolicyNothingProven];
+
+/// What the loaded rules may deny with.
+pub(super) struct Known<'a> {
+    /// Packages that give a code, by code.
+    pub(super) codes: &'a BTreeMap<String, BTreeSet<String>>,
+    /// Packages that deny, and whether `codes` has all their codes.
+    pub(super) denying: &'a BTreeMap<String, bool>,
+}
+
+/// Package and METADATA of a rule.
+type Described = (String, Custom);
+
+impl Known<'_> {
+    /// Whether some rule may give what the exception is about.
+    ///
+    /// # Errors
+    /// [`PolicyError::ExceptionIdle`]: it would be taken for protection lifted, or for a reason written down, and do nothing.
+    pub(super) fn has(
+        &self,
+        exception: &Exception,
+        custom: &BTreeMap<String, Custom>,
+    ) -> Result<(), PolicyError> {
+        let Exception { code, package, .. } = exception;
+        let given = self.codes.get(code);
+        let of_no_rule = OF_NO_RULE.iter().any(|reserved| reserved.as_str() == code);
+        let may_be = match package {
+            Some(package) => {
+                given.is_some_and(|packages| packages.contains(package))
+                    || !of_no_rule && self.denying.get(package) == Some(&false)
+            }
+            None => given.is_some() || !of_no_rule && self.denying.values().any(|all| !all),
+        };
+        if may_be {
+            return Ok(());
+        }
+        let shipped = Bundle::shipped()?.described()?;
+        let means = |(from, custom): &&Described| {
+            custom.code == *code && package.as_ref().is_none_or(|package| package == from)
+        };
+        let elsewhere = shipped.iter().find(means);
+        // It is loaded when a rebuild is asked for on the command line.
+        if elsewhere.is_some_and(|(package, _)| package == REBUILD)
+            && !self.denying.contains_key(REBUILD)
+        {
+            return Ok(());
+        }
+        let (why, help) = match (code.parse::<Code>(), package, elsewhere) {
+            (_, _, Some((package, _))) => self.not_loaded(code, package),
+            (_, Some(package), _) if !self.denying.contains_key(package) => {
+                self.no_package(package)
+            }
+            (Ok(finding), ..) => self.of_finding(finding, custom, &shipped),
+            (Err(_), ..) => self.no_code(code, package.as_deref()),
+        };
+        let (code, package) = (code.clone(), package.clone());
+        Err(PolicyError::ExceptionIdle { code, package, why, help })
+    }
+
+    fn not_loaded(&self, code: &str, package: &str) -> (String, String) {
+        let why = format!("policy.exceptions: {code} is given by {package}, which is not loaded");
+        let has = |name: &&str| {
+            let codes = Bundle::preset(name).and_then(|bundle| bundle.codes());
+            codes.is_ok_and(|codes| codes.iter().any(|(from, c)| from == package && c == code))
+        };
+        let presets: Vec<&str> = Preset::names().filter(has).collect();
+        let presets = presets.join(", ");
+        (why, format!("remove the exception, or ask for a preset that loads it: {presets}"))
+    }
+
+    fn no_package(&self, package: &str) -> (String, String) {
+        let why = format!("policy.exceptions: no package {package} that denies is loaded");
+        let packages: Vec<&str> = self.denying.keys().map(String::as_str).collect();
+        let near = nearest(package, packages.iter().copied());
+        let meant = near.map(|near| format!("did you mean {near}? ")).unwrap_or_default();
+        (why, format!("{meant}packages that deny are {}", packages.join(", ")))
+    }
+
+    fn of_finding(
+        &self,
+        finding: Code,
+        custom: &BTreeMap<String, Custom>,
+        shipped: &[Described],
+    ) -> (String, String) {
+        let code = finding.as_str();
+        let why = format!("policy.exceptions: {code} is no code of a rule, but of a finding");
+        if OF_NO_RULE.contains(&finding) {
+            let help = "it says that no rule could be relied on, and nothing excepts it; remove the exception";
+            return (why, help.to_owned());
+        }
+        let speaks = |custom: &Custom| custom.about.iter().any(|about| about == code);
+        let loaded = custom.values().filter(|custom| speaks(custom)).map(|custom| &custom.code);
+        let others = shipped.iter().filter(|(_, custom)| speaks(custom)).map(|(_, c)| &c.code);
+        let rules: BTreeSet<&str> = loaded.chain(others).map(String::as_str).collect();
+        let rules = rules.into_iter().collect::<Vec<_>>().join(" or ");
+        let help = match rules.is_empty() {
+            false => format!("write the code of the rule that denies for it: {rules}"),
+            true => format!("no rule denies for it; hallmark explain {code} says what to do"),
+        };
+        (why, help)
+    }
+
+    fn no_code(&self, code: &str, package: Option<&str>) -> (String, String) {
+        let of = package.map(|package| format!(" of package {package}")).unwrap_or_default();
+        let why = format!("policy.exceptions: no rule{of} that is loaded denies with {code}");
+        let given = self
+            .codes
+            .iter()
+            .filter(|(_, packages)| package.is_none_or(|package| packages.contains(package)));
+        let codes: Vec<&str> = given.map(|(code, _)| code.as_str()).collect();
+        let near = nearest(code, codes.iter().copied());
+        let meant = near.map(|near| format!("did you mean {near}? ")).unwrap_or_default();
+        (why, format!("{meant}codes of loaded rules are {}", codes.join(", ")))
     }
 }
 

@@ -15,6 +15,7 @@ pub mod engine;
 pub mod exception;
 pub mod input;
 pub mod metadata;
+pub mod nearest;
 pub mod settings;
 pub mod signer;
 pub mod test;
@@ -190,11 +191,11 @@ pub enum PolicyError {
     Setting(#[from] settings::SettingError),
     /// A setting that nothing reads.
     #[error(
-        "policy.settings.{key} is read by no rule that is loaded; the settings that are read: {known}"
+        "policy.settings.{} is read by no rule that is loaded; the settings that are read: {known}", path.join(".")
     )]
     SettingUnread {
-        /// Its path.
-        key: String,
+        /// Its path below `policy.settings`.
+        path: Vec<String>,
         /// Paths that are read.
         known: String,
     },
@@ -255,6 +256,18 @@ pub enum PolicyError {
         code: String,
         /// Packages that give it.
         packages: String,
+    },
+    /// An exception that could never let anything through.
+    #[error("{why}\n  help: {help}")]
+    ExceptionIdle {
+        /// Its code.
+        code: String,
+        /// Its package, where it says one.
+        package: Option<String>,
+        /// Why.
+        why: String,
+        /// What to do.
+        help: String,
     },
     /// Not Rego v1, or not consistent.
     #[error("a policy does not compile: {why}")]

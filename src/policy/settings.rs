@@ -162,7 +162,7 @@ pub(super) fn all_read(
         let mut known: Vec<String> = reads.iter().map(|path| path.join(".")).collect();
         known.sort();
         known.dedup();
-        Err(PolicyError::SettingUnread { key: leaf.join("."), known: known.join(", ") })
+        Err(PolicyError::SettingUnread { path: leaf, known: known.join(", ") })
     })
 }
 

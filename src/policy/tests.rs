@@ -974,17 +974,186 @@ fn i2_a_code_that_two_packages_give_is_excepted_for_one_of_them() {
     let own =
         "package hallmark.own\ndeny contains {\"code\": \"error-findings\", \"msg\": \"m\"}\n";
     let policies = beside(&[("own", &[("own.rego", own)])]).expect("it compiles");
-    let exception = |package: Option<&str>| Exception {
-        code: "error-findings".to_owned(),
+    let error = policies.clear(&[exception("error-findings", None)]).err().map(|e| e.to_string());
+    assert!(error.is_some_and(|e| e.contains("hallmark.findings, hallmark.own")));
+    assert_eq!(policies.clear(&[exception("error-findings", Some("hallmark.own"))]), Ok(()));
+}
+
+fn exception(code: &str, package: Option<&str>) -> Exception {
+    Exception {
+        code: code.to_owned(),
         package: package.map(str::to_owned),
         images: "**".parse().expect("a pattern"),
         reason: "r".to_owned(),
         owner: "o".to_owned(),
         expires: "2026-12-01".parse().expect("a date"),
+    }
+}
+
+#[test]
+fn i1_an_exception_that_no_rule_reads_stops_the_start() {
+    let own = "package hallmark.own\ndeny contains {\"code\": \"mine\", \"msg\": \"m\"}\n\
+               deny contains result if {\n\tresult := {\"code\": \"mine-too\", \"msg\": \"m\"}\n}\n\
+               deny contains {\"code\": code, \"msg\": \"m\"} if {\n\tcode := \"mine-three\"\n}\n\
+               warn contains {\"code\": \"only-warned\", \"msg\": \"m\"}\n";
+    let own = beside(&[("own", &[("own.rego", own)])]).expect("it compiles");
+    let rebuilds = preset("reproducible");
+    let signed = preset("signed");
+    let idle = [
+        (&own, "nonsense", None, "denies with nonsense", "codes of loaded rules are"),
+        (&own, "mnie", None, "denies with mnie", "did you mean mine?"),
+        (&own, "only-warned", None, "denies with only-warned", ""),
+        (&own, "mine", Some("hallmark.y"), "no package hallmark.y", "packages that deny are"),
+        (
+            &own,
+            "mine",
+            Some("hallmark.onw"),
+            "no package hallmark.onw",
+            "did you mean hallmark.own?",
+        ),
+        (&own, "mine", Some("hallmark.findings"), "of package hallmark.findings", ""),
+        (&own, "rebuild-not-run", None, "but of a finding", "rebuild-missing"),
+        (
+            &own,
+            "rebuild-differs",
+            None,
+            "but of a finding",
+            "rebuild-consistently-different or rebuild-level",
+        ),
+        (&own, "image-malformed", None, "but of a finding", "hallmark explain image-malformed"),
+        (&own, "policy-nothing-proven", None, "but of a finding", "nothing excepts it"),
+        (&own, "policy-error", None, "but of a finding", "nothing excepts it"),
+        (&own, "policy-error", Some("hallmark.own"), "but of a finding", "nothing excepts it"),
+        (
+            &own,
+            "signature-missing",
+            None,
+            "hallmark.signature, which is not loaded",
+            "signed, slsa, reproducible",
+        ),
+        (
+            &signed,
+            "sbom-missing",
+            None,
+            "hallmark.sbom, which is not loaded",
+            "loads it: reproducible",
+        ),
+        (&rebuilds, "rebuild-not-run", None, "but of a finding", "rebuild-missing"),
+        (
+            &rebuilds,
+            "rebuild-levle",
+            None,
+            "denies with rebuild-levle",
+            "did you mean rebuild-level?",
+        ),
+    ];
+    for (policies, code, package, why, help) in idle {
+        let error = policies.clear(&[exception("error-findings", None), exception(code, package)]);
+        let error = error.err().map(|e| e.to_string()).unwrap_or_default();
+        assert!(error.contains(why) && error.contains(help), "{code} {package:?}: {error}");
+    }
+    let read = [
+        (&own, "mine", None),
+        (&own, "mine-too", None),
+        (&own, "mine-three", Some("hallmark.own")),
+        (&own, "sbom-package-ghost", None),
+        (&own, "sbom-package-ghost", Some("hallmark.sbom_agrees")),
+        // Loaded where the command line asks for a rebuild.
+        (&own, "rebuild-missing", None),
+        (&own, "rebuild-level", Some("hallmark.rebuild")),
+        (&rebuilds, "rebuild-level", Some("hallmark.rebuild")),
+        (&signed, "signature-missing", None),
+    ];
+    for (policies, code, package) in read {
+        assert_eq!(policies.clear(&[exception(code, package)]), Ok(()), "{code} {package:?}");
+    }
+}
+
+#[test]
+fn i1_where_codes_are_computed_an_exception_is_said_to_be_unused() {
+    let own = "package hallmark.own\ndeny contains {\"code\": finding.code, \"msg\": \"m\"} if {\n\
+               \tsome finding in input.findings\n}\n";
+    let policies = beside(&[("own", &[("own.rego", own)])]).expect("it compiles");
+    for (code, package) in [("rebuild-not-run", None), ("nonsense", Some("hallmark.own"))] {
+        assert_eq!(policies.clear(&[exception(code, package)]), Ok(()), "{code}");
+    }
+    for (code, package) in
+        [("policy-error", None), ("nonsense", Some("hallmark.findings")), ("x", Some("hallmark.y"))]
+    {
+        assert!(policies.clear(&[exception(code, package)]).is_err(), "{code} {package:?}");
+    }
+    let all = [exception("nonsense", Some("hallmark.own"))];
+    let judgement = policies.judge(&input(), &all, &Limits::default());
+    let unused = judgement.asides.iter().find(|f| f.code == Code::PolicyExceptionUnused);
+    let why = unused.map(|finding| format!("{finding:?}")).unwrap_or_default();
+    assert!(why.contains("no rule of package hallmark.own denied with nonsense"), "{why}");
+}
+
+#[test]
+fn a_check_says_what_is_no_result() {
+    let faults = [
+        ("deny contains \"no\"", "deny gives a text"),
+        ("warn contains \"no\"", "warn gives a text"),
+        ("deny contains msg if {\n\tmsg := sprintf(\"%s\", [input.time])\n}", "deny gives a text"),
+        ("deny contains 1", "deny gives a number"),
+        ("deny contains [\"a\", \"m\"]", "deny gives a list"),
+        ("deny contains {\"code\": \"a\"}", "a result without msg"),
+        ("deny contains {\"msg\": \"m\"}", "a result without code"),
+        ("deny contains {\"code\": \"XY_Z\", \"msg\": \"m\"}", "whose code is \"XY_Z\""),
+        ("deny contains {\"code\": code, \"msg\": \"m\"} if code := \"A\"", "whose code is \"A\""),
+        ("deny contains {\"code\": \"a\", \"msg\": \" \"}", "whose msg is empty"),
+        ("deny contains {\"code\": \"a\", \"msg\": 1}", "whose msg is a number"),
+        ("deny contains {\"code\": \"a\", \"msg\": {\"x\": 1}}", "whose msg is an object"),
+        ("deny contains r if {\n\tr := {\"code\": \"a\"}\n}", "a result without msg"),
+        ("deny := {{\"code\": \"a\"}} if input.time", "a result without msg"),
+        ("deny := {msg | msg := \"x\"} if input.time", "deny gives a text"),
+    ];
+    let said = |rule: &str| {
+        let text = format!("package hallmark.a\n{rule}\n");
+        let remarks = check::remarks::remarks(&bundle(&text), &Limits::default());
+        let said = remarks.unwrap_or_else(|e| panic!("{rule}: {e}"));
+        said.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
     };
-    let error = policies.clear(&[exception(None)]).err().map(|e| e.to_string());
-    assert!(error.is_some_and(|e| e.contains("hallmark.findings, hallmark.own")));
-    assert_eq!(policies.clear(&[exception(Some("hallmark.own"))]), Ok(()));
+    for (rule, want) in faults {
+        let said = said(rule);
+        assert!(said.contains(want) && said.contains("could not be evaluated"), "{rule}: {said}");
+    }
+    let fine = [
+        RESULT,
+        "{\"code\": \"a\", \"msg\": sprintf(\"%s\", [input.time])}",
+        "object.union({\"code\": \"a\"}, {\"msg\": \"m\"})",
+        "r if {\n\tr := {\"code\": input.time, \"msg\": input.time}\n}",
+        "r if {\n\tsome r in input.findings\n}",
+    ];
+    for given in fine {
+        let said = said(&format!("deny contains {given}"));
+        assert!(!said.contains("gives"), "{given}: {said}");
+    }
+}
+
+#[test]
+fn i2_a_folder_that_overlaps_a_rule_of_any_preset_is_told() {
+    let shipped = Bundle::shipped().expect("they ship").codes().expect("METADATA");
+    let packages: BTreeSet<&str> = shipped.iter().map(|(package, _)| package.as_str()).collect();
+    assert_eq!(packages.len(), RULES.len());
+    let limits = Limits::default();
+    for package in packages {
+        for name in [package.to_owned(), format!("{package}.more")] {
+            let text = format!("package {name}\ndeny contains {RESULT}\n");
+            let error = check::remarks::apart_from_all(&bundle(&text).at("own"), &limits);
+            let error = error.err().map(|e| e.to_string()).unwrap_or_default();
+            assert!(error.contains(&format!("overlaps package {package}")), "{name}: {error}");
+        }
+        let rule =
+            (String::from("own.rego"), format!("package hallmark.own\ndeny contains {RESULT}\n"));
+        let last = package.rsplit('.').next().unwrap_or_default();
+        let data = (String::from("data.yaml"), format!("hallmark: {{{last}: {{deny: []}}}}\n"));
+        let folder = Bundle::from_files([rule, data]).expect("files").at("own");
+        let error = check::remarks::apart_from_all(&folder, &limits);
+        assert!(matches!(error, Err(PolicyError::DataBelowPackage { .. })), "{package}: {error:?}");
+    }
+    let own = bundle(&format!("package hallmark.own\ndeny contains {RESULT}\n")).at("own");
+    assert_eq!(check::remarks::apart_from_all(&own, &limits), Ok(()));
 }
 
 #[test]

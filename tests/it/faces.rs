@@ -57,3 +57,57 @@ fn a_failing_policy_test_fails_the_command() {
 fn policies() -> std::path::PathBuf {
     std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("policies")
 }
+
+#[test]
+fn i1_what_the_file_says_and_no_rule_reads_is_told_with_its_place() {
+    let cases = [
+        ("policy:\n  settings:\n    foo: 1\n", ":4:10: ", "policy.settings.foo is read by no rule"),
+        (
+            "policy:\n  settings:\n    signature: {signers: [a]}\n",
+            ":4:26: ",
+            "policy.settings.signature.signers is read by no rule",
+        ),
+        (&excepted("nonsense", ""), ":5:13: ", "denies with nonsense"),
+        (&excepted("image-revoked", ""), "", ""),
+        (&excepted("image-revoked", "package: hallmark.y"), ":6:16: ", "no package hallmark.y"),
+        (&excepted("policy-nothing-proven", ""), ":5:13: ", "nothing excepts it"),
+        (&excepted("rebuild-not-run", ""), ":5:13: ", "denies for it: rebuild-missing"),
+    ];
+    for (policy, place, want) in cases {
+        let call = Hallmark::new(["policy", "eval", "nowhere.json"]);
+        let call = call.config(&format!("version: 1\n{policy}"));
+        let place = format!("{}{place}", call.config_path().display());
+        let answer = call.run();
+        match want {
+            "" => answer.exits(2).says("nowhere.json").says_not("policy.exceptions"),
+            want => answer.exits(2).says(&place).says(want),
+        };
+    }
+}
+
+fn excepted(code: &str, package: &str) -> String {
+    let package = if package.is_empty() { String::new() } else { format!("    {package}\n") };
+    format!(
+        "policy:\n  exceptions:\n  -\n    code: {code}\n{package}    images: [\"**\"]\n    reason: r\n    owner: o\n    expires: 2026-12-31\n"
+    )
+}
+
+#[test]
+fn i2_a_check_says_what_another_preset_would_refuse() {
+    let folder = tempfile::tempdir().unwrap();
+    let rule = "package hallmark.signature\n\n# METADATA\n# title: T\n# custom:\n#   code: a\n\
+                deny contains {\"code\": \"a\", \"msg\": \"m\"} if input.time == \"x\"\n";
+    let test = "package hallmark.signature_test\n\ntest_a if count(data.hallmark.signature.deny) == 1 with input.time as \"x\"\n";
+    std::fs::write(folder.path().join("a.rego"), rule).unwrap();
+    std::fs::write(folder.path().join("a_test.rego"), test).unwrap();
+    let check = || Hallmark::new(["policy", "check"]).arg(folder.path());
+    for preset in ["baseline", "signed"] {
+        let config = format!("version: 1\npolicy: {{preset: {preset}}}\n");
+        check().config(&config).run().exits(1).says("overlaps package hallmark.signature");
+    }
+    for (file, text) in [("a.rego", rule), ("a_test.rego", test)] {
+        let text = text.replace("hallmark.signature", "hallmark.own");
+        std::fs::write(folder.path().join(file), text).unwrap();
+    }
+    check().run().exits(0).says("nothing to mend");
+}

@@ -9,8 +9,8 @@ use std::{collections::BTreeSet, fmt};
 use serde_json::Value;
 
 use super::{
-    is_asked, read,
-    syntax::{File, Reference, Root, Rule},
+    apart, beside, is_asked, read,
+    syntax::{File, Reference, Root, Rule, Written},
 };
 use crate::{
     limits::Limits,
@@ -51,12 +51,25 @@ pub fn remarks(bundle: &Bundle, limits: &Limits) -> Result<Vec<Remark>, PolicyEr
         for rule in &file.rules {
             all.extend(unknown_fields(file, rule, &schema));
             all.extend(undescribed(file, rule, &described));
+            all.extend(malformed(file, rule));
         }
     }
     all.extend(untested(bundle, &files, limits)?);
     all.sort();
     all.dedup();
     Ok(all)
+}
+
+/// Whether packages and data of a bundle lie beside those of all rules that ship, whichever preset loads them: a folder that loads under
+/// one preset loads under all.
+///
+/// # Errors
+/// [`PolicyError::PackageTaken`] and [`PolicyError::DataBelowPackage`], besides what does not compile.
+pub fn apart_from_all(own: &Bundle, limits: &Limits) -> Result<(), PolicyError> {
+    let all = Bundle::shipped()?.join(own.clone())?;
+    let files = read(&mut engine::load(all.rules.iter(), &serde_json::Map::new(), limits)?)?;
+    apart(&files, |file| all.rules.get(&file.name).map_or("", |m| m.origin.as_str()))?;
+    beside(&files, &own.data)
 }
 
 fn remark(file: &File, line: u32, text: String) -> Remark {
@@ -119,6 +132,50 @@ fn undescribed(file: &File, rule: &Rule, described: &BTreeSet<&str>) -> Vec<Rema
         format!("no METADATA above says what {code} means; give custom.code, severity and solution")
     };
     missing.map(|code| remark(file, rule.line, text(code))).collect()
+}
+
+/// Results that would make every judgement fail in which they occur.
+fn malformed(file: &File, rule: &Rule) -> Vec<Remark> {
+    if !is_result(rule) {
+        return Vec::new();
+    }
+    let name = rule.path.concat();
+    let text = |what: String| {
+        format!(
+            "{name} gives {what}: the policy could not be evaluated; write {{\"code\": \"my-code\", \"msg\": \"what is wrong\"}}"
+        )
+    };
+    let faults = rule.gives.iter().filter_map(|given| Some((given.line, fault(&given.value)?)));
+    faults.map(|(line, what)| remark(file, line, text(what))).collect()
+}
+
+/// What keeps a value from being a result, where it is written out.
+fn fault(value: &Written) -> Option<String> {
+    let fields = match value {
+        Written::Computed => return None,
+        Written::Text(_) | Written::SomeText => return Some("a text".to_owned()),
+        Written::Other(what) => return Some((*what).to_owned()),
+        Written::Object(fields) => fields,
+    };
+    let code = match fields.get("code") {
+        None => Some("a result without code".to_owned()),
+        Some(Written::Text(code)) if !engine::is_code(code) => {
+            Some(format!("a result whose code is {code:?}, not lower-case words joined by '-'"))
+        }
+        Some(Written::Other(what)) => Some(format!("a result whose code is {what}")),
+        Some(Written::Object(_)) => Some("a result whose code is an object".to_owned()),
+        Some(Written::Text(_) | Written::SomeText | Written::Computed) => None,
+    };
+    let msg = || match fields.get("msg") {
+        None => Some("a result without msg".to_owned()),
+        Some(Written::Text(msg)) if msg.trim().is_empty() => {
+            Some("a result whose msg is empty".to_owned())
+        }
+        Some(Written::Other(what)) => Some(format!("a result whose msg is {what}")),
+        Some(Written::Object(_)) => Some("a result whose msg is an object".to_owned()),
+        Some(Written::Text(_) | Written::SomeText | Written::Computed) => None,
+    };
+    code.or_else(msg)
 }
 
 fn is_result(rule: &Rule) -> bool {

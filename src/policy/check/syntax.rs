@@ -39,6 +39,8 @@ pub struct Rule {
     pub refers: Vec<Reference>,
     /// Functions that are no rules.
     pub calls: Vec<Call>,
+    /// What it puts into its set.
+    pub gives: Vec<Given>,
     /// Codes of results that are written out in it.
     pub codes: BTreeSet<String>,
     /// Where it is in the file's text, in bytes.
@@ -47,6 +49,41 @@ pub struct Rule {
     pub fractions: Option<u32>,
     /// Texts that it puts into a set, where they are written out.
     pub member: Option<String>,
+}
+
+/// What a rule puts into its set, as far as it is written out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Given {
+    /// Its form.
+    pub value: Written,
+    /// Line, from 1.
+    pub line: u32,
+}
+
+/// A value as it is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Written {
+    /// A text.
+    Text(String),
+    /// A text that is computed.
+    SomeText,
+    /// An object: its fields, where all their names are written out.
+    Object(BTreeMap<String, Written>),
+    /// Something else that is no object, and what it is.
+    Other(&'static str),
+    /// Only evaluation shows it.
+    Computed,
+}
+
+impl Given {
+    /// The code of a result, where it is written out.
+    pub fn code(&self) -> Option<&str> {
+        let Written::Object(fields) = &self.value else { return None };
+        match fields.get("code")? {
+            Written::Text(code) => Some(code),
+            _ => None,
+        }
+    }
 }
 
 /// The form of a rule.
@@ -201,11 +238,13 @@ impl Scope<'_> {
             line: tree.span().line,
             refers: Vec::new(),
             calls: Vec::new(),
+            gives: gives(tree),
             codes: BTreeSet::new(),
             span: span(tree),
             fractions: None,
             member: None,
         };
+        rule.codes.extend(rule.gives.iter().filter_map(Given::code).map(str::to_owned));
         indexes.into_iter().for_each(|index| self.expr(index, &mut rule));
         match tree {
             Tree::Default { value, args, .. } => {
@@ -398,6 +437,88 @@ impl Scope<'_> {
             }
             _ => Meaning::Local(path),
         }
+    }
+}
+
+/// Functions whose result is a text.
+const TEXTS: [&str; 13] = [
+    "base64.encode",
+    "concat",
+    "format_int",
+    "json.marshal",
+    "lower",
+    "replace",
+    "sprintf",
+    "substring",
+    "trim",
+    "trim_prefix",
+    "trim_space",
+    "trim_suffix",
+    "upper",
+];
+
+/// What a rule puts into its set; one thing that is computed, where it is no set or its members are not listed.
+fn gives(tree: &Tree) -> Vec<Given> {
+    let Tree::Spec { head, bodies, .. } = tree else { return Vec::new() };
+    let queries: Vec<&Query> = bodies.iter().map(|body| &*body.query).collect();
+    let others = bodies.iter().any(|body| body.assign.is_some());
+    match head {
+        _ if others => vec![Given { value: Written::Computed, line: tree.span().line }],
+        RuleHead::Set { key: Some(key), .. } => vec![given(key, &queries)],
+        RuleHead::Compr { assign: Some(assign), .. } => match assign.value.as_ref() {
+            Expr::Set { items, .. } => items.iter().map(|item| given(item, &queries)).collect(),
+            Expr::SetCompr { term, query, .. } => vec![given(term, &[query])],
+            other => vec![Given { value: Written::Computed, line: other.span().line }],
+        },
+        _ => vec![Given { value: Written::Computed, line: tree.span().line }],
+    }
+}
+
+fn given(expr: &Expr, queries: &[&Query]) -> Given {
+    Given { value: value(expr, queries), line: expr.span().line }
+}
+
+/// A value, looked up where it is a name that the queries give one value to.
+fn value(expr: &Expr, queries: &[&Query]) -> Written {
+    match expr {
+        Expr::String { value, .. } | Expr::RawString { value, .. } => {
+            text_of(value).map_or(Written::SomeText, Written::Text)
+        }
+        Expr::Number { .. } => Written::Other("a number"),
+        Expr::Bool { .. } => Written::Other("true or false"),
+        Expr::Null { .. } => Written::Other("null"),
+        Expr::Array { .. } | Expr::ArrayCompr { .. } => Written::Other("a list"),
+        Expr::Set { .. } | Expr::SetCompr { .. } => Written::Other("a set"),
+        Expr::Call { fcn, .. } if TEXTS.contains(&steps(fcn).0.join(".").as_str()) => {
+            Written::SomeText
+        }
+        Expr::Object { fields, .. } => {
+            let fields =
+                fields.iter().map(|(_, key, field)| Some((written(key)?, value(field, queries))));
+            fields.collect::<Option<_>>().map_or(Written::Computed, Written::Object)
+        }
+        Expr::Var { value: name, .. } => assigned(name, queries).unwrap_or(Written::Computed),
+        _ => Written::Computed,
+    }
+}
+
+/// What a name is assigned, where one statement does that. Names on its right side are not looked up again, so that no text makes
+/// this go in circles.
+fn assigned(name: &regorus::Value, queries: &[&Query]) -> Option<Written> {
+    let statements = queries.iter().flat_map(|query| &query.stmts);
+    let mut found = statements.filter_map(|statement| match &statement.literal {
+        Literal::Expr { expr, .. } => match expr.as_ref() {
+            Expr::AssignExpr { lhs, rhs, .. } => match lhs.as_ref() {
+                Expr::Var { value, .. } if value == name => Some(rhs),
+                _ => None,
+            },
+            _ => None,
+        },
+        _ => None,
+    });
+    match (found.next(), found.next()) {
+        (Some(expr), None) => Some(value(expr, &[])),
+        _ => None,
     }
 }
 

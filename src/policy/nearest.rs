@@ -1,0 +1,40 @@
+//! The word that somebody may have meant who wrote another one.
+
+/// How alike two words are that are taken for each other, from 0 to 1.
+const ALIKE: f32 = 0.7;
+/// Longest word that is looked at, in characters.
+const LONGEST_CHARS: usize = 64;
+
+/// Finds the known word that is most like the written one, if any is.
+pub fn nearest<'w>(written: &str, words: impl Iterator<Item = &'w str>) -> Option<&'w str> {
+    if written.chars().count() > LONGEST_CHARS {
+        return None;
+    }
+    let alike = |word: &&str| similar::TextDiff::from_chars(*word, written).ratio();
+    let near = words.map(|word| (alike(&word), word)).filter(|(ratio, _)| *ratio >= ALIKE);
+    near.max_by(|(a, _), (b, _)| a.total_cmp(b)).map(|(_, word)| word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_misspelt_word_finds_its_neighbour() {
+        let cases = [
+            ("signd", Some("signed")),
+            ("singed", Some("signed")),
+            ("Signed", Some("signed")),
+            ("base-line", Some("baseline")),
+            ("reproducable", Some("reproducible")),
+            ("strict", None),
+            ("", None),
+            ("./policies", None),
+        ];
+        let words = || ["baseline", "signed", "slsa", "reproducible"].into_iter();
+        for (written, wanted) in cases {
+            assert_eq!(nearest(written, words()), wanted, "{written}");
+        }
+        assert_eq!(nearest(&"signed".repeat(1000), words()), None);
+    }
+}
