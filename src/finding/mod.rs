@@ -80,6 +80,8 @@ pub enum Key {
     Why,
     /// Where it comes from: a Dockerfile line, a carrier, a layer.
     From,
+    /// Code and package of the rules by which it is an error: what an exception names.
+    Rule,
     /// What to do about it, where it is more precise than the code's own help.
     Help,
 }
@@ -92,6 +94,7 @@ impl Key {
             Self::Found => "found",
             Self::Why => "why",
             Self::From => "from",
+            Self::Rule => "rule",
             Self::Help => "help",
         }
     }

@@ -52,6 +52,11 @@ pub struct RuleResult {
 }
 
 impl RuleResult {
+    /// Code and package, as reports show them and an exception names them.
+    pub fn name(&self) -> String {
+        format!("{} ({})", self.code, self.package)
+    }
+
     /// The denial as a finding about an image.
     pub fn denied(&self, image: &Subject) -> Finding {
         self.finding(Code::PolicyDenied, image)
@@ -65,7 +70,7 @@ impl RuleResult {
     fn finding(&self, code: Code, image: &Subject) -> Finding {
         let finding = Finding::new(code, image.clone())
             .with(Key::Why, self.msg.clone())
-            .with(Key::From, format!("{} ({})", self.code, self.package));
+            .with(Key::From, self.name());
         match &self.solution {
             Some(solution) => finding.with(Key::Help, solution.clone()),
             None => finding,

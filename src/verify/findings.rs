@@ -1,6 +1,6 @@
 //! What the pipeline itself sees: missing evidence, rebuild results, policy judgements.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::claims::SBOM;
 use crate::{
@@ -214,11 +214,11 @@ fn gravity(difference: &crate::compare::Difference) -> (bool, u8, bool) {
 }
 
 /// Adds what the policies said. A rule that denies for what findings already say makes those findings errors, instead of
-/// saying it twice; a denial that no finding speaks about stays as it is, so that none can get lost. Remarks stay what they are.
+/// saying it twice, and is named there; a denial that no finding speaks about stays as it is, so that none can get lost. Remarks stay what they are.
 pub fn judged(findings: Vec<Finding>, judgement: Judgement, image: &Subject) -> Vec<Finding> {
     let decisive = findings.iter().chain(&judgement.asides).filter(|f| !f.is_remark());
     let seen: BTreeSet<&str> = decisive.map(|f| f.code.as_str()).collect();
-    let mut errors = BTreeSet::new();
+    let mut errors: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let mut denied = Vec::new();
     for rule in &judgement.deny {
         let about = std::iter::once(&rule.code).chain(&rule.about);
@@ -226,10 +226,15 @@ pub fn judged(findings: Vec<Finding>, judgement: Judgement, image: &Subject) -> 
         if said.is_empty() {
             denied.push(rule.denied(image));
         }
-        errors.extend(said.into_iter().cloned());
+        for code in said {
+            errors.entry(code.clone()).or_default().insert(rule.name());
+        }
     }
-    let heavier = |f: Finding| match errors.contains(f.code.as_str()) {
-        true if !f.is_remark() => f.at(Severity::Error),
+    let heavier = |f: Finding| match errors.get(f.code.as_str()) {
+        Some(rules) if !f.is_remark() => {
+            let rules = rules.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+            f.at(Severity::Error).with(Key::Rule, rules)
+        }
         _ => f,
     };
     let warned = judgement.warn.iter().map(|rule| rule.warned(image));
@@ -239,8 +244,6 @@ pub fn judged(findings: Vec<Finding>, judgement: Judgement, image: &Subject) -> 
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
     use crate::policy::RuleResult;
 
@@ -285,12 +288,21 @@ mod tests {
             ("said by nothing", rule("my-own", &[]), Code::PolicyDenied),
         ];
         for (name, rule, code) in cases {
+            let named = rule.name();
             let judgement = Judgement { deny: vec![rule], ..Judgement::default() };
             let all = judged(found(), judgement, &Subject::Run);
             let errors: Vec<_> = all.iter().filter(|f| f.severity == Severity::Error).collect();
             assert_eq!(errors.len(), 1, "{name}: {all:#?}");
             assert_eq!(errors[0].code, code, "{name}");
+            // What an exception has to name.
+            let key = if code == Code::PolicyDenied { Key::From } else { Key::Rule };
+            assert_eq!(errors[0].facts.get(&key).map(ToString::to_string), Some(named), "{name}");
         }
+        let deny = ["a", "b"].map(|code| rule(code, &["rebuild-differs"]));
+        let both = Judgement { deny: deny.to_vec(), ..Judgement::default() };
+        let all = judged(found(), both, &Subject::Run);
+        let rules = all.first().and_then(|f| f.facts.get(&Key::Rule)).map(ToString::to_string);
+        assert_eq!(rules.as_deref(), Some("a (hallmark.x), b (hallmark.x)"));
         // What is said of evidence that nobody proved takes no denial for itself.
         let remarks = || found().into_iter().map(Finding::remark).collect::<Vec<_>>();
         let denied = Judgement { deny: vec![rule("rebuild-differs", &[])], ..Judgement::default() };
