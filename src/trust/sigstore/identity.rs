@@ -56,6 +56,11 @@ pub enum PatternFault {
     /// It matches strangers.
     #[error("it matches strangers, as {0:?}")]
     Strangers(&'static str),
+    /// Its host is whichever a stranger has.
+    #[error(
+        "{0:?} in it stands for a host, too, which may be a stranger's; write the host out, or [^/]* for a part of it"
+    )]
+    Host(&'static str),
 }
 
 impl Pattern {
@@ -77,10 +82,32 @@ impl Pattern {
             .size_limit(MAX_COMPILED_BYTES)
             .build()
             .map_err(|_| PatternFault::Syntax)?;
-        match STRANGERS.into_iter().find(|stranger| regex.is_match(stranger)) {
-            Some(stranger) => Err(PatternFault::Strangers(stranger)),
+        if let Some(stranger) = STRANGERS.into_iter().find(|stranger| regex.is_match(stranger)) {
+            return Err(PatternFault::Strangers(stranger));
+        }
+        match host_wildcard(inner) {
+            Some(wildcard) => Err(PatternFault::Host(wildcard)),
             None => Ok(Self { text: text.to_owned(), regex }),
         }
+    }
+}
+
+/// What stands for any text where the host of a URL is, or before it: `.*github.com/org/.*` and `https://token.*` name no host that a
+/// stranger could not have.
+fn host_wildcard(inner: &str) -> Option<&'static str> {
+    let inner = inner.replace("\\/", "/");
+    let wildcards = || [".*", ".+"].into_iter();
+    let after_scheme = inner.split_once("://").filter(|(scheme, _)| {
+        scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"?()|+-:".contains(&byte))
+    });
+    match after_scheme {
+        Some((_, rest)) => {
+            let host = rest.split('/').next().unwrap_or_default();
+            // The dot of an escape is that of a name.
+            let host = host.replace("\\.", "_");
+            wildcards().find(|wildcard| host.contains(wildcard))
+        }
+        None => wildcards().find(|wildcard| inner.starts_with(wildcard) && inner.contains('/')),
     }
 }
 
@@ -142,6 +169,39 @@ impl KeylessIdentity {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn b8_a_pattern_names_its_host() {
+        let strangers = [
+            r"^.*github.com/org/.*$",
+            r"^.+github\.com/org/.*$",
+            r"^.*://github\.com/org/x$",
+            r"^https://token.*$",
+            r"^https?://token.*$",
+            r"^https:\/\/token.*$",
+            r"^https://.*\.example\.com/org/x$",
+            r"^https://.+example\.com/org$",
+            r"^(http|https)://accounts.*$",
+        ];
+        for text in strangers {
+            let fault = Pattern::parse(text).err();
+            assert!(matches!(fault, Some(PatternFault::Host(_))), "{text}: {fault:?}");
+        }
+        let named = [
+            r"^https://github\.com/org/.*$",
+            r"^https://github.com/org/.*@refs/tags/v.*$",
+            r"^https?://github\.com/org/.+$",
+            r"^https://[^/]*\.example\.com/org/.*$",
+            r"^https://accounts\.example\.com$",
+            r"^https:\/\/github\.com\/org\/.*$",
+            r"^spiffe://example\.org/ns/.*$",
+            r"^.*@example\.com$",
+            r"^release@example\.com$",
+        ];
+        for text in named {
+            assert_eq!(Pattern::parse(text).err(), None, "{text}");
+        }
+    }
 
     #[test]
     fn b8_patterns_match_from_end_to_end_and_never_strangers() {
