@@ -116,7 +116,7 @@ impl Failure {
 
     fn of_finding(finding: Finding) -> Self {
         let (message, more) = report::text::finding_lines(&finding);
-        let code = if is_unavailable(&finding) { 3 } else { 1 };
+        let code = code_of(&finding);
         Self { more, finding: Some(Box::new(finding)), ..Self::new(code, message) }
     }
 
@@ -168,6 +168,16 @@ impl From<SourceError> for Failure {
     }
 }
 
+/// The exit code of a finding that is the whole answer.
+fn code_of(finding: &Finding) -> u8 {
+    match finding.code {
+        // A proxy or a file of the operator's own: trying again does not help.
+        Code::SourceSettingsUnusable => 2,
+        _ if is_unavailable(finding) => 3,
+        _ => 1,
+    }
+}
+
 /// Whether something could not be read, so that nothing is known about the image: exit code 3.
 fn is_unavailable(finding: &Finding) -> bool {
     [
@@ -178,7 +188,6 @@ fn is_unavailable(finding: &Finding) -> bool {
         Code::SourceCertificateRefused,
         Code::SourceRedirectRefused,
         Code::SourceRealmRefused,
-        Code::SourceSettingsUnusable,
         Code::SourceUnreadable,
         Code::SourceAmbiguous,
     ]

@@ -10,7 +10,9 @@ use super::{
     context::{self, Overrides},
 };
 use crate::{
-    config, json,
+    config,
+    finding::Code,
+    json,
     limits::Limits,
     policy::{
         self, Bundle, Judgement, Policies, PolicyError, RuleResult,
@@ -44,7 +46,11 @@ fn folder(folder: &Path) -> Result<Bundle, Failure> {
 /// The answer is yes where every test passes and there is one.
 fn tests(path: &Path, global: &Global) -> Result<Answer, Failure> {
     let limits = context::configuration(global)?.limits;
-    let report = test::run(&folder(path)?, &limits).map_err(|e| usage(&e))?;
+    let report = test::run(&folder(path)?, &limits).map_err(|error| match error {
+        // As a check says it: the answer about these rules is no.
+        PolicyError::NoTests => Failure::refused(error.to_string()),
+        error => usage(&error),
+    })?;
     let mut page = Page::default();
     for test in &report.tests {
         let (file, rule) = (&test.file, &test.rule);
@@ -83,7 +89,7 @@ fn said(own: &Bundle, preset: &str, limits: &Limits) -> Result<Vec<String>, Poli
     Ok(remarks(own, limits)?.iter().map(ToString::to_string).collect())
 }
 
-/// The answer is yes where nothing is denied. Whether the image passes also takes something that is proven.
+/// The answer is yes where nothing is denied and the input tells of something that is proven: a pass takes both.
 fn eval(args: &PolicyEval, global: &Global) -> Result<Answer, Failure> {
     let overrides = Overrides { policy: args.policy.as_deref(), ..Overrides::default() };
     let (_, ctx) = context::build(global, overrides)?;
@@ -95,11 +101,12 @@ fn eval(args: &PolicyEval, global: &Global) -> Result<Answer, Failure> {
     let policies = ctx.policies.ready().map_err(usage)?;
     let judged = policies.judge_saved(&input, &ctx.exceptions, &ctx.limits);
     let judgement = judged.map_err(|e| unreadable(&e))?;
-    let code = u8::from(!judgement.deny.is_empty());
-    Ok(Answer { text: shown(&judgement), code })
+    let proven = policy::input::may_pass(&input);
+    let code = u8::from(!judgement.deny.is_empty() || !proven);
+    Ok(Answer { text: shown(&judgement, proven), code })
 }
 
-fn shown(judgement: &Judgement) -> String {
+fn shown(judgement: &Judgement, proven: bool) -> String {
     let mut page = Page::default();
     let mut list = |word: &str, results: &[RuleResult]| {
         for RuleResult { code, package, msg, .. } in results {
@@ -111,6 +118,18 @@ fn shown(judgement: &Judgement) -> String {
     list("excepted", &judgement.excepted);
     if judgement.deny.is_empty() {
         line!(page, "nothing is denied");
+    }
+    if !proven {
+        let code = Code::PolicyNothingProven;
+        line!(
+            page,
+            "nothing is proven: verify fails such an image whatever the rules say ({code})"
+        );
+    } else if judgement.deny.is_empty() {
+        line!(
+            page,
+            "a pass also needs something that is proven: a signature, provenance, a layout or a rebuild"
+        );
     }
     page.into_text()
 }

@@ -5,13 +5,15 @@ use std::path::{Path, PathBuf};
 use super::{
     Answer, Failure,
     args::{Format, Global, Rebuild},
+    code_of,
     context::{self, Overrides},
-    is_unavailable, output, sign,
+    output, sign,
 };
 use crate::{
     engine::{self, replay::Elsewhere, store::Store},
+    finding::Finding,
     image::{Image, Platform},
-    rebuild::{Planned, Rebuild as Outcome, plan::plan, verdict},
+    rebuild::{FailureKind, Planned, Rebuild as Outcome, plan::plan, verdict},
     reference::{Location, PinnedReference, Reference, Selector},
     report, source,
     verdict::Evidence,
@@ -38,7 +40,7 @@ pub async fn run(args: &Rebuild, global: &Global) -> Result<Answer, Failure> {
     let reference = context::pin(&args.image, &config, &ctx).await?;
     let (source, images) = open(&reference, &ctx).await?;
     let files = attest_files(args, &images)?;
-    let (mut text, mut all_reproduced, mut unavailable) = (String::new(), true, false);
+    let (mut text, mut outcomes) = (String::new(), Vec::new());
     let (mut orders, mut lost) = (Vec::new(), None);
     for (at, image) in images.into_iter().enumerate() {
         let started = jiff::Timestamp::now();
@@ -56,7 +58,10 @@ pub async fn run(args: &Rebuild, global: &Global) -> Result<Answer, Failure> {
                 return Err(failure.after(text));
             };
             let planned = plan(provenance, &evidence.image, &evidence.plan_options);
-            all_reproduced &= matches!(planned, Planned::Plan(_));
+            outcomes.push(match &planned {
+                Planned::Plan(_) => Told::Reproduced,
+                Planned::NotReplayable(_) => Told::No,
+            });
             let by_hand = match &planned {
                 Planned::Plan(plan) => Some(engine::command::by_hand(plan, ctx.rebuild.engine)),
                 Planned::NotReplayable(_) => None,
@@ -67,11 +72,7 @@ pub async fn run(args: &Rebuild, global: &Global) -> Result<Answer, Failure> {
             });
             continue;
         }
-        all_reproduced &= match &evidence.rebuild {
-            Outcome::Compared(rebuilt) => rebuilt.comparison.level.is_reproducible(),
-            _ => false,
-        };
-        unavailable |= findings.iter().any(is_unavailable);
+        outcomes.push(told(&evidence.rebuild, &findings));
         text.push_str(&match args.output {
             Format::Text => report::text::rebuild_report(&evidence, &findings),
             Format::Json => report::json::evidence(&evidence, &findings, jiff::Timestamp::now()),
@@ -83,7 +84,7 @@ pub async fn run(args: &Rebuild, global: &Global) -> Result<Answer, Failure> {
     }
     match lost {
         Some(failure) => Err(failure.after(text)),
-        None => Ok(Answer { text, code: exit_code(all_reproduced, unavailable) }),
+        None => Ok(Answer { text, code: exit_code(&outcomes) }),
     }
 }
 
@@ -94,12 +95,40 @@ async fn store_all(orders: &[sign::Order], global: &Global) -> Result<(), Failur
     Ok(())
 }
 
-/// 3 where the published image could not be read: trying again may help.
-fn exit_code(all_reproduced: bool, unavailable: bool) -> u8 {
-    match (all_reproduced, unavailable) {
-        (true, _) => 0,
-        (false, true) => 3,
-        (false, false) => 1,
+/// 3 where the published image could not be read, and where nothing is known but that there is no engine: trying again may help.
+fn exit_code(outcomes: &[Told]) -> u8 {
+    let none = |told: Told| !outcomes.contains(&told);
+    match () {
+        () if !none(Told::Unusable) => 2,
+        () if !none(Told::Unreadable) => 3,
+        () if !none(Told::No) => 1,
+        () if !none(Told::NoEngine) => 3,
+        () => 0,
+    }
+}
+
+/// What became of one image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    Reproduced,
+    No,
+    NoEngine,
+    Unreadable,
+    Unusable,
+}
+
+fn told(outcome: &Outcome, findings: &[Finding]) -> Told {
+    let any = |code| findings.iter().any(|finding| code_of(finding) == code);
+    match outcome {
+        Outcome::Compared(rebuilt) if rebuilt.comparison.level.is_reproducible() => {
+            Told::Reproduced
+        }
+        _ if any(2) => Told::Unusable,
+        _ if any(3) => Told::Unreadable,
+        Outcome::Failed(failure) if failure.kind == FailureKind::EngineUnavailable => {
+            Told::NoEngine
+        }
+        _ => Told::No,
     }
 }
 
@@ -205,6 +234,24 @@ fn elsewhere(reference: &Reference) -> Result<Elsewhere, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_gravest_outcome_is_the_exit_code() {
+        use Told::{No, NoEngine, Reproduced, Unreadable, Unusable};
+        let cases: [(&[Told], u8); 8] = [
+            (&[], 0),
+            (&[Reproduced, Reproduced], 0),
+            (&[Reproduced, No], 1),
+            (&[NoEngine, Reproduced], 3),
+            (&[NoEngine, No], 1),
+            (&[No, Unreadable], 3),
+            (&[Reproduced, Unreadable], 3),
+            (&[Unreadable, Unusable], 2),
+        ];
+        for (outcomes, want) in cases {
+            assert_eq!(exit_code(outcomes), want, "{outcomes:?}");
+        }
+    }
 
     #[test]
     fn each_platform_has_a_file_of_its_own() {

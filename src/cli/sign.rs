@@ -29,7 +29,7 @@ use crate::{
     image::{Document, Image, MediaType, Platform},
     json,
     limits::Limits,
-    reference::{PinnedReference, Reference},
+    reference::{Location, PinnedReference, Reference},
     report, sbom,
     sign::{
         self, Password, PrivateKey, Program, ProgramInput, SignError, SignedStatement, Signer,
@@ -191,6 +191,12 @@ pub async fn sign(
     let config = context::configuration(global)?;
     let limits = &config.limits;
     let signer = signer(&order.with, global, limits)?;
+    if let (None, Reference::At(location, _)) = (&order.bundle, source::located(&order.image))
+        && matches!(location, Location::OciArchive(_) | Location::DockerArchive(_))
+    {
+        let why = "an archive is not written to; unpack it into a layout, or take --bundle FILE";
+        return Err(Failure::usage(format!("{location}: {why}")));
+    }
     let place = place(&order.image, &config).await?;
     for (target, payload) in payloads(&order.what, &place).await? {
         let signed = signer.sign_statement(&payload, &target.digest, limits).await;

@@ -257,10 +257,10 @@ fn import(file: &Path) -> Result<Answer, Failure> {
     let opened = std::fs::File::open(file).map_err(unreadable)?;
     opened.take(limit).read_to_string(&mut text).map_err(unreadable)?;
     let imported =
-        import::import(&text).map_err(|invalid| Failure::refused(format!("{shown}: {invalid}")))?;
+        import::import(&text).map_err(|invalid| Failure::usage(format!("{shown}: {invalid}")))?;
     // Names of the policy's author that do not read as what they are belong into no configuration.
     if imported.yaml.iter().any(|yaml| yaml.contains(|c| c != '\n' && misleads(c))) {
-        return Err(Failure::refused(format!(
+        return Err(Failure::usage(format!(
             "{shown}: it has characters that mislead in its names"
         )));
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{
     Answer, Failure,
     args::{Format, Global, Verify},
+    code_of,
     context::{self, Overrides},
     images::{self, Form, Images},
     is_unavailable,
@@ -149,6 +150,9 @@ fn exit_code(verdict: &Verdict) -> u8 {
     };
     let reasons: Vec<Finding> = verdict.platforms.iter().flat_map(reasons).collect();
     let not_run = |f: &Finding| f.code == Code::RebuildEngineUnavailable;
+    if reasons.iter().any(|reason| code_of(reason) == 2) {
+        return 2;
+    }
     let lost = reasons.iter().any(is_unavailable) || reasons.iter().all(not_run);
     if lost { 3 } else { 1 }
 }

@@ -25,14 +25,14 @@ use super::signer::SignerInput;
 use crate::{
     attest::{
         Carrier, Statement,
-        predicate::Predicate,
+        predicate::{Predicate, summary},
         provenance::{Frontend, Material, MaterialKind, Pin, Provenance},
     },
     finding::Finding,
     image::{Checked, Image, LeftOut},
     sbom::{BoundSbom, Inventory, Reconciliation},
     trust::{
-        Proof, SourceRefs, Unproven,
+        PredicateClass, Proof, SourceRefs, Unproven,
         refs::{Kind, Standing},
         verified::Basis,
     },
@@ -85,6 +85,31 @@ pub struct PolicyInput {
     pub findings: Vec<FindingInput>,
     /// The operator's settings, over the presets' defaults; put in when the policies are evaluated.
     pub settings: Map<String, Value>,
+}
+
+/// Whether a saved input can have a ground for a pass: some of what a [`Grounds`](crate::verdict::Grounds) is made of is proven in it.
+/// What the input does not tell, as the rung that is asked for, counts for it.
+pub fn may_pass(input: &Value) -> bool {
+    let is =
+        |value: &Value, key: &str, word: &str| value.get(key).and_then(Value::as_str) == Some(word);
+    let proven = |pointer: &str| {
+        let list = input.pointer(pointer).and_then(Value::as_array).into_iter().flatten();
+        list.filter(|value| is(value, "state", "proven"))
+    };
+    let ground = |statement: &&Value| {
+        let kind = statement.get("predicateType").and_then(Value::as_str).unwrap_or_default();
+        let holds = statement.get("holds") != Some(&Value::Bool(false));
+        PredicateClass::Provenance.includes(kind) || kind == summary::TYPE && holds
+    };
+    let rebuilt = input.get("rebuild").unwrap_or(&Value::Null);
+    let counts = rebuilt.get("warrant").is_some_and(Value::is_string);
+    let agreed = rebuilt.pointer("/attested/accepted") == Some(&Value::Bool(true))
+        && rebuilt.pointer("/attested/level").is_some_and(Value::is_number);
+    proven("/signatures").next().is_some()
+        || proven("/attestations").any(|statement| ground(&statement))
+        || proven("/layouts").next().is_some()
+        || is(rebuilt, "status", "compared") && counts
+        || agreed
 }
 
 /// The image.

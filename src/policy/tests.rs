@@ -1157,6 +1157,38 @@ fn i2_a_folder_that_overlaps_a_rule_of_any_preset_is_told() {
 }
 
 #[test]
+fn a_saved_input_tells_whether_anything_is_proven() {
+    let saved = serde_json::to_value(input()).expect("JSON");
+    assert!(!input::may_pass(&saved), "an image for which nobody speaks");
+    let provenance = "https://slsa.dev/provenance/v1";
+    let summary = "https://slsa.dev/verification_summary/v1";
+    let statement = |kind: &str, state: &str, holds: bool| json!([{"state": state, "predicateType": kind, "holds": holds}]);
+    let cases = [
+        ("signatures", json!([{"state": "proven"}]), true),
+        ("signatures", json!([{"state": "unproven"}, {"state": "missing"}]), false),
+        ("attestations", statement(provenance, "proven", true), true),
+        ("attestations", statement(provenance, "unproven", false), false),
+        ("attestations", statement(summary, "proven", true), true),
+        ("attestations", statement(summary, "proven", false), false),
+        ("attestations", statement("https://spdx.dev/Document", "proven", true), false),
+        ("layouts", json!([{"state": "proven"}]), true),
+        ("layouts", json!([{"state": "unproven"}]), false),
+        ("rebuild", json!({"status": "compared", "warrant": "proven"}), true),
+        ("rebuild", json!({"status": "compared", "warrant": null}), false),
+        ("rebuild", json!({"status": "failed", "warrant": "proven"}), false),
+        ("rebuild", json!({"attested": {"accepted": true, "level": 4}}), true),
+        ("rebuild", json!({"attested": {"accepted": false, "level": 4}}), false),
+        ("signatures", json!("proven"), false),
+    ];
+    for (field, value, may) in cases {
+        let mut input = saved.clone();
+        input[field] = value.clone();
+        assert_eq!(input::may_pass(&input), may, "{field}: {value}");
+    }
+    assert!(!input::may_pass(&json!(null)));
+}
+
+#[test]
 fn i4_functions_whose_answer_is_not_opas_are_refused_with_the_reason() {
     let cases = [
         ("time.parse_ns(\"2006\", \"2026\") > 0", "guesses zones"),

@@ -7,6 +7,7 @@ use hallmark::cli::args::Cli;
 use serde_json::{Value, json};
 
 use crate::{
+    layouts::{Layout, Parts},
     server::{Registry, World},
     sign::Keys,
     support::{Answer, Hallmark, redact},
@@ -120,6 +121,81 @@ fn a_failure_is_json_where_json_was_asked_for_and_has_one_exit_code() {
     let mut all = BTreeSet::new();
     commands(&Cli::command(), "", &mut all);
     assert_eq!(covered, all, "commands with -o json, and those in this table");
+}
+
+/// What is wrong, a variable of the environment, the calls, and the exit code that all of them have.
+type Cause<'a> = (&'a str, Option<(&'a str, &'a str)>, &'a [&'a [&'a str]], i32);
+
+#[test]
+fn one_cause_has_one_exit_code_whatever_the_command() {
+    let layout = Layout::of(&Parts::new(&[("bin/app", b"x")]));
+    let (keys, folder) = (Keys::new(), tempfile::tempdir().unwrap());
+    let key = keys.p256("key");
+    let key = key.to_str().unwrap();
+    let to = folder.path().join("store");
+    let untested = folder.path().join("untested");
+    let rule = "package hallmark.own\n\n# METADATA\n# title: T\n# custom:\n#   code: a\n\
+                deny contains {\"code\": \"a\", \"msg\": \"m\"} if input.time == \"x\"\n";
+    fs::create_dir(&untested).unwrap();
+    fs::write(untested.join("own.rego"), rule).unwrap();
+    let archive = folder.path().join("image.tar");
+    fs::write(&archive, "no archive").unwrap();
+    let docker = format!("docker-archive:{}", archive.display());
+    let oci = format!("oci-archive:{}", archive.display());
+    let policy = folder.path().join("policy.yaml");
+    fs::write(&policy, "spec: [\n").unwrap();
+    let (image, to) = (layout.reference(), to.to_str().unwrap());
+    let (untested, policy) = (untested.to_str().unwrap(), policy.to_str().unwrap());
+    let there = "r.example/app:1";
+    let proxy = Some(("HTTPS_PROXY", "http://[nowhere"));
+    let causes: &[Cause<'_>] = &[
+        (
+            "no provenance",
+            None,
+            &[
+                &["rebuild", &image],
+                &["rebuild", "--plan", &image],
+                &["materials", "fetch", "--to", to, &image],
+                &["verify", "--rebuild", &image],
+            ],
+            1,
+        ),
+        ("no tests", None, &[&["policy", "test", untested], &["policy", "check", untested]], 1),
+        (
+            "a place that is never written to",
+            None,
+            &[&["sign", "--key", key, &docker], &["sign", "--key", key, &oci]],
+            2,
+        ),
+        ("a file of the operator that cannot be read", None, &[&["trust", "import", policy]], 2),
+        (
+            "a proxy that cannot be used",
+            proxy,
+            &[
+                &["verify", there],
+                &["verify", there, there],
+                &["inspect", there],
+                &["rebuild", there],
+                &["rebuild", "--plan", there],
+                &["diff", there, there],
+                &["materials", "fetch", "--to", to, there],
+                &["policy", "input", there],
+                &["sign", "--key", key, there],
+            ],
+            2,
+        ),
+    ];
+    for (cause, variable, calls, code) in causes {
+        for call in *calls {
+            let hallmark = Hallmark::new(*call).env("HALLMARK_KEY_PASSWORD", "");
+            let hallmark = match variable {
+                Some((name, value)) => hallmark.env(name, *value),
+                None => hallmark,
+            };
+            let answer = hallmark.run();
+            assert_eq!(answer.code, *code, "{cause}: {call:?}\n{}", answer.all());
+        }
+    }
 }
 
 #[test]

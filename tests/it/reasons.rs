@@ -34,6 +34,18 @@ fn an_image_for_which_nothing_speaks_fails_with_that_reason() {
     let platform = report.exits(1).json()["platforms"][0].clone();
     assert_eq!(codes(&platform, "error"), ["policy-nothing-proven"], "{platform:#}");
     assert_eq!(platform["grounds"], json!([]));
+    // The saved input tells the same.
+    let saved = Hallmark::new(["policy", "input"]).arg(layout.reference()).run();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("input.json");
+    fs::write(&file, &saved.exits(0).stdout).unwrap();
+    let judged = Hallmark::new(["policy", "eval"]).arg(&file).run();
+    judged.exits(1).says("nothing is denied\nnothing is proven").says("policy-nothing-proven");
+    let mut input = saved.json();
+    input["signatures"] = json!([{"state": "proven", "predicateType": "", "signers": []}]);
+    fs::write(&file, input.to_string()).unwrap();
+    let judged = Hallmark::new(["policy", "eval"]).arg(&file).run();
+    judged.exits(0).says("nothing is denied\na pass also needs something that is proven");
     // Where a rule denies, that is the reason, and there is no second one.
     let denied = Hallmark::new(["verify", "--policy", "signed", "-o", "json"]);
     let platform = denied.arg(layout.reference()).run().exits(1).json()["platforms"][0].clone();

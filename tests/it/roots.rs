@@ -258,7 +258,7 @@ fn a_policy_of_policy_controller_becomes_a_configuration() {
     assert!(part.stdout.contains("# left out: spec.authorities[1]"), "{}", part.all());
     assert!(Hallmark::new(["trust", "show"]).config(&part.stdout).run().code == 0);
     let wrong = import(&policy("    - {}\n"));
-    assert_eq!((wrong.code, wrong.stdout.as_str()), (1, ""), "{}", wrong.all());
+    assert_eq!((wrong.code, wrong.stdout.as_str()), (2, ""), "{}", wrong.all());
     assert!(
         wrong.stderr.contains("spec.authorities[1]: expected exactly one of"),
         "{}",

@@ -214,6 +214,10 @@ fn h32_a_rebuild_without_an_engine_fails_and_says_so() {
         assert_eq!(errors, [want], "{}", answer.all());
         answer.exits(code);
         assert_eq!(answer.stdout.contains("docker is not on PATH"), signed, "{}", answer.all());
+        // Without a policy, an engine is all that is missing.
+        let call = Hallmark::new(["rebuild", &registry.image(&world.image)]);
+        let answer = call.env("PATH", "/nonexistent").config(&world.config("signed")).run();
+        answer.exits(3).says("docker is not on PATH");
     }
 }
 
