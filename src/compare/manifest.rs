@@ -10,23 +10,37 @@ use super::{Class, Difference, Place, content::cut};
 use crate::image::Manifest;
 
 /// Starts of the keys that runtimes obey.
-const OBEYED: [&str; 12] = [
+const OBEYED: [&str; 15] = [
     // eStargz, SOCI, overlaybd and nydus, and what else containerd's snapshotters are told.
     "containerd.io/snapshot/",
     "containerd.io/snapshot.",
-    "io.containers.estargz.",
     "com.amazon.soci.",
-    // containers/storage, for podman and CRI-O.
+    // podman, and containers/storage for it and CRI-O.
     "io.github.containers.",
-    "io.containers.zstd-chunked.",
+    "io.containers.",
+    "io.podman.",
     // crun, runc, youki, CRI-O, Kata Containers, gVisor, which engines hand the manifest's annotations on to.
     "run.oci.",
     "org.systemd.property.",
     "module.wasm.image/",
-    "io.kubernetes.cri-o.",
+    "io.kubernetes.",
+    "org.criu.",
+    "cdi.k8s.io",
+    "io.crun.",
     "io.katacontainers.",
     "dev.gvisor.",
 ];
+
+/// Domains whose own runtimes read what stands below them, before a `/` or alone.
+const OBEYED_DOMAINS: [&str; 4] = ["cri-o.io", "crio.io", "k8s.io", "kubernetes.io"];
+
+fn is_obeyed(key: &str) -> bool {
+    let domain = key.split('/').next().unwrap_or_default();
+    let below = |of: &str| {
+        domain.strip_suffix(of).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    };
+    OBEYED.iter().any(|start| key.starts_with(start)) || OBEYED_DOMAINS.into_iter().any(below)
+}
 
 /// What differs in the envelopes.
 pub(super) fn differences(left: &Manifest, right: &Manifest) -> Vec<Difference> {
@@ -62,7 +76,7 @@ fn annotations(
         if left != right {
             let name = format!("{name}/{}", cut(key));
             let mut differs = difference(name, left.map(String::as_str), right.map(String::as_str));
-            if OBEYED.iter().any(|start| key.starts_with(start)) {
+            if is_obeyed(key) {
                 differs.class = Class::ConfigRuntime;
             }
             found.push(differs);
@@ -91,6 +105,16 @@ mod tests {
             ("io.github.containers.zstd-chunked.manifest-checksum", Class::ConfigRuntime),
             ("run.oci.handler", Class::ConfigRuntime),
             ("org.systemd.property.DeviceAllow", Class::ConfigRuntime),
+            ("io.containers.trace-syscall", Class::ConfigRuntime),
+            ("io.podman.annotations.privileged", Class::ConfigRuntime),
+            ("seccomp-profile.kubernetes.cri-o.io", Class::ConfigRuntime),
+            ("seccomp-profile.kubernetes.cri-o.io/POD", Class::ConfigRuntime),
+            ("irq-load-balancing.crio.io", Class::ConfigRuntime),
+            ("cdi.k8s.io/gpu", Class::ConfigRuntime),
+            ("org.criu.config", Class::ConfigRuntime),
+            ("io.kubernetes.cri-o.Devices", Class::ConfigRuntime),
+            ("org.example.notcrio.io", Class::Envelope),
+            ("org.example.note", Class::Envelope),
         ];
         for (key, class) in cases {
             let one = BTreeMap::from([(key.to_owned(), "1".to_owned())]);

@@ -126,6 +126,7 @@ impl Squashed {
             self.unlike(path, other, (&ours, &theirs), limits, &mut whole);
         }
         self.ambiguities(other, &mut whole);
+        self.idle_whiteouts(other, limits, &mut whole);
         Ok(whole)
     }
 
@@ -180,6 +181,19 @@ impl Squashed {
             };
             whole.differences.push(self.security(other, path, &format!("{place}: {why}")));
         }
+    }
+
+    /// Whiteouts of names that are not there are in no tree, and no build comes to one: they would hide what gets there later,
+    /// from whoever builds on the image (attack D7).
+    fn idle_whiteouts(&self, other: &Self, limits: &Limits, whole: &mut Whole) {
+        let (left, right) = (self.rootfs.idle_whiteouts(), other.rootfs.idle_whiteouts());
+        let mut odd = left.symmetric_difference(right);
+        for path in odd.by_ref().take(limits.differences) {
+            let which = if left.contains(path) { Which::Published } else { Which::Rebuilt };
+            let what = format!("a whiteout that hides nothing, only in {}", which.name());
+            whole.differences.push(self.security(other, path, &what));
+        }
+        whole.more = whole.more.saturating_add(odd.count() as u64);
     }
 
     fn security(&self, other: &Self, path: &str, what: &str) -> Difference {

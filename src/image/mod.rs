@@ -47,7 +47,8 @@ pub struct Descriptor {
     pub size: u64,
     /// The platform of a manifest, in an index.
     pub platform: Option<Platform>,
-    /// Whether that platform asks for more, `os.version` or `os.features`: a runtime may pass it over for that.
+    /// Whether a runtime may pass it over although the platform is its own: it asks for more, `os.version` or `os.features`, or is
+    /// written in another way than runtimes write it that do not bring names into one form (containers/image).
     pub selective: bool,
     /// The artifact type, in an index or a list of referrers. Registries get it wrong: a hint only.
     pub artifact_type: Option<String>,

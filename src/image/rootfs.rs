@@ -12,7 +12,10 @@
 mod tree;
 mod upper;
 
-use std::{collections::BTreeMap, io::Read};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::Read,
+};
 
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
@@ -155,6 +158,9 @@ pub struct RootfsBuilder {
     upper: Upper,
     ambiguities: Vec<Ambiguity>,
     unsure_folders: Vec<Ambiguity>,
+    /// What lower layers had and later ones took away; kept where trees are compared.
+    gone: BTreeSet<String>,
+    idle_whiteouts: BTreeSet<String>,
 }
 
 /// A file with several names.
@@ -191,6 +197,8 @@ impl RootfsBuilder {
             upper: Upper::default(),
             ambiguities: Vec::new(),
             unsure_folders: Vec::new(),
+            gone: BTreeSet::new(),
+            idle_whiteouts: BTreeSet::new(),
         }
     }
 
@@ -229,8 +237,8 @@ impl RootfsBuilder {
                 shared.apply(node);
             }
         }
-        let Self { tree, ambiguities, unsure_folders, .. } = self;
-        Rootfs { tree, ambiguities, unsure_folders }
+        let Self { tree, ambiguities, unsure_folders, idle_whiteouts, .. } = self;
+        Rootfs { tree, ambiguities, unsure_folders, idle_whiteouts }
     }
 
     fn apply(
@@ -265,7 +273,10 @@ impl RootfsBuilder {
                     }
                 }
                 let gone = self.tree.hide(&path, layer);
-                self.upper.hide(gone);
+                if gone.is_empty() && self.compares() && !self.gone.contains(&path) {
+                    self.idle_whiteouts.insert(entry.path.clone());
+                }
+                self.note_gone(gone);
                 Ok(())
             }
             None => self.place(layer, entry, content),
@@ -286,7 +297,7 @@ impl RootfsBuilder {
             let why = "an opaque whiteout of the root, which overlayfs does not know";
             self.ambiguous(layer, folder, why);
         }
-        self.upper.hide(gone);
+        self.note_gone(gone);
         Ok(())
     }
 
@@ -319,7 +330,7 @@ impl RootfsBuilder {
             self.upper.put(&path, Mark::Other);
         }
         let gone = self.tree.put(&path, node);
-        self.upper.hide(gone);
+        self.note_gone(gone);
         Ok(())
     }
 
@@ -402,6 +413,18 @@ impl RootfsBuilder {
         let Node { mode, uid, gid, mtime, xattrs, .. } = node.clone();
         self.shared.insert(node.inode, Shared { since, mode, uid, gid, mtime, xattrs });
         Ok(Node { layer, ..node })
+    }
+
+    fn compares(&self) -> bool {
+        matches!(self.keep, Keep::Hashes)
+    }
+
+    /// Takes note of what a layer took away. The bytes of the paths were counted when they came.
+    fn note_gone(&mut self, gone: Vec<String>) {
+        if self.compares() {
+            self.gone.extend(gone.iter().cloned());
+        }
+        self.upper.hide(gone);
     }
 
     /// Makes the folders above `path` that the layer does not have yet.
@@ -622,6 +645,7 @@ pub struct Rootfs {
     tree: Tree,
     ambiguities: Vec<Ambiguity>,
     unsure_folders: Vec<Ambiguity>,
+    idle_whiteouts: BTreeSet<String>,
 }
 
 impl Rootfs {
@@ -663,6 +687,11 @@ impl Rootfs {
     /// Where runtimes could build different trees, sorted; at most `differences` of them.
     pub fn ambiguities(&self) -> &[Ambiguity] {
         &self.ambiguities
+    }
+
+    /// Whiteouts of names that no lower layer ever had, by their own paths; known where trees are compared.
+    pub fn idle_whiteouts(&self) -> &BTreeSet<String> {
+        &self.idle_whiteouts
     }
 
     /// Folders whose mode and owner depend on the runtime: a layer writes into them and has no entry for them, and a lower

@@ -182,7 +182,20 @@ impl WireDescriptor {
 impl WirePlatform {
     fn is_selective(&self) -> bool {
         let named = self.os_version.as_ref().is_some_and(|version| !version.is_empty());
-        named || self.os_features.as_ref().is_some_and(|features| !features.is_empty())
+        named
+            || self.os_features.as_ref().is_some_and(|features| !features.is_empty())
+            || self.is_written_otherwise()
+    }
+
+    fn is_written_otherwise(&self) -> bool {
+        let variant = self.variant.as_deref().filter(|variant| !variant.is_empty());
+        let normal = Platform::new(&self.os, &self.architecture, variant);
+        // Both forms are known to all of these.
+        let usual = matches!((&*self.architecture, variant), ("arm64", Some("v8")) | ("arm", None));
+        let same = normal.os == self.os
+            && normal.architecture == self.architecture
+            && normal.variant.as_deref() == variant;
+        !same && !usual
     }
 
     /// The platform; `None` where it is written and says nothing, as some builders do for artifacts.

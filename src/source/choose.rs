@@ -58,6 +58,12 @@ impl PlatformChoice {
         self.nodes().filter(|nodes| nodes.len() == 1)?.pop()
     }
 
+    /// Whether every node that is meant finds its own platform in an index, written as all runtimes write it: none of them takes an
+    /// entry without a platform then.
+    pub(super) fn is_found_in(&self, index: &Index) -> bool {
+        all_find_themselves(self.nodes().as_deref(), index)
+    }
+
     /// Whether a node that is meant takes an image for this platform.
     pub(super) fn takes(&self, image: &Platform) -> bool {
         let taken = |node: &Platform| node.takes(image).is_some();
@@ -280,9 +286,13 @@ fn picked(index: &Index, nodes: Option<&[Platform]>) -> Vec<Picked> {
         nodes.into_iter().flatten().map(|node| best_rank(entries, node)).collect();
     let one = |entry: &Descriptor| {
         let Some(platform) = &entry.platform else {
-            // What is neither manifest nor index and for no platform is nothing to any runtime.
+            // containers/image takes the first of these where a node finds nothing of its own, whatever its type is said to be.
             let known = entry.media_type.is_index() || entry.media_type.is_manifest();
-            return if known { Picked::Yes } else { Picked::Never };
+            return if known || !all_find_themselves(nodes, index) {
+                Picked::Yes
+            } else {
+                Picked::Never
+            };
         };
         if platform.is_unknown() {
             return Picked::Never;
@@ -295,6 +305,15 @@ fn picked(index: &Index, nodes: Option<&[Platform]>) -> Vec<Picked> {
         if taken { Picked::Yes } else { Picked::No }
     };
     entries.iter().map(one).collect()
+}
+
+/// Whether each of these nodes, which are not all that there are, has an entry of exactly its platform.
+fn all_find_themselves(nodes: Option<&[Platform]>, index: &Index) -> bool {
+    let there = |node: &Platform| {
+        let mut plain = index.manifests.iter().filter(|entry| !entry.selective);
+        plain.any(|entry| entry.platform.as_ref() == Some(node))
+    };
+    nodes.is_some_and(|nodes| nodes.iter().all(there))
 }
 
 /// The rank of the best entry that every node of this platform takes: what is worse is taken by none.

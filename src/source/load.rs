@@ -46,6 +46,8 @@ pub struct Loaded {
     pub images: Vec<Result<Image, Unloadable>>,
     /// What is listed for other platforms.
     pub left_out: Vec<LeftOut>,
+    /// What is listed for no platform and made for another one: some runtimes would take it all the same.
+    besides: Vec<Image>,
 }
 
 /// A manifest that a runtime could take, and that cannot be judged.
@@ -98,10 +100,19 @@ pub async fn load_each(
     choice: &PlatformChoice,
     limits: &Limits,
 ) -> Result<Loaded, SourceError> {
-    Loader { documents: Documents { source, limits }, reference, ahead: true }.load(choice).await
+    Loader { documents: Documents { source, limits }, reference, ahead: true }
+        .load(choice)
+        .await
+        .map(Loaded::with_besides)
 }
 
 impl Loaded {
+    /// With everything that is to be judged among the images.
+    fn with_besides(mut self) -> Self {
+        self.images.extend(self.besides.drain(..).map(Ok));
+        self
+    }
+
     /// The images, where all of them can be judged.
     fn all(self) -> Result<Vec<Image>, SourceError> {
         self.images.into_iter().map(|image| image.map_err(|lost| lost.error)).collect()
@@ -126,7 +137,7 @@ impl Loader<'_> {
                 if !choice.takes_single(&image.platform) {
                     return Err(self.platform_missing(choice, [&image.platform]));
                 }
-                Ok(Loaded { images: vec![Ok(image)], left_out: Vec::new() })
+                Ok(Loaded { images: vec![Ok(image)], left_out: Vec::new(), besides: Vec::new() })
             }
             Document::Index(index) => {
                 let chosen = choose::candidates(&self.documents, index, choice).await?;
@@ -175,16 +186,22 @@ impl Loader<'_> {
         let fetched: Vec<_> = stream::iter(fetches).buffered(CONCURRENT).collect().await;
         let mut left_out = chosen.left_out;
         let mut images: Vec<Result<Image, Unloadable>> = Vec::new();
+        let mut besides = Vec::new();
         for (candidate, fetched) in chosen.candidates.iter().zip(fetched) {
             let Candidate { descriptor, .. } = candidate;
             match fetched {
                 Ok(None) => {}
-                // Where the index names no platform, a node goes by the configuration.
+                // Where the index names no platform, containerd goes by the configuration; containers/image takes it as it is,
+                // if nothing else in the index is for the node.
                 Ok(Some(image))
                     if descriptor.platform.is_none() && !choice.takes(&image.platform) =>
                 {
-                    let manifest = image.manifest.document.digest.clone();
-                    left_out.push(LeftOut { platform: Some(image.platform), manifest });
+                    if candidate.indexes.last().is_some_and(|index| choice.is_found_in(index)) {
+                        let manifest = image.manifest.document.digest.clone();
+                        left_out.push(LeftOut { platform: Some(image.platform), manifest });
+                    } else {
+                        besides.push(image);
+                    }
                 }
                 Ok(Some(image)) => {
                     let same = |other: &Image| {
@@ -206,6 +223,7 @@ impl Loader<'_> {
         left_out.dedup();
         if images.is_empty() {
             let found = left_out.iter().filter_map(|one| one.platform.as_ref());
+            let found = found.chain(besides.iter().map(|image| &image.platform));
             return Err(self.platform_missing(choice, found));
         }
         if let Some(wanted) = choice.single() {
@@ -216,10 +234,10 @@ impl Loader<'_> {
             };
             images.sort_by_key(other);
         }
-        for image in images.iter_mut().flatten() {
+        for image in images.iter_mut().flatten().chain(&mut besides) {
             image.left_out.clone_from(&left_out);
         }
-        Ok(Loaded { images, left_out })
+        Ok(Loaded { images, left_out, besides })
     }
 
     async fn candidate(&self, candidate: &Candidate) -> Result<Option<Image>, SourceError> {
@@ -254,11 +272,21 @@ impl Loader<'_> {
                 .documents
                 .malformed("image index", format!("{digest} is no image manifest")));
         };
-        let is_image = manifest.config.media_type.is_config() && mark.is_none();
+        let is_image = manifest.config.media_type.is_config();
         if descriptor.platform.is_none() && !is_image && !self.runs(&manifest.config).await? {
             return Ok(None);
         }
         let image = self.image(manifest, indexes, descriptor.platform.as_ref()).await?;
+        // A node's own choice is by the descriptor, and by nothing where that names no platform.
+        if image.platform.is_unknown() && descriptor.platform.is_none() {
+            return Err(self.documents.malformed(
+                "image configuration",
+                format!(
+                    "{digest} is listed for no platform, and its configuration is for {}",
+                    image.platform
+                ),
+            ));
+        }
         Ok(Some(image).filter(|image| !image.platform.is_unknown()))
     }
 

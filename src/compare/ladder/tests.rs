@@ -241,6 +241,38 @@ fn run_with(
     compare(left.side(), right.side(), allow, limits)
 }
 
+/// A whiteout of something is a way to write a tree; one of nothing is no accident, in however many layers it comes.
+#[test]
+fn d7_a_whiteout_of_nothing_is_a_difference_and_one_of_something_is_none() {
+    let hides = |name: &'static str| with(|recipe| recipe.layers[1].push(file(name, "")));
+    let apart = |recipe: Recipe| {
+        with(|whole| {
+            whole.layers = recipe.layers;
+            whole.layers.push(vec![]);
+        })
+    };
+    for other in [hides("etc/.wh.nothing"), apart(hides("etc/.wh.nothing"))] {
+        for (left, right) in [(&base(), &other), (&other, &base())] {
+            let found = run(left, right).unwrap();
+            assert_eq!(found.level, Level::Different, "{found:#?}");
+        }
+        assert!(run(&other, &other).unwrap().level > Level::Different);
+    }
+    // Twice the same, and gone in another way before.
+    let gone = |twice: bool| {
+        with(|recipe| {
+            recipe.layers[0].push(file("etc/old", ""));
+            recipe.layers[1].push(file("etc/.wh.old", ""));
+            recipe.layers.push(if twice { vec![file("etc/.wh.old", "")] } else { vec![] });
+        })
+    };
+    let found = run(&gone(false), &gone(true)).unwrap();
+    assert_eq!(found.level, Level::ContentIdentical, "{found:#?}");
+    let removed = with(|recipe| recipe.layers.push(vec![]));
+    let found = run(&gone(false), &removed).unwrap();
+    assert_eq!(found.level, Level::ContentIdentical, "{found:#?}");
+}
+
 /// What an upper layer hides is no part of the tree, but a base by digest is that base or is not.
 #[test]
 fn h29_a_pinned_base_is_the_same_base_even_where_it_is_hidden() {
@@ -1129,9 +1161,7 @@ fn a_whiteout_is_a_name() {
         let found = run(&plain, &hidden(items)).unwrap();
         assert_eq!(found.level, Level::ContentIdentical, "{found:#?}");
     }
-    // Nor what is in it, nor one that hides nothing.
-    let nothing = hidden(vec![file("etc/.wh.passwd", ""), file("etc/.wh.y", "")]);
-    assert_eq!(run(&plain, &nothing).unwrap().level, Level::ContentIdentical);
+    // Nor what is in it.
     let filled = hidden(vec![file("etc/.wh.passwd", "kept"), file("etc/.wh.x", "")]);
     assert_eq!(run(&plain, &filled).unwrap().level, Level::ContentIdentical);
     let other = hidden(vec![file("etc/.wh.x", "")]);

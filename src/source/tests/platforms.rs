@@ -98,6 +98,9 @@ async fn entries_without_a_platform_go_by_their_configuration() {
     let index = store.index(&[bare(&amd64), bare(&arm64)]);
     let got = platforms(&store, &index, &one("linux/arm64")).await.unwrap();
     assert_eq!(got, ["linux/arm64"]);
+    // Who judges looks at the other one as well: containers/image takes the first, whatever it is for.
+    let names = [(&amd64, 'a'), (&arm64, 'b')];
+    assert_eq!(judged(&store, &index, &one("linux/arm64"), &names).await.as_deref(), Ok("ab"));
     let error = platforms(&store, &index, &one("linux/s390x")).await.unwrap_err();
     assert!(error.to_string().contains("linux/amd64, linux/arm64"), "{error}");
 }
@@ -111,8 +114,10 @@ async fn judged(
 ) -> Result<String, Code> {
     let registry = Registry::start(store.clone(), |_, _| None).await;
     let source = registry.open().await;
-    let images = load(&*source, &registry.reference(&digest(top)), choice, &limits()).await;
-    let images = images.map_err(|error| error.into_finding(Subject::Run).code)?;
+    let loaded = load_each(&*source, &registry.reference(&digest(top)), choice, &limits()).await;
+    let code = |error: SourceError| error.into_finding(Subject::Run).code;
+    let images = loaded.map_err(code)?.images.into_iter().collect::<Result<Vec<_>, _>>();
+    let images = images.map_err(|lost| code(lost.error))?;
     let letter = |image: crate::image::Image| {
         let of = |(entry, _): &&(&Value, char)| digest(entry) == image.manifest.document.digest;
         names.iter().find(of).map_or('?', |(_, letter)| *letter)
@@ -216,8 +221,59 @@ async fn h3_an_entry_does_not_hide_another_of_the_same_digest() {
     let mut other_type = bare(&evil);
     other_type["mediaType"] = "application/octet-stream".into();
     let index = store.index(&[unknown, other_type, evil.clone(), good.clone(), evil.clone()]);
-    for choice in [one("linux/amd64"), PlatformChoice::All] {
-        assert_eq!(judged(&store, &index, &choice, &names).await.as_deref(), Ok("eg"));
+    assert_eq!(judged(&store, &index, &one("linux/amd64"), &names).await.as_deref(), Ok("eg"));
+    let got = judged(&store, &index, &PlatformChoice::All, &names).await;
+    assert_eq!(got, Err(Code::ImageMediaTypeUnknown), "for a node of another platform");
+}
+
+/// containers/image, of podman and CRI-O, compares platforms as they are written, and takes the first entry without one where a
+/// node finds nothing of its own.
+#[tokio::test]
+async fn h1_what_is_listed_for_no_platform_is_judged_or_refused() {
+    let mut store = Store::default();
+    let (good, evil) = (store.image("linux/amd64", "good"), store.image("linux/amd64", "evil"));
+    let (arm, other) = (store.image("linux/arm64", "arm"), store.image("linux/s390x", "other"));
+    let nowhere = store.image("unknown/unknown", "nowhere");
+    let names = [(&good, 'g'), (&evil, 'e'), (&arm, 'a'), (&other, 'o'), (&nowhere, 'n')];
+    let written = |entry: &Value, architecture: &str| {
+        let mut entry = entry.clone();
+        entry["platform"]["architecture"] = architecture.into();
+        entry
+    };
+    let mut disguised = bare(&evil);
+    disguised["mediaType"] = "application/octet-stream".into();
+    let mut marked = bare(&nowhere);
+    marked["artifactType"] = "application/x".into();
+    let amd64 = one("linux/amd64");
+    let both = PlatformChoice::Listed(vec![
+        "linux/amd64".parse().unwrap(),
+        "linux/arm64".parse().unwrap(),
+    ]);
+    let (types, image) = (Err(Code::ImageMediaTypeUnknown), Err(Code::ImageMalformed));
+    let cases = [
+        ("another type", vec![arm.clone(), disguised.clone()], PlatformChoice::All, types),
+        (
+            "another type, aliased",
+            vec![written(&good, "x86_64"), disguised.clone()],
+            amd64.clone(),
+            types,
+        ),
+        ("no node's", vec![written(&good, "x86_64"), bare(&nowhere)], amd64.clone(), image),
+        ("marked", vec![written(&good, "x86_64"), marked], PlatformChoice::All, image),
+        (
+            "another's, aliased",
+            vec![written(&good, "x86_64"), bare(&other)],
+            amd64.clone(),
+            Ok("go"),
+        ),
+        ("another's, one of two", vec![arm.clone(), bare(&other)], both, Ok("ao")),
+        ("another's", vec![good.clone(), bare(&other)], amd64.clone(), Ok("g")),
+        ("all exact", vec![good.clone(), disguised], amd64, Ok("g")),
+    ];
+    for (name, entries, choice, want) in cases {
+        let index = store.index(&entries);
+        let got = judged(&store, &index, &choice, &names).await;
+        assert_eq!(got, want.map(str::to_owned), "{name}");
     }
 }
 
