@@ -14,7 +14,8 @@
 //!
 //! Limits are spent on what may be proven first (attack H35): what the image's own index lists, what is under the one tag that cosign
 //! derives, then referrers of kinds that hold signatures, and of each the smaller ones first. Statements and documents that
-//! nobody signed prove nothing outside the index, and come last.
+//! nobody signed prove nothing outside the index, and come last. The manifests take turns: the first piece of each comes
+//! before the second of any, so that a manifest with hundreds of pieces takes no place from another's first.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,12 +23,15 @@ use bytes::Bytes;
 use futures_util::future;
 
 use super::{
-    Budget, Referrers, Source, SourceError, budget::Share, load::together, manifest_digest,
+    Budget, Referrers, Source, SourceError,
+    budget::{Share, party},
+    load::together,
+    manifest_digest,
     marks::attestation_entries,
 };
 use crate::{
     attest::{Carrier, Listing, Raw},
-    digest::ManifestDigest,
+    digest::{BlobDigest, ManifestDigest},
     finding::{Code, Finding, Key, Severity, Subject},
     image::{Descriptor, FormatError, Image, Index, Manifest, MediaType},
     limits::{self, Limits},
@@ -303,7 +307,7 @@ impl Discovery<'_> {
             self.unavailable(what, why);
         }
         let mut named: Vec<Named> = named.into_values().collect();
-        named.sort_by_key(|one| (hint_rank(&one.descriptor), one.descriptor.size));
+        named.sort_by_key(|one| worth(&one.descriptor));
         named.truncate(limit);
         named
     }
@@ -346,49 +350,63 @@ impl Discovery<'_> {
     /// Fetches what the manifests carry, within the limits. Which pieces are left out when there are too many depends on
     /// their order and stated sizes alone.
     async fn fetch(&mut self, carried: Vec<Carried>) {
-        let mut all: Vec<(Carrier, ManifestDigest, Descriptor)> = Vec::new();
-        for one in &carried {
-            let layers = evidence(&one.manifest);
-            all.extend(layers.map(|l| (one.carrier.clone(), one.attached_to.clone(), l.clone())));
-        }
+        let all: Vec<Piece> = carried.iter().flat_map(pieces).collect();
+        drop(carried);
         let mut order: Vec<_> = all.iter().enumerate().collect();
-        order.sort_by_key(|(_, (carrier, _, layer))| (rank(carrier, layer), layer.size));
+        order.sort_by_key(|(_, piece)| (piece.rank, piece.turn, piece.layer.size));
         let mut fits = BTreeSet::new();
-        let total = (self.limits.attestation_bytes as u64).saturating_mul(TOTAL_FACTOR);
-        let mut room = Room { pieces: self.limits.attestations, bytes: total };
+        // Where each blob is among those that are fetched: once, however many name it.
+        let mut places: BTreeMap<(BlobDigest, u64), usize> = BTreeMap::new();
+        let mut blobs: Vec<Descriptor> = Vec::new();
+        let mut room = Room { pieces: self.limits.attestations, bytes: self.most_bytes() };
         let mut left_out: Option<String> = None;
-        for (at, (carrier, _, layer)) in order {
-            match room.take(layer.size, self.limits) {
-                Err(why) => left_out = left_out.or(Some(format!("{carrier} {why}"))),
-                Ok(()) => drop(fits.insert(at)),
+        for (at, piece) in order {
+            let blob = piece.blob();
+            let size = if places.contains_key(&blob) { 0 } else { piece.layer.size };
+            match room.take(size, self.limits) {
+                Err(why) => left_out = left_out.or(Some(format!("{} {why}", piece.carrier))),
+                Ok(()) => {
+                    fits.insert(at);
+                    places.entry(blob).or_insert_with(|| {
+                        blobs.push(piece.layer.clone());
+                        blobs.len().saturating_sub(1)
+                    });
+                }
             }
         }
-        let wanted = all.into_iter().enumerate().filter(|(at, _)| fits.contains(at));
-        let wanted: Vec<(Carrier, ManifestDigest, Descriptor)> =
-            wanted.map(|(_, one)| one).collect();
         if let Some(first) = left_out {
             self.unavailable("attestations", format!("not all were read; the first that {first}"));
         }
         let source = self.source;
         let limit = self.limits.attestation_bytes;
         if let Some(budget) = self.budget {
-            let total = wanted.iter().map(|(.., descriptor)| descriptor.size).sum();
-            self.found.share = Some(budget.take(total).await);
+            let total = blobs.iter().map(|blob| blob.size).sum();
+            self.found.share = Some(budget.take(&party(source.location()), total).await);
         }
-        let bytes = together(wanted.iter().map(|(.., d)| source.small_blob(d, limit)).collect());
-        let bytes: Vec<Result<Bytes, SourceError>> = bytes.await;
-        for ((carrier, attached_to, descriptor), bytes) in wanted.into_iter().zip(bytes) {
+        let fetched = together(blobs.iter().map(|blob| source.small_blob(blob, limit)).collect());
+        let fetched: Vec<Result<Bytes, SourceError>> = fetched.await;
+        for (_, piece) in all.into_iter().enumerate().filter(|(at, _)| fits.contains(at)) {
+            let place = places.get(&piece.blob());
+            let Some(bytes) = place.and_then(|place| fetched.get(*place)) else { continue };
+            let Piece { carrier, attached_to, layer, .. } = piece;
             match bytes {
                 Ok(bytes) => self.found.raws.push(Raw {
                     carrier,
-                    media_type: descriptor.media_type,
-                    bytes,
-                    annotations: descriptor.annotations,
+                    media_type: layer.media_type,
+                    bytes: bytes.clone(),
+                    annotations: layer.annotations,
                     attached_to,
                 }),
-                Err(error) => self.failed(carrier.to_string(), error),
+                Err(error) => self.failed(carrier.to_string(), error.clone()),
             }
         }
+    }
+
+    /// The bytes that all evidence of the image may have: no more than the process gives to one registry, and one piece always.
+    fn most_bytes(&self) -> u64 {
+        let one = self.limits.attestation_bytes as u64;
+        let all = one.saturating_mul(TOTAL_FACTOR);
+        self.budget.map_or(all, |budget| all.min(budget.most().max(one)))
     }
 }
 
@@ -430,6 +448,53 @@ fn hint_rank(descriptor: &Descriptor) -> Rank {
     descriptor.artifact_type.as_deref().map_or(Rank::Signed, rank_of_kind)
 }
 
+/// The order in which the entries of a list are read.
+pub(super) fn worth(descriptor: &Descriptor) -> impl Ord + use<> {
+    (hint_rank(descriptor), descriptor.size)
+}
+
+/// A layer that is to be read as evidence.
+struct Piece {
+    carrier: Carrier,
+    attached_to: ManifestDigest,
+    layer: Descriptor,
+    rank: Rank,
+    /// How many pieces of its rank come before it in its manifest.
+    turn: usize,
+}
+
+impl Piece {
+    /// The bytes that it is made of: the same for whoever names them.
+    fn blob(&self) -> (BlobDigest, u64) {
+        (self.layer.digest.clone(), self.layer.size)
+    }
+}
+
+/// The pieces of a manifest. Layers that say the same are one piece: signatures by cosign share their bytes, and differ in what
+/// is said of them.
+fn pieces(carried: &Carried) -> Vec<Piece> {
+    let mut turns: BTreeMap<Rank, usize> = BTreeMap::new();
+    let mut seen = BTreeSet::new();
+    let mut pieces = Vec::new();
+    for layer in evidence(&carried.manifest) {
+        if !seen.insert((&layer.digest, layer.size, &layer.media_type, &layer.annotations)) {
+            continue;
+        }
+        let rank = rank(&carried.carrier, layer);
+        let next = turns.entry(rank).or_default();
+        let turn = *next;
+        *next = turn.saturating_add(1);
+        pieces.push(Piece {
+            carrier: carried.carrier.clone(),
+            attached_to: carried.attached_to.clone(),
+            layer: layer.clone(),
+            rank,
+            turn,
+        });
+    }
+    pieces
+}
+
 /// How much may still be read.
 struct Room {
     pieces: usize,
@@ -448,7 +513,8 @@ impl Room {
         let beyond = || format!("goes beyond {key} of {}", limits.attestations);
         let pieces = self.pieces.checked_sub(1).ok_or_else(beyond)?;
         let key = limits::key("attestation_bytes");
-        let beyond = || format!("goes beyond {TOTAL_FACTOR} times {key} in all");
+        let half = limits::key("process_evidence_bytes");
+        let beyond = || format!("goes beyond {TOTAL_FACTOR} times {key} in all, or half of {half}");
         self.bytes = self.bytes.checked_sub(size).ok_or_else(beyond)?;
         self.pieces = pieces;
         Ok(())

@@ -28,6 +28,7 @@ use super::{
     Blob, Refusal, SourceError, Spool,
     address::{Bounds, OutOfBounds, Side, is_loopback},
     client::{Away, Recipe, Roots, certificates, describe},
+    listing::{self, Scan},
     settings::SourceSettings,
     spool::SpoolError,
 };
@@ -107,10 +108,16 @@ impl Bound {
 pub(super) struct Fetched {
     pub(super) bytes: Bytes,
     pub(super) media_type: Option<MediaType>,
-    /// The target of a `Link` header with `rel="next"` (RFC 8288), not resolved.
-    pub(super) next: Option<String>,
     /// The version of the document (RFC 9110, section 8.8.3), by which a change can be made conditional.
     pub(super) etag: Option<HeaderValue>,
+}
+
+/// A list of referrers that was read to its end, or as far as it is read.
+pub(super) struct Scanned {
+    pub(super) scan: Scan,
+    pub(super) media_type: Option<MediaType>,
+    /// The target of a `Link` header with `rel="next"` (RFC 8288), not resolved.
+    pub(super) next: Option<String>,
 }
 
 /// What the registry has under a URL.
@@ -204,6 +211,37 @@ impl Http {
         self.persist(|| self.document_once(url, accept, bound)).await
     }
 
+    /// Fetches a list of referrers, and keeps no more of it than [`Scan`] does.
+    pub(super) async fn list(
+        &self,
+        url: &Url,
+        accept: &str,
+    ) -> Result<Answer<Scanned>, SourceError> {
+        let _permit = self.documents.acquire().await;
+        self.persist(|| self.list_once(url, accept)).await
+    }
+
+    async fn list_once(&self, url: &Url, accept: &str) -> Result<Answer<Scanned>, Fault> {
+        let mut response = match self.send(url, accept).await? {
+            Answer::Found(response) => response,
+            Answer::Absent(status) => return Ok(Answer::Absent(status)),
+        };
+        let media_type = header(&response, CONTENT_TYPE).map(MediaType::new);
+        let next = next_link(response.headers());
+        let mut scan = Scan::new(&self.limits);
+        let deadline = self.deadline(self.limits.manifest_bytes as u64);
+        let mut left = usize::try_from(listing::most_bytes(&self.limits)).unwrap_or(usize::MAX);
+        while let Some(chunk) = self.chunk(&mut response, deadline).await? {
+            scan.feed(chunk.get(..left).unwrap_or(&chunk));
+            if chunk.len() > left {
+                scan.cut();
+                break;
+            }
+            left = left.saturating_sub(chunk.len());
+        }
+        Ok(Answer::Found(Scanned { scan, media_type, next }))
+    }
+
     /// Fetches a blob into the spool.
     pub(super) async fn blob(
         &self,
@@ -257,10 +295,9 @@ impl Http {
             Answer::Absent(status) => return Ok(Answer::Absent(status)),
         };
         let media_type = header(&response, CONTENT_TYPE).map(MediaType::new);
-        let next = next_link(response.headers());
         let etag = response.headers().get(ETAG).cloned();
         let bytes = self.body(response, bound).await?;
-        Ok(Answer::Found(Fetched { bytes, media_type, next, etag }))
+        Ok(Answer::Found(Fetched { bytes, media_type, etag }))
     }
 
     pub(super) async fn body(&self, mut response: Response, bound: Bound) -> Result<Bytes, Fault> {

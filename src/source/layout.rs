@@ -19,7 +19,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 
 use super::{
-    Blob, Referrers, Source, SourceError, Spool, StoredManifest, manifest_digest, on_disk,
+    Blob, Referrers, Source, SourceError, Spool, StoredManifest, listing, manifest_digest, on_disk,
     spool::Place, unreadable,
 };
 use crate::{
@@ -368,8 +368,11 @@ impl Layout {
             }
         }
         match self.tagged(&super::referrers_tag(digest)) {
-            Ok(Some(stored)) => match Index::parse(stored.document, None, &self.limits) {
-                Ok(index) => list.descriptors.extend(index.manifests),
+            Ok(Some(stored)) => match listing::read(&stored.document.bytes, None, &self.limits) {
+                Ok(listed) => {
+                    list.descriptors.extend(listed.descriptors);
+                    unread.extend(listed.incomplete);
+                }
                 Err(error) => unread.push(error.to_string()),
             },
             Ok(None) => {}

@@ -16,6 +16,7 @@ pub mod discover;
 mod documents;
 mod http;
 mod layout;
+mod listing;
 pub mod load;
 mod login;
 mod marks;

@@ -22,12 +22,13 @@ use super::{
     Blob, LookAhead, Referrers, Source, SourceError, SourceSettings, Spool, StoredManifest,
     discover,
     http::{Answer, Bound, Fetched, Http},
+    listing::{self, Listed},
     load::together,
 };
 use crate::{
     attest::Listing,
     digest::ManifestDigest,
-    image::{Checked, Descriptor, FormatError, Index, MediaType},
+    image::{Checked, Descriptor, FormatError, MediaType},
     limits::{self, Limits},
     reference::{Location, Repository, Selector},
 };
@@ -157,20 +158,14 @@ impl RegistrySource {
     }
 
     /// One page of referrers, and where the next one is.
-    async fn page(&self, url: &Url) -> Result<Option<(Index, Option<String>)>, SourceError> {
-        let limit = self.limits.manifest_bytes as u64;
-        let bound = Bound::Limit("list of referrers", limit, "manifest_bytes");
-        let fetched = match self.http.document(url, MediaType::OCI_INDEX, bound).await? {
-            Answer::Found(fetched) => fetched,
+    async fn page(&self, url: &Url) -> Result<Option<(Listed, Option<String>)>, SourceError> {
+        let scanned = match self.http.list(url, MediaType::OCI_INDEX).await? {
+            Answer::Found(scanned) => scanned,
             Answer::Absent(_) => return Ok(None),
         };
-        // The list is made up on the spot and has no digest of its own; its own hash stands in.
-        let digest = ManifestDigest::of(&fetched.bytes);
-        let stated = fetched.media_type.filter(|stated| !stated.is_vague());
-        let index = Checked::new("list of referrers", digest, fetched.bytes)
-            .and_then(|d| Index::parse(d, stated.as_ref(), &self.limits))
-            .map_err(|error| self.http.format(error))?;
-        Ok(Some((index, fetched.next)))
+        let stated = scanned.media_type.filter(|stated| !stated.is_vague());
+        let listed = scanned.scan.end(stated.as_ref()).map_err(|error| self.http.format(error))?;
+        Ok(Some((listed, scanned.next)))
     }
 
     /// Listing by the API (distribution-spec v1.1, "Listing Referrers"). What goes wrong makes the list incomplete.
@@ -178,6 +173,7 @@ impl RegistrySource {
         let first = self.url("referrers", &digest.to_string())?;
         let mut list = Referrers { via: Some(Listing::Api), ..Referrers::default() };
         let mut url = first.clone();
+        let limit = self.limits.attestations;
         for page in 0.. {
             if page >= self.limits.pages {
                 let pages = self.limits.pages;
@@ -185,7 +181,7 @@ impl RegistrySource {
                     Some(format!("it has more than {pages} pages ({})", limits::key("pages")));
                 break;
             }
-            let (index, next) = match self.page(&url).await {
+            let (listed, next) = match self.page(&url).await {
                 Ok(Some(found)) => found,
                 Ok(None) if page == 0 => return Ok(ByApi::None),
                 Ok(None) => {
@@ -194,7 +190,12 @@ impl RegistrySource {
                 }
                 Err(error) => return Ok(ByApi::Failed(list, error)),
             };
-            list.descriptors.extend(index.manifests);
+            list.incomplete = list.incomplete.or(listed.incomplete);
+            list.descriptors.extend(listed.descriptors);
+            // What is worth the most may be on the last page.
+            if listing::keep_best(&mut list.descriptors, limit) {
+                list.incomplete.get_or_insert_with(|| listing::more_than(limit));
+            }
             let Some(next) = next else { break };
             url = match first.join(&next) {
                 Ok(next) if self.http.is_home(&next) && next.path() == first.path() => next,
@@ -203,14 +204,6 @@ impl RegistrySource {
                     break;
                 }
             };
-            if list.descriptors.len() > self.limits.attestations {
-                let limit = self.limits.attestations;
-                list.incomplete = Some(format!(
-                    "it has more than {limit} entries ({})",
-                    limits::key("attestations")
-                ));
-                break;
-            }
         }
         Ok(ByApi::Listed(list))
     }
@@ -222,10 +215,11 @@ impl RegistrySource {
         let Some(stored) = stored.filter(|stored| stored.document.digest != *digest) else {
             return Ok(Referrers::default());
         };
-        let index = Index::parse(stored.document, stored.media_type.as_ref(), &self.limits)
-            .map_err(|error| self.http.format(error))?;
-        let via = Some(Listing::Tag);
-        Ok(Referrers { descriptors: index.manifests, via, incomplete: None })
+        let bytes = &stored.document.bytes;
+        let Listed { descriptors, incomplete } =
+            listing::read(bytes, stored.media_type.as_ref(), &self.limits)
+                .map_err(|error| self.http.format(error))?;
+        Ok(Referrers { descriptors, via: Some(Listing::Tag), incomplete })
     }
 
     /// What the tag lists, after what the API listed before it failed: whoever signs where the API does not answer uses the tag.
@@ -235,7 +229,11 @@ impl RegistrySource {
         listed: Referrers,
         failure: SourceError,
     ) -> Result<Referrers, SourceError> {
-        let Ok(by_tag) = self.listed_by_tag(digest).await else { return Err(failure) };
+        let by_tag = match self.listed_by_tag(digest).await {
+            Ok(by_tag) => by_tag,
+            Err(_) if listed.descriptors.is_empty() => return Err(failure),
+            Err(_) => Referrers::default(),
+        };
         let via = if listed.descriptors.is_empty() { by_tag.via } else { listed.via };
         let descriptors = listed.descriptors.into_iter().chain(by_tag.descriptors).collect();
         let why =
@@ -343,13 +341,17 @@ impl Source for RegistrySource {
         }
         match self.listed_by_api(digest).await? {
             // A proxy, or a registry that took nothing over when it learned the API, lists nothing; what is under the tag is there.
-            ByApi::Listed(listed) if listed.descriptors.is_empty() => {
-                let by_tag = self.listed_by_tag(digest).await.ok();
-                let by_tag = by_tag.filter(|by_tag| !by_tag.descriptors.is_empty());
-                Ok(by_tag.map_or_else(
-                    || listed.clone(),
-                    |by_tag| Referrers { incomplete: listed.incomplete.clone(), ..by_tag },
-                ))
+            // Where the list was not read to its end, what is under the tag may be among the rest.
+            ByApi::Listed(mut listed)
+                if listed.descriptors.is_empty() || listed.incomplete.is_some() =>
+            {
+                let by_tag = self.listed_by_tag(digest).await.unwrap_or_default();
+                if listed.descriptors.is_empty() && !by_tag.descriptors.is_empty() {
+                    listed.via = by_tag.via;
+                }
+                listed.incomplete = listed.incomplete.or(by_tag.incomplete);
+                listed.descriptors.extend(by_tag.descriptors);
+                Ok(listed)
             }
             ByApi::Listed(listed) => Ok(listed),
             ByApi::None => self.listed_by_tag(digest).await,

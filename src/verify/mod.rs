@@ -427,7 +427,8 @@ async fn look_inside(
         return proven.with(contents, claims, Outcome::not_asked(), ctx, now);
     }
     ctx.talk.stage("contents");
-    let _room = ctx.budgets.layers.take(source::load::stored_bytes(image)).await;
+    let party = source::budget::party(source.location());
+    let _room = ctx.budgets.layers.take(&party, source::load::stored_bytes(image)).await;
     let fetched = contents::fetch(source, image, &ctx.limits, &*ctx.talk).await;
     let foreseen = match rebuilds && !ctx.says_embedded(image) {
         true => {

@@ -1,5 +1,7 @@
 //! What is attached to an image, in every carrier, and what goes wrong with it.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::kit::*;
@@ -7,8 +9,10 @@ use crate::{
     attest::{Carrier, Listing},
     finding::{Code, Severity},
     image::{Image, MediaType},
+    limits::Limits,
     source::{
-        discover::{Discovered, discover},
+        Budgets,
+        discover::{Discovered, discover, discover_within},
         load::{PlatformChoice, load, load_ahead},
     },
 };
@@ -384,6 +388,167 @@ async fn the_size_of_attestations_is_limited() {
         let bundles = texts(&found).into_iter().filter(|(kind, _)| *kind == "referrer").count();
         assert_eq!(bundles, want, "{sizes:?}");
     }
+}
+
+/// What is found beside an image whose registry lists `list`.
+async fn beside(store: Store, image: &Value, list: Vec<Value>) -> (Registry, Discovered) {
+    let mut store = store;
+    store.referrers = Some([(image["digest"].as_str().unwrap().to_owned(), list)].into());
+    let registry = Registry::start(store, |_, _| None).await;
+    let image = amd64(&registry, &digest(image)).await;
+    let found = discover(&*registry.open().await, &image, &limits()).await;
+    (registry, found)
+}
+
+fn holds(found: &Discovered, text: &str) -> bool {
+    texts(found).iter().any(|(_, found)| found == text)
+}
+
+#[tokio::test]
+async fn h35_what_a_list_says_of_strangers_hides_nobody_else() {
+    let limits = limits();
+    let annotated = |bytes: usize| json!({"x": "y".repeat(bytes)});
+    // Annotations of each stranger, how many strangers, and whether all of the list is read.
+    let many = |count: usize| Value::from(vec![0; count]);
+    let cases = [
+        (annotated(limits.manifest_bytes * 3), 2, true),
+        (many(limits.json_values), 1, true),
+        (json!({}), limits.attestations - 1, true),
+        (json!({}), 1100, false),
+        // Beyond what is read of a list: what is before it counts, and so does the tag.
+        (annotated(limits.manifest_bytes * 5), 4, false),
+    ];
+    for (annotations, count, complete) in cases {
+        for (first, tagged) in [(true, false), (false, true), (false, false)] {
+            let beyond = annotations["x"].as_str().map_or(0, str::len) * count;
+            let is_cut = beyond > 8 * limits.manifest_bytes;
+            if is_cut && !first && !tagged {
+                continue;
+            }
+            let mut store = Store::default();
+            let image = store.image("linux/amd64", "layer");
+            let honest = store.artifact(BUNDLE, "the signature", Some(&image));
+            if tagged {
+                let list = store.index(std::slice::from_ref(&honest));
+                store.tag(&format!("sha256-{}", digest(&image).hex()), &list);
+            }
+            let mut list: Vec<Value> = (0..count)
+                .map(|n| {
+                    let mut junk = store.artifact("x/y", &format!("junk {n}"), Some(&image));
+                    junk["artifactType"] = "x/y".into();
+                    junk["annotations"] = annotations.clone();
+                    junk
+                })
+                .collect();
+            list.insert(if first { 0 } else { list.len() }, honest);
+            let (_, found) = beside(store, &image, list).await;
+            let name = format!("{count} of {beyond}, first {first}, tagged {tagged}");
+            assert!(holds(&found, "the signature"), "{name}: {:?}", found.findings);
+            assert_eq!(found.findings.is_empty(), complete, "{name}: {:?}", found.findings);
+        }
+    }
+}
+
+#[tokio::test]
+async fn h35_the_best_entry_may_be_on_the_last_page() {
+    let mut store = Store::default();
+    let image = store.image("linux/amd64", "layer");
+    let mut honest = store.artifact(BUNDLE, "the signature", Some(&image));
+    honest["artifactType"] = BUNDLE.into();
+    let junk: Vec<Value> = (0..20)
+        .map(|n| {
+            let mut junk = store.artifact("x/y", &n.to_string(), Some(&image));
+            junk["artifactType"] = "x/y".into();
+            junk
+        })
+        .collect();
+    let registry = Registry::start(store, move |request, _| {
+        let reply = |list: &[Value]| {
+            Some(Reply::new(200).with("Content-Type", MediaType::OCI_INDEX).bytes(index_of(list)))
+        };
+        match (request.path().contains("/referrers/"), request.target.contains("?p=")) {
+            (false, _) => None,
+            (true, true) => reply(std::slice::from_ref(&honest)),
+            (true, false) => {
+                let next = format!("<{}?p=1>; rel=\"next\"", request.path());
+                reply(&junk).map(|reply| reply.with("Link", next))
+            }
+        }
+    })
+    .await;
+    let image = amd64(&registry, &digest(&image)).await;
+    let found = discover(&*registry.open().await, &image, &limits()).await;
+    assert!(holds(&found, "the signature"), "{:?}", found.findings);
+    assert_eq!(codes(&found), [Code::ImageReferrersUnavailable]);
+}
+
+/// A manifest about `subject` with these layers.
+fn of_layers(store: &mut Store, layers: &[Value], subject: &Value, name: &str) -> Value {
+    let config = store.blob(MediaType::OCI_EMPTY, "{}");
+    store.manifest(&json!({
+        "schemaVersion": 2, "mediaType": MediaType::OCI_MANIFEST, "artifactType": BUNDLE,
+        "config": config, "layers": layers, "subject": bare(subject),
+        "annotations": {"name": name},
+    }))
+}
+
+#[tokio::test]
+async fn h35_one_manifest_with_many_layers_takes_one_turn_at_a_time() {
+    let limit = limits().attestations;
+    let same: fn(usize) -> String = |_| "{}".to_owned();
+    let other: fn(usize) -> String = |n| n.to_string();
+    for (name, text) in [("one blob", same), ("many blobs", other)] {
+        for marked in [false, true] {
+            let mut store = Store::default();
+            let image = store.image("linux/amd64", "layer");
+            let list: Vec<Value> = (0..limit / 2)
+                .map(|m| {
+                    let layers: Vec<Value> = (0..50)
+                        .map(|n| {
+                            let mut layer = store.blob(BUNDLE, text(m * 50 + n));
+                            if marked {
+                                layer["annotations"] = json!({"n": n.to_string()});
+                            }
+                            layer
+                        })
+                        .collect();
+                    of_layers(&mut store, &layers, &image, &m.to_string())
+                })
+                .collect();
+            let honest = ["first", "second"].map(|text| store.blob(BUNDLE, text));
+            let honest = of_layers(&mut store, &honest, &image, "honest");
+            let (registry, found) =
+                beside(store, &image, list.into_iter().chain([honest]).collect()).await;
+            let name = format!("{name}, marked {marked}: {:?}", found.findings);
+            assert!(holds(&found, "first"), "{name}");
+            let bundles = texts(&found).into_iter().filter(|(kind, _)| *kind == "referrer").count();
+            assert!(bundles <= limit, "{name}: {bundles}");
+            let mut asked: BTreeMap<String, usize> = BTreeMap::new();
+            for request in registry.requests().iter().filter(|r| r.path().contains("/blobs/")) {
+                *asked.entry(request.path().to_owned()).or_default() += 1;
+            }
+            assert!(asked.values().all(|times| *times == 1), "{name}: {asked:?}");
+        }
+    }
+}
+
+/// Who sends slowly what it said would be much keeps the evidence of nobody else waiting.
+#[tokio::test]
+async fn c14_evidence_that_never_comes_holds_a_share_and_no_more() {
+    let limits = Limits { process_evidence_bytes: 256 << 10, ..limits() };
+    let budget = Budgets::new(&limits).evidence;
+    let mut store = Store::default();
+    let good = store.image("linux/amd64", "layer");
+    let honest = store.artifact(BUNDLE, "the signature", Some(&good));
+    store.referrers = Some([(good["digest"].as_str().unwrap().to_owned(), vec![honest])].into());
+    let registry = Registry::start(store, |_, _| None).await;
+    let hog = budget.take("hog", limits.process_evidence_bytes).await;
+    let good = amd64(&registry, &digest(&good)).await;
+    let source = registry.open().await;
+    let found = discover_within(&*source, &good, &limits, Some(&budget));
+    let found = tokio::time::timeout(limits.request, found).await.expect("it does not wait");
+    assert!(holds(&found, "the signature"), "{:?}", found.findings);
+    drop(hog);
 }
 
 #[tokio::test]
