@@ -1,11 +1,14 @@
 //! Policy folders: files on disk into a bundle.
 //!
-//! Reads `*.rego` and one data file from each folder, its subfolders included. Follows symbolic links to files that are in
-//! the folder, as Kubernetes makes them of a ConfigMap, and refuses others: a folder means only what is in it. Names that
-//! begin with a dot are passed over; data that would be passed over is refused.
+//! Reads `*.rego` and one data file from each folder, its subfolders included. Follows symbolic links to files and folders that
+//! are in the folder, as Kubernetes makes them of a ConfigMap, each once, and refuses others: a folder means only what is in it.
+//! Names that begin with a dot are passed over; data that would be passed over is refused, and so is what has the name of a
+//! policy and is no file.
 
 use std::{
-    fs, io,
+    collections::BTreeSet,
+    fs,
+    io::{self, Read as _},
     path::{Path, PathBuf},
 };
 
@@ -55,6 +58,12 @@ pub enum FolderError {
         /// The link.
         path: PathBuf,
     },
+    /// What has the name of a policy and is neither file nor folder.
+    #[error("{path} has the name of a policy and is no file; remove it")]
+    NoFile {
+        /// The pipe, socket or device.
+        path: PathBuf,
+    },
     /// The files are no policies.
     #[error("{folder}: {error}")]
     Policy {
@@ -83,47 +92,76 @@ pub fn bundle(folders: &[PathBuf]) -> Result<Bundle, FolderError> {
 }
 
 /// Name relative to the folder, and text, of every policy and data file.
+///
+/// Links come after everything else, in the order of their names: what they lead to keeps its own name where it has one, and
+/// what was read already is not read again, so that no loop of links has a second round.
 fn files(folder: &Path) -> Result<Vec<(String, String)>, FolderError> {
-    let unreadable = |path: &Path| {
-        let path = path.to_path_buf();
-        move |error| FolderError::Unreadable { path, error }
-    };
+    let root = real(folder)?;
     let mut found = Vec::new();
+    let mut seen = BTreeSet::from([root.clone()]);
     let mut folders = vec![folder.to_path_buf()];
-    while let Some(next) = folders.pop() {
-        for entry in fs::read_dir(&next).map_err(unreadable(&next))? {
-            let entry = entry.map_err(unreadable(&next))?;
-            let path = entry.path();
-            if entry.file_name().as_encoded_bytes().starts_with(b".") {
-                continue;
+    let mut links = BTreeSet::new();
+    loop {
+        let (path, target) = if let Some(next) = folders.pop() {
+            for entry in fs::read_dir(&next).map_err(unreadable(&next))? {
+                let entry = entry.map_err(unreadable(&next))?;
+                let path = entry.path();
+                if entry.file_name().as_encoded_bytes().starts_with(b".") {
+                    continue;
+                }
+                let kind = entry.file_type().map_err(unreadable(&path))?;
+                if kind.is_symlink() {
+                    links.insert(path);
+                } else if kind.is_dir() {
+                    if seen.insert(real(&path)?) {
+                        folders.push(path);
+                    }
+                } else if is_policy(&path, folder) && seen.insert(real(&path)?) {
+                    found.push((name(&path, folder), text(&path)?));
+                }
+                if found.len() + links.len() > MAX_FILES {
+                    return Err(FolderError::TooMany {
+                        path: folder.to_path_buf(),
+                        limit: MAX_FILES,
+                    });
+                }
             }
-            let kind = entry.file_type().map_err(unreadable(&path))?;
-            let kind = match kind.is_symlink() && is_policy(&path, folder) {
-                true => linked(&path, folder)?,
-                false => kind,
-            };
-            if kind.is_dir() {
-                folders.push(path);
-            } else if kind.is_file() && is_policy(&path, folder) {
-                found.push((name(&path, folder), text(&path)?));
-            }
-            if found.len() > MAX_FILES {
-                return Err(FolderError::TooMany { path: folder.to_path_buf(), limit: MAX_FILES });
-            }
+            continue;
+        } else if let Some(link) = links.pop_first() {
+            // Where it leads to nothing, nobody knows what it should have been.
+            let target = real(&link)?;
+            (link, target)
+        } else {
+            break;
+        };
+        let is_dir = fs::metadata(&target).map_err(unreadable(&path))?.is_dir();
+        if !is_dir && !is_policy(&path, folder) {
+            continue;
+        }
+        if !target.starts_with(&root) {
+            return Err(FolderError::Outside { path });
+        }
+        if !seen.insert(target) {
+            continue;
+        }
+        if is_dir {
+            folders.push(path);
+        } else {
+            found.push((name(&path, folder), text(&path)?));
         }
     }
     found.sort();
     Ok(found)
 }
 
-/// What a link leads to, inside the folder.
-fn linked(path: &Path, folder: &Path) -> Result<fs::FileType, FolderError> {
-    let unreadable = |error| FolderError::Unreadable { path: path.to_path_buf(), error };
-    let target = path.canonicalize().map_err(unreadable)?;
-    if !target.starts_with(folder.canonicalize().map_err(unreadable)?) {
-        return Err(FolderError::Outside { path: path.to_path_buf() });
-    }
-    fs::metadata(&target).map(|data| data.file_type()).map_err(unreadable)
+/// Where a path leads.
+fn real(path: &Path) -> Result<PathBuf, FolderError> {
+    path.canonicalize().map_err(unreadable(path))
+}
+
+fn unreadable(path: &Path) -> impl Fn(io::Error) -> FolderError {
+    let path = path.to_path_buf();
+    move |error| FolderError::Unreadable { path: path.clone(), error }
 }
 
 /// Rules, and what OPA would take for data; [`Bundle::from_files`] refuses what is neither.
@@ -141,11 +179,106 @@ fn name(path: &Path, folder: &Path) -> String {
 }
 
 fn text(path: &Path) -> Result<String, FolderError> {
-    let unreadable = |error| FolderError::Unreadable { path: path.to_path_buf(), error };
-    let found = fs::metadata(path).map_err(unreadable)?.len();
+    let is_file = fs::metadata(path).map_err(unreadable(path))?.is_file();
+    if !is_file {
+        return Err(FolderError::NoFile { path: path.to_path_buf() });
+    }
+    // Opened so that a pipe which took its place meanwhile keeps nobody waiting.
+    let file = crate::scratch::open_file(path).map_err(unreadable(path))?;
+    let found = file.metadata().map_err(unreadable(path))?.len();
     if found > MAX_FILE_BYTES as u64 {
         let path = path.to_path_buf();
         return Err(FolderError::TooLarge { path, found, limit: MAX_FILE_BYTES });
     }
-    fs::read_to_string(path).map_err(unreadable)
+    let mut text = String::new();
+    file.take(found).read_to_string(&mut text).map_err(unreadable(path))?;
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    const RULE: &str = "package hallmark.own\n";
+
+    /// A folder with `a.rego`, changed by `make`; the names that are read of it, or why none are.
+    fn read(make: impl FnOnce(&Path)) -> Result<Vec<String>, String> {
+        let base = tempfile::tempdir().unwrap();
+        let folder = base.path().join("policy");
+        fs::create_dir_all(&folder).unwrap();
+        fs::create_dir_all(base.path().join("outside")).unwrap();
+        fs::write(base.path().join("outside/b.rego"), RULE).unwrap();
+        fs::write(folder.join("a.rego"), RULE).unwrap();
+        make(&folder);
+        let found = files(&folder).map_err(|error| error.to_string())?;
+        Ok(found.into_iter().map(|(name, _)| name).collect())
+    }
+
+    fn put(folder: &Path, name: &str) {
+        let path = folder.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, RULE).unwrap();
+    }
+
+    #[test]
+    fn i8_linked_folders_are_read_once() {
+        let of_a_config_map = read(|folder| {
+            put(folder, "..2026/rules/b.rego");
+            put(folder, "..2026/c.rego");
+            symlink("..2026", folder.join("..data")).unwrap();
+            symlink("..data/rules", folder.join("rules")).unwrap();
+            symlink("..data/c.rego", folder.join("c.rego")).unwrap();
+        });
+        assert_eq!(of_a_config_map.unwrap(), ["a.rego", "c.rego", "rules/b.rego"]);
+        let twice = read(|folder| {
+            put(folder, "z/b.rego");
+            symlink("z", folder.join("again")).unwrap();
+            symlink("a.rego", folder.join("a2.rego")).unwrap();
+            symlink(".", folder.join("z/loop")).unwrap();
+            symlink("..", folder.join("z/up")).unwrap();
+        });
+        assert_eq!(twice.unwrap(), ["a.rego", "z/b.rego"], "by their own names, and no loop");
+        let beside = read(|folder| {
+            put(folder, "README.md");
+            symlink("README.md", folder.join("NOTES")).unwrap();
+            symlink("../outside/b.rego", folder.join("LICENSE")).unwrap();
+        });
+        assert_eq!(beside.unwrap(), ["a.rego"], "files without the name of a policy are nobody's");
+    }
+
+    #[test]
+    fn i8_rules_that_would_be_passed_over_are_refused() {
+        let refused: [(&str, fn(&Path), &str); 6] = [
+            ("a folder", |f| symlink("../outside", f.join("rules")).unwrap(), "leads out"),
+            (
+                "a folder by an absolute path",
+                |f| symlink(f.parent().unwrap().join("outside"), f.join("x.rego")).unwrap(),
+                "leads out",
+            ),
+            ("a file", |f| symlink("../outside/b.rego", f.join("b.rego")).unwrap(), "leads out"),
+            ("nothing", |f| symlink("absent", f.join("rules")).unwrap(), "rules: No such file"),
+            (
+                "a pipe",
+                |f| {
+                    let made = std::process::Command::new("mkfifo").arg(f.join("b.rego")).status();
+                    assert!(made.unwrap().success());
+                },
+                "no file",
+            ),
+            (
+                "a socket behind a link",
+                |f| {
+                    std::os::unix::net::UnixListener::bind(f.join("s")).unwrap();
+                    symlink("s", f.join("b.rego")).unwrap();
+                },
+                "no file",
+            ),
+        ];
+        for (what, make, wanted) in refused {
+            let why = read(make).expect_err(what);
+            assert!(why.contains(wanted), "{what}: {why}");
+        }
+    }
 }
