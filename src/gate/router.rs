@@ -72,7 +72,7 @@ async fn validate(
         Ok(Err(Unread::Broken)) => {
             return text(StatusCode::BAD_REQUEST, "the body ended early".to_owned());
         }
-        Err(_) => {
+        Ok(Err(Unread::TooSlow)) | Err(_) => {
             let why = "the body came too slowly, or together with too many others; try again";
             return text(StatusCode::REQUEST_TIMEOUT, why.to_owned());
         }
