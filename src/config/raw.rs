@@ -33,8 +33,7 @@ pub(super) struct File {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct Registry {
     pub host: String,
-    #[serde(default)]
-    pub plain_http: bool,
+    pub plain_http: Option<bool>,
     pub ca: Option<String>,
     #[serde(default)]
     pub auth_realms: Vec<String>,

@@ -54,7 +54,7 @@ impl Reader<'_> {
         use std::io::Read;
         let path = self.path(text);
         let mut bytes = Vec::new();
-        let read = std::fs::File::open(&path)
+        let read = crate::scratch::open_file(&path)
             .and_then(|file| file.take(MAX_PEM_BYTES + 1).read_to_end(&mut bytes));
         match read {
             Ok(_) if bytes.len() as u64 <= MAX_PEM_BYTES => Ok((path, bytes)),

@@ -66,7 +66,9 @@ fn source(
         return Err(reader.refuse(at("target"), format!("{target:?}"), complaint));
     }
     for (position, url) in raw.downloads.iter().enumerate() {
-        if let Some(why) = refuse_url(url) {
+        // A folder is no download itself: what is below it has to be one.
+        let below = if url.ends_with('/') { format!("{url}x") } else { url.clone() };
+        if let Some(why) = refuse_url(&below) {
             let key = key!["trust", "sources", index, "downloads", position];
             let complaint = want("an https URL", "one that ends with / means all below it");
             return Err(reader.refuse(key, why, complaint));

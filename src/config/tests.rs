@@ -585,6 +585,24 @@ fn an_exception_whose_pattern_cannot_be_read_stops_the_start() {
 }
 
 #[test]
+fn a_listed_registry_on_this_machine_needs_no_tls_unless_the_operator_says_so() {
+    let cases = [
+        ("{host: \"127.0.0.1:5000\", authRealms: [auth.example]}", true),
+        ("{host: \"localhost:5000\"}", true),
+        ("{host: \"[::1]:5000\"}", true),
+        ("{host: \"127.0.0.1:5000\", plainHttp: false}", false),
+        ("{host: \"127.0.0.1:5000\", ca: ca.pem}", false),
+        ("{host: \"127.0.0.1.example:5000\"}", false),
+        ("{host: r.example}", false),
+        ("{host: r.example, plainHttp: true}", true),
+    ];
+    for (entry, plain) in cases {
+        let config = load(&format!("version: 1\nregistries: [{entry}]\n")).expect(entry);
+        assert_eq!(config.registries[0].plain_http, plain, "{entry}");
+    }
+}
+
+#[test]
 fn h34_trusted_sources_say_whose_history_counts() {
     let with = |entry: &str| load(&format!("version: 1\ntrust: {{sources: [{{{entry}}}]}}\n"));
     let base = "images: [\"r.example/a\"], repository: \"https://g.example/a.git\"";
@@ -592,7 +610,13 @@ fn h34_trusted_sources_say_whose_history_counts() {
     let [source] = config.trust.sources() else { panic!("one") };
     assert_eq!(source.references, ["refs/heads/main", "refs/tags/v1"]);
     assert_eq!(source.dockerfile, "Dockerfile");
+    let folder = with(&format!("{base}, branches: [main], downloads: [\"https://f.example/a/\"]"));
+    let folder = folder.expect("a folder stands for all below it");
+    assert_eq!(folder.trust.sources()[0].downloads, ["https://f.example/a/"]);
     for refused in [
+        format!("{base}, branches: [main], downloads: [\"https://f.example/a//\"]"),
+        format!("{base}, branches: [main], downloads: [\"https://f.example/a/../\"]"),
+        format!("{base}, branches: [main], downloads: [\"file:///srv/\"]"),
         base.to_owned(),
         format!("{base}, branches: [\"*\"]"),
         format!("{base}, branches: [\"refs/pull/1/head\"]"),

@@ -33,7 +33,7 @@ use crate::{
     policy::bundle::Preset,
     rebuild::plan::StepNetwork,
     reference::{self, Location, Reference, Repository, Selector},
-    source::{PlatformChoice, RegistrySettings},
+    source::{PlatformChoice, RegistrySettings, address::is_loopback},
     trust::{Force, OnUnmatched, PublicKey, Rule, SignerKeys, TrustError, TrustRules, Unmatched},
     untrusted::misleads,
 };
@@ -194,18 +194,16 @@ fn registry(
             ));
         }
     }
-    if raw.plain_http && raw.ca.is_some() {
+    if raw.plain_http == Some(true) && raw.ca.is_some() {
         let help = "remove plainHttp where the registry speaks TLS";
         let complaint = want("either plainHttp or ca", help);
         return Err(reader.refuse(key!["registries", index, "ca"], "both", complaint));
     }
     let ca = raw.ca.as_deref().map(|text| authorities(reader, index, text)).transpose()?;
-    Ok(RegistrySettings {
-        host: canonical(&raw.host),
-        plain_http: raw.plain_http,
-        ca,
-        auth_hosts: raw.auth_realms.clone(),
-    })
+    let host = canonical(&raw.host);
+    // As where it is not listed: to say something else about a registry on this machine takes nothing away.
+    let plain = raw.plain_http.unwrap_or_else(|| ca.is_none() && is_loopback(&host));
+    Ok(RegistrySettings { host, plain_http: plain, ca, auth_hosts: raw.auth_realms.clone() })
 }
 
 fn authorities(reader: &Reader<'_>, index: usize, text: &str) -> Result<PathBuf, ConfigError> {

@@ -50,7 +50,7 @@ impl TrustedSource {
     /// Whether a URL may be downloaded.
     pub fn gives(&self, url: &str) -> bool {
         self.downloads.iter().any(|listed| match listed.ends_with('/') {
-            true => url.starts_with(listed.as_str()) && !url.contains(".."),
+            true => url.starts_with(listed.as_str()) && !leaves(url),
             false => url == listed,
         })
     }
@@ -59,6 +59,12 @@ impl TrustedSource {
     pub(in crate::trust) fn canonical(&self) -> String {
         format!("{self:?}")
     }
+}
+
+/// Whether a server could read a URL as one in another folder: by dots, or by dots and separators in another spelling.
+fn leaves(url: &str) -> bool {
+    let url = url.to_ascii_lowercase();
+    ["..", "\\", "%2e", "%2f", "%5c", "%25"].iter().any(|part| url.contains(part))
 }
 
 fn bare(url: &str) -> &str {
@@ -104,7 +110,13 @@ pub(crate) mod tests {
             vec!["https://f.example/a/".to_owned(), "https://f.example/b".to_owned()];
         for (url, listed) in [
             ("https://f.example/a/x", true),
+            ("https://f.example/a/x-1.2%2B3.tar", true),
             ("https://f.example/a/../c", false),
+            ("https://f.example/a/%2e%2E/c", false),
+            ("https://f.example/a/.%2e/c", false),
+            ("https://f.example/a/%252e%252e/c", false),
+            ("https://f.example/a/..%2fc", false),
+            ("https://f.example/a/x%5C..%5cc", false),
             ("https://f.example/a", false),
             ("https://f.example/b", true),
             ("https://f.example/b/c", false),

@@ -48,7 +48,7 @@ fn a_place_that_cannot_be_read_is_named_with_what_to_type() {
     let registry = Registry::honest(world.store.clone());
     let image = registry.image(&world.image);
     let plain = plain_http();
-    let tls = format!("version: 1\nregistries: [{{host: \"{plain}\"}}]\n");
+    let tls = format!("version: 1\nregistries: [{{host: \"{plain}\", plainHttp: false}}]\n");
     let locked = Registry::start(
         world.store.clone(),
         Box::new(|request, _| {
