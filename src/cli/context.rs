@@ -4,6 +4,7 @@
 
 use std::{
     collections::BTreeSet,
+    io::Read as _,
     path::{Path, PathBuf},
 };
 
@@ -25,6 +26,7 @@ use crate::{
     limits::Limits,
     policy::{Ahead, Bundle, Exception, PolicyError, bundle::Preset, nearest::nearest},
     reference::{PinnedReference, Reference, Selector},
+    scratch::open_file,
     sign::Password,
     source::{self, Budgets, PlatformChoice, SourceSettings},
     verify::{
@@ -125,7 +127,14 @@ pub fn configuration(global: &Global) -> Result<Config, Failure> {
 
 /// Digest of the configuration file's bytes; of nothing, where there is no file or it cannot be read.
 pub fn configuration_digest(global: &Global) -> Digest {
-    let bytes = file(global).and_then(|path| std::fs::read(path).ok()).unwrap_or_default();
+    let read = |path: PathBuf| {
+        let mut bytes = Vec::new();
+        let most = config::MAX_FILE_BYTES;
+        // What a pipe holds is read once, by whom it is meant for.
+        open_file(&path).and_then(|file| file.take(most).read_to_end(&mut bytes)).ok()?;
+        Some(bytes)
+    };
+    let bytes = file(global).and_then(read).unwrap_or_default();
     Digest::sha256(&bytes)
 }
 

@@ -158,6 +158,24 @@ mod tests {
     }
 
     #[test]
+    fn h50_a_filter_writes_no_line() {
+        let evil = "\nPASS\u{1b}[2J\u{202e}\r";
+        for filter in [
+            format!("hallmark=x{evil}"),
+            format!("hallmark[{evil}=debug"),
+            format!("[{evil}]=loud"),
+            format!("[x{{y={evil}("),
+            evil.to_owned(),
+        ] {
+            let Err(failure) = read(&filter) else { panic!("{filter:?} is no filter") };
+            let text = failure.to_string();
+            assert!(text.lines().count() <= 2, "{text}");
+            assert!(text.lines().all(|line| !line.trim_start().starts_with("PASS")), "{text}");
+            assert!(text.chars().all(|c| c == '\n' || !crate::untrusted::misleads(c)), "{text:?}");
+        }
+    }
+
+    #[test]
     fn an_event_is_one_line_whatever_is_in_it() {
         let kept = Kept::default();
         let writer = kept.clone();

@@ -19,6 +19,7 @@ use crate::{
         check::remarks::remarks,
         test::{self, Outcome},
     },
+    scratch::read_file,
     source::PlatformChoice,
     untrusted::{self, Page, line},
     verify::{self, When},
@@ -95,7 +96,7 @@ fn eval(args: &PolicyEval, global: &Global) -> Result<Answer, Failure> {
     let (_, ctx) = context::build(global, overrides)?;
     let unreadable =
         |why: &dyn std::fmt::Display| Failure::usage(format!("{}: {why}", args.input.display()));
-    let bytes = std::fs::read(&args.input).map_err(|e| unreadable(&e))?;
+    let bytes = read_file(&args.input, ctx.limits.policy_bytes).map_err(|e| unreadable(&e))?;
     let most = usize::try_from(ctx.limits.policy_bytes).unwrap_or(usize::MAX);
     let input: Value = json::from_slice(&bytes, most).map_err(|e| unreadable(&e))?;
     let policies = ctx.policies.ready().map_err(usage)?;

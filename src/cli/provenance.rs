@@ -21,9 +21,13 @@ use crate::{
     image::{Image, rootfs::Rootfs},
     progress::Silent,
     reference::{Location, Reference, Repository, Selector},
+    scratch::read_file,
     source::{self, PlatformChoice, SourceSettings},
     verify::{fetch_contents, read_contents},
 };
+
+/// Largest Dockerfile and the like that is read, in bytes.
+const MAX_FILE_BYTES: u64 = 16 << 20;
 
 /// Runs the command.
 pub async fn run(command: Provenance, global: &Global) -> Result<Answer, Failure> {
@@ -210,5 +214,5 @@ async fn load(reference: &Reference, config: &Config) -> Result<Image, Failure> 
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    std::fs::read(path).map_err(|e| Failure::usage(format!("{}: {e}", path.display())))
+    read_file(path, MAX_FILE_BYTES).map_err(|e| Failure::usage(format!("{}: {e}", path.display())))
 }

@@ -31,6 +31,7 @@ use crate::{
     limits::Limits,
     reference::{Location, PinnedReference, Reference},
     report, sbom,
+    scratch::read_file,
     sign::{
         self, Password, PrivateKey, Program, ProgramInput, SignError, SignedStatement, Signer,
         key::MAX_KEY_BYTES, program::PASSWORDS,
@@ -407,20 +408,13 @@ impl Failure {
 /// A document to sign, of at most as many bytes as one that is verified.
 fn read_document(file: &Path, limits: &Limits) -> Result<Vec<u8>, Failure> {
     let (limit, key) = (limits.attestation_bytes, crate::limits::key("attestation_bytes"));
-    let bytes = fs::read(file).map_err(|error| unusable(file, &error))?;
-    match bytes.len() <= limit {
-        true => Ok(bytes),
-        false => Err(unusable(file, &format!("it has {} bytes, {key} is {limit}", bytes.len()))),
-    }
+    let most = u64::try_from(limit).unwrap_or(u64::MAX);
+    read_file(file, most).map_err(|error| unusable(file, &format!("{error}; {key} is {limit}")))
 }
 
 fn read(file: &Path, limit_bytes: usize) -> Result<Vec<u8>, Failure> {
-    let bytes = fs::read(file).map_err(|error| unusable(file, &error))?;
-    if bytes.len() > limit_bytes {
-        let found = bytes.len();
-        return Err(unusable(file, &format!("it has {found} bytes, the limit is {limit_bytes}")));
-    }
-    Ok(bytes)
+    let most = u64::try_from(limit_bytes).unwrap_or(u64::MAX);
+    read_file(file, most).map_err(|error| unusable(file, &error))
 }
 
 /// The signer that the command line names.

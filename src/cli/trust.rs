@@ -254,7 +254,7 @@ fn import(file: &Path) -> Result<Answer, Failure> {
     let unreadable = |error: std::io::Error| Failure::usage(format!("{shown}: {error}"));
     let mut text = String::new();
     let limit = u64::try_from(import::MAX_BYTES).unwrap_or(u64::MAX).saturating_add(1);
-    let opened = std::fs::File::open(file).map_err(unreadable)?;
+    let opened = crate::scratch::open_file(file).map_err(unreadable)?;
     opened.take(limit).read_to_string(&mut text).map_err(unreadable)?;
     let imported =
         import::import(&text).map_err(|invalid| Failure::usage(format!("{shown}: {invalid}")))?;

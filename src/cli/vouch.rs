@@ -4,12 +4,13 @@
 //! half of an identity. Each may vouch for everything that the shipped policies ask for. Not for somebody else's judgement
 //! (summaries, test results, scans): that a verifier's word counts is a decision, which `hallmark.yaml` names.
 
-use std::{fmt::Display, fs::File, io::Read as _, path::Path, sync::Arc};
+use std::{fmt::Display, path::Path, sync::Arc};
 
 use super::{Failure, args::Vouch};
 use crate::{
     config::Config,
     limits::Limits,
+    scratch::read_file,
     trust::{
         Force, Keyless, PatternError, PredicateClass, PublicKey, Rule, SignerKeys, TrustRules,
         sigstore::{
@@ -62,18 +63,9 @@ fn key(path: &Path) -> Result<SignerKeys, Failure> {
              KEY and openssl pkey -pubout write it"
         ))
     };
-    let pem = read(path).map_err(|e| unusable(&e))?;
+    let pem = read_file(path, MAX_FILE_BYTES).map_err(|e| unusable(&e))?;
     let key = PublicKey::from_pem(&pem).map_err(|e| unusable(&e))?;
     SignerKeys::new(vec![key]).ok_or_else(|| unusable(&"it holds no key"))
-}
-
-fn read(path: &Path) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 <= MAX_FILE_BYTES {
-        return Ok(bytes);
-    }
-    Err(std::io::Error::other(format!("it has more than {MAX_FILE_BYTES} bytes")))
 }
 
 /// The identity that the command line names; `None` where it names nothing of one.
@@ -190,7 +182,7 @@ fn root(named: &Path, config: &Config) -> Result<Arc<TrustedRoot>, Failure> {
     }
     const FORM: &str =
         "it takes a trusted_root.json, or a name that hallmark trust show lists, as public-good";
-    let bytes = read(named).map_err(|error| wrong(&error, FORM))?;
+    let bytes = read_file(named, MAX_FILE_BYTES).map_err(|error| wrong(&error, FORM))?;
     let root = TrustedRoot::from_json(&bytes, &Limits::default());
     root.map(Arc::new).map_err(|error| wrong(&error, FORM))
 }

@@ -21,7 +21,6 @@ mod valid;
 
 use std::{
     collections::BTreeSet,
-    io::Read,
     net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
@@ -45,7 +44,7 @@ use crate::{
 };
 
 /// Largest configuration file that is read, in bytes.
-const MAX_FILE_BYTES: u64 = 1 << 20;
+pub(crate) const MAX_FILE_BYTES: u64 = 1 << 20;
 
 /// A checked configuration.
 #[derive(Debug, Clone, Default)]
@@ -313,13 +312,15 @@ pub fn candidates(xdg_config_home: Option<&Path>) -> Vec<PathBuf> {
 
 fn read(path: &Path) -> Result<String, ConfigError> {
     let unreadable = |error| ConfigError::Unreadable { file: path.to_owned(), error };
-    let file = std::fs::File::open(path).map_err(unreadable)?;
-    let mut text = String::new();
-    file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text).map_err(unreadable)?;
-    if text.len() as u64 > MAX_FILE_BYTES {
-        return Err(ConfigError::TooLarge { file: path.to_owned(), limit: MAX_FILE_BYTES });
-    }
-    Ok(text)
+    let read = crate::scratch::read_file(path, MAX_FILE_BYTES);
+    let bytes = read.map_err(|error| match error.kind() {
+        std::io::ErrorKind::FileTooLarge => {
+            ConfigError::TooLarge { file: path.to_owned(), limit: MAX_FILE_BYTES }
+        }
+        _ => unreadable(error),
+    })?;
+    let broken = |error| unreadable(std::io::Error::new(std::io::ErrorKind::InvalidData, error));
+    String::from_utf8(bytes).map_err(broken)
 }
 
 #[cfg(test)]

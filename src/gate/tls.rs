@@ -25,7 +25,7 @@ use rustls::{
 };
 
 use super::{Gate, router};
-use crate::digest::Digest;
+use crate::{digest::Digest, scratch::open_file};
 
 /// Time for a TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(5);
@@ -182,8 +182,7 @@ fn read(files: &TlsFiles) -> Result<Pair, ServeError> {
 fn read_file(path: &Path) -> Result<Vec<u8>, ServeError> {
     use std::io::Read;
     let mut bytes = Vec::new();
-    let read =
-        std::fs::File::open(path).and_then(|file| file.take(MAX_PEM_BYTES).read_to_end(&mut bytes));
+    let read = open_file(path).and_then(|file| file.take(MAX_PEM_BYTES).read_to_end(&mut bytes));
     read.map(|_| bytes).map_err(|error| ServeError::File { path: path.to_owned(), error })
 }
 

@@ -11,11 +11,13 @@ pub mod group;
 use std::{
     collections::BTreeSet,
     fs::{self, File, OpenOptions},
-    io,
-    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
+    io::{self, Read as _},
+    os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     process::Stdio,
     sync::{Mutex, PoisonError},
+    thread,
+    time::{Duration, Instant},
 };
 
 use rustix::{
@@ -28,6 +30,11 @@ const PREFIX: &str = "hallmark-";
 /// The file in each whose lock its owner holds.
 const OWNER: &str = ".owner";
 
+/// Time for everything that comes out of a pipe which is named in place of a file.
+const PIPE: Duration = Duration::from_secs(10);
+/// Time between two looks into such a pipe.
+const LOOK: Duration = Duration::from_millis(10);
+
 /// Opens a file for reading, and nothing else that may have its name: a pipe would keep us waiting.
 ///
 /// # Errors
@@ -38,6 +45,47 @@ pub fn open_file(path: &Path) -> io::Result<File> {
     match file.metadata()?.is_file() {
         true => Ok(file),
         false => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file")),
+    }
+}
+
+/// The bytes of a file, or of a pipe, as `<(command)` makes one in a shell, which is not waited for without end. Devices and
+/// sockets are refused.
+///
+/// # Errors
+/// It is not there, cannot be read, is none of these, has more bytes than `max_bytes`, or the pipe's writer is too slow.
+pub fn read_file(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
+    read_within(path, max_bytes, PIPE)
+}
+
+fn read_within(path: &Path, max_bytes: u64, wait: Duration) -> io::Result<Vec<u8>> {
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    let kind = file.metadata()?.file_type();
+    if !(kind.is_file() || kind.is_fifo()) {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file"));
+    }
+    let (until, mut bytes) = (Instant::now() + wait, Vec::new());
+    let mut limited = file.take(max_bytes.saturating_add(1));
+    loop {
+        match limited.read_to_end(&mut bytes) {
+            // Nobody writes into it yet: what was written by somebody who has gone is there.
+            Ok(_) if kind.is_fifo() && bytes.is_empty() => {}
+            Ok(_) => break,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+        if Instant::now() >= until {
+            let why = format!("it is a pipe that did not end within {} s", wait.as_secs());
+            return Err(io::Error::new(io::ErrorKind::TimedOut, why));
+        }
+        thread::sleep(LOOK);
+    }
+    match bytes.len() as u64 <= max_bytes {
+        true => Ok(bytes),
+        false => {
+            let why = format!("it has more than {max_bytes} bytes");
+            Err(io::Error::new(io::ErrorKind::FileTooLarge, why))
+        }
     }
 }
 
@@ -194,6 +242,33 @@ pub fn used_bytes(folder: &Path) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn c16_a_pipe_in_place_of_a_file_is_not_waited_for_without_end() {
+        let base = tempfile::tempdir().unwrap();
+        let (file, pipe) = (base.path().join("file"), base.path().join("pipe"));
+        fs::write(&file, "key").unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let short = Duration::from_millis(50);
+        assert_eq!(read_within(&file, 3, short).unwrap(), b"key");
+        assert!(read_within(&file, 2, short).unwrap_err().to_string().contains("more than 2"));
+        let late = |path: &Path| read_within(path, 3, short).unwrap_err().kind();
+        assert_eq!(late(&pipe), io::ErrorKind::TimedOut, "nobody writes");
+        let held = OpenOptions::new().read(true).write(true).open(&pipe).unwrap();
+        assert_eq!(late(&pipe), io::ErrorKind::TimedOut, "nobody ends it");
+        drop(held);
+        let writer = thread::spawn({
+            let pipe = pipe.clone();
+            move || fs::write(pipe, "key").unwrap()
+        });
+        assert_eq!(read_within(&pipe, 3, Duration::from_secs(10)).unwrap(), b"key");
+        writer.join().unwrap();
+        for none in ["/dev/zero", "/dev/null", "/"] {
+            assert!(read_within(Path::new(none), 3, short).is_err(), "{none}");
+            assert!(open_file(Path::new(none)).is_err(), "{none}");
+        }
+        assert!(open_file(&pipe).is_err());
+    }
 
     #[test]
     fn a_folder_goes_with_its_owner_and_not_before() {
