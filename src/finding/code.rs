@@ -290,7 +290,7 @@ codes! {
 
     SourceAddressRefused = "source-address-refused", Error,
         "a host is at an address that hallmark does not go to",
-        "list the registry under registries in hallmark.yaml if it is meant to be there";
+        "see why: hallmark follows no registry further inside than it is itself";
     SourceCertificateRefused = "source-certificate-refused", Error,
         "no trusted authority vouches for the host's certificate",
         "name the authority's file as registries[].ca in hallmark.yaml";

@@ -64,6 +64,15 @@ impl Reach {
         }
     }
 
+    fn words(self) -> &'static str {
+        match self {
+            Self::Public => "on the internet",
+            Self::Private => "in a private network",
+            Self::Loopback => "on this machine",
+            Self::Never => "a link-local, metadata, multicast or reserved address",
+        }
+    }
+
     fn from_u8(value: u8) -> Self {
         match value {
             0 => Self::Public,
@@ -103,7 +112,8 @@ pub fn is_loopback(host: &str) -> bool {
 pub struct Bounds {
     /// The outermost address that the registry was found at, as a `u8` of [`Reach`].
     home: Arc<AtomicU8>,
-    /// Where the registry itself may be; `None` where the operator listed it, and so may have put it anywhere.
+    /// Where the registry itself may be; `None` where the operator listed it, and so may have put it anywhere but where
+    /// nothing is gone to.
     unlisted: Option<Unlisted>,
 }
 
@@ -131,14 +141,49 @@ impl Unlisted {
 
 /// An address that lies further inside than is allowed.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "{host} is at {address}, a {reach:?} address; {rule} (hallmark does not follow a registry there)"
-)]
+#[error("{host} is at {address}, {}; {}", reach.words(), beyond.rule())]
 pub struct OutOfBounds {
     host: String,
     address: IpAddr,
     reach: Reach,
-    rule: &'static str,
+    /// What it is beyond.
+    pub beyond: Beyond,
+}
+
+/// The bound that an address is beyond.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beyond {
+    /// That of registries which the operator does not list.
+    Listed,
+    /// That of the registry which points there.
+    Registry,
+    /// That of everything.
+    All,
+}
+
+impl Beyond {
+    fn rule(self) -> &'static str {
+        match self {
+            Self::Listed => "only a registry that is listed under registries may be there",
+            Self::Registry => "only a registry that is itself there may point to it",
+            Self::All => "hallmark never goes there, whatever is listed",
+        }
+    }
+
+    /// What to do about it.
+    pub fn help(self) -> &'static str {
+        match self {
+            Self::Listed => {
+                "list the registry under registries in hallmark.yaml if it is meant to be there"
+            }
+            Self::Registry => {
+                "have the registry point to addresses that lie no further inside than its own"
+            }
+            Self::All => {
+                "give the host an address of a network or of this machine; no setting allows this one"
+            }
+        }
+    }
 }
 
 /// Which side of the rule a host is on.
@@ -175,20 +220,21 @@ impl Bounds {
 
     fn check(&self, host: &str, address: IpAddr, side: Side) -> Result<(), OutOfBounds> {
         let reach = Reach::of(address);
-        let (allowed, rule) = match side {
-            Side::Home => (
-                self.unlisted.is_none_or(|unlisted| unlisted.allows(reach)),
-                "list it under registries in hallmark.yaml to allow it",
-            ),
+        let (allowed, beyond) = match side {
+            _ if reach == Reach::Never => (false, Beyond::All),
+            Side::Home => {
+                let allowed = self.unlisted.is_none_or(|unlisted| unlisted.allows(reach));
+                (allowed, Beyond::Listed)
+            }
             Side::Away => {
                 let home = Reach::from_u8(self.home.load(Ordering::Acquire));
-                (reach <= home, "only a registry that is itself there may point to it")
+                (reach <= home, Beyond::Registry)
             }
         };
         if allowed {
             return Ok(());
         }
-        Err(OutOfBounds { host: host.to_owned(), address, reach, rule })
+        Err(OutOfBounds { host: host.to_owned(), address, reach, beyond })
     }
 
     /// Notes where the registry is. Its outermost address counts: one private address among public ones buys nothing.
@@ -318,13 +364,39 @@ mod tests {
     }
 
     #[test]
-    fn the_metadata_service_is_a_registry_only_where_listed() {
-        let url: Url = "http://169.254.169.254/".parse().unwrap();
-        assert!(Bounds::new(None, Unlisted::Anywhere).check_url(&url, Side::Home).is_err());
+    fn f2_no_listing_leads_to_link_local_and_metadata_addresses() {
         let listed = super::super::RegistrySettings::default();
-        assert!(
-            Bounds::new(Some(&listed), Unlisted::PublicOnly).check_url(&url, Side::Home).is_ok()
-        );
+        let never = [
+            "169.254.1.1",
+            "169.254.169.254",
+            "100.100.100.200",
+            "192.0.0.192",
+            "0.0.0.0",
+            "[fe80::1]",
+            "[fd00:ec2::254]",
+            "[::ffff:169.254.169.254]",
+            "[64:ff9b::a9fe:a9fe]",
+        ];
+        for host in never {
+            let url: Url = format!("http://{host}/").parse().unwrap();
+            for (listed, unlisted) in [
+                (Some(&listed), Unlisted::PublicOnly),
+                (Some(&listed), Unlisted::Anywhere),
+                (None, Unlisted::Anywhere),
+            ] {
+                for side in [Side::Home, Side::Away] {
+                    let refused = Bounds::new(listed, unlisted).check_url(&url, side).unwrap_err();
+                    assert_eq!(refused.beyond, Beyond::All, "{host}");
+                    let said = format!("{refused} {}", refused.beyond.help());
+                    assert!(!said.contains("list it") && !said.contains("list the"), "{said}");
+                }
+            }
+        }
+        for host in ["10.0.0.1", "127.0.0.1", "8.8.8.8"] {
+            let url: Url = format!("http://{host}/").parse().unwrap();
+            let bounds = Bounds::new(Some(&listed), Unlisted::PublicOnly);
+            assert!(bounds.check_url(&url, Side::Home).is_ok(), "{host}");
+        }
     }
 
     #[tokio::test]
@@ -356,7 +428,7 @@ mod tests {
             assert_eq!(near.check_url(&url.parse().unwrap(), Side::Home).is_ok(), want, "{url}");
         }
         let resolved = bounds().resolver(Side::Home).resolve("localhost".parse().unwrap()).await;
-        assert!(resolved.err().is_some_and(|error| error.to_string().contains("list it")));
+        assert!(resolved.err().is_some_and(|error| error.to_string().contains("listed under")));
     }
 
     #[tokio::test]

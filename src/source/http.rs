@@ -8,7 +8,7 @@
 //! - addresses are judged by [`super::address`];
 //! - messages name hosts, never whole URLs: those of blob stores carry signatures in their query.
 
-use std::{error::Error as _, io, path::PathBuf, time::Duration};
+use std::{cell::Cell, error::Error as _, io, path::PathBuf, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use reqwest::{
@@ -162,7 +162,8 @@ impl Http {
         let origin = Url::parse(&format!("{scheme}://{dialled}/"))
             .map_err(|error| failed(error.to_string()))?;
         let bounds = Bounds::new(registry, settings.unlisted);
-        let outside = |error: OutOfBounds| refused(Refusal::Address, error.to_string());
+        let outside =
+            |error: OutOfBounds| refused(Refusal::Address(error.beyond), error.to_string());
         bounds.check_url(&origin, Side::Home).map_err(outside)?;
         let ca = certificates(registry.and_then(|r| r.ca.as_ref())).map_err(failed)?;
         let proxy = settings.proxy.as_ref().filter(|_| !is_loopback(&host));
@@ -502,7 +503,7 @@ impl Http {
             return Err(self.refused(Refusal::Redirect, why));
         }
         let checked = self.bounds.check_url(url, side);
-        checked.map_err(|error| self.refused(Refusal::Address, error.to_string()))
+        checked.map_err(|error| self.refused(Refusal::Address(error.beyond), error.to_string()))
     }
 
     /// What a final status means.
@@ -599,13 +600,17 @@ fn next_link(headers: &HeaderMap) -> Option<String> {
 
 /// The rule by which a connection was refused: trying again cannot help.
 fn refusal_of(error: &reqwest::Error) -> Option<Refusal> {
-    let out_of_bounds = |cause: &(dyn std::error::Error + 'static)| cause.is::<OutOfBounds>();
+    let beyond = Cell::new(None);
+    let out_of_bounds = |cause: &(dyn std::error::Error + 'static)| {
+        beyond.set(cause.downcast_ref::<OutOfBounds>().map(|error| error.beyond));
+        beyond.get().is_some()
+    };
     let certificate = |cause: &(dyn std::error::Error + 'static)| {
         let tls = cause.downcast_ref::<rustls::Error>();
         matches!(tls, Some(rustls::Error::InvalidCertificate(_)))
     };
     if caused_by(error.source(), &out_of_bounds) {
-        return Some(Refusal::Address);
+        return beyond.get().map(Refusal::Address);
     }
     caused_by(error.source(), &certificate).then_some(Refusal::Certificate)
 }

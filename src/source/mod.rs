@@ -357,7 +357,7 @@ pub enum SourceError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
     /// An address that is further inside than is allowed ([`address`]).
-    Address,
+    Address(address::Beyond),
     /// A certificate that no authority vouches for.
     Certificate,
     /// A place that a registry names and that nothing is sent to.
@@ -371,7 +371,7 @@ pub enum Refusal {
 impl Refusal {
     fn code(self) -> Code {
         match self {
-            Self::Address => Code::SourceAddressRefused,
+            Self::Address(_) => Code::SourceAddressRefused,
             Self::Certificate => Code::SourceCertificateRefused,
             Self::Redirect => Code::SourceRedirectRefused,
             Self::Realm => Code::SourceRealmRefused,
@@ -416,7 +416,13 @@ impl SourceError {
             Self::Limit { .. } => Code::LimitExceeded,
             Self::Format { error, .. } => return error.clone().into_finding(subject),
         };
-        Finding::new(code, subject).with(Key::Why, self.to_string())
+        let finding = Finding::new(code, subject).with(Key::Why, self.to_string());
+        match self {
+            Self::Refused { rule: Refusal::Address(beyond), .. } => {
+                finding.with(Key::Help, beyond.help())
+            }
+            _ => finding,
+        }
     }
 }
 

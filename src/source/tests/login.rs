@@ -168,7 +168,7 @@ async fn a_foreign_realm_gets_no_credentials() {
 async fn realms_that_nothing_is_sent_to() {
     let realms = [
         ("http://169.254.169.254/latest", "169.254.169.254"),
-        ("http://[::ffff:169.254.169.254]/", "Never"),
+        ("http://[::ffff:169.254.169.254]/", "link-local"),
         ("ftp://127.0.0.1/", "only https"),
         ("http://user:pw@127.0.0.1:1/", "credentials in the URL"),
     ];
