@@ -343,10 +343,10 @@ codes! {
         "no trust rule names this signer",
         "name the signer in trust.rules, or remove it from trust.signers";
 
-    ConfigAllowUsed = "config-allow-used", Info,
+    ConfigAllowUsed = "config-allow-used", Warning,
         "an allow entry explains what differs in a rebuild",
         "remove it when the build no longer differs; the level is R1 at most";
-    ConfigAllowUnused = "config-allow-unused", Info,
+    ConfigAllowUnused = "config-allow-unused", Warning,
         "an allow entry explains nothing that differs in a rebuild",
         "remove it from rebuild.allow in hallmark.yaml if the build does not differ there any more";
     ConfigAllowExpired = "config-allow-expired", Warning,
@@ -384,3 +384,21 @@ impl FromStr for Code {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("there is no finding code {0:?}; hallmark explain --list shows them")]
 pub struct UnknownCode(pub String);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Notes are in no report for people, and no answer of the gate.
+    #[test]
+    fn what_the_operator_lets_pass_is_never_said_as_a_note() {
+        let leave = |code: &&Code| {
+            ["policy-exception-", "config-allow-"].iter().any(|of| code.as_str().starts_with(of))
+        };
+        let all: Vec<_> = Code::ALL.iter().copied().filter(|code| leave(&code)).collect();
+        assert!(all.len() >= 5, "{all:?}");
+        for code in all {
+            assert_eq!(code.severity(), Severity::Warning, "{code}");
+        }
+    }
+}
