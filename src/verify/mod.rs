@@ -500,7 +500,9 @@ impl Context {
         }
         let subject = Subject::Image(reference.to_string());
         let why = "no rule or layout under trust is about this repository, so that its registry was not asked";
-        Some(Finding::new(Code::PolicyNothingProven, subject).with(Key::Why, why))
+        let help = "say under trust in hallmark.yaml who vouches for this repository: a rule whose images match it, or a layout; or do not run it";
+        let finding = Finding::new(Code::PolicyNothingProven, subject);
+        Some(finding.with(Key::Why, why).with(Key::Help, help))
     }
 
     /// Whether images are rebuilt where they can be.
