@@ -40,7 +40,7 @@ pub struct Global {
     /// Configuration file [default: $XDG_CONFIG_HOME/hallmark/hallmark.yaml, then /etc/hallmark/hallmark.yaml]
     #[arg(long, short, global = true, env = "HALLMARK_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Say less on stderr: errors only
+    /// Say less on stderr: errors only; of serve, warnings and errors
     #[arg(long, short, global = true)]
     pub quiet: bool,
     /// Say more: each step with its time on stderr, and what nobody vouches for in the report; twice for finer steps
@@ -49,7 +49,8 @@ pub struct Global {
     /// Colours in reports: auto is for terminals, unless NO_COLOR is set
     #[arg(long, global = true, value_enum, default_value = "auto", value_name = "WHEN")]
     pub color: Colour,
-    /// Diagnostic log on stderr, with the time that each stage takes, as `hallmark=debug`
+    /// Diagnostic log on stderr, as `hallmark=debug`, which has the time that each stage takes [default of serve:
+    /// hallmark=info]
     #[arg(long, global = true, env = "HALLMARK_LOG", value_name = "FILTER")]
     pub log: Option<String>,
 }

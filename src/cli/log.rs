@@ -7,6 +7,7 @@ use std::io::{self, Write};
 
 use tracing_subscriber::{
     EnvFilter,
+    filter::LevelFilter,
     fmt::{MakeWriter, format::FmtSpan},
 };
 
@@ -36,27 +37,47 @@ const KNOWN: [&str; 16] = [
 const LEVELS: [&str; 12] =
     ["off", "error", "warn", "info", "debug", "trace", "0", "1", "2", "3", "4", "5"];
 
-/// Starts the log, where a filter or `-v` asks for one.
+/// What somebody asks hallmark to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Work {
+    /// Something that ends with an answer.
+    Answer,
+    /// To serve until it is stopped: what it decides is seen in the log alone.
+    Serve,
+}
+
+/// Starts the log, where a filter, `-v` or what is done asks for one.
 ///
 /// # Errors
 /// A filter that cannot be read, or that names what never logs anything.
-pub(super) fn start(global: &Global) -> Result<(), Failure> {
-    let of_steps = match global.verbose {
-        0 => None,
-        1 => Some("hallmark=debug"),
-        _ => Some("hallmark=trace"),
-    };
-    let Some(filter) = global.log.as_deref().or(of_steps) else { return Ok(()) };
+pub(super) fn start(global: &Global, work: Work) -> Result<(), Failure> {
+    let Some(filter) = chosen(global, work) else { return Ok(()) };
     let filter = read(filter)?;
+    // Stages are for whoever looks at hallmark's own steps.
+    let fine = filter.max_level_hint().is_none_or(|level| level > LevelFilter::INFO);
+    let of_stages = if fine { FmtSpan::CLOSE } else { FmtSpan::NONE };
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         // Colours are escape sequences, too.
         .with_ansi(false)
         // A stage says how long it took when it is over.
-        .with_span_events(FmtSpan::CLOSE);
+        .with_span_events(of_stages);
     // Only this program sets the subscriber, and only once.
     let _ = log.with_writer(Stderr).try_init();
     Ok(())
+}
+
+/// The filter that counts: the operator's own before those that stand for an option.
+fn chosen(global: &Global, work: Work) -> Option<&str> {
+    let own = global.log.as_deref().filter(|filter| !filter.trim().is_empty());
+    let usual = match (global.verbose, work, global.quiet) {
+        (0, Work::Answer, _) => None,
+        (0, Work::Serve, true) => Some("hallmark=warn"),
+        (0, Work::Serve, false) => Some("hallmark=info"),
+        (1, _, _) => Some("hallmark=debug"),
+        _ => Some("hallmark=trace"),
+    };
+    own.or(usual)
 }
 
 /// Reads a filter: directives `TARGET=LEVEL`, `TARGET` or `LEVEL`, with commas between them.

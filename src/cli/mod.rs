@@ -204,7 +204,11 @@ pub fn main() -> ExitCode {
         Err(error) => return usage(&error),
     };
     let face = Face::of(&cli);
-    if let Err(failure) = log::start(&cli.global) {
+    let work = match cli.command {
+        Command::Serve(_) => log::Work::Serve,
+        _ => log::Work::Answer,
+    };
+    if let Err(failure) = log::start(&cli.global, work) {
         return finish(Err(failure), face);
     }
     // A second provider cannot be installed, and there is only this one.

@@ -3,7 +3,13 @@
 //! Configuration, policies and roots are read again every few seconds, all at one time. Where they changed and can be used
 //! they replace the old ones as a whole, and what was found by the old ones is forgotten; where they cannot, the old ones stay.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures_util::FutureExt as _;
 use serde_json::json;
@@ -16,7 +22,7 @@ use super::{
 use crate::{
     config::{Config, GateConfig},
     digest::Digest,
-    finding::{Finding, Severity, Subject},
+    finding::{Code, Finding, Key, Severity, Subject},
     gate::{self, Gate, Judged, Patience, Settings, TlsFiles, serve},
     reference::Reference,
     report::text::finding_block,
@@ -33,11 +39,14 @@ const POLL: Duration = Duration::from_secs(5);
 
 /// Runs until SIGTERM or Ctrl-C, then answers what is under way and ends.
 pub async fn run(args: &Serve, global: &Global) -> Result<Answer, Failure> {
-    let Rules { settings, judge, config } = rules(args, global)?;
-    let in_force = settings.rules.clone();
-    tracing::info!(rules = %in_force, "decisions are made by these rules");
+    // Reviews come by the thousand: what happens is in the log, and progress is not shown.
+    let global = Global { quiet: true, ..global.clone() };
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), "hallmark serve starts");
+    let Rules { settings, judge, config } = rules(args, &global, None)?;
+    tracing::info!(rules = %settings.rules, "decisions are made by these rules");
+    let (at, rules) = (Start::of(&config), settings.rules.clone());
     let gate = Gate::new(settings, judge);
-    let watching = tokio::spawn(watch(Arc::clone(&gate), args.clone(), global.clone(), in_force));
+    let watching = tokio::spawn(watch(Arc::clone(&gate), args.clone(), global, at, rules));
     let files = TlsFiles::new(config.certificate, config.key);
     let served = serve(config.listen, gate, files, stop()).await;
     watching.abort();
@@ -52,8 +61,37 @@ struct Rules {
     config: GateConfig,
 }
 
-/// Reads configuration, policies and roots.
-fn rules(args: &Serve, global: &Global) -> Result<Rules, Failure> {
+/// What counts at the start alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Start {
+    listen: SocketAddr,
+    certificate: PathBuf,
+    key: PathBuf,
+}
+
+impl Start {
+    fn of(config: &GateConfig) -> Self {
+        let GateConfig { listen, certificate, key, .. } = config.clone();
+        Self { listen, certificate, key }
+    }
+
+    /// What a configuration that is read later asks for in vain: key, and value.
+    fn changed(&self, now: &Self) -> Vec<(&'static str, String)> {
+        let file = |path: &Path| path.display().to_string();
+        [
+            ("gate.listen", self.listen.to_string(), now.listen.to_string()),
+            ("gate.certificate", file(&self.certificate), file(&now.certificate)),
+            ("gate.key", file(&self.key), file(&now.key)),
+        ]
+        .into_iter()
+        .filter(|(_, held, asked)| held != asked)
+        .map(|(key, _, asked)| (key, asked))
+        .collect()
+    }
+}
+
+/// Reads configuration, policies and roots; `bound` is where reviews come in already.
+fn rules(args: &Serve, global: &Global, bound: Option<SocketAddr>) -> Result<Rules, Failure> {
     // Read first: what changes while the rest is read is another file at the next look.
     let file = context::configuration_digest(global);
     let (config, mut ctx) = context::build(global, Overrides::default())?;
@@ -62,7 +100,7 @@ fn rules(args: &Serve, global: &Global) -> Result<Rules, Failure> {
     // On which node a pod lands is not known yet.
     ctx.platforms = gate_config.platforms.clone();
     // Names come from whoever may create a pod, and must not lead into the cluster's own networks.
-    ctx.sources.unlisted = match gate_config.listen.ip().is_loopback() {
+    ctx.sources.unlisted = match bound.unwrap_or(gate_config.listen).ip().is_loopback() {
         true => Unlisted::PublicOrLoopback,
         false => Unlisted::PublicOnly,
     };
@@ -89,16 +127,28 @@ fn rules(args: &Serve, global: &Global) -> Result<Rules, Failure> {
 }
 
 /// Takes over rules that changed and can be read; says once why others cannot. Address and certificate files stay those of
-/// the start.
-async fn watch(gate: Arc<Gate>, args: Serve, global: Global, mut in_force: String) {
-    let mut refused = None;
+/// the start, and that is said once, too.
+async fn watch(gate: Arc<Gate>, args: Serve, global: Global, start: Start, mut in_force: String) {
+    let (mut refused, mut asked) = (None, start.clone());
+    let bound = Some(start.listen);
     loop {
         tokio::time::sleep(POLL).await;
         let (args, global) = (args.clone(), global.clone());
-        let read = tokio::task::spawn_blocking(move || rules(&args, &global)).await;
+        let read = tokio::task::spawn_blocking(move || rules(&args, &global, bound)).await;
         match read {
-            Ok(Ok(Rules { settings, judge, .. })) => {
+            Ok(Ok(Rules { settings, judge, config })) => {
                 refused = None;
+                let now = Start::of(&config);
+                if now != asked {
+                    for (key, value) in start.changed(&now) {
+                        tracing::warn!(
+                            key,
+                            value,
+                            "a changed setting needs a restart; that of the start stays"
+                        );
+                    }
+                    asked = now;
+                }
                 if settings.rules == in_force {
                     continue;
                 }
@@ -163,13 +213,13 @@ async fn stop() {
 /// What the gate is told about an image.
 async fn judged(reference: &Reference, config: &Config, ctx: &Context) -> Judged {
     if let Some(finding) = ctx.hopeless(reference) {
-        return Judged::denied(reference, block(&finding));
+        return Judged::denied(reference, finding.code.as_str(), block(&finding));
     }
     let pinned = match context::resolve(reference, config, &ctx.sources, &ctx.limits).await {
         Ok(pinned) => pinned,
         Err(error) => {
             let finding = error.into_finding(Subject::Image(reference.to_string()));
-            return Judged::denied(reference, block(&finding));
+            return Judged::denied(reference, finding.code.as_str(), block(&finding));
         }
     };
     let verdict = verify(pinned, ctx, jiff::Timestamp::now()).await;
@@ -177,9 +227,24 @@ async fn judged(reference: &Reference, config: &Config, ctx: &Context) -> Judged
         allowed: verdict.is_pass(),
         reference: verdict.subject.to_string(),
         digest: Some(verdict.subject.digest.to_string()),
+        codes: codes(&verdict),
         reasons: blocks(&verdict, Severity::Error),
         warnings: blocks(&verdict, Severity::Warning),
     }
+}
+
+/// What is wrong, by name, or what is weak where nothing is wrong: of what a rule says the rule's own code, too.
+fn codes(verdict: &Verdict) -> BTreeSet<String> {
+    let weight = if verdict.is_pass() { Severity::Warning } else { Severity::Error };
+    let findings = verdict.platforms.iter().flat_map(|platform| &platform.findings);
+    let weighty = findings.filter(|finding| finding.severity == weight);
+    let names = weighty.flat_map(|finding| {
+        let of_rule = matches!(finding.code, Code::PolicyDenied | Code::PolicyWarned);
+        let rule = finding.facts.get(&Key::From).filter(|_| of_rule).map(ToString::to_string);
+        let rule = rule.and_then(|from| from.split(' ').next().map(str::to_owned));
+        rule.into_iter().chain([finding.code.to_string()])
+    });
+    names.collect()
 }
 
 fn blocks(verdict: &Verdict, severity: Severity) -> Vec<String> {

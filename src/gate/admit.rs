@@ -6,13 +6,18 @@
 //! word and no user's, and nothing starts by a change that leaves it as it is. A new image is never let in because some
 //! other container runs it (attack E7).
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures_util::future::join_all;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
     Gate, Judged, Tags,
+    flight::Own,
     message::{self, Denied},
     review::{Request, Response, Status},
     shape::Shape,
@@ -55,10 +60,6 @@ impl Gate {
             }
         }
         if settings.namespaces_exempt.contains(&request.namespace) {
-            tracing::info!(
-                namespace = %request.namespace, name = %message::line(&request.name), kind = %request.kind,
-                "let through: the namespace is exempt"
-            );
             return allowed(request, "exempt");
         }
         let found = to_verify(request, &objects);
@@ -99,6 +100,11 @@ impl Gate {
         let list: Vec<_> = pairs().map(|(image, judged)| annotation(image, judged)).collect();
         let list = cut(clean(&list.join(" ")), MAX_ANNOTATION_BYTES);
         response.audit_annotations.insert("images", list);
+        let codes: BTreeSet<_> = outcomes.iter().flat_map(|judged| &judged.codes).collect();
+        if !codes.is_empty() {
+            let codes = codes.into_iter().map(String::as_str).collect::<Vec<_>>().join(" ");
+            response.audit_annotations.insert("codes", cut(codes, MAX_ANNOTATION_BYTES));
+        }
         if *unchanged > 0 {
             response.audit_annotations.insert("unchanged", unchanged.to_string());
         }
@@ -114,11 +120,11 @@ impl Gate {
     ) -> Arc<Judged> {
         let by_tag = !matches!(reference, Reference::At(_, Selector::Digest(_)));
         if by_tag && tags == Tags::Deny {
-            return Arc::new(Judged::denied(reference, TAG));
+            return Arc::new(TAG.about(reference));
         }
         match timeout_at(deadline, self.flights.join(reference, namespace)).await {
             Ok(judged) => checked(reference, judged),
-            Err(_) => Arc::new(Judged::denied(reference, LATE)),
+            Err(_) => Arc::new(LATE.about(reference)),
         }
     }
 
@@ -140,12 +146,21 @@ fn to_verify(request: &Request, objects: &Objects) -> Result<Changes, subjects::
     Ok(Changes { new: subjects::images(kind, new)?, unchanged: 0 })
 }
 
-const TAG: &str = "named by tag: what is verified now and what a node pulls later could differ\n\
-    help: name the image as REPOSITORY@sha256:..., or set gate.tags: resolve in hallmark.yaml";
-const LATE: &str = "not verified in time; the verification goes on for a while\n\
-    help: try again shortly, or raise timeoutSeconds of the webhook and gate.budget in hallmark.yaml";
-const OTHER: &str = "internal-error: another digest was judged than the one that was asked for\n\
-    help: see the log of hallmark serve";
+const TAG: Own = Own(
+    "gate-tag",
+    "named by tag: what is verified now and what a node pulls later could differ\n\
+    help: name the image as REPOSITORY@sha256:..., or set gate.tags: resolve in hallmark.yaml",
+);
+const LATE: Own = Own(
+    "gate-late",
+    "not verified in time; the verification goes on for a while\n\
+    help: try again shortly, or raise timeoutSeconds of the webhook and gate.budget in hallmark.yaml",
+);
+const OTHER: Own = Own(
+    "internal-error",
+    "internal-error: another digest was judged than the one that was asked for\n\
+    help: see the log of hallmark serve",
+);
 
 /// Lets an image through only with the digest that was judged, which is the one in its name where it has one (attack E2).
 fn checked(reference: &Reference, judged: Arc<Judged>) -> Arc<Judged> {
@@ -154,7 +169,7 @@ fn checked(reference: &Reference, judged: Arc<Judged>) -> Arc<Judged> {
         (Reference::At(_, Selector::Digest(asked)), Some(found)) => asked.to_string() == *found,
         (_, Some(_)) => true,
     };
-    if judged.allowed && !same { Arc::new(Judged::denied(reference, OTHER)) } else { judged }
+    if judged.allowed && !same { Arc::new(OTHER.about(reference)) } else { judged }
 }
 
 fn annotation(image: &Image, judged: &Judged) -> String {
@@ -177,12 +192,31 @@ fn allowed(request: &Request, verdict: &str) -> Response {
     }
 }
 
+/// Logs a decision: a line with what was asked, what was answered and why. Words from outside stand in quotes, so that none
+/// can play another field.
+pub(super) fn log(request: &Request, response: &Response, took: Duration) {
+    let said = |key| response.audit_annotations.get(key).map(String::as_str).unwrap_or_default();
+    // Of an object whose images were not asked about, nothing else says why.
+    let why = response.status.as_ref().filter(|_| said("images").is_empty());
+    tracing::info!(
+        namespace = ?message::line(&request.namespace),
+        name = ?message::line(&request.name),
+        kind = ?message::line(&request.kind.to_string()),
+        operation = ?message::line(&request.operation),
+        decision = said("verdict"),
+        images = ?said("images"),
+        codes = ?said("codes"),
+        why = why.map(|status| tracing::field::debug(message::line(&status.message))),
+        milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+        "{}", match said("verdict") {
+            "exempt" => "let through unseen: the namespace is exempt",
+            _ => "decided",
+        }
+    );
+}
+
 /// A denial that says `message`.
 pub(super) fn refused(request: &Request, message: String) -> Response {
-    tracing::info!(
-        namespace = %message::line(&request.namespace), name = %message::line(&request.name), kind = %request.kind,
-        "denied"
-    );
     let message = cut(message, message::MAX_BYTES);
     Response {
         uid: request.uid.clone(),

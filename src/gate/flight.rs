@@ -7,7 +7,7 @@
 //! was found about a tag never is, because a tag can move (attack E4, CVE-2026-122321).
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
@@ -47,6 +47,8 @@ pub struct Judged {
     /// The digest that was judged: the one in the reference where it has one, else the one that its tag was resolved
     /// to, of the index or manifest. An image is let through only with its digest.
     pub digest: Option<String>,
+    /// What was wrong, or weak where nothing was, by name: codes of findings, or the gate's own words.
+    pub codes: BTreeSet<String>,
     /// Why not: what, why and help of each finding, in lines.
     pub reasons: Vec<String>,
     /// What the user should know all the same.
@@ -54,12 +56,13 @@ pub struct Judged {
 }
 
 impl Judged {
-    /// A denial by the gate itself.
-    pub fn denied(reference: &Reference, reason: impl Into<String>) -> Self {
+    /// A denial for one reason, which has a name.
+    pub fn denied(reference: &Reference, code: &str, reason: impl Into<String>) -> Self {
         Self {
             allowed: false,
             reference: reference.to_string(),
             digest: None,
+            codes: BTreeSet::from([code.to_owned()]),
             reasons: vec![reason.into()],
             warnings: Vec::new(),
         }
@@ -228,7 +231,7 @@ impl Flights {
             watchers: Arc::clone(&watchers),
             keep: self.keep,
         };
-        let lost = Judged::denied(reference, LOST);
+        let lost = LOST.about(reference);
         let flight = tokio::spawn(course.run());
         let flight = flight.map(|landed| landed.unwrap_or_else(|_| Arc::new(lost)));
         Flying { flight: flight.boxed().shared(), watchers }
@@ -259,7 +262,7 @@ struct Course {
 enum End {
     Judged(Judged),
     /// The gate's own reason for a denial, which says nothing about the image.
-    Given(&'static str),
+    Given(Own),
 }
 
 impl Course {
@@ -283,7 +286,7 @@ impl Course {
                 }
                 judged
             }
-            End::Given(why) => Arc::new(Judged::denied(&self.reference, why)),
+            End::Given(own) => Arc::new(own.about(&self.reference)),
         }
     }
 
@@ -303,7 +306,7 @@ impl Course {
         let end = tokio::select! {
             judged = work => End::Judged(judged.unwrap_or_else(|error| {
                 tracing::error!(image = %self.reference, %error, "a verification came to no end");
-                Judged::denied(&self.reference, LOST)
+                LOST.about(&self.reference)
             })),
             () = self.forsaken(self.judge.patience.linger) => End::Given(FORSAKEN),
             () = outstay(&mut slot) => End::Given(OUSTED),
@@ -361,16 +364,40 @@ impl<T> Drop for Tied<T> {
     }
 }
 
+/// A reason of the gate itself: its name in logs, and its words.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Own(pub(super) &'static str, pub(super) &'static str);
+
+impl Own {
+    /// The denial of an image for it.
+    pub(super) fn about(self, reference: &Reference) -> Judged {
+        Judged::denied(reference, self.0, self.1)
+    }
+}
+
 /// What is said where a verification panicked or was cut off.
-const LOST: &str = "internal-error: hallmark failed while it verified this image\nhelp: see the log of hallmark serve";
-const TOO_LONG: &str = "the verification took too long and was ended\n\
-    help: see whether the registry answers; try again";
-const CROWDED: &str =
-    "too many verifications of this registry are waiting already\nhelp: try again";
-const OUSTED: &str = "the verification took long while many others waited, and was ended\n\
-    help: see whether the registry answers; try again";
-const FORSAKEN: &str =
-    "nobody waited for the verification any more, so that it was ended\nhelp: try again";
+const LOST: Own = Own(
+    "internal-error",
+    "internal-error: hallmark failed while it verified this image\nhelp: see the log of hallmark serve",
+);
+const TOO_LONG: Own = Own(
+    "gate-ended",
+    "the verification took too long and was ended\n\
+    help: see whether the registry answers; try again",
+);
+const CROWDED: Own = Own(
+    "gate-crowded",
+    "too many verifications of this registry are waiting already\nhelp: try again",
+);
+const OUSTED: Own = Own(
+    "gate-ended",
+    "the verification took long while many others waited, and was ended\n\
+    help: see whether the registry answers; try again",
+);
+const FORSAKEN: Own = Own(
+    "gate-ended",
+    "nobody waited for the verification any more, so that it was ended\nhelp: try again",
+);
 
 impl Table {
     fn land(&mut self, key: &str, reference: &Reference, judged: &Arc<Judged>, keep: Keep) {
@@ -416,7 +443,7 @@ mod tests {
             count.fetch_add(1, Ordering::SeqCst);
             async move {
                 tokio::time::sleep(time).await;
-                Judged { allowed, ..Judged::denied(&reference, "no") }
+                Judged { allowed, ..Judged::denied(&reference, "no", "no") }
             }
             .boxed()
         };
@@ -505,7 +532,7 @@ mod tests {
                     std::future::pending::<()>().await;
                 }
                 drop(cut);
-                Judged { allowed: true, ..Judged::denied(&reference, "no") }
+                Judged { allowed: true, ..Judged::denied(&reference, "no", "no") }
             }
             .boxed()
         };
@@ -521,7 +548,7 @@ mod tests {
         let patience = Patience { deadline: Duration::from_millis(50), linger: LONG };
         let (flights, begun, ended) = mixed(patience, SIZES);
         let judged = flights.join(&at("dead.example", 1), "a").await;
-        assert_eq!(judged.reasons, [TOO_LONG]);
+        assert_eq!(judged.reasons, [TOO_LONG.1]);
         sleep(Duration::from_millis(20)).await;
         assert_eq!((begun.load(Ordering::SeqCst), ended.load(Ordering::SeqCst)), (1, 1));
         assert!(lock(&flights.table).flying.is_empty());
@@ -573,13 +600,13 @@ mod tests {
     #[tokio::test]
     async fn what_is_kept_is_bounded() {
         let (flights, _) = flights(Duration::ZERO, true, KEEP);
-        let judged = Arc::new(Judged::denied(&pinned(0), "no"));
+        let judged = Arc::new(Judged::denied(&pinned(0), "no", "no"));
         for n in 0..=MAX_KEPT {
             lock(&flights.table).land(&n.to_string(), &pinned(n), &judged, KEEP);
         }
         assert_eq!(lock(&flights.table).kept.len(), MAX_KEPT);
         let long =
-            Judged { reasons: vec!["x".repeat(5000); 1000], ..Judged::denied(&pinned(0), "") };
+            Judged { reasons: vec!["x".repeat(5000); 1000], ..Judged::denied(&pinned(0), "", "") };
         let bytes: usize = long.bounded().reasons.iter().map(String::len).sum();
         assert!((MAX_WORDS_BYTES - 8..=MAX_WORDS_BYTES).contains(&bytes), "{bytes}");
     }
@@ -589,7 +616,7 @@ mod tests {
         let patience = Patience::default();
         let flights = Flights::new(Arc::new(|_| panic!("in the function itself")), patience);
         let judged = join(&flights, 1).await;
-        assert!(!judged.allowed && judged.reasons == [LOST], "{judged:?}");
+        assert!(!judged.allowed && judged.reasons == [LOST.1], "{judged:?}");
         let flights =
             Flights::new(Arc::new(|_| async { panic!("in its future") }.boxed()), patience);
         assert!(!join(&flights, 1).await.allowed);

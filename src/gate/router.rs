@@ -56,7 +56,10 @@ async fn validate(
 ) -> Response {
     let settings = gate.settings();
     let deadline = Instant::now() + budget(settings.budget, query.as_deref());
-    let text = |status: StatusCode, text: String| (status, text).into_response();
+    let text = |status: StatusCode, text: String| {
+        tracing::warn!(status = status.as_u16(), why = ?text, "denied: no review could be read");
+        (status, text).into_response()
+    };
     if !is_json(&headers) {
         let expected = "expected Content-Type: application/json".to_owned();
         return text(StatusCode::UNSUPPORTED_MEDIA_TYPE, expected);
@@ -88,16 +91,18 @@ async fn decide(
 ) -> review::Response {
     let objects =
         Objects { new: mem::take(&mut request.object), old: mem::take(&mut request.old_object) };
-    let request = Arc::new(request);
+    let (request, begun) = (Arc::new(request), Instant::now());
     let task = {
         let request = Arc::clone(&request);
         tokio::spawn(async move { gate.admit(&request, objects, deadline).await })
     };
-    task.await.unwrap_or_else(|error| {
+    let response = task.await.unwrap_or_else(|error| {
         tracing::error!(%error, "a decision came to no end");
         let why = "internal-error: hallmark failed while it decided; see the log of hallmark serve";
         admit::refused(&request, why.to_owned())
-    })
+    });
+    admit::log(&request, &response, begun.elapsed());
+    response
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

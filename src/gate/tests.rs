@@ -47,8 +47,11 @@ fn fake(asked: &Arc<Mutex<Vec<String>>>) -> Arc<Verify> {
                 Reference::At(_, Selector::Digest(digest)) => digest.to_string(),
                 _ => format!("sha256:{}", "7".repeat(64)),
             };
-            let mut judged =
-                Judged::denied(&reference, "signature-missing: \u{1b}nobody\nhelp: sign it");
+            let mut judged = Judged::denied(
+                &reference,
+                "signature-missing",
+                "signature-missing: \u{1b}nobody\nhelp: sign it",
+            );
             judged.allowed = !name.contains("bad");
             judged.digest = Some(digest).filter(|_| !name.contains("undigested"));
             if name.contains("warned") {
@@ -364,8 +367,9 @@ async fn other_rules_count_from_the_next_review_on_and_are_named() {
     gate.refuse();
     assert!(get("/readyz").await.contains("rules sha256:1\n"), "the last good ones stay");
 
-    let denies =
-        |reference: Reference| async move { Judged::denied(&reference, "other rules") }.boxed();
+    let denies = |reference: Reference| {
+        async move { Judged::denied(&reference, "other", "other rules") }.boxed()
+    };
     let exempt = BTreeSet::from(["other".to_owned()]);
     let rules = Settings { rules: "sha256:2".to_owned(), namespaces_exempt: exempt, ..settings() };
     gate.replace(rules, Arc::new(denies));

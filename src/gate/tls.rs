@@ -130,6 +130,11 @@ pub async fn serve_on(
     let pair = read(&files)?;
     let config = RustlsConfig::from_config(Arc::new(configure(&files, &pair)?));
     listener.set_nonblocking(true).map_err(ServeError::Stopped)?;
+    let address = listener.local_addr().map_err(ServeError::Stopped)?;
+    tracing::info!(
+        %address, certificate = ?files.certificate, key = ?files.key,
+        "reviews are taken at this address"
+    );
     let handle = Handle::new();
     let reload = tokio::spawn(watch(files.clone(), config.clone(), pair.digest()));
     let stop = tokio::spawn(stop(Arc::clone(&gate), handle.clone(), files.drain, shutdown));
@@ -158,6 +163,7 @@ async fn stop(
     shutdown: impl Future<Output = ()>,
 ) {
     shutdown.await;
+    tracing::info!("asked to end: what runs is answered, and nothing new is taken soon");
     gate.drain();
     tokio::time::sleep(drain).await;
     handle.graceful_shutdown(Some(FINISH));
@@ -209,15 +215,21 @@ fn configure(files: &TlsFiles, pair: &Pair) -> Result<ServerConfig, ServeError> 
 
 /// Takes over every new pair that can be used; says once why another cannot.
 async fn watch(files: TlsFiles, config: RustlsConfig, mut tried: (Digest, Digest)) {
+    let mut unread = None;
     loop {
         tokio::time::sleep(files.poll).await;
         let pair = match read(&files) {
             Ok(pair) => pair,
             Err(error) => {
-                tracing::warn!(%error, "the certificate cannot be read again; the last one stays");
+                let error = error.to_string();
+                if unread.as_ref() != Some(&error) {
+                    tracing::warn!(%error, "the certificate cannot be read again; the last one stays");
+                    unread = Some(error);
+                }
                 continue;
             }
         };
+        unread = None;
         if pair.digest() == tried {
             continue;
         }

@@ -75,20 +75,29 @@ impl Drop for Gate {
 
 impl Gate {
     async fn start(config: &str) -> Self {
+        Self::start_with(config, &[]).await
+    }
+
+    /// With more arguments. `LISTEN` in the configuration stands for the address, which the command line has otherwise.
+    async fn start_with(config: &str, more: &[&str]) -> Self {
         // The port is free when it is chosen; nobody else is likely to take it in between.
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         drop(listener);
         let (folder, authority) = (tempfile::tempdir().unwrap(), Authority::new());
         authority.certify(folder.path());
-        let hallmark = Hallmark::new(["serve", "--listen", &address.to_string()])
+        let address = address.to_string();
+        let listen = ["--listen", &address];
+        let listen = if config.contains("LISTEN") { &[][..] } else { &listen[..] };
+        let hallmark = Hallmark::new([&["serve"][..], listen, more].concat())
             .arg("--tls-certificate")
             .arg(folder.path().join("tls.crt"))
             .arg("--tls-key")
             .arg(folder.path().join("tls.key"))
-            .config(config);
-        let child = hallmark.command().stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let url = format!("https://localhost:{}", address.port());
+            .config(&config.replace("LISTEN", &address));
+        let log = fs::File::create(folder.path().join("log")).unwrap();
+        let child = hallmark.command().stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        let url = format!("https://localhost:{}", address.rsplit(':').next().unwrap());
         let client = authority.client();
         let gate = Self { child, url, client, authority, folder, hallmark };
         let deadline = Instant::now() + Duration::from_secs(30);
@@ -97,6 +106,25 @@ impl Gate {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         gate
+    }
+
+    /// What it has said on stderr so far.
+    fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap()
+    }
+
+    /// The first line on stderr that has all of these words, as soon as it is there.
+    async fn logs(&self, words: &[&str]) -> String {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            let log = self.log();
+            let line = log.lines().find(|line| words.iter().all(|word| line.contains(word)));
+            if let Some(line) = line {
+                return line.to_owned();
+            }
+            assert!(Instant::now() < deadline, "no line with {words:?} in\n{log}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     async fn get(&self, path: &str) -> Option<(StatusCode, String)> {
@@ -482,7 +510,99 @@ async fn changed_rules_are_taken_over_and_broken_ones_are_not() {
         assert!(Instant::now() < deadline, "the new rules never came");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    assert_denied(&gate.pod(&signed).await, &signed, "its registry was not asked");
+    let response = gate.pod(&signed).await;
+    assert_denied(&response, &signed, "its registry was not asked");
+    // It is signed: what is missing is the operator's word.
+    let help = message(&response).lines().find(|line| line.contains("help: ")).unwrap();
+    assert!(help.contains("under trust") && help.contains("a rule"), "{help}");
+    assert!(!help.contains("sign ") && !help.contains("--key"), "{help}");
+}
+
+/// Nobody asked for it: what a gate decides, and by what, is seen nowhere else.
+#[tokio::test]
+async fn the_log_says_what_happens_and_draws_no_progress() {
+    let mut world = World::new();
+    let bare = world.store.image(&Parts::new(&[("bin/app", b"unsigned")]));
+    let registry = Registry::honest(world.store.clone());
+    let [signed, bare] = [&world.image, &bare].map(|digest| registry.image(digest));
+    let config = world.config("signed");
+    let config = format!(
+        "{config}gate: {{listen: \"LISTEN\", certificate: /dev/null, key: /dev/null, namespacesExempt: [kube-system]}}\n"
+    );
+    let gate = Gate::start_with(&config, &[]).await;
+    let address = gate.url.replace("https://localhost", "127.0.0.1");
+    gate.logs(&["INFO", "serve starts", env!("CARGO_PKG_VERSION")]).await;
+    gate.logs(&["INFO", "taken at this address", &address]).await;
+    let rules = gate.get("/readyz").await.unwrap().1;
+    let rules = rules.trim().rsplit(' ').next().unwrap();
+    gate.logs(&["INFO", "decisions are made by these rules", rules]).await;
+
+    assert_allowed(&gate.pod(&signed).await);
+    let of_pod = ["INFO", "decided", "namespace=\"default\"", "name=\"app\"", "kind=\"v1 Pod\""];
+    let said = |words: &[&'static str]| [&of_pod[..], words].concat();
+    let codes = "codes=\"provenance-missing sbom-missing\"";
+    let line = gate.logs(&said(&["decision=\"allowed\"", codes, "milliseconds="])).await;
+    assert!(line.contains(&format!("images=\"{signed}=allowed\"")), "{line}");
+    assert_denied(&gate.pod(&bare).await, &bare, "signature-missing");
+    let codes = "codes=\"signature-missing\"";
+    let line = gate.logs(&said(&["decision=\"denied\"", codes, "milliseconds="])).await;
+    assert!(line.contains(&format!("images=\"{bare}=denied\"")), "{line}");
+    assert_denied(&gate.pod(&registry.image("1.0")).await, "1.0", "named by tag");
+    gate.logs(&said(&["decision=\"denied\"", "codes=\"gate-tag\""])).await;
+    let mut exempt = pod("CREATE", &json!({"containers": [{"name": "a", "image": bare}]}));
+    exempt["request"]["namespace"] = "kube-system".into();
+    exempt["request"]["name"] = "x\" decision=\"allowed\nINFO".into();
+    assert_allowed(&gate.review(&exempt).await);
+    let line = gate.logs(&["INFO", "the namespace is exempt", "namespace=\"kube-system\""]).await;
+    assert!(line.contains(r#"name="x\" decision=\"allowed\\u{a}INFO""#), "{line}");
+    let mut strange = pod("CREATE", &json!({}));
+    strange["request"]["kind"]["kind"] = "Strange".into();
+    assert_eq!(gate.review(&strange).await["allowed"], false);
+    gate.logs(&["decision=\"denied\"", "Strange", "why=\"hallmark: hallmark cannot tell"]).await;
+    assert_eq!(gate.post("application/json", "{}").await.0, StatusCode::BAD_REQUEST);
+    gate.logs(&["WARN", "no review could be read", "expected kind AdmissionReview"]).await;
+
+    let (file, held) = (gate.hallmark.config_path(), config.replace("LISTEN", &address));
+    fs::write(&file, held.replace("preset: signed", "preset: sined")).unwrap();
+    gate.logs(&["WARN", "the last good ones stay", "sined"]).await;
+    fs::write(&file, held.replace(&address, "127.0.0.1:1")).unwrap();
+    gate.logs(&["INFO", "decisions are made by new rules"]).await;
+    gate.logs(&["WARN", "needs a restart", "gate.listen", "127.0.0.1:1"]).await;
+    Authority::new().certify(gate.folder.path());
+    gate.logs(&["INFO", "new connections get the new certificate"]).await;
+    gate.terminate();
+    gate.logs(&["INFO", "asked to end"]).await;
+    let log = gate.log();
+    let levels = regex::Regex::new(r"^\S+Z  ?(INFO|WARN) hallmark::").unwrap();
+    for line in log.lines() {
+        assert!(levels.is_match(line) && !line.contains("time.busy"), "{line}\n{log}");
+    }
+    assert_eq!(log.matches("needs a restart").count(), 1, "{log}");
+}
+
+#[tokio::test]
+async fn the_operator_says_how_much_is_logged() {
+    let world = World::new();
+    let registry = Registry::honest(world.store.clone());
+    let (image, config) = (registry.image(&world.image), world.config("signed"));
+    let all = ["INFO", "WARN", "time.busy"];
+    for (more, wanted) in [
+        (&["--quiet"][..], &["WARN"][..]),
+        (&["--log", "hallmark=debug"], &["INFO", "WARN", "time.busy"]),
+        (&["--log", "info"], &["INFO", "WARN"]),
+        (&["-v"], &["INFO", "WARN", "time.busy"]),
+        (&["--quiet", "--log", "hallmark=info"], &["INFO", "WARN"]),
+        (&["--log", ""], &["INFO", "WARN"]),
+        (&["--log", "off"], &[]),
+    ] {
+        let gate = Gate::start_with(&config, more).await;
+        assert_allowed(&gate.pod(&image).await);
+        assert_eq!(gate.post("application/json", "{}").await.0, StatusCode::BAD_REQUEST);
+        let log = gate.log();
+        for word in all {
+            assert_eq!(log.contains(word), wanted.contains(&word), "{more:?} {word}\n{log}");
+        }
+    }
 }
 
 #[test]
