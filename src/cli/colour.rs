@@ -125,7 +125,7 @@ mod tests {
             ("hallmark: error[source-not-found]: x\n", Some("error[source-not-found]")),
             ("warning[sbom-missing]: x\n", Some("warning[sbom-missing]")),
             ("  signature   proven: release\n", Some("proven")),
-            ("  sbom        not proven (nobody signed it)\n", Some("not proven")),
+            ("  sbom        not proven (no configured signer signed it)\n", Some("not proven")),
             ("  provenance  missing\n", Some("missing")),
             ("  rebuild     reproduced: R5 manifest-identical by x\n", Some("R5")),
             ("  rebuild     R0 different by x\n", Some("R0")),

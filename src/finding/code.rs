@@ -101,6 +101,12 @@ codes! {
     SignatureUntrusted = "signature-untrusted", Warning,
         "no configured signer made this signature",
         "sign with a key that hallmark.yaml trusts for this image, or add the signer there";
+    SignatureNotAllowed = "signature-not-allowed", Warning,
+        "a configured signer made this signature, and no rule lets it vouch for what is signed",
+        "if the signer may vouch for it, add a rule under trust.rules in hallmark.yaml";
+    SignatureBelowThreshold = "signature-below-threshold", Warning,
+        "fewer configured signers than a rule asks for made signatures over this",
+        "let the other signers sign the same content";
     SignatureSubjectMismatch = "signature-subject-mismatch", Warning,
         "a signature speaks about another image",
         "sign this digest; a signature cannot be moved from one image to another";
@@ -170,7 +176,7 @@ codes! {
         "provenance speaks about another image",
         "attach the provenance that the builder made for this digest";
     ProvenanceUnsigned = "provenance-unsigned", Warning,
-        "provenance is not covered by a trusted signature",
+        "provenance is there, and no signature by which it counts",
         "sign the index digest, or attach the provenance as a signed attestation";
     ProvenanceConflict = "provenance-conflict", Warning,
         "two proven statements name different commits, or one contradicts the embedded build manifest",

@@ -34,7 +34,7 @@ pub enum Detail {
     Strangers,
 }
 
-/// What is said of evidence that is signed by nobody, or by somebody whom nobody configured.
+/// What is said of evidence that no signer who may vouch for it signed.
 const STRANGERS: [Code; 3] =
     [Code::SignatureUntrusted, Code::ProvenanceUnsigned, Code::SbomUnsigned];
 /// Hexadecimal digits of a digest that the report has named before.
@@ -144,7 +144,7 @@ fn platform_verdict(out: &mut Page, verdict: &PlatformVerdict, named: &[String],
     if untold > 0 {
         let remarks = plural(untold, "remark");
         line!(out);
-        line!(out, "{remarks} about evidence that no configured signer vouches for: -v shows what");
+        line!(out, "{remarks} about evidence that nobody vouches for who may: -v shows what");
     }
     line!(out);
 }
@@ -361,7 +361,8 @@ pub fn rebuilt_line(rebuilt: &Rebuilt) -> String {
 /// Why something is not proven, in words.
 pub fn unproven(why: &Unproven) -> String {
     match why {
-        Unproven::Unsigned => "nobody signed it".to_owned(),
+        // Strangers may have signed it, or what covers it; nobody asks them.
+        Unproven::Unsigned => "no configured signer signed what covers it".to_owned(),
         Unproven::UnknownSigner => "no configured signer made it".to_owned(),
         Unproven::NotAllowed { signers } => {
             format!("no rule lets {} vouch for this", signers.join(", "))

@@ -160,22 +160,21 @@ pub(in crate::trust) fn not_enough(
     location: &Location,
     why: &Unproven,
 ) -> Option<Finding> {
-    let finding = about(Code::SignatureUntrusted, carrier);
     match why {
         Unproven::NotAllowed { signers } => {
             let who = signers.join(", ");
             let why =
                 format!("no trust rule lets {who} vouch for {predicate_type:.200} on {location}");
-            let help = "if they may, add a rule under trust.rules in hallmark.yaml";
-            Some(finding.with(Key::Found, who).with(Key::Why, why).with(Key::Help, help))
+            let finding = about(Code::SignatureNotAllowed, carrier);
+            Some(finding.with(Key::Found, who).with(Key::Why, why))
         }
         Unproven::BelowThreshold { signers, threshold } => {
             let why =
                 format!("too few distinct signers vouch for {predicate_type:.200} on {location}");
-            let help = "let the other signers sign the same content";
             let expected = format!("{threshold} distinct signers");
+            let finding = about(Code::SignatureBelowThreshold, carrier);
             let finding = finding.with(Key::Expect, expected).with(Key::Found, signers.join(", "));
-            Some(finding.with(Key::Why, why).with(Key::Help, help))
+            Some(finding.with(Key::Why, why))
         }
         _ => None,
     }
