@@ -262,9 +262,7 @@ fn say_what_is_missing(
         return Ok(());
     }
     if let Err(why) = workspace.cage() {
-        let why = format!(
-            "builds are shut in, and here they cannot be: {why}; run as root with the right to make namespaces"
-        );
+        let why = format!("{NO_CAGE}: {why}; run as root with the right to make namespaces");
         return Err(unavailable(why));
     }
     if let Err(why) = workspace.group() {
@@ -411,13 +409,22 @@ fn choose(
     Err(unavailable(without(&missing, host::is_root())))
 }
 
+/// How it begins where a user's rights are missing, and where those of the place are.
+const NO_ROOT: &str = "hallmark does not run as root";
+const NO_CAGE: &str = "builds are shut in, and here they cannot be";
+
+/// Whether `why` an engine is unavailable is that hallmark may not start it, rather than that it is not there.
+pub fn lacks_rights(why: &str) -> bool {
+    why.starts_with(NO_ROOT) || why.starts_with(NO_CAGE)
+}
+
 /// Why there is no engine.
 fn without(missing: &[String], is_root: bool) -> String {
     let missing = missing.join("; ");
     match is_root {
         true => missing,
         false => format!(
-            "hallmark does not run as root, which the mounts and namespaces around a builder take: run it as root; {missing}"
+            "{NO_ROOT}, which the mounts and namespaces around a builder take: run it as root; {missing}"
         ),
     }
 }
@@ -516,6 +523,7 @@ mod tests {
         let told = without(&missing, false);
         assert!(told.starts_with("hallmark does not run as root"), "{told}");
         assert!(told.ends_with("run it as root; docker is not on PATH; runc is not on PATH"));
+        assert!(lacks_rights(&told) && !lacks_rights(&without(&missing, true)));
     }
 
     /// A plan whose bases all come from this registry.

@@ -6,6 +6,7 @@ use super::claims::SBOM;
 use crate::{
     attest::{Statement, provenance::SLSA_V1},
     compare::{Level, Repeats},
+    engine::lacks_rights,
     finding::{Code, Fact, Finding, Key, Severity, Subject},
     image::Image,
     limits,
@@ -142,6 +143,10 @@ fn of_failure(failure: &Failure, image: &Image) -> Finding {
         FailureKind::Denied | FailureKind::Submodule => Code::RebuildNotReplayable,
         FailureKind::Timeout => Code::RebuildTimeout,
         FailureKind::PlatformForeign => Code::RebuildPlatformForeign,
+/// What helps where tools may be there, and hallmark may not use them.
+const RIGHTS: &str = "run hallmark as root with the right to make mounts and namespaces, name a BuildKit that builds as \
+    rebuild.address, or let rebuilders whom you trust vouch (rebuild.attested)";
+
         FailureKind::EngineUnavailable => Code::RebuildEngineUnavailable,
     };
     let finding = Finding::new(code, subject(image)).with(Key::Why, failure.why.clone());
@@ -153,6 +158,8 @@ fn of_failure(failure: &Failure, image: &Image) -> Finding {
 
 fn of_rebuilt(rebuilt: &Rebuilt, image: &Image) -> Option<Finding> {
     let level = rebuilt.comparison.level;
+    let lacks_rights = failure.kind == FailureKind::EngineUnavailable && lacks_rights(&failure.why);
+    let finding = if lacks_rights { finding.with(Key::Help, RIGHTS) } else { finding };
     if level.is_reproducible() {
         return None;
     }
@@ -267,6 +274,27 @@ mod tests {
         let deny = vec![rule("limit-exceeded", &[]), rule("mine", &["limit-exceeded"])];
         let all =
             judged(vec![found.clone()], Judgement { deny, ..Judgement::default() }, &Subject::Run);
+    #[test]
+    fn an_engine_that_may_not_be_started_is_not_to_be_installed() {
+        let failed = |why: String| {
+            let kind = FailureKind::EngineUnavailable;
+            Failure { kind, why, log: String::new(), engine: None }
+        };
+        let image = crate::trust::testing::image();
+        let help = |why: &str| of_failure(&failed(why.to_owned()), &image).help().to_string();
+        for why in [
+            "hallmark does not run as root, which the mounts take: run it as root; buildah needs root here",
+            "builds are shut in, and here they cannot be: EPERM; run as root with the right to make namespaces",
+        ] {
+            let help = help(why);
+            assert!(!help.contains("install"), "{help}");
+            for way in ["as root", "rebuild.attested", "rebuild.address"] {
+                assert!(help.contains(way), "{help}");
+            }
+        }
+        assert!(help("docker is not on PATH; runc is not on PATH").contains("install docker"));
+    }
+
         assert!(all.contains(&found), "{all:?}");
     }
 
