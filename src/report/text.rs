@@ -13,7 +13,10 @@ use crate::{
     image::LeftOut,
     rebuild::{Rebuild, Rebuilt},
     sbom::{BoundSbom, Reconciliation},
-    trust::{Proof, Unproven, Verified},
+    trust::{
+        Proof, Unproven, Verified,
+        layout::{JudgedLayout, LayoutState},
+    },
     untrusted::{Page, line},
     verdict::{Decision, Evidence, PlatformVerdict, Verdict},
 };
@@ -195,6 +198,9 @@ fn evidence_lines(out: &mut Page, evidence: &Evidence) {
     let signatures = signatures(&evidence.signatures);
     line!(out, "  signature   {signatures}");
     line!(out, "  provenance  {}", provenance(&evidence.provenance));
+    for judged in &evidence.layouts {
+        line!(out, "  layout      {}", layout(judged));
+    }
     if evidence.sboms.is_empty() {
         line!(out, "  sbom        missing");
     }
@@ -273,6 +279,19 @@ fn state<T>(proof: &Proof<T>) -> String {
         Proof::Unproven { why, .. } => format!("not proven ({})", unproven(why)),
         Proof::Missing => "missing".to_owned(),
     }
+}
+
+/// What became of a layout of the operator's, by its name; why it is not proven is a finding.
+fn layout(judged: &JudgedLayout) -> String {
+    let state = match &judged.state {
+        LayoutState::Proven(verified) => {
+            let owners: Vec<&str> = verified.signers().iter().map(|s| s.name.as_str()).collect();
+            format!("proven by {}", owners.join(", "))
+        }
+        LayoutState::Unproven(_) => "not proven".to_owned(),
+        LayoutState::Missing(_) => "missing".to_owned(),
+    };
+    format!("{state}: {}", judged.name)
 }
 
 fn sbom(proof: &Proof<BoundSbom>, reconciliation: Option<&Reconciliation>) -> String {

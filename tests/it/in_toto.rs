@@ -204,7 +204,12 @@ fn judged(parts: &Parts, chain: &Chain, more: &str) -> super::support::Answer {
 #[test]
 fn an_image_passes_when_its_links_prove_the_layout() {
     let (parts, product) = image();
-    judged(&parts, &Chain::new(&product), "").exits(0);
+    // The layout is all that speaks for it, and the report says so.
+    let answer = judged(&parts, &Chain::new(&product), "");
+    answer.exits(0).says("  layout      proven by ").says(": app\n");
+    let mut chain = Chain::new(&product);
+    chain.links.clear();
+    judged(&parts, &chain, "").exits(1).says("  layout      missing: app\n");
 }
 
 #[test]
