@@ -16,7 +16,7 @@ status := object.get(input, ["rebuild", "status"], "unknown")
 #   code: rebuild-missing
 #   about: [rebuild-not-run, provenance-missing]
 #   severity: deny
-#   solution: run with --rebuild; for an image without provenance, build it with --attest type=provenance,mode=max
+#   solution: run with --rebuild, and without --no-rebuild and rebuild.when never; for an image without provenance, build it with --attest type=provenance,mode=max
 deny contains {"code": "rebuild-missing", "msg": msg, "status": status} if {
 	not status in {"compared", "not-replayable", "failed"}
 	not attested_suffices
@@ -37,7 +37,7 @@ attested_suffices if {
 against := [vote | some vote in object.get(attested, "votes", []); vote.weight == "against"]
 
 reasons := {
-	"not-asked": "nobody asked for it; run with --rebuild",
+	"not-asked": "nobody asked for it with --rebuild, or --no-rebuild or rebuild.when never forbids it",
 	"no-provenance": "none of its provenance is proven, and no rebuild came out of inputs that are trusted by name",
 	"unknown": "the policy input says nothing about a rebuild",
 }

@@ -101,7 +101,7 @@ pub fn begin(global: &Global, overrides: Overrides<'_>) -> Result<(Config, Conte
     };
     let bundle = match rebuild.when {
         When::Always => bundle.with_rebuild(),
-        When::PolicyAsks | When::Never => bundle,
+        When::PolicyAsks | When::Never(_) => bundle,
     };
     let policies = Ahead::begin(bundle, config.limits.clone());
     let context = Context {
@@ -293,7 +293,7 @@ fn rebuild(config: &Config, asked: Option<When>) -> RebuildOptions {
     let configured = match config.rebuild.when {
         RebuildWhen::Policy => When::PolicyAsks,
         RebuildWhen::Always => When::Always,
-        RebuildWhen::Never => When::Never,
+        RebuildWhen::Never => When::Never("rebuild.when: never"),
     };
     let plain = config.registries.iter().filter(|r| r.plain_http);
     let own_ca = config.registries.iter().filter_map(|r| Some((r.host.clone(), r.ca.clone()?)));
@@ -337,7 +337,7 @@ fn rebuild(config: &Config, asked: Option<When>) -> RebuildOptions {
         // A stranger chooses what such a build runs: it is made for who asks for it, on the command line.
         uncounted: match asked {
             Some(When::Always) => Uncounted::Build,
-            Some(When::PolicyAsks | When::Never) | None => Uncounted::Skip,
+            Some(When::PolicyAsks | When::Never(_)) | None => Uncounted::Skip,
         },
     }
 }

@@ -18,7 +18,7 @@ use crate::{
 pub async fn run(args: &Inspect, global: &Global) -> Result<Answer, Failure> {
     let overrides = Overrides {
         platforms: context::platforms(&args.platforms),
-        rebuild: Some(When::Never),
+        rebuild: Some(When::Never("hallmark inspect")),
         own_preset: Some("baseline"),
         vouch: Some(&args.vouch),
         ..Overrides::default()

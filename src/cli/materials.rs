@@ -28,7 +28,7 @@ pub async fn run(command: &Materials, global: &Global) -> Result<Answer, Failure
 async fn fetch(args: &MaterialsFetch, global: &Global) -> Result<Answer, Failure> {
     let overrides = Overrides {
         platforms: context::platforms(&args.platforms),
-        rebuild: Some(When::Never),
+        rebuild: Some(When::Never("hallmark materials")),
         ..Overrides::default()
     };
     let (config, ctx) = context::build(global, overrides)?;

@@ -140,7 +140,7 @@ async fn input(args: &PolicyInput, global: &Global) -> Result<Answer, Failure> {
     let overrides = Overrides {
         platforms: args.platform.clone().map_or(PlatformChoice::Host, PlatformChoice::One),
         policy: args.policy.as_deref(),
-        rebuild: args.no_rebuild.then_some(When::Never),
+        rebuild: args.no_rebuild.then_some(When::Never("--no-rebuild")),
         ..Overrides::default()
     };
     let (config, ctx) = context::build(global, overrides)?;

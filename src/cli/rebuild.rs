@@ -22,7 +22,7 @@ use crate::{
 
 /// Runs the command; the answer is yes where every platform is reproduced (R5 or R4).
 pub async fn run(args: &Rebuild, global: &Global) -> Result<Answer, Failure> {
-    let when = if args.plan { When::Never } else { When::Always };
+    let when = if args.plan { When::Never("--plan") } else { When::Always };
     let overrides = Overrides {
         platforms: context::platforms(&args.platforms),
         rebuild: Some(when),

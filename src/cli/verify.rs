@@ -27,7 +27,7 @@ pub async fn run(args: &Verify, global: &Global) -> Result<Answer, Failure> {
     let Images { references, form } = images::read(&args.images, &args.file)?;
     let when = match (args.rebuild, args.no_rebuild) {
         (true, _) => Some(When::Always),
-        (_, true) => Some(When::Never),
+        (_, true) => Some(When::Never("--no-rebuild")),
         _ => None,
     };
     let overrides = Overrides {

@@ -222,6 +222,8 @@ pub struct EmbeddedLayer {
 pub enum Rebuild {
     /// Nobody asked for one.
     NotAsked,
+    /// The policy asks for one, and whoever runs hallmark forbade it, by this option or setting.
+    Forbidden(&'static str),
     /// There is no provenance to rebuild from.
     NoProvenance,
     /// The provenance does not suffice.

@@ -55,7 +55,7 @@ pub fn verdict(
     timing: Timing,
 ) -> Option<RebuildVerdict> {
     let (rebuilt, result) = match rebuild {
-        Rebuild::NotAsked => return None,
+        Rebuild::NotAsked | Rebuild::Forbidden(_) => return None,
         Rebuild::NoProvenance => {
             (None, abstention("not-replayable", "there is no provenance", None))
         }
@@ -93,7 +93,10 @@ fn engine(rebuild: &Rebuild) -> Option<&EngineReport> {
     match rebuild {
         Rebuild::Compared(rebuilt) => Some(&rebuilt.engine),
         Rebuild::Failed(failure) => failure.engine.as_deref(),
-        Rebuild::NotAsked | Rebuild::NoProvenance | Rebuild::NotReplayable(_) => None,
+        Rebuild::NotAsked
+        | Rebuild::Forbidden(_)
+        | Rebuild::NoProvenance
+        | Rebuild::NotReplayable(_) => None,
     }
 }
 

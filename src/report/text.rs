@@ -208,7 +208,7 @@ fn evidence_lines(out: &mut Page, evidence: &Evidence) {
         line!(out, "  sbom        {}", sbom(proof, evidence.reconciliations.get(i)));
     }
     let counts = match evidence.rebuild {
-        Rebuild::NotAsked | Rebuild::NoProvenance => "",
+        Rebuild::NotAsked | Rebuild::Forbidden(_) | Rebuild::NoProvenance => "",
         _ if evidence.warrant.counts() => "",
         _ => " (does not count)",
     };
@@ -319,6 +319,7 @@ fn sbom(proof: &Proof<BoundSbom>, reconciliation: Option<&Reconciliation>) -> St
 fn rebuild(rebuild: &Rebuild) -> String {
     match rebuild {
         Rebuild::NotAsked => "not asked for".to_owned(),
+        Rebuild::Forbidden(by) => format!("not made: the policy asks for it, and {by} forbids it"),
         Rebuild::NoProvenance => "impossible: no provenance".to_owned(),
         Rebuild::NotReplayable(gaps) => {
             let words = gaps.iter().map(|gap| gap.code).collect::<Vec<_>>().join(", ");

@@ -84,7 +84,7 @@ pub fn beyond(attestations: &[Proof<Statement>]) -> Vec<Finding> {
 /// What a rebuild means. One that does not count is as if there were no provenance; what it gave is remarked.
 pub fn of_rebuild(rebuild: &Rebuild, warrant: &Warrant, image: &Image) -> Vec<Finding> {
     let Warrant::None(why) = warrant else { return of_counted(rebuild, image) };
-    if matches!(rebuild, Rebuild::NotAsked | Rebuild::NoProvenance) {
+    if matches!(rebuild, Rebuild::NotAsked | Rebuild::Forbidden(_) | Rebuild::NoProvenance) {
         return of_counted(rebuild, image);
     }
     let untrusted = Finding::new(Code::RebuildInputsUntrusted, subject(image))
@@ -113,6 +113,14 @@ pub fn of_refs(evidence: &Evidence) -> Vec<Finding> {
 fn of_counted(rebuild: &Rebuild, image: &Image) -> Vec<Finding> {
     match rebuild {
         Rebuild::NotAsked => vec![Finding::new(Code::RebuildNotRun, subject(image))],
+        Rebuild::Forbidden(by) => vec![
+            Finding::new(Code::RebuildNotRun, subject(image))
+                .with(Key::Why, format!("the policy asks for a rebuild, and {by} forbids it"))
+                .with(
+                    Key::Help,
+                    format!("run without {by}, or let rebuilders whom you trust vouch (rebuild.attested)"),
+                ),
+        ],
         Rebuild::NoProvenance => vec![
             Finding::new(Code::RebuildNotRun, subject(image))
                 .with(Key::Why, "there is no provenance that counts to build it from")
@@ -135,6 +143,10 @@ fn of_gap(gap: &Gap, image: &Image) -> Finding {
         .with(Key::Help, gap.fix.clone())
 }
 
+/// What helps where tools may be there, and hallmark may not use them.
+const RIGHTS: &str = "run hallmark as root with the right to make mounts and namespaces, name a BuildKit that builds as \
+    rebuild.address, or let rebuilders whom you trust vouch (rebuild.attested)";
+
 fn of_failure(failure: &Failure, image: &Image) -> Finding {
     let code = match failure.kind {
         FailureKind::BuildFailed => Code::RebuildFailed,
@@ -143,13 +155,11 @@ fn of_failure(failure: &Failure, image: &Image) -> Finding {
         FailureKind::Denied | FailureKind::Submodule => Code::RebuildNotReplayable,
         FailureKind::Timeout => Code::RebuildTimeout,
         FailureKind::PlatformForeign => Code::RebuildPlatformForeign,
-/// What helps where tools may be there, and hallmark may not use them.
-const RIGHTS: &str = "run hallmark as root with the right to make mounts and namespaces, name a BuildKit that builds as \
-    rebuild.address, or let rebuilders whom you trust vouch (rebuild.attested)";
-
         FailureKind::EngineUnavailable => Code::RebuildEngineUnavailable,
     };
     let finding = Finding::new(code, subject(image)).with(Key::Why, failure.why.clone());
+    let lacks_rights = failure.kind == FailureKind::EngineUnavailable && lacks_rights(&failure.why);
+    let finding = if lacks_rights { finding.with(Key::Help, RIGHTS) } else { finding };
     match failure.log.lines().rfind(|line| !line.trim().is_empty()) {
         Some(last) => finding.with(Key::From, last.trim().to_owned()),
         None => finding,
@@ -158,8 +168,6 @@ const RIGHTS: &str = "run hallmark as root with the right to make mounts and nam
 
 fn of_rebuilt(rebuilt: &Rebuilt, image: &Image) -> Option<Finding> {
     let level = rebuilt.comparison.level;
-    let lacks_rights = failure.kind == FailureKind::EngineUnavailable && lacks_rights(&failure.why);
-    let finding = if lacks_rights { finding.with(Key::Help, RIGHTS) } else { finding };
     if level.is_reproducible() {
         return None;
     }
@@ -267,14 +275,6 @@ mod tests {
     }
 
     #[test]
-    fn h30_no_rule_makes_a_remark_heavier() {
-        let found = Finding::new(Code::LimitExceeded, Subject::Run).remark();
-        assert_eq!(found.severity, Severity::Warning, "not even an error by itself");
-        assert_eq!(found.clone().at(Severity::Error).severity, Severity::Warning);
-        let deny = vec![rule("limit-exceeded", &[]), rule("mine", &["limit-exceeded"])];
-        let all =
-            judged(vec![found.clone()], Judgement { deny, ..Judgement::default() }, &Subject::Run);
-    #[test]
     fn an_engine_that_may_not_be_started_is_not_to_be_installed() {
         let failed = |why: String| {
             let kind = FailureKind::EngineUnavailable;
@@ -295,6 +295,14 @@ mod tests {
         assert!(help("docker is not on PATH; runc is not on PATH").contains("install docker"));
     }
 
+    #[test]
+    fn h30_no_rule_makes_a_remark_heavier() {
+        let found = Finding::new(Code::LimitExceeded, Subject::Run).remark();
+        assert_eq!(found.severity, Severity::Warning, "not even an error by itself");
+        assert_eq!(found.clone().at(Severity::Error).severity, Severity::Warning);
+        let deny = vec![rule("limit-exceeded", &[]), rule("mine", &["limit-exceeded"])];
+        let all =
+            judged(vec![found.clone()], Judgement { deny, ..Judgement::default() }, &Subject::Run);
         assert!(all.contains(&found), "{all:?}");
     }
 

@@ -125,8 +125,8 @@ pub enum When {
     PolicyAsks,
     /// Always.
     Always,
-    /// Never: a policy that needs it fails.
-    Never,
+    /// Never, by this option or setting: a policy that needs it fails.
+    Never(&'static str),
 }
 
 /// What a mismatch leads to.
@@ -355,7 +355,7 @@ impl Proven {
         let contents = Contents::not_read();
         let claims = claims::claims(&self.proofs, &contents, &self.image, ctx);
         let (evidence, mut findings) =
-            self.clone().with(contents, claims, Outcome::not_asked(), ctx, now);
+            self.clone().with(contents, claims, Outcome::not_made(ctx), ctx, now);
         let subject = Subject::Image(evidence.image.reference.to_string());
         findings.push(Finding::new(Code::ImageLayersNotRead, subject));
         let judgement = judge(&evidence, &findings, ctx, now);
@@ -424,7 +424,7 @@ async fn look_inside(
     if !ctx.wants_contents(image) {
         let contents = Contents::not_read();
         let claims = claims::claims(proofs, &contents, image, ctx);
-        return proven.with(contents, claims, Outcome::not_asked(), ctx, now);
+        return proven.with(contents, claims, Outcome::not_made(ctx), ctx, now);
     }
     ctx.talk.stage("contents");
     let party = source::budget::party(source.location());
@@ -448,7 +448,7 @@ async fn look_inside(
         }
         rebuilding::rebuild(&claims, image, &contents, head_start, ctx, now).await
     } else {
-        Outcome::not_asked()
+        Outcome::not_made(ctx)
     };
     Proven { refs, ..proven }.with(contents, claims, outcome, ctx, now)
 }
@@ -509,8 +509,16 @@ impl Context {
     pub fn wants_rebuild(&self) -> bool {
         match self.rebuild.when {
             When::Always => true,
-            When::Never => false,
+            When::Never(_) => false,
             When::PolicyAsks => self.policies.needs().rebuild,
+        }
+    }
+
+    /// What forbids the rebuild that the policy asks for.
+    fn forbids_rebuild(&self) -> Option<&'static str> {
+        match self.rebuild.when {
+            When::Never(by) => self.policies.needs().rebuild.then_some(by),
+            When::PolicyAsks | When::Always => None,
         }
     }
 

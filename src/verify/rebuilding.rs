@@ -60,9 +60,10 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// Nobody asked.
-    pub fn not_asked() -> Self {
-        Self { rebuild: Rebuild::NotAsked, warrant: Warrant::default() }
+    /// Nobody asked, or somebody forbade it.
+    pub fn not_made(ctx: &Context) -> Self {
+        let rebuild = ctx.forbids_rebuild().map_or(Rebuild::NotAsked, Rebuild::Forbidden);
+        Self { rebuild, warrant: Warrant::default() }
     }
 }
 

@@ -211,7 +211,7 @@ impl Scene {
             rebuild: RebuildOptions {
                 network: StepNetwork::None,
                 frontends: Default::default(),
-                when: When::Never,
+                when: When::Never("the test"),
                 engine: EngineChoice::Auto,
                 settings: EngineSettings::default(),
                 on_mismatch: OnMismatch::Accept,

@@ -53,6 +53,25 @@ fn an_image_for_which_nothing_speaks_fails_with_that_reason() {
     assert!(!errors.is_empty() && !errors.contains(&"policy-nothing-proven".to_owned()));
 }
 
+/// The policy asks for a rebuild: that it was forbidden is the reason, and nobody is told to ask for it.
+#[test]
+fn a_rebuild_that_was_forbidden_names_what_forbade_it() {
+    let layout = Layout::of(&parts());
+    let verify = || Hallmark::new(["verify", &layout.reference(), "--policy", "reproducible"]);
+    let config = "version: 1\nrebuild: {when: never}\n";
+    for (call, by) in [
+        (verify().arg("--no-rebuild"), "--no-rebuild"),
+        (verify().config(config), "rebuild.when: never"),
+    ] {
+        let answer = call.run();
+        answer.exits(1).says(&format!("the policy asks for it, and {by} forbids it"));
+        answer.says("error[rebuild-not-run]").says(&format!("help: run without {by}"));
+        answer.says_not("not asked for").says_not("run with --rebuild");
+    }
+    let unasked = Hallmark::new(["verify", &layout.reference(), "--no-rebuild"]).run();
+    unasked.exits(1).says("  rebuild     not asked for").says_not("forbids");
+}
+
 const SLSA_TYPE: &str = "https://slsa.dev/provenance/v1";
 
 /// A signed image with signed provenance, whose layer is stored as `layer`.

@@ -185,7 +185,7 @@ impl RebuildInput {
         let warrant = warrant.name().map(str::to_owned);
         let status = |status: &str| Self { status: status.to_owned(), ..Self::default() };
         let rebuilt = match rebuild {
-            Rebuild::NotAsked => status("not-asked"),
+            Rebuild::NotAsked | Rebuild::Forbidden(_) => status("not-asked"),
             Rebuild::NoProvenance => status("no-provenance"),
             Rebuild::NotReplayable(gaps) => {
                 Self { gaps: gaps.iter().map(GapInput::of).collect(), ..status("not-replayable") }
@@ -199,7 +199,7 @@ impl RebuildInput {
     /// For rules, where it does not count.
     pub(super) fn of_none(rebuild: &Rebuild) -> Self {
         let status = match rebuild {
-            Rebuild::NotAsked => "not-asked",
+            Rebuild::NotAsked | Rebuild::Forbidden(_) => "not-asked",
             _ => "no-provenance",
         };
         Self { status: status.to_owned(), ..Self::default() }
