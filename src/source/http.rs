@@ -458,7 +458,8 @@ impl Http {
                     "{host} answers without TLS; if it should, write \
                      registries: [{{host: \"{host}\", plainHttp: true}}] in hallmark.yaml"
                 );
-                Err(self.refused(Refusal::Settings, why).into())
+                // What answers there may be anybody: it says nothing of what the operator wrote.
+                Err(self.unavailable(why).into())
             }
             Ok(Err(error)) if is_no_tls(&error) => {
                 Err(self.unavailable(format!("{host}: {}", describe(error))).into())

@@ -67,11 +67,11 @@ fn i1_what_the_file_says_and_no_rule_reads_is_told_with_its_place() {
             ":4:26: ",
             "policy.settings.signature.signers is read by no rule",
         ),
-        (&excepted("nonsense", ""), ":5:13: ", "denies with nonsense"),
+        (&excepted("nonsense", ""), ":5:11: ", "denies with nonsense"),
         (&excepted("image-revoked", ""), "", ""),
-        (&excepted("image-revoked", "package: hallmark.y"), ":6:16: ", "no package hallmark.y"),
-        (&excepted("policy-nothing-proven", ""), ":5:13: ", "nothing excepts it"),
-        (&excepted("rebuild-not-run", ""), ":5:13: ", "denies for it: rebuild-missing"),
+        (&excepted("image-revoked", "package: hallmark.y"), ":6:14: ", "no package hallmark.y"),
+        (&excepted("policy-nothing-proven", ""), ":5:11: ", "nothing excepts it"),
+        (&excepted("rebuild-not-run", ""), ":5:11: ", "denies for it: rebuild-missing"),
     ];
     for (policy, place, want) in cases {
         let call = Hallmark::new(["policy", "eval", "nowhere.json"]);
