@@ -250,7 +250,8 @@ mod tests {
 
     #[test]
     fn i8_rules_that_would_be_passed_over_are_refused() {
-        let refused: [(&str, fn(&Path), &str); 6] = [
+        type Made = fn(&Path);
+        let refused: [(&str, Made, &str); 6] = [
             ("a folder", |f| symlink("../outside", f.join("rules")).unwrap(), "leads out"),
             (
                 "a folder by an absolute path",

@@ -281,7 +281,7 @@ mod tests {
             Failure { kind, why, log: String::new(), engine: None }
         };
         let image = crate::trust::testing::image();
-        let help = |why: &str| of_failure(&failed(why.to_owned()), &image).help().to_string();
+        let help = |why: &str| of_failure(&failed(why.to_owned()), &image).help();
         for why in [
             "hallmark does not run as root, which the mounts take: run it as root; buildah needs root here",
             "builds are shut in, and here they cannot be: EPERM; run as root with the right to make namespaces",
