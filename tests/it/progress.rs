@@ -108,7 +108,7 @@ fn a_terminal_shows_steps_layers_and_bytes() {
     assert_eq!(shown.code, Some(1), "{}", shown.screen);
     shown.has(r"\[build \d/\d\] [A-Z]+ [^\n]*\(\d+ s\)");
     shown.has(r"fetching layers: (\d+) of \d+, [\d.]+ [KM]?i?B of [\d.]+ [KM]iB \(\d+ %\)");
-    shown.has(r"comparing layers: \d of \d, [\d.]+ [KM]?i?B of [\d.]+ [KM]iB \(\d+ %\)");
+    shown.has(r"comparing layers: \d+ of \d+, [\d.]+ [KM]?i?B of [\d.]+ [KM]iB \(\d+ %\)");
     shown.is_tidy();
 }
 
