@@ -108,7 +108,10 @@ impl Ears {
             ip.status().is_ok_and(|status| status.success())
         };
         let link_local = alias("add").then(|| TcpListener::bind((METADATA, 0)).unwrap());
-        let name = format!("hallmark-ears-{}", std::process::id());
+        // Tests run side by side, in one process.
+        static OPENED: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+        let count = OPENED.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let name = format!("hallmark-ears-{}-{count}", std::process::id());
         let address = std::os::unix::net::SocketAddr::from_abstract_name(&name).unwrap();
         let ears = Self {
             loopback: TcpListener::bind(("127.0.0.1", 0)).unwrap(),
