@@ -24,7 +24,7 @@ use crate::{
     digest::Digest,
     engine::{EngineChoice, EngineSettings, SharedBuilder},
     limits::Limits,
-    policy::{Ahead, Bundle, Exception, PolicyError, bundle::Preset, nearest::nearest},
+    policy::{Ahead, Bundle, Exception, PolicyError, bundle::Preset, nearest::did_you_mean},
     reference::{PinnedReference, Reference, Selector},
     scratch::open_file,
     sign::Password,
@@ -239,8 +239,7 @@ fn policy_folder(text: &str) -> Result<PathBuf, Failure> {
     if folder.is_dir() {
         return Ok(folder);
     }
-    let near = nearest(text, Preset::names());
-    let meant = near.map(|name| format!("did you mean {name}? ")).unwrap_or_default();
+    let meant = did_you_mean(text, Preset::names());
     let presets = Preset::names().collect::<Vec<_>>().join(", ");
     Err(Failure::of_operator(&format!(
         "--policy {text}: there is no such preset, and no folder\n  help: {meant}presets are {presets}"

@@ -12,7 +12,7 @@ use super::{
     Bundle, PolicyError, RuleResult,
     bundle::{Preset, REBUILD},
     metadata::Custom,
-    nearest::nearest,
+    nearest::did_you_mean,
 };
 use crate::{
     finding::{Code, Finding, Key, Subject},
@@ -185,8 +185,7 @@ impl Known<'_> {
     fn no_package(&self, package: &str) -> (String, String) {
         let why = format!("policy.exceptions: no package {package} that denies is loaded");
         let packages: Vec<&str> = self.denying.keys().map(String::as_str).collect();
-        let near = nearest(package, packages.iter().copied());
-        let meant = near.map(|near| format!("did you mean {near}? ")).unwrap_or_default();
+        let meant = did_you_mean(package, packages.iter().copied());
         (why, format!("{meant}packages that deny are {}", packages.join(", ")))
     }
 
@@ -222,8 +221,7 @@ impl Known<'_> {
             .iter()
             .filter(|(_, packages)| package.is_none_or(|package| packages.contains(package)));
         let codes: Vec<&str> = given.map(|(code, _)| code.as_str()).collect();
-        let near = nearest(code, codes.iter().copied());
-        let meant = near.map(|near| format!("did you mean {near}? ")).unwrap_or_default();
+        let meant = did_you_mean(code, codes.iter().copied());
         (why, format!("{meant}codes of loaded rules are {}", codes.join(", ")))
     }
 }

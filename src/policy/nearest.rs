@@ -5,8 +5,13 @@ const ALIKE: f32 = 0.7;
 /// Longest word that is looked at, in characters.
 const LONGEST_CHARS: usize = 64;
 
+/// The question for the beginning of a help text, with a blank behind it; nothing where no known word is like the written one.
+pub fn did_you_mean<'w>(written: &str, words: impl Iterator<Item = &'w str>) -> String {
+    nearest(written, words).map(|near| format!("did you mean {near}? ")).unwrap_or_default()
+}
+
 /// Finds the known word that is most like the written one, if any is.
-pub fn nearest<'w>(written: &str, words: impl Iterator<Item = &'w str>) -> Option<&'w str> {
+fn nearest<'w>(written: &str, words: impl Iterator<Item = &'w str>) -> Option<&'w str> {
     if written.chars().count() > LONGEST_CHARS {
         return None;
     }

@@ -40,10 +40,16 @@ const LOOK: Duration = Duration::from_millis(10);
 /// # Errors
 /// It is not there, cannot be read, or is no file.
 pub fn open_file(path: &Path) -> io::Result<File> {
+    open_kind(path, fs::FileType::is_file).map(|(file, _)| file)
+}
+
+/// Opens what is of a kind that the caller takes, without waiting for anybody at its other end.
+fn open_kind(path: &Path, takes: fn(&fs::FileType) -> bool) -> io::Result<(File, fs::FileType)> {
     let flags = OFlags::NONBLOCK.bits().cast_signed();
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
-    match file.metadata()?.is_file() {
-        true => Ok(file),
+    let kind = file.metadata()?.file_type();
+    match takes(&kind) {
+        true => Ok((file, kind)),
         false => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file")),
     }
 }
@@ -58,12 +64,7 @@ pub fn read_file(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
 }
 
 fn read_within(path: &Path, max_bytes: u64, wait: Duration) -> io::Result<Vec<u8>> {
-    let flags = OFlags::NONBLOCK.bits().cast_signed();
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
-    let kind = file.metadata()?.file_type();
-    if !(kind.is_file() || kind.is_fifo()) {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file"));
-    }
+    let (file, kind) = open_kind(path, |kind| kind.is_file() || kind.is_fifo())?;
     let (until, mut bytes) = (Instant::now() + wait, Vec::new());
     let mut limited = file.take(max_bytes.saturating_add(1));
     loop {
