@@ -9,7 +9,7 @@ use crate::{
     untrusted::{Page, line},
 };
 
-/// The commit that this program was built from, where whoever built it said so.
+/// The commit that this program was built from, where whoever built it said so (deploy/Dockerfile; empty where its argument is).
 const COMMIT: Option<&str> = option_env!("HALLMARK_COMMIT");
 
 /// What a shell reads to complete commands and options.
@@ -47,7 +47,10 @@ pub(super) fn page(words: &[String]) -> Result<String, Failure> {
 /// The version, its commit, and the trusted roots that are in the program.
 pub(super) fn version() -> String {
     let mut page = Page::default();
-    let commit = COMMIT.map(|commit| format!(" (commit {commit})")).unwrap_or_default();
+    let commit = COMMIT
+        .filter(|commit| !commit.is_empty())
+        .map(|commit| format!(" (commit {commit})"))
+        .unwrap_or_default();
     line!(page, "hallmark {}{commit}", env!("CARGO_PKG_VERSION"));
     let limits = Limits::default();
     for root in [TrustedRoot::public_good(&limits), TrustedRoot::github(&limits)].iter().flatten() {
