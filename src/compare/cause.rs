@@ -6,11 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Cause, Comparison, Difference, Hint, Place, Repeats, ladder};
+use super::{Cause, Comparison, Difference, Hint, Place, Repeats, What};
 use crate::{attest::provenance::Provenance, image::ImageConfig};
 
-/// What is no affair of any one layer.
-const OF_NO_LAYER: [&str; 2] = [ladder::NUMBER_OF_LAYERS, ladder::SPREAD];
 /// Longest Dockerfile that is searched, in bytes.
 const DOCKERFILE_BYTES: usize = 1 << 20;
 /// Longest path of a Dockerfile in a cause, in characters.
@@ -38,7 +36,7 @@ pub fn explain(
         };
         // What only the rebuilt image has was made by a step of that one.
         let layer = difference.layers.map_or(Some(*layer), |layers| layers.left);
-        let Some(layer) = layer.filter(|_| !OF_NO_LAYER.contains(&difference.what.as_str())) else {
+        let Some(layer) = layer.filter(|_| !is_of_no_layer(&difference.what)) else {
             continue;
         };
         difference.cause = instructions.get(layer).map(|created_by| Cause {
@@ -47,6 +45,11 @@ pub fn explain(
             instruction: readable(created_by).chars().take(INSTRUCTION_CHARS).collect(),
         });
     }
+}
+
+/// Whether it is no affair of any one layer.
+fn is_of_no_layer(what: &What) -> bool {
+    matches!(what, What::LayerCount | What::LayerSpread)
 }
 
 /// Says of each difference whether a second rebuild differs from the published image in the same way. `between` compares
@@ -237,7 +240,7 @@ mod tests {
     #[test]
     fn what_varies_between_rebuilds_is_told_from_what_repeats() {
         let entry = |layer, path: &str, class| {
-            Difference::new(Place::Entry { layer, path: path.to_owned() }, class, "content")
+            Difference::new(Place::Entry { layer, path: path.to_owned() }, class, What::Content)
         };
         let comparison = |differences, omitted| Comparison {
             level: crate::compare::Level::Different,

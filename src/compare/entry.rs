@@ -8,7 +8,7 @@
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Class, Difference, Place, Which,
+    Class, Difference, Place, What, Which,
     content::{Hash, cut, text, words},
     inside::inside,
     matcher::Content,
@@ -125,14 +125,14 @@ pub(super) fn differences(
     let mut list = List { place: Place::Entry { layer, path: path.to_owned() }, found: Vec::new() };
     match (left, right) {
         (Some(left), Some(right)) if is_other_form(&left.entry, &right.entry) => {
-            list.add(Class::TarSecurity, HARD_LINK, Some(left.words()), Some(right.words()));
+            list.add(Class::TarSecurity, What::HardLink, Some(left.words()), Some(right.words()));
         }
         (Some(left), Some(right)) => {
             both(&mut list, left, right);
             content(&mut list, path, (left, right), limits);
             // Whatever has no line above counts all the same.
             if list.found.is_empty() && mark(&left.entry) != mark(&right.entry) {
-                list.add(Class::TarSecurity, "metadata", None, None);
+                list.add(Class::TarSecurity, What::Metadata, None, None);
             }
         }
         (Some(only), None) => {
@@ -145,13 +145,6 @@ pub(super) fn differences(
     }
     list.found
 }
-
-/// What differs where both sides have a file of other bytes.
-pub(super) const CONTENT: &str = "content";
-
-/// What differs where a name is a hard link on one side, or one to another name on both. It may be the same file: the
-/// trees tell.
-pub(super) const HARD_LINK: &str = "how a hard link is written";
 
 fn is_other_form(left: &Entry, right: &Entry) -> bool {
     let linked = |entry: &Entry| entry.kind == EntryKind::HardLink;
@@ -171,9 +164,8 @@ fn one_sided(
     (left, right): (Option<String>, Option<String>),
 ) {
     let class = residue::one_sided(&only.entry);
-    list.add(class, &format!("only in {}", which.name()), left, right);
+    list.add(class, What::OnlyIn(which), left, right);
     let Some(last) = list.found.last_mut() else { return };
-    last.only_in = Some(which);
     last.may_be_allowed = residue::may_be_allowed(class, &only.entry);
     if class == Class::MountPoint {
         last.explained_by = Some(residue::MOUNT_POINT.to_owned());
@@ -186,7 +178,7 @@ struct List {
 }
 
 impl List {
-    fn add(&mut self, class: Class, what: &str, left: Option<String>, right: Option<String>) {
+    fn add(&mut self, class: Class, what: What, left: Option<String>, right: Option<String>) {
         let found = Difference::new(self.place.clone(), class, what);
         self.found.push(found.between(left, right));
     }
@@ -194,7 +186,7 @@ impl List {
     fn compare<T: PartialEq>(
         &mut self,
         class: Class,
-        what: &str,
+        what: What,
         (left, right): (&T, &T),
         words: impl Fn(&T) -> String,
     ) {
@@ -207,24 +199,24 @@ impl List {
 fn both(list: &mut List, left: &Facts, right: &Facts) {
     let (l, r) = (&left.entry, &right.entry);
     let security = Class::TarSecurity;
-    list.compare(security, "type", (&l.kind, &r.kind), |kind| kind.name().to_owned());
-    list.compare(security, "mode", (&l.mode, &r.mode), |mode| format!("{mode:04o}"));
+    list.compare(security, What::Type, (&l.kind, &r.kind), |kind| kind.name().to_owned());
+    list.compare(security, What::Mode, (&l.mode, &r.mode), |mode| format!("{mode:04o}"));
     let odd = (&l.odd_type_bits, &r.odd_type_bits);
-    list.compare(security, "type bits of the mode", odd, |bits| format!("{bits:o}"));
-    list.compare(security, "uid", (&l.uid, &r.uid), u64::to_string);
-    list.compare(security, "gid", (&l.gid, &r.gid), u64::to_string);
+    list.compare(security, What::ModeTypeBits, odd, |bits| format!("{bits:o}"));
+    list.compare(security, What::Uid, (&l.uid, &r.uid), u64::to_string);
+    list.compare(security, What::Gid, (&l.gid, &r.gid), u64::to_string);
     let link = |link: &Option<String>| cut(link.as_deref().unwrap_or("none"));
-    list.compare(security, "link target", (&l.link, &r.link), link);
+    list.compare(security, What::LinkTarget, (&l.link, &r.link), link);
     let device = |device: &Option<(u32, u32)>| {
         device.map_or("none".to_owned(), |(major, minor)| format!("{major}:{minor}"))
     };
-    list.compare(security, "device", (&l.device, &r.device), device);
-    attributes(list, "xattr", (&l.xattrs, &r.xattrs), |_, _| false);
-    attributes(list, "PAX record", (&l.pax, &r.pax), residue::is_benign_record);
+    list.compare(security, What::Device, (&l.device, &r.device), device);
+    attributes(list, What::Xattr, (&l.xattrs, &r.xattrs), |_, _| false);
+    attributes(list, What::PaxRecord, (&l.pax, &r.pax), residue::is_benign_record);
     if (left.count, right.count) != (1, 1) {
         // Only the last of them is compared, and not every runtime lets the last one win.
         let words = |facts: &Facts| Some(facts.count.to_string());
-        list.add(security, "entries with this path", words(left), words(right));
+        list.add(security, What::Repeated, words(left), words(right));
     }
 }
 
@@ -234,7 +226,7 @@ fn content(list: &mut List, path: &str, (left, right): (&Facts, &Facts), limits:
         return;
     }
     let place = list.place.clone();
-    let mut found = Difference::new(place, residue::content(path), CONTENT)
+    let mut found = Difference::new(place, residue::content(path), What::Content)
         .between(Some(left.content_words()), Some(right.content_words()));
     if let (Some(l), Some(r)) = (&left.bytes, &right.bytes) {
         match (normal(path, l, limits), normal(path, r, limits)) {
@@ -258,7 +250,7 @@ type Attributes = std::collections::BTreeMap<String, Vec<u8>>;
 
 fn attributes(
     list: &mut List,
-    what: &str,
+    what: fn(String) -> What,
     (left, right): (&Attributes, &Attributes),
     benign: impl Fn(&str, &[u8]) -> bool,
 ) {
@@ -268,8 +260,7 @@ fn attributes(
             |side: &'_ Attributes| side.get(name).is_some_and(|value| !benign(name, value));
         if left.get(name) != right.get(name) && (counts(left) || counts(right)) {
             let words = |side: &Attributes| side.get(name).map(|value| bytes_words(value));
-            let what = format!("{what} {}", cut(name));
-            list.add(Class::TarSecurity, &what, words(left), words(right));
+            list.add(Class::TarSecurity, what(cut(name)), words(left), words(right));
         }
     }
 }

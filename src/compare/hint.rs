@@ -2,8 +2,7 @@
 //!
 //! A hint is a guess from the shape of a difference, for the person who has to act on it. Nothing is judged by it.
 
-use super::{Class, Difference, Inside, Place, Repeats, residue::MOUNTED_FILES};
-use crate::image::gzip::{Effort, GzipHeader};
+use super::{Class, Difference, Inside, Place, Repeats, Stored, What, residue::MOUNTED_FILES};
 
 /// A probable cause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -205,13 +204,16 @@ impl Hint {
         if difference.repeats == Repeats::No {
             return Some(Self::Unstable);
         }
-        let what = difference.what.as_str();
+        let what = &difference.what;
         Some(match difference.class {
             Class::Envelope => Self::Exporter,
-            Class::Compression => Stored::named(what).hint(),
+            Class::Compression => match what {
+                What::Stored(stored) => Self::from(*stored),
+                _ => Self::Compressor,
+            },
             Class::ConfigBenign => return config_hint(&difference.place),
             Class::ConfigRuntime => Self::Configuration,
-            Class::TarBenign if what.contains("times") => Self::Times,
+            Class::TarBenign if *what == What::EntryForm => Self::Times,
             Class::TarBenign => return None,
             Class::TarSecurity => security_hint(difference),
             Class::OpaqueWhiteout => Self::Whiteouts,
@@ -226,59 +228,20 @@ impl Hint {
             Class::Content if difference.inside.as_ref().is_some_and(Inside::is_only_times) => {
                 Self::EmbeddedTime
             }
-            Class::Content if what.starts_with("only in") => Self::OneSided,
+            Class::Content if matches!(what, What::OnlyIn(_)) => Self::OneSided,
             Class::Content => Self::OtherContent,
         })
     }
 }
 
-/// How the stored bytes of two layers with the same content differ.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stored {
-    Otherwise,
-    Level,
-    Family,
-    Version,
-    Alike,
-}
-
-impl Stored {
-    const ALL: [Self; 5] = [Self::Otherwise, Self::Level, Self::Family, Self::Version, Self::Alike];
-
-    /// What the gzip headers of both sides tell; a stream that is no gzip has none.
-    pub(super) fn of(headers: [Option<GzipHeader>; 2]) -> Self {
-        let [Some(left), Some(right)] = headers else { return Self::Otherwise };
-        match left {
-            _ if left.is_gos() != right.is_gos() => Self::Family,
-            _ if left.effort() != right.effort() => Self::Level,
-            _ if !left.is_gos() => Self::Otherwise,
-            _ if left.effort() == Effort::Unsaid => Self::Alike,
-            _ => Self::Version,
-        }
-    }
-
-    /// What differs, as differences say it.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Otherwise => "compression",
-            Self::Level => "compression level",
-            Self::Family => "compression by another program",
-            Self::Version => "compression by another version",
-            Self::Alike => "compression under the same header",
-        }
-    }
-
-    fn named(what: &str) -> Self {
-        Self::ALL.into_iter().find(|stored| stored.name() == what).unwrap_or(Self::Otherwise)
-    }
-
-    fn hint(self) -> Hint {
-        match self {
-            Self::Otherwise => Hint::Compressor,
-            Self::Level => Hint::CompressorLevel,
-            Self::Family => Hint::CompressorFamily,
-            Self::Version => Hint::CompressorVersion,
-            Self::Alike => Hint::CompressorAlike,
+impl From<Stored> for Hint {
+    fn from(stored: Stored) -> Self {
+        match stored {
+            Stored::Otherwise => Self::Compressor,
+            Stored::Level => Self::CompressorLevel,
+            Stored::Family => Self::CompressorFamily,
+            Stored::Version => Self::CompressorVersion,
+            Stored::Alike => Self::CompressorAlike,
         }
     }
 }
@@ -291,7 +254,7 @@ fn is_engine_leftover(difference: &Difference) -> bool {
     MOUNTED_FILES.contains(&path.as_str())
         || path == "/run/.containerenv"
         || path == "/run"
-            && difference.what.starts_with("only in")
+            && matches!(difference.what, What::OnlyIn(_))
             && words.all(|words| words.starts_with("directory "))
 }
 
@@ -302,24 +265,24 @@ fn config_hint(place: &Place) -> Option<Hint> {
 }
 
 fn security_hint(difference: &Difference) -> Hint {
-    let what = difference.what.as_str();
+    let what = &difference.what;
     let sides = [difference.left.as_deref(), difference.right.as_deref()];
     // `4755`, and `file 4755 0:0 …` for what is on one side only.
     let lends = |words: &str| {
         let mode = words.split(' ').find_map(|word| u32::from_str_radix(word, 8).ok());
         mode.is_some_and(|mode| mode & 0o6000 != 0)
     };
-    let is_mode = what == "mode" || what.starts_with("only in");
-    if what.starts_with("xattr") || is_mode && sides.into_iter().flatten().any(lends) {
+    let is_mode = matches!(what, What::Mode | What::OnlyIn(_));
+    if matches!(what, What::Xattr(_)) || is_mode && sides.into_iter().flatten().any(lends) {
         return Hint::LendsRights;
     }
     let is_whiteout = matches!(&difference.place, Place::Entry { path, .. }
         if path.rsplit('/').next().is_some_and(|name| name.starts_with(".wh.")));
     match what {
         _ if is_whiteout => Hint::Hidden,
-        "mode" | "uid" | "gid" => Hint::Permissions,
-        "link target" | "shares a file with" => Hint::Link,
-        _ if what.starts_with("only in") => Hint::OneSided,
+        What::Mode | What::Uid | What::Gid => Hint::Permissions,
+        What::LinkTarget | What::SharedFile => Hint::Link,
+        What::OnlyIn(_) => Hint::OneSided,
         _ => Hint::OtherContent,
     }
 }
@@ -327,6 +290,7 @@ fn security_hint(difference: &Difference) -> Hint {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{compare::Which, image::gzip::GzipHeader};
 
     #[test]
     fn headers_of_both_sides_tell_what_compressed_them() {
@@ -342,7 +306,7 @@ mod tests {
         ];
         for (left, right, want) in cases {
             for headers in [[left, right], [right, left]] {
-                let what = Stored::of(headers).name();
+                let what = What::Stored(Stored::of(headers));
                 let found = Difference::new(Place::Layer(0), Class::Compression, what);
                 assert_eq!(Hint::of(&found), Some(want), "{headers:?}");
             }
@@ -351,17 +315,18 @@ mod tests {
 
     #[test]
     fn what_engines_leave_in_etc_is_told_from_other_files_of_the_host() {
-        let hint = |path: &str, class, what: &str, right: &str| {
+        let hint = |path: &str, class, what: What, right: &str| {
             let place = Place::Entry { layer: 0, path: path.to_owned() };
             let found = Difference::new(place, class, what);
             Hint::of(&found.between(None, Some(right.to_owned()))).unwrap()
         };
-        let (host, content, only) = (Class::Host, Class::Content, "only in rebuilt");
-        assert_eq!(hint("/etc/resolv.conf", host, "content", "x"), Hint::EngineLeftover);
-        assert_eq!(hint("/etc/hosts", host, only, "file 0644 0:0 x"), Hint::EngineLeftover);
-        assert_eq!(hint("/etc/machine-id", host, "content", "x"), Hint::Host);
-        assert_eq!(hint("/run", content, only, "directory 0755 0:0"), Hint::EngineLeftover);
-        assert_eq!(hint("/run", content, only, "symlink 0777 0:0 -> /x"), Hint::OneSided);
-        assert_eq!(hint("/run/x", content, only, "file 0644 0:0 x"), Hint::OneSided);
+        let (host, content) = (Class::Host, Class::Content);
+        let only = || What::OnlyIn(Which::Rebuilt);
+        assert_eq!(hint("/etc/resolv.conf", host, What::Content, "x"), Hint::EngineLeftover);
+        assert_eq!(hint("/etc/hosts", host, only(), "file 0644 0:0 x"), Hint::EngineLeftover);
+        assert_eq!(hint("/etc/machine-id", host, What::Content, "x"), Hint::Host);
+        assert_eq!(hint("/run", content, only(), "directory 0755 0:0"), Hint::EngineLeftover);
+        assert_eq!(hint("/run", content, only(), "symlink 0777 0:0 -> /x"), Hint::OneSided);
+        assert_eq!(hint("/run/x", content, only(), "file 0644 0:0 x"), Hint::OneSided);
     }
 }

@@ -22,9 +22,7 @@ use std::collections::BTreeSet;
 
 use super::{
     Allowance, Class, CompareError, Comparison, Difference, Hint, LayerFacts, LayerPair, Level,
-    PackageChange, Place, Side, Which, allow, config, drift,
-    entry::{CONTENT, HARD_LINK},
-    hint::Stored,
+    PackageChange, Place, Side, Stored, What, Which, allow, config, drift,
     layer::Layer,
     manifest, pair,
     pair::Pair,
@@ -144,14 +142,10 @@ fn lie(layer: &Layer<'_>, found: &DiffId) -> Option<Difference> {
         Which::Rebuilt => (None, Some(told)),
     };
     let place = Place::Layer(layer.position);
-    let lie = || Difference::new(place, Class::LyingDiffId, "diffID").between(left, right);
+    let lie = || Difference::new(place, Class::LyingDiffId, What::DiffId).between(left, right);
     (claimed != found).then(lie)
 }
 
-/// What differs where layers cannot be paired; it is no affair of any one of them.
-pub(super) const NUMBER_OF_LAYERS: &str = "number of layers";
-/// What differs where the same tree is spread over the layers in another way.
-pub(super) const SPREAD: &str = "which layer holds which file";
 /// Pairs of layers between which what is kept is taken up.
 const BATCH: usize = 16;
 
@@ -343,7 +337,7 @@ impl<'a> Run<'a> {
         self.differences.iter().any(|d| {
             let Place::Entry { layer, path } = &d.place else { return false };
             let name = path.rsplit('/').next().unwrap_or_default();
-            let file = *layer == last && d.what == CONTENT && !name.starts_with(".wh.");
+            let file = *layer == last && d.what == What::Content && !name.starts_with(".wh.");
             file && d.explained_by.is_none()
         })
     }
@@ -368,8 +362,8 @@ impl<'a> Run<'a> {
         seen.other_sources |= entries.other_sources;
         if entries.differences.is_empty() && entries.more == 0 {
             let what = match entries.same_order {
-                true => "times or format of entries",
-                false => "order of entries",
+                true => What::EntryForm,
+                false => What::EntryOrder,
             };
             return self.add(whole(left.position, Class::TarBenign, what));
         }
@@ -437,7 +431,7 @@ impl<'a> Run<'a> {
             self.add(difference);
         }
         if spread {
-            self.add(whole(0, Class::TarBenign, SPREAD));
+            self.add(whole(0, Class::TarBenign, What::LayerSpread));
         }
         for difference in trees {
             if told(&difference).is_none_or(|told| !listed.contains(&told)) {
@@ -478,7 +472,7 @@ impl<'a> Run<'a> {
     /// Compares the root filesystems of images whose layers cannot be paired.
     fn as_a_whole(&mut self) -> Result<Content, CompareError> {
         let mut trees = self.trees()?;
-        let mut counts = whole(0, Class::TarBenign, NUMBER_OF_LAYERS);
+        let mut counts = whole(0, Class::TarBenign, What::LayerCount);
         counts.left = Some(self.left.len().to_string());
         counts.right = Some(self.right.len().to_string());
         self.add(counts);
@@ -550,7 +544,7 @@ impl<'a> Run<'a> {
                 let header = header.map(|header| format!(", {header}")).unwrap_or_default();
                 Some(format!("{how}, {} bytes{header}", layer.descriptor.size))
             };
-            let what = Stored::of(headers).name();
+            let what = What::Stored(Stored::of(headers));
             let mut difference = whole(left.position, Class::Compression, what);
             let [ours, theirs] = headers;
             (difference.left, difference.right) = (words(left, ours), words(right, theirs));
@@ -591,11 +585,11 @@ fn hidden_by(path: &str) -> String {
 }
 
 fn is_link(difference: &Difference) -> bool {
-    difference.class == Class::TarSecurity && difference.what == HARD_LINK
+    difference.class == Class::TarSecurity && difference.what == What::HardLink
 }
 
 /// Path, what differs there, and both sides in words, which hold digests and sizes in full.
-type Told = (String, String, Option<String>, Option<String>);
+type Told = (String, What, Option<String>, Option<String>);
 
 fn told(difference: &Difference) -> Option<Told> {
     let Place::Entry { path, .. } = &difference.place else { return None };
@@ -610,13 +604,12 @@ fn is_known(difference: &Difference, known: &BTreeSet<Told>) -> bool {
 
 /// What only lazily pulling runtimes read: it can make them run something else.
 fn asides(position: usize, counts: [usize; 2]) -> Difference {
-    let what = "bytes beside the content of a compressed stream";
     let words = counts.map(|count| Some(if count == 0 { "none" } else { "some" }.to_owned()));
     let [left, right] = words;
-    whole(position, Class::TarSecurity, what).between(left, right)
+    whole(position, Class::TarSecurity, What::StreamAsides).between(left, right)
 }
 
-fn whole(position: usize, class: Class, what: &str) -> Difference {
+fn whole(position: usize, class: Class, what: What) -> Difference {
     Difference::new(Place::Layer(position), class, what)
 }
 

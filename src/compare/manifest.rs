@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Class, Difference, Place, content::cut};
+use super::{Class, Difference, Place, What, content::cut};
 use crate::image::Manifest;
 
 /// Starts of the keys that runtimes obey.
@@ -85,7 +85,7 @@ fn annotations(
 }
 
 fn difference(name: String, left: Option<&str>, right: Option<&str>) -> Difference {
-    Difference::new(Place::Manifest(name), Class::Envelope, "value")
+    Difference::new(Place::Manifest(name), Class::Envelope, What::Value)
         .between(left.map(cut), right.map(cut))
 }
 

@@ -22,6 +22,7 @@ mod pair;
 mod parallel;
 mod residue;
 mod squash;
+mod what;
 
 use std::io::{self, Read};
 
@@ -30,6 +31,7 @@ pub use self::{
     drift::PackageChange,
     hint::Hint,
     inside::{Container, Inside, Part},
+    what::{Stored, What},
 };
 
 use crate::{
@@ -362,10 +364,8 @@ pub struct Difference {
     pub place: Place,
     /// Which class.
     pub class: Class,
-    /// What differs there: `content`, `mode`, `uid`, `only in published` …
-    pub what: String,
-    /// The only side that has it, where the other has nothing.
-    pub only_in: Option<Which>,
+    /// What differs there.
+    pub what: What,
     /// The left (published) side, in words: a digest and size, a mode, a value.
     pub left: Option<String>,
     /// The right (rebuilt) side.
@@ -388,12 +388,11 @@ pub struct Difference {
 
 impl Difference {
     /// A difference of which nothing is known yet but where and what it is.
-    pub fn new(place: Place, class: Class, what: impl Into<String>) -> Self {
+    pub fn new(place: Place, class: Class, what: What) -> Self {
         Self {
             place,
             class,
-            what: what.into(),
-            only_in: None,
+            what,
             left: None,
             right: None,
             explained_by: None,
@@ -403,14 +402,6 @@ impl Difference {
             inside: None,
             layers: None,
             repeats: Repeats::Unknown,
-        }
-    }
-
-    /// What differs, with the sides called so.
-    pub fn what_in(&self, words: SideWords) -> String {
-        match self.only_in {
-            Some(which) => format!("only in {}", words.of(which)),
-            None => self.what.clone(),
         }
     }
 

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Class, CompareError, Difference, Place, SideLayers, Which,
+    Class, CompareError, Difference, Place, SideLayers, What, Which,
     content::Hash,
     drift::{self, Kept},
     entry::{Facts, differences},
@@ -150,11 +150,11 @@ impl Squashed {
         let runs = [self.runs(path), other.runs(path)];
         if runs[0] != runs[1] && left.is_some() && right.is_some() {
             let [ours, theirs] = runs.map(|runs| Some(runs.name().to_owned()));
-            found.push(self.security(other, path, "what Python runs").between(ours, theirs));
+            found.push(self.security(other, path, What::PythonRuns).between(ours, theirs));
         }
         let (ours, theirs) = (self.shares(path), other.shares(path));
         if ours != theirs && left.is_some() && right.is_some() {
-            found.push(self.security(other, path, "shares a file with").between(ours, theirs));
+            found.push(self.security(other, path, What::SharedFile).between(ours, theirs));
         }
         let layers = SideLayers { left: self.layer(path), right: other.layer(path) };
         found.iter_mut().for_each(|difference| difference.layers = Some(layers));
@@ -175,11 +175,9 @@ impl Squashed {
         let (left, right) = (told(self), told(other));
         for (path, why) in left.union(&right) {
             let there = |side: &BTreeSet<_>| side.contains(&(path.clone(), *why));
-            let place = match (there(&left), there(&right)) {
-                (true, true) => "on both sides",
-                _ => "on one side only",
-            };
-            whole.differences.push(self.security(other, path, &format!("{place}: {why}")));
+            let both = there(&left) && there(&right);
+            let what = What::Ambiguity { both, why };
+            whole.differences.push(self.security(other, path, what));
         }
     }
 
@@ -190,13 +188,13 @@ impl Squashed {
         let mut odd = left.symmetric_difference(right);
         for path in odd.by_ref().take(limits.differences) {
             let which = if left.contains(path) { Which::Published } else { Which::Rebuilt };
-            let what = format!("a whiteout that hides nothing, only in {}", which.name());
-            whole.differences.push(self.security(other, path, &what));
+            let what = What::IdleWhiteout(which);
+            whole.differences.push(self.security(other, path, what));
         }
         whole.more = whole.more.saturating_add(odd.count() as u64);
     }
 
-    fn security(&self, other: &Self, path: &str, what: &str) -> Difference {
+    fn security(&self, other: &Self, path: &str, what: What) -> Difference {
         let place = Place::Entry { layer: self.place(path, other), path: path.to_owned() };
         Difference::new(place, Class::TarSecurity, what)
     }

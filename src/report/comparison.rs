@@ -251,7 +251,7 @@ impl DifferenceReport {
             class: class.letter().to_string(),
             class_name: class.name().to_owned(),
             benign: class.is_benign(),
-            what: difference.what_in(SideWords::TWO_IMAGES),
+            what: difference.what.told(SideWords::TWO_IMAGES),
             left: difference.left.clone(),
             right: difference.right.clone(),
             explained_by: difference.explained_by.clone(),

@@ -113,7 +113,7 @@ fn write_difference(out: &mut Page, difference: &Difference, style: Style) {
         out,
         "{indent}{}: {} [{} {}]",
         place,
-        difference.what_in(style.words),
+        difference.what.told(style.words),
         class.letter(),
         class.name()
     );

@@ -319,7 +319,10 @@ fn expect(name: &str, twin: &Recipe, level: Level, class: Class, what: &str) {
         let found = run(left, right).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(found.level, level, "{name}: {found:#?}");
         assert!(
-            found.differences.iter().any(|d| d.class == class && d.what.starts_with(what)),
+            found
+                .differences
+                .iter()
+                .any(|d| d.class == class && d.what.to_string().starts_with(what)),
             "{name}: no {class:?} {what:?} in {found:#?}"
         );
     }
@@ -445,7 +448,7 @@ fn security_metadata_is_different() {
     let devices = |minor| with(move |r| r.layers[1].push(special("n", EntryType::Char, minor)));
     let found = run(&devices("3"), &devices("5")).unwrap();
     assert_eq!(found.level, Level::Different);
-    assert!(found.differences.iter().any(|d| d.what == "device"), "{found:#?}");
+    assert!(found.differences.iter().any(|d| d.what == What::Device), "{found:#?}");
 }
 
 #[test]
@@ -721,7 +724,7 @@ fn which_names_share_a_file_counts() {
     });
     let found = run(&copied, &linked).unwrap();
     assert_eq!(found.level, Level::Different);
-    assert!(found.differences.iter().any(|d| d.what == "shares a file with"), "{found:#?}");
+    assert!(found.differences.iter().any(|d| d.what == What::SharedFile), "{found:#?}");
 }
 
 #[test]
@@ -772,7 +775,7 @@ fn a_lying_configuration_gains_nothing() {
     // Equal configurations, other layers.
     let found = run(&lie, &other_content).unwrap();
     assert_eq!(found.level, Level::Different);
-    assert!(found.differences.iter().any(|d| d.what == "content"), "{found:#?}");
+    assert!(found.differences.iter().any(|d| d.what == What::Content), "{found:#?}");
 }
 
 #[test]
@@ -990,12 +993,13 @@ fn what_only_one_of_two_differently_layered_images_has_is_told_with_its_layer() 
     let (layered, squashed) = differently_layered(&[file("extra", "x")], &[]);
     let found = run(&squashed, &layered).unwrap();
     assert_eq!(found.level, Level::Different);
-    let extra = found.differences.iter().find(|d| d.what == "only in rebuilt").unwrap();
+    let extra = found.differences.iter().find(|d| d.what == What::OnlyIn(Which::Rebuilt)).unwrap();
     assert_eq!(extra.layers, Some(SideLayers { left: None, right: Some(1) }));
     // The published image has no step that made it.
     let mut explained = found.clone();
     crate::compare::cause::explain(&mut explained, &squashed.build().config, None);
-    let extra = explained.differences.iter().find(|d| d.what == "only in rebuilt").unwrap();
+    let extra =
+        explained.differences.iter().find(|d| d.what == What::OnlyIn(Which::Rebuilt)).unwrap();
     assert_eq!(extra.cause, None);
 }
 

@@ -304,7 +304,7 @@ impl DifferenceInput {
         Self {
             place,
             class: difference.class.name().to_owned(),
-            what: difference.what.clone(),
+            what: difference.what.to_string(),
             explained_by: difference.explained_by.clone(),
             line: difference.cause.as_ref().and_then(|cause| cause.line),
             instruction: difference.cause.as_ref().map(|cause| cause.instruction.clone()),

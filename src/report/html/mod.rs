@@ -301,7 +301,7 @@ pub(super) fn row(name: &str, difference: &Difference) -> Markup {
     html! {
         div class="row" {
             span class="name" { (clean(name)) }
-            " " span class="what" { (clean(&difference.what_in(SideWords::TWO_IMAGES))) }
+            " " span class="what" { (clean(&difference.what.told(SideWords::TWO_IMAGES))) }
             " " span class="class" title=(class.name()) { (class.letter()) " " (class.name()) }
             @if let Some(by) = &difference.explained_by {
                 " " span class="by" { "explained by " (clean(by)) }

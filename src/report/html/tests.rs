@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    compare::{Allowance, AllowedClass, Cause, Class, Container, LayerFacts, LayerPair},
+    compare::{Allowance, AllowedClass, Cause, Class, Container, LayerFacts, LayerPair, What},
     digest::BlobDigest,
 };
 
@@ -27,15 +27,15 @@ fn hostile() -> Comparison {
                 instruction: EVIL.to_owned(),
             }),
             explained_by: Some(EVIL.to_owned()),
-            ..Difference::new(entry(EVIL), Class::Content, EVIL)
+            ..Difference::new(entry(EVIL), Class::Content, What::Xattr(EVIL.to_owned()))
         },
         Difference {
             inside: Some(text),
-            ..Difference::new(entry("/srv/b"), Class::Content, "content")
+            ..Difference::new(entry("/srv/b"), Class::Content, What::Content)
         },
-        Difference::new(Place::Config(EVIL.to_owned()), Class::ConfigRuntime, "value")
+        Difference::new(Place::Config(EVIL.to_owned()), Class::ConfigRuntime, What::Value)
             .between(Some(EVIL.to_owned()), None),
-        Difference::new(Place::Layer(0), Class::TarBenign, "order of entries"),
+        Difference::new(Place::Layer(0), Class::TarBenign, What::EntryOrder),
     ];
     differences.sort();
     let facts = LayerFacts { blob: BlobDigest::of(b"x"), size: 5 << 20, diff_id: None };
@@ -98,7 +98,7 @@ fn the_page_needs_nothing_and_may_load_nothing() {
 #[test]
 fn deep_paths_end_in_a_name() {
     let path = "/d".repeat(2000);
-    let found = Difference::new(Place::Entry { layer: 0, path }, Class::Content, "content");
+    let found = Difference::new(Place::Entry { layer: 0, path }, Class::Content, What::Content);
     let page = comparison(&Comparison { differences: vec![found], ..hostile() }, "a", "b");
     assert!(page.len() < 100_000);
 }
