@@ -195,3 +195,27 @@ fn a_word_that_cannot_be_meant_is_told_with_one_that_can() {
         ("a misspelt option", verify(&["--polcy", "signed", &image]).run(), 2, &["--policy"], &[]),
     ]);
 }
+
+#[test]
+fn i1_what_no_rule_reads_is_told_though_the_image_is_not_there() {
+    let gone = "127.0.0.1:1/app";
+    let digest = format!("{gone}@sha256:{}", "0".repeat(64));
+    let tag = format!("{gone}:1");
+    let config = |policy: &str| {
+        format!("version: 1\nlimits: {{attempts: 1}}\npolicy: {{preset: baseline, {policy}}}\n")
+    };
+    let ask = |images: &[&str], policy: &str| verify(images).config(&config(policy)).run();
+    let misspelt = "settings: {signature: {revokd: []}}";
+    let misplaced = "settings: {signature: {signers: []}}";
+    let idle = "exceptions: [{code: sbom-missing, images: ['127.0.0.1:1/app'], reason: r, owner: o, expires: 2026-12-31}]";
+    let read = "policy.settings.signature.revokd is read by no rule that is loaded";
+    check(&[
+        ("misspelt, by tag", ask(&[&tag], misspelt), 2, &[read, ":3:"], &["Connection refused"]),
+        ("misspelt, by digest", ask(&[&digest], misspelt), 2, &[read], &["Connection refused"]),
+        ("misspelt, a list", ask(&[&tag, &digest], misspelt), 2, &[read], &["Connection refused"]),
+        ("in JSON", ask(&["-o", "json", &tag], misspelt), 2, &[read], &["Connection refused"]),
+        ("misplaced", ask(&[&tag], misplaced), 2, &["signature.signers is read by no"], &[]),
+        ("an exception that is idle", ask(&[&tag], idle), 2, &["sbom-missing"], &["refused"]),
+        ("nothing wrong", ask(&[&tag], "settings: {}"), 3, &["Connection refused"], &["settings"]),
+    ]);
+}
