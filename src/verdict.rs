@@ -8,7 +8,7 @@
 use crate::{
     attest::{
         Carrier, Statement,
-        predicate::{Outcome, Predicate, summary},
+        predicate::{Outcome, Predicate},
         provenance::{self, Provenance},
         statement::SIGNATURE,
     },
@@ -18,7 +18,7 @@ use crate::{
     rebuild::{Gap, Rebuild, Warrant, plan::PlanOptions},
     sbom::{BoundSbom, Inventory, Reconciliation},
     trust::{
-        Attested, PredicateClass, Proof, Signer, SourceRefs, Verified,
+        Attested, Delegation, PredicateClass, Proof, Signer, SourceRefs, Verified,
         layout::{JudgedLayout, LayoutState},
         refs::Kind,
     },
@@ -55,6 +55,8 @@ pub struct Evidence {
     pub asked_level: u8,
     /// What trusted rebuilders say.
     pub attested: Attested,
+    /// What verifiers say whose word may stand in for this verdict.
+    pub delegated: Vec<Delegation>,
     /// Whether their agreement stands in for an own rebuild.
     pub accept_attested: bool,
     /// What the layers tell about how to rebuild the image; empty where they were not read.
@@ -115,20 +117,28 @@ pub enum Ground {
         /// Who they are.
         signers: Vec<String>,
     },
+    /// A verifier that the operator named says that it passed.
+    Delegated {
+        /// Its own name for itself.
+        verifier: String,
+        /// Who signed its word.
+        signer: String,
+        /// Levels that it found.
+        levels: Vec<String>,
+        /// Digest of the signed summary.
+        payload: Digest,
+    },
 }
 
 impl Ground {
-    /// The ground that a proven statement is: a signature, provenance that can be read, or a summary that says passed.
-    pub fn statement(verified: &Verified<Statement>, image: &Image) -> Option<Self> {
+    /// The ground that a proven statement is: a signature, or provenance that can be read.
+    pub fn statement(verified: &Verified<Statement>) -> Option<Self> {
         let statement = verified.value();
         let predicate_type = &statement.predicate_type;
         let speaks_for_it = if predicate_type == SIGNATURE {
             true
         } else if PredicateClass::Provenance.includes(predicate_type) {
             provenance::parse(statement).is_ok()
-        } else if predicate_type == summary::TYPE {
-            let read = statement.read();
-            read.is_some_and(|read| read.is_ok_and(|p| standing(Some(&p), image).is_ok()))
         } else {
             false
         };
@@ -146,6 +156,16 @@ impl Ground {
         let high_enough = agreement.level >= evidence.asked_level;
         (evidence.accept_attested && !against && high_enough)
             .then(|| Self::Attested { level: agreement.level, signers: agreement.signers.clone() })
+    }
+
+    /// The ground that the word of another verifier is, where it counts.
+    pub fn delegated(delegation: &Delegation) -> Option<Self> {
+        delegation.counts().then(|| Self::Delegated {
+            verifier: delegation.verifier.clone(),
+            signer: delegation.signer.name.clone(),
+            levels: delegation.levels.clone(),
+            payload: delegation.payload.clone(),
+        })
     }
 
     /// The ground that a proven layout is.
@@ -218,10 +238,11 @@ impl Grounds {
         let statements = evidence.signatures.iter().chain(&evidence.attestations);
         let mut grounds = statements
             .filter_map(Proof::proven)
-            .filter_map(|verified| Ground::statement(verified, &evidence.image))
+            .filter_map(Ground::statement)
             .chain(evidence.layouts.iter().filter_map(Ground::layout))
             .chain(Ground::rebuilt(evidence))
-            .chain(Ground::attested(evidence));
+            .chain(Ground::attested(evidence))
+            .chain(evidence.delegated.iter().filter_map(Ground::delegated));
         let first = grounds.next()?;
         Some(Self { rest: grounds.collect(), first })
     }
@@ -341,6 +362,7 @@ mod tests {
             warrant: Warrant::default(),
             asked_level: 4,
             attested: Attested::default(),
+            delegated: Vec::new(),
             accept_attested: false,
             plan_options: Default::default(),
         }
@@ -363,7 +385,8 @@ mod tests {
             "runDetails": { "builder": { "id": "https://b.example" } },
         });
         let cases = [
-            (vsa, summary("PASSED"), true),
+            // Not by itself: whose word stands in for a verdict, trust.delegates says.
+            (vsa, summary("PASSED"), false),
             (vsa, summary("FAILED"), false),
             (vsa, summary("passed"), false),
             (vsa, json!({}), false),

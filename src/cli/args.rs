@@ -282,6 +282,15 @@ pub struct Lookup {
 }
 
 /// A place of images, without tag or digest, as `--repository` takes it.
+fn uri(text: &str) -> Result<String, String> {
+    match url::Url::parse(text) {
+        Ok(_) if !text.contains(|c: char| c.is_whitespace() || crate::untrusted::misleads(c)) => {
+            Ok(text.to_owned())
+        }
+        _ => Err("expected a URI, as https://verify.example/1".to_owned()),
+    }
+}
+
 fn repository(text: &str) -> Result<Location, String> {
     const WANTED: &str = "expected a repository without tag or digest, oci:DIR, oci-archive:FILE or docker-archive:FILE";
     if ["oci:", "oci-archive:", "docker-archive:"].iter().any(|kind| text.starts_with(kind)) {
@@ -328,9 +337,27 @@ pub struct Verify {
     /// Never rebuild: a policy that asks for it fails
     #[arg(long)]
     pub no_rebuild: bool,
+    /// The verdict as a statement for others.
+    #[command(flatten)]
+    pub summary: SummaryFor,
     /// Report format on stdout
     #[arg(long, short, value_enum, default_value = "text", value_name = "FORMAT")]
     pub output: Format,
+}
+
+/// The verdict as a statement for others: SLSA's verification summary.
+#[derive(Debug, Clone, Default, Args)]
+pub struct SummaryFor {
+    /// Write the verdict, passed or failed, as a SLSA verification summary to be signed (hallmark sign --statement), one for each
+    /// platform: vsa.json becomes vsa-linux-amd64.json; with --platform it is FILE itself
+    #[arg(long, value_name = "FILE", requires = "verifier")]
+    pub attest: Option<PathBuf>,
+    /// URI of this verifier, for the summary: whoever relies on it names it beside the key
+    #[arg(long, env = "HALLMARK_VERIFIER", value_name = "URI", value_parser = uri)]
+    pub verifier: Option<String>,
+    /// URI of the policy, for the summary [default: https://hallmark.dev/policy/PRESET]
+    #[arg(long, value_name = "URI", requires = "attest", value_parser = uri)]
+    pub policy_uri: Option<String>,
 }
 
 /// `hallmark inspect`

@@ -223,14 +223,23 @@ pub fn platforms(asked: &Platforms) -> PlatformChoice {
 
 fn bundle(config: &Config, asked: Option<&str>) -> Result<Bundle, Failure> {
     let usage = |e: PolicyError| Failure::of_operator(&e.to_string());
-    let PolicySelection { preset, bundles } = &config.policy.selection;
-    let named = asked.filter(|name| Preset::names().any(|preset| preset == *name));
+    let PolicySelection { bundles, .. } = &config.policy.selection;
+    let named = asked.filter(|name| is_preset(name));
     let folder = asked.filter(|_| named.is_none()).map(policy_folder).transpose()?;
     let folders: Vec<PathBuf> = bundles.iter().cloned().chain(folder).collect();
     let own = config::bundle(&folders).map_err(|e| Failure::of_operator(&e.to_string()))?;
-    let shipped = Bundle::preset(named.unwrap_or(preset)).map_err(usage)?;
+    let shipped = Bundle::preset(preset(config, asked)).map_err(usage)?;
     let bundle = shipped.join(own).map_err(usage)?;
     Ok(bundle.with_settings(config.policy.settings.clone()))
+}
+
+/// The name of the preset that is judged by.
+pub fn preset<'a>(config: &'a Config, asked: Option<&'a str>) -> &'a str {
+    asked.filter(|name| is_preset(name)).unwrap_or(config.policy.selection.preset)
+}
+
+fn is_preset(name: &str) -> bool {
+    Preset::names().any(|preset| preset == name)
 }
 
 /// The folder that `--policy` names where it names no preset.

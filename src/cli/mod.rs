@@ -20,6 +20,7 @@ mod provenance;
 mod rebuild;
 mod serve;
 mod sign;
+mod summary;
 mod trust;
 mod verify;
 mod vouch;

@@ -7,10 +7,11 @@ use std::{
     fs::{self, Permissions},
     io::{self, ErrorKind, Write},
     os::unix::fs::PermissionsExt as _,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use super::Failure;
+use crate::image::Platform;
 
 /// Writes an answer to stdout, to the last byte.
 pub(super) fn to_stdout(text: &str) -> Result<(), Failure> {
@@ -28,6 +29,41 @@ fn whole(out: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
 /// Writes a file that a command was asked for. Devices and pipes are written to, files are replaced.
 pub(super) fn to_file(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     put(path, bytes).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
+}
+
+/// The file of each platform's statement, in their order. Each has its platform in its name, be it one or several, so that whoever reads
+/// them knows what to expect.
+///
+/// # Errors
+/// Where two have one name.
+pub(super) fn for_each<'a>(
+    file: &Path,
+    platforms: impl IntoIterator<Item = &'a Platform>,
+) -> Result<Vec<PathBuf>, Failure> {
+    let mut files: Vec<PathBuf> = Vec::new();
+    for platform in platforms {
+        let file = beside(file, platform);
+        if files.contains(&file) {
+            return Err(Failure::usage(format!(
+                "--attest: two images for {platform} would both be written to {}; name one of them by its digest",
+                file.display()
+            )));
+        }
+        files.push(file);
+    }
+    Ok(files)
+}
+
+/// `verdict.json` for linux/arm64 is `verdict-linux-arm64.json`. The platform is the image's own word: nothing of it leads elsewhere.
+fn beside(file: &Path, platform: &Platform) -> PathBuf {
+    let safe = |c: char| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' };
+    let platform: String = platform.to_string().chars().map(safe).collect();
+    let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+    let name = match file.extension() {
+        Some(extension) => format!("{stem}-{platform}.{}", extension.to_string_lossy()),
+        None => format!("{stem}-{platform}"),
+    };
+    file.with_file_name(name)
 }
 
 fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -96,5 +132,20 @@ mod tests {
         to_file(Path::new("/dev/null"), b"three").unwrap();
         assert!(to_file(Path::new("/dev/full"), b"three").is_err());
         assert!(to_file(&folder.path().join("none/c"), b"three").is_err());
+    }
+
+    #[test]
+    fn each_platform_has_a_file_of_its_own() {
+        let cases = [
+            ("v.json", "linux", "arm64", Some("v9"), "v-linux-arm64-v9.json"),
+            ("/a/b.c/verdict", "linux", "amd64", None, "/a/b.c/verdict-linux-amd64"),
+            ("v.tar.json", "linux", "amd64", None, "v.tar-linux-amd64.json"),
+            // What an index says of itself may be anything.
+            ("a/v.json", "../..", "/etc\n", None, "a/v-..-..--etc-.json"),
+        ];
+        for (file, os, architecture, variant, want) in cases {
+            let platform = Platform::new(os, architecture, variant);
+            assert_eq!(beside(Path::new(file), &platform), Path::new(want), "{file}");
+        }
     }
 }

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     engine::{self, replay::Elsewhere, store::Store},
     finding::Finding,
-    image::{Image, Platform},
+    image::Image,
     rebuild::{FailureKind, Planned, Rebuild as Outcome, plan::plan, verdict},
     reference::{Location, PinnedReference, Reference, Selector},
     report, source,
@@ -132,39 +132,13 @@ fn told(outcome: &Outcome, findings: &[Finding]) -> Told {
     }
 }
 
-/// The file for each image's statement, in their order; none without `--attest`. With `--all-platforms` each has its platform in its name,
-/// be it one or several, so that whoever reads them knows what to expect.
+/// The file for each image's statement, in their order; none without `--attest`.
 fn attest_files(args: &Rebuild, images: &[Image]) -> Result<Vec<PathBuf>, Failure> {
-    let Some(file) = &args.attest else { return Ok(Vec::new()) };
-    if !args.platforms.all_platforms {
-        return Ok(vec![file.clone()]);
+    match &args.attest {
+        None => Ok(Vec::new()),
+        Some(file) if !args.platforms.all_platforms => Ok(vec![file.clone()]),
+        Some(file) => output::for_each(file, images.iter().map(|image| &image.platform)),
     }
-    let files: Vec<PathBuf> = images.iter().map(|image| beside(file, &image.platform)).collect();
-    let twice = images
-        .iter()
-        .zip(&files)
-        .enumerate()
-        .find(|(at, (_, file))| files.iter().take(*at).any(|earlier| earlier == *file));
-    match twice {
-        None => Ok(files),
-        Some((_, (image, file))) => Err(Failure::usage(format!(
-            "--attest: two images of {} would both be written to {}; name one of them by its digest",
-            image.platform,
-            file.display()
-        ))),
-    }
-}
-
-/// `verdict.json` for linux/arm64 is `verdict-linux-arm64.json`. The platform is the image's own word: nothing of it leads elsewhere.
-fn beside(file: &Path, platform: &Platform) -> PathBuf {
-    let safe = |c: char| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' };
-    let platform: String = platform.to_string().chars().map(safe).collect();
-    let stem = file.file_stem().unwrap_or_default().to_string_lossy();
-    let name = match file.extension() {
-        Some(extension) => format!("{stem}-{platform}.{}", extension.to_string_lossy()),
-        None => format!("{stem}-{platform}"),
-    };
-    file.with_file_name(name)
 }
 
 /// The image by its digest: a tag may have moved since.
@@ -250,21 +224,6 @@ mod tests {
         ];
         for (outcomes, want) in cases {
             assert_eq!(exit_code(outcomes), want, "{outcomes:?}");
-        }
-    }
-
-    #[test]
-    fn each_platform_has_a_file_of_its_own() {
-        let cases = [
-            ("v.json", "linux", "arm64", Some("v9"), "v-linux-arm64-v9.json"),
-            ("/a/b.c/verdict", "linux", "amd64", None, "/a/b.c/verdict-linux-amd64"),
-            ("v.tar.json", "linux", "amd64", None, "v.tar-linux-amd64.json"),
-            // What an index says of itself may be anything.
-            ("a/v.json", "../..", "/etc\n", None, "a/v-..-..--etc-.json"),
-        ];
-        for (file, os, architecture, variant, want) in cases {
-            let platform = Platform::new(os, architecture, variant);
-            assert_eq!(beside(Path::new(file), &platform), Path::new(want), "{file}");
         }
     }
 }

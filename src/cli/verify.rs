@@ -8,7 +8,7 @@ use super::{
     code_of,
     context::{self, Overrides},
     images::{self, Form, Images},
-    is_unavailable,
+    is_unavailable, summary,
 };
 use crate::{
     config::Config,
@@ -39,10 +39,14 @@ pub async fn run(args: &Verify, global: &Global) -> Result<Answer, Failure> {
     };
     let (mut config, mut ctx) = context::begin(global, overrides)?;
     context::look_up(&args.lookup, &references, &mut config)?;
+    if args.summary.attest.is_some() && !matches!((&form, references.as_slice()), (Form::One, [_]))
+    {
+        return Err(Failure::usage("--attest is for one image; call it for each"));
+    }
     let detail = if global.verbose > 0 { Detail::Strangers } else { Detail::Brief };
     let how = (args.output, detail);
     let answer = match (form, references.as_slice()) {
-        (Form::One, [image]) => one(image, how, &config, &ctx).await?,
+        (Form::One, [image]) => one(image, args, how, &config, &ctx).await?,
         _ => list(&references, how, &config, &ctx).await?,
     };
     // Its last word is to take its line off the terminal, which what is forgotten below could not do.
@@ -55,6 +59,7 @@ pub async fn run(args: &Verify, global: &Global) -> Result<Answer, Failure> {
 
 async fn one(
     image: &Reference,
+    args: &Verify,
     (output, detail): (Format, Detail),
     config: &Config,
     ctx: &Context,
@@ -69,6 +74,8 @@ async fn one(
         Format::Json => report::json::verdict(&verdict),
     };
     let code = exit_code(&verdict);
+    // What was found out is reported even where its summary cannot be written.
+    summary::write(args, config, &verdict, code).map_err(|failure| failure.after(text.clone()))?;
     // As the context: the evidence is given back with the process.
     std::mem::forget(verdict);
     Ok(Answer { text, code })

@@ -7,6 +7,7 @@
 
 mod allow;
 mod bounds;
+mod delegates;
 mod error;
 mod folder;
 pub mod import;

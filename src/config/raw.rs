@@ -48,6 +48,8 @@ pub(super) struct Trust {
     pub rules: Vec<Rule>,
     #[serde(default)]
     pub layouts: Vec<Layout>,
+    #[serde(default)]
+    pub delegates: Vec<Delegate>,
     pub unmatched: Option<String>,
     pub unmatched_layouts: Option<String>,
     #[serde(default)]
@@ -68,6 +70,19 @@ pub(super) struct Layout {
     pub keys: Vec<String>,
     #[serde(rename = "unsafe_skipInspections")]
     pub unsafe_skip_inspections: Option<bool>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct Delegate {
+    pub images: Vec<String>,
+    pub signer: String,
+    pub verifier: String,
+    #[serde(default)]
+    pub levels: Vec<String>,
+    #[serde(default)]
+    pub policies: Vec<String>,
+    pub max_age: String,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -516,6 +516,7 @@ fn the_documentation_has_every_key_and_no_other() {
         "trust.signers",
         "trust.rules",
         "trust.layouts",
+        "trust.delegates",
         "trust.sources",
         "trust.roots",
         "policy",

@@ -51,6 +51,7 @@ pub(super) fn config(
     let trust = trust(&reader, &raw.trust, &roots)?;
     let policy = policy(&reader, raw.policy, surroundings)?;
     age_has_evidence(&reader, &trust, &policy.settings)?;
+    let delegates = super::delegates::delegates(&reader, &raw.trust.delegates, &trust)?;
     Ok(Config {
         file: Some(file.to_owned()),
         text: text.into(),
@@ -59,6 +60,7 @@ pub(super) fn config(
         registries: registries(&reader, &raw.registries)?,
         trust: trust
             .with_layouts(super::layouts::layouts(&reader, &raw.trust.layouts, &limits)?)
+            .with_delegates(delegates)
             .with_sources(super::sources::sources(&reader, &raw.trust.sources)?)
             .with_unmatched(unmatched(&reader, &raw.trust)?)
             .with_root_age(roots.age),

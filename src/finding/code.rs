@@ -209,6 +209,9 @@ codes! {
     PredicateOtherResource = "predicate-other-resource", Warning,
         "a verification summary is about another resource",
         "ask the verifier for a summary of the image under the name that it is judged by";
+    SummaryNotCounted = "summary-not-counted", Warning,
+        "a delegate's verification summary does not count",
+        "ask the verifier for a new summary, or change what trust.delegates asks of it";
 
     SbomMissing = "sbom-missing", Warning,
         "no SBOM of the image is proven",

@@ -5,11 +5,13 @@
 //! (proven, unproven, missing), so that no rule can take presence for proof. No field depends on the version of the
 //! format that the evidence came in.
 
+mod delegation;
 mod layout;
 mod rebuild;
 
 use std::collections::BTreeMap;
 
+pub use delegation::DelegationInput;
 pub use layout::{LayoutInput, LayoutStepInput};
 pub use rebuild::{
     AllowedInput, AttestedInput, DifferenceInput, EngineInput, ExporterInput, FailureInput,
@@ -25,7 +27,7 @@ use super::signer::SignerInput;
 use crate::{
     attest::{
         Carrier, Statement,
-        predicate::{Predicate, summary},
+        predicate::Predicate,
         provenance::{Frontend, Material, MaterialKind, Pin, Provenance},
     },
     finding::Finding,
@@ -73,6 +75,8 @@ pub struct PolicyInput {
     pub attestations: Vec<StatementInput>,
     /// Layouts of in-toto that `hallmark.yaml` names for this image.
     pub layouts: Vec<LayoutInput>,
+    /// What verifiers say that `trust.delegates` names for this image.
+    pub delegated: Vec<DelegationInput>,
     /// The provenance that counts: the proven one where there is one.
     pub provenance: ProvenanceInput,
     /// SBOMs that were found, the proven ones first; of the others, no more than that they are there.
@@ -98,9 +102,10 @@ pub fn may_pass(input: &Value) -> bool {
     };
     let ground = |statement: &&Value| {
         let kind = statement.get("predicateType").and_then(Value::as_str).unwrap_or_default();
-        let holds = statement.get("holds") != Some(&Value::Bool(false));
-        PredicateClass::Provenance.includes(kind) || kind == summary::TYPE && holds
+        PredicateClass::Provenance.includes(kind)
     };
+    let delegations = input.get("delegated").and_then(Value::as_array).into_iter().flatten();
+    let mut counting = delegations.filter(|d| d.get("counts") == Some(&Value::Bool(true)));
     let rebuilt = input.get("rebuild").unwrap_or(&Value::Null);
     let counts = rebuilt.get("warrant").is_some_and(Value::is_string);
     let agreed = rebuilt.pointer("/attested/accepted") == Some(&Value::Bool(true))
@@ -108,6 +113,7 @@ pub fn may_pass(input: &Value) -> bool {
     proven("/signatures").next().is_some()
         || proven("/attestations").any(|statement| ground(&statement))
         || proven("/layouts").next().is_some()
+        || counting.next().is_some()
         || is(rebuilt, "status", "compared") && counts
         || agreed
 }
@@ -509,6 +515,7 @@ impl PolicyInput {
             signatures: statements(&evidence.signatures),
             attestations: statements(&evidence.attestations),
             layouts: evidence.layouts.iter().map(LayoutInput::of).collect(),
+            delegated: evidence.delegated.iter().map(DelegationInput::of).collect(),
             provenance: ProvenanceInput {
                 proof: ProofInput::of(&evidence.provenance),
                 build: heard.map(|heard| BuildInput::of(heard, audience, &evidence.refs)),

@@ -106,6 +106,13 @@ fn ground(ground: &Ground) -> Value {
             "level": level,
             "signers": signers,
         }),
+        Ground::Delegated { verifier, signer, levels, payload } => json!({
+            "kind": "delegated",
+            "verifier": verifier,
+            "signer": signer,
+            "levels": levels,
+            "payload": payload.to_string(),
+        }),
         Ground::Layout { name, signers, payload } => json!({
             "kind": "layout",
             "layout": name,

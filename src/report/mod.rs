@@ -10,6 +10,7 @@ pub mod html;
 pub mod inspect;
 pub mod json;
 pub mod plan;
+pub mod summary;
 pub mod text;
 
 pub use crate::untrusted::clean;

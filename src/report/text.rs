@@ -201,6 +201,11 @@ fn evidence_lines(out: &mut Page, evidence: &Evidence) {
     for judged in &evidence.layouts {
         line!(out, "  layout      {}", layout(judged));
     }
+    for said in &evidence.delegated {
+        let word = if said.counts() { "passed" } else { "does not count" };
+        let levels = said.levels.join(", ");
+        line!(out, "  delegated   {word}: {} by {}; {levels}", said.verifier, said.signer);
+    }
     if evidence.sboms.is_empty() {
         line!(out, "  sbom        missing");
     }

@@ -8,6 +8,7 @@
 pub mod agreement;
 mod complaint;
 pub mod covering;
+pub mod delegate;
 pub mod examine;
 pub mod expectation;
 pub mod freshness;
@@ -31,6 +32,7 @@ use std::fmt;
 
 pub use agreement::Contradiction;
 pub use covering::Covering;
+pub use delegate::{Delegate, Delegation, NotCounted, delegations};
 pub use examine::{Examined, examine};
 pub use expectation::{Expectations, Unmet};
 pub use freshness::RootAge;

@@ -15,12 +15,13 @@ use std::{
 use jiff::Timestamp;
 
 use super::{
-    ImagePattern, PredicateClass, PublicKey, RootAge, Signer, SignerIdentity, TrustedSource,
+    Delegate, ImagePattern, PredicateClass, PublicKey, RootAge, Signer, SignerIdentity,
+    TrustedSource,
     layout::{Inspections, LayoutRule},
     sigstore::{Demands, KeylessIdentity, Recording, SubjectName, TrustedRoot},
 };
 use crate::{
-    attest::{rebuilt::REBUILD_VERDICT, statement::SIGNATURE},
+    attest::{predicate::summary, rebuilt::REBUILD_VERDICT, statement::SIGNATURE},
     digest::Digest,
     reference::Location,
     untrusted::misleads,
@@ -181,6 +182,7 @@ pub struct TrustRules {
     rules: Vec<Rule>,
     layouts: Vec<LayoutRule>,
     sources: Vec<TrustedSource>,
+    delegates: Vec<Delegate>,
     unmatched: Unmatched,
     root_age: RootAge,
 }
@@ -276,6 +278,18 @@ impl TrustRules {
         self
     }
 
+    /// The same rules, and verifiers whose word stands in for one's own.
+    #[must_use]
+    pub fn with_delegates(mut self, delegates: Vec<Delegate>) -> Self {
+        self.delegates = delegates;
+        self
+    }
+
+    /// Verifiers whose word stands in for one's own.
+    pub fn delegates(&self) -> &[Delegate] {
+        &self.delegates
+    }
+
     /// Sources that need no signature.
     pub fn sources(&self) -> &[TrustedSource] {
         &self.sources
@@ -300,7 +314,8 @@ impl TrustRules {
     /// The list, `trust.rules` or `trust.layouts`, that has to speak about images at this location and does not.
     pub fn missing(&self, location: &Location) -> Option<&'static str> {
         let rule = self.rules.iter().any(|rule| rule.speaks_about(location))
-            || self.sources.iter().any(|source| source.is_for(location));
+            || self.sources.iter().any(|source| source.is_for(location))
+            || self.delegates.iter().any(|delegate| delegate.is_for(location));
         let layout = self.layouts.iter().any(|layout| layout.is_for(location));
         let rules_count = !self.rules.is_empty() || self.layouts.is_empty();
         if self.unmatched.rules == OnUnmatched::Deny && !rule && rules_count {
@@ -345,6 +360,7 @@ impl TrustRules {
         self.rules.iter().any(|rule| rule.speaks_about(location))
             || self.layouts.iter().any(|layout| layout.is_for(location))
             || self.sources.iter().any(|source| source.is_for(location))
+            || self.delegates.iter().any(|delegate| delegate.is_for(location))
     }
 
     /// Rules that speak about images at this location and by which none of these claims, each a predicate type and who
@@ -387,7 +403,10 @@ impl TrustRules {
 
     /// Signers whom no rule names: their word counts for nothing.
     pub fn idle_signers(&self) -> Vec<&str> {
-        let named = |name: &&String| self.rules.iter().any(|rule| rule.signers.contains(*name));
+        let named = |name: &&String| {
+            self.rules.iter().any(|rule| rule.signers.contains(*name))
+                || self.delegates.iter().any(|delegate| delegate.signer == **name)
+        };
         self.signers.keys().filter(|name| !named(name)).map(String::as_str).collect()
     }
 
@@ -407,7 +426,10 @@ impl TrustRules {
     pub fn roots(&self, location: &Location) -> Vec<&TrustedRoot> {
         let rules = self.rules.iter();
         let rules = rules.filter(|rule| rule.images.iter().any(|image| image.matches(location)));
-        let names: BTreeSet<&String> = rules.flat_map(|rule| &rule.signers).collect();
+        let delegates = self.delegates.iter().filter(|delegate| delegate.is_for(location));
+        let names = rules.flat_map(|rule| &rule.signers);
+        let names: BTreeSet<&String> =
+            names.chain(delegates.map(|delegate| &delegate.signer)).collect();
         let signers = names.into_iter().filter_map(|name| self.signers.get(name));
         let mut roots: Vec<_> = signers.flat_map(SignerKeys::roots).collect();
         roots.sort_by(|a, b| a.digest().cmp(b.digest()));
@@ -444,6 +466,8 @@ impl TrustRules {
         layouts.iter().for_each(|layout| canonical.bytes(layout));
         let sources: BTreeSet<String> = self.sources.iter().map(TrustedSource::canonical).collect();
         sources.iter().for_each(|source| canonical.text(source));
+        let delegates: BTreeSet<String> = self.delegates.iter().map(Delegate::canonical).collect();
+        delegates.iter().for_each(|delegate| canonical.text(delegate));
         canonical.text(&self.root_age.to_string());
         if self.unmatched != Unmatched::default() {
             canonical.text(&format!("{:?}", self.unmatched));
@@ -482,6 +506,11 @@ impl TrustRules {
         signed_by: &BTreeSet<Signer>,
     ) -> Standing {
         let mut enough = BTreeSet::new();
+        if predicate_type == summary::TYPE {
+            let delegates = self.delegates.iter().filter(|delegate| delegate.is_for(location));
+            let names: BTreeSet<&String> = delegates.map(|delegate| &delegate.signer).collect();
+            enough.extend(signed_by.iter().filter(|signer| names.contains(&signer.name)).cloned());
+        }
         let mut nearest: Option<(usize, usize, BTreeSet<&Signer>)> = None;
         for rule in self.rules.iter().filter(|rule| rule.grants(location, predicate_type)) {
             let allowed: BTreeSet<&Signer> =

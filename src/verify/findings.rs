@@ -13,7 +13,7 @@ use crate::{
     policy::Judgement,
     rebuild::{Determinism, Failure, FailureKind, Gap, Rebuild, Rebuilt, Warrant},
     report::difference::place,
-    trust::{PredicateClass, Proof, TrustRules},
+    trust::{NotCounted, PredicateClass, Proof, TrustRules},
     verdict::Evidence,
 };
 
@@ -108,6 +108,22 @@ pub fn of_refs(evidence: &Evidence) -> Vec<Finding> {
             .with(Key::Why, gap.why)
     };
     gaps.map(finding).collect()
+}
+
+/// Summaries of delegates that do not count, where nothing else says why.
+pub fn of_delegations(evidence: &Evidence) -> Vec<Finding> {
+    let said = evidence.delegated.iter().filter_map(|delegation| {
+        let why = match delegation.why.as_ref()? {
+            // Findings about the summary itself.
+            NotCounted::NotPassed | NotCounted::OtherResource(_) => return None,
+            why => why.to_string(),
+        };
+        let finding = Finding::new(Code::SummaryNotCounted, subject(&evidence.image))
+            .with(Key::Found, delegation.verifier.clone())
+            .with(Key::From, delegation.signer.to_string());
+        Some(finding.with(Key::Why, why))
+    });
+    said.collect()
 }
 
 fn of_counted(rebuild: &Rebuild, image: &Image) -> Vec<Finding> {

@@ -385,6 +385,7 @@ impl Proven {
         findings.extend(contents.findings);
         findings.extend(claims.findings);
         findings.extend(of_attested);
+        let delegated = trust::delegations(&ctx.trust, &image, &proofs.attestations, now);
         findings.extend(findings::of_rebuild(&rebuild, &warrant, &image));
         findings.extend(allowed::findings(&ctx.rebuild.allow, &rebuild, &image, now));
         let evidence = Evidence {
@@ -401,11 +402,13 @@ impl Proven {
             warrant,
             asked_level: ctx.policies.asked_level(),
             attested,
+            delegated,
             accept_attested: ctx.rebuild.attested.accept,
             plan_options,
             image,
         };
         findings.extend(findings::of_refs(&evidence));
+        findings.extend(findings::of_delegations(&evidence));
         findings.extend(findings::of_trust(&evidence, &ctx.trust));
         (evidence, findings)
     }

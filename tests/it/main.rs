@@ -35,6 +35,7 @@ mod server;
 mod sign;
 mod sigstore;
 mod strangers;
+mod summaries;
 mod support;
 mod terminal;
 mod tidy;

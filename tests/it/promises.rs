@@ -185,6 +185,7 @@ impl Scene {
             warrant: Warrant::default(),
             asked_level: 4,
             attested: hallmark::trust::Attested::default(),
+            delegated: Vec::new(),
             accept_attested: false,
             plan_options: Default::default(),
         };

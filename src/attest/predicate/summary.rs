@@ -1,4 +1,4 @@
-//! SLSA verification summary, v1 (slsa.dev/spec/v1.1/verification_summary).
+//! SLSA verification summary, v1 (slsa.dev/spec/v1.2/verification_summary).
 //!
 //! A verifier's word that it judged an artifact by a policy. The spec asks consumers to check signer and verifier as a pair,
 //! the subject, the resource, the result and the levels: the first and second are the trust rules' affair, `resource`
@@ -28,13 +28,14 @@ pub const TYPE: &str = "https://slsa.dev/verification_summary/v1";
 #[serde(rename_all = "camelCase")]
 struct Wire {
     verifier: WireVerifier,
-    time_verified: String,
+    #[serde(default)]
+    time_verified: Option<String>,
     resource_uri: String,
     policy: Resource,
     verification_result: String,
     verified_levels: Vec<String>,
     #[serde(default)]
-    dependency_levels: BTreeMap<String, u64>,
+    dependency_levels: Option<BTreeMap<String, u64>>,
     #[serde(default)]
     slsa_version: Option<String>,
     #[serde(default)]
@@ -52,9 +53,9 @@ struct WireVerifier {
 pub struct Summary {
     /// Who decided.
     pub verifier: String,
-    /// When.
-    #[schemars(with = "String")]
-    pub time: Timestamp,
+    /// When, where it says so.
+    #[schemars(with = "Option<String>")]
+    pub time: Option<Timestamp>,
     /// About what, by its name.
     pub resource: String,
     /// By which policy.
@@ -63,8 +64,8 @@ pub struct Summary {
     pub result: Outcome,
     /// Levels that it reached, as `SLSA_BUILD_LEVEL_3`.
     pub levels: Vec<String>,
-    /// How many of its dependencies reached which level.
-    pub dependency_levels: BTreeMap<String, u64>,
+    /// How many of its dependencies reached which level; `None` claims nothing about them, an empty map says that there are none.
+    pub dependency_levels: Option<BTreeMap<String, u64>>,
     /// Version of the SLSA specification.
     pub slsa_version: Option<String>,
     /// The attestations that it rests on.
@@ -90,7 +91,10 @@ pub(super) fn read(predicate: &Value) -> Result<Summary, String> {
     }
     Ok(Summary {
         verifier: wire.verifier.id,
-        time: wire.time_verified.parse().map_err(|e| format!("timeVerified: {e}"))?,
+        time: wire
+            .time_verified
+            .map(|time| time.parse().map_err(|e| format!("timeVerified: {e}")))
+            .transpose()?,
         resource: wire.resource_uri,
         policy: wire.policy,
         result,
