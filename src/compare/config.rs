@@ -6,7 +6,7 @@
 
 use serde_json::Value;
 
-use super::{Class, Difference, Place, What, content::cut};
+use super::{Class, Difference, Place, SideValue, What, content::cut};
 
 /// Top-level keys without effect at run time (image-spec v1.1, config.md; Docker's older fields; BuildKit's caches).
 const BENIGN: &[&str] = &[
@@ -78,16 +78,16 @@ fn walk(
         _ => {
             let place = Place::Config(place.to_owned());
             let found_here = Difference::new(place, class, What::Value);
-            found.push(found_here.between(left.map(words), right.map(words)));
+            found.push(found_here.between(left.map(side), right.map(side)));
         }
     }
 }
 
-fn words(value: &Value) -> String {
-    match value {
+fn side(value: &Value) -> SideValue {
+    SideValue::Text(match value {
         Value::String(text) => cut(text),
         other => cut(&other.to_string()),
-    }
+    })
 }
 
 #[cfg(test)]

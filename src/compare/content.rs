@@ -1,4 +1,4 @@
-//! Contents while layers are compared: their digests, and how those and untrusted names are put in words.
+//! Contents while layers are compared: their digests, and how untrusted names are cut.
 
 use sha2::{Digest as _, Sha256};
 
@@ -9,11 +9,6 @@ pub(super) type Hash = [u8; 32];
 pub(super) fn text(hasher: &mut Sha256, bytes: &[u8]) {
     hasher.update((bytes.len() as u64).to_le_bytes());
     hasher.update(bytes);
-}
-
-/// A content in words.
-pub(super) fn words(content: &Hash, size: u64) -> String {
-    format!("sha256:{} ({size} bytes)", hex::encode(content))
 }
 
 /// At most 200 characters: names and values come from strangers.

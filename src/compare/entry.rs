@@ -8,15 +8,14 @@
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Class, Difference, Place, What, Which,
-    content::{Hash, cut, text, words},
+    Class, ContentValue, Difference, EntryValue, Holds, Place, SideValue, What, Which,
+    content::{Hash, cut, text},
     inside::inside,
     matcher::Content,
     normalize::normal,
     residue,
 };
 use crate::{
-    digest::Digest,
     image::tar::{Entry, EntryKind},
     limits::Limits,
 };
@@ -89,29 +88,31 @@ impl Facts {
         Self { entry, content: hash, bytes, count: 1 }
     }
 
-    /// The content in words.
-    fn content_words(&self) -> String {
-        words(&self.content, self.entry.size)
+    /// The content as the side of a difference.
+    fn content_value(&self) -> ContentValue {
+        ContentValue { sha256: self.content, size: self.entry.size }
     }
 
-    /// The entry in words, for one that the other side does not have.
-    fn words(&self) -> String {
+    /// The whole entry, for one that the other side does not have.
+    fn value(&self) -> SideValue {
         let Entry { kind, mode, uid, gid, link, .. } = &self.entry;
-        let what = match (kind, link) {
-            (EntryKind::File, _) => self.content_words(),
-            (_, Some(link)) => format!("-> {}", cut(link)),
-            _ => String::new(),
+        let holds = match (kind, link) {
+            (EntryKind::File, _) => Holds::Content(self.content_value()),
+            (_, Some(link)) => Holds::Link(cut(link)),
+            _ => Holds::Nothing,
         };
-        format!("{} {mode:04o} {uid}:{gid} {what}", kind.name()).trim_end().to_owned()
+        SideValue::Entry(EntryValue { kind: *kind, mode: *mode, uid: *uid, gid: *gid, holds })
     }
 }
 
-/// Bytes in words.
-fn bytes_words(bytes: &[u8]) -> String {
-    match bytes {
-        [] => "empty".to_owned(),
-        bytes if bytes.len() <= 32 => hex::encode(bytes),
-        bytes => format!("{} ({} bytes)", Digest::sha256(bytes), bytes.len()),
+/// The value of an attribute: short ones in full.
+fn attribute_value(bytes: &[u8]) -> SideValue {
+    match bytes.len() {
+        0..=32 => SideValue::Bytes(bytes.to_vec()),
+        size => {
+            let (sha256, size) = (Sha256::digest(bytes).into(), size as u64);
+            SideValue::Content(ContentValue { sha256, size })
+        }
     }
 }
 
@@ -125,7 +126,7 @@ pub(super) fn differences(
     let mut list = List { place: Place::Entry { layer, path: path.to_owned() }, found: Vec::new() };
     match (left, right) {
         (Some(left), Some(right)) if is_other_form(&left.entry, &right.entry) => {
-            list.add(Class::TarSecurity, What::HardLink, Some(left.words()), Some(right.words()));
+            list.add(Class::TarSecurity, What::HardLink, Some(left.value()), Some(right.value()));
         }
         (Some(left), Some(right)) => {
             both(&mut list, left, right);
@@ -136,10 +137,10 @@ pub(super) fn differences(
             }
         }
         (Some(only), None) => {
-            one_sided(&mut list, only, Which::Published, (Some(only.words()), None));
+            one_sided(&mut list, only, Which::Published, (Some(only.value()), None));
         }
         (None, Some(only)) => {
-            one_sided(&mut list, only, Which::Rebuilt, (None, Some(only.words())));
+            one_sided(&mut list, only, Which::Rebuilt, (None, Some(only.value())));
         }
         (None, None) => {}
     }
@@ -161,7 +162,7 @@ fn one_sided(
     list: &mut List,
     only: &Facts,
     which: Which,
-    (left, right): (Option<String>, Option<String>),
+    (left, right): (Option<SideValue>, Option<SideValue>),
 ) {
     let class = residue::one_sided(&only.entry);
     list.add(class, What::OnlyIn(which), left, right);
@@ -178,7 +179,13 @@ struct List {
 }
 
 impl List {
-    fn add(&mut self, class: Class, what: What, left: Option<String>, right: Option<String>) {
+    fn add(
+        &mut self,
+        class: Class,
+        what: What,
+        left: Option<SideValue>,
+        right: Option<SideValue>,
+    ) {
         let found = Difference::new(self.place.clone(), class, what);
         self.found.push(found.between(left, right));
     }
@@ -188,10 +195,10 @@ impl List {
         class: Class,
         what: What,
         (left, right): (&T, &T),
-        words: impl Fn(&T) -> String,
+        value: impl Fn(&T) -> SideValue,
     ) {
         if left != right {
-            self.add(class, what, Some(words(left)), Some(words(right)));
+            self.add(class, what, Some(value(left)), Some(value(right)));
         }
     }
 }
@@ -199,24 +206,21 @@ impl List {
 fn both(list: &mut List, left: &Facts, right: &Facts) {
     let (l, r) = (&left.entry, &right.entry);
     let security = Class::TarSecurity;
-    list.compare(security, What::Type, (&l.kind, &r.kind), |kind| kind.name().to_owned());
-    list.compare(security, What::Mode, (&l.mode, &r.mode), |mode| format!("{mode:04o}"));
+    list.compare(security, What::Type, (&l.kind, &r.kind), |kind| SideValue::Type(*kind));
+    list.compare(security, What::Mode, (&l.mode, &r.mode), |mode| SideValue::Mode(*mode));
     let odd = (&l.odd_type_bits, &r.odd_type_bits);
-    list.compare(security, What::ModeTypeBits, odd, |bits| format!("{bits:o}"));
-    list.compare(security, What::Uid, (&l.uid, &r.uid), u64::to_string);
-    list.compare(security, What::Gid, (&l.gid, &r.gid), u64::to_string);
-    let link = |link: &Option<String>| cut(link.as_deref().unwrap_or("none"));
+    list.compare(security, What::ModeTypeBits, odd, |bits| SideValue::ModeTypeBits(*bits));
+    list.compare(security, What::Uid, (&l.uid, &r.uid), |id| SideValue::Id(*id));
+    list.compare(security, What::Gid, (&l.gid, &r.gid), |id| SideValue::Id(*id));
+    let link = |link: &Option<String>| SideValue::Link(link.as_deref().map(cut));
     list.compare(security, What::LinkTarget, (&l.link, &r.link), link);
-    let device = |device: &Option<(u32, u32)>| {
-        device.map_or("none".to_owned(), |(major, minor)| format!("{major}:{minor}"))
-    };
-    list.compare(security, What::Device, (&l.device, &r.device), device);
+    list.compare(security, What::Device, (&l.device, &r.device), |it| SideValue::Device(*it));
     attributes(list, What::Xattr, (&l.xattrs, &r.xattrs), |_, _| false);
     attributes(list, What::PaxRecord, (&l.pax, &r.pax), residue::is_benign_record);
     if (left.count, right.count) != (1, 1) {
         // Only the last of them is compared, and not every runtime lets the last one win.
-        let words = |facts: &Facts| Some(facts.count.to_string());
-        list.add(security, What::Repeated, words(left), words(right));
+        let count = |facts: &Facts| Some(SideValue::Count(facts.count));
+        list.add(security, What::Repeated, count(left), count(right));
     }
 }
 
@@ -227,7 +231,10 @@ fn content(list: &mut List, path: &str, (left, right): (&Facts, &Facts), limits:
     }
     let place = list.place.clone();
     let mut found = Difference::new(place, residue::content(path), What::Content)
-        .between(Some(left.content_words()), Some(right.content_words()));
+        .between(
+            Some(SideValue::Content(left.content_value())),
+            Some(SideValue::Content(right.content_value())),
+        );
     if let (Some(l), Some(r)) = (&left.bytes, &right.bytes) {
         match (normal(path, l, limits), normal(path, r, limits)) {
             (Some(l), Some(r)) if l.agrees(&r) => {
@@ -259,8 +266,8 @@ fn attributes(
         let counts =
             |side: &'_ Attributes| side.get(name).is_some_and(|value| !benign(name, value));
         if left.get(name) != right.get(name) && (counts(left) || counts(right)) {
-            let words = |side: &Attributes| side.get(name).map(|value| bytes_words(value));
-            list.add(Class::TarSecurity, what(cut(name)), words(left), words(right));
+            let value = |side: &Attributes| side.get(name).map(|value| attribute_value(value));
+            list.add(Class::TarSecurity, what(cut(name)), value(left), value(right));
         }
     }
 }

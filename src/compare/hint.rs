@@ -2,7 +2,9 @@
 //!
 //! A hint is a guess from the shape of a difference, for the person who has to act on it. Nothing is judged by it.
 
-use super::{Class, Difference, Inside, Place, Repeats, Stored, What, residue::MOUNTED_FILES};
+use super::{
+    Class, Difference, Inside, Place, Repeats, SideValue, Stored, What, residue::MOUNTED_FILES,
+};
 
 /// A probable cause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -250,12 +252,12 @@ impl From<Stored> for Hint {
 fn is_engine_leftover(difference: &Difference) -> bool {
     let Place::Entry { path, .. } = &difference.place else { return false };
     let sides = [&difference.left, &difference.right];
-    let mut words = sides.into_iter().flatten();
+    let mut values = sides.into_iter().flatten();
     MOUNTED_FILES.contains(&path.as_str())
         || path == "/run/.containerenv"
         || path == "/run"
             && matches!(difference.what, What::OnlyIn(_))
-            && words.all(|words| words.starts_with("directory "))
+            && values.all(SideValue::is_directory)
 }
 
 fn config_hint(place: &Place) -> Option<Hint> {
@@ -266,14 +268,9 @@ fn config_hint(place: &Place) -> Option<Hint> {
 
 fn security_hint(difference: &Difference) -> Hint {
     let what = &difference.what;
-    let sides = [difference.left.as_deref(), difference.right.as_deref()];
-    // `4755`, and `file 4755 0:0 …` for what is on one side only.
-    let lends = |words: &str| {
-        let mode = words.split(' ').find_map(|word| u32::from_str_radix(word, 8).ok());
-        mode.is_some_and(|mode| mode & 0o6000 != 0)
-    };
+    let mut sides = [&difference.left, &difference.right].into_iter().flatten();
     let is_mode = matches!(what, What::Mode | What::OnlyIn(_));
-    if matches!(what, What::Xattr(_)) || is_mode && sides.into_iter().flatten().any(lends) {
+    if matches!(what, What::Xattr(_)) || is_mode && sides.any(SideValue::lends_rights) {
         return Hint::LendsRights;
     }
     let is_whiteout = matches!(&difference.place, Place::Entry { path, .. }
@@ -290,7 +287,10 @@ fn security_hint(difference: &Difference) -> Hint {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{compare::Which, image::gzip::GzipHeader};
+    use crate::{
+        compare::{EntryValue, Holds, Which},
+        image::{gzip::GzipHeader, tar::EntryKind},
+    };
 
     #[test]
     fn headers_of_both_sides_tell_what_compressed_them() {
@@ -313,20 +313,54 @@ mod tests {
         }
     }
 
+    /// An entry of one side alone.
+    fn entry(kind: EntryKind, mode: u32) -> SideValue {
+        SideValue::Entry(EntryValue { kind, mode, uid: 0, gid: 0, holds: Holds::Nothing })
+    }
+
+    fn hint(path: &str, class: Class, what: What, right: SideValue) -> Hint {
+        let place = Place::Entry { layer: 0, path: path.to_owned() };
+        Hint::of(&Difference::new(place, class, what).between(None, Some(right))).unwrap()
+    }
+
     #[test]
     fn what_engines_leave_in_etc_is_told_from_other_files_of_the_host() {
-        let hint = |path: &str, class, what: What, right: &str| {
-            let place = Place::Entry { layer: 0, path: path.to_owned() };
-            let found = Difference::new(place, class, what);
-            Hint::of(&found.between(None, Some(right.to_owned()))).unwrap()
-        };
-        let (host, content) = (Class::Host, Class::Content);
         let only = || What::OnlyIn(Which::Rebuilt);
-        assert_eq!(hint("/etc/resolv.conf", host, What::Content, "x"), Hint::EngineLeftover);
-        assert_eq!(hint("/etc/hosts", host, only(), "file 0644 0:0 x"), Hint::EngineLeftover);
-        assert_eq!(hint("/etc/machine-id", host, What::Content, "x"), Hint::Host);
-        assert_eq!(hint("/run", content, only(), "directory 0755 0:0"), Hint::EngineLeftover);
-        assert_eq!(hint("/run", content, only(), "symlink 0777 0:0 -> /x"), Hint::OneSided);
-        assert_eq!(hint("/run/x", content, only(), "file 0644 0:0 x"), Hint::OneSided);
+        let text = || SideValue::Text("x".to_owned());
+        let (file, folder) = (entry(EntryKind::File, 0o644), entry(EntryKind::Directory, 0o755));
+        let link = entry(EntryKind::Symlink, 0o777);
+        let cases = [
+            ("/etc/resolv.conf", Class::Host, What::Content, text(), Hint::EngineLeftover),
+            ("/etc/hosts", Class::Host, only(), file.clone(), Hint::EngineLeftover),
+            ("/etc/machine-id", Class::Host, What::Content, text(), Hint::Host),
+            ("/run", Class::Content, only(), folder, Hint::EngineLeftover),
+            ("/run", Class::Content, only(), link, Hint::OneSided),
+            ("/run/x", Class::Content, only(), file, Hint::OneSided),
+        ];
+        for (path, class, what, right, want) in cases {
+            assert_eq!(hint(path, class, what.clone(), right.clone()), want, "{path} {what} {right}");
+        }
+    }
+
+    #[test]
+    fn what_lends_rights_is_told_from_other_metadata() {
+        let only = || What::OnlyIn(Which::Rebuilt);
+        let setuid = SideValue::Mode(0o4755);
+        let cases = [
+            ("/a", What::Mode, setuid, Hint::LendsRights),
+            ("/a", What::Mode, SideValue::Mode(0o2755), Hint::LendsRights),
+            ("/a", What::Mode, SideValue::Mode(0o1777), Hint::Permissions),
+            ("/a", only(), entry(EntryKind::File, 0o4755), Hint::LendsRights),
+            ("/a", only(), entry(EntryKind::CharDevice, 0o644), Hint::OneSided),
+            ("/a", What::Xattr("user.a".to_owned()), SideValue::Bytes(vec![1]), Hint::LendsRights),
+            ("/a", What::Uid, SideValue::Id(4755), Hint::Permissions),
+            ("/a", What::LinkTarget, SideValue::Link(Some("4755".to_owned())), Hint::Link),
+            ("/.wh.a", only(), entry(EntryKind::File, 0), Hint::Hidden),
+            ("/a", What::Repeated, SideValue::Count(4755), Hint::OtherContent),
+        ];
+        for (path, what, right, want) in cases {
+            let found = hint(path, Class::TarSecurity, what.clone(), right.clone());
+            assert_eq!(found, want, "{path} {what} {right}");
+        }
     }
 }

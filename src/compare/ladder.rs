@@ -22,7 +22,7 @@ use std::collections::BTreeSet;
 
 use super::{
     Allowance, Class, CompareError, Comparison, Difference, Hint, LayerFacts, LayerPair, Level,
-    PackageChange, Place, Side, Stored, What, Which, allow, config, drift,
+    PackageChange, Place, Side, SideValue, Stored, StoredLayer, What, Which, allow, config, drift,
     layer::Layer,
     manifest, pair,
     pair::Pair,
@@ -136,7 +136,7 @@ fn layers<'a>(which: Which, side: Side<'a>, limits: &'a Limits, work: &'a Work) 
 /// The difference between a diffID and what its configuration claims.
 fn lie(layer: &Layer<'_>, found: &DiffId) -> Option<Difference> {
     let claimed = layer.claimed()?;
-    let told = format!("claimed {claimed}, is {found}");
+    let told = SideValue::Lie { claimed: claimed.clone(), found: found.clone() };
     let (left, right) = match layer.which {
         Which::Published => (Some(told), None),
         Which::Rebuilt => (None, Some(told)),
@@ -284,7 +284,7 @@ impl<'a> Run<'a> {
         for difference in &mut self.differences {
             difference.hint = Hint::of(difference);
         }
-        self.differences.sort();
+        self.differences.sort_by(Difference::in_reports);
         let Self { differences, omitted, pairs: layers, packages, allow, .. } = self;
         let packages = packages.into_iter().collect();
         let allowed = allow.iter().filter(|a| a.uses(&differences) > 0).cloned().collect();
@@ -473,8 +473,8 @@ impl<'a> Run<'a> {
     fn as_a_whole(&mut self) -> Result<Content, CompareError> {
         let mut trees = self.trees()?;
         let mut counts = whole(0, Class::TarBenign, What::LayerCount);
-        counts.left = Some(self.left.len().to_string());
-        counts.right = Some(self.right.len().to_string());
+        counts.left = Some(SideValue::Count(self.left.len() as u64));
+        counts.right = Some(SideValue::Count(self.right.len() as u64));
         self.add(counts);
         if let Some(counts) = trees.asides {
             self.add(asides(0, counts));
@@ -538,16 +538,15 @@ impl<'a> Run<'a> {
     fn note_stored(&mut self, left: &Layer<'_>, right: &Layer<'_>) {
         if left.descriptor.digest != right.descriptor.digest {
             let headers = [left.gzip_header(), right.gzip_header()];
-            let words = |layer: &Layer<'_>, header: Option<GzipHeader>| {
-                let how = layer.descriptor.media_type.layer_compression();
-                let how = how.map_or("unknown", |how| how.name());
-                let header = header.map(|header| format!(", {header}")).unwrap_or_default();
-                Some(format!("{how}, {} bytes{header}", layer.descriptor.size))
+            let side = |layer: &Layer<'_>, header: Option<GzipHeader>| {
+                let compression = layer.descriptor.media_type.layer_compression();
+                let size = layer.descriptor.size;
+                Some(SideValue::Stored(StoredLayer { compression, size, header }))
             };
             let what = What::Stored(Stored::of(headers));
             let mut difference = whole(left.position, Class::Compression, what);
             let [ours, theirs] = headers;
-            (difference.left, difference.right) = (words(left, ours), words(right, theirs));
+            (difference.left, difference.right) = (side(left, ours), side(right, theirs));
             self.add(difference);
         }
     }
@@ -588,8 +587,8 @@ fn is_link(difference: &Difference) -> bool {
     difference.class == Class::TarSecurity && difference.what == What::HardLink
 }
 
-/// Path, what differs there, and both sides in words, which hold digests and sizes in full.
-type Told = (String, What, Option<String>, Option<String>);
+/// Path, what differs there, and both sides, which hold digests and sizes in full.
+type Told = (String, What, Option<SideValue>, Option<SideValue>);
 
 fn told(difference: &Difference) -> Option<Told> {
     let Place::Entry { path, .. } = &difference.place else { return None };
@@ -604,8 +603,7 @@ fn is_known(difference: &Difference, known: &BTreeSet<Told>) -> bool {
 
 /// What only lazily pulling runtimes read: it can make them run something else.
 fn asides(position: usize, counts: [usize; 2]) -> Difference {
-    let words = counts.map(|count| Some(if count == 0 { "none" } else { "some" }.to_owned()));
-    let [left, right] = words;
+    let [left, right] = counts.map(|count| Some(SideValue::Asides(count > 0)));
     whole(position, Class::TarSecurity, What::StreamAsides).between(left, right)
 }
 

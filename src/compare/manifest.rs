@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Class, Difference, Place, What, content::cut};
+use super::{Class, Difference, Place, SideValue, What, content::cut};
 use crate::image::Manifest;
 
 /// Starts of the keys that runtimes obey.
@@ -85,8 +85,9 @@ fn annotations(
 }
 
 fn difference(name: String, left: Option<&str>, right: Option<&str>) -> Difference {
+    let side = |text: &str| SideValue::Text(cut(text));
     Difference::new(Place::Manifest(name), Class::Envelope, What::Value)
-        .between(left.map(cut), right.map(cut))
+        .between(left.map(side), right.map(side))
 }
 
 #[cfg(test)]

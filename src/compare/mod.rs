@@ -22,15 +22,20 @@ mod pair;
 mod parallel;
 mod residue;
 mod squash;
+mod value;
 mod what;
 
-use std::io::{self, Read};
+use std::{
+    cmp::Ordering,
+    io::{self, Read},
+};
 
 pub use self::{
     allow::{Allowance, AllowedClass, PathPattern, PathPatternError},
     drift::PackageChange,
     hint::Hint,
     inside::{Container, Inside, Part},
+    value::{ContentValue, EntryValue, Holds, PythonRuns, SideValue, StoredLayer},
     what::{Stored, What},
 };
 
@@ -366,10 +371,10 @@ pub struct Difference {
     pub class: Class,
     /// What differs there.
     pub what: What,
-    /// The left (published) side, in words: a digest and size, a mode, a value.
-    pub left: Option<String>,
+    /// The left (published) side: a digest and size, a mode, a value.
+    pub left: Option<SideValue>,
     /// The right (rebuilt) side.
-    pub right: Option<String>,
+    pub right: Option<SideValue>,
     /// The normalizer or allow entry that explains it, as `pyc@1`.
     pub explained_by: Option<String>,
     /// Whether it is only about what a plain file holds, or that it is there: nothing else can be allowed.
@@ -409,18 +414,30 @@ impl Difference {
     pub fn sides(&self) -> [Option<String>; 2] {
         let layers = self.layers.map(|layers| [layers.left, layers.right]).unwrap_or_default();
         let [left, right] = layers;
-        let words = |side: &Option<String>, layer: Option<usize>| match (side, layer) {
+        let words = |side: &Option<SideValue>, layer: Option<usize>| match (side, layer) {
             (Some(text), Some(layer)) => Some(format!("{text}, layer {layer}")),
             (None, Some(layer)) => Some(format!("layer {layer}")),
-            (text, None) => text.clone(),
+            (text, None) => text.as_ref().map(ToString::to_string),
         };
         [words(&self.left, left), words(&self.right, right)]
     }
 
-    /// With both sides in words.
+    /// With both sides.
     #[must_use]
-    pub fn between(self, left: Option<String>, right: Option<String>) -> Self {
+    pub fn between(self, left: Option<SideValue>, right: Option<SideValue>) -> Self {
         Self { left, right, ..self }
+    }
+
+    /// The order of reports: by place and class, then by the texts of what differs and of both sides.
+    fn in_reports(&self, other: &Self) -> Ordering {
+        let texts = |of: &Self| {
+            let sides = [&of.left, &of.right].map(|side| side.as_ref().map(ToString::to_string));
+            (of.what.to_string(), sides)
+        };
+        (&self.place, self.class)
+            .cmp(&(&other.place, other.class))
+            .then_with(|| texts(self).cmp(&texts(other)))
+            .then_with(|| self.cmp(other))
     }
 }
 
@@ -494,5 +511,30 @@ impl Cause {
     pub fn text(&self) -> String {
         let place = self.place().map(|place| format!("{place}  ")).unwrap_or_default();
         format!("{place}{}", self.instruction)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn differences_of_a_place_come_in_the_order_of_their_texts() {
+        let found = |what: What, left: u64| {
+            let place = Place::Entry { layer: 0, path: "/a".to_owned() };
+            Difference::new(place, Class::TarSecurity, what).between(Some(SideValue::Id(left)), None)
+        };
+        let mut all = [
+            found(What::Uid, 2),
+            found(What::Uid, 10),
+            found(What::Mode, 1),
+            found(What::Xattr("a".to_owned()), 1),
+            found(What::PaxRecord("a".to_owned()), 1),
+            found(What::OnlyIn(Which::Rebuilt), 1),
+        ];
+        all.sort_by(Difference::in_reports);
+        let texts = all.map(|d| format!("{} {}", d.what, d.left.unwrap()));
+        let want = ["PAX record a 1", "mode 1", "only in rebuilt 1", "uid 10", "uid 2", "xattr a 1"];
+        assert_eq!(texts, want);
     }
 }

@@ -6,6 +6,7 @@
 use super::{
     Class,
     allow::{is_content, matches},
+    value::LENDING_BITS,
 };
 use crate::image::tar::{Entry, EntryKind, Whiteout};
 
@@ -13,9 +14,6 @@ use crate::image::tar::{Entry, EntryKind, Whiteout};
 pub(super) const MOUNT_POINT: &str = "mount-point@1";
 /// The normalizer that leaves out opaque whiteouts where both images come to the same tree.
 pub(super) const OPAQUE_WHITEOUT: &str = "opaque-whiteout@1";
-
-/// Permission bits that lend rights.
-const LENDING_BITS: u32 = 0o6000;
 
 /// PAX records without effect on what is unpacked, as long as they hold what their names say.
 const BENIGN_PAX: &[&str] = &[

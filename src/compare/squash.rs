@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Class, CompareError, Difference, Place, SideLayers, What, Which,
+    Class, CompareError, Difference, Place, PythonRuns, SideLayers, SideValue, What, Which,
     content::Hash,
     drift::{self, Kept},
     entry::{Facts, differences},
@@ -38,27 +38,6 @@ pub(super) struct Whole {
 
 /// Bytes by what they hash to.
 type Contents = BTreeMap<Hash, Vec<u8>>;
-
-/// What Python runs where a module is compiled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Runs {
-    /// The compiled module, which is as old as its source says.
-    Module,
-    /// The source: the module was compiled from another one.
-    Source,
-    /// No time decides it.
-    Either,
-}
-
-impl Runs {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Module => "the compiled module",
-            Self::Source => "the source, which is not what the module was compiled from",
-            Self::Either => "what there is",
-        }
-    }
-}
 
 /// An image's tree and the diffIDs recomputed on the way.
 pub(super) struct Squashed {
@@ -149,10 +128,10 @@ impl Squashed {
             differences(self.place(path, other), path, (left.as_ref(), right.as_ref()), limits);
         let runs = [self.runs(path), other.runs(path)];
         if runs[0] != runs[1] && left.is_some() && right.is_some() {
-            let [ours, theirs] = runs.map(|runs| Some(runs.name().to_owned()));
+            let [ours, theirs] = runs.map(|runs| Some(SideValue::PythonRuns(runs)));
             found.push(self.security(other, path, What::PythonRuns).between(ours, theirs));
         }
-        let (ours, theirs) = (self.shares(path), other.shares(path));
+        let [ours, theirs] = [self, other].map(|side| side.shares(path).map(SideValue::Text));
         if ours != theirs && left.is_some() && right.is_some() {
             found.push(self.security(other, path, What::SharedFile).between(ours, theirs));
         }
@@ -241,17 +220,17 @@ impl Squashed {
     }
 
     /// What is run of a compiled module and its source: the time inside the module decides it.
-    fn runs(&self, path: &str) -> Runs {
-        let Some(source) = pyc::source(path) else { return Runs::Either };
+    fn runs(&self, path: &str) -> PythonRuns {
+        let Some(source) = pyc::source(path) else { return PythonRuns::Either };
         let module = self.rootfs.get(path).map(|module| &module.contents);
         let Some(rootfs::Contents::Hashed { head: Some(head), .. }) = module else {
-            return Runs::Either;
+            return PythonRuns::Either;
         };
         let source = self.rootfs.resolve(&source).and_then(|source| self.rootfs.get(&source));
         match (source, pyc::compiled_from(head)) {
-            (Some(source), Some(from)) if from.is(source.mtime, source.size) => Runs::Module,
-            (Some(_), Some(_)) => Runs::Source,
-            _ => Runs::Either,
+            (Some(source), Some(from)) if from.is(source.mtime, source.size) => PythonRuns::Module,
+            (Some(_), Some(_)) => PythonRuns::Source,
+            _ => PythonRuns::Either,
         }
     }
 

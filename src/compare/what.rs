@@ -1,12 +1,12 @@
 //! What differs at a place, as a value: hints, causes and rungs go by it, reports by its text.
 
-use std::{cmp::Ordering, fmt};
+use std::fmt;
 
 use super::{SideWords, Which};
 use crate::image::gzip::{Effort, GzipHeader};
 
-/// What differs at a place. Its order is that of its texts, by which reports are sorted; no two values have one text.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What differs at a place.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum What {
     /// A value of the manifest or the configuration.
     Value,
@@ -113,20 +113,8 @@ impl fmt::Display for What {
     }
 }
 
-impl Ord for What {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.to_string().cmp(&other.to_string())
-    }
-}
-
-impl PartialOrd for What {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
 /// How the stored bytes of two layers with the same content differ.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stored {
     /// In a way of which nothing is known.
     Otherwise,
@@ -185,20 +173,5 @@ mod tests {
             assert_eq!(what.told(SideWords::REBUILD), rebuild);
             assert_eq!(what.told(SideWords::TWO_IMAGES), two);
         }
-    }
-
-    #[test]
-    fn differences_of_a_place_come_in_the_order_of_their_texts() {
-        let mut all = [
-            What::Uid,
-            What::Xattr("b".to_owned()),
-            What::Xattr("a".to_owned()),
-            What::Mode,
-            What::PaxRecord("a".to_owned()),
-            What::OnlyIn(Which::Rebuilt),
-        ];
-        all.sort();
-        let texts = all.map(|what| what.to_string());
-        assert_eq!(texts, ["PAX record a", "mode", "only in rebuilt", "uid", "xattr a", "xattr b"]);
     }
 }

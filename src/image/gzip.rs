@@ -12,7 +12,7 @@ const BYTES: usize = 10;
 const UNKNOWN: u8 = 255;
 
 /// The two bytes of a gzip header that tell about the compressor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct GzipHeader {
     /// `XFL`.
     pub extra_flags: u8,

@@ -8,7 +8,7 @@ mod archive;
 mod elf;
 mod text;
 
-use super::content::{Hash, words};
+use super::{ContentValue, content::Hash};
 use crate::limits::Limits;
 
 /// Archives inside archives that are opened.
@@ -151,7 +151,7 @@ impl Look<'_> {
 
 /// A content in words.
 fn content_words(content: &Hash, size: u64) -> String {
-    words(content, size)
+    ContentValue { sha256: *content, size }.to_string()
 }
 
 #[cfg(test)]

@@ -1143,7 +1143,7 @@ fn chains_of_hard_links_are_one_file() {
             found
                 .differences
                 .iter()
-                .all(|d| { !d.left.iter().chain(&d.right).any(|side| side.contains("(0 bytes)")) })
+                .all(|d| { !d.left.iter().chain(&d.right).any(|side| side.to_string().contains("(0 bytes)")) })
         );
     }
 }

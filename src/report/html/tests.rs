@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    compare::{Allowance, AllowedClass, Cause, Class, Container, LayerFacts, LayerPair, What},
+    compare::{Allowance, AllowedClass, Cause, Class, Container, LayerFacts, LayerPair, SideValue, What},
     digest::BlobDigest,
 };
 
@@ -34,7 +34,7 @@ fn hostile() -> Comparison {
             ..Difference::new(entry("/srv/b"), Class::Content, What::Content)
         },
         Difference::new(Place::Config(EVIL.to_owned()), Class::ConfigRuntime, What::Value)
-            .between(Some(EVIL.to_owned()), None),
+            .between(Some(SideValue::Text(EVIL.to_owned())), None),
         Difference::new(Place::Layer(0), Class::TarBenign, What::EntryOrder),
     ];
     differences.sort();
