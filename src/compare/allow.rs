@@ -8,13 +8,13 @@ use std::{fmt, str::FromStr};
 
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
-use super::{Class, Difference, Place};
+use super::{Class, Difference, Explanation, Place};
 
 /// Longest pattern, in bytes: no path in a layer is longer (`limits.tarPathBytes`).
 const MAX_PATTERN_BYTES: usize = 4 << 10;
 
 /// A class of difference that an operator may let pass.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum AllowedClass {
     /// K: caches and logs.
     Cache,
@@ -54,7 +54,7 @@ impl AllowedClass {
 }
 
 /// Which paths: `*` stands for any characters but a slash, `**` for any characters. Matches from end to end.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PathPattern(String);
 
 /// Why a text is no path pattern.
@@ -111,7 +111,7 @@ impl fmt::Display for PathPattern {
 }
 
 /// The operator's word that the content of some files may differ.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Allowance {
     /// What it lets pass: content, or a class of content.
     pub class: AllowedClass,
@@ -138,10 +138,20 @@ impl Allowance {
         AllowedClass::of(class) == Some(self.class) && self.pattern.matches(path)
     }
 
+    /// Whether reports call both by one name: the reason is no part of that.
+    fn is_called_as(&self, other: &Self) -> bool {
+        let Self { class, pattern, owner, expires, reason: _ } = self;
+        (class, pattern, owner, expires)
+            == (&other.class, &other.pattern, &other.owner, &other.expires)
+    }
+
     /// How many of these differences it explained.
     pub fn uses(&self, differences: &[Difference]) -> usize {
-        let name = self.to_string();
-        differences.iter().filter(|d| d.explained_by.as_deref() == Some(name.as_str())).count()
+        let by_it = |d: &&Difference| match &d.explained_by {
+            Some(Explanation::Allowed(by)) => self.is_called_as(by),
+            _ => false,
+        };
+        differences.iter().filter(by_it).count()
     }
 
     /// Whether it has not ended.
@@ -157,7 +167,7 @@ pub(super) fn explain(difference: &mut Difference, allow: &[Allowance]) {
         && difference.may_be_allowed
         && let Some(allowance) = allow.iter().find(|a| a.speaks_about(difference.class, path))
     {
-        difference.explained_by = Some(allowance.to_string());
+        difference.explained_by = Some(Explanation::Allowed(Box::new(allowance.clone())));
     }
 }
 
@@ -225,6 +235,7 @@ fn tokens(pattern: &str) -> Vec<Token> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compare::What;
 
     #[test]
     fn patterns_match_whole_paths() {
@@ -278,5 +289,23 @@ mod tests {
         let live = |now: &str| allowance.is_live(now.parse().unwrap());
         assert!(live("2026-11-25T23:59:59.9Z") && !live("2026-11-26T00:00:00Z"));
         assert_eq!(allowance.to_string(), "allow cache /var/log/** by o, until 2026-11-25");
+    }
+    #[test]
+    fn entries_that_differ_in_their_reasons_alone_are_one_in_reports() {
+        let allowance = |reason: &str, owner: &str| Allowance {
+            class: AllowedClass::Cache,
+            pattern: "/var/log/**".parse().unwrap(),
+            reason: reason.to_owned(),
+            owner: owner.to_owned(),
+            expires: "2026-11-25".parse().unwrap(),
+        };
+        let place = Place::Entry { layer: 0, path: "/var/log/a".to_owned() };
+        let mut difference = Difference::new(place, Class::Cache, What::Content);
+        difference.may_be_allowed = true;
+        explain(&mut difference, &[allowance("a", "o"), allowance("b", "o")]);
+        let text = difference.explained_by.as_ref().map(ToString::to_string);
+        assert_eq!(text.as_deref(), Some("allow cache /var/log/** by o, until 2026-11-25"));
+        let uses = |of: Allowance| of.uses(std::slice::from_ref(&difference));
+        assert_eq!((uses(allowance("b", "o")), uses(allowance("a", "p"))), (1, 0));
     }
 }

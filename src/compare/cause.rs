@@ -207,7 +207,7 @@ fn alike(written: &str, made: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compare::Class;
+    use crate::compare::{Class, Explanation};
 
     const DOCKERFILE: &str = "# syntax=docker/dockerfile:1\n\
         FROM base AS build\n\
@@ -268,7 +268,7 @@ mod tests {
         assert_eq!(found.differences.first().map(|d| d.repeats), Some(Repeats::Unknown));
         assert!(!is_consistent(&found), "nobody knows");
         let mut benign = entry(1, "/a", Class::NestedTime);
-        benign.explained_by = Some("pyc@1".to_owned());
+        benign.explained_by = Some(Explanation::Normalizers(vec!["pyc@1"]));
         let mut found = comparison(vec![benign], 0);
         note_repeats(&mut found, &comparison(Vec::new(), 0));
         assert!(!is_consistent(&found), "explained");

@@ -8,7 +8,7 @@
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Class, ContentValue, Difference, EntryValue, Holds, Place, SideValue, What, Which,
+    Class, ContentValue, Difference, EntryValue, Explanation, Holds, Place, SideValue, What, Which,
     content::{Hash, cut, text},
     inside::inside,
     matcher::Content,
@@ -169,7 +169,7 @@ fn one_sided(
     let Some(last) = list.found.last_mut() else { return };
     last.may_be_allowed = residue::may_be_allowed(class, &only.entry);
     if class == Class::MountPoint {
-        last.explained_by = Some(residue::MOUNT_POINT.to_owned());
+        last.explained_by = Some(Explanation::MountPoint);
     }
 }
 
@@ -179,13 +179,7 @@ struct List {
 }
 
 impl List {
-    fn add(
-        &mut self,
-        class: Class,
-        what: What,
-        left: Option<SideValue>,
-        right: Option<SideValue>,
-    ) {
+    fn add(&mut self, class: Class, what: What, left: Option<SideValue>, right: Option<SideValue>) {
         let found = Difference::new(self.place.clone(), class, what);
         self.found.push(found.between(left, right));
     }
@@ -230,16 +224,15 @@ fn content(list: &mut List, path: &str, (left, right): (&Facts, &Facts), limits:
         return;
     }
     let place = list.place.clone();
-    let mut found = Difference::new(place, residue::content(path), What::Content)
-        .between(
-            Some(SideValue::Content(left.content_value())),
-            Some(SideValue::Content(right.content_value())),
-        );
+    let mut found = Difference::new(place, residue::content(path), What::Content).between(
+        Some(SideValue::Content(left.content_value())),
+        Some(SideValue::Content(right.content_value())),
+    );
     if let (Some(l), Some(r)) = (&left.bytes, &right.bytes) {
         match (normal(path, l, limits), normal(path, r, limits)) {
             (Some(l), Some(r)) if l.agrees(&r) => {
                 found.class = l.class();
-                found.explained_by = Some(l.names());
+                found.explained_by = Some(l.explanation());
             }
             _ => found.inside = inside(path, l, r, limits),
         }

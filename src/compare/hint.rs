@@ -338,7 +338,11 @@ mod tests {
             ("/run/x", Class::Content, only(), file, Hint::OneSided),
         ];
         for (path, class, what, right, want) in cases {
-            assert_eq!(hint(path, class, what.clone(), right.clone()), want, "{path} {what} {right}");
+            assert_eq!(
+                hint(path, class, what.clone(), right.clone()),
+                want,
+                "{path} {what} {right}"
+            );
         }
     }
 

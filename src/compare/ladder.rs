@@ -21,13 +21,13 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Allowance, Class, CompareError, Comparison, Difference, Hint, LayerFacts, LayerPair, Level,
-    PackageChange, Place, Side, SideValue, Stored, StoredLayer, What, Which, allow, config, drift,
+    Allowance, Class, CompareError, Comparison, Difference, Explanation, Hint, LayerFacts,
+    LayerPair, Level, PackageChange, Place, Side, SideValue, Stored, StoredLayer, What, Which,
+    allow, config, drift,
     layer::Layer,
     manifest, pair,
     pair::Pair,
     parallel::each,
-    residue,
     squash::{Squashed, Whole},
 };
 use crate::{digest::DiffId, image::gzip::GzipHeader, limits::Limits, progress::Work};
@@ -420,7 +420,7 @@ impl<'a> Run<'a> {
             if is_link(&difference) {
                 difference.class = Class::TarBenign;
             } else if difference.class == Class::OpaqueWhiteout {
-                difference.explained_by = Some(residue::OPAQUE_WHITEOUT.to_owned());
+                difference.explained_by = Some(Explanation::OpaqueWhiteout);
             } else if difference.explained_by.is_none()
                 || !told(&difference).is_some_and(|told| still.contains(&told))
             {

@@ -11,6 +11,7 @@ mod config;
 mod content;
 mod drift;
 mod entry;
+mod explanation;
 mod hint;
 mod inside;
 pub mod ladder;
@@ -33,6 +34,7 @@ use std::{
 pub use self::{
     allow::{Allowance, AllowedClass, PathPattern, PathPatternError},
     drift::PackageChange,
+    explanation::Explanation,
     hint::Hint,
     inside::{Container, Inside, Part},
     value::{ContentValue, EntryValue, Holds, PythonRuns, SideValue, StoredLayer},
@@ -375,8 +377,8 @@ pub struct Difference {
     pub left: Option<SideValue>,
     /// The right (rebuilt) side.
     pub right: Option<SideValue>,
-    /// The normalizer or allow entry that explains it, as `pyc@1`.
-    pub explained_by: Option<String>,
+    /// The normalizer or allow entry that explains it.
+    pub explained_by: Option<Explanation>,
     /// Whether it is only about what a plain file holds, or that it is there: nothing else can be allowed.
     pub may_be_allowed: bool,
     /// Where in the build it comes from.
@@ -522,7 +524,8 @@ mod tests {
     fn differences_of_a_place_come_in_the_order_of_their_texts() {
         let found = |what: What, left: u64| {
             let place = Place::Entry { layer: 0, path: "/a".to_owned() };
-            Difference::new(place, Class::TarSecurity, what).between(Some(SideValue::Id(left)), None)
+            Difference::new(place, Class::TarSecurity, what)
+                .between(Some(SideValue::Id(left)), None)
         };
         let mut all = [
             found(What::Uid, 2),
@@ -534,7 +537,8 @@ mod tests {
         ];
         all.sort_by(Difference::in_reports);
         let texts = all.map(|d| format!("{} {}", d.what, d.left.unwrap()));
-        let want = ["PAX record a 1", "mode 1", "only in rebuilt 1", "uid 10", "uid 2", "xattr a 1"];
+        let want =
+            ["PAX record a 1", "mode 1", "only in rebuilt 1", "uid 10", "uid 2", "xattr a 1"];
         assert_eq!(texts, want);
     }
 }

@@ -10,11 +10,6 @@ use super::{
 };
 use crate::image::tar::{Entry, EntryKind, Whiteout};
 
-/// The normalizer that leaves out mount points.
-pub(super) const MOUNT_POINT: &str = "mount-point@1";
-/// The normalizer that leaves out opaque whiteouts where both images come to the same tree.
-pub(super) const OPAQUE_WHITEOUT: &str = "opaque-whiteout@1";
-
 /// PAX records without effect on what is unpacked, as long as they hold what their names say.
 const BENIGN_PAX: &[&str] = &[
     "atime",

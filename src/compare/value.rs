@@ -194,9 +194,8 @@ mod tests {
     fn values_have_the_texts_of_reports() {
         let content = || ContentValue { sha256: [0xab; 32], size: 3 };
         let digest = format!("sha256:{} (3 bytes)", "ab".repeat(32));
-        let stored = |compression, header| {
-            SideValue::Stored(StoredLayer { compression, size: 9, header })
-        };
+        let stored =
+            |compression, header| SideValue::Stored(StoredLayer { compression, size: 9, header });
         let header = GzipHeader { extra_flags: 2, os: 255 };
         let link = |target: &str| Holds::Link(target.to_owned());
         let cases = [
@@ -211,7 +210,10 @@ mod tests {
             (SideValue::Device(Some((1, 3))), "1:3"),
             (SideValue::Content(content()), &digest),
             (stored(None, None), "unknown, 9 bytes"),
-            (stored(Some(Compression::Gzip), Some(header)), "gzip, 9 bytes, header as Go writes it, level 9"),
+            (
+                stored(Some(Compression::Gzip), Some(header)),
+                "gzip, 9 bytes, header as Go writes it, level 9",
+            ),
             (entry(EntryKind::Directory, 0o755, Holds::Nothing), "directory 0755 0:7"),
             (entry(EntryKind::Symlink, 0o777, link("/x ")), "symlink 0777 0:7 -> /x"),
             (entry(EntryKind::HardLink, 0o644, link("")), "hard link 0644 0:7 ->"),

@@ -169,7 +169,7 @@ fn residue(difference: &Difference) -> Residue {
     Residue {
         place,
         class: difference.class.name().to_owned(),
-        normalizer: difference.explained_by.clone(),
+        normalizer: difference.explained_by.as_ref().map(ToString::to_string),
     }
 }
 

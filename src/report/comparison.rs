@@ -254,7 +254,7 @@ impl DifferenceReport {
             what: difference.what.told(SideWords::TWO_IMAGES),
             left: difference.left.as_ref().map(ToString::to_string),
             right: difference.right.as_ref().map(ToString::to_string),
-            explained_by: difference.explained_by.clone(),
+            explained_by: difference.explained_by.as_ref().map(ToString::to_string),
             line: difference.cause.as_ref().and_then(|cause| cause.line),
             instruction: difference.cause.as_ref().map(|cause| cause.instruction.clone()),
             repeats: difference.repeats.name().to_owned(),

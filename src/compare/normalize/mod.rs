@@ -27,7 +27,7 @@ use sha2::{Digest as _, Sha256};
 pub(super) use zip::open as open_zip;
 
 use super::{
-    Class,
+    Class, Explanation,
     content::{Hash, text},
 };
 use crate::limits::Limits;
@@ -54,9 +54,9 @@ impl Normal {
         self.hash == other.hash
     }
 
-    /// The normalizers by name and version, as `zip@1 pyc@1`.
-    pub(super) fn names(&self) -> String {
-        self.names.join(" ")
+    /// The normalizers that were at work.
+    pub(super) fn explanation(&self) -> Explanation {
+        Explanation::Normalizers(self.names.clone())
     }
 
     /// The class of what was taken out.

@@ -12,7 +12,7 @@ use super::*;
 fn explained(path: &str, left: &[u8], right: &[u8]) -> Option<String> {
     let limits = Limits::default();
     let (left, right) = (normal(path, left, &limits)?, normal(path, right, &limits)?);
-    left.agrees(&right).then(|| left.names())
+    left.agrees(&right).then(|| left.explanation().to_string())
 }
 
 /// Holds `same` to be explained and `others` not to be, against `base` and in both directions.

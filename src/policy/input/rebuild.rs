@@ -305,7 +305,7 @@ impl DifferenceInput {
             place,
             class: difference.class.name().to_owned(),
             what: difference.what.to_string(),
-            explained_by: difference.explained_by.clone(),
+            explained_by: difference.explained_by.as_ref().map(ToString::to_string),
             line: difference.cause.as_ref().and_then(|cause| cause.line),
             instruction: difference.cause.as_ref().map(|cause| cause.instruction.clone()),
         }

@@ -304,7 +304,7 @@ pub(super) fn row(name: &str, difference: &Difference) -> Markup {
             " " span class="what" { (clean(&difference.what.told(SideWords::TWO_IMAGES))) }
             " " span class="class" title=(class.name()) { (class.letter()) " " (class.name()) }
             @if let Some(by) = &difference.explained_by {
-                " " span class="by" { "explained by " (clean(by)) }
+                " " span class="by" { "explained by " (clean(&by.to_string())) }
             }
         }
         @let sides = difference.sides();

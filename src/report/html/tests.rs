@@ -2,11 +2,24 @@
 
 use super::*;
 use crate::{
-    compare::{Allowance, AllowedClass, Cause, Class, Container, LayerFacts, LayerPair, SideValue, What},
+    compare::{
+        Allowance, AllowedClass, Cause, Class, Container, Explanation, LayerFacts, LayerPair,
+        SideValue, What,
+    },
     digest::BlobDigest,
 };
 
 const EVIL: &str = "/srv/<script>alert(1)</script>\u{1b}[2J\u{202e}\"onload=x";
+
+fn allowance() -> Allowance {
+    Allowance {
+        class: AllowedClass::Content,
+        pattern: "/srv/<script>*".parse().expect("a pattern"),
+        reason: EVIL.to_owned(),
+        owner: EVIL.to_owned(),
+        expires: jiff::civil::date(2027, 1, 31),
+    }
+}
 
 fn hostile() -> Comparison {
     let entry = |path: &str| Place::Entry { layer: 0, path: path.to_owned() };
@@ -26,7 +39,7 @@ fn hostile() -> Comparison {
                 line: Some(3),
                 instruction: EVIL.to_owned(),
             }),
-            explained_by: Some(EVIL.to_owned()),
+            explained_by: Some(Explanation::Allowed(Box::new(allowance()))),
             ..Difference::new(entry(EVIL), Class::Content, What::Xattr(EVIL.to_owned()))
         },
         Difference {
@@ -44,13 +57,7 @@ fn hostile() -> Comparison {
         differences,
         omitted: 7,
         layers: vec![LayerPair { position: 0, left: Some(facts), right: None }],
-        allowed: vec![Allowance {
-            class: AllowedClass::Content,
-            pattern: "/srv/<script>*".parse().expect("a pattern"),
-            reason: EVIL.to_owned(),
-            owner: EVIL.to_owned(),
-            expires: jiff::civil::date(2027, 1, 31),
-        }],
+        allowed: vec![allowance()],
         packages: vec![PackageChange {
             ecosystem: "deb",
             name: EVIL.to_owned(),
