@@ -55,18 +55,10 @@ fn is_of_no_layer(what: &What) -> bool {
 /// Says of each difference whether a second rebuild differs from the published image in the same way. `between` compares
 /// the two rebuilds.
 pub fn note_repeats(comparison: &mut Comparison, between: &Comparison) {
-    // Positions may have moved where layers were added; a path is the same file all the same.
-    fn name(place: &Place) -> String {
-        match place {
-            Place::Manifest(field) => format!("manifest {field}"),
-            Place::Config(pointer) => format!("config {pointer}"),
-            Place::Layer(position) => format!("layer {position}"),
-            Place::Entry { path, .. } => path.clone(),
-        }
-    }
-    let varies: BTreeSet<String> = between.differences.iter().map(|d| name(&d.place)).collect();
+    let varies: BTreeSet<Place> =
+        between.differences.iter().map(|d| d.place.in_any_layer()).collect();
     for difference in &mut comparison.differences {
-        difference.repeats = match varies.contains(&name(&difference.place)) {
+        difference.repeats = match varies.contains(&difference.place.in_any_layer()) {
             true => Repeats::No,
             // What is not listed may be among those that are only counted.
             false if between.omitted > 0 => Repeats::Unknown,

@@ -28,6 +28,7 @@ mod what;
 
 use std::{
     cmp::Ordering,
+    fmt,
     io::{self, Read},
 };
 
@@ -490,6 +491,27 @@ pub enum Place {
         /// Path from the root, with a leading slash.
         path: String,
     },
+}
+
+impl Place {
+    /// The same in all layers: positions move where one image has a layer more, and a path is the same file all the same.
+    fn in_any_layer(&self) -> Self {
+        match self {
+            Self::Entry { path, .. } => Self::Entry { layer: 0, path: path.clone() },
+            other => other.clone(),
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Manifest(field) => write!(f, "manifest {field}"),
+            Self::Config(pointer) => write!(f, "config {pointer}"),
+            Self::Layer(position) => write!(f, "layer {position}"),
+            Self::Entry { layer, path } => write!(f, "layer {layer} {path}"),
+        }
+    }
 }
 
 /// The build step behind a difference.

@@ -17,7 +17,7 @@ use crate::{
             Timing, UsedMaterial, UsedProvenance,
         },
     },
-    compare::{Difference, Place},
+    compare::Difference,
     digest::Digest,
     image::Platform,
 };
@@ -160,14 +160,8 @@ fn compared(rebuilt: &Rebuilt) -> Result {
 }
 
 fn residue(difference: &Difference) -> Residue {
-    let place = match &difference.place {
-        Place::Manifest(field) => format!("manifest {field}"),
-        Place::Config(field) => format!("config {field}"),
-        Place::Layer(layer) => format!("layer {layer}"),
-        Place::Entry { layer, path } => format!("layer {layer} {path}"),
-    };
     Residue {
-        place,
+        place: difference.place.to_string(),
         class: difference.class.name().to_owned(),
         normalizer: difference.explained_by.as_ref().map(ToString::to_string),
     }

@@ -243,7 +243,7 @@ impl DifferenceReport {
         };
         let class: Class = difference.class;
         Self {
-            place: super::difference::place(&difference.place),
+            place: difference.place.to_string(),
             layer,
             left_layer: difference.layers.and_then(|layers| layers.left),
             right_layer: difference.layers.and_then(|layers| layers.right),

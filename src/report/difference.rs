@@ -106,7 +106,7 @@ fn write_difference(out: &mut Page, difference: &Difference, style: Style) {
     let place = match (&difference.place, difference.layers) {
         // Each side is told with its own layer.
         (Place::Entry { path, .. }, Some(_)) => path.clone(),
-        (other, _) => place(other),
+        (other, _) => other.to_string(),
     };
     let class = difference.class;
     line!(
@@ -174,15 +174,5 @@ fn write_part(out: &mut Page, part: &Part, of: &str, indent: &str) {
     }
     if let Some(inside) = &part.inside {
         write_inside(out, inside, &format!("{indent}  "));
-    }
-}
-
-/// A place in words.
-pub fn place(place: &Place) -> String {
-    match place {
-        Place::Manifest(field) => format!("manifest {field}"),
-        Place::Config(pointer) => format!("config {pointer}"),
-        Place::Layer(position) => format!("layer {position}"),
-        Place::Entry { layer, path } => format!("layer {layer} {path}"),
     }
 }

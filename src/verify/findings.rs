@@ -12,7 +12,6 @@ use crate::{
     limits,
     policy::Judgement,
     rebuild::{Determinism, Failure, FailureKind, Gap, Rebuild, Rebuilt, Warrant},
-    report::difference::place,
     trust::{NotCounted, PredicateClass, Proof, TrustRules},
     verdict::Evidence,
 };
@@ -215,7 +214,7 @@ fn of_rebuilt(rebuilt: &Rebuilt, image: &Image) -> Option<Finding> {
         );
     // The gravest difference explains most; the rest is in the list.
     if let Some(worst) = rebuilt.comparison.differences.iter().max_by_key(|d| gravity(d)) {
-        finding = finding.with(Key::Why, format!("{}: {}", place(&worst.place), worst.what));
+        finding = finding.with(Key::Why, format!("{}: {}", worst.place, worst.what));
         if let Some(cause) = &worst.cause {
             finding = finding.with(Key::From, cause.text());
         }

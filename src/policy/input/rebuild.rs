@@ -296,10 +296,8 @@ impl EngineInput {
 impl DifferenceInput {
     fn of(difference: &Difference) -> Self {
         let place = match &difference.place {
-            Place::Manifest(field) => format!("manifest {field}"),
-            Place::Config(field) => format!("config {field}"),
-            Place::Layer(layer) => format!("layer {layer}"),
             Place::Entry { layer, path } => format!("{path} (layer {layer})"),
+            other => other.to_string(),
         };
         Self {
             place,

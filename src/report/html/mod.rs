@@ -10,10 +10,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest as _, Sha256};
 
-use super::{
-    clean,
-    difference::{causes, place},
-};
+use super::{clean, difference::causes};
 use crate::{
     compare::{Comparison, Difference, Inside, Level, PackageChange, Part, Place, SideWords},
     untrusted::markup,
@@ -271,7 +268,7 @@ fn differences(comparison: &Comparison) -> Markup {
             @if !about.is_empty() {
                 details open[about.iter().any(|d| kind(d) == "open")] class=(worst(&about)) {
                     summary { "manifest and configuration " span class="badge" { (about.len()) } }
-                    ul { @for found in about { li class=(kind(found)) { (row(&place(&found.place), found)) } } }
+                    ul { @for found in about { li class=(kind(found)) { (row(&found.place.to_string(), found)) } } }
                 }
             }
             @for (position, found) in &layers {
