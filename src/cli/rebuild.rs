@@ -13,7 +13,7 @@ use crate::{
     engine::{self, replay::Elsewhere, store::Store},
     finding::Finding,
     image::Image,
-    rebuild::{FailureKind, Planned, Rebuild as Outcome, plan::plan, verdict},
+    rebuild::{Planned, Rebuild as Outcome, plan::plan, verdict},
     reference::{Location, PinnedReference, Reference, Selector},
     report, source,
     verdict::Evidence,
@@ -125,9 +125,7 @@ fn told(outcome: &Outcome, findings: &[Finding]) -> Told {
         }
         _ if any(2) => Told::Unusable,
         _ if any(3) => Told::Unreadable,
-        Outcome::Failed(failure) if failure.kind == FailureKind::EngineUnavailable => {
-            Told::NoEngine
-        }
+        Outcome::Failed(failure) if failure.kind.is_of_engine() => Told::NoEngine,
         _ => Told::No,
     }
 }

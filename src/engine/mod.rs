@@ -262,8 +262,10 @@ fn say_what_is_missing(
         return Ok(());
     }
     if let Err(why) = workspace.cage() {
-        let why = format!("{NO_CAGE}: {why}; run as root with the right to make namespaces");
-        return Err(unavailable(why));
+        let why = format!(
+            "builds are shut in, and here they cannot be: {why}; run as root with the right to make namespaces"
+        );
+        return Err(Failure { kind: FailureKind::EngineForbidden, ..unavailable(why) });
     }
     if let Err(why) = workspace.group() {
         talk.line(&format!("no bound on memory and processes, only on time and disk: {why}"));
@@ -406,27 +408,19 @@ fn choose(
             Err(why) => missing.push(why),
         }
     }
-    Err(unavailable(without(&missing, host::is_root())))
+    Err(without(&missing, host::is_root()))
 }
 
-/// How it begins where a user's rights are missing, and where those of the place are.
-const NO_ROOT: &str = "hallmark does not run as root";
-const NO_CAGE: &str = "builds are shut in, and here they cannot be";
-
-/// Whether `why` an engine is unavailable is that hallmark may not start it, rather than that it is not there.
-pub fn lacks_rights(why: &str) -> bool {
-    why.starts_with(NO_ROOT) || why.starts_with(NO_CAGE)
-}
-
-/// Why there is no engine.
-fn without(missing: &[String], is_root: bool) -> String {
+/// Why there is no engine: a user's rights are missing before programs are.
+fn without(missing: &[String], is_root: bool) -> Failure {
     let missing = missing.join("; ");
-    match is_root {
-        true => missing,
-        false => format!(
-            "{NO_ROOT}, which the mounts and namespaces around a builder take: run it as root; {missing}"
-        ),
+    if is_root {
+        return unavailable(missing);
     }
+    let why = format!(
+        "hallmark does not run as root, which the mounts and namespaces around a builder take: run it as root; {missing}"
+    );
+    Failure { kind: FailureKind::EngineForbidden, ..unavailable(why) }
 }
 
 fn at_address(plan: &Plan, address: &grpc::Address, limits: &Limits) -> (Arc<dyn Engine>, String) {
@@ -519,11 +513,13 @@ mod tests {
     #[test]
     fn who_is_not_root_is_told_so_first() {
         let missing = ["docker is not on PATH".to_owned(), "runc is not on PATH".to_owned()];
-        assert_eq!(without(&missing, true), "docker is not on PATH; runc is not on PATH");
-        let told = without(&missing, false);
-        assert!(told.starts_with("hallmark does not run as root"), "{told}");
-        assert!(told.ends_with("run it as root; docker is not on PATH; runc is not on PATH"));
-        assert!(lacks_rights(&told) && !lacks_rights(&without(&missing, true)));
+        let Failure { kind, why, .. } = without(&missing, true);
+        let programs = "docker is not on PATH; runc is not on PATH";
+        assert_eq!((kind, why.as_str()), (FailureKind::EngineUnavailable, programs));
+        let Failure { kind, why, .. } = without(&missing, false);
+        assert_eq!(kind, FailureKind::EngineForbidden);
+        assert!(why.starts_with("hallmark does not run as root"), "{why}");
+        assert!(why.ends_with(&format!("run it as root; {programs}")), "{why}");
     }
 
     /// A plan whose bases all come from this registry.

@@ -300,9 +300,16 @@ pub enum FailureKind {
     PlatformForeign,
     /// No engine is here, or it broke.
     EngineUnavailable,
+    /// An engine may be here, and hallmark lacks the rights to start it.
+    EngineForbidden,
 }
 
 impl FailureKind {
+    /// Whether it says nothing about the image: there was no engine to build it with.
+    pub fn is_of_engine(self) -> bool {
+        matches!(self, Self::EngineUnavailable | Self::EngineForbidden)
+    }
+
     /// The word in reports and policies.
     pub fn name(self) -> &'static str {
         match self {
@@ -313,7 +320,7 @@ impl FailureKind {
             Self::Submodule => "submodule",
             Self::Timeout => "timeout",
             Self::PlatformForeign => "platform-foreign",
-            Self::EngineUnavailable => "engine-error",
+            Self::EngineUnavailable | Self::EngineForbidden => "engine-error",
         }
     }
 }

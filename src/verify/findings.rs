@@ -6,7 +6,6 @@ use super::claims::SBOM;
 use crate::{
     attest::{Statement, provenance::SLSA_V1},
     compare::{Level, Repeats},
-    engine::lacks_rights,
     finding::{Code, Fact, Finding, Key, Severity, Subject},
     image::Image,
     limits,
@@ -170,11 +169,15 @@ fn of_failure(failure: &Failure, image: &Image) -> Finding {
         FailureKind::Denied | FailureKind::Submodule => Code::RebuildNotReplayable,
         FailureKind::Timeout => Code::RebuildTimeout,
         FailureKind::PlatformForeign => Code::RebuildPlatformForeign,
-        FailureKind::EngineUnavailable => Code::RebuildEngineUnavailable,
+        FailureKind::EngineUnavailable | FailureKind::EngineForbidden => {
+            Code::RebuildEngineUnavailable
+        }
     };
     let finding = Finding::new(code, subject(image)).with(Key::Why, failure.why.clone());
-    let lacks_rights = failure.kind == FailureKind::EngineUnavailable && lacks_rights(&failure.why);
-    let finding = if lacks_rights { finding.with(Key::Help, RIGHTS) } else { finding };
+    let finding = match failure.kind {
+        FailureKind::EngineForbidden => finding.with(Key::Help, RIGHTS),
+        _ => finding,
+    };
     match failure.log.lines().rfind(|line| !line.trim().is_empty()) {
         Some(last) => finding.with(Key::From, last.trim().to_owned()),
         None => finding,
@@ -291,23 +294,17 @@ mod tests {
 
     #[test]
     fn an_engine_that_may_not_be_started_is_not_to_be_installed() {
-        let failed = |why: String| {
-            let kind = FailureKind::EngineUnavailable;
-            Failure { kind, why, log: String::new(), engine: None }
-        };
         let image = crate::trust::testing::image();
-        let help = |why: &str| of_failure(&failed(why.to_owned()), &image).help();
-        for why in [
-            "hallmark does not run as root, which the mounts take: run it as root; buildah needs root here",
-            "builds are shut in, and here they cannot be: EPERM; run as root with the right to make namespaces",
-        ] {
-            let help = help(why);
-            assert!(!help.contains("install"), "{help}");
-            for way in ["as root", "rebuild.attested", "rebuild.address"] {
-                assert!(help.contains(way), "{help}");
-            }
+        let help = |kind| {
+            let why = "docker is not on PATH".to_owned();
+            of_failure(&Failure { kind, why, log: String::new(), engine: None }, &image).help()
+        };
+        let forbidden = help(FailureKind::EngineForbidden);
+        assert!(!forbidden.contains("install"), "{forbidden}");
+        for way in ["as root", "rebuild.attested", "rebuild.address"] {
+            assert!(forbidden.contains(way), "{forbidden}");
         }
-        assert!(help("docker is not on PATH; runc is not on PATH").contains("install docker"));
+        assert!(help(FailureKind::EngineUnavailable).contains("install docker"));
     }
 
     #[test]
