@@ -8,7 +8,7 @@
 //! never a rebuild: content is compared, too. Every guess names its evidence. Where the image is silent, [`alternatives`]
 //! lists what else is possible, to be tried only if the first guess differs in what they would change.
 
-use super::{EngineKind, Exporter, Plan, pins};
+use super::{Clue, EngineKind, Exporter, Plan, pins};
 use crate::{
     attest::provenance::Provenance,
     image::{
@@ -32,11 +32,11 @@ pub fn infer(
     let mut evidence = Vec::new();
     let rewrite_timestamp = timestamp(image, layers, provenance, engine, &mut evidence);
     let oci_media_types = image.manifest.media_type.is_oci();
-    evidence.push(format!("media type {}", image.manifest.media_type));
+    evidence.push(Clue::Read(format!("media type {}", image.manifest.media_type)));
     let compression = compression(layers, provenance, &mut evidence);
     let force_compression = forced(layers, compression);
     if force_compression {
-        evidence.push(format!("every layer is {}, the base's too", compression.name()));
+        evidence.push(Clue::Read(format!("every layer is {}, the base's too", compression.name())));
     }
     let layered = layered(&image.config.history, provenance, &mut evidence);
     Exporter {
@@ -67,7 +67,7 @@ pub fn add_level(
     let recorded = provenance.exporter.get("compressionLevel").and_then(|l| l.parse().ok());
     if let Some(level) = recorded.filter(|level| *level <= LEVEL_MAX) {
         exporter.level = Some(level);
-        exporter.evidence.push(format!("recorded: compressionLevel={level}"));
+        exporter.evidence.push(Clue::Read(format!("recorded: compressionLevel={level}")));
         return;
     }
     let Some(header) = header.filter(|_| exporter.compression == Compression::Gzip) else { return };
@@ -78,7 +78,7 @@ pub fn add_level(
     };
     // Nothing to say of what all builders write.
     if exporter.level.is_some() || !header.is_gos() {
-        exporter.evidence.push(format!("last layer has a gzip {header}"));
+        exporter.evidence.push(Clue::Read(format!("last layer has a gzip {header}")));
     }
 }
 
@@ -98,9 +98,9 @@ pub fn alternatives(
     let rewritten = |seconds: i64| {
         let mut other = chosen.clone();
         other.rewrite_timestamp = Some(seconds);
-        other.evidence.push(format!(
+        other.evidence.push(Clue::Read(format!(
             "Docker's media types do not show whether times were rewritten to {seconds}"
-        ));
+        )));
         other
     };
     epoch.map(rewritten).into_iter().collect()
@@ -118,23 +118,24 @@ fn timestamp(
     layers: &[Descriptor],
     provenance: &Provenance,
     engine: EngineKind,
-    evidence: &mut Vec<String>,
+    evidence: &mut Vec<Clue>,
 ) -> Option<i64> {
     if let Some(recorded) = provenance.exporter.get("rewriteTimestamp") {
-        evidence.push(format!("recorded: rewriteTimestamp={recorded}"));
+        evidence.push(Clue::Read(format!("recorded: rewriteTimestamp={recorded}")));
         return if recorded == "true" { provenance.epoch_seconds } else { None };
     }
     let annotated = layers.iter().rev().find_map(|l| l.annotations.get(REWRITTEN)?.parse().ok());
     if let Some(seconds) = annotated {
-        evidence.push(format!("layer annotation {REWRITTEN}={seconds}"));
+        evidence.push(Clue::Read(format!("layer annotation {REWRITTEN}={seconds}")));
         return Some(seconds);
     }
     if engine != EngineKind::Buildah {
         return None;
     }
     let seconds = one_time(image)?;
-    evidence
-        .push(format!("configuration and last step were created at the same second, {seconds}"));
+    evidence.push(Clue::Read(format!(
+        "configuration and last step were created at the same second, {seconds}"
+    )));
     Some(seconds)
 }
 
@@ -150,28 +151,29 @@ fn one_time(image: &Image) -> Option<i64> {
 fn compression(
     layers: &[Descriptor],
     provenance: &Provenance,
-    evidence: &mut Vec<String>,
+    evidence: &mut Vec<Clue>,
 ) -> Compression {
     let all = [Compression::None, Compression::Gzip, Compression::Zstd];
     let recorded = provenance.exporter.get("compression");
     if let Some(found) = all.into_iter().find(|c| recorded.is_some_and(|r| r == c.name())) {
-        evidence.push(format!("recorded: compression={}", found.name()));
+        evidence.push(Clue::Read(format!("recorded: compression={}", found.name())));
         return found;
     }
     let last = layers.last().and_then(|l| l.media_type.layer_compression());
-    evidence.push(format!("last layer is {}", last.unwrap_or(Compression::Gzip).name()));
+    evidence
+        .push(Clue::Read(format!("last layer is {}", last.unwrap_or(Compression::Gzip).name())));
     last.unwrap_or(Compression::Gzip)
 }
 
 /// Without `--layers`, buildah's steps that write files leave no layer of their own, except for the last one.
-fn layered(history: &[History], provenance: &Provenance, evidence: &mut Vec<String>) -> bool {
+fn layered(history: &[History], provenance: &Provenance, evidence: &mut Vec<Clue>) -> bool {
     if let Some(recorded) = provenance.exporter.get("layers") {
-        evidence.push(format!("recorded: layers={recorded}"));
+        evidence.push(Clue::Read(format!("recorded: layers={recorded}")));
         return recorded == "true";
     }
     let squashed = history.iter().filter(|step| step.empty_layer && writes_files(&step.created_by));
     let squashed = squashed.count();
-    evidence.push(format!("{squashed} steps that write files have no layer"));
+    evidence.push(Clue::Read(format!("{squashed} steps that write files have no layer")));
     squashed == 0
 }
 
@@ -259,7 +261,11 @@ mod tests {
         last.annotations.insert(REWRITTEN.to_owned(), "1700000000".to_owned());
         let found = infer(&image, &provenance, EngineKind::Buildkit, 0);
         assert_eq!(found.rewrite_timestamp, Some(1_700_000_000));
-        assert!(found.evidence.iter().any(|e| e.contains("1700000000")), "{:?}", found.evidence);
+        assert!(
+            found.evidence.iter().any(|e| e.to_string().contains("1700000000")),
+            "{:?}",
+            found.evidence
+        );
         // A layer that the exporter did not write says nothing about it.
         assert_eq!(infer(&image, &provenance, EngineKind::Buildkit, 1).rewrite_timestamp, None);
     }

@@ -19,7 +19,7 @@ use std::{
 
 use crate::{
     attest::provenance::{Commit, EngineVersion, Frontend, Material, Network},
-    compare::Comparison,
+    compare::{Comparison, Level},
     digest::{BlobDigest, ConfigDigest, Digest, ManifestDigest},
     image::{Compression, Platform},
 };
@@ -189,7 +189,30 @@ pub struct Exporter {
     /// buildah: one layer for each instruction, as against one for each stage.
     pub layers: bool,
     /// What in the image each of these was read from.
-    pub evidence: Vec<String>,
+    pub evidence: Vec<Clue>,
+}
+
+/// What speaks for an option of the exporter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Clue {
+    /// What the image or its provenance says, in words.
+    Read(String),
+    /// A way of writing that was tried.
+    Tried {
+        /// The options, in words.
+        exporter: String,
+        /// The rung that the result came to.
+        level: Level,
+    },
+}
+
+impl fmt::Display for Clue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Read(words) => f.write_str(words),
+            Self::Tried { exporter, level } => write!(f, "tried: {exporter}: R{}", level.number()),
+        }
+    }
 }
 
 impl fmt::Display for Exporter {

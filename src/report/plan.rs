@@ -68,7 +68,7 @@ fn plan_value(plan: &Plan) -> Value {
             "compression": plan.exporter.compression.name(),
             "compressionLevel": plan.exporter.level,
             "forceCompression": plan.exporter.force_compression,
-            "evidence": plan.exporter.evidence,
+            "evidence": plan.exporter.evidence.iter().map(ToString::to_string).collect::<Vec<_>>(),
         },
         "alternatives": plan.alternatives.iter().map(ToString::to_string).collect::<Vec<_>>(),
     })
@@ -157,7 +157,7 @@ fn write_plan(out: &mut Page, plan: &Plan) {
     let exporter = &plan.exporter;
     row("exporter", &exporter.to_string());
     for evidence in &exporter.evidence {
-        row("", evidence);
+        row("", &evidence.to_string());
     }
     for other in &plan.alternatives {
         row("or else", &other.to_string());

@@ -11,7 +11,7 @@ use crate::{
     compare::SideWords,
     finding::{Code, Finding, Key, Severity, Subject},
     image::LeftOut,
-    rebuild::{Rebuild, Rebuilt},
+    rebuild::{Clue, Rebuild, Rebuilt},
     sbom::{BoundSbom, Reconciliation},
     trust::{
         Proof, Unproven, Verified,
@@ -89,7 +89,8 @@ fn write_rebuild(out: &mut Page, evidence: &Evidence, findings: &[Finding]) {
     match &evidence.rebuild {
         Rebuild::Compared(rebuilt) => {
             line!(out, "exporter   {}", rebuilt.exporter);
-            for tried in rebuilt.exporter.evidence.iter().filter(|e| e.starts_with("tried: ")) {
+            let evidence = rebuilt.exporter.evidence.iter();
+            for tried in evidence.filter(|clue| matches!(clue, Clue::Tried { .. })) {
                 line!(out, "           {}", tried);
             }
             let style = difference::Style { depth: Depth::Full, ..DIFFERENCES };

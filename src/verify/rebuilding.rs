@@ -11,8 +11,8 @@ use crate::{
     image::{Image, Platform, gzip::GzipHeader},
     progress::{Underway, Work},
     rebuild::{
-        Coverage, Determinism, EmbeddedLayer, Failure, FailureKind, Gap, Plan, Planned, Rebuild,
-        Rebuilt, Warrant, exporter,
+        Clue, Coverage, Determinism, EmbeddedLayer, Failure, FailureKind, Gap, Plan, Planned,
+        Rebuild, Rebuilt, Warrant, exporter,
         inputs::questions,
         plan::{PlanOptions, plan},
     },
@@ -286,8 +286,9 @@ async fn attempt(
     Ok(best)
 }
 
-fn outcome(attempt: &Attempt) -> String {
-    format!("tried: {}: R{}", attempt.plan.exporter, attempt.comparison.level.number())
+fn outcome(attempt: &Attempt) -> Clue {
+    let Attempt { plan, comparison, .. } = attempt;
+    Clue::Tried { exporter: plan.exporter.to_string(), level: comparison.level }
 }
 
 async fn weighed(

@@ -229,7 +229,7 @@ impl RebuildInput {
             frontend: rebuilt.frontend.as_ref().map(ToString::to_string),
             exporter: Some(ExporterInput {
                 options: rebuilt.exporter.to_string(),
-                evidence: rebuilt.exporter.evidence.clone(),
+                evidence: rebuilt.exporter.evidence.iter().map(ToString::to_string).collect(),
             }),
             differences: comparison.differences.iter().map(DifferenceInput::of).collect(),
             omitted: comparison.omitted,
