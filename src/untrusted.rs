@@ -36,6 +36,14 @@ pub fn cut(mut text: String, limit: usize) -> String {
     text
 }
 
+/// At most `most` characters of `text`, and a mark where more follow.
+pub fn shortened(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((at, _)) => format!("{}…", text.get(..at).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
 fn escape(out: &mut String, text: &str) {
     for c in text.chars() {
         if misleads(c) { out.extend(c.escape_unicode()) } else { out.push(c) }
@@ -137,6 +145,15 @@ mod tests {
         for plain in ["plain", "größe", "日本語", "naïve café", "→ ├─ …", "a b\u{a0}c", "🦀"]
         {
             assert_eq!(clean(plain), plain);
+        }
+    }
+
+    #[test]
+    fn text_is_cut_between_characters_and_says_so() {
+        let cases =
+            [("", 0, ""), ("ab", 2, "ab"), ("abc", 2, "ab…"), ("ééé", 2, "éé…"), ("a", 0, "…")];
+        for (text, most, want) in cases {
+            assert_eq!(shortened(text, most), want, "{text} {most}");
         }
     }
 

@@ -16,6 +16,7 @@ use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::{
     progress::{Amount, Silent, Step, Talk, Work},
     report::clean,
+    untrusted::shortened,
 };
 
 /// Times that a terminal is drawn in a second at most.
@@ -130,21 +131,14 @@ impl Board {
         let seconds = now.saturating_duration_since(*began).as_secs();
         match self.output.as_str() {
             "" => format!("{step} ({seconds} s)"),
-            output => format!("{} ({seconds} s): {output}", cut(step, STEP_CHARS)),
+            output => format!("{} ({seconds} s): {output}", shortened(step, STEP_CHARS)),
         }
     }
 }
 
 /// One line of a stranger's text.
 fn shown(text: &str) -> String {
-    cut(&clean(text), SHOWN_CHARS)
-}
-
-fn cut(text: &str, characters: usize) -> String {
-    match text.char_indices().nth(characters) {
-        Some((at, _)) => format!("{}…", text.get(..at).unwrap_or_default()),
-        None => text.to_owned(),
-    }
+    shortened(&clean(text), SHOWN_CHARS)
 }
 
 fn percent(amount: Amount) -> u64 {

@@ -2,6 +2,11 @@
 
 use sha2::{Digest as _, Sha256};
 
+use crate::untrusted::shortened;
+
+/// Characters of a stranger's name or value that are kept.
+const CHARS_KEPT: usize = 200;
+
 /// A SHA-256 digest, compact: there is one for each entry of a layer.
 pub(super) type Hash = [u8; 32];
 
@@ -11,10 +16,7 @@ pub(super) fn text(hasher: &mut Sha256, bytes: &[u8]) {
     hasher.update(bytes);
 }
 
-/// At most 200 characters: names and values come from strangers.
+/// What is kept of a stranger's name or value.
 pub(super) fn cut(text: &str) -> String {
-    match text.char_indices().nth(200) {
-        Some((at, _)) => format!("{}…", text.get(..at).unwrap_or_default()),
-        None => text.to_owned(),
-    }
+    shortened(text, CHARS_KEPT)
 }

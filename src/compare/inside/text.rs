@@ -6,6 +6,7 @@ use regex::Regex;
 use similar::{ChangeTag, TextDiff};
 
 use super::Inside;
+use crate::untrusted::shortened;
 
 /// Bytes of a text that is compared line by line.
 const TEXT_BYTES: usize = 4 << 20;
@@ -54,7 +55,7 @@ pub(super) fn inside(left: &[u8], right: &[u8]) -> Option<Inside> {
                 ChangeTag::Insert => '+',
                 ChangeTag::Equal => ' ',
             };
-            lines.push(format!("{mark}{}", shown(change.value())));
+            lines.push(format!("{mark}{}", shortened(change.value(), CHARS_SHOWN)));
         }
     }
     more |= lines.len() > LINES_SHOWN;
@@ -65,13 +66,6 @@ pub(super) fn inside(left: &[u8], right: &[u8]) -> Option<Inside> {
 fn as_text(bytes: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(bytes.get(..).filter(|b| b.len() <= TEXT_BYTES)?).ok()?;
     (!text.contains('\0')).then_some(text)
-}
-
-fn shown(line: &str) -> String {
-    match line.char_indices().nth(CHARS_SHOWN) {
-        Some((at, _)) => format!("{}…", line.get(..at).unwrap_or_default()),
-        None => line.to_owned(),
-    }
 }
 
 fn only_times(left: &str, right: &str) -> bool {
