@@ -181,10 +181,11 @@ pub(super) fn matches(pattern: &str, path: &str) -> bool {
     let tokens = tokens(pattern);
     // states[i]: the first i tokens match what was read so far.
     let mut states = vec![false; tokens.len() + 1];
+    let mut next = states.clone();
     states.splice(..1, [true]);
     close(&tokens, &mut states);
     for found in path.chars() {
-        let mut next = vec![false; tokens.len() + 1];
+        next.fill(false);
         for (at, token) in tokens.iter().enumerate() {
             if states.get(at) != Some(&true) {
                 continue;
@@ -198,7 +199,7 @@ pub(super) fn matches(pattern: &str, path: &str) -> bool {
             next.splice(target..=target, [true]);
         }
         close(&tokens, &mut next);
-        states = next;
+        std::mem::swap(&mut states, &mut next);
     }
     states.last() == Some(&true)
 }
