@@ -40,6 +40,7 @@ pub mod trust;
 pub mod verdict;
 // layer 3: the world
 pub mod engine;
+pub mod environment;
 pub mod scratch;
 pub mod sign;
 pub mod source;

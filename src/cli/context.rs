@@ -23,6 +23,7 @@ use crate::{
     },
     digest::Digest,
     engine::{EngineChoice, EngineSettings, SharedBuilder},
+    environment,
     limits::Limits,
     policy::{Ahead, Bundle, Exception, PolicyError, bundle::Preset, nearest::did_you_mean},
     reference::{PinnedReference, Reference, Selector},
@@ -151,8 +152,9 @@ fn file(global: &Global) -> Option<PathBuf> {
 
 /// Fetched roots lie in the user's state folder, or in the machine's where there is no user.
 fn surroundings() -> Surroundings {
-    let set = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|p| p.is_absolute());
-    let home = std::env::var_os("HOME").map(|home| Path::new(&home).join(".local/state"));
+    let set =
+        environment::variable("XDG_STATE_HOME").map(PathBuf::from).filter(|p| p.is_absolute());
+    let home = environment::below_home(".local/state");
     let state = set.or_else(|| home.filter(|path| path.is_absolute()));
     let state = state.unwrap_or_else(|| PathBuf::from("/var/lib"));
     Surroundings {
@@ -162,13 +164,13 @@ fn surroundings() -> Surroundings {
 }
 
 fn config_home() -> Option<PathBuf> {
-    let set = std::env::var_os("XDG_CONFIG_HOME").map(PathBuf::from);
-    set.or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".config")))
+    let set = environment::variable("XDG_CONFIG_HOME").map(PathBuf::from);
+    set.or_else(|| environment::below_home(".config"))
 }
 
 /// Where logins are: `REGISTRY_AUTH_FILE`, then Docker's folder, then podman's files.
 fn credentials() -> Vec<PathBuf> {
-    let set = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    let set = |name: &str| environment::filled(name).map(PathBuf::from);
     let docker = set("DOCKER_CONFIG").or_else(|| set("HOME").map(|home| home.join(".docker")));
     let podman = ["XDG_RUNTIME_DIR", "XDG_CONFIG_HOME"].map(set);
     let podman = podman.into_iter().flatten().chain(set("HOME").map(|home| home.join(".config")));
@@ -178,21 +180,21 @@ fn credentials() -> Vec<PathBuf> {
 
 /// The first of these variables that says something: one that is set to nothing hides no other.
 fn variable(names: [&str; 2]) -> Option<String> {
-    names.iter().filter_map(|name| std::env::var(name).ok()).find(|value| !value.is_empty())
+    names.iter().find_map(|name| environment::filled(name)?.into_string().ok())
 }
 
 /// What the environment says of colours.
 pub fn colours() -> Environment {
     Environment {
-        no_color: std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
-        dumb: std::env::var_os("TERM").is_some_and(|value| value == "dumb"),
+        no_color: environment::filled("NO_COLOR").is_some(),
+        dumb: environment::variable("TERM").is_some_and(|value| value == "dumb"),
     }
 }
 
 /// The password of a key file, from the first of these variables that is set; an empty one is a password too.
 pub fn password(names: &[&str]) -> Option<Password> {
     use std::os::unix::ffi::OsStringExt as _;
-    let text = names.iter().find_map(std::env::var_os)?;
+    let text = names.iter().find_map(|name| environment::variable(name))?;
     Some(Password::new(text.into_vec()))
 }
 

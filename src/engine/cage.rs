@@ -22,6 +22,7 @@ use rustix::{
 };
 
 use super::host::find_program;
+use crate::environment;
 
 /// Makes the room.
 const SCRIPT: &str = include_str!("cage.sh");
@@ -65,7 +66,7 @@ impl Cage {
         let mut command = Command::new(unshare);
         command.args(KINDS.map(|(option, _)| option)).arg("--").arg(sh).args(["-c", SCRIPT, "sh"]);
         command.arg(root).arg(work).args(program_folders()).args(seen);
-        command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+        command.env_clear().envs(environment::variable("PATH").map(|path| ("PATH", path)));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut holder = Holder(command.spawn()?);
         holder.ready()?;
@@ -161,9 +162,8 @@ impl Drop for Holder {
 /// Folders of programs that do not lie below `/usr`: what is on `PATH`, and beside it what its programs look for.
 fn program_folders() -> Vec<PathBuf> {
     const SYSTEM: [&str; 6] = ["/usr", "/bin", "/sbin", "/lib", "/lib64", "/etc"];
-    let path = std::env::var_os("PATH").unwrap_or_default();
     let mut folders: Vec<PathBuf> = plugin_folder().into_iter().collect();
-    for folder in std::env::split_paths(&path) {
+    for folder in environment::program_folders() {
         let beside = folder.parent().map(|parent| ["lib", "libexec"].map(|name| parent.join(name)));
         for folder in std::iter::once(folder).chain(beside.into_iter().flatten()) {
             let system = SYSTEM.iter().any(|system| folder.starts_with(system));
@@ -178,9 +178,8 @@ fn program_folders() -> Vec<PathBuf> {
 
 /// Where Docker's own client finds buildx in the user's settings, if it does.
 fn plugin_folder() -> Option<PathBuf> {
-    let configured = std::env::var_os("DOCKER_CONFIG").map(PathBuf::from);
-    let home = std::env::var_os("HOME").map(|home| Path::new(&home).join(".docker"));
-    let mut files = configured.into_iter().chain(home).map(|f| f.join("cli-plugins/docker-buildx"));
+    let folders = environment::docker_folders().into_iter();
+    let mut files = folders.map(|folder| folder.join("cli-plugins/docker-buildx"));
     let found = files.find_map(|file| std::fs::canonicalize(file).ok())?;
     found.parent().filter(|folder| !folder.starts_with("/usr")).map(Path::to_owned)
 }

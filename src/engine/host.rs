@@ -5,10 +5,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::environment;
+
 /// Looks for a program on `PATH`.
 pub fn find_program(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| is_executable(file))
+    let folders = environment::program_folders().into_iter();
+    folders.map(|folder| folder.join(name)).find(|file| is_executable(file))
 }
 
 /// Whether a path is a file that can be run.

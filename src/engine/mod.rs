@@ -39,6 +39,7 @@ use async_trait::async_trait;
 
 use crate::{
     digest::Digest,
+    environment,
     limits::{Limits, key},
     progress::{Talk, Underway, Work},
     rebuild::{EngineKind, EngineReport, Failure, FailureKind, Plan, Producer, pins},
@@ -489,7 +490,7 @@ fn certificates(settings: &EngineSettings, work: &Path) -> io::Result<Option<Pat
         "/etc/pki/tls/certs/ca-bundle.crt",
         "/etc/ssl/cert.pem",
     ];
-    let given = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
+    let given = environment::variable("SSL_CERT_FILE").map(PathBuf::from);
     if settings.certificate_authorities.is_empty() && given.is_none() {
         return Ok(None);
     }

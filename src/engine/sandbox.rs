@@ -25,6 +25,7 @@ use super::{
     step::Steps,
 };
 use crate::{
+    environment,
     limits::Limits,
     progress::{Silent, Talk},
     rebuild::{Failure, FailureKind},
@@ -173,7 +174,8 @@ pub struct Environment(BTreeMap<OsString, OsString>);
 impl Environment {
     /// The passed variables, and home and temporary folder in the workspace.
     pub fn new(work: &Path) -> Self {
-        let passed = PASSED.iter().filter_map(|n| Some((OsString::from(n), std::env::var_os(n)?)));
+        let passed =
+            PASSED.iter().filter_map(|n| Some((OsString::from(n), environment::variable(n)?)));
         let mut variables: BTreeMap<_, _> = passed.collect();
         variables.insert("HOME".into(), work.join("home").into());
         variables.insert("TMPDIR".into(), work.join("tmp").into());

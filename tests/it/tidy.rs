@@ -288,6 +288,18 @@ fn nothing_below_layer_three_touches_the_world() {
 }
 
 #[test]
+fn the_environment_has_one_reader() {
+    let variables = Regex::new(r"\benv::vars?(_os)?\b").unwrap();
+    let reads = |path: &PathBuf| {
+        let code = product_code(path);
+        variables.is_match(&format!("{code}\n{}", imports(&code).join("\n")))
+    };
+    let sources = files("src", "rs").into_iter().filter(|path| !is_for_tests(path));
+    let readers: Vec<_> = sources.filter(reads).map(|path| as_module(&path)).collect();
+    assert_eq!(readers, ["environment"]);
+}
+
+#[test]
 fn every_module_says_what_it_is_for() {
     for path in files("src", "rs") {
         let text = fs::read_to_string(&path).unwrap();

@@ -26,6 +26,7 @@ use crate::{
         store::{self, serve::Serving},
         version,
     },
+    environment,
     rebuild::{EngineKind, EngineReport, Failure, Plan, pins},
 };
 
@@ -67,9 +68,7 @@ fn find_buildx(docker: &Path) -> Option<PathBuf> {
         "/usr/lib/docker/cli-plugins",
         "/usr/libexec/docker/cli-plugins",
     ];
-    let configured = std::env::var_os("DOCKER_CONFIG").map(PathBuf::from);
-    let home = std::env::var_os("HOME").map(|home| Path::new(&home).join(".docker"));
-    let users = configured.into_iter().chain(home).map(|folder| folder.join("cli-plugins"));
+    let users = environment::docker_folders().into_iter().map(|folder| folder.join("cli-plugins"));
     let prefix = docker.parent().and_then(Path::parent).map(Path::to_owned);
     let beside = ["lib", "libexec"]
         .into_iter()
@@ -139,7 +138,7 @@ impl Docker {
     /// With a daemon that others use too, as a last resort.
     async fn build_elsewhere(&self, plan: &Plan, shell: &Shell<'_>) -> Result<Built, Failure> {
         let environment = self.prepare(shell)?;
-        let environment = match std::env::var_os("DOCKER_HOST") {
+        let environment = match environment::variable("DOCKER_HOST") {
             Some(host) => environment.with("DOCKER_HOST", host),
             None => environment,
         };

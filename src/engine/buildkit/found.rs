@@ -8,6 +8,7 @@ use crate::{
         Engine, EngineSettings, SharedBuilder,
         grpc::{Address, Grpc},
     },
+    environment,
     limits::Limits,
 };
 
@@ -17,7 +18,7 @@ use crate::{
 /// # Errors
 /// Says which program is missing.
 pub fn find(settings: &EngineSettings, limits: &Limits) -> Result<Arc<dyn Engine>, String> {
-    let shared = std::env::var_os("BUILDKIT_HOST").filter(|address| !address.is_empty());
+    let shared = environment::filled("BUILDKIT_HOST");
     match (shared, settings.shared_builder) {
         // A daemon of others cannot be told to take its images from a store.
         (Some(address), SharedBuilder::Allowed) if settings.store.is_none() => {

@@ -19,6 +19,7 @@ use super::{host, sandbox::Environment};
 use crate::{
     attest::provenance::{MaterialKind, Pin},
     digest::Digest,
+    environment,
     rebuild::Plan,
 };
 
@@ -110,7 +111,7 @@ pub fn wrap_git(
     fs::set_permissions(&file, fs::Permissions::from_mode(0o755))?;
     let mut path = folder.into_os_string();
     path.push(":");
-    path.push(std::env::var_os("PATH").unwrap_or_default());
+    path.push(environment::variable("PATH").unwrap_or_default());
     Ok(environment.with("PATH", path))
 }
 
