@@ -72,6 +72,9 @@ impl What {
     pub fn told(&self, words: SideWords) -> String {
         match self {
             Self::OnlyIn(which) => format!("only in {}", words.of(*which)),
+            Self::IdleWhiteout(which) => {
+                format!("a whiteout that hides nothing, only in {}", words.of(*which))
+            }
             other => other.to_string(),
         }
     }
@@ -80,13 +83,12 @@ impl What {
 impl fmt::Display for What {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::OnlyIn(which) => return write!(f, "only in {}", which.name()),
             Self::Xattr(name) => return write!(f, "xattr {name}"),
             Self::PaxRecord(key) => return write!(f, "PAX record {key}"),
             Self::Ambiguity { both: true, why } => return write!(f, "on both sides: {why}"),
             Self::Ambiguity { both: false, why } => return write!(f, "on one side only: {why}"),
-            Self::IdleWhiteout(which) => {
-                return write!(f, "a whiteout that hides nothing, only in {}", which.name());
+            Self::OnlyIn(_) | Self::IdleWhiteout(_) => {
+                return f.write_str(&self.told(SideWords::REBUILD));
             }
             Self::Value => "value",
             Self::LayerCount => "number of layers",
@@ -161,6 +163,11 @@ mod tests {
         let cases = [
             (What::OnlyIn(Which::Published), "only in published", "only in left"),
             (What::OnlyIn(Which::Rebuilt), "only in rebuilt", "only in right"),
+            (
+                What::IdleWhiteout(Which::Rebuilt),
+                "a whiteout that hides nothing, only in rebuilt",
+                "a whiteout that hides nothing, only in right",
+            ),
             (What::Xattr("user.a".to_owned()), "xattr user.a", "xattr user.a"),
             (
                 What::Ambiguity { both: false, why: "a" },
