@@ -37,7 +37,7 @@ pub use self::{
     drift::PackageChange,
     explanation::Explanation,
     hint::Hint,
-    inside::{Container, Inside, Part},
+    inside::{Container, Inside, Part, PartName, PartValue},
     value::{ContentValue, EntryValue, Holds, PythonRuns, SideValue, StoredLayer},
     what::{Stored, What},
 };

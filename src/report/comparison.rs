@@ -296,9 +296,9 @@ impl InsideReport {
 impl PartReport {
     fn of(part: &Part) -> Self {
         Self {
-            name: part.name.clone(),
-            left: part.left.clone(),
-            right: part.right.clone(),
+            name: part.name.to_string(),
+            left: part.left.as_ref().map(ToString::to_string),
+            right: part.right.as_ref().map(ToString::to_string),
             inside: part.inside.as_ref().map(|inside| Box::new(InsideReport::of(inside))),
         }
     }

@@ -9,7 +9,9 @@ use flate2::bufread::MultiGzDecoder;
 use object::read::archive::ArchiveFile;
 use sha2::{Digest as _, Sha256};
 
-use super::{Container, Inside, Look, MEMBER_BYTES, PARTS_MAX, Part, content_words};
+use super::{
+    Container, ContentValue, Inside, Look, MEMBER_BYTES, PARTS_MAX, Part, PartName, PartValue,
+};
 use crate::{
     compare::{content::cut, normalize},
     image::tar::{self as layer, TarError},
@@ -18,17 +20,21 @@ use crate::{
 /// Members that are looked at.
 const MEMBERS_MAX: usize = 100_000;
 
-/// Members by name: what each is in words, and its bytes where they are few.
+/// Members by name: what each is, and its bytes where they are few.
 type Members = BTreeMap<String, Member>;
 
 struct Member {
-    words: String,
+    value: PartValue,
     bytes: Option<Vec<u8>>,
 }
 
 impl Look<'_> {
-    /// Reads a member within what is left to be read.
-    fn member(&mut self, note: &str, mut content: impl Read) -> Option<Member> {
+    /// Reads a member within what is left to be read; `value` is made from its content.
+    fn member(
+        &mut self,
+        value: impl FnOnce(ContentValue) -> PartValue,
+        mut content: impl Read,
+    ) -> Option<Member> {
         let mut bytes = Vec::new();
         content.by_ref().take(MEMBER_BYTES.min(self.left)).read_to_end(&mut bytes).ok()?;
         let mut hasher = Sha256::new_with_prefix(&bytes);
@@ -36,8 +42,8 @@ impl Look<'_> {
         let rest = io::copy(&mut content.take(most), &mut hasher).ok()?;
         let size = rest + bytes.len() as u64;
         self.left = self.left.checked_sub(size)?;
-        let words = format!("{note}{}", content_words(&hasher.finalize().into(), size));
-        Some(Member { words, bytes: (rest == 0).then_some(bytes) })
+        let value = value(ContentValue { sha256: hasher.finalize().into(), size });
+        Some(Member { value, bytes: (rest == 0).then_some(bytes) })
     }
 
     fn parts(&mut self, of: Container, left: &Members, right: &Members) -> Option<Inside> {
@@ -45,8 +51,8 @@ impl Look<'_> {
         let (mut parts, mut omitted) = (Vec::new(), 0);
         for name in names {
             let (l, r) = (left.get(name), right.get(name));
-            let words = |member: Option<&Member>| member.map(|member| member.words.clone());
-            if words(l) == words(r) {
+            let value = |member: Option<&Member>| member.map(|member| member.value.clone());
+            if value(l) == value(r) {
                 continue;
             }
             if parts.len() == PARTS_MAX {
@@ -55,8 +61,8 @@ impl Look<'_> {
             }
             let both = l.and_then(|l| l.bytes.as_ref()).zip(r.and_then(|r| r.bytes.as_ref()));
             let inside = both.filter(|(l, r)| l != r).and_then(|(l, r)| self.inside(name, l, r));
-            let (left, right, inside) = (words(l), words(r), inside.map(Box::new));
-            parts.push(Part { name: cut(name), left, right, inside });
+            let (left, right, inside) = (value(l), value(r), inside.map(Box::new));
+            parts.push(Part { name: PartName::Member(cut(name)), left, right, inside });
         }
         // Equal members under unlike headers: the difference is in times or order.
         Some(Inside::Parts { of, parts, omitted })
@@ -70,8 +76,9 @@ pub(super) fn zip(look: &mut Look<'_>, left: &[u8], right: &[u8]) -> Option<Insi
         for index in 0..archive.len() {
             let file = archive.by_index(index).ok()?;
             let name = String::from_utf8_lossy(file.name_raw()).into_owned();
-            let mode = file.unix_mode().map(|mode| format!("{mode:o} ")).unwrap_or_default();
-            members.insert(name, look.member(&mode, file)?);
+            let mode = file.unix_mode();
+            let value = |content| PartValue::ZipMember { mode, content };
+            members.insert(name, look.member(value, file)?);
         }
         Some(members)
     };
@@ -84,15 +91,10 @@ pub(super) fn tar(look: &mut Look<'_>, left: &[u8], right: &[u8]) -> Option<Insi
     let mut read = |bytes: &[u8]| {
         let mut members = Members::new();
         let walked = layer::walk(bytes, limits, |entry, content| {
-            let note = format!(
-                "{} {:04o} {}:{} {}",
-                entry.kind.name(),
-                entry.mode,
-                entry.uid,
-                entry.gid,
-                entry.link.as_deref().map(|link| format!("-> {} ", cut(link))).unwrap_or_default()
-            );
-            let member = look.member(&note, content);
+            let (kind, mode, uid, gid) = (entry.kind, entry.mode, entry.uid, entry.gid);
+            let link = entry.link.as_deref().map(cut);
+            let value = |content| PartValue::TarMember { kind, mode, uid, gid, link, content };
+            let member = look.member(value, content);
             let member = member.ok_or_else(|| TarError::Read(io::Error::other("too much")))?;
             members.insert(entry.path.clone(), member);
             Ok(())
@@ -110,7 +112,7 @@ pub(super) fn ar(look: &mut Look<'_>, left: &[u8], right: &[u8]) -> Option<Insid
         for member in archive.members().take(MEMBERS_MAX) {
             let member = member.ok()?;
             let name = String::from_utf8_lossy(member.name()).into_owned();
-            members.insert(name, look.member("", member.data(bytes).ok()?)?);
+            members.insert(name, look.member(PartValue::Content, member.data(bytes).ok()?)?);
         }
         Some(members)
     };
@@ -121,7 +123,7 @@ pub(super) fn ar(look: &mut Look<'_>, left: &[u8], right: &[u8]) -> Option<Insid
 pub(super) fn gzip(look: &mut Look<'_>, path: &str, left: &[u8], right: &[u8]) -> Option<Inside> {
     let name = normalize::inner_name(path);
     let mut read = |bytes: &[u8]| {
-        let member = look.member("", MultiGzDecoder::new(bytes))?;
+        let member = look.member(PartValue::Content, MultiGzDecoder::new(bytes))?;
         let base = name.rsplit('/').next().unwrap_or_default().to_owned();
         Some(Members::from([(base, member)]))
     };

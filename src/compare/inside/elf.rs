@@ -8,17 +8,10 @@ use object::{
 };
 use sha2::{Digest as _, Sha256};
 
-use super::{Container, Hash, Inside, PARTS_MAX, Part, content_words};
+use super::{Container, ContentValue, Hash, Inside, PARTS_MAX, Part, PartName, PartValue};
 
 /// Sections that are looked at; no honest program has nearly as many.
 const SECTIONS_MAX: usize = 4096;
-/// What differs where no section does.
-const ELSEWHERE: &str = "outside the sections";
-const HEADERS: &str = "program headers";
-/// What differs where sections with equal bytes are loaded elsewhere.
-const ADDRESSES: &str = "addresses of sections";
-/// What may differ in a file that is linked or loaded by its sections and symbols.
-const LINKED: &str = "what it is linked by";
 /// Segments that are looked at, and how often their bytes may be the file's.
 const SEGMENTS_MAX: usize = 64;
 const OVERLAPS_MAX: u64 = 4;
@@ -45,11 +38,15 @@ pub(super) fn is_note(name: &str) -> bool {
 pub(super) fn inside(left: &[u8], right: &[u8]) -> Option<Inside> {
     let (left, right) = (Program::read(left)?, Program::read(right)?);
     let names: BTreeSet<&String> = left.sections.keys().chain(right.sections.keys()).collect();
-    let differs = |name: &&String| left.words(name) != right.words(name);
+    let differs = |name: &&String| left.value(name) != right.value(name);
     let mut parts: Vec<Part> = names
         .into_iter()
         .filter(differs)
-        .map(|name| part(name, left.words(name), right.words(name)))
+        .map(|name| Part {
+            left: left.value(name).cloned(),
+            right: right.value(name).cloned(),
+            ..part(PartName::Section(name.clone()))
+        })
         .collect();
     let address = |side: &Program, name: &String| side.sections.get(name).map(|(at, _)| *at);
     let moved = |name: &&String| address(&left, name) != address(&right, name);
@@ -59,34 +56,34 @@ pub(super) fn inside(left: &[u8], right: &[u8]) -> Option<Inside> {
         .filter(|name| right.sections.contains_key(*name))
         .any(|name| moved(&name))
     {
-        parts.push(part(ADDRESSES, None, None));
+        parts.push(part(PartName::Addresses));
     }
     if left.layout != right.layout {
-        parts.push(part(HEADERS, None, None));
+        parts.push(part(PartName::Headers));
     }
     // Sections are names for bytes that programs are not run by: notes are all that differs only where what is loaded is the
     // same.
-    if parts.iter().all(|part| is_note(&part.name)) {
+    if parts.iter().all(|part| part.name.is_note()) {
         match (&left.loaded, &right.loaded) {
-            (Loaded::Linked, _) | (_, Loaded::Linked) => parts.push(part(LINKED, None, None)),
+            (Loaded::Linked, _) | (_, Loaded::Linked) => parts.push(part(PartName::Linked)),
             (Loaded::As(left), Loaded::As(right)) if left == right && !parts.is_empty() => {}
-            _ => parts.push(part(ELSEWHERE, None, None)),
+            _ => parts.push(part(PartName::Elsewhere)),
         }
     }
     // What runs before what is noted.
-    parts.sort_by_key(|part| is_note(&part.name));
+    parts.sort_by_key(|part| part.name.is_note());
     let omitted = parts.len().saturating_sub(PARTS_MAX) as u64;
     parts.truncate(PARTS_MAX);
     Some(Inside::Parts { of: Container::Elf, parts, omitted })
 }
 
-fn part(name: &str, left: Option<String>, right: Option<String>) -> Part {
-    Part { name: name.to_owned(), left, right, inside: None }
+fn part(name: PartName) -> Part {
+    Part { name, left: None, right: None, inside: None }
 }
 
 struct Program {
-    /// Address, where it is loaded, and words about the bytes of each section; notes move freely.
-    sections: BTreeMap<String, (u64, String)>,
+    /// Address, where it is loaded, and the bytes of each section as a value; notes move freely.
+    sections: BTreeMap<String, (u64, PartValue)>,
     /// Entry point, and where segments are loaded.
     layout: (u64, Vec<(u64, u64)>),
     loaded: Loaded,
@@ -176,7 +173,7 @@ impl Program {
             let name = String::from_utf8_lossy(section.name_bytes().ok()?).into_owned();
             let data = section.data().unwrap_or_default();
             let address = if is_note(&name) { 0 } else { section.address() };
-            let entry = (address, words(&name, data, section.size()));
+            let entry = (address, value(&name, data, section.size()));
             // Several of one name, as COMDAT groups make them, are told apart by their number.
             let name = match sections.contains_key(&name) {
                 true => format!("{name} #{}", section.index().0),
@@ -188,21 +185,23 @@ impl Program {
         Some(Self { sections, layout: (file.entry(), segments), loaded: Loaded::of(&file) })
     }
 
-    fn words(&self, name: &str) -> Option<String> {
-        self.sections.get(name).map(|(_, words)| words.clone())
+    fn value(&self, name: &str) -> Option<&PartValue> {
+        self.sections.get(name).map(|(_, value)| value)
     }
 }
 
-/// Bytes of a section in words: what a person can read, or a digest.
-fn words(name: &str, data: &[u8], size: u64) -> String {
+/// Bytes of a section as a value: what a person can read, or a digest.
+fn value(name: &str, data: &[u8], size: u64) -> PartValue {
     const READABLE_CHARS: usize = 160;
     match name {
         ".comment" => {
             let text = String::from_utf8_lossy(data).replace('\0', " ");
-            text.trim().chars().take(READABLE_CHARS).collect()
+            PartValue::Text(text.trim().chars().take(READABLE_CHARS).collect())
         }
         // A note (elf(5)): three lengths, the name `GNU`, then the id.
-        ".note.gnu.build-id" if data.len() <= 64 => hex::encode(data.get(16..).unwrap_or_default()),
-        _ => content_words(&Sha256::digest(data).into(), size),
+        ".note.gnu.build-id" if data.len() <= 64 => {
+            PartValue::Text(hex::encode(data.get(16..).unwrap_or_default()))
+        }
+        _ => PartValue::Content(ContentValue { sha256: Sha256::digest(data).into(), size }),
     }
 }

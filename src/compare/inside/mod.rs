@@ -8,8 +8,10 @@ mod archive;
 mod elf;
 mod text;
 
+use std::fmt;
+
 use super::{ContentValue, content::Hash};
-use crate::limits::Limits;
+use crate::{image::tar::EntryKind, limits::Limits};
 
 /// Archives inside archives that are opened.
 const DEPTH: usize = 3;
@@ -74,14 +76,98 @@ impl Container {
 /// A member or section that differs.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Part {
-    /// Its name.
-    pub name: String,
-    /// The left (published) side in words; `None` where it is only on the right.
-    pub left: Option<String>,
+    /// What it is called.
+    pub name: PartName,
+    /// The left (published) side; `None` where it is only on the right.
+    pub left: Option<PartValue>,
     /// The right (rebuilt) side.
-    pub right: Option<String>,
+    pub right: Option<PartValue>,
     /// What differs inside it.
     pub inside: Option<Box<Inside>>,
+}
+
+/// What a part is called.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PartName {
+    /// A member of an archive.
+    Member(String),
+    /// A section of a program.
+    Section(String),
+    /// Bytes of a program that no section holds.
+    Elsewhere,
+    /// The program headers.
+    Headers,
+    /// Where sections with equal bytes are loaded.
+    Addresses,
+    /// What a file is linked or loaded by.
+    Linked,
+}
+
+impl PartName {
+    /// Whether it is a section in which compilers and linkers note something about themselves.
+    fn is_note(&self) -> bool {
+        matches!(self, Self::Section(name) if elf::is_note(name))
+    }
+}
+
+impl fmt::Display for PartName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Member(name) | Self::Section(name) => name,
+            Self::Elsewhere => "outside the sections",
+            Self::Headers => "program headers",
+            Self::Addresses => "addresses of sections",
+            Self::Linked => "what it is linked by",
+        })
+    }
+}
+
+/// One side of a part.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PartValue {
+    /// A section that a person can read.
+    Text(String),
+    /// A section, or a member of an archive without metadata that is compared.
+    Content(ContentValue),
+    /// A member of a zip archive.
+    ZipMember {
+        /// Permissions, where it has any.
+        mode: Option<u32>,
+        /// Its bytes.
+        content: ContentValue,
+    },
+    /// A member of a tar archive.
+    TarMember {
+        /// Its type.
+        kind: EntryKind,
+        /// Permissions.
+        mode: u32,
+        /// The owner's number.
+        uid: u64,
+        /// The group's number.
+        gid: u64,
+        /// Where it leads, if it is a link.
+        link: Option<String>,
+        /// Its bytes.
+        content: ContentValue,
+    },
+}
+
+impl fmt::Display for PartValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => f.write_str(text),
+            Self::Content(content) | Self::ZipMember { mode: None, content } => content.fmt(f),
+            Self::ZipMember { mode: Some(mode), content } => write!(f, "{mode:o} {content}"),
+            Self::TarMember { kind, mode, uid, gid, link, content } => {
+                write!(f, "{} {mode:04o} {uid}:{gid} ", kind.name())?;
+                if let Some(link) = link {
+                    write!(f, "-> {link} ")?;
+                }
+                content.fmt(f)
+            }
+        }
+    }
 }
 
 impl Inside {
@@ -90,7 +176,7 @@ impl Inside {
     pub fn is_toolchain_only(&self) -> bool {
         match self {
             Self::Parts { of: Container::Elf, parts, omitted: 0 } => {
-                !parts.is_empty() && parts.iter().all(|part| elf::is_note(&part.name))
+                !parts.is_empty() && parts.iter().all(|part| part.name.is_note())
             }
             _ => false,
         }
@@ -147,11 +233,6 @@ impl Look<'_> {
         self.depth += 1;
         found
     }
-}
-
-/// A content in words.
-fn content_words(content: &Hash, size: u64) -> String {
-    ContentValue { sha256: *content, size }.to_string()
 }
 
 #[cfg(test)]

@@ -347,11 +347,11 @@ fn look(inside: &Inside) -> Markup {
 
 fn member(of: &str, part: &Part) -> Markup {
     html! {
-        span class="none" { (of) } " " span class="name" { (clean(&part.name)) }
+        span class="none" { (of) } " " span class="name" { (clean(&part.name.to_string())) }
         @if part.left.is_some() || part.right.is_some() {
             dl class="sides" {
                 @for (word, side) in [("left", &part.left), ("right", &part.right)] {
-                    @if let Some(words) = side { dt { (word) } dd { code { (clean(words)) } } }
+                    @if let Some(words) = side { dt { (word) } dd { code { (clean(&words.to_string())) } } }
                 }
             }
         }

@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     compare::{
         Allowance, AllowedClass, Cause, Class, Container, Explanation, LayerFacts, LayerPair,
-        SideValue, What,
+        PartName, PartValue, SideValue, What,
     },
     digest::BlobDigest,
 };
@@ -26,8 +26,8 @@ fn hostile() -> Comparison {
     let lines = vec![format!("-{EVIL}"), "+</pre><img src=http://evil>".to_owned()];
     let text = Inside::Lines { lines, more: true, only_times: false };
     let part = Part {
-        name: EVIL.to_owned(),
-        left: Some(EVIL.to_owned()),
+        name: PartName::Member(EVIL.to_owned()),
+        left: Some(PartValue::Text(EVIL.to_owned())),
         right: None,
         inside: Some(Box::new(text.clone())),
     };
