@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Cause, Comparison, Difference, Hint, Place, Repeats, What};
+use super::{Account, Cause, Comparison, Difference, Hint, Place, Repeats, What};
 use crate::{attest::provenance::Provenance, image::ImageConfig};
 
 /// Longest Dockerfile that is searched, in bytes.
@@ -70,7 +70,7 @@ pub fn note_repeats(comparison: &mut Comparison, between: &Comparison) {
 
 /// Whether something that nothing explains came out the same in both rebuilds, and so is not chance.
 pub fn is_consistent(comparison: &Comparison) -> bool {
-    let open = |d: &&Difference| !d.class.is_benign() && d.explained_by.is_none();
+    let open = |d: &&Difference| d.account() == Account::Open;
     comparison.differences.iter().filter(open).any(|d| d.repeats == Repeats::Yes)
 }
 

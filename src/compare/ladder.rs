@@ -21,7 +21,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Allowance, Class, CompareError, Comparison, Difference, Explanation, Hint, LayerFacts,
+    Account, Allowance, Class, CompareError, Comparison, Difference, Explanation, Hint, LayerFacts,
     LayerPair, Level, PackageChange, Place, Side, SideValue, Stored, StoredLayer, What, Which,
     allow, config, drift,
     layer::Layer,
@@ -299,8 +299,7 @@ impl<'a> Run<'a> {
     }
 
     fn all_explained(&self) -> bool {
-        self.omitted == 0
-            && self.differences.iter().all(|d| d.class.is_benign() || d.explained_by.is_some())
+        self.omitted == 0 && self.differences.iter().all(|d| d.account() != Account::Open)
     }
 
     /// Compares layers by position.
@@ -397,9 +396,7 @@ impl<'a> Run<'a> {
         trees.whole.differences.iter_mut().for_each(|difference| self.explain(difference));
         let explained: BTreeSet<_> =
             entries.iter().filter(|d| d.explained_by.is_some()).filter_map(told).collect();
-        let settled = |d: &Difference| {
-            d.class.is_benign() || d.explained_by.is_some() || is_known(d, &explained)
-        };
+        let settled = |d: &Difference| d.account() != Account::Open || is_known(d, &explained);
         // The base that was asked for is not the one that is there, be it hidden or not.
         let form = |d: &Difference| is_link(d) || d.class == Class::OpaqueWhiteout;
         let other_base = entries.iter().any(|d| self.is_pinned(d) && !settled(d) && !form(d));

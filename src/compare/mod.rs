@@ -413,6 +413,15 @@ impl Difference {
         }
     }
 
+    /// How it is accounted for.
+    pub fn account(&self) -> Account {
+        match () {
+            () if self.class.is_benign() => Account::Benign,
+            () if self.explained_by.is_some() => Account::Explained,
+            () => Account::Open,
+        }
+    }
+
     /// Both sides in words, each with its own layer where images were compared as a whole.
     pub fn sides(&self) -> [Option<String>; 2] {
         let layers = self.layers.map(|layers| [layers.left, layers.right]).unwrap_or_default();
@@ -442,6 +451,17 @@ impl Difference {
             .then_with(|| texts(self).cmp(&texts(other)))
             .then_with(|| self.cmp(other))
     }
+}
+
+/// How a difference is accounted for, the gravest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Account {
+    /// Nothing explains it.
+    Open,
+    /// A normalizer or an allow entry explains it.
+    Explained,
+    /// It leaves content and behaviour as they are.
+    Benign,
 }
 
 /// Where each side has a file, as positions of layers counted from 0.

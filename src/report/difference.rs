@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    compare::{Comparison, Difference, Hint, Inside, PackageChange, Part, Place, SideWords},
+    compare::{
+        Account, Comparison, Difference, Hint, Inside, PackageChange, Part, Place, SideWords,
+    },
     untrusted::{Page, line},
 };
 
@@ -87,7 +89,7 @@ pub(super) fn causes(comparison: &Comparison) -> Vec<(Hint, usize)> {
     let mut counts: Vec<(Hint, usize)> = counts.into_iter().collect();
     let open = |hint: &Hint| {
         let mut differences = comparison.differences.iter().filter(|d| d.hint == Some(*hint));
-        differences.any(|d| !d.class.is_benign() && d.explained_by.is_none())
+        differences.any(|d| d.account() == Account::Open)
     };
     let grave = |hint: &Hint| matches!(hint, Hint::LendsRights | Hint::LyingDiffId | Hint::Hidden);
     counts.sort_by_key(|(hint, count)| (!open(hint), !grave(hint), std::cmp::Reverse(*count)));

@@ -12,7 +12,9 @@ use sha2::{Digest as _, Sha256};
 
 use super::{clean, difference::causes};
 use crate::{
-    compare::{Comparison, Difference, Inside, Level, PackageChange, Part, Place, SideWords},
+    compare::{
+        Account, Comparison, Difference, Inside, Level, PackageChange, Part, Place, SideWords,
+    },
     untrusted::markup,
 };
 use tree::Tree;
@@ -82,25 +84,29 @@ fn meaning(level: Level) -> &'static str {
     }
 }
 
-/// What kind of row a difference is in the page.
-pub(super) fn kind(difference: &Difference) -> &'static str {
-    match () {
-        () if difference.class.is_benign() => "benign",
-        () if difference.explained_by.is_some() => "explained",
-        () => "open",
+/// The class of rows of the page.
+pub(super) fn row_class(account: Account) -> &'static str {
+    match account {
+        Account::Open => "open",
+        Account::Explained => "explained",
+        Account::Benign => "benign",
     }
 }
 
-fn count(comparison: &Comparison, wanted: &str) -> usize {
-    comparison.differences.iter().filter(|difference| kind(difference) == wanted).count()
+fn count(comparison: &Comparison, wanted: Account) -> usize {
+    comparison.differences.iter().filter(|difference| difference.account() == wanted).count()
 }
 
 fn summary(comparison: &Comparison) -> Markup {
     let causes = causes(comparison);
     html! {
         section class="counts" {
-            @for (wanted, words) in [("open", "unexplained"), ("explained", "explained"), ("benign", "benign")] {
-                div class={ "count " (wanted) } { b { (count(comparison, wanted)) } " " (words) }
+            @for (wanted, words) in [
+                (Account::Open, "unexplained"),
+                (Account::Explained, "explained"),
+                (Account::Benign, "benign"),
+            ] {
+                div class={ "count " (row_class(wanted)) } { b { (count(comparison, wanted)) } " " (words) }
             }
             @if comparison.omitted > 0 {
                 div class="count open" { b { (comparison.omitted) } " not listed" }
@@ -266,13 +272,13 @@ fn differences(comparison: &Comparison) -> Markup {
                 label for="unexplained" { " only what is unexplained" }
             }
             @if !about.is_empty() {
-                details open[about.iter().any(|d| kind(d) == "open")] class=(worst(&about)) {
+                details open[worst(&about) == Account::Open] class=(row_class(worst(&about))) {
                     summary { "manifest and configuration " span class="badge" { (about.len()) } }
-                    ul { @for found in about { li class=(kind(found)) { (row(&found.place.to_string(), found)) } } }
+                    ul { @for found in about { li class=(row_class(found.account())) { (row(&found.place.to_string(), found)) } } }
                 }
             }
             @for (position, found) in &layers {
-                details open id={ "layer-" (position) } class=(worst(found)) {
+                details open id={ "layer-" (position) } class=(row_class(worst(found))) {
                     summary {
                         "layer " (position) " " span class="badge" { (found.len()) } " "
                         @if let Some(cause) = found.iter().find_map(|d| d.cause.as_ref()) {
@@ -286,10 +292,9 @@ fn differences(comparison: &Comparison) -> Markup {
     }
 }
 
-/// The gravest kind among differences.
-pub(super) fn worst(found: &[&Difference]) -> &'static str {
-    let has = |wanted: &str| found.iter().any(|difference| kind(difference) == wanted);
-    ["open", "explained"].into_iter().find(|wanted| has(wanted)).unwrap_or("benign")
+/// The gravest account among differences.
+pub(super) fn worst(found: &[&Difference]) -> Account {
+    found.iter().map(|difference| difference.account()).min().unwrap_or(Account::Benign)
 }
 
 /// One difference under its name.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use maud::{Markup, html};
 
-use super::{clean, kind, row, worst};
-use crate::compare::{Difference, Place};
+use super::{clean, row, row_class, worst};
+use crate::compare::{Account, Difference, Place};
 
 /// Folders inside folders that are drawn; what lies deeper keeps the rest of its path as its name.
 const DEPTH: usize = 24;
@@ -61,7 +61,7 @@ impl<'d> Tree<'d> {
             ul {
                 @for (name, folder) in &self.folders { (Self::folder(name, folder)) }
                 @for (name, difference) in &self.files {
-                    li class=(kind(difference)) {
+                    li class=(row_class(difference.account())) {
                         (row(if name.is_empty() { "the layer" } else { name }, difference))
                     }
                 }
@@ -79,8 +79,8 @@ impl<'d> Tree<'d> {
         let all = folder.all();
         let worst = worst(&all);
         html! {
-            li class=(worst) {
-                details open[worst == "open"] {
+            li class=(row_class(worst)) {
+                details open[worst == Account::Open] {
                     summary { span class="name" { (clean(&name)) } " " span class="badge" { (all.len()) } }
                     (folder.markup())
                 }
