@@ -25,6 +25,7 @@ pub mod finding;
 pub mod json;
 pub mod limits;
 pub mod progress;
+pub mod reach;
 pub mod reference;
 pub mod untrusted;
 // layer 1: formats

@@ -31,9 +31,10 @@ use crate::{
     json::yaml,
     limits::Limits,
     policy::bundle::Preset,
+    reach::is_loopback,
     rebuild::plan::StepNetwork,
     reference::{self, Location, Reference, Repository, Selector},
-    source::{PlatformChoice, RegistrySettings, address::is_loopback},
+    source::{PlatformChoice, RegistrySettings},
     trust::{Force, OnUnmatched, PublicKey, Rule, SignerKeys, TrustError, TrustRules, Unmatched},
     untrusted::misleads,
 };

@@ -25,7 +25,7 @@ use tokio::{
 use url::Url;
 
 use super::EngineSettings;
-use crate::source::address::{Reach, is_loopback};
+use crate::reach::{Reach, is_loopback};
 
 /// Longest head of a request, in bytes.
 const HEAD_BYTES: u64 = 32 << 10;

@@ -42,13 +42,13 @@ use crate::{
     environment,
     limits::{Limits, key},
     progress::{Talk, Underway, Work},
+    reach::is_loopback,
     rebuild::{EngineKind, EngineReport, Failure, FailureKind, Plan, Producer, pins},
     reference::Repository,
     scratch::{
         cgroup::{Cgroup, Exceeded},
         used_bytes,
     },
-    source::address::is_loopback,
 };
 pub use git::is_ref_name;
 use inputs::Inputs;

@@ -1,6 +1,6 @@
 //! Which network addresses a registry may send us to.
 //!
-//! Turns an address into a [`Reach`], and a name into addresses that are allowed. A registry names other hosts in
+//! Turns a name into addresses that are allowed. A registry names other hosts in
 //! redirects and token realms; without a rule it could point hallmark at the cloud's metadata service or at something
 //! on the machine itself (attack F2). The rule: never further inside than the registry itself is. It holds at the
 //! moment of connecting, after DNS, so that a name which changes its address between check and use gains nothing.
@@ -8,7 +8,7 @@
 
 use std::{
     io,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, SocketAddr},
     sync::{
         Arc,
         atomic::{AtomicU8, Ordering},
@@ -18,94 +18,7 @@ use std::{
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
-/// How far inside an address lies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Reach {
-    /// The internet.
-    Public,
-    /// Private networks (RFC 1918, RFC 4193, RFC 6598).
-    Private,
-    /// This machine.
-    Loopback,
-    /// Link-local and metadata services, multicast, unspecified and reserved addresses.
-    Never,
-}
-
-impl Reach {
-    /// How far inside `address` lies; addresses that wrap an IPv4 address count as that.
-    pub fn of(address: IpAddr) -> Self {
-        match address {
-            IpAddr::V4(v4) => Self::of_v4(v4),
-            IpAddr::V6(v6) => wrapped_v4(v6).map_or_else(|| Self::of_v6(v6), Self::of_v4),
-        }
-    }
-
-    fn of_v4(address: Ipv4Addr) -> Self {
-        match address.octets() {
-            [127, ..] => Self::Loopback,
-            // The metadata services of Alibaba and Oracle stand outside 169.254.0.0/16.
-            [100, 100, 100, 200] | [192, 0, 0, _] => Self::Never,
-            [169, 254, ..] | [0, ..] | [224..=255, ..] => Self::Never,
-            [10, ..] | [172, 16..=31, ..] | [192, 168, ..] | [100, 64..=127, ..] => Self::Private,
-            _ => Self::Public,
-        }
-    }
-
-    fn of_v6(address: Ipv6Addr) -> Self {
-        /// AWS' metadata service, inside the private range.
-        const AWS: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
-        match address.segments() {
-            [0, 0, 0, 0, 0, 0, 0, 1] => Self::Loopback,
-            [0, 0, 0, 0, 0, 0, 0, 0] => Self::Never,
-            _ if address == AWS => Self::Never,
-            [0xfe80..=0xffff, ..] => Self::Never,
-            [0xfc00..=0xfdff, ..] => Self::Private,
-            _ => Self::Public,
-        }
-    }
-
-    fn words(self) -> &'static str {
-        match self {
-            Self::Public => "on the internet",
-            Self::Private => "in a private network",
-            Self::Loopback => "on this machine",
-            Self::Never => "a link-local, metadata, multicast or reserved address",
-        }
-    }
-
-    fn from_u8(value: u8) -> Self {
-        match value {
-            0 => Self::Public,
-            1 => Self::Private,
-            _ => Self::Loopback,
-        }
-    }
-}
-
-/// The IPv4 address in a mapped (RFC 4291), NAT64 (RFC 6052) or 6to4 (RFC 3056) address.
-fn wrapped_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
-    let join = |high: u16, low: u16| {
-        let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
-        Ipv4Addr::new(a, b, c, d)
-    };
-    match address.segments() {
-        [0, 0, 0, 0, 0, 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
-            Some(join(high, low))
-        }
-        [0x2002, high, low, ..] => Some(join(high, low)),
-        _ => None,
-    }
-}
-
-/// Whether a host, as written, is this machine.
-pub fn is_loopback(host: &str) -> bool {
-    match Url::parse(&format!("http://{host}/")).ok().as_ref().and_then(Url::host) {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => Reach::of(address.into()) == Reach::Loopback,
-        Some(Host::Ipv6(address)) => Reach::of(address.into()) == Reach::Loopback,
-        None => false,
-    }
-}
+use crate::reach::Reach;
 
 /// The rule for one registry: what it was found at bounds where it may send us.
 #[derive(Debug, Clone)]
@@ -287,56 +200,6 @@ impl Resolve for Resolver {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn knows_how_far_inside_an_address_is() {
-        let cases = [
-            ("8.8.8.8", Reach::Public),
-            ("10.1.2.3", Reach::Private),
-            ("172.15.0.1", Reach::Public),
-            ("172.16.0.1", Reach::Private),
-            ("172.31.255.255", Reach::Private),
-            ("172.32.0.1", Reach::Public),
-            ("192.168.0.1", Reach::Private),
-            ("100.64.0.1", Reach::Private),
-            ("127.8.9.1", Reach::Loopback),
-            ("169.254.169.254", Reach::Never),
-            ("100.100.100.200", Reach::Never),
-            ("192.0.0.192", Reach::Never),
-            ("0.0.0.0", Reach::Never),
-            ("255.255.255.255", Reach::Never),
-            ("224.0.0.1", Reach::Never),
-            ("::1", Reach::Loopback),
-            ("::", Reach::Never),
-            ("fe80::1", Reach::Never),
-            ("fd00:ec2::254", Reach::Never),
-            ("fd12::1", Reach::Private),
-            ("2001:db8::1", Reach::Public),
-            ("::ffff:169.254.169.254", Reach::Never),
-            ("::ffff:127.0.0.1", Reach::Loopback),
-            ("64:ff9b::a9fe:a9fe", Reach::Never),
-            ("2002:7f00:1::", Reach::Loopback),
-        ];
-        for (text, want) in cases {
-            assert_eq!(Reach::of(text.parse().unwrap()), want, "{text}");
-        }
-    }
-
-    #[test]
-    fn loopback_is_judged_by_the_host_that_is_dialled() {
-        for (host, want) in [
-            ("localhost", true),
-            ("localhost:5000", true),
-            ("127.0.0.1:5000", true),
-            ("[::1]:5000", true),
-            ("localhost.example", false),
-            ("127.0.0.1.example:80", false),
-            ("10.0.0.1", false),
-            ("not a host", false),
-        ] {
-            assert_eq!(is_loopback(host), want, "{host}");
-        }
-    }
 
     #[test]
     fn a_registry_points_no_further_inside_than_it_is() {

@@ -26,7 +26,7 @@ use url::Url;
 
 use super::{
     Blob, Refusal, SourceError, Spool,
-    address::{Bounds, OutOfBounds, Side, is_loopback},
+    address::{Bounds, OutOfBounds, Side},
     client::{Away, Recipe, Roots, certificates, describe},
     listing::{self, Scan},
     settings::SourceSettings,
@@ -35,6 +35,7 @@ use super::{
 use crate::{
     image::{Descriptor, FormatError, MediaType},
     limits::{self, Limits},
+    reach::is_loopback,
     reference::Repository,
 };
 

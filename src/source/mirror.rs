@@ -10,9 +10,10 @@ use reqwest::{Client, StatusCode};
 use tokio::time::timeout;
 use url::Url;
 
-use super::{address::is_loopback, no_proxy, settings::SourceSettings};
+use super::{no_proxy, settings::SourceSettings};
 use crate::{
     limits::Limits,
+    reach::is_loopback,
     trust::sigstore::tuf::{Cache, Current, TufError, Update, Wanted},
 };
 

@@ -11,7 +11,7 @@ use ipnet::IpNet;
 use reqwest::Proxy;
 use url::{Host, Url};
 
-use super::address::is_loopback;
+use crate::reach::is_loopback;
 
 /// The entries of `NO_PROXY`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

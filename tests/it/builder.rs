@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use hallmark::{engine::host::find_program, source::address::Reach};
+use hallmark::{engine::host::find_program, reach::Reach};
 
 use crate::{
     rebuild,
