@@ -5,10 +5,7 @@
 //! read the builder's own disk, use a secret, or reach the host's network; the provenance is hostile (attack D4: its URLs
 //! decide what this machine connects to).
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::IpAddr,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     EmbeddedLayer, EngineKind, Gap, Plan, Planned, PlannedRepository, PlannedSource, covered,
@@ -21,6 +18,7 @@ use crate::{
     },
     digest::Digest,
     image::{Image, gzip::GzipHeader},
+    reach::Reach,
 };
 
 /// What planning depends on besides provenance and image.
@@ -205,7 +203,7 @@ fn leaves_folder(path: &str) -> bool {
 }
 
 /// Why a URL is not fetched: only https, git, and http on this machine itself; nothing link-local, where clouds keep
-/// their credentials; nothing that BuildKit or git would read as an option, pattern or template.
+/// their credentials, or otherwise out of reach; nothing that BuildKit or git would read as an option, pattern or template.
 pub fn refuse_url(url: &str) -> Option<String> {
     if is_ssh(url) {
         return Some(format!("{url} needs an SSH key"));
@@ -217,32 +215,20 @@ pub fn refuse_url(url: &str) -> Option<String> {
     let Some(host) = parsed.host_str().filter(|h| !h.is_empty()) else {
         return Some(format!("{url:?} names no host"));
     };
-    let address: Option<IpAddr> = host.trim_matches(['[', ']']).parse().ok();
-    let local = host == "localhost" || address.is_some_and(|a| a.is_loopback());
+    let reach = Reach::of_host(host);
     match parsed.scheme() {
         "https" | "git" => {}
-        "http" if local => {}
+        "http" if reach == Some(Reach::Loopback) => {}
         other => return Some(format!("scheme {other:?} is not fetched from {host:?}")),
     }
     if !parsed.username().is_empty() || parsed.password().is_some() {
         return Some("the URL holds credentials".to_owned());
     }
-    if address.is_some_and(is_link_local) {
-        return Some(format!("{host} is a link-local address"));
+    if let Some(reach @ Reach::Never) = reach {
+        return Some(format!("{host} is {}", reach.words()));
     }
     let plain = pins::is_plain(url) && pins::git_identifier(url).is_some();
     (!plain).then(|| format!("{url:?} holds characters that cannot be pinned"))
-}
-
-fn is_link_local(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => v4.is_link_local() || v4.is_unspecified() || v4.is_broadcast(),
-        IpAddr::V6(v6) => {
-            v6.is_unicast_link_local()
-                || v6.is_unspecified()
-                || v6.to_ipv4_mapped().is_some_and(|v4| is_link_local(IpAddr::V4(v4)))
-        }
-    }
 }
 
 fn completeness(provenance: &Provenance, gaps: &mut Vec<Gap>) {
@@ -742,6 +728,11 @@ mod tests {
             ("https://[fe80::1]/app.git", false),
             ("https://[::ffff:169.254.169.254]/app.git", false),
             ("https://2852039166/app.git", false),
+            ("git://2852039166/app.git", false),
+            ("git://0xa9fea9fe/app.git", false),
+            ("https://100.100.100.200/app.git", false),
+            ("https://[fd00:ec2::254]/app.git", false),
+            ("https://224.0.0.1/app.git", false),
             ("ext::sh -c x", false),
             ("-oProxyCommand=x", false),
             ("https:///app.git", false),
