@@ -63,6 +63,9 @@ pub fn verdict_page(verdict: &Verdict, detail: Detail) -> Page {
         platform_verdict(&mut out, platform, &named, detail);
     }
     left_out(&mut out, "not judged", &verdict.left_out);
+    if !verdict.left_out.is_empty() {
+        line!(out);
+    }
     closing(&mut out, verdict, detail);
     out
 }
@@ -119,9 +122,6 @@ fn write_rebuild(out: &mut Page, evidence: &Evidence, findings: &[Finding]) {
 /// What the reference lists and was not looked at, one a line.
 fn left_out(out: &mut Page, what: &str, left_out: &[LeftOut]) {
     left_out.iter().for_each(|one| line!(out, "{what:<11}{one}"));
-    if what == "not judged" && !left_out.is_empty() {
-        line!(out);
-    }
 }
 
 fn platform_verdict(out: &mut Page, verdict: &PlatformVerdict, named: &[String], detail: Detail) {
