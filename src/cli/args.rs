@@ -71,6 +71,8 @@ pub enum Colour {
 pub enum Command {
     /// Verify an image and say pass or fail
     Verify(Verify),
+    /// Write a first hallmark.yaml from what an image carries
+    Init(Init),
     /// Show what an image carries, and what was proven of it
     Inspect(Inspect),
     /// Rebuild an image from its provenance and compare
@@ -91,6 +93,9 @@ pub enum Command {
     /// Work with trusted roots and trust rules
     #[command(subcommand)]
     Trust(Trust),
+    /// Check and show the configuration
+    #[command(subcommand)]
+    Config(Settings),
     /// Answer Kubernetes admission reviews over HTTPS
     Serve(Serve),
     /// Explain a finding code
@@ -117,6 +122,8 @@ impl Command {
             | Self::Provenance(Provenance::Create(_) | Provenance::Embed(_))
             | Self::Policy(_)
             | Self::Trust(Trust::Update(_) | Trust::Import { .. })
+            | Self::Init(_)
+            | Self::Config(_)
             | Self::Serve(_)
             | Self::Completions(_)
             | Self::Man(_)
@@ -137,6 +144,8 @@ impl Command {
             | Self::Materials(_)
             | Self::Provenance(_)
             | Self::Trust(_)
+            | Self::Init(_)
+            | Self::Config(_)
             | Self::Completions(_)
             | Self::Man(_)
             | Self::Serve(_) => false,
@@ -748,6 +757,37 @@ pub struct TrustUpdate {
     /// counts as news then
     #[arg(long, requires = "names")]
     pub reset: bool,
+}
+
+/// `hallmark init`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  hallmark init --key cosign.pub registry.example/app:1\n  hallmark init --write - registry.example/app:1"
+)]
+pub struct Init {
+    /// The image, as for verify
+    #[arg(value_name = "IMAGE", value_parser = image)]
+    pub image: Reference,
+    /// Public key (PEM file) that may have signed it; identities in certificates are found without being named
+    #[arg(long, value_name = "FILE")]
+    pub key: Vec<PathBuf>,
+    /// File that is written; - is standard output
+    #[arg(long, value_name = "FILE", default_value = "hallmark.yaml")]
+    pub write: PathBuf,
+    /// Replace the file if it is there
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// `hallmark config`
+#[derive(Debug, Subcommand)]
+pub enum Settings {
+    /// Read the configuration with its keys and policies, and say what is wrong
+    #[command(after_help = "Examples:\n  hallmark config check --config hallmark.yaml")]
+    Check,
+    /// Show what is in force, and where each value comes from
+    #[command(after_help = "Examples:\n  hallmark config show --config hallmark.yaml")]
+    Show,
 }
 
 /// `hallmark serve`

@@ -183,6 +183,36 @@ fn variable(names: [&str; 2]) -> Option<String> {
     names.iter().find_map(|name| environment::filled(name)?.into_string().ok())
 }
 
+/// What the environment says of configuration and network, each by its variable. Proxies may hold a password, which is not told.
+pub fn variables() -> Vec<(&'static str, String)> {
+    let named = [
+        "HALLMARK_CONFIG",
+        "XDG_CONFIG_HOME",
+        "XDG_STATE_HOME",
+        "DOCKER_CONFIG",
+        "REGISTRY_AUTH_FILE",
+        "HTTPS_PROXY",
+        "https_proxy",
+        "NO_PROXY",
+        "no_proxy",
+        "SSL_CERT_FILE",
+        "TMPDIR",
+    ];
+    let set = named.into_iter().filter_map(|name| {
+        let value = std::env::var_os(name).filter(|value| !value.is_empty())?;
+        let value = value.to_string_lossy().into_owned();
+        let told = match url::Url::parse(&value) {
+            Ok(url) if name.eq_ignore_ascii_case("https_proxy") => {
+                format!("{}://{}", url.scheme(), url.host_str().unwrap_or("…"))
+            }
+            Err(_) if name.eq_ignore_ascii_case("https_proxy") => "set, and no URL".to_owned(),
+            _ => value,
+        };
+        Some((name, told))
+    });
+    set.collect()
+}
+
 /// What the environment says of colours.
 pub fn colours() -> Environment {
     Environment {

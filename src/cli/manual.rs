@@ -97,7 +97,7 @@ mod tests {
         }
         assert!(page(&[]).unwrap().contains(".TH hallmark 1"));
         let unknown = page(&["polcy".to_owned()]).unwrap_err().to_string();
-        assert!(unknown.contains("one of verify, inspect"), "{unknown}");
+        assert!(unknown.contains("one of verify, init"), "{unknown}");
     }
 
     #[test]

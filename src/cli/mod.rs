@@ -5,10 +5,12 @@
 
 pub mod args;
 mod colour;
+mod config;
 mod context;
 mod diff;
 mod explain;
 mod images;
+mod init;
 mod inspect;
 mod log;
 mod manual;
@@ -316,6 +318,8 @@ async fn run(cli: Cli) -> Result<Answer, Failure> {
         Command::Sign(args) => interruptible(sign::run(&args, &global)).await,
         Command::Provenance(command) => interruptible(provenance::run(command, &global)).await,
         Command::Policy(command) => interruptible(policy::run(&command, &global)).await,
+        Command::Init(args) => interruptible(init::run(&args, &global)).await,
+        Command::Config(command) => config::run(&command, &global),
         Command::Trust(command) => interruptible(trust::run(&command, &global)).await,
         Command::Serve(args) => serve::run(&args, &global).await,
         Command::Explain(args) => explain::run(&args).map(Answer::data),

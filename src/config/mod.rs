@@ -19,6 +19,7 @@ pub mod roots;
 mod sources;
 mod units;
 mod valid;
+mod written;
 
 use std::{
     collections::BTreeSet,
@@ -31,6 +32,7 @@ pub use bounds::table as limits_table;
 pub use error::{ConfigError, KeyPath, Place, Step};
 pub use folder::{FolderError, bundle};
 pub use roots::{InForce, Roots, Surroundings};
+pub use written::{Written, defaults, documented};
 
 use crate::{
     compare::{AllowedClass, PathPattern},

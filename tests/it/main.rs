@@ -4,6 +4,7 @@
 mod allowed;
 mod archives;
 mod bad_input;
+mod begin;
 mod builder;
 mod cage;
 mod dependencies;

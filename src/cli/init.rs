@@ -1,0 +1,470 @@
+//! `hallmark init`: a first `hallmark.yaml` from what an image carries.
+//!
+//! Turns the evidence beside an image into a draft that names who signed it. A draft is a question: whoever may push to a repository
+//! chooses what lies beside its images, so that it says of each signer what was seen, and asks the reader. Nothing that a stranger
+//! wrote gets into it but inside a quoted text.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
+
+use super::{
+    Answer, Failure,
+    args::{Global, Init, Vouch},
+    context::{self, Overrides},
+    output, vouch,
+};
+use crate::{
+    attest::{Carrier, statement::SIGNATURE},
+    config::{Config, InForce},
+    image::Image,
+    reference::{Location, PinnedReference},
+    trust::{
+        ImagePattern, PredicateClass, TrustRules, examine,
+        examine::{Examined, Look, Maker, Seen},
+        sigstore::{Pattern, SubjectName, TrustedRoot},
+    },
+    untrusted::{Page, line},
+    verify::{self, When},
+};
+
+/// Kinds of claims that the shipped policies ask for, in the order in which a rule lists them.
+const KINDS: [PredicateClass; 3] =
+    [PredicateClass::Signature, PredicateClass::Provenance, PredicateClass::Sbom];
+
+/// Runs the command.
+pub async fn run(args: &Init, global: &Global) -> Result<Answer, Failure> {
+    let to_stdout = args.write == Path::new("-");
+    if !to_stdout && !args.force && args.write.symlink_metadata().is_ok() {
+        let file = args.write.display();
+        return Err(Failure::of_operator(&format!(
+            "{file} is there already\n  help: --force replaces it; --write FILE names another, and --write - is standard output"
+        )));
+    }
+    let overrides = Overrides {
+        rebuild: Some(When::Never("hallmark init")),
+        own_preset: Some("baseline"),
+        ..Overrides::default()
+    };
+    let (config, ctx) = context::build(global, overrides)?;
+    let keys = Vouch { key: args.key.clone(), ..Vouch::default() };
+    // Nobody but the named keys: whom another configuration trusts is no news, and no part of this one.
+    let nobody = Config { trust: TrustRules::default(), ..config.clone() };
+    let trust = vouch::trust(&nobody, Some(&keys))?.judged_at(jiff::Timestamp::now());
+    let roots = config.roots.all().map_err(|error| Failure::usage(error.to_string()))?;
+    let known: Vec<(String, &TrustedRoot)> =
+        roots.iter().map(|(name, InForce { root, .. })| (name.clone(), &**root)).collect();
+
+    let reference = context::pin(&args.image, &config, &ctx).await?;
+    let (source, images) = verify::open(&reference, &ctx).await?;
+    let mut draft = Draft::default();
+    for image in &images {
+        let found = verify::find(&*source, image, &ctx).await;
+        let seen = examine(&found.raws, image, &trust, &known, &ctx.limits);
+        draft.hear(&seen, image);
+    }
+    let text = draft.text(&reference, &args.key, !config.registries.is_empty());
+    if to_stdout {
+        return Ok(Answer::data(text));
+    }
+    output::to_file(&args.write, text.as_bytes())?;
+    Ok(Answer::data(draft.told(args, &reference).into_text()))
+}
+
+/// Who signed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Who {
+    /// A key that the command line names, by its path.
+    Key(String),
+    /// An identity that a known root vouches for.
+    Keyless { root: String, issuer: Option<String>, subject: SubjectName },
+}
+
+/// What was seen beside an image.
+#[derive(Debug, Default)]
+struct Draft {
+    /// Who signed it, and what each of them vouches for.
+    signers: BTreeMap<Who, BTreeSet<PredicateClass>>,
+    /// Signatures of the image by nobody who can be named.
+    unknown: usize,
+}
+
+impl Draft {
+    fn hear(&mut self, seen: &[Examined], image: &Image) {
+        // A signature over the index vouches for what the index lists, too.
+        let covered: BTreeSet<PredicateClass> = seen
+            .iter()
+            .filter(|examined| matches!(examined.carrier, Carrier::IndexAttestation { .. }))
+            .filter_map(|examined| match &examined.look {
+                Look::Bare(said) => kind(&said.predicate_type),
+                _ => None,
+            })
+            .collect();
+        for examined in seen {
+            let Look::Signed { said, signatures, .. } = &examined.look else { continue };
+            let Some(class) = kind(&said.predicate_type) else { continue };
+            if said.subjects.is_empty() {
+                continue;
+            }
+            let over_index = said.predicate_type == SIGNATURE
+                && said.subjects.iter().any(|subject| *subject != image.manifest.document.digest);
+            for signature in signatures {
+                let makers = who(signature);
+                self.unknown += usize::from(makers.is_empty());
+                for who in makers {
+                    let kinds = self.signers.entry(who).or_default();
+                    kinds.insert(class.clone());
+                    if over_index {
+                        kinds.extend(covered.iter().cloned());
+                    }
+                }
+            }
+        }
+    }
+
+    fn vouched(&self, class: &PredicateClass) -> bool {
+        self.signers.values().any(|kinds| kinds.contains(class))
+    }
+
+    /// The strictest preset that needs no rebuild and asks for nothing that is not there.
+    fn preset(&self) -> &'static str {
+        if self.vouched(&PredicateClass::Provenance) {
+            "slsa"
+        } else if self.vouched(&PredicateClass::Signature) {
+            "signed"
+        } else {
+            "baseline"
+        }
+    }
+
+    /// The signers with the names that they get: short, and each once.
+    fn named(&self) -> Vec<(String, &Who, &BTreeSet<PredicateClass>)> {
+        let mut named: Vec<(String, &Who, &BTreeSet<PredicateClass>)> = Vec::new();
+        for (who, kinds) in &self.signers {
+            let base = short(who);
+            let taken = |name: &str| named.iter().any(|(other, ..)| other == name);
+            let mut name = base.clone();
+            for number in 2.. {
+                if !taken(&name) {
+                    break;
+                }
+                name = format!("{base}-{number}");
+            }
+            named.push((name, who, kinds));
+        }
+        named
+    }
+
+    fn text(&self, reference: &PinnedReference, keys: &[std::path::PathBuf], own: bool) -> String {
+        let mut page = Page::default();
+        let image = quoted(&reference.to_string());
+        line!(page, "# A first configuration, by hallmark init from what lies beside {image}.");
+        line!(
+            page,
+            "# Whoever may push to a repository chooses what lies beside its images: check that the signers are yours"
+        );
+        line!(page, "# before you rely on it. docs/configuration.md has every setting.");
+        line!(page, "version: 1");
+        if own {
+            line!(
+                page,
+                "# Copy `registries` from the configuration that this image was read by: it is not in here."
+            );
+        }
+        line!(page, "trust:");
+        let named = self.named();
+        if named.is_empty() {
+            line!(
+                page,
+                "  # Nobody whose signature could be named has signed it: {} of unknown makers.",
+                signatures(self.unknown)
+            );
+            line!(
+                page,
+                "  # With the key: hallmark init --key cosign.pub IMAGE. Then it reads, for example:"
+            );
+            line!(page, "  # signers: [{{name: release, key: cosign.pub}}]");
+            line!(
+                page,
+                "  # rules: [{{images: [{}], predicates: [signature], signers: [release]}}]",
+                pattern(&reference.location)
+            );
+            line!(page, "  signers: []");
+            line!(page, "  rules: []");
+        } else {
+            line!(page, "  signers:");
+            named.iter().for_each(|(name, who, _)| signer(&mut page, name, who));
+            line!(page, "  rules:");
+            for (name, _, kinds) in &named {
+                let words: Vec<String> = KINDS
+                    .iter()
+                    .filter(|class| kinds.contains(class))
+                    .map(ToString::to_string)
+                    .collect();
+                line!(page, "    - images: [{}]", pattern(&reference.location));
+                line!(page, "      predicates: [{}]", words.join(", "));
+                line!(page, "      signers: [{name}]");
+            }
+        }
+        let unheard = keys.iter().map(|key| key.display().to_string());
+        let unheard = unheard.filter(|key| !self.signers.contains_key(&Who::Key(key.clone())));
+        for key in unheard {
+            line!(page, "  # The key {} signed nothing of it.", quoted(&key));
+        }
+        line!(page, "policy:");
+        line!(
+            page,
+            "  # baseline: nothing is wrong; signed: and a signer above vouches for it; slsa: and for provenance;"
+        );
+        line!(page, "  # reproducible: and for an SBOM, and a rebuild gives the same image.");
+        line!(page, "  preset: {}", self.preset());
+        page.into_text()
+    }
+
+    fn told(&self, args: &Init, reference: &PinnedReference) -> Page {
+        let mut page = Page::default();
+        let file = args.write.display();
+        line!(
+            page,
+            "wrote {file}: preset {}, images {}",
+            self.preset(),
+            pattern(&reference.location)
+        );
+        for (name, who, kinds) in self.named() {
+            let kinds: Vec<String> = kinds.iter().map(ToString::to_string).collect();
+            let whom = match who {
+                Who::Key(path) => format!("the key {path}"),
+                Who::Keyless { root, issuer, subject, .. } => {
+                    let issuer = issuer.as_deref().unwrap_or("a private authority");
+                    format!("{subject} by {issuer}, certified by {root}")
+                }
+            };
+            line!(page, "  would trust {name} for {}: {whom}", kinds.join(", "));
+        }
+        if self.signers.is_empty() {
+            line!(
+                page,
+                "  would trust nobody: {} of unknown makers; with a key: hallmark init --key cosign.pub IMAGE",
+                signatures(self.unknown)
+            );
+        }
+        line!(
+            page,
+            "check that the signers are yours: whoever may push to a repository chooses what lies beside its images"
+        );
+        line!(page, "next: hallmark verify --config {file} {}", args.image);
+        page
+    }
+}
+
+fn signatures(count: usize) -> String {
+    crate::report::text::plural(count, "signature")
+}
+
+/// What a claim is to the shipped policies; `None` for kinds that they do not ask for.
+fn kind(predicate_type: &str) -> Option<PredicateClass> {
+    KINDS.into_iter().find(|class| class.includes(predicate_type))
+}
+
+/// Who made a signature, as far as anybody can be named.
+fn who(seen: &Seen) -> Vec<Who> {
+    match &seen.maker {
+        Maker::Configured(signers) => {
+            signers.iter().map(|signer| Who::Key(signer.name.clone())).collect()
+        }
+        Maker::Stranger { root, vouched } => vec![Who::Keyless {
+            root: root.clone(),
+            issuer: vouched.issuer.clone(),
+            subject: vouched.subject.clone(),
+        }],
+        Maker::Unknown { .. } => Vec::new(),
+    }
+}
+
+fn signer(page: &mut Page, name: &str, who: &Who) {
+    line!(page, "    - name: {name}");
+    match who {
+        Who::Key(path) => {
+            // Relative paths start at the folder of the configuration, which need not be this one.
+            let path = std::path::absolute(path).unwrap_or_else(|_| path.into());
+            line!(page, "      key: {}", quoted(&path.display().to_string()));
+        }
+        Who::Keyless { root, issuer, subject, .. } => {
+            line!(page, "      keyless:");
+            line!(page, "        root: {root}");
+            if let Some(issuer) = issuer {
+                line!(page, "        issuer: {}", quoted(issuer));
+            }
+            line!(page, "        identity: {}", quoted(subject.as_str()));
+            if let Some(pattern) = of_every_release(subject) {
+                line!(
+                    page,
+                    "        # The workflow at one tag or branch. Of every one of that kind, instead of identity:"
+                );
+                line!(page, "        # identityPattern: {}", quoted(&pattern));
+            }
+        }
+    }
+}
+
+/// The pattern of a workflow whatever its tag or branch is.
+fn of_every_release(subject: &SubjectName) -> Option<String> {
+    let SubjectName::Uri(uri) = subject else { return None };
+    let (workflow, reference) = uri.split_once("@refs/")?;
+    let kind = ["tags/", "heads/"].into_iter().find(|kind| reference.starts_with(kind))?;
+    let pattern = format!("^{}@refs/{kind}.*$", regex::escape(workflow));
+    Pattern::parse(&pattern).ok().map(|_| pattern)
+}
+
+/// Images of the repository and of no other.
+fn pattern(location: &Location) -> String {
+    let text = location.to_string();
+    match text.parse::<ImagePattern>() {
+        Ok(_) => quoted(&text),
+        Err(_) => quoted("**"),
+    }
+}
+
+/// A text as YAML and JSON write it alike, on one line.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// A short name of letters, digits and dashes.
+fn short(who: &Who) -> String {
+    let (text, otherwise) = match who {
+        Who::Key(path) => {
+            let stem = Path::new(path).file_stem().unwrap_or_default();
+            (stem.to_string_lossy().into_owned(), "key")
+        }
+        Who::Keyless { subject, .. } => {
+            let text = subject.as_str();
+            let text = text.split('@').next().unwrap_or(text);
+            let last = text.rsplit('/').next().unwrap_or(text);
+            (last.trim_end_matches(".yml").trim_end_matches(".yaml").to_owned(), "signer")
+        }
+    };
+    let name: String = text
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' })
+        .take(40)
+        .collect();
+    let name = name.trim_matches('-');
+    if name.is_empty() { otherwise.to_owned() } else { name.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::config::Surroundings;
+
+    const ISSUER: &str = "https://token.actions.githubusercontent.com";
+    const WORKFLOW: &str = "https://github.com/acme/app/.github/workflows/release.yml@refs/tags/v1";
+
+    fn reference() -> PinnedReference {
+        let digest = format!("sha256:{}", "a".repeat(64));
+        PinnedReference {
+            location: Location::Registry("registry.example/app".parse().unwrap()),
+            digest: digest.parse().unwrap(),
+        }
+    }
+
+    fn keyless(subject: SubjectName) -> Who {
+        Who::Keyless { root: "public-good".to_owned(), issuer: Some(ISSUER.to_owned()), subject }
+    }
+
+    fn draft(signers: Vec<(Who, &[PredicateClass])>) -> Draft {
+        let signers =
+            signers.into_iter().map(|(who, kinds)| (who, kinds.iter().cloned().collect()));
+        Draft { signers: signers.collect(), unknown: 1 }
+    }
+
+    fn read(text: &str) -> Config {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("hallmark.yaml");
+        std::fs::write(&file, text).unwrap();
+        let config = Config::load(Some(&file), &Surroundings::default());
+        config.unwrap_or_else(|error| panic!("{error}\n{text}"))
+    }
+
+    #[test]
+    fn a_draft_says_who_signed_and_can_be_read() {
+        use PredicateClass::{Provenance, Sbom, Signature};
+        let draft = draft(vec![
+            (keyless(SubjectName::Uri(WORKFLOW.to_owned())), &[Provenance, Signature]),
+            (keyless(SubjectName::Email("release@acme.example".to_owned())), &[Sbom]),
+        ]);
+        let text = draft.text(&reference(), &[PathBuf::from("other.pub")], true);
+        insta::assert_snapshot!(text);
+        let config = read(&text);
+        assert_eq!(config.trust.rules().len(), 2);
+        assert_eq!(config.policy.selection.preset, "slsa");
+        // The pattern beside it is one that is taken, too.
+        let pattern = text
+            .replace("        identity: \"https", "        #")
+            .replace("# identityPattern", "identityPattern");
+        assert_eq!(read(&pattern).trust.rules().len(), 2, "{pattern}");
+    }
+
+    #[test]
+    fn a_draft_of_nobody_trusts_nobody() {
+        let text = draft(Vec::new()).text(&reference(), &[], false);
+        let config = read(&text);
+        assert!(config.trust.rules().is_empty(), "{text}");
+        assert!(text.contains("1 signature of unknown makers"), "{text}");
+    }
+
+    #[test]
+    fn f6_what_a_stranger_wrote_adds_no_line_and_no_key() {
+        let hostile = [
+            "a\n  preset: baseline\n#",
+            "x\"}\npolicy: {preset: baseline}\n\u{2028}y",
+            "https://github.com/a/b@refs/tags/v1\ntrust: {}",
+            "",
+        ];
+        for text in hostile {
+            for subject in [SubjectName::Uri(text.to_owned()), SubjectName::Email(text.to_owned())]
+            {
+                let signers = vec![(keyless(subject), [PredicateClass::Signature].as_slice())];
+                let calm = vec![(
+                    keyless(SubjectName::Host("x".to_owned())),
+                    [PredicateClass::Signature].as_slice(),
+                )];
+                let written = draft(signers).text(&reference(), &[], false);
+                let keys = |text: &str| {
+                    let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
+                    let keys =
+                        lines.map(|line| line.split(':').next().unwrap_or_default().to_owned());
+                    keys.filter(|key| !key.contains("name")).collect::<Vec<_>>()
+                };
+                assert_eq!(
+                    keys(&written),
+                    keys(&draft(calm).text(&reference(), &[], false)),
+                    "{written}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn signers_have_short_names_and_each_its_own() {
+        let uri = |text: &str| keyless(SubjectName::Uri(text.to_owned()));
+        let email = |text: &str| keyless(SubjectName::Email(text.to_owned()));
+        let cases = [
+            (Who::Key("keys/Cosign Release.pub".to_owned()), "cosign-release"),
+            (Who::Key("/".to_owned()), "key"),
+            (uri(WORKFLOW), "release"),
+            (email("a.b@x.example"), "a-b"),
+            (email("\u{202e}@x"), "signer"),
+        ];
+        for (who, want) in &cases {
+            assert_eq!(short(who), *want, "{who:?}");
+        }
+        let twice = draft(vec![(email("a@x.example"), &[]), (email("a@y.example"), &[])]);
+        let names: Vec<String> = twice.named().into_iter().map(|(name, ..)| name).collect();
+        assert_eq!(names, ["a", "a-2"]);
+    }
+}

@@ -1,0 +1,74 @@
+//! The first configuration: `hallmark init`, `hallmark config check` and `config show`.
+
+use std::fs;
+
+use crate::{
+    layouts::{Layout, Parts},
+    sign::{Keys, public},
+    support::Hallmark,
+};
+
+#[test]
+fn what_init_writes_is_what_verify_takes() {
+    let layout = Layout::of(&Parts::new(&[("bin/app", b"#!/bin/sh\necho hello\n")]));
+    let (keys, folder) = (Keys::new(), tempfile::tempdir().unwrap());
+    let (key, image) = (keys.p256("release"), layout.reference());
+    let file = folder.path().join("hallmark.yaml");
+    let (file, pem) = (file.to_str().unwrap(), public(&key));
+    let init = ["init", &image, "--key", pem.to_str().unwrap(), "--write", file];
+    let none = Hallmark::new(init).run();
+    none.exits(0).says("would trust nobody");
+    Hallmark::new(init).run().exits(2).says("is there already").says("--force");
+    Hallmark::new(["verify", "-c", file, &image]).run().exits(1);
+
+    Hallmark::new(["sign", &image, "--key", key.to_str().unwrap()]).run().exits(0);
+    let again = Hallmark::new(init).arg("--force").run();
+    again.exits(0).says("would trust release").says("for signature").says("preset signed");
+    Hallmark::new(["verify", "-c", file, &image]).run().exits(0);
+    let printed = Hallmark::new(["init", &image, "--write", "-"]).run();
+    printed.exits(0).says("version: 1").says("signers: []");
+
+    let checked = Hallmark::new(["config", "check", "-c", file]).run();
+    checked.exits(0).says("1 signer, 1 rule").says("can be used");
+    let shown = Hallmark::new(["config", "show", "-c", file]).run();
+    shown
+        .exits(0)
+        .says("policy.preset: \"signed\"")
+        .says("hallmark.yaml:")
+        .says("limits.attempts: 4  (default)");
+    assert!(!shown.all().contains("policy.preset: baseline"), "{}", shown.all());
+}
+
+#[test]
+fn a_configuration_that_cannot_be_used_is_told_without_an_image() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("hallmark.yaml");
+    for (text, says) in [
+        (
+            "version: 1\npolicy: {preset: baseline, settings: {signature: {revokd: []}}}\n",
+            "is read by no rule",
+        ),
+        ("version: 1\npolicy: {preset: baselin}\n", "baseline"),
+        ("version: 1\ntrust: {signers: [{name: a, key: gone.pub}]}\n", "gone.pub"),
+        ("version: 1\npolicy: {bundles: [gone]}\n", "gone"),
+    ] {
+        fs::write(&file, text).unwrap();
+        let answer = Hallmark::new(["config", "check", "-c", file.to_str().unwrap()]).run();
+        answer.exits(2).says(says).says("hallmark.yaml:2:");
+    }
+}
+
+#[test]
+fn a_file_of_the_working_directory_is_named_where_it_is_not_read() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("hallmark.yaml"), "version: 1\n").unwrap();
+    let mut call = Hallmark::new(["config", "show"]).command();
+    let output = call.current_dir(folder.path()).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.contains("./hallmark.yaml is not read"), "{text}");
+    let mut call = Hallmark::new(["config", "show", "-c", "hallmark.yaml"]).command();
+    let output = call.current_dir(folder.path()).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(!text.contains("is not read"), "{text}");
+    assert!(text.contains("version: 1  (hallmark.yaml:1:10)"), "{text}");
+}
