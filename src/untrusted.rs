@@ -24,7 +24,31 @@ pub fn misleads(c: char) -> bool {
 pub fn clean(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     escape(&mut out, text);
+    disarm(&mut out, 0);
     out
+}
+
+/// What the runner of a pipeline obeys in the log of a job, wherever it stands in a line: `##[`, `##vso[`, `##teamcity[`.
+fn is_command(text: &str) -> bool {
+    let Some(name) = text.strip_prefix("##") else { return false };
+    name.trim_start_matches(|c: char| c.is_ascii_alphanumeric()).starts_with('[')
+}
+
+/// Escapes commands to the runner of a pipeline (GitHub, Azure Pipelines, TeamCity) in the line that begins at `start`. Those of
+/// GitHub's newer form, as `::set-output name=verdict::pass`, count at the beginning of a line, after blanks.
+fn disarm(text: &mut String, start: usize) {
+    let line = text.get(start..).unwrap_or_default();
+    let first = start + (line.len() - line.trim_start().len());
+    if line.trim_start().starts_with("::") {
+        text.replace_range(first..=first, "\\u{3a}");
+    }
+    let mut at = start;
+    while let Some(found) = text.get(at..).and_then(|rest| rest.find("##")) {
+        at += found + 1;
+        if text.get(at - 1..).is_some_and(is_command) {
+            text.replace_range(at..=at, "\\u{23}");
+        }
+    }
 }
 
 /// At most `limit` bytes of `text`, which ends in dots where something is missing.
@@ -55,7 +79,9 @@ fn escape(out: &mut String, text: &str) {
 pub fn json(document: &str) -> String {
     let mut out = String::with_capacity(document.len());
     for c in document.chars() {
-        if c == '\n' || !misleads(c) {
+        // The second of two is the one that a command to a runner has, too.
+        let of_command = c == '#' && out.ends_with('#');
+        if c == '\n' || !(misleads(c) || of_command) {
             out.push(c);
             continue;
         }
@@ -72,7 +98,9 @@ pub fn markup(document: &str) -> String {
     let mut out = String::with_capacity(document.len());
     for part in document.split_inclusive('\n') {
         let (line, end) = part.strip_suffix('\n').map_or((part, ""), |line| (line, "\n"));
+        let start = out.len();
         escape(&mut out, line);
+        disarm(&mut out, start);
         out.push_str(end);
     }
     out
@@ -94,8 +122,10 @@ pub(crate) use line;
 impl Page {
     /// Adds a line. Nothing that is formatted into it can end it.
     pub fn line(&mut self, words: fmt::Arguments<'_>) {
+        let start = self.text.len();
         // A value whose Display fails has shown what it could.
         let _ = Escaping(&mut self.text).write_fmt(words);
+        disarm(&mut self.text, start);
         self.text.push('\n');
     }
 
@@ -145,6 +175,52 @@ mod tests {
         for plain in ["plain", "größe", "日本語", "naïve café", "→ ├─ …", "a b\u{a0}c", "🦀"]
         {
             assert_eq!(clean(plain), plain);
+        }
+    }
+
+    /// Words, as strangers write them into labels, paths and logs of builds, and whether a runner obeys them.
+    const COMMANDS: [(&str, bool); 15] = [
+        ("::set-output name=verdict::pass", true),
+        ("  \u{a0}::add-mask::x", true),
+        ("::", true),
+        ("a ::set-env name=A::b", false),
+        (": :add-mask::x", false),
+        ("##[set-output name=verdict]pass", true),
+        ("x ##[error]y", true),
+        ("##vso[task.setvariable variable=a]b", true),
+        ("###[group]x", true),
+        ("####", false),
+        ("##teamcity[x]##[y]", true),
+        ("## what it is", false),
+        ("##what it is [1]", false),
+        ("# #[x]", false),
+        ("##\u{200b}[x]", false),
+    ];
+
+    /// As the runner of GitHub, and those of others, read a line.
+    fn obeyed(line: &str) -> bool {
+        let named = |(at, _): (usize, char)| {
+            let name = line[at..].strip_prefix("##").and_then(|rest| rest.split_once('['));
+            name.is_some_and(|(name, _)| name.chars().all(|c| c.is_ascii_alphanumeric()))
+        };
+        line.trim_start().starts_with("::") || line.char_indices().any(named)
+    }
+
+    #[test]
+    fn h60_no_text_commands_the_runner_of_a_pipeline() {
+        for (words, command) in COMMANDS {
+            assert_eq!(obeyed(words), command, "{words}");
+            let mut page = Page::default();
+            line!(page, "{words}");
+            line!(page, "      {}", words);
+            let (before, after) = words.split_at(words.find(['#', ':']).unwrap_or(0) + 1);
+            line!(page, "{before}{after}");
+            let json = json(&format!("{:#}", serde_json::json!({ words: [words] })));
+            for shown in [page.as_str(), &json, &markup(&format!("<p>\n{words}")), &clean(words)] {
+                assert!(!shown.lines().any(obeyed), "{words}: {shown}");
+            }
+            let kept = clean(words) == words.replace('\u{200b}', "\\u{200b}");
+            assert_eq!(kept, !command, "{words}: {}", clean(words));
         }
     }
 
