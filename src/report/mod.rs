@@ -6,11 +6,20 @@
 pub mod branches;
 pub mod comparison;
 pub mod difference;
+pub mod github;
+pub mod gitlab;
 pub mod html;
 pub mod inspect;
 pub mod json;
+pub mod junit;
+pub mod markdown;
 pub mod plan;
+pub mod run;
+pub mod sarif;
 pub mod summary;
 pub mod text;
 
 pub use crate::untrusted::clean;
+
+#[cfg(test)]
+mod tests;

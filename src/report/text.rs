@@ -107,15 +107,19 @@ fn write_rebuild(out: &mut Page, evidence: &Evidence, findings: &[Finding]) {
         }
         _ => {}
     }
-    // Errors belong here whatever they are about: a contradiction in the evidence is one in what was rebuilt from it.
-    let told = |f: &&Finding| match f.severity {
-        Severity::Error => true,
-        Severity::Warning => f.code.as_str().starts_with("rebuild-"),
-        Severity::Info => false,
-    };
-    for finding in findings.iter().filter(told) {
+    for finding in findings.iter().filter(|finding| of_rebuild(finding)) {
         line!(out);
         write_finding(out, finding);
+    }
+}
+
+/// Whether a finding belongs into the report of a rebuild. Errors do, whatever they are about: a contradiction in the evidence is one in
+/// what was rebuilt from it.
+pub(super) fn of_rebuild(finding: &Finding) -> bool {
+    match finding.severity {
+        Severity::Error => true,
+        Severity::Warning => finding.code.as_str().starts_with("rebuild-"),
+        Severity::Info => false,
     }
 }
 
@@ -132,18 +136,11 @@ fn platform_verdict(out: &mut Page, verdict: &PlatformVerdict, named: &[String],
     if let Some(evidence) = &verdict.evidence {
         evidence_lines(out, evidence);
     }
-    let (told, untold) = causes(&verdict.findings, detail);
-    for Cause { first, elsewhere } in told {
+    let (told, untold) = told(&verdict.findings, detail);
+    for cause in causes(&told) {
         line!(out);
-        line!(out, "{}", finding_title(first));
-        fact(out, "subject", &shortened(&first.subject, named));
-        for place in elsewhere.iter().take(PLACES) {
-            fact(out, "also", &shortened(&place.subject, named));
-        }
-        if elsewhere.len() > PLACES {
-            fact(out, "also", &format_args!("{} more", elsewhere.len() - PLACES));
-        }
-        further_facts(out, first);
+        line!(out, "{}", finding_title(cause.first));
+        write_cause(out, &cause, named);
     }
     if untold > 0 {
         let remarks = plural(untold, "remark");
@@ -164,24 +161,30 @@ fn shortened(subject: &Subject, named: &[String]) -> String {
 }
 
 /// What one cause brought about, at however many places.
-struct Cause<'f> {
-    first: &'f Finding,
-    elsewhere: Vec<&'f Finding>,
+pub(super) struct Cause<'f> {
+    /// The first finding that says it.
+    pub first: &'f Finding,
+    /// Those that say the same of other places.
+    pub elsewhere: Vec<&'f Finding>,
 }
 
-/// The causes of errors and warnings, in the order of their first findings, and how many warnings are left out.
-fn causes(findings: &[Finding], detail: Detail) -> (Vec<Cause<'_>>, usize) {
-    let of_stranger = |f: &Finding| f.is_remark() && STRANGERS.contains(&f.code);
+/// The errors and warnings that a report says, and how many warnings it leaves out.
+pub(super) fn told(findings: &[Finding], detail: Detail) -> (Vec<Finding>, usize) {
+    let of_stranger = |f: &&Finding| f.is_remark() && STRANGERS.contains(&f.code);
+    let grave = findings.iter().filter(|f| f.severity > Severity::Info);
+    let (untold, told): (Vec<&Finding>, Vec<&Finding>) =
+        grave.partition(|f| detail == Detail::Brief && of_stranger(f));
+    (told.into_iter().cloned().collect(), untold.len())
+}
+
+/// The causes of findings, in the order of the first that says each.
+pub(super) fn causes(findings: &[Finding]) -> Vec<Cause<'_>> {
     let facts = |f: &Finding| {
         let kept = f.facts.iter().filter(|(key, _)| **key != Key::From);
         kept.map(|(key, fact)| (*key, fact.to_string())).collect::<Vec<_>>()
     };
-    let (mut told, mut untold): (Vec<Cause<'_>>, usize) = (Vec::new(), 0);
-    for finding in findings.iter().filter(|f| f.severity > Severity::Info) {
-        if detail == Detail::Brief && of_stranger(finding) {
-            untold += 1;
-            continue;
-        }
+    let mut told: Vec<Cause<'_>> = Vec::new();
+    for finding in findings {
         let same = |cause: &&mut Cause<'_>| {
             cause.first.code == finding.code
                 && cause.first.severity == finding.severity
@@ -192,7 +195,27 @@ fn causes(findings: &[Finding], detail: Detail) -> (Vec<Cause<'_>>, usize) {
             None => told.push(Cause { first: finding, elsewhere: Vec::new() }),
         }
     }
-    (told, untold)
+    told
+}
+
+/// What is known of a cause, in lines; digests that the report has named in full are shortened.
+pub(super) fn write_cause(out: &mut Page, cause: &Cause<'_>, named: &[String]) {
+    let Cause { first, elsewhere } = cause;
+    fact(out, "subject", &shortened(&first.subject, named));
+    for place in elsewhere.iter().take(PLACES) {
+        fact(out, "also", &shortened(&place.subject, named));
+    }
+    if elsewhere.len() > PLACES {
+        fact(out, "also", &format_args!("{} more", elsewhere.len() - PLACES));
+    }
+    further_facts(out, first);
+}
+
+/// What was found of an image, line by line, as a part of another report.
+pub(super) fn evidence_page(evidence: &Evidence) -> Page {
+    let mut page = Page::default();
+    evidence_lines(&mut page, evidence);
+    page
 }
 
 fn evidence_lines(out: &mut Page, evidence: &Evidence) {
@@ -241,7 +264,8 @@ fn log_end(out: &mut Page, log: &str) {
     last.iter().for_each(|words| line!(out, "      {words}"));
 }
 
-fn signatures(proofs: &[Proof<Statement>]) -> String {
+/// Who signed, in a line.
+pub(super) fn signatures(proofs: &[Proof<Statement>]) -> String {
     let mut proven =
         proofs.iter().filter_map(Proof::proven).flat_map(Verified::signers).collect::<Vec<_>>();
     proven.sort();
@@ -259,7 +283,8 @@ fn signatures(proofs: &[Proof<Statement>]) -> String {
     }
 }
 
-fn provenance(proof: &Proof<Provenance>) -> String {
+/// Where the image comes from, in a line.
+pub(super) fn provenance(proof: &Proof<Provenance>) -> String {
     let Some(value) = proof.value() else {
         return "missing".to_owned();
     };
@@ -288,7 +313,7 @@ fn state<T>(proof: &Proof<T>) -> String {
 }
 
 /// What became of a layout of the operator's, by its name; why it is not proven is a finding.
-fn layout(judged: &JudgedLayout) -> String {
+pub(super) fn layout(judged: &JudgedLayout) -> String {
     let state = match &judged.state {
         LayoutState::Proven(verified) => {
             let owners: Vec<&str> = verified.signers().iter().map(|s| s.name.as_str()).collect();
@@ -300,7 +325,8 @@ fn layout(judged: &JudgedLayout) -> String {
     format!("{state}: {}", judged.name)
 }
 
-fn sbom(proof: &Proof<BoundSbom>, reconciliation: Option<&Reconciliation>) -> String {
+/// One SBOM in a line.
+pub(super) fn sbom(proof: &Proof<BoundSbom>, reconciliation: Option<&Reconciliation>) -> String {
     let Some(bound) = proof.value() else {
         return "missing".to_owned();
     };
@@ -322,7 +348,8 @@ fn sbom(proof: &Proof<BoundSbom>, reconciliation: Option<&Reconciliation>) -> St
     )
 }
 
-fn rebuild(rebuild: &Rebuild) -> String {
+/// What became of the rebuild, in a line.
+pub(super) fn rebuild(rebuild: &Rebuild) -> String {
     match rebuild {
         Rebuild::NotAsked => "not asked for".to_owned(),
         Rebuild::Forbidden(by) => format!("not made: the policy asks for it, and {by} forbids it"),
@@ -449,8 +476,11 @@ pub fn plural(count: usize, noun: &str) -> String {
 
 fn closing(out: &mut Page, verdict: &Verdict, detail: Detail) {
     let count = |severity| {
-        let causes = verdict.platforms.iter().flat_map(|p| causes(&p.findings, detail).0);
-        causes.filter(|cause| cause.first.severity == severity).count()
+        let of_platform = |p: &PlatformVerdict| {
+            let (told, _) = told(&p.findings, detail);
+            causes(&told).iter().filter(|cause| cause.first.severity == severity).count()
+        };
+        verdict.platforms.iter().map(of_platform).sum::<usize>()
     };
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
     if verdict.is_pass() {
@@ -490,9 +520,10 @@ mod tests {
             of(Code::SourceNotFound, "c", "other", "y"),
         ];
         let told = |detail| {
-            let (told, untold) = causes(&findings, detail);
-            let told: Vec<_> = told.iter().map(|c| (c.first.code, c.elsewhere.len())).collect();
-            (told, untold)
+            let (told, untold) = told(&findings, detail);
+            let causes = causes(&told);
+            let causes: Vec<_> = causes.iter().map(|c| (c.first.code, c.elsewhere.len())).collect();
+            (causes, untold)
         };
         let not_found = [(Code::SourceNotFound, 1), (Code::SourceNotFound, 0)];
         assert_eq!(told(Detail::Brief), (not_found.to_vec(), 2));

@@ -1,0 +1,585 @@
+//! Reports for pipelines: what each says of a pass, a refusal, a run that was not made and two platforms, and what no text in any of
+//! them can do.
+
+use std::collections::BTreeSet;
+
+use quick_xml::{Reader, events::Event};
+use regex::Regex;
+use serde_json::Value;
+
+use super::{
+    github, gitlab, json, junit, markdown,
+    run::{ImageRun, PlatformRun, Run, Trouble, path},
+    sarif,
+    text::{self, Detail},
+};
+use crate::{
+    attest::{Statement, statement::SIGNATURE},
+    finding::{Code, Finding, Key, Severity, Subject},
+    image::Platform,
+    rebuild::{Rebuild, Warrant},
+    trust::{
+        Attested, Proof, SignerIdentity, SourceRefs,
+        testing::{image, vouched_for},
+    },
+    verdict::{Decision, Evidence, Grounds, Inputs, PlatformVerdict, Verdict},
+};
+
+/// Ends lines, commands runners, closes what is open, links, mentions, misleads, and has what XML cannot hold.
+const EVIL: &str = "x\n::set-output name=a::b\r%0A::add-mask::c ##[error]d | `` ``` ]]> </failure><script>&amp;\"' --> \
+    [click](https://evil.example/a) ![i](https://evil.example/b) @admin </details> {0}\u{1b}[2J\u{202e}\u{fffe}\u{ffff}\u{0}\u{e0041}";
+
+fn evidence(signed: bool) -> Evidence {
+    let statement = Statement {
+        subjects: Vec::new(),
+        predicate_type: SIGNATURE.to_owned(),
+        predicate: Value::Null.into(),
+    };
+    let by = SignerIdentity::Key { fingerprint: "00".to_owned(), recorded: None };
+    let signatures = if signed { vec![vouched_for(statement, by)] } else { Vec::new() };
+    Evidence {
+        layouts: Vec::new(),
+        image: image(),
+        carriers: Vec::new(),
+        signatures,
+        attestations: Vec::new(),
+        provenance: Proof::Missing,
+        refs: SourceRefs::default(),
+        sboms: Vec::new(),
+        inventory: None,
+        reconciliations: Vec::new(),
+        rebuild: Rebuild::NotAsked,
+        warrant: Warrant::default(),
+        asked_level: 4,
+        attested: Attested::default(),
+        delegated: Vec::new(),
+        accept_attested: false,
+        plan_options: Default::default(),
+    }
+}
+
+fn subject() -> Subject {
+    Subject::Image(image().reference.to_string())
+}
+
+fn passing() -> PlatformVerdict {
+    let evidence = evidence(true);
+    let findings = vec![
+        Finding::new(Code::SbomMissing, subject()),
+        Finding::new(Code::RebuildNotRun, subject()),
+    ];
+    PlatformVerdict {
+        platform: Some(Platform::new("linux", "amd64", None)),
+        manifest: Some(evidence.image.manifest.document.digest.clone()),
+        decision: Decision::Pass(Grounds::of(&evidence).unwrap()),
+        findings,
+        evidence: Some(Box::new(evidence)),
+    }
+}
+
+fn failing(findings: Vec<Finding>) -> PlatformVerdict {
+    let evidence = evidence(false);
+    let nothing = Finding::new(Code::PolicyNothingProven, subject());
+    PlatformVerdict {
+        platform: Some(Platform::new("linux", "arm64", None)),
+        manifest: Some(evidence.image.manifest.document.digest.clone()),
+        decision: Decision::from(&findings, None, nothing),
+        findings,
+        evidence: Some(Box::new(evidence)),
+    }
+}
+
+fn wrong() -> Vec<Finding> {
+    let file = |path: &str| Subject::File { path: path.to_owned(), layer: Some(1) };
+    vec![
+        Finding::new(Code::SignatureMissing, subject())
+            .at(Severity::Error)
+            .with(Key::Rule, "signature-missing (hallmark.signature)"),
+        Finding::new(
+            Code::SourceUnavailable,
+            Subject::Evidence("r.example/team/app:x.sig".to_owned()),
+        )
+        .with(Key::Why, "timed out"),
+        Finding::new(Code::SbomPackageGhost, file("/usr/bin/a")).with(Key::Why, "nobody owns it"),
+        Finding::new(Code::SbomPackageGhost, file("/usr/bin/b")).with(Key::Why, "nobody owns it"),
+        Finding::new(Code::SignatureUntrusted, subject()).remark(),
+        Finding::new(Code::RebuildNotRun, subject()),
+    ]
+}
+
+fn verdict(platforms: Vec<PlatformVerdict>) -> Verdict {
+    let none = crate::digest::Digest::sha256(b"");
+    Verdict {
+        subject: image().reference,
+        platforms,
+        left_out: Vec::new(),
+        inputs: Inputs { policy: none.clone(), trust: none, version: "0" },
+        time: "2026-11-25T00:00:00Z".parse().unwrap(),
+    }
+}
+
+fn run_of(verdict: &Verdict) -> Run {
+    let code = u8::from(!verdict.is_pass());
+    let images = vec![ImageRun::judged(verdict, Detail::Brief, code)];
+    Run { images, ..Run::new("verify") }.ending(code)
+}
+
+fn trouble(code: u8, message: &str, finding: Option<Finding>) -> Trouble {
+    let details = vec!["help: see there".to_owned()];
+    Trouble { exit_code: code, message: message.to_owned(), details, finding }
+}
+
+fn not_made() -> Run {
+    Run::new("verify").stopped(trouble(2, "hallmark.yaml:1:1: unknown field `polcy`", None))
+}
+
+fn not_read() -> Run {
+    let found = Finding::new(Code::SourceUnavailable, subject()).with(Key::Why, "refused");
+    let (message, _) = text::finding_lines(&found);
+    let reference = "r.example/team/app:1".parse().unwrap();
+    let image = ImageRun::unread(&reference, trouble(3, &message, Some(found)));
+    Run { images: vec![image], ..Run::new("verify") }.ending(3)
+}
+
+type Render = fn(&Run) -> String;
+
+const FORMATS: [(&str, Render); 5] = [
+    ("sarif", sarif::render),
+    ("junit", junit::render),
+    ("github", github::render),
+    ("gitlab", gitlab::render),
+    ("markdown", markdown::render),
+];
+
+fn samples() -> [(&'static str, Run); 5] {
+    [
+        ("pass", run_of(&verdict(vec![passing()]))),
+        ("refusal", run_of(&verdict(vec![failing(wrong())]))),
+        ("not_made", not_made()),
+        ("not_read", not_read()),
+        ("two_platforms", run_of(&verdict(vec![passing(), failing(wrong())]))),
+    ]
+}
+
+/// Some of it is this version's and no format's.
+fn settled(text: &str) -> String {
+    text.replace(concat!("\"", env!("CARGO_PKG_VERSION"), "\""), "\"VERSION\"")
+}
+
+#[test]
+fn each_format_says_this() {
+    for (format, render) in FORMATS {
+        for (name, run) in samples() {
+            insta::assert_snapshot!(format!("{format}_{name}"), settled(&render(&run)));
+        }
+    }
+    let both = verdict(vec![passing(), failing(wrong())]);
+    for (name, verdict) in [("pass", verdict(vec![passing()])), ("two_platforms", both)] {
+        insta::assert_snapshot!(format!("text_{name}"), text::verdict(&verdict));
+        let json: Value = serde_json::from_str(&json::verdict(&verdict)).unwrap();
+        assert_eq!(json["verdict"], if name == "pass" { "pass" } else { "fail" });
+    }
+}
+
+/// Whether a report of this format says that something is wrong, as its readers tell.
+fn says_no(format: &str, report: &str) -> bool {
+    match format {
+        "sarif" => {
+            let document: Value = serde_json::from_str(report).unwrap();
+            let results = document["runs"][0]["results"].as_array().unwrap().clone();
+            results.iter().any(|result| result["level"] == "error")
+        }
+        "junit" => {
+            let root = report.lines().nth(1).unwrap();
+            !(root.contains("failures=\"0\"") && root.contains("errors=\"0\""))
+        }
+        "github" => report.contains("::error "),
+        "gitlab" => {
+            let issues: Vec<Value> = serde_json::from_str(report).unwrap();
+            issues.iter().any(|issue| issue["severity"] == "critical")
+        }
+        "markdown" => report.starts_with("## hallmark verify: FAIL\n"),
+        _ => unreachable!(),
+    }
+}
+
+#[test]
+fn no_report_of_a_run_that_was_not_made_reads_as_a_pass() {
+    let nothing = Run::new("verify").ending(0);
+    assert!(!nothing.passed(), "nothing was judged");
+    for (format, render) in FORMATS {
+        for (name, run) in samples() {
+            assert_eq!(run.passed(), name == "pass");
+            assert_eq!(says_no(format, &render(&run)), name != "pass", "{format} {name}");
+        }
+        // A refusal without a finding that says it is still one.
+        let silent = verdict(vec![failing(vec![Finding::new(Code::SbomMissing, subject())])]);
+        assert!(says_no(format, &render(&run_of(&silent))), "{format}");
+        // Several images, of which one was not read.
+        let run = samples().into_iter().next().unwrap().1;
+        let images = [run.images, not_read().images].concat();
+        let run = Run { images, ..Run::new("verify") }.ending(3);
+        assert!(says_no(format, &render(&run)), "{format}");
+    }
+}
+
+#[test]
+fn a_rebuild_that_does_not_reproduce_is_an_error() {
+    let evidence = evidence(true);
+    let differs = Finding::new(Code::RebuildDiffers, subject());
+    let cases = [
+        (vec![differs], false, Some(Code::RebuildDiffers)),
+        (vec![Finding::new(Code::SbomMissing, subject())], false, Some(Code::RebuildNotRun)),
+        (Vec::new(), true, None),
+    ];
+    for (findings, passed, want) in cases {
+        let told = PlatformRun::rebuilt(&evidence, &findings, passed);
+        let errors = told.findings.iter().filter(|found| found.severity == Severity::Error);
+        assert_eq!(errors.map(|found| found.code).collect::<Vec<_>>(), Vec::from_iter(want));
+    }
+}
+
+fn hostile() -> Run {
+    let evil = || EVIL.to_owned();
+    let wrong = |code, subject| {
+        Finding::new(code, subject)
+            .with(Key::Expect, EVIL)
+            .with(Key::Found, format!("```\n{EVIL}"))
+            .with(Key::Help, EVIL)
+    };
+    let file = Subject::File { path: format!("/{EVIL}"), layer: None };
+    let findings = vec![
+        wrong(Code::SignatureMissing, Subject::Image(evil())).at(Severity::Error),
+        wrong(Code::SbomPackageGhost, file),
+        wrong(Code::SbomPackageMissing, Subject::Package(evil())),
+        wrong(Code::SourceNotFound, Subject::Evidence(format!("../../{EVIL}"))),
+    ];
+    let mut platform = failing(findings);
+    platform.platform = Some(Platform::new(EVIL, EVIL, Some(EVIL)));
+    let mut run = run_of(&verdict(vec![platform]));
+    let image = run.images.first_mut().unwrap();
+    (image.name, image.place) = (evil(), format!("../../{EVIL}"));
+    run.images.push(ImageRun { trouble: Some(trouble(3, EVIL, None)), ..run.images[0].clone() });
+    run.stopped(trouble(2, EVIL, None))
+}
+
+/// Characters that XML 1.0 can hold (section 2.2).
+fn is_xml(c: char) -> bool {
+    matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
+}
+
+#[test]
+fn h61_no_text_leaves_its_place_in_a_report() {
+    let run = hostile();
+    for (format, render) in FORMATS {
+        let report = render(&run);
+        let bad = report.chars().find(|c| *c != '\n' && crate::untrusted::misleads(*c));
+        assert_eq!(bad, None, "{format}: {report}");
+        assert!(report.contains("202e"), "{format}: it is shown all the same");
+        for line in report.lines() {
+            let obeyed = line.trim_start().starts_with("::") && format != "github";
+            assert!(!obeyed && !line.contains("##["), "{format}: {line}");
+        }
+    }
+}
+
+#[test]
+fn h61_xml_is_well_formed_whatever_is_in_it() {
+    for run in [hostile(), not_made(), samples().into_iter().last().unwrap().1] {
+        let report = junit::render(&run);
+        assert!(report.chars().all(is_xml), "{report}");
+        let mut reader = Reader::from_str(&report);
+        let (mut cases, mut ends, mut open) = (0, 0, Vec::new());
+        let mut names = BTreeSet::new();
+        loop {
+            let event = reader.read_event().unwrap_or_else(|error| panic!("{error}\n{report}"));
+            match &event {
+                Event::Start(element) | Event::Empty(element) => {
+                    let name = element.name().as_ref().to_owned();
+                    let known = ["testsuites", "testsuite", "testcase", "properties", "property"];
+                    let said = ["failure", "error", "skipped", "system-out"];
+                    assert!(
+                        known.contains(&name.as_str()) || said.contains(&name.as_str()),
+                        "{name}"
+                    );
+                    cases += usize::from(name == "testcase");
+                    for attribute in element.attributes() {
+                        attribute.unwrap_or_else(|error| panic!("{error}\n{report}"));
+                    }
+                    names.insert(name.clone());
+                    if matches!(event, Event::Start(_)) {
+                        open.push(name);
+                    }
+                }
+                Event::End(_) => ends += usize::from(open.pop().is_some()),
+                Event::CData(_) | Event::Comment(_) | Event::PI(_) | Event::DocType(_) => {
+                    panic!("{report}")
+                }
+                Event::Eof => break,
+                _ => {}
+            }
+        }
+        assert!(open.is_empty() && ends > 1 && names.contains("testcase"), "{names:?}");
+        assert!(report.contains(&format!(" tests=\"{cases}\"")), "{cases}: {report}");
+    }
+}
+
+/// As the runner reads a line (actions/runner: ActionCommand.TryParseV2 and its unescaping).
+fn command(line: &str) -> Option<(String, String, String)> {
+    let rest = line.trim_start().strip_prefix("::")?;
+    let (head, data) = rest.split_once("::")?;
+    let (name, properties) = head.split_once(' ').unwrap_or((head, ""));
+    let unescape = |text: &str, property: bool| {
+        let text = text.replace("%0D", "\r").replace("%0A", "\n");
+        let text = if property { text.replace("%3A", ":").replace("%2C", ",") } else { text };
+        text.replace("%25", "%")
+    };
+    Some((name.to_owned(), unescape(properties, true), unescape(data, false)))
+}
+
+#[test]
+fn h61_every_line_of_annotations_is_one_of_ours() {
+    let report = github::render(&hostile());
+    let (last, lines) =
+        report.lines().collect::<Vec<_>>().split_last().map(|(a, b)| (*a, b.to_vec())).unwrap();
+    assert!(last.starts_with("FAIL  2 images"), "{report}");
+    assert_eq!(lines.len(), 10, "{report}");
+    for line in lines {
+        let (name, properties, data) = command(line).unwrap_or_else(|| panic!("{line}"));
+        assert!(["error", "warning"].contains(&name.as_str()), "{line}");
+        let title = properties.strip_prefix("title=hallmark: ").unwrap_or_else(|| panic!("{line}"));
+        assert!(title.chars().all(|c| c.is_ascii_lowercase() || c == '-'), "{line}");
+        // What a stranger wrote stays in its line, and reads as it was written.
+        let begins = |line: &str| ["::", "%0A"].iter().any(|start| line.starts_with(start));
+        assert!(!data.lines().any(begins) && data.contains("%0A::add-mask"), "{data}");
+    }
+}
+
+#[test]
+fn annotations_are_as_many_as_are_shown() {
+    let many = |count: usize| {
+        let wrong = |n: usize| {
+            Finding::new(Code::ImageLayerCorrupt, subject()).with(Key::Why, format!("{n}"))
+        };
+        github::render(&run_of(&verdict(vec![failing((0..count).map(wrong).collect())])))
+    };
+    for (count, more) in [(1, None), (10, None), (11, Some(2)), (200, Some(191))] {
+        let report = many(count);
+        let errors = report.lines().filter(|line| line.starts_with("::error ")).count();
+        assert_eq!(errors, count.min(10), "{report}");
+        let said = more.map(|more| format!("::{more} more are in the log"));
+        assert_eq!(report.contains(" more are"), said.is_some(), "{report}");
+        assert!(report.contains(&said.unwrap_or_default()), "{report}");
+    }
+}
+
+/// What is left of Markdown without its code (CommonMark 0.31, sections 4.5 and 6.1).
+fn without_code(report: &str) -> String {
+    let mut out = String::new();
+    let mut fence: Option<&str> = None;
+    for line in report.lines() {
+        let row = line.len() - line.trim_start_matches('`').len();
+        match fence {
+            Some(open) if line.starts_with(open) && line.trim_matches('`').is_empty() => {
+                fence = None
+            }
+            Some(_) => {}
+            None if row >= 3 => fence = line.get(..row),
+            None => {
+                let mut rest = line;
+                while let Some(at) = rest.find('`') {
+                    let (before, code) = rest.split_at(at);
+                    let row = code.len() - code.trim_start_matches('`').len();
+                    let (open, inside) = code.split_at(row);
+                    let rows: Vec<(usize, usize)> = Regex::new("`+")
+                        .unwrap()
+                        .find_iter(inside)
+                        .map(|m| (m.start(), m.len()))
+                        .collect();
+                    let end = rows.iter().find(|(_, length)| *length == row);
+                    let end = end.unwrap_or_else(|| panic!("{open} is not closed: {line}"));
+                    out.push_str(before);
+                    rest = &inside[end.0 + row..];
+                }
+                out.push_str(rest);
+                out.push('\n');
+            }
+        }
+    }
+    assert_eq!(fence, None, "a block is not closed");
+    out
+}
+
+#[test]
+fn h61_what_strangers_write_stands_in_code() {
+    let report = markdown::render(&hostile());
+    let rest = without_code(&report);
+    for never in ["evil", "@admin", "<script", "set-output", "](", "|", "\\u{", "]]>"] {
+        assert!(!rest.contains(never), "{never} in\n{rest}");
+    }
+    assert_eq!(rest.matches("</details>").count(), rest.matches("<details>").count());
+    assert!(rest.contains("#### error: signature-missing"), "{rest}");
+    // A pass has a part for its evidence, too.
+    let (_, pass) = samples().into_iter().next().unwrap();
+    assert!(without_code(&markdown::render(&pass)).contains("PASS"));
+}
+
+#[test]
+fn a_summary_is_cut_before_github_drops_it() {
+    let wrong = |n: usize| {
+        let why = format!("{n} {}", "x".repeat(9000));
+        Finding::new(Code::ImageLayerCorrupt, subject()).with(Key::Why, why)
+    };
+    let run = run_of(&verdict(vec![failing((0..300).map(wrong).collect())]));
+    let report = markdown::render(&run);
+    assert!(report.len() < 1024 * 1024 - 100_000, "{}", report.len());
+    assert!(report.contains("more parts would not fit"));
+    without_code(&report);
+}
+
+/// What GitHub asks of SARIF, and what neither schema nor its validator say (docs/reports.md).
+fn is_accepted(report: &str) -> Vec<Value> {
+    let document: Value = serde_json::from_str(report).unwrap();
+    assert_eq!(document["version"], "2.1.0");
+    let runs = document["runs"].as_array().unwrap();
+    assert_eq!(runs.len(), 1);
+    let run = &runs[0];
+    assert!(run["automationDetails"]["id"].as_str().unwrap().ends_with('/'), "{run:#}");
+    let rules = run["tool"]["driver"]["rules"].as_array().unwrap();
+    for rule in rules {
+        for text in ["shortDescription", "fullDescription", "help"] {
+            let text = rule[text]["text"].as_str().unwrap();
+            assert!(!text.is_empty() && text.len() <= 1024, "{rule:#}");
+        }
+        assert!(rule["properties"]["tags"].as_array().unwrap().len() <= 10);
+    }
+    let uri = Regex::new("^[A-Za-z0-9._~%-]+(/[A-Za-z0-9._~%-]+)*$").unwrap();
+    let results = run["results"].as_array().unwrap();
+    for result in results {
+        let rule = usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap();
+        assert_eq!(rules[rule]["id"], result["ruleId"]);
+        assert!(["error", "warning"].contains(&result["level"].as_str().unwrap()), "{result:#}");
+        let text = result["message"]["text"].as_str().unwrap();
+        assert!(!text.is_empty() && !text.contains("]("), "{text}");
+        let place = &result["locations"][0]["physicalLocation"];
+        let address = place["artifactLocation"]["uri"].as_str().unwrap();
+        assert!(uri.is_match(address) && !address.contains(".."), "{address}");
+        assert_eq!(place["region"]["startLine"], 1);
+        let name = result["partialFingerprints"]["primaryLocationLineHash"].as_str().unwrap();
+        assert_eq!(name.len(), 64, "{result:#}");
+    }
+    results.clone()
+}
+
+#[test]
+fn sarif_is_as_github_takes_it() {
+    for (_, run) in samples() {
+        is_accepted(&sarif::render(&run));
+    }
+    let results = is_accepted(&sarif::render(&hostile()));
+    assert_eq!(results.len(), 10);
+    let (_, refusal) = samples().into_iter().nth(1).unwrap();
+    let document: Value = serde_json::from_str(&sarif::render(&refusal)).unwrap();
+    let category = &document["runs"][0]["automationDetails"]["id"];
+    assert_eq!(category, "hallmark/verify/r.example/team/app/");
+    let wrong = |n: usize| {
+        let file = Subject::File { path: format!("/{n}"), layer: None };
+        let code = if n < 7 { Code::ImageLayerCorrupt } else { Code::SbomPackageGhost };
+        Finding::new(code, file)
+    };
+    let many = run_of(&verdict(vec![failing((0..5100).rev().map(wrong).collect())]));
+    let report = sarif::render(&many);
+    let results = is_accepted(&report);
+    assert_eq!(results.len(), 5000);
+    let errors = results.iter().filter(|result| result["level"] == "error").count();
+    assert_eq!(errors, 7, "the gravest are kept");
+    assert!(report.contains("100 results are left out"));
+}
+
+#[test]
+fn paths_are_plain_and_lead_nowhere() {
+    let cases = [
+        ("registry.example/team/app", "registry.example/team/app"),
+        ("127.0.0.1:5000/app", "127.0.0.1%3A5000/app"),
+        ("oci:/tmp/a b/../x", "tmp/a%20b/x"),
+        ("oci-archive:../image.tar", "image.tar"),
+        ("docker-archive:/", "hallmark"),
+        ("", "hallmark"),
+        ("javascript:alert(1)//é\n", "javascript%3Aalert%281%29/%C3%A9%0A"),
+    ];
+    for (place, want) in cases {
+        assert_eq!(path(place), want);
+    }
+}
+
+/// The case of one name in the next build is the same case.
+#[test]
+fn suites_have_the_same_name_for_every_digest() {
+    let suites = |run: &Run| {
+        let report = junit::render(run);
+        let names = Regex::new("<testsuite name=\"([^\"]*)\"").unwrap();
+        names.captures_iter(&report).map(|found| found[1].to_owned()).collect::<Vec<_>>()
+    };
+    let one = run_of(&verdict(vec![passing(), failing(wrong())]));
+    assert_eq!(suites(&one), ["r.example/team/app linux/amd64", "r.example/team/app linux/arm64"]);
+    let both = Run { images: [one.images.clone(), one.images.clone()].concat(), ..one };
+    assert!(suites(&both).iter().all(|name| name.contains("app@sha256:")), "{:?}", suites(&both));
+}
+
+fn fingerprints(run: &Run) -> BTreeSet<String> {
+    run.entries().into_iter().map(|entry| entry.fingerprint).collect()
+}
+
+#[test]
+fn fingerprints_stay_whatever_order_digests_and_words_are() {
+    let of = |findings: Vec<Finding>| run_of(&verdict(vec![failing(findings)]));
+    let evidence = |tag: &str| Subject::Evidence(format!("r.example/team/app:{tag}"));
+    let tag = |digit: &str| format!("sha256-{}.sig", digit.repeat(64));
+    let found = |digit: &str, words: &str| {
+        vec![
+            Finding::new(Code::SignatureMalformed, evidence(&tag(digit))).with(Key::Why, words),
+            Finding::new(Code::SignatureMalformed, evidence(&tag("c"))).with(Key::Why, words),
+            Finding::new(
+                Code::ImageLayerCorrupt,
+                Subject::Image(format!("r.example/team/app@sha256:{}", digit.repeat(64))),
+            ),
+            Finding::new(Code::SbomPackageGhost, Subject::Package("a".to_owned()))
+                .with(Key::Found, words),
+            Finding::new(Code::PolicyDenied, subject())
+                .with(Key::From, "a (x)")
+                .with(Key::Why, words),
+        ]
+    };
+    let first = fingerprints(&of(found("a", "one")));
+    assert_eq!(first.len(), 5, "each has its own");
+    let mut later = found("b", "other");
+    later.reverse();
+    assert_eq!(first, fingerprints(&of(later)));
+    // Other rules, packages and commands are others.
+    let mut others = found("a", "one");
+    others[3].subject = Subject::Package("b".to_owned());
+    others[4] = Finding::new(Code::PolicyDenied, subject()).with(Key::From, "b (x)");
+    assert_eq!(first.intersection(&fingerprints(&of(others))).count(), 3);
+    let rebuild = Run { command: "rebuild", ..of(found("a", "one")) };
+    assert!(first.is_disjoint(&fingerprints(&rebuild)));
+    // The same of another platform is another.
+    let (one, mut two) = (failing(found("a", "one")), failing(found("a", "one")));
+    two.platform = Some(Platform::new("linux", "s390x", None));
+    assert_eq!(fingerprints(&run_of(&verdict(vec![one, two]))).len(), 10);
+}
+
+#[test]
+fn gitlab_tells_issues_apart() {
+    for run in samples().into_iter().map(|(_, run)| run).chain([hostile()]) {
+        let issues: Vec<Value> = serde_json::from_str(&gitlab::render(&run)).unwrap();
+        let mut seen = BTreeSet::new();
+        for issue in &issues {
+            for key in ["description", "check_name", "fingerprint", "severity"] {
+                assert!(!issue[key].as_str().unwrap().is_empty(), "{issue:#}");
+            }
+            assert!(seen.insert(issue["fingerprint"].to_string()), "{issue:#}");
+            assert!(!issue["location"]["path"].as_str().unwrap().starts_with('/'));
+            assert_eq!(issue["location"]["lines"]["begin"], 1);
+        }
+    }
+}
