@@ -4,6 +4,7 @@ use std::{path::PathBuf, str::FromStr};
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+use super::reports::{ReportFormat, Reports, Wanted};
 use crate::{
     digest::Digest,
     image::Platform,
@@ -107,12 +108,12 @@ pub enum Command {
 }
 
 impl Command {
-    /// The form of its answer.
-    pub fn form(&self) -> Format {
-        match self {
-            Self::Verify(args) => args.output,
+    /// The reports that it writes, that on stdout first.
+    pub fn reports(&self) -> Vec<Wanted> {
+        let format = match self {
+            Self::Verify(args) => return args.reports.all(),
+            Self::Rebuild(args) => return args.reports.all(),
             Self::Inspect(args) => args.output,
-            Self::Rebuild(args) => args.output,
             Self::Sign(args) => args.output,
             Self::Provenance(Provenance::Attest(args)) => args.output,
             Self::Trust(Trust::Show { output }) => *output,
@@ -128,15 +129,47 @@ impl Command {
             | Self::Completions(_)
             | Self::Man(_)
             | Self::Explain(_) => Format::Text,
+        };
+        vec![Wanted::on_stdout(match format {
+            Format::Text => ReportFormat::Text,
+            Format::Json => ReportFormat::Json,
+        })]
+    }
+
+    /// Why its reports cannot all be written.
+    pub fn conflict(&self) -> Option<String> {
+        match self {
+            Self::Verify(args) => args.reports.conflict(),
+            Self::Rebuild(args) if args.plan => {
+                let pipelines = |wanted: &Wanted| wanted.format.is_for_pipelines();
+                let all = args.reports.all();
+                let only = "a plan is written as text or json: it is no result";
+                let conflict = all.iter().any(pipelines).then(|| only.to_owned());
+                conflict.or_else(|| args.reports.conflict())
+            }
+            Self::Rebuild(args) => args.reports.conflict(),
+            _ => None,
         }
     }
-}
 
-impl Command {
+    /// The one image that it is about, where its reports are for pipelines.
+    pub fn image(&self) -> Option<&Reference> {
+        match self {
+            Self::Verify(args) => match args.images.as_slice() {
+                [Given::Image(image)] if args.file.is_empty() => Some(image),
+                _ => None,
+            },
+            Self::Rebuild(args) => Some(&args.image),
+            _ => None,
+        }
+    }
+
     /// Whether its answer is a report for people, which may have colours.
     pub fn is_report(&self) -> bool {
         match self {
-            Self::Verify(_) | Self::Inspect(_) | Self::Rebuild(_) => self.form() == Format::Text,
+            Self::Verify(_) | Self::Inspect(_) | Self::Rebuild(_) => {
+                self.reports().first().is_some_and(|wanted| wanted.format == ReportFormat::Text)
+            }
             Self::Diff(args) => args.output == DiffFormat::Text,
             Self::Policy(policy) => !matches!(policy, Policy::Input(_)),
             Self::Explain(_) => true,
@@ -151,21 +184,6 @@ impl Command {
             | Self::Serve(_) => false,
         }
     }
-}
-
-/// The form of answer that a command line asks for which cannot be read.
-pub fn form_of(words: &[String]) -> Format {
-    // There, -o names a file.
-    if words.windows(2).any(|pair| pair == ["provenance", "create"]) {
-        return Format::Text;
-    }
-    let whole = ["-ojson", "-o=json", "--output=json"];
-    let split = ["-o", "--output"];
-    let asked = words.iter().any(|word| whole.contains(&word.as_str()))
-        || words.windows(2).any(|pair| {
-            matches!(pair, [option, value] if split.contains(&option.as_str()) && value == "json")
-        });
-    if asked { Format::Json } else { Format::Text }
 }
 
 /// Which platforms of an image.
@@ -315,7 +333,7 @@ fn repository(text: &str) -> Result<Location, String> {
 /// `hallmark verify`
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  hallmark verify --key cosign.pub registry.example/app:1\n  hallmark verify --policy signed -o json registry.example/app:1\n  hallmark verify -f images.txt"
+    after_help = "Examples:\n  hallmark verify --key cosign.pub registry.example/app:1\n  hallmark verify --policy signed -o json registry.example/app:1\n  hallmark verify -f images.txt -o sarif=hallmark.sarif -o junit=hallmark.xml"
 )]
 pub struct Verify {
     /// REGISTRY/REPOSITORY[:TAG|@DIGEST], sha256:…, oci:DIR[:TAG|@DIGEST], oci-archive:FILE or docker-archive:FILE;
@@ -349,9 +367,9 @@ pub struct Verify {
     /// The verdict as a statement for others.
     #[command(flatten)]
     pub summary: SummaryFor,
-    /// Report format on stdout
-    #[arg(long, short, value_enum, default_value = "text", value_name = "FORMAT")]
-    pub output: Format,
+    /// Which reports are written.
+    #[command(flatten)]
+    pub reports: Reports,
 }
 
 /// The verdict as a statement for others: SLSA's verification summary.
@@ -429,9 +447,9 @@ pub struct Rebuild {
     /// Who signs.
     #[command(flatten)]
     pub with: SignWith,
-    /// Report format on stdout
-    #[arg(long, short, value_enum, default_value = "text", value_name = "FORMAT")]
-    pub output: Format,
+    /// Which reports are written.
+    #[command(flatten)]
+    pub reports: Reports,
 }
 
 /// `hallmark materials`

@@ -53,7 +53,7 @@ pub async fn run(args: &Diff, global: &Global) -> Result<Answer, Failure> {
         DiffFormat::Json => report::json::comparison(&comparison, &left_name, &right_name),
         DiffFormat::Html => report::html::comparison(&comparison, &left_name, &right_name),
     };
-    Ok(Answer { text, code: u8::from(!comparison.level.is_reproducible()) })
+    Ok(Answer::new(text, u8::from(!comparison.level.is_reproducible())))
 }
 
 /// An image that cannot be opened may be there later; one that is malformed stays so.

@@ -68,5 +68,5 @@ async fn fetch(args: &MaterialsFetch, global: &Global) -> Result<Answer, Failure
     let mut last = Page::default();
     line!(last, "{}: {} fetched, {} there already", args.to.display(), all.fetched, all.present);
     text.push_str(last.as_str());
-    Ok(Answer { text, code: u8::from(!replayable) })
+    Ok(Answer::new(text, u8::from(!replayable)))
 }

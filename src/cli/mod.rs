@@ -20,6 +20,7 @@ mod policy;
 mod progress;
 mod provenance;
 mod rebuild;
+pub mod reports;
 mod serve;
 mod sign;
 mod summary;
@@ -29,18 +30,23 @@ mod vouch;
 
 use std::{
     io::{IsTerminal, Write as _},
+    path::PathBuf,
     process::ExitCode,
     time::Duration,
 };
 
 use clap::Parser as _;
 
-use args::{Cli, Command, Format};
+use args::{Cli, Command};
+use reports::{ReportFormat, Wanted};
 
 use crate::{
     finding::{Code, Finding, Subject},
     reference::Reference,
-    report,
+    report::{
+        self,
+        run::{ImageRun, Run, Trouble},
+    },
     source::SourceError,
     untrusted::{Page, clean, line, misleads},
 };
@@ -51,18 +57,53 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// How a complaint about the configuration ends.
 const ADVICE: &str = "\n  help: ";
 
-/// What a command gives: text for stdout, and whether the answer is yes.
+/// What a command gives: text for stdout and files, and whether the answer is yes.
 pub struct Answer {
     /// For stdout.
-    pub text: String,
+    text: String,
+    /// For files.
+    files: Vec<(PathBuf, String)>,
     /// The exit code: 0 yes, 1 no, 3 evidence unavailable.
-    pub code: u8,
+    code: u8,
 }
 
 impl Answer {
+    /// An answer on stdout.
+    fn new(text: String, code: u8) -> Self {
+        Self { text, files: Vec::new(), code }
+    }
+
     /// An answer that is no verdict.
     fn data(text: String) -> Self {
-        Self { text, code: 0 }
+        Self::new(text, 0)
+    }
+
+    /// An answer in every form that was asked for.
+    fn in_forms(code: u8, wanted: &[Wanted], render: impl Fn(ReportFormat) -> String) -> Self {
+        let mut answer = Self::new(String::new(), code);
+        for Wanted { format, file } in wanted {
+            match file {
+                None => answer.text = render(*format),
+                Some(file) => answer.files.push((file.clone(), render(*format))),
+            }
+        }
+        answer
+    }
+}
+
+/// What pipelines are told, in a form of theirs; `others` are written from more than that.
+fn for_pipelines(
+    format: ReportFormat,
+    run: &Run,
+    others: impl Fn(ReportFormat) -> String,
+) -> String {
+    match format {
+        ReportFormat::Text | ReportFormat::Json => others(format),
+        ReportFormat::Sarif => report::sarif::render(run),
+        ReportFormat::Junit => report::junit::render(run),
+        ReportFormat::Github => report::github::render(run),
+        ReportFormat::Gitlab => report::gitlab::render(run),
+        ReportFormat::Markdown => report::markdown::render(run),
     }
 }
 
@@ -76,6 +117,8 @@ pub struct Failure {
     more: Page,
     /// What can be said all the same, for stdout.
     said: String,
+    /// The same for pipelines.
+    so_far: Option<Box<Run>>,
     /// The finding that it is, where it is one.
     finding: Option<Box<Finding>>,
 }
@@ -124,12 +167,25 @@ impl Failure {
     }
 
     fn new(code: u8, message: String) -> Self {
-        Self { code, message, more: Page::default(), said: String::new(), finding: None }
+        let (more, said) = (Page::default(), String::new());
+        Self { code, message, more, said, so_far: None, finding: None }
     }
 
     /// The same, and what was found out before it.
     fn after(self, said: String) -> Self {
         Self { said: said + &self.said, ..self }
+    }
+
+    /// The same, and what pipelines are told of what was found out before it.
+    fn after_run(self, run: Run) -> Self {
+        Self { so_far: Some(Box::new(run)), ..self }
+    }
+
+    /// What pipelines are told of it.
+    fn trouble(&self) -> Trouble {
+        let details = self.more.as_str().lines().map(|line| line.trim().to_owned()).collect();
+        let finding = self.finding.as_deref().cloned();
+        Trouble { exit_code: self.code, message: self.message.clone(), details, finding }
     }
 
     /// What an answer in JSON says of it.
@@ -139,14 +195,44 @@ impl Failure {
         report::json::error(self.code, &self.message, &lines, finding)
     }
 
-    /// What stdout is told: what was found out before, as text; one document where JSON was asked for, in which it stands, too.
-    fn in_form(&self, form: Format) -> String {
-        if form == Format::Text {
-            return self.said.clone();
+    /// What is said instead of an answer, in every form that was asked for: nobody takes a report that is not there for a good one.
+    fn answer(&self, face: &Face) -> Answer {
+        let [stdout, ..] = face.reports.as_slice() else {
+            return Answer::new(String::new(), self.code);
+        };
+        let run = self.run(face);
+        let mut answer = Answer::in_forms(self.code, &face.reports, |format| {
+            let said = if format == stdout.format { self.said.as_str() } else { "" };
+            for_pipelines(format, &run, |format| match format {
+                ReportFormat::Text => format!("{said}{}", self.told()),
+                _ => self.document(said),
+            })
+        });
+        if stdout.format == ReportFormat::Text {
+            // Why there is no more is on stderr.
+            answer.text = self.said.clone();
         }
-        let said = serde_json::Deserializer::from_str(&self.said).into_iter::<serde_json::Value>();
+        answer
+    }
+
+    /// One document in JSON, in which stands what was found out before.
+    fn document(&self, said: &str) -> String {
+        let said = serde_json::Deserializer::from_str(said).into_iter::<serde_json::Value>();
         let partial: Vec<serde_json::Value> = said.map_while(Result::ok).collect();
         report::json::failure(self.error(), partial)
+    }
+
+    /// What pipelines are told. What is known of one image is said of it, so that it is found where its other results are.
+    fn run(&self, face: &Face) -> Run {
+        let trouble = self.trouble();
+        match (&self.so_far, &face.image) {
+            (Some(run), _) => (**run).clone().stopped(trouble),
+            (None, Some(image)) => {
+                let image = ImageRun::unread(image, trouble);
+                Run { images: vec![image], ..Run::new(face.command) }.ending(self.code)
+            }
+            (None, None) => Run::new(face.command).stopped(trouble),
+        }
     }
 
     /// What stderr is told.
@@ -207,12 +293,15 @@ pub fn main() -> ExitCode {
         Err(error) => return usage(&error),
     };
     let face = Face::of(&cli);
+    if let Err(failure) = face.begin(&cli.command) {
+        return finish(Err(failure), &face);
+    }
     let work = match cli.command {
         Command::Serve(_) => log::Work::Serve,
         _ => log::Work::Answer,
     };
     if let Err(failure) = log::start(&cli.global, work) {
-        return finish(Err(failure), face);
+        return finish(Err(failure), &face);
     }
     // A second provider cannot be installed, and there is only this one.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
@@ -228,20 +317,24 @@ pub fn main() -> ExitCode {
     let runtime = match builder.enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            return finish(Err(Failure::unavailable(format!("no runtime: {error}"))), face);
+            return finish(Err(Failure::unavailable(format!("no runtime: {error}"))), &face);
         }
     };
     let done = runtime.block_on(run(cli));
     // What still runs on threads was told to stop; nothing that hangs may keep an interrupted program alive.
     runtime.shutdown_timeout(LAST_WORDS);
-    finish(done, face)
+    finish(done, &face)
 }
 
 /// How a call says things.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Face {
-    /// The form of its answer.
-    form: Format,
+    /// The reports that it writes, that on stdout first.
+    reports: Vec<Wanted>,
+    /// The command that pipelines are told of.
+    command: &'static str,
+    /// The one image that it is about.
+    image: Option<Reference>,
     /// Whether its answer has colours.
     stdout: bool,
     /// Whether its complaints have colours.
@@ -249,35 +342,62 @@ struct Face {
 }
 
 impl Face {
-    const PLAIN: Self = Self { form: Format::Text, stdout: false, stderr: false };
+    /// That of a call that nothing is known of but its reports.
+    fn plain(reports: Vec<Wanted>, command: &'static str) -> Self {
+        Self { reports, command, image: None, stdout: false, stderr: false }
+    }
 
     fn of(cli: &Cli) -> Self {
         let wanted = |stream: &dyn IsTerminal| {
             colour::wanted(cli.global.color, stream.is_terminal(), context::colours())
         };
+        let command = if matches!(cli.command, Command::Rebuild(_)) { "rebuild" } else { "verify" };
         Self {
-            form: cli.command.form(),
+            reports: cli.command.reports(),
+            command,
+            image: cli.command.image().cloned(),
             stdout: cli.command.is_report() && wanted(&std::io::stdout()),
             stderr: wanted(&std::io::stderr()),
         }
     }
+
+    /// Writes into each file that there is no answer yet: one that is killed, or out of time, leaves no older report behind, and what
+    /// cannot be written is known before anything is done.
+    fn begin(&self, command: &Command) -> Result<(), Failure> {
+        if let Some(conflict) = command.conflict() {
+            return Err(Failure::usage(conflict));
+        }
+        let unfinished = Failure::new(130, "the call did not end".to_owned());
+        for (file, text) in unfinished.answer(self).files {
+            if output::is_replaced(&file) {
+                output::to_file(&file, text.as_bytes())?;
+            }
+        }
+        Ok(())
+    }
 }
 
-/// Says what there is to say, and gives the exit code: that of an answer counts only once all of it was written.
+/// Says what there is to say, and gives the exit code. A yes counts only once all of it was written; whatever else was found out stays
+/// what it is. What one place does not take, the others get.
 /// Where JSON was asked for, a failure is JSON, too.
-fn finish(done: Result<Answer, Failure>, face: Face) -> ExitCode {
-    let (text, code, failure) = match done {
-        Ok(answer) => (answer.text, answer.code, None),
-        Err(failure) => (failure.in_form(face.form), failure.code, Some(failure)),
+fn finish(done: Result<Answer, Failure>, face: &Face) -> ExitCode {
+    let (answer, failure) = match done {
+        Ok(answer) => (answer, None),
+        Err(failure) => (failure.answer(face), Some(failure)),
     };
     let painted = |wanted, text: String| if wanted { colour::paint(&text) } else { text };
-    let text = painted(face.stdout, text);
-    let lost = output::to_stdout(&text).err();
+    let files = answer.files.iter();
+    let mut lost: Vec<Failure> =
+        files.filter_map(|(file, text)| output::to_file(file, text.as_bytes()).err()).collect();
+    lost.extend(output::to_stdout(&painted(face.stdout, answer.text)).err());
+    // What could not be written is no news where that is the failure.
+    lost.retain(|lost| failure.as_ref().is_none_or(|failure| failure.message != lost.message));
     for failure in failure.iter().chain(&lost) {
         // A closed stderr changes nothing.
         let _ = std::io::stderr().write_all(painted(face.stderr, failure.told()).as_bytes());
     }
-    ExitCode::from(lost.map_or(code, |lost| lost.code))
+    let code = lost.first().filter(|_| answer.code == 0).map_or(answer.code, |lost| lost.code);
+    ExitCode::from(code)
 }
 
 /// Help and version are answers; a command line that is wrong is told as clap tells it, on one line where a word in it misleads.
@@ -295,15 +415,23 @@ fn usage(error: &clap::Error) -> ExitCode {
         // A closed stderr changes nothing.
         let _ = told;
         let failure = Failure::of_operator(rendered.trim_start_matches("error: "));
-        let lost = output::to_stdout(&failure.in_form(args::form_of(&words))).err();
-        return ExitCode::from(lost.map_or(2, |lost| lost.code));
+        let command = if words.iter().any(|word| word == "rebuild") { "rebuild" } else { "verify" };
+        let answer = failure.answer(&Face::plain(reports::of_words(&words), command));
+        for (file, text) in &answer.files {
+            if let Err(lost) = output::to_file(file, text.as_bytes()) {
+                let _ = std::io::stderr().write_all(lost.told().as_bytes());
+            }
+        }
+        let _ = output::to_stdout(&answer.text);
+        return ExitCode::from(2);
     }
+    let plain = Face::plain(Vec::new(), "verify");
     if error.kind() == clap::error::ErrorKind::DisplayVersion {
-        return finish(Ok(Answer::data(manual::version())), Face::PLAIN);
+        return finish(Ok(Answer::data(manual::version())), &plain);
     }
     match std::io::stdout().is_terminal() {
         true => error.print().map_or(ExitCode::from(2), |()| ExitCode::SUCCESS),
-        false => finish(Ok(Answer::data(error.render().to_string())), Face::PLAIN),
+        false => finish(Ok(Answer::data(error.render().to_string())), &plain),
     }
 }
 

@@ -1,10 +1,12 @@
 //! Where answers go: stdout, and the files that a command was asked to write.
 //!
 //! Half an answer is none. A reader that has gone away (`| head`) wanted no more and is no failure; everything else that keeps
-//! an answer from being written is one, whatever the answer was. A file holds all of its new bytes or what it held before.
+//! an answer from being written is one, whatever the answer was. A file holds all of its new bytes or what it held before; the summary
+//! of a job of GitHub Actions, which several calls of a step write, is added to.
 
 use std::{
-    fs::{self, Permissions},
+    env,
+    fs::{self, File, Permissions},
     io::{self, ErrorKind, Write},
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
@@ -24,6 +26,18 @@ fn whole(out: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         done => done,
     }
+}
+
+/// Where the runner of GitHub Actions says which file the summary of a step is.
+const SUMMARY: &str = "GITHUB_STEP_SUMMARY";
+
+/// Whether a file would be replaced, and not written to or added to.
+pub(super) fn is_replaced(path: &Path) -> bool {
+    !is_summary(path) && fs::metadata(path).map_or(true, |there| there.is_file())
+}
+
+fn is_summary(path: &Path) -> bool {
+    env::var_os(SUMMARY).is_some_and(|summary| path == Path::new(&summary))
 }
 
 /// Writes a file that a command was asked for. Devices and pipes are written to, files are replaced.
@@ -67,6 +81,9 @@ fn beside(file: &Path, platform: &Platform) -> PathBuf {
 }
 
 fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    if is_summary(path) {
+        return File::options().append(true).create(true).open(path)?.write_all(bytes);
+    }
     // Behind a link is the file that is meant.
     let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let mode = match fs::metadata(&real) {
@@ -79,9 +96,17 @@ fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut new = tempfile::Builder::new()
         .prefix(".hallmark-")
         .permissions(mode)
-        .tempfile_in(folder.unwrap_or(Path::new(".")))?;
+        .tempfile_in(folder.unwrap_or(Path::new(".")))
+        .map_err(|error| plain(&error))?;
     new.write_all(bytes)?;
     new.persist(&real).map(drop).map_err(|error| error.error)
+}
+
+/// Without the name of a file that nobody asked for.
+fn plain(error: &io::Error) -> io::Error {
+    let words = error.to_string();
+    let why = words.split_once(" at path ").map_or(words.as_str(), |(why, _)| why);
+    io::Error::new(error.kind(), why.to_owned())
 }
 
 #[cfg(test)]
@@ -131,7 +156,11 @@ mod tests {
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
         to_file(Path::new("/dev/null"), b"three").unwrap();
         assert!(to_file(Path::new("/dev/full"), b"three").is_err());
-        assert!(to_file(&folder.path().join("none/c"), b"three").is_err());
+        let lost = to_file(&folder.path().join("none/c"), b"three").unwrap_err();
+        assert!(
+            lost.message.ends_with("/none/c: No such file or directory (os error 2)"),
+            "{lost}"
+        );
     }
 
     #[test]

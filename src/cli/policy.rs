@@ -63,7 +63,7 @@ fn tests(path: &Path, global: &Global) -> Result<Answer, Failure> {
     }
     line!(page, "{} passed, {} failed", report.passed(), report.failed());
     let text = page.into_text();
-    Ok(Answer { text, code: u8::from(!report.is_success()) })
+    Ok(Answer::new(text, u8::from(!report.is_success())))
 }
 
 /// The answer is yes where the rules load beside the preset, and nothing is to be said about them.
@@ -80,7 +80,7 @@ fn check(path: &Path, global: &Global) -> Result<Answer, Failure> {
         lines => lines.iter().for_each(|words| line!(page, "{words}")),
     }
     let text = page.into_text();
-    Ok(Answer { text, code: u8::from(!lines.is_empty()) })
+    Ok(Answer::new(text, u8::from(!lines.is_empty())))
 }
 
 fn said(own: &Bundle, preset: &str, limits: &Limits) -> Result<Vec<String>, PolicyError> {
@@ -104,7 +104,7 @@ fn eval(args: &PolicyEval, global: &Global) -> Result<Answer, Failure> {
     let judgement = judged.map_err(|e| unreadable(&e))?;
     let proven = policy::input::may_pass(&input);
     let code = u8::from(!judgement.deny.is_empty() || !proven);
-    Ok(Answer { text: shown(&judgement, proven), code })
+    Ok(Answer::new(shown(&judgement, proven), code))
 }
 
 fn shown(judgement: &Judgement, proven: bool) -> String {

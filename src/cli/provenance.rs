@@ -49,9 +49,9 @@ async fn create_manifest(args: &ProvenanceCreate, config: &Config) -> Result<Ans
     let manifest =
         create(&description, &config.limits).map_err(|e| Failure::usage(e.to_string()))?;
     let text = String::from_utf8_lossy(&manifest.bytes).into_owned();
-    let Some(path) = &args.output else { return Ok(Answer { text, code: 0 }) };
+    let Some(path) = &args.output else { return Ok(Answer::data(text)) };
     output::to_file(path, &manifest.bytes)?;
-    Ok(Answer { text: String::new(), code: 0 })
+    Ok(Answer::data(String::new()))
 }
 
 fn describe(args: &ProvenanceCreate, image: &Image) -> Result<Description, Failure> {
@@ -181,7 +181,7 @@ async fn embed(args: &ProvenanceEmbed, config: &Config) -> Result<Answer, Failur
         let text = format!("{:#}\n", statement(&manifest, &name, digest, &run));
         output::to_file(path, text.as_bytes())?;
     }
-    Ok(Answer { text: format!("{digest}\n"), code: 0 })
+    Ok(Answer::data(format!("{digest}\n")))
 }
 
 /// The root filesystem of the image, for what folders it has already.

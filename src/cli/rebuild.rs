@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 
 use super::{
     Answer, Failure,
-    args::{Format, Global, Rebuild},
+    args::{Global, Rebuild},
     code_of,
     context::{self, Overrides},
-    output, sign,
+    for_pipelines, output,
+    reports::{ReportFormat, Wanted},
+    sign,
 };
 use crate::{
     engine::{self, replay::Elsewhere, store::Store},
@@ -15,7 +17,11 @@ use crate::{
     image::Image,
     rebuild::{Planned, Rebuild as Outcome, plan::plan, verdict},
     reference::{Location, PinnedReference, Reference, Selector},
-    report, source,
+    report::{
+        self,
+        run::{ImageRun, PlatformRun, Run},
+    },
+    source,
     verdict::Evidence,
     verify::{When, gather, open},
 };
@@ -40,7 +46,7 @@ pub async fn run(args: &Rebuild, global: &Global) -> Result<Answer, Failure> {
     let reference = context::pin(&args.image, &config, &ctx).await?;
     let (source, images) = open(&reference, &ctx).await?;
     let files = attest_files(args, &images)?;
-    let (mut text, mut outcomes) = (String::new(), Vec::new());
+    let (mut said, mut outcomes) = (Said::new(args.reports.all(), &reference), Vec::new());
     let (mut orders, mut lost) = (Vec::new(), None);
     for (at, image) in images.into_iter().enumerate() {
         let started = jiff::Timestamp::now();
@@ -55,7 +61,7 @@ pub async fn run(args: &Rebuild, global: &Global) -> Result<Answer, Failure> {
         if args.plan {
             let Some(provenance) = evidence.provenance.value() else {
                 let failure = Failure::refused(format!("{reference} carries no provenance"));
-                return Err(failure.after(text));
+                return Err(said.before(failure));
             };
             let planned = plan(provenance, &evidence.image, &evidence.plan_options);
             outcomes.push(match &planned {
@@ -66,25 +72,74 @@ pub async fn run(args: &Rebuild, global: &Global) -> Result<Answer, Failure> {
                 Planned::Plan(plan) => Some(engine::command::by_hand(plan, ctx.rebuild.engine)),
                 Planned::NotReplayable(_) => None,
             };
-            text.push_str(&match args.output {
-                Format::Text => report::plan::planned(&planned, by_hand.as_ref()),
-                Format::Json => report::plan::json(&planned, by_hand.as_ref()),
-            });
+            said.add(
+                || report::plan::planned(&planned, by_hand.as_ref()),
+                || report::plan::json(&planned, by_hand.as_ref()),
+            );
             continue;
         }
         outcomes.push(told(&evidence.rebuild, &findings));
-        text.push_str(&match args.output {
-            Format::Text => report::text::rebuild_report(&evidence, &findings),
-            Format::Json => report::json::evidence(&evidence, &findings, jiff::Timestamp::now()),
-        });
+        said.add(
+            || report::text::rebuild_report(&evidence, &findings),
+            || report::json::evidence(&evidence, &findings, jiff::Timestamp::now()),
+        );
+        let passed = outcomes.last() == Some(&Told::Reproduced);
+        said.image.platforms.push(PlatformRun::rebuilt(&evidence, &findings, passed));
     }
     // Nothing is stored before all of it is written.
     if lost.is_none() && args.push {
         lost = store_all(&orders, global).await.err();
     }
     match lost {
-        Some(failure) => Err(failure.after(text)),
-        None => Ok(Answer { text, code: exit_code(&outcomes) }),
+        Some(failure) => Err(said.before(failure)),
+        None => Ok(said.answer(exit_code(&outcomes))),
+    }
+}
+
+/// What is found out of one platform after the other, in the forms that were asked for.
+struct Said {
+    wanted: Vec<Wanted>,
+    text: String,
+    json: String,
+    image: ImageRun,
+}
+
+impl Said {
+    fn new(wanted: Vec<Wanted>, reference: &PinnedReference) -> Self {
+        let (text, json) = (String::new(), String::new());
+        Self { wanted, text, json, image: ImageRun::pinned(reference) }
+    }
+
+    fn add(&mut self, text: impl Fn() -> String, json: impl Fn() -> String) {
+        let asked = |format| self.wanted.iter().any(|wanted| wanted.format == format);
+        if asked(ReportFormat::Text) {
+            self.text.push_str(&text());
+        }
+        if asked(ReportFormat::Json) {
+            self.json.push_str(&json());
+        }
+    }
+
+    fn run(&self, code: u8) -> Run {
+        let image = ImageRun { exit_code: code, ..self.image.clone() };
+        Run { images: vec![image], ..Run::new("rebuild") }.ending(code)
+    }
+
+    fn answer(&self, code: u8) -> Answer {
+        let run = self.run(code);
+        Answer::in_forms(code, &self.wanted, |format| {
+            for_pipelines(format, &run, |format| match format {
+                ReportFormat::Text => self.text.clone(),
+                _ => self.json.clone(),
+            })
+        })
+    }
+
+    /// What was found out before something failed.
+    fn before(&self, failure: Failure) -> Failure {
+        let run = self.run(failure.code);
+        let failure = failure.after(self.answer(0).text);
+        if self.image.platforms.is_empty() { failure } else { failure.after_run(run) }
     }
 }
 

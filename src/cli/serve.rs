@@ -51,7 +51,7 @@ pub async fn run(args: &Serve, global: &Global) -> Result<Answer, Failure> {
     let served = serve(config.listen, gate, files, stop()).await;
     watching.abort();
     served.map_err(|error| Failure::usage(error.to_string()))?;
-    Ok(Answer { text: String::new(), code: 0 })
+    Ok(Answer::data(String::new()))
 }
 
 /// What decisions are made by, read at one time.

@@ -270,5 +270,5 @@ fn import(file: &Path) -> Result<Answer, Failure> {
     if imported.yaml.is_none() {
         text.insert_str(0, "# nothing of this policy can be said in hallmark.yaml\n");
     }
-    Ok(Answer { text, code: u8::from(!imported.left_out.is_empty()) })
+    Ok(Answer::new(text, u8::from(!imported.left_out.is_empty())))
 }

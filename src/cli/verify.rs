@@ -4,18 +4,25 @@ use std::sync::Arc;
 
 use super::{
     Answer, Failure,
-    args::{Format, Global, Verify},
+    args::{Global, Verify},
     code_of,
     context::{self, Overrides},
+    for_pipelines,
     images::{self, Form, Images},
-    is_unavailable, summary,
+    is_unavailable,
+    reports::{ReportFormat, Wanted},
+    summary,
 };
 use crate::{
     config::Config,
     finding::{Code, Finding},
     progress::Silent,
     reference::Reference,
-    report::{self, text::Detail},
+    report::{
+        self,
+        run::{ImageRun, Run},
+        text::Detail,
+    },
     source::PlatformChoice,
     untrusted::{Page, line},
     verdict::{Decision, PlatformVerdict, Verdict},
@@ -44,7 +51,8 @@ pub async fn run(args: &Verify, global: &Global) -> Result<Answer, Failure> {
         return Err(Failure::usage("--attest is for one image; call it for each"));
     }
     let detail = if global.verbose > 0 { Detail::Strangers } else { Detail::Brief };
-    let how = (args.output, detail);
+    let wanted = args.reports.all();
+    let how = (wanted.as_slice(), detail);
     let answer = match (form, references.as_slice()) {
         (Form::One, [image]) => one(image, args, how, &config, &ctx).await?,
         _ => list(&references, how, &config, &ctx).await?,
@@ -60,7 +68,7 @@ pub async fn run(args: &Verify, global: &Global) -> Result<Answer, Failure> {
 async fn one(
     image: &Reference,
     args: &Verify,
-    (output, detail): (Format, Detail),
+    (wanted, detail): (&[Wanted], Detail),
     config: &Config,
     ctx: &Context,
 ) -> Result<Answer, Failure> {
@@ -69,37 +77,46 @@ async fn one(
     let image = pinned.or_else(|failure| context::compiled(config, ctx).and(Err(failure)))?;
     let verdict = verify(image, ctx, jiff::Timestamp::now()).await;
     context::compiled(config, ctx)?;
-    let text = match output {
-        Format::Text => report::text::verdict_page(&verdict, detail).into_text(),
-        Format::Json => report::json::verdict(&verdict),
-    };
     let code = exit_code(&verdict);
+    let images = vec![ImageRun::judged(&verdict, detail, code)];
+    let run = Run { images, ..Run::new("verify") }.ending(code);
+    let answer = Answer::in_forms(code, wanted, |format| {
+        for_pipelines(format, &run, |format| match format {
+            ReportFormat::Text => report::text::verdict_page(&verdict, detail).into_text(),
+            _ => report::json::verdict(&verdict),
+        })
+    });
     // What was found out is reported even where its summary cannot be written.
-    summary::write(args, config, &verdict, code).map_err(|failure| failure.after(text.clone()))?;
+    summary::write(args, config, &verdict, code)
+        .map_err(|failure| failure.after(answer.text.clone()).after_run(run.clone()))?;
     // As the context: the evidence is given back with the process.
     std::mem::forget(verdict);
-    Ok(Answer { text, code })
+    Ok(answer)
 }
 
 /// One report after the other. An image that cannot be read has a report, too, and does not keep the others from theirs.
 async fn list(
     references: &[Reference],
-    (output, detail): (Format, Detail),
+    (wanted, detail): (&[Wanted], Detail),
     config: &Config,
     ctx: &Context,
 ) -> Result<Answer, Failure> {
     // What the operator wrote is wrong for all of them.
     context::compiled(config, ctx)?;
+    let json = wanted.iter().any(|wanted| wanted.format == ReportFormat::Json);
     let (mut page, mut images, mut codes) = (Page::default(), Vec::new(), Vec::new());
+    let mut run = Run::new("verify");
     for reference in references {
         let (text, code, report, error) = match context::pin(reference, config, ctx).await {
             Ok(image) => {
                 let verdict = verify(image, ctx, jiff::Timestamp::now()).await;
-                let report =
-                    (output == Format::Json).then(|| report::json::verdict_value(&verdict));
-                (report::text::verdict_page(&verdict, detail), exit_code(&verdict), report, None)
+                let report = json.then(|| report::json::verdict_value(&verdict));
+                let code = exit_code(&verdict);
+                run.images.push(ImageRun::judged(&verdict, detail, code));
+                (report::text::verdict_page(&verdict, detail), code, report, None)
             }
             Err(failure) => {
+                run.images.push(ImageRun::unread(reference, failure.trouble()));
                 (unread(reference, &failure), failure.code, None, Some(failure.error()))
             }
         };
@@ -110,18 +127,17 @@ async fn list(
         }));
         codes.push(code);
     }
-    let count = |wanted: u8| codes.iter().filter(|code| **code == wanted).count();
-    let (passed, failed, unread) = (count(0), count(1), codes.len() - count(0) - count(1));
-    let all = report::text::plural(codes.len(), "image");
-    line!(page, "{all}: {passed} passed, {failed} failed, {unread} without an answer");
+    line!(page, "{}", run.summary());
     let code = gravest(codes);
-    let text = match output {
-        Format::Text => page.into_text(),
-        Format::Json => report::json::lines(&serde_json::json!({
-            "schema": report::json::VERDICTS, "exitCode": code, "images": images,
-        })),
-    };
-    Ok(Answer { text, code })
+    let run = run.ending(code);
+    Ok(Answer::in_forms(code, wanted, |format| {
+        for_pipelines(format, &run, |format| match format {
+            ReportFormat::Text => page.as_str().to_owned(),
+            _ => report::json::lines(&serde_json::json!({
+                "schema": report::json::VERDICTS, "exitCode": code, "images": images,
+            })),
+        })
+    }))
 }
 
 /// The report about an image of which nothing is known.

@@ -30,6 +30,7 @@ mod readme;
 mod reasons;
 mod rebuild;
 mod registry;
+mod reports;
 mod robust;
 mod roots;
 mod server;
