@@ -354,8 +354,10 @@ impl Job<'_> {
             return Ok(());
         }
         let why = format!(
-            "buildah {} lets RUN --mount reach the host (CVE-2024-1753, 9407, 9675, 11218); 1.38.1 does not",
-            version.text
+            "buildah {} lets RUN --mount reach the host (CVE-2024-1753, 9407, 9675, 11218), and RUN has an option here that is \
+             not plainly {}; 1.38.1 does not",
+            version.text,
+            HARMLESS.join(" or ")
         );
         Err(self.shell.failure(FailureKind::EngineUnavailable, why))
     }
@@ -472,20 +474,59 @@ fn last_error(log: &str) -> Option<String> {
     last.map(str::to_owned)
 }
 
-/// Whether any reader of this Dockerfile could find a mount in it. Lines go on after a backslash or a backtick, comments may stand
-/// between, quotation marks vanish, and a variable may hold the name of the option.
+/// Options of `RUN` that reach nothing of the host, as they are written out.
+const HARMLESS: [&str; 3] = ["--network=none", "--network=default", "--network=host"];
+
+/// Whether any reader of this Dockerfile could find an option of `RUN` in it that is none of [`HARMLESS`]. Lines go on after a
+/// backslash or a backtick, comments may stand between, quotation marks vanish, and a variable may hold the name of an option or
+/// all of it. So every line is looked at as if an instruction began there; one that gives `RUN` an option has to say so in plain
+/// words, on that line, and whatever looks like another option is refused.
 fn may_mount(dockerfile: &str) -> bool {
-    let squeezed = |text: &str| -> String {
-        let kept = text.chars().filter(|c| !c.is_whitespace() && !r#"\`'""#.contains(*c));
-        kept.flat_map(char::to_lowercase).collect()
-    };
-    let lines = dockerfile.lines().filter(|line| !line.trim_start().starts_with('#'));
-    let without_comments: String = lines.map(|line| format!("{line}\n")).collect();
-    [squeezed(dockerfile), squeezed(&without_comments)].iter().any(|text| {
-        let mut options = text.split("run--").skip(1);
-        let is_variable = |option: &str| option.split('=').next().unwrap_or(option).contains('$');
-        text.contains("--mount") || options.any(is_variable)
+    let comment = |line: &&str| line.trim_start().starts_with('#');
+    let lines: Vec<&str> = dockerfile.split('\n').filter(|line| !comment(line)).collect();
+    let squeezed: Vec<String> = lines.iter().map(|line| squeeze(line)).collect();
+    let text = squeezed.concat();
+    if text.contains("--mount") || squeeze(dockerfile).contains("--mount") {
+        return true;
+    }
+    let mut at = 0;
+    lines.iter().zip(&squeezed).any(|(line, own)| {
+        let from = text.get(at..).unwrap_or_default();
+        at += own.len();
+        after_run(from).is_some_and(|rest| rest.starts_with('-') && !is_plain(line, from))
     })
+}
+
+/// What is left of a text if white space, and what another reader could drop, is dropped.
+fn squeeze(text: &str) -> String {
+    let kept = text.chars().filter(|c| !c.is_whitespace() && !r#"\`'""#.contains(*c));
+    kept.flat_map(char::to_lowercase).collect()
+}
+
+/// What follows `RUN` in squeezed text that begins with it, as a trigger or not.
+fn after_run(squeezed: &str) -> Option<&str> {
+    let mut rest = squeezed;
+    while let Some(inner) = rest.strip_prefix("onbuild") {
+        rest = inner;
+    }
+    rest.strip_prefix("run")
+}
+
+/// Whether this line begins with `RUN` and options of [`HARMLESS`], all of it in plain words, and no reader finds another option
+/// behind them. `squeezed` is the text from here on.
+fn is_plain(line: &str, squeezed: &str) -> bool {
+    let mut words = line.split([' ', '\t', '\r']).filter(|word| !word.is_empty());
+    let run = words.find(|word| !word.eq_ignore_ascii_case("onbuild"));
+    if !run.is_some_and(|word| word.eq_ignore_ascii_case("run")) {
+        return false;
+    }
+    let options = words.take_while(|word| HARMLESS.contains(word)).count();
+    let mut rest = after_run(squeezed).unwrap_or_default();
+    for _ in 0..options {
+        let option = HARMLESS.iter().find_map(|option| rest.strip_prefix(option));
+        rest = option.unwrap_or(rest);
+    }
+    options > 0 && !rest.starts_with('-')
 }
 
 #[cfg(test)]
@@ -504,6 +545,26 @@ mod tests {
             "FROM x\nRUN --mo\"un\"t=type=bind true\n",
             "FROM x\nARG M=mount\nRUN --$M=type=bind true\n",
             "FROM x\nARG M=--mo\nARG N\nrun --${N}unt=type=bind true\n",
+            "FROM x\nARG M=mount\nRUN --network=none --$M=type=bind true\n",
+            "FROM x\nARG M=mount\nRUN --network=none \\\n  --$M=type=bind true\n",
+            "FROM x\nARG M=mount\nRUN \\\n--network=none \\\n# x\n--$M=type=bind true\n",
+            "FROM x\nARG M=mount\nRUN --network=none\t\\\n\n--${M}=type=bind true\n",
+            "FROM x\nARG M=mount\n  ONBUILD  Run --network=host --$M=type=bind true\n",
+            "FROM x\nARG M=mount\nONBUILD \\\nRUN --$M=type=bind true\n",
+            "FROM x\nARG M=mount\nR\\\nUN --$M=type=bind true\n",
+            "FROM x\nARG M=mount\nRUN --network=none$X --$M=type=bind true\n",
+            "FROM x\nARG M=mount\nRUN --network=$N --$M=type=bind true\n",
+            "FROM x\nARG M=mount\nRUN --network=\"none\" --$M=type=bind true\n",
+            "FROM x\nARG M=mount\nRUN --network=none\u{a0}--$M=type=bind true\n",
+            "FROM x\nARG M=mount\nRUN <<A --$M=type=bind\nRUN --$M=type=bind true\nA\n",
+            "# escape=`\nFROM x\nRUN --network=none `\n--$M=type=bind true\n",
+            "FROM x\nRUN --security=insecure true\n",
+            "FROM x\nRUN --device=/dev/sda true\n",
+            "FROM x\nRUN --network=none --future true\n",
+            "FROM x\nRUN --network=none,x true\n",
+            "FROM x\nRUN --network true\n",
+            "FROM x\nRUN -\\\n-${M}=type=bind true\n",
+            "FROM x\r\nRUN --network=none \\\r\n--$M=type=bind true\r\n",
         ] {
             assert!(may_mount(text), "{text}");
         }
@@ -511,6 +572,12 @@ mod tests {
             "FROM x\nRUN make --silent\nCOPY --from=a /b /c\n",
             "FROM x\nRUN npm run --silent=$X\nRUN --network=none true\n",
             "# RUN nothing\nFROM x\nRUN mount -t proc p /p\n",
+            "# RUN --$M=x true\nFROM x\nRUN true\n",
+            "FROM x\r\nRUN --network=none true\r\n",
+            "FROM x\nrun\t--network=default  --network=none \\\n  cargo run --release --$X\n",
+            "FROM x\nONBUILD RUN --network=host [\"true\"]\n",
+            "FROM x\nRUN cargo build \\\n  && cargo run --release \\\n  && prune --$ALL\n",
+            "FROM x\nRUN set -e; \\\n  docker run --rm x\n",
         ] {
             assert!(!may_mount(text), "{text}");
         }

@@ -61,11 +61,20 @@ async fn g8_no_text_leads_to_the_hosts_files() {
         ("backtick", format!("# escape=`\n{from}RUN --mo`\nunt{mount}\n")),
         ("variable", format!("{from}ARG M=mount\nRUN --$M{mount}\n")),
         ("quoted", format!("{from}RUN --mo\"un\"t{mount}\n")),
+        ("second", format!("{from}ARG M=mount\nRUN --network=none --$M{mount}\n")),
+        ("trigger", format!("{from}ARG M=mount\nONBUILD RUN --network=none --$M{mount}\n")),
     ];
+    let said = Command::new("buildah").arg("--version").output().map(|o| o.stdout);
+    let said = String::from_utf8(said.unwrap_or_default()).unwrap();
+    let old = said.split_whitespace().nth(2).is_some_and(|v| v.starts_with("1.28."));
     for (case, dockerfile) in cases {
         for choice in engines() {
             let plan = for_engine(plan_of(&lab, case, &dockerfile).await, choice);
             let result = run(&plan, lab.settings(), choice, &Limits::default(), &Silent).await;
+            if old && choice == EngineChoice::Buildah {
+                let failure = result.as_ref().err().expect("it was built");
+                assert_eq!(failure.kind, FailureKind::EngineUnavailable, "{case}: {}", failure.why);
+            }
             let log = result.err().map(|failure| failure.log).unwrap_or_default();
             assert!(!log.contains("whole"), "{case}, {choice:?}: {log}");
             assert_eq!(std::fs::read_to_string(&canary).unwrap(), "whole", "{case}, {choice:?}");
