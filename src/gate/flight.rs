@@ -2,9 +2,9 @@
 //!
 //! A verification runs in a task of its own: it goes on for a while when the review that started it runs out of time, so
 //! that the retry finds it done, and a panic in it denies one image and nothing else. It begins when its registry and
-//! namespace have a slot ([`shares`](super::shares)), and it ends at its deadline, or when nobody has waited for it for a
-//! while: at once where others wait for slots (attack C14). What was found about a digest is kept for a short while; what
-//! was found about a tag never is, because a tag can move (attack E4, CVE-2026-122321).
+//! namespace have a slot ([`shares`](super::shares)), holds it for a moment, and ends at its deadline, or when nobody has
+//! waited for it for a while (attack C14). What was found about a digest is kept for a short while; what was found about a
+//! tag never is, because a tag can move (attack E4, CVE-2026-122321).
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -20,7 +20,7 @@ use futures_util::{
 };
 use tokio::{sync::watch, time::sleep};
 
-use super::shares::{Crowded, Party, SIZES, Shares, Sizes, Slot};
+use super::shares::{Crowded, Party, Pulse, SIZES, Shares, Sizes, Slot};
 use crate::{
     reference::{Location, Reference, Selector},
     untrusted::cut,
@@ -300,22 +300,27 @@ impl Course {
             () = self.forsaken(Duration::ZERO) => return End::Given(FORSAKEN),
         };
         let begun = Instant::now();
+        let pulse = Arc::new(Pulse::new(begun));
         let (verify, reference) = (Arc::clone(&self.judge.verify), self.reference.clone());
+        let work = Beating {
+            work: async move { verify(reference).await }.boxed(),
+            pulse: Arc::clone(&pulse),
+        };
         // Whichever way this ends, by the deadline too, the work ends with it.
-        let work = Tied(tokio::spawn(async move { verify(reference).await }));
+        let work = Tied(tokio::spawn(work));
         let end = tokio::select! {
             judged = work => End::Judged(judged.unwrap_or_else(|error| {
                 tracing::error!(image = %self.reference, %error, "a verification came to no end");
                 LOST.about(&self.reference)
             })),
             () = self.forsaken(self.judge.patience.linger) => End::Given(FORSAKEN),
-            () = outstay(&mut slot) => End::Given(OUSTED),
+            () = outstay(&mut slot, pulse) => End::Given(OUSTED),
         };
         slot.was_quick(matches!(end, End::Judged(_)) && begun.elapsed() < QUICK);
         end
     }
 
-    /// Ends once nobody has waited for `linger`, or nobody waits while others need slots. Nobody can join any more then.
+    /// Ends once nobody has waited for `linger`. Nobody can join any more then.
     async fn forsaken(&self, linger: Duration) {
         let mut watched = self.watchers.subscribe();
         loop {
@@ -327,7 +332,6 @@ impl Course {
             tokio::select! {
                 () = again => continue,
                 () = sleep(linger) => {}
-                () = self.shares.pressed() => {}
             }
             let mut table = lock(&self.table);
             if *self.watchers.borrow() == 0 {
@@ -342,9 +346,24 @@ impl Course {
 }
 
 /// Ends once a verification that takes long has to make room for others.
-async fn outstay(slot: &mut Slot) {
+async fn outstay(slot: &mut Slot, pulse: Arc<Pulse>) {
     sleep(SLOT_TIME).await;
-    slot.step_aside().await;
+    slot.step_aside(pulse).await;
+}
+
+/// Work that tells when it gets on: it is looked at again when something came that it waited for.
+struct Beating<T> {
+    work: BoxFuture<'static, T>,
+    pulse: Arc<Pulse>,
+}
+
+impl<T> Future for Beating<T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        self.pulse.beat();
+        self.work.poll_unpin(cx)
+    }
 }
 
 /// A task that ends with whoever waits for it.
@@ -595,6 +614,74 @@ mod tests {
             assert!(lock(&flights.table).flying.is_empty(), "{hosts} hosts");
         }
         assert!(begun.load(Ordering::SeqCst) < 4 * (SIZES.slots + 10), "most never began");
+    }
+
+    /// A verification that never ends where the name has `dead`, gets on for three seconds where it has `slow`, and ends at
+    /// once otherwise.
+    fn shared() -> Flights {
+        let verify = |reference: Reference| {
+            async move {
+                let name = reference.to_string();
+                if name.contains("dead") {
+                    std::future::pending::<()>().await;
+                }
+                for _ in 0..30 * usize::from(name.contains("slow")) {
+                    sleep(Duration::from_millis(100)).await;
+                }
+                Judged { allowed: true, ..Judged::denied(&reference, "no", "no") }
+            }
+            .boxed()
+        };
+        Flights::sized(Arc::new(verify), Patience { deadline: LONG, linger: LONG }, SIZES)
+    }
+
+    #[tokio::test]
+    async fn c18_long_work_at_one_registry_keeps_no_other_namespace_out_of_it() {
+        let flights = shared();
+        let long = |n| flights.join(&at("shared.example/dead", n), "evil");
+        let _waits: Vec<_> = (0..2 * SIZES.host).map(long).collect();
+        tokio::task::yield_now().await;
+        for n in 0..3 {
+            let honest = flights.join(&at("shared.example/good", n), "team");
+            let judged = tokio::time::timeout(SLOT_TIME / 2, honest).await;
+            assert!(judged.is_ok_and(|j| j.allowed), "part of the registry's slots are not theirs");
+            let own = flights.join(&at("shared.example/good", 100 + n), "evil");
+            let judged = tokio::time::timeout(SLOT_TIME * 4, own).await;
+            assert!(judged.is_ok_and(|j| j.allowed), "theirs are taken in turns");
+        }
+    }
+
+    #[tokio::test]
+    async fn c19_work_that_gets_on_comes_to_its_end_while_hundreds_are_silent() {
+        let flights = shared();
+        let hosts = |n: usize| format!("dead{}.example", n % 60);
+        for namespace in ["evil", "evil1", "evil2"] {
+            for n in 0..400 {
+                let wait = flights.join(&at(&format!("{}/{namespace}", hosts(n)), n), namespace);
+                tokio::spawn(wait);
+            }
+        }
+        // All places aside are taken.
+        sleep(SLOT_TIME * 4).await;
+        let honest =
+            ["team", "evil"].map(|n| flights.join(&at(&format!("r.example/slow/{n}"), 1), n));
+        for (judged, namespace) in
+            futures_util::future::join_all(honest).await.iter().zip(["team", "evil"])
+        {
+            assert!(judged.allowed, "{namespace}: {judged:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn c19_work_is_not_lost_when_its_review_ends_while_others_wait() {
+        let flights = shared();
+        let dead = |n| flights.join(&at(&format!("dead{n}.example"), n), "evil");
+        let _waits: Vec<_> = (0..2 * SIZES.slots).map(dead).collect();
+        let slow = at("r.example/slow", 1);
+        drop(tokio::time::timeout(SLOT_TIME * 2, flights.join(&slow, "team")).await);
+        sleep(SLOT_TIME * 3).await;
+        let judged = tokio::time::timeout(SLOT_TIME / 2, flights.join(&slow, "team")).await;
+        assert!(judged.is_ok_and(|j| j.allowed), "the retry finds it done");
     }
 
     #[tokio::test]

@@ -138,6 +138,10 @@ pub enum OnMismatch {
     Accept,
 }
 
+/// Denied manifests of an index after which no further one is judged where no report is written: the image is denied, and an
+/// index may list a thousand (attack C18).
+const DENIED_ENOUGH: usize = 8;
+
 /// Judges an image.
 #[tracing::instrument(level = "debug", skip_all, fields(%image))]
 pub async fn verify(image: PinnedReference, ctx: &Context, now: Timestamp) -> Verdict {
@@ -162,8 +166,12 @@ async fn judge_platforms(
             return (vec![unreadable(error.into_finding(subject()), None, None)], Vec::new());
         }
     };
-    let mut verdicts = Vec::with_capacity(loaded.images.len());
+    let mut verdicts: Vec<PlatformVerdict> = Vec::with_capacity(loaded.images.len());
     for image in loaded.images {
+        let denied = || verdicts.iter().filter(|verdict| !verdict.decision.is_pass()).count();
+        if ctx.keep == Keep::Findings && denied() >= DENIED_ENOUGH {
+            break;
+        }
         verdicts.push(match image {
             Ok(image) => judge_image(&*source, image, ctx, now).await,
             Err(lost) => {

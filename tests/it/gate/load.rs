@@ -163,6 +163,126 @@ async fn c14_an_honest_image_is_decided_while_2048_at_dead_registries_are_asked_
     }
 }
 
+/// What a pod of `namespace` with these images gets.
+async fn ask(gate: &Gate, namespace: &str, images: &[String]) -> serde_json::Value {
+    let containers = images.iter().enumerate();
+    let containers: Vec<_> =
+        containers.map(|(n, image)| json!({"name": format!("c{n}"), "image": image})).collect();
+    let mut review = pod("CREATE", &json!({ "containers": containers }));
+    review["request"]["namespace"] = json!(namespace);
+    gate.review(&review).await
+}
+
+#[tokio::test]
+async fn c18_long_work_of_one_namespace_keeps_no_other_out_of_a_registry() {
+    let mut world = World::new();
+    let honest: Vec<_> = (0..3)
+        .map(|n| {
+            let content = format!("honest {n}");
+            let image = world.store.image(&Parts::new(&[("bin/app", content.as_bytes())]));
+            world.key.sign(&mut world.store, &image);
+            image
+        })
+        .collect();
+    // One registry, where what one tenant keeps there is never answered for.
+    let handler = |request: &crate::server::Request, _| {
+        request.path().contains("/evil/").then(|| Reply::new(200).body(Body::Silence))
+    };
+    let registry = Registry::start(world.store.clone(), Box::new(handler));
+    let gate = Gate::start(&world.config("signed").replace("request: 2s", "request: 60s")).await;
+    let evil: Vec<_> =
+        (0..64).map(|n| format!("{}/evil/i{n}@sha256:{}", registry.host, "0".repeat(64))).collect();
+    let attack = ask(&gate, "evil", &evil);
+    let honest = async {
+        for image in &honest {
+            tokio::time::sleep(Duration::from_millis(800)).await;
+            assert_allowed(&ask(&gate, "team", &[registry.image(image)]).await);
+        }
+        let own = ask(&gate, "evil", &[registry.image(&world.image)]).await;
+        assert!(own["allowed"].is_boolean(), "{own:#}");
+    };
+    let (denied, ()) = tokio::join!(attack, honest);
+    assert_eq!(denied["allowed"], false, "{denied:#}");
+}
+
+#[tokio::test]
+async fn c18_an_index_of_hundreds_is_not_judged_on_once_it_is_denied() {
+    let mut world = World::new();
+    let manifest = world.store.manifests[&world.image].1.clone();
+    let entries: Vec<_> = (0..200)
+        .map(|n| {
+            let mut manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
+            manifest["annotations"] = json!({"n": n.to_string()});
+            let mut entry = world.store.manifest(&manifest, None);
+            entry["platform"] = json!({"os": "linux", "architecture": "amd64"});
+            entry
+        })
+        .collect();
+    let index = json!({
+        "schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json",
+        "manifests": entries,
+    });
+    let index = world.store.manifest(&index, None)["digest"].as_str().unwrap().to_owned();
+    let registry = Registry::honest(world.store.clone());
+    let gate = Gate::start_with(&world.config("signed"), &["--log", "hallmark=debug"]).await;
+    let image = registry.image(&index);
+    assert_denied(&gate.pod(&image).await, &image, "signature-missing");
+    let log = gate.log();
+    let judged = log.lines().filter(|l| l.contains("prove{") && l.contains("close")).count();
+    assert!((1..=8).contains(&judged), "{judged} manifests were judged");
+}
+
+#[tokio::test]
+async fn c19_a_verification_of_seconds_ends_while_many_registries_are_silent() {
+    let world = World::new();
+    let silent: Vec<_> = (0..24)
+        .map(|_| {
+            let silence = |_: &crate::server::Request, _| Some(Reply::new(200).body(Body::Silence));
+            Registry::start(world.store.clone(), Box::new(silence))
+        })
+        .collect();
+    // It answers, and takes its time.
+    let slow = |_: &crate::server::Request, _| {
+        std::thread::sleep(Duration::from_millis(700));
+        None
+    };
+    let registry = Registry::start(world.store.clone(), Box::new(slow));
+    let gate = Gate::start(&world.config("signed").replace("request: 2s", "request: 60s")).await;
+    let attack = async {
+        for round in 0..3 {
+            let reviews = (0..3).map(|namespace| {
+                let images: Vec<_> = (0..96)
+                    .map(|n| {
+                        let host = &silent[n % silent.len()].host;
+                        let digest = "0".repeat(64);
+                        format!("{host}/r{round}/n{namespace}/i{n}@sha256:{digest}")
+                    })
+                    .collect();
+                let gate = &gate;
+                async move { ask(gate, &format!("evil{namespace}"), &images).await }
+            });
+            futures_util::future::join_all(reviews).await;
+        }
+    };
+    let honest = async {
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let image = [registry.image(&world.image)];
+        let mut said = Vec::new();
+        for _ in 0..3 {
+            let response = ask(&gate, "team", &image).await;
+            if response["allowed"] == true {
+                return;
+            }
+            said.push(message(&response).to_owned());
+        }
+        panic!("{said:#?}");
+    };
+    tokio::select! {
+        () = async { attack.await; std::future::pending().await } => {}
+        () = honest => {}
+    }
+}
+
 #[tokio::test]
 async fn c14_a_repository_that_no_rule_is_about_is_not_asked() {
     let world = World::new();
