@@ -171,6 +171,11 @@ impl Failure {
         Self { code, message, more, said, so_far: None, finding: None }
     }
 
+    /// Adds advice.
+    fn help(&mut self, advice: &str) {
+        line!(self.more, "help: {advice}");
+    }
+
     /// The same, and what was found out before it.
     fn after(self, said: String) -> Self {
         Self { said: said + &self.said, ..self }

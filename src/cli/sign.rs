@@ -26,7 +26,7 @@ use crate::{
     },
     config::Config,
     digest::ManifestDigest,
-    image::{Document, Image, MediaType, Platform},
+    image::{Document, FormatError, Image, MediaType, Platform},
     json,
     limits::Limits,
     reference::{Location, PinnedReference, Reference},
@@ -36,10 +36,18 @@ use crate::{
         self, Password, PrivateKey, Program, ProgramInput, SignError, SignedStatement, Signer,
         key::MAX_KEY_BYTES, program::PASSWORDS,
     },
-    source::{self, Attachment, PlatformChoice, Source, SourceSettings},
+    source::{
+        self, Attachment, Doubt, PlatformChoice, Published, Source, SourceError, SourceSettings,
+    },
     trust::{PredicateClass, PublicKey, predicate_type},
     untrusted::{Page, line},
 };
+
+/// What to do where a signature may be lost.
+const CERTAINTY: &str = "sign again when nobody else signs: it says \"signed already\" if it stays";
+/// What to do where the list is full.
+const FULL: &str = "whoever may push to the repository can fill the list. Remove entries that are nobody's, raise the limit \
+    as far as the registry takes such a manifest, or keep the signature in a file (--bundle FILE)";
 
 /// Schema of what `sign` answers.
 const SIGNED: &str = "hallmark/signed/v1";
@@ -130,8 +138,8 @@ pub struct Signature {
 enum Kept {
     /// In the file that was asked for.
     File,
-    /// Beside the image, since now.
-    Stored(Carrier),
+    /// Beside the image, since now; why it may not stay listed.
+    Stored(Carrier, Option<Doubt>),
     /// Beside the image, since an earlier time.
     There(Carrier),
 }
@@ -156,7 +164,12 @@ fn text(signed: &[Signature]) -> String {
     for Signature { digest, kept } in signed {
         match kept {
             Kept::File => line!(page, "{digest}"),
-            Kept::Stored(carrier) => line!(page, "{digest} signed: {carrier}"),
+            Kept::Stored(carrier, doubt) => {
+                line!(page, "{digest} signed: {carrier}");
+                if let Some(doubt) = doubt {
+                    line!(page, "  warning: {doubt}; {CERTAINTY}");
+                }
+            }
             Kept::There(carrier) => line!(page, "{digest} signed already: {carrier}"),
         }
     }
@@ -165,16 +178,20 @@ fn text(signed: &[Signature]) -> String {
 
 fn json(signed: &[Signature], image: &Reference) -> String {
     let one = |Signature { digest, kept }: &Signature| {
-        let (kept, carrier) = match kept {
-            Kept::File => ("file", None),
-            Kept::Stored(carrier) => ("stored", Some(carrier)),
-            Kept::There(carrier) => ("there", Some(carrier)),
+        let (kept, carrier, doubt) = match kept {
+            Kept::File => ("file", None, None),
+            Kept::Stored(carrier, doubt) => ("stored", Some(carrier), doubt.as_ref()),
+            Kept::There(carrier) => ("there", Some(carrier), None),
         };
-        serde_json::json!({
+        let mut one = serde_json::json!({
             "digest": digest.to_string(),
             "kept": kept,
             "place": carrier.map(ToString::to_string),
-        })
+        });
+        if let Some(doubt) = doubt {
+            one["warning"] = format!("{doubt}; {CERTAINTY}").into();
+        }
+        one
     };
     report::json::lines(&serde_json::json!({
         "schema": SIGNED,
@@ -369,8 +386,9 @@ impl Place<'_> {
         };
         let location = &self.pinned.location;
         let published =
-            source::push_referrer(location, &attachment, &self.sources, self.limits).await?;
-        Ok(Kept::Stored(Carrier::Referrer { manifest: published.manifest, via: published.via }))
+            source::push_referrer(location, &attachment, &self.sources, self.limits).await;
+        let Published { manifest, via, doubt } = published.map_err(unlisted)?;
+        Ok(Kept::Stored(Carrier::Referrer { manifest, via }, doubt))
     }
 
     /// The referrer that holds the same statement by the same signer.
@@ -384,6 +402,16 @@ impl Place<'_> {
         let ours = |(_, bundle): &(Carrier, Bytes)| signer.made(bundle, signed, self.limits);
         Ok(listed.into_iter().find(ours).map(|(carrier, _)| carrier))
     }
+}
+
+/// What to do where a list of referrers takes no further entry.
+fn unlisted(error: SourceError) -> Failure {
+    let full = matches!(error, SourceError::Format { error: FormatError::Limit { .. }, .. });
+    let mut failure = Failure::from(error);
+    if full {
+        failure.help(FULL);
+    }
+    failure
 }
 
 fn of_manifest(image: &Image) -> Target {

@@ -14,6 +14,7 @@ mod client;
 pub mod credentials;
 pub mod discover;
 mod documents;
+mod entries;
 mod http;
 mod layout;
 mod listing;
@@ -42,7 +43,7 @@ use bytes::Bytes;
 
 pub use budget::{Budget, Budgets};
 pub use load::PlatformChoice;
-pub use publish::{Attachment, Published, push_referrer};
+pub use publish::{Attachment, Doubt, Published, push_referrer};
 pub use settings::{RegistrySettings, SourceSettings};
 pub use spool::{Blob, BlobReader, Spool, StoredReader};
 pub use write::write_image;

@@ -4,12 +4,17 @@
 //! Artifact Usage"), as cosign 3 writes it, and stores it: blobs, then the manifest under its digest. A registry that does
 //! not answer with `OCI-Subject` does not list it, so it is also put into the index under the tag `sha256-<hex>`
 //! (distribution-spec v1.1, "Referrers Tag Schema"): read, one entry added, written back on the condition that
-//! nobody changed it, and read once more, because many registries do not know conditions. That tag is the only one
+//! nobody changed it, and read again several times, because many registries do not know conditions (attack H53). That tag is the only one
 //! that is ever written. Entries of others stay as they are; a document under the tag that is no index is left alone.
 //!
 //! In a layout the manifest becomes an entry of `index.json`. Archives are not written.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{
+    collections::BTreeMap,
+    fmt, fs,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use rustix::fs::{FlockOperation, flock};
@@ -17,6 +22,7 @@ use serde_json::{Value, json};
 
 use super::{
     SourceError, SourceSettings,
+    entries::Entries,
     http::{Answer, Bound, Http},
     on_disk, unreadable,
     upload::{Condition, Put, Stored, is_index},
@@ -26,10 +32,16 @@ use crate::{
     attest::Listing,
     digest::{Digest, ManifestDigest},
     image::{FormatError, MediaType},
-    json,
     limits::{self, Limits},
     reference::{Location, Repository},
 };
+
+/// Readings in a row in which an entry has to stand in the list of referrers.
+const READINGS: u32 = 3;
+/// How often the list is read or written, for each time that a request is tried.
+const ROUNDS_FOR_EACH_ATTEMPT: u32 = 12;
+/// The longest wait between two readings, in waits before the second attempt of a request.
+const LONGEST_PAUSE: u32 = 16;
 
 /// The content of the empty descriptor.
 const EMPTY: &[u8] = b"{}";
@@ -58,6 +70,29 @@ pub struct Published {
     pub manifest: ManifestDigest,
     /// How others find it.
     pub via: Listing,
+    /// Why it may not stay listed, where that cannot be known.
+    pub doubt: Option<Doubt>,
+}
+
+/// Others wrote to the same list at the same time, and nothing shows that the registry keeps writers apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Doubt {
+    /// How often the entry was gone after it had been written.
+    lost: u32,
+    /// Readings in a row in which it stood then.
+    readings: u32,
+}
+
+impl fmt::Display for Doubt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { lost, readings } = self;
+        let times = if *lost == 1 { "once".to_owned() } else { format!("{lost} times") };
+        write!(
+            f,
+            "others write to the same list of referrers, and the registry does not keep writers apart: the entry was \
+             lost {times} and written again. It stands in {readings} readings since; whether it stays cannot be known"
+        )
+    }
 }
 
 /// A descriptor as JSON.
@@ -109,7 +144,7 @@ pub async fn push_referrer(
     match location {
         Location::Registry(repository) => {
             let http = Http::new(repository, settings, limits)?.writing(repository);
-            Push { http, repository, limits }.attach(attachment).await
+            Push { http, repository, limits, backoff: settings.backoff }.attach(attachment).await
         }
         Location::Layout(folder) => {
             let (folder, attachment, limits) = (folder.clone(), attachment.clone(), limits.clone());
@@ -126,6 +161,7 @@ struct Push<'a> {
     http: Http,
     repository: &'a Repository,
     limits: &'a Limits,
+    backoff: Duration,
 }
 
 impl Push<'_> {
@@ -137,15 +173,16 @@ impl Push<'_> {
         let manifest = ManifestDigest::of(&bytes);
         let name = manifest.to_string();
         let stored = self.put(&name, MediaType::OCI_MANIFEST, &bytes, Condition::Any).await?;
+        let mut doubt = None;
         let via = match stored {
             Stored::Here { subject: true } => Listing::Api,
             Stored::Here { subject: false } => {
-                self.list(&attachment.subject, attachment.entry(&bytes)).await?;
+                doubt = self.list(&attachment.subject, attachment.entry(&bytes)).await?;
                 Listing::Tag
             }
             Stored::Changed => return Err(self.failed("it refuses a manifest with 412")),
         };
-        Ok(Published { manifest, via })
+        Ok(Published { manifest, via, doubt })
     }
 
     async fn put(
@@ -159,32 +196,52 @@ impl Push<'_> {
         self.http.put_manifest(self.repository, &put).await
     }
 
-    /// Adds an entry to the index under the fallback tag, and reads it again until the entry stands.
-    async fn list(&self, subject: &ManifestDigest, entry: Value) -> Result<(), SourceError> {
+    /// Adds an entry to the index under the fallback tag, and reads it again until the entry is believed to stay. Says what
+    /// speaks against that.
+    ///
+    /// Where the registry knows no conditions, a writer that read the list before ours was in it writes it without ours. So
+    /// one reading proves nothing: the entry has to stand in several, over a time in which such a writer would have written.
+    async fn list(
+        &self,
+        subject: &ManifestDigest,
+        entry: Value,
+    ) -> Result<Option<Doubt>, SourceError> {
         let tag = super::referrers_tag(subject);
-        for _ in 0..self.limits.attempts {
-            let (index, condition) = self.listed(subject, &tag).await?;
-            let Some(bytes) = with_entry(index, &entry, self.limits).map_err(|e| self.format(e))?
-            else {
-                return Ok(());
-            };
-            // Whether it was written or somebody else was faster: the next reading shows.
-            self.put(&tag, MediaType::OCI_INDEX, &bytes, condition).await?;
+        let mut seen = Seen::default();
+        let mut pace = Pace::new(self.backoff);
+        for _ in 0..self.limits.attempts.saturating_mul(ROUNDS_FOR_EACH_ATTEMPT) {
+            let began = Instant::now();
+            let (entries, condition) = self.listed(subject, &tag).await?;
+            if entries.as_ref().is_some_and(|entries| entries.has(&entry)) {
+                seen.standing += 1;
+                if seen.standing >= READINGS {
+                    return Ok(seen.doubt());
+                }
+                pace.short().await;
+                continue;
+            }
+            seen.standing = 0;
+            seen.unread = entries.is_none();
+            if seen.written && !seen.waited {
+                // Whoever else was faster or slower waits for another time.
+                seen.lost += 1;
+                seen.waited = true;
+                if seen.unread && seen.lost >= self.limits.attempts {
+                    break;
+                }
+                pace.longer().await;
+                continue;
+            }
+            let entries = entries.unwrap_or_else(Entries::none);
+            let bytes = entries.with(&entry, self.limits.manifest_bytes);
+            let bytes = bytes.map_err(|error| self.format(error))?;
+            let stored = self.put(&tag, MediaType::OCI_INDEX, &bytes, condition).await?;
+            pace.took(began.elapsed());
+            seen.conditions |= stored == Stored::Changed;
+            (seen.written, seen.waited) = (true, false);
+            pace.short().await;
         }
-        let (index, _) = self.listed(subject, &tag).await?;
-        let unread = index.is_null();
-        if with_entry(index, &entry, self.limits).map_err(|e| self.format(e))?.is_none() {
-            return Ok(());
-        }
-        let (attempts, key) = (self.limits.attempts, limits::key("attempts"));
-        let why = match unread {
-            true => "the registry took the list of referrers and does not give it back",
-            false => "others keep writing to the list of referrers",
-        };
-        Err(self.failed(&format!(
-            "{why}, the tag {tag} (attempts: {attempts}, as {key} says). The document is stored; \
-             whether it is listed is not known"
-        )))
+        Err(self.failed(&seen.given_up(&tag, self.limits.attempts)))
     }
 
     /// The index under the fallback tag, and the condition under which it may be replaced.
@@ -192,7 +249,7 @@ impl Push<'_> {
         &self,
         subject: &ManifestDigest,
         tag: &str,
-    ) -> Result<(Value, Condition), SourceError> {
+    ) -> Result<(Option<Entries>, Condition), SourceError> {
         let url = self.http.url(&format!("/v2/{}/manifests/{tag}", self.repository.path))?;
         let limit = self.limits.manifest_bytes as u64;
         let bound = Bound::Limit("list of referrers", limit, "manifest_bytes");
@@ -200,22 +257,23 @@ impl Push<'_> {
         let fetched = match self.http.document(&url, &accept, bound).await {
             // The subject itself: a registry that takes the tag for the digest.
             Ok(Answer::Found(fetched)) if ManifestDigest::of(&fetched.bytes) == *subject => {
-                return Ok((Value::Null, Condition::Any));
+                return Ok((None, Condition::Any));
             }
             Ok(Answer::Found(fetched)) => fetched,
             Ok(Answer::Absent(status)) if status.as_u16() == 404 => {
-                return Ok((Value::Null, Condition::Absent));
+                return Ok((None, Condition::Absent));
             }
             // Said of tags that are not there; the condition keeps a list that we may not read.
-            Err(SourceError::Forbidden { .. }) => return Ok((Value::Null, Condition::Absent)),
+            Err(SourceError::Forbidden { .. }) => return Ok((None, Condition::Absent)),
             Ok(Answer::Absent(status)) => return Err(self.failed(&format!("it answers {status}"))),
             Err(error) => return Err(error),
         };
         if !is_index(fetched.media_type.as_ref()) {
             return Err(self.failed(&format!("the tag {tag} names something that is no index")));
         }
-        let index = read_index(&fetched.bytes, self.limits).map_err(|e| self.format(e))?;
-        Ok((index, fetched.etag.map_or(Condition::Any, Condition::Version)))
+        let entries = Entries::read(&fetched.bytes, self.limits.manifest_bytes);
+        let entries = entries.map_err(|error| self.format(error))?;
+        Ok((Some(entries), fetched.etag.map_or(Condition::Any, Condition::Version)))
     }
 
     fn failed(&self, why: &str) -> SourceError {
@@ -227,59 +285,80 @@ impl Push<'_> {
     }
 }
 
-const LIST: &str = "list of referrers";
-
-fn malformed(why: impl Into<String>) -> FormatError {
-    FormatError::Malformed { what: LIST, why: why.into() }
+/// What was seen of a list while an entry was added to it.
+#[derive(Debug, Default)]
+struct Seen {
+    /// It was written at least once.
+    written: bool,
+    /// Time went by since the last writing.
+    waited: bool,
+    /// Readings in a row in which the entry stood.
+    standing: u32,
+    /// How often it was gone after it was written.
+    lost: u32,
+    /// There was no list after it was written.
+    unread: bool,
+    /// The registry refused a writing because the list had changed.
+    conditions: bool,
 }
 
-/// An index that is to be added to, with everything that others put into it.
-fn read_index(bytes: &[u8], limits: &Limits) -> Result<Value, FormatError> {
-    let index: Value = json::from_slice(bytes, limits.manifest_bytes)
-        .map_err(|error| malformed(error.to_string()))?;
-    let kind = index.get("mediaType").map_or(Some(MediaType::OCI_INDEX), Value::as_str);
-    if kind != Some(MediaType::OCI_INDEX) || !index["manifests"].is_array() {
-        return Err(malformed("it is no image index"));
+impl Seen {
+    fn doubt(&self) -> Option<Doubt> {
+        let lost = (self.lost > 0) && !self.conditions;
+        lost.then_some(Doubt { lost: self.lost, readings: self.standing })
     }
-    Ok(index)
+
+    fn given_up(&self, tag: &str, attempts: u32) -> String {
+        let key = limits::key("attempts");
+        let why = match self.unread {
+            true => "the registry took the list of referrers and does not give it back",
+            false => "others keep writing to the list of referrers",
+        };
+        format!(
+            "{why}, the tag {tag} (attempts: {attempts}, as {key} says). The document is stored; \
+             whether it is listed is not known"
+        )
+    }
 }
 
-/// The index with one more entry; `None` where it has that already.
-fn with_entry(
-    mut index: Value,
-    entry: &Value,
-    limits: &Limits,
-) -> Result<Option<Bytes>, FormatError> {
-    if index.is_null() {
-        index = json!({
-            "schemaVersion": 2,
-            "mediaType": MediaType::OCI_INDEX,
-            "manifests": [],
-        });
+/// How long is waited between readings of a list: random times, so that writers who met once do not meet again.
+struct Pace {
+    base: Duration,
+    spread: Duration,
+    longest: Duration,
+}
+
+impl Pace {
+    fn new(base: Duration) -> Self {
+        Self { base, spread: base, longest: base.saturating_mul(LONGEST_PAUSE) }
     }
-    let Some(entries) = index.get_mut("manifests").and_then(Value::as_array_mut) else {
-        return Err(malformed("it is no image index"));
-    };
-    if entries.iter().any(|existing| existing["digest"] == entry["digest"]) {
-        return Ok(None);
+
+    /// A writer like us needs so long from its reading to its writing.
+    fn took(&mut self, time: Duration) {
+        self.base = self.base.max(time.saturating_mul(2)).min(self.longest);
+        self.spread = self.spread.max(self.base);
     }
-    let limit = limits.index_manifests;
-    let too_many = |found: usize, unit, limit: usize, limit_name| FormatError::Limit {
-        what: LIST,
-        found: found as u64,
-        unit,
-        limit: limit as u64,
-        limit_name,
-    };
-    if entries.len() >= limit {
-        return Err(too_many(entries.len().saturating_add(1), "entries", limit, "index_manifests"));
+
+    /// Between half of the base and one and a half.
+    async fn short(&self) {
+        tokio::time::sleep(self.base / 2 + random(self.base)).await;
     }
-    entries.push(entry.clone());
-    let bytes = Bytes::from(index.to_string());
-    if bytes.len() > limits.manifest_bytes {
-        return Err(too_many(bytes.len(), "bytes", limits.manifest_bytes, "manifest_bytes"));
+
+    /// Up to twice as long as the last time.
+    async fn longer(&mut self) {
+        self.spread = self.spread.saturating_mul(2).min(self.longest);
+        tokio::time::sleep(random(self.spread)).await;
     }
-    Ok(Some(bytes))
+}
+
+/// A random part of `most`.
+fn random(most: Duration) -> Duration {
+    let mut bytes = [0; 4];
+    // Without randomness the whole.
+    match aws_lc_rs::rand::fill(&mut bytes) {
+        Ok(()) => most.mul_f64(f64::from(u32::from_ne_bytes(bytes)) / f64::from(u32::MAX)),
+        Err(_) => most,
+    }
 }
 
 /// Stores a document in a layout. The lock keeps two signers from losing each other's entry.
@@ -309,11 +388,16 @@ fn into_layout(
         put(&path, &bytes).map_err(failed)?;
     }
     let index_file = folder.join("index.json");
-    let index = read_index(&fs::read(&index_file).map_err(failed)?, limits).map_err(format)?;
-    if let Some(bytes) = with_entry(index, &attachment.entry(&manifest), limits).map_err(format)? {
+    let index = fs::read(&index_file).map_err(failed)?;
+    let index = Entries::read(&index, limits.manifest_bytes).map_err(format)?;
+    let entry = attachment.entry(&manifest);
+    if !index.has(&entry) {
+        // Whoever reads the layout takes index.json for an image index.
+        index.has_room(limits.index_manifests).map_err(format)?;
+        let bytes = index.with(&entry, limits.manifest_bytes).map_err(format)?;
         put(&index_file, &bytes).map_err(failed)?;
     }
-    Ok(Published { manifest: ManifestDigest::of(&manifest), via: Listing::Layout })
+    Ok(Published { manifest: ManifestDigest::of(&manifest), via: Listing::Layout, doubt: None })
 }
 
 /// Refuses a layout whose folders are links to somewhere else: a stranger may have made it. Looks before it makes one.
@@ -330,61 +414,4 @@ fn stays_inside(folder: &Path, path: &Path) -> std::io::Result<()> {
         }
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn entry(text: &str) -> Value {
-        descriptor(MediaType::OCI_MANIFEST, &Digest::sha256(text.as_bytes()), 1)
-    }
-
-    #[test]
-    fn an_entry_is_added_once_and_those_of_others_stay() {
-        let limits = Limits::default();
-        let others = json!({
-            "schemaVersion": 2, "mediaType": MediaType::OCI_INDEX, "x": {"y": [1.5]},
-            "manifests": [{"digest": "sha256:aa", "size": 3, "mediaType": "m", "data": "e30="}],
-            "annotations": {"a": "b"},
-        });
-        let index = read_index(others.to_string().as_bytes(), &limits).unwrap();
-        let bytes = with_entry(index, &entry("ours"), &limits).unwrap().unwrap();
-        let index = read_index(&bytes, &limits).unwrap();
-        assert_eq!(index["manifests"][0], others["manifests"][0]);
-        assert_eq!(index["manifests"][1], entry("ours"));
-        assert_eq!((&index["x"], &index["annotations"]), (&others["x"], &others["annotations"]));
-        assert_eq!(with_entry(index, &entry("ours"), &limits).unwrap(), None);
-    }
-
-    #[test]
-    fn a_list_is_bounded() {
-        let limits = Limits { index_manifests: 2, ..Limits::default() };
-        let add = |index: Value, text: &str| with_entry(index, &entry(text), &limits);
-        let one = add(Value::Null, "1").unwrap().unwrap();
-        let two = add(read_index(&one, &limits).unwrap(), "2").unwrap().unwrap();
-        let three = add(read_index(&two, &limits).unwrap(), "3").unwrap_err();
-        assert!(three.to_string().contains("limits.indexManifests"), "{three}");
-        let limits = Limits { manifest_bytes: one.len(), ..Limits::default() };
-        assert!(with_entry(Value::Null, &entry("1"), &limits).unwrap().is_some());
-        let limits = Limits { manifest_bytes: one.len() - 1, ..Limits::default() };
-        assert!(with_entry(Value::Null, &entry("1"), &limits).is_err());
-    }
-
-    #[test]
-    fn what_is_no_index_is_not_added_to() {
-        let limits = Limits::default();
-        let cases = [
-            "[]",
-            "{}",
-            r#"{"manifests":{}}"#,
-            r#"{"mediaType":"application/vnd.oci.image.manifest.v1+json","manifests":[]}"#,
-            r#"{"mediaType":1,"manifests":[]}"#,
-            r#"{"manifests":[],"manifests":[]}"#,
-        ];
-        for text in cases {
-            assert!(read_index(text.as_bytes(), &limits).is_err(), "{text}");
-        }
-        assert!(read_index(br#"{"manifests":[]}"#, &limits).is_ok());
-    }
 }

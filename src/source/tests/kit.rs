@@ -67,11 +67,19 @@ pub(super) struct Reply {
     pub(super) status: u16,
     pub(super) headers: Vec<(String, String)>,
     pub(super) body: Body,
+    pub(super) after: Duration,
 }
 
 impl Reply {
     pub(super) fn new(status: u16) -> Self {
-        Self { status, headers: Vec::new(), body: Body::Whole(Bytes::new()) }
+        let (headers, body) = (Vec::new(), Body::Whole(Bytes::new()));
+        Self { status, headers, body, after: Duration::ZERO }
+    }
+
+    /// Comes so much later.
+    pub(super) fn late(mut self, after: Duration) -> Self {
+        self.after = after;
+        self
     }
 
     pub(super) fn with(mut self, name: &str, value: impl Into<String>) -> Self {
@@ -211,6 +219,7 @@ async fn read_request(stream: &mut TcpStream) -> std::io::Result<Option<Request>
 }
 
 async fn write_reply(stream: &mut TcpStream, reply: Reply) -> std::io::Result<()> {
+    tokio::time::sleep(reply.after).await;
     let (length, bytes) = match &reply.body {
         Body::Reset => return Ok(()),
         Body::Silence => {

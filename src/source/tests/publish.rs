@@ -15,6 +15,7 @@ use crate::{
     attest::Listing,
     digest::ManifestDigest,
     image::MediaType,
+    limits::Limits,
     reference::{Location, Selector},
     source::{Attachment, Published, SourceError, SourceSettings, push_referrer},
 };
@@ -172,6 +173,124 @@ async fn an_entry_that_was_lost_in_a_race_is_written_again() {
         let list = entries(&written.lock().unwrap()[&tag_of(&image)]);
         assert_eq!(list, ["sha256:aa".to_owned(), published.manifest.to_string()], "{refuses}");
     }
+}
+
+/// Eight at once, in a registry that knows no conditions, and in one that does: every entry stands, or whoever's does not is told.
+#[tokio::test]
+async fn h53_every_entry_of_many_writers_stands_or_is_said_to_be_lost() {
+    for (knows_conditions, lag) in [(false, 0), (false, 3), (true, 0)] {
+        let (store, image) = image();
+        let written = Written::default();
+        let (answers, tag) = (taking(&written, false), tag_of(&image));
+        let shared = Arc::clone(&written);
+        let registry = Registry::start(store, move |request, earlier| {
+            let list = request.path().ends_with(&tag);
+            if list && request.method == "PUT" && knows_conditions {
+                let shared = shared.lock().unwrap();
+                let there = shared
+                    .get(&tag)
+                    .map(|body| format!("\"{}\"", ManifestDigest::of(body.as_bytes())));
+                let asked = request.headers.get("if-match").cloned();
+                if asked != there {
+                    return Some(Reply::new(412));
+                }
+            }
+            // Some readers are slower than others.
+            if list && request.method == "GET" && lag > 0 {
+                let reply = answers(request)?;
+                return Some(reply.late(std::time::Duration::from_millis(earlier as u64 % lag)));
+            }
+            answers(request)
+        })
+        .await;
+        let texts: Vec<String> = (0..8).map(|i| format!("signer {i}")).collect();
+        let settings = settings();
+        let all = texts.iter().map(|text| push(&registry, &image, text, &settings));
+        let published: Vec<_> = futures_util::future::join_all(all).await;
+        let list = entries(&written.lock().unwrap()[&tag_of(&image)]);
+        let mut doubts = 0;
+        for one in &published {
+            match one {
+                Ok(one) => {
+                    assert!(list.contains(&one.manifest.to_string()), "{list:?} {published:?}");
+                    doubts += usize::from(one.doubt.is_some());
+                }
+                Err(error) => assert!(error.to_string().contains("not known"), "{error}"),
+            }
+        }
+        assert_eq!(published.iter().filter(|one| one.is_ok()).count(), 8, "{published:?}");
+        assert_eq!(doubts == 0, knows_conditions, "{published:?}");
+    }
+}
+
+/// A writer that read the list before us and writes it after us.
+#[tokio::test]
+async fn h53_an_entry_that_a_slow_writer_takes_away_is_written_again() {
+    let other = json!({"mediaType": MediaType::OCI_MANIFEST, "digest": "sha256:aa", "size": 1});
+    let (store, image) = image();
+    let written = Written::default();
+    let answers = taking(&written, false);
+    let (tag, shared) = (tag_of(&image), Arc::clone(&written));
+    let theirs = String::from_utf8(index_of(std::slice::from_ref(&other)).to_vec()).unwrap();
+    let readings = Mutex::new(0);
+    let registry = Registry::start(store, move |request, _| {
+        let mut readings = readings.lock().unwrap();
+        if request.method == "GET" && request.path().ends_with(&tag) {
+            *readings += 1;
+            // The first reading found no list, the second our entry; now theirs comes.
+            if *readings == 3 {
+                shared.lock().unwrap().insert(tag.clone(), theirs.clone());
+            }
+        }
+        answers(request)
+    })
+    .await;
+    let published = push(&registry, &image, "ours", &settings()).await.unwrap();
+    let list = entries(&written.lock().unwrap()[&tag_of(&image)]);
+    assert_eq!(list, ["sha256:aa".to_owned(), published.manifest.to_string()]);
+    let doubt = published.doubt.expect("the registry let them").to_string();
+    assert!(doubt.contains("lost once"), "{doubt}");
+}
+
+/// Somebody who never stops is not waited for without end.
+#[tokio::test]
+async fn h53_an_entry_that_others_keep_removing_is_said_to_be_lost() {
+    let (store, image) = image();
+    let written = Written::default();
+    let answers = taking(&written, false);
+    let (tag, shared) = (tag_of(&image), Arc::clone(&written));
+    let theirs = String::from_utf8(index_of(&[]).to_vec()).unwrap();
+    let registry = Registry::start(store, move |request, _| {
+        let is_list = request.path().ends_with(&tag);
+        if is_list && request.method == "GET" {
+            shared.lock().unwrap().insert(tag.clone(), theirs.clone());
+        }
+        answers(request)
+    })
+    .await;
+    let error = push(&registry, &image, "ours", &settings()).await.unwrap_err().to_string();
+    assert!(error.contains("others keep writing") && error.contains("not known"), "{error}");
+    assert!(registry.count(&tag_of(&image)) < 64, "{}", registry.count(&tag_of(&image)));
+}
+
+/// What others put into the list takes no place in it but its bytes.
+#[tokio::test]
+async fn h52_thousands_of_entries_of_others_do_not_keep_anybody_from_signing() {
+    let (store, image) = image();
+    let junk: Vec<Value> = (0..2501)
+        .map(|i| json!({"mediaType": "m", "digest": format!("sha256:{i:064x}"), "size": 1}))
+        .collect();
+    let written = Written::default();
+    let text = String::from_utf8(index_of(&junk).to_vec()).unwrap();
+    written.lock().unwrap().insert(tag_of(&image), text);
+    let answers = taking(&written, false);
+    let registry = Registry::start(store, move |request, _| answers(request)).await;
+    let limits = Limits { manifest_bytes: 4 << 20, ..limits() };
+    let attachment = attachment(&image, "ours");
+    let location = registry.location();
+    let published = push_referrer(&location, &attachment, &settings(), &limits).await.unwrap();
+    let list = entries(&written.lock().unwrap()[&tag_of(&image)]);
+    assert_eq!((list.len(), &list[2501]), (2502, &published.manifest.to_string()));
 }
 
 #[tokio::test]
