@@ -199,7 +199,7 @@ pub fn variables() -> Vec<(&'static str, String)> {
         "TMPDIR",
     ];
     let set = named.into_iter().filter_map(|name| {
-        let value = std::env::var_os(name).filter(|value| !value.is_empty())?;
+        let value = environment::filled(name)?;
         let value = value.to_string_lossy().into_owned();
         let told = match url::Url::parse(&value) {
             Ok(url) if name.eq_ignore_ascii_case("https_proxy") => {

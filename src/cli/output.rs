@@ -5,7 +5,6 @@
 //! of a job of GitHub Actions, which several calls of a step write, is added to.
 
 use std::{
-    env,
     fs::{self, File, Permissions},
     io::{self, ErrorKind, Write},
     os::unix::fs::PermissionsExt as _,
@@ -13,7 +12,7 @@ use std::{
 };
 
 use super::Failure;
-use crate::image::Platform;
+use crate::{environment, image::Platform};
 
 /// Writes an answer to stdout, to the last byte.
 pub(super) fn to_stdout(text: &str) -> Result<(), Failure> {
@@ -37,7 +36,7 @@ pub(super) fn is_replaced(path: &Path) -> bool {
 }
 
 fn is_summary(path: &Path) -> bool {
-    env::var_os(SUMMARY).is_some_and(|summary| path == Path::new(&summary))
+    environment::filled(SUMMARY).is_some_and(|summary| path == Path::new(&summary))
 }
 
 /// Writes a file that a command was asked for. Devices and pipes are written to, files are replaced.
