@@ -30,6 +30,7 @@ mod vouch;
 
 use std::{
     io::{IsTerminal, Write as _},
+    ops::Deref,
     path::PathBuf,
     process::ExitCode,
     time::Duration,
@@ -91,10 +92,10 @@ impl Answer {
     }
 }
 
-/// What pipelines are told, in a form of theirs; `others` are written from more than that.
+/// What pipelines are told, in a form of theirs; `others` are written from more than that, and without it.
 fn for_pipelines(
     format: ReportFormat,
-    run: &Run,
+    run: &impl Deref<Target = Run>,
     others: impl Fn(ReportFormat) -> String,
 ) -> String {
     match format {
@@ -104,6 +105,7 @@ fn for_pipelines(
         ReportFormat::Github => report::github::render(run),
         ReportFormat::Gitlab => report::gitlab::render(run),
         ReportFormat::Markdown => report::markdown::render(run),
+        ReportFormat::Html => report::html::run::render(run),
     }
 }
 
@@ -208,7 +210,7 @@ impl Failure {
         let run = self.run(face);
         let mut answer = Answer::in_forms(self.code, &face.reports, |format| {
             let said = if format == stdout.format { self.said.as_str() } else { "" };
-            for_pipelines(format, &run, |format| match format {
+            for_pipelines(format, &&run, |format| match format {
                 ReportFormat::Text => format!("{said}{}", self.told()),
                 _ => self.document(said),
             })

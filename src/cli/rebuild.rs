@@ -128,7 +128,7 @@ impl Said {
     fn answer(&self, code: u8) -> Answer {
         let run = self.run(code);
         Answer::in_forms(code, &self.wanted, |format| {
-            for_pipelines(format, &run, |format| match format {
+            for_pipelines(format, &&run, |format| match format {
                 ReportFormat::Text => self.text.clone(),
                 _ => self.json.clone(),
             })

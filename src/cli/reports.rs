@@ -27,6 +27,8 @@ pub enum ReportFormat {
     Gitlab,
     /// Markdown, for the summary of a job and for comments
     Markdown,
+    /// For people with a browser: one page that needs nothing else
+    Html,
 }
 
 impl ReportFormat {

@@ -1,6 +1,6 @@
 //! `hallmark verify`: the verdict and its report.
 
-use std::sync::Arc;
+use std::{cell::LazyCell, sync::Arc};
 
 use super::{
     Answer, Failure,
@@ -78,8 +78,10 @@ async fn one(
     let verdict = verify(image, ctx, jiff::Timestamp::now()).await;
     context::compiled(config, ctx)?;
     let code = exit_code(&verdict);
-    let images = vec![ImageRun::judged(&verdict, detail, code)];
-    let run = Run { images, ..Run::new("verify") }.ending(code);
+    let run = LazyCell::new(|| {
+        let images = vec![ImageRun::judged(&verdict, detail, code)];
+        Run { images, ..Run::new("verify") }.ending(code)
+    });
     let answer = Answer::in_forms(code, wanted, |format| {
         for_pipelines(format, &run, |format| match format {
             ReportFormat::Text => report::text::verdict_page(&verdict, detail).into_text(),
@@ -88,7 +90,8 @@ async fn one(
     });
     // What was found out is reported even where its summary cannot be written.
     summary::write(args, config, &verdict, code)
-        .map_err(|failure| failure.after(answer.text.clone()).after_run(run.clone()))?;
+        .map_err(|failure| failure.after(answer.text.clone()).after_run(Run::clone(&run)))?;
+    drop(run);
     // As the context: the evidence is given back with the process.
     std::mem::forget(verdict);
     Ok(answer)
@@ -112,7 +115,7 @@ async fn list(
                 let verdict = verify(image, ctx, jiff::Timestamp::now()).await;
                 let report = json.then(|| report::json::verdict_value(&verdict));
                 let code = exit_code(&verdict);
-                run.images.push(ImageRun::judged(&verdict, detail, code));
+                run.images.push(ImageRun::judged(&verdict, detail, code).in_brief());
                 (report::text::verdict_page(&verdict, detail), code, report, None)
             }
             Err(failure) => {
@@ -131,7 +134,7 @@ async fn list(
     let code = gravest(codes);
     let run = run.ending(code);
     Ok(Answer::in_forms(code, wanted, |format| {
-        for_pipelines(format, &run, |format| match format {
+        for_pipelines(format, &&run, |format| match format {
             ReportFormat::Text => page.as_str().to_owned(),
             _ => report::json::lines(&serde_json::json!({
                 "schema": report::json::VERDICTS, "exitCode": code, "images": images,

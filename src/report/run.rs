@@ -13,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 use super::text::{self, Detail};
 use crate::{
     attest::Statement,
+    compare::Comparison,
     finding::{Code, Finding, Key, Severity, Subject},
     rebuild::Rebuild,
     reference::{Location, PinnedReference, Reference},
@@ -74,6 +75,8 @@ pub struct PlatformRun {
     pub findings: Vec<Finding>,
     /// Remarks about evidence that nobody vouches for who may, which are left out.
     pub untold: usize,
+    /// How the rebuilt image differs, where there is one.
+    pub comparison: Option<Comparison>,
 }
 
 /// One question to the evidence.
@@ -286,6 +289,13 @@ impl ImageRun {
         Self { name, place, exit_code: 0, platforms: Vec::new(), trouble: None }
     }
 
+    /// The same without how rebuilt images differ: for one of many, of which nobody looks at that.
+    #[must_use]
+    pub fn in_brief(mut self) -> Self {
+        self.platforms.iter_mut().for_each(|platform| platform.comparison = None);
+        self
+    }
+
     /// Whether the answer is yes.
     pub fn passed(&self) -> bool {
         let all = self.platforms.iter().all(|platform| platform.passed);
@@ -308,6 +318,7 @@ impl PlatformRun {
             checks: evidence.map(checks).unwrap_or_default(),
             findings,
             untold,
+            comparison: evidence.and_then(compared),
         }
     }
 
@@ -338,12 +349,20 @@ impl PlatformRun {
             checks: checks(evidence),
             findings: told,
             untold: 0,
+            comparison: compared(evidence),
         }
     }
 
     /// The platform in words.
     pub fn words(&self) -> &str {
         self.platform.as_deref().unwrap_or("unknown platform")
+    }
+}
+
+fn compared(evidence: &Evidence) -> Option<Comparison> {
+    match &evidence.rebuild {
+        Rebuild::Compared(rebuilt) => Some(rebuilt.comparison.clone()),
+        _ => None,
     }
 }
 

@@ -8,7 +8,7 @@ use regex::Regex;
 use serde_json::Value;
 
 use super::{
-    github, gitlab, json, junit, markdown,
+    github, gitlab, html, json, junit, markdown,
     run::{ImageRun, PlatformRun, Run, Trouble, path},
     sarif,
     text::{self, Detail},
@@ -143,12 +143,13 @@ fn not_read() -> Run {
 
 type Render = fn(&Run) -> String;
 
-const FORMATS: [(&str, Render); 5] = [
+const FORMATS: [(&str, Render); 6] = [
     ("sarif", sarif::render),
     ("junit", junit::render),
     ("github", github::render),
     ("gitlab", gitlab::render),
     ("markdown", markdown::render),
+    ("html", html::run::render),
 ];
 
 fn samples() -> [(&'static str, Run); 5] {
@@ -170,7 +171,10 @@ fn settled(text: &str) -> String {
 fn each_format_says_this() {
     for (format, render) in FORMATS {
         for (name, run) in samples() {
-            insta::assert_snapshot!(format!("{format}_{name}"), settled(&render(&run)));
+            // The style of a page would be most of it; what the page shows is asserted below.
+            if format != "html" {
+                insta::assert_snapshot!(format!("{format}_{name}"), settled(&render(&run)));
+            }
         }
     }
     let both = verdict(vec![passing(), failing(wrong())]);
@@ -198,6 +202,7 @@ fn says_no(format: &str, report: &str) -> bool {
             let issues: Vec<Value> = serde_json::from_str(report).unwrap();
             issues.iter().any(|issue| issue["severity"] == "critical")
         }
+        "html" => report.contains("<title>FAIL") && report.contains("class=\"finding error\""),
         "markdown" => report.starts_with("## hallmark verify: FAIL\n"),
         _ => unreachable!(),
     }
@@ -435,6 +440,44 @@ fn a_summary_is_cut_before_github_drops_it() {
     assert!(report.len() < 1024 * 1024 - 100_000, "{}", report.len());
     assert!(report.contains("more parts would not fit"));
     without_code(&report);
+}
+
+#[test]
+fn h61_a_page_has_no_markup_but_its_own() {
+    let page = html::run::render(&hostile());
+    let (_, body) = page.split_once("<body>").unwrap();
+    let element = Regex::new("</?([a-z0-9]+)([^>]*)>").unwrap();
+    let known = "header h1 span p main section article h2 h3 h4 code dl dt dd pre details summary footer body html";
+    for found in element.captures_iter(body) {
+        assert!(known.split(' ').any(|name| name == &found[1]), "{}", &found[0]);
+        let attributes = Regex::new("^( class=\"[a-z0-9 ]*\"| open)*$").unwrap();
+        assert!(attributes.is_match(&found[2]), "{}", &found[0]);
+    }
+    for never in ["<script", "<img", "href", "src=", "javascript:"] {
+        assert!(!page.contains(never), "{never}");
+    }
+    assert!(page.contains("&lt;script&gt;") && page.contains("default-src 'none'"));
+}
+
+#[test]
+fn a_page_says_the_verdict_first_and_what_to_type_next() {
+    let (_, run) = samples().into_iter().last().unwrap();
+    let page = html::run::render(&run);
+    let at = |words: &str| page.find(words).unwrap_or_else(|| panic!("{words} in {page}"));
+    let order = [
+        "<h1><span class=\"level r0\">FAIL</span>",
+        "linux/amd64",
+        "sbom-missing",
+        "linux/arm64",
+        "signature-missing",
+        "<code>hallmark explain signature-missing</code>",
+        "/usr/bin/a (layer 1)",
+    ];
+    let places: Vec<usize> = order.iter().map(|words| at(words)).collect();
+    assert!(places.is_sorted(), "{places:?}");
+    // One cause is one finding, however many places it has.
+    assert_eq!(page.matches("<code>sbom-package-ghost</code>").count(), 1);
+    assert!(page.contains("<dt>also</dt><dd><code>/usr/bin/b (layer 1)</code></dd>"), "{page}");
 }
 
 /// What GitHub asks of SARIF, and what neither schema nor its validator say (docs/reports.md).

@@ -10,12 +10,13 @@ use crate::{
 };
 
 /// The forms that are written to files here, and what each has where the answer is no.
-const FILES: [(&str, &str); 6] = [
+const FILES: [(&str, &str); 7] = [
     ("sarif", "\"level\": \"error\""),
     ("junit", "<testcase"),
     ("github", "::error "),
     ("gitlab", "\"critical\""),
     ("markdown", ": FAIL"),
+    ("html", "<title>FAIL"),
     ("json", "hallmark"),
 ];
 

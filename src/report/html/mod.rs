@@ -1,9 +1,10 @@
-//! A comparison as one HTML page.
+//! A comparison, and the answer of a call ([`run`]), as one HTML page.
 //!
 //! The page needs nothing else: no script, no font, no image; its style is in it, and its content security policy allows
 //! that style alone. All text from images is escaped for HTML, and what misleads in it, once more in the whole page. Differences hang in a tree of
 //! folders that opens with a click; what is benign or explained starts closed.
 
+pub mod run;
 mod tree;
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
@@ -26,11 +27,28 @@ const PACKAGES_SHOWN: usize = 500;
 
 /// Renders a comparison of two images.
 pub fn comparison(comparison: &Comparison, left: &str, right: &str) -> String {
+    let level = comparison.level;
+    let body = html! {
+        header {
+            h1 { span class={ "level r" (level.number()) } { "R" (level.number()) } " " (level.name()) }
+            p class="meaning" { (meaning(level)) }
+            dl class="images" {
+                dt { "left" } dd { code { (clean(left)) } }
+                dt { "right" } dd { code { (clean(right)) } }
+            }
+        }
+        main { (compared(comparison)) }
+        footer { "Written by hallmark " (env!("CARGO_PKG_VERSION")) ". Index digests are never compared." }
+    };
+    frame(&format!("R{} {} · hallmark diff", level.number(), level.name()), &body)
+}
+
+/// A page, whose title is in words of ours.
+fn frame(title: &str, body: &Markup) -> String {
     let hash = BASE64_STANDARD.encode(Sha256::digest(STYLE));
     let policy = format!(
         "default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'"
     );
-    let level = comparison.level;
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -39,30 +57,24 @@ pub fn comparison(comparison: &Comparison, left: &str, right: &str) -> String {
                 meta http-equiv="Content-Security-Policy" content=(policy);
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="referrer" content="no-referrer";
-                title { "R" (level.number()) " " (level.name()) " · hallmark diff" }
+                title { (title) }
                 style { (PreEscaped(STYLE)) }
             }
-            body {
-                header {
-                    h1 { span class={ "level r" (level.number()) } { "R" (level.number()) } " " (level.name()) }
-                    p class="meaning" { (meaning(level)) }
-                    dl class="images" {
-                        dt { "left" } dd { code { (clean(left)) } }
-                        dt { "right" } dd { code { (clean(right)) } }
-                    }
-                }
-                main {
-                    (summary(comparison))
-                    (allowed(comparison))
-                    (packages(&comparison.packages))
-                    (layers(comparison))
-                    (differences(comparison))
-                }
-                footer { "Written by hallmark " (env!("CARGO_PKG_VERSION")) ". Index digests are never compared." }
-            }
+            body { (body) }
         }
     };
     markup(&page.into_string())
+}
+
+/// The parts of a comparison.
+fn compared(comparison: &Comparison) -> Markup {
+    html! {
+        (summary(comparison))
+        (allowed(comparison))
+        (packages(&comparison.packages))
+        (layers(comparison))
+        (differences(comparison))
+    }
 }
 
 fn meaning(level: Level) -> &'static str {
