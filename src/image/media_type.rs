@@ -112,6 +112,13 @@ impl MediaType {
         self.0.starts_with("application/vnd.oci.")
     }
 
+    /// Whether a runtime takes it for a layer to unpack, be it one that hallmark reads or not.
+    pub fn is_layer(&self) -> bool {
+        ["application/vnd.oci.image.layer.", "application/vnd.docker.image.rootfs."]
+            .iter()
+            .any(|family| self.0.starts_with(family))
+    }
+
     /// How a layer of this type is stored; `None` for what is no layer, and for foreign layers, whose bytes a runtime
     /// fetches from elsewhere.
     pub fn layer_compression(&self) -> Option<Compression> {

@@ -1,8 +1,10 @@
 //! Images in one tar file: OCI layouts, and what `docker save` writes.
 //!
-//! Reads the archive's headers once and remembers where each member's bytes are; nothing is unpacked. Names decide
-//! nothing but which bytes are tried: every blob is checked against its digest afterwards. A name that occurs twice, a
-//! sparse member and a compressed archive are refused.
+//! Reads the archive once, by the strict reader of layers ([`crate::image::tar`]), and remembers where each member's bytes are; nothing is
+//! unpacked. Names decide nothing but which bytes are tried: every blob is checked against its digest afterwards. What programs read
+//! differently is refused: names with two sources or with `..`, a name that occurs twice, sparse members, bytes after the end; so is
+//! a compressed archive. Docker and skopeo take an image from `index.json` or from `manifest.json`, each by rules of its own: where both are
+//! there, the second one names no image that the first does not (attack H1).
 //!
 //! `docker save` of Docker 25 and later, skopeo and BuildKit write an OCI layout, and it is read as such. The older form
 //! has a `manifest.json` with the paths of configuration and layers and no manifest that could have a digest. For it an
@@ -19,7 +21,6 @@ use std::{
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use tar::{EntryType, Header};
 
 use super::{
     SourceError,
@@ -29,15 +30,20 @@ use super::{
 };
 use crate::{
     digest::{Algorithm, BlobDigest, Digest, Hasher, ManifestDigest},
-    image::{Compression, Descriptor, FormatError, MediaType},
+    image::{
+        Compression, Descriptor, FormatError, MediaType,
+        tar::{Entry, EntryKind, TarError, walk},
+    },
     json,
     limits::Limits,
     reference::Location,
 };
 
 const WHAT: &str = "image archive";
-/// Bytes of a tar block (POSIX.1-2024, pax, "ustar Interchange Format").
-const BLOCK: usize = 512;
+/// Bytes of a tar header (POSIX.1-2024, pax, "ustar Interchange Format").
+const BLOCK: u64 = 512;
+/// Bytes of a member's name that are read.
+const MAX_NAME: usize = 255;
 /// Members of an archive that are read: an image has a handful for each layer.
 const MAX_MEMBERS: usize = 65_536;
 /// Links that are followed from one member to the next.
@@ -56,11 +62,21 @@ pub(super) fn open(
         _ => unreadable(location, error),
     })?;
     let at = |error: ArchiveError| error.at(location);
-    let places = Scan::new(file, path, limits).and_then(Scan::run).map_err(at)?;
-    if places.contains_key("index.json") {
-        return LayoutSource::read(location.clone(), Shelf::Archive(places), limits);
+    let places = scan(file, path, limits).map_err(at)?;
+    let has = |name: &str| places.contains_key(name);
+    if has("index.json") {
+        let tables = Tables { places: &places, limits };
+        let legacy = tables.legacy().map_err(at)?;
+        let layout = LayoutSource::read(location.clone(), Shelf::Archive(places.clone()), limits)?;
+        let listed = layout.images()?;
+        return match legacy.iter().find(|image| !listed.contains(*image)) {
+            None => Ok(layout),
+            Some(_) => Err(at(malformed(
+                "manifest.json names an image that index.json does not: programs take one or the other",
+            ))),
+        };
     }
-    if !places.contains_key("manifest.json") {
+    if !has("manifest.json") {
         return Err(at(malformed("it holds neither index.json nor manifest.json")));
     }
     if matches!(location, Location::OciArchive(_)) {
@@ -97,207 +113,108 @@ enum Member {
     Link(String),
 }
 
-/// One pass over the headers of an archive.
-struct Scan<'a> {
-    file: File,
-    path: &'a Path,
-    length: u64,
-    offset: u64,
-    limits: &'a Limits,
-    members: BTreeMap<String, Member>,
-    /// What extension headers say about the member after them.
-    next: Extension,
-}
-
-#[derive(Default)]
-struct Extension {
-    name: Option<Vec<u8>>,
-    link: Option<Vec<u8>>,
-    size: Option<u64>,
-}
-
-impl<'a> Scan<'a> {
-    fn new(mut file: File, path: &'a Path, limits: &'a Limits) -> Result<Self, ArchiveError> {
-        let about = file.metadata()?;
-        let mut start = [0; 4];
-        let count = file.read(&mut start)?;
-        if start.starts_with(&[0x1f, 0x8b]) || start.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
-            return Err(malformed("it is compressed; decompress it first"));
+/// The members of an archive, by the strict reader of layers: what programs read differently is refused there.
+fn scan(file: File, path: &Path, limits: &Limits) -> Result<BTreeMap<String, Place>, ArchiveError> {
+    let file = plain(file)?;
+    let mut members: BTreeMap<String, Member> = BTreeMap::new();
+    let mut refused = None;
+    let walked = walk(&file, limits, |entry, _| match member(entry, path, &mut members) {
+        Ok(()) => Ok(()),
+        Err(error) => {
+            refused = Some(error);
+            Err(TarError::Read(io::ErrorKind::InvalidData.into()))
         }
-        if count == 0 {
-            return Err(malformed("it is empty"));
-        }
-        let (length, members) = (about.len(), BTreeMap::new());
-        Ok(Self { file, path, length, offset: 0, limits, members, next: Extension::default() })
-    }
-
-    fn run(mut self) -> Result<BTreeMap<String, Place>, ArchiveError> {
-        while let Some(header) = self.header()? {
-            self.member(&header)?;
-            if self.members.len() > MAX_MEMBERS {
-                return Err(malformed(format!("it has more than {MAX_MEMBERS} members")));
-            }
-        }
-        Ok(self.places())
-    }
-
-    /// The next header, `None` at the end of the archive.
-    fn header(&mut self) -> Result<Option<Header>, ArchiveError> {
-        if self.offset == self.length {
-            return Ok(None);
-        }
-        let mut header = Header::new_old();
-        self.file.seek(SeekFrom::Start(self.offset))?;
-        self.file.read_exact(header.as_mut_bytes()).map_err(|_| self.truncated())?;
-        self.offset = self.offset.saturating_add(BLOCK as u64);
-        if header.as_bytes().iter().all(|byte| *byte == 0) {
-            return Ok(None);
-        }
-        let sum: u32 = header
-            .as_bytes()
-            .iter()
-            .enumerate()
-            .map(|(at, byte)| if (148..156).contains(&at) { 32 } else { u32::from(*byte) })
-            .sum();
-        match header.cksum() {
-            Ok(stated) if stated == sum => Ok(Some(header)),
-            _ => Err(self.bad_header("a wrong checksum")),
-        }
-    }
-
-    fn bad_header(&self, what: &str) -> ArchiveError {
-        let at = self.offset.saturating_sub(BLOCK as u64);
-        malformed(format!("the tar header at byte {at} has {what}"))
-    }
-
-    fn truncated(&self) -> ArchiveError {
-        malformed(format!("it ends at byte {} in the middle of a member", self.length))
-    }
-
-    fn member(&mut self, header: &Header) -> Result<(), ArchiveError> {
-        let kind = header.entry_type();
-        let stated = header.entry_size().map_err(|_| self.bad_header("no readable size"))?;
-        let is_extension = matches!(
-            kind,
-            EntryType::XHeader
-                | EntryType::XGlobalHeader
-                | EntryType::GNULongName
-                | EntryType::GNULongLink
-        );
-        let size = if is_extension { stated } else { self.next.size.take().unwrap_or(stated) };
-        let start = self.offset;
-        let end = start.checked_add(size).filter(|end| *end <= self.length);
-        let end = end.ok_or_else(|| self.truncated())?;
-        // The last member's padding may be missing; some writers leave it out.
-        self.offset = end.next_multiple_of(BLOCK as u64).min(self.length);
-        if is_extension {
-            return self.extension(kind, start, size);
-        }
-        let said = std::mem::take(&mut self.next);
-        let name = said.name.unwrap_or_else(|| header.path_bytes().into_owned());
-        let Some(name) = normal(&name) else { return Ok(()) };
-        let member = match kind {
-            EntryType::Regular | EntryType::Continuous => {
-                Member::Bytes(Place { path: self.path.to_path_buf(), offset: start, size })
-            }
-            EntryType::Symlink | EntryType::Link => {
-                let link = said.link.or_else(|| header.link_name_bytes().map(|l| l.into_owned()));
-                let base = if kind == EntryType::Symlink { parent(&name) } else { "" };
-                let Some(target) = link.and_then(|link| resolved(base, &link)) else {
-                    return Ok(());
-                };
-                Member::Link(target)
-            }
-            EntryType::Directory => return Ok(()),
-            other => return Err(malformed(format!("{name} is of the type {other:?}"))),
-        };
-        if self.members.contains_key(&name) {
-            return Err(malformed(format!("{name} is in it twice")));
-        }
-        self.members.insert(name, member);
-        Ok(())
-    }
-
-    /// Reads an extension header (POSIX pax, or GNU's long names).
-    fn extension(&mut self, kind: EntryType, start: u64, size: u64) -> Result<(), ArchiveError> {
-        if size > self.limits.tar_pax_bytes as u64 {
-            return Err(FormatError::Limit {
-                what: WHAT,
-                found: size,
-                unit: "bytes in an extended header",
-                limit: self.limits.tar_pax_bytes as u64,
-                limit_name: "tar_pax_bytes",
-            }
-            .into());
-        }
-        let mut bytes = Vec::new();
-        self.file.seek(SeekFrom::Start(start))?;
-        (&self.file).take(size).read_to_end(&mut bytes)?;
-        let text = || bytes.split(|b| *b == 0).next().unwrap_or_default().to_vec();
-        match kind {
-            EntryType::GNULongName => self.next.name = Some(text()),
-            EntryType::GNULongLink => self.next.link = Some(text()),
-            EntryType::XHeader => self.pax(&bytes)?,
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn pax(&mut self, bytes: &[u8]) -> Result<(), ArchiveError> {
-        for record in tar::PaxExtensions::new(bytes) {
-            let record = record.map_err(|_| self.bad_header("a broken pax record"))?;
-            let value = record.value_bytes().to_vec();
-            match record.key_bytes() {
-                b"path" => self.next.name = Some(value),
-                b"linkpath" => self.next.link = Some(value),
-                b"size" => {
-                    let size = record.value().ok().and_then(|text| text.parse().ok());
-                    self.next.size =
-                        Some(size.ok_or_else(|| malformed("a pax size is no number"))?);
-                }
-                key if key.starts_with(b"GNU.sparse.") => {
-                    return Err(malformed("it has a sparse member"));
-                }
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
-    /// The members with bytes, and links that lead to one.
-    fn places(&self) -> BTreeMap<String, Place> {
-        let mut places = BTreeMap::new();
-        for name in self.members.keys() {
-            let mut target = name;
-            for _ in 0..MAX_LINKS {
-                match self.members.get(target) {
-                    Some(Member::Bytes(place)) => {
-                        places.insert(name.clone(), place.clone());
-                        break;
-                    }
-                    Some(Member::Link(next)) => target = next,
-                    None => break,
-                }
-            }
-        }
-        places
+    });
+    match (refused, walked) {
+        (Some(error), _) => Err(error),
+        (None, Ok(())) => Ok(places(&members)),
+        (None, Err(TarError::Read(error))) => Err(ArchiveError::Disk(error)),
+        (None, Err(error)) => Err(malformed(error.to_string())),
     }
 }
 
-/// A member's name without `./`; `None` for names that no image archive has.
-fn normal(name: &[u8]) -> Option<String> {
-    let name = std::str::from_utf8(name).ok()?.trim_start_matches("./");
-    let plain = name.len() <= 255 && name.split('/').all(|p| !matches!(p, "" | "." | ".."));
-    plain.then(|| name.to_owned())
+/// The file from its start, where it is a tar and nothing around one.
+fn plain(mut file: File) -> Result<File, ArchiveError> {
+    let mut start = [0; 4];
+    let count = file.read(&mut start)?;
+    if start.starts_with(&[0x1f, 0x8b]) || start.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
+        return Err(malformed("it is compressed; decompress it first"));
+    }
+    if count == 0 {
+        return Err(malformed("it is empty"));
+    }
+    file.seek(SeekFrom::Start(0))?;
+    Ok(file)
+}
+
+fn member(
+    entry: &Entry,
+    path: &Path,
+    members: &mut BTreeMap<String, Member>,
+) -> Result<(), ArchiveError> {
+    let name = entry.path.trim_start_matches('/');
+    let member = match entry.kind {
+        EntryKind::Directory => return Ok(()),
+        // No image archive has such a name.
+        _ if name.len() > MAX_NAME => return Ok(()),
+        EntryKind::File => Member::Bytes(Place {
+            path: path.to_path_buf(),
+            offset: entry.offset.saturating_add(BLOCK),
+            size: entry.size,
+        }),
+        EntryKind::Symlink | EntryKind::HardLink => {
+            let base = if entry.kind == EntryKind::Symlink { parent(name) } else { "" };
+            let link = entry.link.as_deref().unwrap_or_default();
+            let link = match entry.kind {
+                EntryKind::HardLink => link.trim_start_matches('/'),
+                _ => link,
+            };
+            let Some(target) = resolved(base, link) else { return Ok(()) };
+            Member::Link(target)
+        }
+        other => return Err(malformed(format!("{name} is a {}", other.name()))),
+    };
+    if members.insert(name.to_owned(), member).is_some() {
+        return Err(malformed(format!("{name} is in it twice")));
+    }
+    if members.len() > MAX_MEMBERS {
+        return Err(malformed(format!("it has more than {MAX_MEMBERS} members")));
+    }
+    Ok(())
+}
+
+/// The members with bytes, and links that lead to one.
+fn places(members: &BTreeMap<String, Member>) -> BTreeMap<String, Place> {
+    let mut places = BTreeMap::new();
+    for name in members.keys() {
+        let mut target = name;
+        for _ in 0..MAX_LINKS {
+            match members.get(target) {
+                Some(Member::Bytes(place)) => {
+                    places.insert(name.clone(), place.clone());
+                    break;
+                }
+                Some(Member::Link(next)) => target = next,
+                None => break,
+            }
+        }
+    }
+    places
 }
 
 fn parent(name: &str) -> &str {
     name.rsplit_once('/').map_or("", |(parent, _)| parent)
 }
 
+/// A name in `manifest.json`; `None` for one that no image archive has.
+fn normal(name: &str) -> Option<&str> {
+    let name = name.trim_start_matches("./");
+    let plain = name.len() <= MAX_NAME && name.split('/').all(|p| !matches!(p, "" | "." | ".."));
+    plain.then_some(name)
+}
+
 /// The member that a link in the folder `base` names; `None` where it leads out of the archive.
-fn resolved(base: &str, link: &[u8]) -> Option<String> {
-    let link = std::str::from_utf8(link).ok()?;
+fn resolved(base: &str, link: &str) -> Option<String> {
     let mut parts: Vec<&str> = base.split('/').filter(|p| !p.is_empty()).collect();
     if link.starts_with('/') {
         return None;
@@ -341,6 +258,76 @@ struct WireDescriptor {
     size: u64,
 }
 
+/// An image by where its bytes stand in the archive: the configuration first, then the layers in their order.
+pub(super) type Spots = Vec<u64>;
+
+/// An archive with an `index.json`, and perhaps with the older table beside it, as BuildKit and `docker save` write both.
+struct Tables<'a> {
+    places: &'a BTreeMap<String, Place>,
+    limits: &'a Limits,
+}
+
+impl Tables<'_> {
+    /// The images of the older table; none where there is no such table.
+    fn legacy(&self) -> Result<Vec<Spots>, ArchiveError> {
+        if !self.places.contains_key("manifest.json") {
+            // Docker's oldest form, which it falls back to.
+            return match self.places.contains_key("repositories") {
+                true => Err(malformed(
+                    "it has index.json and repositories, and no manifest.json: programs take one or the other",
+                )),
+                false => Ok(Vec::new()),
+            };
+        }
+        let images = wire_images(self.places, self.limits)?;
+        images.into_iter().map(|image| self.spots(&image)).collect()
+    }
+
+    fn spots(&self, image: &WireImage) -> Result<Spots, ArchiveError> {
+        let layers = image.layers.iter().flatten();
+        let names = std::iter::once(&image.config).chain(layers);
+        names.map(|name| Ok(named(self.places, name)?.offset)).collect()
+    }
+}
+
+/// The images that `manifest.json` lists.
+fn wire_images(
+    places: &BTreeMap<String, Place>,
+    limits: &Limits,
+) -> Result<Vec<WireImage>, ArchiveError> {
+    let limit = limits.manifest_bytes;
+    let bytes = named(places, "manifest.json")?.read(limit)?;
+    let bytes = bytes.ok_or_else(|| {
+        let key = crate::limits::key("manifest_bytes");
+        malformed(format!("manifest.json is larger than {key}"))
+    })?;
+    let images: Vec<WireImage> = json::from_slice(&bytes, limit)
+        .map_err(|error| malformed(format!("manifest.json: {error}")))?;
+    bounded("images", images.len(), limits.index_manifests, "index_manifests")?;
+    let layers = images.iter().filter_map(|image| image.layers.as_ref()).map(Vec::len).max();
+    bounded("layers", layers.unwrap_or(0), limits.layers, "layers")?;
+    Ok(images)
+}
+
+/// The member with this name.
+fn named(places: &BTreeMap<String, Place>, name: &str) -> Result<Place, ArchiveError> {
+    let found = normal(name).and_then(|name| places.get(name));
+    found.cloned().ok_or_else(|| malformed(format!("{name:?} is not in it")))
+}
+
+fn bounded(
+    unit: &'static str,
+    found: usize,
+    limit: usize,
+    limit_name: &'static str,
+) -> Result<(), ArchiveError> {
+    if found <= limit {
+        return Ok(());
+    }
+    let (found, limit) = (found as u64, limit as u64);
+    Err(FormatError::Limit { what: WHAT, found, unit, limit, limit_name }.into())
+}
+
 /// An archive in Docker's older form.
 struct Legacy<'a> {
     location: &'a Location,
@@ -360,17 +347,7 @@ impl Legacy<'_> {
     }
 
     fn images(&mut self, blobs: &mut BTreeMap<String, Place>) -> Result<(), ArchiveError> {
-        let limit = self.limits.manifest_bytes;
-        let bytes = self.place("manifest.json")?.read(limit)?;
-        let bytes = bytes.ok_or_else(|| {
-            malformed(format!(
-                "manifest.json is larger than {}",
-                crate::limits::key("manifest_bytes")
-            ))
-        })?;
-        let images: Vec<WireImage> = json::from_slice(&bytes, limit)
-            .map_err(|error| malformed(format!("manifest.json: {error}")))?;
-        self.bounded("images", images.len(), self.limits.index_manifests, "index_manifests")?;
+        let images = wire_images(&self.places, self.limits)?;
         images.into_iter().try_for_each(|image| self.image(image, blobs))
     }
 
@@ -380,7 +357,6 @@ impl Legacy<'_> {
         blobs: &mut BTreeMap<String, Place>,
     ) -> Result<(), ArchiveError> {
         let layers = image.layers.unwrap_or_default();
-        self.bounded("layers", layers.len(), self.limits.layers, "layers")?;
         let config = self.blob(&image.config, blobs)?;
         let layers: Result<Vec<_>, _> = layers.iter().map(|l| self.blob(l, blobs)).collect();
         let manifest = WireManifest {
@@ -408,28 +384,9 @@ impl Legacy<'_> {
                 annotations: name.into_iter().collect(),
             });
         }
-        self.bounded("names", self.entries.len(), self.limits.index_manifests, "index_manifests")?;
+        bounded("names", self.entries.len(), self.limits.index_manifests, "index_manifests")?;
         self.made.insert(digest, bytes);
         Ok(())
-    }
-
-    fn bounded(
-        &self,
-        unit: &'static str,
-        found: usize,
-        limit: usize,
-        limit_name: &'static str,
-    ) -> Result<(), ArchiveError> {
-        if found <= limit {
-            return Ok(());
-        }
-        let (found, limit) = (found as u64, limit as u64);
-        Err(FormatError::Limit { what: WHAT, found, unit, limit, limit_name }.into())
-    }
-
-    fn place(&self, name: &str) -> Result<Place, ArchiveError> {
-        let found = normal(name.as_bytes()).and_then(|name| self.places.get(&name));
-        found.cloned().ok_or_else(|| malformed(format!("{name:?} is not in it")))
     }
 
     /// Hashes a member and gives it the name that a layout would.
@@ -438,7 +395,7 @@ impl Legacy<'_> {
         name: &str,
         blobs: &mut BTreeMap<String, Place>,
     ) -> Result<WireDescriptor, ArchiveError> {
-        let place = self.place(name)?;
+        let place = named(&self.places, name)?;
         if place.size > self.limits.layer_bytes {
             return Err(FormatError::Limit {
                 what: WHAT,

@@ -25,7 +25,10 @@ use super::{
 use crate::{
     attest::Listing,
     digest::{Digest, ManifestDigest},
-    image::{Checked, Descriptor, Document, FormatError, Index, MediaType, Platform},
+    image::{
+        Checked, Descriptor, Document, FormatError, Index, Manifest, MediaType, Platform,
+        config::names_architecture,
+    },
     json,
     limits::Limits,
     reference::{Location, Reference, Selector},
@@ -149,6 +152,17 @@ impl LayoutSource {
         Self(Arc::new(Layout { location, shelf, made, listing: None, entries, limits }))
     }
 
+    /// Every image that the layout lists, at any depth, by where its configuration and layers stand in the archive. What cannot be
+    /// read is none: nothing of it could be loaded either.
+    pub(super) fn images(&self) -> Result<BTreeSet<Vec<u64>>, SourceError> {
+        let mut found = BTreeSet::new();
+        let entries = self.0.entries.iter().filter(|entry| may_be_image(entry));
+        for entry in entries {
+            self.0.gather(&manifest_digest(entry), self.0.limits.index_depth, &mut found)?;
+        }
+        Ok(found)
+    }
+
     /// Does work on the layout that waits for the disk.
     async fn work<T: Send + 'static>(
         &self,
@@ -267,14 +281,17 @@ impl Layout {
         }
     }
 
-    /// The one image of the layout. Evidence that lies beside it is not counted.
+    /// The one image of the layout. Evidence that lies beside it is not counted, if nothing could run it: a mark on an entry, or a
+    /// subject in its manifest, keeps no runtime from taking it (attack H1).
     fn only(&self) -> Result<ManifestDigest, SourceError> {
         let mut images: BTreeMap<ManifestDigest, &Descriptor> = BTreeMap::new();
-        for entry in self.entries.iter().filter(|entry| may_be_image(entry)) {
+        for entry in self.entries.iter().filter(|entry| self.is_image(entry)) {
             images.entry(manifest_digest(entry)).or_insert(entry);
         }
-        if images.len() > 1 {
-            images.retain(|digest, _| !self.has_subject(digest));
+        if images.is_empty() {
+            // What it says that it is, is looked into, and told what is wrong with it.
+            let said = self.entries.iter().filter(|entry| may_be_image(entry));
+            images.extend(said.map(|entry| (manifest_digest(entry), entry)));
         }
         match images.len() {
             0 => Err(self.not_found("an image")),
@@ -293,16 +310,42 @@ impl Layout {
         let named: BTreeSet<Vec<&str>> =
             images.values().map(|entry| names(entry).collect()).collect();
         let is_other = |entry: &&Descriptor| {
-            may_be_image(entry) && !images.contains_key(&manifest_digest(entry))
+            !images.contains_key(&manifest_digest(entry)) && self.is_image(entry)
         };
-        let others = self.entries.iter().filter(is_other);
-        let alone = others.into_iter().all(|entry| self.has_subject(&manifest_digest(entry)));
+        let alone = !self.entries.iter().any(|entry| is_other(&entry));
         self.listing.clone().filter(|_| lists_platforms && named.len() == 1 && alone)
     }
 
-    /// Whether a manifest refers to another one. What cannot be read counts as an image, so that it is not passed over.
-    fn has_subject(&self, digest: &ManifestDigest) -> bool {
-        matches!(self.document(digest), Ok(Document::Manifest(m)) if m.subject.is_some())
+    /// Whether an entry is an image, by what it leads to and not by what is said of it. What cannot be read is what its entry says, so that
+    /// it is not passed over.
+    fn is_image(&self, entry: &Descriptor) -> bool {
+        let says = may_be_image(entry);
+        match self.document(&manifest_digest(entry)) {
+            Ok(Document::Manifest(manifest)) => self.may_run(&manifest),
+            Ok(Document::Index(index)) => says || self.lists_image(&index, self.limits.index_depth),
+            Err(_) => says,
+        }
+    }
+
+    fn lists_image(&self, index: &Index, depth: usize) -> bool {
+        let mut listed = index.manifests.iter().map(manifest_digest);
+        listed.any(|digest| match self.document(&digest) {
+            Ok(Document::Manifest(manifest)) => self.may_run(&manifest),
+            Ok(Document::Index(index)) => depth > 0 && self.lists_image(&index, depth - 1),
+            Err(_) => false,
+        })
+    }
+
+    /// Whether some runtime could run a manifest: it has a layer to unpack, and a configuration for some platform. They pass over layers of
+    /// other types, and some ask nobody what the configuration is called.
+    fn may_run(&self, manifest: &Manifest) -> bool {
+        let config = &manifest.config;
+        let has_platform = || {
+            let bytes = self.small_blob(config, self.limits.config_bytes);
+            bytes.is_ok_and(|bytes| names_architecture(&bytes))
+        };
+        manifest.layers.iter().any(|layer| layer.media_type.is_layer())
+            && (config.media_type.is_config() || has_platform())
     }
 
     fn ambiguous<'a>(&self, entries: impl Iterator<Item = &'a Descriptor>) -> SourceError {
@@ -383,6 +426,29 @@ impl Layout {
             list.incomplete = Some(format!("{count} entries cannot be read, the first: {first}"));
         }
         list
+    }
+
+    fn gather(
+        &self,
+        digest: &ManifestDigest,
+        depth: usize,
+        found: &mut BTreeSet<Vec<u64>>,
+    ) -> Result<(), SourceError> {
+        match self.document(digest) {
+            Ok(Document::Manifest(manifest)) => {
+                let blobs = std::iter::once(&manifest.config).chain(&manifest.layers);
+                let places = blobs.map(|blob| self.blob_place(blob.digest.digest()));
+                let places = places.collect::<Result<Option<Vec<_>>, _>>()?;
+                found.extend(places.map(|places| places.iter().map(|p| p.offset).collect()));
+            }
+            Ok(Document::Index(index)) if depth > 0 => {
+                for entry in index.manifests.iter().filter(|entry| may_be_image(entry)) {
+                    self.gather(&manifest_digest(entry), depth - 1, found)?;
+                }
+            }
+            Ok(Document::Index(_)) | Err(_) => {}
+        }
+        Ok(())
     }
 
     /// The place of a blob, if it has the size that its descriptor says.

@@ -422,3 +422,165 @@ fn h10_a_layer_that_writes_through_a_link_of_a_lower_layer_is_ambiguous() {
         assert_eq!(answer.stdout.contains(why), ambiguous, "{name}: {}", answer.stdout);
     }
 }
+
+/// An archive of members, each by its name.
+fn archive(layout: &Layout, more: &[(&str, &[u8])]) -> tar::Builder<Vec<u8>> {
+    let mut builder = tar::Builder::new(Vec::new());
+    for name in ["oci-layout", "index.json", "blobs"] {
+        let path = layout.path().join(name);
+        match path.is_dir() {
+            true => builder.append_dir_all(name, &path).unwrap(),
+            false => builder.append_path_with_name(&path, name).unwrap(),
+        }
+    }
+    more.iter().for_each(|(name, content)| put(&mut builder, name, content));
+    builder
+}
+
+/// A member whose name is written as it is.
+fn put(builder: &mut tar::Builder<Vec<u8>>, name: &str, content: &[u8]) {
+    let mut header = header(tar::EntryType::Regular, content.len());
+    header.as_mut_bytes()[..name.len()].copy_from_slice(name.as_bytes());
+    header.set_cksum();
+    builder.append(&header, content).unwrap();
+}
+
+fn blob(bytes: &[u8]) -> String {
+    digest(bytes).replace("sha256:", "blobs/sha256/")
+}
+
+/// The older table, of one image.
+fn older(parts: &Parts) -> Vec<u8> {
+    let config = parts.config.to_string();
+    let image = json!({
+        "Config": blob(config.as_bytes()), "RepoTags": ["demo/two:1"], "Layers": [blob(&parts.layer)],
+    });
+    json!([image]).to_string().into_bytes()
+}
+
+#[test]
+fn h1_an_archive_has_one_image_for_whoever_reads_it() {
+    let (honest, evil) = (honest(), Parts::new(&[("bin/app", b"#!/bin/sh\necho evil\n")]));
+    let layout = Layout::of(&honest);
+    let config = evil.config.to_string();
+    let (config_name, layer_name) = (blob(config.as_bytes()), blob(&evil.layer));
+    let blobs = [(config_name.as_str(), config.as_bytes()), (layer_name.as_str(), &evil.layer)];
+    let (of_evil, of_honest) = (older(&evil), older(&honest));
+    let with =
+        |more: &[(&str, &[u8])]| archive(&layout, &[&blobs, more].concat()).into_inner().unwrap();
+    let two_names = {
+        let mut builder = archive(&layout, &blobs);
+        let mut long = header(tar::EntryType::GNULongName, 11);
+        long.set_path("././@LongLink").unwrap();
+        long.set_cksum();
+        builder.append(&long, &b"index.json\0"[..]).unwrap();
+        builder.append_pax_extensions([("path", &b"harmless"[..])]).unwrap();
+        put(&mut builder, "harmless", b"{}");
+        builder.into_inner().unwrap()
+    };
+    let oldest: (&str, &[u8]) = ("repositories", b"{}");
+    let cases: [(&str, Vec<u8>, Option<&str>); 8] = [
+        ("one table", with(&[]), None),
+        ("two that agree", with(&[("manifest.json", &of_honest)]), None),
+        (
+            "the older names another",
+            with(&[("manifest.json", &of_evil)]),
+            Some("names an image that index.json does not"),
+        ),
+        ("Docker's oldest", with(&[oldest]), Some("repositories, and no manifest.json")),
+        ("a name to be cleaned", with(&[("x/../index.json", b"{}")]), Some("..")),
+        ("the same for the older table", with(&[("x/../manifest.json", &of_evil)]), Some("..")),
+        ("one name twice", with(&[("./index.json", b"{}")]), Some("index.json is in it twice")),
+        ("two sources of one name", two_names, Some("differently")),
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    for (name, bytes, says) in cases {
+        let file = folder.path().join("image.tar");
+        fs::write(&file, bytes).unwrap();
+        for kind in ["oci-archive", "docker-archive"] {
+            let answer = Hallmark::new(["inspect", &format!("{kind}:{}", file.display())]).run();
+            match says {
+                None => drop(answer.exits(0)),
+                Some(says) => drop(answer.exits(1).says("image-malformed").says(says)),
+            }
+            assert!(
+                says.is_some() || answer.all().contains("linux/amd64"),
+                "{name}: {}",
+                answer.all()
+            );
+        }
+    }
+}
+
+#[test]
+fn h1_what_could_run_beside_an_image_is_not_passed_over() {
+    let (honest, evil) = (honest(), Parts::new(&[("bin/app", b"#!/bin/sh\necho evil\n")]));
+    let manifest = honest.manifest.to_string();
+    let entry = |manifest: &Value, more: &Value| {
+        let text = manifest.to_string();
+        let mut entry = json!({
+            "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "digest": digest(text.as_bytes()), "size": text.len(),
+            "annotations": {"io.containerd.image.name": "docker.io/demo/two:1"},
+            "platform": {"os": "linux", "architecture": "amd64"},
+        });
+        more.as_object().unwrap().iter().for_each(|(key, value)| entry[key] = value.clone());
+        entry
+    };
+    let mut about = evil.manifest.clone();
+    about["subject"] = json!({
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "digest": digest(manifest.as_bytes()), "size": manifest.len(),
+    });
+    let mut renamed = evil.manifest.clone();
+    renamed["config"]["mediaType"] = json!("application/vnd.example.config+json");
+    let mut artifact = evil.manifest.clone();
+    artifact["layers"][0]["mediaType"] = json!("application/vnd.in-toto+json");
+    let unknown = json!({"platform": {"os": "unknown", "architecture": "unknown"}});
+    let as_tag = json!({"annotations": {
+        "org.opencontainers.image.ref.name": format!("sha256-{}", "0".repeat(64)),
+        "io.containerd.image.name": "docker.io/demo/two:1",
+    }});
+    let kind = json!({"annotations": {
+        "kind": "dev.cosignproject.cosign/sigs", "io.containerd.image.name": "docker.io/demo/two:1",
+    }});
+    let cases = [
+        ("nothing more", None, true),
+        ("an image", Some((&evil.manifest, json!({}))), false),
+        ("with a subject", Some((&about, json!({}))), false),
+        (
+            "with an artifact type",
+            Some((&evil.manifest, json!({"artifactType": "application/vnd.example"}))),
+            false,
+        ),
+        ("for no platform", Some((&evil.manifest, unknown.clone())), false),
+        ("named as evidence is", Some((&evil.manifest, as_tag)), false),
+        ("called a signature", Some((&evil.manifest, kind)), false),
+        (
+            "with another type of configuration",
+            Some((&renamed, json!({"artifactType": "application/vnd.example"}))),
+            false,
+        ),
+        ("evidence", Some((&artifact, unknown)), true),
+    ];
+    for (name, beside, is_one) in cases {
+        let layout = Layout::of(&honest);
+        layout.blob(evil.config.to_string().as_bytes());
+        layout.blob(&evil.layer);
+        let mut entries = vec![entry(&honest.manifest, &json!({"annotations": {}}))];
+        if let Some((manifest, more)) = beside {
+            layout.blob(manifest.to_string().as_bytes());
+            entries.push(entry(manifest, &more));
+        }
+        layout.index(&json!(entries));
+        let answer = Hallmark::new(["inspect", &layout.reference()]).run();
+        match is_one {
+            true => assert_eq!(answer.code, 0, "{name}: {}", answer.all()),
+            false => assert!(
+                answer.code == 3 && answer.all().contains("source-ambiguous"),
+                "{name}: {}",
+                answer.all()
+            ),
+        }
+    }
+}
