@@ -62,7 +62,7 @@ policy:
   settings: {rebuild: {minLevel: 4}}
   exceptions:
     - {code: sbom-package-ghost, images: ["registry.example/app/*"], reason: known, owner: team, expires: 2027-01-31}
-rebuild: {when: always, engine: buildah, sharedDaemon: true, twice: false, network: recorded, frontends: ["sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"], privateSources: [Git.example], mirrors: [{registry: docker.io, at: "mirror.example:5000/hub"}], attested: {accept: true, maxAge: 24h}, allow: [{class: host, paths: [/etc/hostname], reason: known, owner: team, expires: 2027-01-31}]}
+rebuild: {when: always, engine: docker, sharedDaemon: true, twice: false, network: recorded, frontends: ["sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"], privateSources: [Git.example], mirrors: [{registry: docker.io, at: "mirror.example:5000/hub"}], attested: {accept: true, maxAge: 24h}, allow: [{class: host, paths: [/etc/hostname], reason: known, owner: team, expires: 2027-01-31}]}
 limits: {rebuild: 5m, layerBytes: 1GiB, attempts: 2}
 gate: {listen: "[::]:9443", certificate: ca.pem, key: tls.key, namespacesExempt: [kube-system, a, a], budget: 4s, tags: resolve}
 "#;
@@ -90,7 +90,7 @@ fn reads_every_section() {
     assert_eq!(expires, Some(jiff::civil::date(2027, 1, 31)));
     let rebuild = RebuildConfig {
         when: RebuildWhen::Always,
-        engine: EngineConfig::Buildah,
+        engine: EngineConfig::Docker,
         daemon: Daemon::Shared,
         on_mismatch: OnMismatch::Report,
         network: StepNetwork::Recorded,
@@ -214,6 +214,9 @@ version: 2 => :1:10: version: => expected 1, found 2
 +rebuild: {mirrors: [{registry: docker.io, at: "https://m.example"}]} => rebuild.mirrors[0].at: => m.example
 +rebuild: {mirrors: [{registry: docker.io, at: m.example/A}]} => rebuild.mirrors[0].at: => a host
 +rebuild: {engine: kaniko} => rebuild.engine => one of auto
++rebuild: {tls: {ca: ca.pem, certificate: ca.pem, key: tls.key}} => rebuild.tls => address beside it
++rebuild: {engine: buildah, sharedDaemon: true} => rebuild.sharedDaemon => another engine
++rebuild: {engine: buildah, network: recorded} => rebuild.network => another engine
 +limits: {layers: 0} => :2:18: limits.layers: => above 0
 +limits: {layerBytes: 16GB} => limits.layerBytes => 16GiB
 +rebuild: {attested: {maxAge: 30}} => rebuild.attested.maxAge => 30m

@@ -518,6 +518,7 @@ fn rebuild(
         ("buildah", EngineConfig::Buildah),
     ];
     let network = [("none", StepNetwork::None), ("recorded", StepNetwork::Recorded)];
+    nothing_idle(reader, raw)?;
     Ok(RebuildConfig {
         when: reader.word(key!["rebuild", "when"], raw.when.as_deref(), &when)?,
         engine: reader.word(key!["rebuild", "engine"], raw.engine.as_deref(), &engine)?,
@@ -534,6 +535,37 @@ fn rebuild(
         attested: attested(reader, &raw.attested)?,
         allow: super::allow::allow(reader, &raw.allow, surroundings.now)?,
     })
+}
+
+/// What would decide nothing beside the rest is refused: whoever wrote it believes that it does.
+fn nothing_idle(reader: &Reader<'_>, raw: &raw::Rebuild) -> Result<(), ConfigError> {
+    let by_buildah = raw.engine.as_deref() == Some("buildah");
+    let idle = [
+        (
+            "tls",
+            raw.tls.is_some() && raw.address.is_none(),
+            "address beside it",
+            "only a builder at tcp:// has certificates",
+        ),
+        (
+            "sharedDaemon",
+            raw.shared_daemon == Some(true) && by_buildah,
+            "another engine",
+            "buildah has no daemon",
+        ),
+        (
+            "network",
+            raw.network.as_deref() == Some("recorded") && by_buildah,
+            "another engine",
+            "BuildKit alone records what a build downloads",
+        ),
+    ];
+    match idle.into_iter().find(|(_, is_idle, ..)| *is_idle) {
+        None => Ok(()),
+        Some((name, _, expected, help)) => {
+            Err(reader.refuse(key!["rebuild", name], "it without effect", want(expected, help)))
+        }
+    }
 }
 
 /// Digests of frontend images.

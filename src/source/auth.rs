@@ -207,7 +207,15 @@ pub fn may_receive(realm: &Url, registry: &Url, listed: &[String]) -> bool {
         && registry_host.strip_suffix(realm_host).is_some_and(|child| child.ends_with('.'));
     is_parent
         || KNOWN_REALMS.iter().any(|(registry, realm)| *registry == registry_host && is(realm))
-        || listed.iter().any(|host| is(host))
+        || listed.iter().any(|host| is_listed(host, realm))
+}
+
+/// Whether an entry of `authRealms` is the realm's host, at any port or at the one that it names.
+fn is_listed(entry: &str, realm: &Url) -> bool {
+    let Some(host) = realm.host_str() else { return false };
+    let port = realm.port_or_known_default();
+    let at_port = port.map(|port| format!("{host}:{port}"));
+    entry.eq_ignore_ascii_case(host) || at_port.is_some_and(|at| entry.eq_ignore_ascii_case(&at))
 }
 
 /// `Authorization: Basic`.
@@ -320,6 +328,8 @@ mod tests {
             ("https://registry-1.docker.io/", "https://auth.docker.io/token", true),
             ("https://registry.example/", "https://auth.docker.io/token", false),
             ("https://registry.example/", "https://listed.example/token", true),
+            ("https://registry.example/", "https://ported.example:8443/token", true),
+            ("https://registry.example/", "https://ported.example/token", false),
             ("https://registry.example/", "https://evil.example/token", false),
             ("https://a.azurecr.io/", "https://b.azurecr.io/token", false),
             ("https://a.azurecr.io/", "https://a.azurecr.io.evil.example/token", false),
@@ -331,7 +341,7 @@ mod tests {
             ("http://127.0.0.1:5000/", "http://127.0.0.2:5001/token", false),
             ("https://10.1.1.1/", "https://1.1.1/token", false),
         ];
-        let listed = ["listed.example".to_owned()];
+        let listed = ["listed.example".to_owned(), "ported.example:8443".to_owned()];
         for (registry, realm, want) in cases {
             let got = may_receive(&realm.parse().unwrap(), &registry.parse().unwrap(), &listed);
             assert_eq!(got, want, "{registry} names {realm}");
