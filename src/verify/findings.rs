@@ -178,9 +178,12 @@ fn of_failure(failure: &Failure, image: &Image) -> Finding {
         FailureKind::EngineForbidden => finding.with(Key::Help, RIGHTS),
         _ => finding,
     };
+    // A build writes its log: whose words they are is said, and nothing is said twice.
     match failure.log.lines().rfind(|line| !line.trim().is_empty()) {
-        Some(last) => finding.with(Key::From, last.trim().to_owned()),
-        None => finding,
+        Some(last) if last.trim() != failure.why.trim() => {
+            finding.with(Key::From, format!("the log, which ends: {}", last.trim()))
+        }
+        Some(_) | None => finding,
     }
 }
 
