@@ -90,7 +90,9 @@ impl Judge<'_> {
                 self.untrusted.push(format!("build argument {name}"));
             }
         }
-        self.untrusted.extend(plan.options.keys().map(|option| format!("option {option}")));
+        // The digest of a Dockerfile allows less: its bytes are those of the commit.
+        let options = plan.options.keys().filter(|key| !key.starts_with("dockerfile-digest:"));
+        self.untrusted.extend(options.map(|option| format!("option {option}")));
         if let Frontend::Image { reference } = &plan.frontend
             && !is_listed(&entry.frontends, repository_of(reference).as_deref())
         {
@@ -137,6 +139,8 @@ impl Judge<'_> {
                 }
             }
             (MaterialKind::Http, Pin::Content(_)) if self.entry.gives(&material.uri) => {}
+            // No build is given it: a toolchain is in an image, or comes from a repository.
+            (MaterialKind::Other, _) => {}
             _ => self.untrusted.push(format!("download {}", material.uri)),
         }
     }
@@ -220,6 +224,20 @@ mod tests {
             assert!(untrusted.iter().any(|text| text.contains(want)), "{want}: {untrusted:?}");
         }
         assert!(questions(&plan, &here, &[]).is_err(), "nothing is trusted by default");
+    }
+
+    #[test]
+    fn what_hallmarks_own_manifest_says_besides_needs_no_name() {
+        let (mut plan, here) = (plan(), crate::trust::testing::location("r.example/team/app"));
+        let source = enough(&plan);
+        plan.options.insert("dockerfile-digest:sha256".to_owned(), "0".repeat(64));
+        plan.materials.push(Material {
+            kind: MaterialKind::Other,
+            uri: "pkg:generic/tcc@0.9.27".to_owned(),
+            pin: Pin::Content(Digest::sha256(b"tcc")),
+            role: Some("toolchain".to_owned()),
+        });
+        assert!(questions(&plan, &here, &[source]).is_ok());
     }
 
     #[test]
