@@ -23,6 +23,8 @@ use crate::{
 
 /// Findings of one code that are told in full; the rest is counted.
 const MAX_OF_CODE: usize = 20;
+/// Bytes of what is told of one code.
+const MAX_BODY_BYTES: usize = 64 * 1024;
 /// Bytes of an attribute.
 const MAX_ATTRIBUTE_BYTES: usize = 1024;
 
@@ -119,9 +121,9 @@ fn of_code(code: Code, found: &[&Finding]) -> Case {
     for found in found.iter().take(MAX_OF_CODE) {
         text::write_finding(&mut page, found);
     }
-    let mut body = page.into_text();
+    let mut body = cut(page.into_text(), MAX_BODY_BYTES);
     if found.len() > MAX_OF_CODE {
-        body.push_str(&format!("and {} more\n", found.len() - MAX_OF_CODE));
+        body.push_str(&format!("\nand {} more\n", found.len() - MAX_OF_CODE));
     }
     let (kind, message) = (code.as_str().to_owned(), code.title().to_owned());
     let failed = found.iter().any(|found| found.severity == Severity::Error);

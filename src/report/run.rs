@@ -366,11 +366,12 @@ fn compared(evidence: &Evidence) -> Option<Comparison> {
     }
 }
 
-/// Adds why the answer is no, where no finding says it.
+/// Adds why the answer is no, where no finding says it; the gravest come first.
 fn keep_reason(findings: &mut Vec<Finding>, reason: &Finding) {
     if findings.iter().all(|found| found.severity < Severity::Error) {
-        findings.insert(0, Finding { severity: Severity::Error, ..reason.clone() });
+        findings.push(Finding { severity: Severity::Error, ..reason.clone() });
     }
+    findings.sort_by_key(|found| std::cmp::Reverse(found.severity));
 }
 
 /// What is asked of evidence, whatever a policy needs.

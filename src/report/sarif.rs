@@ -17,8 +17,14 @@ use crate::{
 
 /// Results that GitHub keeps of one run, the gravest first.
 const MAX_RESULTS: usize = 5000;
+/// Bytes of all results together. GitHub takes 10 MB of gzip, and text that wants to be in the way does not shrink.
+const MAX_RESULTS_BYTES: usize = 8_000_000;
 /// Bytes of one message.
 const MAX_MESSAGE_BYTES: usize = 4096;
+/// Bytes of the name of what a result is about.
+const MAX_NAME_BYTES: usize = 1024;
+/// Bytes of a result besides its texts, more or less.
+const RESULT_BYTES: usize = 1200;
 /// Bytes of a rule's short description that GitHub shows.
 const MAX_TITLE_BYTES: usize = 1000;
 
@@ -29,7 +35,7 @@ pub fn render(run: &Run) -> String {
 
 fn document(run: &Run) -> Value {
     let entries = run.entries();
-    let shown = entries.get(..MAX_RESULTS.min(entries.len())).unwrap_or_default();
+    let shown = fitting(&entries);
     let codes: BTreeMap<&str, &Entry> =
         shown.iter().rev().map(|entry| (entry.code, entry)).collect();
     let index: BTreeMap<&str, usize> =
@@ -68,6 +74,23 @@ fn document(run: &Run) -> Value {
             "properties": { "images": run.images.iter().map(image).collect::<Vec<_>>() },
         }],
     })
+}
+
+/// The gravest entries, as many as are taken.
+fn fitting(entries: &[Entry]) -> &[Entry] {
+    let size = |entry: &Entry| {
+        let message = (entry.title.len() + entry.facts.as_str().len()).min(MAX_MESSAGE_BYTES);
+        let name = (entry.image.len() + entry.subject.len()).min(MAX_NAME_BYTES);
+        let of_image = entry.image.len() + entry.place.len();
+        RESULT_BYTES + message + name + of_image + entry.platform.as_ref().map_or(0, String::len)
+    };
+    let mut sum = 0;
+    let mut sums = entries.iter().take(MAX_RESULTS).map(|entry| {
+        sum += size(entry);
+        sum
+    });
+    let count = sums.position(|sum| sum > MAX_RESULTS_BYTES);
+    entries.get(..count.unwrap_or(MAX_RESULTS.min(entries.len()))).unwrap_or_default()
 }
 
 /// What separates alerts of several uploads, up to the last slash.
@@ -187,7 +210,7 @@ fn result<'e>(entry: &'e Entry, rule_index: usize) -> Outcome<'e> {
                 "region": { "startLine": 1 },
             },
             "logicalLocations": [{
-                "fullyQualifiedName": cut(logical, MAX_MESSAGE_BYTES),
+                "fullyQualifiedName": cut(logical, MAX_NAME_BYTES),
                 "kind": "resource",
             }],
         })],

@@ -539,6 +539,34 @@ fn sarif_is_as_github_takes_it() {
     assert!(report.contains("100 results are left out"));
 }
 
+/// Whoever makes an image says how much there is to say of it; a report that its reader refuses says nothing.
+#[test]
+fn reports_stay_as_small_as_they_are_taken() {
+    let noise = |n: usize| {
+        let hash =
+            |m: usize| crate::digest::Digest::sha256(format!("{n} {m}").as_bytes()).to_string();
+        (0..60).map(hash).collect::<String>()
+    };
+    let ghost = |n: usize| {
+        let package = Subject::Package(noise(n));
+        Finding::new(Code::SbomPackageGhost, package).with(Key::Why, noise(n))
+    };
+    let mut findings: Vec<Finding> = (0..1500).map(ghost).collect();
+    findings.push(Finding::new(Code::ImageLayerCorrupt, subject()));
+    let run = run_of(&verdict(vec![failing(findings)]));
+    let report = sarif::render(&run);
+    let results = is_accepted(&report);
+    assert!(report.len() < 10_000_000 && results.len() > 1000, "{}", report.len());
+    assert_eq!(results[0]["level"], "error", "the gravest are kept");
+    let left_out = format!("{} results are left out", 1501 - results.len());
+    assert!(report.contains(&left_out), "{left_out}");
+    for (format, render) in FORMATS {
+        let report = render(&run);
+        assert!(report.len() < 10_000_000, "{format}: {}", report.len());
+        assert!(says_no(format, &report), "{format}");
+    }
+}
+
 #[test]
 fn paths_are_plain_and_lead_nowhere() {
     let cases = [

@@ -3,7 +3,7 @@
 //! For each platform: the decision, then what was proven line by line, then every finding in the form of DESIGN: code and
 //! title, subject, expect, found, why, from, help. Ends with the next command.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use super::difference::{self, Depth};
 use crate::{
@@ -177,20 +177,14 @@ pub(super) fn told(findings: &[Finding], detail: Detail) -> (Vec<Finding>, usize
     (told.into_iter().cloned().collect(), untold.len())
 }
 
-/// The causes of findings, in the order of the first that says each.
+/// The causes of findings, in the order of the first that says each. There may be as many as somebody has put into an image.
 pub(super) fn causes(findings: &[Finding]) -> Vec<Cause<'_>> {
-    let facts = |f: &Finding| {
-        let kept = f.facts.iter().filter(|(key, _)| **key != Key::From);
-        kept.map(|(key, fact)| (*key, fact.to_string())).collect::<Vec<_>>()
-    };
+    let mut seen = BTreeMap::new();
     let mut told: Vec<Cause<'_>> = Vec::new();
     for finding in findings {
-        let same = |cause: &&mut Cause<'_>| {
-            cause.first.code == finding.code
-                && cause.first.severity == finding.severity
-                && facts(cause.first) == facts(finding)
-        };
-        match told.iter_mut().find(same) {
+        let facts: Vec<_> = finding.facts.iter().filter(|(key, _)| **key != Key::From).collect();
+        let at = *seen.entry((finding.code, finding.severity, facts)).or_insert(told.len());
+        match told.get_mut(at) {
             Some(cause) => cause.elsewhere.push(finding),
             None => told.push(Cause { first: finding, elsewhere: Vec::new() }),
         }

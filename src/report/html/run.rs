@@ -10,10 +10,13 @@ use crate::{
         run::{ImageRun, PlatformRun, Run, Trouble},
         text::{self, Cause, plural},
     },
+    untrusted::cut,
 };
 
 /// Findings of one platform that are shown; the rest is counted.
 const FINDINGS_SHOWN: usize = 500;
+/// Bytes of one fact.
+const FACT_BYTES: usize = 8 * 1024;
 /// Other places of one cause that are shown.
 const PLACES_SHOWN: usize = 20;
 
@@ -104,7 +107,7 @@ fn of_cause(cause: &Cause<'_>) -> Markup {
                     dt { "also" } dd { (cause.elsewhere.len() - PLACES_SHOWN) " more" }
                 }
                 @for (key, fact) in facts.iter().filter(|(key, _)| **key != Key::Help) {
-                    dt { (key.name()) } dd { code { (clean(&fact.to_string())) } }
+                    dt { (key.name()) } dd { code { (cut(clean(&fact.to_string()), FACT_BYTES)) } }
                 }
                 dt { "help" } dd { (clean(&cause.first.help())) }
                 @if *severity == Severity::Error {
