@@ -41,6 +41,13 @@ pub enum Subject {
     Run,
     /// An image, as `location@digest`.
     Image(String),
+    /// A layer of an image. Its text is that of the image: which layer it is stands among the facts.
+    Layer {
+        /// The image, as `location@digest`.
+        image: String,
+        /// Position, counted from 0.
+        position: usize,
+    },
     /// An attestation or signature, by where it was found.
     Evidence(String),
     /// A file in an image.
@@ -51,9 +58,40 @@ pub enum Subject {
         layer: Option<usize>,
     },
     /// A package.
-    Package(String),
+    Package {
+        /// Its name.
+        name: String,
+        /// Its version.
+        version: PackageVersion,
+    },
     /// A place in a file of the operator: configuration or policy.
     Operator(String),
+}
+
+/// The version of a package, as far as a finding is about one.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum PackageVersion {
+    /// This one.
+    Is(String),
+    /// The package has none.
+    Missing,
+    /// It is about the package, whatever its version.
+    Any,
+}
+
+impl Subject {
+    /// Which kind of thing it is, for reports whose entries have a name of their own.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Run => "run",
+            Self::Image(_) => "image",
+            Self::Layer { .. } => "layer",
+            Self::Evidence(_) => "evidence",
+            Self::File { .. } => "file",
+            Self::Package { .. } => "package",
+            Self::Operator(_) => "operator",
+        }
+    }
 }
 
 impl fmt::Display for Subject {
@@ -62,9 +100,17 @@ impl fmt::Display for Subject {
             Self::Run => f.write_str("this run"),
             Self::File { path, layer: Some(layer) } => write!(f, "{path} (layer {layer})"),
             Self::File { path, layer: None } => f.write_str(path),
-            Self::Image(s) | Self::Evidence(s) | Self::Package(s) | Self::Operator(s) => {
-                f.write_str(s)
+            Self::Package { name, version: PackageVersion::Is(version) } => {
+                write!(f, "{name} {version}")
             }
+            Self::Package { name, version: PackageVersion::Missing } => {
+                write!(f, "{name} without a version")
+            }
+            Self::Package { name: text, version: PackageVersion::Any }
+            | Self::Image(text)
+            | Self::Layer { image: text, .. }
+            | Self::Evidence(text)
+            | Self::Operator(text) => f.write_str(text),
         }
     }
 }
@@ -225,5 +271,30 @@ impl Finding {
     /// What to do: the finding's own advice, else its code's.
     pub fn help(&self) -> String {
         self.facts.get(&Key::Help).map_or_else(|| self.code.help().to_owned(), Fact::to_string)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn subjects_have_a_kind_and_a_text() {
+        let package = |version| Subject::Package { name: "a".to_owned(), version };
+        let cases = [
+            (Subject::Run, "run", "this run"),
+            (Subject::Image("r/a@b".to_owned()), "image", "r/a@b"),
+            (Subject::Layer { image: "r/a@b".to_owned(), position: 2 }, "layer", "r/a@b"),
+            (Subject::File { path: "/a".to_owned(), layer: Some(1) }, "file", "/a (layer 1)"),
+            (Subject::File { path: "/a".to_owned(), layer: None }, "file", "/a"),
+            (Subject::Evidence("t.sig".to_owned()), "evidence", "t.sig"),
+            (Subject::Operator("a.b".to_owned()), "operator", "a.b"),
+            (package(PackageVersion::Is("1".to_owned())), "package", "a 1"),
+            (package(PackageVersion::Missing), "package", "a without a version"),
+            (package(PackageVersion::Any), "package", "a"),
+        ];
+        for (subject, kind, text) in cases {
+            assert_eq!((subject.kind(), subject.to_string().as_str()), (kind, text));
+        }
     }
 }

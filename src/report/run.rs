@@ -248,15 +248,14 @@ fn rule_of(found: &Finding) -> String {
 
 /// A subject without what changes from build to build.
 fn lasting(subject: &Subject) -> String {
-    let (kind, words) = match subject {
-        Subject::Run => ("run", String::new()),
-        Subject::Image(_) => ("image", String::new()),
-        Subject::Evidence(place) => ("evidence", place.clone()),
-        Subject::File { path, .. } => ("file", path.clone()),
-        Subject::Package(name) => ("package", name.clone()),
-        Subject::Operator(place) => ("operator", place.clone()),
+    let words = match subject {
+        Subject::Run | Subject::Image(_) | Subject::Layer { .. } => "",
+        Subject::File { path: words, .. }
+        | Subject::Package { name: words, .. }
+        | Subject::Evidence(words)
+        | Subject::Operator(words) => words,
     };
-    format!("{kind} {}", DIGEST.replace_all(&words, ""))
+    format!("{} {}", subject.kind(), DIGEST.replace_all(words, ""))
 }
 
 impl ImageRun {

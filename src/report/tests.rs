@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     attest::{Statement, statement::SIGNATURE},
-    finding::{Code, Finding, Key, Severity, Subject},
+    finding::{Code, Finding, Key, PackageVersion, Severity, Subject},
     image::Platform,
     rebuild::{Rebuild, Warrant},
     trust::{
@@ -256,7 +256,10 @@ fn hostile() -> Run {
     let findings = vec![
         wrong(Code::SignatureMissing, Subject::Image(evil())).at(Severity::Error),
         wrong(Code::SbomPackageGhost, file),
-        wrong(Code::SbomPackageMissing, Subject::Package(evil())),
+        wrong(
+            Code::SbomPackageMissing,
+            Subject::Package { name: evil(), version: PackageVersion::Any },
+        ),
         wrong(Code::SourceNotFound, Subject::Evidence(format!("../../{EVIL}"))),
     ];
     let mut platform = failing(findings);
@@ -606,6 +609,10 @@ fn fingerprints_stay_whatever_order_digests_and_words_are() {
     let of = |findings: Vec<Finding>| run_of(&verdict(vec![failing(findings)]));
     let evidence = |tag: &str| Subject::Evidence(format!("r.example/team/app:{tag}"));
     let tag = |digit: &str| format!("sha256-{}.sig", digit.repeat(64));
+    let package = |name: &str, version: &str| Subject::Package {
+        name: name.to_owned(),
+        version: PackageVersion::Is(version.to_owned()),
+    };
     let found = |digit: &str, words: &str| {
         vec![
             Finding::new(Code::SignatureMalformed, evidence(&tag(digit))).with(Key::Why, words),
@@ -614,8 +621,7 @@ fn fingerprints_stay_whatever_order_digests_and_words_are() {
                 Code::ImageLayerCorrupt,
                 Subject::Image(format!("r.example/team/app@sha256:{}", digit.repeat(64))),
             ),
-            Finding::new(Code::SbomPackageGhost, Subject::Package("a".to_owned()))
-                .with(Key::Found, words),
+            Finding::new(Code::SbomPackageGhost, package("a", digit)).with(Key::Found, words),
             Finding::new(Code::PolicyDenied, subject())
                 .with(Key::From, "a (x)")
                 .with(Key::Why, words),
@@ -628,7 +634,7 @@ fn fingerprints_stay_whatever_order_digests_and_words_are() {
     assert_eq!(first, fingerprints(&of(later)));
     // Other rules, packages and commands are others.
     let mut others = found("a", "one");
-    others[3].subject = Subject::Package("b".to_owned());
+    others[3].subject = package("b", "a");
     others[4] = Finding::new(Code::PolicyDenied, subject()).with(Key::From, "b (x)");
     assert_eq!(first.intersection(&fingerprints(&of(others))).count(), 3);
     let rebuild = Run { command: "rebuild", ..of(found("a", "one")) };

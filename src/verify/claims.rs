@@ -16,7 +16,7 @@ use crate::{
         },
     },
     digest::Digest,
-    finding::{Code, Fact, Finding, Key, Subject},
+    finding::{Code, Fact, Finding, Key, PackageVersion, Subject},
     image::Image,
     sbom::{self, BoundSbom, Inventory, Reconciliation, reconcile::reconcile},
     trust::{Covering, PredicateClass, Proof, Proofs, Signer, Unproven, Verified, agreement},
@@ -385,7 +385,8 @@ fn reconciled(
 fn disagreements(reconciliation: &Reconciliation, from: &str) -> Vec<Finding> {
     let mut findings = Vec::new();
     for package in &reconciliation.missing {
-        let subject = Subject::Package(format!("{} {}", package.name, package.version));
+        let version = PackageVersion::Is(package.version.clone());
+        let subject = Subject::Package { name: package.name.clone(), version };
         findings.push(
             Finding::new(Code::SbomPackageMissing, subject)
                 .with(Key::Expect, format!("listed in the SBOM ({from})"))
@@ -393,15 +394,16 @@ fn disagreements(reconciliation: &Reconciliation, from: &str) -> Vec<Finding> {
         );
     }
     for ghost in &reconciliation.ghosts {
-        let version = ghost.version.as_deref().unwrap_or("without a version");
-        let subject = Subject::Package(format!("{} {version}", ghost.name));
+        let version = ghost.version.clone().map_or(PackageVersion::Missing, PackageVersion::Is);
+        let subject = Subject::Package { name: ghost.name.clone(), version };
         findings.push(
             Finding::new(Code::SbomPackageGhost, subject)
                 .with(Key::Found, format!("listed in the SBOM ({from}), not installed")),
         );
     }
     for mismatch in &reconciliation.versions {
-        let subject = Subject::Package(mismatch.installed.name.clone());
+        let (name, version) = (mismatch.installed.name.clone(), PackageVersion::Any);
+        let subject = Subject::Package { name, version };
         findings.push(
             Finding::new(Code::SbomVersionMismatch, subject)
                 .with(Key::Expect, mismatch.installed.version.clone())

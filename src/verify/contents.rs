@@ -92,7 +92,7 @@ pub async fn fetch(
         Ok(layers) => Contents { layers, spool: Some(Arc::new(spool)), ..Contents::not_read() },
         Err(LayerLost { layer: None, error }) => lost(*error),
         Err(LayerLost { layer: Some((position, digest)), error }) => {
-            let finding = error.into_finding(subject());
+            let finding = error.into_finding(layer_of(image, position));
             Contents::failed(vec![finding.with(Key::From, of_layer(position, &digest))])
         }
     }
@@ -144,6 +144,7 @@ fn squash(
     let mut left = limits.clone();
     for (position, blob) in layers.iter().enumerate() {
         let from = of_layer(position, &blob.descriptor().digest);
+        let subject = || layer_of(image, position);
         let finding = |error| Box::new(of_error(&error, subject()).with(Key::From, from.clone()));
         let mut layer = reader(blob, &left, work).map_err(finding)?;
         if let Err(error) = builder.add_layer(position, &mut layer) {
@@ -182,6 +183,10 @@ fn squash(
         None => LastLayer::default(),
     };
     Ok(Read { notes, rootfs, inventory, last_layer })
+}
+
+fn layer_of(image: &Image, position: usize) -> Subject {
+    Subject::Layer { image: image.reference.to_string(), position }
 }
 
 /// That a layer is stored otherwise than its type says.
