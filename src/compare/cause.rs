@@ -117,7 +117,8 @@ fn find_lines(instructions: &[&str], dockerfile: &str) -> BTreeMap<usize, u32> {
 }
 
 /// The instructions of a Dockerfile with the line on which each starts. Continuation lines are joined, comments and empty
-/// lines dropped, bodies of here-documents skipped.
+/// lines dropped, bodies of here-documents skipped. Read here and not by `parse-dockerfile`, as plans are: that ends at the
+/// first instruction that it does not know, and gives the text of a step with its continuations.
 fn logical_lines(text: &str) -> Vec<(u32, String)> {
     let mut found: Vec<(u32, String)> = Vec::new();
     let (mut open, mut here): (Option<(u32, String)>, Option<String>) = (None, None);
