@@ -228,7 +228,7 @@ fn two_images_of_one_platform_do_not_share_a_file() {
     let layout = two_images([("amd64", "a"), ("amd64", "b")]);
     let folder = tempfile::tempdir().unwrap();
     let answer = attest(&layout, &folder.path().join("v.json"), &key(folder.path()));
-    answer.exits(2).says("two images of linux/amd64").says("v-linux-amd64.json");
+    answer.exits(2).says("two images for linux/amd64").says("v-linux-amd64.json");
     assert!(!folder.path().join("v-linux-amd64.json").exists());
 }
 
