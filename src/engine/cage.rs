@@ -1,8 +1,8 @@
 //! The namespaces that all programs of a job run in.
 //!
 //! Turns a job's folder into a [`Cage`]: a network whose only interface is its own loopback, where nothing listens but what
-//! [`Cage::listen`] opens, and a file system in which there is nothing of the machine but its programs, read-only, and the job's
-//! folder. So no program of a job, no frontend and no step, whatever it was asked for, reaches a network, an abstract socket or a
+//! [`Cage::listen`] opens, and a file system in which there is nothing of the machine but its programs, read-only, its
+//! certificate authorities, the job's folder and the job's control groups. So no program of a job, no frontend and no step, whatever it was asked for, reaches a network, an abstract socket or a
 //! file of the host (attacks G8 to G11); what it may have of the world, [`super::store::serve`] and [`super::egress`] bring to
 //! it. Namespaces last as long as this value. Needs root; where one cannot be had, the caller is told why.
 
@@ -53,19 +53,24 @@ pub struct Cage {
 
 impl Cage {
     /// Makes the namespaces. `root` is an empty folder that the room is made on, `work` the folder that is seen in it, and `seen`
-    /// another one, read-only.
+    /// another one, read-only. `group` names the job's control groups, which are made where they are not there.
     ///
     /// # Errors
     /// See [`CageError`].
-    pub fn make(root: &Path, work: &Path, seen: Option<&Path>) -> Result<Self, CageError> {
+    pub fn make(
+        root: &Path,
+        work: &Path,
+        group: &str,
+        seen: Option<&Path>,
+    ) -> Result<Self, CageError> {
         let program = |name| find_program(name).ok_or(CageError::Missing(name));
         let (unshare, sh) = (program("unshare")?, program("sh")?);
-        for needed in ["nsenter", "mount", "umount", "pivot_root"] {
+        for needed in ["nsenter", "mount", "umount", "pivot_root", "sed"] {
             program(needed)?;
         }
         let mut command = Command::new(unshare);
         command.args(KINDS.map(|(option, _)| option)).arg("--").arg(sh).args(["-c", SCRIPT, "sh"]);
-        command.arg(root).arg(work).args(program_folders()).args(seen);
+        command.arg(root).arg(work).arg(group).args(program_folders()).args(seen);
         command.env_clear().envs(environment::variable("PATH").map(|path| ("PATH", path)));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut holder = Holder(command.spawn()?);
@@ -75,6 +80,11 @@ impl Cage {
         let cage = Self { spaces };
         cage.inside(raise_loopback)?;
         Ok(cage)
+    }
+
+    /// The parent of containers, as engines are told: the root of the groups in here is the job's own.
+    pub fn containers(&self) -> &'static str {
+        "/build"
     }
 
     /// What a program is started behind, to be in here.
@@ -222,12 +232,32 @@ mod tests {
     use super::*;
     use crate::engine::host::is_root;
 
-    fn cage() -> Option<(tempfile::TempDir, Cage)> {
-        let folder = tempfile::tempdir().unwrap();
+    /// A cage, and the folder around it, whose control groups go with it.
+    struct Caged(tempfile::TempDir);
+
+    impl Caged {
+        fn path(&self) -> &Path {
+            self.0.path()
+        }
+
+        fn name(&self) -> &str {
+            self.path().file_name().unwrap().to_str().unwrap()
+        }
+    }
+
+    impl Drop for Caged {
+        fn drop(&mut self) {
+            crate::scratch::cgroup::remove(self.name());
+        }
+    }
+
+    fn cage() -> Option<(Caged, Cage)> {
+        let folder = Caged(tempfile::tempdir().unwrap());
         for name in ["room", "w"] {
             std::fs::create_dir(folder.path().join(name)).unwrap();
         }
-        match Cage::make(&folder.path().join("room"), &folder.path().join("w"), None) {
+        let (room, work) = (folder.path().join("room"), folder.path().join("w"));
+        match Cage::make(&room, &work, folder.name(), None) {
             Ok(cage) => Some((folder, cage)),
             Err(why) if !is_root() => {
                 eprintln!("SKIPPED: {why}");

@@ -1,30 +1,60 @@
-# Makes the room of one job, from inside namespaces of its own: ROOT WORK FOLDER...
-# A file system that holds the machine's programs, read-only, and the job's folder, becomes the root; then the machine's own is
-# gone from here. What enters these namespaces later sees the same. Ends when its input ends.
+# Makes the room of one job, from inside namespaces of its own: ROOT WORK GROUP FOLDER...
+# A file system that holds the machine's programs and the job's folder becomes the root; then the machine's own is gone from
+# here. What enters these namespaces later sees the same, and mounts etc/fstab over its own /proc. Ends when its input ends.
+#
+# A builder may be talked into giving a step whatever it sees here, under other flags than it has here. So what must not be
+# written is read-only as a file system, and not only as a mount, and what must not be read is not here at all.
 set -eu
 umask 022
-root=$1 work=$2
-shift 2
+root=$1 work=$2 group=${3:?}
+shift 3
 mount -t tmpfs -o mode=755,size=64m hallmark "$root"
 cd "$root"
-mkdir -p dev/shm etc proc sys tmp run var/tmp var/lib root old ".$work"
+at=$(printf %s "$root" | sed 's/\\/\\134/g; s/ /\\040/g')
+
+# What programs may write, the job's folder aside. The network namespace has a sysfs of its own.
+writable='dev/shm etc/containers root run tmp var/lib var/tmp'
+mkdir -p empty old proc sys $writable
+{
+  for folder in $writable; do echo "hallmark $at/$folder tmpfs mode=755,size=64m 0 0"; done
+  echo "sysfs $at/sys sysfs ro,nosuid,nodev,noexec 0 0"
+  if ! [ -e /sys/fs/cgroup/cgroup.procs ]; then echo "hallmark $at/sys/fs/cgroup tmpfs mode=755,size=64k 0 0"; fi
+} > table
+mount -a -T table
+mkdir -p ".$work"
+mount --rbind "$work" ".$work"
 ln -s /run var/run
+
+# An overlay without an upper layer is read-only whatever is asked of it; where there is none, the mount is.
+show() {
+  mkdir -p ".$1"
+  case $root$1 in
+    *[:,\\\"]*) ;;
+    *) if mount -t overlay -o "ro,lowerdir=$1:$root/empty" hallmark ".$1" 2> /dev/null; then return; fi ;;
+  esac
+  mount -o bind,ro "$1" ".$1"
+}
 for name in bin sbin lib lib32 lib64 libx32; do
   if [ -L "/$name" ]; then
     ln -s "$(readlink "/$name")" "$name"
   elif [ -d "/$name" ]; then
-    mkdir "$name"
-    mount -o bind,ro "/$name" "$name"
+    show "/$name"
   fi
 done
-for folder in /usr /etc/ssl /etc/pki /etc/alternatives /etc/ca-certificates "$@"; do
-  if [ -d "$folder" ]; then
-    mkdir -p ".$folder"
-    mount -o bind,ro "$folder" ".$folder"
-  fi
+for folder in /usr /etc/alternatives "$@"; do
+  if [ -d "$folder" ]; then show "$folder"; fi
 done
+
 for file in ld.so.cache ld.so.conf nsswitch.conf protocols services; do
   if [ -f "/etc/$file" ]; then cp "/etc/$file" etc/; fi
+done
+# Authorities, for git: nothing but certificates, since keys may stand beside them, in the same folder or file.
+for file in ssl/certs/ca-certificates.crt ssl/cert.pem ssl/ca-bundle.pem pki/tls/certs/ca-bundle.crt pki/tls/cert.pem \
+  pki/ca-trust/extracted/pem/tls-ca-bundle.pem ca-certificates/extracted/tls-ca-bundle.pem; do
+  if [ -f "/etc/$file" ]; then
+    mkdir -p "etc/${file%/*}"
+    sed -n '/^-----BEGIN CERTIFICATE-----/,/^-----END CERTIFICATE-----/p' "/etc/$file" > "etc/$file"
+  fi
 done
 echo 'root:x:0:0:root:/root:/bin/sh' > etc/passwd
 echo 'root:x:0:' > etc/group
@@ -36,12 +66,59 @@ mknod -m 666 dev/full c 1 7
 mknod -m 666 dev/random c 1 8
 mknod -m 666 dev/urandom c 1 9
 mknod -m 666 dev/tty c 5 0
-mount --rbind /sys sys
-mount --rbind "$work" ".$work"
+
+# The kernel's settings are the machine's: programs see copies of those that they ask for.
+mkdir -p sysctl/fs sysctl/kernel sysctl/net/ipv4
+for setting in fs/file-max fs/nr_open kernel/cap_last_cap kernel/ngroups_max kernel/osrelease kernel/ostype \
+  kernel/overflowgid kernel/overflowuid kernel/pid_max net/ipv4/ip_forward; do
+  if [ -r "/proc/sys/$setting" ]; then read -r value < "/proc/sys/$setting" && echo "$value" > "sysctl/$setting"; fi
+done
+{
+  echo '/sysctl /proc/sys none bind 0 0'
+  for name in acpi asound bus driver dynamic_debug fs irq kcore keys kmsg kpagecgroup kpagecount kpageflags latency_stats \
+    mtrr sched_debug scsi slabinfo sysrq-trigger timer_list timer_stats vmallocinfo; do
+    if [ -d "/proc/$name" ]; then
+      echo "/empty /proc/$name none bind 0 0"
+    elif [ -e "/proc/$name" ]; then
+      echo "/dev/null /proc/$name none bind 0 0"
+    fi
+  done
+} > etc/fstab
+
+# Of the control groups, the job's own place for containers, below its bounds, is all that there is.
+groups() {
+  if [ -e /sys/fs/cgroup/cgroup.procs ]; then
+    mkdir -p "/sys/fs/cgroup/$group/steps"
+    echo "/sys/fs/cgroup/$group/steps $at/sys/fs/cgroup none bind 0 0"
+    return
+  fi
+  for hierarchy in /sys/fs/cgroup/*; do
+    name=${hierarchy##*/}
+    if [ -L "$hierarchy" ]; then
+      ln -s "$(readlink "$hierarchy")" "sys/fs/cgroup/$name"
+    elif [ -e "$hierarchy/cgroup.procs" ] && mkdir -p "$hierarchy/$group/steps" "sys/fs/cgroup/$name"; then
+      echo "$hierarchy/$group/steps $at/sys/fs/cgroup/$name none bind 0 0"
+    fi
+  done
+  # A new group may use no processor before it is told which.
+  for file in cpuset.cpus cpuset.mems; do
+    for hierarchy in /sys/fs/cgroup/*; do
+      if [ -e "$hierarchy/$file" ] && read -r value < "$hierarchy/$file"; then
+        echo "$value" > "$hierarchy/$group/$file" || :
+        echo "$value" > "$hierarchy/$group/steps/$file" || :
+      fi
+    done
+  done
+}
+groups > table
+mount -a -T table
+if ! [ -e /sys/fs/cgroup/cgroup.procs ]; then mount -o remount,ro sys/fs/cgroup; fi
+
+rm table
 mount -t proc proc proc
+mount -o remount,ro .
 pivot_root . old
 umount -l /old
 umount /proc
-rmdir /old
 echo ready
 read -r _ || :

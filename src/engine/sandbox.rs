@@ -81,7 +81,7 @@ impl Workspace {
         for name in ["home", "tmp"] {
             fs::create_dir(work.join(name))?;
         }
-        let cage = Cage::make(&room, &work, seen).map_err(|error| error.to_string());
+        let cage = Cage::make(&room, &work, name, seen).map_err(|error| error.to_string());
         Ok(Self { cage, group, disk, work, folder })
     }
 
@@ -237,6 +237,10 @@ while [ "$1" != -- ]; do echo $$ > "$1" || exit 125; shift; done
 shift
 exec "$@""#;
 
+/// Covers what the room's table says, of the machine in a new `/proc` first of all, and becomes the program.
+const MASK: &str = r#"mount -a || exit 125
+exec "$@""#;
+
 /// Namespaces in which every process ends with the first one, and every mount with them. The first one ends with us.
 const NAMESPACES: [&str; 5] = ["--mount", "--pid", "--fork", "--kill-child", "--mount-proc"];
 
@@ -291,9 +295,9 @@ impl<'a> Shell<'a> {
         self.talk.output(line);
     }
 
-    /// The parent of containers, where there is a control group for the job.
+    /// The parent of containers, where the job's programs see no control groups but its own.
     pub fn cgroup_parent(&self) -> Option<String> {
-        self.group.map(Cgroup::parent)
+        self.cage.map(|(cage, _)| cage.containers().to_owned())
     }
 
     /// A program behind what confines it.
@@ -319,6 +323,10 @@ impl<'a> Shell<'a> {
             words.push(find("unshare")?.into());
             words.extend(NAMESPACES.iter().map(OsString::from));
             words.extend([here, "--".into()]);
+            if self.cage.is_some_and(|(_, sees)| sees == Sees::Room) {
+                words.push(find("sh")?.into());
+                words.extend(["-c", MASK, "sh"].map(OsString::from));
+            }
         }
         words.push(program.into());
         Ok((setpriv, words))

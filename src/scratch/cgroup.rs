@@ -1,8 +1,8 @@
 //! A control group for one job: how much memory and how many processes everything that it starts may have together.
 //!
-//! Turns bounds into a group at the top of what is mounted here, under one name in every hierarchy: engines name the parent of
-//! their containers by an absolute path. The job's programs go into one child of it and the containers into another, since
-//! a group of version 2 has either processes or children. Where groups cannot be made, the caller is told why and runs
+//! Turns bounds into a group at the top of what is mounted here, under one name in every hierarchy. The job's programs go into
+//! one child of it and the containers into another (`engine/cage.sh`), since a group of version 2 has either processes or
+//! children. Where groups cannot be made, the caller is told why and runs
 //! without; nothing here loosens a bound that is in force.
 
 use std::{
@@ -23,8 +23,6 @@ use rustix::{
 const ROOT: &str = "/sys/fs/cgroup";
 /// The child that the programs themselves are in.
 const LEAF: &str = "programs";
-/// The child that engines put their containers into.
-const STEPS: &str = "steps";
 /// Controllers that are used.
 const CONTROLLERS: [&str; 2] = ["memory", "pids"];
 /// How often an empty group is tried to be removed: what was killed takes a moment to go.
@@ -109,11 +107,6 @@ impl Cgroup {
             fs::create_dir(folder.join(LEAF))?;
         }
         Ok(group)
-    }
-
-    /// The parent of containers, as engines are told.
-    pub fn parent(&self) -> String {
-        format!("/{}/{STEPS}", self.name)
     }
 
     /// Files that a process writes its id to, before it becomes a program of the job.
@@ -270,7 +263,6 @@ mod tests {
         let entrances: Vec<_> = group.entrances().collect();
         let entrance = |of: &str| root.path().join(of).join("job/programs/cgroup.procs");
         assert_eq!(entrances, [entrance("memory"), entrance("pids")]);
-        assert_eq!(group.parent(), "/job/steps");
         // A folder of plain files cannot be removed as a group is.
         std::mem::forget(group);
     }

@@ -20,6 +20,7 @@ use hallmark::{
         EngineChoice, EngineSettings,
         ancestry::{Held, Unproven, holds},
         host::find_program,
+        sandbox::{Environment, Log, Shell, Workspace},
     },
     limits::Limits,
     progress::Silent,
@@ -549,6 +550,200 @@ async fn g8_a_base_with_triggers_is_a_gap() {
             assert!(failure.why.contains("gap base-onbuild"), "{}", failure.why);
         }
     }
+}
+
+/// A job's programs, with nothing built.
+struct Room {
+    workspace: Workspace,
+}
+
+impl Room {
+    /// `None` with a plain word on stderr where there is none.
+    fn open(test: &str) -> Option<Self> {
+        let workspace = Workspace::new(None, &Limits::default()).unwrap();
+        let here = workspace.cage().map(drop).map_err(str::to_owned);
+        match here {
+            Ok(()) => Some(Self { workspace }),
+            Err(why) => {
+                eprintln!("SKIPPED {test}: {why}");
+                None
+            }
+        }
+    }
+
+    /// The name of the job, and of its control groups.
+    fn name(&self) -> String {
+        self.workspace.outside().file_name().unwrap().to_str().unwrap().to_owned()
+    }
+
+    /// What a program prints on both its streams.
+    async fn run(&self, program: &str, args: &[&str]) -> String {
+        let log = Log::new(1 << 20);
+        let shell = Shell::new(&self.workspace, log.clone(), &Silent);
+        let environment = Environment::new(self.workspace.path());
+        shell.run(&find_program(program).unwrap(), args, &environment).await.unwrap();
+        log.text()
+    }
+
+    async fn sh(&self, script: &str) -> String {
+        self.run("sh", &["-c", script]).await
+    }
+}
+
+/// Of each mount: the root in its file system, where it is, its options, the file system's kind and the file system's options.
+fn mounts(table: &str) -> Vec<[String; 5]> {
+    let read = |line: &str| {
+        let (left, right) = line.split_once(" - ")?;
+        let (left, right): (Vec<&str>, Vec<&str>) =
+            (left.split(' ').collect(), right.split(' ').collect());
+        Some([left[3], left[4], left[5], right[0], right[2]].map(str::to_owned))
+    };
+    table.lines().filter_map(read).collect()
+}
+
+/// Opens every file for writing that is below some folders, and writes nothing; makes files in the folders themselves.
+const TRY: &str = r#"for at in "$@"; do
+  ( : >> "$at/hallmark-was-here" ) 2>/dev/null && echo "WROTE $at"
+  find "$at" -xdev -type f -perm -200 2>/dev/null | head -n 400 | while read -r file; do
+    ( : >> "$file" ) 2>/dev/null && echo "WROTE $file"
+  done
+done; :"#;
+
+#[tokio::test]
+async fn g16_a_room_has_no_secret_and_nothing_of_the_machine_to_write() {
+    let Some(room) = Room::open("g16_a_room_has_no_secret") else { return };
+    // Whatever a builder is talked into mounting, and with which flags.
+    let remount =
+        "for at in / /usr /sys /proc/sys; do mount -o remount,bind,rw,nosuid $at; done 2>/dev/null";
+    let wrote = room
+        .run(
+            "sh",
+            &[
+                "-c",
+                &format!("{remount}; {TRY}"),
+                "sh",
+                "/",
+                "/usr",
+                "/etc",
+                "/sys",
+                "/proc/sys",
+                "/lib64",
+            ],
+        )
+        .await;
+    assert!(!wrote.contains("WROTE"), "{wrote}");
+
+    let table = room.sh("cat /proc/self/mountinfo").await;
+    let (work, group) = (room.workspace.path(), format!("/{}/steps", room.name()));
+    let own = ["/dev/shm", "/etc/containers", "/root", "/run", "/tmp", "/var/lib", "/var/tmp"];
+    let found = mounts(&table);
+    assert!(found.len() > 10, "{table}");
+    for [root, at, options, kind, whole] in found {
+        let is_own = match kind.as_str() {
+            "cgroup" | "cgroup2" => root.ends_with(&group),
+            "proc" => at == "/proc",
+            "tmpfs" => own.contains(&at.as_str()),
+            _ => Path::new(&at).starts_with(work),
+        };
+        let read_only = |options: &str| options.split(',').any(|option| option == "ro");
+        // Where there is no overlay, only the mount of programs is read-only.
+        let programs = !matches!(kind.as_str(), "tmpfs" | "sysfs" | "proc" | "cgroup" | "cgroup2");
+        let shut = read_only(&options) && (read_only(&whole) || programs);
+        assert!(is_own || shut, "{at} is a {kind} of {root}, {options} and {whole}");
+    }
+
+    let plain = [
+        "ld.so.cache",
+        "ld.so.conf",
+        "nsswitch.conf",
+        "protocols",
+        "services",
+        "passwd",
+        "group",
+        "hosts",
+        "resolv.conf",
+        "fstab",
+    ];
+    let bundles =
+        ["ca-certificates.crt", "cert.pem", "ca-bundle.pem", "ca-bundle.crt", "tls-ca-bundle.pem"];
+    let files = room.sh("cd /etc && find . -xdev -type f").await;
+    for file in files.lines() {
+        let file = file.trim_start_matches("./");
+        let name = file.rsplit('/').next().unwrap();
+        assert!(plain.contains(&file) || bundles.contains(&name), "/etc/{file}");
+    }
+    let secret = room.sh("grep -rls 'PRIVATE KEY' /etc /run /root /var /tmp").await;
+    assert_eq!(secret, "");
+    let odd = room.sh("find / -xdev \\( -type s -o -type p -o -type b \\); ls /dev").await;
+    assert_eq!(
+        odd.split_whitespace().collect::<Vec<_>>(),
+        ["full", "null", "random", "shm", "tty", "urandom", "zero"]
+    );
+    let other =
+        ["/proc/keys", "/proc/kmsg", "/proc/timer_list"].map(|file| format!("head -c 1 {file}; "));
+    assert_eq!(room.sh(&format!("({}) 2>/dev/null", other.concat())).await, "");
+}
+
+/// A step to which the whole room is mounted, as a hole of its builder would, writable and with flags that lift those of the
+/// room.
+fn step(room: &Room, script: &str) -> Value {
+    let shared = ["usr", "bin", "sbin", "lib", "lib32", "lib64"];
+    let there = shared.iter().filter(|name| Path::new("/").join(name).is_dir());
+    let bind = |source: String, to: String| {
+        let options = ["rbind", "rw", "nosuid"];
+        json!({"destination": to, "source": source, "type": "bind", "options": options})
+    };
+    let mut mounts: Vec<Value> =
+        there.map(|name| bind(format!("/usr/../{name}"), format!("/{name}"))).collect();
+    for (source, to) in
+        [("/", "/h"), ("/etc", "/e"), ("/sys", "/s"), ("/proc/sys", "/p"), ("/usr", "/u")]
+    {
+        mounts.push(bind(source.to_owned(), to.to_owned()));
+    }
+    mounts.push(json!({"destination": "/proc", "source": "proc", "type": "proc"}));
+    mounts.push(json!({"destination": "/dev", "source": "tmpfs", "type": "tmpfs"}));
+    let capabilities = ["CAP_DAC_OVERRIDE", "CAP_CHOWN", "CAP_FOWNER", "CAP_MKNOD"];
+    let namespaces = ["pid", "mount", "ipc", "uts", "network"].map(|kind| json!({"type": kind}));
+    json!({
+        "ociVersion": "1.0.2",
+        "root": {"path": "rootfs"},
+        "process": {
+            "cwd": "/",
+            "args": ["/usr/bin/sh", "-c", script, "sh", "/h", "/h/etc", "/e", "/s", "/p", "/u"],
+            "env": ["PATH=/usr/sbin:/usr/bin"],
+            "user": {"uid": 0, "gid": 0},
+            "capabilities": {"bounding": capabilities, "effective": capabilities, "permitted": capabilities},
+        },
+        "mounts": mounts,
+        "linux": {
+            "cgroupsPath": "/build/step",
+            "namespaces": namespaces,
+            "resources": {"devices": [{"allow": false, "access": "rwm"}, {"allow": true, "type": "c", "access": "rwm"}]},
+        },
+        "hostname": room.name(),
+    })
+}
+
+#[tokio::test]
+async fn g16_a_step_that_is_given_the_room_reads_and_writes_nothing_of_the_machine() {
+    let Some(room) = Room::open("g16_a_step_that_is_given_the_room") else { return };
+    if find_program("runc").is_none() {
+        return eprintln!("SKIPPED g16_a_step_that_is_given_the_room: no runc");
+    }
+    let bundle = room.workspace.path().join("bundle");
+    std::fs::create_dir_all(bundle.join("rootfs")).unwrap();
+    let script = format!(
+        "echo BEGUN; cat /proc/self/cgroup; {TRY}\n\
+         grep -rls 'PRIVATE KEY' /e /h/etc /h/root; cat /s/fs/cgroup/memory/cgroup.procs; mkdir /s/fs/cgroup/x; \
+         ls /s/class/net; grep -c 'BEGIN CERTIFICATE' /e/ssl/certs/ca-certificates.crt; echo ENDED"
+    );
+    std::fs::write(bundle.join("config.json"), step(&room, &script).to_string()).unwrap();
+    let place = bundle.display().to_string();
+    let root = room.workspace.path().join("runc").display().to_string();
+    let said = room.run("runc", &["--root", &root, "run", "--bundle", &place, "step"]).await;
+    assert!(said.contains("BEGUN") && said.contains("ENDED"), "{said}");
+    assert!(said.contains(&format!("/{}/steps/build/step", room.name())), "{said}");
+    assert!(!said.contains("WROTE") && !said.contains("PRIVATE KEY"), "{said}");
 }
 
 /// A git server that answers each request with a redirect.

@@ -388,8 +388,10 @@ async fn g1_entitlements_are_never_granted() {
     ] {
         let dockerfile = format!("ARG BUILD\nFROM ${{BUILD}}\n{step}\n");
         for (choice, failure) in refused(&lab, name, &dockerfile).await {
+            // An old buildah is given no such option.
+            let kept = choice == EngineChoice::Buildah && failure.why.contains("RUN has an option");
             assert!(
-                matches!(failure.kind, FailureKind::BuildFailed | FailureKind::Denied),
+                kept || matches!(failure.kind, FailureKind::BuildFailed | FailureKind::Denied),
                 "{choice:?}: {:?}: {}",
                 failure.kind,
                 failure.why
