@@ -1,6 +1,6 @@
 //! The admission webhook: AdmissionReview v1 in, a decision in time out.
 //!
-//! [`router`] turns HTTP into a [`review::Request`], bounded by [`intake`]; [`shape`] keeps of its object what [`subjects`] needs
+//! [`connections`] bounds who may ask, [`router`] turns HTTP into a [`review::Request`], bounded by [`intake`]; [`shape`] keeps of its object what [`subjects`] needs
 //! to tell which images it runs, [`flight`] has each of them verified once however many ask, in its turn ([`shares`]),
 //! [`message`] says the outcome in words, [`tls`] serves it. The gate decides nothing
 //! about an image: it is given a function that does. Whatever goes wrong on the way (a body that cannot be read, an
@@ -8,6 +8,7 @@
 //! the namespaces that the operator exempted by exact name.
 
 mod admit;
+mod connections;
 pub mod flight;
 mod intake;
 mod message;

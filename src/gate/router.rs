@@ -8,7 +8,7 @@ use std::{mem, sync::Arc, time::Duration};
 use axum::{
     Json, Router,
     body::Body,
-    extract::{RawQuery, State},
+    extract::{Extension, RawQuery, State},
     http::{HeaderMap, StatusCode, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -18,6 +18,7 @@ use tokio::time::{Instant, timeout_at};
 use super::{
     Gate,
     admit::{self, Objects},
+    connections::Asking,
     intake::Unread,
     review::{self, Answer},
 };
@@ -51,6 +52,7 @@ async fn metrics(State(gate): State<Arc<Gate>>) -> impl IntoResponse {
 async fn validate(
     State(gate): State<Arc<Gate>>,
     RawQuery(query): RawQuery,
+    asking: Option<Extension<Arc<Asking>>>,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
@@ -65,7 +67,12 @@ async fn validate(
         return text(StatusCode::UNSUPPORTED_MEDIA_TYPE, expected);
     }
     let limit = settings.review_bytes;
-    let request = match timeout_at(deadline, gate.intake.take(body, limit)).await {
+    let from = asking.as_ref().map(|asking| asking.address());
+    let taken = timeout_at(deadline, gate.intake.take(body, limit, from)).await;
+    if let Some(Extension(asking)) = asking {
+        asking.is_read();
+    }
+    let request = match taken {
         Ok(Ok(Ok(request))) => request,
         Ok(Ok(Err(error))) => return text(StatusCode::BAD_REQUEST, clean(&error.to_string())),
         Ok(Err(Unread::TooLarge)) => {

@@ -2,7 +2,8 @@
 //!
 //! The files are read again every few seconds; new connections get the new certificate, old ones stay. A pair that cannot
 //! be used is logged and the last good one stays (certificate and key change one after the other). Slow handshakes
-//! and slow headers are cut off. On shutdown `/readyz` says so first, then nothing new is accepted, then what runs ends.
+//! and slow headers are cut off, and connections are bounded in number and in what each may send before it is read (attack
+//! C20). On shutdown `/readyz` says so first, then nothing new is accepted, then what runs ends.
 
 use std::{
     io,
@@ -14,7 +15,6 @@ use std::{
 
 use axum_server::{
     Handle,
-    accept::NoDelayAcceptor,
     tls_rustls::{RustlsAcceptor, RustlsConfig},
 };
 use hyper_util::rt::TokioTimer;
@@ -24,7 +24,7 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
 
-use super::{Gate, router};
+use super::{Gate, connections::Connections, router};
 use crate::{digest::Digest, scratch::open_file};
 
 /// Time for a TLS handshake.
@@ -33,8 +33,16 @@ const HANDSHAKE: Duration = Duration::from_secs(5);
 const HEADERS: Duration = Duration::from_secs(10);
 /// Silence after which an HTTP/2 connection is asked whether it lives, and then given up.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
-/// HTTP/2 requests at a time on one connection.
-const STREAMS: u32 = 256;
+/// HTTP/2 requests at a time on one connection; who has more opens another one.
+const STREAMS: u32 = 16;
+/// Bytes of one HTTP/2 body that may come before they are read: enough for some MiB a second over some milliseconds.
+const STREAM_WINDOW: u32 = 32 << 10;
+/// The same of one connection: of all its requests, so that none that waits stops the others.
+const CONNECTION_WINDOW: u32 = STREAMS * STREAM_WINDOW;
+/// Bytes of HTTP/1 that are held before they are read; the headers have to fit.
+const HTTP1_BUFFER: usize = 32 << 10;
+/// Bytes of the headers of one HTTP/2 request.
+const HEADER_BYTES: u32 = 16 << 10;
 /// Time that requests under way have to end on shutdown; above the longest webhook timeout there is.
 const FINISH: Duration = Duration::from_secs(31);
 /// Longest PEM file, in bytes.
@@ -138,20 +146,26 @@ pub async fn serve_on(
     let handle = Handle::new();
     let reload = tokio::spawn(watch(files.clone(), config.clone(), pair.digest()));
     let stop = tokio::spawn(stop(Arc::clone(&gate), handle.clone(), files.drain, shutdown));
+    let connections = Connections::new();
+    let sweep = tokio::spawn(connections.clone().sweep());
     let acceptor = RustlsAcceptor::new(config).handshake_timeout(HANDSHAKE);
     let mut server = axum_server::from_tcp(listener)
         .map_err(ServeError::Stopped)?
-        .acceptor(acceptor.acceptor(NoDelayAcceptor::new()))
+        .acceptor(acceptor.acceptor(connections.clone()))
         .handle(handle);
     let http = server.http_builder();
-    http.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS);
+    http.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS).max_buf_size(HTTP1_BUFFER);
     http.http2()
         .timer(TokioTimer::new())
         .keep_alive_interval(KEEP_ALIVE)
         .keep_alive_timeout(KEEP_ALIVE)
-        .max_concurrent_streams(STREAMS);
+        .max_concurrent_streams(STREAMS)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_header_list_size(HEADER_BYTES);
     let served = server.serve(router(gate).into_make_service()).await;
     reload.abort();
+    sweep.abort();
     stop.abort();
     served.map_err(ServeError::Stopped)
 }

@@ -235,7 +235,7 @@ async fn c18_an_index_of_hundreds_is_not_judged_on_once_it_is_denied() {
 #[tokio::test]
 async fn c19_a_verification_of_seconds_ends_while_many_registries_are_silent() {
     let world = World::new();
-    let silent: Vec<_> = (0..24)
+    let silent: Vec<_> = (0..40)
         .map(|_| {
             let silence = |_: &crate::server::Request, _| Some(Reply::new(200).body(Body::Silence));
             Registry::start(world.store.clone(), Box::new(silence))
@@ -243,27 +243,25 @@ async fn c19_a_verification_of_seconds_ends_while_many_registries_are_silent() {
         .collect();
     // It answers, and takes its time.
     let slow = |_: &crate::server::Request, _| {
-        std::thread::sleep(Duration::from_millis(700));
+        std::thread::sleep(Duration::from_millis(900));
         None
     };
     let registry = Registry::start(world.store.clone(), Box::new(slow));
     let gate = Gate::start(&world.config("signed").replace("request: 2s", "request: 60s")).await;
-    let attack = async {
-        for round in 0..3 {
-            let reviews = (0..3).map(|namespace| {
-                let images: Vec<_> = (0..96)
-                    .map(|n| {
-                        let host = &silent[n % silent.len()].host;
-                        let digest = "0".repeat(64);
-                        format!("{host}/r{round}/n{namespace}/i{n}@sha256:{digest}")
-                    })
-                    .collect();
-                let gate = &gate;
-                async move { ask(gate, &format!("evil{namespace}"), &images).await }
-            });
-            futures_util::future::join_all(reviews).await;
+    // One after the other in each namespace, so that at any time some of them have just come.
+    let attack = (0..3).map(|namespace| {
+        let (gate, silent) = (&gate, &silent);
+        async move {
+            tokio::time::sleep(Duration::from_millis(1500 * namespace)).await;
+            for round in 0.. {
+                let images = (0..120).map(|n| {
+                    let (host, digest) = (&silent[n % silent.len()].host, "0".repeat(64));
+                    format!("{host}/r{round}/n{namespace}/i{n}@sha256:{digest}")
+                });
+                ask(gate, &format!("evil{namespace}"), &images.collect::<Vec<_>>()).await;
+            }
         }
-    };
+    });
     let honest = async {
         tokio::time::sleep(Duration::from_secs(3)).await;
         let image = [registry.image(&world.image)];
@@ -278,9 +276,58 @@ async fn c19_a_verification_of_seconds_ends_while_many_registries_are_silent() {
         panic!("{said:#?}");
     };
     tokio::select! {
-        () = async { attack.await; std::future::pending().await } => {}
+        _ = futures_util::future::join_all(attack) => {}
         () = honest => {}
     }
+}
+
+/// The most memory that a process has held, in bytes, and how many sockets it has.
+fn held(process: u32) -> (usize, usize) {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let kilobytes: usize = peak.trim().trim_end_matches("kB").trim().parse().unwrap();
+    let files = fs::read_dir(format!("/proc/{process}/fd")).unwrap();
+    let links = files.filter_map(|file| fs::read_link(file.unwrap().path()).ok());
+    let sockets = links.filter(|link| link.to_string_lossy().starts_with("socket:"));
+    (kilobytes << 10, sockets.count())
+}
+
+#[tokio::test]
+async fn c20_connections_with_bodies_that_never_end_fill_no_memory_and_keep_nobody_out() {
+    const ATTACKERS: usize = 400;
+    let world = World::new();
+    let registry = Registry::honest(world.store.clone());
+    let config = world.config("signed");
+    let config = config.lines().filter(|line| !line.starts_with("limits:"));
+    let gate = Gate::start(&config.collect::<Vec<_>>().join("\n")).await;
+    let (before, _) = held(gate.child.id());
+    let root = reqwest::Certificate::from_pem(gate.authority.pem.as_bytes()).unwrap();
+    for n in 0..ATTACKERS {
+        let client = reqwest::Client::builder().tls_certs_only([root.clone()]).no_proxy();
+        let client = if n % 4 == 0 { client.http1_only() } else { client };
+        // As much as a client may send that is not yet told to wait, and no end.
+        let parts = futures_util::stream::iter((0..64).map(|_| Ok::<_, std::io::Error>(vec![b' '; 16 << 10])));
+        let body = futures_util::StreamExt::chain(parts, futures_util::stream::pending());
+        let body = reqwest::Body::wrap_stream(body);
+        let request = client.build().unwrap().post(format!("{}/validate?timeout=30s", gate.url));
+        let request = request.header("content-type", "application/json").body(body);
+        tokio::spawn(request.send());
+        if n % 16 == 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let begun = std::time::Instant::now();
+    let review = review_with(&registry.image(&world.image), "0");
+    let asked = gate.authority.client().post(format!("{}/validate?timeout=5s", gate.url));
+    let answer = asked.header("content-type", "application/json").body(review).send();
+    let answer: serde_json::Value =
+        serde_json::from_str(&answer.await.unwrap().text().await.unwrap()).unwrap();
+    assert_allowed(&answer["response"]);
+    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    let (peak, sockets) = held(gate.child.id());
+    assert!(sockets < 64 + 16, "{sockets} sockets");
+    assert!(peak - before < 120 << 20, "{} MiB", (peak - before) >> 20);
 }
 
 #[tokio::test]
