@@ -223,14 +223,27 @@ async fn judged(reference: &Reference, config: &Config, ctx: &Context) -> Judged
         }
     };
     let verdict = verify(pinned, ctx, jiff::Timestamp::now()).await;
+    let findings = verdict.platforms.iter().flat_map(|platform| &platform.findings);
+    let remarks = findings.filter(|finding| is_warning(finding) && finding.is_remark());
     Judged {
         allowed: verdict.is_pass(),
         reference: verdict.subject.to_string(),
         digest: Some(verdict.subject.digest.to_string()),
         codes: codes(&verdict),
-        reasons: blocks(&verdict, Severity::Error),
-        warnings: blocks(&verdict, Severity::Warning),
+        reasons: blocks(&verdict, |finding| finding.severity == Severity::Error),
+        notices: blocks(&verdict, |finding| is_warning(finding) && NOTICES.contains(&finding.code)),
+        warnings: blocks(&verdict, |finding| {
+            is_warning(finding) && !NOTICES.contains(&finding.code) && !finding.is_remark()
+        }),
+        remarks: remarks.count(),
     }
+}
+
+/// What tells that the operator's own exceptions and allowances let something through.
+const NOTICES: [Code; 2] = [Code::PolicyExceptionUsed, Code::ConfigAllowUsed];
+
+fn is_warning(finding: &Finding) -> bool {
+    finding.severity == Severity::Warning
 }
 
 /// What is wrong, by name, or what is weak where nothing is wrong: of what a rule says the rule's own code, too.
@@ -247,13 +260,13 @@ fn codes(verdict: &Verdict) -> BTreeSet<String> {
     names.collect()
 }
 
-fn blocks(verdict: &Verdict, severity: Severity) -> Vec<String> {
+fn blocks(verdict: &Verdict, wanted: impl Fn(&Finding) -> bool) -> Vec<String> {
     let several = verdict.platforms.len() > 1;
     let of_platform = |platform: &PlatformVerdict| {
         let name = platform.platform.as_ref().filter(|_| several);
         let name = name.map(|name| format!("{name}: ")).unwrap_or_default();
-        let weighty = platform.findings.iter().filter(|finding| finding.severity == severity);
-        weighty.map(|finding| format!("{name}{}", block(finding))).collect::<Vec<_>>()
+        let wanted = platform.findings.iter().filter(|finding| wanted(finding));
+        wanted.map(|finding| format!("{name}{}", block(finding))).collect::<Vec<_>>()
     };
     verdict.platforms.iter().flat_map(of_platform).collect()
 }

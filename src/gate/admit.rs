@@ -95,8 +95,8 @@ impl Gate {
         } else {
             refused(request, message::denial(&denied, images.len()))
         };
-        let warnings = pairs().flat_map(|(image, judged)| self.warnings(&image.reference, judged));
-        response.warnings = warnings.take(MAX_WARNINGS).collect();
+        let judged: Vec<_> = pairs().map(|(image, judged)| (&image.reference, &**judged)).collect();
+        response.warnings = warnings(&judged);
         let list: Vec<_> = pairs().map(|(image, judged)| annotation(image, judged)).collect();
         let list = cut(clean(&list.join(" ")), MAX_ANNOTATION_BYTES);
         response.audit_annotations.insert("images", list);
@@ -127,14 +127,30 @@ impl Gate {
             Err(_) => Arc::new(LATE.about(reference)),
         }
     }
+}
 
-    fn warnings(&self, reference: &Reference, judged: &Judged) -> Vec<String> {
+/// What is said of all images: first what the operator has to hear of any of them, and last, in one line each, how much
+/// there is besides. Whoever may push to a repository could else crowd the rest out with remarks on what was pushed.
+fn warnings(judged: &[(&Reference, &Judged)]) -> Vec<String> {
+    let notices = judged.iter().flat_map(|(_, judged)| judged.notices.iter().cloned());
+    let moved = judged.iter().filter_map(|(reference, judged)| {
         let by_tag = matches!(reference, Reference::At(_, Selector::Tag(_)));
-        let moved = judged.digest.as_ref().filter(|_| by_tag && judged.allowed).map(|digest| {
-            format!("{reference} was verified as {digest}, but a node may pull something else: name it by digest")
-        });
-        moved.iter().chain(&judged.warnings).map(|text| message::warning(text)).collect()
+        let digest = judged.digest.as_ref().filter(|_| by_tag && judged.allowed)?;
+        Some(format!("{reference} was verified as {digest}, but a node may pull something else: name it by digest"))
+    });
+    let others = judged.iter().flat_map(|(_, judged)| judged.warnings.iter().cloned());
+    let mut all: Vec<_> = notices.chain(moved).chain(others).collect();
+    let remarks: usize = judged.iter().map(|(_, judged)| judged.remarks).sum();
+    let remarks = (remarks > 0).then(|| {
+        format!("remarks about evidence that nobody vouches for: {remarks}; hallmark verify -v shows them")
+    });
+    let room = MAX_WARNINGS - usize::from(remarks.is_some());
+    if all.len() > room {
+        let more = all.len() - (room - 1);
+        all.truncate(room - 1);
+        all.push(format!("further warnings: {more}; hallmark verify shows them"));
     }
+    all.iter().chain(&remarks).map(|text| message::warning(text)).collect()
 }
 
 /// What is not in the cluster already.

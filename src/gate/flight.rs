@@ -28,7 +28,7 @@ use crate::{
 
 /// Findings that are kept.
 const MAX_KEPT: usize = 10_000;
-/// Bytes of the reasons, and of the warnings, that are kept of one image: more than a message takes.
+/// Bytes of the reasons, of the notices and of the warnings that are kept of one image: more than a message takes.
 const MAX_WORDS_BYTES: usize = 8 << 10;
 /// Bytes of the dots at the end of a text that is cut.
 const DOTS: usize = 3;
@@ -51,8 +51,12 @@ pub struct Judged {
     pub codes: BTreeSet<String>,
     /// Why not: what, why and help of each finding, in lines.
     pub reasons: Vec<String>,
+    /// What the operator has to hear all the same: what was let through that would be denied otherwise.
+    pub notices: Vec<String>,
     /// What the user should know all the same.
     pub warnings: Vec<String>,
+    /// How much was said of evidence that nobody vouches for.
+    pub remarks: usize,
 }
 
 impl Judged {
@@ -64,13 +68,15 @@ impl Judged {
             digest: None,
             codes: BTreeSet::from([code.to_owned()]),
             reasons: vec![reason.into()],
+            notices: Vec::new(),
             warnings: Vec::new(),
+            remarks: 0,
         }
     }
 
     /// The same, with no more words than a message can hold: thousands of outcomes are kept.
     fn bounded(mut self) -> Self {
-        for words in [&mut self.reasons, &mut self.warnings] {
+        for words in [&mut self.reasons, &mut self.notices, &mut self.warnings] {
             let mut left = MAX_WORDS_BYTES;
             words.retain_mut(|text| {
                 *text = cut(std::mem::take(text), left);

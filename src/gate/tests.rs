@@ -57,6 +57,13 @@ fn fake(asked: &Arc<Mutex<Vec<String>>>) -> Arc<Verify> {
             if name.contains("warned") {
                 judged.warnings.push("sbom-missing:\nno SBOM".to_owned());
             }
+            if name.contains("crowded") {
+                judged.remarks = 2;
+                judged.warnings.extend((0..40).map(|n| format!("warning {n}")));
+            }
+            if name.contains("excepted") {
+                judged.notices.push("policy-exception-used".to_owned());
+            }
             judged
         }
         .boxed()
@@ -244,6 +251,21 @@ async fn warnings_are_single_lines() {
     let gate = Harness::new(settings());
     let response = gate.review("", &review("CREATE", &[&pinned("warned")])).await;
     assert_eq!(response["warnings"], json!(["sbom-missing: no SBOM"]));
+}
+
+#[tokio::test]
+async fn f8_what_the_operator_has_to_hear_comes_first_and_what_is_left_out_is_counted() {
+    let gate = Harness::new(settings());
+    let images = ["crowded1", "crowded2", "excepted", "warned"].map(pinned);
+    let images: Vec<_> = images.iter().map(String::as_str).collect();
+    let response = gate.review("", &review("CREATE", &images)).await;
+    let warnings = response["warnings"].as_array().expect("warnings");
+    assert_eq!(warnings.len(), 16, "{response}");
+    assert_eq!(warnings[0], "policy-exception-used");
+    assert_eq!(warnings[1], "warning 0");
+    assert_eq!(warnings[14], "further warnings: 68; hallmark verify shows them");
+    let last = "remarks about evidence that nobody vouches for: 4; hallmark verify -v shows them";
+    assert_eq!(warnings[15], last);
 }
 
 #[tokio::test]

@@ -306,7 +306,9 @@ async fn c20_connections_with_bodies_that_never_end_fill_no_memory_and_keep_nobo
         let client = reqwest::Client::builder().tls_certs_only([root.clone()]).no_proxy();
         let client = if n % 4 == 0 { client.http1_only() } else { client };
         // As much as a client may send that is not yet told to wait, and no end.
-        let parts = futures_util::stream::iter((0..64).map(|_| Ok::<_, std::io::Error>(vec![b' '; 16 << 10])));
+        let parts = futures_util::stream::iter(
+            (0..64).map(|_| Ok::<_, std::io::Error>(vec![b' '; 16 << 10])),
+        );
         let body = futures_util::StreamExt::chain(parts, futures_util::stream::pending());
         let body = reqwest::Body::wrap_stream(body);
         let request = client.build().unwrap().post(format!("{}/validate?timeout=30s", gate.url));
@@ -328,6 +330,35 @@ async fn c20_connections_with_bodies_that_never_end_fill_no_memory_and_keep_nobo
     let (peak, sockets) = held(gate.child.id());
     assert!(sockets < 64 + 16, "{sockets} sockets");
     assert!(peak - before < 120 << 20, "{} MiB", (peak - before) >> 20);
+}
+
+#[tokio::test]
+async fn f8_strangers_remarks_hide_no_exception_that_was_used() {
+    let mut world = World::new();
+    let junk = (0..30).map(|n| {
+        let junk = format!("{{\"n\":{n}}}");
+        world.store.blob("application/vnd.dsse.envelope.v1+json", junk)
+    });
+    let junk: Vec<_> = junk.collect();
+    let manifest = json!({
+        "schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "config": world.store.blob("application/vnd.oci.image.config.v1+json", "{}"),
+        "layers": junk,
+    });
+    world.store.manifest(&manifest, Some(&format!("{}.att", world.image.replace(':', "-"))));
+    let registry = Registry::honest(world.store.clone());
+    let exception = "{code: provenance-missing, images: [\"**\"], reason: migration, owner: me, expires: 2027-01-31}";
+    let config = world.config("slsa");
+    let config =
+        config.replace("preset: slsa", &format!("preset: slsa, exceptions: [{exception}]"));
+    let gate = Gate::start(&config).await;
+    let response = gate.pod(&registry.image(&world.image)).await;
+    assert_allowed(&response);
+    let warnings = response["warnings"].as_array().unwrap();
+    let first = warnings.first().and_then(|one| one.as_str()).unwrap_or_default();
+    assert!(first.contains("policy-exception-used"), "{response:#}");
+    let last = warnings.last().and_then(|one| one.as_str()).unwrap_or_default();
+    assert!(last.starts_with("remarks about evidence that nobody vouches for: "), "{response:#}");
 }
 
 #[tokio::test]
