@@ -73,7 +73,7 @@ fn placed(error: &PolicyError, config: &Config) -> String {
         Some(vec!["policy".into(), "exceptions".into(), at.into(), field.into()])
     };
     let key: Option<Vec<Step>> = match error {
-        PolicyError::SettingUnread { path, .. } => {
+        PolicyError::SettingUnread { path, .. } | PolicyError::SettingUnknown { path, .. } => {
             let settings =
                 ["policy", "settings"].into_iter().chain(path.iter().map(String::as_str));
             Some(settings.map(Step::from).collect())

@@ -2,7 +2,7 @@
 //!
 //! Turns the loaded modules into [`Facts`], and refuses what would pass over something in silence: rules that nothing asks
 //! for, references that nothing defines, packages and data that two places share, functions whose answer is not OPA's, and
-//! the inventory read by who has not asked for it.
+//! inventory and rebuild read by who has not asked for them, or asks by what is not there yet.
 
 pub mod remarks;
 mod syntax;
@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use regorus::Engine;
 use serde_json::{Map, Value};
 
-use super::{Bundle, PolicyError, builtins, bundle::SHIPPED};
+use super::{Bundle, PolicyError, builtins, bundle::SHIPPED, settings::Reads};
 use syntax::{Call, File, Form, Path, Reference, Root, Rule};
 
 /// Names that are asked for.
@@ -26,7 +26,7 @@ const NEEDS: [&str; 2] = ["inventory", "rebuild"];
 #[derive(Debug, Default)]
 pub(super) struct Facts {
     /// Paths below `input.settings` that are read.
-    pub(super) settings: Vec<Path>,
+    pub(super) settings: Reads,
     /// Whether branch, tag or ref of the source may be read.
     pub(super) history: bool,
     /// Packages whose denials have a code, by code, where it is written out.
@@ -56,7 +56,8 @@ pub(super) fn rules(engine: &mut Engine, bundle: &Bundle) -> Result<Facts, Polic
     let graph = Graph::new(&files);
     graph.all_asked()?;
     graph.all_defined(&bundle.data)?;
-    graph.inventory_is_asked_for()?;
+    graph.needs_are_known()?;
+    graph.needed_is_asked_for(|file| origin(file) == SHIPPED)?;
     let mut facts = graph.facts(|file| origin(file) == SHIPPED);
     facts.history = graph
         .reads_refs(|file| bundle.rules.get(file).is_some_and(|rules| speaks_of_refs(&rules.text)));
@@ -347,30 +348,57 @@ impl<'a> Graph<'a> {
         Ok(())
     }
 
-    fn inventory_is_asked_for(&self) -> Result<(), PolicyError> {
+    /// When `needs` is evaluated, no image is known yet.
+    fn needs_are_known(&self) -> Result<(), PolicyError> {
+        let needs = self.asked().filter(|(_, _, rule)| is_named(rule, "needs"));
+        for (node, asking, _) in needs {
+            for (file, rule) in self.reach([node]).into_iter().filter_map(|node| self.at(node)) {
+                let mut input = rule.refers.iter().filter(|r| r.root == Root::Input);
+                let late = input.find(|r| r.path.first().is_none_or(|p| p != "settings"));
+                if let Some(Reference { path, line, .. }) = late {
+                    let read = ["input"].into_iter().chain(path.iter().map(String::as_str));
+                    return Err(PolicyError::NeedsTooLate {
+                        file: file.name.clone(),
+                        line: *line,
+                        package: asking.package.join("."),
+                        read: read.collect::<Vec<_>>().join("."),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What is there only for who asks is read by no package that does not.
+    fn needed_is_asked_for(&self, is_shipped: impl Fn(&File) -> bool) -> Result<(), PolicyError> {
         let mut packages: BTreeMap<&Path, Vec<Node>> = BTreeMap::new();
         for (node, file, _) in self.asked() {
             packages.entry(&file.package).or_default().push(node);
         }
-        for (package, nodes) in packages {
-            let asks = nodes.iter().filter_map(|node| self.at(*node)).any(|(_, rule)| {
-                let needs = rule.path.first().is_some_and(|name| name == "needs");
-                needs && rule.member.as_deref().is_none_or(|word| word == "inventory")
-            });
-            if asks {
-                continue;
-            }
-            for (file, rule) in self.reach(nodes).into_iter().filter_map(|node| self.at(node)) {
-                let inventory = rule.refers.iter().find(|r| {
-                    r.root == Root::Input && r.path.first().is_some_and(|name| name == "inventory")
-                });
-                if let Some(Reference { line, .. }) = inventory {
-                    let (file, line) = (file.name.clone(), *line);
-                    return Err(PolicyError::NeedsInventory {
-                        file,
-                        line,
-                        package: package.join("."),
-                    });
+        let asks = |nodes: &[Node], part: &str| {
+            nodes.iter().filter_map(|node| self.at(*node)).any(|(_, rule)| {
+                is_named(rule, "needs") && rule.member.as_deref().is_none_or(|word| word == part)
+            })
+        };
+        for (package, nodes) in &packages {
+            for part in NEEDS.into_iter().filter(|part| !asks(nodes, part)) {
+                let reached = self.reach(nodes.iter().copied());
+                for (file, rule) in reached.into_iter().filter_map(|node| self.at(node)) {
+                    // Shipped rules look at a rebuild that others asked for: one that goes wrong is told whatever is asked.
+                    let own = packages.get(&file.package).is_some_and(|nodes| asks(nodes, part));
+                    if part == "rebuild" && is_shipped(file) && !own {
+                        continue;
+                    }
+                    let mut input = rule.refers.iter().filter(|r| r.root == Root::Input);
+                    let read = input.find(|r| is_part(&r.path, part));
+                    if let Some(Reference { path, line, .. }) = read {
+                        let (file, line) = (file.name.clone(), *line);
+                        let package = package.join(".");
+                        return Err(match path.is_empty() {
+                            true => PolicyError::WholeInput { file, line, package, part },
+                            false => PolicyError::NotAskedFor { file, line, package, part },
+                        });
+                    }
                 }
             }
         }
@@ -398,18 +426,20 @@ impl<'a> Graph<'a> {
     fn facts(&self, is_shipped: impl Fn(&File) -> bool) -> Facts {
         let mut facts = Facts::default();
         let reached = self.reach(self.asked().map(|(node, _, _)| node));
-        for (_, rule) in reached.into_iter().filter_map(|node| self.at(node)) {
+        for (file, rule) in reached.into_iter().filter_map(|node| self.at(node)) {
             let input = rule.refers.iter().filter(|r| r.root == Root::Input);
-            facts.settings.extend(input.filter_map(|r| match r.path.split_first() {
+            let reads = match is_shipped(file) {
+                true => &mut facts.settings.shipped,
+                false => &mut facts.settings.own,
+            };
+            reads.extend(input.filter_map(|r| match r.path.split_first() {
                 None => Some(Vec::new()),
                 Some((first, rest)) if first == "settings" => Some(rest.to_vec()),
                 Some(_) => None,
             }));
         }
-        facts.settings.sort();
-        facts.settings.dedup();
         for (node, file, rule) in self.asked() {
-            if rule.path.first().is_some_and(|name| name == "deny") {
+            if is_named(rule, "deny") {
                 let rules = self.reach([node]).into_iter().filter_map(|node| self.at(node));
                 for code in rules.flat_map(|(_, rule)| &rule.codes) {
                     facts.codes.entry(code.clone()).or_default().insert(file.package.join("."));
@@ -439,6 +469,19 @@ fn speaks_of_refs(text: &str) -> bool {
             || line.match_indices(&format!(".{word}")).any(|(at, _)| !line[..at].ends_with("image"))
     };
     code.into_iter().any(|line| ["branch", "tag", "reference"].iter().any(|word| field(line, word)))
+}
+
+/// Whether a path into the input is, or may be, one that is there only for who asks. The verdicts of other rebuilders are there for
+/// everybody.
+fn is_part(path: &[String], part: &str) -> bool {
+    match path.first() {
+        None => true,
+        Some(first) => first == part && path.get(1).is_none_or(|below| below != "attested"),
+    }
+}
+
+fn is_named(rule: &Rule, name: &str) -> bool {
+    rule.path.first().is_some_and(|first| first == name)
 }
 
 fn is_asked(rule: &Rule) -> bool {

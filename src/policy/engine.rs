@@ -55,7 +55,7 @@ pub struct Policies {
     /// Packages that deny, and whether `codes` has all their codes.
     denying: BTreeMap<String, bool>,
     #[cfg(test)]
-    reads: Vec<Vec<String>>,
+    reads: settings::Reads,
 }
 
 impl Policies {
@@ -122,7 +122,7 @@ impl Policies {
 
     /// Paths below `input.settings` that the rules read.
     #[cfg(test)]
-    pub(super) fn settings_read(&self) -> &[Vec<String>] {
+    pub(super) fn settings_read(&self) -> &settings::Reads {
         &self.reads
     }
 

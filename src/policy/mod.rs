@@ -196,12 +196,27 @@ pub enum PolicyError {
     Setting(#[from] settings::SettingError),
     /// A setting that nothing reads.
     #[error(
-        "policy.settings.{} is read by no rule that is loaded; the settings that are read: {known}", path.join(".")
+        "policy.settings.{} is read by no rule that is loaded; {meant}the settings that are read: {known}", path.join(".")
     )]
     SettingUnread {
         /// Its path below `policy.settings`.
         path: Vec<String>,
+        /// The section that may be meant, as a question.
+        meant: String,
         /// Paths that are read.
+        known: String,
+    },
+    /// A setting of the shipped rules that there is not.
+    #[error(
+        "policy.settings.{} is no setting of the shipped rules; {meant}they have {known}; settings of your own rules stand \
+         under a key of their own", path.join(".")
+    )]
+    SettingUnknown {
+        /// Its path below `policy.settings`.
+        path: Vec<String>,
+        /// The setting that may be meant, as a question.
+        meant: String,
+        /// The settings of its section.
         known: String,
     },
     /// A rule that nothing asks for.
@@ -228,17 +243,49 @@ pub enum PolicyError {
         /// The reference.
         reference: String,
     },
-    /// A part of the input that is never there.
+    /// A part of the input that is there only for who asks.
     #[error(
-        "{file}:{line}: package {package} reads input.inventory, which is there only for who asks: write `needs contains \"inventory\"`"
+        "{file}:{line}: package {package} reads input.{part}, which is there only for who asks: write `needs contains \"{part}\"`"
     )]
-    NeedsInventory {
+    NotAskedFor {
         /// File.
         file: String,
         /// Line, from 1.
         line: u32,
         /// The package.
         package: String,
+        /// `inventory` or `rebuild`.
+        part: &'static str,
+    },
+    /// The input as a whole, where nobody can tell what is read of it.
+    #[error(
+        "{file}:{line}: package {package} takes the input as a whole or by a key that is computed, and input.{part} in it is there \
+         only for who asks: name what is read, as input.image.digest, or write `needs contains \"{part}\"`"
+    )]
+    WholeInput {
+        /// File.
+        file: String,
+        /// Line, from 1.
+        line: u32,
+        /// The package.
+        package: String,
+        /// `inventory` or `rebuild`.
+        part: &'static str,
+    },
+    /// A `needs` that can never hold.
+    #[error(
+        "{file}:{line}: needs of package {package} reads {read}, which is not there yet: what is needed is asked before any \
+         image is looked at, so that it would never hold; of the input it may read input.settings alone"
+    )]
+    NeedsTooLate {
+        /// File.
+        file: String,
+        /// Line, from 1.
+        line: u32,
+        /// The package.
+        package: String,
+        /// What it reads.
+        read: String,
     },
     /// A function that policies may not call.
     #[error("{file}:{line}: {name} may not be called: {why}")]

@@ -3,9 +3,11 @@
 //! Holds the settings of `hallmark.yaml` against the types of those that ship, and against what the loaded rules read. A
 //! setting of another form, and one that no rule reads, is an error: whoever wrote it believes that it protects something.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
-use super::PolicyError;
+use super::{PolicyError, nearest::did_you_mean};
 use crate::digest::Digest;
 
 /// What a setting may hold.
@@ -147,23 +149,75 @@ fn list(value: &Value, is_good: impl Fn(&str) -> bool) -> Result<(), (Option<usi
     Ok(())
 }
 
-/// Holds every setting against what rules read, each a path below `input.settings`; an empty path reads them all.
+/// Paths below `input.settings` that rules read; an empty one reads them all.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Reads {
+    /// By rules that ship.
+    pub(super) shipped: BTreeSet<Vec<String>>,
+    /// By the operator's own.
+    pub(super) own: BTreeSet<Vec<String>>,
+}
+
+impl Reads {
+    fn all(&self) -> impl Iterator<Item = &Vec<String>> {
+        self.shipped.iter().chain(&self.own)
+    }
+
+    fn known(&self) -> String {
+        let paths: BTreeSet<String> = self.all().map(|path| path.join(".")).collect();
+        paths.into_iter().filter(|path| !path.is_empty()).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Whether a rule reads the setting of a shipped rule: a shipped one that is loaded, or one that names exactly this. A rule
+    /// that takes more at once says nothing of which names there are.
+    fn has_shipped(&self, leaf: &[String]) -> bool {
+        let exactly = |name: &[String]| self.own.iter().any(|read| read.starts_with(name));
+        let loaded = |read: &Vec<String>| !read.is_empty() && leaf.starts_with(read);
+        self.shipped.iter().any(loaded) || leaf.get(..2).is_some_and(exactly)
+    }
+
+    /// Whether a rule reads a setting of another name. One that reads everything does not stand for a section that only looks
+    /// like one that ships.
+    fn has_other(&self, leaf: &[String]) -> bool {
+        let alike = leaf.first().map(|first| did_you_mean(first, sections())).unwrap_or_default();
+        let mut reads = self.all().filter(|read| alike.is_empty() || !read.is_empty());
+        reads.any(|read| leaf.starts_with(read))
+    }
+}
+
+/// The sections of the settings of the shipped rules.
+fn sections() -> impl Iterator<Item = &'static str> {
+    SHIPPED.iter().map(|(section, ..)| *section)
+}
+
+/// Holds every setting against the names that ship, and against what rules read.
 ///
 /// # Errors
-/// [`PolicyError::SettingUnread`].
-pub(super) fn all_read(
-    settings: &Map<String, Value>,
-    reads: &[Vec<String>],
-) -> Result<(), PolicyError> {
+/// [`PolicyError::SettingUnknown`], [`PolicyError::SettingUnread`].
+pub(super) fn all_read(settings: &Map<String, Value>, reads: &Reads) -> Result<(), PolicyError> {
     let mut leaves = Vec::new();
     gather(settings, &mut Vec::new(), &mut leaves);
-    let unread = leaves.into_iter().find(|leaf| !reads.iter().any(|read| leaf.starts_with(read)));
-    unread.map_or(Ok(()), |leaf| {
-        let mut known: Vec<String> = reads.iter().map(|path| path.join(".")).collect();
-        known.sort();
-        known.dedup();
-        Err(PolicyError::SettingUnread { path: leaf, known: known.join(", ") })
-    })
+    for leaf in leaves {
+        let first = leaf.first().map_or("", String::as_str);
+        let ships = sections().any(|section| section == first);
+        let mut names = SHIPPED.iter().filter(|(section, ..)| *section == first);
+        if let Some(name) = leaf.get(1).filter(|_| ships)
+            && names.all(|(_, shipped, _)| shipped != name)
+        {
+            let known: Vec<String> =
+                self::names().filter(|n| n.split('.').next() == Some(first)).collect();
+            let full = format!("{first}.{name}");
+            let meant = did_you_mean(&full, known.iter().map(String::as_str));
+            let known = known.join(", ");
+            return Err(PolicyError::SettingUnknown { path: leaf, meant, known });
+        }
+        let read = if ships { reads.has_shipped(&leaf) } else { reads.has_other(&leaf) };
+        if !read {
+            let meant = did_you_mean(first, sections().filter(|_| !ships));
+            return Err(PolicyError::SettingUnread { path: leaf, meant, known: reads.known() });
+        }
+    }
+    Ok(())
 }
 
 /// The paths of all values that are no mapping, or an empty one.
@@ -246,7 +300,9 @@ mod tests {
 
     #[test]
     fn i1_a_setting_that_no_rule_reads_is_refused() {
-        let reads = [vec!["a".to_owned(), "b".to_owned()], vec!["c".to_owned()]];
+        let path = |text: &str| text.split('.').map(str::to_owned).collect::<Vec<_>>();
+        let own = BTreeSet::from([path("a.b"), path("c")]);
+        let reads = Reads { own, ..Reads::default() };
         let all = |settings: Value| all_read(&object(settings), &reads).map_err(|e| e.to_string());
         for read in [json!({}), json!({"a": {"b": 1}}), json!({"a": {"b": {"x": 1}}, "c": [1]})] {
             assert_eq!(all(read.clone()), Ok(()), "{read}");
@@ -261,6 +317,82 @@ mod tests {
             let error = all(unread.clone()).expect_err("it is refused");
             assert!(error.contains(key) && error.contains("a.b, c"), "{unread}: {error}");
         }
-        assert_eq!(all_read(&object(json!({"d": 1})), &[Vec::new()]), Ok(()));
+    }
+
+    /// A rule of the operator's own that takes all settings at once does not say which names there are.
+    #[test]
+    fn i1_a_rule_that_reads_everything_does_not_make_a_misspelt_setting_good() {
+        let path = |text: &str| text.split('.').map(str::to_owned).collect::<Vec<_>>();
+        let reads = |shipped: &[&str], own: &[Vec<String>]| Reads {
+            shipped: shipped.iter().map(|text| path(text)).collect(),
+            own: own.iter().cloned().collect(),
+        };
+        let (whole, section) = (Vec::new(), path("signature"));
+        let loaded = ["signature.revoked", "sbom.ghosts"];
+        let digests = json!({"signature": {"revoked": [DIGEST]}});
+        let names = json!({"signature": {"signers": ["a"]}});
+        // what shipped rules read, what own rules read, settings, what is refused
+        let cases = [
+            (&loaded[..], vec![], digests.clone(), None),
+            (&loaded, vec![whole.clone()], digests.clone(), None),
+            (&loaded, vec![whole.clone()], json!({"mine": {"limit": 1}}), None),
+            (&loaded, vec![path("mine")], json!({"mine": {"limit": 1}}), None),
+            (&loaded, vec![path("signatures")], json!({"signatures": {"limit": 1}}), None),
+            (
+                &loaded,
+                vec![whole.clone()],
+                json!({"signature": {"revokd": [DIGEST]}}),
+                Some("did you mean signature.revoked? "),
+            ),
+            (
+                &loaded,
+                vec![section.clone()],
+                json!({"signature": {"revokd": [DIGEST]}}),
+                Some("signature.revokd is no setting"),
+            ),
+            (
+                &loaded,
+                vec![path("signature.limit")],
+                json!({"signature": {"limit": 3}}),
+                Some("signature.limit is no setting"),
+            ),
+            (
+                &loaded,
+                vec![whole.clone()],
+                json!({"signatur": {"revoked": [DIGEST]}}),
+                Some("did you mean signature? "),
+            ),
+            (
+                &loaded,
+                vec![whole.clone()],
+                json!({"Sbom": {"ghosts": "deny"}}),
+                Some("did you mean sbom? "),
+            ),
+            (
+                &loaded,
+                vec![whole.clone()],
+                names.clone(),
+                Some("signature.signers is read by no rule"),
+            ),
+            (&loaded, vec![section], names.clone(), Some("signature.signers is read by no rule")),
+            (&loaded, vec![path("signature.signers")], names.clone(), None),
+            (
+                &loaded,
+                vec![whole],
+                json!({"rebuild": {"minLevel": 3}}),
+                Some("rebuild.minLevel is read by no rule"),
+            ),
+        ];
+        for (shipped, own, settings, refused) in cases {
+            let told = all_read(&object(settings.clone()), &reads(shipped, &own));
+            let told = told.err().map(|e| e.to_string());
+            match refused {
+                None => assert_eq!(told, None, "{settings} {own:?}"),
+                Some(want) => assert!(
+                    told.as_ref().is_some_and(|told| told.contains(want)),
+                    "{settings} {own:?}: {told:?}"
+                ),
+            }
+        }
     }
 }

@@ -796,6 +796,57 @@ fn i1_a_setting_that_the_loaded_rules_do_not_read_stops_the_start() {
     assert!(error.contains("policy.settings.signature.signers: expected a list"), "{error}");
 }
 
+/// Whatever a rule of the operator's own takes at once, a shipped setting is held against the names that ship.
+#[test]
+fn i1_no_own_rule_makes_a_misspelt_setting_good() {
+    let bodies = [
+        "object.get(input, \"settings\", {}) != {}",
+        "count(input.settings) > 100",
+        "some k; input.settings[k].limit > 100",
+        "x := input; x.settings.foo > 100",
+        "x := input.settings; x[_].limit > 100",
+        "input.settings.signature.limit > 100",
+        "some k, v in input.settings; v == k",
+        "count(input.settings.signature) > 100",
+        "x := object.get(input, [\"settings\", \"signature\"], {}); count(x) > 100",
+    ];
+    for body in bodies {
+        let own = format!(
+            "package hallmark.own\nneeds := {{\"inventory\", \"rebuild\"}}\ndeny contains {RESULT} if {{\n{body}\n}}\n"
+        );
+        let files = [("own.rego".to_owned(), own)];
+        let own = Bundle::from_files(files).expect("a file").at("own");
+        let with = |settings: Value| {
+            let settings = settings.as_object().cloned().expect("an object");
+            let bundle = Bundle::preset("baseline").and_then(|bundle| bundle.join(own.clone()));
+            let bundle = bundle.expect("no overlap").with_settings(settings);
+            Policies::compile(&bundle, &Limits::default()).map(drop).map_err(|e| e.to_string())
+        };
+        let digest = input().image.digest;
+        let unknown = with(json!({"signature": {"revokd": [digest.clone()]}}));
+        let why = unknown.expect_err(body);
+        assert!(why.contains("signature.revokd is no setting of the shipped rules; did you mean signature.revoked?"), "{why}");
+        let unread = with(json!({"signature": {"signers": ["a"]}})).expect_err(body);
+        assert!(unread.contains("signature.signers is read by no rule"), "{body}: {unread}");
+        assert_eq!(with(json!({"signature": {"revoked": [digest]}})), Ok(()), "{body}");
+    }
+    let own = format!(
+        "package hallmark.own\ndeny contains {RESULT} if {{\n\tx := input\n\tx.settings.mine.limit > 3\n}}\n"
+    );
+    let own = Bundle::from_files([("own.rego".to_owned(), own)]).expect("a file").at("own");
+    let with = |settings: Value| {
+        let settings = settings.as_object().cloned().expect("an object");
+        let bundle = Bundle::preset("baseline").and_then(|bundle| bundle.join(own.clone()));
+        let bundle = bundle.expect("no overlap").with_settings(settings);
+        Policies::compile(&bundle, &Limits::default()).map(drop)
+    };
+    assert_eq!(with(json!({"mine": {"limit": 3}})), Ok(()));
+    assert!(
+        with(json!({"mine": {"limt": 3}})).is_err(),
+        "a name for the input reads what is read of it"
+    );
+}
+
 /// All words that are one letter away, and not the word itself.
 fn misspelt(word: &str) -> BTreeSet<String> {
     let mut words = BTreeSet::new();
@@ -840,7 +891,9 @@ fn i1_every_setting_misspelt_by_one_letter_is_refused() {
     };
     let bundle = Bundle::preset("reproducible").expect("it ships");
     let limits = Limits::default();
-    let reads = Policies::compile(&bundle, &limits).expect("it compiles").settings_read().to_vec();
+    let reads = Policies::compile(&bundle, &limits).expect("it compiles").settings_read().clone();
+    // A rule that takes all settings at once changes nothing.
+    let everything = settings::Reads { own: [Vec::new()].into(), ..reads.clone() };
     let mut tried = 0;
     for name in settings::names() {
         let (section, key) = name.split_once('.').expect("two words");
@@ -856,7 +909,9 @@ fn i1_every_setting_misspelt_by_one_letter_is_refused() {
         let keys = misspelt(key).into_iter().map(|wrong| json!({section: {wrong: value.clone()}}));
         for settings in sections.chain(keys) {
             let settings = settings.as_object().expect("an object");
-            assert!(settings::all_read(settings, &reads).is_err(), "{settings:?}");
+            for reads in [&reads, &everything] {
+                assert!(settings::all_read(settings, reads).is_err(), "{settings:?}");
+            }
             tried += 1;
         }
     }
@@ -968,6 +1023,97 @@ fn i3_data_lies_beside_packages_and_the_inventory_is_asked_for() {
     assert!(error.is_some_and(|e| e.contains("hallmark.own reads input.inventory")));
     let with = format!("{without}needs contains \"inventory\"\n");
     beside(&[("own", &[("own.rego", &with)])]).expect("it asks");
+}
+
+/// Rules about what is there only for who asks do not load where nobody asks, or where it is asked too late.
+#[test]
+fn i3_what_is_there_only_for_who_asks_is_asked_for() {
+    let own = |needs: &str, body: &str| {
+        let text = format!(
+            "package hallmark.own\n{needs}\ndeny contains {RESULT} if {{\n{body}\n}}\n\nf(x) if x.inventory.os\n\ng if f({{}})\n\ndeny contains {RESULT} if g\n"
+        );
+        beside(&[("own", &[("own.rego", &text)])]).map(drop).map_err(|e| e.to_string())
+    };
+    const WHOLE: &str = "takes the input as a whole or by a key that is computed";
+    let unasked = [
+        ("input.rebuild.level < 4", "reads input.rebuild, which"),
+        ("object.get(input, [\"rebuild\", \"level\"], 0) < 4", "reads input.rebuild, which"),
+        ("input[\"rebuild\"].level < 4", "reads input.rebuild, which"),
+        ("input.rebuild != {}", "reads input.rebuild, which"),
+        ("some k; input.rebuild[k] == 4", "reads input.rebuild, which"),
+        ("i := input; i.rebuild.level < 4", "reads input.rebuild, which"),
+        ("i := input; j := i; j.rebuild.level < 4", "reads input.rebuild, which"),
+        ("r := input.rebuild; r.level < 4", "reads input.rebuild, which"),
+        ("r := object.get(input, \"rebuild\", {}); r.level < 4", "reads input.rebuild, which"),
+        ("count([1 | i := input; i.rebuild.level == 1]) == 0", "reads input.rebuild, which"),
+        ("i := input; count(i.inventory) > 0", "reads input.inventory, which"),
+        (
+            "i := input; object.get(i, [\"inventory\", \"os\"], 1) == 1",
+            "reads input.inventory, which",
+        ),
+        ("some k, v in input; k == \"inventory\"; v != null", WHOLE),
+        ("some k; input[k] != null", WHOLE),
+        ("y := \"inventory\"; input[y] != null", WHOLE),
+        ("i := input; y := \"inventory\"; i[y] != null", WHOLE),
+        ("i = input; i.image.digest == \"\"", WHOLE),
+        ("f(input)", WHOLE),
+        ("i := input; f(i)", WHOLE),
+        ("[i, _] := [input, 1]; i.inventory", WHOLE),
+        ("i := {\"x\": input}; i.x.inventory", WHOLE),
+        ("json.filter(input, [[\"inventory\"]]) != {}", WHOLE),
+        ("walk(input, [p, v]); p[0] == \"inventory\"; v.os", WHOLE),
+        ("every k, v in input { k != v }", WHOLE),
+        ("object.get(input, concat(\"\", [\"re\", \"build\"]), 1) == 1", WHOLE),
+        ("f(1) with input as object.union(input, {})", WHOLE),
+    ];
+    for (body, want) in unasked {
+        let error = own("", body).expect_err(body);
+        assert!(error.contains(want) && error.contains("own.rego:"), "{body}: {error}");
+        assert!(error.contains("write `needs contains \""), "{body}: {error}");
+        assert_eq!(own("needs := {\"inventory\", \"rebuild\"}", body), Ok(()), "{body}");
+    }
+    let error = own("needs contains \"inventory\"", "input.rebuild.level < 4").expect_err("other");
+    assert!(error.contains("needs contains \"rebuild\""), "{error}");
+
+    let late = [
+        ("needs contains \"rebuild\" if input.image.digest", "reads input.image.digest"),
+        ("needs contains \"rebuild\" if input.time", "reads input.time"),
+        (
+            "needs contains \"rebuild\" if { i := input; i.image.digest }",
+            "reads input.image.digest",
+        ),
+        ("needs contains \"rebuild\" if { some k; input[k] }", "reads input,"),
+        (
+            "needs contains \"rebuild\" if helper\nhelper if count(input.findings) > 0",
+            "reads input.findings",
+        ),
+        ("needs contains word if some word in input.image.labels", "reads input.image.labels"),
+    ];
+    for (needs, want) in late {
+        let error = own(needs, "input.rebuild.level < 4").expect_err(needs);
+        assert!(error.contains(want) && error.contains("not there yet"), "{needs}: {error}");
+    }
+
+    let fine = [
+        ("needs contains \"rebuild\"", "input.rebuild.level < 4"),
+        (
+            "needs contains \"rebuild\" if object.get(input, [\"settings\", \"mine\", \"strict\"], true)",
+            "input.rebuild.level < 4",
+        ),
+        (
+            "needs contains \"rebuild\" if { s := input.settings; s.mine.strict }",
+            "input.rebuild.level < 4",
+        ),
+        ("needs contains word if some word in {\"rebuild\"}", "input.rebuild.level < 4"),
+        ("", "i := input; i.image.digest == \"\""),
+        ("", "i := input; object.get(i, [\"image\", \"digest\"], \"\") == \"\""),
+        ("", "input.rebuild.attested.level < 4"),
+        ("", "g with input as {}"),
+        ("", "count(data.hallmark.findings.deny) > 7"),
+    ];
+    for (needs, body) in fine {
+        assert_eq!(own(needs, body), Ok(()), "{needs}: {body}");
+    }
 }
 
 #[test]

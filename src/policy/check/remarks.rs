@@ -77,7 +77,7 @@ fn remark(file: &File, line: u32, text: String) -> Remark {
 }
 
 fn unknown_fields(file: &File, rule: &Rule, schema: &Value) -> Vec<Remark> {
-    let input = rule.refers.iter().filter(|r| r.root == Root::Input);
+    let input = rule.refers.iter().filter(|r| r.root == Root::Input && !r.alias);
     let unknown = input.filter(|reference| !has_field(schema, &reference.path));
     let text = |path: &[String]| {
         let path = path.join(".");

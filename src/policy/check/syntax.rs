@@ -7,7 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use regorus::unstable::{
-    ArithOp, Expr, Literal, Module, Query, Ref, Rule as Tree, RuleHead, Span, WithModifier,
+    ArithOp, AssignOp, Expr, Literal, Module, Query, Ref, Rule as Tree, RuleHead, Span,
+    WithModifier,
 };
 
 /// Names below a document, as far as they are written out.
@@ -49,6 +50,8 @@ pub struct Rule {
     pub fractions: Option<u32>,
     /// Texts that it puts into a set, where they are written out.
     pub member: Option<String>,
+    /// Local names of parts of the input, as `i` after `i := input`; one name may have several in several bodies.
+    pub aliases: BTreeMap<String, BTreeSet<Path>>,
 }
 
 /// What a rule puts into its set, as far as it is written out.
@@ -117,6 +120,8 @@ pub struct Reference {
     pub path: Path,
     /// Line, from 1.
     pub line: u32,
+    /// Whether it is read through a local name, which may stand for something else as well.
+    pub alias: bool,
 }
 
 /// A call of a function that is no rule.
@@ -230,6 +235,12 @@ enum Meaning {
 
 impl Scope<'_> {
     fn rule(&self, tree: &Tree) -> Rule {
+        // A name may be used above the line that gives it: all are known after the first reading.
+        let aliases = self.read(tree, BTreeMap::new()).aliases;
+        self.read(tree, aliases)
+    }
+
+    fn read(&self, tree: &Tree, aliases: BTreeMap<String, BTreeSet<Path>>) -> Rule {
         let (path, open, indexes) = steps(head(tree));
         let mut rule = Rule {
             path,
@@ -243,6 +254,7 @@ impl Scope<'_> {
             span: span(tree),
             fractions: None,
             member: None,
+            aliases,
         };
         rule.codes.extend(rule.gives.iter().filter_map(Given::code).map(str::to_owned));
         indexes.into_iter().for_each(|index| self.expr(index, &mut rule));
@@ -290,9 +302,11 @@ impl Scope<'_> {
         }
     }
 
-    /// `with f as g` calls `g`.
+    /// `with f as g` calls `g`; `with input as x` reads no input.
     fn with(&self, with: &WithModifier, rule: &mut Rule) {
-        self.expr(&with.refr, rule);
+        if !matches!(self.meaning(steps(&with.refr).0), Meaning::Document(Root::Input, _)) {
+            self.expr(&with.refr, rule);
+        }
         self.expr(&with.r#as, rule);
         if let Expr::Var { .. } | Expr::RefDot { .. } | Expr::RefBrack { .. } = with.r#as.as_ref()
             && let Meaning::Local(path) = self.meaning(steps(&with.r#as).0)
@@ -342,6 +356,7 @@ impl Scope<'_> {
                 self.expr(lhs, rule);
                 self.expr(rhs, rule);
             }
+            Expr::AssignExpr { op: AssignOp::ColEq, lhs, rhs, .. } => self.named(lhs, rhs, rule),
             Expr::BinExpr { lhs, rhs, .. }
             | Expr::BoolExpr { lhs, rhs, .. }
             | Expr::AssignExpr { lhs, rhs, .. } => {
@@ -360,10 +375,78 @@ impl Scope<'_> {
 
     fn reference(&self, expr: &Expr, span: &Span, rule: &mut Rule) {
         let (path, _, indexes) = steps(expr);
-        if let Meaning::Document(root, path) = self.meaning(path) {
-            rule.refers.push(Reference { root, path, line: span.line });
-        }
+        let documents = self.documents(path, rule, span.line);
+        rule.refers.extend(documents);
         indexes.into_iter().for_each(|index| self.expr(index, rule));
+    }
+
+    /// `name := input.part` reads what is read of the name.
+    fn named(&self, name: &Expr, value: &Expr, rule: &mut Rule) {
+        let parts = self.parts(value, rule);
+        if let Expr::Var { value: name, .. } = name
+            && let Some(name) = text_of(name)
+            && !parts.is_empty()
+        {
+            // Of the input, and of the settings, nothing is read by naming them; any other part may be missing.
+            let is_there = |path: &Path| {
+                path.is_empty() || matches!(path.as_slice(), [settings] if settings == "settings")
+            };
+            let all = parts.iter().all(is_there);
+            rule.aliases.entry(name).or_default().extend(parts);
+            match value {
+                Expr::Call { params, .. } if all => {
+                    return params.iter().skip(1).for_each(|param| self.expr(param, rule));
+                }
+                _ if all => return,
+                value => return self.expr(value, rule),
+            }
+        }
+        self.expr(name, rule);
+        self.expr(value, rule);
+    }
+
+    /// The parts of the input that an expression is, where all of it is written out: one, or more where names have several
+    /// meanings.
+    fn parts(&self, expr: &Expr, rule: &Rule) -> BTreeSet<Path> {
+        let documents = match expr {
+            Expr::Var { .. } | Expr::RefDot { .. } | Expr::RefBrack { .. } => {
+                let (path, open, _) = steps(expr);
+                if open { Vec::new() } else { self.documents(path, rule, 0) }
+            }
+            Expr::Call { fcn, params, .. } if steps(fcn).0.join(".") == "object.get" => {
+                let is_written = |key: &Expr| match key {
+                    Expr::Array { items, .. } => items.iter().all(|item| written(item).is_some()),
+                    key => written(key).is_some(),
+                };
+                match params.as_slice() {
+                    [object, key, _] if is_written(key) && !steps(object).1 => {
+                        self.looked_up(params, rule, 0)
+                    }
+                    _ => Vec::new(),
+                }
+            }
+            _ => Vec::new(),
+        };
+        let input = documents.into_iter().filter(|document| document.root == Root::Input);
+        input.map(|document| document.path).collect()
+    }
+
+    /// What a path refers to: rules, data, parts of the input.
+    fn documents(&self, path: Path, rule: &Rule, line: u32) -> Vec<Reference> {
+        let mut found = Vec::new();
+        if let Some((first, rest)) = path.split_first() {
+            let parts = rule.aliases.get(first).into_iter().flatten();
+            found.extend(parts.map(|part| Reference {
+                root: Root::Input,
+                path: part.iter().chain(rest).cloned().collect(),
+                line,
+                alias: true,
+            }));
+        }
+        if let Meaning::Document(root, path) = self.meaning(path) {
+            found.push(Reference { root, path, line, alias: false });
+        }
+        found
     }
 
     fn call(&self, span: &Span, function: &Expr, params: &[Ref<Expr>], rule: &mut Rule) {
@@ -371,16 +454,17 @@ impl Scope<'_> {
         indexes.into_iter().for_each(|index| self.expr(index, rule));
         let line = span.line;
         match self.meaning(path) {
-            Meaning::Document(root, path) => rule.refers.push(Reference { root, path, line }),
+            Meaning::Document(root, path) => {
+                rule.refers.push(Reference { root, path, line, alias: false });
+            }
             Meaning::Local(path) => {
                 let name = path.join(".");
                 let texts = params.iter().enumerate();
                 let texts = texts.filter_map(|(i, param)| Some((i, written(param)?))).collect();
-                if name == "object.get"
-                    && let Some(refers) = self.looked_up(params, line)
-                {
+                let looked_up = self.looked_up(params, rule, line);
+                if name == "object.get" && !looked_up.is_empty() {
                     // `object.get(input, ["settings", "x"], …)` reads input.settings.x and not all of the input.
-                    rule.refers.push(refers);
+                    rule.refers.extend(looked_up);
                     params.iter().skip(1).for_each(|param| self.expr(param, rule));
                     rule.calls.push(Call { name, arguments: Some(params.len()), texts, line });
                     return;
@@ -401,21 +485,20 @@ impl Scope<'_> {
         self.all(params, rule);
     }
 
-    /// What `object.get` reads, where both the object and the key are written out.
-    fn looked_up(&self, params: &[Ref<Expr>], line: u32) -> Option<Reference> {
-        let [object, key, _] = params else { return None };
+    /// What `object.get` reads of the input, where both the object and the key are written out.
+    fn looked_up(&self, params: &[Ref<Expr>], rule: &Rule, line: u32) -> Vec<Reference> {
+        let [object, key, _] = params else { return Vec::new() };
         let (path, open, _) = steps(object);
         // Of data, a key that is looked up with a default may be missing.
-        let Meaning::Document(root @ Root::Input, mut path) = self.meaning(path) else {
-            return None;
-        };
-        if !open {
+        let mut documents = self.documents(path, rule, line);
+        documents.retain(|document| document.root == Root::Input);
+        for Reference { path, .. } in documents.iter_mut().filter(|_| !open) {
             match key.as_ref() {
                 Expr::Array { items, .. } => path.extend(items.iter().map_while(|i| written(i))),
                 key => path.extend(written(key)),
             }
         }
-        Some(Reference { root, path, line })
+        documents
     }
 
     fn meaning(&self, path: Path) -> Meaning {
