@@ -67,14 +67,14 @@ fn image(index: &[u8]) -> Image {
     let config = Checked { digest: ConfigDigest::of(b"{}"), bytes: Bytes::from_static(b"{}") };
     Image {
         reference: PinnedReference { location, digest },
-        index: Some(Index {
+        index: Some(std::sync::Arc::new(Index {
             document,
             media_type: MediaType::new(MediaType::OCI_INDEX),
             manifests: Vec::new(),
             annotations: BTreeMap::new(),
-        }),
+        })),
         outer: Vec::new(),
-        left_out: Vec::new(),
+        left_out: std::sync::Arc::default(),
         manifest: Manifest {
             document: checked(b"the platform's manifest"),
             media_type: MediaType::new(MediaType::OCI_MANIFEST),
@@ -92,14 +92,14 @@ fn image(index: &[u8]) -> Image {
             subject: None,
             annotations: BTreeMap::new(),
         },
-        config: ImageConfig {
+        config: std::sync::Arc::new(ImageConfig {
             document: config,
             platform: (&platform).into(),
             created: None,
             runtime: RuntimeConfig::default(),
             diff_ids: Vec::new(),
             history: Vec::new(),
-        },
+        }),
         platform,
     }
 }

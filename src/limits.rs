@@ -17,7 +17,11 @@ pub struct Limits {
     pub config_bytes: usize,
     /// Bytes of one attestation, signature or SBOM document (C1; BuildKit caps at 40 MiB).
     pub attestation_bytes: usize,
-    /// Bytes of attestations that one process holds unread at the same time; who needs more waits (C13).
+    /// Bytes of manifests, indexes and configurations of one image, with what their values take when they are read: a sum over
+    /// one index (C24).
+    pub image_document_bytes: u64,
+    /// Bytes of manifests, configurations and attestations that one process holds at the same time; who needs more waits
+    /// (C13, C24).
     pub process_evidence_bytes: u64,
     /// Values (objects, arrays, texts, numbers) in one JSON document or predicate that is held as values (C13).
     pub json_values: usize,
@@ -35,6 +39,8 @@ pub struct Limits {
     pub layer_bytes: u64,
     /// Bytes of all stored layers of one image, as its manifest states them (C15).
     pub image_bytes: u64,
+    /// Bytes of memory that the trees of files of all images take that one process looks into; who needs more waits (C25).
+    pub process_tree_bytes: u64,
     /// Bytes of stored layers that one process holds on disk at the same time; who needs more waits (C15).
     pub process_layer_bytes: u64,
     /// Bytes of one layer after decompression (C5).
@@ -149,6 +155,7 @@ impl Default for Limits {
             manifest_bytes: 4 * MIB,
             config_bytes: 8 * MIB,
             attestation_bytes: 40 * MIB,
+            image_document_bytes: 32 << 20,
             process_evidence_bytes: 160 << 20,
             json_values: json::MAX_VALUES,
             attestation_values: 1_000_000,
@@ -158,6 +165,7 @@ impl Default for Limits {
             layers: 512,
             layer_bytes: 16 << 30,
             image_bytes: 64 << 30,
+            process_tree_bytes: 192 << 20,
             process_layer_bytes: 64 << 30,
             layer_inflated_bytes: 32 << 30,
             inflate_ratio: 200,

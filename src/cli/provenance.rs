@@ -190,7 +190,7 @@ async fn folders(reference: &Reference, image: &Image, config: &Config) -> Resul
     let pinned = context::resolve(reference, config, &sources, &config.limits).await?;
     let source = source::open(&pinned.location, &sources, &config.limits).await?;
     let fetched = fetch_contents(&*source, image, &config.limits, &Silent).await;
-    let contents = read_contents(fetched, image, &config.limits, &Silent).await;
+    let contents = read_contents(fetched, image, &config.limits, &Silent, None).await;
     match (contents.rootfs, contents.findings.first()) {
         (Some(rootfs), _) => Ok(rootfs),
         (None, Some(finding)) => Err(Failure::of_finding(finding.clone())),

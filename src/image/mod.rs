@@ -19,7 +19,7 @@ pub mod rootfs;
 pub mod tar;
 mod wire;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 
@@ -56,29 +56,30 @@ pub struct Descriptor {
     pub annotations: BTreeMap<String, String>,
 }
 
-/// An image: its bytes hash to its descriptors, its sizes are within limits, and its platform is chosen.
+/// An image: its bytes hash to its descriptors, its sizes are within limits, and its platform is chosen. What the images of one
+/// index have in common is there once.
 #[derive(Debug, Clone)]
 pub struct Image {
     /// Where it came from; its digest names the index where there is one, else the manifest.
     pub reference: PinnedReference,
     /// The index that lists the manifest, when the reference names one.
-    pub index: Option<Index>,
+    pub index: Option<Arc<Index>>,
     /// The other indexes on the ways from the reference to the manifest, the outermost first.
-    pub outer: Vec<Index>,
+    pub outer: Vec<Arc<Index>>,
     /// The manifest of the chosen platform.
     pub manifest: Manifest,
     /// The configuration that the manifest names.
-    pub config: ImageConfig,
+    pub config: Arc<ImageConfig>,
     /// The chosen platform, from the configuration, or from the index where that is silent.
     pub platform: Platform,
     /// The other manifests that the reference lists and that were not chosen with this one.
-    pub left_out: Vec<LeftOut>,
+    pub left_out: Arc<Vec<LeftOut>>,
 }
 
 impl Image {
     /// Every index on the ways from the reference to the manifest, the outermost first.
     pub fn indexes(&self) -> impl Iterator<Item = &Index> {
-        self.outer.iter().chain(&self.index)
+        self.outer.iter().chain(&self.index).map(Arc::as_ref)
     }
 
     /// Every document that a signature over this image can be about: the indexes, the outermost first, and the manifest.

@@ -15,6 +15,7 @@ mod upper;
 use std::{
     collections::{BTreeMap, BTreeSet},
     io::Read,
+    sync::Arc,
 };
 
 use bytes::Bytes;
@@ -33,6 +34,15 @@ const CAPABILITY: &str = "security.capability";
 /// Extended attributes by which overlay file systems keep their own books: in a layer they are orders to them.
 const OVERLAY_ATTRIBUTES: [&str; 4] =
     ["trusted.overlay.", "user.overlay.", "user.fuseoverlayfs.", "user.containers.override_"];
+
+/// What a node takes in memory beside its words: itself, its place in the tree, and its mark in the layer.
+const NODE_BYTES: u64 = 320;
+/// What an attribute takes beside its words.
+const ATTRIBUTE_BYTES: usize = 96;
+/// What is kept.
+const KEPT: &str = "bytes of paths, attributes and wanted files";
+/// What is asked for at once.
+const ROOM_BYTES: u64 = 1 << 20;
 
 /// Bytes of a compiled module (`.pyc`) before its code (PEP 552): they say from which source it was compiled.
 pub const MODULE_HEAD_BYTES: u64 = 16;
@@ -145,10 +155,26 @@ enum Keep {
     Hashes,
 }
 
+/// Who is asked before more is kept.
+struct Room {
+    /// Bytes that are kept at most.
+    most: u64,
+    /// Bytes that may be kept by now.
+    given: u64,
+    ask: Box<dyn FnMut(u64) -> bool + Send>,
+}
+
+impl std::fmt::Debug for Room {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Room").field("most", &self.most).finish_non_exhaustive()
+    }
+}
+
 /// A root filesystem in the making.
 #[derive(Debug)]
 pub struct RootfsBuilder {
     limits: Limits,
+    room: Option<Room>,
     keep: Keep,
     tree: Tree,
     kept_bytes: u64,
@@ -159,7 +185,7 @@ pub struct RootfsBuilder {
     ambiguities: Vec<Ambiguity>,
     unsure_folders: Vec<Ambiguity>,
     /// What lower layers had and later ones took away; kept where trees are compared.
-    gone: BTreeSet<String>,
+    gone: BTreeSet<Arc<str>>,
     idle_whiteouts: BTreeSet<String>,
 }
 
@@ -181,6 +207,14 @@ impl RootfsBuilder {
         Self::keeping(limits, Keep::Wanted(wanted))
     }
 
+    /// With no more than `most` bytes in memory (`process_tree_bytes`). `ask` is asked for more of them, may wait, and says whether
+    /// the work goes on.
+    #[must_use]
+    pub fn within(mut self, most: u64, ask: impl FnMut(u64) -> bool + Send + 'static) -> Self {
+        self.room = Some(Room { most, given: 0, ask: Box::new(ask) });
+        self
+    }
+
     /// Starts with an empty root. The contents of all files are hashed and none are kept.
     pub fn hashing(limits: &Limits) -> Self {
         Self::keeping(limits, Keep::Hashes)
@@ -189,6 +223,7 @@ impl RootfsBuilder {
     fn keeping(limits: &Limits, keep: Keep) -> Self {
         Self {
             limits: limits.clone(),
+            room: None,
             keep,
             tree: Tree::default(),
             kept_bytes: 0,
@@ -269,11 +304,11 @@ impl RootfsBuilder {
                     }
                     None => {
                         self.keep(layer, path.len())?;
-                        self.upper.put(&path, Mark::Whiteout);
+                        self.upper.put(&path.as_str().into(), Mark::Whiteout);
                     }
                 }
                 let gone = self.tree.hide(&path, layer);
-                if gone.is_empty() && self.compares() && !self.gone.contains(&path) {
+                if gone.is_empty() && self.compares() && !self.gone.contains(path.as_str()) {
                     self.idle_whiteouts.insert(entry.path.clone());
                 }
                 self.note_gone(gone);
@@ -307,7 +342,7 @@ impl RootfsBuilder {
         entry: &Entry,
         content: &mut dyn Read,
     ) -> Result<(), RootfsError> {
-        let path = self.resolve_parent(layer, &entry.path)?;
+        let path: Arc<str> = self.resolve_parent(layer, &entry.path)?.into();
         self.look_at_attributes(layer, &path, entry);
         let mut node = if entry.kind == EntryKind::HardLink {
             self.linked(layer, &path, entry)?
@@ -325,7 +360,7 @@ impl RootfsBuilder {
             if self.upper.has_below(&path, Mark::Folder) {
                 // containerd fails where it sets the folder's times.
                 let why = "something in the place of a folder with entries of the same layer";
-                self.ambiguous(layer, path.clone(), why);
+                self.ambiguous(layer, path.as_ref().to_owned(), why);
             }
             self.upper.put(&path, Mark::Other);
         }
@@ -335,15 +370,15 @@ impl RootfsBuilder {
     }
 
     /// What a folder's entry makes of what is there: a folder is kept and gets what the entry says.
-    fn place_folder(&mut self, layer: usize, path: &str, node: &mut Node) {
+    fn place_folder(&mut self, layer: usize, path: &Arc<str>, node: &mut Node) {
         match self.upper.get(path) {
             Some(Mark::Other | Mark::Whiteout) if self.upper.hides_below(path) => {
                 let why = "a folder in the place of what had hidden a folder of a lower layer";
-                self.ambiguous(layer, path.to_owned(), why);
+                self.ambiguous(layer, path.as_ref().to_owned(), why);
             }
             _ => {}
         }
-        if let Some(there) = self.tree.0.get(path)
+        if let Some(there) = self.tree.0.get(path.as_ref())
             && there.kind == EntryKind::Directory
         {
             let kept: Vec<_> =
@@ -352,7 +387,7 @@ impl RootfsBuilder {
             node.xattrs.extend(kept.into_iter().map(|(name, value)| (name.clone(), value.clone())));
             if lower {
                 let why = "a folder's entry without the extended attributes of the lower layer";
-                self.ambiguous(layer, path.to_owned(), why);
+                self.ambiguous(layer, path.as_ref().to_owned(), why);
             }
         }
         self.upper.put(path, Mark::Folder);
@@ -377,7 +412,7 @@ impl RootfsBuilder {
             && there.layer == layer
             && !there.implied
             && !(there.kind == EntryKind::Directory
-                && Node { inode: node.inode, mtime: node.mtime, ..there.clone() } == *node)
+                && Node { inode: node.inode, mtime: node.mtime, ..there.as_ref().clone() } == *node)
         {
             self.ambiguous(layer, path.to_owned(), "two entries of one layer have this path");
         }
@@ -393,13 +428,13 @@ impl RootfsBuilder {
         if target == path || target.strip_prefix(path).is_some_and(|rest| rest.starts_with('/')) {
             return Err(impossible("a hard link to what it takes the place of"));
         }
-        let Some(there) = self.tree.0.get(&target) else {
+        let Some(there) = self.tree.0.get(target.as_str()) else {
             return Err(impossible("a hard link to something that is not there"));
         };
         if there.kind == EntryKind::Directory {
             return Err(impossible("a hard link to a directory"));
         }
-        let mut node = there.clone();
+        let mut node = there.as_ref().clone();
         let known = self.shared.get(&node.inode);
         let since = known.map_or(layer, |shared| shared.since);
         if let Some(shared) = known {
@@ -410,6 +445,8 @@ impl RootfsBuilder {
             self.ambiguous(layer, path.to_owned(), why);
         }
         node.change_hands(entry);
+        // What its names share is kept beside them.
+        self.keep(layer, attributes(&node.xattrs))?;
         let Node { mode, uid, gid, mtime, xattrs, .. } = node.clone();
         self.shared.insert(node.inode, Shared { since, mode, uid, gid, mtime, xattrs });
         Ok(Node { layer, ..node })
@@ -420,7 +457,7 @@ impl RootfsBuilder {
     }
 
     /// Takes note of what a layer took away. The bytes of the paths were counted when they came.
-    fn note_gone(&mut self, gone: Vec<String>) {
+    fn note_gone(&mut self, gone: Vec<Arc<str>>) {
         if self.compares() {
             self.gone.extend(gone.iter().cloned());
         }
@@ -449,17 +486,17 @@ impl RootfsBuilder {
                     } else if self.upper.hides(folder) {
                         self.unsure_folder(layer, folder);
                     }
-                    self.tree.0.insert(folder.to_owned(), Node::implied(layer));
+                    self.tree.0.insert(folder.into(), Box::new(Node::implied(layer)));
                 }
             }
             self.keep(layer, folder.len())?;
-            self.upper.put(folder, Mark::Implied);
+            self.upper.put(&folder.into(), Mark::Implied);
         }
         Ok(())
     }
 
     fn read(
-        &self,
+        &mut self,
         layer: usize,
         path: &str,
         entry: &Entry,
@@ -479,10 +516,7 @@ impl RootfsBuilder {
         if entry.size > self.limits.file_bytes {
             return Ok(Contents::TooLarge);
         }
-        let left = self.limits.rootfs_bytes.saturating_sub(self.kept_bytes);
-        if entry.size > left {
-            return Err(self.full(layer));
-        }
+        self.make_room(layer, entry.size)?;
         let mut bytes = Vec::new();
         content.read_to_end(&mut bytes).map_err(|error| broken(layer, error))?;
         Ok(Contents::Kept(bytes.into()))
@@ -490,24 +524,22 @@ impl RootfsBuilder {
 
     /// Counts what a node keeps in memory against the limits.
     fn count(&mut self, layer: usize, path: &str, node: &Node) -> Result<(), RootfsError> {
-        let xattrs =
-            node.xattrs.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
+        let xattrs = attributes(&node.xattrs);
         let contents = match &node.contents {
             Contents::Kept(bytes) => bytes.len(),
             Contents::Hashed { head, .. } => head.as_ref().map_or(0, |head| head.len()),
             Contents::NotWanted | Contents::TooLarge => 0,
         };
-        let records = node.pax.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
+        let records = attributes(&node.pax);
         let words = path.len() + node.link.as_ref().map_or(0, String::len);
         self.keep(layer, xattrs + records + contents + words)
     }
 
     /// Counts bytes that are kept, and nodes.
     fn keep(&mut self, layer: usize, bytes: usize) -> Result<(), RootfsError> {
-        self.kept_bytes = self.kept_bytes.saturating_add(bytes as u64);
-        if self.kept_bytes > self.limits.rootfs_bytes {
-            return Err(self.full(layer));
-        }
+        let bytes = (bytes as u64).saturating_add(NODE_BYTES);
+        self.make_room(layer, bytes)?;
+        self.kept_bytes = self.kept_bytes.saturating_add(bytes);
         if self.tree.0.len() >= self.limits.tar_entries {
             let (limit, unit) = (self.limits.tar_entries as u64, "files");
             return Err(RootfsError::Limit { layer, limit, unit, limit_name: "tar_entries" });
@@ -515,8 +547,26 @@ impl RootfsBuilder {
         Ok(())
     }
 
+    /// That so much more may be kept.
+    fn make_room(&mut self, layer: usize, bytes: u64) -> Result<(), RootfsError> {
+        let kept = self.kept_bytes.saturating_add(bytes);
+        if kept > self.limits.rootfs_bytes {
+            return Err(self.full(layer));
+        }
+        let Some(room) = self.room.as_mut().filter(|room| kept > room.given) else {
+            return Ok(());
+        };
+        let more = kept.saturating_sub(room.given).max(ROOM_BYTES);
+        if kept > room.most || !(room.ask)(more) {
+            let (limit, limit_name) = (room.most, "process_tree_bytes");
+            return Err(RootfsError::Limit { layer, limit, unit: KEPT, limit_name });
+        }
+        room.given = room.given.saturating_add(more);
+        Ok(())
+    }
+
     fn full(&self, layer: usize) -> RootfsError {
-        let (limit, unit) = (self.limits.rootfs_bytes, "bytes of paths and wanted files");
+        let (limit, unit) = (self.limits.rootfs_bytes, KEPT);
         RootfsError::Limit { layer, limit, unit, limit_name: "rootfs_bytes" }
     }
 
@@ -621,6 +671,12 @@ impl Node {
     }
 }
 
+/// What attributes take in memory.
+fn attributes(attributes: &BTreeMap<String, Vec<u8>>) -> usize {
+    let one = |(name, value): (&String, &Vec<u8>)| name.len() + value.len() + ATTRIBUTE_BYTES;
+    attributes.iter().map(one).sum()
+}
+
 /// The digest of a file's content, and as many of its first bytes.
 fn hash(content: &mut dyn Read, head_bytes: u64) -> std::io::Result<Contents> {
     let mut head = Vec::new();
@@ -651,13 +707,13 @@ pub struct Rootfs {
 impl Rootfs {
     /// The node at exactly this path; symbolic links are not followed.
     pub fn get(&self, path: &str) -> Option<&Node> {
-        self.tree.0.get(path)
+        self.tree.0.get(path).map(Box::as_ref)
     }
 
     /// The path with all symbolic links followed inside the root, where something is there.
     pub fn resolve(&self, path: &str) -> Option<String> {
         let way = self.tree.resolve(path, 0).ok()?;
-        Some(way.path).filter(|path| self.tree.0.contains_key(path))
+        Some(way.path).filter(|path| self.tree.0.contains_key(path.as_str()))
     }
 
     /// The contents of a wanted file; symbolic links are followed inside the root, at most 40.
@@ -676,12 +732,12 @@ impl Rootfs {
 
     /// All paths, sorted.
     pub fn paths(&self) -> impl Iterator<Item = &str> {
-        self.tree.0.keys().map(String::as_str)
+        self.tree.0.keys().map(Arc::as_ref)
     }
 
     /// All paths with their nodes, sorted by path.
     pub fn nodes(&self) -> impl Iterator<Item = (&str, &Node)> {
-        self.tree.0.iter().map(|(path, node)| (path.as_str(), node))
+        self.tree.0.iter().map(|(path, node)| (path.as_ref(), node.as_ref()))
     }
 
     /// Where runtimes could build different trees, sorted; at most `differences` of them.

@@ -49,7 +49,7 @@ fn image() -> Image {
         },
         index: None,
         outer: Vec::new(),
-        left_out: Vec::new(),
+        left_out: std::sync::Arc::default(),
         manifest: Manifest {
             document: checked(ManifestDigest::of(b"{}")),
             media_type,
@@ -59,14 +59,14 @@ fn image() -> Image {
             subject: None,
             annotations: BTreeMap::new(),
         },
-        config: ImageConfig {
+        config: std::sync::Arc::new(ImageConfig {
             document: checked(ConfigDigest::of(b"{}")),
             platform: (&platform).into(),
             created: None,
             runtime: RuntimeConfig::default(),
             diff_ids: Vec::new(),
             history: Vec::new(),
-        },
+        }),
         platform,
     }
 }

@@ -342,7 +342,8 @@ mod tests {
         let found = infer(&image, &provenance, EngineKind::Buildah, 0);
         assert_eq!(found.rewrite_timestamp, Some(1_735_689_600));
         let mut loose = crate::rebuild::tests::image();
-        loose.config.created = Some("2025-01-01T00:00:00.5Z".to_owned());
+        std::sync::Arc::make_mut(&mut loose.config).created =
+            Some("2025-01-01T00:00:00.5Z".to_owned());
         assert_eq!(infer(&loose, &provenance, EngineKind::Buildah, 0).rewrite_timestamp, None);
     }
 
@@ -368,7 +369,7 @@ mod tests {
         ];
         for (history, want) in cases {
             let mut image = crate::rebuild::tests::image();
-            image.config.history = history;
+            std::sync::Arc::make_mut(&mut image.config).history = history;
             assert_eq!(inherited_layers(&image, &plan), want, "{:?}", image.config.history);
         }
     }

@@ -58,10 +58,10 @@ pub(crate) fn image_with(labels: &serde_json::Value, layers: usize) -> Image {
         reference: PinnedReference { location, digest: named },
         index: None,
         outer: Vec::new(),
-        left_out: Vec::new(),
+        left_out: std::sync::Arc::default(),
         platform: config.platform.resolve(None).unwrap(),
         manifest,
-        config,
+        config: config.into(),
     }
 }
 

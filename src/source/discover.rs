@@ -15,17 +15,19 @@
 //! Limits are spent on what may be proven first (attack H35): what the image's own index lists, what is under the one tag that cosign
 //! derives, then referrers of kinds that hold signatures, and of each the smaller ones first. Statements and documents that
 //! nobody signed prove nothing outside the index, and come last. The manifests take turns: the first piece of each comes
-//! before the second of any, so that a manifest with hundreds of pieces takes no place from another's first.
+//! before the second of any, so that a manifest with hundreds of pieces takes no place from another's first. Manifests are
+//! counted by the sizes that lists state before they are fetched, and dropped when they are read (attack C24): what is left
+//! of one are its pieces.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use futures_util::future;
+use futures_util::{StreamExt, future, stream};
 
 use super::{
-    Budget, Referrers, Source, SourceError,
-    budget::{Share, party},
-    load::together,
+    Meter, Referrers, Source, SourceError, StoredManifest,
+    budget::{Share, weight},
+    load::{CONCURRENT, together},
     manifest_digest,
     marks::attestation_entries,
 };
@@ -47,14 +49,14 @@ const HINTS: [&str; 5] = [
     "org.opencontainers.image.revision",
     "org.opencontainers.image.source",
 ];
-/// All evidence of one image together may be this many times as large as one piece.
+/// All evidence of one image together may be this many times as large as one piece, and so may all manifests that carry it.
 const TOTAL_FACTOR: u64 = 4;
 
 /// What was found.
 #[derive(Debug, Default)]
 pub struct Discovered {
-    /// The bytes that the evidence takes.
-    pub share: Option<Share>,
+    /// What is counted of it beside the bytes of the pieces themselves.
+    pub shares: Vec<Share>,
     /// Evidence, in a fixed order.
     pub raws: Vec<Raw>,
     /// What could not be listed or read.
@@ -63,20 +65,10 @@ pub struct Discovered {
 
 /// Finds what is attached to an image. Never fails: what goes wrong is a finding.
 pub async fn discover(source: &dyn Source, image: &Image, limits: &Limits) -> Discovered {
-    discover_within(source, image, limits, None).await
-}
-
-/// As [`discover`], with no more bytes at a time than the process may hold.
-pub async fn discover_within(
-    source: &dyn Source,
-    image: &Image,
-    limits: &Limits,
-    budget: Option<&Budget>,
-) -> Discovered {
-    let mut discovery = Discovery { source, image, limits, budget, found: Discovered::default() };
+    let mut discovery = Discovery { source, image, limits, found: Discovered::default() };
     discovery.hints();
-    let carried = discovery.carried().await;
-    discovery.fetch(carried).await;
+    let pieces = discovery.carried().await;
+    discovery.fetch(pieces).await;
     discovery.found
 }
 
@@ -114,6 +106,18 @@ pub async fn bundles(
     Ok(found)
 }
 
+/// What is left of a manifest that was read.
+#[derive(Default)]
+struct Read {
+    pieces: Vec<Piece>,
+    /// Bytes of memory, at most.
+    weight: u64,
+    share: Option<Share>,
+}
+
+/// What came of reading one manifest, or which one it was and what was wrong.
+type OfOne = Result<Read, (String, SourceError)>;
+
 /// A manifest that carries evidence.
 struct Carried {
     carrier: Carrier,
@@ -143,7 +147,6 @@ struct Discovery<'a> {
     source: &'a dyn Source,
     image: &'a Image,
     limits: &'a Limits,
-    budget: Option<&'a Budget>,
     found: Discovered,
 }
 
@@ -205,48 +208,121 @@ impl Discovery<'_> {
         }
     }
 
-    /// Every manifest that carries evidence. Lists, tags and attestation manifests are fetched at the same time, then
-    /// the manifests that the lists name.
-    async fn carried(&mut self) -> Vec<Carried> {
+    /// The pieces of every manifest that carries evidence. Lists, tags and attestation manifests are fetched at the same time,
+    /// then the manifests that the lists name.
+    async fn carried(&mut self) -> Vec<Piece> {
         let digests = self.digests();
-        let source = self.source;
-        let listing = together(digests.iter().map(|digest| source.referrers(digest)).collect());
+        let listing = self.lists(&digests);
         let tags: Vec<(String, ManifestDigest)> = digests.iter().flat_map(cosign_tags).collect();
-        let tagged = together(tags.iter().map(|(tag, _)| source.tagged(tag)).collect());
+        let tagged = self.read_all(tags.into_iter().map(|tag| self.one_tagged(tag)).collect());
         let attestations = self.attestation_manifests();
         let fetching = self.named(attestations);
-        let (listed, tagged, mut carried) = future::join3(listing, tagged, fetching).await;
+        let (listed, tagged, carried) = future::join3(listing, tagged, fetching).await;
         let mut referrers = Vec::new();
         for (digest, list) in digests.iter().zip(listed) {
             referrers.extend(self.listed(digest, list));
         }
-        carried.extend(self.named(referrers).await);
-        let mut fetched = Vec::new();
-        for one in carried {
+        let referrers = self.named(referrers).await;
+        let mut pieces = Vec::new();
+        for one in carried.into_iter().chain(referrers).chain(tagged) {
             match one {
-                Ok(one) => fetched.push(one),
+                Ok(read) => {
+                    pieces.extend(read.pieces);
+                    self.found.shares.extend(read.share);
+                }
                 Err((what, error)) => self.failed(what, error),
             }
         }
-        for ((tag, attached_to), stored) in tags.into_iter().zip(tagged) {
-            let manifest = match stored {
-                Ok(None) => continue,
-                Ok(Some(stored)) => {
-                    Manifest::parse(stored.document, stored.media_type.as_ref(), self.limits)
-                        .map_err(|error| self.format(error))
-                }
-                Err(error) => Err(error),
-            };
-            match manifest {
-                Ok(manifest) => {
-                    let digest = manifest.document.digest.clone();
-                    let carrier = Carrier::CosignTag { tag, manifest: digest };
-                    fetched.push(Carried { carrier, attached_to, manifest });
-                }
-                Err(error) => self.failed(format!("cosign tag {tag}"), error),
-            }
+        pieces
+    }
+
+    /// The lists of referrers of these digests, as long as there are not too many entries in all.
+    async fn lists(&self, digests: &[ManifestDigest]) -> Vec<Result<Referrers, SourceError>> {
+        let mut room = self.limits.attestations.saturating_mul(TOTAL_FACTOR as usize);
+        let asked: Vec<_> = digests.iter().map(|digest| self.source.referrers(digest)).collect();
+        let mut asked = stream::iter(asked).buffered(CONCURRENT);
+        let mut all = Vec::new();
+        while let Some(list) = asked.next().await {
+            let entries = list.as_ref().map_or(0, |list| list.descriptors.len());
+            let left = room.checked_sub(entries);
+            room = left.unwrap_or(0);
+            all.push(list.and_then(|list| match left {
+                Some(_) => Ok(list),
+                None => Err(SourceError::Limit {
+                    place: self.source.location().to_string(),
+                    what: format!(
+                        "all of its lists, of which {TOTAL_FACTOR} times as much is read,"
+                    ),
+                    limit_name: "attestations",
+                    limit: self.limits.attestations as u64,
+                }),
+            }));
         }
-        fetched
+        all
+    }
+
+    /// The pieces of what is under a tag that cosign derives from a digest.
+    async fn one_tagged(&self, (tag, attached_to): (String, ManifestDigest)) -> OfOne {
+        let what = format!("cosign tag {tag}");
+        let read = async {
+            let Some(stored) = self.source.tagged(&tag).await? else { return Ok(Read::default()) };
+            let (weight, share) = self.weigh(&stored).await;
+            let manifest =
+                Manifest::parse(stored.document, stored.media_type.as_ref(), self.limits)
+                    .map_err(|error| self.format(error))?;
+            let digest = manifest.document.digest.clone();
+            let carrier = Carrier::CosignTag { tag, manifest: digest };
+            let pieces = pieces(&Carried { carrier, attached_to, manifest });
+            Ok(Read { pieces, weight, share })
+        };
+        read.await.map_err(|error| (what, error))
+    }
+
+    /// What is left of a manifest when it is read, at most.
+    async fn weigh(&self, stored: &StoredManifest) -> (u64, Option<Share>) {
+        let bytes = &stored.document.bytes;
+        let weight = weight(bytes, self.limits).saturating_add(bytes.len() as u64);
+        let mut share = self.source.meter().map(Meter::share);
+        if let Some(share) = &mut share {
+            share.grow(weight).await;
+        }
+        (weight, share)
+    }
+
+    /// Reads manifests, a few at a time and in their order, as long as there is room for what is left of them.
+    async fn read_all(&self, reads: Vec<impl Future<Output = OfOne>>) -> Vec<OfOne> {
+        // Beside its text, a manifest holds values.
+        let mut room = self.manifest_room().saturating_mul(2);
+        let mut reads = stream::iter(reads).buffered(CONCURRENT);
+        let mut all = Vec::new();
+        while let Some(read) = reads.next().await {
+            let weight = read.as_ref().map_or(0, |read| read.weight);
+            let Some(left) = room.checked_sub(weight) else {
+                let what = "manifests that carry evidence".to_owned();
+                all.push(Err((what, self.too_many_manifests())));
+                break;
+            };
+            room = left;
+            all.push(read);
+        }
+        all
+    }
+
+    /// Bytes of the manifests that carry evidence.
+    fn manifest_room(&self) -> u64 {
+        (self.limits.manifest_bytes as u64).saturating_mul(TOTAL_FACTOR)
+    }
+
+    /// That there is more in the manifests than is read.
+    fn too_many_manifests(&self) -> SourceError {
+        SourceError::Limit {
+            place: self.source.location().to_string(),
+            what: format!(
+                "what they hold together, of which {TOTAL_FACTOR} times as much is read,"
+            ),
+            limit_name: "manifest_bytes",
+            limit: self.limits.manifest_bytes as u64,
+        }
     }
 
     fn format(&self, error: FormatError) -> SourceError {
@@ -312,16 +388,29 @@ impl Discovery<'_> {
         named
     }
 
-    /// Fetches manifests and checks that they are about what they should be.
-    async fn named(&self, named: Vec<Named>) -> Vec<Result<Carried, (String, SourceError)>> {
+    /// Fetches manifests and checks that they are about what they should be. Those for which there is no room are not fetched.
+    async fn named(&self, mut named: Vec<Named>) -> Vec<OfOne> {
+        let mut room = self.manifest_room();
+        let count = named.len();
+        named.retain(|one| {
+            let left = room.checked_sub(one.descriptor.size);
+            room = left.unwrap_or(room);
+            left.is_some()
+        });
+        let beyond = count.saturating_sub(named.len());
         let one = |named: Named| async move {
             let what = named.carrier.to_string();
             self.one_named(named).await.map_err(|error| (what, error))
         };
-        together(named.into_iter().map(one).collect()).await
+        let mut all = self.read_all(named.into_iter().map(one).collect()).await;
+        if beyond > 0 {
+            let what = format!("{beyond} of {count} manifests that carry evidence");
+            all.push(Err((what, self.too_many_manifests())));
+        }
+        all
     }
 
-    async fn one_named(&self, named: Named) -> Result<Carried, SourceError> {
+    async fn one_named(&self, named: Named) -> Result<Read, SourceError> {
         let digest = manifest_digest(&named.descriptor);
         let stored = self.source.manifest(&digest).await.map_err(|error| match error {
             SourceError::NotFound { what, place } => SourceError::BlobMissing { what, place },
@@ -331,6 +420,7 @@ impl Discovery<'_> {
         if expected != found {
             return Err(self.format(FormatError::Size { what: "manifest", expected, found }));
         }
+        let (weight, share) = self.weigh(&stored).await;
         let manifest = Manifest::parse(stored.document, stored.media_type.as_ref(), self.limits)
             .map_err(|error| self.format(error))?;
         let subject = manifest.subject.as_ref().map(manifest_digest);
@@ -344,14 +434,13 @@ impl Discovery<'_> {
             let what = "manifest of an attestation";
             return Err(self.format(FormatError::Malformed { what, why }));
         }
-        Ok(Carried { carrier: named.carrier, attached_to: named.subject, manifest })
+        let carried = Carried { carrier: named.carrier, attached_to: named.subject, manifest };
+        Ok(Read { pieces: pieces(&carried), weight, share })
     }
 
     /// Fetches what the manifests carry, within the limits. Which pieces are left out when there are too many depends on
     /// their order and stated sizes alone.
-    async fn fetch(&mut self, carried: Vec<Carried>) {
-        let all: Vec<Piece> = carried.iter().flat_map(pieces).collect();
-        drop(carried);
+    async fn fetch(&mut self, all: Vec<Piece>) {
         let mut order: Vec<_> = all.iter().enumerate().collect();
         order.sort_by_key(|(_, piece)| (piece.rank, piece.turn, piece.layer.size));
         let mut fits = BTreeSet::new();
@@ -379,10 +468,6 @@ impl Discovery<'_> {
         }
         let source = self.source;
         let limit = self.limits.attestation_bytes;
-        if let Some(budget) = self.budget {
-            let total = blobs.iter().map(|blob| blob.size).sum();
-            self.found.share = Some(budget.take(&party(source.location()), total).await);
-        }
         let fetched = together(blobs.iter().map(|blob| source.small_blob(blob, limit)).collect());
         let fetched: Vec<Result<Bytes, SourceError>> = fetched.await;
         for (_, piece) in all.into_iter().enumerate().filter(|(at, _)| fits.contains(at)) {
@@ -406,7 +491,7 @@ impl Discovery<'_> {
     fn most_bytes(&self) -> u64 {
         let one = self.limits.attestation_bytes as u64;
         let all = one.saturating_mul(TOTAL_FACTOR);
-        self.budget.map_or(all, |budget| all.min(budget.most().max(one)))
+        self.source.meter().map(Meter::most).map_or(all, |most| all.min(most.max(one)))
     }
 }
 

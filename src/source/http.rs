@@ -27,6 +27,7 @@ use url::Url;
 use super::{
     Blob, Refusal, SourceError, Spool,
     address::{Bounds, OutOfBounds, Side},
+    budget::{Meter, Share},
     client::{Away, Recipe, Roots, certificates, describe},
     listing::{self, Scan},
     settings::SourceSettings,
@@ -76,6 +77,20 @@ pub(super) struct Http {
     documents: Semaphore,
     backoff: Duration,
     pub(super) limits: Limits,
+    /// Counts the bytes of bodies that are in memory.
+    pub(super) meter: Option<Meter>,
+}
+
+/// A body, counted as long as any part of it is in memory.
+struct Counted {
+    bytes: BytesMut,
+    _share: Option<Share>,
+}
+
+impl AsRef<[u8]> for Counted {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 /// How many bytes a body may have, and what it means if it has more.
@@ -188,6 +203,7 @@ impl Http {
             documents: Semaphore::new(if plain { PLAIN_DOCUMENTS } else { DOCUMENTS }),
             backoff: settings.backoff,
             limits: limits.clone(),
+            meter: None,
         })
     }
 
@@ -303,16 +319,23 @@ impl Http {
     }
 
     pub(super) async fn body(&self, mut response: Response, bound: Bound) -> Result<Bytes, Fault> {
-        let deadline = self.deadline(bound.bytes());
+        let mut deadline = self.deadline(bound.bytes());
         let mut bytes = BytesMut::new();
+        let mut share = self.meter.as_ref().map(Meter::share);
         while let Some(chunk) = self.chunk(&mut response, deadline).await? {
             let found = (bytes.len() as u64).saturating_add(chunk.len() as u64);
             if found > bound.bytes() {
                 return Err(self.format(bound.exceeded(found)).into());
             }
+            if let Some(share) = &mut share {
+                let before = Instant::now();
+                share.grow(chunk.len() as u64).await;
+                // The registry is not to blame for the wait.
+                deadline += before.elapsed();
+            }
             bytes.extend_from_slice(&chunk);
         }
-        Ok(bytes.freeze())
+        Ok(Bytes::from_owner(Counted { bytes, _share: share }))
     }
 
     /// The next bytes of a body, if they come in time.

@@ -19,6 +19,8 @@ use crate::{
 const WHAT: &str = "list of referrers";
 /// Bytes of one entry without what is nested in it, and of everything that surrounds the entries.
 const PART_BYTES: usize = 64 << 10;
+/// The longest type of an artifact (RFC 6838, section 4.2: two words of 127 bytes).
+const TYPE_BYTES: usize = 255;
 /// The longest name of a key that is looked for.
 const KEY_BYTES: usize = 16;
 /// A list may be this many times as long as a manifest.
@@ -237,7 +239,11 @@ impl Scan {
         let document = [start.as_bytes(), &self.entry, b"]}"].concat();
         let mut index =
             document_of(document.into(), None, &self.limits).map_err(|error| error.to_string())?;
-        index.manifests.pop().ok_or_else(|| "it is not there".to_owned())
+        let entry = index.manifests.pop().ok_or_else(|| "it is not there".to_owned())?;
+        if entry.artifact_type.as_ref().is_some_and(|kind| kind.len() > TYPE_BYTES) {
+            return Err(format!("its type has more than {TYPE_BYTES} bytes"));
+        }
+        Ok(entry)
     }
 
     /// What was read, once all of it was taken.

@@ -7,11 +7,13 @@
 //! by the other. Manifests that no node can take, attestations and artifacts, are left out.
 
 use std::{
+    collections::BTreeMap,
     io::{self, Read},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use futures_util::{StreamExt, TryStreamExt, future, stream};
+use tokio::sync::OnceCell;
 
 use super::{
     Blob, LookAhead, Source, SourceError, SourceSettings, Spool,
@@ -71,10 +73,7 @@ pub async fn load(
     choice: &PlatformChoice,
     limits: &Limits,
 ) -> Result<Vec<Image>, SourceError> {
-    Loader { documents: Documents { source, limits }, reference, ahead: false }
-        .load(choice)
-        .await?
-        .all()
+    Loader::new(source, reference, limits, false).load(choice).await?.all()
 }
 
 /// As [`load`], for who will ask for what is attached to the images: that is fetched at the same time.
@@ -100,10 +99,7 @@ pub async fn load_each(
     choice: &PlatformChoice,
     limits: &Limits,
 ) -> Result<Loaded, SourceError> {
-    Loader { documents: Documents { source, limits }, reference, ahead: true }
-        .load(choice)
-        .await
-        .map(Loaded::with_besides)
+    Loader::new(source, reference, limits, true).load(choice).await.map(Loaded::with_besides)
 }
 
 impl Loaded {
@@ -124,9 +120,23 @@ struct Loader<'a> {
     reference: &'a PinnedReference,
     /// Whether what is attached to the images will be wanted.
     ahead: bool,
+    /// The configurations: each is fetched and read once, however many manifests name it.
+    configs: Mutex<BTreeMap<(BlobDigest, u64), Arc<OnceCell<Config>>>>,
 }
 
-impl Loader<'_> {
+type Config = Result<Arc<ImageConfig>, SourceError>;
+
+impl<'a> Loader<'a> {
+    fn new(
+        source: &'a dyn Source,
+        reference: &'a PinnedReference,
+        limits: &'a Limits,
+        ahead: bool,
+    ) -> Self {
+        let documents = Documents::new(source, limits);
+        Self { documents, reference, ahead, configs: Mutex::default() }
+    }
+
     async fn load(&self, choice: &PlatformChoice) -> Result<Loaded, SourceError> {
         match self.documents.document(&self.reference.digest, None).await? {
             Document::Manifest(manifest) => {
@@ -184,6 +194,8 @@ impl Loader<'_> {
         // Made first: a closure inside the stream would tie its lifetime to every caller's.
         let fetches: Vec<_> = chosen.candidates.iter().map(|c| self.candidate(c)).collect();
         let fetched: Vec<_> = stream::iter(fetches).buffered(CONCURRENT).collect().await;
+        // Which of them was the first that was too much is chance.
+        self.documents.within()?;
         let mut left_out = chosen.left_out;
         let mut images: Vec<Result<Image, Unloadable>> = Vec::new();
         let mut besides = Vec::new();
@@ -234,8 +246,9 @@ impl Loader<'_> {
             };
             images.sort_by_key(other);
         }
+        let all = Arc::new(left_out.clone());
         for image in images.iter_mut().flatten().chain(&mut besides) {
-            image.left_out.clone_from(&left_out);
+            image.left_out = Arc::clone(&all);
         }
         Ok(Loaded { images, left_out, besides })
     }
@@ -292,6 +305,7 @@ impl Loader<'_> {
 
     /// Whether a runtime that goes by the configuration, whatever it is called, finds a platform in it.
     async fn runs(&self, config: &Descriptor) -> Result<bool, SourceError> {
+        self.documents.expect(config.size)?;
         let bytes =
             self.documents.source.small_blob(config, self.documents.limits.config_bytes).await?;
         Ok(names_architecture(&bytes))
@@ -314,7 +328,7 @@ impl Loader<'_> {
             .platform
             .resolve(listed.or(stated.as_ref()))
             .map_err(|error| self.documents.malformed("image configuration", error.to_string()))?;
-        let mut outer: Vec<Index> = indexes.iter().map(|index| Index::clone(index)).collect();
+        let mut outer: Vec<Arc<Index>> = indexes.to_vec();
         Ok(Image {
             reference: self.reference.clone(),
             index: outer.pop(),
@@ -322,11 +336,20 @@ impl Loader<'_> {
             platform,
             manifest,
             config,
-            left_out: Vec::new(),
+            left_out: Arc::default(),
         })
     }
 
-    async fn config(&self, descriptor: &Descriptor) -> Result<ImageConfig, SourceError> {
+    async fn config(&self, descriptor: &Descriptor) -> Config {
+        let name = (descriptor.digest.clone(), descriptor.size);
+        let once = {
+            let mut configs = self.configs.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(configs.entry(name).or_default())
+        };
+        once.get_or_init(|| self.fetch_config(descriptor)).await.clone()
+    }
+
+    async fn fetch_config(&self, descriptor: &Descriptor) -> Config {
         let limit = self.documents.limits.config_bytes;
         if descriptor.size > limit as u64 {
             return Err(self.documents.format(FormatError::Limit {
@@ -337,10 +360,13 @@ impl Loader<'_> {
                 limit_name: "config_bytes",
             }));
         }
+        self.documents.expect(descriptor.size)?;
         let bytes = self.documents.source.small_blob(descriptor, limit).await?;
+        self.documents.read(&bytes).await?;
         let digest = ConfigDigest::new(descriptor.digest.digest().clone());
         Checked::new("image configuration", digest, bytes)
             .and_then(|document| ImageConfig::parse(document, self.documents.limits))
+            .map(Arc::new)
             .map_err(|error| self.documents.format(error))
     }
 }

@@ -41,7 +41,7 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 
-pub use budget::{Budget, Budgets};
+pub use budget::{Budget, Budgets, Meter, Meters};
 pub use load::PlatformChoice;
 pub use publish::{Attachment, Doubt, Published, push_referrer};
 pub use settings::{RegistrySettings, SourceSettings};
@@ -70,6 +70,11 @@ pub struct StoredManifest {
 pub trait Source: Send + Sync {
     /// The place, for messages and for the reference of an image.
     fn location(&self) -> &Location;
+
+    /// What counts the memory that its documents take, where it is counted.
+    fn meter(&self) -> Option<&Meter> {
+        None
+    }
 
     /// Finds out which digest a selector means, once.
     async fn resolve(&self, selector: &Selector) -> Result<ManifestDigest, SourceError>;
@@ -180,6 +185,23 @@ pub async fn open(
     })
     .await
     .map(|source| Arc::new(source) as Arc<dyn Source>)
+}
+
+/// As [`open`], for who has a bound on the memory that documents from a registry take.
+///
+/// # Errors
+/// As [`open`].
+pub async fn open_metered(
+    location: &Location,
+    settings: &SourceSettings,
+    limits: &Limits,
+    meter: &Meter,
+) -> Result<Arc<dyn Source>, SourceError> {
+    let Location::Registry(repository) = location else {
+        return open(location, settings, limits).await;
+    };
+    let source = registry::RegistrySource::new(repository, settings, limits)?;
+    Ok(Arc::new(source.metered(meter)))
 }
 
 /// Runs work that waits for the disk on a thread where waiting is allowed.

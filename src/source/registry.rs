@@ -10,7 +10,10 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use async_trait::async_trait;
@@ -19,7 +22,7 @@ use futures_util::future;
 use url::Url;
 
 use super::{
-    Blob, LookAhead, Referrers, Source, SourceError, SourceSettings, Spool, StoredManifest,
+    Blob, LookAhead, Meter, Referrers, Source, SourceError, SourceSettings, Spool, StoredManifest,
     discover,
     http::{Answer, Bound, Fetched, Http},
     listing::{self, Listed},
@@ -36,7 +39,15 @@ use crate::{
 /// Documents that are kept for the length of a run, so that a tag is fetched once.
 const KEPT_DOCUMENTS: usize = 256;
 /// Bytes of them.
-const KEPT_BYTES: usize = 64 << 20;
+const KEPT_BYTES: usize = 8 << 20;
+/// Manifests and indexes whose lists and tags are fetched ahead of time.
+const SUBJECTS_AHEAD: usize = 8;
+/// The largest document under a tag that is fetched ahead of time: it is held until it is asked for.
+const TAG_AHEAD_BYTES: usize = 1 << 20;
+/// Lists that are counted: those that are fetched ahead of time, and those that are read at the same time.
+const LISTS_COUNTED: usize = 2 * SUBJECTS_AHEAD;
+/// About what an entry of a list takes in memory.
+const ENTRY_BYTES: u64 = 512;
 
 /// A repository in a registry.
 pub(super) struct RegistrySource {
@@ -45,6 +56,8 @@ pub(super) struct RegistrySource {
     pub(super) http: Http,
     kept: Mutex<Kept>,
     ahead: Mutex<Ahead>,
+    /// Lists that were read.
+    lists: AtomicUsize,
     limits: Limits,
 }
 
@@ -76,8 +89,15 @@ impl RegistrySource {
             repository: repository.clone(),
             kept: Mutex::default(),
             ahead: Mutex::default(),
+            lists: AtomicUsize::new(0),
             limits: limits.clone(),
         })
+    }
+
+    /// The same, with what it brings into memory counted.
+    pub(super) fn metered(mut self, meter: &Meter) -> Self {
+        self.http.meter = Some(meter.clone());
+        self
     }
 
     fn url(&self, kind: &str, name: &str) -> Result<Url, SourceError> {
@@ -133,15 +153,23 @@ impl RegistrySource {
     /// Keeps the list of referrers of `digest`, and what is in it.
     async fn list_ahead(&self, digest: &ManifestDigest) {
         let Ok(listed) = self.referrers(digest).await else { return };
-        let named = listed.descriptors.iter().take(self.limits.attestations);
-        let named: Vec<ManifestDigest> =
-            named.filter(|d| d.media_type.is_manifest()).map(super::manifest_digest).collect();
+        // No more than is kept: the rest would be fetched twice.
+        let mut room = KEPT_BYTES as u64;
+        let mut fits = |descriptor: &&Descriptor| {
+            let left = room.checked_sub(descriptor.size);
+            room = left.unwrap_or(room);
+            descriptor.media_type.is_manifest() && left.is_some()
+        };
+        let named = listed.descriptors.iter().filter(&mut fits).take(KEPT_DOCUMENTS);
+        let named: Vec<ManifestDigest> = named.map(super::manifest_digest).collect();
         self.ahead().lists.insert(digest.clone(), listed);
         together(named.iter().map(|digest| self.manifest(digest)).collect()).await;
     }
 
     async fn tag_ahead(&self, tag: String) {
-        if let Ok(stored) = self.tagged(&tag).await {
+        if let Ok(stored) = self.tagged(&tag).await
+            && stored.as_ref().is_none_or(|s| s.document.bytes.len() <= TAG_AHEAD_BYTES)
+        {
             self.ahead().tags.insert(tag, stored);
         }
     }
@@ -222,6 +250,27 @@ impl RegistrySource {
         Ok(Referrers { descriptors, via: Some(Listing::Tag), incomplete })
     }
 
+    async fn listed(&self, digest: &ManifestDigest) -> Result<Referrers, SourceError> {
+        match self.listed_by_api(digest).await? {
+            // A proxy, or a registry that took nothing over when it learned the API, lists nothing; what is under the tag is there.
+            // Where the list was not read to its end, what is under the tag may be among the rest.
+            ByApi::Listed(mut listed)
+                if listed.descriptors.is_empty() || listed.incomplete.is_some() =>
+            {
+                let by_tag = self.listed_by_tag(digest).await.unwrap_or_default();
+                if listed.descriptors.is_empty() && !by_tag.descriptors.is_empty() {
+                    listed.via = by_tag.via;
+                }
+                listed.incomplete = listed.incomplete.or(by_tag.incomplete);
+                listed.descriptors.extend(by_tag.descriptors);
+                Ok(listed)
+            }
+            ByApi::Listed(listed) => Ok(listed),
+            ByApi::None => self.listed_by_tag(digest).await,
+            ByApi::Failed(listed, failure) => self.listed_beside(digest, listed, failure).await,
+        }
+    }
+
     /// What the tag lists, after what the API listed before it failed: whoever signs where the API does not answer uses the tag.
     async fn listed_beside(
         &self,
@@ -261,6 +310,10 @@ fn is_derived(tag: &str) -> bool {
 impl Source for RegistrySource {
     fn location(&self) -> &Location {
         &self.location
+    }
+
+    fn meter(&self) -> Option<&Meter> {
+        self.http.meter.as_ref()
     }
 
     async fn resolve(&self, selector: &Selector) -> Result<ManifestDigest, SourceError> {
@@ -339,30 +392,22 @@ impl Source for RegistrySource {
         if let Some(listed) = self.ahead().lists.remove(digest) {
             return Ok(listed);
         }
-        match self.listed_by_api(digest).await? {
-            // A proxy, or a registry that took nothing over when it learned the API, lists nothing; what is under the tag is there.
-            // Where the list was not read to its end, what is under the tag may be among the rest.
-            ByApi::Listed(mut listed)
-                if listed.descriptors.is_empty() || listed.incomplete.is_some() =>
-            {
-                let by_tag = self.listed_by_tag(digest).await.unwrap_or_default();
-                if listed.descriptors.is_empty() && !by_tag.descriptors.is_empty() {
-                    listed.via = by_tag.via;
-                }
-                listed.incomplete = listed.incomplete.or(by_tag.incomplete);
-                listed.descriptors.extend(by_tag.descriptors);
-                Ok(listed)
-            }
-            ByApi::Listed(listed) => Ok(listed),
-            ByApi::None => self.listed_by_tag(digest).await,
-            ByApi::Failed(listed, failure) => self.listed_beside(digest, listed, failure).await,
+        let listed = self.listed(digest).await?;
+        // Of many lists not more than so many are in memory at the same time.
+        if let Some(meter) = &self.http.meter
+            && self.lists.fetch_add(1, Ordering::Relaxed) < LISTS_COUNTED
+        {
+            meter.keep((listed.descriptors.len() as u64).saturating_mul(ENTRY_BYTES)).await;
         }
+        Ok(listed)
     }
 
     async fn look_ahead(&self, wanted: &LookAhead) {
         let subjects: Vec<ManifestDigest> = {
             let mut ahead = self.ahead();
-            let new = |digest: &&ManifestDigest| ahead.subjects.insert((*digest).clone());
+            let new = |digest: &&ManifestDigest| {
+                ahead.subjects.len() < SUBJECTS_AHEAD && ahead.subjects.insert((*digest).clone())
+            };
             wanted.subjects.iter().filter(new).cloned().collect()
         };
         let tags: Vec<String> =

@@ -111,16 +111,16 @@ pub fn image_with(index: &str) -> Image {
     let Ok(Reference::At(location, _)) = place.parse() else { panic!("{place}") };
     Image {
         reference: crate::reference::PinnedReference { location, digest: index.digest.clone() },
-        index: Some(Index {
+        index: Some(std::sync::Arc::new(Index {
             document: index,
             media_type: MediaType::new(MediaType::OCI_INDEX),
             manifests: [MANIFEST, ATTESTATIONS]
                 .map(|text| descriptor(MediaType::OCI_MANIFEST, text.as_bytes()))
                 .to_vec(),
             annotations: BTreeMap::new(),
-        }),
+        })),
         outer: Vec::new(),
-        left_out: Vec::new(),
+        left_out: std::sync::Arc::default(),
         manifest: Manifest {
             document: checked(MANIFEST),
             media_type: oci(),
@@ -130,14 +130,14 @@ pub fn image_with(index: &str) -> Image {
             subject: None,
             annotations: BTreeMap::new(),
         },
-        config: ImageConfig {
+        config: std::sync::Arc::new(ImageConfig {
             document: config,
             platform: (&platform).into(),
             created: None,
             runtime: RuntimeConfig::default(),
             diff_ids: Vec::new(),
             history: Vec::new(),
-        },
+        }),
         platform,
     }
 }

@@ -2,6 +2,8 @@
 
 use std::{io, sync::Arc};
 
+use tokio::runtime::Handle;
+
 use crate::{
     attest::provenance::embedded::{self, LastLayer},
     digest::BlobDigest,
@@ -16,7 +18,7 @@ use crate::{
     progress::{Counted, Talk, Underway, Work},
     sbom::{self, Inventory, installed},
     source::{
-        self, Blob, Source, SourceError, Spool, StoredReader,
+        self, Blob, Meter, Source, SourceError, Spool, StoredReader,
         load::{self, LayerLost},
     },
 };
@@ -98,15 +100,21 @@ pub async fn fetch(
     }
 }
 
-/// Reads every layer that was fetched once.
+/// Reads every layer that was fetched once. `trees` counts what their tree takes in memory.
 #[tracing::instrument(level = "debug", skip_all)]
-pub async fn read(fetched: Contents, image: &Image, limits: &Limits, talk: &dyn Talk) -> Contents {
+pub async fn read(
+    fetched: Contents,
+    image: &Image,
+    limits: &Limits,
+    talk: &dyn Talk,
+    trees: Option<&Meter>,
+) -> Contents {
     let Contents { layers, spool: spool @ Some(_), .. } = fetched else { return fetched };
     let underway = Underway::new(talk, Work::new("reading layers"));
     let reading = tokio::task::spawn_blocking({
         let (image, layers, limits) = (image.clone(), layers.clone(), limits.clone());
-        let work = underway.work();
-        move || squash(&image, &layers, &limits, &work)
+        let (work, builder) = (underway.work(), builder(&limits, trees));
+        move || squash(&image, &layers, &limits, &work, builder)
     });
     let read = reading.await.unwrap_or_else(|panic| {
         let subject = Subject::Image(image.reference.to_string());
@@ -129,16 +137,31 @@ pub async fn read(fetched: Contents, image: &Image, limits: &Limits, talk: &dyn 
     }
 }
 
+/// A tree in the making, which waits for memory where other images have it.
+fn builder(limits: &Limits, trees: Option<&Meter>) -> RootfsBuilder {
+    let builder = RootfsBuilder::new(limits, wanted);
+    let Some(trees) = trees.cloned() else { return builder };
+    let (most, runtime) = (trees.most(), Handle::current());
+    builder.within(most, move |bytes| {
+        runtime.block_on(async {
+            tokio::select! {
+                () = trees.keep(bytes) => true,
+                () = trees.ended() => false,
+            }
+        })
+    })
+}
+
 /// Reads the layers in order; nothing counts unless every layer's bytes are what its digests say.
 fn squash(
     image: &Image,
     layers: &[Blob],
     limits: &Limits,
     work: &Work,
+    mut builder: RootfsBuilder,
 ) -> Result<Read, Box<Finding>> {
     let subject = || Subject::Image(image.reference.to_string());
     layers.iter().for_each(|blob| work.expect(1, blob.descriptor().size));
-    let mut builder = RootfsBuilder::new(limits, wanted);
     let mut notes = Vec::new();
     // What one layer takes of the free bytes is not there for the next.
     let mut left = limits.clone();

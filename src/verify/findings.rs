@@ -11,6 +11,8 @@ use crate::{
     limits,
     policy::Judgement,
     rebuild::{Determinism, Failure, FailureKind, Gap, Rebuild, Rebuilt, Warrant},
+    reference::PinnedReference,
+    source::budget::MOMENT,
     trust::{NotCounted, PredicateClass, Proof, TrustRules},
     verdict::Evidence,
 };
@@ -19,6 +21,18 @@ use crate::{
 pub fn nothing_proven(image: &Image) -> Finding {
     let why = "no signature, attestation, layout or rebuild of it is proven; see what is missing";
     Finding::new(Code::PolicyNothingProven, subject(image)).with(Key::Why, why)
+}
+
+/// That the verification was ended because it held for long what others waited for.
+pub fn others_waited(image: &PinnedReference, limit_name: &str) -> Finding {
+    let (key, seconds) = (limits::key(limit_name), MOMENT.as_secs());
+    let why = format!(
+        "it held more of {key} than others for more than {seconds} s, while others waited for some; {} sends slowly, or much \
+         is verified at once: try again, or raise {key}",
+        image.location
+    );
+    let subject = Subject::Image(image.to_string());
+    Finding::new(Code::LimitExceeded, subject).with(Key::Why, why)
 }
 
 fn subject(image: &Image) -> Subject {

@@ -30,8 +30,8 @@ use crate::{
     rebuild::{Plan, plan::StepNetwork},
     reference::{Location, PinnedReference, Reference},
     source::{
-        self, Budgets, PlatformChoice, Source, SourceError, SourceSettings, discover::Discovered,
-        load::Loaded,
+        self, Budgets, Meter, Meters, PlatformChoice, Source, SourceError, SourceSettings,
+        discover::Discovered, load::Loaded,
     },
     trust::{self, Attested, Proofs, SourceRefs, TrustRules, layout::JudgedLayout},
     verdict::{Decision, Evidence, Grounds, Inputs, PlatformVerdict, Verdict},
@@ -145,7 +145,17 @@ const DENIED_ENOUGH: usize = 8;
 /// Judges an image.
 #[tracing::instrument(level = "debug", skip_all, fields(%image))]
 pub async fn verify(image: PinnedReference, ctx: &Context, now: Timestamp) -> Verdict {
-    let judged = AssertUnwindSafe(judge_platforms(&image, ctx, now)).catch_unwind().await;
+    let meters = Meters::new(&ctx.budgets, &image.location);
+    let judged = async {
+        tokio::select! {
+            judged = judge_platforms(&image, ctx, &meters, now) => judged,
+            limit = meters.ended() => {
+                let finding = findings::others_waited(&image, limit);
+                (vec![unreadable(finding, None, None)], Vec::new())
+            }
+        }
+    };
+    let judged = AssertUnwindSafe(judged).catch_unwind().await;
     let (platforms, left_out) = judged.unwrap_or_else(|_| {
         let why = "a stage of the verification panicked; its message is on stderr";
         let finding = Finding::new(Code::InternalError, Subject::Run).with(Key::Why, why);
@@ -157,10 +167,11 @@ pub async fn verify(image: PinnedReference, ctx: &Context, now: Timestamp) -> Ve
 async fn judge_platforms(
     reference: &PinnedReference,
     ctx: &Context,
+    meters: &Meters,
     now: Timestamp,
 ) -> (Vec<PlatformVerdict>, Vec<LeftOut>) {
     let subject = || Subject::Image(reference.to_string());
-    let (source, loaded) = match open_each(reference, ctx).await {
+    let (source, loaded) = match open_each(reference, ctx, meters).await {
         Ok(opened) => opened,
         Err(error) => {
             return (vec![unreadable(error.into_finding(subject()), None, None)], Vec::new());
@@ -173,7 +184,7 @@ async fn judge_platforms(
             break;
         }
         verdicts.push(match image {
-            Ok(image) => judge_image(&*source, image, ctx, now).await,
+            Ok(image) => judge_image(&*source, image, ctx, meters, now).await,
             Err(lost) => {
                 let finding = lost.error.into_finding(subject());
                 unreadable(finding, lost.platform, Some(lost.manifest))
@@ -189,9 +200,11 @@ async fn judge_platforms(
 async fn open_each(
     reference: &PinnedReference,
     ctx: &Context,
+    meters: &Meters,
 ) -> Result<(Arc<dyn Source>, Loaded), SourceError> {
     ctx.talk.stage("fetch");
-    let source = source::open(&reference.location, &ctx.sources, &ctx.limits).await?;
+    let (place, meter) = (&reference.location, &meters.evidence);
+    let source = source::open_metered(place, &ctx.sources, &ctx.limits, meter).await?;
     let loaded = source::load::load_each(&*source, reference, &ctx.platforms, &ctx.limits).await?;
     Ok((source, loaded))
 }
@@ -225,6 +238,7 @@ async fn judge_image(
     source: &dyn Source,
     image: Image,
     ctx: &Context,
+    meters: &Meters,
     now: Timestamp,
 ) -> PlatformVerdict {
     let found = find(source, &image, ctx).await;
@@ -234,7 +248,7 @@ async fn judge_image(
         denied => {
             // What lies on this disk is read, so that a report says all that is wrong; nothing is built of it.
             let depth = if denied.is_some() { Depth::Layers } else { Depth::Rebuild };
-            let (evidence, findings) = look_inside(source, proven, depth, ctx, now).await;
+            let (evidence, findings) = look_inside(source, proven, depth, ctx, meters, now).await;
             let judgement = judge(&evidence, &findings, ctx, now);
             (evidence, findings, judgement)
         }
@@ -281,8 +295,7 @@ pub async fn gather(
 #[tracing::instrument(level = "debug", skip_all, name = "discover")]
 pub async fn find(source: &dyn Source, image: &Image, ctx: &Context) -> Discovered {
     ctx.talk.stage("evidence");
-    let budget = Some(&ctx.budgets.evidence);
-    source::discover::discover_within(source, image, &ctx.limits, budget).await
+    source::discover::discover(source, image, &ctx.limits).await
 }
 
 /// [`gather`] from what was found already.
@@ -294,7 +307,8 @@ pub async fn weigh(
     now: Timestamp,
 ) -> (Evidence, Vec<Finding>) {
     let proven = Proven::of(image, found, ctx, now).with_refs(ctx).await;
-    look_inside(source, proven, Depth::Rebuild, ctx, now).await
+    let meters = Meters::new(&ctx.budgets, source.location());
+    look_inside(source, proven, Depth::Rebuild, ctx, &meters, now).await
 }
 
 /// How far an image is looked into, where anybody asks for it.
@@ -323,13 +337,13 @@ struct Proven {
 impl Proven {
     #[tracing::instrument(level = "debug", skip_all, name = "prove", fields(platform = %image.platform))]
     fn of(image: Image, found: Discovered, ctx: &Context, now: Timestamp) -> Self {
-        let Discovered { raws, mut findings, share } = found;
+        let Discovered { raws, mut findings, shares } = found;
         let location = &image.reference.location;
         let trust = ctx.trust.judged_at(now);
         let proofs = trust::verify::prove(&raws, &image, &trust, location, &ctx.limits);
         let carriers = raws.into_iter().map(|raw| raw.carrier).collect();
         // What was held are the bytes as they came; what is proven of them is less.
-        drop(share);
+        drop(shares);
         findings.extend(proofs.findings.iter().cloned());
         let layouts = ctx.trust.layouts();
         let (layouts, said) =
@@ -428,6 +442,7 @@ async fn look_inside(
     proven: Proven,
     depth: Depth,
     ctx: &Context,
+    meters: &Meters,
     now: Timestamp,
 ) -> (Evidence, Vec<Finding>) {
     let Proven { image, proofs, attested, .. } = &proven;
@@ -438,9 +453,12 @@ async fn look_inside(
         return proven.with(contents, claims, Outcome::not_made(ctx), ctx, now);
     }
     ctx.talk.stage("contents");
-    let party = source::budget::party(source.location());
-    let _room = ctx.budgets.layers.take(&party, source::load::stored_bytes(image)).await;
+    let layers = meters.layers.part();
+    layers.keep(source::load::stored_bytes(image)).await;
     let fetched = contents::fetch(source, image, &ctx.limits, &*ctx.talk).await;
+    // From here on no registry decides how long it takes.
+    layers.settle();
+    let trees = meters.trees.part();
     let foreseen = match rebuilds && !ctx.says_embedded(image) {
         true => {
             let provenance = claims::foreseen(proofs, image, ctx).provenance;
@@ -448,7 +466,7 @@ async fn look_inside(
         }
         false => None,
     };
-    let (contents, head_start) = read_beside(fetched, foreseen, image, ctx).await;
+    let (contents, head_start) = read_beside(fetched, foreseen, image, ctx, &trees).await;
     let claims = claims::claims(proofs, &contents, image, ctx);
     // The layers may hold provenance of their own.
     let refs = history::of(&claims.provenance, proven.refs.clone(), ctx).await;
@@ -470,8 +488,9 @@ async fn read_beside(
     foreseen: Option<Plan>,
     image: &Image,
     ctx: &Context,
+    trees: &Meter,
 ) -> (Contents, Option<HeadStart>) {
-    let mut reading = pin!(contents::read(fetched, image, &ctx.limits, &*ctx.talk));
+    let mut reading = pin!(contents::read(fetched, image, &ctx.limits, &*ctx.talk, Some(trees)));
     let Some(plan) = foreseen else { return (reading.await, None) };
     ctx.talk.stage("rebuild");
     let mut building = pin!(rebuilding::begin(plan, ctx));

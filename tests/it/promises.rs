@@ -657,6 +657,14 @@ const LIMITS: &[(&str, &str)] = &[
     ("process_evidence_bytes", "src/source/budget.rs::c15_what_is_held_is_bounded_and_comes_back"),
     ("process_layer_bytes", "src/source/budget.rs::c15_what_is_held_is_bounded_and_comes_back"),
     (
+        "image_document_bytes",
+        "src/source/tests/evidence.rs::c24_the_documents_of_one_image_are_bounded_together",
+    ),
+    (
+        "process_tree_bytes",
+        "src/image/rootfs/tests.rs::c25_a_tree_asks_before_it_grows_and_ends_where_there_is_no_more",
+    ),
+    (
         "image_bytes",
         "src/source/tests/faults.rs::c15_the_layers_of_an_image_are_summed_before_any_is_fetched",
     ),

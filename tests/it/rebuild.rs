@@ -319,8 +319,12 @@ async fn embedded_comes_back(
     let added =
         embedded::embed(&image.manifest, &image.config, manifest, &has_folder, &limits).unwrap();
     let digest = added.manifest.document.digest.clone();
-    let published =
-        Image { manifest: added.manifest, config: added.config, index: None, ..image.clone() };
+    let published = Image {
+        manifest: added.manifest,
+        config: added.config.into(),
+        index: None,
+        ..image.clone()
+    };
     let options = PlanOptions { embedded: Some(layer), ..PlanOptions::default() };
     let Planned::Plan(plan) = plan::plan(&manifest.provenance().unwrap(), &published, &options)
     else {

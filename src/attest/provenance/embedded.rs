@@ -496,7 +496,7 @@ mod tests {
         let last = flate2::read::GzDecoder::new(&added.layer[..]);
         let last = LastLayer::read(last, &limits).unwrap();
         image.manifest = added.manifest;
-        image.config = added.config;
+        image.config = added.config.into();
         (image, last, file)
     }
 
@@ -570,7 +570,7 @@ mod tests {
         assert_eq!(codes(&image, Some(&other), &last, &statement), want);
         // A layer was put under it.
         let mut swapped = image.clone();
-        swapped.config.diff_ids.insert(1, DiffId::of(b"implant"));
+        std::sync::Arc::make_mut(&mut swapped.config).diff_ids.insert(1, DiffId::of(b"implant"));
         assert_eq!(
             codes(&swapped, Some(&file), &last, &statement),
             [Code::ProvenanceDiffIdMismatch]

@@ -380,14 +380,43 @@ fn refuses_what_no_runtime_unpacks() {
 }
 
 #[test]
+fn c25_a_tree_asks_before_it_grows_and_ends_where_there_is_no_more() {
+    use std::sync::{Arc, Mutex};
+    let names: Vec<String> = (0..10_000).map(|n| format!("{}{n}", "p".repeat(100))).collect();
+    let items: Vec<Item<'_>> = names.iter().map(|name| ('f', name.as_str(), "")).collect();
+    let least = 10_000 * (100 + NODE_BYTES);
+    for (most, given, fits) in
+        [(2 * least, u64::MAX, true), (least / 2, u64::MAX, false), (2 * least, least / 2, false)]
+    {
+        let asked = Arc::new(Mutex::new(0));
+        let sum = Arc::clone(&asked);
+        let mut builder =
+            RootfsBuilder::new(&Limits::default(), |_| true).within(most, move |more| {
+                let mut sum = sum.lock().unwrap();
+                *sum += more;
+                *sum <= given
+            });
+        let built = builder.add_layer(0, layer(&items).as_slice());
+        let asked = *asked.lock().unwrap();
+        match built {
+            Ok(()) => assert!(fits && asked >= least, "{asked} of {most}"),
+            Err(RootfsError::Limit { limit_name: "process_tree_bytes", limit, .. }) => {
+                assert!(!fits && limit == most && asked < least, "{asked} of {most}");
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+#[test]
 fn limits_hold_at_n_and_n_plus_one() {
     let items: &[Item<'_>] = &[('f', "a", "12345678")];
     let at = |file_bytes| Limits { file_bytes, ..Limits::default() };
     assert!(build(&[items], &at(8)).unwrap().file("/a").is_some());
     assert_eq!(build(&[items], &at(7)).unwrap().contents("/a"), Some(&Contents::TooLarge));
     let all = |rootfs_bytes| Limits { rootfs_bytes, ..Limits::default() };
-    assert!(build(&[items], &all(10)).is_ok());
-    for limit in [9, 7] {
+    assert!(build(&[items], &all(10 + NODE_BYTES)).is_ok());
+    for limit in [9 + NODE_BYTES, 7] {
         let found = build(&[items], &all(limit));
         assert!(matches!(found, Err(RootfsError::Limit { limit_name: "rootfs_bytes", .. })));
     }

@@ -3,14 +3,15 @@
 //! Changes are made as a runtime makes them that unpacks onto a copy of the layers below; what it removes of those is given
 //! back, so that the caller can hold it against what overlayfs would show.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Bound, sync::Arc};
 
 use super::{HOPS_MAX, Node};
 use crate::image::tar::EntryKind;
 
-/// Nodes by path. Every node but the root has its parent directory in the tree.
+/// Nodes by path. Every node but the root has its parent directory in the tree. There may be a million of them: paths are
+/// shared with what else is known of them, and the places in the map are small.
 #[derive(Debug, Default)]
-pub(super) struct Tree(pub(super) BTreeMap<String, Node>);
+pub(super) struct Tree(pub(super) BTreeMap<Arc<str>, Box<Node>>);
 
 /// Where a path leads.
 #[derive(Debug, PartialEq, Eq)]
@@ -40,7 +41,8 @@ impl Tree {
                     done.push_str(name);
                 }
             }
-            let Some(Node { link: Some(link), layer: of, .. }) = self.0.get(&done) else {
+            let node = self.0.get(done.as_str()).map(Box::as_ref);
+            let Some(Node { link: Some(link), layer: of, .. }) = node else {
                 continue;
             };
             hops += 1;
@@ -62,38 +64,37 @@ impl Tree {
 
     /// Puts a node in place of what is there; its parents must be there. Gives the paths of layers below that it replaces
     /// or hides.
-    pub(super) fn put(&mut self, path: &str, node: Node) -> Vec<String> {
+    pub(super) fn put(&mut self, path: &Arc<str>, node: Node) -> Vec<Arc<str>> {
         let layer = node.layer;
         let mut gone = Vec::new();
         if node.kind != EntryKind::Directory {
             gone = self.remove_below(path, |_| true, layer);
         }
-        let before = self.0.insert(path.to_owned(), node);
+        let before = self.0.insert(Arc::clone(path), Box::new(node));
         if before.is_some_and(|before| before.layer < layer) {
-            gone.push(path.to_owned());
+            gone.push(Arc::clone(path));
         }
         gone
     }
 
     /// Removes what layers below `layer` have at `path` and below it.
-    pub(super) fn hide(&mut self, path: &str, layer: usize) -> Vec<String> {
+    pub(super) fn hide(&mut self, path: &str, layer: usize) -> Vec<Arc<str>> {
         let mut gone = self.hide_below(path, layer);
         if self.0.get(path).is_some_and(|node| node.layer < layer) && !self.has_below(path) {
-            self.0.remove(path);
-            gone.push(path.to_owned());
+            gone.extend(self.0.remove_entry(path).map(|(path, _)| path));
         }
         gone
     }
 
     /// As [`Tree::hide`], for everything below a folder. A folder stays where something of this layer is in it.
-    pub(super) fn hide_below(&mut self, folder: &str, layer: usize) -> Vec<String> {
+    pub(super) fn hide_below(&mut self, folder: &str, layer: usize) -> Vec<Arc<str>> {
         let gone = self.remove_below(folder, |node| node.layer < layer, layer);
-        let survivors: Vec<String> = self.below(folder).map(|(path, _)| path.clone()).collect();
+        let survivors: Vec<Arc<str>> = self.below(folder).map(|(path, _)| path.clone()).collect();
         for path in survivors {
             for (at, _) in path.match_indices('/').skip(1) {
                 let parent = path.get(..at).unwrap_or_default();
                 if !self.0.contains_key(parent) {
-                    self.0.insert(parent.to_owned(), Node::implied(layer));
+                    self.0.insert(parent.into(), Box::new(Node::implied(layer)));
                 }
             }
         }
@@ -104,8 +105,8 @@ impl Tree {
         self.below(path).next().is_some()
     }
 
-    fn below(&self, folder: &str) -> impl Iterator<Item = (&String, &Node)> {
-        below(&self.0, folder)
+    fn below(&self, folder: &str) -> impl Iterator<Item = (&Arc<str>, &Node)> {
+        below(&self.0, folder).map(|(path, node)| (path, node.as_ref()))
     }
 
     /// Removes the nodes below a folder that `remove` picks; gives the paths of those of layers below `layer`.
@@ -114,8 +115,8 @@ impl Tree {
         folder: &str,
         remove: impl Fn(&Node) -> bool,
         layer: usize,
-    ) -> Vec<String> {
-        let picked: Vec<String> = self
+    ) -> Vec<Arc<str>> {
+        let picked: Vec<Arc<str>> = self
             .below(folder)
             .filter(|(_, node)| remove(node))
             .map(|(path, _)| path.clone())
@@ -132,11 +133,11 @@ impl Tree {
 
 /// Everything below a folder, in order of paths.
 pub(super) fn below<'m, V>(
-    map: &'m BTreeMap<String, V>,
+    map: &'m BTreeMap<Arc<str>, V>,
     folder: &str,
-) -> impl Iterator<Item = (&'m String, &'m V)> + use<'m, V> {
+) -> impl Iterator<Item = (&'m Arc<str>, &'m V)> + use<'m, V> {
     let prefix = if folder == "/" { "/".to_owned() } else { format!("{folder}/") };
-    map.range(prefix.clone()..)
+    map.range::<str, _>((Bound::Included(prefix.as_str()), Bound::Unbounded))
         .take_while({
             let prefix = prefix.clone();
             move |(path, _)| path.starts_with(&prefix)

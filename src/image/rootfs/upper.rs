@@ -4,7 +4,7 @@
 //! which folders come from an entry, which were only made on the way to one, where whiteouts stand, and what of lower
 //! layers the layer has hidden so far and would show again.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::tree::below;
 
@@ -24,9 +24,9 @@ pub(super) enum Mark {
 /// The state of one layer.
 #[derive(Debug, Default)]
 pub(super) struct Upper {
-    marks: BTreeMap<String, Mark>,
+    marks: BTreeMap<Arc<str>, Mark>,
     /// Paths of lower layers that this one has replaced or hidden.
-    gone: BTreeMap<String, ()>,
+    gone: BTreeMap<Arc<str>, ()>,
 }
 
 impl Upper {
@@ -35,19 +35,19 @@ impl Upper {
     }
 
     /// Puts something in place of what the layer has there.
-    pub(super) fn put(&mut self, path: &str, mark: Mark) {
+    pub(super) fn put(&mut self, path: &Arc<str>, mark: Mark) {
         if matches!(mark, Mark::Other | Mark::Whiteout) {
-            let inside: Vec<String> =
+            let inside: Vec<Arc<str>> =
                 below(&self.marks, path).map(|(path, _)| path.clone()).collect();
             for path in inside {
                 self.marks.remove(&path);
             }
         }
-        self.marks.insert(path.to_owned(), mark);
+        self.marks.insert(Arc::clone(path), mark);
     }
 
     /// Notes what of lower layers is hidden now.
-    pub(super) fn hide(&mut self, gone: Vec<String>) {
+    pub(super) fn hide(&mut self, gone: Vec<Arc<str>>) {
         self.gone.extend(gone.into_iter().map(|path| (path, ())));
     }
 

@@ -1,6 +1,6 @@
 //! What is attached to an image, in every carrier, and what goes wrong with it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::{Value, json};
 
@@ -11,9 +11,10 @@ use crate::{
     image::{Image, MediaType},
     limits::Limits,
     source::{
-        Budgets,
-        discover::{Discovered, discover, discover_within},
+        Budgets, Meters, SourceError,
+        discover::{Discovered, discover},
         load::{PlatformChoice, load, load_ahead},
+        open_metered,
     },
 };
 
@@ -532,23 +533,195 @@ async fn h35_one_manifest_with_many_layers_takes_one_turn_at_a_time() {
     }
 }
 
+/// An image with one bundle of so many bytes, of which no more than `sent` ever come.
+async fn with_bundle(bytes: usize, sent: usize) -> (Registry, Image) {
+    let mut store = Store::default();
+    let image = store.image("linux/amd64", "layer");
+    let text = "x".repeat(bytes);
+    let bundle = store.artifact(BUNDLE, &text, Some(&image));
+    store.referrers = Some([(image["digest"].as_str().unwrap().to_owned(), vec![bundle])].into());
+    let name = crate::digest::BlobDigest::of(text.as_bytes()).to_string();
+    let registry = Registry::start(store, move |request, _| {
+        let stalls = sent < bytes && request.path().ends_with(&name);
+        stalls.then(|| Reply::new(200).body(Body::Stalled(vec![b'x'; sent].into())))
+    })
+    .await;
+    let image = amd64(&registry, &digest(&image)).await;
+    (registry, image)
+}
+
 /// Who sends slowly what it said would be much keeps the evidence of nobody else waiting.
 #[tokio::test]
-async fn c14_evidence_that_never_comes_holds_a_share_and_no_more() {
-    let limits = Limits { process_evidence_bytes: 256 << 10, ..limits() };
-    let budget = Budgets::new(&limits).evidence;
+async fn c14_however_many_registries_trickle_others_wait_for_a_moment() {
+    const KIB: usize = 1 << 10;
+    let long = Duration::from_secs(60);
+    let limits = Limits {
+        process_evidence_bytes: 1 << 20,
+        attestation_bytes: 512 * KIB,
+        request: long,
+        stall: long,
+        ..limits()
+    };
+    for count in [2, 5] {
+        let budgets = Budgets::with_moment(&limits, Duration::from_millis(100));
+        let mut slow = Vec::new();
+        for _ in 0..count {
+            let (registry, image) = with_bundle(400 * KIB, 390 * KIB).await;
+            let (budgets, limits) = (budgets.clone(), limits.clone());
+            slow.push(tokio::spawn(async move {
+                loop {
+                    let meters = Meters::new(&budgets, &registry.location());
+                    let (place, meter) = (registry.location(), &meters.evidence);
+                    let source = open_metered(&place, &settings(), &limits, meter).await.unwrap();
+                    tokio::select! {
+                        _ = discover(&*source, &image, &limits) => panic!("it never comes"),
+                        _ = meters.ended() => {}
+                    }
+                }
+            }));
+        }
+        while budgets.evidence.held().0 < 700 << 10 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let (registry, good) = with_bundle(200 * KIB, 200 * KIB).await;
+        let meters = Meters::new(&budgets, &registry.location());
+        let (place, meter) = (registry.location(), &meters.evidence);
+        let source = open_metered(&place, &settings(), &limits, meter).await.unwrap();
+        let found = discover(&*source, &good, &limits);
+        let found = tokio::time::timeout(Duration::from_secs(5), found).await;
+        let found = found.unwrap_or_else(|_| panic!("{count} registries keep it waiting"));
+        assert!(holds(&found, &"x".repeat(200 * KIB)), "{:?}", found.findings);
+        slow.iter().for_each(tokio::task::JoinHandle::abort);
+        for one in slow {
+            assert!(one.await.is_err_and(|error| error.is_cancelled()));
+        }
+        drop((found, source, meters));
+        assert_eq!(budgets.evidence.held(), (0, 0));
+    }
+}
+
+/// The manifests of referrers are counted before they are fetched, and nothing of them stays.
+#[tokio::test]
+async fn c24_manifests_of_strangers_are_counted_and_dropped() {
+    let limits = limits();
+    let large = json!({"x": "y".repeat(limits.manifest_bytes * 3 / 4)});
+    let dense: serde_json::Map<String, Value> =
+        (0..2500).map(|n| (format!("{n:x}"), "".into())).collect();
+    for (name, annotations) in [("large", large), ("dense", dense.into())] {
+        let mut store = Store::default();
+        let image = store.image("linux/amd64", "layer");
+        let mut list = vec![store.artifact(BUNDLE, "the signature", Some(&image))];
+        let mut strangers = Vec::new();
+        for n in 0..limits.attestations - 1 {
+            let layer = store.blob(BUNDLE, n.to_string());
+            let stranger = store.manifest(&json!({
+                "schemaVersion": 2, "mediaType": MediaType::OCI_MANIFEST, "artifactType": BUNDLE,
+                "config": layer, "layers": [layer], "subject": bare(&image), "annotations": annotations,
+            }));
+            strangers.push(stranger["digest"].as_str().unwrap().to_owned());
+            list.push(stranger);
+        }
+        store.referrers = Some([(image["digest"].as_str().unwrap().to_owned(), list)].into());
+        let registry = Registry::start(store, |_, _| None).await;
+        let image = amd64(&registry, &digest(&image)).await;
+        let budgets = Budgets::new(&limits);
+        let meters = Meters::new(&budgets, &registry.location());
+        let (place, meter) = (registry.location(), &meters.evidence);
+        let source = open_metered(&place, &settings(), &limits, meter).await.unwrap();
+        let found = discover(&*source, &image, &limits).await;
+        assert!(holds(&found, "the signature"), "{name}: {:?}", found.findings);
+        assert_eq!(codes(&found), [Code::ImageReferrersUnavailable], "{name}");
+        let why = format!("{:?}", found.findings);
+        assert!(why.contains("limits.manifestBytes"), "{name}: {why}");
+        let bound = 4 * limits.manifest_bytes as u64;
+        if name == "large" {
+            let fetched = strangers.iter().filter(|digest| registry.count(digest) > 0).count();
+            assert!((1..6).contains(&fetched), "{fetched} were fetched");
+        }
+        let held = budgets.evidence.held().0;
+        assert!(held > 0 && held <= 4 * bound, "{name}: {held}");
+        drop((found, source, meters));
+        assert_eq!(budgets.evidence.held(), (0, 0), "{name}");
+    }
+}
+
+/// An image whose configuration has so many bytes more, and `more` beside its manifest.
+fn heavy(store: &mut Store, bytes: usize, seed: &str, more: &str) -> Value {
+    let layer = store.blob(MediaType::OCI_LAYER, "layer");
+    let config = json!({
+        "os": "linux", "architecture": "amd64", "seed": seed, "junk": "x".repeat(bytes),
+        "rootfs": {"type": "layers", "diff_ids": [layer["digest"]]},
+    });
+    let config = store.blob(MediaType::OCI_CONFIG, config.to_string());
+    let mut image = store.manifest(&json!({
+        "schemaVersion": 2, "mediaType": MediaType::OCI_MANIFEST, "annotations": {"more": more},
+        "config": config, "layers": [layer],
+    }));
+    image["platform"] = json!({"os": "linux", "architecture": "amd64"});
+    image
+}
+
+#[tokio::test]
+async fn c24_one_configuration_of_many_manifests_is_there_once() {
     let mut store = Store::default();
-    let good = store.image("linux/amd64", "layer");
-    let honest = store.artifact(BUNDLE, "the signature", Some(&good));
-    store.referrers = Some([(good["digest"].as_str().unwrap().to_owned(), vec![honest])].into());
+    let images: Vec<Value> =
+        (0..40).map(|n| heavy(&mut store, 12 << 10, "", &n.to_string())).collect();
+    let index = store.index(&images);
     let registry = Registry::start(store, |_, _| None).await;
-    let hog = budget.take("hog", limits.process_evidence_bytes).await;
-    let good = amd64(&registry, &digest(&good)).await;
+    let limits = Limits { image_document_bytes: 200 << 10, ..limits() };
     let source = registry.open().await;
-    let found = discover_within(&*source, &good, &limits, Some(&budget));
-    let found = tokio::time::timeout(limits.request, found).await.expect("it does not wait");
-    assert!(holds(&found, "the signature"), "{:?}", found.findings);
-    drop(hog);
+    let reference = registry.reference(&digest(&index));
+    let images = load(&*source, &reference, &PlatformChoice::All, &limits).await.unwrap();
+    assert_eq!(images.len(), 40);
+    let first = &images[0];
+    let name = first.config.document.digest.to_string();
+    assert_eq!(registry.count(&name), 1);
+    for image in &images {
+        assert!(std::sync::Arc::ptr_eq(&image.config, &first.config));
+        let indexes = image.index.as_ref().zip(first.index.as_ref());
+        assert!(indexes.is_some_and(|(one, other)| std::sync::Arc::ptr_eq(one, other)));
+        assert!(std::sync::Arc::ptr_eq(&image.left_out, &first.left_out));
+    }
+}
+
+#[tokio::test]
+async fn c24_the_documents_of_one_image_are_bounded_together() {
+    let limits = Limits { image_document_bytes: 100 << 10, ..limits() };
+    // What each configuration and each manifest has beside the least, and whether it is too much together.
+    let cases = [
+        ("few", 4, 12 << 10, 0, true),
+        ("configurations", 20, 12 << 10, 0, false),
+        ("manifests", 20, 0, 12 << 10, false),
+    ];
+    for (name, count, config, manifest, fits) in cases {
+        let mut store = Store::default();
+        let images: Vec<Value> = (0..count)
+            .map(|n| {
+                let more = format!("{n}{}", "y".repeat(manifest));
+                heavy(&mut store, config, &n.to_string(), &more)
+            })
+            .collect();
+        let index = store.index(&images);
+        let registry = Registry::start(store, |_, _| None).await;
+        let budgets = Budgets::new(&limits);
+        let meters = Meters::new(&budgets, &registry.location());
+        let (place, meter) = (registry.location(), &meters.evidence);
+        let source = open_metered(&place, &settings(), &limits, meter).await.unwrap();
+        let reference = registry.reference(&digest(&index));
+        let loaded = load(&*source, &reference, &PlatformChoice::All, &limits).await;
+        match &loaded {
+            Ok(images) => assert!(fits && images.len() == count, "{name}"),
+            Err(SourceError::Limit { limit_name: "image_document_bytes", .. }) => {
+                assert!(!fits, "{name}");
+            }
+            Err(error) => panic!("{name}: {error}"),
+        }
+        // It is counted as long as it is there, and no longer.
+        let held = budgets.evidence.held().0;
+        assert!(held > 0 && held < 400 << 10, "{name}: {held}");
+        drop((loaded, source, meters));
+        assert_eq!(budgets.evidence.held(), (0, 0), "{name}");
+    }
 }
 
 #[tokio::test]

@@ -701,7 +701,7 @@ fn h7_a_signature_over_any_index_on_the_way_counts_and_covers_what_is_in_it() {
     let attestation = ManifestDigest::of(b"attestation");
     let side = index_of("side", &[&manifest(), &attestation]);
     let outer = index_of("outer", &[&index()]);
-    let nested = Image { outer: vec![outer.clone(), side.clone()], ..image() };
+    let nested = Image { outer: vec![outer.clone().into(), side.clone().into()], ..image() };
     let judge = |raws: &[Raw]| prove(raws, &nested, &rules, &location(PLACE), &Limits::default());
     let (outer, side) = (outer.document.digest, side.document.digest);
     let signed = |digest: &ManifestDigest| attested("s", &statement(SIGNATURE, digest), &[&key]);
