@@ -88,6 +88,9 @@ codes! {
     ImageReferrersUnavailable = "image-referrers-unavailable", Warning,
         "attached evidence could not be listed completely",
         "see the cause; evidence that was not listed counts as missing";
+    ImageEvidenceLeftOut = "image-evidence-left-out", Warning,
+        "there is more attached evidence than is looked at",
+        "remove what is attached to the image and of no use; raise the limit that is named, under limits in hallmark.yaml, where so much is right";
     ImageLayersNotRead = "image-layers-not-read", Info,
         "the layers were neither fetched nor rebuilt: what is known without them denies the image",
         "see the errors; hallmark inspect and hallmark rebuild look into the layers all the same";

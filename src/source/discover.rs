@@ -12,10 +12,10 @@
 //! Everything found is untrusted: `trust` judges it. What is not there is no finding here, policy asks for it; what
 //! could not be listed or read is one, and so is what goes beyond a limit. Files in the image are found elsewhere.
 //!
-//! Limits are spent on what may be proven first (attack H35): what the image's own index lists, what is under the one tag that cosign
-//! derives, then referrers of kinds that hold signatures, and of each the smaller ones first. Statements and documents that
-//! nobody signed prove nothing outside the index, and come last. The manifests take turns: the first piece of each comes
-//! before the second of any, so that a manifest with hundreds of pieces takes no place from another's first. Manifests are
+//! Limits are spent on what may be proven first (attacks H35 and H41): what the image's own index lists, then what is under the
+//! tags that cosign derives and referrers of kinds that hold signatures. Statements and documents that nobody signed prove
+//! nothing outside the index, and come last. The rest take turns: tags, lists, kinds and sizes ([`places`]), the first piece of
+//! each manifest before the second of any, and large ones later. Equal pieces are one, whatever carries them. Manifests are
 //! counted by the sizes that lists state before they are fetched, and dropped when they are read (attack C24): what is left
 //! of one are its pieces.
 
@@ -30,6 +30,7 @@ use super::{
     load::{CONCURRENT, together},
     manifest_digest,
     marks::attestation_entries,
+    places::{self, Claimant, Rank, claimant, kind_class, rank_of_kind, size_class},
 };
 use crate::{
     attest::{Carrier, Listing, Raw},
@@ -176,6 +177,13 @@ impl Discovery<'_> {
         self.found.findings.push(finding);
     }
 
+    fn left_out(&mut self, what: impl Into<String>, why: impl Into<String>) {
+        let finding = Finding::new(Code::ImageEvidenceLeftOut, self.subject())
+            .with(Key::From, what.into())
+            .with(Key::Why, why.into());
+        self.found.findings.push(finding);
+    }
+
     /// Notes an error about one carrier. Evidence that cannot be had counts as missing, which weighs as a warning; what
     /// is wrong with its bytes keeps its own code.
     fn failed(&mut self, what: impl Into<String>, error: SourceError) {
@@ -222,6 +230,7 @@ impl Discovery<'_> {
         for (digest, list) in digests.iter().zip(listed) {
             referrers.extend(self.listed(digest, list));
         }
+        let referrers = self.within(referrers);
         let referrers = self.named(referrers).await;
         let mut pieces = Vec::new();
         for one in carried.into_iter().chain(referrers).chain(tagged) {
@@ -346,7 +355,7 @@ impl Discovery<'_> {
         self.image.indexes().flat_map(of_index).collect()
     }
 
-    /// The referrers in a list, each once, in the order of their digests.
+    /// The referrers in a list, each once.
     fn listed(
         &mut self,
         subject: &ManifestDigest,
@@ -361,10 +370,14 @@ impl Discovery<'_> {
             }
         };
         if let Some(why) = &list.incomplete {
-            self.unavailable(&what, format!("the list is not complete: {why}"));
+            let why = format!("the list is not complete: {why}");
+            match list.descriptors.len() >= places::most_entries(self.limits) {
+                true => self.left_out(&what, why),
+                false => self.unavailable(&what, why),
+            }
         }
         let via = list.via.unwrap_or(Listing::Api);
-        let mut named: BTreeMap<ManifestDigest, Named> = BTreeMap::new();
+        let (mut seen, mut named) = (BTreeSet::new(), Vec::new());
         for descriptor in list.descriptors {
             if !descriptor.media_type.is_manifest() {
                 let kind = descriptor.media_type.as_str().escape_default();
@@ -372,20 +385,47 @@ impl Discovery<'_> {
                 continue;
             }
             let manifest = manifest_digest(&descriptor);
-            let carrier = Carrier::Referrer { manifest: manifest.clone(), via };
+            if !seen.insert(manifest.clone()) {
+                continue;
+            }
+            let carrier = Carrier::Referrer { manifest, via };
             let (subject, subject_rule) = (subject.clone(), SubjectRule::Required);
-            named.insert(manifest, Named { descriptor, carrier, subject, subject_rule });
+            named.push(Named { descriptor, carrier, subject, subject_rule });
         }
-        let limit = self.limits.attestations;
-        if named.len() > limit {
-            let count = named.len();
-            let why = format!("{count} of them, {} is {limit}", limits::key("attestations"));
-            self.unavailable(what, why);
-        }
-        let mut named: Vec<Named> = named.into_values().collect();
-        named.sort_by_key(|one| worth(&one.descriptor));
-        named.truncate(limit);
         named
+    }
+
+    /// The referrers that are fetched for one image: so many, of so many bytes in all. The lists take turns, too.
+    fn within(&mut self, named: Vec<Named>) -> Vec<Named> {
+        let most = places::most_entries(self.limits);
+        let most_bytes = (self.limits.manifest_bytes as u64).saturating_mul(TOTAL_FACTOR);
+        let claimants: Vec<_> = named
+            .iter()
+            .map(|one| {
+                let Claimant { group, class, turn, .. } = claimant(&one.descriptor);
+                let handicap = one.descriptor.size / TURN_BYTES;
+                Claimant { group, class: (&one.subject, class), turn, handicap }
+            })
+            .collect();
+        let (mut kept, mut bytes) = (BTreeSet::new(), 0_u64);
+        for number in places::in_turns(&claimants) {
+            let size = named.get(number).map_or(0, |one| one.descriptor.size);
+            let sum = bytes.saturating_add(size);
+            if kept.len() < most && sum <= most_bytes {
+                kept.insert(number);
+                bytes = sum;
+            }
+        }
+        if kept.len() < named.len() {
+            let (count, read) = (named.len(), kept.len());
+            let (twice, times) = (limits::key("attestations"), limits::key("manifest_bytes"));
+            let why = format!(
+                "{count} of them, of which {read} were read: twice {twice}, and {TOTAL_FACTOR} times {times} in all"
+            );
+            self.left_out("referrers", why);
+        }
+        let all = named.into_iter().enumerate();
+        all.filter(|(number, _)| kept.contains(number)).map(|(_, one)| one).collect()
     }
 
     /// Fetches manifests and checks that they are about what they should be. Those for which there is no room are not fetched.
@@ -440,19 +480,28 @@ impl Discovery<'_> {
 
     /// Fetches what the manifests carry, within the limits. Which pieces are left out when there are too many depends on
     /// their order and stated sizes alone.
-    async fn fetch(&mut self, all: Vec<Piece>) {
-        let mut order: Vec<_> = all.iter().enumerate().collect();
-        order.sort_by_key(|(_, piece)| (piece.rank, piece.turn, piece.layer.size));
+    async fn fetch(&mut self, mut all: Vec<Piece>) {
+        // The same bytes prove the same, whatever carries them, unless the index vouches for the carrier.
+        let mut copies: BTreeMap<_, usize> = BTreeMap::new();
+        all.retain(|piece| {
+            let copies = copies.entry(piece.content()).or_default();
+            *copies = copies.saturating_add(1);
+            piece.rank == Rank::Own || *copies <= MOST_COPIES
+        });
+        let claimants: Vec<_> = all.iter().map(Piece::claimant).collect();
+        let order = places::in_turns(&claimants);
+        let order = order.into_iter().filter_map(|at| Some((at, all.get(at)?)));
         let mut fits = BTreeSet::new();
         // Where each blob is among those that are fetched: once, however many name it.
         let mut places: BTreeMap<(BlobDigest, u64), usize> = BTreeMap::new();
         let mut blobs: Vec<Descriptor> = Vec::new();
-        let mut room = Room { pieces: self.limits.attestations, bytes: self.most_bytes() };
+        let (pieces, bytes) = (self.limits.attestations, self.most_bytes());
+        let mut room = Room { pieces, bytes, read: bytes.saturating_mul(TOTAL_FACTOR) };
         let mut left_out: Option<String> = None;
         for (at, piece) in order {
             let blob = piece.blob();
             let size = if places.contains_key(&blob) { 0 } else { piece.layer.size };
-            match room.take(size, self.limits) {
+            match room.take(size, piece.layer.size, self.limits) {
                 Err(why) => left_out = left_out.or(Some(format!("{} {why}", piece.carrier))),
                 Ok(()) => {
                     fits.insert(at);
@@ -464,7 +513,7 @@ impl Discovery<'_> {
             }
         }
         if let Some(first) = left_out {
-            self.unavailable("attestations", format!("not all were read; the first that {first}"));
+            self.left_out("attestations", format!("not all were read; the first that {first}"));
         }
         let source = self.source;
         let limit = self.limits.attestation_bytes;
@@ -495,21 +544,6 @@ impl Discovery<'_> {
     }
 }
 
-/// What is worth its place in the limits more than the rest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Rank {
-    /// The image's own index names it.
-    Own,
-    /// Under a tag that there is once.
-    Tagged,
-    /// Of a kind that holds signatures.
-    Signed,
-    /// Of a kind that may hold some: an envelope sometimes goes by the type of its payload.
-    MayBeSigned,
-    /// Of any other kind: nothing of it can be proven.
-    Bare,
-}
-
 fn rank(carrier: &Carrier, layer: &Descriptor) -> Rank {
     match carrier {
         Carrier::IndexAttestation { .. } => Rank::Own,
@@ -518,25 +552,15 @@ fn rank(carrier: &Carrier, layer: &Descriptor) -> Rank {
     }
 }
 
-fn rank_of_kind(kind: &str) -> Rank {
-    match kind {
-        MediaType::DSSE | MediaType::SIMPLE_SIGNING => Rank::Signed,
-        _ if kind.starts_with(MediaType::SIGSTORE_BUNDLE) => Rank::Signed,
-        MediaType::IN_TOTO => Rank::MayBeSigned,
-        _ => Rank::Bare,
-    }
-}
+/// What takes turns among pieces: a tag; or of one digest's referrers the kind, and the size.
+type PieceClass<'a> = (Option<&'a str>, Option<&'a ManifestDigest>, u8, u32);
 
-/// What a list says of a referrer is a hint: it says which are read first where there are too many.
-fn hint_rank(descriptor: &Descriptor) -> Rank {
-    // A list that says nothing of the type is older than types of artifacts.
-    descriptor.artifact_type.as_deref().map_or(Rank::Signed, rank_of_kind)
-}
-
-/// The order in which the entries of a list are read.
-pub(super) fn worth(descriptor: &Descriptor) -> impl Ord + use<> {
-    (hint_rank(descriptor), descriptor.size)
-}
+/// Carriers of equal pieces that are looked at.
+const MOST_COPIES: usize = 4;
+/// No signature is in fewer bytes: they hold the digest of the image at least.
+const LEAST_BYTES: u64 = 128;
+/// Bytes of a piece that put it off by one turn.
+const TURN_BYTES: u64 = 16 << 10;
 
 /// A layer that is to be read as evidence.
 struct Piece {
@@ -549,6 +573,33 @@ struct Piece {
 }
 
 impl Piece {
+    /// What it says, and about what.
+    fn content(&self) -> impl Ord + use<> {
+        let Descriptor { digest, size, media_type, annotations, .. } = self.layer.clone();
+        (digest, size, media_type.as_str().to_owned(), annotations, self.attached_to.clone())
+    }
+
+    /// For what it claims a place. A tag is a class of its own: nobody can add to it and leave what is there.
+    fn claimant(&self) -> Claimant<PieceClass<'_>> {
+        let Descriptor { size, media_type, .. } = &self.layer;
+        let class = match &self.carrier {
+            Carrier::CosignTag { tag, .. } => (Some(tag.as_str()), None, 0, 0),
+            _ => {
+                (None, Some(&self.attached_to), kind_class(media_type.as_str()), size_class(*size))
+            }
+        };
+        // What nothing can be proven with has no turn before what may be.
+        let tiny = *size < LEAST_BYTES && self.rank != Rank::Own;
+        let group = match self.rank {
+            _ if tiny => 2,
+            Rank::Own => 0,
+            // Statements that nobody signed lie under a type that may hold signatures, and are of use where sources are trusted.
+            Rank::Tagged | Rank::Signed | Rank::MayBeSigned => 1,
+            Rank::Bare => 2,
+        };
+        Claimant { group, class, turn: self.turn, handicap: size / TURN_BYTES }
+    }
+
     /// The bytes that it is made of: the same for whoever names them.
     fn blob(&self) -> (BlobDigest, u64) {
         (self.layer.digest.clone(), self.layer.size)
@@ -584,15 +635,17 @@ fn pieces(carried: &Carried) -> Vec<Piece> {
 struct Room {
     pieces: usize,
     bytes: u64,
+    /// Bytes that are read as evidence, again for each piece that they are.
+    read: u64,
 }
 
 impl Room {
-    /// Takes a piece of this size, or says why not.
-    fn take(&mut self, size: u64, limits: &Limits) -> Result<(), String> {
+    /// Takes a piece of which so many bytes are fetched and so many read, or says why not.
+    fn take(&mut self, size: u64, read: u64, limits: &Limits) -> Result<(), String> {
         let size_limit = limits.attestation_bytes as u64;
-        if size > size_limit {
+        if read > size_limit {
             let key = limits::key("attestation_bytes");
-            return Err(format!("has {size} bytes, {key} is {size_limit}"));
+            return Err(format!("has {read} bytes, {key} is {size_limit}"));
         }
         let key = limits::key("attestations");
         let beyond = || format!("goes beyond {key} of {}", limits.attestations);
@@ -600,8 +653,9 @@ impl Room {
         let key = limits::key("attestation_bytes");
         let half = limits::key("process_evidence_bytes");
         let beyond = || format!("goes beyond {TOTAL_FACTOR} times {key} in all, or half of {half}");
-        self.bytes = self.bytes.checked_sub(size).ok_or_else(beyond)?;
-        self.pieces = pieces;
+        let bytes = self.bytes.checked_sub(size).ok_or_else(beyond)?;
+        self.read = self.read.checked_sub(read).ok_or_else(beyond)?;
+        (self.bytes, self.pieces) = (bytes, pieces);
         Ok(())
     }
 }

@@ -2,14 +2,14 @@
 //!
 //! A registry copies annotations of any length into the list, for everybody who may push. So a list is read as it comes, and of each
 //! entry only what says where it is and of which kind: texts and numbers of the entry itself, nothing that is nested in it.
-//! An entry that is malformed is passed over, and the best of many are kept (attack H35). What surrounds the entries is judged
+//! An entry that is malformed is passed over, and of many some of each kind and size are kept (attacks H35 and H41). What surrounds the entries is judged
 //! as any other document ([`Index::parse`]).
 
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
 
-use super::discover;
+use super::places::{self, ENTRIES_FACTOR, most_entries};
 use crate::{
     digest::ManifestDigest,
     image::{Checked, Descriptor, FormatError, Index, MediaType},
@@ -53,7 +53,7 @@ pub(super) fn read(
     scan.end(stated)
 }
 
-/// Keeps the entries that are worth the most, and says whether there were more.
+/// Keeps so many entries, in their order, and says whether there were more. Kinds and sizes take turns.
 pub(super) fn keep_best(descriptors: &mut Vec<Descriptor>, limit: usize) -> bool {
     if descriptors.len() <= limit {
         return false;
@@ -63,10 +63,10 @@ pub(super) fn keep_best(descriptors: &mut Vec<Descriptor>, limit: usize) -> bool
     if descriptors.len() <= limit {
         return false;
     }
-    descriptors.sort_by(|a, b| {
-        discover::worth(a).cmp(&discover::worth(b)).then_with(|| a.digest.cmp(&b.digest))
-    });
-    descriptors.truncate(limit);
+    let claimants: Vec<_> = descriptors.iter().map(places::claimant).collect();
+    let kept: BTreeSet<usize> = places::in_turns(&claimants).into_iter().take(limit).collect();
+    let mut number = 0..;
+    descriptors.retain(|_| number.next().is_some_and(|number| kept.contains(&number)));
     true
 }
 
@@ -209,7 +209,7 @@ impl Scan {
     }
 
     fn finish_entry(&mut self) {
-        let limit = self.limits.attestations;
+        let limit = most_entries(&self.limits);
         self.entries = self.entries.saturating_add(1);
         if self.entries > MOST_ENTRIES {
             self.more = true;
@@ -248,7 +248,7 @@ impl Scan {
 
     /// What was read, once all of it was taken.
     pub(super) fn end(mut self, stated: Option<&MediaType>) -> Result<Listed, FormatError> {
-        let limit = self.limits.attestations;
+        let limit = most_entries(&self.limits);
         let most = most_bytes(&self.limits);
         if !self.cut {
             document_of(std::mem::take(&mut self.around).into(), stated, &self.limits)?;
@@ -274,7 +274,8 @@ impl Scan {
 
 /// That there are more entries than are read.
 pub(super) fn more_than(limit: usize) -> String {
-    format!("it has more than {limit} entries ({})", limits::key("attestations"))
+    let key = limits::key("attestations");
+    format!("it has more than {limit} entries, {ENTRIES_FACTOR} times {key}")
 }
 
 /// A list has no digest of its own; its own hash stands in.
@@ -365,19 +366,32 @@ mod tests {
     #[test]
     fn h35_the_best_of_many_are_kept() {
         let limits = Limits { attestations: 10, ..Limits::default() };
-        for (count, more) in [(9, false), (10, true), (300, true), (5000, true)] {
+        for (count, more) in [(19, false), (20, true), (300, true), (5000, true)] {
             let mut entries: Vec<Value> =
                 (0..count).map(|n| entry(n + 2, "x/y", json!({"size": 1}))).collect();
             entries.insert(count.min(200), entry(1, KIND, json!({})));
             let listed = read(list(&entries).as_bytes(), None, &limits).unwrap();
             assert!(names(&listed).contains(&1), "{count}");
-            assert_eq!((listed.descriptors.len(), listed.incomplete.is_some()), (10, more));
+            let all = if more { 20 } else { count + 1 };
+            assert_eq!((listed.descriptors.len(), listed.incomplete.is_some()), (all, more));
+        }
+        // As many of its own kind, smaller, and of every other size.
+        for (at, size) in [(0, 700), (2500, 700), (5000, 700), (0, 100), (5000, 100)] {
+            let mut entries: Vec<Value> =
+                (0..5000).map(|n| entry(n + 2, KIND, json!({"size": size}))).collect();
+            let every = (0..30).map(|n| entry(n + 9000, KIND, json!({"size": 1_u64 << n})));
+            let size = if at == 2500 { 1500 } else { size };
+            entries.insert(at, entry(1, KIND, json!({"size": size})));
+            entries.extend(every);
+            let limits = Limits { attestations: 100, ..Limits::default() };
+            let listed = read(list(&entries).as_bytes(), None, &limits).unwrap();
+            assert!(names(&listed).contains(&1), "at {at} with {size} bytes");
         }
         // More than an index may have.
         let many: Vec<Value> = (0..1500).map(|n| entry(n, KIND, json!({}))).collect();
         let listed = read(list(&many).as_bytes(), None, &Limits::default()).unwrap();
         assert_eq!((listed.descriptors.len(), listed.incomplete), (1500, None));
-        let twins = vec![entry(1, KIND, json!({})); 100];
+        let twins = vec![entry(1, KIND, json!({})); 110];
         let listed = read(list(&twins).as_bytes(), None, &limits).unwrap();
         assert_eq!((names(&listed), listed.incomplete), (vec![1], None));
     }

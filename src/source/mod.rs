@@ -24,6 +24,7 @@ mod marks;
 pub mod mirror;
 mod no_proxy;
 pub mod on_demand;
+mod places;
 mod publish;
 mod registry;
 pub mod settings;

@@ -27,6 +27,7 @@ use super::{
     http::{Answer, Bound, Fetched, Http},
     listing::{self, Listed},
     load::together,
+    places,
 };
 use crate::{
     attest::Listing,
@@ -201,7 +202,7 @@ impl RegistrySource {
         let first = self.url("referrers", &digest.to_string())?;
         let mut list = Referrers { via: Some(Listing::Api), ..Referrers::default() };
         let mut url = first.clone();
-        let limit = self.limits.attestations;
+        let limit = places::most_entries(&self.limits);
         for page in 0.. {
             if page >= self.limits.pages {
                 let pages = self.limits.pages;

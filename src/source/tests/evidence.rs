@@ -480,7 +480,47 @@ async fn h35_the_best_entry_may_be_on_the_last_page() {
     let image = amd64(&registry, &digest(&image)).await;
     let found = discover(&*registry.open().await, &image, &limits()).await;
     assert!(holds(&found, "the signature"), "{:?}", found.findings);
-    assert_eq!(codes(&found), [Code::ImageReferrersUnavailable]);
+    assert_eq!(codes(&found), [Code::ImageEvidenceLeftOut; 2], "of the list, and of what is in it");
+}
+
+#[tokio::test]
+async fn h41_a_crowd_takes_no_place_from_what_is_not_like_it() {
+    let limit = limits().attestations;
+    let text = |number: usize, bytes: usize| format!("{number:0bytes$}");
+    // The crowd's kind, how many, the text of each; kind and text of the honest one.
+    type Text = Box<dyn Fn(usize) -> String>;
+    let small: fn(usize) -> Text = |bytes| Box::new(move |n| format!("{n:0bytes$}"));
+    let equal: Text = Box::new(|_| "x".repeat(300));
+    let every: Text = Box::new(|n| format!("{n:0width$}", width = 128 << (n % 8)));
+    let cases: [(&str, &str, usize, Text, &str, String); 6] = [
+        ("larger", BUNDLE, 2 * limit - 1, small(200), BUNDLE, text(1, 600)),
+        ("smaller", BUNDLE, 2 * limit - 1, small(600), BUNDLE, text(1, 200)),
+        ("another kind", MediaType::DSSE, 5 * limit, small(200), MediaType::IN_TOTO, text(1, 200)),
+        ("equal bytes", BUNDLE, 2 * limit - 1, equal, BUNDLE, text(1, 300)),
+        ("empty", BUNDLE, 2 * limit - 1, small(3), BUNDLE, text(1, 300)),
+        ("every size", BUNDLE, 2 * limit - 1, every, MediaType::DSSE, text(1, 1000)),
+    ];
+    for (name, kind, count, crowd, own_kind, own) in cases {
+        let mut store = Store::default();
+        let image = store.image("linux/amd64", "layer");
+        let mut list: Vec<Value> = (0..count)
+            .map(|n| {
+                let text = crowd(n + 2);
+                let layer = store.blob(kind, text);
+                let mut one = of_layers(&mut store, &[layer], &image, &format!("{n:04}"));
+                one["artifactType"] = kind.into();
+                one
+            })
+            .collect();
+        let mut honest = store.artifact(own_kind, &own, Some(&image));
+        honest["artifactType"] = own_kind.into();
+        list.insert(count / 2, honest);
+        let (_, found) = beside(store, &image, list).await;
+        assert!(holds(&found, &own), "{name}: {:?}", found.findings);
+        let is_said = codes(&found).contains(&Code::ImageEvidenceLeftOut);
+        let all_of_it = ["equal bytes"].contains(&name);
+        assert_eq!(is_said, !all_of_it, "{name}: what was left out is said");
+    }
 }
 
 /// A manifest about `subject` with these layers.
