@@ -29,6 +29,9 @@ pub struct Limits {
     pub attestation_values: usize,
     /// Attestations and signatures read for one image (C3); so many that junk has to be plenty to take their place (H35).
     pub attestations: usize,
+    /// Signatures that are checked for one image, each with each key (C22); so many that the first of each piece has its turn
+    /// (H41).
+    pub signature_checks: usize,
     /// Entries in an index (C2).
     pub index_manifests: usize,
     /// Indexes inside indexes, in levels: an index that points to itself ends here.
@@ -160,6 +163,7 @@ impl Default for Limits {
             json_values: json::MAX_VALUES,
             attestation_values: 1_000_000,
             attestations: 2048,
+            signature_checks: 16_384,
             index_manifests: 1024,
             index_depth: 4,
             layers: 512,

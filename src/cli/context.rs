@@ -31,7 +31,8 @@ use crate::{
     sign::Password,
     source::{self, Budgets, PlatformChoice, SourceSettings},
     verify::{
-        AllowRule, AttestedOptions, Context, Keep, OnMismatch, RebuildOptions, Uncounted, When,
+        AllowRule, AttestedOptions, Context, Keep, OnMismatch, RebuildOptions, Turns, Uncounted,
+        When,
     },
 };
 
@@ -114,6 +115,7 @@ pub fn begin(global: &Global, overrides: Overrides<'_>) -> Result<(Config, Conte
         rebuild,
         limits: config.limits.clone(),
         budgets: Budgets::new(&config.limits),
+        turns: Turns::default(),
         keep: Keep::Evidence,
         talk: progress::talk(loudness),
     };

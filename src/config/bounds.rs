@@ -133,6 +133,7 @@ bounds! {
     "jsonValues" => json_values: Count,
     "attestationValues" => attestation_values: Count,
     "attestations" => attestations: Count,
+    "signatureChecks" => signature_checks: Count,
     "indexManifests" => index_manifests: Count,
     "indexDepth" => index_depth: Count,
     "layers" => layers: Count,

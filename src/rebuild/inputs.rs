@@ -161,12 +161,12 @@ fn repository_of(reference: &str) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::trust::sources::tests::source;
 
     /// An entry that trusts all of the plan of `rebuild::tests`.
-    fn enough(plan: &Plan) -> TrustedSource {
+    pub(in crate::rebuild) fn enough(plan: &Plan) -> TrustedSource {
         let repository = plan.source.repository().unwrap();
         let mut source = source();
         source.repository.clone_from(&repository.url);

@@ -7,6 +7,7 @@
 pub mod covered;
 pub mod dockerfile;
 pub mod exporter;
+pub mod hints;
 pub mod inputs;
 pub mod pins;
 pub mod plan;

@@ -3,7 +3,7 @@
 //! Turns failed steps of `trust::verify` into findings that name the carrier, the reason and the hint at the key. None
 //! weighs more than a warning: whoever can add evidence to a registry must not be able to fail an image with it.
 
-use super::{TrustRules, Unproven, sigstore::SigstoreError};
+use super::{Unproven, sigstore::SigstoreError};
 use crate::{
     attest::{AttestError, Carrier, Raw, Signature, Statement, statement::SIGNATURE},
     finding::{Code, Fact, Finding, Key, Severity, Subject},
@@ -28,18 +28,13 @@ pub(in crate::trust) struct Failure {
 }
 
 impl Failure {
-    /// Explains why nobody made this signature.
+    /// Explains why nobody made this signature; `hinted` is the configured signer at whose key its hint points.
     pub(in crate::trust) fn new(
         signature: &Signature,
         fault: Option<SigstoreError>,
-        rules: &TrustRules,
+        hinted: Option<String>,
     ) -> Self {
-        let hint = signature.key_hint.clone();
-        let hinted = hint.as_ref().and_then(|hint| {
-            let mut keys = rules.keys();
-            keys.find(|(_, key)| key.is_hinted_by(hint)).map(|(signer, _)| signer.name)
-        });
-        Self { hint, hinted, fault }
+        Self { hint: signature.key_hint.clone(), hinted, fault }
     }
 
     /// A configured key made it, and what lies beside it contradicts that.
@@ -178,6 +173,12 @@ pub(in crate::trust) fn not_enough(
         }
         _ => None,
     }
+}
+
+/// Evidence that was not looked at.
+pub(in crate::trust) fn left_out(image: &Image, why: impl Into<String>) -> Finding {
+    let subject = Subject::Image(image.reference.to_string());
+    Finding::new(Code::ImageEvidenceLeftOut, subject).with(Key::Why, why.into())
 }
 
 /// No plain signature that counts, whatever else is there: that is said beside it.

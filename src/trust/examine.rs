@@ -9,11 +9,12 @@ use jiff::Timestamp;
 
 use super::{
     Signer, TrustRules,
+    checks::{Makers, Signers},
     sigstore::{
         self, Certificate, Demands, KeylessIdentity, Naming, NoCtLog, SigstoreError, TextMatch,
         TrustedRoot, Vouched,
     },
-    verify::{Makers, Names, document, makers},
+    verify::{Names, document},
 };
 use crate::{
     attest::{
@@ -150,7 +151,8 @@ pub fn examine(
     known: &[(String, &TrustedRoot)],
     limits: &Limits,
 ) -> Vec<Examined> {
-    let desk = Desk { image, names: Names::of(image), rules, known };
+    let signers = Signers::of(rules, &image.reference.location);
+    let desk = Desk { image, names: Names::of(image), rules, signers, limits, known };
     raws.iter()
         .flat_map(|raw| {
             let looks = desk.looks(raw, limits);
@@ -168,6 +170,8 @@ struct Desk<'a> {
     image: &'a Image,
     names: Names,
     rules: &'a TrustRules,
+    signers: Signers<'a>,
+    limits: &'a Limits,
     known: &'a [(String, &'a TrustedRoot)],
 }
 
@@ -230,7 +234,8 @@ impl Desk<'_> {
     }
 
     fn maker(&self, signed: &Signed, signature: &Signature) -> Maker {
-        let Makers { signers, contradicted, fault } = makers(self.rules, signed, signature);
+        let Makers { signers, contradicted, fault, .. } =
+            self.signers.makers(signed, signature, self.rules, self.limits);
         if !signers.is_empty() {
             return Maker::Configured(signers);
         }

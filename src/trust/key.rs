@@ -326,14 +326,28 @@ impl PublicKey {
         hex::decode(self.fingerprint.hex()).map(|hash| STANDARD.encode(hash)).unwrap_or_default()
     }
 
-    /// Whether a hint in the evidence names this key: its fingerprint in hex, as in-toto tools write it, or in base64,
-    /// as cosign 3 does. Explains a failure; never finds trust.
-    pub fn is_hinted_by(&self, hint: &str) -> bool {
-        let hint = hint.strip_prefix("sha256:").or(hint.strip_prefix("SHA256:")).unwrap_or(hint);
-        let fingerprint = self.fingerprint.hex();
-        let base64 = hex::decode(&fingerprint).map(|bytes| STANDARD_NO_PAD.encode(bytes));
-        hint.eq_ignore_ascii_case(&fingerprint)
-            || base64.is_ok_and(|text| text == hint.trim_end_matches('='))
+    /// The texts by which a hint in the evidence can name this key: its fingerprint in hex, as in-toto tools write it, and in
+    /// base64, as cosign 3 does.
+    pub(in crate::trust) fn hint_forms(&self) -> [String; 2] {
+        let base64 = hex::decode(self.fingerprint.hex()).map(|hash| STANDARD_NO_PAD.encode(hash));
+        [self.fingerprint.hex(), base64.unwrap_or_default()]
+    }
+
+    /// Whether a hint in the evidence names this key.
+    #[cfg(test)]
+    pub(in crate::trust) fn is_hinted_by(&self, hint: &str) -> bool {
+        Self::hint_form(hint).is_some_and(|form| self.hint_forms().contains(&form))
+    }
+
+    /// A hint as [`PublicKey::hint_forms`] writes it; `None` where it can be no fingerprint.
+    pub(in crate::trust) fn hint_form(hint: &str) -> Option<String> {
+        let text = hint.strip_prefix("sha256:").or(hint.strip_prefix("SHA256:")).unwrap_or(hint);
+        let base64 = text.trim_end_matches('=');
+        match text.len() {
+            64 => Some(text.to_ascii_lowercase()),
+            _ if base64.len() == 43 => Some(base64.to_owned()),
+            _ => None,
+        }
     }
 }
 

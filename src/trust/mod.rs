@@ -6,6 +6,7 @@
 //! for; never from the evidence alone (attack A3).
 
 pub mod agreement;
+mod checks;
 mod complaint;
 pub mod covering;
 pub mod delegate;
@@ -27,6 +28,7 @@ pub mod sources;
 pub(crate) mod testing;
 pub mod verified;
 pub mod verify;
+pub mod work;
 
 use std::fmt;
 
@@ -45,7 +47,8 @@ pub use refs::SourceRefs;
 pub use rules::{Force, Keyless, OnUnmatched, Rule, SignerKeys, TrustError, TrustRules, Unmatched};
 pub use sources::TrustedSource;
 pub use verified::{Basis, Proof, Unproven, Verified};
-pub use verify::{Proofs, prove};
+pub use verify::{Proofs, prove, prove_within};
+pub use work::{Known, Work};
 
 /// Somebody whom the operator configured by name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

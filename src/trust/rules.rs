@@ -475,6 +475,14 @@ impl TrustRules {
         Digest::sha256(&canonical.0)
     }
 
+    /// Names of the signers whose word about images at this location may count for something.
+    pub(in crate::trust) fn names_about(&self, location: &Location) -> BTreeSet<&str> {
+        let rules = self.rules.iter().filter(|rule| rule.speaks_about(location));
+        let delegates = self.delegates.iter().filter(|delegate| delegate.is_for(location));
+        let names = rules.flat_map(|rule| &rule.signers);
+        names.chain(delegates.map(|delegate| &delegate.signer)).map(String::as_str).collect()
+    }
+
     /// Every configured signer, with each of its keys.
     pub(in crate::trust) fn keys(&self) -> impl Iterator<Item = (Signer, &PublicKey)> {
         self.signers.iter().flat_map(|(name, signer)| {

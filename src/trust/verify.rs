@@ -6,7 +6,8 @@
 //!    is taken for one over the manifest or index to which it is attached, and over nothing else.
 //! 2. *Subject*: one subject's digests all have to be those of the platform's manifest or of an index on the way to it from
 //!    the reference (in-toto attestation v1, "validation model"; attacks B4, A23). Anything else speaks about another image.
-//! 3. *Signature*: every configured key is tried on every signature; hints in the evidence only explain a failure (A3). A
+//! 3. *Signature*: every configured key is tried on every signature, as far as the checks of one image go and in the order of
+//!    [`checks`](super::checks); hints in the evidence only order the tries and explain a failure (A3). A
 //!    log entry beside the signature of a key has to record it, and to be in a log where the signer's root asks for one (A1); a
 //!    certificate beside the signature is held against every keyless signer, by the steps of `trust::sigstore`.
 //! 4. *Claim*: signatures over the same payload are put together, whatever envelope and carrier it came in. A payload keeps
@@ -29,16 +30,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Basis, Keyless, Proof, PublicKey, Signer, SignerIdentity, TrustRules, Unproven, Verified,
+    Basis, Known, Proof, Signer, TrustRules, Unproven, Verified, Work,
+    checks::{Makers, Signers},
     complaint::{self, Failure},
     layout::CarriedLink,
     rules::{Standing, names},
-    sigstore::{self, SigstoreError},
+    work::Left,
 };
 use crate::{
     attest::{
-        self, Carrier, Envelope, Raw, Signature, Signed, Statement, in_toto::Document,
-        statement::SIGNATURE,
+        self, Carrier, Envelope, Raw, Signed, Statement, in_toto::Document, statement::SIGNATURE,
     },
     digest::{Digest, ManifestDigest},
     finding::Finding,
@@ -71,11 +72,28 @@ pub fn prove(
     location: &Location,
     limits: &Limits,
 ) -> Proofs {
+    let (known, go_on) = (&mut Known::default(), &mut || true);
+    prove_within(raws, image, rules, location, &mut Work { limits, known, go_on })
+}
+
+/// As [`prove`], with what is known of the same evidence already, and for as long as somebody waits for it.
+pub fn prove_within(
+    raws: &[Raw],
+    image: &Image,
+    rules: &TrustRules,
+    location: &Location,
+    work: &mut Work<'_>,
+) -> Proofs {
     let judge = Judge { image, names: Names::of(image), rules, location };
     let mut opened = Opened::default();
     for raw in raws {
-        judge.take_in(raw, limits, &mut opened);
+        if !(work.go_on)() {
+            opened.findings.push(complaint::left_out(image, "nobody waited any more"));
+            break;
+        }
+        judge.take_in(raw, work.limits, &mut opened);
     }
+    judge.check(&mut opened, work);
     judge.conclude(opened)
 }
 
@@ -87,14 +105,35 @@ struct Judge<'a> {
     location: &'a Location,
 }
 
-/// Evidence after steps 1 to 3.
+/// Signed bytes that are held from one of their turns to the next; what is larger is opened again for its only one.
+const HELD_BYTES: usize = 16 << 10;
+
+/// Evidence after steps 1 and 2, and after step 3 the signed statements.
 #[derive(Default)]
-struct Opened {
+struct Opened<'r> {
+    pending: Vec<Pending<'r>>,
     signed: Vec<Candidate>,
     bare: Vec<Bare>,
     documents: Vec<Raw>,
     links: Vec<CarriedLink>,
     findings: Vec<Finding>,
+}
+
+/// A signed statement before step 3.
+struct Pending<'r> {
+    raw: &'r Raw,
+    /// Without its message where that is large.
+    signed: Signed,
+    message_bytes: usize,
+    subjects: Vec<ManifestDigest>,
+    held: Held,
+}
+
+/// Whether the signed bytes are at hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Held {
+    Message,
+    Nothing,
 }
 
 /// A signed statement.
@@ -177,9 +216,37 @@ impl Name {
     }
 }
 
+impl Pending<'_> {
+    /// The statement with who signed it.
+    fn made_by(self, makers: Vec<Makers>, signers: &Signers<'_>) -> Candidate {
+        let Self { raw, signed, subjects, .. } = self;
+        let (mut signed_by, mut failures) = (BTreeSet::new(), Vec::new());
+        let all = signed.signatures.iter().zip(makers).filter(|_| !subjects.is_empty());
+        for (signature, makers) in all {
+            let unasked = makers.is_unasked();
+            let Makers { signers: found, contradicted, fault, .. } = makers;
+            if let Some(fault) = contradicted {
+                failures.push(Failure::beside(signature, fault));
+            } else if found.is_empty() && !unasked {
+                let hinted = signers.name_of_hint(signature.key_hint.as_deref());
+                failures.push(Failure::new(signature, fault, hinted));
+            }
+            signed_by.extend(found);
+        }
+        Candidate {
+            carrier: raw.carrier.clone(),
+            payload: signed.payload,
+            statement: signed.statement,
+            subjects,
+            signed_by,
+            failures,
+        }
+    }
+}
+
 impl Judge<'_> {
-    /// Steps 1 to 3 for one piece of evidence.
-    fn take_in(&self, raw: &Raw, limits: &Limits, opened: &mut Opened) {
+    /// Steps 1 and 2 for one piece of evidence.
+    fn take_in<'r>(&self, raw: &'r Raw, limits: &Limits, opened: &mut Opened<'r>) {
         // A label is a hint that no signature could be in.
         if matches!(raw.carrier, Carrier::Label { .. }) {
             return;
@@ -195,11 +262,11 @@ impl Judge<'_> {
                         Ok(document) => opened.links.extend(document.map(|d| carried(raw, d))),
                         Err(error) => opened.findings.push(complaint::malformed(raw, &error)),
                     }
-                    opened.signed.push(self.candidate(raw, *signed));
+                    opened.pending.push(self.pending(raw, *signed));
                 }
                 Envelope::Message(message) => match document(self.image, &raw.attached_to) {
                     Some(document) => {
-                        opened.signed.push(self.candidate(raw, message.over(document)));
+                        opened.pending.push(self.pending(raw, message.over(document)));
                     }
                     None => opened.findings.push(complaint::about_nothing(raw, self.image)),
                 },
@@ -217,32 +284,76 @@ impl Judge<'_> {
         }
     }
 
-    /// Steps 2 and 3. Who signed a statement about another image does not matter and is not looked at.
-    fn candidate(&self, raw: &Raw, signed: Signed) -> Candidate {
+    /// Step 2.
+    fn pending<'r>(&self, raw: &'r Raw, mut signed: Signed) -> Pending<'r> {
         let subjects = self.names.in_statement(&signed.statement);
-        let (mut signed_by, mut failures) = (BTreeSet::new(), Vec::new());
-        for signature in signed.signatures.iter().filter(|_| !subjects.is_empty()) {
-            let Makers { signers, contradicted, fault } = makers(self.rules, &signed, signature);
-            if let Some(fault) = contradicted {
-                failures.push(Failure::beside(signature, fault));
-            } else if signers.is_empty() {
-                failures.push(Failure::new(signature, fault, self.rules));
+        let (message_bytes, mut held) = (signed.message.len(), Held::Message);
+        if message_bytes > HELD_BYTES {
+            (signed.message, held) = (Vec::new(), Held::Nothing);
+        }
+        Pending { raw, signed, message_bytes, subjects, held }
+    }
+
+    /// Step 3. Who signed a statement about another image does not matter and is not looked at.
+    fn check(&self, opened: &mut Opened<'_>, work: &mut Work<'_>) {
+        let mut pending = std::mem::take(&mut opened.pending);
+        // Whichever order they were found in.
+        pending.sort_by(|a, b| {
+            (&a.raw.carrier, &a.signed.payload).cmp(&(&b.raw.carrier, &b.signed.payload))
+        });
+        let signers = Signers::of(self.rules, self.location);
+        let mut visits = Vec::new();
+        for (place, piece) in pending.iter().enumerate().filter(|(_, p)| !p.subjects.is_empty()) {
+            let large = piece.held == Held::Nothing;
+            visits.extend(signers.visits(&piece.signed, piece.message_bytes, place, large));
+        }
+        visits.sort();
+        let none = |piece: &Pending<'_>| {
+            piece.signed.signatures.iter().map(|_| Makers::default()).collect()
+        };
+        let mut makers: Vec<Vec<Makers>> = pending.iter().map(none).collect();
+        let mut left = Left::of(work.limits);
+        for visit in &visits {
+            let (Some(piece), Some(makers)) =
+                (pending.get(visit.piece), makers.get_mut(visit.piece))
+            else {
+                continue;
+            };
+            if left.is_short() {
+                visit.missed(makers);
+                continue;
             }
-            signed_by.extend(signers);
+            let again = match piece.held {
+                Held::Message => None,
+                Held::Nothing => self.again(piece, work.limits),
+            };
+            let signed = again.as_ref().unwrap_or(&piece.signed);
+            signers.visit(visit, signed, makers, self.rules, &mut left, work);
         }
-        Candidate {
-            carrier: raw.carrier.clone(),
-            payload: signed.payload,
-            statement: signed.statement,
-            subjects,
-            signed_by,
-            failures,
+        let unasked = makers.iter().flatten().filter(|makers| makers.is_unasked()).count();
+        if unasked > 0 {
+            let why = left.why(work.limits, unasked);
+            opened.findings.push(complaint::left_out(self.image, why));
         }
+        let made = pending.into_iter().zip(makers);
+        opened.signed.extend(made.map(|(piece, makers)| piece.made_by(makers, &signers)));
+    }
+
+    /// A large piece as it was opened first.
+    fn again(&self, piece: &Pending<'_>, limits: &Limits) -> Option<Signed> {
+        let envelopes = attest::open(piece.raw, limits).ok()?;
+        envelopes.into_iter().find_map(|envelope| match envelope {
+            Envelope::Signed(signed) => Some(*signed),
+            Envelope::Message(message) => {
+                Some(message.over(document(self.image, &piece.raw.attached_to)?))
+            }
+            _ => None,
+        })
     }
 
     /// Steps 4 to 6, and everything that has to be said.
-    fn conclude(&self, opened: Opened) -> Proofs {
-        let Opened { mut signed, mut bare, mut documents, mut links, mut findings } = opened;
+    fn conclude(&self, opened: Opened<'_>) -> Proofs {
+        let Opened { mut signed, mut bare, mut documents, mut links, mut findings, .. } = opened;
         links.sort_by(|a, b| {
             let key = |link: &CarriedLink| (link.carrier.clone(), link.document.payload.clone());
             (key(a), &a.document.message).cmp(&(key(b), &b.document.message))
@@ -436,96 +547,11 @@ pub(in crate::trust) fn document<'i>(
     image.documents().find(|document| document.digest == *digest)
 }
 
-/// What step 3 says about one signature.
-pub(in crate::trust) struct Makers {
-    /// The configured signers who made it.
-    pub(in crate::trust) signers: Vec<Signer>,
-    /// A configured key made it, and what lies beside it says otherwise.
-    pub(in crate::trust) contradicted: Option<SigstoreError>,
-    /// Why no keyless signer made it, where there is a certificate.
-    pub(in crate::trust) fault: Option<SigstoreError>,
-}
-
-/// Step 3 for one signature.
-pub(in crate::trust) fn makers(
-    rules: &TrustRules,
-    signed: &Signed,
-    signature: &Signature,
-) -> Makers {
-    let certified = signed.material.as_ref().is_some_and(|m| !m.certificates.is_empty());
-    // Beside a certificate only keyless signers are meant: what says that one key signed is not read as another.
-    let keys = rules.keys().filter(|_| !certified);
-    let makers = keys.filter(|(_, key)| key.verifies(&signed.message, &signature.bytes));
-    let (mut signers, contradicted) = consistent(signed, signature, makers, rules);
-    let (vouched, fault) = vouched(rules, signed, signature);
-    signers.extend(vouched);
-    Makers { signers, contradicted, fault }
-}
-
-/// Step 3 for keyless signers: those whose identity a trusted root vouches for, else what is wrong. That the
-/// certificate is somebody else's says least, so any other reason goes before it.
-fn vouched(
-    rules: &TrustRules,
-    signed: &Signed,
-    signature: &Signature,
-) -> (Vec<Signer>, Option<SigstoreError>) {
-    let claim = sigstore::Claim::of(signed, signature);
-    let Some(claim) = claim.filter(|claim| !claim.material.certificates.is_empty()) else {
-        return (Vec::new(), None);
-    };
-    let (mut found, mut fault) = (Vec::new(), None);
-    for (name, keyless) in rules.keyless() {
-        let Keyless { identity, root, demands } = keyless;
-        match sigstore::verify(&claim, identity, root, demands) {
-            Ok(vouched) => found.push(Signer {
-                name: name.to_owned(),
-                identity: SignerIdentity::Keyless(Box::new(vouched)),
-            }),
-            Err(error) if matches!(fault, None | Some(SigstoreError::Identity(_))) => {
-                fault = Some(error);
-            }
-            Err(_) => {}
-        }
-    }
-    (found, fault)
-}
-
 /// A link and the name of its file, which is a hint as in in-toto itself.
 fn carried(raw: &Raw, document: Document) -> CarriedLink {
     const TITLE: &str = "org.opencontainers.image.title";
     let file = raw.annotations.get(TITLE).cloned();
     CarriedLink { carrier: raw.carrier.clone(), file, document }
-}
-
-/// Step 3 for keys: of `makers`, which made the signature, those where what lies beside it is about that very signature;
-/// else why not.
-fn consistent<'k>(
-    signed: &Signed,
-    signature: &Signature,
-    makers: impl Iterator<Item = (Signer, &'k PublicKey)>,
-    rules: &TrustRules,
-) -> (Vec<Signer>, Option<SigstoreError>) {
-    let claim = sigstore::Claim::of(signed, signature);
-    let (mut found, mut fault) = (Vec::new(), None);
-    for (mut signer, key) in makers {
-        let beside = match rules.recording(&signer) {
-            Some(recording) => sigstore::verify_recorded(claim.as_ref(), key, recording).map(Some),
-            None => claim
-                .as_ref()
-                .map_or(Ok(()), |claim| sigstore::consistent_beside(claim, key))
-                .map(|()| None),
-        };
-        match beside {
-            Ok(proven) => {
-                if let SignerIdentity::Key { recorded, .. } = &mut signer.identity {
-                    *recorded = proven.map(Box::new);
-                }
-                found.push(signer);
-            }
-            Err(error) => fault = Some(error),
-        }
-    }
-    (found, fault)
 }
 
 /// Step 5 for plain signatures: who signed each digest.

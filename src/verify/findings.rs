@@ -35,6 +35,33 @@ pub fn others_waited(image: &PinnedReference, limit_name: &str) -> Finding {
     Finding::new(Code::LimitExceeded, subject).with(Key::Why, why)
 }
 
+/// Makes errors of what says that evidence was left out, where what is missing may be among it: nobody has to guess why the
+/// image fails.
+pub fn blame_left_out(findings: &mut [Finding], is_grounded: bool) {
+    let is_missing = |finding: &Finding| {
+        let layout = [Code::LayoutThreshold, Code::LayoutInspectionNotRun];
+        let codes = [Code::SignatureMissing, Code::ProvenanceMissing, Code::SbomMissing];
+        finding.severity == Severity::Error
+            && codes.iter().chain(&layout).any(|code| *code == finding.code)
+    };
+    if is_grounded && !findings.iter().any(is_missing) {
+        return;
+    }
+    for finding in findings.iter_mut().filter(|f| f.code == Code::ImageEvidenceLeftOut) {
+        *finding = finding.clone().at(Severity::Error);
+    }
+}
+
+/// Hints at how the image was built that were not followed.
+pub fn hints_left_out(count: usize, image: &Image) -> Option<Finding> {
+    let why = format!(
+        "{count} more statements of provenance that nobody signed name trusted inputs and were not followed: \
+         the others, which fit the image as well or better, were"
+    );
+    let finding = Finding::new(Code::ImageEvidenceLeftOut, subject(image));
+    (count > 0).then(|| finding.with(Key::From, "provenance").with(Key::Why, why))
+}
+
 fn subject(image: &Image) -> Subject {
     Subject::Image(image.reference.to_string())
 }
@@ -376,5 +403,22 @@ mod tests {
         assert_eq!(errors.map(|f| f.code).collect::<Vec<_>>(), [Code::PolicyDenied]);
         let none = judged(found(), Judgement::default(), &Subject::Run);
         assert!(none.iter().all(|f| f.severity == Severity::Info), "the passing twin");
+    }
+
+    #[test]
+    fn h41_what_was_left_out_is_an_error_where_something_is_missing() {
+        let image = crate::trust::testing::image();
+        let of = |code, severity| Finding::new(code, subject(&image)).at(severity);
+        let (left_out, missing) = (Code::ImageEvidenceLeftOut, Code::SignatureMissing);
+        for (grounded, severity, want) in [
+            (true, Severity::Warning, Severity::Warning),
+            (true, Severity::Error, Severity::Error),
+            (false, Severity::Warning, Severity::Error),
+        ] {
+            let mut findings = [of(left_out, Severity::Warning), of(missing, severity)];
+            blame_left_out(&mut findings, grounded);
+            let found = findings.map(|finding| finding.severity);
+            assert_eq!(found, [want, severity], "{grounded} {severity:?}");
+        }
     }
 }

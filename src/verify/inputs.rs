@@ -1,5 +1,7 @@
 //! Asking the world whether inputs are what their trusted names say.
 
+use std::collections::BTreeMap;
+
 use super::Context;
 use crate::{
     digest::ManifestDigest,
@@ -10,14 +12,30 @@ use crate::{
     source,
 };
 
+/// What the world answered, by question: each is asked once for one image.
+pub type Answers = BTreeMap<Question, Result<(), String>>;
+
 /// Whether every input of the plan is trusted by name.
 ///
 /// # Errors
 /// What is not, and why.
-pub async fn trusted(plan: &Plan, image: &Image, ctx: &Context) -> Result<(), Vec<String>> {
+pub async fn trusted(
+    plan: &Plan,
+    image: &Image,
+    ctx: &Context,
+    answers: &mut Answers,
+) -> Result<(), Vec<String>> {
     let location = &image.reference.location;
     for question in inputs::questions(plan, location, ctx.trust.sources())? {
-        ask(&question, ctx).await.map_err(|why| vec![why])?;
+        let answer = match answers.get(&question) {
+            Some(answer) => answer.clone(),
+            None => {
+                let answer = ask(&question, ctx).await;
+                answers.insert(question, answer.clone());
+                answer
+            }
+        };
+        answer.map_err(|why| vec![why])?;
     }
     Ok(())
 }

@@ -11,6 +11,7 @@ mod findings;
 mod history;
 mod inputs;
 mod rebuilding;
+mod turns;
 
 use std::{collections::BTreeSet, panic::AssertUnwindSafe, pin::pin, sync::Arc};
 
@@ -19,7 +20,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use crate::{
-    attest::Carrier,
+    attest::{Carrier, provenance::Provenance},
     digest::{Digest, ManifestDigest},
     engine::{EngineChoice, EngineSettings},
     finding::{Code, Finding, Key, Severity, Subject},
@@ -33,15 +34,18 @@ use crate::{
         self, Budgets, Meter, Meters, PlatformChoice, Source, SourceError, SourceSettings,
         discover::Discovered, load::Loaded,
     },
-    trust::{self, Attested, Proofs, SourceRefs, TrustRules, layout::JudgedLayout},
+    trust::{
+        self, Attested, Known, Proof, Proofs, SourceRefs, TrustRules, Work, layout::JudgedLayout,
+    },
     verdict::{Decision, Evidence, Grounds, Inputs, PlatformVerdict, Verdict},
 };
 
 pub use allowed::{AllowRule, in_force};
-use claims::Claims;
+use claims::{Claims, Foreseen};
 pub use contents::{Contents, fetch as fetch_contents, read as read_contents};
 pub use rebuilding::side;
 use rebuilding::{HeadStart, Outcome};
+pub use turns::Turns;
 
 /// What a verification needs besides the image and the time.
 #[derive(Clone)]
@@ -62,6 +66,8 @@ pub struct Context {
     pub limits: Limits,
     /// What all images together may take.
     pub budgets: Budgets,
+    /// Where what takes long is computed.
+    pub turns: Turns,
     /// What is left of an image once it is judged.
     pub keep: Keep,
     /// Where progress goes.
@@ -177,14 +183,17 @@ async fn judge_platforms(
             return (vec![unreadable(error.into_finding(subject()), None, None)], Vec::new());
         }
     };
+    let ctx = &Arc::new(ctx.clone());
     let mut verdicts: Vec<PlatformVerdict> = Vec::with_capacity(loaded.images.len());
+    // What is attached to an index is attached to each of its manifests.
+    let mut known = Known::default();
     for image in loaded.images {
         let denied = || verdicts.iter().filter(|verdict| !verdict.decision.is_pass()).count();
         if ctx.keep == Keep::Findings && denied() >= DENIED_ENOUGH {
             break;
         }
         verdicts.push(match image {
-            Ok(image) => judge_image(&*source, image, ctx, meters, now).await,
+            Ok(image) => judge_image(&*source, image, ctx, meters, now, &mut known).await,
             Err(lost) => {
                 let finding = lost.error.into_finding(subject());
                 unreadable(finding, lost.platform, Some(lost.manifest))
@@ -237,20 +246,29 @@ pub async fn open_alone(
 async fn judge_image(
     source: &dyn Source,
     image: Image,
-    ctx: &Context,
+    ctx: &Arc<Context>,
     meters: &Meters,
     now: Timestamp,
+    known: &mut Known,
 ) -> PlatformVerdict {
     let found = find(source, &image, ctx).await;
-    let proven = Proven::of(image, found, ctx, now).with_refs(ctx).await;
-    let (evidence, findings, judgement) = match proven.denied_already(ctx, now) {
+    let proven = prove(image, found, ctx, now, known).await.with_refs(ctx).await;
+    let (proven, denied) = aside(ctx, move |ctx| {
+        let denied = proven.denied_already(ctx, now);
+        (proven, denied)
+    })
+    .await;
+    let (evidence, findings, judgement) = match denied {
         Some(denied) if matches!(source.location(), Location::Registry(_)) => denied,
         denied => {
             // What lies on this disk is read, so that a report says all that is wrong; nothing is built of it.
             let depth = if denied.is_some() { Depth::Layers } else { Depth::Rebuild };
             let (evidence, findings) = look_inside(source, proven, depth, ctx, meters, now).await;
-            let judgement = judge(&evidence, &findings, ctx, now);
-            (evidence, findings, judgement)
+            aside(ctx, move |ctx| {
+                let judgement = judge(&evidence, &findings, ctx, now);
+                (evidence, findings, judgement)
+            })
+            .await
         }
     };
     let subject = Subject::Image(evidence.image.reference.to_string());
@@ -261,6 +279,7 @@ async fn judge_image(
     if grounds.is_none() && findings.iter().all(|f| f.severity < Severity::Error) {
         findings.push(nothing.clone());
     }
+    findings::blame_left_out(&mut findings, grounds.is_some());
     // The gravest first; among equals the order of the table, which is that of the pipeline.
     findings.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.cmp(b)));
     findings.dedup();
@@ -306,9 +325,38 @@ pub async fn weigh(
     ctx: &Context,
     now: Timestamp,
 ) -> (Evidence, Vec<Finding>) {
-    let proven = Proven::of(image, found, ctx, now).with_refs(ctx).await;
+    let ctx = &Arc::new(ctx.clone());
+    let proven = prove(image, found, ctx, now, &mut Known::default()).await.with_refs(ctx).await;
     let meters = Meters::new(&ctx.budgets, source.location());
     look_inside(source, proven, Depth::Rebuild, ctx, &meters, now).await
+}
+
+/// What takes long and waits for nobody, away from the threads that answer.
+async fn aside<T: Send + 'static>(
+    ctx: &Arc<Context>,
+    work: impl FnOnce(&Context) -> T + Send + 'static,
+) -> T {
+    let shared = Arc::clone(ctx);
+    ctx.turns.run(move |_| work(&shared)).await
+}
+
+/// What is proven about an image. Evidence that was checked for another platform already is `known`.
+async fn prove(
+    image: Image,
+    found: Discovered,
+    ctx: &Arc<Context>,
+    now: Timestamp,
+    known: &mut Known,
+) -> Proven {
+    let (shared, mut so_far) = (Arc::clone(ctx), std::mem::take(known));
+    let proving = ctx.turns.run(move |turn| {
+        let go_on = &mut || turn.go_on();
+        let mut work = Work { limits: &shared.limits, known: &mut so_far, go_on };
+        (Proven::of(image, found, &shared, now, &mut work), so_far)
+    });
+    let (proven, so_far) = proving.await;
+    *known = so_far;
+    proven
 }
 
 /// How far an image is looked into, where anybody asks for it.
@@ -329,6 +377,8 @@ struct Proven {
     layouts: Vec<JudgedLayout>,
     /// What others rebuilt of the provenance that is known so far.
     attested: Attested,
+    /// The provenance that will count unless a file of the image says otherwise.
+    foreseen: Proof<Provenance>,
     /// Whether branch and tag of the source hold its commit, where a rule relies on that.
     refs: SourceRefs,
     findings: Vec<Finding>,
@@ -336,31 +386,36 @@ struct Proven {
 
 impl Proven {
     #[tracing::instrument(level = "debug", skip_all, name = "prove", fields(platform = %image.platform))]
-    fn of(image: Image, found: Discovered, ctx: &Context, now: Timestamp) -> Self {
+    fn of(
+        image: Image,
+        found: Discovered,
+        ctx: &Context,
+        now: Timestamp,
+        work: &mut Work<'_>,
+    ) -> Self {
         let Discovered { raws, mut findings, shares } = found;
         let location = &image.reference.location;
         let trust = ctx.trust.judged_at(now);
-        let proofs = trust::verify::prove(&raws, &image, &trust, location, &ctx.limits);
+        let proofs = trust::prove_within(&raws, &image, &trust, location, work);
         let carriers = raws.into_iter().map(|raw| raw.carrier).collect();
         // What was held are the bytes as they came; what is proven of them is less.
         drop(shares);
         findings.extend(proofs.findings.iter().cloned());
         let layouts = ctx.trust.layouts();
         let (layouts, said) =
-            trust::layout::prove_layouts(layouts, &proofs.links, &image, now, &ctx.limits);
+            trust::layout::prove_layouts(layouts, &proofs.links, &image, now, work);
         findings.extend(said);
         findings.extend(trust::freshness::findings(&ctx.trust, location, now));
         findings.extend(findings::beyond(&proofs.attestations));
-        let foreseen = claims::foreseen(&proofs, &image, ctx);
-        let (attested, _) = attested::count(&proofs, &image, &foreseen.payloads, ctx, now);
+        let Foreseen { provenance: foreseen, payloads } = claims::foreseen(&proofs, &image, ctx);
+        let (attested, _) = attested::count(&proofs, &image, &payloads, ctx, now);
         let refs = SourceRefs::default();
-        Self { image, carriers, proofs, layouts, attested, refs, findings }
+        Self { image, carriers, proofs, layouts, attested, foreseen, refs, findings }
     }
 
     /// With what the source's repository says, where a rule relies on it: such rules judge before anything is built, too.
     async fn with_refs(mut self, ctx: &Context) -> Self {
-        let provenance = claims::foreseen(&self.proofs, &self.image, ctx).provenance;
-        self.refs = history::of(&provenance, self.refs, ctx).await;
+        self.refs = history::of(&self.foreseen, self.refs, ctx).await;
         self
     }
 
@@ -400,7 +455,8 @@ impl Proven {
         now: Timestamp,
     ) -> (Evidence, Vec<Finding>) {
         let Self { image, carriers, proofs, layouts, refs, mut findings, .. } = self;
-        let Outcome { rebuild, warrant } = outcome;
+        let Outcome { rebuild, warrant, left_out } = outcome;
+        findings.extend(findings::hints_left_out(left_out, &image));
         let (attested, of_attested) =
             attested::count(&proofs, &image, &claims.payloads(), ctx, now);
         let plan_options = rebuilding::plan_options(&contents, ctx);
@@ -441,17 +497,20 @@ async fn look_inside(
     source: &dyn Source,
     proven: Proven,
     depth: Depth,
-    ctx: &Context,
+    ctx: &Arc<Context>,
     meters: &Meters,
     now: Timestamp,
 ) -> (Evidence, Vec<Finding>) {
-    let Proven { image, proofs, attested, .. } = &proven;
-    let rebuilds = depth == Depth::Rebuild && ctx.rebuilds(attested);
-    if !ctx.wants_contents(image) {
-        let contents = Contents::not_read();
-        let claims = claims::claims(proofs, &contents, image, ctx);
-        return proven.with(contents, claims, Outcome::not_made(ctx), ctx, now);
+    let rebuilds = depth == Depth::Rebuild && ctx.rebuilds(&proven.attested);
+    if !ctx.wants_contents(&proven.image) {
+        return aside(ctx, move |ctx| {
+            let contents = Contents::not_read();
+            let claims = claims::claims(&proven.proofs, &contents, &proven.image, ctx);
+            proven.with(contents, claims, Outcome::not_made(ctx), ctx, now)
+        })
+        .await;
     }
+    let image = &proven.image;
     ctx.talk.stage("contents");
     let layers = meters.layers.part();
     layers.keep(source::load::stored_bytes(image)).await;
@@ -460,26 +519,29 @@ async fn look_inside(
     layers.settle();
     let trees = meters.trees.part();
     let foreseen = match rebuilds && !ctx.says_embedded(image) {
-        true => {
-            let provenance = claims::foreseen(proofs, image, ctx).provenance;
-            rebuilding::foreseen(&provenance, image, &fetched, ctx)
-        }
+        true => rebuilding::foreseen(&proven.foreseen, image, &fetched, ctx),
         false => None,
     };
     let (contents, head_start) = read_beside(fetched, foreseen, image, ctx, &trees).await;
-    let claims = claims::claims(proofs, &contents, image, ctx);
+    let (proven, contents, claims, counted) = aside(ctx, move |ctx| {
+        let claims = claims::claims(&proven.proofs, &contents, &proven.image, ctx);
+        let payloads = claims.payloads();
+        let counted = attested::count(&proven.proofs, &proven.image, &payloads, ctx, now).0;
+        (proven, contents, claims, counted)
+    })
+    .await;
     // The layers may hold provenance of their own.
     let refs = history::of(&claims.provenance, proven.refs.clone(), ctx).await;
-    let counted = attested::count(proofs, image, &claims.payloads(), ctx, now).0;
     let outcome = if rebuilds && ctx.rebuilds(&counted) {
         if head_start.is_none() {
             ctx.talk.stage("rebuild");
         }
-        rebuilding::rebuild(&claims, image, &contents, head_start, ctx, now).await
+        rebuilding::rebuild(&claims, &proven.image, &contents, head_start, ctx, now).await
     } else {
         Outcome::not_made(ctx)
     };
-    Proven { refs, ..proven }.with(contents, claims, outcome, ctx, now)
+    let proven = Proven { refs, ..proven };
+    aside(ctx, move |ctx| proven.with(contents, claims, outcome, ctx, now)).await
 }
 
 /// Reads the layers, and meanwhile builds what will be asked for, where that is foreseen: a builder waits for much.

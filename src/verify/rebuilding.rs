@@ -2,7 +2,11 @@
 
 use jiff::Timestamp;
 
-use super::{Contents, Context, OnMismatch, Uncounted, allowed, claims::Claims, inputs};
+use super::{
+    Contents, Context, OnMismatch, Uncounted, allowed,
+    claims::Claims,
+    inputs::{self, Answers},
+};
 use crate::{
     attest::provenance::Provenance,
     compare::{self, Allowance, CompareError, Comparison, Level, Side, SideWords, Which},
@@ -13,7 +17,7 @@ use crate::{
     rebuild::{
         Clue, Coverage, Determinism, EmbeddedLayer, Failure, FailureKind, Gap, Plan, Planned,
         Rebuild, Rebuilt, Warrant, exporter,
-        inputs::questions,
+        hints::{self, Hints},
         plan::{PlanOptions, plan},
     },
     reference::{Location, PinnedReference, Selector},
@@ -21,8 +25,10 @@ use crate::{
     trust::Proof,
 };
 
-/// Unproven provenance that is tried, where it names trusted inputs alone.
-const HINTS: usize = 3;
+/// Plans of unproven provenance that are built, where they name trusted inputs alone.
+const MOST_BUILT: usize = 3;
+/// Plans of unproven provenance whose inputs are asked for.
+const MOST_ASKED: usize = 128;
 
 /// The first build of a plan, made while the published layers were read.
 pub struct HeadStart {
@@ -57,13 +63,15 @@ pub struct Outcome {
     pub rebuild: Rebuild,
     /// Why it counts.
     pub warrant: Warrant,
+    /// Hints that name trusted inputs and were not followed, because others were.
+    pub left_out: usize,
 }
 
 impl Outcome {
     /// Nobody asked, or somebody forbade it.
     pub fn not_made(ctx: &Context) -> Self {
         let rebuild = ctx.forbids_rebuild().map_or(Rebuild::NotAsked, Rebuild::Forbidden);
-        Self { rebuild, warrant: Warrant::default() }
+        Self { rebuild, warrant: Warrant::default(), left_out: 0 }
     }
 }
 
@@ -77,7 +85,7 @@ pub async fn rebuild(
     ctx: &Context,
     now: Timestamp,
 ) -> Outcome {
-    let outcome = |rebuild, warrant| Outcome { rebuild, warrant };
+    let outcome = |rebuild, warrant| Outcome { rebuild, warrant, left_out: 0 };
     match &claims.provenance {
         Proof::Missing => outcome(Rebuild::NoProvenance, Warrant::default()),
         Proof::Proven(proven) => {
@@ -103,34 +111,29 @@ async fn follow_hints(
     ctx: &Context,
     now: Timestamp,
 ) -> Outcome {
-    let options = plan_options(contents, ctx);
-    let (mut why, mut made, mut tried) = (Vec::new(), None, Vec::new());
-    for provenance in hints {
-        let Planned::Plan(plan) = plan(provenance, image, &options) else { continue };
-        let location = &image.reference.location;
-        if let Err(untrusted) = questions(&plan, location, ctx.trust.sources()) {
-            if why.is_empty() {
-                why = untrusted;
-            }
+    let Hints { fitting, mut left_out, untrusted: mut why } =
+        fitting(hints, image, contents, ctx).await;
+    let (mut made, mut answers, mut built) = (None, Answers::new(), 0_usize);
+    for (asked, (place, plan)) in fitting.into_iter().enumerate() {
+        // Who adds hints that name trusted inputs could let us ask and build for ever.
+        let Some(provenance) =
+            hints.get(place).filter(|_| asked < MOST_ASKED && built < MOST_BUILT)
+        else {
+            left_out = left_out.saturating_add(1);
             continue;
-        }
-        // Who adds hints that name trusted inputs could let us build for ever.
-        if tried.contains(&plan) || tried.len() >= HINTS {
-            continue;
-        }
-        let answer = inputs::trusted(&plan, image, ctx).await;
-        tried.push(plan);
-        if let Err(untrusted) = answer {
+        };
+        if let Err(untrusted) = inputs::trusted(&plan, image, ctx, &mut answers).await {
             why = untrusted;
             continue;
         }
+        built = built.saturating_add(1);
         let rebuild = follow(provenance, image, contents, head_start.take(), ctx, now).await;
         let level = match &rebuild {
             Rebuild::Compared(rebuilt) => rebuilt.comparison.level.number(),
             _ => 0,
         };
         if level >= ctx.policies.asked_level() {
-            return Outcome { rebuild, warrant: Warrant::TrustedInputs };
+            return Outcome { rebuild, warrant: Warrant::TrustedInputs, left_out: 0 };
         }
         why = vec!["the image does not come out of the trusted inputs that it names".to_owned()];
         made = made.or(Some(rebuild));
@@ -145,7 +148,23 @@ async fn follow_hints(
         }
         _ => Rebuild::NoProvenance,
     };
-    Outcome { rebuild, warrant: Warrant::None(why) }
+    Outcome { rebuild, warrant: Warrant::None(why), left_out }
+}
+
+/// The hints that name trusted inputs alone, the likeliest first.
+async fn fitting(
+    hints: &[&Provenance],
+    image: &Image,
+    contents: &Contents,
+    ctx: &Context,
+) -> Hints {
+    let (options, sources) = (plan_options(contents, ctx), ctx.trust.sources().to_vec());
+    let hints: Vec<Provenance> = hints.iter().copied().cloned().collect();
+    let image = image.clone();
+    let choosing = ctx
+        .turns
+        .run(move |turn| hints::choose(&hints, &image, &options, &sources, &mut || turn.go_on()));
+    choosing.await
 }
 
 /// Rebuilds `image` as this provenance says. A head start counts where it followed the very plan.

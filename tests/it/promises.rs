@@ -225,6 +225,7 @@ impl Scene {
             },
             limits: Limits::default(),
             budgets: source::Budgets::new(&Limits::default()),
+            turns: hallmark::verify::Turns::default(),
             keep: hallmark::verify::Keep::Evidence,
             talk: Arc::new(Silent),
         }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{Chain, Demands, Inspections, LayoutError, Links, Offered, Remark};
+use super::{Chain, Demands, Inspections, LayoutError, Links, Offered, Remark, known::known};
 use crate::{
     attest::{
         Carrier,
@@ -17,9 +17,11 @@ use crate::{
     digest::ManifestDigest,
     finding::{Code, Fact, Finding, Key, Subject},
     image::Image,
-    limits::Limits,
     reference::Location,
-    trust::{Basis, ImagePattern, PublicKey, Signer, SignerIdentity, Verified},
+    trust::{
+        Basis, ImagePattern, PublicKey, Signer, SignerIdentity, Verified, complaint,
+        work::{Left, Work},
+    },
 };
 
 /// A layout that images have to be made by.
@@ -100,15 +102,19 @@ pub fn prove_layouts(
     carried: &[CarriedLink],
     image: &Image,
     now: Timestamp,
-    limits: &Limits,
+    work: &mut Work<'_>,
 ) -> (Vec<JudgedLayout>, Vec<Finding>) {
-    let here = carried
-        .iter()
-        .map(|one| Offered { file: one.file.clone(), document: one.document.clone() });
-    let links = Links { here: here.collect(), shared: true, ..Links::default() };
+    let limits = work.limits;
     let (mut judged, mut findings) = (Vec::new(), Vec::new());
+    let offered: Vec<Offered> = carried
+        .iter()
+        .map(|one| Offered { file: one.file.clone(), document: one.document.clone() })
+        .collect();
+    let mut left = Left::of(limits);
     for rule in rules.iter().filter(|rule| rule.is_for(&image.reference.location)) {
         let inspections = rule.inspections;
+        let here = known(&rule.layout, &rule.keys, &offered, &mut left, work);
+        let links = Links { here, shared: true, ..Links::default() };
         let demands = Demands { keys: &rule.keys, now, inspections, limits };
         let left = |products: &Artifacts| subject(products, image).is_some();
         let chain = super::verify_for(&rule.layout, &links, &demands, Some(&left));
@@ -128,6 +134,10 @@ pub fn prove_layouts(
             }
         };
         judged.push(JudgedLayout { name: rule.name.clone(), state });
+    }
+    if left.is_short() {
+        let why = left.why(limits, carried.len());
+        findings.push(complaint::left_out(image, format!("of {} links: {why}", carried.len())));
     }
     (judged, findings)
 }

@@ -26,6 +26,7 @@
 mod choose;
 mod error;
 mod image;
+mod known;
 mod rules;
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,12 @@ use serde_json::{Value, json};
 use sigstore::crypto::SigningScheme;
 
 use super::*;
-use crate::{attest::in_toto::canonical, digest::Digest, finding::Code, trust::testing::TestKey};
+use crate::{
+    attest::{Signature, in_toto::canonical},
+    digest::Digest,
+    finding::Code,
+    trust::testing::TestKey,
+};
 
 const NOW: &str = "2026-06-01T00:00:00Z";
 
@@ -595,7 +600,7 @@ fn an_image_is_proven_missing_or_unproven() {
         signed(&package, &[&bench.packer])
     };
     let write = signed(&link("write", &[], &[("foo.py", "code")]), &[&bench.writer]);
-    let judge = |documents: &[&Document], now: &str| {
+    let judge_within = |documents: &[&Document], now: &str, checks: usize| {
         let carried: Vec<CarriedLink> = documents
             .iter()
             .map(|document| CarriedLink {
@@ -611,13 +616,16 @@ fn an_image_is_proven_missing_or_unproven() {
             keys: vec![bench.owner.public.clone()],
             inspections: Inspections::Proven,
         };
-        let limits = Limits::default();
+        let limits = Limits { signature_checks: checks, ..Limits::default() };
+        let (known, go_on) = (&mut crate::trust::Known::default(), &mut || true);
+        let work = &mut crate::trust::Work { limits: &limits, known, go_on };
         let (judged, findings) =
-            prove_layouts(&[rule], &carried, &image, now.parse().unwrap(), &limits);
+            prove_layouts(&[rule], &carried, &image, now.parse().unwrap(), work);
         let codes: Vec<Code> = findings.iter().map(|finding| finding.code).collect();
         let [judged] = judged.as_slice() else { panic!("{judged:?}") };
         (judged.state.clone(), codes)
     };
+    let judge = |documents: &[&Document], now: &str| judge_within(documents, now, 1000);
     let good = package(&manifest.bytes);
     let (state, codes) = judge(&[&write, &good], NOW);
     let LayoutState::Proven(verified) = state else { panic!("{state:?}") };
@@ -633,4 +641,23 @@ fn an_image_is_proven_missing_or_unproven() {
         let (found, codes) = judge(documents, now);
         assert_eq!((found.name(), codes), (state, vec![code]));
     }
+    // Attack H41: copies of good links with more signatures, and links of strangers, before the good ones.
+    let crowd: Vec<Document> = (0..40_usize)
+        .map(|n| {
+            let mut copy = if n % 2 == 0 { write.clone() } else { good.clone() };
+            if n % 4 > 1 {
+                copy.message.push(b' ');
+            }
+            let junk = |byte: usize| {
+                let bytes = vec![u8::try_from(byte % 256).unwrap(); 70];
+                Signature { bytes, ..copy.signatures[0].clone() }
+            };
+            copy.signatures = (0..16).map(|m| junk(n * 16 + m)).collect();
+            copy
+        })
+        .collect();
+    let all: Vec<&Document> = crowd.iter().chain([&write, &good]).collect();
+    let (state, codes) = judge_within(&all, NOW, 130);
+    assert!(matches!(state, LayoutState::Proven(_)), "{state:?}");
+    assert_eq!(codes, [Code::ImageEvidenceLeftOut]);
 }

@@ -897,6 +897,7 @@ fn too_much_is_a_warning_that_names_the_limit() {
 
 mod attacks;
 mod captured;
+mod crowd;
 mod examined;
 mod keyless;
 mod message;

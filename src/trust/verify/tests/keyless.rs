@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{captured::folder, *};
 use crate::trust::{
-    Keyless, SignerKeys,
+    Keyless, SignerIdentity, SignerKeys,
     sigstore::{
         Demands, KeylessIdentity, NoCtLog, Pattern, Recording, TextMatch, TimeSource, Times,
         TrustedRoot,

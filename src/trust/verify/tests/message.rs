@@ -12,7 +12,7 @@ use rcgen::{
 
 use super::*;
 use crate::trust::{
-    SignerKeys,
+    Keyless, SignerKeys,
     sigstore::{Demands, KeylessIdentity, NoCtLog, PrivateRoot, TextMatch, Times, TrustedRoot},
 };
 
