@@ -178,13 +178,14 @@ mod tests {
         assert_eq!(misfits(&fits, &plain), 0);
         assert_eq!(misfits(&plan_of(&hint(MADE + 1, "1"), &plain), &plain), 1, "another time");
         assert_eq!(misfits(&fits, &shown), 2, "another commit and another base");
-        shown.config.runtime.labels.clear();
+        std::sync::Arc::make_mut(&mut shown.config).runtime.labels.clear();
         for (step, want) in [
             ("RUN |1 VERSION=1 /bin/sh -c make", 0),
             ("RUN |1 VERSION=2 /bin/sh -c make", 1),
             ("RUN make VERSION=2 x", 0),
         ] {
-            step.clone_into(&mut shown.config.history[0].created_by);
+            let config = std::sync::Arc::make_mut(&mut shown.config);
+            step.clone_into(&mut config.history[0].created_by);
             assert_eq!(misfits(&fits, &shown), want, "{step}");
         }
         let labelled = Plan { labels: [("a".to_owned(), "b".to_owned())].into(), ..fits };

@@ -551,7 +551,7 @@ fn reports_stay_as_small_as_they_are_taken() {
         (0..60).map(hash).collect::<String>()
     };
     let ghost = |n: usize| {
-        let package = Subject::Package(noise(n));
+        let package = Subject::Package { name: noise(n), version: PackageVersion::Missing };
         Finding::new(Code::SbomPackageGhost, package).with(Key::Why, noise(n))
     };
     let mut findings: Vec<Finding> = (0..1500).map(ghost).collect();
