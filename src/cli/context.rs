@@ -29,7 +29,7 @@ use crate::{
     reference::{PinnedReference, Reference, Selector},
     scratch::open_file,
     sign::Password,
-    source::{self, Budgets, PlatformChoice, SourceSettings},
+    source::{self, Budgets, PlatformChoice, SourceSettings, address::Unlisted},
     verify::{
         AllowRule, AttestedOptions, Context, Keep, OnMismatch, RebuildOptions, Turns, Uncounted,
         When,
@@ -322,7 +322,7 @@ fn exceptions(config: &Config, asked: Option<&str>) -> Result<Vec<Exception>, Fa
     Ok(all)
 }
 
-/// Hosts of sources that may lie in private networks: those that the operator says so of, and those whose repositories are trusted
+/// Hosts of sources that may lie in private networks or on this machine: those that the operator says so of, and those whose repositories are trusted
 /// by name.
 fn private_sources(config: &Config) -> Vec<String> {
     let trusted = config.trust.sources().iter();
@@ -351,6 +351,8 @@ fn rebuild(config: &Config, asked: Option<When>) -> RebuildOptions {
         frontends: config.rebuild.frontends.clone(),
         settings: EngineSettings {
             plain_http: plain.map(|r| r.host.clone()).collect(),
+            listed: config.registries.iter().map(|r| r.host.clone()).collect(),
+            unlisted: Unlisted::default(),
             certificate_authorities: own_ca.collect(),
             private_sources: private_sources(config),
             mirrors: config.rebuild.mirrors.clone(),

@@ -104,6 +104,7 @@ fn rules(args: &Serve, global: &Global, bound: Option<SocketAddr>) -> Result<Rul
         true => Unlisted::PublicOrLoopback,
         false => Unlisted::PublicOnly,
     };
+    ctx.rebuild.settings.unlisted = ctx.sources.unlisted;
     let inputs = ctx.inputs();
     let all = json!({
         "configuration": file.to_string(),

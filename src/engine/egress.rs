@@ -2,8 +2,8 @@
 //!
 //! Turns a repository's URL into a proxy on a socket of the job, and what git is told to use it. git itself has no network: every
 //! connection, and every redirect that a server answers with, is asked for here, and the address is judged after the name was
-//! resolved (attack G10): the repository's own host in public networks, in private ones where the operator says so, at this
-//! machine only where it is named so, and never at a link-local or metadata address; other hosts no further inside than that. Behind the operator's proxy it is that proxy which resolves
+//! resolved (attack G10): the repository's own host in public networks, in private ones and at this machine where the operator
+//! says so, and never at a link-local or metadata address; other hosts no further inside than that. Behind the operator's proxy it is that proxy which resolves
 //! names, and its credentials stay here. Ends with its value: no step of a build finds it.
 
 use std::{
@@ -25,12 +25,17 @@ use tokio::{
 use url::Url;
 
 use super::EngineSettings;
-use crate::reach::{Reach, is_loopback};
+use crate::{
+    reach::{Reach, is_loopback},
+    source::address::reach_from_here,
+};
 
 /// Longest head of a request, in bytes.
 const HEAD_BYTES: u64 = 32 << 10;
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(30);
+/// What lets a source lie inside.
+const ALLOW: &str = "; rebuild.privateSources in hallmark.yaml can allow it";
 /// The port of `git://`.
 const GIT_PORT: u16 = 9418;
 
@@ -115,9 +120,10 @@ impl Egress {
 struct Rule {
     home: String,
     inside: Inside,
-    /// Whether the operator's settings name the host, who then may have put it anywhere.
+    /// Whether the operator's settings name the host, who then may have put it anywhere; a registry on this machine says nothing
+    /// of what else listens here.
     listed: bool,
-    /// Whether the operator lets the host lie in a private network.
+    /// Whether the operator lets the host lie in a private network, or be this machine.
     private: bool,
     /// How far inside the repository's own host was found, as a number of [`Reach`].
     found: AtomicU8,
@@ -130,8 +136,9 @@ struct Rule {
 impl Rule {
     fn new(home: &str, inside: Inside, settings: &EngineSettings) -> Self {
         let named = |host: &str| host.rsplit_once(':').map_or(host, |(name, _)| name) == home;
-        let listed = settings.hosts().into_iter().any(named)
-            || settings.certificate_authorities.iter().any(|(host, _)| named(host));
+        let listed = !is_loopback(home)
+            && (settings.hosts().into_iter().any(named)
+                || settings.certificate_authorities.iter().any(|(host, _)| named(host)));
         let proxy = settings.proxy.as_deref().and_then(|proxy| Url::parse(proxy).ok());
         let except = settings.no_proxy.as_deref().unwrap_or_default().split(',');
         Self {
@@ -148,21 +155,26 @@ impl Rule {
 
     /// Judges an address that a host was found at.
     fn allows(&self, host: &str, address: IpAddr) -> bool {
-        let reach = Reach::of(address);
+        let reach = reach_from_here(address);
         if host != self.home {
             return reach != Reach::Never && reach as u8 <= self.found.load(Ordering::Acquire);
         }
         let allowed = self.listed
             || match reach {
                 Reach::Never => false,
-                Reach::Loopback => self.inside == Inside::AsNamed && is_loopback(host),
-                Reach::Private => self.private && self.inside == Inside::AsNamed,
+                // A name that was listed for a private network does not lead here.
+                Reach::Loopback => self.is_private() && is_loopback(host),
+                Reach::Private => self.is_private(),
                 Reach::Public => true,
             };
         if allowed {
             self.found.store(reach.min(Reach::Loopback) as u8, Ordering::Release);
         }
         allowed
+    }
+
+    fn is_private(&self) -> bool {
+        self.private && self.inside == Inside::AsNamed
     }
 
     fn goes_direct(&self, host: &str) -> bool {
@@ -191,8 +203,9 @@ impl Rule {
         for address in found {
             if !self.allows(host, address.ip()) {
                 let ip = address.ip();
-                let help = match Reach::of(ip) {
-                    Reach::Private => "; rebuild.privateSources in hallmark.yaml can allow it",
+                let help = match reach_from_here(ip) {
+                    Reach::Private => ALLOW,
+                    Reach::Loopback if is_loopback(host) => ALLOW,
                     _ => "",
                 };
                 last = refused(format!("{host} is at {ip}, which may not be reached{help}"));
@@ -351,6 +364,14 @@ mod tests {
             private_sources: vec!["git.example".to_owned()],
             ..EngineSettings::default()
         };
+        let here = EngineSettings {
+            private_sources: vec!["127.0.0.1".to_owned()],
+            ..EngineSettings::default()
+        };
+        let registry = EngineSettings {
+            plain_http: vec!["127.0.0.1:5000".to_owned()],
+            ..EngineSettings::default()
+        };
         let cases = [
             ("git.example", &plain, "192.0.2.1", true),
             ("git.example", &plain, "10.0.0.1", false),
@@ -363,15 +384,19 @@ mod tests {
             ("git.example", &plain, "::ffff:127.0.0.1", false),
             ("git.example", &plain, "169.254.169.254", false),
             ("git.example", &listed, "127.0.0.1", true),
-            ("localhost", &plain, "127.0.0.1", true),
-            ("127.0.0.1", &plain, "127.0.0.1", true),
+            ("localhost", &plain, "127.0.0.1", false),
+            ("127.0.0.1", &plain, "127.0.0.1", false),
+            ("127.0.0.1", &here, "127.0.0.1", true),
+            ("localhost", &here, "127.0.0.1", false),
+            ("127.0.0.2", &here, "127.0.0.2", false),
+            ("127.0.0.1", &registry, "127.0.0.1", false),
         ];
         for (home, settings, address, want) in cases {
             let rule = Rule::new(home, Inside::AsNamed, settings);
             assert_eq!(rule.allows(home, address.parse().unwrap()), want, "{home} at {address}");
         }
         let others = [
-            ("192.0.2.1", "192.0.2.2", true),
+            ("192.0.2.1", "198.51.100.7", true),
             ("192.0.2.1", "10.0.0.1", false),
             ("192.0.2.1", "127.0.0.1", false),
             ("192.0.2.1", "169.254.169.254", false),

@@ -5,7 +5,7 @@
 //! but one image. Neither step can change content: a stored layer is exchanged only for one of the same diffID, and the
 //! embedded layer is written anew from the file.
 
-use std::{fs, io, path::Path};
+use std::{collections::BTreeSet, fs, io, path::Path};
 
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -225,16 +225,18 @@ pub(super) fn registries(settings: &EngineSettings) -> SourceSettings {
         let mut all = settings.certificate_authorities.iter();
         all.find(|(of, _)| of == host).map(|(_, path)| path.clone())
     };
-    let plain = settings.plain_http.iter().map(|host| (host.clone(), true));
-    let own = settings.certificate_authorities.iter().map(|(host, _)| (host.clone(), false));
-    let registries = plain.chain(own).map(|(host, plain_http)| RegistrySettings {
-        ca: ca(&host),
-        host,
-        plain_http,
+    let own = settings.certificate_authorities.iter().map(|(host, _)| host);
+    let hosts: BTreeSet<&String> =
+        settings.plain_http.iter().chain(&settings.listed).chain(own).collect();
+    let registries = hosts.into_iter().map(|host| RegistrySettings {
+        ca: ca(host),
+        host: host.clone(),
+        plain_http: settings.plain_http.contains(host),
         auth_hosts: Vec::new(),
     });
     SourceSettings {
         registries: registries.collect(),
+        unlisted: settings.unlisted,
         proxy: settings.proxy.clone(),
         no_proxy: settings.no_proxy.clone(),
         ..SourceSettings::default()

@@ -42,13 +42,12 @@ use crate::{
     environment,
     limits::{Limits, key},
     progress::{Talk, Underway, Work},
-    reach::is_loopback,
-    rebuild::{EngineKind, EngineReport, Failure, FailureKind, Plan, Producer, pins},
-    reference::Repository,
+    rebuild::{EngineKind, EngineReport, Failure, FailureKind, Plan, Producer},
     scratch::{
         cgroup::{Cgroup, Exceeded},
         used_bytes,
     },
+    source::address::Unlisted,
 };
 pub use git::is_ref_name;
 use inputs::Inputs;
@@ -108,9 +107,13 @@ pub struct Built {
 pub struct EngineSettings {
     /// Registries that are spoken to without TLS.
     pub plain_http: Vec<String>,
+    /// Registries that the operator lists, whatever is said of them: they may be anywhere.
+    pub listed: Vec<String>,
+    /// Where the image's own registry may be, where it is not listed.
+    pub unlisted: Unlisted,
     /// Registries with certificate authorities of their own, as PEM files.
     pub certificate_authorities: Vec<(String, PathBuf)>,
-    /// Hosts of git and http sources that may lie in private networks.
+    /// Hosts of git and http sources that may lie in private networks, or be this machine.
     pub private_sources: Vec<String>,
     /// Where images of a registry are asked for first. They are asked for by digest, so a mirror need not be believed.
     pub mirrors: Vec<Mirror>,
@@ -204,7 +207,7 @@ pub async fn build(
     talk: &dyn Talk,
 ) -> Result<Finished, Failure> {
     let log = Log::new(limits.log_bytes);
-    let settings = &found(reaching_loopback(plan, settings));
+    let settings = &found(settings.clone());
     let (engine, reason) = choose(plan, settings, preference, limits)?;
     talk.line(&format!("engine: {reason}"));
     let store = settings.store.as_ref().map(Store::layout);
@@ -337,26 +340,6 @@ fn left_bytes(folder: &Path) -> u64 {
 fn found(settings: EngineSettings) -> EngineSettings {
     let whole = |store: Store| fs::canonicalize(store.layout()).map_or(store, |f| Store::at(&f));
     EngineSettings { store: settings.store.map(whole), ..settings }
-}
-
-/// Registries on this machine need no TLS, for engines as for the image's own source; buildah has to be told.
-fn reaching_loopback(plan: &Plan, settings: &EngineSettings) -> EngineSettings {
-    let mut settings = settings.clone();
-    for base in pins::bases(plan) {
-        let Ok(Repository { registry, .. }) = base.repository.parse() else { continue };
-        let with_tls = settings.certificate_authorities.iter().any(|(host, _)| *host == registry);
-        if is_loopback(&registry) && !with_tls && !settings.plain_http.contains(&registry) {
-            settings.plain_http.push(registry);
-        }
-    }
-    for mirror in settings.mirrors.clone() {
-        let host = mirror.host().to_owned();
-        let with_tls = settings.certificate_authorities.iter().any(|(other, _)| *other == host);
-        if is_loopback(&host) && !with_tls && !settings.plain_http.contains(&host) {
-            settings.plain_http.push(host);
-        }
-    }
-    settings
 }
 
 /// Puts the published image's embedded build manifest on top of what was rebuilt.
@@ -509,7 +492,6 @@ fn certificates(settings: &EngineSettings, work: &Path) -> io::Result<Option<Pat
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::attest::provenance::MaterialKind;
 
     #[test]
     fn who_is_not_root_is_told_so_first() {
@@ -521,35 +503,5 @@ mod tests {
         assert_eq!(kind, FailureKind::EngineForbidden);
         assert!(why.starts_with("hallmark does not run as root"), "{why}");
         assert!(why.ends_with(&format!("run it as root; {programs}")), "{why}");
-    }
-
-    /// A plan whose bases all come from this registry.
-    fn plan_from(registry: &str) -> Plan {
-        let mut plan = crate::rebuild::tests::plan();
-        for material in &mut plan.materials {
-            if let MaterialKind::Image { name, .. } = &mut material.kind {
-                *name = format!("{registry}/base");
-            }
-        }
-        plan
-    }
-
-    #[test]
-    fn registries_on_this_machine_are_reached_without_tls() {
-        let with_own_ca = EngineSettings {
-            certificate_authorities: vec![("127.0.0.1:5000".to_owned(), PathBuf::from("ca.pem"))],
-            ..EngineSettings::default()
-        };
-        let cases = [
-            ("127.0.0.1:5000", EngineSettings::default(), true),
-            ("localhost:5000", EngineSettings::default(), true),
-            ("registry.example", EngineSettings::default(), false),
-            ("127.0.0.1:5000", with_own_ca, false),
-        ];
-        for (registry, settings, plain) in cases {
-            let reaching = reaching_loopback(&plan_from(registry), &settings);
-            let want: &[String] = if plain { &[registry.to_owned()] } else { &[] };
-            assert_eq!(reaching.plain_http, want, "{registry}");
-        }
     }
 }

@@ -67,6 +67,8 @@ pub struct Gap {
 /// Everything that an engine needs, each input pinned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
+    /// The registry that the image came from, where it came from one.
+    pub registry: Option<String>,
     /// Which form of provenance it comes from.
     pub producer: Producer,
     /// Which engine can replay it.

@@ -19,6 +19,7 @@ use crate::{
     digest::Digest,
     image::{Image, gzip::GzipHeader},
     reach::Reach,
+    reference::Location,
 };
 
 /// What planning depends on besides provenance and image.
@@ -75,7 +76,12 @@ pub fn plan(provenance: &Provenance, image: &Image, options: &PlanOptions) -> Pl
     let header = written.and_then(|last| options.headers.get(last).copied().flatten());
     exporter::add_level(&mut exporter, provenance, engine, header);
     let alternatives = exporter::alternatives(provenance, engine, &exporter);
+    let registry = match &image.reference.location {
+        Location::Registry(repository) => Some(repository.registry.clone()),
+        _ => None,
+    };
     Planned::Plan(Box::new(Plan {
+        registry,
         producer: provenance.producer,
         engine,
         engine_reason,

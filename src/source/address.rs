@@ -8,7 +8,7 @@
 
 use std::{
     io,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, SocketAddr, UdpSocket},
     sync::{
         Arc,
         atomic::{AtomicU8, Ordering},
@@ -19,6 +19,16 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
 use crate::reach::Reach;
+
+/// How far inside an address lies from here: whoever may not enter a private network may not ask this machine at its public
+/// address either, where firewalls let it ask itself.
+pub fn reach_from_here(address: IpAddr) -> Reach {
+    match Reach::of(address) {
+        // A socket is bound to an own address only.
+        Reach::Public if UdpSocket::bind((address, 0)).is_ok() => Reach::Private,
+        reach => reach,
+    }
+}
 
 /// The rule for one registry: what it was found at bounds where it may send us.
 #[derive(Debug, Clone)]
@@ -132,7 +142,7 @@ impl Bounds {
     }
 
     fn check(&self, host: &str, address: IpAddr, side: Side) -> Result<(), OutOfBounds> {
-        let reach = Reach::of(address);
+        let reach = reach_from_here(address);
         let (allowed, beyond) = match side {
             _ if reach == Reach::Never => (false, Beyond::All),
             Side::Home => {
@@ -200,6 +210,25 @@ impl Resolve for Resolver {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn g17_an_own_address_is_no_further_outside_than_a_private_network() {
+        assert_eq!(reach_from_here("127.0.0.1".parse().unwrap()), Reach::Loopback);
+        assert_eq!(reach_from_here("198.51.100.7".parse().unwrap()), Reach::Public);
+        // Documentation's addresses are nobody's, unless they are given to this machine for a moment.
+        let own = "198.51.100.117";
+        let alias = |word: &str| {
+            let mut ip = std::process::Command::new("ip");
+            ip.args(["addr", word, &format!("{own}/32"), "dev", "lo"]);
+            ip.stderr(std::process::Stdio::null()).status().is_ok_and(|status| status.success())
+        };
+        if !alias("add") {
+            return eprintln!("SKIPPED: no alias on lo");
+        }
+        let reach = reach_from_here(own.parse().unwrap());
+        alias("del");
+        assert_eq!(reach, Reach::Private);
+    }
 
     #[test]
     fn a_registry_points_no_further_inside_than_it_is() {

@@ -216,6 +216,59 @@ async fn g10_a_source_inside_is_not_fetched_for_a_name_outside() {
     }
 }
 
+/// Nobody who writes a provenance has hallmark ask what listens beside it: as a source, as a download, as a base.
+#[tokio::test]
+async fn g17_no_provenance_leads_to_this_machine() {
+    let Some(lab) = Lab::find() else { return };
+    let ears = Ears::open();
+    let at = ears.loopback.local_addr().unwrap();
+    let settings = || EngineSettings { private_sources: Vec::new(), ..lab.settings() };
+    for choice in engines() {
+        for url in [
+            format!("git://{at}/a.git"),
+            format!("http://{at}/a.git"),
+            format!("http://localhost:{}/a.git", at.port()),
+        ] {
+            let mut plan = for_engine(plan_of(&lab, "here", "FROM scratch\n").await, choice);
+            if let PlannedSource::Repository(repository) = &mut plan.source {
+                repository.url.clone_from(&url);
+            }
+            let result = run(&plan, settings(), choice, &Limits::default(), &Silent).await;
+            let failure = result.expect_err("it was built");
+            assert_eq!(failure.kind, FailureKind::SourceGone, "{url}: {}", failure.why);
+            assert!(failure.why.contains("rebuild.privateSources"), "{url}: {}", failure.why);
+            assert_eq!(ears.heard(), [""; 0], "{url}");
+        }
+        let digest = Digest::sha256(b"anything");
+        let download = MaterialKind::Http;
+        let base = MaterialKind::Image { name: format!("{at}/a"), tag: None, platform: None };
+        for (kind, help) in [(download, "rebuild.privateSources"), (base, "registries")] {
+            let mut plan = for_engine(plan_of(&lab, "here", "FROM scratch\n").await, choice);
+            let uri = format!("http://{at}/delete-all");
+            let pin = Pin::Content(digest.clone());
+            plan.materials.push(Material { uri, kind: kind.clone(), pin, role: None });
+            // The source may be here, and nothing else is by that.
+            let result = match kind {
+                MaterialKind::Http => {
+                    plan.source = PlannedSource::Download {
+                        url: format!("http://{at}/delete-all"),
+                        digest: digest.clone(),
+                    };
+                    run(&plan, settings(), choice, &Limits::default(), &Silent).await
+                }
+                _ => run(&plan, lab.settings(), choice, &Limits::default(), &Silent).await,
+            };
+            let failure = result.expect_err("it was built");
+            assert!(
+                failure.why.contains(help) || choice == EngineChoice::Buildah,
+                "{}",
+                failure.why
+            );
+            assert_eq!(ears.heard(), [""; 0], "{kind:?}");
+        }
+    }
+}
+
 /// What this user, who is nobody, can do to a path.
 fn as_nobody(words: &[&str]) -> bool {
     let mut command = Command::new("setpriv");
@@ -268,7 +321,11 @@ fn g13_what_a_killed_hallmark_started_ends_with_it() {
         let engine = engines[time as usize % engines.len()];
         let image = lab.get(if engine == "buildah" { "BUILDAH" } else { "HONEST" });
         let config = base.path().join("hallmark.yaml");
-        std::fs::write(&config, format!("version: 1\nrebuild: {{engine: {engine}}}\n")).unwrap();
+        std::fs::write(
+            &config,
+            format!("version: 1\nrebuild: {{engine: {engine}, privateSources: [127.0.0.1]}}\n"),
+        )
+        .unwrap();
         let work = base.path().join("work");
         std::fs::create_dir_all(&work).unwrap();
         let mut hallmark = Command::new(env!("CARGO_BIN_EXE_hallmark"))

@@ -117,6 +117,7 @@ fn g14_a_rule_sees_the_branch_that_holds_the_commit_and_no_other() {
         "preset: baseline",
         &format!("preset: baseline, bundles: [\"{}\"]", rules.display()),
     );
+    let config = config + "rebuild: {privateSources: [127.0.0.1]}\n";
     let judged = |commit: &str| {
         let layout = Layout::of(&Parts::new(&[("bin/app", commit.as_bytes())]));
         let reference = layout.reference();

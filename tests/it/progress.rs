@@ -11,7 +11,7 @@ use hallmark::engine::host::find_program;
 
 use crate::{
     rebuild::traces,
-    support::{Answer, Lab},
+    support::{Answer, Lab, near},
 };
 
 /// What a terminal was sent, and how the program ended.
@@ -28,9 +28,12 @@ fn on_a_terminal(lab: &Lab, arguments: &str, key: Option<(&str, &[u8])>) -> Opti
     }
     let home = tempfile::tempdir().unwrap();
     // stdout is not the terminal, so that what is shown there is progress alone.
+    let config = home.path().join("hallmark.yaml");
+    std::fs::write(&config, near("version: 1\n", lab.get("REGISTRY"))).unwrap();
     let command = format!(
-        "stty cols 100; {} {arguments} > {}",
+        "stty cols 100; {} {arguments} --config {} > {}",
         env!("CARGO_BIN_EXE_hallmark"),
+        config.display(),
         home.path().join("stdout").display()
     );
     let mut terminal = Command::new("script")

@@ -56,7 +56,11 @@ impl Lab {
     }
 
     pub fn settings(&self) -> EngineSettings {
-        EngineSettings { plain_http: vec![self.registry.clone()], ..EngineSettings::default() }
+        EngineSettings {
+            plain_http: vec![self.registry.clone()],
+            private_sources: vec!["127.0.0.1".to_owned()],
+            ..EngineSettings::default()
+        }
     }
 
     pub async fn load(&self, variable: &str) -> (Image, Option<Provenance>) {

@@ -555,10 +555,14 @@ async fn g7_a_step_sees_nothing_of_the_hosts_environment() {
 fn what_a_killed_hallmark_left_is_removed_at_the_next_start() {
     let Some(lab) = crate::support::Lab::here("what_a_killed_hallmark_left") else { return };
     let home = tempfile::tempdir().unwrap();
+    let beside = tempfile::tempdir().unwrap();
+    let config = beside.path().join("hallmark.yaml");
+    std::fs::write(&config, crate::support::near("version: 1\n", lab.get("REGISTRY"))).unwrap();
     let start = || {
         let mut command = Command::new(env!("CARGO_BIN_EXE_hallmark"));
         command
-            .args(["rebuild", lab.get("HONEST")])
+            .args(["rebuild", lab.get("HONEST"), "--config"])
+            .arg(&config)
             .env_clear()
             .env("PATH", lab.get("PATH"))
             .env("DOCKER_CONFIG", lab.get("DOCKER_CONFIG"))

@@ -16,6 +16,8 @@ pub struct Hallmark {
     arguments: Vec<OsString>,
     environment: BTreeMap<OsString, OsString>,
     folder: tempfile::TempDir,
+    /// The registry of a lab, whose sources are on this machine.
+    lab: Option<String>,
 }
 
 /// What it answered.
@@ -31,6 +33,7 @@ impl Hallmark {
             arguments: arguments.into_iter().map(Into::into).collect(),
             environment: BTreeMap::new(),
             folder: tempfile::tempdir().unwrap(),
+            lab: None,
         }
     }
 
@@ -46,7 +49,8 @@ impl Hallmark {
 
     /// A configuration file of this content.
     pub fn config(mut self, text: &str) -> Self {
-        let file = self.folder.path().join("hallmark.yaml");
+        let file = self.config_path();
+        let text = self.lab.as_ref().map_or_else(|| text.to_owned(), |lab| near(text, lab));
         std::fs::write(&file, text).unwrap();
         self.arguments.push("--config".into());
         self.arguments.push(file.into());
@@ -109,8 +113,12 @@ impl Hallmark {
     pub fn command(&self) -> Command {
         std::fs::create_dir(self.scratch()).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_hallmark"));
+        command.args(&self.arguments);
+        if let (Some(lab), false) = (&self.lab, self.arguments.contains(&"--config".into())) {
+            std::fs::write(self.config_path(), near("version: 1\n", lab)).unwrap();
+            command.arg("--config").arg(self.config_path());
+        }
         command
-            .args(&self.arguments)
             .env_clear()
             .env("HOME", self.folder.path())
             .env("TMPDIR", self.scratch())
@@ -260,9 +268,9 @@ impl Lab {
 
     /// A call that has the lab's tools on its PATH.
     pub fn hallmark<A: Into<OsString>>(&self, arguments: impl IntoIterator<Item = A>) -> Hallmark {
-        Hallmark::new(arguments)
-            .env("PATH", self.get("PATH"))
-            .env("DOCKER_CONFIG", self.get("DOCKER_CONFIG"))
+        let call =
+            Hallmark { lab: Some(self.get("REGISTRY").to_owned()), ..Hallmark::new(arguments) };
+        call.env("PATH", self.get("PATH")).env("DOCKER_CONFIG", self.get("DOCKER_CONFIG"))
     }
 
     /// A program of the lab, for setting a scene.
@@ -280,6 +288,25 @@ impl Lab {
         );
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
+}
+
+/// A configuration that lets sources be on this machine, and bases in the lab's registry, as a lab's operator writes it.
+pub fn near(config: &str, registry: &str) -> String {
+    const SOURCES: &str = "privateSources: [127.0.0.1]";
+    let mut text = match config {
+        has if has.contains("privateSources") => has.to_owned(),
+        flow if flow.contains("\nrebuild: {") => {
+            flow.replacen("\nrebuild: {", &format!("\nrebuild: {{{SOURCES}, "), 1)
+        }
+        block if block.contains("\nrebuild:\n") => {
+            block.replacen("\nrebuild:\n", &format!("\nrebuild:\n  {SOURCES}\n"), 1)
+        }
+        none => format!("{none}rebuild: {{{SOURCES}}}\n"),
+    };
+    if !text.contains("registries:") {
+        text.push_str(&format!("registries: [{{host: \"{registry}\"}}]\n"));
+    }
+    text
 }
 
 /// The configuration that trusts `key` for everything.

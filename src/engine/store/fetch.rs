@@ -30,7 +30,7 @@ use crate::{
     progress::Underway,
     rebuild::{Plan, pins},
     reference::Location,
-    source::{self, Source, SourceError, SourceSettings, Spool},
+    source::{self, Source, SourceError, SourceSettings, Spool, address::Unlisted},
 };
 
 /// Why something could not be kept.
@@ -188,7 +188,8 @@ impl Filling<'_> {
             why: format!("{error}"),
         })?;
         let location = Location::Registry(repository);
-        let source = source::open(&location, self.origins.sources, self.limits).await?;
+        let sources = bounded(self.origins, at, plan);
+        let source = source::open(&location, &sources, self.limits).await?;
         let digest = ManifestDigest::new(base.digest.clone());
         let stored = source.manifest(&digest).await?;
         let (bytes, media_type) = (stored.document.bytes.clone(), stored.media_type.clone());
@@ -390,6 +391,20 @@ impl Filling<'_> {
     }
 }
 
+/// How a registry is reached for a base. It is whoever wrote the provenance that names it, so that only those may be in a private
+/// network or on this machine that the operator names, and the one that the image itself came from.
+fn bounded(origins: &Origins<'_>, at: &pins::Base, plan: &Plan) -> SourceSettings {
+    let mut sources = origins.sources.clone();
+    let host = at.repository.split('/').next().unwrap_or_default();
+    let is_mirror = origins.settings.mirrors.iter().any(|mirror| mirror.host() == host);
+    if is_mirror && sources.registry(host).is_none() {
+        sources.unlisted = Unlisted::Anywhere;
+    } else if !is_mirror && plan.registry.as_deref() != Some(host) {
+        sources.unlisted = Unlisted::PublicOnly;
+    }
+    sources
+}
+
 struct Hashing(Hasher);
 
 impl io::Write for Hashing {
@@ -415,4 +430,42 @@ fn write(path: &Path, from: &mut dyn io::Read) -> io::Result<()> {
     io::copy(from, &mut file)?;
     file.persist(path).map_err(|e| e.error)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Mirror;
+
+    #[test]
+    fn g17_a_base_is_fetched_inside_only_where_the_operator_pointed() {
+        let mirror = Mirror {
+            registry: "registry.example".to_owned(),
+            at: "10.0.0.1:5000/copies".to_owned(),
+        };
+        let settings = EngineSettings { mirrors: vec![mirror], ..EngineSettings::default() };
+        let sources = SourceSettings::default();
+        let origins = Origins { settings: &settings, sources: &sources };
+        let mut plan = crate::rebuild::tests::plan();
+        for (repository, own, want) in [
+            ("127.0.0.1:5000/a", None, Unlisted::PublicOnly),
+            ("127.0.0.1:5000/a", Some("127.0.0.1:5000"), Unlisted::Anywhere),
+            ("127.0.0.1:5001/a", Some("127.0.0.1:5000"), Unlisted::PublicOnly),
+            ("10.0.0.1/a", Some("registry.example"), Unlisted::PublicOnly),
+            ("registry.example/a", Some("registry.example"), Unlisted::Anywhere),
+            ("10.0.0.1:5000/copies/a", None, Unlisted::Anywhere),
+        ] {
+            plan.registry = own.map(str::to_owned);
+            let (tag, digest) = (None, Digest::sha256(b"base"));
+            let base = pins::Base { repository: repository.to_owned(), tag, digest };
+            assert_eq!(bounded(&origins, &base, &plan).unlisted, want, "{repository} of {own:?}");
+        }
+        // In the gate, not even the image's own.
+        let sources = SourceSettings { unlisted: Unlisted::PublicOnly, ..sources };
+        let origins = Origins { settings: &settings, sources: &sources };
+        let own = "127.0.0.1:5000/a".to_owned();
+        let base = pins::Base { repository: own, tag: None, digest: Digest::sha256(b"base") };
+        plan.registry = Some("127.0.0.1:5000".to_owned());
+        assert_eq!(bounded(&origins, &base, &plan).unlisted, Unlisted::PublicOnly);
+    }
 }
