@@ -7,6 +7,7 @@
 //! Bytes are no measure of memory: each `{"":0},` of seven bytes is a map that takes seven hundred. So values are counted,
 //! too, before the first of them is kept (attack C13). A value that may never be wanted stays text ([`Raw`]).
 
+pub mod numbers;
 mod strict;
 pub mod yaml;
 

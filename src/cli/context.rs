@@ -290,7 +290,7 @@ fn policy_folder(text: &str) -> Result<PathBuf, Failure> {
 }
 
 /// One exception for each image pattern. Where the command line names another preset than the file, the exceptions from rules that it
-/// does not have are nobody's concern.
+/// does not have lift nothing, and are said to.
 fn exceptions(config: &Config, asked: Option<&str>) -> Result<Vec<Exception>, Failure> {
     let all = config.policy.exceptions.iter().flat_map(|exception| {
         exception.images.iter().map(|images| Exception {
@@ -300,6 +300,7 @@ fn exceptions(config: &Config, asked: Option<&str>) -> Result<Vec<Exception>, Fa
             reason: exception.reason.clone(),
             owner: exception.owner.clone(),
             expires: exception.expires,
+            elsewhere: false,
         })
     });
     let mut all: Vec<Exception> = all.collect();
@@ -314,10 +315,10 @@ fn exceptions(config: &Config, asked: Option<&str>) -> Result<Vec<Exception>, Fa
         let means = |e: &Exception, (package, code): &(String, String)| {
             *code == e.code && e.package.as_ref().is_none_or(|meant| meant == package)
         };
-        all.retain(|e| {
-            let is_there = |codes: &BTreeSet<_>| codes.iter().any(|rule| means(e, rule));
-            is_there(&now) || !is_there(&before)
-        });
+        for exception in &mut all {
+            let is_there = |codes: &BTreeSet<_>| codes.iter().any(|rule| means(exception, rule));
+            exception.elsewhere = is_there(&before) && !is_there(&now);
+        }
     }
     Ok(all)
 }

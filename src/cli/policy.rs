@@ -72,7 +72,7 @@ fn check(path: &Path, global: &Global) -> Result<Answer, Failure> {
     let own = folder(path)?;
     let lines = match said(&own, config.policy.selection.preset, &config.limits) {
         Ok(lines) => lines,
-        Err(error) => vec![error.to_string()],
+        Err(error) => vec![error.in_one_line()],
     };
     let mut page = Page::default();
     match lines.as_slice() {
@@ -99,6 +99,10 @@ fn eval(args: &PolicyEval, global: &Global) -> Result<Answer, Failure> {
     let bytes = read_file(&args.input, ctx.limits.policy_bytes).map_err(|e| unreadable(&e))?;
     let most = usize::try_from(ctx.limits.policy_bytes).unwrap_or(usize::MAX);
     let input: Value = json::from_slice(&bytes, most).map_err(|e| unreadable(&e))?;
+    if let Some(number) = std::str::from_utf8(&bytes).ok().and_then(json::numbers::inexact) {
+        let (what, number) = ("it".to_owned(), number.to_owned());
+        return Err(unreadable(&PolicyError::Inexact { what, number }));
+    }
     let policies = ctx.policies.ready().map_err(usage)?;
     let judged = policies.judge_saved(&input, &ctx.exceptions, &ctx.limits);
     let judgement = judged.map_err(|e| unreadable(&e))?;
@@ -117,6 +121,10 @@ fn shown(judgement: &Judgement, proven: bool) -> String {
     list("deny", &judgement.deny);
     list("warn", &judgement.warn);
     list("excepted", &judgement.excepted);
+    for finding in &judgement.asides {
+        let facts: Vec<String> = finding.facts.values().map(ToString::to_string).collect();
+        line!(page, "warning   {} ({}): {}", finding.code, finding.subject, facts.join("; "));
+    }
     if judgement.deny.is_empty() {
         line!(page, "nothing is denied");
     }

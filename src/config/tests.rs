@@ -195,6 +195,8 @@ version: 2 => :1:10: version: => expected 1, found 2
 +policy: {settings: {rebuild: {minLevel: high}}} => policy.settings.rebuild.minLevel: => from 1 to 5
 +T     - {images: ["**"], predicates: [signature], signers: [a]}|policy: {preset: signed, settings: {signature: {maxAgeDays: 30}}} => :6:61: policy.settings.signature.maxAgeDays: => every signer of trust.rules[0] has keys alone
 +T     - {images: ["**"], predicates: [sbom], signers: [a]}|policy: {preset: signed, settings: {signature: {maxAgeDays: 30, signers: [a]}}} => policy.settings.signature.maxAgeDays: => the signer "a" of policy.settings.signature.signers has keys alone
++T     - {images: ["**"], predicates: [sbom], signers: [a]}|policy: {preset: signed, settings: {signature: {signers: [a, nobody]}}} => policy.settings.signature.signers[1]: => the name of a signer of trust.signers, found nobody
++policy: {settings: {mine: {limit: 0.10000000000000001}}} => policy.settings: => numbers that 64 bits hold exactly
 +policy: {settings: {signature: [signers]}} => policy.settings.signature: => a mapping of names
 +policy: {bundles: [policies, policies]} => policy.bundles[1] => each folder once
 +policy: {bundles: []} => policy.bundles => at least one folder

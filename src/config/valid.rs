@@ -28,9 +28,9 @@ use crate::{
     engine::{self, grpc},
     gate::Tags,
     image::Platform,
-    json::yaml,
+    json::{numbers, yaml},
     limits::Limits,
-    policy::bundle::Preset,
+    policy::{bundle::Preset, nearest::did_you_mean},
     reach::is_loopback,
     rebuild::plan::StepNetwork,
     reference::{self, Location, Reference, Repository, Selector},
@@ -51,6 +51,7 @@ pub(super) fn config(
     let roots = roots::roots(&reader, &raw.trust, surroundings)?;
     let trust = trust(&reader, &raw.trust, &roots)?;
     let policy = policy(&reader, raw.policy, surroundings)?;
+    signers_are_configured(&reader, &trust, &policy.settings)?;
     age_has_evidence(&reader, &trust, &policy.settings)?;
     let delegates = super::delegates::delegates(&reader, &raw.trust.delegates, &trust)?;
     Ok(Config {
@@ -410,7 +411,13 @@ fn settings(
     raw: Option<yaml_serde::Value>,
 ) -> Result<serde_json::Map<String, serde_json::Value>, ConfigError> {
     let Some(raw) = raw else { return Ok(serde_json::Map::new()) };
-    let map = match plain(reader, &key!["policy", "settings"], &raw)? {
+    let document = plain(reader, &key!["policy", "settings"], &raw)?;
+    if let Some(number) = numbers::inexact_of(reader.text, &document) {
+        let complaint =
+            want("numbers that 64 bits hold exactly", "write it as a text, or with fewer digits");
+        return Err(reader.refuse(key!["policy", "settings"], number, complaint));
+    }
+    let map = match document {
         serde_json::Value::Object(map) => map,
         other => {
             let complaint = want(
@@ -427,6 +434,30 @@ fn settings(
         reader.refuse(at, error.found, want(error.expected, error.help))
     })?;
     Ok(map)
+}
+
+/// Who has to have signed is somebody who can: a name that no signer has denies every image.
+fn signers_are_configured(
+    reader: &Reader<'_>,
+    trust: &TrustRules,
+    settings: &serde_json::Map<String, serde_json::Value>,
+) -> Result<(), ConfigError> {
+    let asked = settings.get("signature").and_then(|section| section.get("signers"));
+    let asked = asked.and_then(|names| names.as_array()).into_iter().flatten().enumerate();
+    for (index, name) in asked.filter_map(|(i, name)| Some((i, name.as_str()?))) {
+        if !trust.signers().contains_key(name) {
+            let known = || trust.signers().keys().map(String::as_str);
+            let meant = did_you_mean(name, known());
+            let help = format!("{meant}signers are {}", known().collect::<Vec<_>>().join(", "));
+            let at = key!["policy", "settings", "signature", "signers", index];
+            return Err(reader.refuse(
+                at,
+                name,
+                want("the name of a signer of trust.signers", help),
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// The age of a signature is asked for only where something can prove it: not of those who have nothing but keys.

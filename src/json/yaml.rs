@@ -104,7 +104,13 @@ fn value(
                     }
                     Yaml::String(key) if !(form == Form::Data && reads_otherwise(key)) => key,
                     other => {
-                        let found = format!("the key {other:?}");
+                        let found = match other {
+                            Yaml::String(key) => format!("the key {key:?}"),
+                            Yaml::Number(key) => format!("the key {key}"),
+                            Yaml::Bool(key) => format!("the key {key}"),
+                            Yaml::Null => "the key null".to_owned(),
+                            _ => "a key that is no text".to_owned(),
+                        };
                         return refuse(path, found, "keys are texts; write the data as data.json");
                     }
                 };
@@ -118,6 +124,37 @@ fn value(
             refuse(path, format!("the tag {}", tagged.tag), "write the value without a tag")
         }
     }
+}
+
+/// The first tag in a text. The reader takes those of the core schema (`!!bool "true"`) for what they say before anybody sees
+/// them.
+pub fn tag(text: &str) -> Option<&str> {
+    let (mut before, mut quote) = ('\n', None);
+    let mut characters = text.char_indices();
+    while let Some((at, c)) = characters.next() {
+        let begins = before.is_whitespace() || matches!(before, '[' | '{' | ',' | '(');
+        match (c, quote) {
+            ('\\', Some('"')) => {
+                characters.next();
+            }
+            (c, Some(end)) => quote = (c != end).then_some(end),
+            ('"' | '\'', None) if begins => quote = Some(c),
+            ('#', None) if before.is_whitespace() => {
+                characters.by_ref().find(|(_, c)| *c == '\n');
+                before = '\n';
+                continue;
+            }
+            ('!', None) if begins => {
+                let tag = text.get(at..).unwrap_or_default();
+                return tag
+                    .split(|c: char| c.is_whitespace() || matches!(c, ',' | ']' | '}'))
+                    .next();
+            }
+            _ => {}
+        }
+        before = c;
+    }
+    None
 }
 
 fn number(number: &yaml_serde::Number) -> Option<Number> {
@@ -166,14 +203,32 @@ mod tests {
     }
 
     #[test]
+    fn i4_tags_are_found_in_the_text() {
+        let cases = [
+            ("a: !!bool \"true\"\n", Some("!!bool")),
+            ("a: [1, !!str 2]\n", Some("!!str")),
+            ("a: {b: !x}\n", Some("!x")),
+            ("!!map {a: 1}\n", Some("!!map")),
+            ("- !<tag:yaml.org,2002:int> 1\n", Some("!<tag:yaml.org")),
+            (
+                "a: 'it is !!bool' # !!bool\nb: \"\\\" !!bool\"\nc: hello!!\n# !!int\nd: it's\n",
+                None,
+            ),
+        ];
+        for (text, want) in cases {
+            assert_eq!(tag(text), want, "{text}");
+        }
+    }
+
+    #[test]
     fn i4_what_readers_understand_differently_is_refused() {
         let both = [
             ("a: &x {b: 1}\nc: {<<: *x}\n", "c: the merge key <<"),
             ("a: {b: !set [x]}\n", "a.b: the tag !set"),
             ("a: [0, !x 1]\n", "a[1]: the tag !x"),
-            ("a: {1: x}\n", "a: the key"),
-            ("a: {true: x}\n", "a: the key"),
-            ("a: {[b]: x}\n", "a: the key"),
+            ("a: {1: x}\n", "a: the key 1;"),
+            ("a: {true: x}\n", "a: the key true;"),
+            ("a: {[b]: x}\n", "a: a key that is no text"),
             ("a: .inf\n", "a: .inf"),
             ("a: .nan\n", "a: .nan"),
             ("a: 1\na: 2\n", "duplicate"),
@@ -190,6 +245,8 @@ mod tests {
         for word in ["yes", "No", "ON", "off", "y", "0777", "1_000", "190:20:30", "-012"] {
             let text = format!("a: {word}\n");
             assert!(read(&text, Form::Data).is_err(), "{word}");
+            let key = read(&format!("{word}: 1\n"), Form::Data).expect_err(word);
+            assert!(key.contains(&format!("the key {word:?}")), "{key}");
         }
     }
 }

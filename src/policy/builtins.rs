@@ -6,6 +6,7 @@
 
 mod glob;
 mod net;
+mod objects;
 pub mod pattern;
 mod regex;
 mod text;
@@ -56,6 +57,11 @@ const REFUSED: &[(&str, &str)] = &[
         "time.parse_ns",
         "it guesses zones from their short names; write RFC 3339 and use time.parse_rfc3339_ns",
     ),
+    ("json.is_valid", "it reads texts otherwise than OPA does; use json.unmarshal"),
+    (
+        "regex.is_valid",
+        "what the other engine compiles is not quite what this one does; write the expression out",
+    ),
     ("json.marshal_with_options", "its layout is not OPA's; use json.marshal"),
     ("json.match_schema", "schemas are read differently here; say in rules what is expected"),
     ("json.verify_schema", "schemas are read differently here; say in rules what is expected"),
@@ -83,15 +89,15 @@ const SAME: &[(&str, usize)] = &[
     ("base64.encode", 1), ("base64.is_valid", 1), ("base64url.decode", 1), ("base64url.encode", 1),
     ("base64url.encode_no_pad", 1), ("bits.and", 2), ("bits.lsh", 2), ("bits.negate", 1), ("bits.or", 2),
     ("bits.rsh", 2), ("bits.xor", 2), ("ceil", 1), ("concat", 2), ("contains", 2), ("endswith", 2),
-    ("floor", 1), ("format_int", 2), ("graph.reachable", 2), ("graph.reachable_paths", 2), ("hex.decode", 1),
+    ("floor", 1), ("format_int", 2), ("graph.reachable_paths", 2), ("hex.decode", 1),
     ("hex.encode", 1), ("indexof_n", 2), ("intersection", 1), ("is_array", 1),
     ("is_boolean", 1), ("is_null", 1), ("is_number", 1), ("is_object", 1), ("is_set", 1), ("is_string", 1),
-    ("json.filter", 2), ("json.is_valid", 1), ("json.patch", 2), ("json.remove", 2), ("json.unmarshal", 1),
+    ("json.patch", 2),
     ("max", 1), ("min", 1), ("net.cidr_is_valid", 1), ("numbers.range", 2), ("numbers.range_step", 3),
-    ("object.filter", 2), ("object.get", 3), ("object.keys", 1), ("object.remove", 2), ("object.subset", 2),
+    ("object.filter", 2), ("object.get", 3), ("object.keys", 1), ("object.remove", 2),
     ("object.union", 2), ("object.union_n", 1), ("replace", 3), ("round", 1), ("split", 2),
     ("startswith", 2), ("strings.any_prefix_match", 2), ("strings.any_suffix_match", 2),
-    ("strings.replace_n", 2), ("strings.reverse", 1), ("substring", 3), ("sum", 1),
+    ("strings.reverse", 1), ("substring", 3), ("sum", 1),
     ("trim", 2), ("trim_left", 2), ("trim_prefix", 2), ("trim_right", 2), ("trim_space", 1),
     ("trim_suffix", 2), ("type_name", 1), ("union", 1), ("units.parse_bytes", 1), ("walk", 1),
     ("product", 1), ("time.parse_duration_ns", 1),
@@ -102,13 +108,17 @@ const OWN: &[(&str, u8, Own)] = &[
     ("count", 1, text::count),
     ("glob.match", 3, glob::matches),
     ("glob.quote_meta", 1, glob::quote_meta),
+    ("graph.reachable", 2, objects::reachable),
+    ("json.filter", 2, objects::filter),
     ("json.marshal", 1, text::marshal),
+    ("json.remove", 2, objects::remove),
+    ("json.unmarshal", 1, objects::unmarshal),
     ("indexof", 2, text::indexof),
     ("lower", 1, text::lower),
     ("net.cidr_contains", 2, net::cidr_contains),
+    ("object.subset", 2, objects::subset),
     ("regex.find_all_string_submatch_n", 3, regex::find_all_submatches),
     ("regex.find_n", 3, regex::find),
-    ("regex.is_valid", 1, regex::is_valid),
     ("regex.match", 2, regex::matches),
     ("regex.replace", 3, regex::replace),
     ("regex.split", 2, regex::split),
@@ -117,6 +127,7 @@ const OWN: &[(&str, u8, Own)] = &[
     ("sort", 1, text::sort),
     ("sprintf", 2, text::sprintf),
     ("strings.count", 2, text::occurrences),
+    ("strings.replace_n", 2, text::replace_all),
     ("time.add_date", 4, time::add_date),
     ("time.clock", 1, time::clock),
     ("time.date", 1, time::date),
@@ -152,7 +163,7 @@ pub fn names() -> Vec<&'static str> {
     names
 }
 
-/// Why a function cannot be called with these texts, by position of the argument.
+/// Why a function cannot be called with these texts, by position of the argument; of a list of texts, the first.
 pub(super) fn refused_text(name: &str, texts: &BTreeMap<usize, String>) -> Option<&'static str> {
     let at = |position: usize| texts.get(&position).map(String::as_str);
     match name {
@@ -162,6 +173,7 @@ pub(super) fn refused_text(name: &str, texts: &BTreeMap<usize, String>) -> Optio
         "regex.replace" => at(1).and_then(|text| regex::compile(text).err()),
         "glob.match" => at(0).and_then(|text| glob::translate(text, &['.']).err()),
         "sprintf" => at(0).and_then(|text| text::verbs(text).err()),
+        "json.filter" | "json.remove" => at(1).map(|_| objects::PATHS),
         _ => None,
     }
 }
@@ -173,6 +185,11 @@ pub(super) fn extend(engine: &mut Engine) -> Result<()> {
         engine.add_extension((*name).to_owned(), *arity, Box::new(move |given| own(&given)))?;
     }
     Ok(())
+}
+
+/// Whether a number is one of 64 bits with a point, whole or not: OPA keeps it as it was written.
+fn is_float(value: &Value) -> bool {
+    value.as_number().is_ok_and(|number| number.format_decimal_with_width(1).contains('.'))
 }
 
 /// An argument that has to be a text.

@@ -1,7 +1,7 @@
 //! Bundles: rules, their data and their settings, before they are compiled.
 //!
 //! Turns a preset's name, or the files of a folder (already read: `*.rego`, `*_test.rego`, one `data.json` or
-//! `data.yaml`), into a [`Bundle`]. Refuses files that it would otherwise pass over in silence, and files larger than
+//! `data.yaml`, which may be called `data.yml`), into a [`Bundle`]. Refuses files that it would otherwise pass over in silence, and files larger than
 //! [`MAX_FILE_BYTES`].
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -313,6 +313,17 @@ mod tests {
             (&[("data.yaml", "a: 1\na: 2")], "duplicate"),
             (&[("data.yaml", "a: &x {b: 1}\nc: {<<: *x}")], "merge key"),
             (&[("data.yml", "a: no")], "YAML 1.1"),
+            (&[("data.yaml", "a: !!bool \"true\"")], "the tag !!bool"),
+            (&[("data.yaml", "a: {y: 1}")], "the key \"y\""),
+            (&[("data.yaml", "a: 0.10000000000000001")], "0.10000000000000001 is not held exactly"),
+            (
+                &[("data.json", "{\"a\": 18446744073709551617}")],
+                "the number 18446744073709551617, which",
+            ),
+            (
+                &[("data.json", "{\"a\": [0.10000000000000001]}")],
+                "the number 0.10000000000000001, which",
+            ),
         ];
         for (list, want) in cases {
             let error = files(list).expect_err(want).to_string();

@@ -29,6 +29,8 @@ pub(super) struct Facts {
     pub(super) settings: Reads,
     /// Whether branch, tag or ref of the source may be read.
     pub(super) history: bool,
+    /// Whether rules of the operator's own may read predicates, or parameters of the provenance.
+    pub(super) predicates: bool,
     /// Packages whose denials have a code, by code, where it is written out.
     pub(super) codes: BTreeMap<String, BTreeSet<String>>,
     /// Packages that deny, and whether each code that they may give is written out.
@@ -144,6 +146,9 @@ fn functions(file: &File, rule: &Rule) -> Result<(), PolicyError> {
         let (file, name) = (file.name.clone(), "arithmetic with fractions".to_owned());
         let why = "OPA rounds in another place; calculate with whole numbers, as of thousandths";
         return Err(PolicyError::Forbidden { file, line, name, why });
+    }
+    if let Some((line, why)) = rule.numbers {
+        return Err(PolicyError::Number { file: file.name.clone(), line, why });
     }
     for call in &rule.calls {
         match (builtins::named(&call.name), call.arguments) {
@@ -419,7 +424,7 @@ impl<'a> Graph<'a> {
         };
         let rules = reached.iter().filter_map(|node| self.at(*node));
         let mut input = rules.flat_map(|(_, rule)| &rule.refers).filter(|r| r.root == Root::Input);
-        input.any(|reference| reads(&reference.path))
+        input.any(|reference| reads(&reference.path) || repeats(&reference.path) && speaks())
     }
 
     /// A shipped rule gives the codes that its METADATA says: a test holds it to that.
@@ -428,6 +433,8 @@ impl<'a> Graph<'a> {
         let reached = self.reach(self.asked().map(|(node, _, _)| node));
         for (file, rule) in reached.into_iter().filter_map(|node| self.at(node)) {
             let input = rule.refers.iter().filter(|r| r.root == Root::Input);
+            facts.predicates |=
+                !is_shipped(file) && input.clone().any(|r| takes_predicates(&r.path));
             let reads = match is_shipped(file) {
                 true => &mut facts.settings.shipped,
                 false => &mut facts.settings.own,
@@ -460,15 +467,39 @@ const REFS: [&[&str]; 3] = [
     &["provenance", "build", "source", "reference"],
 ];
 
+/// Below the input, what repeats the refs of the source in fields of the builder's own.
+const REPEATING: [&[&str]; 4] = [
+    &["attestations"],
+    &["provenance", "build", "buildArgs"],
+    &["provenance", "build", "materials"],
+    &["provenance", "build", "parameters"],
+];
+
+fn lies_on(path: &[String], field: &[&str]) -> bool {
+    path.iter().zip(field).all(|(a, b)| a == b)
+}
+
+/// Whether a path leads to or into what repeats the refs of the source.
+fn repeats(path: &[String]) -> bool {
+    REPEATING.iter().any(|field| lies_on(path, field))
+}
+
+/// Whether a path leads to or into what signers wrote in forms of their own, numbers among it.
+fn takes_predicates(path: &[String]) -> bool {
+    let fields: [&[&str]; 3] =
+        [&["attestations"], &["signatures"], &["provenance", "build", "parameters"]];
+    fields.iter().any(|field| lies_on(path, field))
+}
+
 /// Whether a file of rules has a word for refs outside its comments, in any place where a field can stand.
 fn speaks_of_refs(text: &str) -> bool {
     let code = text.lines().map(|line| line.split('#').next().unwrap_or_default());
     let field = |line: &str, word: &str| {
-        let written = line.contains(&format!("\"{word}\"")) || line.contains(&format!("`{word}`"));
+        let written = line.contains(&format!("\"{word}")) || line.contains(&format!("`{word}"));
         written
             || line.match_indices(&format!(".{word}")).any(|(at, _)| !line[..at].ends_with("image"))
     };
-    code.into_iter().any(|line| ["branch", "tag", "reference"].iter().any(|word| field(line, word)))
+    code.into_iter().any(|line| ["branch", "tag", "ref"].iter().any(|word| field(line, word)))
 }
 
 /// Whether a path into the input is, or may be, one that is there only for who asks. The verdicts of other rebuilders are there for

@@ -54,6 +54,8 @@ pub struct Policies {
     codes: BTreeMap<String, BTreeSet<String>>,
     /// Packages that deny, and whether `codes` has all their codes.
     denying: BTreeMap<String, bool>,
+    /// Whether rules may read predicates.
+    predicates: bool,
     #[cfg(test)]
     reads: settings::Reads,
 }
@@ -93,6 +95,7 @@ impl Policies {
             bundle: digest(bundle),
             codes: facts.codes,
             denying: facts.denying,
+            predicates: facts.predicates,
             #[cfg(test)]
             reads: facts.settings,
             engine,
@@ -132,11 +135,18 @@ impl Policies {
     /// [`PolicyError::ExceptionUnclear`], [`PolicyError::ExceptionIdle`].
     pub fn clear(&self, exceptions: &[Exception]) -> Result<(), PolicyError> {
         let known = exception::Known { codes: &self.codes, denying: &self.denying };
-        exceptions.iter().try_for_each(|exception| known.has(exception, &self.custom))?;
-        for exception in exceptions.iter().filter(|exception| exception.package.is_none()) {
-            let packages = self.codes.get(&exception.code).filter(|packages| packages.len() > 1);
-            if let Some(packages) = packages {
-                let packages: Vec<_> = packages.iter().map(String::as_str).collect();
+        let mut meant = exceptions.iter().filter(|exception| !exception.elsewhere);
+        meant.try_for_each(|exception| known.has(exception, &self.custom))?;
+        let computing = self.denying.iter().filter(|(_, written)| !**written).map(|(name, _)| name);
+        let computing: BTreeSet<&String> = computing.collect();
+        let meant = exceptions.iter().filter(|exception| !exception.elsewhere);
+        for exception in meant.filter(|exception| exception.package.is_none()) {
+            let given = self.codes.get(&exception.code);
+            let packages: BTreeSet<&String> =
+                given.into_iter().flatten().chain(computing.clone()).collect();
+            // A rule that computes its code says today what another one says, or will tomorrow.
+            if packages.len() > 1 || given.is_none() && !computing.is_empty() {
+                let packages: Vec<_> = packages.into_iter().map(String::as_str).collect();
                 let (code, packages) = (exception.code.clone(), packages.join(", "));
                 return Err(PolicyError::ExceptionUnclear { code, packages });
             }
@@ -204,6 +214,12 @@ impl Policies {
     ) -> Result<(Vec<RuleResult>, Vec<RuleResult>), PolicyError> {
         if let Some(object) = input.as_object_mut() {
             object.insert("settings".to_owned(), Value::Object(self.settings.clone()));
+        }
+        // A rule that looks for something bad in what is not there would find nothing.
+        if self.predicates
+            && let Some((what, number)) = super::input::not_held(&input)
+        {
+            return Err(PolicyError::Inexact { what, number });
         }
         let mut sets = self.evaluate(&input, limits)?;
         let mut of = |set: &str| self.results_of(set, sets.remove(set).unwrap_or_default());
@@ -278,7 +294,7 @@ fn judged(
 pub(super) fn broken(error: &PolicyError, image: &str) -> Judgement {
     let denied = RuleResult {
         code: Code::PolicyError.as_str().to_owned(),
-        msg: error.to_string(),
+        msg: error.in_one_line(),
         package: "hallmark".to_owned(),
         solution: None,
         about: Vec::new(),
@@ -286,7 +302,7 @@ pub(super) fn broken(error: &PolicyError, image: &str) -> Judgement {
         facts: BTreeMap::new(),
     };
     let image = Subject::Image(image.to_owned());
-    let finding = Finding::new(Code::PolicyError, image).with(Key::Why, error.to_string());
+    let finding = Finding::new(Code::PolicyError, image).with(Key::Why, error.in_one_line());
     Judgement { deny: vec![denied], asides: vec![finding], ..Judgement::default() }
 }
 

@@ -35,6 +35,10 @@ pub struct Exception {
     pub owner: String,
     /// The last day on which it applies, in UTC.
     pub expires: Date,
+    /// Whether it is about a rule of the configured preset that the one which is asked for does not have: it lifts nothing, which
+    /// is said.
+    #[serde(skip)]
+    pub elsewhere: bool,
 }
 
 /// What exceptions made of the denials.
@@ -60,12 +64,15 @@ pub(super) fn apply(
     let mut in_force = Vec::new();
     for exception in exceptions.iter().filter(|e| e.images.matches_written(location)) {
         match exception.effect(&denied, today) {
-            Ok(()) => {
+            Ok(package) => {
                 let why = exception.reason.clone();
-                findings.push(exception.finding(Code::PolicyExceptionUsed, why));
+                findings.push(exception.finding(Code::PolicyExceptionUsed, Some(package), why));
                 in_force.push(exception);
             }
-            Err(why) => findings.push(exception.finding(Code::PolicyExceptionUnused, why)),
+            Err(why) => {
+                let package = exception.package.as_deref();
+                findings.push(exception.finding(Code::PolicyExceptionUnused, package, why));
+            }
         }
     }
     let (excepted, denied) =
@@ -74,22 +81,26 @@ pub(super) fn apply(
 }
 
 impl Exception {
-    /// Whether it lets one of the denials through.
+    /// The package of the denials that it lets through.
     ///
     /// # Errors
-    /// Why it does not.
-    fn effect(&self, denied: &[RuleResult], today: Date) -> Result<(), String> {
+    /// Why it lets none through.
+    fn effect<'d>(&self, denied: &'d [RuleResult], today: Date) -> Result<&'d str, String> {
+        if self.elsewhere {
+            let why = "its rule is not loaded: another preset was asked for than policy.preset";
+            return Err(why.to_owned());
+        }
         if today > self.expires {
             return Err(format!("it expired on {}", self.expires));
         }
         let meant = denied.iter().filter(|result| self.means(result));
         let packages: BTreeSet<_> = meant.map(|result| result.package.as_str()).collect();
-        match packages.len() {
-            0 => Err(match &self.package {
+        match (packages.first().copied(), packages.len()) {
+            (None, _) => Err(match &self.package {
                 Some(package) => format!("no rule of package {package} denied with {}", self.code),
                 None => format!("nothing is denied with {}", self.code),
             }),
-            1 => Ok(()),
+            (Some(package), 1) => Ok(package),
             // A rule of somebody else that happens to use the same word.
             _ => {
                 let packages = packages.into_iter().collect::<Vec<_>>().join(", ");
@@ -103,8 +114,9 @@ impl Exception {
         result.code == self.code && package
     }
 
-    fn finding(&self, code: Code, why: String) -> Finding {
-        let name = format!("exception {} for {}", self.code, self.images);
+    fn finding(&self, code: Code, package: Option<&str>, why: String) -> Finding {
+        let package = package.map(|package| format!(" of {package}")).unwrap_or_default();
+        let name = format!("exception {}{package} for {}", self.code, self.images);
         Finding::new(code, Subject::Operator(name))
             .with(Key::Why, why)
             .with(Key::From, format!("owner {}, until {}", self.owner, self.expires))
@@ -250,7 +262,29 @@ mod tests {
             reason: "because".to_owned(),
             owner: "me".to_owned(),
             expires: expires.parse().expect("a date"),
+            elsewhere: false,
         }
+    }
+
+    /// A preset of the command line does not have every rule that the configured one has.
+    #[test]
+    fn i5_an_exception_from_a_rule_that_is_not_loaded_is_said_to_lift_nothing() {
+        let now: Timestamp = "2026-11-23T12:00:00Z".parse().expect("a time");
+        let elsewhere = Exception { elsewhere: true, ..exception("a", "**", "2026-12-01") };
+        let applied = apply(vec![denied("a")], &[elsewhere], "r.example/app", now);
+        assert_eq!((applied.denied.len(), applied.excepted.len()), (1, 0));
+        let finding = applied.findings.first().expect("it is said");
+        assert_eq!(finding.code, Code::PolicyExceptionUnused);
+        assert!(format!("{finding:?}").contains("another preset was asked for"), "{finding:?}");
+    }
+
+    #[test]
+    fn i2_a_used_exception_names_the_package_whose_denial_it_lifts() {
+        let now: Timestamp = "2026-11-23T12:00:00Z".parse().expect("a time");
+        let used = exception("a", "**", "2026-12-01");
+        let applied = apply(vec![denied("a")], &[used], "r.example/app", now);
+        let finding = applied.findings.first().expect("it is said");
+        assert_eq!(finding.subject.to_string(), "exception a of hallmark.x for **");
     }
 
     #[test]

@@ -8,6 +8,7 @@
 mod delegation;
 mod layout;
 mod rebuild;
+mod refs;
 
 use std::collections::BTreeMap;
 
@@ -17,6 +18,8 @@ pub use rebuild::{
     AllowedInput, AttestedInput, DifferenceInput, EngineInput, ExporterInput, FailureInput,
     GapInput, RebuildInput, VoteInput,
 };
+
+use refs::Names;
 
 use jiff::Timestamp;
 use schemars::{JsonSchema, Schema};
@@ -32,6 +35,7 @@ use crate::{
     },
     finding::Finding,
     image::{Checked, Image, LeftOut},
+    json::numbers,
     sbom::{BoundSbom, Inventory, Reconciliation},
     trust::{
         PredicateClass, Proof, SourceRefs, Unproven,
@@ -56,6 +60,24 @@ pub fn schema() -> Schema {
     let mut schema = schemars::schema_for!(PolicyInput);
     schema.insert("$id".to_owned(), Value::String("https://hallmark.dev/input/v1".to_owned()));
     schema
+}
+
+/// How a `problem` begins that says that a predicate has a number which nobody can hold.
+const NOT_HELD: &str = "its predicate holds the number ";
+
+/// The first claim in an input that rules see nothing of because of a number: where, and the number.
+pub(super) fn not_held(input: &Value) -> Option<(String, String)> {
+    ["signatures", "attestations"].into_iter().find_map(|list| {
+        let claims = input.get(list)?.as_array()?.iter().enumerate();
+        let problem = |claim: &Value| {
+            let problem = claim.get("problem")?.as_str()?.strip_prefix(NOT_HELD)?;
+            Some(problem.split(',').next()?.to_owned())
+        };
+        let mut found = claims.filter_map(|(i, claim)| {
+            Some((format!("input.{list}[{i}].predicate"), problem(claim)?))
+        });
+        found.next()
+    })
 }
 
 /// Everything that a rule can ask about, for one platform's image.
@@ -216,12 +238,13 @@ pub struct StatementInput {
     /// Its predicate type.
     pub predicate_type: String,
     /// Its predicate; null unless it is proven, since what nobody proved decides nothing, and where it holds more values than
-    /// `limits.jsonValues`.
+    /// `limits.jsonValues` or a number that 64 bits do not hold exactly. In provenance, refs of the source are blanked as in
+    /// `provenance.build.parameters`.
     pub predicate: Value,
     /// The same with its meaning, whatever version of a format it came in; null unless it is proven, for types that hallmark does
     /// not read, and for signatures, provenance and SBOMs, which have places of their own.
     pub content: Option<Predicate>,
-    /// Why `content` is null although the type is one that hallmark reads.
+    /// Why `content` is null although the type is one that hallmark reads, or `predicate` although it is proven.
     pub problem: Option<String>,
     /// False where it says that something is not good: a summary or test result that failed or says neither, a summary of
     /// another resource, a predicate that is not of its form; and for whatever is not proven.
@@ -264,7 +287,8 @@ pub struct BuildInput {
     pub event: Option<String>,
     /// The run, as the builder names it.
     pub invocation: Option<String>,
-    /// What the caller asked for, as written.
+    /// What the caller asked for, as written; branches, tags and refs of the source are null unless they are proven to hold the
+    /// commit, and cut off where a text ends in one. Null where the provenance has a number that 64 bits do not hold exactly.
     pub parameters: Value,
     /// Path of the Dockerfile.
     pub dockerfile_path: Option<String>,
@@ -272,7 +296,7 @@ pub struct BuildInput {
     pub frontend: Option<String>,
     /// The stage that became the image.
     pub target: Option<String>,
-    /// Build arguments.
+    /// Build arguments; those for branches, tags and refs of the source are empty unless they are proven to hold the commit.
     pub build_args: BTreeMap<String, String>,
     /// What the steps could reach: `none`, `default`, `host`, `unknown`.
     pub network: String,
@@ -324,7 +348,7 @@ pub struct SourceInput {
 pub struct MaterialInput {
     /// `image`, `git`, `http` or `other`.
     pub kind: String,
-    /// The URI as written.
+    /// The URI as written, without a ref of the source that is not proven to hold the commit.
     pub uri: String,
     /// `registry/path` of an image.
     pub name: Option<String>,
@@ -518,7 +542,13 @@ impl PolicyInput {
             delegated: evidence.delegated.iter().map(DelegationInput::of).collect(),
             provenance: ProvenanceInput {
                 proof: ProofInput::of(&evidence.provenance),
-                build: heard.map(|heard| BuildInput::of(heard, audience, &evidence.refs)),
+                build: heard.map(|heard| {
+                    let build = BuildInput::of(heard, audience, &evidence.refs);
+                    match audience {
+                        Audience::Rules => build.for_rules(heard, evidence),
+                        Audience::Readers => build,
+                    }
+                }),
             },
             sboms: sboms.filter_map(sbom).collect(),
             inventory: evidence.inventory.as_ref().map(InventoryInput::of),
@@ -600,28 +630,56 @@ impl StatementInput {
     fn of(proof: &Proof<Statement>, audience: Audience, evidence: &Evidence) -> Option<Self> {
         let statement = proof.value()?;
         let heard = audience.hears(proof);
+        let number = numbers::inexact(statement.predicate.text())
+            .filter(|_| heard && audience == Audience::Rules);
+        let problem = number.map(|number| {
+            format!(
+                "{NOT_HELD}{number}, which 64 bits do not hold exactly: rules see nothing of it"
+            )
+        });
+        if problem.is_some() {
+            return Some(Self { problem, ..Self::told(proof, statement, heard) });
+        }
         let (content, problem) = match heard.then(|| statement.read()).flatten() {
             Some(Ok(predicate)) => (Some(predicate), None),
             Some(Err(error)) => (None, Some(error.to_string())),
             None => (None, None),
         };
+        // Nothing that nobody vouches for takes memory, or is there to be relied on.
+        let proven = proof.proven().map(|verified| verified.value());
+        let mut predicate = proven.and_then(|s| s.predicate.value().ok()).unwrap_or_default();
+        if audience == Audience::Rules
+            && PredicateClass::Provenance.includes(&statement.predicate_type)
+        {
+            let same = proof.payload() == evidence.provenance.payload();
+            let provenance = evidence.provenance.value().filter(|_| same);
+            let names = provenance.map(|provenance| Names::of(provenance, &evidence.refs));
+            names.unwrap_or_default().blank(&mut predicate);
+        }
         Some(Self {
             holds: heard
                 && problem.is_none()
                 && standing(content.as_ref(), &evidence.image).is_ok(),
             content,
             problem,
+            predicate,
+            ..Self::told(proof, statement, heard)
+        })
+    }
+
+    /// That it is there.
+    fn told(proof: &Proof<Statement>, statement: &Statement, heard: bool) -> Self {
+        Self {
             proof: ProofInput::of(proof),
             predicate_type: match heard {
                 true => statement.predicate_type.clone(),
                 false => statement.predicate_type.chars().take(UNPROVEN_CHARS).collect(),
             },
-            // Nothing that nobody vouches for takes memory, or is there to be relied on.
-            predicate: proof
-                .proven()
-                .and_then(|verified| verified.value().predicate.value().ok())
-                .unwrap_or_default(),
-        })
+            predicate: Value::Null,
+            content: None,
+            problem: None,
+            holds: false,
+        }
     }
 }
 
@@ -668,6 +726,29 @@ impl BuildInput {
             complete_materials: provenance.complete.materials,
             complete_steps: provenance.complete.steps,
         }
+    }
+}
+
+impl BuildInput {
+    /// Without names of the source that nothing proves, and without numbers that nobody can hold.
+    fn for_rules(mut self, provenance: &Provenance, evidence: &Evidence) -> Self {
+        let names = Names::of(provenance, &evidence.refs);
+        let payload = evidence.provenance.payload();
+        let same = evidence.attestations.iter().filter(|proof| proof.payload() == payload);
+        let mut texts = same.filter_map(|proof| Some(proof.value()?.predicate.text()));
+        if texts.any(|text| numbers::inexact(text).is_some()) {
+            self.parameters = Value::Null;
+        }
+        names.blank(&mut self.parameters);
+        for (name, value) in &mut self.build_args {
+            *value = names.argument(name, value);
+        }
+        for material in self.materials.iter_mut().filter(|material| material.kind != "image") {
+            material.uri = names.text(&material.uri).unwrap_or_default();
+        }
+        self.entry_point = self.entry_point.and_then(|text| names.text(&text));
+        self.invocation = self.invocation.and_then(|text| names.text(&text));
+        self
     }
 }
 

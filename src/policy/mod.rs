@@ -299,9 +299,29 @@ pub enum PolicyError {
         /// Why.
         why: &'static str,
     },
+    /// A number that is not read as it is written.
+    #[error("{file}:{line}: {why}")]
+    Number {
+        /// File.
+        file: String,
+        /// Line, from 1.
+        line: u32,
+        /// Why, and what to write.
+        why: &'static str,
+    },
+    /// A number in a document that would be read as its neighbour.
+    #[error(
+        "{what} holds the number {number}, which 64 bits do not hold exactly: rules would compare another one; write it as a text, or with fewer digits"
+    )]
+    Inexact {
+        /// Which document, or part of the input.
+        what: String,
+        /// The number as it is written.
+        number: String,
+    },
     /// An exception that two rules could mean.
     #[error(
-        "policy.exceptions: the code {code} is given by the packages {packages}; say which is meant with `package`"
+        "policy.exceptions: the code {code} is given, or may be computed, by {packages}; say which package is meant with `package`"
     )]
     ExceptionUnclear {
         /// The code.
@@ -384,6 +404,31 @@ pub enum PolicyError {
     /// The engine broke.
     #[error("the policy engine broke while evaluating")]
     Broken,
+}
+
+impl PolicyError {
+    /// What is wrong, without the lines of the policy that the engine prints below it.
+    pub fn in_one_line(&self) -> String {
+        let text = self.to_string();
+        let (mut words, mut source) = (Vec::new(), false);
+        for line in text.lines().map(str::trim) {
+            // `--> file:1:2`, `|`, `1 | text`, `| ^`, `error: why`
+            let place = line.strip_prefix("--> ");
+            let drawn = source
+                && line
+                    .trim_start_matches(|c: char| c.is_ascii_digit())
+                    .trim_start()
+                    .starts_with('|');
+            source |= place.is_some();
+            match (place, line.strip_prefix("error: ")) {
+                (Some(place), _) => words.push(format!("{place}:")),
+                (None, Some(why)) if source => words.push(why.to_owned()),
+                _ if drawn || line.is_empty() => {}
+                _ => words.push(line.to_owned()),
+            }
+        }
+        words.join(" ")
+    }
 }
 
 #[cfg(test)]

@@ -93,7 +93,7 @@ impl Kind {
         match self {
             Self::Names => "a list of different names of signers",
             Self::Digests => {
-                "a list of different digests, each sha256: or sha512: and lower-case hexadecimal digits"
+                "a list of different digests, each sha256: and 64, or sha512: and 128 lower-case hexadecimal digits"
             }
             Self::Days => "a whole number of days from 0 to 36525",
             Self::Rung => "a whole number from 1 to 5",

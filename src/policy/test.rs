@@ -53,7 +53,7 @@ pub fn run(bundle: &Bundle, limits: &Limits) -> Result<TestReport, PolicyError> 
         let outcome = match engine::ask(&mut engine.clone(), &ask, limits) {
             Ok(regorus::Value::Bool(true)) => Outcome::Passed,
             Ok(_) => Outcome::Failed,
-            Err(error) => Outcome::Error(error.to_string()),
+            Err(error) => Outcome::Error(error.in_one_line()),
         };
         let rule = format!("data.{}.{name}", package.join("."));
         tests.push(TestResult { file, rule, outcome });

@@ -271,6 +271,11 @@ fn g14_rules_see_branch_and_tag_where_they_hold_the_commit() {
             false,
         ),
         ("input.image.reference == \"x\"", false),
+        ("input.provenance.build.parameters.source.ref == \"x\"", true),
+        ("startswith(input.provenance.build.materials[_].uri, \"refs\")", true),
+        ("input.provenance.build.parameters.version == \"x\"", false),
+        ("some a in input.attestations; a.predicate.source.ref == \"main\"", true),
+        ("some a in input.attestations; a.predicateType == \"x\"", false),
     ];
     for (body, want) in cases {
         let policies = compile(&deny(body)).unwrap_or_else(|e| panic!("{body}: {e}"));
@@ -286,8 +291,23 @@ fn g14_rules_see_branch_and_tag_where_they_hold_the_commit() {
     source.reference = Some("refs/heads/main".to_owned());
     (provenance.branch, provenance.tag) = (Some("main".to_owned()), None);
     let by = crate::trust::SignerIdentity::Key { fingerprint: "00".to_owned(), recorded: None };
+    let repeats = json!({"source": {"ref": "refs/heads/main"}, "uri": "git+https://x.example/a@refs/heads/main"});
+    provenance.parameters = repeats.clone();
+    provenance.build_args.insert("BRANCH".to_owned(), "main".to_owned());
+    provenance.materials.push(crate::attest::provenance::Material {
+        uri: "git+https://x.example/a@refs/heads/main".to_owned(),
+        kind: crate::attest::provenance::MaterialKind::Git,
+        pin: crate::attest::provenance::Pin::Nothing,
+        role: None,
+    });
+    let statement = Statement {
+        subjects: Vec::new(),
+        predicate_type: "https://slsa.dev/provenance/v1".to_owned(),
+        predicate: json!({"buildDefinition": {"externalParameters": repeats}}).into(),
+    };
     let mut evidence = evidence();
-    evidence.provenance = crate::trust::testing::vouched_for(provenance.clone(), by);
+    evidence.provenance = crate::trust::testing::vouched_for(provenance.clone(), by.clone());
+    evidence.attestations = vec![crate::trust::testing::vouched_for(statement, by)];
     let rego = deny("not input.provenance.build.branch == \"main\"");
     let policies = compile(&rego).expect("it compiles");
     let denied = |evidence: &Evidence| {
@@ -303,6 +323,19 @@ fn g14_rules_see_branch_and_tag_where_they_hold_the_commit() {
         let said = (Some("main".to_owned()), Some("refs/heads/main".to_owned()));
         let (branch, reference) = if why.is_none() { said } else { (None, None) };
         assert_eq!(denied(&evidence), (why.is_some(), branch, reference, gaps), "{why:?}");
+        // Nor does it stand in what the provenance repeats, in any field that rules see.
+        let seen = serde_json::to_value(PolicyInput::new(&evidence, &[], now())).expect("JSON");
+        let repeated = [
+            &seen["provenance"]["build"]["parameters"],
+            &seen["provenance"]["build"]["buildArgs"],
+            &seen["provenance"]["build"]["materials"],
+            &seen["attestations"],
+        ];
+        for part in repeated {
+            let text = part.to_string();
+            let says = text.contains("heads/main") || text.contains("\"main\"");
+            assert_eq!(says, why.is_none(), "{why:?}: {text}");
+        }
         // Who reads a report sees the claim, and that it is one.
         let told = PolicyInput::report(&evidence, &[], now()).provenance.build.unwrap();
         let state = if why.is_some() { "unproven" } else { "proven" };
@@ -493,6 +526,7 @@ fn an_exception_lets_one_code_through_and_never_a_policy_error() {
         reason: "r".to_owned(),
         owner: "o".to_owned(),
         expires: "2026-12-01".parse().expect("a date"),
+        elsewhere: false,
     };
     let policies = preset("signed");
     let all = [exception("signature-missing"), exception("policy-error")];
@@ -1126,6 +1160,89 @@ fn i2_a_code_that_two_packages_give_is_excepted_for_one_of_them() {
     assert_eq!(policies.clear(&[exception("error-findings", Some("hallmark.own"))]), Ok(()));
 }
 
+/// A rule that computes its code may say what another one says: an exception for that one names it.
+#[test]
+fn i2_where_a_package_computes_codes_an_exception_names_the_package() {
+    let own = "package hallmark.own\ndeny contains {\"code\": c, \"msg\": \"m\"} if {\n\
+               \tc := concat(\"-\", [\"error\", \"findings\"])\n}\n";
+    let policies = beside(&[("own", &[("own.rego", own)])]).expect("it compiles");
+    let error = policies.clear(&[exception("error-findings", None)]).err().map(|e| e.to_string());
+    let error = error.unwrap_or_default();
+    assert!(
+        error.contains("hallmark.findings, hallmark.own") && error.contains("`package`"),
+        "{error}"
+    );
+    let named = [exception("error-findings", Some("hallmark.findings"))];
+    assert_eq!(policies.clear(&named), Ok(()));
+    let judgement = policies.judge(&input(), &named, &Limits::default());
+    assert_eq!(codes(&judgement.deny), ["error-findings"], "the other package's is not lifted");
+    let unused = judgement.asides.iter().find(|f| f.code == Code::PolicyExceptionUnused);
+    assert!(unused.is_some(), "{judgement:?}");
+    let meant = [exception("error-findings", Some("hallmark.own"))];
+    let judgement = policies.judge(&input(), &meant, &Limits::default());
+    assert_eq!((judgement.deny.len(), judgement.excepted.len()), (0, 1));
+    let used = judgement.asides.iter().find(|f| f.code == Code::PolicyExceptionUsed);
+    let subject = used.map(|finding| finding.subject.to_string()).unwrap_or_default();
+    assert!(subject.contains("error-findings of hallmark.own"), "{subject}");
+}
+
+/// What goes wrong in a policy is told in one line: reports escape ends of lines.
+#[test]
+fn a_policy_error_has_no_ends_of_lines() {
+    let broken = [
+        "package hallmark.a\ndeny contains {\"code\": \"a\", \"msg\": \"m\"} if {\n\tto_number(input.image.digest) > 1\n}\n",
+        "package hallmark.a\n\ndeny contains {\"code\": \"a\", \"msg\": \"m\"} if { x = }\n",
+    ];
+    for text in broken {
+        let ahead = Ahead::begin(bundle(text), Limits::default());
+        let judgement = ahead.judge(&input(), &[], &Limits::default());
+        let said = format!("{}", judgement.deny.first().expect("it denies").msg);
+        assert!(!said.contains(['\n', '|']) && said.contains("a.rego:3:"), "{said}");
+    }
+    let number = PolicyError::Data { file: "f".to_owned(), why: "a\nb | c".to_owned() };
+    assert_eq!(number.in_one_line(), "f: a b | c");
+}
+
+/// A number that 64 bits do not hold is compared with nothing: neither is the claim read, nor do rules pass that would have.
+#[test]
+fn i4_a_number_that_nobody_can_hold_makes_no_pass() {
+    let statement = |predicate: &str| {
+        let raw: crate::json::Raw = serde_json::from_str(predicate).expect(predicate);
+        Statement {
+            subjects: Vec::new(),
+            predicate_type: "https://x.example/scan".to_owned(),
+            predicate: raw,
+        }
+    };
+    let by = || crate::trust::SignerIdentity::Key { fingerprint: "00".to_owned(), recorded: None };
+    let given = |predicate: &str| {
+        let mut evidence = evidence();
+        evidence.attestations =
+            vec![crate::trust::testing::vouched_for(statement(predicate), by())];
+        PolicyInput::new(&evidence, &[], now())
+    };
+    let rule = "package hallmark.a\ndeny contains {\"code\": \"a\", \"msg\": \"m\"} if {\n\
+                \tsome a in input.attestations\n\ta.predicate.score > 18446744073709551616\n}\n";
+    let policies = compile(rule).expect("it compiles");
+    let judged = |input: &PolicyInput| policies.judge(input, &[], &Limits::default());
+    let wrong = given("{\"score\": 18446744073709551617}");
+    assert_eq!(wrong.attestations[0].predicate, Value::Null);
+    assert!(!wrong.attestations[0].holds);
+    let judgement = judged(&wrong);
+    assert_eq!(codes(&judgement.deny), ["policy-error"]);
+    let said = &judgement.deny[0].msg;
+    assert!(
+        said.contains("input.attestations[0].predicate holds the number 18446744073709551617"),
+        "{said}"
+    );
+    let saved = serde_json::to_value(&wrong).expect("JSON");
+    assert!(policies.judge_saved(&saved, &[], &Limits::default()).is_err(), "nor in a saved input");
+    assert_eq!(codes(&judged(&given("{\"score\": 7.5}")).deny), Vec::<&str>::new());
+    assert_eq!(given("{\"score\": 7.50}").attestations[0].predicate["score"], 7.5);
+    let others = preset("baseline").judge(&wrong, &[], &Limits::default());
+    assert!(others.deny.is_empty(), "no shipped rule reads predicates: {others:?}");
+}
+
 fn exception(code: &str, package: Option<&str>) -> Exception {
     Exception {
         code: code.to_owned(),
@@ -1134,6 +1251,7 @@ fn exception(code: &str, package: Option<&str>) -> Exception {
         reason: "r".to_owned(),
         owner: "o".to_owned(),
         expires: "2026-12-01".parse().expect("a date"),
+        elsewhere: false,
     }
 }
 
@@ -1221,8 +1339,10 @@ fn i1_where_codes_are_computed_an_exception_is_said_to_be_unused() {
     let own = "package hallmark.own\ndeny contains {\"code\": finding.code, \"msg\": \"m\"} if {\n\
                \tsome finding in input.findings\n}\n";
     let policies = beside(&[("own", &[("own.rego", own)])]).expect("it compiles");
-    for (code, package) in [("rebuild-not-run", None), ("nonsense", Some("hallmark.own"))] {
-        assert_eq!(policies.clear(&[exception(code, package)]), Ok(()), "{code}");
+    for code in ["rebuild-not-run", "nonsense"] {
+        assert_eq!(policies.clear(&[exception(code, Some("hallmark.own"))]), Ok(()), "{code}");
+        let error = policies.clear(&[exception(code, None)]).err().map(|e| e.to_string());
+        assert!(error.is_some_and(|e| e.contains("may be computed, by hallmark.own")), "{code}");
     }
     for (code, package) in
         [("policy-error", None), ("nonsense", Some("hallmark.findings")), ("x", Some("hallmark.y"))]
@@ -1348,12 +1468,25 @@ fn i4_functions_whose_answer_is_not_opas_are_refused_with_the_reason() {
         ("count(\"a\", 1)", "another number of arguments"),
         ("x := 1 with input as {} with time.clock as http.send", "nothing but its input"),
         ("crypto.sha256(\"a\") == \"b\"", "no function that policies may call"),
+        ("json.filter({\"a\": 1}, [\"/a\"]) == {}", "paths are lists of keys"),
+        ("json.remove({\"a\": 1}, {\"a/b\", \"c\"}) == {}", "paths are lists of keys"),
+        ("regex.is_valid(`\\B`)", "the other engine compiles"),
+        ("json.is_valid(\"{}\")", "reads texts otherwise"),
+        ("input.image.layers > 0.10000000000000001", "not held exactly"),
+        ("x := 1.0; x == input.image.layers", "write it without"),
+        ("sprintf(\"%d\", [1e3]) == \"1000\"", "write it without"),
+        ("json.marshal(-0) == \"0\"", "zero has no sign"),
     ];
     for (body, want) in cases {
         let error =
             compile(&format!("package hallmark.a\ndeny contains {RESULT} if {{\n{body}\n}}\n"));
         let error = error.err().map(|e| e.to_string());
         assert!(error.as_ref().is_some_and(|e| e.contains(want)), "{body}: {error:?}");
+    }
+    for body in ["input.image.layers >= 7.0", "x := 2.5; x > 1.0", "x := -1; x < 0"] {
+        let compiled =
+            compile(&format!("package hallmark.a\ndeny contains {RESULT} if {{\n{body}\n}}\n"));
+        assert_eq!(compiled.map(drop), Ok(()), "{body}");
     }
 }
 

@@ -63,9 +63,14 @@ fn i1_what_the_file_says_and_no_rule_reads_is_told_with_its_place() {
     let cases = [
         ("policy:\n  settings:\n    foo: 1\n", ":4:10: ", "policy.settings.foo is read by no rule"),
         (
+            "policy:\n  settings:\n    signature: {maxAgeDays: 3}\n",
+            ":4:29: ",
+            "policy.settings.signature.maxAgeDays is read by no rule",
+        ),
+        (
             "policy:\n  settings:\n    signature: {signers: [a]}\n",
-            ":4:26: ",
-            "policy.settings.signature.signers is read by no rule",
+            ":4:27: ",
+            "the name of a signer of trust.signers",
         ),
         (&excepted("nonsense", ""), ":5:11: ", "denies with nonsense"),
         (&excepted("image-revoked", ""), "", ""),
@@ -83,6 +88,40 @@ fn i1_what_the_file_says_and_no_rule_reads_is_told_with_its_place() {
             want => answer.exits(2).says(&place).says(want),
         };
     }
+}
+
+/// An exception from a rule that only the configured preset has lifts nothing under another, and that is said.
+#[test]
+fn i5_an_exception_that_the_preset_of_the_command_line_does_not_know_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = folder.path().join("input.json");
+    let digest = format!("sha256:{}", "a".repeat(64));
+    let text = serde_json::json!({
+        "schema": "hallmark/input/v1", "time": "2026-11-29T00:00:00Z", "findings": [], "sboms": [],
+        "image": {"repository": "r.example/app", "digest": digest, "manifest": digest},
+    });
+    std::fs::write(&input, text.to_string()).unwrap();
+    let config = format!(
+        "version: 1\n{}",
+        excepted("signature-missing", "").replacen("policy:\n", "policy:\n  preset: signed\n", 1)
+    );
+    let eval = |preset: &str| {
+        let call = Hallmark::new(["policy", "eval", "--policy", preset]).arg(&input);
+        call.config(&config).run()
+    };
+    eval("baseline").exits(1).says("policy-exception-unused").says("another preset was asked for");
+    eval("signed")
+        .exits(1)
+        .says("policy-exception-used")
+        .says("signature-missing of hallmark.signature");
+
+    // A number that nobody can hold is refused with the whole input.
+    std::fs::write(
+        &input,
+        text.to_string().replace("\"sboms\":[]", "\"sboms\":[],\"x\":0.10000000000000001"),
+    )
+    .unwrap();
+    eval("signed").exits(2).says("0.10000000000000001, which 64 bits do not hold exactly");
 }
 
 fn excepted(code: &str, package: &str) -> String {

@@ -42,10 +42,6 @@ fn kept(go: &str) -> Result<Regex> {
     Ok(compiled)
 }
 
-pub(super) fn is_valid(given: &[Value]) -> Result<Value> {
-    Ok(Value::from(matches!(given, [Value::String(go)] if compile(go).is_ok())))
-}
-
 pub(super) fn matches(given: &[Value]) -> Result<Value> {
     Ok(Value::from(kept(text(given, 0)?)?.is_match(text(given, 1)?)))
 }

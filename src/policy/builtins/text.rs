@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use anyhow::{Result, anyhow, bail};
 use regorus::Value;
 
-use super::text;
+use super::{is_float, text};
+use crate::json::numbers;
 
 /// Members, or characters of a text.
 pub(super) fn count(given: &[Value]) -> Result<Value> {
@@ -122,7 +123,8 @@ pub(super) fn to_number(given: &[Value]) -> Result<Value> {
             let plain = !text.starts_with(|c: char| c.is_ascii_whitespace())
                 && text.ends_with(|c: char| c.is_ascii_digit());
             match Value::from_json_str(text) {
-                Ok(number @ Value::Number(_)) if plain => Ok(number),
+                Ok(number @ Value::Number(_)) if plain && numbers::is_exact(text) => Ok(number),
+                Ok(Value::Number(_)) if plain => bail!("{text} is not held exactly by 64 bits"),
                 _ => bail!("{text:?} is no number as JSON writes it"),
             }
         }
@@ -151,10 +153,12 @@ pub(super) fn semver_compare(given: &[Value]) -> Result<Value> {
 /// JSON as Go writes it: sorted keys, no blanks, and nothing that HTML would take for its own.
 pub(super) fn marshal(given: &[Value]) -> Result<Value> {
     let value = given.first().ok_or_else(|| anyhow!("there is nothing to write"))?;
-    let value = serde_json::to_value(value)?;
-    if has_fraction(&value) {
-        bail!("fractions are written in more than one way; multiply them first");
+    if has_float(value) {
+        bail!(
+            "numbers with a point are written in more than one way; multiply or round them first"
+        );
     }
+    let value = serde_json::to_value(value)?;
     let mut escaped = String::new();
     for c in value.to_string().chars() {
         match c {
@@ -167,13 +171,50 @@ pub(super) fn marshal(given: &[Value]) -> Result<Value> {
     Ok(Value::from(escaped))
 }
 
-fn has_fraction(value: &serde_json::Value) -> bool {
+fn has_float(value: &Value) -> bool {
     match value {
-        serde_json::Value::Number(number) => number.is_f64(),
-        serde_json::Value::Array(list) => list.iter().any(has_fraction),
-        serde_json::Value::Object(object) => object.values().any(has_fraction),
+        Value::Number(_) => is_float(value),
+        Value::Array(list) => list.iter().any(has_float),
+        Value::Set(set) => set.iter().any(has_float),
+        Value::Object(object) => {
+            object.iter().any(|(key, value)| has_float(key) || has_float(value))
+        }
         _ => false,
     }
+}
+
+/// Each place of a text is replaced once, by the first of the sorted keys that is there, as Go's `strings.Replacer` does.
+pub(super) fn replace_all(given: &[Value]) -> Result<Value> {
+    let Some(Value::Object(object)) = given.first() else { bail!("argument 1 is no object") };
+    let mut pairs = std::collections::BTreeMap::new();
+    for (old, new) in object.iter() {
+        match (old, new) {
+            (Value::String(old), Value::String(_)) if old.is_empty() => {
+                bail!("there is nothing to look for");
+            }
+            (Value::String(old), Value::String(new)) => {
+                pairs.insert(old.to_string(), new.to_string())
+            }
+            _ => bail!("old and new are texts"),
+        };
+    }
+    let mut rest = text(given, 1)?;
+    let mut out = String::new();
+    while let Some(c) = rest.chars().next() {
+        let found =
+            pairs.iter().find_map(|(old, new)| Some((rest.strip_prefix(old.as_str())?, new)));
+        match found {
+            Some((behind, new)) => {
+                out.push_str(new);
+                rest = behind;
+            }
+            None => {
+                out.push(c);
+                rest = rest.get(c.len_utf8()..).unwrap_or_default();
+            }
+        }
+    }
+    Ok(Value::from(out))
 }
 
 /// One part of a format.
@@ -240,15 +281,15 @@ fn shown(out: &mut String, verb: char, value: &Value) -> Result<()> {
         ('x', Value::String(text)) => text.bytes().for_each(|byte| {
             let _ = write!(out, "{byte:02x}");
         }),
-        ('d' | 'v', Value::Number(number)) if number.is_integer() => {
+        ('v', Value::Number(_)) if is_float(value) => fraction(out, value)?,
+        ('d' | 'v', Value::Number(number)) if number.is_integer() && !is_float(value) => {
             out.push_str(&number.format_decimal());
         }
-        ('x', Value::Number(number)) if number.is_integer() => {
+        ('x', Value::Number(number)) if number.is_integer() && !is_float(value) => {
             let number = number.as_i64().ok_or_else(|| anyhow!("%x shows numbers of 64 bits"))?;
             let sign = if number < 0 { "-" } else { "" };
             let _ = write!(out, "{sign}{:x}", number.unsigned_abs());
         }
-        ('v', Value::Number(_)) => fraction(out, value)?,
         ('s' | 'v', Value::Null | Value::Bool(_)) => term(out, value)?,
         ('s' | 'v', Value::Array(_) | Value::Set(_) | Value::Object(_)) => term(out, value)?,
         (verb, _) => bail!("%{verb} does not show such a value; %v does"),
@@ -256,11 +297,11 @@ fn shown(out: &mut String, verb: char, value: &Value) -> Result<()> {
     Ok(())
 }
 
-/// Numbers that every writer writes alike: a few digits before and after the point.
+/// Numbers that every writer writes alike: a few digits before and after the point. Go writes a million with an exponent.
 fn fraction(out: &mut String, value: &Value) -> Result<()> {
     let number = value.as_f64()?;
     let text = number.to_string();
-    if number.abs() >= 1e15 || (number != 0.0 && number.abs() < 1e-4) || text.len() > 17 {
+    if number.abs() >= 1e6 || (number != 0.0 && number.abs() < 1e-4) || text.len() > 17 {
         bail!("{text} is written in more than one way; round it first");
     }
     out.push_str(&text);
@@ -273,6 +314,10 @@ fn term(out: &mut String, value: &Value) -> Result<()> {
         Value::Null => out.push_str("null"),
         Value::Bool(it) => out.push_str(if *it { "true" } else { "false" }),
         Value::String(text) => quote(out, text),
+        // Inside of others OPA shows a number as it was written.
+        Value::Number(number) if number.is_integer() && is_float(value) => {
+            bail!("a whole number with a point is written in more than one way; round it first")
+        }
         Value::Number(number) if number.is_integer() => out.push_str(&number.format_decimal()),
         Value::Number(_) => fraction(out, value)?,
         Value::Array(list) => members(out, ('[', ']'), list.iter())?,

@@ -11,6 +11,8 @@ use regorus::unstable::{
     WithModifier,
 };
 
+use crate::json::numbers;
+
 /// Names below a document, as far as they are written out.
 pub type Path = Vec<String>;
 
@@ -48,6 +50,8 @@ pub struct Rule {
     pub span: (usize, usize),
     /// Line of a calculation with fractions, if it has one.
     pub fractions: Option<u32>,
+    /// Line of a number that is not read as it is written, and why, if it has one.
+    pub numbers: Option<(u32, &'static str)>,
     /// Texts that it puts into a set, where they are written out.
     pub member: Option<String>,
     /// Local names of parts of the input, as `i` after `i := input`; one name may have several in several bodies.
@@ -220,6 +224,34 @@ fn written(expr: &Expr) -> Option<String> {
     }
 }
 
+/// A text, or the first of those in a list.
+fn first_text(expr: &Expr) -> Option<String> {
+    match expr {
+        Expr::Array { items, .. } | Expr::Set { items, .. } => {
+            items.iter().find_map(|i| written(i))
+        }
+        expr => written(expr),
+    }
+}
+
+/// A number as the rule has it. OPA keeps its digits, and 64 bits do not.
+fn number(span: &Span, compared: bool, rule: &mut Rule) {
+    let text = span.text();
+    let plain = !text.contains(['.', 'e', 'E']);
+    let why = if plain && text.starts_with('-') && text.parse::<f64>() == Ok(0.0) {
+        "zero has no sign; write 0"
+    } else if plain {
+        return;
+    } else if !numbers::is_shortest(text) {
+        "the number is not held exactly by 64 bits; write a whole number, or fewer digits"
+    } else if !compared && text.parse::<f64>().is_ok_and(|value| value.fract() == 0.0) {
+        "a whole number with a point or an exponent is written otherwise here than in OPA; write it without"
+    } else {
+        return;
+    };
+    rule.numbers.get_or_insert((span.line, why));
+}
+
 /// What names mean in a file.
 struct Scope<'a> {
     package: &'a Path,
@@ -253,6 +285,7 @@ impl Scope<'_> {
             codes: BTreeSet::new(),
             span: span(tree),
             fractions: None,
+            numbers: None,
             member: None,
             aliases,
         };
@@ -320,9 +353,9 @@ impl Scope<'_> {
         match expr {
             Expr::String { .. }
             | Expr::RawString { .. }
-            | Expr::Number { .. }
             | Expr::Bool { .. }
             | Expr::Null { .. } => {}
+            Expr::Number { span, .. } => number(span, false, rule),
             Expr::Var { span, .. } | Expr::RefDot { span, .. } | Expr::RefBrack { span, .. } => {
                 self.reference(expr, span, rule);
             }
@@ -348,7 +381,22 @@ impl Scope<'_> {
             Expr::Call { span, fcn, params, .. } => {
                 self.call(span, fcn, params, rule);
             }
-            Expr::UnaryExpr { expr, .. } => self.expr(expr, rule),
+            Expr::UnaryExpr { span, expr, .. } => {
+                if let Expr::Number { span: zero, .. } = expr.as_ref()
+                    && zero.text().parse::<f64>() == Ok(0.0)
+                {
+                    rule.numbers.get_or_insert((span.line, "zero has no sign; write 0"));
+                }
+                self.expr(expr, rule);
+            }
+            Expr::BoolExpr { lhs, rhs, .. } => {
+                for side in [lhs, rhs] {
+                    match side.as_ref() {
+                        Expr::Number { span, .. } => number(span, true, rule),
+                        side => self.expr(side, rule),
+                    }
+                }
+            }
             Expr::ArithExpr { span, lhs, rhs, .. } => {
                 if is_fraction(expr) || is_fraction(lhs) || is_fraction(rhs) {
                     rule.fractions.get_or_insert(span.line);
@@ -357,9 +405,7 @@ impl Scope<'_> {
                 self.expr(rhs, rule);
             }
             Expr::AssignExpr { op: AssignOp::ColEq, lhs, rhs, .. } => self.named(lhs, rhs, rule),
-            Expr::BinExpr { lhs, rhs, .. }
-            | Expr::BoolExpr { lhs, rhs, .. }
-            | Expr::AssignExpr { lhs, rhs, .. } => {
+            Expr::BinExpr { lhs, rhs, .. } | Expr::AssignExpr { lhs, rhs, .. } => {
                 self.expr(lhs, rule);
                 self.expr(rhs, rule);
             }
@@ -460,7 +506,7 @@ impl Scope<'_> {
             Meaning::Local(path) => {
                 let name = path.join(".");
                 let texts = params.iter().enumerate();
-                let texts = texts.filter_map(|(i, param)| Some((i, written(param)?))).collect();
+                let texts = texts.filter_map(|(i, param)| Some((i, first_text(param)?))).collect();
                 let looked_up = self.looked_up(params, rule, line);
                 if name == "object.get" && !looked_up.is_empty() {
                     // `object.get(input, ["settings", "x"], …)` reads input.settings.x and not all of the input.
