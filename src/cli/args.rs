@@ -38,8 +38,9 @@ pub struct Cli {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Global options")]
 pub struct Global {
-    /// Configuration file [default: $XDG_CONFIG_HOME/hallmark/hallmark.yaml, then /etc/hallmark/hallmark.yaml]
-    #[arg(long, short, global = true, env = "HALLMARK_CONFIG", value_name = "FILE")]
+    /// Configuration file [default: $HALLMARK_CONFIG, $XDG_CONFIG_HOME/hallmark/hallmark.yaml, then
+    /// /etc/hallmark/hallmark.yaml]
+    #[arg(long, short, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Say less on stderr: errors only; of serve, warnings and errors
     #[arg(long, short, global = true)]

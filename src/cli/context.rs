@@ -149,7 +149,10 @@ pub fn repositories(global: &Global) -> Result<Roots, Failure> {
 
 fn file(global: &Global) -> Option<PathBuf> {
     let candidates = config::candidates(config_home().as_deref());
-    global.config.clone().or_else(|| config::first(&candidates).map(Path::to_owned))
+    // A variable that is set to nothing names no file.
+    let named = || environment::filled("HALLMARK_CONFIG").map(PathBuf::from);
+    let first = || config::first(&candidates).map(Path::to_owned);
+    global.config.clone().or_else(named).or_else(first)
 }
 
 /// Fetched roots lie in the user's state folder, or in the machine's where there is no user.

@@ -470,6 +470,10 @@ pub fn signer(with: &SignWith, global: &Global, limits: &Limits) -> Result<Signe
 
 fn key(file: &Path, password_file: Option<&Path>, global: &Global) -> Result<Signer, Failure> {
     let pem = zeroize::Zeroizing::new(read(file, MAX_KEY_BYTES)?);
+    if PublicKey::from_pem(&pem).is_ok() {
+        let why = "it is a public key; --key takes the private one that belongs to it";
+        return Err(unusable(file, &why));
+    }
     warn_of_readers(file, global);
     let password = match password_file {
         Some(file) => {

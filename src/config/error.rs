@@ -3,7 +3,7 @@
 //! Every complaint says the file, line, column and key, what was expected, what was found and what to do. A key path is
 //! turned into a position by the same YAML reader that read the file, so that both always agree.
 
-use std::{fmt, path::PathBuf};
+use std::{collections::HashSet, fmt, path::PathBuf};
 
 use serde::{
     Deserializer,
@@ -131,6 +131,86 @@ pub(super) fn locate(text: &str, path: &KeyPath) -> Option<(usize, usize)> {
         }
     }
     None
+}
+
+/// Line and column of the first key that its mapping has already.
+pub(super) fn repeat(text: &str) -> Option<(usize, usize)> {
+    let walked = Repeats.deserialize(yaml_serde::Deserializer::from_str(text));
+    let location = walked.err().filter(|error| error.to_string().contains(AGAIN))?.location()?;
+    Some((location.line(), location.column()))
+}
+
+/// What the walk says of a key that is there again.
+const AGAIN: &str = "the key again";
+
+/// Walks through everything and stops at the first key that is there again.
+struct Repeats;
+
+impl<'de> DeserializeSeed<'de> for Repeats {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Repeats {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+    fn visit_bool<E: serde::de::Error>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_i64<E: serde::de::Error>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_u64<E: serde::de::Error>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_f64<E: serde::de::Error>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_str<E: serde::de::Error>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_unit<E: serde::de::Error>(self) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        while seq.next_element_seed(Self)?.is_some() {}
+        Ok(())
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let mut seen = HashSet::new();
+        while map.next_key_seed(NewKey(&mut seen))?.is_some() {
+            map.next_value_seed(Self)?;
+        }
+        Ok(())
+    }
+}
+
+/// A key that was not there before.
+struct NewKey<'s>(&'s mut HashSet<String>);
+
+impl<'de> DeserializeSeed<'de> for NewKey<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for NewKey<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+    fn visit_str<E: serde::de::Error>(self, key: &str) -> Result<(), E> {
+        if self.0.insert(key.to_owned()) { Ok(()) } else { Err(E::custom(AGAIN)) }
+    }
 }
 
 /// Walks to a value and stops there with an error, which the reader gives its position.

@@ -139,9 +139,9 @@ const WHO: &str = "issuer: https://i.example, identity: a@x.example";
 const REFUSALS: &str = r#"
 # nothing => hallmark.yaml => missing field `version`
 version: 2 => :1:10: version: => expected 1, found 2
-+version: 1 => :1:1 => duplicate
++version: 1 => :2:1 => duplicate
 +surprise: 1 => :2:1 => unknown field `surprise`
-+repositories: x => :2:15 => expected a sequence
++repositories: x => :2:15 => expected a list
 +---|version: 1 =>  => more than one document
 +repositories: [ => :3:1 => did not find
 +repositories: [r.example/App] => :2:16: repositories[0]: => App
@@ -223,7 +223,7 @@ version: 2 => :1:10: version: => expected 1, found 2
 +limits: {layerBytes: 16GB} => limits.layerBytes => 16GiB
 +rebuild: {attested: {maxAge: 30}} => rebuild.attested.maxAge => 30m
 +limits: {rebuild: 30} => limits.rebuild => 30m
-+limits: {layer_bytes: 1} => limits.layer_bytes => one of manifestBytes
++limits: {layer_bytes: 1} => limits.layer_bytes => did you mean layerBytes?
 +limits: {layers: 1, layers: 2} =>  => duplicate
 +gate: {key: tls.key} => :2:7 => missing field `certificate`
 +gate: {certificate: ca.pem, key: absent} => gate.key => can be read
@@ -832,4 +832,47 @@ fn i2_an_exception_ends_within_a_year() {
         error.contains("policy.exceptions[0].expires: expected a day within 366 days"),
         "{error}"
     );
+}
+
+/// What is expected is said once, in words of YAML, with the word that may have been meant and the place of what is wrong.
+#[test]
+fn complaints_say_one_thing_once() {
+    let rule = |rest: &str| {
+        format!(
+            "version: 1\ntrust:\n  signers: [{{name: a, key: release.pub}}]\n  rules: [{{images: ['**'], signers: [a], {rest}}}]\n"
+        )
+    };
+    let cases = [
+        (
+            "version: 1\nlimits: {layerByts: 3}\n".to_owned(),
+            "did you mean layerBytes?",
+            "manifestBytes",
+        ),
+        ("version: 1\nregistrys: []\n".to_owned(), "did you mean registries?", "struct"),
+        ("version: one\n".to_owned(), "expected a whole number", "u64"),
+        ("hello\n".to_owned(), "expected a mapping of keys", "struct"),
+        ("- a\n".to_owned(), "found a list, expected a mapping", "sequence"),
+        ("version: 1\ntrust: hello\n".to_owned(), "expected a mapping of keys", "struct"),
+        (
+            "version: 1\nrepositories: {a: b}\n".to_owned(),
+            "found a mapping, expected a list",
+            "map,",
+        ),
+        (rule("predicates: [signatur]"), "did you mean signature?", "no predicate"),
+        (rule("predicates: [signature], threshold: 2"), "found 2, but its signers", "found trust"),
+        (rule("predicates: [signature], threshold: 0"), "found 0; at least", "found trust"),
+        (
+            "version: 1\ngate:\n  listen: 127.0.0.1:1\n  certificate: a\n  listen: b\n".to_owned(),
+            "hallmark.yaml:5:3",
+            "3:3",
+        ),
+        ("version: 1\ntrust: {}\nversion: 1\n".to_owned(), "hallmark.yaml:3:1", "1:1"),
+    ];
+    for (text, wanted, unwanted) in cases {
+        let error = load(&text).expect_err(&text).to_string();
+        assert!(error.contains(wanted) && !error.contains(unwanted), "{text}: {error}");
+        for said in ["expected", "trust.rules[0]"] {
+            assert!(error.matches(said).count() <= 1, "{text}: {error}");
+        }
+    }
 }

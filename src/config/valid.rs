@@ -35,7 +35,10 @@ use crate::{
     rebuild::plan::StepNetwork,
     reference::{self, Location, Reference, Repository, Selector},
     source::{PlatformChoice, RegistrySettings},
-    trust::{Force, OnUnmatched, PublicKey, Rule, SignerKeys, TrustError, TrustRules, Unmatched},
+    trust::{
+        Force, OnUnmatched, PredicateClass, PredicateClassError, PublicKey, Rule, SignerKeys,
+        TrustError, TrustRules, Unmatched,
+    },
     untrusted::misleads,
 };
 
@@ -86,12 +89,12 @@ pub(super) fn updatable(
 
 fn raw(file: &Path, text: &str) -> Result<raw::File, ConfigError> {
     let document: yaml_serde::Value =
-        yaml_serde::from_str(text).map_err(|error| form(file, &error))?;
+        yaml_serde::from_str(text).map_err(|error| form(file, text, &error))?;
     // Of an empty file the reader says what is missing.
     if document != yaml_serde::Value::Null {
         plain(&Reader { file, text }, &KeyPath(Vec::new()), &document)?;
     }
-    let raw: raw::File = yaml_serde::from_str(text).map_err(|error| form(file, &error))?;
+    let raw: raw::File = yaml_serde::from_str(text).map_err(|error| form(file, text, &error))?;
     if raw.version != 1 {
         let reader = Reader { file, text };
         let help = "this hallmark reads version 1; a newer file needs a newer hallmark";
@@ -100,7 +103,7 @@ fn raw(file: &Path, text: &str) -> Result<raw::File, ConfigError> {
     Ok(raw)
 }
 
-fn form(file: &Path, error: &yaml_serde::Error) -> ConfigError {
+fn form(file: &Path, text: &str, error: &yaml_serde::Error) -> ConfigError {
     let at = error.location();
     // The reader appends the position to its message; the place says it already.
     let message = error.to_string();
@@ -108,10 +111,40 @@ fn form(file: &Path, error: &yaml_serde::Error) -> ConfigError {
         Some((why, _)) => why,
         None => &message,
     };
+    let position = at.map(|at| (at.line(), at.column()));
+    // Of a key that is there twice the reader tells the place of the mapping.
+    let repeat = || super::error::repeat(text).or(position);
+    let position = if why.contains("duplicate entry") { repeat() } else { position };
     ConfigError::Form {
-        place: Place { file: file.to_owned(), position: at.map(|at| (at.line(), at.column())) },
-        why: why.replace(misleads, " "),
+        place: Place { file: file.to_owned(), position },
+        why: in_words(why).replace(misleads, " "),
     }
+}
+
+/// What the reader expects, in words of YAML, and the key that may have been meant.
+fn in_words(why: &str) -> String {
+    if let Some((field, known)) = why.rsplit_once(", expected one of ")
+        && let Some(written) = field.rsplit_once("unknown field ").map(|(_, name)| name)
+    {
+        let known = known.split('`').filter(|word| !word.is_empty() && !word.contains(','));
+        let question = did_you_mean(written.trim_matches('`'), known);
+        let separator = if question.is_empty() { "" } else { "; " };
+        return format!("{why}{separator}{}", question.trim_end());
+    }
+    let Some((found, expected)) = why.rsplit_once(", expected ") else { return why.to_owned() };
+    let expected = match expected {
+        "u8" | "u16" | "u32" | "u64" | "usize" | "i64" => "a whole number",
+        "f64" => "a number",
+        "a sequence" => "a list",
+        "a map" | "a YAML mapping" => "a mapping of keys to values",
+        other if other.starts_with("struct ") => "a mapping of keys to values",
+        other => other,
+    };
+    let kinds = [("invalid type: map", "a mapping"), ("invalid type: sequence", "a list")];
+    let kind = kinds.iter().find_map(|(theirs, ours)| {
+        found.strip_suffix(theirs).map(|before| format!("{before}found {ours}"))
+    });
+    format!("{}, expected {expected}", kind.as_deref().unwrap_or(found))
 }
 
 fn repositories(reader: &Reader<'_>, raw: &[String]) -> Result<Vec<Location>, ConfigError> {
@@ -269,7 +302,10 @@ fn contradiction(reader: &Reader<'_>, error: &TrustError) -> ConfigError {
         }
     };
     let help = "0 would trust anybody; more than there are can never be reached";
-    reader.refuse(at, error, want("a rule that can be satisfied", help))
+    // The complaint says where; the error says it, too.
+    let found = error.to_string();
+    let found = found.strip_prefix(&format!("{at} is ")).unwrap_or(&found).to_owned();
+    reader.refuse(at, found, want("a rule that can be satisfied", help))
 }
 
 fn signer(
@@ -321,6 +357,25 @@ fn signing_key(reader: &Reader<'_>, index: usize, text: &str) -> Result<SignerKe
     SignerKeys::new(vec![key]).ok_or_else(|| reader.refuse(at(), origin, complaint()))
 }
 
+fn predicates(
+    reader: &Reader<'_>,
+    index: usize,
+    raw: &[String],
+) -> Result<Vec<PredicateClass>, ConfigError> {
+    reader.not_empty(key!["trust", "rules", index, "predicates"], raw)?;
+    let read = |(position, text): (usize, &String)| {
+        text.parse().map_err(|PredicateClassError(word)| {
+            let question = did_you_mean(&word, PredicateClass::WORDS.into_iter());
+            let help = format!("{question}docs/configuration.md says what each stands for");
+            let expected =
+                format!("{} or the URI of a predicate type", one_of(&PredicateClass::WORDS));
+            let at = key!["trust", "rules", index, "predicates", position];
+            reader.refuse(at, format!("{word:?}"), want(expected, help))
+        })
+    };
+    raw.iter().enumerate().map(read).collect()
+}
+
 fn rule(
     reader: &Reader<'_>,
     index: usize,
@@ -343,7 +398,7 @@ fn rule(
     reader.not_empty(at("signers"), &raw.signers)?;
     Ok(Rule {
         images: reader.parse(&at("images"), &raw.images, &want("an image pattern", help))?,
-        predicates: reader.parse(&at("predicates"), &raw.predicates, &want("a predicate", help))?,
+        predicates: predicates(reader, index, &raw.predicates)?,
         signers: raw.signers.clone(),
         threshold: raw.threshold.unwrap_or(1),
         force: if raw.required == Some(true) { Force::Require } else { Force::Grant },
@@ -710,8 +765,9 @@ fn limits(reader: &Reader<'_>, raw: &yaml_serde::Mapping) -> Result<Limits, Conf
                 Refused::Unknown => {
                     let known = bounds::table(&Limits::default());
                     let known: Vec<_> = known.iter().map(|(name, _)| *name).collect();
-                    let complaint = want(one_of(&known), "names are written exactly so");
-                    reader.refuse(key!["limits", name], name, complaint)
+                    let question = did_you_mean(name, known.into_iter());
+                    let help = format!("{question}docs/configuration.md lists every limit");
+                    reader.refuse(key!["limits", name], name, want("the name of a limit", help))
                 }
             }
         })?;

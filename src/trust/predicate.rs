@@ -44,13 +44,25 @@ pub enum PredicateClass {
 
 /// A word that names no class.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{0:?} is no predicate; expected signature, provenance, sbom, vulnerabilities, rebuild, summary, \
-     verification-result, test-result, release, attributes, link or the URI of a predicate type"
-)]
+#[error("{0:?} is no predicate; expected {words} or the URI of a predicate type", words = PredicateClass::WORDS.join(", "))]
 pub struct PredicateClassError(pub String);
 
 impl PredicateClass {
+    /// The words that name a class.
+    pub const WORDS: [&str; 11] = [
+        "signature",
+        "provenance",
+        "sbom",
+        "vulnerabilities",
+        "rebuild",
+        "summary",
+        "verification-result",
+        "test-result",
+        "release",
+        "attributes",
+        "link",
+    ];
+
     /// Whether claims of this type belong to the class.
     pub fn includes(&self, predicate_type: &str) -> bool {
         match self {

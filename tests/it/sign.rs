@@ -128,6 +128,21 @@ fn a_key_that_others_can_read_is_said_and_its_password_comes_from_the_environmen
 }
 
 #[test]
+fn a_public_key_signs_nothing_and_an_empty_variable_names_no_configuration() {
+    let (layout, keys) = (image(), Keys::new());
+    let key = keys.p256("a");
+    let refused = sign(&[&layout.reference()], &public(&key));
+    refused.exits(2).says("it is a public key");
+    assert!(!refused.all().contains("chmod"), "{}", refused.all());
+    let reference = layout.reference();
+    Hallmark::new(with_key(&[&reference], &key))
+        .env("HALLMARK_CONFIG", "")
+        .run()
+        .exits(0)
+        .says("signed: referrer");
+}
+
+#[test]
 fn a_statement_about_another_image_is_refused() {
     let (layout, keys) = (image(), Keys::new());
     let key = keys.p256("a");
