@@ -51,6 +51,33 @@ fn disarm(text: &mut String, start: usize) {
     }
 }
 
+/// Untrusted text as one word of a sentence: as it is where nothing in it could be taken for the sentence's own, else in quotes,
+/// in which quotes and backslashes are escaped.
+pub fn word(text: &str) -> Word<'_> {
+    Word(text)
+}
+
+/// See [`word`].
+#[derive(Debug, Clone, Copy)]
+pub struct Word<'t>(&'t str);
+
+impl fmt::Display for Word<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-._~:/?#[]@!$&*+;=%".contains(c);
+        if !self.0.is_empty() && self.0.chars().all(plain) {
+            return f.write_str(self.0);
+        }
+        f.write_char('"')?;
+        for c in self.0.chars() {
+            if matches!(c, '"' | '\\') {
+                f.write_char('\\')?;
+            }
+            f.write_char(c)?;
+        }
+        f.write_char('"')
+    }
+}
+
 /// At most `limit` bytes of `text`, which ends in dots where something is missing.
 pub fn cut(mut text: String, limit: usize) -> String {
     if text.len() > limit {

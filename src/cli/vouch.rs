@@ -13,9 +13,7 @@ use crate::{
     scratch::read_file,
     trust::{
         Force, Keyless, PatternError, PredicateClass, PublicKey, Rule, SignerKeys, TrustRules,
-        sigstore::{
-            Demands, KeylessIdentity, NoCtLog, Pattern, PatternFault, TextMatch, Times, TrustedRoot,
-        },
+        sigstore::{Demands, KeylessIdentity, NoCtLog, Pattern, TextMatch, Times, TrustedRoot},
     },
 };
 
@@ -120,11 +118,9 @@ fn text(
         }
         (Some(text), _) => Ok(Some(TextMatch::Exact(text.to_owned()))),
         (None, Some(text)) => Pattern::parse(text).map(TextMatch::Pattern).map(Some).map_err(|e| {
-            let help = match e {
-                PatternFault::Anchors => {
-                    format!("{option}-regexp '^{text}$' matches from end to end")
-                }
-                _ => format!("write what you mean, with dots escaped, or use {option}"),
+            let help = match Pattern::meant(text) {
+                Some(meant) => format!("{option}-regexp '{meant}' matches from end to end"),
+                None => format!("write what you mean, with dots escaped, or use {option}"),
             };
             wrong(&format!("-regexp {text:?}: {e}"), &help)
         }),

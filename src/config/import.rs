@@ -13,6 +13,7 @@ mod wire;
 
 use std::{fmt, path::Path};
 
+use regex_syntax::hir::Look;
 use serde::Deserialize as _;
 use serde_json::{Value, json};
 
@@ -23,7 +24,10 @@ use self::{
 use super::{Surroundings, valid};
 use crate::{
     policy::builtins::pattern,
-    trust::{ImagePattern, PatternError, PublicKey, sigstore::Pattern},
+    trust::{
+        ImagePattern, PatternError, PublicKey,
+        sigstore::{Pattern, PatternFault},
+    },
 };
 
 /// Bytes of a document.
@@ -418,7 +422,10 @@ fn translate_keyless(
         let place = format!("{at}.keyless.identities[{index}]");
         let name = if several { format!("{name}-{index}") } else { name.to_owned() };
         match who(identity) {
-            Ok(mut who) => {
+            Ok((mut who, narrowed)) => {
+                for why in narrowed {
+                    out.leave_out(&place, why);
+                }
                 who.insert("root".to_owned(), "public-good".into());
                 out.sign(&name, json!({ "keyless": who }));
             }
@@ -427,10 +434,10 @@ fn translate_keyless(
     }
 }
 
-/// Issuer and identity in hallmark's words.
-fn who(identity: &Identity) -> Result<serde_json::Map<String, Value>, String> {
+/// Issuer and identity in hallmark's words, and what they leave out.
+fn who(identity: &Identity) -> Result<(serde_json::Map<String, Value>, Vec<String>), String> {
     let Identity { issuer, subject, issuer_reg_exp, subject_reg_exp } = identity;
-    let mut who = serde_json::Map::new();
+    let (mut who, mut narrowed) = (serde_json::Map::new(), Vec::new());
     let parts = [
         ("issuer", "issuerPattern", issuer, issuer_reg_exp),
         ("identity", "identityPattern", subject, subject_reg_exp),
@@ -441,27 +448,58 @@ fn who(identity: &Identity) -> Result<serde_json::Map<String, Value>, String> {
         match (exact, expression.as_ref().filter(there)) {
             (Some(exact), None) => who.insert(exact_key.to_owned(), exact.as_str().into()),
             (None, Some(expression)) => {
-                let anchored = pattern::translate(expression).map(|ours| anchored(&ours));
-                let anchored = anchored.map_err(|why| format!("{expression:?}: {why}"))?;
-                Pattern::parse(&anchored).map_err(|fault| format!("{anchored:?}: {fault}"))?;
-                who.insert(pattern_key.to_owned(), anchored.into())
+                let ours = pattern::translate(expression);
+                let ours = ours.map_err(|why| format!("{expression:?}: {why}"))?;
+                let (pattern, whole) =
+                    anchored(&ours).map_err(|why| format!("{expression:?}: {why}"))?;
+                if !whole {
+                    narrowed.push(format!(
+                        "{expression:?} is found anywhere in a name there, which strangers' names may hold, too; \
+                         here {pattern:?} alone"
+                    ));
+                }
+                who.insert(pattern_key.to_owned(), pattern.into())
             }
             _ => return Err(format!("{exact_key} is given as a text and as an expression")),
         };
     }
-    Ok(who)
+    Ok((who, narrowed))
 }
 
-/// An expression that is searched for there, as one that matches from end to end.
-fn anchored(expression: &str) -> String {
-    // `^a|b$` means something else than `^(?:a|b)$`, so only an expression without alternatives is anchored already.
-    let whole = expression.strip_prefix('^').and_then(|rest| rest.strip_suffix('$'));
-    match whole {
-        Some(_) if !expression.contains('|') && !expression.ends_with(r"\$") => {
-            expression.to_owned()
+/// An expression that is searched for there, as one that matches from end to end, and whether it matches as much: the widest of
+/// those that name whose names they match.
+fn anchored(expression: &str) -> Result<(String, bool), PatternFault> {
+    let parsed = regex_syntax::parse(expression).map_err(|_| PatternFault::Syntax)?;
+    let properties = parsed.properties();
+    // Of `^a|b$` neither holds for every alternative.
+    let start = properties.look_set_prefix().contains(Look::Start);
+    let end = properties.look_set_suffix().contains(Look::End);
+    let inner = expression.strip_prefix('^').filter(|_| start).unwrap_or(expression);
+    let stripped = inner.strip_suffix('$').filter(|_| end && !inner.ends_with(r"\$"));
+    let inner = stripped.unwrap_or(inner);
+    let anything = |anchored: bool| if anchored { "" } else { "(?s:.*)" };
+    let (before, after) = (anything(start), anything(end));
+    let mut first = None;
+    for (before_it, after_it) in [(before, after), ("", after), (before, ""), ("", "")] {
+        let whole = (before_it, after_it) == (before, after);
+        // A name has no line ends, so that nothing follows what goes on with anything.
+        let open = inner.ends_with(".*") && !inner.ends_with(r"\.*");
+        let after_it = if open { "" } else { after_it };
+        let alone = !inner.contains('|') || (before_it.is_empty() && after_it.is_empty());
+        let inner = if alone { inner.to_owned() } else { format!("(?:{inner})") };
+        let pattern = format!("^{before_it}{inner}{after_it}$");
+        let read = match Pattern::parse(&pattern) {
+            Ok(_) => Some(pattern),
+            Err(fault) => {
+                first.get_or_insert(fault);
+                Pattern::meant(&pattern)
+            }
+        };
+        if let Some(pattern) = read {
+            return Ok((pattern, whole));
         }
-        _ => format!("^(?s:.*)(?:{expression})(?s:.*)$"),
     }
+    Err(first.unwrap_or(PatternFault::Syntax))
 }
 
 #[cfg(test)]

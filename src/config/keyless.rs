@@ -180,7 +180,10 @@ fn text(
         (None, Some(text), None) => match Pattern::parse(text) {
             Ok(pattern) => Ok(TextMatch::Pattern(pattern)),
             Err(fault) => {
-                let help = "write what you mean from end to end, with dots escaped";
+                let help = match Pattern::meant(text) {
+                    Some(meant) => format!("perhaps {meant}"),
+                    None => "write what you mean from end to end, with dots escaped".to_owned(),
+                };
                 let found = format!("{text:?}: {fault}");
                 let complaint = want("an anchored pattern that only your identities match", help);
                 Err(reader.refuse(pattern_at, found, complaint))

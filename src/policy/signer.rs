@@ -86,7 +86,7 @@ impl From<&Signer> for SignerInput {
             }
             SignerIdentity::Keyless(vouched) => {
                 input.issuer.clone_from(&vouched.issuer);
-                input.subject = Some(vouched.subject.to_string());
+                input.subject = Some(vouched.subject.as_str().to_owned());
                 input.claims.clone_from(&vouched.claims);
                 input.times = vouched.times.iter().map(TimeInput::from).collect();
                 input.log_indices.clone_from(&vouched.log_indices);

@@ -22,7 +22,7 @@ use crate::{
         hint_shown,
         sigstore::{ProvenTime, TimeSource, Vouched},
     },
-    untrusted::{Page, line},
+    untrusted::{Page, line, word},
     verdict::Evidence,
 };
 
@@ -186,8 +186,7 @@ fn maker(maker: &Maker) -> String {
             format!("by {}", signers.join(", "))
         }
         Maker::Stranger { root, vouched } => {
-            let issuer = vouched.issuer.as_deref().unwrap_or("a private authority");
-            let who = &vouched.subject;
+            let (who, issuer) = (&vouched.subject, vouched.issued_by());
             format!("by {who} ({issuer}), as the root {root} says; no configured signer")
         }
         Maker::Unknown { why: Some(why) } => format!("by nobody who is known: {why}"),
@@ -196,8 +195,10 @@ fn maker(maker: &Maker) -> String {
 }
 
 fn presented(certificate: &Presented) -> String {
-    let names = certificate.names.join(", ");
-    let issuer = certificate.issuer.as_deref().unwrap_or("no issuer stated");
+    let names: Vec<String> = certificate.names.iter().map(|name| word(name).to_string()).collect();
+    let names = names.join(", ");
+    let issuer = certificate.issuer.as_deref().map(|issuer| word(issuer).to_string());
+    let issuer = issuer.unwrap_or_else(|| "no issuer stated".to_owned());
     let (from, until) = certificate.valid;
     format!("certificate  says {names} ({issuer}), valid {from} to {until}")
 }

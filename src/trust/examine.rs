@@ -286,7 +286,7 @@ fn presented(der: &[u8]) -> Option<Presented> {
     let certificate = Certificate::parse(der).ok()?;
     let names = certificate.names(Naming::OneOfEachKind).unwrap_or_default();
     Some(Presented {
-        names: names.iter().map(ToString::to_string).collect(),
+        names: names.iter().map(|name| name.as_str().to_owned()).collect(),
         issuer: certificate.issuer().ok().flatten(),
         valid: certificate.validity(),
     })

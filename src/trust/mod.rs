@@ -105,8 +105,7 @@ impl fmt::Display for Signer {
                 write!(f, "{} (key {fingerprint:.16})", self.name)
             }
             SignerIdentity::Keyless(vouched) => {
-                let issuer = vouched.issuer.as_deref().unwrap_or("a private authority");
-                write!(f, "{} ({} by {issuer})", self.name, vouched.subject)
+                write!(f, "{} ({} by {})", self.name, vouched.subject, vouched.issued_by())
             }
         }
     }

@@ -78,8 +78,9 @@ fn identity_of(case: &Case) -> Result<KeylessIdentity, String> {
     let subject = match (case.text("identity"), case.text("identity_regexp")) {
         (Some(exact), _) => TextMatch::Exact(exact.to_owned()),
         (None, Some(pattern)) => {
-            // The suites' patterns are not anchored at the end; ours have to be.
+            // The suites' patterns are not anchored at the end, and dots of hosts not escaped; ours have to be.
             let pattern = format!("{}.*$", pattern.trim_end_matches('$'));
+            let pattern = Pattern::meant(&pattern).unwrap_or(pattern);
             TextMatch::Pattern(Pattern::parse(&pattern).map_err(|fault| fault.to_string())?)
         }
         (None, None) => TextMatch::UnsafeAny,

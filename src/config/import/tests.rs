@@ -46,7 +46,7 @@ fn what_can_be_said_is_said_and_read_again() {
     assert_eq!(names, ["authority-1", "authority-2-0", "authority-2-1", "the-release"]);
     let [rule] = config.trust.rules() else { panic!("one rule: {yaml}") };
     assert_eq!((rule.signers.len(), rule.threshold), (4, 1));
-    assert!(yaml.contains("^https://g.example/org/.+$"), "anchored already: {yaml}");
+    assert!(yaml.contains(r"^https://g\.example/org/.+$"), "anchored already: {yaml}");
     assert!(yaml.contains("preset: signed"), "{yaml}");
 }
 
@@ -261,7 +261,7 @@ fn policies_that_both_match_both_have_to_hold() {
 #[test]
 fn i4_expressions_are_translated_into_the_dialect_that_is_read_here() {
     let cases = [
-        (r"^https://github\.com/\w+/app$", Some(r"^https://github\.com/[0-9A-Za-z_]+/app$")),
+        (r"^https://github\.com/o/\w+$", Some(r"^https://github\.com/o/[0-9A-Za-z_]+$")),
         (r"^ci-\d{2}@corp\.example$", Some(r"^ci-[0-9]{2}@corp\.example$")),
         (r"^[\w.-]+@corp\.example$", Some(r"^[0-9A-Za-z_\.\-]+@corp\.example$")),
         (r"^\Qci+x\E@corp\.example$", Some(r"^ci\+x@corp\.example$")),
@@ -275,5 +275,34 @@ fn i4_expressions_are_translated_into_the_dialect_that_is_read_here() {
             Some(ours) => assert!(text.contains(ours), "{theirs}: {text}"),
             None => assert!(!text.contains("identityPattern"), "{theirs}: {text}"),
         }
+    }
+}
+
+/// There an expression is found anywhere in a name. Whoever may have a name around it would be anybody.
+#[test]
+fn b8_expressions_become_patterns_that_name_their_host_or_are_left_out() {
+    let cases = [
+        (r"^https://github\.com/org/.*$", Some(r"^https://github\.com/org/.*$"), false),
+        (r"https://github\.com/org/.*", Some(r"^https://github\.com/org/.*$"), true),
+        (r"^https://github\.com/org/", Some(r"^https://github\.com/org/(?s:.*)$"), false),
+        (r"https://github.com/org/.*", Some(r"^https://github\.com/org/.*$"), true),
+        (r"@example\.com$", Some(r"^(?s:.*)@example\.com$"), false),
+        (r"@example\.com", Some(r"^(?s:.*)@example\.com$"), true),
+        (r"^(a|b)@example\.com$", Some(r"^(a|b)@example\.com$"), false),
+        (r"https://github\.com/org", Some(r"^https://github\.com/org(?s:/.*)$"), true),
+        (r"github\.com/org/.*x", Some(r"^https://github\.com/org/.*x(?s:.*)$"), true),
+        (r"https://.*", None, false),
+        (r".*example\.com$", None, false),
+    ];
+    for (theirs, ours, narrowed) in cases {
+        let identities = json!([{ "issuer": "https://i.example", "subjectRegExp": theirs }]);
+        let found = import(&spec(json!([{ "keyless": { "identities": identities } }]))).unwrap();
+        let yaml = found.yaml.map(|text| yaml_serde::from_str::<Value>(&text).unwrap());
+        let pattern = yaml.map(|yaml| {
+            let keyless = &yaml["trust"]["signers"][0]["keyless"];
+            keyless["identityPattern"].as_str().unwrap().to_owned()
+        });
+        assert_eq!(pattern.as_deref(), ours, "{theirs}");
+        assert_eq!(found.left_out.len(), usize::from(narrowed || ours.is_none()), "{theirs}");
     }
 }

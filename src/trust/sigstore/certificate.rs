@@ -20,7 +20,10 @@ use x509_cert::{
 };
 
 use super::error::CertificateFault;
-use crate::{trust::PublicKey, untrusted::misleads};
+use crate::{
+    trust::PublicKey,
+    untrusted::{misleads, word},
+};
 
 /// Extended key usage of certificates that sign code.
 const CODE_SIGNING: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.3");
@@ -97,9 +100,41 @@ impl SubjectName {
     }
 }
 
+impl SubjectName {
+    /// Whether it has the syntax of its kind: a dot-string at a domain (RFC 5321 section 4.1.2, without quoted strings), the
+    /// characters of a URI (RFC 3986 section 2), labels of a host. Issuers and authorities let people choose parts of names.
+    fn is_well_formed(&self) -> bool {
+        let labels = |text: &str| {
+            let label = |c: char| c.is_ascii_alphanumeric() || "-_.*".contains(c);
+            !text.is_empty() && text.chars().all(label)
+        };
+        match self {
+            Self::Email(name) => name.rsplit_once('@').is_some_and(|(local, domain)| {
+                let atoms = local.chars().all(|c| c.is_ascii_alphanumeric() || ATOM.contains(c));
+                !local.is_empty() && atoms && labels(domain)
+            }),
+            Self::Uri(name) | Self::UserName(name) => is_of_uri(name),
+            Self::Host(name) => labels(name),
+        }
+    }
+}
+
+/// Characters beside letters and digits in the local part of an address (RFC 5321, `Dot-string`).
+const ATOM: &str = "!#$%&'*+-/=?^_`{|}~.";
+/// Characters beside letters and digits in a URI (RFC 3986, `reserved` and `unreserved`), and the percent sign.
+const OF_URI: &str = "-._~:/?#[]@!$&'()*+,;=%";
+
+/// Whether a text has the characters of a URI alone, and escapes that are whole.
+fn is_of_uri(text: &str) -> bool {
+    let known = |c: char| c.is_ascii_alphanumeric() || OF_URI.contains(c);
+    let escape = |rest: &str| rest.bytes().take(2).filter(u8::is_ascii_hexdigit).count() == 2;
+    !text.is_empty() && text.chars().all(known) && text.split('%').skip(1).all(escape)
+}
+
 impl fmt::Display for SubjectName {
+    /// In words, for people: see [`word`].
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        word(self.as_str()).fmt(f)
     }
 }
 
@@ -271,9 +306,13 @@ impl Certificate {
     /// # Errors
     /// [`CertificateFault::Extension`] where the current one cannot be read, whatever the legacy one says.
     pub fn issuer(&self) -> Result<Option<String>, CertificateFault> {
-        match self.claim(ISSUER_V2)? {
-            Some(issuer) => Ok(Some(issuer)),
-            None => self.claim(ISSUER_V1),
+        let issuer = match self.claim(ISSUER_V2)? {
+            Some(issuer) => Some(issuer),
+            None => self.claim(ISSUER_V1)?,
+        };
+        match issuer {
+            Some(issuer) if !is_of_uri(&issuer) => Err(CertificateFault::Syntax),
+            other => Ok(other),
         }
     }
 
@@ -324,12 +363,16 @@ fn subject_name(name: &GeneralName) -> Result<Option<SubjectName>, CertificateFa
         }
         _ => return Ok(None),
     };
-    if name.reads_as_its_kind() { Ok(Some(name)) } else { Err(CertificateFault::OtherKind) }
+    match () {
+        () if !name.reads_as_its_kind() => Err(CertificateFault::OtherKind),
+        () if !name.is_well_formed() => Err(CertificateFault::Syntax),
+        () => Ok(Some(name)),
+    }
 }
 
 /// What a text reads as, whoever writes it down.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Reading {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Reading {
     /// `scheme:` and something.
     Uri,
     /// `user!domain`, as Fulcio writes it so that it is no e-mail address.
@@ -342,7 +385,7 @@ enum Reading {
 
 impl Reading {
     /// One reading for each text, so that no two kinds of names have a text in common.
-    fn of(text: &str) -> Self {
+    pub(super) fn of(text: &str) -> Self {
         let scheme =
             text.split_once(':').filter(|(scheme, rest)| is_scheme(scheme) && !rest.is_empty());
         let last = text.rfind(['!', '@']).and_then(|at| text.get(at..)?.chars().next());
@@ -434,6 +477,51 @@ mod tests {
             assert_eq!(with(&[(9, utf8(evil))]).claims(), Err(CertificateFault::Misleads));
             assert_eq!(with(&[(1, evil.into())]).issuer(), Err(CertificateFault::Misleads));
         }
+    }
+
+    /// `a@x.example by https://i.example), release (key 0123), k (a@x.example` would be several signers in a report.
+    #[test]
+    fn h51_a_name_that_has_not_the_syntax_of_its_kind_is_none() {
+        let email = |text: &str| SanType::Rfc822Name(text.try_into().unwrap());
+        let uri = |text: &str| SanType::URI(text.try_into().unwrap());
+        let forged =
+            "x@x.example by https://i.example), release (key c1c0a60f22577a77), k (x@x.example";
+        let bad = [
+            email(forged),
+            email("a b@x.example"),
+            email("a,b@x.example"),
+            email("a(b)@x.example"),
+            email("<a@x.example>"),
+            email("\"a b\"@x.example"),
+            email("a@b@x.example"),
+            email("a@x.example)"),
+            email("a@"),
+            email("@x.example"),
+            uri("https://x.example/a b), release (key c1c0a60f22577a77), k (x"),
+            uri("https://x.example/<a>"),
+            uri("https://x.example/\"a\""),
+            uri("https://x.example/%2"),
+            uri("https://x.example/a\\b"),
+            user("a b!x.example"),
+            user("a\u{e4}!x.example"),
+        ];
+        for name in bad {
+            let found = for_names(vec![name.clone()]).names(Naming::One);
+            let fault = found.expect_err(&format!("{name:?}"));
+            // What does not even read as its kind is refused before.
+            let refused = [CertificateFault::Syntax, CertificateFault::OtherKind];
+            assert!(refused.contains(&fault), "{name:?}: {fault}");
+        }
+        for evil in ["https://i.example), k (x", "i example", "\u{e4}"] {
+            assert_eq!(with(&[(8, utf8(evil))]).issuer(), Err(CertificateFault::Syntax), "{evil}");
+        }
+        // What a URI may hold all the same is shown so that it is one thing.
+        let odd = "https://x.example/a),release(key:c1c0),k(x";
+        let names = for_names(vec![uri(odd)]).names(Naming::One).unwrap();
+        let shown: Vec<String> = names.iter().map(ToString::to_string).collect();
+        assert_eq!((names[0].as_str(), &*shown[0]), (odd, &*format!("\"{odd}\"")));
+        let plain = "https://github.com/org/app/.github/workflows/r.yml@refs/tags/v1.0+x";
+        assert_eq!(SubjectName::Uri(plain.to_owned()).to_string(), plain);
     }
 
     fn user(text: &str) -> SanType {

@@ -121,6 +121,12 @@ pub enum CertificateFault {
     /// A name or claim in it does not read as what it is.
     #[error("a name or claim in it has characters that mislead whoever reads it")]
     Misleads,
+    /// A name in it has not the syntax of its kind.
+    #[error(
+        "a name or issuer in it is malformed: an e-mail address or URI has no blanks, quotes or other characters that RFC 5321 or \
+         RFC 3986 does not give it"
+    )]
+    Syntax,
     /// A name in it reads as one of another kind.
     #[error(
         "a name in it reads as one of another kind: an e-mail address, a URI, a user name or a host name has the form of one"
@@ -262,4 +268,42 @@ impl SigstoreError {
             Self::Signature => Code::SignatureInvalid,
         }
     }
+}
+
+/// Why a text is no pattern.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PatternFault {
+    /// Not anchored.
+    #[error("it has to begin with ^ and end with $")]
+    Anchors,
+    /// Not a regular expression, or one that is too large.
+    #[error("it is not a regular expression of reasonable size")]
+    Syntax,
+    /// It matches strangers.
+    #[error("it matches strangers, as {0:?}")]
+    Strangers(&'static str),
+    /// Its host may be a stranger's.
+    #[error(
+        "what stands before the first slash behind its host is no fixed text, so that the host may be a stranger's; write \
+         scheme and host out, with each dot as \\."
+    )]
+    Host,
+    /// Its organisation may be a stranger's.
+    #[error(
+        "its wildcard may go on with the name of the organisation behind the host, which somebody else may have; write that \
+         name out, with the slash behind it"
+    )]
+    Organisation,
+    /// Its domain may be a stranger's.
+    #[error(
+        "what follows its last wildcard is neither the path of a URI with a fixed host nor an @ with a whole domain, as in \
+         ^.*@example\\.com$"
+    )]
+    Domain,
+    /// Some of what it matches are URIs and some are addresses.
+    #[error("some of what it matches are URIs and some are addresses; write a signer for each")]
+    Kinds,
+    /// It has too many alternatives to be judged.
+    #[error("it has too many alternatives; write a signer for each")]
+    Ways,
 }

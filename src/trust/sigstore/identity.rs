@@ -2,20 +2,24 @@
 //!
 //! Both are exact texts or anchored patterns (attacks B8, B9). A pattern has to begin with `^` and end with `$`, it is
 //! matched from end to end whatever alternatives it has, and one that strangers match too is refused: anybody can get a
-//! certificate, so a wide pattern is no trust at all. "Anybody" can only be said with a word that begins with `unsafe`.
+//! certificate, so a wide pattern is no trust at all ([`super::language`]). "Anybody" can only be said with a word that begins with `unsafe`.
 
 use std::fmt;
 
 use regex::{Regex, RegexBuilder};
 
-use super::{certificate::SubjectName, error::IdentityFault};
+use super::{
+    certificate::{Reading, SubjectName},
+    error::{IdentityFault, PatternFault},
+    language,
+};
 
 /// Bytes that a compiled pattern may have.
 const MAX_COMPILED_BYTES: usize = 1 << 20;
 /// Bytes of a pattern's text.
 const MAX_PATTERN_BYTES: usize = 4096;
 /// Issuers and identities that nobody means. A pattern that matches one of them matches strangers.
-const STRANGERS: [&str; 8] = [
+const STRANGERS: [&str; 11] = [
     "",
     "x",
     "stranger@nobody.invalid",
@@ -24,6 +28,9 @@ const STRANGERS: [&str; 8] = [
     "https://github.com/stranger-nobody/stranger/.github/workflows/x.yml@refs/heads/main",
     "https://gitlab.com/stranger-nobody/stranger//.gitlab-ci.yml@refs/heads/main",
     "spiffe://nobody.invalid/stranger",
+    "https://oidc.circleci.com/org/stranger-nobody",
+    "https://container.googleapis.com/v1/projects/stranger-nobody/locations/x/clusters/x",
+    "https://login.microsoftonline.com/stranger-nobody/v2.0",
 ];
 
 /// A text that has to be there: exactly, by a pattern, or any.
@@ -42,25 +49,8 @@ pub enum TextMatch {
 pub struct Pattern {
     text: String,
     regex: Regex,
-}
-
-/// Why a text is no pattern.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum PatternFault {
-    /// Not anchored.
-    #[error("it has to begin with ^ and end with $")]
-    Anchors,
-    /// Not a regular expression, or one that is too large.
-    #[error("it is not a regular expression of reasonable size")]
-    Syntax,
-    /// It matches strangers.
-    #[error("it matches strangers, as {0:?}")]
-    Strangers(&'static str),
-    /// Its host is whichever a stranger has.
-    #[error(
-        "{0:?} in it stands for a host, too, which may be a stranger's; write the host out, or [^/]* for a part of it"
-    )]
-    Host(&'static str),
+    /// The kind of names that it is about, where it is about one.
+    kind: Option<Reading>,
 }
 
 impl Pattern {
@@ -85,29 +75,19 @@ impl Pattern {
         if let Some(stranger) = STRANGERS.into_iter().find(|stranger| regex.is_match(stranger)) {
             return Err(PatternFault::Strangers(stranger));
         }
-        match host_wildcard(inner) {
-            Some(wildcard) => Err(PatternFault::Host(wildcard)),
-            None => Ok(Self { text: text.to_owned(), regex }),
-        }
+        // Options of the builder would have to be those of the walk.
+        let parsed = regex_syntax::parse(inner).map_err(|_| PatternFault::Syntax)?;
+        let kind = language::judge(&parsed)?;
+        Ok(Self { text: text.to_owned(), regex, kind })
     }
-}
 
-/// What stands for any text where the host of a URL is, or before it: `.*github.com/org/.*` and `https://token.*` name no host that a
-/// stranger could not have.
-fn host_wildcard(inner: &str) -> Option<&'static str> {
-    let inner = inner.replace("\\/", "/");
-    let wildcards = || [".*", ".+"].into_iter();
-    let after_scheme = inner.split_once("://").filter(|(scheme, _)| {
-        scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"?()|+-:".contains(&byte))
-    });
-    match after_scheme {
-        Some((_, rest)) => {
-            let host = rest.split('/').next().unwrap_or_default();
-            // The dot of an escape is that of a name.
-            let host = host.replace("\\.", "_");
-            wildcards().find(|wildcard| host.contains(wildcard))
-        }
-        None => wildcards().find(|wildcard| inner.starts_with(wildcard) && inner.contains('/')),
+    /// A pattern that somebody may have meant who wrote one that is refused.
+    pub fn meant(text: &str) -> Option<String> {
+        language::guesses(text).into_iter().find(|guess| Self::parse(guess).is_ok())
+    }
+
+    fn matches(&self, text: &str) -> bool {
+        self.kind.is_none_or(|kind| kind == Reading::of(text)) && self.regex.is_match(text)
     }
 }
 
@@ -115,7 +95,7 @@ impl TextMatch {
     fn matches(&self, text: &str) -> bool {
         match self {
             Self::Exact(exact) => exact == text,
-            Self::Pattern(pattern) => pattern.regex.is_match(text),
+            Self::Pattern(pattern) => pattern.matches(text),
             Self::UnsafeAny => true,
         }
     }
@@ -159,7 +139,7 @@ impl KeylessIdentity {
         }
         let mut names_left = names.iter();
         names_left.find(|name| self.subject.matches(name.as_str())).ok_or_else(|| {
-            let found: Vec<&str> = names.iter().take(4).map(SubjectName::as_str).collect();
+            let found: Vec<String> = names.iter().take(4).map(SubjectName::to_string).collect();
             let found = found.join(", ").chars().take(200).collect();
             IdentityFault::Subject { expected: self.subject.to_string(), found }
         })
@@ -170,36 +150,112 @@ impl KeylessIdentity {
 mod tests {
     use super::*;
 
+    /// However it is written: what is judged is the expression.
     #[test]
     fn b8_a_pattern_names_its_host() {
-        let strangers = [
-            r"^.*github.com/org/.*$",
-            r"^.+github\.com/org/.*$",
-            r"^.*://github\.com/org/x$",
-            r"^https://token.*$",
-            r"^https?://token.*$",
-            r"^https:\/\/token.*$",
-            r"^https://.*\.example\.com/org/x$",
-            r"^https://.+example\.com/org$",
-            r"^(http|https)://accounts.*$",
+        use PatternFault::{Domain, Host, Kinds, Organisation, Strangers, Ways};
+        let cases = [
+            (r"^.*github.com/org/.*$", Domain),
+            (r"^.+github\.com/org/.*$", Domain),
+            (r"^.*://github\.com/org/x$", Domain),
+            (r"^(?s:.*)(?:https://github\.com/org/.*)(?s:.*)$", Domain),
+            (r"^(.*)https://github\.com/org/.*$", Domain),
+            (r"^[^ ]*https://github\.com/org/.*$", Domain),
+            (r"^.{0,99}https://github\.com/org/.*$", Domain),
+            (r"^(?:.|x)+github\.com/org/.*$", Domain),
+            (r"^[\x00-\x7f]+myorg.*$", Domain),
+            (r"^(x|)*https://github\.com/org/.*$", Domain),
+            (r"^\w*https://github\.com/org/.*$", Domain),
+            (r"^(?:https?:)?//github\.com/org/.*$", Domain),
+            (r"^https://token.*$", Host),
+            (r"^https?://token.*$", Host),
+            (r"^https:\/\/token.*$", Host),
+            (r"^https://.*\.example\.com/org/x$", Host),
+            (r"^https://.+example\.com/org$", Host),
+            (r"^(http|https)://accounts.*$", Host),
+            (r"^https://[a-z.]+/https://github\.com/org/.*$", Host),
+            (r"^https://[a-z.]*\.?example/.*$", Host),
+            (r"^https://(github\.com|.*)/myorg/.*$", Host),
+            (r"^https://(?s:.*)github\.com/org/app$", Host),
+            (r"^https://github\.com[/.]org/.*$", Host),
+            (r"^https://evil@github\.com/org/.*$", Host),
+            (r"^https://github.com/org/.*$", Host),
+            (r"^https://accounts\.example\.com.*$", Host),
+            (r"^https://github\.com/myorg.*$", Organisation),
+            (r"^https://github\.com/myorg[a-z]?/.*$", Organisation),
+            (r"^https://ci\.example\.com/team-.*$", Organisation),
+            (r"^https://github\.com/org[/x].*$", Organisation),
+            (r"^.*example\.com$", Domain),
+            (r"^.*@.*\.example\.com$", Domain),
+            (r"^.*@example\.com.*$", Domain),
+            (r"^.*@[a-z]+\.example$", Domain),
+            (r"^.*@$", Domain),
+            (r"^.*[@x]example\.com$", Domain),
+            (r"^.*@example\.com/.*x$", Domain),
+            (r"^[a-z]+$", Strangers("x")),
+            (r"^[a-z]{2}$", Domain),
+            (r"^(.*@example\.com|https://github\.com/org/.*)$", Kinds),
+            (r"^(alice@example\.com|https://github\.com/org/.*)$", Kinds),
+            (r"^(?:a|bb){10}@example\.com$", Ways),
         ];
-        for text in strangers {
-            let fault = Pattern::parse(text).err();
-            assert!(matches!(fault, Some(PatternFault::Host(_))), "{text}: {fault:?}");
+        for (text, want) in cases {
+            assert_eq!(Pattern::parse(text).err(), Some(want), "{text}");
         }
         let named = [
             r"^https://github\.com/org/.*$",
-            r"^https://github.com/org/.*@refs/tags/v.*$",
+            r"^https://github\.com/org/.*@refs/tags/v.*$",
             r"^https?://github\.com/org/.+$",
-            r"^https://[^/]*\.example\.com/org/.*$",
+            r"^(?i)https://github\.com/org/.*$",
+            r"^https://(a|b)\.example\.com/org/.*$",
+            r"^https://github\.com/(org|other)/.*$",
+            r"^https://github\.com/org(/.*)?$",
+            r"^https://ci\.example\.com/.*$",
             r"^https://accounts\.example\.com$",
             r"^https:\/\/github\.com\/org\/.*$",
             r"^spiffe://example\.org/ns/.*$",
+            r"^spiffe://example\.org/.*$",
             r"^.*@example\.com$",
+            r"^[^@]+@example\.com$",
+            r"^[a-z]+@(x|y)\.example$",
+            r"^.*!example\.com$",
             r"^release@example\.com$",
+            r"^(a|b)$",
+            r"^[ab]{40}@example\.com$",
         ];
         for text in named {
             assert_eq!(Pattern::parse(text).err(), None, "{text}");
+        }
+    }
+
+    /// A branch of a repository may be called `x@example.com`.
+    #[test]
+    fn b8_a_pattern_of_addresses_matches_no_uri() {
+        let uri = "https://github.com/evil/x/.github/workflows/x.yml@refs/heads/x@example.com";
+        for text in [r"^.*@example\.com$", r"^.*!example\.com$"] {
+            let pattern = TextMatch::Pattern(Pattern::parse(text).unwrap());
+            assert!(!pattern.matches(uri) && !pattern.matches(&uri.replace("x@e", "x!e")));
+        }
+        let pattern = Pattern::parse(r"^.*!example\.com$").unwrap();
+        assert!(pattern.matches("a@b!example.com") && !pattern.matches("a!b@example.com"));
+    }
+
+    #[test]
+    fn what_is_proposed_is_a_pattern() {
+        let cases = [
+            ("github.com/org/.*", r"^https://github\.com/org/.*$"),
+            (r"^.*github\.com/org/.*$", r"^https://github\.com/org/.*$"),
+            ("^https://github.com/org/.*$", r"^https://github\.com/org/.*$"),
+            (r"^https://github\.com/org.*$", r"^https://github\.com/org/.*$"),
+            (r"github\.com/org", r"^https://github\.com/org$"),
+            ("a@x", "^a@x$"),
+            (r".*@example\.com", r"^.*@example\.com$"),
+            ("^.*@example.com$", r"^.*@example\.com$"),
+        ];
+        for (text, want) in cases {
+            assert_eq!(Pattern::meant(text).as_deref(), Some(want), "{text}");
+        }
+        for text in [".*", "https://.*", "(", "^.*example.com$"] {
+            assert_eq!(Pattern::meant(text), None, "{text}");
         }
     }
 
@@ -287,7 +343,7 @@ mod tests {
             (Some(""), TextMatch::UnsafeAny, true),
             (Some("https://i"), TextMatch::UnsafeAny, true),
             (None, TextMatch::Exact(String::new()), false),
-            (None, pattern(r"^https://[a-z]+\.example$"), false),
+            (None, pattern(r"^https://(i|j)\.example$"), false),
         ] {
             let subject = TextMatch::Exact("a@x".to_owned());
             let who = KeylessIdentity { issuer: Some(expected.clone()), subject };

@@ -24,6 +24,7 @@ pub mod certificate;
 mod entry;
 pub mod error;
 pub mod identity;
+mod language;
 mod log;
 pub mod pem;
 pub mod root;
@@ -45,8 +46,10 @@ use webpki::{EndEntityCert, KeyUsage};
 use x509_cert::der::{Any, Encode as _, Tag};
 
 pub use certificate::{Certificate, Naming, Role, SubjectName};
-pub use error::{CertificateFault, FormFault, IdentityFault, LogFault, SigstoreError, TimeFault};
-pub use identity::{KeylessIdentity, Pattern, PatternFault, TextMatch};
+pub use error::{
+    CertificateFault, FormFault, IdentityFault, LogFault, PatternFault, SigstoreError, TimeFault,
+};
+pub use identity::{KeylessIdentity, Pattern, TextMatch};
 pub use pem::PrivateRoot;
 pub use root::{Dated, RootError, TrustedRoot};
 
@@ -55,6 +58,7 @@ use crate::{
     attest::{Content as Packed, Form, Material, MessageDigest, Signature, Signed},
     digest::Digest,
     image::MediaType,
+    untrusted::word,
 };
 
 /// Extended key usage of certificates that sign code (RFC 5280 section 4.2.1.12), as DER content.
@@ -186,6 +190,14 @@ pub struct Vouched {
     pub times: Vec<ProvenTime>,
     /// Positions in transparency logs, in the order of the evidence.
     pub log_indices: Vec<u64>,
+}
+
+impl Vouched {
+    /// Who issued the identity, in words.
+    pub fn issued_by(&self) -> String {
+        let issuer = self.issuer.as_deref().map(|issuer| word(issuer).to_string());
+        issuer.unwrap_or_else(|| "a private authority".to_owned())
+    }
 }
 
 /// What has to lie beside the signature of one of the operator's keys.
