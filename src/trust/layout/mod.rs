@@ -11,8 +11,8 @@
 //! 4. *Links*: a link belongs to the step that it names (4.4); a layout in the place of a link (4.5) is verified by these
 //!    same steps, with its functionary's keys, to a limited depth. Off-spec: its file name, which nobody signed, does not
 //!    say for which step it stands. It may stand for any that its functionary may do, and for one alone. Hints in
-//!    signatures are not looked at. What no authorised key signed is as if it were not there, and takes no place of what
-//!    one did (H36).
+//!    signatures are not looked at. What no authorised key signed, and what was signed for other builds, is as if it were not
+//!    there, and takes no place of what belongs to this one (H36, `fit`).
 //! 5. *Threshold*: enough distinct functionaries report the same artifacts of each step. Off-spec: there may be several
 //!    such reports, since a registry keeps the links of many builds; `choose` finds those with which the rules of all
 //!    steps hold together and which the image came out of. The others change nothing (H36).
@@ -25,6 +25,7 @@
 
 mod choose;
 mod error;
+mod fit;
 mod image;
 mod known;
 mod rules;
@@ -172,18 +173,22 @@ fn verify_for(
 ) -> Result<Chain, LayoutError> {
     let limit = demands.limits.layout_links;
     let known;
-    let links = match links.count() <= limit {
-        true => links,
+    let (links, cut) = match links.count() <= limit {
+        true => (links, false),
         false => {
-            known = links.known_to(layout, demands.keys);
-            &known
+            let (fitting, cut) = fit::of_this_build(links, layout, demands, product);
+            known = fitting;
+            (&known, cut)
         }
     };
+    let too_many = || LayoutError::limit("links", limit, "layout_links");
     if links.count() > limit {
-        return Err(LayoutError::limit("links", limit, "layout_links"));
+        return Err(too_many());
     }
     let mut judge = Judge { demands, sublayouts_left: limit, known: BTreeMap::new() };
-    let mut proven = judge.layout(layout, demands.keys, links, 1, Wanted::First, product)?;
+    let proven = judge.layout(layout, demands.keys, links, 1, Wanted::First, product);
+    // What is missing may be among those that were left out.
+    let mut proven = proven.map_err(|error| if cut { too_many() } else { error })?;
     let Solved { steps, item, remarks, .. } = proven.swap_remove(0);
     let Item { materials, products } = Arc::unwrap_or_clone(item);
     Ok(Chain { steps, materials, products, remarks })
@@ -194,28 +199,10 @@ impl Links {
         self.here.len() + self.folders.values().map(Self::count).sum::<usize>()
     }
 
-    /// Those that a key of the layout signed.
-    fn known_to(&self, layout: &Document, owners: &[PublicKey]) -> Self {
-        let mut keys = owners.to_vec();
-        if let Body::Layout(layout) = &layout.body {
-            let read = |key: &LayoutKey| {
-                let public = key.public.as_deref()?;
-                PublicKey::from_in_toto(&key.keytype, &key.scheme, public)
-            };
-            keys.extend(layout.keys.values().filter_map(read));
-        }
-        self.signed_by(&keys)
-    }
-
-    fn signed_by(&self, keys: &[PublicKey]) -> Self {
-        let known = |offered: &&Offered| !makers(&offered.document, keys).is_empty();
-        let folders = self.folders.iter();
-        let folders = folders.map(|(name, links)| (name.clone(), links.signed_by(keys)));
-        Self {
-            here: self.here.iter().filter(known).cloned().collect(),
-            folders: folders.collect(),
-            shared: self.shared,
-        }
+    /// All documents, those in folders too.
+    fn all(&self) -> Vec<&Offered> {
+        let folders = self.folders.values().flat_map(Self::all);
+        self.here.iter().chain(folders).collect()
     }
 
     /// The documents for the sublayout that was in `file`.

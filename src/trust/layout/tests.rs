@@ -554,6 +554,72 @@ fn h36_sublayouts_are_told_apart_by_what_comes_of_them() {
     }
 }
 
+/// Anybody may attach what the functionaries signed for other builds, again and again.
+#[test]
+fn h36_replayed_links_of_other_builds_use_up_no_limit() {
+    // The second layout has an artifact that all builds have in common, so that all links are tied to each other.
+    for common in [false, true] {
+        let mut bench = Bench::new();
+        bench.links.shared = true;
+        let makefile: &[(&str, &str)] = if common { &[("Makefile", "all")] } else { &[] };
+        if common {
+            bench.layout["steps"][0]["expected_materials"] = json!([["ALLOW", "*"]]);
+            bench.layout["steps"][1]["expected_materials"] = json!([["ALLOW", "*"]]);
+        }
+        let build = |bench: &Bench, source: &str, package: &str| {
+            let packed = [&[("foo.py", source)], makefile].concat();
+            [
+                signed(&link("write", makefile, &[("foo.py", source)]), &[&bench.writer]),
+                signed(&link("package", &packed, &[("foo.tar", package)]), &[&bench.packer]),
+            ]
+        };
+        let own = build(&bench, "own code", "own tar");
+        bench.links.here.clear();
+        for number in 0..200 {
+            for document in build(&bench, &format!("source {number}"), &format!("tar {number}")) {
+                bench.add(document);
+            }
+        }
+        // Neither the same once more, nor under another name of a step.
+        for _ in 0..200 {
+            bench.add(own[0].clone());
+        }
+        let unknown = signed(&link("test", &[], &[("foo.tar", "own tar")]), &[&bench.packer]);
+        bench.add(unknown);
+        let missing = of_package(&bench, "own tar").unwrap_err();
+        assert_ne!(missing.code(), Code::LimitExceeded, "{missing}");
+        bench.add(own[1].clone());
+        let chain = of_package(&bench, "own tar").expect("its own links are there");
+        assert_eq!(chain.steps.len(), 2, "{common}");
+    }
+}
+
+/// The keys of a sublayout stand in it, and not in the layout above.
+#[test]
+fn h36_replayed_links_take_no_place_of_those_of_a_sublayout() {
+    let mut bench = Bench::new();
+    let helper = TestKey::p256();
+    let mut inner = bench.layout.clone();
+    inner["keys"] = json!({ "h": listed(&helper) });
+    inner["steps"] = json!([{
+        "_type": "step", "name": "inner", "threshold": 1, "pubkeys": ["h"], "expected_command": [],
+        "expected_materials": [["ALLOW", "*"]], "expected_products": [["ALLOW", "*"]],
+    }]);
+    let replayed: Vec<Offered> = (0..300)
+        .map(|n| {
+            let products = [("foo.tar", &*format!("tar {n}"))];
+            offered(signed(&link("package", &[], &products), &[&bench.packer]))
+        })
+        .collect();
+    bench.links.here.truncate(1);
+    bench.links.here.extend(replayed);
+    bench.links.shared = true;
+    bench.add(signed(&inner, &[&bench.packer]));
+    let made = link("inner", &[("foo.py", "code")], &[("foo.tar", "tar")]);
+    bench.add(signed(&made, &[&helper]));
+    assert!(of_package(&bench, "tar").is_ok(), "{:?}", of_package(&bench, "tar"));
+}
+
 #[test]
 fn h36_links_of_strangers_take_no_place() {
     let mut bench = Bench::new();
