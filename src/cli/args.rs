@@ -309,7 +309,7 @@ pub struct Lookup {
     pub repository: Vec<Location>,
 }
 
-/// A place of images, without tag or digest, as `--repository` takes it.
+/// The URI of a verifier or policy.
 fn uri(text: &str) -> Result<String, String> {
     match url::Url::parse(text) {
         Ok(_) if !text.contains(|c: char| c.is_whitespace() || crate::untrusted::misleads(c)) => {
@@ -319,6 +319,7 @@ fn uri(text: &str) -> Result<String, String> {
     }
 }
 
+/// A place of images, without tag or digest, as `--repository` takes it.
 fn repository(text: &str) -> Result<Location, String> {
     const WANTED: &str = "expected a repository without tag or digest, oci:DIR, oci-archive:FILE or docker-archive:FILE";
     if ["oci:", "oci-archive:", "docker-archive:"].iter().any(|kind| text.starts_with(kind)) {
