@@ -73,7 +73,7 @@ async fn g8_no_text_leads_to_the_hosts_files() {
             let plan = for_engine(plan_of(&lab, case, &dockerfile).await, choice);
             let result = run(&plan, lab.settings(), choice, &Limits::default(), &Silent).await;
             if old && choice == EngineChoice::Buildah {
-                let failure = result.as_ref().err().expect("it was built");
+                let failure = result.as_ref().expect_err("it was built");
                 assert_eq!(failure.kind, FailureKind::EngineUnavailable, "{case}: {}", failure.why);
             }
             let log = result.err().map(|failure| failure.log).unwrap_or_default();
