@@ -4,6 +4,8 @@
 //! `18446744073709551616` any more, and `0.10000000000000001` is `0.1`. A rule that compares them would answer otherwise than one
 //! that reads every digit. Finds such numbers in the text of a document, before they are read.
 
+use std::collections::BTreeSet;
+
 /// Whole numbers below this are held by `f64`, too.
 const WHOLE: f64 = 9_007_199_254_740_992.0;
 
@@ -28,7 +30,7 @@ pub fn inexact(json: &str) -> Option<&str> {
 
 /// The first number in the text of a YAML document that became one of these values and is not held exactly.
 pub fn inexact_of<'t>(yaml: &'t str, document: &serde_json::Value) -> Option<&'t str> {
-    let mut values = Vec::new();
+    let mut values = BTreeSet::new();
     fractions(document, &mut values);
     if values.is_empty() {
         return None;
@@ -36,14 +38,16 @@ pub fn inexact_of<'t>(yaml: &'t str, document: &serde_json::Value) -> Option<&'t
     let mut words = yaml.split(|c: char| !(is_part(c) || c.is_alphanumeric() || c == '_'));
     words.find(|word| {
         let word = word.trim_start_matches('+');
-        let read = word.parse::<f64>().is_ok_and(|read| values.contains(&read));
+        let read = word.parse::<f64>().is_ok_and(|read| values.contains(&read.to_bits()));
         read && !is_exact(word)
     })
 }
 
-fn fractions(value: &serde_json::Value, found: &mut Vec<f64>) {
+fn fractions(value: &serde_json::Value, found: &mut BTreeSet<u64>) {
     match value {
-        serde_json::Value::Number(number) if number.is_f64() => found.extend(number.as_f64()),
+        serde_json::Value::Number(number) if number.is_f64() => {
+            found.extend(number.as_f64().map(f64::to_bits));
+        }
         serde_json::Value::Array(list) => list.iter().for_each(|value| fractions(value, found)),
         serde_json::Value::Object(object) => {
             object.values().for_each(|value| fractions(value, found));

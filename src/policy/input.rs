@@ -630,8 +630,8 @@ impl StatementInput {
     fn of(proof: &Proof<Statement>, audience: Audience, evidence: &Evidence) -> Option<Self> {
         let statement = proof.value()?;
         let heard = audience.hears(proof);
-        let number = numbers::inexact(statement.predicate.text())
-            .filter(|_| heard && audience == Audience::Rules);
+        let rules = heard && audience == Audience::Rules;
+        let number = rules.then(|| numbers::inexact(statement.predicate.text())).flatten();
         let problem = number.map(|number| {
             format!(
                 "{NOT_HELD}{number}, which 64 bits do not hold exactly: rules see nothing of it"

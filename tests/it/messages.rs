@@ -208,13 +208,25 @@ fn i1_what_no_rule_reads_is_told_though_the_image_is_not_there() {
     let misspelt = "settings: {signature: {revokd: []}}";
     let misplaced = "settings: {signature: {signers: []}}";
     let idle = "exceptions: [{code: sbom-missing, images: ['127.0.0.1:1/app'], reason: r, owner: o, expires: 2026-12-31}]";
-    let read = "policy.settings.signature.revokd is read by no rule that is loaded";
+    let read = "policy.settings.signature.revokd is no setting of the shipped rules; did you mean signature.revoked?";
+    let folder = tempfile::tempdir().unwrap();
+    let rule = "{\"code\": \"a\", \"msg\": \"m\"} if input.image.digest == \"\"\n";
+    let rules = format!("package hallmark.own\ndeny contains {rule}deny_x contains {rule}");
+    std::fs::write(folder.path().join("own.rego"), rules).unwrap();
+    let unasked = format!("bundles: [{:?}]", folder.path());
     check(&[
         ("misspelt, by tag", ask(&[&tag], misspelt), 2, &[read, ":3:"], &["Connection refused"]),
         ("misspelt, by digest", ask(&[&digest], misspelt), 2, &[read], &["Connection refused"]),
         ("misspelt, a list", ask(&[&tag, &digest], misspelt), 2, &[read], &["Connection refused"]),
         ("in JSON", ask(&["-o", "json", &tag], misspelt), 2, &[read], &["Connection refused"]),
         ("misplaced", ask(&[&tag], misplaced), 2, &["signature.signers is read by no"], &[]),
+        (
+            "a rule that nobody asks for",
+            ask(&[&tag], &unasked),
+            2,
+            &["own.rego:3: nothing asks for data.hallmark.own.deny_x"],
+            &["Connection refused"],
+        ),
         ("an exception that is idle", ask(&[&tag], idle), 2, &["sbom-missing"], &["refused"]),
         ("nothing wrong", ask(&[&tag], "settings: {}"), 3, &["Connection refused"], &["settings"]),
     ]);
