@@ -41,8 +41,6 @@ const NODE_BYTES: u64 = 320;
 const ATTRIBUTE_BYTES: usize = 96;
 /// What is kept.
 const KEPT: &str = "bytes of paths, attributes and wanted files";
-/// What is asked for at once.
-const ROOM_BYTES: u64 = 1 << 20;
 
 /// Bytes of a compiled module (`.pyc`) before its code (PEP 552): they say from which source it was compiled.
 pub const MODULE_HEAD_BYTES: u64 = 16;
@@ -155,26 +153,12 @@ enum Keep {
     Hashes,
 }
 
-/// Who is asked before more is kept.
-struct Room {
-    /// Bytes that are kept at most.
-    most: u64,
-    /// Bytes that may be kept by now.
-    given: u64,
-    ask: Box<dyn FnMut(u64) -> bool + Send>,
-}
-
-impl std::fmt::Debug for Room {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Room").field("most", &self.most).finish_non_exhaustive()
-    }
-}
-
 /// A root filesystem in the making.
 #[derive(Debug)]
 pub struct RootfsBuilder {
     limits: Limits,
-    room: Option<Room>,
+    /// Bytes that may be kept in memory, of those of the whole process.
+    room: Option<u64>,
     keep: Keep,
     tree: Tree,
     kept_bytes: u64,
@@ -207,12 +191,10 @@ impl RootfsBuilder {
         Self::keeping(limits, Keep::Wanted(wanted))
     }
 
-    /// With no more than `most` bytes in memory (`process_tree_bytes`). `ask` is asked for more of them, may wait, and says whether
-    /// the work goes on.
+    /// With no more than `most` bytes in memory (`process_tree_bytes`).
     #[must_use]
-    pub fn within(mut self, most: u64, ask: impl FnMut(u64) -> bool + Send + 'static) -> Self {
-        self.room = Some(Room { most, given: 0, ask: Box::new(ask) });
-        self
+    pub fn within(self, most: u64) -> Self {
+        Self { room: Some(most), ..self }
     }
 
     /// Starts with an empty root. The contents of all files are hashed and none are kept.
@@ -272,8 +254,8 @@ impl RootfsBuilder {
                 shared.apply(node);
             }
         }
-        let Self { tree, ambiguities, unsure_folders, idle_whiteouts, .. } = self;
-        Rootfs { tree, ambiguities, unsure_folders, idle_whiteouts }
+        let Self { tree, ambiguities, unsure_folders, idle_whiteouts, kept_bytes, .. } = self;
+        Rootfs { tree, ambiguities, unsure_folders, idle_whiteouts, kept_bytes }
     }
 
     fn apply(
@@ -496,7 +478,7 @@ impl RootfsBuilder {
     }
 
     fn read(
-        &mut self,
+        &self,
         layer: usize,
         path: &str,
         entry: &Entry,
@@ -548,21 +530,18 @@ impl RootfsBuilder {
     }
 
     /// That so much more may be kept.
-    fn make_room(&mut self, layer: usize, bytes: u64) -> Result<(), RootfsError> {
+    fn make_room(&self, layer: usize, bytes: u64) -> Result<(), RootfsError> {
         let kept = self.kept_bytes.saturating_add(bytes);
         if kept > self.limits.rootfs_bytes {
             return Err(self.full(layer));
         }
-        let Some(room) = self.room.as_mut().filter(|room| kept > room.given) else {
-            return Ok(());
-        };
-        let more = kept.saturating_sub(room.given).max(ROOM_BYTES);
-        if kept > room.most || !(room.ask)(more) {
-            let (limit, limit_name) = (room.most, "process_tree_bytes");
-            return Err(RootfsError::Limit { layer, limit, unit: KEPT, limit_name });
+        match self.room.filter(|room| kept > *room) {
+            Some(limit) => {
+                let limit_name = "process_tree_bytes";
+                Err(RootfsError::Limit { layer, limit, unit: KEPT, limit_name })
+            }
+            None => Ok(()),
         }
-        room.given = room.given.saturating_add(more);
-        Ok(())
     }
 
     fn full(&self, layer: usize) -> RootfsError {
@@ -702,9 +681,15 @@ pub struct Rootfs {
     ambiguities: Vec<Ambiguity>,
     unsure_folders: Vec<Ambiguity>,
     idle_whiteouts: BTreeSet<String>,
+    kept_bytes: u64,
 }
 
 impl Rootfs {
+    /// Bytes of memory that it takes, at most.
+    pub fn bytes(&self) -> u64 {
+        self.kept_bytes
+    }
+
     /// The node at exactly this path; symbolic links are not followed.
     pub fn get(&self, path: &str) -> Option<&Node> {
         self.tree.0.get(path).map(Box::as_ref)

@@ -26,9 +26,11 @@ use crate::{limits::Limits, reference::Location};
 /// What is counted as one.
 const UNIT_BYTES: u64 = 4 << 10;
 /// A need that is small: of memory, of trees, of layers on disk.
-const SMALL_BYTES: [u64; 3] = [4 << 20, 16 << 20, 64 << 20];
+const SMALL_BYTES: [u64; 3] = [4 << 20, 8 << 20, 64 << 20];
 /// How long anybody may hold much while others wait. An answer of the gate takes three times as long at most.
-pub const MOMENT: Duration = Duration::from_secs(3);
+const MOMENT: Duration = Duration::from_secs(3);
+/// The same, of a tree of files: so many times as long.
+const TREE_MOMENTS: u32 = 3;
 /// How often who waits looks who holds much for too long.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -43,6 +45,8 @@ struct Inner {
     party: u64,
     /// What only small needs get.
     reserve: u64,
+    /// What only large needs get.
+    apart: u64,
     /// What is small.
     small: u64,
     /// How long anybody may hold much while others wait.
@@ -102,7 +106,15 @@ impl Budget {
         let reserve = if party < units { units / 4 } else { 0 };
         let small = self::units(small).min(units / 8);
         let (table, given_back) = (Mutex::default(), Notify::new());
-        Self(Arc::new(Inner { units, party, reserve, small, moment, table, given_back }))
+        Self(Arc::new(Inner { units, party, reserve, apart: 0, small, moment, table, given_back }))
+    }
+
+    /// With what is not kept for small needs kept for large ones, which are met as a whole or not at all.
+    fn apart(mut self) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.0) {
+            inner.apart = inner.units.saturating_sub(inner.reserve);
+        }
+        self
     }
 
     /// The bytes that one party has at most. Of what a meter needs beyond that nothing is counted: what one image may have is
@@ -149,6 +161,16 @@ impl Meter {
         self.0.budget.most()
     }
 
+    /// The bytes of a small need.
+    pub fn small(&self) -> u64 {
+        self.0.budget.0.small.saturating_mul(UNIT_BYTES)
+    }
+
+    /// Gives back what is kept beyond so many bytes.
+    pub fn shrink(&self, bytes: u64) {
+        self.0.budget.give_back(self.0.id, |held| held.saturating_sub(units(bytes)));
+    }
+
     /// What is held by now does not depend on a registry any more: it need not end for others.
     pub fn settle(&self) {
         if let Some(entry) = self.0.budget.0.table().meters.get_mut(&self.0.id) {
@@ -191,22 +213,9 @@ impl Share {
 
 impl Drop for Share {
     fn drop(&mut self) {
-        if self.units == 0 {
-            return;
+        if self.units > 0 {
+            self.budget.give_back(self.id, |_| self.units);
         }
-        let mut table = self.budget.0.table();
-        let little = self.budget.0.little();
-        if let Some(entry) = table.meters.get_mut(&self.id) {
-            let units = self.units.min(entry.units);
-            entry.units = entry.units.saturating_sub(units);
-            if entry.units <= little {
-                entry.since = None;
-            }
-            let party = entry.party.clone();
-            table.less(&party, units);
-        }
-        drop(table);
-        self.budget.0.given_back.notify_waiters();
     }
 }
 
@@ -223,6 +232,22 @@ impl Drop for Waits<'_> {
 }
 
 impl Budget {
+    /// Takes away as many of a meter's units as `units` says of those that it holds.
+    fn give_back(&self, id: u64, units: impl FnOnce(u64) -> u64) {
+        let mut table = self.0.table();
+        if let Some(entry) = table.meters.get_mut(&id) {
+            let units = units(entry.units).min(entry.units);
+            entry.units = entry.units.saturating_sub(units);
+            if entry.units <= self.0.little() {
+                entry.since = None;
+            }
+            let party = entry.party.clone();
+            table.less(&party, units);
+        }
+        drop(table);
+        self.0.given_back.notify_waiters();
+    }
+
     /// Waits for so many units, and says how many were counted.
     async fn add(&self, id: u64, wanted: u64) -> u64 {
         let (mut waits, mut look) = (None, Instant::now() + LOOK);
@@ -316,10 +341,20 @@ impl Table {
 
     /// Whether so much is free for a meter, and nobody waits whose party holds less and could have it.
     fn has_room(&self, inner: &Inner, id: u64, wanted: u64) -> bool {
+        let is_large = |entry: &&Entry| entry.units > inner.small;
+        let large = self.meters.values().filter(is_large).map(|entry| entry.units).sum::<u64>();
         let fits = |entry: &Entry, wanted: u64| {
-            let small = entry.units.saturating_add(wanted) <= inner.small;
-            let most = if small { inner.units } else { inner.units.saturating_sub(inner.reserve) };
-            self.units.saturating_add(wanted) <= most
+            let after = entry.units.saturating_add(wanted);
+            let all = self.units.saturating_add(wanted);
+            let of_its_kind = if after <= inner.small {
+                all.saturating_sub(large) <= inner.units.saturating_sub(inner.apart)
+            } else {
+                let others =
+                    if is_large(&entry) { large.saturating_sub(entry.units) } else { large };
+                others.saturating_add(after) <= inner.units.saturating_sub(inner.reserve)
+            };
+            of_its_kind
+                && all <= inner.units
                 && self.of_party(&entry.party).saturating_add(wanted) <= inner.party
         };
         let Some(own) = self.meters.get(&id) else { return true };
@@ -374,7 +409,8 @@ impl Budgets {
         let [evidence, trees, layers] = SMALL_BYTES;
         Self {
             evidence: Budget::new(limits.process_evidence_bytes, 2, evidence, moment),
-            trees: Budget::new(limits.process_tree_bytes, 3, trees, moment),
+            // A tree is read from the disk: that takes longer, and ends.
+            trees: Budget::new(limits.process_tree_bytes, 3, trees, moment * TREE_MOMENTS).apart(),
             layers: Budget::new(limits.process_layer_bytes, 4, layers, moment),
         }
     }
@@ -601,6 +637,25 @@ mod tests {
         }
     }
 
+    /// Trees do not grow step by step: who needs a large one has all of it, while small ones come and go.
+    #[tokio::test]
+    async fn c25_one_large_tree_and_some_small_ones_have_room_together() {
+        let trees = Budgets::new(&Limits::default()).trees;
+        let (small, most) = (trees.meter("any").small(), trees.most());
+        let smalls: Vec<_> =
+            (0..9).filter_map(|n| holding(&trees, &format!("small{n}"), small)).collect();
+        assert_eq!(smalls.len(), 6);
+        let large = holding(&trees, "large", most).expect("kept for it");
+        assert!(holding(&trees, "other", most).is_none());
+        large.shrink(most / 3);
+        assert!(holding(&trees, "other", most).is_none());
+        assert!(holding(&trees, "other", most / 2).is_some());
+        assert!(holding(&trees, "honest", small).is_none());
+        drop((smalls, large));
+        assert!(holding(&trees, "honest", small).is_some());
+        assert_eq!(trees.held(), (0, 0));
+    }
+
     #[tokio::test]
     async fn what_is_left_of_a_part_goes_with_it_and_it_ends_with_the_whole() {
         let budgets = Budgets::new(&Limits::default());
@@ -608,6 +663,8 @@ mod tests {
         let part = meters.trees.part();
         part.keep(MIB).await;
         assert_eq!(budgets.trees.held(), (MIB, 1));
+        part.keep(3 * MIB).await;
+        part.shrink(MIB);
         let other = part.clone();
         drop(part);
         assert_eq!(budgets.trees.held(), (MIB, 1));

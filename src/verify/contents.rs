@@ -2,8 +2,6 @@
 
 use std::{io, sync::Arc};
 
-use tokio::runtime::Handle;
-
 use crate::{
     attest::provenance::embedded::{self, LastLayer},
     digest::BlobDigest,
@@ -36,6 +34,8 @@ pub struct Contents {
     /// What was wrong with them.
     pub findings: Vec<Finding>,
     spool: Option<Arc<Spool>>,
+    /// What the tree takes in memory.
+    room: Option<Meter>,
 }
 
 /// What reading the layers gives.
@@ -44,6 +44,19 @@ struct Read {
     rootfs: Rootfs,
     inventory: Inventory,
     last_layer: LastLayer,
+}
+
+/// Why reading them gives nothing.
+struct Lost {
+    finding: Box<Finding>,
+    /// Whether there would have to be more room in memory.
+    crowded: bool,
+}
+
+impl From<Box<Finding>> for Lost {
+    fn from(finding: Box<Finding>) -> Self {
+        Self { finding, crowded: false }
+    }
 }
 
 impl Contents {
@@ -60,7 +73,13 @@ impl Contents {
             layers: Vec::new(),
             findings,
             spool: None,
+            room: None,
         }
+    }
+
+    /// Counts the tree no longer: a rebuild takes long, and what it takes is bounded by itself.
+    pub fn uncounted(&mut self) {
+        self.room = None;
     }
 
     /// Whether the layers are here and are what the configuration says.
@@ -110,16 +129,7 @@ pub async fn read(
     trees: Option<&Meter>,
 ) -> Contents {
     let Contents { layers, spool: spool @ Some(_), .. } = fetched else { return fetched };
-    let underway = Underway::new(talk, Work::new("reading layers"));
-    let reading = tokio::task::spawn_blocking({
-        let (image, layers, limits) = (image.clone(), layers.clone(), limits.clone());
-        let (work, builder) = (underway.work(), builder(&limits, trees));
-        move || squash(&image, &layers, &limits, &work, builder)
-    });
-    let read = reading.await.unwrap_or_else(|panic| {
-        let subject = Subject::Image(image.reference.to_string());
-        Err(Box::new(Finding::new(Code::InternalError, subject).with(Key::Why, panic.to_string())))
-    });
+    let (read, room) = read_within(&layers, image, limits, talk, trees).await;
     match read {
         Ok(Read { notes, rootfs, inventory, last_layer }) => Contents {
             rootfs: Some(rootfs),
@@ -128,27 +138,59 @@ pub async fn read(
             layers,
             findings: notes,
             spool,
+            room,
         },
         // Each layer is what the manifest names: only what the configuration says of it is a lie.
-        Err(lie) if lie.code == Code::ImageDiffIdMismatch => {
-            Contents { layers, spool, ..Contents::failed(vec![*lie]) }
+        Err(lost) if lost.finding.code == Code::ImageDiffIdMismatch => {
+            Contents { layers, spool, ..Contents::failed(vec![*lost.finding]) }
         }
-        Err(finding) => Contents::failed(vec![*finding]),
+        Err(lost) => Contents::failed(vec![*lost.finding]),
     }
 }
 
-/// A tree in the making, which waits for memory where other images have it.
-fn builder(limits: &Limits, trees: Option<&Meter>) -> RootfsBuilder {
-    let builder = RootfsBuilder::new(limits, wanted);
-    let Some(trees) = trees.cloned() else { return builder };
-    let (most, runtime) = (trees.most(), Handle::current());
-    builder.within(most, move |bytes| {
-        runtime.block_on(async {
-            tokio::select! {
-                () = trees.keep(bytes) => true,
-                () = trees.ended() => false,
-            }
-        })
+/// Reads layers into a tree for which there is room. Most trees are small: who turns out to need more begins again once there is
+/// room for all that one image may have, so that nobody waits for more while it holds some (attack C25).
+async fn read_within(
+    layers: &[Blob],
+    image: &Image,
+    limits: &Limits,
+    talk: &dyn Talk,
+    trees: Option<&Meter>,
+) -> (Result<Read, Lost>, Option<Meter>) {
+    let Some(trees) = trees else {
+        return (read_once(layers, image, limits, talk, None).await, None);
+    };
+    let (small, most) = (trees.small(), trees.most());
+    let mut room = trees.part();
+    room.keep(small).await;
+    let mut read = read_once(layers, image, limits, talk, Some(small)).await;
+    if read.as_ref().is_err_and(|lost| lost.crowded) && small < most {
+        drop(room);
+        room = trees.part();
+        room.keep(most).await;
+        read = read_once(layers, image, limits, talk, Some(most)).await;
+    }
+    room.shrink(read.as_ref().map_or(0, |read| read.rootfs.bytes()));
+    (read, Some(room))
+}
+
+async fn read_once(
+    layers: &[Blob],
+    image: &Image,
+    limits: &Limits,
+    talk: &dyn Talk,
+    most: Option<u64>,
+) -> Result<Read, Lost> {
+    let underway = Underway::new(talk, Work::new("reading layers"));
+    let reading = tokio::task::spawn_blocking({
+        let (image, layers, limits) = (image.clone(), layers.to_vec(), limits.clone());
+        let work = underway.work();
+        move || squash(&image, &layers, &limits, &work, most)
+    });
+    reading.await.unwrap_or_else(|panic| {
+        let subject = Subject::Image(image.reference.to_string());
+        let finding = Finding::new(Code::InternalError, subject);
+        Err(Box::new(finding.with(Key::Why, panic.to_string())).into())
     })
 }
 
@@ -158,10 +200,14 @@ fn squash(
     layers: &[Blob],
     limits: &Limits,
     work: &Work,
-    mut builder: RootfsBuilder,
-) -> Result<Read, Box<Finding>> {
+    most: Option<u64>,
+) -> Result<Read, Lost> {
     let subject = || Subject::Image(image.reference.to_string());
     layers.iter().for_each(|blob| work.expect(1, blob.descriptor().size));
+    let mut builder = RootfsBuilder::new(limits, wanted);
+    if let Some(most) = most {
+        builder = builder.within(most);
+    }
     let mut notes = Vec::new();
     // What one layer takes of the free bytes is not there for the next.
     let mut left = limits.clone();
@@ -171,7 +217,10 @@ fn squash(
         let finding = |error| Box::new(of_error(&error, subject()).with(Key::From, from.clone()));
         let mut layer = reader(blob, &left, work).map_err(finding)?;
         if let Err(error) = builder.add_layer(position, &mut layer) {
-            return Err(finding(blame(Error::Rootfs(error), layer)));
+            let crowded =
+                matches!(error, RootfsError::Limit { limit_name: "process_tree_bytes", .. });
+            let finding = finding(blame(Error::Rootfs(error), layer));
+            return Err(Lost { finding, crowded });
         }
         let read = layer.finish_fully().map_err(|e| finding(Error::Layer(e)))?;
         left.inflate_free_bytes = left.inflate_free_bytes.saturating_sub(read.excess_bytes);
@@ -181,7 +230,7 @@ fn squash(
             let finding =
                 Finding::new(Code::ImageDiffIdMismatch, subject()).with(Key::Found, &read.diff_id);
             let expected = claimed.map_or(Fact::Text("nothing".to_owned()), Fact::from);
-            return Err(Box::new(finding.with(Key::Expect, expected).with(Key::From, from)));
+            return Err(Box::new(finding.with(Key::Expect, expected).with(Key::From, from)).into());
         }
         work.finish_item();
     }
@@ -192,10 +241,11 @@ fn squash(
         let finding = Finding::new(Code::ImageLayerAmbiguous, subject);
         let from = layers.get(layer).map(|blob| of_layer(layer, &blob.descriptor().digest));
         let finding = finding.with(Key::Why, ambiguity.why);
-        return Err(Box::new(match from {
+        let finding = match from {
             Some(from) => finding.with(Key::From, from),
             None => finding,
-        }));
+        };
+        return Err(Box::new(finding).into());
     }
     notes.extend(unsure_folders(&rootfs));
     let inventory = installed::inventory(&rootfs, limits);

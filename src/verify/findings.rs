@@ -12,7 +12,6 @@ use crate::{
     policy::Judgement,
     rebuild::{Determinism, Failure, FailureKind, Gap, Rebuild, Rebuilt, Warrant},
     reference::PinnedReference,
-    source::budget::MOMENT,
     trust::{NotCounted, PredicateClass, Proof, TrustRules},
     verdict::Evidence,
 };
@@ -25,9 +24,9 @@ pub fn nothing_proven(image: &Image) -> Finding {
 
 /// That the verification was ended because it held for long what others waited for.
 pub fn others_waited(image: &PinnedReference, limit_name: &str) -> Finding {
-    let (key, seconds) = (limits::key(limit_name), MOMENT.as_secs());
+    let key = limits::key(limit_name);
     let why = format!(
-        "it held more of {key} than others for more than {seconds} s, while others waited for some; {} sends slowly, or much \
+        "it held more of {key} than others for long, while others waited for some; {} sends slowly, or much \
          is verified at once: try again, or raise {key}",
         image.location
     );

@@ -517,13 +517,12 @@ async fn look_inside(
     let fetched = contents::fetch(source, image, &ctx.limits, &*ctx.talk).await;
     // From here on no registry decides how long it takes.
     layers.settle();
-    let trees = meters.trees.part();
     let foreseen = match rebuilds && !ctx.says_embedded(image) {
         true => rebuilding::foreseen(&proven.foreseen, image, &fetched, ctx),
         false => None,
     };
-    let (contents, head_start) = read_beside(fetched, foreseen, image, ctx, &trees).await;
-    let (proven, contents, claims, counted) = aside(ctx, move |ctx| {
+    let (contents, head_start) = read_beside(fetched, foreseen, image, ctx, &meters.trees).await;
+    let (proven, mut contents, claims, counted) = aside(ctx, move |ctx| {
         let claims = claims::claims(&proven.proofs, &contents, &proven.image, ctx);
         let payloads = claims.payloads();
         let counted = attested::count(&proven.proofs, &proven.image, &payloads, ctx, now).0;
@@ -533,6 +532,7 @@ async fn look_inside(
     // The layers may hold provenance of their own.
     let refs = history::of(&claims.provenance, proven.refs.clone(), ctx).await;
     let outcome = if rebuilds && ctx.rebuilds(&counted) {
+        contents.uncounted();
         if head_start.is_none() {
             ctx.talk.stage("rebuild");
         }
@@ -557,8 +557,11 @@ async fn read_beside(
     ctx.talk.stage("rebuild");
     let mut building = pin!(rebuilding::begin(plan, ctx));
     tokio::select! {
-        contents = &mut reading => match contents.has_layers() {
-            true => (contents, Some(building.await)),
+        mut contents = &mut reading => match contents.has_layers() {
+            true => {
+                contents.uncounted();
+                (contents, Some(building.await))
+            }
             // There is nothing to compare a build with.
             false => (contents, None),
         },

@@ -380,28 +380,17 @@ fn refuses_what_no_runtime_unpacks() {
 }
 
 #[test]
-fn c25_a_tree_asks_before_it_grows_and_ends_where_there_is_no_more() {
-    use std::sync::{Arc, Mutex};
-    let names: Vec<String> = (0..10_000).map(|n| format!("{}{n}", "p".repeat(100))).collect();
+fn c25_a_tree_of_many_small_files_is_as_large_as_it_is_in_memory() {
+    let names: Vec<String> = (0..10_000).map(|n| format!("{}{n:05}", "p".repeat(94))).collect();
     let items: Vec<Item<'_>> = names.iter().map(|name| ('f', name.as_str(), "")).collect();
+    let tar = layer(&items);
     let least = 10_000 * (100 + NODE_BYTES);
-    for (most, given, fits) in
-        [(2 * least, u64::MAX, true), (least / 2, u64::MAX, false), (2 * least, least / 2, false)]
-    {
-        let asked = Arc::new(Mutex::new(0));
-        let sum = Arc::clone(&asked);
-        let mut builder =
-            RootfsBuilder::new(&Limits::default(), |_| true).within(most, move |more| {
-                let mut sum = sum.lock().unwrap();
-                *sum += more;
-                *sum <= given
-            });
-        let built = builder.add_layer(0, layer(&items).as_slice());
-        let asked = *asked.lock().unwrap();
-        match built {
-            Ok(()) => assert!(fits && asked >= least, "{asked} of {most}"),
+    for (most, fits) in [(least, true), (least - 1, false), (least / 4, false)] {
+        let mut builder = RootfsBuilder::new(&Limits::default(), |_| true).within(most);
+        match builder.add_layer(0, tar.as_slice()) {
+            Ok(()) => assert!(fits && builder.finish().bytes() == least, "{most}"),
             Err(RootfsError::Limit { limit_name: "process_tree_bytes", limit, .. }) => {
-                assert!(!fits && limit == most && asked < least, "{asked} of {most}");
+                assert!(!fits && limit == most, "{most}");
             }
             Err(error) => panic!("{error}"),
         }
