@@ -531,7 +531,7 @@ fn the_documentation_has_every_key_and_no_other() {
 
 #[test]
 fn the_documentation_has_the_default_of_every_limit() {
-    let rows: std::collections::BTreeMap<_, _> = documented().into_iter().collect();
+    let rows: std::collections::BTreeMap<_, _> = documented().collect();
     for (name, value) in limits_table(&Limits::default()) {
         let key = format!("limits.{name}");
         assert_eq!(rows.get(key.as_str()), Some(&format!("`{value}`").as_str()), "{key}");

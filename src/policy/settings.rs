@@ -334,7 +334,7 @@ mod tests {
         // what shipped rules read, what own rules read, settings, what is refused
         let cases = [
             (&loaded[..], vec![], digests.clone(), None),
-            (&loaded, vec![whole.clone()], digests.clone(), None),
+            (&loaded, vec![whole.clone()], digests, None),
             (&loaded, vec![whole.clone()], json!({"mine": {"limit": 1}}), None),
             (&loaded, vec![path("mine")], json!({"mine": {"limit": 1}}), None),
             (&loaded, vec![path("signatures")], json!({"signatures": {"limit": 1}}), None),
@@ -375,7 +375,7 @@ mod tests {
                 Some("signature.signers is read by no rule"),
             ),
             (&loaded, vec![section], names.clone(), Some("signature.signers is read by no rule")),
-            (&loaded, vec![path("signature.signers")], names.clone(), None),
+            (&loaded, vec![path("signature.signers")], names, None),
             (
                 &loaded,
                 vec![whole],

@@ -256,6 +256,7 @@ fn h32_a_rebuild_that_was_asked_for_counts_whatever_the_preset() {
 
 /// G14: rules see no branch that nothing proves to hold the commit, and those that rely on one are known.
 #[test]
+#[allow(clippy::too_many_lines)]
 fn g14_rules_see_branch_and_tag_where_they_hold_the_commit() {
     let deny = |body: &str| format!("package hallmark.a\ndeny contains \"x\" if {{ {body} }}\n");
     let cases = [
@@ -1061,6 +1062,7 @@ fn i3_data_lies_beside_packages_and_the_inventory_is_asked_for() {
 
 /// Rules about what is there only for who asks do not load where nobody asks, or where it is asked too late.
 #[test]
+#[allow(clippy::too_many_lines)]
 fn i3_what_is_there_only_for_who_asks_is_asked_for() {
     let own = |needs: &str, body: &str| {
         let text = format!(
@@ -1196,7 +1198,7 @@ fn a_policy_error_has_no_ends_of_lines() {
     for text in broken {
         let ahead = Ahead::begin(bundle(text), Limits::default());
         let judgement = ahead.judge(&input(), &[], &Limits::default());
-        let said = format!("{}", judgement.deny.first().expect("it denies").msg);
+        let said = judgement.deny.first().expect("it denies").msg.to_string();
         assert!(!said.contains(['\n', '|']) && said.contains("a.rego:3:"), "{said}");
     }
     let number = PolicyError::Data { file: "f".to_owned(), why: "a\nb | c".to_owned() };

@@ -147,7 +147,13 @@ mod tests {
         let honest = hint(MADE, "1");
         let trusted = inputs::tests::enough(&plan_of(&honest, &image));
         let choose_of = |hints: &[Provenance]| {
-            choose(hints, &image, &PlanOptions::default(), &[trusted.clone()], &mut || true)
+            choose(
+                hints,
+                &image,
+                &PlanOptions::default(),
+                std::slice::from_ref(&trusted),
+                &mut || true,
+            )
         };
         // Equal plans are one, however often they are attached.
         let mut hints: Vec<Provenance> = (0..600).map(|n| hint(MADE + 1 + n % 300, "1")).collect();
@@ -160,8 +166,13 @@ mod tests {
         // What is of no listed repository, and what cannot be planned.
         let mut elsewhere = tests::predicate();
         elsewhere["materials"] = json!([]);
-        let none =
-            choose(&[honest.clone()], &image, &PlanOptions::default(), &[source()], &mut || true);
+        let none = choose(
+            std::slice::from_ref(&honest),
+            &image,
+            &PlanOptions::default(),
+            &[source()],
+            &mut || true,
+        );
         assert!(none.fitting.is_empty() && !none.untrusted.is_empty());
         let mut mixed = vec![tests::parse(elsewhere); 10];
         mixed.push(honest);

@@ -383,13 +383,14 @@ fn annotations_are_as_many_as_are_shown() {
 
 /// What is left of Markdown without its code (CommonMark 0.31, sections 4.5 and 6.1).
 fn without_code(report: &str) -> String {
+    let ticks = Regex::new("`+").unwrap();
     let mut out = String::new();
     let mut fence: Option<&str> = None;
     for line in report.lines() {
         let row = line.len() - line.trim_start_matches('`').len();
         match fence {
             Some(open) if line.starts_with(open) && line.trim_matches('`').is_empty() => {
-                fence = None
+                fence = None;
             }
             Some(_) => {}
             None if row >= 3 => fence = line.get(..row),
@@ -399,11 +400,8 @@ fn without_code(report: &str) -> String {
                     let (before, code) = rest.split_at(at);
                     let row = code.len() - code.trim_start_matches('`').len();
                     let (open, inside) = code.split_at(row);
-                    let rows: Vec<(usize, usize)> = Regex::new("`+")
-                        .unwrap()
-                        .find_iter(inside)
-                        .map(|m| (m.start(), m.len()))
-                        .collect();
+                    let rows: Vec<(usize, usize)> =
+                        ticks.find_iter(inside).map(|m| (m.start(), m.len())).collect();
                     let end = rows.iter().find(|(_, length)| *length == row);
                     let end = end.unwrap_or_else(|| panic!("{open} is not closed: {line}"));
                     out.push_str(before);
@@ -450,10 +448,10 @@ fn h61_a_page_has_no_markup_but_its_own() {
     let page = html::run::render(&hostile());
     let (_, body) = page.split_once("<body>").unwrap();
     let element = Regex::new("</?([a-z0-9]+)([^>]*)>").unwrap();
+    let attributes = Regex::new("^( class=\"[a-z0-9 ]*\"| open)*$").unwrap();
     let known = "header h1 span p main section article h2 h3 h4 code dl dt dd pre details summary footer body html";
     for found in element.captures_iter(body) {
         assert!(known.split(' ').any(|name| name == &found[1]), "{}", &found[0]);
-        let attributes = Regex::new("^( class=\"[a-z0-9 ]*\"| open)*$").unwrap();
         assert!(attributes.is_match(&found[2]), "{}", &found[0]);
     }
     for never in ["<script", "<img", "href", "src=", "javascript:"] {

@@ -121,10 +121,11 @@ struct Loader<'a> {
     /// Whether what is attached to the images will be wanted.
     ahead: bool,
     /// The configurations: each is fetched and read once, however many manifests name it.
-    configs: Mutex<BTreeMap<(BlobDigest, u64), Arc<OnceCell<Config>>>>,
+    configs: Mutex<Configs>,
 }
 
 type Config = Result<Arc<ImageConfig>, SourceError>;
+type Configs = BTreeMap<(BlobDigest, u64), Arc<OnceCell<Config>>>;
 
 impl<'a> Loader<'a> {
     fn new(
