@@ -161,7 +161,7 @@ fn repository_of(reference: &str) -> Option<String> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::trust::sources::tests::source;
 
