@@ -729,7 +729,7 @@ async fn g16_a_room_has_no_secret_and_nothing_of_the_machine_to_write() {
         let name = file.rsplit('/').next().unwrap();
         assert!(plain.contains(&file) || bundles.contains(&name), "/etc/{file}");
     }
-    let secret = room.sh("grep -rls 'PRIVATE KEY' /etc /run /root /var /tmp").await;
+    let secret = room.sh("grep -rlsI '^-----BEGIN.* PRIVATE KEY' /etc /run /root /var /tmp").await;
     assert_eq!(secret, "");
     let odd = room.sh("find / -xdev \\( -type s -o -type p -o -type b \\); ls /dev").await;
     assert_eq!(

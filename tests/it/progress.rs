@@ -28,7 +28,8 @@ fn on_a_terminal(lab: &Lab, arguments: &str, key: Option<(&str, &[u8])>) -> Opti
     }
     let home = tempfile::tempdir().unwrap();
     // stdout is not the terminal, so that what is shown there is progress alone.
-    let config = home.path().join("hallmark.yaml");
+    let beside = tempfile::tempdir().unwrap();
+    let config = beside.path().join("hallmark.yaml");
     std::fs::write(&config, near("version: 1\n", lab.get("REGISTRY"))).unwrap();
     let command = format!(
         "stty cols 100; {} {arguments} --config {} > {}",
