@@ -46,7 +46,10 @@ impl Names {
             };
             into.extend([said, &full, short(&full)].map(str::to_owned));
         }
-        names.claimed.retain(|name| !name.is_empty() && !names.proven.contains(name));
+        // Whoever vouches for provenance vouches for the commit, which some builders were given as the ref.
+        let is_commit = |name: &String| Commit::new(name).is_some();
+        let proven = &names.proven;
+        names.claimed.retain(|n| !n.is_empty() && !proven.contains(n) && !is_commit(n));
         names
     }
 
@@ -170,6 +173,22 @@ mod tests {
     fn names(proven: &[&str], claimed: &[&str]) -> Names {
         let set = |list: &[&str]| list.iter().map(|name| (*name).to_owned()).collect();
         Names { proven: set(proven), claimed: set(claimed) }
+    }
+
+    #[test]
+    fn a_commit_that_was_asked_for_as_a_ref_stands() {
+        let commit = "a".repeat(40);
+        let mut provenance = crate::rebuild::tests::provenance();
+        let source = provenance.source.as_mut().expect("a source");
+        source.reference = Some(commit.clone());
+        (provenance.branch, provenance.tag) = (None, None);
+        let names = Names::of(&provenance, &SourceRefs::default());
+        let context = format!("https://g.example/a.git#{commit}");
+        assert_eq!(names.text(&context).as_ref(), Some(&context));
+        assert_eq!(
+            names.text("https://g.example/a.git#main:x").as_deref(),
+            Some("https://g.example/a.git#main:x")
+        );
     }
 
     #[test]
