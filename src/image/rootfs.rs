@@ -233,11 +233,19 @@ impl RootfsBuilder {
             {
                 match error {
                     RootfsError::Tar { error, .. } => return Err(error),
+                    full @ RootfsError::Limit { .. } => {
+                        failed = Some(full);
+                        // Nothing that comes changes that.
+                        return Err(std::io::Error::other("there is no room").into());
+                    }
                     other => failed = Some(other),
                 }
             }
             Ok(())
         });
+        if let Some(full @ RootfsError::Limit { .. }) = failed {
+            return Err(full);
+        }
         // A tar that cannot be read explains an entry that cannot be applied, not the other way round.
         walked.map_err(|error| RootfsError::Tar { layer: index, error })?;
         failed.map_or(Ok(()), Err)
