@@ -171,7 +171,7 @@ version: 2 => :1:10: version: => expected 1, found 2
 +registries: [{host: r.example}, {host: "R.EXAMPLE:443", plainHttp: true}] => :2:40: => each host once
 +T     - {images: ["r.example/a*"], predicates: [sbom], signers: [a]} => trust.rules[0].images[0] => whole segments
 +trust:|  signers: [{name: a, key: release.pub}, {name: b, key: release.pub}]|  rules: [{images: ["**"], predicates: [sbom], signers: [a, b], threshold: 2}] => :4:76: trust.rules[0].threshold: => share a key
-+T     - {images: [r.example/x], predicates: [love], signers: [a]} => predicates[0] => expected signature, provenance, sbom
++T     - {images: [r.example/x], predicates: [love], signers: [a]} => predicates[0] => expected one of signature, provenance, sbom
 +T     - {images: [r.example/x], predicates: [sbom], signers: [b]} => signers[0] => add the signer
 +T     - {images: [r.example/x], predicates: [sbom], signers: [a, a]} => trust.rules[0].signers[1] => each signer once
 +T     - {images: [r.example/x], predicates: [sbom], signers: [a], threshold: 0} => threshold => a rule that can be satisfied

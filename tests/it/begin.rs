@@ -46,7 +46,7 @@ fn a_configuration_that_cannot_be_used_is_told_without_an_image() {
     for (text, says) in [
         (
             "version: 1\npolicy: {preset: baseline, settings: {signature: {revokd: []}}}\n",
-            "is read by no rule",
+            "is no setting of the shipped rules",
         ),
         ("version: 1\npolicy: {preset: baselin}\n", "baseline"),
         ("version: 1\ntrust: {signers: [{name: a, key: gone.pub}]}\n", "gone.pub"),
