@@ -162,7 +162,12 @@ impl FromStr for Reference {
                 return path_reference(rest, location);
             }
         }
-        if text.starts_with("sha256:") || text.starts_with("sha512:") {
+        // In whatever case: a host of that name would be printed as a digest.
+        let is_digest = |name: &str| {
+            let start = text.get(..name.len());
+            start.is_some_and(|start| start.eq_ignore_ascii_case(name))
+        };
+        if is_digest("sha256:") || is_digest("sha512:") {
             return Ok(Self::Bare(text.parse()?));
         }
         registry_reference(text)
@@ -380,6 +385,8 @@ mod tests {
             &"a".repeat(64),
             &format!("r.example/{}", "a".repeat(256)),
             "sha256:zz",
+            "sHa512:3/b",
+            "SHA256:5000/app",
             &format!("r.example/app@{d}@{d}"),
         ];
         for text in cases {
