@@ -168,8 +168,7 @@ impl Said<'_> {
         payload: &'a Digest,
         is_about: bool,
     ) -> Said<'a> {
-        let times = [summary.time, signer.proven_since(), signer.not_before()];
-        let at = times.into_iter().flatten().min();
+        let at = signer.dates(summary.time);
         Said { signer, summary, payload, is_about, at }
     }
 

@@ -88,6 +88,12 @@ impl Signer {
         self.vouched().map(|vouched| vouched.not_before)
     }
 
+    /// When what it signed is from: the earliest of the statement's own word, the proven times of its signature, and the start of its
+    /// certificate, so that nothing makes it younger. `None` where nothing says so.
+    pub fn dates(&self, word: Option<jiff::Timestamp>) -> Option<jiff::Timestamp> {
+        [word, self.proven_since(), self.not_before()].into_iter().flatten().min()
+    }
+
     /// The earliest time by which a log or timestamp authority proves that the signature existed; a plain key proves none.
     pub fn proven_since(&self) -> Option<jiff::Timestamp> {
         let times = match &self.identity {

@@ -173,7 +173,7 @@ impl Electorate<'_> {
             Some(0) => Weight::Against,
             Some(_) => Weight::For,
         };
-        let at = as_old_as(signer, finished).min(self.now);
+        let at = signer.dates(Some(finished)).unwrap_or(finished).min(self.now);
         let to_come = finished > self.now;
         let old = self.now.duration_since(at) > self.max_age;
         let weight = match says {
@@ -245,13 +245,6 @@ struct Ballot {
     decides: bool,
     /// How old it is.
     at: Timestamp,
-}
-
-/// When a verdict is from: the earliest of its own word, the proven times of its signature, by which it was finished, and the start
-/// of the certificate. A key alone proves nothing, so that only its own word is there.
-fn as_old_as(signer: &Signer, finished: Timestamp) -> Timestamp {
-    let proven = [signer.proven_since(), signer.not_before()];
-    proven.into_iter().flatten().fold(finished, Timestamp::min)
 }
 
 /// One vote for each signer: the newest that says something; then the newest that does not.
