@@ -64,6 +64,30 @@ pub struct Evidence {
 }
 
 impl Evidence {
+    /// An image that nobody says anything about.
+    #[cfg(test)]
+    pub(crate) fn of_nothing(image: Image) -> Self {
+        Self {
+            layouts: Vec::new(),
+            image,
+            carriers: Vec::new(),
+            signatures: Vec::new(),
+            attestations: Vec::new(),
+            provenance: Proof::Missing,
+            refs: SourceRefs::default(),
+            sboms: Vec::new(),
+            inventory: None,
+            reconciliations: Vec::new(),
+            rebuild: Rebuild::NotAsked,
+            warrant: Warrant::default(),
+            asked_level: 4,
+            attested: Attested::default(),
+            delegated: Vec::new(),
+            accept_attested: false,
+            plan_options: PlanOptions::default(),
+        }
+    }
+
     /// What rules rely on and the repository does not bear out: that branch or tag hold the commit.
     pub fn ref_gaps(&self) -> Vec<Gap> {
         let Some(proven) = self.provenance.proven() else { return Vec::new() };
@@ -347,25 +371,8 @@ mod tests {
         let statement =
             Statement { subjects: Vec::new(), predicate_type, predicate: predicate.into() };
         let by = SignerIdentity::Key { fingerprint: "00".to_owned(), recorded: None };
-        Evidence {
-            layouts: Vec::new(),
-            image: image(),
-            carriers: Vec::new(),
-            signatures: Vec::new(),
-            attestations: vec![vouched_for(statement, by)],
-            provenance: Proof::Missing,
-            refs: SourceRefs::default(),
-            sboms: Vec::new(),
-            inventory: None,
-            reconciliations: Vec::new(),
-            rebuild: Rebuild::NotAsked,
-            warrant: Warrant::default(),
-            asked_level: 4,
-            attested: Attested::default(),
-            delegated: Vec::new(),
-            accept_attested: false,
-            plan_options: Default::default(),
-        }
+        let attestations = vec![vouched_for(statement, by)];
+        Evidence { attestations, ..Evidence::of_nothing(image()) }
     }
 
     #[test]

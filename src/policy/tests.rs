@@ -73,25 +73,7 @@ fn image() -> Image {
 
 /// An image that nobody says anything about.
 fn evidence() -> Evidence {
-    Evidence {
-        layouts: Vec::new(),
-        image: image(),
-        carriers: Vec::new(),
-        signatures: Vec::new(),
-        attestations: Vec::new(),
-        provenance: Proof::Missing,
-        refs: Default::default(),
-        sboms: Vec::new(),
-        inventory: None,
-        reconciliations: Vec::new(),
-        rebuild: Rebuild::NotAsked,
-        warrant: Warrant::Proven,
-        asked_level: 4,
-        attested: crate::trust::Attested::default(),
-        delegated: Vec::new(),
-        accept_attested: false,
-        plan_options: Default::default(),
-    }
+    Evidence { warrant: Warrant::Proven, ..Evidence::of_nothing(image()) }
 }
 
 fn now() -> jiff::Timestamp {

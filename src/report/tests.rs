@@ -17,9 +17,8 @@ use crate::{
     attest::{Statement, statement::SIGNATURE},
     finding::{Code, Finding, Key, PackageVersion, Severity, Subject},
     image::Platform,
-    rebuild::{Rebuild, Warrant},
     trust::{
-        Attested, Proof, SignerIdentity, SourceRefs,
+        SignerIdentity,
         testing::{image, vouched_for},
     },
     verdict::{Decision, Evidence, Grounds, Inputs, PlatformVerdict, Verdict},
@@ -37,25 +36,7 @@ fn evidence(signed: bool) -> Evidence {
     };
     let by = SignerIdentity::Key { fingerprint: "00".to_owned(), recorded: None };
     let signatures = if signed { vec![vouched_for(statement, by)] } else { Vec::new() };
-    Evidence {
-        layouts: Vec::new(),
-        image: image(),
-        carriers: Vec::new(),
-        signatures,
-        attestations: Vec::new(),
-        provenance: Proof::Missing,
-        refs: SourceRefs::default(),
-        sboms: Vec::new(),
-        inventory: None,
-        reconciliations: Vec::new(),
-        rebuild: Rebuild::NotAsked,
-        warrant: Warrant::default(),
-        asked_level: 4,
-        attested: Attested::default(),
-        delegated: Vec::new(),
-        accept_attested: false,
-        plan_options: Default::default(),
-    }
+    Evidence { signatures, ..Evidence::of_nothing(image()) }
 }
 
 fn subject() -> Subject {
