@@ -124,17 +124,21 @@ async fn c13_a_gate_in_512_mib_answers_the_worst_and_lives() {
     assert_allowed(&gate.pod(&registry.image(&honest)).await);
 }
 
+/// So many different images in the world's store, signed by its key.
+fn signed(world: &mut World, count: usize) -> Vec<String> {
+    let image = |n| {
+        let content = format!("honest {n}");
+        let image = world.store.image(&Parts::new(&[("bin/app", content.as_bytes())]));
+        world.key.sign(&mut world.store, &image);
+        image
+    };
+    (0..count).map(image).collect()
+}
+
 #[tokio::test]
 async fn c14_an_honest_image_is_decided_while_2048_at_dead_registries_are_asked_for() {
     let mut world = World::new();
-    let honest: Vec<_> = (0..6)
-        .map(|n| {
-            let content = format!("honest {n}");
-            let image = world.store.image(&Parts::new(&[("bin/app", content.as_bytes())]));
-            world.key.sign(&mut world.store, &image);
-            image
-        })
-        .collect();
+    let honest = signed(&mut world, 6);
     let silent = || -> Registry {
         Registry::start(
             world.store.clone(),
@@ -181,14 +185,7 @@ async fn ask(gate: &Gate, namespace: &str, images: &[String]) -> serde_json::Val
 #[tokio::test]
 async fn c18_long_work_of_one_namespace_keeps_no_other_out_of_a_registry() {
     let mut world = World::new();
-    let honest: Vec<_> = (0..3)
-        .map(|n| {
-            let content = format!("honest {n}");
-            let image = world.store.image(&Parts::new(&[("bin/app", content.as_bytes())]));
-            world.key.sign(&mut world.store, &image);
-            image
-        })
-        .collect();
+    let honest = signed(&mut world, 3);
     // One registry, where what one tenant keeps there is never answered for.
     let handler = |request: &crate::server::Request, _| {
         request.path().contains("/evil/").then(|| Reply::new(200).body(Body::Silence))
