@@ -44,9 +44,11 @@ pub fn is_full(at: &Path) -> bool {
         .is_ok_and(|s| s.f_bavail.saturating_mul(s.f_frsize) < PIECE_BYTES || s.f_favail == 0)
 }
 
+/// Runs a program that ends with whoever started it: a killed process leaves no mount that is made after it.
 fn run(name: &str, arguments: &[&str], paths: &[&Path]) -> Result<(), String> {
-    let program = find_program(name).ok_or_else(|| format!("{name} is not on PATH"))?;
-    let mut command = Command::new(program);
+    let find = |name: &str| find_program(name).ok_or_else(|| format!("{name} is not on PATH"));
+    let mut command = Command::new(find("setpriv")?);
+    command.args(["--pdeathsig", "KILL", "--"]).arg(find(name)?);
     command.args(arguments).args(paths).stdin(Stdio::null());
     let output = command.output().map_err(|e| format!("{name}: {e}"))?;
     if output.status.success() {
