@@ -6,6 +6,7 @@
 //! `FROM` that no material covers, a Dockerfile that is not the recorded one, and paths that leave the repository.
 
 mod commands;
+mod seccomp;
 
 use std::{
     ffi::OsString,
@@ -177,6 +178,10 @@ struct Job<'a> {
 
 impl Job<'_> {
     async fn run(&self, version: &Version) -> Result<PathBuf, Failure> {
+        let profile = seccomp::profile()
+            .map_err(|why| self.shell.failure(FailureKind::EngineUnavailable, why))?;
+        fs::write(self.seccomp(), profile)
+            .map_err(|e| self.shell.broken("cannot write buildah's settings", &e))?;
         self.shell.talk.stage("checking out the source");
         let context = self.checkout().await?;
         let dockerfile = self.dockerfile()?;
@@ -365,7 +370,7 @@ impl Job<'_> {
     /// What a base says for those who build on it (`ONBUILD`) stands in no text that was judged here.
     async fn refuse_triggers(&self, bases: &[(Base, Vec<External>)]) -> Result<(), Failure> {
         for (base, _) in bases {
-            let found = layout::triggers(self.store, base, self.plan, &self.engine.limits).await;
+            let found = layout::triggers(self.store, base, &self.engine.limits).await;
             let found = found.map_err(|e| {
                 let why = format!("{}: {e}", base.pinned());
                 self.shell.failure(FailureKind::SourceGone, why)
@@ -427,12 +432,17 @@ impl Job<'_> {
             version: version.number,
             cgroup_parent: self.shell.cgroup_parent(),
             signature_policy: Some(self.policy()),
+            seccomp: Some(self.seccomp()),
         };
         with.args(self.plan, dockerfile, context)
     }
 
     fn policy(&self) -> PathBuf {
         self.shell.work.join("signature-policy.json")
+    }
+
+    fn seccomp(&self) -> PathBuf {
+        self.shell.work.join("seccomp.json")
     }
 
     async fn export(&self) -> Result<PathBuf, Failure> {

@@ -312,4 +312,13 @@ mod tests {
         assert_eq!(std::fs::read_to_string(folder.path().join("w/file")).unwrap(), "from inside\n");
         assert!(!said.contains("home") && !said.contains("boot"), "{said}");
     }
+
+    #[test]
+    fn programs_see_the_settings_of_the_kernel_that_they_ask_for() {
+        let Some((_folder, cage)) = cage() else { return };
+        for setting in ["kernel/cap_last_cap", "kernel/osrelease", "kernel/pid_max"] {
+            let machine = std::fs::read_to_string(Path::new("/proc/sys").join(setting)).unwrap();
+            assert_eq!(run(&cage, &format!("cat /sysctl/{setting}")), machine, "{setting}");
+        }
+    }
 }

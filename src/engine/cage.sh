@@ -67,11 +67,12 @@ mknod -m 666 dev/random c 1 8
 mknod -m 666 dev/urandom c 1 9
 mknod -m 666 dev/tty c 5 0
 
-# The kernel's settings are the machine's: programs see copies of those that they ask for.
+# The kernel's settings are the machine's: programs see copies of those that they ask for. A number is given by one reading alone,
+# and shells read a byte at a time.
 mkdir -p sysctl/fs sysctl/kernel sysctl/net/ipv4
 for setting in fs/file-max fs/nr_open kernel/cap_last_cap kernel/ngroups_max kernel/osrelease kernel/ostype \
   kernel/overflowgid kernel/overflowuid kernel/pid_max net/ipv4/ip_forward; do
-  if [ -r "/proc/sys/$setting" ]; then read -r value < "/proc/sys/$setting" && echo "$value" > "sysctl/$setting"; fi
+  if [ -r "/proc/sys/$setting" ]; then cat "/proc/sys/$setting" > "sysctl/$setting"; fi
 done
 {
   echo '/sysctl /proc/sys none bind 0 0'
@@ -85,30 +86,22 @@ done
   done
 } > etc/fstab
 
-# Of the control groups, the job's own place for containers, below its bounds, is all that there is.
+# Of the control groups, the job's own place for containers, below its bounds, is all that there is. Builders hand it on to steps,
+# which may write there. So of version 1 only the hierarchy is shown that containers cannot be made without: a step that reached
+# another could freeze itself, or make groups of which the machine has a fixed number. Without them, containers stay in the group
+# of the program that makes them, whose bounds are the job's. Of version 2 the number of groups is bounded, and a frozen one ends.
 groups() {
   if [ -e /sys/fs/cgroup/cgroup.procs ]; then
     mkdir -p "/sys/fs/cgroup/$group/steps"
+    echo 64 > "/sys/fs/cgroup/$group/steps/cgroup.max.descendants" || :
+    echo 8 > "/sys/fs/cgroup/$group/steps/cgroup.max.depth" || :
     echo "/sys/fs/cgroup/$group/steps $at/sys/fs/cgroup none bind 0 0"
     return
   fi
-  for hierarchy in /sys/fs/cgroup/*; do
-    name=${hierarchy##*/}
-    if [ -L "$hierarchy" ]; then
-      ln -s "$(readlink "$hierarchy")" "sys/fs/cgroup/$name"
-    elif [ -e "$hierarchy/cgroup.procs" ] && mkdir -p "$hierarchy/$group/steps" "sys/fs/cgroup/$name"; then
-      echo "$hierarchy/$group/steps $at/sys/fs/cgroup/$name none bind 0 0"
-    fi
-  done
-  # A new group may use no processor before it is told which.
-  for file in cpuset.cpus cpuset.mems; do
-    for hierarchy in /sys/fs/cgroup/*; do
-      if [ -e "$hierarchy/$file" ] && read -r value < "$hierarchy/$file"; then
-        echo "$value" > "$hierarchy/$group/$file" || :
-        echo "$value" > "$hierarchy/$group/steps/$file" || :
-      fi
-    done
-  done
+  hierarchy=/sys/fs/cgroup/devices
+  if [ -e "$hierarchy/cgroup.procs" ] && mkdir -p "$hierarchy/$group/steps" sys/fs/cgroup/devices; then
+    echo "$hierarchy/$group/steps $at/sys/fs/cgroup/devices none bind 0 0"
+  fi
 }
 groups > table
 mount -a -T table

@@ -36,6 +36,8 @@ const HEAD_BYTES: u64 = 32 << 10;
 const CONNECT: Duration = Duration::from_secs(30);
 /// What lets a source lie inside.
 const ALLOW: &str = "; rebuild.privateSources in hallmark.yaml can allow it";
+/// The user of a proxy that answers us alone.
+const LOGIN: &str = "hallmark";
 /// The port of `git://`.
 const GIT_PORT: u16 = 9418;
 
@@ -44,7 +46,7 @@ const GIT_PORT: u16 = 9418;
 pub(super) enum Inside {
     /// Where its URL says so: what the plan itself names.
     AsNamed,
-    /// Not at all: what a step downloaded when the image was made. What the operator's settings name may.
+    /// Not at all: what a step downloaded when the image was made.
     Never,
 }
 
@@ -54,6 +56,7 @@ pub(super) struct Egress {
     address: SocketAddr,
     arguments: Vec<String>,
     rule: Arc<Rule>,
+    login: Option<String>,
     task: AbortHandle,
 }
 
@@ -74,11 +77,38 @@ impl Egress {
         inside: Inside,
         settings: &EngineSettings,
     ) -> io::Result<Self> {
+        Self::serve(listener, source, inside, settings, None)
+    }
+
+    /// The same for a client of our own, on a socket that everybody on this machine can reach: it answers nobody else.
+    ///
+    /// # Errors
+    /// As [`Self::open`], or there is no randomness.
+    pub(super) fn guarded(
+        source: &str,
+        inside: Inside,
+        settings: &EngineSettings,
+    ) -> io::Result<Self> {
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0))?;
+        listener.set_nonblocking(true)?;
+        let mut secret = [0; 16];
+        aws_lc_rs::rand::fill(&mut secret).map_err(|_| io::Error::other("no randomness"))?;
+        Self::serve(listener, source, inside, settings, Some(hex::encode(secret)))
+    }
+
+    fn serve(
+        listener: std::net::TcpListener,
+        source: &str,
+        inside: Inside,
+        settings: &EngineSettings,
+        login: Option<String>,
+    ) -> io::Result<Self> {
         let url = Url::parse(source).map_err(io::Error::other)?;
         let host = url.host_str().ok_or_else(|| io::Error::other("the URL names no host"))?;
         let listener = TcpListener::from_std(listener)?;
         let address = listener.local_addr()?;
         let rule = Arc::new(Rule::new(host, inside, settings));
+        let header = login.as_deref().map(authorization);
         let (arguments, serving) = if url.scheme() == "git" {
             let port = url.port().unwrap_or(GIT_PORT);
             let written = url.port().map(|port| format!(":{port}")).unwrap_or_default();
@@ -93,10 +123,10 @@ impl Egress {
             let arguments = ["-c", &proxy, "-c", "http.proxyAuthMethod=basic"];
             (
                 arguments.map(str::to_owned).into(),
-                tokio::spawn(proxy_all(listener, Arc::clone(&rule))),
+                tokio::spawn(proxy_all(listener, Arc::clone(&rule), header)),
             )
         };
-        Ok(Self { address, arguments, rule, task: serving.abort_handle() })
+        Ok(Self { address, arguments, rule, login, task: serving.abort_handle() })
     }
 
     /// Why a connection was refused, where one was: the client knows only that it was.
@@ -105,8 +135,15 @@ impl Egress {
     }
 
     /// The proxy, for a client of our own.
-    pub(super) fn proxy(&self) -> String {
-        format!("http://{}", self.address)
+    ///
+    /// # Errors
+    /// Its address is no URL.
+    pub(super) fn proxy(&self) -> reqwest::Result<reqwest::Proxy> {
+        let proxy = reqwest::Proxy::all(format!("http://{}", self.address))?;
+        Ok(match &self.login {
+            Some(secret) => proxy.basic_auth(LOGIN, secret),
+            None => proxy,
+        })
     }
 
     /// What git is told before anything else.
@@ -120,9 +157,6 @@ impl Egress {
 struct Rule {
     home: String,
     inside: Inside,
-    /// Whether the operator's settings name the host, who then may have put it anywhere; a registry on this machine says nothing
-    /// of what else listens here.
-    listed: bool,
     /// Whether the operator lets the host lie in a private network, or be this machine.
     private: bool,
     /// How far inside the repository's own host was found, as a number of [`Reach`].
@@ -135,16 +169,11 @@ struct Rule {
 
 impl Rule {
     fn new(home: &str, inside: Inside, settings: &EngineSettings) -> Self {
-        let named = |host: &str| host.rsplit_once(':').map_or(host, |(name, _)| name) == home;
-        let listed = !is_loopback(home)
-            && (settings.hosts().into_iter().any(named)
-                || settings.certificate_authorities.iter().any(|(host, _)| named(host)));
         let proxy = settings.proxy.as_deref().and_then(|proxy| Url::parse(proxy).ok());
         let except = settings.no_proxy.as_deref().unwrap_or_default().split(',');
         Self {
             home: home.to_owned(),
             inside,
-            listed,
             private: settings.private_sources.iter().any(|host| host == home),
             found: AtomicU8::new(Reach::Public as u8),
             refusal: Mutex::default(),
@@ -153,20 +182,20 @@ impl Rule {
         }
     }
 
-    /// Judges an address that a host was found at.
+    /// Judges an address that a host was found at. That the operator lists the host as a registry says nothing of what else it
+    /// has, nor of where its owner's names lead.
     fn allows(&self, host: &str, address: IpAddr) -> bool {
         let reach = reach_from_here(address);
         if host != self.home {
             return reach != Reach::Never && reach as u8 <= self.found.load(Ordering::Acquire);
         }
-        let allowed = self.listed
-            || match reach {
-                Reach::Never => false,
-                // A name that was listed for a private network does not lead here.
-                Reach::Loopback => self.is_private() && is_loopback(host),
-                Reach::Private => self.is_private(),
-                Reach::Public => true,
-            };
+        let allowed = match reach {
+            Reach::Never => false,
+            // A name that was listed for a private network does not lead here.
+            Reach::Loopback => self.is_private() && is_loopback(host),
+            Reach::Private => self.is_private(),
+            Reach::Public => true,
+        };
         if allowed {
             self.found.store(reach.min(Reach::Loopback) as u8, Ordering::Release);
         }
@@ -267,19 +296,45 @@ async fn forward(listener: TcpListener, rule: Arc<Rule>, target: (String, u16)) 
     }
 }
 
-/// Every connection is asked for.
-async fn proxy_all(listener: TcpListener, rule: Arc<Rule>) {
+/// Every connection is asked for, with this header where there is one.
+async fn proxy_all(listener: TcpListener, rule: Arc<Rule>, login: Option<String>) {
     while let Ok((client, _)) = listener.accept().await {
-        let rule = Arc::clone(&rule);
+        let (rule, login) = (Arc::clone(&rule), login.clone());
         tokio::spawn(async move {
-            let _ = proxy(client, &rule).await;
+            let _ = proxy(client, &rule, login.as_deref()).await;
         });
     }
 }
 
-async fn proxy(client: TcpStream, rule: &Rule) -> io::Result<()> {
+/// The header of a client of our own (RFC 7617).
+fn authorization(secret: &str) -> String {
+    let login = base64::engine::general_purpose::STANDARD.encode(format!("{LOGIN}:{secret}"));
+    format!("proxy-authorization: basic {login}")
+}
+
+/// Whether a head has the header; its name and scheme are read without regard to case.
+fn is_authorized(head: &str, header: &str) -> bool {
+    let (name, value) = header.rsplit_once(' ').unwrap_or_default();
+    head.lines().any(|line| {
+        let parts = line.trim_end().rsplit_once(' ');
+        parts.is_some_and(|(given, secret)| {
+            given.eq_ignore_ascii_case(name)
+                && aws_lc_rs::constant_time::verify_slices_are_equal(
+                    secret.as_bytes(),
+                    value.as_bytes(),
+                )
+                .is_ok()
+        })
+    })
+}
+
+async fn proxy(client: TcpStream, rule: &Rule, login: Option<&str>) -> io::Result<()> {
     let mut client = BufReader::new(client);
     let head = head(&mut client).await?;
+    if login.is_some_and(|header| !is_authorized(&head, header)) {
+        let answer = b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n";
+        return client.write_all(answer).await;
+    }
     let Some(asked) = Asked::read(&head) else {
         return client.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
     };
@@ -383,7 +438,10 @@ mod tests {
             ("git.example", &plain, "127.0.0.1", false),
             ("git.example", &plain, "::ffff:127.0.0.1", false),
             ("git.example", &plain, "169.254.169.254", false),
-            ("git.example", &listed, "127.0.0.1", true),
+            ("git.example", &listed, "192.0.2.1", true),
+            ("git.example", &listed, "127.0.0.1", false),
+            ("git.example", &listed, "10.0.0.1", false),
+            ("git.example", &listed, "169.254.77.7", false),
             ("localhost", &plain, "127.0.0.1", false),
             ("127.0.0.1", &plain, "127.0.0.1", false),
             ("127.0.0.1", &here, "127.0.0.1", true),
@@ -413,7 +471,7 @@ mod tests {
             ("h.example", &plain, "192.0.2.1", true),
             ("h.example", &plain, "10.0.0.1", false),
             ("127.0.0.1", &plain, "127.0.0.1", false),
-            ("git.example", &listed, "10.0.0.1", true),
+            ("git.example", &listed, "10.0.0.1", false),
             ("git.example", &private, "10.0.0.1", false),
         ] {
             let rule = Rule::new(host, Inside::Never, settings);
@@ -459,5 +517,35 @@ mod tests {
         client.read_exact(&mut answer).await.unwrap();
         assert_eq!(&answer, b"HTTP/1.1 403");
         assert!(tokio::time::timeout(Duration::from_millis(50), target.accept()).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn g20_a_proxy_on_the_machines_loopback_answers_us_alone() {
+        let target = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let url = format!("http://127.0.0.1:{}/file", target.local_addr().unwrap().port());
+        let settings = EngineSettings {
+            private_sources: vec!["127.0.0.1".to_owned()],
+            ..EngineSettings::default()
+        };
+        let egress = Egress::guarded(&url, Inside::AsNamed, &settings).unwrap();
+        let wrong = authorization("0");
+        for header in ["", "Proxy-Authorization: Basic aGFsbG1hcms6\r\n", &format!("{wrong}\r\n")] {
+            let mut stranger = TcpStream::connect(egress.address).await.unwrap();
+            let ask = format!("GET {url} HTTP/1.1\r\n{header}\r\n");
+            stranger.write_all(ask.as_bytes()).await.unwrap();
+            let mut answer = [0; 12];
+            stranger.read_exact(&mut answer).await.unwrap();
+            assert_eq!(&answer, b"HTTP/1.1 407", "{header}");
+        }
+        let serve = tokio::spawn(async move {
+            let (mut stream, _) = target.accept().await.unwrap();
+            let mut head = [0; 1024];
+            let length = stream.read(&mut head).await.unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await.unwrap();
+            String::from_utf8_lossy(&head[..length]).into_owned()
+        });
+        let client = reqwest::Client::builder().proxy(egress.proxy().unwrap()).build().unwrap();
+        assert_eq!(client.get(&url).send().await.unwrap().text().await.unwrap(), "ok");
+        assert!(!serve.await.unwrap().to_ascii_lowercase().contains("authorization"));
     }
 }

@@ -6,13 +6,13 @@
 //! another text would be judged than is built.
 
 use std::{
+    collections::BTreeSet,
     fs::File,
     io::{BufReader, Read},
     path::Path,
 };
 
 use flate2::bufread::MultiGzDecoder;
-use serde_json::Value;
 
 use super::{
     git, host,
@@ -52,7 +52,10 @@ pub(super) async fn judge(
     let named = match plan.build_args.get("BUILDKIT_SYNTAX") {
         Some(given) => vec![given.clone()],
         None if of(plan).is_some() => return Ok(()),
-        None => dockerfiles(plan, inputs, shell).await?.iter().filter_map(|t| named(t)).collect(),
+        None => {
+            let texts = dockerfiles(plan, inputs, shell).await?;
+            texts.iter().flat_map(|text| named(text)).collect()
+        }
     };
     let listed = |named: &&String| {
         let reference = named.split_whitespace().next().unwrap_or_default();
@@ -125,6 +128,7 @@ fn archived(archive: impl Read, path: &str, limits: &Limits) -> Result<Vec<Vec<u
     };
     let wanted = plain(path);
     let (mut texts, mut odd) = (Vec::new(), None);
+    let mut links = BTreeSet::new();
     let mut bounded = archive.take(limits.rebuild_disk_bytes);
     let walked = tar::walk(&mut bounded, limits, |entry, content| {
         let here = plain(&entry.path);
@@ -135,6 +139,16 @@ fn archived(archive: impl Read, path: &str, limits: &Limits) -> Result<Vec<Vec<u
             texts.push(text);
         } else if here == wanted || above && entry.kind != EntryKind::Directory {
             odd = Some("it is no plain file in plain folders, or too long");
+        }
+        // What is unpacked through a link, or by a second name, may come to lie where the Dockerfile does.
+        let leads = entry.kind == EntryKind::HardLink
+            || here.split('/').any(|part| part == "..")
+            || here.match_indices('/').any(|(at, _)| links.contains(&here[..at]));
+        if leads {
+            odd = Some("the archive has hard links, or entries below links");
+        }
+        if entry.kind == EntryKind::Symlink {
+            links.insert(here);
         }
         Ok(())
     });
@@ -159,7 +173,12 @@ async fn committed(
     };
     let clean: Vec<_> = path.components().filter(|part| part.as_os_str() != ".").collect();
     let path: std::path::PathBuf = clean.into_iter().collect();
-    let folder = inputs.store().repository(&repository.url);
+    let objects = tempfile::Builder::new().prefix("objects-").tempdir_in(shell.work);
+    let objects = objects.map_err(|e| shell.broken("cannot make a folder", &e))?;
+    let folder = objects.path().to_owned();
+    let stored = inputs.store().repository(&repository.url);
+    git::objects_of(&stored, repository.commit.as_str(), &folder)
+        .map_err(|e| shell.broken("the stored repository", &e))?;
     let (commit, name) = (repository.commit.as_str(), path.display().to_string());
     let entry = read(shell, &folder, &["ls-tree", commit, "--", &name]).await?.stdout;
     let plain = entry.starts_with("100644 blob ") || entry.starts_with("100755 blob ");
@@ -174,41 +193,68 @@ async fn committed(
     if !text.success || text.stdout.len() >= BYTES {
         return Err(missing());
     }
+    if is_encoded(shell, &folder, commit, &path).await? {
+        let why = format!(
+            "{name} is checked out in another encoding than it is stored in (gitattributes)"
+        );
+        return Err(shell.failure(FailureKind::Denied, why));
+    }
     Ok(text.stdout.into_bytes())
 }
 
-/// Asks git about a repository of the store. An operator's store may lie anywhere and belong to anybody: what is read there hashes
-/// to the commit.
+/// Whether attributes of the commit may have git write a file in another encoding when it is checked out: then another text is
+/// built than the commit holds. Only the files of attributes in the folders above count.
+async fn is_encoded(
+    shell: &Shell<'_>,
+    folder: &Path,
+    commit: &str,
+    path: &Path,
+) -> Result<bool, Failure> {
+    for above in path.ancestors().skip(1) {
+        let name = above.join(".gitattributes").display().to_string();
+        let entry = read(shell, folder, &["ls-tree", commit, "--", &name]).await?.stdout;
+        if entry.is_empty() {
+            continue;
+        }
+        let blob = format!("{commit}:{name}");
+        let text = read(shell, folder, &["cat-file", "blob", &blob]).await?;
+        let whole = text.success && text.stdout.len() < BYTES;
+        if !whole || text.stdout.contains("working-tree-encoding") {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Asks git about objects of the store. An operator's store may lie anywhere and belong to anybody: nothing but objects is taken
+/// of it.
 async fn read(shell: &Shell<'_>, folder: &Path, words: &[&str]) -> Result<Outcome, Failure> {
     let program = host::find_program("git");
     let program = program.ok_or_else(|| super::unavailable("git is not on PATH".to_owned()))?;
-    let all = git::arguments(folder, &[&["-c", "safe.directory=*"][..], words].concat());
+    let all = git::arguments(folder, words);
     // What a stranger wrote is no word of a builder's.
     let shell = shell.among_files();
     let shell = shell.quietly();
     shell.run(&program, all, &Environment::new(shell.work)).await
 }
 
-/// The frontend that a Dockerfile names. Everything is taken for its directive that any version of BuildKit could take for it.
-fn named(text: &[u8]) -> Option<String> {
+/// The frontends that a Dockerfile names. Everything is taken for a directive that any version of BuildKit could take for one, and
+/// a text that begins as JSON, which no Dockerfile does, for one that names a frontend here unread: readers of JSON differ.
+fn named(text: &[u8]) -> Vec<String> {
     let text = String::from_utf8_lossy(text);
     let text = text.trim_start_matches('\u{feff}');
-    if let Ok(Value::Object(object)) =
-        serde_json::from_str::<Value>(text.trim_start_matches(|c| c != '{'))
-        && let Some(Value::String(syntax)) = object.get("syntax")
-    {
-        return Some(syntax.clone());
-    }
-    let comments = text
-        .lines()
-        .map(str::trim)
-        .take_while(|line| line.is_empty() || line.starts_with('#') || line.starts_with("//"));
+    let is_comment =
+        |line: &&str| line.is_empty() || line.starts_with('#') || line.starts_with("//");
+    let lines = || text.lines().map(str::trim);
     let directive = |line: &str| {
         let inside = line.trim_start_matches(['#', '/']).trim_start();
         let (name, value) = inside.split_once('=')?;
         name.trim().eq_ignore_ascii_case("syntax").then(|| value.trim().to_owned())
     };
-    comments.filter_map(directive).next()
+    let mut found: Vec<String> = lines().take_while(is_comment).filter_map(directive).collect();
+    let begins = lines().find(|line| !is_comment(line));
+    found.extend(begins.filter(|line| line.starts_with('{')).map(str::to_owned));
+    found
 }
 
 #[cfg(test)]
@@ -249,7 +295,7 @@ mod tests {
             let file = tempfile::NamedTempFile::new().unwrap();
             std::fs::write(file.path(), bytes).unwrap();
             let texts = downloaded(file.path(), path, &Limits::default())?;
-            Ok::<_, String>(texts.iter().filter_map(|text| named(text)).collect::<Vec<_>>())
+            Ok::<_, String>(texts.iter().flat_map(|text| named(text)).collect::<Vec<_>>())
         };
         let plain = tarball(&[(Regular, "Dockerfile", evil), (Regular, "x", "y")]);
         let deep = tarball(&[(Directory, "a", ""), (Regular, "./a/Dockerfile", evil)]);
@@ -274,6 +320,16 @@ mod tests {
             assert!(found(bytes, "Dockerfile").is_err(), "{:?}", found(bytes, "Dockerfile"));
             assert!(found(&gzip(bytes), "Dockerfile").is_err());
         }
+        for odd in [
+            tarball(&[
+                (Regular, "Dockerfile", "FROM x\n"),
+                (Symlink, "d", "."),
+                (Regular, "d/Dockerfile", evil),
+            ]),
+            tarball(&[(Regular, "Dockerfile", "FROM x\n"), (Regular, "y", evil), (Link, "z", "y")]),
+        ] {
+            assert!(found(&odd, "Dockerfile").is_err());
+        }
         let through = tarball(&[(Symlink, "a", "b"), (Regular, "a/Dockerfile", "FROM x\n")]);
         assert!(found(&through, "a/Dockerfile").is_err());
         for unread in [b"BZh91AY".as_slice(), b"\xfd7zXZ\0", &[0x1f, 0x8b, 0], &[0; 600]] {
@@ -283,24 +339,27 @@ mod tests {
 
     #[test]
     fn g11_a_frontend_is_found_where_buildkit_finds_it() {
-        let found = Some("evil/frontend:1".to_owned());
-        for text in [
-            "# syntax=evil/frontend:1\nFROM x\n",
-            "#syntax = evil/frontend:1\nFROM x\n",
-            "\u{feff}# SYNTAX=evil/frontend:1\n",
-            "#!/usr/bin/env x\n# syntax=evil/frontend:1\n",
-            "# escape=`\n# syntax=evil/frontend:1\nFROM x\n",
-            "// syntax=evil/frontend:1\n",
-            "  # syntax=evil/frontend:1\r\nFROM x\n",
-            "#!/x\n{\"syntax\": \"evil/frontend:1\"}",
-            "{\"syntax\": \"evil/frontend:1\", \"a\": [1]}",
+        let evil = "evil/frontend:1";
+        for (text, want) in [
+            ("# syntax=evil/frontend:1\nFROM x\n", evil),
+            ("#syntax = evil/frontend:1\nFROM x\n", evil),
+            ("\u{feff}# SYNTAX=evil/frontend:1\n", evil),
+            ("#!/usr/bin/env x\n# syntax=evil/frontend:1\n", evil),
+            ("# escape=`\n# syntax=evil/frontend:1\nFROM x\n", evil),
+            ("# syntax=a\n# syntax=evil/frontend:1\n", evil),
+            ("# syntax=a\n// syntax=evil/frontend:1\n", evil),
+            ("// syntax=evil/frontend:1\n", evil),
+            ("  # syntax=evil/frontend:1\r\nFROM x\n", evil),
+            ("#!{\n{\"syntax\": \"evil/frontend:1\"}", "{\"syntax\": \"evil/frontend:1\"}"),
+            ("#!/x\n{\"syntax\": \"evil\"}", "{\"syntax\": \"evil\"}"),
+            ("\u{feff}\n {\n\"syntax\": \"\\ud800\"}", "{"),
         ] {
-            assert_eq!(named(text.as_bytes()), found, "{text}");
+            assert!(named(text.as_bytes()).contains(&want.to_owned()), "{text}");
         }
         for text in
             ["FROM x\n# syntax=evil/frontend:1\n", "", "# a comment\nFROM x\n", "\0\u{1f}\u{8b}"]
         {
-            assert_eq!(named(text.as_bytes()), None, "{text}");
+            assert_eq!(named(text.as_bytes()), Vec::<String>::new(), "{text}");
         }
     }
 }

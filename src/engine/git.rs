@@ -5,6 +5,8 @@
 
 use std::{
     ffi::OsString,
+    fs, io,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
@@ -15,6 +17,9 @@ use super::{
     sandbox::{Environment, Shell},
 };
 use crate::rebuild::Failure;
+
+/// Longest configuration of a repository that is read, in bytes.
+const CONFIG_BYTES: u64 = 4096;
 
 /// A repository's own content must not run anything here.
 const HARDENED: [&str; 12] = [
@@ -114,6 +119,99 @@ impl<'a> Git<'a> {
     }
 }
 
+/// What the configuration of a repository of the store says that hallmark made.
+const OWN: [&str; 6] = [
+    "core.repositoryformatversion",
+    "core.filemode",
+    "core.bare",
+    "core.logallrefupdates",
+    "extensions.objectformat",
+    "uploadpack.allowanysha1inwant",
+];
+
+/// Holds a bare repository of the store to what hallmark makes: git is run there on the machine's files, and a configuration can
+/// have it run any program.
+///
+/// # Errors
+/// It belongs to somebody else, or says something else.
+pub(super) fn own(repository: &Path) -> Result<(), String> {
+    let at = repository.display();
+    let what = fs::symlink_metadata(repository).map_err(|e| format!("{at}: {e}"))?;
+    if !what.is_dir() || what.uid() != rustix::process::geteuid().as_raw() {
+        return Err(format!("{at} belongs to another user"));
+    }
+    let foreign = |file: &str| {
+        format!("{at}/{file} is nothing that hallmark made; remove {at}, or name another folder")
+    };
+    for file in ["commondir", "config.worktree", "gitdir", "worktrees"] {
+        if repository.join(file).symlink_metadata().is_ok() {
+            return Err(foreign(file));
+        }
+    }
+    let text = match fs::symlink_metadata(repository.join("config")) {
+        Ok(what) if what.is_file() && what.len() < CONFIG_BYTES => {
+            fs::read_to_string(repository.join("config"))
+        }
+        Ok(_) => return Err(foreign("config")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => Err(error),
+    };
+    let text = text.map_err(|e| format!("{at}/config: {e}"))?;
+    if settings(&text).is_some_and(|all| all.iter().all(|key| OWN.contains(&key.as_str()))) {
+        Ok(())
+    } else {
+        Err(foreign("config"))
+    }
+}
+
+/// The settings of a configuration in the plain form that git itself writes; `None` for any other form.
+fn settings(text: &str) -> Option<Vec<String>> {
+    let (mut section, mut all) = (String::new(), Vec::new());
+    for line in text.lines() {
+        if let Some(name) = line.strip_prefix('[') {
+            section = name.strip_suffix(']').filter(|name| is_word(name))?.to_ascii_lowercase();
+        } else {
+            let (name, value) = line.strip_prefix('\t')?.split_once(" = ")?;
+            if !is_word(name) || !is_word(value) {
+                return None;
+            }
+            all.push(format!("{section}.{}", name.to_ascii_lowercase()));
+        }
+    }
+    Some(all)
+}
+
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+/// A bare repository of ours, in a new folder, that has the objects of another one and nothing else of it: what is read of an
+/// operator's store is read with no setting of whoever made it.
+///
+/// # Errors
+/// It cannot be made, or the other one's path cannot be written down.
+pub(super) fn objects_of(repository: &Path, commit: &str, folder: &Path) -> io::Result<()> {
+    let objects = fs::canonicalize(repository)?.join("objects");
+    let objects = objects.to_str().filter(|path| !path.contains(['\n', '"', '#']));
+    let objects = objects.ok_or_else(|| io::Error::other("a store at such a path is not read"))?;
+    let config = match commit.len() {
+        64 => {
+            "[core]\n\trepositoryformatversion = 1\n\tbare = true\n[extensions]\n\tobjectformat = sha256\n"
+        }
+        _ => "[core]\n\trepositoryformatversion = 0\n\tbare = true\n",
+    };
+    fs::create_dir_all(folder.join("objects/info"))?;
+    fs::create_dir_all(folder.join("refs/heads"))?;
+    for (file, text) in [
+        ("HEAD", "ref: refs/heads/none\n"),
+        ("config", config),
+        ("objects/info/alternates", &format!("{objects}\n")),
+    ] {
+        fs::write(folder.join(file), text)?;
+    }
+    Ok(())
+}
+
 /// Whether a text is a name of a ref, by the rules of `git check-ref-format`, and neither an option nor part of a refspec.
 pub fn is_ref_name(name: &str) -> bool {
     let part =
@@ -162,6 +260,47 @@ mod tests {
             "a[b",
         ] {
             assert!(!is_ref_name(name), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn g21_a_repository_that_somebody_else_prepared_is_not_used() {
+        let base = tempfile::tempdir().unwrap();
+        let made = |name: &str| {
+            let folder = base.path().join(name);
+            let mut git = std::process::Command::new("git");
+            let done = git.args(["init", "--quiet", "--bare", "--template="]).arg(&folder).status();
+            assert!(done.unwrap().success());
+            folder
+        };
+        let set = |folder: &Path, key: &str, value: &str| {
+            let mut git = std::process::Command::new("git");
+            let done = git.arg("-C").arg(folder).args(["config", key, value]).status();
+            assert!(done.unwrap().success());
+        };
+        let honest = made("honest");
+        set(&honest, "uploadpack.allowAnySHA1InWant", "true");
+        assert_eq!(own(&honest), Ok(()));
+        fs::create_dir(base.path().join("new")).unwrap();
+        assert_eq!(own(&base.path().join("new")), Ok(()));
+        for (name, key) in [
+            ("proxy", "core.gitProxy"),
+            ("lazy", "remote.origin.promisor"),
+            ("include", "include.path"),
+            ("url", "url.x.insteadOf"),
+        ] {
+            let folder = made(name);
+            set(&folder, key, "x");
+            assert!(own(&folder).is_err(), "{key}");
+        }
+        let common = made("common");
+        fs::write(common.join("commondir"), "../evil").unwrap();
+        assert!(own(&common).is_err());
+        std::os::unix::fs::symlink(&honest, base.path().join("link")).unwrap();
+        assert!(own(&base.path().join("link")).is_err());
+        for text in ["[core]\n\tbare = true ; x", "[core] bare = true", "[a \"b\"]\n\tbare = true"]
+        {
+            assert_eq!(settings(text), None, "{text}");
         }
     }
 }

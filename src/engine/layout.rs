@@ -5,7 +5,7 @@
 //! but one image. Neither step can change content: a stored layer is exchanged only for one of the same diffID, and the
 //! embedded layer is written anew from the file.
 
-use std::{collections::BTreeSet, fs, io, path::Path};
+use std::{collections::BTreeSet, io, path::Path};
 
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -14,12 +14,17 @@ use super::{EngineSettings, store::Store};
 use crate::{
     attest::provenance::embedded::{self, EmbeddedManifest},
     digest::{BlobDigest, ConfigDigest, Digest, ManifestDigest},
-    image::{Checked, Descriptor, Document, FormatError, ImageConfig, Manifest},
+    image::{Checked, Descriptor, Document, FormatError, ImageConfig, Manifest, folded},
+    json,
     limits::Limits,
     rebuild::{EmbeddedLayer, Plan, pins::Base},
     reference::Location,
+    scratch::beneath::Beneath,
     source::{self, RegistrySettings, Source, SourceError, SourceSettings, Spool},
 };
+
+/// The file of a layout that names its manifests.
+const INDEX: &str = "index.json";
 
 /// Why a layout cannot be read or changed.
 #[derive(Debug, thiserror::Error)]
@@ -41,9 +46,9 @@ pub enum LayoutError {
     Embedded(String),
 }
 
-/// A layout with one image.
+/// A layout with one image, in a folder that a builder could write.
 pub struct Layout<'a> {
-    folder: &'a Path,
+    folder: Beneath,
     limits: &'a Limits,
     manifest: Manifest,
     config: ImageConfig,
@@ -54,8 +59,13 @@ impl<'a> Layout<'a> {
     ///
     /// # Errors
     /// See [`LayoutError`].
-    pub fn open(folder: &'a Path, limits: &'a Limits) -> Result<Self, LayoutError> {
-        let index: Value = serde_json::from_slice(&fs::read(folder.join("index.json"))?)
+    pub fn open(folder: &Path, limits: &'a Limits) -> Result<Self, LayoutError> {
+        Self::read(Beneath::open(folder)?, limits)
+    }
+
+    fn read(folder: Beneath, limits: &'a Limits) -> Result<Self, LayoutError> {
+        let most = limits.manifest_bytes as u64;
+        let index: Value = serde_json::from_slice(&folder.read(Path::new(INDEX), most)?)
             .map_err(|_| LayoutError::NotOne)?;
         let Some([only]) = index.get("manifests").and_then(Value::as_array).map(Vec::as_slice)
         else {
@@ -63,10 +73,11 @@ impl<'a> Layout<'a> {
         };
         let digest = only.get("digest").and_then(Value::as_str).and_then(|d| d.parse().ok());
         let digest: ManifestDigest = digest.ok_or(LayoutError::NotOne)?;
-        let bytes = Bytes::from(fs::read(blob_path(folder, digest.digest()))?);
+        let bytes = Bytes::from(folder.read(&blob_path(digest.digest()), most)?);
         let manifest = Manifest::parse(Checked::new("manifest", digest, bytes)?, None, limits)?;
         let config = manifest.config.digest.digest();
-        let bytes = Bytes::from(fs::read(blob_path(folder, config))?);
+        let most = limits.config_bytes as u64;
+        let bytes = Bytes::from(folder.read(&blob_path(config), most)?);
         let named = ConfigDigest::new(config.clone());
         let config = ImageConfig::parse(Checked::new("configuration", named, bytes)?, limits)?;
         Ok(Self { folder, limits, manifest, config })
@@ -100,8 +111,8 @@ impl<'a> Layout<'a> {
             let config = ImageConfig::parse(config, layout.limits)?;
             for (own, stored) in layout.exchanges(&base, &config, plan) {
                 let blob = source.blob(&stored, &spool).await?;
-                let file = blob_path(layout.folder, stored.digest.digest());
-                io::copy(&mut blob.open()?, &mut fs::File::create(file)?)?;
+                let mut file = layout.folder.create(&blob_path(stored.digest.digest()))?;
+                io::copy(&mut blob.open()?, &mut file)?;
                 layout = layout.exchange(&own, &stored)?;
             }
         }
@@ -157,7 +168,7 @@ impl<'a> Layout<'a> {
     }
 
     fn write(&self, bytes: &[u8]) -> io::Result<()> {
-        fs::write(blob_path(self.folder, BlobDigest::of(bytes).digest()), bytes)
+        self.folder.write(&blob_path(BlobDigest::of(bytes).digest()), bytes)
     }
 
     /// Makes these bytes the layout's only manifest.
@@ -170,8 +181,8 @@ impl<'a> Layout<'a> {
             "size": manifest.len(),
         });
         let index = json!({ "manifests": [entry], "schemaVersion": 2 });
-        fs::write(self.folder.join("index.json"), index.to_string())?;
-        Self::open(self.folder, self.limits)
+        self.folder.write(Path::new(INDEX), index.to_string().as_bytes())?;
+        Self::read(self.folder, self.limits)
     }
 }
 
@@ -194,29 +205,66 @@ async fn manifest_of(
     Ok(Some(Manifest::parse(stored.document, Some(&chosen.media_type), limits)?))
 }
 
-fn blob_path(folder: &Path, digest: &Digest) -> std::path::PathBuf {
-    folder.join("blobs").join(digest.algorithm().name()).join(digest.hex())
+/// Where a layout has a blob (image-spec v1.1, image-layout.md).
+fn blob_path(digest: &Digest) -> std::path::PathBuf {
+    Path::new("blobs").join(digest.algorithm().name()).join(digest.hex())
 }
 
-/// The engine's registries, as the source module wants them.
-/// How many `ONBUILD` instructions a base in the store holds.
+/// How many `ONBUILD` instructions a base in the store holds, in the image that a builder takes of it, whichever that is.
 ///
 /// # Errors
 /// It cannot be read.
 pub(super) async fn triggers(
     store: &Store,
     base: &Base,
-    plan: &Plan,
     limits: &Limits,
 ) -> Result<usize, LayoutError> {
     let location = Location::Layout(store.layout().to_owned());
     let source = source::open(&location, &SourceSettings::default(), limits).await?;
     let digest = ManifestDigest::new(base.digest.clone());
-    let Some(manifest) = manifest_of(&*source, &digest, plan, limits).await? else { return Ok(0) };
+    let stored = source.manifest(&digest).await?;
+    let index = match Document::parse(stored.document, stored.media_type.as_ref(), limits)? {
+        Document::Manifest(manifest) => return triggers_of(&*source, &manifest, limits).await,
+        Document::Index(index) => index,
+    };
+    let mut found = 0;
+    // Builders differ in which platforms they take for the wanted one, and take only what the store holds.
+    for child in &index.manifests {
+        let digest = ManifestDigest::new(child.digest.digest().clone());
+        if !store.layout().join(blob_path(digest.digest())).exists() {
+            continue;
+        }
+        let stored = source.manifest(&digest).await?;
+        let manifest = Manifest::parse(stored.document, Some(&child.media_type), limits)?;
+        found += triggers_of(&*source, &manifest, limits).await?;
+    }
+    Ok(found)
+}
+
+async fn triggers_of(
+    source: &dyn Source,
+    manifest: &Manifest,
+    limits: &Limits,
+) -> Result<usize, LayoutError> {
     let bytes = source.small_blob(&manifest.config, limits.config_bytes).await?;
-    let config: Value = serde_json::from_slice(&bytes).map_err(|_| LayoutError::NotOne)?;
-    let all = config.pointer("/config/OnBuild").and_then(Value::as_array);
-    Ok(all.map_or(0, Vec::len))
+    let config: Value = json::from_slice(&bytes, bytes.len())
+        .map_err(|e| LayoutError::Io(io::Error::new(io::ErrorKind::InvalidData, e)))?;
+    Ok(instructions(&config))
+}
+
+/// Instructions under any key that a reader without regard to case takes for `OnBuild`, wherever it stands.
+fn instructions(value: &Value) -> usize {
+    match value {
+        Value::Object(map) => map
+            .iter()
+            .map(|(key, value)| match value {
+                Value::Array(all) if folded(key) == "onbuild" => all.len(),
+                other => instructions(other),
+            })
+            .sum(),
+        Value::Array(all) => all.iter().map(instructions).sum(),
+        _ => 0,
+    }
 }
 
 /// How registries are reached for the inputs of builds: without the operator's logins, which are for images that he asked for.
@@ -240,5 +288,24 @@ pub(super) fn registries(settings: &EngineSettings) -> SourceSettings {
         proxy: settings.proxy.clone(),
         no_proxy: settings.no_proxy.clone(),
         ..SourceSettings::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn g8_triggers_are_found_under_every_key_that_a_builder_takes_for_theirs() {
+        for (config, want) in [
+            (r#"{"config":{"OnBuild":["RUN a","RUN b"]}}"#, 2),
+            (r#"{"config":{"onbuild":["RUN a"]}}"#, 1),
+            (r#"{"Config":{"ONBUILD":["RUN a"]},"config":{"onBuild":["RUN b"]}}"#, 2),
+            (r#"{"config":{"OnBuild":[]}}"#, 0),
+            (r#"{"config":{"OnBuild":null,"Labels":{"onbuild":"RUN a"}}}"#, 0),
+            (r#"{"rootfs":{"diff_ids":["a"]}}"#, 0),
+        ] {
+            assert_eq!(instructions(&serde_json::from_str(config).unwrap()), want, "{config}");
+        }
     }
 }

@@ -28,7 +28,6 @@ mod submodules;
 mod version;
 
 use std::{
-    collections::BTreeSet,
     fs, io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -57,8 +56,6 @@ use store::Store;
 
 /// Time between two looks at what a job has on disk.
 const LOOK: Duration = Duration::from_millis(250);
-/// What a build must leave on the disk, in bytes.
-const RESERVE_BYTES: u64 = 128 << 20;
 
 /// Something that can follow a plan.
 #[async_trait]
@@ -134,12 +131,6 @@ pub struct EngineSettings {
 }
 
 impl EngineSettings {
-    /// Every registry about which something is said, sorted.
-    fn hosts(&self) -> BTreeSet<&str> {
-        let mirrored = self.mirrors.iter().map(|mirror| mirror.registry.as_str());
-        self.plain_http.iter().map(String::as_str).chain(mirrored).collect()
-    }
-
     fn mirrors_of<'a>(&'a self, registry: &'a str) -> impl Iterator<Item = &'a Mirror> {
         self.mirrors.iter().filter(move |mirror| mirror.registry == registry)
     }
@@ -295,16 +286,22 @@ fn bounded(failure: Failure, workspace: &Workspace, limits: &Limits) -> Failure 
         None if disk::is_full(workspace.path())
             || failure.log.contains("o space left on device") =>
         {
-            too_much_on_disk(limits)
+            too_much_on_disk(workspace, limits)
         }
         None => return failure,
     };
     Failure { kind: FailureKind::BuildFailed, why: format!("{why}: {}", failure.why), ..failure }
 }
 
-fn too_much_on_disk(limits: &Limits) -> String {
+fn too_much_on_disk(workspace: &Workspace, limits: &Limits) -> String {
     let limit = limits.rebuild_disk_bytes;
-    format!("it wrote more than {limit} bytes ({})", key("rebuild_disk_bytes"))
+    match workspace.disk() {
+        Ok(bytes) if bytes < limit => format!(
+            "it wrote more than the {bytes} bytes that the disk of {} had to spare",
+            workspace.outside().display()
+        ),
+        _ => format!("it wrote more than {limit} bytes ({})", key("rebuild_disk_bytes")),
+    }
 }
 
 /// Ends when the job has more on disk than it may, or when so little is left that others would suffer. Where the kernel keeps the
@@ -322,9 +319,9 @@ async fn disk_is_full(workspace: &Workspace, limits: &Limits) -> String {
         // A look that panics has seen nothing.
         let (full, left) = tokio::task::spawn_blocking(look).await.unwrap_or((false, u64::MAX));
         if full {
-            return too_much_on_disk(limits);
+            return too_much_on_disk(workspace, limits);
         }
-        if left < RESERVE_BYTES {
+        if left < disk::RESERVE_BYTES {
             return format!("the disk of {} is full: {left} bytes are left", outside.display());
         }
         // Looking takes a twentieth of the time at most, however many files there are.

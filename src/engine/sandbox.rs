@@ -8,6 +8,7 @@ use std::{
     collections::{BTreeMap, VecDeque},
     ffi::{OsStr, OsString},
     fs, io,
+    os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
     process::Stdio,
     sync::{Arc, Mutex, PoisonError},
@@ -51,7 +52,7 @@ const PASSED: [&str; 1] = ["PATH"];
 pub struct Workspace {
     cage: Result<Cage, String>,
     group: Result<Cgroup, String>,
-    disk: Result<(), String>,
+    disk: Result<u64, String>,
     work: PathBuf,
     folder: Scratch,
 }
@@ -120,15 +121,17 @@ impl Workspace {
         self.cage.as_ref().map_err(String::as_str)
     }
 
-    /// Whether the kernel bounds what is on disk, or why it does not.
-    pub fn disk(&self) -> Result<(), &str> {
+    /// How many bytes the kernel lets it have on disk, or why it bounds nothing.
+    pub fn disk(&self) -> Result<u64, &str> {
         self.disk.as_ref().copied().map_err(String::as_str)
     }
 }
 
 impl Drop for Workspace {
     fn drop(&mut self) {
-        scratch::end_all(self.folder.path());
+        if !scratch::end_all(self.folder.path()) {
+            self.folder.keep();
+        }
     }
 }
 
@@ -376,16 +379,20 @@ impl Shell<'_> {
         use std::os::unix::process::CommandExt;
         let path = self.work.join("daemon.log");
         let (first, words) = self.confined(program)?;
-        let spawn = || -> io::Result<std::process::Child> {
-            let log = fs::File::create(&path)?;
+        let spawn = || -> io::Result<(std::process::Child, fs::File)> {
+            // What an earlier one left.
+            let _ = fs::remove_file(&path);
+            let log =
+                fs::OpenOptions::new().read(true).append(true).create_new(true).open(&path)?;
+            let kept = log.try_clone()?;
             let mut command = std::process::Command::new(first);
             command.args(words).args(args).env_clear().envs(&environment.0).current_dir(self.work);
             command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
             command.process_group(0);
-            lasting::run(move || command.spawn())?
+            Ok((lasting::run(move || command.spawn())??, kept))
         };
-        let child = spawn().map_err(|e| self.cannot_start(program, &e))?;
-        Ok(Daemon { child, log: path, grace: STOP })
+        let (child, log) = spawn().map_err(|e| self.cannot_start(program, &e))?;
+        Ok(Daemon { child, log, grace: STOP })
     }
 
     /// A failure with the log so far.
@@ -439,7 +446,8 @@ impl Shell<'_> {
 #[derive(Debug)]
 pub struct Daemon {
     child: std::process::Child,
-    log: PathBuf,
+    /// Held open: by its name another file may be there.
+    log: fs::File,
     /// How long it may take to end by itself.
     grace: Duration,
 }
@@ -461,7 +469,12 @@ impl Daemon {
     /// The end of its own log, in at most `limit_bytes` bytes.
     pub fn log(&self, limit_bytes: usize) -> String {
         let log = Log::new(limit_bytes);
-        log.push(&fs::read(&self.log).unwrap_or_default());
+        let end = self.log.metadata().map_or(0, |what| what.len());
+        let mut bytes = vec![0; usize::try_from(end).unwrap_or(limit_bytes).min(limit_bytes)];
+        let from = end.saturating_sub(bytes.len() as u64);
+        if self.log.read_exact_at(&mut bytes, from).is_ok() {
+            log.push(&bytes);
+        }
         log.text()
     }
 }

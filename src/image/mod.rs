@@ -30,6 +30,7 @@ pub use index::Index;
 pub use manifest::Manifest;
 pub use media_type::{Compression, MediaType};
 pub use platform::{Fit, Platform, Stated, StatedError};
+pub use wire::folded;
 
 use crate::{
     digest::{Algorithm, BlobDigest, Digest, Hasher, ManifestDigest},

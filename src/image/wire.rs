@@ -131,7 +131,7 @@ pub(super) fn exact_map_keys(
 }
 
 /// Upper and lower case made equal as Go's `encoding/json` does, which also takes U+017F for s and U+212A for k.
-pub(super) fn folded(key: &str) -> String {
+pub fn folded(key: &str) -> String {
     let fold = |c: char| match c {
         '\u{17f}' => 's',
         '\u{212a}' => 'k',

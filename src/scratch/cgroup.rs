@@ -7,8 +7,11 @@
 
 use std::{
     fs::{self, File},
-    io,
-    os::fd::{AsRawFd as _, OwnedFd},
+    io::{self, Read as _, Write as _},
+    os::{
+        fd::{AsRawFd as _, OwnedFd},
+        unix::ffi::OsStrExt as _,
+    },
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
@@ -16,6 +19,8 @@ use std::{
 
 use rustix::{
     event::{EventfdFlags, eventfd},
+    fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, openat, unlinkat},
+    io::Errno,
     process::Signal,
 };
 
@@ -198,28 +203,25 @@ impl Version {
     }
 }
 
-/// Removes what a killed process left of the group of this name.
-pub fn remove(name: &str) {
-    remove_everywhere(Path::new(ROOT), name);
+/// Removes what a killed process left of the group of this name. Says whether all of it is gone.
+pub fn remove(name: &str) -> bool {
+    remove_everywhere(Path::new(ROOT), name)
 }
 
 /// Engines make groups for their containers in every hierarchy that there is, and not in ours alone.
-fn remove_everywhere(root: &Path, name: &str) {
+fn remove_everywhere(root: &Path, name: &str) -> bool {
     let hierarchies = std::iter::once(root.to_owned()).chain(children(root));
-    hierarchies.for_each(|hierarchy| remove_group(&hierarchy.join(name)));
+    hierarchies.fold(true, |gone, hierarchy| remove_group(&hierarchy.join(name)) && gone)
 }
 
-fn remove_group(group: &Path) {
+fn remove_group(group: &Path) -> bool {
     for _ in 0..TRIES {
-        if !group.exists() {
-            return;
-        }
-        kill_members(group);
-        if remove_tree(group).is_ok() {
-            return;
+        if !group.exists() || remove_tree(group).is_ok() {
+            return true;
         }
         std::thread::sleep(Duration::from_millis(20));
     }
+    false
 }
 
 fn children(group: &Path) -> Vec<PathBuf> {
@@ -227,18 +229,64 @@ fn children(group: &Path) -> Vec<PathBuf> {
     entries.filter(|e| e.file_type().is_ok_and(|t| t.is_dir())).map(|e| e.path()).collect()
 }
 
-fn kill_members(group: &Path) {
-    let members = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
+/// Ends the members of a group and of those below it, and removes them, the deepest first; a group's files cannot be removed, and
+/// go with it. Steps may have named groups as they like, and made them deeper than a path can say, so the walk goes from folder
+/// to folder.
+fn remove_tree(group: &Path) -> io::Result<()> {
+    let open = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let (parent, name) = group.parent().zip(group.file_name()).ok_or(Errno::INVAL)?;
+    let mut here = openat(CWD, parent, open, Mode::empty())?;
+    let mut below = vec![name.as_bytes().to_vec()];
+    let mut entered = 0;
+    loop {
+        // The last name is a child of the folder that is open here, and not entered yet or empty by now.
+        let Some(name) = below.last() else { return Ok(()) };
+        let child = openat(&here, name.as_slice(), open, Mode::empty())?;
+        end_members(&child);
+        match first_folder(&child)? {
+            Some(next) => {
+                below.push(next);
+                here = child;
+                entered += 1;
+            }
+            None => {
+                unlinkat(&here, name.as_slice(), AtFlags::REMOVEDIR)?;
+                below.pop();
+                if entered > 0 {
+                    here = openat(&here, "..", open, Mode::empty())?;
+                    entered -= 1;
+                }
+            }
+        }
+    }
+}
+
+/// Kills the members of a group, which a frozen one would not notice: version 1 has to be thawed.
+fn end_members(group: &OwnedFd) {
+    let file = |name: &str, flags| {
+        openat(group, name, flags | OFlags::CLOEXEC, Mode::empty()).map(File::from)
+    };
+    if let Ok(mut state) = file("freezer.state", OFlags::WRONLY) {
+        let _ = state.write_all(b"THAWED");
+    }
+    let mut members = String::new();
+    if let Ok(mut processes) = file("cgroup.procs", OFlags::RDONLY) {
+        let _ = processes.read_to_string(&mut members);
+    }
     for pid in members.lines().filter_map(|line| line.parse::<u32>().ok()) {
         super::signal(pid, Signal::KILL);
     }
-    children(group).iter().for_each(|child| kill_members(child));
 }
 
-/// A group's files cannot be removed, and go with it.
-fn remove_tree(group: &Path) -> io::Result<()> {
-    children(group).iter().try_for_each(|child| remove_tree(child))?;
-    fs::remove_dir(group)
+fn first_folder(group: &OwnedFd) -> io::Result<Option<Vec<u8>>> {
+    for entry in Dir::read_from(group)? {
+        let entry = entry?;
+        let name = entry.file_name().to_bytes();
+        if entry.file_type() == FileType::Directory && name != b"." && name != b".." {
+            return Ok(Some(name.to_vec()));
+        }
+    }
+    Ok(None)
 }
 
 #[cfg(test)]
@@ -350,5 +398,37 @@ mod tests {
             assert!(!root.path().join(gone).exists(), "{gone}");
         }
         assert!(root.path().join("cpu/other").exists());
+    }
+
+    #[test]
+    fn g18_groups_that_are_deeper_than_a_path_can_say_go_too() {
+        let root = tree(&["devices/job", "memory/other"]);
+        let part = "x".repeat(200);
+        let open = OFlags::RDONLY | OFlags::DIRECTORY;
+        let mut here = openat(CWD, &root.path().join("devices/job"), open, Mode::empty()).unwrap();
+        for _ in 0..40 {
+            for name in [part.as_str(), "beside"] {
+                rustix::fs::mkdirat(&here, name, Mode::RWXU).unwrap();
+            }
+            here = openat(&here, part.as_str(), open, Mode::empty()).unwrap();
+        }
+        assert!(remove_everywhere(root.path(), "job"));
+        assert!(!root.path().join("devices/job").exists());
+        assert!(root.path().join("memory/other").exists());
+    }
+
+    #[test]
+    fn g18_a_frozen_group_ends_as_any_other() {
+        let name = format!("hallmark-frozen-{}", std::process::id());
+        let group = Path::new(ROOT).join("freezer").join(&name);
+        if fs::create_dir(&group).is_err() {
+            return eprintln!("SKIPPED: no freezer of version 1 here");
+        }
+        let mut child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
+        fs::write(group.join("cgroup.procs"), child.id().to_string()).unwrap();
+        fs::write(group.join("freezer.state"), "FROZEN").unwrap();
+        assert!(remove(&name));
+        assert!(!child.wait().unwrap().success());
+        assert!(!group.exists());
     }
 }

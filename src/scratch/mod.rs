@@ -5,6 +5,7 @@
 //! killed can do neither, so whoever makes the first folder in a place removes those that nobody owns any more, with all
 //! that runs or is mounted in them. Refuses to touch what another user made, what is a link, and what has no lock.
 
+pub mod beneath;
 pub mod cgroup;
 pub mod group;
 
@@ -26,7 +27,7 @@ use rustix::{
 };
 
 /// What the names of all such folders begin with.
-const PREFIX: &str = "hallmark-";
+pub const PREFIX: &str = "hallmark-";
 /// The file in each whose lock its owner holds.
 const OWNER: &str = ".owner";
 
@@ -105,7 +106,8 @@ impl Scratch {
     /// # Errors
     /// The folder cannot be made.
     pub fn new(base: Option<&Path>) -> io::Result<Self> {
-        let base = base.map_or_else(std::env::temp_dir, Path::to_owned);
+        // As the kernel has it: that is how mounts and processes name it later.
+        let base = fs::canonicalize(base.map_or_else(std::env::temp_dir, Path::to_owned))?;
         sweep_once(&base);
         let folder = tempfile::Builder::new()
             .prefix(PREFIX)
@@ -118,6 +120,11 @@ impl Scratch {
     /// The folder.
     pub fn path(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Leaves the folder to a later start, which ends by its name what could not be ended now.
+    pub fn keep(&mut self) {
+        self.folder.disable_cleanup(true);
     }
 }
 
@@ -141,6 +148,7 @@ fn own(folder: &Path) -> io::Result<File> {
 
 /// Removes the folders under `base` whose owner is gone, with all that runs or is mounted in them. Says how many.
 pub fn sweep(base: &Path) -> usize {
+    let Ok(base) = fs::canonicalize(base) else { return 0 };
     let entries = fs::read_dir(base).into_iter().flatten().flatten();
     let ours = entries.filter(|e| e.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes()));
     ours.filter(|entry| remove_if_abandoned(&entry.path()).unwrap_or(false)).count()
@@ -156,18 +164,22 @@ fn remove_if_abandoned(folder: &Path) -> io::Result<bool> {
     if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
         return Ok(false);
     }
-    end_all(folder);
+    if !end_all(folder) {
+        // Whoever looks the next time has to know its name.
+        return Ok(false);
+    }
     fs::remove_dir_all(folder)?;
     Ok(true)
 }
 
-/// Ends what runs in a folder, then takes away what is mounted there: a process could mount again.
-pub fn end_all(folder: &Path) {
-    if let Some(name) = folder.file_name().and_then(|name| name.to_str()) {
-        cgroup::remove(name);
-    }
+/// Ends what runs in a folder, then takes away what is mounted there: a process could mount again. Says whether its control
+/// groups are gone.
+pub fn end_all(folder: &Path) -> bool {
+    let name = folder.file_name().and_then(|name| name.to_str());
+    let gone = name.is_none_or(cgroup::remove);
     kill_strays(folder);
     unmount_below(folder);
+    gone
 }
 
 /// Kills what still runs and names the folder, as an argument or in the environment that it inherited: it was started
@@ -200,7 +212,7 @@ fn unmount_below(folder: &Path) {
     let mut mounts: Vec<PathBuf> = table
         .lines()
         .filter_map(|line| line.split(' ').nth(4))
-        .map(|point| PathBuf::from(point.replace("\\040", " ")))
+        .map(|point| PathBuf::from(unescaped(point)))
         .filter(|point| point.starts_with(folder))
         .collect();
     mounts.sort();
@@ -211,6 +223,12 @@ fn unmount_below(folder: &Path) {
         // Nothing more can be done about one that stays, and the folder's removal will say so.
         let _ = quiet.status();
     }
+}
+
+/// A path of the table of mounts, in which the kernel writes white space and backslashes as octal numbers (proc(5)).
+fn unescaped(point: &str) -> String {
+    let escapes = [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")];
+    escapes.iter().fold(point.to_owned(), |path, (written, is)| path.replace(written, is))
 }
 
 /// Sends a signal, where the process is still there.
@@ -280,6 +298,17 @@ mod tests {
         let path = first.path().to_owned();
         drop(first);
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn g13_a_folder_behind_a_link_is_known_as_the_kernel_has_it() {
+        let base = tempfile::tempdir().unwrap();
+        let (real, link) = (base.path().join("real"), base.path().join("link"));
+        fs::create_dir(&real).unwrap();
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        let scratch = Scratch::new(Some(&link)).unwrap();
+        assert!(scratch.path().starts_with(fs::canonicalize(&real).unwrap()));
+        assert_eq!(unescaped("/a\\040b\\134040"), "/a b\\040");
     }
 
     #[test]

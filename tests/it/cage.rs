@@ -492,7 +492,7 @@ impl Shelf {
 }
 
 /// Puts into the plan, in the place of each base, one that says something for those who build on it.
-async fn with_triggers(lab: &Lab, plan: &mut Plan, text: &str) {
+async fn with_triggers(lab: &Lab, plan: &mut Plan, key: &str, text: &str) {
     let architecture = plan.platform.architecture.clone();
     for material in &mut plan.materials {
         let (MaterialKind::Image { name, .. }, Pin::Content(pin)) =
@@ -503,7 +503,7 @@ async fn with_triggers(lab: &Lab, plan: &mut Plan, text: &str) {
         let Some(path) = name.strip_prefix(&format!("{}/", lab.registry)) else { continue };
         let shelf = Shelf::of(lab, path);
         let (manifest, mut config) = shelf.image(pin, &architecture).await;
-        config["config"]["OnBuild"] = json!([text]);
+        config["config"][key] = json!([text]);
         let before = std::mem::replace(pin, shelf.push(manifest, &config).await);
         for value in plan.build_args.values_mut() {
             *value = value.replace(&before.to_string(), &pin.to_string());
@@ -610,10 +610,13 @@ async fn g8_a_base_with_triggers_is_a_gap() {
         canaries.path().display()
     );
     let dockerfile = "ARG BUILD\nFROM ${BUILD}\nCOPY Dockerfile /x\n";
-    for choice in engines() {
+    // Programs in Go read keys without regard to case.
+    let ways =
+        engines().into_iter().flat_map(|choice| ["OnBuild", "onbuild"].map(|key| (choice, key)));
+    for (choice, key) in ways {
         let mut plan = for_engine(plan_of(&lab, "triggers", dockerfile).await, choice);
         let before = plan.materials.clone();
-        with_triggers(&lab, &mut plan, &mount).await;
+        with_triggers(&lab, &mut plan, key, &mount).await;
         assert_ne!(plan.materials, before, "no base was changed");
         let result = run(&plan, lab.settings(), choice, &Limits::default(), &Silent).await;
         assert_eq!(std::fs::read_to_string(&canary).unwrap(), "whole", "{choice:?}");
@@ -623,6 +626,51 @@ async fn g8_a_base_with_triggers_is_a_gap() {
             assert!(failure.why.contains("gap base-onbuild"), "{}", failure.why);
         }
     }
+}
+
+/// What the machine has once, whatever namespaces a step is in: says which of it a step has.
+const SHARED: &str = r##"
+#include <stdio.h>
+int socket(int, int, int);
+long syscall(long, ...);
+int main(void) {
+    long contexts = 0;
+    printf("packet %d\n", socket(2, 2, 0) >= 0);
+    printf("vsock %d\n", socket(40, 1, 0) >= 0);
+    printf("audit %d\n", socket(16, 3, 9) >= 0);
+    printf("keyring %d\n", syscall(250, 0, -4, 0) >= 0);
+    printf("aio %d\n", syscall(206, 1, &contexts) >= 0);
+    return 0;
+}
+"##;
+
+/// G18, G22: a step finds nothing that it could share with the machine, and makes no control groups by which it would outlive the
+/// build.
+#[tokio::test]
+async fn g22_a_step_of_buildah_shares_nothing_with_the_machine() {
+    let Some(lab) = Lab::find() else { return };
+    if !engines().contains(&EngineChoice::Buildah) || cfg!(not(target_arch = "x86_64")) {
+        return eprintln!("SKIPPED g22_a_step_of_buildah: no buildah, or another processor");
+    }
+    let groups = "for f in /sys/fs/cgroup/*; do mkdir $f/mine && echo FROZEN > $f/mine/freezer.state && echo FROZE; done; \
+        ls /sys/fs/cgroup; true";
+    let dockerfile = format!(
+        "ARG BUILD\nFROM ${{BUILD}}\nCOPY probe.c /probe.c\n\
+         RUN cc -o /probe /probe.c && /probe; {groups} && exit 7\n"
+    );
+    let files = [("Dockerfile", dockerfile.as_str()), ("probe.c", SHARED)];
+    let mut plan = for_engine(plan_of(&lab, "shares", &dockerfile).await, EngineChoice::Buildah);
+    let (url, commit) = publish(&lab, "shares", &files);
+    plan.source =
+        PlannedSource::Repository(PlannedRepository { url, reference: None, folder: None, commit });
+    let choice = EngineChoice::Buildah;
+    let result = run(&plan, lab.settings(), choice, &Limits::default(), &Silent).await;
+    let log = result.expect_err("its last step fails").log;
+    assert!(log.contains("packet 1"), "it did not run: {log}");
+    for shared in ["vsock", "audit", "keyring", "aio"] {
+        assert!(log.contains(&format!("{shared} 0")), "{shared}: {log}");
+    }
+    assert!(!log.contains("FROZE"), "{log}");
 }
 
 /// A job's programs, with nothing built.

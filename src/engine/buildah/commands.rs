@@ -69,6 +69,8 @@ pub(super) struct Bud {
     pub(super) version: (u32, u32),
     pub(super) cgroup_parent: Option<String>,
     pub(super) signature_policy: Option<PathBuf>,
+    /// The profile that steps are held to.
+    pub(super) seccomp: Option<PathBuf>,
 }
 
 impl Bud {
@@ -112,6 +114,11 @@ impl Bud {
             add(&["--cgroup-parent", parent]);
         }
         args.extend(signature_policy(self.signature_policy.as_deref()));
+        if let Some(profile) = &self.seccomp {
+            let mut option = OsString::from("seccomp=");
+            option.push(profile);
+            args.extend(["--security-opt".into(), option]);
+        }
         args.push("--file".into());
         args.push(dockerfile.into());
         args.push("--".into());
@@ -146,7 +153,7 @@ pub(in crate::engine) fn by_hand(
         before.extend(tag.map(|tag| words("buildah", tag.into())));
     }
     let version = plan.made_by.as_ref().map(|engine| numbers(&engine.version)).unwrap_or_default();
-    let bud = Bud { version, cgroup_parent: None, signature_policy: None };
+    let bud = Bud { version, cgroup_parent: None, signature_policy: None, seccomp: None };
     let mut build: Vec<OsString> = ["--net", "--", "buildah"].map(Into::into).into();
     build.extend(bud.args(plan, &context.join(&plan.dockerfile_path), &context));
     ByHand {
@@ -192,7 +199,7 @@ mod tests {
     fn g15_steps_are_given_no_proxies() {
         let plan = crate::rebuild::tests::plan();
         for version in [(1, 28), (1, 44)] {
-            let bud = Bud { version, cgroup_parent: None, signature_policy: None };
+            let bud = Bud { version, cgroup_parent: None, signature_policy: None, seccomp: None };
             let args = bud.args(&plan, Path::new("/w/judged/Dockerfile"), Path::new("/w/source"));
             assert!(args.contains(&"--http-proxy=false".into()), "{args:?}");
             let file = args.iter().position(|word| word == "--file").unwrap();

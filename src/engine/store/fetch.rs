@@ -22,7 +22,7 @@ use crate::{
     engine::{
         EngineSettings,
         egress::{Egress, Inside},
-        git::Git,
+        git::{self, Git},
         sandbox::Shell,
     },
     image::{Descriptor, Document, FormatError, Manifest},
@@ -312,6 +312,7 @@ impl Filling<'_> {
             why,
         };
         fs::create_dir_all(&repository)?;
+        git::own(&repository).map_err(failed)?;
         let git = Git::reaching(self.shell, &repository, url, self.origins.settings);
         let git = git.map_err(failed)?;
         let there = format!("{}^{{commit}}", commit.as_str());
@@ -350,10 +351,9 @@ impl Filling<'_> {
         self.shell.talk.stage(&format!("keeping {url}"));
         let failed = |why: String| StoreError::Download { url: url.to_owned(), why };
         // The proxy is ours, and judges every address after names were resolved, that of a redirect too.
-        let socket = std::net::TcpListener::bind(("127.0.0.1", 0));
-        let socket = socket.and_then(|s| s.set_nonblocking(true).map(|()| s))?;
-        let way = Egress::open(socket, url, inside, self.origins.settings)?;
-        let client = reqwest::Proxy::all(way.proxy())
+        let way = Egress::guarded(url, inside, self.origins.settings)?;
+        let client = way
+            .proxy()
             .and_then(|proxy| reqwest::Client::builder().proxy(proxy).build())
             .map_err(|e| failed(e.to_string()))?;
         let answer = client.get(url).send().await;

@@ -1,0 +1,110 @@
+//! Which system calls a step of buildah may make.
+//!
+//! Turns the machine's own profile (containers-common, seccomp.json(5)) into a narrower one: without what namespaces do not divide,
+//! so that "network none" and "shut in" hold for it as well (attack G22). A profile that is not there or not of its form is
+//! refused, since buildah's own default cannot be read.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::{json, scratch};
+
+/// Where the machine has it, the operator's own before the package's.
+const PROFILES: [&str; 2] = ["/etc/containers/seccomp.json", "/usr/share/containers/seccomp.json"];
+/// Longest profile that is read, in bytes.
+const BYTES: usize = 1 << 20;
+/// Families of sockets that a network namespace divides: local ones, IPv4, IPv6, netlink and packets (socket(2)).
+const FAMILIES: [u8; 5] = [1, 2, 10, 16, 17];
+/// The family of netlink, and its protocol of audit records, which the machine has one log of.
+const NETLINK: (u8, u8) = (16, 9);
+/// Calls that lead to what the whole machine has once: sockets by their old call, whose family no filter sees; keys of a user; the
+/// number of contexts for asynchronous input and output.
+const SHARED: [&str; 9] = [
+    "socket",
+    "socketcall",
+    "keyctl",
+    "add_key",
+    "request_key",
+    "io_setup",
+    "io_uring_setup",
+    "io_uring_enter",
+    "io_uring_register",
+];
+
+/// The profile that steps are held to, as text.
+///
+/// # Errors
+/// The machine has none that can be read.
+pub(super) fn profile() -> Result<String, String> {
+    let found = PROFILES.iter().map(Path::new).find(|path| path.exists());
+    let path = found.ok_or_else(|| {
+        format!("steps are held to the machine's seccomp profile, and {} is not there", PROFILES[1])
+    })?;
+    let wrong = |e: &dyn std::fmt::Display| format!("{}: {e}", path.display());
+    let bytes = scratch::read_file(path, BYTES as u64).map_err(|e| wrong(&e))?;
+    let whole = json::from_slice(&bytes, BYTES).map_err(|e| wrong(&e))?;
+    narrowed(whole).map(|profile| profile.to_string()).ok_or_else(|| wrong(&"it is no profile"))
+}
+
+/// The profile without what is shared; `None` where it has another form, or allows what it does not name.
+fn narrowed(mut profile: Value) -> Option<Value> {
+    if !profile["defaultAction"].as_str()?.starts_with("SCMP_ACT_ERRNO") {
+        return None;
+    }
+    let rules = profile.get_mut("syscalls")?.as_array_mut()?;
+    for rule in rules.iter_mut() {
+        // The single name of old profiles.
+        if rule["name"].as_str().is_some_and(|name| SHARED.contains(&name)) {
+            *rule = json!({ "names": [], "action": "SCMP_ACT_ALLOW" });
+        }
+        if let Some(names) = rule.get_mut("names").and_then(Value::as_array_mut) {
+            names.retain(|name| !name.as_str().is_some_and(|name| SHARED.contains(&name)));
+        }
+    }
+    rules.retain(|rule| {
+        rule["name"].is_string() || rule["names"].as_array().is_some_and(|all| !all.is_empty())
+    });
+    let compare =
+        |index: u8, value: u8, op: &str| json!({ "index": index, "value": value, "op": op });
+    rules.extend(FAMILIES.map(|family| {
+        let mut args = vec![compare(0, family, "SCMP_CMP_EQ")];
+        if family == NETLINK.0 {
+            args.push(compare(2, NETLINK.1, "SCMP_CMP_NE"));
+        }
+        json!({ "names": ["socket"], "action": "SCMP_ACT_ALLOW", "args": args })
+    }));
+    Some(profile)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn g22_a_profile_is_left_without_what_namespaces_do_not_divide() {
+        let given = json!({
+            "defaultAction": "SCMP_ACT_ERRNO",
+            "syscalls": [
+                { "names": ["read", "socket", "keyctl"], "action": "SCMP_ACT_ALLOW" },
+                { "names": ["socketcall"], "action": "SCMP_ACT_ALLOW" },
+                { "name": "io_setup", "action": "SCMP_ACT_ALLOW" },
+                { "name": "write", "action": "SCMP_ACT_ALLOW" },
+            ],
+        });
+        let made = narrowed(given).unwrap();
+        let rules = made["syscalls"].as_array().unwrap();
+        assert_eq!(rules[0]["names"], json!(["read"]));
+        assert_eq!(rules[1]["name"], "write");
+        let sockets: Vec<_> = rules[2..].iter().map(|rule| &rule["args"][0]["value"]).collect();
+        assert_eq!(sockets, [1, 2, 10, 16, 17]);
+        assert_eq!(rules[5]["args"][1], json!({ "index": 2, "value": 9, "op": "SCMP_CMP_NE" }));
+        for odd in [
+            json!({ "defaultAction": "SCMP_ACT_ALLOW", "syscalls": [] }),
+            json!({ "defaultAction": "SCMP_ACT_ERRNO" }),
+            json!([]),
+        ] {
+            assert_eq!(narrowed(odd.clone()), None, "{odd}");
+        }
+    }
+}
