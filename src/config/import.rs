@@ -21,7 +21,7 @@ use self::{
     check::check,
     wire::{Authority, Ctlog, Document, Identity, Key, Keyless, OBJECT_META, Outline, Source},
 };
-use super::{Surroundings, valid};
+use super::{Surroundings, file};
 use crate::{
     policy::builtins::pattern,
     trust::{
@@ -221,7 +221,7 @@ fn translate(
     let yaml = yaml_serde::to_string(&config)
         .map_err(|error| invalid("document", format!("it cannot be written: {error}")))?;
     // What is printed has to be read again.
-    valid::config(Path::new("hallmark.yaml"), &yaml, &Surroundings::default())
+    file::config(Path::new("hallmark.yaml"), &yaml, &Surroundings::default())
         .map_err(|error| invalid("document", format!("its translation is refused: {error}")))?;
     Ok(Imported { yaml: Some(yaml), left_out })
 }

@@ -1,24 +1,25 @@
 //! `hallmark.yaml`: what the operator trusts, asks for and allows.
 //!
-//! Turns the file into valid values: [`raw`] is the form as written, [`valid`] checks and resolves it, and a complaint
-//! names line, column and key. Relative paths are relative to the file's folder. Without a file nobody is trusted and
+//! Turns the file into the values that others work with. Each section has one file, with its form as written (`Raw`), the
+//! checks and the value; [`file`] puts them together, [`reader`] has the checks that several make. A complaint names line,
+//! column and key. Relative paths are relative to the file's folder. Without a file nobody is trusted and
 //! the preset `baseline` is asked for. A file is read only where the operator named it or from the two fixed folders of
 //! [`candidates`]: never from the working directory, which may be the artifact's (attack B6, CVE-2023-32076).
 
-mod allow;
-mod bounds;
-mod delegates;
 mod error;
+mod file;
 mod folder;
+mod form;
+mod gate;
 pub mod import;
-mod keyless;
-mod layouts;
-mod raw;
+mod limits;
+mod policy;
 mod reader;
-pub mod roots;
-mod sources;
+mod rebuild;
+mod registries;
+mod repositories;
+mod trust;
 mod units;
-mod valid;
 mod written;
 
 use std::{
@@ -28,17 +29,17 @@ use std::{
     time::Duration,
 };
 
-pub use bounds::table as limits_table;
 pub use error::{ConfigError, KeyPath, Place, Step};
 pub use folder::{FolderError, bundle};
-pub use roots::{InForce, Roots, Surroundings};
+pub use limits::table as limits_table;
+pub use trust::roots::{self, InForce, Roots, Surroundings};
 pub use written::{Written, defaults, documented};
 
 use crate::{
     compare::{AllowedClass, PathPattern},
     digest::Digest,
     engine::{Mirror, grpc::Address},
-    gate::{self, Tags},
+    gate::Tags,
     limits::Limits,
     rebuild::plan::StepNetwork,
     reference::Location,
@@ -245,20 +246,20 @@ pub struct GateConfig {
 
 impl GateConfig {
     /// What the gate needs to decide.
-    pub fn settings(&self, limits: &Limits) -> gate::Settings {
-        gate::Settings {
+    pub fn settings(&self, limits: &Limits) -> crate::gate::Settings {
+        crate::gate::Settings {
             namespaces_exempt: self.namespaces_exempt.iter().cloned().collect(),
             budget: self.budget,
             tags: self.tags,
             review_bytes: limits.review_bytes,
-            patience: gate::Patience::default(),
+            patience: crate::gate::Patience::default(),
             rules: String::new(),
         }
     }
 
     /// What the gate needs to serve.
-    pub fn tls_files(&self) -> gate::TlsFiles {
-        gate::TlsFiles::new(self.certificate.clone(), self.key.clone())
+    pub fn tls_files(&self) -> crate::gate::TlsFiles {
+        crate::gate::TlsFiles::new(self.certificate.clone(), self.key.clone())
     }
 }
 
@@ -278,7 +279,7 @@ impl Config {
             return Ok(Self { roots: Roots::unconfigured(surroundings), ..Self::default() });
         };
         let text = read(path)?;
-        valid::config(path, &text, surroundings)
+        file::config(path, &text, surroundings)
     }
 }
 
@@ -298,7 +299,7 @@ pub fn repositories(
 ) -> Result<Roots, ConfigError> {
     let text = path.map(|path| Ok((path, read(path)?))).transpose()?;
     match text {
-        Some((path, text)) => valid::updatable(path, &text, surroundings),
+        Some((path, text)) => file::updatable(path, &text, surroundings),
         None => Ok(Roots::unconfigured(surroundings)),
     }
 }

@@ -5,11 +5,18 @@ use std::{
     str::FromStr,
 };
 
-use super::{ConfigError, KeyPath, Place, Step, error::locate};
-use crate::untrusted::misleads;
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
+
+use super::{
+    ConfigError, KeyPath, Place, Step,
+    error::{key, locate},
+};
+use crate::{json::yaml, reference, trust::ImagePattern, untrusted::misleads};
 
 /// Largest key or certificate file that is read, in bytes.
 const MAX_PEM_BYTES: u64 = 1 << 20;
+/// How far away the last day of an exception or allow entry may be: a year, with its leap day.
+const MAX_DAYS: i64 = 366;
 /// Characters of a refused value that a message repeats.
 const SHOWN_CHARS: usize = 400;
 
@@ -46,7 +53,12 @@ impl Reader<'_> {
     }
 
     pub(super) fn path(&self, text: &str) -> PathBuf {
-        self.file.parent().map_or_else(|| PathBuf::from(text), |folder| folder.join(text))
+        self.beside(Path::new(text))
+    }
+
+    /// A path that is relative to the file's folder, where it is relative.
+    pub(super) fn beside(&self, path: &Path) -> PathBuf {
+        self.file.parent().map_or_else(|| path.to_owned(), |folder| folder.join(path))
     }
 
     /// The bytes of a file that the configuration names.
@@ -123,6 +135,58 @@ impl Reader<'_> {
         list.iter().enumerate().map(read).collect()
     }
 
+    /// Patterns of images; at least one.
+    pub(super) fn images(
+        &self,
+        key: &KeyPath,
+        list: &[String],
+    ) -> Result<Vec<ImagePattern>, ConfigError> {
+        let help = "docs/configuration.md says what is read here";
+        self.parse(key, list, &want("an image pattern", help))
+    }
+
+    /// The last day of an exception or allow entry, within a year.
+    pub(super) fn last_day(
+        &self,
+        at: KeyPath,
+        text: &str,
+        today: Option<Date>,
+    ) -> Result<Date, ConfigError> {
+        let Some(day) = day(text) else {
+            let complaint = want("a day such as 2027-01-31", "an entry without an end is a policy");
+            return Err(self.refuse(at, text, complaint));
+        };
+        let latest =
+            today.and_then(|today| today.checked_add(jiff::Span::new().days(MAX_DAYS)).ok());
+        match latest {
+            Some(latest) if day > latest => {
+                let help = "look at it again by then, and write a later day if it still holds";
+                let expected = format!("a day within {MAX_DAYS} days, {latest} at the latest");
+                Err(self.refuse(at, day, want(expected, help)))
+            }
+            _ => Ok(day),
+        }
+    }
+
+    /// A document that all readers of YAML understand alike, every key with its value.
+    pub(super) fn plain(
+        &self,
+        at: &KeyPath,
+        document: &yaml_serde::Value,
+    ) -> Result<serde_json::Value, ConfigError> {
+        yaml::plain(document, yaml::Form::Settings).map_err(|ambiguous| {
+            let mut at = at.clone();
+            at.0.extend(ambiguous.path.into_iter().map(|step| match step {
+                yaml::Step::Key(key) => Step::Key(key),
+                yaml::Step::Item(item) => Step::Item(item),
+            }));
+            if at.0.is_empty() {
+                at = key!["version"];
+            }
+            self.refuse(at, ambiguous.found, want("a plain value", ambiguous.help))
+        })
+    }
+
     /// The value that a word stands for, where only some words are known.
     pub(super) fn word<T: Copy + Default>(
         &self,
@@ -148,4 +212,24 @@ fn shown(text: &str) -> String {
 
 pub(super) fn one_of(words: &[&str]) -> String {
     format!("one of {}", words.join(", "))
+}
+
+/// The day of the clock, in UTC.
+pub(super) fn today(now: Option<Timestamp>) -> Option<Date> {
+    now.map(|now| now.to_zoned(TimeZone::UTC).date())
+}
+
+/// A day and nothing else: a time beside it would be read and not held.
+fn day(text: &str) -> Option<Date> {
+    text.parse::<Date>().ok().filter(|day| day.to_string() == text)
+}
+
+/// Whether a registry, or another host, can have this name.
+pub(super) fn host_is_valid(host: &str) -> bool {
+    reference::canonical_host(host).is_ok()
+}
+
+/// Hosts are looked up by their canonical form, which every reference has.
+pub(super) fn canonical(host: &str) -> String {
+    reference::canonical_host(host).unwrap_or_else(|_| host.to_owned())
 }

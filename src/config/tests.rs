@@ -498,7 +498,7 @@ fn keys(
 
 #[test]
 fn the_documentation_has_every_key_and_no_other() {
-    let schema = serde_json::to_value(schemars::schema_for!(raw::File)).expect("schema");
+    let schema = serde_json::to_value(schemars::schema_for!(file::Raw)).expect("schema");
     let mut known = BTreeSet::new();
     keys(&schema, &schema, "", &mut known);
     for (name, _) in limits_table(&Limits::default()) {
@@ -552,7 +552,7 @@ proptest::proptest! {
     #[test]
     fn nothing_makes_the_reader_panic(text in "[a-z0-9:{}\\[\\],&*!|>\"'\n -]{0,200}") {
         let text = format!("version: 1\n{text}");
-        let _ = valid::config(Path::new("/nowhere/hallmark.yaml"), &text, &Surroundings::default());
+        let _ = file::config(Path::new("/nowhere/hallmark.yaml"), &text, &Surroundings::default());
     }
 }
 
@@ -765,7 +765,7 @@ fn places(document: &Document, at: &str) -> Vec<String> {
 
 #[test]
 fn i1_every_key_misspelt_by_one_letter_is_refused() {
-    let schema = serde_json::to_value(schemars::schema_for!(raw::File)).expect("schema");
+    let schema = serde_json::to_value(schemars::schema_for!(file::Raw)).expect("schema");
     let mut documents = Vec::new();
     misspelt(&schema, &schema, &|document| document, &mut documents);
     assert!(documents.len() > 2000, "{}", documents.len());
@@ -790,7 +790,7 @@ fn i1_every_key_misspelt_by_one_letter_is_refused() {
     }
     for (wrong, document) in documents {
         let file = Path::new("hallmark.yaml");
-        let read = valid::config(file, &document.to_string(), &Surroundings::default());
+        let read = file::config(file, &document.to_string(), &Surroundings::default());
         let error = read.err().map(|error| error.to_string());
         let named = error.as_ref().is_some_and(|e| e.contains(&format!("unknown field `{wrong}`")));
         assert!(named, "{wrong:?} in {document}: {error:?}");
@@ -821,7 +821,7 @@ fn i2_an_exception_ends_within_a_year() {
         let text =
             format!("version: 1\npolicy: {{exceptions: [{{{entry}, expires: {expires}}}]}}\n");
         let surroundings = Surroundings { now, ..Surroundings::default() };
-        let config = valid::config(Path::new("hallmark.yaml"), &text, &surroundings);
+        let config = file::config(Path::new("hallmark.yaml"), &text, &surroundings);
         config.map(drop).map_err(|error| error.to_string())
     };
     for good in ["2026-11-25", "2027-11-26", "2020-01-01"] {

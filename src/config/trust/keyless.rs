@@ -1,21 +1,41 @@
-//! Keyless signers: who the operator means, and whose word it takes for that.
+//! `trust.signers[].keyless`: who the operator means, and whose word it takes for that.
 //!
 //! Issuer and identity are exact texts or anchored patterns, and both have to be there: nobody becomes "anyone" by being
 //! forgotten. The words for "anyone" begin with `unsafe`.
 
-use super::{
-    ConfigError, KeyPath,
-    error::key,
-    raw,
-    reader::{Reader, want},
-    roots::Roots,
-};
-use crate::trust::{
-    Keyless, SignerKeys,
-    sigstore::{
-        Demands, KeylessIdentity, NoCtLog, Pattern, Recording, TextMatch, TimeRange, Times,
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::roots::Roots;
+use crate::{
+    config::{
+        ConfigError, KeyPath,
+        error::key,
+        reader::{Reader, want},
+    },
+    trust::{
+        Keyless, SignerKeys,
+        sigstore::{Demands, KeylessIdentity, NoCtLog, Pattern, TextMatch, Times},
     },
 };
+
+/// `keyless` of a signer as it is written.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct Raw {
+    pub issuer: Option<String>,
+    pub issuer_pattern: Option<String>,
+    #[serde(rename = "unsafe_anyIssuer")]
+    pub unsafe_any_issuer: Option<bool>,
+    pub identity: Option<String>,
+    pub identity_pattern: Option<String>,
+    #[serde(rename = "unsafe_anyIdentity")]
+    pub unsafe_any_identity: Option<bool>,
+    pub root: String,
+    pub logs: Option<usize>,
+    pub times: Option<usize>,
+    pub no_ct_log: Option<String>,
+}
 
 /// Most logs or sources of time that can be asked for.
 const MAX_DEMANDED: usize = 8;
@@ -25,7 +45,7 @@ pub(super) fn signer(
     reader: &Reader<'_>,
     roots: &Roots,
     index: usize,
-    raw: &raw::Keyless,
+    raw: &Raw,
 ) -> Result<SignerKeys, ConfigError> {
     let at = |name: &'static str| key!["trust", "signers", index, "keyless", name];
     let root = roots.find(reader, at("root"), &raw.root)?;
@@ -74,7 +94,8 @@ pub(super) fn signer(
     Ok(SignerKeys::keyless(Keyless { identity, root, demands }))
 }
 
-fn count(
+/// How many logs or sources of time are asked for.
+pub(super) fn count(
     reader: &Reader<'_>,
     at: KeyPath,
     value: usize,
@@ -86,87 +107,6 @@ fn count(
     let help = "more than there are can never be reached";
     let expected = format!("a number from {least} to {MAX_DEMANDED}");
     Err(reader.refuse(at, value, want(expected, help)))
-}
-
-/// What a signer with a key may ask for, and whether this one does.
-fn demanded(raw: &raw::Signer) -> impl Iterator<Item = (&'static str, bool)> {
-    [
-        ("logs", raw.logs.is_some()),
-        ("times", raw.times.is_some()),
-        ("validFrom", raw.valid_from.is_some()),
-        ("validUntil", raw.valid_until.is_some()),
-        ("root", raw.root.is_some()),
-    ]
-    .into_iter()
-}
-
-/// What is asked of a keyless signer stands under `keyless`, and nowhere else.
-pub(super) fn only_keyless(
-    reader: &Reader<'_>,
-    index: usize,
-    raw: &raw::Signer,
-) -> Result<(), ConfigError> {
-    demanded(raw).find(|(_, demanded)| *demanded).map_or(Ok(()), |(name, _)| {
-        let complaint = want("it under keyless", "beside keyless it would decide nothing");
-        Err(reader.refuse(key!["trust", "signers", index, name], "it beside keyless", complaint))
-    })
-}
-
-/// What `trust.signers[index]` asks to lie beside the signatures of its key.
-pub(super) fn recording(
-    reader: &Reader<'_>,
-    roots: &Roots,
-    index: usize,
-    raw: &raw::Signer,
-) -> Result<Option<Recording>, ConfigError> {
-    let at = |name: &'static str| key!["trust", "signers", index, name];
-    let Some(name) = &raw.root else {
-        let help = "only a trusted root says which logs and timestamp authorities count";
-        let demanded = demanded(raw).find(|(_, demanded)| *demanded);
-        return demanded.map_or(Ok(None), |(name, _)| {
-            Err(reader.refuse(at(name), "it without root", want("root beside it", help)))
-        });
-    };
-    let root = roots.find(reader, at("root"), name)?;
-    let key_valid = key_valid(reader, index, raw)?;
-    let logs = raw.logs.unwrap_or(usize::from(root.has_logs()));
-    let logs = count(reader, at("logs"), logs, 0)?;
-    let least = usize::from(key_valid.is_some());
-    let times = count(reader, at("times"), raw.times.unwrap_or(least), least)?;
-    if logs == 0 && times == 0 {
-        let help = "the root would decide nothing; ask for logs or times, or remove it";
-        return Err(reader.refuse(at("logs"), "0, and times 0", want("logs or times", help)));
-    }
-    let demands = Demands { logs, times: Times::Proven(times), ..Demands::default() };
-    Ok(Some(Recording { root, demands, key_valid }))
-}
-
-/// When a key may have signed, where the operator says so.
-fn key_valid(
-    reader: &Reader<'_>,
-    index: usize,
-    raw: &raw::Signer,
-) -> Result<Option<TimeRange>, ConfigError> {
-    let at = |name: &'static str| key!["trust", "signers", index, name];
-    let time = |name: &'static str, text: &Option<String>| {
-        let read = text.as_ref().map(|text| {
-            text.parse::<jiff::Timestamp>().map_err(|_| {
-                let complaint = want("a time such as 2027-01-31T00:00:00Z", "write it in quotes");
-                reader.refuse(at(name), text, complaint)
-            })
-        });
-        read.transpose()
-    };
-    let start = time("validFrom", &raw.valid_from)?;
-    let end = time("validUntil", &raw.valid_until)?;
-    if let (Some(start), Some(end)) = (start, end)
-        && end < start
-    {
-        let complaint = want("a time after validFrom", "such a key could never have signed");
-        return Err(reader.refuse(at("validUntil"), end, complaint));
-    }
-    let said = start.is_some() || end.is_some();
-    Ok(said.then(|| TimeRange::new(start.unwrap_or(jiff::Timestamp::MIN), end)))
 }
 
 /// Exactly one of a text, a pattern, and the word for any.

@@ -13,14 +13,17 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::{
-    ConfigError, KeyPath,
-    error::key,
-    raw,
-    reader::{Reader, want},
-    units,
-};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::Raw as Section;
 use crate::{
+    config::{
+        ConfigError, KeyPath,
+        error::key,
+        reader::{Reader, want},
+        units,
+    },
     limits::Limits,
     trust::{
         RootAge,
@@ -30,6 +33,30 @@ use crate::{
         },
     },
 };
+
+/// One root as it is written.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct Raw {
+    pub name: String,
+    pub ca: Option<String>,
+    pub intermediates: Option<String>,
+    #[serde(default)]
+    pub log_keys: Vec<String>,
+    #[serde(default)]
+    pub ct_log_keys: Vec<String>,
+    #[serde(default)]
+    pub timestamp_authorities: Vec<String>,
+    pub tuf: Option<RawTuf>,
+}
+
+/// `tuf` of a root as it is written.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct RawTuf {
+    pub url: String,
+    pub root: String,
+}
 
 /// What is around a configuration: only the command line knows.
 #[derive(Debug, Clone, Default)]
@@ -245,9 +272,9 @@ impl std::convert::From<&tuf::Known> for Repository {
 }
 
 /// What the `trust` section says about roots.
-pub(super) fn roots(
+pub(in crate::config) fn roots(
     reader: &Reader<'_>,
-    raw: &raw::Trust,
+    raw: &Section,
     surroundings: &Surroundings,
 ) -> Result<Roots, ConfigError> {
     let folder = raw.root_folder.as_deref().map(|text| reader.path(text));
@@ -272,9 +299,9 @@ pub(super) fn roots(
 }
 
 /// What can be updated, whether or not signers can be read yet.
-pub(super) fn repositories(
+pub(in crate::config) fn repositories(
     reader: &Reader<'_>,
-    raw: &raw::Trust,
+    raw: &Section,
     surroundings: &Surroundings,
 ) -> Result<Roots, ConfigError> {
     let folder = raw.root_folder.as_deref().map(|text| reader.path(text));
@@ -298,7 +325,7 @@ fn is_name(text: &str) -> bool {
     (1..=LONGEST).contains(&text.len()) && text.bytes().all(allowed)
 }
 
-fn age(reader: &Reader<'_>, raw: &raw::Trust) -> Result<RootAge, ConfigError> {
+fn age(reader: &Reader<'_>, raw: &Section) -> Result<RootAge, ConfigError> {
     let default = RootAge::default();
     let days = |name: &'static str, text: &Option<String>, default: u32| match text {
         None => Ok(default),
@@ -324,8 +351,8 @@ fn age(reader: &Reader<'_>, raw: &raw::Trust) -> Result<RootAge, ConfigError> {
 fn repository(
     reader: &Reader<'_>,
     index: usize,
-    raw: &raw::Root,
-    tuf: &raw::Tuf,
+    raw: &Raw,
+    tuf: &RawTuf,
 ) -> Result<Repository, ConfigError> {
     let at = |name: &'static str| key!["trust", "roots", index, "tuf", name];
     let others = raw.ca.is_some()
@@ -349,7 +376,7 @@ fn repository(
 }
 
 /// A root of PEM files.
-fn files(reader: &Reader<'_>, index: usize, raw: &raw::Root) -> Result<InForce, ConfigError> {
+fn files(reader: &Reader<'_>, index: usize, raw: &Raw) -> Result<InForce, ConfigError> {
     let at = |name: &'static str| key!["trust", "roots", index, name];
     let one = |name: &'static str, text: &Option<String>| {
         let read = text.as_ref().map(|text| reader.file(at(name), text).map(|(_, bytes)| bytes));

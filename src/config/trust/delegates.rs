@@ -1,20 +1,38 @@
-//! Verifiers whose word stands in for one's own verdict.
+//! `trust.delegates`: verifiers whose word stands in for one's own verdict.
 
 use jiff::SignedDuration;
 
-use super::{
-    ConfigError,
-    error::key,
-    raw,
-    reader::{Reader, one_of, want},
-    units,
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::{
+    config::{
+        ConfigError,
+        error::key,
+        reader::{Reader, one_of, want},
+        units,
+    },
+    trust::{Delegate, TrustRules},
 };
-use crate::trust::{Delegate, TrustRules};
+
+/// One delegate as it is written.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct Raw {
+    pub images: Vec<String>,
+    pub signer: String,
+    pub verifier: String,
+    #[serde(default)]
+    pub levels: Vec<String>,
+    #[serde(default)]
+    pub policies: Vec<String>,
+    pub max_age: String,
+}
 
 /// What `trust.delegates` says.
 pub(super) fn delegates(
     reader: &Reader<'_>,
-    raw: &[raw::Delegate],
+    raw: &[Raw],
     trust: &TrustRules,
 ) -> Result<Vec<Delegate>, ConfigError> {
     raw.iter().enumerate().map(|(index, raw)| delegate(reader, index, raw, trust)).collect()
@@ -23,7 +41,7 @@ pub(super) fn delegates(
 fn delegate(
     reader: &Reader<'_>,
     index: usize,
-    raw: &raw::Delegate,
+    raw: &Raw,
     trust: &TrustRules,
 ) -> Result<Delegate, ConfigError> {
     let at = |name: &'static str| key!["trust", "delegates", index, name];
@@ -49,14 +67,13 @@ fn delegate(
         true => Vec::new(),
         false => reader.parse(&at("policies"), &raw.policies, &digest)?,
     };
-    let pattern = want("an image pattern", "docs/configuration.md says what is read here");
     let age = units::duration(&raw.max_age).and_then(|age| SignedDuration::try_from(age).ok());
     let max_age = age.ok_or_else(|| {
         let complaint = want(units::DURATION, "7 days are 168h");
         reader.refuse(at("maxAge"), &raw.max_age, complaint)
     })?;
     Ok(Delegate {
-        images: reader.parse(&at("images"), &raw.images, &pattern)?,
+        images: reader.images(&at("images"), &raw.images)?,
         signer: raw.signer.clone(),
         verifier: raw.verifier.clone(),
         levels: raw.levels.clone(),

@@ -1,30 +1,48 @@
 //! `trust.sources`: builds whose every input the operator trusts by name.
 
-use super::{
-    ConfigError, KeyPath,
-    error::key,
-    raw,
-    reader::{Reader, want},
-};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
 use crate::{
+    config::{
+        ConfigError, KeyPath,
+        error::key,
+        reader::{Reader, want},
+    },
     engine::is_ref_name,
     rebuild::plan::refuse_url,
     trust::{ImagePattern, TrustedSource},
 };
 
+/// One source as it is written.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct Raw {
+    pub images: Vec<String>,
+    pub repository: String,
+    #[serde(default)]
+    pub branches: Vec<String>,
+    #[serde(default)]
+    pub tags: Vec<String>,
+    pub folder: Option<String>,
+    pub dockerfile: Option<String>,
+    pub target: Option<String>,
+    #[serde(default)]
+    pub build_args: Vec<String>,
+    #[serde(default)]
+    pub bases: Vec<String>,
+    #[serde(default)]
+    pub frontends: Vec<String>,
+    #[serde(default)]
+    pub downloads: Vec<String>,
+}
+
 /// What `trust.sources` says.
-pub(super) fn sources(
-    reader: &Reader<'_>,
-    raw: &[raw::Source],
-) -> Result<Vec<TrustedSource>, ConfigError> {
+pub(super) fn sources(reader: &Reader<'_>, raw: &[Raw]) -> Result<Vec<TrustedSource>, ConfigError> {
     raw.iter().enumerate().map(|(index, source)| self::source(reader, index, source)).collect()
 }
 
-fn source(
-    reader: &Reader<'_>,
-    index: usize,
-    raw: &raw::Source,
-) -> Result<TrustedSource, ConfigError> {
+fn source(reader: &Reader<'_>, index: usize, raw: &Raw) -> Result<TrustedSource, ConfigError> {
     let at = |name: &'static str| key!["trust", "sources", index, name];
     if let Some(why) = refuse_url(&raw.repository).filter(|_| !raw.repository.is_empty()) {
         let help = "such as https://git.example/team/app.git, without a fragment";
@@ -80,7 +98,7 @@ fn source(
         }
     }
     Ok(TrustedSource {
-        images: patterns(reader, &at("images"), &raw.images)?,
+        images: reader.images(&at("images"), &raw.images)?,
         repository: raw.repository.clone(),
         references,
         folder: raw.folder.clone(),
@@ -99,14 +117,5 @@ fn listed(
     key: &KeyPath,
     list: &[String],
 ) -> Result<Vec<ImagePattern>, ConfigError> {
-    if list.is_empty() { Ok(Vec::new()) } else { patterns(reader, key, list) }
-}
-
-fn patterns(
-    reader: &Reader<'_>,
-    key: &KeyPath,
-    list: &[String],
-) -> Result<Vec<ImagePattern>, ConfigError> {
-    let help = "docs/configuration.md says what is read here";
-    reader.parse(key, list, &want("an image pattern", help))
+    if list.is_empty() { Ok(Vec::new()) } else { reader.images(key, list) }
 }

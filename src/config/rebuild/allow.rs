@@ -2,29 +2,42 @@
 //!
 //! Every entry ends, within a year: one without an end is a policy, and nobody would look at it again.
 
-use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use jiff::{Timestamp, civil::Date};
+use schemars::JsonSchema;
+use serde::Deserialize;
 
-use super::{
-    AllowConfig, ConfigError, KeyPath,
-    error::key,
-    raw,
-    reader::{Reader, want},
+use crate::{
+    compare::{AllowedClass, PathPattern},
+    config::{
+        AllowConfig, ConfigError, KeyPath,
+        error::key,
+        reader::{Reader, today, want},
+    },
 };
-use crate::compare::{AllowedClass, PathPattern};
 
 /// Most entries, and most paths of one of them: each difference is held against every pattern.
 const MAX_ENTRIES: usize = 100;
-/// How far away the end of an entry may be, in days: a year, with its leap day.
-const MAX_DAYS: i64 = 366;
+
+/// One entry as it is written.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct Raw {
+    pub class: String,
+    pub paths: Vec<String>,
+    pub images: Option<Vec<String>>,
+    pub reason: String,
+    pub owner: String,
+    pub expires: String,
+}
 
 /// What `rebuild.allow` says.
 pub(super) fn allow(
     reader: &Reader<'_>,
-    raw: &[raw::Allow],
+    raw: &[Raw],
     now: Option<Timestamp>,
 ) -> Result<Vec<AllowConfig>, ConfigError> {
     bounded(reader, || key!["rebuild", "allow"], raw.len())?;
-    let today = now.map(|now| now.to_zoned(TimeZone::UTC).date());
+    let today = today(now);
     raw.iter().enumerate().map(|(index, raw)| entry(reader, index, raw, today)).collect()
 }
 
@@ -43,7 +56,7 @@ fn bounded(
 fn entry(
     reader: &Reader<'_>,
     index: usize,
-    raw: &raw::Allow,
+    raw: &Raw,
     today: Option<Date>,
 ) -> Result<AllowConfig, ConfigError> {
     let at = |name: &'static str| key!["rebuild", "allow", index, name];
@@ -52,17 +65,16 @@ fn entry(
         Some(images) => images.as_slice(),
         None => &["**".to_owned()],
     };
-    let help = "docs/configuration.md says what is read here";
     for (name, text) in [("reason", &raw.reason), ("owner", &raw.owner)] {
         reader.words(at(name), text)?;
     }
     Ok(AllowConfig {
         class,
         paths: paths(reader, index, raw, class)?,
-        images: reader.parse(&at("images"), images, &want("an image pattern", help))?,
+        images: reader.images(&at("images"), images)?,
         reason: raw.reason.clone(),
         owner: raw.owner.clone(),
-        expires: expires(reader, at("expires"), &raw.expires, today)?,
+        expires: reader.last_day(at("expires"), &raw.expires, today)?,
     })
 }
 
@@ -77,7 +89,7 @@ fn class(reader: &Reader<'_>, at: KeyPath, text: &str) -> Result<AllowedClass, C
 fn paths(
     reader: &Reader<'_>,
     index: usize,
-    raw: &raw::Allow,
+    raw: &Raw,
     class: AllowedClass,
 ) -> Result<Vec<PathPattern>, ConfigError> {
     let all = || key!["rebuild", "allow", index, "paths"];
@@ -102,41 +114,12 @@ fn paths(
     raw.paths.iter().enumerate().map(read).collect()
 }
 
-/// A day and nothing else: a time beside it would be read and not held.
-fn day(text: &str) -> Option<Date> {
-    text.parse::<Date>().ok().filter(|day| day.to_string() == text)
-}
-
-/// The last day of an entry, within a year.
-pub(super) fn expires(
-    reader: &Reader<'_>,
-    at: KeyPath,
-    text: &str,
-    today: Option<Date>,
-) -> Result<Date, ConfigError> {
-    let Some(day) = day(text) else {
-        let complaint = want("a day such as 2027-01-31", "an entry without an end is a policy");
-        return Err(reader.refuse(at, text, complaint));
-    };
-    let latest = today.and_then(|today| today.checked_add(jiff::Span::new().days(MAX_DAYS)).ok());
-    match latest {
-        Some(latest) if day > latest => {
-            let help = "look at it again by then, and write a later day if it still holds";
-            let expected = format!("a day within {MAX_DAYS} days, {latest} at the latest");
-            Err(reader.refuse(at, day, want(expected, help)))
-        }
-        _ => Ok(day),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::Path;
 
-    use super::{
-        super::{Surroundings, valid},
-        *,
-    };
+    use super::*;
+    use crate::config::{Surroundings, file};
 
     const NOW: &str = "2026-11-25T08:00:00Z";
 
@@ -144,7 +127,7 @@ mod tests {
         let text = format!("version: 1\nrebuild: {{allow: [{entries}]}}\n");
         let surroundings =
             Surroundings { now: Some(NOW.parse().unwrap()), ..Surroundings::default() };
-        let config = valid::config(Path::new("hallmark.yaml"), &text, &surroundings);
+        let config = file::config(Path::new("hallmark.yaml"), &text, &surroundings);
         config.map(|config| config.rebuild.allow).map_err(|error| error.to_string())
     }
 
@@ -214,7 +197,7 @@ mod tests {
     fn without_a_clock_no_day_is_too_far() {
         let reader_free = |text: &str| {
             let text = format!("version: 1\nrebuild: {{allow: [{text}]}}\n");
-            valid::config(Path::new("hallmark.yaml"), &text, &Surroundings::default()).is_ok()
+            file::config(Path::new("hallmark.yaml"), &text, &Surroundings::default()).is_ok()
         };
         assert!(reader_free(&GOOD.replace("2026", "2999")));
     }

@@ -1,9 +1,51 @@
 //! The `limits` section: every field of [`Limits`] under its camelCase name.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
-use super::units;
-use crate::limits::Limits;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{
+    ConfigError,
+    error::key,
+    reader::{Reader, want},
+    units,
+};
+use crate::{limits::Limits, policy::nearest::did_you_mean};
+
+/// The section as it is written: names and values of any kind.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+pub(super) struct Raw(
+    #[schemars(with = "BTreeMap<String, serde_json::Value>")] yaml_serde::Mapping,
+);
+
+/// What `limits` says.
+pub(super) fn limits(reader: &Reader<'_>, raw: &Raw) -> Result<Limits, ConfigError> {
+    let mut limits = Limits::default();
+    for (name, value) in &raw.0 {
+        let name = name.as_str().unwrap_or("(a key that is no text)");
+        set(&mut limits, name, value).map_err(|refused| {
+            let found = match yaml_serde::to_string(value) {
+                Ok(text) => text.trim_end().to_owned(),
+                Err(_) => "something else".to_owned(),
+            };
+            match refused {
+                Refused::Expected(expected) => {
+                    let complaint = want(expected, "leave the key out for the default");
+                    reader.refuse(key!["limits", name], found, complaint)
+                }
+                Refused::Unknown => {
+                    let known = table(&Limits::default());
+                    let known: Vec<_> = known.iter().map(|(name, _)| *name).collect();
+                    let question = did_you_mean(name, known.into_iter());
+                    let help = format!("{question}docs/configuration.md lists every limit");
+                    reader.refuse(key!["limits", name], name, want("the name of a limit", help))
+                }
+            }
+        })?;
+    }
+    Ok(limits)
+}
 
 /// A kind of limit: how it is written and read.
 trait Bound: Sized {
@@ -85,7 +127,7 @@ impl Time {
 
 /// Why one limit was not set.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Refused {
+enum Refused {
     /// There is no such limit.
     Unknown,
     /// The value is of another kind; this is what is read.
@@ -95,7 +137,7 @@ pub(super) enum Refused {
 macro_rules! bounds {
     ($($name:literal => $field:ident: $kind:ident,)*) => {
         /// Sets the limit `name` to `value`.
-        pub(super) fn set(
+        fn set(
             limits: &mut Limits,
             name: &str,
             value: &yaml_serde::Value,

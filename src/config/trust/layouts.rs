@@ -1,15 +1,17 @@
-//! Layouts of in-toto that images have to be made by: the layout and the keys of its owners, both files of the operator.
+//! `trust.layouts`: layouts of in-toto that images have to be made by: the layout and the keys of its owners, both files of the operator.
 
 use std::sync::Arc;
 
-use super::{
-    ConfigError,
-    error::key,
-    raw,
-    reader::{Reader, want},
-};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
 use crate::{
     attest::in_toto::{Body, Document},
+    config::{
+        ConfigError,
+        error::key,
+        reader::{Reader, want},
+    },
     limits::Limits,
     trust::{
         PublicKey,
@@ -17,10 +19,22 @@ use crate::{
     },
 };
 
+/// One layout as it is written.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct Raw {
+    pub name: String,
+    pub images: Vec<String>,
+    pub layout: String,
+    pub keys: Vec<String>,
+    #[serde(rename = "unsafe_skipInspections")]
+    pub unsafe_skip_inspections: Option<bool>,
+}
+
 /// What `trust.layouts` says.
 pub(super) fn layouts(
     reader: &Reader<'_>,
-    raw: &[raw::Layout],
+    raw: &[Raw],
     limits: &Limits,
 ) -> Result<Vec<LayoutRule>, ConfigError> {
     for (index, layout) in raw.iter().enumerate() {
@@ -36,7 +50,7 @@ pub(super) fn layouts(
 fn layout(
     reader: &Reader<'_>,
     index: usize,
-    raw: &raw::Layout,
+    raw: &Raw,
     limits: &Limits,
 ) -> Result<LayoutRule, ConfigError> {
     let at = |name: &'static str| key!["trust", "layouts", index, name];
@@ -64,10 +78,9 @@ fn layout(
             reader.refuse(at(), format!("{}: {error}", path.display()), complaint)
         })
     });
-    let complaint = want("an image pattern", "docs/configuration.md says what is read here");
     Ok(LayoutRule {
         name: raw.name.clone(),
-        images: reader.parse(&at("images"), &raw.images, &complaint)?,
+        images: reader.images(&at("images"), &raw.images)?,
         layout: Arc::new(document),
         keys: keys.collect::<Result<_, _>>()?,
         inspections: match raw.unsafe_skip_inspections {

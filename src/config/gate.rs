@@ -1,0 +1,93 @@
+//! `gate`: the admission webhook.
+
+use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{
+    ConfigError, GateConfig,
+    error::key,
+    reader::{Reader, want},
+    units,
+};
+use crate::{gate::Tags, image::Platform, source::PlatformChoice};
+
+/// The section as it is written.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct Raw {
+    pub listen: Option<String>,
+    pub certificate: String,
+    pub key: String,
+    #[serde(default)]
+    pub namespaces_exempt: Vec<String>,
+    pub budget: Option<String>,
+    pub tags: Option<String>,
+    pub platforms: Option<Vec<String>>,
+}
+
+/// What `gate` says.
+pub(super) fn gate(reader: &Reader<'_>, raw: &Raw) -> Result<GateConfig, ConfigError> {
+    let listen = raw.listen.as_deref().unwrap_or("0.0.0.0:8443");
+    let listen: SocketAddr = listen.parse().map_err(|_| {
+        let complaint = want("an address with a port", "such as 0.0.0.0:8443 or [::]:8443");
+        reader.refuse(key!["gate", "listen"], listen, complaint)
+    })?;
+    let (certificate, _) = reader.file(key!["gate", "certificate"], &raw.certificate)?;
+    let (key_file, _) = reader.file(key!["gate", "key"], &raw.key)?;
+    let tags = [("deny", Tags::Deny), ("resolve", Tags::Resolve)];
+    Ok(GateConfig {
+        listen,
+        certificate,
+        key: key_file,
+        namespaces_exempt: namespaces(reader, &raw.namespaces_exempt)?,
+        budget: budget(reader, raw.budget.as_deref())?,
+        tags: reader.word(key!["gate", "tags"], raw.tags.as_deref(), &tags)?,
+        platforms: platforms(reader, raw.platforms.as_deref())?,
+    })
+}
+
+/// The platforms of the nodes that pods can land on; all where nothing is said.
+fn platforms(reader: &Reader<'_>, raw: Option<&[String]>) -> Result<PlatformChoice, ConfigError> {
+    let Some(raw) = raw else { return Ok(PlatformChoice::All) };
+    let help = "the platforms of the cluster's nodes, such as linux/amd64; leave it out to judge every platform";
+    if raw.is_empty() {
+        let complaint = want("at least one platform", help);
+        return Err(reader.refuse(key!["gate", "platforms"], "[]", complaint));
+    }
+    let parse = |(index, text): (usize, &String)| match text.parse::<Platform>() {
+        Ok(platform) if !platform.is_unknown() => Ok(platform),
+        _ => {
+            let complaint = want("os/architecture or os/architecture/variant", help);
+            Err(reader.refuse(key!["gate", "platforms", index], text, complaint))
+        }
+    };
+    raw.iter().enumerate().map(parse).collect::<Result<_, _>>().map(PlatformChoice::Listed)
+}
+
+fn namespaces(reader: &Reader<'_>, raw: &[String]) -> Result<Vec<String>, ConfigError> {
+    // RFC 1123 label, as Kubernetes asks for: no pattern can slip in.
+    let label = |text: &str| {
+        !text.is_empty()
+            && text.len() <= 63
+            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    };
+    for (index, name) in raw.iter().enumerate() {
+        if !label(name) {
+            let complaint = want("the exact name of a namespace", "patterns are not read here");
+            return Err(reader.refuse(key!["gate", "namespacesExempt", index], name, complaint));
+        }
+    }
+    Ok(raw.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect())
+}
+
+fn budget(reader: &Reader<'_>, raw: Option<&str>) -> Result<Duration, ConfigError> {
+    // admissionregistration.k8s.io/v1 `timeoutSeconds` is at most 30.
+    let range = Duration::from_millis(500)..=Duration::from_secs(30);
+    let text = raw.unwrap_or("9s");
+    units::duration(text).filter(|budget| range.contains(budget)).ok_or_else(|| {
+        let help = "the apiserver waits 30 s at most; stay below the webhook's timeoutSeconds";
+        reader.refuse(key!["gate", "budget"], text, want("a time from 500ms to 30s", help))
+    })
+}
