@@ -16,24 +16,16 @@ use super::{
     vouch,
 };
 use crate::{
-    compare::{Allowance, PathPattern},
-    config::{
-        self, AllowConfig, Config, Daemon, EngineConfig, KeyPath, OnMismatch as ConfigOnMismatch,
-        PolicySelection, RebuildWhen, Roots, Step, Surroundings,
-    },
+    config::{self, Config, KeyPath, PolicySelection, Roots, Step, Surroundings},
     digest::Digest,
-    engine::{EngineChoice, EngineSettings, SharedBuilder},
     environment,
     limits::Limits,
     policy::{Ahead, Bundle, Exception, PolicyError, bundle::Preset, nearest::did_you_mean},
     reference::{PinnedReference, Reference, Selector},
     scratch::open_file,
     sign::Password,
-    source::{self, Budgets, PlatformChoice, SourceSettings, address::Unlisted},
-    verify::{
-        AllowRule, AttestedOptions, Context, Keep, OnMismatch, RebuildOptions, Turns, Uncounted,
-        When,
-    },
+    source::{self, Budgets, PlatformChoice, SourceSettings},
+    verify::{Context, Keep, RebuildOptions, Turns, Uncounted, When},
 };
 
 /// What the command line says over the configuration.
@@ -69,7 +61,8 @@ pub fn compiled(config: &Config, context: &Context) -> Result<(), Failure> {
 fn placed(error: &PolicyError, config: &Config) -> String {
     let exception = |code: &String, package: &Option<String>| {
         let mut all = config.policy.exceptions.iter();
-        let at = all.position(|e| e.code == *code && e.package == *package)?;
+        let is_meant = |e: &Exception| e.code == *code && e.package == *package;
+        let at = all.position(|entry| entry.iter().any(is_meant))?;
         let field = if package.is_some() { "package" } else { "code" };
         Some(vec!["policy".into(), "exceptions".into(), at.into(), field.into()])
     };
@@ -292,21 +285,10 @@ fn policy_folder(text: &str) -> Result<PathBuf, Failure> {
     )))
 }
 
-/// One exception for each image pattern. Where the command line names another preset than the file, the exceptions from rules that it
-/// does not have lift nothing, and are said to.
+/// The exceptions. Where the command line names another preset than the file, those from rules that it does not have lift nothing, and
+/// are said to.
 fn exceptions(config: &Config, asked: Option<&str>) -> Result<Vec<Exception>, Failure> {
-    let all = config.policy.exceptions.iter().flat_map(|exception| {
-        exception.images.iter().map(|images| Exception {
-            code: exception.code.clone(),
-            package: exception.package.clone(),
-            images: images.clone(),
-            reason: exception.reason.clone(),
-            owner: exception.owner.clone(),
-            expires: exception.expires,
-            elsewhere: false,
-        })
-    });
-    let mut all: Vec<Exception> = all.collect();
+    let mut all = config.policy.exceptions.concat();
     let configured = config.policy.selection.preset;
     let named = Preset::names().find(|name| asked == Some(*name) && *name != configured);
     if let Some(named) = named.filter(|_| !all.is_empty()) {
@@ -326,84 +308,19 @@ fn exceptions(config: &Config, asked: Option<&str>) -> Result<Vec<Exception>, Fa
     Ok(all)
 }
 
-/// Hosts of sources that may lie in private networks or on this machine: those that the operator says so of, and those whose repositories are trusted
-/// by name.
-fn private_sources(config: &Config) -> Vec<String> {
-    let trusted = config.trust.sources().iter();
-    let host = |url: &str| Some(url::Url::parse(url).ok()?.host_str()?.to_owned());
-    let trusted = trusted.filter_map(|source| host(&source.repository));
-    config.rebuild.private_sources.iter().cloned().chain(trusted).collect()
-}
-
+/// What the file says of rebuilds, with what command line and environment say over it.
 fn rebuild(config: &Config, asked: Option<When>) -> RebuildOptions {
-    let configured = match config.rebuild.when {
-        RebuildWhen::Policy => When::PolicyAsks,
-        RebuildWhen::Always => When::Always,
-        RebuildWhen::Never => When::Never("rebuild.when: never"),
-    };
-    let plain = config.registries.iter().filter(|r| r.plain_http);
-    let own_ca = config.registries.iter().filter_map(|r| Some((r.host.clone(), r.ca.clone()?)));
-    RebuildOptions {
-        when: asked.unwrap_or(configured),
-        engine: match config.rebuild.engine {
-            EngineConfig::Auto => EngineChoice::Auto,
-            EngineConfig::Docker => EngineChoice::Docker,
-            EngineConfig::Buildkitd => EngineChoice::Buildkitd,
-            EngineConfig::Buildah => EngineChoice::Buildah,
-        },
-        network: config.rebuild.network,
-        frontends: config.rebuild.frontends.clone(),
-        settings: EngineSettings {
-            plain_http: plain.map(|r| r.host.clone()).collect(),
-            listed: config.registries.iter().map(|r| r.host.clone()).collect(),
-            unlisted: Unlisted::default(),
-            certificate_authorities: own_ca.collect(),
-            private_sources: private_sources(config),
-            mirrors: config.rebuild.mirrors.clone(),
-            shared_builder: match config.rebuild.daemon {
-                Daemon::Ephemeral => SharedBuilder::Refused,
-                Daemon::Shared => SharedBuilder::Allowed,
-            },
-            work: None,
-            address: config.rebuild.address.clone(),
-            store: None,
-            rebuilt: None,
-            proxy: variable(["HTTPS_PROXY", "https_proxy"]),
-            no_proxy: variable(["NO_PROXY", "no_proxy"]),
-        },
-        on_mismatch: match config.rebuild.on_mismatch {
-            ConfigOnMismatch::BuildAgain => OnMismatch::BuildAgain,
-            ConfigOnMismatch::Report => OnMismatch::Accept,
-        },
-        attested: AttestedOptions {
-            accept: config.rebuild.attested.accept,
-            // A time that does not fit is longer than any verdict is old.
-            max_age: jiff::SignedDuration::try_from(config.rebuild.attested.max_age)
-                .unwrap_or(jiff::SignedDuration::MAX),
-        },
-        allow: allow(config),
-        // A stranger chooses what such a build runs: it is made for who asks for it, on the command line.
-        uncounted: match asked {
-            Some(When::Always) => Uncounted::Build,
-            Some(When::PolicyAsks | When::Never(_)) | None => Uncounted::Skip,
-        },
+    let mut rebuild = config.rebuild.clone();
+    rebuild.settings.proxy = variable(["HTTPS_PROXY", "https_proxy"]);
+    rebuild.settings.no_proxy = variable(["NO_PROXY", "no_proxy"]);
+    if let Some(asked) = asked {
+        rebuild.when = asked;
     }
-}
-
-/// One rule for each path: reports name, and count the uses of, each by itself.
-fn allow(config: &Config) -> Vec<AllowRule> {
-    let rule = |entry: &AllowConfig, pattern: &PathPattern| AllowRule {
-        images: entry.images.clone(),
-        allowance: Allowance {
-            class: entry.class,
-            pattern: pattern.clone(),
-            reason: entry.reason.clone(),
-            owner: entry.owner.clone(),
-            expires: entry.expires,
-        },
-    };
-    let entries = config.rebuild.allow.iter();
-    entries.flat_map(|entry| entry.paths.iter().map(|path| rule(entry, path))).collect()
+    // A stranger chooses what such a build runs: it is made for who asks for it here.
+    if asked == Some(When::Always) {
+        rebuild.uncounted = Uncounted::Build;
+    }
+    rebuild
 }
 
 /// Looks bare digests up where the command line says, if it does.

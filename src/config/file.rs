@@ -49,16 +49,18 @@ pub(super) fn config(
     let policy = policy::policy(&reader, raw.policy, surroundings.now)?;
     signers_are_configured(&reader, &trust, &policy.settings)?;
     age_has_evidence(&reader, &trust, &policy.settings)?;
+    let registries = registries::registries(&reader, &raw.registries)?;
+    let rebuild = rebuild::rebuild(&reader, &raw.rebuild, &registries, &trust, surroundings.now)?;
     Ok(Config {
         file: Some(file.to_owned()),
         text: text.into(),
         digest: Some(Digest::sha256(text.as_bytes())),
         repositories: repositories::repositories(&reader, &raw.repositories)?,
-        registries: registries::registries(&reader, &raw.registries)?,
+        registries,
         trust,
         roots,
         policy,
-        rebuild: rebuild::rebuild(&reader, &raw.rebuild, surroundings.now)?,
+        rebuild,
         limits,
         gate: raw.gate.as_ref().map(|gate| gate::gate(&reader, gate)).transpose()?,
     })

@@ -1,12 +1,12 @@
 //! `gate`: the admission webhook.
 
-use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
+use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, time::Duration};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
-    ConfigError, GateConfig,
+    ConfigError,
     error::key,
     reader::{Reader, want},
     units,
@@ -17,14 +17,33 @@ use crate::{gate::Tags, image::Platform, source::PlatformChoice};
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct Raw {
-    pub listen: Option<String>,
-    pub certificate: String,
-    pub key: String,
+    listen: Option<String>,
+    certificate: String,
+    key: String,
     #[serde(default)]
+    namespaces_exempt: Vec<String>,
+    budget: Option<String>,
+    tags: Option<String>,
+    platforms: Option<Vec<String>>,
+}
+
+/// The admission webhook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GateConfig {
+    /// Address and port.
+    pub listen: SocketAddr,
+    /// PEM file of the certificate chain; read again when it changes.
+    pub certificate: PathBuf,
+    /// PEM file of its private key; read again when it changes.
+    pub key: PathBuf,
+    /// Namespaces that are let through unseen, by exact name, sorted.
     pub namespaces_exempt: Vec<String>,
-    pub budget: Option<String>,
-    pub tags: Option<String>,
-    pub platforms: Option<Vec<String>>,
+    /// Time for one answer; the apiserver's own timeout shortens it.
+    pub budget: Duration,
+    /// What happens to images that are named by tag.
+    pub tags: Tags,
+    /// Which platforms of an image are judged: those of the nodes.
+    pub platforms: PlatformChoice,
 }
 
 /// What `gate` says.
@@ -43,7 +62,7 @@ pub(super) fn gate(reader: &Reader<'_>, raw: &Raw) -> Result<GateConfig, ConfigE
         key: key_file,
         namespaces_exempt: namespaces(reader, &raw.namespaces_exempt)?,
         budget: budget(reader, raw.budget.as_deref())?,
-        tags: reader.word(key!["gate", "tags"], raw.tags.as_deref(), &tags)?,
+        tags: reader.word(key!["gate", "tags"], raw.tags.as_deref(), &tags, Tags::default())?,
         platforms: platforms(reader, raw.platforms.as_deref())?,
     })
 }

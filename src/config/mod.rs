@@ -22,36 +22,25 @@ mod trust;
 mod units;
 mod written;
 
-use std::{
-    collections::BTreeSet,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::path::{Path, PathBuf};
 
 pub use error::{ConfigError, KeyPath, Place, Step};
 pub use folder::{FolderError, bundle};
-pub use limits::table as limits_table;
+pub use gate::GateConfig;
+pub use policy::{PolicyConfig, PolicySelection};
 pub use trust::roots::{self, InForce, Roots, Surroundings};
 pub use written::{Written, defaults, documented};
 
 use crate::{
-    compare::{AllowedClass, PathPattern},
-    digest::Digest,
-    engine::{Mirror, grpc::Address},
-    gate::Tags,
-    limits::Limits,
-    rebuild::plan::StepNetwork,
-    reference::Location,
-    source::{PlatformChoice, RegistrySettings},
-    trust::{ImagePattern, TrustRules},
+    digest::Digest, limits::Limits, reference::Location, source::RegistrySettings,
+    trust::TrustRules, verify::RebuildOptions,
 };
 
 /// Largest configuration file that is read, in bytes.
 pub(crate) const MAX_FILE_BYTES: u64 = 1 << 20;
 
-/// A checked configuration.
-#[derive(Debug, Clone, Default)]
+/// A checked configuration, in the values that others work with.
+#[derive(Debug, Clone)]
 pub struct Config {
     /// The file, where there is one.
     pub file: Option<PathBuf>,
@@ -69,197 +58,29 @@ pub struct Config {
     pub roots: Roots,
     /// What is asked for.
     pub policy: PolicyConfig,
-    /// Whether and how images are rebuilt.
-    pub rebuild: RebuildConfig,
+    /// Whether and how images are rebuilt; what the environment says of proxies is not in it.
+    pub rebuild: RebuildOptions,
     /// Bounds, with the defaults where the file says nothing.
     pub limits: Limits,
     /// The admission webhook; `None` without a `gate` section.
     pub gate: Option<GateConfig>,
 }
 
-/// What is asked of an image.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct PolicyConfig {
-    /// Which rules.
-    pub selection: PolicySelection,
-    /// Data for the rules; an object.
-    pub settings: serde_json::Map<String, serde_json::Value>,
-    /// Rules that may be broken for some images, for some time.
-    pub exceptions: Vec<ExceptionConfig>,
-}
-
-/// Which rules are evaluated.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PolicySelection {
-    /// Rules that hallmark ships, of [`Preset::names`](crate::policy::bundle::Preset::names).
-    pub preset: &'static str,
-    /// The operator's own folders, beside them.
-    pub bundles: Vec<PathBuf>,
-}
-
-impl Default for PolicySelection {
+impl Default for Config {
     fn default() -> Self {
-        Self { preset: "baseline", bundles: Vec::new() }
-    }
-}
-
-/// A rule that may be broken, by whom and until when.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ExceptionConfig {
-    /// Code of the rule.
-    pub code: String,
-    /// Package of the rule, where others give the same code.
-    pub package: Option<String>,
-    /// Image patterns; never empty.
-    pub images: Vec<ImagePattern>,
-    /// Why.
-    pub reason: String,
-    /// Who answers for it.
-    pub owner: String,
-    /// The last day on which it counts, in UTC.
-    pub expires: jiff::civil::Date,
-}
-
-/// Whether and how images are rebuilt.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct RebuildConfig {
-    /// When.
-    pub when: RebuildWhen,
-    /// With what.
-    pub engine: EngineConfig,
-    /// Whether a running daemon may be used, whose cache and settings others share.
-    pub daemon: Daemon,
-    /// Whether a mismatch is built once more, to tell nondeterminism from a different source.
-    pub on_mismatch: OnMismatch,
-    /// What the steps of a rebuild may reach.
-    pub network: StepNetwork,
-    /// Frontends besides the built-in one that may read a Dockerfile.
-    pub frontends: BTreeSet<Digest>,
-    /// Hosts of git and http sources that may lie in private networks.
-    pub private_sources: Vec<String>,
-    /// Where base images are asked for first.
-    pub mirrors: Vec<Mirror>,
-    /// A BuildKit to ask, instead of starting one.
-    pub address: Option<Address>,
-    /// What rebuilds of others are worth.
-    pub attested: AttestedConfig,
-    /// What may differ all the same.
-    pub allow: Vec<AllowConfig>,
-}
-
-/// Files of a rebuilt image that may differ, for whose reason and until when.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AllowConfig {
-    /// What of them may differ.
-    pub class: AllowedClass,
-    /// Which files; never empty.
-    pub paths: Vec<PathPattern>,
-    /// Of which images; never empty.
-    pub images: Vec<ImagePattern>,
-    /// Why.
-    pub reason: String,
-    /// Who answers for it.
-    pub owner: String,
-    /// The last day on which it counts, in UTC.
-    pub expires: jiff::civil::Date,
-}
-
-/// What the verdicts of trusted rebuilders are worth.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AttestedConfig {
-    /// Whether enough of them stand in for an own rebuild.
-    pub accept: bool,
-    /// How old one may be.
-    pub max_age: Duration,
-}
-
-impl Default for AttestedConfig {
-    fn default() -> Self {
-        Self { accept: false, max_age: Duration::from_secs(90 * 24 * 60 * 60) }
-    }
-}
-
-/// When an image is rebuilt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum RebuildWhen {
-    /// Where the policy asks for it.
-    #[default]
-    Policy,
-    /// Always.
-    Always,
-    /// Never; a policy that asks for it then fails.
-    Never,
-}
-
-/// Which engine rebuilds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum EngineConfig {
-    /// The one that the provenance names, if it is here.
-    #[default]
-    Auto,
-    /// BuildKit inside a Docker daemon of the job's own.
-    Docker,
-    /// BuildKit's own daemon.
-    Buildkitd,
-    /// buildah.
-    Buildah,
-}
-
-/// Whose daemon builds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Daemon {
-    /// One of its own for each job.
-    #[default]
-    Ephemeral,
-    /// One that is already there.
-    Shared,
-}
-
-/// What happens when the rebuilt image differs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum OnMismatch {
-    /// Build again and compare the two.
-    #[default]
-    BuildAgain,
-    /// Report at once.
-    Report,
-}
-
-/// The admission webhook.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GateConfig {
-    /// Address and port.
-    pub listen: SocketAddr,
-    /// PEM file of the certificate chain; read again when it changes.
-    pub certificate: PathBuf,
-    /// PEM file of its private key; read again when it changes.
-    pub key: PathBuf,
-    /// Namespaces that are let through unseen, by exact name, sorted.
-    pub namespaces_exempt: Vec<String>,
-    /// Time for one answer; the apiserver's own timeout shortens it.
-    pub budget: Duration,
-    /// What happens to images that are named by tag.
-    pub tags: Tags,
-    /// Which platforms of an image are judged: those of the nodes.
-    pub platforms: PlatformChoice,
-}
-
-impl GateConfig {
-    /// What the gate needs to decide.
-    pub fn settings(&self, limits: &Limits) -> crate::gate::Settings {
-        crate::gate::Settings {
-            namespaces_exempt: self.namespaces_exempt.iter().cloned().collect(),
-            budget: self.budget,
-            tags: self.tags,
-            review_bytes: limits.review_bytes,
-            patience: crate::gate::Patience::default(),
-            rules: String::new(),
+        Self {
+            file: None,
+            text: "".into(),
+            digest: None,
+            repositories: Vec::new(),
+            registries: Vec::new(),
+            trust: TrustRules::default(),
+            roots: Roots::default(),
+            policy: PolicyConfig::default(),
+            rebuild: rebuild::unsaid(),
+            limits: Limits::default(),
+            gate: None,
         }
-    }
-
-    /// What the gate needs to serve.
-    pub fn tls_files(&self) -> crate::gate::TlsFiles {
-        crate::gate::TlsFiles::new(self.certificate.clone(), self.key.clone())
     }
 }
 

@@ -7,38 +7,64 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
-    ConfigError, ExceptionConfig, PolicyConfig, PolicySelection, Step,
+    ConfigError, Step,
     error::key,
     reader::{Reader, one_of, today, want},
 };
 use crate::{
     json::numbers,
-    policy::{bundle::Preset, settings::typed},
+    policy::{Exception, bundle::Preset, settings::typed},
 };
 
 /// The section as it is written.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct Raw {
-    pub preset: Option<String>,
-    pub bundles: Option<Vec<String>>,
+    preset: Option<String>,
+    bundles: Option<Vec<String>>,
     #[serde(default)]
     #[schemars(with = "serde_json::Value")]
-    pub settings: Option<yaml_serde::Value>,
+    settings: Option<yaml_serde::Value>,
     #[serde(default)]
-    pub exceptions: Vec<RawException>,
+    exceptions: Vec<RawException>,
 }
 
 /// One exception as it is written.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct RawException {
-    pub code: String,
-    pub package: Option<String>,
-    pub images: Vec<String>,
-    pub reason: String,
-    pub owner: String,
-    pub expires: String,
+    code: String,
+    package: Option<String>,
+    images: Vec<String>,
+    reason: String,
+    owner: String,
+    expires: String,
+}
+
+/// What is asked of an image.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct PolicyConfig {
+    /// Which rules.
+    pub selection: PolicySelection,
+    /// Data for the rules; an object.
+    pub settings: serde_json::Map<String, serde_json::Value>,
+    /// Rules that may be broken for some images, for some time: of each entry one exception for each image pattern.
+    pub exceptions: Vec<Vec<Exception>>,
+}
+
+/// Which rules are evaluated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicySelection {
+    /// Rules that hallmark ships, of [`Preset::names`](crate::policy::bundle::Preset::names).
+    pub preset: &'static str,
+    /// The operator's own folders, beside them.
+    pub bundles: Vec<PathBuf>,
+}
+
+impl Default for PolicySelection {
+    fn default() -> Self {
+        Self { preset: "baseline", bundles: Vec::new() }
+    }
 }
 
 /// What `policy` says.
@@ -51,7 +77,7 @@ pub(super) fn policy(
     let bundles = raw.bundles.map(|folders| bundles(reader, &folders)).transpose()?;
     let default = PolicySelection::default();
     let today = today(now);
-    let exceptions = raw.exceptions.into_iter().enumerate();
+    let exceptions = raw.exceptions.iter().enumerate();
     let exceptions =
         exceptions.map(|(index, exception)| self::exception(reader, index, exception, today));
     Ok(PolicyConfig {
@@ -131,9 +157,9 @@ fn settings(
 fn exception(
     reader: &Reader<'_>,
     index: usize,
-    raw: RawException,
+    raw: &RawException,
     today: Option<Date>,
-) -> Result<ExceptionConfig, ConfigError> {
+) -> Result<Vec<Exception>, ConfigError> {
     let at = |name: &str| key!["policy", "exceptions", index, name];
     reader.not_empty(at("code"), std::slice::from_ref(&raw.code))?;
     for (name, text) in [("reason", &raw.reason), ("owner", &raw.owner)] {
@@ -145,12 +171,16 @@ fn exception(
         let complaint = want("a package such as hallmark.sbom", "as reports write it");
         return Err(reader.refuse(at("package"), format!("{package:?}"), complaint));
     }
-    Ok(ExceptionConfig {
-        images: reader.images(&at("images"), &raw.images)?,
-        expires: reader.last_day(at("expires"), &raw.expires, today)?,
-        code: raw.code,
-        package: raw.package,
-        reason: raw.reason,
-        owner: raw.owner,
-    })
+    let images = reader.images(&at("images"), &raw.images)?;
+    let expires = reader.last_day(at("expires"), &raw.expires, today)?;
+    let of = |images| Exception {
+        images,
+        expires,
+        code: raw.code.clone(),
+        package: raw.package.clone(),
+        reason: raw.reason.clone(),
+        owner: raw.owner.clone(),
+        elsewhere: false,
+    };
+    Ok(images.into_iter().map(of).collect())
 }

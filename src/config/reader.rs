@@ -187,14 +187,15 @@ impl Reader<'_> {
         })
     }
 
-    /// The value that a word stands for, where only some words are known.
-    pub(super) fn word<T: Copy + Default>(
+    /// The value that a word stands for, where only some words are known; `unsaid` where none is written.
+    pub(super) fn word<T: Copy>(
         &self,
         key: KeyPath,
         text: Option<&str>,
         words: &[(&str, T)],
+        unsaid: T,
     ) -> Result<T, ConfigError> {
-        let Some(text) = text else { return Ok(T::default()) };
+        let Some(text) = text else { return Ok(unsaid) };
         let known = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
         known.ok_or_else(|| {
             let names: Vec<_> = words.iter().map(|(word, _)| *word).collect();

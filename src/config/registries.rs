@@ -17,11 +17,11 @@ use crate::{reach::is_loopback, source::RegistrySettings};
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct Raw {
-    pub host: String,
-    pub plain_http: Option<bool>,
-    pub ca: Option<String>,
+    host: String,
+    plain_http: Option<bool>,
+    ca: Option<String>,
     #[serde(default)]
-    pub auth_realms: Vec<String>,
+    auth_realms: Vec<String>,
 }
 
 /// What `registries` says; each host once.

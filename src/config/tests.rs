@@ -1,10 +1,18 @@
 //! What is read, what is refused, and that docs/configuration.md says the same.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
+use jiff::SignedDuration;
 use serde::Deserialize;
 
-use super::*;
+use super::{limits::table as limits_table, *};
+use crate::{
+    compare::{Allowance, AllowedClass},
+    engine::{EngineChoice, Mirror, SharedBuilder},
+    gate::Tags,
+    rebuild::plan::StepNetwork,
+    verify::{AllowRule, AttestedOptions, OnMismatch, Uncounted, When},
+};
 
 /// A folder with what the examples name, and the example itself as `hallmark.yaml`.
 fn folder(text: &str) -> tempfile::TempDir {
@@ -86,32 +94,37 @@ fn reads_every_section() {
         PolicySelection { preset: "reproducible", bundles: Vec::new() }
     );
     assert_eq!(config.policy.settings.get("rebuild"), Some(&serde_json::json!({"minLevel": 4})));
-    let expires = config.policy.exceptions.first().map(|exception| exception.expires);
+    let expires = config.policy.exceptions.first().and_then(|entry| Some(entry.first()?.expires));
     assert_eq!(expires, Some(jiff::civil::date(2027, 1, 31)));
-    let rebuild = RebuildConfig {
-        when: RebuildWhen::Always,
-        engine: EngineConfig::Docker,
-        daemon: Daemon::Shared,
-        on_mismatch: OnMismatch::Report,
-        network: StepNetwork::Recorded,
-        frontends: [format!("sha256:{}", "a".repeat(64)).parse().expect("a digest")].into(),
-        private_sources: vec!["git.example".to_owned()],
-        mirrors: vec![Mirror {
-            registry: "docker.io".to_owned(),
-            at: "mirror.example:5000/hub".to_owned(),
-        }],
-        address: None,
-        attested: AttestedConfig { accept: true, max_age: Duration::from_secs(24 * 60 * 60) },
-        allow: vec![AllowConfig {
+    let rebuild = config.rebuild;
+    assert_eq!((rebuild.when, rebuild.engine), (When::Always, EngineChoice::Docker));
+    assert_eq!((rebuild.network, rebuild.on_mismatch), (StepNetwork::Recorded, OnMismatch::Accept));
+    assert_eq!(rebuild.uncounted, Uncounted::Skip, "a file asks for no such build");
+    let frontend = format!("sha256:{}", "a".repeat(64)).parse().expect("a digest");
+    assert_eq!(rebuild.frontends, [frontend].into());
+    let attested = AttestedOptions { accept: true, max_age: SignedDuration::from_hours(24) };
+    assert_eq!(rebuild.attested, attested);
+    let allow = AllowRule {
+        images: vec!["**".parse().expect("a pattern")],
+        allowance: Allowance {
             class: AllowedClass::Host,
-            paths: vec!["/etc/hostname".parse().expect("a path")],
-            images: vec!["**".parse().expect("a pattern")],
+            pattern: "/etc/hostname".parse().expect("a path"),
             reason: "known".to_owned(),
             owner: "team".to_owned(),
             expires: jiff::civil::date(2027, 1, 31),
-        }],
+        },
     };
-    assert_eq!(config.rebuild, rebuild);
+    assert_eq!(rebuild.allow, [allow]);
+    let engine = rebuild.settings;
+    assert_eq!(engine.shared_builder, SharedBuilder::Allowed);
+    assert_eq!(engine.private_sources, ["git.example"]);
+    let (registry, at) = ("docker.io".to_owned(), "mirror.example:5000/hub".to_owned());
+    assert_eq!(engine.mirrors, [Mirror { registry, at }]);
+    assert_eq!(engine.address, None);
+    assert_eq!(engine.plain_http, ["127.0.0.1:5000"]);
+    assert_eq!(engine.listed, ["registry.example:5000", "127.0.0.1:5000"]);
+    let own_ca = ("registry.example:5000".to_owned(), folder.path().join("ca.pem"));
+    assert_eq!(engine.certificate_authorities, [own_ca]);
     assert_eq!(config.limits.attempts, 2);
     let gate = config.gate.expect("gate");
     assert_eq!(gate.listen.to_string(), "[::]:9443");
@@ -125,7 +138,8 @@ fn without_a_file_nobody_is_trusted() {
         let config = config.expect("valid");
         assert!(config.trust.signers().is_empty() && config.trust.rules().is_empty());
         assert_eq!(config.policy.selection, PolicySelection::default());
-        assert_eq!(config.rebuild.when, RebuildWhen::Policy);
+        assert_eq!(config.rebuild.when, When::PolicyAsks);
+        assert_eq!(config.rebuild.attested.max_age, SignedDuration::from_hours(90 * 24));
         assert_eq!(config.limits, Limits::default());
         assert!(config.gate.is_none());
     }
@@ -331,10 +345,8 @@ fn the_configuration_in_deploy_is_valid() {
     let local = file.replace("/tls/tls.crt", "ca.pem").replace("/tls/tls.key", "tls.key");
     let config = load(&local).expect("valid");
     let gate = config.gate.expect("gate");
-    let settings = gate.settings(&config.limits);
-    assert_eq!((settings.budget, settings.tags), (Duration::from_secs(9), Tags::Deny));
-    assert_eq!(settings.review_bytes, config.limits.review_bytes);
-    assert!(settings.namespaces_exempt.is_empty());
+    assert_eq!((gate.budget, gate.tags), (Duration::from_secs(9), Tags::Deny));
+    assert!(gate.namespaces_exempt.is_empty());
 }
 
 #[test]
@@ -605,6 +617,7 @@ fn h34_trusted_sources_say_whose_history_counts() {
     let base = "images: [\"r.example/a\"], repository: \"https://g.example/a.git\"";
     let config = with(&format!("{base}, branches: [main], tags: [v1]")).expect("valid");
     let [source] = config.trust.sources() else { panic!("one") };
+    assert_eq!(config.rebuild.settings.private_sources, ["g.example"], "it may be anywhere");
     assert_eq!(source.references, ["refs/heads/main", "refs/tags/v1"]);
     assert_eq!(source.dockerfile, "Dockerfile");
     let folder = with(&format!("{base}, branches: [main], downloads: [\"https://f.example/a/\"]"));

@@ -41,7 +41,7 @@ fn what_can_be_said_is_said_and_read_again() {
     assert_eq!(imported.left_out, []);
     let yaml = imported.yaml.unwrap();
     let config =
-        valid::config(Path::new("hallmark.yaml"), &yaml, &Surroundings::default()).unwrap();
+        file::config(Path::new("hallmark.yaml"), &yaml, &Surroundings::default()).unwrap();
     let names: Vec<&str> = config.trust.signers().keys().map(String::as_str).collect();
     assert_eq!(names, ["authority-1", "authority-2-0", "authority-2-1", "the-release"]);
     let [rule] = config.trust.rules() else { panic!("one rule: {yaml}") };
@@ -154,7 +154,7 @@ fn what_the_webhook_refuses_is_refused() {
 /// The rules that a file means: images, how many signers, and whether each is required.
 fn rules(text: &str) -> Vec<(Vec<String>, usize, bool)> {
     let yaml = import(text).unwrap_or_else(|error| panic!("{text}: {error}")).yaml.unwrap();
-    let config = valid::config(Path::new("hallmark.yaml"), &yaml, &Surroundings::default());
+    let config = file::config(Path::new("hallmark.yaml"), &yaml, &Surroundings::default());
     let rules = config.unwrap().trust.rules().to_vec();
     let images = |rule: &crate::trust::Rule| rule.images.iter().map(ToString::to_string).collect();
     let required = |rule: &crate::trust::Rule| rule.force == crate::trust::Force::Require;

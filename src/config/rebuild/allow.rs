@@ -7,12 +7,13 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{
-    compare::{AllowedClass, PathPattern},
+    compare::{Allowance, AllowedClass, PathPattern},
     config::{
-        AllowConfig, ConfigError, KeyPath,
+        ConfigError, KeyPath,
         error::key,
         reader::{Reader, today, want},
     },
+    verify::AllowRule,
 };
 
 /// Most entries, and most paths of one of them: each difference is held against every pattern.
@@ -22,23 +23,24 @@ const MAX_ENTRIES: usize = 100;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct Raw {
-    pub class: String,
-    pub paths: Vec<String>,
-    pub images: Option<Vec<String>>,
-    pub reason: String,
-    pub owner: String,
-    pub expires: String,
+    class: String,
+    paths: Vec<String>,
+    images: Option<Vec<String>>,
+    reason: String,
+    owner: String,
+    expires: String,
 }
 
-/// What `rebuild.allow` says.
+/// What `rebuild.allow` says: one rule for each path, since reports name, and count the uses of, each by itself.
 pub(super) fn allow(
     reader: &Reader<'_>,
     raw: &[Raw],
     now: Option<Timestamp>,
-) -> Result<Vec<AllowConfig>, ConfigError> {
+) -> Result<Vec<AllowRule>, ConfigError> {
     bounded(reader, || key!["rebuild", "allow"], raw.len())?;
     let today = today(now);
-    raw.iter().enumerate().map(|(index, raw)| entry(reader, index, raw, today)).collect()
+    let entries = raw.iter().enumerate().map(|(index, raw)| entry(reader, index, raw, today));
+    Ok(entries.collect::<Result<Vec<_>, _>>()?.concat())
 }
 
 fn bounded(
@@ -58,7 +60,7 @@ fn entry(
     index: usize,
     raw: &Raw,
     today: Option<Date>,
-) -> Result<AllowConfig, ConfigError> {
+) -> Result<Vec<AllowRule>, ConfigError> {
     let at = |name: &'static str| key!["rebuild", "allow", index, name];
     let class = class(reader, at("class"), &raw.class)?;
     let images = match &raw.images {
@@ -68,14 +70,20 @@ fn entry(
     for (name, text) in [("reason", &raw.reason), ("owner", &raw.owner)] {
         reader.words(at(name), text)?;
     }
-    Ok(AllowConfig {
-        class,
-        paths: paths(reader, index, raw, class)?,
-        images: reader.images(&at("images"), images)?,
-        reason: raw.reason.clone(),
-        owner: raw.owner.clone(),
-        expires: reader.last_day(at("expires"), &raw.expires, today)?,
-    })
+    let paths = paths(reader, index, raw, class)?;
+    let images = reader.images(&at("images"), images)?;
+    let expires = reader.last_day(at("expires"), &raw.expires, today)?;
+    let rule = |pattern| AllowRule {
+        images: images.clone(),
+        allowance: Allowance {
+            class,
+            pattern,
+            reason: raw.reason.clone(),
+            owner: raw.owner.clone(),
+            expires,
+        },
+    };
+    Ok(paths.into_iter().map(rule).collect())
 }
 
 fn class(reader: &Reader<'_>, at: KeyPath, text: &str) -> Result<AllowedClass, ConfigError> {
@@ -123,7 +131,7 @@ mod tests {
 
     const NOW: &str = "2026-11-25T08:00:00Z";
 
-    fn load(entries: &str) -> Result<Vec<AllowConfig>, String> {
+    fn load(entries: &str) -> Result<Vec<AllowRule>, String> {
         let text = format!("version: 1\nrebuild: {{allow: [{entries}]}}\n");
         let surroundings =
             Surroundings { now: Some(NOW.parse().unwrap()), ..Surroundings::default() };
@@ -136,12 +144,19 @@ mod tests {
 
     #[test]
     fn an_entry_says_what_for_whom_why_and_how_long() {
-        let [entry] = load(GOOD).unwrap().try_into().unwrap();
-        assert_eq!(entry.class, AllowedClass::Cache);
-        assert_eq!(entry.paths, ["/var/log/**".parse().unwrap()]);
-        assert_eq!(entry.images, ["**".parse().unwrap()], "every image, where nothing is said");
-        assert_eq!((entry.reason.as_str(), entry.owner.as_str()), ("a log", "team"));
-        assert_eq!(entry.expires, jiff::civil::date(2026, 12, 31));
+        let [rule] = load(GOOD).unwrap().try_into().unwrap();
+        let allowance = Allowance {
+            class: AllowedClass::Cache,
+            pattern: "/var/log/**".parse().unwrap(),
+            reason: "a log".to_owned(),
+            owner: "team".to_owned(),
+            expires: jiff::civil::date(2026, 12, 31),
+        };
+        // Every image, where nothing is said.
+        assert_eq!(rule, AllowRule { images: vec!["**".parse().unwrap()], allowance });
+        let two = load(&GOOD.replace("/var/log/**", "/a, /b")).unwrap();
+        let paths: Vec<_> = two.iter().map(|rule| rule.allowance.pattern.to_string()).collect();
+        assert_eq!(paths, ["/a", "/b"], "a rule for each path");
         let good = [
             GOOD.replace("reason", "images: [r.example/app], reason"),
             GOOD.replace("/var/log/**", "/var/log/**, '/a b/*'"),

@@ -4,105 +4,166 @@ mod allow;
 
 use std::collections::BTreeSet;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
-    AttestedConfig, ConfigError, Daemon, EngineConfig, OnMismatch, RebuildConfig, RebuildWhen,
+    ConfigError,
     error::key,
     reader::{Reader, canonical, host_is_valid, want},
     units,
 };
 use crate::{
     digest::Digest,
-    engine::{Mirror, grpc::Address},
+    engine::{EngineChoice, EngineSettings, Mirror, SharedBuilder, grpc::Address},
     rebuild::plan::StepNetwork,
     reference::Repository,
+    source::RegistrySettings,
+    trust::TrustRules,
+    verify::{AttestedOptions, OnMismatch, RebuildOptions, Uncounted, When},
 };
+
+/// How old the verdict of another rebuilder may be where nothing is said.
+const VERDICT_AGE: SignedDuration = SignedDuration::from_hours(90 * 24);
 
 /// The section as it is written.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct Raw {
-    pub when: Option<String>,
-    pub engine: Option<String>,
-    pub shared_daemon: Option<bool>,
-    pub twice: Option<bool>,
-    pub network: Option<String>,
+    when: Option<String>,
+    engine: Option<String>,
+    shared_daemon: Option<bool>,
+    twice: Option<bool>,
+    network: Option<String>,
     #[serde(default)]
-    pub frontends: Vec<String>,
+    frontends: Vec<String>,
     #[serde(default)]
-    pub private_sources: Vec<String>,
+    private_sources: Vec<String>,
     #[serde(default)]
-    pub mirrors: Vec<RawMirror>,
-    pub address: Option<String>,
-    pub tls: Option<RawTls>,
+    mirrors: Vec<RawMirror>,
+    address: Option<String>,
+    tls: Option<RawTls>,
     #[serde(default)]
-    pub attested: RawAttested,
+    attested: RawAttested,
     #[serde(default)]
-    pub allow: Vec<allow::Raw>,
+    allow: Vec<allow::Raw>,
 }
 
 /// One mirror as it is written.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct RawMirror {
-    pub registry: String,
-    pub at: String,
+    registry: String,
+    at: String,
 }
 
 /// `rebuild.tls` as it is written.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct RawTls {
-    pub ca: String,
-    pub certificate: String,
-    pub key: String,
+    ca: String,
+    certificate: String,
+    key: String,
 }
 
 /// `rebuild.attested` as it is written.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct RawAttested {
-    pub accept: Option<bool>,
-    pub max_age: Option<String>,
+    accept: Option<bool>,
+    max_age: Option<String>,
 }
 
-/// What `rebuild` says.
+/// What holds where the file says nothing.
+pub(super) fn unsaid() -> RebuildOptions {
+    RebuildOptions {
+        when: When::PolicyAsks,
+        engine: EngineChoice::Auto,
+        network: StepNetwork::None,
+        frontends: BTreeSet::new(),
+        settings: EngineSettings::default(),
+        on_mismatch: OnMismatch::BuildAgain,
+        attested: AttestedOptions { accept: false, max_age: VERDICT_AGE },
+        allow: Vec::new(),
+        // A stranger chooses what such a build runs: it is made for who asks for it, on the command line.
+        uncounted: Uncounted::Skip,
+    }
+}
+
+/// What `rebuild` says, beside the registries and sources that the rest of the file names.
 pub(super) fn rebuild(
     reader: &Reader<'_>,
     raw: &Raw,
+    registries: &[RegistrySettings],
+    trust: &TrustRules,
     now: Option<Timestamp>,
-) -> Result<RebuildConfig, ConfigError> {
+) -> Result<RebuildOptions, ConfigError> {
     let when = [
-        ("policy", RebuildWhen::Policy),
-        ("always", RebuildWhen::Always),
-        ("never", RebuildWhen::Never),
+        ("policy", When::PolicyAsks),
+        ("always", When::Always),
+        ("never", When::Never("rebuild.when: never")),
     ];
     let engine = [
-        ("auto", EngineConfig::Auto),
-        ("docker", EngineConfig::Docker),
-        ("buildkitd", EngineConfig::Buildkitd),
-        ("buildah", EngineConfig::Buildah),
+        ("auto", EngineChoice::Auto),
+        ("docker", EngineChoice::Docker),
+        ("buildkitd", EngineChoice::Buildkitd),
+        ("buildah", EngineChoice::Buildah),
     ];
     let network = [("none", StepNetwork::None), ("recorded", StepNetwork::Recorded)];
     nothing_idle(reader, raw)?;
-    Ok(RebuildConfig {
-        when: reader.word(key!["rebuild", "when"], raw.when.as_deref(), &when)?,
-        engine: reader.word(key!["rebuild", "engine"], raw.engine.as_deref(), &engine)?,
-        daemon: if raw.shared_daemon == Some(true) { Daemon::Shared } else { Daemon::Ephemeral },
+    let unsaid = unsaid();
+    Ok(RebuildOptions {
+        when: reader.word(key!["rebuild", "when"], raw.when.as_deref(), &when, unsaid.when)?,
+        engine: reader.word(
+            key!["rebuild", "engine"],
+            raw.engine.as_deref(),
+            &engine,
+            unsaid.engine,
+        )?,
+        network: reader.word(
+            key!["rebuild", "network"],
+            raw.network.as_deref(),
+            &network,
+            unsaid.network,
+        )?,
+        frontends: frontends(reader, &raw.frontends)?,
+        settings: settings(reader, raw, registries, trust)?,
         on_mismatch: match raw.twice {
-            Some(false) => OnMismatch::Report,
+            Some(false) => OnMismatch::Accept,
             _ => OnMismatch::BuildAgain,
         },
-        network: reader.word(key!["rebuild", "network"], raw.network.as_deref(), &network)?,
-        frontends: frontends(reader, &raw.frontends)?,
-        private_sources: private_sources(reader, &raw.private_sources)?,
-        mirrors: mirrors(reader, &raw.mirrors)?,
-        address: address(reader, raw)?,
-        attested: attested(reader, &raw.attested)?,
+        attested: attested(reader, &raw.attested, unsaid.attested)?,
         allow: allow::allow(reader, &raw.allow, now)?,
+        uncounted: unsaid.uncounted,
+    })
+}
+
+/// How the engine reaches what a rebuild takes.
+fn settings(
+    reader: &Reader<'_>,
+    raw: &Raw,
+    registries: &[RegistrySettings],
+    trust: &TrustRules,
+) -> Result<EngineSettings, ConfigError> {
+    let mut private_sources = private_sources(reader, &raw.private_sources)?;
+    // Whoever trusts a repository by name lets it lie in a private network.
+    let host = |url: &str| Some(url::Url::parse(url).ok()?.host_str()?.to_owned());
+    private_sources.extend(trust.sources().iter().filter_map(|source| host(&source.repository)));
+    let plain = registries.iter().filter(|registry| registry.plain_http);
+    let own_ca = registries.iter().filter_map(|r| Some((r.host.clone(), r.ca.clone()?)));
+    Ok(EngineSettings {
+        plain_http: plain.map(|registry| registry.host.clone()).collect(),
+        listed: registries.iter().map(|registry| registry.host.clone()).collect(),
+        certificate_authorities: own_ca.collect(),
+        private_sources,
+        mirrors: mirrors(reader, &raw.mirrors)?,
+        shared_builder: match raw.shared_daemon {
+            Some(true) => SharedBuilder::Allowed,
+            _ => SharedBuilder::Refused,
+        },
+        address: address(reader, raw)?,
+        ..EngineSettings::default()
     })
 }
 
@@ -208,17 +269,21 @@ fn address(reader: &Reader<'_>, raw: &Raw) -> Result<Option<Address>, ConfigErro
     }
 }
 
-fn attested(reader: &Reader<'_>, raw: &RawAttested) -> Result<AttestedConfig, ConfigError> {
-    let default = AttestedConfig::default();
+fn attested(
+    reader: &Reader<'_>,
+    raw: &RawAttested,
+    unsaid: AttestedOptions,
+) -> Result<AttestedOptions, ConfigError> {
     let max_age = match &raw.max_age {
-        None => default.max_age,
-        Some(text) => units::duration(text).ok_or_else(|| {
-            reader.refuse(
-                key!["rebuild", "attested", "maxAge"],
-                text,
-                want(units::DURATION, "90 days are 2160h"),
-            )
-        })?,
+        None => unsaid.max_age,
+        Some(text) => {
+            let age = units::duration(text).ok_or_else(|| {
+                let complaint = want(units::DURATION, "90 days are 2160h");
+                reader.refuse(key!["rebuild", "attested", "maxAge"], text, complaint)
+            })?;
+            // A time that does not fit is longer than any verdict is old.
+            SignedDuration::try_from(age).unwrap_or(SignedDuration::MAX)
+        }
     };
-    Ok(AttestedConfig { accept: raw.accept.unwrap_or(default.accept), max_age })
+    Ok(AttestedOptions { accept: raw.accept.unwrap_or(unsaid.accept), max_age })
 }

@@ -19,14 +19,14 @@ use crate::{
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct Raw {
-    pub images: Vec<String>,
-    pub signer: String,
-    pub verifier: String,
+    images: Vec<String>,
+    signer: String,
+    verifier: String,
     #[serde(default)]
-    pub levels: Vec<String>,
+    levels: Vec<String>,
     #[serde(default)]
-    pub policies: Vec<String>,
-    pub max_age: String,
+    policies: Vec<String>,
+    max_age: String,
 }
 
 /// What `trust.delegates` says.

@@ -23,18 +23,18 @@ use crate::{
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct Raw {
-    pub issuer: Option<String>,
-    pub issuer_pattern: Option<String>,
+    issuer: Option<String>,
+    issuer_pattern: Option<String>,
     #[serde(rename = "unsafe_anyIssuer")]
-    pub unsafe_any_issuer: Option<bool>,
-    pub identity: Option<String>,
-    pub identity_pattern: Option<String>,
+    unsafe_any_issuer: Option<bool>,
+    identity: Option<String>,
+    identity_pattern: Option<String>,
     #[serde(rename = "unsafe_anyIdentity")]
-    pub unsafe_any_identity: Option<bool>,
-    pub root: String,
-    pub logs: Option<usize>,
-    pub times: Option<usize>,
-    pub no_ct_log: Option<String>,
+    unsafe_any_identity: Option<bool>,
+    root: String,
+    logs: Option<usize>,
+    times: Option<usize>,
+    no_ct_log: Option<String>,
 }
 
 /// Most logs or sources of time that can be asked for.
@@ -77,7 +77,8 @@ pub(super) fn signer(
         logs => count("logs", logs.unwrap_or(1), usize::from(root.has_logs()))?,
     };
     let words = [("refuse", NoCtLog::Refuse), ("allow", NoCtLog::Allow)];
-    let no_ct_log = reader.word(at("noCtLog"), raw.no_ct_log.as_deref(), &words)?;
+    let no_ct_log =
+        reader.word(at("noCtLog"), raw.no_ct_log.as_deref(), &words, NoCtLog::default())?;
     if no_ct_log == NoCtLog::Refuse && !root.has_ct_logs() {
         let help = "write noCtLog: allow if this instance is known to have none";
         let expected = "a root with certificate transparency logs";

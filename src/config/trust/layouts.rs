@@ -23,12 +23,12 @@ use crate::{
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct Raw {
-    pub name: String,
-    pub images: Vec<String>,
-    pub layout: String,
-    pub keys: Vec<String>,
+    name: String,
+    images: Vec<String>,
+    layout: String,
+    keys: Vec<String>,
     #[serde(rename = "unsafe_skipInspections")]
-    pub unsafe_skip_inspections: Option<bool>,
+    unsafe_skip_inspections: Option<bool>,
 }
 
 /// What `trust.layouts` says.

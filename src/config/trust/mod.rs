@@ -29,22 +29,22 @@ use crate::{
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct Raw {
     #[serde(default)]
-    pub signers: Vec<signers::Raw>,
+    signers: Vec<signers::Raw>,
     #[serde(default)]
-    pub rules: Vec<rules::Raw>,
+    rules: Vec<rules::Raw>,
     #[serde(default)]
-    pub layouts: Vec<layouts::Raw>,
+    layouts: Vec<layouts::Raw>,
     #[serde(default)]
-    pub delegates: Vec<delegates::Raw>,
-    pub unmatched: Option<String>,
-    pub unmatched_layouts: Option<String>,
+    delegates: Vec<delegates::Raw>,
+    unmatched: Option<String>,
+    unmatched_layouts: Option<String>,
     #[serde(default)]
-    pub sources: Vec<sources::Raw>,
+    sources: Vec<sources::Raw>,
     #[serde(default)]
-    pub roots: Vec<roots::Raw>,
-    pub root_folder: Option<String>,
-    pub warn_root_age: Option<String>,
-    pub max_root_age: Option<String>,
+    roots: Vec<roots::Raw>,
+    root_folder: Option<String>,
+    warn_root_age: Option<String>,
+    max_root_age: Option<String>,
 }
 
 /// What `trust` says.
@@ -69,11 +69,16 @@ pub(super) fn trust(
 /// Whether rules and layouts have to speak about every image; layouts as rules, unless they have a word of their own.
 fn unmatched(reader: &Reader<'_>, raw: &Raw) -> Result<Unmatched, ConfigError> {
     let words = [("report", OnUnmatched::Report), ("deny", OnUnmatched::Deny)];
-    let rules = reader.word(key!["trust", "unmatched"], raw.unmatched.as_deref(), &words)?;
+    let rules = reader.word(
+        key!["trust", "unmatched"],
+        raw.unmatched.as_deref(),
+        &words,
+        OnUnmatched::default(),
+    )?;
     let at = || key!["trust", "unmatchedLayouts"];
     let layouts = match raw.unmatched_layouts.as_deref() {
         None => rules,
-        text => reader.word(at(), text, &words)?,
+        text => reader.word(at(), text, &words, rules)?,
     };
     if raw.unmatched_layouts.is_some() && layouts == OnUnmatched::Deny && raw.layouts.is_empty() {
         let help = "every image would be denied; add a layout, or leave this out";

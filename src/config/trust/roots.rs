@@ -38,24 +38,24 @@ use crate::{
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct Raw {
-    pub name: String,
-    pub ca: Option<String>,
-    pub intermediates: Option<String>,
+    name: String,
+    ca: Option<String>,
+    intermediates: Option<String>,
     #[serde(default)]
-    pub log_keys: Vec<String>,
+    log_keys: Vec<String>,
     #[serde(default)]
-    pub ct_log_keys: Vec<String>,
+    ct_log_keys: Vec<String>,
     #[serde(default)]
-    pub timestamp_authorities: Vec<String>,
-    pub tuf: Option<RawTuf>,
+    timestamp_authorities: Vec<String>,
+    tuf: Option<RawTuf>,
 }
 
 /// `tuf` of a root as it is written.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct RawTuf {
-    pub url: String,
-    pub root: String,
+    url: String,
+    root: String,
 }
 
 /// What is around a configuration: only the command line knows.

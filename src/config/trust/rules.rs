@@ -19,11 +19,11 @@ use crate::{
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct Raw {
-    pub images: Vec<String>,
-    pub predicates: Vec<String>,
-    pub signers: Vec<String>,
-    pub threshold: Option<usize>,
-    pub required: Option<bool>,
+    images: Vec<String>,
+    predicates: Vec<String>,
+    signers: Vec<String>,
+    threshold: Option<usize>,
+    required: Option<bool>,
 }
 
 /// What `trust.rules` says.

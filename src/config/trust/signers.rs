@@ -25,14 +25,14 @@ use crate::{
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct Raw {
-    pub name: String,
-    pub key: Option<String>,
-    pub root: Option<String>,
-    pub logs: Option<usize>,
-    pub times: Option<usize>,
-    pub valid_from: Option<String>,
-    pub valid_until: Option<String>,
-    pub keyless: Option<keyless::Raw>,
+    name: String,
+    key: Option<String>,
+    root: Option<String>,
+    logs: Option<usize>,
+    times: Option<usize>,
+    valid_from: Option<String>,
+    valid_until: Option<String>,
+    keyless: Option<keyless::Raw>,
 }
 
 /// What `trust.signers` says, by name.

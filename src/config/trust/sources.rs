@@ -18,23 +18,23 @@ use crate::{
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct Raw {
-    pub images: Vec<String>,
-    pub repository: String,
+    images: Vec<String>,
+    repository: String,
     #[serde(default)]
-    pub branches: Vec<String>,
+    branches: Vec<String>,
     #[serde(default)]
-    pub tags: Vec<String>,
-    pub folder: Option<String>,
-    pub dockerfile: Option<String>,
-    pub target: Option<String>,
+    tags: Vec<String>,
+    folder: Option<String>,
+    dockerfile: Option<String>,
+    target: Option<String>,
     #[serde(default)]
-    pub build_args: Vec<String>,
+    build_args: Vec<String>,
     #[serde(default)]
-    pub bases: Vec<String>,
+    bases: Vec<String>,
     #[serde(default)]
-    pub frontends: Vec<String>,
+    frontends: Vec<String>,
     #[serde(default)]
-    pub downloads: Vec<String>,
+    downloads: Vec<String>,
 }
 
 /// What `trust.sources` says.
