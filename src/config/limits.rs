@@ -1,4 +1,4 @@
-//! The `limits` section: every field of [`Limits`] under its camelCase name.
+//! `limits`: every row of [`Limits::TABLE`] under its name there, in camel case.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -11,7 +11,10 @@ use super::{
     reader::{Reader, want},
     units,
 };
-use crate::{limits::Limits, policy::nearest::did_you_mean};
+use crate::{
+    limits::{Limit, Limits, Unit},
+    policy::nearest::did_you_mean,
+};
 
 /// The section as it is written: names and values of any kind.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -24,240 +27,108 @@ pub(super) fn limits(reader: &Reader<'_>, raw: &Raw) -> Result<Limits, ConfigErr
     let mut limits = Limits::default();
     for (name, value) in &raw.0 {
         let name = name.as_str().unwrap_or("(a key that is no text)");
-        set(&mut limits, name, value).map_err(|refused| {
+        let Some(limit) = Limits::TABLE.iter().find(|limit| self::name(limit) == name) else {
+            let known: Vec<_> = Limits::TABLE.iter().map(self::name).collect();
+            let question = did_you_mean(name, known.iter().map(String::as_str));
+            let help = format!("{question}docs/configuration.md lists every limit");
+            return Err(reader.refuse(
+                key!["limits", name],
+                name,
+                want("the name of a limit", help),
+            ));
+        };
+        set(&mut limits, limit, value).map_err(|expected| {
             let found = match yaml_serde::to_string(value) {
                 Ok(text) => text.trim_end().to_owned(),
                 Err(_) => "something else".to_owned(),
             };
-            match refused {
-                Refused::Expected(expected) => {
-                    let complaint = want(expected, "leave the key out for the default");
-                    reader.refuse(key!["limits", name], found, complaint)
-                }
-                Refused::Unknown => {
-                    let known = table(&Limits::default());
-                    let known: Vec<_> = known.iter().map(|(name, _)| *name).collect();
-                    let question = did_you_mean(name, known.into_iter());
-                    let help = format!("{question}docs/configuration.md lists every limit");
-                    reader.refuse(key!["limits", name], name, want("the name of a limit", help))
-                }
-            }
+            let complaint = want(expected, "leave the key out for the default");
+            reader.refuse(key!["limits", name], found, complaint)
         })?;
     }
     Ok(limits)
 }
 
-/// A kind of limit: how it is written and read.
-trait Bound: Sized {
-    const EXPECTED: &'static str;
-    fn read(value: &yaml_serde::Value) -> Option<Self>;
-    fn show(&self) -> String;
+/// Name of a limit below `limits`.
+fn name(limit: &Limit) -> String {
+    limit.key().trim_start_matches("limits.").to_owned()
 }
 
-/// Bytes in a field that is a `usize` or `u64`; the type of the field does not say what it counts, the table does.
-struct Bytes(u64);
-/// A count above 0.
-struct Count(u64);
-/// A time.
-struct Time(Duration);
+/// Sets a limit, or says what is expected of it.
+fn set(limits: &mut Limits, limit: &Limit, value: &yaml_serde::Value) -> Result<(), String> {
+    let amount = read(limit.unit, value).ok_or_else(|| match limit.unit {
+        Unit::Bytes => units::BYTES.to_owned(),
+        Unit::Count => "a whole number above 0".to_owned(),
+        Unit::Time => units::DURATION.to_owned(),
+    })?;
+    let (least, most) = limit.range;
+    let range = |_| format!("from {} to {}", show(limit.unit, least), show(limit.unit, most));
+    limit.put(limits, amount).map_err(range)
+}
 
-impl Bound for Bytes {
-    const EXPECTED: &'static str = units::BYTES;
-    fn read(value: &yaml_serde::Value) -> Option<Self> {
-        match value {
-            yaml_serde::Value::Number(number) => number.as_u64().filter(|n| *n > 0).map(Self),
-            yaml_serde::Value::String(text) => units::bytes(text).map(Self),
-            _ => None,
+/// An amount above 0 in its unit.
+fn read(unit: Unit, value: &yaml_serde::Value) -> Option<u64> {
+    let amount = match (unit, value) {
+        (Unit::Bytes, yaml_serde::Value::String(text)) => units::bytes(text),
+        (Unit::Bytes | Unit::Count, number) => number.as_u64(),
+        (Unit::Time, text) => {
+            text.as_str().and_then(units::duration).and_then(|time| time.as_millis().try_into().ok())
         }
-    }
-    fn show(&self) -> String {
-        units::show_bytes(self.0)
-    }
-}
-
-impl Bound for Count {
-    const EXPECTED: &'static str = "a whole number above 0";
-    fn read(value: &yaml_serde::Value) -> Option<Self> {
-        value.as_u64().filter(|n| *n > 0).map(Self)
-    }
-    fn show(&self) -> String {
-        self.0.to_string()
-    }
-}
-
-impl Bound for Time {
-    const EXPECTED: &'static str = units::DURATION;
-    fn read(value: &yaml_serde::Value) -> Option<Self> {
-        value.as_str().and_then(units::duration).map(Self)
-    }
-    fn show(&self) -> String {
-        units::show_duration(self.0)
-    }
-}
-
-/// A number that becomes a field of another width, or nothing where it does not fit.
-fn fit<T: TryFrom<u64>>(number: u64) -> Option<T> {
-    T::try_from(number).ok()
-}
-
-impl Bytes {
-    fn into_field<T: TryFrom<u64>>(self) -> Option<T> {
-        fit(self.0)
-    }
-    fn of(field: impl TryInto<u64>) -> Self {
-        Self(field.try_into().unwrap_or(u64::MAX))
-    }
-}
-impl Count {
-    fn into_field<T: TryFrom<u64>>(self) -> Option<T> {
-        fit(self.0)
-    }
-    fn of(field: impl TryInto<u64>) -> Self {
-        Self(field.try_into().unwrap_or(u64::MAX))
-    }
-}
-impl Time {
-    fn into_field(self) -> Option<Duration> {
-        Some(self.0)
-    }
-    fn of(field: Duration) -> Self {
-        Self(field)
-    }
-}
-
-/// Why one limit was not set.
-#[derive(Debug, PartialEq, Eq)]
-enum Refused {
-    /// There is no such limit.
-    Unknown,
-    /// The value is of another kind; this is what is read.
-    Expected(&'static str),
-}
-
-macro_rules! bounds {
-    ($($name:literal => $field:ident: $kind:ident,)*) => {
-        /// Sets the limit `name` to `value`.
-        fn set(
-            limits: &mut Limits,
-            name: &str,
-            value: &yaml_serde::Value,
-        ) -> Result<(), Refused> {
-            match name {
-                $($name => {
-                    limits.$field = $kind::read(value)
-                        .and_then($kind::into_field)
-                        .ok_or(Refused::Expected($kind::EXPECTED))?;
-                })*
-                _ => return Err(Refused::Unknown),
-            }
-            Ok(())
-        }
-
-        /// Name and value of every limit, as they are written in the file.
-        pub fn table(limits: &Limits) -> Vec<(&'static str, String)> {
-            // Without `..`: a field that is missing in the table does not compile.
-            let Limits { $($field),* } = limits;
-            vec![$(($name, $kind::of(*$field).show())),*]
-        }
-
-        /// Every field with its name in the file.
-        #[cfg(test)]
-        const NAMES: &[(&str, &str)] = &[$((stringify!($field), $name)),*];
     };
+    amount.filter(|amount| *amount > 0)
 }
 
-bounds! {
-    "manifestBytes" => manifest_bytes: Bytes,
-    "configBytes" => config_bytes: Bytes,
-    "attestationBytes" => attestation_bytes: Bytes,
-    "imageDocumentBytes" => image_document_bytes: Bytes,
-    "processEvidenceBytes" => process_evidence_bytes: Bytes,
-    "jsonValues" => json_values: Count,
-    "attestationValues" => attestation_values: Count,
-    "attestations" => attestations: Count,
-    "signatureChecks" => signature_checks: Count,
-    "indexManifests" => index_manifests: Count,
-    "indexDepth" => index_depth: Count,
-    "layers" => layers: Count,
-    "layerBytes" => layer_bytes: Bytes,
-    "imageBytes" => image_bytes: Bytes,
-    "processTreeBytes" => process_tree_bytes: Bytes,
-    "processLayerBytes" => process_layer_bytes: Bytes,
-    "layerInflatedBytes" => layer_inflated_bytes: Bytes,
-    "inflateRatio" => inflate_ratio: Count,
-    "inflateFreeBytes" => inflate_free_bytes: Bytes,
-    "tarEntries" => tar_entries: Count,
-    "tarPathBytes" => tar_path_bytes: Bytes,
-    "tarPaxBytes" => tar_pax_bytes: Bytes,
-    "fileBytes" => file_bytes: Bytes,
-    "rootfsBytes" => rootfs_bytes: Bytes,
-    "subjects" => subjects: Count,
-    "subjectDigests" => subject_digests: Count,
-    "signatures" => signatures: Count,
-    "certificates" => certificates: Count,
-    "logEntries" => log_entries: Count,
-    "timestamps" => timestamps: Count,
-    "layoutSteps" => layout_steps: Count,
-    "layoutKeys" => layout_keys: Count,
-    "layoutRules" => layout_rules: Count,
-    "layoutLinks" => layout_links: Count,
-    "layoutDepth" => layout_depth: Count,
-    "linkArtifacts" => link_artifacts: Count,
-    "trustedRootBytes" => trusted_root_bytes: Bytes,
-    "packages" => packages: Count,
-    "differences" => differences: Count,
-    "explainBytes" => explain_bytes: Bytes,
-    "request" => request: Time,
-    "stall" => stall: Time,
-    "attempts" => attempts: Count,
-    "pages" => pages: Count,
-    "policy" => policy: Time,
-    "policyBytes" => policy_bytes: Bytes,
-    "rebuild" => rebuild: Time,
-    "rebuildDiskBytes" => rebuild_disk_bytes: Bytes,
-    "rebuildMemoryBytes" => rebuild_memory_bytes: Bytes,
-    "rebuildProcesses" => rebuild_processes: Count,
-    "logBytes" => log_bytes: Bytes,
-    "signing" => signing: Time,
-    "reviewBytes" => review_bytes: Bytes,
+/// An amount as the file has it.
+fn show(unit: Unit, amount: u64) -> String {
+    match unit {
+        Unit::Bytes => units::show_bytes(amount),
+        Unit::Count => amount.to_string(),
+        Unit::Time => units::show_duration(Duration::from_millis(amount)),
+    }
+}
+
+/// Key, default and most of every limit as the file has them; the most where the row itself says it.
+#[cfg(test)]
+pub(super) fn table() -> Vec<(String, String, Option<String>)> {
+    let row = |limit: &Limit| {
+        let most = limit.own_range.then(|| show(limit.unit, limit.range.1));
+        (name(limit), show(limit.unit, limit.of(&Limits::default())), most)
+    };
+    Limits::TABLE.iter().map(row).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn yaml(text: &str) -> yaml_serde::Value {
+        yaml_serde::from_str(text).expect("YAML")
+    }
+
     #[test]
     fn every_limit_reads_back_what_it_shows_and_refuses_nonsense() {
         let defaults = Limits::default();
-        for (name, shown) in table(&defaults) {
+        for limit in Limits::TABLE {
+            let shown = show(limit.unit, limit.of(&defaults));
             let mut limits = Limits::default();
-            let value: yaml_serde::Value = yaml_serde::from_str(&shown).expect("a scalar");
-            assert_eq!(set(&mut limits, name, &value), Ok(()), "{name}: {shown}");
-            assert_eq!(limits, defaults, "{name}");
-            for nonsense in ["0", "-1", "[]", "null", "soon", "true"] {
-                let value: yaml_serde::Value = yaml_serde::from_str(nonsense).expect("YAML");
-                assert!(
-                    matches!(set(&mut limits, name, &value), Err(Refused::Expected(_))),
-                    "{name}: {nonsense}"
-                );
+            assert_eq!(set(&mut limits, limit, &yaml(&shown)), Ok(()), "{}: {shown}", limit.field);
+            assert_eq!(limits, defaults, "{}", limit.field);
+            for nonsense in ["0", "-1", "[]", "null", "soon", "true", "0s", "1us", "0B"] {
+                let refused = set(&mut limits, limit, &yaml(nonsense));
+                assert!(refused.is_err(), "{}: {nonsense}", limit.field);
             }
-            assert_eq!(limits, defaults, "{name}: a refused value changed it");
+            assert_eq!(limits, defaults, "{}: a refused value changed it", limit.field);
         }
     }
 
     #[test]
-    fn messages_name_a_limit_as_the_file_does() {
-        for (field, name) in NAMES {
-            assert_eq!(crate::limits::key(field), format!("limits.{name}"));
-        }
-    }
-
-    #[test]
-    fn a_value_lands_in_its_own_field() {
+    fn a_value_lands_in_its_own_field_and_in_its_range() {
+        let find = |name: &str| {
+            Limits::TABLE.iter().find(|limit| self::name(limit) == name).expect("a limit")
+        };
         let mut limits = Limits::default();
         for (name, text) in [("layerBytes", "1GiB"), ("rebuild", "5m"), ("attempts", "2")] {
-            let value = yaml_serde::from_str(text).expect("YAML");
-            set(&mut limits, name, &value).expect(name);
+            set(&mut limits, find(name), &yaml(text)).expect(name);
         }
         let want = Limits {
             layer_bytes: 1 << 30,
@@ -266,8 +137,17 @@ mod tests {
             ..Limits::default()
         };
         assert_eq!(limits, want);
-        let too_wide = yaml_serde::from_str("4294967296").expect("YAML");
-        assert!(set(&mut limits, "attempts", &too_wide).is_err(), "does not fit in 32 bits");
-        assert_eq!(set(&mut limits, "layerbytes", &too_wide), Err(Refused::Unknown));
+        let beyond = [
+            ("attempts", "101", "from 1 to 100"),
+            ("indexDepth", "65", "from 1 to 64"),
+            ("layers", "4294967296", "from 1 to 4294967295"),
+            ("layerBytes", "1048577TiB", "from 1B to 1048576TiB"),
+            ("rebuild", "721h", "from 1ms to 720h"),
+        ];
+        for (name, text, expected) in beyond {
+            let refused = set(&mut limits, find(name), &yaml(text));
+            assert_eq!(refused, Err(expected.to_owned()), "{name}: {text}");
+        }
+        assert_eq!(limits, want);
     }
 }
