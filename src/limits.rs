@@ -312,7 +312,12 @@ mod tests {
                 [(least - 1, false), (least, true), (most, true), (most + 1, false)]
             {
                 let mut limits = Limits::default();
-                assert_eq!(limit.put(&mut limits, amount).is_ok(), fits, "{} {amount}", limit.field);
+                assert_eq!(
+                    limit.put(&mut limits, amount).is_ok(),
+                    fits,
+                    "{} {amount}",
+                    limit.field
+                );
                 let left = if fits { amount } else { limit.of(&defaults) };
                 assert_eq!(limit.of(&limits), left, "{}", limit.field);
                 let others = Limits::TABLE.iter().filter(|other| other.field != limit.field);

@@ -86,7 +86,7 @@ pub enum Command {
     Diff(Diff),
     /// Sign an image, or a statement about it, and store the signature beside it
     Sign(Box<Sign>),
-    /// Make a build manifest and put it into an image
+    /// Make a build manifest and put it into an image; check provenance in a file
     #[command(subcommand)]
     Provenance(Provenance),
     /// Work with policies
@@ -121,7 +121,9 @@ impl Command {
             Self::Diff(Diff { output: DiffFormat::Json, .. }) => Format::Json,
             Self::Diff(_)
             | Self::Materials(_)
-            | Self::Provenance(Provenance::Create(_) | Provenance::Embed(_))
+            | Self::Provenance(
+                Provenance::Create(_) | Provenance::Embed(_) | Provenance::Check(_),
+            )
             | Self::Policy(_)
             | Self::Trust(Trust::Update(_) | Trust::Import { .. })
             | Self::Init(_)
@@ -269,6 +271,14 @@ pub struct Vouch {
     /// Public key (PEM file) that may vouch for the image; adds a signer for everything, under the file's name
     #[arg(long, help_heading = "Trust", value_name = "FILE")]
     pub key: Vec<PathBuf>,
+    /// Whose certificates.
+    #[command(flatten)]
+    pub certificate: Certificate,
+}
+
+/// Whose keyless signatures count.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Certificate {
     /// Identity in the certificate of a keyless signature: an e-mail address, or the URI of a workflow; adds a signer for
     /// everything, and needs an issuer
     #[arg(
@@ -516,6 +526,77 @@ pub enum Provenance {
     Embed(ProvenanceEmbed),
     /// Sign the statement that embed wrote and store it beside the image: sign --statement under another name
     Attest(Box<ProvenanceAttest>),
+    /// Check provenance in a file: what Google Cloud Build says of an image, or the npm registry of a package
+    Check(Box<ProvenanceCheck>),
+}
+
+/// `hallmark provenance check`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  gcloud artifacts docker images describe IMAGE --show-provenance --format json > described.json\n  hallmark provenance check described.json --digest sha256:… --source https://github.com/acme/app --named-key projects/…/cryptoKeyVersions/1=worker.pem"
+)]
+pub struct ProvenanceCheck {
+    /// What gcloud artifacts docker images describe IMAGE --show-provenance --format json prints, or what the npm registry
+    /// answers for /-/npm/v1/attestations/PACKAGE@VERSION
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// What it has to be about: the image, as sha256:…, or the archive of the package, as sha512:…
+    #[arg(long, value_name = "DIGEST")]
+    pub digest: Digest,
+    /// The repository that it has to be built from; https:// may be left out
+    #[arg(long, value_name = "URL", help_heading = "Expected")]
+    pub source: String,
+    /// The branch
+    #[arg(long, value_name = "NAME", help_heading = "Expected")]
+    pub branch: Option<String>,
+    /// The tag, exactly
+    #[arg(long, value_name = "NAME", help_heading = "Expected")]
+    pub tag: Option<String>,
+    /// The tag as far as it is written: v1.2 is met by v1.2.3
+    #[arg(long, value_name = "NAME", help_heading = "Expected")]
+    pub versioned_tag: Option<String>,
+    /// The builder, with or without a version after @
+    #[arg(long, value_name = "URI", help_heading = "Expected")]
+    pub builder: Option<String>,
+    /// The build type
+    #[arg(long, value_name = "URI", help_heading = "Expected")]
+    pub build_type: Option<String>,
+    /// The file in the repository that told the builder what to do
+    #[arg(long, value_name = "PATH", help_heading = "Expected")]
+    pub entry_point: Option<String>,
+    /// Public key (PEM file) of Google Cloud Build, under the name by which signatures ask for it
+    #[arg(
+        long,
+        help_heading = "Trust",
+        value_name = "NAME=FILE",
+        value_parser = named_key,
+        conflicts_with = "npm_keys"
+    )]
+    pub named_key: Vec<NamedKey>,
+    /// The npm registry's keys, as its TUF repository has them (registry.npmjs.org/keys.json)
+    #[arg(long, help_heading = "Trust", value_name = "FILE")]
+    pub npm_keys: Option<PathBuf>,
+    /// Who built a package.
+    #[command(flatten)]
+    pub certificate: Certificate,
+}
+
+/// A public key and the name by which signatures ask for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedKey {
+    /// The name.
+    pub name: String,
+    /// The PEM file.
+    pub file: PathBuf,
+}
+
+fn named_key(text: &str) -> Result<NamedKey, String> {
+    match text.split_once('=') {
+        Some((name, file)) if !name.is_empty() && !file.is_empty() => {
+            Ok(NamedKey { name: name.to_owned(), file: file.into() })
+        }
+        _ => Err("expected NAME=FILE".to_owned()),
+    }
 }
 
 /// Who signs.

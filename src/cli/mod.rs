@@ -16,6 +16,7 @@ mod log;
 mod manual;
 mod materials;
 mod output;
+mod outside;
 mod policy;
 mod progress;
 mod provenance;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::{
     Answer, Failure,
     args::{Global, Provenance, ProvenanceAttest, ProvenanceCreate, ProvenanceEmbed, split_base},
-    context, output,
+    context, output, outside,
     sign::{self, What},
 };
 use crate::{
@@ -40,6 +40,7 @@ pub async fn run(command: Provenance, global: &Global) -> Result<Answer, Failure
         }
         Provenance::Create(args) => create_manifest(&args, &config).await,
         Provenance::Embed(args) => embed(&args, &config).await,
+        Provenance::Check(args) => outside::check(&args, &config),
     }
 }
 

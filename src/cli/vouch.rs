@@ -6,7 +6,10 @@
 
 use std::{fmt::Display, path::Path, sync::Arc};
 
-use super::{Failure, args::Vouch};
+use super::{
+    Failure,
+    args::{Certificate, Vouch},
+};
 use crate::{
     config::Config,
     limits::Limits,
@@ -29,9 +32,9 @@ pub(super) fn trust(config: &Config, vouch: Option<&Vouch>) -> Result<TrustRules
     for path in &vouch.key {
         added.push(signer(path.display().to_string(), key(path)?)?);
     }
-    if let Some(identity) = identity(vouch)? {
-        let name = identity.subject.to_string();
-        added.push(signer(name, keyless(identity, vouch, config)?)?);
+    if let Some(keyless) = certificate(&vouch.certificate, config)? {
+        let name = keyless.identity.subject.to_string();
+        added.push(signer(name, SignerKeys::keyless(keyless))?);
     }
     let trust = config.trust.clone().extended(added);
     trust.map_err(|e| Failure::usage(format!("a signer of the command line: {e}")))
@@ -66,8 +69,16 @@ fn key(path: &Path) -> Result<SignerKeys, Failure> {
     SignerKeys::new(vec![key]).ok_or_else(|| unusable(&"it holds no key"))
 }
 
-/// The identity that the command line names; `None` where it names nothing of one.
-fn identity(vouch: &Vouch) -> Result<Option<KeylessIdentity>, Failure> {
+/// The keyless signer that the command line names; `None` where it names nothing of one.
+pub(super) fn certificate(
+    named: &Certificate,
+    config: &Config,
+) -> Result<Option<Keyless>, Failure> {
+    identity(named)?.map(|identity| keyless(identity, named, config)).transpose()
+}
+
+/// Its identity.
+fn identity(vouch: &Certificate) -> Result<Option<KeylessIdentity>, Failure> {
     let subject = text(
         "--certificate-identity",
         vouch.certificate_identity.as_deref(),
@@ -130,9 +141,9 @@ fn text(
 
 fn keyless(
     identity: KeylessIdentity,
-    vouch: &Vouch,
+    vouch: &Certificate,
     config: &Config,
-) -> Result<SignerKeys, Failure> {
+) -> Result<Keyless, Failure> {
     let named = vouch.trusted_root.as_deref().unwrap_or(Path::new(DEFAULT_ROOT));
     let root = root(named, config)?;
     let wrong = |why: &str, help: &str| {
@@ -153,7 +164,7 @@ fn keyless(
     };
     let (logs, times) = (usize::from(root.has_logs()), Times::Proven(1));
     let demands = Demands { logs, times, no_ct_log, now: None };
-    Ok(SignerKeys::keyless(Keyless { identity, root, demands }))
+    Ok(Keyless { identity, root, demands })
 }
 
 /// The root that has this name, or that lies in this file.
@@ -195,12 +206,14 @@ mod tests {
         };
         Vouch {
             key: Vec::new(),
-            certificate_identity: word("identity"),
-            certificate_identity_regexp: word("identity-regexp"),
-            certificate_oidc_issuer: word("issuer"),
-            certificate_oidc_issuer_regexp: word("issuer-regexp"),
-            trusted_root: word("root").map(Into::into),
-            no_ct_log: word("no-ct-log").is_some(),
+            certificate: Certificate {
+                certificate_identity: word("identity"),
+                certificate_identity_regexp: word("identity-regexp"),
+                certificate_oidc_issuer: word("issuer"),
+                certificate_oidc_issuer_regexp: word("issuer-regexp"),
+                trusted_root: word("root").map(Into::into),
+                no_ct_log: word("no-ct-log").is_some(),
+            },
         }
     }
 

@@ -71,9 +71,10 @@ fn read(unit: Unit, value: &yaml_serde::Value) -> Option<u64> {
     let amount = match (unit, value) {
         (Unit::Bytes, yaml_serde::Value::String(text)) => units::bytes(text),
         (Unit::Bytes | Unit::Count, number) => number.as_u64(),
-        (Unit::Time, text) => {
-            text.as_str().and_then(units::duration).and_then(|time| time.as_millis().try_into().ok())
-        }
+        (Unit::Time, text) => text
+            .as_str()
+            .and_then(units::duration)
+            .and_then(|time| time.as_millis().try_into().ok()),
     };
     amount.filter(|amount| *amount > 0)
 }

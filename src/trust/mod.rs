@@ -17,6 +17,7 @@ pub mod key;
 pub mod keyring;
 pub mod layout;
 pub mod npm;
+pub mod outside;
 pub mod pattern;
 pub mod predicate;
 pub mod quorum;

@@ -40,8 +40,7 @@ fn what_can_be_said_is_said_and_read_again() {
     let imported = import(&text).unwrap();
     assert_eq!(imported.left_out, []);
     let yaml = imported.yaml.unwrap();
-    let config =
-        file::config(Path::new("hallmark.yaml"), &yaml, &Surroundings::default()).unwrap();
+    let config = file::config(Path::new("hallmark.yaml"), &yaml, &Surroundings::default()).unwrap();
     let names: Vec<&str> = config.trust.signers().keys().map(String::as_str).collect();
     assert_eq!(names, ["authority-1", "authority-2-0", "authority-2-1", "the-release"]);
     let [rule] = config.trust.rules() else { panic!("one rule: {yaml}") };

@@ -8,11 +8,11 @@ use hallmark::{
     },
     digest::Digest,
     limits::Limits,
-    trust::{Expectations, KeyRing, KeyRingError, PublicKey},
+    trust::{Expectations, KeyRing, KeyRingError, PublicKey, outside},
 };
 use serde_json::Value;
 
-use super::{expectations, judged, provenance_of};
+use super::{expectations, judged, provenance_of, refused};
 use crate::{Case, Outcome, Verdict};
 
 pub(super) fn run(case: &Case) -> Outcome {
@@ -24,7 +24,7 @@ pub(super) fn run(case: &Case) -> Outcome {
     let keys = keys(case)?;
     match case.text("check") {
         Some(check) => unit(case, check, &bytes, &described, &keys),
-        None => image(case, &described, &keys),
+        None => image(case, described, &keys),
     }
 }
 
@@ -54,40 +54,11 @@ fn keys(case: &Case) -> Result<KeyRing, String> {
     Ok(ring)
 }
 
-/// One entry that holds in everything is enough; of several that do not, the last says why.
-fn image(case: &Case, described: &Described, keys: &KeyRing) -> Outcome {
+fn image(case: &Case, described: Described, keys: &KeyRing) -> Outcome {
     let digest: Digest =
         case.text("image_digest").unwrap_or_default().parse().map_err(|e| format!("{e}"))?;
-    if !described.describes(&digest) {
-        return Ok(Verdict::refused("signature-subject-mismatch", &described.digest));
-    }
-    let mut last = Verdict::refused("provenance-missing", "no entry");
-    for entry in &described.entries {
-        last = match entry {
-            Err(error) => Verdict::refused(error.code(), error),
-            Ok(entry) => whole(case, entry, &digest, keys),
-        };
-        if matches!(last, Verdict::Accepted) {
-            break;
-        }
-    }
-    Ok(last)
-}
-
-fn whole(case: &Case, entry: &Entry, digest: &Digest, keys: &KeyRing) -> Verdict {
-    if let Err(error) = signed(entry, keys) {
-        return Verdict::refused(error.code(), error);
-    }
-    if entry.resource != *digest || !speaks_about(entry, digest) {
-        return Verdict::refused("signature-subject-mismatch", &entry.resource);
-    }
-    if !entry.repeats() {
-        return Verdict::refused("provenance-conflict", "the statement in clear is another one");
-    }
-    match provenance(entry) {
-        Ok(provenance) => judged(expectations(case).check(&provenance, None)),
-        Err(refused) => refused,
-    }
+    let proven = outside::cloud_build(described, keys, &digest, &expectations(case));
+    Ok(proven.map_or_else(refused, |_| Verdict::Accepted))
 }
 
 /// One signature in one of the forms is enough.

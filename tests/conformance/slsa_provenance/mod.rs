@@ -17,6 +17,7 @@ use hallmark::{
     trust::{
         Expectations, Unmet,
         expectation::Question,
+        outside::Refused,
         sigstore::{self, Claim, Demands, KeylessIdentity, TextMatch, TrustedRoot, Vouched},
     },
 };
@@ -150,6 +151,20 @@ fn expectations(case: &Case) -> Expectations {
         version: text("source_versioned_tag"),
         builder: text("builder_id"),
         ..Expectations::default()
+    }
+}
+
+/// Why a document proves nothing.
+fn refused(why: Refused) -> Verdict {
+    match why {
+        Refused::Unmet(unmet) => judged(Err(unmet)),
+        Refused::Form(error) => Verdict::refused(error.code(), error),
+        Refused::Keys(error) => Verdict::refused(error.code(), error),
+        Refused::Npm(error) => Verdict::refused(error.code(), error),
+        Refused::Subject { .. } => Verdict::refused("signature-subject-mismatch", why),
+        Refused::Empty => Verdict::refused("provenance-missing", why),
+        Refused::Clear => Verdict::refused("provenance-conflict", why),
+        Refused::Provenance(_) => Verdict::refused("provenance-malformed", why),
     }
 }
 

@@ -1,16 +1,19 @@
 //! The npm registry: a publication and its provenance, both of which have to hold.
 
+use std::sync::Arc;
+
 use hallmark::{
     attest::npm::Pair,
     digest::Digest,
     limits::Limits,
     trust::{
-        KeyRing, npm,
+        KeyRing, Keyless, npm,
+        outside::{self, Refused},
         sigstore::{Demands, KeylessIdentity, NoCtLog, TextMatch, TrustedRoot},
     },
 };
 
-use super::{expectations, judged, provenance_of};
+use super::{expectations, refused};
 use crate::{Case, Outcome, Verdict};
 
 pub(super) fn run(case: &Case) -> Outcome {
@@ -24,7 +27,6 @@ pub(super) fn run(case: &Case) -> Outcome {
     let keys = KeyRing::of_npm(&case.file("npm_keys")?, &limits).map_err(|e| e.to_string())?;
     let demands = Demands { no_ct_log: NoCtLog::Allow, ..Demands::default() };
     let anybody = KeylessIdentity { issuer: None, subject: TextMatch::UnsafeAny };
-    let refused = |error: npm::NpmError| Verdict::refused(error.code(), error);
     let unit = match case.text("check") {
         // That the pair could be read is what is asked.
         Some("attestation set" | "in-toto headers") => Ok(()),
@@ -35,14 +37,11 @@ pub(super) fn run(case: &Case) -> Outcome {
         }
         Some(other) => return Err(format!("unknown check {other:?}")),
         None => {
-            let vouched = match npm::verify(&pair, &keys, &anybody, &root, &demands) {
-                Ok(vouched) => vouched,
-                Err(error) => return Ok(refused(error)),
-            };
-            return package(case, &pair, &vouched);
+            let builder = Keyless { identity: anybody, root: Arc::new(root), demands };
+            return package(case, &pair, &keys, &builder);
         }
     };
-    Ok(unit.map_or_else(refused, |()| Verdict::Accepted))
+    Ok(unit.map_or_else(|error| refused(error.into()), |()| Verdict::Accepted))
 }
 
 fn about(pair: &Pair, hex: &str) -> Outcome {
@@ -54,26 +53,24 @@ fn about(pair: &Pair, hex: &str) -> Outcome {
 }
 
 /// What slsa-verifier asks of a package, whose builder always has to be named.
-fn package(case: &Case, pair: &Pair, vouched: &hallmark::trust::sigstore::Vouched) -> Outcome {
+fn package(case: &Case, pair: &Pair, keys: &KeyRing, builder: &Keyless) -> Outcome {
+    let hex = case.text("artifact_sha512").unwrap_or_default();
+    let archive: Digest = format!("sha512:{hex}").parse().map_err(|e| format!("{e}"))?;
+    let proven = outside::npm(pair, keys, builder, &archive, &expectations(case));
+    if let Err(why @ Refused::Npm(_)) = proven {
+        return Ok(refused(why));
+    }
     if case.text("builder_id").is_none() {
         return Ok(Verdict::refused("builder", "no builder is expected"));
     }
-    if let refused @ Verdict::Refused { .. } =
-        about(pair, case.text("artifact_sha512").unwrap_or_default())?
-    {
-        return Ok(refused);
+    if let Err(why @ (Refused::Subject { .. } | Refused::Form(_))) = proven {
+        return Ok(refused(why));
     }
-    let package = match pair.package() {
-        Ok(package) => package,
-        Err(error) => return Ok(Verdict::refused(error.code(), error)),
-    };
+    let package = pair.package().map_err(|error| error.to_string())?;
     for (key, found) in [("package_name", &package.name), ("package_version", &package.version)] {
         if case.text(key).is_some_and(|expected| expected != found) {
             return Ok(Verdict::refused("package", found));
         }
     }
-    Ok(match provenance_of(&pair.provenance.payload) {
-        Ok(provenance) => judged(expectations(case).check(&provenance, Some(vouched))),
-        Err(refused) => refused,
-    })
+    Ok(proven.map_or_else(refused, |_| Verdict::Accepted))
 }

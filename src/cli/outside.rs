@@ -1,0 +1,208 @@
+//! `hallmark provenance check`: provenance in a file, of Google Cloud Build or of the npm registry; no verdict.
+
+use std::path::Path;
+
+use super::{
+    Answer, Failure,
+    args::{NamedKey, ProvenanceCheck},
+    vouch,
+};
+use crate::{
+    attest::{cloud_build::Described, npm::Pair},
+    config::Config,
+    limits::Limits,
+    scratch::read_file,
+    trust::{
+        Expectations, KeyRing, PublicKey,
+        outside::{self, Proven, Refused},
+    },
+    untrusted::{Page, line},
+};
+
+/// Largest key or list of keys that is read, in bytes.
+const MAX_KEY_BYTES: u64 = 1 << 20;
+
+/// Runs the command.
+pub(super) fn check(args: &ProvenanceCheck, config: &Config) -> Result<Answer, Failure> {
+    let most = u64::try_from(config.limits.attestation_bytes).unwrap_or(u64::MAX);
+    let bytes = read(&args.file, most)?;
+    let proven = match (&args.npm_keys, args.named_key.as_slice()) {
+        (Some(list), []) => package(args, &bytes, list, config)?,
+        (None, keys @ [_, ..]) => image(args, &bytes, keys, &config.limits)?,
+        _ => {
+            let mut failure = Failure::usage("provenance check needs the keys that may vouch");
+            failure.help("of Google Cloud Build: --named-key NAME=FILE; of the npm registry: --npm-keys FILE");
+            return Err(failure);
+        }
+    };
+    Ok(Answer::data(told(args, &proven)))
+}
+
+fn read(path: &Path, most: u64) -> Result<Vec<u8>, Failure> {
+    let named = path.display();
+    read_file(path, most).map_err(|error| Failure::usage(format!("{named}: {error}")))
+}
+
+/// What is refused is a no, as of an image: exit code 1.
+fn refused(args: &ProvenanceCheck, why: &Refused) -> Failure {
+    Failure::refused(format!("{}: {why}", args.file.display()))
+}
+
+fn image(
+    args: &ProvenanceCheck,
+    bytes: &[u8],
+    keys: &[NamedKey],
+    limits: &Limits,
+) -> Result<Proven, Failure> {
+    let mut ring = KeyRing::default();
+    for NamedKey { name, file } in keys {
+        let wrong = |why: &dyn std::fmt::Display| {
+            Failure::usage(format!("--named-key {name}={}: {why}", file.display()))
+        };
+        let key = PublicKey::from_pem(&read(file, MAX_KEY_BYTES)?).map_err(|e| wrong(&e))?;
+        ring.add(name, key).map_err(|error| wrong(&error))?;
+    }
+    let described = Described::parse(bytes, limits).map_err(Refused::from);
+    let proven = described
+        .and_then(|found| outside::cloud_build(found, &ring, &args.digest, &expected(args)));
+    proven.map_err(|why| refused(args, &why))
+}
+
+fn package(
+    args: &ProvenanceCheck,
+    bytes: &[u8],
+    list: &Path,
+    config: &Config,
+) -> Result<Proven, Failure> {
+    let Some(builder) = vouch::certificate(&args.certificate, config)? else {
+        let mut failure = Failure::usage("--npm-keys needs the identity of the builder, too");
+        failure.help("add --certificate-identity URI and --certificate-oidc-issuer URL: whoever publishes a package could have built it anywhere");
+        return Err(failure);
+    };
+    let keys = KeyRing::of_npm(&read(list, MAX_KEY_BYTES)?, &config.limits)
+        .map_err(|error| Failure::usage(format!("{}: {error}", list.display())))?;
+    let pair = Pair::parse(bytes, &config.limits).map_err(Refused::from);
+    let proven =
+        pair.and_then(|pair| outside::npm(&pair, &keys, &builder, &args.digest, &expected(args)));
+    proven.map_err(|why| refused(args, &why))
+}
+
+fn expected(args: &ProvenanceCheck) -> Expectations {
+    Expectations {
+        source: Some(args.source.clone()),
+        branch: args.branch.clone(),
+        tag: args.tag.clone(),
+        version: args.versioned_tag.clone(),
+        builder: args.builder.clone(),
+        build_type: args.build_type.clone(),
+        entry_point: args.entry_point.clone(),
+    }
+}
+
+/// What was proven, a line for each fact.
+fn told(args: &ProvenanceCheck, proven: &Proven) -> String {
+    let Proven { provenance, signer, package } = proven;
+    let mut page = Page::default();
+    if let Some(package) = package {
+        line!(page, "package     {} {}", package.name, package.version);
+    }
+    line!(page, "digest      {}", args.digest);
+    line!(page, "signer      {signer}");
+    line!(page, "builder     {}", provenance.builder_id);
+    line!(page, "build type  {}", provenance.build_type);
+    if let Some(source) = &provenance.source {
+        line!(page, "source      {}", source.url);
+    }
+    for (what, said) in [
+        ("branch", &provenance.branch),
+        ("tag", &provenance.tag),
+        ("entry", &provenance.entry_point),
+    ] {
+        if let Some(said) = said {
+            line!(page, "{what:<11} {said}");
+        }
+    }
+    line!(page, "the provenance is signed, is about this digest, and says what was expected");
+    page.into_text()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::{
+        cli::args::{Cli, Command, Provenance},
+        trust::{
+            outside::tests::{KEY, document, image},
+            testing::TestKey,
+        },
+    };
+
+    /// What the command answers, and its exit code where it gives none.
+    fn run(folder: &Path, words: &[&str]) -> Result<String, (u8, String)> {
+        let file = folder.join("described.json").display().to_string();
+        let digest = image().to_string();
+        let start = ["hallmark", "provenance", "check", &file, "--digest", &digest];
+        let cli = Cli::try_parse_from(start.into_iter().chain(words.iter().copied())).unwrap();
+        let Command::Provenance(Provenance::Check(args)) = cli.command else { panic!("{words:?}") };
+        let answer = check(&args, &Config::load(None, &Default::default()).unwrap());
+        answer.map(|answer| answer.text).map_err(|failure| (failure.code, failure.to_string()))
+    }
+
+    #[test]
+    fn a_file_of_cloud_build_is_checked_by_the_keys_that_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let (key, stranger) = (TestKey::p256(), TestKey::p256());
+        let place = |name: &str| folder.path().join(name).display().to_string();
+        std::fs::write(place("described.json"), document(&key, |_| {})).unwrap();
+        std::fs::write(place("key.pem"), &key.pem).unwrap();
+        std::fs::write(place("stranger.pem"), &stranger.pem).unwrap();
+        let named = |name: &str, file: &str| format!("{name}={}", place(file));
+        let good = named(KEY, "key.pem");
+        let source = ["--source", "github.com/org/app"];
+        let run = |words: &[&str]| run(folder.path(), &[&source[..], words].concat());
+
+        let said = run(&["--named-key", &good, "--branch", "main", "--tag", "v1"]).unwrap();
+        for wanted in [KEY, "https://github.com/org/app", "branch      main", "is signed"] {
+            assert!(said.contains(wanted), "{wanted}: {said}");
+        }
+        let refused = [
+            (vec!["--named-key", &good, "--branch", "other"], 1, "the branch is main"),
+            (vec!["--named-key", &good, "--builder", "x"], 1, "the builder is"),
+            (vec![], 2, "--named-key NAME=FILE"),
+        ];
+        for (words, code, wanted) in refused {
+            let (found, said) = run(&words).unwrap_err();
+            assert!(found == code && said.contains(wanted), "{words:?}: {found} {said}");
+        }
+        for (name, file, code) in [
+            (KEY, "stranger.pem", 1),
+            ("another", "key.pem", 1),
+            (KEY, "absent", 2),
+            (KEY, "described.json", 2),
+        ] {
+            let (found, said) = run(&["--named-key", &named(name, file)]).unwrap_err();
+            assert_eq!(found, code, "{name} {file}: {said}");
+        }
+        std::fs::write(place("described.json"), "{}").unwrap();
+        assert_eq!(run(&["--named-key", &good]).unwrap_err().0, 1);
+    }
+
+    #[test]
+    fn a_package_needs_the_identity_of_its_builder() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("described.json"), "{}").unwrap();
+        let keys = folder.path().join("keys.json");
+        std::fs::write(&keys, r#"{"keys": []}"#).unwrap();
+        let keys = keys.display().to_string();
+        let npm = ["--source", "github.com/org/app", "--npm-keys", &keys];
+        let (code, said) = run(folder.path(), &npm).unwrap_err();
+        assert!(code == 2 && said.contains("--certificate-identity"), "{code} {said}");
+        let issuer = "https://token.actions.githubusercontent.com";
+        let who =
+            ["--certificate-identity", "https://x.example", "--certificate-oidc-issuer", issuer];
+        let (code, said) = run(folder.path(), &[&npm[..], &who].concat()).unwrap_err();
+        assert!(code == 1 && said.contains("npm"), "{code} {said}");
+    }
+}
