@@ -360,9 +360,12 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::trust::{
-        SignerIdentity,
-        testing::{image, vouched_for},
+    use crate::{
+        finding::{Code, Subject},
+        trust::{
+            Agreement, SignerIdentity, Vote, Weight,
+            testing::{image, vouched_for},
+        },
     };
 
     /// Evidence of one proven attestation and nothing else.
@@ -410,6 +413,115 @@ mod tests {
         for (predicate_type, predicate, is_ground) in cases {
             let grounds = Grounds::of(&evidence(predicate_type, predicate.clone()));
             assert_eq!(grounds.is_some(), is_ground, "{predicate_type}: {predicate}");
+        }
+    }
+
+    /// What rebuilders agree on is a ground at the asked rung and above it, where the operator lets it be one and nobody dissents.
+    #[test]
+    fn the_agreement_of_others_is_a_ground_under_all_of_its_conditions() {
+        let hex = |letter: &str| format!("sha256:{}", letter.repeat(64));
+        let vote = |weight| Vote {
+            signer: Signer {
+                name: "b".to_owned(),
+                identity: SignerIdentity::Key { fingerprint: "00".to_owned(), recorded: None },
+            },
+            weight,
+            level: Some(0),
+            status: "compared".to_owned(),
+            rebuilt: None,
+            finished: jiff::Timestamp::UNIX_EPOCH,
+            payload: hex("c").parse().unwrap(),
+        };
+        let agreement = |level| Agreement {
+            level,
+            config: hex("d").parse().unwrap(),
+            signers: vec!["a".to_owned()],
+            threshold: 1,
+        };
+        // Agreed rung, asked rung, accepted, votes besides, and whether it is a ground.
+        let cases = [
+            (Some(4), 4, true, vec![], true),
+            (Some(5), 4, true, vec![vote(Weight::For), vote(Weight::Abstains)], true),
+            (Some(3), 4, true, vec![], false),
+            (Some(4), 4, false, vec![], false),
+            (Some(4), 4, true, vec![vote(Weight::For), vote(Weight::Against)], false),
+            (None, 4, true, vec![vote(Weight::For)], false),
+        ];
+        for (level, asked_level, accept_attested, votes, is_ground) in cases {
+            let attested = Attested { votes, agreement: level.map(agreement), needed: Some(1) };
+            let case =
+                format!("{level:?} of {asked_level}, {accept_attested}, {:?}", attested.votes);
+            let evidence = Evidence {
+                attested,
+                asked_level,
+                accept_attested,
+                ..Evidence::of_nothing(image())
+            };
+            let ground = Ground::attested(&evidence);
+            let want = level.filter(|_| is_ground);
+            let want = want.map(|level| Ground::Attested { level, signers: vec!["a".to_owned()] });
+            assert_eq!(ground, want, "{case}");
+            assert_eq!(Grounds::of(&evidence).is_some(), is_ground, "{case}");
+        }
+    }
+
+    /// An error fails whatever the grounds are, its first one first; without grounds nothing passes.
+    #[test]
+    fn errors_and_nothing_fail() {
+        let grounds = || Grounds::of(&evidence(SIGNATURE, json!({})));
+        let finding = |code: Code, severity| Finding::new(code, Subject::Run).at(severity);
+        let (a, b) = (Code::ImageMalformed, Code::PolicyDenied);
+        let nothing = || finding(Code::PolicyNothingProven, Severity::Error);
+        let cases = [
+            (vec![], true, None),
+            (vec![finding(a, Severity::Warning), finding(b, Severity::Info)], true, None),
+            (vec![finding(a, Severity::Warning), finding(b, Severity::Error)], true, Some((b, 0))),
+            (vec![finding(a, Severity::Error), finding(b, Severity::Error)], true, Some((a, 1))),
+            (vec![finding(a, Severity::Error)], false, Some((a, 0))),
+            (vec![finding(a, Severity::Warning)], false, Some((Code::PolicyNothingProven, 0))),
+        ];
+        for (findings, proven, fails) in cases {
+            let decision = Decision::from(&findings, grounds().filter(|_| proven), nothing());
+            assert_eq!(decision.is_pass(), fails.is_none(), "{findings:?}");
+            let why = match &decision {
+                Decision::Fail(first, rest) => Some((first.code, rest.len())),
+                Decision::Pass(_) => None,
+            };
+            assert_eq!(why, fails, "{findings:?}");
+        }
+    }
+
+    #[test]
+    fn a_verdict_passes_where_there_are_platforms_and_all_of_them_pass() {
+        let pass = || Decision::Pass(Grounds::of(&evidence(SIGNATURE, json!({}))).unwrap());
+        let fail = || {
+            let finding = Finding::new(Code::PolicyDenied, Subject::Run).at(Severity::Error);
+            Decision::Fail(Box::new(finding), Vec::new())
+        };
+        let platform = |decision| PlatformVerdict {
+            platform: None,
+            manifest: None,
+            decision,
+            findings: Vec::new(),
+            evidence: None,
+        };
+        let digest = || Digest::sha256(b"x");
+        for (decisions, passes) in [
+            (vec![], false),
+            (vec![pass()], true),
+            (vec![pass(), pass()], true),
+            (vec![pass(), fail()], false),
+            (vec![fail(), pass()], false),
+            (vec![fail()], false),
+        ] {
+            let verdict = Verdict {
+                subject: image().reference,
+                platforms: decisions.into_iter().map(platform).collect(),
+                left_out: Vec::new(),
+                inputs: Inputs { policy: digest(), trust: digest(), version: "1" },
+                time: jiff::Timestamp::UNIX_EPOCH,
+            };
+            assert_eq!(verdict.is_pass(), passes, "{:?}", verdict.platforms);
         }
     }
 }
