@@ -208,6 +208,9 @@ mod tests {
             ("r.example/*", "R.EXAMPLE:0443/x", true),
             ("[::0001]:5000/*", "[::1]:5000/x", true),
             ("oci:/images/*", "oci:/images/app", true),
+            ("oci:/images/*", "oci:/images/..", false),
+            ("oci:/images/*/etc", "oci:/images/../etc", false),
+            ("oci:/images/../etc", "oci:/images/../etc", true),
             ("oci:/images/**", "oci:/images/../etc/app", false),
             ("oci:/images/**", "oci:/images/a/../../etc", false),
             ("oci:/images/**", "oci-archive:/images/app.tar", false),
@@ -277,6 +280,19 @@ mod tests {
         ] {
             let (a, b): (ImagePattern, ImagePattern) = (a.parse().unwrap(), b.parse().unwrap());
             assert_eq!((a.may_overlap(&b), b.may_overlap(&a)), (want, want), "{a} and {b}");
+        }
+    }
+
+    /// What is too long to be compared may overlap; what is as long as it may be is compared.
+    #[test]
+    fn long_patterns_are_compared_up_to_a_number_of_segments() {
+        let long = |registry: &str, segments: usize| -> ImagePattern {
+            format!("{registry}{}", "/a".repeat(segments - 1)).parse().unwrap()
+        };
+        let most = MOST_COMPARED_SEGMENTS;
+        for (a, b, want) in [(most, most, false), (most + 1, 2, true), (2, most + 1, true)] {
+            let overlap = long("r.example", a).may_overlap(&long("s.example", b));
+            assert_eq!(overlap, want, "{a} and {b} segments");
         }
     }
 

@@ -117,11 +117,46 @@ pub(crate) mod tests {
             ("https://f.example/a/%252e%252e/c", false),
             ("https://f.example/a/..%2fc", false),
             ("https://f.example/a/x%5C..%5cc", false),
+            ("https://f.example/a/x..", false),
+            ("https://f.example/a/x\\c", false),
+            ("https://f.example/a/%2e", false),
+            ("https://f.example/a/x%2Fc", false),
+            ("https://f.example/a/x%5cc", false),
+            ("https://f.example/a/x%25c", false),
             ("https://f.example/a", false),
             ("https://f.example/b", true),
             ("https://f.example/b/c", false),
         ] {
             assert_eq!(source.gives(url), listed, "{url}");
+        }
+    }
+
+    #[test]
+    fn h34_an_entry_is_about_its_images_and_every_word_of_it_counts() {
+        let source = TrustedSource {
+            images: vec!["r.example/a".parse().unwrap(), "r.example/team/*".parse().unwrap()],
+            ..source()
+        };
+        for (image, is_for) in
+            [("r.example/a", true), ("r.example/team/x", true), ("r.example/b", false)]
+        {
+            let location = Location::Registry(image.parse().unwrap());
+            assert_eq!(source.is_for(&location), is_for, "{image}");
+        }
+        let others = [
+            TrustedSource { images: Vec::new(), ..source.clone() },
+            TrustedSource { repository: "https://git.example/b".to_owned(), ..source.clone() },
+            TrustedSource { references: Vec::new(), ..source.clone() },
+            TrustedSource { folder: Some("x".to_owned()), ..source.clone() },
+            TrustedSource { dockerfile: "x".to_owned(), ..source.clone() },
+            TrustedSource { target: Some("x".to_owned()), ..source.clone() },
+            TrustedSource { build_args: BTreeSet::from(["x".to_owned()]), ..source.clone() },
+            TrustedSource { bases: vec!["**".parse().unwrap()], ..source.clone() },
+            TrustedSource { frontends: vec!["**".parse().unwrap()], ..source.clone() },
+            TrustedSource { downloads: vec!["https://x.example/".to_owned()], ..source.clone() },
+        ];
+        for other in others {
+            assert_ne!(other.canonical(), source.canonical(), "{other:?}");
         }
     }
 }
