@@ -15,7 +15,7 @@ use crate::{
     digest::{Digest, ManifestDigest},
     finding::{Finding, Severity},
     image::{Image, LeftOut, Platform},
-    rebuild::{Gap, Rebuild, Warrant, plan::PlanOptions},
+    rebuild::{Gap, Rebuild, Warrant, plan::LayerTraces},
     sbom::{BoundSbom, Inventory, Reconciliation},
     trust::{
         Attested, Delegation, PredicateClass, Proof, Signer, SourceRefs, Verified,
@@ -42,31 +42,51 @@ pub struct Evidence {
     /// Whether branch and tag of its source hold its commit.
     pub refs: SourceRefs,
     /// SBOMs of the image, with what was proven about them.
-    pub sboms: Vec<Proof<BoundSbom>>,
+    pub sboms: Vec<SbomEvidence>,
     /// What is in the root filesystem; `None` where nothing asked for it.
     pub inventory: Option<Inventory>,
-    /// How each SBOM agrees with the inventory, in the order of `sboms`.
-    pub reconciliations: Vec<Reconciliation>,
     /// What became of the rebuild.
     pub rebuild: Rebuild,
     /// Why it counts, if it does.
     pub warrant: Warrant,
-    /// The rung that the policy asks for.
-    pub asked_level: u8,
     /// What trusted rebuilders say.
     pub attested: Attested,
     /// What verifiers say whose word may stand in for this verdict.
     pub delegated: Vec<Delegation>,
-    /// Whether their agreement stands in for an own rebuild.
-    pub accept_attested: bool,
     /// What the layers tell about how to rebuild the image; empty where they were not read.
-    pub plan_options: PlanOptions,
+    pub traces: LayerTraces,
+}
+
+/// An SBOM, and how it agrees with what is in the image.
+#[derive(Debug, Clone)]
+pub struct SbomEvidence {
+    /// The SBOM, with what was proven about it.
+    pub claim: Proof<BoundSbom>,
+    /// How it agrees with the inventory; `None` where there is no inventory.
+    pub reconciliation: Option<Reconciliation>,
+}
+
+/// The rung that is asked for where no setting says one, as in `policies/rebuild.rego`: reproducible.
+pub(crate) const DEFAULT_LEVEL: u8 = 4;
+
+/// What the operator asks of rebuilds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asked {
+    /// The rung of the ladder.
+    pub level: u8,
+    /// Whether the agreement of trusted rebuilders stands in for an own rebuild.
+    pub accept_attested: bool,
+}
+
+impl Default for Asked {
+    fn default() -> Self {
+        Self { level: DEFAULT_LEVEL, accept_attested: false }
+    }
 }
 
 impl Evidence {
-    /// An image that nobody says anything about.
-    #[cfg(test)]
-    pub(crate) fn of_nothing(image: Image) -> Self {
+    /// An image that nobody says anything about: what tests begin with.
+    pub fn of_nothing(image: Image) -> Self {
         Self {
             layouts: Vec::new(),
             image,
@@ -77,14 +97,11 @@ impl Evidence {
             refs: SourceRefs::default(),
             sboms: Vec::new(),
             inventory: None,
-            reconciliations: Vec::new(),
             rebuild: Rebuild::NotAsked,
             warrant: Warrant::default(),
-            asked_level: 4,
             attested: Attested::default(),
             delegated: Vec::new(),
-            accept_attested: false,
-            plan_options: PlanOptions::default(),
+            traces: LayerTraces::default(),
         }
     }
 
@@ -174,11 +191,11 @@ impl Ground {
     }
 
     /// The ground that the agreement of others is, where the operator lets it be one.
-    pub fn attested(evidence: &Evidence) -> Option<Self> {
+    pub fn attested(evidence: &Evidence, asked: Asked) -> Option<Self> {
         let agreement = evidence.attested.agreement.as_ref()?;
         let against = evidence.attested.dissent().next().is_some();
-        let high_enough = agreement.level >= evidence.asked_level;
-        (evidence.accept_attested && !against && high_enough)
+        let high_enough = agreement.level >= asked.level;
+        (asked.accept_attested && !against && high_enough)
             .then(|| Self::Attested { level: agreement.level, signers: agreement.signers.clone() })
     }
 
@@ -203,12 +220,12 @@ impl Ground {
     }
 
     /// The ground that a rebuild is, where it counts and reached what is asked for.
-    pub fn rebuilt(evidence: &Evidence) -> Option<Self> {
+    pub fn rebuilt(evidence: &Evidence, asked: Asked) -> Option<Self> {
         let Rebuild::Compared(rebuilt) = &evidence.rebuild else { return None };
         let warrant = evidence.warrant.name()?;
         let level = rebuilt.comparison.level.number();
         let manifest = rebuilt.manifest.clone();
-        (level >= evidence.asked_level.max(1)).then_some(Self::Rebuilt { manifest, level, warrant })
+        (level >= asked.level.max(1)).then_some(Self::Rebuilt { manifest, level, warrant })
     }
 }
 
@@ -258,14 +275,14 @@ pub struct Grounds {
 
 impl Grounds {
     /// All grounds that the evidence gives; `None` where it gives none.
-    pub fn of(evidence: &Evidence) -> Option<Self> {
+    pub fn of(evidence: &Evidence, asked: Asked) -> Option<Self> {
         let statements = evidence.signatures.iter().chain(&evidence.attestations);
         let mut grounds = statements
             .filter_map(Proof::proven)
             .filter_map(Ground::statement)
             .chain(evidence.layouts.iter().filter_map(Ground::layout))
-            .chain(Ground::rebuilt(evidence))
-            .chain(Ground::attested(evidence))
+            .chain(Ground::rebuilt(evidence, asked))
+            .chain(Ground::attested(evidence, asked))
             .chain(evidence.delegated.iter().filter_map(Ground::delegated));
         let first = grounds.next()?;
         Some(Self { rest: grounds.collect(), first })
@@ -329,6 +346,8 @@ pub struct Inputs {
     pub policy: Digest,
     /// Digest of the trust rules and keys.
     pub trust: Digest,
+    /// What is asked of rebuilds.
+    pub asked: Asked,
     /// Version of hallmark.
     pub version: &'static str,
 }
@@ -411,7 +430,8 @@ mod tests {
             ("https://hallmark.dev/rebuild-verdict/v0.1", json!({}), false),
         ];
         for (predicate_type, predicate, is_ground) in cases {
-            let grounds = Grounds::of(&evidence(predicate_type, predicate.clone()));
+            let grounds =
+                Grounds::of(&evidence(predicate_type, predicate.clone()), Asked::default());
             assert_eq!(grounds.is_some(), is_ground, "{predicate_type}: {predicate}");
         }
     }

@@ -26,7 +26,7 @@ pub fn run(command: &Settings, global: &Global) -> Result<Answer, Failure> {
 fn check(global: &Global) -> Result<Answer, Failure> {
     let (config, ctx) = context::build(global, Overrides::default())?;
     let mut page = origin(&config);
-    let trust = &ctx.trust;
+    let trust = &ctx.criteria.trust;
     let sets = [
         plural(trust.signers().len(), "signer"),
         plural(trust.rules().len(), "rule"),
@@ -51,7 +51,7 @@ fn policies(page: &mut Page, config: &Config, ctx: &Context) {
     let selection = &config.policy.selection;
     let folders = plural(selection.bundles.len(), "folder");
     let exceptions = plural(config.policy.exceptions.len(), "exception");
-    let digest = ctx.policies.digest(&ctx.exceptions);
+    let digest = ctx.criteria.policies.digest(&ctx.criteria.exceptions);
     line!(page, "policy         {}, {folders} more, {exceptions}; {digest}", selection.preset);
 }
 

@@ -6,6 +6,7 @@ use std::{
     collections::BTreeSet,
     io::Read as _,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use super::{
@@ -21,11 +22,15 @@ use crate::{
     environment,
     limits::Limits,
     policy::{Ahead, Bundle, Exception, PolicyError, bundle::Preset, nearest::did_you_mean},
+    rebuild::plan::PlanOptions,
     reference::{PinnedReference, Reference, Selector},
     scratch::open_file,
     sign::Password,
-    source::{self, Budgets, PlatformChoice, SourceSettings},
-    verify::{Context, Keep, RebuildOptions, Turns, Uncounted, When},
+    source::{self, PlatformChoice, SourceSettings},
+    verify::{
+        Context, Criteria, Inquiry, Keep, RebuildOptions,
+        Uncounted, Wanted, When, World,
+    },
 };
 
 /// What the command line says over the configuration.
@@ -53,8 +58,8 @@ pub fn build(global: &Global, overrides: Overrides<'_>) -> Result<(Config, Conte
 /// Says what is wrong with the policies, if anything is; waits for them.
 pub fn compiled(config: &Config, context: &Context) -> Result<(), Failure> {
     let usage = |error: &PolicyError| Failure::of_operator(&placed(error, config));
-    let policies = context.policies.ready().map_err(usage)?;
-    policies.clear(&context.exceptions).map_err(|error| usage(&error))
+    let policies = context.criteria.policies.ready().map_err(usage)?;
+    policies.clear(&context.criteria.exceptions).map_err(|error| usage(&error))
 }
 
 /// What is wrong with the policies, and where in the configuration, if it is there.
@@ -82,10 +87,41 @@ fn placed(error: &PolicyError, config: &Config) -> String {
     }
 }
 
+/// Reads the configuration and says how the world is reached: for whoever neither proves nor judges.
+pub fn world(global: &Global, platforms: PlatformChoice) -> Result<(Config, World), Failure> {
+    let config = configuration(global)?;
+    let world = reached(&config, global, platforms);
+    Ok((config, world))
+}
+
+fn reached(config: &Config, global: &Global, platforms: PlatformChoice) -> World {
+    let loudness = if global.quiet { Loudness::Quiet } else { Loudness::Normal };
+    World {
+        sources: sources(config),
+        platforms,
+        talk: progress::talk(loudness),
+        ..World::new(config.limits.clone())
+    }
+}
+
+/// Reads the configuration and says what evidence is gathered by, the contents of the image among it: for whoever judges
+/// nothing and builds nothing. `by` is the command that does not.
+pub fn inquiry(
+    global: &Global,
+    platforms: PlatformChoice,
+    vouch: Option<&Vouch>,
+    by: &'static str,
+) -> Result<(Config, Inquiry), Failure> {
+    let (config, world) = world(global, platforms)?;
+    let trust = Arc::new(vouch::trust(&config, vouch)?);
+    let rebuild = rebuild(&config, Some(When::Never(by)));
+    Ok((config, Inquiry { world, trust, rebuild, wanted: Wanted::Contents }))
+}
+
 /// As [`build`], while the policies are still being compiled: [`compiled`] has to be asked before their verdict counts.
 pub fn begin(global: &Global, overrides: Overrides<'_>) -> Result<(Config, Context), Failure> {
     let config = configuration(global)?;
-    let loudness = if global.quiet { Loudness::Quiet } else { Loudness::Normal };
+    let world = reached(&config, global, overrides.platforms);
     let rebuild = rebuild(&config, overrides.rebuild);
     let (bundle, exceptions) = match overrides.own_preset {
         Some(preset) => {
@@ -99,20 +135,9 @@ pub fn begin(global: &Global, overrides: Overrides<'_>) -> Result<(Config, Conte
         When::PolicyAsks | When::Never(_) => bundle,
     };
     let policies = Ahead::begin(bundle, config.limits.clone());
-    let context = Context {
-        sources: sources(&config),
-        platforms: overrides.platforms,
-        trust: vouch::trust(&config, overrides.vouch)?,
-        policies,
-        exceptions,
-        rebuild,
-        limits: config.limits.clone(),
-        budgets: Budgets::new(&config.limits),
-        turns: Turns::default(),
-        keep: Keep::Evidence,
-        talk: progress::talk(loudness),
-    };
-    Ok((config, context))
+    let trust = Arc::new(vouch::trust(&config, overrides.vouch)?);
+    let criteria = Criteria { trust, policies, exceptions };
+    Ok((config, Context { world, criteria, rebuild, keep: Keep::Evidence }))
 }
 
 /// The configuration that the command line, the environment or the two fixed folders name.
@@ -345,9 +370,9 @@ pub fn look_up<'a>(
 pub async fn pin(
     reference: &Reference,
     config: &Config,
-    ctx: &Context,
+    world: &World,
 ) -> Result<PinnedReference, Failure> {
-    let pinned = resolve(reference, config, &ctx.sources, &ctx.limits).await;
+    let pinned = resolve(reference, config, &world.sources, &world.limits).await;
     pinned.map_err(|error| Failure::unresolved(error, reference))
 }
 

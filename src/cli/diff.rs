@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     Answer, Failure,
     args::{Diff, DiffFormat, Global},
-    context::{self, Overrides},
+    context,
 };
 use crate::{
     compare::{self, CompareError, Side, SideWords},
@@ -14,28 +14,28 @@ use crate::{
     reference::{PinnedReference, Reference},
     report,
     source::{self, PlatformChoice, Spool, on_demand::OnDemand},
-    verify::{Context, in_force, open_alone, side},
+    verify::{World, in_force, open_alone, side},
 };
 
 /// Runs the command; the answer is yes where the images are the same build (R5 or R4).
 pub async fn run(args: &Diff, global: &Global) -> Result<Answer, Failure> {
     let platforms = args.platform.clone().map_or(PlatformChoice::Host, PlatformChoice::One);
-    let overrides = Overrides { platforms, ..Overrides::default() };
-    let (config, ctx) = context::build(global, overrides)?;
+    let (config, world) = context::world(global, platforms)?;
     let unwritable = |e| Failure::from(source::unwritable(&std::env::temp_dir(), &e));
     let spool = Spool::temporary().map_err(unwritable)?;
     let spool = Arc::new(spool);
-    let left = find(&args.left, &config, &ctx, &spool).await?;
-    let right = find(&args.right, &config, &ctx, &spool).await?;
-    let (ours, theirs) = compare::ladder::needed(left.side(), right.side(), &ctx.limits);
-    left.layers.fetch(&ours, &*ctx.talk).await?;
-    right.layers.fetch(&theirs, &*ctx.talk).await?;
-    ctx.talk.stage("compare");
+    let left = find(&args.left, &config, &world, &spool).await?;
+    let right = find(&args.right, &config, &world, &spool).await?;
+    let (ours, theirs) = compare::ladder::needed(left.side(), right.side(), &world.limits);
+    left.layers.fetch(&ours, &*world.talk).await?;
+    right.layers.fetch(&theirs, &*world.talk).await?;
+    world.talk.stage("compare");
     // The left image is the one that somebody rebuilds: entries are about it.
-    let allow = in_force(&ctx.rebuild.allow, &left.reference.location, jiff::Timestamp::now());
+    let rules = context::allow(&config);
+    let allow = in_force(&rules, &left.reference.location, jiff::Timestamp::now());
     let (left_name, right_name) = (left.reference.to_string(), right.reference.to_string());
-    let underway = Underway::new(&*ctx.talk, Work::new("comparing layers"));
-    let (limits, work) = (ctx.limits.clone(), underway.work());
+    let underway = Underway::new(&*world.talk, Work::new("comparing layers"));
+    let (limits, work) = (world.limits.clone(), underway.work());
     let comparing = tokio::task::spawn_blocking(move || {
         let (ours, theirs) = (left.side(), right.side());
         let mut comparison =
@@ -81,14 +81,14 @@ impl Found {
 async fn find(
     reference: &Reference,
     config: &crate::config::Config,
-    ctx: &Context,
+    world: &World,
     spool: &Arc<Spool>,
 ) -> Result<Found, Failure> {
-    let reference = context::pin(reference, config, ctx).await?;
-    let (source, images) = open_alone(&reference, ctx).await?;
+    let reference = context::pin(reference, config, world).await?;
+    let (source, images) = open_alone(&reference, world).await?;
     let Some(image) = images.into_iter().next() else {
         return Err(Failure::refused(format!("{reference} has no image")));
     };
-    let layers = OnDemand::new(source, &image, Arc::clone(spool), &ctx.limits)?;
+    let layers = OnDemand::new(source, &image, Arc::clone(spool), &world.limits)?;
     Ok(Found { reference, image, layers })
 }

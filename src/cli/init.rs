@@ -12,21 +12,21 @@ use std::{
 use super::{
     Answer, Failure,
     args::{Global, Init, Vouch},
-    context::{self, Overrides},
-    output, vouch,
+    context, output, vouch,
 };
 use crate::{
     attest::{Carrier, statement::SIGNATURE},
     config::{Config, InForce},
     image::Image,
     reference::{Location, PinnedReference},
+    source::PlatformChoice,
     trust::{
         ImagePattern, PredicateClass, TrustRules, examine,
         examine::{Examined, Look, Maker, Seen},
         sigstore::{Pattern, SubjectName, TrustedRoot},
     },
     untrusted::{Page, line},
-    verify::{self, When},
+    verify,
 };
 
 /// Kinds of claims that the shipped policies ask for, in the order in which a rule lists them.
@@ -42,12 +42,7 @@ pub async fn run(args: &Init, global: &Global) -> Result<Answer, Failure> {
             "{file} is there already\n  help: --force replaces it; --write FILE names another, and --write - is standard output"
         )));
     }
-    let overrides = Overrides {
-        rebuild: Some(When::Never("hallmark init")),
-        own_preset: Some("baseline"),
-        ..Overrides::default()
-    };
-    let (config, ctx) = context::build(global, overrides)?;
+    let (config, world) = context::world(global, PlatformChoice::default())?;
     let keys = Vouch { key: args.key.clone(), ..Vouch::default() };
     // Nobody but the named keys: whom another configuration trusts is no news, and no part of this one.
     let nobody = Config { trust: TrustRules::default(), ..config.clone() };
@@ -56,12 +51,12 @@ pub async fn run(args: &Init, global: &Global) -> Result<Answer, Failure> {
     let known: Vec<(String, &TrustedRoot)> =
         roots.iter().map(|(name, InForce { root, .. })| (name.clone(), &**root)).collect();
 
-    let reference = context::pin(&args.image, &config, &ctx).await?;
-    let (source, images) = verify::open(&reference, &ctx).await?;
+    let reference = context::pin(&args.image, &config, &world).await?;
+    let (source, images) = verify::open(&reference, &world).await?;
     let mut draft = Draft::default();
     for image in &images {
-        let found = verify::find(&*source, image, &ctx).await;
-        let seen = examine(&found.raws, image, &trust, &known, &ctx.limits);
+        let found = verify::find(&*source, image, &world).await;
+        let seen = examine(&found.raws, image, &trust, &known, &world.limits);
         draft.hear(&seen, image);
     }
     let text = draft.text(&reference, &args.key, !config.registries.is_empty());

@@ -5,42 +5,38 @@ use std::collections::BTreeMap;
 use super::{
     Answer, Failure,
     args::{Format, Global, Inspect},
-    context::{self, Overrides},
+    context,
 };
 use crate::{
     config::InForce,
     report::{self, inspect::Inspection},
     trust::{TrustRules, examine, sigstore::TrustedRoot},
-    verify::{self, When},
+    verify,
 };
 
 /// Runs the command.
 pub async fn run(args: &Inspect, global: &Global) -> Result<Answer, Failure> {
-    let overrides = Overrides {
-        platforms: context::platforms(&args.platforms),
-        rebuild: Some(When::Never("hallmark inspect")),
-        own_preset: Some("baseline"),
-        vouch: Some(&args.vouch),
-        ..Overrides::default()
-    };
-    let (mut config, ctx) = context::build(global, overrides)?;
+    let platforms = context::platforms(&args.platforms);
+    let by = "hallmark inspect";
+    let (mut config, inquiry) = context::inquiry(global, platforms, Some(&args.vouch), by)?;
+    let world = &inquiry.world;
     context::look_up(&args.lookup, [&args.image], &mut config)?;
-    let reference = context::pin(&args.image, &config, &ctx).await?;
-    let (source, images) = verify::open(&reference, &ctx).await?;
+    let reference = context::pin(&args.image, &config, world).await?;
+    let (source, images) = verify::open(&reference, world).await?;
     let now = jiff::Timestamp::now();
-    let trust = ctx.trust.judged_at(now);
+    let trust = inquiry.trust.judged_at(now);
     let others = config.roots.all().map_err(|error| Failure::usage(error.to_string()))?;
     let known = known(&trust, &others);
     let mut inspections = Vec::with_capacity(images.len());
     for image in images {
-        let found = verify::find(&*source, &image, &ctx).await;
-        let examined = examine(&found.raws, &image, &trust, &known, &ctx.limits);
-        let (evidence, findings) = verify::weigh(&*source, image, found, &ctx, now).await;
+        let found = verify::find(&*source, &image, world).await;
+        let examined = examine(&found.raws, &image, &trust, &known, &world.limits);
+        let (evidence, findings) = verify::weigh(&*source, image, found, &inquiry, now).await;
         inspections.push(Inspection { evidence, findings, examined });
     }
     Ok(Answer::data(match args.output {
         Format::Text => report::inspect::tree(&inspections),
-        Format::Json => report::inspect::json(&inspections, now),
+        Format::Json => report::inspect::json(&inspections, inquiry.asked(), now),
     }))
 }
 

@@ -3,7 +3,7 @@
 use super::{
     Answer, Failure,
     args::{Global, Materials, MaterialsFetch},
-    context::{self, Overrides},
+    context,
 };
 use crate::{
     engine::{
@@ -16,7 +16,7 @@ use crate::{
     rebuild::{Planned, plan::plan},
     report,
     untrusted::{Page, line},
-    verify::{When, gather, open},
+    verify::{gather, open},
 };
 
 /// Runs the command; the answer is yes where everything is in the store.
@@ -26,40 +26,37 @@ pub async fn run(command: &Materials, global: &Global) -> Result<Answer, Failure
 }
 
 async fn fetch(args: &MaterialsFetch, global: &Global) -> Result<Answer, Failure> {
-    let overrides = Overrides {
-        platforms: context::platforms(&args.platforms),
-        rebuild: Some(When::Never("hallmark materials")),
-        ..Overrides::default()
-    };
-    let (config, ctx) = context::build(global, overrides)?;
-    let reference = context::pin(&args.image, &config, &ctx).await?;
-    let (source, images) = open(&reference, &ctx).await?;
+    let platforms = context::platforms(&args.platforms);
+    let (config, inquiry) = context::inquiry(global, platforms, None, "hallmark materials")?;
+    let world = &inquiry.world;
+    let reference = context::pin(&args.image, &config, world).await?;
+    let (source, images) = open(&reference, world).await?;
     // Programs of the sandbox run in another folder: they get the whole path.
     let folder = std::fs::create_dir_all(&args.to).and_then(|()| args.to.canonicalize());
     let folder = folder.map_err(|e| Failure::usage(format!("--to {}: {e}", args.to.display())))?;
     let store = Store::at(&folder);
-    let settings = &ctx.rebuild.settings;
-    let workspace = Workspace::make(settings.work.as_deref(), &ctx.limits, None).await;
+    let settings = &inquiry.rebuild.settings;
+    let workspace = Workspace::make(settings.work.as_deref(), &world.limits, None).await;
     let workspace =
         workspace.map_err(|e| Failure::unavailable(format!("cannot make a work folder: {e}")))?;
-    let shell = Shell::new(&workspace, Log::new(ctx.limits.log_bytes), &*ctx.talk);
+    let shell = Shell::new(&workspace, Log::new(world.limits.log_bytes), &*world.talk);
     // The store is the operator's folder.
     let shell = shell.among_files();
-    let origins = Origins { settings, sources: &ctx.sources };
+    let origins = Origins { settings, sources: &world.sources };
     let (mut all, mut text, mut replayable) = (Kept::default(), String::new(), true);
     for image in images {
-        let (evidence, _) = gather(&*source, image, &ctx, jiff::Timestamp::now()).await;
+        let (evidence, _) = gather(&*source, image, &inquiry, jiff::Timestamp::now()).await;
         let Some(provenance) = evidence.provenance.value() else {
             let failure = Failure::refused(format!("{reference} carries no provenance"));
             return Err(failure.after(text));
         };
-        let planned = plan(provenance, &evidence.image, &evidence.plan_options);
+        let planned = plan(provenance, &evidence.image, &evidence.traces, &inquiry.rebuild.plan);
         let Planned::Plan(plan) = &planned else {
             text.push_str(&report::plan::planned(&planned, None));
             replayable = false;
             continue;
         };
-        let kept = fetch::fetch(plan, &store, &origins, &ctx.limits, &shell).await;
+        let kept = fetch::fetch(plan, &store, &origins, &world.limits, &shell).await;
         let unavailable = |error: StoreError| Failure::unavailable(error.to_string());
         let kept = kept.map_err(|error| unavailable(error).after(text.clone()))?;
         all.fetched += kept.fetched;

@@ -96,15 +96,16 @@ fn eval(args: &PolicyEval, global: &Global) -> Result<Answer, Failure> {
     let (_, ctx) = context::build(global, overrides)?;
     let unreadable =
         |why: &dyn std::fmt::Display| Failure::usage(format!("{}: {why}", args.input.display()));
-    let bytes = read_file(&args.input, ctx.limits.policy_bytes).map_err(|e| unreadable(&e))?;
-    let most = usize::try_from(ctx.limits.policy_bytes).unwrap_or(usize::MAX);
+    let bytes =
+        read_file(&args.input, ctx.world.limits.policy_bytes).map_err(|e| unreadable(&e))?;
+    let most = usize::try_from(ctx.world.limits.policy_bytes).unwrap_or(usize::MAX);
     let input: Value = json::from_slice(&bytes, most).map_err(|e| unreadable(&e))?;
     if let Some(number) = std::str::from_utf8(&bytes).ok().and_then(json::numbers::inexact) {
         let (what, number) = ("it".to_owned(), number.to_owned());
         return Err(unreadable(&PolicyError::Inexact { what, number }));
     }
-    let policies = ctx.policies.ready().map_err(usage)?;
-    let judged = policies.judge_saved(&input, &ctx.exceptions, &ctx.limits);
+    let policies = ctx.criteria.policies.ready().map_err(usage)?;
+    let judged = policies.judge_saved(&input, &ctx.criteria.exceptions, &ctx.world.limits);
     let judgement = judged.map_err(|e| unreadable(&e))?;
     let proven = policy::input::may_pass(&input);
     let code = u8::from(!judgement.deny.is_empty() || !proven);
@@ -152,15 +153,16 @@ async fn input(args: &PolicyInput, global: &Global) -> Result<Answer, Failure> {
         ..Overrides::default()
     };
     let (config, ctx) = context::build(global, overrides)?;
-    let pinned = context::pin(&args.image, &config, &ctx).await?;
-    let opened = verify::open(&pinned, &ctx).await;
+    let pinned = context::pin(&args.image, &config, &ctx.world).await?;
+    let opened = verify::open(&pinned, &ctx.world).await;
     let (source, images) = opened.map_err(|error| Failure::unresolved(error, &args.image))?;
     let Some(image) = images.into_iter().next() else {
         return Err(Failure::usage("the image has no platform"));
     };
     let now = jiff::Timestamp::now();
-    let (evidence, findings) = verify::gather(&*source, image, &ctx, now).await;
-    let input = crate::policy::PolicyInput::new(&evidence, &findings, now);
+    let inquiry = ctx.inquiry();
+    let (evidence, findings) = verify::gather(&*source, image, &inquiry, now).await;
+    let input = crate::policy::PolicyInput::new(&evidence, inquiry.asked(), &findings, now);
     let text = serde_json::to_string_pretty(&input);
     let text = text.map_err(|e| Failure::usage(e.to_string()))?;
     Ok(Answer::data(untrusted::json(&text) + "\n"))

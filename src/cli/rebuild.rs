@@ -40,17 +40,18 @@ pub async fn run(args: &Rebuild, global: &Global) -> Result<Answer, Failure> {
     ctx.rebuild.settings.rebuilt = args.rebuilt.as_ref().map(elsewhere).transpose()?;
     if args.attest.is_some() && !ctx.rebuild.allow.is_empty() {
         // A statement is for others, who did not allow anything.
-        ctx.talk.line("rebuild.allow does not count for what --attest writes");
+        ctx.world.talk.line("rebuild.allow does not count for what --attest writes");
         ctx.rebuild.allow.clear();
     }
-    let reference = context::pin(&args.image, &config, &ctx).await?;
-    let (source, images) = open(&reference, &ctx).await?;
+    let reference = context::pin(&args.image, &config, &ctx.world).await?;
+    let (source, images) = open(&reference, &ctx.world).await?;
+    let inquiry = ctx.inquiry();
     let files = attest_files(args, &images)?;
     let (mut said, mut outcomes) = (Said::new(args.reports.all(), &reference), Vec::new());
     let (mut orders, mut lost) = (Vec::new(), None);
     for (at, image) in images.into_iter().enumerate() {
         let started = jiff::Timestamp::now();
-        let (evidence, findings) = gather(&*source, image, &ctx, started).await;
+        let (evidence, findings) = gather(&*source, image, &inquiry, started).await;
         if let Some(file) = files.get(at) {
             // What was found out is reported even where its statement cannot be written.
             match write_verdict(file, args, &evidence, started) {
@@ -63,7 +64,7 @@ pub async fn run(args: &Rebuild, global: &Global) -> Result<Answer, Failure> {
                 let failure = Failure::refused(format!("{reference} carries no provenance"));
                 return Err(said.before(failure));
             };
-            let planned = plan(provenance, &evidence.image, &evidence.plan_options);
+            let planned = plan(provenance, &evidence.image, &evidence.traces, &ctx.rebuild.plan);
             outcomes.push(match &planned {
                 Planned::Plan(_) => Told::Reproduced,
                 Planned::NotReplayable(_) => Told::No,
@@ -81,7 +82,10 @@ pub async fn run(args: &Rebuild, global: &Global) -> Result<Answer, Failure> {
         outcomes.push(told(&evidence.rebuild, &findings));
         said.add(
             || report::text::rebuild_report(&evidence, &findings),
-            || report::json::evidence(&evidence, &findings, jiff::Timestamp::now()),
+            || {
+                let now = jiff::Timestamp::now();
+                report::json::evidence(&evidence, inquiry.asked(), &findings, now)
+            },
         );
         let passed = outcomes.last() == Some(&Told::Reproduced);
         said.image.platforms.push(PlatformRun::rebuilt(&evidence, &findings, passed));

@@ -98,13 +98,13 @@ fn rules(args: &Serve, global: &Global, bound: Option<SocketAddr>) -> Result<Rul
     ctx.keep = Keep::Findings;
     let gate_config = gate_config(args, &config)?;
     // On which node a pod lands is not known yet.
-    ctx.platforms = gate_config.platforms.clone();
+    ctx.world.platforms = gate_config.platforms.clone();
     // Names come from whoever may create a pod, and must not lead into the cluster's own networks.
-    ctx.sources.unlisted = match bound.unwrap_or(gate_config.listen).ip().is_loopback() {
+    ctx.world.sources.unlisted = match bound.unwrap_or(gate_config.listen).ip().is_loopback() {
         true => Unlisted::PublicOrLoopback,
         false => Unlisted::PublicOnly,
     };
-    ctx.rebuild.settings.unlisted = ctx.sources.unlisted;
+    ctx.rebuild.settings.unlisted = ctx.world.sources.unlisted;
     let inputs = ctx.inputs();
     let all = json!({
         "configuration": file.to_string(),
@@ -176,7 +176,7 @@ fn patience(ctx: &Context) -> Patience {
     if !ctx.wants_rebuild() {
         return Patience::default();
     }
-    let deadline = ctx.limits.rebuild * 2 + Patience::default().deadline;
+    let deadline = ctx.world.limits.rebuild * 2 + Patience::default().deadline;
     Patience { deadline, linger: deadline }
 }
 
@@ -216,13 +216,14 @@ async fn judged(reference: &Reference, config: &Config, ctx: &Context) -> Judged
     if let Some(finding) = ctx.hopeless(reference) {
         return Judged::denied(reference, finding.code.as_str(), block(&finding));
     }
-    let pinned = match context::resolve(reference, config, &ctx.sources, &ctx.limits).await {
-        Ok(pinned) => pinned,
-        Err(error) => {
-            let finding = error.into_finding(Subject::Image(reference.to_string()));
-            return Judged::denied(reference, finding.code.as_str(), block(&finding));
-        }
-    };
+    let pinned =
+        match context::resolve(reference, config, &ctx.world.sources, &ctx.world.limits).await {
+            Ok(pinned) => pinned,
+            Err(error) => {
+                let finding = error.into_finding(Subject::Image(reference.to_string()));
+                return Judged::denied(reference, finding.code.as_str(), block(&finding));
+            }
+        };
     let verdict = verify(pinned, ctx, jiff::Timestamp::now()).await;
     let findings = verdict.platforms.iter().flat_map(|platform| &platform.findings);
     let remarks = findings.filter(|finding| is_warning(finding) && finding.is_remark());

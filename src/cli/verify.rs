@@ -58,7 +58,7 @@ pub async fn run(args: &Verify, global: &Global) -> Result<Answer, Failure> {
         _ => list(&references, how, &config, &ctx).await?,
     };
     // Its last word is to take its line off the terminal, which what is forgotten below could not do.
-    ctx.talk = Arc::new(Silent);
+    ctx.world.talk = Arc::new(Silent);
     // The process ends now. To give back compiled policies node by node would take longer than to judge by them; nothing in
     // them is on the disk or runs.
     std::mem::forget((ctx, config));
@@ -72,7 +72,7 @@ async fn one(
     config: &Config,
     ctx: &Context,
 ) -> Result<Answer, Failure> {
-    let pinned = context::pin(image, config, ctx).await;
+    let pinned = context::pin(image, config, &ctx.world).await;
     // What the operator wrote is wrong whether or not the image is there.
     let image = pinned.or_else(|failure| context::compiled(config, ctx).and(Err(failure)))?;
     let verdict = verify(image, ctx, jiff::Timestamp::now()).await;
@@ -110,7 +110,7 @@ async fn list(
     let (mut page, mut images, mut codes) = (Page::default(), Vec::new(), Vec::new());
     let mut run = Run::new("verify");
     for reference in references {
-        let (text, code, report, error) = match context::pin(reference, config, ctx).await {
+        let (text, code, report, error) = match context::pin(reference, config, &ctx.world).await {
             Ok(image) => {
                 let verdict = verify(image, ctx, jiff::Timestamp::now()).await;
                 let report = json.then(|| report::json::verdict_value(&verdict));

@@ -191,7 +191,12 @@ mod tests {
         predicate["materials"].as_array_mut().unwrap().push(material);
         let (provenance, image) =
             (crate::rebuild::tests::parse(predicate), crate::rebuild::tests::image());
-        let planned = crate::rebuild::plan::plan(&provenance, &image, &Default::default());
+        let planned = crate::rebuild::plan::plan(
+            &provenance,
+            &image,
+            &Default::default(),
+            &Default::default(),
+        );
         let crate::rebuild::Planned::Plan(plan) = planned else { panic!("{planned:?}") };
         let seen = seen_in(&plan);
         assert!(seen.contains(&inner), "{seen:?}");

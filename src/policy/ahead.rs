@@ -11,7 +11,7 @@ use std::{
 use super::{
     Bundle, Exception, Judgement, Needs, Policies, PolicyError, PolicyInput, engine::broken,
 };
-use crate::{digest::Digest, limits::Limits};
+use crate::{digest::Digest, limits::Limits, verdict::DEFAULT_LEVEL};
 
 type Compiled = Result<Policies, PolicyError>;
 type Compile = Box<dyn FnOnce() -> Compiled + Send>;
@@ -53,7 +53,7 @@ impl Ahead {
 
     /// The rung of the ladder that the settings ask for.
     pub fn asked_level(&self) -> u8 {
-        self.ready().map_or(super::engine::DEFAULT_LEVEL, Policies::asked_level)
+        self.ready().map_or(DEFAULT_LEVEL, Policies::asked_level)
     }
 
     /// Judges an image. Policies that do not compile deny it.

@@ -28,14 +28,13 @@ use crate::{
     digest::Digest,
     finding::{Code, Finding, Key, Subject},
     limits::{self, Limits},
+    verdict::DEFAULT_LEVEL,
 };
 
 /// The package that asks all others: one evaluation, one time limit.
 const ENTRY: &str = "hallmark_entry";
 /// Work units between two looks at the clock.
 const CHECK_INTERVAL: NonZeroU32 = NonZeroU32::new(64).expect("not zero");
-/// The rung that is asked for where no setting says one, as in `policies/rebuild.rego`: reproducible.
-pub(super) const DEFAULT_LEVEL: u8 = 4;
 
 /// What each package's set gave, by package.
 type Sets = BTreeMap<String, Vec<Value>>;

@@ -42,7 +42,7 @@ use crate::{
         refs::{Kind, Standing},
         verified::Basis,
     },
-    verdict::{Evidence, standing},
+    verdict::{Asked, Evidence, SbomEvidence, standing},
 };
 
 /// Characters of a text of unproven evidence that rules see.
@@ -498,19 +498,20 @@ impl Audience {
 impl PolicyInput {
     /// What rules see of the evidence and of what was found until `now`: what nobody proved decides nothing, so that it is not
     /// in here with more than its being there (attack H30).
-    pub fn new(evidence: &Evidence, findings: &[Finding], now: Timestamp) -> Self {
-        Self::told(Audience::Rules, evidence, FindingInput::for_rules(findings), now)
+    pub fn new(evidence: &Evidence, asked: Asked, findings: &[Finding], now: Timestamp) -> Self {
+        Self::told(Audience::Rules, evidence, asked, FindingInput::for_rules(findings), now)
     }
 
     /// The same for reports, with all that was found.
-    pub fn report(evidence: &Evidence, findings: &[Finding], now: Timestamp) -> Self {
+    pub fn report(evidence: &Evidence, asked: Asked, findings: &[Finding], now: Timestamp) -> Self {
         let findings = findings.iter().map(FindingInput::of).collect();
-        Self::told(Audience::Readers, evidence, findings, now)
+        Self::told(Audience::Readers, evidence, asked, findings, now)
     }
 
     fn told(
         audience: Audience,
         evidence: &Evidence,
+        asked: Asked,
         findings: Vec<FindingInput>,
         now: Timestamp,
     ) -> Self {
@@ -518,10 +519,9 @@ impl PolicyInput {
             let statement = |proof| StatementInput::of(proof, audience, evidence);
             proofs.iter().filter_map(statement).collect::<Vec<_>>()
         };
-        let sboms = evidence.sboms.iter().enumerate();
-        let sbom = |(i, proof)| match audience.hears(proof) {
-            true => SbomInput::of(proof, evidence.reconciliations.get(i)),
-            false => SbomInput::untold(proof),
+        let sbom = |sbom: &SbomEvidence| match audience.hears(&sbom.claim) {
+            true => SbomInput::of(sbom),
+            false => SbomInput::untold(&sbom.claim),
         };
         let provenance = &evidence.provenance;
         let heard = provenance.value().filter(|_| audience.hears(provenance));
@@ -550,9 +550,13 @@ impl PolicyInput {
                     }
                 }),
             },
-            sboms: sboms.filter_map(sbom).collect(),
+            sboms: evidence.sboms.iter().filter_map(sbom).collect(),
             inventory: evidence.inventory.as_ref().map(InventoryInput::of),
-            rebuild: RebuildInput { attested: AttestedInput::of(evidence), gaps, ..rebuild },
+            rebuild: RebuildInput {
+                attested: AttestedInput::of(&evidence.attested, asked),
+                gaps,
+                ..rebuild
+            },
             findings,
             settings: Map::new(),
         }
@@ -791,10 +795,10 @@ impl MaterialInput {
 }
 
 impl SbomInput {
-    fn of(proof: &Proof<BoundSbom>, reconciliation: Option<&Reconciliation>) -> Option<Self> {
-        let sbom = &proof.value()?.sbom;
+    fn of(SbomEvidence { claim, reconciliation }: &SbomEvidence) -> Option<Self> {
+        let sbom = &claim.value()?.sbom;
         Some(Self {
-            proof: ProofInput::of(proof),
+            proof: ProofInput::of(claim),
             format: sbom.format.clone(),
             document: sbom.document.to_string(),
             name: sbom.name.clone(),
@@ -802,7 +806,7 @@ impl SbomInput {
             tools: sbom.tools.clone(),
             components: sbom.components.iter().map(ComponentInput::of).collect(),
             names_image: sbom.names_image.iter().map(ToString::to_string).collect(),
-            reconciliation: reconciliation.map(ReconciliationInput::of),
+            reconciliation: reconciliation.as_ref().map(ReconciliationInput::of),
         })
     }
 

@@ -20,7 +20,7 @@ use crate::{
     reference::{Location, PinnedReference, Repository},
     sbom::{BoundSbom, Component, Inventory, Sbom, reconcile::reconcile},
     trust::{Proof, Unproven},
-    verdict::Evidence,
+    verdict::{Asked, Evidence, SbomEvidence},
 };
 
 fn checked<D>(digest: D) -> Checked<D> {
@@ -81,7 +81,7 @@ fn now() -> jiff::Timestamp {
 }
 
 fn input() -> PolicyInput {
-    PolicyInput::new(&evidence(), &[], now())
+    PolicyInput::new(&evidence(), Asked::default(), &[], now())
 }
 
 fn bundle(rego: &str) -> Bundle {
@@ -224,7 +224,7 @@ fn h32_a_rebuild_that_was_asked_for_counts_whatever_the_preset() {
         for (rebuild, code) in &cases {
             let mut evidence = evidence();
             evidence.rebuild = rebuild.clone();
-            let input = PolicyInput::new(&evidence, &[], now());
+            let input = PolicyInput::new(&evidence, Asked::default(), &[], now());
             let judgement = policies.judge(&input, &[], &Limits::default());
             assert!(codes(&judgement.deny).contains(code), "{name}: {code}: {judgement:?}");
         }
@@ -294,7 +294,7 @@ fn g14_rules_see_branch_and_tag_where_they_hold_the_commit() {
     let rego = deny("not input.provenance.build.branch == \"main\"");
     let policies = compile(&rego).expect("it compiles");
     let denied = |evidence: &Evidence| {
-        let input = PolicyInput::new(evidence, &[], now());
+        let input = PolicyInput::new(evidence, Asked::default(), &[], now());
         let build = input.provenance.build.clone().expect("it is proven");
         let denied = !policies.judge(&input, &[], &Limits::default()).deny.is_empty();
         (denied, build.branch, build.source.unwrap().reference, input.rebuild.gaps.len())
@@ -307,7 +307,8 @@ fn g14_rules_see_branch_and_tag_where_they_hold_the_commit() {
         let (branch, reference) = if why.is_none() { said } else { (None, None) };
         assert_eq!(denied(&evidence), (why.is_some(), branch, reference, gaps), "{why:?}");
         // Nor does it stand in what the provenance repeats, in any field that rules see.
-        let seen = serde_json::to_value(PolicyInput::new(&evidence, &[], now())).expect("JSON");
+        let seen = serde_json::to_value(PolicyInput::new(&evidence, Asked::default(), &[], now()))
+            .expect("JSON");
         let repeated = [
             &seen["provenance"]["build"]["parameters"],
             &seen["provenance"]["build"]["buildArgs"],
@@ -320,7 +321,8 @@ fn g14_rules_see_branch_and_tag_where_they_hold_the_commit() {
             assert_eq!(says, why.is_none(), "{why:?}: {text}");
         }
         // Who reads a report sees the claim, and that it is one.
-        let told = PolicyInput::report(&evidence, &[], now()).provenance.build.unwrap();
+        let told =
+            PolicyInput::report(&evidence, Asked::default(), &[], now()).provenance.build.unwrap();
         let state = if why.is_some() { "unproven" } else { "proven" };
         assert_eq!((told.branch.as_deref(), told.refs[0].state.as_str()), (Some("main"), state));
     }
@@ -352,16 +354,13 @@ fn what_is_there_and_unproven_is_not_proven() {
     let inventory: Inventory =
         crate::sbom::installed::read([("/var/lib/dpkg/status", status)], &Limits::default());
     let mut evidence = evidence();
-    evidence.reconciliations = vec![reconcile(&sbom, &inventory)];
+    let reconciliation = Some(reconcile(&sbom, &inventory));
     evidence.inventory = Some(inventory);
     let subject = ManifestDigest::of(b"{}");
     let (why, value) = (Unproven::Unsigned, BoundSbom { sbom, subject });
-    evidence.sboms = vec![Proof::Unproven {
-        value,
-        carrier: carrier.clone(),
-        payload: Digest::sha256(b""),
-        why,
-    }];
+    let payload = Digest::sha256(b"");
+    let claim = Proof::Unproven { value, carrier: carrier.clone(), payload, why };
+    evidence.sboms = vec![SbomEvidence { claim, reconciliation }];
     let why = Unproven::UnknownSigner;
     evidence.signatures =
         vec![Proof::Unproven { value: statement, carrier, payload: Digest::sha256(b""), why }];
@@ -371,7 +370,7 @@ fn what_is_there_and_unproven_is_not_proven() {
         why: "a local folder was sent".to_owned(),
         fix: "build from a git URL".to_owned(),
     }]);
-    let input = PolicyInput::new(&evidence, &[], now());
+    let input = PolicyInput::new(&evidence, Asked::default(), &[], now());
     let judgement = preset("reproducible").judge(&input, &[], &Limits::default());
     let want =
         ["provenance-missing", "rebuild-not-replayable", "sbom-missing", "signature-missing"];
@@ -380,7 +379,7 @@ fn what_is_there_and_unproven_is_not_proven() {
     assert_eq!(codes(&baseline.deny), Vec::<&str>::new());
     assert_eq!(codes(&baseline.warn), Vec::<&str>::new());
     evidence.warrant = Warrant::None(Vec::new());
-    let input = PolicyInput::new(&evidence, &[], now());
+    let input = PolicyInput::new(&evidence, Asked::default(), &[], now());
     assert_eq!(input.rebuild.status, "no-provenance", "a stranger's provenance is not followed");
     let judgement = preset("reproducible").judge(&input, &[], &Limits::default());
     assert!(codes(&judgement.deny).contains(&"rebuild-missing"), "{judgement:?}");
@@ -388,9 +387,9 @@ fn what_is_there_and_unproven_is_not_proven() {
         evidence.signatures[0].value().expect("a statement").clone(),
         crate::trust::SignerIdentity::Key { fingerprint: "00".to_owned(), recorded: None },
     );
-    let bound = evidence.sboms[0].value().expect("an SBOM").clone();
-    evidence.sboms = vec![by.map(|_| bound.clone())];
-    let input = PolicyInput::new(&evidence, &[], now());
+    let bound = evidence.sboms[0].claim.value().expect("an SBOM").clone();
+    evidence.sboms[0].claim = by.map(|_| bound.clone());
+    let input = PolicyInput::new(&evidence, Asked::default(), &[], now());
     let baseline = preset("baseline").judge(&input, &[], &Limits::default());
     assert_eq!(codes(&baseline.deny), ["sbom-package-missing"]);
     assert_eq!(codes(&baseline.warn), ["sbom-package-ghost"]);
@@ -748,12 +747,15 @@ fn i2_folders_are_added_to_the_preset_and_change_nothing_in_it() {
     let policies = beside(&[("own", &[("own.rego", &own)])]).expect("it compiles");
     let mut evidence = evidence();
     evidence.layouts = Vec::new();
-    let judgement =
-        policies.judge(&PolicyInput::new(&evidence, &[], now()), &[], &Limits::default());
+    let judgement = policies.judge(
+        &PolicyInput::new(&evidence, Asked::default(), &[], now()),
+        &[],
+        &Limits::default(),
+    );
     assert_eq!(codes(&judgement.deny), ["a"]);
     assert!(policies.needs().inventory, "the preset's rules are asked, too");
     let error = Finding::new(Code::LayoutThreshold, crate::finding::Subject::Run);
-    let input = PolicyInput::new(&evidence, &[error], now());
+    let input = PolicyInput::new(&evidence, Asked::default(), &[error], now());
     let judgement = policies.judge(&input, &[], &Limits::default());
     assert_eq!(codes(&judgement.deny), ["error-findings", "a"], "and deny");
     let bad = [
@@ -1203,7 +1205,7 @@ fn i4_a_number_that_nobody_can_hold_makes_no_pass() {
         let mut evidence = evidence();
         evidence.attestations =
             vec![crate::trust::testing::vouched_for(statement(predicate), by())];
-        PolicyInput::new(&evidence, &[], now())
+        PolicyInput::new(&evidence, Asked::default(), &[], now())
     };
     let rule = "package hallmark.a\ndeny contains {\"code\": \"a\", \"msg\": \"m\"} if {\n\
                 \tsome a in input.attestations\n\ta.predicate.score > 18446744073709551616\n}\n";

@@ -8,7 +8,7 @@
 use super::{
     Plan, Planned,
     inputs::questions,
-    plan::{PlanOptions, plan},
+    plan::{LayerTraces, PlanOptions, plan},
 };
 use crate::{
     attest::provenance::{Pin, Provenance},
@@ -38,7 +38,7 @@ pub struct Hints {
 pub fn choose(
     hints: &[Provenance],
     image: &Image,
-    options: &PlanOptions,
+    (traces, options): (&LayerTraces, &PlanOptions),
     sources: &[TrustedSource],
     go_on: &mut dyn FnMut() -> bool,
 ) -> Hints {
@@ -49,7 +49,7 @@ pub fn choose(
         if !go_on() {
             break;
         }
-        let Planned::Plan(plan) = plan(hint, image, options) else { continue };
+        let Planned::Plan(plan) = plan(hint, image, traces, options) else { continue };
         match questions(&plan, location, sources) {
             Ok(_) => ranked.push((misfits(&plan, image), place, *plan)),
             Err(untrusted) if chosen.untrusted.is_empty() => chosen.untrusted = untrusted,
@@ -132,7 +132,7 @@ mod tests {
     }
 
     fn plan_of(hint: &Provenance, image: &Image) -> Plan {
-        match plan(hint, image, &PlanOptions::default()) {
+        match plan(hint, image, &LayerTraces::default(), &PlanOptions::default()) {
             Planned::Plan(plan) => *plan,
             Planned::NotReplayable(gaps) => panic!("{gaps:#?}"),
         }
@@ -150,7 +150,7 @@ mod tests {
             choose(
                 hints,
                 &image,
-                &PlanOptions::default(),
+                (&LayerTraces::default(), &PlanOptions::default()),
                 std::slice::from_ref(&trusted),
                 &mut || true,
             )
@@ -169,7 +169,7 @@ mod tests {
         let none = choose(
             std::slice::from_ref(&honest),
             &image,
-            &PlanOptions::default(),
+            (&LayerTraces::default(), &PlanOptions::default()),
             &[source()],
             &mut || true,
         );

@@ -22,13 +22,18 @@ use crate::{
     reference::Location,
 };
 
-/// What planning depends on besides provenance and image.
+/// What the layers of an image tell about how it was made.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LayerTraces {
+    /// The build manifest in the last layer, where there is one and nothing else can be meant.
+    pub embedded: Option<EmbeddedLayer>,
+    /// The gzip header of each layer, base first, which tells who compressed it; empty where the layers were not read.
+    pub headers: Vec<Option<GzipHeader>>,
+}
+
+/// What the operator allows a rebuild.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PlanOptions {
-    /// The build manifest in the last layer, where there is one.
-    pub embedded: Option<EmbeddedLayer>,
-    /// The gzip header of each layer, base first; empty where the layers were not read.
-    pub headers: Vec<Option<GzipHeader>>,
     /// What the steps of a rebuild may reach.
     pub network: StepNetwork,
     /// Frontends besides the built-in one that may read a Dockerfile.
@@ -49,7 +54,12 @@ pub enum StepNetwork {
 const REPEATABLE: [&str; 3] = ["add-hosts", "shm-size", "ulimit"];
 
 /// Plans a rebuild of `image`.
-pub fn plan(provenance: &Provenance, image: &Image, options: &PlanOptions) -> Planned {
+pub fn plan(
+    provenance: &Provenance,
+    image: &Image,
+    traces: &LayerTraces,
+    options: &PlanOptions,
+) -> Planned {
     if !provenance.producer.is_replayable() {
         return Planned::NotReplayable(vec![unknown_build_type(provenance)]);
     }
@@ -70,10 +80,10 @@ pub fn plan(provenance: &Provenance, image: &Image, options: &PlanOptions) -> Pl
         return Planned::NotReplayable(gaps);
     };
     let (engine, engine_reason) = engine(provenance, image);
-    let carried = usize::from(options.embedded.is_some());
+    let carried = usize::from(traces.embedded.is_some());
     let mut exporter = exporter::infer(image, provenance, engine, carried);
     let written = image.manifest.layers.len().checked_sub(carried + 1);
-    let header = written.and_then(|last| options.headers.get(last).copied().flatten());
+    let header = written.and_then(|last| traces.headers.get(last).copied().flatten());
     exporter::add_level(&mut exporter, provenance, engine, header);
     let alternatives = exporter::alternatives(provenance, engine, &exporter);
     let registry = match &image.reference.location {
@@ -103,7 +113,7 @@ pub fn plan(provenance: &Provenance, image: &Image, options: &PlanOptions) -> Pl
         published_layers: image.manifest.layers.iter().map(|l| l.digest.clone()).collect(),
         made_by: provenance.engine.clone(),
         compatibility: provenance.exporter.get(COMPATIBILITY).and_then(|v| v.parse().ok()),
-        embedded: options.embedded.clone(),
+        embedded: traces.embedded.clone(),
     }))
 }
 
@@ -495,8 +505,12 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::{Value, json};
 
+    fn planned(provenance: &Provenance, options: &PlanOptions) -> Planned {
+        plan(provenance, &image(), &LayerTraces::default(), options)
+    }
+
     fn codes(provenance: &Provenance) -> Vec<&'static str> {
-        match plan(provenance, &image(), &PlanOptions::default()) {
+        match planned(provenance, &PlanOptions::default()) {
             Planned::Plan(_) => Vec::new(),
             Planned::NotReplayable(gaps) => {
                 for gap in &gaps {
@@ -536,7 +550,7 @@ mod tests {
         assert_eq!(codes(&named), ["frontend-not-allowed"]);
         let digest = covered::pin(&named.materials, "golang:1.24").unwrap().clone();
         let options = PlanOptions { frontends: [digest].into(), ..PlanOptions::default() };
-        assert!(matches!(plan(&named, &image(), &options), Planned::Plan(_)));
+        assert!(matches!(planned(&named, &options), Planned::Plan(_)));
         named.frontend = Frontend::Image { reference: "other:1".to_owned() };
         assert_eq!(codes(&named), ["unpinned-material"]);
     }
@@ -555,7 +569,7 @@ mod tests {
             }
             parse(predicate)
         };
-        let Planned::Plan(plan) = plan(&from(url, true), &image(), &PlanOptions::default()) else {
+        let Planned::Plan(plan) = planned(&from(url, true), &PlanOptions::default()) else {
             panic!("no plan");
         };
         let digest = format!("sha256:{}", "d".repeat(64)).parse().unwrap();
@@ -601,7 +615,7 @@ mod tests {
             let provenance = captured(&proxy);
             assert_eq!(provenance.network, Network::Proxy, "{proxy}");
             let options = PlanOptions { network, ..PlanOptions::default() };
-            match plan(&provenance, &image(), &options) {
+            match planned(&provenance, &options) {
                 Planned::Plan(plan) => {
                     assert!(want.is_empty(), "{proxy}");
                     let fetched: Vec<&str> = plan.fetched.iter().map(String::as_str).collect();
@@ -757,7 +771,7 @@ mod tests {
             provenance.other_options.insert(key, value);
             provenance.source.as_mut().unwrap().url = uri.clone();
             let _ = refuse_url(&uri);
-            let _ = plan(&provenance, &image(), &PlanOptions::default());
+            let _ = planned(&provenance, &PlanOptions::default());
         }
     }
 }

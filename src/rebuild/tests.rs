@@ -115,7 +115,7 @@ pub(crate) fn provenance() -> Provenance {
 }
 
 pub(crate) fn plan() -> Plan {
-    match plan::plan(&provenance(), &image(), &plan::PlanOptions::default()) {
+    match plan::plan(&provenance(), &image(), &Default::default(), &Default::default()) {
         Planned::Plan(plan) => *plan,
         Planned::NotReplayable(gaps) => panic!("{gaps:#?}"),
     }

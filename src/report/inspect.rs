@@ -23,7 +23,7 @@ use crate::{
         sigstore::{ProvenTime, TimeSource, Vouched},
     },
     untrusted::{Page, line, word},
-    verdict::Evidence,
+    verdict::{Asked, Evidence},
 };
 
 /// Schema of an inspection.
@@ -284,7 +284,7 @@ fn size(bytes: u64) -> String {
 }
 
 /// Renders the inspections as one document.
-pub fn json(inspections: &[Inspection], time: jiff::Timestamp) -> String {
+pub fn json(inspections: &[Inspection], asked: Asked, time: jiff::Timestamp) -> String {
     let first = inspections.first().map(|inspection| &inspection.evidence.image);
     let index = first.and_then(|image| image.index.as_ref());
     lines(&json!({
@@ -295,7 +295,7 @@ pub fn json(inspections: &[Inspection], time: jiff::Timestamp) -> String {
             "mediaType": index.media_type.as_str(),
             "manifests": index.manifests.iter().map(descriptor).collect::<Vec<_>>(),
         })),
-        "platforms": inspections.iter().map(|i| platform_json(i, time)).collect::<Vec<_>>(),
+        "platforms": inspections.iter().map(|i| platform_json(i, asked, time)).collect::<Vec<_>>(),
     }))
 }
 
@@ -309,7 +309,7 @@ fn descriptor(descriptor: &Descriptor) -> Value {
     })
 }
 
-fn platform_json(inspection: &Inspection, time: jiff::Timestamp) -> Value {
+fn platform_json(inspection: &Inspection, asked: Asked, time: jiff::Timestamp) -> Value {
     let image = &inspection.evidence.image;
     json!({
         "platform": image.platform.to_string(),
@@ -317,7 +317,7 @@ fn platform_json(inspection: &Inspection, time: jiff::Timestamp) -> Value {
         "config": image.config.document.digest.to_string(),
         "layers": image.manifest.layers.iter().map(descriptor).collect::<Vec<_>>(),
         "examined": inspection.examined.iter().map(examined_json).collect::<Vec<_>>(),
-        "evidence": PolicyInput::new(&inspection.evidence, &inspection.findings, time),
+        "evidence": PolicyInput::new(&inspection.evidence, asked, &inspection.findings, time),
         "findings": inspection.findings.iter().map(finding_json).collect::<Vec<_>>(),
     })
 }

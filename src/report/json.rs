@@ -11,7 +11,7 @@ use crate::{
     finding::{Fact, Finding},
     policy::{PolicyInput, input::NotJudgedInput},
     untrusted,
-    verdict::{Decision, Evidence, Ground, PlatformVerdict, Verdict},
+    verdict::{Asked, Decision, Evidence, Ground, PlatformVerdict, Verdict},
 };
 
 /// Schema of a verdict.
@@ -27,8 +27,8 @@ pub fn verdict(verdict: &Verdict) -> String {
 
 /// A verdict as a part of another document.
 pub fn verdict_value(verdict: &Verdict) -> Value {
-    let platforms: Vec<Value> =
-        verdict.platforms.iter().map(|p| platform(p, verdict.time)).collect();
+    let platform = |p| platform(p, verdict.inputs.asked, verdict.time);
+    let platforms: Vec<Value> = verdict.platforms.iter().map(platform).collect();
     json!({
         "schema": VERDICT,
         "subject": {
@@ -76,13 +76,13 @@ fn word(pass: bool) -> &'static str {
     if pass { "pass" } else { "fail" }
 }
 
-fn platform(verdict: &PlatformVerdict, time: jiff::Timestamp) -> Value {
+fn platform(verdict: &PlatformVerdict, asked: Asked, time: jiff::Timestamp) -> Value {
     let grounds: Vec<Value> = match &verdict.decision {
         Decision::Pass(grounds) => grounds.iter().map(ground).collect(),
         Decision::Fail(..) => Vec::new(),
     };
-    let evidence =
-        verdict.evidence.as_ref().map(|e| PolicyInput::report(e, &verdict.findings, time));
+    let evidence = verdict.evidence.as_ref();
+    let evidence = evidence.map(|e| PolicyInput::report(e, asked, &verdict.findings, time));
     json!({
         "platform": verdict.platform.as_ref().map(ToString::to_string),
         "manifest": verdict.manifest.as_ref().map(ToString::to_string),
@@ -152,8 +152,13 @@ fn fact(fact: &Fact) -> Value {
 }
 
 /// Renders evidence that nobody judged.
-pub fn evidence(evidence: &Evidence, findings: &[Finding], time: jiff::Timestamp) -> String {
-    lines(&json!(PolicyInput::report(evidence, findings, time)))
+pub fn evidence(
+    evidence: &Evidence,
+    asked: Asked,
+    findings: &[Finding],
+    time: jiff::Timestamp,
+) -> String {
+    lines(&json!(PolicyInput::report(evidence, asked, findings, time)))
 }
 
 /// Renders a comparison of two images.

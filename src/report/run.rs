@@ -377,7 +377,8 @@ fn keep_reason(findings: &mut Vec<Finding>, reason: &Finding) {
 fn checks(evidence: &Evidence) -> Vec<Check> {
     let check = |name: &str, holds, words| Check { name: name.to_owned(), holds, words };
     let any = |proofs: &[Proof<Statement>]| proofs.iter().any(|proof| proof.proven().is_some());
-    let sbom = match evidence.sboms.iter().find(|proof| proof.proven().is_some()) {
+    let mut sboms = evidence.sboms.iter().map(|sbom| &sbom.claim);
+    let sbom = match sboms.find(|proof| proof.proven().is_some()) {
         Some(proof) => check("sbom", true, text::sbom(proof, None)),
         None => check("sbom", false, "not proven".to_owned()),
     };

@@ -21,7 +21,7 @@ use crate::{
         SignerIdentity,
         testing::{image, vouched_for},
     },
-    verdict::{Decision, Evidence, Grounds, Inputs, PlatformVerdict, Verdict},
+    verdict::{Asked, Decision, Evidence, Grounds, Inputs, PlatformVerdict, Verdict},
 };
 
 /// Ends lines, commands runners, closes what is open, links, mentions, misleads, and has what XML cannot hold.
@@ -52,7 +52,7 @@ fn passing() -> PlatformVerdict {
     PlatformVerdict {
         platform: Some(Platform::new("linux", "amd64", None)),
         manifest: Some(evidence.image.manifest.document.digest.clone()),
-        decision: Decision::Pass(Grounds::of(&evidence).unwrap()),
+        decision: Decision::Pass(Grounds::of(&evidence, Asked::default()).unwrap()),
         findings,
         evidence: Some(Box::new(evidence)),
     }
@@ -94,7 +94,7 @@ fn verdict(platforms: Vec<PlatformVerdict>) -> Verdict {
         subject: image().reference,
         platforms,
         left_out: Vec::new(),
-        inputs: Inputs { policy: none.clone(), trust: none, version: "0" },
+        inputs: Inputs { policy: none.clone(), trust: none, asked: Asked::default(), version: "0" },
         time: "2026-11-25T00:00:00Z".parse().unwrap(),
     }
 }

@@ -18,7 +18,7 @@ use crate::{
         layout::{JudgedLayout, LayoutState},
     },
     untrusted::{Page, line},
-    verdict::{Decision, Evidence, PlatformVerdict, Verdict},
+    verdict::{Decision, Evidence, PlatformVerdict, SbomEvidence, Verdict},
 };
 
 /// The differences of a rebuild in a verdict; `hallmark rebuild` and the JSON report say more.
@@ -227,8 +227,8 @@ fn evidence_lines(out: &mut Page, evidence: &Evidence) {
     if evidence.sboms.is_empty() {
         line!(out, "  sbom        missing");
     }
-    for (i, proof) in evidence.sboms.iter().enumerate() {
-        line!(out, "  sbom        {}", sbom(proof, evidence.reconciliations.get(i)));
+    for SbomEvidence { claim, reconciliation } in &evidence.sboms {
+        line!(out, "  sbom        {}", sbom(claim, reconciliation.as_ref()));
     }
     let counts = match evidence.rebuild {
         Rebuild::NotAsked | Rebuild::Forbidden(_) | Rebuild::NoProvenance => "",

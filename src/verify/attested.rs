@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::Context;
+use super::Inquiry;
 use crate::{
     attest::rebuilt::REBUILD_VERDICT,
     digest::Digest,
@@ -18,18 +18,18 @@ pub fn count(
     proofs: &Proofs,
     image: &Image,
     provenance: &BTreeSet<Digest>,
-    ctx: &Context,
+    inquiry: &Inquiry,
     now: Timestamp,
 ) -> (Attested, Vec<Finding>) {
     let electorate = Electorate {
-        rules: &ctx.trust,
+        rules: &inquiry.trust,
         location: &image.reference.location,
         image,
         provenance,
-        max_age: ctx.rebuild.attested.max_age,
+        max_age: inquiry.rebuild.attested.max_age,
         now,
     };
-    let (attested, spoilt) = electorate.count(&proofs.attestations, &ctx.limits);
+    let (attested, spoilt) = electorate.count(&proofs.attestations, &inquiry.world.limits);
     let subject = || Subject::Image(image.reference.to_string());
     let mut findings: Vec<Finding> = spoilt
         .into_iter()

@@ -20,13 +20,10 @@ use crate::{
     image::Image,
     sbom::{self, BoundSbom, Inventory, Reconciliation, reconcile::reconcile},
     trust::{Covering, PredicateClass, Proof, Proofs, Signer, Unproven, Verified, agreement},
-    verdict::{Against, standing},
+    verdict::{Against, SbomEvidence, standing},
 };
 
-use super::{Contents, Context};
-
-/// Label that holds the digest of the build manifest in the image.
-pub const MANIFEST_LABEL: &str = embedded::LABEL;
+use super::{Contents, Inquiry};
 
 /// The predicate type under which rules speak about SBOM documents in the image, whatever their format.
 pub(super) const SBOM: &str = "https://spdx.dev/Document";
@@ -41,44 +38,39 @@ pub struct Claims {
     /// What else there is: the proven first, then those of the image's own bytes.
     pub others: Vec<Proof<Provenance>>,
     /// Every SBOM of this image, the proven ones first.
-    pub sboms: Vec<Proof<BoundSbom>>,
-    /// How each agrees with the inventory; empty where the contents were not read.
-    pub reconciliations: Vec<Reconciliation>,
+    pub sboms: Vec<SbomEvidence>,
     /// What was seen.
     pub findings: Vec<Finding>,
 }
 
 /// Reads the claims out of the proofs and the image's own files.
-pub fn claims(proofs: &Proofs, contents: &Contents, image: &Image, ctx: &Context) -> Claims {
-    let covering = covering(proofs, image, ctx);
+pub fn claims(proofs: &Proofs, contents: &Contents, image: &Image, inquiry: &Inquiry) -> Claims {
+    let covering = covering(proofs, image, inquiry);
     let mut findings = Vec::new();
     let (provenance, others) =
-        provenance_that_counts(proofs, contents, &covering, ctx, &mut findings);
-    let sboms = sboms(proofs, contents, &covering, ctx, &mut findings);
-    let reconciliations = match &contents.inventory {
-        Some(inventory) => reconciled(&sboms, inventory, &mut findings),
-        None => Vec::new(),
-    };
+        provenance_that_counts(proofs, contents, &covering, inquiry, &mut findings);
+    let sboms = sboms(proofs, contents, &covering, inquiry, &mut findings);
+    let sboms = reconciled(sboms, contents.inventory.as_ref(), &mut findings);
     findings.extend(missing(&provenance, &sboms, image));
     findings.extend(proofs.attestations.iter().flat_map(|proof| unfavourable(proof, image)));
-    Claims { provenance, others, sboms, reconciliations, findings }
+    Claims { provenance, others, sboms, findings }
 }
 
-fn covering<'a>(proofs: &'a Proofs, image: &'a Image, ctx: &'a Context) -> Covering<'a> {
+fn covering<'a>(proofs: &'a Proofs, image: &'a Image, inquiry: &'a Inquiry) -> Covering<'a> {
     Covering {
         signatures: &proofs.signatures,
-        rules: &ctx.trust,
+        rules: &inquiry.trust,
         location: &image.reference.location,
         image,
     }
 }
 
 /// The provenance that will count unless a file of the image says otherwise: known before the layers are read.
-pub fn foreseen(proofs: &Proofs, image: &Image, ctx: &Context) -> Foreseen {
-    let covering = covering(proofs, image, ctx);
+pub fn foreseen(proofs: &Proofs, image: &Image, inquiry: &Inquiry) -> Foreseen {
+    let covering = covering(proofs, image, inquiry);
     let contents = Contents::not_read();
     let (provenance, others) =
-        provenance_that_counts(proofs, &contents, &covering, ctx, &mut Vec::new());
+        provenance_that_counts(proofs, &contents, &covering, inquiry, &mut Vec::new());
     let payloads = payloads(&provenance, &others);
     Foreseen { provenance, payloads }
 }
@@ -103,7 +95,7 @@ fn provenance_that_counts(
     proofs: &Proofs,
     contents: &Contents,
     covering: &Covering<'_>,
-    ctx: &Context,
+    inquiry: &Inquiry,
     findings: &mut Vec<Finding>,
 ) -> (Proof<Provenance>, Vec<Proof<Provenance>>) {
     let image = covering.image;
@@ -131,7 +123,7 @@ fn provenance_that_counts(
     if let Some(found) = embedded_manifest(contents, image) {
         let mut proven = statements.iter().filter_map(|p| Some(p.proven()?.value()));
         let statement = proven.find(|s| is_hallmark(s));
-        match read_embedded(&found, ctx) {
+        match read_embedded(&found, inquiry) {
             Ok((manifest, read)) => {
                 let last = &contents.last_layer;
                 findings.extend(embedded::cross_check(image, Some(&manifest), last, statement));
@@ -231,9 +223,10 @@ fn is_hallmark(statement: &Statement) -> bool {
 
 fn read_embedded(
     found: &EmbeddedFile<'_>,
-    ctx: &Context,
+    inquiry: &Inquiry,
 ) -> Result<(EmbeddedManifest, Provenance), ProvenanceError> {
-    let manifest = EmbeddedManifest::parse(Bytes::copy_from_slice(found.bytes), &ctx.limits)?;
+    let manifest =
+        EmbeddedManifest::parse(Bytes::copy_from_slice(found.bytes), &inquiry.world.limits)?;
     let provenance = manifest.provenance()?;
     Ok((manifest, provenance))
 }
@@ -269,7 +262,7 @@ fn sboms(
     proofs: &Proofs,
     contents: &Contents,
     covering: &Covering<'_>,
-    ctx: &Context,
+    inquiry: &Inquiry,
     findings: &mut Vec<Finding>,
 ) -> Vec<Proof<BoundSbom>> {
     let mut found = Vec::new();
@@ -280,7 +273,7 @@ fn sboms(
             continue;
         }
         let Some(statement) = proof.value() else { continue };
-        match sbom::from_predicate(&statement.predicate, &ctx.limits) {
+        match sbom::from_predicate(&statement.predicate, &inquiry.world.limits) {
             Ok(sbom) => {
                 let subject = covering.image.manifest.document.digest.clone();
                 found.push(
@@ -294,7 +287,7 @@ fn sboms(
         }
     }
     for raw in &proofs.documents {
-        match sbom::parse(&raw.bytes, &ctx.limits) {
+        match sbom::parse(&raw.bytes, &inquiry.world.limits) {
             Ok(sbom) => found.push(Proof::Unproven {
                 value: BoundSbom { sbom, subject: raw.attached_to.clone() },
                 carrier: raw.carrier.clone(),
@@ -304,7 +297,7 @@ fn sboms(
             Err(error) => findings.push(unreadable_sbom(&error, Some(&raw.carrier)).remark()),
         }
     }
-    found.extend(sbom_files(contents, covering, ctx, findings));
+    found.extend(sbom_files(contents, covering, inquiry, findings));
     found.sort_by_key(|proof| proof.proven().is_none());
     found
 }
@@ -313,7 +306,7 @@ fn sboms(
 fn sbom_files(
     contents: &Contents,
     covering: &Covering<'_>,
-    ctx: &Context,
+    inquiry: &Inquiry,
     findings: &mut Vec<Finding>,
 ) -> Vec<Proof<BoundSbom>> {
     let mut found = Vec::new();
@@ -322,7 +315,7 @@ fn sbom_files(
         let Some(bytes) = rootfs.file(path) else { continue };
         let layer = rootfs.get(path).map(|node| node.layer).unwrap_or_default();
         let carrier = Carrier::File { path: path.to_owned(), layer };
-        match sbom::parse(bytes, &ctx.limits) {
+        match sbom::parse(bytes, &inquiry.world.limits) {
             Ok(sbom) => {
                 let subject = covering.image.manifest.document.digest.clone();
                 let bound = BoundSbom { sbom, subject };
@@ -359,27 +352,33 @@ fn malformed(code: Code, carrier: Option<&Carrier>, error: &impl ToString) -> Fi
     Finding::new(code, subject).with(Key::Why, error.to_string())
 }
 
+/// Each SBOM with how it agrees with what is in the image, where that is known.
 fn reconciled(
-    sboms: &[Proof<BoundSbom>],
-    inventory: &Inventory,
+    sboms: Vec<Proof<BoundSbom>>,
+    inventory: Option<&Inventory>,
     findings: &mut Vec<Finding>,
-) -> Vec<Reconciliation> {
-    let all = sboms.iter().filter_map(Proof::value);
-    let reconciliations: Vec<_> = all.map(|bound| reconcile(&bound.sbom, inventory)).collect();
-    for (reconciliation, proof) in reconciliations.iter().zip(sboms) {
-        let from = proof.carrier().map(ToString::to_string).unwrap_or_default();
+) -> Vec<SbomEvidence> {
+    let compared = |claim: Proof<BoundSbom>| {
+        let bound = claim.value().zip(inventory);
+        let reconciliation = bound.map(|(bound, inventory)| reconcile(&bound.sbom, inventory));
+        SbomEvidence { claim, reconciliation }
+    };
+    let sboms: Vec<SbomEvidence> = sboms.into_iter().map(compared).collect();
+    for SbomEvidence { claim, reconciliation } in &sboms {
+        let Some(reconciliation) = reconciliation else { continue };
+        let from = claim.carrier().map(ToString::to_string).unwrap_or_default();
         let all = disagreements(reconciliation, &from);
-        let shown = if proof.proven().is_some() { all.len() } else { REMARKS };
-        findings.extend(all.into_iter().take(shown).map(|finding| by_standing(proof, finding)));
+        let shown = if claim.proven().is_some() { all.len() } else { REMARKS };
+        findings.extend(all.into_iter().take(shown).map(|finding| by_standing(claim, finding)));
     }
-    for database in inventory.databases.iter() {
+    for database in inventory.into_iter().flat_map(|inventory| &inventory.databases) {
         if let Err(why) = &database.read {
             let subject = Subject::File { path: database.path.clone(), layer: None };
             let finding = Finding::new(Code::SbomDatabaseUnreadable, subject);
             findings.push(finding.with(Key::Why, why.clone()));
         }
     }
-    reconciliations
+    sboms
 }
 
 fn disagreements(reconciliation: &Reconciliation, from: &str) -> Vec<Finding> {
@@ -413,11 +412,7 @@ fn disagreements(reconciliation: &Reconciliation, from: &str) -> Vec<Finding> {
     findings
 }
 
-fn missing(
-    provenance: &Proof<Provenance>,
-    sboms: &[Proof<BoundSbom>],
-    image: &Image,
-) -> Vec<Finding> {
+fn missing(provenance: &Proof<Provenance>, sboms: &[SbomEvidence], image: &Image) -> Vec<Finding> {
     let subject = || Subject::Image(image.reference.to_string());
     let because = |why: &Unproven| crate::report::text::unproven(why);
     let unsigned = |code, why: &Unproven, carrier: &Carrier| {
@@ -433,10 +428,10 @@ fn missing(
     if let Proof::Unproven { why, carrier, .. } = provenance {
         findings.push(unsigned(Code::ProvenanceUnsigned, why, carrier));
     }
-    if sboms.iter().all(|p| p.proven().is_none()) {
+    if sboms.iter().all(|sbom| sbom.claim.proven().is_none()) {
         findings.push(Finding::new(Code::SbomMissing, subject()));
     }
-    if let Some(Proof::Unproven { why, carrier, .. }) = sboms.first() {
+    if let Some(Proof::Unproven { why, carrier, .. }) = sboms.first().map(|sbom| &sbom.claim) {
         findings.push(unsigned(Code::SbomUnsigned, why, carrier));
     }
     findings

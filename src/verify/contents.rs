@@ -8,12 +8,14 @@ use crate::{
     finding::{Code, Fact, Finding, Key, Subject},
     image::{
         Image,
+        gzip::GzipHeader,
         layer::{LayerError, LayerReader, Mislabelled},
         rootfs::{Rootfs, RootfsBuilder, RootfsError},
         tar::TarError,
     },
     limits::Limits,
     progress::{Counted, Talk, Underway, Work},
+    rebuild::{EmbeddedLayer, plan::LayerTraces},
     sbom::{self, Inventory, installed},
     source::{
         self, Blob, Meter, Source, SourceError, Spool, StoredReader,
@@ -29,6 +31,8 @@ pub struct Contents {
     pub inventory: Option<Inventory>,
     /// The paths of the last layer.
     pub last_layer: LastLayer,
+    /// What they tell about how the image was made; of layers that were not read, who compressed them.
+    pub traces: LayerTraces,
     /// The stored layers, for comparing; they live as long as the spool.
     pub layers: Vec<Blob>,
     /// What was wrong with them.
@@ -70,6 +74,7 @@ impl Contents {
             rootfs: None,
             inventory: None,
             last_layer: LastLayer::default(),
+            traces: LayerTraces::default(),
             layers: Vec::new(),
             findings,
             spool: None,
@@ -110,7 +115,12 @@ pub async fn fetch(
         }
     };
     match load::fetch_layers(source, image, &spool, limits, talk).await {
-        Ok(layers) => Contents { layers, spool: Some(Arc::new(spool)), ..Contents::not_read() },
+        Ok(layers) => Contents {
+            traces: LayerTraces { embedded: None, headers: headers(&layers) },
+            layers,
+            spool: Some(Arc::new(spool)),
+            ..Contents::not_read()
+        },
         Err(LayerLost { layer: None, error }) => lost(*error),
         Err(LayerLost { layer: Some((position, digest)), error }) => {
             let finding = error.into_finding(layer_of(image, position));
@@ -128,12 +138,13 @@ pub async fn read(
     talk: &dyn Talk,
     trees: Option<&Meter>,
 ) -> Contents {
-    let Contents { layers, spool: spool @ Some(_), .. } = fetched else { return fetched };
+    let Contents { layers, traces, spool: spool @ Some(_), .. } = fetched else { return fetched };
     let (read, room) = read_within(&layers, image, limits, talk, trees).await;
     match read {
         Ok(Read { notes, rootfs, inventory, last_layer }) => Contents {
             rootfs: Some(rootfs),
             inventory: Some(inventory),
+            traces: LayerTraces { embedded: embedded_in(&last_layer), ..traces },
             last_layer,
             layers,
             findings: notes,
@@ -142,7 +153,7 @@ pub async fn read(
         },
         // Each layer is what the manifest names: only what the configuration says of it is a lie.
         Err(lost) if lost.finding.code == Code::ImageDiffIdMismatch => {
-            Contents { layers, spool, ..Contents::failed(vec![*lost.finding]) }
+            Contents { layers, traces, spool, ..Contents::failed(vec![*lost.finding]) }
         }
         Err(lost) => Contents::failed(vec![*lost.finding]),
     }
@@ -256,6 +267,17 @@ fn squash(
         None => LastLayer::default(),
     };
     Ok(Read { notes, rootfs, inventory, last_layer })
+}
+
+/// Who compressed each layer.
+fn headers(layers: &[Blob]) -> Vec<Option<GzipHeader>> {
+    layers.iter().map(|blob| GzipHeader::read(blob.stored().ok()?)).collect()
+}
+
+/// The build manifest, where the last layer holds it and nothing else can be meant.
+fn embedded_in(last: &LastLayer) -> Option<EmbeddedLayer> {
+    let manifest = last.file.clone()?;
+    Some(EmbeddedLayer { manifest, folders: last.folders.clone() })
 }
 
 fn layer_of(image: &Image, position: usize) -> Subject {

@@ -72,7 +72,7 @@ pub fn of_trust(evidence: &Evidence, trust: &TrustRules) -> Vec<Finding> {
     let statements = statements.map(|v| (v.value().predicate_type.as_str(), v.signers()));
     let provenance = evidence.provenance.proven();
     let provenance = provenance.map(|verified| (SLSA_V1, verified.signers()));
-    let sboms = evidence.sboms.iter().filter_map(Proof::proven);
+    let sboms = evidence.sboms.iter().filter_map(|sbom| sbom.claim.proven());
     let sboms = sboms.map(|verified| (SBOM, verified.signers()));
     let believed = statements.chain(provenance).chain(sboms);
     let rule = |number: usize| {

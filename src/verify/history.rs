@@ -1,6 +1,6 @@
 //! Asking a repository whether the branch or tag that provenance names holds its commit.
 
-use super::Context;
+use super::Inquiry;
 use crate::{
     attest::provenance::Provenance,
     engine::ancestry::{self, Held},
@@ -12,8 +12,12 @@ use crate::{
 
 /// What is known of the source's refs, where a rule relies on them. `known` is what was found out before, and is not asked
 /// for again. Provenance that nobody proved says nothing to rules, so that nobody is asked for its sake.
-pub async fn of(provenance: &Proof<Provenance>, known: SourceRefs, ctx: &Context) -> SourceRefs {
-    if !ctx.policies.needs().history {
+pub async fn of(
+    provenance: &Proof<Provenance>,
+    known: SourceRefs,
+    inquiry: &Inquiry,
+) -> SourceRefs {
+    if !inquiry.wanted.needs().history {
         return SourceRefs::default();
     }
     let Some(proven) = provenance.proven() else { return SourceRefs::unknown(None) };
@@ -28,9 +32,9 @@ pub async fn of(provenance: &Proof<Provenance>, known: SourceRefs, ctx: &Context
         let why = match certified(proven.signers(), &url, &commit, &reference) {
             true => None,
             false => {
-                let (settings, talk) = (&ctx.rebuild.settings, &*ctx.talk);
+                let (settings, talk) = (&inquiry.rebuild.settings, &*inquiry.world.talk);
                 let plain = url.strip_prefix("git+").unwrap_or(&url);
-                let (name, limits) = (reference.as_str(), &ctx.limits);
+                let (name, limits) = (reference.as_str(), &inquiry.world.limits);
                 match ancestry::holds(plain, name, &commit, settings, limits, talk).await {
                     Ok(Held::Yes) => None,
                     Ok(Held::No) => {

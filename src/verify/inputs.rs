@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Context;
+use super::Inquiry;
 use crate::{
     digest::ManifestDigest,
     engine::ancestry::{self, Held},
@@ -22,15 +22,15 @@ pub type Answers = BTreeMap<Question, Result<(), String>>;
 pub async fn trusted(
     plan: &Plan,
     image: &Image,
-    ctx: &Context,
+    inquiry: &Inquiry,
     answers: &mut Answers,
 ) -> Result<(), Vec<String>> {
     let location = &image.reference.location;
-    for question in inputs::questions(plan, location, ctx.trust.sources())? {
+    for question in inputs::questions(plan, location, inquiry.trust.sources())? {
         let answer = match answers.get(&question) {
             Some(answer) => answer.clone(),
             None => {
-                let answer = ask(&question, ctx).await;
+                let answer = ask(&question, inquiry).await;
                 answers.insert(question, answer.clone());
                 answer
             }
@@ -40,14 +40,15 @@ pub async fn trusted(
     Ok(())
 }
 
-async fn ask(question: &Question, ctx: &Context) -> Result<(), String> {
+async fn ask(question: &Question, inquiry: &Inquiry) -> Result<(), String> {
     match question {
         Question::History { url, commit, references } => {
             let mut last = "no branch and no tag is listed".to_owned();
             for reference in references {
-                let (settings, talk) = (&ctx.rebuild.settings, &*ctx.talk);
+                let (settings, talk) = (&inquiry.rebuild.settings, &*inquiry.world.talk);
                 let held =
-                    ancestry::holds(url, reference, commit, settings, &ctx.limits, talk).await;
+                    ancestry::holds(url, reference, commit, settings, &inquiry.world.limits, talk)
+                        .await;
                 last = match held {
                     Ok(Held::Yes) => return Ok(()),
                     Ok(Held::No) => format!("{reference} does not hold it"),
@@ -61,7 +62,8 @@ async fn ask(question: &Question, ctx: &Context) -> Result<(), String> {
             let missing = |why: String| format!("image {repository}@{digest}: {why}");
             let parsed = repository.parse().map_err(|error| missing(format!("{error}")))?;
             let location = Location::Registry(parsed);
-            let opened = source::open(&location, &ctx.sources, &ctx.limits).await;
+            let opened =
+                source::open(&location, &inquiry.world.sources, &inquiry.world.limits).await;
             let source = opened.map_err(|error| missing(error.to_string()))?;
             let manifest = source.manifest(&ManifestDigest::new(digest.clone())).await;
             manifest.map(drop).map_err(|error| missing(error.to_string()))

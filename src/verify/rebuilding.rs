@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::{
-    Contents, Context, OnMismatch, Uncounted, allowed,
+    Contents, Inquiry, OnMismatch, Uncounted, allowed,
     claims::Claims,
     inputs::{self, Answers},
 };
@@ -12,13 +12,13 @@ use crate::{
     compare::{self, Allowance, CompareError, Comparison, Level, Side, SideWords, Which},
     engine::{self, Finished},
     finding::Key,
-    image::{Image, Platform, gzip::GzipHeader},
+    image::{Image, Platform},
     progress::{Underway, Work},
     rebuild::{
-        Clue, Coverage, Determinism, EmbeddedLayer, Failure, FailureKind, Gap, Plan, Planned,
-        Rebuild, Rebuilt, Warrant, exporter,
+        Clue, Coverage, Determinism, Failure, FailureKind, Gap, Plan, Planned, Rebuild, Rebuilt,
+        Warrant, exporter,
         hints::{self, Hints},
-        plan::{PlanOptions, plan},
+        plan::plan,
     },
     reference::{Location, PinnedReference, Selector},
     source::{self, PlatformChoice, load::StoredLayers},
@@ -41,19 +41,19 @@ pub fn foreseen(
     provenance: &Proof<Provenance>,
     image: &Image,
     fetched: &Contents,
-    ctx: &Context,
+    inquiry: &Inquiry,
 ) -> Option<Plan> {
-    let counts = provenance.proven().is_some() || ctx.rebuild.uncounted == Uncounted::Build;
+    let counts = provenance.proven().is_some() || inquiry.rebuild.uncounted == Uncounted::Build;
     let provenance = provenance.value().filter(|_| counts && fetched.has_layers())?;
-    match plan(provenance, image, &plan_options(fetched, ctx)) {
+    match plan(provenance, image, &fetched.traces, &inquiry.rebuild.plan) {
         Planned::Plan(plan) => Some(*plan),
         Planned::NotReplayable(_) => None,
     }
 }
 
 /// Builds a plan that is foreseen.
-pub async fn begin(plan: Plan, ctx: &Context) -> HeadStart {
-    let build = build(&plan, ctx).await;
+pub async fn begin(plan: Plan, inquiry: &Inquiry) -> HeadStart {
+    let build = build(&plan, inquiry).await;
     HeadStart { plan, build }
 }
 
@@ -69,8 +69,8 @@ pub struct Outcome {
 
 impl Outcome {
     /// Nobody asked, or somebody forbade it.
-    pub fn not_made(ctx: &Context) -> Self {
-        let rebuild = ctx.forbids_rebuild().map_or(Rebuild::NotAsked, Rebuild::Forbidden);
+    pub fn not_made(inquiry: &Inquiry) -> Self {
+        let rebuild = inquiry.forbids_rebuild().map_or(Rebuild::NotAsked, Rebuild::Forbidden);
         Self { rebuild, warrant: Warrant::default(), left_out: 0 }
     }
 }
@@ -82,7 +82,7 @@ pub async fn rebuild(
     image: &Image,
     contents: &Contents,
     head_start: Option<HeadStart>,
-    ctx: &Context,
+    inquiry: &Inquiry,
     now: Timestamp,
 ) -> Outcome {
     let outcome = |rebuild, warrant| Outcome { rebuild, warrant, left_out: 0 };
@@ -90,13 +90,13 @@ pub async fn rebuild(
         Proof::Missing => outcome(Rebuild::NoProvenance, Warrant::default()),
         Proof::Proven(proven) => {
             let provenance = proven.value();
-            let rebuild = follow(provenance, image, contents, head_start, ctx, now).await;
+            let rebuild = follow(provenance, image, contents, head_start, inquiry, now).await;
             outcome(rebuild, Warrant::Proven)
         }
         Proof::Unproven { value: first, .. } => {
             let others = claims.others.iter().filter_map(Proof::value);
             let hints: Vec<&Provenance> = std::iter::once(first).chain(others).collect();
-            follow_hints(&hints, image, contents, head_start, ctx, now).await
+            follow_hints(&hints, image, contents, head_start, inquiry, now).await
         }
     }
 }
@@ -108,11 +108,11 @@ async fn follow_hints(
     image: &Image,
     contents: &Contents,
     mut head_start: Option<HeadStart>,
-    ctx: &Context,
+    inquiry: &Inquiry,
     now: Timestamp,
 ) -> Outcome {
     let Hints { fitting, mut left_out, untrusted: mut why } =
-        fitting(hints, image, contents, ctx).await;
+        fitting(hints, image, contents, inquiry).await;
     let (mut made, mut answers, mut built) = (None, Answers::new(), 0_usize);
     for (asked, (place, plan)) in fitting.into_iter().enumerate() {
         // Who adds hints that name trusted inputs could let us ask and build for ever.
@@ -122,17 +122,17 @@ async fn follow_hints(
             left_out = left_out.saturating_add(1);
             continue;
         };
-        if let Err(untrusted) = inputs::trusted(&plan, image, ctx, &mut answers).await {
+        if let Err(untrusted) = inputs::trusted(&plan, image, inquiry, &mut answers).await {
             why = untrusted;
             continue;
         }
         built = built.saturating_add(1);
-        let rebuild = follow(provenance, image, contents, head_start.take(), ctx, now).await;
+        let rebuild = follow(provenance, image, contents, head_start.take(), inquiry, now).await;
         let level = match &rebuild {
             Rebuild::Compared(rebuilt) => rebuilt.comparison.level.number(),
             _ => 0,
         };
-        if level >= ctx.policies.asked_level() {
+        if level >= inquiry.wanted.level() {
             return Outcome { rebuild, warrant: Warrant::TrustedInputs, left_out: 0 };
         }
         why = vec!["the image does not come out of the trusted inputs that it names".to_owned()];
@@ -143,8 +143,8 @@ async fn follow_hints(
     }
     let rebuild = match (made, hints.first()) {
         (Some(rebuild), _) => rebuild,
-        (None, Some(first)) if ctx.rebuild.uncounted == Uncounted::Build => {
-            follow(first, image, contents, head_start, ctx, now).await
+        (None, Some(first)) if inquiry.rebuild.uncounted == Uncounted::Build => {
+            follow(first, image, contents, head_start, inquiry, now).await
         }
         _ => Rebuild::NoProvenance,
     };
@@ -156,14 +156,16 @@ async fn fitting(
     hints: &[&Provenance],
     image: &Image,
     contents: &Contents,
-    ctx: &Context,
+    inquiry: &Inquiry,
 ) -> Hints {
-    let (options, sources) = (plan_options(contents, ctx), ctx.trust.sources().to_vec());
+    let (traces, options) = (contents.traces.clone(), inquiry.rebuild.plan.clone());
+    let sources = inquiry.trust.sources().to_vec();
     let hints: Vec<Provenance> = hints.iter().copied().cloned().collect();
     let image = image.clone();
-    let choosing = ctx
-        .turns
-        .run(move |turn| hints::choose(&hints, &image, &options, &sources, &mut || turn.go_on()));
+    let choosing = inquiry.world.turns.run(move |turn| {
+        let given = (&traces, &options);
+        hints::choose(&hints, &image, given, &sources, &mut || turn.go_on())
+    });
     choosing.await
 }
 
@@ -173,16 +175,16 @@ async fn follow(
     image: &Image,
     contents: &Contents,
     head_start: Option<HeadStart>,
-    ctx: &Context,
+    inquiry: &Inquiry,
     now: Timestamp,
 ) -> Rebuild {
     if !contents.has_layers() {
         return Rebuild::Failed(unreadable(contents, image));
     }
-    match plan(provenance, image, &plan_options(contents, ctx)) {
+    match plan(provenance, image, &contents.traces, &inquiry.rebuild.plan) {
         Planned::NotReplayable(gaps) => Rebuild::NotReplayable(gaps),
         Planned::Plan(plan) => {
-            let allow = allowed::in_force(&ctx.rebuild.allow, &image.reference.location, now);
+            let allow = allowed::in_force(&inquiry.rebuild.allow, &image.reference.location, now);
             let published = Published {
                 loaded: Loaded {
                     image: image.clone(),
@@ -192,7 +194,7 @@ async fn follow(
                 allow,
             };
             let begun = head_start.filter(|begun| begun.plan == *plan).map(|begun| begun.build);
-            match build_and_compare(&plan, begun, provenance, &published, ctx).await {
+            match build_and_compare(&plan, begun, provenance, &published, inquiry).await {
                 Ok(rebuilt) => Rebuild::Compared(Box::new(rebuilt)),
                 Err(failure) if failure.kind == FailureKind::Submodule => {
                     Rebuild::NotReplayable(vec![submodule(failure)])
@@ -220,22 +222,24 @@ async fn build_and_compare(
     begun: Option<Result<Build, Failure>>,
     provenance: &Provenance,
     published: &Published,
-    ctx: &Context,
+    inquiry: &Inquiry,
 ) -> Result<Rebuilt, Failure> {
     let Attempt { plan, build: first, mut comparison } =
-        attempt(plan, begun, published, ctx).await?;
+        attempt(plan, begun, published, inquiry).await?;
     let plan = &plan;
     compare::cause::explain(&mut comparison, &published.loaded.image.config, Some(provenance));
     let determinism = if comparison.level.is_reproducible() {
         Determinism::NotNeeded
-    } else if ctx.rebuild.settings.rebuilt.is_none()
-        && ctx.rebuild.on_mismatch == OnMismatch::BuildAgain
+    } else if inquiry.rebuild.settings.rebuilt.is_none()
+        && inquiry.rebuild.on_mismatch == OnMismatch::BuildAgain
     {
-        ctx.talk
+        inquiry
+            .world
+            .talk
             .line("the result differs: building again to see whether the build is deterministic");
-        let second = build(plan, ctx).await?;
+        let second = build(plan, inquiry).await?;
         // What may differ from the published image says nothing about whether the build is steady.
-        let between = compare_images(&first.loaded, (&second.loaded, 0), &[], ctx).await;
+        let between = compare_images(&first.loaded, (&second.loaded, 0), &[], inquiry).await;
         let between = between.map_err(|error| ours(&error))?;
         compare::cause::note_repeats(&mut comparison, &between);
         // An unsteady build is no cover: what both rebuilds agree on differs for another reason.
@@ -249,7 +253,7 @@ async fn build_and_compare(
         Determinism::Unknown
     };
     // A daemon's storage takes its time to go.
-    ctx.talk.stage("cleaning up");
+    inquiry.world.talk.stage("cleaning up");
     let rebuilt = &first.loaded.image;
     Ok(Rebuilt {
         manifest: rebuilt.manifest.document.digest.clone(),
@@ -278,22 +282,22 @@ async fn attempt(
     plan: &Plan,
     begun: Option<Result<Build, Failure>>,
     published: &Published,
-    ctx: &Context,
+    inquiry: &Inquiry,
 ) -> Result<Attempt, Failure> {
     let first = match begun {
         Some(first) => first?,
-        None => build(plan, ctx).await?,
+        None => build(plan, inquiry).await?,
     };
-    let mut best = weighed(plan.clone(), first, published, ctx).await?;
+    let mut best = weighed(plan.clone(), first, published, inquiry).await?;
     let mut tried = vec![outcome(&best)];
     for exporter in &plan.alternatives {
         if best.comparison.level != Level::ContentIdentical {
             break;
         }
-        ctx.talk.line("the result differs in times: trying another way of writing it");
+        inquiry.world.talk.line("the result differs in times: trying another way of writing it");
         let other = Plan { exporter: exporter.clone(), ..plan.clone() };
-        let next = build(&other, ctx).await?;
-        let next = weighed(other, next, published, ctx).await?;
+        let next = build(&other, inquiry).await?;
+        let next = weighed(other, next, published, inquiry).await?;
         tried.push(outcome(&next));
         if next.comparison.level > best.comparison.level {
             best = next;
@@ -314,11 +318,11 @@ async fn weighed(
     plan: Plan,
     build: Build,
     published: &Published,
-    ctx: &Context,
+    inquiry: &Inquiry,
 ) -> Result<Attempt, Failure> {
     let Published { loaded, allow } = published;
     let pinned = exporter::inherited_layers(&build.loaded.image, &plan);
-    let comparison = compare_images(loaded, (&build.loaded, pinned), allow, ctx).await;
+    let comparison = compare_images(loaded, (&build.loaded, pinned), allow, inquiry).await;
     let comparison = comparison.map_err(|error| blame(&error, &loaded.image))?;
     Ok(Attempt { plan, build, comparison })
 }
@@ -342,12 +346,18 @@ struct Build {
 }
 
 #[tracing::instrument(level = "debug", skip_all)]
-async fn build(plan: &Plan, ctx: &Context) -> Result<Build, Failure> {
-    let options = &ctx.rebuild;
-    let finished = engine::build(plan, &options.settings, options.engine, &ctx.limits, &*ctx.talk)
-        .await
-        .map_err(|failure| foreign(failure, &plan.platform, &Platform::host()))?;
-    let loaded = load_built(plan, &finished, ctx).await.map_err(|error| {
+async fn build(plan: &Plan, inquiry: &Inquiry) -> Result<Build, Failure> {
+    let options = &inquiry.rebuild;
+    let finished = engine::build(
+        plan,
+        &options.settings,
+        options.engine,
+        &inquiry.world.limits,
+        &*inquiry.world.talk,
+    )
+    .await
+    .map_err(|failure| foreign(failure, &plan.platform, &Platform::host()))?;
+    let loaded = load_built(plan, &finished, inquiry).await.map_err(|error| {
         failure(
             FailureKind::EngineUnavailable,
             &format!("the engine's result is unreadable: {error}"),
@@ -376,14 +386,15 @@ fn foreign(failure: Failure, wanted: &Platform, host: &Platform) -> Failure {
 async fn load_built(
     plan: &Plan,
     finished: &Finished,
-    ctx: &Context,
+    inquiry: &Inquiry,
 ) -> Result<Loaded, source::SourceError> {
     let location = Location::Layout(finished.built.layout.clone());
-    let source = source::open(&location, &ctx.sources, &ctx.limits).await?;
+    let source = source::open(&location, &inquiry.world.sources, &inquiry.world.limits).await?;
     let digest = source.resolve(&Selector::Only).await?;
     let reference = PinnedReference { location, digest };
     let choice = PlatformChoice::One(plan.platform.clone());
-    let mut images = source::load::load(&*source, &reference, &choice, &ctx.limits).await?;
+    let mut images =
+        source::load::load(&*source, &reference, &choice, &inquiry.world.limits).await?;
     let Some(image) = images.pop() else {
         return Err(source::SourceError::NotFound {
             what: "an image".to_owned(),
@@ -393,8 +404,14 @@ async fn load_built(
     let spool = source::Spool::inside(finished.workspace.path()).map_err(|error| {
         source::SourceError::Unreadable { place: reference.to_string(), why: error.to_string() }
     })?;
-    let layers =
-        source::load::fetch_layers(&*source, &image, &spool, &ctx.limits, &*ctx.talk).await?;
+    let layers = source::load::fetch_layers(
+        &*source,
+        &image,
+        &spool,
+        &inquiry.world.limits,
+        &*inquiry.world.talk,
+    )
+    .await?;
     Ok(Loaded { image, layers: StoredLayers(layers), _keep: Some(spool) })
 }
 
@@ -412,13 +429,13 @@ async fn compare_images(
     left: &Loaded,
     (right, pinned): (&Loaded, usize),
     allow: &[Allowance],
-    ctx: &Context,
+    inquiry: &Inquiry,
 ) -> Result<Comparison, Incomparable> {
     let allow = allow.to_vec();
     let (limits, left_image, right_image) =
-        (ctx.limits.clone(), left.image.clone(), right.image.clone());
+        (inquiry.world.limits.clone(), left.image.clone(), right.image.clone());
     let (left_layers, right_layers) = (left.layers.clone(), right.layers.clone());
-    let underway = Underway::new(&*ctx.talk, Work::new("comparing layers"));
+    let underway = Underway::new(&*inquiry.world.talk, Work::new("comparing layers"));
     let work = underway.work();
     let comparing = tokio::task::spawn_blocking(move || {
         let left = side(&left_image, &left_layers);
@@ -457,21 +474,6 @@ fn unreadable(contents: &Contents, image: &Image) -> Failure {
     let layer = fact(Key::From).unwrap_or_else(|| "its layers".to_owned());
     let why = fact(Key::Why).unwrap_or_else(|| "nobody knows why".to_owned());
     cannot_be_read(image, &format!("{layer}: {why}"))
-}
-
-/// What the operator allows, and what the layers tell: the build manifest, where the last one holds it and nothing else can
-/// be meant, and who compressed them.
-pub fn plan_options(contents: &Contents, ctx: &Context) -> PlanOptions {
-    let last = &contents.last_layer;
-    let embedded =
-        last.file.clone().map(|manifest| EmbeddedLayer { manifest, folders: last.folders.clone() });
-    let headers = contents.layers.iter().map(|blob| GzipHeader::read(blob.stored().ok()?));
-    PlanOptions {
-        embedded,
-        headers: headers.collect(),
-        network: ctx.rebuild.network,
-        frontends: ctx.rebuild.frontends.clone(),
-    }
 }
 
 /// One side of a comparison.

@@ -18,19 +18,16 @@ use base64::{
 use bytes::Bytes;
 use hallmark::{
     attest::Raw,
-    engine::{EngineChoice, EngineSettings},
     finding::{Code, Finding, Severity, Subject},
     image::Image,
     limits::Limits,
     policy::{Ahead, Bundle, Policies, PolicyInput, bundle::RULES},
-    progress::Silent,
-    rebuild::{Rebuild, Warrant, plan::StepNetwork},
     reference::{PinnedReference, Reference, Selector},
     report,
     source::{self, PlatformChoice, SourceSettings, discover::discover, load::load},
     trust::{Force, Proof, PublicKey, Rule, SignerKeys, TrustRules, verify::prove},
-    verdict::{Decision, Evidence, Grounds},
-    verify::{Context, OnMismatch, RebuildOptions, Uncounted, When, verify},
+    verdict::{Asked, Decision, Evidence, Grounds},
+    verify::{Context, Criteria, Keep, RebuildOptions, verify},
 };
 use proptest::{
     prelude::*,
@@ -171,64 +168,34 @@ impl Scene {
         let proven = proofs.signatures.iter().chain(&proofs.attestations).any(provenance);
         let mut findings = proofs.findings;
         let evidence = Evidence {
-            image: self.image.clone(),
             carriers: raws.iter().map(|raw| raw.carrier.clone()).collect(),
             signatures: proofs.signatures,
             attestations: proofs.attestations,
-            layouts: Vec::new(),
-            provenance: Proof::Missing,
-            refs: Default::default(),
-            sboms: Vec::new(),
-            inventory: None,
-            reconciliations: Vec::new(),
-            rebuild: Rebuild::NotAsked,
-            warrant: Warrant::default(),
-            asked_level: 4,
-            attested: hallmark::trust::Attested::default(),
-            delegated: Vec::new(),
-            accept_attested: false,
-            plan_options: Default::default(),
+            ..Evidence::of_nothing(self.image.clone())
         };
         let now = "2026-01-01T00:00:00Z".parse().unwrap();
-        let input = PolicyInput::new(&evidence, &findings, now);
+        let input = PolicyInput::new(&evidence, Asked::default(), &findings, now);
         let judgement = self.policies.judge(&input, &[], &Limits::default());
         let image = Subject::Image(evidence.image.reference.to_string());
         findings.extend(judgement.deny.iter().map(|rule| rule.denied(&image)));
         findings.extend(judgement.warn.iter().map(|rule| rule.warned(&image)));
         findings.extend(judgement.asides);
         let nothing = Finding::new(Code::SignatureMissing, Subject::Run).at(Severity::Error);
-        let decision = Decision::from(&findings, Grounds::of(&evidence), nothing);
+        let decision = Decision::from(&findings, Grounds::of(&evidence, Asked::default()), nothing);
         assert!(proven || !decision.is_pass(), "a pass from nothing: {findings:?}");
         decision.is_pass()
     }
 
     fn context(&self) -> Context {
-        Context {
-            sources: SourceSettings::default(),
-            platforms: PlatformChoice::All,
-            trust: self.rules.clone(),
+        let mut world = hallmark::verify::World::new(Limits::default());
+        world.platforms = PlatformChoice::All;
+        let criteria = Criteria {
+            trust: Arc::new(self.rules.clone()),
             policies: Ahead::begin(bundle(), Limits::default()),
             exceptions: Vec::new(),
-            rebuild: RebuildOptions {
-                network: StepNetwork::None,
-                frontends: Default::default(),
-                when: When::Never("the test"),
-                engine: EngineChoice::Auto,
-                settings: EngineSettings::default(),
-                on_mismatch: OnMismatch::Accept,
-                attested: hallmark::verify::AttestedOptions {
-                    accept: false,
-                    max_age: jiff::SignedDuration::from_hours(1),
-                },
-                allow: Vec::new(),
-                uncounted: Uncounted::Build,
-            },
-            limits: Limits::default(),
-            budgets: source::Budgets::new(&Limits::default()),
-            turns: hallmark::verify::Turns::default(),
-            keep: hallmark::verify::Keep::Evidence,
-            talk: Arc::new(Silent),
-        }
+        };
+        let rebuild = RebuildOptions::never("the test");
+        Context { world, criteria, rebuild, keep: Keep::Evidence }
     }
 
     /// What somebody with nothing of hallmark's finds: the payloads about this image that the key really signed.

@@ -24,7 +24,7 @@ use hallmark::{
     progress::Talk,
     rebuild::{
         EmbeddedLayer, Failure, FailureKind, Plan, Planned, PlannedSource,
-        plan::{self, PlanOptions},
+        plan::{self, LayerTraces, PlanOptions},
     },
     reference::{Location, PinnedReference, Reference, Selector},
     source::{self, RegistrySettings, SourceSettings, load::PlatformChoice},
@@ -114,7 +114,7 @@ impl Talk for Notes {
 }
 
 pub fn planned(provenance: &Provenance, image: &Image) -> Plan {
-    match plan::plan(provenance, image, &PlanOptions::default()) {
+    match plan::plan(provenance, image, &LayerTraces::default(), &PlanOptions::default()) {
         Planned::Plan(plan) => *plan,
         Planned::NotReplayable(gaps) => panic!("not replayable: {gaps:#?}"),
     }
@@ -329,9 +329,9 @@ async fn embedded_comes_back(
         index: None,
         ..image.clone()
     };
-    let options = PlanOptions { embedded: Some(layer), ..PlanOptions::default() };
-    let Planned::Plan(plan) = plan::plan(&manifest.provenance().unwrap(), &published, &options)
-    else {
+    let traces = LayerTraces { embedded: Some(layer), ..LayerTraces::default() };
+    let (provenance, options) = (manifest.provenance().unwrap(), PlanOptions::default());
+    let Planned::Plan(plan) = plan::plan(&provenance, &published, &traces, &options) else {
         panic!("not replayable");
     };
     let finished = build(lab, &plan, EngineChoice::Auto).await.expect("the rebuild failed");

@@ -6,7 +6,8 @@ use serde::Serialize;
 use crate::{
     compare::{Allowance, Comparison, Difference, Place},
     rebuild::{EngineReport, Failure, Gap, Rebuild, Rebuilt, Warrant},
-    verdict::Evidence,
+    trust::Attested,
+    verdict::Asked,
 };
 
 /// What became of the rebuild.
@@ -255,9 +256,9 @@ impl AllowedInput {
 }
 
 impl AttestedInput {
-    pub(super) fn of(evidence: &Evidence) -> Self {
-        let agreement = evidence.attested.agreement.as_ref();
-        let votes = evidence.attested.votes.iter().map(|vote| VoteInput {
+    pub(super) fn of(attested: &Attested, asked: Asked) -> Self {
+        let agreement = attested.agreement.as_ref();
+        let votes = attested.votes.iter().map(|vote| VoteInput {
             signer: vote.signer.name.clone(),
             weight: vote.weight.name().to_owned(),
             level: vote.level,
@@ -266,9 +267,9 @@ impl AttestedInput {
             finished: vote.finished.to_string(),
         });
         Self {
-            accepted: evidence.accept_attested,
+            accepted: asked.accept_attested,
             level: agreement.map(|a| a.level),
-            needed: agreement.map(|a| a.threshold).or(evidence.attested.needed),
+            needed: agreement.map(|a| a.threshold).or(attested.needed),
             signers: agreement.map(|a| a.signers.clone()).unwrap_or_default(),
             votes: votes.collect(),
         }

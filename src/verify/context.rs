@@ -1,0 +1,314 @@
+//! What a verification needs besides the image and the time: how the world is reached, what is judged by, and how images are
+//! rebuilt. Each is a value of its own, so that a command takes no more of them than it uses.
+
+use std::sync::Arc;
+
+use jiff::SignedDuration;
+use serde_json::json;
+
+use super::{allowed::AllowRule, turns::Turns};
+use crate::{
+    attest::provenance::embedded,
+    digest::Digest,
+    engine::{EngineChoice, EngineSettings},
+    finding::{Code, Finding, Key, Subject},
+    image::Image,
+    limits::Limits,
+    policy::{Ahead, Exception, Needs},
+    progress::{Silent, Talk},
+    rebuild::plan::PlanOptions,
+    reference::{Location, Reference},
+    source::{Budgets, PlatformChoice, SourceSettings},
+    trust::{Attested, TrustRules},
+    verdict::{Asked, DEFAULT_LEVEL, Inputs},
+};
+
+/// How the world is reached, and how much of it is taken.
+#[derive(Clone)]
+pub struct World {
+    /// How registries are reached.
+    pub sources: SourceSettings,
+    /// Which platforms of an image are meant.
+    pub platforms: PlatformChoice,
+    /// The bounds.
+    pub limits: Limits,
+    /// What all images together may take.
+    pub budgets: Budgets,
+    /// Where what takes long is computed.
+    pub turns: Turns,
+    /// Where progress goes.
+    pub talk: Arc<dyn Talk>,
+}
+
+impl World {
+    /// The world within these bounds, with every other setting at its default; progress goes nowhere.
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            sources: SourceSettings::default(),
+            platforms: PlatformChoice::default(),
+            budgets: Budgets::new(&limits),
+            turns: Turns::default(),
+            talk: Arc::new(Silent),
+            limits,
+        }
+    }
+}
+
+/// What is judged by.
+#[derive(Clone)]
+pub struct Criteria {
+    /// Who may vouch for what.
+    pub trust: Arc<TrustRules>,
+    /// The rules.
+    pub policies: Ahead,
+    /// Exceptions from them.
+    pub exceptions: Vec<Exception>,
+}
+
+/// Whether and how images are rebuilt.
+#[derive(Debug, Clone)]
+pub struct RebuildOptions {
+    /// When.
+    pub when: When,
+    /// With which engine.
+    pub engine: EngineChoice,
+    /// What a plan may ask for.
+    pub plan: PlanOptions,
+    /// How the engine reaches registries.
+    pub settings: EngineSettings,
+    /// Whether a mismatch is built again, to tell nondeterminism from tampering.
+    pub on_mismatch: OnMismatch,
+    /// What rebuilds of others are worth.
+    pub attested: AttestedOptions,
+    /// What may differ all the same.
+    pub allow: Vec<AllowRule>,
+    /// Whether provenance that does not count is followed.
+    pub uncounted: Uncounted,
+}
+
+impl RebuildOptions {
+    /// No rebuild, forbidden by this option or setting, and none of others that counts.
+    pub fn never(by: &'static str) -> Self {
+        Self {
+            when: When::Never(by),
+            engine: EngineChoice::Auto,
+            plan: PlanOptions::default(),
+            settings: EngineSettings::default(),
+            on_mismatch: OnMismatch::Accept,
+            attested: AttestedOptions { accept: false, max_age: SignedDuration::ZERO },
+            allow: Vec::new(),
+            uncounted: Uncounted::Skip,
+        }
+    }
+}
+
+/// When an image is rebuilt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// If the policy needs it.
+    PolicyAsks,
+    /// Always.
+    Always,
+    /// Never, by this option or setting: a policy that needs it fails.
+    Never(&'static str),
+}
+
+/// What a mismatch leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnMismatch {
+    /// A second build, compared with the first.
+    BuildAgain,
+    /// Nothing.
+    Accept,
+}
+
+/// What the verdicts of trusted rebuilders are worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AttestedOptions {
+    /// Whether enough of them stand in for an own rebuild.
+    pub accept: bool,
+    /// How old one may be.
+    pub max_age: SignedDuration,
+}
+
+/// What becomes of a rebuild that could not count, because nobody vouches for provenance and inputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Uncounted {
+    /// It is made, for whoever reads the report.
+    Build,
+    /// It is not made: nobody would read of it, and a stranger would have chosen what is built.
+    Skip,
+}
+
+/// What is left of an image once it is judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// All evidence, for a report.
+    Evidence,
+    /// What is wrong with it.
+    Findings,
+}
+
+/// All that a verdict needs besides the image and the time.
+#[derive(Clone)]
+pub struct Context {
+    /// How the world is reached.
+    pub world: World,
+    /// What is judged by.
+    pub criteria: Criteria,
+    /// Whether and how images are rebuilt.
+    pub rebuild: RebuildOptions,
+    /// What is left of an image once it is judged.
+    pub keep: Keep,
+}
+
+/// All that evidence needs besides the image and the time: whoever judges nothing has no policy.
+#[derive(Clone)]
+pub struct Inquiry {
+    /// How the world is reached.
+    pub world: World,
+    /// Who may vouch for what.
+    pub trust: Arc<TrustRules>,
+    /// Whether and how images are rebuilt.
+    pub rebuild: RebuildOptions,
+    /// What has to be known about an image.
+    pub wanted: Wanted,
+}
+
+/// What has to be known about an image besides what is proven of it.
+#[derive(Clone)]
+pub enum Wanted {
+    /// What is in its layers.
+    Contents,
+    /// Whatever these policies ask for. They may still be compiled: whoever wants to know waits for them.
+    By(Ahead),
+}
+
+impl Wanted {
+    /// What has to be known.
+    pub fn needs(&self) -> Needs {
+        match self {
+            Self::Contents => Needs { inventory: true, ..Needs::default() },
+            Self::By(policies) => policies.needs(),
+        }
+    }
+
+    /// The rung of the ladder that a rebuild has to reach.
+    pub fn level(&self) -> u8 {
+        match self {
+            Self::Contents => DEFAULT_LEVEL,
+            Self::By(policies) => policies.asked_level(),
+        }
+    }
+}
+
+/// Whether images are rebuilt where they can be.
+fn wants_rebuild(rebuild: &RebuildOptions, needs: impl FnOnce() -> Needs) -> bool {
+    match rebuild.when {
+        When::Always => true,
+        When::Never(_) => false,
+        When::PolicyAsks => needs().rebuild,
+    }
+}
+
+impl Context {
+    /// What the evidence needs that is judged here.
+    pub fn inquiry(&self) -> Inquiry {
+        Inquiry {
+            world: self.world.clone(),
+            trust: Arc::clone(&self.criteria.trust),
+            rebuild: self.rebuild.clone(),
+            wanted: Wanted::By(self.criteria.policies.clone()),
+        }
+    }
+
+    /// Why nothing about this image could ever be proven, so that nobody needs to be asked about it: no rule and no layout
+    /// speaks about its repository, and it is not rebuilt (attack C14).
+    pub fn hopeless(&self, reference: &Reference) -> Option<Finding> {
+        let Reference::At(location @ Location::Registry(_), _) = reference else { return None };
+        if self.criteria.trust.speaks_about(location) || self.wants_rebuild() {
+            return None;
+        }
+        let subject = Subject::Image(reference.to_string());
+        let why = "no rule or layout under trust is about this repository, so that its registry was not asked";
+        let help = "say under trust in hallmark.yaml who vouches for this repository: a rule whose images match it, or a layout; or do not run it";
+        let finding = Finding::new(Code::PolicyNothingProven, subject);
+        Some(finding.with(Key::Why, why).with(Key::Help, help))
+    }
+
+    /// Whether images are rebuilt where they can be.
+    pub fn wants_rebuild(&self) -> bool {
+        wants_rebuild(&self.rebuild, || self.criteria.policies.needs())
+    }
+
+    /// What is asked of rebuilds.
+    pub(super) fn asked(&self) -> Asked {
+        let level = self.criteria.policies.asked_level();
+        Asked { level, accept_attested: self.rebuild.attested.accept }
+    }
+
+    /// Digest of everything by which the operator decides what passes.
+    fn decided_by(&self) -> Digest {
+        let policy = self.criteria.policies.digest(&self.criteria.exceptions);
+        if self.rebuild.allow.is_empty() {
+            return policy;
+        }
+        let allow: Vec<_> = self.rebuild.allow.iter().map(AllowRule::json).collect();
+        let all = json!({ "policy": policy.to_string(), "allow": allow });
+        Digest::sha256(all.to_string().as_bytes())
+    }
+
+    /// What a verdict depends on besides the image and the time.
+    pub fn inputs(&self) -> Inputs {
+        Inputs {
+            policy: self.decided_by(),
+            trust: self.criteria.trust.digest(),
+            asked: self.asked(),
+            version: env!("CARGO_PKG_VERSION"),
+        }
+    }
+}
+
+impl Inquiry {
+    /// What is asked of rebuilds.
+    pub fn asked(&self) -> Asked {
+        Asked { level: self.wanted.level(), accept_attested: self.rebuild.attested.accept }
+    }
+
+    /// What forbids the rebuild that the policy asks for.
+    pub(super) fn forbids_rebuild(&self) -> Option<&'static str> {
+        match self.rebuild.when {
+            When::Never(by) => self.wanted.needs().rebuild.then_some(by),
+            When::PolicyAsks | When::Always => None,
+        }
+    }
+
+    /// Whether an own rebuild is asked for, and nothing makes it needless.
+    pub(super) fn rebuilds(&self, attested: &Attested) -> bool {
+        self.wants_rebuild() && !self.others_suffice(attested)
+    }
+
+    /// Whether what others rebuilt makes an own rebuild needless: only where the policy, and not the caller, asks for one, they
+    /// agree on the rung that is asked for, and nobody says that the image is another.
+    fn others_suffice(&self, attested: &Attested) -> bool {
+        let asked = self.wanted.level();
+        self.rebuild.when == When::PolicyAsks
+            && self.rebuild.attested.accept
+            && attested.agreement.as_ref().is_some_and(|agreement| agreement.level >= asked)
+            && attested.dissent().next().is_none()
+    }
+
+    /// Layers are fetched only when something asks for what is in them.
+    pub(super) fn wants_contents(&self, image: &Image) -> bool {
+        self.wants_rebuild() || self.wanted.needs().inventory || says_embedded(image)
+    }
+
+    fn wants_rebuild(&self) -> bool {
+        wants_rebuild(&self.rebuild, || self.wanted.needs())
+    }
+}
+
+/// Whether an image claims to hold a build manifest.
+pub(super) fn says_embedded(image: &Image) -> bool {
+    image.config.runtime.labels.contains_key(embedded::LABEL)
+}
