@@ -1,7 +1,7 @@
 //! hallmark: a supply-chain verifier and admission gate for container images.
 //!
 //! ```text
-//! Reference ──resolve──▶ Image ──discover──▶ Vec<Raw> ──prove──▶ Vec<Proof<Statement>> ─┐
+//! Reference ──resolve──▶ Image ──discover──▶ Vec<Raw> ──prove──▶ Vec<Proof<Claimed>> ───┐
 //!  (tag/digest)          (bytes = digest)     (untrusted)          (trust rules)          │
 //!                          │                                          │ provenance        │
 //!                          ├─inventory──▶ Inventory ──reconcile(Sbom)─┼──▶ Vec<Finding>   │

@@ -7,9 +7,9 @@
 
 use crate::{
     attest::{
-        Carrier, Statement,
+        Carrier,
         predicate::{Outcome, Predicate},
-        provenance::{self, Provenance},
+        provenance::Provenance,
         statement::SIGNATURE,
     },
     digest::{Digest, ManifestDigest},
@@ -18,7 +18,7 @@ use crate::{
     rebuild::{Gap, Rebuild, Warrant, plan::LayerTraces},
     sbom::{BoundSbom, Inventory, Reconciliation},
     trust::{
-        Attested, Delegation, PredicateClass, Proof, Signer, SourceRefs, Verified,
+        Attested, Claimed, Delegation, Proof, Signer, SourceRefs, Verified,
         layout::{JudgedLayout, LayoutState},
         refs::Kind,
     },
@@ -32,9 +32,9 @@ pub struct Evidence {
     /// Carriers that were looked at, in the order in which they were found.
     pub carriers: Vec<Carrier>,
     /// Plain signatures over the image or its index.
-    pub signatures: Vec<Proof<Statement>>,
+    pub signatures: Vec<Proof<Claimed>>,
     /// Every attestation, with what was proven about it.
-    pub attestations: Vec<Proof<Statement>>,
+    pub attestations: Vec<Proof<Claimed>>,
     /// What became of each layout of in-toto that is for this image.
     pub layouts: Vec<JudgedLayout>,
     /// The provenance that counts: the proven one where there is one.
@@ -173,16 +173,11 @@ pub enum Ground {
 
 impl Ground {
     /// The ground that a proven statement is: a signature, or provenance that can be read.
-    pub fn statement(verified: &Verified<Statement>) -> Option<Self> {
-        let statement = verified.value();
-        let predicate_type = &statement.predicate_type;
-        let speaks_for_it = if predicate_type == SIGNATURE {
-            true
-        } else if PredicateClass::Provenance.includes(predicate_type) {
-            provenance::parse(statement).is_ok()
-        } else {
-            false
-        };
+    pub fn statement(verified: &Verified<Claimed>) -> Option<Self> {
+        let claimed = verified.value();
+        let predicate_type = &claimed.predicate_type;
+        let speaks_for_it = predicate_type == SIGNATURE
+            || claimed.provenance().is_some_and(|provenance| provenance.is_ok());
         speaks_for_it.then(|| Self::Statement {
             predicate_type: predicate_type.clone(),
             signers: verified.signers().to_vec(),
@@ -380,10 +375,11 @@ mod tests {
 
     use super::*;
     use crate::{
+        attest::{Statement, provenance},
         finding::{Code, Subject},
         trust::{
             Agreement, SignerIdentity, Vote, Weight,
-            testing::{image, vouched_for},
+            testing::{image, said_by},
         },
     };
 
@@ -393,7 +389,7 @@ mod tests {
         let statement =
             Statement { subjects: Vec::new(), predicate_type, predicate: predicate.into() };
         let by = SignerIdentity::Key { fingerprint: "00".to_owned(), recorded: None };
-        let attestations = vec![vouched_for(statement, by)];
+        let attestations = vec![said_by(statement, by)];
         Evidence { attestations, ..Evidence::of_nothing(image()) }
     }
 

@@ -13,7 +13,8 @@ use serde_json::json;
 use sigstore_types::SignatureBytes;
 
 use super::{
-    AttestError, Content, Envelope, Raw, Signature, Signed, Statement, StatementSubject, dsse,
+    AttestError, Content, Envelope, Raw, Signature, Signed, Statement, StatementSubject,
+    dsse::{self, WireSignature},
     material::{Form, Material, Wire as WireMaterial, base64},
     read_json, shown,
     statement::SIGNATURE,
@@ -45,6 +46,7 @@ struct Wire {
     message_signature: Option<WireMessage>,
 }
 
+/// An envelope as [`dsse`] has it, whose members a bundle may name as protobuf does.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct WireEnvelope {
@@ -52,13 +54,6 @@ struct WireEnvelope {
     payload_type: String,
     payload: String,
     signatures: Vec<WireSignature>,
-}
-
-#[derive(Deserialize)]
-struct WireSignature {
-    #[serde(default)]
-    keyid: Option<String>,
-    sig: String,
 }
 
 #[derive(Deserialize)]

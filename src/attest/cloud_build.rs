@@ -11,7 +11,11 @@ use serde::Deserialize;
 use serde_json::Value;
 use sigstore_types::SignatureBytes;
 
-use super::{AttestError, Signature, Signed, dsse, read_value, shown, within};
+use super::{
+    AttestError, Signature, Signed,
+    dsse::{self, WireEnvelope, WireSignature},
+    read_value, shown, within,
+};
 use crate::{digest::Digest, limits::Limits};
 
 /// Name of the format in reports.
@@ -53,21 +57,6 @@ struct WireBuild {
     v01: Option<Value>,
     #[serde(default, rename = "inTotoSlsaProvenanceV1")]
     v1: Option<Value>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct WireEnvelope {
-    payload_type: String,
-    payload: String,
-    signatures: Vec<WireSignature>,
-}
-
-#[derive(Deserialize)]
-struct WireSignature {
-    #[serde(default)]
-    keyid: String,
-    sig: String,
 }
 
 /// What the document says about one image; none of it is believed.
@@ -215,7 +204,8 @@ fn signed(
     let mut found = Vec::new();
     for form in [SignedForm::Payload, SignedForm::Pae] {
         let named = envelope.signatures.iter().filter(|signature| {
-            KeyName::parse(&signature.keyid).is_some_and(|name| name.form() == form)
+            let name = signature.keyid.as_deref().and_then(KeyName::parse);
+            name.is_some_and(|name| name.form() == form)
         });
         let signatures = named.map(signature).collect::<Result<Vec<_>, _>>()?;
         if signatures.is_empty() {
@@ -239,7 +229,7 @@ fn signed(
 fn signature(wire: &WireSignature) -> Result<Signature, AttestError> {
     let bytes = SignatureBytes::from_base64(&wire.sig)
         .map_err(|_| AttestError::Base64 { what: "signature of a Cloud Build provenance" })?;
-    Ok(Signature { bytes: bytes.into_bytes(), key_hint: Some(wire.keyid.clone()) })
+    Ok(Signature { bytes: bytes.into_bytes(), key_hint: wire.keyid.clone() })
 }
 
 /// Base64 of the URL alphabet or the standard one, with padding or without: all are in use.

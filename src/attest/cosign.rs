@@ -13,8 +13,8 @@
 use serde::Deserialize;
 
 use super::{
-    AttestError, Content, Envelope, Raw, Signature, Signed, Statement, StatementSubject, material,
-    read_json, shown, statement::SIGNATURE,
+    AttestError, Content, Envelope, Raw, Signature, Signed, Statement, StatementSubject, checked,
+    material, read_checked, shown, statement::SIGNATURE,
 };
 use crate::{digest::Digest, json, limits::Limits};
 
@@ -77,7 +77,8 @@ fn signature(raw: &Raw) -> Result<Signature, AttestError> {
 }
 
 fn statement(payload: &[u8], limits: &Limits) -> Result<Statement, AttestError> {
-    let Wire { critical } = read_json(WHAT, payload, limits)?;
+    let document = checked(WHAT, payload, limits)?;
+    let Wire { critical } = read_checked(WHAT, document)?;
     if critical.kind != TYPE {
         return Err(AttestError::Unexpected {
             what: "critical.type of the simple signing payload",
@@ -95,6 +96,6 @@ fn statement(payload: &[u8], limits: &Limits) -> Result<Statement, AttestError> 
             weak: Default::default(),
         }],
         predicate_type: SIGNATURE.to_owned(),
-        predicate: read_json::<json::Raw>(WHAT, payload, limits)?.within(limits.json_values),
+        predicate: read_checked::<json::Raw>(WHAT, document)?.within(limits.json_values),
     })
 }

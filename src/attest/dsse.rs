@@ -12,9 +12,9 @@ use sigstore_types::{PayloadBytes, SignatureBytes};
 use serde_json::Value;
 
 use super::{
-    AttestError, Content, Envelope, KEYLESS, Raw, Signature, Signed, Statement,
+    AttestError, Content, Envelope, KEYLESS, Raw, Signature, Signed, Statement, checked,
     in_toto::{self, Document},
-    material, read_json, shown,
+    material, read_checked, read_json, shown,
 };
 use crate::{
     digest::Digest,
@@ -26,19 +26,23 @@ use crate::{
 /// Name of the format in reports.
 pub const FORMAT: &str = "dsse";
 
+const WHAT: &str = "DSSE envelope";
+
+/// An envelope as it is written in JSON, by whatever it is carried.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Wire {
-    payload_type: String,
-    payload: String,
-    signatures: Vec<WireSignature>,
+pub(super) struct WireEnvelope {
+    pub(super) payload_type: String,
+    pub(super) payload: String,
+    pub(super) signatures: Vec<WireSignature>,
 }
 
+/// A signature in an envelope.
 #[derive(Deserialize)]
-struct WireSignature {
+pub(super) struct WireSignature {
     #[serde(default)]
-    keyid: Option<String>,
-    sig: String,
+    pub(super) keyid: Option<String>,
+    pub(super) sig: String,
     /// Not in DSSE: in-toto tools put a certificate here.
     #[serde(default)]
     cert: Option<IgnoredAny>,
@@ -50,7 +54,7 @@ struct WireSignature {
 /// # Errors
 /// Where it is no envelope with a statement; see [`Statement::parse_about_anything`].
 pub fn of_anything(bytes: &[u8], limits: &Limits) -> Result<Signed, AttestError> {
-    let wire: Wire = read_json("DSSE envelope", bytes, limits)?;
+    let wire: WireEnvelope = read_json(WHAT, bytes, limits)?;
     let payload = PayloadBytes::from_base64(&wire.payload)
         .map_err(|_| AttestError::Base64 { what: "payload of the DSSE envelope" })?;
     let payload = payload.as_bytes();
@@ -61,7 +65,16 @@ pub fn of_anything(bytes: &[u8], limits: &Limits) -> Result<Signed, AttestError>
 
 /// Opens an envelope that stands alone.
 pub(super) fn open(raw: &Raw, limits: &Limits) -> Result<Envelope, AttestError> {
-    let wire: Wire = read_json("DSSE envelope", &raw.bytes, limits)?;
+    open_checked(checked(WHAT, &raw.bytes, limits)?, raw, limits)
+}
+
+/// As [`open`], from a document that is checked already.
+pub(super) fn open_checked(
+    envelope: json::Document<'_>,
+    raw: &Raw,
+    limits: &Limits,
+) -> Result<Envelope, AttestError> {
+    let wire: WireEnvelope = read_checked(WHAT, envelope)?;
     let certified = !wire.signatures.is_empty() && wire.signatures.iter().all(|s| s.cert.is_some());
     let material = material::of_annotations(&raw.annotations, limits)?;
     if certified && material.is_none() {
@@ -92,8 +105,7 @@ pub(super) fn open(raw: &Raw, limits: &Limits) -> Result<Envelope, AttestError> 
 
 /// Reads an envelope in which there has to be a layout, a link or a statement that is a link.
 pub(super) fn in_toto(value: Value, limits: &Limits) -> Result<Document, AttestError> {
-    const WHAT: &str = "DSSE envelope";
-    let wire: Wire = json::from_value(value)
+    let wire: WireEnvelope = json::from_value(value)
         .map_err(|error| AttestError::Json { what: WHAT, error: JsonError::Invalid(error) })?;
     let payload = PayloadBytes::from_base64(&wire.payload)
         .map_err(|_| AttestError::Base64 { what: "payload of the DSSE envelope" })?;
@@ -121,7 +133,11 @@ fn is_classic(payload: &PayloadBytes, limits: &Limits) -> bool {
     shape.is_ok_and(|shape| in_toto::is_classic(&shape.kind))
 }
 
-fn document(wire: &Wire, payload: &PayloadBytes, limits: &Limits) -> Result<Document, AttestError> {
+fn document(
+    wire: &WireEnvelope,
+    payload: &PayloadBytes,
+    limits: &Limits,
+) -> Result<Document, AttestError> {
     if wire.payload_type != MediaType::IN_TOTO {
         return Err(other_type(&wire.payload_type));
     }
@@ -172,7 +188,7 @@ fn assemble(
     }
     if signatures.len() > limits.signatures {
         return Err(AttestError::Limit {
-            what: "DSSE envelope",
+            what: WHAT,
             found: signatures.len(),
             unit: "signatures",
             limit: limits.signatures,

@@ -358,10 +358,11 @@ fn in_toto_json(raw: &Raw, limits: &Limits) -> Result<Envelope, AttestError> {
         metablock: Option<IgnoredAny>,
     }
     const WHAT: &str = "in-toto document";
-    let shape: Shape = read_json(WHAT, &raw.bytes, limits)?;
+    let document = checked(WHAT, &raw.bytes, limits)?;
+    let shape: Shape = read_checked(WHAT, document)?;
     match (shape.statement, shape.envelope, shape.metablock) {
-        (Some(_), None, None) => Ok(Envelope::Bare(Statement::parse(&raw.bytes, limits)?)),
-        (None, Some(_), None) => dsse::open(raw, limits),
+        (Some(_), None, None) => Ok(Envelope::Bare(Statement::of(document, limits)?)),
+        (None, Some(_), None) => dsse::open_checked(document, raw, limits),
         (None, None, Some(_)) => {
             Ok(Envelope::InToto(Box::new(in_toto::Document::open(&raw.bytes, limits)?)))
         }
@@ -384,9 +385,26 @@ fn read_json<T: serde::de::DeserializeOwned>(
     bytes: &[u8],
     limits: &Limits,
 ) -> Result<T, AttestError> {
+    read_checked(what, checked(what, bytes, limits)?)
+}
+
+/// One JSON object within the limit for attestations, which is checked once however often it is read.
+fn checked<'b>(
+    what: &'static str,
+    bytes: &'b [u8],
+    limits: &Limits,
+) -> Result<json::Document<'b>, AttestError> {
     no_array(what, bytes)?;
-    let read = json::from_slice(bytes, limits.attestation());
-    read.map_err(|error| refused(what, error, "attestation_values"))
+    let document = json::check(bytes, limits.attestation());
+    document.map_err(|error| refused(what, error, "attestation_values"))
+}
+
+/// Reads what is [`checked`].
+fn read_checked<'b, T: Deserialize<'b>>(
+    what: &'static str,
+    document: json::Document<'b>,
+) -> Result<T, AttestError> {
+    document.read().map_err(|error| refused(what, error, "attestation_values"))
 }
 
 /// As [`read_json`], into something that holds values.
@@ -425,12 +443,12 @@ fn refused(what: &'static str, error: JsonError, limit_name: &'static str) -> At
     }
 }
 
-/// Text from strangers, cut to what a message can hold; messages print it with its control characters escaped.
 /// The name of a subject in a message, behind its place.
 fn named(name: &Option<String>) -> String {
     name.as_ref().map(|name| format!(" {name:?}")).unwrap_or_default()
 }
 
+/// Text from strangers, cut to what a message can hold; messages print it with its control characters escaped.
 fn shown(text: &str) -> String {
     text.chars().take(80).collect()
 }

@@ -10,13 +10,13 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    AttestError,
+    AttestError, checked,
     predicate::{self, Predicate, PredicateError},
-    read_json, shown, within,
+    read_checked, shown, within,
 };
 use crate::{
     digest::{Digest, ManifestDigest},
-    json::Raw,
+    json::{Document, Raw},
     limits::Limits,
 };
 
@@ -76,13 +76,23 @@ impl Statement {
     /// # Errors
     /// Where the type is unknown, the predicate type empty, or the subjects are none, too many or all of weak digests.
     pub fn parse(payload: &[u8], limits: &Limits) -> Result<Self, AttestError> {
-        let statement = Self::parse_about_anything(payload, limits)?;
-        if statement.subjects.iter().all(|subject| subject.digests.is_empty()) {
-            let names = statement.subjects.iter().flat_map(|subject| subject.weak.keys());
+        Self::of(checked(WHAT, payload, limits)?, limits)
+    }
+
+    /// As [`Statement::parse`], from a document that is checked already.
+    pub(super) fn of(document: Document<'_>, limits: &Limits) -> Result<Self, AttestError> {
+        let statement = Self::about_anything(read_checked(WHAT, document)?, limits)?;
+        statement.about_content()
+    }
+
+    /// The same, unless none of its subjects is content.
+    fn about_content(self) -> Result<Self, AttestError> {
+        if self.subjects.iter().all(|subject| subject.digests.is_empty()) {
+            let names = self.subjects.iter().flat_map(|subject| subject.weak.keys());
             let found = names.take(4).map(|name| shown(name)).collect::<Vec<_>>().join(", ");
             return Err(AttestError::WeakSubjects { found });
         }
-        Ok(statement)
+        Ok(self)
     }
 
     /// Reads a statement that is to be signed: each of its subjects has to be one that a verification can match. What is signed is
@@ -92,7 +102,7 @@ impl Statement {
     /// [`AttestError::Subject`] for the first subject without a digest that counts, or with one that is misspelt; else as
     /// [`Statement::parse`].
     pub fn parse_to_sign(payload: &[u8], limits: &Limits) -> Result<Self, AttestError> {
-        let wire: Wire = read_json(WHAT, payload, limits)?;
+        let wire: Wire = read_checked(WHAT, checked(WHAT, payload, limits)?)?;
         within(WHAT, wire.subject.len(), "subjects", limits.subjects, "subjects")?;
         for (position, subject) in wire.subject.iter().enumerate() {
             unmatchable(&subject.digest).map_or(Ok(()), |why| {
@@ -100,7 +110,7 @@ impl Statement {
                 Err(AttestError::Subject { position, name, why })
             })?;
         }
-        Self::parse(payload, limits)
+        Self::about_anything(wire, limits)?.about_content()
     }
 
     /// Reads a statement that need not be about content: about a commit, or an image that its cloud numbers. What it says
@@ -109,7 +119,10 @@ impl Statement {
     /// # Errors
     /// As [`Statement::parse`], except for weak digests.
     pub fn parse_about_anything(payload: &[u8], limits: &Limits) -> Result<Self, AttestError> {
-        let wire: Wire = read_json(WHAT, payload, limits)?;
+        Self::about_anything(read_checked(WHAT, checked(WHAT, payload, limits)?)?, limits)
+    }
+
+    fn about_anything(wire: Wire, limits: &Limits) -> Result<Self, AttestError> {
         if !TYPES.contains(&wire.kind.as_str()) {
             return Err(AttestError::Unexpected {
                 what: "_type of the statement",

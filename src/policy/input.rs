@@ -29,7 +29,7 @@ use serde_json::{Map, Value};
 use super::signer::SignerInput;
 use crate::{
     attest::{
-        Carrier, Statement,
+        Carrier,
         predicate::Predicate,
         provenance::{Frontend, Material, MaterialKind, Pin, Provenance},
     },
@@ -38,7 +38,7 @@ use crate::{
     json::numbers,
     sbom::{BoundSbom, Inventory, Reconciliation},
     trust::{
-        PredicateClass, Proof, SourceRefs, Unproven,
+        Claimed, PredicateClass, Proof, SourceRefs, Unproven,
         refs::{Kind, Standing},
         verified::Basis,
     },
@@ -515,7 +515,7 @@ impl PolicyInput {
         findings: Vec<FindingInput>,
         now: Timestamp,
     ) -> Self {
-        let statements = |proofs: &[Proof<Statement>]| {
+        let statements = |proofs: &[Proof<Claimed>]| {
             let statement = |proof| StatementInput::of(proof, audience, evidence);
             proofs.iter().filter_map(statement).collect::<Vec<_>>()
         };
@@ -631,7 +631,7 @@ fn why_word(why: &Unproven) -> &'static str {
 }
 
 impl StatementInput {
-    fn of(proof: &Proof<Statement>, audience: Audience, evidence: &Evidence) -> Option<Self> {
+    fn of(proof: &Proof<Claimed>, audience: Audience, evidence: &Evidence) -> Option<Self> {
         let statement = proof.value()?;
         let heard = audience.hears(proof);
         let rules = heard && audience == Audience::Rules;
@@ -644,8 +644,9 @@ impl StatementInput {
         if problem.is_some() {
             return Some(Self { problem, ..Self::told(proof, statement, heard) });
         }
-        let (content, problem) = match heard.then(|| statement.read()).flatten() {
-            Some(Ok(predicate)) => (Some(predicate), None),
+        let read = heard.then(|| statement.predicate()).flatten();
+        let (content, problem) = match read.as_deref() {
+            Some(Ok(predicate)) => (Some(predicate.clone()), None),
             Some(Err(error)) => (None, Some(error.to_string())),
             None => (None, None),
         };
@@ -672,7 +673,7 @@ impl StatementInput {
     }
 
     /// That it is there.
-    fn told(proof: &Proof<Statement>, statement: &Statement, heard: bool) -> Self {
+    fn told(proof: &Proof<Claimed>, statement: &Claimed, heard: bool) -> Self {
         Self {
             proof: ProofInput::of(proof),
             predicate_type: match heard {

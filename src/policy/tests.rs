@@ -290,7 +290,7 @@ fn g14_rules_see_branch_and_tag_where_they_hold_the_commit() {
     };
     let mut evidence = evidence();
     evidence.provenance = crate::trust::testing::vouched_for(provenance.clone(), by.clone());
-    evidence.attestations = vec![crate::trust::testing::vouched_for(statement, by)];
+    evidence.attestations = vec![crate::trust::testing::said_by(statement, by)];
     let rego = deny("not input.provenance.build.branch == \"main\"");
     let policies = compile(&rego).expect("it compiles");
     let denied = |evidence: &Evidence| {
@@ -357,13 +357,17 @@ fn what_is_there_and_unproven_is_not_proven() {
     let reconciliation = Some(reconcile(&sbom, &inventory));
     evidence.inventory = Some(inventory);
     let subject = ManifestDigest::of(b"{}");
-    let (why, value) = (Unproven::Unsigned, BoundSbom { sbom, subject });
+    let (why, value) = (Unproven::Unsigned, BoundSbom { sbom: sbom.into(), subject });
     let payload = Digest::sha256(b"");
     let claim = Proof::Unproven { value, carrier: carrier.clone(), payload, why };
     evidence.sboms = vec![SbomEvidence { claim, reconciliation }];
     let why = Unproven::UnknownSigner;
-    evidence.signatures =
-        vec![Proof::Unproven { value: statement, carrier, payload: Digest::sha256(b""), why }];
+    evidence.signatures = vec![Proof::Unproven {
+        value: statement.into(),
+        carrier,
+        payload: Digest::sha256(b""),
+        why,
+    }];
     evidence.rebuild = Rebuild::NotReplayable(vec![Gap {
         code: "local-context",
         field: "source".to_owned(),
@@ -1203,8 +1207,7 @@ fn i4_a_number_that_nobody_can_hold_makes_no_pass() {
     let by = || crate::trust::SignerIdentity::Key { fingerprint: "00".to_owned(), recorded: None };
     let given = |predicate: &str| {
         let mut evidence = evidence();
-        evidence.attestations =
-            vec![crate::trust::testing::vouched_for(statement(predicate), by())];
+        evidence.attestations = vec![crate::trust::testing::said_by(statement(predicate), by())];
         PolicyInput::new(&evidence, Asked::default(), &[], now())
     };
     let rule = "package hallmark.a\ndeny contains {\"code\": \"a\", \"msg\": \"m\"} if {\n\

@@ -12,12 +12,11 @@ use super::{
     text::{unproven, write_finding},
 };
 use crate::{
-    attest::Statement,
     finding::{Finding, Severity},
     image::{Descriptor, Image},
     policy::PolicyInput,
     trust::{
-        Proof, Signer, SignerIdentity,
+        Claimed, Proof, Signer, SignerIdentity,
         examine::{Entry, Examined, Look, Maker, Presented, Said, Seen},
         hint_shown,
         sigstore::{ProvenTime, TimeSource, Vouched},
@@ -262,7 +261,7 @@ fn claims(evidence: &Evidence) -> Branch {
     .with(claims)
 }
 
-fn claim(proof: &Proof<Statement>) -> Option<Branch> {
+fn claim(proof: &Proof<Claimed>) -> Option<Branch> {
     let statement = proof.value()?;
     let state = match proof {
         Proof::Proven(verified) => {

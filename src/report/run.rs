@@ -12,12 +12,11 @@ use sha2::{Digest as _, Sha256};
 
 use super::text::{self, Detail};
 use crate::{
-    attest::Statement,
     compare::Comparison,
     finding::{Code, Finding, Key, Severity, Subject},
     rebuild::Rebuild,
     reference::{Location, PinnedReference, Reference},
-    trust::{Proof, layout::LayoutState},
+    trust::{Claimed, Proof, layout::LayoutState},
     untrusted::{Page, clean, line},
     verdict::{Decision, Evidence, PlatformVerdict, Verdict},
 };
@@ -376,7 +375,7 @@ fn keep_reason(findings: &mut Vec<Finding>, reason: &Finding) {
 /// What is asked of evidence, whatever a policy needs.
 fn checks(evidence: &Evidence) -> Vec<Check> {
     let check = |name: &str, holds, words| Check { name: name.to_owned(), holds, words };
-    let any = |proofs: &[Proof<Statement>]| proofs.iter().any(|proof| proof.proven().is_some());
+    let any = |proofs: &[Proof<Claimed>]| proofs.iter().any(|proof| proof.proven().is_some());
     let mut sboms = evidence.sboms.iter().map(|sbom| &sbom.claim);
     let sbom = match sboms.find(|proof| proof.proven().is_some()) {
         Some(proof) => check("sbom", true, text::sbom(proof, None)),

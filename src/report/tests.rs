@@ -19,7 +19,7 @@ use crate::{
     image::Platform,
     trust::{
         SignerIdentity,
-        testing::{image, vouched_for},
+        testing::{image, said_by},
     },
     verdict::{Asked, Decision, Evidence, Grounds, Inputs, PlatformVerdict, Verdict},
 };
@@ -35,7 +35,7 @@ fn evidence(signed: bool) -> Evidence {
         predicate: Value::Null.into(),
     };
     let by = SignerIdentity::Key { fingerprint: "00".to_owned(), recorded: None };
-    let signatures = if signed { vec![vouched_for(statement, by)] } else { Vec::new() };
+    let signatures = if signed { vec![said_by(statement, by)] } else { Vec::new() };
     Evidence { signatures, ..Evidence::of_nothing(image()) }
 }
 

@@ -7,14 +7,14 @@ use std::{collections::BTreeMap, fmt};
 
 use super::difference::{self, Depth};
 use crate::{
-    attest::{Statement, provenance::Provenance},
+    attest::provenance::Provenance,
     compare::SideWords,
     finding::{Code, Finding, Key, Severity, Subject},
     image::LeftOut,
     rebuild::{Clue, Rebuild, Rebuilt},
     sbom::{BoundSbom, Reconciliation},
     trust::{
-        Proof, Unproven, Verified,
+        Claimed, Proof, Unproven, Verified,
         layout::{JudgedLayout, LayoutState},
     },
     untrusted::{Page, line},
@@ -259,7 +259,7 @@ fn log_end(out: &mut Page, log: &str) {
 }
 
 /// Who signed, in a line.
-pub(super) fn signatures(proofs: &[Proof<Statement>]) -> String {
+pub(super) fn signatures(proofs: &[Proof<Claimed>]) -> String {
     let mut proven =
         proofs.iter().filter_map(Proof::proven).flat_map(Verified::signers).collect::<Vec<_>>();
     proven.sort();

@@ -15,7 +15,7 @@ pub mod reconcile;
 pub mod spdx;
 mod tag_value;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use packageurl::PackageUrl;
 use serde::{Deserialize, de::IgnoredAny};
@@ -310,7 +310,7 @@ pub enum SbomError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BoundSbom {
     /// The document.
-    pub sbom: Sbom,
+    pub sbom: Arc<Sbom>,
     /// The image that it was attached to.
     pub subject: ManifestDigest,
 }

@@ -7,12 +7,12 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Proof, Signer, TrustRules, Unproven, Verified,
+    Claimed, Proof, Signer, TrustRules, Unproven, Verified,
     rules::{Standing, names},
     verified::Basis,
 };
 use crate::{
-    attest::{Carrier, Statement},
+    attest::Carrier,
     digest::{Digest, ManifestDigest},
     image::Image,
     reference::Location,
@@ -22,7 +22,7 @@ use crate::{
 #[derive(Clone, Copy)]
 pub struct Covering<'a> {
     /// What was proven about the image's plain signatures.
-    pub signatures: &'a [Proof<Statement>],
+    pub signatures: &'a [Proof<Claimed>],
     /// The operator's rules.
     pub rules: &'a TrustRules,
     /// Where the image is.

@@ -10,15 +10,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{ImagePattern, Proof, Signer, TrustRules, verified::Basis};
+use super::{Claimed, ImagePattern, Proof, Signer, TrustRules, verified::Basis};
 use crate::{
-    attest::{
-        Statement,
-        predicate::{
-            Predicate,
-            summary::{self, Summary},
-        },
-    },
+    attest::predicate::{Predicate, summary::Summary},
     digest::Digest,
     image::Image,
     reference::Location,
@@ -187,19 +181,19 @@ impl Said<'_> {
 pub fn delegations(
     rules: &TrustRules,
     image: &Image,
-    attestations: &[Proof<Statement>],
+    attestations: &[Proof<Claimed>],
     now: Timestamp,
 ) -> Vec<Delegation> {
     let location = &image.reference.location;
     let digests: Vec<Digest> = image.documents().map(|d| d.digest.digest().clone()).collect();
     let mut all = Vec::new();
     for verified in attestations.iter().filter_map(Proof::proven) {
-        let statement = verified.value();
-        if statement.predicate_type != summary::TYPE || *verified.basis() != Basis::Signed {
+        if *verified.basis() != Basis::Signed {
             continue;
         }
         // What cannot be read is a finding of its own.
-        let Some(Ok(Predicate::Summary(summary))) = statement.read() else { continue };
+        let Some(read) = verified.value().predicate() else { continue };
+        let Ok(Predicate::Summary(summary)) = &*read else { continue };
         let is_about = summary.is_about(location, &digests);
         all.extend(
             verified
@@ -244,7 +238,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        attest::Carrier,
+        attest::{Carrier, Statement, predicate::summary},
+        limits::Limits,
         trust::{SignerIdentity, Verified, testing},
     };
 
@@ -269,7 +264,7 @@ mod tests {
         predicate
     }
 
-    fn said(image: &Image, signer: &str, predicate: Value) -> Proof<Statement> {
+    fn said(image: &Image, signer: &str, predicate: Value) -> Proof<Claimed> {
         let identity = SignerIdentity::Key { fingerprint: "00".to_owned(), recorded: None };
         let payload = Digest::sha256(format!("{signer}{predicate}").as_bytes());
         let predicate_type = summary::TYPE.to_owned();
@@ -279,7 +274,8 @@ mod tests {
         let signer = Signer { name: signer.to_owned(), identity };
         let carrier = Carrier::Label { key: "test".to_owned() };
         let basis = Basis::Signed;
-        Proof::Proven(Verified::new(statement, subject, vec![signer], basis, carrier, payload))
+        let claimed = Claimed::proven(statement, &Limits::default());
+        Proof::Proven(Verified::new(claimed, subject, vec![signer], basis, carrier, payload))
     }
 
     fn delegate() -> Delegate {
@@ -298,7 +294,7 @@ mod tests {
         testing::rules(&[("team", &[&key]), ("other", &[&key])], &[]).with_delegates(delegates)
     }
 
-    fn judged(delegates: Vec<Delegate>, said: &[Proof<Statement>]) -> Vec<Option<NotCounted>> {
+    fn judged(delegates: Vec<Delegate>, said: &[Proof<Claimed>]) -> Vec<Option<NotCounted>> {
         let judged = delegations(&rules(delegates), &testing::image(), said, now());
         judged.into_iter().map(|delegation| delegation.why).collect()
     }

@@ -7,6 +7,7 @@
 
 pub mod agreement;
 mod checks;
+pub mod claimed;
 mod complaint;
 pub mod covering;
 pub mod delegate;
@@ -34,6 +35,7 @@ pub mod work;
 use std::fmt;
 
 pub use agreement::Contradiction;
+pub use claimed::Claimed;
 pub use covering::Covering;
 pub use delegate::{Delegate, Delegation, NotCounted, delegations};
 pub use examine::{Examined, examine};

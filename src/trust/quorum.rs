@@ -14,12 +14,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Proof, Signer, TrustRules, verified::Basis};
+use super::{Claimed, Proof, Signer, TrustRules, verified::Basis};
 use crate::{
-    attest::{
-        Statement,
-        rebuilt::{REBUILD_VERDICT, RebuildVerdict},
-    },
+    attest::rebuilt::{REBUILD_VERDICT, RebuildVerdict},
     digest::{ConfigDigest, Digest, ManifestDigest},
     image::Image,
     limits::Limits,
@@ -128,31 +125,24 @@ impl Electorate<'_> {
     /// Counts the verdicts among the proven statements; what is no verdict comes back with the reason.
     pub fn count(
         &self,
-        attestations: &[Proof<Statement>],
+        attestations: &[Proof<Claimed>],
         limits: &Limits,
     ) -> (Attested, Vec<(Digest, String)>) {
         let (mut ballots, mut spoilt) = (BTreeMap::new(), Vec::new());
         for verified in attestations.iter().filter_map(Proof::proven) {
             let about = verified.subject() == &self.image.manifest.document.digest;
-            let is_verdict = verified.value().predicate_type == REBUILD_VERDICT;
-            if !is_verdict || !about || *verified.basis() != Basis::Signed {
+            if !about || *verified.basis() != Basis::Signed {
                 continue;
             }
-            let predicate = match verified.value().predicate.value() {
-                Ok(predicate) => predicate,
-                Err(error) => {
-                    spoilt.push((verified.payload().clone(), error.to_string()));
-                    continue;
-                }
-            };
-            match RebuildVerdict::parse(&predicate, limits) {
+            let Some(read) = verified.value().rebuild(limits) else { continue };
+            match &*read {
                 Ok(verdict) => {
                     for signer in verified.signers() {
-                        let ballot = self.ballot(signer, &verdict, verified.payload());
+                        let ballot = self.ballot(signer, verdict, verified.payload());
                         keep_newer(&mut ballots, ballot);
                     }
                 }
-                Err(error) => spoilt.push((verified.payload().clone(), error.to_string())),
+                Err(why) => spoilt.push((verified.payload().clone(), why.clone())),
             }
         }
         let votes: Vec<Vote> = ballots.into_values().map(|ballot| ballot.vote).collect();
@@ -262,7 +252,7 @@ fn keep_newer(ballots: &mut BTreeMap<String, Ballot>, ballot: Ballot) {
 mod tests {
     use super::*;
     use crate::{
-        attest::{Carrier, rebuilt::tests::predicate},
+        attest::{Carrier, Statement, rebuilt::tests::predicate},
         trust::{SignerIdentity, Verified, testing},
     };
     use serde_json::{Value, json};
@@ -299,7 +289,7 @@ mod tests {
         verdict
     }
 
-    fn proven(image: &Image, name: &str, predicate: Value) -> Proof<Statement> {
+    fn proven(image: &Image, name: &str, predicate: Value) -> Proof<Claimed> {
         let identity = SignerIdentity::Key { fingerprint: format!("{name:0<64}"), recorded: None };
         let subject = image.manifest.document.digest.clone();
         let payload = Digest::sha256(format!("{name}{predicate}").as_bytes());
@@ -311,7 +301,7 @@ mod tests {
         let signer = Signer { name: name.to_owned(), identity };
         let carrier = Carrier::Label { key: "test".to_owned() };
         Proof::Proven(Verified::new(
-            statement,
+            Claimed::proven(statement, &Limits::default()),
             subject,
             vec![signer],
             Basis::Signed,
@@ -320,7 +310,7 @@ mod tests {
         ))
     }
 
-    fn count(image: &Image, rules: &TrustRules, statements: &[Proof<Statement>]) -> Attested {
+    fn count(image: &Image, rules: &TrustRules, statements: &[Proof<Claimed>]) -> Attested {
         let electorate = Electorate {
             rules,
             location: &image.reference.location,
@@ -338,8 +328,7 @@ mod tests {
         let rules = rules(&["a", "b", "c"], 2);
         let five = |name: &str| proven(&image, name, verdict(&image, 5, "a"));
         let four = |name: &str| proven(&image, name, verdict(&image, 4, "a"));
-        let level =
-            |all: &[Proof<Statement>]| count(&image, &rules, all).agreement.map(|a| a.level);
+        let level = |all: &[Proof<Claimed>]| count(&image, &rules, all).agreement.map(|a| a.level);
         assert_eq!(level(&[five("a")]), None, "one of two");
         assert_eq!(level(&[five("a"), five("a")]), None, "one twice");
         assert_eq!(level(&[five("a"), five("b")]), Some(5));
@@ -354,7 +343,7 @@ mod tests {
         let image = crate::rebuild::tests::image();
         let rules = rules(&["a", "b"], 2);
         let low = |name: &str, letter: &str| proven(&image, name, verdict(&image, 2, letter));
-        let agreed = |all: &[Proof<Statement>]| count(&image, &rules, all).agreement.is_some();
+        let agreed = |all: &[Proof<Claimed>]| count(&image, &rules, all).agreement.is_some();
         assert!(agreed(&[low("a", "d"), low("b", "d")]));
         assert!(!agreed(&[low("a", "d"), low("b", "e")]));
     }
@@ -503,7 +492,7 @@ mod tests {
         silent["verdict"] = json!({ "status": "timeout" });
         silent.as_object_mut().unwrap().remove("rebuilt");
         let (good, bad) = (verdict(&image, 5, "a"), verdict(&image, 0, "d"));
-        let weight = |all: &[Proof<Statement>]| count(&image, &rules, all).votes[0].weight;
+        let weight = |all: &[Proof<Claimed>]| count(&image, &rules, all).votes[0].weight;
         assert_eq!(weight(&[at(good.clone(), 1), at(bad.clone(), 2)]), Weight::Against);
         assert_eq!(weight(&[at(bad, 1), at(good.clone(), 2)]), Weight::For);
         assert_eq!(weight(&[at(good, 1), at(silent, 2)]), Weight::For);

@@ -8,12 +8,14 @@ use serde_json::{Value, json};
 use sigstore::crypto::{SigningScheme, signing_key::SigStoreSigner};
 
 use super::{
-    Basis, Force, Proof, PublicKey, Rule, Signer, SignerIdentity, SignerKeys, TrustRules, Verified,
+    Basis, Claimed, Force, Proof, PublicKey, Rule, Signer, SignerIdentity, SignerKeys, TrustRules,
+    Verified,
 };
 use crate::{
     attest::{Carrier, Listing, Raw, cosign},
     digest::{BlobDigest, ConfigDigest, ManifestDigest},
     image::{Checked, Descriptor, Image, ImageConfig, Index, Manifest, MediaType, RuntimeConfig},
+    limits::Limits,
     reference::{Location, Reference},
 };
 
@@ -249,4 +251,9 @@ pub fn vouched_for<T>(value: T, identity: SignerIdentity) -> Proof<T> {
     let payload = crate::digest::Digest::sha256(b"payload");
     let verified = Verified::new(value, manifest(), vec![signer], Basis::Signed, carrier, payload);
     Proof::Proven(verified)
+}
+
+/// As [`vouched_for`], for a statement.
+pub fn said_by(statement: crate::attest::Statement, identity: SignerIdentity) -> Proof<Claimed> {
+    vouched_for(Claimed::proven(statement, &Limits::default()), identity)
 }

@@ -30,7 +30,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Basis, Known, Proof, Signer, TrustRules, Unproven, Verified, Work,
+    Basis, Claimed, Known, Proof, Signer, TrustRules, Unproven, Verified, Work,
     checks::{Makers, Signers},
     complaint::{self, Failure},
     layout::CarriedLink,
@@ -52,9 +52,9 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Proofs {
     /// Plain signatures, one proof for each claim.
-    pub signatures: Vec<Proof<Statement>>,
+    pub signatures: Vec<Proof<Claimed>>,
     /// Everything else, one proof for each claim.
-    pub attestations: Vec<Proof<Statement>>,
+    pub attestations: Vec<Proof<Claimed>>,
     /// What turned out to be a document and no statement, sorted by carrier: nothing is proven of it.
     pub documents: Vec<Raw>,
     /// Links and layouts of in-toto, sorted by carrier: `trust::layout` judges them.
@@ -94,7 +94,7 @@ pub fn prove_within(
         judge.take_in(raw, work.limits, &mut opened);
     }
     judge.check(&mut opened, work);
-    judge.conclude(opened)
+    judge.conclude(opened, work.limits)
 }
 
 /// What does not change while one image is judged.
@@ -352,7 +352,7 @@ impl Judge<'_> {
     }
 
     /// Steps 4 to 6, and everything that has to be said.
-    fn conclude(&self, opened: Opened<'_>) -> Proofs {
+    fn conclude(&self, opened: Opened<'_>, limits: &Limits) -> Proofs {
         let Opened { mut signed, mut bare, mut documents, mut links, mut findings, .. } = opened;
         links.sort_by(|a, b| {
             let key = |link: &CarriedLink| (link.carrier.clone(), link.document.payload.clone());
@@ -375,10 +375,11 @@ impl Judge<'_> {
                 true => &mut proofs.signatures,
                 false => &mut proofs.attestations,
             };
-            list.extend(self.settle(&claim, &candidates, &pools, &mut findings));
+            list.extend(self.settle(&claim, &candidates, &pools, &mut findings, limits));
         }
         let index_signers = self.index_signers(&proofs.signatures);
-        proofs.attestations.extend(bare.into_iter().map(|bare| self.cover(bare, &index_signers)));
+        let covered = bare.into_iter().map(|bare| self.cover(bare, &index_signers, limits));
+        proofs.attestations.extend(covered);
         let all = proofs.signatures.iter().chain(&proofs.attestations);
         let proven: BTreeSet<&str> =
             all.filter_map(|proof| Some(proof.proven()?.value().predicate_type.as_str())).collect();
@@ -404,10 +405,11 @@ impl Judge<'_> {
         candidates: &[&Candidate],
         pools: &Pools,
         findings: &mut Vec<Finding>,
-    ) -> Option<Proof<Statement>> {
+        limits: &Limits,
+    ) -> Option<Proof<Claimed>> {
         let first = candidates.first()?;
         let unproven = |why| {
-            let (value, carrier) = (first.statement.clone(), first.carrier.clone());
+            let (value, carrier) = (first.statement.clone().into(), first.carrier.clone());
             Some(Proof::Unproven { value, carrier, payload: first.payload.clone(), why })
         };
         let subject = match claim {
@@ -428,7 +430,7 @@ impl Judge<'_> {
                 match candidates.iter().find(made) {
                     Some(chosen) => {
                         return Some(Proof::Proven(Verified::new(
-                            chosen.statement.clone(),
+                            Claimed::proven(chosen.statement.clone(), limits),
                             subject.clone(),
                             signers,
                             Basis::Signed,
@@ -452,7 +454,7 @@ impl Judge<'_> {
     /// it and those over any index that lists it.
     fn index_signers(
         &self,
-        signatures: &[Proof<Statement>],
+        signatures: &[Proof<Claimed>],
     ) -> BTreeMap<ManifestDigest, BTreeSet<Signer>> {
         let signers = |index: &ManifestDigest| {
             let around = self.around(index);
@@ -486,7 +488,8 @@ impl Judge<'_> {
         &self,
         bare: Bare,
         vouched: &BTreeMap<ManifestDigest, BTreeSet<Signer>>,
-    ) -> Proof<Statement> {
+        limits: &Limits,
+    ) -> Proof<Claimed> {
         let Bare { carrier, payload, statement } = bare;
         let why = if !self.names.manifest.is_in(&statement) {
             Unproven::OtherSubject
@@ -499,8 +502,9 @@ impl Judge<'_> {
                 Standing::Enough(signers) => {
                     let subject = self.names.manifest.digest.clone();
                     let basis = Basis::CoveredByIndex(index);
+                    let claimed = Claimed::proven(statement, limits);
                     return Proof::Proven(Verified::new(
-                        statement, subject, signers, basis, carrier, payload,
+                        claimed, subject, signers, basis, carrier, payload,
                     ));
                 }
                 Standing::NotAllowed => Unproven::NotAllowed { signers: names(index_signers) },
@@ -511,7 +515,7 @@ impl Judge<'_> {
         } else {
             Unproven::Unsigned
         };
-        Proof::Unproven { value: statement, carrier, payload, why }
+        Proof::Unproven { value: statement.into(), carrier, payload, why }
     }
 
     /// The digest of the image's index, where the carrier is an attestation manifest that this very index lists.

@@ -3,7 +3,7 @@
 //! What nobody proved says nothing for or against the image (attack H30): all that is seen of it is a remark, and where nothing
 //! is proven the claim is missing.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use bytes::Bytes;
 
@@ -19,7 +19,9 @@ use crate::{
     finding::{Code, Fact, Finding, Key, PackageVersion, Subject},
     image::Image,
     sbom::{self, BoundSbom, Inventory, Reconciliation, reconcile::reconcile},
-    trust::{Covering, PredicateClass, Proof, Proofs, Signer, Unproven, Verified, agreement},
+    trust::{
+        Claimed, Covering, PredicateClass, Proof, Proofs, Signer, Unproven, Verified, agreement,
+    },
     verdict::{Against, SbomEvidence, standing},
 };
 
@@ -100,29 +102,29 @@ fn provenance_that_counts(
 ) -> (Proof<Provenance>, Vec<Proof<Provenance>>) {
     let image = covering.image;
     let mut candidates: Vec<Proof<Provenance>> = Vec::new();
-    let is_provenance = |s: &Statement| PredicateClass::Provenance.includes(&s.predicate_type);
-    let statements: Vec<&Proof<Statement>> =
+    let is_provenance = |s: &Claimed| PredicateClass::Provenance.includes(&s.predicate_type);
+    let statements: Vec<&Proof<Claimed>> =
         proofs.attestations.iter().filter(|p| p.value().is_some_and(is_provenance)).collect();
     for proof in &statements {
-        let Some(statement) = proof.value() else { continue };
         if matches!(proof, Proof::Unproven { why: Unproven::OtherSubject, .. }) {
             findings.push(elsewhere(Code::ProvenanceSubjectMismatch, proof, image));
             continue;
         }
-        match provenance::parse(statement) {
+        let Some(read) = proof.value().and_then(Claimed::provenance) else { continue };
+        match &*read {
             Ok(provenance) => {
-                findings.extend(signer_mismatches(proof, &provenance, image));
+                findings.extend(signer_mismatches(proof, provenance, image));
                 candidates.push(proof.map(|_| provenance.clone()));
             }
             Err(error) => {
-                let finding = malformed(Code::ProvenanceMalformed, proof.carrier(), &error);
+                let finding = malformed(Code::ProvenanceMalformed, proof.carrier(), error);
                 findings.push(by_standing(proof, finding));
             }
         }
     }
     if let Some(found) = embedded_manifest(contents, image) {
-        let mut proven = statements.iter().filter_map(|p| Some(p.proven()?.value()));
-        let statement = proven.find(|s| is_hallmark(s));
+        let mut proven = statements.iter().filter_map(|p| Some(&**p.proven()?.value()));
+        let statement: Option<&Statement> = proven.find(|s| is_hallmark(s));
         match read_embedded(&found, inquiry) {
             Ok((manifest, read)) => {
                 let last = &contents.last_layer;
@@ -172,18 +174,19 @@ fn by_standing<T>(proof: &Proof<T>, finding: Finding) -> Finding {
 }
 
 /// What a statement says against the image, or that nobody can say what it says.
-fn unfavourable(proof: &Proof<Statement>, image: &Image) -> Option<Finding> {
+fn unfavourable(proof: &Proof<Claimed>, image: &Image) -> Option<Finding> {
     let carrier = proof.carrier()?;
-    let read = match proof.value()?.read()? {
+    let read = proof.value()?.predicate()?;
+    let read = match &*read {
         Ok(read) => read,
         Err(error) => {
-            let finding = malformed(Code::PredicateMalformed, Some(carrier), &error);
+            let finding = malformed(Code::PredicateMalformed, Some(carrier), error);
             return Some(by_standing(proof, finding));
         }
     };
     // Only those who may vouch for it can say anything against the image.
     proof.proven()?;
-    let against = standing(Some(&read), image).err()?;
+    let against = standing(Some(read), image).err()?;
     let code = match against {
         Against::Failed(_) => Code::PredicateFailed,
         Against::OtherResource(_) => Code::PredicateOtherResource,
@@ -194,7 +197,7 @@ fn unfavourable(proof: &Proof<Statement>, image: &Image) -> Option<Finding> {
 
 /// What the certificates of a proven statement's signers say otherwise than the provenance.
 fn signer_mismatches(
-    proof: &Proof<Statement>,
+    proof: &Proof<Claimed>,
     provenance: &Provenance,
     image: &Image,
 ) -> Vec<Finding> {
@@ -265,20 +268,19 @@ fn sboms(
     inquiry: &Inquiry,
     findings: &mut Vec<Finding>,
 ) -> Vec<Proof<BoundSbom>> {
-    let mut found = Vec::new();
-    let is_sbom = |s: &Statement| PredicateClass::Sbom.includes(&s.predicate_type);
+    let (mut found, limits) = (Vec::new(), &inquiry.world.limits);
+    let is_sbom = |s: &Claimed| PredicateClass::Sbom.includes(&s.predicate_type);
     for proof in proofs.attestations.iter().filter(|p| p.value().is_some_and(is_sbom)) {
         if matches!(proof, Proof::Unproven { why: Unproven::OtherSubject, .. }) {
             findings.push(elsewhere(Code::SbomSubjectMismatch, proof, covering.image));
             continue;
         }
-        let Some(statement) = proof.value() else { continue };
-        match sbom::from_predicate(&statement.predicate, &inquiry.world.limits) {
+        let Some(read) = proof.value().and_then(|said| said.sbom(limits)) else { continue };
+        match read {
             Ok(sbom) => {
                 let subject = covering.image.manifest.document.digest.clone();
-                found.push(
-                    proof.map(|_| BoundSbom { sbom: sbom.clone(), subject: subject.clone() }),
-                );
+                let bound = BoundSbom { sbom, subject };
+                found.push(proof.map(|_| bound.clone()));
             }
             Err(error) => {
                 let finding = unreadable_sbom(&error, proof.carrier());
@@ -287,9 +289,9 @@ fn sboms(
         }
     }
     for raw in &proofs.documents {
-        match sbom::parse(&raw.bytes, &inquiry.world.limits) {
+        match sbom::parse(&raw.bytes, limits) {
             Ok(sbom) => found.push(Proof::Unproven {
-                value: BoundSbom { sbom, subject: raw.attached_to.clone() },
+                value: BoundSbom { sbom: Arc::new(sbom), subject: raw.attached_to.clone() },
                 carrier: raw.carrier.clone(),
                 payload: Digest::sha256(&raw.bytes),
                 why: Unproven::Unsigned,
@@ -318,7 +320,7 @@ fn sbom_files(
         match sbom::parse(bytes, &inquiry.world.limits) {
             Ok(sbom) => {
                 let subject = covering.image.manifest.document.digest.clone();
-                let bound = BoundSbom { sbom, subject };
+                let bound = BoundSbom { sbom: Arc::new(sbom), subject };
                 found.push(covering.cover(bound, SBOM, carrier, bytes));
             }
             Err(error) => findings.push(unreadable_sbom(&error, Some(&carrier)).remark()),
@@ -328,7 +330,7 @@ fn sbom_files(
 }
 
 /// A statement that came with this image and speaks about another.
-fn elsewhere(code: Code, proof: &Proof<Statement>, image: &Image) -> Finding {
+fn elsewhere(code: Code, proof: &Proof<Claimed>, image: &Image) -> Finding {
     let subject = proof.carrier().map_or(Subject::Run, |c| Subject::Evidence(c.to_string()));
     let named = proof.value().into_iter().flat_map(|s| &s.subjects).flat_map(|s| &s.digests);
     let named: Vec<Fact> = named.take(4).map(Fact::from).collect();
@@ -445,7 +447,7 @@ mod tests {
     use crate::trust::{
         SignerIdentity,
         agreement::tests::{WORKFLOW, vouched},
-        testing::{image, vouched_for},
+        testing::{image, said_by},
     };
 
     fn statement(predicate_type: &str, predicate: Value) -> Statement {
@@ -453,12 +455,12 @@ mod tests {
         Statement { subjects: Vec::new(), predicate_type, predicate: predicate.into() }
     }
 
-    fn keyless(statement: &Statement) -> Proof<Statement> {
-        vouched_for(statement.clone(), SignerIdentity::Keyless(Box::new(vouched())))
+    fn keyless(statement: &Statement) -> Proof<Claimed> {
+        said_by(statement.clone(), SignerIdentity::Keyless(Box::new(vouched())))
     }
 
-    fn by_key(statement: &Statement) -> Proof<Statement> {
-        vouched_for(
+    fn by_key(statement: &Statement) -> Proof<Claimed> {
+        said_by(
             statement.clone(),
             SignerIdentity::Key { fingerprint: "00".to_owned(), recorded: None },
         )
@@ -480,7 +482,7 @@ mod tests {
                 }),
             )
         };
-        let findings = |proof: &Proof<Statement>| {
+        let findings = |proof: &Proof<Claimed>| {
             let provenance = provenance::parse(proof.value().unwrap()).unwrap();
             signer_mismatches(proof, &provenance, &image())
         };
@@ -504,7 +506,7 @@ mod tests {
                 }),
             )
         };
-        let code = |proof: Proof<Statement>| unfavourable(&proof, &image()).map(|f| f.code);
+        let code = |proof: Proof<Claimed>| unfavourable(&proof, &image()).map(|f| f.code);
         let here = "r.example/team/app";
         assert_eq!(code(by_key(&summary("PASSED", here))), None);
         for word in ["FAILED", "WARNED", "MAYBE"] {
@@ -515,7 +517,7 @@ mod tests {
         let unreadable = statement("https://slsa.dev/verification_summary/v1", json!({}));
         assert_eq!(code(by_key(&unreadable)), Some(Code::PredicateMalformed));
         let stranger = Proof::Unproven {
-            value: summary("FAILED", here),
+            value: summary("FAILED", here).into(),
             carrier: by_key(&unreadable).carrier().unwrap().clone(),
             payload: Digest::sha256(b""),
             why: Unproven::UnknownSigner,

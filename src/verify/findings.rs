@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::claims::SBOM;
 use crate::{
-    attest::{Statement, provenance::SLSA_V1},
+    attest::provenance::SLSA_V1,
     compare::{Level, Repeats},
     finding::{Code, Fact, Finding, Key, Severity, Subject},
     image::Image,
@@ -12,7 +12,7 @@ use crate::{
     policy::Judgement,
     rebuild::{Determinism, Failure, FailureKind, Gap, Rebuild, Rebuilt, Warrant},
     reference::PinnedReference,
-    trust::{NotCounted, PredicateClass, Proof, TrustRules},
+    trust::{Claimed, NotCounted, PredicateClass, Proof, TrustRules},
     verdict::Evidence,
 };
 
@@ -106,8 +106,8 @@ fn of_unmatched(image: &Image, trust: &TrustRules) -> Option<Finding> {
 
 /// Proven statements that hold more values than rules are shown: a rule that cannot see what it denies for must not pass. What
 /// SBOMs list is shown in another form.
-pub fn beyond(attestations: &[Proof<Statement>]) -> Vec<Finding> {
-    let shown = |statement: &Statement| !PredicateClass::Sbom.includes(&statement.predicate_type);
+pub fn beyond(attestations: &[Proof<Claimed>]) -> Vec<Finding> {
+    let shown = |statement: &Claimed| !PredicateClass::Sbom.includes(&statement.predicate_type);
     let proven = attestations.iter().filter(|proof| proof.proven().is_some());
     let proven = proven.filter(|proof| proof.value().is_some_and(shown));
     let too_large = proven.filter_map(|proof| {

@@ -27,12 +27,12 @@ fn codes(proofs: &Proofs) -> Vec<Code> {
     proofs.findings.iter().map(|finding| finding.code).collect()
 }
 
-fn names_of(proof: &Proof<Statement>) -> Vec<&str> {
+fn names_of(proof: &Proof<Claimed>) -> Vec<&str> {
     let signers = proof.proven().map(|verified| verified.signers()).unwrap_or_default();
     signers.iter().map(|signer| signer.name.as_str()).collect()
 }
 
-fn why(proof: &Proof<Statement>) -> Option<&Unproven> {
+fn why(proof: &Proof<Claimed>) -> Option<&Unproven> {
     match proof {
         Proof::Unproven { why, .. } => Some(why),
         _ => None,
@@ -631,7 +631,7 @@ fn h31_a_payload_keeps_exactly_its_own_signers() {
         for _ in 0..2 {
             raws.reverse();
             let proofs = judged(&raws, &rules);
-            let said = |proof: &Proof<Statement>| {
+            let said = |proof: &Proof<Claimed>| {
                 let predicate = proof.value().unwrap().predicate.value().unwrap();
                 let optional = predicate["optional"].clone();
                 (names_of(proof).join(" "), optional)
@@ -942,7 +942,7 @@ mod monotone {
         Evidence { rules, good, bad }
     });
 
-    fn proven(proofs: &Proofs) -> Vec<&Verified<Statement>> {
+    fn proven(proofs: &Proofs) -> Vec<&Verified<Claimed>> {
         let all = proofs.signatures.iter().chain(&proofs.attestations);
         all.filter_map(Proof::proven).collect()
     }
@@ -976,7 +976,7 @@ mod monotone {
             let some: Vec<Raw> =
                 good.iter().zip(kept).filter(|(_, keep)| *keep).map(|(raw, _)| raw.clone()).collect();
             let (some, all) = (judged(&some, rules), judged(good, rules));
-            let all: Vec<&Statement> = proven(&all).into_iter().map(Verified::value).collect();
+            let all: Vec<&Claimed> = proven(&all).into_iter().map(Verified::value).collect();
             prop_assert!(proven(&some).iter().all(|verified| all.contains(&verified.value())));
         }
     }
@@ -1041,7 +1041,7 @@ fn proven(proofs: &Proofs) -> Vec<(Digest, Vec<String>, ManifestDigest, String, 
     let mut all: Vec<_> = all
         .map(|verified| {
             let signers = verified.signers().iter().map(|signer| signer.name.clone()).collect();
-            let Statement { predicate_type, predicate, .. } = verified.value().clone();
+            let Statement { predicate_type, predicate, .. } = (**verified.value()).clone();
             let predicate = predicate.value().unwrap();
             let subject = verified.subject().clone();
             (verified.payload().clone(), signers, subject, predicate_type, predicate)

@@ -31,7 +31,7 @@ fn prove_here(raws: &[Raw], index: &[u8], rules: &TrustRules) -> Proofs {
     prove(raws, &image_of(index), rules, &location("127.0.0.1:5000/app/bk"), &Limits::default())
 }
 
-fn one_signer(list: &[Proof<Statement>]) -> bool {
+fn one_signer(list: &[Proof<Claimed>]) -> bool {
     matches!(list, [proof] if names_of(proof) == ["captured"])
 }
 
