@@ -10,6 +10,7 @@ mod finding;
 mod image;
 mod inventory;
 mod layout;
+mod predicate;
 mod proof;
 mod provenance;
 mod rebuild;
@@ -27,7 +28,8 @@ pub use finding::FindingInput;
 pub use image::{ConfigInput, ImageInput, NotJudgedInput};
 pub use inventory::{DatabaseInput, InventoryInput, PackageInput};
 pub use layout::{LayoutInput, LayoutStepInput};
-pub use proof::ProofInput;
+pub use predicate::PredicateInput;
+pub use proof::{BasisInput, ProofInput};
 pub use provenance::{BuildInput, MaterialInput, ProvenanceInput, RefInput, SourceInput};
 pub use rebuild::{
     AllowedInput, AttestedInput, DifferenceInput, EngineInput, ExporterInput, FailureInput,
@@ -143,8 +145,6 @@ impl PolicyInput {
             true => SbomInput::of(sbom),
             false => SbomInput::untold(&sbom.claim),
         };
-        let provenance = &evidence.provenance;
-        let heard = provenance.value().filter(|_| audience.hears(provenance));
         let counts = audience == Audience::Readers || evidence.warrant.counts();
         let rebuild = match counts {
             true => RebuildInput::of(&evidence.rebuild, &evidence.warrant),
@@ -160,16 +160,7 @@ impl PolicyInput {
             attestations: statements(&evidence.attestations),
             layouts: evidence.layouts.iter().map(LayoutInput::of).collect(),
             delegated: evidence.delegated.iter().map(DelegationInput::of).collect(),
-            provenance: ProvenanceInput {
-                proof: ProofInput::of(&evidence.provenance),
-                build: heard.map(|heard| {
-                    let build = BuildInput::of(heard, audience, &evidence.refs);
-                    match audience {
-                        Audience::Rules => build.for_rules(heard, evidence),
-                        Audience::Readers => build,
-                    }
-                }),
-            },
+            provenance: ProvenanceInput::of(evidence, audience),
             sboms: evidence.sboms.iter().filter_map(sbom).collect(),
             inventory: evidence.inventory.as_ref().map(InventoryInput::of),
             rebuild: RebuildInput {

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{
     bundle::{Preset, RULES},
-    input::{ProofInput, StatementInput, schema},
+    input::{BasisInput, ProofInput, StatementInput, schema},
     *,
 };
 use crate::{
@@ -586,7 +586,7 @@ fn h37_a_signature_is_as_old_as_its_certificate_whatever_is_stamped_today() {
                 state: "proven".to_owned(),
                 why: None,
                 signers: vec![signer::SignerInput::from(&signer)],
-                basis: Some("signed".to_owned()),
+                basis: Some(BasisInput::Signed),
                 carrier: None,
                 place: None,
             },

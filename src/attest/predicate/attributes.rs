@@ -2,8 +2,7 @@
 //!
 //! Attributes of an artifact, each with what it is about and where its evidence is. The evidence is not fetched.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Resource, typed};
@@ -22,8 +21,7 @@ struct Wire {
 }
 
 /// Attributes with their evidence.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attributes {
     /// The attributes.
     pub attributes: Vec<Attribute>,
@@ -32,7 +30,7 @@ pub struct Attributes {
 }
 
 /// One attribute.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Attribute {
     /// Its name.

@@ -2,8 +2,7 @@
 //!
 //! A step as in-toto 0.9 recorded it, in a statement. Layouts, which say what steps there have to be, are not its affair.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::Resource;
@@ -12,7 +11,7 @@ use super::Resource;
 pub const TYPES: [&str; 1] = ["https://in-toto.io/attestation/link/v0.3"];
 
 /// A step.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Link {
     /// Its name in the layout.

@@ -15,13 +15,11 @@ pub mod verification;
 
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
 /// A predicate with its meaning.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", tag = "kind")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Predicate {
     /// What a verifier decided (SLSA VSA v1).
     Summary(summary::Summary),
@@ -50,8 +48,7 @@ pub struct PredicateError {
 }
 
 /// How a check ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Outcome {
     /// Exactly the word for success.
     Passed,
@@ -76,7 +73,7 @@ impl Outcome {
 
 /// Something that a predicate refers to (in-toto attestation, spec/v1/resource_descriptor.md). Of whatever algorithm its
 /// digests are, they bind nothing here.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Resource {
     /// Its name.

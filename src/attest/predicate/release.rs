@@ -1,13 +1,12 @@
 //! in-toto release, v0.1 (in-toto/attestation, spec/predicates/release.md).
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 /// Its predicate type.
 pub const TYPE: &str = "https://in-toto.io/attestation/release/v0.1";
 
 /// Which release of which package it is.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Release {
     /// The package and its version, as a package URL.

@@ -6,8 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::typed;
@@ -71,8 +70,7 @@ struct WireSeverity {
 }
 
 /// What a scanner found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scan {
     /// Which scanner.
     pub scanner: String,
@@ -93,8 +91,7 @@ pub struct Scan {
 }
 
 /// One vulnerability.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
     /// Its id, as `CVE-2021-28831`.
     pub id: String,

@@ -7,8 +7,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Outcome, Resource, typed};
@@ -48,13 +47,11 @@ struct WireVerifier {
 }
 
 /// What a verifier decided.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Summary {
     /// Who decided.
     pub verifier: String,
     /// When, where it says so.
-    #[schemars(with = "Option<String>")]
     pub time: Option<Timestamp>,
     /// About what, by its name.
     pub resource: String,

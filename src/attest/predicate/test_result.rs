@@ -2,8 +2,7 @@
 //!
 //! A result that its own list of failed tests contradicts is refused.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Outcome, Resource, typed};
@@ -27,8 +26,7 @@ struct Wire {
 }
 
 /// What tests gave.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TestResult {
     /// How they ended.
     pub result: Outcome,

@@ -2,8 +2,7 @@
 //!
 //! What is listed holds; there is no word for failure. An absent property is not proven, nothing more.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Resource, typed};
@@ -28,8 +27,7 @@ struct WireVerifier {
 }
 
 /// Properties that a verifier vouches for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verification {
     /// Who.
     pub verifier: String,

@@ -23,8 +23,8 @@ pub struct ProofInput {
     pub why: Option<String>,
     /// Who vouches for it; empty unless proven.
     pub signers: Vec<SignerInput>,
-    /// What the signature covers, where it is proven: `signed` (the claim itself) or `covered-by-index`.
-    pub basis: Option<String>,
+    /// What the signature covers; null unless it is proven.
+    pub basis: Option<BasisInput>,
     /// Kind of the place where it was found: `index-attestation`, `referrer`, `cosign-tag`, `file`, `label`.
     pub carrier: Option<String>,
     /// That place in words.
@@ -47,6 +47,28 @@ impl Audience {
     }
 }
 
+/// What a signature covers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum BasisInput {
+    /// The claim itself.
+    Signed,
+    /// The index, whose bytes name the manifest that holds the claim.
+    CoveredByIndex,
+    /// The image's manifest or index, whose bytes name the layer that holds the claim.
+    CoveredByImage,
+}
+
+impl BasisInput {
+    fn of(basis: &Basis) -> Self {
+        match basis {
+            Basis::Signed => Self::Signed,
+            Basis::CoveredByIndex(_) => Self::CoveredByIndex,
+            Basis::CoveredByImage(_) => Self::CoveredByImage,
+        }
+    }
+}
+
 impl ProofInput {
     pub(super) fn of<T>(proof: &Proof<T>) -> Self {
         let verified = proof.proven();
@@ -58,11 +80,7 @@ impl ProofInput {
                 Proof::Proven(_) | Proof::Missing => None,
             },
             signers: signers.map(SignerInput::from).collect(),
-            basis: verified.map(|v| match v.basis() {
-                Basis::Signed => "signed".to_owned(),
-                Basis::CoveredByIndex(_) => "covered-by-index".to_owned(),
-                Basis::CoveredByImage(_) => "covered-by-image".to_owned(),
-            }),
+            basis: verified.map(|verified| BasisInput::of(verified.basis())),
             carrier: proof.carrier().map(Carrier::kind).map(str::to_owned),
             place: proof.carrier().map(Carrier::to_string),
         }

@@ -129,8 +129,24 @@ pub struct MaterialInput {
     pub role: Option<String>,
 }
 
+impl ProvenanceInput {
+    /// What is seen of the provenance that counts.
+    pub(super) fn of(evidence: &Evidence, audience: Audience) -> Self {
+        let provenance = &evidence.provenance;
+        let heard = provenance.value().filter(|_| audience.hears(provenance));
+        let build = heard.map(|heard| {
+            let build = BuildInput::of(heard, audience, &evidence.refs);
+            match audience {
+                Audience::Rules => build.for_rules(heard, evidence),
+                Audience::Readers => build,
+            }
+        });
+        Self { proof: ProofInput::of(provenance), build }
+    }
+}
+
 impl BuildInput {
-    pub(super) fn of(provenance: &Provenance, audience: Audience, refs: &SourceRefs) -> Self {
+    fn of(provenance: &Provenance, audience: Audience, refs: &SourceRefs) -> Self {
         // Whoever reads a report sees what is claimed, and beside it whether it holds.
         let name = |kind: Kind| {
             let told = audience == Audience::Readers
@@ -177,7 +193,7 @@ impl BuildInput {
 
 impl BuildInput {
     /// Without names of the source that nothing proves, and without numbers that nobody can hold.
-    pub(super) fn for_rules(mut self, provenance: &Provenance, evidence: &Evidence) -> Self {
+    fn for_rules(mut self, provenance: &Provenance, evidence: &Evidence) -> Self {
         let names = Names::of(provenance, &evidence.refs);
         let payload = evidence.provenance.payload();
         let same = evidence.attestations.iter().filter(|proof| proof.payload() == payload);
@@ -199,7 +215,7 @@ impl BuildInput {
 }
 
 impl RefInput {
-    pub(super) fn of(kind: Kind, provenance: &Provenance, refs: &SourceRefs) -> Option<Self> {
+    fn of(kind: Kind, provenance: &Provenance, refs: &SourceRefs) -> Option<Self> {
         let standing = refs.standing(kind, provenance);
         Some(Self {
             kind: kind.name().to_owned(),
@@ -214,7 +230,7 @@ impl RefInput {
 }
 
 impl MaterialInput {
-    pub(super) fn of(material: &Material) -> Self {
+    fn of(material: &Material) -> Self {
         let (kind, name, tag) = match &material.kind {
             MaterialKind::Image { name, tag, .. } => ("image", Some(name.clone()), tag.clone()),
             MaterialKind::Git => ("git", None, None),

@@ -5,11 +5,11 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{
+    predicate::PredicateInput,
     proof::{Audience, ProofInput, UNPROVEN_CHARS},
     refs::Names,
 };
 use crate::{
-    attest::predicate::Predicate,
     json::numbers,
     trust::{Claimed, PredicateClass, Proof},
     verdict::{Evidence, standing},
@@ -48,7 +48,7 @@ pub struct StatementInput {
     pub predicate: Value,
     /// The same with its meaning, whatever version of a format it came in; null unless it is proven, for types that hallmark does
     /// not read, and for signatures, provenance and SBOMs, which have places of their own.
-    pub content: Option<Predicate>,
+    pub content: Option<PredicateInput>,
     /// Why `content` is null although the type is one that hallmark reads, or `predicate` although it is proven.
     pub problem: Option<String>,
     /// False where it says that something is not good: a summary or test result that failed or says neither, a summary of
@@ -76,7 +76,7 @@ impl StatementInput {
         }
         let read = heard.then(|| statement.predicate()).flatten();
         let (content, problem) = match read.as_deref() {
-            Some(Ok(predicate)) => (Some(predicate.clone()), None),
+            Some(Ok(predicate)) => (Some(predicate), None),
             Some(Err(error)) => (None, Some(error.to_string())),
             None => (None, None),
         };
@@ -92,10 +92,8 @@ impl StatementInput {
             names.unwrap_or_default().blank(&mut predicate);
         }
         Some(Self {
-            holds: heard
-                && problem.is_none()
-                && standing(content.as_ref(), &evidence.image).is_ok(),
-            content,
+            holds: heard && problem.is_none() && standing(content, &evidence.image).is_ok(),
+            content: content.map(PredicateInput::of),
             problem,
             predicate,
             ..Self::told(proof, statement, heard)
