@@ -21,7 +21,7 @@ use crate::{
     digest::Digest,
     environment,
     limits::Limits,
-    policy::{Ahead, Bundle, Exception, PolicyError, bundle::Preset, nearest::did_you_mean},
+    policy::{Bundle, Deferred, Exception, PolicyError, bundle::Preset, nearest::did_you_mean},
     rebuild::plan::PlanOptions,
     reference::{PinnedReference, Reference, Selector},
     scratch::open_file,
@@ -134,7 +134,7 @@ pub fn begin(global: &Global, overrides: Overrides<'_>) -> Result<(Config, Conte
         When::Always => bundle.with_rebuild(),
         When::PolicyAsks | When::Never(_) => bundle,
     };
-    let policies = Ahead::begin(bundle, config.limits.clone());
+    let policies = Deferred::begin(bundle, config.limits.clone());
     let trust = Arc::new(vouch::trust(&config, overrides.vouch)?);
     let criteria = Criteria { trust, policies, exceptions };
     Ok((config, Context { world, criteria, rebuild, keep: Keep::Evidence }))

@@ -6,11 +6,11 @@
 //! deny. Refuses policies that could give another verdict tomorrow: the clock, randomness and the network are not there;
 //! the time is `input.time`. Nothing here does I/O.
 
-pub mod ahead;
 pub mod builtins;
 pub mod bundle;
 pub mod check;
 pub mod data;
+pub mod deferred;
 pub mod engine;
 pub mod exception;
 pub mod input;
@@ -24,8 +24,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::Value;
 
-pub use ahead::Ahead;
 pub use bundle::Bundle;
+pub use deferred::Deferred;
 pub use engine::Policies;
 pub use exception::Exception;
 pub use input::PolicyInput;

@@ -14,7 +14,7 @@ use crate::{
     finding::{Code, Finding, Key, Subject},
     image::Image,
     limits::Limits,
-    policy::{Ahead, Exception, Needs},
+    policy::{Deferred, Exception, Needs},
     progress::{Silent, Talk},
     rebuild::plan::PlanOptions,
     reference::{Location, Reference},
@@ -60,7 +60,7 @@ pub struct Criteria {
     /// Who may vouch for what.
     pub trust: Arc<TrustRules>,
     /// The rules.
-    pub policies: Ahead,
+    pub policies: Deferred,
     /// Exceptions from them.
     pub exceptions: Vec<Exception>,
 }
@@ -181,7 +181,7 @@ pub enum Wanted {
     /// What is in its layers.
     Contents,
     /// Whatever these policies ask for. They may still be compiled: whoever wants to know waits for them.
-    By(Ahead),
+    By(Deferred),
 }
 
 impl Wanted {

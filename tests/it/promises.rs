@@ -21,7 +21,7 @@ use hallmark::{
     finding::{Code, Finding, Severity, Subject},
     image::Image,
     limits::Limits,
-    policy::{Ahead, Bundle, Policies, PolicyInput, bundle::RULES},
+    policy::{Bundle, Deferred, Policies, PolicyInput, bundle::RULES},
     reference::{PinnedReference, Reference, Selector},
     report,
     source::{self, PlatformChoice, SourceSettings, discover::discover, load::load},
@@ -191,7 +191,7 @@ impl Scene {
         world.platforms = PlatformChoice::All;
         let criteria = Criteria {
             trust: Arc::new(self.rules.clone()),
-            policies: Ahead::begin(bundle(), Limits::default()),
+            policies: Deferred::begin(bundle(), Limits::default()),
             exceptions: Vec::new(),
         };
         let rebuild = RebuildOptions::never("the test");

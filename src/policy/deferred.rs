@@ -18,9 +18,9 @@ type Compile = Box<dyn FnOnce() -> Compiled + Send>;
 
 /// Policies that are ready, or soon will be.
 #[derive(Clone)]
-pub struct Ahead(Arc<LazyLock<Compiled, Compile>>);
+pub struct Deferred(Arc<LazyLock<Compiled, Compile>>);
 
-impl Ahead {
+impl Deferred {
     /// Compiles on a thread of its own.
     pub fn begin(bundle: Bundle, limits: Limits) -> Self {
         let compile: Compile = Box::new(move || Policies::compile(&bundle, &limits));
@@ -78,8 +78,8 @@ impl Ahead {
     }
 }
 
-impl fmt::Debug for Ahead {
+impl fmt::Debug for Deferred {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Ahead")
+        f.write_str("Deferred")
     }
 }
