@@ -28,8 +28,8 @@ use crate::{
     sign::Password,
     source::{self, PlatformChoice, SourceSettings},
     verify::{
-        Context, Criteria, Inquiry, Keep, RebuildOptions,
-        Uncounted, Wanted, When, World,
+        Context, Criteria, Inquiry, Keep, RebuildOptions, Uncounted, Wanted, When, World,
+        compile_ahead,
     },
 };
 
@@ -134,7 +134,8 @@ pub fn begin(global: &Global, overrides: Overrides<'_>) -> Result<(Config, Conte
         When::Always => bundle.with_rebuild(),
         When::PolicyAsks | When::Never(_) => bundle,
     };
-    let policies = Deferred::begin(bundle, config.limits.clone());
+    let policies = Deferred::new(bundle, config.limits.clone());
+    compile_ahead(&policies);
     let trust = Arc::new(vouch::trust(&config, overrides.vouch)?);
     let criteria = Criteria { trust, policies, exceptions };
     Ok((config, Context { world, criteria, rebuild, keep: Keep::Evidence }))

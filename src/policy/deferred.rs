@@ -1,7 +1,6 @@
-//! Policies that are compiled while images are fetched.
+//! Policies that are compiled once somebody asks for them.
 //!
-//! Compiling takes about as long as the first requests to a registry, and needs none of their answers. Whoever asks first
-//! waits for it.
+//! Whoever asks first compiles, or waits for whoever compiles already. A copy on another thread may ask ahead of everybody.
 
 use std::{
     fmt,
@@ -21,16 +20,10 @@ type Compile = Box<dyn FnOnce() -> Compiled + Send>;
 pub struct Deferred(Arc<LazyLock<Compiled, Compile>>);
 
 impl Deferred {
-    /// Compiles on a thread of its own.
-    pub fn begin(bundle: Bundle, limits: Limits) -> Self {
+    /// Policies that whoever asks first compiles.
+    pub fn new(bundle: Bundle, limits: Limits) -> Self {
         let compile: Compile = Box::new(move || Policies::compile(&bundle, &limits));
-        let compiled = Arc::new(LazyLock::new(compile));
-        let ahead = Arc::clone(&compiled);
-        // Where no thread is to be had, whoever asks first compiles.
-        let _ = std::thread::Builder::new().name("policies".to_owned()).spawn(move || {
-            LazyLock::force(&ahead);
-        });
-        Self(compiled)
+        Self(Arc::new(LazyLock::new(compile)))
     }
 
     /// The compiled policies.

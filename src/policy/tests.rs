@@ -718,15 +718,14 @@ fn the_presets_are_in_the_docs() {
 fn policies_compiled_ahead_are_those_compiled_at_once_and_broken_ones_deny() {
     let limits = Limits::default();
     let right = bundle("package hallmark.a\ndeny contains {\"code\": \"a\", \"msg\": \"m\"}\n");
-    let ahead = Deferred::begin(right.clone(), limits.clone());
+    let ahead = Deferred::new(right.clone(), limits.clone());
     let at_once = Policies::compile(&right, &limits).expect("it compiles");
     let input = input();
     assert_eq!(ahead.digest(&[]), at_once.digest(&[]));
     let judged = at_once.judge(&input, &[], &limits);
     assert_eq!(ahead.judge(&input, &[], &limits), judged);
 
-    let broken =
-        Deferred::begin(bundle("package hallmark.a\ndeny contains if {\n"), limits.clone());
+    let broken = Deferred::new(bundle("package hallmark.a\ndeny contains if {\n"), limits.clone());
     assert!(broken.ready().is_err());
     assert_eq!(broken.needs(), Needs::default());
     let denied = broken.judge(&input, &[], &limits);
@@ -1185,7 +1184,7 @@ fn a_policy_error_has_no_ends_of_lines() {
         "package hallmark.a\n\ndeny contains {\"code\": \"a\", \"msg\": \"m\"} if { x = }\n",
     ];
     for text in broken {
-        let ahead = Deferred::begin(bundle(text), Limits::default());
+        let ahead = Deferred::new(bundle(text), Limits::default());
         let judgement = ahead.judge(&input(), &[], &Limits::default());
         let said = judgement.deny.first().expect("it denies").msg.to_string();
         assert!(!said.contains(['\n', '|']) && said.contains("a.rego:3:"), "{said}");

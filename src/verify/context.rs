@@ -1,7 +1,9 @@
-//! What a verification needs besides the image and the time: how the world is reached, what is judged by, and how images are
-//! rebuilt. Each is a value of its own, so that a command takes no more of them than it uses.
+//! What a verification needs besides the image and the time.
+//!
+//! How the world is reached, what is judged by, and how images are rebuilt: each is a value of its own, so that a command
+//! takes no more of them than it uses.
 
-use std::sync::Arc;
+use std::{sync::Arc, thread};
 
 use jiff::SignedDuration;
 use serde_json::json;
@@ -63,6 +65,14 @@ pub struct Criteria {
     pub policies: Deferred,
     /// Exceptions from them.
     pub exceptions: Vec<Exception>,
+}
+
+/// Compiles policies on a thread of its own, while images are fetched: it takes about as long as the first requests to
+/// a registry, and needs none of their answers. Where no thread is to be had, whoever asks first compiles.
+pub fn compile_ahead(policies: &Deferred) {
+    let policies = policies.clone();
+    let thread = thread::Builder::new().name("policies".to_owned());
+    let _ = thread.spawn(move || policies.ready().is_ok());
 }
 
 /// Whether and how images are rebuilt.

@@ -37,7 +37,7 @@ use claims::{Claims, Foreseen};
 pub use contents::{Contents, fetch as fetch_contents, read as read_contents};
 pub use context::{
     AttestedOptions, Context, Criteria, Inquiry, Keep, OnMismatch, RebuildOptions, Uncounted,
-    Wanted, When, World,
+    Wanted, When, World, compile_ahead,
 };
 pub use rebuilding::side;
 use rebuilding::{HeadStart, Outcome};

@@ -191,7 +191,7 @@ impl Scene {
         world.platforms = PlatformChoice::All;
         let criteria = Criteria {
             trust: Arc::new(self.rules.clone()),
-            policies: Deferred::begin(bundle(), Limits::default()),
+            policies: Deferred::new(bundle(), Limits::default()),
             exceptions: Vec::new(),
         };
         let rebuild = RebuildOptions::never("the test");
