@@ -1,6 +1,6 @@
 //! Sigstore bundles 0.1, 0.2 and 0.3 (sigstore/protobuf-specs, sigstore_bundle.proto).
 //!
-//! Turns a bundle into [`Bundle`]: what is signed, one signature, and the [`Material`] that says who made it. A bundle
+//! Turns a bundle into [`Bundle`]: what is signed, one signature, and the [`VerificationMaterial`] that says who made it. A bundle
 //! over a DSSE envelope becomes [`Envelope::Signed`]; a bundle over bytes, which says nothing about them, becomes
 //! [`Envelope::Message`] and, together with the document that it is attached to, a plain signature. [`write`] makes
 //! the one form that hallmark signs: version 0.3 over an envelope, by a key. Exactly one content, one kind of key material and one signature are read
@@ -15,9 +15,9 @@ use sigstore_types::SignatureBytes;
 use super::{
     AttestError, Content, Envelope, Raw, Signature, Signed, Statement, StatementSubject,
     dsse::{self, WireSignature},
-    material::{Form, Material, Wire as WireMaterial, base64},
     read_json, shown,
     statement::SIGNATURE,
+    verification_material::{Form, VerificationMaterial, Wire as WireMaterial, base64},
 };
 use crate::{
     digest::{Digest, ManifestDigest},
@@ -78,7 +78,7 @@ pub struct Bundle {
     /// The signature.
     pub signature: Signature,
     /// Who claims to have made it, and what shows that.
-    pub material: Material,
+    pub material: VerificationMaterial,
 }
 
 /// What the signature of a bundle is over.
@@ -224,7 +224,7 @@ pub struct MessageSignature {
     /// What the bundle says that the bytes' digest is.
     pub stated_digest: Option<MessageDigest>,
     /// Certificates, log entries and timestamps beside it.
-    pub material: Material,
+    pub material: VerificationMaterial,
 }
 
 impl MessageSignature {

@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use super::{
     AttestError, Content, Envelope, Raw, Signature, Signed, Statement, StatementSubject, checked,
-    material, read_checked, shown, statement::SIGNATURE,
+    read_checked, shown, statement::SIGNATURE, verification_material,
 };
 use crate::{digest::Digest, json, limits::Limits};
 
@@ -64,7 +64,7 @@ pub(super) fn open(raw: &Raw, limits: &Limits) -> Result<Envelope, AttestError> 
         signatures: vec![signature(raw)?],
         payload: Digest::sha256(&raw.bytes),
         content: Content::Payload,
-        material: material::of_annotations(&raw.annotations, limits)?,
+        material: verification_material::of_annotations(&raw.annotations, limits)?,
         stated_digest: None,
     })))
 }
@@ -72,7 +72,7 @@ pub(super) fn open(raw: &Raw, limits: &Limits) -> Result<Envelope, AttestError> 
 fn signature(raw: &Raw) -> Result<Signature, AttestError> {
     let text = raw.annotations.get(SIGNATURE_ANNOTATION).filter(|text| !text.is_empty());
     let text = text.ok_or(AttestError::Missing { what: SIGNATURE_ANNOTATION })?;
-    let bytes = material::base64(SIGNATURE_ANNOTATION, text)?;
+    let bytes = verification_material::base64(SIGNATURE_ANNOTATION, text)?;
     Ok(Signature { bytes, key_hint: None })
 }
 

@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::{
     AttestError, Content, Envelope, KEYLESS, Raw, Signature, Signed, Statement, checked,
     in_toto::{self, Document},
-    material, read_checked, read_json, shown,
+    read_checked, read_json, shown, verification_material,
 };
 use crate::{
     digest::Digest,
@@ -76,7 +76,7 @@ pub(super) fn open_checked(
 ) -> Result<Envelope, AttestError> {
     let wire: WireEnvelope = read_checked(WHAT, envelope)?;
     let certified = !wire.signatures.is_empty() && wire.signatures.iter().all(|s| s.cert.is_some());
-    let material = material::of_annotations(&raw.annotations, limits)?;
+    let material = verification_material::of_annotations(&raw.annotations, limits)?;
     if certified && material.is_none() {
         return Ok(Envelope::Unsupported(KEYLESS.to_owned()));
     }

@@ -4,7 +4,7 @@
 //! 0.1 to 0.3, cosign simple signing). Says nothing about truth: `trust` alone makes a statement [`Verified`]. The media
 //! type of the carrier chooses the parser, and only `application/vnd.in-toto+json` is looked into, because builders put
 //! bare statements and envelopes under it. Refuses what two parsers could read differently. Certificates, log entries and
-//! timestamps that come with a signature are read into [`Material`] and not believed; a bare key is never taken out of
+//! timestamps that come with a signature are read into [`VerificationMaterial`] and not believed; a bare key is never taken out of
 //! the evidence (attack A3).
 //!
 //! [`Verified`]: crate::trust::Verified
@@ -14,12 +14,12 @@ pub mod cloud_build;
 pub mod cosign;
 pub mod dsse;
 pub mod in_toto;
-pub mod material;
 pub mod npm;
 pub mod predicate;
 pub mod provenance;
 pub mod rebuilt;
 pub mod statement;
+pub mod verification_material;
 
 use std::{collections::BTreeMap, fmt};
 
@@ -27,8 +27,8 @@ use bytes::Bytes;
 use serde::{Deserialize, de::IgnoredAny};
 
 pub use bundle::{Bundle, BundleContent, MessageDigest, MessageSignature};
-pub use material::{Form, InclusionProof, LogEntry, Material};
 pub use statement::{Statement, StatementSubject};
+pub use verification_material::{Form, InclusionProof, LogEntry, VerificationMaterial};
 
 use crate::{
     digest::{Digest, DigestError, ManifestDigest},
@@ -183,7 +183,7 @@ pub struct Signed {
     /// How the message was packed: log entries are about that.
     pub content: Content,
     /// Certificates, log entries and timestamps beside the signature, as the carrier had them.
-    pub material: Option<Material>,
+    pub material: Option<VerificationMaterial>,
     /// What a bundle says that the message's digest is.
     pub stated_digest: Option<MessageDigest>,
 }

@@ -307,9 +307,9 @@ fn simple_signing_refuses_what_cosign_does_not_write() {
 #[test]
 fn certificates_are_read_and_never_taken_for_keys() {
     let mut annotated = simple_signing(("", Value::Null));
-    annotated.annotations.insert(material::CERTIFICATE.to_owned(), "PEM".to_owned());
+    annotated.annotations.insert(verification_material::CERTIFICATE.to_owned(), "PEM".to_owned());
     let mut attestation = raw(MediaType::DSSE, dsse(&statement(), 1).to_string());
-    attestation.annotations.insert(material::CERTIFICATE.to_owned(), "PEM".to_owned());
+    attestation.annotations.insert(verification_material::CERTIFICATE.to_owned(), "PEM".to_owned());
     for raw in [annotated, attestation] {
         let error = open_one(&raw).expect_err("no certificate").to_string();
         assert!(error.contains("certificates in PEM"), "{error}");

@@ -17,7 +17,7 @@ use super::{
     work::{Known, Left, Work, signature_id, unit},
 };
 use crate::{
-    attest::{Content, Material, Signature, Signed},
+    attest::{Content, Signature, Signed, VerificationMaterial},
     digest::Digest,
     limits::Limits,
     reference::Location,
@@ -394,7 +394,7 @@ fn is_certified(signed: &Signed) -> bool {
 /// What it costs to check everything that lies beside a signature, and the signature over so many bytes again.
 fn beside(signed: &Signed, bytes: usize) -> u64 {
     signed.material.as_ref().map_or(0, |material| {
-        let Material { certificates, entries, timestamps, .. } = material;
+        let VerificationMaterial { certificates, entries, timestamps, .. } = material;
         let count = certificates.len() + entries.len() + timestamps.len();
         unit(bytes).saturating_add(count as u64)
     })

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     attest::{
-        self, Carrier, Envelope, LogEntry, Material, Raw, Signature, Signed, Statement,
+        self, Carrier, Envelope, LogEntry, Raw, Signature, Signed, Statement, VerificationMaterial,
         in_toto::{Body, Document},
     },
     digest::{Digest, ManifestDigest},
@@ -292,7 +292,7 @@ fn presented(der: &[u8]) -> Option<Presented> {
     })
 }
 
-fn entries(material: &Material) -> Vec<Entry> {
+fn entries(material: &VerificationMaterial) -> Vec<Entry> {
     let entry = |entry: &LogEntry| Entry {
         log: hex::encode(&entry.log_id),
         index: entry.index,

@@ -1,6 +1,6 @@
 //! Sigstore: signatures whose keys are vouched for by certificates, logs and timestamps.
 //!
-//! Turns a signature, what it is over and the [`Material`] beside it into a [`Vouched`] identity (sigstore/architecture-docs,
+//! Turns a signature, what it is over and the [`VerificationMaterial`] beside it into a [`Vouched`] identity (sigstore/architecture-docs,
 //! client-spec.md section 4, "Verification"; sigstore/rekor-tiles, CLIENTS.md). One path for bundles and for cosign's
 //! annotations; the parts are those of the Sigstore organisation (`sigstore-trust-root`, `sigstore-merkle`, `sigstore-tsa`,
 //! `sigstore-crypto`), put together here, because the verifier of `sigstore-verify` reads the clock, does not know the
@@ -55,7 +55,7 @@ pub use root::{Dated, RootError, TrustedRoot};
 
 use super::PublicKey;
 use crate::{
-    attest::{Content as Packed, Form, Material, MessageDigest, Signature, Signed},
+    attest::{Content as Packed, Form, MessageDigest, Signature, Signed, VerificationMaterial},
     digest::Digest,
     image::MediaType,
     untrusted::word,
@@ -94,7 +94,7 @@ pub struct Claim<'a> {
     /// The digest that a bundle states of the bytes: a hint that has to be right.
     pub stated_digest: Option<&'a MessageDigest>,
     /// Certificates, log entries and timestamps.
-    pub material: &'a Material,
+    pub material: &'a VerificationMaterial,
 }
 
 impl<'a> Claim<'a> {
@@ -422,7 +422,7 @@ impl Evidence {
 
 /// No entry is there twice, by its place in the log or by its body: where a place is proven by nothing else, as in Rekor
 /// v1, one entry could be given under several.
-fn once(material: &Material) -> Result<(), SigstoreError> {
+fn once(material: &VerificationMaterial) -> Result<(), SigstoreError> {
     let (mut places, mut bodies) = (BTreeSet::new(), BTreeSet::new());
     for (position, entry) in material.entries.iter().enumerate() {
         let log = entry.log_id.as_slice();
@@ -434,7 +434,10 @@ fn once(material: &Material) -> Result<(), SigstoreError> {
 }
 
 /// Whether there is any chance of enough evidence, before any of it is verified.
-fn enough_is_there(material: &Material, demands: &Demands) -> Result<(), SigstoreError> {
+fn enough_is_there(
+    material: &VerificationMaterial,
+    demands: &Demands,
+) -> Result<(), SigstoreError> {
     if material.entries.len() < demands.logs {
         let (found, expected) = (material.entries.len(), demands.logs);
         return Err(SigstoreError::Logs { found, expected });

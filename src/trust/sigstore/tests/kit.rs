@@ -15,7 +15,7 @@ use x509_cert::der::{Decode as _, Encode as _};
 use yasna::models::ObjectIdentifier;
 
 use crate::{
-    attest::{Form, InclusionProof, LogEntry, Material},
+    attest::{Form, InclusionProof, LogEntry, VerificationMaterial},
     limits::Limits,
     trust::sigstore::TrustedRoot,
 };
@@ -361,7 +361,7 @@ pub fn material(
     certificates: &[&Pair],
     entries: Vec<LogEntry>,
     timestamps: Vec<Vec<u8>>,
-) -> Material {
+) -> VerificationMaterial {
     let certificates = certificates.iter().map(|pair| pair.der.clone()).collect();
-    Material { form: Form::Bundle02, certificates, entries, timestamps }
+    VerificationMaterial { form: Form::Bundle02, certificates, entries, timestamps }
 }

@@ -24,13 +24,13 @@ fn demands() -> Demands {
     Demands { logs: 0, no_ct_log: NoCtLog::Allow, ..Demands::default() }
 }
 
-fn claim<'a>(signature: &'a [u8], material: &'a Material) -> Claim<'a> {
+fn claim<'a>(signature: &'a [u8], material: &'a VerificationMaterial) -> Claim<'a> {
     Claim { content: Content::Message(MESSAGE), signature, stated_digest: None, material }
 }
 
 fn judged(
     signature: &[u8],
-    beside: &Material,
+    beside: &VerificationMaterial,
     root: &TrustedRoot,
     demands: &Demands,
 ) -> Result<Vouched, SigstoreError> {
@@ -100,7 +100,7 @@ fn a9_a_key_of_the_operator_counts_only_in_its_time() {
     let signature = key.sign(MESSAGE).unwrap();
     let root = trusted(&[], &[], &[], &[chain(&[&tsa, &tsa_root], &ALWAYS)]);
     let stamped = material(&[], Vec::new(), vec![tsa.stamp(&signature, 11)]);
-    let recorded = |beside: Option<&Material>, from, until, times| {
+    let recorded = |beside: Option<&VerificationMaterial>, from, until, times| {
         let recording = Recording {
             root: Arc::new(root.clone()),
             demands: Demands { times: Times::Proven(times), ..demands() },

@@ -74,7 +74,8 @@ const FORMS: [Form; 5] = [
                 "content": content, "publicKey": { "content": base64(logger.pem.as_bytes()) },
             },
         } });
-        raw.annotations.insert(crate::attest::material::BUNDLE.to_owned(), annotation(&body));
+        raw.annotations
+            .insert(crate::attest::verification_material::BUNDLE.to_owned(), annotation(&body));
         raw
     }),
     ("cosign 2, .att", |key, logger| {
@@ -88,7 +89,8 @@ const FORMS: [Form; 5] = [
             }],
         } });
         let mut raw = raw("a", MediaType::DSSE, envelope(&payload, &[made]).to_string());
-        raw.annotations.insert(crate::attest::material::BUNDLE.to_owned(), annotation(&body));
+        raw.annotations
+            .insert(crate::attest::verification_material::BUNDLE.to_owned(), annotation(&body));
         raw
     }),
 ];

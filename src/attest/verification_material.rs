@@ -2,7 +2,7 @@
 //!
 //! Turns the verification material of a Sigstore bundle (sigstore/protobuf-specs, sigstore_bundle.proto and
 //! sigstore_rekor.proto) and the annotations that cosign 1 and 2 write (cosign, specs/SIGNATURE_SPEC.md) into one
-//! [`Material`], so that `trust` has one path for all of them. Nothing here is believed: a certificate says who claims to
+//! [`VerificationMaterial`], so that `trust` has one path for all of them. Nothing here is believed: a certificate says who claims to
 //! have signed, a log entry where that claims to be recorded. Refuses negative numbers, hashes of another size, and more
 //! entries, timestamps, certificates and hashes than any honest signer writes (attack C4).
 
@@ -47,7 +47,7 @@ pub enum Form {
 
 /// Untrusted evidence beside a signature.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Material {
+pub struct VerificationMaterial {
     /// Which format it came in.
     pub form: Form,
     /// Certificates in DER, the signer's first; empty where a key signed.
@@ -249,7 +249,7 @@ impl Wire {
         self,
         form: Form,
         limits: &Limits,
-    ) -> Result<Material, AttestError> {
+    ) -> Result<VerificationMaterial, AttestError> {
         let chain = self.x509_certificate_chain.map(|chain| chain.certificates);
         if chain.as_ref().is_some_and(Vec::is_empty) {
             return Err(AttestError::Missing { what: "certificate in x509CertificateChain" });
@@ -262,7 +262,7 @@ impl Wire {
         within(WHAT, certificates.len(), "certificates", limits.certificates, "certificates")?;
         within(WHAT, entries.len(), "log entries", limits.log_entries, "log_entries")?;
         within(WHAT, timestamps.len(), "timestamps", limits.timestamps, "timestamps")?;
-        Ok(Material {
+        Ok(VerificationMaterial {
             form,
             certificates: certificates
                 .iter()
@@ -362,7 +362,7 @@ struct BodyKind {
 pub(super) fn of_annotations(
     annotations: &BTreeMap<String, String>,
     limits: &Limits,
-) -> Result<Option<Material>, AttestError> {
+) -> Result<Option<VerificationMaterial>, AttestError> {
     let get =
         |name: &str| annotations.get(name).map(String::as_str).filter(|text| !text.is_empty());
     let found = [CERTIFICATE, CHAIN, BUNDLE, TIMESTAMP].map(get);
@@ -384,7 +384,7 @@ pub(super) fn of_annotations(
     within(WHAT, certificates.len(), "certificates", limits.certificates, "certificates")?;
     let entry = bundle.map(|text| cosign_entry(text, limits)).transpose()?;
     let timestamp = timestamp.map(|text| cosign_timestamp(text, limits)).transpose()?;
-    Ok(Some(Material {
+    Ok(Some(VerificationMaterial {
         form: Form::Cosign,
         certificates,
         entries: entry.into_iter().collect(),
