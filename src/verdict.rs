@@ -12,11 +12,12 @@ use crate::{
         provenance::{self, Provenance},
         statement::SIGNATURE,
     },
+    contents::Inventory,
     digest::{Digest, ManifestDigest},
     finding::{Finding, Severity},
     image::{Image, LeftOut, Platform},
     rebuild::{Gap, Rebuild, Warrant, plan::PlanOptions},
-    sbom::{BoundSbom, Inventory, Reconciliation},
+    sbom::{BoundSbom, Reconciliation},
     trust::{
         Attested, Delegation, PredicateClass, Proof, Signer, SourceRefs, Verified,
         layout::{JudgedLayout, LayoutState},

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Class, Difference, Place};
-use crate::{limits::Limits, sbom::installed};
+use crate::{contents, limits::Limits};
 
 const DPKG_INFO: &str = "/var/lib/dpkg/info/";
 /// Files of the package managers themselves.
@@ -29,7 +29,7 @@ pub struct PackageChange {
 
 /// Whether the bytes of a differing file tell something about packages.
 pub(super) fn is_wanted(path: &str) -> bool {
-    installed::is_database(path) || path.starts_with(DPKG_INFO) && path.ends_with(".md5sums")
+    contents::is_database(path) || path.starts_with(DPKG_INFO) && path.ends_with(".md5sums")
 }
 
 /// What both sides have of a file that [`is_wanted`].
@@ -42,9 +42,9 @@ pub(super) struct Kept {
 /// The packages whose versions differ.
 pub(super) fn packages(kept: &[Kept], limits: &Limits) -> Vec<PackageChange> {
     let side = |bytes: fn(&Kept) -> &[u8]| {
-        let databases = kept.iter().filter(|kept| installed::is_database(&kept.path));
+        let databases = kept.iter().filter(|kept| contents::is_database(&kept.path));
         let files = databases.map(|kept| (kept.path.as_str(), bytes(kept)));
-        let found = installed::read(files, limits).packages.into_iter();
+        let found = contents::read(files, limits).packages.into_iter();
         found.map(|p| ((p.ecosystem, p.name), p.version)).collect::<BTreeMap<_, _>>()
     };
     let (left, right) = (side(|kept| &kept.left), side(|kept| &kept.right));

@@ -33,10 +33,11 @@ use crate::{
         predicate::Predicate,
         provenance::{Frontend, Material, MaterialKind, Pin, Provenance},
     },
+    contents::Inventory,
     finding::Finding,
     image::{Checked, Image, LeftOut},
     json::numbers,
-    sbom::{BoundSbom, Inventory, Reconciliation},
+    sbom::{BoundSbom, Reconciliation},
     trust::{
         PredicateClass, Proof, SourceRefs, Unproven,
         refs::{Kind, Standing},
@@ -853,7 +854,7 @@ impl ReconciliationInput {
 
 impl InventoryInput {
     fn of(inventory: &Inventory) -> Self {
-        let database = |d: &crate::sbom::Database| DatabaseInput {
+        let database = |d: &crate::contents::Database| DatabaseInput {
             path: d.path.clone(),
             error: d.read.as_ref().err().cloned(),
         };
@@ -867,7 +868,7 @@ impl InventoryInput {
 }
 
 impl PackageInput {
-    fn of(package: &crate::sbom::Package) -> Self {
+    fn of(package: &crate::contents::Package) -> Self {
         Self {
             ecosystem: package.ecosystem.to_owned(),
             name: package.name.clone(),

@@ -12,13 +12,14 @@ use super::{
 };
 use crate::{
     attest::{Carrier, Statement},
+    contents::Inventory,
     digest::{BlobDigest, ConfigDigest, Digest, ManifestDigest},
     finding::Code,
     image::{Checked, Descriptor, Image, ImageConfig, Manifest, MediaType, RuntimeConfig},
     limits::Limits,
     rebuild::{FailureKind, Gap, Rebuild, Warrant},
     reference::{Location, PinnedReference, Repository},
-    sbom::{BoundSbom, Component, Inventory, Sbom, reconcile::reconcile},
+    sbom::{BoundSbom, Component, Sbom, reconcile::reconcile},
     trust::{Proof, Unproven},
     verdict::Evidence,
 };
@@ -350,7 +351,7 @@ fn what_is_there_and_unproven_is_not_proven() {
     };
     let status = b"Package: zlib1g\nStatus: install ok installed\nVersion: 1\n".as_slice();
     let inventory: Inventory =
-        crate::sbom::installed::read([("/var/lib/dpkg/status", status)], &Limits::default());
+        crate::contents::read([("/var/lib/dpkg/status", status)], &Limits::default());
     let mut evidence = evidence();
     evidence.reconciliations = vec![reconcile(&sbom, &inventory)];
     evidence.inventory = Some(inventory);

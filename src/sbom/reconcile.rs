@@ -10,7 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use packageurl::PackageUrl;
 
-use super::{Component, Inventory, Package, Reconciliation, Sbom, VersionMismatch};
+use super::{Component, Reconciliation, Sbom, VersionMismatch};
+use crate::contents::{Inventory, Package};
 
 /// Ecosystem and name.
 type Key = (String, String);

@@ -15,10 +15,11 @@ use crate::{
             embedded::{self, EmbeddedManifest},
         },
     },
+    contents::Inventory,
     digest::Digest,
     finding::{Code, Fact, Finding, Key, PackageVersion, Subject},
     image::Image,
-    sbom::{self, BoundSbom, Inventory, Reconciliation, reconcile::reconcile},
+    sbom::{self, BoundSbom, Reconciliation, reconcile::reconcile},
     trust::{Covering, PredicateClass, Proof, Proofs, Signer, Unproven, Verified, agreement},
     verdict::{Against, standing},
 };

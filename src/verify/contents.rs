@@ -4,6 +4,7 @@ use std::{io, sync::Arc};
 
 use crate::{
     attest::provenance::embedded::{self, LastLayer},
+    contents::{self, Inventory},
     digest::BlobDigest,
     finding::{Code, Fact, Finding, Key, Subject},
     image::{
@@ -14,7 +15,7 @@ use crate::{
     },
     limits::Limits,
     progress::{Counted, Talk, Underway, Work},
-    sbom::{self, Inventory, installed},
+    sbom,
     source::{
         self, Blob, Meter, Source, SourceError, Spool, StoredReader,
         load::{self, LayerLost},
@@ -248,7 +249,7 @@ fn squash(
         return Err(Box::new(finding).into());
     }
     notes.extend(unsure_folders(&rootfs));
-    let inventory = installed::inventory(&rootfs, limits);
+    let inventory = contents::inventory(&rootfs, limits);
     let last_layer = match layers.last().filter(|_| rootfs.get(embedded::PATH).is_some()) {
         Some(blob) => {
             last_layer(blob, limits, work).map_err(|e| Box::new(of_error(&e, subject())))?
@@ -366,5 +367,5 @@ fn tar_code(error: &TarError) -> Code {
 
 /// Files that are kept whole.
 fn wanted(path: &str) -> bool {
-    installed::wanted(path) || sbom::is_document_path(path) || path == embedded::PATH
+    contents::wanted(path) || sbom::is_document_path(path) || path == embedded::PATH
 }

@@ -10,7 +10,6 @@ pub mod os;
 
 use std::collections::BTreeMap;
 
-use super::{Database, Inventory, Package};
 use crate::{
     image::rootfs::{Contents, Rootfs},
     limits::Limits,
@@ -22,6 +21,50 @@ const DPKG_STATUS_DIR: &str = "var/lib/dpkg/status.d/";
 const APK: [&str; 2] = ["lib/apk/db/installed", "usr/lib/apk/db/installed"];
 /// os-release(5): the file in `/etc` takes precedence.
 const OS_RELEASE: [&str; 2] = ["etc/os-release", "usr/lib/os-release"];
+
+/// What is really in the squashed root filesystem.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Inventory {
+    /// `ID` and `VERSION_ID` of os-release.
+    pub os: Option<Os>,
+    /// Installed packages, sorted.
+    pub packages: Vec<Package>,
+    /// Package databases that were read, and those that could not be.
+    pub databases: Vec<Database>,
+}
+
+/// The distribution, from `/etc/os-release` or `/usr/lib/os-release`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Os {
+    /// `ID`, as `debian`.
+    pub id: String,
+    /// `VERSION_ID`, as `12`.
+    pub version: Option<String>,
+}
+
+/// An installed package.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Package {
+    /// `deb` or `apk`.
+    pub ecosystem: &'static str,
+    /// Name.
+    pub name: String,
+    /// Version, with its epoch.
+    pub version: String,
+    /// Architecture.
+    pub architecture: Option<String>,
+    /// Path of the database that lists it.
+    pub database: String,
+}
+
+/// A package database in the image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Database {
+    /// Path from the root, with a leading slash.
+    pub path: String,
+    /// How many packages it lists, or why it cannot be read.
+    pub read: Result<usize, String>,
+}
 
 /// Which package manager a file belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 //!
 //! Turns `NAME=value` lines into an [`Os`] and a promise. Quotes are removed as a shell does; nothing is expanded.
 
-use crate::sbom::{Database, Inventory, Os};
+use super::{Database, Inventory, Os};
 
 /// What os-release says.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
