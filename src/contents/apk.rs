@@ -3,6 +3,8 @@
 //! Turns entries into packages: lines `X:value` with a one-letter field, entries apart by empty lines. Refuses lines of
 //! another form and entries without a name or version.
 
+use std::collections::BTreeSet;
+
 use super::{Garbled, Listed};
 
 #[derive(Default)]
@@ -60,4 +62,22 @@ pub fn parse(bytes: &[u8]) -> Result<Vec<Listed>, Garbled> {
     }
     packages.extend(entry.close(count)?);
     Ok(packages)
+}
+
+/// The paths of the packages of these names: `P:` names the package, `F:` a folder, `R:` a file in it.
+pub(super) fn owned(bytes: &[u8], packages: &BTreeSet<&str>) -> Vec<String> {
+    let text = String::from_utf8_lossy(bytes);
+    let (mut wanted, mut folder, mut owned) = (false, "", Vec::new());
+    for line in text.lines() {
+        match line.split_once(':') {
+            Some(("P", name)) => wanted = packages.contains(name),
+            Some(("F", path)) => folder = path,
+            Some(("R", name)) if wanted => {
+                let slash = if folder.is_empty() { "" } else { "/" };
+                owned.push(format!("/{folder}{slash}{name}"));
+            }
+            _ => {}
+        }
+    }
+    owned
 }

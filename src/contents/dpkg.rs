@@ -6,6 +6,9 @@
 
 use super::{Garbled, Listed};
 
+/// Folder of what dpkg keeps of each package.
+const INFO: &str = "/var/lib/dpkg/info/";
+
 /// Which of the two places a file is from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
@@ -93,4 +96,17 @@ pub fn parse(bytes: &[u8], form: Form) -> Result<Vec<Listed>, Garbled> {
     }
     packages.extend(stanza.close(form, count)?);
     Ok(packages)
+}
+
+/// The package whose files the list of checksums at `path` names: `libc6:amd64.md5sums` is of `libc6`.
+pub(super) fn owner(path: &str) -> Option<&str> {
+    let stem = path.strip_prefix(INFO)?.strip_suffix(".md5sums")?;
+    Some(stem.split_once(':').map_or(stem, |(package, _)| package))
+}
+
+/// The paths in a list of checksums: lines of a checksum, two spaces and a path without its slash.
+pub(super) fn listed(bytes: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(bytes);
+    let paths = text.lines().filter_map(|line| line.split_once("  "));
+    paths.map(|(_, path)| format!("/{path}")).collect()
 }

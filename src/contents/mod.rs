@@ -7,6 +7,7 @@
 pub mod apk;
 pub mod dpkg;
 pub mod os;
+pub mod ownership;
 
 use std::collections::BTreeMap;
 
