@@ -62,6 +62,8 @@ pub struct Limits {
     pub file_bytes: u64,
     /// Bytes of all paths, attributes and file contents that are kept of one image (C5).
     pub rootfs_bytes: u64,
+    /// Bytes of memory that what one catalogue of packages finds in an image takes (C25).
+    pub catalogue_bytes: u64,
     /// Subjects of one statement (B4; as sigstore-go).
     pub subjects: usize,
     /// Digests of one subject (B4; as sigstore-go).
@@ -179,6 +181,7 @@ impl Default for Limits {
             tar_pax_bytes: MIB,
             file_bytes: 256 << 20,
             rootfs_bytes: 1 << 30,
+            catalogue_bytes: 16 << 20,
             subjects: 1024,
             subject_digests: 32,
             signatures: 16,

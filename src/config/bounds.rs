@@ -149,6 +149,7 @@ bounds! {
     "tarPaxBytes" => tar_pax_bytes: Bytes,
     "fileBytes" => file_bytes: Bytes,
     "rootfsBytes" => rootfs_bytes: Bytes,
+    "catalogueBytes" => catalogue_bytes: Bytes,
     "subjects" => subjects: Count,
     "subjectDigests" => subject_digests: Count,
     "signatures" => signatures: Count,

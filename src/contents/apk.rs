@@ -5,13 +5,26 @@
 
 use std::collections::BTreeSet;
 
-use super::{Garbled, Listed};
+use super::catalogue::{Catalogue, Garbled, Listed, Origin};
+
+/// Where apk lists what it installed.
+pub(super) const PATHS: [&str; 2] = ["/lib/apk/db/installed", "/usr/lib/apk/db/installed"];
+
+/// apk's list.
+pub(super) const CATALOGUE: Catalogue = Catalogue {
+    origin: Origin { name: "apk", ecosystem: "apk", managed: true },
+    wants: |file| PATHS.contains(&file.path),
+    file_bytes: u64::MAX,
+    read: |_, bytes, most| parse(bytes, most),
+};
 
 #[derive(Default)]
 struct Entry {
     name: Option<String>,
     version: Option<String>,
     architecture: Option<String>,
+    licence: Option<String>,
+    source: Option<String>,
     begun: bool,
 }
 
@@ -22,6 +35,8 @@ impl Entry {
             "P" => &mut self.name,
             "V" => &mut self.version,
             "A" => &mut self.architecture,
+            "L" => &mut self.licence,
+            "o" => &mut self.source,
             _ => return,
         };
         *place = Some(value.to_owned());
@@ -35,15 +50,14 @@ impl Entry {
             name: Garbled::word(self.name, "P (name)", line)?,
             version: Garbled::word(self.version, "V (version)", line)?,
             architecture: self.architecture,
+            licence: self.licence,
+            source: self.source,
         }))
     }
 }
 
-/// Reads the database.
-///
-/// # Errors
-/// [`Garbled`], with the line.
-pub fn parse(bytes: &[u8]) -> Result<Vec<Listed>, Garbled> {
+/// Reads a database of no more than `most` packages.
+fn parse(bytes: &[u8], most: usize) -> Result<Vec<Listed>, Garbled> {
     let text = String::from_utf8_lossy(bytes);
     let mut packages = Vec::new();
     let mut entry = Entry::default();
@@ -52,6 +66,9 @@ pub fn parse(bytes: &[u8]) -> Result<Vec<Listed>, Garbled> {
         count = index + 1;
         if line.is_empty() {
             packages.extend(std::mem::take(&mut entry).close(count)?);
+            if packages.len() > most {
+                break;
+            }
             continue;
         }
         let (field, value) = line.split_once(':').ok_or(Garbled::Line { line: count })?;
@@ -61,7 +78,7 @@ pub fn parse(bytes: &[u8]) -> Result<Vec<Listed>, Garbled> {
         entry.set(field, value);
     }
     packages.extend(entry.close(count)?);
-    Ok(packages)
+    if packages.len() > most { Err(Garbled::TooMany) } else { Ok(packages) }
 }
 
 /// The paths of the packages of these names: `P:` names the package, `F:` a folder, `R:` a file in it.

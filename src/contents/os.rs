@@ -2,13 +2,16 @@
 //!
 //! Turns `NAME=value` lines into an [`Os`] and a promise. Quotes are removed as a shell does; nothing is expanded.
 
-use super::{Database, Inventory, Os};
+use super::{Database, Inventory, Os, catalogue::Origin};
+
+/// That a file is os-release, which lists nothing itself.
+pub(super) const ORIGIN: Origin = Origin { name: "os-release", ecosystem: "", managed: true };
 
 /// What os-release says.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Release {
+pub(super) struct Release {
     /// `ID` and `VERSION_ID`; `None` where there is no `ID`.
-    pub os: Option<Os>,
+    pub(super) os: Option<Os>,
     /// `ID_LIKE`.
     like: Vec<String>,
 }
@@ -23,7 +26,7 @@ enum Promise {
 }
 
 /// Reads os-release; lines that are none of its form are passed over, as os-release(5) asks.
-pub fn parse(bytes: &[u8]) -> Release {
+pub(super) fn parse(bytes: &[u8]) -> Release {
     let text = String::from_utf8_lossy(bytes);
     let mut release = Release::default();
     let (mut id, mut version) = (None, None);

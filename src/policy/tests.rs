@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     attest::{Carrier, Statement},
-    contents::Inventory,
+    contents::{CollectorName, Inventory},
     digest::{BlobDigest, ConfigDigest, Digest, ManifestDigest},
     finding::Code,
     image::{Checked, Descriptor, Image, ImageConfig, Manifest, MediaType, RuntimeConfig},
@@ -186,7 +186,7 @@ fn c15_a_denial_is_early_where_its_own_rule_says_so() {
 #[test]
 fn presets_get_stricter() {
     let found: Vec<(bool, bool)> = Preset::names()
-        .map(|name| (preset(name).needs().inventory, preset(name).needs().rebuild))
+        .map(|name| (!preset(name).needs().collectors.is_empty(), preset(name).needs().rebuild))
         .collect();
     assert_eq!(found, [(true, false), (true, false), (true, false), (true, true)]);
     let denied: Vec<Vec<String>> = Preset::names()
@@ -752,7 +752,10 @@ fn i2_folders_are_added_to_the_preset_and_change_nothing_in_it() {
     let judgement =
         policies.judge(&PolicyInput::new(&evidence, &[], now()), &[], &Limits::default());
     assert_eq!(codes(&judgement.deny), ["a"]);
-    assert!(policies.needs().inventory, "the preset's rules are asked, too");
+    assert!(
+        policies.needs().collectors.contains(&CollectorName::Inventory),
+        "the preset's rules are asked, too"
+    );
     let error = Finding::new(Code::LayoutThreshold, crate::finding::Subject::Run);
     let input = PolicyInput::new(&evidence, &[error], now());
     let judgement = policies.judge(&input, &[], &Limits::default());

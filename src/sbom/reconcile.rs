@@ -4,7 +4,8 @@
 //! types `deb` and `apk`); the architecture tells packages of one name apart, where both sides give it. Versions are
 //! compared as text after percent-decoding, with the `epoch` qualifier put in front and an epoch of 0 left out. Source
 //! packages (`arch=source`) and the `upstream` qualifier name no installed package and are never compared with one.
-//! Ecosystems whose database nobody read are neither confirmed nor denied.
+//! Ecosystems whose database nobody read are neither confirmed nor denied, and so are those of packages that no distribution
+//! installed: which of them a document should list depends on what it is about.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -36,7 +37,7 @@ pub fn reconcile(sbom: &Sbom, inventory: &Inventory) -> Reconciliation {
         }
     }
     let mut installed: BTreeMap<Key, Vec<&Package>> = BTreeMap::new();
-    for package in &inventory.packages {
+    for package in inventory.managed() {
         let key = (package.ecosystem.to_owned(), package.name.clone());
         installed.entry(key).or_default().push(package);
     }
@@ -53,7 +54,7 @@ pub fn reconcile(sbom: &Sbom, inventory: &Inventory) -> Reconciliation {
 
 /// Ecosystems of which at least one package was read.
 fn readable(inventory: &Inventory) -> BTreeSet<&str> {
-    inventory.packages.iter().map(|package| package.ecosystem).collect()
+    inventory.managed().map(|package| package.ecosystem).collect()
 }
 
 /// The claim that a component makes about an installed package, where it makes one.
@@ -148,7 +149,11 @@ mod tests {
                 name: words[1].to_owned(),
                 version: words[2].to_owned(),
                 architecture: words.get(3).map(|arch| (*arch).to_owned()),
+                purl: None,
+                licence: None,
+                source: None,
                 database: "/db".to_owned(),
+                layer: None,
             }
         };
         Inventory { packages: packages.iter().map(package).collect(), ..Inventory::default() }

@@ -380,6 +380,15 @@ fn reconciled(
             findings.push(finding.with(Key::Why, why.clone()));
         }
     }
+    for left_out in &inventory.incomplete {
+        let subject = Subject::File { path: left_out.path.clone(), layer: None };
+        let more = match left_out.files.saturating_sub(1) {
+            0 => String::new(),
+            more => format!("; the same of {more} more"),
+        };
+        let why = format!("{}: {}{more}", left_out.catalogue, left_out.why);
+        findings.push(Finding::new(Code::SbomInventoryIncomplete, subject).with(Key::Why, why));
+    }
     reconciliations
 }
 

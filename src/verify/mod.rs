@@ -21,6 +21,7 @@ use serde_json::json;
 
 use crate::{
     attest::{Carrier, provenance::Provenance},
+    contents::CollectorName,
     digest::{Digest, ManifestDigest},
     engine::{EngineChoice, EngineSettings},
     finding::{Code, Finding, Key, Severity, Subject},
@@ -552,7 +553,9 @@ async fn read_beside(
     ctx: &Context,
     trees: &Meter,
 ) -> (Contents, Option<HeadStart>) {
-    let mut reading = pin!(contents::read(fetched, image, &ctx.limits, &*ctx.talk, Some(trees)));
+    let names = ctx.collectors();
+    let reading = contents::read(fetched, image, &names, &ctx.limits, &*ctx.talk, Some(trees));
+    let mut reading = pin!(reading);
     let Some(plan) = foreseen else { return (reading.await, None) };
     ctx.talk.stage("rebuild");
     let mut building = pin!(rebuilding::begin(plan, ctx));
@@ -634,7 +637,16 @@ impl Context {
 
     /// Layers are fetched only when something asks for what is in them.
     fn wants_contents(&self, image: &Image) -> bool {
-        self.wants_rebuild() || self.policies.needs().inventory || self.says_embedded(image)
+        self.wants_rebuild()
+            || !self.policies.needs().collectors.is_empty()
+            || self.says_embedded(image)
+    }
+
+    /// What looks at the layers where they are read: what the policies name, and the inventory, against which reports hold SBOMs.
+    fn collectors(&self) -> BTreeSet<CollectorName> {
+        let mut names = self.policies.needs().collectors;
+        names.insert(CollectorName::Inventory);
+        names
     }
 
     /// Whether an image claims to hold a build manifest.

@@ -1,0 +1,91 @@
+//! The package URL of a package (purl-spec).
+//!
+//! Turns what a catalogue lists into the text by which other documents name the package: namespaces as each type has them,
+//! names of Python's as PEP 503 compares them.
+
+use packageurl::PackageUrl;
+
+use super::{Os, catalogue::Listed};
+
+/// The package URL; `None` where the name cannot be part of one.
+pub(super) fn purl(ecosystem: &'static str, package: &Listed, os: Option<&Os>) -> Option<String> {
+    let (namespace, name) = parts(ecosystem, &package.name, os);
+    if name.is_empty() {
+        return None;
+    }
+    let mut purl = PackageUrl::new(ecosystem, name).ok()?;
+    if let Some(namespace) = namespace {
+        purl.with_namespace(namespace).ok()?;
+    }
+    purl.with_version(package.version.clone()).ok()?;
+    if let Some(architecture) = &package.architecture {
+        purl.add_qualifier("arch", architecture.clone()).ok()?;
+    }
+    let release = os
+        .filter(|_| is_distribution(ecosystem))
+        .and_then(|os| Some((&os.id, os.version.as_ref()?)));
+    if let Some((id, version)) = release {
+        purl.add_qualifier("distro", format!("{id}-{version}")).ok()?;
+    }
+    Some(purl.to_string())
+}
+
+fn is_distribution(ecosystem: &str) -> bool {
+    matches!(ecosystem, "deb" | "apk")
+}
+
+/// Namespace and name.
+fn parts(ecosystem: &str, name: &str, os: Option<&Os>) -> (Option<String>, String) {
+    let owned = |(namespace, name): (&str, &str)| (Some(namespace.to_owned()), name.to_owned());
+    let plain = || (None, name.to_owned());
+    match ecosystem {
+        "deb" | "apk" => (os.map(|os| os.id.clone()), name.to_owned()),
+        "npm" | "golang" => name.rsplit_once('/').map_or_else(plain, owned),
+        "maven" => name.split_once(':').map_or_else(plain, owned),
+        "pypi" => (None, name.to_lowercase().replace(['_', '.'], "-")),
+        _ => plain(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_type_has_its_form() {
+        let debian = Os { id: "debian".to_owned(), version: Some("12".to_owned()) };
+        let cases: &[(&'static str, &str, &str, Option<&str>, Option<&Os>, Option<&str>)] = &[
+            (
+                "deb",
+                "libstdc++6",
+                "1:2-3",
+                Some("amd64"),
+                Some(&debian),
+                Some("pkg:deb/debian/libstdc%2B%2B6@1:2-3?arch=amd64&distro=debian-12"),
+            ),
+            ("deb", "a", "1", None, None, Some("pkg:deb/a@1")),
+            ("npm", "@scope/a", "1.0.0", None, Some(&debian), Some("pkg:npm/%40scope/a@1.0.0")),
+            ("npm", "a", "1.0.0", None, None, Some("pkg:npm/a@1.0.0")),
+            (
+                "golang",
+                "example.com/a/b",
+                "v1.2.3",
+                None,
+                None,
+                Some("pkg:golang/example.com/a/b@v1.2.3"),
+            ),
+            ("maven", "org.a:b", "1", None, None, Some("pkg:maven/org.a/b@1")),
+            ("pypi", "Typing_Extensions", "4", None, None, Some("pkg:pypi/typing-extensions@4")),
+            ("npm", "", "1", None, None, None),
+        ];
+        for (ecosystem, name, version, architecture, os, want) in cases {
+            let package = Listed {
+                name: (*name).to_owned(),
+                version: (*version).to_owned(),
+                architecture: architecture.map(str::to_owned),
+                ..Listed::default()
+            };
+            assert_eq!(purl(ecosystem, &package, *os).as_deref(), *want, "{name}");
+        }
+    }
+}
