@@ -9,13 +9,16 @@ use hallmark::{
 };
 use libfuzzer_sys::fuzz_target;
 
-const DATABASES: [&str; 6] = [
+const DATABASES: [&str; 9] = [
     "var/lib/dpkg/status",
     "var/lib/dpkg/status.d/base",
     "lib/apk/db/installed",
     "etc/os-release",
     "usr/lib/python3/site-packages/a.dist-info/METADATA",
     "app/node_modules/a/package.json",
+    "usr/local/bundle/specifications/a-1.gemspec",
+    "app/a.jar",
+    "usr/bin/program",
 ];
 
 fuzz_target!(|data: &[u8]| {

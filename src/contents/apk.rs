@@ -15,7 +15,8 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     origin: Origin { name: "apk", ecosystem: "apk", managed: true },
     wants: |file| PATHS.contains(&file.path),
     file_bytes: u64::MAX,
-    read: |_, bytes, most| parse(bytes, most),
+    copies: 1,
+    read: |_, bytes, most| parse(bytes, most).into(),
 };
 
 #[derive(Default)]

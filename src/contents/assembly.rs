@@ -58,16 +58,6 @@ pub(super) enum Why {
     Elsewhere,
 }
 
-impl Why {
-    /// Whether a bound on the size of a file is below one.
-    pub(super) fn is_below(&self, size: u64) -> bool {
-        match self {
-            Self::Larger(most) | Self::LargerThanLimit(most) => *most < size,
-            _ => false,
-        }
-    }
-}
-
 /// A file, and what reading it gave.
 #[derive(Debug)]
 pub(super) struct Item {

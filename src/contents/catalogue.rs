@@ -26,12 +26,55 @@ pub struct Catalogue {
     pub wants: fn(&Seen<'_>) -> bool,
     /// Bytes of one file beyond which it is none that its tools write; `limits.fileBytes` holds, too.
     pub file_bytes: u64,
-    /// Reads the file at this path, which lists no more than so many packages.
-    pub read: fn(&str, &[u8], usize) -> Result<Vec<Listed>, Garbled>,
+    /// Memory that reading a file takes, in times of its size.
+    pub copies: u64,
+    /// Reads the file at this path, of which no more than so many packages are listed.
+    pub read: fn(&str, &[u8], usize) -> Listing,
+}
+
+/// Gaps that are kept of one file.
+const GAPS: usize = 32;
+
+/// What one file lists, and what of it could not be read: an archive has parts that do not depend on each other.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Listing {
+    /// Packages, in the file's order.
+    pub packages: Vec<Listed>,
+    /// What could not be read: with one, the packages are not all.
+    pub gaps: Vec<Garbled>,
+}
+
+impl From<Result<Vec<Listed>, Garbled>> for Listing {
+    fn from(read: Result<Vec<Listed>, Garbled>) -> Self {
+        match read {
+            Ok(packages) => Self { packages, gaps: Vec::new() },
+            Err(gap) => Self { packages: Vec::new(), gaps: vec![gap] },
+        }
+    }
+}
+
+impl Listing {
+    /// Keeps a gap; what is beyond the first few is said by one that says so.
+    pub(super) fn gap(&mut self, gap: Garbled) {
+        if self.gaps.len() < GAPS {
+            self.gaps.push(gap);
+        } else if self.gaps.len() == GAPS {
+            self.gaps.push(Garbled::Form("more of its parts cannot be read".to_owned()));
+        }
+    }
+
+    /// Keeps a package, unless there are as many as may be listed.
+    pub(super) fn push(&mut self, package: Listed, most: usize) -> Result<(), Garbled> {
+        if self.packages.len() >= most {
+            return Err(Garbled::TooMany);
+        }
+        self.packages.push(package);
+        Ok(())
+    }
 }
 
 /// A package as a file of the image lists it.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Listed {
     /// Name, whole: `zlib1g`, `@scope/name`, `github.com/a/b`, `group:artifact`.
     pub name: String,
@@ -84,6 +127,9 @@ pub enum Garbled {
         /// The value, cut to 80 characters.
         found: String,
     },
+    /// Anything else.
+    #[error("{0}")]
+    Form(String),
     /// More packages than may be listed.
     #[error("it lists more packages than are read")]
     TooMany,

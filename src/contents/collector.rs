@@ -10,8 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     CATALOGUES, Inventory, OS_RELEASE,
     assembly::{self, Found, Item, Why},
-    catalogue::{Catalogue, Garbled, Listed, Origin},
+    catalogue::{Catalogue, Garbled, Listed, Listing, Origin},
     os,
+    programs::{self, Scan},
 };
 use crate::{
     image::{
@@ -31,7 +32,7 @@ pub struct InventoryCollector {
     limits: Limits,
     open: Option<Open>,
     /// What was found, by the number of the file.
-    found: BTreeMap<u64, Found>,
+    found: BTreeMap<u64, Vec<Found>>,
     /// What the findings of each catalogue take.
     taken: BTreeMap<&'static str, u64>,
     /// Catalogues whose budget is used up.
@@ -44,9 +45,9 @@ pub struct InventoryCollector {
 struct Open {
     inode: u64,
     path: String,
-    size: u64,
-    bytes: Vec<u8>,
-    reader: Reader,
+    /// Bytes of memory that reading it takes.
+    needs: u64,
+    reading: Reading,
 }
 
 /// Who reads a file.
@@ -54,6 +55,7 @@ struct Open {
 enum Reader {
     Release,
     Catalogue(&'static Catalogue),
+    Program,
 }
 
 impl Reader {
@@ -62,39 +64,99 @@ impl Reader {
         if OS_RELEASE.contains(&file.path) {
             return Some(Self::Release);
         }
-        CATALOGUES.iter().find(|one| (one.wants)(file)).map(|one| Self::Catalogue(one))
+        let catalogue = CATALOGUES.iter().find(|one| (one.wants)(file));
+        let program = programs::is_program(file.head).then_some(Self::Program);
+        catalogue.map(|one| Self::Catalogue(one)).or(program)
     }
 
-    fn origin(self) -> Origin {
+    /// Whose files it reads; `None` for programs, which may be of several.
+    fn origin(self) -> Option<Origin> {
         match self {
-            Self::Release => os::ORIGIN,
-            Self::Catalogue(catalogue) => catalogue.origin,
+            Self::Release => Some(os::ORIGIN),
+            Self::Catalogue(catalogue) => Some(catalogue.origin),
+            Self::Program => None,
         }
     }
 
-    fn file_bytes(self, limits: &Limits) -> Why {
+    /// Bytes of memory that reading a file of this size takes.
+    fn needs(self, size: u64) -> u64 {
         match self {
+            Self::Release => size,
+            Self::Catalogue(catalogue) => size.saturating_mul(catalogue.copies),
+            Self::Program => programs::SCAN_BYTES,
+        }
+    }
+
+    /// Why a file of this size is not read, if it is not.
+    fn too_large(self, size: u64, limits: &Limits) -> Option<Why> {
+        match self {
+            Self::Program => None,
             Self::Catalogue(one) if one.file_bytes < limits.file_bytes => {
-                Why::Larger(one.file_bytes)
+                (size > one.file_bytes).then_some(Why::Larger(one.file_bytes))
             }
-            Self::Release | Self::Catalogue(_) => Why::LargerThanLimit(limits.file_bytes),
+            Self::Release | Self::Catalogue(_) => {
+                (size > limits.file_bytes).then_some(Why::LargerThanLimit(limits.file_bytes))
+            }
         }
     }
 }
 
 /// What is read of a file.
-pub(super) fn read(file: &Seen<'_>, bytes: &[u8], limits: &Limits) -> Option<Found> {
-    Some(read_by(Reader::of(file)?, file.path, bytes, limits))
+pub(super) fn read(file: &Seen<'_>, bytes: &[u8], limits: &Limits) -> Vec<Found> {
+    let Some(reader) = Reader::of(file) else {
+        return Vec::new();
+    };
+    let mut reading = Reading::new(reader);
+    reading.take(bytes);
+    reading.finish(file.path, limits)
 }
 
-fn read_by(reader: Reader, path: &str, bytes: &[u8], limits: &Limits) -> Found {
-    match reader {
-        Reader::Release => Found::Release(os::parse(bytes)),
-        Reader::Catalogue(one) => match (one.read)(path, bytes, limits.packages) {
-            Ok(packages) => Found::Listed(one.origin, packages),
-            Err(Garbled::TooMany) => Found::Unread(one.origin, Why::Packages(limits.packages)),
-            Err(garbled) => Found::Unread(one.origin, Why::Garbled(garbled)),
-        },
+/// A file that is being read.
+#[derive(Debug)]
+enum Reading {
+    Release(Vec<u8>),
+    Catalogue(&'static Catalogue, Vec<u8>),
+    Program(Box<Scan>),
+}
+
+impl Reading {
+    fn new(reader: Reader) -> Self {
+        match reader {
+            Reader::Release => Self::Release(Vec::new()),
+            Reader::Catalogue(catalogue) => Self::Catalogue(catalogue, Vec::new()),
+            Reader::Program => Self::Program(Box::new(Scan::new())),
+        }
+    }
+
+    fn take(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Release(held) | Self::Catalogue(_, held) => held.extend_from_slice(bytes),
+            Self::Program(scan) => scan.take(bytes),
+        }
+    }
+
+    fn finish(self, path: &str, limits: &Limits) -> Vec<Found> {
+        let found = |origin, Listing { packages, gaps }: Listing| {
+            let unread = |gap| match gap {
+                Garbled::TooMany => Why::Packages(limits.packages),
+                garbled => Why::Garbled(garbled),
+            };
+            // What could not be read lists something else than nothing.
+            let listed = gaps.is_empty() || !packages.is_empty();
+            let listed = listed.then_some(Found::Listed(origin, packages));
+            let gaps = gaps.into_iter().map(move |gap| Found::Unread(origin, unread(gap)));
+            listed.into_iter().chain(gaps).collect::<Vec<_>>()
+        };
+        match self {
+            Self::Release(bytes) => vec![Found::Release(os::parse(&bytes))],
+            Self::Catalogue(one, bytes) => {
+                found(one.origin, (one.read)(path, &bytes, limits.packages))
+            }
+            Self::Program(scan) => {
+                let several = scan.finish().into_iter();
+                several.flat_map(|(origin, read)| found(origin, read.into())).collect()
+            }
+        }
     }
 }
 
@@ -130,7 +192,7 @@ impl InventoryCollector {
             other => other,
         };
         self.held = self.held.saturating_add(FILE_BYTES);
-        self.found.insert(inode, found);
+        self.found.entry(inode).or_default().push(found);
     }
 
     /// The inventory of the tree that the layers add up to.
@@ -150,21 +212,21 @@ impl InventoryCollector {
             items.extend(self.not_read(rootfs, path));
         }
         let release = OS_RELEASE.into_iter().find_map(|path| {
-            match self.found.get(&rootfs.get(&rootfs.resolve(path)?)?.inode)? {
+            let found = self.found.get(&rootfs.get(&rootfs.resolve(path)?)?.inode)?;
+            found.iter().find_map(|found| match found {
                 Found::Release(release) => Some(release.clone()),
                 Found::Listed(..) | Found::Unread(..) => None,
-            }
+            })
         });
         for (inode, names) in names {
-            let Some(found) = self.found.remove(&inode) else { continue };
-            let is_own = |(path, _): &&(&str, &Node)| {
-                found.origin().is_some_and(|own| {
-                    Reader::of(&Seen::named(path)).is_some_and(|r| r.origin() == own)
-                })
-            };
-            if let Some((path, node)) = names.iter().find(is_own).or_else(|| names.first()) {
-                let (path, layer) = ((*path).to_owned(), Some(node.layer));
-                items.push(Item { path, layer, found });
+            for found in self.found.remove(&inode).into_iter().flatten() {
+                // Of several names, one by which such a file is known.
+                let own = |path: &str| Reader::of(&Seen::named(path)).and_then(Reader::origin);
+                let known = names.iter().find(|(path, _)| found.origin() == own(path));
+                if let Some((path, node)) = known.or_else(|| names.first()) {
+                    let (path, layer) = ((*path).to_owned(), Some(node.layer));
+                    items.push(Item { path, layer, found });
+                }
             }
         }
         assembly::inventory(items, release, &self.limits)
@@ -177,7 +239,7 @@ impl InventoryCollector {
         if self.found.contains_key(&node.inode) {
             return None;
         }
-        let origin = Reader::of(&Seen::named(path))?.origin();
+        let origin = Reader::of(&Seen::named(path))?.origin()?;
         let found = Found::Unread(origin, Why::Elsewhere);
         Some(Item { path: path.to_owned(), layer: Some(node.layer), found })
     }
@@ -186,37 +248,38 @@ impl InventoryCollector {
 impl Collector for InventoryCollector {
     fn wants(&mut self, file: &Seen<'_>) -> bool {
         self.open = None;
-        let Some(reader) = Reader::of(file) else { return false };
-        let (origin, most) = (reader.origin(), reader.file_bytes(&self.limits));
-        if self.ended.contains(origin.name) {
-            self.keep(file.inode, Found::Unread(origin, Why::Budget(self.limits.catalogue_bytes)));
+        let Some(reader) = Reader::of(file) else {
             return false;
+        };
+        if let Some(origin) = reader.origin() {
+            let spent = self.ended.contains(origin.name);
+            let spent = spent.then_some(Why::Budget(self.limits.catalogue_bytes));
+            if let Some(why) = spent.or_else(|| reader.too_large(file.size, &self.limits)) {
+                self.keep(file.inode, Found::Unread(origin, why));
+                return false;
+            }
         }
-        if most.is_below(file.size) {
-            self.keep(file.inode, Found::Unread(origin, most));
-            return false;
-        }
-        let (path, bytes) = (file.path.to_owned(), Vec::new());
-        self.open = Some(Open { inode: file.inode, path, size: file.size, bytes, reader });
+        let (path, needs) = (file.path.to_owned(), reader.needs(file.size));
+        self.open = Some(Open { inode: file.inode, path, needs, reading: Reading::new(reader) });
         true
     }
 
     fn take(&mut self, bytes: &[u8]) {
         if let Some(open) = &mut self.open {
-            open.bytes.extend_from_slice(bytes);
+            open.reading.take(bytes);
         }
     }
 
     fn close(&mut self) {
-        if let Some(Open { inode, path, bytes, reader, .. }) = self.open.take() {
-            let found = read_by(reader, &path, &bytes, &self.limits);
-            drop(bytes);
-            self.keep(inode, found);
+        if let Some(Open { inode, path, reading, .. }) = self.open.take() {
+            for found in reading.finish(&path, &self.limits) {
+                self.keep(inode, found);
+            }
         }
     }
 
     fn held(&self) -> u64 {
-        let open = self.open.as_ref().map_or(0, |open| open.size);
+        let open = self.open.as_ref().map_or(0, |open| open.needs);
         self.held.saturating_add(open)
     }
 }

@@ -17,7 +17,8 @@ pub(super) const STATUS: Catalogue = Catalogue {
     origin: ORIGIN,
     wants: |file| file.path == STATUS_PATH,
     file_bytes: u64::MAX,
-    read: |_, bytes, most| parse(bytes, Form::Status, most),
+    copies: 1,
+    read: |_, bytes, most| parse(bytes, Form::Status, most).into(),
 };
 
 /// Lists of one package each.
@@ -25,7 +26,8 @@ pub(super) const STANZAS: Catalogue = Catalogue {
     origin: ORIGIN,
     wants: |file| is_stanza(file.path),
     file_bytes: u64::MAX,
-    read: |_, bytes, most| parse(bytes, Form::Stanza, most),
+    copies: 1,
+    read: |_, bytes, most| parse(bytes, Form::Stanza, most).into(),
 };
 
 /// Distroless keeps the packages' checksums beside their stanzas.

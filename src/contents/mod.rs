@@ -7,12 +7,22 @@
 
 mod apk;
 mod assembly;
+mod cargo;
 pub mod catalogue;
 pub mod collector;
 mod dpkg;
+mod gem;
+mod go;
+mod java;
+mod npm;
 mod os;
 pub mod ownership;
+mod parts;
+mod programs;
 mod purl;
+mod python;
+#[cfg(test)]
+mod testing;
 
 use std::collections::BTreeMap;
 
@@ -24,7 +34,15 @@ use assembly::Item;
 use catalogue::Catalogue;
 
 /// Every catalogue; a file is read by the first that wants it.
-const CATALOGUES: &[&Catalogue] = &[&dpkg::STATUS, &dpkg::STANZAS, &apk::CATALOGUE];
+const CATALOGUES: &[&Catalogue] = &[
+    &dpkg::STATUS,
+    &dpkg::STANZAS,
+    &apk::CATALOGUE,
+    &python::CATALOGUE,
+    &npm::CATALOGUE,
+    &gem::CATALOGUE,
+    &java::CATALOGUE,
+];
 /// os-release(5): the file in `/etc` takes precedence.
 const OS_RELEASE: [&str; 2] = ["/etc/os-release", "/usr/lib/os-release"];
 
@@ -145,11 +163,11 @@ pub fn read<'a>(
         |(path, bytes): (&str, &'a [u8])| (format!("/{}", path.trim_start_matches('/')), bytes);
     let files: BTreeMap<String, &[u8]> = files.into_iter().map(named).collect();
     let release = OS_RELEASE.iter().find_map(|path| files.get(*path)).map(|bytes| os::parse(bytes));
-    let items = files.iter().filter_map(|(path, bytes)| {
+    let items = files.iter().flat_map(|(path, bytes)| {
         let head = bytes.get(..HEAD_BYTES).unwrap_or(bytes);
         let file = Seen { size: bytes.len() as u64, head, ..Seen::named(path) };
-        let found = collector::read(&file, bytes, limits)?;
-        Some(Item { path: path.clone(), layer: None, found })
+        let found = collector::read(&file, bytes, limits).into_iter();
+        found.map(|found| Item { path: path.clone(), layer: None, found })
     });
     assembly::inventory(items.collect(), release, limits)
 }

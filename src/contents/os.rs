@@ -31,7 +31,9 @@ pub(super) fn parse(bytes: &[u8]) -> Release {
     let mut release = Release::default();
     let (mut id, mut version) = (None, None);
     for line in text.lines() {
-        let Some((name, value)) = line.trim().split_once('=') else { continue };
+        let Some((name, value)) = line.trim().split_once('=') else {
+            continue;
+        };
         let value = unquote(value);
         match name {
             "ID" => id = Some(value),

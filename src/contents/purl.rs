@@ -5,7 +5,7 @@
 
 use packageurl::PackageUrl;
 
-use super::{Os, catalogue::Listed};
+use super::{Os, catalogue::Listed, python};
 
 /// The package URL; `None` where the name cannot be part of one.
 pub(super) fn purl(ecosystem: &'static str, package: &Listed, os: Option<&Os>) -> Option<String> {
@@ -42,7 +42,7 @@ fn parts(ecosystem: &str, name: &str, os: Option<&Os>) -> (Option<String>, Strin
         "deb" | "apk" => (os.map(|os| os.id.clone()), name.to_owned()),
         "npm" | "golang" => name.rsplit_once('/').map_or_else(plain, owned),
         "maven" => name.split_once(':').map_or_else(plain, owned),
-        "pypi" => (None, name.to_lowercase().replace(['_', '.'], "-")),
+        "pypi" => (None, python::normalized(name)),
         _ => plain(),
     }
 }

@@ -92,6 +92,9 @@ fn a_promise_that_is_not_kept_is_said() {
     }
 }
 
+/// Stands for the bytes of a Go program.
+const PROGRAM: &str = "(a program)";
+
 /// A layer with these files, symbolic links written as `path -> target`, and hard links as `path => target`.
 fn layer(files: &[(&str, &str)]) -> Vec<u8> {
     let mut tar = tar::Builder::new(Vec::new());
@@ -107,8 +110,10 @@ fn layer(files: &[(&str, &str)]) -> Vec<u8> {
             header.set_size(0);
             tar.append_link(&mut header, link, target).expect("a link");
         } else {
-            header.set_size(text.len() as u64);
-            tar.append_data(&mut header, path, text.as_bytes()).expect("a file");
+            let program = [b"\x7fELF".as_slice(), &[0; 12], &testing::go(1)].concat();
+            let bytes = if *text == PROGRAM { &program } else { text.as_bytes() };
+            header.set_size(bytes.len() as u64);
+            tar.append_data(&mut header, path, bytes).expect("a file");
         }
     }
     tar.into_inner().expect("a tar")
@@ -230,6 +235,119 @@ fn only_what_is_left_in_the_tree_counts() {
             .collect();
         assert_eq!((listed.as_slice(), wrong(&found).as_str()), (*want, *error), "{layers:?}");
     }
+}
+
+const METADATA: &str = "usr/lib/python3/site-packages/a_b-1.0.dist-info/METADATA";
+const NODE: &str = "app/node_modules/@s/n/package.json";
+const GEM: &str = "usr/local/bundle/specifications/rake-13.0.6.gemspec";
+
+/// Every kind but jars, beside a distribution's database.
+const ALL: &[(&str, &str)] = &[
+    ("etc/os-release", DEBIAN),
+    ("var/lib/dpkg/status", STATUS),
+    (METADATA, "Name: A_b\nVersion: 1.0\nLicense: MIT\n"),
+    (NODE, r#"{"name":"@s/n","version":"2.0.0"}"#),
+    (GEM, "# stub: rake 13.0.6 ruby lib\n"),
+    ("usr/bin/p", PROGRAM),
+    ("usr/bin/sh", "no program"),
+];
+
+#[test]
+fn every_kind_is_found_and_goes_with_its_file() {
+    let purls = |layers: &[&[(&str, &str)]]| -> Vec<String> {
+        let found = squashed(layers, &Limits::default());
+        assert_eq!((wrong(&found).as_str(), &found.incomplete), ("", &Vec::new()));
+        let listed = found.packages.iter().filter(|p| p.ecosystem != "deb");
+        listed.map(|p| format!("{} {:?}", p.purl.as_deref().unwrap_or("-"), p.layer)).collect()
+    };
+    let all = [
+        "pkg:gem/rake@13.0.6 Some(0)",
+        "pkg:golang/a.b/c@v1.0.1 Some(0)",
+        "pkg:golang/stdlib@1.22.1 Some(0)",
+        "pkg:npm/%40s/n@2.0.0 Some(0)",
+        "pkg:pypi/a-b@1.0 Some(0)",
+    ];
+    assert_eq!(purls(&[ALL]), all);
+    let without = |gone: &[usize]| -> Vec<&str> {
+        let kept = all.iter().enumerate().filter(|(at, _)| !gone.contains(at));
+        kept.map(|(_, purl)| *purl).collect()
+    };
+    let cases: &[(&[(&str, &str)], &[usize])] = &[
+        (&[("usr/bin/.wh.p", "")], &[1, 2]),
+        (&[("usr/bin/p", "a script now")], &[1, 2]),
+        (&[("app/.wh.node_modules", "")], &[3]),
+        (&[("app/node_modules/.wh..wh..opq", "")], &[3]),
+        (&[("usr/.wh.lib", ""), ("usr/local/.wh.bundle", "")], &[0, 4]),
+    ];
+    for (upper, gone) in cases {
+        assert_eq!(purls(&[ALL, upper]), without(gone), "{upper:?}");
+    }
+    // A program that moved under a second name is where that one is.
+    let moved = purls(&[ALL, &[("srv/q => usr/bin/p", ""), ("usr/bin/.wh.p", "")]]);
+    assert!(moved.contains(&"pkg:golang/a.b/c@v1.0.1 Some(1)".to_owned()), "{moved:?}");
+}
+
+#[test]
+fn c30_what_is_left_out_is_said_and_the_rest_is_there() {
+    let large = format!("Name: a\nVersion: 1\n\n{}", " ".repeat(4 << 20));
+    let many: String = (0..40).map(|n| format!("{n}")).collect::<Vec<_>>().join(",");
+    let cases: &[(&[(&str, &str)], &str, &str, &str)] = &[
+        (&[(NODE, "{")], "npm", "/app/node_modules/@s/n/package.json", "it is no JSON of its form"),
+        (
+            &[(NODE, "{\"name\":\"n\"}")],
+            "npm",
+            "/app/node_modules/@s/n/package.json",
+            "has no version",
+        ),
+        (&[(METADATA, &large)], "python", METADATA, "larger than 4194304 bytes"),
+        (&[(METADATA, &many)], "python", METADATA, "has no Name"),
+        (&[("app/x.jar", "no archive")], "java", "/app/x.jar", "it is no archive"),
+        (
+            &[("x", "Name: a\nVersion: 1\n"), (&format!("{METADATA} => x"), "")],
+            "python",
+            METADATA,
+            "a link",
+        ),
+        (
+            &[("x", "Name: a\nVersion: 1\n"), (&format!("{METADATA} -> /x"), "")],
+            "python",
+            METADATA,
+            "a link",
+        ),
+    ];
+    for (upper, catalogue, path, why) in cases {
+        let found = squashed(&[ALL, upper], &Limits::default());
+        assert_eq!(wrong(&found), "", "{upper:?}");
+        let [one] = found.incomplete.as_slice() else {
+            panic!("{upper:?}: {:?}", found.incomplete)
+        };
+        let found_path = one.path.trim_start_matches('/') == path.trim_start_matches('/');
+        assert!(one.catalogue == *catalogue && found_path && one.why.contains(why), "{one:?}");
+        let rest =
+            found.packages.iter().filter(|p| ["deb", "gem", "golang"].contains(&p.ecosystem));
+        assert_eq!(rest.count(), 5, "{upper:?}");
+    }
+}
+
+#[test]
+fn c30_one_kind_fills_its_own_budget_and_no_report() {
+    let names: Vec<String> =
+        (0..500).map(|n| format!("app/node_modules/n{n}/package.json")).collect();
+    let good = r#"{"name":"n","version":"1"}"#;
+    let odd: Vec<String> = (0..500).map(|n| format!("{{\"name\":\"n{n} \"}}")).collect();
+    let good: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), good)).collect();
+    let odd: Vec<(&str, &str)> =
+        names.iter().zip(&odd).map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    let limits = Limits { catalogue_bytes: 4096, ..Limits::default() };
+    let found = squashed(&[ALL, &good], &limits);
+    let [one] = found.incomplete.as_slice() else { panic!("{:?}", found.incomplete) };
+    assert!(one.files > 400 && one.why.contains("limits.catalogueBytes, 4096"), "{one:?}");
+    assert_eq!(wrong(&found), "");
+    let of = |ecosystem: &str| found.packages.iter().filter(|p| p.ecosystem == ecosystem).count();
+    assert_eq!((of("deb"), of("golang"), of("pypi")), (2, 2, 1));
+    let said = squashed(&[&odd], &Limits::default()).incomplete;
+    let files: usize = said.iter().map(|one| one.files).sum();
+    assert!(said.len() <= 8 && files == 500, "{said:?}");
 }
 
 #[test]
