@@ -9,7 +9,7 @@ use hallmark::{
 };
 use libfuzzer_sys::fuzz_target;
 
-const DATABASES: [&str; 9] = [
+const DATABASES: [&str; 12] = [
     "var/lib/dpkg/status",
     "var/lib/dpkg/status.d/base",
     "lib/apk/db/installed",
@@ -18,6 +18,9 @@ const DATABASES: [&str; 9] = [
     "app/node_modules/a/package.json",
     "usr/local/bundle/specifications/a-1.gemspec",
     "app/a.jar",
+    "app/vendor/composer/installed.json",
+    "app/a.deps.json",
+    "opt/conda/conda-meta/a-1-0.json",
     "usr/bin/program",
 ];
 

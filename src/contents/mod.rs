@@ -10,11 +10,14 @@ mod assembly;
 mod cargo;
 pub mod catalogue;
 pub mod collector;
+mod composer;
+mod conda;
 mod dpkg;
 mod gem;
 mod go;
 mod java;
 mod npm;
+mod nuget;
 mod os;
 pub mod ownership;
 mod parts;
@@ -41,6 +44,9 @@ const CATALOGUES: &[&Catalogue] = &[
     &python::CATALOGUE,
     &npm::CATALOGUE,
     &gem::CATALOGUE,
+    &composer::CATALOGUE,
+    &nuget::CATALOGUE,
+    &conda::CATALOGUE,
     &java::CATALOGUE,
 ];
 /// os-release(5): the file in `/etc` takes precedence.

@@ -19,7 +19,12 @@ pub(super) fn purl(ecosystem: &'static str, package: &Listed, os: Option<&Os>) -
     }
     purl.with_version(package.version.clone()).ok()?;
     if let Some(architecture) = &package.architecture {
-        purl.add_qualifier("arch", architecture.clone()).ok()?;
+        let key = match ecosystem {
+            "conda" => "subdir",
+            "gem" => "platform",
+            _ => "arch",
+        };
+        purl.add_qualifier(key, architecture.clone()).ok()?;
     }
     let release = os
         .filter(|_| is_distribution(ecosystem))
@@ -40,7 +45,7 @@ fn parts(ecosystem: &str, name: &str, os: Option<&Os>) -> (Option<String>, Strin
     let plain = || (None, name.to_owned());
     match ecosystem {
         "deb" | "apk" => (os.map(|os| os.id.clone()), name.to_owned()),
-        "npm" | "golang" => name.rsplit_once('/').map_or_else(plain, owned),
+        "npm" | "golang" | "composer" => name.rsplit_once('/').map_or_else(plain, owned),
         "maven" => name.split_once(':').map_or_else(plain, owned),
         "pypi" => (None, python::normalized(name)),
         _ => plain(),
@@ -77,6 +82,10 @@ mod tests {
             ("maven", "org.a:b", "1", None, None, Some("pkg:maven/org.a/b@1")),
             ("pypi", "Typing_Extensions", "4", None, None, Some("pkg:pypi/typing-extensions@4")),
             ("npm", "", "1", None, None, None),
+            ("composer", "a/b", "1", None, None, Some("pkg:composer/a/b@1")),
+            ("conda", "a", "1", Some("linux-64"), None, Some("pkg:conda/a@1?subdir=linux-64")),
+            ("gem", "a", "1", Some("java"), None, Some("pkg:gem/a@1?platform=java")),
+            ("pypi", "a__b.-C", "1", None, None, Some("pkg:pypi/a-b-c@1")),
         ];
         for (ecosystem, name, version, architecture, os, want) in cases {
             let package = Listed {

@@ -248,6 +248,8 @@ const ALL: &[(&str, &str)] = &[
     (METADATA, "Name: A_b\nVersion: 1.0\nLicense: MIT\n"),
     (NODE, r#"{"name":"@s/n","version":"2.0.0"}"#),
     (GEM, "# stub: rake 13.0.6 ruby lib\n"),
+    ("srv/vendor/composer/installed.json", r#"[{"name":"v/c","version":"3.0"}]"#),
+    ("opt/conda/conda-meta/k-1-0.json", r#"{"name":"k","version":"1","subdir":"linux-64"}"#),
     ("usr/bin/p", PROGRAM),
     ("usr/bin/sh", "no program"),
 ];
@@ -261,6 +263,8 @@ fn every_kind_is_found_and_goes_with_its_file() {
         listed.map(|p| format!("{} {:?}", p.purl.as_deref().unwrap_or("-"), p.layer)).collect()
     };
     let all = [
+        "pkg:composer/v/c@3.0 Some(0)",
+        "pkg:conda/k@1?subdir=linux-64 Some(0)",
         "pkg:gem/rake@13.0.6 Some(0)",
         "pkg:golang/a.b/c@v1.0.1 Some(0)",
         "pkg:golang/stdlib@1.22.1 Some(0)",
@@ -273,11 +277,12 @@ fn every_kind_is_found_and_goes_with_its_file() {
         kept.map(|(_, purl)| *purl).collect()
     };
     let cases: &[(&[(&str, &str)], &[usize])] = &[
-        (&[("usr/bin/.wh.p", "")], &[1, 2]),
-        (&[("usr/bin/p", "a script now")], &[1, 2]),
-        (&[("app/.wh.node_modules", "")], &[3]),
-        (&[("app/node_modules/.wh..wh..opq", "")], &[3]),
-        (&[("usr/.wh.lib", ""), ("usr/local/.wh.bundle", "")], &[0, 4]),
+        (&[("usr/bin/.wh.p", "")], &[3, 4]),
+        (&[("usr/bin/p", "a script now")], &[3, 4]),
+        (&[("app/.wh.node_modules", "")], &[5]),
+        (&[("app/node_modules/.wh..wh..opq", "")], &[5]),
+        (&[("usr/.wh.lib", ""), ("usr/local/.wh.bundle", "")], &[2, 6]),
+        (&[("srv/vendor/.wh.composer", ""), (".wh.opt", "")], &[0, 1]),
     ];
     for (upper, gone) in cases {
         assert_eq!(purls(&[ALL, upper]), without(gone), "{upper:?}");
