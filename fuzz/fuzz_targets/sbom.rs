@@ -9,10 +9,12 @@ use hallmark::{
 };
 use libfuzzer_sys::fuzz_target;
 
-const DATABASES: [&str; 12] = [
+const DATABASES: [&str; 14] = [
     "var/lib/dpkg/status",
     "var/lib/dpkg/status.d/base",
     "lib/apk/db/installed",
+    "var/lib/rpm/rpmdb.sqlite",
+    "var/lib/rpm/rpmdb.sqlite-wal",
     "etc/os-release",
     "usr/lib/python3/site-packages/a.dist-info/METADATA",
     "app/node_modules/a/package.json",

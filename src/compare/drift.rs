@@ -19,7 +19,7 @@ const BOOKKEEPING: [&str; 4] =
 /// A package that is not the same on both sides.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PackageChange {
-    /// `deb` or `apk`.
+    /// `deb`, `apk` or `rpm`.
     pub ecosystem: &'static str,
     /// Name.
     pub name: String,

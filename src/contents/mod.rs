@@ -24,6 +24,7 @@ mod parts;
 mod programs;
 mod purl;
 mod python;
+mod rpm;
 #[cfg(test)]
 mod testing;
 
@@ -41,6 +42,8 @@ const CATALOGUES: &[&Catalogue] = &[
     &dpkg::STATUS,
     &dpkg::STANZAS,
     &apk::CATALOGUE,
+    &rpm::CATALOGUE,
+    &rpm::LOGS,
     &python::CATALOGUE,
     &npm::CATALOGUE,
     &gem::CATALOGUE,
@@ -157,7 +160,7 @@ pub fn is_database(path: &str) -> bool {
 
 /// The paths that may be reached through a symbolic link of a folder, and so have to be asked for by name.
 fn fixed_paths() -> impl Iterator<Item = &'static str> {
-    OS_RELEASE.into_iter().chain(apk::PATHS).chain([dpkg::STATUS_PATH])
+    OS_RELEASE.into_iter().chain(apk::PATHS).chain([dpkg::STATUS_PATH]).chain(rpm::PATHS)
 }
 
 /// Reads the inventory from files, by path with or without its leading slash.

@@ -21,7 +21,6 @@ pub(super) struct Release {
 enum Promise {
     Dpkg,
     Apk,
-    /// One that this version does not read.
     Rpm,
 }
 
@@ -76,11 +75,7 @@ impl Release {
         let kept = inventory.packages.iter().any(|p| p.ecosystem == ecosystem);
         let known = inventory.databases.iter().any(|d| d.read.is_err());
         let id = self.os.as_ref().map_or("its kind", |os| os.id.as_str());
-        let why = if ecosystem == "rpm" {
-            format!("os-release says {id}, whose rpm database this version does not read")
-        } else {
-            format!("os-release says {id}, and no {ecosystem} database lists a package")
-        };
+        let why = format!("os-release says {id}, and no {ecosystem} database lists a package");
         (!kept && !known).then(|| Database { path: path.to_owned(), read: Err(why) })
     }
 }

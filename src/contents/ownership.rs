@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{apk, dpkg, is_database};
+use super::{apk, dpkg};
 
 /// Whether the file at `path` is a list of the files of one package, beside the database.
 pub fn is_list(path: &str) -> bool {
@@ -17,7 +17,7 @@ pub fn owned(path: &str, bytes: &[u8], packages: &BTreeSet<&str>) -> Vec<String>
     match dpkg::owner(path) {
         Some(owner) if packages.contains(owner) => dpkg::listed(bytes),
         Some(_) => Vec::new(),
-        None if is_database(path) => apk::owned(bytes, packages),
+        None if apk::PATHS.contains(&path) => apk::owned(bytes, packages),
         None => Vec::new(),
     }
 }

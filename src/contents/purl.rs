@@ -17,7 +17,15 @@ pub(super) fn purl(ecosystem: &'static str, package: &Listed, os: Option<&Os>) -
     if let Some(namespace) = namespace {
         purl.with_namespace(namespace).ok()?;
     }
-    purl.with_version(package.version.clone()).ok()?;
+    // The epoch of an rpm is a qualifier.
+    let (epoch, version) = match package.version.split_once(':').filter(|_| ecosystem == "rpm") {
+        Some((epoch, version)) => (Some(epoch), version),
+        None => (None, package.version.as_str()),
+    };
+    purl.with_version(version.to_owned()).ok()?;
+    if let Some(epoch) = epoch {
+        purl.add_qualifier("epoch", epoch.to_owned()).ok()?;
+    }
     if let Some(architecture) = &package.architecture {
         let key = match ecosystem {
             "conda" => "subdir",
@@ -36,7 +44,7 @@ pub(super) fn purl(ecosystem: &'static str, package: &Listed, os: Option<&Os>) -
 }
 
 fn is_distribution(ecosystem: &str) -> bool {
-    matches!(ecosystem, "deb" | "apk")
+    matches!(ecosystem, "deb" | "apk" | "rpm")
 }
 
 /// Namespace and name.
@@ -44,7 +52,7 @@ fn parts(ecosystem: &str, name: &str, os: Option<&Os>) -> (Option<String>, Strin
     let owned = |(namespace, name): (&str, &str)| (Some(namespace.to_owned()), name.to_owned());
     let plain = || (None, name.to_owned());
     match ecosystem {
-        "deb" | "apk" => (os.map(|os| os.id.clone()), name.to_owned()),
+        "deb" | "apk" | "rpm" => (os.map(|os| os.id.clone()), name.to_owned()),
         "npm" | "golang" | "composer" => name.rsplit_once('/').map_or_else(plain, owned),
         "maven" => name.split_once(':').map_or_else(plain, owned),
         "pypi" => (None, python::normalized(name)),
@@ -81,6 +89,14 @@ mod tests {
             ),
             ("maven", "org.a:b", "1", None, None, Some("pkg:maven/org.a/b@1")),
             ("pypi", "Typing_Extensions", "4", None, None, Some("pkg:pypi/typing-extensions@4")),
+            (
+                "rpm",
+                "a",
+                "2:1-3",
+                Some("noarch"),
+                Some(&debian),
+                Some("pkg:rpm/debian/a@1-3?arch=noarch&distro=debian-12&epoch=2"),
+            ),
             ("npm", "", "1", None, None, None),
             ("composer", "a/b", "1", None, None, Some("pkg:composer/a/b@1")),
             ("conda", "a", "1", Some("linux-64"), None, Some("pkg:conda/a@1?subdir=linux-64")),

@@ -68,7 +68,7 @@ fn a_promise_that_is_not_kept_is_said() {
         (&[("/etc/os-release", ubuntu)], "says ubuntu, and no deb database"),
         (&[("/etc/os-release", derived)], "says mine, and no deb database"),
         (&[("/etc/os-release", ALPINE)], "says alpine, and no apk database"),
-        (&[("/etc/os-release", "ID='fedora'\n")], "rpm database this version does not read"),
+        (&[("/etc/os-release", "ID='fedora'\n")], "no rpm database lists a package"),
         (&[("/etc/os-release", ALPINE), ("/lib/apk/db/installed", "")], "no apk database"),
         (&[("/etc/os-release", DEBIAN), ("/lib/apk/db/installed", INSTALLED)], "no deb database"),
         (&[("/lib/apk/db/installed", "garbage")], "line 1 is not of the form"),
@@ -173,6 +173,7 @@ fn a_database_is_known_by_its_place() {
         ("/lib/apk/db/installed", true),
         ("/usr/lib/apk/db/installed", true),
         ("/etc/os-release", false),
+        ("/usr/lib/sysimage/rpm/Packages.db", true),
         ("/x/lib/apk/db/installed", false),
         ("/var/lib/dpkg/status-old", false),
     ];
@@ -226,6 +227,8 @@ fn only_what_is_left_in_the_tree_counts() {
         (&[&[("b", A), ("var/lib/dpkg/status.d/a -> /b", "")]], &[], ELSEWHERE),
         (&[&[("b/status", A), ("var/lib/dpkg -> /b", "")]], &[], ELSEWHERE),
         (&[&[("var/lib/dpkg/status.d/a -> /nothing", "")]], &[], ""),
+        (&[&[("x/rpmdb.sqlite", "x"), ("var/lib/rpm -> /x", "")]], &[], ELSEWHERE),
+        (&[&[("var/lib/rpm/Packages", "x")], &[("var/lib/.wh.rpm", "")]], &[], ""),
     ];
     for (layers, want, error) in cases {
         let found = squashed(layers, &Limits::default());

@@ -448,7 +448,7 @@ pub struct InventoryInput {
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PackageInput {
-    /// Type of the package URL: `deb`, `apk`, `pypi`, `npm`, `gem`, `composer`, `nuget`, `conda`, `maven`, `golang`, `cargo`.
+    /// Type of the package URL: `deb`, `apk`, `rpm`, `pypi`, `npm`, `gem`, `composer`, `nuget`, `conda`, `maven`, `golang`, `cargo`.
     pub ecosystem: String,
     /// Name.
     pub name: String,

@@ -1,7 +1,7 @@
 //! Whether an SBOM and the image's own databases agree.
 //!
 //! Turns an [`Sbom`] and an [`Inventory`] into a [`Reconciliation`]. The key is ecosystem and name from the purl (purl-spec,
-//! types `deb` and `apk`); the architecture tells packages of one name apart, where both sides give it. Versions are
+//! types `deb`, `apk` and `rpm`); the architecture tells packages of one name apart, where both sides give it. Versions are
 //! compared as text after percent-decoding, with the `epoch` qualifier put in front and an epoch of 0 left out. Source
 //! packages (`arch=source`) and the `upstream` qualifier name no installed package and are never compared with one.
 //! Ecosystems whose database nobody read are neither confirmed nor denied, and so are those of packages that no distribution
@@ -145,7 +145,11 @@ mod tests {
         let package = |text: &&str| {
             let words: Vec<&str> = text.split(' ').collect();
             Package {
-                ecosystem: if words[0] == "deb" { "deb" } else { "apk" },
+                ecosystem: match words[0] {
+                    "deb" => "deb",
+                    "rpm" => "rpm",
+                    _ => "apk",
+                },
                 name: words[1].to_owned(),
                 version: words[2].to_owned(),
                 architecture: words.get(3).map(|arch| (*arch).to_owned()),
@@ -168,6 +172,12 @@ mod tests {
         ("percent-encoded epoch", &["pkg:deb/debian/a@1%3A2-3"], &["deb a 1:2-3"], (1, 0, 0, 0, 0)),
         ("epoch qualifier", &["pkg:deb/debian/a@2-3?epoch=1"], &["deb a 1:2-3"], (1, 0, 0, 0, 0)),
         ("epoch twice", &["pkg:deb/debian/a@1:2-3?epoch=1"], &["deb a 1:2-3"], (1, 0, 0, 0, 0)),
+        (
+            "epoch of an rpm",
+            &["pkg:rpm/fedora/a@2-3.fc40?arch=x86_64&epoch=1"],
+            &["rpm a 1:2-3.fc40 x86_64"],
+            (1, 0, 0, 0, 0),
+        ),
         ("epoch 0", &["pkg:deb/debian/a@2?epoch=0"], &["deb a 2"], (1, 0, 0, 0, 0)),
         ("plus in a version", &["pkg:deb/debian/a@1%2Bdfsg"], &["deb a 1+dfsg"], (1, 0, 0, 0, 0)),
         (
