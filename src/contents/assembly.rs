@@ -76,8 +76,8 @@ pub(super) fn inventory(
     limits: &Limits,
 ) -> Inventory {
     items.sort_by(|a, b| a.path.cmp(&b.path));
-    let mut inventory = Inventory::default();
-    inventory.os = release.as_ref().and_then(|release| release.os.clone());
+    let os = release.as_ref().and_then(|release| release.os.clone());
+    let mut inventory = Inventory { os, ..Inventory::default() };
     let mut seen: Vec<&[Listed]> = Vec::new();
     for Item { path, layer, found } in &items {
         match found {

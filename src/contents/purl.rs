@@ -64,10 +64,14 @@ fn parts(ecosystem: &str, name: &str, os: Option<&Os>) -> (Option<String>, Strin
 mod tests {
     use super::*;
 
+    /// Type, name, version, architecture, distribution, and the URL.
+    type Case<'a> =
+        (&'static str, &'a str, &'a str, Option<&'a str>, Option<&'a Os>, Option<&'a str>);
+
     #[test]
     fn each_type_has_its_form() {
         let debian = Os { id: "debian".to_owned(), version: Some("12".to_owned()) };
-        let cases: &[(&'static str, &str, &str, Option<&str>, Option<&Os>, Option<&str>)] = &[
+        let cases: &[Case<'_>] = &[
             (
                 "deb",
                 "libstdc++6",

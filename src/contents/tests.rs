@@ -244,6 +244,9 @@ const METADATA: &str = "usr/lib/python3/site-packages/a_b-1.0.dist-info/METADATA
 const NODE: &str = "app/node_modules/@s/n/package.json";
 const GEM: &str = "usr/local/bundle/specifications/rake-13.0.6.gemspec";
 
+/// Paths, and what is there.
+type Files<'a> = &'a [(&'a str, &'a str)];
+
 /// Every kind but jars, beside a distribution's database.
 const ALL: &[(&str, &str)] = &[
     ("etc/os-release", DEBIAN),
@@ -279,7 +282,7 @@ fn every_kind_is_found_and_goes_with_its_file() {
         let kept = all.iter().enumerate().filter(|(at, _)| !gone.contains(at));
         kept.map(|(_, purl)| *purl).collect()
     };
-    let cases: &[(&[(&str, &str)], &[usize])] = &[
+    let cases: &[(Files<'_>, &[usize])] = &[
         (&[("usr/bin/.wh.p", "")], &[3, 4]),
         (&[("usr/bin/p", "a script now")], &[3, 4]),
         (&[("app/.wh.node_modules", "")], &[5]),
@@ -299,7 +302,7 @@ fn every_kind_is_found_and_goes_with_its_file() {
 fn c30_what_is_left_out_is_said_and_the_rest_is_there() {
     let large = format!("Name: a\nVersion: 1\n\n{}", " ".repeat(4 << 20));
     let many: String = (0..40).map(|n| format!("{n}")).collect::<Vec<_>>().join(",");
-    let cases: &[(&[(&str, &str)], &str, &str, &str)] = &[
+    let cases: &[(Files<'_>, &str, &str, &str)] = &[
         (&[(NODE, "{")], "npm", "/app/node_modules/@s/n/package.json", "it is no JSON of its form"),
         (
             &[(NODE, "{\"name\":\"n\"}")],

@@ -469,8 +469,8 @@ fn collectors_hear_each_file_side_by_side_and_find_it_in_the_tree() {
         let first = ("/d/a.x".to_owned(), 0, large.len());
         let second = ("/b.xx".to_owned(), 0, 1);
         let rest = [("/e.x".to_owned(), 0, 0), ("/e.x".to_owned(), 1, 3)];
-        assert_eq!(heard(&dotted), [&[first.clone()], &rest[..]].concat());
-        assert_eq!(heard(&all), [&[first, second], &rest[..]].concat());
+        assert_eq!(heard(&all), [&[first.clone(), second], &rest[..]].concat());
+        assert_eq!(heard(&dotted), [&[first], &rest[..]].concat());
         assert_eq!((dotted.closed, all.closed), (3, 4), "an end for each");
         // What is left of it: the hard link alone has the number of the file that is gone.
         let left: Vec<_> =
@@ -489,7 +489,7 @@ fn c25_what_collectors_hold_is_counted_with_the_tree() {
         let mut listener = Listener { ending: ".x", weighs, ..Listener::default() };
         match listening(&[files], |_| false, [&mut listener]) {
             Ok(rootfs) => {
-                assert!(fits && rootfs.bytes() == 2 * (weighs + 4 + NODE_BYTES), "{weighs}")
+                assert!(fits && rootfs.bytes() == 2 * (weighs + 4 + NODE_BYTES), "{weighs}");
             }
             Err(RootfsError::Limit { limit_name: "process_tree_bytes", .. }) => {
                 assert!(!fits, "{weighs}");
