@@ -26,6 +26,11 @@ pub(super) enum Found {
 }
 
 impl Found {
+    /// Whether it is a reason that is written out.
+    pub(super) fn has_words(&self) -> bool {
+        matches!(self, Self::Unread(_, Why::Garbled(_)))
+    }
+
     /// Whose file it is, if it is a catalogue's.
     pub(super) fn origin(&self) -> Option<Origin> {
         match self {

@@ -26,6 +26,9 @@ use crate::{
 /// What a file that is kept takes in memory beside what it lists.
 const FILE_BYTES: u64 = 128;
 
+/// What a reason in words takes; each is shortened.
+const WORDS_BYTES: u64 = 512;
+
 /// Reads the files that list packages.
 #[derive(Debug)]
 pub struct InventoryCollector {
@@ -191,7 +194,8 @@ impl InventoryCollector {
             }
             other => other,
         };
-        self.held = self.held.saturating_add(FILE_BYTES);
+        let why = if found.has_words() { WORDS_BYTES } else { 0 };
+        self.held = self.held.saturating_add(FILE_BYTES + why);
         self.found.entry(inode).or_default().push(found);
     }
 
@@ -234,12 +238,12 @@ impl InventoryCollector {
 
     /// That a path whose name says that it lists packages leads to a file that was not read.
     fn not_read(&self, rootfs: &Rootfs, path: &str) -> Option<Item> {
+        let origin = Reader::of(&Seen::named(path))?.origin()?;
         let real = rootfs.resolve(path)?;
         let node = rootfs.get(&real).filter(|node| node.kind == EntryKind::File)?;
         if self.found.contains_key(&node.inode) {
             return None;
         }
-        let origin = Reader::of(&Seen::named(path))?.origin()?;
         let found = Found::Unread(origin, Why::Elsewhere);
         Some(Item { path: path.to_owned(), layer: Some(node.layer), found })
     }

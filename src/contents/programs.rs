@@ -22,9 +22,9 @@ pub(super) const GO: Origin = Origin { name: "go", ecosystem: "golang", managed:
 pub(super) const CARGO: Origin = Origin { name: "cargo", ecosystem: "cargo", managed: false };
 
 /// Bytes of memory that one scan takes: what it found of either kind, and what it looks at.
-pub(super) const SCAN_BYTES: u64 = 2 * FOUND_BYTES as u64 + (1 << 20);
+pub(super) const SCAN_BYTES: u64 = 3 * (256 << 10);
 /// Bytes that are held of what was found; the lists of the largest programs have some 100 KiB.
-const FOUND_BYTES: usize = 1 << 20;
+const FOUND_BYTES: usize = 256 << 10;
 /// Bytes that show whether something is what it begins as.
 const LOOK_BYTES: usize = 1024;
 /// What the header of Go's information begins at a multiple of.
