@@ -19,12 +19,12 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     origin: Origin { name: "composer", ecosystem: "composer", managed: false },
     wants,
     file_bytes: FILE_BYTES,
-    copies: 1,
+    copies: 8,
     read: |path, bytes, most| read(path, bytes, most).into(),
 };
 
-const FILE_BYTES: u64 = 16 << 20;
-const BOUNDS: Bounds = Bounds { bytes: 16 << 20, values: 1_000_000, values_limit: None };
+const FILE_BYTES: u64 = 8 << 20;
+const BOUNDS: Bounds = Bounds { bytes: 8 << 20, values: 500_000, values_limit: None };
 
 fn wants(seen: &Seen<'_>) -> bool {
     is_list(seen.path)

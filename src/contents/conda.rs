@@ -18,12 +18,12 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     origin: Origin { name: "conda", ecosystem: "conda", managed: false },
     wants,
     file_bytes: FILE_BYTES,
-    copies: 1,
+    copies: 4,
     read: |path, bytes, most| read(path, bytes, most).into(),
 };
 
-const FILE_BYTES: u64 = 64 << 20;
-const BOUNDS: Bounds = Bounds { bytes: 64 << 20, values: 4_000_000, values_limit: None };
+const FILE_BYTES: u64 = 32 << 20;
+const BOUNDS: Bounds = Bounds { bytes: 32 << 20, values: 2_000_000, values_limit: None };
 
 fn wants(seen: &Seen<'_>) -> bool {
     is_record(seen.path)

@@ -1,8 +1,8 @@
 //! Ruby gems as they are installed (`Gem::Specification#to_ruby`).
 //!
 //! Turns `specifications/*.gemspec`, which RubyGems writes when it installs a gem, into name, version and platform. The file is
-//! a program of Ruby, and is not run: read are the first line `# stub: NAME VERSION PLATFORM …` and the lines `s.NAME = "…"`, and
-//! where they differ it is refused. The `.gemspec` that lies among a gem's own files is its author's, and no installation.
+//! a program of Ruby, and is not run: read are the first line `# stub: NAME VERSION PLATFORM …` and the lines `s.NAME = "…"`,
+//! and where they differ it is refused. The `.gemspec` that lies among a gem's own files is its author's, and no installation.
 
 use std::collections::BTreeMap;
 

@@ -1,8 +1,9 @@
 //! Build information of Go programs (`debug/buildinfo`).
 //!
 //! Turns the blob that the linker puts at the start of a program's data into modules: a header of 32 bytes, then, since Go
-//! 1.18, two texts after their lengths; before that the header held the addresses of two Go strings, which are not followed: such a program is a gap. The first text is the toolchain's version, the second has lines `path`, `mod`, `dep`, `=>`
-//! and `build`.
+//! 1.18, two texts after their lengths; before that the header held the addresses of two Go strings, which are not followed:
+//! such a program is a gap. The first text is the toolchain's version, the second has lines `path`, `mod`, `dep`, `=>` and
+//! `build`.
 //!
 //! A module that another one replaces was not built: what is listed is the one in its place. A folder in its place
 //! (`=> ./x`) has no identity of its own: listed is the module's name with the version `(devel)`, as the toolchain writes for

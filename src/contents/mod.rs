@@ -1,8 +1,8 @@
 //! What is really in an image: what its files list as installed, and which files packages own.
 //!
 //! Each [`catalogue::Catalogue`] knows one kind of files that list packages; [`collector::InventoryCollector`] reads them in the
-//! one pass over the layers and gives an [`Inventory`]. Where os-release promises a database that is absent, empty or garbled, the
-//! inventory says so in its [`Database`]: deleting `/lib/apk/db/installed` hides nothing here. What is left out otherwise is
+//! one pass over the layers and gives an [`Inventory`]. Where os-release promises a database that is absent, empty or garbled,
+//! the inventory says so in its [`Database`]: deleting `/lib/apk/db/installed` hides nothing here. What is left out otherwise is
 //! an [`Incomplete`]. Bytes are the truth; no SBOM is looked at.
 
 mod apk;

@@ -22,12 +22,12 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     origin: Origin { name: "nuget", ecosystem: "nuget", managed: false },
     wants,
     file_bytes: FILE_BYTES,
-    copies: 1,
+    copies: 24,
     read: |path, bytes, most| read(path, bytes, most).into(),
 };
 
-const FILE_BYTES: u64 = 16 << 20;
-const BOUNDS: Bounds = Bounds { bytes: 16 << 20, values: 1_000_000, values_limit: None };
+const FILE_BYTES: u64 = 4 << 20;
+const BOUNDS: Bounds = Bounds { bytes: 4 << 20, values: 250_000, values_limit: None };
 /// How the names of runtime packs begin in a program that brings its runtime.
 const RUNTIME_PACK: &str = "runtimepack.";
 

@@ -25,6 +25,11 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
 /// Folders that Python imports from.
 const SITES: [&str; 2] = ["site-packages", "dist-packages"];
 
+/// Fields that are read.
+const READ: [&str; 5] = ["name", "version", "license-expression", "license", "classifier"];
+/// Fields of one file that are read; real ones have some dozens.
+const FIELDS: usize = 10_000;
+
 fn wants(seen: &Seen<'_>) -> bool {
     is_metadata(seen.path)
 }
@@ -82,7 +87,7 @@ fn parse(bytes: &[u8]) -> Result<Listed, Garbled> {
     let (mut name, mut version) = (None, None);
     let (mut expression, mut licence, mut classifiers) = (None, None, Vec::new());
     for (field, value) in fields(bytes) {
-        match field.to_ascii_lowercase().as_str() {
+        match field.as_str() {
             "name" => once(&mut name, value, "Name")?,
             "version" => once(&mut version, value, "Version")?,
             "license-expression" => expression = line(&value),
@@ -118,22 +123,28 @@ fn once(place: &mut Option<String>, value: String, field: &'static str) -> Resul
     }
 }
 
-/// Fields and their values, to the first empty line. Text that is no UTF-8 keeps what is.
+/// The fields that are read and their values, to the first empty line. Text that is no UTF-8 keeps what is.
 fn fields(bytes: &[u8]) -> impl Iterator<Item = (String, String)> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let mut fields: Vec<(String, String)> = Vec::new();
+    // Whether a line that begins with a blank goes on with a field that is read.
+    let mut open = false;
     for line in bytes.split(|byte| *byte == b'\n') {
         let line = String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(line));
         if line.is_empty() {
             break;
         }
         if line.starts_with([' ', '\t']) {
-            if let Some((_, value)) = fields.last_mut() {
+            if let Some((_, value)) = fields.last_mut().filter(|_| open) {
                 value.push('\n');
                 value.push_str(line.trim());
             }
         } else if let Some((field, value)) = line.split_once(':') {
-            fields.push((field.to_owned(), value.trim().to_owned()));
+            let field = field.to_ascii_lowercase();
+            open = READ.contains(&field.as_str()) && fields.len() < FIELDS;
+            if open {
+                fields.push((field, value.trim().to_owned()));
+            }
         }
     }
     fields.into_iter()
@@ -210,6 +221,11 @@ mod tests {
             assert_eq!(found, want, "{text:?}");
         }
         assert_eq!(read("/x", b"Name: a\nVersion: 1\n", 0), Err(Garbled::TooMany));
+        let crowd =
+            |before: usize| format!("{}Name: a\nVersion: 1\n", "Classifier:\n".repeat(before));
+        assert_eq!(said(read("/x", crowd(FIELDS - 2).as_bytes(), 1)), "a 1");
+        let over = said(read("/x", crowd(FIELDS - 1).as_bytes(), 1));
+        assert_eq!(over, "error: its metadata has no Version");
     }
 
     #[test]

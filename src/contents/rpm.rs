@@ -1,6 +1,7 @@
 //! rpm's databases (rpm 4.x: `rpmdb.sqlite`, `Packages.db` in its own format, `Packages` in Berkeley DB).
 //!
-//! Turns a database into installed packages. A header that cannot be read is a gap beside all others. `gpg-pubkey` is a key that the database trusts, and no package.
+//! Turns a database into installed packages. A header that cannot be read is a gap beside all others. `gpg-pubkey` is a key
+//! that the database trusts, and no package.
 
 mod bdb;
 mod header;
@@ -21,7 +22,7 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     origin: Origin { name: "rpm", ecosystem: "rpm", managed: true },
     wants,
     file_bytes: 256 << 20,
-    copies: 1,
+    copies: 2,
     read: |_, bytes, most| look(bytes, most),
 };
 
