@@ -30,6 +30,7 @@ pub mod reference;
 pub mod untrusted;
 // layer 1: formats
 pub mod attest;
+pub mod contents;
 pub mod image;
 pub mod sbom;
 // layer 2: judgement

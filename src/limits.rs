@@ -203,6 +203,8 @@ limits! {
     file_bytes: u64 = Bytes(256 << 20);
     /// Bytes of all paths, attributes and file contents that are kept of one image.
     rootfs_bytes: u64 = Bytes(1 << 30), stops C5;
+    /// Bytes of memory that what one catalogue of packages finds in an image takes.
+    catalogue_bytes: u64 = Bytes(16 << 20), stops C25;
     /// Subjects of one statement (as sigstore-go).
     subjects: usize = Count(1024), stops B4;
     /// Digests of one subject (as sigstore-go).

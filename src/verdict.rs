@@ -12,11 +12,12 @@ use crate::{
         provenance::Provenance,
         statement::SIGNATURE,
     },
+    contents::Inventory,
     digest::{Digest, ManifestDigest},
     finding::{Finding, Severity},
     image::{Image, LeftOut, Platform},
     rebuild::{Gap, Rebuild, Warrant, plan::LayerTraces},
-    sbom::{BoundSbom, Inventory, Reconciliation},
+    sbom::{BoundSbom, Reconciliation},
     trust::{
         Attested, Claimed, Delegation, Proof, Signer, SourceRefs, Verified,
         layout::{JudgedLayout, LayoutState},

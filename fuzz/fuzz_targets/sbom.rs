@@ -2,19 +2,28 @@
 #![no_main]
 
 use hallmark::{
+    contents,
     json::{Raw, from_slice},
     limits::Limits,
-    sbom::{from_predicate, installed, parse},
+    sbom::{from_predicate, parse},
 };
 use libfuzzer_sys::fuzz_target;
 
-const DATABASES: [&str; 6] = [
+const DATABASES: [&str; 14] = [
     "var/lib/dpkg/status",
     "var/lib/dpkg/status.d/base",
     "lib/apk/db/installed",
+    "var/lib/rpm/rpmdb.sqlite",
+    "var/lib/rpm/rpmdb.sqlite-wal",
     "etc/os-release",
     "usr/lib/python3/site-packages/a.dist-info/METADATA",
     "app/node_modules/a/package.json",
+    "usr/local/bundle/specifications/a-1.gemspec",
+    "app/a.jar",
+    "app/vendor/composer/installed.json",
+    "app/a.deps.json",
+    "opt/conda/conda-meta/a-1-0.json",
+    "usr/bin/program",
 ];
 
 fuzz_target!(|data: &[u8]| {
@@ -26,6 +35,6 @@ fuzz_target!(|data: &[u8]| {
         let _ = from_predicate(&predicate, &limits);
     }
     for path in DATABASES {
-        assert!(installed::read([(path, data)], &limits).packages.len() <= limits.packages);
+        assert!(contents::read([(path, data)], &limits).packages.len() <= limits.packages);
     }
 });

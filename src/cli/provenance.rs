@@ -1,6 +1,10 @@
 //! `hallmark provenance create`, `embed` and `attest`: the build manifest of builders that record nothing.
 
-use std::{collections::BTreeMap, path::Path, process::Command};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    process::Command,
+};
 
 use bytes::Bytes;
 
@@ -191,7 +195,8 @@ async fn folders(reference: &Reference, image: &Image, config: &Config) -> Resul
     let pinned = context::resolve(reference, config, &sources, &config.limits).await?;
     let source = source::open(&pinned.location, &sources, &config.limits).await?;
     let fetched = fetch_contents(&*source, image, &config.limits, &Silent).await;
-    let contents = read_contents(fetched, image, &config.limits, &Silent, None).await;
+    let contents =
+        read_contents(fetched, image, &BTreeSet::new(), &config.limits, &Silent, None).await;
     match (contents.rootfs, contents.findings.first()) {
         (Some(rootfs), _) => Ok(rootfs),
         (None, Some(finding)) => Err(Failure::of_finding(finding.clone())),

@@ -1,15 +1,17 @@
 //! Packages that moved on between two builds (class L).
 //!
 //! Reads the package databases of both sides where they differ, lists the packages whose versions do, and finds the files
-//! that belong to them: in dpkg's lists of checksums and in apk's database. What is only a newer version is told apart
+//! that belong to them. What is only a newer version is told apart
 //! from a file that changed for no such reason; both stay differences.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Class, Difference, Place};
-use crate::{limits::Limits, sbom::installed};
+use crate::{
+    contents::{self, ownership},
+    limits::Limits,
+};
 
-const DPKG_INFO: &str = "/var/lib/dpkg/info/";
 /// Files of the package managers themselves.
 const BOOKKEEPING: [&str; 4] =
     ["/var/lib/dpkg/", "/lib/apk/db/", "/usr/lib/apk/db/", "/var/cache/apt/"];
@@ -17,7 +19,7 @@ const BOOKKEEPING: [&str; 4] =
 /// A package that is not the same on both sides.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PackageChange {
-    /// `deb` or `apk`.
+    /// `deb`, `apk` or `rpm`.
     pub ecosystem: &'static str,
     /// Name.
     pub name: String,
@@ -29,7 +31,7 @@ pub struct PackageChange {
 
 /// Whether the bytes of a differing file tell something about packages.
 pub(super) fn is_wanted(path: &str) -> bool {
-    installed::is_database(path) || path.starts_with(DPKG_INFO) && path.ends_with(".md5sums")
+    contents::is_database(path) || ownership::is_list(path)
 }
 
 /// What both sides have of a file that [`is_wanted`].
@@ -42,9 +44,9 @@ pub(super) struct Kept {
 /// The packages whose versions differ.
 pub(super) fn packages(kept: &[Kept], limits: &Limits) -> Vec<PackageChange> {
     let side = |bytes: fn(&Kept) -> &[u8]| {
-        let databases = kept.iter().filter(|kept| installed::is_database(&kept.path));
+        let databases = kept.iter().filter(|kept| contents::is_database(&kept.path));
         let files = databases.map(|kept| (kept.path.as_str(), bytes(kept)));
-        let found = installed::read(files, limits).packages.into_iter();
+        let found = contents::read(files, limits).packages.into_iter();
         found.map(|p| ((p.ecosystem, p.name), p.version)).collect::<BTreeMap<_, _>>()
     };
     let (left, right) = (side(|kept| &kept.left), side(|kept| &kept.right));
@@ -79,39 +81,9 @@ pub(super) fn sort(differences: &mut [Difference], kept: &[Kept], changes: &[Pac
 /// The paths of the changed packages, as far as the kept files tell.
 fn owned(kept: &[Kept], changes: &[PackageChange]) -> BTreeSet<String> {
     let changed: BTreeSet<&str> = changes.iter().map(|change| change.name.as_str()).collect();
-    let mut owned = BTreeSet::new();
-    for file in kept {
-        for bytes in [&file.left, &file.right] {
-            let text = String::from_utf8_lossy(bytes);
-            match file.path.strip_prefix(DPKG_INFO) {
-                Some(name) => {
-                    // `libc6:amd64.md5sums`: lines of a checksum, two spaces and a path without its slash.
-                    let stem = name.strip_suffix(".md5sums").unwrap_or(name);
-                    let package = stem.split_once(':').map_or(stem, |(package, _)| package);
-                    if changed.contains(package) {
-                        let paths = text.lines().filter_map(|line| line.split_once("  "));
-                        owned.extend(paths.map(|(_, path)| format!("/{path}")));
-                    }
-                }
-                None => apk_paths(&text, &changed, &mut owned),
-            }
-        }
-    }
-    owned
-}
-
-/// Paths in apk's database: `P:` names the package, `F:` a folder, `R:` a file in it.
-fn apk_paths(text: &str, changed: &BTreeSet<&str>, owned: &mut BTreeSet<String>) {
-    let (mut wanted, mut folder) = (false, "");
-    for line in text.lines() {
-        match line.split_once(':') {
-            Some(("P", name)) => wanted = changed.contains(name),
-            Some(("F", path)) => folder = path,
-            Some(("R", name)) if wanted => {
-                let slash = if folder.is_empty() { "" } else { "/" };
-                owned.insert(format!("/{folder}{slash}{name}"));
-            }
-            _ => {}
-        }
-    }
+    let both = |file: &'_ Kept| {
+        let sides = [&file.left, &file.right];
+        sides.map(|bytes| ownership::owned(&file.path, bytes, &changed))
+    };
+    kept.iter().flat_map(both).flatten().collect()
 }

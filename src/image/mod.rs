@@ -6,6 +6,7 @@
 pub mod append;
 mod asides;
 pub mod check;
+pub mod collect;
 pub mod config;
 pub mod document;
 pub mod gzip;

@@ -6,15 +6,15 @@
 //! the layers below (containerd, Docker, buildah), or onto a copy of them (vfs, native, rootless containerd). The second
 //! sees the links, files and attributes of lower layers and the first does not. Where that leads to different trees, the
 //! place is told as an [`Ambiguity`]; where only the mode of a folder depends on it, as a folder without an entry. Layers
-//! that no runtime can unpack are refused. Keeps facts of all files and the contents of wanted ones only. Nothing is ever
-//! written to disk.
+//! that no runtime can unpack are refused. Keeps facts of all files and the contents of those that the verdict depends on;
+//! whatever else somebody makes of contents is a [`Collector`]'s. Nothing is ever written to disk.
 
 mod tree;
 mod upper;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io::Read,
+    io::{Cursor, Read},
     sync::Arc,
 };
 
@@ -23,7 +23,10 @@ use sha2::{Digest as _, Sha256};
 use tree::Tree;
 use upper::{Mark, Upper};
 
-use super::tar::{self, Entry, EntryKind, TarError, Whiteout};
+use super::{
+    collect::{Collector, HEAD_BYTES, Seen},
+    tar::{self, Entry, EntryKind, TarError, Whiteout},
+};
 use crate::limits::Limits;
 
 /// Symbolic links followed for one path, as Linux does (`MAXSYMLINKS`).
@@ -34,6 +37,9 @@ const CAPABILITY: &str = "security.capability";
 /// Extended attributes by which overlay file systems keep their own books: in a layer they are orders to them.
 const OVERLAY_ATTRIBUTES: [&str; 4] =
     ["trusted.overlay.", "user.overlay.", "user.fuseoverlayfs.", "user.containers.override_"];
+
+/// Bytes that are read at a time for whoever collects.
+const CHUNK_BYTES: usize = 64 << 10;
 
 /// What a node takes in memory beside its words: itself, its place in the tree, and its mark in the layer.
 const NODE_BYTES: u64 = 320;
@@ -155,11 +161,14 @@ enum Keep {
 
 /// A root filesystem in the making.
 #[derive(Debug)]
-pub struct RootfsBuilder {
+pub struct RootfsBuilder<'c> {
     limits: Limits,
     /// Bytes that may be kept in memory, of those of the whole process.
     room: Option<u64>,
     keep: Keep,
+    collectors: Vec<&'c mut dyn Collector>,
+    /// What the collectors hold.
+    collected_bytes: u64,
     tree: Tree,
     kept_bytes: u64,
     inodes: u64,
@@ -185,8 +194,9 @@ struct Shared {
     xattrs: BTreeMap<String, Vec<u8>>,
 }
 
-impl RootfsBuilder {
-    /// Starts with an empty root. `wanted` says of which paths the contents are kept.
+impl<'c> RootfsBuilder<'c> {
+    /// Starts with an empty root. `wanted` says of which paths the contents are kept: what the verdict itself depends on, so that too
+    /// much of it is an error of the image.
     pub fn new(limits: &Limits, wanted: fn(&str) -> bool) -> Self {
         Self::keeping(limits, Keep::Wanted(wanted))
     }
@@ -197,7 +207,13 @@ impl RootfsBuilder {
         Self { room: Some(most), ..self }
     }
 
-    /// Starts with an empty root. The contents of all files are hashed and none are kept.
+    /// With collectors, which see every regular file of every layer in the same pass.
+    #[must_use]
+    pub fn shown_to(self, collectors: Vec<&'c mut dyn Collector>) -> Self {
+        Self { collectors, ..self }
+    }
+
+    /// Starts with an empty root. The contents of all files are hashed, none are kept, and no collector sees any.
     pub fn hashing(limits: &Limits) -> Self {
         Self::keeping(limits, Keep::Hashes)
     }
@@ -207,6 +223,8 @@ impl RootfsBuilder {
             limits: limits.clone(),
             room: None,
             keep,
+            collectors: Vec::new(),
+            collected_bytes: 0,
             tree: Tree::default(),
             kept_bytes: 0,
             inodes: 0,
@@ -262,7 +280,8 @@ impl RootfsBuilder {
                 shared.apply(node);
             }
         }
-        let Self { tree, ambiguities, unsure_folders, idle_whiteouts, kept_bytes, .. } = self;
+        let kept_bytes = self.kept_bytes.saturating_add(self.collected_bytes);
+        let Self { tree, ambiguities, unsure_folders, idle_whiteouts, .. } = self;
         Rootfs { tree, ambiguities, unsure_folders, idle_whiteouts, kept_bytes }
     }
 
@@ -337,8 +356,8 @@ impl RootfsBuilder {
         let mut node = if entry.kind == EntryKind::HardLink {
             self.linked(layer, &path, entry)?
         } else {
-            let contents = self.read(layer, &path, entry, content)?;
             self.inodes = self.inodes.saturating_add(1);
+            let contents = self.read(layer, &path, entry, content)?;
             Node::of(entry, layer, contents, self.inodes)
         };
         self.count(layer, &path, &node)?;
@@ -486,7 +505,7 @@ impl RootfsBuilder {
     }
 
     fn read(
-        &self,
+        &mut self,
         layer: usize,
         path: &str,
         entry: &Entry,
@@ -500,16 +519,64 @@ impl RootfsBuilder {
             }
             Keep::Wanted(wanted) => wanted(path),
         };
-        if !wanted {
-            return Ok(Contents::NotWanted);
+        let kept = wanted && entry.size <= self.limits.file_bytes;
+        if kept {
+            self.make_room(layer, entry.size)?;
         }
-        if entry.size > self.limits.file_bytes {
-            return Ok(Contents::TooLarge);
-        }
-        self.make_room(layer, entry.size)?;
         let mut bytes = Vec::new();
-        content.read_to_end(&mut bytes).map_err(|error| broken(layer, error))?;
-        Ok(Contents::Kept(bytes.into()))
+        if !self.collectors.is_empty() {
+            self.show(layer, path, entry, content, kept.then_some(&mut bytes))?;
+        } else if kept {
+            content.read_to_end(&mut bytes).map_err(|error| broken(layer, error))?;
+        }
+        Ok(match wanted {
+            true if kept => Contents::Kept(bytes.into()),
+            true => Contents::TooLarge,
+            false => Contents::NotWanted,
+        })
+    }
+
+    /// Shows a file to the collectors, and reads it for those that want it and for `kept`.
+    fn show(
+        &mut self,
+        layer: usize,
+        path: &str,
+        entry: &Entry,
+        content: &mut dyn Read,
+        mut kept: Option<&mut Vec<u8>>,
+    ) -> Result<(), RootfsError> {
+        let mut head = Vec::with_capacity(HEAD_BYTES);
+        let first = Read::take(&mut *content, HEAD_BYTES as u64).read_to_end(&mut head);
+        first.map_err(|error| broken(layer, error))?;
+        let (mode, size, inode) = (entry.mode, entry.size, self.inodes);
+        let seen = Seen { path, mode, size, layer, inode, head: &head };
+        let asked: Vec<bool> = self.collectors.iter_mut().map(|one| one.wants(&seen)).collect();
+        self.count_collected(layer)?;
+        if kept.is_none() && !asked.contains(&true) {
+            return Ok(());
+        }
+        let mut rest = Cursor::new(head).chain(content);
+        let mut buffer = vec![0; CHUNK_BYTES];
+        loop {
+            let read = rest.read(&mut buffer).map_err(|error| broken(layer, error))?;
+            let bytes = buffer.get(..read).unwrap_or_default();
+            if bytes.is_empty() {
+                break;
+            }
+            if let Some(kept) = &mut kept {
+                kept.extend_from_slice(bytes);
+            }
+            asking(&mut self.collectors, &asked).for_each(|one| one.take(bytes));
+        }
+        asking(&mut self.collectors, &asked).for_each(|one| one.close());
+        self.count_collected(layer)
+    }
+
+    /// Counts what the collectors hold, which is counted with the tree: memory is memory.
+    fn count_collected(&mut self, layer: usize) -> Result<(), RootfsError> {
+        let held = self.collectors.iter().map(|one| one.held());
+        self.collected_bytes = held.fold(0, u64::saturating_add);
+        self.make_room(layer, 0)
     }
 
     /// Counts what a node keeps in memory against the limits.
@@ -539,7 +606,7 @@ impl RootfsBuilder {
 
     /// That so much more may be kept.
     fn make_room(&self, layer: usize, bytes: u64) -> Result<(), RootfsError> {
-        let kept = self.kept_bytes.saturating_add(bytes);
+        let kept = self.kept_bytes.saturating_add(self.collected_bytes).saturating_add(bytes);
         if kept > self.limits.rootfs_bytes {
             return Err(self.full(layer));
         }
@@ -656,6 +723,14 @@ impl Node {
             self.mode = entry.mode;
         }
     }
+}
+
+/// The collectors that asked.
+fn asking<'a, 'c>(
+    collectors: &'a mut [&'c mut dyn Collector],
+    asked: &'a [bool],
+) -> impl Iterator<Item = &'a mut &'c mut dyn Collector> {
+    collectors.iter_mut().zip(asked).filter_map(|(one, asked)| asked.then_some(one))
 }
 
 /// What attributes take in memory.

@@ -12,6 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use regorus::Engine;
 use serde_json::{Map, Value};
 
+use crate::contents::CollectorName;
+
 use super::{Bundle, PolicyError, builtins, bundle::SHIPPED, settings::Reads};
 use syntax::{Call, File, Form, Path, Reference, Root, Rule};
 
@@ -19,8 +21,13 @@ use syntax::{Call, File, Form, Path, Reference, Root, Rule};
 pub(super) const ASKED: [&str; 3] = ["deny", "warn", "needs"];
 /// Names that look as if they were, here or in other tools.
 const LOOKALIKES: [&str; 5] = ["deny", "warn", "needs", "violation", "allow"];
+/// The word of `needs` for a rebuild; the others are those of collectors.
+pub(super) const REBUILD: &str = "rebuild";
+
 /// Words of `needs`.
-const NEEDS: [&str; 2] = ["inventory", "rebuild"];
+fn needs() -> impl Iterator<Item = &'static str> {
+    CollectorName::ALL.into_iter().map(CollectorName::word).chain([REBUILD])
+}
 
 /// What the rules of a bundle read and give.
 #[derive(Debug, Default)]
@@ -200,7 +207,7 @@ fn shape(file: &File, rule: &Rule) -> Result<(), PolicyError> {
         }
         Form::NoSet => Err(PolicyError::NotASet { rule: full(file, rule), name: name.clone() }),
         Form::Set | Form::Value => match &rule.member {
-            Some(word) if name == "needs" && !NEEDS.contains(&word.as_str()) => {
+            Some(word) if name == "needs" && needs().all(|need| need != word) => {
                 let (package, found) = (file.package.join("."), format!("{word:?}"));
                 Err(PolicyError::UnknownNeed { package, found })
             }
@@ -386,12 +393,12 @@ impl<'a> Graph<'a> {
             })
         };
         for (package, nodes) in &packages {
-            for part in NEEDS.into_iter().filter(|part| !asks(nodes, part)) {
+            for part in needs().filter(|part| !asks(nodes, part)) {
                 let reached = self.reach(nodes.iter().copied());
                 for (file, rule) in reached.into_iter().filter_map(|node| self.at(node)) {
                     // Shipped rules look at a rebuild that others asked for: one that goes wrong is told whatever is asked.
                     let own = packages.get(&file.package).is_some_and(|nodes| asks(nodes, part));
-                    if part == "rebuild" && is_shipped(file) && !own {
+                    if part == REBUILD && is_shipped(file) && !own {
                         continue;
                     }
                     let mut input = rule.refers.iter().filter(|r| r.root == Root::Input);

@@ -19,12 +19,13 @@ use serde_json::{Map, Value, json};
 use super::{
     Bundle, Exception, Judgement, Needs, PolicyError, PolicyInput, RuleResult, builtins,
     bundle::Module,
-    check::{self, ASKED},
+    check::{self, ASKED, REBUILD},
     exception::{self, Applied},
     metadata::{Custom, Metadata},
     settings,
 };
 use crate::{
+    contents::CollectorName,
     digest::Digest,
     finding::{Code, Finding, Key, Subject},
     limits::{self, Limits},
@@ -107,7 +108,7 @@ impl Policies {
 
     /// What the rules have to know about an image.
     pub fn needs(&self) -> Needs {
-        self.needs
+        self.needs.clone()
     }
 
     /// Packages that need any of it.
@@ -255,10 +256,13 @@ impl Policies {
                 self.asking.push(package.clone());
             }
             for word in words {
-                match word.as_str() {
-                    Some("inventory") => needs.inventory = true,
-                    Some("rebuild") => needs.rebuild = true,
-                    _ => {
+                let text = word.as_str().unwrap_or_default();
+                match CollectorName::ALL.into_iter().find(|name| name.word() == text) {
+                    Some(name) => {
+                        needs.collectors.insert(name);
+                    }
+                    None if text == REBUILD => needs.rebuild = true,
+                    None => {
                         return Err(PolicyError::UnknownNeed { package, found: word.to_string() });
                     }
                 }

@@ -26,7 +26,7 @@ use serde_json::{Map, Value};
 pub use delegation::DelegationInput;
 pub use finding::FindingInput;
 pub use image::{ConfigInput, ImageInput, NotJudgedInput};
-pub use inventory::{DatabaseInput, InventoryInput, PackageInput};
+pub use inventory::{DatabaseInput, IncompleteInput, InventoryInput, PackageInput};
 pub use layout::{LayoutInput, LayoutStepInput};
 pub use predicate::PredicateInput;
 pub use proof::{BasisInput, ProofInput};

@@ -30,7 +30,12 @@ pub use engine::Policies;
 pub use exception::Exception;
 pub use input::PolicyInput;
 
-use crate::finding::{Code, Finding, Key, Subject};
+use std::collections::BTreeSet;
+
+use crate::{
+    contents::CollectorName,
+    finding::{Code, Finding, Key, Subject},
+};
 
 /// What a rule said.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,10 +97,10 @@ pub struct Judgement {
 }
 
 /// What the policies have to know about an image, so that no more is computed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Needs {
-    /// What is in the root filesystem: all layers are read.
-    pub inventory: bool,
+    /// What is in the root filesystem: all layers are read, and these collectors see them.
+    pub collectors: BTreeSet<CollectorName>,
     /// A rebuild.
     pub rebuild: bool,
     /// Whether branch and tag of the source hold its commit: the repository is asked.

@@ -12,13 +12,14 @@ use super::{
 };
 use crate::{
     attest::{Carrier, Statement},
+    contents::{CollectorName, Inventory},
     digest::{BlobDigest, ConfigDigest, Digest, ManifestDigest},
     finding::Code,
     image::{Checked, Descriptor, Image, ImageConfig, Manifest, MediaType, RuntimeConfig},
     limits::Limits,
     rebuild::{FailureKind, Gap, Rebuild, Warrant},
     reference::{Location, PinnedReference, Repository},
-    sbom::{BoundSbom, Component, Inventory, Sbom, reconcile::reconcile},
+    sbom::{BoundSbom, Component, Sbom, reconcile::reconcile},
     trust::{Proof, Unproven},
     verdict::{Asked, Evidence, SbomEvidence},
 };
@@ -185,7 +186,7 @@ fn c15_a_denial_is_early_where_its_own_rule_says_so() {
 #[test]
 fn presets_get_stricter() {
     let found: Vec<(bool, bool)> = Preset::names()
-        .map(|name| (preset(name).needs().inventory, preset(name).needs().rebuild))
+        .map(|name| (!preset(name).needs().collectors.is_empty(), preset(name).needs().rebuild))
         .collect();
     assert_eq!(found, [(true, false), (true, false), (true, false), (true, true)]);
     let denied: Vec<Vec<String>> = Preset::names()
@@ -352,7 +353,7 @@ fn what_is_there_and_unproven_is_not_proven() {
     };
     let status = b"Package: zlib1g\nStatus: install ok installed\nVersion: 1\n".as_slice();
     let inventory: Inventory =
-        crate::sbom::installed::read([("/var/lib/dpkg/status", status)], &Limits::default());
+        crate::contents::read([("/var/lib/dpkg/status", status)], &Limits::default());
     let mut evidence = evidence();
     let reconciliation = Some(reconcile(&sbom, &inventory));
     evidence.inventory = Some(inventory);
@@ -757,7 +758,10 @@ fn i2_folders_are_added_to_the_preset_and_change_nothing_in_it() {
         &Limits::default(),
     );
     assert_eq!(codes(&judgement.deny), ["a"]);
-    assert!(policies.needs().inventory, "the preset's rules are asked, too");
+    assert!(
+        policies.needs().collectors.contains(&CollectorName::Inventory),
+        "the preset's rules are asked, too"
+    );
     let error = Finding::new(Code::LayoutThreshold, crate::finding::Subject::Run);
     let input = PolicyInput::new(&evidence, Asked::default(), &[error], now());
     let judgement = policies.judge(&input, &[], &Limits::default());

@@ -1,7 +1,7 @@
-//! What an image says it contains, what it does contain, and whether they agree.
+//! What an image says it contains, and whether that agrees with what it does contain.
 //!
-//! Turns SPDX 2.2/2.3 as JSON or tags and CycloneDX 1.2 to 1.6 JSON into one [`Sbom`], the package databases of the root filesystem
-//! into an [`Inventory`], and both into a [`Reconciliation`]. A document that names nothing is an error, never
+//! Turns SPDX 2.2/2.3 as JSON or tags and CycloneDX 1.2 to 1.6 JSON into one [`Sbom`], and that with an
+//! [`Inventory`](crate::contents::Inventory) into a [`Reconciliation`]. A document that names nothing is an error, never
 //! "0 components, all fine". Nothing here does I/O.
 //!
 //! Both formats are read by small wire structs of our own that hold only the fields which are judged, the same for every
@@ -10,7 +10,6 @@
 //! read two component lists out of one document.
 
 pub mod cyclonedx;
-pub mod installed;
 pub mod reconcile;
 pub mod spdx;
 mod tag_value;
@@ -21,6 +20,7 @@ use packageurl::PackageUrl;
 use serde::{Deserialize, de::IgnoredAny};
 
 use crate::{
+    contents::Package,
     digest::{Digest, ManifestDigest},
     json::{self, Document, Raw},
     limits::Limits,
@@ -189,50 +189,6 @@ pub struct Component {
     pub name: String,
     /// Version as written.
     pub version: Option<String>,
-}
-
-/// What is really in the squashed root filesystem.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Inventory {
-    /// `ID` and `VERSION_ID` of os-release.
-    pub os: Option<Os>,
-    /// Installed packages, sorted.
-    pub packages: Vec<Package>,
-    /// Package databases that were read, and those that could not be.
-    pub databases: Vec<Database>,
-}
-
-/// The distribution, from `/etc/os-release` or `/usr/lib/os-release`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Os {
-    /// `ID`, as `debian`.
-    pub id: String,
-    /// `VERSION_ID`, as `12`.
-    pub version: Option<String>,
-}
-
-/// An installed package.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Package {
-    /// `deb` or `apk`.
-    pub ecosystem: &'static str,
-    /// Name.
-    pub name: String,
-    /// Version, with its epoch.
-    pub version: String,
-    /// Architecture.
-    pub architecture: Option<String>,
-    /// Path of the database that lists it.
-    pub database: String,
-}
-
-/// A package database in the image.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Database {
-    /// Path from the root, with a leading slash.
-    pub path: String,
-    /// How many packages it lists, or why it cannot be read.
-    pub read: Result<usize, String>,
 }
 
 /// How an SBOM and an inventory agree.

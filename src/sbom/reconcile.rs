@@ -1,16 +1,18 @@
 //! Whether an SBOM and the image's own databases agree.
 //!
 //! Turns an [`Sbom`] and an [`Inventory`] into a [`Reconciliation`]. The key is ecosystem and name from the purl (purl-spec,
-//! types `deb` and `apk`); the architecture tells packages of one name apart, where both sides give it. Versions are
+//! types `deb`, `apk` and `rpm`); the architecture tells packages of one name apart, where both sides give it. Versions are
 //! compared as text after percent-decoding, with the `epoch` qualifier put in front and an epoch of 0 left out. Source
 //! packages (`arch=source`) and the `upstream` qualifier name no installed package and are never compared with one.
-//! Ecosystems whose database nobody read are neither confirmed nor denied.
+//! Ecosystems whose database nobody read are neither confirmed nor denied, and so are those of packages that no distribution
+//! installed: which of them a document should list depends on what it is about.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use packageurl::PackageUrl;
 
-use super::{Component, Inventory, Package, Reconciliation, Sbom, VersionMismatch};
+use super::{Component, Reconciliation, Sbom, VersionMismatch};
+use crate::contents::{Inventory, Package};
 
 /// Ecosystem and name.
 type Key = (String, String);
@@ -35,7 +37,7 @@ pub fn reconcile(sbom: &Sbom, inventory: &Inventory) -> Reconciliation {
         }
     }
     let mut installed: BTreeMap<Key, Vec<&Package>> = BTreeMap::new();
-    for package in &inventory.packages {
+    for package in inventory.managed() {
         let key = (package.ecosystem.to_owned(), package.name.clone());
         installed.entry(key).or_default().push(package);
     }
@@ -52,7 +54,7 @@ pub fn reconcile(sbom: &Sbom, inventory: &Inventory) -> Reconciliation {
 
 /// Ecosystems of which at least one package was read.
 fn readable(inventory: &Inventory) -> BTreeSet<&str> {
-    inventory.packages.iter().map(|package| package.ecosystem).collect()
+    inventory.managed().map(|package| package.ecosystem).collect()
 }
 
 /// The claim that a component makes about an installed package, where it makes one.
@@ -143,11 +145,19 @@ mod tests {
         let package = |text: &&str| {
             let words: Vec<&str> = text.split(' ').collect();
             Package {
-                ecosystem: if words[0] == "deb" { "deb" } else { "apk" },
+                ecosystem: match words[0] {
+                    "deb" => "deb",
+                    "rpm" => "rpm",
+                    _ => "apk",
+                },
                 name: words[1].to_owned(),
                 version: words[2].to_owned(),
                 architecture: words.get(3).map(|arch| (*arch).to_owned()),
+                purl: None,
+                licence: None,
+                source: None,
                 database: "/db".to_owned(),
+                layer: None,
             }
         };
         Inventory { packages: packages.iter().map(package).collect(), ..Inventory::default() }
@@ -162,6 +172,12 @@ mod tests {
         ("percent-encoded epoch", &["pkg:deb/debian/a@1%3A2-3"], &["deb a 1:2-3"], (1, 0, 0, 0, 0)),
         ("epoch qualifier", &["pkg:deb/debian/a@2-3?epoch=1"], &["deb a 1:2-3"], (1, 0, 0, 0, 0)),
         ("epoch twice", &["pkg:deb/debian/a@1:2-3?epoch=1"], &["deb a 1:2-3"], (1, 0, 0, 0, 0)),
+        (
+            "epoch of an rpm",
+            &["pkg:rpm/fedora/a@2-3.fc40?arch=x86_64&epoch=1"],
+            &["rpm a 1:2-3.fc40 x86_64"],
+            (1, 0, 0, 0, 0),
+        ),
         ("epoch 0", &["pkg:deb/debian/a@2?epoch=0"], &["deb a 2"], (1, 0, 0, 0, 0)),
         ("plus in a version", &["pkg:deb/debian/a@1%2Bdfsg"], &["deb a 1+dfsg"], (1, 0, 0, 0, 0)),
         (

@@ -15,10 +15,11 @@ use crate::{
             embedded::{self, EmbeddedManifest},
         },
     },
+    contents::Inventory,
     digest::Digest,
     finding::{Code, Fact, Finding, Key, PackageVersion, Subject},
     image::Image,
-    sbom::{self, BoundSbom, Inventory, Reconciliation, reconcile::reconcile},
+    sbom::{self, BoundSbom, Reconciliation, reconcile::reconcile},
     trust::{
         Claimed, Covering, PredicateClass, Proof, Proofs, Signer, Unproven, Verified, agreement,
     },
@@ -379,6 +380,15 @@ fn reconciled(
             let finding = Finding::new(Code::SbomDatabaseUnreadable, subject);
             findings.push(finding.with(Key::Why, why.clone()));
         }
+    }
+    for left_out in &inventory.incomplete {
+        let subject = Subject::File { path: left_out.path.clone(), layer: None };
+        let more = match left_out.files.saturating_sub(1) {
+            0 => String::new(),
+            more => format!("; the same of {more} more"),
+        };
+        let why = format!("{}: {}{more}", left_out.catalogue, left_out.why);
+        findings.push(Finding::new(Code::SbomInventoryIncomplete, subject).with(Key::Why, why));
     }
     sboms
 }

@@ -1,13 +1,15 @@
 //! The layers, fetched, and one pass over them: true diffIDs, and the few files that later stages read.
 
-use std::{io, sync::Arc};
+use std::{collections::BTreeSet, io, sync::Arc};
 
 use crate::{
     attest::provenance::embedded::{self, LastLayer},
+    contents::{CollectorName, Inventory, collector::InventoryCollector},
     digest::BlobDigest,
     finding::{Code, Fact, Finding, Key, Subject},
     image::{
         Image,
+        collect::Collector,
         gzip::GzipHeader,
         layer::{LayerError, LayerReader, Mislabelled},
         rootfs::{Rootfs, RootfsBuilder, RootfsError},
@@ -16,7 +18,7 @@ use crate::{
     limits::Limits,
     progress::{Counted, Talk, Underway, Work},
     rebuild::{EmbeddedLayer, plan::LayerTraces},
-    sbom::{self, Inventory, installed},
+    sbom,
     source::{
         self, Blob, Meter, Source, SourceError, Spool, StoredReader,
         load::{self, LayerLost},
@@ -27,7 +29,7 @@ use crate::{
 pub struct Contents {
     /// The squashed root filesystem; `None` where the layers were not read, or could not be.
     pub rootfs: Option<Rootfs>,
-    /// What is installed in it.
+    /// What is installed in it; `None` where nobody asked.
     pub inventory: Option<Inventory>,
     /// The paths of the last layer.
     pub last_layer: LastLayer,
@@ -46,7 +48,7 @@ pub struct Contents {
 struct Read {
     notes: Vec<Finding>,
     rootfs: Rootfs,
-    inventory: Inventory,
+    inventory: Option<Inventory>,
     last_layer: LastLayer,
 }
 
@@ -129,21 +131,22 @@ pub async fn fetch(
     }
 }
 
-/// Reads every layer that was fetched once. `trees` counts what their tree takes in memory.
+/// Reads every layer that was fetched once, in sight of the named collectors. `trees` counts what their tree takes in memory.
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn read(
     fetched: Contents,
     image: &Image,
+    names: &BTreeSet<CollectorName>,
     limits: &Limits,
     talk: &dyn Talk,
     trees: Option<&Meter>,
 ) -> Contents {
     let Contents { layers, traces, spool: spool @ Some(_), .. } = fetched else { return fetched };
-    let (read, room) = read_within(&layers, image, limits, talk, trees).await;
+    let (read, room) = read_within(&layers, image, names, limits, talk, trees).await;
     match read {
         Ok(Read { notes, rootfs, inventory, last_layer }) => Contents {
             rootfs: Some(rootfs),
-            inventory: Some(inventory),
+            inventory,
             traces: LayerTraces { embedded: embedded_in(&last_layer), ..traces },
             last_layer,
             layers,
@@ -164,22 +167,23 @@ pub async fn read(
 async fn read_within(
     layers: &[Blob],
     image: &Image,
+    names: &BTreeSet<CollectorName>,
     limits: &Limits,
     talk: &dyn Talk,
     trees: Option<&Meter>,
 ) -> (Result<Read, Lost>, Option<Meter>) {
     let Some(trees) = trees else {
-        return (read_once(layers, image, limits, talk, None).await, None);
+        return (read_once(layers, image, names, limits, talk, None).await, None);
     };
     let (small, most) = (trees.small(), trees.most());
     let mut room = trees.part();
     room.keep(small).await;
-    let mut read = read_once(layers, image, limits, talk, Some(small)).await;
+    let mut read = read_once(layers, image, names, limits, talk, Some(small)).await;
     if read.as_ref().is_err_and(|lost| lost.crowded) && small < most {
         drop(room);
         room = trees.part();
         room.keep(most).await;
-        read = read_once(layers, image, limits, talk, Some(most)).await;
+        read = read_once(layers, image, names, limits, talk, Some(most)).await;
     }
     room.shrink(read.as_ref().map_or(0, |read| read.rootfs.bytes()));
     (read, Some(room))
@@ -188,6 +192,7 @@ async fn read_within(
 async fn read_once(
     layers: &[Blob],
     image: &Image,
+    names: &BTreeSet<CollectorName>,
     limits: &Limits,
     talk: &dyn Talk,
     most: Option<u64>,
@@ -195,8 +200,9 @@ async fn read_once(
     let underway = Underway::new(talk, Work::new("reading layers"));
     let reading = tokio::task::spawn_blocking({
         let (image, layers, limits) = (image.clone(), layers.to_vec(), limits.clone());
+        let names = names.clone();
         let work = underway.work();
-        move || squash(&image, &layers, &limits, &work, most)
+        move || squash(&image, &layers, &names, &limits, &work, most)
     });
     reading.await.unwrap_or_else(|panic| {
         let subject = Subject::Image(image.reference.to_string());
@@ -209,13 +215,17 @@ async fn read_once(
 fn squash(
     image: &Image,
     layers: &[Blob],
+    names: &BTreeSet<CollectorName>,
     limits: &Limits,
     work: &Work,
     most: Option<u64>,
 ) -> Result<Read, Lost> {
     let subject = || Subject::Image(image.reference.to_string());
     layers.iter().for_each(|blob| work.expect(1, blob.descriptor().size));
-    let mut builder = RootfsBuilder::new(limits, wanted);
+    let asked = names.contains(&CollectorName::Inventory);
+    let mut inventory = asked.then(|| InventoryCollector::new(limits));
+    let collectors = inventory.iter_mut().map(|one| one as &mut dyn Collector).collect();
+    let mut builder = RootfsBuilder::new(limits, wanted).shown_to(collectors);
     if let Some(most) = most {
         builder = builder.within(most);
     }
@@ -259,7 +269,7 @@ fn squash(
         return Err(Box::new(finding).into());
     }
     notes.extend(unsure_folders(&rootfs));
-    let inventory = installed::inventory(&rootfs, limits);
+    let inventory = inventory.map(|one| one.finish(&rootfs));
     let last_layer = match layers.last().filter(|_| rootfs.get(embedded::PATH).is_some()) {
         Some(blob) => {
             last_layer(blob, limits, work).map_err(|e| Box::new(of_error(&e, subject())))?
@@ -386,7 +396,7 @@ fn tar_code(error: &TarError) -> Code {
     }
 }
 
-/// Files that are kept whole.
+/// Files that are kept whole: evidence about the image.
 fn wanted(path: &str) -> bool {
-    installed::wanted(path) || sbom::is_document_path(path) || path == embedded::PATH
+    sbom::is_document_path(path) || path == embedded::PATH
 }

@@ -3,7 +3,7 @@
 //! How the world is reached, what is judged by, and how images are rebuilt: each is a value of its own, so that a command
 //! takes no more of them than it uses.
 
-use std::{sync::Arc, thread};
+use std::{collections::BTreeSet, sync::Arc, thread};
 
 use jiff::SignedDuration;
 use serde_json::json;
@@ -11,6 +11,7 @@ use serde_json::json;
 use super::{allowed::AllowRule, turns::Turns};
 use crate::{
     attest::provenance::embedded,
+    contents::CollectorName,
     digest::Digest,
     engine::{EngineChoice, EngineSettings},
     finding::{Code, Finding, Key, Subject},
@@ -198,7 +199,9 @@ impl Wanted {
     /// What has to be known.
     pub fn needs(&self) -> Needs {
         match self {
-            Self::Contents => Needs { inventory: true, ..Needs::default() },
+            Self::Contents => {
+                Needs { collectors: [CollectorName::Inventory].into(), ..Needs::default() }
+            }
             Self::By(policies) => policies.needs(),
         }
     }
@@ -310,7 +313,16 @@ impl Inquiry {
 
     /// Layers are fetched only when something asks for what is in them.
     pub(super) fn wants_contents(&self, image: &Image) -> bool {
-        self.wants_rebuild() || self.wanted.needs().inventory || says_embedded(image)
+        self.wants_rebuild()
+            || !self.wanted.needs().collectors.is_empty()
+            || says_embedded(image)
+    }
+
+    /// What looks at the layers where they are read: what is asked for, and the inventory, against which reports hold SBOMs.
+    pub(super) fn collectors(&self) -> BTreeSet<CollectorName> {
+        let mut names = self.wanted.needs().collectors;
+        names.insert(CollectorName::Inventory);
+        names
     }
 
     fn wants_rebuild(&self) -> bool {

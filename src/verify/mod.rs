@@ -459,11 +459,14 @@ async fn read_beside(
     inquiry: &Inquiry,
     trees: &Meter,
 ) -> (Contents, Option<HeadStart>) {
+    let names = inquiry.collectors();
+    let world = &inquiry.world;
     let mut reading = pin!(contents::read(
         fetched,
         image,
-        &inquiry.world.limits,
-        &*inquiry.world.talk,
+        &names,
+        &world.limits,
+        &*world.talk,
         Some(trees)
     ));
     let Some(plan) = foreseen else { return (reading.await, None) };

@@ -16,6 +16,7 @@ mod flows;
 mod gate;
 mod history;
 mod in_toto;
+mod inventory;
 mod lab;
 mod layers;
 mod layouts;

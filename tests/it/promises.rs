@@ -580,6 +580,10 @@ const LIMITS: &[(&str, &str)] = &[
     ("tar_pax_bytes", "src/image/tar/tests/mod.rs::limits_hold_at_n_and_n_plus_one"),
     ("file_bytes", "src/image/rootfs/tests.rs::limits_hold_at_n_and_n_plus_one"),
     ("rootfs_bytes", "src/image/rootfs/tests.rs::limits_hold_at_n_and_n_plus_one"),
+    (
+        "catalogue_bytes",
+        "src/contents/tests.rs::the_budget_of_a_catalogue_holds_at_n_and_n_plus_one",
+    ),
     ("subjects", "src/attest/tests.rs::limits_hold_at_n_and_n_plus_one"),
     ("subject_digests", "src/attest/tests.rs::limits_hold_at_n_and_n_plus_one"),
     ("signatures", "src/attest/tests.rs::limits_hold_at_n_and_n_plus_one"),

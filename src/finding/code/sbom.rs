@@ -30,6 +30,9 @@ macro_rules! sbom {
     SbomDatabaseUnreadable = "sbom-database-unreadable", Warning,
         "a package database in the image is missing or cannot be read",
         "keep the package database in the image: without it nobody can say what is installed";
+    SbomInventoryIncomplete = "sbom-inventory-incomplete", Warning,
+        "files of the image that list packages were left out of the inventory",
+        "see why: raise the limit that is named, or mend or remove the file";
 
     } };
 }

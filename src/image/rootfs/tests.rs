@@ -399,6 +399,109 @@ fn c25_a_tree_of_many_small_files_is_as_large_as_it_is_in_memory() {
     }
 }
 
+/// Wants what its name ends in, and keeps it by number.
+#[derive(Debug, Default)]
+struct Listener {
+    ending: &'static str,
+    open: Option<u64>,
+    heard: BTreeMap<u64, (String, usize, Vec<u8>)>,
+    closed: usize,
+    weighs: u64,
+}
+
+impl Collector for Listener {
+    fn wants(&mut self, file: &Seen<'_>) -> bool {
+        assert!(file.size as usize >= file.head.len() && file.head.len() <= HEAD_BYTES);
+        let wants = file.path.ends_with(self.ending);
+        self.open = wants.then_some(file.inode);
+        if wants {
+            let there = (file.path.to_owned(), file.layer, Vec::new());
+            assert!(self.heard.insert(file.inode, there).is_none(), "one file, one number");
+        }
+        wants
+    }
+
+    fn take(&mut self, bytes: &[u8]) {
+        let open = self.open.expect("it wanted one");
+        self.heard.get_mut(&open).expect("the same").2.extend_from_slice(bytes);
+    }
+
+    fn close(&mut self) {
+        self.closed += 1;
+        self.open = None;
+    }
+
+    fn held(&self) -> u64 {
+        self.weighs * self.heard.len() as u64
+    }
+}
+
+fn listening<'a>(
+    layers: &[&[Item<'_>]],
+    wanted: fn(&str) -> bool,
+    listeners: impl IntoIterator<Item = &'a mut Listener>,
+) -> Result<Rootfs, RootfsError> {
+    let listeners = listeners.into_iter().map(|one| one as &mut dyn Collector).collect();
+    let mut builder =
+        RootfsBuilder::new(&Limits::default(), wanted).shown_to(listeners).within(1 << 20);
+    for (index, items) in layers.iter().enumerate() {
+        builder.add_layer(index, layer(items).as_slice())?;
+    }
+    Ok(builder.finish())
+}
+
+#[test]
+fn collectors_hear_each_file_side_by_side_and_find_it_in_the_tree() {
+    let large = "x".repeat(3 * CHUNK_BYTES + 1);
+    let layers: &[&[Item<'_>]] = &[
+        &[('f', "d/a.x", &large), ('f', "b.xx", "b"), ('f', "c", "c"), ('f', "e.x", "")],
+        &[('f', "d/.wh.a.x", ""), ('h', "again", "b.xx"), ('f', "e.x", "new")],
+        &[('f', ".wh.b.xx", ""), ('s', "l.x", "c"), ('d', "f.x", "")],
+    ];
+    for wanted in [|_: &str| true, |_: &str| false] {
+        let mut listeners = [".x", "x"].map(|ending| Listener { ending, ..Listener::default() });
+        let rootfs = listening(layers, wanted, &mut listeners).unwrap();
+        let [dotted, all] = listeners;
+        let heard = |listener: &Listener| -> Vec<(String, usize, usize)> {
+            let heard = listener.heard.values();
+            heard.map(|(path, layer, bytes)| (path.clone(), *layer, bytes.len())).collect()
+        };
+        let first = ("/d/a.x".to_owned(), 0, large.len());
+        let second = ("/b.xx".to_owned(), 0, 1);
+        let rest = [("/e.x".to_owned(), 0, 0), ("/e.x".to_owned(), 1, 3)];
+        assert_eq!(heard(&all), [&[first.clone(), second], &rest[..]].concat());
+        assert_eq!(heard(&dotted), [&[first], &rest[..]].concat());
+        assert_eq!((dotted.closed, all.closed), (3, 4), "an end for each");
+        // What is left of it: the hard link alone has the number of the file that is gone.
+        let left: Vec<_> =
+            rootfs.nodes().filter(|(_, node)| all.heard.contains_key(&node.inode)).collect();
+        let left: Vec<_> = left.into_iter().map(|(path, node)| (path, node.layer)).collect();
+        assert_eq!(left, [("/again", 1), ("/e.x", 1)]);
+        let kept = rootfs.file("/e.x");
+        assert_eq!(kept, wanted("").then_some(b"new".as_slice()), "and the tree keeps its own");
+    }
+}
+
+#[test]
+fn c25_what_collectors_hold_is_counted_with_the_tree() {
+    let files: &[Item<'_>] = &[('f', "a.x", "1"), ('f', "b.x", "2")];
+    for (weighs, fits) in [(100, true), (1 << 18, true), (1 << 19, false), (u64::MAX / 2, false)] {
+        let mut listener = Listener { ending: ".x", weighs, ..Listener::default() };
+        match listening(&[files], |_| false, [&mut listener]) {
+            Ok(rootfs) => {
+                assert!(fits && rootfs.bytes() == 2 * (weighs + 4 + NODE_BYTES), "{weighs}");
+            }
+            Err(RootfsError::Limit { limit_name: "process_tree_bytes", .. }) => {
+                assert!(!fits, "{weighs}");
+            }
+            Err(RootfsError::Limit { limit_name, .. }) => {
+                assert!(!fits && limit_name == "rootfs_bytes" && weighs > 1 << 30, "{weighs}");
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
 #[test]
 fn limits_hold_at_n_and_n_plus_one() {
     let items: &[Item<'_>] = &[('f', "a", "12345678")];

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::sbom::Inventory;
+use crate::contents::{self, Inventory};
 
 /// What is in the root filesystem.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -17,13 +17,15 @@ pub struct InventoryInput {
     pub packages: Vec<PackageInput>,
     /// Package databases.
     pub databases: Vec<DatabaseInput>,
+    /// What else lists packages and was left out; what it lists is not known to be absent.
+    pub incomplete: Vec<IncompleteInput>,
 }
 
 /// An installed package.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PackageInput {
-    /// `deb` or `apk`.
+    /// Type of the package URL: `deb`, `apk`, `rpm`, `pypi`, `npm`, `gem`, `composer`, `nuget`, `conda`, `maven`, `golang`, `cargo`.
     pub ecosystem: String,
     /// Name.
     pub name: String,
@@ -31,6 +33,30 @@ pub struct PackageInput {
     pub version: String,
     /// Architecture.
     pub architecture: Option<String>,
+    /// Package URL; null where its name cannot be part of one.
+    pub purl: Option<String>,
+    /// Licence as its own files write it.
+    pub licence: Option<String>,
+    /// The source package, where it has a name of its own.
+    pub source: Option<String>,
+    /// Path of the file that lists it.
+    pub path: String,
+    /// The layer that this file is from, counted from 0.
+    pub layer: Option<usize>,
+}
+
+/// Files that list packages and were left out, for one reason.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct IncompleteInput {
+    /// Who reads such files: `python`, `npm` ...
+    pub catalogue: String,
+    /// The first of the files.
+    pub path: String,
+    /// Why it was left out.
+    pub why: String,
+    /// How many files there are.
+    pub files: usize,
 }
 
 /// A package database.
@@ -45,26 +71,38 @@ pub struct DatabaseInput {
 
 impl InventoryInput {
     pub(super) fn of(inventory: &Inventory) -> Self {
-        let database = |d: &crate::sbom::Database| DatabaseInput {
+        let database = |d: &contents::Database| DatabaseInput {
             path: d.path.clone(),
             error: d.read.as_ref().err().cloned(),
+        };
+        let incomplete = |one: &contents::Incomplete| IncompleteInput {
+            catalogue: one.catalogue.to_owned(),
+            path: one.path.clone(),
+            why: one.why.clone(),
+            files: one.files,
         };
         Self {
             os: inventory.os.as_ref().map(|os| os.id.clone()),
             os_version: inventory.os.as_ref().and_then(|os| os.version.clone()),
             packages: inventory.packages.iter().map(PackageInput::of).collect(),
             databases: inventory.databases.iter().map(database).collect(),
+            incomplete: inventory.incomplete.iter().map(incomplete).collect(),
         }
     }
 }
 
 impl PackageInput {
-    pub(super) fn of(package: &crate::sbom::Package) -> Self {
+    pub(super) fn of(package: &contents::Package) -> Self {
         Self {
             ecosystem: package.ecosystem.to_owned(),
             name: package.name.clone(),
             version: package.version.clone(),
             architecture: package.architecture.clone(),
+            purl: package.purl.clone(),
+            licence: package.licence.clone(),
+            source: package.source.clone(),
+            path: package.database.clone(),
+            layer: package.layer,
         }
     }
 }

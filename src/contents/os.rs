@@ -2,13 +2,16 @@
 //!
 //! Turns `NAME=value` lines into an [`Os`] and a promise. Quotes are removed as a shell does; nothing is expanded.
 
-use crate::sbom::{Database, Inventory, Os};
+use super::{Database, Inventory, Os, catalogue::Origin};
+
+/// That a file is os-release, which lists nothing itself.
+pub(super) const ORIGIN: Origin = Origin { name: "os-release", ecosystem: "", managed: true };
 
 /// What os-release says.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Release {
+pub(super) struct Release {
     /// `ID` and `VERSION_ID`; `None` where there is no `ID`.
-    pub os: Option<Os>,
+    pub(super) os: Option<Os>,
     /// `ID_LIKE`.
     like: Vec<String>,
 }
@@ -18,17 +21,18 @@ pub struct Release {
 enum Promise {
     Dpkg,
     Apk,
-    /// One that this version does not read.
     Rpm,
 }
 
 /// Reads os-release; lines that are none of its form are passed over, as os-release(5) asks.
-pub fn parse(bytes: &[u8]) -> Release {
+pub(super) fn parse(bytes: &[u8]) -> Release {
     let text = String::from_utf8_lossy(bytes);
     let mut release = Release::default();
     let (mut id, mut version) = (None, None);
     for line in text.lines() {
-        let Some((name, value)) = line.trim().split_once('=') else { continue };
+        let Some((name, value)) = line.trim().split_once('=') else {
+            continue;
+        };
         let value = unquote(value);
         match name {
             "ID" => id = Some(value),
@@ -71,11 +75,7 @@ impl Release {
         let kept = inventory.packages.iter().any(|p| p.ecosystem == ecosystem);
         let known = inventory.databases.iter().any(|d| d.read.is_err());
         let id = self.os.as_ref().map_or("its kind", |os| os.id.as_str());
-        let why = if ecosystem == "rpm" {
-            format!("os-release says {id}, whose rpm database this version does not read")
-        } else {
-            format!("os-release says {id}, and no {ecosystem} database lists a package")
-        };
+        let why = format!("os-release says {id}, and no {ecosystem} database lists a package");
         (!kept && !known).then(|| Database { path: path.to_owned(), read: Err(why) })
     }
 }

@@ -4,11 +4,44 @@
 //! half-configured packages have their files on the disk. Refuses lines that are no fields and entries without a name or
 //! version: one garbled entry makes the whole list doubtful.
 
-use super::{Garbled, Listed};
+use super::catalogue::{Catalogue, Garbled, Listed, Origin};
+
+/// Where dpkg lists what it installed.
+pub(super) const STATUS_PATH: &str = "/var/lib/dpkg/status";
+/// Where distroless images have a file for each package.
+const STATUS_FOLDER: &str = "/var/lib/dpkg/status.d/";
+const ORIGIN: Origin = Origin { name: "dpkg", ecosystem: "deb", managed: true };
+
+/// dpkg's own list.
+pub(super) const STATUS: Catalogue = Catalogue {
+    origin: ORIGIN,
+    wants: |file| file.path == STATUS_PATH,
+    file_bytes: u64::MAX,
+    copies: 1,
+    read: |_, bytes, most| parse(bytes, Form::Status, most).into(),
+};
+
+/// Lists of one package each.
+pub(super) const STANZAS: Catalogue = Catalogue {
+    origin: ORIGIN,
+    wants: |file| is_stanza(file.path),
+    file_bytes: u64::MAX,
+    copies: 1,
+    read: |_, bytes, most| parse(bytes, Form::Stanza, most).into(),
+};
+
+/// Distroless keeps the packages' checksums beside their stanzas.
+fn is_stanza(path: &str) -> bool {
+    let name = path.strip_prefix(STATUS_FOLDER).unwrap_or_default();
+    !name.is_empty() && !name.contains('/') && !name.ends_with(".md5sums")
+}
+
+/// Folder of what dpkg keeps of each package.
+const INFO: &str = "/var/lib/dpkg/info/";
 
 /// Which of the two places a file is from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+enum Form {
     /// `var/lib/dpkg/status`: every entry has a status.
     Status,
     /// A file in `var/lib/dpkg/status.d`: no status; what is there is installed.
@@ -20,6 +53,7 @@ struct Stanza {
     package: Option<String>,
     version: Option<String>,
     architecture: Option<String>,
+    source: Option<String>,
     status: Option<String>,
     empty: bool,
 }
@@ -35,6 +69,7 @@ impl Stanza {
             "package" => &mut self.package,
             "version" => &mut self.version,
             "architecture" => &mut self.architecture,
+            "source" => &mut self.source,
             "status" => &mut self.status,
             _ => return,
         };
@@ -53,6 +88,10 @@ impl Stanza {
             name: Garbled::word(self.package, "Package", line)?,
             version: Garbled::word(self.version, "Version", line)?,
             architecture: self.architecture,
+            source: self
+                .source
+                .and_then(|source| source.split_whitespace().next().map(str::to_owned)),
+            ..Listed::default()
         }))
     }
 }
@@ -72,11 +111,8 @@ fn on_disk(status: Option<String>, line: usize) -> Result<bool, Garbled> {
     }
 }
 
-/// Reads one file.
-///
-/// # Errors
-/// [`Garbled`], with the line.
-pub fn parse(bytes: &[u8], form: Form) -> Result<Vec<Listed>, Garbled> {
+/// Reads one file of no more than `most` packages.
+fn parse(bytes: &[u8], form: Form, most: usize) -> Result<Vec<Listed>, Garbled> {
     let text = String::from_utf8_lossy(bytes);
     let mut packages = Vec::new();
     let mut stanza = Stanza::new();
@@ -86,11 +122,27 @@ pub fn parse(bytes: &[u8], form: Form) -> Result<Vec<Listed>, Garbled> {
         if line.trim().is_empty() {
             let finished = std::mem::replace(&mut stanza, Stanza::new());
             packages.extend(finished.close(form, count)?);
+            if packages.len() > most {
+                break;
+            }
         } else if !line.starts_with([' ', '\t']) {
             let (field, value) = line.split_once(':').ok_or(Garbled::Line { line: count })?;
             stanza.set(field, value);
         }
     }
     packages.extend(stanza.close(form, count)?);
-    Ok(packages)
+    if packages.len() > most { Err(Garbled::TooMany) } else { Ok(packages) }
+}
+
+/// The package whose files the list of checksums at `path` names: `libc6:amd64.md5sums` is of `libc6`.
+pub(super) fn owner(path: &str) -> Option<&str> {
+    let stem = path.strip_prefix(INFO)?.strip_suffix(".md5sums")?;
+    Some(stem.split_once(':').map_or(stem, |(package, _)| package))
+}
+
+/// The paths in a list of checksums: lines of a checksum, two spaces and a path without its slash.
+pub(super) fn listed(bytes: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(bytes);
+    let paths = text.lines().filter_map(|line| line.split_once("  "));
+    paths.map(|(_, path)| format!("/{path}")).collect()
 }

@@ -3,13 +3,29 @@
 //! Turns entries into packages: lines `X:value` with a one-letter field, entries apart by empty lines. Refuses lines of
 //! another form and entries without a name or version.
 
-use super::{Garbled, Listed};
+use std::collections::BTreeSet;
+
+use super::catalogue::{Catalogue, Garbled, Listed, Origin};
+
+/// Where apk lists what it installed.
+pub(super) const PATHS: [&str; 2] = ["/lib/apk/db/installed", "/usr/lib/apk/db/installed"];
+
+/// apk's list.
+pub(super) const CATALOGUE: Catalogue = Catalogue {
+    origin: Origin { name: "apk", ecosystem: "apk", managed: true },
+    wants: |file| PATHS.contains(&file.path),
+    file_bytes: u64::MAX,
+    copies: 1,
+    read: |_, bytes, most| parse(bytes, most).into(),
+};
 
 #[derive(Default)]
 struct Entry {
     name: Option<String>,
     version: Option<String>,
     architecture: Option<String>,
+    licence: Option<String>,
+    source: Option<String>,
     begun: bool,
 }
 
@@ -20,6 +36,8 @@ impl Entry {
             "P" => &mut self.name,
             "V" => &mut self.version,
             "A" => &mut self.architecture,
+            "L" => &mut self.licence,
+            "o" => &mut self.source,
             _ => return,
         };
         *place = Some(value.to_owned());
@@ -33,15 +51,14 @@ impl Entry {
             name: Garbled::word(self.name, "P (name)", line)?,
             version: Garbled::word(self.version, "V (version)", line)?,
             architecture: self.architecture,
+            licence: self.licence,
+            source: self.source,
         }))
     }
 }
 
-/// Reads the database.
-///
-/// # Errors
-/// [`Garbled`], with the line.
-pub fn parse(bytes: &[u8]) -> Result<Vec<Listed>, Garbled> {
+/// Reads a database of no more than `most` packages.
+fn parse(bytes: &[u8], most: usize) -> Result<Vec<Listed>, Garbled> {
     let text = String::from_utf8_lossy(bytes);
     let mut packages = Vec::new();
     let mut entry = Entry::default();
@@ -50,6 +67,9 @@ pub fn parse(bytes: &[u8]) -> Result<Vec<Listed>, Garbled> {
         count = index + 1;
         if line.is_empty() {
             packages.extend(std::mem::take(&mut entry).close(count)?);
+            if packages.len() > most {
+                break;
+            }
             continue;
         }
         let (field, value) = line.split_once(':').ok_or(Garbled::Line { line: count })?;
@@ -59,5 +79,23 @@ pub fn parse(bytes: &[u8]) -> Result<Vec<Listed>, Garbled> {
         entry.set(field, value);
     }
     packages.extend(entry.close(count)?);
-    Ok(packages)
+    if packages.len() > most { Err(Garbled::TooMany) } else { Ok(packages) }
+}
+
+/// The paths of the packages of these names: `P:` names the package, `F:` a folder, `R:` a file in it.
+pub(super) fn owned(bytes: &[u8], packages: &BTreeSet<&str>) -> Vec<String> {
+    let text = String::from_utf8_lossy(bytes);
+    let (mut wanted, mut folder, mut owned) = (false, "", Vec::new());
+    for line in text.lines() {
+        match line.split_once(':') {
+            Some(("P", name)) => wanted = packages.contains(name),
+            Some(("F", path)) => folder = path,
+            Some(("R", name)) if wanted => {
+                let slash = if folder.is_empty() { "" } else { "/" };
+                owned.push(format!("/{folder}{slash}{name}"));
+            }
+            _ => {}
+        }
+    }
+    owned
 }
