@@ -301,6 +301,15 @@ pub struct Vouch {
     pub no_ct_log: bool,
 }
 
+/// Evidence in files.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Bundles {
+    /// Sigstore bundle about the image, or a file with one in each line, judged as if it lay beside the image; may be
+    /// repeated
+    #[arg(long, help_heading = "Trust", value_name = "FILE")]
+    pub bundle: Vec<PathBuf>,
+}
+
 /// Where bare digests are looked up.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Lookup {
@@ -360,6 +369,9 @@ pub struct Verify {
     /// Who may vouch.
     #[command(flatten)]
     pub vouch: Vouch,
+    /// Evidence in files.
+    #[command(flatten)]
+    pub bundles: Bundles,
     /// Rebuild even if the policy does not ask for it
     #[arg(long, conflicts_with = "no_rebuild")]
     pub rebuild: bool,
@@ -407,6 +419,9 @@ pub struct Inspect {
     /// Who may vouch.
     #[command(flatten)]
     pub vouch: Vouch,
+    /// Evidence in files.
+    #[command(flatten)]
+    pub bundles: Bundles,
     /// Report format on stdout
     #[arg(long, short, value_enum, default_value = "text", value_name = "FORMAT")]
     pub output: Format,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::{
     Answer, Failure,
     args::{Format, Global, Inspect},
+    bundles,
     context::{self, Overrides},
 };
 use crate::{
@@ -23,8 +24,9 @@ pub async fn run(args: &Inspect, global: &Global) -> Result<Answer, Failure> {
         vouch: Some(&args.vouch),
         ..Overrides::default()
     };
-    let (mut config, ctx) = context::build(global, overrides)?;
+    let (mut config, mut ctx) = context::build(global, overrides)?;
     context::look_up(&args.lookup, [&args.image], &mut config)?;
+    ctx.sources.handed = bundles::read(&args.bundles.bundle, &config.limits)?;
     let reference = context::pin(&args.image, &config, &ctx).await?;
     let (source, images) = verify::open(&reference, &ctx).await?;
     let now = jiff::Timestamp::now();

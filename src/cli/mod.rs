@@ -4,6 +4,7 @@
 //! unavailable.
 
 pub mod args;
+mod bundles;
 mod colour;
 mod config;
 mod context;

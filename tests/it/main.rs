@@ -6,6 +6,7 @@ mod archives;
 mod bad_input;
 mod begin;
 mod builder;
+mod bundles;
 mod cage;
 mod dependencies;
 mod diff;
