@@ -448,6 +448,10 @@ pub struct Rebuild {
     /// Compare with what somebody else rebuilt, instead of building: oci:DIR[:TAG|@DIGEST] or an archive
     #[arg(long, value_name = "IMAGE", value_parser = image, conflicts_with = "plan")]
     pub rebuilt: Option<Reference>,
+    /// Keep the rebuilt image here, as an OCI image layout that other tools read; a folder that holds anything else is never
+    /// written to. The tag is rebuilt where none is named; with --all-platforms each has its own, as rebuilt-linux-amd64
+    #[arg(long, value_name = "oci:DIR[:TAG]", value_parser = image, conflicts_with = "plan")]
+    pub keep: Option<Reference>,
     /// Write what came of it to this file, as an in-toto statement to be signed (hallmark/rebuild-verdict); with
     /// --all-platforms to one for each: verdict.json becomes verdict-linux-amd64.json, verdict-linux-arm64.json
     #[arg(long, value_name = "FILE", conflicts_with_all = ["plan", "rebuilt"], requires_all = ["rebuilder", "operator"])]

@@ -368,6 +368,7 @@ fn rebuild(config: &Config, asked: Option<When>) -> RebuildOptions {
             address: config.rebuild.address.clone(),
             store: None,
             rebuilt: None,
+            keep: None,
             proxy: variable(["HTTPS_PROXY", "https_proxy"]),
             no_proxy: variable(["NO_PROXY", "no_proxy"]),
         },

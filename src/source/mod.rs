@@ -2,8 +2,8 @@
 //!
 //! Turns references into digests and digests into bytes that hash to them. Every implementation checks sizes and
 //! digests itself and never trusts a header. Credentials go to the host that they were configured for and nowhere else.
-//! Two things are written, and only where a user asks for it: a new image into a layout ([`write_image`]), and a document
-//! beside an image ([`push_referrer`]).
+//! Two things are written, and only where a user asks for it: an image into a layout ([`write_image`], [`write_copy`]), and a
+//! document beside an image ([`push_referrer`]).
 
 pub mod address;
 mod archive;
@@ -49,7 +49,7 @@ pub use load::PlatformChoice;
 pub use publish::{Attachment, Doubt, Published, push_referrer};
 pub use settings::{RegistrySettings, SourceSettings};
 pub use spool::{Blob, BlobReader, Spool, StoredReader};
-pub use write::write_image;
+pub use write::{writable_layout, write_copy, write_image};
 
 use crate::{
     digest::{BlobDigest, ManifestDigest},

@@ -17,6 +17,7 @@ mod flows;
 mod gate;
 mod history;
 mod in_toto;
+mod keep;
 mod lab;
 mod layers;
 mod layouts;
