@@ -5,6 +5,8 @@ use std::{
     sync::Arc,
 };
 
+use serde_json::{Value, json};
+
 use super::{
     Answer, Failure,
     args::{Global, Rebuild},
@@ -60,7 +62,7 @@ pub async fn run(args: &Rebuild, global: &Global) -> Result<Answer, Failure> {
     let reference = context::pin(&args.image, &config, &ctx).await?;
     let (source, images) = open(&reference, &ctx).await?;
     let files = attest_files(args, &images)?;
-    let (mut said, mut outcomes) = (Said::new(args.reports.all(), &reference), Vec::new());
+    let (mut said, mut outcomes) = (Said::new(args, &reference), Vec::new());
     let (mut orders, mut lost) = (Vec::new(), None);
     for (at, image) in images.into_iter().enumerate() {
         let started = jiff::Timestamp::now();
@@ -94,7 +96,7 @@ pub async fn run(args: &Rebuild, global: &Global) -> Result<Answer, Failure> {
             };
             said.add(
                 || report::plan::planned(&planned, by_hand.as_ref()),
-                || report::plan::json(&planned, by_hand.as_ref()),
+                || report::plan::value(&planned, by_hand.as_ref()),
             );
             continue;
         }
@@ -120,23 +122,49 @@ pub async fn run(args: &Rebuild, global: &Global) -> Result<Answer, Failure> {
 struct Said {
     wanted: Vec<Wanted>,
     text: String,
-    json: String,
+    /// One document for each platform.
+    json: Vec<Value>,
+    /// The schema of the document around them, where several platforms were asked for.
+    around: Option<&'static str>,
     image: ImageRun,
 }
 
 impl Said {
-    fn new(wanted: Vec<Wanted>, reference: &PinnedReference) -> Self {
-        let (text, json) = (String::new(), String::new());
-        Self { wanted, text, json, image: ImageRun::pinned(reference) }
+    fn new(args: &Rebuild, reference: &PinnedReference) -> Self {
+        let around = match args.plan {
+            true => report::plan::PLANS,
+            false => report::json::REBUILDS,
+        };
+        Self {
+            wanted: args.reports.all(),
+            text: String::new(),
+            json: Vec::new(),
+            around: args.platforms.all_platforms.then_some(around),
+            image: ImageRun::pinned(reference),
+        }
     }
 
-    fn add(&mut self, text: impl Fn() -> String, json: impl Fn() -> String) {
+    fn add(&mut self, text: impl Fn() -> String, json: impl Fn() -> Value) {
         let asked = |format| self.wanted.iter().any(|wanted| wanted.format == format);
         if asked(ReportFormat::Text) {
             self.text.push_str(&text());
         }
         if asked(ReportFormat::Json) {
-            self.json.push_str(&json());
+            self.json.push(json());
+        }
+    }
+
+    /// One document, whatever came of how many platforms.
+    fn document(&self, code: u8) -> String {
+        match (self.around, self.json.as_slice()) {
+            (_, []) => String::new(),
+            (None, [one, ..]) => report::json::lines(one),
+            (Some(schema), platforms) => report::json::lines(&json!({
+                "schema": schema,
+                "reference": self.image.name,
+                "exitCode": code,
+                "platforms": platforms,
+            })),
         }
     }
 
@@ -150,7 +178,7 @@ impl Said {
         Answer::in_forms(code, &self.wanted, |format| {
             for_pipelines(format, &&run, |format| match format {
                 ReportFormat::Text => self.text.clone(),
-                _ => self.json.clone(),
+                _ => self.document(code),
             })
         })
     }
@@ -158,7 +186,8 @@ impl Said {
     /// What was found out before something failed.
     fn before(&self, failure: Failure) -> Failure {
         let run = self.run(failure.code);
-        let failure = failure.after(self.answer(0).text);
+        let said = self.answer(failure.code).text;
+        let failure = failure.after(said);
         if self.image.platforms.is_empty() { failure } else { failure.after_run(run) }
     }
 }

@@ -1,7 +1,7 @@
 //! `hallmark/input/v1`: what rules see.
 //!
 //! Turns [`Evidence`] and findings into the document that rules read as `input`. It is a wire format: fields are added and
-//! never change their meaning; `docs/input.schema.json` is generated from these types. Every claim carries its `state`
+//! never change their meaning; `docs/schemas/input.v1.json` is generated from these types. Every claim carries its `state`
 //! (proven, unproven, missing), so that no rule can take presence for proof. No field depends on the version of the
 //! format that the evidence came in.
 
@@ -22,7 +22,7 @@ pub use rebuild::{
 use refs::Names;
 
 use jiff::Timestamp;
-use schemars::{JsonSchema, Schema};
+use schemars::{JsonSchema, Schema, generate::SchemaSettings};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -57,9 +57,8 @@ pub const ID: &str = "hallmark/input/v1";
 
 /// The JSON Schema of [`PolicyInput`].
 pub fn schema() -> Schema {
-    let mut schema = schemars::schema_for!(PolicyInput);
-    schema.insert("$id".to_owned(), Value::String("https://hallmark.dev/input/v1".to_owned()));
-    schema
+    let settings = SchemaSettings::draft2020_12().for_serialize();
+    settings.into_generator().into_root_schema_for::<PolicyInput>()
 }
 
 /// How a `problem` begins that says that a predicate has a number which nobody can hold.
@@ -222,7 +221,8 @@ pub struct ProofInput {
     pub signers: Vec<SignerInput>,
     /// What the signature covers, where it is proven: `signed` (the claim itself) or `covered-by-index`.
     pub basis: Option<String>,
-    /// Kind of the place where it was found: `index-attestation`, `referrer`, `cosign-tag`, `file`, `label`.
+    /// Kind of the place where it was found: `index-attestation`, `referrer`, `cosign-tag`, `bundle-file`, `file`,
+    /// `label`.
     pub carrier: Option<String>,
     /// That place in words.
     pub place: Option<String>,

@@ -151,9 +151,12 @@ fn fact(fact: &Fact) -> Value {
     }
 }
 
-/// Renders evidence that nobody judged.
-pub fn evidence(evidence: &Evidence, findings: &[Finding], time: jiff::Timestamp) -> String {
-    lines(&json!(PolicyInput::report(evidence, findings, time)))
+/// Schema of what rebuilds of several platforms gave.
+pub const REBUILDS: &str = "hallmark/rebuilds/v1";
+
+/// Evidence that nobody judged.
+pub fn evidence(evidence: &Evidence, findings: &[Finding], time: jiff::Timestamp) -> Value {
+    json!(PolicyInput::report(evidence, findings, time))
 }
 
 /// Renders a comparison of two images.

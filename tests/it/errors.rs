@@ -26,7 +26,18 @@ fn commands(command: &clap::Command, words: &str, found: &mut BTreeSet<String>) 
     }
 }
 
-/// A call of each such command about an image; `trust show` is about none.
+/// Commands that are about no image.
+const ABOUT_NONE: [&str; 7] = [
+    "trust show",
+    "policy test",
+    "policy check",
+    "policy eval",
+    "config check",
+    "config show",
+    "explain",
+];
+
+/// A call of each such command, about an image where it is about one.
 fn calls(image: &str, key: &str, statement: &str) -> Vec<(&'static str, Vec<String>)> {
     let call = |words: &'static str, more: &[&str]| {
         let more = more.iter().map(|word| (*word).to_owned());
@@ -41,6 +52,12 @@ fn calls(image: &str, key: &str, statement: &str) -> Vec<(&'static str, Vec<Stri
         call("sign", &["--key", key, image]),
         call("provenance attest", &["--key", key, image, statement]),
         call("trust show", &[]),
+        call("policy test", &["/nowhere"]),
+        call("policy check", &["/nowhere"]),
+        call("policy eval", &["/nowhere"]),
+        call("config check", &[]),
+        call("config show", &[]),
+        call("explain", &["--list"]),
     ]
 }
 
@@ -83,15 +100,21 @@ fn a_failure_is_json_where_json_was_asked_for_and_has_one_exit_code() {
         file.to_str().unwrap().to_owned()
     };
     let good = config(&world.config("signed"));
+    let unruly = config("version: 1\npolicy: {preset: reproducable}\n");
+    let broken = config("version: [1\n");
     let misspelt = config("version: 1\npolcy: {preset: signed}\n");
     let there = registry.image(&world.image);
     let gone = registry.image("gone");
     let closed = "127.0.0.1:1/app:1";
     let lied = registry.image(&lying);
-    let cases: [Case<'_>; 6] = [
+    let cases: [Case<'_>; 10] = [
         ("no such configuration", &there, "/nowhere/hallmark.yaml", &[], 2, "cannot be read"),
         ("a key of another name", &there, &misspelt, &[], 2, "unknown field"),
+        ("a preset that is none", &there, &unruly, &[], 2, "reproducible"),
+        ("no YAML", &there, &broken, &[], 2, ".yaml"),
+        ("a log filter of no name", &there, &good, &["--log=hallmrak=debug"], 2, "hallmrak"),
         ("an option that nobody knows", &there, &good, &["--no-such"], 2, "--no-such"),
+        ("an image that is none", "R.example/A b", &good, &[], 2, "error"),
         ("a registry that does not answer", closed, &good, &[], 3, "source-unavailable"),
         ("a tag that is not there", &gone, &good, &[], 3, "source-not-found"),
         ("other bytes than the digest says", &lied, &good, &[], 1, "image-digest-mismatch"),
@@ -100,7 +123,10 @@ fn a_failure_is_json_where_json_was_asked_for_and_has_one_exit_code() {
     for (what, image, config, more, code, said) in cases {
         for (command, arguments) in calls(image, key, statement) {
             covered.insert(command.to_owned());
-            if command == "trust show" && (code != 2) {
+            let about_image = code != 2 || what == "an image that is none";
+            // An explanation takes no configuration.
+            let of_options = !more.is_empty() || command != "explain";
+            if ABOUT_NONE.contains(&command) && (about_image || !of_options) {
                 continue;
             }
             let answer = Hallmark::new(arguments)

@@ -35,6 +35,7 @@ mod registry;
 mod reports;
 mod robust;
 mod roots;
+mod schemas;
 mod server;
 mod sign;
 mod sigstore;
