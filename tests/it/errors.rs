@@ -1,13 +1,15 @@
 //! Failures: one exit code for one cause, whatever the command, and JSON on stdout wherever it was asked for.
 
-use std::{collections::BTreeSet, fs};
+use std::{collections::BTreeSet, fs, io::Read as _, net::TcpListener, process::Stdio};
 
 use clap::CommandFactory as _;
 use hallmark::cli::args::Cli;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::{
     layouts::{Layout, Parts},
+    schemas,
     server::{Registry, World},
     sign::Keys,
     support::{Answer, Hallmark, redact},
@@ -114,7 +116,7 @@ fn a_failure_is_json_where_json_was_asked_for_and_has_one_exit_code() {
         ("no YAML", &there, &broken, &[], 2, ".yaml"),
         ("a log filter of no name", &there, &good, &["--log=hallmrak=debug"], 2, "hallmrak"),
         ("an option that nobody knows", &there, &good, &["--no-such"], 2, "--no-such"),
-        ("an image that is none", "R.example/A b", &good, &[], 2, "error"),
+        ("an image that is none", "R.example/A b", &good, &[], 2, "lower-case letters"),
         ("a registry that does not answer", closed, &good, &[], 3, "source-unavailable"),
         ("a tag that is not there", &gone, &good, &[], 3, "source-not-found"),
         ("other bytes than the digest says", &lied, &good, &[], 1, "image-digest-mismatch"),
@@ -248,4 +250,27 @@ fn an_error_in_json_escapes_what_misleads() {
     error(answer.exits(2));
     let plain = |c: char| c == '\n' || !hallmark::untrusted::misleads(c);
     assert!(answer.all().chars().all(plain), "{:?}", answer.all());
+}
+
+/// Who is told to end says so in JSON, too; nobody takes what is not there for an answer.
+#[test]
+fn a_call_that_is_ended_answers_in_json() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let image = format!("{}/app:1", silent.local_addr().unwrap());
+    for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130)] {
+        let call = Hallmark::new(["verify", "-o", "json", &image]);
+        let mut command = call.command();
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        // It asks, and so it listens to signals.
+        let (mut asked, _) = silent.accept().unwrap();
+        asked.read_exact(&mut [0]).unwrap();
+        kill_process(Pid::from_child(&child), signal).unwrap();
+        let output = child.wait_with_output().unwrap();
+        drop(asked);
+        assert_eq!(output.status.code(), Some(code));
+        let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+        schemas::holds(&document, "a call that was ended");
+        assert_eq!(document["error"]["kind"], "interrupted", "{document:#}");
+        assert_eq!(document["error"]["exitCode"], code, "{document:#}");
+    }
 }
