@@ -74,6 +74,11 @@ pub enum Carrier {
         /// Layer that holds it, counted from 0.
         layer: usize,
     },
+    /// A bundle in a file, which whoever asked named: as untrusted as if it were attached.
+    Handed {
+        /// The file, and the line where it has several.
+        name: String,
+    },
     /// A label or annotation of the image: a hint, never proof.
     Label {
         /// Its key.
@@ -100,6 +105,7 @@ impl Carrier {
             Self::Referrer { .. } => "referrer",
             Self::CosignTag { .. } => "cosign-tag",
             Self::File { .. } => "file",
+            Self::Handed { .. } => "bundle-file",
             Self::Label { .. } => "label",
         }
     }
@@ -121,6 +127,7 @@ impl fmt::Display for Carrier {
             }
             Self::CosignTag { tag, .. } => write!(f, "cosign tag {tag}"),
             Self::File { path, layer } => write!(f, "file {path} in layer {layer}"),
+            Self::Handed { name } => write!(f, "bundle {name}"),
             Self::Label { key } => write!(f, "label {key}"),
         }
     }

@@ -102,6 +102,8 @@ pub enum Command {
     Serve(Serve),
     /// Explain a finding code
     Explain(Explain),
+    /// Print the JSON Schema of what hallmark prints or writes
+    Schema(Schema),
     /// Print what completes hallmark's commands and options in a shell
     Completions(Completions),
     /// Print a manual page, as roff: of hallmark, or of one of its commands
@@ -118,20 +120,23 @@ impl Command {
             Self::Sign(args) => args.output,
             Self::Provenance(Provenance::Attest(args)) => args.output,
             Self::Trust(Trust::Show { output }) => *output,
+            Self::Policy(Policy::Test { output, .. } | Policy::Check { output, .. }) => *output,
+            Self::Policy(Policy::Eval(args)) => args.output,
+            Self::Config(Settings::Check { output } | Settings::Show { output }) => *output,
+            Self::Explain(args) => args.output,
             Self::Diff(Diff { output: DiffFormat::Json, .. }) => Format::Json,
             Self::Diff(_)
             | Self::Materials(_)
+            | Self::Policy(Policy::Input(_))
             | Self::Provenance(
                 Provenance::Create(_) | Provenance::Embed(_) | Provenance::Check(_),
             )
-            | Self::Policy(_)
             | Self::Trust(Trust::Update(_) | Trust::Import { .. })
             | Self::Init(_)
-            | Self::Config(_)
             | Self::Serve(_)
+            | Self::Schema(_)
             | Self::Completions(_)
-            | Self::Man(_)
-            | Self::Explain(_) => Format::Text,
+            | Self::Man(_) => Format::Text,
         };
         vec![Wanted::on_stdout(match format {
             Format::Text => ReportFormat::Text,
@@ -170,18 +175,22 @@ impl Command {
     /// Whether its answer is a report for people, which may have colours.
     pub fn is_report(&self) -> bool {
         match self {
-            Self::Verify(_) | Self::Inspect(_) | Self::Rebuild(_) => {
+            Self::Policy(Policy::Input(_)) => false,
+            Self::Verify(_)
+            | Self::Inspect(_)
+            | Self::Rebuild(_)
+            | Self::Policy(_)
+            | Self::Explain(_) => {
                 self.reports().first().is_some_and(|wanted| wanted.format == ReportFormat::Text)
             }
             Self::Diff(args) => args.output == DiffFormat::Text,
-            Self::Policy(policy) => !matches!(policy, Policy::Input(_)),
-            Self::Explain(_) => true,
             Self::Sign(_)
             | Self::Materials(_)
             | Self::Provenance(_)
             | Self::Trust(_)
             | Self::Init(_)
             | Self::Config(_)
+            | Self::Schema(_)
             | Self::Completions(_)
             | Self::Man(_)
             | Self::Serve(_) => false,
@@ -311,6 +320,15 @@ pub struct Certificate {
     pub no_ct_log: bool,
 }
 
+/// Evidence in files.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Bundles {
+    /// Sigstore bundle about the image, or a file with one in each line, judged as if it lay beside the image; may be
+    /// repeated
+    #[arg(long, help_heading = "Trust", value_name = "FILE")]
+    pub bundle: Vec<PathBuf>,
+}
+
 /// Where bare digests are looked up.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Lookup {
@@ -370,6 +388,9 @@ pub struct Verify {
     /// Who may vouch.
     #[command(flatten)]
     pub vouch: Vouch,
+    /// Evidence in files.
+    #[command(flatten)]
+    pub bundles: Bundles,
     /// Rebuild even if the policy does not ask for it
     #[arg(long, conflicts_with = "no_rebuild")]
     pub rebuild: bool,
@@ -417,6 +438,9 @@ pub struct Inspect {
     /// Who may vouch.
     #[command(flatten)]
     pub vouch: Vouch,
+    /// Evidence in files.
+    #[command(flatten)]
+    pub bundles: Bundles,
     /// Report format on stdout
     #[arg(long, short, value_enum, default_value = "text", value_name = "FORMAT")]
     pub output: Format,
@@ -443,6 +467,10 @@ pub struct Rebuild {
     /// Compare with what somebody else rebuilt, instead of building: oci:DIR[:TAG|@DIGEST] or an archive
     #[arg(long, value_name = "IMAGE", value_parser = image, conflicts_with = "plan")]
     pub rebuilt: Option<Reference>,
+    /// Keep the rebuilt image here, as an OCI image layout that other tools read; a folder that holds anything else is never
+    /// written to. The tag is rebuilt where none is named; with --all-platforms each has its own, as rebuilt-linux-amd64
+    #[arg(long, value_name = "oci:DIR[:TAG]", value_parser = image, conflicts_with = "plan")]
+    pub keep: Option<Reference>,
     /// Write what came of it to this file, as an in-toto statement to be signed (hallmark/rebuild-verdict); with
     /// --all-platforms to one for each: verdict.json becomes verdict-linux-amd64.json, verdict-linux-arm64.json
     #[arg(long, value_name = "FILE", conflicts_with_all = ["plan", "rebuilt"], requires_all = ["rebuilder", "operator"])]
@@ -777,6 +805,9 @@ pub enum Policy {
         /// Folder with .rego files
         #[arg(value_name = "DIR")]
         folder: PathBuf,
+        /// Form of the answer on stdout
+        #[arg(long, short, value_enum, default_value = "text", value_name = "FORMAT")]
+        output: Format,
     },
     /// Say what is wrong with a folder of policies, and what no test notices
     #[command(after_help = "Examples:\n  hallmark policy check policies/")]
@@ -784,6 +815,9 @@ pub enum Policy {
         /// Folder with .rego files
         #[arg(value_name = "DIR")]
         folder: PathBuf,
+        /// Form of the answer on stdout
+        #[arg(long, short, value_enum, default_value = "text", value_name = "FORMAT")]
+        output: Format,
     },
     /// Judge by a saved input, without the image
     Eval(PolicyEval),
@@ -798,6 +832,9 @@ pub struct PolicyEval {
     /// What hallmark policy input printed
     #[arg(value_name = "FILE")]
     pub input: PathBuf,
+    /// Form of the answer on stdout
+    #[arg(long, short, value_enum, default_value = "text", value_name = "FORMAT")]
+    pub output: Format,
     /// Policy preset, instead of the configuration's, or a folder of rules that are added to it
     #[arg(long, value_name = "PRESET|DIR")]
     pub policy: Option<String>,
@@ -885,10 +922,18 @@ pub struct Init {
 pub enum Settings {
     /// Read the configuration with its keys and policies, and say what is wrong
     #[command(after_help = "Examples:\n  hallmark config check --config hallmark.yaml")]
-    Check,
+    Check {
+        /// Form of the answer on stdout
+        #[arg(long, short, value_enum, default_value = "text", value_name = "FORMAT")]
+        output: Format,
+    },
     /// Show what is in force, and where each value comes from
     #[command(after_help = "Examples:\n  hallmark config show --config hallmark.yaml")]
-    Show,
+    Show {
+        /// Form of the answer on stdout
+        #[arg(long, short, value_enum, default_value = "text", value_name = "FORMAT")]
+        output: Format,
+    },
 }
 
 /// `hallmark serve`
@@ -918,6 +963,20 @@ pub struct Explain {
     /// List all codes
     #[arg(long)]
     pub list: bool,
+    /// Form of the answer on stdout
+    #[arg(long, short, value_enum, default_value = "text", value_name = "FORMAT")]
+    pub output: Format,
+}
+
+/// `hallmark schema`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  hallmark schema\n  hallmark schema verdict > verdict.schema.json"
+)]
+pub struct Schema {
+    /// As verdict, or as the document has it: hallmark/verdict/v1 [default: list all]
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
 }
 
 /// `hallmark completions`

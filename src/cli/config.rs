@@ -2,31 +2,64 @@
 
 use std::path::Path;
 
+use serde_json::{Value, json};
+
 use super::{
     Answer, Failure,
-    args::{Global, Settings},
+    args::{Format, Global, Settings},
     context::{self, Overrides},
 };
 use crate::{
     config::{Config, Written, defaults},
     digest::Digest,
-    report::text::plural,
+    report::{self, text::plural},
     untrusted::{Page, line},
     verify::Context,
 };
 
+/// Schema of what a configuration comes to.
+const CHECKED: &str = "hallmark/configuration-check/v1";
+/// Schema of the settings that are in force.
+const SHOWN: &str = "hallmark/configuration/v1";
+
 /// Runs the command.
 pub fn run(command: &Settings, global: &Global) -> Result<Answer, Failure> {
     match command {
-        Settings::Check => check(global),
-        Settings::Show => show(global),
+        Settings::Check { output } => check(*output, global),
+        Settings::Show { output } => show(*output, global),
     }
 }
 
-fn check(global: &Global) -> Result<Answer, Failure> {
+fn check(output: Format, global: &Global) -> Result<Answer, Failure> {
     let (config, ctx) = context::build(global, Overrides::default())?;
-    let mut page = origin(&config);
     let trust = &ctx.criteria.trust;
+    if output == Format::Json {
+        let roots = config.roots.all().map_err(|error| Failure::usage(error.to_string()))?;
+        return Ok(Answer::data(report::json::lines(&json!({
+            "schema": CHECKED,
+            "file": file(&config),
+            "trust": {
+                "digest": trust.digest().to_string(),
+                "signers": trust.signers().len(),
+                "rules": trust.rules().len(),
+                "layouts": trust.layouts().len(),
+                "sources": trust.sources().len(),
+                "delegates": trust.delegates().len(),
+                "idleSigners": trust.idle_signers(),
+            },
+            "policy": {
+                "digest": ctx.criteria.policies.digest(&ctx.criteria.exceptions).to_string(),
+                "preset": config.policy.selection.preset,
+                "folders": config.policy.selection.bundles.len(),
+                "exceptions": config.policy.exceptions.len(),
+            },
+            "roots": roots.iter().map(|(name, found)| json!({
+                "name": name,
+                "asOf": found.root.date().map(|dated| dated.as_of),
+            })).collect::<Vec<_>>(),
+        }))));
+    }
+    let mut page = origin(&config);
     let sets = [
         plural(trust.signers().len(), "signer"),
         plural(trust.rules().len(), "rule"),
@@ -84,26 +117,72 @@ fn is_here(config: &Config) -> bool {
     file.is_some() && file == real(Path::new("hallmark.yaml"))
 }
 
-fn show(global: &Global) -> Result<Answer, Failure> {
+/// The file that was read; null where there is none.
+fn file(config: &Config) -> Value {
+    let Some(file) = &config.file else { return Value::Null };
+    json!({
+        "path": file.display().to_string(),
+        "digest": config.digest.as_ref().map(Digest::to_string),
+    })
+}
+
+/// A setting that is in force.
+struct InForce {
+    key: String,
+    value: String,
+    from: &'static str,
+    /// Where it is written; empty where it is not.
+    place: String,
+}
+
+fn show(output: Format, global: &Global) -> Result<Answer, Failure> {
     let config = context::configuration(global)?;
+    let all = in_force(&config);
+    if output == Format::Json {
+        let one = |setting: &InForce| {
+            let InForce { key, value, from, place } = setting;
+            let place = Some(place).filter(|place| !place.is_empty());
+            json!({ "key": key, "value": value, "from": from, "place": place })
+        };
+        return Ok(Answer::data(report::json::lines(&json!({
+            "schema": SHOWN,
+            "file": file(&config),
+            "settings": all.iter().map(one).collect::<Vec<_>>(),
+        }))));
+    }
     let mut page = origin(&config);
     line!(page);
-    let written = config.written();
-    for Written { key, value, place } in &written {
-        let place = place.as_ref().map(ToString::to_string).unwrap_or_default();
+    for InForce { key, value, from, place } in &all {
+        let place = if *from == "file" { place.as_str() } else { from };
         line!(page, "{key}: {value}  ({place})");
     }
+    Ok(Answer::data(page.into_text()))
+}
+
+fn in_force(config: &Config) -> Vec<InForce> {
+    let written = config.written();
+    let of_file = |Written { key, value, place }: &Written| InForce {
+        key: key.to_string(),
+        value: value.clone(),
+        from: "file",
+        place: place.as_ref().map(ToString::to_string).unwrap_or_default(),
+    };
+    let mut all: Vec<InForce> = written.iter().map(of_file).collect();
     let is_written = |name: &str| {
         written.iter().any(|written| {
             let key = written.key.to_string();
             key == name || key.strip_prefix(name).is_some_and(|rest| rest.starts_with(['.', '[']))
         })
     };
-    for (name, value) in defaults().filter(|(name, _)| !is_written(name)) {
-        line!(page, "{name}: {value}  (default)");
-    }
-    for (name, value) in context::variables() {
-        line!(page, "{name}: {value}  (environment)");
-    }
-    Ok(Answer::data(page.into_text()))
+    let other = |key: &str, value: String, from| InForce {
+        key: key.to_owned(),
+        value,
+        from,
+        place: String::new(),
+    };
+    let silent = defaults().filter(|(name, _)| !is_written(name));
+    all.extend(silent.map(|(name, value)| other(name, value.to_owned(), "default")));
+    let variables = context::variables().into_iter();
+    all.extend(variables.map(|(name, value)| other(name, value, "environment")));
+    all
 }

@@ -1,12 +1,19 @@
 //! `hallmark explain`: what a finding code, or the code of a shipped rule, means.
 
-use std::fmt::Write as _;
+use serde_json::{Value, json};
 
-use super::{Failure, args::Explain};
+use super::{
+    Failure,
+    args::{Explain, Format},
+};
 use crate::{
     finding::Code,
     policy::{Bundle, bundle::RULES, metadata::Metadata},
+    report,
 };
+
+/// Schema of explanations.
+const EXPLANATIONS: &str = "hallmark/explanations/v1";
 
 /// The page that explains every code; a test keeps it complete.
 const PAGE: &str = include_str!("../../docs/findings.md");
@@ -14,17 +21,75 @@ const PAGE: &str = include_str!("../../docs/findings.md");
 /// Runs the command.
 pub fn run(args: &Explain) -> Result<String, Failure> {
     let rules = shipped()?;
-    if args.list {
-        return Ok(list(&rules));
-    }
+    let findings = Code::ALL.iter().map(|code| Explanation::of_finding(*code));
+    let all: Vec<_> = findings.chain(rules.iter().map(Explanation::of_rule)).collect();
     let text = args.code.as_deref().unwrap_or_default();
-    let code = text.parse::<Code>();
-    let about: Vec<_> = rules.iter().filter(|rule| rule.custom.code == text).collect();
-    let mut parts: Vec<String> = code.as_ref().map(|code| finding(*code)).into_iter().collect();
-    parts.extend(about.into_iter().map(rule));
-    match (parts.is_empty(), code) {
-        (true, Err(unknown)) => Err(Failure::usage(unknown.to_string())),
-        _ => Ok(parts.join("\n")),
+    let meant: Vec<_> = all.into_iter().filter(|one| args.list || one.code == text).collect();
+    if let (true, Err(unknown)) = (meant.is_empty(), text.parse::<Code>()) {
+        return Err(Failure::usage(unknown.to_string()));
+    }
+    Ok(match (args.output, args.list) {
+        (Format::Json, _) => report::json::lines(&json!({
+            "schema": EXPLANATIONS,
+            "explanations": meant.iter().map(Explanation::value).collect::<Vec<_>>(),
+        })),
+        (Format::Text, true) => meant.iter().map(Explanation::line).collect(),
+        (Format::Text, false) => meant.iter().map(Explanation::page).collect::<Vec<_>>().join("\n"),
+    })
+}
+
+/// What a code means.
+struct Explanation {
+    kind: &'static str,
+    code: String,
+    severity: String,
+    title: String,
+    text: String,
+    help: String,
+}
+
+impl Explanation {
+    fn of_finding(code: Code) -> Self {
+        Self {
+            kind: "finding",
+            code: code.to_string(),
+            severity: code.severity().name().to_owned(),
+            title: code.title().to_owned(),
+            text: section(code),
+            // Whoever reads this has typed it.
+            help: code.help().trim_end_matches(&format!("; hallmark explain {code}")).to_owned(),
+        }
+    }
+
+    fn of_rule(rule: &Metadata) -> Self {
+        Self {
+            kind: "rule",
+            code: rule.custom.code.clone(),
+            severity: rule.custom.severity.clone(),
+            title: rule.title.clone(),
+            text: rule.description.trim().to_owned(),
+            help: rule.custom.solution.trim().to_owned(),
+        }
+    }
+
+    fn line(&self) -> String {
+        format!("{:<32} {:<8} {}\n", self.code, self.severity, self.title)
+    }
+
+    fn page(&self) -> String {
+        let Self { code, severity, title, text, help, .. } = self;
+        format!("{severity}[{code}]: {title}\n\n{text}\n\n     help: {help}\n")
+    }
+
+    fn value(&self) -> Value {
+        json!({
+            "kind": self.kind,
+            "code": self.code,
+            "severity": self.severity,
+            "title": self.title,
+            "text": self.text,
+            "help": self.help,
+        })
     }
 }
 
@@ -35,39 +100,6 @@ fn shipped() -> Result<Vec<Metadata>, Failure> {
     let rules = rules.map_err(|error| Failure::usage(error.to_string()))?;
     let coded = rules.into_iter().map(|(_, rule)| rule).filter(|rule| !rule.custom.code.is_empty());
     Ok(coded.collect())
-}
-
-fn list(rules: &[Metadata]) -> String {
-    let findings = Code::ALL.iter().map(|c| (c.as_str(), c.severity().name(), c.title()));
-    let rules =
-        rules.iter().map(|r| (r.custom.code.as_str(), r.custom.severity.as_str(), &*r.title));
-    let mut out = String::new();
-    for (code, severity, title) in findings.chain(rules) {
-        let _ = writeln!(out, "{code:<32} {severity:<8} {title}");
-    }
-    out
-}
-
-fn finding(code: Code) -> String {
-    format!(
-        "{}[{code}]: {}\n\n{}\n\n     help: {}\n",
-        code.severity().name(),
-        code.title(),
-        section(code),
-        // Whoever reads this has typed it.
-        code.help().trim_end_matches(&format!("; hallmark explain {code}"))
-    )
-}
-
-fn rule(rule: &Metadata) -> String {
-    format!(
-        "{}[{}]: {}\n\n{}\n\n     help: {}\n",
-        rule.custom.severity,
-        rule.custom.code,
-        rule.title,
-        rule.description.trim(),
-        rule.custom.solution.trim()
-    )
 }
 
 /// The paragraphs under a code's heading.
@@ -84,7 +116,7 @@ mod tests {
     #[test]
     fn no_explanation_points_to_itself() {
         for code in Code::ALL {
-            let text = finding(*code);
+            let text = Explanation::of_finding(*code).page();
             assert!(!text.contains(&format!("hallmark explain {code}")), "{text}");
             assert!(!text.trim_end().ends_with("help:"), "{text}");
         }
@@ -99,13 +131,17 @@ mod tests {
 
     #[test]
     fn every_shipped_rule_is_explained_and_listed() {
-        let list = run(&Explain { code: None, list: true }).expect("a list");
+        let list = run(&Explain { code: None, list: true, output: Format::Text }).expect("a list");
         let rules = shipped().expect("they ship");
         assert!(rules.len() > 10, "{rules:#?}");
         for rule in rules {
             let custom = rule.custom;
-            let text = run(&Explain { code: Some(custom.code.clone()), list: false })
-                .unwrap_or_else(|error| panic!("{}: {error:?}", custom.code));
+            let text = run(&Explain {
+                code: Some(custom.code.clone()),
+                list: false,
+                output: Format::Text,
+            })
+            .unwrap_or_else(|error| panic!("{}: {error:?}", custom.code));
             assert!(
                 text.contains(&format!("{}[{}]: {}", custom.severity, custom.code, rule.title))
             );

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{
     Answer, Failure,
     args::{Format, Global, Inspect},
-    context,
+    bundles, context,
 };
 use crate::{
     config::InForce,
@@ -18,7 +18,8 @@ use crate::{
 pub async fn run(args: &Inspect, global: &Global) -> Result<Answer, Failure> {
     let platforms = context::platforms(&args.platforms);
     let by = "hallmark inspect";
-    let (mut config, inquiry) = context::inquiry(global, platforms, Some(&args.vouch), by)?;
+    let (mut config, mut inquiry) = context::inquiry(global, platforms, Some(&args.vouch), by)?;
+    inquiry.world.sources.handed = bundles::read(&args.bundles.bundle, &config.limits)?;
     let world = &inquiry.world;
     context::look_up(&args.lookup, [&args.image], &mut config)?;
     let reference = context::pin(&args.image, &config, world).await?;

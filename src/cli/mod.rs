@@ -4,6 +4,7 @@
 //! unavailable.
 
 pub mod args;
+mod bundles;
 mod colour;
 mod config;
 mod context;
@@ -22,6 +23,7 @@ mod progress;
 mod provenance;
 mod rebuild;
 pub mod reports;
+mod schema;
 mod serve;
 mod sign;
 mod summary;
@@ -459,6 +461,7 @@ async fn run(cli: Cli) -> Result<Answer, Failure> {
         Command::Trust(command) => interruptible(trust::run(&command, &global)).await,
         Command::Serve(args) => serve::run(&args, &global).await,
         Command::Explain(args) => explain::run(&args).map(Answer::data),
+        Command::Schema(args) => schema::run(&args).map(Answer::data),
         Command::Completions(args) => manual::completions(args.shell).map(Answer::data),
         Command::Man(args) => manual::page(&args.command).map(Answer::data),
     }

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     Answer, Failure,
-    args::{Global, Policy, PolicyEval, PolicyInput},
+    args::{Format, Global, Policy, PolicyEval, PolicyInput},
     context::{self, Overrides},
 };
 use crate::{
@@ -17,19 +17,27 @@ use crate::{
     policy::{
         self, Bundle, Judgement, Policies, PolicyError, RuleResult,
         check::remarks::remarks,
-        test::{self, Outcome},
+        test::{self, Outcome, TestResult},
     },
+    report,
     scratch::read_file,
     source::PlatformChoice,
     untrusted::{self, Page, line},
     verify::{self, When},
 };
 
+/// Schema of the outcome of tests.
+const TESTS: &str = "hallmark/policy-tests/v1";
+/// Schema of what is said of rules.
+const REMARKS: &str = "hallmark/policy-remarks/v1";
+/// Schema of what rules said of an input.
+const JUDGEMENT: &str = "hallmark/judgement/v1";
+
 /// Runs the command.
 pub async fn run(command: &Policy, global: &Global) -> Result<Answer, Failure> {
     match command {
-        Policy::Test { folder } => tests(folder, global),
-        Policy::Check { folder } => check(folder, global),
+        Policy::Test { folder, output } => tests(folder, *output, global),
+        Policy::Check { folder, output } => check(folder, *output, global),
         Policy::Eval(args) => eval(args, global),
         Policy::Input(args) => input(args, global).await,
     }
@@ -45,13 +53,31 @@ fn folder(folder: &Path) -> Result<Bundle, Failure> {
 }
 
 /// The answer is yes where every test passes and there is one.
-fn tests(path: &Path, global: &Global) -> Result<Answer, Failure> {
+fn tests(path: &Path, output: Format, global: &Global) -> Result<Answer, Failure> {
     let limits = context::configuration(global)?.limits;
     let report = test::run(&folder(path)?, &limits).map_err(|error| match error {
         // As a check says it: the answer about these rules is no.
         PolicyError::NoTests => Failure::refused(error.to_string()),
         error => usage(&error),
     })?;
+    let code = u8::from(!report.is_success());
+    if output == Format::Json {
+        let one = |test: &TestResult| {
+            let (outcome, why) = match &test.outcome {
+                Outcome::Passed => ("passed", None),
+                Outcome::Failed => ("failed", None),
+                Outcome::Error(why) => ("error", Some(why)),
+            };
+            json!({ "file": test.file, "rule": test.rule, "outcome": outcome, "why": why })
+        };
+        let document = json!({
+            "schema": TESTS,
+            "passed": report.passed(),
+            "failed": report.failed(),
+            "tests": report.tests.iter().map(one).collect::<Vec<_>>(),
+        });
+        return Ok(Answer::new(report::json::lines(&document), code));
+    }
     let mut page = Page::default();
     for test in &report.tests {
         let (file, rule) = (&test.file, &test.rule);
@@ -62,25 +88,28 @@ fn tests(path: &Path, global: &Global) -> Result<Answer, Failure> {
         }
     }
     line!(page, "{} passed, {} failed", report.passed(), report.failed());
-    let text = page.into_text();
-    Ok(Answer::new(text, u8::from(!report.is_success())))
+    Ok(Answer::new(page.into_text(), code))
 }
 
 /// The answer is yes where the rules load beside the preset, and nothing is to be said about them.
-fn check(path: &Path, global: &Global) -> Result<Answer, Failure> {
+fn check(path: &Path, output: Format, global: &Global) -> Result<Answer, Failure> {
     let config = context::configuration(global)?;
     let own = folder(path)?;
     let lines = match said(&own, config.policy.selection.preset, &config.limits) {
         Ok(lines) => lines,
         Err(error) => vec![error.in_one_line()],
     };
+    let code = u8::from(!lines.is_empty());
+    if output == Format::Json {
+        let document = json!({ "schema": REMARKS, "remarks": lines });
+        return Ok(Answer::new(report::json::lines(&document), code));
+    }
     let mut page = Page::default();
     match lines.as_slice() {
         [] => line!(page, "nothing to mend"),
         lines => lines.iter().for_each(|words| line!(page, "{words}")),
     }
-    let text = page.into_text();
-    Ok(Answer::new(text, u8::from(!lines.is_empty())))
+    Ok(Answer::new(page.into_text(), code))
 }
 
 fn said(own: &Bundle, preset: &str, limits: &Limits) -> Result<Vec<String>, PolicyError> {
@@ -109,7 +138,33 @@ fn eval(args: &PolicyEval, global: &Global) -> Result<Answer, Failure> {
     let judgement = judged.map_err(|e| unreadable(&e))?;
     let proven = policy::input::may_pass(&input);
     let code = u8::from(!judgement.deny.is_empty() || !proven);
-    Ok(Answer::new(shown(&judgement, proven), code))
+    Ok(match args.output {
+        Format::Text => Answer::new(shown(&judgement, proven), code),
+        Format::Json => Answer::new(report::json::lines(&told(&judgement, proven)), code),
+    })
+}
+
+fn told(judgement: &Judgement, proven: bool) -> Value {
+    let list = |results: &[RuleResult]| {
+        let one = |result: &RuleResult| {
+            json!({
+                "code": result.code,
+                "package": result.package,
+                "msg": result.msg,
+                "solution": result.solution,
+                "facts": result.facts,
+            })
+        };
+        results.iter().map(one).collect::<Vec<_>>()
+    };
+    json!({
+        "schema": JUDGEMENT,
+        "deny": list(&judgement.deny),
+        "warn": list(&judgement.warn),
+        "excepted": list(&judgement.excepted),
+        "findings": judgement.asides.iter().map(report::json::finding).collect::<Vec<_>>(),
+        "proven": proven,
+    })
 }
 
 fn shown(judgement: &Judgement, proven: bool) -> String {

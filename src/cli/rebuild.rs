@@ -1,6 +1,11 @@
 //! `hallmark rebuild`: plan, build, compare, without a policy.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use serde_json::{Value, json};
 
 use super::{
     Answer, Failure,
@@ -12,9 +17,15 @@ use super::{
     sign,
 };
 use crate::{
-    engine::{self, replay::Elsewhere, store::Store},
+    engine::{
+        self,
+        keep::{Keep, Naming},
+        replay::Elsewhere,
+        store::Store,
+    },
     finding::Finding,
     image::Image,
+    limits::Limits,
     rebuild::{Planned, Rebuild as Outcome, plan::plan, verdict},
     reference::{Location, PinnedReference, Reference, Selector},
     report::{
@@ -25,6 +36,9 @@ use crate::{
     verdict::Evidence,
     verify::{When, gather, open},
 };
+
+/// The tag of a rebuilt image that is kept.
+const KEPT: &str = "rebuilt";
 
 /// Runs the command; the answer is yes where every platform is reproduced (R5 or R4).
 pub async fn run(args: &Rebuild, global: &Global) -> Result<Answer, Failure> {
@@ -38,6 +52,8 @@ pub async fn run(args: &Rebuild, global: &Global) -> Result<Answer, Failure> {
     let (config, mut ctx) = context::build(global, overrides)?;
     ctx.rebuild.settings.store = args.materials.as_deref().map(store).transpose()?;
     ctx.rebuild.settings.rebuilt = args.rebuilt.as_ref().map(elsewhere).transpose()?;
+    ctx.rebuild.settings.keep =
+        args.keep.as_ref().map(|place| keep(place, args, &config.limits)).transpose()?;
     if args.attest.is_some() && !ctx.rebuild.allow.is_empty() {
         // A statement is for others, who did not allow anything.
         ctx.world.talk.line("rebuild.allow does not count for what --attest writes");
@@ -47,11 +63,17 @@ pub async fn run(args: &Rebuild, global: &Global) -> Result<Answer, Failure> {
     let (source, images) = open(&reference, &ctx.world).await?;
     let inquiry = ctx.inquiry();
     let files = attest_files(args, &images)?;
-    let (mut said, mut outcomes) = (Said::new(args.reports.all(), &reference), Vec::new());
+    let (mut said, mut outcomes) = (Said::new(args, &reference), Vec::new());
     let (mut orders, mut lost) = (Vec::new(), None);
     for (at, image) in images.into_iter().enumerate() {
         let started = jiff::Timestamp::now();
         let (evidence, findings) = gather(&*source, image, &inquiry, started).await;
+        for outcome in ctx.rebuild.settings.keep.iter().flat_map(|keep| keep.outcomes()) {
+            match outcome {
+                Ok(place) => ctx.world.talk.line(&format!("kept in {place}")),
+                Err(why) => lost = lost.or(Some(Failure::usage(format!("--keep: {why}")))),
+            }
+        }
         if let Some(file) = files.get(at) {
             // What was found out is reported even where its statement cannot be written.
             match write_verdict(file, args, &evidence, started) {
@@ -75,7 +97,7 @@ pub async fn run(args: &Rebuild, global: &Global) -> Result<Answer, Failure> {
             };
             said.add(
                 || report::plan::planned(&planned, by_hand.as_ref()),
-                || report::plan::json(&planned, by_hand.as_ref()),
+                || report::plan::value(&planned, by_hand.as_ref()),
             );
             continue;
         }
@@ -104,23 +126,49 @@ pub async fn run(args: &Rebuild, global: &Global) -> Result<Answer, Failure> {
 struct Said {
     wanted: Vec<Wanted>,
     text: String,
-    json: String,
+    /// One document for each platform.
+    json: Vec<Value>,
+    /// The schema of the document around them, where several platforms were asked for.
+    around: Option<&'static str>,
     image: ImageRun,
 }
 
 impl Said {
-    fn new(wanted: Vec<Wanted>, reference: &PinnedReference) -> Self {
-        let (text, json) = (String::new(), String::new());
-        Self { wanted, text, json, image: ImageRun::pinned(reference) }
+    fn new(args: &Rebuild, reference: &PinnedReference) -> Self {
+        let around = match args.plan {
+            true => report::plan::PLANS,
+            false => report::json::REBUILDS,
+        };
+        Self {
+            wanted: args.reports.all(),
+            text: String::new(),
+            json: Vec::new(),
+            around: args.platforms.all_platforms.then_some(around),
+            image: ImageRun::pinned(reference),
+        }
     }
 
-    fn add(&mut self, text: impl Fn() -> String, json: impl Fn() -> String) {
+    fn add(&mut self, text: impl Fn() -> String, json: impl Fn() -> Value) {
         let asked = |format| self.wanted.iter().any(|wanted| wanted.format == format);
         if asked(ReportFormat::Text) {
             self.text.push_str(&text());
         }
         if asked(ReportFormat::Json) {
-            self.json.push_str(&json());
+            self.json.push(json());
+        }
+    }
+
+    /// One document, whatever came of how many platforms.
+    fn document(&self, code: u8) -> String {
+        match (self.around, self.json.as_slice()) {
+            (_, []) => String::new(),
+            (None, [one, ..]) => report::json::lines(one),
+            (Some(schema), platforms) => report::json::lines(&json!({
+                "schema": schema,
+                "reference": self.image.name,
+                "exitCode": code,
+                "platforms": platforms,
+            })),
         }
     }
 
@@ -134,7 +182,7 @@ impl Said {
         Answer::in_forms(code, &self.wanted, |format| {
             for_pipelines(format, &&run, |format| match format {
                 ReportFormat::Text => self.text.clone(),
-                _ => self.json.clone(),
+                _ => self.document(code),
             })
         })
     }
@@ -142,7 +190,8 @@ impl Said {
     /// What was found out before something failed.
     fn before(&self, failure: Failure) -> Failure {
         let run = self.run(failure.code);
-        let failure = failure.after(self.answer(0).text);
+        let said = self.answer(failure.code).text;
+        let failure = failure.after(said);
         if self.image.platforms.is_empty() { failure } else { failure.after_run(run) }
     }
 }
@@ -248,6 +297,26 @@ fn store(folder: &Path) -> Result<Store, Failure> {
         return Err(unusable(&"not filled by hallmark materials fetch"));
     }
     Ok(Store::at(&folder))
+}
+
+/// Where rebuilt images are kept. What is there is looked at before anything is built.
+fn keep(place: &Reference, args: &Rebuild, limits: &Limits) -> Result<Arc<Keep>, Failure> {
+    let wrong = || Failure::usage("--keep takes oci:DIR, or oci:DIR:TAG");
+    let (folder, tag) = match &source::located(place) {
+        Reference::At(Location::Layout(folder), Selector::Only) => {
+            (folder.clone(), KEPT.to_owned())
+        }
+        Reference::At(Location::Layout(folder), Selector::Tag(tag)) => {
+            (folder.clone(), tag.clone())
+        }
+        _ => return Err(wrong()),
+    };
+    let naming = match args.platforms.all_platforms {
+        true => Naming::TagAndPlatform,
+        false => Naming::Tag,
+    };
+    let keep = Keep::new(&folder, &tag, naming, limits);
+    keep.map(Arc::new).map_err(|error| Failure::usage(format!("--keep {error}")))
 }
 
 /// A result on this machine: what a registry gives could be the published image itself.

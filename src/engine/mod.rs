@@ -18,6 +18,7 @@ mod git;
 pub mod grpc;
 pub mod host;
 mod inputs;
+pub mod keep;
 mod lasting;
 pub mod layout;
 pub mod replay;
@@ -39,6 +40,7 @@ use async_trait::async_trait;
 use crate::{
     digest::Digest,
     environment,
+    image::Image,
     limits::{Limits, key},
     progress::{Talk, Underway, Work},
     rebuild::{EngineKind, EngineReport, Failure, FailureKind, Plan, Producer},
@@ -46,10 +48,11 @@ use crate::{
         cgroup::{Cgroup, Exceeded},
         used_bytes,
     },
-    source::address::Unlisted,
+    source::{address::Unlisted, load::StoredLayers},
 };
 pub use git::is_ref_name;
 use inputs::Inputs;
+use keep::Keep;
 use layout::Layout;
 use sandbox::{Log, Shell, Workspace};
 use store::Store;
@@ -124,6 +127,8 @@ pub struct EngineSettings {
     pub store: Option<Store>,
     /// What somebody else rebuilt, to be taken instead of building.
     pub rebuilt: Option<replay::Elsewhere>,
+    /// Where the image that a comparison is made with is kept.
+    pub keep: Option<Arc<Keep>>,
     /// A proxy for everything but this machine, as `http://proxy.example:3128`: for hallmark's own clients, never for builders.
     pub proxy: Option<String>,
     /// Hosts that are reached without it, comma separated.
@@ -184,6 +189,16 @@ pub struct Finished {
     pub built: Built,
     /// Keeps the layout; removes it, and everything that the engine left, when dropped.
     pub workspace: Workspace,
+    keep: Option<Arc<Keep>>,
+}
+
+impl Finished {
+    /// Keeps its image, as it was read, where the operator asked for that.
+    pub async fn keep(&self, image: &Image, layers: &StoredLayers) {
+        if let Some(keep) = &self.keep {
+            keep.image(image, layers).await;
+        }
+    }
 }
 
 /// Follows a plan with the engine that fits it.
@@ -240,7 +255,7 @@ pub async fn build(
         why = disk_is_full(&workspace, limits) => Err(failed(FailureKind::BuildFailed, why)),
     };
     drop(shell);
-    ended.map(|built| Finished { built, workspace })
+    ended.map(|built| Finished { built, workspace, keep: settings.keep.clone() })
 }
 
 /// Before anything is built: a builder that cannot be shut in is not started, and bounds that cannot be had are said.

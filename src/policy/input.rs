@@ -1,7 +1,7 @@
 //! `hallmark/input/v1`: what rules see.
 //!
 //! Turns [`Evidence`] and findings into the document that rules read as `input`. It is a wire format: fields are added and
-//! never change their meaning; `docs/input.schema.json` is generated from these types. Every claim carries its `state`
+//! never change their meaning; `docs/schemas/input.v1.json` is generated from these types. Every claim carries its `state`
 //! (proven, unproven, missing), so that no rule can take presence for proof. No field depends on the version of the
 //! format that the evidence came in.
 
@@ -19,7 +19,7 @@ mod sbom;
 mod statement;
 
 use jiff::Timestamp;
-use schemars::{JsonSchema, Schema};
+use schemars::{JsonSchema, Schema, generate::SchemaSettings};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -52,9 +52,8 @@ pub const ID: &str = "hallmark/input/v1";
 
 /// The JSON Schema of [`PolicyInput`].
 pub fn schema() -> Schema {
-    let mut schema = schemars::schema_for!(PolicyInput);
-    schema.insert("$id".to_owned(), Value::String("https://hallmark.dev/input/v1".to_owned()));
-    schema
+    let settings = SchemaSettings::draft2020_12().for_serialize();
+    settings.into_generator().into_root_schema_for::<PolicyInput>()
 }
 
 /// Everything that a rule can ask about, for one platform's image.

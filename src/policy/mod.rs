@@ -1,7 +1,7 @@
 //! Rules in Rego, evidence in Rust: if an operator could reasonably disagree, it is policy.
 //!
 //! Turns the [`Evidence`](crate::verdict::Evidence) about an image into [`PolicyInput`] (`hallmark/input/v1`,
-//! `docs/input.schema.json`), evaluates the `deny` and `warn` sets of the packages under `data.hallmark` over it
+//! `docs/schemas/input.v1.json`), evaluates the `deny` and `warn` sets of the packages under `data.hallmark` over it
 //! (Rego v1, through regorus), and applies the operator's exceptions. Fails closed: whatever goes wrong in a policy is a
 //! deny. Refuses policies that could give another verdict tomorrow: the clock, randomness and the network are not there;
 //! the time is `input.time`. Nothing here does I/O.

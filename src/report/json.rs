@@ -151,14 +151,17 @@ fn fact(fact: &Fact) -> Value {
     }
 }
 
-/// Renders evidence that nobody judged.
+/// Schema of what rebuilds of several platforms gave.
+pub const REBUILDS: &str = "hallmark/rebuilds/v1";
+
+/// Evidence that nobody judged.
 pub fn evidence(
     evidence: &Evidence,
     asked: Asked,
     findings: &[Finding],
     time: jiff::Timestamp,
-) -> String {
-    lines(&json!(PolicyInput::report(evidence, asked, findings, time)))
+) -> Value {
+    json!(PolicyInput::report(evidence, asked, findings, time))
 }
 
 /// Renders a comparison of two images.

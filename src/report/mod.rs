@@ -16,6 +16,7 @@ pub mod markdown;
 pub mod plan;
 pub mod run;
 pub mod sarif;
+pub mod schema;
 pub mod summary;
 pub mod text;
 

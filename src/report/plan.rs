@@ -2,7 +2,6 @@
 
 use serde_json::{Value, json};
 
-use super::json::lines;
 use crate::{
     attest::provenance::{Material, Pin},
     rebuild::{ByHand, Gap, Plan, Planned, PlannedSource},
@@ -11,6 +10,9 @@ use crate::{
 
 /// Schema of a plan.
 pub const PLAN: &str = "hallmark/plan/v1";
+
+/// Schema of the plans of several platforms.
+pub const PLANS: &str = "hallmark/plans/v1";
 
 /// Renders what planning gave, and the command that follows it.
 pub fn planned(planned: &Planned, by_hand: Option<&ByHand>) -> String {
@@ -26,14 +28,14 @@ pub fn planned(planned: &Planned, by_hand: Option<&ByHand>) -> String {
 }
 
 /// The same for machines.
-pub fn json(planned: &Planned, by_hand: Option<&ByHand>) -> String {
+pub fn value(planned: &Planned, by_hand: Option<&ByHand>) -> Value {
     let (plan, gaps) = match planned {
         Planned::Plan(plan) => (Some(plan), &[][..]),
         Planned::NotReplayable(gaps) => (None, gaps.as_slice()),
     };
     let gap =
         |gap: &Gap| json!({ "code": gap.code, "field": gap.field, "why": gap.why, "fix": gap.fix });
-    let value = json!({
+    json!({
         "schema": PLAN,
         "replayable": plan.is_some(),
         "gaps": gaps.iter().map(gap).collect::<Vec<_>>(),
@@ -43,8 +45,7 @@ pub fn json(planned: &Planned, by_hand: Option<&ByHand>) -> String {
         "after": by_hand.map(|by_hand| &by_hand.after),
         "environment": by_hand.map(|by_hand| &by_hand.environment),
         "policy": by_hand.map(|by_hand| &by_hand.policy),
-    });
-    lines(&value)
+    })
 }
 
 fn plan_value(plan: &Plan) -> Value {
@@ -204,14 +205,13 @@ mod tests {
     #[test]
     fn gaps_and_plans_are_told_apart_by_machines() {
         let plan = Planned::Plan(Box::new(crate::rebuild::tests::plan()));
-        let value: Value = serde_json::from_str(&json(&plan, None)).unwrap();
+        let value = value(&plan, None);
         assert_eq!(
             (&value["replayable"], &value["plan"]["target"]),
             (&json!(true), &json!("release"))
         );
         let gap = Gap { code: "mode-min", field: "f".into(), why: "w".into(), fix: "x".into() };
-        let value: Value =
-            serde_json::from_str(&json(&Planned::NotReplayable(vec![gap]), None)).unwrap();
+        let value = super::value(&Planned::NotReplayable(vec![gap]), None);
         assert_eq!(value["replayable"], json!(false));
         assert_eq!(value["gaps"][0]["code"], json!("mode-min"));
     }

@@ -639,3 +639,151 @@ fn gitlab_tells_issues_apart() {
         }
     }
 }
+
+/// What a schema that others publish says of each report. The folder has `sarif-2.1.0.json` (oasis-tcs/sarif-spec) and
+/// `gitlab-codequality.json` (gitlab: app/validators/json_schemas/codeclimate.json), which are theirs and not in here.
+#[test]
+fn reports_are_as_the_published_schemas_say() {
+    let Some(folder) = std::env::var_os("HALLMARK_PUBLISHED_SCHEMAS") else {
+        eprintln!(
+            "SKIPPED reports_are_as_the_published_schemas_say: HALLMARK_PUBLISHED_SCHEMAS names no folder"
+        );
+        return;
+    };
+    let schema = |name: &str| {
+        let path = std::path::Path::new(&folder).join(name);
+        let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{path:?}: {e}"));
+        let options = jsonschema::options().should_validate_formats(true);
+        options
+            .build(&serde_json::from_str(&text).unwrap())
+            .unwrap_or_else(|e| panic!("{name}: {e}"))
+    };
+    let (of_sarif, of_issue) = (schema("sarif-2.1.0.json"), schema("gitlab-codequality.json"));
+    for (name, run) in samples().into_iter().chain([("hostile", hostile())]) {
+        let report: Value = serde_json::from_str(&sarif::render(&run)).unwrap();
+        let errors: Vec<String> = of_sarif
+            .iter_errors(&report)
+            .map(|error| format!("{}: {error}", error.instance_path()))
+            .collect();
+        assert_eq!(errors, Vec::<String>::new(), "{name}");
+        let issues: Vec<Value> = serde_json::from_str(&gitlab::render(&run)).unwrap();
+        assert!(issues.iter().all(|issue| of_issue.is_valid(issue)), "{name}: {issues:#?}");
+    }
+    // They are schemas that refuse something.
+    assert!(!of_sarif.is_valid(&serde_json::json!({ "version": "2.1.0" })));
+    assert!(!of_issue.is_valid(&serde_json::json!({ "description": "x" })));
+}
+
+/// Elements of JUnit's XML with what may stand in them, which attributes they must have, and which they may (xunit-plugin: junit-10.xsd).
+const JUNIT: [(&str, &[&str], &[&str], &[&str]); 9] = [
+    ("", &["testsuites"], &[], &[]),
+    ("testsuites", &["testsuite"], &[], &["name", "tests", "failures", "errors"]),
+    (
+        "testsuite",
+        &["properties", "testcase"],
+        &["name", "tests", "failures", "errors"],
+        &["skipped"],
+    ),
+    ("properties", &["property"], &[], &[]),
+    ("property", &[], &["name", "value"], &[]),
+    ("testcase", &["skipped", "error", "failure", "system-out"], &["name"], &["classname"]),
+    ("skipped", &[], &[], &["message"]),
+    ("failure", &[], &[], &["message", "type"]),
+    ("error", &[], &[], &["message", "type"]),
+];
+
+/// Checks elements, their order and their attributes, and that every suite counts its cases right.
+fn is_junit(report: &str) {
+    let rule = |name: &str| JUNIT.iter().find(|(known, ..)| *known == name);
+    let mut reader = Reader::from_str(report);
+    let mut open = vec![String::new()];
+    // Of the open suite: cases, failures, errors, skipped, as counted and as said.
+    let (mut counted, mut said) = ([0_usize; 4], [0_usize; 4]);
+    let (mut cases, mut texts) = (0, 0);
+    loop {
+        let event = reader.read_event().unwrap();
+        match &event {
+            Event::Start(element) | Event::Empty(element) => {
+                let name = element.name().as_ref().to_owned();
+                let parent = open.last().unwrap();
+                let (_, within, ..) = rule(parent).unwrap_or_else(|| panic!("{parent} has {name}"));
+                assert!(within.contains(&name.as_str()), "{name} in {parent:?}: {report}");
+                let attributes: Vec<(String, String)> = element
+                    .attributes()
+                    .map(|attribute| {
+                        let attribute = attribute.unwrap();
+                        let value = attribute.value.to_string();
+                        (attribute.key.as_ref().to_owned(), value)
+                    })
+                    .collect();
+                if let Some((_, _, required, optional)) = rule(&name) {
+                    for (key, _) in &attributes {
+                        let known =
+                            required.contains(&key.as_str()) || optional.contains(&key.as_str());
+                        assert!(known, "{key} of {name}");
+                    }
+                    let has = |key: &&str| attributes.iter().any(|(name, _)| name == key);
+                    assert!(required.iter().all(|key| has(&key)), "{name}: {attributes:?}");
+                }
+                let number = |key: &str| {
+                    let found = attributes.iter().find(|(name, _)| name == key);
+                    found.map_or(0, |(_, value)| value.parse::<usize>().unwrap())
+                };
+                match name.as_str() {
+                    "testsuite" => {
+                        said = ["tests", "failures", "errors", "skipped"].map(number);
+                        counted = [0; 4];
+                    }
+                    // Properties come first.
+                    "properties" => assert_eq!(counted[0], 0, "{report}"),
+                    "testcase" => {
+                        (counted[0], cases, texts) = (counted[0] + 1, cases + 1, 0);
+                    }
+                    "failure" => counted[1] += 1,
+                    "error" => counted[2] += 1,
+                    "skipped" => counted[3] += 1,
+                    _ => {}
+                }
+                if open.last().is_some_and(|parent| parent == "testcase") {
+                    texts += 1;
+                    assert_eq!(texts, 1, "a case comes to one thing: {report}");
+                }
+                if matches!(event, Event::Start(_)) {
+                    open.push(name);
+                }
+            }
+            Event::End(_) => {
+                if open.pop().as_deref() == Some("testsuite") {
+                    assert_eq!(counted, said, "{report}");
+                }
+            }
+            Event::Text(text) => {
+                let holds = ["skipped", "failure", "error", "system-out"];
+                let blank = text.trim().is_empty();
+                assert!(blank || holds.contains(&open.last().unwrap().as_str()), "{report}");
+            }
+            Event::Eof => break,
+            _ => {}
+        }
+    }
+    assert!(open.len() == 1 && cases > 0, "{report}");
+}
+
+#[test]
+fn junit_has_the_elements_and_attributes_that_its_readers_know() {
+    for run in samples().into_iter().map(|(_, run)| run).chain([hostile()]) {
+        is_junit(&junit::render(&run));
+    }
+    let (_, run) = samples().into_iter().next().unwrap();
+    let good = junit::render(&run);
+    for (from, to) in [
+        ("<testcase ", "<testcase time=\"x\" "),
+        ("<testcase classname", "<case classname"),
+        ("skipped=\"", "skipped=\"1"),
+        (" name=\"image\"", ""),
+    ] {
+        let wrong = good.replacen(from, to, 1);
+        assert_ne!(wrong, good, "{from}");
+        assert!(std::panic::catch_unwind(|| is_junit(&wrong)).is_err(), "{wrong}");
+    }
+}

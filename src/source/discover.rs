@@ -7,7 +7,8 @@
 //!    Referrers"), by API or tag; what a list says about them is a hint, so each is fetched, and counts only if
 //!    its own `subject` is what it was listed for;
 //! 3. the tags that cosign derives from those digests: `.sig`, `.att`, `.sbom`;
-//! 4. labels and annotations `org.opencontainers.image.*` that say where the image comes from: hints.
+//! 4. labels and annotations `org.opencontainers.image.*` that say where the image comes from: hints;
+//! 5. bundles in files that whoever asked has named ([`super::handed`]).
 //!
 //! Everything found is untrusted: `trust` judges it. What is not there is no finding here, policy asks for it; what
 //! could not be listed or read is one, and so is what goes beyond a limit. Files in the image are found elsewhere.
@@ -68,6 +69,7 @@ pub struct Discovered {
 pub async fn discover(source: &dyn Source, image: &Image, limits: &Limits) -> Discovered {
     let mut discovery = Discovery { source, image, limits, found: Discovered::default() };
     discovery.hints();
+    discovery.handed();
     let pieces = discovery.carried().await;
     discovery.fetch(pieces).await;
     discovery.found
@@ -214,6 +216,13 @@ impl Discovery<'_> {
                 }
             }
         }
+    }
+
+    /// What whoever asked has named. It is bounded when it is read, and takes no place from what is attached.
+    fn handed(&mut self) {
+        let digests = self.digests();
+        let pieces = self.source.handed().iter().flat_map(|handed| handed.pieces(&digests));
+        self.found.raws.extend(pieces);
     }
 
     /// The pieces of every manifest that carries evidence. Lists, tags and attestation manifests are fetched at the same time,

@@ -2,8 +2,8 @@
 //!
 //! Turns references into digests and digests into bytes that hash to them. Every implementation checks sizes and
 //! digests itself and never trusts a header. Credentials go to the host that they were configured for and nowhere else.
-//! Two things are written, and only where a user asks for it: a new image into a layout ([`write_image`]), and a document
-//! beside an image ([`push_referrer`]).
+//! Two things are written, and only where a user asks for it: an image into a layout ([`write_image`], [`write_copy`]), and a
+//! document beside an image ([`push_referrer`]).
 
 pub mod address;
 mod archive;
@@ -15,6 +15,7 @@ pub mod credentials;
 pub mod discover;
 mod documents;
 mod entries;
+mod handed;
 mod http;
 mod layout;
 mod listing;
@@ -43,11 +44,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 pub use budget::{Budget, Budgets, Meter, Meters};
+pub use handed::Handed;
 pub use load::PlatformChoice;
 pub use publish::{Attachment, Doubt, Published, push_referrer};
 pub use settings::{RegistrySettings, SourceSettings};
 pub use spool::{Blob, BlobReader, Spool, StoredReader};
-pub use write::write_image;
+pub use write::{writable_layout, write_copy, write_image};
 
 use crate::{
     digest::{BlobDigest, ManifestDigest},
@@ -99,6 +101,11 @@ pub trait Source: Send + Sync {
 
     /// Descriptors of the manifests whose subject is `digest`.
     async fn referrers(&self, digest: &ManifestDigest) -> Result<Referrers, SourceError>;
+
+    /// Evidence that was handed over together with the question.
+    fn handed(&self) -> &[Handed] {
+        &[]
+    }
 
     /// The platform under which a manifest stands in a list that is no document of the image, as a layout's `index.json` is.
     fn stated(&self, _digest: &ManifestDigest) -> Option<Platform> {
@@ -173,6 +180,15 @@ pub async fn open(
     settings: &SourceSettings,
     limits: &Limits,
 ) -> Result<Arc<dyn Source>, SourceError> {
+    let source = open_place(location, settings, limits).await?;
+    Ok(handed::beside(source, &settings.handed))
+}
+
+async fn open_place(
+    location: &Location,
+    settings: &SourceSettings,
+    limits: &Limits,
+) -> Result<Arc<dyn Source>, SourceError> {
     if let Location::Registry(repository) = location {
         return Ok(Arc::new(registry::RegistrySource::new(repository, settings, limits)?));
     }
@@ -202,7 +218,7 @@ pub async fn open_metered(
         return open(location, settings, limits).await;
     };
     let source = registry::RegistrySource::new(repository, settings, limits)?;
-    Ok(Arc::new(source.metered(meter)))
+    Ok(handed::beside(Arc::new(source.metered(meter)), &settings.handed))
 }
 
 /// Runs work that waits for the disk on a thread where waiting is allowed.

@@ -26,7 +26,7 @@ use super::{
     http::{Answer, Bound, Http},
     on_disk, unreadable,
     upload::{Condition, Put, Stored, is_index},
-    write::{blob_path, put},
+    write::{blob_path, put, stays_inside},
 };
 use crate::{
     attest::Listing,
@@ -398,20 +398,4 @@ fn into_layout(
         put(&index_file, &bytes).map_err(failed)?;
     }
     Ok(Published { manifest: ManifestDigest::of(&manifest), via: Listing::Layout, doubt: None })
-}
-
-/// Refuses a layout whose folders are links to somewhere else: a stranger may have made it. Looks before it makes one.
-fn stays_inside(folder: &Path, path: &Path) -> std::io::Result<()> {
-    let real = folder.canonicalize()?;
-    let parent = path.parent().unwrap_or(folder);
-    for ancestor in [parent.parent().unwrap_or(folder), parent] {
-        if !ancestor.exists() {
-            fs::create_dir(ancestor)?;
-        }
-        if !ancestor.canonicalize()?.starts_with(&real) {
-            let why = format!("{} is a link that leaves the folder", ancestor.display());
-            return Err(std::io::Error::new(std::io::ErrorKind::PermissionDenied, why));
-        }
-    }
-    Ok(())
 }

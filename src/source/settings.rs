@@ -5,7 +5,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use super::address::Unlisted;
+use super::{address::Unlisted, handed::Handed};
 
 /// How registries are reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub struct SourceSettings {
     pub unlisted: Unlisted,
     /// The wait before the second attempt of a request; it doubles with each further one.
     pub backoff: Duration,
+    /// Evidence that is judged besides what lies beside an image.
+    pub handed: Vec<Handed>,
 }
 
 impl Default for SourceSettings {
@@ -34,6 +36,7 @@ impl Default for SourceSettings {
             no_proxy: None,
             unlisted: Unlisted::default(),
             backoff: Duration::from_millis(250),
+            handed: Vec::new(),
         }
     }
 }

@@ -255,6 +255,7 @@ async fn build_and_compare(
     // A daemon's storage takes its time to go.
     inquiry.world.talk.stage("cleaning up");
     let rebuilt = &first.loaded.image;
+    first.finished.keep(rebuilt, &first.loaded.layers).await;
     Ok(Rebuilt {
         manifest: rebuilt.manifest.document.digest.clone(),
         config: rebuilt.config.document.digest.clone(),

@@ -1,13 +1,15 @@
 //! Failures: one exit code for one cause, whatever the command, and JSON on stdout wherever it was asked for.
 
-use std::{collections::BTreeSet, fs};
+use std::{collections::BTreeSet, fs, io::Read as _, net::TcpListener, process::Stdio};
 
 use clap::CommandFactory as _;
 use hallmark::cli::args::Cli;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::{
     layouts::{Layout, Parts},
+    schemas,
     server::{Registry, World},
     sign::Keys,
     support::{Answer, Hallmark, redact},
@@ -26,7 +28,18 @@ fn commands(command: &clap::Command, words: &str, found: &mut BTreeSet<String>) 
     }
 }
 
-/// A call of each such command about an image; `trust show` is about none.
+/// Commands that are about no image.
+const ABOUT_NONE: [&str; 7] = [
+    "trust show",
+    "policy test",
+    "policy check",
+    "policy eval",
+    "config check",
+    "config show",
+    "explain",
+];
+
+/// A call of each such command, about an image where it is about one.
 fn calls(image: &str, key: &str, statement: &str) -> Vec<(&'static str, Vec<String>)> {
     let call = |words: &'static str, more: &[&str]| {
         let more = more.iter().map(|word| (*word).to_owned());
@@ -41,6 +54,12 @@ fn calls(image: &str, key: &str, statement: &str) -> Vec<(&'static str, Vec<Stri
         call("sign", &["--key", key, image]),
         call("provenance attest", &["--key", key, image, statement]),
         call("trust show", &[]),
+        call("policy test", &["/nowhere"]),
+        call("policy check", &["/nowhere"]),
+        call("policy eval", &["/nowhere"]),
+        call("config check", &[]),
+        call("config show", &[]),
+        call("explain", &["--list"]),
     ]
 }
 
@@ -83,15 +102,21 @@ fn a_failure_is_json_where_json_was_asked_for_and_has_one_exit_code() {
         file.to_str().unwrap().to_owned()
     };
     let good = config(&world.config("signed"));
+    let unruly = config("version: 1\npolicy: {preset: reproducable}\n");
+    let broken = config("version: [1\n");
     let misspelt = config("version: 1\npolcy: {preset: signed}\n");
     let there = registry.image(&world.image);
     let gone = registry.image("gone");
     let closed = "127.0.0.1:1/app:1";
     let lied = registry.image(&lying);
-    let cases: [Case<'_>; 6] = [
+    let cases: [Case<'_>; 10] = [
         ("no such configuration", &there, "/nowhere/hallmark.yaml", &[], 2, "cannot be read"),
         ("a key of another name", &there, &misspelt, &[], 2, "unknown field"),
+        ("a preset that is none", &there, &unruly, &[], 2, "reproducible"),
+        ("no YAML", &there, &broken, &[], 2, ".yaml"),
+        ("a log filter of no name", &there, &good, &["--log=hallmrak=debug"], 2, "hallmrak"),
         ("an option that nobody knows", &there, &good, &["--no-such"], 2, "--no-such"),
+        ("an image that is none", "R.example/A b", &good, &[], 2, "lower-case letters"),
         ("a registry that does not answer", closed, &good, &[], 3, "source-unavailable"),
         ("a tag that is not there", &gone, &good, &[], 3, "source-not-found"),
         ("other bytes than the digest says", &lied, &good, &[], 1, "image-digest-mismatch"),
@@ -100,7 +125,10 @@ fn a_failure_is_json_where_json_was_asked_for_and_has_one_exit_code() {
     for (what, image, config, more, code, said) in cases {
         for (command, arguments) in calls(image, key, statement) {
             covered.insert(command.to_owned());
-            if command == "trust show" && (code != 2) {
+            let about_image = code != 2 || what == "an image that is none";
+            // An explanation takes no configuration.
+            let of_options = !more.is_empty() || command != "explain";
+            if ABOUT_NONE.contains(&command) && (about_image || !of_options) {
                 continue;
             }
             let answer = Hallmark::new(arguments)
@@ -222,4 +250,27 @@ fn an_error_in_json_escapes_what_misleads() {
     error(answer.exits(2));
     let plain = |c: char| c == '\n' || !hallmark::untrusted::misleads(c);
     assert!(answer.all().chars().all(plain), "{:?}", answer.all());
+}
+
+/// Who is told to end says so in JSON, too; nobody takes what is not there for an answer.
+#[test]
+fn a_call_that_is_ended_answers_in_json() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let image = format!("{}/app:1", silent.local_addr().unwrap());
+    for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130)] {
+        let call = Hallmark::new(["verify", "-o", "json", &image]);
+        let mut command = call.command();
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        // It asks, and so it listens to signals.
+        let (mut asked, _) = silent.accept().unwrap();
+        asked.read_exact(&mut [0]).unwrap();
+        kill_process(Pid::from_child(&child), signal).unwrap();
+        let output = child.wait_with_output().unwrap();
+        drop(asked);
+        assert_eq!(output.status.code(), Some(code));
+        let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+        schemas::holds(&document, "a call that was ended");
+        assert_eq!(document["error"]["kind"], "interrupted", "{document:#}");
+        assert_eq!(document["error"]["exitCode"], code, "{document:#}");
+    }
 }

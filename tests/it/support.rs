@@ -11,6 +11,8 @@ use std::{
 
 use regex::Regex;
 
+use crate::schemas;
+
 /// One call of `hallmark`.
 pub struct Hallmark {
     arguments: Vec<OsString>,
@@ -141,6 +143,8 @@ impl Hallmark {
         // Whatever the input: a panic is a defect, and so is anything that outlives the call.
         assert!(!answer.stderr.contains("panicked"), "{}", answer.all());
         assert_eq!(left_behind(&self.scratch()), Vec::<String>::new(), "{}", answer.all());
+        let words: Vec<_> = self.arguments.iter().map(|word| word.to_string_lossy()).collect();
+        schemas::hold(&words.iter().map(|word| &**word).collect::<Vec<_>>(), &answer);
         answer
     }
 }

@@ -82,7 +82,7 @@ fn unknown_fields(file: &File, rule: &Rule, schema: &Value) -> Vec<Remark> {
     let text = |path: &[String]| {
         let path = path.join(".");
         format!(
-            "input.{path} is no field of hallmark/input/v1 (docs/input.schema.json): it is never there"
+            "input.{path} is no field of hallmark/input/v1 (docs/schemas/input.v1.json): it is never there"
         )
     };
     unknown.map(|Reference { path, line, .. }| remark(file, *line, text(path))).collect()

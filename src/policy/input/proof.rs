@@ -25,7 +25,7 @@ pub struct ProofInput {
     pub signers: Vec<SignerInput>,
     /// What the signature covers; null unless it is proven.
     pub basis: Option<BasisInput>,
-    /// Kind of the place where it was found: `index-attestation`, `referrer`, `cosign-tag`, `file`, `label`.
+    /// Kind of the place where it was found: `index-attestation`, `referrer`, `cosign-tag`, `bundle-file`, `file`, `label`.
     pub carrier: Option<String>,
     /// That place in words.
     pub place: Option<String>,
