@@ -79,7 +79,7 @@ ghosts contains {"code": "sbom-package-ghost", "msg": msg, "packages": names} if
 #   code: sbom-unchecked
 #   severity: deny
 #   solution: keep the package database in the image; without it nobody can say what is installed
-deny contains {"code": "sbom-unchecked", "msg": msg} if {
+deny contains {"code": "sbom-unchecked", "msg": msg, "codes": unread} if {
 	some sbom in judged
 	not is_boolean(object.get(sbom, ["reconciliation", "agrees"], null))
 	msg := "an SBOM was not compared with what is in the image: the image's layers were not read"
@@ -95,6 +95,14 @@ deny contains {"code": "sbom-unchecked", "msg": msg} if {
 deny contains {"code": "sbom-unchecked", "msg": msg} if {
 	not sboms_are_listed
 	msg := "the policy input has no list of SBOMs"
+}
+
+# Errors that keep layers from being read.
+unread contains finding.code if {
+	some finding in input.findings
+	finding.severity == "error"
+	some kind in ["image-", "limit-", "source-"]
+	startswith(finding.code, kind)
 }
 
 sboms_are_listed if is_array(input.sboms)

@@ -72,7 +72,9 @@ fn check(output: Format, global: &Global) -> Result<Answer, Failure> {
         line!(page, "  warning: no rule names the signer {name}: its word counts for nothing");
     });
     policies(&mut page, &config, &ctx);
-    for (name, found) in config.roots.all().map_err(|error| Failure::usage(error.to_string()))? {
+    for (name, found) in
+        config.roots.all().map_err(|error| Failure::of_operator(&error.to_string()))?
+    {
         let as_of = found.root.date().map(|dated| format!(" as of {}", dated.as_of));
         line!(page, "root           {name}{}", as_of.unwrap_or_default());
     }

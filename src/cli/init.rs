@@ -47,7 +47,7 @@ pub async fn run(args: &Init, global: &Global) -> Result<Answer, Failure> {
     // Nobody but the named keys: whom another configuration trusts is no news, and no part of this one.
     let nobody = Config { trust: TrustRules::default(), ..config.clone() };
     let trust = vouch::trust(&nobody, Some(&keys))?.judged_at(jiff::Timestamp::now());
-    let roots = config.roots.all().map_err(|error| Failure::usage(error.to_string()))?;
+    let roots = config.roots.all().map_err(|error| Failure::of_operator(&error.to_string()))?;
     let known: Vec<(String, &TrustedRoot)> =
         roots.iter().map(|(name, InForce { root, .. })| (name.clone(), &**root)).collect();
 

@@ -26,7 +26,7 @@ pub async fn run(args: &Inspect, global: &Global) -> Result<Answer, Failure> {
     let (source, images) = verify::open(&reference, world).await?;
     let now = jiff::Timestamp::now();
     let trust = inquiry.trust.judged_at(now);
-    let others = config.roots.all().map_err(|error| Failure::usage(error.to_string()))?;
+    let others = config.roots.all().map_err(|error| Failure::of_operator(&error.to_string()))?;
     let known = known(&trust, &others);
     let mut inspections = Vec::with_capacity(images.len());
     for image in images {

@@ -30,6 +30,7 @@ mod summary;
 mod trust;
 mod verify;
 mod vouch;
+mod wrap;
 
 use std::{
     io::{IsTerminal, Write as _},
@@ -345,29 +346,55 @@ struct Face {
     command: &'static str,
     /// The one image that it is about.
     image: Option<Reference>,
-    /// Whether its answer has colours.
-    stdout: bool,
-    /// Whether its complaints have colours.
-    stderr: bool,
+    /// How its answer looks.
+    stdout: Look,
+    /// How its complaints look.
+    stderr: Look,
+}
+
+/// How lines for people look.
+#[derive(Debug, Clone, Copy, Default)]
+struct Look {
+    colours: bool,
+    /// Where they go to a terminal, how wide it is.
+    columns: Option<usize>,
+}
+
+impl Look {
+    /// That of text on a stream.
+    fn of(stream: &(impl IsTerminal + std::os::fd::AsFd), choice: args::Colour) -> Self {
+        let is_terminal = stream.is_terminal();
+        let colours = colour::wanted(choice, is_terminal, context::colours());
+        Self { colours, columns: is_terminal.then(|| wrap::columns(stream)).flatten() }
+    }
+
+    fn dress(self, text: String) -> String {
+        let text = if self.colours { colour::paint(&text) } else { text };
+        match self.columns {
+            Some(columns) => wrap::fit(&text, columns),
+            None => text,
+        }
+    }
 }
 
 impl Face {
     /// That of a call that nothing is known of but its reports.
     fn plain(reports: Vec<Wanted>, command: &'static str) -> Self {
-        Self { reports, command, image: None, stdout: false, stderr: false }
+        let plain = Look::default();
+        Self { reports, command, image: None, stdout: plain, stderr: plain }
     }
 
     fn of(cli: &Cli) -> Self {
-        let wanted = |stream: &dyn IsTerminal| {
-            colour::wanted(cli.global.color, stream.is_terminal(), context::colours())
-        };
         let command = if matches!(cli.command, Command::Rebuild(_)) { "rebuild" } else { "verify" };
         Self {
             reports: cli.command.reports(),
             command,
             image: cli.command.image().cloned(),
-            stdout: cli.command.is_report() && wanted(&std::io::stdout()),
-            stderr: wanted(&std::io::stderr()),
+            stdout: match cli.command.is_report() {
+                true => Look::of(&std::io::stdout(), cli.global.color),
+                false => Look::default(),
+            },
+            stderr: Look::of(&std::io::stderr(), cli.global.color),
         }
     }
 
@@ -395,16 +422,15 @@ fn finish(done: Result<Answer, Failure>, face: &Face) -> ExitCode {
         Ok(answer) => (answer, None),
         Err(failure) => (failure.answer(face), Some(failure)),
     };
-    let painted = |wanted, text: String| if wanted { colour::paint(&text) } else { text };
     let files = answer.files.iter();
     let mut lost: Vec<Failure> =
         files.filter_map(|(file, text)| output::to_file(file, text.as_bytes()).err()).collect();
-    lost.extend(output::to_stdout(&painted(face.stdout, answer.text)).err());
+    lost.extend(output::to_stdout(&face.stdout.dress(answer.text)).err());
     // What could not be written is no news where that is the failure.
     lost.retain(|lost| failure.as_ref().is_none_or(|failure| failure.message != lost.message));
     for failure in failure.iter().chain(&lost) {
         // A closed stderr changes nothing.
-        let _ = std::io::stderr().write_all(painted(face.stderr, failure.told()).as_bytes());
+        let _ = std::io::stderr().write_all(face.stderr.dress(failure.told()).as_bytes());
     }
     let code = lost.first().filter(|_| answer.code == 0).map_or(answer.code, |lost| lost.code);
     ExitCode::from(code)

@@ -168,7 +168,7 @@ fn show(output: Format, global: &Global) -> Result<Answer, Failure> {
     let config = context::configuration(global)?;
     let now = Timestamp::now();
     let roots = &config.roots;
-    let in_force = roots.all().map_err(|error| Failure::usage(error.to_string()))?;
+    let in_force = roots.all().map_err(|error| Failure::of_operator(&error.to_string()))?;
     let text = match output {
         Format::Json => json(&in_force, roots, now)?,
         Format::Text => {

@@ -209,20 +209,20 @@ fn allowed(request: &Request, verdict: &str) -> Response {
 }
 
 /// Logs a decision: a line with what was asked, what was answered and why. Words from outside stand in quotes, so that none
-/// can play another field.
+/// can play another field; quoting escapes what misleads, once.
 pub(super) fn log(request: &Request, response: &Response, took: Duration) {
     let said = |key| response.audit_annotations.get(key).map(String::as_str).unwrap_or_default();
     // Of an object whose images were not asked about, nothing else says why.
     let why = response.status.as_ref().filter(|_| said("images").is_empty());
     tracing::info!(
-        namespace = ?message::line(&request.namespace),
-        name = ?message::line(&request.name),
-        kind = ?message::line(&request.kind.to_string()),
-        operation = ?message::line(&request.operation),
+        namespace = ?message::short(&request.namespace),
+        name = ?message::short(&request.name),
+        kind = ?message::short(&request.kind.to_string()),
+        operation = ?message::short(&request.operation),
         decision = said("verdict"),
         images = ?said("images"),
         codes = ?said("codes"),
-        why = why.map(|status| tracing::field::debug(message::line(&status.message))),
+        why = why.map(|status| tracing::field::debug(message::short(&status.message))),
         milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
         "{}", match said("verdict") {
             "exempt" => "let through unseen: the namespace is exempt",

@@ -4,7 +4,7 @@
 //! direction-changing characters are escaped, lines and the whole are bounded (attack F6).
 
 use super::{flight::Judged, subjects::Image};
-use crate::untrusted::{cut, misleads};
+use crate::untrusted::{cut, misleads, shortened};
 
 /// Longest message, in bytes; etcd events and terminals take more, people do not.
 pub(super) const MAX_BYTES: usize = 8 << 10;
@@ -74,6 +74,11 @@ pub(super) fn line(text: &str) -> String {
         if misleads(c) { out.extend(c.escape_unicode()) } else { out.push(c) }
     }
     out
+}
+
+/// Bounded words for a line of the log, which has them in quotes.
+pub(super) fn short(text: &str) -> String {
+    shortened(text, MAX_LINE_CHARS)
 }
 
 /// A line for a response header: `Warning` headers carry no control characters.

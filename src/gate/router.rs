@@ -58,9 +58,10 @@ async fn validate(
 ) -> Response {
     let settings = gate.settings();
     let deadline = Instant::now() + budget(settings.budget, query.as_deref());
+    // In the log, quoting escapes; in the answer nothing else does.
     let text = |status: StatusCode, text: String| {
         tracing::warn!(status = status.as_u16(), why = ?text, "denied: no review could be read");
-        (status, text).into_response()
+        (status, clean(&text)).into_response()
     };
     if !is_json(&headers) {
         let expected = "expected Content-Type: application/json".to_owned();
@@ -74,7 +75,7 @@ async fn validate(
     }
     let request = match taken {
         Ok(Ok(Ok(request))) => request,
-        Ok(Ok(Err(error))) => return text(StatusCode::BAD_REQUEST, clean(&error.to_string())),
+        Ok(Ok(Err(error))) => return text(StatusCode::BAD_REQUEST, error.to_string()),
         Ok(Err(Unread::TooLarge)) => {
             let why = format!("the review is larger than limits.reviewBytes ({limit} bytes)");
             return text(StatusCode::PAYLOAD_TOO_LARGE, why);

@@ -10,7 +10,7 @@ use regex::Regex;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-use super::text::{self, Detail};
+use super::text::{self, Detail, EvidenceLine};
 use crate::{
     compare::Comparison,
     finding::{Code, Finding, Key, Severity, Subject},
@@ -68,6 +68,8 @@ pub struct PlatformRun {
     pub passed: bool,
     /// The evidence, as the text report says it.
     pub evidence: Page,
+    /// The same, line by line.
+    pub lines: Vec<EvidenceLine>,
     /// What was asked of the evidence.
     pub checks: Vec<Check>,
     /// Errors and warnings; at least one error where the answer is no.
@@ -313,6 +315,7 @@ impl PlatformRun {
             manifest: verdict.manifest.as_ref().map(ToString::to_string),
             passed: verdict.decision.is_pass(),
             evidence: evidence.map(text::evidence_page).unwrap_or_default(),
+            lines: evidence.map(text::lines_of).unwrap_or_default(),
             checks: evidence.map(checks).unwrap_or_default(),
             findings,
             untold,
@@ -344,6 +347,7 @@ impl PlatformRun {
             manifest: Some(evidence.image.manifest.document.digest.to_string()),
             passed,
             evidence: text::evidence_page(evidence),
+            lines: text::lines_of(evidence),
             checks: checks(evidence),
             findings: told,
             untold: 0,

@@ -3,7 +3,10 @@
 //! For each platform: the decision, then what was proven line by line, then every finding in the form of DESIGN: code and
 //! title, subject, expect, found, why, from, help. Ends with the next command.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use super::difference::{self, Depth};
 use crate::{
@@ -151,7 +154,7 @@ fn platform_verdict(out: &mut Page, verdict: &PlatformVerdict, named: &[String],
 }
 
 /// A subject with the beginnings of those digests alone that the report has named in full.
-fn shortened(subject: &Subject, named: &[String]) -> String {
+pub(super) fn shortened(subject: &Subject, named: &[String]) -> String {
     let short = |digest: &String| {
         let shown = digest.find(':').map_or(0, |colon| colon + 1) + SHORT_DIGITS;
         digest.get(..shown).map_or_else(|| digest.clone(), |start| format!("{start}…"))
@@ -179,14 +182,19 @@ pub(super) fn told(findings: &[Finding], detail: Detail) -> (Vec<Finding>, usize
 
 /// The causes of findings, in the order of the first that says each. There may be as many as somebody has put into an image.
 pub(super) fn causes(findings: &[Finding]) -> Vec<Cause<'_>> {
-    let mut seen = BTreeMap::new();
+    let (mut seen, mut places) = (BTreeMap::new(), BTreeSet::new());
     let mut told: Vec<Cause<'_>> = Vec::new();
     for finding in findings {
         let facts: Vec<_> = finding.facts.iter().filter(|(key, _)| **key != Key::From).collect();
         let at = *seen.entry((finding.code, finding.severity, facts)).or_insert(told.len());
         match told.get_mut(at) {
-            Some(cause) => cause.elsewhere.push(finding),
-            None => told.push(Cause { first: finding, elsewhere: Vec::new() }),
+            // Of one place it is said once.
+            Some(cause) if places.insert((at, &finding.subject)) => cause.elsewhere.push(finding),
+            Some(_) => {}
+            None => {
+                places.insert((at, &finding.subject));
+                told.push(Cause { first: finding, elsewhere: Vec::new() });
+            }
         }
     }
     told
@@ -212,38 +220,61 @@ pub(super) fn evidence_page(evidence: &Evidence) -> Page {
     page
 }
 
+/// One line about the evidence, by what it is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EvidenceLine {
+    /// What it is about, as `signature`.
+    pub name: &'static str,
+    /// What is known of it.
+    pub words: String,
+    /// Lines that belong to it: differences, or the end of a log.
+    pub below: Page,
+}
+
 fn evidence_lines(out: &mut Page, evidence: &Evidence) {
-    let signatures = signatures(&evidence.signatures);
-    line!(out, "  signature   {signatures}");
-    line!(out, "  provenance  {}", provenance(&evidence.provenance));
-    for judged in &evidence.layouts {
-        line!(out, "  layout      {}", layout(judged));
+    for EvidenceLine { name, words, below } in lines_of(evidence) {
+        line!(out, "  {name:<12}{words}");
+        out.append(&below);
     }
+}
+
+/// What was found of an image, in lines.
+pub(super) fn lines_of(evidence: &Evidence) -> Vec<EvidenceLine> {
+    let mut lines = Vec::new();
+    let mut add = |name, words| lines.push(EvidenceLine { name, words, below: Page::default() });
+    add("signature", signatures(&evidence.signatures));
+    add("provenance", provenance(&evidence.provenance));
+    evidence.layouts.iter().for_each(|judged| add("layout", layout(judged)));
     for said in &evidence.delegated {
         let word = if said.counts() { "passed" } else { "does not count" };
         let levels = said.levels.join(", ");
-        line!(out, "  delegated   {word}: {} by {}; {levels}", said.verifier, said.signer);
+        add("delegated", format!("{word}: {} by {}; {levels}", said.verifier, said.signer));
     }
     if evidence.sboms.is_empty() {
-        line!(out, "  sbom        missing");
+        add("sbom", "missing".to_owned());
     }
     for SbomEvidence { claim, reconciliation } in &evidence.sboms {
-        line!(out, "  sbom        {}", sbom(claim, reconciliation.as_ref()));
+        add("sbom", sbom(claim, reconciliation.as_ref()));
     }
     let counts = match evidence.rebuild {
         Rebuild::NotAsked | Rebuild::Forbidden(_) | Rebuild::NoProvenance => "",
         _ if evidence.warrant.counts() => "",
         _ => " (does not count)",
     };
-    line!(out, "  rebuild     {}{counts}", rebuild(&evidence.rebuild));
+    add("rebuild", format!("{}{counts}", rebuild(&evidence.rebuild)));
     if let Some(attested) = attested(evidence) {
-        line!(out, "  attested    {attested}");
+        add("attested", attested);
     }
-    match &evidence.rebuild {
-        Rebuild::Compared(rebuilt) => difference::list(out, &rebuilt.comparison, DIFFERENCES),
-        Rebuild::Failed(failure) => log_end(out, &failure.log),
-        _ => {}
+    if let Some(last) = lines.last_mut() {
+        match &evidence.rebuild {
+            Rebuild::Compared(rebuilt) => {
+                difference::list(&mut last.below, &rebuilt.comparison, DIFFERENCES);
+            }
+            Rebuild::Failed(failure) => log_end(&mut last.below, &failure.log),
+            _ => {}
+        }
     }
+    lines
 }
 
 /// The last lines of a builder's log; `hallmark rebuild` shows all of it.
@@ -511,6 +542,9 @@ mod tests {
             of(Code::SourceNotFound, "a", "gone", "x"),
             of(Code::SignatureUntrusted, "b", "no key", "y"),
             of(Code::SourceNotFound, "b", "gone", "y"),
+            // Said of a place already, by another rule.
+            of(Code::SourceNotFound, "a", "gone", "z"),
+            of(Code::SourceNotFound, "b", "gone", "z"),
             of(Code::SourceNotFound, "c", "other", "y"),
         ];
         let told = |detail| {

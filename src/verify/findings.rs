@@ -9,7 +9,7 @@ use crate::{
     finding::{Code, Fact, Finding, Key, Severity, Subject},
     image::Image,
     limits,
-    policy::Judgement,
+    policy::{Judgement, RuleResult},
     rebuild::{Determinism, Failure, FailureKind, Gap, Rebuild, Rebuilt, Warrant},
     reference::PinnedReference,
     trust::{Claimed, NotCounted, PredicateClass, Proof, TrustRules},
@@ -290,20 +290,31 @@ fn gravity(difference: &crate::compare::Difference) -> (bool, u8, bool) {
 }
 
 /// Adds what the policies said. A rule that denies for what findings already say makes those findings errors, instead of
-/// saying it twice, and is named there; a denial that no finding speaks about stays as it is, so that none can get lost. Remarks stay what they are.
+/// saying it twice, and is named there; one that denies for `codes` of which each is an error already is named there, too. A denial
+/// that no finding speaks about stays as it is, so that none can get lost. Remarks stay what they are.
 pub fn judged(findings: Vec<Finding>, judgement: Judgement, image: &Subject) -> Vec<Finding> {
     let decisive = findings.iter().chain(&judgement.asides).filter(|f| !f.is_remark());
     let seen: BTreeSet<&str> = decisive.map(|f| f.code.as_str()).collect();
+    let is_error = |f: &&Finding| f.severity == Severity::Error;
+    let grave: BTreeSet<&str> = findings.iter().filter(is_error).map(|f| f.code.as_str()).collect();
     let mut errors: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let mut denied = Vec::new();
     for rule in &judgement.deny {
         let about = std::iter::once(&rule.code).chain(&rule.about);
-        let said: Vec<&String> = about.filter(|code| seen.contains(code.as_str())).collect();
+        let mut said: Vec<&str> =
+            about.map(String::as_str).filter(|code| seen.contains(code)).collect();
+        if said.is_empty() {
+            said = listed(rule)
+                .filter(|codes| grave.is_superset(codes))
+                .into_iter()
+                .flatten()
+                .collect();
+        }
         if said.is_empty() {
             denied.push(rule.denied(image));
         }
         for code in said {
-            errors.entry(code.clone()).or_default().insert(rule.name());
+            errors.entry(code.to_owned()).or_default().insert(rule.name());
         }
     }
     let heavier = |f: Finding| match errors.get(f.code.as_str()) {
@@ -318,10 +329,14 @@ pub fn judged(findings: Vec<Finding>, judgement: Judgement, image: &Subject) -> 
     said.chain(denied).chain(warned).collect()
 }
 
+/// The codes that a rule lists beside its message, where all of them are words.
+fn listed(rule: &RuleResult) -> Option<BTreeSet<&str>> {
+    rule.facts.get("codes")?.as_array()?.iter().map(serde_json::Value::as_str).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::RuleResult;
 
     fn rule(code: &str, about: &[&str]) -> RuleResult {
         RuleResult {
@@ -402,6 +417,29 @@ mod tests {
         assert_eq!(errors.map(|f| f.code).collect::<Vec<_>>(), [Code::PolicyDenied]);
         let none = judged(found(), Judgement::default(), &Subject::Run);
         assert!(none.iter().all(|f| f.severity == Severity::Info), "the passing twin");
+    }
+
+    #[test]
+    fn a_denial_for_errors_that_are_said_is_not_said_again() {
+        let layout = || Finding::new(Code::LayoutThreshold, Subject::Run).at(Severity::Error);
+        let told = |finding: Finding, codes: serde_json::Value| {
+            let facts = BTreeMap::from([("codes".to_owned(), codes)]);
+            let deny = vec![RuleResult { facts, ..rule("error-findings", &[]) }];
+            let judgement = Judgement { deny, ..Judgement::default() };
+            let all = judged(vec![finding], judgement, &Subject::Run);
+            let errors = all.iter().filter(|f| f.severity == Severity::Error);
+            errors.map(|f| (f.code, f.facts.contains_key(&Key::Rule))).collect::<Vec<_>>()
+        };
+        let (code, denied) = (Code::LayoutThreshold, (Code::PolicyDenied, false));
+        let json = serde_json::json!(["layout-threshold"]);
+        assert_eq!(told(layout(), json.clone()), [(code, true)]);
+        // What is no error, or is none of the listed, does not stand for the denial.
+        assert_eq!(told(layout().remark(), json.clone()), [denied]);
+        assert_eq!(told(Finding { severity: Severity::Warning, ..layout() }, json), [denied]);
+        for codes in ["x", "[]", "[1]", "[\"layout-threshold\", \"other\"]"] {
+            let codes = serde_json::from_str(codes).unwrap_or(serde_json::Value::Null);
+            assert_eq!(told(layout(), codes.clone()), [(code, false), denied], "{codes}");
+        }
     }
 
     #[test]

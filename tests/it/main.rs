@@ -5,6 +5,7 @@ mod allowed;
 mod archives;
 mod bad_input;
 mod begin;
+mod browser;
 mod builder;
 mod bundles;
 mod cage;

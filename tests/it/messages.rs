@@ -74,7 +74,7 @@ fn a_place_that_cannot_be_read_is_named_with_what_to_type() {
             full.run_by(&limited),
             3,
             &["source-unreadable", "TMPDIR=DIR"],
-            &["the registry could not be read"],
+            &["the registry could not be read", "kinds of error", "layers were not read"],
         ),
         (
             "a temporary folder that is not there",

@@ -1,5 +1,8 @@
-//! How reports look: colours, how much is said, and what the log tells.
+//! How reports look: colours, lines, how much is said, and what the log tells.
 
+use std::process::{Command, Stdio};
+
+use hallmark::engine::host::find_program;
 use serde_json::json;
 
 use crate::{
@@ -64,6 +67,66 @@ fn colours_are_for_reports_and_only_ours() {
     for call in calls {
         let answer = run(&[call, &["--color=always"]].concat());
         assert!(!answer.stdout.contains('\u{1b}'), "{call:?} {}", answer.all());
+    }
+}
+
+#[test]
+fn reports_fit_the_terminal_that_they_go_to() {
+    if find_program("script").is_none() {
+        return eprintln!(
+            "SKIPPED reports_fit_the_terminal_that_they_go_to: script is not on PATH"
+        );
+    }
+    let (world, registry, image) = scene();
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("hallmark.yaml");
+    std::fs::write(&config, world.config("signed")).unwrap();
+    let (config, gone) = (config.display(), registry.image("gone"));
+    let digest = &world.image;
+    let short = format!("{}…", &digest[..digest.find(':').unwrap() + 13]);
+    let ours = [
+        "image    ",
+        "platform ",
+        "error[",
+        "warning[",
+        "PASS  ",
+        "FAIL  ",
+        "next: ",
+        "hallmark: ",
+        "2 remarks ",
+    ];
+    for columns in [200, 100, 60] {
+        for (more, code) in [("", 0), ("--policy slsa", 1), (&*gone, 3)] {
+            let command = format!(
+                "stty cols {columns}; {} -q verify {image} {more} --config {config}",
+                env!("CARGO_BIN_EXE_hallmark"),
+            );
+            let output = Command::new("script")
+                .args(["--quiet", "--return", "--command", &command, "/dev/null"])
+                .env_clear()
+                .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+                .envs([("HOME", folder.path()), ("TMPDIR", folder.path())])
+                .envs([("SHELL", "/bin/sh"), ("TERM", "xterm"), ("LANG", "C.UTF-8")])
+                .stdin(Stdio::null())
+                .output()
+                .unwrap();
+            let screen = String::from_utf8(output.stdout).unwrap();
+            assert_eq!(output.status.code(), Some(code), "{screen}");
+            assert!(screen.contains(if code == 0 { GREEN } else { RED }), "{screen}");
+            let screen = plain(&screen).replace('\r', "");
+            assert!(!screen.contains('\u{1b}'), "{screen:?}");
+            let lines: Vec<&str> = screen.lines().filter(|line| !line.is_empty()).collect();
+            for line in &lines {
+                assert!(line.chars().count() <= columns, "{columns}: {line}\n{screen}");
+                let begins = ours.iter().any(|word| line.starts_with(word))
+                    || line.starts_with("2 images: ");
+                assert!(begins || line.starts_with("  "), "{columns}: {line}\n{screen}");
+            }
+            // A digest is whole, or cut where everybody sees it.
+            let whole = lines.iter().any(|line| line.contains(digest.as_str()));
+            assert_eq!(whole, columns >= 100, "{columns}\n{screen}");
+            assert!(screen.contains(&short) || columns > 60, "{screen}");
+        }
     }
 }
 

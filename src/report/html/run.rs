@@ -1,14 +1,19 @@
-//! The answer of `verify` or `rebuild` as one HTML page: the verdict first, then each finding with what is known of it and what to type
-//! next, then the evidence. Where one platform was rebuilt, its differences hang in their tree, as in a comparison of two images.
+//! The answer of `verify` or `rebuild` as one HTML page: the verdict and why first, then each finding with what is known of it and what
+//! to type next, then the evidence. Where a platform was rebuilt, its differences hang in their tree, as in a comparison of two images.
 
 use maud::{Markup, html};
 
-use super::{clean, compared, frame};
+use super::{
+    DIGEST, clean,
+    comparison::{View, meaning, rung},
+    frame, words,
+};
 use crate::{
+    compare::SideWords,
     finding::{Finding, Key, Severity},
     report::{
-        run::{ImageRun, PlatformRun, Run, Trouble},
-        text::{self, Cause, plural},
+        run::{Check, ImageRun, PlatformRun, Run, Trouble},
+        text::{self, Cause, EvidenceLine, plural},
     },
     untrusted::cut,
 };
@@ -22,31 +27,77 @@ const PLACES_SHOWN: usize = 20;
 
 /// Renders a run.
 pub fn render(run: &Run) -> String {
-    let platforms: Vec<&PlatformRun> =
-        run.images.iter().flat_map(|image| &image.platforms).collect();
-    let comparison = match platforms.as_slice() {
-        [only] => only.comparison.as_ref(),
-        _ => None,
-    };
+    let mut compared = 0;
     let body = html! {
         header {
-            h1 { (badge(run.passed())) " hallmark " (run.command) }
-            p class="meaning" { (run.summary()) }
+            h1 { (badge(run.passed())) " " span class="of" { "hallmark " (run.command) } }
+            p class="meaning" { (reason(run)) }
+            @if run.images.len() > 1 { (index(run)) }
         }
         main {
             @if let Some(trouble) = &run.trouble { (unanswered(trouble)) }
-            @for image in &run.images { (of_image(image)) }
-            @if let Some(comparison) = comparison {
-                section class="compared" {
-                    h2 { "Published and rebuilt" }
-                    p class="none" { "Left is what was published, right is what was rebuilt." }
-                    (compared(comparison))
+            @for (number, image) in run.images.iter().enumerate() {
+                section class="image" id={ "image-" (number + 1) } {
+                    h2 {
+                        @if run.images.len() > 1 { (badge(image.passed())) " " }
+                        code { (words(&image.name)) }
+                    }
+                    @if let Some(trouble) = &image.trouble { (unanswered(trouble)) }
+                    @for platform in &image.platforms { (of_platform(image, platform, &mut compared)) }
                 }
             }
         }
         footer { "Written by hallmark " (env!("CARGO_PKG_VERSION")) "." }
     };
     frame(&format!("{} · hallmark {}", word(run.passed()), run.command), &body)
+}
+
+/// The answer in a sentence: that of a single image, or of all.
+fn reason(run: &Run) -> String {
+    match (&run.trouble, run.images.as_slice()) {
+        (Some(trouble), _) => clean(&trouble.message),
+        (None, [image]) => why(image),
+        (None, _) => run.summary(),
+    }
+}
+
+/// What decided about an image, in a line.
+fn why(image: &ImageRun) -> String {
+    if let Some(trouble) = &image.trouble {
+        return match &trouble.finding {
+            Some(found) => format!("There is no answer: {}", found.code.title()),
+            None => format!("There is no answer: {}", clean(&trouble.message)),
+        };
+    }
+    let count = |severity| {
+        let of = |platform: &PlatformRun| {
+            text::causes(&platform.findings).iter().filter(|c| c.first.severity == severity).count()
+        };
+        image.platforms.iter().map(of).sum::<usize>()
+    };
+    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+    let findings = image.platforms.iter().flat_map(|platform| &platform.findings);
+    match findings.filter(|found| found.severity == Severity::Error).map(|f| f.code.title()).next()
+    {
+        Some(title) if errors > 1 => format!("{title}, and {}", plural(errors - 1, "more error")),
+        Some(title) => title.to_owned(),
+        None => plural(warnings, "warning"),
+    }
+}
+
+/// Where each image stands on the page.
+fn index(run: &Run) -> Markup {
+    html! {
+        ul class="index" {
+            @for (number, image) in run.images.iter().enumerate() {
+                li {
+                    (badge(image.passed())) " "
+                    a href={ "#image-" (number + 1) } { code { (words(&image.name)) } }
+                    " " span class="none" { (why(image)) }
+                }
+            }
+        }
+    }
 }
 
 fn word(passed: bool) -> &'static str {
@@ -57,73 +108,108 @@ fn badge(passed: bool) -> Markup {
     html! { span class={ "level " (if passed { "r5" } else { "r0" }) } { (word(passed)) } }
 }
 
-fn of_image(image: &ImageRun) -> Markup {
-    html! {
-        section class="image" {
-            h2 { (badge(image.passed())) " " code { (clean(&image.name)) } }
-            @if let Some(trouble) = &image.trouble { (unanswered(trouble)) }
-            @for platform in &image.platforms { (of_platform(platform)) }
-        }
-    }
-}
-
-fn of_platform(platform: &PlatformRun) -> Markup {
+fn of_platform(image: &ImageRun, platform: &PlatformRun, compared: &mut usize) -> Markup {
     let causes = text::causes(&platform.findings);
+    let named: Vec<String> = DIGEST
+        .find_iter(&image.name)
+        .map(|found| found.as_str().trim_start_matches('@').to_owned())
+        .chain(platform.manifest.clone())
+        .collect();
+    let comparison = platform.comparison.as_ref().map(|comparison| {
+        let view = View::new(comparison, SideWords::REBUILD, *compared);
+        *compared += 1;
+        let level = comparison.level;
+        html! {
+            p class="rung" { (rung(level)) " " (meaning(level)) }
+            (view.markup())
+        }
+    });
     html! {
-        h3 {
-            (badge(platform.passed)) " " (clean(platform.words())) " "
-            @if let Some(digest) = &platform.manifest { code class="none" { (clean(digest)) } }
-        }
-        @for cause in causes.iter().take(FINDINGS_SHOWN) { (of_cause(cause)) }
-        @if causes.len() > FINDINGS_SHOWN {
-            p { "… and " (plural(causes.len() - FINDINGS_SHOWN, "more finding")) }
-        }
-        @if platform.untold > 0 {
-            p class="none" {
-                (plural(platform.untold, "remark")) " about evidence that nobody vouches for who may: -v shows what"
+        section class="platform" {
+            h3 {
+                @if image.platforms.len() > 1 { (badge(platform.passed)) " " }
+                (clean(platform.words())) " "
+                @if let Some(digest) = &platform.manifest { code class="none" { (words(digest)) } }
             }
-        }
-        @if !platform.evidence.as_str().is_empty() {
-            details open[platform.passed] {
-                summary { "Evidence" }
-                pre class="evidence" { (platform.evidence.as_str()) }
+            @for cause in causes.iter().take(FINDINGS_SHOWN) { (of_cause(cause, &named)) }
+            @if causes.len() > FINDINGS_SHOWN {
+                p { "… and " (plural(causes.len() - FINDINGS_SHOWN, "more finding")) }
+            }
+            @if platform.untold > 0 {
+                p class="none" {
+                    (plural(platform.untold, "remark")) " about evidence that nobody vouches for who may: -v shows what"
+                }
+            }
+            @if !platform.lines.is_empty() {
+                h4 { "Evidence" }
+                dl class="evidence" {
+                    @for line in &platform.lines { (of_evidence(line, &platform.checks, comparison.is_some())) }
+                }
+            }
+            @if let Some(comparison) = comparison {
+                h4 { "Published and rebuilt" }
+                (comparison)
             }
         }
     }
 }
 
-fn of_cause(cause: &Cause<'_>) -> Markup {
-    let Finding { code, severity, facts, subject, .. } = cause.first;
+/// A line of evidence; what hangs below it only where nothing else on the page shows it.
+fn of_evidence(line: &EvidenceLine, checks: &[Check], compared: bool) -> Markup {
+    let holds = checks.iter().any(|check| check.name == line.name && check.holds);
+    let shown_below = compared && line.name == "rebuild";
+    html! {
+        dt { (line.name) }
+        dd {
+            span class={ "mark " (if holds { "holds" } else { "open" }) } { (if holds { "✓ " } else { "– " }) }
+            (words(&line.words))
+            @if !line.below.as_str().is_empty() && !shown_below { pre { (line.below.as_str()) } }
+        }
+    }
+}
+
+fn of_cause(cause: &Cause<'_>, named: &[String]) -> Markup {
+    let Finding { code, severity, facts, .. } = cause.first;
+    let (help, next) = (cause.first.help(), format!("hallmark explain {code}"));
+    // What is typed next is said once.
+    let help = match help.strip_suffix(&next) {
+        Some(help) if *severity == Severity::Error => help.trim_end_matches([' ', ';']),
+        _ => &help,
+    };
+    let place = |finding: &Finding| words(&text::shortened(&finding.subject, named));
     html! {
         article class={ "finding " (severity.name()) } {
-            h4 { (severity.name()) " " code { (code) } }
-            p { (code.title()) }
+            h4 { (code.title()) }
+            p class="code" { (severity.name()) " " code { (code) } }
             dl {
-                dt { "subject" } dd { code { (clean(&subject.to_string())) } }
-                @for place in cause.elsewhere.iter().take(PLACES_SHOWN) {
-                    dt { "also" } dd { code { (clean(&place.subject.to_string())) } }
+                dt { "subject" } dd { code { (place(cause.first)) } }
+                @for other in cause.elsewhere.iter().take(PLACES_SHOWN) {
+                    dt { "also" } dd { code { (place(other)) } }
                 }
                 @if cause.elsewhere.len() > PLACES_SHOWN {
                     dt { "also" } dd { (cause.elsewhere.len() - PLACES_SHOWN) " more" }
                 }
                 @for (key, fact) in facts.iter().filter(|(key, _)| **key != Key::Help) {
-                    dt { (key.name()) } dd { code { (cut(clean(&fact.to_string()), FACT_BYTES)) } }
+                    dt { (key.name()) } dd { code { (words(&cut(fact.to_string(), FACT_BYTES))) } }
                 }
-                dt { "help" } dd { (clean(&cause.first.help())) }
-                @if *severity == Severity::Error {
-                    dt { "next" } dd { code { "hallmark explain " (code) } }
-                }
+                dt { "help" } dd { (clean(help)) }
+                @if *severity == Severity::Error { dt { "next" } dd { code class="next" { (next) } } }
             }
         }
     }
 }
 
 fn unanswered(trouble: &Trouble) -> Markup {
+    if let Some(finding) = &trouble.finding {
+        // Whatever it weighs elsewhere, here it is the reason.
+        let finding = Finding { severity: Severity::Error, ..finding.clone() };
+        return of_cause(&Cause { first: &finding, elsewhere: Vec::new() }, &[]);
+    }
     html! {
         article class="finding error" {
-            h4 { "error " code { (trouble.code()) } }
-            p { "There is no answer." }
-            pre class="evidence" { (trouble.lines().as_str()) }
+            h4 { "There is no answer" }
+            p class="code" { "error " code { (trouble.code()) } }
+            pre { (trouble.lines().as_str()) }
         }
     }
 }

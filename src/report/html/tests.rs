@@ -1,10 +1,11 @@
 //! What the page shows, and what it never lets through.
 
-use super::*;
+use super::{comparison::bytes, *};
 use crate::{
     compare::{
-        Allowance, AllowedClass, Cause, Class, Container, Explanation, LayerFacts, LayerPair,
-        PartName, PartValue, SideValue, What,
+        Allowance, AllowedClass, Cause, Class, Container, Difference, Explanation, Inside,
+        LayerFacts, LayerPair, Level, PackageChange, Part, PartName, PartValue, Place, SideValue,
+        What,
     },
     digest::BlobDigest,
 };
@@ -100,6 +101,61 @@ fn the_page_needs_nothing_and_may_load_nothing() {
     ] {
         assert!(page.contains(shown), "{shown}");
     }
+}
+
+fn content(path: String) -> Difference {
+    Difference::new(Place::Entry { layer: 0, path }, Class::Content, What::Content)
+}
+
+fn page_of(differences: Vec<Difference>) -> String {
+    comparison(&Comparison { differences, ..hostile() }, "a", "b")
+}
+
+#[test]
+fn a_digest_is_one_word_wherever_it_stands() {
+    let hex = "ab".repeat(32);
+    let shown = words(&format!("<r>@sha256:{hex}, {hex} sha256:{hex} (5 bytes)\u{202e}"));
+    assert_eq!(
+        shown.into_string(),
+        format!(
+            "&lt;r&gt;<span class=\"d\">@sha256:{hex}</span>, {hex} <span class=\"d\">sha256:{hex}</span> (5 bytes)\\u{{202e}}"
+        )
+    );
+}
+
+#[test]
+fn what_is_said_of_many_files_is_said_once() {
+    let evil = |n: usize| content(format!("/srv/{n}<script>\u{202e}"));
+    let page = page_of((0..3).map(evil).chain([content("/srv/a/b".to_owned())]).collect());
+    assert_eq!(page.matches("O content</span>").count(), 2, "{page}");
+    assert!(page.contains("<span class=\"name\">3 files</span>"), "{page}");
+    for never in ["<script", "\u{202e}"] {
+        assert!(!page.contains(never), "{never:?}");
+    }
+    // Two are told by their names.
+    let page = page_of((0..2).map(|n| content(format!("/srv/{n}"))).collect());
+    assert_eq!(page.matches("O content</span>").count(), 2, "{page}");
+}
+
+#[test]
+fn large_folders_and_what_is_benign_start_closed() {
+    let told = |n: usize, folder: &str| {
+        let side = SideValue::Text(format!("{n}"));
+        content(format!("/{folder}/{n}")).between(Some(side), None)
+    };
+    let opened = |differences: Vec<Difference>| {
+        let page = page_of(differences);
+        (page.matches("<details").count(), page.matches("<details open").count())
+    };
+    assert_eq!(opened((0..25).map(|n| told(n, "srv")).collect()), (2, 2), "a small folder");
+    assert_eq!(opened((0..26).map(|n| told(n, "srv")).collect()), (2, 1), "a large one");
+    // Small ones without end: a page shows so many rows and no more.
+    let many = (0..500).map(|n| told(n, &format!("d{}", n % 20)));
+    let (all, open) = opened(many.collect());
+    assert_eq!(all, 21);
+    assert!((2..=3).contains(&open), "{open}");
+    let benign = Difference { class: Class::TarBenign, ..told(0, "srv") };
+    assert_eq!(opened(vec![benign]), (2, 0), "nothing that has to be seen");
 }
 
 #[test]
