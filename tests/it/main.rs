@@ -23,6 +23,7 @@ mod messages;
 mod names;
 mod opa;
 mod outputs;
+mod pipelines;
 mod platforms;
 mod progress;
 mod promises;
