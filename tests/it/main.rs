@@ -9,6 +9,7 @@ mod builder;
 mod cage;
 mod dependencies;
 mod diff;
+mod documents;
 mod errors;
 mod faces;
 mod first_hour;

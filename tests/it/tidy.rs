@@ -419,7 +419,11 @@ fn every_disagreement_with_cosign_is_explained() {
     let text = read("docs/measurements/signatures.md");
     let (table, why) = text.split_once("## Where cosign differs, and why").unwrap();
     let cases = judged_twice(table);
-    assert!(cases.len() > 200, "docs/measurements/signatures.md has lost its table: {}", cases.len());
+    assert!(
+        cases.len() > 200,
+        "docs/measurements/signatures.md has lost its table: {}",
+        cases.len()
+    );
     let named = Regex::new(r"`([a-z0-9.-]+)`").unwrap();
     let mut explained = BTreeSet::new();
     for line in why.lines().filter(|line| line.starts_with("- ")) {
@@ -433,7 +437,10 @@ fn every_disagreement_with_cosign_is_explained() {
         })
         .map(|(case, _)| case.clone())
         .collect();
-    assert_eq!(explained, disagreeing, "docs/measurements/signatures.md: explained, and in need of it");
+    assert_eq!(
+        explained, disagreeing,
+        "docs/measurements/signatures.md: explained, and in need of it"
+    );
 }
 
 #[test]
@@ -450,7 +457,11 @@ fn every_case_of_the_private_sigstore_has_its_reason() {
         };
         let passes = code == "pass";
         assert!(wanted == "either" || passes == (wanted == "pass"), "{case}: {wanted}, {code}");
-        assert_eq!(passes, hallmark == "pass", "{case}: docs/measurements/signatures.md says {hallmark}");
+        assert_eq!(
+            passes,
+            hallmark == "pass",
+            "{case}: docs/measurements/signatures.md says {hallmark}"
+        );
         assert!(seen.insert(case), "{case} is there twice");
     }
     assert_eq!(seen.len(), cases.len(), "cases without an expectation");
