@@ -97,7 +97,7 @@ codes! {
 
     SignatureMissing = "signature-missing", Warning,
         "no signature over the image is proven",
-        "sign the digest, for example: cosign sign --key KEY IMAGE@DIGEST; where it is signed, name the signer: --key FILE, or trust in hallmark.yaml";
+        "sign the digest, for example: hallmark sign --key KEY IMAGE@DIGEST; where it is signed, name the signer: --key FILE, or trust in hallmark.yaml";
     SignatureInvalid = "signature-invalid", Warning,
         "a signature does not verify with the key that should have made it",
         "sign again with the right key, or remove the broken signature";
@@ -218,7 +218,7 @@ codes! {
 
     SbomMissing = "sbom-missing", Warning,
         "no SBOM of the image is proven",
-        "build with --attest type=sbom and sign the index, or attach one: cosign attest --type spdxjson --predicate FILE IMAGE@DIGEST";
+        "build with --attest type=sbom and sign the index, or attach one: hallmark sign --key KEY --type spdx --predicate FILE IMAGE@DIGEST";
     SbomMalformed = "sbom-malformed", Warning,
         "an SBOM cannot be read",
         "make it again as SPDX 2.3 JSON or CycloneDX JSON";
