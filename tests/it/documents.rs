@@ -553,10 +553,11 @@ fn every_page_is_listed() {
     }
 }
 
-/// What `hallmark COMMAND --help` says.
+/// What `hallmark COMMAND --help` says, without blanks at the ends of lines.
 fn help(command: &[String]) -> String {
     let arguments = command.iter().map(String::as_str).chain(["--help"]);
-    Hallmark::new(arguments).run().exits(0).stdout.clone()
+    let said = Hallmark::new(arguments).run().exits(0).stdout.clone();
+    said.lines().map(|line| format!("{}\n", line.trim_end())).collect()
 }
 
 /// The commands below one, as its help lists them.
