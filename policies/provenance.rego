@@ -11,7 +11,7 @@ package hallmark.provenance
 #   severity: deny
 #   solution: >-
 #     build with docker buildx build --attest type=provenance,mode=max and sign the index, which covers it, or attach it signed:
-#     cosign attest --type slsaprovenance1 --predicate FILE IMAGE@DIGEST
+#     hallmark sign --key KEY --type slsaprovenance1 --predicate FILE IMAGE@DIGEST
 deny contains {"code": "provenance-missing", "msg": msg} if {
 	not present
 	msg := concat("", [

@@ -11,12 +11,12 @@ package hallmark.sbom
 #   severity: deny
 #   solution: >-
 #     build with docker buildx build --attest type=sbom and sign the index, which covers it, or attach one with
-#     cosign attest --type spdxjson --predicate FILE IMAGE@DIGEST
+#     hallmark sign --key KEY --type spdx --predicate FILE IMAGE@DIGEST
 deny contains {"code": "sbom-missing", "msg": msg} if {
 	not present
 	msg := concat("", [
 		"no SBOM of the image is proven; build it with docker buildx build --attest type=sbom and sign the index, ",
-		"or attach one with cosign attest --type spdxjson --predicate FILE IMAGE@DIGEST",
+		"or attach one with hallmark sign --key KEY --type spdx --predicate FILE IMAGE@DIGEST",
 	])
 }
 

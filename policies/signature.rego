@@ -22,7 +22,7 @@ asked := object.get(input, ["settings", "signature", "signers"], [])
 #   code: signature-missing
 #   severity: deny
 #   early: true
-#   solution: "sign the digest with a key that hallmark.yaml trusts: cosign sign --key KEY IMAGE@DIGEST"
+#   solution: "sign the digest with a key that hallmark.yaml trusts: hallmark sign --key KEY IMAGE@DIGEST"
 deny contains {"code": "signature-missing", "msg": msg} if {
 	count(proven) == 0
 	msg := "no signature over the image is proven; sign its digest with a key that hallmark.yaml trusts for it"

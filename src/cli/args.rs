@@ -720,7 +720,7 @@ pub struct ProvenanceAttest {
 /// `hallmark provenance create`
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  hallmark provenance create --source https://git.example/app.git --engine buildah=1.28.2 oci:built -o manifest.json"
+    after_help = "Examples:\n  hallmark provenance create --source https://git.example/app.git --engine buildah=1.28.2 \\\n    --output manifest.json oci:built"
 )]
 pub struct ProvenanceCreate {
     /// The image that was built: oci:DIR[:TAG]

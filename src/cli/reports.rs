@@ -153,6 +153,9 @@ fn in_order(wanted: Vec<Wanted>) -> Vec<Wanted> {
 
 /// The reports that a command line asks for which cannot be read: whoever waits for them gets one that says so.
 pub fn of_words(words: &[String]) -> Vec<Wanted> {
+    // What comes after -- is an image, whatever it looks like.
+    let options = words.iter().position(|word| word == "--").unwrap_or(words.len());
+    let words = &words[..options];
     // There, -o names a file.
     if words.windows(2).any(|pair| pair == ["provenance", "create"]) {
         return in_order(Vec::new());
@@ -197,6 +200,8 @@ mod tests {
             ("hallmark inspect -o json", "Json"),
             ("hallmark inspect -o json=a -o sarif", "Text"),
             ("hallmark provenance create -o json", "Text"),
+            ("hallmark verify -o json -- --output=junit=a -o", "Json"),
+            ("hallmark verify -- -o json", "Text"),
         ];
         for (line, want) in cases {
             let told = of_words(&words(line)).into_iter().map(|wanted| {

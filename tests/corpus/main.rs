@@ -1,6 +1,6 @@
 //! The rebuild corpus: every image at the right rung, for the right reason, and never one too high. Each case is a test.
 //!
-//! `HALLMARK_REBUILD_CORPUS` names a folder that `scripts/corpus make` wrote, or one of that form (docs/rebuild.md). Each
+//! `HALLMARK_REBUILD_CORPUS` names a folder that `scripts/corpus make` wrote, or one of that form (docs/measurements/rebuild.md). Each
 //! plan is built by one call of `hallmark rebuild`, with a daemon of its own, as for any user: nothing is shared between
 //! builds. A manipulated copy whose plan is that of its original is compared with the original, which its own test has
 //! rebuilt bit by bit; five copies, and all where `HALLMARK_CORPUS_WHOLE` is set, are built for themselves.

@@ -429,7 +429,10 @@ fn a20_an_image_with_nothing_says_the_three_things_that_are_missing() {
     for code in ["signature-missing", "provenance-missing", "sbom-missing"] {
         answer.says(&format!("error[{code}]"));
     }
-    answer.says("cosign sign").says("--attest type=provenance,mode=max").says("--attest type=sbom");
+    answer
+        .says("hallmark sign")
+        .says("--attest type=provenance,mode=max")
+        .says("--attest type=sbom");
 }
 
 #[test]

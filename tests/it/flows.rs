@@ -291,7 +291,7 @@ fn what_is_missing_is_said_with_how_to_add_it() {
     let answer = run(&lab, &["verify", lab.get("BARE")]);
     answer.exits(1);
     for (code, help) in [
-        ("signature-missing", "cosign sign --key"),
+        ("signature-missing", "hallmark sign --key"),
         ("provenance-missing", "--attest type=provenance,mode=max"),
         ("sbom-missing", "--attest type=sbom"),
     ] {

@@ -1,5 +1,5 @@
 //! A private Sigstore on loopback: real Fulcio, Rekor v2, timestamp authority and issuer, and cosign's and hallmark's
-//! verdicts about every signature side by side (`docs/trust.md` has the table).
+//! verdicts about every signature side by side (`docs/measurements/signatures.md` has the table).
 
 use std::{
     path::{Path, PathBuf},

@@ -405,7 +405,7 @@ fn every_limit_that_a_message_names_is_one() {
     assert!(count > 10, "{count}");
 }
 
-/// Rows `| `case` | what | expected | cosign | hallmark |` of docs/trust.md, each case once.
+/// Rows `| `case` | what | expected | cosign | hallmark |` of docs/measurements/signatures.md, each case once.
 fn judged_twice(text: &str) -> BTreeMap<String, [String; 3]> {
     let row =
         Regex::new(r"(?m)^\| `([a-z0-9.-]+)` \| [^|]+ \| (\w+) \| (\w+) \| (\w+) \|$").unwrap();
@@ -416,10 +416,14 @@ fn judged_twice(text: &str) -> BTreeMap<String, [String; 3]> {
 
 #[test]
 fn every_disagreement_with_cosign_is_explained() {
-    let text = read("docs/trust.md");
+    let text = read("docs/measurements/signatures.md");
     let (table, why) = text.split_once("## Where cosign differs, and why").unwrap();
     let cases = judged_twice(table);
-    assert!(cases.len() > 200, "docs/trust.md has lost its table: {}", cases.len());
+    assert!(
+        cases.len() > 200,
+        "docs/measurements/signatures.md has lost its table: {}",
+        cases.len()
+    );
     let named = Regex::new(r"`([a-z0-9.-]+)`").unwrap();
     let mut explained = BTreeSet::new();
     for line in why.lines().filter(|line| line.starts_with("- ")) {
@@ -433,12 +437,15 @@ fn every_disagreement_with_cosign_is_explained() {
         })
         .map(|(case, _)| case.clone())
         .collect();
-    assert_eq!(explained, disagreeing, "docs/trust.md: explained, and in need of it");
+    assert_eq!(
+        explained, disagreeing,
+        "docs/measurements/signatures.md: explained, and in need of it"
+    );
 }
 
 #[test]
 fn every_case_of_the_private_sigstore_has_its_reason() {
-    let cases = judged_twice(&read("docs/trust.md"));
+    let cases = judged_twice(&read("docs/measurements/signatures.md"));
     let expected = read("fixtures/sigstore/expected.tsv");
     let codes: BTreeSet<&str> = hallmark::finding::Code::ALL.iter().map(|c| c.as_str()).collect();
     let mut seen = BTreeSet::new();
@@ -446,11 +453,15 @@ fn every_case_of_the_private_sigstore_has_its_reason() {
         let (case, code) = line.split_once('\t').unwrap_or_else(|| panic!("no tab in {line}"));
         assert!(code == "pass" || codes.contains(code), "{case}: {code} is no finding");
         let Some([wanted, _, hallmark]) = cases.get(case) else {
-            panic!("docs/trust.md has no {case}")
+            panic!("docs/measurements/signatures.md has no {case}")
         };
         let passes = code == "pass";
         assert!(wanted == "either" || passes == (wanted == "pass"), "{case}: {wanted}, {code}");
-        assert_eq!(passes, hallmark == "pass", "{case}: docs/trust.md says {hallmark}");
+        assert_eq!(
+            passes,
+            hallmark == "pass",
+            "{case}: docs/measurements/signatures.md says {hallmark}"
+        );
         assert!(seen.insert(case), "{case} is there twice");
     }
     assert_eq!(seen.len(), cases.len(), "cases without an expectation");

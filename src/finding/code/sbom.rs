@@ -5,7 +5,7 @@ macro_rules! sbom {
 
     SbomMissing = "sbom-missing", Warning,
         "no SBOM of the image is proven",
-        "build with --attest type=sbom and sign the index, or attach one: cosign attest --type spdxjson --predicate FILE IMAGE@DIGEST";
+        "build with --attest type=sbom and sign the index, or attach one: hallmark sign --key KEY --type spdx --predicate FILE IMAGE@DIGEST";
     SbomMalformed = "sbom-malformed", Warning,
         "an SBOM cannot be read",
         "make it again as SPDX 2.3 JSON or CycloneDX JSON";

@@ -5,7 +5,7 @@ macro_rules! signature {
 
     SignatureMissing = "signature-missing", Warning,
         "no signature over the image is proven",
-        "sign the digest, for example: cosign sign --key KEY IMAGE@DIGEST; where it is signed, name the signer: --key FILE, or trust in hallmark.yaml";
+        "sign the digest, for example: hallmark sign --key KEY IMAGE@DIGEST; where it is signed, name the signer: --key FILE, or trust in hallmark.yaml";
     SignatureInvalid = "signature-invalid", Warning,
         "a signature does not verify with the key that should have made it",
         "sign again with the right key, or remove the broken signature";
