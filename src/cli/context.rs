@@ -22,7 +22,6 @@ use crate::{
     environment,
     limits::Limits,
     policy::{Bundle, Deferred, Exception, PolicyError, bundle::Preset, nearest::did_you_mean},
-    rebuild::plan::PlanOptions,
     reference::{PinnedReference, Reference, Selector},
     scratch::open_file,
     sign::Password,

@@ -31,8 +31,7 @@ pub async fn run(args: &Diff, global: &Global) -> Result<Answer, Failure> {
     right.layers.fetch(&theirs, &*world.talk).await?;
     world.talk.stage("compare");
     // The left image is the one that somebody rebuilds: entries are about it.
-    let rules = context::allow(&config);
-    let allow = in_force(&rules, &left.reference.location, jiff::Timestamp::now());
+    let allow = in_force(&config.rebuild.allow, &left.reference.location, jiff::Timestamp::now());
     let (left_name, right_name) = (left.reference.to_string(), right.reference.to_string());
     let underway = Underway::new(&*world.talk, Work::new("comparing layers"));
     let (limits, work) = (world.limits.clone(), underway.work());

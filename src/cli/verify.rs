@@ -46,7 +46,7 @@ pub async fn run(args: &Verify, global: &Global) -> Result<Answer, Failure> {
     };
     let (mut config, mut ctx) = context::begin(global, overrides)?;
     context::look_up(&args.lookup, &references, &mut config)?;
-    ctx.sources.handed = bundles::read(&args.bundles.bundle, &config.limits)?;
+    ctx.world.sources.handed = bundles::read(&args.bundles.bundle, &config.limits)?;
     if args.summary.attest.is_some() && !matches!((&form, references.as_slice()), (Form::One, [_]))
     {
         return Err(Failure::usage("--attest is for one image; call it for each"));

@@ -381,7 +381,7 @@ fn reconciled(
             findings.push(finding.with(Key::Why, why.clone()));
         }
     }
-    for left_out in &inventory.incomplete {
+    for left_out in inventory.into_iter().flat_map(|inventory| &inventory.incomplete) {
         let subject = Subject::File { path: left_out.path.clone(), layer: None };
         let more = match left_out.files.saturating_sub(1) {
             0 => String::new(),

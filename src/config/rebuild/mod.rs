@@ -17,7 +17,7 @@ use super::{
 use crate::{
     digest::Digest,
     engine::{EngineChoice, EngineSettings, Mirror, SharedBuilder, grpc::Address},
-    rebuild::plan::StepNetwork,
+    rebuild::plan::{PlanOptions, StepNetwork},
     reference::Repository,
     source::RegistrySettings,
     trust::TrustRules,
@@ -80,8 +80,7 @@ pub(super) fn unsaid() -> RebuildOptions {
     RebuildOptions {
         when: When::PolicyAsks,
         engine: EngineChoice::Auto,
-        network: StepNetwork::None,
-        frontends: BTreeSet::new(),
+        plan: PlanOptions::default(),
         settings: EngineSettings::default(),
         on_mismatch: OnMismatch::BuildAgain,
         attested: AttestedOptions { accept: false, max_age: VERDICT_AGE },
@@ -121,13 +120,15 @@ pub(super) fn rebuild(
             &engine,
             unsaid.engine,
         )?,
-        network: reader.word(
-            key!["rebuild", "network"],
-            raw.network.as_deref(),
-            &network,
-            unsaid.network,
-        )?,
-        frontends: frontends(reader, &raw.frontends)?,
+        plan: PlanOptions {
+            network: reader.word(
+                key!["rebuild", "network"],
+                raw.network.as_deref(),
+                &network,
+                unsaid.plan.network,
+            )?,
+            frontends: frontends(reader, &raw.frontends)?,
+        },
         settings: settings(reader, raw, registries, trust)?,
         on_mismatch: match raw.twice {
             Some(false) => OnMismatch::Accept,
