@@ -128,7 +128,8 @@ pub fn hold(words: &[&str], answer: &Answer) {
             holds(document, &call);
         });
     }
-    for file in files(words) {
+    // Devices and pipes have no end.
+    for file in files(words).into_iter().filter(|file| file.is_file()) {
         let Ok(text) = fs::read_to_string(&file) else { continue };
         if let Ok(document) = serde_json::from_str(&text) {
             holds(&document, &format!("{call}: {}", file.display()));
