@@ -468,24 +468,20 @@ mod tests {
             let attested = Attested { votes, agreement: level.map(agreement), needed: Some(1) };
             let case =
                 format!("{level:?} of {asked_level}, {accept_attested}, {:?}", attested.votes);
-            let evidence = Evidence {
-                attested,
-                asked_level,
-                accept_attested,
-                ..Evidence::of_nothing(image())
-            };
-            let ground = Ground::attested(&evidence);
+            let evidence = Evidence { attested, ..Evidence::of_nothing(image()) };
+            let asked = Asked { level: asked_level, accept_attested };
+            let ground = Ground::attested(&evidence, asked);
             let want = level.filter(|_| is_ground);
             let want = want.map(|level| Ground::Attested { level, signers: vec!["a".to_owned()] });
             assert_eq!(ground, want, "{case}");
-            assert_eq!(Grounds::of(&evidence).is_some(), is_ground, "{case}");
+            assert_eq!(Grounds::of(&evidence, asked).is_some(), is_ground, "{case}");
         }
     }
 
     /// An error fails whatever the grounds are, its first one first; without grounds nothing passes.
     #[test]
     fn errors_and_nothing_fail() {
-        let grounds = || Grounds::of(&evidence(SIGNATURE, json!({})));
+        let grounds = || Grounds::of(&evidence(SIGNATURE, json!({})), Asked::default());
         let finding = |code: Code, severity| Finding::new(code, Subject::Run).at(severity);
         let (a, b) = (Code::ImageMalformed, Code::PolicyDenied);
         let nothing = || finding(Code::PolicyNothingProven, Severity::Error);
@@ -510,7 +506,8 @@ mod tests {
 
     #[test]
     fn a_verdict_passes_where_there_are_platforms_and_all_of_them_pass() {
-        let pass = || Decision::Pass(Grounds::of(&evidence(SIGNATURE, json!({}))).unwrap());
+        let grounds = || Grounds::of(&evidence(SIGNATURE, json!({})), Asked::default());
+        let pass = || Decision::Pass(grounds().unwrap());
         let fail = || {
             let finding = Finding::new(Code::PolicyDenied, Subject::Run).at(Severity::Error);
             Decision::Fail(Box::new(finding), Vec::new())
@@ -535,7 +532,12 @@ mod tests {
                 subject: image().reference,
                 platforms: decisions.into_iter().map(platform).collect(),
                 left_out: Vec::new(),
-                inputs: Inputs { policy: digest(), trust: digest(), version: "1" },
+                inputs: Inputs {
+                    policy: digest(),
+                    trust: digest(),
+                    asked: Asked::default(),
+                    version: "1",
+                },
                 time: jiff::Timestamp::UNIX_EPOCH,
             };
             assert_eq!(verdict.is_pass(), passes, "{:?}", verdict.platforms);

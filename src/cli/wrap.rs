@@ -42,9 +42,9 @@ pub(super) fn fit(text: &str, columns: usize) -> String {
     for line in text.split_inclusive('\n') {
         let (line, end) = line.strip_suffix('\n').map_or((line, ""), |line| (line, "\n"));
         if width(line) > columns {
-            folded(&mut out, line, columns)
+            folded(&mut out, line, columns);
         } else {
-            out.push_str(line)
+            out.push_str(line);
         }
         out.push_str(end);
     }

@@ -98,10 +98,13 @@ fn reads_every_section() {
     assert_eq!(expires, Some(jiff::civil::date(2027, 1, 31)));
     let rebuild = config.rebuild;
     assert_eq!((rebuild.when, rebuild.engine), (When::Always, EngineChoice::Docker));
-    assert_eq!((rebuild.network, rebuild.on_mismatch), (StepNetwork::Recorded, OnMismatch::Accept));
+    assert_eq!(
+        (rebuild.plan.network, rebuild.on_mismatch),
+        (StepNetwork::Recorded, OnMismatch::Accept)
+    );
     assert_eq!(rebuild.uncounted, Uncounted::Skip, "a file asks for no such build");
     let frontend = format!("sha256:{}", "a".repeat(64)).parse().expect("a digest");
-    assert_eq!(rebuild.frontends, [frontend].into());
+    assert_eq!(rebuild.plan.frontends, [frontend].into());
     let attested = AttestedOptions { accept: true, max_age: SignedDuration::from_hours(24) };
     assert_eq!(rebuild.attested, attested);
     let allow = AllowRule {

@@ -362,8 +362,10 @@ fn identity(file: &str, manifest: &BTreeMap<String, String>) -> Option<Listed> {
         (Some(group), Some(artifact)) if group.contains('.') => Some(format!("{group}:{artifact}")),
         _ => name,
     };
-    // The manifest before the name of the file, each of the two by itself: they are not always written together.
-    let name = whole().or_else(|| word(stem_name?, "name").ok())?;
+    // The manifest before the name of the file, each of the two by itself: they are not always written together. A file whose
+    // manifest has a version, and a name in words, is what it is called: `jrt-fs.jar` of every JDK.
+    let called = stem_name.or(version.is_some().then_some(stem));
+    let name = whole().or_else(|| word(called?, "name").ok())?;
     let version = version.or_else(|| word(stem_version?, "version").ok())?;
     let licence = manifest.get("bundle-license").and_then(|text| line(text));
     Some(Listed { licence, ..listed(name, version) })
@@ -426,6 +428,8 @@ mod tests {
         let osgi = b"Manifest-Version: 1.0\r\nBundle-SymbolicName: org.x.y;single\r\n :=true\r\nBundle-Version: 4.5\r\n\r\nName: a/\r\nBundle-Version: 9\r\n";
         let maven = b"Implementation-Title: y\nImplementation-Version: 2\nImplementation-Vendor-Id: org.z\n";
         let words = b"Implementation-Title: My Own Program\nImplementation-Version: 2 beta\n";
+        let jdk =
+            b"Implementation-Title: Java Runtime Environment\nImplementation-Version: 17.0.12\n";
         let nothing = "error: x.jar says of no package what it is";
         let cases: Vec<(&str, Vec<u8>, &str)> = vec![
             ("x-9.jar", jar(&[(POM_AT, POM), (MANIFEST, osgi), CLASS]), "org.a:b 1.2"),
@@ -439,6 +443,7 @@ mod tests {
             ("x-y-9.1.jar", jar(&[(MANIFEST, words), CLASS]), "x-y 9.1"),
             ("x-9.jar", jar(&[CLASS]), "x 9"),
             ("x.jar", jar(&[(MANIFEST, words), CLASS]), nothing),
+            ("jrt-fs.jar", jar(&[(MANIFEST, jdk), CLASS]), "jrt-fs 17.0.12"),
             ("x.jar", jar(&[CLASS]), nothing),
             ("x.jar", jar(&[("a.txt", b"x")]), ""),
             ("x.jar", jar(&[("test/META-INF/maven/org.a/b/pom.properties", POM), CLASS]), nothing),

@@ -1,15 +1,15 @@
 //! npm packages as they are installed (npm-folders(5); pnpm, yarn and bun keep theirs below `node_modules`, too).
 //!
 //! Turns `package.json` of an installed package into its name and version, by what is in the file, never by the folder: an
-//! alias (`npm:other@1`) has another name there. A package is installed where a chain of `node_modules` leads to it with
-//! nothing between: `node_modules/a/node_modules/@b/c`, or through a store, `node_modules/.pnpm/a@1/node_modules/a`. Any
+//! alias (`npm:other@1`) has another name there. A package is installed where a chain of `node_modules` leads to it:
+//! `node_modules/a/node_modules/@b/c`, `node_modules/a/dist/node_modules/b`, or through a store, `.pnpm/a@1/node_modules/a`. Any
 //! other `package.json` says how a folder is to be read, or is test data, a template, or the image's own project.
 
 use serde::Deserialize;
 
 use super::{
     catalogue::{Catalogue, Garbled, Listed, Origin},
-    parts::{form, json, lines, listed, word},
+    parts::{form, is_fixture, json, lines, listed, word},
 };
 use crate::{image::collect::Seen, json::Raw};
 
@@ -32,39 +32,40 @@ fn wants(seen: &Seen<'_>) -> bool {
 
 /// Whether a file is the `package.json` of an installed package.
 fn is_installed(path: &str) -> bool {
-    let mut parts = path.split('/').skip_while(|part| *part != MODULES).peekable();
-    if parts.peek().is_none() {
-        return false;
-    }
-    while parts.next() == Some(MODULES) {
-        match parts.next() {
-            // `.pnpm/node_modules/a` is hoisted, `.pnpm/a@1/node_modules/a` is kept, `.store/a-npm-1/package` is yarn's.
-            Some(store) if STORES.contains(&store) => {
-                if parts.peek() != Some(&MODULES) {
-                    parts.next();
-                }
-                match parts.peek() {
-                    Some(&MODULES) => continue,
-                    Some(&"package") if store == ".store" => {
-                        parts.next();
-                    }
-                    _ => return false,
-                }
-            }
-            // What else begins with a dot is a cache, or left over: `.bin`, `.cache`, `.ignored`, `.a-Xy12`.
-            None | Some("") => return false,
-            Some(name) if name.starts_with('.') => return false,
-            Some(scope) if scope.starts_with('@') => match parts.next() {
-                Some(name) if !name.is_empty() && !name.starts_with('.') => {}
-                _ => return false,
-            },
-            Some(_) => {}
+    let parts: Vec<&str> = path.split('/').collect();
+    let first = parts.iter().position(|part| *part == MODULES);
+    let mut rest = first.and_then(|at| parts.get(at + 1..)).unwrap_or_default();
+    while let Some(after) = package(rest) {
+        let Some(next) = after.iter().position(|part| *part == MODULES) else {
+            return after == ["package.json"];
+        };
+        // What a package brings in a `node_modules` of its own is run, too (pnpm's `dist/node_modules`), but not what is there
+        // for its tests.
+        let (between, modules) = after.split_at(next);
+        if between.iter().any(|part| part.starts_with('.') || is_fixture(part)) {
+            return false;
         }
-        if parts.peek() != Some(&MODULES) {
-            break;
-        }
+        rest = modules.get(1..).unwrap_or_default();
     }
-    parts.next() == Some("package.json") && parts.next().is_none()
+    false
+}
+
+/// What follows the folder of a package, or leads on to one, in a `node_modules`; none if it has no package there.
+fn package<'p>(rest: &'p [&'p str]) -> Option<&'p [&'p str]> {
+    let plain = |name: &str| !name.is_empty() && !name.starts_with('.') && name != MODULES;
+    match rest {
+        // `.pnpm/node_modules/a` is hoisted, `.pnpm/a@1/node_modules/a` is kept, `.store/a-npm-1/package` is yarn's.
+        [store, kept @ ..] if STORES.contains(store) => match kept {
+            [MODULES, ..] => Some(kept),
+            [_, kept @ ..] if kept.first() == Some(&MODULES) => Some(kept),
+            [_, "package", kept @ ..] if *store == ".store" => Some(kept),
+            _ => None,
+        },
+        [scope, name, after @ ..] if scope.starts_with('@') => plain(name).then_some(after),
+        // What else begins with a dot is a cache, or left over: `.bin`, `.cache`, `.ignored`, `.a-Xy12`.
+        [name, after @ ..] if !name.starts_with('@') => plain(name).then_some(after),
+        _ => None,
+    }
 }
 
 #[derive(Deserialize)]
@@ -151,6 +152,10 @@ mod tests {
             ("/app/node_modules/.store/a-npm-1.0.0-abc/package/package.json", true),
             ("/app/.yarn/unplugged/a-npm-1-x/node_modules/a/package.json", true),
             ("node_modules/a/package.json", true),
+            ("/usr/lib/node_modules/pnpm/dist/node_modules/semver/package.json", true),
+            ("/usr/lib/node_modules/pnpm/dist/node_modules/@s/b/package.json", true),
+            ("/app/node_modules/a/.cache/node_modules/b/package.json", false),
+            ("/app/node_modules/a/examples/x/node_modules/b/package.json", false),
             ("/app/package.json", false),
             ("/app/node_modules/package.json", false),
             ("/app/node_modules/@s/package.json", false),

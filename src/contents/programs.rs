@@ -29,8 +29,15 @@ const FOUND_BYTES: usize = 256 << 10;
 const LOOK_BYTES: usize = 1024;
 /// What the header of Go's information begins at a multiple of.
 const ALIGNMENT: u64 = 16;
+/// Places in one program that are tried before it has to have been long: by chance there is one in 16 KiB.
+const TRIES: u64 = 4096;
+/// Bytes of a program for each further try.
+const BYTES_PER_TRY: u64 = 1024;
 /// How the text of a list of crates begins.
 const CRATES: &[u8] = b"{\"packages\":";
+
+/// Why a search ended early.
+const MANY: &str = "it has more places where a list of crates may begin than are tried";
 
 /// How programs begin: ELF, PE, and Mach-O for one processor or several.
 const MAGICS: [&[u8]; 5] =
@@ -57,13 +64,15 @@ pub(super) struct Scan {
     go: Option<Vec<u8>>,
     crates: Option<Vec<u8>>,
     inflate: Decompress,
+    /// Places that were tried as the beginning of a list of crates.
+    tries: u64,
 }
 
 impl Scan {
     /// A search that has seen nothing.
     pub(super) fn new() -> Self {
         let (window, inflate) = (Vec::new(), Decompress::new(true));
-        Self { window, start: 0, go: None, crates: None, inflate }
+        Self { window, start: 0, go: None, crates: None, inflate, tries: 0 }
     }
 
     /// Looks at the next bytes.
@@ -93,8 +102,11 @@ impl Scan {
                 if self.go.is_none() && aligned && go::go_build_info(rest).is_some() {
                     self.go = Some(held());
                 }
-            } else if self.crates.is_none() && lists_crates(&mut self.inflate, rest) {
-                self.crates = Some(held());
+            } else if self.crates.is_none() && self.tries <= self.start / BYTES_PER_TRY + TRIES {
+                self.tries += 1;
+                if lists_crates(&mut self.inflate, rest) {
+                    self.crates = Some(held());
+                }
             }
         }
     }
@@ -103,10 +115,14 @@ impl Scan {
     pub(super) fn finish(mut self) -> Vec<(Origin, Result<Vec<Listed>, Garbled>)> {
         self.look(self.window.len());
         let go = self.go.as_deref().and_then(go::go_build_info).map(|read| (GO, read));
-        let crates = self
-            .crates
-            .as_deref()
-            .map(|stream| (CARGO, cargo::inflate(stream).and_then(|text| cargo::auditable(&text))));
+        let read = |stream: &[u8]| cargo::inflate(stream).and_then(|text| cargo::auditable(&text));
+        let gave_up = self.tries > self.start / BYTES_PER_TRY + TRIES;
+        let crates = match self.crates.as_deref() {
+            Some(stream) => Some((CARGO, read(stream))),
+            // Whoever made the program chose how many there are (attack C31).
+            None if gave_up => Some((CARGO, Err(Garbled::Form(MANY.to_owned())))),
+            None => None,
+        };
         go.into_iter().chain(crates).collect()
     }
 }
@@ -193,6 +209,15 @@ mod tests {
                 assert_eq!(found(&program, piece), want, "{name}, {piece}");
             }
         }
+    }
+
+    #[test]
+    fn c31_a_program_of_nothing_but_beginnings_is_not_tried_at_each() {
+        let program = [b"\x7fELF".as_slice(), &b"x\x9c".repeat(64 << 10)].concat();
+        let mut scan = Scan::new();
+        program.chunks(1 << 16).for_each(|bytes| scan.take(bytes));
+        assert!(scan.tries < TRIES + 2 * (128 << 10) / BYTES_PER_TRY, "{}", scan.tries);
+        assert_eq!(found(&program, 1 << 16), format!("cargo: error: {MANY}"));
     }
 
     #[test]

@@ -683,8 +683,12 @@ fn reports_are_as_the_published_schemas_say() {
     assert!(!of_issue.is_valid(&serde_json::json!({ "description": "x" })));
 }
 
+/// Name of an element, what may stand in it, attributes that it must have, and others that it may.
+type Element =
+    (&'static str, &'static [&'static str], &'static [&'static str], &'static [&'static str]);
+
 /// Elements of JUnit's XML with what may stand in them, which attributes they must have, and which they may (xunit-plugin: junit-10.xsd).
-const JUNIT: [(&str, &[&str], &[&str], &[&str]); 9] = [
+const JUNIT: [Element; 9] = [
     ("", &["testsuites"], &[], &[]),
     ("testsuites", &["testsuite"], &[], &["name", "tests", "failures", "errors"]),
     (
@@ -731,8 +735,8 @@ fn is_junit(report: &str) {
                             required.contains(&key.as_str()) || optional.contains(&key.as_str());
                         assert!(known, "{key} of {name}");
                     }
-                    let has = |key: &&str| attributes.iter().any(|(name, _)| name == key);
-                    assert!(required.iter().all(|key| has(&key)), "{name}: {attributes:?}");
+                    let has = |key: &str| attributes.iter().any(|(name, _)| name == key);
+                    assert!(required.iter().all(|key| has(key)), "{name}: {attributes:?}");
                 }
                 let number = |key: &str| {
                     let found = attributes.iter().find(|(name, _)| name == key);
@@ -762,9 +766,8 @@ fn is_junit(report: &str) {
                 }
             }
             Event::End(_) => {
-                if open.pop().as_deref() == Some("testsuite") {
-                    assert_eq!(counted, said, "{report}");
-                }
+                let suite = open.pop().is_some_and(|name| name == "testsuite");
+                assert!(!suite || counted == said, "{counted:?} of {said:?}: {report}");
             }
             Event::Text(text) => {
                 let holds = ["skipped", "failure", "error", "system-out"];

@@ -211,7 +211,8 @@ pub fn remove(name: &str) -> bool {
 /// Engines make groups for their containers in every hierarchy that there is, and not in ours alone.
 fn remove_everywhere(root: &Path, name: &str) -> bool {
     let hierarchies = std::iter::once(root.to_owned()).chain(children(root));
-    hierarchies.fold(true, |gone, hierarchy| remove_group(&hierarchy.join(name)) && gone)
+    let left = hierarchies.filter(|hierarchy| !remove_group(&hierarchy.join(name)));
+    left.count() == 0
 }
 
 fn remove_group(group: &Path) -> bool {
@@ -405,7 +406,7 @@ mod tests {
         let root = tree(&["devices/job", "memory/other"]);
         let part = "x".repeat(200);
         let open = OFlags::RDONLY | OFlags::DIRECTORY;
-        let mut here = openat(CWD, &root.path().join("devices/job"), open, Mode::empty()).unwrap();
+        let mut here = openat(CWD, root.path().join("devices/job"), open, Mode::empty()).unwrap();
         for _ in 0..40 {
             for name in [part.as_str(), "beside"] {
                 rustix::fs::mkdirat(&here, name, Mode::RWXU).unwrap();

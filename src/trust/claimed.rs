@@ -197,7 +197,7 @@ mod tests {
     fn what_is_proven_is_read_once() {
         let read = statement(provenance::SLSA_V1, json!({}));
         let proven = Claimed::proven(read.clone(), &Limits::default());
-        assert!(matches!(proven.clone().provenance(), Some(Cow::Borrowed(_))));
+        assert!(matches!(proven.provenance(), Some(Cow::Borrowed(_))));
         // Nobody vouches for it, so that nothing of it is kept.
         assert!(matches!(Claimed::from(read).provenance(), Some(Cow::Owned(_))));
     }

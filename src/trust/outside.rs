@@ -238,7 +238,8 @@ pub(crate) mod tests {
             assert!(matches!(refused, Err(Refused::Keys(_))), "{refused:?}");
         }
         type Edit = fn(&mut Value);
-        let edits: [(&str, Edit, fn(&Refused) -> bool); 4] = [
+        type Sees = fn(&Refused) -> bool;
+        let edits: [(&str, Edit, Sees); 4] = [
             (
                 "the statement in clear",
                 |d| {

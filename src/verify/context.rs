@@ -313,9 +313,7 @@ impl Inquiry {
 
     /// Layers are fetched only when something asks for what is in them.
     pub(super) fn wants_contents(&self, image: &Image) -> bool {
-        self.wants_rebuild()
-            || !self.wanted.needs().collectors.is_empty()
-            || says_embedded(image)
+        self.wants_rebuild() || !self.wanted.needs().collectors.is_empty() || says_embedded(image)
     }
 
     /// What looks at the layers where they are read: what is asked for, and the inventory, against which reports hold SBOMs.

@@ -461,14 +461,8 @@ async fn read_beside(
 ) -> (Contents, Option<HeadStart>) {
     let names = inquiry.collectors();
     let world = &inquiry.world;
-    let mut reading = pin!(contents::read(
-        fetched,
-        image,
-        &names,
-        &world.limits,
-        &*world.talk,
-        Some(trees)
-    ));
+    let mut reading =
+        pin!(contents::read(fetched, image, &names, &world.limits, &*world.talk, Some(trees)));
     let Some(plan) = foreseen else { return (reading.await, None) };
     inquiry.world.talk.stage("rebuild");
     let mut building = pin!(rebuilding::begin(plan, inquiry));

@@ -21,6 +21,9 @@ use serde_json::Value;
 #[path = "../../examples/corpus/case.rs"]
 mod case;
 #[allow(dead_code, reason = "shared with the other integration tests, which need more of it")]
+#[path = "../it/held.rs"]
+mod held;
+#[allow(dead_code, reason = "shared with the other integration tests, which need more of it")]
 #[path = "../it/support.rs"]
 mod support;
 

@@ -8,8 +8,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::{
+    held,
     layouts::{Layout, Parts},
-    schemas,
     server::{Registry, World},
     sign::Keys,
     support::{Answer, Hallmark, redact},
@@ -269,7 +269,7 @@ fn a_call_that_is_ended_answers_in_json() {
         drop(asked);
         assert_eq!(output.status.code(), Some(code));
         let document: Value = serde_json::from_slice(&output.stdout).unwrap();
-        schemas::holds(&document, "a call that was ended");
+        held::holds(&document, "a call that was ended");
         assert_eq!(document["error"]["kind"], "interrupted", "{document:#}");
         assert_eq!(document["error"]["exitCode"], code, "{document:#}");
     }

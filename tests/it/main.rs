@@ -17,6 +17,7 @@ mod faces;
 mod first_hour;
 mod flows;
 mod gate;
+mod held;
 mod history;
 mod in_toto;
 mod inventory;

@@ -11,7 +11,7 @@ use std::{
 
 use regex::Regex;
 
-use crate::schemas;
+use crate::held;
 
 /// One call of `hallmark`.
 pub struct Hallmark {
@@ -144,7 +144,7 @@ impl Hallmark {
         assert!(!answer.stderr.contains("panicked"), "{}", answer.all());
         assert_eq!(left_behind(&self.scratch()), Vec::<String>::new(), "{}", answer.all());
         let words: Vec<_> = self.arguments.iter().map(|word| word.to_string_lossy()).collect();
-        schemas::hold(&words.iter().map(|word| &**word).collect::<Vec<_>>(), &answer);
+        held::hold(&words.iter().map(|word| &**word).collect::<Vec<_>>(), &answer);
         answer
     }
 }
