@@ -561,7 +561,7 @@ pub enum Provenance {
 /// `hallmark provenance check`
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  gcloud artifacts docker images describe IMAGE --show-provenance --format json > described.json\n  hallmark provenance check described.json --digest sha256:… --source https://github.com/acme/app --named-key projects/…/cryptoKeyVersions/1=worker.pem"
+    after_help = "Examples:\n  gcloud artifacts docker images describe IMAGE --show-provenance --format json > described.json\n  hallmark provenance check described.json --digest DIGEST \\\n    --source https://github.com/acme/app --named-key KEYNAME=worker.pem"
 )]
 pub struct ProvenanceCheck {
     /// What gcloud artifacts docker images describe IMAGE --show-provenance --format json prints, or what the npm registry

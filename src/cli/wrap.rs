@@ -23,9 +23,9 @@ static LABEL: LazyLock<Regex> = LazyLock::new(|| {
 /// A colour of ours.
 static COLOUR: LazyLock<Regex> =
     LazyLock::new(|| Regex::new("\u{1b}\\[[0-9;]*m").expect("a constant pattern that compiles"));
-/// A digest, with what joins it to a repository.
+/// A digest or its beginning, with what joins it to a repository.
 static DIGEST: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new("@?sha(?:256|512):[0-9a-f]{64,128}").expect("a constant pattern that compiles")
+    Regex::new("@?sha(?:256|512):[0-9a-f]{12,128}…?").expect("a constant pattern that compiles")
 });
 
 /// The columns of a terminal; `None` where the size is unknown.
@@ -108,7 +108,7 @@ fn pieces(line: &str, room: usize) -> Vec<String> {
 fn digest(text: &str, room: usize) -> String {
     let short = text.find(':').map_or(0, |colon| colon + 1) + SHORT_DIGITS;
     match text.get(..short) {
-        Some(start) if text.len() > room => format!("{start}…"),
+        Some(start) if width(text) > room => format!("{start}…"),
         _ => text.to_owned(),
     }
 }

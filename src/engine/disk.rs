@@ -22,8 +22,8 @@ pub const RESERVE_BYTES: u64 = 128 << 20;
 /// Smallest file system that is of any use, in bytes.
 const LEAST_BYTES: u64 = 16 << 20;
 
-/// Makes the image and mounts it. Says how many bytes it has: what is asked for, or what the machine's disk can spare beside the
-/// images of other jobs, which may all be filled.
+/// Makes the image and mounts it. Says how many bytes it has: what is asked for, or half of what the machine's disk can spare
+/// beside the images of other jobs, which may all be filled.
 ///
 /// # Errors
 /// Says what is missing, or what the programs say.
@@ -31,7 +31,8 @@ pub fn mount(image: &Path, at: &Path, wanted: u64) -> Result<u64, String> {
     if !is_root() {
         return Err("that needs root".to_owned());
     }
-    let bytes = wanted.min(spare(image));
+    // The next one has to have a place, too.
+    let bytes = wanted.min(spare(image) / 2);
     if bytes < LEAST_BYTES {
         return Err(format!("its own disk has only {bytes} bytes to spare"));
     }

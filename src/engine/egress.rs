@@ -46,7 +46,7 @@ const GIT_PORT: u16 = 9418;
 pub(super) enum Inside {
     /// Where its URL says so: what the plan itself names.
     AsNamed,
-    /// Not at all: what a step downloaded when the image was made.
+    /// Only where the operator lists the host with this port as a registry: what a step downloaded when the image was made.
     Never,
 }
 
@@ -107,10 +107,13 @@ impl Egress {
         let host = url.host_str().ok_or_else(|| io::Error::other("the URL names no host"))?;
         let listener = TcpListener::from_std(listener)?;
         let address = listener.local_addr()?;
-        let rule = Arc::new(Rule::new(host, inside, settings));
+        let port = match url.scheme() {
+            "git" => url.port().unwrap_or(GIT_PORT),
+            _ => url.port_or_known_default().unwrap_or_default(),
+        };
+        let rule = Arc::new(Rule::new(host, port, inside, settings));
         let header = login.as_deref().map(authorization);
         let (arguments, serving) = if url.scheme() == "git" {
-            let port = url.port().unwrap_or(GIT_PORT);
             let written = url.port().map(|port| format!(":{port}")).unwrap_or_default();
             let rewrite = format!("url.git://{address}/.insteadOf=git://{host}{written}/");
             let target = (host.to_owned(), port);
@@ -157,6 +160,9 @@ impl Egress {
 struct Rule {
     home: String,
     inside: Inside,
+    /// Whether the operator lists the host, with this port, as a registry, which then may lie in a private network. It says nothing
+    /// of what else the host has, nor of where its owner's names lead.
+    listed: bool,
     /// Whether the operator lets the host lie in a private network, or be this machine.
     private: bool,
     /// How far inside the repository's own host was found, as a number of [`Reach`].
@@ -168,12 +174,19 @@ struct Rule {
 }
 
 impl Rule {
-    fn new(home: &str, inside: Inside, settings: &EngineSettings) -> Self {
+    fn new(home: &str, port: u16, inside: Inside, settings: &EngineSettings) -> Self {
+        let named = |host: &str| match host.rsplit_once(':') {
+            Some((name, of)) => name == home && of.parse() == Ok(port),
+            None => host == home && matches!(port, 80 | 443),
+        };
+        let authorities = settings.certificate_authorities.iter().map(|(host, _)| host);
+        let mut hosts = settings.plain_http.iter().chain(&settings.listed).chain(authorities);
         let proxy = settings.proxy.as_deref().and_then(|proxy| Url::parse(proxy).ok());
         let except = settings.no_proxy.as_deref().unwrap_or_default().split(',');
         Self {
             home: home.to_owned(),
             inside,
+            listed: hosts.any(|host| named(host)),
             private: settings.private_sources.iter().any(|host| host == home),
             found: AtomicU8::new(Reach::Public as u8),
             refusal: Mutex::default(),
@@ -182,8 +195,7 @@ impl Rule {
         }
     }
 
-    /// Judges an address that a host was found at. That the operator lists the host as a registry says nothing of what else it
-    /// has, nor of where its owner's names lead.
+    /// Judges an address that a host was found at.
     fn allows(&self, host: &str, address: IpAddr) -> bool {
         let reach = reach_from_here(address);
         if host != self.home {
@@ -193,7 +205,7 @@ impl Rule {
             Reach::Never => false,
             // A name that was listed for a private network does not lead here.
             Reach::Loopback => self.is_private() && is_loopback(host),
-            Reach::Private => self.is_private(),
+            Reach::Private => self.listed || self.is_private(),
             Reach::Public => true,
         };
         if allowed {
@@ -450,7 +462,7 @@ mod tests {
             ("127.0.0.1", &registry, "127.0.0.1", false),
         ];
         for (home, settings, address, want) in cases {
-            let rule = Rule::new(home, Inside::AsNamed, settings);
+            let rule = Rule::new(home, 443, Inside::AsNamed, settings);
             assert_eq!(rule.allows(home, address.parse().unwrap()), want, "{home} at {address}");
         }
         let others = [
@@ -462,7 +474,7 @@ mod tests {
             ("10.0.0.1", "127.0.0.1", false),
         ];
         for (home, away, want) in others {
-            let rule = Rule::new("git.example", Inside::AsNamed, &private);
+            let rule = Rule::new("git.example", 443, Inside::AsNamed, &private);
             assert!(rule.allows("git.example", home.parse().unwrap()));
             let got = rule.allows("other.example", away.parse().unwrap());
             assert_eq!(got, want, "{home} -> {away}");
@@ -474,10 +486,22 @@ mod tests {
             ("git.example", &listed, "10.0.0.1", false),
             ("git.example", &private, "10.0.0.1", false),
         ] {
-            let rule = Rule::new(host, Inside::Never, settings);
+            let rule = Rule::new(host, 443, Inside::Never, settings);
             assert_eq!(rule.allows(host, address.parse().unwrap()), want, "{host} at {address}");
         }
-        let before = Rule::new("git.example", Inside::AsNamed, &plain);
+        for (port, address, want) in [
+            (8080, "10.0.0.1", true),
+            (8081, "10.0.0.1", false),
+            (8080, "127.0.0.1", false),
+            (8080, "169.254.77.7", false),
+        ] {
+            for inside in [Inside::AsNamed, Inside::Never] {
+                let rule = Rule::new("git.example", port, inside, &listed);
+                let got = rule.allows("git.example", address.parse().unwrap());
+                assert_eq!(got, want, "{inside:?} {address}:{port}");
+            }
+        }
+        let before = Rule::new("git.example", 443, Inside::AsNamed, &plain);
         assert!(!before.allows("other.example", "10.0.0.1".parse().unwrap()));
     }
 

@@ -32,6 +32,8 @@ const NOT_RUN: &[(&str, &str, &str)] = &[
         "hallmark serve",
         "ends by a signal alone; docs/guides/run-the-gate.md has it",
     ),
+    ("docs/commands/provenance.md", "gcloud", "asks Google"),
+    ("docs/commands/provenance.md", "provenance check", "takes an answer of Google Cloud Build"),
     ("docs/commands/trust.md", "hallmark trust update", "asks the internet"),
     ("docs/provenance.md", "provenance check", "takes an answer of Google Cloud Build"),
     ("docs/guides/run-the-gate.md", "kubectl", "needs a cluster; scripts/cluster-smoke has one"),
@@ -129,6 +131,7 @@ const PREPARED: &[(&str, &str)] = &[
     ("docs/release.md", KEY),
     ("docs/signing.md", KEY),
     ("docs/summaries.md", KEY),
+    ("docs/verify.md", KEY),
     ("docs/verify.md", "echo registry.example/app:1 > images.txt"),
 ];
 

@@ -93,7 +93,7 @@ fn reports_fit_the_terminal_that_they_go_to() {
         "FAIL  ",
         "next: ",
         "hallmark: ",
-        "2 remarks ",
+        "1 remark ",
     ];
     for columns in [200, 100, 60] {
         for (more, code) in [("", 0), ("--policy slsa", 1), (&*gone, 3)] {

@@ -1,11 +1,13 @@
 //! A comparison as parts of a page: how far both sides agree, what probably happened, layer by layer, and the differences in a tree
 //! of folders.
 
+mod tree;
+
 use std::cell::Cell;
 
 use maud::{Markup, html};
 
-use super::{clean, tree::Tree, words};
+use super::{clean, words};
 use crate::{
     compare::{
         Account, Cause, Comparison, Difference, Hint, Inside, LayerFacts, Level, PackageChange,
@@ -13,6 +15,7 @@ use crate::{
     },
     report::difference::causes,
 };
+use tree::Tree;
 
 /// Packages that are listed; the rest is counted.
 const PACKAGES_SHOWN: usize = 500;

@@ -7,7 +7,6 @@
 
 mod comparison;
 pub mod run;
-mod tree;
 
 use std::sync::LazyLock;
 

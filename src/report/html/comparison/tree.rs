@@ -4,10 +4,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 use maud::{Markup, PreEscaped, html};
 
-use super::{
-    clean,
-    comparison::{View, row_class, worst},
-};
+use super::{View, clean, row_class, worst};
 use crate::compare::{Account, Difference, Place};
 
 /// Folders inside folders that are drawn; what lies deeper keeps the rest of its path as its name.
