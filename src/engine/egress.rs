@@ -489,6 +489,16 @@ mod tests {
             let rule = Rule::new(host, 443, Inside::Never, settings);
             assert_eq!(rule.allows(host, address.parse().unwrap()), want, "{host} at {address}");
         }
+        let before = Rule::new("git.example", 443, Inside::AsNamed, &plain);
+        assert!(!before.allows("other.example", "10.0.0.1".parse().unwrap()));
+    }
+
+    #[test]
+    fn g10_a_listed_registry_may_be_in_a_private_network_at_its_own_port() {
+        let listed = EngineSettings {
+            plain_http: vec!["git.example:8080".to_owned()],
+            ..EngineSettings::default()
+        };
         for (port, address, want) in [
             (8080, "10.0.0.1", true),
             (8081, "10.0.0.1", false),
@@ -501,8 +511,6 @@ mod tests {
                 assert_eq!(got, want, "{inside:?} {address}:{port}");
             }
         }
-        let before = Rule::new("git.example", 443, Inside::AsNamed, &plain);
-        assert!(!before.allows("other.example", "10.0.0.1".parse().unwrap()));
     }
 
     #[test]
