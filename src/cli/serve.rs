@@ -46,6 +46,8 @@ pub async fn run(args: &Serve, global: &Global) -> Result<Answer, Failure> {
     tracing::info!(rules = %settings.rules, "decisions are made by these rules");
     let (at, rules) = (Start::of(&config), settings.rules.clone());
     let gate = Gate::new(settings, judge);
+    let told = gate.tell(std::io::stdout());
+    told.map_err(|error| Failure::unavailable(format!("cannot start a thread: {error}")))?;
     let watching = tokio::spawn(watch(Arc::clone(&gate), args.clone(), global, at, rules));
     let files = TlsFiles::new(config.certificate, config.key);
     let served = serve(config.listen, gate, files, stop()).await;

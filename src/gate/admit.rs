@@ -19,7 +19,7 @@ use super::{
     Gate, Judged, Tags,
     flight::Own,
     message::{self, Denied},
-    review::{Request, Response, Status},
+    review::{Decided, Request, Response, Status},
     shape::Shape,
     subjects::{self, Changes, Image},
 };
@@ -97,6 +97,7 @@ impl Gate {
         };
         let judged: Vec<_> = pairs().map(|(image, judged)| (&image.reference, &**judged)).collect();
         response.warnings = warnings(&judged);
+        response.decided = judged.iter().map(|(image, judged)| decided(image, judged)).collect();
         let list: Vec<_> = pairs().map(|(image, judged)| annotation(image, judged)).collect();
         let list = cut(clean(&list.join(" ")), MAX_ANNOTATION_BYTES);
         response.audit_annotations.insert("images", list);
@@ -188,6 +189,15 @@ fn checked(reference: &Reference, judged: Arc<Judged>) -> Arc<Judged> {
     if judged.allowed && !same { Arc::new(OTHER.about(reference)) } else { judged }
 }
 
+fn decided(image: &Reference, judged: &Judged) -> Decided {
+    Decided {
+        image: image.to_string(),
+        digest: judged.digest.clone(),
+        decision: if judged.allowed { "allowed" } else { "denied" },
+        codes: judged.codes.iter().cloned().collect(),
+    }
+}
+
 fn annotation(image: &Image, judged: &Judged) -> String {
     let word = if judged.allowed { "allowed" } else { "denied" };
     match (&image.reference, &judged.digest) {
@@ -205,6 +215,7 @@ fn allowed(request: &Request, verdict: &str) -> Response {
         status: None,
         warnings: Vec::new(),
         audit_annotations: BTreeMap::from([("verdict", verdict.to_owned())]),
+        decided: Vec::new(),
     }
 }
 
@@ -240,5 +251,6 @@ pub(super) fn refused(request: &Request, message: String) -> Response {
         status: Some(Status { code: 403, message, reason: "Forbidden" }),
         warnings: Vec::new(),
         audit_annotations: BTreeMap::from([("verdict", "denied".to_owned())]),
+        decided: Vec::new(),
     }
 }

@@ -2,13 +2,14 @@
 //!
 //! [`connections`] bounds who may ask, [`router`] turns HTTP into a [`review::Request`], bounded by [`intake`]; [`shape`] keeps of its object what [`subjects`] needs
 //! to tell which images it runs, [`flight`] has each of them verified once however many ask, in its turn ([`shares`]),
-//! [`message`] says the outcome in words, [`tls`] serves it. The gate decides nothing
+//! [`message`] says the outcome in words, [`decisions`] writes it down, [`tls`] serves it. The gate decides nothing
 //! about an image: it is given a function that does. Whatever goes wrong on the way (a body that cannot be read, an
 //! unknown kind, a panic, no time left) denies, and says what to do about it. Nothing is let through but DELETE and
 //! the namespaces that the operator exempted by exact name.
 
 mod admit;
 mod connections;
+mod decisions;
 pub mod flight;
 mod intake;
 mod message;
@@ -21,13 +22,15 @@ pub mod tls;
 
 use std::{
     collections::BTreeSet,
+    io::{self, Write},
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc, OnceLock, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
+use decisions::Decisions;
 pub use flight::{Judged, Patience, Verify};
 pub use router::router;
 pub use tls::{ServeError, TlsFiles, serve};
@@ -66,6 +69,7 @@ pub struct Gate {
     flights: flight::Flights,
     intake: intake::Intake,
     draining: AtomicBool,
+    decisions: OnceLock<Decisions>,
 }
 
 /// How often rules were read again since the start.
@@ -85,7 +89,17 @@ impl Gate {
             flights,
             intake: intake::Intake::default(),
             draining: AtomicBool::new(false),
+            decisions: OnceLock::new(),
         })
+    }
+
+    /// Writes a line of JSON (`hallmark/decision/v1`) to `to` for each decision from now on; only the first call counts.
+    ///
+    /// # Errors
+    /// The thread that writes cannot be had.
+    pub fn tell(&self, to: impl Write + Send + 'static) -> io::Result<()> {
+        let _ = self.decisions.set(Decisions::to(to)?);
+        Ok(())
     }
 
     /// Decides by other rules from now on, and forgets what was found by the old ones. A review under way is decided by the

@@ -150,6 +150,23 @@ pub struct Response {
     /// For the cluster's audit log; the apiserver puts the webhook's name before each key.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub audit_annotations: BTreeMap<&'static str, String>,
+    /// What was decided about each image; the apiserver is told no more than the annotations.
+    #[serde(skip)]
+    pub decided: Vec<Decided>,
+}
+
+/// What was decided about one image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Decided {
+    /// Its name, as the object has it in full.
+    pub image: String,
+    /// The digest that was judged; null where none was.
+    pub digest: Option<String>,
+    /// `allowed` or `denied`.
+    pub decision: &'static str,
+    /// Codes of the errors, or of the warnings where it is allowed.
+    pub codes: Vec<String>,
 }
 
 /// Why an object may not be (`metav1.Status`).

@@ -101,7 +101,7 @@ async fn decide(
         Objects { new: mem::take(&mut request.object), old: mem::take(&mut request.old_object) };
     let (request, begun) = (Arc::new(request), Instant::now());
     let task = {
-        let request = Arc::clone(&request);
+        let (gate, request) = (Arc::clone(&gate), Arc::clone(&request));
         tokio::spawn(async move { gate.admit(&request, objects, deadline).await })
     };
     let response = task.await.unwrap_or_else(|error| {
@@ -109,7 +109,11 @@ async fn decide(
         let why = "internal-error: hallmark failed while it decided; see the log of hallmark serve";
         admit::refused(&request, why.to_owned())
     });
-    admit::log(&request, &response, begun.elapsed());
+    let took = begun.elapsed();
+    admit::log(&request, &response, took);
+    if let Some(decisions) = gate.decisions.get() {
+        decisions.write(&request, &response, took);
+    }
     response
 }
 

@@ -42,6 +42,7 @@ published! {
     "comparison" "v1" "hallmark diff",
     "configuration" "v1" "hallmark config show",
     "configuration-check" "v1" "hallmark config check",
+    "decision" "v1" "hallmark serve, a line for each decision",
     "error" "v1" "every command that answers in JSON, where it has no answer",
     "explanations" "v1" "hallmark explain",
     "finding" "v1" "no command by itself: it is part of others",

@@ -6,7 +6,7 @@ use std::{
     fs,
     net::TcpListener,
     path::{Path, PathBuf},
-    process::{Child, Stdio},
+    process::Child,
     time::{Duration, Instant},
 };
 
@@ -15,6 +15,7 @@ use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 
 use crate::{
+    held,
     layouts::Parts,
     server::{Body, Key, Registry, Reply, World},
     support::{Hallmark, Lab, trusting},
@@ -95,8 +96,9 @@ impl Gate {
             .arg("--tls-key")
             .arg(folder.path().join("tls.key"))
             .config(&config.replace("LISTEN", &address));
-        let log = fs::File::create(folder.path().join("log")).unwrap();
-        let child = hallmark.command().stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        let [log, decisions] =
+            ["log", "decisions"].map(|name| fs::File::create(folder.path().join(name)).unwrap());
+        let child = hallmark.command().stdout(decisions).stderr(log).spawn().unwrap();
         let url = format!("https://localhost:{}", address.rsplit(':').next().unwrap());
         let client = authority.client();
         let gate = Self { child, url, client, authority, folder, hallmark };
@@ -111,6 +113,19 @@ impl Gate {
     /// What it has said on stderr so far.
     fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("log")).unwrap()
+    }
+
+    /// What it has decided, in order, as soon as there are so many.
+    async fn decisions(&self, count: usize) -> Vec<Value> {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            let text = fs::read_to_string(self.folder.path().join("decisions")).unwrap();
+            if text.lines().count() >= count && text.ends_with('\n') {
+                return text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+            }
+            assert!(Instant::now() < deadline, "no {count} decisions in\n{text}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// The first line on stderr that has all of these words, as soon as it is there.
@@ -561,6 +576,16 @@ async fn the_log_says_what_happens_and_draws_no_progress() {
     strange["request"]["kind"]["kind"] = "Strange".into();
     assert_eq!(gate.review(&strange).await["allowed"], false);
     gate.logs(&["decision=\"denied\"", "Strange", "why=\"hallmark: hallmark cannot tell"]).await;
+    let decisions = gate.decisions(5).await;
+    decisions.iter().for_each(|decision| held::holds(decision, "a line of the gate"));
+    let said: Vec<_> = decisions.iter().map(|d| d["decision"].as_str().unwrap()).collect();
+    assert_eq!(said, ["allowed", "denied", "denied", "exempt", "denied"]);
+    let image = &decisions[0]["images"][0];
+    assert_eq!((&image["image"], &image["decision"]), (&json!(signed), &json!("allowed")));
+    assert!(signed.ends_with(image["digest"].as_str().unwrap()), "{image}");
+    assert_eq!(decisions[1]["images"][0]["codes"], json!(["signature-missing"]));
+    assert_eq!(decisions[3]["name"], exempt["request"]["name"]);
+    assert!(decisions[4]["why"].as_str().unwrap().contains("hallmark cannot tell"));
     assert_eq!(gate.post("application/json", "{}").await.0, StatusCode::BAD_REQUEST);
     gate.logs(&["WARN", "no review could be read", "expected kind AdmissionReview"]).await;
 
