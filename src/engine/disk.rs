@@ -62,8 +62,12 @@ fn spare(image: &Path) -> u64 {
         image.is_file().then(|| image.len().saturating_sub(image.blocks().saturating_mul(512)))
     });
     let promised = promised.fold(0_u64, u64::saturating_add);
-    let free = rustix::fs::statvfs(folder).map_or(0, |s| s.f_bavail.saturating_mul(s.f_frsize));
-    free.saturating_sub(promised).saturating_sub(RESERVE_BYTES)
+    free_bytes(folder).unwrap_or(0).saturating_sub(promised).saturating_sub(RESERVE_BYTES)
+}
+
+/// Bytes that are free where a folder lies; `None` where the kernel does not say.
+pub fn free_bytes(folder: &Path) -> Option<u64> {
+    rustix::fs::statvfs(folder).ok().map(|s| s.f_bavail.saturating_mul(s.f_frsize))
 }
 
 /// Whether the file system is full, in bytes or in files.

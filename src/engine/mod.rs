@@ -329,7 +329,7 @@ async fn disk_is_full(workspace: &Workspace, limits: &Limits) -> String {
         let limit = limits.rebuild_disk_bytes;
         let look = move || {
             let full = if bounded { disk::is_full(&folder) } else { used_bytes(&folder) > limit };
-            (full, left_bytes(&outer))
+            (full, disk::free_bytes(&outer).unwrap_or(u64::MAX))
         };
         // A look that panics has seen nothing.
         let (full, left) = tokio::task::spawn_blocking(look).await.unwrap_or((false, u64::MAX));
@@ -342,10 +342,6 @@ async fn disk_is_full(workspace: &Workspace, limits: &Limits) -> String {
         // Looking takes a twentieth of the time at most, however many files there are.
         tokio::time::sleep(LOOK.max(began.elapsed() * 20)).await;
     }
-}
-
-fn left_bytes(folder: &Path) -> u64 {
-    rustix::fs::statvfs(folder).map_or(u64::MAX, |s| s.f_bavail.saturating_mul(s.f_frsize))
 }
 
 /// The store by its whole path: builders work elsewhere.

@@ -193,13 +193,17 @@ fn decided(image: &Reference, judged: &Judged) -> Decided {
     Decided {
         image: image.to_string(),
         digest: judged.digest.clone(),
-        decision: if judged.allowed { "allowed" } else { "denied" },
+        decision: word(judged),
         codes: judged.codes.iter().cloned().collect(),
     }
 }
 
+fn word(judged: &Judged) -> &'static str {
+    if judged.allowed { "allowed" } else { "denied" }
+}
+
 fn annotation(image: &Image, judged: &Judged) -> String {
-    let word = if judged.allowed { "allowed" } else { "denied" };
+    let word = word(judged);
     match (&image.reference, &judged.digest) {
         (Reference::At(_, Selector::Tag(_)), Some(digest)) => {
             format!("{}={word}({})", image.reference, message::line(digest))
