@@ -162,12 +162,7 @@ impl FromStr for Reference {
                 return path_reference(rest, location);
             }
         }
-        // In whatever case: a host of that name would be printed as a digest.
-        let is_digest = |name: &str| {
-            let start = text.get(..name.len());
-            start.is_some_and(|start| start.eq_ignore_ascii_case(name))
-        };
-        if is_digest("sha256:") || is_digest("sha512:") {
+        if text.starts_with("sha256:") || text.starts_with("sha512:") {
             return Ok(Self::Bare(text.parse()?));
         }
         registry_reference(text)
@@ -387,6 +382,9 @@ mod tests {
             "sha256:zz",
             "sHa512:3/b",
             "SHA256:5000/app",
+            "OCI:5000/app",
+            "oCi-Archive:80/app",
+            "Docker-Archive:80/app",
             &format!("r.example/app@{d}@{d}"),
         ];
         for text in cases {
@@ -408,10 +406,13 @@ mod tests {
     proptest! {
         #[test]
         fn h20_a_canonical_name_is_its_own_canonical_name(
-            text in "(\\[?[a-cA-C0-9:.]{1,8}\\]?|docker\\.io|index\\.docker\\.io|LocalHost)(:0{0,2}(443|80|5000))?/[a-c]{1,3}(/[a-c]{1,3})?"
+            text in "(\\[?[a-cA-C0-9:.]{1,8}\\]?|docker\\.io|index\\.docker\\.io|LocalHost|[oO]ci|[dD]ocker-archive)(:0{0,2}(443|80|5000))?/[a-c]{1,3}(/[a-c]{1,3})?"
         ) {
             if let Ok(repository) = text.parse::<Repository>() {
-                prop_assert_eq!(repository.to_string().parse::<Repository>(), Ok(repository));
+                let read = repository.to_string().parse::<Repository>();
+                prop_assert_eq!(read.as_ref(), Ok(&repository));
+                let at = Reference::At(Location::Registry(repository), Selector::Tag("t".to_owned()));
+                prop_assert_eq!(at.to_string().parse::<Reference>(), Ok(at));
             }
         }
 

@@ -1,7 +1,8 @@
-//! Image references: parsing never panics, and what is printed parses to the same.
+//! Image references: parsing never panics, and what is printed parses to the same, a repository's
+//! name also as the reference that it begins.
 #![no_main]
 
-use hallmark::reference::{Reference, Repository};
+use hallmark::reference::{Location, Reference, Repository, Selector};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
@@ -9,6 +10,8 @@ fuzz_target!(|text: &str| {
         assert_eq!(reference.to_string().parse::<Reference>().ok(), Some(reference));
     }
     if let Ok(repository) = text.parse::<Repository>() {
-        assert_eq!(repository.to_string().parse::<Repository>().ok(), Some(repository));
+        assert_eq!(repository.to_string().parse::<Repository>().ok().as_ref(), Some(&repository));
+        let tagged = Reference::At(Location::Registry(repository), Selector::Tag("t".to_owned()));
+        assert_eq!(tagged.to_string().parse::<Reference>().ok(), Some(tagged));
     }
 });

@@ -4,7 +4,8 @@
 //! (attack H20): letters in lower case (RFC 4343), the port as a number without leading zeros and without the scheme's own,
 //! IPv6 addresses as RFC 5952 writes them. The distribution project's `reference` keeps such differences, and runtimes then
 //! dial the same place. Refuses forms that programs dial differently: numbers that some resolvers take for IPv4
-//! addresses, IPv4 inside IPv6, and Docker Hub's name in any but its exact form, where runtimes ask another host.
+//! addresses, IPv4 inside IPv6, and Docker Hub's name in any but its exact form, where runtimes ask another host; and
+//! names that would be read as something else than a registry where a reference is written down and read again.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -15,12 +16,20 @@ pub(super) const DOCKER_HUB: &str = "docker.io";
 /// Docker Hub's older name, which `reference` reads as the newer one.
 const DOCKER_INDEX: &str = "index.docker.io";
 
+/// What a reference begins with, before a colon, where it names no registry.
+const OTHER_KINDS: [&str; 5] = ["oci", "oci-archive", "docker-archive", "sha256", "sha512"];
+/// Longest host name, in bytes (RFC 1035 section 2.3.4, as text without the root's dot).
+const MAX_HOST_BYTES: usize = 253;
+/// Longest label of a host name, in bytes (RFC 1035 section 2.3.4).
+const MAX_LABEL_BYTES: usize = 63;
+
 const PART: &str = "registry host";
 const GRAMMAR: &str = "a host name, IPv4 address or [IPv6 address], with an optional port";
 const IPV4: &str = "a host name, or an IPv4 address of four decimal numbers without leading zeros";
 const IPV6: &str = "an IPv6 address in brackets, without an IPv4 address in it";
 const PORT: &str = "a port from 1 to 65535";
 const HUB: &str = "docker.io, in exactly this form and without a port, as Docker Hub's name";
+const KIND: &str = "another name for the registry: before a colon, this one stands for a layout, an archive or a digest";
 const DOTLESS: &str = "a lower-case repository, or a registry host with a dot or a port";
 
 /// Whether the first part of a name is a registry and not the begin of a repository on Docker Hub (reference
@@ -86,13 +95,15 @@ fn ipv6(text: &str, address: &str) -> Result<(String, bool), ReferenceError> {
 /// A host name or IPv4 address, and whether it is this machine.
 fn named(text: &str, host: &str) -> Result<(String, bool), ReferenceError> {
     let label = |l: &str| {
-        !l.is_empty()
+        (1..=MAX_LABEL_BYTES).contains(&l.len())
             && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
             && !l.starts_with('-')
             && !l.ends_with('-')
     };
-    check(PART, text, |_| host.split('.').all(label), GRAMMAR)?;
+    let name = host.len() <= MAX_HOST_BYTES && host.split('.').all(label);
+    check(PART, text, |_| name, GRAMMAR)?;
     let host = host.to_ascii_lowercase();
+    check(PART, text, |_| !OTHER_KINDS.contains(&host.as_str()), KIND)?;
     let address = host.parse::<Ipv4Addr>().ok();
     check(PART, text, |_| address.is_some() || !ends_in_a_number(&host), IPV4)?;
     let loopback = host == "localhost" || address.is_some_and(|a| IpAddr::from(a).is_loopback());
@@ -144,6 +155,16 @@ mod tests {
     }
 
     #[test]
+    fn a_host_is_as_long_as_dns_has_names() {
+        let name = |last: usize| format!("{0}.{0}.{0}.{1}", "a".repeat(63), "a".repeat(last));
+        assert!(canonical(&name(61)).is_ok());
+        for long in [name(62), "a".repeat(64) + ".example"] {
+            let error = canonical(&long).expect_err(&long).to_string();
+            assert!(error.contains(GRAMMAR), "{error}");
+        }
+    }
+
+    #[test]
     fn h20_hosts_that_programs_dial_differently_are_refused() {
         for (text, want) in [
             ("DOCKER.IO", HUB),
@@ -170,6 +191,11 @@ mod tests {
             ("-r.example", GRAMMAR),
             ("r_x.example", GRAMMAR),
             ("Team", DOTLESS),
+            ("oci:5000", KIND),
+            ("OCI:5000", KIND),
+            ("oCi-Archive:80", KIND),
+            ("docker-archive:443", KIND),
+            ("Sha256:5000", KIND),
             ("", GRAMMAR),
         ] {
             let error = canonical(text).expect_err(text).to_string();
