@@ -1,8 +1,8 @@
 //! How far long work is.
 //!
 //! Turns work into numbers that somebody else looks at while it goes on: [`Work`] counts what is done, [`Step`] is what a
-//! builder is at, and [`Talk`] is who shows both. Counting is one atomic addition and never waits for whoever looks. Knows
-//! no clock and no terminal, and escapes nothing: names of steps are strangers' text, for [`Talk`] to make harmless.
+//! builder is at, and [`ProgressSink`] is who shows both. Counting is one atomic addition and never waits for whoever looks. Knows
+//! no clock and no terminal, and escapes nothing: names of steps are strangers' text, for [`ProgressSink`] to make harmless.
 
 use std::{
     fmt,
@@ -14,7 +14,7 @@ use std::{
 };
 
 /// Who is told about long work; called from any thread.
-pub trait Talk: Send + Sync {
+pub trait ProgressSink: Send + Sync {
     /// A stage begins.
     fn stage(&self, name: &str);
     /// Something worth a line happened within the stage.
@@ -33,7 +33,7 @@ pub trait Talk: Send + Sync {
 #[derive(Debug)]
 pub struct Silent;
 
-impl Talk for Silent {
+impl ProgressSink for Silent {
     fn stage(&self, _: &str) {}
     fn line(&self, _: &str) {}
 }
@@ -159,15 +159,15 @@ impl<R: Read> Read for Counted<'_, R> {
 
 /// Work that is shown for as long as this lives, and stopped with it: threads that still read for it end soon after.
 pub struct Underway<'t> {
-    talk: &'t dyn Talk,
+    sink: &'t dyn ProgressSink,
     work: Arc<Work>,
 }
 
 impl<'t> Underway<'t> {
     /// Begins to show work.
-    pub fn new(talk: &'t dyn Talk, work: Arc<Work>) -> Self {
-        talk.begin(&work);
-        Self { talk, work }
+    pub fn new(sink: &'t dyn ProgressSink, work: Arc<Work>) -> Self {
+        sink.begin(&work);
+        Self { sink, work }
     }
 
     /// The work, for whoever does it.
@@ -179,7 +179,7 @@ impl<'t> Underway<'t> {
 impl Drop for Underway<'_> {
     fn drop(&mut self) {
         self.work.stopped.store(true, Ordering::Relaxed);
-        self.talk.end(&self.work);
+        self.sink.end(&self.work);
     }
 }
 

@@ -98,7 +98,7 @@ fn reached(config: &Config, global: &Global, platforms: PlatformChoice) -> World
     World {
         sources: sources(config),
         platforms,
-        talk: progress::talk(loudness),
+        sink: progress::sink(loudness),
         ..World::new(config.limits.clone())
     }
 }
@@ -387,7 +387,7 @@ pub async fn resolve(
     let reference = &source::located(reference);
     match reference {
         Reference::Bare(digest) => {
-            source::load::find_digest(digest, &config.repositories, sources, limits).await
+            source::images::find_digest(digest, &config.repositories, sources, limits).await
         }
         Reference::At(location, Selector::Digest(digest)) => {
             Ok(PinnedReference { location: location.clone(), digest: digest.clone() })

@@ -13,7 +13,7 @@ use crate::{
     progress::{Underway, Work},
     reference::{PinnedReference, Reference},
     report,
-    source::{self, PlatformChoice, Spool, on_demand::OnDemand},
+    source::{self, PlatformChoice, Spool, lazy_layers::LazyLayers},
     verify::{World, in_force, open_alone, side},
 };
 
@@ -27,13 +27,13 @@ pub async fn run(args: &Diff, global: &Global) -> Result<Answer, Failure> {
     let left = find(&args.left, &config, &world, &spool).await?;
     let right = find(&args.right, &config, &world, &spool).await?;
     let (ours, theirs) = compare::ladder::needed(left.side(), right.side(), &world.limits);
-    left.layers.fetch(&ours, &*world.talk).await?;
-    right.layers.fetch(&theirs, &*world.talk).await?;
-    world.talk.stage("compare");
+    left.layers.fetch(&ours, &*world.sink).await?;
+    right.layers.fetch(&theirs, &*world.sink).await?;
+    world.sink.stage("compare");
     // The left image is the one that somebody rebuilds: entries are about it.
     let allow = in_force(&config.rebuild.allow, &left.reference.location, jiff::Timestamp::now());
     let (left_name, right_name) = (left.reference.to_string(), right.reference.to_string());
-    let underway = Underway::new(&*world.talk, Work::new("comparing layers"));
+    let underway = Underway::new(&*world.sink, Work::new("comparing layers"));
     let (limits, work) = (world.limits.clone(), underway.work());
     let comparing = tokio::task::spawn_blocking(move || {
         let (ours, theirs) = (left.side(), right.side());
@@ -68,7 +68,7 @@ fn incomparable(error: &CompareError) -> Failure {
 struct Found {
     reference: PinnedReference,
     image: Image,
-    layers: OnDemand,
+    layers: LazyLayers,
 }
 
 impl Found {
@@ -88,6 +88,6 @@ async fn find(
     let Some(image) = images.into_iter().next() else {
         return Err(Failure::refused(format!("{reference} has no image")));
     };
-    let layers = OnDemand::new(source, &image, Arc::clone(spool), &world.limits)?;
+    let layers = LazyLayers::new(source, &image, Arc::clone(spool), &world.limits)?;
     Ok(Found { reference, image, layers })
 }

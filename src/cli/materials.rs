@@ -39,7 +39,7 @@ async fn fetch(args: &MaterialsFetch, global: &Global) -> Result<Answer, Failure
     let workspace = Workspace::make(settings.work.as_deref(), &world.limits, None).await;
     let workspace =
         workspace.map_err(|e| Failure::unavailable(format!("cannot make a work folder: {e}")))?;
-    let shell = Shell::new(&workspace, Log::new(world.limits.log_bytes), &*world.talk);
+    let shell = Shell::new(&workspace, Log::new(world.limits.log_bytes), &*world.sink);
     // The store is the operator's folder.
     let shell = shell.among_files();
     let origins = Origins { settings, sources: &world.sources };

@@ -14,7 +14,7 @@ use std::{
 use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::{
-    progress::{Amount, Silent, Step, Talk, Work},
+    progress::{Amount, ProgressSink, Silent, Step, Work},
     report::clean,
     untrusted::shortened,
 };
@@ -47,7 +47,7 @@ pub enum Loudness {
 }
 
 /// Somebody to talk to.
-pub fn talk(loudness: Loudness) -> Arc<dyn Talk> {
+pub fn sink(loudness: Loudness) -> Arc<dyn ProgressSink> {
     if loudness == Loudness::Quiet {
         return Arc::new(Silent);
     }
@@ -220,7 +220,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Talk for Terminal {
+impl ProgressSink for Terminal {
     fn stage(&self, name: &str) {
         lock(&self.board).stage(name);
     }
@@ -324,7 +324,7 @@ impl Lines {
     }
 }
 
-impl Talk for Lines {
+impl ProgressSink for Lines {
     fn stage(&self, name: &str) {
         let mut page = lock(&self.page);
         page.board.stage(name);

@@ -209,7 +209,7 @@ async fn load(reference: &Reference, config: &Config) -> Result<Image, Failure> 
     let pinned = context::resolve(reference, config, &sources, &config.limits).await?;
     let source = source::open(&pinned.location, &sources, &config.limits).await?;
     let images =
-        source::load::load(&*source, &pinned, &PlatformChoice::All, &config.limits).await?;
+        source::images::load(&*source, &pinned, &PlatformChoice::All, &config.limits).await?;
     let [image] = <[Image; 1]>::try_from(images).map_err(|images| {
         Failure::usage(format!(
             "{pinned} has {} platforms; a build manifest is about one image: name it by its digest",

@@ -56,7 +56,7 @@ pub async fn run(args: &Rebuild, global: &Global) -> Result<Answer, Failure> {
         args.keep.as_ref().map(|place| keep(place, args, &config.limits)).transpose()?;
     if args.attest.is_some() && !ctx.rebuild.allow.is_empty() {
         // A statement is for others, who did not allow anything.
-        ctx.world.talk.line("rebuild.allow does not count for what --attest writes");
+        ctx.world.sink.line("rebuild.allow does not count for what --attest writes");
         ctx.rebuild.allow.clear();
     }
     let reference = context::pin(&args.image, &config, &ctx.world).await?;
@@ -70,7 +70,7 @@ pub async fn run(args: &Rebuild, global: &Global) -> Result<Answer, Failure> {
         let (evidence, findings) = gather(&*source, image, &inquiry, started).await;
         for outcome in ctx.rebuild.settings.keep.iter().flat_map(|keep| keep.outcomes()) {
             match outcome {
-                Ok(place) => ctx.world.talk.line(&format!("kept in {place}")),
+                Ok(place) => ctx.world.sink.line(&format!("kept in {place}")),
                 Err(why) => lost = lost.or(Some(Failure::usage(format!("--keep: {why}")))),
             }
         }

@@ -351,7 +351,7 @@ impl Place<'_> {
     }
 
     async fn images(&self, choice: &PlatformChoice) -> Result<Vec<Image>, Failure> {
-        Ok(source::load::load(&*self.source, &self.pinned, choice, self.limits).await?)
+        Ok(source::images::load(&*self.source, &self.pinned, choice, self.limits).await?)
     }
 
     /// The document of the image that a statement is about.

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     config::{
-        import,
+        cluster_image_policy,
         roots::{self, From, InForce, Repository, Roots},
     },
     finding::Code,
@@ -253,11 +253,12 @@ fn import(file: &Path) -> Result<Answer, Failure> {
     let shown = file.display();
     let unreadable = |error: std::io::Error| Failure::usage(format!("{shown}: {error}"));
     let mut text = String::new();
-    let limit = u64::try_from(import::MAX_BYTES).unwrap_or(u64::MAX).saturating_add(1);
+    let limit =
+        u64::try_from(cluster_image_policy::MAX_BYTES).unwrap_or(u64::MAX).saturating_add(1);
     let opened = crate::scratch::open_file(file).map_err(unreadable)?;
     opened.take(limit).read_to_string(&mut text).map_err(unreadable)?;
-    let imported =
-        import::import(&text).map_err(|invalid| Failure::usage(format!("{shown}: {invalid}")))?;
+    let imported = cluster_image_policy::import(&text)
+        .map_err(|invalid| Failure::usage(format!("{shown}: {invalid}")))?;
     // Names of the policy's author that do not read as what they are belong into no configuration.
     if imported.yaml.iter().any(|yaml| yaml.contains(|c| c != '\n' && misleads(c))) {
         return Err(Failure::usage(format!(

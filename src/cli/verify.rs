@@ -59,7 +59,7 @@ pub async fn run(args: &Verify, global: &Global) -> Result<Answer, Failure> {
         _ => list(&references, how, &config, &ctx).await?,
     };
     // Its last word is to take its line off the terminal, which what is forgotten below could not do.
-    ctx.world.talk = Arc::new(Silent);
+    ctx.world.sink = Arc::new(Silent);
     // The process ends now. To give back compiled policies node by node would take longer than to judge by them; nothing in
     // them is on the disk or runs.
     std::mem::forget((ctx, config));

@@ -11,9 +11,9 @@ use super::{
     Class, ContentValue, Difference, EntryValue, Explanation, Holds, Place, SideValue, What, Which,
     content::{Hash, cut, text},
     inside::inside,
+    leftovers,
     matcher::Content,
     normalize::normal,
-    residue,
 };
 use crate::{
     image::tar::{Entry, EntryKind},
@@ -56,7 +56,7 @@ pub(super) fn mark(entry: &Entry) -> Hash {
     hasher.update(minor.to_le_bytes());
     text(&mut hasher, entry.link.as_deref().unwrap_or_default().as_bytes());
     hasher.update((entry.xattrs.len() as u64).to_le_bytes());
-    let records = entry.pax.iter().filter(|(key, value)| !residue::is_benign_record(key, value));
+    let records = entry.pax.iter().filter(|(key, value)| !leftovers::is_benign_record(key, value));
     for (name, value) in entry.xattrs.iter().chain(records) {
         text(&mut hasher, name.as_bytes());
         text(&mut hasher, value);
@@ -164,10 +164,10 @@ fn one_sided(
     which: Which,
     (left, right): (Option<SideValue>, Option<SideValue>),
 ) {
-    let class = residue::one_sided(&only.entry);
+    let class = leftovers::one_sided(&only.entry);
     list.add(class, What::OnlyIn(which), left, right);
     let Some(last) = list.found.last_mut() else { return };
-    last.may_be_allowed = residue::may_be_allowed(class, &only.entry);
+    last.may_be_allowed = leftovers::may_be_allowed(class, &only.entry);
     if class == Class::MountPoint {
         last.explained_by = Some(Explanation::MountPoint);
     }
@@ -210,7 +210,7 @@ fn both(list: &mut List, left: &Facts, right: &Facts) {
     list.compare(security, What::LinkTarget, (&l.link, &r.link), link);
     list.compare(security, What::Device, (&l.device, &r.device), |it| SideValue::Device(*it));
     attributes(list, What::Xattr, (&l.xattrs, &r.xattrs), |_, _| false);
-    attributes(list, What::PaxRecord, (&l.pax, &r.pax), residue::is_benign_record);
+    attributes(list, What::PaxRecord, (&l.pax, &r.pax), leftovers::is_benign_record);
     if (left.count, right.count) != (1, 1) {
         // Only the last of them is compared, and not every runtime lets the last one win.
         let count = |facts: &Facts| Some(SideValue::Count(facts.count));
@@ -224,7 +224,7 @@ fn content(list: &mut List, path: &str, (left, right): (&Facts, &Facts), limits:
         return;
     }
     let place = list.place.clone();
-    let mut found = Difference::new(place, residue::content(path), What::Content).between(
+    let mut found = Difference::new(place, leftovers::content(path), What::Content).between(
         Some(SideValue::Content(left.content_value())),
         Some(SideValue::Content(right.content_value())),
     );
@@ -242,7 +242,7 @@ fn content(list: &mut List, path: &str, (left, right): (&Facts, &Facts), limits:
         found.class = Class::Toolchain;
     }
     found.may_be_allowed =
-        [left, right].iter().all(|side| residue::may_be_allowed(found.class, &side.entry));
+        [left, right].iter().all(|side| leftovers::may_be_allowed(found.class, &side.entry));
     list.found.push(found);
 }
 

@@ -21,14 +21,14 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Account, Allowance, Class, CompareError, Comparison, Difference, Explanation, Hint, LayerFacts,
-    LayerPair, Level, PackageChange, Place, Side, SideValue, Stored, StoredLayer, What, Which,
-    allow, config, drift,
+    Account, Allowance, Class, CompareError, Comparison, Difference, Explanation, LayerFacts,
+    LayerPair, Level, LikelyCause, PackageChange, Place, Side, SideValue, Stored, StoredLayer,
+    What, Which, allow, config,
+    flattened::{Flattened, Whole},
     layer::Layer,
-    manifest, pair,
+    manifest, package_updates, pair,
     pair::Pair,
     parallel::each,
-    squash::{Squashed, Whole},
 };
 use crate::{digest::DiffId, image::gzip::GzipHeader, limits::Limits, progress::Work};
 
@@ -282,7 +282,7 @@ impl<'a> Run<'a> {
 
     fn finish(mut self, level: Level) -> Comparison {
         for difference in &mut self.differences {
-            difference.hint = Hint::of(difference);
+            difference.hint = LikelyCause::of(difference);
         }
         self.differences.sort_by(Difference::in_reports);
         let Self { differences, omitted, pairs: layers, packages, allow, .. } = self;
@@ -376,9 +376,9 @@ impl<'a> Run<'a> {
     }
 
     /// Tells files of packages that moved on from others, and keeps which packages did.
-    fn note_packages(&mut self, differences: &mut [Difference], kept: &[drift::Kept]) {
-        let packages = drift::packages(kept, self.limits);
-        drift::sort(differences, kept, &packages);
+    fn note_packages(&mut self, differences: &mut [Difference], kept: &[package_updates::Kept]) {
+        let packages = package_updates::packages(kept, self.limits);
+        package_updates::sort(differences, kept, &packages);
         self.packages.extend(packages.into_iter().take(self.limits.differences));
     }
 
@@ -493,7 +493,8 @@ impl<'a> Run<'a> {
         let sides = [(Which::Published, &self.left), (Which::Rebuilt, &self.right)];
         let layers = self.left.iter().chain(&self.right);
         layers.for_each(|layer| self.work.expect(1, layer.descriptor.size));
-        let mut read = each(&sides, 1, |(which, layers)| Squashed::of(*which, layers, self.limits));
+        let mut read =
+            each(&sides, 1, |(which, layers)| Flattened::of(*which, layers, self.limits));
         let (right, left) = (read.pop(), read.pop());
         let (Some(left), Some(right)) = (left.transpose()?, right.transpose()?) else {
             // Two jobs give two results.

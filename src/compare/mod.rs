@@ -6,23 +6,23 @@
 //! every run.
 
 mod allow;
-pub mod cause;
+pub mod build_step;
 mod config;
 mod content;
-mod drift;
 mod entry;
 mod explanation;
-mod hint;
+mod flattened;
 mod inside;
 pub mod ladder;
 mod layer;
+mod leftovers;
+mod likely_cause;
 mod manifest;
 mod matcher;
 mod normalize;
+mod package_updates;
 mod pair;
 mod parallel;
-mod residue;
-mod squash;
 mod value;
 mod what;
 
@@ -34,10 +34,10 @@ use std::{
 
 pub use self::{
     allow::{Allowance, AllowedClass, PathPattern, PathPatternError},
-    drift::PackageChange,
     explanation::Explanation,
-    hint::Hint,
     inside::{Container, Inside, Part, PartName, PartValue},
+    likely_cause::LikelyCause,
+    package_updates::PackageChange,
     value::{ContentValue, EntryValue, Holds, PythonRuns, SideValue, StoredLayer},
     what::{Stored, What},
 };
@@ -383,9 +383,9 @@ pub struct Difference {
     /// Whether it is only about what a plain file holds, or that it is there: nothing else can be allowed.
     pub may_be_allowed: bool,
     /// Where in the build it comes from.
-    pub cause: Option<Cause>,
+    pub cause: Option<BuildStep>,
     /// What probably happened, and what to do about it.
-    pub hint: Option<Hint>,
+    pub hint: Option<LikelyCause>,
     /// What differs inside the file.
     pub inside: Option<Inside>,
     /// The layers that the file comes from, where images were compared as a whole; else `place` names the one of both.
@@ -536,7 +536,7 @@ impl fmt::Display for Place {
 
 /// The build step behind a difference.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Cause {
+pub struct BuildStep {
     /// Path of the Dockerfile below the build's context, as provenance tells it.
     pub file: String,
     /// Line in the Dockerfile, counted from 1, where provenance tells it.
@@ -545,7 +545,7 @@ pub struct Cause {
     pub instruction: String,
 }
 
-impl Cause {
+impl BuildStep {
     /// `deploy/Dockerfile:23`, where the line is known.
     pub fn place(&self) -> Option<String> {
         self.line.map(|line| format!("{}:{line}", self.file))

@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use super::{
     CompareError, Difference, Which,
     content::Hash,
-    drift::{self, Kept},
     entry::{self, Facts},
     layer::{Layer, path_hash},
     matcher::{Matcher, Seen, Unmatched, Waiting},
+    package_updates::{self, Kept},
 };
 use crate::digest::DiffId;
 
@@ -97,7 +97,7 @@ fn unlike(
     for path in paths {
         let facts = (left_facts.get(path), right_facts.get(path));
         differences.extend(entry::differences(left.position, path, facts, left.limits));
-        if drift::is_wanted(path) {
+        if package_updates::is_wanted(path) {
             let bytes = |facts: Option<&Facts>| facts.and_then(|f| f.bytes.clone());
             if let (Some(left), Some(right)) = (bytes(facts.0), bytes(facts.1)) {
                 kept.push(Kept { path: path.clone(), left, right });

@@ -6,12 +6,12 @@
 //! the preset `baseline` is asked for. A file is read only where the operator named it or from the two fixed folders of
 //! [`candidates`]: never from the working directory, which may be the artifact's (attack B6, CVE-2023-32076).
 
+pub mod cluster_image_policy;
 mod error;
 mod file;
 mod folder;
 mod form;
 mod gate;
-pub mod import;
 mod limits;
 mod policy;
 mod reader;

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     attest::provenance::Commit,
     limits::Limits,
-    progress::Talk,
+    progress::ProgressSink,
     rebuild::{Failure, plan::refuse_url},
 };
 
@@ -76,7 +76,7 @@ pub async fn holds(
     commit: &Commit,
     settings: &EngineSettings,
     limits: &Limits,
-    talk: &dyn Talk,
+    sink: &dyn ProgressSink,
 ) -> Result<Held, Failure> {
     let unproven = |why| Ok(Held::Unproven(why));
     if settings.store.is_some() {
@@ -92,7 +92,7 @@ pub async fn holds(
     let workspace = Workspace::make(settings.work.as_deref(), limits, None)
         .await
         .map_err(|e| super::unavailable(format!("cannot make a work folder: {e}")))?;
-    let shell = Shell::new(&workspace, Log::new(limits.log_bytes), talk);
+    let shell = Shell::new(&workspace, Log::new(limits.log_bytes), sink);
     let asking = async {
         let mut answer = Held::Unproven(Unproven::NoName(reference.to_owned()));
         for name in &names {

@@ -182,18 +182,18 @@ impl Job<'_> {
             .map_err(|why| self.shell.failure(FailureKind::EngineUnavailable, why))?;
         fs::write(self.seccomp(), profile)
             .map_err(|e| self.shell.broken("cannot write buildah's settings", &e))?;
-        self.shell.talk.stage("checking out the source");
+        self.shell.sink.stage("checking out the source");
         let context = self.checkout().await?;
         let dockerfile = self.dockerfile()?;
         self.refuse_mounts(version, &dockerfile.text)?;
         buildkit::doubt_runc(self.shell, &self.environment).await?;
-        self.shell.talk.stage("fetching base images by digest");
+        self.shell.sink.stage("fetching base images by digest");
         let needed = self.needed(&dockerfile.text)?;
         self.refuse_triggers(&needed).await?;
         for (base, used) in &needed {
             self.fetch(base, used).await?;
         }
-        self.shell.talk.stage("building");
+        self.shell.sink.stage("building");
         let mut args: Vec<OsString> = vec!["--net".into(), "--".into()];
         args.push(self.engine.buildah.clone().into());
         args.extend(self.build_args(version, &dockerfile.file, &context));
@@ -223,7 +223,7 @@ impl Job<'_> {
         };
         if let Err(error) = result {
             self.shell
-                .talk
+                .sink
                 .line(&format!("layers of the base keep buildah's compression: {error}"));
         }
     }

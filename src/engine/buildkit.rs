@@ -73,7 +73,7 @@ pub(super) async fn doubt_runc(
     let text = shell.quietly().run(&runc, ["--version"], environment).await?.stdout;
     let version = text.split_whitespace().nth(2).unwrap_or_default();
     if let Some(doubt) = version::doubt_runc(version) {
-        shell.talk.line(&doubt);
+        shell.sink.line(&doubt);
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ use std::{
 use crate::{
     image::{Image, Platform},
     limits::Limits,
-    source::{self, SourceError, load::StoredLayers},
+    source::{self, SourceError, images::StoredLayers},
 };
 
 /// Where rebuilt images are kept, and what came of it.

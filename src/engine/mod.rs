@@ -42,13 +42,13 @@ use crate::{
     environment,
     image::Image,
     limits::{Limits, key},
-    progress::{Talk, Underway, Work},
+    progress::{ProgressSink, Underway, Work},
     rebuild::{EngineKind, EngineReport, Failure, FailureKind, Plan, Producer},
     scratch::{
         cgroup::{Cgroup, Exceeded},
         used_bytes,
     },
-    source::{address::Unlisted, load::StoredLayers},
+    source::{address::Unlisted, images::StoredLayers},
 };
 pub use git::is_ref_name;
 use inputs::Inputs;
@@ -210,20 +210,20 @@ pub async fn build(
     settings: &EngineSettings,
     preference: EngineChoice,
     limits: &Limits,
-    talk: &dyn Talk,
+    sink: &dyn ProgressSink,
 ) -> Result<Finished, Failure> {
     let log = Log::new(limits.log_bytes);
     let settings = &found(settings.clone());
     let (engine, reason) = choose(plan, settings, preference, limits)?;
-    talk.line(&format!("engine: {reason}"));
+    sink.line(&format!("engine: {reason}"));
     let store = settings.store.as_ref().map(Store::layout);
     let workspace = Workspace::make(settings.work.as_deref(), limits, store)
         .await
         .map_err(|e| unavailable(format!("cannot make a work folder: {e}")))?;
-    say_what_is_missing(&*engine, &workspace, talk)?;
-    let shell = Shell::new(&workspace, log.clone(), talk);
+    say_what_is_missing(&*engine, &workspace, sink)?;
+    let shell = Shell::new(&workspace, log.clone(), sink);
     let inputs = Inputs::of(settings, limits, &shell);
-    let _underway = Underway::new(talk, Work::new("building"));
+    let _underway = Underway::new(sink, Work::new("building"));
     let here = engine.runs() == Runs::Here && engine.kind() != EngineKind::Replay;
     let note = |report: &mut EngineReport| {
         report.reason.clone_from(&reason);
@@ -262,13 +262,13 @@ pub async fn build(
 fn say_what_is_missing(
     engine: &dyn Engine,
     workspace: &Workspace,
-    talk: &dyn Talk,
+    sink: &dyn ProgressSink,
 ) -> Result<(), Failure> {
     if engine.kind() == EngineKind::Replay {
         return Ok(());
     }
     if engine.runs() == Runs::Elsewhere {
-        talk.line("this builder is not started here: what its steps can reach, and how much they take, is not known");
+        sink.line("this builder is not started here: what its steps can reach, and how much they take, is not known");
         return Ok(());
     }
     if let Err(why) = workspace.cage() {
@@ -278,10 +278,10 @@ fn say_what_is_missing(
         return Err(Failure { kind: FailureKind::EngineForbidden, ..unavailable(why) });
     }
     if let Err(why) = workspace.group() {
-        talk.line(&format!("no bound on memory and processes, only on time and disk: {why}"));
+        sink.line(&format!("no bound on memory and processes, only on time and disk: {why}"));
     }
     if let Err(why) = workspace.disk() {
-        talk.line(&format!("the disk is watched, and not bounded by the kernel: {why}"));
+        sink.line(&format!("the disk is watched, and not bounded by the kernel: {why}"));
     }
     Ok(())
 }

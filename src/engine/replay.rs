@@ -47,7 +47,7 @@ impl Replay {
         let digest = source.resolve(selector).await?;
         let reference = PinnedReference { location: location.clone(), digest };
         let choice = PlatformChoice::One(plan.platform.clone());
-        let images = source::load::load(&*source, &reference, &choice, &self.limits).await?;
+        let images = source::images::load(&*source, &reference, &choice, &self.limits).await?;
         let Some(image) = images.into_iter().next() else {
             return Err(SourceError::NotFound {
                 what: format!("an image for {}", plan.platform),
@@ -120,7 +120,7 @@ impl Engine for Replay {
         shell: &Shell<'_>,
         _: &Inputs<'_>,
     ) -> Result<Built, Failure> {
-        shell.talk.stage("reading what was rebuilt elsewhere");
+        shell.sink.stage("reading what was rebuilt elsewhere");
         let copied = self.copy(plan, shell).await;
         copied.map_err(|e| shell.failure(FailureKind::EngineUnavailable, e.to_string()))?;
         let report = EngineReport {

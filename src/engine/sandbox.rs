@@ -28,7 +28,7 @@ use super::{
 use crate::{
     environment,
     limits::Limits,
-    progress::{Silent, Talk},
+    progress::{ProgressSink, Silent},
     rebuild::{Failure, FailureKind},
     scratch::{
         self, Scratch,
@@ -207,7 +207,7 @@ pub struct Shell<'a> {
     /// Where the output goes.
     pub log: Log,
     /// Who is told.
-    pub talk: &'a dyn Talk,
+    pub sink: &'a dyn ProgressSink,
     steps: Mutex<Steps>,
     group: Option<&'a Cgroup>,
     cage: Option<(&'a Cage, Sees)>,
@@ -249,22 +249,22 @@ const NAMESPACES: [&str; 5] = ["--mount", "--pid", "--fork", "--kill-child", "--
 
 impl<'a> Shell<'a> {
     /// The shell of a job.
-    pub fn new(workspace: &'a Workspace, log: Log, talk: &'a dyn Talk) -> Self {
+    pub fn new(workspace: &'a Workspace, log: Log, sink: &'a dyn ProgressSink) -> Self {
         let (work, group) = (workspace.path(), workspace.group().ok());
         let cage = workspace.cage().ok().map(|cage| (cage, Sees::Room));
-        Self { work, log, talk, steps: Mutex::default(), group, cage }
+        Self { work, log, sink, steps: Mutex::default(), group, cage }
     }
 
     /// The same job, with nobody listening.
     pub fn quietly(&self) -> Shell<'a> {
         let (work, group, cage) = (self.work, self.group, self.cage);
-        Shell { work, log: Log::new(0), talk: &Silent, steps: Mutex::default(), group, cage }
+        Shell { work, log: Log::new(0), sink: &Silent, steps: Mutex::default(), group, cage }
     }
 
     /// The same job with the machine's network and files, for clients of a builder that is not the job's.
     pub fn outside(&self) -> Shell<'a> {
-        let (work, log, talk, group) = (self.work, self.log.clone(), self.talk, self.group);
-        Shell { work, log, talk, steps: Mutex::default(), group, cage: None }
+        let (work, log, sink, group) = (self.work, self.log.clone(), self.sink, self.group);
+        Shell { work, log, sink, steps: Mutex::default(), group, cage: None }
     }
 
     /// The same job with the machine's files, and no more of a network than before: for what works in the operator's folders.
@@ -294,8 +294,8 @@ impl<'a> Shell<'a> {
     /// Passes on a line that a builder printed.
     pub fn tell(&self, line: &str) {
         let step = self.steps.lock().unwrap_or_else(PoisonError::into_inner).read(line);
-        step.iter().for_each(|step| self.talk.step(step));
-        self.talk.output(line);
+        step.iter().for_each(|step| self.sink.step(step));
+        self.sink.output(line);
     }
 
     /// The parent of containers, where the job's programs see no control groups but its own.

@@ -7,7 +7,8 @@ use schemars::{JsonSchema, Schema, generate::SchemaSettings};
 use serde::Serialize;
 
 use crate::compare::{
-    Allowance, Class, Comparison, Difference, Hint, Inside, LayerFacts, Part, Place, SideWords,
+    Allowance, Class, Comparison, Difference, Inside, LayerFacts, LikelyCause, Part, Place,
+    SideWords,
 };
 
 /// The value of `schema`.
@@ -266,7 +267,7 @@ impl DifferenceReport {
 }
 
 impl HintReport {
-    fn of(hint: Hint) -> Self {
+    fn of(hint: LikelyCause) -> Self {
         Self {
             code: hint.code().to_owned(),
             why: hint.why().to_owned(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     compare::{
-        Account, Comparison, Difference, Hint, Inside, PackageChange, Part, Place, SideWords,
+        Account, Comparison, Difference, Inside, LikelyCause, PackageChange, Part, Place, SideWords,
     },
     untrusted::{Page, line},
 };
@@ -81,17 +81,19 @@ fn packages(out: &mut Page, changes: &[PackageChange], style: Style) {
 }
 
 /// What to do, once for each cause: what nothing explains first, then the most frequent.
-pub(super) fn causes(comparison: &Comparison) -> Vec<(Hint, usize)> {
-    let mut counts: BTreeMap<Hint, usize> = BTreeMap::new();
+pub(super) fn causes(comparison: &Comparison) -> Vec<(LikelyCause, usize)> {
+    let mut counts: BTreeMap<LikelyCause, usize> = BTreeMap::new();
     for hint in comparison.differences.iter().filter_map(|difference| difference.hint) {
         *counts.entry(hint).or_default() += 1;
     }
-    let mut counts: Vec<(Hint, usize)> = counts.into_iter().collect();
-    let open = |hint: &Hint| {
+    let mut counts: Vec<(LikelyCause, usize)> = counts.into_iter().collect();
+    let open = |hint: &LikelyCause| {
         let mut differences = comparison.differences.iter().filter(|d| d.hint == Some(*hint));
         differences.any(|d| d.account() == Account::Open)
     };
-    let grave = |hint: &Hint| matches!(hint, Hint::LendsRights | Hint::LyingDiffId | Hint::Hidden);
+    let grave = |hint: &LikelyCause| {
+        matches!(hint, LikelyCause::LendsRights | LikelyCause::LyingDiffId | LikelyCause::Hidden)
+    };
     counts.sort_by_key(|(hint, count)| (!open(hint), !grave(hint), std::cmp::Reverse(*count)));
     counts
 }

@@ -24,8 +24,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     SourceError,
+    blobs::Place,
     layout::{LayoutSource, Shelf, blob_name},
-    spool::Place,
     unreadable,
 };
 use crate::{

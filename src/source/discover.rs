@@ -28,7 +28,7 @@ use futures_util::{StreamExt, future, stream};
 use super::{
     Meter, Referrers, Source, SourceError, StoredManifest,
     budget::{Share, weight},
-    load::{CONCURRENT, together},
+    images::{CONCURRENT, together},
     manifest_digest,
     marks::attestation_entries,
     places::{self, Claimant, Rank, claimant, kind_class, rank_of_kind, size_class},

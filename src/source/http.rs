@@ -27,11 +27,11 @@ use url::Url;
 use super::{
     Blob, Refusal, SourceError, Spool,
     address::{Bounds, OutOfBounds, Side},
+    blobs::SpoolError,
     budget::{Meter, Share},
     client::{Away, Recipe, Roots, certificates, describe},
     listing::{self, Scan},
     settings::SourceSettings,
-    spool::SpoolError,
 };
 use crate::{
     image::{Descriptor, FormatError, MediaType},

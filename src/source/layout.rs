@@ -19,8 +19,8 @@ use bytes::Bytes;
 use serde::Deserialize;
 
 use super::{
-    Blob, Referrers, Source, SourceError, Spool, StoredManifest, listing, manifest_digest, on_disk,
-    spool::Place, unreadable,
+    Blob, Referrers, Source, SourceError, Spool, StoredManifest, blobs::Place, listing,
+    manifest_digest, on_disk, unreadable,
 };
 use crate::{
     attest::Listing,

@@ -8,6 +8,7 @@
 pub mod address;
 mod archive;
 pub mod auth;
+mod blobs;
 pub mod budget;
 mod choose;
 mod client;
@@ -17,19 +18,18 @@ mod documents;
 mod entries;
 mod handed;
 mod http;
+pub mod images;
 mod layout;
+pub mod lazy_layers;
 mod listing;
-pub mod load;
 mod login;
 mod marks;
 pub mod mirror;
 mod no_proxy;
-pub mod on_demand;
 mod places;
 mod publish;
 mod registry;
 pub mod settings;
-mod spool;
 #[cfg(test)]
 mod tests;
 mod upload;
@@ -45,7 +45,7 @@ use bytes::Bytes;
 
 pub use budget::{Budget, Budgets, Meter, Meters};
 pub use handed::Handed;
-pub use load::PlatformChoice;
+pub use images::PlatformChoice;
 pub use publish::{Attachment, Doubt, Published, push_referrer};
 pub use settings::{RegistrySettings, SourceSettings};
 pub use spool::{Blob, BlobReader, Spool, StoredReader};

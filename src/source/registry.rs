@@ -25,8 +25,8 @@ use super::{
     Blob, LookAhead, Meter, Referrers, Source, SourceError, SourceSettings, Spool, StoredManifest,
     discover,
     http::{Answer, Bound, Fetched, Http},
+    images::together,
     listing::{self, Listed},
-    load::together,
     places,
 };
 use crate::{

@@ -210,7 +210,7 @@ mod tests {
     use crate::{
         digest::BlobDigest,
         image::{Descriptor, MediaType},
-        source::spool::Place,
+        source::blobs::Place,
         trust::testing::image,
     };
 

@@ -16,12 +16,12 @@ use crate::{
         tar::TarError,
     },
     limits::Limits,
-    progress::{Counted, Talk, Underway, Work},
+    progress::{Counted, ProgressSink, Underway, Work},
     rebuild::{EmbeddedLayer, plan::LayerTraces},
     sbom,
     source::{
         self, Blob, Meter, Source, SourceError, Spool, StoredReader,
-        load::{self, LayerLost},
+        images::{self, LayerLost},
     },
 };
 
@@ -106,7 +106,7 @@ pub async fn fetch(
     source: &dyn Source,
     image: &Image,
     limits: &Limits,
-    talk: &dyn Talk,
+    sink: &dyn ProgressSink,
 ) -> Contents {
     let subject = || Subject::Image(image.reference.to_string());
     let lost = |error: SourceError| Contents::failed(vec![error.into_finding(subject())]);
@@ -116,7 +116,7 @@ pub async fn fetch(
             return lost(source::unwritable(&std::env::temp_dir(), &error));
         }
     };
-    match load::fetch_layers(source, image, &spool, limits, talk).await {
+    match images::fetch_layers(source, image, &spool, limits, sink).await {
         Ok(layers) => Contents {
             traces: LayerTraces { embedded: None, headers: headers(&layers) },
             layers,
@@ -138,11 +138,11 @@ pub async fn read(
     image: &Image,
     names: &BTreeSet<CollectorName>,
     limits: &Limits,
-    talk: &dyn Talk,
+    sink: &dyn ProgressSink,
     trees: Option<&Meter>,
 ) -> Contents {
     let Contents { layers, traces, spool: spool @ Some(_), .. } = fetched else { return fetched };
-    let (read, room) = read_within(&layers, image, names, limits, talk, trees).await;
+    let (read, room) = read_within(&layers, image, names, limits, sink, trees).await;
     match read {
         Ok(Read { notes, rootfs, inventory, last_layer }) => Contents {
             rootfs: Some(rootfs),
@@ -169,21 +169,21 @@ async fn read_within(
     image: &Image,
     names: &BTreeSet<CollectorName>,
     limits: &Limits,
-    talk: &dyn Talk,
+    sink: &dyn ProgressSink,
     trees: Option<&Meter>,
 ) -> (Result<Read, Lost>, Option<Meter>) {
     let Some(trees) = trees else {
-        return (read_once(layers, image, names, limits, talk, None).await, None);
+        return (read_once(layers, image, names, limits, sink, None).await, None);
     };
     let (small, most) = (trees.small(), trees.most());
     let mut room = trees.part();
     room.keep(small).await;
-    let mut read = read_once(layers, image, names, limits, talk, Some(small)).await;
+    let mut read = read_once(layers, image, names, limits, sink, Some(small)).await;
     if read.as_ref().is_err_and(|lost| lost.crowded) && small < most {
         drop(room);
         room = trees.part();
         room.keep(most).await;
-        read = read_once(layers, image, names, limits, talk, Some(most)).await;
+        read = read_once(layers, image, names, limits, sink, Some(most)).await;
     }
     room.shrink(read.as_ref().map_or(0, |read| read.rootfs.bytes()));
     (read, Some(room))
@@ -194,10 +194,10 @@ async fn read_once(
     image: &Image,
     names: &BTreeSet<CollectorName>,
     limits: &Limits,
-    talk: &dyn Talk,
+    sink: &dyn ProgressSink,
     most: Option<u64>,
 ) -> Result<Read, Lost> {
-    let underway = Underway::new(talk, Work::new("reading layers"));
+    let underway = Underway::new(sink, Work::new("reading layers"));
     let reading = tokio::task::spawn_blocking({
         let (image, layers, limits) = (image.clone(), layers.to_vec(), limits.clone());
         let names = names.clone();

@@ -18,7 +18,7 @@ use crate::{
     image::Image,
     limits::Limits,
     policy::{Deferred, Exception, Needs},
-    progress::{Silent, Talk},
+    progress::{ProgressSink, Silent},
     rebuild::plan::PlanOptions,
     reference::{Location, Reference},
     source::{Budgets, PlatformChoice, SourceSettings},
@@ -40,7 +40,7 @@ pub struct World {
     /// Where what takes long is computed.
     pub turns: Turns,
     /// Where progress goes.
-    pub talk: Arc<dyn Talk>,
+    pub sink: Arc<dyn ProgressSink>,
 }
 
 impl World {
@@ -51,7 +51,7 @@ impl World {
             platforms: PlatformChoice::default(),
             budgets: Budgets::new(&limits),
             turns: Turns::default(),
-            talk: Arc::new(Silent),
+            sink: Arc::new(Silent),
             limits,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::claims::SBOM;
+use super::proven_claims::SBOM;
 use crate::{
     attest::provenance::SLSA_V1,
     compare::{Level, Repeats},

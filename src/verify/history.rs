@@ -32,10 +32,10 @@ pub async fn of(
         let why = match certified(proven.signers(), &url, &commit, &reference) {
             true => None,
             false => {
-                let (settings, talk) = (&inquiry.rebuild.settings, &*inquiry.world.talk);
+                let (settings, sink) = (&inquiry.rebuild.settings, &*inquiry.world.sink);
                 let plain = url.strip_prefix("git+").unwrap_or(&url);
                 let (name, limits) = (reference.as_str(), &inquiry.world.limits);
-                match ancestry::holds(plain, name, &commit, settings, limits, talk).await {
+                match ancestry::holds(plain, name, &commit, settings, limits, sink).await {
                     Ok(Held::Yes) => None,
                     Ok(Held::No) => {
                         Some(format!("{reference} does not hold commit {}", commit.as_str()))

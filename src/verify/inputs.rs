@@ -45,9 +45,9 @@ async fn ask(question: &Question, inquiry: &Inquiry) -> Result<(), String> {
         Question::History { url, commit, references } => {
             let mut last = "no branch and no tag is listed".to_owned();
             for reference in references {
-                let (settings, talk) = (&inquiry.rebuild.settings, &*inquiry.world.talk);
+                let (settings, sink) = (&inquiry.rebuild.settings, &*inquiry.world.sink);
                 let held =
-                    ancestry::holds(url, reference, commit, settings, &inquiry.world.limits, talk)
+                    ancestry::holds(url, reference, commit, settings, &inquiry.world.limits, sink)
                         .await;
                 last = match held {
                     Ok(Held::Yes) => return Ok(()),

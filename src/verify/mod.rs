@@ -5,12 +5,12 @@
 
 mod allowed;
 mod attested;
-mod claims;
 mod contents;
 mod context;
 mod findings;
 mod history;
 mod inputs;
+mod proven_claims;
 mod rebuilding;
 mod turns;
 
@@ -27,18 +27,18 @@ use crate::{
     policy::{Judgement, PolicyInput},
     rebuild::Plan,
     reference::{Location, PinnedReference},
-    source::{self, Meter, Meters, Source, SourceError, discover::Discovered, load::Loaded},
+    source::{self, Meter, Meters, Source, SourceError, discover::Discovered, images::Loaded},
     trust::{self, Attested, Known, Proof, Proofs, SourceRefs, Work, layout::JudgedLayout},
     verdict::{Decision, Evidence, Grounds, PlatformVerdict, Verdict},
 };
 
 pub use allowed::{AllowRule, in_force};
-use claims::{Claims, Foreseen};
 pub use contents::{Contents, fetch as fetch_contents, read as read_contents};
 pub use context::{
     AttestedOptions, Context, Criteria, Inquiry, Keep, OnMismatch, RebuildOptions, Uncounted,
     Wanted, When, World, compile_ahead,
 };
+use proven_claims::{Claims, Foreseen};
 pub use rebuilding::side;
 use rebuilding::{HeadStart, Outcome};
 pub use turns::Turns;
@@ -112,11 +112,11 @@ async fn open_each(
     world: &World,
     meters: &Meters,
 ) -> Result<(Arc<dyn Source>, Loaded), SourceError> {
-    world.talk.stage("fetch");
+    world.sink.stage("fetch");
     let (place, meter) = (&reference.location, &meters.evidence);
     let source = source::open_metered(place, &world.sources, &world.limits, meter).await?;
     let loaded =
-        source::load::load_each(&*source, reference, &world.platforms, &world.limits).await?;
+        source::images::load_each(&*source, reference, &world.platforms, &world.limits).await?;
     Ok((source, loaded))
 }
 
@@ -127,10 +127,10 @@ pub async fn open(
     reference: &PinnedReference,
     world: &World,
 ) -> Result<(Arc<dyn Source>, Vec<Image>), SourceError> {
-    world.talk.stage("fetch");
+    world.sink.stage("fetch");
     let source = source::open(&reference.location, &world.sources, &world.limits).await?;
     let images =
-        source::load::load_ahead(&*source, reference, &world.platforms, &world.limits).await?;
+        source::images::load_ahead(&*source, reference, &world.platforms, &world.limits).await?;
     Ok((source, images))
 }
 
@@ -140,9 +140,9 @@ pub async fn open_alone(
     reference: &PinnedReference,
     world: &World,
 ) -> Result<(Arc<dyn Source>, Vec<Image>), SourceError> {
-    world.talk.stage("fetch");
+    world.sink.stage("fetch");
     let source = source::open(&reference.location, &world.sources, &world.limits).await?;
-    let images = source::load::load(&*source, reference, &world.platforms, &world.limits).await?;
+    let images = source::images::load(&*source, reference, &world.platforms, &world.limits).await?;
     Ok((source, images))
 }
 
@@ -200,7 +200,7 @@ async fn judge_image(
 
 #[tracing::instrument(level = "debug", skip_all)]
 fn judge(evidence: &Evidence, findings: &[Finding], ctx: &Context, now: Timestamp) -> Judgement {
-    ctx.world.talk.stage("policy");
+    ctx.world.sink.stage("policy");
     let input = PolicyInput::new(evidence, ctx.asked(), findings, now);
     ctx.criteria.policies.judge(&input, &ctx.criteria.exceptions, &ctx.world.limits)
 }
@@ -219,7 +219,7 @@ pub async fn gather(
 /// What is attached to an image, untrusted.
 #[tracing::instrument(level = "debug", skip_all, name = "discover")]
 pub async fn find(source: &dyn Source, image: &Image, world: &World) -> Discovered {
-    world.talk.stage("evidence");
+    world.sink.stage("evidence");
     source::discover::discover(source, image, &world.limits).await
 }
 
@@ -315,7 +315,7 @@ impl Proven {
         findings.extend(trust::freshness::findings(&inquiry.trust, location, now));
         findings.extend(findings::beyond(&proofs.attestations));
         let Foreseen { provenance: foreseen, payloads } =
-            claims::foreseen(&proofs, &image, inquiry);
+            proven_claims::foreseen(&proofs, &image, inquiry);
         let (attested, _) = attested::count(&proofs, &image, &payloads, inquiry, now);
         let refs = SourceRefs::default();
         Self { image, carriers, proofs, layouts, attested, foreseen, refs, findings }
@@ -339,7 +339,7 @@ impl Proven {
             return None;
         }
         let contents = Contents::not_read();
-        let claims = claims::claims(&self.proofs, &contents, &self.image, inquiry);
+        let claims = proven_claims::gather(&self.proofs, &contents, &self.image, inquiry);
         let (evidence, mut findings) =
             self.clone().with(contents, claims, Outcome::not_made(inquiry), inquiry, now);
         let subject = Subject::Image(evidence.image.reference.to_string());
@@ -411,16 +411,16 @@ async fn look_inside(
     if !inquiry.wants_contents(&proven.image) {
         return aside(inquiry, move |inquiry| {
             let contents = Contents::not_read();
-            let claims = claims::claims(&proven.proofs, &contents, &proven.image, inquiry);
+            let claims = proven_claims::gather(&proven.proofs, &contents, &proven.image, inquiry);
             proven.with(contents, claims, Outcome::not_made(inquiry), inquiry, now)
         })
         .await;
     }
     let image = &proven.image;
-    inquiry.world.talk.stage("contents");
+    inquiry.world.sink.stage("contents");
     let layers = meters.layers.part();
-    layers.keep(source::load::stored_bytes(image)).await;
-    let fetched = contents::fetch(source, image, &inquiry.world.limits, &*inquiry.world.talk).await;
+    layers.keep(source::images::stored_bytes(image)).await;
+    let fetched = contents::fetch(source, image, &inquiry.world.limits, &*inquiry.world.sink).await;
     // From here on no registry decides how long it takes.
     layers.settle();
     let foreseen = match rebuilds && !context::says_embedded(image) {
@@ -430,7 +430,7 @@ async fn look_inside(
     let (contents, head_start) =
         read_beside(fetched, foreseen, image, inquiry, &meters.trees).await;
     let (proven, mut contents, claims, counted) = aside(inquiry, move |inquiry| {
-        let claims = claims::claims(&proven.proofs, &contents, &proven.image, inquiry);
+        let claims = proven_claims::gather(&proven.proofs, &contents, &proven.image, inquiry);
         let payloads = claims.payloads();
         let counted = attested::count(&proven.proofs, &proven.image, &payloads, inquiry, now).0;
         (proven, contents, claims, counted)
@@ -441,7 +441,7 @@ async fn look_inside(
     let outcome = if rebuilds && inquiry.rebuilds(&counted) {
         contents.uncounted();
         if head_start.is_none() {
-            inquiry.world.talk.stage("rebuild");
+            inquiry.world.sink.stage("rebuild");
         }
         rebuilding::rebuild(&claims, &proven.image, &contents, head_start, inquiry, now).await
     } else {
@@ -462,9 +462,9 @@ async fn read_beside(
     let names = inquiry.collectors();
     let world = &inquiry.world;
     let mut reading =
-        pin!(contents::read(fetched, image, &names, &world.limits, &*world.talk, Some(trees)));
+        pin!(contents::read(fetched, image, &names, &world.limits, &*world.sink, Some(trees)));
     let Some(plan) = foreseen else { return (reading.await, None) };
-    inquiry.world.talk.stage("rebuild");
+    inquiry.world.sink.stage("rebuild");
     let mut building = pin!(rebuilding::begin(plan, inquiry));
     tokio::select! {
         mut contents = &mut reading => match contents.has_layers() {

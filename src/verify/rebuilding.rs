@@ -4,8 +4,8 @@ use jiff::Timestamp;
 
 use super::{
     Contents, Inquiry, OnMismatch, Uncounted, allowed,
-    claims::Claims,
     inputs::{self, Answers},
+    proven_claims::Claims,
 };
 use crate::{
     attest::provenance::Provenance,
@@ -21,7 +21,7 @@ use crate::{
         plan::plan,
     },
     reference::{Location, PinnedReference, Selector},
-    source::{self, PlatformChoice, load::StoredLayers},
+    source::{self, PlatformChoice, images::StoredLayers},
     trust::Proof,
 };
 
@@ -235,7 +235,7 @@ async fn build_and_compare(
     {
         inquiry
             .world
-            .talk
+            .sink
             .line("the result differs: building again to see whether the build is deterministic");
         let second = build(plan, inquiry).await?;
         // What may differ from the published image says nothing about whether the build is steady.
@@ -253,7 +253,7 @@ async fn build_and_compare(
         Determinism::Unknown
     };
     // A daemon's storage takes its time to go.
-    inquiry.world.talk.stage("cleaning up");
+    inquiry.world.sink.stage("cleaning up");
     let rebuilt = &first.loaded.image;
     first.finished.keep(rebuilt, &first.loaded.layers).await;
     Ok(Rebuilt {
@@ -295,7 +295,7 @@ async fn attempt(
         if best.comparison.level != Level::ContentIdentical {
             break;
         }
-        inquiry.world.talk.line("the result differs in times: trying another way of writing it");
+        inquiry.world.sink.line("the result differs in times: trying another way of writing it");
         let other = Plan { exporter: exporter.clone(), ..plan.clone() };
         let next = build(&other, inquiry).await?;
         let next = weighed(other, next, published, inquiry).await?;
@@ -354,7 +354,7 @@ async fn build(plan: &Plan, inquiry: &Inquiry) -> Result<Build, Failure> {
         &options.settings,
         options.engine,
         &inquiry.world.limits,
-        &*inquiry.world.talk,
+        &*inquiry.world.sink,
     )
     .await
     .map_err(|failure| foreign(failure, &plan.platform, &Platform::host()))?;
@@ -395,7 +395,7 @@ async fn load_built(
     let reference = PinnedReference { location, digest };
     let choice = PlatformChoice::One(plan.platform.clone());
     let mut images =
-        source::load::load(&*source, &reference, &choice, &inquiry.world.limits).await?;
+        source::images::load(&*source, &reference, &choice, &inquiry.world.limits).await?;
     let Some(image) = images.pop() else {
         return Err(source::SourceError::NotFound {
             what: "an image".to_owned(),
@@ -405,12 +405,12 @@ async fn load_built(
     let spool = source::Spool::inside(finished.workspace.path()).map_err(|error| {
         source::SourceError::Unreadable { place: reference.to_string(), why: error.to_string() }
     })?;
-    let layers = source::load::fetch_layers(
+    let layers = source::images::fetch_layers(
         &*source,
         &image,
         &spool,
         &inquiry.world.limits,
-        &*inquiry.world.talk,
+        &*inquiry.world.sink,
     )
     .await?;
     Ok(Loaded { image, layers: StoredLayers(layers), _keep: Some(spool) })
@@ -436,7 +436,7 @@ async fn compare_images(
     let (limits, left_image, right_image) =
         (inquiry.world.limits.clone(), left.image.clone(), right.image.clone());
     let (left_layers, right_layers) = (left.layers.clone(), right.layers.clone());
-    let underway = Underway::new(&*inquiry.world.talk, Work::new("comparing layers"));
+    let underway = Underway::new(&*inquiry.world.sink, Work::new("comparing layers"));
     let work = underway.work();
     let comparing = tokio::task::spawn_blocking(move || {
         let left = side(&left_image, &left_layers);

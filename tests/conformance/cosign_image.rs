@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use hallmark::{
     attest::{self, Carrier, Content as Packed, Envelope, Listing, Raw, Signed},
-    config::import,
+    config::cluster_image_policy,
     digest::{Digest, ManifestDigest},
     image::MediaType,
     limits::Limits,
@@ -53,7 +53,7 @@ pub(crate) fn run(case: &Case) -> Outcome {
 /// Whether policy-controller would take the policy. What is left out of the translation is still a policy.
 fn policy(bytes: &[u8]) -> Outcome {
     let text = std::str::from_utf8(bytes).map_err(|error| error.to_string())?;
-    Ok(match import::import(text) {
+    Ok(match cluster_image_policy::import(text) {
         Ok(imported) if imported.yaml.is_none() && imported.left_out.is_empty() => {
             return Err("nothing is said, and nothing left out".to_owned());
         }

@@ -92,9 +92,9 @@ async fn g8_no_preprocessor_reads_a_dockerfile() {
     let plan = named(&lab, "cpp", "Dockerfile.in", &[("Dockerfile.in", &text)]).await;
     let said = Arc::new(Mutex::new(String::new()));
     let heard = said.clone();
-    let talk = At::new("secret line", move || heard.lock().unwrap().push_str("heard"));
+    let sink = At::new("secret line", move || heard.lock().unwrap().push_str("heard"));
     let choice = EngineChoice::Buildah;
-    let result = run(&plan, lab.settings(), choice, &Limits::default(), &talk).await;
+    let result = run(&plan, lab.settings(), choice, &Limits::default(), &sink).await;
     result.expect("the line is a comment");
     assert_eq!(said.lock().unwrap().as_str(), "");
 }
@@ -287,7 +287,7 @@ async fn g13_nobody_reads_or_holds_anything_of_a_build() {
         let settings = EngineSettings { work: Some(base.path().to_owned()), ..lab.settings() };
         let (folder, found) = (base.path().to_owned(), Arc::new(Mutex::new(Vec::new())));
         let seen = found.clone();
-        let talk = At::new("step runs", move || {
+        let sink = At::new("step runs", move || {
             for entry in std::fs::read_dir(&folder).unwrap().flatten() {
                 let path = entry.path().display().to_string();
                 let owner = format!("{path}/.owner");
@@ -301,7 +301,7 @@ async fn g13_nobody_reads_or_holds_anything_of_a_build() {
             }
         });
         let limits = Limits { rebuild: Duration::from_secs(20), ..Limits::default() };
-        let failure = hallmark::engine::build(&plan, &settings, choice, &limits, &talk).await;
+        let failure = hallmark::engine::build(&plan, &settings, choice, &limits, &sink).await;
         failure.expect_err("it was built");
         let found = found.lock().unwrap();
         assert!(found.len() >= 3 && !found.contains(&true), "{choice:?}: {found:?}");

@@ -21,7 +21,7 @@ use hallmark::{
     engine::{self, EngineChoice, EngineSettings, Finished},
     image::{Image, Platform},
     limits::Limits,
-    progress::Talk,
+    progress::ProgressSink,
     rebuild::{
         EmbeddedLayer, Failure, FailureKind, Plan, Planned, PlannedSource,
         plan::{self, LayerTraces, PlanOptions},
@@ -80,7 +80,7 @@ impl Lab {
         let source = source::open(&location, &settings, &limits).await.unwrap();
         let pinned = PinnedReference { location, digest };
         let images =
-            source::load::load(&*source, &pinned, &PlatformChoice::Host, &limits).await.unwrap();
+            source::images::load(&*source, &pinned, &PlatformChoice::Host, &limits).await.unwrap();
         let image = images.into_iter().next().unwrap();
         let found = source::discover::discover(&*source, &image, &limits).await;
         let provenance = found.raws.iter().find_map(|raw| {
@@ -104,7 +104,7 @@ impl Lab {
 #[derive(Default)]
 pub struct Notes(pub Mutex<Vec<String>>);
 
-impl Talk for Notes {
+impl ProgressSink for Notes {
     fn stage(&self, name: &str) {
         self.0.lock().unwrap().push(format!("== {name}"));
     }
@@ -136,7 +136,7 @@ pub async fn rebuilt(finished: &Finished) -> Image {
     let digest = source.resolve(&Selector::Only).await.unwrap();
     let pinned = PinnedReference { location, digest };
     let images =
-        source::load::load(&*source, &pinned, &PlatformChoice::Host, &limits).await.unwrap();
+        source::images::load(&*source, &pinned, &PlatformChoice::Host, &limits).await.unwrap();
     images.into_iter().next().unwrap()
 }
 

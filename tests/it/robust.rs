@@ -21,7 +21,7 @@ use hallmark::{
     attest::provenance::{Commit, MaterialKind},
     engine::{self, EngineChoice, EngineSettings, Finished, host::find_program},
     limits::Limits,
-    progress::{Silent, Talk},
+    progress::{ProgressSink, Silent},
     rebuild::{EngineKind, Failure, FailureKind, Plan, PlannedRepository, PlannedSource},
 };
 
@@ -85,11 +85,11 @@ pub async fn run(
     settings: EngineSettings,
     choice: EngineChoice,
     limits: &Limits,
-    talk: &dyn Talk,
+    sink: &dyn ProgressSink,
 ) -> Result<Finished, Failure> {
     let base = tempfile::tempdir().unwrap();
     let settings = EngineSettings { work: Some(base.path().to_owned()), ..settings };
-    let result = engine::build(plan, &settings, choice, limits, talk).await;
+    let result = engine::build(plan, &settings, choice, limits, sink).await;
     match &result {
         Err(failure) => {
             eprintln!("{choice:?}: {:?}: {}", failure.kind, failure.why);
@@ -158,7 +158,7 @@ impl<F: Fn() + Send + Sync> At<F> {
     }
 }
 
-impl<F: Fn() + Send + Sync> Talk for At<F> {
+impl<F: Fn() + Send + Sync> ProgressSink for At<F> {
     fn stage(&self, name: &str) {
         self.line(name);
     }
@@ -200,12 +200,12 @@ async fn killed(name: &str, choice: EngineChoice, programs: &'static [&'static s
     let base = tempfile::tempdir().unwrap();
     let settings = EngineSettings { work: Some(base.path().to_owned()), ..lab.settings() };
     let folder = base.path().to_owned();
-    let talk = At::new("step runs", move || {
+    let sink = At::new("step runs", move || {
         assert!(kill(programs, &folder) > 0, "none of {programs:?} runs");
     });
     let limits = Limits { rebuild: Duration::from_secs(60), ..Limits::default() };
     let failure =
-        engine::build(&plan, &settings, choice, &limits, &talk).await.expect_err("it was built");
+        engine::build(&plan, &settings, choice, &limits, &sink).await.expect_err("it was built");
     assert_eq!(failure.kind, FailureKind::EngineUnavailable, "{}\n{}", failure.why, failure.log);
     gone(base.path()).await;
     next_build_works(&lab, choice).await;
@@ -233,9 +233,9 @@ async fn a_build_that_never_ends_is_a_timeout() {
         let limits = Limits { rebuild: Duration::from_secs(15), ..Limits::default() };
         let began = Arc::new(AtomicBool::new(false));
         let seen = began.clone();
-        let talk = At::new("step runs", move || seen.store(true, Ordering::SeqCst));
+        let sink = At::new("step runs", move || seen.store(true, Ordering::SeqCst));
         let failure =
-            run(&plan, lab.settings(), choice, &limits, &talk).await.expect_err("it was built");
+            run(&plan, lab.settings(), choice, &limits, &sink).await.expect_err("it was built");
         assert_eq!(failure.kind, FailureKind::Timeout, "{choice:?}: {}", failure.why);
         assert!(began.load(Ordering::SeqCst), "{choice:?}: it did not come to the step");
         next_build_works(&lab, choice).await;
@@ -520,7 +520,7 @@ async fn g6_a_build_cannot_poison_the_next_one() {
 #[derive(Default)]
 struct Everything(Mutex<String>);
 
-impl Talk for Everything {
+impl ProgressSink for Everything {
     fn stage(&self, name: &str) {
         self.line(name);
     }
@@ -537,10 +537,10 @@ async fn g7_a_step_sees_nothing_of_the_hosts_environment() {
     let Some(lab) = Lab::find() else { return };
     for choice in engines() {
         let plan = plan_of(&lab, "environment", "ARG BUILD\nFROM ${BUILD}\nRUN env | sort\n").await;
-        let talk = Everything::default();
+        let sink = Everything::default();
         let plan = for_engine(plan, choice);
-        run(&plan, lab.settings(), choice, &Limits::default(), &talk).await.expect("it failed");
-        let said = talk.0.lock().unwrap().clone();
+        run(&plan, lab.settings(), choice, &Limits::default(), &sink).await.expect("it failed");
+        let said = sink.0.lock().unwrap().clone();
         assert!(said.contains("PATH="), "{choice:?}: {said}");
         // The test's own environment has all of these.
         for canary in

@@ -655,11 +655,11 @@ fn packages_that_moved_on_are_named_and_stay_different() {
         let at = |d: &&Difference| matches!(&d.place, Place::Entry { path: p, .. } if p == path);
         found.differences.iter().find(at).map(|d| (d.class, d.hint))
     };
-    let drift = Some((Class::PackageDrift, Some(Hint::PackageDrift)));
+    let drift = Some((Class::PackageDrift, Some(LikelyCause::PackageDrift)));
     assert_eq!(class_of("/usr/lib/libz.so"), drift);
     assert_eq!(class_of("/lib/apk/db/installed"), drift);
     // bash is the same version on both sides: its file changed for no such reason.
-    assert_eq!(class_of("/bin/bash"), Some((Class::Content, Some(Hint::OtherContent))));
+    assert_eq!(class_of("/bin/bash"), Some((Class::Content, Some(LikelyCause::OtherContent))));
 }
 
 #[test]
@@ -848,7 +848,7 @@ fn differences_are_kept_up_to_the_limit() {
 fn differences_lead_to_the_instruction() {
     let twin = with(|r| r.layers[1][0] = file("app", "binary two"));
     let mut found = run(&base(), &twin).unwrap();
-    crate::compare::cause::explain(&mut found, &base().build().config, None);
+    crate::compare::build_step::explain(&mut found, &base().build().config, None);
     let content = found.differences.iter().find(|d| d.class == Class::Content).unwrap();
     let cause = content.cause.as_ref().unwrap();
     assert_eq!((cause.line, cause.instruction.as_str()), (None, "COPY app /"));
@@ -867,7 +867,7 @@ fn differences_lead_to_the_dockerfile_that_was_built() {
     ] {
         let mut found = run(&base(), &twin).unwrap();
         provenance.dockerfile_path = path;
-        crate::compare::cause::explain(&mut found, &base().build().config, Some(&provenance));
+        crate::compare::build_step::explain(&mut found, &base().build().config, Some(&provenance));
         let content = found.differences.iter().find(|d| d.class == Class::Content).unwrap();
         assert_eq!(content.cause.as_ref().unwrap().text(), named);
     }
@@ -998,7 +998,7 @@ fn what_only_one_of_two_differently_layered_images_has_is_told_with_its_layer() 
     assert_eq!(extra.layers, Some(SideLayers { left: None, right: Some(1) }));
     // The published image has no step that made it.
     let mut explained = found.clone();
-    crate::compare::cause::explain(&mut explained, &squashed.build().config, None);
+    crate::compare::build_step::explain(&mut explained, &squashed.build().config, None);
     let extra =
         explained.differences.iter().find(|d| d.what == What::OnlyIn(Which::Rebuilt)).unwrap();
     assert_eq!(extra.cause, None);

@@ -56,7 +56,7 @@ impl Engine for Buildctl {
         _: &Inputs<'_>,
     ) -> Result<Built, Failure> {
         let shell = &shell.outside();
-        let (work, talk) = (shell.work, shell.talk);
+        let (work, sink) = (shell.work, shell.sink);
         let rules = pins::buildkit_policy(plan);
         let (policy, pins) = (write_policy(&rules, shell)?, pins::digest(&rules));
         let environment = Environment::new(work).with("BUILDKIT_HOST", &self.address);
@@ -73,7 +73,7 @@ impl Engine for Buildctl {
             ephemeral: false,
             served: None,
         };
-        talk.stage("building");
+        sink.stage("building");
         let mut args = buildctl_args(plan, work, &policy);
         args.extend(["--opt".into(), format!("{CACHES}={}", name(work)).into()]);
         if own_frontend(plan) {

@@ -126,7 +126,7 @@ impl Engine for Buildkitd {
         shell: &Shell<'_>,
         inputs: &Inputs<'_>,
     ) -> Result<Built, Failure> {
-        shell.talk.stage("starting buildkitd, and fetching what the plan pins");
+        shell.sink.stage("starting buildkitd, and fetching what the plan pins");
         let (starting, fetching) = (self.start(plan, shell, inputs), inputs.fetch(plan, shell));
         let (running, ()) = tokio::try_join!(starting, fetching)?;
         frontend::judge(plan, inputs, shell).await?;

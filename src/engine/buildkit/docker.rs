@@ -105,7 +105,7 @@ impl Engine for Docker {
         let version = text.split_whitespace().nth(2).unwrap_or_default();
         version::refuse_docker(version.trim_end_matches(','), plan)?;
         doubt_runc(shell, &environment).await?;
-        shell.talk.stage("starting a Docker daemon, and fetching what the plan pins");
+        shell.sink.stage("starting a Docker daemon, and fetching what the plan pins");
         let (serving, rules) = offered(plan, shell, inputs)?;
         let repositories = inputs.store().repositories(plan);
         let seen = store::wrap_git(environment.clone(), shell.work, &repositories)
@@ -155,7 +155,7 @@ impl Docker {
     ) -> Result<Built, Failure> {
         let runs = self.runs();
         let report = self.report(shell, environment, plan).await?;
-        shell.talk.stage("building");
+        shell.sink.stage("building");
         let policy = write_policy(rules, shell)?;
         let environment = with_epoch(environment.clone(), plan)
             .with("EXPERIMENTAL_BUILDKIT_SOURCE_POLICY", &policy);

@@ -142,7 +142,7 @@ impl Engine for Grpc {
         shell: &Shell<'_>,
         _: &Inputs<'_>,
     ) -> Result<Built, Failure> {
-        shell.talk.stage(&format!("asking BuildKit at {}", self.address));
+        shell.sink.stage(&format!("asking BuildKit at {}", self.address));
         let policy = pins::buildkit_policy(plan);
         let order = Order { plan, policy: &policy, runs: Runs::Elsewhere };
         build(&self.address, order, shell, &self.limits).await
@@ -187,7 +187,7 @@ pub(super) async fn build(
     let layout = shell.work.join("out");
     let session = Session::open(&mut client, &id, &layout, limits.rebuild_disk_bytes).await;
     let session = session.map_err(|status| gone(said(&status)))?;
-    shell.talk.stage("building");
+    shell.sink.stage("building");
     let mut follow = pin!(follow(client.clone(), id.clone(), shell));
     let mut solve = pin!(solve(channel, request(plan, policy, &id, &session.id)));
     let solved = tokio::select! {

@@ -182,7 +182,7 @@ impl Filling<'_> {
         plan: &Plan,
     ) -> Result<(), StoreError> {
         let place = at.pinned();
-        self.shell.talk.stage(&format!("keeping {place}"));
+        self.shell.sink.stage(&format!("keeping {place}"));
         let repository = at.repository.parse().map_err(|error| StoreError::Download {
             url: place.clone(),
             why: format!("{error}"),
@@ -213,7 +213,7 @@ impl Filling<'_> {
         let spool = Spool::inside(self.shell.work)?;
         let layers = manifests.iter().flat_map(|manifest| &manifest.layers);
         layers.for_each(|layer| spool.work().expect(1, layer.size));
-        let _underway = Underway::new(self.shell.talk, spool.work());
+        let _underway = Underway::new(self.shell.sink, spool.work());
         for manifest in &manifests {
             self.contents(&*source, manifest, &spool).await?;
         }
@@ -304,7 +304,7 @@ impl Filling<'_> {
 
     /// One bare repository for each URL; git hashes all that it receives.
     async fn commit(&mut self, url: &str, commit: &Commit) -> Result<(), StoreError> {
-        self.shell.talk.stage(&format!("keeping {url} at {}", commit.as_str()));
+        self.shell.sink.stage(&format!("keeping {url} at {}", commit.as_str()));
         let repository = self.store.repository(url);
         let failed = |why: String| StoreError::Git {
             url: url.to_owned(),
@@ -348,7 +348,7 @@ impl Filling<'_> {
         if self.has(&path, digest)? {
             return Ok(());
         }
-        self.shell.talk.stage(&format!("keeping {url}"));
+        self.shell.sink.stage(&format!("keeping {url}"));
         let failed = |why: String| StoreError::Download { url: url.to_owned(), why };
         // The proxy is ours, and judges every address after names were resolved, that of a redirect too.
         let way = Egress::guarded(url, inside, self.origins.settings)?;

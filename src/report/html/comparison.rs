@@ -10,8 +10,8 @@ use maud::{Markup, html};
 use super::{clean, words};
 use crate::{
     compare::{
-        Account, Cause, Comparison, Difference, Hint, Inside, LayerFacts, Level, PackageChange,
-        Part, Place, SideWords,
+        Account, BuildStep, Comparison, Difference, Inside, LayerFacts, Level, LikelyCause,
+        PackageChange, Part, Place, SideWords,
     },
     report::difference::causes,
 };
@@ -29,7 +29,7 @@ pub(super) struct View<'c> {
     pub sides: SideWords,
     /// What names of anchors begin with: each comparison of a page has another.
     anchors: String,
-    causes: Vec<(Hint, usize)>,
+    causes: Vec<(LikelyCause, usize)>,
     /// Rows that may still be shown before anybody opens a folder.
     room: Cell<usize>,
 }
@@ -151,7 +151,7 @@ pub(super) fn bytes(size: u64) -> String {
     }
 }
 
-fn made(cause: &Cause) -> Markup {
+fn made(cause: &BuildStep) -> Markup {
     html! {
         @if let Some(place) = cause.place() { span class="none" { (clean(&place)) " " } }
         code { (clean(&cause.instruction)) }

@@ -3,7 +3,7 @@
 use super::{comparison::bytes, *};
 use crate::{
     compare::{
-        Allowance, AllowedClass, Cause, Class, Container, Difference, Explanation, Inside,
+        Allowance, AllowedClass, BuildStep, Class, Container, Difference, Explanation, Inside,
         LayerFacts, LayerPair, Level, PackageChange, Part, PartName, PartValue, Place, SideValue,
         What,
     },
@@ -35,7 +35,7 @@ fn hostile() -> Comparison {
     let mut differences = vec![
         Difference {
             inside: Some(Inside::Parts { of: Container::Zip, parts: vec![part], omitted: 3 }),
-            cause: Some(Cause {
+            cause: Some(BuildStep {
                 file: format!("{EVIL}/Dockerfile"),
                 line: Some(3),
                 instruction: EVIL.to_owned(),

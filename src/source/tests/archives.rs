@@ -12,7 +12,7 @@ use crate::{
     reference::{Location, Selector},
     source::{
         SourceError,
-        load::{PlatformChoice, load},
+        images::{PlatformChoice, load},
     },
 };
 

@@ -13,7 +13,7 @@ use crate::{
     source::{
         Budgets, Meters, SourceError,
         discover::{Discovered, discover},
-        load::{PlatformChoice, load, load_ahead},
+        images::{PlatformChoice, load, load_ahead},
         open_metered,
     },
 };

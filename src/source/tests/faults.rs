@@ -14,7 +14,7 @@ use crate::{
     reference::{Location, Selector},
     source::{
         RegistrySettings, SourceError, SourceSettings, Spool,
-        load::{PlatformChoice, StoredLayers, fetch_layers, find_digest, load},
+        images::{PlatformChoice, StoredLayers, fetch_layers, find_digest, load},
         open,
     },
 };

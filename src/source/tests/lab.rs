@@ -10,7 +10,7 @@ use crate::{
     source::{
         Spool,
         discover::discover,
-        load::{PlatformChoice, fetch_layers, load},
+        images::{PlatformChoice, fetch_layers, load},
     },
 };
 
@@ -73,7 +73,7 @@ async fn images_of_the_lab() {
             crate::reference::Reference::Bare(_) => None,
         })
         .collect();
-    let missing = crate::source::load::find_digest(&absent, &places, &settings(), &limits).await;
+    let missing = crate::source::images::find_digest(&absent, &places, &settings(), &limits).await;
     assert!(missing.unwrap_err().to_string().contains("not there"));
 }
 

@@ -13,7 +13,7 @@ use crate::{
     source::{
         SourceError, Spool,
         discover::discover,
-        load::{PlatformChoice, fetch_layers, load},
+        images::{PlatformChoice, fetch_layers, load},
     },
 };
 

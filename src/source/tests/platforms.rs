@@ -12,7 +12,7 @@ use crate::{
     reference::{Location, PinnedReference, Selector},
     source::{
         Blob, Referrers, Source, SourceError, Spool, StoredManifest,
-        load::{PlatformChoice, load, load_each},
+        images::{PlatformChoice, load, load_each},
     },
 };
 

@@ -18,20 +18,20 @@ use crate::{
     compare::Layers,
     image::{Descriptor, Image},
     limits::Limits,
-    progress::{Talk, Underway},
+    progress::{ProgressSink, Underway},
     reference::Location,
 };
 
 /// Layers of an image, base first.
 #[derive(Clone)]
-pub struct OnDemand {
+pub struct LazyLayers {
     source: Arc<dyn Source>,
     layers: Vec<Descriptor>,
     spool: Arc<Spool>,
     runtime: Handle,
 }
 
-impl OnDemand {
+impl LazyLayers {
     /// The layers of `image`, which is in `source`; to be made where a runtime is.
     ///
     /// # Errors
@@ -42,7 +42,7 @@ impl OnDemand {
         spool: Arc<Spool>,
         limits: &Limits,
     ) -> Result<Self, SourceError> {
-        let layers = load::layers_within(&*source, image, limits)?;
+        let layers = images::layers_within(&*source, image, limits)?;
         let layers = layers.into_iter().map(|(layer, _)| layer.clone()).collect();
         Ok(Self { source, layers, spool, runtime: Handle::current() })
     }
@@ -51,7 +51,11 @@ impl OnDemand {
     ///
     /// # Errors
     /// When one is missing, or not what its descriptor says.
-    pub async fn fetch(&self, positions: &[usize], talk: &dyn Talk) -> Result<(), SourceError> {
+    pub async fn fetch(
+        &self,
+        positions: &[usize],
+        sink: &dyn ProgressSink,
+    ) -> Result<(), SourceError> {
         let mut seen = BTreeSet::new();
         let wanted: Vec<&Descriptor> = positions
             .iter()
@@ -61,20 +65,20 @@ impl OnDemand {
         let remote = matches!(self.source.location(), Location::Registry(_));
         let _underway = (remote && !wanted.is_empty()).then(|| {
             wanted.iter().for_each(|layer| self.spool.work().expect(1, layer.size));
-            Underway::new(talk, self.spool.work())
+            Underway::new(sink, self.spool.work())
         });
         let fetches: Vec<_> = wanted
             .into_iter()
-            .map(|layer| load::fetch_layer(&*self.source, layer, &self.spool))
+            .map(|layer| images::fetch_layer(&*self.source, layer, &self.spool))
             .collect();
         stream::iter(fetches)
-            .buffered(load::CONCURRENT_LAYERS)
+            .buffered(images::CONCURRENT_LAYERS)
             .try_for_each(|_| std::future::ready(Ok(())))
             .await
     }
 }
 
-impl Layers for OnDemand {
+impl Layers for LazyLayers {
     /// Called on threads that may wait. The fetch is a task of the runtime: it ends with it, and then so does the wait.
     fn open(&self, position: usize) -> io::Result<Box<dyn Read + Send>> {
         let layer = self.layers.get(position).cloned().ok_or_else(|| {

@@ -10,10 +10,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     Class, CompareError, Difference, Place, PythonRuns, SideLayers, SideValue, What, Which,
     content::Hash,
-    drift::{self, Kept},
     entry::{Facts, differences},
     layer::{KEPT_BYTES, Layer, Wanted},
     normalize::pyc,
+    package_updates::{self, Kept},
     pair::FIRST,
     parallel::each,
 };
@@ -40,7 +40,7 @@ pub(super) struct Whole {
 type Contents = BTreeMap<Hash, Vec<u8>>;
 
 /// An image's tree and the diffIDs recomputed on the way.
-pub(super) struct Squashed {
+pub(super) struct Flattened {
     pub(super) diff_ids: Vec<DiffId>,
     /// What the compressed streams say beside their content.
     pub(super) asides: BTreeSet<Hash>,
@@ -49,7 +49,7 @@ pub(super) struct Squashed {
     shared: BTreeMap<u64, String>,
 }
 
-impl Squashed {
+impl Flattened {
     /// Adds up the layers of one image.
     pub(super) fn of(
         which: Which,
@@ -138,7 +138,7 @@ impl Squashed {
         let layers = SideLayers { left: self.layer(path), right: other.layer(path) };
         found.iter_mut().for_each(|difference| difference.layers = Some(layers));
         whole.differences.append(&mut found);
-        if drift::is_wanted(path)
+        if package_updates::is_wanted(path)
             && let (Some(left), Some(right)) =
                 (left.and_then(|facts| facts.bytes), right.and_then(|facts| facts.bytes))
         {

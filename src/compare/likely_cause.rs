@@ -3,12 +3,12 @@
 //! A hint is a guess from the shape of a difference, for the person who has to act on it. Nothing is judged by it.
 
 use super::{
-    Class, Difference, Inside, Place, Repeats, SideValue, Stored, What, residue::MOUNTED_FILES,
+    Class, Difference, Inside, Place, Repeats, SideValue, Stored, What, leftovers::MOUNTED_FILES,
 };
 
 /// A probable cause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Hint {
+pub enum LikelyCause {
     /// Compressed in another way, of which nothing is known.
     Compressor,
     /// Compressed at another level.
@@ -61,7 +61,7 @@ pub enum Hint {
     OtherContent,
 }
 
-impl Hint {
+impl LikelyCause {
     /// The word for machines.
     pub fn code(self) -> &'static str {
         match self {
@@ -236,7 +236,7 @@ impl Hint {
     }
 }
 
-impl From<Stored> for Hint {
+impl From<Stored> for LikelyCause {
     fn from(stored: Stored) -> Self {
         match stored {
             Stored::Otherwise => Self::Compressor,
@@ -260,27 +260,27 @@ fn is_engine_leftover(difference: &Difference) -> bool {
             && values.all(SideValue::is_directory)
 }
 
-fn config_hint(place: &Place) -> Option<Hint> {
+fn config_hint(place: &Place) -> Option<LikelyCause> {
     let Place::Config(pointer) = place else { return None };
     let time = pointer == "/created" || pointer.ends_with("/created");
-    time.then_some(Hint::Times)
+    time.then_some(LikelyCause::Times)
 }
 
-fn security_hint(difference: &Difference) -> Hint {
+fn security_hint(difference: &Difference) -> LikelyCause {
     let what = &difference.what;
     let mut sides = [&difference.left, &difference.right].into_iter().flatten();
     let is_mode = matches!(what, What::Mode | What::OnlyIn(_));
     if matches!(what, What::Xattr(_)) || is_mode && sides.any(SideValue::lends_rights) {
-        return Hint::LendsRights;
+        return LikelyCause::LendsRights;
     }
     let is_whiteout = matches!(&difference.place, Place::Entry { path, .. }
         if path.rsplit('/').next().is_some_and(|name| name.starts_with(".wh.")));
     match what {
-        _ if is_whiteout => Hint::Hidden,
-        What::Mode | What::Uid | What::Gid => Hint::Permissions,
-        What::LinkTarget | What::SharedFile => Hint::Link,
-        What::OnlyIn(_) => Hint::OneSided,
-        _ => Hint::OtherContent,
+        _ if is_whiteout => LikelyCause::Hidden,
+        What::Mode | What::Uid | What::Gid => LikelyCause::Permissions,
+        What::LinkTarget | What::SharedFile => LikelyCause::Link,
+        What::OnlyIn(_) => LikelyCause::OneSided,
+        _ => LikelyCause::OtherContent,
     }
 }
 
@@ -296,19 +296,19 @@ mod tests {
     fn headers_of_both_sides_tell_what_compressed_them() {
         let header = |extra_flags, os| Some(GzipHeader { extra_flags, os });
         let cases = [
-            (header(0, 255), header(0, 255), Hint::CompressorAlike),
-            (header(2, 255), header(2, 255), Hint::CompressorVersion),
-            (header(0, 255), header(2, 255), Hint::CompressorLevel),
-            (header(4, 3), header(2, 3), Hint::CompressorLevel),
-            (header(0, 3), header(0, 255), Hint::CompressorFamily),
-            (header(0, 3), header(0, 3), Hint::Compressor),
-            (header(0, 255), None, Hint::Compressor),
+            (header(0, 255), header(0, 255), LikelyCause::CompressorAlike),
+            (header(2, 255), header(2, 255), LikelyCause::CompressorVersion),
+            (header(0, 255), header(2, 255), LikelyCause::CompressorLevel),
+            (header(4, 3), header(2, 3), LikelyCause::CompressorLevel),
+            (header(0, 3), header(0, 255), LikelyCause::CompressorFamily),
+            (header(0, 3), header(0, 3), LikelyCause::Compressor),
+            (header(0, 255), None, LikelyCause::Compressor),
         ];
         for (left, right, want) in cases {
             for headers in [[left, right], [right, left]] {
                 let what = What::Stored(Stored::of(headers));
                 let found = Difference::new(Place::Layer(0), Class::Compression, what);
-                assert_eq!(Hint::of(&found), Some(want), "{headers:?}");
+                assert_eq!(LikelyCause::of(&found), Some(want), "{headers:?}");
             }
         }
     }
@@ -318,9 +318,9 @@ mod tests {
         SideValue::Entry(EntryValue { kind, mode, uid: 0, gid: 0, holds: Holds::Nothing })
     }
 
-    fn hint(path: &str, class: Class, what: What, right: SideValue) -> Hint {
+    fn hint(path: &str, class: Class, what: What, right: SideValue) -> LikelyCause {
         let place = Place::Entry { layer: 0, path: path.to_owned() };
-        Hint::of(&Difference::new(place, class, what).between(None, Some(right))).unwrap()
+        LikelyCause::of(&Difference::new(place, class, what).between(None, Some(right))).unwrap()
     }
 
     #[test]
@@ -330,12 +330,12 @@ mod tests {
         let (file, folder) = (entry(EntryKind::File, 0o644), entry(EntryKind::Directory, 0o755));
         let link = entry(EntryKind::Symlink, 0o777);
         let cases = [
-            ("/etc/resolv.conf", Class::Host, What::Content, text(), Hint::EngineLeftover),
-            ("/etc/hosts", Class::Host, only(), file.clone(), Hint::EngineLeftover),
-            ("/etc/machine-id", Class::Host, What::Content, text(), Hint::Host),
-            ("/run", Class::Content, only(), folder, Hint::EngineLeftover),
-            ("/run", Class::Content, only(), link, Hint::OneSided),
-            ("/run/x", Class::Content, only(), file, Hint::OneSided),
+            ("/etc/resolv.conf", Class::Host, What::Content, text(), LikelyCause::EngineLeftover),
+            ("/etc/hosts", Class::Host, only(), file.clone(), LikelyCause::EngineLeftover),
+            ("/etc/machine-id", Class::Host, What::Content, text(), LikelyCause::Host),
+            ("/run", Class::Content, only(), folder, LikelyCause::EngineLeftover),
+            ("/run", Class::Content, only(), link, LikelyCause::OneSided),
+            ("/run/x", Class::Content, only(), file, LikelyCause::OneSided),
         ];
         for (path, class, what, right, want) in cases {
             assert_eq!(
@@ -351,16 +351,21 @@ mod tests {
         let only = || What::OnlyIn(Which::Rebuilt);
         let setuid = SideValue::Mode(0o4755);
         let cases = [
-            ("/a", What::Mode, setuid, Hint::LendsRights),
-            ("/a", What::Mode, SideValue::Mode(0o2755), Hint::LendsRights),
-            ("/a", What::Mode, SideValue::Mode(0o1777), Hint::Permissions),
-            ("/a", only(), entry(EntryKind::File, 0o4755), Hint::LendsRights),
-            ("/a", only(), entry(EntryKind::CharDevice, 0o644), Hint::OneSided),
-            ("/a", What::Xattr("user.a".to_owned()), SideValue::Bytes(vec![1]), Hint::LendsRights),
-            ("/a", What::Uid, SideValue::Id(4755), Hint::Permissions),
-            ("/a", What::LinkTarget, SideValue::Link(Some("4755".to_owned())), Hint::Link),
-            ("/.wh.a", only(), entry(EntryKind::File, 0), Hint::Hidden),
-            ("/a", What::Repeated, SideValue::Count(4755), Hint::OtherContent),
+            ("/a", What::Mode, setuid, LikelyCause::LendsRights),
+            ("/a", What::Mode, SideValue::Mode(0o2755), LikelyCause::LendsRights),
+            ("/a", What::Mode, SideValue::Mode(0o1777), LikelyCause::Permissions),
+            ("/a", only(), entry(EntryKind::File, 0o4755), LikelyCause::LendsRights),
+            ("/a", only(), entry(EntryKind::CharDevice, 0o644), LikelyCause::OneSided),
+            (
+                "/a",
+                What::Xattr("user.a".to_owned()),
+                SideValue::Bytes(vec![1]),
+                LikelyCause::LendsRights,
+            ),
+            ("/a", What::Uid, SideValue::Id(4755), LikelyCause::Permissions),
+            ("/a", What::LinkTarget, SideValue::Link(Some("4755".to_owned())), LikelyCause::Link),
+            ("/.wh.a", only(), entry(EntryKind::File, 0), LikelyCause::Hidden),
+            ("/a", What::Repeated, SideValue::Count(4755), LikelyCause::OtherContent),
         ];
         for (path, what, right, want) in cases {
             let found = hint(path, Class::TarSecurity, what.clone(), right.clone());

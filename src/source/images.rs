@@ -30,7 +30,7 @@ use crate::{
         LeftOut, Manifest, Platform, config::names_architecture,
     },
     limits::Limits,
-    progress::{Talk, Underway},
+    progress::{ProgressSink, Underway},
     reference::{Location, PinnedReference},
 };
 
@@ -395,10 +395,10 @@ pub async fn fetch_layers(
     image: &Image,
     spool: &Spool,
     limits: &Limits,
-    talk: &dyn Talk,
+    sink: &dyn ProgressSink,
 ) -> Result<Vec<Blob>, LayerLost> {
     let layers = layers_within(source, image, limits)?;
-    let _underway = announced(source, &layers, spool, talk);
+    let _underway = announced(source, &layers, spool, sink);
     let fetch = |(position, (layer, _)): (usize, (&Descriptor, Compression))| {
         let layer = layer.clone();
         async move {
@@ -461,11 +461,11 @@ fn announced<'t>(
     source: &dyn Source,
     layers: &[(&Descriptor, Compression)],
     spool: &Spool,
-    talk: &'t dyn Talk,
+    sink: &'t dyn ProgressSink,
 ) -> Option<Underway<'t>> {
     let Location::Registry(_) = source.location() else { return None };
     layers.iter().for_each(|(layer, _)| spool.work().expect(1, layer.size));
-    Some(Underway::new(talk, spool.work()))
+    Some(Underway::new(sink, spool.work()))
 }
 
 /// A layer that could not be fetched.

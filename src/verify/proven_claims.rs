@@ -47,7 +47,7 @@ pub struct Claims {
 }
 
 /// Reads the claims out of the proofs and the image's own files.
-pub fn claims(proofs: &Proofs, contents: &Contents, image: &Image, inquiry: &Inquiry) -> Claims {
+pub fn gather(proofs: &Proofs, contents: &Contents, image: &Image, inquiry: &Inquiry) -> Claims {
     let covering = covering(proofs, image, inquiry);
     let mut findings = Vec::new();
     let (provenance, others) =

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Account, Cause, Comparison, Difference, Hint, Place, Repeats, What};
+use super::{Account, BuildStep, Comparison, Difference, LikelyCause, Place, Repeats, What};
 use crate::{attest::provenance::Provenance, image::ImageConfig};
 
 /// Longest Dockerfile that is searched, in bytes.
@@ -39,7 +39,7 @@ pub fn explain(
         let Some(layer) = layer.filter(|_| !is_of_no_layer(&difference.what)) else {
             continue;
         };
-        difference.cause = instructions.get(layer).map(|created_by| Cause {
+        difference.cause = instructions.get(layer).map(|created_by| BuildStep {
             file: file.clone(),
             line: lines.get(&layer).copied(),
             instruction: readable(created_by).chars().take(INSTRUCTION_CHARS).collect(),
@@ -64,7 +64,7 @@ pub fn note_repeats(comparison: &mut Comparison, between: &Comparison) {
             false if between.omitted > 0 => Repeats::Unknown,
             false => Repeats::Yes,
         };
-        difference.hint = Hint::of(difference);
+        difference.hint = LikelyCause::of(difference);
     }
 }
 
@@ -250,8 +250,11 @@ mod tests {
         };
         let mut found = comparison(all(), 0);
         note_repeats(&mut found, &comparison(vec![entry(0, "/random", Class::Content)], 0));
-        let swapped = (Repeats::Yes, Class::Content, Some(Hint::OtherContent));
-        assert_eq!(of(&found), [swapped, (Repeats::No, Class::Content, Some(Hint::Unstable))]);
+        let swapped = (Repeats::Yes, Class::Content, Some(LikelyCause::OtherContent));
+        assert_eq!(
+            of(&found),
+            [swapped, (Repeats::No, Class::Content, Some(LikelyCause::Unstable))]
+        );
         assert!(is_consistent(&found), "a swapped file does not hide behind an unsteady build");
         let mut found = comparison(vec![entry(1, "/random", Class::Content)], 0);
         note_repeats(&mut found, &comparison(vec![entry(1, "/random", Class::Content)], 0));
