@@ -39,7 +39,7 @@ pub async fn run(args: &Diff, global: &Global) -> Result<Answer, Failure> {
         let (ours, theirs) = (left.side(), right.side());
         let mut comparison =
             compare::ladder::compare_watched(ours, theirs, &allow, &limits, &work)?;
-        compare::cause::explain(&mut comparison, &left.image.config, None);
+        compare::build_step::explain(&mut comparison, &left.image.config, None);
         Ok::<_, CompareError>(comparison)
     });
     let comparison = comparing

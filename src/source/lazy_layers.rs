@@ -13,7 +13,7 @@ use std::{
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::runtime::Handle;
 
-use super::{Source, SourceError, Spool, load};
+use super::{Source, SourceError, Spool, images};
 use crate::{
     compare::Layers,
     image::{Descriptor, Image},

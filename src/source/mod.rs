@@ -43,12 +43,12 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 
+pub use blobs::{Blob, BlobReader, Spool, StoredReader};
 pub use budget::{Budget, Budgets, Meter, Meters};
 pub use handed::Handed;
 pub use images::PlatformChoice;
 pub use publish::{Attachment, Doubt, Published, push_referrer};
 pub use settings::{RegistrySettings, SourceSettings};
-pub use spool::{Blob, BlobReader, Spool, StoredReader};
 pub use write::{writable_layout, write_copy, write_image};
 
 use crate::{

@@ -227,7 +227,7 @@ async fn build_and_compare(
     let Attempt { plan, build: first, mut comparison } =
         attempt(plan, begun, published, inquiry).await?;
     let plan = &plan;
-    compare::cause::explain(&mut comparison, &published.loaded.image.config, Some(provenance));
+    compare::build_step::explain(&mut comparison, &published.loaded.image.config, Some(provenance));
     let determinism = if comparison.level.is_reproducible() {
         Determinism::NotNeeded
     } else if inquiry.rebuild.settings.rebuilt.is_none()
@@ -241,10 +241,10 @@ async fn build_and_compare(
         // What may differ from the published image says nothing about whether the build is steady.
         let between = compare_images(&first.loaded, (&second.loaded, 0), &[], inquiry).await;
         let between = between.map_err(|error| ours(&error))?;
-        compare::cause::note_repeats(&mut comparison, &between);
+        compare::build_step::note_repeats(&mut comparison, &between);
         // An unsteady build is no cover: what both rebuilds agree on differs for another reason.
         let same = between.level >= Level::LayersIdentical;
-        if same || compare::cause::is_consistent(&comparison) {
+        if same || compare::build_step::is_consistent(&comparison) {
             Determinism::ConsistentlyDifferent
         } else {
             Determinism::Nondeterministic
