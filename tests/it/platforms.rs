@@ -14,7 +14,7 @@ use hallmark::{
     digest::ManifestDigest,
     limits::Limits,
     reference::{Location, PinnedReference},
-    source::{self, PlatformChoice, SourceSettings, load::load},
+    source::{self, PlatformChoice, SourceSettings, images::load},
 };
 use proptest::{
     prelude::*,

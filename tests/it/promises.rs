@@ -24,7 +24,7 @@ use hallmark::{
     policy::{Bundle, Deferred, Policies, PolicyInput, bundle::RULES},
     reference::{PinnedReference, Reference, Selector},
     report,
-    source::{self, PlatformChoice, SourceSettings, discover::discover, load::load},
+    source::{self, PlatformChoice, SourceSettings, discover::discover, images::load},
     trust::{Force, Proof, PublicKey, Rule, SignerKeys, TrustRules, verify::prove},
     verdict::{Asked, Decision, Evidence, Grounds},
     verify::{Context, Criteria, Keep, RebuildOptions, verify},

@@ -27,7 +27,7 @@ use hallmark::{
         plan::{self, LayerTraces, PlanOptions},
     },
     reference::{Location, PinnedReference, Reference, Selector},
-    source::{self, RegistrySettings, SourceSettings, load::PlatformChoice},
+    source::{self, RegistrySettings, SourceSettings, images::PlatformChoice},
 };
 
 pub struct Lab {
