@@ -20,9 +20,8 @@ use crate::{
     config::{self, Config, KeyPath, PolicySelection, Roots, Step, Surroundings},
     digest::Digest,
     environment,
-    limits::Limits,
     policy::{Bundle, Deferred, Exception, PolicyError, bundle::Preset, nearest::did_you_mean},
-    reference::{PinnedReference, Reference, Selector},
+    reference::{PinnedReference, Reference},
     scratch::open_file,
     sign::Password,
     source::{self, PlatformChoice, SourceSettings},
@@ -372,30 +371,7 @@ pub async fn pin(
     config: &Config,
     world: &World,
 ) -> Result<PinnedReference, Failure> {
-    let pinned = resolve(reference, config, &world.sources, &world.limits).await;
+    let pinned =
+        source::resolve(reference, &config.repositories, &world.sources, &world.limits).await;
     pinned.map_err(|error| Failure::unresolved(error, reference))
-}
-
-/// Resolves a reference to a digest; a bare digest is looked up where the configuration says.
-#[tracing::instrument(level = "debug", skip_all, fields(%reference))]
-pub async fn resolve(
-    reference: &Reference,
-    config: &Config,
-    sources: &SourceSettings,
-    limits: &Limits,
-) -> Result<PinnedReference, source::SourceError> {
-    let reference = &source::located(reference);
-    match reference {
-        Reference::Bare(digest) => {
-            source::images::find_digest(digest, &config.repositories, sources, limits).await
-        }
-        Reference::At(location, Selector::Digest(digest)) => {
-            Ok(PinnedReference { location: location.clone(), digest: digest.clone() })
-        }
-        Reference::At(location, selector) => {
-            let source = source::open(location, sources, limits).await?;
-            let digest = source.resolve(selector).await?;
-            Ok(PinnedReference { location: location.clone(), digest })
-        }
-    }
 }

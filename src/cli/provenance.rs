@@ -192,7 +192,7 @@ async fn embed(args: &ProvenanceEmbed, config: &Config) -> Result<Answer, Failur
 /// The root filesystem of the image, for what folders it has already.
 async fn folders(reference: &Reference, image: &Image, config: &Config) -> Result<Rootfs, Failure> {
     let sources = SourceSettings::default();
-    let pinned = context::resolve(reference, config, &sources, &config.limits).await?;
+    let pinned = source::resolve(reference, &config.repositories, &sources, &config.limits).await?;
     let source = source::open(&pinned.location, &sources, &config.limits).await?;
     let fetched = fetch_contents(&*source, image, &config.limits, &Silent).await;
     let contents =
@@ -206,7 +206,7 @@ async fn folders(reference: &Reference, image: &Image, config: &Config) -> Resul
 
 async fn load(reference: &Reference, config: &Config) -> Result<Image, Failure> {
     let sources = SourceSettings::default();
-    let pinned = context::resolve(reference, config, &sources, &config.limits).await?;
+    let pinned = source::resolve(reference, &config.repositories, &sources, &config.limits).await?;
     let source = source::open(&pinned.location, &sources, &config.limits).await?;
     let images =
         source::images::load(&*source, &pinned, &PlatformChoice::All, &config.limits).await?;

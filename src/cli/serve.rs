@@ -4,14 +4,12 @@
 //! they replace the old ones as a whole, and what was found by the old ones is forgotten; where they cannot, the old ones stay.
 
 use std::{
-    collections::BTreeSet,
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
-use futures_util::FutureExt as _;
 use serde_json::json;
 
 use super::{
@@ -22,13 +20,9 @@ use super::{
 use crate::{
     config::{Config, GateConfig},
     digest::Digest,
-    finding::{Code, Finding, Key, Severity, Subject},
-    gate::{self, Gate, Judged, Patience, Settings, TlsFiles, serve},
-    reference::Reference,
-    report::text::finding_block,
+    gate::{self, Gate, Judge, Patience, Settings, TlsFiles, serve},
     source::{PlatformChoice, address::Unlisted},
-    verdict::{PlatformVerdict, Verdict},
-    verify::{Context, Keep, verify},
+    verify::{Context, Keep},
 };
 
 /// Time for one answer where no configuration says otherwise: the apiserver waits 10 s by default.
@@ -42,10 +36,10 @@ pub async fn run(args: &Serve, global: &Global) -> Result<Answer, Failure> {
     // Reviews come by the thousand: what happens is in the log, and progress is not shown.
     let global = Global { quiet: true, ..global.clone() };
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "hallmark serve starts");
-    let Rules { settings, judge, config } = rules(args, &global, None)?;
+    let Rules { settings, verify, config } = rules(args, &global, None)?;
     tracing::info!(rules = %settings.rules, "decisions are made by these rules");
     let (at, rules) = (Start::of(&config), settings.rules.clone());
-    let gate = Gate::new(settings, judge);
+    let gate = Gate::new(settings, verify);
     let told = gate.tell(std::io::stdout());
     told.map_err(|error| Failure::unavailable(format!("cannot start a thread: {error}")))?;
     let watching = tokio::spawn(watch(Arc::clone(&gate), args.clone(), global, at, rules));
@@ -59,7 +53,7 @@ pub async fn run(args: &Serve, global: &Global) -> Result<Answer, Failure> {
 /// What decisions are made by, read at one time.
 struct Rules {
     settings: Settings,
-    judge: Arc<gate::Verify>,
+    verify: Arc<gate::Verify>,
     config: GateConfig,
 }
 
@@ -121,12 +115,8 @@ fn rules(args: &Serve, global: &Global, bound: Option<SocketAddr>) -> Result<Rul
         patience: patience(&ctx),
         rules: Digest::sha256(all.to_string().as_bytes()).to_string(),
     };
-    let (config, ctx) = (Arc::new(config), Arc::new(ctx));
-    let judge = move |reference: Reference| {
-        let (config, ctx) = (Arc::clone(&config), Arc::clone(&ctx));
-        async move { judged(&reference, &config, &ctx).await }.boxed()
-    };
-    Ok(Rules { settings, judge: Arc::new(judge), config: gate_config })
+    let judge = Judge { repositories: config.repositories, context: ctx };
+    Ok(Rules { settings, verify: judge.verify(), config: gate_config })
 }
 
 /// Takes over rules that changed and can be read; says once why others cannot. Address and certificate files stay those of
@@ -139,7 +129,7 @@ async fn watch(gate: Arc<Gate>, args: Serve, global: Global, start: Start, mut i
         let (args, global) = (args.clone(), global.clone());
         let read = tokio::task::spawn_blocking(move || rules(&args, &global, bound)).await;
         match read {
-            Ok(Ok(Rules { settings, judge, config })) => {
+            Ok(Ok(Rules { settings, verify, config })) => {
                 refused = None;
                 let now = Start::of(&config);
                 if now != asked {
@@ -156,7 +146,7 @@ async fn watch(gate: Arc<Gate>, args: Serve, global: Global, start: Start, mut i
                     continue;
                 }
                 in_force.clone_from(&settings.rules);
-                gate.replace(settings, judge);
+                gate.replace(settings, verify);
                 tracing::info!(rules = %in_force, "decisions are made by new rules");
             }
             Ok(Err(failure)) => {
@@ -211,73 +201,4 @@ async fn stop() {
         _ = terminate.recv() => {}
         _ = tokio::signal::ctrl_c() => {}
     }
-}
-
-/// What the gate is told about an image.
-async fn judged(reference: &Reference, config: &Config, ctx: &Context) -> Judged {
-    if let Some(finding) = ctx.hopeless(reference) {
-        return Judged::denied(reference, finding.code.as_str(), block(&finding));
-    }
-    let pinned =
-        match context::resolve(reference, config, &ctx.world.sources, &ctx.world.limits).await {
-            Ok(pinned) => pinned,
-            Err(error) => {
-                let finding = error.into_finding(Subject::Image(reference.to_string()));
-                return Judged::denied(reference, finding.code.as_str(), block(&finding));
-            }
-        };
-    let verdict = verify(pinned, ctx, jiff::Timestamp::now()).await;
-    let findings = verdict.platforms.iter().flat_map(|platform| &platform.findings);
-    let remarks = findings.filter(|finding| is_warning(finding) && finding.is_remark());
-    Judged {
-        allowed: verdict.is_pass(),
-        reference: verdict.subject.to_string(),
-        digest: Some(verdict.subject.digest.to_string()),
-        codes: codes(&verdict),
-        reasons: blocks(&verdict, |finding| finding.severity == Severity::Error),
-        notices: blocks(&verdict, |finding| is_warning(finding) && NOTICES.contains(&finding.code)),
-        warnings: blocks(&verdict, |finding| {
-            is_warning(finding) && !NOTICES.contains(&finding.code) && !finding.is_remark()
-        }),
-        remarks: remarks.count(),
-    }
-}
-
-/// What tells that the operator's own exceptions and allowances let something through.
-const NOTICES: [Code; 2] = [Code::PolicyExceptionUsed, Code::ConfigAllowUsed];
-
-fn is_warning(finding: &Finding) -> bool {
-    finding.severity == Severity::Warning
-}
-
-/// What is wrong, by name, or what is weak where nothing is wrong: of what a rule says the rule's own code, too.
-fn codes(verdict: &Verdict) -> BTreeSet<String> {
-    let weight = if verdict.is_pass() { Severity::Warning } else { Severity::Error };
-    let findings = verdict.platforms.iter().flat_map(|platform| &platform.findings);
-    let weighty = findings.filter(|finding| finding.severity == weight);
-    let names = weighty.flat_map(|finding| {
-        let of_rule = matches!(finding.code, Code::PolicyDenied | Code::PolicyWarned);
-        let rule = finding.facts.get(&Key::From).filter(|_| of_rule).map(ToString::to_string);
-        let rule = rule.and_then(|from| from.split(' ').next().map(str::to_owned));
-        rule.into_iter().chain([finding.code.to_string()])
-    });
-    names.collect()
-}
-
-fn blocks(verdict: &Verdict, wanted: impl Fn(&Finding) -> bool) -> Vec<String> {
-    let several = verdict.platforms.len() > 1;
-    let of_platform = |platform: &PlatformVerdict| {
-        let name = platform.platform.as_ref().filter(|_| several);
-        let name = name.map(|name| format!("{name}: ")).unwrap_or_default();
-        let wanted = platform.findings.iter().filter(|finding| wanted(finding));
-        wanted.map(|finding| format!("{name}{}", block(finding))).collect::<Vec<_>>()
-    };
-    verdict.platforms.iter().flat_map(of_platform).collect()
-}
-
-fn block(finding: &Finding) -> String {
-    let mut text = String::new();
-    // Writing to a String cannot fail.
-    let _ = finding_block(&mut text, finding);
-    text
 }

@@ -233,7 +233,7 @@ pub async fn sign(
 
 async fn place<'a>(image: &Reference, config: &'a Config) -> Result<Place<'a>, Failure> {
     let (sources, limits) = (context::sources(config), &config.limits);
-    let pinned = context::resolve(image, config, &sources, limits).await;
+    let pinned = source::resolve(image, &config.repositories, &sources, limits).await;
     let pinned = pinned.map_err(|error| Failure::unresolved(error, image))?;
     let source = source::open(&pinned.location, &sources, limits).await?;
     Ok(Place { pinned, source, sources, limits })

@@ -16,9 +16,9 @@ use futures_util::future::join_all;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    Gate, Judged, Tags,
-    flight::Own,
+    Gate, Tags,
     message::{self, Denied},
+    outcome::{Outcome, Own, Weight},
     review::{Decided, Request, Response, Status},
     shape::Shape,
     subjects::{self, Changes, Image},
@@ -87,23 +87,25 @@ impl Gate {
         let outcomes = join_all(outcomes).await;
         let pairs = || images.iter().zip(&outcomes);
         let denied: Vec<_> = pairs()
-            .filter(|(_, judged)| !judged.allowed)
-            .map(|(image, judged)| Denied::new(image, judged))
+            .filter(|(_, outcome)| !outcome.is_allowed())
+            .map(|(image, outcome)| Denied::new(image, outcome))
             .collect();
         let mut response = if denied.is_empty() {
             allowed(request, "allowed")
         } else {
             refused(request, message::denial(&denied, images.len()))
         };
-        let judged: Vec<_> = pairs().map(|(image, judged)| (&image.reference, &**judged)).collect();
-        response.warnings = warnings(&judged);
-        response.decided = judged.iter().map(|(image, judged)| decided(image, judged)).collect();
-        let list: Vec<_> = pairs().map(|(image, judged)| annotation(image, judged)).collect();
+        let of_names: Vec<_> =
+            pairs().map(|(image, outcome)| (&image.reference, &**outcome)).collect();
+        response.warnings = warnings(&of_names);
+        response.decided =
+            of_names.iter().map(|(image, outcome)| decided(image, outcome)).collect();
+        let list: Vec<_> = pairs().map(|(image, outcome)| annotation(image, outcome)).collect();
         let list = cut(clean(&list.join(" ")), MAX_ANNOTATION_BYTES);
         response.audit_annotations.insert("images", list);
-        let codes: BTreeSet<_> = outcomes.iter().flat_map(|judged| &judged.codes).collect();
+        let codes: BTreeSet<_> = outcomes.iter().flat_map(|outcome| outcome.codes()).collect();
         if !codes.is_empty() {
-            let codes = codes.into_iter().map(String::as_str).collect::<Vec<_>>().join(" ");
+            let codes = codes.into_iter().collect::<Vec<_>>().join(" ");
             response.audit_annotations.insert("codes", cut(codes, MAX_ANNOTATION_BYTES));
         }
         if *unchanged > 0 {
@@ -118,30 +120,30 @@ impl Gate {
         namespace: &str,
         tags: Tags,
         deadline: Instant,
-    ) -> Arc<Judged> {
+    ) -> Arc<Outcome> {
         let by_tag = !matches!(reference, Reference::At(_, Selector::Digest(_)));
         if by_tag && tags == Tags::Deny {
-            return Arc::new(TAG.about(reference));
+            return Arc::new(Outcome::Gate(TAG));
         }
         match timeout_at(deadline, self.flights.join(reference, namespace)).await {
-            Ok(judged) => checked(reference, judged),
-            Err(_) => Arc::new(LATE.about(reference)),
+            Ok(outcome) => checked(reference, outcome),
+            Err(_) => Arc::new(Outcome::Gate(LATE)),
         }
     }
 }
 
 /// What is said of all images: first what the operator has to hear of any of them, and last, in one line each, how much
 /// there is besides. Whoever may push to a repository could else crowd the rest out with remarks on what was pushed.
-fn warnings(judged: &[(&Reference, &Judged)]) -> Vec<String> {
-    let notices = judged.iter().flat_map(|(_, judged)| judged.notices.iter().cloned());
-    let moved = judged.iter().filter_map(|(reference, judged)| {
+fn warnings(outcomes: &[(&Reference, &Outcome)]) -> Vec<String> {
+    let told =
+        |weight| outcomes.iter().flat_map(move |(_, outcome)| message::told(outcome, weight));
+    let moved = outcomes.iter().filter_map(|(reference, outcome)| {
         let by_tag = matches!(reference, Reference::At(_, Selector::Tag(_)));
-        let digest = judged.digest.as_ref().filter(|_| by_tag && judged.allowed)?;
+        let digest = outcome.digest().filter(|_| by_tag && outcome.is_allowed())?;
         Some(format!("{reference} was verified as {digest}, but a node may pull something else: name it by digest"))
     });
-    let others = judged.iter().flat_map(|(_, judged)| judged.warnings.iter().cloned());
-    let mut all: Vec<_> = notices.chain(moved).chain(others).collect();
-    let remarks: usize = judged.iter().map(|(_, judged)| judged.remarks).sum();
+    let mut all: Vec<_> = told(Weight::Notice).chain(moved).chain(told(Weight::Warning)).collect();
+    let remarks: usize = outcomes.iter().map(|(_, outcome)| outcome.remarks()).sum();
     let remarks = (remarks > 0).then(|| {
         format!("remarks about evidence that nobody vouches for: {remarks}; hallmark verify -v shows them")
     });
@@ -179,34 +181,32 @@ const OTHER: Own = Own(
     help: see the log of hallmark serve",
 );
 
-/// Lets an image through only with the digest that was judged, which is the one in its name where it has one (attack E2).
-fn checked(reference: &Reference, judged: Arc<Judged>) -> Arc<Judged> {
-    let same = match (reference, &judged.digest) {
-        (_, None) => false,
-        (Reference::At(_, Selector::Digest(asked)), Some(found)) => asked.to_string() == *found,
-        (_, Some(_)) => true,
-    };
-    if judged.allowed && !same { Arc::new(OTHER.about(reference)) } else { judged }
-}
-
-fn decided(image: &Reference, judged: &Judged) -> Decided {
-    Decided {
-        image: image.to_string(),
-        digest: judged.digest.clone(),
-        decision: word(judged),
-        codes: judged.codes.iter().cloned().collect(),
+/// Lets an image through only if it is the one that was asked for.
+fn checked(reference: &Reference, outcome: Arc<Outcome>) -> Arc<Outcome> {
+    match outcome.is_allowed() && !outcome.is_about(reference) {
+        true => Arc::new(Outcome::Gate(OTHER)),
+        false => outcome,
     }
 }
 
-fn word(judged: &Judged) -> &'static str {
-    if judged.allowed { "allowed" } else { "denied" }
+fn decided(image: &Reference, outcome: &Outcome) -> Decided {
+    Decided {
+        image: image.to_string(),
+        digest: outcome.digest().map(ToString::to_string),
+        decision: word(outcome),
+        codes: outcome.codes().into_iter().collect(),
+    }
 }
 
-fn annotation(image: &Image, judged: &Judged) -> String {
-    let word = word(judged);
-    match (&image.reference, &judged.digest) {
+fn word(outcome: &Outcome) -> &'static str {
+    if outcome.is_allowed() { "allowed" } else { "denied" }
+}
+
+fn annotation(image: &Image, outcome: &Outcome) -> String {
+    let word = word(outcome);
+    match (&image.reference, outcome.digest()) {
         (Reference::At(_, Selector::Tag(_)), Some(digest)) => {
-            format!("{}={word}({})", image.reference, message::line(digest))
+            format!("{}={word}({digest})", image.reference)
         }
         _ => format!("{}={word}", image.reference),
     }

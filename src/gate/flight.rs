@@ -3,11 +3,11 @@
 //! A verification runs in a task of its own: it goes on for a while when the review that started it runs out of time, so
 //! that the retry finds it done, and a panic in it denies one image and nothing else. It begins when its registry and
 //! namespace have a slot ([`shares`](super::shares)), holds it for a moment, and ends at its deadline, or when nobody has
-//! waited for it for a while (attack C14). What was found about a digest is kept for a short while; what was found about a
-//! tag never is, because a tag can move (attack E4, CVE-2026-122321).
+//! waited for it for a while (attack C14). What was found about a digest is kept for a short while ([`verdicts`](super::verdicts));
+//! what was found about a tag never is, because a tag can move (attack E4, CVE-2026-122321).
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::HashMap,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
@@ -20,78 +20,20 @@ use futures_util::{
 };
 use tokio::{sync::watch, time::sleep};
 
-use super::shares::{Crowded, Party, Pulse, SIZES, Shares, Sizes, Slot};
-use crate::{
-    reference::{Location, Reference, Selector},
-    untrusted::cut,
+use super::{
+    outcome::{Outcome, Own},
+    shares::{Crowded, Party, Pulse, SIZES, Shares, Sizes, Slot},
+    verdicts::{InMemory, VerdictKey, Verdicts},
 };
+use crate::reference::{Location, Reference};
 
-/// Findings that are kept.
-const MAX_KEPT: usize = 10_000;
-/// Bytes of the reasons, of the notices and of the warnings that are kept of one image: more than a message takes.
-const MAX_WORDS_BYTES: usize = 8 << 10;
-/// Bytes of the dots at the end of a text that is cut.
-const DOTS: usize = 3;
 /// Time after which a verification goes on without its slot.
 const SLOT_TIME: Duration = Duration::from_secs(1);
 /// Time within which a registry is quick.
 const QUICK: Duration = Duration::from_secs(5);
 
-/// What `verify` says about one image.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Judged {
-    /// Whether it may run.
-    pub allowed: bool,
-    /// The image as it was looked at, for messages.
-    pub reference: String,
-    /// The digest that was judged: the one in the reference where it has one, else the one that its tag was resolved
-    /// to, of the index or manifest. An image is let through only with its digest.
-    pub digest: Option<String>,
-    /// What was wrong, or weak where nothing was, by name: codes of findings, or the gate's own words.
-    pub codes: BTreeSet<String>,
-    /// Why not: what, why and help of each finding, in lines.
-    pub reasons: Vec<String>,
-    /// What the operator has to hear all the same: what was let through that would be denied otherwise.
-    pub notices: Vec<String>,
-    /// What the user should know all the same.
-    pub warnings: Vec<String>,
-    /// How much was said of evidence that nobody vouches for.
-    pub remarks: usize,
-}
-
-impl Judged {
-    /// A denial for one reason, which has a name.
-    pub fn denied(reference: &Reference, code: &str, reason: impl Into<String>) -> Self {
-        Self {
-            allowed: false,
-            reference: reference.to_string(),
-            digest: None,
-            codes: BTreeSet::from([code.to_owned()]),
-            reasons: vec![reason.into()],
-            notices: Vec::new(),
-            warnings: Vec::new(),
-            remarks: 0,
-        }
-    }
-
-    /// The same, with no more words than a message can hold: thousands of outcomes are kept.
-    fn bounded(mut self) -> Self {
-        for words in [&mut self.reasons, &mut self.notices, &mut self.warnings] {
-            let mut left = MAX_WORDS_BYTES;
-            words.retain_mut(|text| {
-                *text = cut(std::mem::take(text), left);
-                left = left.saturating_sub(text.len());
-                // What is left of a text that was cut to nothing are dots.
-                !text.is_empty() && (left > 0 || text.len() > DOTS)
-            });
-            words.shrink_to_fit();
-        }
-        self
-    }
-}
-
 /// The function that judges an image.
-pub type Verify = dyn Fn(Reference) -> BoxFuture<'static, Judged> + Send + Sync;
+pub type Verify = dyn Fn(Reference) -> BoxFuture<'static, Outcome> + Send + Sync;
 
 /// How long a verification may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,7 +52,7 @@ impl Default for Patience {
 }
 
 /// A verification under way; every clone gets the same outcome.
-type Flight = Shared<BoxFuture<'static, Arc<Judged>>>;
+type Flight = Shared<BoxFuture<'static, Arc<Outcome>>>;
 
 /// How many wait for one verification.
 type Watchers = watch::Sender<usize>;
@@ -122,8 +64,8 @@ pub struct Wait {
 }
 
 impl Wait {
-    fn for_nothing(judged: Arc<Judged>) -> Self {
-        Self { flight: ready(judged).boxed().shared(), watchers: None }
+    fn for_nothing(outcome: Arc<Outcome>) -> Self {
+        Self { flight: ready(outcome).boxed().shared(), watchers: None }
     }
 
     fn joined(flying: &Flying) -> Self {
@@ -133,9 +75,9 @@ impl Wait {
 }
 
 impl Future for Wait {
-    type Output = Arc<Judged>;
+    type Output = Arc<Outcome>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Arc<Judged>> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Arc<Outcome>> {
         self.flight.poll_unpin(cx)
     }
 }
@@ -148,16 +90,6 @@ impl Drop for Wait {
     }
 }
 
-/// How long outcomes about digests are kept.
-#[derive(Debug, Clone, Copy)]
-struct Keep {
-    allowed: Duration,
-    denied: Duration,
-}
-
-/// Denials are kept shortly, so that a fix is seen soon (as kubernetes' ImagePolicyWebhook does).
-const KEEP: Keep = Keep { allowed: Duration::from_secs(300), denied: Duration::from_secs(30) };
-
 struct Flying {
     flight: Flight,
     watchers: Arc<Watchers>,
@@ -165,34 +97,36 @@ struct Flying {
 
 /// By what a verification is made.
 #[derive(Clone)]
-struct Judge {
-    verify: Arc<Verify>,
-    patience: Patience,
+pub struct Rules {
+    /// What judges.
+    pub verify: Arc<Verify>,
+    /// How long it may take.
+    pub patience: Patience,
+    /// Digest of what is judged by.
+    pub digest: String,
 }
 
 struct Table {
-    judge: Judge,
+    rules: Rules,
     flying: HashMap<String, Flying>,
-    kept: HashMap<String, (Instant, Arc<Judged>)>,
 }
 
 /// All verifications of this process.
 pub struct Flights {
     shares: Shares,
     table: Arc<Mutex<Table>>,
-    keep: Keep,
+    verdicts: Arc<dyn Verdicts>,
 }
 
 impl Flights {
-    /// None yet.
-    pub fn new(verify: Arc<Verify>, patience: Patience) -> Self {
-        Self::sized(verify, patience, SIZES)
+    /// None yet; outcomes are kept in memory.
+    pub fn new(rules: Rules) -> Self {
+        Self::sized(rules, SIZES, Arc::new(InMemory::default()))
     }
 
-    fn sized(verify: Arc<Verify>, patience: Patience, sizes: Sizes) -> Self {
-        let judge = Judge { verify, patience };
-        let table = Table { judge, flying: HashMap::new(), kept: HashMap::new() };
-        Self { shares: Shares::new(sizes), table: Arc::new(Mutex::new(table)), keep: KEEP }
+    fn sized(rules: Rules, sizes: Sizes, verdicts: Arc<dyn Verdicts>) -> Self {
+        let table = Table { rules, flying: HashMap::new() };
+        Self { shares: Shares::new(sizes), table: Arc::new(Mutex::new(table)), verdicts }
     }
 
     /// The outcome for `reference`, which somebody in `namespace` asks for: a kept one, that of a verification under way, or
@@ -200,16 +134,14 @@ impl Flights {
     pub fn join(&self, reference: &Reference, namespace: &str) -> Wait {
         let key = reference.to_string();
         let mut table = lock(&self.table);
-        if let Some((until, judged)) = table.kept.get(&key) {
-            if Instant::now() < *until {
-                return Wait::for_nothing(Arc::clone(judged));
-            }
-            table.kept.remove(&key);
+        let kept = VerdictKey::of(reference, &table.rules.digest);
+        if let Some(outcome) = kept.and_then(|kept| self.verdicts.find(&kept)) {
+            return Wait::for_nothing(outcome);
         }
         if let Some(flying) = table.flying.get(&key) {
             return Wait::joined(flying);
         }
-        let flying = self.start(&key, reference, namespace, table.judge.clone());
+        let flying = self.start(&key, reference, namespace, table.rules.clone());
         let wait = Wait::joined(&flying);
         table.flying.insert(key, flying);
         wait
@@ -217,29 +149,28 @@ impl Flights {
 
     /// Judges by `verify` from now on, and forgets what was judged otherwise. Whoever waits already gets the old answer, which
     /// is not kept.
-    pub fn replace(&self, verify: Arc<Verify>, patience: Patience) {
+    pub fn replace(&self, rules: Rules) {
         let mut table = lock(&self.table);
-        table.judge = Judge { verify, patience };
-        table.kept.clear();
+        table.rules = rules;
+        self.verdicts.clear();
         table.flying.clear();
     }
 
     /// Runs in tasks of its own: nobody has to wait for it to come to its end.
-    fn start(&self, key: &str, reference: &Reference, namespace: &str, judge: Judge) -> Flying {
+    fn start(&self, key: &str, reference: &Reference, namespace: &str, rules: Rules) -> Flying {
         let watchers = Arc::new(Watchers::new(0));
         let course = Course {
             key: key.to_owned(),
             reference: reference.clone(),
             party: Party { host: host(reference), namespace: namespace.to_owned() },
-            judge,
+            rules,
             shares: self.shares.clone(),
             table: Arc::clone(&self.table),
             watchers: Arc::clone(&watchers),
-            keep: self.keep,
+            verdicts: Arc::clone(&self.verdicts),
         };
-        let lost = LOST.about(reference);
         let flight = tokio::spawn(course.run());
-        let flight = flight.map(|landed| landed.unwrap_or_else(|_| Arc::new(lost)));
+        let flight = flight.map(|landed| landed.unwrap_or_else(|_| Arc::new(Outcome::Gate(LOST))));
         Flying { flight: flight.boxed().shared(), watchers }
     }
 }
@@ -257,73 +188,66 @@ struct Course {
     key: String,
     reference: Reference,
     party: Party,
-    judge: Judge,
+    rules: Rules,
     shares: Shares,
     table: Arc<Mutex<Table>>,
     watchers: Arc<Watchers>,
-    keep: Keep,
-}
-
-/// How a verification ended.
-enum End {
-    Judged(Judged),
-    /// The gate's own reason for a denial, which says nothing about the image.
-    Given(Own),
+    verdicts: Arc<dyn Verdicts>,
 }
 
 impl Course {
-    async fn run(self) -> Arc<Judged> {
-        let end = tokio::select! {
-            end = self.fly() => end,
-            () = sleep(self.judge.patience.deadline) => End::Given(TOO_LONG),
+    async fn run(self) -> Arc<Outcome> {
+        let outcome = tokio::select! {
+            outcome = self.fly() => outcome,
+            () = sleep(self.rules.patience.deadline) => Outcome::Gate(TOO_LONG),
         };
+        let outcome = Arc::new(outcome);
         let mut table = lock(&self.table);
         let own =
             table.flying.get(&self.key).is_some_and(|f| Arc::ptr_eq(&f.watchers, &self.watchers));
         if own {
             table.flying.remove(&self.key);
         }
-        match end {
-            End::Judged(judged) => {
-                let judged = Arc::new(judged.bounded());
-                // Rules may have changed since it began: then it is no longer in the table, and not kept.
-                if own {
-                    table.land(&self.key, &self.reference, &judged, self.keep);
-                }
-                judged
-            }
-            End::Given(own) => Arc::new(own.about(&self.reference)),
+        // Rules may have changed since it began: then it is no longer in the table, and not kept. Nor is a reason of the
+        // gate's own, which says nothing about the image.
+        let about_image = !matches!(*outcome, Outcome::Gate(_));
+        if let Some(key) = VerdictKey::of(&self.reference, &self.rules.digest)
+            && own
+            && about_image
+        {
+            self.verdicts.keep(key, &outcome);
         }
+        outcome
     }
 
-    async fn fly(&self) -> End {
+    async fn fly(&self) -> Outcome {
         let mut slot = tokio::select! {
             entered = self.shares.enter(self.party.clone()) => match entered {
                 Ok(slot) => slot,
-                Err(Crowded) => return End::Given(CROWDED),
+                Err(Crowded) => return Outcome::Gate(CROWDED),
             },
             // Nothing has been done yet that a retry could find.
-            () = self.forsaken(Duration::ZERO) => return End::Given(FORSAKEN),
+            () = self.forsaken(Duration::ZERO) => return Outcome::Gate(FORSAKEN),
         };
         let begun = Instant::now();
         let pulse = Arc::new(Pulse::new(begun));
-        let (verify, reference) = (Arc::clone(&self.judge.verify), self.reference.clone());
+        let (verify, reference) = (Arc::clone(&self.rules.verify), self.reference.clone());
         let work = Beating {
             work: async move { verify(reference).await }.boxed(),
             pulse: Arc::clone(&pulse),
         };
         // Whichever way this ends, by the deadline too, the work ends with it.
         let work = Tied(tokio::spawn(work));
-        let end = tokio::select! {
-            judged = work => End::Judged(judged.unwrap_or_else(|error| {
+        let outcome = tokio::select! {
+            outcome = work => outcome.unwrap_or_else(|error| {
                 tracing::error!(image = %self.reference, %error, "a verification came to no end");
-                LOST.about(&self.reference)
-            })),
-            () = self.forsaken(self.judge.patience.linger) => End::Given(FORSAKEN),
-            () = outstay(&mut slot, pulse) => End::Given(OUSTED),
+                Outcome::Gate(LOST)
+            }),
+            () = self.forsaken(self.rules.patience.linger) => Outcome::Gate(FORSAKEN),
+            () = outstay(&mut slot, pulse) => Outcome::Gate(OUSTED),
         };
-        slot.was_quick(matches!(end, End::Judged(_)) && begun.elapsed() < QUICK);
-        end
+        slot.was_quick(!matches!(outcome, Outcome::Gate(_)) && begun.elapsed() < QUICK);
+        outcome
     }
 
     /// Ends once nobody has waited for `linger`. Nobody can join any more then.
@@ -389,17 +313,6 @@ impl<T> Drop for Tied<T> {
     }
 }
 
-/// A reason of the gate itself: its name in logs, and its words.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Own(pub(super) &'static str, pub(super) &'static str);
-
-impl Own {
-    /// The denial of an image for it.
-    pub(super) fn about(self, reference: &Reference) -> Judged {
-        Judged::denied(reference, self.0, self.1)
-    }
-}
-
 /// What is said where a verification panicked or was cut off.
 const LOST: Own = Own(
     "internal-error",
@@ -424,27 +337,6 @@ const FORSAKEN: Own = Own(
     "nobody waited for the verification any more, so that it was ended\nhelp: try again",
 );
 
-impl Table {
-    fn land(&mut self, key: &str, reference: &Reference, judged: &Arc<Judged>, keep: Keep) {
-        let pinned = matches!(reference, Reference::At(_, Selector::Digest(_)));
-        if !pinned {
-            return;
-        }
-        let now = Instant::now();
-        if self.kept.len() >= MAX_KEPT {
-            self.kept.retain(|_, (until, _)| now < *until);
-        }
-        if self.kept.len() >= MAX_KEPT {
-            let oldest = self.kept.iter().min_by_key(|(_, (until, _))| *until);
-            if let Some(oldest) = oldest.map(|(key, _)| key.clone()) {
-                self.kept.remove(&oldest);
-            }
-        }
-        let time = if judged.allowed { keep.allowed } else { keep.denied };
-        self.kept.insert(key.to_owned(), (now + time, Arc::clone(judged)));
-    }
-}
-
 /// A table is whole between any two statements that hold the lock, so that a panic elsewhere does no harm.
 fn lock(table: &Mutex<Table>) -> MutexGuard<'_, Table> {
     table.lock().unwrap_or_else(PoisonError::into_inner)
@@ -455,39 +347,43 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
+    use crate::gate::{testing, verdicts::Times};
 
     fn pinned(n: usize) -> Reference {
         format!("r.example/app@sha256:{n:064x}").parse().expect("valid")
     }
 
     /// Flights whose verification counts its calls, takes `time`, and says what `allowed` says.
-    fn flights(time: Duration, allowed: bool, keep: Keep) -> (Flights, Arc<AtomicUsize>) {
+    fn flights(time: Duration, allowed: bool, times: Times) -> (Flights, Arc<AtomicUsize>) {
         let calls = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&calls);
         let verify = move |reference: Reference| {
             count.fetch_add(1, Ordering::SeqCst);
             async move {
                 tokio::time::sleep(time).await;
-                Judged { allowed, ..Judged::denied(&reference, "no", "no") }
+                testing::about(&reference, allowed)
             }
             .boxed()
         };
-        let mut flights = Flights::new(Arc::new(verify), Patience::default());
-        flights.keep = keep;
-        (flights, calls)
+        let rules = rules(Arc::new(verify), Patience::default());
+        (Flights::sized(rules, SIZES, Arc::new(InMemory::new(times))), calls)
+    }
+
+    fn rules(verify: Arc<Verify>, patience: Patience) -> Rules {
+        Rules { verify, patience, digest: "sha256:1".to_owned() }
     }
 
     /// Judges by the same rules as if they were others.
     fn forget(flights: &Flights) {
-        let Judge { verify, patience } = lock(&flights.table).judge.clone();
-        flights.replace(verify, patience);
+        let rules = lock(&flights.table).rules.clone();
+        flights.replace(rules);
     }
 
     fn join(flights: &Flights, n: usize) -> Wait {
         flights.join(&pinned(n), "default")
     }
 
-    const NOT_KEPT: Keep = Keep { allowed: Duration::ZERO, denied: Duration::ZERO };
+    const NOT_KEPT: Times = Times { allowed: Duration::ZERO, denied: Duration::ZERO };
     const LONG: Duration = Duration::from_secs(3600);
 
     #[tokio::test]
@@ -495,7 +391,7 @@ mod tests {
         let (flights, calls) = flights(Duration::from_millis(50), true, NOT_KEPT);
         let all = (0..1000).map(|_| join(&flights, 1));
         let all = futures_util::future::join_all(all).await;
-        assert!(all.iter().all(|judged| judged.allowed));
+        assert!(all.iter().all(|outcome| outcome.is_allowed()));
         assert_eq!(calls.load(Ordering::SeqCst), 1);
         join(&flights, 1).await;
         assert_eq!(calls.load(Ordering::SeqCst), 2, "nothing is kept for no time");
@@ -503,7 +399,7 @@ mod tests {
 
     #[tokio::test]
     async fn outcomes_about_digests_are_kept_and_about_tags_are_not() {
-        let (flights, calls) = flights(Duration::ZERO, true, KEEP);
+        let (flights, calls) = flights(Duration::ZERO, true, Times::default());
         for (reference, want) in [
             (pinned(1), 1),
             (pinned(1), 1),
@@ -521,22 +417,13 @@ mod tests {
 
     #[tokio::test]
     async fn what_was_begun_by_other_rules_is_not_kept() {
-        let (flights, calls) = flights(Duration::from_millis(30), true, KEEP);
+        let (flights, calls) = flights(Duration::from_millis(30), true, Times::default());
         let old = join(&flights, 1);
         tokio::task::yield_now().await;
         forget(&flights);
-        assert!(join(&flights, 1).await.allowed && old.await.allowed);
+        assert!(join(&flights, 1).await.is_allowed() && old.await.is_allowed());
         join(&flights, 1).await;
         assert_eq!(calls.load(Ordering::SeqCst), 2, "the second one is kept");
-    }
-
-    #[tokio::test]
-    async fn denials_are_kept_for_their_own_time() {
-        let keep = Keep { allowed: Duration::from_secs(60), denied: Duration::ZERO };
-        let (flights, calls) = flights(Duration::ZERO, false, keep);
-        join(&flights, 1).await;
-        join(&flights, 1).await;
-        assert_eq!(calls.load(Ordering::SeqCst), 2);
     }
 
     /// A verification that tells by its registry: `dead` never answers. Counts what begins and what is cut off.
@@ -557,11 +444,15 @@ mod tests {
                     std::future::pending::<()>().await;
                 }
                 drop(cut);
-                Judged { allowed: true, ..Judged::denied(&reference, "no", "no") }
+                testing::about(&reference, true)
             }
             .boxed()
         };
-        (Flights::sized(Arc::new(verify), patience, sizes), begun, ended)
+        (
+            Flights::sized(rules(Arc::new(verify), patience), sizes, Arc::new(InMemory::default())),
+            begun,
+            ended,
+        )
     }
 
     fn at(host: &str, n: usize) -> Reference {
@@ -573,7 +464,7 @@ mod tests {
         let patience = Patience { deadline: Duration::from_millis(50), linger: LONG };
         let (flights, begun, ended) = mixed(patience, SIZES);
         let judged = flights.join(&at("dead.example", 1), "a").await;
-        assert_eq!(judged.reasons, [TOO_LONG.1]);
+        assert_eq!(*judged, Outcome::Gate(TOO_LONG));
         sleep(Duration::from_millis(20)).await;
         assert_eq!((begun.load(Ordering::SeqCst), ended.load(Ordering::SeqCst)), (1, 1));
         assert!(lock(&flights.table).flying.is_empty());
@@ -612,7 +503,10 @@ mod tests {
                     let n = hosts * 100 + round * 2 + usize::from(namespace == "attack");
                     let honest = flights.join(&at("good.example", n), namespace);
                     let judged = tokio::time::timeout(BUDGET, honest).await;
-                    assert!(judged.is_ok_and(|j| j.allowed), "{hosts} hosts, {namespace}");
+                    assert!(
+                        judged.is_ok_and(|outcome| outcome.is_allowed()),
+                        "{hosts} hosts, {namespace}"
+                    );
                 }
             }
             drop(waits);
@@ -634,11 +528,12 @@ mod tests {
                 for _ in 0..30 * usize::from(name.contains("slow")) {
                     sleep(Duration::from_millis(100)).await;
                 }
-                Judged { allowed: true, ..Judged::denied(&reference, "no", "no") }
+                testing::about(&reference, true)
             }
             .boxed()
         };
-        Flights::sized(Arc::new(verify), Patience { deadline: LONG, linger: LONG }, SIZES)
+        let rules = rules(Arc::new(verify), Patience { deadline: LONG, linger: LONG });
+        Flights::sized(rules, SIZES, Arc::new(InMemory::default()))
     }
 
     #[tokio::test]
@@ -650,10 +545,13 @@ mod tests {
         for n in 0..3 {
             let honest = flights.join(&at("shared.example/good", n), "team");
             let judged = tokio::time::timeout(SLOT_TIME / 2, honest).await;
-            assert!(judged.is_ok_and(|j| j.allowed), "part of the registry's slots are not theirs");
+            assert!(
+                judged.is_ok_and(|outcome| outcome.is_allowed()),
+                "part of the registry's slots are not theirs"
+            );
             let own = flights.join(&at("shared.example/good", 100 + n), "evil");
             let judged = tokio::time::timeout(SLOT_TIME * 4, own).await;
-            assert!(judged.is_ok_and(|j| j.allowed), "theirs are taken in turns");
+            assert!(judged.is_ok_and(|outcome| outcome.is_allowed()), "theirs are taken in turns");
         }
     }
 
@@ -674,7 +572,7 @@ mod tests {
         for (judged, namespace) in
             futures_util::future::join_all(honest).await.iter().zip(["team", "evil"])
         {
-            assert!(judged.allowed, "{namespace}: {judged:?}");
+            assert!(judged.is_allowed(), "{namespace}: {judged:?}");
         }
     }
 
@@ -687,31 +585,27 @@ mod tests {
         drop(tokio::time::timeout(SLOT_TIME * 2, flights.join(&slow, "team")).await);
         sleep(SLOT_TIME * 3).await;
         let judged = tokio::time::timeout(SLOT_TIME / 2, flights.join(&slow, "team")).await;
-        assert!(judged.is_ok_and(|j| j.allowed), "the retry finds it done");
+        assert!(judged.is_ok_and(|outcome| outcome.is_allowed()), "the retry finds it done");
     }
 
     #[tokio::test]
-    async fn what_is_kept_is_bounded() {
-        let (flights, _) = flights(Duration::ZERO, true, KEEP);
-        let judged = Arc::new(Judged::denied(&pinned(0), "no", "no"));
-        for n in 0..=MAX_KEPT {
-            lock(&flights.table).land(&n.to_string(), &pinned(n), &judged, KEEP);
+    async fn a_reason_of_the_gate_is_not_kept() {
+        let patience = Patience { deadline: Duration::from_millis(20), linger: LONG };
+        let (flights, begun, _) = mixed(patience, SIZES);
+        for _ in 0..2 {
+            let outcome = flights.join(&at("dead.example", 1), "a").await;
+            assert_eq!(*outcome, Outcome::Gate(TOO_LONG));
         }
-        assert_eq!(lock(&flights.table).kept.len(), MAX_KEPT);
-        let long =
-            Judged { reasons: vec!["x".repeat(5000); 1000], ..Judged::denied(&pinned(0), "", "") };
-        let bytes: usize = long.bounded().reasons.iter().map(String::len).sum();
-        assert!((MAX_WORDS_BYTES - 8..=MAX_WORDS_BYTES).contains(&bytes), "{bytes}");
+        assert_eq!(begun.load(Ordering::SeqCst), 2, "it is tried again");
     }
 
     #[tokio::test]
     async fn a_panic_denies() {
-        let patience = Patience::default();
-        let flights = Flights::new(Arc::new(|_| panic!("in the function itself")), patience);
-        let judged = join(&flights, 1).await;
-        assert!(!judged.allowed && judged.reasons == [LOST.1], "{judged:?}");
-        let flights =
-            Flights::new(Arc::new(|_| async { panic!("in its future") }.boxed()), patience);
-        assert!(!join(&flights, 1).await.allowed);
+        let first: Arc<Verify> = Arc::new(|_| panic!("in the function itself"));
+        let second: Arc<Verify> = Arc::new(|_| async { panic!("in its future") }.boxed());
+        for verify in [first, second] {
+            let flights = Flights::new(rules(verify, Patience::default()));
+            assert_eq!(*join(&flights, 1).await, Outcome::Gate(LOST));
+        }
     }
 }

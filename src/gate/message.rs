@@ -3,7 +3,10 @@
 //! Words of strangers (names in a manifest, texts in an image) are printed on terminals and in logs: control and
 //! direction-changing characters are escaped, lines and the whole are bounded (attack F6).
 
-use super::{flight::Judged, subjects::Image};
+use super::{
+    outcome::{Outcome, Own, Said, Weight},
+    subjects::Image,
+};
 use crate::untrusted::{cut, misleads, shortened};
 
 /// Longest message, in bytes; etcd events and terminals take more, people do not.
@@ -22,13 +25,31 @@ pub(super) struct Denied<'a> {
 }
 
 impl<'a> Denied<'a> {
-    pub(super) fn new(image: &'a Image, judged: &Judged) -> Self {
-        let reasons = match judged.reasons.as_slice() {
-            [] => vec!["the image is not allowed, and no reason was given".to_owned()],
-            reasons => reasons.to_vec(),
-        };
+    pub(super) fn new(image: &'a Image, outcome: &Outcome) -> Self {
+        let mut reasons = reasons(outcome);
+        if reasons.is_empty() {
+            reasons.push("the image is not allowed, and no reason was given".to_owned());
+        }
         Self { image, reasons }
     }
+}
+
+/// Why an image is not let through: what, why and help of each finding, in lines.
+pub(super) fn reasons(outcome: &Outcome) -> Vec<String> {
+    match outcome {
+        Outcome::NotJudged(finding) => {
+            vec![Said { platform: None, finding: (**finding).clone() }.words()]
+        }
+        Outcome::Gate(Own(_, words)) => vec![(*words).to_owned()],
+        Outcome::Judged(_) => told(outcome, Weight::Reason),
+    }
+}
+
+/// What was found of one weight, in lines.
+pub(super) fn told(outcome: &Outcome, weight: Weight) -> Vec<String> {
+    let Outcome::Judged(judged) = outcome else { return Vec::new() };
+    let wanted = judged.findings.iter().filter(|said| Weight::of(&said.finding) == Some(weight));
+    wanted.map(Said::words).collect()
 }
 
 /// The message about all denied images of an object that runs `total`.

@@ -1,9 +1,9 @@
 //! The admission webhook: AdmissionReview v1 in, a decision in time out.
 //!
-//! [`connections`] bounds who may ask, [`router`] turns HTTP into a [`review::Request`], bounded by [`intake`]; [`shape`] keeps of its object what [`subjects`] needs
-//! to tell which images it runs, [`flight`] has each of them verified once however many ask, in its turn ([`shares`]),
-//! [`message`] says the outcome in words, [`decisions`] writes it down, [`tls`] serves it. The gate decides nothing
-//! about an image: it is given a function that does. Whatever goes wrong on the way (a body that cannot be read, an
+//! [`connections`] bounds who may ask, [`router`] turns HTTP into a [`review::Request`], bounded by [`intake`]; [`shape`] keeps
+//! of its object what [`subjects`] needs to tell which images it runs, [`flight`] has each of them verified once however many
+//! ask, in its turn ([`shares`]), by [`judge`], and [`verdicts`] keeps each [`outcome`]; [`message`] says it in words,
+//! [`decisions`] writes it down, [`tls`] serves it. Nothing but [`judge`] knows how an image is judged. Whatever goes wrong on the way (a body that cannot be read, an
 //! unknown kind, a panic, no time left) denies, and says what to do about it. Nothing is let through but DELETE and
 //! the namespaces that the operator exempted by exact name.
 
@@ -12,13 +12,18 @@ mod connections;
 mod decisions;
 pub mod flight;
 mod intake;
+mod judge;
 mod message;
+pub mod outcome;
 pub mod review;
 mod router;
 pub mod shape;
 mod shares;
 pub mod subjects;
+#[cfg(test)]
+mod testing;
 pub mod tls;
+pub mod verdicts;
 
 use std::{
     collections::BTreeSet,
@@ -31,7 +36,8 @@ use std::{
 };
 
 use decisions::Decisions;
-pub use flight::{Judged, Patience, Verify};
+pub use flight::{Patience, Verify};
+pub use judge::Judge;
 pub use router::router;
 pub use tls::{ServeError, TlsFiles, serve};
 
@@ -50,6 +56,13 @@ pub struct Settings {
     pub patience: Patience,
     /// Digest of everything that decisions are made by, for people.
     pub rules: String,
+}
+
+impl Settings {
+    /// These, and what judges by them.
+    fn rules(&self, verify: Arc<Verify>) -> flight::Rules {
+        flight::Rules { verify, patience: self.patience, digest: self.rules.clone() }
+    }
 }
 
 /// What happens to images that are named by tag (attack E5).
@@ -82,7 +95,7 @@ struct Reloads {
 impl Gate {
     /// A gate that asks `verify` about each image.
     pub fn new(settings: Settings, verify: Arc<Verify>) -> Arc<Self> {
-        let flights = flight::Flights::new(verify, settings.patience);
+        let flights = flight::Flights::new(settings.rules(verify));
         Arc::new(Self {
             settings: RwLock::new(Arc::new(settings)),
             reloads: Reloads::default(),
@@ -105,10 +118,9 @@ impl Gate {
     /// Decides by other rules from now on, and forgets what was found by the old ones. A review under way is decided by the
     /// settings that it came under.
     pub fn replace(&self, settings: Settings, verify: Arc<Verify>) {
-        let patience = settings.patience;
         let mut held = self.settings.write().unwrap_or_else(PoisonError::into_inner);
         // Under the lock: no review sees new settings with old verdicts.
-        self.flights.replace(verify, patience);
+        self.flights.replace(settings.rules(verify));
         *held = Arc::new(settings);
         self.reloads.taken.fetch_add(1, Ordering::Relaxed);
     }

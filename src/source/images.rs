@@ -31,7 +31,7 @@ use crate::{
     },
     limits::Limits,
     progress::{ProgressSink, Underway},
-    reference::{Location, PinnedReference},
+    reference::{Location, PinnedReference, Reference, Selector},
 };
 
 pub use super::choose::PlatformChoice;
@@ -487,6 +487,30 @@ impl LayerLost {
 impl From<LayerLost> for SourceError {
     fn from(lost: LayerLost) -> Self {
         *lost.error
+    }
+}
+
+/// Resolves a reference to a digest, once; a bare digest is looked up at `places`.
+///
+/// # Errors
+/// [`SourceError`] where nothing of that name is there, or the place cannot be read.
+#[tracing::instrument(level = "debug", skip_all, fields(%reference))]
+pub async fn resolve(
+    reference: &Reference,
+    places: &[Location],
+    settings: &SourceSettings,
+    limits: &Limits,
+) -> Result<PinnedReference, SourceError> {
+    match super::located(reference) {
+        Reference::Bare(digest) => find_digest(&digest, places, settings, limits).await,
+        Reference::At(location, Selector::Digest(digest)) => {
+            Ok(PinnedReference { location, digest })
+        }
+        Reference::At(location, selector) => {
+            let source = super::open(&location, settings, limits).await?;
+            let digest = source.resolve(&selector).await?;
+            Ok(PinnedReference { location, digest })
+        }
     }
 }
 

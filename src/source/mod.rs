@@ -46,7 +46,7 @@ use bytes::Bytes;
 pub use blobs::{Blob, BlobReader, Spool, StoredReader};
 pub use budget::{Budget, Budgets, Meter, Meters};
 pub use handed::Handed;
-pub use images::PlatformChoice;
+pub use images::{PlatformChoice, resolve};
 pub use publish::{Attachment, Doubt, Published, push_referrer};
 pub use settings::{RegistrySettings, SourceSettings};
 pub use write::{writable_layout, write_copy, write_image};
