@@ -25,7 +25,7 @@ use crate::{
     finding::{Code, Finding, Key, Severity, Subject},
     gate::{self, Gate, Judged, Patience, Settings, TlsFiles, serve},
     reference::Reference,
-    report::text::finding_block,
+    report::{self, text::finding_block},
     source::{PlatformChoice, address::Unlisted},
     verdict::{PlatformVerdict, Verdict},
     verify::{Context, Keep, verify},
@@ -234,10 +234,12 @@ async fn judged(reference: &Reference, config: &Config, ctx: &Context) -> Judged
         reference: verdict.subject.to_string(),
         digest: Some(verdict.subject.digest.to_string()),
         codes: codes(&verdict),
-        reasons: blocks(&verdict, |finding| finding.severity == Severity::Error),
-        notices: blocks(&verdict, |finding| is_warning(finding) && NOTICES.contains(&finding.code)),
-        warnings: blocks(&verdict, |finding| {
-            is_warning(finding) && !NOTICES.contains(&finding.code) && !finding.is_remark()
+        reasons: blocks(&verdict, |weight, _| weight == Severity::Error),
+        notices: blocks(&verdict, |weight, finding| {
+            weight == Severity::Warning && NOTICES.contains(&finding.code)
+        }),
+        warnings: blocks(&verdict, |weight, finding| {
+            weight == Severity::Warning && !NOTICES.contains(&finding.code)
         }),
         remarks: remarks.count(),
     }
@@ -264,13 +266,13 @@ fn codes(verdict: &Verdict) -> BTreeSet<String> {
     names.collect()
 }
 
-fn blocks(verdict: &Verdict, wanted: impl Fn(&Finding) -> bool) -> Vec<String> {
+fn blocks(verdict: &Verdict, wanted: impl Fn(Severity, &Finding) -> bool) -> Vec<String> {
     let several = verdict.platforms.len() > 1;
     let of_platform = |platform: &PlatformVerdict| {
         let name = platform.platform.as_ref().filter(|_| several);
         let name = name.map(|name| format!("{name}: ")).unwrap_or_default();
-        let wanted = platform.findings.iter().filter(|finding| wanted(finding));
-        wanted.map(|finding| format!("{name}{}", block(finding))).collect::<Vec<_>>()
+        let blocks = report::text::blocks(&platform.findings, &wanted);
+        blocks.into_iter().map(|block| format!("{name}{block}")).collect::<Vec<_>>()
     };
     verdict.platforms.iter().flat_map(of_platform).collect()
 }

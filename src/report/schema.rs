@@ -245,6 +245,7 @@ mod tests {
         assert!(validator.is_valid(&error));
         let finding = json!({
             "code": "x-y", "severity": "error", "title": "t", "subject": "s", "facts": {"why": ["a", 1]}, "help": "h",
+            "because": null,
         });
         type Change<'a> = (&'a str, Value, bool);
         let changes: [Change<'_>; 8] = [
