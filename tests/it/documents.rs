@@ -652,6 +652,23 @@ fn pages_of_commands_are_what_help_says() {
     }
 }
 
+/// An example that is broken by a narrow terminal could not be typed as it stands there.
+#[test]
+fn examples_fit_sixty_columns() {
+    let mut waiting: Vec<Vec<String>> = vec![Vec::new()];
+    let mut count = 0;
+    while let Some(command) = waiting.pop() {
+        let text = help(&command);
+        waiting.extend(below(&text).into_iter().map(|name| [&command[..], &[name]].concat()));
+        let (_, _, examples) = parts(&text);
+        for line in examples.lines() {
+            count += 1;
+            assert!(line.chars().count() <= 58, "hallmark {}: {line}", command.join(" "));
+        }
+    }
+    assert!(count > 30, "{count} lines");
+}
+
 /// Commands in running text are not run; their names and options exist.
 #[test]
 fn commands_in_running_text_exist() {
