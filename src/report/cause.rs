@@ -44,6 +44,16 @@ impl<'f> Cause<'f> {
         Self { told, remarks: Vec::new(), follows: Vec::new() }
     }
 
+    /// The same for reports that follow each place from run to run. What could not be read has one cause, wherever it was.
+    pub(super) fn apart(self) -> Vec<Self> {
+        if is_of_world(self.first()) {
+            return vec![self];
+        }
+        let Told { first, elsewhere } = self.told;
+        let own = Self { told: Told { first, elsewhere: Vec::new() }, ..self };
+        std::iter::once(own).chain(elsewhere.into_iter().map(Self::alone)).collect()
+    }
+
     /// The finding that is the cause.
     pub(super) fn first(&self) -> &'f Finding {
         self.told.first
@@ -233,11 +243,14 @@ fn groups(findings: &[Finding]) -> Vec<Told<'_>> {
     told
 }
 
+/// Whether it is about what could not be read, and not about what was.
+fn is_of_world(finding: &Finding) -> bool {
+    finding.code.as_str().starts_with("source-") || finding.code == Code::ImageReferrersUnavailable
+}
+
 /// What a finding says, wherever. Of what could not be fetched it is how the reason ends: each place begins it with its own name.
 fn said(finding: &Finding) -> Vec<(Key, Fact)> {
-    let of_world = finding.code.as_str().starts_with("source-")
-        || finding.code == Code::ImageReferrersUnavailable;
-    match finding.facts.get(&Key::Why).filter(|_| of_world) {
+    match finding.facts.get(&Key::Why).filter(|_| is_of_world(finding)) {
         Some(why) => {
             let why = why.to_string();
             let end = why.rsplit(": ").next().unwrap_or_default().to_owned();

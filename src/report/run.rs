@@ -107,7 +107,7 @@ pub struct Trouble {
     pub finding: Option<Finding>,
 }
 
-/// One thing that reports say: a cause, whatever its places and what follows from it.
+/// One thing that reports say: a cause at one place, with what follows from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// The finding's code, or the code of a run that was not made.
@@ -171,7 +171,8 @@ impl Run {
         let mut entries: Vec<(Entry, String)> = Vec::new();
         for image in &self.images {
             for platform in &image.platforms {
-                let causes = causes(&platform.findings);
+                let causes: Vec<Cause<'_>> =
+                    causes(&platform.findings).into_iter().flat_map(Cause::apart).collect();
                 entries.extend(causes.iter().map(|cause| self.told(image, platform, cause)));
             }
             entries.extend(image.trouble.iter().map(|trouble| self.untold(Some(image), trouble)));

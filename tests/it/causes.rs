@@ -20,9 +20,16 @@ fn vouched() -> World {
             SLSA,
             json!({
                 "buildDefinition": {
-                    "buildType": "https://example.org/build", "externalParameters": {},
+                    "buildType": "https://actions.github.io/buildtypes/workflow/v1",
+                    "externalParameters": {"workflow": {
+                        "ref": "refs/heads/main", "repository": "https://github.com/o/r", "path": "b.yml",
+                    }},
+                    "resolvedDependencies": [{
+                        "uri": "git+https://github.com/o/r@refs/heads/main",
+                        "digest": {"gitCommit": "a".repeat(40)},
+                    }],
                 },
-                "runDetails": {"builder": {"id": "https://example.org"}},
+                "runDetails": {"builder": {"id": "https://github.com/actions/runner"}},
             }),
         ),
         (SPDX, json!({"spdxVersion": "SPDX-2.3", "name": "x", "packages": []})),
