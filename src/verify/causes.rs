@@ -110,9 +110,7 @@ struct Links<'e> {
 
 impl Links<'_> {
     fn cause(&self, finding: &Finding) -> Option<Code> {
-        use Code::{
-            ConfigTrustRuleUnused, ConfigTrustUnmatched, ProvenanceMissing, SignatureMissing,
-        };
+        use Code::{ConfigTrustRuleUnused, ConfigTrustUnmatched, ProvenanceMissing};
         match finding.code {
             ConfigTrustRuleUnused => self.first(&[ConfigTrustUnmatched]),
             Code::SignatureMissing => self.of_signature(),
@@ -124,7 +122,7 @@ impl Links<'_> {
                     self.evidence.sboms.iter().map(|sbom| sbom.claim.map(|_| ())).collect();
                 self.of_claims(&sboms)
             }
-            Code::PolicyNothingProven => self.first(&[SignatureMissing, ConfigTrustRuleUnused]),
+            Code::PolicyNothingProven => self.of_nothing(),
             Code::RebuildNotRun if self.has_nothing_to_follow() => self.first(&[ProvenanceMissing]),
             Code::RebuildInputsUntrusted => self.first(&[ProvenanceMissing]),
             Code::RebuildPublishedUnreadable => self.first(&UNREAD),
@@ -140,6 +138,14 @@ impl Links<'_> {
     fn of_signature(&self) -> Option<Code> {
         match self.evidence.signatures.iter().find_map(stranger) {
             Some(_) => self.first(&[Code::ConfigTrustRuleUnused]),
+            None => self.first(&[Code::ImageReferrersUnavailable]),
+        }
+    }
+
+    /// Where a signature is there, that it does not count is why nothing does; else there are many ways to prove something.
+    fn of_nothing(&self) -> Option<Code> {
+        match self.evidence.signatures.iter().find_map(stranger) {
+            Some(_) => self.first(&[Code::SignatureMissing, Code::ConfigTrustRuleUnused]),
             None => self.first(&[Code::ImageReferrersUnavailable]),
         }
     }
@@ -266,6 +272,7 @@ mod tests {
                 vec![SignatureMissing, PolicyNothingProven],
                 Some(SignatureMissing),
             ),
+            ("nothing there to prove", bare(), vec![SignatureMissing, PolicyNothingProven], None),
             (
                 "an unreadable layer",
                 bare(),
