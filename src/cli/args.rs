@@ -80,23 +80,29 @@ pub enum Command {
     /// Rebuild an image from its provenance and compare
     Rebuild(Box<Rebuild>),
     /// Keep what rebuilds of an image need
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  hallmark materials fetch --to store/ \\\n    registry.example/app:1"
+    )]
     Materials(Materials),
     /// Compare any two images
     Diff(Diff),
     /// Sign an image, or a statement about it, and store the signature beside it
     Sign(Box<Sign>),
     /// Make a build manifest and put it into an image; check provenance in a file
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  hallmark provenance create --engine buildah=1.28.2 \\\n    --source https://git.example/app.git oci:built"
+    )]
     Provenance(Provenance),
     /// Work with policies
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Examples:\n  hallmark policy test policies/")]
     Policy(Policy),
     /// Work with trusted roots and trust rules
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Examples:\n  hallmark trust show")]
     Trust(Trust),
     /// Check and show the configuration
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Examples:\n  hallmark config check --config hallmark.yaml")]
     Config(Settings),
     /// Answer Kubernetes admission reviews over HTTPS
     Serve(Serve),
@@ -119,22 +125,22 @@ impl Command {
             Self::Inspect(args) => args.output,
             Self::Sign(args) => args.output,
             Self::Provenance(Provenance::Attest(args)) => args.output,
-            Self::Trust(Trust::Show { output }) => *output,
+            Self::Provenance(Provenance::Embed(args)) => args.output,
+            Self::Provenance(Provenance::Check(args)) => args.output,
+            Self::Materials(Materials::Fetch(args)) => args.output,
+            Self::Init(args) => args.output,
+            Self::Schema(args) => args.output,
+            Self::Trust(Trust::Update(args)) => args.output,
+            Self::Trust(Trust::Show { output } | Trust::Import { output, .. }) => *output,
             Self::Policy(Policy::Test { output, .. } | Policy::Check { output, .. }) => *output,
             Self::Policy(Policy::Eval(args)) => args.output,
             Self::Config(Settings::Check { output } | Settings::Show { output }) => *output,
             Self::Explain(args) => args.output,
             Self::Diff(Diff { output: DiffFormat::Json, .. }) => Format::Json,
             Self::Diff(_)
-            | Self::Materials(_)
             | Self::Policy(Policy::Input(_))
-            | Self::Provenance(
-                Provenance::Create(_) | Provenance::Embed(_) | Provenance::Check(_),
-            )
-            | Self::Trust(Trust::Update(_) | Trust::Import { .. })
-            | Self::Init(_)
+            | Self::Provenance(Provenance::Create(_))
             | Self::Serve(_)
-            | Self::Schema(_)
             | Self::Completions(_)
             | Self::Man(_) => Format::Text,
         };
@@ -363,7 +369,7 @@ fn repository(text: &str) -> Result<Location, String> {
 /// `hallmark verify`
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  hallmark verify --key cosign.pub registry.example/app:1\n  hallmark verify --policy signed -o json registry.example/app:1\n  hallmark verify -f images.txt -o sarif=hallmark.sarif -o junit=hallmark.xml"
+    after_help = "Examples:\n  hallmark verify --key cosign.pub registry.example/app:1\n  hallmark verify --policy signed -o json \\\n    registry.example/app:1\n  hallmark verify -f images.txt \\\n    -o sarif=hallmark.sarif -o junit=hallmark.xml"
 )]
 pub struct Verify {
     /// REGISTRY/REPOSITORY[:TAG|@DIGEST], sha256:…, oci:DIR[:TAG|@DIGEST], oci-archive:FILE or docker-archive:FILE;
@@ -397,6 +403,10 @@ pub struct Verify {
     /// Never rebuild: a policy that asks for it fails
     #[arg(long)]
     pub no_rebuild: bool,
+    /// Keep the rebuilt image here, as rebuild --keep does: each platform's has a tag of its own, as rebuilt-linux-amd64; with
+    /// --platform it is TAG itself
+    #[arg(long, value_name = "oci:DIR[:TAG]", value_parser = image, conflicts_with = "no_rebuild")]
+    pub keep: Option<Reference>,
     /// The verdict as a statement for others.
     #[command(flatten)]
     pub summary: SummaryFor,
@@ -423,7 +433,7 @@ pub struct SummaryFor {
 /// `hallmark inspect`
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  hallmark inspect registry.example/app:1\n  hallmark inspect --key cosign.pub --all-platforms registry.example/app:1"
+    after_help = "Examples:\n  hallmark inspect registry.example/app:1\n  hallmark inspect --key cosign.pub --all-platforms \\\n    registry.example/app:1"
 )]
 pub struct Inspect {
     /// The image, as for verify
@@ -501,7 +511,9 @@ pub enum Materials {
 
 /// `hallmark materials fetch`
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  hallmark materials fetch --to store/ registry.example/app:1")]
+#[command(
+    after_help = "Examples:\n  hallmark materials fetch --to store/ \\\n    registry.example/app:1"
+)]
 pub struct MaterialsFetch {
     /// The image, as for verify
     #[arg(value_name = "IMAGE", value_parser = image)]
@@ -512,12 +524,15 @@ pub struct MaterialsFetch {
     /// Folder that is filled; what it has already is not fetched again
     #[arg(long, value_name = "DIR")]
     pub to: PathBuf,
+    /// Form of the answer on stdout
+    #[arg(long, short, value_enum, default_value = "text", value_name = "FORMAT")]
+    pub output: Format,
 }
 
 /// `hallmark diff`
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  hallmark diff registry.example/app:1 registry.example/app:2\n  hallmark diff -o html oci:before oci:after > difference.html"
+    after_help = "Examples:\n  hallmark diff registry.example/app:1 \\\n    registry.example/app:2\n  hallmark diff -o html oci:before oci:after \\\n    > difference.html"
 )]
 pub struct Diff {
     /// One image
@@ -561,7 +576,7 @@ pub enum Provenance {
 /// `hallmark provenance check`
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  gcloud artifacts docker images describe IMAGE --show-provenance --format json > described.json\n  hallmark provenance check described.json --digest DIGEST \\\n    --source https://github.com/acme/app --named-key KEYNAME=worker.pem"
+    after_help = "Examples:\n  gcloud artifacts docker images describe IMAGE \\\n    --show-provenance --format json > described.json\n  hallmark provenance check described.json --digest DIGEST \\\n    --source https://github.com/acme/app \\\n    --named-key KEYNAME=worker.pem"
 )]
 pub struct ProvenanceCheck {
     /// What gcloud artifacts docker images describe IMAGE --show-provenance --format json prints, or what the npm registry
@@ -604,6 +619,9 @@ pub struct ProvenanceCheck {
     /// The npm registry's keys, as its TUF repository has them (registry.npmjs.org/keys.json)
     #[arg(long, help_heading = "Trust", value_name = "FILE")]
     pub npm_keys: Option<PathBuf>,
+    /// Form of the answer on stdout
+    #[arg(long, short, value_enum, default_value = "text", value_name = "FORMAT")]
+    pub output: Format,
     /// Who built a package.
     #[command(flatten)]
     pub certificate: Certificate,
@@ -662,7 +680,7 @@ pub enum ProgramReads {
 /// `hallmark sign`
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  hallmark sign --key release.key registry.example/app:1\n  hallmark sign --key release.key --predicate scan.json --type vuln registry.example/app:1"
+    after_help = "Examples:\n  hallmark sign --key release.key registry.example/app:1\n  hallmark sign --key release.key --predicate scan.json \\\n    --type vuln registry.example/app:1"
 )]
 pub struct Sign {
     /// The image, as for verify; archives cannot be signed
@@ -697,7 +715,7 @@ pub struct Sign {
 /// `hallmark provenance attest`
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  hallmark provenance attest --key release.key registry.example/app:1 statement.json"
+    after_help = "Examples:\n  hallmark provenance attest --key release.key \\\n    registry.example/app:1 statement.json"
 )]
 pub struct ProvenanceAttest {
     /// The image, as for verify
@@ -720,7 +738,7 @@ pub struct ProvenanceAttest {
 /// `hallmark provenance create`
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  hallmark provenance create --source https://git.example/app.git --engine buildah=1.28.2 \\\n    --output manifest.json oci:built"
+    after_help = "Examples:\n  hallmark provenance create --engine buildah=1.28.2 \\\n    --source https://git.example/app.git \\\n    --output manifest.json oci:built"
 )]
 pub struct ProvenanceCreate {
     /// The image that was built: oci:DIR[:TAG]
@@ -779,7 +797,7 @@ pub struct ProvenanceCreate {
 /// `hallmark provenance embed`
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  hallmark provenance embed oci:built manifest.json --statement statement.json"
+    after_help = "Examples:\n  hallmark provenance embed oci:built manifest.json \\\n    --statement statement.json"
 )]
 pub struct ProvenanceEmbed {
     /// The image: oci:DIR[:TAG]
@@ -794,6 +812,9 @@ pub struct ProvenanceEmbed {
     /// Write the in-toto statement about the new image, to be signed
     #[arg(long, value_name = "FILE")]
     pub statement: Option<PathBuf>,
+    /// Form of the answer on stdout
+    #[arg(long, short, value_enum, default_value = "text", value_name = "FORMAT")]
+    pub output: Format,
 }
 
 /// `hallmark policy`
@@ -876,13 +897,16 @@ pub enum Trust {
         /// The policy, one document of YAML
         #[arg(value_name = "FILE")]
         file: PathBuf,
+        /// Form of the answer on stdout
+        #[arg(long, short, value_enum, default_value = "text", value_name = "FORMAT")]
+        output: Format,
     },
 }
 
 /// `hallmark trust update`
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  hallmark trust update\n  hallmark trust update public-good --mirror https://mirror.example/tuf"
+    after_help = "Examples:\n  hallmark trust update\n  hallmark trust update public-good \\\n    --mirror https://mirror.example/tuf"
 )]
 pub struct TrustUpdate {
     /// Which: public-good, github, or a name under trust.roots [default: all of them]
@@ -895,6 +919,9 @@ pub struct TrustUpdate {
     /// counts as news then
     #[arg(long, requires = "names")]
     pub reset: bool,
+    /// Form of the answer on stdout
+    #[arg(long, short, value_enum, default_value = "text", value_name = "FORMAT")]
+    pub output: Format,
 }
 
 /// `hallmark init`
@@ -915,6 +942,9 @@ pub struct Init {
     /// Replace the file if it is there
     #[arg(long)]
     pub force: bool,
+    /// Form of the answer on stdout
+    #[arg(long, short, value_enum, default_value = "text", value_name = "FORMAT")]
+    pub output: Format,
 }
 
 /// `hallmark config`
@@ -939,7 +969,7 @@ pub enum Settings {
 /// `hallmark serve`
 #[derive(Debug, Clone, Args)]
 #[command(
-    after_help = "Examples:\n  hallmark serve --config hallmark.yaml\n  hallmark serve --listen 0.0.0.0:8443 --tls-certificate tls.crt --tls-key tls.key"
+    after_help = "Examples:\n  hallmark serve --config hallmark.yaml\n  hallmark serve --listen 0.0.0.0:8443 \\\n    --tls-certificate tls.crt --tls-key tls.key"
 )]
 pub struct Serve {
     /// Address, instead of the configuration's
@@ -977,12 +1007,15 @@ pub struct Schema {
     /// As verdict, or as the document has it: hallmark/verdict/v1 [default: list all]
     #[arg(value_name = "NAME")]
     pub name: Option<String>,
+    /// Form of the list; a schema is JSON by itself
+    #[arg(long, short, value_enum, default_value = "text", value_name = "FORMAT")]
+    pub output: Format,
 }
 
 /// `hallmark completions`
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  hallmark completions bash > /etc/bash_completion.d/hallmark\n  hallmark completions zsh > \"${fpath[1]}/_hallmark\""
+    after_help = "Examples:\n  hallmark completions bash \\\n    > /etc/bash_completion.d/hallmark\n  hallmark completions zsh > \"${fpath[1]}/_hallmark\""
 )]
 pub struct Completions {
     /// The shell

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     finding::Code,
-    policy::{Bundle, bundle::RULES, metadata::Metadata},
+    policy::{Bundle, bundle::RULES, metadata::Metadata, nearest::did_you_mean},
     report,
 };
 
@@ -24,10 +24,13 @@ pub fn run(args: &Explain) -> Result<String, Failure> {
     let findings = Code::ALL.iter().map(|code| Explanation::of_finding(*code));
     let all: Vec<_> = findings.chain(rules.iter().map(Explanation::of_rule)).collect();
     let text = args.code.as_deref().unwrap_or_default();
-    let meant: Vec<_> = all.into_iter().filter(|one| args.list || one.code == text).collect();
-    if let (true, Err(unknown)) = (meant.is_empty(), text.parse::<Code>()) {
-        return Err(Failure::usage(unknown.to_string()));
+    if !args.list && all.iter().all(|one| one.code != text) {
+        let mut failure = Failure::usage(format!("there is no finding code {text:?}"));
+        let near = did_you_mean(text, all.iter().map(|one| one.code.as_str()));
+        failure.help(&format!("{near}hallmark explain --list shows all"));
+        return Err(failure);
     }
+    let meant: Vec<_> = all.into_iter().filter(|one| args.list || one.code == text).collect();
     Ok(match (args.output, args.list) {
         (Format::Json, _) => report::json::lines(&json!({
             "schema": EXPLANATIONS,

@@ -9,9 +9,11 @@ use std::{
     path::Path,
 };
 
+use serde_json::{Value, json};
+
 use super::{
     Answer, Failure,
-    args::{Global, Init, Vouch},
+    args::{Format, Global, Init, Vouch},
     context, output, vouch,
 };
 use crate::{
@@ -19,6 +21,7 @@ use crate::{
     config::{Config, InForce},
     image::Image,
     reference::{Location, PinnedReference},
+    report,
     source::PlatformChoice,
     trust::{
         ImagePattern, PredicateClass, TrustRules, examine,
@@ -60,12 +63,21 @@ pub async fn run(args: &Init, global: &Global) -> Result<Answer, Failure> {
         draft.hear(&seen, image);
     }
     let text = draft.text(&reference, &args.key, !config.registries.is_empty());
-    if to_stdout {
-        return Ok(Answer::data(text));
+    if !to_stdout {
+        output::to_file(&args.write, text.as_bytes())?;
     }
-    output::to_file(&args.write, text.as_bytes())?;
-    Ok(Answer::data(draft.told(args, &reference).into_text()))
+    Ok(Answer::data(match (args.output, to_stdout) {
+        (Format::Json, _) => {
+            let file = (!to_stdout).then(|| args.write.display().to_string());
+            report::json::lines(&draft.document(&reference, file.as_deref(), &text))
+        }
+        (Format::Text, true) => text,
+        (Format::Text, false) => draft.told(args, &reference).into_text(),
+    }))
 }
+
+/// Schema of a draft.
+const DRAFT: &str = "hallmark/draft/v1";
 
 /// Who signed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -215,6 +227,36 @@ impl Draft {
         line!(page, "  # reproducible: and for an SBOM, and a rebuild gives the same image.");
         line!(page, "  preset: {}", self.preset());
         page.into_text()
+    }
+
+    fn document(&self, reference: &PinnedReference, file: Option<&str>, text: &str) -> Value {
+        let signer = |(name, who, kinds): (String, &Who, &BTreeSet<PredicateClass>)| {
+            let (key, keyless) = match who {
+                Who::Key(path) => (Some(path), None),
+                Who::Keyless { root, issuer, subject } => {
+                    (None, Some((subject.as_str(), issuer, root)))
+                }
+            };
+            json!({
+                "name": name,
+                "predicates": kinds.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                "key": key,
+                "identity": keyless.map(|(subject, ..)| subject),
+                "issuer": keyless.and_then(|(_, issuer, _)| issuer.as_deref()),
+                "root": keyless.map(|(.., root)| root),
+            })
+        };
+        let images = pattern(&reference.location);
+        json!({
+            "schema": DRAFT,
+            "image": reference.to_string(),
+            "file": file,
+            "configuration": text,
+            "preset": self.preset(),
+            "images": serde_json::from_str::<Value>(&images).unwrap_or_default(),
+            "signers": self.named().into_iter().map(signer).collect::<Vec<_>>(),
+            "unknownSignatures": self.unknown,
+        })
     }
 
     fn told(&self, args: &Init, reference: &PinnedReference) -> Page {

@@ -1,8 +1,10 @@
 //! `hallmark materials fetch`: what a rebuild needs, for the day on which nobody else has it.
 
+use serde_json::{Value, json};
+
 use super::{
     Answer, Failure,
-    args::{Global, Materials, MaterialsFetch},
+    args::{Format, Global, Materials, MaterialsFetch},
     context,
 };
 use crate::{
@@ -13,7 +15,7 @@ use crate::{
             fetch::{self, Kept, Origins, StoreError},
         },
     },
-    rebuild::{Planned, plan::plan},
+    rebuild::{Gap, Planned, plan::plan},
     report,
     untrusted::{Page, line},
     verify::{gather, open},
@@ -43,27 +45,88 @@ async fn fetch(args: &MaterialsFetch, global: &Global) -> Result<Answer, Failure
     // The store is the operator's folder.
     let shell = shell.among_files();
     let origins = Origins { settings, sources: &world.sources };
-    let (mut all, mut text, mut replayable) = (Kept::default(), String::new(), true);
+    let mut said = Said::new(args, reference.to_string());
     for image in images {
         let (evidence, _) = gather(&*source, image, &inquiry, jiff::Timestamp::now()).await;
         let Some(provenance) = evidence.provenance.value() else {
             let failure = Failure::refused(format!("{reference} carries no provenance"));
-            return Err(failure.after(text));
+            return Err(said.before(failure));
         };
         let planned = plan(provenance, &evidence.image, &evidence.traces, &inquiry.rebuild.plan);
-        let Planned::Plan(plan) = &planned else {
-            text.push_str(&report::plan::planned(&planned, None));
-            replayable = false;
-            continue;
+        let platform = evidence.image.platform.to_string();
+        let plan = match &planned {
+            Planned::Plan(plan) => plan,
+            Planned::NotReplayable(gaps) => {
+                said.text.push_str(&report::plan::planned(&planned, None));
+                said.platform(platform, gaps);
+                continue;
+            }
         };
         let kept = fetch::fetch(plan, &store, &origins, &world.limits, &shell).await;
         let unavailable = |error: StoreError| Failure::unavailable(error.to_string());
-        let kept = kept.map_err(|error| unavailable(error).after(text.clone()))?;
-        all.fetched += kept.fetched;
-        all.present += kept.present;
+        let kept = kept.map_err(|error| said.before(unavailable(error)))?;
+        said.all.fetched += kept.fetched;
+        said.all.present += kept.present;
+        said.platform(platform, &[]);
     }
-    let mut last = Page::default();
-    line!(last, "{}: {} fetched, {} there already", args.to.display(), all.fetched, all.present);
-    text.push_str(last.as_str());
-    Ok(Answer::new(text, u8::from(!replayable)))
+    Ok(said.answer())
+}
+
+/// Schema of what was kept.
+const MATERIALS: &str = "hallmark/materials/v1";
+
+/// What was kept of one platform after the other.
+struct Said<'a> {
+    args: &'a MaterialsFetch,
+    image: String,
+    all: Kept,
+    /// What keeps platforms from being rebuilt.
+    text: String,
+    platforms: Vec<Value>,
+    replayable: bool,
+}
+
+impl<'a> Said<'a> {
+    fn new(args: &'a MaterialsFetch, image: String) -> Self {
+        let (all, text, platforms) = (Kept::default(), String::new(), Vec::new());
+        Self { args, image, all, text, platforms, replayable: true }
+    }
+
+    fn platform(&mut self, platform: String, gaps: &[Gap]) {
+        let complete = gaps.is_empty();
+        let gaps: Vec<Value> = gaps.iter().map(report::plan::gap).collect();
+        self.platforms.push(json!({ "platform": platform, "complete": complete, "gaps": gaps }));
+        self.replayable &= complete;
+    }
+
+    fn answer(&self) -> Answer {
+        let Kept { fetched, present } = self.all;
+        let code = u8::from(!self.replayable);
+        if self.args.output == Format::Json {
+            return Answer::new(self.document(), code);
+        }
+        let mut last = Page::default();
+        line!(last, "{}: {fetched} fetched, {present} there already", self.args.to.display());
+        Answer::new(format!("{}{}", self.text, last.as_str()), code)
+    }
+
+    fn document(&self) -> String {
+        report::json::lines(&json!({
+            "schema": MATERIALS,
+            "image": self.image,
+            "folder": self.args.to.display().to_string(),
+            "fetched": self.all.fetched,
+            "present": self.all.present,
+            "platforms": self.platforms,
+        }))
+    }
+
+    /// What was found out before something failed.
+    fn before(&self, failure: Failure) -> Failure {
+        match self.args.output {
+            Format::Text => failure.after(self.text.clone()),
+            Format::Json if self.platforms.is_empty() => failure,
+            Format::Json => failure.after(self.document()),
+        }
+    }
 }

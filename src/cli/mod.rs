@@ -13,6 +13,7 @@ mod explain;
 mod images;
 mod init;
 mod inspect;
+mod keep;
 mod log;
 mod manual;
 mod materials;

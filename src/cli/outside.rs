@@ -2,15 +2,18 @@
 
 use std::path::Path;
 
+use serde_json::json;
+
 use super::{
     Answer, Failure,
-    args::{NamedKey, ProvenanceCheck},
+    args::{Format, NamedKey, ProvenanceCheck},
     vouch,
 };
 use crate::{
     attest::{cloud_build::Described, npm::Pair},
     config::Config,
     limits::Limits,
+    report,
     scratch::read_file,
     trust::{
         Expectations, KeyRing, PublicKey,
@@ -35,7 +38,10 @@ pub(super) fn check(args: &ProvenanceCheck, config: &Config) -> Result<Answer, F
             return Err(failure);
         }
     };
-    Ok(Answer::data(told(args, &proven)))
+    Ok(Answer::data(match args.output {
+        Format::Text => told(args, &proven),
+        Format::Json => document(args, &proven),
+    }))
 }
 
 fn read(path: &Path, most: u64) -> Result<Vec<u8>, Failure> {
@@ -126,6 +132,29 @@ fn told(args: &ProvenanceCheck, proven: &Proven) -> String {
     page.into_text()
 }
 
+/// Schema of what was proven.
+const CHECKED: &str = "hallmark/provenance-check/v1";
+
+fn document(args: &ProvenanceCheck, proven: &Proven) -> String {
+    let Proven { provenance, signer, package } = proven;
+    let source = provenance.source.as_ref();
+    let commit = source.and_then(|source| source.commit.as_ref());
+    let package = package.as_ref();
+    report::json::lines(&json!({
+        "schema": CHECKED,
+        "digest": args.digest.to_string(),
+        "signer": signer,
+        "builder": provenance.builder_id,
+        "buildType": provenance.build_type,
+        "source": source.map(|source| source.url.to_string()),
+        "commit": commit.map(|commit| commit.as_str()),
+        "branch": provenance.branch,
+        "tag": provenance.tag,
+        "entryPoint": provenance.entry_point,
+        "package": package.map(|package| json!({ "name": package.name, "version": package.version })),
+    }))
+}
+
 #[cfg(test)]
 mod tests {
     use clap::Parser as _;
@@ -167,6 +196,19 @@ mod tests {
         for wanted in [KEY, "https://github.com/org/app", "branch      main", "is signed"] {
             assert!(said.contains(wanted), "{wanted}: {said}");
         }
+        let said = run(&["--named-key", &good, "-o", "json"]).unwrap();
+        let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+        let wanted = [
+            ("schema", json!(CHECKED)),
+            ("signer", json!(KEY)),
+            ("source", json!("https://github.com/org/app")),
+            ("branch", json!("main")),
+            ("package", json!(null)),
+        ];
+        wanted.iter().for_each(|(key, value)| assert_eq!(said[key], *value, "{said:#}"));
+        let schema = report::schema::find(CHECKED).unwrap().bundled();
+        let errors = jsonschema::validator_for(&schema).unwrap();
+        assert!(errors.is_valid(&said), "{said:#}");
         let refused = [
             (vec!["--named-key", &good, "--branch", "other"], 1, "the branch is main"),
             (vec!["--named-key", &good, "--builder", "x"], 1, "the builder is"),

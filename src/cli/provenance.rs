@@ -7,10 +7,13 @@ use std::{
 };
 
 use bytes::Bytes;
+use serde_json::json;
 
 use super::{
     Answer, Failure,
-    args::{Global, Provenance, ProvenanceAttest, ProvenanceCreate, ProvenanceEmbed, split_base},
+    args::{
+        Format, Global, Provenance, ProvenanceAttest, ProvenanceCreate, ProvenanceEmbed, split_base,
+    },
     context, output, outside,
     sign::{self, What},
 };
@@ -25,6 +28,7 @@ use crate::{
     image::{Image, rootfs::Rootfs},
     progress::Silent,
     reference::{Location, Reference, Repository, Selector},
+    report,
     scratch::read_file,
     source::{self, PlatformChoice, SourceSettings},
     verify::{fetch_contents, read_contents},
@@ -32,6 +36,9 @@ use crate::{
 
 /// Largest Dockerfile and the like that is read, in bytes.
 const MAX_FILE_BYTES: u64 = 16 << 20;
+
+/// Schema of what was embedded.
+const EMBEDDED: &str = "hallmark/embedded/v1";
 
 /// Runs the command.
 pub async fn run(command: Provenance, global: &Global) -> Result<Answer, Failure> {
@@ -186,7 +193,16 @@ async fn embed(args: &ProvenanceEmbed, config: &Config) -> Result<Answer, Failur
         let text = format!("{:#}\n", statement(&manifest, &name, digest, &run));
         output::to_file(path, text.as_bytes())?;
     }
-    Ok(Answer::data(format!("{digest}\n")))
+    Ok(Answer::data(match args.output {
+        Format::Text => format!("{digest}\n"),
+        Format::Json => report::json::lines(&json!({
+            "schema": EMBEDDED,
+            "image": args.image.to_string(),
+            "digest": digest.to_string(),
+            "tag": tag,
+            "statement": args.statement.as_ref().map(|file| file.display().to_string()),
+        })),
+    }))
 }
 
 /// The root filesystem of the image, for what folders it has already.

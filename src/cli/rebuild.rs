@@ -1,9 +1,6 @@
 //! `hallmark rebuild`: plan, build, compare, without a policy.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
@@ -12,20 +9,14 @@ use super::{
     args::{Global, Rebuild},
     code_of,
     context::{self, Overrides},
-    for_pipelines, output,
+    for_pipelines, keep, output,
     reports::{ReportFormat, Wanted},
     sign,
 };
 use crate::{
-    engine::{
-        self,
-        keep::{Keep, Naming},
-        replay::Elsewhere,
-        store::Store,
-    },
+    engine::{self, keep::Naming, replay::Elsewhere, store::Store},
     finding::Finding,
     image::Image,
-    limits::Limits,
     rebuild::{Planned, Rebuild as Outcome, plan::plan, verdict},
     reference::{Location, PinnedReference, Reference, Selector},
     report::{
@@ -36,9 +27,6 @@ use crate::{
     verdict::Evidence,
     verify::{When, gather, open},
 };
-
-/// The tag of a rebuilt image that is kept.
-const KEPT: &str = "rebuilt";
 
 /// Runs the command; the answer is yes where every platform is reproduced (R5 or R4).
 pub async fn run(args: &Rebuild, global: &Global) -> Result<Answer, Failure> {
@@ -52,8 +40,12 @@ pub async fn run(args: &Rebuild, global: &Global) -> Result<Answer, Failure> {
     let (config, mut ctx) = context::build(global, overrides)?;
     ctx.rebuild.settings.store = args.materials.as_deref().map(store).transpose()?;
     ctx.rebuild.settings.rebuilt = args.rebuilt.as_ref().map(elsewhere).transpose()?;
-    ctx.rebuild.settings.keep =
-        args.keep.as_ref().map(|place| keep(place, args, &config.limits)).transpose()?;
+    let naming = match args.platforms.all_platforms {
+        true => Naming::TagAndPlatform,
+        false => Naming::Tag,
+    };
+    let place = args.keep.as_ref().map(|place| keep::at(place, naming, &config.limits));
+    ctx.rebuild.settings.keep = place.transpose()?;
     if args.attest.is_some() && !ctx.rebuild.allow.is_empty() {
         // A statement is for others, who did not allow anything.
         ctx.world.sink.line("rebuild.allow does not count for what --attest writes");
@@ -68,12 +60,7 @@ pub async fn run(args: &Rebuild, global: &Global) -> Result<Answer, Failure> {
     for (at, image) in images.into_iter().enumerate() {
         let started = jiff::Timestamp::now();
         let (evidence, findings) = gather(&*source, image, &inquiry, started).await;
-        for outcome in ctx.rebuild.settings.keep.iter().flat_map(|keep| keep.outcomes()) {
-            match outcome {
-                Ok(place) => ctx.world.sink.line(&format!("kept in {place}")),
-                Err(why) => lost = lost.or(Some(Failure::usage(format!("--keep: {why}")))),
-            }
-        }
+        lost = lost.or(keep::told(&ctx).err());
         if let Some(file) = files.get(at) {
             // What was found out is reported even where its statement cannot be written.
             match write_verdict(file, args, &evidence, started) {
@@ -297,26 +284,6 @@ fn store(folder: &Path) -> Result<Store, Failure> {
         return Err(unusable(&"not filled by hallmark materials fetch"));
     }
     Ok(Store::at(&folder))
-}
-
-/// Where rebuilt images are kept. What is there is looked at before anything is built.
-fn keep(place: &Reference, args: &Rebuild, limits: &Limits) -> Result<Arc<Keep>, Failure> {
-    let wrong = || Failure::usage("--keep takes oci:DIR, or oci:DIR:TAG");
-    let (folder, tag) = match &source::located(place) {
-        Reference::At(Location::Layout(folder), Selector::Only) => {
-            (folder.clone(), KEPT.to_owned())
-        }
-        Reference::At(Location::Layout(folder), Selector::Tag(tag)) => {
-            (folder.clone(), tag.clone())
-        }
-        _ => return Err(wrong()),
-    };
-    let naming = match args.platforms.all_platforms {
-        true => Naming::TagAndPlatform,
-        false => Naming::Tag,
-    };
-    let keep = Keep::new(&folder, &tag, naming, limits);
-    keep.map(Arc::new).map_err(|error| Failure::usage(format!("--keep {error}")))
 }
 
 /// A result on this machine: what a registry gives could be the published image itself.

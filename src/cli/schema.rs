@@ -1,15 +1,20 @@
 //! `hallmark schema`: the JSON Schemas of what hallmark prints and writes.
 
-use super::{Failure, args::Schema};
+use serde_json::{Value, json};
+
+use super::{
+    Failure,
+    args::{Format, Schema},
+};
 use crate::{
     policy::nearest::did_you_mean,
-    report::{json, schema},
+    report::{self, schema},
     untrusted::{Page, line},
 };
 
 /// The schema of this name with those that it refers to, or the list of all.
 pub(super) fn run(args: &Schema) -> Result<String, Failure> {
-    let Some(name) = &args.name else { return Ok(list()) };
+    let Some(name) = &args.name else { return Ok(list(args.output)) };
     let found = schema::find(name).ok_or_else(|| {
         let names = || schema::ALL.iter().map(|schema| schema.name);
         Failure::of_operator(&format!(
@@ -18,10 +23,18 @@ pub(super) fn run(args: &Schema) -> Result<String, Failure> {
             names().collect::<Vec<_>>().join(", ")
         ))
     })?;
-    Ok(json::lines(&found.bundled()))
+    Ok(report::json::lines(&found.bundled()))
 }
 
-fn list() -> String {
+/// Schema of the list.
+const LIST: &str = "hallmark/schemas/v1";
+
+fn list(output: Format) -> String {
+    if output == Format::Json {
+        let one = |schema: &schema::Published| json!({ "name": schema.name, "id": schema.id(), "by": schema.by });
+        let all: Vec<Value> = schema::ALL.iter().map(one).collect();
+        return report::json::lines(&json!({ "schema": LIST, "schemas": all }));
+    }
     let mut page = Page::default();
     for schema in schema::ALL {
         let by = schema.by;

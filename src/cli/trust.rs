@@ -6,6 +6,7 @@
 use std::{collections::BTreeMap, io::Write as _, path::Path};
 
 use jiff::Timestamp;
+use serde_json::{Value, json};
 
 use super::{
     Answer, Failure,
@@ -19,6 +20,7 @@ use crate::{
     },
     finding::Code,
     limits::Limits,
+    report,
     source::mirror::{Mirror, MirrorError},
     trust::sigstore::{
         TrustedRoot,
@@ -36,7 +38,7 @@ pub async fn run(command: &Trust, global: &Global) -> Result<Answer, Failure> {
     match command {
         Trust::Update(args) => update(args, global).await,
         Trust::Show { output } => show(*output, global),
-        Trust::Import { file } => self::import(file),
+        Trust::Import { file, output } => self::import(file, *output),
     }
 }
 
@@ -45,19 +47,42 @@ async fn update(args: &TrustUpdate, global: &Global) -> Result<Answer, Failure> 
     if args.mirror.is_some() && args.names.len() != 1 {
         return Err(Failure::usage("--mirror is a mirror of one root: name exactly one"));
     }
-    let mut page = Page::default();
+    let mut kept = Vec::new();
     for repository in chosen(&roots, &args.names)? {
         let one = one(&roots, repository, args).await;
         // Those before it are kept, and said.
-        let (file, current) = one.map_err(|failure| failure.after(page.as_str().to_owned()))?;
-        let Current { as_of, expires, root_version, .. } = current;
-        let name = &repository.name;
+        let (file, current) = one.map_err(|failure| match kept.is_empty() {
+            true => failure,
+            false => failure.after(updated(&kept, args.output)),
+        })?;
+        kept.push((repository.name.as_str(), file, current));
+    }
+    Ok(Answer::data(updated(&kept, args.output)))
+}
+
+/// Schema of what was fetched.
+const UPDATED: &str = "hallmark/updated-roots/v1";
+
+/// What was fetched and kept.
+fn updated(kept: &[(&str, String, Current)], output: Format) -> String {
+    if output == Format::Json {
+        let one = |(name, file, current): &(&str, String, Current)| {
+            let Current { as_of, expires, root_version, .. } = current;
+            json!({
+                "name": name, "asOf": as_of, "nextDue": expires, "rootVersion": root_version, "file": file,
+            })
+        };
+        let roots: Vec<Value> = kept.iter().map(one).collect();
+        return report::json::lines(&json!({ "schema": UPDATED, "roots": roots }));
+    }
+    let mut page = Page::default();
+    for (name, file, Current { as_of, expires, root_version, .. }) in kept {
         line!(
             page,
             "{name}: as of {as_of}, next due by {expires}, root {root_version}, kept in {file}"
         );
     }
-    Ok(Answer::data(page.into_text()))
+    page.into_text()
 }
 
 fn chosen<'a>(roots: &'a Roots, names: &[String]) -> Result<Vec<&'a Repository>, Failure> {
@@ -170,7 +195,7 @@ fn show(output: Format, global: &Global) -> Result<Answer, Failure> {
     let roots = &config.roots;
     let in_force = roots.all().map_err(|error| Failure::of_operator(&error.to_string()))?;
     let text = match output {
-        Format::Json => json(&in_force, roots, now)?,
+        Format::Json => shown(&in_force, roots, now)?,
         Format::Text => {
             let mut page = Page::default();
             in_force
@@ -215,7 +240,7 @@ fn root_lines(page: &mut Page, name: &str, found: &InForce, roots: &Roots, now: 
     }
 }
 
-fn json(
+fn shown(
     in_force: &BTreeMap<String, InForce>,
     roots: &Roots,
     now: Timestamp,
@@ -248,7 +273,10 @@ fn json(
         .map_err(|error| Failure::unavailable(error.to_string()))
 }
 
-fn import(file: &Path) -> Result<Answer, Failure> {
+/// Schema of what was made of a policy.
+const IMPORTED: &str = "hallmark/imported/v1";
+
+fn import(file: &Path, output: Format) -> Result<Answer, Failure> {
     use std::io::Read as _;
     let shown = file.display();
     let unreadable = |error: std::io::Error| Failure::usage(format!("{shown}: {error}"));
@@ -265,11 +293,18 @@ fn import(file: &Path) -> Result<Answer, Failure> {
             "{shown}: it has characters that mislead in its names"
         )));
     }
+    let code = u8::from(!imported.left_out.is_empty());
+    if output == Format::Json {
+        let left_out: Vec<String> = imported.left_out.iter().map(ToString::to_string).collect();
+        let document =
+            json!({ "schema": IMPORTED, "configuration": imported.yaml, "leftOut": left_out });
+        return Ok(Answer::new(report::json::lines(&document), code));
+    }
     let mut left_out = Page::default();
     imported.left_out.iter().for_each(|part| line!(left_out, "# left out: {part}"));
     let mut text = imported.yaml.clone().unwrap_or_default() + left_out.as_str();
     if imported.yaml.is_none() {
         text.insert_str(0, "# nothing of this policy can be said in hallmark.yaml\n");
     }
-    Ok(Answer::new(text, u8::from(!imported.left_out.is_empty())))
+    Ok(Answer::new(text, code))
 }

@@ -9,12 +9,13 @@ use super::{
     context::{self, Overrides},
     for_pipelines,
     images::{self, Form, Images},
-    is_unavailable,
+    is_unavailable, keep,
     reports::{ReportFormat, Wanted},
     summary,
 };
 use crate::{
     config::Config,
+    engine::keep::{Keep, Naming},
     finding::{Code, Finding},
     progress::Silent,
     reference::Reference,
@@ -47,10 +48,16 @@ pub async fn run(args: &Verify, global: &Global) -> Result<Answer, Failure> {
     let (mut config, mut ctx) = context::begin(global, overrides)?;
     context::look_up(&args.lookup, &references, &mut config)?;
     ctx.world.sources.handed = bundles::read(&args.bundles.bundle, &config.limits)?;
-    if args.summary.attest.is_some() && !matches!((&form, references.as_slice()), (Form::One, [_]))
+    let is_one = matches!((&form, references.as_slice()), (Form::One, [_]));
+    for (option, given) in
+        [("--attest", args.summary.attest.is_some()), ("--keep", args.keep.is_some())]
     {
-        return Err(Failure::usage("--attest is for one image; call it for each"));
+        if given && !is_one {
+            return Err(Failure::usage(format!("{option} is for one image; call it for each")));
+        }
     }
+    ctx.rebuild.settings.keep =
+        args.keep.as_ref().map(|place| kept_at(place, args, &config, &ctx)).transpose()?;
     let detail = if global.verbose > 0 { Detail::Strangers } else { Detail::Brief };
     let wanted = args.reports.all();
     let how = (wanted.as_slice(), detail);
@@ -64,6 +71,29 @@ pub async fn run(args: &Verify, global: &Global) -> Result<Answer, Failure> {
     // them is on the disk or runs.
     std::mem::forget((ctx, config));
     Ok(answer)
+}
+
+/// Where rebuilt images are kept: nobody waits for one that nothing asks for.
+fn kept_at(
+    place: &Reference,
+    args: &Verify,
+    config: &Config,
+    ctx: &Context,
+) -> Result<Arc<Keep>, Failure> {
+    let naming = match args.platform {
+        Some(_) => Naming::Tag,
+        None => Naming::TagAndPlatform,
+    };
+    let keep = keep::at(place, naming, &config.limits)?;
+    context::compiled(config, ctx)?;
+    match ctx.wants_rebuild() {
+        true => Ok(keep),
+        false => {
+            let mut failure = Failure::usage("--keep: nothing asks for a rebuild");
+            failure.help("add --rebuild, or --policy reproducible");
+            Err(failure)
+        }
+    }
 }
 
 async fn one(
@@ -89,8 +119,9 @@ async fn one(
             _ => report::json::verdict(&verdict),
         })
     });
-    // What was found out is reported even where its summary cannot be written.
-    summary::write(args, config, &verdict, code)
+    // What was found out is reported even where its summary, or the rebuilt image, cannot be written.
+    keep::told(ctx)
+        .and_then(|()| summary::write(args, config, &verdict, code))
         .map_err(|failure| failure.after(answer.text.clone()).after_run(Run::clone(&run)))?;
     drop(run);
     // As the context: the evidence is given back with the process.

@@ -151,11 +151,11 @@ mod tests {
     fn what_goes_on_stands_below_what_it_belongs_to() {
         let hex = "ab".repeat(32);
         let cases: [(&str, usize, &[&str]); 7] = [
-            ("PASS  0 warnings", 60, &["PASS  0 warnings"]),
+            ("PASS  1 warning", 60, &["PASS  1 warning"]),
             (
-                "FAIL  1 error, 0 warnings: the rebuilt image differs",
+                "FAIL  1 error, 2 warnings: the rebuilt image differs",
                 40,
-                &["FAIL  1 error, 0 warnings: the rebuilt", "      image differs"],
+                &["FAIL  1 error, 2 warnings: the rebuilt", "      image differs"],
             ),
             (
                 "  rebuild     reproduced: R5 manifest-identical by x",
@@ -190,7 +190,7 @@ mod tests {
 
     #[test]
     fn colours_take_no_room() {
-        let text = "\u{1b}[1;31mFAIL\u{1b}[0m  1 error, 0 warnings: the image is no";
+        let text = "\u{1b}[1;31mFAIL\u{1b}[0m  1 error, 2 warnings: the image is no";
         assert_eq!(fit(text, 44), text);
         assert_eq!(lines(text, 40)[1], "      no");
     }

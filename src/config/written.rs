@@ -55,6 +55,8 @@ fn gather(value: &Value, at: &mut Vec<Step>, found: &mut Vec<(Vec<Step>, String)
                 at.pop();
             }
         }
+        // A file that says nothing has no value.
+        _ if at.is_empty() => {}
         _ => found.push((at.clone(), json(value))),
     }
 }

@@ -229,13 +229,22 @@ pub struct Finding {
     pub facts: BTreeMap<Key, Fact>,
     /// Whether it can decide.
     pub bearing: Bearing,
+    /// The finding about the same image that it follows from, where it does: whatever mends that one mends this.
+    pub because: Option<Code>,
 }
 
 impl Finding {
     /// A finding with its code's own severity and no facts yet.
     pub fn new(code: Code, subject: Subject) -> Self {
         let (severity, facts, bearing) = (code.severity(), BTreeMap::new(), Bearing::Decides);
-        Self { severity, code, subject, facts, bearing }
+        Self { severity, code, subject, facts, bearing, because: None }
+    }
+
+    /// The same, which follows from another finding about the same image, if that is there.
+    #[must_use]
+    pub fn following(mut self, cause: Option<Code>) -> Self {
+        self.because = cause;
+        self
     }
 
     /// The same about evidence that nobody proved.

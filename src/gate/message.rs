@@ -7,7 +7,11 @@ use super::{
     outcome::{Outcome, Own, Said, Weight},
     subjects::Image,
 };
-use crate::untrusted::{cut, misleads, shortened};
+use crate::{
+    finding::Finding,
+    report::text::{blocks, finding_block},
+    untrusted::{cut, misleads, shortened},
+};
 
 /// Longest message, in bytes; etcd events and terminals take more, people do not.
 pub(super) const MAX_BYTES: usize = 8 << 10;
@@ -34,22 +38,32 @@ impl<'a> Denied<'a> {
     }
 }
 
-/// Why an image is not let through: what, why and help of each finding, in lines.
+/// Why an image is not let through: what, why and help of each cause, in lines.
 pub(super) fn reasons(outcome: &Outcome) -> Vec<String> {
     match outcome {
         Outcome::NotJudged(finding) => {
-            vec![Said { platform: None, finding: (**finding).clone() }.words()]
+            let mut text = String::new();
+            // Writing to a String cannot fail.
+            let _ = finding_block(&mut text, finding);
+            vec![text]
         }
         Outcome::Gate(Own(_, words)) => vec![(*words).to_owned()],
         Outcome::Judged(_) => told(outcome, Weight::Reason),
     }
 }
 
-/// What was found of one weight, in lines.
+/// The causes of one weight, in lines.
 pub(super) fn told(outcome: &Outcome, weight: Weight) -> Vec<String> {
     let Outcome::Judged(judged) = outcome else { return Vec::new() };
-    let wanted = judged.findings.iter().filter(|said| Weight::of(&said.finding) == Some(weight));
-    wanted.map(Said::words).collect()
+    let of_platform = |all: &[Said]| {
+        let name = all.first().and_then(|said| said.platform.as_ref());
+        let name = name.map(|name| format!("{name}: ")).unwrap_or_default();
+        let findings: Vec<_> = all.iter().map(|said| said.finding.clone()).collect();
+        let wanted = |severity, finding: &Finding| Weight::of(severity, finding) == Some(weight);
+        let blocks = blocks(&findings, wanted).into_iter();
+        blocks.map(|block| format!("{name}{block}")).collect::<Vec<_>>()
+    };
+    judged.findings.chunk_by(|a, b| a.platform == b.platform).flat_map(of_platform).collect()
 }
 
 /// The message about all denied images of an object that runs `total`.

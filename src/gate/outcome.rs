@@ -13,7 +13,6 @@ use crate::{
     finding::{Code, Fact, Finding, Key, Severity},
     image::Platform,
     reference::{PinnedReference, Reference, Selector},
-    report::text::finding_block,
     untrusted::cut,
     verdict::{Inputs, Verdict},
 };
@@ -69,12 +68,11 @@ pub struct Said {
 }
 
 impl Said {
-    /// What, why and help, in lines.
-    pub fn words(&self) -> String {
-        let mut text = self.platform.as_ref().map(|name| format!("{name}: ")).unwrap_or_default();
-        // Writing to a String cannot fail.
-        let _ = finding_block(&mut text, &self.finding);
-        text
+    /// Bytes of its words, about.
+    fn bytes(&self) -> usize {
+        let finding = &self.finding;
+        let facts = finding.facts.values().map(|fact| fact.to_string().len());
+        facts.sum::<usize>() + finding.subject.to_string().len() + finding.code.title().len()
     }
 }
 
@@ -92,9 +90,9 @@ pub(super) enum Weight {
 impl Weight {
     const ALL: [Self; 3] = [Self::Reason, Self::Notice, Self::Warning];
 
-    /// The weight of a finding; what is only worth knowing, and remarks, have none.
-    pub(super) fn of(finding: &Finding) -> Option<Self> {
-        match finding.severity {
+    /// The weight of a finding that is told as `severity`; what is only worth knowing, and remarks, have none.
+    pub(super) fn of(severity: Severity, finding: &Finding) -> Option<Self> {
+        match severity {
             Severity::Error => Some(Self::Reason),
             Severity::Warning if NOTICES.contains(&finding.code) => Some(Self::Notice),
             Severity::Warning if !finding.is_remark() => Some(Self::Warning),
@@ -195,12 +193,12 @@ fn bounded(all: Vec<Said>) -> Vec<Said> {
     let mut left = Weight::ALL.map(|_| MAX_WORDS_BYTES);
     let mut kept = Vec::new();
     for mut said in all {
-        let Some(weight) = Weight::of(&said.finding) else { continue };
+        let Some(weight) = Weight::of(said.finding.severity, &said.finding) else { continue };
         let Some(left) = left.get_mut(weight as usize) else { continue };
-        let mut bytes = said.words().len();
+        let mut bytes = said.bytes();
         if bytes > *left && *left == MAX_WORDS_BYTES {
             said.finding = shortened(said.finding);
-            bytes = said.words().len();
+            bytes = said.bytes();
         } else if bytes > *left {
             // What follows is left out as well, or a shorter one would stand for a graver one.
             *left = 0;
@@ -244,7 +242,7 @@ mod tests {
             (warned(Code::SbomMissing).remark(), None),
             (warned(Code::SbomMissing).at(Severity::Info), None),
         ] {
-            assert_eq!(Weight::of(&finding), want, "{finding:?}");
+            assert_eq!(Weight::of(finding.severity, &finding), want, "{finding:?}");
         }
     }
 
@@ -261,7 +259,7 @@ mod tests {
         ];
         for (what, findings) in cases {
             let judged = testing::judged("r.example/app", 1, false, findings);
-            let bytes: usize = judged.findings.iter().map(|said| said.words().len()).sum();
+            let bytes: usize = judged.findings.iter().map(|said| said.bytes()).sum();
             assert!((1..=MAX_WORDS_BYTES).contains(&bytes), "{what}: {bytes}");
         }
     }

@@ -154,7 +154,8 @@ async fn an_object_is_allowed_when_every_image_is() {
     for part in [
         pinned("bad").as_str(),
         "at: spec.containers[1].image",
-        "signature-missing: \\u{1b}nobody\n  help: sign it",
+        "error[signature-missing]: ",
+        "why: \\u{1b}nobody\n       help: sign it",
         "run: hallmark verify r.example/bad@sha256:",
     ] {
         assert!(text.contains(part), "wanted {part:?} in {text}");
@@ -251,7 +252,11 @@ async fn an_image_is_let_through_only_with_the_digest_that_was_judged() {
 async fn warnings_are_single_lines() {
     let gate = Harness::new(settings());
     let response = gate.review("", &review("CREATE", &[&pinned("warned")])).await;
-    assert_eq!(response["warnings"], json!(["sbom-missing: no SBOM"]));
+    let warnings = response["warnings"].as_array().expect("warnings");
+    assert_eq!(warnings.len(), 1, "{response}");
+    let warning = warnings[0].as_str().expect("text");
+    let whole = warning.starts_with("warning[sbom-missing]: ") && warning.contains("why: no SBOM");
+    assert!(whole && !warning.contains('\n'), "{warning}");
 }
 
 #[tokio::test]
@@ -262,8 +267,10 @@ async fn f8_what_the_operator_has_to_hear_comes_first_and_what_is_left_out_is_co
     let response = gate.review("", &review("CREATE", &images)).await;
     let warnings = response["warnings"].as_array().expect("warnings");
     assert_eq!(warnings.len(), 16, "{response}");
-    assert_eq!(warnings[0], "policy-exception-used");
-    assert_eq!(warnings[1], "warning 0");
+    for (position, words) in [(0, "warning[policy-exception-used]: "), (1, "why: warning 0 ")] {
+        let warning = warnings[position].as_str().expect("text");
+        assert!(warning.contains(words), "{words}: {warning}");
+    }
     assert_eq!(warnings[14], "further warnings: 68; hallmark verify shows them");
     let last = "remarks about evidence that nobody vouches for: 4; hallmark verify -v shows them";
     assert_eq!(warnings[15], last);

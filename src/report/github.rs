@@ -3,9 +3,12 @@
 //! GitHub shows ten annotations of each kind of a step: the gravest come first, and the tenth counts the rest. All that is not a command
 //! of ours is escaped as the runner unescapes it, once text is one line in which nothing misleads.
 
+use std::collections::BTreeMap;
+
 use super::{
+    cause::{Cause, Sameness, causes},
     run::{ImageRun, PlatformRun, Run},
-    text::{self, Cause, plural},
+    text::plural,
 };
 use crate::{
     finding::{Finding, Key, Severity},
@@ -39,11 +42,7 @@ pub fn render(run: &Run) -> String {
 fn annotations(run: &Run, severity: Severity) -> Vec<Annotation> {
     let mut found = Vec::new();
     for image in &run.images {
-        for platform in &image.platforms {
-            let causes = text::causes(&platform.findings);
-            let causes = causes.iter().filter(|cause| cause.first.severity == severity);
-            found.extend(causes.map(|cause| annotation(image, platform, cause)));
-        }
+        found.extend(of_image(image, severity));
     }
     if severity == Severity::Error {
         let images = run.images.iter().map(|image| (Some(image), image.trouble.as_ref()));
@@ -58,19 +57,42 @@ fn annotations(run: &Run, severity: Severity) -> Vec<Annotation> {
     found
 }
 
-fn annotation(image: &ImageRun, platform: &PlatformRun, cause: &Cause<'_>) -> Annotation {
-    let Finding { code, facts, subject, .. } = cause.first;
+/// One for each cause, on however many platforms.
+fn of_image(image: &ImageRun, severity: Severity) -> Vec<Annotation> {
+    let mut seen: BTreeMap<Sameness, usize> = BTreeMap::new();
+    let mut told: Vec<(Vec<&str>, Cause<'_>)> = Vec::new();
+    for platform in &image.platforms {
+        let causes = causes(&platform.findings).into_iter();
+        for cause in causes.filter(|cause| cause.severity() == severity) {
+            let at = *seen.entry(cause.sameness()).or_insert(told.len());
+            match told.get_mut(at) {
+                Some((platforms, _)) => platforms.push(platform.words()),
+                None => told.push((vec![platform.words()], cause)),
+            }
+        }
+    }
+    let annotation = |(platforms, cause): &(Vec<&str>, Cause<'_>)| {
+        annotation(&image.name, &platforms.join(", "), cause)
+    };
+    told.iter().map(annotation).collect()
+}
+
+fn annotation(image: &str, platforms: &str, cause: &Cause<'_>) -> Annotation {
+    let Finding { code, facts, subject, .. } = cause.first();
     let mut lines = vec![
         code.title().to_owned(),
-        format!("{} {}", image.name, platform.words()),
+        format!("{image} {platforms}"),
         format!("subject: {subject}"),
     ];
-    if !cause.elsewhere.is_empty() {
-        lines.push(format!("and at {}", plural(cause.elsewhere.len(), "other place")));
+    let elsewhere = cause.told.elsewhere.len();
+    if elsewhere > 0 {
+        lines.push(format!("and at {}", plural(elsewhere, "other place")));
     }
     let facts = facts.iter().filter(|(key, _)| **key != Key::Help);
     lines.extend(facts.map(|(key, fact)| format!("{}: {fact}", key.name())));
-    lines.push(format!("help: {}", cause.first.help()));
+    lines.push(format!("help: {}", cause.first().help()));
+    lines.extend(cause.remark_lines(&[]).into_iter().map(|words| format!("seen: {words}")));
+    lines.extend(cause.follows.iter().map(|told| format!("because of this: {}", told.title())));
     Annotation { title: code.as_str().to_owned(), lines }
 }
 

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use super::{
     branches::Branch,
     json::{finding as finding_json, lines},
-    text::{unproven, write_finding},
+    text::unproven,
+    told::write_finding,
 };
 use crate::{
     finding::{Finding, Severity},
@@ -55,7 +56,7 @@ pub fn tree(inspections: &[Inspection]) -> String {
     let weighty = |f: &&Finding| f.severity > Severity::Info;
     for finding in inspections.iter().flat_map(|i| &i.findings).filter(weighty) {
         line!(out);
-        write_finding(&mut out, finding);
+        write_finding(&mut out, finding, finding.severity);
     }
     out.into_text()
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::comparison::ComparisonReport;
 use crate::{
     compare::Comparison,
-    finding::{Fact, Finding},
+    finding::{Code, Fact, Finding},
     policy::{PolicyInput, input::NotJudgedInput},
     untrusted,
     verdict::{Asked, Decision, Evidence, Ground, PlatformVerdict, Verdict},
@@ -139,6 +139,7 @@ pub fn finding(finding: &Finding) -> Value {
         "subject": finding.subject.to_string(),
         "facts": facts,
         "help": finding.help(),
+        "because": finding.because.map(Code::as_str),
     })
 }
 

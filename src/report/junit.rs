@@ -1,8 +1,9 @@
 //! JUnit's XML, as Jenkins and GitLab read it (xunit-plugin: junit-10.xsd).
 //!
 //! A suite is an image and a platform of it. Its cases are the verdict, each question to the evidence, and each finding code that was
-//! seen. A code that fails the image is a failure, or an error where something could not be read or done; a warning, and evidence that is
-//! not there, is a skipped case, whose message says why. An image that was not read, and a run that was not made, are errors.
+//! seen. A code that fails the image is a failure, or an error where something could not be read or done; a warning, evidence that is
+//! not there, and what follows from another finding, is a skipped case, whose message says why. An image that was not read, and a run
+//! that was not made, are errors.
 //! Text is escaped by the writer of XML; characters that XML 1.0 cannot hold are escaped before.
 
 use std::collections::BTreeMap;
@@ -13,8 +14,9 @@ use quick_xml::{
 };
 
 use super::{
+    cause::{Cause, Told, causes},
     run::{Check, ImageRun, PlatformRun, Run, Trouble},
-    text,
+    text, told,
 };
 use crate::{
     finding::{Code, Finding, Severity},
@@ -78,11 +80,18 @@ fn suites(run: &Run) -> Vec<Suite> {
 fn of_platform(name: &str, image: &ImageRun, platform: &PlatformRun) -> Suite {
     let mut cases = vec![verdict(platform)];
     cases.extend(platform.checks.iter().map(check));
-    let mut codes: BTreeMap<Code, Vec<&Finding>> = BTreeMap::new();
-    for found in &platform.findings {
-        codes.entry(found.code).or_default().push(found);
+    let all = causes(&platform.findings);
+    let mut codes: BTreeMap<Code, Vec<&Cause<'_>>> = BTreeMap::new();
+    for cause in &all {
+        codes.entry(cause.first().code).or_default().push(cause);
     }
-    cases.extend(codes.into_iter().map(|(code, found)| of_code(code, &found)));
+    let below = all.iter().flat_map(|cause| cause.follows.iter().map(move |told| (cause, told)));
+    let below: BTreeMap<Code, Case> = below
+        .map(|(cause, told)| (told.first.code, follows(told, cause)))
+        .filter(|(code, _)| !codes.contains_key(code))
+        .collect();
+    cases.extend(codes.into_iter().map(|(code, causes)| of_code(code, &causes)));
+    cases.extend(below.into_values());
     let manifest = platform.manifest.iter().map(|digest| ("manifest", digest.clone()));
     Suite {
         name: format!("{name} {}", platform.words()),
@@ -92,17 +101,23 @@ fn of_platform(name: &str, image: &ImageRun, platform: &PlatformRun) -> Suite {
 }
 
 fn verdict(platform: &PlatformRun) -> Case {
-    let errors: Vec<&Finding> =
-        platform.findings.iter().filter(|found| found.severity == Severity::Error).collect();
+    let mut errors = causes(&platform.findings);
+    errors.retain(|cause| cause.severity() == Severity::Error);
     let outcome = match errors.first() {
         _ if platform.passed => Outcome::Passed(String::new()),
         first => Outcome::Failed {
             kind: "refused".to_owned(),
-            message: first.map_or("refused", |found| found.code.title()).to_owned(),
+            message: first.map_or("refused", |cause| cause.first().code.title()).to_owned(),
             body: text::plural(errors.len(), "error"),
         },
     };
     Case { name: "verdict".to_owned(), outcome }
+}
+
+/// What follows from a cause fails by itself as little as it is mended by itself.
+fn follows(told: &Told<'_>, cause: &Cause<'_>) -> Case {
+    let words = format!("because of {}: {}", cause.first().code, told.first.code.title());
+    Case { name: told.first.code.as_str().to_owned(), outcome: Outcome::Skipped(words) }
 }
 
 fn check(check: &Check) -> Case {
@@ -114,19 +129,30 @@ fn check(check: &Check) -> Case {
 }
 
 /// Errors first: one of them decides for the code.
-fn of_code(code: Code, found: &[&Finding]) -> Case {
-    let mut found = found.to_vec();
-    found.sort_by_key(|found| std::cmp::Reverse(found.severity));
-    let mut page = Page::default();
-    for found in found.iter().take(MAX_OF_CODE) {
-        text::write_finding(&mut page, found);
+fn of_code(code: Code, causes: &[&Cause<'_>]) -> Case {
+    let mut causes = causes.to_vec();
+    causes.sort_by_key(|cause| std::cmp::Reverse(cause.severity()));
+    let (mut page, mut left) = (Page::default(), MAX_OF_CODE);
+    let mut more = 0;
+    for cause in &causes {
+        let places: Vec<&Finding> =
+            std::iter::once(cause.first()).chain(cause.told.elsewhere.iter().copied()).collect();
+        let shown = places.len().min(left);
+        left -= shown;
+        more += places.len() - shown;
+        for found in places.iter().take(shown) {
+            told::write_finding(&mut page, found, cause.severity());
+        }
+        if shown > 0 {
+            cause.write_below(&mut page, &[]);
+        }
     }
     let mut body = cut(page.into_text(), MAX_BODY_BYTES);
-    if found.len() > MAX_OF_CODE {
-        body.push_str(&format!("\nand {} more\n", found.len() - MAX_OF_CODE));
+    if more > 0 {
+        body.push_str(&format!("\nand {more} more\n"));
     }
     let (kind, message) = (code.as_str().to_owned(), code.title().to_owned());
-    let failed = found.iter().any(|found| found.severity == Severity::Error);
+    let failed = causes.iter().any(|cause| cause.severity() == Severity::Error);
     let outcome = match () {
         () if failed && was_not_done(code) => Outcome::Broken { kind, message, body },
         () if failed => Outcome::Failed { kind, message, body },

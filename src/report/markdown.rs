@@ -5,8 +5,9 @@
 //! code. GitHub drops a summary of more than 1 MiB whole, so that it is cut before.
 
 use super::{
+    cause::causes,
     run::{ImageRun, PlatformRun, Run, Trouble},
-    text::{self, plural},
+    text::plural,
 };
 use crate::{
     finding::Severity,
@@ -63,15 +64,16 @@ fn of_platform(platform: &PlatformRun, out: &mut Vec<String>) {
     let manifest = platform.manifest.as_deref().map(|digest| format!(" {}", span(digest)));
     let manifest = manifest.unwrap_or_default();
     out.push(format!("**{word}** {}{manifest}\n\n", span(platform.words())));
-    for cause in text::causes(&platform.findings) {
-        let (severity, code) = (cause.first.severity.name(), cause.first.code);
+    for cause in causes(&platform.findings) {
+        let (severity, code) = (cause.severity(), cause.first().code);
         let title = plain(code.title());
         let mut facts = Page::default();
-        text::write_cause(&mut facts, &cause, &[]);
-        let next = match cause.first.severity {
+        cause.write(&mut facts, &[]);
+        let next = match severity {
             Severity::Error => format!("Next: `hallmark explain {code}`\n\n"),
             _ => String::new(),
         };
+        let severity = severity.name();
         out.push(format!("#### {severity}: {code}\n\n{title}\n\n{}{next}", block(&facts)));
     }
     if platform.untold > 0 {

@@ -4,6 +4,7 @@
 //! registries is escaped by the writer ([`crate::untrusted`]), so that no label can write to a terminal (attack F6).
 
 pub mod branches;
+mod cause;
 pub mod comparison;
 pub mod difference;
 pub mod github;
@@ -19,6 +20,7 @@ pub mod sarif;
 pub mod schema;
 pub mod summary;
 pub mod text;
+mod told;
 
 pub use crate::untrusted::clean;
 

@@ -33,8 +33,6 @@ pub fn value(planned: &Planned, by_hand: Option<&ByHand>) -> Value {
         Planned::Plan(plan) => (Some(plan), &[][..]),
         Planned::NotReplayable(gaps) => (None, gaps.as_slice()),
     };
-    let gap =
-        |gap: &Gap| json!({ "code": gap.code, "field": gap.field, "why": gap.why, "fix": gap.fix });
     json!({
         "schema": PLAN,
         "replayable": plan.is_some(),
@@ -46,6 +44,11 @@ pub fn value(planned: &Planned, by_hand: Option<&ByHand>) -> Value {
         "environment": by_hand.map(|by_hand| &by_hand.environment),
         "policy": by_hand.map(|by_hand| &by_hand.policy),
     })
+}
+
+/// What keeps an image from being built again.
+pub fn gap(gap: &Gap) -> Value {
+    json!({ "code": gap.code, "field": gap.field, "why": gap.why, "fix": gap.fix })
 }
 
 fn plan_value(plan: &Plan) -> Value {

@@ -10,7 +10,10 @@ use regex::Regex;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-use super::text::{self, Detail, EvidenceLine};
+use super::{
+    cause::{Cause, causes},
+    text::{self, Detail, EvidenceLine},
+};
 use crate::{
     compare::Comparison,
     finding::{Code, Finding, Key, Severity, Subject},
@@ -104,7 +107,7 @@ pub struct Trouble {
     pub finding: Option<Finding>,
 }
 
-/// One thing that reports say.
+/// One thing that reports say: a cause at one place, with what follows from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// The finding's code, or the code of a run that was not made.
@@ -168,9 +171,9 @@ impl Run {
         let mut entries: Vec<(Entry, String)> = Vec::new();
         for image in &self.images {
             for platform in &image.platforms {
-                entries.extend(
-                    platform.findings.iter().map(|found| self.told(image, platform, found)),
-                );
+                let causes: Vec<Cause<'_>> =
+                    causes(&platform.findings).into_iter().flat_map(Cause::apart).collect();
+                entries.extend(causes.iter().map(|cause| self.told(image, platform, cause)));
             }
             entries.extend(image.trouble.iter().map(|trouble| self.untold(Some(image), trouble)));
         }
@@ -179,11 +182,13 @@ impl Run {
         named(entries)
     }
 
-    fn told(&self, image: &ImageRun, platform: &PlatformRun, found: &Finding) -> (Entry, String) {
-        let (_, facts) = text::finding_lines(found);
+    fn told(&self, image: &ImageRun, platform: &PlatformRun, cause: &Cause<'_>) -> (Entry, String) {
+        let found = cause.first();
+        let mut facts = Page::default();
+        cause.write(&mut facts, &[]);
         let entry = Entry {
             code: found.code.as_str(),
-            severity: found.severity,
+            severity: cause.severity(),
             title: found.code.title().to_owned(),
             help: found.code.help().to_owned(),
             image: image.name.clone(),

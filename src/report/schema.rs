@@ -43,21 +43,28 @@ published! {
     "configuration" "v1" "hallmark config show",
     "configuration-check" "v1" "hallmark config check",
     "decision" "v1" "hallmark serve, a line for each decision",
+    "draft" "v1" "hallmark init",
+    "embedded" "v1" "hallmark provenance embed",
     "error" "v1" "every command that answers in JSON, where it has no answer",
     "explanations" "v1" "hallmark explain",
     "finding" "v1" "no command by itself: it is part of others",
+    "imported" "v1" "hallmark trust import",
     "input" "v1" "hallmark policy input, hallmark rebuild; part of verdict and inspection",
     "inspection" "v1" "hallmark inspect",
     "judgement" "v1" "hallmark policy eval",
+    "materials" "v1" "hallmark materials fetch",
     "plan" "v1" "hallmark rebuild --plan",
     "plans" "v1" "hallmark rebuild --plan --all-platforms",
     "policy-remarks" "v1" "hallmark policy check",
     "policy-tests" "v1" "hallmark policy test",
+    "provenance-check" "v1" "hallmark provenance check",
     "rebuild-verdict" "v0.1" "hallmark rebuild --attest",
     "rebuilds" "v1" "hallmark rebuild --all-platforms",
     "roots" "v1" "hallmark trust show",
+    "schemas" "v1" "hallmark schema",
     "signed" "v1" "hallmark sign, hallmark provenance attest",
     "trust-cache" "v1" "hallmark trust update, in its folder",
+    "updated-roots" "v1" "hallmark trust update",
     "verdict" "v1" "hallmark verify of one image",
     "verdicts" "v1" "hallmark verify of several images, and of a list",
     "verification-summary" "v1" "hallmark verify --attest",
@@ -245,6 +252,7 @@ mod tests {
         assert!(validator.is_valid(&error));
         let finding = json!({
             "code": "x-y", "severity": "error", "title": "t", "subject": "s", "facts": {"why": ["a", 1]}, "help": "h",
+            "because": null,
         });
         type Change<'a> = (&'a str, Value, bool);
         let changes: [Change<'_>; 8] = [

@@ -88,6 +88,29 @@ fn wrong() -> Vec<Finding> {
     ]
 }
 
+/// An image that another signer vouches for, and what follows from that.
+fn of_wrong_key() -> Vec<Finding> {
+    let follows = |code, rule: &str| {
+        let finding = Finding::new(code, subject()).at(Severity::Error).with(Key::Rule, rule);
+        finding.following(Some(Code::SignatureMissing))
+    };
+    vec![
+        Finding::new(Code::SignatureMissing, subject())
+            .at(Severity::Error)
+            .with(Key::Expect, "a signature by release")
+            .with(Key::Found, "1 signature: no configured signer made it")
+            .with(Key::Rule, "signature-missing (hallmark.signature)"),
+        follows(Code::ProvenanceMissing, "provenance-missing (hallmark.provenance)"),
+        follows(Code::SbomMissing, "sbom-missing (hallmark.sbom)"),
+        Finding::new(
+            Code::SignatureIdentityMismatch,
+            Subject::Evidence("r.example/team/app:x.sig".to_owned()),
+        )
+        .remark()
+        .with(Key::Why, "the certificate is eve's"),
+    ]
+}
+
 fn verdict(platforms: Vec<PlatformVerdict>) -> Verdict {
     let none = crate::digest::Digest::sha256(b"");
     Verdict {
@@ -133,12 +156,14 @@ const FORMATS: [(&str, Render); 6] = [
     ("html", html::run::render),
 ];
 
-fn samples() -> [(&'static str, Run); 5] {
+fn samples() -> [(&'static str, Run); 6] {
+    let twice = || vec![failing(of_wrong_key()), failing(of_wrong_key())];
     [
         ("pass", run_of(&verdict(vec![passing()]))),
         ("refusal", run_of(&verdict(vec![failing(wrong())]))),
         ("not_made", not_made()),
         ("not_read", not_read()),
+        ("wrong_key", run_of(&verdict(twice()))),
         ("two_platforms", run_of(&verdict(vec![passing(), failing(wrong())]))),
     ]
 }
@@ -165,7 +190,9 @@ fn each_format_says_this() {
         }
     }
     let both = verdict(vec![passing(), failing(wrong())]);
-    for (name, verdict) in [("pass", verdict(vec![passing()])), ("two_platforms", both)] {
+    let wrong_key = verdict(vec![failing(of_wrong_key()), failing(of_wrong_key())]);
+    let passing = verdict(vec![passing()]);
+    for (name, verdict) in [("pass", passing), ("two_platforms", both), ("wrong_key", wrong_key)] {
         insta::assert_snapshot!(format!("text_{name}"), text::verdict(&verdict));
         let json: Value = serde_json::from_str(&json::verdict(&verdict)).unwrap();
         assert_eq!(json["verdict"], if name == "pass" { "pass" } else { "fail" });

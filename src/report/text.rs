@@ -3,16 +3,17 @@
 //! For each platform: the decision, then what was proven line by line, then every finding in the form of DESIGN: code and
 //! title, subject, expect, found, why, from, help. Ends with the next command.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-};
+use std::collections::BTreeSet;
 
-use super::difference::{self, Depth};
+pub use super::told::{finding_block, finding_lines, plural};
+use super::{
+    cause::{Cause, Sameness, causes},
+    difference::{self, Depth},
+};
 use crate::{
     attest::provenance::Provenance,
     compare::SideWords,
-    finding::{Code, Finding, Key, Severity, Subject},
+    finding::{Code, Finding, Severity},
     image::LeftOut,
     rebuild::{Clue, Rebuild, Rebuilt},
     sbom::{BoundSbom, Reconciliation},
@@ -43,10 +44,6 @@ pub enum Detail {
 /// What is said of evidence that no signer who may vouch for it signed.
 const STRANGERS: [Code; 3] =
     [Code::SignatureUntrusted, Code::ProvenanceUnsigned, Code::SbomUnsigned];
-/// Hexadecimal digits of a digest that the report has named before.
-const SHORT_DIGITS: usize = 12;
-/// Places of one cause that are named.
-const PLACES: usize = 4;
 
 /// Renders a verdict.
 pub fn verdict(verdict: &Verdict) -> String {
@@ -62,8 +59,9 @@ pub fn verdict_page(verdict: &Verdict, detail: Detail) -> Page {
         .chain(manifests)
         .map(ToString::to_string)
         .collect();
+    let mut before = Vec::new();
     for platform in &verdict.platforms {
-        platform_verdict(&mut out, platform, &named, detail);
+        platform_verdict(&mut out, platform, &named, detail, &mut before);
     }
     left_out(&mut out, "not judged", &verdict.left_out);
     if !verdict.left_out.is_empty() {
@@ -110,9 +108,10 @@ fn write_rebuild(out: &mut Page, evidence: &Evidence, findings: &[Finding]) {
         }
         _ => {}
     }
-    for finding in findings.iter().filter(|finding| of_rebuild(finding)) {
+    let told: Vec<Finding> = findings.iter().filter(|f| of_rebuild(f)).cloned().collect();
+    for cause in causes(&told) {
         line!(out);
-        write_finding(out, finding);
+        cause.write_whole(out, &[]);
     }
 }
 
@@ -131,7 +130,16 @@ fn left_out(out: &mut Page, what: &str, left_out: &[LeftOut]) {
     left_out.iter().for_each(|one| line!(out, "{what:<11}{one}"));
 }
 
-fn platform_verdict(out: &mut Page, verdict: &PlatformVerdict, named: &[String], detail: Detail) {
+/// Platforms that were told, and what was said of each.
+type Before = Vec<(String, Vec<Sameness>)>;
+
+fn platform_verdict(
+    out: &mut Page,
+    verdict: &PlatformVerdict,
+    named: &[String],
+    detail: Detail,
+    before: &mut Before,
+) {
     if let Some(platform) = &verdict.platform {
         let manifest = verdict.manifest.as_ref().map(ToString::to_string).unwrap_or_default();
         line!(out, "platform {platform}  {manifest}");
@@ -140,10 +148,19 @@ fn platform_verdict(out: &mut Page, verdict: &PlatformVerdict, named: &[String],
         evidence_lines(out, evidence);
     }
     let (told, untold) = told(&verdict.findings, detail);
-    for cause in causes(&told) {
+    let causes = causes(&told);
+    let said: Vec<Sameness> = causes.iter().map(Cause::sameness).collect();
+    let alike = before.iter().find(|(_, other)| !said.is_empty() && *other == said);
+    if let Some((platform, _)) = alike {
         line!(out);
-        line!(out, "{}", finding_title(cause.first));
-        write_cause(out, &cause, named);
+        line!(out, "the same as for {platform}:");
+        causes.iter().for_each(|cause| line!(out, "  {}", cause.title()));
+    } else {
+        for cause in &causes {
+            line!(out);
+            cause.write_whole(out, named);
+        }
+        before.extend(verdict.platform.as_ref().map(|name| (name.to_string(), said)));
     }
     if untold > 0 {
         let remarks = plural(untold, "remark");
@@ -153,24 +170,6 @@ fn platform_verdict(out: &mut Page, verdict: &PlatformVerdict, named: &[String],
     line!(out);
 }
 
-/// A subject with the beginnings of those digests alone that the report has named in full.
-pub(super) fn shortened(subject: &Subject, named: &[String]) -> String {
-    let short = |digest: &String| {
-        let shown = digest.find(':').map_or(0, |colon| colon + 1) + SHORT_DIGITS;
-        digest.get(..shown).map_or_else(|| digest.clone(), |start| format!("{start}…"))
-    };
-    let all = subject.to_string();
-    named.iter().fold(all, |text, digest| text.replace(digest.as_str(), &short(digest)))
-}
-
-/// What one cause brought about, at however many places.
-pub(super) struct Cause<'f> {
-    /// The first finding that says it.
-    pub first: &'f Finding,
-    /// Those that say the same of other places.
-    pub elsewhere: Vec<&'f Finding>,
-}
-
 /// The errors and warnings that a report says, and how many warnings it leaves out.
 pub(super) fn told(findings: &[Finding], detail: Detail) -> (Vec<Finding>, usize) {
     let of_stranger = |f: &&Finding| f.is_remark() && STRANGERS.contains(&f.code);
@@ -178,39 +177,6 @@ pub(super) fn told(findings: &[Finding], detail: Detail) -> (Vec<Finding>, usize
     let (untold, told): (Vec<&Finding>, Vec<&Finding>) =
         grave.partition(|f| detail == Detail::Brief && of_stranger(f));
     (told.into_iter().cloned().collect(), untold.len())
-}
-
-/// The causes of findings, in the order of the first that says each. There may be as many as somebody has put into an image.
-pub(super) fn causes(findings: &[Finding]) -> Vec<Cause<'_>> {
-    let (mut seen, mut places) = (BTreeMap::new(), BTreeSet::new());
-    let mut told: Vec<Cause<'_>> = Vec::new();
-    for finding in findings {
-        let facts: Vec<_> = finding.facts.iter().filter(|(key, _)| **key != Key::From).collect();
-        let at = *seen.entry((finding.code, finding.severity, facts)).or_insert(told.len());
-        match told.get_mut(at) {
-            // Of one place it is said once.
-            Some(cause) if places.insert((at, &finding.subject)) => cause.elsewhere.push(finding),
-            Some(_) => {}
-            None => {
-                places.insert((at, &finding.subject));
-                told.push(Cause { first: finding, elsewhere: Vec::new() });
-            }
-        }
-    }
-    told
-}
-
-/// What is known of a cause, in lines; digests that the report has named in full are shortened.
-pub(super) fn write_cause(out: &mut Page, cause: &Cause<'_>, named: &[String]) {
-    let Cause { first, elsewhere } = cause;
-    fact(out, "subject", &shortened(&first.subject, named));
-    for place in elsewhere.iter().take(PLACES) {
-        fact(out, "also", &shortened(&place.subject, named));
-    }
-    if elsewhere.len() > PLACES {
-        fact(out, "also", &format_args!("{} more", elsewhere.len() - PLACES));
-    }
-    further_facts(out, first);
 }
 
 /// What was found of an image, line by line, as a part of another report.
@@ -453,82 +419,69 @@ pub fn unproven(why: &Unproven) -> String {
     }
 }
 
-/// One finding as a block of lines.
-pub fn finding_block(out: &mut impl fmt::Write, finding: &Finding) -> fmt::Result {
-    let mut page = Page::default();
-    write_finding(&mut page, finding);
-    out.write_str(page.as_str())
-}
-
-/// One finding: its first line, and the others.
-pub fn finding_lines(finding: &Finding) -> (String, Page) {
-    let mut page = Page::default();
-    finding_facts(&mut page, finding);
-    (finding_title(finding), page)
-}
-
-fn finding_title(finding: &Finding) -> String {
-    format!("{}[{}]: {}", finding.severity.name(), finding.code, finding.code.title())
-}
-
-/// Adds one finding.
-pub(super) fn write_finding(out: &mut Page, finding: &Finding) {
-    line!(out, "{}", finding_title(finding));
-    finding_facts(out, finding);
-}
-
-fn finding_facts(out: &mut Page, finding: &Finding) {
-    fact(out, "subject", &finding.subject);
-    further_facts(out, finding);
-}
-
-fn further_facts(out: &mut Page, finding: &Finding) {
-    for (key, fact) in finding.facts.iter().filter(|(key, _)| **key != Key::Help) {
-        self::fact(out, key.name(), fact);
-    }
-    fact(out, "help", &finding.help());
-}
-
-fn fact(out: &mut Page, name: &str, text: &dyn fmt::Display) {
-    line!(out, "{name:>9}: {text}");
-}
-
-/// A number with its noun.
-pub fn plural(count: usize, noun: &str) -> String {
-    let ending = if count == 1 { "" } else { "s" };
-    format!("{count} {noun}{ending}")
-}
-
-fn closing(out: &mut Page, verdict: &Verdict, detail: Detail) {
-    let count = |severity| {
-        let of_platform = |p: &PlatformVerdict| {
-            let (told, _) = told(&p.findings, detail);
-            causes(&told).iter().filter(|cause| cause.first.severity == severity).count()
-        };
-        verdict.platforms.iter().map(of_platform).sum::<usize>()
+/// What is wrong or weak, a block of lines for each cause that is wanted, by what it weighs. Remarks are left out.
+pub fn blocks(findings: &[Finding], wanted: impl Fn(Severity, &Finding) -> bool) -> Vec<String> {
+    let told = findings.iter().filter(|f| f.severity > Severity::Info && !f.is_remark());
+    let told: Vec<Finding> = told.cloned().collect();
+    let causes = causes(&told).into_iter();
+    let wanted = causes.filter(|cause| wanted(cause.severity(), cause.first()));
+    let block = |cause: Cause<'_>| {
+        let mut page = Page::default();
+        cause.write_whole(&mut page, &[]);
+        page.into_text()
     };
-    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+    wanted.map(block).collect()
+}
+
+/// The answer, how much is wrong, and why in a few words.
+fn closing(out: &mut Page, verdict: &Verdict, detail: Detail) {
+    let of_platform = |p: &PlatformVerdict| {
+        let (told, _) = told(&p.findings, detail);
+        causes(&told).iter().map(Cause::sameness).collect::<Vec<_>>()
+    };
+    let all: BTreeSet<Sameness> = verdict.platforms.iter().flat_map(of_platform).collect();
+    let counts = counts(all.iter().map(Sameness::severity));
     if verdict.is_pass() {
-        line!(out, "PASS  {}", plural(warnings, "warning"));
+        match counts.as_str() {
+            "" => line!(out, "PASS"),
+            counts => line!(out, "PASS  {counts}"),
+        }
         return;
     }
-    let first = verdict.platforms.iter().find_map(|p| match &p.decision {
-        Decision::Fail(first, _) => Some(first),
+    let reason = verdict.platforms.iter().find_map(|p| match &p.decision {
+        Decision::Fail(first, _) => Some(reason(&p.findings, first, detail)),
         Decision::Pass(_) => None,
     });
-    let (errors, warnings) = (plural(errors, "error"), plural(warnings, "warning"));
-    match first {
-        Some(first) => {
-            line!(out, "FAIL  {errors}, {warnings}: {}", first.code.title());
-            line!(out, "next: hallmark explain {}", first.code);
+    let counts = if counts.is_empty() { "1 error".to_owned() } else { counts };
+    match reason {
+        Some(code) => {
+            line!(out, "FAIL  {counts}: {}", code.title());
+            line!(out, "next: hallmark explain {code}");
         }
-        None => line!(out, "FAIL  {errors}, {warnings}"),
+        None => line!(out, "FAIL  {counts}"),
     }
+}
+
+/// How many errors and warnings there are; none are not counted.
+pub(super) fn counts(all: impl Iterator<Item = Severity> + Clone) -> String {
+    let kinds = [(Severity::Error, "error"), (Severity::Warning, "warning")];
+    let count = |(kind, noun)| (all.clone().filter(|severity| *severity == kind).count(), noun);
+    let counted = kinds.into_iter().map(count).filter(|(count, _)| *count > 0);
+    counted.map(|(count, noun)| plural(count, noun)).collect::<Vec<_>>().join(", ")
+}
+
+/// The cause of what decided.
+fn reason(findings: &[Finding], decided: &Finding, detail: Detail) -> Code {
+    let (told, _) = told(findings, detail);
+    let causes = causes(&told);
+    let gravest = causes.first().filter(|cause| cause.severity() == Severity::Error);
+    gravest.map_or(decided.code, |cause| cause.first().code)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::finding::{Key, Subject};
 
     #[test]
     fn one_cause_is_told_once_whatever_its_places() {
@@ -550,23 +503,14 @@ mod tests {
         let told = |detail| {
             let (told, untold) = told(&findings, detail);
             let causes = causes(&told);
-            let causes: Vec<_> = causes.iter().map(|c| (c.first.code, c.elsewhere.len())).collect();
+            let causes: Vec<_> =
+                causes.iter().map(|c| (c.first().code, c.told.elsewhere.len())).collect();
             (causes, untold)
         };
         let not_found = [(Code::SourceNotFound, 1), (Code::SourceNotFound, 0)];
         assert_eq!(told(Detail::Brief), (not_found.to_vec(), 2));
-        let all = [&[(Code::SignatureUntrusted, 1)][..], &not_found].concat();
+        let all = [&not_found[..], &[(Code::SignatureUntrusted, 1)]].concat();
         assert_eq!(told(Detail::Strangers), (all, 0));
-    }
-
-    #[test]
-    fn a_digest_is_short_where_it_was_named_before() {
-        let (one, other) =
-            (format!("sha256:{}", "ab".repeat(32)), format!("sha256:{}", "cd".repeat(32)));
-        let subject = Subject::Image(format!("r.example/app@{one} and {other}"));
-        let text = shortened(&subject, std::slice::from_ref(&one));
-        assert_eq!(text, format!("r.example/app@sha256:abababababab… and {other}"));
-        assert_eq!(shortened(&subject, &["sha256:abab".to_owned()]), subject.to_string());
     }
 
     #[test]

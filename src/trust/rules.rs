@@ -626,7 +626,8 @@ impl Rule {
         self.images.iter().any(|image| image.matches(location))
     }
 
-    pub(in crate::trust) fn grants(&self, location: &Location, predicate_type: &str) -> bool {
+    /// Whether it lets its signers vouch for statements of this type about images there.
+    pub(crate) fn grants(&self, location: &Location, predicate_type: &str) -> bool {
         self.predicates.iter().any(|class| class.includes(predicate_type))
             && self.speaks_about(location)
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::proven_claims::SBOM;
+use super::{causes, proven_claims::SBOM};
 use crate::{
     attest::provenance::SLSA_V1,
     compare::{Level, Repeats},
@@ -85,10 +85,12 @@ pub fn of_trust(evidence: &Evidence, trust: &TrustRules) -> Vec<Finding> {
         |name| Finding::new(Code::ConfigTrustSignerUnused, Subject::Run).with(Key::Found, name);
     let location = &evidence.image.reference.location;
     let unmet = trust.unmet(location, believed.clone()).into_iter().map(|number| {
-        let signers = trust.rules().get(number).map(|rule| rule.signers.join(", "));
+        let rule = trust.rules().get(number);
+        let signers = rule.map(|rule| rule.signers.join(", "));
         Finding::new(Code::ConfigTrustRuleUnmet, subject(&evidence.image))
             .with(Key::Expect, format!("trust.rules[{number}]"))
             .with(Key::Why, format!("too little by {} is proven", signers.unwrap_or_default()))
+            .following(rule.and_then(|rule| causes::of_unmet(rule, evidence)))
     });
     let unmatched = trust.unmatched(location, believed);
     let unused = trust.idle_signers().into_iter().map(signer);

@@ -5,6 +5,7 @@
 
 mod allowed;
 mod attested;
+mod causes;
 mod contents;
 mod context;
 mod findings;
@@ -189,6 +190,9 @@ async fn judge_image(
     // The gravest first; among equals the order of the table, which is that of the pipeline.
     findings.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.cmp(b)));
     findings.dedup();
+    // After the rules have spoken: they see nothing of it.
+    causes::link(&mut findings, &evidence);
+    causes::tell_signatures(&mut findings, &evidence, &inquiry.trust);
     PlatformVerdict {
         platform: Some(evidence.image.platform.clone()),
         manifest: Some(evidence.image.manifest.document.digest.clone()),
@@ -235,7 +239,10 @@ pub async fn weigh(
     let proven = prove(image, found, inquiry, now, &mut Known::default()).await;
     let proven = proven.with_refs(inquiry).await;
     let meters = Meters::new(&inquiry.world.budgets, source.location());
-    look_inside(source, proven, Depth::Rebuild, inquiry, &meters, now).await
+    let (evidence, mut findings) =
+        look_inside(source, proven, Depth::Rebuild, inquiry, &meters, now).await;
+    causes::link(&mut findings, &evidence);
+    (evidence, findings)
 }
 
 /// What takes long and waits for nobody, away from the threads that answer.

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use serde_json::{Value, json};
+
 use crate::{
     layouts::{Layout, Parts},
     sign::{Keys, public},
@@ -27,6 +29,15 @@ fn what_init_writes_is_what_verify_takes() {
     Hallmark::new(["verify", "-c", file, &image]).run().exits(0);
     let printed = Hallmark::new(["init", &image, "--write", "-"]).run();
     printed.exits(0).says("version: 1").says("signers: []");
+
+    let asked = Hallmark::new(init).arg("--force").arg("-o").arg("json").run();
+    let document = asked.exits(0).json();
+    assert_eq!(document["configuration"], fs::read_to_string(file).unwrap(), "{document:#}");
+    let signer = &document["signers"][0];
+    let known = (&signer["name"], &signer["key"], &signer["identity"], &signer["predicates"]);
+    let pem = json!(pem.to_str().unwrap());
+    assert_eq!(known, (&json!("release"), &pem, &Value::Null, &json!(["signature"])));
+    assert_eq!((&document["preset"], &document["file"]), (&json!("signed"), &json!(file)));
 
     let checked = Hallmark::new(["config", "check", "-c", file]).run();
     checked.exits(0).says("1 signer, 1 rule").says("can be used");
@@ -71,4 +82,18 @@ fn a_file_of_the_working_directory_is_named_where_it_is_not_read() {
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(!text.contains("is not read"), "{text}");
     assert!(text.contains("version: 1  (hallmark.yaml:1:10)"), "{text}");
+}
+
+#[test]
+fn what_is_in_force_without_a_file_has_no_line_without_a_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let empty = folder.path().join("hallmark.yaml");
+    fs::write(&empty, "version: 1\n").unwrap();
+    for call in [
+        Hallmark::new(["config", "show"]),
+        Hallmark::new(["config", "show", "-c", empty.to_str().unwrap()]),
+    ] {
+        let answer = call.run();
+        answer.exits(0).says("policy.preset: baseline  (default)").says_not("\n: ");
+    }
 }

@@ -517,31 +517,63 @@ fn anchors(text: &str) -> BTreeSet<String> {
     found
 }
 
-#[test]
-fn links_lead_somewhere() {
+/// Links of a document to files and headings: how many there are, and those that lead nowhere.
+fn links(document: &str, text: &str) -> (usize, Vec<String>) {
     let link = Regex::new(r"\]\(([^)\s]+)\)").unwrap();
     let code = Regex::new(r"`[^`\n]*`").unwrap();
-    let mut count = 0;
-    for document in documents() {
-        let text = read(&document);
-        // A link's own text may be code; what looks like a link inside code is none.
-        let rest = code.replace_all(&blocks(&text).1, "code").into_owned();
-        for target in link.captures_iter(&rest).map(|c| c[1].to_owned()) {
-            if target.contains("://") || target.starts_with("mailto:") {
-                continue;
-            }
-            count += 1;
-            let (path, place) = target.split_once('#').unwrap_or((&target, ""));
-            let folder = root().join(&document).parent().unwrap().to_path_buf();
-            let file = if path.is_empty() { root().join(&document) } else { folder.join(path) };
-            assert!(file.exists(), "{document}: there is no {target}");
-            if !place.is_empty() {
-                let there = anchors(&fs::read_to_string(&file).unwrap());
-                assert!(there.contains(place), "{document}: {target} names no heading");
-            }
+    // A link's own text may be code; what looks like a link inside code is none.
+    let rest = code.replace_all(&blocks(text).1, "code").into_owned();
+    let (mut count, mut dead) = (0, Vec::new());
+    for target in link.captures_iter(&rest).map(|c| c[1].to_owned()) {
+        if target.contains("://") || target.starts_with("mailto:") {
+            continue;
+        }
+        count += 1;
+        let (path, place) = target.split_once('#').unwrap_or((&target, ""));
+        let folder = root().join(document).parent().unwrap().to_path_buf();
+        let file = if path.is_empty() { root().join(document) } else { folder.join(path) };
+        let there = || match path.is_empty() {
+            true => anchors(text).contains(place),
+            false => fs::read_to_string(&file).is_ok_and(|text| anchors(&text).contains(place)),
+        };
+        if !file.exists() || (!place.is_empty() && !there()) {
+            dead.push(target);
         }
     }
+    (count, dead)
+}
+
+#[test]
+fn links_lead_somewhere() {
+    let mut count = 0;
+    for document in documents() {
+        let (links, dead) = links(&document, &read(&document));
+        assert!(dead.is_empty(), "{document}: {dead:?} lead nowhere");
+        count += links;
+    }
     assert!(count > 20, "{count} links");
+}
+
+#[test]
+fn a_link_that_leads_nowhere_is_found() {
+    let heading = "# One `thing`\n\n## One thing\n";
+    let cases = [
+        ("[a](#one-thing)", true),
+        ("[a](#one-thing-1)", true),
+        ("[a](#one-thing-2)", false),
+        ("[a](../README.md#what-a-pass-proves)", true),
+        ("[a](../README.md#what-a-pass-prove)", false),
+        ("[a](verify.md)", true),
+        ("[a](verfy.md)", false),
+        ("[a](verify.md#)", true),
+        ("[`a`](../docs/policy.md#no-such-heading)", false),
+        ("`[a](verfy.md)`", true),
+        ("[a](https://example.com/x#y)", true),
+    ];
+    for (text, good) in cases {
+        let dead = links("docs/README.md", &format!("{heading}\n{text}\n")).1;
+        assert_eq!(dead.is_empty(), good, "{text}: {dead:?}");
+    }
 }
 
 /// Every page under `docs` is on the list that begins there.
@@ -650,6 +682,23 @@ fn pages_of_commands_are_what_help_says() {
         let written = fs::read_to_string(folder.join(&name)).unwrap();
         assert!(written == page, "docs/commands/{name}: HALLMARK_WRITE_DOCS=1 writes it again");
     }
+}
+
+/// An example that is broken by a narrow terminal could not be typed as it stands there.
+#[test]
+fn examples_fit_sixty_columns() {
+    let mut waiting: Vec<Vec<String>> = vec![Vec::new()];
+    let mut count = 0;
+    while let Some(command) = waiting.pop() {
+        let text = help(&command);
+        waiting.extend(below(&text).into_iter().map(|name| [&command[..], &[name]].concat()));
+        let (_, _, examples) = parts(&text);
+        for line in examples.lines() {
+            count += 1;
+            assert!(line.chars().count() <= 58, "hallmark {}: {line}", command.join(" "));
+        }
+    }
+    assert!(count > 30, "{count} lines");
 }
 
 /// Commands in running text are not run; their names and options exist.

@@ -216,7 +216,10 @@ fn a_hidden_build_argument_is_recorded_by_name_alone() {
     let external = &written["buildDefinition"]["externalParameters"];
     assert_eq!(external["hiddenBuildArgs"], json!(["TOKEN"]), "{external:#}");
     assert_eq!(external["buildArgs"], json!({ "BUILD": lab.get("BASE_BUILD") }), "{external:#}");
-    run(&lab, &["provenance", "embed", &image, &manifest]).exits(0);
+    let embedded = run(&lab, &["provenance", "embed", &image, &manifest, "-o", "json"]);
+    let embedded = embedded.exits(0).json();
+    assert!(embedded["digest"].as_str().unwrap().starts_with("sha256:"), "{embedded:#}");
+    assert_eq!(embedded["statement"], Value::Null, "{embedded:#}");
     run(&lab, &["rebuild", "--plan", &image])
         .exits(1)
         .says("hidden-build-arg")

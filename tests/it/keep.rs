@@ -1,4 +1,4 @@
-//! Rebuilt images that are kept: `rebuild --keep`.
+//! Rebuilt images that are kept: `rebuild --keep` and `verify --keep`.
 
 use std::{fs, path::Path};
 
@@ -49,6 +49,53 @@ fn i10_nothing_but_a_layout_is_kept_in() {
     keep(&oci(&new)).exits(1);
     assert!(!new.exists());
     Hallmark::new(["rebuild", "--plan", "--keep", &oci(&new), &image]).run().exits(2);
+}
+
+#[test]
+fn a_verdict_keeps_what_was_rebuilt_for_it_and_nothing_else() {
+    let world = World::new();
+    let registry = Registry::honest(world.store.clone());
+    let image = registry.image(&world.image);
+    let folder = tempfile::tempdir().unwrap();
+    let new = folder.path().join("new");
+    let place = format!("oci:{}", new.display());
+    let file = format!("oci-archive:{}", new.display());
+    let cases: [(&[&str], &str); 5] = [
+        (&["--rebuild", "--keep", &file, &image], "takes oci:DIR"),
+        (&["--keep", &place, &image], "nothing asks for a rebuild"),
+        (&["--no-rebuild", "--keep", &place, &image], "cannot be used with"),
+        (&["--rebuild", "--keep", &place, &image, &image], "--keep is for one image"),
+        (&["--rebuild", "--keep", &place, "-f", "/nowhere"], "/nowhere"),
+    ];
+    for (words, said) in cases {
+        let call = Hallmark::new(["verify"].iter().chain(words).copied());
+        call.config(&world.config("signed")).run().exits(2).says(said);
+    }
+    assert!(registry.requests().is_empty(), "it is said before anybody is asked");
+    // Of an image that nothing can be rebuilt from, nothing is kept, and the verdict is what it is.
+    let call = Hallmark::new(["verify", "--rebuild", "--keep", &place, &image]);
+    call.config(&world.config("signed")).run().exits(0);
+    assert!(!new.exists());
+}
+
+/// Every platform has a tag of its own; the one that is named has the tag itself.
+#[test]
+fn a_verdict_keeps_the_image_that_it_was_made_with() {
+    let test = "a_verdict_keeps_the_image_that_it_was_made_with";
+    let Some(lab) = Lab::here(test) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let place = format!("oci:{}", folder.path().join("kept").display());
+    let config = trusting(Path::new(lab.get("KEY_A")), "signed");
+    let own = lab.hallmark(["verify", "--rebuild", lab.get("HONEST"), "--keep", &place]);
+    own.config(&config).run().exits(0).says(&format!("kept in {place}:rebuilt-linux-amd64"));
+    let named = format!("{place}:x");
+    let one =
+        ["verify", "--rebuild", lab.get("HONEST"), "--keep", &named, "--platform", "linux/amd64"];
+    lab.hallmark(one).config(&config).run().exits(0).says(&format!("kept in {named}"));
+    for kept in [format!("{place}:rebuilt-linux-amd64"), named] {
+        let diff = lab.hallmark(["diff", lab.get("HONEST"), &kept, "-o", "json"]).config(&config);
+        assert_eq!(diff.run().json()["level"], 5);
+    }
 }
 
 /// The image that was compared is there, for hallmark and for others, under the digests that the report names.

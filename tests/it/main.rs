@@ -9,6 +9,7 @@ mod browser;
 mod builder;
 mod bundles;
 mod cage;
+mod causes;
 mod dependencies;
 mod diff;
 mod documents;

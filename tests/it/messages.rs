@@ -192,6 +192,13 @@ fn a_word_that_cannot_be_meant_is_told_with_one_that_can() {
             &["help: see the differences"],
             &["hallmark explain"],
         ),
+        (
+            "a misspelt code",
+            Hallmark::new(["explain", "rebuild-difers"]).run(),
+            2,
+            &["no finding code \"rebuild-difers\"", "did you mean rebuild-differs?", "--list"],
+            &[],
+        ),
         ("a misspelt option", verify(&["--polcy", "signed", &image]).run(), 2, &["--policy"], &[]),
     ]);
 }

@@ -611,6 +611,11 @@ fn an_image_is_rebuilt_from_a_store_when_its_sources_are_gone() {
         let relative = format!("{}{}", "../".repeat(depth), store.trim_start_matches('/'));
         let fetched = lab.hallmark(["materials", "fetch", &image, "--to", &relative]).run();
         fetched.exits(0).says("fetched");
+        let asked =
+            lab.hallmark(["materials", "fetch", &image, "--to", &store, "-o", "json"]).run();
+        let asked = asked.exits(0).json();
+        assert_eq!(asked["fetched"], 0, "{asked:#}");
+        assert_eq!(asked["platforms"][0]["complete"], true, "{asked:#}");
         let again = lab.hallmark(["materials", "fetch", &image, "--to", &store]).run();
         again.exits(0).says(" 0 fetched");
         let layout = folder.path().join(format!("image-{number}"));

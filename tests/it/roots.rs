@@ -119,6 +119,9 @@ fn an_update_puts_a_root_in_force() {
     let answer = lab.update();
     assert_eq!(answer.code, 0, "{}", answer.all());
     assert!(answer.stdout.starts_with("ours: as of 20"), "{}", answer.all());
+    let asked = lab.run(&["trust", "update", "ours", "-o", "json"]).json();
+    assert_eq!(asked["roots"][0]["name"], "ours", "{asked:#}");
+    assert_eq!(asked["roots"][0]["rootVersion"], 1, "{asked:#}");
     let after = lab.shown();
     let ours = named(&after, "ours").unwrap();
     assert_eq!((&ours["from"]["kind"], &ours["standing"]), (&"fetched".into(), &"current".into()));
@@ -258,6 +261,13 @@ fn a_policy_of_policy_controller_becomes_a_configuration() {
     assert_eq!(part.code, 1, "{}", part.all());
     assert!(part.stdout.contains("# left out: spec.authorities[1]"), "{}", part.all());
     assert!(Hallmark::new(["trust", "show"]).config(&part.stdout).run().code == 0);
+    let asked = Hallmark::new(["trust", "import", "-o", "json"]).arg(&file).run();
+    let asked = asked.exits(1).json();
+    let left_out = asked["leftOut"].as_array().unwrap();
+    assert!(
+        left_out.len() == 1 && left_out[0].as_str().unwrap().starts_with("spec.authorities[1]")
+    );
+    assert!(part.stdout.starts_with(asked["configuration"].as_str().unwrap()), "{asked:#}");
     let wrong = import(&policy("    - {}\n"));
     assert_eq!((wrong.code, wrong.stdout.as_str()), (2, ""), "{}", wrong.all());
     assert!(

@@ -44,7 +44,10 @@ fn every_command_prints_what_its_schema_says() {
     fs::write(&input, saved.config(&world.config("signed")).run().stdout).unwrap();
     let input = input.to_str().unwrap();
     let rules = concat!(env!("CARGO_MANIFEST_DIR"), "/policies");
-    let cases: [(&[&str], &str); 21] = [
+    let store = folder.path().join("store");
+    let (store, draft) = (store.to_str().unwrap(), folder.path().join("draft.yaml"));
+    let draft = draft.to_str().unwrap();
+    let cases: [(&[&str], &str); 26] = [
         (&["verify", &image, "-o", "json"], "verdict"),
         (&["verify", "--no-rebuild", "--policy", "reproducible", &image, "-ojson"], "verdict"),
         (&["verify", &image, &gone, "--output=json"], "verdicts"),
@@ -66,6 +69,11 @@ fn every_command_prints_what_its_schema_says() {
         (&["config", "show", "-o", "json"], "configuration"),
         (&["explain", "--list", "-o", "json"], "explanations"),
         (&["explain", "rebuild-differs", "-o", "json"], "explanations"),
+        (&["schema", "-o", "json"], "schemas"),
+        (&["init", &image, "-o", "json", "--write", "-"], "draft"),
+        (&["init", &image, "-o", "json", "--write", draft], "draft"),
+        (&["init", &image, "-o", "json", "--write", draft], "error"),
+        (&["materials", "fetch", &image, "--to", store, "-o", "json"], "error"),
     ];
     for (words, want) in cases {
         let answer = Hallmark::new(words.iter().copied()).config(&world.config("signed")).run();

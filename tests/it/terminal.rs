@@ -89,7 +89,7 @@ fn reports_fit_the_terminal_that_they_go_to() {
         "platform ",
         "error[",
         "warning[",
-        "PASS  ",
+        "PASS",
         "FAIL  ",
         "next: ",
         "hallmark: ",

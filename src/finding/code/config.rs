@@ -5,7 +5,7 @@ macro_rules! config {
 
     ConfigTrustRuleUnused = "config-trust-rule-unused", Warning,
         "no trust rule speaks about this image",
-        "add a rule under trust.rules in hallmark.yaml whose images match";
+        "name who signs: --key FILE, or a rule under trust.rules in hallmark.yaml whose images match";
     ConfigTrustRuleUnmatched = "config-trust-rule-unmatched", Info,
         "a trust rule speaks about this image, and nothing is believed by it",
         "remove the rule if nothing is expected from its signers, or find out why they no longer sign";

@@ -1,6 +1,8 @@
 //! The answer of `verify` or `rebuild` as one HTML page: the verdict and why first, then each finding with what is known of it and what
 //! to type next, then the evidence. Where a platform was rebuilt, its differences hang in their tree, as in a comparison of two images.
 
+use std::collections::BTreeSet;
+
 use maud::{Markup, html};
 
 use super::{
@@ -12,8 +14,10 @@ use crate::{
     compare::SideWords,
     finding::{Finding, Key, Severity},
     report::{
+        cause::{Cause, Sameness, causes},
         run::{Check, ImageRun, PlatformRun, Run, Trouble},
-        text::{self, Cause, EvidenceLine, plural},
+        text::{self, EvidenceLine, plural},
+        told,
     },
     untrusted::cut,
 };
@@ -69,19 +73,16 @@ fn why(image: &ImageRun) -> String {
             None => format!("There is no answer: {}", clean(&trouble.message)),
         };
     }
-    let count = |severity| {
-        let of = |platform: &PlatformRun| {
-            text::causes(&platform.findings).iter().filter(|c| c.first.severity == severity).count()
-        };
-        image.platforms.iter().map(of).sum::<usize>()
-    };
-    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
-    let findings = image.platforms.iter().flat_map(|platform| &platform.findings);
-    match findings.filter(|found| found.severity == Severity::Error).map(|f| f.code.title()).next()
-    {
+    let all = image.platforms.iter().flat_map(|platform| causes(&platform.findings));
+    let all: Vec<Cause<'_>> = all.collect();
+    let kinds = all.iter().map(Cause::sameness).collect::<BTreeSet<_>>();
+    let errors = kinds.iter().filter(|kind| kind.severity() == Severity::Error).count();
+    let first = all.iter().find(|cause| cause.severity() == Severity::Error);
+    match first.map(|cause| cause.first().code.title()) {
         Some(title) if errors > 1 => format!("{title}, and {}", plural(errors - 1, "more error")),
         Some(title) => title.to_owned(),
-        None => plural(warnings, "warning"),
+        None if kinds.is_empty() => "no errors, no warnings".to_owned(),
+        None => text::counts(kinds.iter().map(Sameness::severity)),
     }
 }
 
@@ -109,7 +110,7 @@ fn badge(passed: bool) -> Markup {
 }
 
 fn of_platform(image: &ImageRun, platform: &PlatformRun, compared: &mut usize) -> Markup {
-    let causes = text::causes(&platform.findings);
+    let causes = causes(&platform.findings);
     let named: Vec<String> = DIGEST
         .find_iter(&image.name)
         .map(|found| found.as_str().trim_start_matches('@').to_owned())
@@ -169,31 +170,39 @@ fn of_evidence(line: &EvidenceLine, checks: &[Check], compared: bool) -> Markup 
 }
 
 fn of_cause(cause: &Cause<'_>, named: &[String]) -> Markup {
-    let Finding { code, severity, facts, .. } = cause.first;
-    let (help, next) = (cause.first.help(), format!("hallmark explain {code}"));
+    let Finding { code, facts, .. } = cause.first();
+    let (severity, elsewhere) = (cause.severity(), &cause.told.elsewhere);
+    let (help, next) = (cause.first().help(), format!("hallmark explain {code}"));
     // What is typed next is said once.
     let help = match help.strip_suffix(&next) {
-        Some(help) if *severity == Severity::Error => help.trim_end_matches([' ', ';']),
+        Some(help) if severity == Severity::Error => help.trim_end_matches([' ', ';']),
         _ => &help,
     };
-    let place = |finding: &Finding| words(&text::shortened(&finding.subject, named));
+    let place = |finding: &Finding| words(&told::shortened(&finding.subject, named));
     html! {
         article class={ "finding " (severity.name()) } {
             h4 { (code.title()) }
             p class="code" { (severity.name()) " " code { (code) } }
             dl {
-                dt { "subject" } dd { code { (place(cause.first)) } }
-                @for other in cause.elsewhere.iter().take(PLACES_SHOWN) {
+                dt { "subject" } dd { code { (place(cause.first())) } }
+                @for other in elsewhere.iter().take(PLACES_SHOWN) {
                     dt { "also" } dd { code { (place(other)) } }
                 }
-                @if cause.elsewhere.len() > PLACES_SHOWN {
-                    dt { "also" } dd { (cause.elsewhere.len() - PLACES_SHOWN) " more" }
+                @if elsewhere.len() > PLACES_SHOWN {
+                    dt { "also" } dd { (elsewhere.len() - PLACES_SHOWN) " more" }
                 }
                 @for (key, fact) in facts.iter().filter(|(key, _)| **key != Key::Help) {
                     dt { (key.name()) } dd { code { (words(&cut(fact.to_string(), FACT_BYTES))) } }
                 }
                 dt { "help" } dd { (clean(help)) }
-                @if *severity == Severity::Error { dt { "next" } dd { code class="next" { (next) } } }
+                @for seen in cause.remark_lines(named) {
+                    dt { "seen" } dd { code { (words(&cut(seen, FACT_BYTES))) } }
+                }
+                @if severity == Severity::Error { dt { "next" } dd { code class="next" { (next) } } }
+            }
+            @if !cause.follows.is_empty() {
+                p class="follows" { "Because of this:" }
+                ul class="follows" { @for told in &cause.follows { li { (words(&told.title())) } } }
             }
         }
     }
@@ -203,7 +212,7 @@ fn unanswered(trouble: &Trouble) -> Markup {
     if let Some(finding) = &trouble.finding {
         // Whatever it weighs elsewhere, here it is the reason.
         let finding = Finding { severity: Severity::Error, ..finding.clone() };
-        return of_cause(&Cause { first: &finding, elsewhere: Vec::new() }, &[]);
+        return of_cause(&Cause::alone(&finding), &[]);
     }
     html! {
         article class="finding error" {

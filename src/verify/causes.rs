@@ -1,0 +1,347 @@
+//! Which findings follow from which, so that a report says one cause once.
+//!
+//! Turns the findings about a judged image into the same findings, of which each that would not be there without another one names
+//! it. Severities and the decision stay what they are, and rules see none of it: they have spoken. Refuses to guess: what may have a
+//! reason of its own names none. What strangers put beside an image is no cause, so that no one of them chooses what is said first.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    attest::{provenance::SLSA_V1, statement::SIGNATURE},
+    finding::{Code, Fact, Finding, Key},
+    rebuild::Rebuild,
+    report::text::{plural, unproven},
+    trust::{Claimed, Proof, Rule, TrustRules, Unproven},
+    verdict::Evidence,
+};
+
+use super::proven_claims::SBOM;
+
+/// Signers and places that are named.
+const LISTED: usize = 4;
+
+/// Why the layers of an image could not be had or read.
+const UNREAD: [Code; 14] = [
+    Code::ImageDigestMismatch,
+    Code::ImageSizeMismatch,
+    Code::ImageBlobMissing,
+    Code::ImageMediaTypeUnknown,
+    Code::ImageLayerCorrupt,
+    Code::ImageLayerAmbiguous,
+    Code::SourceUnavailable,
+    Code::SourceUnreadable,
+    Code::SourceUnauthorized,
+    Code::SourceAddressRefused,
+    Code::SourceRedirectRefused,
+    Code::SourceCertificateRefused,
+    Code::LimitExceeded,
+    Code::InternalError,
+];
+
+/// Names the cause of each finding that has one.
+pub(super) fn link(findings: &mut [Finding], evidence: &Evidence) {
+    let seen = findings.iter().filter(|finding| !finding.is_remark());
+    let links = Links { seen: seen.map(|finding| finding.code).collect(), evidence };
+    for finding in findings.iter_mut() {
+        finding.because = links.cause(finding).or(finding.because);
+    }
+}
+
+/// Says with a missing signature whose was looked for and what is there instead.
+pub(super) fn tell_signatures(findings: &mut [Finding], evidence: &Evidence, trust: &TrustRules) {
+    let location = &evidence.image.reference.location;
+    let all = trust.rules().iter().filter(|rule| rule.grants(location, SIGNATURE));
+    let wanted: BTreeSet<&str> =
+        all.flat_map(|rule| rule.signers.iter().map(String::as_str)).collect();
+    let others: Vec<(&Unproven, String)> =
+        evidence.signatures.iter().filter_map(stranger).collect();
+    for finding in findings.iter_mut().filter(|finding| finding.code == Code::SignatureMissing) {
+        if let Some(wanted) = listed(wanted.iter().map(ToString::to_string)) {
+            finding.facts.insert(Key::Expect, Fact::Text(format!("a signature by {wanted}")));
+        }
+        if let Some((why, _)) = others.first() {
+            let found = format!("{}: {}", plural(others.len(), "signature"), unproven(why));
+            finding.facts.insert(Key::Found, Fact::Text(found));
+        }
+        if let Some(places) = listed(others.iter().map(|(_, place)| place.clone())) {
+            finding.facts.insert(Key::From, Fact::Text(places));
+        }
+    }
+}
+
+/// Why a signature over the image does not count, and where it lies.
+fn stranger(proof: &Proof<Claimed>) -> Option<(&Unproven, String)> {
+    match proof {
+        Proof::Unproven { why: Unproven::OtherSubject, .. } => None,
+        Proof::Unproven { why, carrier, .. } => Some((why, carrier.to_string())),
+        Proof::Proven(_) | Proof::Missing => None,
+    }
+}
+
+/// The first few of a list, and how many more there are.
+fn listed(all: impl ExactSizeIterator<Item = String>) -> Option<String> {
+    let more = all.len().saturating_sub(LISTED);
+    let mut words: Vec<String> = all.take(LISTED).collect();
+    if more > 0 {
+        words.push(format!("{more} more"));
+    }
+    (!words.is_empty()).then(|| words.join(", "))
+}
+
+/// What is missing where a rule that is required is not satisfied, as far as a finding says that.
+pub(super) fn of_unmet(rule: &Rule, evidence: &Evidence) -> Option<Code> {
+    let location = &evidence.image.reference.location;
+    let signed = evidence.signatures.iter().any(|proof| proof.proven().is_some());
+    let listed = evidence.sboms.iter().any(|sbom| sbom.claim.proven().is_some());
+    let lacks = [
+        (SIGNATURE, signed, Code::SignatureMissing),
+        (SLSA_V1, evidence.provenance.proven().is_some(), Code::ProvenanceMissing),
+        (SBOM, listed, Code::SbomMissing),
+    ];
+    let lack = lacks.into_iter().find(|(class, there, _)| !there && rule.grants(location, class));
+    lack.map(|(.., code)| code)
+}
+
+struct Links<'e> {
+    /// What was found that may decide.
+    seen: BTreeSet<Code>,
+    evidence: &'e Evidence,
+}
+
+impl Links<'_> {
+    fn cause(&self, finding: &Finding) -> Option<Code> {
+        use Code::{ConfigTrustRuleUnused, ConfigTrustUnmatched, ProvenanceMissing};
+        match finding.code {
+            ConfigTrustRuleUnused => self.first(&[ConfigTrustUnmatched]),
+            Code::SignatureMissing => self.of_signature(),
+            Code::ProvenanceMissing => {
+                self.of_claims(std::slice::from_ref(&self.evidence.provenance))
+            }
+            Code::SbomMissing => {
+                let sboms: Vec<_> =
+                    self.evidence.sboms.iter().map(|sbom| sbom.claim.map(|_| ())).collect();
+                self.of_claims(&sboms)
+            }
+            Code::PolicyNothingProven => self.of_nothing(),
+            Code::RebuildNotRun if self.has_nothing_to_follow() => self.first(&[ProvenanceMissing]),
+            Code::RebuildInputsUntrusted => self.first(&[ProvenanceMissing]),
+            Code::RebuildPublishedUnreadable => self.first(&UNREAD),
+            _ => None,
+        }
+    }
+
+    fn first(&self, codes: &[Code]) -> Option<Code> {
+        codes.iter().copied().find(|code| self.seen.contains(code))
+    }
+
+    /// Where one is there, it may be that nobody is trusted at all; where none is, that it was not listed.
+    fn of_signature(&self) -> Option<Code> {
+        match self.evidence.signatures.iter().find_map(stranger) {
+            Some(_) => self.first(&[Code::ConfigTrustRuleUnused]),
+            None => self.first(&[Code::ImageReferrersUnavailable]),
+        }
+    }
+
+    /// Where a signature is there, that it does not count is why nothing does; else there are many ways to prove something.
+    fn of_nothing(&self) -> Option<Code> {
+        match self.evidence.signatures.iter().find_map(stranger) {
+            Some(_) => self.first(&[Code::SignatureMissing, Code::ConfigTrustRuleUnused]),
+            None => self.first(&[Code::ImageReferrersUnavailable]),
+        }
+    }
+
+    /// A claim is there and does not count for the reason for which no signature does, or for want of one over what covers it.
+    fn of_claims<T>(&self, claims: &[Proof<T>]) -> Option<Code> {
+        let reason = |proof: &Proof<T>| match proof {
+            Proof::Unproven { why, .. } => Some(why.clone()),
+            Proof::Proven(_) | Proof::Missing => None,
+        };
+        let Some(why) = claims.iter().find_map(reason) else {
+            return self.first(&[Code::ImageReferrersUnavailable]);
+        };
+        let same =
+            self.evidence.signatures.iter().filter_map(stranger).any(|(other, _)| *other == why);
+        match why == Unproven::Unsigned || same {
+            true => self.first(&[Code::SignatureMissing]),
+            false => self.first(&[Code::ConfigTrustRuleUnused]),
+        }
+    }
+
+    /// A rebuild was wanted, and no provenance counts that it could follow.
+    fn has_nothing_to_follow(&self) -> bool {
+        match &self.evidence.rebuild {
+            Rebuild::NotAsked | Rebuild::Forbidden(_) => false,
+            Rebuild::NoProvenance => true,
+            _ => !self.evidence.warrant.counts(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        attest::{
+            Carrier, Statement,
+            provenance::{Producer, Provenance},
+        },
+        digest::Digest,
+        finding::{Severity, Subject},
+        trust::{
+            SignerIdentity,
+            testing::{TestKey, image, rules, said_by},
+        },
+    };
+
+    fn unproven<T>(value: T, why: &Unproven) -> Proof<T> {
+        let carrier = Carrier::Label { key: "k".to_owned() };
+        Proof::Unproven { value, carrier, payload: Digest::sha256(b""), why: why.clone() }
+    }
+
+    fn signature() -> Statement {
+        let predicate = serde_json::Value::Null.into();
+        Statement { subjects: Vec::new(), predicate_type: SIGNATURE.to_owned(), predicate }
+    }
+
+    /// An image with signatures and provenance that do not count for these reasons.
+    fn evidence(signatures: &[Unproven], provenance: Option<&Unproven>) -> Evidence {
+        let signatures = signatures.iter().map(|why| unproven(signature().into(), why)).collect();
+        let value = || Provenance::empty(Producer::Other, "x");
+        let provenance = provenance.map_or(Proof::Missing, |why| unproven(value(), why));
+        Evidence { signatures, provenance, ..Evidence::of_nothing(image()) }
+    }
+
+    /// The cause of the last finding, where these are there.
+    fn cause(evidence: &Evidence, codes: &[Code]) -> Option<Code> {
+        let mut findings: Vec<Finding> =
+            codes.iter().map(|code| Finding::new(*code, Subject::Run)).collect();
+        let before = findings.clone();
+        link(&mut findings, evidence);
+        for (one, other) in findings.iter().zip(&before) {
+            let unlinked = one.clone().following(None);
+            assert_eq!(unlinked, *other, "nothing else changes");
+        }
+        findings.last().and_then(|finding| finding.because)
+    }
+
+    #[test]
+    fn what_does_not_count_for_the_same_reason_follows_from_it() {
+        use Code::{
+            ConfigTrustRuleUnused as Nobody, ConfigTrustUnmatched, ImageLayerCorrupt,
+            ImageReferrersUnavailable as Unlisted, PolicyNothingProven, ProvenanceMissing,
+            RebuildPublishedUnreadable, SignatureMissing, SourceUnavailable,
+        };
+        let unknown = Unproven::UnknownSigner;
+        let not_allowed = Unproven::NotAllowed { signers: vec!["a".to_owned()] };
+        let bare = || evidence(&[], None);
+        let strange = || evidence(std::slice::from_ref(&unknown), Some(&unknown));
+        let cases: Vec<(&str, Evidence, Vec<Code>, Option<Code>)> = vec![
+            (
+                "one signer",
+                strange(),
+                vec![SignatureMissing, ProvenanceMissing],
+                Some(SignatureMissing),
+            ),
+            (
+                "what a signature would cover",
+                evidence(&[], Some(&Unproven::Unsigned)),
+                vec![SignatureMissing, ProvenanceMissing],
+                Some(SignatureMissing),
+            ),
+            (
+                "another reason",
+                evidence(std::slice::from_ref(&unknown), Some(&not_allowed)),
+                vec![SignatureMissing, ProvenanceMissing],
+                None,
+            ),
+            ("nothing there", bare(), vec![SignatureMissing, ProvenanceMissing], None),
+            ("a cause that is not there", strange(), vec![ProvenanceMissing], None),
+            ("nobody is trusted", strange(), vec![Nobody, SignatureMissing], Some(Nobody)),
+            ("nobody is trusted, and nothing there", bare(), vec![Nobody, SignatureMissing], None),
+            (
+                "not to be trusted",
+                bare(),
+                vec![ConfigTrustUnmatched, Nobody],
+                Some(ConfigTrustUnmatched),
+            ),
+            ("not listed", bare(), vec![Unlisted, SignatureMissing], Some(Unlisted)),
+            ("not listed, and there", strange(), vec![Unlisted, SignatureMissing], None),
+            (
+                "nothing proven",
+                strange(),
+                vec![SignatureMissing, PolicyNothingProven],
+                Some(SignatureMissing),
+            ),
+            ("nothing there to prove", bare(), vec![SignatureMissing, PolicyNothingProven], None),
+            (
+                "an unreadable layer",
+                bare(),
+                vec![SourceUnavailable, RebuildPublishedUnreadable],
+                Some(SourceUnavailable),
+            ),
+            (
+                "a corrupt layer",
+                bare(),
+                vec![ImageLayerCorrupt, RebuildPublishedUnreadable],
+                Some(ImageLayerCorrupt),
+            ),
+        ];
+        for (name, evidence, codes, want) in cases {
+            assert_eq!(cause(&evidence, &codes), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_rebuild_that_has_nothing_to_follow_lacks_provenance() {
+        let of = |rebuild| Evidence { rebuild, ..evidence(&[], None) };
+        let codes = [Code::ProvenanceMissing, Code::RebuildNotRun];
+        let cases = [
+            (Rebuild::NoProvenance, Some(Code::ProvenanceMissing)),
+            (Rebuild::NotAsked, None),
+            (Rebuild::Forbidden("--no-rebuild"), None),
+        ];
+        for (rebuild, want) in cases {
+            let name = format!("{rebuild:?}");
+            assert_eq!(cause(&of(rebuild), &codes), want, "{name}");
+        }
+    }
+
+    /// What strangers say is no cause (attack H30).
+    #[test]
+    fn h30_a_remark_is_no_cause() {
+        let remark = Finding::new(Code::ImageReferrersUnavailable, Subject::Run).remark();
+        let mut findings = vec![remark, Finding::new(Code::SignatureMissing, Subject::Run)];
+        link(&mut findings, &evidence(&[], None));
+        assert_eq!(findings.last().and_then(|finding| finding.because), None);
+    }
+
+    #[test]
+    fn a_missing_signature_names_who_was_expected_and_what_is_there() {
+        let key = TestKey::p256();
+        let trust = rules(&[("release", &[&key])], &[("**", "signature", "release", 1)]);
+        let told = |evidence: &Evidence| {
+            let missing = Finding::new(Code::SignatureMissing, Subject::Run);
+            let mut findings = vec![missing.clone(), Finding::new(Code::SbomMissing, Subject::Run)];
+            tell_signatures(&mut findings, evidence, &trust);
+            assert_eq!(findings[1], Finding::new(Code::SbomMissing, Subject::Run));
+            assert_eq!(findings[0].severity, Severity::Warning);
+            let facts = findings[0].facts.iter();
+            facts.map(|(key, fact)| format!("{}: {fact}", key.name())).collect::<Vec<_>>()
+        };
+        assert_eq!(told(&evidence(&[], None)), ["expect: a signature by release"]);
+        let strange = vec![Unproven::UnknownSigner; 6];
+        assert_eq!(
+            told(&evidence(&strange, None)),
+            [
+                "expect: a signature by release",
+                "found: 6 signatures: no configured signer made it",
+                "from: label k, label k, label k, label k, 2 more",
+            ]
+        );
+        // One about another image is not there.
+        assert_eq!(told(&evidence(&[Unproven::OtherSubject], None)).len(), 1);
+        let by = SignerIdentity::Key { fingerprint: "00".to_owned(), recorded: None };
+        let proven = Evidence { signatures: vec![said_by(signature(), by)], ..evidence(&[], None) };
+        assert_eq!(told(&proven).len(), 1, "a proven one is nobody else's");
+    }
+}
