@@ -89,7 +89,7 @@ fn a_place_that_cannot_be_read_is_named_with_what_to_type() {
                 .config(&tls)
                 .env("SSL_CERT_FILE", "/nowhere")
                 .run(),
-            3,
+            2,
             &["no certificate authorities", "install ca-certificates", "SSL_CERT_FILE"],
             &["builder error", "No CA certificates"],
         ),
