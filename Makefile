@@ -1,6 +1,6 @@
 # Every target does its own set-up: a fresh Debian machine (12 or newer) with Rust needs nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench bench-verify bench-rebuild fuzz peers corpus release-image check nightly cluster
+.PHONY: help setup demo test lint bench bench-verify bench-rebuild fuzz peers corpus release-image check nightly cluster static
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 15
@@ -43,8 +43,11 @@ corpus: ## Make the images of the rebuild corpus, and print their folder
 cluster: ## Bring a Kubernetes of one node up with hallmark in front of it, and ask it what has to hold
 	@scripts/nightly cluster
 
-nightly: ## All that takes too long for each run: cluster, fuzzing, many seeds, both release images
+nightly: ## All that takes too long for each run: cluster, fuzzing, many seeds, both release images, the static file
 	@scripts/nightly
+
+static: ## Build one file that runs on any Linux, linked with musl, and print its path
+	@scripts/static
 
 release-image: ## Build hallmark's own image and let hallmark verify it, in a lab: make release-image LAB=DIR
 	@scripts/release-image $(LAB)

@@ -75,7 +75,8 @@ enum Change {
     Annotate { key: String, value: String },
 }
 
-fn main() -> Outcome<()> {
+/// Changes one layout, and prints its new digest.
+pub fn main() -> Outcome<()> {
     let args = Args::parse();
     let layout = Layout(args.layout);
     let twin = args.change.apply(&layout)?;

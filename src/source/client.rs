@@ -30,7 +30,7 @@ pub(super) enum Roots {
 
 impl Recipe {
     pub(super) fn client(&self, side: Side, roots: Roots) -> Result<Client, String> {
-        self.build(side, roots).map_err(describe)
+        self.build(side, roots).map_err(unmade)
     }
 
     fn build(&self, side: Side, roots: Roots) -> reqwest::Result<Client> {
@@ -79,6 +79,18 @@ pub(super) fn certificates(path: Option<&PathBuf>) -> Result<Vec<Certificate>, S
         Ok(list) => Ok(list),
         Err(error) => Err(format!("ca {shown}: {}", describe(error))),
     }
+}
+
+/// Why a client could not be made. A container that holds one program has no authorities to begin with.
+pub(super) fn unmade(error: reqwest::Error) -> String {
+    let text = describe(error);
+    // The words are those of rustls-platform-verifier, which has no type for it.
+    if !text.contains("No CA certificates were loaded") {
+        return text;
+    }
+    "this machine has no certificate authorities, without which TLS trusts nobody; install \
+     ca-certificates, or name a PEM file of them in SSL_CERT_FILE"
+        .to_owned()
 }
 
 /// An error with its causes and without its URL.

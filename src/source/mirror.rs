@@ -10,7 +10,7 @@ use reqwest::{Client, StatusCode};
 use tokio::time::timeout;
 use url::Url;
 
-use super::{no_proxy, settings::SourceSettings};
+use super::{client::unmade, no_proxy, settings::SourceSettings};
 use crate::{
     limits::Limits,
     reach::is_loopback,
@@ -104,7 +104,10 @@ impl Mirror {
             let proxy = no_proxy::proxy(proxy, settings.no_proxy.as_deref());
             builder = builder.proxy(proxy.map_err(|_| refused())?);
         }
-        let client = builder.build().map_err(|_| refused())?;
+        let client = builder.build().map_err(|error| MirrorError::Unavailable {
+            path: text.to_owned(),
+            why: unmade(error),
+        })?;
         Ok(Self { place: Place::Address { base, client }, limits })
     }
 

@@ -62,3 +62,35 @@ fn a26_no_library_is_older_than_its_last_known_hole() {
         assert!(deny.contains(&format!("crate = \"{name}")), "deny.toml does not mention {name}");
     }
 }
+
+/// What is optimised in a build for tests, by package.
+fn optimised(manifest: &str) -> toml::Table {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(manifest);
+    let manifest: toml::Table = std::fs::read_to_string(path).unwrap().parse().unwrap();
+    manifest["profile"]["dev"]["package"].as_table().unwrap().clone()
+}
+
+#[test]
+fn the_fuzzer_takes_dependencies_as_the_tests_have_compiled_them() {
+    let (ours, mut theirs) = (optimised("Cargo.toml"), optimised("fuzz/Cargo.toml"));
+    // One folder holds both builds, and cargo does not see which of them fuzz/instrument had in its hands.
+    for instrumented in ["hallmark", "parse-dockerfile"] {
+        let here = theirs.remove(instrumented).unwrap();
+        assert_ne!(
+            Some(&here),
+            ours.get(instrumented),
+            "{instrumented} would be taken for its twin"
+        );
+    }
+    assert_eq!(theirs, ours);
+}
+
+#[test]
+fn names_of_hosts_are_read_by_the_smaller_of_two_unicode_back_ends() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    for lock in ["Cargo.lock", "fuzz/Cargo.lock"] {
+        let text = std::fs::read_to_string(root.join(lock)).unwrap();
+        let small = text.contains("name = \"idna_adapter\"\nversion = \"1.1.");
+        assert!(small, "{lock}: cargo update -p idna_adapter --precise 1.1.0 saves 20 crates");
+    }
+}

@@ -84,6 +84,16 @@ fn a_place_that_cannot_be_read_is_named_with_what_to_type() {
             &["the registry could not be read"],
         ),
         (
+            "a machine without certificate authorities, as a folder with one program is",
+            verify(&[&format!("{plain}/app:1")])
+                .config(&tls)
+                .env("SSL_CERT_FILE", "/nowhere")
+                .run(),
+            2,
+            &["no certificate authorities", "install ca-certificates", "SSL_CERT_FILE"],
+            &["builder error", "No CA certificates"],
+        ),
+        (
             "a login that cannot be read",
             verify(&[&locked.image(&world.image)]).env("DOCKER_CONFIG", folder.path()).run(),
             3,
