@@ -10,7 +10,7 @@ use hallmark::{
     limits::Limits,
     progress::Silent,
     reference::{Location, PinnedReference, Selector},
-    source::{self, PlatformChoice, SourceError, SourceSettings, Spool, load},
+    source::{self, PlatformChoice, SourceError, SourceSettings, Spool, images},
 };
 
 use super::{Case, Outcome, Verdict};
@@ -163,10 +163,10 @@ async fn read_image(
     let source = source::open(&location, &SourceSettings::default(), &limits).await?;
     let digest = source.resolve(selector).await?;
     let reference = PinnedReference { location, digest };
-    let images = load::load(&*source, &reference, &PlatformChoice::All, &limits).await?;
+    let images = images::load(&*source, &reference, &PlatformChoice::All, &limits).await?;
     let spool = Spool::temporary().expect("a temporary folder");
     for image in images {
-        let layers = load::fetch_layers(&*source, &image, &spool, &limits, &Silent).await?;
+        let layers = images::fetch_layers(&*source, &image, &spool, &limits, &Silent).await?;
         let mut builder = RootfsBuilder::new(&limits, |_| false);
         for (position, blob) in layers.iter().enumerate() {
             if depth == Depth::Stored {
