@@ -12,7 +12,10 @@ use std::{
 };
 
 use hallmark::{
-    engine::ids::{Ids, WantedNumbers},
+    engine::{
+        EngineChoice, EngineSettings,
+        ids::{Ids, WantedNumbers},
+    },
     limits::Limits,
     progress::Silent,
     rebuild::{FailureKind, Numbers, PlannedRepository, PlannedSource},
