@@ -78,7 +78,7 @@ mod tests {
             assert_eq!(made["process"], process);
             let rules = made["linux"]["seccomp"]["syscalls"].as_array().unwrap();
             let deny =
-                json!({ "names": ["socketcall"], "action": "SCMP_ACT_ERRNO", "errnoRet": 38 });
+                json!({ "names": ["socketcall"], "action": "SCMP_ACT_ERRNO", "errnoRet": 97 });
             assert_eq!(rules[0], deny);
             let left: Vec<&str> = names
                 .iter()

@@ -818,12 +818,21 @@ fn step(room: &Room, script: &str) -> Value {
         let options = ["rbind", "rw", "nosuid"];
         json!({"destination": to, "source": source, "type": "bind", "options": options})
     };
+    // In a user namespace, what the machine's root mounted keeps its flags, and asking for others is refused.
+    let kept: &[&str] = match room.workspace.cage().map(|cage| cage.ids().is_ok()) {
+        Ok(true) => &["nodev", "noexec"],
+        _ => &[],
+    };
     let mut mounts: Vec<Value> =
         there.map(|name| bind(format!("/usr/../{name}"), format!("/{name}"))).collect();
     for (source, to) in
         [("/", "/h"), ("/etc", "/e"), ("/sys", "/s"), ("/proc/sys", "/p"), ("/usr", "/u")]
     {
-        mounts.push(bind(source.to_owned(), to.to_owned()));
+        let mut mount = bind(source.to_owned(), to.to_owned());
+        if source == "/sys" {
+            mount["options"].as_array_mut().unwrap().extend(kept.iter().map(|flag| json!(flag)));
+        }
+        mounts.push(mount);
     }
     mounts.push(json!({"destination": "/proc", "source": "proc", "type": "proc"}));
     mounts.push(json!({"destination": "/dev", "source": "tmpfs", "type": "tmpfs"}));

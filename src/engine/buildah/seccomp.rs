@@ -32,8 +32,8 @@ const SHARED: [&str; 9] = [
     "io_uring_register",
 ];
 
-/// "There is no such call."
-const ENOSYS: u8 = 38;
+/// The error of such a socket. It is nobody's default: a rule that says the same as the default is none.
+const EAFNOSUPPORT: u8 = 97;
 
 /// The profile that steps are held to, as text.
 ///
@@ -73,7 +73,7 @@ fn narrowed(mut profile: Value) -> Option<Value> {
     // Beside "socket", libseccomp would allow it for all families.
     rules.insert(
         0,
-        json!({ "names": ["socketcall"], "action": "SCMP_ACT_ERRNO", "errnoRet": ENOSYS }),
+        json!({ "names": ["socketcall"], "action": "SCMP_ACT_ERRNO", "errnoRet": EAFNOSUPPORT }),
     );
     rules.extend(FAMILIES.map(|family| {
         let mut args = vec![compare(0, family, "SCMP_CMP_EQ")];
@@ -105,7 +105,7 @@ mod tests {
         assert_eq!(rules[0]["names"], json!(["socketcall"]));
         assert_eq!(
             (&rules[0]["action"], &rules[0]["errnoRet"]),
-            (&json!("SCMP_ACT_ERRNO"), &json!(38))
+            (&json!("SCMP_ACT_ERRNO"), &json!(97))
         );
         assert_eq!(rules[1]["names"], json!(["read"]));
         assert_eq!(rules[2]["name"], "write");
