@@ -38,7 +38,8 @@ async fn fetch(args: &MaterialsFetch, global: &Global) -> Result<Answer, Failure
     let folder = folder.map_err(|e| Failure::usage(format!("--to {}: {e}", args.to.display())))?;
     let store = Store::at(&folder);
     let settings = &inquiry.rebuild.settings;
-    let workspace = Workspace::make(settings.work.as_deref(), &world.limits, None).await;
+    let workspace =
+        Workspace::make(settings.work.as_deref(), &world.limits, None, settings.numbers).await;
     let workspace =
         workspace.map_err(|e| Failure::unavailable(format!("cannot make a work folder: {e}")))?;
     let shell = Shell::new(&workspace, Log::new(world.limits.log_bytes), &*world.sink);

@@ -259,6 +259,17 @@ pub struct Comparison {
     pub allowed: Vec<Allowance>,
 }
 
+impl Comparison {
+    /// A device node of the published image that the other one lacks, where nothing else that counts is left unexplained.
+    pub fn lacks_only_devices(&self) -> Option<&Place> {
+        let unexplained = |d: &&Difference| d.explained_by.is_none() && !d.class.is_benign();
+        let is_device = |d: &Difference| d.left.as_ref().is_some_and(SideValue::is_device);
+        let mut left = self.differences.iter().filter(unexplained);
+        let first = left.next().filter(|_| self.omitted == 0 && self.level == Level::Different)?;
+        (is_device(first) && left.all(is_device)).then_some(&first.place)
+    }
+}
+
 /// Two layers at the same position.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LayerPair {

@@ -62,6 +62,16 @@ impl SideValue {
         mode & LENDING_BITS != 0
     }
 
+    /// Whether it is of a device node.
+    pub(super) fn is_device(&self) -> bool {
+        let kind = match self {
+            Self::Entry(entry) => entry.kind,
+            Self::Type(kind) => *kind,
+            _ => return false,
+        };
+        matches!(kind, EntryKind::CharDevice | EntryKind::BlockDevice)
+    }
+
     /// Whether it is an entry that is a directory.
     pub(super) fn is_directory(&self) -> bool {
         matches!(self, Self::Entry(entry) if entry.kind == EntryKind::Directory)

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::{limits::table as limits_table, *};
 use crate::{
     compare::{Allowance, AllowedClass},
-    engine::{EngineChoice, Mirror, SharedBuilder},
+    engine::{EngineChoice, Mirror, SharedBuilder, ids::WantedNumbers},
     gate::Tags,
     rebuild::plan::StepNetwork,
     verify::{AllowRule, AttestedOptions, OnMismatch, Uncounted, When},
@@ -70,7 +70,7 @@ policy:
   settings: {rebuild: {minLevel: 4}}
   exceptions:
     - {code: sbom-package-ghost, images: ["registry.example/app/*"], reason: known, owner: team, expires: 2027-01-31}
-rebuild: {when: always, engine: docker, sharedDaemon: true, twice: false, network: recorded, frontends: ["sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"], privateSources: [Git.example], mirrors: [{registry: docker.io, at: "mirror.example:5000/hub"}], attested: {accept: true, maxAge: 24h}, allow: [{class: host, paths: [/etc/hostname], reason: known, owner: team, expires: 2027-01-31}]}
+rebuild: {when: always, engine: docker, sharedDaemon: true, twice: false, network: recorded, numbers: machine, frontends: ["sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"], privateSources: [Git.example], mirrors: [{registry: docker.io, at: "mirror.example:5000/hub"}], attested: {accept: true, maxAge: 24h}, allow: [{class: host, paths: [/etc/hostname], reason: known, owner: team, expires: 2027-01-31}]}
 limits: {rebuild: 5m, layerBytes: 1GiB, attempts: 2}
 gate: {listen: "[::]:9443", certificate: ca.pem, key: tls.key, namespacesExempt: [kube-system, a, a], budget: 4s, tags: resolve}
 "#;
@@ -120,6 +120,7 @@ fn reads_every_section() {
     assert_eq!(rebuild.allow, [allow]);
     let engine = rebuild.settings;
     assert_eq!(engine.shared_builder, SharedBuilder::Allowed);
+    assert_eq!(engine.numbers, WantedNumbers::Machine);
     assert_eq!(engine.private_sources, ["git.example"]);
     let (registry, at) = ("docker.io".to_owned(), "mirror.example:5000/hub".to_owned());
     assert_eq!(engine.mirrors, [Mirror { registry, at }]);
@@ -232,6 +233,7 @@ version: 2 => :1:10: version: => expected 1, found 2
 +rebuild: {mirrors: [{registry: library, at: m.example}]} => rebuild.mirrors[0].registry: => a host
 +rebuild: {mirrors: [{registry: docker.io, at: "https://m.example"}]} => rebuild.mirrors[0].at: => m.example
 +rebuild: {mirrors: [{registry: docker.io, at: m.example/A}]} => rebuild.mirrors[0].at: => a host
++rebuild: {numbers: root} => rebuild.numbers => one of own
 +rebuild: {engine: kaniko} => rebuild.engine => one of auto
 +rebuild: {tls: {ca: ca.pem, certificate: ca.pem, key: tls.key}} => rebuild.tls => address beside it
 +rebuild: {engine: buildah, sharedDaemon: true} => rebuild.sharedDaemon => another engine

@@ -89,7 +89,7 @@ pub async fn holds(
     if names.is_empty() {
         return unproven(Unproven::NoName(reference.to_owned()));
     }
-    let workspace = Workspace::make(settings.work.as_deref(), limits, None)
+    let workspace = Workspace::make(settings.work.as_deref(), limits, None, settings.numbers)
         .await
         .map_err(|e| super::unavailable(format!("cannot make a work folder: {e}")))?;
     let shell = Shell::new(&workspace, Log::new(limits.log_bytes), sink);

@@ -85,6 +85,7 @@ impl Engine for Buildah {
             let why = "buildah is given a repository; what was downloaded is built by BuildKit";
             return Err(shell.failure(FailureKind::EngineUnavailable, why));
         };
+        let shell = &self.rightful(shell).await?;
         let serving = inputs.serve(shell)?;
         let environment = self.prepare(plan, shell, &serving)?.with("GIT_ALLOW_PROTOCOL", "file");
         let rewrites = store::git_arguments(&inputs.store().repositories(plan));
@@ -97,6 +98,7 @@ impl Engine for Buildah {
             version: version.text.clone(),
             reason: String::new(),
             network,
+            numbers: buildkit::numbers(shell, Runs::Here),
             ephemeral: true,
             served: None,
         };
@@ -111,6 +113,23 @@ impl Engine for Buildah {
 }
 
 impl Buildah {
+    /// A shell in which this version writes the same layers as the producer's did.
+    async fn rightful<'a>(&self, shell: &Shell<'a>) -> Result<Shell<'a>, Failure> {
+        let environment = Environment::new(shell.work);
+        let text = shell.run(&self.buildah, ["--version"], &environment).await?.stdout;
+        let version = text.split_whitespace().nth(2).unwrap_or("unknown");
+        let old = version::is_below(version, version::BUILDAH_OWN_USERS)
+            || version::number(version).is_none();
+        if !old || shell.ids().is_none() {
+            return Ok(shell.again());
+        }
+        shell.sink.line(&format!(
+            "steps have the machine's numbers of users: buildah {version} writes attributes of its overlays into layers where \
+             they are its own; 1.35.0 does not"
+        ));
+        Ok(shell.as_root())
+    }
+
     fn prepare(
         &self,
         plan: &Plan,

@@ -29,7 +29,7 @@ use super::{
 use crate::{
     attest::provenance::{Frontend, Network},
     image::Compression,
-    rebuild::{EngineReport, Failure, FailureKind, Plan, pins},
+    rebuild::{EngineReport, Failure, FailureKind, Numbers, Plan, pins},
 };
 
 /// Tries to reach a daemon that has just been started: every 10 ms for 60 s.
@@ -56,6 +56,15 @@ pub(super) fn network(shell: &Shell<'_>, runs: Runs, plan: &Plan) -> Network {
         // The proxy's own ends lie in namespaces of their own.
         Some(Ok(names)) if names == ["lo"] => Network::Proxy,
         _ => Network::Unknown,
+    }
+}
+
+/// Whose numbers of users the job's programs have, by what the kernel said of the namespace that all of them are in.
+pub(super) fn numbers(shell: &Shell<'_>, runs: Runs) -> Numbers {
+    match (runs, shell.ids()) {
+        (Runs::Elsewhere, _) => Numbers::Unknown,
+        (Runs::Here, Some(_)) => Numbers::Own,
+        (Runs::Here, None) => Numbers::Machine,
     }
 }
 

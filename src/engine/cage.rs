@@ -8,7 +8,7 @@
 
 use std::{
     ffi::OsString,
-    fs::File,
+    fs::{self, File},
     io::{self, BufRead as _, BufReader, Read as _},
     net::TcpListener,
     os::fd::{AsFd as _, AsRawFd as _, BorrowedFd},
@@ -21,7 +21,7 @@ use rustix::{
     thread::{LinkNameSpaceType, move_into_link_name_space},
 };
 
-use super::host::find_program;
+use super::{host::find_program, ids::Ids};
 use crate::environment;
 
 /// Makes the room.
@@ -29,6 +29,10 @@ const SCRIPT: &str = include_str!("cage.sh");
 /// Namespaces, by the option of `unshare` and `nsenter` and the name in `/proc`.
 const KINDS: [(&str, &str); 4] =
     [("--net", "net"), ("--mount", "mnt"), ("--ipc", "ipc"), ("--uts", "uts")];
+/// The namespace of users and groups, where there is one.
+const USER: (&str, &str) = ("--user", "user");
+/// Ends when its input ends.
+const HOLD: &str = "echo ready; read -r _ || :";
 
 /// Why there is no cage.
 #[derive(Debug, thiserror::Error)]
@@ -47,13 +51,78 @@ pub enum CageError {
 /// Namespaces of one job.
 #[derive(Debug)]
 pub struct Cage {
-    /// In the order of [`KINDS`].
-    spaces: Vec<File>,
+    /// The network first.
+    spaces: Vec<Space>,
+    ids: Result<Ids, String>,
+}
+
+/// A namespace, held open.
+#[derive(Debug)]
+struct Space {
+    /// The option of `nsenter`.
+    option: &'static str,
+    file: File,
+}
+
+/// Words behind which a program is in these namespaces.
+fn entrance<'a>(spaces: impl IntoIterator<Item = &'a Space>) -> Vec<OsString> {
+    let id = std::process::id();
+    let enter =
+        |space: &Space| format!("{}=/proc/{id}/fd/{}", space.option, space.file.as_raw_fd()).into();
+    spaces.into_iter().map(enter).chain(["--".into()]).collect()
+}
+
+/// The programs that make namespaces.
+struct Programs {
+    unshare: PathBuf,
+    nsenter: PathBuf,
+    sh: PathBuf,
+}
+
+impl Programs {
+    fn find() -> Result<Self, CageError> {
+        let program = |name| find_program(name).ok_or(CageError::Missing(name));
+        for needed in ["mount", "umount", "pivot_root", "sed"] {
+            program(needed)?;
+        }
+        let (unshare, nsenter, sh) = (program("unshare")?, program("nsenter")?, program("sh")?);
+        Ok(Self { unshare, nsenter, sh })
+    }
+
+    /// A shell in namespaces that are there, and in new ones of these kinds.
+    fn within<'a>(&self, spaces: impl IntoIterator<Item = &'a Space>, new: &[&str]) -> Command {
+        let mut command = Command::new(&self.nsenter);
+        command.args(entrance(spaces)).arg(&self.unshare).args(new).arg("--").arg(&self.sh);
+        command.env_clear().envs(environment::variable("PATH").map(|path| ("PATH", path)));
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// A user namespace, and those that belong to its root. What the kernel has of the maps is read again: it is what holds, and
+    /// nobody can change it any more.
+    fn own(&self, ids: Ids) -> Result<Vec<Space>, CageError> {
+        let kinds = [KINDS[0], KINDS[2], KINDS[3], USER];
+        let mut command = self.within([], &kinds.map(|(option, _)| option));
+        command.args(["-c", HOLD]);
+        let holder = Holder::start(command)?;
+        for map in ["uid_map", "gid_map"] {
+            let map = format!("/proc/{}/{map}", holder.0.id());
+            fs::write(&map, ids.map())?;
+            if !ids.is_map(&fs::read_to_string(&map)?) {
+                return Err(CageError::Refused(
+                    "the map of users and groups is another".to_owned(),
+                ));
+            }
+        }
+        let spaces = kinds.iter().map(|(option, kind)| holder.space(option, kind));
+        Ok(spaces.collect::<io::Result<_>>()?)
+    }
 }
 
 impl Cage {
     /// Makes the namespaces. `root` is an empty folder that the room is made on, `work` the folder that is seen in it, and `seen`
-    /// another one, read-only. `group` names the job's control groups, which are made where they are not there.
+    /// another one, read-only. `group` names the job's control groups, which are made where they are not there. Programs have
+    /// these numbers on the machine, where a user namespace can be had.
     ///
     /// # Errors
     /// See [`CageError`].
@@ -62,24 +131,45 @@ impl Cage {
         work: &Path,
         group: &str,
         seen: Option<&Path>,
+        ids: Result<Ids, String>,
     ) -> Result<Self, CageError> {
-        let program = |name| find_program(name).ok_or(CageError::Missing(name));
-        let (unshare, sh) = (program("unshare")?, program("sh")?);
-        for needed in ["nsenter", "mount", "umount", "pivot_root", "sed"] {
-            program(needed)?;
-        }
-        let mut command = Command::new(unshare);
-        command.args(KINDS.map(|(option, _)| option)).arg("--").arg(sh).args(["-c", SCRIPT, "sh"]);
-        command.arg(root).arg(work).arg(group).args(program_folders()).args(seen);
-        command.env_clear().envs(environment::variable("PATH").map(|path| ("PATH", path)));
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut holder = Holder(command.spawn()?);
-        holder.ready()?;
-        let of = |kind: &str| File::open(format!("/proc/{}/ns/{kind}", holder.0.id()));
-        let spaces = KINDS.iter().map(|(_, kind)| of(kind)).collect::<io::Result<Vec<File>>>()?;
-        let cage = Self { spaces };
+        let programs = Programs::find()?;
+        let own = ids.and_then(|ids| {
+            let spaces = programs.own(ids).map_err(|error| error.to_string())?;
+            Ok((ids, spaces))
+        });
+        let mut command = match &own {
+            Ok((_, spaces)) => programs.within(spaces.first(), &["--mount"]),
+            Err(_) => programs.within([], &KINDS.map(|(option, _)| option)),
+        };
+        let owner = own.as_ref().map_or(0, |(ids, _)| ids.first()).to_string();
+        command.args(["-c", SCRIPT, "sh"]).arg(root).arg(work).args([group, &owner]);
+        command.args(program_folders()).args(seen);
+        let room = Holder::start(command)?;
+        let cage = match own {
+            Ok((ids, mut spaces)) => {
+                spaces.insert(1, room.space("--mount", "mnt")?);
+                // In a namespace of the job's own, what was mounted so far stays as it is, whatever the job's root does.
+                let mut command = programs.within(&spaces, &["--mount"]);
+                command.args(["-c", HOLD]);
+                let inner = Holder::start(command)?;
+                if let Some(mount) = spaces.get_mut(1) {
+                    *mount = inner.space("--mount", "mnt")?;
+                }
+                Self { spaces, ids: Ok(ids) }
+            }
+            Err(why) => {
+                let spaces = KINDS.iter().map(|(option, kind)| room.space(option, kind));
+                Self { spaces: spaces.collect::<io::Result<_>>()?, ids: Err(why) }
+            }
+        };
         cage.inside(raise_loopback)?;
         Ok(cage)
+    }
+
+    /// The numbers that programs in here have on the machine, or why they have the machine's own.
+    pub fn ids(&self) -> Result<Ids, &str> {
+        self.ids.as_ref().copied().map_err(String::as_str)
     }
 
     /// The parent of containers, as engines are told: the root of the groups in here is the job's own.
@@ -89,22 +179,17 @@ impl Cage {
 
     /// What a program is started behind, to be in here.
     pub fn entrance(&self) -> Vec<OsString> {
-        self.enter(KINDS.len())
+        entrance(&self.spaces)
+    }
+
+    /// The same for a program that stays the machine's root.
+    pub fn entrance_as_root(&self) -> Vec<OsString> {
+        entrance(self.spaces.iter().filter(|space| space.option != USER.0))
     }
 
     /// What a program is started behind that has the network of here and the files of the machine.
     pub fn network(&self) -> Vec<OsString> {
-        self.enter(1)
-    }
-
-    /// Words that enter the first of the namespaces.
-    fn enter(&self, count: usize) -> Vec<OsString> {
-        let id = std::process::id();
-        let spaces = KINDS.iter().zip(&self.spaces).take(count);
-        let enter = |((option, _), space): (&(&str, &str), &File)| {
-            format!("{option}=/proc/{id}/fd/{}", space.as_raw_fd()).into()
-        };
-        spaces.map(enter).chain(["--".into()]).collect()
+        entrance(self.spaces.first())
     }
 
     /// A socket in here that we answer, on the cage's own loopback.
@@ -122,7 +207,7 @@ impl Cage {
     /// # Errors
     /// They cannot be read.
     pub fn interfaces(&self) -> io::Result<Vec<String>> {
-        let table = self.inside(|| std::fs::read_to_string("/proc/thread-self/net/dev"))?;
+        let table = self.inside(|| fs::read_to_string("/proc/thread-self/net/dev"))?;
         let names =
             table.lines().filter_map(|line| Some(line.split_once(':')?.0.trim().to_owned()));
         Ok(names.collect())
@@ -130,7 +215,7 @@ impl Cage {
 
     /// Does something in the network here, on a thread that ends with it.
     fn inside<T: Send>(&self, what: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
-        let network = self.spaces.first().map(|space| space.as_fd());
+        let network = self.spaces.first().map(|space| space.file.as_fd());
         let network = network.ok_or_else(|| io::Error::other("no network"))?;
         std::thread::scope(|scope| {
             let run = scope.spawn(|| {
@@ -146,6 +231,17 @@ impl Cage {
 struct Holder(Child);
 
 impl Holder {
+    fn start(mut command: Command) -> Result<Self, CageError> {
+        let mut holder = Self(command.spawn()?);
+        holder.ready()?;
+        Ok(holder)
+    }
+
+    fn space(&self, option: &'static str, kind: &str) -> io::Result<Space> {
+        let file = File::open(format!("/proc/{}/ns/{kind}", self.0.id()))?;
+        Ok(Space { option, file })
+    }
+
     fn ready(&mut self) -> Result<(), CageError> {
         let mut line = String::new();
         if let Some(stdout) = self.0.stdout.as_mut() {
@@ -190,7 +286,7 @@ fn program_folders() -> Vec<PathBuf> {
 fn plugin_folder() -> Option<PathBuf> {
     let folders = environment::docker_folders().into_iter();
     let mut files = folders.map(|folder| folder.join("cli-plugins/docker-buildx"));
-    let found = files.find_map(|file| std::fs::canonicalize(file).ok())?;
+    let found = files.find_map(|file| fs::canonicalize(file).ok())?;
     found.parent().filter(|folder| !folder.starts_with("/usr")).map(Path::to_owned)
 }
 
@@ -254,10 +350,14 @@ mod tests {
     fn cage() -> Option<(Caged, Cage)> {
         let folder = Caged(tempfile::tempdir().unwrap());
         for name in ["room", "w"] {
-            std::fs::create_dir(folder.path().join(name)).unwrap();
+            fs::create_dir(folder.path().join(name)).unwrap();
         }
         let (room, work) = (folder.path().join("room"), folder.path().join("w"));
-        match Cage::make(&room, &work, folder.name(), None) {
+        let cage = Cage::make(&room, &work, folder.name(), None, Ids::free());
+        if let Ok(Ok(ids)) = cage.as_ref().map(Cage::ids) {
+            super::super::ids::give(&work, ids).unwrap();
+        }
+        match cage {
             Ok(cage) => Some((folder, cage)),
             Err(why) if !is_root() => {
                 eprintln!("SKIPPED: {why}");
@@ -298,7 +398,7 @@ mod tests {
     fn g8_nothing_of_the_hosts_files_is_seen_from_a_cage() {
         let Some((folder, cage)) = cage() else { return };
         let canary = folder.path().join("canary");
-        std::fs::write(&canary, "whole").unwrap();
+        fs::write(&canary, "whole").unwrap();
         let script = format!(
             "cat {0} /etc/shadow /proc/1/root{0}; echo broken > {0}; echo x > /usr/x; \
              echo from inside > {1}/w/file; ls /",
@@ -307,17 +407,42 @@ mod tests {
         );
         let said = run(&cage, &script);
         assert!(!said.contains("whole") && !said.contains("root:"), "{said}");
-        assert_eq!(std::fs::read_to_string(&canary).unwrap(), "whole");
+        assert_eq!(fs::read_to_string(&canary).unwrap(), "whole");
         assert!(!Path::new("/usr/x").exists());
-        assert_eq!(std::fs::read_to_string(folder.path().join("w/file")).unwrap(), "from inside\n");
+        assert_eq!(fs::read_to_string(folder.path().join("w/file")).unwrap(), "from inside\n");
         assert!(!said.contains("home") && !said.contains("boot"), "{said}");
+    }
+
+    #[test]
+    fn g23_the_root_of_a_cage_is_nobody_of_the_machine() {
+        use std::os::unix::fs::MetadataExt as _;
+        let Some((folder, cage)) = cage() else { return };
+        let ids = match cage.ids() {
+            Ok(ids) => ids,
+            Err(why) => return eprintln!("SKIPPED: {why}"),
+        };
+        let file = folder.path().join("w/file");
+        let said = run(&cage, &format!("id -u; id -G; echo x > {}", file.display()));
+        assert_eq!(said, "0\n0\n");
+        let owner = fs::metadata(&file).unwrap();
+        assert_eq!((owner.uid(), owner.gid()), (ids.first(), ids.first()));
+        // It may do in here what builders do, and undo nothing that it found.
+        let said = run(
+            &cage,
+            "mount -t tmpfs x /tmp && echo mounted; mount -o remount,bind,rw / && echo opened; \
+             umount /usr && echo uncovered",
+        );
+        assert!(said.contains("mounted") && !said.contains("opened"), "{said}");
+        assert!(!said.contains("uncovered"), "{said}");
+        assert_eq!(run(&cage, "ls -d /usr/bin"), "/usr/bin\n");
+        assert!(!run(&cage, ": > /x && echo wrote").contains("wrote"));
     }
 
     #[test]
     fn programs_see_the_settings_of_the_kernel_that_they_ask_for() {
         let Some((_folder, cage)) = cage() else { return };
         for setting in ["kernel/cap_last_cap", "kernel/osrelease", "kernel/pid_max"] {
-            let machine = std::fs::read_to_string(Path::new("/proc/sys").join(setting)).unwrap();
+            let machine = fs::read_to_string(Path::new("/proc/sys").join(setting)).unwrap();
             assert_eq!(run(&cage, &format!("cat /sysctl/{setting}")), machine, "{setting}");
         }
     }

@@ -1,4 +1,5 @@
-# Makes the room of one job, from inside namespaces of its own: ROOT WORK GROUP FOLDER...
+# Makes the room of one job, from inside namespaces of its own: ROOT WORK GROUP OWNER FOLDER...
+# OWNER is the number that the job's root has on the machine: 0 where it is the machine's root.
 # A file system that holds the machine's programs and the job's folder becomes the root; then the machine's own is gone from
 # here. What enters these namespaces later sees the same, and mounts etc/fstab over its own /proc. Ends when its input ends.
 #
@@ -6,8 +7,8 @@
 # written is read-only as a file system, and not only as a mount, and what must not be read is not here at all.
 set -eu
 umask 022
-root=$1 work=$2 group=${3:?}
-shift 3
+root=$1 work=$2 group=${3:?} owner=${4:?}
+shift 4
 mount -t tmpfs -o mode=755,size=64m hallmark "$root"
 cd "$root"
 at=$(printf %s "$root" | sed 's/\\/\\134/g; s/ /\\040/g')
@@ -16,7 +17,7 @@ at=$(printf %s "$root" | sed 's/\\/\\134/g; s/ /\\040/g')
 writable='dev/shm etc/containers root run tmp var/lib var/tmp'
 mkdir -p empty old proc sys $writable
 {
-  for folder in $writable; do echo "hallmark $at/$folder tmpfs mode=755,size=64m 0 0"; done
+  for folder in $writable; do echo "hallmark $at/$folder tmpfs mode=755,size=64m,uid=$owner,gid=$owner 0 0"; done
   echo "sysfs $at/sys sysfs ro,nosuid,nodev,noexec 0 0"
   if ! [ -e /sys/fs/cgroup/cgroup.procs ]; then echo "hallmark $at/sys/fs/cgroup tmpfs mode=755,size=64k 0 0"; fi
 } > table
@@ -90,17 +91,27 @@ done
 # which may write there. So of version 1 only the hierarchy is shown that containers cannot be made without: a step that reached
 # another could freeze itself, or make groups of which the machine has a fixed number. Without them, containers stay in the group
 # of the program that makes them, whose bounds are the job's. Of version 2 the number of groups is bounded, and a frozen one ends.
+# What is made there belongs to the job's root.
+give() {
+  for file in "$1" "$1/cgroup.procs" "$1/cgroup.threads" "$1/cgroup.subtree_control" "$1/tasks"; do
+    if [ -e "$file" ]; then chown "$owner:$owner" "$file"; fi
+  done
+}
 groups() {
   if [ -e /sys/fs/cgroup/cgroup.procs ]; then
     mkdir -p "/sys/fs/cgroup/$group/steps"
     echo 64 > "/sys/fs/cgroup/$group/steps/cgroup.max.descendants" || :
     echo 8 > "/sys/fs/cgroup/$group/steps/cgroup.max.depth" || :
     echo "/sys/fs/cgroup/$group/steps $at/sys/fs/cgroup none bind 0 0"
+    give "/sys/fs/cgroup/$group/steps"
+    # Who moves a process has to be let write where the two groups meet, and sees nothing of it in here.
+    chown "$owner:$owner" "/sys/fs/cgroup/$group/cgroup.procs"
     return
   fi
   hierarchy=/sys/fs/cgroup/devices
   if [ -e "$hierarchy/cgroup.procs" ] && mkdir -p "$hierarchy/$group/steps" sys/fs/cgroup/devices; then
     echo "$hierarchy/$group/steps $at/sys/fs/cgroup/devices none bind 0 0"
+    give "$hierarchy/$group/steps"
   fi
 }
 groups > table
@@ -108,6 +119,8 @@ mount -a -T table
 if ! [ -e /sys/fs/cgroup/cgroup.procs ]; then mount -o remount,ro sys/fs/cgroup; fi
 
 rm table
+# Who is not the machine's root may mount a new /proc only where a whole one is seen: this one is of no process.
+if [ "$owner" != 0 ]; then unshare --pid --fork -- mount -t proc proc proc; fi
 mount -t proc proc proc
 mount -o remount,ro .
 pivot_root . old

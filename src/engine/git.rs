@@ -14,6 +14,7 @@ use super::{
     EngineSettings, certificates,
     egress::{Egress, Inside},
     host,
+    ids::Ids,
     sandbox::{Environment, Shell},
 };
 use crate::rebuild::Failure;
@@ -133,11 +134,12 @@ const OWN: [&str; 6] = [
 /// have it run any program.
 ///
 /// # Errors
-/// It belongs to somebody else, or says something else.
-pub(super) fn own(repository: &Path) -> Result<(), String> {
+/// It belongs neither to us nor to the job's root, or says something else.
+pub(super) fn own(repository: &Path, ids: Option<Ids>) -> Result<(), String> {
     let at = repository.display();
     let what = fs::symlink_metadata(repository).map_err(|e| format!("{at}: {e}"))?;
-    if !what.is_dir() || what.uid() != rustix::process::geteuid().as_raw() {
+    let ours = [Some(rustix::process::geteuid().as_raw()), ids.map(|ids| ids.first())];
+    if !what.is_dir() || !ours.contains(&Some(what.uid())) {
         return Err(format!("{at} belongs to another user"));
     }
     let foreign = |file: &str| {
@@ -280,9 +282,9 @@ mod tests {
         };
         let honest = made("honest");
         set(&honest, "uploadpack.allowAnySHA1InWant", "true");
-        assert_eq!(own(&honest), Ok(()));
+        assert_eq!(own(&honest, None), Ok(()));
         fs::create_dir(base.path().join("new")).unwrap();
-        assert_eq!(own(&base.path().join("new")), Ok(()));
+        assert_eq!(own(&base.path().join("new"), None), Ok(()));
         for (name, key) in [
             ("proxy", "core.gitProxy"),
             ("lazy", "remote.origin.promisor"),
@@ -291,13 +293,13 @@ mod tests {
         ] {
             let folder = made(name);
             set(&folder, key, "x");
-            assert!(own(&folder).is_err(), "{key}");
+            assert!(own(&folder, None).is_err(), "{key}");
         }
         let common = made("common");
         fs::write(common.join("commondir"), "../evil").unwrap();
-        assert!(own(&common).is_err());
+        assert!(own(&common, None).is_err());
         std::os::unix::fs::symlink(&honest, base.path().join("link")).unwrap();
-        assert!(own(&base.path().join("link")).is_err());
+        assert!(own(&base.path().join("link"), None).is_err());
         for text in ["[core]\n\tbare = true ; x", "[core] bare = true", "[a \"b\"]\n\tbare = true"]
         {
             assert_eq!(settings(text), None, "{text}");

@@ -17,11 +17,13 @@ mod frontend;
 mod git;
 pub mod grpc;
 pub mod host;
+pub mod ids;
 mod inputs;
 pub mod keep;
 mod lasting;
 pub mod layout;
 pub mod replay;
+mod runc;
 pub mod sandbox;
 mod step;
 pub mod store;
@@ -50,7 +52,9 @@ use crate::{
     },
     source::{address::Unlisted, images::StoredLayers},
 };
+use cage::Cage;
 pub use git::is_ref_name;
+use ids::WantedNumbers;
 use inputs::Inputs;
 use keep::Keep;
 use layout::Layout;
@@ -121,6 +125,8 @@ pub struct EngineSettings {
     pub shared_builder: SharedBuilder,
     /// Where work folders are made, instead of the system's folder for temporary files.
     pub work: Option<PathBuf>,
+    /// Which numbers of users and groups a builder that is started here has.
+    pub numbers: WantedNumbers,
     /// A BuildKit to ask, instead of starting one.
     pub address: Option<grpc::Address>,
     /// Where all inputs come from, instead of their origins.
@@ -217,10 +223,11 @@ pub async fn build(
     let (engine, reason) = choose(plan, settings, preference, limits)?;
     sink.line(&format!("engine: {reason}"));
     let store = settings.store.as_ref().map(Store::layout);
-    let workspace = Workspace::make(settings.work.as_deref(), limits, store)
+    let workspace = Workspace::make(settings.work.as_deref(), limits, store, settings.numbers)
         .await
         .map_err(|e| unavailable(format!("cannot make a work folder: {e}")))?;
     say_what_is_missing(&*engine, &workspace, sink)?;
+    let settings = &lent(settings.clone(), plan, &workspace).await?;
     let shell = Shell::new(&workspace, log.clone(), sink);
     let inputs = Inputs::of(settings, limits, &shell);
     let _underway = Underway::new(sink, Work::new("building"));
@@ -277,6 +284,11 @@ fn say_what_is_missing(
         );
         return Err(Failure { kind: FailureKind::EngineForbidden, ..unavailable(why) });
     }
+    if let Ok(Err(why)) = workspace.cage().map(Cage::ids) {
+        sink.line(&format!(
+            "steps have the machine's numbers of users, and its root is theirs: {why}"
+        ));
+    }
     if let Err(why) = workspace.group() {
         sink.line(&format!("no bound on memory and processes, only on time and disk: {why}"));
     }
@@ -303,9 +315,21 @@ fn bounded(failure: Failure, workspace: &Workspace, limits: &Limits) -> Failure 
         {
             too_much_on_disk(workspace, limits)
         }
-        None => return failure,
+        None => return without_devices(failure, workspace),
     };
     Failure { kind: FailureKind::BuildFailed, why: format!("{why}: {}", failure.why), ..failure }
+}
+
+/// What may have been missing, for people: a step can print what it likes, so nothing is decided by it.
+fn without_devices(mut failure: Failure, workspace: &Workspace) -> Failure {
+    let refused = failure.log.contains("mknod") && failure.log.contains("peration not permitted");
+    let own = workspace.cage().is_ok_and(|cage| cage.ids().is_ok());
+    if own && refused && failure.kind == FailureKind::BuildFailed {
+        failure.why.push_str(
+            "; steps make no device nodes where they have numbers of their own (rebuild.numbers: machine lets them)",
+        );
+    }
+    failure
 }
 
 fn too_much_on_disk(workspace: &Workspace, limits: &Limits) -> String {
@@ -348,6 +372,21 @@ async fn disk_is_full(workspace: &Workspace, limits: &Limits) -> String {
 fn found(settings: EngineSettings) -> EngineSettings {
     let whole = |store: Store| fs::canonicalize(store.layout()).map_or(store, |f| Store::at(&f));
     EngineSettings { store: settings.store.map(whole), ..settings }
+}
+
+/// The operator's store as programs read it whose root is not the machine's.
+async fn lent(
+    settings: EngineSettings,
+    plan: &Plan,
+    workspace: &Workspace,
+) -> Result<EngineSettings, Failure> {
+    let own = workspace.cage().is_ok_and(|cage| cage.ids().is_ok());
+    let Some(store) = settings.store.clone().filter(|_| own) else { return Ok(settings) };
+    let (plan, to) = (plan.clone(), workspace.path().join("repositories"));
+    let lend = tokio::task::spawn_blocking(move || store.lend(&plan, &to)).await;
+    let lent = lend.map_err(io::Error::other).and_then(|lent| lent);
+    let lent = lent.map_err(|e| unavailable(format!("repositories of the store: {e}")))?;
+    Ok(EngineSettings { store: Some(lent), ..settings })
 }
 
 /// Puts the published image's embedded build manifest on top of what was rebuilt.

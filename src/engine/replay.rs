@@ -15,7 +15,7 @@ use crate::{
     digest::Digest,
     image::Descriptor,
     limits::Limits,
-    rebuild::{EngineKind, EngineReport, Failure, FailureKind, Plan, pins},
+    rebuild::{EngineKind, EngineReport, Failure, FailureKind, Numbers, Plan, pins},
     reference::{Location, PinnedReference, Selector},
     source::{self, PlatformChoice, Source, SourceError, SourceSettings, Spool},
 };
@@ -129,6 +129,7 @@ impl Engine for Replay {
             version: "of another rebuilder".to_owned(),
             reason: String::new(),
             network: Network::Unknown,
+            numbers: Numbers::Unknown,
             ephemeral: false,
             served: None,
         };

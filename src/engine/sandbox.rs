@@ -22,6 +22,7 @@ use super::{
     cage::Cage,
     disk,
     host::{find_program, is_root},
+    ids::{self, Ids, WantedNumbers},
     lasting,
     step::Steps,
 };
@@ -63,11 +64,15 @@ impl Workspace {
     /// # Errors
     /// The folder cannot be made.
     pub fn new(base: Option<&Path>, limits: &Limits) -> io::Result<Self> {
-        Self::seeing(base, limits, None)
+        Self::seeing(base, limits, (None, WantedNumbers::Own))
     }
 
-    /// The same, in which this folder of the operator's is seen, too, read-only.
-    fn seeing(base: Option<&Path>, limits: &Limits, seen: Option<&Path>) -> io::Result<Self> {
+    /// The same, in which this folder of the operator's is seen, too, read-only, and in which programs have these numbers.
+    fn seeing(
+        base: Option<&Path>,
+        limits: &Limits,
+        (seen, numbers): (Option<&Path>, WantedNumbers),
+    ) -> io::Result<Self> {
         // A unix socket's path has 107 bytes at most, and engines make some deep inside.
         let folder = Scratch::new(base)?;
         let [work, room, image] = ["w", "room", "disk"].map(|name| folder.path().join(name));
@@ -82,7 +87,11 @@ impl Workspace {
         for name in ["home", "tmp"] {
             fs::create_dir(work.join(name))?;
         }
-        let cage = Cage::make(&room, &work, name, seen).map_err(|error| error.to_string());
+        let cage = Cage::make(&room, &work, name, seen, Ids::wanted(numbers));
+        if let Ok(Ok(ids)) = cage.as_ref().map(Cage::ids) {
+            ids::give(&work, ids)?;
+        }
+        let cage = cage.map_err(|error| error.to_string());
         Ok(Self { cage, group, disk, work, folder })
     }
 
@@ -94,10 +103,11 @@ impl Workspace {
         base: Option<&Path>,
         limits: &Limits,
         seen: Option<&Path>,
+        numbers: WantedNumbers,
     ) -> io::Result<Self> {
         let (base, seen) = (base.map(Path::to_owned), seen.map(Path::to_owned));
         let limits = limits.clone();
-        let make = move || Self::seeing(base.as_deref(), &limits, seen.as_deref());
+        let make = move || Self::seeing(base.as_deref(), &limits, (seen.as_deref(), numbers));
         tokio::task::spawn_blocking(make).await.map_err(io::Error::other)?
     }
 
@@ -218,6 +228,8 @@ pub struct Shell<'a> {
 enum Sees {
     /// Programs and the job's folder.
     Room,
+    /// The same, with the machine's numbers of users.
+    RoomAsRoot,
     /// The machine's.
     Machine,
 }
@@ -237,6 +249,11 @@ const ENTER: &str = r#"[ "$PPID" = "$1" ] || exit 125
 shift
 ulimit -c 0
 while [ "$1" != -- ]; do echo $$ > "$1" || exit 125; shift; done
+shift
+exec "$@""#;
+
+/// The same where it was forgotten that the program ends with whoever started it, as the kernel does when numbers of users change.
+const AGAIN: &str = r#"[ "$PPID" = "$1" ] || exit 125
 shift
 exec "$@""#;
 
@@ -276,6 +293,25 @@ impl<'a> Shell<'a> {
     /// What its programs are shut in, where they are.
     pub fn cage(&self) -> Option<&'a Cage> {
         self.cage.map(|(cage, _)| cage)
+    }
+
+    /// The numbers that its programs have on the machine, where these are not the machine's own.
+    pub fn ids(&self) -> Option<Ids> {
+        self.cage.filter(|(_, sees)| *sees == Sees::Room).and_then(|(cage, _)| cage.ids().ok())
+    }
+
+    /// The same shell, for another owner.
+    pub fn again(&self) -> Shell<'a> {
+        Shell { cage: self.cage, ..self.outside() }
+    }
+
+    /// The same job with the machine's root for a root, for a builder that cannot do without.
+    pub fn as_root(&self) -> Shell<'a> {
+        let cage = self.cage.map(|(cage, sees)| match sees {
+            Sees::Room => (cage, Sees::RoomAsRoot),
+            Sees::RoomAsRoot | Sees::Machine => (cage, sees),
+        });
+        Shell { cage, ..self.outside() }
     }
 
     /// A socket that the job's programs reach, and that is answered here.
@@ -318,7 +354,20 @@ impl<'a> Shell<'a> {
         words.push("--".into());
         if let Some((cage, sees)) = self.cage {
             words.push(find("nsenter")?.into());
-            words.extend(if sees == Sees::Room { cage.entrance() } else { cage.network() });
+            words.extend(match sees {
+                Sees::Room => cage.entrance(),
+                Sees::RoomAsRoot => cage.entrance_as_root(),
+                Sees::Machine => cage.network(),
+            });
+        }
+        if let Some(ids) = self.ids() {
+            let given = ids::give_entries(self.work, ids);
+            given.map_err(|e| self.broken("cannot give files to the builder", &e))?;
+            words.push((&setpriv).into());
+            words.extend(["--pdeathsig", "KILL", "--"].map(OsString::from));
+            words.push(find("sh")?.into());
+            words.extend(["-c", AGAIN, "sh"].map(OsString::from));
+            words.push(std::process::id().to_string().into());
         }
         if is_root() {
             let mut here = OsString::from("--wd=");
@@ -326,7 +375,7 @@ impl<'a> Shell<'a> {
             words.push(find("unshare")?.into());
             words.extend(NAMESPACES.iter().map(OsString::from));
             words.extend([here, "--".into()]);
-            if self.cage.is_some_and(|(_, sees)| sees == Sees::Room) {
+            if self.cage.is_some_and(|(_, sees)| sees != Sees::Machine) {
                 words.push(find("sh")?.into());
                 words.extend(["-c", MASK, "sh"].map(OsString::from));
             }

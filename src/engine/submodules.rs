@@ -161,6 +161,7 @@ mod tests {
     use super::*;
     use crate::{
         engine::{
+            ids::WantedNumbers,
             sandbox::{Log, Workspace},
             store::Store,
         },
@@ -244,7 +245,10 @@ mod tests {
         let with = git(folder, &["rev-parse", "HEAD"]);
 
         let limits = Limits::default();
-        let workspace = Workspace::make(None, &limits, Some(store.layout())).await.unwrap();
+        // A store is lent to whoever has other numbers; here it is read where it lies.
+        let numbers = WantedNumbers::Machine;
+        let workspace =
+            Workspace::make(None, &limits, Some(store.layout()), numbers).await.unwrap();
         let shell = Shell::new(&workspace, Log::new(limits.log_bytes), &Silent);
         let unpinned = async |commit: &str, pinned: &[(&str, &str)]| {
             let commit = Commit::new(commit).unwrap();

@@ -24,6 +24,8 @@ const BUILDKIT_FRONTENDS: Number = [0, 28, 1];
 const DOCKER_FRONTENDS: Number = [29, 0, 0];
 /// CVE-2024-1753, 9407, 9675, 11218: mounts lead to the host (attack G3).
 pub const BUILDAH_MOUNTS: Number = [1, 38, 1];
+/// The first that keeps the attributes of its own overlays out of layers where it runs in a user namespace (`user.overlay.*`).
+pub const BUILDAH_OWN_USERS: Number = [1, 35, 0];
 /// CVE-2024-21626: a working folder leads to the host (attack G4). Debian repaired 1.1.5.
 const RUNC: Number = [1, 1, 12];
 

@@ -412,6 +412,28 @@ pub struct Coverage {
     pub carried: usize,
 }
 
+/// Whose numbers of users and groups an engine's programs and steps have on the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Numbers {
+    /// Those of a block that no account of the machine has.
+    Own,
+    /// The machine's: root is its root, and a step's `USER` whoever has that number there.
+    Machine,
+    /// It was not started here.
+    Unknown,
+}
+
+impl Numbers {
+    /// The word in reports and policies.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Own => "own",
+            Self::Machine => "machine",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 /// What built it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EngineReport {
@@ -425,6 +447,8 @@ pub struct EngineReport {
     pub reason: String,
     /// What its steps could reach.
     pub network: Network,
+    /// Whose numbers of users its programs and steps had.
+    pub numbers: Numbers,
     /// Whether its storage was made for this build alone.
     pub ephemeral: bool,
     /// Digests of all that it was given while it built, by the record of what served them; `None` where nothing here served it.

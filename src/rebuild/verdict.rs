@@ -109,6 +109,7 @@ fn rebuilder(rebuild: &Rebuild, identity: &Identity) -> Rebuilder {
         environment.insert("engineVersion".to_owned(), engine.version.clone());
         environment.insert("ephemeral".to_owned(), engine.ephemeral.to_string());
         environment.insert("pinned".to_owned(), engine.is_pinned().to_string());
+        environment.insert("numbers".to_owned(), engine.numbers.name().to_owned());
     }
     Rebuilder {
         id: identity.id.clone(),
@@ -259,6 +260,7 @@ mod tests {
                 version: "v".to_owned(),
                 reason: String::new(),
                 network,
+                numbers: crate::rebuild::Numbers::Own,
                 ephemeral: true,
                 served: served.map(|served| served.iter().copied().cloned().collect()),
             };

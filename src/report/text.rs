@@ -15,7 +15,7 @@ use crate::{
     compare::SideWords,
     finding::{Code, Finding, Severity},
     image::LeftOut,
-    rebuild::{Clue, Rebuild, Rebuilt},
+    rebuild::{Clue, Numbers, Rebuild, Rebuilt},
     sbom::{BoundSbom, Reconciliation},
     trust::{
         Claimed, Proof, Unproven, Verified,
@@ -391,15 +391,24 @@ pub fn rebuilt_line(rebuilt: &Rebuilt) -> String {
     };
     let coverage = rebuilt.coverage;
     format!(
-        "{word}R{} {} by {} ({}); network {}, {} layers rebuilt, {} from the base",
+        "{word}R{} {} by {} ({}); network {}{}, {} layers rebuilt, {} from the base",
         level.number(),
         level.name(),
         rebuilt.engine.driver,
         rebuilt.engine.version,
         rebuilt.engine.network.name(),
+        numbers(rebuilt.engine.numbers),
         coverage.rebuilt,
         coverage.inherited,
     )
+}
+
+/// Said where steps were not nobody's.
+fn numbers(numbers: Numbers) -> &'static str {
+    match numbers {
+        Numbers::Own | Numbers::Unknown => "",
+        Numbers::Machine => ", users of the machine",
+    }
 }
 
 /// Why something is not proven, in words.

@@ -15,8 +15,8 @@ use crate::{
     image::{Image, Platform},
     progress::{Underway, Work},
     rebuild::{
-        Clue, Coverage, Determinism, Failure, FailureKind, Gap, Plan, Planned, Rebuild, Rebuilt,
-        Warrant, exporter,
+        Clue, Coverage, Determinism, EngineReport, Failure, FailureKind, Gap, Numbers, Plan,
+        Planned, Rebuild, Rebuilt, Warrant, exporter,
         hints::{self, Hints},
         plan::plan,
     },
@@ -325,7 +325,20 @@ async fn weighed(
     let pinned = exporter::inherited_layers(&build.loaded.image, &plan);
     let comparison = compare_images(loaded, (&build.loaded, pinned), allow, inquiry).await;
     let comparison = comparison.map_err(|error| blame(&error, &loaded.image))?;
+    could_be_built(&comparison, &build.finished.built.report)?;
     Ok(Attempt { plan, build, comparison })
+}
+
+/// A user namespace makes no device nodes, and leaves out silently those that a layer has: an image that differs in nothing else
+/// is none of another source.
+fn could_be_built(comparison: &Comparison, engine: &EngineReport) -> Result<(), Failure> {
+    let place = comparison.lacks_only_devices().filter(|_| engine.numbers == Numbers::Own);
+    let Some(place) = place else { return Ok(()) };
+    let why = format!(
+        "{place} is a device node, which builders with numbers of their own do not make; rebuild.numbers: machine lets them"
+    );
+    let engine = Some(Box::new(engine.clone()));
+    Err(Failure { engine, ..failure(FailureKind::EngineUnavailable, &why) })
 }
 
 /// The published image, and what may differ from it.

@@ -28,6 +28,7 @@ mod layers;
 mod layouts;
 mod messages;
 mod names;
+mod numbers;
 mod opa;
 mod outputs;
 mod pipelines;

@@ -222,6 +222,8 @@ pub fn redact(text: &str) -> String {
         (r"\bkey [0-9a-f]{16}\b", "key ID"),
         (r"\b(docker|buildx|buildah|buildkitd) v?\d[\w.+~-]*", "$1 VERSION"),
         (r"buildah \(\d[\w.+~-]*\)", "buildah (VERSION)"),
+        // As it is with old versions.
+        (r"(buildah \(VERSION\); network none), users of the machine", "$1"),
         (r"\d[\w.]*\+deb\w+", "VERSION"),
         (r"\b\d+ bytes\b", "N bytes"),
         (r"127\.0\.0\.1:\d+", "127.0.0.1:PORT"),

@@ -16,7 +16,9 @@ use super::{
 };
 use crate::{
     digest::Digest,
-    engine::{EngineChoice, EngineSettings, Mirror, SharedBuilder, grpc::Address},
+    engine::{
+        EngineChoice, EngineSettings, Mirror, SharedBuilder, grpc::Address, ids::WantedNumbers,
+    },
     rebuild::plan::{PlanOptions, StepNetwork},
     reference::Repository,
     source::RegistrySettings,
@@ -36,6 +38,7 @@ pub(super) struct Raw {
     shared_daemon: Option<bool>,
     twice: Option<bool>,
     network: Option<String>,
+    numbers: Option<String>,
     #[serde(default)]
     frontends: Vec<String>,
     #[serde(default)]
@@ -153,7 +156,15 @@ fn settings(
     private_sources.extend(trust.sources().iter().filter_map(|source| host(&source.repository)));
     let plain = registries.iter().filter(|registry| registry.plain_http);
     let own_ca = registries.iter().filter_map(|r| Some((r.host.clone(), r.ca.clone()?)));
+    let unsaid = EngineSettings::default();
+    let numbers = [("own", WantedNumbers::Own), ("machine", WantedNumbers::Machine)];
     Ok(EngineSettings {
+        numbers: reader.word(
+            key!["rebuild", "numbers"],
+            raw.numbers.as_deref(),
+            &numbers,
+            unsaid.numbers,
+        )?,
         plain_http: plain.map(|registry| registry.host.clone()).collect(),
         listed: registries.iter().map(|registry| registry.host.clone()).collect(),
         certificate_authorities: own_ca.collect(),
@@ -164,7 +175,7 @@ fn settings(
             _ => SharedBuilder::Refused,
         },
         address: address(reader, raw)?,
-        ..EngineSettings::default()
+        ..unsaid
     })
 }
 

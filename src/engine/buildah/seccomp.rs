@@ -32,6 +32,9 @@ const SHARED: [&str; 9] = [
     "io_uring_register",
 ];
 
+/// The error of such a socket. It is nobody's default: a rule that says the same as the default is none.
+const EAFNOSUPPORT: u8 = 97;
+
 /// The profile that steps are held to, as text.
 ///
 /// # Errors
@@ -67,6 +70,11 @@ fn narrowed(mut profile: Value) -> Option<Value> {
     });
     let compare =
         |index: u8, value: u8, op: &str| json!({ "index": index, "value": value, "op": op });
+    // Beside "socket", libseccomp would allow it for all families.
+    rules.insert(
+        0,
+        json!({ "names": ["socketcall"], "action": "SCMP_ACT_ERRNO", "errnoRet": EAFNOSUPPORT }),
+    );
     rules.extend(FAMILIES.map(|family| {
         let mut args = vec![compare(0, family, "SCMP_CMP_EQ")];
         if family == NETLINK.0 {
@@ -94,11 +102,16 @@ mod tests {
         });
         let made = narrowed(given).unwrap();
         let rules = made["syscalls"].as_array().unwrap();
-        assert_eq!(rules[0]["names"], json!(["read"]));
-        assert_eq!(rules[1]["name"], "write");
-        let sockets: Vec<_> = rules[2..].iter().map(|rule| &rule["args"][0]["value"]).collect();
+        assert_eq!(rules[0]["names"], json!(["socketcall"]));
+        assert_eq!(
+            (&rules[0]["action"], &rules[0]["errnoRet"]),
+            (&json!("SCMP_ACT_ERRNO"), &json!(97))
+        );
+        assert_eq!(rules[1]["names"], json!(["read"]));
+        assert_eq!(rules[2]["name"], "write");
+        let sockets: Vec<_> = rules[3..].iter().map(|rule| &rule["args"][0]["value"]).collect();
         assert_eq!(sockets, [1, 2, 10, 16, 17]);
-        assert_eq!(rules[5]["args"][1], json!({ "index": 2, "value": 9, "op": "SCMP_CMP_NE" }));
+        assert_eq!(rules[6]["args"][1], json!({ "index": 2, "value": 9, "op": "SCMP_CMP_NE" }));
         for odd in [
             json!({ "defaultAction": "SCMP_ACT_ALLOW", "syscalls": [] }),
             json!({ "defaultAction": "SCMP_ACT_ERRNO" }),

@@ -20,7 +20,7 @@ use crate::{
         sandbox::{Environment, Shell},
         version,
     },
-    rebuild::{EngineKind, EngineReport, Failure, Plan, pins},
+    rebuild::{EngineKind, EngineReport, Failure, Numbers, Plan, pins},
 };
 
 /// `buildctl` with a daemon that runs at this address already.
@@ -70,6 +70,7 @@ impl Engine for Buildctl {
             version: format!("buildkitd {version}"),
             reason: String::new(),
             network: network(shell, Runs::Elsewhere, plan),
+            numbers: Numbers::Unknown,
             ephemeral: false,
             served: None,
         };

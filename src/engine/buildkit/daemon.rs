@@ -15,6 +15,7 @@ use crate::{
         grpc::{self, Address, Order},
         host,
         inputs::Inputs,
+        runc,
         sandbox::{Daemon, Environment, Shell},
         store::{self, serve::Serving},
     },
@@ -90,7 +91,8 @@ impl Buildkitd {
                 Self::configuration(plan, shell, &serving.address()),
             )?;
             let repositories = inputs.store().repositories(plan);
-            store::wrap_git(Environment::new(work), work, &repositories)
+            let environment = store::wrap_git(Environment::new(work), work, &repositories)?;
+            runc::narrow(&work.join(store::PROGRAMS)).map(|()| environment)
         };
         let environment = write().map_err(|e| shell.broken("cannot write buildkitd.toml", &e))?;
         let socket = work.join("b.sock");

@@ -15,13 +15,14 @@ use tokio::{
 };
 
 use super::{
-    await_daemon, build_args, client_epoch, doubt_runc, finish, network, output, program, unix,
-    write_policy,
+    await_daemon, build_args, client_epoch, doubt_runc, finish, network, numbers, output, program,
+    unix, write_policy,
 };
 use crate::{
     engine::{
         Built, Engine, EngineSettings, Runs, SharedBuilder, frontend, host,
         inputs::Inputs,
+        runc,
         sandbox::{Daemon, Environment, Shell},
         store::{self, serve::Serving},
         version,
@@ -109,6 +110,7 @@ impl Engine for Docker {
         let (serving, rules) = offered(plan, shell, inputs)?;
         let repositories = inputs.store().repositories(plan);
         let seen = store::wrap_git(environment.clone(), shell.work, &repositories)
+            .and_then(|seen| runc::narrow(&shell.work.join(store::PROGRAMS)).map(|()| seen))
             .map_err(|e| shell.broken("cannot give the inputs to Docker", &e))?;
         let starting = start_dockerd(dockerd, shell, &seen);
         let (daemon, ()) = tokio::try_join!(starting, inputs.fetch(plan, shell))?;
@@ -202,6 +204,7 @@ impl Docker {
             version: format!("docker {}, buildx {client}", server.trim()),
             reason: String::new(),
             network: network(shell, self.runs(), plan),
+            numbers: numbers(shell, self.runs()),
             ephemeral: self.runs() == Runs::Here,
             served: None,
         })

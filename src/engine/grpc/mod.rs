@@ -180,6 +180,7 @@ pub(super) async fn build(
         version: format!("buildkitd {version}"),
         reason: String::new(),
         network: buildkit::network(shell, runs, plan),
+        numbers: buildkit::numbers(shell, runs),
         ephemeral: runs == Runs::Here,
         served: None,
     };

@@ -23,6 +23,7 @@ use crate::{
         EngineSettings,
         egress::{Egress, Inside},
         git::{self, Git},
+        ids,
         sandbox::Shell,
     },
     image::{Descriptor, Document, FormatError, Manifest},
@@ -312,7 +313,14 @@ impl Filling<'_> {
             why,
         };
         fs::create_dir_all(&repository)?;
-        git::own(&repository).map_err(failed)?;
+        git::own(&repository, self.shell.ids()).map_err(failed)?;
+        if let Some(ids) = self.shell.ids() {
+            // git works in no folder of somebody else's.
+            for folder in repository.ancestors().take(3).filter(|f| f.starts_with(self.shell.work))
+            {
+                ids::give(folder, ids)?;
+            }
+        }
         let git = Git::reaching(self.shell, &repository, url, self.origins.settings);
         let git = git.map_err(failed)?;
         let there = format!("{}^{{commit}}", commit.as_str());

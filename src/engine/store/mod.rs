@@ -26,16 +26,36 @@ use crate::{
 /// How BuildKit names an image.
 const IMAGE: &str = "docker-image://";
 
+/// The folder of a job whose programs come before the machine's.
+pub(super) const PROGRAMS: &str = "bin";
+
 /// A folder with inputs of builds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Store {
     folder: PathBuf,
+    /// Where repositories are, instead of in the folder.
+    lent: Option<PathBuf>,
 }
 
 impl Store {
     /// The store in this folder, which need not exist yet.
     pub fn at(folder: &Path) -> Self {
-        Self { folder: folder.to_owned() }
+        Self { folder: folder.to_owned(), lent: None }
+    }
+
+    /// The same store with copies of a plan's repositories in another folder, for programs that may not read the operator's or
+    /// take them for somebody else's. Nothing but plain files is copied.
+    ///
+    /// # Errors
+    /// A repository cannot be read, or there is no room for it.
+    pub fn lend(&self, plan: &Plan, to: &Path) -> io::Result<Self> {
+        let lent = Self { lent: Some(to.to_owned()), ..self.clone() };
+        for (url, from) in self.repositories(plan) {
+            if from.exists() {
+                copy(&from, &lent.repository(&url))?;
+            }
+        }
+        Ok(lent)
     }
 
     /// The folder, which is an OCI layout of the images.
@@ -50,7 +70,8 @@ impl Store {
 
     /// The bare repository of a URL.
     pub fn repository(&self, url: &str) -> PathBuf {
-        self.folder.join("git").join(Digest::sha256(url.as_bytes()).hex())
+        let folder = self.lent.clone().unwrap_or_else(|| self.folder.join("git"));
+        folder.join(Digest::sha256(url.as_bytes()).hex())
     }
 
     /// The file that a plan downloads.
@@ -67,6 +88,24 @@ impl Store {
         all.dedup();
         all
     }
+}
+
+/// Copies the plain files of a folder, and those of the folders in it.
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    let mut open = vec![(from.to_owned(), to.to_owned())];
+    while let Some((from, to)) = open.pop() {
+        fs::create_dir_all(&to)?;
+        for entry in fs::read_dir(&from)? {
+            let entry = entry?;
+            let (kind, place) = (entry.file_type()?, to.join(entry.file_name()));
+            if kind.is_dir() {
+                open.push((entry.path(), place));
+            } else if kind.is_file() {
+                fs::copy(entry.path(), place)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// git's arguments that take repositories from the store.
@@ -98,7 +137,7 @@ pub fn wrap_git(
     use std::os::unix::fs::PermissionsExt as _;
     let git = host::find_program("git")
         .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "git is not on PATH"))?;
-    let folder = work.join("bin");
+    let folder = work.join(PROGRAMS);
     fs::create_dir_all(&folder)?;
     let words: Vec<String> = git_arguments(repositories).iter().map(|word| quoted(word)).collect();
     let script = format!(
@@ -116,7 +155,7 @@ pub fn wrap_git(
 }
 
 /// A word as a shell reads it literally.
-fn quoted(word: &str) -> String {
+pub(super) fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 

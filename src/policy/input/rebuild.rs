@@ -129,6 +129,9 @@ pub struct EngineInput {
     pub reason: String,
     /// What its steps could reach.
     pub network: String,
+    /// Whose numbers of users its programs and steps had on the machine, by a look at their namespace: `own` (no account of the
+    /// machine has them), `machine`, or `unknown` for a builder that was not started here.
+    pub numbers: String,
     /// Whether its storage was made for this build alone.
     pub ephemeral: bool,
     /// Whether it had nothing but what hallmark gave it by digest and commit, by the record of what was served and a look at its
@@ -284,6 +287,7 @@ impl EngineInput {
             version: engine.version.clone(),
             reason: engine.reason.clone(),
             network: engine.network.name().to_owned(),
+            numbers: engine.numbers.name().to_owned(),
             ephemeral: engine.ephemeral,
             pinned: engine.is_pinned(),
             served: engine
