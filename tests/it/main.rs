@@ -14,6 +14,7 @@ mod diff;
 mod documents;
 mod errors;
 mod faces;
+mod facts;
 mod first_hour;
 mod flows;
 mod gate;
