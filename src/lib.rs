@@ -32,6 +32,7 @@ pub mod untrusted;
 pub mod attest;
 pub mod contents;
 pub mod image;
+pub mod licences;
 pub mod sbom;
 // layer 2: judgement
 pub mod compare;

@@ -205,6 +205,10 @@ limits! {
     rootfs_bytes: u64 = Bytes(1 << 30), stops C5;
     /// Bytes of memory that what one catalogue of packages finds in an image takes.
     catalogue_bytes: u64 = Bytes(16 << 20), stops C25;
+    /// Bytes of an image's files that are searched for secrets; that there are more is said.
+    secret_bytes: u64 = Bytes(16 << 30), stops C5;
+    /// Facts of one kind that are kept of one image: files with setuid, tools, secrets; the rest is counted.
+    facts: usize = Count(1000);
     /// Subjects of one statement (as sigstore-go).
     subjects: usize = Count(1024), stops B4;
     /// Digests of one subject (as sigstore-go).

@@ -12,7 +12,7 @@ use crate::{
         provenance::Provenance,
         statement::SIGNATURE,
     },
-    contents::Inventory,
+    contents::{Inventory, secrets::Secrets},
     digest::{Digest, ManifestDigest},
     finding::{Finding, Severity},
     image::{Image, LeftOut, Platform},
@@ -46,6 +46,8 @@ pub struct Evidence {
     pub sboms: Vec<SbomEvidence>,
     /// What is in the root filesystem; `None` where nothing asked for it.
     pub inventory: Option<Inventory>,
+    /// Private keys and tokens in it; `None` where nothing asked for them.
+    pub secrets: Option<Secrets>,
     /// What became of the rebuild.
     pub rebuild: Rebuild,
     /// Why it counts, if it does.
@@ -98,6 +100,7 @@ impl Evidence {
             refs: SourceRefs::default(),
             sboms: Vec::new(),
             inventory: None,
+            secrets: None,
             rebuild: Rebuild::NotAsked,
             warrant: Warrant::default(),
             attested: Attested::default(),

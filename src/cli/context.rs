@@ -277,12 +277,13 @@ pub fn platforms(asked: &Platforms) -> PlatformChoice {
 
 fn bundle(config: &Config, asked: Option<&str>) -> Result<Bundle, Failure> {
     let usage = |e: PolicyError| Failure::of_operator(&e.to_string());
-    let PolicySelection { bundles, .. } = &config.policy.selection;
+    let PolicySelection { rules, bundles, .. } = &config.policy.selection;
     let named = asked.filter(|name| is_preset(name));
     let folder = asked.filter(|_| named.is_none()).map(policy_folder).transpose()?;
     let folders: Vec<PathBuf> = bundles.iter().cloned().chain(folder).collect();
     let own = config::bundle(&folders).map_err(|e| Failure::of_operator(&e.to_string()))?;
     let shipped = Bundle::preset(preset(config, asked)).map_err(usage)?;
+    let shipped = shipped.with_rules(rules).map_err(usage)?;
     let bundle = shipped.join(own).map_err(usage)?;
     Ok(bundle.with_settings(config.policy.settings.clone()))
 }

@@ -13,7 +13,11 @@ use super::{
 };
 use crate::{
     json::numbers,
-    policy::{Exception, bundle::Preset, settings::typed},
+    policy::{
+        Exception,
+        bundle::{Preset, RULES},
+        settings::typed,
+    },
 };
 
 /// The section as it is written.
@@ -21,6 +25,7 @@ use crate::{
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct Raw {
     preset: Option<String>,
+    rules: Option<Vec<String>>,
     bundles: Option<Vec<String>>,
     #[serde(default)]
     #[schemars(with = "serde_json::Value")]
@@ -57,13 +62,15 @@ pub struct PolicyConfig {
 pub struct PolicySelection {
     /// Rules that hallmark ships, of [`Preset::names`](crate::policy::bundle::Preset::names).
     pub preset: &'static str,
+    /// More rules that hallmark ships, of [`RULES`].
+    pub rules: Vec<&'static str>,
     /// The operator's own folders, beside them.
     pub bundles: Vec<PathBuf>,
 }
 
 impl Default for PolicySelection {
     fn default() -> Self {
-        Self { preset: "baseline", bundles: Vec::new() }
+        Self { preset: "baseline", rules: Vec::new(), bundles: Vec::new() }
     }
 }
 
@@ -74,6 +81,7 @@ pub(super) fn policy(
     now: Option<Timestamp>,
 ) -> Result<PolicyConfig, ConfigError> {
     let preset = raw.preset.map(|name| preset(reader, &name)).transpose()?;
+    let rules = raw.rules.map(|names| rules(reader, &names)).transpose()?;
     let bundles = raw.bundles.map(|folders| bundles(reader, &folders)).transpose()?;
     let default = PolicySelection::default();
     let today = today(now);
@@ -83,6 +91,7 @@ pub(super) fn policy(
     Ok(PolicyConfig {
         selection: PolicySelection {
             preset: preset.unwrap_or(default.preset),
+            rules: rules.unwrap_or(default.rules),
             bundles: bundles.unwrap_or(default.bundles),
         },
         settings: settings(reader, raw.settings)?,
@@ -96,6 +105,29 @@ fn preset(reader: &Reader<'_>, name: &str) -> Result<&'static str, ConfigError> 
         let complaint = want(one_of(&known), "rules of your own come beside it: bundles: [FOLDER]");
         reader.refuse(key!["policy", "preset"], format!("{name:?}"), complaint)
     })
+}
+
+fn rules(reader: &Reader<'_>, names: &[String]) -> Result<Vec<&'static str>, ConfigError> {
+    let known: Vec<&'static str> = RULES.iter().map(|(name, _)| *name).collect();
+    if names.is_empty() {
+        let complaint = want(one_of(&known), "name one, or leave the key out");
+        return Err(reader.refuse(key!["policy", "rules"], "an empty list", complaint));
+    }
+    let mut found = Vec::new();
+    for (index, text) in names.iter().enumerate() {
+        let refuse = |complaint| {
+            reader.refuse(key!["policy", "rules", index], format!("{text:?}"), complaint)
+        };
+        let Some(name) = known.iter().copied().find(|name| name == text) else {
+            let help = "rules of your own come beside it: bundles: [FOLDER]";
+            return Err(refuse(want(one_of(&known), help)));
+        };
+        if found.contains(&name) {
+            return Err(refuse(want("each name once", "remove one of them")));
+        }
+        found.push(name);
+    }
+    Ok(found)
 }
 
 fn bundles(reader: &Reader<'_>, folders: &[String]) -> Result<Vec<PathBuf>, ConfigError> {

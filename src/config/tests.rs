@@ -91,7 +91,7 @@ fn reads_every_section() {
     assert_eq!(config.trust.rules().first().map(|rule| rule.threshold), Some(2));
     assert_eq!(
         config.policy.selection,
-        PolicySelection { preset: "reproducible", bundles: Vec::new() }
+        PolicySelection { preset: "reproducible", ..PolicySelection::default() }
     );
     assert_eq!(config.policy.settings.get("rebuild"), Some(&serde_json::json!({"minLevel": 4})));
     let expires = config.policy.exceptions.first().and_then(|entry| Some(entry.first()?.expires));
@@ -217,6 +217,9 @@ version: 2 => :1:10: version: => expected 1, found 2
 +policy: {settings: {mine: {limit: 0.10000000000000001}}} => policy.settings: => numbers that 64 bits hold exactly
 +policy: {settings: {signature: [signers]}} => policy.settings.signature: => a mapping of names
 +policy: {bundles: [policies, policies]} => policy.bundles[1] => each folder once
++policy: {rules: []} => policy.rules => one of files
++policy: {rules: [sbom, sbom]} => policy.rules[1] => each name once
++policy: {rules: [secret]} => policy.rules[0] => one of files
 +policy: {bundles: []} => policy.bundles => at least one folder
 +policy: {bundles: [release.pub]} => policy.bundles[0] => a folder
 +policy: {settings: [1]} => policy.settings => a mapping
@@ -587,7 +590,7 @@ fn every_preset_that_ships_may_be_named() {
         let config = load(&format!("version: 1\npolicy: {{preset: {name}}}\n"));
         assert_eq!(
             config.expect(name).policy.selection,
-            PolicySelection { preset: name, bundles: Vec::new() }
+            PolicySelection { preset: name, ..PolicySelection::default() }
         );
     }
 }

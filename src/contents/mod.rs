@@ -12,7 +12,9 @@ pub mod catalogue;
 pub mod collector;
 mod composer;
 mod conda;
+pub mod copyright;
 mod dpkg;
+pub mod facts;
 mod gem;
 mod go;
 mod java;
@@ -25,6 +27,7 @@ mod programs;
 mod purl;
 mod python;
 mod rpm;
+pub mod secrets;
 #[cfg(test)]
 mod testing;
 
@@ -36,6 +39,7 @@ use crate::{
 };
 use assembly::Item;
 use catalogue::Catalogue;
+use facts::Facts;
 
 /// Every catalogue; a file is read by the first that wants it.
 const CATALOGUES: &[&Catalogue] = &[
@@ -60,16 +64,19 @@ const OS_RELEASE: [&str; 2] = ["/etc/os-release", "/usr/lib/os-release"];
 pub enum CollectorName {
     /// What is installed.
     Inventory,
+    /// Private keys and tokens.
+    Secrets,
 }
 
 impl CollectorName {
     /// All of them.
-    pub const ALL: [Self; 1] = [Self::Inventory];
+    pub const ALL: [Self; 2] = [Self::Inventory, Self::Secrets];
 
     /// The word.
     pub fn word(self) -> &'static str {
         match self {
             Self::Inventory => "inventory",
+            Self::Secrets => "secrets",
         }
     }
 }
@@ -85,6 +92,10 @@ pub struct Inventory {
     pub databases: Vec<Database>,
     /// What else lists packages and was left out.
     pub incomplete: Vec<Incomplete>,
+    /// Licences that were found beside packages of dpkg, by name.
+    pub copyrights: copyright::Found,
+    /// Facts beside packages; `None` where it was not read from layers.
+    pub facts: Option<Facts>,
 }
 
 impl Inventory {

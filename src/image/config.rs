@@ -78,6 +78,8 @@ pub struct RuntimeConfig {
     pub volumes: Vec<String>,
     /// Signal that stops it.
     pub stop_signal: Option<String>,
+    /// How Docker asks whether it is well, as `CMD`, `CMD-SHELL` or `NONE` with arguments; empty where nothing is said.
+    pub healthcheck: Vec<String>,
 }
 
 /// One instruction of the build.
@@ -116,6 +118,7 @@ struct WireRuntime {
     exposed_ports: Option<BTreeMap<String, Value>>,
     volumes: Option<BTreeMap<String, Value>>,
     stop_signal: Option<String>,
+    healthcheck: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -226,8 +229,15 @@ impl WireRuntime {
             exposed_ports: self.exposed_ports.unwrap_or_default().into_keys().collect(),
             volumes: self.volumes.unwrap_or_default().into_keys().collect(),
             stop_signal: self.stop_signal.filter(|signal| !signal.is_empty()),
+            healthcheck: self.healthcheck.as_ref().map(health_test).unwrap_or_default(),
         })
     }
+}
+
+/// The test of a `Healthcheck`. It is Docker's own, so that one of another form is none.
+fn health_test(healthcheck: &Value) -> Vec<String> {
+    let words = healthcheck.get("Test").and_then(Value::as_array).into_iter().flatten();
+    words.filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 impl WireRootfs {

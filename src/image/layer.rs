@@ -280,6 +280,8 @@ pub struct Finished {
     /// What the compressed stream says beside its content hashes to, where it says something: decoders skip it, and
     /// runtimes that pull lazily obey it.
     pub asides: Option<[u8; 32]>,
+    /// All inflated bytes.
+    pub inflated_bytes: u64,
     /// Inflated bytes beyond what the stored ones account for (`inflate_ratio`).
     pub excess_bytes: u64,
     /// How it is stored, where its media type says something else.
@@ -376,7 +378,7 @@ impl<R: Read> LayerReader<R> {
 
     /// Checks the end of the stored bytes: nothing left over, right size, right digest.
     fn finish_stored(self) -> Result<Finished, LayerError> {
-        let excess_bytes = self.excess();
+        let (excess_bytes, inflated_bytes) = (self.excess(), self.inflated);
         let Self { decoder, digest, compression, stated, hasher, .. } = self;
         let (mut buffered, asides) = decoder.into_parts();
         let rest = buffered.fill_buf().map(<[u8]>::len);
@@ -404,6 +406,7 @@ impl<R: Read> LayerReader<R> {
         Ok(Finished {
             diff_id: DiffId::new(hasher.finish()),
             asides: asides.finish(),
+            inflated_bytes,
             excess_bytes,
             mislabelled: wrong.then_some(Mislabelled { stated, found: compression }),
         })

@@ -28,7 +28,7 @@ macro_rules! shipped {
     };
 }
 shipped! {
-    rules: "findings" "provenance" "rebuild" "revocation" "sbom" "sbom_agrees" "signature";
+    rules: "files" "findings" "licences" "provenance" "rebuild" "revocation" "runtime" "sbom" "sbom_agrees" "secrets" "signature";
     presets: "baseline" "signed" "slsa" "reproducible";
 }
 
@@ -114,6 +114,16 @@ impl Bundle {
         let rules = RULES.iter().filter(|(rule, _)| preset.rules.iter().any(|r| r == rule));
         let files = rules.map(|(rule, text)| (format!("{rule}.rego"), (*text).to_owned()));
         Ok(Self { settings: preset.settings, ..Self::from_files(files)?.at(SHIPPED) })
+    }
+
+    /// With shipped rules that the operator chose by name, beside those of the preset.
+    ///
+    /// # Errors
+    /// As [`Bundle::from_files`].
+    pub fn with_rules(self, names: &[&str]) -> Result<Self, PolicyError> {
+        let rules = RULES.iter().filter(|(rule, _)| names.contains(rule));
+        let files = rules.map(|(rule, text)| (format!("{rule}.rego"), (*text).to_owned()));
+        self.join(Self::from_files(files)?.at(SHIPPED))
     }
 
     /// All rules that ship, whichever preset has them.
@@ -289,15 +299,19 @@ mod tests {
     }
 
     #[test]
-    fn presets_name_rules_that_ship_and_every_shipped_rule_is_in_one() {
-        let mut used = std::collections::BTreeSet::new();
+    fn presets_name_rules_that_ship_and_more_can_be_chosen() {
         for name in Preset::names() {
             let preset = Preset::named(name).expect("it ships");
             let bundle = Bundle::preset(name).expect("it ships");
             assert_eq!(bundle.rules.len(), preset.rules.len(), "{name} names an unknown rule");
-            used.extend(preset.rules);
+            let all: Vec<&str> = RULES.iter().map(|(rule, _)| *rule).collect();
+            let more = bundle.with_rules(&all).expect("no conflict");
+            assert_eq!(
+                more.rules.len(),
+                RULES.len(),
+                "{name}: one that is there already is there once"
+            );
         }
-        assert!(RULES.iter().all(|(rule, _)| used.contains(*rule)));
         assert!(Bundle::preset("strict").is_err_and(|e| e.to_string().contains("baseline")));
     }
 

@@ -6,16 +6,19 @@
 //! format that the evidence came in.
 
 mod delegation;
+mod facts;
 mod finding;
 mod image;
 mod inventory;
 mod layout;
+mod licences;
 mod predicate;
 mod proof;
 mod provenance;
 mod rebuild;
 mod refs;
 mod sbom;
+mod secrets;
 mod statement;
 
 use jiff::Timestamp;
@@ -24,10 +27,15 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 pub use delegation::DelegationInput;
+pub use facts::{
+    CapabilityInput, DeviceInput, FactsInput, LayerSizeInput, LeftOutInput, ProgramInput,
+    SetIdInput, UserInput, WritableInput,
+};
 pub use finding::FindingInput;
 pub use image::{ConfigInput, ImageInput, NotJudgedInput};
 pub use inventory::{DatabaseInput, IncompleteInput, InventoryInput, PackageInput};
 pub use layout::{LayoutInput, LayoutStepInput};
+pub use licences::{LicenceInput, LicencesInput};
 pub use predicate::PredicateInput;
 pub use proof::{BasisInput, ProofInput};
 pub use provenance::{BuildInput, MaterialInput, ProvenanceInput, RefInput, SourceInput};
@@ -36,6 +44,7 @@ pub use rebuild::{
     GapInput, RebuildInput, VoteInput,
 };
 pub use sbom::{ComponentInput, ReconciliationInput, SbomInput, VersionInput};
+pub use secrets::{SecretInput, SecretsInput, UnsearchedInput};
 pub use statement::StatementInput;
 
 use proof::Audience;
@@ -81,6 +90,8 @@ pub struct PolicyInput {
     pub sboms: Vec<SbomInput>,
     /// What is in the root filesystem; null where no policy needs it.
     pub inventory: Option<InventoryInput>,
+    /// Private keys and tokens in layers and configuration; null where no policy needs them, and where layers were not read.
+    pub secrets: Option<SecretsInput>,
     /// What became of the rebuild.
     pub rebuild: RebuildInput,
     /// What was seen so far.
@@ -162,6 +173,7 @@ impl PolicyInput {
             provenance: ProvenanceInput::of(evidence, audience),
             sboms: evidence.sboms.iter().filter_map(sbom).collect(),
             inventory: evidence.inventory.as_ref().map(InventoryInput::of),
+            secrets: evidence.secrets.as_ref().map(SecretsInput::of),
             rebuild: RebuildInput {
                 attested: AttestedInput::of(&evidence.attested, asked),
                 gaps,

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use super::{PolicyError, nearest::did_you_mean};
-use crate::digest::Digest;
+use crate::{contents::facts::programs::Class, digest::Digest, licences};
 
 /// What a setting may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,15 +23,33 @@ enum Kind {
     Rung,
     /// `warn` or `deny`.
     Severity,
+    /// Paths of files.
+    Paths,
+    /// Classes of tools.
+    Tools,
+    /// Bytes, 0 for no bound.
+    Bytes,
+    /// Terms of licences.
+    Licences,
+    /// Names of packages.
+    Packages,
 }
 
 /// Most days that a setting may ask for: a hundred years.
 const MAX_DAYS: u64 = 36_525;
 
 /// The settings of the shipped rules: section, name, type.
-const SHIPPED: [(&str, &str, Kind); 5] = [
+const SHIPPED: [(&str, &str, Kind); 13] = [
+    ("files", "maxBytes", Kind::Bytes),
+    ("files", "privileged", Kind::Paths),
+    ("files", "tools", Kind::Tools),
+    ("licences", "allow", Kind::Licences),
+    ("licences", "deny", Kind::Licences),
+    ("licences", "ignore", Kind::Packages),
+    ("licences", "unknown", Kind::Severity),
     ("rebuild", "minLevel", Kind::Rung),
     ("sbom", "ghosts", Kind::Severity),
+    ("secrets", "allow", Kind::Paths),
     ("signature", "maxAgeDays", Kind::Days),
     ("signature", "revoked", Kind::Digests),
     ("signature", "signers", Kind::Names),
@@ -98,6 +116,15 @@ impl Kind {
             Self::Days => "a whole number of days from 0 to 36525",
             Self::Rung => "a whole number from 1 to 5",
             Self::Severity => "warn or deny",
+            Self::Paths => "a list of different paths from the root",
+            Self::Tools => {
+                "a list of different classes of shell, package-manager, compiler, interpreter, network, debugger"
+            }
+            Self::Bytes => "a whole number of bytes",
+            Self::Licences => {
+                "a list of different SPDX identifiers that are current, each perhaps WITH an exception"
+            }
+            Self::Packages => "a list of different names of packages",
         }
     }
 
@@ -108,6 +135,13 @@ impl Kind {
             Self::Days => "0 turns it off",
             Self::Rung => "docs/comparison.md explains the rungs",
             Self::Severity => "write one of these words",
+            Self::Paths => "write each as /usr/bin/ping, [] for none",
+            Self::Tools => "write some of these words, [] for none",
+            Self::Bytes => "0 turns it off",
+            Self::Licences => {
+                "write each as GPL-2.0-or-later, in its own case; no AND, no OR; [] for none"
+            }
+            Self::Packages => "write each as hallmark policy input shows it, [] for none",
         }
     }
 
@@ -125,6 +159,13 @@ impl Kind {
             }),
             Self::Days => whole(0..=MAX_DAYS),
             Self::Rung => whole(1..=5),
+            Self::Paths => {
+                list(value, |text| text.starts_with('/') && !text.contains(char::is_control))
+            }
+            Self::Tools => list(value, |text| Class::ALL.iter().any(|class| class.word() == text)),
+            Self::Licences => list(value, licences::is_term),
+            Self::Packages => list(value, |text| !text.is_empty()),
+            Self::Bytes => whole(0..=1 << 60),
             Self::Severity => match value.as_str() {
                 Some("warn" | "deny") => Ok(()),
                 _ => Err((None, value.to_string())),
@@ -252,6 +293,8 @@ mod tests {
             json!({"signature": {"signers": [], "revoked": [], "maxAgeDays": 0}}),
             json!({"signature": {"signers": ["a", "b@c"], "revoked": [DIGEST], "maxAgeDays": 36525}}),
             json!({"sbom": {"ghosts": "deny"}, "rebuild": {"minLevel": 1}}),
+            json!({"files": {"tools": ["shell"], "privileged": ["/bin/su"], "maxBytes": 0}}),
+            json!({"licences": {"allow": ["MIT", "Apache-2.0 WITH LLVM-exception"], "unknown": "warn"}}),
             json!({"mine": [{"anything": true}]}),
         ];
         for settings in good {
@@ -289,6 +332,16 @@ mod tests {
             json!({"sbom": {"ghosts": "Warn"}}),
             json!({"sbom": {"ghosts": "ignore"}}),
             json!({"sbom": {"ghosts": ["warn"]}}),
+            json!({"files": {"tools": ["shells"]}}),
+            json!({"files": {"tools": "shell"}}),
+            json!({"files": {"privileged": ["bin/su"]}}),
+            json!({"files": {"maxBytes": "1GiB"}}),
+            json!({"licences": {"allow": ["GPL-2.0"]}}),
+            json!({"licences": {"deny": ["mit"]}}),
+            json!({"licences": {"deny": ["MIT OR ISC"]}}),
+            json!({"licences": {"deny": ["Beer"]}}),
+            json!({"licences": {"unknown": "ignore"}}),
+            json!({"secrets": {"allow": ["key.pem"]}}),
         ];
         for settings in bad {
             let error = typed(&object(settings.clone())).err();

@@ -4,7 +4,13 @@ use std::{collections::BTreeSet, io, sync::Arc};
 
 use crate::{
     attest::provenance::embedded::{self, LastLayer},
-    contents::{CollectorName, Inventory, collector::InventoryCollector},
+    contents::{
+        CollectorName, Inventory,
+        collector::InventoryCollector,
+        copyright::CopyrightCollector,
+        facts::{Facts, collector::FactsCollector, sizes::Stored},
+        secrets::{self, Secrets, collector::SecretsCollector},
+    },
     digest::BlobDigest,
     finding::{Code, Fact, Finding, Key, Subject},
     image::{
@@ -31,6 +37,8 @@ pub struct Contents {
     pub rootfs: Option<Rootfs>,
     /// What is installed in it; `None` where nobody asked.
     pub inventory: Option<Inventory>,
+    /// Private keys and tokens; `None` where nobody asked.
+    pub secrets: Option<Secrets>,
     /// The paths of the last layer.
     pub last_layer: LastLayer,
     /// What they tell about how the image was made; of layers that were not read, who compressed them.
@@ -49,6 +57,7 @@ struct Read {
     notes: Vec<Finding>,
     rootfs: Rootfs,
     inventory: Option<Inventory>,
+    secrets: Option<Secrets>,
     last_layer: LastLayer,
 }
 
@@ -75,6 +84,7 @@ impl Contents {
         Self {
             rootfs: None,
             inventory: None,
+            secrets: None,
             last_layer: LastLayer::default(),
             traces: LayerTraces::default(),
             layers: Vec::new(),
@@ -144,9 +154,10 @@ pub async fn read(
     let Contents { layers, traces, spool: spool @ Some(_), .. } = fetched else { return fetched };
     let (read, room) = read_within(&layers, image, names, limits, sink, trees).await;
     match read {
-        Ok(Read { notes, rootfs, inventory, last_layer }) => Contents {
+        Ok(Read { notes, rootfs, inventory, secrets, last_layer }) => Contents {
             rootfs: Some(rootfs),
             inventory,
+            secrets,
             traces: LayerTraces { embedded: embedded_in(&last_layer), ..traces },
             last_layer,
             layers,
@@ -222,9 +233,17 @@ fn squash(
 ) -> Result<Read, Lost> {
     let subject = || Subject::Image(image.reference.to_string());
     layers.iter().for_each(|blob| work.expect(1, blob.descriptor().size));
-    let asked = names.contains(&CollectorName::Inventory);
-    let mut inventory = asked.then(|| InventoryCollector::new(limits));
-    let collectors = inventory.iter_mut().map(|one| one as &mut dyn Collector).collect();
+    let asked = |name| names.contains(&name);
+    let mut inventory = asked(CollectorName::Inventory).then(|| InventoryCollector::new(limits));
+    let mut facts = asked(CollectorName::Inventory).then(FactsCollector::default);
+    let mut copyrights = asked(CollectorName::Inventory).then(CopyrightCollector::default);
+    let mut searched = asked(CollectorName::Secrets).then(|| SecretsCollector::new(limits));
+    let mut collectors: Vec<&mut dyn Collector> = Vec::new();
+    collectors.extend(inventory.iter_mut().map(|one| one as &mut dyn Collector));
+    collectors.extend(facts.iter_mut().map(|one| one as &mut dyn Collector));
+    collectors.extend(copyrights.iter_mut().map(|one| one as &mut dyn Collector));
+    collectors.extend(searched.iter_mut().map(|one| one as &mut dyn Collector));
+    let mut stored = Vec::new();
     let mut builder = RootfsBuilder::new(limits, wanted).shown_to(collectors);
     if let Some(most) = most {
         builder = builder.within(most);
@@ -245,6 +264,8 @@ fn squash(
         }
         let read = layer.finish_fully().map_err(|e| finding(Error::Layer(e)))?;
         left.inflate_free_bytes = left.inflate_free_bytes.saturating_sub(read.excess_bytes);
+        let (compressed, uncompressed) = (blob.descriptor().size, read.inflated_bytes);
+        stored.push(Stored { compressed, uncompressed });
         notes.extend(read.mislabelled.map(|m| mislabelled(m, subject(), from.clone())));
         let claimed = image.config.diff_ids.get(position);
         if claimed != Some(&read.diff_id) {
@@ -269,14 +290,21 @@ fn squash(
         return Err(Box::new(finding).into());
     }
     notes.extend(unsure_folders(&rootfs));
-    let inventory = inventory.map(|one| one.finish(&rootfs));
+    let inventory = inventory.map(|one| one.finish(&rootfs)).map(|found| {
+        let (runtime, packages) = (&image.config.runtime, &found.packages);
+        let of = |facts| Facts::of(&rootfs, facts, &stored, runtime, packages, limits);
+        let copyrights = copyrights.map(|one| one.finish(&rootfs, packages)).unwrap_or_default();
+        Inventory { facts: facts.as_ref().map(of), copyrights, ..found }
+    });
     let last_layer = match layers.last().filter(|_| rootfs.get(embedded::PATH).is_some()) {
         Some(blob) => {
             last_layer(blob, limits, work).map_err(|e| Box::new(of_error(&e, subject())))?
         }
         None => LastLayer::default(),
     };
-    Ok(Read { notes, rootfs, inventory, last_layer })
+    let secrets = searched
+        .map(|one| one.finish(&rootfs).with(secrets::in_config(&image.config), limits.facts));
+    Ok(Read { notes, rootfs, inventory, secrets, last_layer })
 }
 
 /// Who compressed each layer.

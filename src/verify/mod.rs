@@ -391,6 +391,7 @@ impl Proven {
             refs,
             sboms: claims.sboms,
             inventory: contents.inventory,
+            secrets: contents.secrets,
             rebuild,
             warrant,
             attested,

@@ -15,6 +15,7 @@ mod diff;
 mod documents;
 mod errors;
 mod faces;
+mod facts;
 mod first_hour;
 mod flows;
 mod gate;

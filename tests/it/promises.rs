@@ -584,6 +584,8 @@ const LIMITS: &[(&str, &str)] = &[
         "catalogue_bytes",
         "src/contents/tests.rs::the_budget_of_a_catalogue_holds_at_n_and_n_plus_one",
     ),
+    ("secret_bytes", "src/contents/secrets/tests.rs::budgets_end_at_n_and_n_plus_one_and_say_so"),
+    ("facts", "src/contents/facts/tests.rs::a_bound_says_how_many_it_left_out"),
     ("subjects", "src/attest/tests.rs::limits_hold_at_n_and_n_plus_one"),
     ("subject_digests", "src/attest/tests.rs::limits_hold_at_n_and_n_plus_one"),
     ("signatures", "src/attest/tests.rs::limits_hold_at_n_and_n_plus_one"),

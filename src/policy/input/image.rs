@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
+    contents::secrets::{shown_command, shown_value, shown_variable},
     image::{Checked, Image, LeftOut},
     verdict::Evidence,
 };
@@ -65,7 +66,7 @@ impl NotJudgedInput {
 pub struct ConfigInput {
     /// User and group; empty is root.
     pub user: String,
-    /// Environment, `NAME=value`.
+    /// Environment, `NAME=value`; the value of a secret is `[secret]`, as in labels and commands.
     pub env: Vec<String>,
     /// Entry point.
     pub entrypoint: Vec<String>,
@@ -77,12 +78,20 @@ pub struct ConfigInput {
     pub exposed_ports: Vec<String>,
     /// Volumes.
     pub volumes: Vec<String>,
+    /// How Docker asks whether it is well: `CMD`, `CMD-SHELL` or `NONE` with arguments; empty where nothing is said.
+    pub healthcheck: Vec<String>,
 }
 
 /// Every digest by which a document on the way to what runs can be meant.
 fn digests(image: &Image) -> Vec<String> {
     let documents = image.documents().flat_map(Checked::digests);
     documents.chain(image.config.document.digests()).map(|digest| digest.to_string()).collect()
+}
+
+/// A label, without a secret.
+fn label((name, value): (String, String)) -> (String, String) {
+    let value = shown_value(&name, &value);
+    (name, value)
 }
 
 impl ImageInput {
@@ -98,15 +107,16 @@ impl ImageInput {
             platform: image.platform.to_string(),
             not_judged: image.left_out.iter().map(NotJudgedInput::of).collect(),
             created: image.config.created.clone(),
-            labels: runtime.labels,
+            labels: runtime.labels.into_iter().map(label).collect(),
             config: ConfigInput {
                 user: runtime.user,
-                env: runtime.env,
-                entrypoint: runtime.entrypoint,
-                cmd: runtime.cmd,
+                env: runtime.env.iter().map(|entry| shown_variable(entry)).collect(),
+                entrypoint: shown_command(&runtime.entrypoint),
+                cmd: shown_command(&runtime.cmd),
                 working_dir: runtime.working_dir,
                 exposed_ports: runtime.exposed_ports,
                 volumes: runtime.volumes,
+                healthcheck: shown_command(&runtime.healthcheck),
             },
             layers: image.manifest.layers.len(),
         }

@@ -3,7 +3,14 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::contents::{self, Inventory};
+use super::{
+    facts::FactsInput,
+    licences::{LicenceInput, LicencesInput},
+};
+use crate::{
+    contents::{self, Inventory, copyright},
+    licences,
+};
 
 /// What is in the root filesystem.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -19,6 +26,8 @@ pub struct InventoryInput {
     pub databases: Vec<DatabaseInput>,
     /// What else lists packages and was left out; what it lists is not known to be absent.
     pub incomplete: Vec<IncompleteInput>,
+    /// Facts of the finished tree besides packages; null where it was not read from layers.
+    pub facts: Option<FactsInput>,
 }
 
 /// An installed package.
@@ -37,6 +46,8 @@ pub struct PackageInput {
     pub purl: Option<String>,
     /// Licence as its own files write it.
     pub licence: Option<String>,
+    /// The same as SPDX expressions, by who says it.
+    pub licences: LicencesInput,
     /// The source package, where it has a name of its own.
     pub source: Option<String>,
     /// Path of the file that lists it.
@@ -81,18 +92,28 @@ impl InventoryInput {
             why: one.why.clone(),
             files: one.files,
         };
+        let packages = inventory.packages.iter();
+        let packages =
+            packages.map(|package| PackageInput::of(package).with_found(&inventory.copyrights));
         Self {
             os: inventory.os.as_ref().map(|os| os.id.clone()),
             os_version: inventory.os.as_ref().and_then(|os| os.version.clone()),
-            packages: inventory.packages.iter().map(PackageInput::of).collect(),
+            packages: packages.collect(),
             databases: inventory.databases.iter().map(database).collect(),
             incomplete: inventory.incomplete.iter().map(incomplete).collect(),
+            facts: inventory.facts.as_ref().map(FactsInput::of),
         }
     }
 }
 
 impl PackageInput {
     pub(super) fn of(package: &contents::Package) -> Self {
+        let said = package.licence.as_deref();
+        let declared = said.map(|text| LicenceInput::of(&licences::read(package.ecosystem, text)));
+        let licences = LicencesInput {
+            declared: declared.unwrap_or_else(LicenceInput::missing),
+            found: LicenceInput::missing(),
+        };
         Self {
             ecosystem: package.ecosystem.to_owned(),
             name: package.name.clone(),
@@ -100,9 +121,18 @@ impl PackageInput {
             architecture: package.architecture.clone(),
             purl: package.purl.clone(),
             licence: package.licence.clone(),
+            licences,
             source: package.source.clone(),
             path: package.database.clone(),
             layer: package.layer,
         }
+    }
+
+    /// With the licence that was found beside it, where dpkg installed it.
+    fn with_found(mut self, found: &copyright::Found) -> Self {
+        if let Some(found) = found.get(&self.name).filter(|_| self.ecosystem == "deb") {
+            self.licences.found = LicenceInput::of(found);
+        }
+        self
     }
 }

@@ -1,0 +1,133 @@
+# What the finished tree of an image holds beside what it needs.
+package hallmark.files
+
+needs contains "inventory"
+
+facts := object.get(input, ["inventory", "facts"], null)
+
+# What a setting says, or what holds where nothing is said.
+setting(name, default_value) := object.get(input, ["settings", "files", name], default_value)
+
+# Paths that may run with rights of their own.
+trusted := {path | some path in setting("privileged", [])}
+
+# METADATA
+# title: No program runs with the rights of its owner or group
+# description: >-
+#   A program with setuid or setgid is a way from any user to root. settings.files.privileged lists paths that may be one,
+#   with setuid, setgid or capabilities.
+# custom:
+#   code: file-set-id
+#   severity: deny
+#   solution: "take the bits away in the Dockerfile, as chmod a-s PATH, or list the path in settings.files.privileged"
+deny contains {"code": "file-set-id", "msg": msg, "files": files} if {
+	files := sort({file.path | some file in facts.setIds; not file.path in trusted})
+	count(files) > 0
+	msg := sprintf("%d files have setuid or setgid: %s", [count(files), some_of(files)])
+}
+
+# METADATA
+# title: No program has capabilities of its own
+# description: >-
+#   File capabilities give a program a part of root's rights, whoever starts it. An attribute that cannot be read counts as
+#   one. settings.files.privileged lists paths that may have some.
+# custom:
+#   code: file-capability
+#   severity: deny
+#   solution: "take them away in the Dockerfile, as setcap -r PATH, or list the path in settings.files.privileged"
+deny contains {"code": "file-capability", "msg": msg, "files": files} if {
+	files := sort({file.path | some file in facts.capabilities; not file.path in trusted})
+	count(files) > 0
+	msg := sprintf("%d files have capabilities: %s", [count(files), some_of(files)])
+}
+
+# METADATA
+# title: Nothing can be replaced by everybody
+# description: >-
+#   Whoever may write to a program or to its folder decides what the next process runs. Folders with the sticky bit, as /tmp,
+#   are none.
+# custom:
+#   code: file-world-writable
+#   severity: deny
+#   solution: "take the right away in the Dockerfile, as chmod o-w PATH"
+deny contains {"code": "file-world-writable", "msg": msg, "files": files} if {
+	files := sort({file.path | some file in facts.worldWritable})
+	count(files) > 0
+	msg := sprintf("everybody may write to %d files and folders: %s", [count(files), some_of(files)])
+}
+
+# METADATA
+# title: No device nodes
+# description: A runtime makes the devices of a container itself. A device in a layer is a way around it, where it is not ignored.
+# custom:
+#   code: file-device
+#   severity: deny
+#   solution: remove the device node from the layer
+deny contains {"code": "file-device", "msg": msg, "files": files} if {
+	files := sort({file.path | some file in facts.devices})
+	count(files) > 0
+	msg := sprintf("%d device nodes are in the layers: %s", [count(files), some_of(files)])
+}
+
+# METADATA
+# title: No tools that only an intruder needs
+# description: >-
+#   settings.files.tools lists the classes that are denied: shell, package-manager, compiler, interpreter, network,
+#   debugger. Where nothing is said these are package managers, compilers and debuggers.
+# custom:
+#   code: tool-present
+#   severity: deny
+#   solution: build in one stage and copy what runs into another, or take the class out of settings.files.tools
+deny contains {"code": "tool-present", "msg": msg, "files": files} if {
+	denied := setting("tools", ["package-manager", "compiler", "debugger"])
+	files := sort({file |
+		some program in facts.programs
+		program.class in denied
+		file := sprintf("%s (%s)", [program.path, program.class])
+	})
+	count(files) > 0
+	msg := sprintf("%d tools are in the image that it should not need: %s", [count(files), some_of(files)])
+}
+
+# METADATA
+# title: The image is no larger than it may be
+# description: settings.files.maxBytes bounds the bytes of all layers as they are stored; 0 for no bound.
+# custom:
+#   code: image-too-large
+#   severity: deny
+#   solution: leave out what is not needed; input.inventory.facts.layers says how large each layer is and what later ones hide
+deny contains {"code": "image-too-large", "msg": msg} if {
+	most := setting("maxBytes", 0)
+	most > 0
+	facts.size.compressed > most
+	msg := sprintf("the layers have %d bytes, of which %d may be", [facts.size.compressed, most])
+}
+
+# METADATA
+# title: All facts of the tree are known
+# description: Rules that look for what is wrong find nothing in layers that were not read, and not all in a list that a bound cut.
+# custom:
+#   code: facts-incomplete
+#   severity: deny
+#   solution: see why the layers were not read, or raise limits.facts
+deny contains {"code": "facts-incomplete", "msg": msg} if {
+	not has_facts
+	msg := "nothing is known of the files of the image: its layers were not read"
+}
+
+deny contains {"code": "facts-incomplete", "msg": msg, "lists": lists} if {
+	lists := sort({one.list | some one in facts.leftOut})
+	count(lists) > 0
+	msg := sprintf("there are more facts than limits.facts: of %s", [concat(", ", lists)])
+}
+
+has_facts if {
+	is_array(facts.leftOut)
+	is_array(facts.setIds)
+}
+
+some_of(names) := concat(", ", names) if count(names) <= 10
+
+some_of(names) := sprintf("%s and %d more", [concat(", ", array.slice(names, 0, 10)), count(names) - 10]) if {
+	count(names) > 10
+}

@@ -1,0 +1,122 @@
+# The licences of what is installed.
+package hallmark.licences
+
+needs contains "inventory"
+
+setting(name) := object.get(input, ["settings", "licences", name], [])
+
+packages := object.get(input, ["inventory", "packages"], [])
+
+# What counts: what a package declares, else what is found beside it.
+licence_of(one) := one.licences.declared if one.licences.declared.state == "known"
+
+licence_of(one) := one.licences.found if {
+	one.licences.declared.state != "known"
+	one.licences.found.state == "known"
+}
+
+known contains one if {
+	some one in packages
+	licence_of(one)
+}
+
+# A choice is open where each of its terms may be used.
+is_open(choice) if {
+	every term in choice {
+		may_be_used(term)
+	}
+}
+
+may_be_used(term) if {
+	not term in setting("deny")
+	not startswith(term, "LicenseRef-unknown-")
+	is_allowed(term)
+}
+
+# Without a list of what is allowed, all is that is not denied.
+is_allowed(_) if count(setting("allow")) == 0
+
+is_allowed(term) if term in setting("allow")
+
+# An exception allows more than the licence alone.
+is_allowed(term) if {
+	parts := split(term, " WITH ")
+	count(parts) == 2
+	parts[0] in setting("allow")
+}
+
+has_open_choice(one) if {
+	some choice in licence_of(one).choices
+	is_open(choice)
+}
+
+ignored(one) if one.name in setting("ignore")
+
+# METADATA
+# title: Every package may be used by its licence
+# description: >-
+#   settings.licences.deny lists SPDX identifiers, perhaps with an exception, that no package may need; settings.licences.allow
+#   lists all that it may. Of a choice (MIT OR GPL-3.0-only) one branch suffices, of several that hold together each one counts.
+#   settings.licences.ignore lists names of packages that this is not about.
+# custom:
+#   code: licence-denied
+#   severity: deny
+#   solution: remove the package, or list its licence in settings.licences.allow after somebody read it
+deny contains {"code": "licence-denied", "msg": msg, "packages": names} if {
+	names := sort({name |
+		some one in known
+		not ignored(one)
+		not has_open_choice(one)
+		name := sprintf("%s %s (%s)", [one.name, one.version, licence_of(one).expression])
+	})
+	count(names) > 0
+	msg := sprintf("%d packages may not be used by their licences: %s", [count(names), some_of(names)])
+}
+
+# METADATA
+# title: Every package says its licence
+# description: A package whose licence nobody knows may need anything. settings.licences.unknown is "deny" or "warn"; it denies where nothing is said.
+# custom:
+#   code: licence-unknown
+#   severity: deny
+#   solution: find out and list the package in settings.licences.ignore, or replace it
+deny contains finding if {
+	not unknown_only_warns
+	some finding in unknown
+}
+
+# METADATA
+# title: Every package says its licence
+# description: The same as a warning, with settings.licences.unknown at "warn".
+# custom:
+#   code: licence-unknown
+#   severity: warn
+#   solution: find out and list the package in settings.licences.ignore, or replace it
+warn contains finding if {
+	unknown_only_warns
+	some finding in unknown
+}
+
+unknown_only_warns if input.settings.licences.unknown == "warn"
+
+unknown contains {"code": "licence-unknown", "msg": msg, "packages": names} if {
+	names := sort({name |
+		some one in packages
+		not one in known
+		not ignored(one)
+		name := sprintf("%s %s", [one.name, one.version])
+	})
+	count(names) > 0
+	msg := sprintf("%d packages have no licence that is known: %s", [count(names), some_of(names)])
+}
+
+deny contains {"code": "licence-unknown", "msg": msg} if {
+	not is_array(object.get(input, ["inventory", "packages"], null))
+	msg := "nothing is known of the packages: the layers were not read"
+}
+
+some_of(names) := concat(", ", names) if count(names) <= 10
+
+some_of(names) := sprintf("%s and %d more", [concat(", ", array.slice(names, 0, 10)), count(names) - 10]) if {
+	count(names) > 10
+}

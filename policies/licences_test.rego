@@ -1,0 +1,90 @@
+package hallmark.licences_test
+
+import data.hallmark.licences
+
+missing := {"state": "missing", "choices": []}
+
+known(expression, choices) := {"state": "known", "expression": expression, "choices": choices}
+
+declares(licence) := {"name": "a", "version": "1", "licences": {"declared": licence, "found": missing}}
+
+given(packages, settings) := {"inventory": {"packages": packages}, "settings": {"licences": settings}}
+
+denied(licence, settings) := {result.code |
+	some result in licences.deny with input as given([declares(licence)], settings)
+}
+
+mit := known("MIT", [["MIT"]])
+
+either := known("MIT OR GPL-3.0-only", [["GPL-3.0-only"], ["MIT"]])
+
+both := known("MIT AND GPL-3.0-only", [["GPL-3.0-only", "MIT"]])
+
+excepted := known("GPL-2.0-only WITH Classpath-exception-2.0", [["GPL-2.0-only WITH Classpath-exception-2.0"]])
+
+partly := known("MIT OR LicenseRef-unknown-custom", [["LicenseRef-unknown-custom"], ["MIT"]])
+
+test_asks_for_the_inventory if licences.needs == {"inventory"}
+
+test_without_lists_what_is_known_passes if {
+	denied(mit, {}) == set()
+	denied(both, {}) == set()
+	count(licences.deny) == 0 with input as {"inventory": {"packages": []}}
+}
+
+test_licence_denied_by_a_list_of_what_is_denied if {
+	denied(mit, {"deny": ["GPL-3.0-only"]}) == set()
+	denied(both, {"deny": ["GPL-3.0-only"]}) == {"licence-denied"}
+	denied(either, {"deny": ["GPL-3.0-only"]}) == set()
+	denied(either, {"deny": ["GPL-3.0-only", "MIT"]}) == {"licence-denied"}
+	denied(excepted, {"deny": ["GPL-2.0-only"]}) == set()
+	denied(excepted, {"deny": ["GPL-2.0-only WITH Classpath-exception-2.0"]}) == {"licence-denied"}
+}
+
+test_licence_denied_by_a_list_of_what_is_allowed if {
+	denied(mit, {"allow": ["MIT"]}) == set()
+	denied(both, {"allow": ["MIT"]}) == {"licence-denied"}
+	denied(either, {"allow": ["MIT"]}) == set()
+	denied(mit, {"allow": ["ISC"]}) == {"licence-denied"}
+	denied(excepted, {"allow": ["GPL-2.0-only"]}) == set()
+	denied(excepted, {"allow": ["GPL-2.0-only WITH Classpath-exception-2.0"]}) == set()
+	denied(excepted, {"allow": ["MIT"]}) == {"licence-denied"}
+	denied(mit, {"allow": ["MIT"], "deny": ["MIT"]}) == {"licence-denied"}
+}
+
+test_an_unknown_branch_is_never_the_one_that_is_open if {
+	denied(partly, {}) == set()
+	denied(partly, {"deny": ["MIT"]}) == {"licence-denied"}
+	denied(partly, {"allow": ["LicenseRef-unknown-custom"]}) == {"licence-denied"}
+}
+
+test_licence_unknown if {
+	denied(missing, {}) == {"licence-unknown"}
+	denied({"state": "unknown", "choices": [], "why": "it is none"}, {}) == {"licence-unknown"}
+	denied(missing, {"ignore": ["a"]}) == set()
+	{result.code | some result in licences.deny with input as {}} == {"licence-unknown"}
+}
+
+test_licence_unknown_warns_as_set if {
+	document := given([declares(missing)], {"unknown": "warn"})
+	count(licences.deny) == 0 with input as document
+	{result.code | some result in licences.warn with input as document} == {"licence-unknown"}
+	count(licences.warn) == 0 with input as given([declares(missing)], {})
+}
+
+test_what_is_found_counts_where_nothing_is_declared if {
+	one := {"name": "a", "version": "1", "licences": {"declared": missing, "found": both}}
+	count(licences.deny) == 0 with input as given([one], {})
+	{result.code | some result in licences.deny with input as given([one], {"allow": ["MIT"]})} == {"licence-denied"}
+	declared := object.union(one, {"licences": {"declared": mit, "found": both}})
+	count(licences.deny) == 0 with input as given([declared], {"allow": ["MIT"]})
+}
+
+test_an_ignored_package_passes if denied(both, {"allow": ["MIT"], "ignore": ["a"]}) == set()
+
+test_many_names_are_cut if {
+	packages := [object.union(declares(both), {"name": sprintf("p%d", [n])}) | some n in numbers.range(1, 12)]
+	some result in licences.deny with input as given(packages, {"allow": ["MIT"]})
+	contains(result.msg, "12 packages")
+	endswith(result.msg, "and 2 more")
+}
