@@ -237,6 +237,10 @@ limits! {
     trusted_root_bytes: usize = Bytes(4 * MIB);
     /// Packages in one SBOM or package database.
     packages: usize = Count(200_000);
+    /// Files of one image that lists of packages name, with those of lists that later layers replaced.
+    owned_files: usize = Count(2_000_000), stops C25;
+    /// Modified and unowned files that are named of one image; the rest is counted.
+    told_files: usize = Count(1000), stops C25;
     /// Differences that are kept in one comparison; the rest is counted.
     differences: usize = Count(1000);
     /// Bytes of one differing file that are held to look into it.

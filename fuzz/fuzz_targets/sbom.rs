@@ -9,7 +9,8 @@ use hallmark::{
 };
 use libfuzzer_sys::fuzz_target;
 
-const DATABASES: [&str; 14] = [
+const DATABASES: [&str; 15] = [
+    "var/lib/chisel/manifest.wall",
     "var/lib/dpkg/status",
     "var/lib/dpkg/status.d/base",
     "lib/apk/db/installed",
@@ -26,6 +27,18 @@ const DATABASES: [&str; 14] = [
     "usr/bin/program",
 ];
 
+const LISTS: [&str; 9] = [
+    "/var/lib/dpkg/info/a.list",
+    "/var/lib/dpkg/info/a:amd64.md5sums",
+    "/var/lib/dpkg/status",
+    "/var/lib/dpkg/diversions",
+    "/var/lib/chisel/manifest.wall",
+    "/lib/apk/db/installed",
+    "/var/lib/rpm/rpmdb.sqlite",
+    "/usr/lib/python3/site-packages/a.dist-info/RECORD",
+    "/opt/conda/conda-meta/a-1-0.json",
+];
+
 fuzz_target!(|data: &[u8]| {
     let limits = Limits { packages: 100, ..Limits::default() };
     if let Ok(sbom) = parse(data, &limits) {
@@ -33,6 +46,9 @@ fuzz_target!(|data: &[u8]| {
     }
     if let Ok(predicate) = from_slice::<Raw>(data, data.len()) {
         let _ = from_predicate(&predicate, &limits);
+    }
+    for path in LISTS {
+        contents::lists::read(path, data, &limits);
     }
     for path in DATABASES {
         assert!(contents::read([(path, data)], &limits).packages.len() <= limits.packages);

@@ -3,16 +3,21 @@
 //! Turns entries into packages: lines `X:value` with a one-letter field, entries apart by empty lines. Refuses lines of
 //! another form and entries without a name or version.
 
+pub(super) mod files;
+
 use std::collections::BTreeSet;
 
 use super::catalogue::{Catalogue, Garbled, Listed, Origin};
 
 /// Where apk lists what it installed.
-pub(super) const PATHS: [&str; 2] = ["/lib/apk/db/installed", "/usr/lib/apk/db/installed"];
+pub(super) const PATHS: [&str; 3] =
+    ["/lib/apk/db/installed", "/usr/lib/apk/db/installed", "/var/lib/apk/db/installed"];
+
+const ORIGIN: Origin = Origin { name: "apk", ecosystem: "apk", managed: true };
 
 /// apk's list.
 pub(super) const CATALOGUE: Catalogue = Catalogue {
-    origin: Origin { name: "apk", ecosystem: "apk", managed: true },
+    origin: ORIGIN,
     wants: |file| PATHS.contains(&file.path),
     file_bytes: u64::MAX,
     copies: 1,

@@ -58,6 +58,9 @@ pub(super) enum Why {
     /// The packages of the others are as many as may be listed.
     #[error("it lists more packages than {key}, {0}", key = crate::limits::key("packages"))]
     Packages(usize),
+    /// Lists name more files than are kept.
+    #[error("lists name more files than {key}, {0}", key = crate::limits::key("owned_files"))]
+    OwnedFiles(usize),
     /// It has another name, under which it was not read.
     #[error("it is a link to a place where no database is kept")]
     Elsewhere,

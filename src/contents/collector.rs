@@ -3,7 +3,8 @@
 //! Each file is read by the first catalogue that wants it, and only what it lists is kept, by the file's number; once the tree
 //! is known, what has no name left there is dropped. What the tree has under a name that a catalogue wants, and that was not
 //! read under it (a link to another place), is said. So is what a catalogue left out, because a file is larger than it
-//! reads or its findings are more than `catalogue_bytes`.
+//! reads or its findings are more than `catalogue_bytes`. Where somebody asks for files, the lists of files of every package
+//! manager are read beside, from the same bytes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,6 +12,8 @@ use super::{
     CATALOGUES, Inventory, OS_RELEASE,
     assembly::{self, Found, Item, Why},
     catalogue::{Catalogue, Garbled, Listed, Listing, Origin},
+    claims::FileList,
+    lists::{self, Lists, ReadList},
     os,
     programs::{self, Scan},
 };
@@ -40,6 +43,8 @@ pub struct InventoryCollector {
     taken: BTreeMap<&'static str, u64>,
     /// Catalogues whose budget is used up.
     ended: BTreeSet<&'static str>,
+    /// Lists of files, where somebody asked for them.
+    lists: Option<Lists>,
     held: u64,
 }
 
@@ -47,6 +52,7 @@ pub struct InventoryCollector {
 #[derive(Debug)]
 struct Open {
     inode: u64,
+    layer: usize,
     path: String,
     /// Bytes of memory that reading it takes.
     needs: u64,
@@ -59,6 +65,7 @@ enum Reader {
     Release,
     Catalogue(&'static Catalogue),
     Program,
+    List(&'static FileList),
 }
 
 impl Reader {
@@ -77,6 +84,7 @@ impl Reader {
         match self {
             Self::Release => Some(os::ORIGIN),
             Self::Catalogue(catalogue) => Some(catalogue.origin),
+            Self::List(list) => Some(list.origin),
             Self::Program => None,
         }
     }
@@ -84,7 +92,7 @@ impl Reader {
     /// Bytes of memory that reading a file of this size takes.
     fn needs(self, size: u64) -> u64 {
         match self {
-            Self::Release => size,
+            Self::Release | Self::List(_) => size,
             Self::Catalogue(catalogue) => size.saturating_mul(catalogue.copies),
             Self::Program => programs::SCAN_BYTES,
         }
@@ -94,6 +102,7 @@ impl Reader {
     fn too_large(self, size: u64, limits: &Limits) -> Option<Why> {
         match self {
             Self::Program => None,
+            Self::List(list) => lists::too_large(list, size, limits),
             Self::Catalogue(one) if one.file_bytes < limits.file_bytes => {
                 (size > one.file_bytes).then_some(Why::Larger(one.file_bytes))
             }
@@ -120,6 +129,7 @@ enum Reading {
     Release(Vec<u8>),
     Catalogue(&'static Catalogue, Vec<u8>),
     Program(Box<Scan>),
+    List(Vec<u8>),
 }
 
 impl Reading {
@@ -128,13 +138,24 @@ impl Reading {
             Reader::Release => Self::Release(Vec::new()),
             Reader::Catalogue(catalogue) => Self::Catalogue(catalogue, Vec::new()),
             Reader::Program => Self::Program(Box::new(Scan::new())),
+            Reader::List(_) => Self::List(Vec::new()),
         }
     }
 
     fn take(&mut self, bytes: &[u8]) {
         match self {
-            Self::Release(held) | Self::Catalogue(_, held) => held.extend_from_slice(bytes),
+            Self::Release(held) | Self::Catalogue(_, held) | Self::List(held) => {
+                held.extend_from_slice(bytes);
+            }
             Self::Program(scan) => scan.take(bytes),
+        }
+    }
+
+    /// All bytes, where they are held.
+    fn bytes(&self) -> Option<&[u8]> {
+        match self {
+            Self::Release(held) | Self::Catalogue(_, held) | Self::List(held) => Some(held),
+            Self::Program(_) => None,
         }
     }
 
@@ -152,6 +173,7 @@ impl Reading {
         };
         match self {
             Self::Release(bytes) => vec![Found::Release(os::parse(&bytes))],
+            Self::List(_) => Vec::new(),
             Self::Catalogue(one, bytes) => {
                 found(one.origin, (one.read)(path, &bytes, limits.packages))
             }
@@ -172,7 +194,29 @@ impl InventoryCollector {
             found: BTreeMap::new(),
             taken: BTreeMap::new(),
             ended: BTreeSet::new(),
+            lists: None,
             held: 0,
+        }
+    }
+
+    /// With the lists of files that packages own.
+    #[must_use]
+    pub fn with_lists(self) -> Self {
+        Self { lists: Some(Lists::default()), ..self }
+    }
+
+    /// Who reads a file, lists of files included where somebody asked for them.
+    fn reader(&self, file: &Seen<'_>) -> Option<Reader> {
+        let list = || lists::of(file.path).next().filter(|_| self.lists.is_some());
+        Reader::of(file).or_else(|| list().map(Reader::List))
+    }
+
+    /// Reads the lists of files in a file.
+    fn read_lists(&mut self, open: &Open) {
+        let (Some(lists), Some(bytes)) = (&mut self.lists, open.reading.bytes()) else { return };
+        let seen = Seen { layer: open.layer, inode: open.inode, ..Seen::named(&open.path) };
+        for (origin, why) in lists.take(&seen, bytes, &self.limits) {
+            self.keep(open.inode, Found::Unread(origin, why));
         }
     }
 
@@ -197,6 +241,12 @@ impl InventoryCollector {
         let why = if found.has_words() { WORDS_BYTES } else { 0 };
         self.held = self.held.saturating_add(FILE_BYTES + why);
         self.found.entry(inode).or_default().push(found);
+    }
+
+    /// The inventory of the tree that the layers add up to, and the lists of files that were read.
+    pub fn finish_with_lists(mut self, rootfs: &Rootfs) -> (Inventory, Vec<ReadList>) {
+        let lists = self.lists.take().map(|lists| lists.finish(rootfs)).unwrap_or_default();
+        (self.finish(rootfs), lists)
     }
 
     /// The inventory of the tree that the layers add up to.
@@ -252,7 +302,7 @@ impl InventoryCollector {
 impl Collector for InventoryCollector {
     fn wants(&mut self, file: &Seen<'_>) -> bool {
         self.open = None;
-        let Some(reader) = Reader::of(file) else {
+        let Some(reader) = self.reader(file) else {
             return false;
         };
         if let Some(origin) = reader.origin() {
@@ -264,7 +314,8 @@ impl Collector for InventoryCollector {
             }
         }
         let (path, needs) = (file.path.to_owned(), reader.needs(file.size));
-        self.open = Some(Open { inode: file.inode, path, needs, reading: Reading::new(reader) });
+        let (inode, layer, reading) = (file.inode, file.layer, Reading::new(reader));
+        self.open = Some(Open { inode, layer, path, needs, reading });
         true
     }
 
@@ -275,7 +326,9 @@ impl Collector for InventoryCollector {
     }
 
     fn close(&mut self) {
-        if let Some(Open { inode, path, reading, .. }) = self.open.take() {
+        if let Some(open) = self.open.take() {
+            self.read_lists(&open);
+            let Open { inode, path, reading, .. } = open;
             for found in reading.finish(&path, &self.limits) {
                 self.keep(inode, found);
             }
@@ -284,6 +337,7 @@ impl Collector for InventoryCollector {
 
     fn held(&self) -> u64 {
         let open = self.open.as_ref().map_or(0, |open| open.needs);
-        self.held.saturating_add(open)
+        let lists = self.lists.as_ref().map_or(0, Lists::held);
+        self.held.saturating_add(open).saturating_add(lists)
     }
 }

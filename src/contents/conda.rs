@@ -2,6 +2,8 @@
 //!
 //! Turns the record of one package into its name and version. Unpacked downloads (`pkgs/`) have no such record.
 
+pub(super) mod files;
+
 use serde::Deserialize;
 
 use super::{

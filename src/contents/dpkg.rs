@@ -4,6 +4,8 @@
 //! half-configured packages have their files on the disk. Refuses lines that are no fields and entries without a name or
 //! version: one garbled entry makes the whole list doubtful.
 
+pub(super) mod files;
+
 use super::catalogue::{Catalogue, Garbled, Listed, Origin};
 
 /// Where dpkg lists what it installed.

@@ -5,10 +5,13 @@
 //! the inventory says so in its [`Database`]: deleting `/lib/apk/db/installed` hides nothing here. What is left out otherwise is
 //! an [`Incomplete`]. Bytes are the truth; no SBOM is looked at.
 
+pub mod accounts;
 mod apk;
 mod assembly;
 mod cargo;
 pub mod catalogue;
+mod chisel;
+pub mod claims;
 pub mod collector;
 mod composer;
 mod conda;
@@ -18,6 +21,8 @@ pub mod facts;
 mod gem;
 mod go;
 mod java;
+pub mod kinds;
+pub mod lists;
 mod npm;
 mod nuget;
 mod os;
@@ -28,6 +33,7 @@ mod purl;
 mod python;
 mod rpm;
 pub mod secrets;
+pub mod sums;
 #[cfg(test)]
 mod testing;
 
@@ -39,12 +45,14 @@ use crate::{
 };
 use assembly::Item;
 use catalogue::Catalogue;
+use claims::FileList;
 use facts::Facts;
 
 /// Every catalogue; a file is read by the first that wants it.
 const CATALOGUES: &[&Catalogue] = &[
     &dpkg::STATUS,
     &dpkg::STANZAS,
+    &chisel::CATALOGUE,
     &apk::CATALOGUE,
     &rpm::CATALOGUE,
     &rpm::LOGS,
@@ -55,6 +63,20 @@ const CATALOGUES: &[&Catalogue] = &[
     &nuget::CATALOGUE,
     &conda::CATALOGUE,
     &java::CATALOGUE,
+];
+/// Every kind of lists of files.
+const FILE_LISTS: &[&FileList] = &[
+    &dpkg::files::LISTS,
+    &dpkg::files::SUMS,
+    &dpkg::files::CONFFILES,
+    &dpkg::files::DIVERSIONS,
+    &chisel::LISTS,
+    &apk::files::LISTS,
+    &apk::files::WORLD,
+    &rpm::files::LISTS,
+    &python::files::RECORDS,
+    &python::files::INSTALLED,
+    &conda::files::LISTS,
 ];
 /// os-release(5): the file in `/etc` takes precedence.
 const OS_RELEASE: [&str; 2] = ["/etc/os-release", "/usr/lib/os-release"];

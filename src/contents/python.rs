@@ -7,6 +7,8 @@
 //! No installation are: what an interrupted pip leaves (`~equests-2.0.dist-info`), test data inside of packages, package
 //! managers' caches, and the `name.egg-info` that a build leaves in a source tree.
 
+pub(super) mod files;
+
 use super::{
     catalogue::{Catalogue, Garbled, Listed, Origin},
     parts::{form, is_fixture, line, lines, listed, split, word},

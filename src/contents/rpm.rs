@@ -4,6 +4,7 @@
 //! that the database trusts, and no package.
 
 mod bdb;
+pub(super) mod files;
 mod header;
 mod ndb;
 mod sqlite;

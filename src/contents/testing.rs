@@ -2,6 +2,7 @@
 
 use super::{
     catalogue::{Garbled, Listed},
+    claims::{Claim, Content, Owner, Role, Told},
     go::MAGIC,
 };
 
@@ -28,4 +29,36 @@ pub(super) fn go(version: u8) -> Vec<u8> {
     blob.push(u8::try_from(lines.len()).expect("it is short"));
     blob.extend(lines.bytes());
     blob
+}
+
+/// The claims, or why there are none: each owner with its files and what is known of them.
+pub(super) fn claimed(read: Result<Told, Garbled>) -> String {
+    let told = match read {
+        Ok(told) => told,
+        Err(garbled) => return format!("error: {garbled}"),
+    };
+    let file = |claim: &Claim| {
+        let content = match &claim.content {
+            Content::Sum(sum) => sum.algorithm().to_owned(),
+            Content::Link(target) => format!("-> {target}"),
+            Content::Unknown => "-".to_owned(),
+        };
+        let role = match claim.role {
+            Role::Plain => "",
+            Role::Configuration => " configuration",
+            Role::Documentation => " documentation",
+            Role::Ghost => " ghost",
+        };
+        format!("{} {content}{role}", claim.path)
+    };
+    let one = |claims: &super::claims::Claims| {
+        let owner = match &claims.owner {
+            Owner::Named { name, architecture: Some(arch) } => format!("{name}:{arch}"),
+            Owner::Named { name, architecture: None } => name.clone(),
+            Owner::ListedAt(path) => path.clone(),
+        };
+        let files: Vec<String> = claims.files.iter().map(file).collect();
+        format!("{owner}: {}", files.join(", ")).trim_end().to_owned()
+    };
+    told.claims.iter().map(one).collect::<Vec<_>>().join("; ")
 }

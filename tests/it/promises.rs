@@ -598,6 +598,14 @@ const LIMITS: &[(&str, &str)] = &[
     ("timestamps", "src/attest/tests.rs::evidence_beside_a_signature_is_limited"),
     ("trusted_root_bytes", "src/trust/sigstore/root.rs::the_size_limit_holds_at_n_and_n_plus_one"),
     ("packages", "src/sbom/tests.rs::the_limit_of_packages_holds_at_n_and_n_plus_one"),
+    (
+        "owned_files",
+        "src/contents/accounts/tests.rs::the_limit_of_owned_files_holds_at_n_and_n_plus_one",
+    ),
+    (
+        "told_files",
+        "src/contents/accounts/tests.rs::strays_of_upper_layers_are_named_first_and_all_are_counted",
+    ),
     ("differences", "src/compare/ladder/tests.rs::differences_are_kept_up_to_the_limit"),
     (
         "explain_bytes",

@@ -21,7 +21,15 @@ pub enum Tag {
     Epoch = 1003,
     License = 1014,
     Architecture = 1022,
+    FileModes = 1030,
+    FileDigests = 1035,
+    FileLinks = 1036,
+    FileFlags = 1037,
     SourceRpm = 1044,
+    FolderIndexes = 1116,
+    BaseNames = 1117,
+    FolderNames = 1118,
+    FileDigestAlgorithm = 5011,
 }
 
 const CHAR: u32 = 1;
@@ -90,6 +98,29 @@ impl<'b> Header<'b> {
             return Err(unlike(tag));
         }
         until_zero(values.bytes).map(|(text, _)| Some(text)).ok_or_else(|| outside(tag))
+    }
+
+    /// The texts of a tag; none where there is no such tag.
+    ///
+    /// # Errors
+    /// They are no texts, or lie outside of the header.
+    pub fn texts(&self, tag: Tag) -> Result<Vec<&'b [u8]>, Garbled> {
+        let Some(values) = self.values(tag)? else { return Ok(Vec::new()) };
+        if values.kind != TEXTS {
+            return Err(unlike(tag));
+        }
+        // Each takes a byte at least.
+        if values.count > values.bytes.len() {
+            return Err(outside(tag));
+        }
+        let mut rest = values.bytes;
+        let mut texts = Vec::with_capacity(values.count);
+        for _ in 0..values.count {
+            let (text, after) = until_zero(rest).ok_or_else(|| outside(tag))?;
+            texts.push(text);
+            rest = after;
+        }
+        Ok(texts)
     }
 
     /// The numbers of a tag; none where there is no such tag.

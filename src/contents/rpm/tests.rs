@@ -184,3 +184,88 @@ proptest! {
         let _ = look(&database, 9);
     }
 }
+
+mod owned {
+    use super::*;
+    use crate::contents::testing::claimed;
+
+    fn texts(all: &[&str]) -> Vec<u8> {
+        all.iter().flat_map(|text| [text.as_bytes(), b"\0"].concat()).collect()
+    }
+
+    fn numbers(all: &[u32]) -> Vec<u8> {
+        all.iter().flat_map(|number| number.to_be_bytes()).collect()
+    }
+
+    fn read(entries: &[Entry<'_>], most: usize) -> String {
+        let whole = [named(b"a\0"), entries.to_vec()].concat();
+        claimed((files::LISTS.read)("", &ndb(&[header(&whole)]), most))
+    }
+
+    #[test]
+    fn headers_own_files() {
+        let sum = "ab".repeat(32);
+        let names = texts(&["x", "y", "l", "log", "c", "d"]);
+        let folders = texts(&["/usr/bin/", "/etc/", "/var/log/"]);
+        let indexes = numbers(&[0, 0, 0, 2, 1, 0]);
+        let sums = texts(&[&sum, "", "", "", &sum, &sum]);
+        let links = texts(&["", "", "x", "", "", ""]);
+        let flags = numbers(&[0, 0, 0, 64, 1, 2]);
+        let sha256 = numbers(&[8]);
+        let all: Vec<Entry<'_>> = vec![
+            (8, Tag::BaseNames, 6, &names),
+            (8, Tag::FolderNames, 3, &folders),
+            (4, Tag::FolderIndexes, 6, &indexes),
+            (8, Tag::FileDigests, 6, &sums),
+            (8, Tag::FileLinks, 6, &links),
+            (4, Tag::FileFlags, 6, &flags),
+            (4, Tag::FileDigestAlgorithm, 1, &sha256),
+        ];
+        let want = "a: /usr/bin/x sha256, /usr/bin/y -, /usr/bin/l -> x, /var/log/log - ghost, \
+            /etc/c sha256 configuration, /usr/bin/d sha256 documentation";
+        assert_eq!(read(&all, 6), want);
+        assert_eq!(read(&all, 5), "error: it lists more packages than are read");
+        // An algorithm that is not computed says nothing.
+        let sha512 = numbers(&[10]);
+        let other = [&all[..6], &[(4, Tag::FileDigestAlgorithm, 1, sha512.as_slice())]].concat();
+        assert!(read(&other, 6).starts_with("a: /usr/bin/x -, "));
+        assert_eq!(read(&[], 6), "a:");
+    }
+
+    #[test]
+    fn damaged_lists_of_files_are_said() {
+        let (names, folders, far) = (texts(&["x"]), texts(&["/usr/bin/"]), numbers(&[7]));
+        let dots = texts(&["/usr/../"]);
+        let zero = numbers(&[0]);
+        let cases: Vec<(Vec<Entry<'_>>, &str)> = vec![
+            (vec![(8, Tag::BaseNames, 1, &names)], "error: a package has a file without a folder"),
+            (
+                vec![
+                    (8, Tag::BaseNames, 1, &names),
+                    (8, Tag::FolderNames, 1, &folders),
+                    (4, Tag::FolderIndexes, 1, &far),
+                ],
+                "error: a package has a file without a folder",
+            ),
+            (
+                vec![
+                    (8, Tag::BaseNames, 1, &names),
+                    (8, Tag::FolderNames, 1, &dots),
+                    (4, Tag::FolderIndexes, 1, &zero),
+                ],
+                "a:",
+            ),
+            (
+                vec![(8, Tag::BaseNames, 0xffff_ffff, &names)],
+                "error: in a header of a package BaseNames lies outside of it",
+            ),
+            (
+                vec![(6, Tag::BaseNames, 1, &names)],
+                "error: in a header of a package BaseNames is of another type",
+            ),
+        ];
+        for (entries, want) in cases {
+            assert_eq!(read(&entries, 9), want);
+        }
+    }
+}
