@@ -19,7 +19,7 @@ use async_trait::async_trait;
 use serde_json::json;
 
 use super::{
-    Built, Engine, Runs, buildkit, git, host,
+    Built, Engine, Runs, buildkit, git, host, ids,
     inputs::Inputs,
     layout::{self, Layout},
     sandbox::{Environment, Outcome, Shell},
@@ -120,13 +120,13 @@ impl Buildah {
         let version = text.split_whitespace().nth(2).unwrap_or("unknown");
         let old = version::is_below(version, version::BUILDAH_OWN_USERS)
             || version::number(version).is_none();
-        if !old || shell.ids().is_none() {
-            return Ok(shell.again());
-        }
+        let Some(ids) = shell.ids().filter(|_| old) else { return Ok(shell.again()) };
         shell.sink.line(&format!(
             "steps have the machine's numbers of users: buildah {version} writes attributes of its overlays into layers where \
              they are its own; 1.35.0 does not"
         ));
+        ids::take_entries(shell.work, ids)
+            .map_err(|e| shell.broken("cannot take files back", &e))?;
         Ok(shell.as_root())
     }
 

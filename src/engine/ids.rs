@@ -142,6 +142,18 @@ const FOLDER: OFlags =
 /// # Errors
 /// The folder cannot be read, or its entries cannot be given away.
 pub fn give_entries(folder: &Path, to: Ids) -> io::Result<()> {
+    pass_entries(folder, 0, to.first)
+}
+
+/// Takes back what was given, for programs that stay the machine's root: git works in no folder of somebody else's.
+///
+/// # Errors
+/// As for [`give_entries`].
+pub fn take_entries(folder: &Path, from: Ids) -> io::Result<()> {
+    pass_entries(folder, from.first, 0)
+}
+
+fn pass_entries(folder: &Path, from: u32, to: u32) -> io::Result<()> {
     let folder = openat(CWD, folder, FOLDER, Mode::empty())?;
     for entry in Dir::read_from(&folder)? {
         let entry = entry?;
@@ -150,7 +162,7 @@ pub fn give_entries(folder: &Path, to: Ids) -> io::Result<()> {
             continue;
         }
         match statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(what) if Uid::from_raw(what.st_uid).is_root() => give_below(&folder, name, to)?,
+            Ok(what) if what.st_uid == from => give_below(&folder, name, to)?,
             _ => {}
         }
     }
@@ -162,16 +174,16 @@ pub fn give_entries(folder: &Path, to: Ids) -> io::Result<()> {
 /// # Errors
 /// It cannot be given away.
 pub fn give(path: &Path, to: Ids) -> io::Result<()> {
-    give_one(CWD, path, to)
+    give_one(CWD, path, to.first)
 }
 
-fn give_one<P: rustix::path::Arg>(at: impl AsFd, name: P, to: Ids) -> io::Result<()> {
-    let (uid, gid) = (Uid::from_raw(to.first), Gid::from_raw(to.first));
+fn give_one<P: rustix::path::Arg>(at: impl AsFd, name: P, to: u32) -> io::Result<()> {
+    let (uid, gid) = (Uid::from_raw(to), Gid::from_raw(to));
     Ok(chownat(at, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?)
 }
 
 /// What is gone meanwhile belongs to nobody.
-fn give_below(at: &OwnedFd, name: &CStr, to: Ids) -> io::Result<()> {
+fn give_below(at: &OwnedFd, name: &CStr, to: u32) -> io::Result<()> {
     let mut open = Vec::new();
     let gone = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
     match give_one(at, name, to) {
@@ -252,6 +264,8 @@ mod tests {
         for given in ["made", "made/deep", "made/deep/file", "made/link", "link"] {
             assert_eq!(owner(&work.join(given)), ids.first, "{given}");
         }
+        take_entries(&work, ids).unwrap();
+        assert_eq!(owner(&work.join("made/deep/file")), 0);
         for kept in [&outside, &outside.join("file"), &work] {
             assert_eq!(owner(kept), 0, "{}", kept.display());
         }
