@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use super::{PolicyError, nearest::did_you_mean};
-use crate::digest::Digest;
+use crate::{digest::Digest, sbom::quality::Profile};
 
 /// What a setting may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,15 +23,18 @@ enum Kind {
     Rung,
     /// `warn` or `deny`.
     Severity,
+    /// Name of a profile of what an SBOM should say.
+    Profile,
 }
 
 /// Most days that a setting may ask for: a hundred years.
 const MAX_DAYS: u64 = 36_525;
 
 /// The settings of the shipped rules: section, name, type.
-const SHIPPED: [(&str, &str, Kind); 5] = [
+const SHIPPED: [(&str, &str, Kind); 6] = [
     ("rebuild", "minLevel", Kind::Rung),
     ("sbom", "ghosts", Kind::Severity),
+    ("sbom", "profile", Kind::Profile),
     ("signature", "maxAgeDays", Kind::Days),
     ("signature", "revoked", Kind::Digests),
     ("signature", "signers", Kind::Names),
@@ -98,6 +101,7 @@ impl Kind {
             Self::Days => "a whole number of days from 0 to 36525",
             Self::Rung => "a whole number from 1 to 5",
             Self::Severity => "warn or deny",
+            Self::Profile => "ntia-2021, cisa-2026 or bsi-tr-03183-2",
         }
     }
 
@@ -108,6 +112,7 @@ impl Kind {
             Self::Days => "0 turns it off",
             Self::Rung => "docs/comparison.md explains the rungs",
             Self::Severity => "write one of these words",
+            Self::Profile => "leave it out to ask for none",
         }
     }
 
@@ -128,6 +133,10 @@ impl Kind {
             Self::Severity => match value.as_str() {
                 Some("warn" | "deny") => Ok(()),
                 _ => Err((None, value.to_string())),
+            },
+            Self::Profile => match value.as_str().and_then(Profile::named) {
+                Some(_) => Ok(()),
+                None => Err((None, value.to_string())),
             },
         }
     }
