@@ -261,6 +261,16 @@ pub(super) enum Written {
     Xml,
 }
 
+/// What a document says that it is.
+pub(super) struct Face<'f> {
+    /// `bomFormat`.
+    pub format: &'f str,
+    /// `specVersion`.
+    pub version: String,
+    /// How it is written.
+    pub written: Written,
+}
+
 fn malformed(why: impl ToString) -> SbomError {
     SbomError::Malformed { format: FORMAT, why: why.to_string() }
 }
@@ -268,11 +278,11 @@ fn malformed(why: impl ToString) -> SbomError {
 /// Reads a document that has the key `bomFormat`.
 pub(super) fn read(
     document: json::Document<'_>,
-    format: &str,
-    version: String,
-    written: Written,
+    face: Face<'_>,
+    digest: Digest,
     limits: &Limits,
 ) -> Result<Sbom, SbomError> {
+    let Face { format, version, written } = face;
     if format != FORMAT {
         let found = format.chars().take(80).collect::<String>();
         return Err(SbomError::UnknownFormat(format!("bomFormat is {found:?}, not \"CycloneDX\"")));
@@ -285,7 +295,6 @@ pub(super) fn read(
     else {
         return Err(SbomError::Version { format: FORMAT, version });
     };
-    let digest = Digest::sha256(document.bytes());
     let mut document: Document<'_> = document.read().map_err(malformed)?;
     let raw = document.metadata.take().map(json::Document::of_raw);
     let metadata = match &raw {

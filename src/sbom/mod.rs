@@ -53,14 +53,11 @@ pub fn read(bytes: &[u8], limits: &Limits) -> Result<Sbom, SbomError> {
     if bytes.len() > bounds.bytes {
         return Err(SbomError::TooLarge { found: bytes.len(), limit: bounds.bytes });
     }
-    let sbom = match std::str::from_utf8(bytes) {
-        Ok(text) => from_text(text.trim_start_matches('\u{feff}'), bounds, limits)?,
-        Err(error) => {
-            let at = error.valid_up_to();
-            return Err(SbomError::UnknownFormat(format!("it is no UTF-8 text (byte {at})")));
-        }
-    };
-    Ok(Sbom { document: Digest::sha256(bytes), ..sbom })
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        let at = error.valid_up_to();
+        SbomError::UnknownFormat(format!("it is no UTF-8 text (byte {at})"))
+    })?;
+    from_text(text.trim_start_matches('\u{feff}'), Digest::sha256(bytes), bounds, limits)
 }
 
 fn listing(sbom: Sbom) -> Result<Sbom, SbomError> {
@@ -70,29 +67,40 @@ fn listing(sbom: Sbom) -> Result<Sbom, SbomError> {
     Ok(sbom)
 }
 
-fn from_text(text: &str, bounds: Bounds, limits: &Limits) -> Result<Sbom, SbomError> {
+fn from_text(
+    text: &str,
+    digest: Digest,
+    bounds: Bounds,
+    limits: &Limits,
+) -> Result<Sbom, SbomError> {
     if let Some(written) = tag_value::read(text, limits)? {
-        return spdx::from_wire(written, Digest::sha256(b""), limits).map(sorted);
+        return spdx::from_wire(written, digest, limits).map(sorted);
     }
     if cyclonedx::xml::is_xml(text) {
-        return from_xml(text, bounds, limits);
+        return from_xml(text, digest, bounds, limits);
     }
     if is_yaml(text) {
         return Err(SbomError::Unsupported("YAML"));
     }
     let document = json::check(text.as_bytes(), bounds)
         .map_err(|error| SbomError::UnknownFormat(error.to_string()))?;
-    from_document(document, limits)
+    from_document(document, digest, limits)
 }
 
 /// What XML says is read from the JSON that it becomes: places in that JSON mean nothing to who wrote the XML.
-fn from_xml(text: &str, bounds: Bounds, limits: &Limits) -> Result<Sbom, SbomError> {
+fn from_xml(
+    text: &str,
+    digest: Digest,
+    bounds: Bounds,
+    limits: &Limits,
+) -> Result<Sbom, SbomError> {
     let cyclonedx::xml::Converted { json, version } = cyclonedx::xml::convert(text)?;
     let bounds = Bounds { bytes: json.len(), ..bounds };
     let document = json::check(json.as_bytes(), bounds)
         .map_err(|error| SbomError::UnknownFormat(error.to_string()))?;
     let written = cyclonedx::Written::Xml;
-    let read = cyclonedx::read(document, "CycloneDX", version, written, limits);
+    let face = cyclonedx::Face { format: "CycloneDX", version, written };
+    let read = cyclonedx::read(document, face, digest, limits);
     read.map(sorted).map_err(|error| match error {
         SbomError::Malformed { format, why } => {
             let why = why.rsplit_once(" at line ").map_or(why.as_str(), |(why, _)| why).to_owned();
@@ -127,14 +135,15 @@ pub fn from_predicate(predicate: &Raw, limits: &Limits) -> Result<Sbom, SbomErro
         return parse(text.as_bytes(), limits);
     }
     let wrapper = predicate.document().read::<Wrapper>();
-    let sbom = match wrapper.map_err(|_| no_object())?.data {
+    let data = wrapper.map_err(|_| no_object())?.data;
+    let document = match &data {
         Some(data) => match data.read::<String>() {
             Ok(text) => return parse(text.as_bytes(), limits),
-            Err(_) => from_document(data.document(), limits),
+            Err(_) => data.document(),
         },
-        None => from_document(predicate.document(), limits),
+        None => predicate.document(),
     };
-    listing(sbom?)
+    listing(from_document(document, Digest::sha256(document.bytes()), limits)?)
 }
 
 fn no_object() -> SbomError {
@@ -161,15 +170,21 @@ fn text(member: Option<&Raw>) -> String {
     member.and_then(|member| member.read().ok()).unwrap_or_default()
 }
 
-fn from_document(document: Document<'_>, limits: &Limits) -> Result<Sbom, SbomError> {
+fn from_document(
+    document: Document<'_>,
+    digest: Digest,
+    limits: &Limits,
+) -> Result<Sbom, SbomError> {
     let face: Face = document.read().map_err(|_| no_object())?;
     let sbom = if face.spdx_version.is_some() {
-        spdx::read(document, &text(face.spdx_version.as_ref()), limits)?
+        spdx::read(document, &text(face.spdx_version.as_ref()), digest, limits)?
     } else if face.bom_format.is_some() {
         let (format, spec) = (text(face.bom_format.as_ref()), text(face.spec_version.as_ref()));
-        cyclonedx::read(document, &format, spec, cyclonedx::Written::Json, limits)?
+        let written = cyclonedx::Written::Json;
+        let face = cyclonedx::Face { format: &format, version: spec, written };
+        cyclonedx::read(document, face, digest, limits)?
     } else if face.context.is_some() {
-        spdx3::read(document, &text(face.context.as_ref()), limits)?
+        spdx3::read(document, &text(face.context.as_ref()), digest, limits)?
     } else {
         let keys: BTreeMap<String, IgnoredAny> = document.read().map_err(|_| no_object())?;
         let keys: Vec<_> = keys.keys().take(8).map(String::as_str).collect();

@@ -93,10 +93,10 @@ pub(super) struct Relationship<'a> {
 pub(super) fn read(
     document: json::Document<'_>,
     version: &str,
+    digest: Digest,
     limits: &Limits,
 ) -> Result<Sbom, SbomError> {
     known(version)?;
-    let digest = Digest::sha256(document.bytes());
     let document: Document<'_> = document
         .read()
         .map_err(|error| SbomError::Malformed { format: FORMAT, why: error.to_string() })?;

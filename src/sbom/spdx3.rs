@@ -105,6 +105,7 @@ fn malformed(why: impl ToString) -> SbomError {
 pub(super) fn read(
     document: json::Document<'_>,
     context: &str,
+    digest: Digest,
     limits: &Limits,
 ) -> Result<Sbom, SbomError> {
     if !CONTEXTS.contains(&context) {
@@ -116,7 +117,6 @@ pub(super) fn read(
             "its @context is {found:?}, not SPDX's alone"
         )));
     }
-    let digest = Digest::sha256(document.bytes());
     let document: Document<'_> = document.read().map_err(malformed)?;
     let graph = document.graph.ok_or_else(|| malformed("there is no @graph"))?;
     let index = Graph::of(&graph, limits)?;
