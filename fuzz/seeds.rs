@@ -24,7 +24,7 @@ fn main() -> std::io::Result<()> {
 fn all() -> Vec<(&'static str, Vec<Vec<u8>>)> {
     let statements: Vec<Vec<u8>> =
         [slsa_v1(), buildkit_v02(), spdx_statement()].iter().map(bytes).collect();
-    let sboms = [bytes(&cyclonedx()), bytes(&spdx())];
+    let sboms = [bytes(&cyclonedx()), bytes(&spdx()), bytes(&spdx_3())];
     let manifests = [manifest(), index(), config()];
     vec![
         ("tar", vec![archive()]),
@@ -47,7 +47,7 @@ fn all() -> Vec<(&'static str, Vec<Vec<u8>>)> {
         ("bundle", vec![bytes(&bundle()), bytes(&simple_signing())]),
         ("layout", vec![in_toto_chain()]),
         ("provenance", statements),
-        ("sbom", sboms.into_iter().chain(texts(DATABASES)).collect()),
+        ("sbom", sboms.into_iter().chain(texts(SBOMS)).chain(texts(DATABASES)).collect()),
         ("dockerfile", texts(DOCKERFILES)),
         ("review", [pod(), deployment()].iter().map(bytes).collect()),
         ("trusted_root", ROOTS.iter().map(|root| root.to_vec()).chain(texts(&[PEM])).collect()),
@@ -256,6 +256,25 @@ fn cyclonedx() -> Value {
     json!({"bomFormat": "CycloneDX", "specVersion": "1.6", "version": 1, "components": [
         {"type": "library", "name": "bash", "version": "5", "purl": "pkg:deb/debian/bash@5", "components": []}]})
 }
+
+fn spdx_3() -> Value {
+    json!({"@context": "https://spdx.org/rdf/3.0.1/spdx-context.jsonld", "@graph": [
+        {"type": "CreationInfo", "@id": "_:c", "specVersion": "3.0.1", "created": "2025-01-01T00:00:00Z", "createdBy": ["urn:a"]},
+        {"type": "SpdxDocument", "spdxId": "urn:d", "creationInfo": "_:c", "rootElement": ["urn:p"]},
+        {"type": "software_Package", "spdxId": "urn:p", "creationInfo": "_:c", "name": "bash", "software_packageVersion": "5",
+            "software_packageUrl": "pkg:deb/debian/bash@5"},
+        {"type": "Relationship", "spdxId": "urn:r", "creationInfo": "_:c", "from": "urn:d", "relationshipType": "describes",
+            "to": ["urn:p"]}]})
+}
+
+/// SBOMs that are no JSON.
+const SBOMS: &[&str] = &[
+    "SPDXVersion: SPDX-2.3\nDocumentName: n\nCreated: 2025-01-01T00:00:00Z\nPackageName: bash\nSPDXID: SPDXRef-a\n\
+     ExternalRef: PACKAGE-MANAGER purl pkg:deb/debian/bash@5\nRelationship: SPDXRef-DOCUMENT DESCRIBES SPDXRef-a\n",
+    "<bom xmlns=\"http://cyclonedx.org/schema/bom/1.6\" version=\"1\"><components><component type=\"library\" bom-ref=\"a\">\
+     <name>bash</name><version>5</version><hashes><hash alg=\"MD5\">00000000000000000000000000000000</hash></hashes>\
+     <purl>pkg:deb/debian/bash@5</purl></component></components><dependencies><dependency ref=\"a\"/></dependencies></bom>",
+];
 
 const DATABASES: &[&str] = &[
     "Package: bash\nStatus: install ok installed\nVersion: 5.2-1\nArchitecture: amd64\nSource: bash (5.2)\n\n",

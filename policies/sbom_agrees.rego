@@ -74,7 +74,9 @@ ghosts contains {"code": "sbom-package-ghost", "msg": msg, "packages": names} if
 
 # METADATA
 # title: Every SBOM was compared with the image
-# description: An SBOM that was not compared, or only with a package database that cannot be read, says nothing certain.
+# description: >-
+#   An SBOM that was not compared, or only with a package database that cannot be read, says nothing certain; where every one
+#   is about a package in the image or about its build, none says what is in the image.
 # custom:
 #   code: sbom-unchecked
 #   severity: deny
@@ -93,8 +95,37 @@ deny contains {"code": "sbom-unchecked", "msg": msg} if {
 }
 
 deny contains {"code": "sbom-unchecked", "msg": msg} if {
+	count(judged) > 0
+	not one_is_about_the_image
+	msg := "every proven SBOM is about a part of the image or about its build: none says what is in the image"
+}
+
+deny contains {"code": "sbom-unchecked", "msg": msg} if {
 	not sboms_are_listed
 	msg := "the policy input has no list of SBOMs"
+}
+
+# METADATA
+# title: The SBOM says what a profile asks for
+# description: >-
+#   With settings.sbom.profile at the name of a profile (ntia-2021, cisa-2026, bsi-tr-03183-2), every proven SBOM has its
+#   elements; without the setting nothing is asked for.
+# custom:
+#   code: sbom-quality
+#   severity: deny
+#   solution: let the generator write the elements that are named, or ask for another profile
+deny contains {"code": "sbom-quality", "msg": msg} if {
+	profile := input.settings.sbom.profile
+	some sbom in judged
+	lacking := [gap.element | some gap in object.get(sbom, ["quality", profile], [{"element": "known profile"}])]
+	count(lacking) > 0
+	msg := sprintf("an SBOM lacks what %s asks for: %s", [profile, concat(", ", lacking)])
+}
+
+# A document without the word was written before there was one.
+one_is_about_the_image if {
+	some sbom in judged
+	object.get(sbom, "about", "image") == "image"
 }
 
 # Errors that keep layers from being read.

@@ -14,6 +14,10 @@ denied(document) := {result.code | some result in sbom_agrees.deny with input as
 
 warned(document) := {result.code | some result in sbom_agrees.warn with input as document}
 
+about(word) := {"state": "proven", "about": word, "reconciliation": empty}
+
+asked(document, profile) := object.union(document, {"settings": {"sbom": {"profile": profile}}})
+
 test_asks_for_the_inventory if sbom_agrees.needs == {"inventory"}
 
 test_an_sbom_that_agrees_passes if denied(given("proven", {})) == set()
@@ -60,6 +64,20 @@ test_sbom_unchecked_where_a_database_cannot_be_read if {
 	document := given("proven", {})
 	broken := {"inventory": {"databases": [{"path": "/lib/apk/db", "error": "it is gone"}]}}
 	denied(object.union(document, broken)) == {"sbom-unchecked"}
+}
+
+test_sbom_unchecked_where_none_is_about_the_image if {
+	denied({"sboms": [about("package"), about("build")]}) == {"sbom-unchecked"}
+	denied({"sboms": [about("package"), about("image")]}) == set()
+}
+
+test_sbom_quality_is_asked_for_by_name if {
+	gaps := {"ntia-2021": [{"element": "supplier", "count": 2, "components": ["a 1", "b 1"]}], "cisa-2026": []}
+	document := {"sboms": [{"state": "proven", "reconciliation": empty, "quality": gaps}]}
+	denied(document) == set()
+	denied(asked(document, "cisa-2026")) == set()
+	denied(asked(document, "ntia-2021")) == {"sbom-quality"}
+	denied(asked(document, "bsi-tr-03183-2")) == {"sbom-quality"}
 }
 
 test_an_unproven_sbom_does_not_count if {

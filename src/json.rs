@@ -128,6 +128,11 @@ pub fn check(bytes: &[u8], bounds: impl Into<Bounds>) -> Result<Document<'_>, Js
 }
 
 impl<'b> Document<'b> {
+    /// A part of a document that [`check`] has seen.
+    pub fn of_raw(part: &'b RawValue) -> Self {
+        Self(part.get().as_bytes())
+    }
+
     /// Its bytes.
     pub fn bytes(&self) -> &'b [u8] {
         self.0

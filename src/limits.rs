@@ -168,6 +168,12 @@ limits! {
     json_values: usize = Count(json::MAX_VALUES), stops C13;
     /// Values in one attestation or SBOM, of which most are passed over or stay text.
     attestation_values: usize = Count(1_000_000), stops C13;
+    /// Bytes of one SBOM that is a file; what a registry attaches is held to `attestationBytes`, too.
+    sbom_bytes: usize = Bytes(64 * MIB), stops C1;
+    /// Values in one SBOM that is a file.
+    sbom_values: usize = Count(5_000_000), stops C13;
+    /// Relationships and dependencies of one SBOM.
+    sbom_relationships: usize = Count(1_000_000), stops C13;
     /// Attestations and signatures read for one image; so many that junk has to be plenty to take their place.
     attestations: usize = Count(2048), stops C3 H35;
     /// Signatures that are checked for one image, each with each key; so many that the first of each piece has its
@@ -293,7 +299,13 @@ impl Limits {
         Bounds { bytes, values: self.json_values, values_limit: Some("limits.jsonValues") }
     }
 
-    /// An attestation or SBOM.
+    /// An SBOM by itself.
+    pub fn sbom(&self) -> Bounds {
+        let (bytes, values) = (self.sbom_bytes, self.sbom_values);
+        Bounds { bytes, values, values_limit: Some("limits.sbomValues") }
+    }
+
+    /// An attestation.
     pub fn attestation(&self) -> Bounds {
         let (bytes, values) = (self.attestation_bytes, self.attestation_values);
         Bounds { bytes, values, values_limit: Some("limits.attestationValues") }
@@ -307,8 +319,9 @@ mod tests {
     #[test]
     fn bounds_name_the_key_that_raises_them() {
         let limits = Limits::default();
-        let keys = [limits.json(1).values_limit, limits.attestation().values_limit];
-        let want = [key("json_values"), key("attestation_values")];
+        let keys =
+            [limits.json(1), limits.attestation(), limits.sbom()].map(|bounds| bounds.values_limit);
+        let want = [key("json_values"), key("attestation_values"), key("sbom_values")];
         assert_eq!(keys.map(|key| key.map(str::to_owned)), want.map(Some));
     }
 

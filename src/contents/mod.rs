@@ -37,7 +37,7 @@ pub mod sums;
 #[cfg(test)]
 mod testing;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     image::collect::{HEAD_BYTES, Seen},
@@ -128,6 +128,16 @@ impl Inventory {
             origins.into_iter().any(|own| own.managed && own.ecosystem == package.ecosystem)
         };
         self.packages.iter().filter(managed)
+    }
+
+    /// Ecosystems of which files were left out.
+    pub fn partly_read(&self) -> BTreeSet<&'static str> {
+        let origins =
+            CATALOGUES.iter().map(|one| one.origin).chain([programs::GO, programs::CARGO]);
+        let left_out = |origin: &catalogue::Origin| {
+            self.incomplete.iter().any(|one| one.catalogue == origin.name)
+        };
+        origins.filter(left_out).map(|origin| origin.ecosystem).collect()
     }
 }
 

@@ -43,7 +43,7 @@ pub use rebuild::{
     AllowedInput, AttestedInput, DifferenceInput, EngineInput, ExporterInput, FailureInput,
     GapInput, RebuildInput, VoteInput,
 };
-pub use sbom::{ComponentInput, ReconciliationInput, SbomInput, VersionInput};
+pub use sbom::{ComponentInput, GapInput, ReconciliationInput, SbomInput, VersionInput};
 pub use secrets::{SecretInput, SecretsInput, UnsearchedInput};
 pub use statement::StatementInput;
 

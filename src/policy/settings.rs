@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use super::{PolicyError, nearest::did_you_mean};
-use crate::{contents::facts::programs::Class, digest::Digest, licences};
+use crate::{contents::facts::programs::Class, digest::Digest, licences, sbom::quality::Profile};
 
 /// What a setting may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,13 +33,15 @@ enum Kind {
     Licences,
     /// Names of packages.
     Packages,
+    /// Name of a profile of what an SBOM should say.
+    Profile,
 }
 
 /// Most days that a setting may ask for: a hundred years.
 const MAX_DAYS: u64 = 36_525;
 
 /// The settings of the shipped rules: section, name, type.
-const SHIPPED: [(&str, &str, Kind); 13] = [
+const SHIPPED: [(&str, &str, Kind); 14] = [
     ("files", "maxBytes", Kind::Bytes),
     ("files", "privileged", Kind::Paths),
     ("files", "tools", Kind::Tools),
@@ -49,6 +51,7 @@ const SHIPPED: [(&str, &str, Kind); 13] = [
     ("licences", "unknown", Kind::Severity),
     ("rebuild", "minLevel", Kind::Rung),
     ("sbom", "ghosts", Kind::Severity),
+    ("sbom", "profile", Kind::Profile),
     ("secrets", "allow", Kind::Paths),
     ("signature", "maxAgeDays", Kind::Days),
     ("signature", "revoked", Kind::Digests),
@@ -125,6 +128,7 @@ impl Kind {
                 "a list of different SPDX identifiers that are current, each perhaps WITH an exception"
             }
             Self::Packages => "a list of different names of packages",
+            Self::Profile => "ntia-2021, cisa-2026 or bsi-tr-03183-2",
         }
     }
 
@@ -142,6 +146,7 @@ impl Kind {
                 "write each as GPL-2.0-or-later, in its own case; no AND, no OR; [] for none"
             }
             Self::Packages => "write each as hallmark policy input shows it, [] for none",
+            Self::Profile => "leave it out to ask for none",
         }
     }
 
@@ -169,6 +174,10 @@ impl Kind {
             Self::Severity => match value.as_str() {
                 Some("warn" | "deny") => Ok(()),
                 _ => Err((None, value.to_string())),
+            },
+            Self::Profile => match value.as_str().and_then(Profile::named) {
+                Some(_) => Ok(()),
+                None => Err((None, value.to_string())),
             },
         }
     }

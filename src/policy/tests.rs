@@ -337,20 +337,9 @@ fn what_is_there_and_unproven_is_not_proven() {
         predicate_type: crate::attest::statement::SIGNATURE.to_owned(),
         predicate: json!({}).into(),
     };
-    let sbom = Sbom {
-        format: "SPDX-2.3".to_owned(),
-        name: None,
-        created: None,
-        tools: Vec::new(),
-        components: vec![Component {
-            purl: Some("pkg:deb/debian/ghost@1".to_owned()),
-            ecosystem: Some("deb".to_owned()),
-            name: "ghost".to_owned(),
-            version: Some("1".to_owned()),
-        }],
-        names_image: Vec::new(),
-        document: Digest::sha256(b""),
-    };
+    let purl = Some("pkg:deb/debian/ghost@1".to_owned());
+    let ghost = Component::new(purl, "ghost".to_owned(), Some("1".to_owned()));
+    let sbom = Sbom { components: vec![ghost], ..Sbom::empty("SPDX-2.3") };
     let status = b"Package: zlib1g\nStatus: install ok installed\nVersion: 1\n".as_slice();
     let inventory: Inventory =
         crate::contents::read([("/var/lib/dpkg/status", status)], &Limits::default());
@@ -902,6 +891,7 @@ fn i1_every_setting_misspelt_by_one_letter_is_refused() {
     let good = |path: &str| match path {
         "rebuild.minLevel" => json!(3),
         "sbom.ghosts" => json!("deny"),
+        "sbom.profile" => json!("ntia-2021"),
         "signature.maxAgeDays" => json!(3),
         _ => json!([]),
     };

@@ -324,6 +324,9 @@ pub(super) fn sbom(proof: &Proof<BoundSbom>, reconciliation: Option<&Reconciliat
     let contents = match reconciliation {
         None => "not compared with the image".to_owned(),
         Some(r) if r.agrees() => format!("agrees with the image ({} packages)", r.matched),
+        Some(r) if r.disagreements() == 0 => {
+            format!("not confirmed by the image ({} components)", r.unchecked + r.out_of_scope)
+        }
         Some(r) => format!(
             "disagrees with the image: {} missing, {} ghosts, {} versions",
             r.missing.len(),

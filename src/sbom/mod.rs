@@ -1,49 +1,121 @@
 //! What an image says it contains, and whether that agrees with what it does contain.
 //!
-//! Turns SPDX 2.2/2.3 as JSON or tags and CycloneDX 1.2 to 1.6 JSON into one [`Sbom`], and that with an
-//! [`Inventory`](crate::contents::Inventory) into a [`Reconciliation`]. A document that names nothing is an error, never
-//! "0 components, all fine". Nothing here does I/O.
+//! Turns SPDX 2.2 and 2.3 (JSON, tags and values), SPDX 3.0 and 3.0.1 (JSON-LD as a flat graph) and CycloneDX 1.2 to 1.7
+//! (JSON, XML) into one [`Sbom`], and that with an [`Inventory`](crate::contents::Inventory) into a [`Reconciliation`]. RDF
+//! and YAML are told to be unsupported, and a document that names nothing is an error, never "0 components, all fine".
+//! Nothing here does I/O.
 //!
 //! Both formats are read by small wire structs of our own that hold only the fields which are judged, the same for every
 //! version. The crates `spdx-rs` and `cyclonedx-bom` are the tests' second opinion and no more: the one refuses fields and
 //! licence expressions that it does not know, the other speaks 1.3 to 1.5 alone, and two readers in one program could
 //! read two component lists out of one document.
 
-pub mod cyclonedx;
+mod cyclonedx;
+mod model;
+mod names;
+mod purl;
+pub mod quality;
 pub mod reconcile;
-pub mod spdx;
+mod spdx;
+mod spdx3;
 mod tag_value;
+mod wire;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
-use packageurl::PackageUrl;
 use serde::{Deserialize, de::IgnoredAny};
 
 use crate::{
     contents::Package,
-    digest::{Digest, ManifestDigest},
-    json::{self, Document, Raw},
+    digest::Digest,
+    json::{self, Bounds, Document, Raw},
     limits::Limits,
+};
+pub use model::{
+    About, BoundSbom, Completeness, Component, Element, Elements, ListedFile, Sbom, Scope, Stated,
 };
 
 /// Reads an SBOM from the bytes of a file or blob.
 ///
 /// # Errors
-/// Says what the document is instead, or which part of it is malformed.
+/// Says what the document is instead, or which part of it is malformed. A document that lists no component is none that an
+/// image can be judged by.
 pub fn parse(bytes: &[u8], limits: &Limits) -> Result<Sbom, SbomError> {
-    if let Some(written) = tag_value::read(bytes, limits)? {
-        let sbom = from_text(&written.to_string(), limits)?;
-        return Ok(Sbom { document: Digest::sha256(bytes), ..sbom });
-    }
-    let document = json::check(bytes, limits.attestation())
-        .map_err(|error| SbomError::UnknownFormat(error.to_string()))?;
-    from_document(document, limits)
+    listing(read(bytes, limits)?)
 }
 
-fn from_text(text: &str, limits: &Limits) -> Result<Sbom, SbomError> {
-    let document = json::check(text.as_bytes(), limits.attestation())
+/// The same, whether it lists a component or not.
+///
+/// # Errors
+/// As [`parse`], of its form alone.
+pub fn read(bytes: &[u8], limits: &Limits) -> Result<Sbom, SbomError> {
+    let bounds = limits.sbom();
+    if bytes.len() > bounds.bytes {
+        return Err(SbomError::TooLarge { found: bytes.len(), limit: bounds.bytes });
+    }
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        let at = error.valid_up_to();
+        SbomError::UnknownFormat(format!("it is no UTF-8 text (byte {at})"))
+    })?;
+    from_text(text.trim_start_matches('\u{feff}'), Digest::sha256(bytes), bounds, limits)
+}
+
+fn listing(sbom: Sbom) -> Result<Sbom, SbomError> {
+    if sbom.components.is_empty() {
+        return Err(SbomError::Empty { format: sbom.format });
+    }
+    Ok(sbom)
+}
+
+fn from_text(
+    text: &str,
+    digest: Digest,
+    bounds: Bounds,
+    limits: &Limits,
+) -> Result<Sbom, SbomError> {
+    if let Some(written) = tag_value::read(text, limits)? {
+        return spdx::from_wire(written, digest, limits).map(sorted);
+    }
+    if cyclonedx::xml::is_xml(text) {
+        return from_xml(text, digest, bounds, limits);
+    }
+    if is_yaml(text) {
+        return Err(SbomError::Unsupported("YAML"));
+    }
+    let document = json::check(text.as_bytes(), bounds)
         .map_err(|error| SbomError::UnknownFormat(error.to_string()))?;
-    from_document(document, limits)
+    from_document(document, digest, limits)
+}
+
+/// What XML says is read from the JSON that it becomes: places in that JSON mean nothing to who wrote the XML.
+fn from_xml(
+    text: &str,
+    digest: Digest,
+    bounds: Bounds,
+    limits: &Limits,
+) -> Result<Sbom, SbomError> {
+    let cyclonedx::xml::Converted { json, version } = cyclonedx::xml::convert(text)?;
+    let bounds = Bounds { bytes: json.len(), ..bounds };
+    let document = json::check(json.as_bytes(), bounds)
+        .map_err(|error| SbomError::UnknownFormat(error.to_string()))?;
+    let written = cyclonedx::Written::Xml;
+    let face = cyclonedx::Face { format: "CycloneDX", version, written };
+    let read = cyclonedx::read(document, face, digest, limits);
+    read.map(sorted).map_err(|error| match error {
+        SbomError::Malformed { format, why } => {
+            let why = why.rsplit_once(" at line ").map_or(why.as_str(), |(why, _)| why).to_owned();
+            SbomError::Malformed { format, why }
+        }
+        other => other,
+    })
+}
+
+/// Whether text is SPDX's YAML: its keys stand at the beginning of lines.
+fn is_yaml(text: &str) -> bool {
+    let keys = ["spdxVersion:", "SPDXID:", "creationInfo:", "bomFormat:", "---"];
+    let first = text.trim_start();
+    !first.starts_with(['{', '[', '"'])
+        && text.lines().take(10_000).any(|line| keys.iter().any(|key| line.starts_with(key)))
 }
 
 /// Reads an SBOM from the predicate of an in-toto statement.
@@ -63,13 +135,15 @@ pub fn from_predicate(predicate: &Raw, limits: &Limits) -> Result<Sbom, SbomErro
         return parse(text.as_bytes(), limits);
     }
     let wrapper = predicate.document().read::<Wrapper>();
-    match wrapper.map_err(|_| no_object())?.data {
+    let data = wrapper.map_err(|_| no_object())?.data;
+    let document = match &data {
         Some(data) => match data.read::<String>() {
-            Ok(text) => parse(text.as_bytes(), limits),
-            Err(_) => from_document(data.document(), limits),
+            Ok(text) => return parse(text.as_bytes(), limits),
+            Err(_) => data.document(),
         },
-        None => from_document(predicate.document(), limits),
-    }
+        None => predicate.document(),
+    };
+    listing(from_document(document, Digest::sha256(document.bytes()), limits)?)
 }
 
 fn no_object() -> SbomError {
@@ -87,6 +161,8 @@ struct Face {
     bom_format: Option<Raw>,
     #[serde(default)]
     spec_version: Option<Raw>,
+    #[serde(default, rename = "@context")]
+    context: Option<Raw>,
 }
 
 /// The text of a member; empty where it is none.
@@ -94,101 +170,62 @@ fn text(member: Option<&Raw>) -> String {
     member.and_then(|member| member.read().ok()).unwrap_or_default()
 }
 
-fn from_document(document: Document<'_>, limits: &Limits) -> Result<Sbom, SbomError> {
+fn from_document(
+    document: Document<'_>,
+    digest: Digest,
+    limits: &Limits,
+) -> Result<Sbom, SbomError> {
     let face: Face = document.read().map_err(|_| no_object())?;
-    let mut sbom = if face.spdx_version.is_some() {
-        spdx::read(document, &text(face.spdx_version.as_ref()), limits)?
+    let sbom = if face.spdx_version.is_some() {
+        spdx::read(document, &text(face.spdx_version.as_ref()), digest, limits)?
     } else if face.bom_format.is_some() {
-        let spec = text(face.spec_version.as_ref());
-        cyclonedx::read(document, &text(face.bom_format.as_ref()), spec, limits)?
+        let (format, spec) = (text(face.bom_format.as_ref()), text(face.spec_version.as_ref()));
+        let written = cyclonedx::Written::Json;
+        let face = cyclonedx::Face { format: &format, version: spec, written };
+        cyclonedx::read(document, face, digest, limits)?
+    } else if face.context.is_some() {
+        spdx3::read(document, &text(face.context.as_ref()), digest, limits)?
     } else {
         let keys: BTreeMap<String, IgnoredAny> = document.read().map_err(|_| no_object())?;
         let keys: Vec<_> = keys.keys().take(8).map(String::as_str).collect();
         return Err(SbomError::UnknownFormat(format!(
-            "there is neither spdxVersion nor bomFormat; the first keys are {}",
+            "there is neither spdxVersion nor bomFormat nor @context; the first keys are {}",
             keys.join(", ")
         )));
     };
-    sbom.components.sort();
-    sbom.components.dedup();
-    sbom.names_image.sort();
-    sbom.names_image.dedup();
-    Ok(sbom)
+    Ok(sorted(sbom))
 }
 
-/// Whether a file of the image is where images keep their SBOM.
+fn sorted(mut sbom: Sbom) -> Sbom {
+    sbom.components.sort();
+    sbom.names_image.sort();
+    sbom.names_image.dedup();
+    sbom.files.sort();
+    sbom.files.dedup();
+    sbom
+}
+
+/// Whether a file of the image is where images keep their SBOM: folders of apko, Talos and others, Bitnami's hidden file beside
+/// each component, the layers of buildpacks, and the names that the formats recommend.
 pub fn is_document_path(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or_default();
     let folders =
         ["/usr/share/sbom/", "/usr/local/share/sbom/", "/usr/share/doc/sbom/", "/var/lib/db/sbom/"];
     let in_folder = folders.iter().any(|f| path.starts_with(f)) && name.ends_with(".json");
-    in_folder || [".spdx.json", ".cdx.json"].iter().any(|end| name.ends_with(end))
-}
-
-/// A bill of materials, whatever its format.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sbom {
-    /// Which format and version, as `SPDX-2.3` or `CycloneDX-1.5`.
-    pub format: String,
-    /// Name of the document or of its main component.
-    pub name: Option<String>,
-    /// Creation time as written.
-    pub created: Option<String>,
-    /// Tools that made it.
-    pub tools: Vec<String>,
-    /// What it lists, sorted, without the entry that stands for the image itself.
-    pub components: Vec<Component>,
-    /// Digests by which the document itself names the image, where it does.
-    pub names_image: Vec<Digest>,
-    /// Digest of the document's bytes; of a predicate, those of its text in the statement.
-    pub document: Digest,
-}
-
-impl Component {
-    /// A component; the ecosystem is the purl's type, where the purl can be read.
-    fn new(purl: Option<String>, name: String, version: Option<String>) -> Self {
-        let ecosystem = purl.as_deref().and_then(purl_type);
-        Self { purl, ecosystem, name, version }
-    }
-
-    /// Whether its purl names a container image.
-    fn is_image(&self) -> bool {
-        matches!(self.ecosystem.as_deref(), Some("oci" | "docker"))
-    }
-
-    /// Digests that its version or its purl's version spell.
-    fn digests(&self) -> impl Iterator<Item = Digest> {
-        let purl = self.purl.as_deref().and_then(|p| p.parse::<PackageUrl>().ok());
-        let versions = [self.version.clone(), purl.and_then(|p| p.version().map(str::to_owned))];
-        versions.into_iter().flatten().filter_map(|version| version.parse().ok())
-    }
-}
-
-fn purl_type(purl: &str) -> Option<String> {
-    purl.parse::<PackageUrl>().ok().map(|purl| purl.ty().to_owned())
-}
-
-/// A checksum as both formats write it, where it is of an algorithm that proves content.
-fn checksum(algorithm: &str, hex: &str) -> Option<Digest> {
-    let name = match algorithm {
-        "SHA256" | "SHA-256" => "sha256",
-        "SHA512" | "SHA-512" => "sha512",
-        _ => return None,
-    };
-    format!("{name}:{}", hex.to_ascii_lowercase()).parse().ok()
-}
-
-/// Something that an SBOM lists.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Component {
-    /// Package URL, where one is given.
-    pub purl: Option<String>,
-    /// Ecosystem from the purl's type: `deb`, `apk`, `cargo` …
-    pub ecosystem: Option<String>,
-    /// Name.
-    pub name: String,
-    /// Version as written.
-    pub version: Option<String>,
+    let bitnami = path.starts_with("/opt/bitnami/") && name.starts_with(".spdx-");
+    let ends = [".spdx.json", ".cdx.json", ".cdx.xml", ".spdx"];
+    in_folder
+        || bitnami
+        || ends.iter().any(|end| name.ends_with(end) && name.len() > end.len())
+        || matches!(
+            name,
+            "bom.json"
+                | "bom.xml"
+                | "sbom.cdx.json"
+                | "sbom.spdx.json"
+                | ".spdx.json"
+                | ".cdx.json"
+        )
 }
 
 /// How an SBOM and an inventory agree.
@@ -196,16 +233,24 @@ pub struct Component {
 pub struct Reconciliation {
     /// Digest of the SBOM document.
     pub sbom: Option<Digest>,
+    /// What part of the image the document is about.
+    pub about: About,
     /// Packages in both, with equal versions.
     pub matched: usize,
-    /// In the image and not in the SBOM.
+    /// In the image and not in the SBOM, which speaks of its ecosystem.
     pub missing: Vec<Package>,
-    /// In the SBOM, of an ecosystem whose database was read, and not in the image.
+    /// In the SBOM, of an ecosystem that was read completely, and not in the image.
     pub ghosts: Vec<Component>,
     /// In both, with different versions.
     pub versions: Vec<VersionMismatch>,
-    /// Components of ecosystems that no database here speaks about: neither confirmed nor denied.
+    /// Listed more than once, and no more than once in the image.
+    pub duplicates: Vec<Component>,
+    /// Components that need not be in the image: optional, for development, for the build, excluded.
+    pub out_of_scope: usize,
+    /// Components that nothing here speaks about: neither confirmed nor denied.
     pub unchecked: usize,
+    /// Packages of ecosystems that the document does not speak of, by ecosystem.
+    pub uncovered: BTreeMap<&'static str, usize>,
 }
 
 /// A package whose version differs.
@@ -218,18 +263,48 @@ pub struct VersionMismatch {
 }
 
 impl Reconciliation {
-    /// Whether nothing is missing, extra or different.
+    /// Whether something was confirmed, and nothing is missing, extra or different.
     pub fn agrees(&self) -> bool {
-        self.missing.is_empty() && self.ghosts.is_empty() && self.versions.is_empty()
+        self.matched > 0 && self.disagreements() == 0
+    }
+
+    /// How many packages are missing, extra or different.
+    pub fn disagreements(&self) -> usize {
+        self.missing.len() + self.ghosts.len() + self.versions.len()
+    }
+
+    /// Hundredths of what could be compared that agree, rounded down; `None` where nothing could.
+    pub fn score(&self) -> Option<usize> {
+        (self.matched * 100).checked_div(self.matched + self.disagreements())
     }
 }
 
 /// Why a document is no SBOM that can be judged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SbomError {
-    /// Neither SPDX nor CycloneDX JSON.
-    #[error("the document is neither SPDX 2.2/2.3 JSON nor CycloneDX JSON: {0}")]
+    /// Neither SPDX nor CycloneDX.
+    #[error("the document is neither SPDX nor CycloneDX: {0}")]
     UnknownFormat(String),
+    /// A serialization that is not read.
+    #[error("SBOMs as {0} are not supported; write it as JSON")]
+    Unsupported(&'static str),
+    /// More bytes than are read.
+    #[error("the document has {found} bytes, {} is {limit}", crate::limits::key("sbom_bytes"))]
+    TooLarge {
+        /// Its size in bytes.
+        found: usize,
+        /// How many are read.
+        limit: usize,
+    },
+    /// More relations than are read.
+    #[error(
+        "the document has more than {limit} relationships ({})",
+        crate::limits::key("sbom_relationships")
+    )]
+    Relationships {
+        /// How many are read.
+        limit: usize,
+    },
     /// A version that is not read.
     #[error("{format} version {version:?} is not supported")]
     Version {
@@ -249,8 +324,8 @@ pub enum SbomError {
     /// It lists nothing.
     #[error("the {format} document lists no component")]
     Empty {
-        /// `SPDX` or `CycloneDX`.
-        format: &'static str,
+        /// Format and version.
+        format: String,
     },
     /// More components than are read.
     #[error("the document lists {found} components, {} is {limit}", crate::limits::key("packages"))]
@@ -260,15 +335,6 @@ pub enum SbomError {
         /// How many are read.
         limit: usize,
     },
-}
-
-/// An SBOM and the digest that its carrier or statement binds it to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BoundSbom {
-    /// The document.
-    pub sbom: Arc<Sbom>,
-    /// The image that it was attached to.
-    pub subject: ManifestDigest,
 }
 
 #[cfg(test)]

@@ -1,12 +1,14 @@
 //! SPDX 2.2 and 2.3 as tags and values (spdx-spec v2.3, chapters 6 to 11).
 //!
-//! Turns the text into the document that the same SBOM is as JSON, as far as `spdx` reads it, so that both have one reader. A line
+//! Turns the text into the wire form of `spdx`, so that both have one reader. A line
 //! is `Tag: value`; a value in `<text>` ends with `</text>`, whatever lines are between. A package begins with its name and
 //! ends where a file, a snippet or the next package begins. Refuses text that never ends, and more packages than are read.
 
-use serde_json::{Map, Value, json};
-
-use super::SbomError;
+use super::{
+    SbomError,
+    spdx::{Checksum, CreationInfo, Document, ExternalRef, File, Package, Relationship},
+    wire::{WORD_BYTES, Word},
+};
 use crate::limits::Limits;
 
 const FORMAT: &str = "SPDX";
@@ -17,21 +19,19 @@ const CLOSE: &str = "</text>";
 ///
 /// # Errors
 /// Where a value never ends, or there are too many packages.
-pub(super) fn read(bytes: &[u8], limits: &Limits) -> Result<Option<Value>, SbomError> {
-    let Ok(text) = std::str::from_utf8(bytes) else { return Ok(None) };
-    let text = text.trim_start_matches('\u{feff}');
+pub(super) fn read<'t>(text: &'t str, limits: &Limits) -> Result<Option<Document<'t>>, SbomError> {
     // The version comes first, after comments at most (6.1): nothing that is JSON begins so.
     let first = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'));
     if !first.is_some_and(|line| line.starts_with("SPDXVersion:")) {
         return Ok(None);
     }
-    let mut document = Document::default();
+    let mut reader = Reader::default();
     let mut rest = text;
     while let Some((tag, value, after)) = next(rest)? {
-        document.take(tag, value, limits)?;
+        reader.take(tag, value, limits)?;
         rest = after;
     }
-    Ok(Some(document.finish()))
+    reader.finish().map(Some)
 }
 
 /// The next tag with its value, and what comes after it.
@@ -59,105 +59,165 @@ fn next(mut text: &str) -> Result<Option<(&str, &str, &str)>, SbomError> {
     }
 }
 
-/// The JSON form, as far as it has come.
-#[derive(Default)]
-struct Document {
-    whole: Map<String, Value>,
-    tools: Vec<Value>,
-    created: Option<String>,
-    packages: Vec<Value>,
-    relationships: Vec<Value>,
-    /// The package that is being read.
-    package: Option<Map<String, Value>>,
+/// What a tag belongs to.
+#[derive(Default, PartialEq, Eq)]
+enum Place {
+    #[default]
+    Document,
+    Package,
+    File,
+    /// Snippets, licences: nothing of them is read.
+    Other,
 }
 
-impl Document {
-    fn take(&mut self, tag: &str, value: &str, limits: &Limits) -> Result<(), SbomError> {
-        match tag {
-            "PackageName" => {
-                self.end_package();
-                let found = self.packages.len() + 1;
-                if found > limits.packages {
-                    return Err(SbomError::TooMany { found, limit: limits.packages });
-                }
-                self.package = Some(Map::from_iter([("name".to_owned(), value.into())]));
-            }
-            "FileName" | "SnippetSPDXID" | "LicenseID" | "Relationship" => self.end_package(),
-            _ => {}
+/// The document, as far as it has come.
+#[derive(Default)]
+struct Reader<'t> {
+    document: Document<'t>,
+    creators: Vec<Word<'t>>,
+    created: Option<Word<'t>>,
+    packages: Vec<Draft<'t>>,
+    files: Vec<File<'t>>,
+    relationships: Vec<Relationship<'t>>,
+    place: Place,
+}
+
+/// A package whose identifier may still come.
+struct Draft<'t> {
+    id: Option<Word<'t>>,
+    package: Package<'t>,
+}
+
+impl<'t> Reader<'t> {
+    fn take(&mut self, tag: &'t str, value: &'t str, limits: &Limits) -> Result<(), SbomError> {
+        if value.len() > WORD_BYTES {
+            // Comments and texts of licences may be long; nothing that is kept is.
+            return Ok(());
         }
-        match (tag, &mut self.package) {
-            ("Relationship", _) => self.relationship(value),
-            ("Created", _) => self.created = Some(value.to_owned()),
-            ("Creator", _) => self.tools.push(value.into()),
-            (_, Some(package)) => of_package(package, tag, value),
-            ("SPDXVersion", None) => self.say("spdxVersion", value),
-            ("DocumentName", None) => self.say("name", value),
-            _ => {}
+        match tag {
+            "PackageName" => return self.begin_package(value, limits),
+            "FileName" => {
+                self.place = Place::File;
+                self.files.push(File { file_name: Some(value.into()), checksums: None });
+            }
+            "SnippetSPDXID" | "LicenseID" => self.place = Place::Other,
+            "Relationship" => return self.relationship(value, limits),
+            "Created" => self.created = Some(value.into()),
+            "Creator" => self.creators.push(value.into()),
+            _ => self.inside(tag, value),
         }
         Ok(())
     }
 
-    fn say(&mut self, key: &str, value: &str) {
-        self.whole.insert(key.to_owned(), value.into());
+    /// A tag of the document, or of what is being read.
+    fn inside(&mut self, tag: &str, value: &'t str) {
+        match self.place {
+            Place::Package => {
+                if let Some(draft) = self.packages.last_mut() {
+                    draft.take(tag, value);
+                }
+            }
+            Place::File if tag == "FileChecksum" => {
+                if let Some(file) = self.files.last_mut() {
+                    file.checksums.get_or_insert_default().extend(checksum(value));
+                }
+            }
+            Place::Document => match tag {
+                "SPDXVersion" => self.document.spdx_version = Some(value.into()),
+                "DocumentName" => self.document.name = Some(value.into()),
+                "DocumentNamespace" => self.document.document_namespace = Some(value.into()),
+                _ => {}
+            },
+            Place::File | Place::Other => {}
+        }
+    }
+
+    fn begin_package(&mut self, name: &'t str, limits: &Limits) -> Result<(), SbomError> {
+        self.place = Place::Package;
+        let found = self.packages.len() + 1;
+        if found > limits.packages {
+            return Err(SbomError::TooMany { found, limit: limits.packages });
+        }
+        self.packages.push(Draft { id: None, package: Package::named(name.into()) });
+        Ok(())
     }
 
     /// `SPDXRef-A DESCRIBES SPDXRef-B` (11.1).
-    fn relationship(&mut self, value: &str) {
+    fn relationship(&mut self, value: &'t str, limits: &Limits) -> Result<(), SbomError> {
+        if self.relationships.len() >= limits.sbom_relationships {
+            return Err(SbomError::Relationships { limit: limits.sbom_relationships });
+        }
         let mut words = value.split_whitespace();
         if let (Some(from), Some(kind), Some(to)) = (words.next(), words.next(), words.next()) {
-            self.relationships.push(json!({
-                "spdxElementId": from, "relationshipType": kind, "relatedSpdxElement": to,
-            }));
+            self.relationships.push(Relationship {
+                spdx_element_id: from.into(),
+                relationship_type: kind.into(),
+                related_spdx_element: to.into(),
+            });
         }
+        Ok(())
     }
 
-    fn end_package(&mut self) {
-        self.packages.extend(self.package.take().map(Value::Object));
-    }
-
-    fn finish(mut self) -> Value {
-        self.end_package();
-        let Self { mut whole, tools, created, packages, relationships, .. } = self;
-        let creation = json!({ "created": created, "creators": tools });
-        whole.insert("creationInfo".to_owned(), creation);
-        whole.insert("packages".to_owned(), packages.into());
-        whole.insert("relationships".to_owned(), relationships.into());
-        Value::Object(whole)
+    fn finish(self) -> Result<Document<'t>, SbomError> {
+        let whole = |draft: Draft<'t>| match draft.id {
+            Some(id) => Ok(Package { id, ..draft.package }),
+            None => {
+                let why = format!("the package {:.80?} has no SPDXID", &*draft.package.name);
+                Err(SbomError::Malformed { format: FORMAT, why })
+            }
+        };
+        let packages: Vec<Package<'t>> =
+            self.packages.into_iter().map(whole).collect::<Result<_, _>>()?;
+        Ok(Document {
+            creation_info: Some(CreationInfo {
+                created: self.created,
+                creators: Some(self.creators),
+            }),
+            packages: Some(packages),
+            files: Some(self.files),
+            relationships: Some(self.relationships),
+            ..self.document
+        })
     }
 }
 
-/// What a tag says of a package (chapter 7).
-fn of_package(package: &mut Map<String, Value>, tag: &str, value: &str) {
-    let mut add = |key: &str, item: Value| {
-        let list = package.entry(key).or_insert_with(|| Value::Array(Vec::new()));
-        list.as_array_mut().into_iter().for_each(|list| list.push(item.clone()));
-    };
-    match tag {
-        "PackageChecksum" => {
-            if let Some((algorithm, hex)) = value.split_once(':') {
-                let checksum =
-                    json!({ "algorithm": algorithm.trim(), "checksumValue": hex.trim() });
-                add("checksums", checksum);
-            }
+impl<'t> Draft<'t> {
+    /// What a tag says of a package (chapter 7).
+    fn take(&mut self, tag: &str, value: &'t str) {
+        let package = &mut self.package;
+        match tag {
+            "SPDXID" => self.id = Some(value.into()),
+            "PackageVersion" => package.version_info = Some(value.into()),
+            "PackageSupplier" => package.supplier = Some(value.into()),
+            "PackageFileName" => package.package_file_name = Some(value.into()),
+            "PackageLicenseConcluded" => package.license_concluded = Some(value.into()),
+            "PackageLicenseDeclared" => package.license_declared = Some(value.into()),
+            "PrimaryPackagePurpose" => package.primary_package_purpose = Some(value.into()),
+            "PackageChecksum" => package.checksums.get_or_insert_default().extend(checksum(value)),
+            "ExternalRef" => package.external_refs.get_or_insert_default().extend(external(value)),
+            _ => {}
         }
-        "ExternalRef" => {
-            let words: Vec<&str> = value.split_whitespace().collect();
-            if let [_, kind, locator] = words.as_slice() {
-                let reference = json!({ "referenceType": kind, "referenceLocator": locator });
-                add("externalRefs", reference);
-            }
-        }
-        "SPDXID" => drop(package.insert("SPDXID".to_owned(), value.into())),
-        "PackageVersion" => drop(package.insert("versionInfo".to_owned(), value.into())),
-        "PrimaryPackagePurpose" => {
-            drop(package.insert("primaryPackagePurpose".to_owned(), value.into()));
-        }
-        _ => {}
     }
+}
+
+/// `SHA1: d6a7…` (7.10).
+fn checksum(value: &str) -> Option<Checksum<'_>> {
+    let (algorithm, hex) = value.split_once(':')?;
+    Some(Checksum { algorithm: algorithm.trim().into(), checksum_value: hex.trim().into() })
+}
+
+/// `PACKAGE-MANAGER purl pkg:…` (7.21).
+fn external(value: &str) -> Option<ExternalRef<'_>> {
+    let mut words = value.split_whitespace();
+    let (_, kind, locator) = (words.next()?, words.next()?, words.next()?);
+    let one = ExternalRef { reference_type: kind.into(), reference_locator: locator.into() };
+    words.next().is_none().then_some(one)
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::sbom::{from_predicate, parse};
 

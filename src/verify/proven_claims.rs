@@ -344,7 +344,9 @@ fn elsewhere(code: Code, proof: &Proof<Claimed>, image: &Image) -> Finding {
 fn unreadable_sbom(error: &sbom::SbomError, carrier: Option<&Carrier>) -> Finding {
     let code = match error {
         sbom::SbomError::Empty { .. } => Code::SbomEmpty,
-        sbom::SbomError::TooMany { .. } => Code::LimitExceeded,
+        sbom::SbomError::TooMany { .. }
+        | sbom::SbomError::TooLarge { .. }
+        | sbom::SbomError::Relationships { .. } => Code::LimitExceeded,
         _ => Code::SbomMalformed,
     };
     malformed(code, carrier, error)

@@ -10,6 +10,7 @@ mod cosign_image;
 mod in_toto;
 mod merkle;
 mod oci;
+mod sbom;
 mod sigstore_bundle;
 mod slsa_provenance;
 mod statements;
@@ -42,7 +43,7 @@ pub(crate) type Outcome = Result<Verdict, String>;
 
 type Runner = fn(&Case) -> Outcome;
 
-const AREAS: [(&str, Runner); 9] = [
+const AREAS: [(&str, Runner); 11] = [
     ("sigstore-bundle", sigstore_bundle::run),
     ("cosign-image", cosign_image::run),
     ("trust-root", trust_root::run),
@@ -52,6 +53,8 @@ const AREAS: [(&str, Runner); 9] = [
     ("slsa-provenance", slsa_provenance::run),
     ("tar", tar::run),
     ("oci", oci::run),
+    ("sbom-cyclonedx", sbom::run),
+    ("sbom-spdx", sbom::run),
 ];
 
 impl Verdict {

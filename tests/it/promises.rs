@@ -640,6 +640,9 @@ const LIMITS: &[(&str, &str)] = &[
     ("signing", "src/sign/tests.rs::a_program_is_bounded_in_time_and_output"),
     ("json_values", "src/json.rs::c13_values_are_counted_before_any_is_kept"),
     ("attestation_values", "src/json.rs::c13_values_are_counted_before_any_is_kept"),
+    ("sbom_bytes", "src/sbom/tests.rs::the_bounds_of_a_document_hold_at_n_and_n_plus_one"),
+    ("sbom_values", "src/sbom/tests.rs::the_bounds_of_a_document_hold_at_n_and_n_plus_one"),
+    ("sbom_relationships", "src/sbom/tests.rs::the_bounds_of_a_document_hold_at_n_and_n_plus_one"),
     ("process_evidence_bytes", "src/source/budget.rs::c15_what_is_held_is_bounded_and_comes_back"),
     ("process_layer_bytes", "src/source/budget.rs::c15_what_is_held_is_bounded_and_comes_back"),
     (

@@ -1,5 +1,7 @@
 //! What rules see of SBOMs, and of how they agree with what is in the image.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -8,7 +10,7 @@ use super::{
     proof::{ProofInput, UNPROVEN_CHARS},
 };
 use crate::{
-    sbom::{BoundSbom, Reconciliation},
+    sbom::{BoundSbom, Reconciliation, Sbom, quality},
     trust::Proof,
     verdict::SbomEvidence,
 };
@@ -34,6 +36,12 @@ pub struct SbomInput {
     pub components: Vec<ComponentInput>,
     /// Digests by which it names the image itself.
     pub names_image: Vec<String>,
+    /// What it is about: `image`, `package` (one package in it), `build` (a stage, or what it was built from).
+    pub about: String,
+    /// `complete`, `incomplete` or `unknown`, as it says of itself; null where it says nothing.
+    pub completeness: Option<String>,
+    /// What it lacks by each profile's name, `ntia-2021`, `cisa-2026` and `bsi-tr-03183-2`.
+    pub quality: BTreeMap<String, Vec<GapInput>>,
     /// How it agrees with the inventory; null where there is no inventory.
     pub reconciliation: Option<ReconciliationInput>,
 }
@@ -50,24 +58,48 @@ pub struct ComponentInput {
     pub name: String,
     /// Version as written.
     pub version: Option<String>,
+    /// Licence as written.
+    pub licence: Option<String>,
+    /// `runtime`, `optional`, `development`, `build` or `excluded`.
+    pub scope: String,
+}
+
+/// An element that a document lacks.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GapInput {
+    /// The element, as `supplier`.
+    pub element: String,
+    /// How many components lack it; 0 where the document does.
+    pub count: usize,
+    /// The first hundred of them, as `name version`.
+    pub components: Vec<String>,
 }
 
 /// How an SBOM and the inventory agree.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ReconciliationInput {
-    /// Whether nothing is missing, extra or different.
+    /// Whether something was confirmed, and nothing is missing, extra or different.
     pub agrees: bool,
+    /// Hundredths of what could be compared that agree; null where nothing could.
+    pub score: Option<usize>,
     /// Packages in both, with equal versions.
     pub matched: usize,
-    /// Components that no database here speaks about.
+    /// Components that nothing here speaks about: neither confirmed nor denied.
     pub unchecked: usize,
+    /// Components that need not be in the image: optional, for development, for the build, excluded.
+    pub out_of_scope: usize,
+    /// Packages of ecosystems that the SBOM does not speak of, by ecosystem.
+    pub uncovered: BTreeMap<String, usize>,
     /// In the image and not in the SBOM.
     pub missing: Vec<PackageInput>,
     /// In the SBOM and not in the image.
     pub ghosts: Vec<ComponentInput>,
     /// In both, with different versions.
     pub versions: Vec<VersionInput>,
+    /// Listed more than once, and no more than once in the image.
+    pub duplicates: Vec<ComponentInput>,
 }
 
 /// A package whose version differs.
@@ -92,6 +124,9 @@ impl SbomInput {
             tools: sbom.tools.clone(),
             components: sbom.components.iter().map(ComponentInput::of).collect(),
             names_image: sbom.names_image.iter().map(ToString::to_string).collect(),
+            about: sbom.about.word().to_owned(),
+            completeness: sbom.completeness.word().map(str::to_owned),
+            quality: quality_of(sbom),
             reconciliation: reconciliation.as_ref().map(ReconciliationInput::of),
         })
     }
@@ -108,9 +143,28 @@ impl SbomInput {
             tools: Vec::new(),
             components: Vec::new(),
             names_image: Vec::new(),
+            about: sbom.about.word().to_owned(),
+            completeness: None,
+            quality: BTreeMap::new(),
             reconciliation: None,
         })
     }
+}
+
+/// Components of one gap that rules see by name.
+const NAMED: usize = 100;
+
+fn quality_of(sbom: &Sbom) -> BTreeMap<String, Vec<GapInput>> {
+    let gap = |gap: quality::Gap| GapInput {
+        element: gap.element.to_owned(),
+        count: gap.components.len(),
+        components: gap.components.into_iter().take(NAMED).collect(),
+    };
+    let all = quality::Profile::ALL.into_iter().map(|profile| {
+        let gaps = quality::gaps(sbom, profile).into_iter().map(gap).collect();
+        (profile.name().to_owned(), gaps)
+    });
+    all.collect()
 }
 
 impl ComponentInput {
@@ -120,6 +174,8 @@ impl ComponentInput {
             ecosystem: component.ecosystem.clone(),
             name: component.name.clone(),
             version: component.version.clone(),
+            licence: component.licence.clone(),
+            scope: component.scope.word().to_owned(),
         }
     }
 }
@@ -132,11 +188,19 @@ impl ReconciliationInput {
         };
         Self {
             agrees: reconciliation.agrees(),
+            score: reconciliation.score(),
             matched: reconciliation.matched,
             unchecked: reconciliation.unchecked,
+            out_of_scope: reconciliation.out_of_scope,
+            uncovered: reconciliation
+                .uncovered
+                .iter()
+                .map(|(name, count)| ((*name).to_owned(), *count))
+                .collect(),
             missing: reconciliation.missing.iter().map(PackageInput::of).collect(),
             ghosts: reconciliation.ghosts.iter().map(ComponentInput::of).collect(),
             versions: reconciliation.versions.iter().map(version).collect(),
+            duplicates: reconciliation.duplicates.iter().map(ComponentInput::of).collect(),
         }
     }
 }

@@ -1,0 +1,311 @@
+//! A bill of materials, whatever its format.
+
+use std::sync::Arc;
+
+use super::purl::Purl;
+use crate::digest::{Digest, ManifestDigest};
+
+/// A bill of materials, whatever its format.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sbom {
+    /// Which format and version, as `SPDX-2.3` or `CycloneDX-1.5`.
+    pub format: String,
+    /// Name of the document or of its main component.
+    pub name: Option<String>,
+    /// Creation time as written.
+    pub created: Option<String>,
+    /// Tools that made it.
+    pub tools: Vec<String>,
+    /// What it lists, sorted, without the entry that stands for the image itself.
+    pub components: Vec<Component>,
+    /// What it is about, where it has an entry for that.
+    pub main: Option<Component>,
+    /// What part of an image it is about.
+    pub about: About,
+    /// Digests by which the document itself names the image, where it does.
+    pub names_image: Vec<Digest>,
+    /// Files that it lists with a digest, sorted.
+    pub files: Vec<ListedFile>,
+    /// What the document says of itself.
+    pub stated: Stated,
+    /// Whether it says that its list is complete or not.
+    pub completeness: Completeness,
+    /// Digest of the document's bytes; of a predicate, those of its text in the statement.
+    pub document: Digest,
+}
+
+impl Sbom {
+    /// A document of a format that says nothing yet.
+    pub fn empty(format: &str) -> Self {
+        Self {
+            format: format.to_owned(),
+            name: None,
+            created: None,
+            tools: Vec::new(),
+            components: Vec::new(),
+            main: None,
+            about: About::default(),
+            names_image: Vec::new(),
+            files: Vec::new(),
+            stated: Stated::default(),
+            completeness: Completeness::default(),
+            document: Digest::sha256(b""),
+        }
+    }
+}
+
+/// What part of an image a document is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum About {
+    /// The image, or what the document does not say more closely.
+    #[default]
+    Image,
+    /// One package in it: the document's main component has the purl of a package.
+    Package,
+    /// What it was built from: a stage, the build's context, a phase before the image was there.
+    Build,
+}
+
+impl About {
+    /// The word in reports and rules.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Image => "image",
+            Self::Package => "package",
+            Self::Build => "build",
+        }
+    }
+}
+
+/// Whether a document says that it lists everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Completeness {
+    /// It says nothing.
+    #[default]
+    Unsaid,
+    /// It says that nobody knows.
+    Unknown,
+    /// It says that something is left out.
+    Incomplete,
+    /// It says that nothing is.
+    Complete,
+}
+
+impl Completeness {
+    /// The word in reports and rules; `None` where nothing is said.
+    pub fn word(self) -> Option<&'static str> {
+        match self {
+            Self::Unsaid => None,
+            Self::Unknown => Some("unknown"),
+            Self::Incomplete => Some("incomplete"),
+            Self::Complete => Some("complete"),
+        }
+    }
+}
+
+/// When a component is needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Scope {
+    /// Where the software runs, or not said.
+    #[default]
+    Runtime,
+    /// Where somebody wants it.
+    Optional,
+    /// Where the software is developed or tested.
+    Development,
+    /// Where it is built.
+    Build,
+    /// Not part of it: excluded, or brought by somebody else.
+    Excluded,
+}
+
+impl Scope {
+    /// The word in reports and rules.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Runtime => "runtime",
+            Self::Optional => "optional",
+            Self::Development => "development",
+            Self::Build => "build",
+            Self::Excluded => "excluded",
+        }
+    }
+}
+
+/// Something that a document may say of itself or of a component.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Element {
+    /// Name.
+    Name,
+    /// Version.
+    Version,
+    /// Who supplies it.
+    Supplier,
+    /// Identifier of its own in the document.
+    Id,
+    /// Identifier that others know: purl, CPE, SWID, SWHID, OmniBOR.
+    Identifier,
+    /// Relation to others.
+    Relation,
+    /// Digest by any algorithm.
+    Hash,
+    /// SHA-512 digest of what is deployed.
+    Sha512,
+    /// Licence.
+    Licence,
+    /// Name of the file.
+    Filename,
+    /// Whether it is executable, an archive, structured (BSI TR-03183-2, 5.2.2).
+    FileProperties,
+    /// Who made the document.
+    Author,
+    /// When it was made.
+    Timestamp,
+    /// Which tool made it.
+    Tool,
+    /// In which version.
+    ToolVersion,
+    /// In which phase of the software's life.
+    Context,
+    /// Identifier of the document.
+    Serial,
+    /// Whether the list is complete.
+    Coverage,
+}
+
+/// A set of [`Element`]s.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Elements(u32);
+
+impl Elements {
+    /// Adds one.
+    pub fn add(&mut self, element: Element) {
+        self.0 |= 1 << element as u32;
+    }
+
+    /// Whether one is in it.
+    pub fn has(self, element: Element) -> bool {
+        self.0 & 1 << element as u32 != 0
+    }
+}
+
+/// What is said, and what is said to be unknown (`NOASSERTION`, `unknown`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Stated {
+    /// What is said.
+    pub given: Elements,
+    /// What is said to be unknown.
+    pub unknown: Elements,
+}
+
+impl Stated {
+    /// Takes note of a value: empty is nothing.
+    pub(super) fn say(&mut self, element: Element, value: Option<&str>) {
+        let Some(value) = value.map(str::trim).filter(|value| !value.is_empty()) else { return };
+        match value.eq_ignore_ascii_case("NOASSERTION") || value.eq_ignore_ascii_case("unknown") {
+            true => self.unknown.add(element),
+            false => self.given.add(element),
+        }
+    }
+
+    /// What either says.
+    #[must_use]
+    pub(super) fn and(self, other: Self) -> Self {
+        let both = |one: Elements, two: Elements| Elements(one.0 | two.0);
+        Self { given: both(self.given, other.given), unknown: both(self.unknown, other.unknown) }
+    }
+
+    /// The same, where only that there is something matters.
+    pub(super) fn say_if(&mut self, element: Element, given: bool) {
+        if given {
+            self.given.add(element);
+        }
+    }
+}
+
+/// Something that an SBOM lists.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Component {
+    /// Package URL, where one is given.
+    pub purl: Option<String>,
+    /// Ecosystem from the purl's type: `deb`, `apk`, `cargo` …
+    pub ecosystem: Option<String>,
+    /// Name.
+    pub name: String,
+    /// Version as written.
+    pub version: Option<String>,
+    /// Licence as written: the concluded one, else the declared one.
+    pub licence: Option<String>,
+    /// When it is needed.
+    pub scope: Scope,
+    /// What is said of it.
+    pub stated: Stated,
+}
+
+impl Component {
+    /// A component; the ecosystem is the purl's type, where the purl can be read.
+    pub fn new(purl: Option<String>, name: String, version: Option<String>) -> Self {
+        let parsed = purl.as_deref().and_then(Purl::parse);
+        let ecosystem = parsed.map(|purl| purl.kind.into_owned());
+        let mut stated = Stated::default();
+        stated.say(Element::Name, Some(&name));
+        stated.say(Element::Version, version.as_deref());
+        stated.say_if(Element::Identifier, ecosystem.is_some());
+        let scope = Scope::default();
+        Self { purl, ecosystem, name, version, licence: None, scope, stated }
+    }
+
+    /// Whether its purl names a container image.
+    pub(super) fn is_image(&self) -> bool {
+        matches!(self.ecosystem.as_deref(), Some("oci" | "docker"))
+    }
+
+    /// Whether its purl names a package that an ecosystem distributes.
+    pub(super) fn is_package(&self) -> bool {
+        self.ecosystem.is_some() && !self.is_image() && self.ecosystem.as_deref() != Some("generic")
+    }
+
+    /// Digests that its version or its purl's version spell.
+    pub(super) fn digests(&self) -> impl Iterator<Item = Digest> {
+        let purl = self.purl.as_deref().and_then(Purl::parse);
+        let versions = [self.version.clone(), purl.and_then(|p| Some(p.version?.into_owned()))];
+        versions.into_iter().flatten().filter_map(|version| version.parse().ok())
+    }
+}
+
+/// A file that an SBOM lists with its digest.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ListedFile {
+    /// Path from the root of the image, with a leading slash.
+    pub path: String,
+    /// SHA-256 of its bytes.
+    pub digest: Digest,
+}
+
+impl ListedFile {
+    /// A file, where its name can be a path in an image and its digest is one that proves content.
+    pub(super) fn new(name: &str, mut digests: impl Iterator<Item = Digest>) -> Option<Self> {
+        let digest = digests.find(|digest| digest.to_string().starts_with("sha256:"))?;
+        let plain = name.trim_start_matches("./").trim_start_matches('/');
+        (!plain.is_empty()).then(|| Self { path: format!("/{plain}"), digest })
+    }
+}
+
+/// A checksum as both formats write it, where it is of an algorithm that proves content.
+pub(super) fn checksum(algorithm: &str, hex: &str) -> Option<Digest> {
+    let name = match algorithm {
+        "SHA256" | "SHA-256" | "sha256" => "sha256",
+        "SHA512" | "SHA-512" | "sha512" => "sha512",
+        _ => return None,
+    };
+    format!("{name}:{}", hex.to_ascii_lowercase()).parse().ok()
+}
+
+/// An SBOM and the digest that its carrier or statement binds it to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BoundSbom {
+    /// The document.
+    pub sbom: Arc<Sbom>,
+    /// The image that it was attached to.
+    pub subject: ManifestDigest,
+}
