@@ -33,6 +33,7 @@ pub mod attest;
 pub mod contents;
 pub mod image;
 pub mod sbom;
+pub mod vulnerabilities;
 // layer 2: judgement
 pub mod compare;
 pub mod policy;

@@ -23,6 +23,7 @@ use crate::{
         layout::{JudgedLayout, LayoutState},
         refs::Kind,
     },
+    vulnerabilities::{database::Database, matching::Known, vex},
 };
 
 /// Everything that is known about one platform's image.
@@ -46,6 +47,8 @@ pub struct Evidence {
     pub sboms: Vec<SbomEvidence>,
     /// What is in the root filesystem; `None` where nothing asked for it.
     pub inventory: Option<Inventory>,
+    /// What is known of its packages; `None` where there is no data.
+    pub vulnerabilities: Option<Vulnerabilities>,
     /// What became of the rebuild.
     pub rebuild: Rebuild,
     /// Why it counts, if it does.
@@ -56,6 +59,23 @@ pub struct Evidence {
     pub delegated: Vec<Delegation>,
     /// What the layers tell about how to rebuild the image; empty where they were not read.
     pub traces: LayerTraces,
+}
+
+/// What is known of an image's packages.
+#[derive(Debug, Clone)]
+pub struct Vulnerabilities {
+    /// The data.
+    pub database: Database,
+    /// What it says, or why it says nothing.
+    pub known: Result<Known, String>,
+    /// What trusted signers say of it (VEX).
+    pub statements: Vec<vex::Statement>,
+    /// What these say of each vulnerability, in the order of `known`.
+    pub answers: Vec<vex::Answer>,
+    /// Statements that are about none of them, by place, and why.
+    pub unmatched: Vec<(usize, vex::Unmatched)>,
+    /// Documents of trusted signers that cannot be read: where they are, and why.
+    pub unread: Vec<(String, String)>,
 }
 
 /// An SBOM, and how it agrees with what is in the image.
@@ -98,6 +118,7 @@ impl Evidence {
             refs: SourceRefs::default(),
             sboms: Vec::new(),
             inventory: None,
+            vulnerabilities: None,
             rebuild: Rebuild::NotAsked,
             warrant: Warrant::default(),
             attested: Attested::default(),

@@ -28,7 +28,8 @@ macro_rules! shipped {
     };
 }
 shipped! {
-    rules: "findings" "provenance" "rebuild" "revocation" "sbom" "sbom_agrees" "signature";
+    rules: "findings" "provenance" "rebuild" "revocation" "sbom" "sbom_agrees" "signature"
+        "vulnerabilities";
     presets: "baseline" "signed" "slsa" "reproducible";
 }
 

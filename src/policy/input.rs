@@ -17,6 +17,7 @@ mod rebuild;
 mod refs;
 mod sbom;
 mod statement;
+mod vulnerabilities;
 
 use jiff::Timestamp;
 use schemars::{JsonSchema, Schema, generate::SchemaSettings};
@@ -37,14 +38,16 @@ pub use rebuild::{
 };
 pub use sbom::{ComponentInput, ReconciliationInput, SbomInput, VersionInput};
 pub use statement::StatementInput;
+pub use vulnerabilities::VulnerabilitiesInput;
 
 use proof::Audience;
 pub(super) use statement::not_held;
+use vulnerabilities::Told;
 
 use crate::{
     finding::Finding,
     trust::{Claimed, PredicateClass, Proof},
-    verdict::{Asked, Evidence, SbomEvidence},
+    verdict::{Asked, Evidence, SbomEvidence, Vulnerabilities},
 };
 
 /// The value of `input.schema`.
@@ -81,6 +84,8 @@ pub struct PolicyInput {
     pub sboms: Vec<SbomInput>,
     /// What is in the root filesystem; null where no policy needs it.
     pub inventory: Option<InventoryInput>,
+    /// What is known of its packages; null where no policy needs it.
+    pub vulnerabilities: Option<VulnerabilitiesInput>,
     /// What became of the rebuild.
     pub rebuild: RebuildInput,
     /// What was seen so far.
@@ -114,6 +119,20 @@ pub fn may_pass(input: &Value) -> bool {
         || counting.next().is_some()
         || is(rebuilt, "status", "compared") && counts
         || agreed
+}
+
+/// What is known of the packages, where they were looked at.
+fn vulnerabilities(evidence: &Evidence) -> Option<VulnerabilitiesInput> {
+    let inventory = evidence.inventory.as_ref()?;
+    let Some(found) = &evidence.vulnerabilities else {
+        return Some(VulnerabilitiesInput::without_data());
+    };
+    let Vulnerabilities { database, known, statements, answers, unmatched, unread } = found;
+    Some(match known {
+        Ok(known) => VulnerabilitiesInput::of(database, inventory, known)
+            .with(statements, &Told { answers, unmatched, unread }),
+        Err(why) => VulnerabilitiesInput::failed(database, why.clone()),
+    })
 }
 
 impl PolicyInput {
@@ -162,6 +181,7 @@ impl PolicyInput {
             provenance: ProvenanceInput::of(evidence, audience),
             sboms: evidence.sboms.iter().filter_map(sbom).collect(),
             inventory: evidence.inventory.as_ref().map(InventoryInput::of),
+            vulnerabilities: vulnerabilities(evidence),
             rebuild: RebuildInput {
                 attested: AttestedInput::of(&evidence.attested, asked),
                 gaps,

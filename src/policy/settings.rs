@@ -23,18 +23,24 @@ enum Kind {
     Rung,
     /// `warn` or `deny`.
     Severity,
+    /// A level of severity, or `off`.
+    Level,
 }
 
 /// Most days that a setting may ask for: a hundred years.
 const MAX_DAYS: u64 = 36_525;
 
 /// The settings of the shipped rules: section, name, type.
-const SHIPPED: [(&str, &str, Kind); 5] = [
+const SHIPPED: [(&str, &str, Kind); 9] = [
     ("rebuild", "minLevel", Kind::Rung),
     ("sbom", "ghosts", Kind::Severity),
     ("signature", "maxAgeDays", Kind::Days),
     ("signature", "revoked", Kind::Digests),
     ("signature", "signers", Kind::Names),
+    ("vulnerabilities", "deny", Kind::Level),
+    ("vulnerabilities", "gaps", Kind::Severity),
+    ("vulnerabilities", "graceDays", Kind::Days),
+    ("vulnerabilities", "maxAgeDays", Kind::Days),
 ];
 
 /// Full names of the settings of the shipped rules, sorted: `signature.signers`.
@@ -98,6 +104,7 @@ impl Kind {
             Self::Days => "a whole number of days from 0 to 36525",
             Self::Rung => "a whole number from 1 to 5",
             Self::Severity => "warn or deny",
+            Self::Level => "off, critical, high, medium, low or negligible",
         }
     }
 
@@ -107,7 +114,7 @@ impl Kind {
             Self::Digests => "write each as hallmark inspect prints it, [] for none",
             Self::Days => "0 turns it off",
             Self::Rung => "docs/comparison.md explains the rungs",
-            Self::Severity => "write one of these words",
+            Self::Severity | Self::Level => "write one of these words",
         }
     }
 
@@ -127,6 +134,10 @@ impl Kind {
             Self::Rung => whole(1..=5),
             Self::Severity => match value.as_str() {
                 Some("warn" | "deny") => Ok(()),
+                _ => Err((None, value.to_string())),
+            },
+            Self::Level => match value.as_str() {
+                Some("off" | "critical" | "high" | "medium" | "low" | "negligible") => Ok(()),
                 _ => Err((None, value.to_string())),
             },
         }

@@ -156,6 +156,7 @@ mod tests {
                 purl: None,
                 licence: None,
                 source: None,
+                source_version: None,
                 database: "/db".to_owned(),
                 layer: None,
             }

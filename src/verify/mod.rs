@@ -13,6 +13,7 @@ mod inputs;
 mod proven_claims;
 mod rebuilding;
 mod turns;
+mod vulnerabilities;
 
 use std::{panic::AssertUnwindSafe, pin::pin, sync::Arc};
 
@@ -375,6 +376,9 @@ impl Proven {
         let delegated = trust::delegations(&inquiry.trust, &image, &proofs.attestations, now);
         findings.extend(findings::of_rebuild(&rebuild, &warrant, &image));
         findings.extend(allowed::findings(&inquiry.rebuild.allow, &rebuild, &image, now));
+        let inventory = contents.inventory.as_ref();
+        let vulnerabilities =
+            vulnerabilities::known(inventory, &proofs.attestations, &image, inquiry, now);
         let evidence = Evidence {
             carriers,
             signatures: proofs.signatures,
@@ -383,6 +387,7 @@ impl Proven {
             provenance: claims.provenance,
             refs,
             sboms: claims.sboms,
+            vulnerabilities,
             inventory: contents.inventory,
             rebuild,
             warrant,

@@ -6,6 +6,7 @@
 //! it. `tests/conformance-skips.tsv` lists cases with a reason; it is strict: a listed case that comes out right, and a
 //! line that matches no case, fail the run. One module for each area.
 
+mod advisories;
 mod cosign_image;
 mod in_toto;
 mod merkle;
@@ -42,7 +43,7 @@ pub(crate) type Outcome = Result<Verdict, String>;
 
 type Runner = fn(&Case) -> Outcome;
 
-const AREAS: [(&str, Runner); 9] = [
+const AREAS: [(&str, Runner); 10] = [
     ("sigstore-bundle", sigstore_bundle::run),
     ("cosign-image", cosign_image::run),
     ("trust-root", trust_root::run),
@@ -52,6 +53,7 @@ const AREAS: [(&str, Runner); 9] = [
     ("slsa-provenance", slsa_provenance::run),
     ("tar", tar::run),
     ("oci", oci::run),
+    ("vex-osv-csaf", advisories::run),
 ];
 
 impl Verdict {

@@ -51,3 +51,4 @@ mod terminal;
 mod tidy;
 mod untrusted;
 mod verdicts;
+mod vulnerabilities;
