@@ -9,6 +9,17 @@ use serde_json::{Value, json};
 const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 const HEX: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
+const ADVISORY: &str = r#"{"id":"CVE-2024-1","aliases":["GHSA-1"],"severity":[{"type":"CVSS_V3","score":"CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}],"affected":[{"package":{"ecosystem":"Debian:12","name":"openssl"},"ranges":[{"type":"ECOSYSTEM","events":[{"introduced":"0"},{"fixed":"3.0.1-1"}]}],"versions":["1.0"]}]}"#;
+const VEX: &[&str] = &[
+    r#"{"@context":"https://openvex.dev/ns/v0.2.0","@id":"x","timestamp":"2024-01-01T00:00:00Z","statements":[{"vulnerability":{"name":"CVE-2024-1"},"status":"not_affected","justification":"component_not_present","products":[{"@id":"pkg:oci/app@sha256%3Aaa","subcomponents":[{"@id":"pkg:deb/debian/openssl"}]}]}]}"#,
+    r#"{"bomFormat":"CycloneDX","specVersion":"1.6","metadata":{"component":{"bom-ref":"a","purl":"pkg:oci/app"}},"vulnerabilities":[{"id":"CVE-2024-1","analysis":{"state":"resolved"},"affects":[{"ref":"a"}]}]}"#,
+    r#"{"document":{"csaf_version":"2.0","tracking":{"id":"x","current_release_date":"2024-01-01T00:00:00Z"}},"product_tree":{"full_product_names":[{"product_id":"a"}]},"vulnerabilities":[{"cve":"CVE-2024-1","product_status":{"fixed":["a"]}}]}"#,
+];
+const FEEDS: &[&str] = &[
+    r#"{"catalogVersion":"1","count":1,"vulnerabilities":[{"cveID":"CVE-2024-1","dateAdded":"2024-03-03"}]}"#,
+    "#model_version:v1,score_date:2024-01-01T00:00:00Z\ncve,epss,percentile\nCVE-2024-1,0.5,0.9\n",
+];
+
 fn main() -> std::io::Result<()> {
     let folder = env::args_os().nth(1).expect("a folder to write to");
     for (target, seeds) in all() {
@@ -52,6 +63,11 @@ fn all() -> Vec<(&'static str, Vec<Vec<u8>>)> {
         ("review", [pod(), deployment()].iter().map(bytes).collect()),
         ("trusted_root", ROOTS.iter().map(|root| root.to_vec()).chain(texts(&[PEM])).collect()),
         ("certificate", certificates()),
+        ("advisory", texts(&[ADVISORY])),
+        ("vex", texts(VEX)),
+        ("versions", texts(&["1.0~rc1-1\n1:1.0-2", "1.0.0-rc.1\nv1.0.0", "1!1.0.post1\n1.0a1"])),
+        ("feeds", texts(FEEDS)),
+        ("vulnerability_database", texts(&["\u{0}\u{0}\u{0}\u{0}"])),
     ]
 }
 

@@ -34,6 +34,7 @@ pub mod contents;
 pub mod image;
 pub mod licences;
 pub mod sbom;
+pub mod vulnerabilities;
 // layer 2: judgement
 pub mod compare;
 pub mod policy;

@@ -275,6 +275,14 @@ limits! {
     log_bytes: usize = Bytes(MIB);
     /// Time for a program that signs.
     signing: Duration = Time(Duration::from_secs(60));
+    /// Bytes of one advisory or VEX document that is imported.
+    advisory_bytes: usize = Bytes(64 * MIB), stops C28;
+    /// Advisories in one database of vulnerabilities.
+    advisories: usize = Count(4_000_000), stops C28;
+    /// Bytes of all that one import reads, after decompression.
+    import_bytes: u64 = Bytes(32 << 30), stops C28;
+    /// Bytes of one database of vulnerabilities, which is held in memory.
+    vulnerability_database_bytes: u64 = Bytes(2 << 30), stops C28;
     /// Bytes of one admission request.
     review_bytes: usize = Bytes(7 * MIB), stops E16;
 }
@@ -306,6 +314,13 @@ impl Limits {
     }
 
     /// An attestation.
+    /// An advisory.
+    pub fn advisory(&self) -> Bounds {
+        let (bytes, values) = (self.advisory_bytes, self.attestation_values);
+        Bounds { bytes, values, values_limit: Some("limits.attestationValues") }
+    }
+
+    /// An attestation or SBOM.
     pub fn attestation(&self) -> Bounds {
         let (bytes, values) = (self.attestation_bytes, self.attestation_values);
         Bounds { bytes, values, values_limit: Some("limits.attestationValues") }

@@ -23,6 +23,7 @@ use crate::{
         layout::{JudgedLayout, LayoutState},
         refs::Kind,
     },
+    vulnerabilities::{database::Database, matching::Known, vex},
 };
 
 /// Everything that is known about one platform's image.
@@ -48,6 +49,8 @@ pub struct Evidence {
     pub inventory: Option<Inventory>,
     /// Private keys and tokens in it; `None` where nothing asked for them.
     pub secrets: Option<Secrets>,
+    /// What is known of its packages; `None` where there is no data.
+    pub vulnerabilities: Option<Vulnerabilities>,
     /// What became of the rebuild.
     pub rebuild: Rebuild,
     /// Why it counts, if it does.
@@ -58,6 +61,23 @@ pub struct Evidence {
     pub delegated: Vec<Delegation>,
     /// What the layers tell about how to rebuild the image; empty where they were not read.
     pub traces: LayerTraces,
+}
+
+/// What is known of an image's packages.
+#[derive(Debug, Clone)]
+pub struct Vulnerabilities {
+    /// The data.
+    pub database: Database,
+    /// What it says, or why it says nothing.
+    pub known: Result<Known, String>,
+    /// What trusted signers say of it (VEX).
+    pub statements: Vec<vex::Statement>,
+    /// What these say of each vulnerability, in the order of `known`.
+    pub answers: Vec<vex::Answer>,
+    /// Statements that are about none of them, by place, and why.
+    pub unmatched: Vec<(usize, vex::Unmatched)>,
+    /// Documents of trusted signers that cannot be read: where they are, and why.
+    pub unread: Vec<(String, String)>,
 }
 
 /// An SBOM, and how it agrees with what is in the image.
@@ -101,6 +121,7 @@ impl Evidence {
             sboms: Vec::new(),
             inventory: None,
             secrets: None,
+            vulnerabilities: None,
             rebuild: Rebuild::NotAsked,
             warrant: Warrant::default(),
             attested: Attested::default(),

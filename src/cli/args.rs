@@ -101,6 +101,9 @@ pub enum Command {
     /// Work with trusted roots and trust rules
     #[command(subcommand, after_help = "Examples:\n  hallmark trust show")]
     Trust(Trust),
+    /// Work with data about vulnerabilities, which verify reads from a file
+    #[command(subcommand)]
+    Vulns(Vulns),
     /// Check and show the configuration
     #[command(subcommand, after_help = "Examples:\n  hallmark config check --config hallmark.yaml")]
     Config(Settings),
@@ -136,10 +139,13 @@ impl Command {
             Self::Policy(Policy::Eval(args)) => args.output,
             Self::Config(Settings::Check { output } | Settings::Show { output }) => *output,
             Self::Explain(args) => args.output,
+            Self::Vulns(Vulns::Info { output, .. }) => *output,
+            Self::Vulns(Vulns::Match(args)) => args.output,
             Self::Diff(Diff { output: DiffFormat::Json, .. }) => Format::Json,
             Self::Diff(_)
             | Self::Policy(Policy::Input(_))
             | Self::Provenance(Provenance::Create(_))
+            | Self::Vulns(Vulns::Import(_))
             | Self::Serve(_)
             | Self::Completions(_)
             | Self::Man(_) => Format::Text,
@@ -186,6 +192,7 @@ impl Command {
             | Self::Inspect(_)
             | Self::Rebuild(_)
             | Self::Policy(_)
+            | Self::Vulns(_)
             | Self::Explain(_) => {
                 self.reports().first().is_some_and(|wanted| wanted.format == ReportFormat::Text)
             }
@@ -558,6 +565,67 @@ pub enum DiffFormat {
     Json,
     /// For people with a browser: one page that needs nothing else.
     Html,
+}
+
+/// `hallmark vulns`
+#[derive(Debug, Subcommand)]
+pub enum Vulns {
+    /// Make one database of advisories and what is said of them
+    Import(VulnsImport),
+    /// Show what a database was made from, and what it covers
+    #[command(after_help = "Examples:\n  hallmark vulns info vulns.db")]
+    Info {
+        /// A database that import wrote
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// Form of the answer on stdout
+        #[arg(long, short, value_enum, default_value = "text", value_name = "FORMAT")]
+        output: Format,
+    },
+    /// Show what is known of an image's packages; this is no verdict
+    Match(VulnsMatch),
+}
+
+/// `hallmark vulns import`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  hallmark vulns import osv/Debian.zip osv/npm.zip known_exploited_vulnerabilities.json --out vulns.db\n  hallmark vulns import osv/ --previous vulns.db --out vulns.db"
+)]
+pub struct VulnsImport {
+    /// Advisories in OSV's format (zip, file or folder, also that of osv-scanner) or Red Hat's CSAF, CISA's catalogue of known exploited
+    /// vulnerabilities (JSON), scores of EPSS (CSV, also gzip)
+    #[arg(value_name = "SOURCE", required = true)]
+    pub sources: Vec<PathBuf>,
+    /// The file to write
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// The database of the import before, from which it is taken since when each advisory is known here
+    #[arg(long, value_name = "FILE")]
+    pub previous: Option<PathBuf>,
+    /// The day of this import [default: today, in UTC]
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub date: Option<jiff::civil::Date>,
+    /// Leave out records that cannot be read, and list them in the database, instead of making none
+    #[arg(long)]
+    pub skip_refused: bool,
+}
+
+/// `hallmark vulns match`
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  hallmark vulns match vulns.db registry.example/app:1")]
+pub struct VulnsMatch {
+    /// A database that import wrote
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// REGISTRY/REPOSITORY[:TAG|@DIGEST], sha256:…, oci:DIR[:TAG|@DIGEST], oci-archive:FILE or docker-archive:FILE
+    #[arg(value_name = "IMAGE", value_parser = image)]
+    pub image: Reference,
+    /// Which platforms.
+    #[command(flatten)]
+    pub platforms: Platforms,
+    /// Form of the answer on stdout
+    #[arg(long, short, value_enum, default_value = "text", value_name = "FORMAT")]
+    pub output: Format,
 }
 
 /// `hallmark provenance`

@@ -97,6 +97,7 @@ fn reached(config: &Config, global: &Global, platforms: PlatformChoice) -> World
     World {
         sources: sources(config),
         platforms,
+        vulnerabilities: config.vulnerabilities.clone(),
         sink: progress::sink(loudness),
         ..World::new(config.limits.clone())
     }

@@ -31,6 +31,7 @@ mod summary;
 mod trust;
 mod verify;
 mod vouch;
+mod vulns;
 mod wrap;
 
 use std::{
@@ -484,6 +485,7 @@ async fn run(cli: Cli) -> Result<Answer, Failure> {
         Command::Provenance(command) => interruptible(provenance::run(command, &global)).await,
         Command::Policy(command) => interruptible(policy::run(&command, &global)).await,
         Command::Init(args) => interruptible(init::run(&args, &global)).await,
+        Command::Vulns(command) => interruptible(vulns::run(command, &global)).await,
         Command::Config(command) => config::run(&command, &global),
         Command::Trust(command) => interruptible(trust::run(&command, &global)).await,
         Command::Serve(args) => serve::run(&args, &global).await,

@@ -12,6 +12,7 @@ use super::{
     reader::{Reader, want},
     rebuild, registries, repositories, trust,
     trust::roots::{self, Roots, Surroundings},
+    vulnerabilities,
 };
 use crate::{digest::Digest, policy::nearest::did_you_mean, trust::TrustRules};
 
@@ -30,6 +31,7 @@ pub(super) struct Raw {
     policy: policy::Raw,
     #[serde(default)]
     rebuild: rebuild::Raw,
+    vulnerabilities: Option<vulnerabilities::Raw>,
     #[serde(default)]
     limits: limits::Raw,
     gate: Option<gate::Raw>,
@@ -61,6 +63,7 @@ pub(super) fn config(
         roots,
         policy,
         rebuild,
+        vulnerabilities: vulnerabilities::database(&reader, raw.vulnerabilities.as_ref(), &limits)?,
         limits,
         gate: raw.gate.as_ref().map(|gate| gate::gate(&reader, gate)).transpose()?,
     })

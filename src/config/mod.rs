@@ -20,6 +20,7 @@ mod registries;
 mod repositories;
 mod trust;
 mod units;
+mod vulnerabilities;
 mod written;
 
 use std::path::{Path, PathBuf};
@@ -33,7 +34,7 @@ pub use written::{Written, defaults, documented};
 
 use crate::{
     digest::Digest, limits::Limits, reference::Location, source::RegistrySettings,
-    trust::TrustRules, verify::RebuildOptions,
+    trust::TrustRules, verify::RebuildOptions, vulnerabilities::database::Database,
 };
 
 /// Largest configuration file that is read, in bytes.
@@ -62,6 +63,8 @@ pub struct Config {
     pub rebuild: RebuildOptions,
     /// Bounds, with the defaults where the file says nothing.
     pub limits: Limits,
+    /// What is known of vulnerabilities.
+    pub vulnerabilities: Option<Database>,
     /// The admission webhook; `None` without a `gate` section.
     pub gate: Option<GateConfig>,
 }
@@ -79,6 +82,7 @@ impl Default for Config {
             policy: PolicyConfig::default(),
             rebuild: rebuild::unsaid(),
             limits: Limits::default(),
+            vulnerabilities: None,
             gate: None,
         }
     }

@@ -184,6 +184,8 @@ version: 2 => :1:10: version: => expected 1, found 2
 +T     - {images: [library/nginx], predicates: [sbom], signers: [a]} => trust.rules[0].images[0] => names no registry
 +T     - {images: [r.example/App], predicates: [sbom], signers: [a]} => trust.rules[0].images[0] => can match nothing
 +T     - {images: ["docker.io:443/x"], predicates: [sbom], signers: [a]} => trust.rules[0].images[0] => docker.io, in exactly this form
++vulnerabilities: {database: absent} => vulnerabilities.database: => a database of vulnerabilities
++vulnerabilities: {database: release.pub} => :2:29: => it is no database
 +trust: {unmatched: refuse} => trust.unmatched => one of report, deny
 +trust: {unmatchedLayouts: deny} => trust.unmatchedLayouts => a list of layouts
 +registries: [{host: r.example}, {host: "R.EXAMPLE:443", plainHttp: true}] => :2:40: => each host once
@@ -540,6 +542,7 @@ fn the_documentation_has_every_key_and_no_other() {
         "rebuild",
         "rebuild.allow",
         "rebuild.mirrors",
+        "vulnerabilities",
         "limits",
         "gate",
     ];

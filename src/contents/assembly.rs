@@ -138,6 +138,7 @@ fn package(
         purl: purl::purl(origin.ecosystem, listed, os),
         licence: listed.licence.clone(),
         source: listed.source.clone(),
+        source_version: listed.source_version.clone(),
         database: path.to_owned(),
         layer,
     }

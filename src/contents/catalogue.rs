@@ -86,6 +86,8 @@ pub struct Listed {
     pub licence: Option<String>,
     /// The source package, where it has a name of its own.
     pub source: Option<String>,
+    /// The version of the source package, where it is another.
+    pub source_version: Option<String>,
 }
 
 /// What a package takes in memory beside its words.
@@ -94,7 +96,7 @@ const LISTED_BYTES: usize = 192;
 impl Listed {
     /// Bytes of memory that it takes.
     pub(super) fn bytes(&self) -> u64 {
-        let more = [&self.architecture, &self.licence, &self.source];
+        let more = [&self.architecture, &self.licence, &self.source, &self.source_version];
         let more: usize = more.into_iter().flatten().map(String::len).sum();
         (LISTED_BYTES + self.name.len() + self.version.len() + more) as u64
     }

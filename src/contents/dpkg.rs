@@ -86,16 +86,24 @@ impl Stanza {
         if form == Form::Status && !on_disk(self.status, line)? {
             return Ok(None);
         }
+        let (source, source_version) = self.source.map_or((None, None), |text| source(&text));
         Ok(Some(Listed {
             name: Garbled::word(self.package, "Package", line)?,
             version: Garbled::word(self.version, "Version", line)?,
             architecture: self.architecture,
-            source: self
-                .source
-                .and_then(|source| source.split_whitespace().next().map(str::to_owned)),
+            source,
+            source_version,
             ..Listed::default()
         }))
     }
+}
+
+/// Name and version in `Source: openssl (3.0.2-1)`; there is no version where it is the package's own.
+fn source(text: &str) -> (Option<String>, Option<String>) {
+    let (name, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+    let version = rest.trim().strip_prefix('(').and_then(|rest| rest.strip_suffix(')'));
+    let word = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
+    (word(name), version.and_then(word))
 }
 
 /// Whether the state, the last of the three words of a status, means that files are on the disk.

@@ -88,17 +88,20 @@ pub enum CollectorName {
     Inventory,
     /// Private keys and tokens.
     Secrets,
+    /// What is known of it: the inventory, held against a database of vulnerabilities.
+    Vulnerabilities,
 }
 
 impl CollectorName {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Inventory, Self::Secrets];
+    pub const ALL: [Self; 3] = [Self::Inventory, Self::Secrets, Self::Vulnerabilities];
 
     /// The word.
     pub fn word(self) -> &'static str {
         match self {
             Self::Inventory => "inventory",
             Self::Secrets => "secrets",
+            Self::Vulnerabilities => "vulnerabilities",
         }
     }
 }
@@ -142,12 +145,16 @@ impl Inventory {
 }
 
 /// The distribution, from `/etc/os-release` or `/usr/lib/os-release`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Os {
     /// `ID`, as `debian`.
     pub id: String,
     /// `VERSION_ID`, as `12`.
     pub version: Option<String>,
+    /// `VERSION_CODENAME`, as `bookworm`.
+    pub codename: Option<String>,
+    /// `VERSION`, as `12 (bookworm)`.
+    pub version_text: Option<String>,
 }
 
 /// An installed package.
@@ -167,6 +174,8 @@ pub struct Package {
     pub licence: Option<String>,
     /// The source package, where it has a name of its own.
     pub source: Option<String>,
+    /// The version of the source package, where it is another.
+    pub source_version: Option<String>,
     /// Path of the file that lists it.
     pub database: String,
     /// The layer that this file is from, counted from 0; `None` where it was not read from layers.

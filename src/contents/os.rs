@@ -29,6 +29,7 @@ pub(super) fn parse(bytes: &[u8]) -> Release {
     let text = String::from_utf8_lossy(bytes);
     let mut release = Release::default();
     let (mut id, mut version) = (None, None);
+    let (mut codename, mut version_text) = (None, None);
     for line in text.lines() {
         let Some((name, value)) = line.trim().split_once('=') else {
             continue;
@@ -37,11 +38,14 @@ pub(super) fn parse(bytes: &[u8]) -> Release {
         match name {
             "ID" => id = Some(value),
             "VERSION_ID" => version = Some(value),
+            "VERSION_CODENAME" => codename = Some(value),
+            "VERSION" => version_text = Some(value),
             "ID_LIKE" => release.like = value.split_whitespace().map(str::to_owned).collect(),
             _ => {}
         }
     }
-    release.os = id.filter(|id| !id.is_empty()).map(|id| Os { id, version });
+    let id = id.filter(|id| !id.is_empty());
+    release.os = id.map(|id| Os { id, version, codename, version_text });
     release
 }
 

@@ -18,7 +18,7 @@ pub(super) fn form(why: impl Into<String>) -> Garbled {
 
 /// A package without what few formats record.
 pub(super) fn listed(name: String, version: String) -> Listed {
-    Listed { name, version, architecture: None, licence: None, source: None }
+    Listed { name, version, ..Listed::default() }
 }
 
 /// A name or version: one word, of a bounded length, without characters that mislead.

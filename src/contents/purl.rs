@@ -70,7 +70,8 @@ mod tests {
 
     #[test]
     fn each_type_has_its_form() {
-        let debian = Os { id: "debian".to_owned(), version: Some("12".to_owned()) };
+        let debian =
+            Os { id: "debian".to_owned(), version: Some("12".to_owned()), ..Os::default() };
         let cases: &[Case<'_>] = &[
             (
                 "deb",

@@ -28,7 +28,8 @@ macro_rules! shipped {
     };
 }
 shipped! {
-    rules: "files" "findings" "licences" "provenance" "rebuild" "revocation" "runtime" "sbom" "sbom_agrees" "secrets" "signature";
+    rules: "files" "findings" "licences" "provenance" "rebuild" "revocation" "runtime" "sbom" "sbom_agrees" "secrets" "signature"
+        "vulnerabilities";
     presets: "baseline" "signed" "slsa" "reproducible";
 }
 

@@ -20,6 +20,7 @@ mod refs;
 mod sbom;
 mod secrets;
 mod statement;
+mod vulnerabilities;
 
 use jiff::Timestamp;
 use schemars::{JsonSchema, Schema, generate::SchemaSettings};
@@ -46,14 +47,16 @@ pub use rebuild::{
 pub use sbom::{ComponentInput, GapInput, ReconciliationInput, SbomInput, VersionInput};
 pub use secrets::{SecretInput, SecretsInput, UnsearchedInput};
 pub use statement::StatementInput;
+pub use vulnerabilities::VulnerabilitiesInput;
 
 use proof::Audience;
 pub(super) use statement::not_held;
+use vulnerabilities::Told;
 
 use crate::{
     finding::Finding,
     trust::{Claimed, PredicateClass, Proof},
-    verdict::{Asked, Evidence, SbomEvidence},
+    verdict::{Asked, Evidence, SbomEvidence, Vulnerabilities},
 };
 
 /// The value of `input.schema`.
@@ -92,6 +95,8 @@ pub struct PolicyInput {
     pub inventory: Option<InventoryInput>,
     /// Private keys and tokens in layers and configuration; null where no policy needs them, and where layers were not read.
     pub secrets: Option<SecretsInput>,
+    /// What is known of its packages; null where no policy needs it.
+    pub vulnerabilities: Option<VulnerabilitiesInput>,
     /// What became of the rebuild.
     pub rebuild: RebuildInput,
     /// What was seen so far.
@@ -125,6 +130,20 @@ pub fn may_pass(input: &Value) -> bool {
         || counting.next().is_some()
         || is(rebuilt, "status", "compared") && counts
         || agreed
+}
+
+/// What is known of the packages, where they were looked at.
+fn vulnerabilities(evidence: &Evidence) -> Option<VulnerabilitiesInput> {
+    let inventory = evidence.inventory.as_ref()?;
+    let Some(found) = &evidence.vulnerabilities else {
+        return Some(VulnerabilitiesInput::without_data());
+    };
+    let Vulnerabilities { database, known, statements, answers, unmatched, unread } = found;
+    Some(match known {
+        Ok(known) => VulnerabilitiesInput::of(database, inventory, known)
+            .with(statements, &Told { answers, unmatched, unread }),
+        Err(why) => VulnerabilitiesInput::failed(database, why.clone()),
+    })
 }
 
 impl PolicyInput {
@@ -174,6 +193,7 @@ impl PolicyInput {
             sboms: evidence.sboms.iter().filter_map(sbom).collect(),
             inventory: evidence.inventory.as_ref().map(InventoryInput::of),
             secrets: evidence.secrets.as_ref().map(SecretsInput::of),
+            vulnerabilities: vulnerabilities(evidence),
             rebuild: RebuildInput {
                 attested: AttestedInput::of(&evidence.attested, asked),
                 gaps,

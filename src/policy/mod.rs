@@ -28,7 +28,7 @@ pub use bundle::Bundle;
 pub use deferred::Deferred;
 pub use engine::Policies;
 pub use exception::Exception;
-pub use input::PolicyInput;
+pub use input::{PolicyInput, VulnerabilitiesInput};
 
 use std::collections::BTreeSet;
 
@@ -369,7 +369,9 @@ pub enum PolicyError {
     #[error("there are no tests: put rules whose names begin with test_ into *_test.rego files")]
     NoTests,
     /// `needs` holds a word that means nothing.
-    #[error("{package}: needs holds {found}; expected \"inventory\", \"secrets\" or \"rebuild\"")]
+    #[error(
+        "{package}: needs holds {found}; expected \"inventory\", \"secrets\", \"vulnerabilities\" or \"rebuild\""
+    )]
     UnknownNeed {
         /// Package.
         package: String,

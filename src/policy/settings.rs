@@ -35,13 +35,15 @@ enum Kind {
     Packages,
     /// Name of a profile of what an SBOM should say.
     Profile,
+    /// A level of severity, or `off`.
+    Level,
 }
 
 /// Most days that a setting may ask for: a hundred years.
 const MAX_DAYS: u64 = 36_525;
 
 /// The settings of the shipped rules: section, name, type.
-const SHIPPED: [(&str, &str, Kind); 14] = [
+const SHIPPED: [(&str, &str, Kind); 18] = [
     ("files", "maxBytes", Kind::Bytes),
     ("files", "privileged", Kind::Paths),
     ("files", "tools", Kind::Tools),
@@ -56,6 +58,10 @@ const SHIPPED: [(&str, &str, Kind); 14] = [
     ("signature", "maxAgeDays", Kind::Days),
     ("signature", "revoked", Kind::Digests),
     ("signature", "signers", Kind::Names),
+    ("vulnerabilities", "deny", Kind::Level),
+    ("vulnerabilities", "gaps", Kind::Severity),
+    ("vulnerabilities", "graceDays", Kind::Days),
+    ("vulnerabilities", "maxAgeDays", Kind::Days),
 ];
 
 /// Full names of the settings of the shipped rules, sorted: `signature.signers`.
@@ -129,6 +135,7 @@ impl Kind {
             }
             Self::Packages => "a list of different names of packages",
             Self::Profile => "ntia-2021, cisa-2026 or bsi-tr-03183-2",
+            Self::Level => "off, critical, high, medium, low or negligible",
         }
     }
 
@@ -138,7 +145,7 @@ impl Kind {
             Self::Digests => "write each as hallmark inspect prints it, [] for none",
             Self::Days => "0 turns it off",
             Self::Rung => "docs/comparison.md explains the rungs",
-            Self::Severity => "write one of these words",
+            Self::Severity | Self::Level => "write one of these words",
             Self::Paths => "write each as /usr/bin/ping, [] for none",
             Self::Tools => "write some of these words, [] for none",
             Self::Bytes => "0 turns it off",
@@ -178,6 +185,10 @@ impl Kind {
             Self::Profile => match value.as_str().and_then(Profile::named) {
                 Some(_) => Ok(()),
                 None => Err((None, value.to_string())),
+            },
+            Self::Level => match value.as_str() {
+                Some("off" | "critical" | "high" | "medium" | "low" | "negligible") => Ok(()),
+                _ => Err((None, value.to_string())),
             },
         }
     }

@@ -596,7 +596,9 @@ fn evaluation_ends_in_time() {
 fn the_limit_of_input_bytes_holds_at_n_and_n_plus_one() {
     let policies = preset("baseline");
     let mut value = serde_json::to_value(input()).expect("JSON");
-    value["settings"] = json!({"sbom": {"ghosts": "warn"}, "signature": {"revoked": []}});
+    let off = json!({"deny": "off", "graceDays": 0, "maxAgeDays": 7, "gaps": "deny"});
+    let (sbom, signature) = (json!({"ghosts": "warn"}), json!({"revoked": []}));
+    value["settings"] = json!({"sbom": sbom, "signature": signature, "vulnerabilities": off});
     let size = value.to_string().len() as u64;
     let at = |policy_bytes| Limits { policy_bytes, ..Limits::default() };
     assert!(policies.judge(&input(), &[], &at(size)).deny.is_empty());

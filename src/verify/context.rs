@@ -24,6 +24,7 @@ use crate::{
     source::{Budgets, PlatformChoice, SourceSettings},
     trust::{Attested, TrustRules},
     verdict::{Asked, DEFAULT_LEVEL, Inputs},
+    vulnerabilities::database::Database,
 };
 
 /// How the world is reached, and how much of it is taken.
@@ -39,6 +40,8 @@ pub struct World {
     pub budgets: Budgets,
     /// Where what takes long is computed.
     pub turns: Turns,
+    /// What is known of vulnerabilities, where the operator has such data.
+    pub vulnerabilities: Option<Database>,
     /// Where progress goes.
     pub sink: Arc<dyn ProgressSink>,
 }
@@ -51,6 +54,7 @@ impl World {
             platforms: PlatformChoice::default(),
             budgets: Budgets::new(&limits),
             turns: Turns::default(),
+            vulnerabilities: None,
             sink: Arc::new(Silent),
             limits,
         }
@@ -263,11 +267,15 @@ impl Context {
     /// Digest of everything by which the operator decides what passes.
     fn decided_by(&self) -> Digest {
         let policy = self.criteria.policies.digest(&self.criteria.exceptions);
-        if self.rebuild.allow.is_empty() {
+        let data = self.world.vulnerabilities.as_ref().map(|data| data.digest().to_string());
+        if self.rebuild.allow.is_empty() && data.is_none() {
             return policy;
         }
         let allow: Vec<_> = self.rebuild.allow.iter().map(AllowRule::json).collect();
-        let all = json!({ "policy": policy.to_string(), "allow": allow });
+        let mut all = json!({ "policy": policy.to_string(), "allow": allow });
+        if let (Some(data), Some(all)) = (data, all.as_object_mut()) {
+            all.insert("vulnerabilities".to_owned(), data.into());
+        }
         Digest::sha256(all.to_string().as_bytes())
     }
 

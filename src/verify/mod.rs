@@ -14,6 +14,7 @@ mod inputs;
 mod proven_claims;
 mod rebuilding;
 mod turns;
+mod vulnerabilities;
 
 use std::{panic::AssertUnwindSafe, pin::pin, sync::Arc};
 
@@ -382,6 +383,9 @@ impl Proven {
         let delegated = trust::delegations(&inquiry.trust, &image, &proofs.attestations, now);
         findings.extend(findings::of_rebuild(&rebuild, &warrant, &image));
         findings.extend(allowed::findings(&inquiry.rebuild.allow, &rebuild, &image, now));
+        let inventory = contents.inventory.as_ref();
+        let vulnerabilities =
+            vulnerabilities::known(inventory, &proofs.attestations, &image, inquiry, now);
         let evidence = Evidence {
             carriers,
             signatures: proofs.signatures,
@@ -390,6 +394,7 @@ impl Proven {
             provenance: claims.provenance,
             refs,
             sboms: claims.sboms,
+            vulnerabilities,
             inventory: contents.inventory,
             secrets: contents.secrets,
             rebuild,

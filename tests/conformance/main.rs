@@ -6,6 +6,7 @@
 //! it. `tests/conformance-skips.tsv` lists cases with a reason; it is strict: a listed case that comes out right, and a
 //! line that matches no case, fail the run. One module for each area.
 
+mod advisories;
 mod cosign_image;
 mod in_toto;
 mod merkle;
@@ -43,7 +44,7 @@ pub(crate) type Outcome = Result<Verdict, String>;
 
 type Runner = fn(&Case) -> Outcome;
 
-const AREAS: [(&str, Runner); 11] = [
+const AREAS: [(&str, Runner); 12] = [
     ("sigstore-bundle", sigstore_bundle::run),
     ("cosign-image", cosign_image::run),
     ("trust-root", trust_root::run),
@@ -55,6 +56,7 @@ const AREAS: [(&str, Runner); 11] = [
     ("oci", oci::run),
     ("sbom-cyclonedx", sbom::run),
     ("sbom-spdx", sbom::run),
+    ("vex-osv-csaf", advisories::run),
 ];
 
 impl Verdict {

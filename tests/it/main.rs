@@ -54,3 +54,4 @@ mod terminal;
 mod tidy;
 mod untrusted;
 mod verdicts;
+mod vulnerabilities;

@@ -657,6 +657,16 @@ const LIMITS: &[(&str, &str)] = &[
         "image_bytes",
         "src/source/tests/faults.rs::c15_the_layers_of_an_image_are_summed_before_any_is_fetched",
     ),
+    (
+        "advisory_bytes",
+        "src/vulnerabilities/osv/tests.rs::the_size_of_an_advisory_is_limited_at_n_and_n_plus_one",
+    ),
+    ("advisories", "src/vulnerabilities/database/tests.rs::c28_advisories_are_counted"),
+    ("import_bytes", "src/cli/vulns/sources.rs::what_one_import_reads_is_limited"),
+    (
+        "vulnerability_database_bytes",
+        "src/vulnerabilities/database/tests.rs::c28_a_damaged_database_is_refused_and_never_empty",
+    ),
     ("review_bytes", "tests/it/gate.rs::a_review_may_be_as_large_as_its_limit_and_no_larger"),
 ];
 

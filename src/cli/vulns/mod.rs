@@ -1,0 +1,102 @@
+//! `hallmark vulns`: advisories into one database, what a database covers, and what it says of an image.
+
+mod sources;
+mod told;
+
+use std::path::Path;
+
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
+
+use super::{
+    Answer, Failure,
+    args::{Format, Global, Vulns, VulnsImport, VulnsMatch},
+    context, output,
+};
+use crate::{
+    limits::Limits,
+    scratch::read_file,
+    verify::{gather, open},
+    vulnerabilities::{
+        database::{Builder, Database},
+        matching, subject,
+    },
+};
+use sources::Sources;
+
+/// Runs the command.
+pub(super) async fn run(command: Vulns, global: &Global) -> Result<Answer, Failure> {
+    match command {
+        Vulns::Import(args) => {
+            let limits = context::configuration(global)?.limits;
+            let importing = tokio::task::spawn_blocking(move || import(&args, &limits));
+            importing.await.map_err(|error| Failure::unavailable(error.to_string()))?
+        }
+        Vulns::Info { file, output } => {
+            let limits = context::configuration(global)?.limits;
+            let database = read(&file, &limits)?;
+            Ok(Answer::data(match output {
+                Format::Text => told::info(&database),
+                Format::Json => told::info_json(&database),
+            }))
+        }
+        Vulns::Match(args) => known(&args, global).await,
+    }
+}
+
+/// Reads a database.
+fn read(file: &Path, limits: &Limits) -> Result<Database, Failure> {
+    let named = file.display();
+    let bytes = read_file(file, limits.vulnerability_database_bytes);
+    let bytes = bytes.map_err(|error| Failure::usage(format!("{named}: {error}")))?;
+    Database::open(bytes, limits).map_err(|error| Failure::refused(format!("{named}: {error}")))
+}
+
+fn import(args: &VulnsImport, limits: &Limits) -> Result<Answer, Failure> {
+    let mut builder = Builder::new(limits);
+    let refused = |error: &dyn std::fmt::Display| Failure::refused(error.to_string());
+    if let Some(previous) = &args.previous {
+        builder.continue_from(&read(previous, limits)?).map_err(|error| refused(&error))?;
+    }
+    let mut sources = Sources::new(&mut builder, limits, args.skip_refused);
+    for source in &args.sources {
+        sources.import(source)?;
+    }
+    let date = args.date.unwrap_or_else(|| day(Timestamp::now()));
+    let bytes = builder.finish(&date.to_string()).map_err(|error| refused(&error))?;
+    output::to_file(&args.out, &bytes)?;
+    let database = Database::open(bytes, limits).map_err(|error| refused(&error))?;
+    Ok(Answer::data(told::info(&database)))
+}
+
+/// The day of a time, in UTC.
+fn day(time: Timestamp) -> Date {
+    time.to_zoned(TimeZone::UTC).date()
+}
+
+/// What is known of an image's packages.
+async fn known(args: &VulnsMatch, global: &Global) -> Result<Answer, Failure> {
+    let platforms = context::platforms(&args.platforms);
+    let (config, inquiry) = context::inquiry(global, platforms, None, "hallmark vulns match")?;
+    let database = read(&args.file, &config.limits)?;
+    let reference = context::pin(&args.image, &config, &inquiry.world).await?;
+    let (source, images) = open(&reference, &inquiry.world).await?;
+    let (mut all, now) = (Vec::new(), Timestamp::now());
+    let today = day(now).to_string();
+    for image in images {
+        let (evidence, findings) = gather(&*source, image, &inquiry, now).await;
+        let Some(inventory) = evidence.inventory else {
+            let finding = findings.into_iter().next();
+            let unread = || Failure::refused(format!("{reference}: its layers cannot be read"));
+            return Err(finding.map_or_else(unread, Failure::of_finding));
+        };
+        let subjects = subject::subjects(&inventory);
+        let distribution = subject::distribution(&inventory);
+        let known = matching::known(&database, distribution.as_ref(), &subjects, &today);
+        let known = known.map_err(|error| Failure::refused(error.to_string()))?;
+        all.push((evidence.image.reference.to_string(), inventory, known));
+    }
+    Ok(Answer::data(match args.output {
+        Format::Text => told::known(&all),
+        Format::Json => told::known_json(&database, &all),
+    }))
+}

@@ -1,0 +1,145 @@
+//! What `hallmark vulns` says, for people and for machines.
+
+use serde_json::json;
+
+use crate::{
+    contents::Inventory,
+    policy::VulnerabilitiesInput,
+    untrusted::{Page, line},
+    vulnerabilities::{
+        database::Database,
+        matching::{GapKind, Known, Vulnerability},
+    },
+};
+
+/// What a database was made from, and what it covers.
+pub(super) fn info(database: &Database) -> String {
+    let (header, mut page) = (database.header(), Page::default());
+    line!(page, "database    {}", database.digest());
+    line!(page, "made        {}", header.made);
+    line!(
+        page,
+        "advisories  {} ({} withdrawn, {} about malware)",
+        header.advisories,
+        header.withdrawn,
+        header.malware
+    );
+    for (word, feed) in [("exploited", &header.exploited), ("forecasts", &header.forecasts)] {
+        match feed {
+            Some(feed) => {
+                let date = feed.date.as_deref().unwrap_or("a day that it does not say");
+                line!(page, "{word:<11} {} of {date}", feed.entries);
+            }
+            None => line!(page, "{word:<11} none: no source has them"),
+        }
+    }
+    if header.without_packages > 0 {
+        line!(page, "no package  {} records name none", header.without_packages);
+    }
+    line!(page);
+    for source in &header.sources {
+        line!(
+            page,
+            "source  {} {} ({} records) {}",
+            source.kind,
+            source.name,
+            source.records,
+            source.digest
+        );
+    }
+    line!(page);
+    for (name, coverage) in &header.ecosystems {
+        let unfixed = match coverage.unfixed {
+            0 => "; none without a fix, so that those are not known".to_owned(),
+            unfixed => format!("; {unfixed} without a fix"),
+        };
+        line!(
+            page,
+            "covers  {name}: {} packages, {} records{unfixed}",
+            coverage.packages,
+            coverage.records
+        );
+    }
+    for refused in &header.refused {
+        line!(page, "left out  {}: {}", refused.file, refused.why);
+    }
+    let more = header.refused_count.saturating_sub(header.refused.len());
+    if more > 0 {
+        line!(page, "left out  {more} more");
+    }
+    page.into_text()
+}
+
+/// The same for machines.
+pub(super) fn info_json(database: &Database) -> String {
+    let document = json!({ "digest": database.digest().to_string(), "header": database.header() });
+    format!("{document:#}\n")
+}
+
+/// An image, its packages, and what is known of them.
+pub(super) type Told = (String, Inventory, Known);
+
+/// What is known of images.
+pub(super) fn known(all: &[Told]) -> String {
+    let mut page = Page::default();
+    for (image, inventory, known) in all {
+        line!(page, "image  {image}");
+        for one in &known.vulnerabilities {
+            vulnerability(&mut page, inventory, one);
+        }
+        for one in &known.unknown {
+            let package = inventory.packages.get(one.package);
+            let (name, version) =
+                package.map_or(("", ""), |package| (&package.name, &package.version));
+            line!(page, "unknown  {name} {version}: {} ({} advisories)", one.why, one.count);
+        }
+        for gap in &known.gaps {
+            line!(page, "gap  {}: {} ({} packages)", gap.name, gap_words(gap.kind), gap.packages);
+        }
+        line!(
+            page,
+            "{} known, {} packages cannot be told, {} gaps, {} withdrawn",
+            known.vulnerabilities.len(),
+            known.unknown.len(),
+            known.gaps.len(),
+            known.withdrawn
+        );
+    }
+    page.into_text()
+}
+
+fn vulnerability(page: &mut Page, inventory: &Inventory, one: &Vulnerability) {
+    let Some(package) = inventory.packages.get(one.package) else { return };
+    let fixed =
+        one.fixed.as_ref().map_or_else(|| "no fix".to_owned(), |fix| format!("fixed in {fix}"));
+    let (level, id) = (one.severity.level.word(), &one.advisory.id);
+    let mut marks = Vec::new();
+    marks.extend(one.advisory.is_malware().then_some("malware"));
+    marks.extend(one.advisory.exploited.as_ref().map(|_| "exploited"));
+    marks.extend(one.unimportant.then_some("unimportant to the distribution"));
+    marks.extend(one.headers_only.then_some("headers only"));
+    marks.extend(one.left_to_distribution.then_some("judged by the distribution's record"));
+    let marks = if marks.is_empty() { String::new() } else { format!(" [{}]", marks.join(", ")) };
+    line!(page, "{level}  {} {}  {id}  {fixed}{marks}", package.name, package.version);
+}
+
+fn gap_words(kind: GapKind) -> String {
+    match kind {
+        GapKind::Distribution => "no data is about this distribution".to_owned(),
+        GapKind::Release => "the database has nothing of this release".to_owned(),
+        GapKind::PastEnd(day) => format!("it is not maintained since {day}"),
+        GapKind::Ecosystem => "the database has nothing of this ecosystem".to_owned(),
+        GapKind::Type => "no ecosystem is about such packages".to_owned(),
+        GapKind::FixesOnly => "vulnerabilities without a fix are not in its data".to_owned(),
+    }
+}
+
+/// The same for machines.
+pub(super) fn known_json(database: &Database, all: &[Told]) -> String {
+    let image = |(image, inventory, known): &Told| {
+        let input = VulnerabilitiesInput::of(database, inventory, known);
+        json!({ "image": image, "vulnerabilities": input })
+    };
+    let images: Vec<_> = all.iter().map(image).collect();
+    format!("{:#}\n", json!({ "images": images }))
+}

@@ -1,0 +1,108 @@
+//! What is known of an image's packages, and what trusted signers say about that.
+//!
+//! Statements of VEX count where a trust rule lets their signer vouch for `openvex`, or for an SBOM with
+//! vulnerabilities in it: what nobody proved suppresses nothing.
+
+use jiff::Timestamp;
+
+use super::Inquiry;
+use crate::{
+    contents::Inventory,
+    image::Image,
+    reference::Location,
+    trust::{Claimed, Proof},
+    verdict::Vulnerabilities,
+    vulnerabilities::{
+        matching::{self, Known},
+        subject,
+        vex::{self, Judged, Question, Statement},
+    },
+};
+
+/// What types of statements of VEX begin with.
+const VEX: [&str; 2] = ["https://openvex.dev/ns", "https://cyclonedx.org/bom"];
+
+/// What is known of the packages of an inventory; none where there is no data or no inventory.
+pub(super) fn known(
+    inventory: Option<&Inventory>,
+    attestations: &[Proof<Claimed>],
+    image: &Image,
+    inquiry: &Inquiry,
+    now: Timestamp,
+) -> Option<Vulnerabilities> {
+    let database = inquiry.world.vulnerabilities.clone()?;
+    let inventory = inventory?;
+    let (subjects, today) = (subject::subjects(inventory), now.strftime("%F").to_string());
+    let distribution = subject::distribution(inventory);
+    let known = matching::known(&database, distribution.as_ref(), &subjects, &today);
+    let known = known.map_err(|error| error.to_string());
+    let (statements, unread) = statements(attestations, inquiry);
+    let mut found = Vulnerabilities {
+        database,
+        known,
+        statements,
+        unread,
+        answers: Vec::new(),
+        unmatched: Vec::new(),
+    };
+    if let Ok(known) = &found.known {
+        let judged = judged(image);
+        let purls: Vec<_> = known.vulnerabilities.iter().map(|one| purls(inventory, one)).collect();
+        let questions = questions(known, &purls);
+        found.answers =
+            questions.iter().map(|one| vex::answer(one, &found.statements, &judged)).collect();
+        let statements = found.statements.iter().enumerate();
+        let unmatched = statements.filter_map(|(place, statement)| {
+            vex::unmatched(&questions, statement, &judged).map(|why| (place, why))
+        });
+        found.unmatched = unmatched.collect();
+    }
+    Some(found)
+}
+
+/// Statements that are proven, and documents of trusted signers that cannot be read.
+fn statements(
+    attestations: &[Proof<Claimed>],
+    inquiry: &Inquiry,
+) -> (Vec<Statement>, Vec<(String, String)>) {
+    let (mut statements, mut unread) = (Vec::new(), Vec::new());
+    for proof in attestations {
+        let Some(verified) = proof.proven() else { continue };
+        let claimed = verified.value();
+        let kind = VEX.iter().find(|kind| claimed.predicate_type.starts_with(**kind));
+        let Some(kind) = kind else { continue };
+        match vex::read::read(claimed.predicate.text().as_bytes(), &inquiry.world.limits) {
+            Ok(read) => statements.extend(read),
+            // What cannot be read of an SBOM is said where SBOMs are read.
+            Err(_) if *kind != "https://openvex.dev/ns" => {}
+            Err(why) => {
+                let carrier = proof.carrier().map(ToString::to_string);
+                unread.push((carrier.unwrap_or_default(), why.to_string()));
+            }
+        }
+    }
+    (statements, unread)
+}
+
+/// What statements call the image.
+fn judged(image: &Image) -> Judged {
+    let digests = image.documents().map(|document| document.digest.hex()).collect();
+    let repository = match &image.reference.location {
+        Location::Registry(repository) => repository.to_string(),
+        _ => String::new(),
+    };
+    Judged { digests, repository }
+}
+
+fn purls(inventory: &Inventory, one: &matching::Vulnerability) -> Vec<String> {
+    inventory.packages.get(one.package).map(subject::purls).unwrap_or_default()
+}
+
+fn questions<'q>(known: &'q Known, purls: &'q [Vec<String>]) -> Vec<Question<'q>> {
+    let pairs = known.vulnerabilities.iter().zip(purls);
+    let question = |(one, purls): (&'q matching::Vulnerability, &'q Vec<String>)| Question {
+        ids: one.advisory.ids().chain(one.others.iter().map(String::as_str)).collect(),
+        purls: purls.iter().map(String::as_str).collect(),
+    };
+    pairs.map(question).collect()
+}

@@ -1,0 +1,119 @@
+//! The packages of an inventory, as they are looked up.
+
+use std::str::FromStr as _;
+
+use packageurl::PackageUrl;
+
+use super::{distribution::Distribution, matching::Subject};
+use crate::contents::{Inventory, Package};
+
+/// The distribution of an image, where it says one.
+pub fn distribution(inventory: &Inventory) -> Option<Distribution> {
+    let os = inventory.os.as_ref()?;
+    Some(Distribution {
+        id: os.id.clone(),
+        version: os.version.clone(),
+        codename: os.codename.clone(),
+        version_text: os.version_text.clone(),
+        platforms: Vec::new(),
+    })
+}
+
+/// What is looked up of an image, in the order of its packages.
+pub fn subjects(inventory: &Inventory) -> Vec<Subject> {
+    inventory.packages.iter().enumerate().map(|(place, package)| subject(place, package)).collect()
+}
+
+fn subject(place: usize, package: &Package) -> Subject {
+    let version = match (package.ecosystem, package.name.as_str()) {
+        ("golang", "stdlib") => toolchain(&package.version),
+        _ => package.version.clone(),
+    };
+    Subject {
+        place,
+        purl_type: package.ecosystem.to_owned(),
+        name: package.name.clone(),
+        version,
+        source: package.source.clone(),
+        source_version: package.source_version.clone(),
+        module: None,
+        owned: false,
+    }
+}
+
+/// The package URLs by which others may mean a package: its own, and that of its source package.
+pub fn purls(package: &Package) -> Vec<String> {
+    let mut purls: Vec<String> = package.purl.iter().cloned().collect();
+    let source = package.source.as_deref().filter(|source| *source != package.name);
+    if let (Some(own), Some(source)) = (&package.purl, source)
+        && let Ok(own) = PackageUrl::from_str(own)
+        && let Ok(mut purl) = PackageUrl::new(own.ty().to_owned(), source.to_owned())
+    {
+        let version = package.source_version.as_ref().unwrap_or(&package.version);
+        let namespace = own.namespace().map(str::to_owned);
+        let named = namespace.is_none_or(|namespace| purl.with_namespace(namespace).is_ok());
+        if named && purl.with_version(version.clone()).is_ok() {
+            purls.push(purl.to_string());
+        }
+    }
+    purls
+}
+
+/// A version of Go's toolchain as records write it: `1.21rc2` is 1.21.0-rc.2.
+fn toolchain(version: &str) -> String {
+    let Some((numbers, label)) = version
+        .split_at_checked(version.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(version.len()))
+    else {
+        return version.to_owned();
+    };
+    let digits = label.find(|c: char| c.is_ascii_digit()).unwrap_or(label.len());
+    let (word, number) = label.split_at(digits);
+    match (word, number.is_empty()) {
+        ("rc" | "beta", false) => {
+            let missing = ".0".repeat(2_usize.saturating_sub(numbers.matches('.').count()));
+            format!("{numbers}{missing}-{word}.{number}")
+        }
+        _ => version.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_package_is_meant_by_its_source_too() {
+        let package = Package {
+            ecosystem: "deb",
+            name: "libssl3".to_owned(),
+            version: "3.0.1-1+b1".to_owned(),
+            architecture: None,
+            purl: Some("pkg:deb/debian/libssl3@3.0.1-1%2Bb1?arch=amd64".to_owned()),
+            licence: None,
+            source: Some("openssl".to_owned()),
+            source_version: Some("3.0.1-1".to_owned()),
+            database: "/var/lib/dpkg/status".to_owned(),
+            layer: None,
+        };
+        assert_eq!(purls(&package)[1..], ["pkg:deb/debian/openssl@3.0.1-1"]);
+        let same = Package { source: None, ..package };
+        assert_eq!(purls(&same).len(), 1);
+    }
+
+    #[test]
+    fn toolchains_are_semantic_versions() {
+        let cases = [
+            ("1.22.1", "1.22.1"),
+            ("1.21", "1.21"),
+            ("1.21rc2", "1.21.0-rc.2"),
+            ("1.18beta1", "1.18.0-beta.1"),
+            ("1.21.0rc1", "1.21.0-rc.1"),
+            ("devel", "devel"),
+            ("", ""),
+            ("1.21rc", "1.21rc"),
+        ];
+        for (text, want) in cases {
+            assert_eq!(toolchain(text), want);
+        }
+    }
+}
