@@ -35,7 +35,7 @@ pub use rebuild::{
     AllowedInput, AttestedInput, DifferenceInput, EngineInput, ExporterInput, FailureInput,
     GapInput, RebuildInput, VoteInput,
 };
-pub use sbom::{ComponentInput, GapInput, ReconciliationInput, SbomInput, VersionInput};
+pub use sbom::{ComponentInput, LackInput, ReconciliationInput, SbomInput, VersionInput};
 pub use statement::StatementInput;
 
 use proof::Audience;
