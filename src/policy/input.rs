@@ -44,7 +44,7 @@ pub use rebuild::{
     AllowedInput, AttestedInput, DifferenceInput, EngineInput, ExporterInput, FailureInput,
     GapInput, RebuildInput, VoteInput,
 };
-pub use sbom::{ComponentInput, GapInput, ReconciliationInput, SbomInput, VersionInput};
+pub use sbom::{ComponentInput, LackInput, ReconciliationInput, SbomInput, VersionInput};
 pub use secrets::{SecretInput, SecretsInput, UnsearchedInput};
 pub use statement::StatementInput;
 pub use vulnerabilities::VulnerabilitiesInput;

@@ -41,7 +41,7 @@ pub struct SbomInput {
     /// `complete`, `incomplete` or `unknown`, as it says of itself; null where it says nothing.
     pub completeness: Option<String>,
     /// What it lacks by each profile's name, `ntia-2021`, `cisa-2026` and `bsi-tr-03183-2`.
-    pub quality: BTreeMap<String, Vec<GapInput>>,
+    pub quality: BTreeMap<String, Vec<LackInput>>,
     /// How it agrees with the inventory; null where there is no inventory.
     pub reconciliation: Option<ReconciliationInput>,
 }
@@ -67,7 +67,7 @@ pub struct ComponentInput {
 /// An element that a document lacks.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct GapInput {
+pub struct LackInput {
     /// The element, as `supplier`.
     pub element: String,
     /// How many components lack it; 0 where the document does.
@@ -154,8 +154,8 @@ impl SbomInput {
 /// Components of one gap that rules see by name.
 const NAMED: usize = 100;
 
-fn quality_of(sbom: &Sbom) -> BTreeMap<String, Vec<GapInput>> {
-    let gap = |gap: quality::Gap| GapInput {
+fn quality_of(sbom: &Sbom) -> BTreeMap<String, Vec<LackInput>> {
+    let gap = |gap: quality::Gap| LackInput {
         element: gap.element.to_owned(),
         count: gap.components.len(),
         components: gap.components.into_iter().take(NAMED).collect(),
