@@ -12,7 +12,10 @@ use crate::{
         provenance::Provenance,
         statement::SIGNATURE,
     },
-    contents::Inventory,
+    contents::{
+        Inventory,
+        accounts::{Accounts, Base},
+    },
     digest::{Digest, ManifestDigest},
     finding::{Finding, Severity},
     image::{Image, LeftOut, Platform},
@@ -46,6 +49,10 @@ pub struct Evidence {
     pub sboms: Vec<SbomEvidence>,
     /// What is in the root filesystem; `None` where nothing asked for it.
     pub inventory: Option<Inventory>,
+    /// Whose its files are; `None` where nothing asked for it.
+    pub accounts: Option<Accounts>,
+    /// How many of the layers are a known base's.
+    pub base: Base,
     /// What became of the rebuild.
     pub rebuild: Rebuild,
     /// Why it counts, if it does.
@@ -98,6 +105,8 @@ impl Evidence {
             refs: SourceRefs::default(),
             sboms: Vec::new(),
             inventory: None,
+            accounts: None,
+            base: Base::default(),
             rebuild: Rebuild::NotAsked,
             warrant: Warrant::default(),
             attested: Attested::default(),

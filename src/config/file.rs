@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
-    Config, ConfigError,
+    Config, ConfigError, contents,
     error::key,
     form, gate, limits, policy,
     reader::{Reader, want},
@@ -28,6 +28,8 @@ pub(super) struct Raw {
     trust: trust::Raw,
     #[serde(default)]
     policy: policy::Raw,
+    #[serde(default)]
+    contents: contents::Raw,
     #[serde(default)]
     rebuild: rebuild::Raw,
     #[serde(default)]
@@ -60,6 +62,7 @@ pub(super) fn config(
         trust,
         roots,
         policy,
+        bases: contents::bases(&reader, &raw.contents)?,
         rebuild,
         limits,
         gate: raw.gate.as_ref().map(|gate| gate::gate(&reader, gate)).transpose()?,

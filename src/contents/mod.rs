@@ -82,16 +82,19 @@ const OS_RELEASE: [&str; 2] = ["/etc/os-release", "/usr/lib/os-release"];
 pub enum CollectorName {
     /// What is installed.
     Inventory,
+    /// Whose every file is.
+    Contents,
 }
 
 impl CollectorName {
     /// All of them.
-    pub const ALL: [Self; 1] = [Self::Inventory];
+    pub const ALL: [Self; 2] = [Self::Inventory, Self::Contents];
 
     /// The word.
     pub fn word(self) -> &'static str {
         match self {
             Self::Inventory => "inventory",
+            Self::Contents => "contents",
         }
     }
 }

@@ -5,6 +5,7 @@
 //! (proven, unproven, missing), so that no rule can take presence for proof. No field depends on the version of the
 //! format that the evidence came in.
 
+mod contents;
 mod delegation;
 mod finding;
 mod image;
@@ -23,6 +24,9 @@ use schemars::{JsonSchema, Schema, generate::SchemaSettings};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+pub use contents::{
+    ContentsInput, CountInput, FilesInput, HiddenInput, OwnerInput, PackageFilesInput, StrayInput,
+};
 pub use delegation::DelegationInput;
 pub use finding::FindingInput;
 pub use image::{ConfigInput, ImageInput, NotJudgedInput};
@@ -81,6 +85,8 @@ pub struct PolicyInput {
     pub sboms: Vec<SbomInput>,
     /// What is in the root filesystem; null where no policy needs it.
     pub inventory: Option<InventoryInput>,
+    /// Whose its files are; null where no policy needs it.
+    pub contents: Option<ContentsInput>,
     /// What became of the rebuild.
     pub rebuild: RebuildInput,
     /// What was seen so far.
@@ -161,7 +167,12 @@ impl PolicyInput {
             delegated: evidence.delegated.iter().map(DelegationInput::of).collect(),
             provenance: ProvenanceInput::of(evidence, audience),
             sboms: evidence.sboms.iter().filter_map(sbom).collect(),
-            inventory: evidence.inventory.as_ref().map(InventoryInput::of),
+            inventory: evidence.inventory.as_ref().map(|inventory| {
+                InventoryInput::of(inventory, evidence.accounts.as_ref(), evidence.base)
+            }),
+            contents: evidence.accounts.as_ref().map(|accounts| {
+                ContentsInput::of(accounts, evidence.inventory.as_ref(), evidence.base)
+            }),
             rebuild: RebuildInput {
                 attested: AttestedInput::of(&evidence.attested, asked),
                 gaps,

@@ -369,7 +369,7 @@ pub enum PolicyError {
     #[error("there are no tests: put rules whose names begin with test_ into *_test.rego files")]
     NoTests,
     /// `needs` holds a word that means nothing.
-    #[error("{package}: needs holds {found}; expected \"inventory\" or \"rebuild\"")]
+    #[error("{package}: needs holds {found}; expected \"inventory\", \"contents\" or \"rebuild\"")]
     UnknownNeed {
         /// Package.
         package: String,

@@ -48,6 +48,7 @@ published! {
     "finding" "v1" "no command by itself: it is part of others",
     "input" "v1" "hallmark policy input, hallmark rebuild; part of verdict and inspection",
     "inspection" "v1" "hallmark inspect",
+    "inventory" "v1" "hallmark inventory",
     "judgement" "v1" "hallmark policy eval",
     "plan" "v1" "hallmark rebuild --plan",
     "plans" "v1" "hallmark rebuild --plan --all-platforms",

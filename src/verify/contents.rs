@@ -4,7 +4,12 @@ use std::{collections::BTreeSet, io, sync::Arc};
 
 use crate::{
     attest::provenance::embedded::{self, LastLayer},
-    contents::{CollectorName, Inventory, collector::InventoryCollector},
+    contents::{
+        CollectorName, Inventory,
+        accounts::{self, Accounts, Material},
+        collector::InventoryCollector,
+        sums::SumsCollector,
+    },
     digest::BlobDigest,
     finding::{Code, Fact, Finding, Key, Subject},
     image::{
@@ -31,6 +36,8 @@ pub struct Contents {
     pub rootfs: Option<Rootfs>,
     /// What is installed in it; `None` where nobody asked.
     pub inventory: Option<Inventory>,
+    /// Whose its files are; `None` where nobody asked.
+    pub accounts: Option<Accounts>,
     /// The paths of the last layer.
     pub last_layer: LastLayer,
     /// What they tell about how the image was made; of layers that were not read, who compressed them.
@@ -49,6 +56,7 @@ struct Read {
     notes: Vec<Finding>,
     rootfs: Rootfs,
     inventory: Option<Inventory>,
+    accounts: Option<Accounts>,
     last_layer: LastLayer,
 }
 
@@ -75,6 +83,7 @@ impl Contents {
         Self {
             rootfs: None,
             inventory: None,
+            accounts: None,
             last_layer: LastLayer::default(),
             traces: LayerTraces::default(),
             layers: Vec::new(),
@@ -144,9 +153,10 @@ pub async fn read(
     let Contents { layers, traces, spool: spool @ Some(_), .. } = fetched else { return fetched };
     let (read, room) = read_within(&layers, image, names, limits, sink, trees).await;
     match read {
-        Ok(Read { notes, rootfs, inventory, last_layer }) => Contents {
+        Ok(Read { notes, rootfs, inventory, accounts, last_layer }) => Contents {
             rootfs: Some(rootfs),
             inventory,
+            accounts,
             traces: LayerTraces { embedded: embedded_in(&last_layer), ..traces },
             last_layer,
             layers,
@@ -222,9 +232,16 @@ fn squash(
 ) -> Result<Read, Lost> {
     let subject = || Subject::Image(image.reference.to_string());
     layers.iter().for_each(|blob| work.expect(1, blob.descriptor().size));
-    let asked = names.contains(&CollectorName::Inventory);
-    let mut inventory = asked.then(|| InventoryCollector::new(limits));
-    let collectors = inventory.iter_mut().map(|one| one as &mut dyn Collector).collect();
+    let accounted = names.contains(&CollectorName::Contents);
+    let asked = accounted || names.contains(&CollectorName::Inventory);
+    let mut inventory = asked.then(|| match InventoryCollector::new(limits) {
+        inventory if accounted => inventory.with_lists(),
+        inventory => inventory,
+    });
+    let mut sums = accounted.then(SumsCollector::new);
+    let mut collectors: Vec<&mut dyn Collector> = Vec::new();
+    collectors.extend(inventory.iter_mut().map(|one| one as &mut dyn Collector));
+    collectors.extend(sums.iter_mut().map(|one| one as &mut dyn Collector));
     let mut builder = RootfsBuilder::new(limits, wanted).shown_to(collectors);
     if let Some(most) = most {
         builder = builder.within(most);
@@ -269,14 +286,20 @@ fn squash(
         return Err(Box::new(finding).into());
     }
     notes.extend(unsure_folders(&rootfs));
-    let inventory = inventory.map(|one| one.finish(&rootfs));
+    let found = inventory.map(|one| one.finish_with_lists(&rootfs));
+    let accounts = found.as_ref().zip(sums).map(|((inventory, lists), sums)| {
+        let sums = sums.finish();
+        let material = Material { inventory, lists, sums: &sums, rootfs: &rootfs };
+        accounts::account(material, limits)
+    });
+    let inventory = found.map(|(inventory, _)| inventory);
     let last_layer = match layers.last().filter(|_| rootfs.get(embedded::PATH).is_some()) {
         Some(blob) => {
             last_layer(blob, limits, work).map_err(|e| Box::new(of_error(&e, subject())))?
         }
         None => LastLayer::default(),
     };
-    Ok(Read { notes, rootfs, inventory, last_layer })
+    Ok(Read { notes, rootfs, inventory, accounts, last_layer })
 }
 
 /// Who compressed each layer.

@@ -21,6 +21,7 @@ use jiff::Timestamp;
 
 use crate::{
     attest::{Carrier, provenance::Provenance},
+    contents::accounts::Base,
     digest::ManifestDigest,
     finding::{Code, Finding, Key, Severity, Subject},
     image::{Image, LeftOut, Platform},
@@ -384,6 +385,8 @@ impl Proven {
             refs,
             sboms: claims.sboms,
             inventory: contents.inventory,
+            accounts: contents.accounts,
+            base: Base::of(&image.config.diff_ids, &inquiry.world.bases),
             rebuild,
             warrant,
             attested,

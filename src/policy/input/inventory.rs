@@ -3,7 +3,11 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::contents::{self, Inventory};
+use super::contents::PackageFilesInput;
+use crate::contents::{
+    self, Inventory,
+    accounts::{Accounts, Base, PackageFiles, Side},
+};
 
 /// What is in the root filesystem.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -43,6 +47,10 @@ pub struct PackageInput {
     pub path: String,
     /// The layer that this file is from, counted from 0.
     pub layer: Option<usize>,
+    /// Whose this layer is: `base`, `own`, or `unknown` where no known base fits.
+    pub side: String,
+    /// Its files; null where no policy needs them (`needs contains "contents"`).
+    pub files: Option<PackageFilesInput>,
 }
 
 /// Files that list packages and were left out, for one reason.
@@ -70,7 +78,14 @@ pub struct DatabaseInput {
 }
 
 impl InventoryInput {
-    pub(super) fn of(inventory: &Inventory) -> Self {
+    /// What rules see of an inventory.
+    pub fn of(inventory: &Inventory, accounts: Option<&Accounts>, base: Base) -> Self {
+        let package = |at: usize, package: &contents::Package| PackageInput {
+            side: package.layer.map_or(Side::Unknown, |at| base.side(at)).word().to_owned(),
+            files: accounts.and_then(|all| all.packages.get(at)).map(files),
+            ..PackageInput::of(package)
+        };
+        let packages = inventory.packages.iter().enumerate();
         let database = |d: &contents::Database| DatabaseInput {
             path: d.path.clone(),
             error: d.read.as_ref().err().cloned(),
@@ -84,11 +99,16 @@ impl InventoryInput {
         Self {
             os: inventory.os.as_ref().map(|os| os.id.clone()),
             os_version: inventory.os.as_ref().and_then(|os| os.version.clone()),
-            packages: inventory.packages.iter().map(PackageInput::of).collect(),
+            packages: packages.map(|(at, one)| package(at, one)).collect(),
             databases: inventory.databases.iter().map(database).collect(),
             incomplete: inventory.incomplete.iter().map(incomplete).collect(),
         }
     }
+}
+
+fn files(files: &PackageFiles) -> PackageFilesInput {
+    let PackageFiles { files: there, verified, modified, missing } = *files;
+    PackageFilesInput { there, verified, modified, missing }
 }
 
 impl PackageInput {
@@ -103,6 +123,8 @@ impl PackageInput {
             source: package.source.clone(),
             path: package.database.clone(),
             layer: package.layer,
+            side: Side::Unknown.word().to_owned(),
+            files: None,
         }
     }
 }
