@@ -12,7 +12,11 @@ use crate::{
         provenance::Provenance,
         statement::SIGNATURE,
     },
-    contents::{Inventory, secrets::Secrets},
+    contents::{
+        Inventory,
+        accounts::{Accounts, Base},
+        secrets::Secrets,
+    },
     digest::{Digest, ManifestDigest},
     finding::{Finding, Severity},
     image::{Image, LeftOut, Platform},
@@ -51,6 +55,10 @@ pub struct Evidence {
     pub secrets: Option<Secrets>,
     /// What is known of its packages; `None` where there is no data.
     pub vulnerabilities: Option<Vulnerabilities>,
+    /// Whose its files are; `None` where nothing asked for it.
+    pub accounts: Option<Accounts>,
+    /// How many of the layers are a known base's.
+    pub base: Base,
     /// What became of the rebuild.
     pub rebuild: Rebuild,
     /// Why it counts, if it does.
@@ -122,6 +130,8 @@ impl Evidence {
             inventory: None,
             secrets: None,
             vulnerabilities: None,
+            accounts: None,
+            base: Base::default(),
             rebuild: Rebuild::NotAsked,
             warrant: Warrant::default(),
             attested: Attested::default(),

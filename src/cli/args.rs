@@ -77,6 +77,8 @@ pub enum Command {
     Init(Init),
     /// Show what an image carries, and what was proven of it
     Inspect(Inspect),
+    /// List what is in an image, and whose every file is
+    Inventory(Inventory),
     /// Rebuild an image from its provenance and compare
     Rebuild(Box<Rebuild>),
     /// Keep what rebuilds of an image need
@@ -126,6 +128,7 @@ impl Command {
             Self::Verify(args) => return args.reports.all(),
             Self::Rebuild(args) => return args.reports.all(),
             Self::Inspect(args) => args.output,
+            Self::Inventory(args) => args.output,
             Self::Sign(args) => args.output,
             Self::Provenance(Provenance::Attest(args)) => args.output,
             Self::Provenance(Provenance::Embed(args)) => args.output,
@@ -190,6 +193,7 @@ impl Command {
             Self::Policy(Policy::Input(_)) => false,
             Self::Verify(_)
             | Self::Inspect(_)
+            | Self::Inventory(_)
             | Self::Rebuild(_)
             | Self::Policy(_)
             | Self::Vulns(_)
@@ -458,6 +462,26 @@ pub struct Inspect {
     /// Evidence in files.
     #[command(flatten)]
     pub bundles: Bundles,
+    /// Report format on stdout
+    #[arg(long, short, value_enum, default_value = "text", value_name = "FORMAT")]
+    pub output: Format,
+}
+
+/// `hallmark inventory`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  hallmark inventory registry.example/app:1\n  hallmark inventory -o json --all-platforms registry.example/app:1"
+)]
+pub struct Inventory {
+    /// The image, as for verify
+    #[arg(value_name = "IMAGE", value_parser = image)]
+    pub image: Reference,
+    /// Where a bare digest is looked up.
+    #[command(flatten)]
+    pub lookup: Lookup,
+    /// Which platforms.
+    #[command(flatten)]
+    pub platforms: Platforms,
     /// Report format on stdout
     #[arg(long, short, value_enum, default_value = "text", value_name = "FORMAT")]
     pub output: Format,

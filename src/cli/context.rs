@@ -98,6 +98,7 @@ fn reached(config: &Config, global: &Global, platforms: PlatformChoice) -> World
         sources: sources(config),
         platforms,
         vulnerabilities: config.vulnerabilities.clone(),
+        bases: config.bases.clone().into(),
         sink: progress::sink(loudness),
         ..World::new(config.limits.clone())
     }

@@ -13,6 +13,7 @@ mod explain;
 mod images;
 mod init;
 mod inspect;
+mod inventory;
 mod keep;
 mod log;
 mod manual;
@@ -478,6 +479,7 @@ async fn run(cli: Cli) -> Result<Answer, Failure> {
     match cli.command {
         Command::Verify(args) => interruptible(verify::run(&args, &global)).await,
         Command::Inspect(args) => interruptible(inspect::run(&args, &global)).await,
+        Command::Inventory(args) => interruptible(inventory::run(&args, &global)).await,
         Command::Rebuild(args) => interruptible(rebuild::run(&args, &global)).await,
         Command::Materials(command) => interruptible(materials::run(&command, &global)).await,
         Command::Diff(args) => interruptible(diff::run(&args, &global)).await,

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
-    Config, ConfigError,
+    Config, ConfigError, contents,
     error::key,
     form, gate, limits, policy,
     reader::{Reader, want},
@@ -29,6 +29,8 @@ pub(super) struct Raw {
     trust: trust::Raw,
     #[serde(default)]
     policy: policy::Raw,
+    #[serde(default)]
+    contents: contents::Raw,
     #[serde(default)]
     rebuild: rebuild::Raw,
     vulnerabilities: Option<vulnerabilities::Raw>,
@@ -62,6 +64,7 @@ pub(super) fn config(
         trust,
         roots,
         policy,
+        bases: contents::bases(&reader, &raw.contents)?,
         rebuild,
         vulnerabilities: vulnerabilities::database(&reader, raw.vulnerabilities.as_ref(), &limits)?,
         limits,

@@ -7,6 +7,7 @@
 //! [`candidates`]: never from the working directory, which may be the artifact's (attack B6, CVE-2023-32076).
 
 pub mod cluster_image_policy;
+mod contents;
 mod error;
 mod file;
 mod folder;
@@ -33,8 +34,13 @@ pub use trust::roots::{self, InForce, Roots, Surroundings};
 pub use written::{Written, defaults, documented};
 
 use crate::{
-    digest::Digest, limits::Limits, reference::Location, source::RegistrySettings,
-    trust::TrustRules, verify::RebuildOptions, vulnerabilities::database::Database,
+    digest::{DiffId, Digest},
+    limits::Limits,
+    reference::Location,
+    source::RegistrySettings,
+    trust::TrustRules,
+    verify::RebuildOptions,
+    vulnerabilities::database::Database,
 };
 
 /// Largest configuration file that is read, in bytes.
@@ -59,6 +65,8 @@ pub struct Config {
     pub roots: Roots,
     /// What is asked for.
     pub policy: PolicyConfig,
+    /// Known bases, by the digests of their uncompressed layers.
+    pub bases: Vec<Vec<DiffId>>,
     /// Whether and how images are rebuilt; what the environment says of proxies is not in it.
     pub rebuild: RebuildOptions,
     /// Bounds, with the defaults where the file says nothing.
@@ -80,6 +88,7 @@ impl Default for Config {
             trust: TrustRules::default(),
             roots: Roots::default(),
             policy: PolicyConfig::default(),
+            bases: Vec::new(),
             rebuild: rebuild::unsaid(),
             limits: Limits::default(),
             vulnerabilities: None,

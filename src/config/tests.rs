@@ -70,6 +70,7 @@ policy:
   settings: {rebuild: {minLevel: 4}}
   exceptions:
     - {code: sbom-package-ghost, images: ["registry.example/app/*"], reason: known, owner: team, expires: 2027-01-31}
+contents: {bases: [{layers: ["sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"]}]}
 rebuild: {when: always, engine: docker, sharedDaemon: true, twice: false, network: recorded, numbers: machine, frontends: ["sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"], privateSources: [Git.example], mirrors: [{registry: docker.io, at: "mirror.example:5000/hub"}], attested: {accept: true, maxAge: 24h}, allow: [{class: host, paths: [/etc/hostname], reason: known, owner: team, expires: 2027-01-31}]}
 limits: {rebuild: 5m, layerBytes: 1GiB, attempts: 2}
 gate: {listen: "[::]:9443", certificate: ca.pem, key: tls.key, namespacesExempt: [kube-system, a, a], budget: 4s, tags: resolve}
@@ -96,6 +97,8 @@ fn reads_every_section() {
     assert_eq!(config.policy.settings.get("rebuild"), Some(&serde_json::json!({"minLevel": 4})));
     let expires = config.policy.exceptions.first().and_then(|entry| Some(entry.first()?.expires));
     assert_eq!(expires, Some(jiff::civil::date(2027, 1, 31)));
+    let base = format!("sha256:{}", "b".repeat(64)).parse().expect("a digest");
+    assert_eq!(config.bases, [vec![base]]);
     let rebuild = config.rebuild;
     assert_eq!((rebuild.when, rebuild.engine), (When::Always, EngineChoice::Docker));
     assert_eq!(
@@ -165,6 +168,9 @@ version: 2 => :1:10: version: => expected 1, found 2
 +repositories: [r.example/App] => :2:16: repositories[0]: => App
 +repositories: ["r.example/app:tag"] => :2:16: => without tag
 +repositories: ["oci:x:tag"] => :2:16: => without tag
++contents: {bases: [{layers: []}]} => :2:29: contents.bases[0].layers: => at least one diffID
++contents: {bases: [{layers: [x]}]} => contents.bases[0].layers[0] => a diffID
++contents: {bases: [{layers: ["sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"]}, {layers: ["sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"]}]} => contents.bases[1].layers => each base once
 +registries: [{host: plain}] => :2:21: registries[0].host: => a host
 +registries: [{host: "https://r.example"}] => :2:21: => a host
 +registries: [{host: r.example}, {host: r.example}] => :2:40: => each host once

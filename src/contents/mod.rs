@@ -86,6 +86,8 @@ const OS_RELEASE: [&str; 2] = ["/etc/os-release", "/usr/lib/os-release"];
 pub enum CollectorName {
     /// What is installed.
     Inventory,
+    /// Whose every file is.
+    Contents,
     /// Private keys and tokens.
     Secrets,
     /// What is known of it: the inventory, held against a database of vulnerabilities.
@@ -94,12 +96,14 @@ pub enum CollectorName {
 
 impl CollectorName {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Inventory, Self::Secrets, Self::Vulnerabilities];
+    pub const ALL: [Self; 4] =
+        [Self::Inventory, Self::Contents, Self::Secrets, Self::Vulnerabilities];
 
     /// The word.
     pub fn word(self) -> &'static str {
         match self {
             Self::Inventory => "inventory",
+            Self::Contents => "contents",
             Self::Secrets => "secrets",
             Self::Vulnerabilities => "vulnerabilities",
         }

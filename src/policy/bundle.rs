@@ -28,7 +28,7 @@ macro_rules! shipped {
     };
 }
 shipped! {
-    rules: "files" "findings" "licences" "provenance" "rebuild" "revocation" "runtime" "sbom" "sbom_agrees" "secrets" "signature"
+    rules: "files" "findings" "licences" "ownership" "provenance" "rebuild" "revocation" "runtime" "sbom" "sbom_agrees" "secrets" "signature"
         "vulnerabilities";
     presets: "baseline" "signed" "slsa" "reproducible";
 }

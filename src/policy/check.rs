@@ -513,8 +513,9 @@ fn speaks_of_refs(text: &str) -> bool {
 /// everybody.
 fn is_part(path: &[String], part: &str) -> bool {
     match path.first() {
-        // Where nobody asked there is a null, which no search for secrets gives: who takes all at once need not ask.
-        None => part != CollectorName::Secrets.word(),
+        // Where nobody asked there is a null, which neither a search for secrets nor an account of files gives: who takes all
+        // at once need not ask.
+        None => part != CollectorName::Secrets.word() && part != CollectorName::Contents.word(),
         Some(first) => first == part && path.get(1).is_none_or(|below| below != "attested"),
     }
 }

@@ -5,6 +5,7 @@
 //! (proven, unproven, missing), so that no rule can take presence for proof. No field depends on the version of the
 //! format that the evidence came in.
 
+mod contents;
 mod delegation;
 mod facts;
 mod finding;
@@ -27,6 +28,9 @@ use schemars::{JsonSchema, Schema, generate::SchemaSettings};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+pub use contents::{
+    ContentsInput, CountInput, FilesInput, HiddenInput, OwnerInput, PackageFilesInput, StrayInput,
+};
 pub use delegation::DelegationInput;
 pub use facts::{
     CapabilityInput, DeviceInput, FactsInput, LayerSizeInput, LeftOutInput, ProgramInput,
@@ -93,6 +97,8 @@ pub struct PolicyInput {
     pub sboms: Vec<SbomInput>,
     /// What is in the root filesystem; null where no policy needs it.
     pub inventory: Option<InventoryInput>,
+    /// Whose its files are; null where no policy needs it.
+    pub contents: Option<ContentsInput>,
     /// Private keys and tokens in layers and configuration; null where no policy needs them, and where layers were not read.
     pub secrets: Option<SecretsInput>,
     /// What is known of its packages; null where no policy needs it.
@@ -191,7 +197,12 @@ impl PolicyInput {
             delegated: evidence.delegated.iter().map(DelegationInput::of).collect(),
             provenance: ProvenanceInput::of(evidence, audience),
             sboms: evidence.sboms.iter().filter_map(sbom).collect(),
-            inventory: evidence.inventory.as_ref().map(InventoryInput::of),
+            inventory: evidence.inventory.as_ref().map(|inventory| {
+                InventoryInput::of(inventory, evidence.accounts.as_ref(), evidence.base)
+            }),
+            contents: evidence.accounts.as_ref().map(|accounts| {
+                ContentsInput::of(accounts, evidence.inventory.as_ref(), evidence.base)
+            }),
             secrets: evidence.secrets.as_ref().map(SecretsInput::of),
             vulnerabilities: vulnerabilities(evidence),
             rebuild: RebuildInput {

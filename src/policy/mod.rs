@@ -370,7 +370,7 @@ pub enum PolicyError {
     NoTests,
     /// `needs` holds a word that means nothing.
     #[error(
-        "{package}: needs holds {found}; expected \"inventory\", \"secrets\", \"vulnerabilities\" or \"rebuild\""
+        "{package}: needs holds {found}; expected \"inventory\", \"contents\", \"secrets\", \"vulnerabilities\" or \"rebuild\""
     )]
     UnknownNeed {
         /// Package.

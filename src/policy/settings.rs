@@ -15,6 +15,8 @@ use crate::{contents::facts::programs::Class, digest::Digest, licences, sbom::qu
 enum Kind {
     /// Names of signers.
     Names,
+    /// Paths, and folders with their slash.
+    Places,
     /// Digests of images.
     Digests,
     /// Days, 0 for none.
@@ -43,7 +45,7 @@ enum Kind {
 const MAX_DAYS: u64 = 36_525;
 
 /// The settings of the shipped rules: section, name, type.
-const SHIPPED: [(&str, &str, Kind); 18] = [
+const SHIPPED: [(&str, &str, Kind); 19] = [
     ("files", "maxBytes", Kind::Bytes),
     ("files", "privileged", Kind::Paths),
     ("files", "tools", Kind::Tools),
@@ -51,6 +53,7 @@ const SHIPPED: [(&str, &str, Kind); 18] = [
     ("licences", "deny", Kind::Licences),
     ("licences", "ignore", Kind::Packages),
     ("licences", "unknown", Kind::Severity),
+    ("ownership", "unowned", Kind::Places),
     ("rebuild", "minLevel", Kind::Rung),
     ("sbom", "ghosts", Kind::Severity),
     ("sbom", "profile", Kind::Profile),
@@ -119,6 +122,7 @@ impl Kind {
     fn expected(self) -> &'static str {
         match self {
             Self::Names => "a list of different names of signers",
+            Self::Places => "a list of different absolute paths",
             Self::Digests => {
                 "a list of different digests, each sha256: and 64, or sha512: and 128 lower-case hexadecimal digits"
             }
@@ -142,6 +146,9 @@ impl Kind {
     fn help(self) -> &'static str {
         match self {
             Self::Names => "write names of trust.signers, [] for none",
+            Self::Places => {
+                "write /srv/app for a file and /srv/app/ for all below a folder, [] for none"
+            }
             Self::Digests => "write each as hallmark inspect prints it, [] for none",
             Self::Days => "0 turns it off",
             Self::Rung => "docs/comparison.md explains the rungs",
@@ -166,6 +173,7 @@ impl Kind {
         };
         match self {
             Self::Names => list(value, |text| !text.is_empty() && !text.contains(blank)),
+            Self::Places => list(value, |text| text.starts_with('/') && text.len() > 1),
             Self::Digests => list(value, |text| {
                 text.parse::<Digest>().is_ok_and(|digest| digest.to_string() == text)
             }),
@@ -315,6 +323,7 @@ mod tests {
             json!({"sbom": {"ghosts": "deny"}, "rebuild": {"minLevel": 1}}),
             json!({"files": {"tools": ["shell"], "privileged": ["/bin/su"], "maxBytes": 0}}),
             json!({"licences": {"allow": ["MIT", "Apache-2.0 WITH LLVM-exception"], "unknown": "warn"}}),
+            json!({"ownership": {"unowned": ["/srv/app", "/opt/own/"]}}),
             json!({"mine": [{"anything": true}]}),
         ];
         for settings in good {
@@ -349,6 +358,9 @@ mod tests {
             json!({"rebuild": {"minLevel": 6}}),
             json!({"rebuild": {"minLevel": "4"}}),
             json!({"rebuild": {"minLevel": true}}),
+            json!({"ownership": {"unowned": "/srv/app"}}),
+            json!({"ownership": {"unowned": ["srv/app"]}}),
+            json!({"ownership": {"unowned": ["/"]}}),
             json!({"sbom": {"ghosts": "Warn"}}),
             json!({"sbom": {"ghosts": "ignore"}}),
             json!({"sbom": {"ghosts": ["warn"]}}),

@@ -897,7 +897,7 @@ fn i1_every_setting_misspelt_by_one_letter_is_refused() {
         "signature.maxAgeDays" => json!(3),
         _ => json!([]),
     };
-    let bundle = Bundle::preset("reproducible").expect("it ships");
+    let bundle = Bundle::shipped().expect("it ships");
     let limits = Limits::default();
     let reads = Policies::compile(&bundle, &limits).expect("it compiles").settings_read().clone();
     // A rule that takes all settings at once changes nothing.

@@ -11,6 +11,7 @@ pub mod github;
 pub mod gitlab;
 pub mod html;
 pub mod inspect;
+pub mod inventory;
 pub mod json;
 pub mod junit;
 pub mod markdown;

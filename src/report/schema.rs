@@ -51,6 +51,7 @@ published! {
     "imported" "v1" "hallmark trust import",
     "input" "v1" "hallmark policy input, hallmark rebuild; part of verdict and inspection",
     "inspection" "v1" "hallmark inspect",
+    "inventory" "v1" "hallmark inventory",
     "judgement" "v1" "hallmark policy eval",
     "materials" "v1" "hallmark materials fetch",
     "plan" "v1" "hallmark rebuild --plan",

@@ -6,10 +6,12 @@ use crate::{
     attest::provenance::embedded::{self, LastLayer},
     contents::{
         CollectorName, Inventory,
+        accounts::{self, Accounts, Material},
         collector::InventoryCollector,
         copyright::CopyrightCollector,
         facts::{Facts, collector::FactsCollector, sizes::Stored},
         secrets::{self, Secrets, collector::SecretsCollector},
+        sums::SumsCollector,
     },
     digest::BlobDigest,
     finding::{Code, Fact, Finding, Key, Subject},
@@ -39,6 +41,8 @@ pub struct Contents {
     pub inventory: Option<Inventory>,
     /// Private keys and tokens; `None` where nobody asked.
     pub secrets: Option<Secrets>,
+    /// Whose its files are; `None` where nobody asked.
+    pub accounts: Option<Accounts>,
     /// The paths of the last layer.
     pub last_layer: LastLayer,
     /// What they tell about how the image was made; of layers that were not read, who compressed them.
@@ -58,6 +62,7 @@ struct Read {
     rootfs: Rootfs,
     inventory: Option<Inventory>,
     secrets: Option<Secrets>,
+    accounts: Option<Accounts>,
     last_layer: LastLayer,
 }
 
@@ -85,6 +90,7 @@ impl Contents {
             rootfs: None,
             inventory: None,
             secrets: None,
+            accounts: None,
             last_layer: LastLayer::default(),
             traces: LayerTraces::default(),
             layers: Vec::new(),
@@ -154,9 +160,10 @@ pub async fn read(
     let Contents { layers, traces, spool: spool @ Some(_), .. } = fetched else { return fetched };
     let (read, room) = read_within(&layers, image, names, limits, sink, trees).await;
     match read {
-        Ok(Read { notes, rootfs, inventory, secrets, last_layer }) => Contents {
+        Ok(Read { notes, rootfs, inventory, accounts, secrets, last_layer }) => Contents {
             rootfs: Some(rootfs),
             inventory,
+            accounts,
             secrets,
             traces: LayerTraces { embedded: embedded_in(&last_layer), ..traces },
             last_layer,
@@ -234,12 +241,19 @@ fn squash(
     let subject = || Subject::Image(image.reference.to_string());
     layers.iter().for_each(|blob| work.expect(1, blob.descriptor().size));
     let asked = |name| names.contains(&name);
-    let mut inventory = asked(CollectorName::Inventory).then(|| InventoryCollector::new(limits));
+    let accounted = asked(CollectorName::Contents);
+    let listed = accounted || asked(CollectorName::Inventory);
+    let mut inventory = listed.then(|| match InventoryCollector::new(limits) {
+        inventory if accounted => inventory.with_lists(),
+        inventory => inventory,
+    });
+    let mut sums = accounted.then(SumsCollector::new);
     let mut facts = asked(CollectorName::Inventory).then(FactsCollector::default);
     let mut copyrights = asked(CollectorName::Inventory).then(CopyrightCollector::default);
     let mut searched = asked(CollectorName::Secrets).then(|| SecretsCollector::new(limits));
     let mut collectors: Vec<&mut dyn Collector> = Vec::new();
     collectors.extend(inventory.iter_mut().map(|one| one as &mut dyn Collector));
+    collectors.extend(sums.iter_mut().map(|one| one as &mut dyn Collector));
     collectors.extend(facts.iter_mut().map(|one| one as &mut dyn Collector));
     collectors.extend(copyrights.iter_mut().map(|one| one as &mut dyn Collector));
     collectors.extend(searched.iter_mut().map(|one| one as &mut dyn Collector));
@@ -290,7 +304,13 @@ fn squash(
         return Err(Box::new(finding).into());
     }
     notes.extend(unsure_folders(&rootfs));
-    let inventory = inventory.map(|one| one.finish(&rootfs)).map(|found| {
+    let found = inventory.map(|one| one.finish_with_lists(&rootfs));
+    let accounts = found.as_ref().zip(sums).map(|((inventory, lists), sums)| {
+        let sums = sums.finish();
+        let material = Material { inventory, lists, sums: &sums, rootfs: &rootfs };
+        accounts::account(material, limits)
+    });
+    let inventory = found.map(|(found, _)| {
         let (runtime, packages) = (&image.config.runtime, &found.packages);
         let of = |facts| Facts::of(&rootfs, facts, &stored, runtime, packages, limits);
         let copyrights = copyrights.map(|one| one.finish(&rootfs, packages)).unwrap_or_default();
@@ -304,7 +324,7 @@ fn squash(
     };
     let secrets = searched
         .map(|one| one.finish(&rootfs).with(secrets::in_config(&image.config), limits.facts));
-    Ok(Read { notes, rootfs, inventory, secrets, last_layer })
+    Ok(Read { notes, rootfs, inventory, accounts, secrets, last_layer })
 }
 
 /// Who compressed each layer.

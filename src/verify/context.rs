@@ -12,7 +12,7 @@ use super::{allowed::AllowRule, turns::Turns};
 use crate::{
     attest::provenance::embedded,
     contents::CollectorName,
-    digest::Digest,
+    digest::{DiffId, Digest},
     engine::{EngineChoice, EngineSettings},
     finding::{Code, Finding, Key, Subject},
     image::Image,
@@ -36,6 +36,8 @@ pub struct World {
     pub platforms: PlatformChoice,
     /// The bounds.
     pub limits: Limits,
+    /// Known bases, by the digests of their uncompressed layers.
+    pub bases: Arc<[Vec<DiffId>]>,
     /// What all images together may take.
     pub budgets: Budgets,
     /// Where what takes long is computed.
@@ -52,6 +54,7 @@ impl World {
         Self {
             sources: SourceSettings::default(),
             platforms: PlatformChoice::default(),
+            bases: Arc::new([]),
             budgets: Budgets::new(&limits),
             turns: Turns::default(),
             vulnerabilities: None,

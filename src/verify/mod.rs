@@ -23,6 +23,7 @@ use jiff::Timestamp;
 
 use crate::{
     attest::{Carrier, provenance::Provenance},
+    contents::accounts::Base,
     digest::ManifestDigest,
     finding::{Code, Finding, Key, Severity, Subject},
     image::{Image, LeftOut, Platform},
@@ -397,6 +398,8 @@ impl Proven {
             vulnerabilities,
             inventory: contents.inventory,
             secrets: contents.secrets,
+            accounts: contents.accounts,
+            base: Base::of(&image.config.diff_ids, &inquiry.world.bases),
             rebuild,
             warrant,
             attested,

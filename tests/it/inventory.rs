@@ -81,3 +81,55 @@ fn c30_what_the_inventory_leaves_out_is_said_and_fails_nothing() {
     let error = found["databases"][0]["error"].as_str().unwrap_or_default();
     assert!(error.contains("limits.catalogueBytes"), "{found:#}");
 }
+
+/// A program of no package, and one of the package whose checksum is another.
+const PROGRAM: &str = "\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x03\0 a program";
+
+fn stock(layout: &Layout, format: &str, config: &str) -> Answer {
+    let asked = Hallmark::new(["inventory"]).config(config);
+    let words = ["--platform", "linux/amd64", "-o", format];
+    words.into_iter().fold(asked, Hallmark::arg).arg(layout.reference()).run()
+}
+
+#[test]
+fn the_inventory_of_an_image_says_whose_every_file_is() {
+    let sums = "d41d8cd98f00b204e9800998ecf8427e  usr/lib/libz.so.1\n";
+    let layout = image(&[
+        ("usr/bin/planted", PROGRAM),
+        ("usr/lib/libz.so.1", PROGRAM),
+        ("var/lib/dpkg/info/zlib1g.md5sums", sums),
+        ("var/lib/dpkg/info/gone.list", "/usr/bin/planted\n"),
+    ]);
+    let answer = stock(&layout, "json", PLAIN);
+    answer.exits(0);
+    let found = answer.json();
+    let platform = &found["platforms"][0];
+    let strays: Vec<String> = platform["contents"]["files"]["strays"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| format!("{} {} {}", one["class"], one["kind"], one["path"]).replace('"', ""))
+        .collect();
+    let want = ["unowned executable /usr/bin/planted", "modified library /usr/lib/libz.so.1"];
+    assert_eq!(strays, want, "{found:#}");
+    assert_eq!(platform["contents"]["files"]["strays"][1]["owner"]["algorithm"], "md5");
+    assert_eq!(platform["contents"]["hidden"][0]["name"], "gone");
+    let zlib = &platform["inventory"]["packages"][0];
+    let files = json!({"there": 1, "verified": 0, "modified": 1, "missing": 0});
+    assert_eq!((&zlib["files"], &zlib["side"]), (&files, &json!("unknown")));
+    let text = stock(&layout, "text", PLAIN);
+    text.exits(0);
+    for words in ["unowned, and can be run  1", "/usr/bin/planted", "hidden packages  1", "zlib1g"]
+    {
+        assert!(text.stdout.contains(words), "{words}\n{}", text.stdout);
+    }
+}
+
+#[test]
+fn an_honest_image_has_no_strays() {
+    let answer = stock(&image(&[]), "json", PLAIN);
+    answer.exits(0);
+    let contents = answer.json()["platforms"][0]["contents"].clone();
+    assert_eq!(contents["files"]["strays"], json!([]));
+    assert_eq!(contents["hidden"], json!([]));
+}

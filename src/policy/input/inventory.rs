@@ -4,11 +4,16 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
+    contents::PackageFilesInput,
     facts::FactsInput,
     licences::{LicenceInput, LicencesInput},
 };
 use crate::{
-    contents::{self, Inventory, copyright},
+    contents::{
+        self, Inventory,
+        accounts::{Accounts, Base, PackageFiles, Side},
+        copyright,
+    },
     licences,
 };
 
@@ -54,6 +59,10 @@ pub struct PackageInput {
     pub path: String,
     /// The layer that this file is from, counted from 0.
     pub layer: Option<usize>,
+    /// Whose this layer is: `base`, `own`, or `unknown` where no known base fits.
+    pub side: String,
+    /// Its files; null where no policy needs them (`needs contains "contents"`).
+    pub files: Option<PackageFilesInput>,
 }
 
 /// Files that list packages and were left out, for one reason.
@@ -81,7 +90,13 @@ pub struct DatabaseInput {
 }
 
 impl InventoryInput {
-    pub(super) fn of(inventory: &Inventory) -> Self {
+    /// What rules see of an inventory.
+    pub fn of(inventory: &Inventory, accounts: Option<&Accounts>, base: Base) -> Self {
+        let package = |at: usize, package: &contents::Package| PackageInput {
+            side: package.layer.map_or(Side::Unknown, |at| base.side(at)).word().to_owned(),
+            files: accounts.and_then(|all| all.packages.get(at)).map(files),
+            ..PackageInput::of(package).with_found(&inventory.copyrights)
+        };
         let database = |d: &contents::Database| DatabaseInput {
             path: d.path.clone(),
             error: d.read.as_ref().err().cloned(),
@@ -92,18 +107,21 @@ impl InventoryInput {
             why: one.why.clone(),
             files: one.files,
         };
-        let packages = inventory.packages.iter();
-        let packages =
-            packages.map(|package| PackageInput::of(package).with_found(&inventory.copyrights));
+        let packages = inventory.packages.iter().enumerate();
         Self {
             os: inventory.os.as_ref().map(|os| os.id.clone()),
             os_version: inventory.os.as_ref().and_then(|os| os.version.clone()),
-            packages: packages.collect(),
+            packages: packages.map(|(at, one)| package(at, one)).collect(),
             databases: inventory.databases.iter().map(database).collect(),
             incomplete: inventory.incomplete.iter().map(incomplete).collect(),
             facts: inventory.facts.as_ref().map(FactsInput::of),
         }
     }
+}
+
+fn files(files: &PackageFiles) -> PackageFilesInput {
+    let PackageFiles { files: there, verified, modified, missing } = *files;
+    PackageFilesInput { there, verified, modified, missing }
 }
 
 impl PackageInput {
@@ -125,6 +143,8 @@ impl PackageInput {
             source: package.source.clone(),
             path: package.database.clone(),
             layer: package.layer,
+            side: Side::Unknown.word().to_owned(),
+            files: None,
         }
     }
 
