@@ -292,6 +292,7 @@ pub(super) mod tests {
             purl: None,
             licence: None,
             source: None,
+            source_version: None,
             database: "/db".to_owned(),
             layer: None,
         }

@@ -314,6 +314,7 @@ mod tests {
                 purl: None,
                 licence: None,
                 source: None,
+                source_version: None,
                 database: String::new(),
                 layer: None,
             };

@@ -156,6 +156,7 @@ fn tools_are_found_behind_links_and_by_packages() {
         purl: None,
         licence: None,
         source: None,
+        source_version: None,
         database: "/var/lib/dpkg/status".to_owned(),
         layer: Some(0),
     };
