@@ -21,7 +21,6 @@ pub enum Tag {
     Epoch = 1003,
     License = 1014,
     Architecture = 1022,
-    FileModes = 1030,
     FileDigests = 1035,
     FileLinks = 1036,
     FileFlags = 1037,
