@@ -536,6 +536,8 @@ fn the_documentation_has_every_key_and_no_other() {
     let rows: BTreeSet<_> = documented().map(|(key, _)| key.to_owned()).collect();
     let sections = [
         "registries",
+        "contents",
+        "contents.bases",
         "trust",
         "trust.signers",
         "trust.rules",

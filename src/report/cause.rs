@@ -272,7 +272,10 @@ mod tests {
         Finding::new(code, Subject::Image(subject.to_owned())).with(Key::Why, why)
     }
 
-    fn shape(findings: &[Finding]) -> Vec<(Code, Severity, usize, Vec<Code>, Vec<Code>)> {
+    /// Code and severity, how many places, remarks, and what follows.
+    type Shape = (Code, Severity, usize, Vec<Code>, Vec<Code>);
+
+    fn shape(findings: &[Finding]) -> Vec<Shape> {
         let codes = |all: &[Told<'_>]| all.iter().map(|told| told.first.code).collect();
         causes(findings)
             .iter()

@@ -321,7 +321,7 @@ mod tests {
         let trust = rules(&[("release", &[&key])], &[("**", "signature", "release", 1)]);
         let told = |evidence: &Evidence| {
             let missing = Finding::new(Code::SignatureMissing, Subject::Run);
-            let mut findings = vec![missing.clone(), Finding::new(Code::SbomMissing, Subject::Run)];
+            let mut findings = vec![missing, Finding::new(Code::SbomMissing, Subject::Run)];
             tell_signatures(&mut findings, evidence, &trust);
             assert_eq!(findings[1], Finding::new(Code::SbomMissing, Subject::Run));
             assert_eq!(findings[0].severity, Severity::Warning);

@@ -2,22 +2,16 @@
 
 use std::{collections::BTreeSet, io, sync::Arc};
 
+use super::observers::{Observers, Seen};
 use crate::{
     attest::provenance::embedded::{self, LastLayer},
     contents::{
-        CollectorName, Inventory,
-        accounts::{self, Accounts, Material},
-        collector::InventoryCollector,
-        copyright::CopyrightCollector,
-        facts::{Facts, collector::FactsCollector, sizes::Stored},
-        secrets::{self, Secrets, collector::SecretsCollector},
-        sums::SumsCollector,
+        CollectorName, Inventory, accounts::Accounts, facts::sizes::Stored, secrets::Secrets,
     },
     digest::BlobDigest,
     finding::{Code, Fact, Finding, Key, Subject},
     image::{
         Image,
-        collect::Collector,
         gzip::GzipHeader,
         layer::{LayerError, LayerReader, Mislabelled},
         rootfs::{Rootfs, RootfsBuilder, RootfsError},
@@ -60,9 +54,7 @@ pub struct Contents {
 struct Read {
     notes: Vec<Finding>,
     rootfs: Rootfs,
-    inventory: Option<Inventory>,
-    secrets: Option<Secrets>,
-    accounts: Option<Accounts>,
+    seen: Seen,
     last_layer: LastLayer,
 }
 
@@ -160,11 +152,11 @@ pub async fn read(
     let Contents { layers, traces, spool: spool @ Some(_), .. } = fetched else { return fetched };
     let (read, room) = read_within(&layers, image, names, limits, sink, trees).await;
     match read {
-        Ok(Read { notes, rootfs, inventory, accounts, secrets, last_layer }) => Contents {
+        Ok(Read { notes, rootfs, seen, last_layer }) => Contents {
             rootfs: Some(rootfs),
-            inventory,
-            accounts,
-            secrets,
+            inventory: seen.inventory,
+            accounts: seen.accounts,
+            secrets: seen.secrets,
             traces: LayerTraces { embedded: embedded_in(&last_layer), ..traces },
             last_layer,
             layers,
@@ -240,25 +232,9 @@ fn squash(
 ) -> Result<Read, Lost> {
     let subject = || Subject::Image(image.reference.to_string());
     layers.iter().for_each(|blob| work.expect(1, blob.descriptor().size));
-    let asked = |name| names.contains(&name);
-    let accounted = asked(CollectorName::Contents);
-    let listed = accounted || asked(CollectorName::Inventory);
-    let mut inventory = listed.then(|| match InventoryCollector::new(limits) {
-        inventory if accounted => inventory.with_lists(),
-        inventory => inventory,
-    });
-    let mut sums = accounted.then(SumsCollector::new);
-    let mut facts = asked(CollectorName::Inventory).then(FactsCollector::default);
-    let mut copyrights = asked(CollectorName::Inventory).then(CopyrightCollector::default);
-    let mut searched = asked(CollectorName::Secrets).then(|| SecretsCollector::new(limits));
-    let mut collectors: Vec<&mut dyn Collector> = Vec::new();
-    collectors.extend(inventory.iter_mut().map(|one| one as &mut dyn Collector));
-    collectors.extend(sums.iter_mut().map(|one| one as &mut dyn Collector));
-    collectors.extend(facts.iter_mut().map(|one| one as &mut dyn Collector));
-    collectors.extend(copyrights.iter_mut().map(|one| one as &mut dyn Collector));
-    collectors.extend(searched.iter_mut().map(|one| one as &mut dyn Collector));
+    let mut observers = Observers::new(names, limits);
     let mut stored = Vec::new();
-    let mut builder = RootfsBuilder::new(limits, wanted).shown_to(collectors);
+    let mut builder = RootfsBuilder::new(limits, wanted).shown_to(observers.all());
     if let Some(most) = most {
         builder = builder.within(most);
     }
@@ -304,27 +280,14 @@ fn squash(
         return Err(Box::new(finding).into());
     }
     notes.extend(unsure_folders(&rootfs));
-    let found = inventory.map(|one| one.finish_with_lists(&rootfs));
-    let accounts = found.as_ref().zip(sums).map(|((inventory, lists), sums)| {
-        let sums = sums.finish();
-        let material = Material { inventory, lists, sums: &sums, rootfs: &rootfs };
-        accounts::account(material, limits)
-    });
-    let inventory = found.map(|(found, _)| {
-        let (runtime, packages) = (&image.config.runtime, &found.packages);
-        let of = |facts| Facts::of(&rootfs, facts, &stored, runtime, packages, limits);
-        let copyrights = copyrights.map(|one| one.finish(&rootfs, packages)).unwrap_or_default();
-        Inventory { facts: facts.as_ref().map(of), copyrights, ..found }
-    });
+    let seen = observers.finish(&rootfs, image, &stored, limits);
     let last_layer = match layers.last().filter(|_| rootfs.get(embedded::PATH).is_some()) {
         Some(blob) => {
             last_layer(blob, limits, work).map_err(|e| Box::new(of_error(&e, subject())))?
         }
         None => LastLayer::default(),
     };
-    let secrets = searched
-        .map(|one| one.finish(&rootfs).with(secrets::in_config(&image.config), limits.facts));
-    Ok(Read { notes, rootfs, inventory, accounts, secrets, last_layer })
+    Ok(Read { notes, rootfs, seen, last_layer })
 }
 
 /// Who compressed each layer.

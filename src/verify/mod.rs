@@ -11,6 +11,7 @@ mod context;
 mod findings;
 mod history;
 mod inputs;
+mod observers;
 mod proven_claims;
 mod rebuilding;
 mod turns;

@@ -34,7 +34,9 @@ fn layer(entries: &[Written<'_>]) -> Vec<u8> {
         let mut header = tar::Header::new_ustar();
         header.set_entry_type(entry.kind);
         header.set_mode(entry.mode);
-        (header.set_uid(0), header.set_gid(7), header.set_mtime(0));
+        header.set_uid(0);
+        header.set_gid(7);
+        header.set_mtime(0);
         let linked = entry.kind.is_symlink() || entry.kind.is_hard_link();
         if entry.kind.is_character_special() {
             header.set_device_major(1).unwrap();

@@ -330,7 +330,7 @@ fn places_are_told_by_line_and_offset() {
     let far = format!("{}{text}", "line\n".repeat(100_000));
     assert_eq!(place(far.as_bytes()), (Some(3), Some(500_015), Some(100_003)));
     assert_eq!(place(&utf16(&text, true, true)), (Some(3), Some(32), Some(3)));
-    let program = [vec![0; 100], text.clone().into_bytes()].concat();
+    let program = [vec![0; 100], text.into_bytes()].concat();
     assert_eq!(place(&program), (Some(3), Some(115), None));
 }
 

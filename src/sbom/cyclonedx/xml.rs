@@ -128,6 +128,11 @@ impl<'t> Walk<'t> {
         }
     }
 
+    /// The next of an element's content; nothing where it is empty.
+    fn next_in(&mut self, empty: bool) -> Result<Option<Next<'t>>, SbomError> {
+        if empty { Ok(None) } else { self.next().map(Some) }
+    }
+
     /// The next of an element's content; what is of another namespace is passed over.
     fn next(&mut self) -> Result<Next<'t>, SbomError> {
         loop {
@@ -189,8 +194,8 @@ impl<'t> Walk<'t> {
     /// All text of an element.
     fn text(&mut self, empty: bool) -> Result<String, SbomError> {
         let mut text = String::new();
-        while !empty {
-            match self.next()? {
+        while let Some(next) = self.next_in(empty)? {
+            match next {
                 Next::Text(part) => text.push_str(&part),
                 Next::End => break,
                 Next::Element(_, inner) => {
@@ -226,12 +231,12 @@ impl<'t> Walk<'t> {
         }
         let mut text = String::new();
         let mut repeated = String::new();
-        while !empty {
-            match self.next()? {
+        while let Some(next) = self.next_in(empty)? {
+            match next {
                 Next::End => break,
                 Next::Text(part) => text.push_str(&part),
                 Next::Element(start, empty) => {
-                    self.child(node, &start, empty, &mut seen, &mut repeated)?
+                    self.child(node, &start, empty, &mut seen, &mut repeated)?;
                 }
             }
         }
@@ -365,8 +370,8 @@ impl<'t> Walk<'t> {
         self.json.push('[');
         let mut seen = Vec::new();
         let mut grouped = false;
-        while !empty {
-            match self.next()? {
+        while let Some(next) = self.next_in(empty)? {
+            match next {
                 Next::End => break,
                 Next::Text(_) => {}
                 Next::Element(start, empty) => {
