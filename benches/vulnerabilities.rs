@@ -45,7 +45,7 @@ fn database(limits: &Limits) -> Vec<u8> {
 fn subjects() -> Vec<Subject> {
     let subject = |place: usize| Subject {
         place,
-        purl_type: if place % 3 == 0 { "npm" } else { "deb" }.to_owned(),
+        purl_type: if place.is_multiple_of(3) { "npm" } else { "deb" }.to_owned(),
         name: format!("package-{}", place * 37 % NAMES),
         version: "4.3.0".to_owned(),
         ..Subject::default()
