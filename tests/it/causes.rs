@@ -32,7 +32,13 @@ fn vouched() -> World {
                 "runDetails": {"builder": {"id": "https://github.com/actions/runner"}},
             }),
         ),
-        (SPDX, json!({"spdxVersion": "SPDX-2.3", "name": "x", "packages": []})),
+        (
+            SPDX,
+            json!({
+                "spdxVersion": "SPDX-2.3", "SPDXID": "SPDXRef-DOCUMENT", "name": "x",
+                "packages": [{"SPDXID": "SPDXRef-a", "name": "a", "versionInfo": "1"}],
+            }),
+        ),
     ];
     let mut layers = Vec::new();
     for (kind, predicate) in predicates {
@@ -203,7 +209,7 @@ fn what_cannot_be_read_is_one_error() {
     };
     assert_eq!(because("rebuild-published-unreadable").as_deref(), Some("source-unavailable"));
     // A temporary folder that is full.
-    let honest = Registry::honest(world.store.clone()).image(&image);
+    let honest = Registry::honest(world.store).image(&image);
     let full = ["sh", "-c", "trap '' XFSZ; ulimit -f 0; exec \"$@\"", "sh"];
     let answer = Hallmark::new(["verify", &honest]).config(&config).run_by(&full);
     assert_eq!(errors(&answer.exits(3).stdout).len(), 1, "{}", answer.all());

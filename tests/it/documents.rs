@@ -108,6 +108,22 @@ spec:
 $(sed 's/^/          /' cosign.pub)
 EOF";
 
+/// One advisory, CISA's catalogue and a table of scores that know it, and the database of the import before.
+const ADVISORIES: &str = r##"mkdir osv
+cat > osv/DEBIAN-CVE-2026-1.json << 'EOF'
+{"schema_version": "1.7.3", "id": "DEBIAN-CVE-2026-1", "modified": "2026-11-01T00:00:00Z", "upstream": ["CVE-2026-1"],
+ "affected": [{"package": {"ecosystem": "Debian:12", "name": "zlib"},
+               "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": "1:1.3.1"}]}]}]}
+EOF
+cat > kev.json << 'EOF'
+{"title": "t", "catalogVersion": "2026.11.01", "dateReleased": "2026-11-01T00:00:00Z", "count": 1,
+ "vulnerabilities": [{"cveID": "CVE-2026-1", "dateAdded": "2026-11-01", "knownRansomwareCampaignUse": "Unknown"}]}
+EOF
+printf '#model_version:v1,score_date:2026-11-01T00:00:00+0000\ncve,epss,percentile\nCVE-2026-1,0.5,0.9\n' \
+  | gzip > epss_scores.csv.gz
+cp kev.json known_exploited_vulnerabilities.json
+hallmark vulns import osv/ --out vulns.db"##;
+
 /// What stands on a desk before the first command of a document.
 const PREPARED: &[(&str, &str)] = &[
     ("docs/commands/config.md", "echo 'version: 1' > hallmark.yaml"),
@@ -124,6 +140,7 @@ const PREPARED: &[(&str, &str)] = &[
     ("docs/commands/sign.md", KEY),
     ("docs/commands/sign.md", SCAN),
     ("docs/commands/trust.md", CLUSTER_IMAGE_POLICY),
+    ("docs/commands/vulns.md", ADVISORIES),
     ("docs/commands/verify.md", "echo registry.example/app:1 > images.txt"),
     ("docs/provenance.md", KEY),
     ("docs/provenance.md", SOURCE),
@@ -131,6 +148,7 @@ const PREPARED: &[(&str, &str)] = &[
     ("docs/release.md", KEY),
     ("docs/signing.md", KEY),
     ("docs/summaries.md", KEY),
+    ("docs/vulnerabilities.md", ADVISORIES),
     ("docs/verify.md", KEY),
     ("docs/verify.md", "echo registry.example/app:1 > images.txt"),
 ];

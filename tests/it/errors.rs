@@ -39,6 +39,19 @@ const ABOUT_NONE: [&str; 7] = [
     "explain",
 ];
 
+/// Commands that are asked about their options alone: they read no configuration, or need more than an image.
+const OPTIONS_ALONE: [&str; 9] = [
+    "init",
+    "materials fetch",
+    "provenance check",
+    "provenance embed",
+    "schema",
+    "trust import",
+    "trust update",
+    "vulns info",
+    "vulns match",
+];
+
 /// A call of each such command, about an image where it is about one.
 fn calls(image: &str, key: &str, statement: &str) -> Vec<(&'static str, Vec<String>)> {
     let call = |words: &'static str, more: &[&str]| {
@@ -60,6 +73,16 @@ fn calls(image: &str, key: &str, statement: &str) -> Vec<(&'static str, Vec<Stri
         call("config check", &[]),
         call("config show", &[]),
         call("explain", &["--list"]),
+        call("inventory", &[image]),
+        call("init", &[image]),
+        call("materials fetch", &[image, "--to", "/nowhere"]),
+        call("provenance check", &[statement]),
+        call("provenance embed", &[image, "/nowhere"]),
+        call("schema", &[]),
+        call("trust import", &["/nowhere"]),
+        call("trust update", &[]),
+        call("vulns info", &["/nowhere"]),
+        call("vulns match", &["/nowhere", image]),
     ]
 }
 
@@ -127,8 +150,9 @@ fn a_failure_is_json_where_json_was_asked_for_and_has_one_exit_code() {
             covered.insert(command.to_owned());
             let about_image = code != 2 || what == "an image that is none";
             // An explanation takes no configuration.
-            let of_options = !more.is_empty() || command != "explain";
-            if ABOUT_NONE.contains(&command) && (about_image || !of_options) {
+            let alone = OPTIONS_ALONE.contains(&command);
+            let of_options = !more.is_empty() || (command != "explain" && !alone);
+            if (alone || ABOUT_NONE.contains(&command)) && (about_image || !of_options) {
                 continue;
             }
             let answer = Hallmark::new(arguments)

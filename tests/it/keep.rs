@@ -74,7 +74,7 @@ fn a_verdict_keeps_what_was_rebuilt_for_it_and_nothing_else() {
     assert!(registry.requests().is_empty(), "it is said before anybody is asked");
     // Of an image that nothing can be rebuilt from, nothing is kept, and the verdict is what it is.
     let call = Hallmark::new(["verify", "--rebuild", "--keep", &place, &image]);
-    call.config(&world.config("signed")).run().exits(0);
+    call.config(&world.config("signed")).run().exits(1).says("rebuild-not-run");
     assert!(!new.exists());
 }
 

@@ -405,7 +405,14 @@ fn decided(answer: &Answer, registry: &Registry) -> Value {
     };
     let of = |platform: &Value| {
         let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
-        let errors = list(&platform["findings"]).into_iter().filter(|f| f["severity"] == "error");
+        // Under what an error is told may hang on what lies beside the image: that nothing is proven, because what is there
+        // does not count.
+        let alone = |mut finding: Value| {
+            finding.as_object_mut().unwrap().remove("because");
+            finding
+        };
+        let errors = list(&platform["findings"]).into_iter().map(alone);
+        let errors = errors.filter(|f| f["severity"] == "error");
         let evidence = &platform["evidence"];
         let proven = ["signatures", "attestations", "sboms"]
             .into_iter()

@@ -1,3 +1,5 @@
+//! The database: what is written is read, and what is damaged is refused.
+
 use super::*;
 use crate::vulnerabilities::{feeds, osv, record::Level};
 

@@ -1,3 +1,5 @@
+//! Packages held against records: who is affected, who is not, and who cannot be told.
+
 use super::*;
 use crate::{
     limits::Limits,

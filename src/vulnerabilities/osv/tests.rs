@@ -1,3 +1,5 @@
+//! Records in the format of OSV, well made and not.
+
 use super::*;
 use crate::vulnerabilities::record::Level;
 

@@ -1,3 +1,5 @@
+//! Orders of versions beside each ecosystem's own tables.
+
 use std::collections::BTreeMap;
 
 use super::*;

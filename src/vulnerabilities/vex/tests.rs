@@ -1,3 +1,5 @@
+//! Which statement about a vulnerability counts.
+
 use super::*;
 
 const DIGEST: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";

@@ -1,3 +1,5 @@
+//! Documents of VEX in each format, well made and not.
+
 use super::*;
 use crate::vulnerabilities::vex::Status;
 
