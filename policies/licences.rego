@@ -110,6 +110,12 @@ unknown contains {"code": "licence-unknown", "msg": msg, "packages": names} if {
 	msg := sprintf("%d packages have no licence that is known: %s", [count(names), some_of(names)])
 }
 
+unknown contains {"code": "licence-unknown", "msg": msg, "files": paths} if {
+	paths := sort({one.path | some one in object.get(input, ["inventory", "incomplete"], [])})
+	count(paths) > 0
+	msg := sprintf("files that may list packages were not read, so that not all licences are known: %s", [some_of(paths)])
+}
+
 deny contains {"code": "licence-unknown", "msg": msg} if {
 	not is_array(object.get(input, ["inventory", "packages"], null))
 	msg := "nothing is known of the packages: the layers were not read"

@@ -88,3 +88,11 @@ test_many_names_are_cut if {
 	contains(result.msg, "12 packages")
 	endswith(result.msg, "and 2 more")
 }
+
+test_licence_unknown_where_a_list_was_left_out if {
+	left_out := {"catalogue": "npm", "path": "/app/node_modules/a/package.json", "why": "it is too large", "files": 1}
+	with_list := {"inventory": {"packages": [], "incomplete": [left_out]}, "settings": {"licences": {}}}
+	{result.code | some result in licences.deny with input as with_list} == {"licence-unknown"}
+	warns := object.union(with_list, {"settings": {"licences": {"unknown": "warn"}}})
+	count(licences.deny) == 0 with input as warns
+}

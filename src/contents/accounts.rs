@@ -170,7 +170,7 @@ pub fn account(material: Material<'_>, limits: &Limits) -> Accounts {
         let file = sums.get(node.inode).filter(|_| node.kind == EntryKind::File);
         let seen = TreeFile { path, node, sums: file, kind: kind(path, node, file) };
         let held = holdings.of(path);
-        let mut owned = accounts.owned(&seen, held);
+        let mut owned = accounts.owned(&seen, held, inventory);
         if owned.is_none() {
             let class = if described.contains(path) {
                 Class::SelfDescribed
@@ -252,16 +252,32 @@ fn sha1(bytes: &[u8]) -> aws_lc_rs::digest::Digest {
     aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY, bytes)
 }
 
+/// Ecosystems whose packages the distribution installs.
+const DISTRIBUTIONS: [&str; 3] = ["apk", "deb", "rpm"];
+
 impl Accounts {
     /// The class of a file that packages claim, and the claim that says so.
     fn owned<'h>(
         &mut self,
         seen: &TreeFile<'_>,
         held: &'h [Held<'h>],
+        inventory: &Inventory,
     ) -> Option<(Class, Option<&'h Held<'h>>)> {
         let fits: Vec<(Fit, &Held<'_>)> = held.iter().map(|one| (seen.fit(one), one)).collect();
         let first = |want: Fit| fits.iter().find(|(fit, _)| *fit == want).map(|(_, one)| *one);
-        let (class, by) = if let Some(one) = first(Fit::Same) {
+        // What the distribution recorded counts before what a package of a language says of the same file.
+        let of_distribution = |one: &Held<'_>| {
+            let package = inventory.packages.get(one.package);
+            package.is_some_and(|package| DISTRIBUTIONS.contains(&package.ecosystem))
+        };
+        let denied = fits.iter().find(|(fit, one)| {
+            *fit == Fit::Other && one.role != Role::Ghost && of_distribution(one)
+        });
+        let vouched = fits.iter().any(|(fit, one)| *fit == Fit::Same && of_distribution(one));
+        let denied = denied.filter(|_| !vouched).map(|(_, one)| *one);
+        let (class, by) = if let Some(one) = denied {
+            (Class::Modified, one)
+        } else if let Some(one) = first(Fit::Same) {
             (Class::Verified, one)
         } else if let Some(one) = first(Fit::Other) {
             // What others make is no modification.

@@ -29,6 +29,11 @@ use crate::{
 /// What a file that is kept takes in memory beside what it lists.
 const FILE_BYTES: u64 = 128;
 
+/// Paths through links of folders that are tried.
+const LINKED: usize = 1 << 20;
+/// Who says that not all of them were tried.
+const LINKS: Origin = Origin { name: "links", ecosystem: "generic", managed: false };
+
 /// What a reason in words takes; each is shortened.
 const WORDS_BYTES: u64 = 512;
 
@@ -262,6 +267,7 @@ impl InventoryCollector {
                 _ => {}
             }
         }
+        items.extend(self.behind_links(rootfs));
         for path in super::fixed_paths().filter(|path| rootfs.get(path).is_none()) {
             items.extend(self.not_read(rootfs, path));
         }
@@ -284,6 +290,37 @@ impl InventoryCollector {
             }
         }
         assembly::inventory(items, release, &self.limits)
+    }
+
+    /// Lists below a folder that a link leads to, where their own path does not say that they are any: layers have them under
+    /// that one alone. Programs go through the link.
+    fn behind_links(&self, rootfs: &Rootfs) -> Vec<Item> {
+        let mut links: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+        for (path, _) in rootfs.nodes().filter(|(_, node)| node.kind == EntryKind::Symlink) {
+            let real = rootfs.resolve(path).filter(|real| real != path);
+            let folder = real.filter(|real| {
+                rootfs.get(real).is_some_and(|node| node.kind == EntryKind::Directory)
+            });
+            if let Some(folder) = folder {
+                links.entry(folder).or_default().push(path);
+            }
+        }
+        let (mut items, mut tried) = (Vec::new(), 0_usize);
+        for (path, _) in rootfs.nodes().filter(|(_, node)| node.kind == EntryKind::File) {
+            for (at, _) in path.match_indices('/').skip(1) {
+                let (folder, rest) = path.split_at(at);
+                for link in links.get(folder).into_iter().flatten() {
+                    tried += 1;
+                    if tried > LINKED {
+                        let found = Found::Unread(LINKS, Why::Elsewhere);
+                        items.push(Item { path: (*link).to_owned(), layer: None, found });
+                        return items;
+                    }
+                    items.extend(self.not_read(rootfs, &format!("{link}{rest}")));
+                }
+            }
+        }
+        items
     }
 
     /// That a path whose name says that it lists packages leads to a file that was not read.

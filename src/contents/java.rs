@@ -37,8 +37,11 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
 const ARCHIVE_BYTES: u64 = 64 << 20;
 /// Memory that reading one takes, in times of its size: itself, and the archives inside of it that are open at the same time.
 const COPIES: u64 = 3;
-/// Bytes inflated for one file: its nested archives and descriptors.
+/// Bytes inflated for one file, at most: its nested archives and descriptors.
 const INFLATED: u64 = 512 << 20;
+/// Bytes inflated for one file however small it is, and in times of its size: honest archives are inflated to a few times theirs.
+const INFLATED_FREE: u64 = 4 << 20;
+const INFLATED_TIMES: u64 = 64;
 /// Entries of one file, with those of all nested archives.
 const ENTRIES: usize = 200_000;
 /// Archives inside of archives, in levels: ear, war, jar, and one more.
@@ -65,7 +68,9 @@ fn is_archive(path: &str) -> bool {
 /// Reads an archive, and says beside its packages what of it could not be read.
 fn look(path: &str, bytes: &[u8], most: usize) -> Listing {
     let open = (bytes.len() as u64).saturating_mul(COPIES - 1);
-    let (listing, inflated, entries) = (Listing::default(), INFLATED, ENTRIES);
+    let inflated =
+        (bytes.len() as u64).saturating_mul(INFLATED_TIMES).saturating_add(INFLATED_FREE);
+    let (listing, inflated, entries) = (Listing::default(), inflated.min(INFLATED), ENTRIES);
     let mut look = Look { listing, most, inflated, open, entries };
     if let Err(gap) = look.archive(split(path).1, bytes, 0) {
         look.listing.gap(gap);

@@ -111,6 +111,11 @@ fn taken(root: &Path) -> Result<Vec<Range<u64>>, String> {
                 all.extend(numbers.map(|one| one..one.saturating_add(1)));
             } else if let (Some(first), Some(count)) = (numbers.next(), numbers.next()) {
                 all.push(first..first.saturating_add(count));
+            } else if !line.trim().is_empty() && !line.trim_start().starts_with('#') {
+                // The programs that lend them read numbers of other forms as well, as hexadecimal ones.
+                return Err(format!(
+                    "/{file}: a line is not of the form NAME:FIRST:COUNT in decimal"
+                ));
             }
         }
     }

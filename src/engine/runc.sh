@@ -1,7 +1,7 @@
 #!/bin/sh
 # Stands before the runc of BuildKit and Docker, whose profile of system calls nobody can set: narrows the profile of the container
 # that is to run, and becomes runc. It takes away what the whole machine has once, and what no filter sees through: contexts for
-# asynchronous input and output, and the one call of old 32-bit programs for every kind of socket, which libseccomp would allow
+# asynchronous input and output, calls by io_uring, which make sockets too, and the one call of old 32-bit programs for every kind of socket, which libseccomp would allow
 # beside "socket" unless something else is said of it, which has to differ from what is said of all others. A profile of a form that is not known here ends the step.
 bundle=. last=
 for word; do
@@ -13,9 +13,9 @@ if [ -f "$config" ] && grep -q '"seccomp":' "$config"; then
   rule='{"names":["socketcall"],"action":"SCMP_ACT_ERRNO","errnoRet":97}'
   # Words of the step come before the profile, and quotes in them have a backslash before them.
   sed -i -e 's/"seccomp":{/&\n/' -e ':a' \
-    -e 's/\(\n.*\)"\(io_setup\|socketcall\)",/\1/; ta' -e 's/\(\n.*\),"\(io_setup\|socketcall\)"/\1/; ta' \
+    -e 's/\(\n.*\)"\(io_setup\|io_uring_setup\|io_uring_enter\|io_uring_register\|socketcall\)",/\1/; ta' -e 's/\(\n.*\),"\(io_setup\|io_uring_setup\|io_uring_enter\|io_uring_register\|socketcall\)"/\1/; ta' \
     -e 's/\n\(.*\)"syscalls":\[{/\1"syscalls":['"$rule"',{/' "$config" || exit 125
-  if ! grep -qF "\"syscalls\":[$rule" "$config" || grep -q '"seccomp":{.*"\(io_setup"\|process":\)' "$config"; then
+  if ! grep -qF "\"syscalls\":[$rule" "$config" || grep -q '"seccomp":{.*"\(io_setup"\|io_uring_[a-z]*"\|process":\)' "$config"; then
     echo "hallmark: the profile of system calls in $config cannot be narrowed" >&2
     exit 125
   fi

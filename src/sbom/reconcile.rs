@@ -21,6 +21,8 @@ use super::{
 };
 use crate::contents::{Inventory, Package};
 
+/// Packages and components of one name that are held against each other, in pairs: no honest image has as many of one name.
+const PAIRS: usize = 1 << 20;
 /// Ecosystems of distributions.
 const DISTRIBUTIONS: [&str; 3] = ["deb", "apk", "rpm"];
 /// Ecosystems of languages that a catalogue reads.
@@ -123,6 +125,11 @@ impl<'i> Coverage<'i> {
         let (excluded, claims): (Vec<_>, Vec<_>) =
             claims.into_iter().partition(|claim| claim.component.scope == Scope::Excluded);
         result.out_of_scope += excluded.len();
+        if installed.len().saturating_mul(claims.len()) > PAIRS {
+            installed.iter().for_each(|package| self.unclaimed(package, result));
+            claims.iter().for_each(|claim| self.unconfirmed(claim.component, result));
+            return;
+        }
         let confirmed = |package: &&&Package| claims.iter().any(|claim| claim.is(package));
         let (confirmed, unclaimed): (Vec<&Package>, Vec<&Package>) =
             installed.iter().copied().partition(|package| confirmed(&package));

@@ -140,7 +140,11 @@ pub(super) fn reason(
     rootfs: &Rootfs,
     inventory: &Inventory,
 ) -> Option<&'static str> {
-    // Data stays data, whatever its mode says.
+    // A shell runs text with such a mode that begins with no "#!", too.
+    let may_run = file.node.mode & 0o111 != 0 && !is_list_of_dpkg(file.path);
+    if may_run && file.node.kind == EntryKind::File {
+        return script(file.path, inventory).filter(|_| file.kind != Kind::Executable);
+    }
     match file.sums.map_or(file.kind, |sums| sums.kind) {
         Kind::Link => at_place(file.path).or_else(|| link(file, rootfs)),
         Kind::Other => at_place(file.path).or_else(|| compiled(file.path, rootfs)),
@@ -149,6 +153,21 @@ pub(super) fn reason(
         Kind::Archive => archive(file.path),
         Kind::Library | Kind::KernelModule => None,
     }
+}
+
+/// Lists that dpkg keeps, some of which it writes with the mode of a program.
+fn is_list_of_dpkg(path: &str) -> bool {
+    const LISTS: [&str; 8] = [
+        ".list",
+        ".md5sums",
+        ".conffiles",
+        ".triggers",
+        ".shlibs",
+        ".symbols",
+        ".templates",
+        "/status",
+    ];
+    path.starts_with("/var/lib/dpkg/") && LISTS.iter().any(|suffix| path.ends_with(suffix))
 }
 
 fn at_place(path: &str) -> Option<&'static str> {
