@@ -88,3 +88,11 @@ test_many_names_are_cut if {
 	contains(result.msg, "12 packages")
 	endswith(result.msg, "and 2 more")
 }
+
+test_licence_unknown_where_a_database_cannot_be_read if {
+	read := {"path": "/var/lib/dpkg/status", "error": null}
+	unread := {"path": "/var/lib/dpkg/status", "error": "it is not there"}
+	with_database := {"inventory": {"packages": [], "databases": [unread]}, "settings": {"licences": {}}}
+	{result.code | some result in licences.deny with input as with_database} == {"licence-unknown"}
+	count(licences.deny) == 0 with input as {"inventory": {"packages": [], "databases": [read]}}
+}
