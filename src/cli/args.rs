@@ -613,7 +613,7 @@ pub enum Vulns {
 /// `hallmark vulns import`
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  hallmark vulns import osv/ kev.json --out vulns.db\n  hallmark vulns import osv/ --previous vulns.db --out new.db"
+    after_help = "Examples:\n  hallmark vulns import osv/ kev.json --out vulns.db\n  hallmark vulns import osv/ --previous vulns.db --out v2.db"
 )]
 pub struct VulnsImport {
     /// Advisories in OSV's format (zip, file or folder, also that of osv-scanner) or Red Hat's CSAF, CISA's catalogue of known exploited
