@@ -14,12 +14,12 @@ trusted := {path | some path in setting("privileged", [])}
 # METADATA
 # title: No program runs with the rights of its owner or group
 # description: >-
-#   A program with setuid or setgid is a way from any user to root. settings.files.privileged lists paths that may be one,
+#   A program with setuid or setgid is a way from any user to root. policy.settings.files.privileged lists paths that may be one,
 #   with setuid, setgid or capabilities.
 # custom:
 #   code: file-set-id
 #   severity: deny
-#   solution: "take the bits away in the Dockerfile, as chmod a-s PATH, or list the path in settings.files.privileged"
+#   solution: "take the bits away in the Dockerfile, as chmod a-s PATH, or list the path in policy.settings.files.privileged"
 deny contains {"code": "file-set-id", "msg": msg, "files": files} if {
 	files := sort({file.path | some file in facts.setIds; not file.path in trusted})
 	count(files) > 0
@@ -30,11 +30,11 @@ deny contains {"code": "file-set-id", "msg": msg, "files": files} if {
 # title: No program has capabilities of its own
 # description: >-
 #   File capabilities give a program a part of root's rights, whoever starts it. An attribute that cannot be read counts as
-#   one. settings.files.privileged lists paths that may have some.
+#   one. policy.settings.files.privileged lists paths that may have some.
 # custom:
 #   code: file-capability
 #   severity: deny
-#   solution: "take them away in the Dockerfile, as setcap -r PATH, or list the path in settings.files.privileged"
+#   solution: "take them away in the Dockerfile, as setcap -r PATH, or list the path in policy.settings.files.privileged"
 deny contains {"code": "file-capability", "msg": msg, "files": files} if {
 	files := sort({file.path | some file in facts.capabilities; not file.path in trusted})
 	count(files) > 0
@@ -72,12 +72,12 @@ deny contains {"code": "file-device", "msg": msg, "files": files} if {
 # METADATA
 # title: No tools that only an intruder needs
 # description: >-
-#   settings.files.tools lists the classes that are denied: shell, package-manager, compiler, interpreter, network,
+#   policy.settings.files.tools lists the classes that are denied: shell, package-manager, compiler, interpreter, network,
 #   debugger. Where nothing is said these are package managers, compilers and debuggers.
 # custom:
 #   code: tool-present
 #   severity: deny
-#   solution: build in one stage and copy what runs into another, or take the class out of settings.files.tools
+#   solution: build in one stage and copy what runs into another, or take the class out of policy.settings.files.tools
 deny contains {"code": "tool-present", "msg": msg, "files": files} if {
 	denied := setting("tools", ["package-manager", "compiler", "debugger"])
 	files := sort({file |
@@ -91,7 +91,7 @@ deny contains {"code": "tool-present", "msg": msg, "files": files} if {
 
 # METADATA
 # title: The image is no larger than it may be
-# description: settings.files.maxBytes bounds the bytes of all layers as they are stored; 0 for no bound.
+# description: policy.settings.files.maxBytes bounds the bytes of all layers as they are stored; 0 for no bound.
 # custom:
 #   code: image-too-large
 #   severity: deny

@@ -55,13 +55,13 @@ ignored(one) if one.name in setting("ignore")
 # METADATA
 # title: Every package may be used by its licence
 # description: >-
-#   settings.licences.deny lists SPDX identifiers, perhaps with an exception, that no package may need; settings.licences.allow
+#   policy.settings.licences.deny lists SPDX identifiers, perhaps with an exception, that no package may need; policy.settings.licences.allow
 #   lists all that it may. Of a choice (MIT OR GPL-3.0-only) one branch suffices, of several that hold together each one counts.
-#   settings.licences.ignore lists names of packages that this is not about.
+#   policy.settings.licences.ignore lists names of packages that this is not about.
 # custom:
 #   code: licence-denied
 #   severity: deny
-#   solution: remove the package, or list its licence in settings.licences.allow after somebody read it
+#   solution: remove the package, or list its licence in policy.settings.licences.allow after somebody read it
 deny contains {"code": "licence-denied", "msg": msg, "packages": names} if {
 	names := sort({name |
 		some one in known
@@ -75,11 +75,11 @@ deny contains {"code": "licence-denied", "msg": msg, "packages": names} if {
 
 # METADATA
 # title: Every package says its licence
-# description: A package whose licence nobody knows may need anything. settings.licences.unknown is "deny" or "warn"; it denies where nothing is said.
+# description: A package whose licence nobody knows may need anything. policy.settings.licences.unknown is "deny" or "warn"; it denies where nothing is said.
 # custom:
 #   code: licence-unknown
 #   severity: deny
-#   solution: find out and list the package in settings.licences.ignore, or replace it
+#   solution: find out and list the package in policy.settings.licences.ignore, or replace it
 deny contains finding if {
 	not unknown_only_warns
 	some finding in unknown
@@ -87,11 +87,11 @@ deny contains finding if {
 
 # METADATA
 # title: Every package says its licence
-# description: The same as a warning, with settings.licences.unknown at "warn".
+# description: The same as a warning, with policy.settings.licences.unknown at "warn".
 # custom:
 #   code: licence-unknown
 #   severity: warn
-#   solution: find out and list the package in settings.licences.ignore, or replace it
+#   solution: find out and list the package in policy.settings.licences.ignore, or replace it
 warn contains finding if {
 	unknown_only_warns
 	some finding in unknown
@@ -114,6 +114,16 @@ unknown contains {"code": "licence-unknown", "msg": msg, "files": paths} if {
 	paths := sort({one.path | some one in object.get(input, ["inventory", "incomplete"], [])})
 	count(paths) > 0
 	msg := sprintf("files that may list packages were not read, so that not all licences are known: %s", [some_of(paths)])
+}
+
+# What was not read may hold packages of any licence.
+unknown contains {"code": "licence-unknown", "msg": msg, "databases": paths} if {
+	paths := sort({one.path |
+		some one in object.get(input, ["inventory", "databases"], [])
+		is_string(one.error)
+	})
+	count(paths) > 0
+	msg := sprintf("databases of packages cannot be read, so that not all licences are known: %s", [some_of(paths)])
 }
 
 deny contains {"code": "licence-unknown", "msg": msg} if {

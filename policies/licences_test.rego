@@ -96,3 +96,11 @@ test_licence_unknown_where_a_list_was_left_out if {
 	warns := object.union(with_list, {"settings": {"licences": {"unknown": "warn"}}})
 	count(licences.deny) == 0 with input as warns
 }
+
+test_licence_unknown_where_a_database_cannot_be_read if {
+	read := {"path": "/var/lib/dpkg/status", "error": null}
+	unread := {"path": "/var/lib/dpkg/status", "error": "it is not there"}
+	with_database := {"inventory": {"packages": [], "databases": [unread]}, "settings": {"licences": {}}}
+	{result.code | some result in licences.deny with input as with_database} == {"licence-unknown"}
+	count(licences.deny) == 0 with input as {"inventory": {"packages": [], "databases": [read]}}
+}

@@ -19,7 +19,7 @@ allowed(path) if {
 # title: Nothing that can be run is nobody's
 # description: >-
 #   A program that no package lists and that does not describe itself came in beside the packages: nobody can say what it is
-#   made of. settings.ownership.unowned lists paths, and folders with their slash, that may hold such files.
+#   made of. policy.settings.ownership.unowned lists paths, and folders with their slash, that may hold such files.
 # custom:
 #   code: contents-file-unowned
 #   severity: deny

@@ -76,7 +76,7 @@ deny contains {"code": "rebuild-failed", "msg": msg, "kind": kind} if {
 # METADATA
 # title: The rebuilt image equals the published one
 # description: >-
-#   settings.rebuild.minLevel is the rung that has to be reached: 5 manifest-identical, 4 config-identical (the default;
+#   policy.settings.rebuild.minLevel is the rung that has to be reached: 5 manifest-identical, 4 config-identical (the default;
 #   both are called reproducible), 3 layers-identical, 2 content-identical, 1 explained.
 # custom:
 #   code: rebuild-level
@@ -120,7 +120,7 @@ first_places := sprintf(", first: %s", [concat(", ", places)]) if {
 # custom:
 #   code: settings-invalid
 #   severity: deny
-#   solution: set settings.rebuild.minLevel to a number from 1 to 5
+#   solution: set policy.settings.rebuild.minLevel to a number from 1 to 5
 deny contains {"code": "settings-invalid", "msg": msg} if {
 	not level_is_a_rung
 	msg := sprintf("settings.rebuild.minLevel is %v, not a number from 1 to 5", [level_asked])

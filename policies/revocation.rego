@@ -4,13 +4,13 @@ package hallmark.revocation
 # METADATA
 # title: The image is not revoked
 # description: >-
-#   A signature stays valid for ever; settings.signature.revoked lists digests that must not run all the same: of an index,
+#   A signature stays valid for ever; policy.settings.signature.revoked lists digests that must not run all the same: of an index,
 #   a manifest or a configuration, by sha256 or sha512.
 # custom:
 #   code: image-revoked
 #   severity: deny
 #   early: true
-#   solution: use a newer image, or take the digest out of settings.signature.revoked
+#   solution: use a newer image, or take the digest out of policy.settings.signature.revoked
 deny contains {"code": "image-revoked", "msg": msg, "digest": digest} if {
 	is_array(revoked)
 	some digest in revoked

@@ -41,7 +41,7 @@ deny contains {"code": "sbom-version-mismatch", "msg": msg, "packages": names} i
 # title: The SBOM lists nothing that is not there
 # description: >-
 #   A package that is listed and not installed hides nothing, and yet makes licences and vulnerabilities wrong. With
-#   settings.sbom.ghosts at "warn" it is a warning, with anything else a denial.
+#   policy.settings.sbom.ghosts at "warn" it is a warning, with anything else a denial.
 # custom:
 #   code: sbom-package-ghost
 #   severity: deny
@@ -53,7 +53,7 @@ deny contains ghost if {
 
 # METADATA
 # title: The SBOM lists nothing that is not there
-# description: The same as a warning, with settings.sbom.ghosts at "warn".
+# description: The same as a warning, with policy.settings.sbom.ghosts at "warn".
 # custom:
 #   code: sbom-package-ghost
 #   severity: warn
@@ -108,7 +108,7 @@ deny contains {"code": "sbom-unchecked", "msg": msg} if {
 # METADATA
 # title: The SBOM says what a profile asks for
 # description: >-
-#   With settings.sbom.profile at the name of a profile (ntia-2021, cisa-2026, bsi-tr-03183-2), every proven SBOM has its
+#   With policy.settings.sbom.profile at the name of a profile (ntia-2021, cisa-2026, bsi-tr-03183-2), every proven SBOM has its
 #   elements; without the setting nothing is asked for.
 # custom:
 #   code: sbom-quality

@@ -23,7 +23,7 @@ in_configuration contains secret if {
 # title: No private key and no token is in a layer
 # description: >-
 #   Whoever can pull the image has every file of every layer, also where a later layer deletes it. One that a passphrase protects
-#   is one, too. settings.secrets.allow lists paths of files that may hold one, as the key of a test.
+#   is one, too. policy.settings.secrets.allow lists paths of files that may hold one, as the key of a test.
 # custom:
 #   code: secret-in-layer
 #   severity: deny

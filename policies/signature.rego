@@ -30,12 +30,12 @@ deny contains {"code": "signature-missing", "msg": msg} if {
 
 # METADATA
 # title: Every signer that is asked for has signed
-# description: settings.signature.signers lists names from hallmark.yaml; each of them has to have signed.
+# description: policy.settings.signature.signers lists names from hallmark.yaml; each of them has to have signed.
 # custom:
 #   code: signature-signer
 #   severity: deny
 #   early: true
-#   solution: let the named signer sign the digest, or change settings.signature.signers
+#   solution: let the named signer sign the digest, or change policy.settings.signature.signers
 deny contains {"code": "signature-signer", "msg": msg, "signer": wanted} if {
 	count(proven) > 0
 	is_array(asked)
@@ -59,7 +59,7 @@ deny contains {"code": "signature-signer", "msg": msg} if {
 #   code: signature-stale
 #   severity: deny
 #   early: true
-#   solution: sign the image again, keyless, or raise settings.signature.maxAgeDays
+#   solution: sign the image again, keyless, or raise policy.settings.signature.maxAgeDays
 deny contains {"code": "signature-stale", "msg": msg} if {
 	max_age_days != 0
 	count(asked) == 0

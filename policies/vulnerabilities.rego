@@ -72,7 +72,7 @@ deny contains {"code": "vulnerability-data-missing", "msg": msg} if {
 
 # METADATA
 # title: The data about vulnerabilities is new enough
-# description: What was found since the import is not in it. settings.vulnerabilities.maxAgeDays at 0 turns this off.
+# description: What was found since the import is not in it. policy.settings.vulnerabilities.maxAgeDays at 0 turns this off.
 # custom:
 #   code: vulnerability-data-old
 #   severity: deny
@@ -83,6 +83,14 @@ deny contains {"code": "vulnerability-data-old", "msg": msg, "days": days} if {
 	days := days_since(input.vulnerabilities.database.made)
 	days > max_age
 	msg := sprintf("the data about vulnerabilities is %d days old; at most %d are allowed", [days, max_age])
+}
+
+# A day that has not come is none on which anything was imported, and would never be old.
+deny contains {"code": "vulnerability-data-old", "msg": msg, "days": days} if {
+	asked
+	days := days_since(input.vulnerabilities.database.made)
+	days < -1
+	msg := sprintf("the data about vulnerabilities says that it was made on %s, which has not come yet", [input.vulnerabilities.database.made])
 }
 
 # METADATA
@@ -102,8 +110,8 @@ deny contains object.union(facts(one), {"code": "vulnerability-exploited", "msg"
 # METADATA
 # title: No package has a severe vulnerability for which there is a fix
 # description: >-
-#   Severe is what has the level of settings.vulnerabilities.deny or a worse one. Once a fix is known here,
-#   settings.vulnerabilities.graceDays are left.
+#   Severe is what has the level of policy.settings.vulnerabilities.deny or a worse one. Once a fix is known here,
+#   policy.settings.vulnerabilities.graceDays are left.
 # custom:
 #   code: vulnerability-severe
 #   severity: deny
@@ -124,7 +132,7 @@ in_grace(one) if {
 
 # METADATA
 # title: A severe vulnerability has to be mended soon
-# description: There is a fix, and settings.vulnerabilities.graceDays are not over.
+# description: There is a fix, and policy.settings.vulnerabilities.graceDays are not over.
 # custom:
 #   code: vulnerability-grace
 #   severity: warn
@@ -140,7 +148,7 @@ warn contains object.union(facts(one), {"code": "vulnerability-grace", "msg": ms
 
 # METADATA
 # title: A severe vulnerability has no fix
-# description: It has the level of settings.vulnerabilities.deny or a worse one, and no version without it is known.
+# description: It has the level of policy.settings.vulnerabilities.deny or a worse one, and no version without it is known.
 # custom:
 #   code: vulnerability-unfixed
 #   severity: warn
@@ -188,6 +196,7 @@ deny contains object.union(facts(one), {"code": "vulnerability-malware", "msg": 
 gaps contains {"code": "vulnerability-not-covered", "msg": msg, "gap": gap.kind, "name": gap.name} if {
 	asked
 	some gap in input.vulnerabilities.gaps
+	gap.kind != "unread"
 	words := {
 		"distribution": "no data is about the distribution",
 		"release": "the data has nothing of the release",
@@ -201,13 +210,20 @@ gaps contains {"code": "vulnerability-not-covered", "msg": msg, "gap": gap.kind,
 	])
 }
 
+gaps contains {"code": "vulnerability-not-covered", "msg": msg, "gap": gap.kind, "name": gap.name} if {
+	asked
+	some gap in input.vulnerabilities.gaps
+	gap.kind == "unread"
+	msg := sprintf("what is in the image was not all read, so that packages may be there which were not looked up: %s", [gap.name])
+}
+
 gaps_only_warn if input.settings.vulnerabilities.gaps == "warn"
 
 # METADATA
 # title: The data covers what is in the image
 # description: >-
 #   Packages of a distribution, release or ecosystem that the data has nothing of, or of a release past its end, have no known vulnerabilities
-#   because nobody knows any. With settings.vulnerabilities.gaps at "warn" it is a warning.
+#   because nobody knows any. With policy.settings.vulnerabilities.gaps at "warn" it is a warning.
 # custom:
 #   code: vulnerability-not-covered
 #   severity: deny
@@ -219,7 +235,7 @@ deny contains gap if {
 
 # METADATA
 # title: The data covers what is in the image
-# description: The same as a warning, with settings.vulnerabilities.gaps at "warn".
+# description: The same as a warning, with policy.settings.vulnerabilities.gaps at "warn".
 # custom:
 #   code: vulnerability-not-covered
 #   severity: warn

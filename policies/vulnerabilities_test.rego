@@ -134,3 +134,14 @@ test_what_cannot_be_told_is_said if {
 	warned(document) == {"vulnerability-unknown"}
 	denied(document) == set()
 }
+
+test_what_was_not_read_is_a_gap if {
+	document := given({"gaps": [{"kind": "unread", "name": "/var/lib/dpkg/status: it is not there", "packages": 0}]})
+	denied(document) == {"vulnerability-not-covered"}
+	denied(set_to(document, {"gaps": "warn"})) == set()
+}
+
+test_data_from_the_future_is_no_data if {
+	denied(given({"database": data_of("2026-02-01")})) == {"vulnerability-data-old"}
+	denied(given({"database": data_of("2026-01-09")})) == set()
+}

@@ -470,7 +470,7 @@ pub struct Inspect {
 /// `hallmark inventory`
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  hallmark inventory registry.example/app:1\n  hallmark inventory -o json --all-platforms registry.example/app:1"
+    after_help = "Examples:\n  hallmark inventory registry.example/app:1\n  hallmark inventory -o json registry.example/app:1"
 )]
 pub struct Inventory {
     /// The image, as for verify
@@ -613,7 +613,7 @@ pub enum Vulns {
 /// `hallmark vulns import`
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  hallmark vulns import osv/ kev.json --out vulns.db\n  hallmark vulns import osv/ --previous vulns.db --out new.db"
+    after_help = "Examples:\n  hallmark vulns import osv/ kev.json --out vulns.db\n  hallmark vulns import osv/ --previous vulns.db --out v2.db"
 )]
 pub struct VulnsImport {
     /// Advisories in OSV's format (zip, file or folder, also that of osv-scanner) or Red Hat's CSAF, CISA's catalogue of known exploited

@@ -105,11 +105,17 @@ fn shipped() -> Result<Vec<Metadata>, Failure> {
     Ok(coded.collect())
 }
 
-/// The paragraphs under a code's heading.
+/// The paragraphs under a code's heading; prose is one line each, which whoever shows it breaks where it has to.
 fn section(code: Code) -> String {
     let heading = format!("\n## {code}\n");
     let body = PAGE.split_once(&heading).map_or("", |(_, rest)| rest);
-    body.split("\n## ").next().unwrap_or_default().trim().to_owned()
+    let body = body.split("\n## ").next().unwrap_or_default().trim();
+    let is_prose = |line: &str| !line.starts_with(['-', '|', ' ', '#']) && !line.starts_with("```");
+    let paragraph = |text: &str| match text.lines().all(is_prose) {
+        true => text.replace('\n', " "),
+        false => text.to_owned(),
+    };
+    body.split("\n\n").map(paragraph).collect::<Vec<_>>().join("\n\n")
 }
 
 #[cfg(test)]
@@ -123,6 +129,12 @@ mod tests {
             assert!(!text.contains(&format!("hallmark explain {code}")), "{text}");
             assert!(!text.trim_end().ends_with("help:"), "{text}");
         }
+    }
+
+    #[test]
+    fn a_paragraph_is_one_line() {
+        let text = section(Code::PolicyNothingProven);
+        assert!(text.ends_with("makes it one.") && !text.contains('\n'), "{text}");
     }
 
     #[test]

@@ -153,6 +153,37 @@ fn reads_the_squashed_filesystem_through_its_links() {
     assert!(wrong(&moved).contains("a link to a place"), "{moved:?}");
 }
 
+/// Programs go through a folder's link; layers have what lies behind it under another path.
+#[test]
+fn lists_behind_the_link_of_a_folder_are_told() {
+    const PACKAGE: &str = r#"{"name": "evil", "version": "1.0.0"}"#;
+    const METADATA: &str = "Metadata-Version: 2.1\nName: evil\nVersion: 1.0\n";
+    let limits = Limits::default();
+    let cases: [(&str, &str, &str, &str); 4] = [
+        ("app/node_modules -> /opt/x", "opt/x/evil/package.json", PACKAGE, "npm"),
+        ("app/node_modules/evil -> /opt/x", "opt/x/package.json", PACKAGE, "npm"),
+        (
+            "usr/lib/python3/dist-packages/evil-1.0.dist-info -> /opt/x",
+            "opt/x/METADATA",
+            METADATA,
+            "python",
+        ),
+        ("srv/other -> /opt/x", "opt/x/data.json", PACKAGE, ""),
+    ];
+    for (link, file, text, catalogue) in cases {
+        let found = squashed(&[&[(link, ""), (file, text)]], &limits);
+        let told: Vec<_> = found.incomplete.iter().map(|one| one.catalogue).collect();
+        let want: &[&str] = if catalogue.is_empty() { &[] } else { &[catalogue] };
+        assert_eq!(told, want, "{link}: {found:?}");
+    }
+    let dpkg =
+        [("var/lib/dpkg/status.d -> /opt/x", ""), ("opt/x/bash", "Package: bash\nVersion: 1\n")];
+    assert!(wrong(&squashed(&[&dpkg], &limits)).contains("a link to a place"), "dpkg");
+    // What is read under its own path is read once, whatever leads to it.
+    let honest = [("app/node_modules/a/package.json", PACKAGE), ("srv/app -> /app", "")];
+    assert!(squashed(&[&honest], &limits).incomplete.is_empty(), "a link to the application");
+}
+
 #[test]
 fn the_limit_of_file_bytes_holds_at_n_and_n_plus_one() {
     let files: &[(&str, &str)] = &[("var/lib/dpkg/status", STATUS)];

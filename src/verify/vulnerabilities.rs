@@ -1,6 +1,6 @@
 //! What is known of an image's packages, and what trusted signers say about that.
 //!
-//! Statements of VEX count where a trust rule lets their signer vouch for `openvex`, or for an SBOM with
+//! Statements of VEX count where a trust rule lets their signer vouch for `https://openvex.dev/ns`, or for an SBOM with
 //! vulnerabilities in it: what nobody proved suppresses nothing.
 
 use jiff::Timestamp;
@@ -35,7 +35,10 @@ pub(super) fn known(
     let (subjects, today) = (subject::subjects(inventory), now.strftime("%F").to_string());
     let distribution = subject::distribution(inventory);
     let known = matching::known(&database, distribution.as_ref(), &subjects, &today);
-    let known = known.map_err(|error| error.to_string());
+    let known = known.map_err(|error| error.to_string()).map(|mut known| {
+        known.gaps.extend(subject::unread(inventory));
+        known
+    });
     let (statements, unread) = statements(attestations, inquiry);
     let mut found = Vulnerabilities {
         database,

@@ -146,6 +146,8 @@ pub enum GapKind {
     Type,
     /// The data has no vulnerabilities without a fix: that there is none is not known.
     FixesOnly,
+    /// The inventory left something out, or has nothing at all: packages may be there that nobody looked up.
+    Unread,
 }
 
 /// What is known of `subjects` on `today`, a day as `2026-01-02`.

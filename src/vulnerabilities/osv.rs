@@ -170,7 +170,9 @@ pub fn read(bytes: &[u8], limits: &Limits) -> Result<Record, RecordError> {
     };
     ratings.extend(said(&wire.database_specific, "severity"));
     let affected = wire.affected.unwrap_or_default();
-    if affected.is_empty() {
+    // What rates a CVE says how severe it is in records that name the packages.
+    let rates = id.starts_with("CVE-") && !ratings.is_empty();
+    if affected.is_empty() && !rates {
         return Err(RecordError::NothingAffected);
     }
     let mut packages = Vec::new();

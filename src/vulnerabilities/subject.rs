@@ -4,7 +4,10 @@ use std::str::FromStr as _;
 
 use packageurl::PackageUrl;
 
-use super::{distribution::Distribution, matching::Subject};
+use super::{
+    distribution::Distribution,
+    matching::{Gap, GapKind, Subject},
+};
 use crate::contents::{Inventory, Package};
 
 /// The distribution of an image, where it says one.
@@ -17,6 +20,22 @@ pub fn distribution(inventory: &Inventory) -> Option<Distribution> {
         version_text: os.version_text.clone(),
         platforms: Vec::new(),
     })
+}
+
+/// What the inventory cannot tell of an image: databases that cannot be believed, files that were left out, or all of it.
+pub fn unread(inventory: &Inventory) -> Vec<Gap> {
+    let gap = |name: String| Gap { kind: GapKind::Unread, name, packages: 0 };
+    let databases = inventory
+        .databases
+        .iter()
+        .filter_map(|one| one.read.as_ref().err().map(|why| gap(format!("{}: {why}", one.path))));
+    let left_out = inventory.incomplete.iter();
+    let left_out = left_out.map(|one| gap(format!("{}: {}: {}", one.catalogue, one.path, one.why)));
+    let mut gaps: Vec<Gap> = databases.chain(left_out).collect();
+    if gaps.is_empty() && inventory.packages.is_empty() {
+        gaps.push(gap("the image: no package is known in it".to_owned()));
+    }
+    gaps
 }
 
 /// What is looked up of an image, in the order of its packages.

@@ -52,6 +52,8 @@ const OPTIONS_ALONE: [&str; 9] = [
     "vulns match",
 ];
 
+const DIGEST: &str = "sha256:abababababababababababababababababababababababababababababababab";
+
 /// A call of each such command, about an image where it is about one.
 fn calls(image: &str, key: &str, statement: &str) -> Vec<(&'static str, Vec<String>)> {
     let call = |words: &'static str, more: &[&str]| {
@@ -76,7 +78,7 @@ fn calls(image: &str, key: &str, statement: &str) -> Vec<(&'static str, Vec<Stri
         call("inventory", &[image]),
         call("init", &[image]),
         call("materials fetch", &[image, "--to", "/nowhere"]),
-        call("provenance check", &[statement]),
+        call("provenance check", &["--digest", DIGEST, "--source", "github.com/o/r", statement]),
         call("provenance embed", &[image, "/nowhere"]),
         call("schema", &[]),
         call("trust import", &["/nowhere"]),

@@ -406,9 +406,14 @@ fn decided(answer: &Answer, registry: &Registry) -> Value {
     let of = |platform: &Value| {
         let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
         // Under what an error is told may hang on what lies beside the image: that nothing is proven, because what is there
-        // does not count.
+        // does not count. So do the words for what is there in the place of a signature.
         let alone = |mut finding: Value| {
-            finding.as_object_mut().unwrap().remove("because");
+            let told = finding.as_object_mut().unwrap();
+            told.remove("because");
+            if told["code"] == "signature-missing" {
+                let facts = told["facts"].as_object_mut().unwrap();
+                facts.retain(|name, _| name != "found" && name != "from");
+            }
             finding
         };
         let errors = list(&platform["findings"]).into_iter().map(alone);

@@ -52,6 +52,7 @@ fn read(file: &Path, limits: &Limits) -> Result<Database, Failure> {
 }
 
 fn import(args: &VulnsImport, limits: &Limits) -> Result<Answer, Failure> {
+    keeps_what_is_there(args, limits)?;
     let mut builder = Builder::new(limits);
     let refused = |error: &dyn std::fmt::Display| Failure::refused(error.to_string());
     if let Some(previous) = &args.previous {
@@ -66,6 +67,17 @@ fn import(args: &VulnsImport, limits: &Limits) -> Result<Answer, Failure> {
     output::to_file(&args.out, &bytes)?;
     let database = Database::open(bytes, limits).map_err(|error| refused(&error))?;
     Ok(Answer::data(told::info(&database)))
+}
+
+/// Refuses to write a database over anything but a database: a source, or a configuration.
+fn keeps_what_is_there(args: &VulnsImport, limits: &Limits) -> Result<(), Failure> {
+    let out = args.out.display();
+    if !args.out.exists() || read(&args.out, limits).is_ok() {
+        return Ok(());
+    }
+    Err(Failure::usage(format!(
+        "{out}: a file is there that is no database of hallmark, and would be lost: name another for --out, or remove it first"
+    )))
 }
 
 /// The day of a time, in UTC.
@@ -85,14 +97,16 @@ async fn known(args: &VulnsMatch, global: &Global) -> Result<Answer, Failure> {
     for image in images {
         let (evidence, findings) = gather(&*source, image, &inquiry, now).await;
         let Some(inventory) = evidence.inventory else {
-            let finding = findings.into_iter().next();
+            // Why there is no inventory is an error, and what is said besides is none.
+            let finding = findings.into_iter().max_by_key(|finding| finding.severity);
             let unread = || Failure::refused(format!("{reference}: its layers cannot be read"));
             return Err(finding.map_or_else(unread, Failure::of_finding));
         };
         let subjects = subject::subjects(&inventory);
         let distribution = subject::distribution(&inventory);
         let known = matching::known(&database, distribution.as_ref(), &subjects, &today);
-        let known = known.map_err(|error| Failure::refused(error.to_string()))?;
+        let mut known = known.map_err(|error| Failure::refused(error.to_string()))?;
+        known.gaps.extend(subject::unread(&inventory));
         all.push((evidence.image.reference.to_string(), inventory, known));
     }
     Ok(Answer::data(match args.output {

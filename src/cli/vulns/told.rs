@@ -131,6 +131,7 @@ fn gap_words(kind: GapKind) -> String {
         GapKind::Ecosystem => "the database has nothing of this ecosystem".to_owned(),
         GapKind::Type => "no ecosystem is about such packages".to_owned(),
         GapKind::FixesOnly => "vulnerabilities without a fix are not in its data".to_owned(),
+        GapKind::Unread => "it was not read, so that packages in it were not looked up".to_owned(),
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! That a value looks random proves nothing, and that it looks made up proves it is no secret: this is the second half.
 
-/// Parts of values that nobody's secret has.
+/// Parts of values that stand for a secret, where nothing is left of the value that somebody drew.
 const WORDS: [&str; 21] = [
     "example",
     "changeme",
@@ -70,13 +70,32 @@ pub(super) fn is_placeholder(value: &str) -> bool {
     let low = value.to_ascii_lowercase();
     low.len() < 4
         || WHOLE.contains(&low.as_str())
-        || WORDS.iter().any(|word| low.contains(word))
+        || is_worded(value, &low)
         || REFERENCES.iter().any(|begin| low.starts_with(begin))
         || low.contains("${")
         || low.contains("{{")
         || low.contains("$(")
         || has_run(low.as_bytes())
         || distinct(low.as_bytes()) < 3
+}
+
+/// Characters of a part of letters and digits from which on somebody drew it.
+const DRAWN: usize = 4;
+
+/// Whether a value says itself that it is none, and what is left of it besides is words or a number. Vendors write theirs
+/// in capitals.
+fn is_worded(value: &str, low: &str) -> bool {
+    if !WORDS.iter().any(|word| low.contains(word)) {
+        return false;
+    }
+    let removed = |text: String, word: &&str| text.replace(word, "-");
+    let whole = WHOLE.iter().filter(|word| word.len() >= DRAWN);
+    let rest = WORDS.iter().chain(whole).fold(low.to_owned(), removed);
+    let is_drawn = |part: &str| {
+        let digits = part.bytes().filter(u8::is_ascii_digit).count();
+        part.len() >= DRAWN && digits > 0 && digits < part.len()
+    };
+    value.contains("EXAMPLE") || !rest.split(|c: char| !c.is_alphanumeric()).any(is_drawn)
 }
 
 /// Whether the random part of a token was written by a person: `xxxxxxxx`, `12345678`, `abcdefgh`, the same few characters.
@@ -142,6 +161,14 @@ mod tests {
             "aaaabbbb",
         ] {
             assert!(is_placeholder(value), "{value}");
+        }
+        for value in
+            ["example-1", "my-sample-v2", "replace_with_password1", "s3cr3t", "fake-token-123456"]
+        {
+            assert!(is_placeholder(value), "{value}");
+        }
+        for value in ["s3cr3tPassw0rd!", "Xk9changeme77Qz", "dummyhead88Zq", "my-example-9Kq2"] {
+            assert!(!is_placeholder(value), "{value}: a word in it is no proof");
         }
         for value in ["hunter2", "Tr0ub4dor&3", "postgres", "correct horse", "p@ss9word!"] {
             assert!(!is_placeholder(value), "{value}");

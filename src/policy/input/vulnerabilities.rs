@@ -195,9 +195,10 @@ pub struct UnknownInput {
 pub struct CoverageGapInput {
     /// `distribution`: no data is about it, or the image does not say which it is; `release`, `ecosystem`: the
     /// database has nothing of it; `past-end`: it is not maintained any more; `type`: no ecosystem is about such
-    /// packages; `fixes-only`: vulnerabilities without a fix are not in the data.
+    /// packages; `fixes-only`: vulnerabilities without a fix are not in the data; `unread`: the inventory could not
+    /// read something, or found no package at all.
     pub kind: String,
-    /// The ecosystem and its release, the distribution, or the type of package URL.
+    /// The ecosystem and its release, the distribution, the type of package URL, or what was not read.
     pub name: String,
     /// How many packages it is about.
     pub packages: usize,
@@ -397,6 +398,7 @@ impl CoverageGapInput {
             GapKind::Ecosystem => ("ecosystem", None),
             GapKind::Type => ("type", None),
             GapKind::FixesOnly => ("fixes-only", None),
+            GapKind::Unread => ("unread", None),
         };
         Self { kind: kind.to_owned(), name: gap.name.clone(), packages: gap.packages, ended }
     }

@@ -110,3 +110,22 @@ proptest::proptest! {
         let _ = read_text(&record("", &members));
     }
 }
+
+#[test]
+fn a_record_that_rates_a_cve_need_name_no_package() {
+    let record = |id: &str, severity: &str| {
+        let text = format!(
+            r#"{{"schema_version": "1.7.3", "id": "{id}", "modified": "2026-01-01T00:00:00Z", "affected": []{severity}}}"#
+        );
+        read(text.as_bytes(), &Limits::default())
+    };
+    let rating = r#", "severity": [{"type": "CVSS_V3", "score": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}]"#;
+    let rated = record("CVE-2026-1", rating).expect("a rating");
+    assert!(rated.packages.is_empty() && rated.advisory.ratings.len() == 1, "{rated:?}");
+    for (id, severity) in [("CVE-2026-1", ""), ("GHSA-1", rating)] {
+        assert!(
+            matches!(record(id, severity), Err(RecordError::NothingAffected)),
+            "{id}{severity}"
+        );
+    }
+}
