@@ -135,4 +135,33 @@ mod tests {
             assert_eq!(toolchain(text), want);
         }
     }
+
+    #[test]
+    fn c43_what_the_inventory_left_out_is_a_gap() {
+        use crate::contents::{Database, Incomplete};
+        let mut inventory = Inventory::default();
+        assert_eq!(unread(&inventory).len(), 1, "nothing at all is known");
+        let package = Package {
+            ecosystem: "npm",
+            name: "a".to_owned(),
+            version: "1".to_owned(),
+            architecture: None,
+            purl: None,
+            licence: None,
+            source: None,
+            source_version: None,
+            database: "/a/package.json".to_owned(),
+            layer: None,
+        };
+        inventory.packages.push(package);
+        assert_eq!(unread(&inventory), []);
+        let path = "/var/lib/dpkg/status".to_owned();
+        inventory.databases.push(Database { path, read: Err("it is not there".to_owned()) });
+        let (path, why) = ("/x/package.json".to_owned(), "it is too large".to_owned());
+        inventory.incomplete.push(Incomplete { catalogue: "npm", path, why, files: 1 });
+        let names: Vec<_> = unread(&inventory).into_iter().map(|gap| gap.name).collect();
+        let want =
+            ["/var/lib/dpkg/status: it is not there", "npm: /x/package.json: it is too large"];
+        assert_eq!(names, want);
+    }
 }
