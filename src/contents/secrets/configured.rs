@@ -181,6 +181,10 @@ mod tests {
     fn variables_are_judged_by_name_and_form() {
         let secret = [
             ("DB_PASSWORD", "s9df8sdf"),
+            ("PGPASSWORD", "s9df8sdf"),
+            ("SSHPASS", "s9df8sdf"),
+            ("DBPASS", "s9df8sdf"),
+            ("REDISCLI_AUTH", "s9df8sdf"),
             ("DATABASE_URL", "postgres://app:s9df8sdf@db/app"),
             ("API_KEY", "q8Jz0f"),
         ];

@@ -6,7 +6,7 @@
 use super::placeholder::is_placeholder;
 
 /// Words that say it by themselves.
-const SECRETS: [&str; 15] = [
+const SECRETS: [&str; 19] = [
     "password",
     "passwd",
     "passphrase",
@@ -22,9 +22,14 @@ const SECRETS: [&str; 15] = [
     "accesstoken",
     "authtoken",
     "credentials",
+    // Names without a mark between their words, which programs read.
+    "pgpassword",
+    "dbpassword",
+    "dbpass",
+    "sshpass",
 ];
 /// Pairs of words that say it together.
-const PAIRS: [(&str, &str); 12] = [
+const PAIRS: [(&str, &str); 13] = [
     ("api", "key"),
     ("secret", "key"),
     ("private", "key"),
@@ -37,6 +42,7 @@ const PAIRS: [(&str, &str); 12] = [
     ("license", "key"),
     ("service", "key"),
     ("app", "key"),
+    ("rediscli", "auth"),
 ];
 /// Last words of what is said about a secret.
 const ABOUT: [&str; 44] = [
