@@ -184,7 +184,14 @@ fn folder(package: &Package) -> Option<String> {
     };
     let folder = match package.ecosystem {
         "npm" => folder.to_owned(),
-        "composer" => format!("{}/{}", above(folder, 1), package.name),
+        // A list may lie anywhere and call its packages as folders of the system: "usr/bin" beside "/composer".
+        "composer" => {
+            let vendor = above(folder, 1);
+            let is_name =
+                !package.name.split('/').any(|part| part.is_empty() || part.starts_with('.'));
+            (vendor.ends_with("/vendor") && is_name)
+                .then(|| format!("{vendor}/{}", package.name))?
+        }
         "gem" => {
             let levels = if folder.ends_with("/default") { 2 } else { 1 };
             format!("{}/gems/{}", above(folder, levels), file.strip_suffix(".gemspec")?)
@@ -205,5 +212,35 @@ impl Holdings<'_> {
     pub(super) fn names<'i>(inventory: &'i Inventory, ecosystem: &str) -> BTreeSet<&'i str> {
         let own = inventory.packages.iter().filter(|package| package.ecosystem == ecosystem);
         own.map(|package| package.name.as_str()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn c42_a_folder_is_a_package_s_where_its_manager_puts_it() {
+        let package = |ecosystem: &'static str, name: &str, database: &str| Package {
+            ecosystem,
+            name: name.to_owned(),
+            version: "1".to_owned(),
+            architecture: None,
+            purl: None,
+            licence: None,
+            source: None,
+            source_version: None,
+            database: database.to_owned(),
+            layer: None,
+        };
+        for (name, database, want) in [
+            ("a/b", "/app/vendor/composer/installed.json", Some("/app/vendor/a/b")),
+            ("usr/bin", "/composer/installed.json", None),
+            ("lib/x86_64-linux-gnu", "/usr/composer/installed.json", None),
+            ("../../bin", "/usr/vendor/composer/installed.json", None),
+        ] {
+            let found = folder(&package("composer", name, database));
+            assert_eq!(found.as_deref(), want, "{name} of {database}");
+        }
     }
 }
