@@ -20,6 +20,7 @@ use std::{
 use super::{
     Inventory,
     claims::{Checksum, Content, Role},
+    is_distribution,
     kinds::Kind,
     lists::ReadList,
     sums::{FileSums, Sums},
@@ -252,9 +253,6 @@ fn sha1(bytes: &[u8]) -> aws_lc_rs::digest::Digest {
     aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY, bytes)
 }
 
-/// Ecosystems whose packages the distribution installs.
-const DISTRIBUTIONS: [&str; 3] = ["apk", "deb", "rpm"];
-
 impl Accounts {
     /// The class of a file that packages claim, and the claim that says so.
     fn owned<'h>(
@@ -268,7 +266,7 @@ impl Accounts {
         // What the distribution recorded counts before what a package of a language says of the same file.
         let of_distribution = |one: &Held<'_>| {
             let package = inventory.packages.get(one.package);
-            package.is_some_and(|package| DISTRIBUTIONS.contains(&package.ecosystem))
+            package.is_some_and(|package| is_distribution(package.ecosystem))
         };
         let denied = fits.iter().find(|(fit, one)| {
             *fit == Fit::Other && one.role != Role::Ghost && of_distribution(one)

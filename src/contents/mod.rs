@@ -47,6 +47,7 @@ use assembly::Item;
 use catalogue::Catalogue;
 use claims::FileList;
 use facts::Facts;
+pub use purl::{DISTRIBUTIONS, is_distribution};
 
 /// Every catalogue; a file is read by the first that wants it.
 const CATALOGUES: &[&Catalogue] = &[

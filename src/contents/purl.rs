@@ -43,8 +43,12 @@ pub(super) fn purl(ecosystem: &'static str, package: &Listed, os: Option<&Os>) -
     Some(purl.to_string())
 }
 
-fn is_distribution(ecosystem: &str) -> bool {
-    matches!(ecosystem, "deb" | "apk" | "rpm")
+/// Ecosystems whose packages a distribution installs.
+pub const DISTRIBUTIONS: [&str; 3] = ["deb", "apk", "rpm"];
+
+/// Whether a distribution installs the packages of an ecosystem, by its type of package URL.
+pub fn is_distribution(ecosystem: &str) -> bool {
+    DISTRIBUTIONS.contains(&ecosystem)
 }
 
 /// Namespace and name.

@@ -19,12 +19,10 @@ use super::{
     names::{self, Key},
     purl::Purl,
 };
-use crate::contents::{Inventory, Package};
+use crate::contents::{DISTRIBUTIONS, Inventory, Package, is_distribution};
 
 /// Packages and components of one name that are held against each other, in pairs: no honest image has as many of one name.
 const PAIRS: usize = 1 << 20;
-/// Ecosystems of distributions.
-const DISTRIBUTIONS: [&str; 3] = ["deb", "apk", "rpm"];
 /// Ecosystems of languages that a catalogue reads.
 const LANGUAGES: [&str; 9] =
     ["pypi", "npm", "golang", "cargo", "gem", "maven", "composer", "nuget", "conda"];
@@ -187,7 +185,7 @@ impl<'i> Coverage<'i> {
     /// Whether a language's package is one of the distribution's seen twice: it lies where the distribution puts such, and a
     /// package of the distribution with its name in its own has its version.
     fn is_twin(&self, package: &Package) -> bool {
-        if DISTRIBUTIONS.contains(&package.ecosystem)
+        if is_distribution(package.ecosystem)
             || !SYSTEM.iter().any(|one| package.database.starts_with(one))
         {
             return false;
@@ -210,7 +208,7 @@ impl<'i> Coverage<'i> {
 fn claim(component: &Component) -> Option<(Key, Claim<'_>)> {
     let purl = Purl::parse(component.purl.as_deref()?)?;
     let kind = &*purl.kind;
-    let distribution = DISTRIBUTIONS.contains(&kind);
+    let distribution = is_distribution(kind);
     let architecture = match kind {
         "conda" => purl.qualifier("subdir"),
         "gem" => purl.qualifier("platform"),

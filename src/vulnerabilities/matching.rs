@@ -15,6 +15,7 @@ use super::{
     record::{Advisory, Affected, Level},
     version::Scheme,
 };
+use crate::contents::is_distribution;
 
 /// Advisories of one package that nobody can hold it against which are named; the rest is counted.
 const NAMED: usize = 5;
@@ -203,10 +204,6 @@ struct Question {
     name: String,
     kind: Name,
     version: String,
-}
-
-fn is_distribution(purl_type: &str) -> bool {
-    matches!(purl_type, "deb" | "apk" | "rpm")
 }
 
 /// What to look up of a package.

@@ -12,6 +12,8 @@ use std::collections::BTreeSet;
 use packageurl::PackageUrl;
 use std::str::FromStr as _;
 
+use crate::contents::is_distribution;
+
 /// What a statement says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Status {
@@ -297,10 +299,6 @@ fn purl_fit(statement: &str, package: &str) -> u8 {
             }
         }
     }
-}
-
-fn is_distribution(kind: &str) -> bool {
-    matches!(kind, "deb" | "apk" | "rpm")
 }
 
 #[cfg(test)]

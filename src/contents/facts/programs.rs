@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use super::Spot;
 use crate::{
-    contents::Package,
+    contents::{Package, is_distribution},
     image::{
         config::RuntimeConfig,
         rootfs::{Node, Rootfs},
@@ -213,7 +213,7 @@ pub(super) fn of_path<'p>(path: &'p str, folders: &BTreeSet<String>) -> Option<(
 
 /// The class of an installed package; packages of languages are called as anybody likes.
 pub(super) fn of_package(package: &Package) -> Option<Class> {
-    if !matches!(package.ecosystem, "deb" | "apk" | "rpm") {
+    if !is_distribution(package.ecosystem) {
         return None;
     }
     find(PACKAGES, &package.name).or_else(|| of_name(&package.name))
