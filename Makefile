@@ -8,7 +8,7 @@ help: ## Say what there is
 setup: ## Install or unpack builders, registry and signer, from the package registries only
 	@scripts/setup
 
-demo: ## Build an honest image and three tampered twins, and verify all four
+demo: ## Build an honest image and four tampered twins, and verify all five
 	@scripts/demo
 
 check: ## What is worth running after each edit: format, lints, unit tests

@@ -6,23 +6,24 @@
 //! With `HALLMARK_BENCH_KEEP` set to a folder, the images are left there for other programs.
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::panic)]
 
+mod timing;
+
 use std::{
     fs::{self, File},
-    io::{BufReader, Read, Write},
+    io::Write,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use flate2::{Compression, bufread::MultiGzDecoder, write::GzEncoder};
-use hallmark::digest::{Algorithm, Hasher};
+use flate2::{Compression, write::GzEncoder};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
+use timing::timed;
 
 const IMAGE_BYTES: usize = 1 << 30;
 const ROUNDS: usize = 5;
-const BUFFER_BYTES: usize = 64 << 10;
 
 /// A pair of images to compare.
 struct Pair {
@@ -210,21 +211,10 @@ fn image(layout: &Path, tag: &str, layers: &[&Layer]) -> Value {
 
 /// Inflates and hashes the layers that differ, both sides at the same time.
 fn floor(changed: &[[PathBuf; 2]]) {
-    let read = |file: &PathBuf| {
-        let mut inflated =
-            MultiGzDecoder::new(BufReader::with_capacity(BUFFER_BYTES, File::open(file).unwrap()));
-        let mut hasher = Hasher::new(Algorithm::Sha256);
-        let mut buffer = vec![0; BUFFER_BYTES];
-        loop {
-            match inflated.read(&mut buffer).unwrap() {
-                0 => return hasher.finish(),
-                count => hasher.update(&buffer[..count]),
-            }
-        }
-    };
     thread::scope(|scope| {
         for side in 0..2 {
-            scope.spawn(move || changed.iter().for_each(|pair| drop(read(&pair[side]))));
+            let layers = changed.iter().map(move |pair| &pair[side]);
+            scope.spawn(move || layers.for_each(|layer| drop(timing::inflate(layer))));
         }
     });
 }
@@ -232,37 +222,11 @@ fn floor(changed: &[[PathBuf; 2]]) {
 /// Runs the program; gives its exit code and the most memory that it held, in bytes.
 fn hallmark(layout: &Path) -> (i32, u64) {
     let reference = |tag: &str| format!("oci:{}:{tag}", layout.display());
-    let mut child = Command::new(env!("CARGO_BIN_EXE_hallmark"))
-        .args([
-            "diff",
-            "--quiet",
-            "--platform",
-            "linux/amd64",
-            &reference("left"),
-            &reference("right"),
-        ])
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
-    let status = format!("/proc/{}/status", child.id());
-    let mut peak = 0;
-    loop {
-        // The kernel keeps the mark: the last look before the end sees all but what the very last moment took.
-        let text = fs::read_to_string(&status).unwrap_or_default();
-        let mark = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kib = mark.and_then(|mark| mark.split_whitespace().next()?.parse::<u64>().ok());
-        peak = peak.max(kib.unwrap_or(0) * 1024);
-        if let Some(status) = child.try_wait().unwrap() {
-            return (status.code().unwrap(), peak);
-        }
-        thread::sleep(Duration::from_millis(2));
-    }
-}
-
-fn timed<T>(run: impl FnOnce() -> T) -> (Duration, T) {
-    let start = Instant::now();
-    let result = run();
-    (start.elapsed(), result)
+    let words = ["diff", "--quiet", "--platform", "linux/amd64"];
+    let images = [reference("left"), reference("right")];
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hallmark"));
+    let (status, peak) = timing::run(command.args(words).args(images));
+    (status.code().unwrap(), peak)
 }
 
 fn main() {

@@ -58,7 +58,12 @@ fn all() -> Vec<(&'static str, Vec<Vec<u8>>)> {
         ("bundle", vec![bytes(&bundle()), bytes(&simple_signing())]),
         ("layout", vec![in_toto_chain()]),
         ("provenance", statements),
-        ("sbom", sboms.into_iter().chain(texts(SBOMS)).chain(texts(DATABASES)).collect()),
+        ("sbom", sboms.into_iter().chain(texts(SBOMS)).collect()),
+        ("sbom_spdx", vec![bytes(&spdx())]),
+        ("sbom_spdx3", vec![bytes(&spdx_3())]),
+        ("sbom_cyclonedx", vec![bytes(&cyclonedx())]),
+        ("sbom_xml", texts(SBOMS.get(1..).unwrap_or_default())),
+        ("sbom_tag_value", texts(SBOMS.get(..1).unwrap_or_default())),
         ("dockerfile", texts(DOCKERFILES)),
         ("review", [pod(), deployment()].iter().map(bytes).collect()),
         ("trusted_root", ROOTS.iter().map(|root| root.to_vec()).chain(texts(&[PEM])).collect()),
@@ -68,7 +73,11 @@ fn all() -> Vec<(&'static str, Vec<Vec<u8>>)> {
         ("versions", texts(&["1.0~rc1-1\n1:1.0-2", "1.0.0-rc.1\nv1.0.0", "1!1.0.post1\n1.0a1"])),
         ("feeds", texts(FEEDS)),
         ("vulnerability_database", texts(&["\u{0}\u{0}\u{0}\u{0}"])),
+        ("csaf", texts(VEX.get(2..).unwrap_or_default())),
     ]
+    .into_iter()
+    .chain(PACKAGES.iter().map(|(target, seeds)| (*target, texts(seeds))))
+    .collect()
 }
 
 /// A layout and a link, divided by a zero byte.
@@ -292,12 +301,58 @@ const SBOMS: &[&str] = &[
      <purl>pkg:deb/debian/bash@5</purl></component></components><dependencies><dependency ref=\"a\"/></dependencies></bom>",
 ];
 
-const DATABASES: &[&str] = &[
-    "Package: bash\nStatus: install ok installed\nVersion: 5.2-1\nArchitecture: amd64\nSource: bash (5.2)\n\n",
-    "P:busybox\nV:1.36-r0\nA:x86_64\no:busybox\n\n",
-    "ID=debian\nVERSION_ID=\"12\"\n",
-    "Metadata-Version: 2.1\nName: requests\nVersion: 2.31\n\ntext",
-    r#"{"name": "left-pad", "version": "1.3.0"}"#,
+/// What lists packages, by the target that reads it.
+const PACKAGES: &[(&str, &[&str])] = &[
+    (
+        "packages_dpkg",
+        &[
+            "Package: bash\nStatus: install ok installed\nVersion: 5.2-1\nArchitecture: amd64\nSource: bash (5.2)\nConffiles:\n /etc/a \
+             d41d8cd98f00b204e9800998ecf8427e\n\n",
+            "/.\n/usr\n/usr/bin/bash\n",
+            "d41d8cd98f00b204e9800998ecf8427e  usr/bin/bash\n",
+            "/bin/sh\n/bin/sh.distrib\ndash\n",
+        ],
+    ),
+    (
+        "packages_apk",
+        &["P:busybox\nV:1.36-r0\nA:x86_64\no:busybox\nF:bin\nR:sh\na:0:0:777\nZ:Q12jmj7l5rSw0yVb/vlWAYkK/YBwk=\n\n", "busybox>1\n"],
+    ),
+    ("packages_rpm", &["SQLite format 3\0\u{10}\0\u{1}\u{1}\0@  ", "RpmP\0\0\0\0", "\0\0\0\0\0\0\0\0\0\0\0\0a\u{15}\u{6}\0"]),
+    (
+        "packages_chisel",
+        &["{\"jsonwall\":\"1.0\",\"schema\":\"1.0\",\"count\":2}\n\
+           {\"kind\":\"package\",\"name\":\"a\",\"version\":\"1\",\"sha256\":\"00\",\"arch\":\"amd64\"}\n"],
+    ),
+    (
+        "packages_python",
+        &[
+            "Metadata-Version: 2.1\nName: requests\nVersion: 2.31\n\ntext",
+            "a/b.py,sha256=47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU,0\na.dist-info/RECORD,,\n",
+        ],
+    ),
+    ("packages_npm", &[r#"{"name": "left-pad", "version": "1.3.0", "license": "MIT"}"#]),
+    (
+        "packages_gem",
+        &["Gem::Specification.new do |s|\n  s.name = \"a\".freeze\n  s.version = \"1.0\"\n  s.licenses = [\"MIT\".freeze]\nend\n"],
+    ),
+    ("packages_composer", &[r#"{"packages":[{"name":"monolog/monolog","version":"3.0.0","license":["MIT"]}]}"#]),
+    (
+        "packages_nuget",
+        &[r#"{"runtimeTarget":{"name":".NETCoreApp,Version=v8.0"},"targets":{".NETCoreApp,Version=v8.0":{"A/1.0.0":{}}},
+            "libraries":{"A/1.0.0":{"type":"package","serviceable":true,"sha512":""}}}"#],
+    ),
+    (
+        "packages_conda",
+        &[r#"{"name":"a","version":"1","build":"0","subdir":"linux-64","files":["bin/a"],
+            "paths_data":{"paths":[{"_path":"bin/a","sha256":"00","path_type":"hardlink"}]}}"#],
+    ),
+    ("packages_java", &["Manifest-Version: 1.0\nImplementation-Title: a\nImplementation-Version: 1\n\n", "groupId=org.a\nartifactId=b\nversion=1\n"]),
+    (
+        "packages_programs",
+        &[r#"[{"name":"a","version":"1.0.0","source":"crates.io"}]}"#, "\u{8}\u{2}path\ta/b\nmod\ta/b\tv1.0.0\t\ndep\tc/d\tv1.0.0\th1:\n"],
+    ),
+    ("os_release", &["ID=debian\nVERSION_ID=\"12\"\nVERSION_CODENAME=bookworm\n"]),
+    ("malware", &["MZ", "\u{7f}ELF\u{2}\u{1}\u{1}", "abcbcd", "dex\n035\0"]),
 ];
 
 const DOCKERFILES: &[&str] = &[

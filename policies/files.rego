@@ -8,6 +8,18 @@ facts := object.get(input, ["inventory", "facts"], null)
 # What a setting says, or what holds where nothing is said.
 setting(name, default_value) := object.get(input, ["settings", "files", name], default_value)
 
+# The layers of a known base are told apart from the image's own; what lies in no known layer counts as its own.
+side_of(one) := "base" if in_base(one)
+
+side_of(one) := "own" if not in_base(one)
+
+in_base(one) if {
+	is_number(one.layer)
+	one.layer < input.image.baseLayers
+}
+
+sides := ["own", "base"]
+
 # Paths that may run with rights of their own.
 trusted := {path | some path in setting("privileged", [])}
 
@@ -20,10 +32,11 @@ trusted := {path | some path in setting("privileged", [])}
 #   code: file-set-id
 #   severity: deny
 #   solution: "take the bits away in the Dockerfile, as chmod a-s PATH, or list the path in policy.settings.files.privileged"
-deny contains {"code": "file-set-id", "msg": msg, "files": files} if {
-	files := sort({file.path | some file in facts.setIds; not file.path in trusted})
+deny contains {"code": "file-set-id", "msg": msg, "side": side, "files": files} if {
+	some side in sides
+	files := sort({file.path | some file in facts.setIds; side_of(file) == side; not file.path in trusted})
 	count(files) > 0
-	msg := sprintf("%d files have setuid or setgid: %s", [count(files), some_of(files)])
+	msg := sprintf("%s setuid or setgid: %s", [counted(count(files), "file has", "files have"), some_of(files)])
 }
 
 # METADATA
@@ -35,10 +48,11 @@ deny contains {"code": "file-set-id", "msg": msg, "files": files} if {
 #   code: file-capability
 #   severity: deny
 #   solution: "take them away in the Dockerfile, as setcap -r PATH, or list the path in policy.settings.files.privileged"
-deny contains {"code": "file-capability", "msg": msg, "files": files} if {
-	files := sort({file.path | some file in facts.capabilities; not file.path in trusted})
+deny contains {"code": "file-capability", "msg": msg, "side": side, "files": files} if {
+	some side in sides
+	files := sort({file.path | some file in facts.capabilities; side_of(file) == side; not file.path in trusted})
 	count(files) > 0
-	msg := sprintf("%d files have capabilities: %s", [count(files), some_of(files)])
+	msg := sprintf("%s capabilities: %s", [counted(count(files), "file has", "files have"), some_of(files)])
 }
 
 # METADATA
@@ -50,10 +64,11 @@ deny contains {"code": "file-capability", "msg": msg, "files": files} if {
 #   code: file-world-writable
 #   severity: deny
 #   solution: "take the right away in the Dockerfile, as chmod o-w PATH"
-deny contains {"code": "file-world-writable", "msg": msg, "files": files} if {
-	files := sort({file.path | some file in facts.worldWritable})
+deny contains {"code": "file-world-writable", "msg": msg, "side": side, "files": files} if {
+	some side in sides
+	files := sort({file.path | some file in facts.worldWritable; side_of(file) == side})
 	count(files) > 0
-	msg := sprintf("everybody may write to %d files and folders: %s", [count(files), some_of(files)])
+	msg := sprintf("everybody may write to %s: %s", [counted(count(files), "file or folder", "files and folders"), some_of(files)])
 }
 
 # METADATA
@@ -63,10 +78,11 @@ deny contains {"code": "file-world-writable", "msg": msg, "files": files} if {
 #   code: file-device
 #   severity: deny
 #   solution: remove the device node from the layer
-deny contains {"code": "file-device", "msg": msg, "files": files} if {
-	files := sort({file.path | some file in facts.devices})
+deny contains {"code": "file-device", "msg": msg, "side": side, "files": files} if {
+	some side in sides
+	files := sort({file.path | some file in facts.devices; side_of(file) == side})
 	count(files) > 0
-	msg := sprintf("%d device nodes are in the layers: %s", [count(files), some_of(files)])
+	msg := sprintf("%s in the layers: %s", [counted(count(files), "device node is", "device nodes are"), some_of(files)])
 }
 
 # METADATA
@@ -78,15 +94,32 @@ deny contains {"code": "file-device", "msg": msg, "files": files} if {
 #   code: tool-present
 #   severity: deny
 #   solution: build in one stage and copy what runs into another, or take the class out of policy.settings.files.tools
-deny contains {"code": "tool-present", "msg": msg, "files": files} if {
+deny contains {"code": "tool-present", "msg": msg, "side": side, "files": files} if {
+	some side in sides
 	denied := setting("tools", ["package-manager", "compiler", "debugger"])
 	files := sort({file |
 		some program in facts.programs
+		side_of(program) == side
 		program.class in denied
-		file := sprintf("%s (%s)", [program.path, program.class])
+		not is_listed_twice(program)
+		file := sprintf("%s (%s)", [tool(program), program.class])
 	})
 	count(files) > 0
-	msg := sprintf("%d tools are in the image that it should not need: %s", [count(files), some_of(files)])
+	msg := sprintf("%s in the image that it should not need: %s", [counted(count(files), "tool is", "tools are"), some_of(files)])
+}
+
+# A tool that is found by its package is not the database that lists the package.
+tool(program) := program.path if not program.by == "package"
+
+tool(program) := sprintf("package %s", [program.name]) if program.by == "package"
+
+# Its program is there, too.
+is_listed_twice(program) if {
+	program.by == "package"
+	some other in facts.programs
+	other.by == "path"
+	other.class == program.class
+	other.name == program.name
 }
 
 # METADATA
@@ -100,7 +133,35 @@ deny contains {"code": "image-too-large", "msg": msg} if {
 	most := setting("maxBytes", 0)
 	most > 0
 	facts.size.compressed > most
-	msg := sprintf("the layers have %d bytes, of which %d may be", [facts.size.compressed, most])
+	msg := sprintf("the layers have %s, of which %d may be", [counted(facts.size.compressed, "byte", "bytes"), most])
+}
+
+# METADATA
+# title: The image has no more layers than it may have
+# description: Each layer is fetched and applied by itself. policy.settings.files.maxLayers bounds how many there are; 0 for no bound.
+# custom:
+#   code: image-layers-many
+#   severity: deny
+#   solution: "join steps of the Dockerfile, as RUN a && b, or copy what runs out of an earlier stage"
+deny contains {"code": "image-layers-many", "msg": msg} if {
+	most := setting("maxLayers", 0)
+	most > 0
+	input.image.layers > most
+	msg := sprintf("the image has %s, of which %d may be", [counted(input.image.layers, "layer", "layers"), most])
+}
+
+# METADATA
+# title: The image has no more files than it may have
+# description: What is there can be run, or has to be searched. policy.settings.files.maxFiles bounds the files of all layers; 0 for no bound.
+# custom:
+#   code: image-files-many
+#   severity: deny
+#   solution: leave out what is not needed; input.inventory.facts.layers says how many files each layer has
+deny contains {"code": "image-files-many", "msg": msg} if {
+	most := setting("maxFiles", 0)
+	most > 0
+	facts.size.files > most
+	msg := sprintf("the layers have %s, of which %d may be", [counted(facts.size.files, "file", "files"), most])
 }
 
 # METADATA
@@ -131,3 +192,8 @@ some_of(names) := concat(", ", names) if count(names) <= 10
 some_of(names) := sprintf("%s and %d more", [concat(", ", array.slice(names, 0, 10)), count(names) - 10]) if {
 	count(names) > 10
 }
+
+# A number with the words for one, or for none and several: "1 file is", "2 files are".
+counted(number, one, _) := sprintf("%v %s", [number, one]) if number == 1
+
+counted(number, _, several) := sprintf("%v %s", [number, several]) if number != 1

@@ -17,7 +17,7 @@ codes contains finding.code if {
 #   solution: see each finding; hallmark explain CODE says what it means
 deny contains {"code": "error-findings", "msg": msg, "codes": codes} if {
 	count(codes) > 0
-	msg := sprintf("%d kinds of error were found: %s", [count(codes), concat(", ", sort(codes))])
+	msg := sprintf("%s found: %s", [counted(count(codes), "kind of error was", "kinds of error were"), concat(", ", sort(codes))])
 }
 
 # METADATA
@@ -53,3 +53,8 @@ complete if {
 	input.schema == "hallmark/input/v1"
 	is_array(input.findings)
 }
+
+# A number with the words for one, or for none and several: "1 file is", "2 files are".
+counted(number, one, _) := sprintf("%v %s", [number, one]) if number == 1
+
+counted(number, _, several) := sprintf("%v %s", [number, several]) if number != 1

@@ -36,3 +36,18 @@ test_rebuild_consistently_different if {
 	codes(rebuilt(1, "consistently-different")) == set()
 	codes(rebuilt(0, "nondeterministic")) == set()
 }
+
+test_one_kind_of_error_is_enough if {
+	codes({"schema": "hallmark/input/v1", "findings": [{"code": "limit-exceeded", "severity": "error"}]}) == {"error-findings"}
+}
+
+test_what_was_not_compared_is_not_different if {
+	failed := object.union(rebuilt(0, "consistently-different"), {"rebuild": {"status": "failed"}})
+	codes(failed) == set()
+}
+
+test_counts_have_their_noun if {
+	findings.counted(1, "file is", "files are") == "1 file is"
+	findings.counted(0, "file is", "files are") == "0 files are"
+	findings.counted(2, "file is", "files are") == "2 files are"
+}

@@ -7,18 +7,29 @@ setting(name) := object.get(input, ["settings", "licences", name], [])
 
 packages := object.get(input, ["inventory", "packages"], [])
 
+# Packages of a known base are told apart from the image's own; one that nobody knows counts as its own.
+side_of(one) := "base" if one.side == "base"
+
+side_of(one) := "own" if not one.side == "base"
+
+sides := ["own", "base"]
+
 # What counts: what a package declares, else what is found beside it.
-licence_of(one) := one.licences.declared if one.licences.declared.state == "known"
+licence_of(said) := said.declared if said.declared.state == "known"
 
-licence_of(one) := one.licences.found if {
-	one.licences.declared.state != "known"
-	one.licences.found.state == "known"
+licence_of(said) := said.found if {
+	said.declared.state != "known"
+	said.found.state == "known"
 }
 
-known contains one if {
-	some one in packages
-	licence_of(one)
-}
+# What packages say of their licences, each once: an image has many packages and few licences.
+sayings := {said_of(one) | some one in packages}
+
+said_of(one) := object.get(one, "licences", null)
+
+unlicensed := {said | some said in sayings; not licence_of(said)}
+
+closed := {said | some said in sayings; licence_of(said); not has_open_choice(said)}
 
 # A choice is open where each of its terms may be used.
 is_open(choice) if {
@@ -45,8 +56,8 @@ is_allowed(term) if {
 	parts[0] in setting("allow")
 }
 
-has_open_choice(one) if {
-	some choice in licence_of(one).choices
+has_open_choice(said) if {
+	some choice in licence_of(said).choices
 	is_open(choice)
 }
 
@@ -62,15 +73,18 @@ ignored(one) if one.name in setting("ignore")
 #   code: licence-denied
 #   severity: deny
 #   solution: remove the package, or list its licence in policy.settings.licences.allow after somebody read it
-deny contains {"code": "licence-denied", "msg": msg, "packages": names} if {
+deny contains {"code": "licence-denied", "msg": msg, "side": side, "packages": names} if {
+	count(closed) > 0
+	some side in sides
 	names := sort({name |
-		some one in known
+		some one in packages
+		said_of(one) in closed
+		side_of(one) == side
 		not ignored(one)
-		not has_open_choice(one)
-		name := sprintf("%s %s (%s)", [one.name, one.version, licence_of(one).expression])
+		name := sprintf("%s %s (%s)", [one.name, one.version, licence_of(said_of(one)).expression])
 	})
 	count(names) > 0
-	msg := sprintf("%d packages may not be used by their licences: %s", [count(names), some_of(names)])
+	msg := sprintf("%s: %s", [counted(count(names), "package may not be used by its licence", "packages may not be used by their licences"), some_of(names)])
 }
 
 # METADATA
@@ -99,15 +113,18 @@ warn contains finding if {
 
 unknown_only_warns if input.settings.licences.unknown == "warn"
 
-unknown contains {"code": "licence-unknown", "msg": msg, "packages": names} if {
+unknown contains {"code": "licence-unknown", "msg": msg, "side": side, "packages": names} if {
+	count(unlicensed) > 0
+	some side in sides
 	names := sort({name |
 		some one in packages
-		not one in known
+		said_of(one) in unlicensed
+		side_of(one) == side
 		not ignored(one)
 		name := sprintf("%s %s", [one.name, one.version])
 	})
 	count(names) > 0
-	msg := sprintf("%d packages have no licence that is known: %s", [count(names), some_of(names)])
+	msg := sprintf("%s no licence that is known: %s", [counted(count(names), "package has", "packages have"), some_of(names)])
 }
 
 unknown contains {"code": "licence-unknown", "msg": msg, "files": paths} if {
@@ -136,3 +153,8 @@ some_of(names) := concat(", ", names) if count(names) <= 10
 some_of(names) := sprintf("%s and %d more", [concat(", ", array.slice(names, 0, 10)), count(names) - 10]) if {
 	count(names) > 10
 }
+
+# A number with the words for one, or for none and several: "1 file is", "2 files are".
+counted(number, one, _) := sprintf("%v %s", [number, one]) if number == 1
+
+counted(number, _, several) := sprintf("%v %s", [number, several]) if number != 1

@@ -82,11 +82,31 @@ test_what_is_found_counts_where_nothing_is_declared if {
 
 test_an_ignored_package_passes if denied(both, {"allow": ["MIT"], "ignore": ["a"]}) == set()
 
+many(most) := [object.union(declares(both), {"name": sprintf("p%d", [n])}) | some n in numbers.range(1, most)]
+
 test_many_names_are_cut if {
-	packages := [object.union(declares(both), {"name": sprintf("p%d", [n])}) | some n in numbers.range(1, 12)]
-	some result in licences.deny with input as given(packages, {"allow": ["MIT"]})
-	contains(result.msg, "12 packages")
-	endswith(result.msg, "and 2 more")
+	some result in licences.deny with input as given(many(11), {"allow": ["MIT"]})
+	contains(result.msg, "11 packages may not be used by their licences: p1 1 (MIT AND GPL-3.0-only), p10 1")
+	endswith(result.msg, "p8 1 (MIT AND GPL-3.0-only) and 1 more")
+	some other in licences.deny with input as given(many(10), {"allow": ["MIT"]})
+	endswith(other.msg, ", p9 1 (MIT AND GPL-3.0-only)")
+}
+
+by_side(one, settings) := {[result.code, result.side] | some result in licences.deny with input as given([one], settings)}
+
+test_base_and_own_packages_are_told_apart if {
+	every licence, code in {"GPL-3.0-only": "licence-denied", "": "licence-unknown"} {
+		state := {"": missing, "GPL-3.0-only": known(licence, [[licence]])}[licence]
+		by_side(object.union(declares(state), {"side": "base"}), {"allow": ["MIT"]}) == {[code, "base"]}
+		by_side(object.union(declares(state), {"side": "own"}), {"allow": ["MIT"]}) == {[code, "own"]}
+		by_side(object.union(declares(state), {"side": "unknown"}), {"allow": ["MIT"]}) == {[code, "own"]}
+		by_side(declares(state), {"allow": ["MIT"]}) == {[code, "own"]}
+	}
+}
+
+test_a_term_with_more_words_is_no_exception if {
+	odd := known("A WITH B WITH C", [["A WITH B WITH C"]])
+	denied(odd, {"allow": ["A"]}) == {"licence-denied"}
 }
 
 test_licence_unknown_where_a_list_was_left_out if {
@@ -103,4 +123,10 @@ test_licence_unknown_where_a_database_cannot_be_read if {
 	with_database := {"inventory": {"packages": [], "databases": [unread]}, "settings": {"licences": {}}}
 	{result.code | some result in licences.deny with input as with_database} == {"licence-unknown"}
 	count(licences.deny) == 0 with input as {"inventory": {"packages": [], "databases": [read]}}
+}
+
+test_counts_have_their_noun if {
+	licences.counted(1, "file is", "files are") == "1 file is"
+	licences.counted(0, "file is", "files are") == "0 files are"
+	licences.counted(2, "file is", "files are") == "2 files are"
 }

@@ -18,3 +18,9 @@ test_provenance_no_commit if {
 	denied(with_commit(null)) == {"provenance-no-commit"}
 	denied({"provenance": {"state": "proven", "build": {"source": null}}}) == {"provenance-no-commit"}
 }
+
+test_what_nobody_proved_is_not_there if {
+	unproven := {"provenance": {"state": "unproven", "build": {"source": {"url": "u", "commit": "0123"}}}}
+	denied(unproven) == {"provenance-missing"}
+	denied({"provenance": {"state": "unproven", "build": {"source": null}}}) == {"provenance-missing"}
+}

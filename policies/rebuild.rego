@@ -88,12 +88,12 @@ deny contains {"code": "rebuild-level", "msg": msg, "level": level, "asked": lev
 	is_number(level_asked)
 	level := object.get(input.rebuild, "level", -1)
 	not reached(level)
-	msg := sprintf("the rebuild reached R%v (%v), R%v is asked for; it is %v, and %d differences were found%s", [
+	msg := sprintf("the rebuild reached R%v (%v), R%v is asked for; it is %v, and %s found%s", [
 		level,
 		object.get(input.rebuild, "levelName", "unknown"),
 		level_asked,
 		object.get(input.rebuild, "determinism", "unknown"),
-		count(differences),
+		counted(count(differences), "difference was", "differences were"),
 		first_places,
 	])
 }
@@ -127,3 +127,8 @@ deny contains {"code": "settings-invalid", "msg": msg} if {
 }
 
 level_is_a_rung if level_asked in {1, 2, 3, 4, 5}
+
+# A number with the words for one, or for none and several: "1 file is", "2 files are".
+counted(number, one, _) := sprintf("%v %s", [number, one]) if number == 1
+
+counted(number, _, several) := sprintf("%v %s", [number, several]) if number != 1

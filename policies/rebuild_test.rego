@@ -87,3 +87,44 @@ test_rebuilds_of_others_do_not_mend_an_own_one if {
 	mixed := json.patch(own, [{"op": "add", "path": "/rebuild/status", "value": "compared"}])
 	denied(mixed) == {"rebuild-level"}
 }
+
+test_the_messages_say_what_is_not_known if {
+	contains(message({}), "the policy input says nothing about a rebuild")
+	message({"rebuild": {"status": "failed"}}) == "the rebuild gave no image (unknown): no reason is known"
+	bare := message({"rebuild": {"status": "compared"}})
+	bare == "the rebuild reached R-1 (unknown), R4 is asked for; it is unknown, and 0 differences were found"
+}
+
+test_the_message_tells_how_it_differs if {
+	places := [{"place": sprintf("/f%d", [n]), "what": "content"} | some n in numbers.range(1, 4)]
+	given := json.patch(at(3), [{"op": "replace", "path": "/rebuild/differences", "value": places}])
+	told := message(given)
+	contains(told, "it is consistently-different, and 4 differences were found, first: /f1 (content), /f2 (content), /f3 (content)")
+	not contains(told, "/f4")
+}
+
+test_every_rung_may_be_asked_for if {
+	every rung in [1, 2, 3, 4, 5] {
+		denied(asking(5, rung)) == set()
+	}
+}
+
+test_rebuilds_of_others_stand_in_only_where_nobody_asked_for_an_own_one if {
+	given := attested(5, "for", true)
+	denied(json.patch(given, [{"op": "replace", "path": "/rebuild/status", "value": "no-provenance"}])) == {"rebuild-missing"}
+}
+
+test_rebuilds_of_others_without_a_rung_reach_none if {
+	given := json.patch(attested(5, "for", true), [{"op": "remove", "path": "/rebuild/attested/level"}])
+	denied(object.union(given, {"settings": {"rebuild": {"minLevel": 1}}})) == {"rebuild-missing"}
+}
+
+test_a_comparison_without_a_rung_reaches_none if {
+	denied({"rebuild": {"status": "compared"}, "settings": {"rebuild": {"minLevel": 1}}}) == {"rebuild-level"}
+}
+
+test_counts_have_their_noun if {
+	rebuild.counted(1, "file is", "files are") == "1 file is"
+	rebuild.counted(0, "file is", "files are") == "0 files are"
+	rebuild.counted(2, "file is", "files are") == "2 files are"
+}

@@ -32,3 +32,9 @@ test_an_image_that_is_not_named_is_image_revoked if {
 	denied({}) == {"image-revoked"}
 	denied({"image": {"digest": "sha256:aa"}}) == {"image-revoked"}
 }
+
+test_a_setting_that_is_no_list_is_image_revoked_once if {
+	results := {result | some result in revocation.deny with input as image({"revoked": {"a": "sha256:aa"}})}
+	count(results) == 1
+	denied({"image": {"manifest": "sha256:aa"}}) == {"image-revoked"}
+}

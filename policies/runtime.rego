@@ -74,7 +74,4 @@ warn contains {"code": "healthcheck-missing", "msg": msg} if {
 	msg := "the image has no health check"
 }
 
-has_healthcheck if {
-	count(start.healthcheck) > 0
-	start.healthcheck[0] != "NONE"
-}
+has_healthcheck if start.healthcheck[0] != "NONE"

@@ -52,3 +52,15 @@ test_healthcheck_missing if {
 	warned({"healthcheck": ["NONE"]}) == {"healthcheck-missing"}
 	{result.code | some result in runtime.warn with input as {}} == {"healthcheck-missing"}
 }
+
+test_the_message_says_why_nobody_knows if {
+	some result in runtime.deny with input as given({"configured": "app", "uid": null, "error": null}, {})
+	endswith(result.msg, "its layers were not read")
+}
+
+test_an_entry_point_with_arguments_passes if denied({}, {"entrypoint": ["/app"], "cmd": ["-v"]}) == set()
+
+test_a_health_check_of_one_word_is_one if {
+	warned({"healthcheck": ["/app"]}) == set()
+	count(runtime.warn) == 1 with input as {"image": {"config": {"healthcheck": []}}}
+}

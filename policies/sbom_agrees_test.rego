@@ -28,15 +28,18 @@ test_sbom_package_missing if {
 	document := given("proven", {"missing": [{"name": "zlib1g", "version": "1.2"}]})
 	denied(document) == {"sbom-package-missing"}
 	some result in sbom_agrees.deny with input as document
-	result.msg == "1 packages are in the image and not in its SBOM: zlib1g 1.2"
+	result.msg == "1 package is in the image and not in its SBOM: zlib1g 1.2"
 }
 
+many(most) := {"missing": [{"name": sprintf("p%d", [n]), "version": "1"} | some n in numbers.range(1, most)]}
+
 test_many_names_are_cut if {
-	packages := [{"name": sprintf("p%d", [n]), "version": "1"} | some n in numbers.range(1, 12)]
-	some result in sbom_agrees.deny with input as given("proven", {"missing": packages})
-	contains(result.msg, "12 packages")
-	endswith(result.msg, "and 2 more")
-	count(result.packages) == 12
+	some result in sbom_agrees.deny with input as given("proven", many(11))
+	contains(result.msg, "11 packages are in the image and not in its SBOM: p1 1, p10 1")
+	endswith(result.msg, "p8 1 and 1 more")
+	count(result.packages) == 11
+	some other in sbom_agrees.deny with input as given("proven", many(10))
+	endswith(other.msg, "p8 1, p9 1")
 }
 
 test_sbom_version_mismatch if {
@@ -52,6 +55,47 @@ test_sbom_package_ghost_warns_or_denies_as_set if {
 	denied(strict) == {"sbom-package-ghost"}
 	warned(strict) == set()
 	denied(object.remove(document, ["settings"])) == {"sbom-package-ghost"}
+}
+
+strictly(document) := object.union(document, {"settings": {"sbom": {"uncovered": "deny"}}})
+
+test_sbom_ecosystem_absent_warns_or_denies_as_set if {
+	document := given("proven", {"uncovered": {"golang": 2, "npm": 1}})
+	denied(document) == set()
+	warned(document) == {"sbom-ecosystem-absent"}
+	denied(strictly(document)) == {"sbom-ecosystem-absent"}
+	warned(strictly(document)) == set()
+	some result in sbom_agrees.deny with input as strictly(document)
+	result.msg == "packages are in the image of which no proven SBOM speaks: 2 of golang, 1 of npm"
+	result.ecosystems == ["golang", "npm"]
+}
+
+test_nothing_uncovered_passes if {
+	every counts in [{}, {"golang": 0}] {
+		denied(strictly(given("proven", {"uncovered": counts}))) == set()
+		warned(given("proven", {"uncovered": counts})) == set()
+	}
+	warned(given("unproven", {"uncovered": {"golang": 1}})) == set()
+}
+
+beside(first, second) := object.union(given("proven", {}), {"sboms": [
+	object.union(about("image"), {"reconciliation": object.union(empty, first)}),
+	object.union(about("image"), second),
+]})
+
+test_one_sbom_may_speak_of_what_another_leaves_out if {
+	warned(beside({"uncovered": {"golang": 1}}, {"reconciliation": object.union(empty, {"uncovered": {"deb": 4}})})) == set()
+	warned(beside({"uncovered": {"golang": 1}}, {"reconciliation": object.union(empty, {"uncovered": {"golang": 1}})})) == {"sbom-ecosystem-absent"}
+	warned(beside({"uncovered": {"golang": 1}}, {"about": "package"})) == {"sbom-ecosystem-absent"}
+}
+
+test_a_partial_sbom_is_not_denied_and_told if {
+	whole := given("proven", {"uncovered": {"golang": 2}})
+	document := strictly(object.union(whole, {"sboms": [object.union(whole.sboms[0], {"completeness": "incomplete"})]}))
+	denied(document) == set()
+	warned(document) == {"sbom-ecosystem-absent"}
+	complete := strictly(object.union(whole, {"sboms": [object.union(whole.sboms[0], {"completeness": "unknown"})]}))
+	denied(complete) == {"sbom-ecosystem-absent"}
 }
 
 test_sbom_unchecked_without_an_inventory if {
@@ -71,6 +115,33 @@ test_sbom_unchecked_where_none_is_about_the_image if {
 	denied({"sboms": [about("package"), about("image")]}) == set()
 }
 
+test_sbom_digest_mismatch if {
+	file := {"path": "/usr/bin/app", "claimed": "sha256:0", "found": "sha256:1"}
+	denied(given("proven", {"digests": [file]})) == {"sbom-digest-mismatch"}
+	denied(given("unproven", {"digests": [file]})) == set()
+	denied(given("proven", {"digests": []})) == set()
+}
+
+named(binding, carrier) := object.union(
+	{"state": "proven", "reconciliation": empty, "namesImage": ["sha256:0"]},
+	{"about": about_word(binding), "binding": binding, "carrier": carrier},
+)
+
+test_sbom_other_image if {
+	denied({"sboms": [named("image", "referrer")]}) == set()
+	denied({"sboms": [named("index", "referrer")]}) == set()
+	denied({"sboms": [named("none", "file")]}) == set()
+	denied({"sboms": [named("other-image", "referrer")]}) == {"sbom-other-image", "sbom-unchecked"}
+	denied({"sboms": [named("image", "referrer"), named("other-image", "referrer")]}) == {"sbom-other-image"}
+	denied({"sboms": [named("image", "referrer"), named("other-platform", "referrer")]}) == set()
+	denied({"sboms": [named("image", "referrer"), named("other-image", "file")]}) == set()
+	denied({"sboms": [named("other-platform", "referrer")]}) == {"sbom-unchecked"}
+}
+
+about_word(binding) := "other-image" if startswith(binding, "other-")
+
+about_word(binding) := "image" if not startswith(binding, "other-")
+
 test_sbom_quality_is_asked_for_by_name if {
 	gaps := {"ntia-2021": [{"element": "supplier", "count": 2, "components": ["a 1", "b 1"]}], "cisa-2026": []}
 	document := {"sboms": [{"state": "proven", "reconciliation": empty, "quality": gaps}]}
@@ -88,4 +159,42 @@ test_an_unproven_sbom_does_not_count if {
 	}
 	denied({"sboms": [good, bad]}) == set()
 	denied({"sboms": [bad]}) == set()
+}
+
+test_a_database_that_cannot_be_read_matters_to_an_sbom_alone if {
+	broken := {"databases": [{"path": "/lib/apk/db", "error": "it is gone"}]}
+	denied({"sboms": [], "inventory": broken}) == set()
+	denied({"sboms": [{"state": "unproven"}], "inventory": broken}) == set()
+}
+
+test_one_sbom_of_a_part_is_sbom_unchecked if {
+	denied({"sboms": [about("package")]}) == {"sbom-unchecked"}
+	denied({"sboms": [{"state": "proven", "reconciliation": empty}]}) == set()
+}
+
+unread(code, severity) := {one.codes |
+	some one in sbom_agrees.deny with input as {
+		"sboms": [{"state": "proven", "reconciliation": null}],
+		"findings": [{"code": code, "severity": severity}],
+	}
+}
+
+test_sbom_unchecked_names_the_errors_that_kept_layers_from_being_read if {
+	every code in ["image-layer-corrupt", "limit-exceeded", "source-unavailable"] {
+		unread(code, "error") == {{code}}
+		unread(code, "warning") == {set()}
+	}
+	unread("signature-invalid", "error") == {set()}
+}
+
+test_an_unknown_profile_is_said_to_be_none if {
+	document := asked({"sboms": [{"state": "proven", "reconciliation": empty}]}, "own-2026")
+	some result in sbom_agrees.deny with input as document
+	result.msg == "an SBOM lacks what own-2026 asks for: known profile"
+}
+
+test_counts_have_their_noun if {
+	sbom_agrees.counted(1, "file is", "files are") == "1 file is"
+	sbom_agrees.counted(0, "file is", "files are") == "0 files are"
+	sbom_agrees.counted(2, "file is", "files are") == "2 files are"
 }

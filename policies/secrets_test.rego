@@ -20,6 +20,24 @@ test_secret_in_layer if {
 	endswith(result.msg, "private-key in /app/key.pem of layer 1")
 }
 
+test_a_secret_in_text_has_its_line_and_no_value if {
+	some result in secrets.deny with input as given({"found": [object.union(key, {"line": 7})]})
+	contains(result.msg, "private-key in /app/key.pem:7 of layer 1")
+	contains(result.msg, "no value is shown, on purpose")
+	some other in secrets.deny with input as given({"found": [object.union(key, {"line": null})]})
+	contains(other.msg, "private-key in /app/key.pem of layer 1")
+}
+
+test_a_secret_beside_the_bytes_names_its_field if {
+	some result in secrets.deny with input as given({"found": [object.union(key, {"name": "xattr user.note"})]})
+	endswith(result.msg, "private-key in /app/key.pem (xattr user.note) of layer 1")
+}
+
+test_a_secret_beside_the_bytes_names_its_field if {
+	some result in secrets.deny with input as given({"found": [object.union(key, {"name": "xattr user.note"})]})
+	endswith(result.msg, "private-key in /app/key.pem (xattr user.note) of layer 1")
+}
+
 test_an_allowed_path_passes if {
 	settings := {"settings": {"secrets": {"allow": ["/app/key.pem"]}}}
 	count(secrets.deny) == 0 with input as object.union(given({"found": [key]}), settings)
@@ -42,9 +60,58 @@ test_secrets_not_searched if {
 	denied({"leftOut": 1}) == {"secrets-not-searched"}
 }
 
+keys(most) := {"found": [object.union(key, {"path": sprintf("/k%d", [n])}) | some n in numbers.range(1, most)]}
+
 test_many_places_are_cut if {
-	found := [object.union(key, {"path": sprintf("/k%d", [n])}) | some n in numbers.range(1, 12)]
-	some result in secrets.deny with input as given({"found": found})
-	contains(result.msg, "12 secrets")
-	endswith(result.msg, "and 2 more")
+	some result in secrets.deny with input as given(keys(11))
+	contains(result.msg, "11 secrets are in the layers; no value is shown, on purpose: private-key in /k1 of layer 1, private-key in /k10")
+	endswith(result.msg, "/k8 of layer 1 and 1 more")
+	some other in secrets.deny with input as given(keys(10))
+	endswith(other.msg, "private-key in /k8 of layer 1, private-key in /k9 of layer 1")
+}
+
+by_side(layer, image) := {[result.code, result.side] |
+	some result in secrets.deny with input as object.union(given({"found": [object.union(key, {"layer": layer})]}), {"image": image})
+}
+
+test_base_and_own_layers_are_told_apart if {
+	by_side(0, {"baseLayers": 1}) == {["secret-in-layer", "base"]}
+	by_side(1, {"baseLayers": 1}) == {["secret-in-layer", "own"]}
+	by_side(null, {"baseLayers": 1}) == {["secret-in-layer", "own"]}
+	by_side(0, {"baseLayers": null}) == {["secret-in-layer", "own"]}
+	by_side(0, {}) == {["secret-in-layer", "own"]}
+}
+
+test_a_key_in_a_file_is_in_no_configuration if {
+	both := {result.code | some result in secrets.deny with input as given({"found": [key, variable]})}
+	both == {"secret-in-layer", "secret-in-configuration"}
+	odd := object.union(variable, {"path": "/x", "layer": 1})
+	denied({"found": [odd]}) == {"secret-in-configuration"}
+	placed := object.union(key, {"index": 1})
+	denied({"found": [placed]}) == {"secret-in-layer"}
+}
+
+argument(name, value) := {result.code |
+	some result in secrets.deny with input as object.union(given({}), {"provenance": {"build": {"buildArgs": {name: value}}}})
+}
+
+test_secret_in_argument if {
+	every name in ["NPM_TOKEN", "password", "DB_PASSWD", "API_KEY", "x_secret_y", "CREDENTIAL", "aws_credentials", "PRIVATE_KEY", "apikey", "passphrase"] {
+		argument(name, "x") == {"secret-in-argument"}
+	}
+	every name in ["VERSION", "TOKENS", "KEY", "SECRETARY", "MONKEY"] {
+		argument(name, "x") == set()
+	}
+	argument("NPM_TOKEN", "") == set()
+}
+
+test_counts_have_their_noun if {
+	secrets.counted(1, "file is", "files are") == "1 file is"
+	secrets.counted(0, "file is", "files are") == "0 files are"
+	secrets.counted(2, "file is", "files are") == "2 files are"
+}
+
+test_a_secret_names_its_file_for_exceptions if {
+	some result in secrets.deny with input as given({"found": [object.union(key, {"line": 7})]})
+	result.files == ["/app/key.pem"]
 }

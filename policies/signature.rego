@@ -63,10 +63,9 @@ deny contains {"code": "signature-signer", "msg": msg} if {
 deny contains {"code": "signature-stale", "msg": msg} if {
 	max_age_days != 0
 	count(asked) == 0
-	count(signers) > 0
 	count(fresh) == 0
 	count(dated) > 0
-	msg := sprintf("no signature is proven to be younger than %v days", [max_age_days])
+	msg := sprintf("no signature is proven to be younger than %s", [counted(max_age_days, "day", "days")])
 }
 
 deny contains {"code": "signature-stale", "msg": msg} if {
@@ -84,7 +83,7 @@ deny contains {"code": "signature-stale", "msg": msg, "signer": wanted} if {
 	some wanted in asked
 	wanted in dated
 	not wanted in fresh
-	msg := sprintf("the signature by %s is not proven to be younger than %v days", [wanted, max_age_days])
+	msg := sprintf("the signature by %s is not proven to be younger than %s", [wanted, counted(max_age_days, "day", "days")])
 }
 
 deny contains {"code": "signature-stale", "msg": msg, "signer": wanted} if {
@@ -117,3 +116,8 @@ fresh contains signer.name if {
 	age := time.parse_rfc3339_ns(input.time) - time.parse_rfc3339_ns(signer.notBefore)
 	age <= max_age_days * 86400000000000
 }
+
+# A number with the words for one, or for none and several: "1 file is", "2 files are".
+counted(number, one, _) := sprintf("%v %s", [number, one]) if number == 1
+
+counted(number, _, several) := sprintf("%v %s", [number, several]) if number != 1

@@ -79,3 +79,50 @@ test_everybody_who_is_asked_for_has_signed_lately_or_it_is_signature_stale if {
 	denied(lately([signed("a", young), signed("b", young), signed("c", old)], asked)) == set()
 	denied(lately([signed("a", young)], asked)) == {"signature-signer"}
 }
+
+test_without_a_signature_nobody_else_is_missing if {
+	denied({"signatures": [], "settings": {"signature": {"signers": ["a"]}}}) == {"signature-missing"}
+	denied(object.union(lately([], {"maxAgeDays": 10, "signers": ["a"]}), {})) == {"signature-missing"}
+}
+
+test_a_setting_that_is_no_list_is_signature_signer_once if {
+	odd := {"signatures": [by("a")], "settings": {"signature": {"signers": {"x": "b"}, "maxAgeDays": 0}}}
+	count({result | some result in signature.deny with input as odd}) == 1
+	results := {result | some result in signature.deny with input as lately([by("a")], {"signers": {"x": "a"}, "maxAgeDays": 10})}
+	{result.code | some result in results} == {"signature-signer"}
+	dated := {result.code | some result in signature.deny with input as lately([signed("a", old)], {"signers": {"x": "a"}, "maxAgeDays": 10})}
+	dated == {"signature-signer"}
+}
+
+test_signers_who_are_asked_for_are_told_one_by_one if {
+	asked := {"maxAgeDays": 10, "signers": ["a"]}
+	told := {result.msg | some result in signature.deny with input as lately([signed("a", old)], asked)}
+	told == {"the signature by a is not proven to be younger than 10 days"}
+	some result in signature.deny with input as lately([by("a")], asked)
+	startswith(result.msg, "signed by a: settings.signature.maxAgeDays needs")
+	count({one | some one in signature.deny with input as lately([by("a")], asked)}) == 1
+}
+
+test_age_is_asked_of_nobody_where_it_is_off if {
+	denied(lately([signed("a", old)], {"maxAgeDays": 0, "signers": ["a"]})) == set()
+	denied(lately([by("a")], {"maxAgeDays": 0, "signers": ["a"]})) == set()
+	denied(lately([signed("a", "2026-03-10T00:00:00Z")], {"maxAgeDays": 1})) == set()
+	denied(lately([signed("a", "2026-03-09T23:59:59Z")], {"maxAgeDays": 1})) == {"signature-stale"}
+	denied(lately([signed("a", "2026-03-09T23:59:59Z")], {"maxAgeDays": 1, "signers": ["a"]})) == {"signature-stale"}
+}
+
+test_age_is_counted_to_the_last_part_of_a_second if {
+	document := lately([signed("a", young)], {"maxAgeDays": 10})
+	denied(document) == set()
+	denied(object.union(document, {"time": "2026-03-11T00:00:00.000000001Z"})) == {"signature-stale"}
+}
+
+test_a_key_is_told_once if {
+	count({result.msg | some result in signature.deny with input as lately([by("a")], {"maxAgeDays": 10})}) == 1
+}
+
+test_counts_have_their_noun if {
+	signature.counted(1, "file is", "files are") == "1 file is"
+	signature.counted(0, "file is", "files are") == "0 files are"
+	signature.counted(2, "file is", "files are") == "2 files are"
+}

@@ -10,8 +10,6 @@ ranks := {"unknown": 0, "negligible": 1, "low": 2, "medium": 3, "high": 4, "crit
 
 level := input.settings.vulnerabilities.deny
 
-default grace := 0
-
 grace := input.settings.vulnerabilities.graceDays
 
 default max_age := 7
@@ -42,7 +40,18 @@ severe contains one if {
 
 described(one) := sprintf("%s %s: %s (%s)", [one.package.name, one.package.version, one.id, one.severity])
 
+# The layers of a known base are told apart from the image's own; what lies in no known layer counts as its own.
+side_of(one) := "base" if in_base(one)
+
+side_of(one) := "own" if not in_base(one)
+
+in_base(one) if {
+	is_number(one.layer)
+	one.layer < input.image.baseLayers
+}
+
 facts(one) := {
+	"side": side_of(one.package),
 	"package": one.package.name,
 	"version": one.package.version,
 	"id": one.id,
@@ -82,7 +91,7 @@ deny contains {"code": "vulnerability-data-old", "msg": msg, "days": days} if {
 	max_age > 0
 	days := days_since(input.vulnerabilities.database.made)
 	days > max_age
-	msg := sprintf("the data about vulnerabilities is %d days old; at most %d are allowed", [days, max_age])
+	msg := sprintf("the data about vulnerabilities is %s old; at most %s allowed", [counted(days, "day", "days"), counted(max_age, "is", "are")])
 }
 
 # A day that has not come is none on which anything was imported, and would never be old.
@@ -143,7 +152,7 @@ warn contains object.union(facts(one), {"code": "vulnerability-grace", "msg": ms
 	one.fixed != null
 	in_grace(one)
 	left := grace - days_since(one.fixSeen)
-	msg := sprintf("%s is fixed in %s; %d days are left", [described(one), one.fixed, left])
+	msg := sprintf("%s is fixed in %s; %s left", [described(one), one.fixed, counted(left, "day is", "days are")])
 }
 
 # METADATA
@@ -176,7 +185,7 @@ warn contains {"code": "vulnerability-unrated", "msg": msg, "vulnerabilities": n
 		name := sprintf("%s %s: %s", [one.package.name, one.package.version, one.id])
 	})
 	count(names) > 0
-	msg := sprintf("%d vulnerabilities have no rating: %s", [count(names), some_of(names)])
+	msg := sprintf("%s no rating: %s", [counted(count(names), "vulnerability has", "vulnerabilities have"), some_of(names)])
 }
 
 # METADATA
@@ -196,17 +205,16 @@ deny contains object.union(facts(one), {"code": "vulnerability-malware", "msg": 
 gaps contains {"code": "vulnerability-not-covered", "msg": msg, "gap": gap.kind, "name": gap.name} if {
 	asked
 	some gap in input.vulnerabilities.gaps
-	gap.kind != "unread"
 	words := {
 		"distribution": "no data is about the distribution",
 		"release": "the data has nothing of the release",
 		"past-end": "nobody lists vulnerabilities any more of the release",
 		"ecosystem": "the data has nothing of the ecosystem",
 	}
-	msg := sprintf("%s %s, with %d packages: that nothing is known of them does not mean that they are clean", [
+	msg := sprintf("%s %s, with %s: that nothing is known of them does not mean that they are clean", [
 		words[gap.kind],
 		gap.name,
-		gap.packages,
+		counted(gap.packages, "package", "packages"),
 	])
 }
 
@@ -280,7 +288,7 @@ warn contains {"code": "vulnerability-unknown", "msg": msg, "packages": names} i
 		name := sprintf("%s %s: %s", [one.package.name, one.package.version, one.why])
 	})
 	count(names) > 0
-	msg := sprintf("%d packages cannot be held against all advisories: %s", [count(names), some_of(names)])
+	msg := sprintf("%s cannot be held against all advisories: %s", [counted(count(names), "package", "packages"), some_of(names)])
 }
 
 some_of(names) := concat(", ", names) if count(names) <= 10
@@ -288,3 +296,8 @@ some_of(names) := concat(", ", names) if count(names) <= 10
 some_of(names) := sprintf("%s and %d more", [concat(", ", array.slice(names, 0, 10)), count(names) - 10]) if {
 	count(names) > 10
 }
+
+# A number with the words for one, or for none and several: "1 file is", "2 files are".
+counted(number, one, _) := sprintf("%v %s", [number, one]) if number == 1
+
+counted(number, _, several) := sprintf("%v %s", [number, several]) if number != 1

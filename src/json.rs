@@ -11,7 +11,7 @@ pub mod numbers;
 mod strict;
 pub mod yaml;
 
-use std::{collections::HashSet, fmt, sync::Arc};
+use std::{borrow::Cow, collections::HashSet, fmt, sync::Arc};
 
 use serde::{
     Deserialize, Deserializer,
@@ -94,13 +94,26 @@ impl JsonError {
 
 /// A document that every parser reads alike.
 #[derive(Debug, Clone, Copy)]
-pub struct Document<'b>(&'b [u8]);
+pub struct Document<'b>(&'b str);
 
 /// Checks one document; nothing of it is kept.
 ///
 /// # Errors
 /// See [`JsonError`].
 pub fn check(bytes: &[u8], bounds: impl Into<Bounds>) -> Result<Document<'_>, JsonError> {
+    check_finding(bytes, bounds, []).map(|(document, [])| document)
+}
+
+/// The same, with members of the outermost object by their names: of a large document each further reading takes as long as the
+/// check. A member that is null is none.
+///
+/// # Errors
+/// See [`JsonError`].
+pub fn check_finding<'b, const N: usize>(
+    bytes: &'b [u8],
+    bounds: impl Into<Bounds>,
+    names: [&'static str; N],
+) -> Result<(Document<'b>, [Option<Document<'b>>; N]), JsonError> {
     let bounds = bounds.into();
     if bytes.len() > bounds.bytes {
         return Err(JsonError::TooLarge {
@@ -109,9 +122,16 @@ pub fn check(bytes: &[u8], bounds: impl Into<Bounds>) -> Result<Document<'_>, Js
             limit_key: None,
         });
     }
-    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let mut walk = Walk { values: bounds.values, keys: MAX_OPEN_KEYS, spent: None };
-    let walked = Unambiguous { walk: &mut walk, depth: 0 }.deserialize(&mut deserializer);
+    let (values, keys, open) = (bounds.values, MAX_OPEN_KEYS, Vec::new());
+    let mut found = [None; N];
+    let wanted = Wanted { names: &names, found: &mut found };
+    let mut walk = Walk { values, keys, spent: None, open, wanted };
+    let text = std::str::from_utf8(bytes);
+    // What is known to be UTF-8 as a whole is not looked at again, text by text; what is not is refused where it begins.
+    let walked = match text {
+        Ok(text) => walk.through(serde_json::Deserializer::from_str(text)),
+        Err(_) => walk.through(serde_json::Deserializer::from_slice(bytes)),
+    };
     match walk.spent {
         Some(Spent::Values) => {
             let limit_key = bounds.values_limit.map(str::to_owned);
@@ -123,19 +143,20 @@ pub fn check(bytes: &[u8], bounds: impl Into<Bounds>) -> Result<Document<'_>, Js
         None => {}
     }
     walked?;
-    deserializer.end()?;
-    Ok(Document(bytes))
+    let text = text.map_err(|_| serde_json::Error::custom("it is no text in UTF-8"))?;
+    let found = found.map(|text| text.filter(|text| text.get() != "null").map(Document::of_raw));
+    Ok((Document(text), found))
 }
 
 impl<'b> Document<'b> {
     /// A part of a document that [`check`] has seen.
     pub fn of_raw(part: &'b RawValue) -> Self {
-        Self(part.get().as_bytes())
+        Self(part.get())
     }
 
     /// Its bytes.
     pub fn bytes(&self) -> &'b [u8] {
-        self.0
+        self.0.as_bytes()
     }
 
     /// Reads it into `T`.
@@ -143,7 +164,7 @@ impl<'b> Document<'b> {
     /// # Errors
     /// It is not of the expected form; unknown keys are `T`'s affair.
     pub fn read<T: Deserialize<'b>>(&self) -> Result<T, JsonError> {
-        let mut deserializer = serde_json::Deserializer::from_slice(self.0);
+        let mut deserializer = serde_json::Deserializer::from_str(self.0);
         Ok(T::deserialize(Strict(&mut deserializer))?)
     }
 }
@@ -175,7 +196,7 @@ impl Raw {
 
     /// The same as a document of its own, whatever it holds: for who reads it field by field.
     pub fn document(&self) -> Document<'_> {
-        Document(self.text().as_bytes())
+        Document(self.text())
     }
 
     /// Its text.
@@ -250,11 +271,24 @@ where
     T::deserialize(Strict(value))
 }
 
+/// Keys of one object that are compared with each other one by one; more go into a table.
+const FEW_KEYS: usize = 16;
+
+/// Members of the outermost object that are kept as text.
+struct Wanted<'w, 'd> {
+    names: &'w [&'static str],
+    found: &'w mut [Option<&'d RawValue>],
+}
+
 /// What is left while a document is walked.
-struct Walk {
+struct Walk<'w, 'd> {
     values: usize,
     keys: usize,
     spent: Option<Spent>,
+    /// The first few keys of each object that is open: one list for all of them, since a large document has as many objects as
+    /// values, and most have few keys.
+    open: Vec<Cow<'d, str>>,
+    wanted: Wanted<'w, 'd>,
 }
 
 /// What there was more of.
@@ -264,7 +298,7 @@ enum Spent {
     Keys,
 }
 
-impl Walk {
+impl<'d> Walk<'_, 'd> {
     fn take<E: serde::de::Error>(&mut self, what: Spent) -> Result<(), E> {
         let left = match what {
             Spent::Values => &mut self.values,
@@ -276,24 +310,103 @@ impl Walk {
         })?;
         Ok(())
     }
+
+    /// Walks a document from its beginning to its end.
+    fn through<R: serde_json::de::Read<'d>>(
+        &mut self,
+        mut deserializer: serde_json::Deserializer<R>,
+    ) -> Result<(), serde_json::Error> {
+        Unambiguous { walk: self, depth: 0 }.deserialize(&mut deserializer)?;
+        deserializer.end()
+    }
+
+    /// Where a member is kept that somebody asks for.
+    fn place_of(&mut self, key: &str) -> Option<&mut Option<&'d RawValue>> {
+        let place = self.wanted.names.iter().position(|name| *name == key)?;
+        self.wanted.found.get_mut(place)
+    }
+}
+
+/// The keys of an object so far.
+struct KeysOf<'d> {
+    /// Where those in the list of open ones begin.
+    base: usize,
+    /// The rest, and those of the list once there is a rest.
+    more: HashSet<Cow<'d, str>>,
+    count: usize,
+}
+
+impl<'d> KeysOf<'d> {
+    /// Takes note of a key; whether it is a new one.
+    #[expect(clippy::ptr_arg, reason = "a key that is borrowed is kept borrowed")]
+    fn note(&mut self, key: &Cow<'d, str>, open: &mut Vec<Cow<'d, str>>) -> bool {
+        self.count += 1;
+        let few = open.get(self.base..).unwrap_or_default();
+        if self.count <= FEW_KEYS {
+            let is_new = !few.contains(key);
+            open.push(key.clone());
+            return is_new;
+        }
+        if self.more.is_empty() {
+            self.more.extend(few.iter().cloned());
+        }
+        self.more.insert(key.clone())
+    }
+}
+
+/// A key, which is the document's own bytes where it has no escapes.
+struct KeyText;
+
+impl<'de> DeserializeSeed<'de> for KeyText {
+    type Value = Cow<'de, str>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for KeyText {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_borrowed_str<E>(self, key: &'de str) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(key))
+    }
+
+    fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(key.to_owned()))
+    }
 }
 
 /// Walks a document without keeping it, and refuses what two parsers could read differently.
-struct Unambiguous<'w> {
-    walk: &'w mut Walk,
+struct Unambiguous<'u, 'w, 'd> {
+    walk: &'u mut Walk<'w, 'd>,
     depth: usize,
 }
 
-impl Unambiguous<'_> {
-    fn deeper<E: serde::de::Error>(&mut self) -> Result<Unambiguous<'_>, E> {
+impl<'w, 'd> Unambiguous<'_, 'w, 'd> {
+    fn deeper<E: serde::de::Error>(&mut self) -> Result<Unambiguous<'_, 'w, 'd>, E> {
         if self.depth >= MAX_DEPTH {
             return Err(E::custom(format_args!("nested deeper than {MAX_DEPTH} levels")));
         }
         Ok(Unambiguous { walk: self.walk, depth: self.depth + 1 })
     }
+
+    /// Walks a member's value, and keeps its text where somebody asks for it.
+    fn member<A: MapAccess<'d>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
+        let place = if self.depth == 0 { self.walk.place_of(key) } else { None };
+        let Some(place) = place else { return map.next_value_seed(self.deeper()?) };
+        let text: &'d RawValue = map.next_value()?;
+        *place = Some(text);
+        let mut value = serde_json::Deserializer::from_str(text.get());
+        self.deeper()?.deserialize(&mut value).map_err(A::Error::custom)
+    }
 }
 
-impl<'de> DeserializeSeed<'de> for Unambiguous<'_> {
+impl<'de> DeserializeSeed<'de> for Unambiguous<'_, '_, 'de> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -302,7 +415,7 @@ impl<'de> DeserializeSeed<'de> for Unambiguous<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Unambiguous<'_> {
+impl<'de> Visitor<'de> for Unambiguous<'_, '_, 'de> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -334,18 +447,21 @@ impl<'de> Visitor<'de> for Unambiguous<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
-        let mut seen = HashSet::new();
-        while let Some(key) = map.next_key::<String>()? {
+        let base = self.walk.open.len();
+        let mut keys = KeysOf { base, more: HashSet::new(), count: 0 };
+        while let Some(key) = map.next_key_seed(KeyText)? {
             self.walk.take(Spent::Keys)?;
             if key.starts_with(PRIVATE) {
                 return Err(A::Error::custom(format_args!("key {key:?} is not read alike")));
             }
-            map.next_value_seed(self.deeper()?)?;
-            if let Some(key) = seen.replace(key) {
+            let is_new = keys.note(&key, &mut self.walk.open);
+            self.member(&key, &mut map)?;
+            if !is_new {
                 return Err(A::Error::custom(format_args!("key {key:?} is given twice")));
             }
         }
-        self.walk.keys += seen.len();
+        self.walk.keys += keys.count;
+        self.walk.open.truncate(base);
         Ok(())
     }
 }
@@ -361,6 +477,8 @@ mod tests {
         let cases = [
             (r#"{"image":"ok","image":"evil"}"#, "given twice"),
             (r#"{"a":{"b":1,"c":2,"b":3}}"#, "given twice"),
+            (r#"{"a":{"b":1},"b":2,"c":{"b":3,"a":4},"b":5}"#, "\"b\" is given twice"),
+            (r#"{"a\u0062":1,"ab":2}"#, "given twice"),
             (r#"{"a":1}{"b":2}"#, "trailing"),
             (r#"{"a":1"#, "EOF"),
             (r#"{"$serde_json::private::RawValue":"{}"}"#, "not read alike"),
@@ -370,9 +488,63 @@ mod tests {
             let error = from_slice::<Value>(text.as_bytes(), 1 << 20).expect_err(text).to_string();
             assert!(error.contains(want), "{text}: {error}");
         }
-        assert!(from_slice::<Value>(b"\"\xff\"", 100).is_err(), "invalid UTF-8");
+        for bytes in [b"\"\xff\"".as_slice(), b"{\"\xff\":1}", b"\xff", b"[1]\xff"] {
+            assert!(from_slice::<Value>(bytes, 100).is_err(), "invalid UTF-8: {bytes:?}");
+        }
         let edge = format!("{}{}", "[".repeat(MAX_DEPTH), "]".repeat(MAX_DEPTH));
         assert!(from_slice::<Value>(edge.as_bytes(), 1 << 20).is_ok());
+    }
+
+    /// One key of a small object, and of one that has a table.
+    #[test]
+    fn each_key_is_held_against_all_before_it() {
+        for count in [2, FEW_KEYS, FEW_KEYS + 1, FEW_KEYS + 2, 3 * FEW_KEYS] {
+            let with = |twice: Option<usize>| {
+                let keys = (0..count).chain(twice);
+                let members: Vec<_> =
+                    keys.map(|n| format!("\"{n}\":{{\"{n}\":0,\"x\":0}}")).collect();
+                format!("[{{{}}},{{\"0\":1}}]", members.join(","))
+            };
+            assert!(check(with(None).as_bytes(), 1 << 20).is_ok(), "{count}");
+            for twice in [0, count / 2, count - 1] {
+                let error = check(with(Some(twice)).as_bytes(), 1 << 20).expect_err("twice");
+                assert!(error.to_string().contains("given twice"), "{count} {twice}: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn members_are_found_on_the_way() {
+        let text = r#"{"b":[1,{"a":2}],"a":"x\u0079","none":null,"c":3}"#;
+        let bounds = Bounds { bytes: 100, values: 8, values_limit: None };
+        let (document, found) =
+            check_finding(text.as_bytes(), bounds, ["a", "b", "none", "absent"]).expect(text);
+        assert_eq!(document.bytes(), text.as_bytes());
+        let found = found.map(|one| one.map(|one| one.bytes().to_vec()));
+        let want = [Some(r#""x\u0079""#), Some(r#"[1,{"a":2}]"#), None, None];
+        assert_eq!(found, want.map(|one| one.map(|one| one.as_bytes().to_vec())));
+        // They are held to what the rest is held to.
+        let fewer = Bounds { values: 7, ..bounds };
+        assert!(matches!(
+            check_finding(text.as_bytes(), fewer, ["b"]),
+            Err(JsonError::TooMany { limit: 7, .. })
+        ));
+        let deep =
+            |levels: usize| format!(r#"{{"a":{}{}}}"#, "[".repeat(levels), "]".repeat(levels));
+        let check = |text: &str| check_finding(text.as_bytes(), 1 << 20, ["a"]).map(drop);
+        assert!(check(&deep(MAX_DEPTH - 1)).is_ok());
+        for (text, want) in [
+            (deep(MAX_DEPTH).as_str(), "nested deeper"),
+            (r#"{"a":{"b":1,"b":2}}"#, "given twice"),
+            (r#"{"a":1,"a":1}"#, "given twice"),
+            (r#"{"a":{"$serde_json::private::RawValue":"1"}}"#, "not read alike"),
+            (r#"{"a":01}"#, "invalid number"),
+        ] {
+            let error = check(text).expect_err(text).to_string();
+            assert!(error.contains(want), "{text}: {error}");
+        }
+        let array = check_finding(br#"["a"]"#, 100, ["a"]).expect("an array has no members");
+        assert!(array.1[0].is_none());
     }
 
     #[test]

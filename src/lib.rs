@@ -19,7 +19,21 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+/// The command that prints a page of `docs/`, for messages, which are read where no documents lie: each is in the program
+/// (`cli::explain`), in the version that fits. One that is not there does not compile.
+macro_rules! page {
+    ($page:literal) => {
+        page!("", $page, "")
+    };
+    ($before:literal, $page:literal, $after:literal) => {{
+        const _: &[u8] =
+            include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/", $page, ".md"));
+        concat!($before, "hallmark explain ", $page, $after)
+    }};
+}
+
 // layer 0: words
+pub mod amount;
 pub mod digest;
 pub mod finding;
 pub mod json;
@@ -45,6 +59,7 @@ pub mod verdict;
 // layer 3: the world
 pub mod engine;
 pub mod environment;
+pub mod saved;
 pub mod scratch;
 pub mod sign;
 pub mod source;

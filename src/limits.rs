@@ -172,6 +172,8 @@ limits! {
     sbom_bytes: usize = Bytes(64 * MIB), stops C1;
     /// Values in one SBOM that is a file.
     sbom_values: usize = Count(5_000_000), stops C13;
+    /// Bytes of SBOMs of one image that are read although nobody proved them; each counts a sixteenth of it at least.
+    unproven_sbom_bytes: usize = Bytes(16 * MIB), stops C13;
     /// Relationships and dependencies of one SBOM.
     sbom_relationships: usize = Count(1_000_000), stops C13;
     /// Attestations and signatures read for one image; so many that junk has to be plenty to take their place.
@@ -213,6 +215,14 @@ limits! {
     catalogue_bytes: u64 = Bytes(16 << 20), stops C25;
     /// Bytes of an image's files that are searched for secrets; that there are more is said.
     secret_bytes: u64 = Bytes(16 << 30), stops C5;
+    /// Bytes of one file that are held to scan it by YARA rules; a larger one is scanned in parts, which is said.
+    malware_file_bytes: u64 = Bytes(64 << 20) in (4096, 1_u64 << 32), stops C25 C63;
+    /// Bytes of an image's files that are scanned by YARA rules; that there are more is said.
+    malware_bytes: u64 = Bytes(16 << 30), stops C63;
+    /// Time for scanning one file by YARA rules.
+    malware_file_scan: Duration = Time(Duration::from_secs(10)), stops C63;
+    /// Time for scanning all files of one image by YARA rules.
+    malware_scan: Duration = Time(Duration::from_secs(5 * 60)), stops C63;
     /// Facts of one kind that are kept of one image: files with setuid, tools, secrets; the rest is counted.
     facts: usize = Count(1000);
     /// Subjects of one statement (as sigstore-go).
@@ -283,6 +293,8 @@ limits! {
     import_bytes: u64 = Bytes(32 << 30), stops C28;
     /// Bytes of one database of vulnerabilities, which is held in memory.
     vulnerability_database_bytes: u64 = Bytes(2 << 30), stops C28;
+    /// Bytes of the record of saved evidence: answers without a digest, and which files there are.
+    saved_record_bytes: u64 = Bytes(64 << 20), stops I12;
     /// Bytes of one admission request.
     review_bytes: usize = Bytes(7 * MIB), stops E16;
 }

@@ -20,6 +20,17 @@ pub fn misleads(c: char) -> bool {
             | '\u{e0000}'..='\u{e0fff}')
 }
 
+/// Text without the mark that some editors put before UTF-8. Every reader of a file that the operator names takes its
+/// text through here (RFC 8259, 8.1 allows it of JSON); what is hashed or verified are the bytes as they are.
+pub fn unmarked(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
+}
+
+/// The same of text.
+pub fn unmarked_text(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
+}
+
 /// Untrusted text as a part of one line: what misleads is escaped, as `\u{202e}`.
 pub fn clean(text: &str) -> String {
     let mut out = String::with_capacity(text.len());

@@ -5,6 +5,8 @@
 //! hallmark cannot read says nothing about where the image comes from, whoever signed it (attack H33). Any finding of severity error fails the image
 //! whatever the policy says. Equal inputs give equal verdicts.
 
+use std::sync::Arc;
+
 use crate::{
     attest::{
         Carrier,
@@ -15,15 +17,16 @@ use crate::{
     contents::{
         Inventory,
         accounts::{Accounts, Base},
+        malware::Malware,
         secrets::Secrets,
     },
     digest::{Digest, ManifestDigest},
-    finding::{Finding, Severity},
+    finding::{Code, Finding, Key, Severity, Subject},
     image::{Image, LeftOut, Platform},
     rebuild::{Gap, Rebuild, Warrant, plan::LayerTraces},
     sbom::{BoundSbom, Reconciliation},
     trust::{
-        Attested, Claimed, Delegation, Proof, Signer, SourceRefs, Verified,
+        ApprovedBuild, Attested, Claimed, Delegation, Proof, Signer, SourceRefs, Verified,
         layout::{JudgedLayout, LayoutState},
         refs::Kind,
     },
@@ -53,12 +56,16 @@ pub struct Evidence {
     pub inventory: Option<Inventory>,
     /// Private keys and tokens in it; `None` where nothing asked for them.
     pub secrets: Option<Secrets>,
+    /// What its files match of YARA rules; `None` where nothing asked for it.
+    pub malware: Option<Malware>,
     /// What is known of its packages; `None` where there is no data.
     pub vulnerabilities: Option<Vulnerabilities>,
     /// Whose its files are; `None` where nothing asked for it.
     pub accounts: Option<Accounts>,
     /// How many of the layers are a known base's.
     pub base: Base,
+    /// The build that somebody approved for images of this name.
+    pub blueprint: Option<Arc<ApprovedBuild>>,
     /// What became of the rebuild.
     pub rebuild: Rebuild,
     /// Why it counts, if it does.
@@ -129,9 +136,11 @@ impl Evidence {
             sboms: Vec::new(),
             inventory: None,
             secrets: None,
+            malware: None,
             vulnerabilities: None,
             accounts: None,
             base: Base::default(),
+            blueprint: None,
             rebuild: Rebuild::NotAsked,
             warrant: Warrant::default(),
             attested: Attested::default(),
@@ -398,6 +407,18 @@ pub struct Verdict {
 }
 
 impl Verdict {
+    /// The verdict of another time than now, which every report says.
+    #[must_use]
+    pub fn of_another_time(mut self) -> Self {
+        for judged in &mut self.platforms {
+            let subject = Subject::Image(self.subject.to_string());
+            let why = format!("it says what held, or will hold, at {}", self.time);
+            judged.findings.push(Finding::new(Code::PolicyOtherTime, subject).with(Key::Why, why));
+            judged.findings.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.cmp(b)));
+        }
+        self
+    }
+
     /// Passes only if every platform passes.
     pub fn is_pass(&self) -> bool {
         !self.platforms.is_empty() && self.platforms.iter().all(|p| p.decision.is_pass())
@@ -411,7 +432,6 @@ mod tests {
     use super::*;
     use crate::{
         attest::{Statement, provenance},
-        finding::{Code, Subject},
         trust::{
             Agreement, SignerIdentity, Vote, Weight,
             testing::{image, said_by},
@@ -576,5 +596,35 @@ mod tests {
             };
             assert_eq!(verdict.is_pass(), passes, "{:?}", verdict.platforms);
         }
+    }
+
+    #[test]
+    fn a_verdict_of_another_time_says_so_and_decides_the_same() {
+        let grounds = Grounds::of(&evidence(SIGNATURE, json!({})), Asked::default()).unwrap();
+        let judged = PlatformVerdict {
+            platform: None,
+            manifest: None,
+            decision: Decision::Pass(grounds),
+            findings: Vec::new(),
+            evidence: None,
+        };
+        let digest = || Digest::sha256(b"x");
+        let verdict = Verdict {
+            subject: image().reference,
+            platforms: vec![judged],
+            left_out: Vec::new(),
+            inputs: Inputs {
+                policy: digest(),
+                trust: digest(),
+                asked: Asked::default(),
+                version: "1",
+            },
+            time: jiff::Timestamp::UNIX_EPOCH,
+        };
+        let told = verdict.of_another_time();
+        let codes: Vec<Code> =
+            told.platforms.iter().flat_map(|p| &p.findings).map(|f| f.code).collect();
+        assert_eq!(codes, [Code::PolicyOtherTime]);
+        assert!(told.is_pass());
     }
 }

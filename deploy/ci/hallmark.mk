@@ -33,6 +33,8 @@ verify-images: export VERIFY_POLICY = $(call hallmark_text,HALLMARK_POLICY)
 verify-images: export VERIFY_REPORTS = $(call hallmark_text,HALLMARK_REPORTS)
 verify-images: ## Verify the images that HALLMARK_IMAGES lists
 	@set --; \
+	case "$$VERIFY_IMAGES" in *[![:space:]]*) ;; \
+	*) echo 'verify-images: HALLMARK_IMAGES names no image; set it to one or more, as registry.example/app@sha256:...' >&2 ;; esac; \
 	if [ -n "$$VERIFY_KEY" ]; then set -- "$$@" "--key=$$VERIFY_KEY"; fi; \
 	if [ -n "$$VERIFY_IDENTITY" ]; then set -- "$$@" "--certificate-identity=$$VERIFY_IDENTITY"; fi; \
 	if [ -n "$$VERIFY_ISSUER" ]; then set -- "$$@" "--certificate-oidc-issuer=$$VERIFY_ISSUER"; fi; \

@@ -1,7 +1,7 @@
 //! Licences: reading never panics, leaves a bounded number of choices, and reads what it wrote as the same.
 #![no_main]
 
-use hallmark::licences::{of_copyright, read};
+use hallmark::licences::{of_copyright, of_text, read};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
@@ -13,6 +13,7 @@ fuzz_target!(|data: &[u8]| {
             assert!(again.is_ok_and(|again| again == licence.choices));
         }
     }
+    let _ = of_text(data);
     let _ = of_copyright(data);
     let _ = of_copyright(&[b"Format: copyright-format\n\nFiles: *\nLicense: ", data].concat());
 });

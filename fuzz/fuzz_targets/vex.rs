@@ -11,7 +11,11 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
     let Ok(statements) = read(data, &Limits::default()) else { return };
-    let judged = Judged { digests: vec!["aa".to_owned()], repository: "r.example/app".to_owned() };
+    let judged = Judged {
+        digests: vec!["aa".to_owned()],
+        repository: "r.example/app".to_owned(),
+        distribution: None,
+    };
     let question = Question {
         ids: BTreeSet::from(["CVE-2024-1"]),
         purls: vec!["pkg:deb/debian/openssl@3.0.1-1?arch=amd64"],

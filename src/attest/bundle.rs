@@ -145,17 +145,28 @@ impl Bundle {
 }
 
 fn form(media_type: &str) -> Result<Form, AttestError> {
-    use sigstore_types::MediaType::{Bundle0_1, Bundle0_2, Bundle0_3};
-    match media_type.parse() {
-        Ok(Bundle0_1) => Ok(Form::Bundle01),
-        Ok(Bundle0_2) => Ok(Form::Bundle02),
-        Ok(Bundle0_3) => Ok(Form::Bundle03),
+    match version(media_type) {
+        Some("0.1") => Ok(Form::Bundle01),
+        Some("0.2") => Ok(Form::Bundle02),
+        Some("0.3") => Ok(Form::Bundle03),
         _ => Err(AttestError::Unexpected {
             what: "media type of the Sigstore bundle",
             found: shown(media_type),
             expected: "a bundle of version 0.1, 0.2 or 0.3",
         }),
     }
+}
+
+/// The version in a media type: as a parameter, as 0.1 and 0.2 are written and some wrote 0.3, or in the name, which
+/// sigstore-go takes for any version. A parameter may have blanks and quotes around it (RFC 9110, 5.6.6).
+fn version(media_type: &str) -> Option<&str> {
+    let rest = media_type.strip_prefix("application/vnd.dev.sigstore.bundle")?;
+    if let Some(named) = rest.strip_prefix(".v") {
+        return named.strip_suffix("+json");
+    }
+    let parameter = rest.strip_prefix("+json")?.trim_start().strip_prefix(';')?.trim();
+    let value = parameter.strip_prefix("version=")?;
+    Some(value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value))
 }
 
 fn exactly_one(what: &'static str, present: &[bool]) -> Result<(), AttestError> {
@@ -267,4 +278,31 @@ pub fn write(payload: &[u8], signature: &[u8], hint: &str) -> Vec<u8> {
     })
     .to_string()
     .into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn media_types_of_each_version_are_known_in_both_forms() {
+        let base = "application/vnd.dev.sigstore.bundle";
+        for (text, want) in [
+            ("+json;version=0.1", Some(Form::Bundle01)),
+            ("+json;version=0.2", Some(Form::Bundle02)),
+            ("+json;version=0.3", Some(Form::Bundle03)),
+            ("+json; version=\"0.3\"", Some(Form::Bundle03)),
+            (".v0.1+json", Some(Form::Bundle01)),
+            (".v0.2+json", Some(Form::Bundle02)),
+            (".v0.3+json", Some(Form::Bundle03)),
+            (".v0.4+json", None),
+            (".v0.3", None),
+            ("+json;version=0.4", None),
+            ("+json;version=0.3;a=b", None),
+            ("+json", None),
+            ("", None),
+        ] {
+            assert_eq!(form(&format!("{base}{text}")).ok(), want, "{text}");
+        }
+    }
 }

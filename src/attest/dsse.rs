@@ -1,32 +1,22 @@
 //! DSSE envelopes (secure-systems-lab/dsse v1, envelope.md and protocol.md).
 //!
 //! Turns an envelope into [`Signed`]: the pre-authentication encoding that the signatures are over, and the statement
-//! parsed from exactly those payload bytes; an envelope of a classic layout or link becomes a `Document`. Accepts both base64 alphabets, as envelope.md asks, and several signatures up
+//! parsed from exactly those payload bytes. Accepts both base64 alphabets, as envelope.md asks, and several signatures up
 //! to a limit: `trust` judges each by itself and says which one counted (attack A15). Refuses every payload type but
-//! in-toto's (attack B3): bytes of another type are never read as a statement.
+//! in-toto's (attack B3): bytes of another type are never read as a statement. Which envelopes are of a classic layout or
+//! link is said by `attest::envelope` and `attest::in_toto`, which use this file.
 
 use bytes::Bytes;
 use serde::{Deserialize, de::IgnoredAny};
 use sigstore_types::{PayloadBytes, SignatureBytes};
 
-use serde_json::Value;
-
-use super::{
-    AttestError, Content, Envelope, KEYLESS, Raw, Signature, Signed, Statement, checked,
-    in_toto::{self, Document},
-    read_checked, read_json, shown, verification_material,
-};
-use crate::{
-    digest::Digest,
-    image::MediaType,
-    json::{self, JsonError},
-    limits::Limits,
-};
+use super::{AttestError, Content, Signature, Signed, Statement, read_json, shown};
+use crate::{digest::Digest, image::MediaType, limits::Limits};
 
 /// Name of the format in reports.
 pub const FORMAT: &str = "dsse";
 
-const WHAT: &str = "DSSE envelope";
+pub(super) const WHAT: &str = "DSSE envelope";
 
 /// An envelope as it is written in JSON, by whatever it is carried.
 #[derive(Deserialize)]
@@ -48,6 +38,33 @@ pub(super) struct WireSignature {
     cert: Option<IgnoredAny>,
 }
 
+impl WireEnvelope {
+    /// The payload's bytes, in either base64 alphabet.
+    pub(super) fn payload(&self) -> Result<PayloadBytes, AttestError> {
+        PayloadBytes::from_base64(&self.payload)
+            .map_err(|_| AttestError::Base64 { what: "payload of the DSSE envelope" })
+    }
+
+    /// All signatures.
+    pub(super) fn signatures(&self) -> Result<Vec<Signature>, AttestError> {
+        self.signatures.iter().map(signature).collect()
+    }
+
+    /// Whether each signature has a certificate beside it; an envelope without signatures has none.
+    pub(super) fn is_certified(&self) -> bool {
+        !self.signatures.is_empty() && self.signatures.iter().all(|s| s.cert.is_some())
+    }
+
+    /// What it says, where its payload is a statement.
+    pub(super) fn statement(
+        &self,
+        payload: &PayloadBytes,
+        limits: &Limits,
+    ) -> Result<Signed, AttestError> {
+        signed(FORMAT, &self.payload_type, payload.as_bytes(), self.signatures()?, limits)
+    }
+}
+
 /// Reads an envelope whose statement need not be about content, as verifiers write it about whatever they verify; only
 /// signatures by keys are looked at, and what it says binds no image.
 ///
@@ -55,98 +72,12 @@ pub(super) struct WireSignature {
 /// Where it is no envelope with a statement; see [`Statement::parse_about_anything`].
 pub fn of_anything(bytes: &[u8], limits: &Limits) -> Result<Signed, AttestError> {
     let wire: WireEnvelope = read_json(WHAT, bytes, limits)?;
-    let payload = PayloadBytes::from_base64(&wire.payload)
-        .map_err(|_| AttestError::Base64 { what: "payload of the DSSE envelope" })?;
-    let payload = payload.as_bytes();
-    let signatures = wire.signatures.iter().map(signature).collect::<Result<_, _>>()?;
+    let payload = wire.payload()?;
     let read = Statement::parse_about_anything;
-    assemble(FORMAT, &wire.payload_type, payload, signatures, read, limits)
+    assemble(FORMAT, &wire.payload_type, payload.as_bytes(), wire.signatures()?, read, limits)
 }
 
-/// Opens an envelope that stands alone.
-pub(super) fn open(raw: &Raw, limits: &Limits) -> Result<Envelope, AttestError> {
-    open_checked(checked(WHAT, &raw.bytes, limits)?, raw, limits)
-}
-
-/// As [`open`], from a document that is checked already.
-pub(super) fn open_checked(
-    envelope: json::Document<'_>,
-    raw: &Raw,
-    limits: &Limits,
-) -> Result<Envelope, AttestError> {
-    let wire: WireEnvelope = read_checked(WHAT, envelope)?;
-    let certified = !wire.signatures.is_empty() && wire.signatures.iter().all(|s| s.cert.is_some());
-    let material = verification_material::of_annotations(&raw.annotations, limits)?;
-    if certified && material.is_none() {
-        return Ok(Envelope::Unsupported(KEYLESS.to_owned()));
-    }
-    let payload = PayloadBytes::from_base64(&wire.payload)
-        .map_err(|_| AttestError::Base64 { what: "payload of the DSSE envelope" })?;
-    let signatures = wire.signatures.iter().map(signature).collect::<Result<_, _>>()?;
-    let mut signed =
-        match signed(FORMAT, &wire.payload_type, payload.as_bytes(), signatures, limits) {
-            Ok(signed) => signed,
-            Err(_) if wire.payload_type == MediaType::IN_TOTO && is_classic(&payload, limits) => {
-                return Ok(Envelope::InToto(Box::new(document(&wire, &payload, limits)?)));
-            }
-            Err(error) => return Err(error),
-        };
-    // One certificate cannot say which of several signatures it belongs to (attack A15).
-    let certified = material.as_ref().is_some_and(|material| !material.certificates.is_empty());
-    if certified && signed.signatures.len() != 1 {
-        let what = "signature of a DSSE envelope with a certificate";
-        return Err(AttestError::Ambiguous { what, found: signed.signatures.len() });
-    }
-    signed.material = material;
-    signed.content =
-        Content::Envelope { payload_bytes: payload.as_bytes().len(), document: raw.bytes.clone() };
-    Ok(Envelope::Signed(Box::new(signed)))
-}
-
-/// Reads an envelope in which there has to be a layout, a link or a statement that is a link.
-pub(super) fn in_toto(value: Value, limits: &Limits) -> Result<Document, AttestError> {
-    let wire: WireEnvelope = json::from_value(value)
-        .map_err(|error| AttestError::Json { what: WHAT, error: JsonError::Invalid(error) })?;
-    let payload = PayloadBytes::from_base64(&wire.payload)
-        .map_err(|_| AttestError::Base64 { what: "payload of the DSSE envelope" })?;
-    if !is_classic(&payload, limits) {
-        let signatures = wire.signatures.iter().map(signature).collect::<Result<_, _>>()?;
-        let signed = signed(FORMAT, &wire.payload_type, payload.as_bytes(), signatures, limits)?;
-        let document = Document::of_statement(&signed, limits)?;
-        return document.ok_or(AttestError::Unexpected {
-            what: "predicateType of the statement",
-            found: shown(&signed.statement.predicate_type),
-            expected: in_toto::LINK_V03,
-        });
-    }
-    document(&wire, &payload, limits)
-}
-
-/// Whether a payload says that it is a layout or link; other payloads are statements.
-fn is_classic(payload: &PayloadBytes, limits: &Limits) -> bool {
-    #[derive(Deserialize)]
-    struct Shape {
-        #[serde(rename = "_type")]
-        kind: String,
-    }
-    let shape = read_json::<Shape>("payload", payload.as_bytes(), limits);
-    shape.is_ok_and(|shape| in_toto::is_classic(&shape.kind))
-}
-
-fn document(
-    wire: &WireEnvelope,
-    payload: &PayloadBytes,
-    limits: &Limits,
-) -> Result<Document, AttestError> {
-    if wire.payload_type != MediaType::IN_TOTO {
-        return Err(other_type(&wire.payload_type));
-    }
-    let signatures = wire.signatures.iter().map(signature).collect::<Result<_, _>>()?;
-    let message = sigstore_types::pae(&wire.payload_type, payload.as_bytes());
-    Document::of_payload(message, payload.as_bytes(), signatures, limits)
-}
-
-fn other_type(found: &str) -> AttestError {
+pub(super) fn other_type(found: &str) -> AttestError {
     AttestError::Unexpected {
         what: "payload type of the DSSE envelope",
         found: shown(found),

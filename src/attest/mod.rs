@@ -9,10 +9,13 @@
 //!
 //! [`Verified`]: crate::trust::Verified
 
+pub mod approval;
+pub mod blueprint;
 pub mod bundle;
 pub mod cloud_build;
 pub mod cosign;
 pub mod dsse;
+mod envelope;
 pub mod in_toto;
 pub mod npm;
 pub mod predicate;
@@ -79,6 +82,11 @@ pub enum Carrier {
         /// The file, and the line where it has several.
         name: String,
     },
+    /// An SBOM in a file that the operator named.
+    Given {
+        /// The file.
+        name: String,
+    },
     /// A label or annotation of the image: a hint, never proof.
     Label {
         /// Its key.
@@ -106,6 +114,7 @@ impl Carrier {
             Self::CosignTag { .. } => "cosign-tag",
             Self::File { .. } => "file",
             Self::Handed { .. } => "bundle-file",
+            Self::Given { .. } => "sbom-file",
             Self::Label { .. } => "label",
         }
     }
@@ -128,6 +137,7 @@ impl fmt::Display for Carrier {
             Self::CosignTag { tag, .. } => write!(f, "cosign tag {tag}"),
             Self::File { path, layer } => write!(f, "file {path} in layer {layer}"),
             Self::Handed { name } => write!(f, "bundle {name}"),
+            Self::Given { name } => write!(f, "file {name} of the operator"),
             Self::Label { key } => write!(f, "label {key}"),
         }
     }
@@ -342,7 +352,7 @@ fn within(
 pub fn open(raw: &Raw, limits: &Limits) -> Result<Vec<Envelope>, AttestError> {
     let name = raw.media_type.as_str();
     let envelope = match name {
-        MediaType::DSSE => dsse::open(raw, limits)?,
+        MediaType::DSSE => envelope::open(raw, limits)?,
         MediaType::SIMPLE_SIGNING => cosign::open(raw, limits)?,
         MediaType::IN_TOTO => in_toto_json(raw, limits)?,
         _ if name.starts_with(MediaType::SIGSTORE_BUNDLE) => bundle::open(raw, limits)?,
@@ -369,7 +379,7 @@ fn in_toto_json(raw: &Raw, limits: &Limits) -> Result<Envelope, AttestError> {
     let shape: Shape = read_checked(WHAT, document)?;
     match (shape.statement, shape.envelope, shape.metablock) {
         (Some(_), None, None) => Ok(Envelope::Bare(Statement::of(document, limits)?)),
-        (None, Some(_), None) => dsse::open_checked(document, raw, limits),
+        (None, Some(_), None) => envelope::open_checked(document, raw, limits),
         (None, None, Some(_)) => {
             Ok(Envelope::InToto(Box::new(in_toto::Document::open(&raw.bytes, limits)?)))
         }

@@ -1,15 +1,30 @@
 //! The command line in types.
 
+mod import;
+mod inquiry;
+mod sbom;
+
 use std::{path::PathBuf, str::FromStr};
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-use super::reports::{ReportFormat, Reports, Wanted};
+use super::{
+    moment,
+    reports::{ReportFormat, Reports, Wanted},
+    saved_folder,
+};
+pub use import::PolicyImport;
+pub use inquiry::InquiryArgs;
+pub use sbom::{FilesListed, Listed, Sbom, SbomCheck, SbomDiff, SbomFormat, SbomGenerate, Sboms};
+
 use crate::{
     digest::Digest,
     image::Platform,
     reference::{Location, Reference, ReferenceError, Repository, Selector},
 };
+
+/// The most columns of help.
+pub(super) const HELP_COLUMNS: usize = 100;
 
 /// The first command of a new user, before everything else in the help.
 const FIRST: &str = "\
@@ -24,7 +39,7 @@ it takes could not be read";
 /// Verifies container images: rebuilds them from their provenance, compares, checks signatures and SBOMs, and decides by
 /// policy.
 #[derive(Debug, Parser)]
-#[command(name = "hallmark", version, about, long_about = None, max_term_width = 100, before_help = FIRST, after_help = EXIT_CODES)]
+#[command(name = "hallmark", version, about, long_about = None, max_term_width = HELP_COLUMNS, before_help = FIRST, after_help = EXIT_CODES)]
 pub struct Cli {
     /// Settings that every command takes.
     #[command(flatten)]
@@ -72,7 +87,7 @@ pub enum Colour {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Verify an image and say pass or fail
-    Verify(Verify),
+    Verify(Box<Verify>),
     /// Write a first hallmark.yaml from what an image carries
     Init(Init),
     /// Show what an image carries, and what was proven of it
@@ -103,6 +118,9 @@ pub enum Command {
     /// Work with trusted roots and trust rules
     #[command(subcommand, after_help = "Examples:\n  hallmark trust show")]
     Trust(Trust),
+    /// Check, make and compare bills of materials
+    #[command(subcommand)]
+    Sbom(Sbom),
     /// Work with data about vulnerabilities, which verify reads from a file
     #[command(subcommand)]
     Vulns(Vulns),
@@ -111,7 +129,7 @@ pub enum Command {
     Config(Settings),
     /// Answer Kubernetes admission reviews over HTTPS
     Serve(Serve),
-    /// Explain a finding code
+    /// Explain a finding code, or print a page of the documents
     Explain(Explain),
     /// Print the JSON Schema of what hallmark prints or writes
     Schema(Schema),
@@ -128,7 +146,7 @@ impl Command {
             Self::Verify(args) => return args.reports.all(),
             Self::Rebuild(args) => return args.reports.all(),
             Self::Inspect(args) => args.output,
-            Self::Inventory(args) => args.output,
+            Self::Inventory(Inventory { output: InventoryFormat::Json, .. }) => Format::Json,
             Self::Sign(args) => args.output,
             Self::Provenance(Provenance::Attest(args)) => args.output,
             Self::Provenance(Provenance::Embed(args)) => args.output,
@@ -138,17 +156,34 @@ impl Command {
             Self::Schema(args) => args.output,
             Self::Trust(Trust::Update(args)) => args.output,
             Self::Trust(Trust::Show { output } | Trust::Import { output, .. }) => *output,
-            Self::Policy(Policy::Test { output, .. } | Policy::Check { output, .. }) => *output,
+            Self::Policy(Policy::Test { output: TestFormat::Junit, .. }) => {
+                return vec![Wanted::on_stdout(ReportFormat::Junit)];
+            }
+            Self::Policy(Policy::Test { output: TestFormat::Json, .. }) => Format::Json,
+            Self::Policy(Policy::Check { output, .. }) => *output,
             Self::Policy(Policy::Eval(args)) => args.output,
+            Self::Policy(Policy::Explain(args)) => args.output,
+            Self::Policy(Policy::Import(args)) => args.output,
             Self::Config(Settings::Check { output } | Settings::Show { output }) => *output,
             Self::Explain(args) => args.output,
+            Self::Vulns(Vulns::Import(args)) => args.output,
+            Self::Sbom(Sbom::Check(args)) => args.output,
+            Self::Sbom(Sbom::Diff(args)) => args.output,
             Self::Vulns(Vulns::Info { output, .. }) => *output,
             Self::Vulns(Vulns::Match(args)) => args.output,
             Self::Diff(Diff { output: DiffFormat::Json, .. }) => Format::Json,
             Self::Diff(_)
-            | Self::Policy(Policy::Input(_))
+            | Self::Policy(
+                Policy::Test { .. }
+                | Policy::Input(_)
+                | Policy::Blueprint(_)
+                | Policy::New { .. }
+                | Policy::Docs { .. }
+                | Policy::Export(_),
+            )
+            | Self::Inventory(_)
             | Self::Provenance(Provenance::Create(_))
-            | Self::Vulns(Vulns::Import(_))
+            | Self::Sbom(Sbom::Generate(_))
             | Self::Serve(_)
             | Self::Completions(_)
             | Self::Man(_) => Format::Text,
@@ -162,13 +197,16 @@ impl Command {
     /// Why its reports cannot all be written.
     pub fn conflict(&self) -> Option<String> {
         match self {
-            Self::Verify(args) => args.reports.conflict(),
+            Self::Verify(args) => args.reports.conflict().or_else(|| args.no_summary()),
             Self::Rebuild(args) if args.plan => {
                 let pipelines = |wanted: &Wanted| wanted.format.is_for_pipelines();
                 let all = args.reports.all();
                 let only = "a plan is written as text or json: it is no result";
                 let conflict = all.iter().any(pipelines).then(|| only.to_owned());
                 conflict.or_else(|| args.reports.conflict())
+            }
+            Self::Rebuild(args) if args.reports.has(ReportFormat::Vsa) => {
+                Some(NOT_OF_REBUILD.to_owned())
             }
             Self::Rebuild(args) => args.reports.conflict(),
             _ => None,
@@ -187,16 +225,27 @@ impl Command {
         }
     }
 
-    /// Whether its answer is a report for people, which may have colours.
+    /// Whether its answer is lines for people, which may have colours, and are set to the width of a terminal.
     pub fn is_report(&self) -> bool {
         match self {
-            Self::Policy(Policy::Input(_)) => false,
+            Self::Policy(
+                Policy::Input(_) | Policy::Blueprint(_) | Policy::Docs { .. } | Policy::Export(_),
+            )
+            | Self::Sbom(Sbom::Generate(_))
+            // A document for a program or a file, whatever form is asked for.
+            | Self::Schema(Schema { name: Some(_), .. })
+            | Self::Trust(Trust::Import { .. }) => false,
             Self::Verify(_)
             | Self::Inspect(_)
             | Self::Inventory(_)
             | Self::Rebuild(_)
             | Self::Policy(_)
+            | Self::Sbom(_)
             | Self::Vulns(_)
+            | Self::Config(_)
+            | Self::Trust(_)
+            | Self::Schema(_)
+            | Self::Provenance(Provenance::Check(_))
             | Self::Explain(_) => {
                 self.reports().first().is_some_and(|wanted| wanted.format == ReportFormat::Text)
             }
@@ -204,10 +253,7 @@ impl Command {
             Self::Sign(_)
             | Self::Materials(_)
             | Self::Provenance(_)
-            | Self::Trust(_)
             | Self::Init(_)
-            | Self::Config(_)
-            | Self::Schema(_)
             | Self::Completions(_)
             | Self::Man(_)
             | Self::Serve(_) => false,
@@ -284,17 +330,23 @@ fn elsewhere(text: &str) -> Option<String> {
         ));
     }
     let is_path = ["/", "./", "../", "~/"].iter().any(|start| text.starts_with(start));
-    is_path.then(|| {
+    (is_path || is_archive(text)).then(|| {
         format!(
             "a file or folder has its kind before it; type oci-archive:{text}, docker-archive:{text}, or oci:{text} for a folder"
         )
     })
 }
 
+/// Whether a name is that of an archive, there or not: no image without a tag and a digest is called so.
+fn is_archive(text: &str) -> bool {
+    let ends = [".tar", ".tar.gz", ".tgz"];
+    !text.contains([':', '@']) && ends.iter().any(|end| text.ends_with(end))
+}
+
 /// Who may vouch for the images of one call, besides the signers of the configuration.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Vouch {
-    /// Public key (PEM file) that may vouch for the image; adds a signer for everything, under the file's name
+    /// Public key (file, PEM or DER) that may vouch for the image; adds a signer for everything, under the file's name
     #[arg(long, help_heading = "Trust", value_name = "FILE")]
     pub key: Vec<PathBuf>,
     /// Whose certificates.
@@ -365,7 +417,7 @@ fn uri(text: &str) -> Result<String, String> {
 }
 
 /// A place of images, without tag or digest, as `--repository` takes it.
-fn repository(text: &str) -> Result<Location, String> {
+pub(super) fn repository(text: &str) -> Result<Location, String> {
     const WANTED: &str = "expected a repository without tag or digest, oci:DIR, oci-archive:FILE or docker-archive:FILE";
     if ["oci:", "oci-archive:", "docker-archive:"].iter().any(|kind| text.starts_with(kind)) {
         return match text.parse() {
@@ -377,8 +429,35 @@ fn repository(text: &str) -> Result<Location, String> {
     repository.map(Location::Registry).map_err(|error| format!("{error}; {WANTED}"))
 }
 
+/// Evidence that is kept, and a verification of what was kept or of another time.
+#[derive(Debug, Clone, Default, Args)]
+pub struct SavedEvidence {
+    /// Keep all evidence, configuration and time in this folder, which is new or empty, so that --from verifies again
+    #[arg(long, help_heading = "Again", value_name = "DIR", conflicts_with = "from")]
+    pub save: Option<PathBuf>,
+    /// Verify what --save kept, without a network. By itself the folder gives evidence and nothing else: configuration, options and
+    /// time are your own. With the digest that --save printed, its time, rebuilds and histories of repositories count, too
+    #[arg(long, help_heading = "Again", value_name = "DIR[@DIGEST]", conflicts_with_all = ["attest", "keep"])]
+    pub from: Option<saved_folder::Folder>,
+    /// Judge by the configuration and the options in the folder: whoever made it decides what passes
+    #[arg(
+        long,
+        help_heading = "Again",
+        requires = "from",
+        conflicts_with_all = [
+            "policy", "key", "certificate_identity", "certificate_identity_regexp",
+            "certificate_oidc_issuer", "certificate_oidc_issuer_regexp", "trusted_root", "no_ct_log", "bundle",
+            "platform", "rebuild", "no_rebuild", "repository"
+        ]
+    )]
+    pub with_saved_configuration: bool,
+    /// Judge by this time instead of now, as 2026-12-24 or 2026-12-24T18:00:00Z: what will be denied then, or what was right
+    #[arg(long, help_heading = "Again", value_name = "DATE", value_parser = moment::as_of, conflicts_with = "attest")]
+    pub as_of: Option<jiff::Timestamp>,
+}
+
 /// `hallmark verify`
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(
     after_help = "Examples:\n  hallmark verify --key cosign.pub registry.example/app:1\n  hallmark verify --policy signed -o json \\\n    registry.example/app:1\n  hallmark verify -f images.txt \\\n    -o sarif=hallmark.sarif -o junit=hallmark.xml"
 )]
@@ -399,7 +478,7 @@ pub struct Verify {
     /// Judge every platform that the image has: the default
     #[arg(long, conflicts_with = "platform", hide = true)]
     pub all_platforms: bool,
-    /// Policy preset, instead of the configuration's, or a folder of rules that are added to it
+    /// Policy preset, instead of the configuration's, or a folder or .tar.gz of rules that are added to it
     #[arg(long, value_name = "PRESET|DIR")]
     pub policy: Option<String>,
     /// Who may vouch.
@@ -408,6 +487,13 @@ pub struct Verify {
     /// Evidence in files.
     #[command(flatten)]
     pub bundles: Bundles,
+    /// SBOMs in files.
+    #[command(flatten)]
+    pub sboms: Sboms,
+    /// Signed approval of a difference from a blueprint, beside those of the configuration, which says who may sign one; may be given
+    /// several times
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["save", "with_saved_configuration"])]
+    pub approval: Vec<PathBuf>,
     /// Rebuild even if the policy does not ask for it
     #[arg(long, conflicts_with = "no_rebuild")]
     pub rebuild: bool,
@@ -418,12 +504,38 @@ pub struct Verify {
     /// --platform it is TAG itself
     #[arg(long, value_name = "oci:DIR[:TAG]", value_parser = image, conflicts_with = "no_rebuild")]
     pub keep: Option<Reference>,
+    /// Evidence that is kept, or was.
+    #[command(flatten)]
+    pub saved: SavedEvidence,
     /// The verdict as a statement for others.
     #[command(flatten)]
     pub summary: SummaryFor,
     /// Which reports are written.
     #[command(flatten)]
     pub reports: Reports,
+}
+
+/// Why `rebuild` has no summary.
+const NOT_OF_REBUILD: &str = "-o vsa is of verify: a rebuild alone is no verification, and rebuild --attest writes what came of it";
+
+impl Verify {
+    /// Why the summary that is asked for cannot be written.
+    fn no_summary(&self) -> Option<String> {
+        let (vsa, attest) = (self.reports.has(ReportFormat::Vsa), self.summary.attest.is_some());
+        let why = match () {
+            () if vsa && self.summary.verifier.is_none() => {
+                "-o vsa needs --verifier URI: whoever relies on a summary names its verifier beside the key"
+            }
+            () if vsa && (self.saved.from.is_some() || self.saved.as_of.is_some()) => {
+                "-o vsa cannot be used with --from or --as-of: a summary is of what is there now"
+            }
+            () if !vsa && !attest && self.summary.policy_uri.is_some() => {
+                "--policy-uri is for a summary: add --attest FILE, or -o vsa"
+            }
+            () => return None,
+        };
+        Some(why.to_owned())
+    }
 }
 
 /// The verdict as a statement for others: SLSA's verification summary.
@@ -437,7 +549,7 @@ pub struct SummaryFor {
     #[arg(long, env = "HALLMARK_VERIFIER", value_name = "URI", value_parser = uri)]
     pub verifier: Option<String>,
     /// URI of the policy, for the summary [default: https://hallmark.dev/policy/PRESET]
-    #[arg(long, value_name = "URI", requires = "attest", value_parser = uri)]
+    #[arg(long, value_name = "URI", value_parser = uri)]
     pub policy_uri: Option<String>,
 }
 
@@ -450,18 +562,12 @@ pub struct Inspect {
     /// The image, as for verify
     #[arg(value_name = "IMAGE", value_parser = image)]
     pub image: Reference,
-    /// Where a bare digest is looked up.
-    #[command(flatten)]
-    pub lookup: Lookup,
     /// Which platforms.
     #[command(flatten)]
     pub platforms: Platforms,
-    /// Who may vouch.
+    /// What is handed in.
     #[command(flatten)]
-    pub vouch: Vouch,
-    /// Evidence in files.
-    #[command(flatten)]
-    pub bundles: Bundles,
+    pub inquiry: InquiryArgs,
     /// Report format on stdout
     #[arg(long, short, value_enum, default_value = "text", value_name = "FORMAT")]
     pub output: Format,
@@ -470,7 +576,7 @@ pub struct Inspect {
 /// `hallmark inventory`
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  hallmark inventory registry.example/app:1\n  hallmark inventory -o json registry.example/app:1"
+    after_help = "Examples:\n  hallmark inventory registry.example/app:1\n  hallmark inventory -o json registry.example/app:1\n  hallmark inventory -o html registry.example/app:1"
 )]
 pub struct Inventory {
     /// The image, as for verify
@@ -484,7 +590,18 @@ pub struct Inventory {
     pub platforms: Platforms,
     /// Report format on stdout
     #[arg(long, short, value_enum, default_value = "text", value_name = "FORMAT")]
-    pub output: Format,
+    pub output: InventoryFormat,
+}
+
+/// How an inventory is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum InventoryFormat {
+    /// For people.
+    Text,
+    /// For machines: hallmark/inventory/v1.
+    Json,
+    /// For people with a browser: one page that needs nothing else, with tables that sort and filter.
+    Html,
 }
 
 /// `hallmark rebuild`
@@ -632,6 +749,9 @@ pub struct VulnsImport {
     /// Leave out records that cannot be read, and list them in the database, instead of making none
     #[arg(long)]
     pub skip_refused: bool,
+    /// Form of the answer on stdout
+    #[arg(long, short, value_enum, default_value = "text", value_name = "FORMAT")]
+    pub output: Format,
 }
 
 /// `hallmark vulns match`
@@ -913,14 +1033,19 @@ pub struct ProvenanceEmbed {
 #[derive(Debug, Subcommand)]
 pub enum Policy {
     /// Run the `test_` rules of a folder of policies
-    #[command(after_help = "Examples:\n  hallmark policy test policies/")]
+    #[command(
+        after_help = "Examples:\n  hallmark policy test policies/\n  hallmark policy test --coverage policies/"
+    )]
     Test {
         /// Folder with .rego files
         #[arg(value_name = "DIR")]
         folder: PathBuf,
+        /// Say which lines of the rules no test comes by
+        #[arg(long)]
+        coverage: bool,
         /// Form of the answer on stdout
         #[arg(long, short, value_enum, default_value = "text", value_name = "FORMAT")]
-        output: Format,
+        output: TestFormat,
     },
     /// Say what is wrong with a folder of policies, and what no test notices
     #[command(after_help = "Examples:\n  hallmark policy check policies/")]
@@ -934,8 +1059,53 @@ pub enum Policy {
     },
     /// Judge by a saved input, without the image
     Eval(PolicyEval),
+    /// Say which rule denies a saved input, and what it read of it
+    Explain(PolicyExplain),
+    /// Write a first rule, with tests of it
+    #[command(after_help = "Examples:\n  hallmark policy new owner --to policies/")]
+    New {
+        /// Name of its package, below hallmark: lower-case letters, digits and _
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// Folder, which is made where there is none; no file in it is overwritten
+        #[arg(long, value_name = "DIR")]
+        to: PathBuf,
+    },
+    /// Write what podman, skopeo and BuildKit decide by, from trust in hallmark.yaml
+    #[command(
+        after_help = "Examples:\n  hallmark policy export --containers-policy > policy.json\n  hallmark policy export --buildx > Dockerfile.rego"
+    )]
+    Export(PolicyExport),
+    /// Turn policies of Kyverno, Conforma or policy-controller into hallmark.yaml
+    Import(PolicyImport),
+    /// Print what a folder of policies asks for, as Markdown made from METADATA
+    #[command(after_help = "Examples:\n  hallmark policy docs policies/ > RULES.md")]
+    Docs {
+        /// Folder with .rego files
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+    },
     /// Print what the policies see of an image, for eval and for tests
     Input(PolicyInput),
+    /// Write a first blueprint from an image: its stages, bases and edges, to be looked at and signed
+    Blueprint(PolicyBlueprint),
+}
+
+/// `hallmark policy blueprint`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  hallmark policy blueprint \\\n    registry.example/app:1 > app.json"
+)]
+pub struct PolicyBlueprint {
+    /// The image, as for verify
+    #[arg(value_name = "IMAGE", value_parser = image)]
+    pub image: Reference,
+    /// The platform; this machine's by default
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    pub platform: Option<Platform>,
+    /// Who may vouch.
+    #[command(flatten)]
+    pub vouch: Vouch,
 }
 
 /// `hallmark policy eval`
@@ -948,27 +1118,80 @@ pub struct PolicyEval {
     /// Form of the answer on stdout
     #[arg(long, short, value_enum, default_value = "text", value_name = "FORMAT")]
     pub output: Format,
-    /// Policy preset, instead of the configuration's, or a folder of rules that are added to it
+    /// Policy preset, instead of the configuration's, or a folder or .tar.gz of rules that are added to it
     #[arg(long, value_name = "PRESET|DIR")]
     pub policy: Option<String>,
+    /// Judge by this time instead of the input's, as 2026-12-24 or 2026-12-24T18:00:00Z: rules and exceptions see it; what was
+    /// computed when the input was made, as proofs of certificates, stays
+    #[arg(long, value_name = "DATE", value_parser = moment::as_of)]
+    pub as_of: Option<jiff::Timestamp>,
+}
+
+/// `hallmark policy export`
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct PolicyExport {
+    /// A policy.json for podman, skopeo and CRI-O: signatures by keys, and everything else rejected
+    #[arg(long)]
+    pub containers_policy: bool,
+    /// BuildKit's Dockerfile.rego: a build takes what trust.sources names, and nothing else
+    #[arg(long)]
+    pub buildx: bool,
+}
+
+/// How the outcome of tests is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TestFormat {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+    /// JUnit's XML: a suite for each file.
+    Junit,
+}
+
+/// `hallmark policy explain`
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  hallmark policy explain --policy policies/ input.json")]
+pub struct PolicyExplain {
+    /// What hallmark policy input printed
+    #[arg(value_name = "FILE")]
+    pub input: PathBuf,
+    /// Results with this code alone
+    #[arg(long, value_name = "CODE")]
+    pub code: Option<String>,
+    /// Form of the answer on stdout
+    #[arg(long, short, value_enum, default_value = "text", value_name = "FORMAT")]
+    pub output: Format,
+    /// Policy preset, instead of the configuration's, or a folder or .tar.gz of rules that are added to it
+    #[arg(long, value_name = "PRESET|DIR")]
+    pub policy: Option<String>,
+    /// Judge by this time instead of the input's, as policy eval does
+    #[arg(long, value_name = "DATE", value_parser = moment::as_of)]
+    pub as_of: Option<jiff::Timestamp>,
 }
 
 /// `hallmark policy input`
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  hallmark policy input registry.example/app:1 > input.json")]
+#[command(
+    after_help = "Examples:\n  hallmark policy input --key cosign.pub \\\n    registry.example/app:1 > input.json"
+)]
 pub struct PolicyInput {
     /// The image, as for verify
     #[arg(value_name = "IMAGE", value_parser = image)]
     pub image: Reference,
-    /// The platform; this machine's by default
-    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    /// Platform, as linux/arm64 [default: this machine's]
+    #[arg(long, value_name = "OS/ARCH")]
     pub platform: Option<Platform>,
-    /// Policy preset, instead of the configuration's, or a folder of rules that are added to it
+    /// Policy preset, instead of the configuration's, or a folder or .tar.gz of rules that are added to it
     #[arg(long, value_name = "PRESET|DIR")]
     pub policy: Option<String>,
     /// Never rebuild
     #[arg(long)]
     pub no_rebuild: bool,
+    /// What is handed in.
+    #[command(flatten)]
+    pub inquiry: InquiryArgs,
 }
 
 /// `hallmark trust`
@@ -1025,7 +1248,7 @@ pub struct Init {
     /// The image, as for verify
     #[arg(value_name = "IMAGE", value_parser = image)]
     pub image: Reference,
-    /// Public key (PEM file) that may have signed it; identities in certificates are found without being named
+    /// Public key (file, PEM or DER) that may have signed it; identities in certificates are found without being named
     #[arg(long, value_name = "FILE")]
     pub key: Vec<PathBuf>,
     /// File that is written; - is standard output
@@ -1077,12 +1300,14 @@ pub struct Serve {
 
 /// `hallmark explain`
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  hallmark explain rebuild-differs\n  hallmark explain --list")]
+#[command(
+    after_help = "Examples:\n  hallmark explain rebuild-differs\n  hallmark explain configuration\n  hallmark explain --list"
+)]
 pub struct Explain {
-    /// A finding code, as rebuild-differs
-    #[arg(value_name = "CODE", required_unless_present = "list")]
+    /// A finding code, as rebuild-differs, or a page of the documents, as configuration
+    #[arg(value_name = "CODE|PAGE", required_unless_present = "list")]
     pub code: Option<String>,
-    /// List all codes
+    /// List all codes and pages
     #[arg(long)]
     pub list: bool,
     /// Form of the answer on stdout

@@ -1,16 +1,15 @@
 //! `hallmark config`: whether the configuration can be used, and what is in force.
 
-use std::path::Path;
-
 use serde_json::{Value, json};
 
 use super::{
     Answer, Failure,
     args::{Format, Global, Settings},
     context::{self, Overrides},
+    unread,
 };
 use crate::{
-    config::{Config, Written, defaults},
+    config::{Config, PresetChoice, Written, defaults},
     digest::Digest,
     report::{self, text::plural},
     untrusted::{Page, line},
@@ -32,6 +31,7 @@ pub fn run(command: &Settings, global: &Global) -> Result<Answer, Failure> {
 
 fn check(output: Format, global: &Global) -> Result<Answer, Failure> {
     let (config, ctx) = context::build(global, Overrides::default())?;
+    let idle = context::idle_rules(&config)?;
     let trust = &ctx.criteria.trust;
     if output == Format::Json {
         let roots = config.roots.all().map_err(|error| Failure::usage(error.to_string()))?;
@@ -50,8 +50,12 @@ fn check(output: Format, global: &Global) -> Result<Answer, Failure> {
             "policy": {
                 "digest": ctx.criteria.policies.digest(&ctx.criteria.exceptions).to_string(),
                 "preset": config.policy.selection.preset,
-                "folders": config.policy.selection.bundles.len(),
+                "presets": config.policy.presets.iter().map(choice).collect::<Vec<_>>(),
+                "folders": config.policy.selection.folders(),
                 "exceptions": config.policy.exceptions.len(),
+                "idleRules": idle.iter().map(|one| json!({
+                    "rule": one.rule, "asked": one.asked, "why": one.why(), "help": one.help(),
+                })).collect::<Vec<_>>(),
             },
             "roots": roots.iter().map(|(name, found)| json!({
                 "name": name,
@@ -72,6 +76,13 @@ fn check(output: Format, global: &Global) -> Result<Answer, Failure> {
         line!(page, "  warning: no rule names the signer {name}: its word counts for nothing");
     });
     policies(&mut page, &config, &ctx);
+    for one in &idle {
+        line!(page, "  warning: the rule {} decides nothing: {}", one.rule, one.why());
+        line!(page, "    help: {}", one.help());
+    }
+    for setting in context::unlisted(&config)? {
+        line!(page, "  warning: {setting} lists nothing: by these rules every image is denied");
+    }
     for (name, found) in
         config.roots.all().map_err(|error| Failure::of_operator(&error.to_string()))?
     {
@@ -84,10 +95,36 @@ fn check(output: Format, global: &Global) -> Result<Answer, Failure> {
 
 fn policies(page: &mut Page, config: &Config, ctx: &Context) {
     let selection = &config.policy.selection;
-    let folders = plural(selection.bundles.len(), "folder");
+    let folders = match selection.folders() {
+        0 => String::new(),
+        more => format!(", {} more", plural(more, "folder")),
+    };
+    let rules = match selection.rules.as_slice() {
+        [] => String::new(),
+        rules => format!(", with {}", rules.join(", ")),
+    };
     let exceptions = plural(config.policy.exceptions.len(), "exception");
     let digest = ctx.criteria.policies.digest(&ctx.criteria.exceptions);
-    line!(page, "policy         {}, {folders} more, {exceptions}; {digest}", selection.preset);
+    line!(page, "policy         {}{rules}{folders}, {exceptions}; {digest}", selection.preset);
+    for choice in &config.policy.presets {
+        line!(page, "  preset       {}", choice_words(choice));
+    }
+}
+
+/// A preset for some images, in JSON.
+fn choice(choice: &PresetChoice) -> Value {
+    json!({
+        "preset": choice.preset,
+        "images": choice.images.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "namespaces": choice.namespaces.as_ref().map(ToString::to_string),
+    })
+}
+
+/// The same in words.
+fn choice_words(choice: &PresetChoice) -> String {
+    let images: Vec<String> = choice.images.iter().map(ToString::to_string).collect();
+    let namespaces = choice.namespaces.as_ref().map(|of| format!(", in namespaces {of}"));
+    format!("{} for {}{}", choice.preset, images.join(", "), namespaces.unwrap_or_default())
 }
 
 /// Which file it is.
@@ -102,21 +139,10 @@ fn origin(config: &Config) -> Page {
             line!(page, "configuration  none: nobody is trusted, every setting is the default");
         }
     }
-    let here = Path::new("hallmark.yaml");
-    if here.exists() && config.file.as_deref() != Some(here) && !is_here(config) {
-        line!(
-            page,
-            "  ./hallmark.yaml is not read: it may belong to who made the folder; --config hallmark.yaml reads it"
-        );
+    if unread::is_there(config.file.as_deref()) {
+        line!(page, "  {}", unread::NOTE);
     }
     page
-}
-
-/// Whether the file is that of the working directory, by whatever name.
-fn is_here(config: &Config) -> bool {
-    let real = |path: &Path| std::fs::canonicalize(path).ok();
-    let file = config.file.as_deref().and_then(real);
-    file.is_some() && file == real(Path::new("hallmark.yaml"))
 }
 
 /// The file that was read; null where there is none.

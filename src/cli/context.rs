@@ -12,21 +12,29 @@ use std::{
 use super::{
     Failure,
     args::{Global, Lookup, Platforms, Vouch},
+    artifacts,
     colour::Environment,
+    files::{self, Operand},
     progress::{self, Loudness},
     vouch,
 };
 use crate::{
-    config::{self, Config, KeyPath, PolicySelection, Roots, Step, Surroundings},
+    config::{
+        self, Config, ConfigError, KeyPath, PolicySelection, PresetChoice, Roots, Signatures, Step,
+        Surroundings,
+    },
     digest::Digest,
     environment,
-    policy::{Bundle, Deferred, Exception, PolicyError, bundle::Preset, nearest::did_you_mean},
+    policy::{
+        Bundle, Deferred, Exception, Idle, PolicyError, bundle::Preset, nearest::did_you_mean,
+    },
     reference::{PinnedReference, Reference},
+    saved::Access,
     scratch::open_file,
     sign::Password,
     source::{self, PlatformChoice, SourceSettings},
     verify::{
-        Context, Criteria, Inquiry, Keep, RebuildOptions, Uncounted, Wanted, When, World,
+        Choice, Context, Criteria, Inquiry, Keep, RebuildOptions, Uncounted, Wanted, When, World,
         compile_ahead,
     },
 };
@@ -44,6 +52,8 @@ pub struct Overrides<'a> {
     pub vouch: Option<&'a Vouch>,
     /// When to rebuild.
     pub rebuild: Option<When>,
+    /// The configuration, where it is read already.
+    pub config: Option<Config>,
 }
 
 /// Reads the configuration and makes the context.
@@ -55,13 +65,16 @@ pub fn build(global: &Global, overrides: Overrides<'_>) -> Result<(Config, Conte
 
 /// Says what is wrong with the policies, if anything is; waits for them.
 pub fn compiled(config: &Config, context: &Context) -> Result<(), Failure> {
-    let usage = |error: &PolicyError| Failure::of_operator(&placed(error, config));
-    let policies = context.criteria.policies.ready().map_err(usage)?;
-    policies.clear(&context.criteria.exceptions).map_err(|error| usage(&error))
+    // The first is that of all other images, and each of the rest that of an entry of policy.presets.
+    context.criteria.all().enumerate().try_for_each(|(index, (policies, exceptions))| {
+        let entry = index.checked_sub(1);
+        let usage = |error: &PolicyError| Failure::of_operator(&placed(error, config, entry));
+        policies.ready().map_err(usage)?.clear(exceptions).map_err(|error| usage(&error))
+    })
 }
 
-/// What is wrong with the policies, and where in the configuration, if it is there.
-fn placed(error: &PolicyError, config: &Config) -> String {
+/// What is wrong with the policies, those of an entry of `policy.presets` perhaps, and where in the configuration, if it is there.
+fn placed(error: &PolicyError, config: &Config, entry: Option<usize>) -> String {
     let exception = |code: &String, package: &Option<String>| {
         let mut all = config.policy.exceptions.iter();
         let is_meant = |e: &Exception| e.code == *code && e.package == *package;
@@ -71,17 +84,26 @@ fn placed(error: &PolicyError, config: &Config) -> String {
     };
     let key: Option<Vec<Step>> = match error {
         PolicyError::SettingUnread { path, .. } | PolicyError::SettingUnknown { path, .. } => {
-            let settings =
-                ["policy", "settings"].into_iter().chain(path.iter().map(String::as_str));
-            Some(settings.map(Step::from).collect())
+            let mut settings: Vec<Step> = vec!["policy".into()];
+            if let Some(index) = entry {
+                settings.extend([Step::from("presets"), Step::from(index)]);
+            }
+            settings.push("settings".into());
+            settings.extend(path.iter().map(|key| Step::from(key.as_str())));
+            Some(settings)
         }
         PolicyError::ExceptionUnclear { code, .. } => exception(code, &None),
         PolicyError::ExceptionIdle { code, package, .. } => exception(code, package),
         _ => None,
     };
+    let words = error.to_string();
+    let told = match (entry, words.strip_prefix("policy.settings.")) {
+        (Some(index), Some(rest)) => format!("policy.presets[{index}].settings.{rest}"),
+        _ => words.clone(),
+    };
     match key.and_then(|key| config.place(&KeyPath(key))) {
-        Some(place) => format!("{place}: {error}"),
-        None => error.to_string(),
+        Some(place) => format!("{place}: {told}"),
+        None => told,
     }
 }
 
@@ -99,6 +121,7 @@ fn reached(config: &Config, global: &Global, platforms: PlatformChoice) -> World
         platforms,
         vulnerabilities: config.vulnerabilities.clone(),
         bases: config.bases.clone().into(),
+        blueprints: config.policy.blueprints.clone().into(),
         sink: progress::sink(loudness),
         ..World::new(config.limits.clone())
     }
@@ -119,32 +142,98 @@ pub fn inquiry(
 }
 
 /// As [`build`], while the policies are still being compiled: [`compiled`] has to be asked before their verdict counts.
-pub fn begin(global: &Global, overrides: Overrides<'_>) -> Result<(Config, Context), Failure> {
-    let config = configuration(global)?;
-    let world = reached(&config, global, overrides.platforms);
+pub fn begin(global: &Global, mut overrides: Overrides<'_>) -> Result<(Config, Context), Failure> {
+    let config = match overrides.config.take() {
+        Some(config) => config,
+        None => configuration(global)?,
+    };
+    let world = reached(&config, global, overrides.platforms.clone());
     let rebuild = rebuild(&config, overrides.rebuild);
     let (bundle, exceptions) = match overrides.own_preset {
         Some(preset) => {
             let preset = Bundle::preset(preset).map_err(|e| Failure::usage(e.to_string()))?;
             (preset, Vec::new())
         }
-        None => (bundle(&config, overrides.policy)?, exceptions(&config, overrides.policy)?),
+        None => (
+            bundle(&config, overrides.policy)?,
+            exceptions(&config, preset(&config, overrides.policy))?,
+        ),
     };
-    let bundle = match rebuild.when {
-        When::Always => bundle.with_rebuild(),
-        When::PolicyAsks | When::Never(_) => bundle,
+    let deferred = |bundle: Bundle| {
+        let bundle = match rebuild.when {
+            When::Always => bundle.with_rebuild(),
+            When::PolicyAsks | When::Never(_) => bundle,
+        };
+        let policies = Deferred::new(bundle, config.limits.clone());
+        compile_ahead(&policies);
+        policies
     };
-    let policies = Deferred::new(bundle, config.limits.clone());
-    compile_ahead(&policies);
+    let policies = deferred(bundle);
+    let choices = choices(&config, &overrides)?.into_iter().map(|(choice, bundle, exceptions)| {
+        let (images, namespaces) = (choice.images.clone(), choice.namespaces.clone());
+        Choice { images, namespaces, policies: deferred(bundle), exceptions }
+    });
+    let choices = choices.collect();
     let trust = Arc::new(vouch::trust(&config, overrides.vouch)?);
-    let criteria = Criteria { trust, policies, exceptions };
+    let criteria = Criteria { trust, policies, exceptions, choices };
     Ok((config, Context { world, criteria, rebuild, keep: Keep::Evidence }))
 }
 
 /// The configuration that the command line, the environment or the two fixed folders name.
 pub fn configuration(global: &Global) -> Result<Config, Failure> {
     let config = Config::load(file(global).as_deref(), &surroundings());
-    config.map_err(|error| Failure::of_operator(&error.to_string()))
+    let config = config.map_err(|error| unusable(error, global))?;
+    let digest = config.digest.as_ref().map(Digest::to_string);
+    tracing::debug!(file = ?config.file, ?digest, "the configuration is read");
+    Ok(config)
+}
+
+fn unusable(error: ConfigError, global: &Global) -> Failure {
+    let origin = Origin::of(global.config.is_some(), environment::filled(VARIABLE).is_some());
+    match error {
+        ConfigError::Unreadable { file, error } => origin.operand().unreadable(&file, &error),
+        ConfigError::Other { file, what } => origin.operand().unusable(&file, &what),
+        error => Failure::of_operator(&error.to_string()),
+    }
+}
+
+/// The variable that names a configuration.
+const VARIABLE: &str = "HALLMARK_CONFIG";
+
+/// Who names the configuration that is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    Option,
+    Variable,
+    /// It lies where one is looked for.
+    Folder,
+}
+
+impl Origin {
+    fn of(by_option: bool, by_variable: bool) -> Self {
+        match (by_option, by_variable) {
+            (true, _) => Self::Option,
+            (false, true) => Self::Variable,
+            (false, false) => Self::Folder,
+        }
+    }
+
+    /// What to do where it cannot be used: advice about what somebody wrote, and not about an option that nobody gave.
+    fn operand(self) -> Operand {
+        let form = match self {
+            Self::Option => {
+                "--config takes a hallmark.yaml, which hallmark init IMAGE --write FILE begins"
+            }
+            Self::Variable => {
+                "HALLMARK_CONFIG names it, and takes a hallmark.yaml, which hallmark init IMAGE --write FILE begins"
+            }
+            Self::Folder => {
+                "nobody named it: a configuration is looked for below XDG_CONFIG_HOME, or HOME/.config, then in /etc/hallmark; \
+                 set them to folders that this user can read, or name another file with --config"
+            }
+        };
+        Operand { option: "", form }
+    }
 }
 
 /// Digest of the configuration file's bytes; of nothing, where there is no file or it cannot be read.
@@ -163,19 +252,25 @@ pub fn configuration_digest(global: &Global) -> Digest {
 /// The trusted roots that can be updated.
 pub fn repositories(global: &Global) -> Result<Roots, Failure> {
     let roots = config::repositories(file(global).as_deref(), &surroundings());
-    roots.map_err(|error| Failure::of_operator(&error.to_string()))
+    roots.map_err(|error| unusable(error, global))
 }
 
-fn file(global: &Global) -> Option<PathBuf> {
+/// Whether option or variable name a configuration.
+pub(super) fn is_named(global: &Global) -> bool {
+    global.config.is_some() || environment::filled(VARIABLE).is_some()
+}
+
+/// The configuration that is read, if there is one.
+pub(super) fn file(global: &Global) -> Option<PathBuf> {
     let candidates = config::candidates(config_home().as_deref());
     // A variable that is set to nothing names no file.
-    let named = || environment::filled("HALLMARK_CONFIG").map(PathBuf::from);
+    let named = || environment::filled(VARIABLE).map(PathBuf::from);
     let first = || config::first(&candidates).map(Path::to_owned);
     global.config.clone().or_else(named).or_else(first)
 }
 
 /// Fetched roots lie in the user's state folder, or in the machine's where there is no user.
-fn surroundings() -> Surroundings {
+pub(super) fn surroundings() -> Surroundings {
     let set =
         environment::variable("XDG_STATE_HOME").map(PathBuf::from).filter(|p| p.is_absolute());
     let home = environment::below_home(".local/state");
@@ -184,6 +279,7 @@ fn surroundings() -> Surroundings {
     Surroundings {
         root_folder: Some(state.join("hallmark/roots")),
         now: Some(jiff::Timestamp::now()),
+        files: Access::Live,
     }
 }
 
@@ -277,17 +373,78 @@ pub fn platforms(asked: &Platforms) -> PlatformChoice {
     }
 }
 
-fn bundle(config: &Config, asked: Option<&str>) -> Result<Bundle, Failure> {
+/// The rules that are judged by where no other preset is chosen for an image.
+pub(super) fn bundle(config: &Config, asked: Option<&str>) -> Result<Bundle, Failure> {
+    let bundle = rules_of(config, asked, preset(config, asked))?;
+    let others: BTreeSet<&str> = config.policy.presets.iter().map(|choice| choice.preset).collect();
+    let others = others.into_iter().map(|other| rules_of(config, asked, other));
+    let bundle = bundle.beside(others.collect::<Result<Vec<_>, _>>()?);
+    let bundle = bundle.with_settings(config.policy.settings.clone());
+    let idle = idle(config, &bundle);
+    Ok(bundle.saying(idle.into_iter().filter(|rule| rule.asked).collect()))
+}
+
+/// Settings of the configured rules that list nothing, so that every image is denied.
+pub(super) fn unlisted(config: &Config) -> Result<Vec<String>, Failure> {
+    bundle(config, None).map(|bundle| bundle.unlisted())
+}
+
+/// A preset with all that the operator adds to each of them, but settings.
+fn rules_of(config: &Config, asked: Option<&str>, preset: &str) -> Result<Bundle, Failure> {
     let usage = |e: PolicyError| Failure::of_operator(&e.to_string());
     let PolicySelection { rules, bundles, .. } = &config.policy.selection;
     let named = asked.filter(|name| is_preset(name));
-    let folder = asked.filter(|_| named.is_none()).map(policy_folder).transpose()?;
+    let folder =
+        asked.filter(|_| named.is_none()).map(|text| policy_folder(text, config)).transpose()?;
     let folders: Vec<PathBuf> = bundles.iter().cloned().chain(folder).collect();
-    let own = config::bundle(&folders).map_err(|e| Failure::of_operator(&e.to_string()))?;
-    let shipped = Bundle::preset(preset(config, asked)).map_err(usage)?;
-    let shipped = shipped.with_rules(rules).map_err(usage)?;
-    let bundle = shipped.join(own).map_err(usage)?;
-    Ok(bundle.with_settings(config.policy.settings.clone()))
+    let signatures = Signatures {
+        trust: &config.trust,
+        asked: &config.policy.selection.bundle_signers,
+        limits: &config.limits,
+    };
+    let own = config::bundle(&folders, &config.files, Some(signatures))
+        .map_err(|e| Failure::of_operator(&e.to_string()))?;
+    let shipped = Bundle::preset(preset).map_err(usage)?;
+    let mut rules = rules.clone();
+    if preset == config::ASKING && !config.policy.blueprints.is_empty() {
+        rules.push(config::RULE);
+    }
+    let shipped = shipped.with_rules(&rules).map_err(usage)?;
+    let own = own.join(artifacts::bundle(config, &sources(config))?).map_err(usage)?;
+    let bundle = shipped.join(own).and_then(Bundle::with_malware).map_err(usage)?;
+    let bundle = bundle.with_effective(config.policy.effective.clone());
+    Ok(bundle.with_approvals(config.policy.approvals.given.clone()))
+}
+
+/// Loaded rules that decide nothing. A database of vulnerabilities, which nothing else reads, asks for the rule that reads it.
+fn idle(config: &Config, bundle: &Bundle) -> Vec<Idle> {
+    let mut asked = config.policy.selection.rules.clone();
+    asked.extend(config.vulnerabilities.as_ref().map(|_| "vulnerabilities"));
+    bundle.idle(&asked)
+}
+
+/// Rules of the configuration that were asked for and decide nothing.
+pub fn idle_rules(config: &Config) -> Result<Vec<Idle>, Failure> {
+    let idle = bundle(config, None).map(|bundle| idle(config, &bundle))?;
+    Ok(idle.into_iter().filter(|rule| rule.asked).collect())
+}
+
+/// A preset for some images, with its rules and exceptions.
+type Chosen<'c> = (&'c PresetChoice, Bundle, Vec<Exception>);
+
+/// The presets for some images, with rules and exceptions of each. Where the command line names a preset it is that of all images.
+fn choices<'c>(config: &'c Config, overrides: &Overrides<'_>) -> Result<Vec<Chosen<'c>>, Failure> {
+    let one_for_all = overrides.policy.is_some_and(is_preset) || overrides.own_preset.is_some();
+    let choices = config.policy.presets.iter().filter(|_| !one_for_all);
+    let choices = choices.map(|choice| {
+        let bundle = rules_of(config, overrides.policy, choice.preset)?;
+        let bundle = bundle.with_shared(config.policy.settings.clone());
+        let bundle = bundle.with_settings(choice.settings.clone());
+        let idle = idle(config, &bundle).into_iter().filter(|rule| rule.asked);
+        let bundle = bundle.saying(idle.collect());
+        Ok((choice, bundle, exceptions(config, choice.preset)?))
+    });
+    choices.collect()
 }
 
 /// The name of the preset that is judged by.
@@ -300,37 +457,47 @@ fn is_preset(name: &str) -> bool {
 }
 
 /// The folder that `--policy` names where it names no preset.
-fn policy_folder(text: &str) -> Result<PathBuf, Failure> {
+fn policy_folder(text: &str, config: &Config) -> Result<PathBuf, Failure> {
     let folder = PathBuf::from(text);
-    if folder.is_dir() {
+    if config::is_archive(&folder) || config.files.has_folder(&folder) {
         return Ok(folder);
     }
     let meant = did_you_mean(text, Preset::names());
     let presets = Preset::names().collect::<Vec<_>>().join(", ");
-    Err(Failure::of_operator(&format!(
-        "--policy {text}: there is no such preset, and no folder\n  help: {meant}presets are {presets}"
-    )))
+    let is_path = text.contains('/') || text.starts_with('.');
+    let mut failure =
+        Failure::usage(format!("--policy {text}: there is no such preset, and no folder"));
+    if let (true, Some(help)) = (is_path, files::whereabouts_of(&folder)) {
+        failure.help(&help);
+    }
+    failure.help(&format!("{meant}presets are {presets}; a folder with .rego files is taken, too"));
+    Err(failure)
 }
 
-/// The exceptions. Where the command line names another preset than the file, those from rules that it does not have lift nothing, and
-/// are said to.
-fn exceptions(config: &Config, asked: Option<&str>) -> Result<Vec<Exception>, Failure> {
+/// The exceptions from a preset. Those from rules that it does not have and another configured one has lift nothing, and are said to.
+fn exceptions(config: &Config, judged_by: &str) -> Result<Vec<Exception>, Failure> {
     let mut all = config.policy.exceptions.concat();
-    let configured = config.policy.selection.preset;
-    let named = Preset::names().find(|name| asked == Some(*name) && *name != configured);
-    if let Some(named) = named.filter(|_| !all.is_empty()) {
-        let given = |preset| {
-            let shipped = Bundle::preset(preset).and_then(|bundle| bundle.codes());
-            shipped.map_err(|e| Failure::usage(e.to_string()))
-        };
-        let (before, now) = (given(configured)?, given(named)?);
-        let means = |e: &Exception, (package, code): &(String, String)| {
-            *code == e.code && e.package.as_ref().is_none_or(|meant| meant == package)
-        };
-        for exception in &mut all {
-            let is_there = |codes: &BTreeSet<_>| codes.iter().any(|rule| means(exception, rule));
-            exception.elsewhere = is_there(&before) && !is_there(&now);
-        }
+    let selection = &config.policy.selection;
+    let configured: BTreeSet<&str> = std::iter::once(selection.preset)
+        .chain(config.policy.presets.iter().map(|choice| choice.preset))
+        .collect();
+    if all.is_empty() || configured.iter().all(|preset| *preset == judged_by) {
+        return Ok(all);
+    }
+    let given = |preset: &str| {
+        let shipped = Bundle::preset(preset).and_then(|bundle| bundle.with_rules(&selection.rules));
+        let codes = shipped.and_then(|bundle| bundle.codes());
+        codes.map_err(|e| Failure::usage(e.to_string()))
+    };
+    let now = given(judged_by)?;
+    let before = configured.into_iter().map(given).collect::<Result<Vec<_>, _>>()?;
+    let before: Vec<(String, String)> = before.into_iter().flatten().collect();
+    let means = |e: &Exception, (package, code): &(String, String)| {
+        *code == e.code && e.package.as_ref().is_none_or(|meant| meant == package)
+    };
+    for exception in &mut all {
+        exception.elsewhere = before.iter().any(|rule| means(exception, rule))
+            && !now.iter().any(|rule| means(exception, rule));
     }
     Ok(all)
 }
@@ -377,4 +544,29 @@ pub async fn pin(
     let pinned =
         source::resolve(reference, &config.repositories, &world.sources, &world.limits).await;
     pinned.map_err(|error| Failure::unresolved(error, reference))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn advice_names_who_named_the_configuration() {
+        let cases = [
+            ((true, true), "--config takes", "HALLMARK_CONFIG"),
+            ((false, true), "HALLMARK_CONFIG names it", "--config"),
+            ((false, false), "XDG_CONFIG_HOME, or HOME", "--config takes"),
+        ];
+        let denied = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
+        for ((option, variable), has, lacks) in cases {
+            let operand = Origin::of(option, variable).operand();
+            for failure in [
+                operand.unreadable(Path::new("/root/hallmark.yaml"), &denied),
+                operand.unusable(Path::new("/root/hallmark.yaml"), &"it is a key"),
+            ] {
+                let told = failure.told();
+                assert!(told.contains(has) && !told.contains(lacks), "{told}");
+            }
+        }
+    }
 }

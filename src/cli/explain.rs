@@ -1,4 +1,4 @@
-//! `hallmark explain`: what a finding code, or the code of a shipped rule, means.
+//! `hallmark explain`: what a finding code, or the code of a shipped rule, means; and the pages of the documents, which messages name.
 
 use serde_json::{Value, json};
 
@@ -18,14 +18,66 @@ const EXPLANATIONS: &str = "hallmark/explanations/v1";
 /// The page that explains every code; a test keeps it complete.
 const PAGE: &str = include_str!("../../docs/findings.md");
 
+macro_rules! pages {
+    ($($name:literal)*) => { &[$(($name, include_str!(concat!("../../docs/", $name, ".md")))),*] };
+}
+
+/// The pages of the documents for users. What a message names is here, and of this version.
+const PAGES: &[(&str, &str)] = pages!(
+    "ci" "comparison" "configuration" "findings" "inventory" "policy" "provenance" "rebuild" "rebuild-verdict" "release" "reports"
+    "signing" "summaries" "trust" "verify" "vulnerabilities"
+);
+
+/// Reasons of the gate's own, which are no findings about an image: code, title, text, help.
+const OF_GATE: [[&str; 4]; 6] = [
+    [
+        "gate-tag",
+        "the image is named by tag",
+        "What is verified now and what a node pulls later could differ. With `gate.tags: resolve` the gate writes the digest into the object.",
+        "name the image as REPOSITORY@sha256:..., or set gate.tags: resolve in hallmark.yaml",
+    ],
+    [
+        "gate-late",
+        "the image was not verified in time",
+        "The apiserver waits no longer than the webhook's timeoutSeconds. The verification goes on for a while, and the next attempt has its result.",
+        "try again shortly, or raise timeoutSeconds of the webhook and gate.budget in hallmark.yaml",
+    ],
+    [
+        "gate-crowded",
+        "too many verifications of the registry wait",
+        "Verifications of one registry are bounded, so that those of others go on.",
+        "try again",
+    ],
+    [
+        "gate-ended",
+        "the verification was ended",
+        "It took too long, took long while many others waited, or nobody waited for it any more. Nothing is known of the image.",
+        "see whether the registry answers; try again",
+    ],
+    [
+        "gate-namespace",
+        "the labels of the namespace cannot be read",
+        "An entry of `policy.presets` chooses by labels that the gate reads from the apiserver itself. Where they cannot be read, nobody can tell which preset the image has to pass.",
+        "see gate.apiserver in hallmark.yaml, and whether its token may get namespaces; try again",
+    ],
+    [
+        "gate-preset",
+        "the object may not ask for the preset",
+        "The label `hallmark.dev/preset` names no preset, one that `gate.objectPresets` does not list, or one that leaves out what the image has to pass anyway.",
+        "take the label away, or ask for a preset of gate.objectPresets",
+    ],
+];
+
 /// Runs the command.
 pub fn run(args: &Explain) -> Result<String, Failure> {
     let rules = shipped()?;
     let findings = Code::ALL.iter().map(|code| Explanation::of_finding(*code));
-    let all: Vec<_> = findings.chain(rules.iter().map(Explanation::of_rule)).collect();
+    let gate = OF_GATE.iter().map(Explanation::of_gate);
+    let all = findings.chain(rules.iter().map(Explanation::of_rule)).chain(gate);
+    let all: Vec<_> = all.chain(PAGES.iter().map(Explanation::of_page)).collect();
     let text = args.code.as_deref().unwrap_or_default();
     if !args.list && all.iter().all(|one| one.code != text) {
-        let mut failure = Failure::usage(format!("there is no finding code {text:?}"));
+        let mut failure = Failure::usage(format!("there is no finding code {text:?}, and no page"));
         let near = did_you_mean(text, all.iter().map(|one| one.code.as_str()));
         failure.help(&format!("{near}hallmark explain --list shows all"));
         return Err(failure);
@@ -75,12 +127,38 @@ impl Explanation {
         }
     }
 
+    fn of_gate([code, title, text, help]: &[&str; 4]) -> Self {
+        Self {
+            kind: "finding",
+            code: (*code).to_owned(),
+            severity: "error".to_owned(),
+            title: (*title).to_owned(),
+            text: (*text).to_owned(),
+            help: (*help).to_owned(),
+        }
+    }
+
+    fn of_page((name, text): &(&str, &str)) -> Self {
+        let title = text.lines().next().unwrap_or_default().trim_start_matches("# ");
+        Self {
+            kind: "page",
+            code: (*name).to_owned(),
+            severity: "page".to_owned(),
+            title: title.to_owned(),
+            text: (*text).to_owned(),
+            help: String::new(),
+        }
+    }
+
     fn line(&self) -> String {
         format!("{:<32} {:<8} {}\n", self.code, self.severity, self.title)
     }
 
     fn page(&self) -> String {
-        let Self { code, severity, title, text, help, .. } = self;
+        let Self { kind, code, severity, title, text, help } = self;
+        if *kind == "page" {
+            return text.clone();
+        }
         format!("{severity}[{code}]: {title}\n\n{text}\n\n     help: {help}\n")
     }
 
@@ -135,6 +213,36 @@ mod tests {
     fn a_paragraph_is_one_line() {
         let text = section(Code::PolicyNothingProven);
         assert!(text.ends_with("makes it one.") && !text.contains('\n'), "{text}");
+    }
+
+    #[test]
+    fn reasons_of_the_gate_are_explained() {
+        for [code, title, ..] in OF_GATE {
+            let code = Some(code.to_owned());
+            let page = run(&Explain { code, list: false, output: Format::Text }).expect("a page");
+            assert!(page.contains(title), "{page}");
+        }
+    }
+
+    /// Messages name pages by `page!`, which compiles for each file of docs/.
+    #[test]
+    fn every_page_for_users_is_in_the_program() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+        let mut there: Vec<String> = std::fs::read_dir(folder)
+            .expect("docs/ is there")
+            .filter_map(|entry| entry.expect("an entry").file_name().into_string().ok())
+            .filter_map(|name| name.strip_suffix(".md").map(str::to_owned))
+            .filter(|name| !["README", "attacks"].contains(&name.as_str()))
+            .collect();
+        there.sort();
+        assert_eq!(PAGES.iter().map(|(name, _)| *name).collect::<Vec<_>>(), there);
+        let ask = |output| Explain { code: Some("configuration".to_owned()), list: false, output };
+        let page = run(&ask(Format::Text)).expect("a page");
+        assert!(page.starts_with("# ") && page.contains("`limits"), "{page}");
+        let value: Value = serde_json::from_str(&run(&ask(Format::Json)).expect("JSON")).unwrap();
+        assert_eq!(value["explanations"][0]["kind"], "page");
+        let command = page!("configuration");
+        assert_eq!(command, "hallmark explain configuration");
     }
 
     #[test]

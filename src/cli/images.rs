@@ -12,8 +12,9 @@ use std::{
 use super::{
     Failure,
     args::{self, Given},
+    files::Operand,
 };
-use crate::reference::Reference;
+use crate::{reference::Reference, scratch::seen};
 
 /// Most bytes of a list.
 const MAX_LIST_BYTES: u64 = 1 << 20;
@@ -68,13 +69,20 @@ pub(super) fn read(given: &[Given], files: &[PathBuf]) -> Result<Images, Failure
     Ok(Images { references, form })
 }
 
+/// `--file` of `verify`.
+const LIST: Operand =
+    Operand { option: "", form: "-f takes a file with one image a line, or - for standard input" };
+
 /// The references of one list.
 fn listed(file: &Path) -> Result<Vec<Reference>, Failure> {
     let (name, text) = match file.as_os_str() == "-" {
         true => ("standard input".to_owned(), all(io::stdin().lock())),
         false => (file.display().to_string(), File::open(file).and_then(all)),
     };
-    let text = text.map_err(|error| Failure::usage(format!("{name}: {error}")))?;
+    let text = text.map_err(|error| LIST.unreadable(Path::new(&name), &error))?;
+    if let Some(what) = seen(text.as_bytes()).filter(|_| !text.trim().is_empty()) {
+        return Err(LIST.unusable(Path::new(&name), &what));
+    }
     parse(&name, &text)
 }
 
@@ -110,7 +118,7 @@ fn parse(name: &str, text: &str) -> Result<Vec<Reference>, Failure> {
         }
     }
     if references.is_empty() {
-        return Err(Failure::usage(format!("{name}: it lists no image, and nothing was verified")));
+        return Err(LIST.unusable(Path::new(name), &"it lists no image, and nothing was verified"));
     }
     Ok(references)
 }

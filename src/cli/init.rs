@@ -6,7 +6,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ use crate::{
     attest::{Carrier, statement::SIGNATURE},
     config::{Config, InForce},
     image::Image,
-    reference::{Location, PinnedReference},
+    reference::{Location, PinnedReference, Reference},
     report,
     source::PlatformChoice,
     trust::{
@@ -62,7 +62,12 @@ pub async fn run(args: &Init, global: &Global) -> Result<Answer, Failure> {
         let seen = examine(&found.raws, image, &trust, &known, &world.limits);
         draft.hear(&seen, image);
     }
-    let text = draft.text(&reference, &args.key, !config.registries.is_empty());
+    let unheard = draft.unheard(&args.key);
+    if !unheard.is_empty() {
+        return Err(draft.refusal(&reference, &args.image, &unheard));
+    }
+    let folder = folder_of(&args.write).filter(|_| !to_stdout);
+    let text = draft.text(&reference, !config.registries.is_empty(), folder.as_deref());
     if !to_stdout {
         output::to_file(&args.write, text.as_bytes())?;
     }
@@ -163,7 +168,43 @@ impl Draft {
         named
     }
 
-    fn text(&self, reference: &PinnedReference, keys: &[std::path::PathBuf], own: bool) -> String {
+    /// Keys of the command line that signed nothing.
+    fn unheard(&self, keys: &[PathBuf]) -> Vec<String> {
+        let keys = keys.iter().map(|key| key.display().to_string());
+        keys.filter(|key| !self.signers.contains_key(&Who::Key(key.clone()))).collect()
+    }
+
+    /// That nothing is written: with the key left out, the draft would trust whoever else signed, or ask for nobody's signature, and
+    /// pass what the operator means to refuse.
+    fn refusal(
+        &self,
+        reference: &PinnedReference,
+        image: &Reference,
+        unheard: &[String],
+    ) -> Failure {
+        let keys = if unheard.len() == 1 { "the key" } else { "the keys" };
+        let mut failure = Failure::refused(format!(
+            "{keys} {} signed nothing of {reference}; nothing is written",
+            unheard.join(", ")
+        ));
+        for (name, who, kinds) in self.named() {
+            line!(failure.more, "seen: {}", said(&name, who, kinds));
+        }
+        if self.unknown > 0 {
+            line!(failure.more, "seen: {} of makers who cannot be named", signatures(self.unknown));
+        }
+        if self.signers.is_empty() && self.unknown == 0 {
+            line!(failure.more, "seen: no signature at all");
+        }
+        failure.help(&format!(
+            "hallmark inspect {image} shows what lies beside it; without --key the draft begins from \
+             whom it names; hallmark sign {image} --key PRIVATE signs it"
+        ));
+        failure
+    }
+
+    /// The configuration, as it is written into a folder; where that is not known, its paths are absolute.
+    fn text(&self, reference: &PinnedReference, own: bool, folder: Option<&Path>) -> String {
         let mut page = Page::default();
         let image = quoted(&reference.to_string());
         line!(page, "# A first configuration, by hallmark init from what lies beside {image}.");
@@ -171,7 +212,8 @@ impl Draft {
             page,
             "# Whoever may push to a repository chooses what lies beside its images: check that the signers are yours"
         );
-        line!(page, "# before you rely on it. docs/configuration.md has every setting.");
+        let settings = page!("configuration");
+        line!(page, "# before you rely on it. {settings} has every setting.");
         line!(page, "version: 1");
         if own {
             line!(
@@ -201,7 +243,7 @@ impl Draft {
             line!(page, "  rules: []");
         } else {
             line!(page, "  signers:");
-            named.iter().for_each(|(name, who, _)| signer(&mut page, name, who));
+            named.iter().for_each(|(name, who, _)| signer(&mut page, name, who, folder));
             line!(page, "  rules:");
             for (name, _, kinds) in &named {
                 let words: Vec<String> = KINDS
@@ -213,11 +255,6 @@ impl Draft {
                 line!(page, "      predicates: [{}]", words.join(", "));
                 line!(page, "      signers: [{name}]");
             }
-        }
-        let unheard = keys.iter().map(|key| key.display().to_string());
-        let unheard = unheard.filter(|key| !self.signers.contains_key(&Who::Key(key.clone())));
-        for key in unheard {
-            line!(page, "  # The key {} signed nothing of it.", quoted(&key));
         }
         line!(page, "policy:");
         line!(
@@ -269,15 +306,7 @@ impl Draft {
             pattern(&reference.location)
         );
         for (name, who, kinds) in self.named() {
-            let kinds: Vec<String> = kinds.iter().map(ToString::to_string).collect();
-            let whom = match who {
-                Who::Key(path) => format!("the key {path}"),
-                Who::Keyless { root, issuer, subject, .. } => {
-                    let issuer = issuer.as_deref().unwrap_or("a private authority");
-                    format!("{subject} by {issuer}, certified by {root}")
-                }
-            };
-            line!(page, "  would trust {name} for {}: {whom}", kinds.join(", "));
+            line!(page, "  would trust {}", said(&name, who, kinds));
         }
         if self.signers.is_empty() {
             line!(
@@ -293,6 +322,19 @@ impl Draft {
         line!(page, "next: hallmark verify --config {file} {}", args.image);
         page
     }
+}
+
+/// A signer, what it vouches for, and who it is.
+fn said(name: &str, who: &Who, kinds: &BTreeSet<PredicateClass>) -> String {
+    let kinds: Vec<String> = kinds.iter().map(ToString::to_string).collect();
+    let whom = match who {
+        Who::Key(path) => format!("the key {path}"),
+        Who::Keyless { root, issuer, subject, .. } => {
+            let issuer = issuer.as_deref().unwrap_or("a private authority");
+            format!("{subject} by {issuer}, certified by {root}")
+        }
+    };
+    format!("{name} for {}: {whom}", kinds.join(", "))
 }
 
 fn signatures(count: usize) -> String {
@@ -319,12 +361,24 @@ fn who(seen: &Seen) -> Vec<Who> {
     }
 }
 
-fn signer(page: &mut Page, name: &str, who: &Who) {
+/// The folder that a file is written into, from the root.
+fn folder_of(file: &Path) -> Option<PathBuf> {
+    std::path::absolute(file).ok()?.parent().map(Path::to_owned)
+}
+
+/// The path of a key as a configuration in this folder names it: relative where it lies in or below the folder, so that both can be
+/// committed and moved together. Else absolute: relative paths start at the folder of the configuration, and not at the working one.
+fn key_path(path: &Path, folder: Option<&Path>) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.into());
+    let below = folder.and_then(|folder| path.strip_prefix(folder).ok()).map(Path::to_owned);
+    below.unwrap_or(path)
+}
+
+fn signer(page: &mut Page, name: &str, who: &Who, folder: Option<&Path>) {
     line!(page, "    - name: {name}");
     match who {
         Who::Key(path) => {
-            // Relative paths start at the folder of the configuration, which need not be this one.
-            let path = std::path::absolute(path).unwrap_or_else(|_| path.into());
+            let path = key_path(Path::new(path), folder);
             line!(page, "      key: {}", quoted(&path.display().to_string()));
         }
         Who::Keyless { root, issuer, subject, .. } => {
@@ -393,8 +447,6 @@ fn short(who: &Who) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
     use super::*;
     use crate::config::Surroundings;
 
@@ -434,7 +486,7 @@ mod tests {
             (keyless(SubjectName::Uri(WORKFLOW.to_owned())), &[Provenance, Signature]),
             (keyless(SubjectName::Email("release@acme.example".to_owned())), &[Sbom]),
         ]);
-        let text = draft.text(&reference(), &[PathBuf::from("other.pub")], true);
+        let text = draft.text(&reference(), true, None);
         insta::assert_snapshot!(text);
         let config = read(&text);
         assert_eq!(config.trust.rules().len(), 2);
@@ -448,7 +500,7 @@ mod tests {
 
     #[test]
     fn a_draft_of_nobody_trusts_nobody() {
-        let text = draft(Vec::new()).text(&reference(), &[], false);
+        let text = draft(Vec::new()).text(&reference(), false, None);
         let config = read(&text);
         assert!(config.trust.rules().is_empty(), "{text}");
         assert!(text.contains("1 signature of unknown makers"), "{text}");
@@ -470,7 +522,7 @@ mod tests {
                     keyless(SubjectName::Host("x".to_owned())),
                     [PredicateClass::Signature].as_slice(),
                 )];
-                let written = draft(signers).text(&reference(), &[], false);
+                let written = draft(signers).text(&reference(), false, None);
                 let keys = |text: &str| {
                     let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
                     let keys =
@@ -479,11 +531,33 @@ mod tests {
                 };
                 assert_eq!(
                     keys(&written),
-                    keys(&draft(calm).text(&reference(), &[], false)),
+                    keys(&draft(calm).text(&reference(), false, None)),
                     "{written}"
                 );
             }
         }
+    }
+
+    #[test]
+    fn a_key_below_the_folder_of_the_configuration_is_named_from_there() {
+        let here = std::env::current_dir().unwrap();
+        let absolute = here.join("cosign.pub");
+        let cases = [
+            ("cosign.pub", "hallmark.yaml", Path::new("cosign.pub")),
+            ("keys/a.pub", "./hallmark.yaml", Path::new("keys/a.pub")),
+            ("/x/keys/a.pub", "/x/hallmark.yaml", Path::new("keys/a.pub")),
+            ("/xy/a.pub", "/x/hallmark.yaml", Path::new("/xy/a.pub")),
+            ("cosign.pub", "deploy/hallmark.yaml", &absolute),
+        ];
+        for (key, file, want) in cases {
+            let folder = folder_of(Path::new(file));
+            assert_eq!(key_path(Path::new(key), folder.as_deref()), want, "{key} {file}");
+        }
+        assert_eq!(key_path(Path::new("cosign.pub"), None), absolute);
+        let signed = [PredicateClass::Signature];
+        let draft = draft(vec![(Who::Key("/x/a.pub".to_owned()), &signed)]);
+        let text = draft.text(&reference(), false, Some(Path::new("/x")));
+        assert!(text.contains("      key: \"a.pub\"\n"), "{text}");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{
     Answer, Failure,
     args::{Format, Global, Inspect},
-    bundles, context,
+    context, inquiry,
 };
 use crate::{
     config::InForce,
@@ -18,10 +18,10 @@ use crate::{
 pub async fn run(args: &Inspect, global: &Global) -> Result<Answer, Failure> {
     let platforms = context::platforms(&args.platforms);
     let by = "hallmark inspect";
-    let (mut config, mut inquiry) = context::inquiry(global, platforms, Some(&args.vouch), by)?;
-    inquiry.world.sources.handed = bundles::read(&args.bundles.bundle, &config.limits)?;
+    let vouch = Some(&args.inquiry.vouch);
+    let (mut config, mut inquiry) = context::inquiry(global, platforms, vouch, by)?;
+    inquiry::hand_in(&args.inquiry, &args.image, &mut config, &mut inquiry.world)?;
     let world = &inquiry.world;
-    context::look_up(&args.lookup, [&args.image], &mut config)?;
     let reference = context::pin(&args.image, &config, world).await?;
     let (source, images) = verify::open(&reference, world).await?;
     let now = jiff::Timestamp::now();

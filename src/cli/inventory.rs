@@ -2,13 +2,16 @@
 
 use super::{
     Answer, Failure,
-    args::{Format, Global, Inventory},
+    args::{Global, Inventory, InventoryFormat},
     context,
 };
 use crate::{
     contents::{CollectorName, accounts::Base},
     image::Image,
-    report::inventory::{self, Stock},
+    report::{
+        html,
+        inventory::{self, Stock},
+    },
     source::Source,
     verify::{self, World, fetch_contents, read_contents},
 };
@@ -25,8 +28,9 @@ pub async fn run(args: &Inventory, global: &Global) -> Result<Answer, Failure> {
         stocks.push(stock(&*source, image, &world).await?);
     }
     Ok(Answer::data(match args.output {
-        Format::Text => inventory::text(&stocks),
-        Format::Json => inventory::json(&stocks),
+        InventoryFormat::Text => inventory::text(&stocks),
+        InventoryFormat::Json => inventory::json(&stocks),
+        InventoryFormat::Html => html::inventory::render(&stocks),
     }))
 }
 

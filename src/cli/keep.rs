@@ -28,17 +28,21 @@ pub(super) fn at(place: &Reference, naming: Naming, limits: &Limits) -> Result<A
     keep.map(Arc::new).map_err(|error| Failure::usage(format!("--keep {error}")))
 }
 
-/// Says where the images are that were kept since it was last asked.
+/// Where the images are that were kept since it was last asked, in lines for the end of the call: a terminal shows what goes on
+/// and forgets it.
 ///
 /// # Errors
-/// One of them could not be kept.
-pub(super) fn told(ctx: &Context) -> Result<(), Failure> {
-    let mut lost = None;
+/// One of them could not be kept; the failure says where the others are.
+pub(super) fn told(ctx: &Context) -> Result<Vec<String>, Failure> {
+    let (mut kept, mut lost) = (Vec::new(), None);
     for outcome in ctx.rebuild.settings.keep.iter().flat_map(|keep| keep.outcomes()) {
         match outcome {
-            Ok(place) => ctx.world.sink.line(&format!("kept in {place}")),
+            Ok(place) => kept.push(format!("kept in {place}")),
             Err(why) => lost = lost.or(Some(Failure::usage(format!("--keep: {why}")))),
         }
     }
-    lost.map_or(Ok(()), Err)
+    match lost {
+        Some(failure) => Err(failure.beside(&kept)),
+        None => Ok(kept),
+    }
 }

@@ -3,33 +3,47 @@
 //! stdout is data, stderr is talk. Exit codes: 0 pass, 1 fail, 2 could not run (usage, configuration), 3 evidence
 //! unavailable.
 
+mod approvals;
 pub mod args;
+mod artifacts;
+mod bills;
+mod blueprint;
 mod bundles;
 mod colour;
 mod config;
 mod context;
 mod diff;
 mod explain;
+mod files;
 mod images;
+mod import;
 mod init;
+mod inquiry;
 mod inspect;
 mod inventory;
 mod keep;
 mod log;
 mod manual;
 mod materials;
+mod misspelt;
+pub mod moment;
 mod output;
 mod outside;
 mod policy;
 mod progress;
 mod provenance;
 mod rebuild;
+mod replay;
 pub mod reports;
+mod rules;
+pub mod saved_folder;
+mod sbom;
 mod schema;
 mod serve;
 mod sign;
 mod summary;
 mod trust;
+mod unread;
 mod verify;
 mod vouch;
 mod vulns;
@@ -43,7 +57,7 @@ use std::{
     time::Duration,
 };
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, FromArgMatches as _};
 
 use args::{Cli, Command};
 use reports::{ReportFormat, Wanted};
@@ -73,12 +87,14 @@ pub struct Answer {
     files: Vec<(PathBuf, String)>,
     /// The exit code: 0 yes, 1 no, 3 evidence unavailable.
     code: u8,
+    /// The last lines on stderr, whatever else is said there: what is needed later and stands nowhere else.
+    last: Vec<String>,
 }
 
 impl Answer {
     /// An answer on stdout.
     fn new(text: String, code: u8) -> Self {
-        Self { text, files: Vec::new(), code }
+        Self { text, files: Vec::new(), code, last: Vec::new() }
     }
 
     /// An answer that is no verdict.
@@ -106,11 +122,14 @@ fn for_pipelines(
     others: impl Fn(ReportFormat) -> String,
 ) -> String {
     match format {
-        ReportFormat::Text | ReportFormat::Json => others(format),
+        ReportFormat::Text | ReportFormat::Json | ReportFormat::Vsa => others(format),
         ReportFormat::Sarif => report::sarif::render(run),
         ReportFormat::Junit => report::junit::render(run),
         ReportFormat::Github => report::github::render(run),
         ReportFormat::Gitlab => report::gitlab::render(run),
+        ReportFormat::GitlabContainerScanning => {
+            report::container_scanning::render(run, jiff::Timestamp::now())
+        }
         ReportFormat::Markdown => report::markdown::render(run),
         ReportFormat::Html => report::html::run::render(run),
     }
@@ -185,6 +204,12 @@ impl Failure {
         line!(self.more, "help: {advice}");
     }
 
+    /// The same, and what is there all the same, in lines.
+    fn beside(mut self, lines: &[String]) -> Self {
+        lines.iter().for_each(|words| line!(self.more, "{words}"));
+        self
+    }
+
     /// The same, and what was found out before it.
     fn after(self, said: String) -> Self {
         Self { said: said + &self.said, ..self }
@@ -219,6 +244,8 @@ impl Failure {
             let said = if format == stdout.format { self.said.as_str() } else { "" };
             for_pipelines(format, &&run, |format| match format {
                 ReportFormat::Text => format!("{said}{}", self.told()),
+                // No statement says that there is none: whoever reads an empty file has nothing to rely on.
+                ReportFormat::Vsa => String::new(),
                 _ => self.document(said),
             })
         });
@@ -292,6 +319,7 @@ fn is_unavailable(finding: &Finding) -> bool {
         Code::SourceRedirectRefused,
         Code::SourceRealmRefused,
         Code::SourceUnreadable,
+        Code::SourceNotSaved,
         Code::SourceAmbiguous,
     ]
     .contains(&finding.code)
@@ -302,7 +330,7 @@ const GATE_THREADS: usize = 4;
 
 /// Parses the command line, runs the command, prints its answer.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match parsed() {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
@@ -338,6 +366,21 @@ pub fn main() -> ExitCode {
     // What still runs on threads was told to stop; nothing that hangs may keep an interrupted program alive.
     runtime.shutdown_timeout(LAST_WORDS);
     finish(done, &face)
+}
+
+/// The command line, by a parser whose help is as wide as reports are: clap asks a terminal that says how high it is, and no variable.
+fn parsed() -> Result<Cli, clap::Error> {
+    let command = Cli::command();
+    let stdout = std::io::stdout();
+    let columns = stdout.is_terminal().then(|| wrap::columns(&stdout)).flatten();
+    let mut command = match columns {
+        Some(columns) => command.term_width(columns.clamp(wrap::FEWEST, args::HELP_COLUMNS)),
+        None => command,
+    };
+    let matches = command.try_get_matches_from_mut(std::env::args_os());
+    let words = || std::env::args_os().map(|word| word.to_string_lossy().into_owned());
+    let matches = matches.map_err(|error| misspelt::corrected(error, &command, words()))?;
+    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
 }
 
 /// How a call says things.
@@ -435,6 +478,10 @@ fn finish(done: Result<Answer, Failure>, face: &Face) -> ExitCode {
         // A closed stderr changes nothing.
         let _ = std::io::stderr().write_all(face.stderr.dress(failure.told()).as_bytes());
     }
+    // As they are, each on one line: they are to be copied.
+    for last in &answer.last {
+        let _ = writeln!(std::io::stderr(), "{}", clean(last));
+    }
     let code = lost.first().filter(|_| answer.code == 0).map_or(answer.code, |lost| lost.code);
     ExitCode::from(code)
 }
@@ -476,6 +523,7 @@ fn usage(error: &clap::Error) -> ExitCode {
 
 async fn run(cli: Cli) -> Result<Answer, Failure> {
     let global = cli.global;
+    unread::mention(&cli.command, &global);
     match cli.command {
         Command::Verify(args) => interruptible(verify::run(&args, &global)).await,
         Command::Inspect(args) => interruptible(inspect::run(&args, &global)).await,
@@ -487,6 +535,7 @@ async fn run(cli: Cli) -> Result<Answer, Failure> {
         Command::Provenance(command) => interruptible(provenance::run(command, &global)).await,
         Command::Policy(command) => interruptible(policy::run(&command, &global)).await,
         Command::Init(args) => interruptible(init::run(&args, &global)).await,
+        Command::Sbom(command) => interruptible(sbom::run(command, &global)).await,
         Command::Vulns(command) => interruptible(vulns::run(command, &global)).await,
         Command::Config(command) => config::run(&command, &global),
         Command::Trust(command) => interruptible(trust::run(&command, &global)).await,

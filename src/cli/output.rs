@@ -11,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::Failure;
+use super::{Failure, files};
 use crate::{environment, image::Platform};
 
 /// Writes an answer to stdout, to the last byte.
@@ -41,7 +41,29 @@ fn is_summary(path: &Path) -> bool {
 
 /// Writes a file that a command was asked for. Devices and pipes are written to, files are replaced.
 pub(super) fn to_file(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    put(path, bytes).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
+    if path == Path::new("-") {
+        let mut failure = Failure::usage("-: this option writes a file, and no standard output");
+        failure
+            .help("name a file; one that is called - is ./-, and /dev/stdout is standard output");
+        return Err(failure);
+    }
+    put(path, bytes).map_err(|error| {
+        let mut failure = Failure::usage(format!("{}: {error}", path.display()));
+        if let Some(help) = files::without_folder(path) {
+            failure.help(&help);
+        }
+        failure
+    })
+}
+
+/// Refuses `-` where a file is asked for: it would get that name.
+fn no_dash(path: &Path) -> Result<(), Failure> {
+    if path != Path::new("-") {
+        return Ok(());
+    }
+    let mut failure = Failure::usage("-: this option writes a file, and no standard output");
+    failure.help("name a file; one that is called - is ./-, and /dev/stdout is standard output");
+    Err(failure)
 }
 
 /// The file of each platform's statement, in their order. Each has its platform in its name, be it one or several, so that whoever reads
@@ -53,6 +75,7 @@ pub(super) fn for_each<'a>(
     file: &Path,
     platforms: impl IntoIterator<Item = &'a Platform>,
 ) -> Result<Vec<PathBuf>, Failure> {
+    no_dash(file)?;
     let mut files: Vec<PathBuf> = Vec::new();
     for platform in platforms {
         let file = beside(file, platform);
@@ -97,7 +120,7 @@ fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
         .permissions(mode)
         .tempfile_in(folder.unwrap_or(Path::new(".")))
         .map_err(|error| plain(&error))?;
-    new.write_all(bytes)?;
+    new.write_all(bytes).map_err(|error| plain(&error))?;
     new.persist(&real).map(drop).map_err(|error| error.error)
 }
 
@@ -160,6 +183,21 @@ mod tests {
             lost.message.ends_with("/none/c: No such file or directory (os error 2)"),
             "{lost}"
         );
+        assert!(lost.told().contains("help: there is no folder /"), "{lost}");
+        let dash = to_file(Path::new("-"), b"four").unwrap_err().told();
+        assert!(dash.contains("./-") && !Path::new("-").exists(), "{dash}");
+    }
+
+    #[test]
+    fn what_is_said_of_a_file_is_the_same_each_time() {
+        let of = |name: &str| {
+            io::Error::new(
+                ErrorKind::StorageFull,
+                format!("no space at path \"/t/.hallmark-{name}\""),
+            )
+        };
+        assert_eq!(plain(&of("a")).to_string(), "no space");
+        assert_eq!(plain(&of("a")).to_string(), plain(&of("b")).to_string());
     }
 
     #[test]

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::{
     Answer, Failure,
     args::{Format, NamedKey, ProvenanceCheck},
+    files::Operand,
     vouch,
 };
 use crate::{
@@ -14,7 +15,7 @@ use crate::{
     config::Config,
     limits::Limits,
     report,
-    scratch::read_file,
+    scratch::seen,
     trust::{
         Expectations, KeyRing, PublicKey,
         outside::{self, Proven, Refused},
@@ -22,13 +23,20 @@ use crate::{
     untrusted::{Page, line},
 };
 
+/// How the options that take a file stand before it in messages.
+const NAMED_KEY: &str = "--named-key ";
+const NPM_KEYS: &str = "--npm-keys ";
+
 /// Largest key or list of keys that is read, in bytes.
 const MAX_KEY_BYTES: u64 = 1 << 20;
 
 /// Runs the command.
 pub(super) fn check(args: &ProvenanceCheck, config: &Config) -> Result<Answer, Failure> {
     let most = u64::try_from(config.limits.attestation_bytes).unwrap_or(u64::MAX);
-    let bytes = read(&args.file, most)?;
+    let bytes = read("", &args.file, most)?;
+    if let Some(what) = seen(&bytes) {
+        return Err(Failure { code: 1, ..file("").unusable(&args.file, &what) });
+    }
     let proven = match (&args.npm_keys, args.named_key.as_slice()) {
         (Some(list), []) => package(args, &bytes, list, config)?,
         (None, keys @ [_, ..]) => image(args, &bytes, keys, &config.limits)?,
@@ -44,9 +52,23 @@ pub(super) fn check(args: &ProvenanceCheck, config: &Config) -> Result<Answer, F
     }))
 }
 
-fn read(path: &Path, most: u64) -> Result<Vec<u8>, Failure> {
-    let named = path.display();
-    read_file(path, most).map_err(|error| Failure::usage(format!("{named}: {error}")))
+/// What an argument or option of the command takes.
+fn file(option: &'static str) -> Operand {
+    let form = match option {
+        "" => {
+            "it takes what gcloud artifacts docker images describe IMAGE --show-provenance --format json prints, \
+             or what the npm registry answers for /-/npm/v1/attestations/PACKAGE@VERSION"
+        }
+        NPM_KEYS => {
+            "it takes the npm registry's keys, which its TUF repository has as registry.npmjs.org/keys.json"
+        }
+        _ => "it takes NAME=FILE, with a public key in PEM or DER",
+    };
+    Operand { option, form }
+}
+
+fn read(option: &'static str, path: &Path, most: u64) -> Result<Vec<u8>, Failure> {
+    file(option).read(path, most)
 }
 
 /// What is refused is a no, as of an image: exit code 1.
@@ -61,12 +83,13 @@ fn image(
     limits: &Limits,
 ) -> Result<Proven, Failure> {
     let mut ring = KeyRing::default();
-    for NamedKey { name, file } in keys {
-        let wrong = |why: &dyn std::fmt::Display| {
-            Failure::usage(format!("--named-key {name}={}: {why}", file.display()))
-        };
-        let key = PublicKey::from_pem(&read(file, MAX_KEY_BYTES)?).map_err(|e| wrong(&e))?;
-        ring.add(name, key).map_err(|error| wrong(&error))?;
+    for NamedKey { name, file: path } in keys {
+        let bytes = read(NAMED_KEY, path, MAX_KEY_BYTES)?;
+        let key = PublicKey::from_file(&bytes);
+        let key = key.map_err(|error| file(NAMED_KEY).refused_key(path, &bytes, &error))?;
+        ring.add(name, key).map_err(|error| {
+            Failure::usage(format!("--named-key {name}={}: {error}", path.display()))
+        })?;
     }
     let described = Described::parse(bytes, limits).map_err(Refused::from);
     let proven = described
@@ -85,8 +108,9 @@ fn package(
         failure.help("add --certificate-identity URI and --certificate-oidc-issuer URL: whoever publishes a package could have built it anywhere");
         return Err(failure);
     };
-    let keys = KeyRing::of_npm(&read(list, MAX_KEY_BYTES)?, &config.limits)
-        .map_err(|error| Failure::usage(format!("{}: {error}", list.display())))?;
+    let bytes_of_keys = read(NPM_KEYS, list, MAX_KEY_BYTES)?;
+    let keys = KeyRing::of_npm(&bytes_of_keys, &config.limits)
+        .map_err(|error| file(NPM_KEYS).refused(list, &bytes_of_keys, &error))?;
     let pair = Pair::parse(bytes, &config.limits).map_err(Refused::from);
     let proven =
         pair.and_then(|pair| outside::npm(&pair, &keys, &builder, &args.digest, &expected(args)));

@@ -6,21 +6,25 @@ use serde_json::{Value, json};
 
 use super::{
     Answer, Failure,
-    args::{Format, Global, Policy, PolicyEval, PolicyInput},
+    args::{Format, Global, Policy, PolicyEval, PolicyInput, TestFormat},
+    blueprint,
     context::{self, Overrides},
+    files::Operand,
+    inquiry,
+    rules::{self, of_other_time, saved_input, unreadable, usage},
 };
 use crate::{
-    config,
+    config::{self, FolderError},
+    contents::CollectorName,
     finding::Code,
-    json,
     limits::Limits,
     policy::{
-        self, Bundle, Judgement, Policies, PolicyError, RuleResult,
-        check::remarks::remarks,
-        test::{self, Outcome, TestResult},
+        self, Bundle, Judgement, Needs, Policies, PolicyError, RuleResult,
+        remarks::remarks,
+        test::{self, Covered, Outcome, TestReport, TestResult},
     },
     report,
-    scratch::read_file,
+    saved::Access,
     source::PlatformChoice,
     untrusted::{self, Page, line},
     verify::{self, When},
@@ -36,32 +40,55 @@ const JUDGEMENT: &str = "hallmark/judgement/v1";
 /// Runs the command.
 pub async fn run(command: &Policy, global: &Global) -> Result<Answer, Failure> {
     match command {
-        Policy::Test { folder, output } => tests(folder, *output, global),
+        Policy::Test { folder, coverage, output } => tests(folder, *coverage, *output, global),
         Policy::Check { folder, output } => check(folder, *output, global),
         Policy::Eval(args) => eval(args, global),
+        Policy::Explain(args) => rules::explain(args, global),
+        Policy::New { name, to } => rules::new(name, to),
+        Policy::Export(args) => rules::export(args, global),
+        Policy::Import(args) => super::import::run(args),
+        Policy::Docs { folder } => rules::docs(&self::folder(folder)?),
         Policy::Input(args) => input(args, global).await,
+        Policy::Blueprint(args) => blueprint::run(args, global).await,
     }
 }
 
-fn usage(error: &PolicyError) -> Failure {
-    Failure::of_operator(&error.to_string())
-}
+/// What `test`, `check` and `docs` take.
+const RULES: Operand = Operand {
+    option: "",
+    form: "it takes a folder with .rego files, or a .tar.gz of rules; hallmark policy new NAME --to DIR begins one",
+};
 
 fn folder(folder: &Path) -> Result<Bundle, Failure> {
-    let read = config::bundle(&[folder.to_owned()]);
-    read.map_err(|e| Failure::usage(format!("{}: {e}", folder.display())))
+    if !config::is_archive(folder) {
+        RULES.folder(folder)?;
+    }
+    let read = config::bundle(&[folder.to_owned()], &Access::Live, None);
+    read.map_err(|error| match error {
+        FolderError::Unreadable { path, error } => RULES.unreadable(&path, &error),
+        error => Failure::of_operator(&error.to_string()),
+    })
 }
 
 /// The answer is yes where every test passes and there is one.
-fn tests(path: &Path, output: Format, global: &Global) -> Result<Answer, Failure> {
+fn tests(
+    path: &Path,
+    coverage: bool,
+    output: TestFormat,
+    global: &Global,
+) -> Result<Answer, Failure> {
     let limits = context::configuration(global)?.limits;
-    let report = test::run(&folder(path)?, &limits).map_err(|error| match error {
+    let run = if coverage { test::run_covered } else { test::run };
+    let report = run(&folder(path)?, &limits).map_err(|error| match error {
         // As a check says it: the answer about these rules is no.
         PolicyError::NoTests => Failure::refused(error.to_string()),
         error => usage(&error),
     })?;
     let code = u8::from(!report.is_success());
-    if output == Format::Json {
+    if output == TestFormat::Junit {
+        return Ok(Answer::new(report::junit::policy_tests(&report), code));
+    }
+    if output == TestFormat::Json {
         let one = |test: &TestResult| {
             let (outcome, why) = match &test.outcome {
                 Outcome::Passed => ("passed", None),
@@ -70,11 +97,13 @@ fn tests(path: &Path, output: Format, global: &Global) -> Result<Answer, Failure
             };
             json!({ "file": test.file, "rule": test.rule, "outcome": outcome, "why": why })
         };
+        let covered = |(file, covered): (&String, &Covered)| json!({ "file": file, "covered": covered.lines, "missed": covered.missed });
         let document = json!({
             "schema": TESTS,
             "passed": report.passed(),
             "failed": report.failed(),
             "tests": report.tests.iter().map(one).collect::<Vec<_>>(),
+            "coverage": coverage.then(|| report.coverage.iter().map(covered).collect::<Vec<_>>()),
         });
         return Ok(Answer::new(report::json::lines(&document), code));
     }
@@ -87,8 +116,30 @@ fn tests(path: &Path, output: Format, global: &Global) -> Result<Answer, Failure
             Outcome::Error(why) => line!(page, "FAIL  {file}: {rule}: {why}"),
         }
     }
+    if coverage {
+        told_coverage(&mut page, &report);
+    }
     line!(page, "{} passed, {} failed", report.passed(), report.failed());
     Ok(Answer::new(page.into_text(), code))
+}
+
+/// Lines of rules that no test comes by, in runs of lines that follow each other.
+fn told_coverage(page: &mut Page, report: &TestReport) {
+    for (file, covered) in &report.coverage {
+        let mut runs: Vec<(u32, u32)> = Vec::new();
+        for line in &covered.missed {
+            match runs.last_mut() {
+                Some((_, last)) if last.saturating_add(1) == *line => *last = *line,
+                _ => runs.push((*line, *line)),
+            }
+        }
+        for (first, last) in runs {
+            let lines = if first == last { String::new() } else { format!("-{last}") };
+            line!(page, "missed  {file}:{first}{lines}");
+        }
+    }
+    let permille = report.covered_permille();
+    line!(page, "{}.{} % of the rules' lines are covered", permille / 10, permille % 10);
 }
 
 /// The answer is yes where the rules load beside the preset, and nothing is to be said about them.
@@ -115,7 +166,7 @@ fn check(path: &Path, output: Format, global: &Global) -> Result<Answer, Failure
 fn said(own: &Bundle, preset: &str, limits: &Limits) -> Result<Vec<String>, PolicyError> {
     Policies::compile(&Bundle::preset(preset)?.join(own.clone())?, limits)?;
     // Whoever writes rules does not know under which preset they will be loaded.
-    policy::check::remarks::apart_from_all(own, limits)?;
+    policy::remarks::apart_from_all(own, limits)?;
     Ok(remarks(own, limits)?.iter().map(ToString::to_string).collect())
 }
 
@@ -123,23 +174,23 @@ fn said(own: &Bundle, preset: &str, limits: &Limits) -> Result<Vec<String>, Poli
 fn eval(args: &PolicyEval, global: &Global) -> Result<Answer, Failure> {
     let overrides = Overrides { policy: args.policy.as_deref(), ..Overrides::default() };
     let (_, ctx) = context::build(global, overrides)?;
-    let unreadable =
-        |why: &dyn std::fmt::Display| Failure::usage(format!("{}: {why}", args.input.display()));
-    let bytes =
-        read_file(&args.input, ctx.world.limits.policy_bytes).map_err(|e| unreadable(&e))?;
-    let most = usize::try_from(ctx.world.limits.policy_bytes).unwrap_or(usize::MAX);
-    let input: Value = json::from_slice(&bytes, most).map_err(|e| unreadable(&e))?;
-    if let Some(number) = std::str::from_utf8(&bytes).ok().and_then(json::numbers::inexact) {
-        let (what, number) = ("it".to_owned(), number.to_owned());
-        return Err(unreadable(&PolicyError::Inexact { what, number }));
+    let input = saved_input(&args.input, args.as_of, &ctx.world.limits)?;
+    let location = input.pointer("/image/repository").and_then(Value::as_str).unwrap_or_default();
+    let (policies, exceptions) = ctx.criteria.choice(location);
+    let policies = policies.ready().map_err(usage)?;
+    let judged = policies.judge_saved(&input, exceptions, &ctx.world.limits);
+    let mut judgement = judged.map_err(|e| unreadable(&args.input, &e))?;
+    if let Some(time) = args.as_of {
+        judgement.asides.push(of_other_time(&args.input, time));
     }
-    let policies = ctx.criteria.policies.ready().map_err(usage)?;
-    let judged = policies.judge_saved(&input, &ctx.criteria.exceptions, &ctx.world.limits);
-    let judgement = judged.map_err(|e| unreadable(&e))?;
     let proven = policy::input::may_pass(&input);
     let code = u8::from(!judgement.deny.is_empty() || !proven);
     Ok(match args.output {
-        Format::Text => Answer::new(shown(&judgement, proven), code),
+        Format::Text => {
+            let mut page = shown(&judgement, proven);
+            told_unread(&mut page, &unread(&policies.needs(), &input), args.policy.as_deref());
+            Answer::new(page.into_text(), code)
+        }
         Format::Json => Answer::new(report::json::lines(&told(&judgement, proven)), code),
     })
 }
@@ -167,7 +218,32 @@ fn told(judgement: &Judgement, proven: bool) -> Value {
     })
 }
 
-fn shown(judgement: &Judgement, proven: bool) -> String {
+/// What rules read of an image's layers and the input does not have, as one that was made under a preset which does not ask for it.
+fn unread(needs: &Needs, input: &Value) -> Vec<&'static str> {
+    let fields = [
+        (CollectorName::Inventory, "inventory"),
+        (CollectorName::Contents, "contents"),
+        (CollectorName::Secrets, "secrets"),
+        (CollectorName::Malware, "malware"),
+    ];
+    let has = |name: &str| input.get(name).is_some_and(|value| !value.is_null());
+    let lacking = fields.into_iter().filter(|(asked, _)| needs.collectors.contains(asked));
+    lacking.map(|(_, name)| name).filter(|name| !has(name)).collect()
+}
+
+fn told_unread(page: &mut Page, unread: &[&str], preset: Option<&str>) {
+    if unread.is_empty() {
+        return;
+    }
+    let (fields, preset) = (unread.join(", "), preset.unwrap_or("PRESET"));
+    line!(page, "these rules read what the input does not have: {fields}");
+    line!(
+        page,
+        "  help: if it was made under another preset, make it again: hallmark policy input --policy {preset} IMAGE"
+    );
+}
+
+fn shown(judgement: &Judgement, proven: bool) -> Page {
     let mut page = Page::default();
     let mut list = |word: &str, results: &[RuleResult]| {
         for RuleResult { code, package, msg, .. } in results {
@@ -177,10 +253,7 @@ fn shown(judgement: &Judgement, proven: bool) -> String {
     list("deny", &judgement.deny);
     list("warn", &judgement.warn);
     list("excepted", &judgement.excepted);
-    for finding in &judgement.asides {
-        let facts: Vec<String> = finding.facts.values().map(ToString::to_string).collect();
-        line!(page, "warning   {} ({}): {}", finding.code, finding.subject, facts.join("; "));
-    }
+    rules::aside(&mut page, &judgement.asides);
     if judgement.deny.is_empty() {
         line!(page, "nothing is denied");
     }
@@ -193,10 +266,10 @@ fn shown(judgement: &Judgement, proven: bool) -> String {
     } else if judgement.deny.is_empty() {
         line!(
             page,
-            "a pass also needs something that is proven: a signature, provenance, a layout or a rebuild"
+            "something is proven, as a pass needs it: a signature, provenance, a layout or a rebuild"
         );
     }
-    page.into_text()
+    page
 }
 
 /// The input of one platform, as JSON.
@@ -204,10 +277,12 @@ async fn input(args: &PolicyInput, global: &Global) -> Result<Answer, Failure> {
     let overrides = Overrides {
         platforms: args.platform.clone().map_or(PlatformChoice::Host, PlatformChoice::One),
         policy: args.policy.as_deref(),
+        vouch: Some(&args.inquiry.vouch),
         rebuild: args.no_rebuild.then_some(When::Never("--no-rebuild")),
         ..Overrides::default()
     };
-    let (config, ctx) = context::build(global, overrides)?;
+    let (mut config, mut ctx) = context::build(global, overrides)?;
+    inquiry::hand_in(&args.inquiry, &args.image, &mut config, &mut ctx.world)?;
     let pinned = context::pin(&args.image, &config, &ctx.world).await?;
     let opened = verify::open(&pinned, &ctx.world).await;
     let (source, images) = opened.map_err(|error| Failure::unresolved(error, &args.image))?;
@@ -221,4 +296,29 @@ async fn input(args: &PolicyInput, global: &Global) -> Result<Answer, Failure> {
     let text = serde_json::to_string_pretty(&input);
     let text = text.map_err(|e| Failure::usage(e.to_string()))?;
     Ok(Answer::data(untrusted::json(&text) + "\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_input_that_was_made_under_another_preset_is_told() {
+        let collectors = [CollectorName::Inventory, CollectorName::Contents].into();
+        let needs = Needs { collectors, ..Needs::default() };
+        let cases = [
+            (json!({}), "inventory, contents"),
+            (json!({"inventory": {}, "contents": null}), "contents"),
+            (json!({"inventory": {}, "contents": {}, "secrets": null}), ""),
+        ];
+        for (input, want) in cases {
+            let unread = unread(&needs, &input);
+            assert_eq!(unread.join(", "), want, "{input}");
+            let mut page = Page::default();
+            told_unread(&mut page, &unread, Some("regulated"));
+            let told = page.into_text();
+            let help = told.contains("hallmark policy input --policy regulated IMAGE");
+            assert_eq!(help, !want.is_empty(), "{told}");
+        }
+    }
 }

@@ -81,9 +81,14 @@ impl Shown {
     fn numbers(&self, now: Instant) -> String {
         let (items, bytes) = (self.work.items(), self.work.bytes());
         let mut text = format!("{}: {} of {}", self.work.what(), items.done, items.all);
-        if bytes.all > 0 {
-            let (done, all) = (HumanBytes(bytes.done), HumanBytes(bytes.all));
-            text.push_str(&format!(", {done} of {all} ({} %)", percent(bytes)));
+        let (done, all) = (HumanBytes(bytes.done), HumanBytes(bytes.all));
+        // Where every piece is done, bytes that did not come were not needed.
+        let is_over = items.all > 0 && items.done == items.all && bytes.done < bytes.all;
+        match bytes {
+            Amount { done: 0, .. } if is_over => {}
+            _ if is_over => text.push_str(&format!(", {done}")),
+            Amount { all: 0, .. } => {}
+            _ => text.push_str(&format!(", {done} of {all} ({} %)", percent(bytes))),
         }
         let came = bytes.done.saturating_sub(self.before);
         if let Some(rate) = rate(came, now.saturating_duration_since(self.began)) {
@@ -432,5 +437,25 @@ mod tests {
         assert_eq!(shown((1, 10), 25, 5), "reading layers: 0 of 1, 25 B of 10 B (100 %), 20 B/s");
         assert_eq!(shown((1, 10), 5, 25), "reading layers: 0 of 1, 5 B of 10 B (50 %)");
         assert_eq!(shown((0, 0), 0, 0), "reading layers: 0 of 0");
+    }
+
+    #[test]
+    fn what_was_not_needed_is_not_missing_at_the_end() {
+        let over = |counted: u64| {
+            let work = Work::new("comparing layers");
+            work.expect(1, 10);
+            work.count(counted);
+            work.finish_item();
+            let began = Instant::now();
+            Shown { work, began, before: counted }.numbers(began)
+        };
+        let cases = [
+            (0, "comparing layers: 1 of 1"),
+            (5, "comparing layers: 1 of 1, 5 B"),
+            (10, "comparing layers: 1 of 1, 10 B of 10 B (100 %)"),
+        ];
+        for (counted, want) in cases {
+            assert_eq!(over(counted), want);
+        }
     }
 }

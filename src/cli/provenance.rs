@@ -14,10 +14,13 @@ use super::{
     args::{
         Format, Global, Provenance, ProvenanceAttest, ProvenanceCreate, ProvenanceEmbed, split_base,
     },
-    context, output, outside,
+    context,
+    files::Operand,
+    output, outside,
     sign::{self, What},
 };
 use crate::{
+    amount::plural,
     attest::provenance::{
         Commit, EngineVersion, Network,
         create::{Description, Input, Run, create, statement},
@@ -29,7 +32,6 @@ use crate::{
     progress::Silent,
     reference::{Location, Reference, Repository, Selector},
     report,
-    scratch::read_file,
     source::{self, PlatformChoice, SourceSettings},
     verify::{fetch_contents, read_contents},
 };
@@ -69,7 +71,8 @@ async fn create_manifest(args: &ProvenanceCreate, config: &Config) -> Result<Ans
 fn describe(args: &ProvenanceCreate, image: &Image) -> Result<Description, Failure> {
     let folder = args.folder.as_deref().unwrap_or(".");
     let context = args.checkout.join(folder);
-    let dockerfile = read(&context.join(&args.dockerfile))?;
+    CHECKOUT.folder(&args.checkout)?;
+    let dockerfile = read(DOCKERFILE, &context.join(&args.dockerfile))?;
     let mut dependencies = Vec::new();
     for base in &args.base {
         dependencies.push(base_input(base)?);
@@ -79,7 +82,7 @@ fn describe(args: &ProvenanceCreate, image: &Image) -> Result<Description, Failu
         dependencies.push(Input::toolchain(&name, &version));
     }
     for lockfile in &args.lockfile {
-        let digest = Digest::sha256(&read(&context.join(lockfile))?);
+        let digest = Digest::sha256(&read(LOCKFILE, &context.join(lockfile))?);
         dependencies.push(Input::lockfile(lockfile, digest));
     }
     let (name, version) = pair("--engine", &args.engine)?;
@@ -168,9 +171,9 @@ async fn embed(args: &ProvenanceEmbed, config: &Config) -> Result<Answer, Failur
         return Err(Failure::usage("embed changes an image in a layout: give it as oci:DIR[:TAG]"));
     };
     let image = load(&args.image, config).await?;
-    let bytes = Bytes::from(read(&args.manifest)?);
-    let manifest = EmbeddedManifest::parse(bytes, &config.limits)
-        .map_err(|e| Failure::usage(format!("{}: {e}", args.manifest.display())))?;
+    let bytes = Bytes::from(read(MANIFEST, &args.manifest)?);
+    let manifest = EmbeddedManifest::parse(bytes.clone(), &config.limits)
+        .map_err(|error| MANIFEST.refused(&args.manifest, &bytes, &error))?;
     if manifest.diff_ids != image.config.diff_ids {
         return Err(Failure::usage(
             "the build manifest lists other layers than the image has; create it from this image",
@@ -228,13 +231,31 @@ async fn load(reference: &Reference, config: &Config) -> Result<Image, Failure> 
         source::images::load(&*source, &pinned, &PlatformChoice::All, &config.limits).await?;
     let [image] = <[Image; 1]>::try_from(images).map_err(|images| {
         Failure::usage(format!(
-            "{pinned} has {} platforms; a build manifest is about one image: name it by its digest",
-            images.len()
+            "{pinned} has {}; a build manifest is about one image: name it by its digest",
+            plural(images.len(), "platform")
         ))
     })?;
     Ok(image)
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    read_file(path, MAX_FILE_BYTES).map_err(|e| Failure::usage(format!("{}: {e}", path.display())))
+/// What `embed` takes.
+const MANIFEST: Operand = Operand {
+    option: "",
+    form: "it takes a build manifest, which hallmark provenance create writes",
+};
+const CHECKOUT: Operand = Operand {
+    option: "--checkout ",
+    form: "it takes the folder of a git repository in which the image was built",
+};
+const DOCKERFILE: Operand = Operand {
+    option: "",
+    form: "--dockerfile takes a file under --folder, which is a folder of --checkout",
+};
+const LOCKFILE: Operand = Operand {
+    option: "",
+    form: "--lockfile takes a file under --folder, which is a folder of --checkout",
+};
+
+fn read(it: Operand, path: &Path) -> Result<Vec<u8>, Failure> {
+    it.read(path, MAX_FILE_BYTES)
 }

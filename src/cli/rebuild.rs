@@ -9,6 +9,7 @@ use super::{
     args::{Global, Rebuild},
     code_of,
     context::{self, Overrides},
+    files::Operand,
     for_pipelines, keep, output,
     reports::{ReportFormat, Wanted},
     sign,
@@ -56,11 +57,14 @@ pub async fn run(args: &Rebuild, global: &Global) -> Result<Answer, Failure> {
     let inquiry = ctx.inquiry();
     let files = attest_files(args, &images)?;
     let (mut said, mut outcomes) = (Said::new(args, &reference), Vec::new());
-    let (mut orders, mut lost) = (Vec::new(), None);
+    let (mut orders, mut kept, mut lost) = (Vec::new(), Vec::new(), None);
     for (at, image) in images.into_iter().enumerate() {
         let started = jiff::Timestamp::now();
         let (evidence, findings) = gather(&*source, image, &inquiry, started).await;
-        lost = lost.or(keep::told(&ctx).err());
+        match keep::told(&ctx) {
+            Ok(lines) => kept.extend(lines),
+            Err(failure) => lost = lost.or(Some(failure)),
+        }
         if let Some(file) = files.get(at) {
             // What was found out is reported even where its statement cannot be written.
             match write_verdict(file, args, &evidence, started) {
@@ -104,8 +108,8 @@ pub async fn run(args: &Rebuild, global: &Global) -> Result<Answer, Failure> {
         lost = store_all(&orders, global).await.err();
     }
     match lost {
-        Some(failure) => Err(said.before(failure)),
-        None => Ok(said.answer(exit_code(&outcomes))),
+        Some(failure) => Err(said.before(failure.beside(&kept))),
+        None => Ok(Answer { last: kept, ..said.answer(exit_code(&outcomes)) }),
     }
 }
 
@@ -276,14 +280,16 @@ fn write_verdict(
 }
 
 fn store(folder: &Path) -> Result<Store, Failure> {
-    let unusable = |why: &dyn std::fmt::Display| {
-        Failure::usage(format!("--materials {}: {why}", folder.display()))
+    let it = Operand {
+        option: "--materials ",
+        form: "it takes a folder that hallmark materials fetch --to DIR IMAGE filled",
     };
-    let folder = std::fs::canonicalize(folder).map_err(|e| unusable(&e))?;
-    if !folder.join("oci-layout").is_file() {
-        return Err(unusable(&"not filled by hallmark materials fetch"));
+    it.folder(folder)?;
+    let real = std::fs::canonicalize(folder).map_err(|error| it.unreadable(folder, &error))?;
+    if !real.join("oci-layout").is_file() {
+        return Err(it.unusable(folder, &"not filled by hallmark materials fetch"));
     }
-    Ok(Store::at(&folder))
+    Ok(Store::at(&real))
 }
 
 /// A result on this machine: what a registry gives could be the published image itself.

@@ -3,7 +3,13 @@
 //! Reads `-o FORMAT` and `-o FORMAT=FILE`. Text goes to stdout where nothing else does: whoever reads the log of a pipeline reads the
 //! verdict, and a report that goes nowhere is none.
 
-use std::{collections::BTreeSet, ffi::OsStr, os::unix::ffi::OsStrExt as _, path::PathBuf};
+use std::{
+    collections::BTreeSet,
+    ffi::OsStr,
+    fs,
+    os::unix::ffi::OsStrExt as _,
+    path::{Path, PathBuf},
+};
 
 use clap::{
     Args, ValueEnum,
@@ -25,10 +31,14 @@ pub enum ReportFormat {
     Github,
     /// GitLab's Code Quality report
     Gitlab,
+    /// GitLab's container scanning report: known vulnerabilities
+    GitlabContainerScanning,
     /// Markdown, for the summary of a job and for comments
     Markdown,
     /// For people with a browser: one page that needs nothing else
     Html,
+    /// SLSA verification summaries to be signed, a line for each platform; of verify, and with --verifier
+    Vsa,
 }
 
 impl ReportFormat {
@@ -59,9 +69,14 @@ impl Wanted {
         let format = ReportFormat::from_str(format.to_str()?, false).ok()?;
         match file {
             Some(file) if file.is_empty() => None,
-            file => Some(Self { format, file: file.map(PathBuf::from) }),
+            file => Some(Self { format, file: named(file) }),
         }
     }
+}
+
+/// The file that is named; `-` is stdout, as it is standard input where something is read.
+fn named(file: Option<&OsStr>) -> Option<PathBuf> {
+    file.filter(|file| *file != "-").map(PathBuf::from)
 }
 
 /// `FORMAT` and, after the first equals sign, `FILE`.
@@ -101,7 +116,7 @@ impl TypedValueParser for WantedParser {
                 ),
             )
             .with_cmd(command)),
-            file => Ok(Wanted { format, file: file.map(PathBuf::from) }),
+            file => Ok(Wanted { format, file: named(file) }),
         }
     }
 
@@ -114,7 +129,7 @@ impl TypedValueParser for WantedParser {
 /// Which reports are written.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Reports {
-    /// Report on stdout, or with =FILE in a file; may be repeated, once for stdout, which has text where nothing is said
+    /// Report on stdout (or =-), or with =FILE in a file; may be repeated, once for stdout, which has text where nothing is said
     #[arg(long, short, value_name = "FORMAT[=FILE]", value_parser = WantedParser)]
     output: Vec<Wanted>,
 }
@@ -123,6 +138,11 @@ impl Reports {
     /// All of them, that on stdout first.
     pub fn all(&self) -> Vec<Wanted> {
         in_order(self.output.clone())
+    }
+
+    /// Whether one of them has this form.
+    pub fn has(&self, format: ReportFormat) -> bool {
+        self.output.iter().any(|wanted| wanted.format == format)
     }
 
     /// Why they cannot all be written.
@@ -135,8 +155,26 @@ impl Reports {
         }
         let mut seen = BTreeSet::new();
         let mut files = self.output.iter().filter_map(|wanted| wanted.file.as_ref());
-        let twice = files.find(|file| !seen.insert(*file));
+        let twice = files.find(|file| !seen.insert(real(file)));
         twice.map(|file| format!("two reports would go to {}", file.display()))
+    }
+}
+
+/// The file that is meant, whatever the links and the spelling on the way to it; one that is not there yet is one of its folder.
+fn real(file: &Path) -> PathBuf {
+    // A link that leads to nothing yet leads to a report once that is written.
+    let target = fs::read_link(file).ok().filter(|_| !file.exists());
+    let named = match (target, file.parent()) {
+        (Some(target), Some(folder)) => folder.join(target),
+        _ => file.to_owned(),
+    };
+    if let Ok(real) = fs::canonicalize(&named) {
+        return real;
+    }
+    let folder = named.parent().filter(|folder| !folder.as_os_str().is_empty());
+    match (fs::canonicalize(folder.unwrap_or(Path::new("."))), named.file_name()) {
+        (Ok(folder), Some(name)) => folder.join(name),
+        _ => named,
     }
 }
 
@@ -195,6 +233,8 @@ mod tests {
             ("hallmark verify -ojson --nonsense", "Json"),
             ("hallmark verify -o sarif=a.sarif -o json --x", "Json Sarif=a.sarif"),
             ("hallmark rebuild --output=junit=a=b.xml", "Text Junit=a=b.xml"),
+            ("hallmark verify -o json=-", "Json"),
+            ("hallmark verify -o sarif=- -o json=./-", "Sarif Json=./-"),
             ("hallmark verify -o", "Text"),
             ("hallmark verify -o nonsense=a -o sarif= -o text -o json", "Text"),
             ("hallmark inspect -o json", "Json"),
@@ -217,12 +257,14 @@ mod tests {
         let reports = |values: &[&str]| Reports {
             output: values.iter().map(|value| Wanted::read(OsStr::new(value)).unwrap()).collect(),
         };
-        let cases: [(&[&str], Option<&str>); 6] = [
+        let cases: [(&[&str], Option<&str>); 8] = [
             (&[], None),
             (&["json"], None),
             (&["json", "sarif=a", "junit=b", "sarif=c"], None),
             (&["json", "text"], Some("stdout")),
             (&["json", "json"], Some("stdout")),
+            (&["json=-", "text"], Some("stdout")),
+            (&["json=-", "text=a"], None),
             (&["json=a", "text=a"], Some("go to a")),
         ];
         for (values, want) in cases {
@@ -230,6 +272,31 @@ mod tests {
             assert_eq!(conflict.is_some(), want.is_some(), "{values:?}: {conflict:?}");
             assert!(conflict.unwrap_or_default().contains(want.unwrap_or_default()), "{values:?}");
         }
+        let folder = tempfile::tempdir().unwrap();
+        let at = |form: &str, name: &str| format!("{form}={}/{name}", folder.path().display());
+        fs::create_dir(folder.path().join("below")).unwrap();
+        fs::write(folder.path().join("there"), "").unwrap();
+        std::os::unix::fs::symlink("there", folder.path().join("link")).unwrap();
+        std::os::unix::fs::symlink("below", folder.path().join("folder")).unwrap();
+        std::os::unix::fs::symlink("new", folder.path().join("ahead")).unwrap();
+        let same = [
+            ("there", "./there"),
+            ("there", "link"),
+            ("there", "below/../there"),
+            ("new", "below/../new"),
+            ("below/new", "folder/new"),
+            ("new", "ahead"),
+        ];
+        for (one, other) in same {
+            let (one, other) = (at("json", one), at("sarif", other));
+            assert!(reports(&[one.as_str(), other.as_str()]).conflict().is_some(), "{one} {other}");
+        }
+        for (one, other) in [("there", "new"), ("new", "below/new"), ("none/a", "none/b")] {
+            let (one, other) = (at("json", one), at("sarif", other));
+            assert_eq!(reports(&[one.as_str(), other.as_str()]).conflict(), None, "{one} {other}");
+        }
+        let here = reports(&["json=not-there.json", "sarif=./not-there.json"]);
+        assert!(here.conflict().is_some(), "nothing has to be there");
         let all = reports(&["sarif=a", "json"]).all();
         assert_eq!(all.first(), Some(&Wanted::on_stdout(ReportFormat::Json)), "{all:?}");
         assert_eq!(reports(&["sarif=a"]).all().len(), 2, "text is not lost");

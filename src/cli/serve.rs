@@ -18,11 +18,17 @@ use super::{
     context::{self, Overrides},
 };
 use crate::{
-    config::{Config, GateConfig},
+    config::{ApiserverConfig, Config, GateConfig, InForce},
     digest::Digest,
-    gate::{self, Gate, Judge, Patience, Settings, TlsFiles, serve},
+    gate::{
+        self, Apiserver, Gate, Judge, Patience, Presets, Settings, TlsFiles,
+        choice::Entry,
+        namespaces::{self, Namespaces},
+        serve,
+    },
+    policy::bundle::Preset,
     source::{PlatformChoice, address::Unlisted},
-    verify::{Context, Keep},
+    verify::{Context, Keep, When},
 };
 
 /// Time for one answer where no configuration says otherwise: the apiserver waits 10 s by default.
@@ -36,8 +42,13 @@ pub async fn run(args: &Serve, global: &Global) -> Result<Answer, Failure> {
     // Reviews come by the thousand: what happens is in the log, and progress is not shown.
     let global = Global { quiet: true, ..global.clone() };
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "hallmark serve starts");
-    let Rules { settings, verify, config } = rules(args, &global, None)?;
-    tracing::info!(rules = %settings.rules, "decisions are made by these rules");
+    let Rules { settings, verify, config, origin } = rules(args, &global, None)?;
+    if let Some(Origin { configuration, preset, folders, policy, trust, roots }) = &origin {
+        tracing::info!(
+            rules = %settings.rules, configuration, preset, folders, policy, trust, roots,
+            "decisions are made by these rules"
+        );
+    }
     let (at, rules) = (Start::of(&config), settings.rules.clone());
     let gate = Gate::new(settings, verify);
     let told = gate.tell(std::io::stdout());
@@ -55,6 +66,47 @@ struct Rules {
     settings: Settings,
     verify: Arc<gate::Verify>,
     config: GateConfig,
+    /// Told at the start.
+    origin: Option<Origin>,
+}
+
+/// What the log says of where rules come from.
+struct Origin {
+    /// The file; `none` where there is none.
+    configuration: String,
+    preset: String,
+    /// Folders and archives of rules beside the preset's.
+    folders: String,
+    /// Digest of rules, data, settings and exceptions.
+    policy: String,
+    /// Digest of signers, keys and trust rules.
+    trust: String,
+    /// Trusted roots with their days.
+    roots: String,
+}
+
+impl Origin {
+    fn of(config: &Config, ctx: &Context) -> Self {
+        let root = |(name, found): (&String, &InForce)| match found.root.date() {
+            Some(dated) => format!("{name} as of {}", dated.as_of),
+            None => name.clone(),
+        };
+        let file = |path: &PathBuf| path.display().to_string();
+        let (selection, inputs) = (&config.policy.selection, ctx.inputs());
+        // One that no signer needs may be unreadable: what cannot be judged by was refused before.
+        let roots = match config.roots.all() {
+            Ok(roots) => roots.iter().map(root).collect::<Vec<_>>().join(", "),
+            Err(error) => error.to_string().lines().next().unwrap_or_default().to_owned(),
+        };
+        Self {
+            configuration: config.file.as_ref().map_or_else(|| "none".to_owned(), file),
+            preset: selection.preset.to_owned(),
+            folders: selection.bundles.iter().map(file).collect::<Vec<_>>().join(", "),
+            policy: inputs.policy.to_string(),
+            trust: inputs.trust.to_string(),
+            roots,
+        }
+    }
 }
 
 /// What counts at the start alone.
@@ -101,6 +153,8 @@ fn rules(args: &Serve, global: &Global, bound: Option<SocketAddr>) -> Result<Rul
         false => Unlisted::PublicOnly,
     };
     ctx.rebuild.settings.unlisted = ctx.world.sources.unlisted;
+    // Every known root is read for it, which is not worth its time at each look.
+    let origin = bound.is_none().then(|| Origin::of(&config, &ctx));
     let inputs = ctx.inputs();
     let all = json!({
         "configuration": file.to_string(),
@@ -108,15 +162,40 @@ fn rules(args: &Serve, global: &Global, bound: Option<SocketAddr>) -> Result<Rul
         "trust": inputs.trust.to_string(),
     });
     let settings = Settings {
+        presets: Arc::new(presets(&config, &gate_config)?),
         namespaces_exempt: gate_config.namespaces_exempt.iter().cloned().collect(),
         budget: gate_config.budget,
         tags: gate_config.tags,
         review_bytes: config.limits.review_bytes,
-        patience: patience(&ctx),
+        patience: patience(&ctx, &gate_config.object_presets),
         rules: Digest::sha256(all.to_string().as_bytes()).to_string(),
     };
-    let judge = Judge { repositories: config.repositories, context: ctx };
-    Ok(Rules { settings, verify: judge.verify(), config: gate_config })
+    let judge = Judge::new(config.repositories, ctx);
+    Ok(Rules { settings, verify: judge.verify(), config: gate_config, origin })
+}
+
+/// The presets that there are for images, namespaces and objects; the apiserver's files are looked at, and it is not asked.
+fn presets(config: &Config, gate: &GateConfig) -> Result<Presets, Failure> {
+    let entries = config.policy.presets.iter().map(|choice| Entry {
+        images: choice.images.clone(),
+        namespaces: choice.namespaces.clone(),
+        preset: choice.preset,
+    });
+    let apiserver = gate.apiserver.clone().map(|config| {
+        let ApiserverConfig { server, ca, token } = config;
+        Apiserver { server, ca, token }
+    });
+    if let Some(apiserver) = &apiserver {
+        let unusable = |why| Failure::usage(format!("gate.apiserver cannot be asked: {why}"));
+        apiserver.check().map_err(unusable)?;
+    }
+    let namespaces = apiserver.map(|a| Namespaces::new(a.read(), namespaces::Times::default()));
+    Ok(Presets {
+        preset: config.policy.selection.preset,
+        entries: entries.collect(),
+        objects: gate.object_presets.clone(),
+        namespaces,
+    })
 }
 
 /// Takes over rules that changed and can be read; says once why others cannot. Address and certificate files stay those of
@@ -129,7 +208,7 @@ async fn watch(gate: Arc<Gate>, args: Serve, global: Global, start: Start, mut i
         let (args, global) = (args.clone(), global.clone());
         let read = tokio::task::spawn_blocking(move || rules(&args, &global, bound)).await;
         match read {
-            Ok(Ok(Rules { settings, verify, config })) => {
+            Ok(Ok(Rules { settings, verify, config, .. })) => {
                 refused = None;
                 let now = Start::of(&config);
                 if now != asked {
@@ -164,8 +243,12 @@ async fn watch(gate: Arc<Gate>, args: Serve, global: Global, start: Start, mut i
 }
 
 /// A rebuild takes longer than any review waits, and is worth its end: the retry finds it done.
-fn patience(ctx: &Context) -> Patience {
-    if !ctx.wants_rebuild() {
+fn patience(ctx: &Context, objects: &[&str]) -> Patience {
+    let asks = |preset: &&str| {
+        Preset::named(preset).is_ok_and(|preset| preset.rules.iter().any(|rule| rule == "rebuild"))
+    };
+    let may_be_asked = !matches!(ctx.rebuild.when, When::Never(_)) && objects.iter().any(asks);
+    if !ctx.wants_rebuild() && !may_be_asked {
         return Patience::default();
     }
     let deadline = ctx.world.limits.rebuild * 2 + Patience::default().deadline;
@@ -191,6 +274,8 @@ fn gate_config(args: &Serve, config: &Config) -> Result<GateConfig, Failure> {
         budget: base.map_or(BUDGET, |g| g.budget),
         tags: base.map(|g| g.tags).unwrap_or_default(),
         platforms: base.map_or(PlatformChoice::All, |g| g.platforms.clone()),
+        apiserver: base.and_then(|g| g.apiserver.clone()),
+        object_presets: base.map(|g| g.object_presets.clone()).unwrap_or_default(),
     })
 }
 

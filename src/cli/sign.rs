@@ -17,11 +17,16 @@ use serde_json::Value;
 use super::{
     Answer, Failure,
     args::{Format, Global, ProgramReads, Sign, SignWith},
-    context, output,
+    context,
+    files::Operand,
+    output,
 };
 use crate::{
     attest::{
-        Carrier, Statement, bundle, provenance,
+        Carrier, Statement,
+        approval::{APPROVAL, Approval},
+        blueprint::{BLUEPRINT, Blueprint},
+        bundle, provenance,
         rebuilt::{REBUILD_VERDICT, RebuildVerdict},
     },
     config::Config,
@@ -40,7 +45,7 @@ use crate::{
         self, Attachment, Doubt, PlatformChoice, Published, Source, SourceError, SourceSettings,
     },
     trust::{PredicateClass, PublicKey, predicate_type},
-    untrusted::{Page, line},
+    untrusted::{Page, line, unmarked},
 };
 
 /// What to do where a signature may be lost.
@@ -247,6 +252,29 @@ fn refused(error: &SignError) -> Failure {
     }
 }
 
+/// The statement that is signed.
+const STATEMENT: Operand = Operand {
+    option: "",
+    form: "it takes an in-toto statement, as hallmark provenance embed --statement and verify --attest write one",
+};
+const PREDICATE: Operand = Operand {
+    option: "--predicate ",
+    form: "it takes the predicate in JSON, as an SBOM that hallmark sbom generate writes, and its kind in --type",
+};
+/// The key that signs.
+const KEY: Operand = Operand {
+    option: "--key ",
+    form: "it takes a private key in PEM, as cosign generate-key-pair and openssl genpkey write it",
+};
+const PASSWORD: Operand = Operand {
+    option: "--password-file ",
+    form: "it takes a file with the password of the key, and nothing else",
+};
+const PUBLIC_KEY: Operand = Operand {
+    option: "--public-key ",
+    form: "it takes the public key of what the program signs, in PEM or DER",
+};
+
 fn unusable(file: &Path, error: &dyn Display) -> Failure {
     Failure::usage(format!("{}: {error}", file.display()))
 }
@@ -267,17 +295,18 @@ async fn payloads(what: &What, place: &Place<'_>) -> Result<Vec<(Target, Vec<u8>
             Ok(targets.into_iter().map(plain).collect())
         }
         What::Statement(file) => {
-            let payload = read_document(file, place.limits)?;
+            let payload = read_document(STATEMENT, file, place.limits)?;
             let statement = Statement::parse_to_sign(&payload, place.limits);
-            let statement = statement.map_err(|error| unusable(file, &error))?;
+            let statement = statement.map_err(|error| STATEMENT.refused(file, &payload, &error))?;
             let target = place.subject(&statement).await.map_err(|e| e.in_file(file))?;
             understood(&statement, place.limits).map_err(|error| unusable(file, &error))?;
             Ok(vec![(target, payload)])
         }
         What::Predicate { file, kind, platform } => {
-            let bytes = read_document(file, place.limits)?;
-            let predicate: Value = json::from_slice(&bytes, place.limits.attestation_bytes)
-                .map_err(|error| unusable(file, &error))?;
+            let bytes = read_document(PREDICATE, file, place.limits)?;
+            let predicate: Value =
+                json::from_slice(unmarked(&bytes), place.limits.attestation_bytes)
+                    .map_err(|error| PREDICATE.refused(file, &bytes, &error))?;
             let kind = predicate_type(kind).map_err(|error| Failure::usage(error.to_string()))?;
             let target = match platform {
                 Some(platform) => place.platform(platform).await?,
@@ -308,6 +337,13 @@ fn understood(statement: &Statement, limits: &Limits) -> Result<(), String> {
         let predicate = statement.predicate.value().map_err(|error| error.to_string())?;
         let read = RebuildVerdict::parse(&predicate, limits);
         return read.map(|_| ()).map_err(|error| error.to_string());
+    }
+    if [BLUEPRINT, APPROVAL].contains(&kind.as_str()) {
+        let predicate = statement.predicate.value().map_err(|error| error.to_string())?;
+        return match kind == BLUEPRINT {
+            true => Blueprint::parse(&predicate).map(drop).map_err(|error| error.to_string()),
+            false => Approval::parse(&predicate).map(drop).map_err(|error| error.to_string()),
+        };
     }
     if let Some(read) = statement.read() {
         return read.map(|_| ()).map_err(|error| error.to_string());
@@ -434,15 +470,18 @@ impl Failure {
 }
 
 /// A document to sign, of at most as many bytes as one that is verified.
-fn read_document(file: &Path, limits: &Limits) -> Result<Vec<u8>, Failure> {
+fn read_document(it: Operand, file: &Path, limits: &Limits) -> Result<Vec<u8>, Failure> {
     let (limit, key) = (limits.attestation_bytes, crate::limits::key("attestation_bytes"));
     let most = u64::try_from(limit).unwrap_or(u64::MAX);
-    read_file(file, most).map_err(|error| unusable(file, &format!("{error}; {key} is {limit}")))
+    read_file(file, most).map_err(|error| match error.kind() {
+        std::io::ErrorKind::FileTooLarge => unusable(file, &format!("{error}; {key} is {limit}")),
+        _ => it.unreadable(file, &error),
+    })
 }
 
-fn read(file: &Path, limit_bytes: usize) -> Result<Vec<u8>, Failure> {
+fn read(it: Operand, file: &Path, limit_bytes: usize) -> Result<Vec<u8>, Failure> {
     let most = u64::try_from(limit_bytes).unwrap_or(u64::MAX);
-    read_file(file, most).map_err(|error| unusable(file, &error))
+    it.read(file, most)
 }
 
 /// The signer that the command line names.
@@ -450,8 +489,9 @@ pub fn signer(with: &SignWith, global: &Global, limits: &Limits) -> Result<Signe
     match (&with.key, &with.program, &with.public_key) {
         (Some(file), _, _) => key(file, with.password_file.as_deref(), global),
         (None, Some(program), Some(public_key)) => {
-            let pem = read(public_key, MAX_KEY_BYTES)?;
-            let public = PublicKey::from_pem(&pem).map_err(|e| unusable(public_key, &e))?;
+            let pem = read(PUBLIC_KEY, public_key, MAX_KEY_BYTES)?;
+            let public = PublicKey::from_file(&pem);
+            let public = public.map_err(|e| PUBLIC_KEY.refused_key(public_key, &pem, &e))?;
             let input = match with.program_input {
                 ProgramReads::Digest => ProgramInput::Digest,
                 ProgramReads::Message => ProgramInput::Message,
@@ -469,30 +509,29 @@ pub fn signer(with: &SignWith, global: &Global, limits: &Limits) -> Result<Signe
 }
 
 fn key(file: &Path, password_file: Option<&Path>, global: &Global) -> Result<Signer, Failure> {
-    let pem = zeroize::Zeroizing::new(read(file, MAX_KEY_BYTES)?);
-    if PublicKey::from_pem(&pem).is_ok() {
+    let pem = zeroize::Zeroizing::new(read(KEY, file, MAX_KEY_BYTES)?);
+    if PublicKey::from_file(&pem).is_ok() {
         let why = "it is a public key; --key takes the private one that belongs to it";
-        return Err(unusable(file, &why));
+        return Err(KEY.unusable(file, &why));
     }
     warn_of_readers(file, global);
     let password = match password_file {
         Some(file) => {
             warn_of_readers(file, global);
-            let mut text = read(file, MAX_KEY_BYTES)?;
+            let mut text = read(PASSWORD, file, MAX_KEY_BYTES)?;
             let end = text.len() - text.iter().rev().take_while(|b| b"\r\n".contains(b)).count();
             text.truncate(end);
             Some(Password::new(text))
         }
         None => context::password(&PASSWORDS),
     };
-    let key = PrivateKey::from_pem(&pem, password.as_ref()).map_err(|error| {
-        let hint = match error {
-            sign::KeyFileError::NoPassword => {
-                format!("; set {} or give --password-file", PASSWORDS.join(" or "))
-            }
-            _ => String::new(),
-        };
-        unusable(file, &format!("{error}{hint}"))
+    let key = PrivateKey::from_pem(&pem, password.as_ref()).map_err(|error| match error {
+        sign::KeyFileError::NoPassword => {
+            let variables = PASSWORDS.join(" or ");
+            KEY.unusable(file, &format!("{error}; set {variables} or give --password-file"))
+        }
+        sign::KeyFileError::NotPem => KEY.refused(file, &pem, &error),
+        _ => KEY.unusable(file, &error),
     })?;
     Ok(Signer::Key(Box::new(key)))
 }

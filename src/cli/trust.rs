@@ -12,6 +12,7 @@ use super::{
     Answer, Failure,
     args::{Format, Global, Trust, TrustUpdate},
     context,
+    files::Operand,
 };
 use crate::{
     config::{
@@ -21,6 +22,7 @@ use crate::{
     finding::Code,
     limits::Limits,
     report,
+    scratch::seen,
     source::mirror::{Mirror, MirrorError},
     trust::sigstore::{
         TrustedRoot,
@@ -279,14 +281,18 @@ const IMPORTED: &str = "hallmark/imported/v1";
 fn import(file: &Path, output: Format) -> Result<Answer, Failure> {
     use std::io::Read as _;
     let shown = file.display();
-    let unreadable = |error: std::io::Error| Failure::usage(format!("{shown}: {error}"));
+    let it =
+        Operand { option: "", form: "it takes a ClusterImagePolicy of policy-controller in YAML" };
+    let unreadable = |error: std::io::Error| it.unreadable(file, &error);
     let mut text = String::new();
     let limit =
         u64::try_from(cluster_image_policy::MAX_BYTES).unwrap_or(u64::MAX).saturating_add(1);
     let opened = crate::scratch::open_file(file).map_err(unreadable)?;
     opened.take(limit).read_to_string(&mut text).map_err(unreadable)?;
-    let imported = cluster_image_policy::import(&text)
-        .map_err(|invalid| Failure::usage(format!("{shown}: {invalid}")))?;
+    if let Some(what) = seen(text.as_bytes()) {
+        return Err(it.unusable(file, &what));
+    }
+    let imported = cluster_image_policy::import(&text).map_err(|why| it.unusable(file, &why))?;
     // Names of the policy's author that do not read as what they are belong into no configuration.
     if imported.yaml.iter().any(|yaml| yaml.contains(|c| c != '\n' && misleads(c))) {
         return Err(Failure::usage(format!(

@@ -3,13 +3,14 @@
 use std::{cell::LazyCell, sync::Arc};
 
 use super::{
-    Answer, Failure,
+    Answer, Failure, approvals,
     args::{Global, Verify},
-    bundles, code_of,
+    bills, bundles, code_of,
     context::{self, Overrides},
     for_pipelines,
     images::{self, Form, Images},
     is_unavailable, keep,
+    replay::Call,
     reports::{ReportFormat, Wanted},
     summary,
 };
@@ -32,38 +33,50 @@ use crate::{
 
 /// Runs the command.
 pub async fn run(args: &Verify, global: &Global) -> Result<Answer, Failure> {
+    let call = Call::begin(args, global)?;
+    let args = &call.args;
     let Images { references, form } = images::read(&args.images, &args.file)?;
     let when = match (args.rebuild, args.no_rebuild) {
         (true, _) => Some(When::Always),
         (_, true) => Some(When::Never("--no-rebuild")),
         _ => None,
     };
+    let config = call.config.clone().map_or_else(|| context::configuration(global), Ok);
+    let mut config = config?;
+    approvals::add(&args.approval, &mut config)?;
     let overrides = Overrides {
         platforms: args.platform.clone().map_or(PlatformChoice::All, PlatformChoice::One),
         policy: args.policy.as_deref(),
         vouch: Some(&args.vouch),
         rebuild: when,
+        config: Some(config),
         ..Overrides::default()
     };
     let (mut config, mut ctx) = context::begin(global, overrides)?;
     context::look_up(&args.lookup, &references, &mut config)?;
-    ctx.world.sources.handed = bundles::read(&args.bundles.bundle, &config.limits)?;
+    ctx.world.sources.handed = bundles::read(&args.bundles.bundle, &config.limits, &config.files)?;
+    ctx.world.sboms = bills::given(&args.sboms.sbom, &config.limits, &config.files)?;
+    ctx.world.sources.access = call.access.clone();
+    call.introduce(&ctx.world);
     let is_one = matches!((&form, references.as_slice()), (Form::One, [_]));
-    for (option, given) in
-        [("--attest", args.summary.attest.is_some()), ("--keep", args.keep.is_some())]
-    {
+    for (option, given) in [
+        ("--attest", args.summary.attest.is_some()),
+        ("--keep", args.keep.is_some()),
+        ("--sbom", !args.sboms.sbom.is_empty()),
+    ] {
         if given && !is_one {
             return Err(Failure::usage(format!("{option} is for one image; call it for each")));
         }
     }
     ctx.rebuild.settings.keep =
         args.keep.as_ref().map(|place| kept_at(place, args, &config, &ctx)).transpose()?;
+    call.keep_configuration(&config)?;
     let detail = if global.verbose > 0 { Detail::Strangers } else { Detail::Brief };
     let wanted = args.reports.all();
     let how = (wanted.as_slice(), detail);
     let answer = match (form, references.as_slice()) {
-        (Form::One, [image]) => one(image, args, how, &config, &ctx).await?,
-        _ => list(&references, how, &config, &ctx).await?,
+        (Form::One, [image]) => one(image, &call, how, &config, &ctx).await?,
+        _ => list(&references, &call, how, &config, &ctx).await?,
     };
     // Its last word is to take its line off the terminal, which what is forgotten below could not do.
     ctx.world.sink = Arc::new(Silent);
@@ -98,7 +111,7 @@ fn kept_at(
 
 async fn one(
     image: &Reference,
-    args: &Verify,
+    call: &Call,
     (wanted, detail): (&[Wanted], Detail),
     config: &Config,
     ctx: &Context,
@@ -106,22 +119,30 @@ async fn one(
     let pinned = context::pin(image, config, &ctx.world).await;
     // What the operator wrote is wrong whether or not the image is there.
     let image = pinned.or_else(|failure| context::compiled(config, ctx).and(Err(failure)))?;
-    let verdict = verify(image, ctx, jiff::Timestamp::now()).await;
+    let verdict = call.told(verify(image, ctx, call.now()).await);
     context::compiled(config, ctx)?;
     let code = exit_code(&verdict);
+    let summaries = summaries(call, config, &verdict, code);
     let run = LazyCell::new(|| {
         let images = vec![ImageRun::judged(&verdict, detail, code)];
         Run { images, ..Run::new("verify") }.ending(code)
     });
-    let answer = Answer::in_forms(code, wanted, |format| {
+    let mut answer = Answer::in_forms(code, wanted, |format| {
         for_pipelines(format, &run, |format| match format {
             ReportFormat::Text => report::text::verdict_page(&verdict, detail).into_text(),
+            ReportFormat::Vsa => summaries.as_ref().cloned().unwrap_or_default(),
             _ => report::json::verdict(&verdict),
         })
     });
     // What was found out is reported even where its summary, or the rebuilt image, cannot be written.
-    keep::told(ctx)
-        .and_then(|()| summary::write(args, config, &verdict, code))
+    answer.last = keep::told(ctx)
+        .and_then(|kept| {
+            let written =
+                summaries.and_then(|_| summary::write(&call.args, config, &verdict, code));
+            let saved = written.and_then(|()| call.finish(&ctx.world));
+            let last = saved.map_err(|failure| failure.beside(&kept))?;
+            Ok(kept.into_iter().chain(last).collect())
+        })
         .map_err(|failure| failure.after(answer.text.clone()).after_run(Run::clone(&run)))?;
     drop(run);
     // As the context: the evidence is given back with the process.
@@ -132,6 +153,7 @@ async fn one(
 /// One report after the other. An image that cannot be read has a report, too, and does not keep the others from theirs.
 async fn list(
     references: &[Reference],
+    call: &Call,
     (wanted, detail): (&[Wanted], Detail),
     config: &Config,
     ctx: &Context,
@@ -141,12 +163,19 @@ async fn list(
     let json = wanted.iter().any(|wanted| wanted.format == ReportFormat::Json);
     let (mut page, mut images, mut codes) = (Page::default(), Vec::new(), Vec::new());
     let mut run = Run::new("verify");
+    let (mut statements, mut lost) = (String::new(), None);
     for reference in references {
         let (text, code, report, error) = match context::pin(reference, config, &ctx.world).await {
             Ok(image) => {
-                let verdict = verify(image, ctx, jiff::Timestamp::now()).await;
+                let verdict = call.told(verify(image, ctx, call.now()).await);
                 let report = json.then(|| report::json::verdict_value(&verdict));
                 let code = exit_code(&verdict);
+                // Of an image without a verdict the exit code tells.
+                match summaries(call, config, &verdict, code) {
+                    Ok(lines) => statements.push_str(&lines),
+                    Err(failure) if code <= 1 => lost = lost.or(Some(failure)),
+                    Err(_) => {}
+                }
                 run.images.push(ImageRun::judged(&verdict, detail, code).in_brief());
                 (report::text::verdict_page(&verdict, detail), code, report, None)
             }
@@ -165,14 +194,27 @@ async fn list(
     line!(page, "{}", run.summary());
     let code = gravest(codes);
     let run = run.ending(code);
-    Ok(Answer::in_forms(code, wanted, |format| {
+    let mut answer = Answer::in_forms(code, wanted, |format| {
         for_pipelines(format, &&run, |format| match format {
             ReportFormat::Text => page.as_str().to_owned(),
+            ReportFormat::Vsa => statements.clone(),
             _ => report::json::lines(&serde_json::json!({
                 "schema": report::json::VERDICTS, "exitCode": code, "images": images,
             })),
         })
-    }))
+    });
+    let saved = lost.map_or_else(|| call.finish(&ctx.world), Err);
+    let saved = saved.map_err(|failure| failure.after(answer.text.clone()).after_run(run))?;
+    answer.last = Vec::from_iter(saved);
+    Ok(answer)
+}
+
+/// What `-o vsa` writes of an image; nothing where it is not asked for.
+fn summaries(call: &Call, config: &Config, verdict: &Verdict, code: u8) -> Result<String, Failure> {
+    match call.args.reports.has(ReportFormat::Vsa) {
+        true => summary::lines(&call.args, config, verdict, code),
+        false => Ok(String::new()),
+    }
 }
 
 /// The report about an image of which nothing is known.

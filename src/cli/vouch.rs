@@ -9,11 +9,12 @@ use std::{fmt::Display, path::Path, sync::Arc};
 use super::{
     Failure,
     args::{Certificate, Vouch},
+    files::Operand,
 };
 use crate::{
     config::Config,
     limits::Limits,
-    scratch::read_file,
+    saved::Access,
     trust::{
         Force, Keyless, PatternError, PredicateClass, PublicKey, Rule, SignerKeys, TrustRules,
         sigstore::{Demands, KeylessIdentity, NoCtLog, Pattern, TextMatch, Times, TrustedRoot},
@@ -30,7 +31,7 @@ pub(super) fn trust(config: &Config, vouch: Option<&Vouch>) -> Result<TrustRules
     let Some(vouch) = vouch else { return Ok(config.trust.clone()) };
     let mut added = Vec::new();
     for path in &vouch.key {
-        added.push(signer(path.display().to_string(), key(path)?)?);
+        added.push(signer(path.display().to_string(), key(path, &config.files)?)?);
     }
     if let Some(keyless) = certificate(&vouch.certificate, config)? {
         let name = keyless.identity.subject.to_string();
@@ -56,18 +57,24 @@ fn signer(name: String, keys: SignerKeys) -> Result<(String, SignerKeys, Rule), 
     Ok((name, keys, rule))
 }
 
-fn key(path: &Path) -> Result<SignerKeys, Failure> {
-    let unusable = |why: &dyn Display| {
-        let path = path.display();
-        Failure::of_operator(&format!(
-            "--key {path}: {why}\n  help: it takes a public key in PEM, as cosign public-key --key \
-             KEY and openssl pkey -pubout write it"
-        ))
-    };
-    let pem = read_file(path, MAX_FILE_BYTES).map_err(|e| unusable(&e))?;
-    let key = PublicKey::from_pem(&pem).map_err(|e| unusable(&e))?;
-    SignerKeys::new(vec![key]).ok_or_else(|| unusable(&"it holds no key"))
+/// `--key` of whoever verifies.
+const KEY: Operand = Operand {
+    option: "--key ",
+    form: "it takes a public key in PEM or DER, as cosign public-key --key KEY and openssl pkey -pubout write it",
+};
+
+fn key(path: &Path, files: &Access) -> Result<SignerKeys, Failure> {
+    let bytes = KEY.read_from(files, path, MAX_FILE_BYTES)?;
+    let key = PublicKey::from_file(&bytes);
+    let key = key.map_err(|error| KEY.refused_key(path, &bytes, &error))?;
+    SignerKeys::new(vec![key]).ok_or_else(|| KEY.unusable(path, &"it holds no key"))
 }
+
+/// `--trusted-root` where it names a file.
+const ROOT: Operand = Operand {
+    option: "--trusted-root ",
+    form: "it takes a trusted_root.json, or a name that hallmark trust show lists, as public-good",
+};
 
 /// The keyless signer that the command line names; `None` where it names nothing of one.
 pub(super) fn certificate(
@@ -187,18 +194,16 @@ fn root(named: &Path, config: &Config) -> Result<Arc<TrustedRoot>, Failure> {
             return Err(wrong(&"it was never fetched", &format!("hallmark trust update {name}")));
         }
     }
-    const FORM: &str =
-        "it takes a trusted_root.json, or a name that hallmark trust show lists, as public-good";
-    let bytes = read_file(named, MAX_FILE_BYTES).map_err(|error| wrong(&error, FORM))?;
+    let bytes = ROOT.read_from(&config.files, named, MAX_FILE_BYTES)?;
     let root = TrustedRoot::from_json(&bytes, &Limits::default());
-    root.map(Arc::new).map_err(|error| wrong(&error, FORM))
+    root.map(Arc::new).map_err(|error| ROOT.refused(named, &bytes, &error))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/keyless/trusted-root.json");
+    const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/keyless/trusted-root.json");
 
     fn of(words: &[(&str, &str)]) -> Vouch {
         let word = |name: &str| {
@@ -224,7 +229,7 @@ mod tests {
             (&[identity], "add --certificate-oidc-issuer URL"),
             (&[issuer], "add --certificate-identity TEXT"),
             (&[("issuer-regexp", "^https://i\\.example$")], "add --certificate-identity TEXT"),
-            (&[("root", ROOT)], "add --certificate-identity TEXT and --certificate-oidc-issuer"),
+            (&[("root", FILE)], "add --certificate-identity TEXT and --certificate-oidc-issuer"),
             (&[("no-ct-log", "")], "add --certificate-identity TEXT and --certificate-oidc-issuer"),
             (&[("identity", " "), issuer], "an empty text would match nobody"),
             (&[("identity-regexp", "a@x"), issuer], "--certificate-identity-regexp '^a@x$'"),
@@ -232,7 +237,7 @@ mod tests {
             (&[identity, ("issuer-regexp", "^https://.*$")], "it matches strangers"),
             (&[identity, issuer, ("root", "/nowhere")], "it takes a trusted_root.json"),
             (&[identity, issuer, ("root", file!())], "it takes a trusted_root.json"),
-            (&[identity, issuer, ("root", ROOT)], "add --no-ct-log"),
+            (&[identity, issuer, ("root", FILE)], "add --no-ct-log"),
             (&[identity, issuer, ("no-ct-log", "")], "leave --no-ct-log out"),
         ];
         let config = Config::load(None, &Default::default()).unwrap();

@@ -2,8 +2,9 @@
 //!
 //! Turns a report, which is escaped and may have colours by then, into the same report in lines of at most so many columns. What goes
 //! on in another line is indented further than what it belongs to, so that no untrusted text stands where a line begins, wherever a
-//! terminal would have broken it (attack F6). A digest is never broken: it goes into a line of its own, and where even that is too
-//! short, its beginning stands for it. Reports that are no terminal's stay as they are.
+//! terminal would have broken it (attack F6). A digest is never broken or shortened, for it may have to be typed or signed: it goes
+//! into a line of its own, further to the left where it has to, and out over the edge where even that is too short, which the terminal
+//! alone breaks. What it breaks then are digits. Reports that are no terminal's stay as they are.
 
 use std::{os::fd::AsFd, sync::LazyLock};
 
@@ -12,9 +13,9 @@ use regex::Regex;
 use crate::environment;
 
 /// The fewest columns that a line can be set in.
-const FEWEST: usize = 40;
-/// Hexadecimal digits of a digest that does not fit.
-const SHORT_DIGITS: usize = 12;
+pub(super) const FEWEST: usize = 40;
+/// The least indent of a line that goes on.
+const LEAST_INDENT: usize = 2;
 
 /// Words that say what a line is about, with the blanks behind them.
 static LABEL: LazyLock<Regex> = LazyLock::new(|| {
@@ -73,9 +74,13 @@ fn folded(out: &mut String, line: &str, columns: usize) {
         if words == 0 && at >= columns {
             continue;
         }
-        if at + words > columns {
+        if at > 0 && at + words > columns {
+            let indent = indent.min(columns.saturating_sub(words).max(LEAST_INDENT));
             out.truncate(out.trim_end_matches(' ').len());
-            out.push('\n');
+            // Nothing but blanks stood there.
+            if !out.is_empty() && !out.ends_with('\n') {
+                out.push('\n');
+            }
             out.extend(std::iter::repeat_n(' ', indent));
             at = indent;
         }
@@ -85,7 +90,7 @@ fn folded(out: &mut String, line: &str, columns: usize) {
     out.truncate(out.trim_end_matches(' ').len());
 }
 
-/// The parts of a line that are not broken, each with the blanks behind it, and none wider than `room`.
+/// The parts of a line that are not broken, each with the blanks behind it, and none but digests wider than `room`.
 fn pieces(line: &str, room: usize) -> Vec<String> {
     let mut pieces = Vec::new();
     for word in line.split_inclusive(' ') {
@@ -96,21 +101,12 @@ fn pieces(line: &str, room: usize) -> Vec<String> {
         let mut rest = 0;
         for found in DIGEST.find_iter(word) {
             broken(&mut pieces, word.get(rest..found.start()).unwrap_or_default(), room);
-            pieces.push(digest(found.as_str(), room));
+            pieces.push(found.as_str().to_owned());
             rest = found.end();
         }
         broken(&mut pieces, word.get(rest..).unwrap_or_default(), room);
     }
     pieces
-}
-
-/// A digest, or its beginning.
-fn digest(text: &str, room: usize) -> String {
-    let short = text.find(':').map_or(0, |colon| colon + 1) + SHORT_DIGITS;
-    match text.get(..short) {
-        Some(start) if width(text) > room => format!("{start}…"),
-        _ => text.to_owned(),
-    }
 }
 
 /// A word without blanks, in parts that fit.
@@ -150,7 +146,7 @@ mod tests {
     #[test]
     fn what_goes_on_stands_below_what_it_belongs_to() {
         let hex = "ab".repeat(32);
-        let cases: [(&str, usize, &[&str]); 7] = [
+        let cases: [(&str, usize, &[&str]); 8] = [
             ("PASS  1 warning", 60, &["PASS  1 warning"]),
             (
                 "FAIL  1 error, 2 warnings: the rebuilt image differs",
@@ -175,7 +171,18 @@ mod tests {
             (
                 &format!("platform linux/amd64  sha256:{hex}"),
                 60,
-                &["platform linux/amd64  sha256:abababababab…"],
+                &["platform linux/amd64", &format!("  sha256:{hex}")],
+            ),
+            (
+                &format!(
+                    "     help: sign {{\"difference\": \"sha256:{hex}\", \"reason\": \"...\"}}"
+                ),
+                80,
+                &[
+                    "     help: sign {\"difference\": \"",
+                    &format!("         sha256:{hex}"),
+                    "           \", \"reason\": \"...\"}",
+                ],
             ),
             (
                 "error[x]: one and two and three and four and five",

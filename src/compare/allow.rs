@@ -177,39 +177,50 @@ pub(super) fn is_content(class: Class) -> bool {
 }
 
 /// Whether a path matches a pattern, in time proportional to the product of their lengths at most.
-pub(super) fn matches(pattern: &str, path: &str) -> bool {
-    let tokens = tokens(pattern);
-    // states[i]: the first i tokens match what was read so far.
-    let mut states = vec![false; tokens.len() + 1];
-    let mut next = states.clone();
-    states.splice(..1, [true]);
-    close(&tokens, &mut states);
-    for found in path.chars() {
-        next.fill(false);
-        for (at, token) in tokens.iter().enumerate() {
-            if states.get(at) != Some(&true) {
-                continue;
-            }
-            let target = match token {
-                Token::Any => at,
-                Token::AnyInPart if found != '/' => at,
-                Token::Char(wanted) if *wanted == found => at + 1,
-                Token::AnyInPart | Token::Char(_) => continue,
-            };
-            next.splice(target..=target, [true]);
-        }
-        close(&tokens, &mut next);
-        std::mem::swap(&mut states, &mut next);
-    }
-    states.last() == Some(&true)
+pub fn matches(pattern: &str, path: &str) -> bool {
+    matches_in(pattern, path, &mut 0)
 }
 
-/// Lets stars match nothing.
-fn close(tokens: &[Token], states: &mut [bool]) {
-    for (at, token) in tokens.iter().enumerate() {
-        let reached = states.get(at) == Some(&true) && !matches!(token, Token::Char(_));
-        if let Some(next) = states.get_mut(at + 1) {
-            *next |= reached;
+/// As [`matches`], and counts the steps: most paths are told apart by what stands before the first star and behind the last.
+fn matches_in(pattern: &str, path: &str, steps: &mut u64) -> bool {
+    let (Some(first), Some(last)) = (pattern.find('*'), pattern.rfind('*')) else {
+        return pattern == path;
+    };
+    let parts = (pattern.get(..first), pattern.get(first..=last), pattern.get(last + 1..));
+    let (Some(before), Some(stars), Some(behind)) = parts else { return false };
+    let rest = path.strip_prefix(before).and_then(|rest| rest.strip_suffix(behind));
+    rest.is_some_and(|rest| stars_match(&tokens(stars), rest, steps))
+}
+
+/// Whether a path matches tokens. A state says how many of them match what was read so far; states are in order.
+fn stars_match(tokens: &[Token], path: &str, steps: &mut u64) -> bool {
+    let (mut states, mut next) = (Vec::new(), Vec::new());
+    reach(tokens, 0, &mut states);
+    for found in path.chars() {
+        *steps = steps.saturating_add(states.len() as u64);
+        for at in states.drain(..) {
+            match tokens.get(at) {
+                Some(Token::Any) => reach(tokens, at, &mut next),
+                Some(Token::AnyInPart) if found != '/' => reach(tokens, at, &mut next),
+                Some(Token::Char(wanted)) if *wanted == found => reach(tokens, at + 1, &mut next),
+                _ => {}
+            }
+        }
+        std::mem::swap(&mut states, &mut next);
+        if states.is_empty() {
+            return false;
+        }
+    }
+    states.last() == Some(&tokens.len())
+}
+
+/// Adds a state and those that follow it when stars match nothing. States come in order, and each with all that follow.
+fn reach(tokens: &[Token], mut state: usize, states: &mut Vec<usize>) {
+    while states.last().is_none_or(|last| *last < state) {
+        states.push(state);
+        match tokens.get(state) {
+            Some(Token::Any | Token::AnyInPart) => state += 1,
+            Some(Token::Char(_)) | None => return,
         }
     }
 }
@@ -263,6 +274,48 @@ mod tests {
         }
         let hard = "*a".repeat(50);
         assert!(!matches(&hard, &"a".repeat(49)));
+    }
+
+    /// Every way to let the first token match, one after the other: slow, and plainly what a pattern means.
+    fn matches_plainly(tokens: &[Token], path: &[char]) -> bool {
+        match (tokens.split_first(), path.split_first()) {
+            (None, rest) => rest.is_none(),
+            (Some((Token::Char(wanted), tokens)), Some((found, path))) => {
+                wanted == found && matches_plainly(tokens, path)
+            }
+            (Some((Token::Char(_), _)), None) => false,
+            (Some((star, behind)), rest) => {
+                let more = |(found, path): (&char, &[char])| {
+                    (matches!(star, Token::Any) || *found != '/') && matches_plainly(tokens, path)
+                };
+                matches_plainly(behind, path) || rest.is_some_and(more)
+            }
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn patterns_mean_what_they_say(pattern in "[ab/*é]{0,8}", path in "[ab/é]{0,10}") {
+            let path_chars: Vec<char> = path.chars().collect();
+            let want = matches_plainly(&tokens(&pattern), &path_chars);
+            proptest::prop_assert_eq!(matches(&pattern, &path), want, "{} {}", pattern, path);
+        }
+    }
+
+    #[test]
+    fn h65_paths_that_a_pattern_is_not_about_cost_nothing() {
+        let deep = |name: &str| format!("/srv{}/{name}", "/a".repeat(1000));
+        for (pattern, path, most) in [
+            ("/var/**", deep("x.log"), 0),
+            ("/**.log", deep("x.txt"), 0),
+            ("/srv/*/x.log", deep("x.log"), 6),
+            // One state for the stars and one for what stands behind them, at most.
+            ("/srv/**/x/**/y/**", deep("x.log"), 3 * 2010),
+        ] {
+            let mut steps = 0;
+            let _ = matches_in(pattern, &path, &mut steps);
+            assert!(steps <= most, "{pattern}: {steps}");
+        }
     }
 
     #[test]

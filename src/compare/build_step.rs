@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Account, BuildStep, Comparison, Difference, LikelyCause, Place, Repeats, What};
-use crate::{attest::provenance::Provenance, image::ImageConfig};
+use crate::{attest::provenance::Provenance, contents::secrets::shown_line, image::ImageConfig};
 
 /// Longest Dockerfile that is searched, in bytes.
 const DOCKERFILE_BYTES: usize = 1 << 20;
@@ -42,7 +42,10 @@ pub fn explain(
         difference.cause = instructions.get(layer).map(|created_by| BuildStep {
             file: file.clone(),
             line: lines.get(&layer).copied(),
-            instruction: readable(created_by).chars().take(INSTRUCTION_CHARS).collect(),
+            instruction: shown_line(&readable(created_by))
+                .chars()
+                .take(INSTRUCTION_CHARS)
+                .collect(),
         });
     }
 }

@@ -6,7 +6,8 @@
 
 use serde_json::Value;
 
-use super::{Class, Difference, Place, SideValue, What, content::cut};
+use super::{Class, Difference, Place, What, shown};
+use crate::contents::secrets::shown_line;
 
 /// Top-level keys without effect at run time (image-spec v1.1, config.md; Docker's older fields; BuildKit's caches).
 const BENIGN: &[&str] = &[
@@ -31,7 +32,8 @@ pub(super) fn differences(left: &Value, right: &Value) -> Vec<Difference> {
     for key in keys(left, right) {
         let benign = BENIGN.contains(&key) || key.starts_with(BENIGN_PREFIX);
         let class = if benign { Class::ConfigBenign } else { Class::ConfigRuntime };
-        walk(&mut found, class, &pointer("", key), (left.get(key), right.get(key)), DEPTH);
+        let at = At { pointer: pointer("", key), key };
+        walk(&mut found, class, &at, (left.get(key), right.get(key)), DEPTH);
     }
     found
 }
@@ -44,50 +46,61 @@ fn keys<'v>(left: &'v Value, right: &'v Value) -> Vec<&'v str> {
     keys.into_iter().collect()
 }
 
-/// A JSON pointer (RFC 6901) one key further.
+/// A JSON pointer (RFC 6901) one key further, as it may be shown: names of labels and volumes are the image's own.
 fn pointer(parent: &str, key: &str) -> String {
-    format!("{parent}/{}", key.replace('~', "~0").replace('/', "~1"))
+    format!("{parent}/{}", shown_line(key).replace('~', "~0").replace('/', "~1"))
+}
+
+/// Where a value is.
+struct At<'v> {
+    pointer: String,
+    /// The key that it, or the list that it is in, has.
+    key: &'v str,
 }
 
 fn walk(
     found: &mut Vec<Difference>,
     class: Class,
-    place: &str,
+    at: &At<'_>,
     (left, right): (Option<&Value>, Option<&Value>),
     depth: usize,
 ) {
     let there = |value: Option<&Value>| value.is_some_and(|v| !v.is_null());
-    if place == "/rootfs/diff_ids" || left == right || (!there(left) && !there(right)) {
+    if at.pointer == "/rootfs/diff_ids" || left == right || (!there(left) && !there(right)) {
         return;
     }
     match (left, right) {
         (Some(left @ Value::Object(_)), Some(right @ Value::Object(_))) if depth > 0 => {
             for key in keys(left, right) {
                 let values = (left.get(key), right.get(key));
-                walk(found, class, &pointer(place, key), values, depth - 1);
+                let below = At { pointer: pointer(&at.pointer, key), key };
+                walk(found, class, &below, values, depth - 1);
             }
         }
         (Some(Value::Array(left)), Some(Value::Array(right)))
             if depth > 0 && left.len() == right.len() =>
         {
-            for (at, (left, right)) in left.iter().zip(right).enumerate() {
-                let place = pointer(place, &at.to_string());
-                walk(found, class, &place, (Some(left), Some(right)), depth - 1);
+            let [ours, theirs] = [left, right].map(|list| shown::elements(at.key, list));
+            let mut told = ours.iter().zip(&theirs);
+            for (position, (left, right)) in left.iter().zip(right).enumerate() {
+                let pointer = pointer(&at.pointer, &position.to_string());
+                let below = At { pointer, key: at.key };
+                let told = told.next().map(|(left, right)| [left, right]);
+                match told.filter(|_| left != right && (left.is_string() || right.is_string())) {
+                    Some(told) => differ(found, class, &below, told.map(Some)),
+                    None => walk(found, class, &below, (Some(left), Some(right)), depth - 1),
+                }
             }
         }
-        _ => {
-            let place = Place::Config(place.to_owned());
-            let found_here = Difference::new(place, class, What::Value);
-            found.push(found_here.between(left.map(side), right.map(side)));
-        }
+        _ => differ(found, class, at, [left, right]),
     }
 }
 
-fn side(value: &Value) -> SideValue {
-    SideValue::Text(match value {
-        Value::String(text) => cut(text),
-        other => cut(&other.to_string()),
-    })
+/// Two values that differ, as they may be shown: what was compared is not what is told.
+fn differ(found: &mut Vec<Difference>, class: Class, at: &At<'_>, sides: [Option<&Value>; 2]) {
+    let place = Place::Config(at.pointer.clone());
+    let [left, right] = sides.map(|side| side.map(|value| shown::side(at.key, value)));
+    found.push(Difference::new(place, class, What::Value).between(left, right));
 }
 
 #[cfg(test)]
@@ -95,6 +108,49 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn g26_secrets_are_compared_and_not_shown() {
+        let config = |secret: &str| {
+            json!({
+                "config": {
+                    "Env": ["PATH=/bin", format!("PGPASSWORD={secret}")],
+                    "Cmd": ["/app", "--password", secret],
+                    "Labels": {"app.token": secret},
+                },
+                "history": [{"created_by": format!("ENV PGPASSWORD={secret} A=1")}],
+            })
+        };
+        let longer = |mut config: Value| {
+            config["config"]["Env"].as_array_mut().unwrap().push(json!("B=1"));
+            config
+        };
+        let (one, other) = (config("s9df8sdf"), config("q7Zk2mPw"));
+        assert_eq!(differences(&one, &one.clone()), []);
+        for (left, right) in [(one.clone(), other.clone()), (longer(one), other)] {
+            let found = differences(&left, &right);
+            let places: Vec<_> = found.iter().map(|d| d.place.to_string()).collect();
+            assert_eq!(places.len(), 4, "{places:?}");
+            let told = format!("{found:?}");
+            assert!(!told.contains("s9df8sdf") && !told.contains("q7Zk2mPw"), "{told}");
+            assert!(told.contains("PGPASSWORD=[secret]") && told.contains("A=1"), "{told}");
+        }
+    }
+
+    #[test]
+    fn g32_a_secret_in_a_key_is_not_shown() {
+        let token = format!("glpat-{}", "q7Zk2mPwX9vL4tRb8NcY");
+        let config = |path: &str| {
+            json!({
+                "config": {"Volumes": {path: {}}, "Labels": {path: "1"}, "WorkingDir": path, "User": path},
+            })
+        };
+        let found = differences(&config(&token), &config("/data"));
+        let told: Vec<_> = found.iter().map(|d| format!("{} {d:?}", d.place)).collect();
+        assert!(!told.concat().contains(&token), "{told:?}");
+        assert!(told.iter().any(|one| one.contains("/config/Volumes/[secret]")), "{told:?}");
+        assert!(told.iter().any(|one| one.contains("/config/Volumes/~1data")), "{told:?}");
+    }
 
     #[test]
     fn only_known_keys_are_benign() {

@@ -95,10 +95,11 @@ impl Facts {
 
     /// The whole entry, for one that the other side does not have.
     fn value(&self) -> SideValue {
-        let Entry { kind, mode, uid, gid, link, .. } = &self.entry;
-        let holds = match (kind, link) {
-            (EntryKind::File, _) => Holds::Content(self.content_value()),
-            (_, Some(link)) => Holds::Link(cut(link)),
+        let Entry { kind, mode, uid, gid, link, device, .. } = &self.entry;
+        let holds = match (kind, link, device) {
+            (EntryKind::File, ..) => Holds::Content(self.content_value()),
+            (_, Some(link), _) => Holds::Link(cut(link)),
+            (_, None, Some((major, minor))) => Holds::Device(*major, *minor),
             _ => Holds::Nothing,
         };
         SideValue::Entry(EntryValue { kind: *kind, mode: *mode, uid: *uid, gid: *gid, holds })

@@ -47,6 +47,8 @@ pub(super) struct Flattened {
     rootfs: Rootfs,
     /// The first name, in order of paths, of each file that has several.
     shared: BTreeMap<u64, String>,
+    /// What compiled modules say that lie elsewhere than their sources.
+    strays: BTreeSet<pyc::CompiledFrom>,
 }
 
 impl Flattened {
@@ -70,7 +72,8 @@ impl Flattened {
         }
         let rootfs = builder.finish();
         let shared = shared(&rootfs);
-        Ok(Self { diff_ids, asides, rootfs, shared })
+        let strays = strays(&rootfs);
+        Ok(Self { diff_ids, asides, rootfs, shared, strays })
     }
 
     /// What differs from another tree; the layers are those of both.
@@ -104,7 +107,7 @@ impl Flattened {
         for path in picked {
             self.unlike(path, other, (&ours, &theirs), limits, &mut whole);
         }
-        self.ambiguities(other, &mut whole);
+        self.ambiguities(other, limits, &mut whole);
         self.idle_whiteouts(other, limits, &mut whole);
         Ok(whole)
     }
@@ -147,7 +150,7 @@ impl Flattened {
     }
 
     /// Places where runtimes could build different trees: equal ones on both sides say nothing about those trees.
-    fn ambiguities(&self, other: &Self, whole: &mut Whole) {
+    fn ambiguities(&self, other: &Self, limits: &Limits, whole: &mut Whole) {
         let told = |side: &Self| -> BTreeSet<(String, &'static str)> {
             side.rootfs.ambiguities().iter().map(|a| (a.path.clone(), a.why)).collect()
         };
@@ -158,6 +161,20 @@ impl Flattened {
             let what = What::Ambiguity { both, why };
             whole.differences.push(self.security(other, path, what));
         }
+        // A folder that a layer writes into and has no entry for keeps its mode and owner with one runtime and loses them with
+        // another. Where one side's layers do that and the other's do not, there are runtimes that make two trees of them.
+        fn unsure(side: &Flattened) -> BTreeMap<&str, &'static str> {
+            side.rootfs.unsure_folders().iter().map(|a| (a.path.as_str(), a.why)).collect()
+        }
+        let (left, right) = (unsure(self), unsure(other));
+        let only = |these: &BTreeMap<&str, _>, path: &&str| !these.contains_key(path);
+        let left_only = left.iter().filter(|(path, _)| only(&right, path));
+        let mut odd = left_only.chain(right.iter().filter(|(path, _)| only(&left, path)));
+        for (path, why) in odd.by_ref().take(limits.differences) {
+            let what = What::Ambiguity { both: false, why };
+            whole.differences.push(self.security(other, path, what));
+        }
+        whole.more = whole.more.saturating_add(odd.count() as u64);
     }
 
     /// Whiteouts of names that are not there are in no tree, and no build comes to one: they would hide what gets there later,
@@ -221,16 +238,24 @@ impl Flattened {
 
     /// What is run of a compiled module and its source: the time inside the module decides it.
     fn runs(&self, path: &str) -> PythonRuns {
-        let Some(source) = pyc::source(path) else { return PythonRuns::Either };
-        let module = self.rootfs.get(path).map(|module| &module.contents);
-        let Some(rootfs::Contents::Hashed { head: Some(head), .. }) = module else {
-            return PythonRuns::Either;
-        };
-        let source = self.rootfs.resolve(&source).and_then(|source| self.rootfs.get(&source));
-        match (source, pyc::compiled_from(head)) {
-            (Some(source), Some(from)) if from.is(source.mtime, source.size) => PythonRuns::Module,
-            (Some(_), Some(_)) => PythonRuns::Source,
-            _ => PythonRuns::Either,
+        match module(&self.rootfs, path) {
+            Some((from, Some(source))) if from.is(source.mtime, source.size) => PythonRuns::Module,
+            Some((_, Some(_))) => PythonRuns::Source,
+            Some((_, None)) => PythonRuns::Either,
+            None => self.runs_by_strays(path),
+        }
+    }
+
+    /// What is run of a source by a module that lies elsewhere: Python finds such a one through links, and by settings that name
+    /// another folder for all of them.
+    fn runs_by_strays(&self, path: &str) -> PythonRuns {
+        let source = self.rootfs.get(path).filter(|_| path.ends_with(".py"));
+        match source.filter(|node| node.kind == EntryKind::File && !self.strays.is_empty()) {
+            None => PythonRuns::Either,
+            Some(source) => {
+                let from = pyc::CompiledFrom::of(source.mtime, source.size);
+                if self.strays.contains(&from) { PythonRuns::Module } else { PythonRuns::Source }
+            }
         }
     }
 
@@ -245,6 +270,23 @@ impl Flattened {
     fn facts(&self, path: &str) -> Option<Facts> {
         self.rootfs.get(path).map(|node| facts(path, node))
     }
+}
+
+/// What a compiled module says of its source, and the source where Python looks for it.
+fn module<'r>(rootfs: &'r Rootfs, path: &str) -> Option<(pyc::CompiledFrom, Option<&'r Node>)> {
+    let source = pyc::source(path)?;
+    let rootfs::Contents::Hashed { head: Some(head), .. } = &rootfs.get(path)?.contents else {
+        return None;
+    };
+    let from = pyc::compiled_from(head)?;
+    Some((from, rootfs.resolve(&source).and_then(|source| rootfs.get(&source))))
+}
+
+/// Modules of which no source is where Python looks for it first.
+fn strays(rootfs: &Rootfs) -> BTreeSet<pyc::CompiledFrom> {
+    let modules = rootfs.nodes().filter(|(path, _)| path.ends_with(".pyc"));
+    let modules = modules.filter_map(|(path, _)| module(rootfs, path));
+    modules.filter(|(_, source)| source.is_none()).map(|(from, _)| from).collect()
 }
 
 /// The strict facts of a node, in the form of those of an entry.
@@ -270,6 +312,7 @@ fn facts(path: &str, node: &Node) -> Facts {
         device: node.device,
         xattrs: node.xattrs.clone(),
         pax: node.pax.clone(),
+        global: Default::default(),
         offset: 0,
     };
     Facts { entry, content, bytes: None, count: 1 }

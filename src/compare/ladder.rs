@@ -30,7 +30,12 @@ use super::{
     pair::Pair,
     parallel::each,
 };
-use crate::{digest::DiffId, image::gzip::GzipHeader, limits::Limits, progress::Work};
+use crate::{
+    digest::DiffId,
+    image::{Compression, gzip::GzipHeader},
+    limits::Limits,
+    progress::Work,
+};
 
 /// Compares two images; `left` is the published one, `right` the rebuilt one.
 ///
@@ -90,8 +95,8 @@ pub fn needed(left: Side<'_>, right: Side<'_>, limits: &Limits) -> (Vec<usize>, 
         return (Vec::new(), Vec::new());
     }
     let work = Work::new("nothing");
-    let left_layers = layers(Which::Published, left, limits, &work);
-    let right_layers = layers(Which::Rebuilt, right, limits, &work);
+    let left_layers = Layer::all(Which::Published, left, limits, &work);
+    let right_layers = Layer::all(Which::Rebuilt, right, limits, &work);
     if left_layers.len() != right_layers.len() {
         return ((0..left_layers.len()).collect(), (0..right_layers.len()).collect());
     }
@@ -117,20 +122,13 @@ pub fn needed(left: Side<'_>, right: Side<'_>, limits: &Limits) -> (Vec<usize>, 
 pub fn verify_diff_ids(side: Side<'_>, limits: &Limits) -> Result<Vec<Difference>, CompareError> {
     require_image(Which::Published, side)?;
     let work = Work::new("reading layers");
-    let layers = layers(Which::Published, side, limits, &work);
+    let layers = Layer::all(Which::Published, side, limits, &work);
     let found = each(&layers, 1, |layer| layer.diff_id().map(|id| lie(layer, &id)));
     found.into_iter().filter_map(Result::transpose).collect()
 }
 
 fn require_image(which: Which, side: Side<'_>) -> Result<(), CompareError> {
     side.manifest.require_image(side.config).map_err(|error| CompareError::Format { which, error })
-}
-
-fn layers<'a>(which: Which, side: Side<'a>, limits: &'a Limits, work: &'a Work) -> Vec<Layer<'a>> {
-    let descriptors = side.manifest.layers.iter().enumerate();
-    descriptors
-        .map(|(position, descriptor)| Layer { which, side, position, descriptor, limits, work })
-        .collect()
 }
 
 /// The difference between a diffID and what its configuration claims.
@@ -196,11 +194,12 @@ impl Job<'_> {
         match self {
             Self::Skip => Ok(None),
             Self::Hash(left, right) => {
-                let id = left.diff_id()?;
+                let read = left.finish(left.open()?)?;
+                let (id, stored) = (read.diff_id, [read.compression; 2]);
                 // Claims of other algorithms are about the same bytes.
                 let other =
                     if left.claimed() == right.claimed() { id.clone() } else { right.diff_id()? };
-                Ok(Some(Pair { left: id, right: other, entries: None, asides: None }))
+                Ok(Some(Pair { left: id, right: other, entries: None, stored, asides: None }))
             }
             Self::Compare(left, right) => pair::compare(left, right).map(Some),
         }
@@ -230,8 +229,8 @@ impl<'a> Run<'a> {
         work: &'a Work,
     ) -> Self {
         let pinned = right.pinned;
-        let left = layers(Which::Published, left, limits, work);
-        let right = layers(Which::Rebuilt, right, limits, work);
+        let left = Layer::all(Which::Published, left, limits, work);
+        let right = Layer::all(Which::Rebuilt, right, limits, work);
         let facts = |layer: Option<&Layer<'_>>| {
             layer.map(|layer| LayerFacts {
                 blob: layer.descriptor.digest.clone(),
@@ -348,14 +347,16 @@ impl<'a> Run<'a> {
         read: Option<Pair>,
         seen: &mut SoFar,
     ) {
-        let Some(read) = read else { return self.note_stored(left, right) };
+        let Some(read) = read else { return };
         self.note(left, Some(&read.left));
         self.note(right, Some(&read.right));
         if let Some(sides) = read.asides {
             (seen.same, seen.differs) = (false, true);
             self.add(asides(left.position, sides.map(|side| usize::from(side.is_some()))));
         }
-        let Some(mut entries) = read.entries else { return self.note_stored(left, right) };
+        let Some(mut entries) = read.entries else {
+            return self.note_stored([left, right], read.stored);
+        };
         seen.same = false;
         seen.same_order &= entries.same_order;
         seen.other_sources |= entries.other_sources;
@@ -533,18 +534,18 @@ impl<'a> Run<'a> {
     }
 
     /// Says how two layers with the same content are stored, where they differ in it.
-    fn note_stored(&mut self, left: &Layer<'_>, right: &Layer<'_>) {
+    fn note_stored(&mut self, [left, right]: [&Layer<'_>; 2], found: [Compression; 2]) {
         if left.descriptor.digest != right.descriptor.digest {
-            let headers = [left.gzip_header(), right.gzip_header()];
-            let side = |layer: &Layer<'_>, header: Option<GzipHeader>| {
-                let compression = layer.descriptor.media_type.layer_compression();
+            let headers = [left.gzip_header(found[0]), right.gzip_header(found[1])];
+            let side = |layer: &Layer<'_>, compression, header: Option<GzipHeader>| {
                 let size = layer.descriptor.size;
                 Some(SideValue::Stored(StoredLayer { compression, size, header }))
             };
             let what = What::Stored(Stored::of(headers));
             let mut difference = whole(left.position, Class::Compression, what);
             let [ours, theirs] = headers;
-            (difference.left, difference.right) = (side(left, ours), side(right, theirs));
+            (difference.left, difference.right) =
+                (side(left, found[0], ours), side(right, found[1], theirs));
             self.add(difference);
         }
     }

@@ -60,6 +60,19 @@ pub(super) struct Layer<'a> {
 }
 
 impl<'a> Layer<'a> {
+    /// The layers of one image.
+    pub(super) fn all(
+        which: Which,
+        side: Side<'a>,
+        limits: &'a Limits,
+        work: &'a Work,
+    ) -> Vec<Self> {
+        let descriptors = side.manifest.layers.iter().enumerate();
+        descriptors
+            .map(|(position, descriptor)| Self { which, side, position, descriptor, limits, work })
+            .collect()
+    }
+
     /// The diffID that the configuration claims.
     pub(super) fn claimed(&self) -> Option<&'a DiffId> {
         self.side.config.diff_ids.get(self.position)
@@ -80,10 +93,9 @@ impl<'a> Layer<'a> {
             .map_err(|error| CompareError::Layer { which, position, error })
     }
 
-    /// What the stored bytes begin with, where they are gzip: good for a hint, and read without a check.
-    pub(super) fn gzip_header(&self) -> Option<GzipHeader> {
-        let how = self.descriptor.media_type.layer_compression();
-        let stored = (how == Some(Compression::Gzip)).then(|| self.side.layers.open(self.position));
+    /// What the stored bytes begin with, where they were found to be gzip: good for a hint, and read without a check.
+    pub(super) fn gzip_header(&self, found: Compression) -> Option<GzipHeader> {
+        let stored = (found == Compression::Gzip).then(|| self.side.layers.open(self.position));
         GzipHeader::read(stored?.ok()?)
     }
 
@@ -99,7 +111,7 @@ impl<'a> Layer<'a> {
     }
 
     /// Shows every entry with the hash of its content.
-    fn walk(
+    pub(super) fn walk(
         &self,
         mut visit: impl FnMut(&Entry, &mut dyn Read) -> io::Result<()>,
     ) -> Result<Finished, CompareError> {

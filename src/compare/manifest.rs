@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Class, Difference, Place, SideValue, What, content::cut};
+use super::{Class, Difference, Place, What, content::cut, shown};
 use crate::image::Manifest;
 
 /// Starts of the keys that runtimes obey.
@@ -47,7 +47,7 @@ pub(super) fn differences(left: &Manifest, right: &Manifest) -> Vec<Difference> 
     let mut found = Vec::new();
     let mut field = |name: &str, left: Option<&str>, right: Option<&str>| {
         if left != right {
-            found.push(difference(name.to_owned(), left, right));
+            found.push(difference(name.to_owned(), name, (left, right)));
         }
     };
     field("mediaType", Some(left.media_type.as_str()), Some(right.media_type.as_str()));
@@ -75,7 +75,8 @@ fn annotations(
         let (left, right) = (left.get(key), right.get(key));
         if left != right {
             let name = format!("{name}/{}", cut(key));
-            let mut differs = difference(name, left.map(String::as_str), right.map(String::as_str));
+            let sides = (left.map(String::as_str), right.map(String::as_str));
+            let mut differs = difference(name, key, sides);
             if is_obeyed(key) {
                 differs.class = Class::ConfigRuntime;
             }
@@ -84,8 +85,8 @@ fn annotations(
     }
 }
 
-fn difference(name: String, left: Option<&str>, right: Option<&str>) -> Difference {
-    let side = |text: &str| SideValue::Text(cut(text));
+fn difference(name: String, key: &str, (left, right): (Option<&str>, Option<&str>)) -> Difference {
+    let side = |text: &str| shown::text(key, text);
     Difference::new(Place::Manifest(name), Class::Envelope, What::Value)
         .between(left.map(side), right.map(side))
 }

@@ -326,6 +326,7 @@ mod tests {
             device: None,
             xattrs: Default::default(),
             pax: Default::default(),
+            global: Default::default(),
             offset: 0,
         };
         Seen {

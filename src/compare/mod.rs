@@ -9,6 +9,7 @@ mod allow;
 pub mod build_step;
 mod config;
 mod content;
+mod devices;
 mod entry;
 mod explanation;
 mod flattened;
@@ -23,6 +24,7 @@ mod normalize;
 mod package_updates;
 mod pair;
 mod parallel;
+mod shown;
 mod value;
 mod what;
 
@@ -33,16 +35,18 @@ use std::{
 };
 
 pub use self::{
-    allow::{Allowance, AllowedClass, PathPattern, PathPatternError},
+    allow::{Allowance, AllowedClass, PathPattern, PathPatternError, matches as matches_pattern},
+    devices::{MissingNode, held},
     explanation::Explanation,
     inside::{Container, Inside, Part, PartName, PartValue},
     likely_cause::LikelyCause,
     package_updates::PackageChange,
-    value::{ContentValue, EntryValue, Holds, PythonRuns, SideValue, StoredLayer},
+    value::{ContentValue, DeviceNode, EntryValue, Holds, PythonRuns, SideValue, StoredLayer},
     what::{Stored, What},
 };
 
 use crate::{
+    contents::secrets::shown_path,
     digest::{BlobDigest, DiffId},
     image::{
         FormatError, ImageConfig, Manifest, layer::LayerError, rootfs::RootfsError, tar::TarError,
@@ -257,17 +261,6 @@ pub struct Comparison {
     pub packages: Vec<PackageChange>,
     /// The allow entries that explained something, in the operator's order.
     pub allowed: Vec<Allowance>,
-}
-
-impl Comparison {
-    /// A device node of the published image that the other one lacks, where nothing else that counts is left unexplained.
-    pub fn lacks_only_devices(&self) -> Option<&Place> {
-        let unexplained = |d: &&Difference| d.explained_by.is_none() && !d.class.is_benign();
-        let is_device = |d: &Difference| d.left.as_ref().is_some_and(SideValue::is_device);
-        let mut left = self.differences.iter().filter(unexplained);
-        let first = left.next().filter(|_| self.omitted == 0 && self.level == Level::Different)?;
-        (is_device(first) && left.all(is_device)).then_some(&first.place)
-    }
 }
 
 /// Two layers at the same position.
@@ -540,7 +533,7 @@ impl fmt::Display for Place {
             Self::Manifest(field) => write!(f, "manifest {field}"),
             Self::Config(pointer) => write!(f, "config {pointer}"),
             Self::Layer(position) => write!(f, "layer {position}"),
-            Self::Entry { layer, path } => write!(f, "layer {layer} {path}"),
+            Self::Entry { layer, path } => write!(f, "layer {layer} {}", shown_path(path)),
         }
     }
 }

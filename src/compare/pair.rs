@@ -13,7 +13,7 @@ use super::{
     matcher::{Matcher, Seen, Unmatched, Waiting},
     package_updates::{self, Kept},
 };
-use crate::digest::DiffId;
+use crate::{digest::DiffId, image::Compression};
 
 /// Package databases come before everything else that differs: they tell why it does.
 pub(super) const FIRST: [&str; 3] =
@@ -27,6 +27,8 @@ pub(super) struct Pair {
     pub(super) right: DiffId,
     /// How their entries compare, when the diffIDs differ.
     pub(super) entries: Option<Entries>,
+    /// How each is stored, whatever its media type says.
+    pub(super) stored: [Compression; 2],
     /// What each compressed stream says beside its content, where that differs.
     pub(super) asides: Option<[Option<Hash>; 2]>,
 }
@@ -59,16 +61,17 @@ pub(super) fn compare(left: &Layer<'_>, right: &Layer<'_>) -> Result<Pair, Compa
     });
     let ((ours, left_order), (theirs, right_order)) = (ours?, theirs?);
     let asides = (ours.asides != theirs.asides).then_some([ours.asides, theirs.asides]);
+    let stored = [ours.compression, theirs.compression];
     let (left_id, right_id) = (ours.diff_id, theirs.diff_id);
     if left_id == right_id {
-        return Ok(Pair { left: left_id, right: right_id, entries: None, asides });
+        return Ok(Pair { left: left_id, right: right_id, entries: None, stored, asides });
     }
     let same_order = left_order == right_order;
     let unmatched = matcher.finish();
     let other_sources = unmatched.other_sources;
     let (differences, more, kept) = unlike(left, right, unmatched)?;
     let entries = Some(Entries { same_order, other_sources, differences, more, kept });
-    Ok(Pair { left: left_id, right: right_id, entries, asides })
+    Ok(Pair { left: left_id, right: right_id, entries, stored, asides })
 }
 
 type Unlike = (Vec<Difference>, u64, Vec<Kept>);

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::content::Hash;
 use crate::{
+    contents::secrets::shown_path,
     digest::DiffId,
     image::{Compression, gzip::GzipHeader, tar::EntryKind},
 };
@@ -62,14 +63,14 @@ impl SideValue {
         mode & LENDING_BITS != 0
     }
 
-    /// Whether it is of a device node.
-    pub(super) fn is_device(&self) -> bool {
-        let kind = match self {
-            Self::Entry(entry) => entry.kind,
-            Self::Type(kind) => *kind,
-            _ => return false,
-        };
-        matches!(kind, EntryKind::CharDevice | EntryKind::BlockDevice)
+    /// The device node that it is, as a whole.
+    pub(super) fn device(&self) -> Option<DeviceNode> {
+        match self {
+            Self::Entry(EntryValue { kind, holds: Holds::Device(major, minor), .. }) => {
+                Some(DeviceNode { kind: *kind, major: *major, minor: *minor })
+            }
+            _ => None,
+        }
     }
 
     /// Whether it is an entry that is a directory.
@@ -104,8 +105,8 @@ impl fmt::Display for SideValue {
 /// How a layer is stored.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct StoredLayer {
-    /// By its media type, where that is known.
-    pub compression: Option<Compression>,
+    /// By its bytes, whatever its media type says.
+    pub compression: Compression,
     /// Stored bytes.
     pub size: u64,
     /// What the stream begins with, where it is gzip.
@@ -114,8 +115,7 @@ pub struct StoredLayer {
 
 impl fmt::Display for StoredLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let how = self.compression.map_or("unknown", Compression::name);
-        write!(f, "{how}, {} bytes", self.size)?;
+        write!(f, "{}, {} bytes", self.compression.name(), self.size)?;
         self.header.map_or(Ok(()), |header| write!(f, ", {header}"))
     }
 }
@@ -144,6 +144,25 @@ pub enum Holds {
     Content(ContentValue),
     /// Where a link leads.
     Link(String),
+    /// Which device it is: its two numbers.
+    Device(u32, u32),
+}
+
+/// A device node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DeviceNode {
+    /// Whether it is a character or a block device.
+    pub kind: EntryKind,
+    /// Which driver.
+    pub major: u32,
+    /// Which of its devices.
+    pub minor: u32,
+}
+
+impl fmt::Display for DeviceNode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}:{}", self.kind.name(), self.major, self.minor)
+    }
 }
 
 impl fmt::Display for EntryValue {
@@ -153,7 +172,8 @@ impl fmt::Display for EntryValue {
         match holds {
             Holds::Nothing => Ok(()),
             Holds::Content(content) => write!(f, " {content}"),
-            Holds::Link(target) => f.write_str(format!(" -> {target}").trim_end()),
+            Holds::Link(target) => f.write_str(format!(" -> {}", shown_path(target)).trim_end()),
+            Holds::Device(major, minor) => write!(f, " device {major}:{minor}"),
         }
     }
 }
@@ -219,12 +239,16 @@ mod tests {
             (SideValue::Link(None), "none"),
             (SideValue::Device(Some((1, 3))), "1:3"),
             (SideValue::Content(content()), &digest),
-            (stored(None, None), "unknown, 9 bytes"),
+            (stored(Compression::None, None), "uncompressed, 9 bytes"),
             (
-                stored(Some(Compression::Gzip), Some(header)),
+                stored(Compression::Gzip, Some(header)),
                 "gzip, 9 bytes, header as Go writes it, level 9",
             ),
             (entry(EntryKind::Directory, 0o755, Holds::Nothing), "directory 0755 0:7"),
+            (
+                entry(EntryKind::CharDevice, 0o666, Holds::Device(1, 3)),
+                "character device 0666 0:7 device 1:3",
+            ),
             (entry(EntryKind::Symlink, 0o777, link("/x ")), "symlink 0777 0:7 -> /x"),
             (entry(EntryKind::HardLink, 0o644, link("")), "hard link 0644 0:7 ->"),
             (

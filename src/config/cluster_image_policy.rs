@@ -13,25 +13,23 @@ mod wire;
 
 use std::{fmt, path::Path};
 
-use regex_syntax::hir::Look;
 use serde::Deserialize as _;
 use serde_json::{Value, json};
 
 use self::{
     check::check,
-    wire::{Authority, Ctlog, Document, Identity, Key, Keyless, OBJECT_META, Outline, Source},
+    wire::{Authority, Ctlog, Document, Key, Keyless, Outline, Source},
 };
-use super::{Surroundings, file};
-use crate::{
-    policy::builtins::pattern,
-    trust::{
-        ImagePattern, PatternError, PublicKey,
-        sigstore::{Pattern, PatternFault},
-    },
+use super::{
+    Surroundings, file,
+    identity::{OBJECT_META, Who, signer_name, who},
 };
+use crate::trust::{ImagePattern, PatternError, PublicKey};
 
 /// Bytes of a document.
 pub const MAX_BYTES: usize = 1 << 20;
+/// Globs of one file: each is held against each.
+const MOST_GLOBS: usize = 1000;
 /// The instance whose root hallmark embeds.
 const PUBLIC_GOOD_FULCIO: &str = "https://fulcio.sigstore.dev";
 /// And its log.
@@ -88,6 +86,13 @@ pub fn import(text: &str) -> Result<Imported, Invalid> {
     for document in yaml_serde::Deserializer::from_str(text) {
         let value = yaml_serde::Value::deserialize(document).map_err(|error| unread(&error))?;
         collect(value, &mut policies)?;
+    }
+    let globs: usize = policies.iter().map(|policy| policy.spec.images.len()).sum();
+    if globs > MOST_GLOBS {
+        return Err(invalid(
+            "document",
+            format!("more than {MOST_GLOBS} globs; import it in parts"),
+        ));
     }
     let several = policies.len() > 1;
     let named = |policy: &Document, at: String| match several {
@@ -166,6 +171,8 @@ struct Said {
     signers: Vec<Value>,
     /// Images about which it asks for something that is not said here.
     unsaid: Vec<ImagePattern>,
+    /// Whether it denies anything there.
+    asks: bool,
 }
 
 fn translate(
@@ -181,21 +188,16 @@ fn translate(
             out.left_out.into_iter().map(|one| LeftOut { at: named(policy, one.at), ..one }),
         );
     }
+    for (index, at) in settle(&mut said) {
+        let why = "another policy of the file, which cannot be said here, may be about the \
+                   same images, and both have to hold";
+        let Some(policy) = policies.get(index) else { continue };
+        left_out.push(LeftOut { at: named(policy, at), why: why.to_owned() });
+    }
     let mut rules = Vec::new();
-    for (index, policy) in policies.iter().enumerate() {
-        let others = said.iter().enumerate().filter(|(other, _)| *other != index);
-        let others: Vec<&ImagePattern> = others.flat_map(|(_, other)| &other.unsaid).collect();
-        let Some(one) = said.get(index) else { continue };
-        let mut images = Vec::new();
-        for (at, pattern) in &one.images {
-            if others.iter().any(|other| other.may_overlap(pattern)) {
-                let why = "another policy of the file, which cannot be said here, may be about the \
-                           same images, and both have to hold";
-                left_out.push(LeftOut { at: named(policy, at.clone()), why: why.to_owned() });
-            } else {
-                images.push(pattern.to_string());
-            }
-        }
+    for one in &said {
+        let images: Vec<String> =
+            one.images.iter().map(|(_, pattern)| pattern.to_string()).collect();
         if images.is_empty() || one.signers.is_empty() {
             continue;
         }
@@ -226,6 +228,29 @@ fn translate(
     Ok(Imported { yaml: Some(yaml), left_out })
 }
 
+/// Takes images out of policies that another one is about as well, if that one cannot be said of them, and gives the place of each. What a
+/// policy has to leave out for another's sake is not said of its own signers either, so that a third one grants nothing for it.
+fn settle(said: &mut [Said]) -> Vec<(usize, String)> {
+    let all = said.iter().enumerate();
+    let mut open: Vec<(usize, ImagePattern)> =
+        all.flat_map(|(index, one)| one.unsaid.iter().map(move |p| (index, p.clone()))).collect();
+    let mut taken = Vec::new();
+    while let Some((owner, unsaid)) = open.pop() {
+        for (index, one) in said.iter_mut().enumerate().filter(|(index, _)| *index != owner) {
+            let (out, kept): (Vec<_>, Vec<_>) =
+                one.images.drain(..).partition(|(_, pattern)| unsaid.may_overlap(pattern));
+            one.images = kept;
+            for (at, pattern) in out {
+                taken.push((index, at));
+                if one.asks {
+                    open.push((index, pattern));
+                }
+            }
+        }
+    }
+    taken
+}
+
 fn translate_policy(policy: &Document, out: &mut Translation) -> Said {
     let spec = &policy.spec;
     let only_warns = spec.mode.as_deref() == Some("warn");
@@ -237,7 +262,7 @@ fn translate_policy(policy: &Document, out: &mut Translation) -> Said {
         out.leave_out("spec.match", "rules are about images, not about kinds of objects");
     }
     if spec.policy.is_some() {
-        let why = "write it as a rule in Rego: docs/policy.md says what it sees";
+        let why = format!("write it as a rule in Rego: {} says what it sees", page!("policy"));
         out.leave_out("spec.policy", why);
     }
     let (mut images, mut unsaid) = (Vec::new(), Vec::new());
@@ -271,7 +296,7 @@ fn translate_policy(policy: &Document, out: &mut Translation) -> Said {
         action.and_then(|action| action.as_str()) == Some("pass")
     };
     let asks = !only_warns && (spec.policy.is_some() || !spec.authorities.iter().any(passes));
-    Said { images, signers, unsaid: if asks { unsaid } else { Vec::new() } }
+    Said { images, signers, unsaid: if asks { unsaid } else { Vec::new() }, asks }
 }
 
 /// A pattern for all images that a glob may match, and others, too.
@@ -292,12 +317,6 @@ fn widened(glob: &str) -> Option<ImagePattern> {
     }
     let segments: Vec<String> = name.split('/').chain([tag]).map(segment).collect();
     segments.join("/").parse().ok().or_else(everything)
-}
-
-/// Names of signers have letters, digits and few signs.
-fn signer_name(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '@');
-    text.chars().map(|c| if plain(c) { c } else { '-' }).collect()
 }
 
 /// hallmark's pattern for a glob. There `*` stands for a part of a segment; here for a whole one. Images are matched there under
@@ -334,7 +353,8 @@ fn translate_authority(at: &str, name: &str, authority: &Authority, out: &mut Tr
         return out.leave_out(at, why);
     }
     if !authority.attestations.is_empty() {
-        let why = "what attestations must say is asked by rules in Rego: docs/policy.md";
+        let page = page!("policy");
+        let why = format!("what attestations must say is asked by rules in Rego: {page}");
         return out.leave_out(at, why);
     }
     if authority.rfc3161timestamp.is_some() {
@@ -421,7 +441,13 @@ fn translate_keyless(
     for (index, identity) in keyless.identities.iter().enumerate() {
         let place = format!("{at}.keyless.identities[{index}]");
         let name = if several { format!("{name}-{index}") } else { name.to_owned() };
-        match who(identity) {
+        let meant = Who {
+            issuer: identity.issuer.as_deref(),
+            issuer_expression: identity.issuer_reg_exp.as_deref(),
+            identity: identity.subject.as_deref(),
+            identity_expression: identity.subject_reg_exp.as_deref(),
+        };
+        match who(meant) {
             Ok((mut who, narrowed)) => {
                 for why in narrowed {
                     out.leave_out(&place, why);
@@ -432,74 +458,6 @@ fn translate_keyless(
             Err(why) => out.leave_out(&place, why),
         }
     }
-}
-
-/// Issuer and identity in hallmark's words, and what they leave out.
-fn who(identity: &Identity) -> Result<(serde_json::Map<String, Value>, Vec<String>), String> {
-    let Identity { issuer, subject, issuer_reg_exp, subject_reg_exp } = identity;
-    let (mut who, mut narrowed) = (serde_json::Map::new(), Vec::new());
-    let parts = [
-        ("issuer", "issuerPattern", issuer, issuer_reg_exp),
-        ("identity", "identityPattern", subject, subject_reg_exp),
-    ];
-    for (exact_key, pattern_key, exact, expression) in parts {
-        let there = |text: &&String| !text.is_empty();
-        let exact = exact.as_ref().filter(there);
-        match (exact, expression.as_ref().filter(there)) {
-            (Some(exact), None) => who.insert(exact_key.to_owned(), exact.as_str().into()),
-            (None, Some(expression)) => {
-                let ours = pattern::translate(expression);
-                let ours = ours.map_err(|why| format!("{expression:?}: {why}"))?;
-                let (pattern, whole) =
-                    anchored(&ours).map_err(|why| format!("{expression:?}: {why}"))?;
-                if !whole {
-                    narrowed.push(format!(
-                        "{expression:?} is found anywhere in a name there, which strangers' names may hold, too; \
-                         here {pattern:?} alone"
-                    ));
-                }
-                who.insert(pattern_key.to_owned(), pattern.into())
-            }
-            _ => return Err(format!("{exact_key} is given as a text and as an expression")),
-        };
-    }
-    Ok((who, narrowed))
-}
-
-/// An expression that is searched for there, as one that matches from end to end, and whether it matches as much: the widest of
-/// those that name whose names they match.
-fn anchored(expression: &str) -> Result<(String, bool), PatternFault> {
-    let parsed = regex_syntax::parse(expression).map_err(|_| PatternFault::Syntax)?;
-    let properties = parsed.properties();
-    // Of `^a|b$` neither holds for every alternative.
-    let start = properties.look_set_prefix().contains(Look::Start);
-    let end = properties.look_set_suffix().contains(Look::End);
-    let inner = expression.strip_prefix('^').filter(|_| start).unwrap_or(expression);
-    let stripped = inner.strip_suffix('$').filter(|_| end && !inner.ends_with(r"\$"));
-    let inner = stripped.unwrap_or(inner);
-    let anything = |anchored: bool| if anchored { "" } else { "(?s:.*)" };
-    let (before, after) = (anything(start), anything(end));
-    let mut first = None;
-    for (before_it, after_it) in [(before, after), ("", after), (before, ""), ("", "")] {
-        let whole = (before_it, after_it) == (before, after);
-        // A name has no line ends, so that nothing follows what goes on with anything.
-        let open = inner.ends_with(".*") && !inner.ends_with(r"\.*");
-        let after_it = if open { "" } else { after_it };
-        let alone = !inner.contains('|') || (before_it.is_empty() && after_it.is_empty());
-        let inner = if alone { inner.to_owned() } else { format!("(?:{inner})") };
-        let pattern = format!("^{before_it}{inner}{after_it}$");
-        let read = match Pattern::parse(&pattern) {
-            Ok(_) => Some(pattern),
-            Err(fault) => {
-                first.get_or_insert(fault);
-                Pattern::meant(&pattern)
-            }
-        };
-        if let Some(pattern) = read {
-            return Ok((pattern, whole));
-        }
-    }
-    Err(first.unwrap_or(PatternFault::Syntax))
 }
 
 #[cfg(test)]

@@ -94,11 +94,19 @@ pub enum ConfigError {
         /// Limit in bytes.
         limit: u64,
     },
+    /// Another kind of file. Nothing of it is repeated, which may be a private key.
+    #[error("{}: {what}\n  help: --config takes a hallmark.yaml, which hallmark init IMAGE --write FILE begins", file.display())]
+    Other {
+        /// The file.
+        file: PathBuf,
+        /// What it is.
+        what: String,
+    },
     /// A trusted root that was fetched earlier is not believed, and no file says where else to look.
     #[error("{0}\n  help: hallmark trust update NAME --reset forgets it and begins again")]
     Fetched(String),
     /// Not YAML, an unknown or missing key, or a value of another type.
-    #[error("{place}: {why}\n  help: docs/configuration.md lists every key")]
+    #[error("{place}: {why}\n  help: {} lists every key", page!("configuration"))]
     Form {
         /// Where.
         place: Place,

@@ -1,6 +1,6 @@
 //! Policy folders: files on disk into a bundle.
 //!
-//! Reads `*.rego` and one data file from each folder, its subfolders included. Follows symbolic links to files and folders that
+//! Reads `*.rego`, YARA rules and one data file from each folder, its subfolders included. Follows symbolic links to files and folders that
 //! are in the folder, as Kubernetes makes them of a ConfigMap, each once, and refuses others: a folder means only what is in it.
 //! Names that begin with a dot are passed over; data that would be passed over is refused, and so is what has the name of a
 //! policy and is no file.
@@ -12,8 +12,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::policy::{Bundle, PolicyError, data::MAX_FILE_BYTES};
+use crate::{
+    limits::Limits,
+    policy::{Bundle, PolicyError, archive, yara},
+    saved::Access,
+    trust::{self, TrustRules},
+};
 
+/// What the file of a signature has behind the name of what it signs.
+const SIGNATURE: &str = ".sigstore.json";
 /// Most files that one policy folder may hold.
 const MAX_FILES: usize = 4096;
 
@@ -47,10 +54,35 @@ pub enum FolderError {
         limit: usize,
     },
     /// A folder that adds nothing.
-    #[error("{folder} holds no *.rego file; name the folder that has the rules")]
+    #[error("{folder} holds no *.rego file and no YARA rules; name the folder that has the rules")]
     Empty {
         /// The folder.
         folder: PathBuf,
+    },
+    /// A bundle that nobody signed who has to.
+    #[error(
+        "{path}: policy.bundleSigners asks for a signature by {asked}: {why}\n  help: cosign sign-blob --key KEY --bundle {path}{} {path}",
+        SIGNATURE
+    )]
+    Unsigned {
+        /// The archive or folder.
+        path: PathBuf,
+        /// Who has to have signed.
+        asked: String,
+        /// What is lacking.
+        why: String,
+    },
+    /// A folder where a signature is asked for.
+    #[error(
+        "{path}: policy.bundleSigners asks for a signature by {asked}, and a folder has none\n  help: pack it, tar -C {path} -czf \
+         rules.tar.gz ., sign that, cosign sign-blob --key KEY --bundle rules.tar.gz{} rules.tar.gz, and name rules.tar.gz",
+        SIGNATURE
+    )]
+    UnsignedFolder {
+        /// The folder.
+        path: PathBuf,
+        /// Who has to have signed.
+        asked: String,
     },
     /// A link that leaves the folder.
     #[error("{path} is a link that leads out of the policy folder; copy what it leads to")]
@@ -74,15 +106,103 @@ pub enum FolderError {
     },
 }
 
+/// Who has to have signed bundles.
+#[derive(Debug, Clone, Copy)]
+pub struct Signatures<'a> {
+    /// The configured signers.
+    pub trust: &'a TrustRules,
+    /// Names of those of whom one has to have signed; nobody has to where there are none.
+    pub asked: &'a [String],
+    /// Bounds of what a signature is read by.
+    pub limits: &'a Limits,
+}
+
+/// Whether a path is that of an archive, by its name.
+pub fn is_archive(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    name.ends_with(".tar.gz") || name.ends_with(".tgz")
+}
+
+/// The bundle in an archive.
+fn archive(
+    path: &Path,
+    from: &Access,
+    signatures: Option<Signatures<'_>>,
+) -> Result<Bundle, FolderError> {
+    let read = |path: &Path, most: u64| {
+        from.file(path, most, || crate::scratch::read_file(path, most)).map_err(unreadable(path))
+    };
+    let bytes = read(path, archive::MAX_ARCHIVE_BYTES)?;
+    if let Some(Signatures { trust, asked, limits }) =
+        signatures.filter(|all| !all.asked.is_empty())
+    {
+        let mut beside = path.as_os_str().to_owned();
+        beside.push(SIGNATURE);
+        let unsigned = |why: String| FolderError::Unsigned {
+            path: path.to_owned(),
+            asked: asked.join(", "),
+            why,
+        };
+        let beside = PathBuf::from(beside);
+        let signature = read(&beside, limits.attestation_bytes as u64);
+        let signature = signature.map_err(|error| unsigned(error.to_string()))?;
+        let found = trust::files::signers(&bytes, &signature, trust, limits);
+        let found = found.map_err(|e| unsigned(format!("{}: {e}", beside.display())))?;
+        if !found.iter().any(|name| asked.contains(name)) {
+            return Err(unsigned(format!(
+                "{} is a signature of nobody among them",
+                beside.display()
+            )));
+        }
+    }
+    let policy = |error| FolderError::Policy { folder: path.to_owned(), error: Box::new(error) };
+    archive::read(&bytes).map_err(policy)
+}
+
+/// Why a folder was not read, or not kept.
+enum Read {
+    Folder(FolderError),
+    Kept(io::Error),
+}
+
+impl From<io::Error> for Read {
+    fn from(error: io::Error) -> Self {
+        Self::Kept(error)
+    }
+}
+
 /// Reads folders into one bundle. Each has packages and data of its own.
 ///
 /// # Errors
 /// See [`FolderError`].
-pub fn bundle(folders: &[PathBuf]) -> Result<Bundle, FolderError> {
+pub fn bundle(
+    folders: &[PathBuf],
+    from: &Access,
+    signatures: Option<Signatures<'_>>,
+) -> Result<Bundle, FolderError> {
     let mut bundle = Bundle::default();
     for folder in folders {
         let policy = |error| FolderError::Policy { folder: folder.clone(), error: Box::new(error) };
-        let read = Bundle::from_files(files(folder)?).map_err(policy)?;
+        if is_archive(folder) {
+            let read = archive(folder, from, signatures)?;
+            if read.is_empty() {
+                return Err(FolderError::Empty { folder: folder.clone() });
+            }
+            bundle = bundle.join(read.at(&folder.display().to_string())).map_err(policy)?;
+            continue;
+        }
+        if let Some(Signatures { asked, .. }) = signatures.filter(|all| !all.asked.is_empty()) {
+            let asked = asked.join(", ");
+            return Err(FolderError::UnsignedFolder { path: folder.clone(), asked });
+        }
+        let read = || files(folder).map_err(Read::Folder);
+        // Each file is held against the bound of its kind where a bundle is made of them.
+        let most = yara::MAX_FILE_BYTES as u64;
+        let read = from.folder(folder, most, read).map_err(|why| match why {
+            Read::Folder(error) => error,
+            Read::Kept(error) => unreadable(folder)(error),
+        })?;
+        let read = Bundle::from_files(read).map_err(policy)?;
         if read.is_empty() {
             return Err(FolderError::Empty { folder: folder.clone() });
         }
@@ -117,7 +237,7 @@ fn files(folder: &Path) -> Result<Vec<(String, String)>, FolderError> {
                         folders.push(path);
                     }
                 } else if is_policy(&path, folder) && seen.insert(real(&path)?) {
-                    found.push((name(&path, folder), text(&path)?));
+                    found.push(named(&path, folder)?);
                 }
                 if found.len() + links.len() > MAX_FILES {
                     return Err(FolderError::TooMany {
@@ -147,7 +267,7 @@ fn files(folder: &Path) -> Result<Vec<(String, String)>, FolderError> {
         if is_dir {
             folders.push(path);
         } else {
-            found.push((name(&path, folder), text(&path)?));
+            found.push(named(&path, folder)?);
         }
     }
     found.sort();
@@ -171,14 +291,23 @@ fn is_policy(path: &Path, folder: &Path) -> bool {
     let is = |known: &&str| extension.eq_ignore_ascii_case(known);
     // Below the top, other documents belong to somebody else: a rule that refers to them is refused by itself.
     let data = path.parent() == Some(folder) || stem.eq_ignore_ascii_case("data");
-    is(&"rego") || (data && ["json", "yaml", "yml"].iter().any(is))
+    // Wherever they lie: those outside of their folder are refused as well.
+    let rules = is(&"rego") || yara::EXTENSIONS.iter().any(is);
+    rules || (data && ["json", "yaml", "yml"].iter().any(is))
 }
 
 fn name(path: &Path, folder: &Path) -> String {
     path.strip_prefix(folder).unwrap_or(path).to_string_lossy().into_owned()
 }
 
-fn text(path: &Path) -> Result<String, FolderError> {
+/// Name in the folder, and text, of a file.
+fn named(path: &Path, folder: &Path) -> Result<(String, String), FolderError> {
+    let name = name(path, folder);
+    let text = text(path, yara::most_bytes(&name))?;
+    Ok((name, text))
+}
+
+fn text(path: &Path, limit: usize) -> Result<String, FolderError> {
     let is_file = fs::metadata(path).map_err(unreadable(path))?.is_file();
     if !is_file {
         return Err(FolderError::NoFile { path: path.to_path_buf() });
@@ -186,9 +315,9 @@ fn text(path: &Path) -> Result<String, FolderError> {
     // Opened so that a pipe which took its place meanwhile keeps nobody waiting.
     let file = crate::scratch::open_file(path).map_err(unreadable(path))?;
     let found = file.metadata().map_err(unreadable(path))?.len();
-    if found > MAX_FILE_BYTES as u64 {
+    if found > limit as u64 {
         let path = path.to_path_buf();
-        return Err(FolderError::TooLarge { path, found, limit: MAX_FILE_BYTES });
+        return Err(FolderError::TooLarge { path, found, limit });
     }
     let mut text = String::new();
     file.take(found).read_to_string(&mut text).map_err(unreadable(path))?;

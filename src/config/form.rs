@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 
 use super::{ConfigError, KeyPath, Place, error::repeat, reader::Reader};
-use crate::{policy::nearest::did_you_mean, untrusted::misleads};
+use crate::{policy::nearest::did_you_mean, saved::Access, untrusted::misleads};
 
 /// The document in `text`, the content of `file`, as `T`.
 pub(super) fn read<T: DeserializeOwned>(file: &Path, text: &str) -> Result<T, ConfigError> {
@@ -13,7 +13,7 @@ pub(super) fn read<T: DeserializeOwned>(file: &Path, text: &str) -> Result<T, Co
         yaml_serde::from_str(text).map_err(|error| form(file, text, &error))?;
     // Of an empty file the reader says what is missing.
     if document != yaml_serde::Value::Null {
-        Reader { file, text }.plain(&KeyPath(Vec::new()), &document)?;
+        Reader { file, text, files: &Access::Live }.plain(&KeyPath(Vec::new()), &document)?;
     }
     yaml_serde::from_str(text).map_err(|error| form(file, text, &error))
 }

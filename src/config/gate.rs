@@ -6,8 +6,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
-    ConfigError,
+    ApiserverConfig, ConfigError, apiserver,
     error::key,
+    presets,
     reader::{Reader, want},
     units,
 };
@@ -25,6 +26,8 @@ pub(super) struct Raw {
     budget: Option<String>,
     tags: Option<String>,
     platforms: Option<Vec<String>>,
+    apiserver: Option<apiserver::Raw>,
+    object_presets: Option<Vec<String>>,
 }
 
 /// The admission webhook.
@@ -44,6 +47,10 @@ pub struct GateConfig {
     pub tags: Tags,
     /// Which platforms of an image are judged: those of the nodes.
     pub platforms: PlatformChoice,
+    /// How the apiserver is asked for labels of namespaces; it is not asked where nothing is said.
+    pub apiserver: Option<ApiserverConfig>,
+    /// Presets that an object may ask for where they are stricter than its own, each once.
+    pub object_presets: Vec<&'static str>,
 }
 
 /// What `gate` says.
@@ -64,7 +71,32 @@ pub(super) fn gate(reader: &Reader<'_>, raw: &Raw) -> Result<GateConfig, ConfigE
         budget: budget(reader, raw.budget.as_deref())?,
         tags: reader.word(key!["gate", "tags"], raw.tags.as_deref(), &tags, Tags::default())?,
         platforms: platforms(reader, raw.platforms.as_deref())?,
+        apiserver: raw
+            .apiserver
+            .as_ref()
+            .map(|raw| apiserver::apiserver(reader, raw))
+            .transpose()?,
+        object_presets: object_presets(reader, raw.object_presets.as_deref())?,
     })
+}
+
+/// The presets that objects may ask for.
+fn object_presets(
+    reader: &Reader<'_>,
+    raw: Option<&[String]>,
+) -> Result<Vec<&'static str>, ConfigError> {
+    let Some(raw) = raw else { return Ok(Vec::new()) };
+    reader.not_empty(key!["gate", "objectPresets"], raw)?;
+    let mut found = Vec::new();
+    for (index, name) in raw.iter().enumerate() {
+        let preset = presets::preset(reader, key!["gate", "objectPresets", index], name)?;
+        if found.contains(&preset) {
+            let complaint = want("each preset once", "remove one of them");
+            return Err(reader.refuse(key!["gate", "objectPresets", index], name, complaint));
+        }
+        found.push(preset);
+    }
+    Ok(found)
 }
 
 /// The platforms of the nodes that pods can land on; all where nothing is said.

@@ -30,7 +30,8 @@ pub(super) fn limits(reader: &Reader<'_>, raw: &Raw) -> Result<Limits, ConfigErr
         let Some(limit) = Limits::TABLE.iter().find(|limit| self::name(limit) == name) else {
             let known: Vec<_> = Limits::TABLE.iter().map(self::name).collect();
             let question = did_you_mean(name, known.iter().map(String::as_str));
-            let help = format!("{question}docs/configuration.md lists every limit");
+            let page = page!("configuration");
+            let help = format!("{question}{page} lists every limit");
             return Err(reader.refuse(
                 key!["limits", name],
                 name,

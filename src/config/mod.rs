@@ -6,19 +6,26 @@
 //! the preset `baseline` is asked for. A file is read only where the operator named it or from the two fixed folders of
 //! [`candidates`]: never from the working directory, which may be the artifact's (attack B6, CVE-2023-32076).
 
+mod apiserver;
 pub mod cluster_image_policy;
 mod contents;
 mod error;
+pub mod export;
 mod file;
 mod folder;
 mod form;
 mod gate;
+mod identity;
+pub mod import;
 mod limits;
 mod policy;
+mod presets;
 mod reader;
 mod rebuild;
 mod registries;
 mod repositories;
+mod settings;
+mod signed;
 mod trust;
 mod units;
 mod vulnerabilities;
@@ -26,10 +33,13 @@ mod written;
 
 use std::path::{Path, PathBuf};
 
+pub use apiserver::ApiserverConfig;
 pub use error::{ConfigError, KeyPath, Place, Step};
-pub use folder::{FolderError, bundle};
+pub use folder::{FolderError, Signatures, bundle, is_archive};
 pub use gate::GateConfig;
-pub use policy::{PolicyConfig, PolicySelection};
+pub use policy::{Approvals, PolicyConfig, PolicySelection};
+pub use presets::PresetChoice;
+pub use signed::{ASKING, RULE, given};
 pub use trust::roots::{self, InForce, Roots, Surroundings};
 pub use written::{Written, defaults, documented};
 
@@ -37,6 +47,7 @@ use crate::{
     digest::{DiffId, Digest},
     limits::Limits,
     reference::Location,
+    saved::Access,
     source::RegistrySettings,
     trust::TrustRules,
     verify::RebuildOptions,
@@ -75,6 +86,8 @@ pub struct Config {
     pub vulnerabilities: Option<Database>,
     /// The admission webhook; `None` without a `gate` section.
     pub gate: Option<GateConfig>,
+    /// Where its files come from.
+    pub files: Access,
 }
 
 impl Default for Config {
@@ -93,6 +106,7 @@ impl Default for Config {
             limits: Limits::default(),
             vulnerabilities: None,
             gate: None,
+            files: Access::Live,
         }
     }
 }
@@ -110,10 +124,23 @@ impl Config {
     /// [`ConfigError`]: the file or a file that it names cannot be read, or does not say what can be meant.
     pub fn load(path: Option<&Path>, surroundings: &Surroundings) -> Result<Self, ConfigError> {
         let Some(path) = path else {
-            return Ok(Self { roots: Roots::unconfigured(surroundings), ..Self::default() });
+            let (roots, files) = (Roots::unconfigured(surroundings), surroundings.files.clone());
+            return Ok(Self { roots, files, ..Self::default() });
         };
-        let text = read(path)?;
+        let text = read(path, &surroundings.files)?;
         file::config(path, &text, surroundings)
+    }
+
+    /// Checks a text that stands for the file at `path`.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn of_text(
+        path: &Path,
+        text: &str,
+        surroundings: &Surroundings,
+    ) -> Result<Self, ConfigError> {
+        file::config(path, text, surroundings)
     }
 }
 
@@ -131,7 +158,7 @@ pub fn repositories(
     path: Option<&Path>,
     surroundings: &Surroundings,
 ) -> Result<Roots, ConfigError> {
-    let text = path.map(|path| Ok((path, read(path)?))).transpose()?;
+    let text = path.map(|path| Ok((path, read(path, &surroundings.files)?))).transpose()?;
     match text {
         Some((path, text)) => file::updatable(path, &text, surroundings),
         None => Ok(Roots::unconfigured(surroundings)),
@@ -148,17 +175,22 @@ pub fn candidates(xdg_config_home: Option<&Path>) -> Vec<PathBuf> {
         .collect()
 }
 
-fn read(path: &Path) -> Result<String, ConfigError> {
+fn read(path: &Path, files: &Access) -> Result<String, ConfigError> {
     let unreadable = |error| ConfigError::Unreadable { file: path.to_owned(), error };
-    let read = crate::scratch::read_file(path, MAX_FILE_BYTES);
+    let read = || crate::scratch::read_file(path, MAX_FILE_BYTES);
+    let read = files.file(path, MAX_FILE_BYTES, read);
     let bytes = read.map_err(|error| match error.kind() {
         std::io::ErrorKind::FileTooLarge => {
             ConfigError::TooLarge { file: path.to_owned(), limit: MAX_FILE_BYTES }
         }
         _ => unreadable(error),
     })?;
+    if let Some(what) = crate::scratch::seen(&bytes) {
+        return Err(ConfigError::Other { file: path.to_owned(), what });
+    }
     let broken = |error| unreadable(std::io::Error::new(std::io::ErrorKind::InvalidData, error));
-    String::from_utf8(bytes).map_err(broken)
+    let text = std::str::from_utf8(crate::untrusted::unmarked(&bytes)).map_err(broken)?;
+    Ok(text.to_owned())
 }
 
 #[cfg(test)]

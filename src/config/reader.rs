@@ -11,7 +11,7 @@ use super::{
     ConfigError, KeyPath, Place, Step,
     error::{key, locate},
 };
-use crate::{json::yaml, reference, trust::ImagePattern, untrusted::misleads};
+use crate::{json::yaml, reference, saved::Access, trust::ImagePattern, untrusted::misleads};
 
 /// Largest key or certificate file that is read, in bytes.
 const MAX_PEM_BYTES: u64 = 1 << 20;
@@ -34,6 +34,8 @@ pub(super) fn want(expected: impl Into<String>, help: impl Into<String>) -> Comp
 pub(super) struct Reader<'a> {
     pub(super) file: &'a Path,
     pub(super) text: &'a str,
+    /// Where the files come from that it names.
+    pub(super) files: &'a Access,
 }
 
 impl Reader<'_> {
@@ -65,11 +67,14 @@ impl Reader<'_> {
     pub(super) fn file(&self, key: KeyPath, text: &str) -> Result<(PathBuf, Vec<u8>), ConfigError> {
         use std::io::Read;
         let path = self.path(text);
-        let mut bytes = Vec::new();
-        let read = crate::scratch::open_file(&path)
-            .and_then(|file| file.take(MAX_PEM_BYTES + 1).read_to_end(&mut bytes));
+        let read = self.files.file(&path, MAX_PEM_BYTES, || {
+            let mut bytes = Vec::new();
+            let file = crate::scratch::open_file(&path)?;
+            file.take(MAX_PEM_BYTES + 1).read_to_end(&mut bytes)?;
+            Ok(bytes)
+        });
         match read {
-            Ok(_) if bytes.len() as u64 <= MAX_PEM_BYTES => Ok((path, bytes)),
+            Ok(bytes) if bytes.len() as u64 <= MAX_PEM_BYTES => Ok((path, bytes)),
             Ok(_) => Err(self.refuse(
                 key,
                 path.display(),
@@ -141,7 +146,7 @@ impl Reader<'_> {
         key: &KeyPath,
         list: &[String],
     ) -> Result<Vec<ImagePattern>, ConfigError> {
-        let help = "docs/configuration.md says what is read here";
+        let help = format!("{} says what is read here", page!("configuration"));
         self.parse(key, list, &want("an image pattern", help))
     }
 
@@ -215,13 +220,22 @@ pub(super) fn one_of(words: &[&str]) -> String {
     format!("one of {}", words.join(", "))
 }
 
+/// What is said of the name of a signer whom nobody configured.
+pub(super) fn unknown_signer(configured: &[&str]) -> Complaint {
+    let expected = match configured {
+        [] => "the name of a signer, of which trust.signers configures none".to_owned(),
+        names => one_of(names),
+    };
+    want(expected, "add the signer under trust.signers")
+}
+
 /// The day of the clock, in UTC.
 pub(super) fn today(now: Option<Timestamp>) -> Option<Date> {
     now.map(|now| now.to_zoned(TimeZone::UTC).date())
 }
 
 /// A day and nothing else: a time beside it would be read and not held.
-fn day(text: &str) -> Option<Date> {
+pub(super) fn day(text: &str) -> Option<Date> {
     text.parse::<Date>().ok().filter(|day| day.to_string() == text)
 }
 
@@ -233,4 +247,16 @@ pub(super) fn host_is_valid(host: &str) -> bool {
 /// Hosts are looked up by their canonical form, which every reference has.
 pub(super) fn canonical(host: &str) -> String {
     reference::canonical_host(host).unwrap_or_else(|_| host.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_nobody_is_configured_that_is_said() {
+        assert_eq!(unknown_signer(&["a", "b"]).expected, "one of a, b");
+        let nobody = unknown_signer(&[]).expected;
+        assert!(nobody.contains("trust.signers configures none"), "{nobody}");
+    }
 }

@@ -8,7 +8,11 @@ use super::{
     error::key,
     reader::{Reader, want},
 };
-use crate::{limits::Limits, scratch::read_file, vulnerabilities::database::Database};
+use crate::{
+    limits::Limits,
+    scratch::{read_file, read_regular},
+    vulnerabilities::database::Database,
+};
 
 /// The section as it is written.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -31,7 +35,13 @@ pub(super) fn database(
         let found = format!("{}: {why}", path.display());
         reader.refuse(key!["vulnerabilities", "database"], found, complaint)
     };
-    let bytes = read_file(&path, limits.vulnerability_database_bytes);
+    let most = limits.vulnerability_database_bytes;
+    // What a folder of saved evidence names, its maker has chosen.
+    let read = || match reader.files.saved() {
+        Some(_) => read_regular(&path, most),
+        None => read_file(&path, most),
+    };
+    let bytes = reader.files.large(&path, read);
     let bytes = bytes.map_err(|error| refuse(error.to_string()))?;
     Database::open(bytes, limits).map(Some).map_err(|error| refuse(error.to_string()))
 }

@@ -58,7 +58,7 @@ impl Entry {
             architecture: self.architecture,
             licence: self.licence,
             source: self.source,
-            source_version: None,
+            ..Listed::default()
         }))
     }
 }

@@ -79,7 +79,7 @@ pub(super) struct Item {
 
 /// Puts the inventory together.
 pub(super) fn inventory(
-    mut items: Vec<Item>,
+    items: &mut [Item],
     release: Option<Release>,
     limits: &Limits,
 ) -> Inventory {
@@ -87,7 +87,7 @@ pub(super) fn inventory(
     let os = release.as_ref().and_then(|release| release.os.clone());
     let mut inventory = Inventory { os, ..Inventory::default() };
     let mut seen: Vec<&[Listed]> = Vec::new();
-    for Item { path, layer, found } in &items {
+    for Item { path, layer, found } in items.iter() {
         match found {
             Found::Release(_) => {}
             Found::Unread(origin, why) => unread(&mut inventory, *origin, path, why.to_string()),
@@ -139,6 +139,7 @@ fn package(
         licence: listed.licence.clone(),
         source: listed.source.clone(),
         source_version: listed.source_version.clone(),
+        module: listed.module.clone(),
         database: path.to_owned(),
         layer,
     }

@@ -88,6 +88,10 @@ pub struct Listed {
     pub source: Option<String>,
     /// The version of the source package, where it is another.
     pub source_version: Option<String>,
+    /// Module and stream of an rpm, as `nodejs:18`.
+    pub module: Option<String>,
+    /// File names one of which is below the folder of the list if the package is there at all; empty where the list alone says so.
+    pub deployed: Vec<String>,
 }
 
 /// What a package takes in memory beside its words.
@@ -96,9 +100,12 @@ const LISTED_BYTES: usize = 192;
 impl Listed {
     /// Bytes of memory that it takes.
     pub(super) fn bytes(&self) -> u64 {
-        let more = [&self.architecture, &self.licence, &self.source, &self.source_version];
+        let more =
+            [&self.architecture, &self.licence, &self.source, &self.source_version, &self.module];
         let more: usize = more.into_iter().flatten().map(String::len).sum();
-        (LISTED_BYTES + self.name.len() + self.version.len() + more) as u64
+        let deployed: usize =
+            self.deployed.iter().map(|name| size_of::<String>() + name.len()).sum();
+        (LISTED_BYTES + self.name.len() + self.version.len() + more + deployed) as u64
     }
 }
 

@@ -6,6 +6,8 @@
 //! second preimage, which neither gives; whoever made it could have prepared two files of one checksum. So the algorithm is
 //! told with every claim, and rules may ask for a stronger one.
 
+use std::collections::BTreeSet;
+
 use super::{
     catalogue::{Garbled, Origin},
     parts::form,
@@ -148,6 +150,19 @@ pub struct Claims {
     pub files: Vec<Claim>,
 }
 
+impl Claims {
+    /// Forgets the files of which a newer list of the same owner says the same.
+    pub(super) fn forget(&mut self, newer: &[Claim]) {
+        if self.files == newer {
+            self.files.clear();
+            return;
+        }
+        let newer: BTreeSet<(&str, &Content)> =
+            newer.iter().map(|claim| (&*claim.path, &claim.content)).collect();
+        self.files.retain(|claim| !newer.contains(&(&*claim.path, &claim.content)));
+    }
+}
+
 /// A file that packages are kept from bringing to its place (dpkg-divert(1)).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Diversion {
@@ -173,6 +188,16 @@ pub struct Told {
 }
 
 impl Told {
+    /// With claims of the paths alone that somebody asks about.
+    pub(super) fn of_paths(mut self, kept: fn(&str) -> bool) -> Self {
+        for claims in &mut self.claims {
+            claims.files.retain(|claim| kept(&claim.path));
+            claims.files.shrink_to_fit();
+        }
+        self.claims.retain(|claims| !claims.files.is_empty());
+        self
+    }
+
     /// How many files it names.
     pub(super) fn files(&self) -> usize {
         self.claims.iter().map(|claims| claims.files.len()).fold(0, usize::saturating_add)

@@ -9,13 +9,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    CATALOGUES, Inventory, OS_RELEASE,
+    CATALOGUES, Database, FormerOs, Inventory, OS_RELEASE, Os, Reversioned,
+    ages::Debut,
     assembly::{self, Found, Item, Why},
     catalogue::{Catalogue, Garbled, Listed, Listing, Origin},
     claims::FileList,
+    deployed::Deployed,
+    dpkg::STATUS_PATH,
     lists::{self, Lists, ReadList},
     os,
+    owners::{self, Owned, is_test_data, lists_packages},
+    past::{self, Past},
     programs::{self, Scan},
+    secrets::fixtures,
+    sums::{FileHash, FileSums},
 };
 use crate::{
     image::{
@@ -48,9 +55,25 @@ pub struct InventoryCollector {
     taken: BTreeMap<&'static str, u64>,
     /// Catalogues whose budget is used up.
     ended: BTreeSet<&'static str>,
-    /// Lists of files, where somebody asked for them.
-    lists: Option<Lists>,
+    /// Lists of files.
+    lists: Lists,
+    /// Whether somebody asked for all of them, so that what cannot be read of them is said.
+    all_lists: bool,
+    /// Distributions' databases that were read.
+    databases: Vec<ReadDatabase>,
+    /// What os-release of each layer says that has one.
+    releases: BTreeMap<usize, (&'static str, Option<Os>)>,
+    /// Checksums of files that list packages of languages, at places where a distribution's package may own them.
+    sums: BTreeMap<u64, FileSums>,
     held: u64,
+}
+
+/// A version of a distribution's database.
+#[derive(Debug)]
+struct ReadDatabase {
+    inode: u64,
+    layer: usize,
+    path: String,
 }
 
 /// The file that passes by.
@@ -62,6 +85,7 @@ struct Open {
     /// Bytes of memory that reading it takes.
     needs: u64,
     reading: Reading,
+    hash: Option<FileHash>,
 }
 
 /// Who reads a file.
@@ -116,6 +140,12 @@ impl Reader {
             }
         }
     }
+}
+
+/// Whether a file that lists packages of a language may be owned by another package.
+fn may_be_owned(reader: Reader, file: &Seen<'_>) -> bool {
+    let of_language = matches!(reader, Reader::Catalogue(one) if !one.origin.managed);
+    of_language && (file.path.starts_with("/usr/") || is_test_data(file.path))
 }
 
 /// What is read of a file.
@@ -199,29 +229,46 @@ impl InventoryCollector {
             found: BTreeMap::new(),
             taken: BTreeMap::new(),
             ended: BTreeSet::new(),
-            lists: None,
+            lists: Lists::new(lists_packages),
+            all_lists: false,
+            databases: Vec::new(),
+            releases: BTreeMap::new(),
+            sums: BTreeMap::new(),
             held: 0,
         }
     }
 
-    /// With the lists of files that packages own.
+    /// With the lists of all files that packages own, and not of those alone that list packages.
     #[must_use]
     pub fn with_lists(self) -> Self {
-        Self { lists: Some(Lists::default()), ..self }
+        Self { lists: Lists::new(|_| true), all_lists: true, ..self }
     }
 
-    /// Who reads a file, lists of files included where somebody asked for them.
-    fn reader(&self, file: &Seen<'_>) -> Option<Reader> {
-        let list = || lists::of(file.path).next().filter(|_| self.lists.is_some());
-        Reader::of(file).or_else(|| list().map(Reader::List))
+    /// With those of files that may be test data, besides.
+    #[must_use]
+    pub fn with_test_data(self) -> Self {
+        let kept = |path: &str| lists_packages(path) || fixtures::is_test_data(path);
+        if self.all_lists { self } else { Self { lists: Lists::new(kept), ..self } }
+    }
+
+    /// Who reads a file.
+    fn reader(file: &Seen<'_>) -> Option<Reader> {
+        Reader::of(file).or_else(|| lists::of(file.path).next().map(Reader::List))
     }
 
     /// Reads the lists of files in a file.
     fn read_lists(&mut self, open: &Open) {
-        let (Some(lists), Some(bytes)) = (&mut self.lists, open.reading.bytes()) else { return };
+        let Some(bytes) = open.reading.bytes() else { return };
         let seen = Seen { layer: open.layer, inode: open.inode, ..Seen::named(&open.path) };
-        for (origin, why) in lists.take(&seen, bytes, &self.limits) {
-            self.keep(open.inode, Found::Unread(origin, why));
+        for (origin, why) in self.lists.take(&seen, bytes, &self.limits) {
+            self.keep_gap(open.inode, origin, why);
+        }
+    }
+
+    /// Keeps that a list of files could not be read, where somebody asked for all: packages are known without it.
+    fn keep_gap(&mut self, inode: u64, origin: Origin, why: Why) {
+        if self.all_lists {
+            self.keep(inode, Found::Unread(origin, why));
         }
     }
 
@@ -250,12 +297,132 @@ impl InventoryCollector {
 
     /// The inventory of the tree that the layers add up to, and the lists of files that were read.
     pub fn finish_with_lists(mut self, rootfs: &Rootfs) -> (Inventory, Vec<ReadList>) {
-        let lists = self.lists.take().map(|lists| lists.finish(rootfs)).unwrap_or_default();
-        (self.finish(rootfs), lists)
+        let lists = std::mem::replace(&mut self.lists, Lists::new(|_| false));
+        let mut lists = lists.finish(rootfs);
+        let past = self.past(&lists);
+        let reversioned = self.reversioned(&lists);
+        let debut = self.debut(&lists);
+        let (mut items, release) = self.items(rootfs);
+        let mut inventory = assembly::inventory(&mut items, release.clone(), &self.limits);
+        inventory.since = debut.of(&inventory);
+        past::outdate(&mut lists, &past, &inventory);
+        let Owned { by, test_data } = owners::owned(&items, &self.sums, &inventory, &lists, rootfs);
+        if !test_data.is_empty() {
+            items.retain(|item| !test_data.contains(&item.path));
+            inventory = assembly::inventory(&mut items, release.clone(), &self.limits);
+            inventory.since = debut.of(&inventory);
+        }
+        inventory.resourced = debut.resourced(&inventory);
+        inventory.owned = by;
+        inventory.reversioned = reversioned;
+        inventory.former_os = release.as_ref().and_then(|release| self.former_os(release));
+        inventory.databases.extend(self.vanished(&inventory, release.is_none(), rootfs));
+        inventory.databases.sort_by(|a, b| a.path.cmp(&b.path));
+        (inventory, lists)
     }
 
     /// The inventory of the tree that the layers add up to.
-    pub fn finish(mut self, rootfs: &Rootfs) -> Inventory {
+    pub fn finish(self, rootfs: &Rootfs) -> Inventory {
+        self.finish_with_lists(rootfs).0
+    }
+
+    /// Packages of dpkg that have another version since, and nothing else; none where not all lists of files were read.
+    fn reversioned(&self, lists: &[ReadList]) -> Vec<Reversioned> {
+        let mut statuses: BTreeMap<usize, &[Listed]> = BTreeMap::new();
+        let own = self.databases.iter().filter(|one| self.all_lists && one.path == STATUS_PATH);
+        for database in own {
+            statuses.extend(self.listed(database).map(|(_, packages)| (database.layer, packages)));
+        }
+        past::reversioned(&statuses, lists)
+    }
+
+    /// In which layer each package of a database came in its version, where lists of files are of several layers.
+    fn debut(&self, lists: &[ReadList]) -> Debut {
+        let mut debut = Debut::default();
+        let mut databases: Vec<&ReadDatabase> = self.databases.iter().collect();
+        databases.sort_by_key(|database| database.layer);
+        let has_one = databases.last().is_none_or(|database| database.layer == 0);
+        if has_one && lists.iter().all(|list| list.layer == 0) {
+            return debut;
+        }
+        for database in databases {
+            for (origin, packages) in self.listed(database) {
+                debut.note(database.layer, origin.ecosystem, packages);
+            }
+        }
+        debut
+    }
+
+    /// What a database lists, by each catalogue that reads it.
+    fn listed(&self, database: &ReadDatabase) -> impl Iterator<Item = (Origin, &[Listed])> {
+        let found = self.found.get(&database.inode).into_iter().flatten();
+        found.filter_map(|found| match found {
+            Found::Listed(origin, packages) => Some((*origin, packages.as_slice())),
+            Found::Release(_) | Found::Unread(..) => None,
+        })
+    }
+
+    /// Keeps what os-release of a layer says; of its two places, the one that takes precedence.
+    fn keep_release(&mut self, layer: usize, path: &str, release: &os::Release) {
+        let Some(place) = OS_RELEASE.into_iter().find(|one| *one == path) else { return };
+        let before = self.releases.get(&layer).map(|(place, _)| *place);
+        if place == OS_RELEASE[0] || before.is_none_or(|before| before == place) {
+            self.releases.insert(layer, (place, release.os.clone()));
+        }
+    }
+
+    /// The lowest layer whose os-release names another distribution or release than the tree's.
+    fn former_os(&self, now: &os::Release) -> Option<FormerOs> {
+        fn named(os: &Os) -> (String, Option<String>) {
+            (os.id.clone(), os.version.clone())
+        }
+        let now = now.os.as_ref().map(named);
+        self.releases.iter().find_map(|(layer, (path, os))| {
+            let os = os.as_ref().filter(|os| Some(named(os)) != now)?;
+            Some(FormerOs { path, layer: *layer, os: os.clone() })
+        })
+    }
+
+    /// What databases of all layers list of the packages whose lists of files the tree has no longer.
+    fn past(&self, lists: &[ReadList]) -> Vec<Past> {
+        let asked = past::asked(lists);
+        let databases = self.databases.iter().filter(|_| !asked.is_empty());
+        let all = databases
+            .flat_map(|database| self.listed(database).map(|listed| (database.layer, listed)));
+        all.flat_map(|(layer, (origin, packages))| {
+            past::of(layer, origin.ecosystem, packages, &asked)
+        })
+        .collect()
+    }
+
+    /// Databases that a lower layer has and the tree has not, where not all of their packages are listed elsewhere.
+    fn vanished(&self, inventory: &Inventory, no_release: bool, rootfs: &Rootfs) -> Vec<Database> {
+        let known: BTreeSet<(&str, &str)> =
+            inventory.packages.iter().map(|one| (one.ecosystem, one.name.as_str())).collect();
+        let mut gone = BTreeMap::new();
+        for database in self.databases.iter().filter(|one| rootfs.get(&one.path).is_none()) {
+            let all = self.listed(database).flat_map(|(origin, packages)| {
+                packages.iter().map(move |one| (origin.ecosystem, one.name.as_str()))
+            });
+            let lost = all.filter(|package| !known.contains(package)).count();
+            gone.insert(database.path.as_str(), lost);
+        }
+        let gone = gone.into_iter().filter(|(_, lost)| *lost > 0).map(|(path, lost)| Database {
+            path: path.to_owned(),
+            read: Err(format!(
+                "a lower layer has it, a later one deletes it, and {lost} of its packages are listed nowhere else"
+            )),
+        });
+        let release = (no_release && !self.releases.is_empty()).then(|| Database {
+            path: OS_RELEASE[0].to_owned(),
+            read: Err("a lower layer says which distribution it is, and a later one deletes that"
+                .to_owned()),
+        });
+        gone.chain(release).collect()
+    }
+
+    /// What was read of the files that the tree has, and what it says that it is.
+    fn items(&mut self, rootfs: &Rootfs) -> (Vec<Item>, Option<os::Release>) {
         let mut names: BTreeMap<u64, Vec<(&str, &Node)>> = BTreeMap::new();
         let mut items = Vec::new();
         for (path, node) in rootfs.nodes() {
@@ -271,6 +438,7 @@ impl InventoryCollector {
         for path in super::fixed_paths().filter(|path| rootfs.get(path).is_none()) {
             items.extend(self.not_read(rootfs, path));
         }
+        let mut deployed = Deployed::new(rootfs);
         let release = OS_RELEASE.into_iter().find_map(|path| {
             let found = self.found.get(&rootfs.get(&rootfs.resolve(path)?)?.inode)?;
             found.iter().find_map(|found| match found {
@@ -284,12 +452,16 @@ impl InventoryCollector {
                 let own = |path: &str| Reader::of(&Seen::named(path)).and_then(Reader::origin);
                 let known = names.iter().find(|(path, _)| found.origin() == own(path));
                 if let Some((path, node)) = known.or_else(|| names.first()) {
+                    let found = match found {
+                        Found::Listed(origin, all) => Found::Listed(origin, deployed.of(path, all)),
+                        other => other,
+                    };
                     let (path, layer) = ((*path).to_owned(), Some(node.layer));
                     items.push(Item { path, layer, found });
                 }
             }
         }
-        assembly::inventory(items, release, &self.limits)
+        (items, release)
     }
 
     /// Lists below a folder that a link leads to, where their own path does not say that they are any: layers have them under
@@ -339,10 +511,15 @@ impl InventoryCollector {
 impl Collector for InventoryCollector {
     fn wants(&mut self, file: &Seen<'_>) -> bool {
         self.open = None;
-        let Some(reader) = self.reader(file) else {
+        let Some(reader) = Self::reader(file) else {
             return false;
         };
-        if let Some(origin) = reader.origin() {
+        if let (Reader::List(list), false) = (reader, self.all_lists) {
+            let spent = self.ended.contains(list.origin.name);
+            if spent || reader.too_large(file.size, &self.limits).is_some() {
+                return false;
+            }
+        } else if let Some(origin) = reader.origin() {
             let spent = self.ended.contains(origin.name);
             let spent = spent.then_some(Why::Budget(self.limits.catalogue_bytes));
             if let Some(why) = spent.or_else(|| reader.too_large(file.size, &self.limits)) {
@@ -352,29 +529,42 @@ impl Collector for InventoryCollector {
         }
         let (path, needs) = (file.path.to_owned(), reader.needs(file.size));
         let (inode, layer, reading) = (file.inode, file.layer, Reading::new(reader));
-        self.open = Some(Open { inode, layer, path, needs, reading });
+        let hash = may_be_owned(reader, file).then(|| FileHash::new(file));
+        self.open = Some(Open { inode, layer, path, needs, reading, hash });
         true
     }
 
     fn take(&mut self, bytes: &[u8]) {
         if let Some(open) = &mut self.open {
             open.reading.take(bytes);
+            open.hash.iter_mut().for_each(|hash| hash.take(bytes));
         }
     }
 
     fn close(&mut self) {
         if let Some(open) = self.open.take() {
             self.read_lists(&open);
-            let Open { inode, path, reading, .. } = open;
+            let Open { inode, layer, path, reading, hash, .. } = open;
+            if let Some(sums) = hash.map(FileHash::finish) {
+                self.held = self.held.saturating_add(size_of::<FileSums>() as u64);
+                self.sums.insert(inode, sums);
+            }
+            let mut database = false;
             for found in reading.finish(&path, &self.limits) {
+                database |= matches!(&found, Found::Listed(origin, _) if origin.managed);
+                if let Found::Release(release) = &found {
+                    self.keep_release(layer, &path, release);
+                }
                 self.keep(inode, found);
+            }
+            if database {
+                self.databases.push(ReadDatabase { inode, layer, path });
             }
         }
     }
 
     fn held(&self) -> u64 {
         let open = self.open.as_ref().map_or(0, |open| open.needs);
-        let lists = self.lists.as_ref().map_or(0, Lists::held);
-        self.held.saturating_add(open).saturating_add(lists)
+        self.held.saturating_add(open).saturating_add(self.lists.held())
     }
 }

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::Package;
+use super::{
+    Package,
+    texts::{Form, Texts},
+};
 use crate::{
     image::{
         collect::{Collector, Seen},
@@ -17,18 +20,25 @@ pub type Found = BTreeMap<String, Result<Licence, Unreadable>>;
 /// Folder of the documents of packages.
 const FOLDER: &str = "/usr/share/doc/";
 const NAME: &str = "/copyright";
-/// What one takes in memory beside its words; each term is held twice.
-const FOUND_BYTES: u64 = 512;
-/// Files that are kept of one image; those of a large distribution have some thousands of packages.
-const FILES: usize = 50_000;
+
+/// How one is read.
+const FORM: Form = Form {
+    read: licences::of_copyright,
+    largest: licences::COPYRIGHT_BYTES,
+    larger: Unreadable::TooMuch,
+    copies: 1,
+    // Each term is held twice.
+    kept_bytes: 512,
+};
 
 /// Reads copyright files.
-#[derive(Debug, Default)]
-pub struct CopyrightCollector {
-    found: BTreeMap<u64, Result<Licence, Unreadable>>,
-    open: Option<(u64, Vec<u8>)>,
-    needs: u64,
-    held: u64,
+#[derive(Debug)]
+pub struct CopyrightCollector(Texts);
+
+impl Default for CopyrightCollector {
+    fn default() -> Self {
+        Self(Texts::new(FORM))
+    }
 }
 
 impl CopyrightCollector {
@@ -37,7 +47,7 @@ impl CopyrightCollector {
         let debian = packages.iter().filter(|package| package.ecosystem == "deb");
         let found = debian.filter_map(|package| {
             let real = rootfs.resolve(&format!("{FOLDER}{}{NAME}", package.name))?;
-            let read = self.found.get(&rootfs.get(&real)?.inode)?;
+            let read = self.0.get(rootfs.get(&real)?.inode)?;
             Some((package.name.clone(), read.clone()))
         });
         found.collect()
@@ -46,40 +56,20 @@ impl CopyrightCollector {
 
 impl Collector for CopyrightCollector {
     fn wants(&mut self, file: &Seen<'_>) -> bool {
-        self.open = None;
-        self.needs = 0;
         let package = file.path.strip_prefix(FOLDER).and_then(|rest| rest.strip_suffix(NAME));
         let wanted = package.is_some_and(|package| !package.contains('/'));
-        if !wanted || self.found.len() >= FILES {
-            return false;
-        }
-        if file.size > licences::COPYRIGHT_BYTES {
-            self.held += FOUND_BYTES;
-            self.found.insert(file.inode, Err(Unreadable::TooMuch));
-            return false;
-        }
-        self.needs = file.size;
-        self.open = Some((file.inode, Vec::new()));
-        true
+        self.0.wants(file, wanted)
     }
 
     fn take(&mut self, bytes: &[u8]) {
-        if let Some((_, held)) = &mut self.open {
-            held.extend_from_slice(bytes);
-        }
+        self.0.take(bytes);
     }
 
     fn close(&mut self) {
-        self.needs = 0;
-        if let Some((inode, bytes)) = self.open.take() {
-            let read = licences::of_copyright(&bytes);
-            let words = read.as_ref().map_or(0, Licence::bytes);
-            self.held = self.held.saturating_add(FOUND_BYTES).saturating_add(words);
-            self.found.insert(inode, read);
-        }
+        self.0.close();
     }
 
     fn held(&self) -> u64 {
-        self.held.saturating_add(self.needs)
+        self.0.held()
     }
 }

@@ -1,12 +1,14 @@
 //! Java archives (the JAR File Specification; Maven's archiver; Spring Boot's nested jars).
 //!
 //! Turns a jar, war or ear, with the archives inside of it, into Maven coordinates: each `META-INF/maven/*/*/pom.properties` is
-//! a package, the jar's own and those that were shaded into it. Without one, the manifest says what the jar is, and last the
-//! file's name, `NAME-VERSION.jar`. An archive that nothing identifies is a gap, unless it is the image's own program around
-//! libraries that are known.
+//! a package, the jar's own and those that were shaded into it. Without one, manifest and file name say what the jar is
+//! (`java/identity.rs`). An archive that nothing identifies is a gap, unless it is the image's own program around libraries
+//! that are known.
 //!
 //! Entries are those of the central directory, by which Java loads classes; bytes before the archive are passed over, as Java
 //! does, and an entry whose local header says something else is refused. Entries, inflated bytes and depth are bounded.
+
+mod identity;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -17,12 +19,13 @@ use zip::{ZipArchive, read::ZipReadOptions};
 
 use super::{
     catalogue::{Catalogue, Garbled, Listed, Listing, Origin},
-    parts::{form, line, listed, split, word},
+    parts::{form, listed, split, word},
 };
 use crate::{
     image::collect::Seen,
     untrusted::{clean, shortened},
 };
+use identity::{attributes, identity};
 
 /// The catalogue.
 pub(super) const CATALOGUE: Catalogue = Catalogue {
@@ -318,64 +321,6 @@ fn unescaped(text: &str) -> String {
     out
 }
 
-/// Attributes of a manifest's main section, by lowercase name; a line that begins with a blank goes on with the one before.
-fn attributes(text: &str) -> BTreeMap<String, String> {
-    let mut attributes = BTreeMap::new();
-    let mut last: Option<String> = None;
-    for line in text.lines() {
-        if line.is_empty() {
-            break;
-        }
-        if let Some(more) = line.strip_prefix(' ') {
-            if let Some(value) = last.as_ref().and_then(|name| attributes.get_mut(name)) {
-                String::push_str(value, more);
-            }
-        } else if let Some((name, value)) = line.split_once(':') {
-            let name = name.to_ascii_lowercase();
-            attributes.entry(name.clone()).or_insert_with(|| value.trim_start().to_owned());
-            last = Some(name);
-        }
-    }
-    attributes
-}
-
-/// What a manifest, and then the file's name, say that a jar is.
-fn identity(file: &str, manifest: &BTreeMap<String, String>) -> Option<Listed> {
-    let of = |names: &[&'static str]| {
-        names
-            .iter()
-            .find_map(|name| word(manifest.get(*name)?.split(';').next()?.trim(), name).ok())
-    };
-    let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
-    let named = stem.match_indices('-').find(|(at, _)| {
-        stem.get(at + 1..).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
-    });
-    let (stem_name, stem_version) = match named {
-        Some((at, _)) => (stem.get(..at), stem.get(at + 1..)),
-        None => (None, None),
-    };
-    let version = of(&["implementation-version", "bundle-version", "specification-version"]);
-    let name = of(&[
-        "bundle-symbolicname",
-        "automatic-module-name",
-        "implementation-title",
-        "extension-name",
-    ]);
-    let vendor = of(&["implementation-vendor-id"]);
-    let title = of(&["implementation-title"]);
-    let whole = || match (vendor, title) {
-        (Some(group), Some(artifact)) if group.contains('.') => Some(format!("{group}:{artifact}")),
-        _ => name,
-    };
-    // The manifest before the name of the file, each of the two by itself: they are not always written together. A file whose
-    // manifest has a version, and a name in words, is what it is called: `jrt-fs.jar` of every JDK.
-    let called = stem_name.or(version.is_some().then_some(stem));
-    let name = whole().or_else(|| word(called?, "name").ok())?;
-    let version = version.or_else(|| word(stem_version?, "version").ok())?;
-    let licence = manifest.get("bundle-license").and_then(|text| line(text));
-    Some(Listed { licence, ..listed(name, version) })
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Write as _;
@@ -435,6 +380,11 @@ mod tests {
         let words = b"Implementation-Title: My Own Program\nImplementation-Version: 2 beta\n";
         let jdk =
             b"Implementation-Title: Java Runtime Environment\nImplementation-Version: 17.0.12\n";
+        let asm = b"Bundle-SymbolicName: org.objectweb.asm\nBundle-Version: 9.7.0\n";
+        let group =
+            b"Implementation-Vendor-Id: org.a\nBundle-SymbolicName: x.b.c\nBundle-Version: 1.2.0\n";
+        let h2 = b"Bundle-SymbolicName: com.h2database\nExport-Package: org.h2;version=\"2.2\",\n org.h2.api\nImplementation-Version: 2.2\n";
+        let kotlin = b"Implementation-Title: kt\nImplementation-Version: 1.9-release-8\n";
         let nothing = "error: x.jar says of no package what it is";
         let cases: Vec<(&str, Vec<u8>, &str)> = vec![
             ("x-9.jar", jar(&[(POM_AT, POM), (MANIFEST, osgi), CLASS]), "org.a:b 1.2"),
@@ -446,6 +396,12 @@ mod tests {
             ("x-9.jar", jar(&[(MANIFEST, osgi), CLASS]), "org.x.y 4.5"),
             ("x-9.jar", jar(&[(MANIFEST, maven), CLASS]), "org.z:y 2"),
             ("x-y-9.1.jar", jar(&[(MANIFEST, words), CLASS]), "x-y 9.1"),
+            ("asm-9.7.jar", jar(&[(MANIFEST, asm), CLASS]), "asm 9.7"),
+            ("b-c-1.2.jar", jar(&[(MANIFEST, group), CLASS]), "org.a:b-c 1.2"),
+            ("h2-2.2.jar", jar(&[(MANIFEST, h2), CLASS]), "h2 2.2"),
+            ("kt-1.9.jar", jar(&[(MANIFEST, kotlin), CLASS]), "kt 1.9"),
+            ("other-9.7.jar", jar(&[(MANIFEST, asm), CLASS]), "org.objectweb.asm 9.7.0"),
+            ("asm-9.6.jar", jar(&[(MANIFEST, asm), CLASS]), "org.objectweb.asm 9.7.0"),
             ("x-9.jar", jar(&[CLASS]), "x 9"),
             ("x.jar", jar(&[(MANIFEST, words), CLASS]), nothing),
             ("jrt-fs.jar", jar(&[(MANIFEST, jdk), CLASS]), "jrt-fs 17.0.12"),

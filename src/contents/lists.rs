@@ -1,16 +1,17 @@
 //! Lists of files as they pass by: what each version of each list tells.
 //!
 //! Turns the bytes of lists into what they tell, by the number of the file. Of a list that a later layer replaced, what the
-//! newer one has no word about is kept: packages that vanished from a database while their files stayed are found by it.
+//! newer one has no word about, or says otherwise, is kept: packages that vanished from a database while their files stayed,
+//! and records that were taken away or changed, are found by it.
 //! Claims of one image are bounded by `limits.ownedFiles`; what is beyond is told as left out.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    FILE_LISTS,
+    FILE_LISTS, ages,
     assembly::Why,
     catalogue::{Garbled, Origin},
-    claims::{FileList, Owner, Told},
+    claims::{Claim, FileList, Owner, Told},
 };
 use crate::{
     image::{collect::Seen, rootfs::Rootfs, tar::EntryKind},
@@ -30,11 +31,19 @@ pub struct ReadList {
     pub live: bool,
     /// What it tells.
     pub told: Told,
+    /// Of whose packages it speaks that have another version since: what it says of them is outdated.
+    pub outdated: BTreeSet<Owner>,
+    /// Since which layers it makes its claims, where a list of a lower layer made some of them.
+    pub ages: ages::ByOwner,
 }
 
+/// Of which paths claims are kept.
+pub(super) type Kept = fn(&str) -> bool;
+
 /// Every version of every list that was read.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Lists {
+    kept: Kept,
     read: BTreeMap<u64, Vec<ReadList>>,
     /// The file that a path had last.
     last: BTreeMap<String, u64>,
@@ -63,6 +72,11 @@ pub fn read(path: &str, bytes: &[u8], limits: &Limits) -> Vec<Result<Told, Garbl
 }
 
 impl Lists {
+    /// Nothing is read yet.
+    pub(super) fn new(kept: Kept) -> Self {
+        Self { kept, read: BTreeMap::new(), last: BTreeMap::new(), files: 0, held: 0 }
+    }
+
     /// Bytes of memory.
     pub(super) fn held(&self) -> u64 {
         self.held
@@ -79,7 +93,7 @@ impl Lists {
         for list in of(file.path) {
             let left = limits.owned_files.saturating_sub(self.files);
             match (list.read)(file.path, bytes, left) {
-                Ok(told) => self.keep(list.origin, file, told),
+                Ok(told) => self.keep(list.origin, file, told.of_paths(self.kept)),
                 Err(Garbled::TooMany) => {
                     gaps.push((list.origin, Why::OwnedFiles(limits.owned_files)));
                 }
@@ -90,28 +104,45 @@ impl Lists {
     }
 
     fn keep(&mut self, origin: Origin, file: &Seen<'_>, told: Told) {
-        self.supersede(origin, file, &told);
+        let ages = self.supersede(origin, file, &told);
+        self.held = self.held.saturating_add(ages::bytes(&ages));
         self.files = self.files.saturating_add(told.files());
         self.held = self.held.saturating_add(told.bytes());
         let (path, layer) = (file.path.to_owned(), file.layer);
-        let read = ReadList { origin, path: path.clone(), layer, live: false, told };
+        let outdated = BTreeSet::new();
+        let path_of = path.clone();
+        let read = ReadList { origin, path: path_of, layer, live: false, told, outdated, ages };
         self.last.insert(path, file.inode);
         self.read.entry(file.inode).or_default().push(read);
     }
 
-    /// Forgets of the list before at this path what the new one tells, too.
-    fn supersede(&mut self, origin: Origin, file: &Seen<'_>, told: &Told) {
+    /// Forgets of the list before at this path what the new one tells, too: what it leaves out, or tells otherwise, is kept.
+    /// Gives since when the new one's claims are made.
+    fn supersede(&mut self, origin: Origin, file: &Seen<'_>, told: &Told) -> ages::ByOwner {
+        let mut ages = ages::ByOwner::new();
         let Some(before) = self.last.get(file.path).filter(|inode| **inode != file.inode) else {
-            return;
+            return ages;
         };
-        let owners: BTreeSet<&Owner> = told.claims.iter().map(|claims| &claims.owner).collect();
+        let newer: BTreeMap<&Owner, &[Claim]> =
+            told.claims.iter().map(|claims| (&claims.owner, claims.files.as_slice())).collect();
         let older = self.read.get_mut(before).into_iter().flatten();
         for old in older.filter(|old| old.origin == origin) {
+            let (layer, claims) = (old.layer, old.told.claims.as_slice());
+            let former = ages::Former { layer, ages: &old.ages, claims };
+            ages.extend(former.renewed(&told.claims, file.layer));
             let (files, bytes) = (old.told.files(), old.told.bytes());
-            old.told.claims.retain(|claims| !owners.contains(&claims.owner));
+            self.held = self.held.saturating_sub(ages::bytes(&old.ages));
+            old.told.claims.retain_mut(|claims| {
+                let Some(newer) = newer.get(&claims.owner) else { return true };
+                claims.forget(newer);
+                ages::forget(&mut old.ages, claims);
+                !claims.files.is_empty()
+            });
+            self.held = self.held.saturating_add(ages::bytes(&old.ages));
             self.files = self.files.saturating_sub(files - old.told.files());
             self.held = self.held.saturating_sub(bytes - old.told.bytes());
         }
+        ages
     }
 
     /// All lists, oldest first, with those marked that the tree still has.

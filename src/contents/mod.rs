@@ -6,6 +6,7 @@
 //! an [`Incomplete`]. Bytes are the truth; no SBOM is looked at.
 
 pub mod accounts;
+pub mod ages;
 mod apk;
 mod assembly;
 mod cargo;
@@ -14,8 +15,10 @@ mod chisel;
 pub mod claims;
 pub mod collector;
 mod composer;
+pub mod concluded;
 mod conda;
 pub mod copyright;
+mod deployed;
 mod dpkg;
 pub mod facts;
 mod gem;
@@ -23,11 +26,14 @@ mod go;
 mod java;
 pub mod kinds;
 pub mod lists;
+pub mod malware;
 mod npm;
 mod nuget;
 mod os;
+mod owners;
 pub mod ownership;
 mod parts;
+mod past;
 mod programs;
 mod purl;
 mod python;
@@ -36,7 +42,9 @@ pub mod secrets;
 pub mod sums;
 #[cfg(test)]
 mod testing;
+mod texts;
 
+use ages::Since;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
@@ -47,7 +55,7 @@ use assembly::Item;
 use catalogue::Catalogue;
 use claims::FileList;
 use facts::Facts;
-pub use purl::{DISTRIBUTIONS, is_distribution};
+pub use purl::{DISTRIBUTIONS, PURL_ENCODED, is_distribution};
 
 /// Every catalogue; a file is read by the first that wants it.
 const CATALOGUES: &[&Catalogue] = &[
@@ -93,12 +101,16 @@ pub enum CollectorName {
     Secrets,
     /// What is known of it: the inventory, held against a database of vulnerabilities.
     Vulnerabilities,
+    /// What files match YARA rules that the operator gives.
+    Malware,
+    /// Every regular file with its digests, beside whose it is: for no rule, but for whoever writes an SBOM.
+    Files,
 }
 
 impl CollectorName {
-    /// All of them.
-    pub const ALL: [Self; 4] =
-        [Self::Inventory, Self::Contents, Self::Secrets, Self::Vulnerabilities];
+    /// Those that rules ask for.
+    pub const ALL: [Self; 5] =
+        [Self::Inventory, Self::Contents, Self::Secrets, Self::Vulnerabilities, Self::Malware];
 
     /// The word.
     pub fn word(self) -> &'static str {
@@ -107,6 +119,8 @@ impl CollectorName {
             Self::Contents => "contents",
             Self::Secrets => "secrets",
             Self::Vulnerabilities => "vulnerabilities",
+            Self::Malware => "malware",
+            Self::Files => "files",
         }
     }
 }
@@ -116,14 +130,27 @@ impl CollectorName {
 pub struct Inventory {
     /// `ID` and `VERSION_ID` of os-release.
     pub os: Option<Os>,
+    /// What os-release of the lowest layer says that says otherwise.
+    pub former_os: Option<FormerOs>,
+    /// Packages to which a later layer gives another version, and nothing else.
+    pub reversioned: Vec<Reversioned>,
     /// Installed packages, sorted.
     pub packages: Vec<Package>,
+    /// Since when a package of the distribution has its present version, by the package's place.
+    pub since: BTreeMap<usize, Since>,
+    /// Packages to which a later layer gives another source.
+    pub resourced: Vec<Resourced>,
     /// Package databases that were read, and those that could not be.
     pub databases: Vec<Database>,
     /// What else lists packages and was left out.
     pub incomplete: Vec<Incomplete>,
     /// Licences that were found beside packages of dpkg, by name.
     pub copyrights: copyright::Found,
+    /// What texts of licences are, by the folder that they are in.
+    pub concluded: concluded::Concluded,
+    /// Packages of the distribution that own files which list packages of languages, by the file: what these list is a part of
+    /// that package.
+    pub owned: BTreeMap<String, String>,
     /// Facts beside packages; `None` where it was not read from layers.
     pub facts: Option<Facts>,
 }
@@ -136,6 +163,11 @@ impl Inventory {
             origins.into_iter().any(|own| own.managed && own.ecosystem == package.ecosystem)
         };
         self.packages.iter().filter(managed)
+    }
+
+    /// Whether a package, by its place, is one of the distribution's.
+    fn is_of_distribution(&self, package: usize) -> bool {
+        self.packages.get(package).is_some_and(|package| is_distribution(package.ecosystem))
     }
 
     /// Ecosystems of which files were left out.
@@ -162,6 +194,42 @@ pub struct Os {
     pub version_text: Option<String>,
 }
 
+/// os-release of a lower layer that names another distribution or release than the tree's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FormerOs {
+    /// Path of the file.
+    pub path: &'static str,
+    /// Its layer, counted from 0.
+    pub layer: usize,
+    /// What it says.
+    pub os: Os,
+}
+
+/// A package to which dpkg's status of a later layer gives another version, with the checksums of before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reversioned {
+    /// Name.
+    pub name: String,
+    /// The version that it had.
+    pub version: String,
+    /// The layer whose status says so, counted from 0.
+    pub layer: usize,
+}
+
+/// A package of the distribution to which the database of a later layer gives another source, in the same version: advisories are
+/// about sources.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resourced {
+    /// Type of the package URL.
+    pub ecosystem: &'static str,
+    /// Name.
+    pub name: String,
+    /// Path of the file that lists it.
+    pub database: String,
+    /// The first layer that lists it, counted from 0.
+    pub layer: usize,
+}
+
 /// An installed package.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Package {
@@ -181,6 +249,8 @@ pub struct Package {
     pub source: Option<String>,
     /// The version of the source package, where it is another.
     pub source_version: Option<String>,
+    /// Module and stream of an rpm, as `nodejs:18`.
+    pub module: Option<String>,
     /// Path of the file that lists it.
     pub database: String,
     /// The layer that this file is from, counted from 0; `None` where it was not read from layers.
@@ -235,7 +305,8 @@ pub fn read<'a>(
         let found = collector::read(&file, bytes, limits).into_iter();
         found.map(|found| Item { path: path.clone(), layer: None, found })
     });
-    assembly::inventory(items.collect(), release, limits)
+    let mut items: Vec<Item> = items.collect();
+    assembly::inventory(&mut items, release, limits)
 }
 
 #[cfg(test)]

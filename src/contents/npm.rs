@@ -2,14 +2,15 @@
 //!
 //! Turns `package.json` of an installed package into its name and version, by what is in the file, never by the folder: an
 //! alias (`npm:other@1`) has another name there. A package is installed where a chain of `node_modules` leads to it:
-//! `node_modules/a/node_modules/@b/c`, `node_modules/a/dist/node_modules/b`, or through a store, `.pnpm/a@1/node_modules/a`. Any
-//! other `package.json` says how a folder is to be read, or is test data, a template, or the image's own project.
+//! `node_modules/a/node_modules/@b/c`, `node_modules/a/dist/node_modules/b`, or through a store, `.pnpm/a@1/node_modules/a`; or
+//! where Debian's Node.js looks beside them, `/usr/share/nodejs/a`. Any other `package.json` says how a folder is to be read, or is
+//! the image's own project. One in a folder of tests is installed, unless another package recorded it.
 
 use serde::Deserialize;
 
 use super::{
     catalogue::{Catalogue, Garbled, Listed, Origin},
-    parts::{form, is_fixture, json, lines, listed, word},
+    parts::{form, is_fixture, json, lines, listed, split, word},
 };
 use crate::{image::collect::Seen, json::Raw};
 
@@ -34,20 +35,37 @@ fn wants(seen: &Seen<'_>) -> bool {
 fn is_installed(path: &str) -> bool {
     let parts: Vec<&str> = path.split('/').collect();
     let first = parts.iter().position(|part| *part == MODULES);
-    let mut rest = first.and_then(|at| parts.get(at + 1..)).unwrap_or_default();
+    let mut rest = of_debian(&parts).or_else(|| parts.get(first? + 1..)).unwrap_or_default();
     while let Some(after) = package(rest) {
         let Some(next) = after.iter().position(|part| *part == MODULES) else {
             return after == ["package.json"];
         };
-        // What a package brings in a `node_modules` of its own is run, too (pnpm's `dist/node_modules`), but not what is there
-        // for its tests.
+        // What a package brings in a `node_modules` of its own is run, too (pnpm's `dist/node_modules`).
         let (between, modules) = after.split_at(next);
-        if between.iter().any(|part| part.starts_with('.') || is_fixture(part)) {
+        if between.iter().any(|part| part.starts_with('.')) {
             return false;
         }
         rest = modules.get(1..).unwrap_or_default();
     }
     false
+}
+
+/// Whether a path below `node_modules` looks like test data of a package. No path proves that: it is where the package whose
+/// data it is recorded it.
+pub(super) fn is_test_data(path: &str) -> bool {
+    let mut folders = split(path).0.split('/').skip_while(|part| *part != MODULES);
+    folders.any(is_fixture)
+}
+
+/// What follows a folder that Debian's Node.js takes for a `node_modules`.
+fn of_debian<'p>(parts: &'p [&'p str]) -> Option<&'p [&'p str]> {
+    match parts {
+        ["", "usr", "share" | "lib", "nodejs", rest @ ..] => Some(rest),
+        ["", "usr", "lib", triplet, "nodejs", rest @ ..] if triplet.contains("-linux-") => {
+            Some(rest)
+        }
+        _ => None,
+    }
 }
 
 /// What follows the folder of a package, or leads on to one, in a `node_modules`; none if it has no package there.
@@ -154,13 +172,21 @@ mod tests {
             ("node_modules/a/package.json", true),
             ("/usr/lib/node_modules/pnpm/dist/node_modules/semver/package.json", true),
             ("/usr/lib/node_modules/pnpm/dist/node_modules/@s/b/package.json", true),
+            ("/usr/share/nodejs/a/package.json", true),
+            ("/usr/share/nodejs/@s/a/package.json", true),
+            ("/usr/share/nodejs/a/node_modules/b/package.json", true),
+            ("/usr/lib/x86_64-linux-gnu/nodejs/a/package.json", true),
+            ("/usr/lib/node_modules/nodejs/package.json", true),
+            ("/usr/share/nodejs/a/dist/package.json", false),
+            ("/usr/share/nodejs/package.json", false),
+            ("/srv/usr/share/nodejs/a/package.json", false),
             ("/app/node_modules/a/.cache/node_modules/b/package.json", false),
-            ("/app/node_modules/a/examples/x/node_modules/b/package.json", false),
+            ("/app/node_modules/a/examples/x/node_modules/b/package.json", true),
             ("/app/package.json", false),
             ("/app/node_modules/package.json", false),
             ("/app/node_modules/@s/package.json", false),
             ("/app/node_modules/a/dist/package.json", false),
-            ("/app/node_modules/a/test/fixtures/node_modules/b/package.json", false),
+            ("/app/node_modules/a/test/fixtures/node_modules/b/package.json", true),
             ("/app/node_modules/a/dist/compiled/b/package.json", false),
             ("/app/node_modules/.bin/package.json", false),
             ("/app/node_modules/.a-Xy12/package.json", false),

@@ -2,15 +2,16 @@
 //!
 //! Turns the file that the host of .NET loads assemblies by into packages: libraries of type `package`, and the runtime packs
 //! of self-contained programs, that have a file in what is deployed. A library without one was needed to compile, or only
-//! leads to others. Projects are the program's own code.
+//! leads to others; one whose files are not in the tree was not brought along, and the collector leaves it out. Projects are the
+//! program's own code.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, de::IgnoredAny};
 
 use super::{
     catalogue::{Catalogue, Garbled, Listed, Origin},
-    parts::{form, listed, word},
+    parts::{form, listed, split, word},
 };
 use crate::{
     image::collect::Seen,
@@ -79,10 +80,10 @@ struct Assets {
 }
 
 impl Assets {
-    fn any(&self) -> bool {
-        [&self.runtime, &self.native, &self.resources, &self.runtime_targets]
-            .iter()
-            .any(|files| !files.is_empty())
+    /// Names of the files, without the folders that they have in the package.
+    fn names(&self) -> impl Iterator<Item = String> {
+        let all = [&self.runtime, &self.native, &self.resources, &self.runtime_targets];
+        all.into_iter().flat_map(BTreeMap::keys).map(|path| split(path).1.to_lowercase())
     }
 }
 
@@ -100,8 +101,9 @@ fn read(_: &str, bytes: &[u8], most: usize) -> Result<Vec<Listed>, Garbled> {
     };
     let mut packages = Vec::new();
     for (key, library) in &wire.libraries {
-        let deployed = chosen.iter().any(|target| target.get(key).is_some_and(Assets::any));
-        if !matches!(library.kind.as_str(), "package" | "runtimepack") || !deployed {
+        let assets = chosen.iter().filter_map(|target| target.get(key));
+        let deployed: BTreeSet<String> = assets.flat_map(Assets::names).collect();
+        if !matches!(library.kind.as_str(), "package" | "runtimepack") || deployed.is_empty() {
             continue;
         }
         let (name, version) =
@@ -113,8 +115,9 @@ fn read(_: &str, bytes: &[u8], most: usize) -> Result<Vec<Listed>, Garbled> {
         if packages.len() >= most {
             return Err(Garbled::TooMany);
         }
-        packages
-            .push(listed(word(name, "name of a library")?, word(version, "version of a library")?));
+        let package =
+            listed(word(name, "name of a library")?, word(version, "version of a library")?);
+        packages.push(Listed { deployed: deployed.into_iter().collect(), ..package });
     }
     Ok(packages)
 }

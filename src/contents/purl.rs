@@ -4,8 +4,14 @@
 //! names of Python's as PEP 503 compares them.
 
 use packageurl::PackageUrl;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::{Os, catalogue::Listed, python};
+
+/// Characters that are written as a percent sign and two digits: all but letters, digits, `.-_~` and the colon (purl-spec, "Character
+/// encoding"). The crate leaves slashes and ampersands in versions and qualifiers, which end what a pattern of a rule matches.
+pub const PURL_ENCODED: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'.').remove(b'-').remove(b'_').remove(b'~').remove(b':');
 
 /// The package URL; `None` where the name cannot be part of one.
 pub(super) fn purl(ecosystem: &'static str, package: &Listed, os: Option<&Os>) -> Option<String> {
@@ -40,7 +46,32 @@ pub(super) fn purl(ecosystem: &'static str, package: &Listed, os: Option<&Os>) -
     if let Some((id, version)) = release {
         purl.add_qualifier("distro", format!("{id}-{version}")).ok()?;
     }
-    Some(purl.to_string())
+    Some(written(&purl))
+}
+
+/// The canonical text of a package URL without a subpath.
+fn written(purl: &PackageUrl<'_>) -> String {
+    let encoded = |text: &str| utf8_percent_encode(text, PURL_ENCODED).to_string();
+    let mut text = format!("pkg:{}/", purl.ty());
+    let segments = purl.namespace().unwrap_or_default().split('/');
+    for segment in segments.filter(|segment| !segment.is_empty()) {
+        text.push_str(&encoded(segment));
+        text.push('/');
+    }
+    text.push_str(&encoded(purl.name()));
+    if let Some(version) = purl.version().filter(|version| !version.is_empty()) {
+        text.push('@');
+        text.push_str(&encoded(version));
+    }
+    let qualifiers = purl.qualifiers().iter().filter(|(_, value)| !value.is_empty());
+    let mut qualifiers: Vec<String> =
+        qualifiers.map(|(key, value)| format!("{key}={}", encoded(value))).collect();
+    qualifiers.sort();
+    if !qualifiers.is_empty() {
+        text.push('?');
+        text.push_str(&qualifiers.join("&"));
+    }
+    text
 }
 
 /// Ecosystems whose packages a distribution installs.
@@ -111,6 +142,11 @@ mod tests {
             ("conda", "a", "1", Some("linux-64"), None, Some("pkg:conda/a@1?subdir=linux-64")),
             ("gem", "a", "1", Some("java"), None, Some("pkg:gem/a@1?platform=java")),
             ("pypi", "a__b.-C", "1", None, None, Some("pkg:pypi/a-b-c@1")),
+            ("deb", "a", "3.0.2-1/x", None, None, Some("pkg:deb/a@3.0.2-1%2Fx")),
+            ("apk", "a/b", "1&2@3", None, None, Some("pkg:apk/a%2Fb@1%262%403")),
+            ("cargo", "a", "1~2+b?c#d", None, None, Some("pkg:cargo/a@1~2%2Bb%3Fc%23d")),
+            ("rpm", "a", "1", Some("x&y/z=1"), None, Some("pkg:rpm/a@1?arch=x%26y%2Fz%3D1")),
+            ("npm", "@s/a", "1/2", None, None, Some("pkg:npm/%40s/a@1%2F2")),
         ];
         for (ecosystem, name, version, architecture, os, want) in cases {
             let package = Listed {

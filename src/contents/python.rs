@@ -4,8 +4,8 @@
 //! fields Name and Version, never by the folder's name. Fields end at the first
 //! empty line, and a line that begins with a blank belongs to the one before it: text of a description is no field.
 //!
-//! No installation are: what an interrupted pip leaves (`~equests-2.0.dist-info`), test data inside of packages, package
-//! managers' caches, and the `name.egg-info` that a build leaves in a source tree.
+//! No installation are: what an interrupted pip leaves (`~equests-2.0.dist-info`), test data that another package recorded,
+//! package managers' caches, and the `name.egg-info` that a build leaves in a source tree.
 
 pub(super) mod files;
 
@@ -63,16 +63,21 @@ fn is_installed_egg(name: &str, folder: &str) -> bool {
     })
 }
 
-/// Whether a folder is a cache, or holds test data inside of what is installed.
+/// Whether a path below a folder that Python imports from looks like test data. No path proves that: it is where the package
+/// whose data it is recorded it.
+pub(super) fn is_test_data(path: &str) -> bool {
+    let parts: Vec<&str> = split(path).0.split('/').collect();
+    let site = parts.iter().rposition(|part| SITES.contains(part));
+    parts.iter().skip(site.map_or(usize::MAX, |at| at + 1)).any(|part| is_fixture(part))
+}
+
+/// Whether a folder is a cache.
 fn is_aside(folder: &str) -> bool {
     let parts: Vec<&str> = folder.split('/').collect();
-    let site = parts.iter().rposition(|part| SITES.contains(part));
-    let fixture =
-        parts.iter().skip(site.map_or(usize::MAX, |at| at + 1)).any(|part| is_fixture(part));
     // conda unpacks `pkgs/NAME-VERSION-BUILD` and links files from there.
     let package = |part: &&str| part.matches('-').count() >= 2;
     let conda = parts.windows(2).any(|pair| matches!(pair, ["pkgs", name] if package(name)));
-    fixture || conda || parts.contains(&".cache")
+    conda || parts.contains(&".cache")
 }
 
 fn read(_: &str, bytes: &[u8], most: usize) -> Result<Vec<Listed>, Garbled> {
@@ -186,7 +191,7 @@ mod tests {
             ("/src/six/six.egg-info/PKG-INFO", false),
             ("/x/site-packages/~equests-2.0.dist-info/METADATA", false),
             ("/x/site-packages/-ip-20.0.dist-info/METADATA", false),
-            ("/x/site-packages/foo/tests/data/bar-1.0.dist-info/METADATA", false),
+            ("/x/site-packages/foo/tests/data/bar-1.0.dist-info/METADATA", true),
             ("/root/.cache/uv/archive-v0/x/bar-1.0.dist-info/METADATA", false),
             ("/opt/conda/pkgs/bar-1.0-py312_0/site-packages/bar-1.0.dist-info/METADATA", false),
             ("/home/tests/venv/lib/python3.12/site-packages/bar-1.0.dist-info/METADATA", true),

@@ -137,7 +137,21 @@ fn package(header: &Header<'_>) -> Result<Option<Listed>, Garbled> {
     let source = text(header, Tag::SourceRpm, "source package")?;
     let source = source.as_deref().and_then(source_name).map(str::to_owned);
     let architecture = text(header, Tag::Architecture, "architecture")?;
-    Ok(Some(Listed { architecture, licence, source, ..listed(name, version) }))
+    let label = header.text(Tag::ModularityLabel)?.filter(|label| !label.is_empty());
+    let module = label.map(module).transpose()?;
+    Ok(Some(Listed { architecture, licence, source, module, ..listed(name, version) }))
+}
+
+/// Name and stream in `NAME:STREAM:VERSION:CONTEXT`; a package of no module has an empty label, or none.
+fn module(label: &[u8]) -> Result<String, Garbled> {
+    let text = String::from_utf8_lossy(label);
+    let mut parts = text.split(':');
+    match (parts.next(), parts.next()) {
+        (Some(name), Some(stream)) if !name.is_empty() && !stream.is_empty() => {
+            parts::word(&format!("{name}:{stream}"), "module")
+        }
+        _ => Err(form("a package has a label of a module that names no stream")),
+    }
 }
 
 /// The name in `NAME-VERSION-RELEASE.src.rpm`.

@@ -145,6 +145,8 @@ enum Worker {
 #[derive(Debug)]
 pub struct SumsCollector {
     managers: Managers,
+    /// Whether SHA-1 is computed, whichever databases there are.
+    sha1: bool,
     batch: Batch,
     worker: Worker,
     files: u64,
@@ -166,7 +168,14 @@ impl SumsCollector {
             Ok(handle) => Worker::Thread(sender, spare, handle),
             Err(_) => Worker::Here(Box::default()),
         };
-        Self { managers: Managers::default(), batch: Batch::default(), worker, files: 0 }
+        let (managers, batch) = (Managers::default(), Batch::default());
+        Self { managers, sha1: false, batch, worker, files: 0 }
+    }
+
+    /// The same, with the SHA-1 of every file: formats ask for it.
+    #[must_use]
+    pub fn with_sha1(self) -> Self {
+        Self { sha1: true, ..self }
     }
 
     /// The checksums of all files that passed; none of any where the thread was lost.
@@ -203,6 +212,7 @@ impl Collector for SumsCollector {
         self.managers.see(file.path);
         let (inode, kind, wanted) =
             (file.inode, Kind::of(file.path, file.head), self.managers.wanted());
+        let wanted = Wanted { sha1: wanted.sha1 || self.sha1, ..wanted };
         self.batch.orders.push(Order::Begin { inode, kind, wanted });
         self.files += 1;
         true
@@ -253,12 +263,60 @@ impl std::fmt::Debug for Hashing {
     }
 }
 
+/// The checksums of one file that a collector reads by itself, by every algorithm.
+pub(super) struct FileHash(OpenFile);
+
+impl std::fmt::Debug for FileHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FileHash").field("inode", &self.0.inode).finish_non_exhaustive()
+    }
+}
+
+impl FileHash {
+    /// Of the file with this number, of which nothing was read yet.
+    pub(super) fn new(file: &Seen<'_>) -> Self {
+        let kind = Kind::of(file.path, file.head);
+        Self(OpenFile::new(file.inode, kind, Wanted { md5: true, sha1: true }))
+    }
+
+    /// Takes the next bytes.
+    pub(super) fn take(&mut self, bytes: &[u8]) {
+        self.0.take(bytes);
+    }
+
+    /// The checksums.
+    pub(super) fn finish(self) -> FileSums {
+        self.0.finish()
+    }
+}
+
 struct OpenFile {
     inode: u64,
     kind: Kind,
     sha256: Sha256,
     md5: Option<Md5>,
     sha1: Option<Context>,
+}
+
+impl OpenFile {
+    fn new(inode: u64, kind: Kind, wanted: Wanted) -> Self {
+        let sha1 = wanted.sha1.then(|| Context::new(&SHA1_FOR_LEGACY_USE_ONLY));
+        let md5 = wanted.md5.then(Md5::new);
+        Self { inode, kind, sha256: Sha256::new(), md5, sha1 }
+    }
+
+    fn take(&mut self, bytes: &[u8]) {
+        self.sha256.update(bytes);
+        self.md5.iter_mut().for_each(|md5| md5.update(bytes));
+        self.sha1.iter_mut().for_each(|sha1| sha1.update(bytes));
+    }
+
+    fn finish(self) -> FileSums {
+        let Self { inode, kind, sha256, md5, sha1 } = self;
+        let sha1 = sha1.and_then(|sha1| sha1.finish().as_ref().try_into().ok());
+        let md5 = md5.map(|md5| md5.finalize().into());
+        FileSums { inode, kind, sha256: sha256.finalize().into(), md5, sha1 }
+    }
 }
 
 impl Hashing {
@@ -268,18 +326,13 @@ impl Hashing {
             match order {
                 Order::Begin { inode, kind, wanted } => {
                     self.close();
-                    let sha1 = wanted.sha1.then(|| Context::new(&SHA1_FOR_LEGACY_USE_ONLY));
-                    let md5 = wanted.md5.then(Md5::new);
-                    let (inode, kind, sha256) = (*inode, *kind, Sha256::new());
-                    self.open = Some(OpenFile { inode, kind, sha256, md5, sha1 });
+                    self.open = Some(OpenFile::new(*inode, *kind, *wanted));
                 }
                 Order::Bytes(length) => {
                     let (bytes, after) = rest.split_at_checked(*length).unwrap_or((rest, &[]));
                     rest = after;
                     if let Some(open) = &mut self.open {
-                        open.sha256.update(bytes);
-                        open.md5.iter_mut().for_each(|md5| md5.update(bytes));
-                        open.sha1.iter_mut().for_each(|sha1| sha1.update(bytes));
+                        open.take(bytes);
                     }
                 }
             }
@@ -287,10 +340,7 @@ impl Hashing {
     }
 
     fn close(&mut self) {
-        let Some(OpenFile { inode, kind, sha256, md5, sha1 }) = self.open.take() else { return };
-        let sha1 = sha1.and_then(|sha1| sha1.finish().as_ref().try_into().ok());
-        let md5 = md5.map(|md5| md5.finalize().into());
-        self.done.push(FileSums { inode, kind, sha256: sha256.finalize().into(), md5, sha1 });
+        self.done.extend(self.open.take().map(OpenFile::finish));
     }
 
     fn finish(mut self) -> Vec<FileSums> {

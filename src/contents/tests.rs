@@ -1,5 +1,8 @@
 //! What the catalogues read of trees of a few files, and what they say of what they do not.
 
+#[allow(clippy::type_complexity, reason = "tables of cases")]
+mod records;
+
 use proptest::prelude::*;
 
 use super::{collector::InventoryCollector, *};
@@ -33,6 +36,29 @@ const INSTALLED: &str = "C:Q1abc=\nP:musl\nV:1.2.5-r0\nA:x86_64\nF:lib\nR:ld-mus
     P:.build-deps\nV:20240101\n\n";
 const DEBIAN: &str = "PRETTY_NAME=\"Debian\"\nID=debian\nVERSION_ID=\"12\"\n";
 const ALPINE: &str = "ID=alpine\nVERSION_ID=3.20.1\n";
+
+const LIBRARIES: &str = r#"{"targets":{"t":{"A.B/1.0":{"runtime":{"lib/net6.0/A.B.dll":{}}},"C/2":{"native":{"c.so":{}}}}},
+    "libraries":{"A.B/1.0":{"type":"package"},"C/2":{"type":"package"}}}"#;
+
+#[test]
+fn a_library_that_nobody_brought_along_is_no_package() {
+    let cases: [(&[&str], &[&str]); 6] = [
+        (&[], &[]),
+        (&["/app/a.b.dll"], &["nuget A.B 1.0 -"]),
+        (&["/app/bin/A.B.dll", "/app/c.so"], &["nuget A.B 1.0 -", "nuget C 2 -"]),
+        (&["/app2/A.B.dll", "/usr/share/dotnet/A.B.dll", "/app.dll/c.so"], &[]),
+        (&["/root/.nuget/packages/a.b/1.0/lib/net6.0/A.B.dll"], &["nuget A.B 1.0 -"]),
+        (&["/root/.nuget/packages/a.b/1.1/lib/net6.0/A.B.dll"], &[]),
+    ];
+    for (there, want) in cases {
+        let mut files = vec![("/app/app.deps.json", LIBRARIES)];
+        files.extend(there.iter().map(|path| (*path, "x")));
+        let files: Vec<(&str, &str)> =
+            files.iter().map(|(path, text)| (path.trim_start_matches('/'), *text)).collect();
+        let found = squashed(&[&files], &Limits::default());
+        assert_eq!(listed(&found), want, "{there:?}");
+    }
+}
 
 #[test]
 fn reads_what_is_on_the_disk() {
@@ -222,13 +248,14 @@ fn only_what_is_left_in_the_tree_counts() {
     const A2: &str = "Package: a\nVersion: 2\n";
     const AT: &str = "var/lib/dpkg/status.d/a";
     const ELSEWHERE: &str = "it is a link to a place where no database is kept";
+    const DELETED: &str = "a lower layer has it, a later one deletes it, and 1 of its packages are listed nowhere else";
     let cases: &[Tree<'_>] = &[
         (&[&[(AT, A)]], &[("a", "1", 0)], ""),
         (&[&[(AT, A)], &[(AT, A2)]], &[("a", "2", 1)], ""),
-        (&[&[(AT, A)], &[("var/lib/dpkg/status.d/.wh.a", "")]], &[], ""),
-        (&[&[(AT, A)], &[("var/lib/.wh.dpkg", "")]], &[], ""),
-        (&[&[(AT, A)], &[("var/lib/dpkg/status.d/.wh..wh..opq", ""), ("x", "")]], &[], ""),
-        (&[&[(AT, A)], &[("var -> /x", "")]], &[], ""),
+        (&[&[(AT, A)], &[("var/lib/dpkg/status.d/.wh.a", "")]], &[], DELETED),
+        (&[&[(AT, A)], &[("var/lib/.wh.dpkg", "")]], &[], DELETED),
+        (&[&[(AT, A)], &[("var/lib/dpkg/status.d/.wh..wh..opq", ""), ("x", "")]], &[], DELETED),
+        (&[&[(AT, A)], &[("var -> /x", "")]], &[], DELETED),
         // The same list again is a layer's own.
         (&[&[(AT, A)], &[(AT, A)]], &[("a", "1", 1)], ""),
         // A second name; then only that one is left.

@@ -2,13 +2,14 @@
 //!
 //! The source policy of [`pins`] is in force for everything that BuildKit fetches; build steps have no network, or the one that
 //! BuildKit's proxy holds to what was recorded; there is no build cache, no secret and no credential. [`daemon`] starts one for
-//! the job and speaks to it as [`super::grpc`] does, [`docker`] starts a Docker daemon that has one inside, and [`client`] leaves
+//! the job and speaks to it as [`grpc`] does, [`docker`] starts a Docker daemon that has one inside, and [`client`] leaves
 //! a shared one to its own client.
 
 pub mod client;
 pub mod daemon;
 pub mod docker;
 mod found;
+pub mod grpc;
 
 use std::{
     ffi::OsString,

@@ -21,7 +21,11 @@ use rustix::{
     thread::{LinkNameSpaceType, move_into_link_name_space},
 };
 
-use super::{host::find_program, ids::Ids};
+use super::{
+    blocks::{Block, BlockError},
+    host::find_program,
+    ids::Ids,
+};
 use crate::environment;
 
 /// Makes the room.
@@ -46,6 +50,9 @@ pub enum CageError {
     /// The room could not be made.
     #[error("namespaces of its own cannot be had: {0}")]
     Refused(String),
+    /// There are no numbers for it.
+    #[error(transparent)]
+    Block(#[from] BlockError),
 }
 
 /// Namespaces of one job.
@@ -53,7 +60,8 @@ pub enum CageError {
 pub struct Cage {
     /// The network first.
     spaces: Vec<Space>,
-    ids: Result<Ids, String>,
+    /// The block of numbers that nobody else has meanwhile.
+    block: Result<Block, String>,
 }
 
 /// A namespace, held open.
@@ -74,6 +82,7 @@ fn entrance<'a>(spaces: impl IntoIterator<Item = &'a Space>) -> Vec<OsString> {
 
 /// The programs that make namespaces.
 struct Programs {
+    setpriv: PathBuf,
     unshare: PathBuf,
     nsenter: PathBuf,
     sh: PathBuf,
@@ -85,14 +94,21 @@ impl Programs {
         for needed in ["mount", "umount", "pivot_root", "sed"] {
             program(needed)?;
         }
-        let (unshare, nsenter, sh) = (program("unshare")?, program("nsenter")?, program("sh")?);
-        Ok(Self { unshare, nsenter, sh })
+        let (setpriv, unshare) = (program("setpriv")?, program("unshare")?);
+        let (nsenter, sh) = (program("nsenter")?, program("sh")?);
+        Ok(Self { setpriv, unshare, nsenter, sh })
     }
 
     /// A shell in namespaces that are there, and in new ones of these kinds.
     fn within<'a>(&self, spaces: impl IntoIterator<Item = &'a Space>, new: &[&str]) -> Command {
         let mut command = Command::new(&self.nsenter);
-        command.args(entrance(spaces)).arg(&self.unshare).args(new).arg("--").arg(&self.sh);
+        command.args(entrance(spaces));
+        self.shell(command, new)
+    }
+
+    /// A shell in new namespaces, behind what `command` says.
+    fn shell(&self, mut command: Command, new: &[&str]) -> Command {
+        command.arg(&self.unshare).args(new).arg("--").arg(&self.sh);
         command.env_clear().envs(environment::variable("PATH").map(|path| ("PATH", path)));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
@@ -100,9 +116,19 @@ impl Programs {
 
     /// A user namespace, and those that belong to its root. What the kernel has of the maps is read again: it is what holds, and
     /// nobody can change it any more.
+    ///
+    /// What its users have of things that the kernel counts for each user (instances and watches of inotify and fanotify, queued
+    /// signals, bytes of message queues, namespaces) is counted for whoever made it, too. So the job's root makes it: what a step
+    /// takes is nothing of the machine's root (attack G24). It keeps the right to make namespaces where the machine leaves that to
+    /// root, and has it no more once they are made.
     fn own(&self, ids: Ids) -> Result<Vec<Space>, CageError> {
         let kinds = [KINDS[0], KINDS[2], KINDS[3], USER];
-        let mut command = self.within([], &kinds.map(|(option, _)| option));
+        let mut command = Command::new(&self.setpriv);
+        let owner = ids.first();
+        command.args([format!("--reuid={owner}"), format!("--regid={owner}")]);
+        command.args(["--clear-groups", "--inh-caps=+sys_admin", "--ambient-caps=+sys_admin"]);
+        command.arg("--");
+        let mut command = self.shell(command, &kinds.map(|(option, _)| option));
         command.args(["-c", HOLD]);
         let holder = Holder::start(command)?;
         for map in ["uid_map", "gid_map"] {
@@ -122,7 +148,7 @@ impl Programs {
 impl Cage {
     /// Makes the namespaces. `root` is an empty folder that the room is made on, `work` the folder that is seen in it, and `seen`
     /// another one, read-only. `group` names the job's control groups, which are made where they are not there. Programs have
-    /// these numbers on the machine, where a user namespace can be had.
+    /// the numbers of this block on the machine, where a user namespace can be had.
     ///
     /// # Errors
     /// See [`CageError`].
@@ -131,23 +157,23 @@ impl Cage {
         work: &Path,
         group: &str,
         seen: Option<&Path>,
-        ids: Result<Ids, String>,
+        block: Result<Block, String>,
     ) -> Result<Self, CageError> {
         let programs = Programs::find()?;
-        let own = ids.and_then(|ids| {
-            let spaces = programs.own(ids).map_err(|error| error.to_string())?;
-            Ok((ids, spaces))
+        let own = block.and_then(|block| {
+            let spaces = programs.own(block.ids()).map_err(|error| error.to_string())?;
+            Ok((block, spaces))
         });
         let mut command = match &own {
             Ok((_, spaces)) => programs.within(spaces.first(), &["--mount"]),
             Err(_) => programs.within([], &KINDS.map(|(option, _)| option)),
         };
-        let owner = own.as_ref().map_or(0, |(ids, _)| ids.first()).to_string();
+        let owner = own.as_ref().map_or(0, |(block, _)| block.ids().first()).to_string();
         command.args(["-c", SCRIPT, "sh"]).arg(root).arg(work).args([group, &owner]);
         command.args(program_folders()).args(seen);
         let room = Holder::start(command)?;
         let cage = match own {
-            Ok((ids, mut spaces)) => {
+            Ok((block, mut spaces)) => {
                 spaces.insert(1, room.space("--mount", "mnt")?);
                 // In a namespace of the job's own, what was mounted so far stays as it is, whatever the job's root does.
                 let mut command = programs.within(&spaces, &["--mount"]);
@@ -156,11 +182,11 @@ impl Cage {
                 if let Some(mount) = spaces.get_mut(1) {
                     *mount = inner.space("--mount", "mnt")?;
                 }
-                Self { spaces, ids: Ok(ids) }
+                Self { spaces, block: Ok(block) }
             }
             Err(why) => {
                 let spaces = KINDS.iter().map(|(option, kind)| room.space(option, kind));
-                Self { spaces: spaces.collect::<io::Result<_>>()?, ids: Err(why) }
+                Self { spaces: spaces.collect::<io::Result<_>>()?, block: Err(why) }
             }
         };
         cage.inside(raise_loopback)?;
@@ -169,7 +195,7 @@ impl Cage {
 
     /// The numbers that programs in here have on the machine, or why they have the machine's own.
     pub fn ids(&self) -> Result<Ids, &str> {
-        self.ids.as_ref().copied().map_err(String::as_str)
+        self.block.as_ref().map(Block::ids).map_err(String::as_str)
     }
 
     /// The parent of containers, as engines are told: the root of the groups in here is the job's own.
@@ -326,7 +352,7 @@ fn acknowledged(socket: BorrowedFd<'_>) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::host::is_root;
+    use crate::engine::{blocks, host::is_root, ids::WantedNumbers};
 
     /// A cage, and the folder around it, whose control groups go with it.
     struct Caged(tempfile::TempDir);
@@ -353,7 +379,8 @@ mod tests {
             fs::create_dir(folder.path().join(name)).unwrap();
         }
         let (room, work) = (folder.path().join("room"), folder.path().join("w"));
-        let cage = Cage::make(&room, &work, folder.name(), None, Ids::free());
+        let block = blocks::lend(WantedNumbers::Own, folder.path()).unwrap();
+        let cage = Cage::make(&room, &work, folder.name(), None, block);
         if let Ok(Ok(ids)) = cage.as_ref().map(Cage::ids) {
             super::super::ids::give(&work, ids).unwrap();
         }
@@ -436,6 +463,45 @@ mod tests {
         assert!(!said.contains("uncovered"), "{said}");
         assert_eq!(run(&cage, "ls -d /usr/bin"), "/usr/bin\n");
         assert!(!run(&cage, ": > /x && echo wrote").contains("wrote"));
+    }
+
+    /// Signals that are queued for users that are this process's, on the whole machine.
+    fn queued() -> u64 {
+        let status = fs::read_to_string("/proc/self/status").unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("SigQ:")).unwrap();
+        line.trim().split('/').next().unwrap().parse().unwrap()
+    }
+
+    #[test]
+    fn g24_what_the_kernel_counts_for_each_user_is_not_counted_for_the_machines_root() {
+        let Some((_folder, cage)) = cage() else { return };
+        if let Err(why) = cage.ids() {
+            return eprintln!("SKIPPED: {why}");
+        }
+        const MANY: u64 = 200;
+        let before = queued();
+        let script = format!(
+            "sleep 1000 & kill -s STOP $!; n=0; while [ $n -lt {MANY} ]; do \
+             /usr/bin/kill -s RTMIN+1 -q 1 $! || exit; n=$((n + 1)); done; \
+             grep SigQ /proc/$!/status; echo \"ready $!\"; read -r _"
+        );
+        let mut step = Command::new("nsenter")
+            .args(cage.entrance())
+            .args(["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"])
+            .args(["sh", "-c", &script])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = String::new();
+        let mut lines = BufReader::new(step.stdout.take().unwrap());
+        while !said.contains("ready") && lines.read_line(&mut said).unwrap() > 0 {}
+        let during = queued();
+        drop(step.stdin.take());
+        step.wait().unwrap();
+        let took = said.split_whitespace().nth(1).and_then(|word| word.split('/').next());
+        assert_eq!(took.and_then(|took| took.parse().ok()), Some(MANY), "{said}");
+        assert!(during < before + MANY / 2, "{before} {during}");
     }
 
     #[test]

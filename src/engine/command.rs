@@ -5,13 +5,14 @@
 //! policy, for buildah a list: the checkout, the bases by digest, the build without network, the export. What hallmark does
 //! itself is not in it: storage of the job's own, and layers of the base as the base's registry has them.
 
-use std::{ffi::OsString, path::Path};
+use std::path::Path;
 
 use super::{EngineChoice, buildah, buildkit};
 use crate::rebuild::{ByHand, EngineKind, Plan, Producer, pins};
 
-/// What runs where the operator has this preference.
+/// What runs where the operator has this preference. Values that look like secrets are not in it (attack G28).
 pub fn by_hand(plan: &Plan, preference: EngineChoice) -> ByHand {
+    let plan = &plan.shown();
     let by_buildah = match preference {
         EngineChoice::Auto => plan.engine == EngineKind::Buildah,
         _ => preference == EngineChoice::Buildah,
@@ -37,22 +38,17 @@ pub fn by_hand(plan: &Plan, preference: EngineChoice) -> ByHand {
     };
     ByHand {
         before: Vec::new(),
-        command: words(program, arguments),
+        command: ByHand::line(program, arguments),
         after: Vec::new(),
         environment: environment.into_iter().collect(),
         policy: pins::buildkit_policy(plan),
     }
 }
 
-/// A program and its arguments.
-pub(super) fn words(program: &str, arguments: Vec<OsString>) -> Vec<String> {
-    let arguments = arguments.iter().map(|argument| argument.to_string_lossy().into_owned());
-    std::iter::once(program.to_owned()).chain(arguments).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rebuild::Planned;
 
     #[test]
     fn the_command_is_the_engines_own() {
@@ -97,5 +93,27 @@ mod tests {
         assert_eq!(commands.command.last().unwrap(), "WORK/source/sub");
         assert_eq!(commands.after.concat().last().unwrap(), "oci:WORK/out");
         assert_eq!(commands.policy, pins::pin_list(&plan));
+    }
+
+    #[test]
+    fn g28_no_form_of_a_plan_shows_a_secret() {
+        use crate::report::plan::{planned, value};
+        let mut plan = crate::rebuild::tests::plan();
+        plan.build_args.insert("NPM_TOKEN".to_owned(), "s9df8sdf".to_owned());
+        plan.labels.insert("org.corp.api-key".to_owned(), "s9df8sdf".to_owned());
+        plan.build_args.insert("VERSION".to_owned(), "1.4.2".to_owned());
+        for choice in [EngineChoice::Docker, EngineChoice::Buildkitd, EngineChoice::Buildah] {
+            let by_hand = by_hand(&plan, choice);
+            let made = Planned::Plan(Box::new(plan.clone()));
+            let (text, json) = (planned(&made, Some(&by_hand)), value(&made, Some(&by_hand)));
+            for said in [text.clone(), json.to_string()] {
+                assert!(!said.contains("s9df8sdf"), "{choice:?}: {said}");
+                assert!(said.contains("NPM_TOKEN") && said.contains("[secret]"), "{said}");
+                assert!(said.contains("1.4.2"), "{said}");
+            }
+            assert!(text.contains("not shown: the provenance has them"), "{text}");
+        }
+        let plain = Planned::Plan(Box::new(crate::rebuild::tests::plan()));
+        assert!(!planned(&plain, None).contains("secret"));
     }
 }

@@ -36,6 +36,12 @@ const HEAD_BYTES: u64 = 32 << 10;
 const CONNECT: Duration = Duration::from_secs(30);
 /// What lets a source lie inside.
 const ALLOW: &str = "; rebuild.privateSources in hallmark.yaml can allow it";
+
+/// Whether this is why a connection was refused that a setting can allow. Whoever serves a repository can write it too: no more comes of it
+/// than advice.
+pub(super) fn is_allowable(why: &str) -> bool {
+    why.ends_with(ALLOW)
+}
 /// The user of a proxy that answers us alone.
 const LOGIN: &str = "hallmark";
 /// The port of `git://`.

@@ -24,7 +24,9 @@ use crate::{
     digest::Digest,
     image::tar::{self, EntryKind},
     limits::Limits,
-    rebuild::{Failure, FailureKind, Plan, PlannedRepository, PlannedSource, covered},
+    rebuild::{
+        EngineReport, Failure, FailureKind, Plan, PlannedRepository, PlannedSource, covered,
+    },
 };
 
 /// Longest Dockerfile that is read, in bytes.
@@ -36,6 +38,12 @@ pub(super) fn of(plan: &Plan) -> Option<Digest> {
         Frontend::Image { reference } => covered::pin(&plan.materials, reference).cloned(),
         Frontend::BuiltIn | Frontend::Unknown => None,
     }
+}
+
+/// The frontend image that read the Dockerfile: where the builder was given its inputs here, it is the one that it was given.
+pub(super) fn that_read(plan: &Plan, engine: &EngineReport) -> Option<Digest> {
+    let given = |digest: &Digest| engine.served.as_ref().is_none_or(|all| all.contains(digest));
+    of(plan).filter(given)
 }
 
 /// Whether the builder's own frontend reads the Dockerfile, or one that the operator lists. The plan's word counts where it names
@@ -279,6 +287,32 @@ mod tests {
             builder.append_data(&mut header, path, data).unwrap();
         }
         builder.into_inner().unwrap()
+    }
+
+    #[test]
+    fn h28_a_frontend_is_named_where_the_builder_was_given_it() {
+        use crate::{
+            attest::provenance::Network,
+            rebuild::{EngineKind, Numbers},
+        };
+        let mut plan = crate::rebuild::tests::plan();
+        plan.frontend = Frontend::Image { reference: "golang:1.24".to_owned() };
+        let digest = of(&plan).unwrap();
+        let report = |served: Option<&[&Digest]>| EngineReport {
+            kind: EngineKind::Buildkit,
+            driver: "d".to_owned(),
+            version: "v".to_owned(),
+            reason: String::new(),
+            network: Network::None,
+            numbers: Numbers::Own,
+            ephemeral: true,
+            served: served.map(|served| served.iter().copied().cloned().collect()),
+        };
+        let other = Digest::sha256(b"other");
+        assert_eq!(that_read(&plan, &report(Some(&[&digest, &other]))), Some(digest.clone()));
+        assert_eq!(that_read(&plan, &report(Some(&[&other]))), None);
+        // Nobody here knows what a builder elsewhere was given.
+        assert_eq!(that_read(&plan, &report(None)), Some(digest));
     }
 
     #[test]

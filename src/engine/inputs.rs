@@ -7,6 +7,7 @@ use std::{collections::BTreeSet, sync::PoisonError};
 
 use super::{
     EngineSettings,
+    egress::is_allowable,
     layout::registries,
     sandbox::Shell,
     store::{
@@ -78,12 +79,38 @@ impl<'a> Inputs<'a> {
         let sources = registries(settings);
         let origins = Origins { settings, sources: &sources };
         let fetched = fetch::fetch(plan, &self.store, &origins, self.limits, shell).await;
-        fetched.map(drop).map_err(|error| {
-            let kind = match error {
-                StoreError::Io(_) => FailureKind::EngineUnavailable,
-                _ => FailureKind::SourceGone,
-            };
-            shell.failure(kind, error.to_string())
-        })
+        fetched.map(drop).map_err(|error| failure(&error, shell))
     }
+
+    /// Fetches what steps are going to download, where the builder takes nothing from here: that it is what was recorded, and
+    /// at an address that may be reached, is known before a builder elsewhere is asked to let them.
+    ///
+    /// # Errors
+    /// As [`Self::fetch`].
+    pub(super) async fn check_downloads_of_steps(
+        &self,
+        plan: &Plan,
+        shell: &Shell<'_>,
+    ) -> Result<(), Failure> {
+        let Some(settings) = self.origins.filter(|_| !plan.fetched.is_empty()) else {
+            return Ok(());
+        };
+        let sources = registries(settings);
+        let origins = Origins { settings, sources: &sources };
+        let shell = &shell.outside();
+        let fetched =
+            fetch::downloads_of_steps(plan, &self.store, &origins, self.limits, shell).await;
+        fetched.map(drop).map_err(|error| failure(&error, shell))
+    }
+}
+
+fn failure(error: &StoreError, shell: &Shell<'_>) -> Failure {
+    let kind = match error {
+        StoreError::Io(_) => FailureKind::EngineUnavailable,
+        StoreError::Git { why, .. } | StoreError::Download { why, .. } if is_allowable(why) => {
+            FailureKind::SourceForbidden
+        }
+        _ => FailureKind::SourceGone,
+    };
+    shell.failure(kind, error.to_string())
 }

@@ -7,6 +7,7 @@
 //! built can be taken in an engine's place (replay).
 
 pub mod ancestry;
+pub mod blocks;
 pub mod buildah;
 pub mod buildkit;
 pub mod cage;
@@ -15,13 +16,13 @@ mod disk;
 mod egress;
 mod frontend;
 mod git;
-pub mod grpc;
 pub mod host;
 pub mod ids;
 mod inputs;
 pub mod keep;
 mod lasting;
 pub mod layout;
+mod masked;
 pub mod replay;
 mod runc;
 pub mod sandbox;
@@ -52,12 +53,13 @@ use crate::{
     },
     source::{address::Unlisted, images::StoredLayers},
 };
-use cage::Cage;
+use cage::{Cage, CageError};
 pub use git::is_ref_name;
 use ids::WantedNumbers;
 use inputs::Inputs;
 use keep::Keep;
 use layout::Layout;
+use masked::Masks;
 use sandbox::{Log, Shell, Workspace};
 use store::Store;
 
@@ -128,7 +130,7 @@ pub struct EngineSettings {
     /// Which numbers of users and groups a builder that is started here has.
     pub numbers: WantedNumbers,
     /// A BuildKit to ask, instead of starting one.
-    pub address: Option<grpc::Address>,
+    pub address: Option<buildkit::grpc::Address>,
     /// Where all inputs come from, instead of their origins.
     pub store: Option<Store>,
     /// What somebody else rebuilt, to be taken instead of building.
@@ -195,6 +197,8 @@ pub struct Finished {
     pub built: Built,
     /// Keeps the layout; removes it, and everything that the engine left, when dropped.
     pub workspace: Workspace,
+    /// The OCI layout with the bases that the builder was given.
+    pub inputs: PathBuf,
     keep: Option<Arc<Keep>>,
 }
 
@@ -212,6 +216,18 @@ impl Finished {
 /// # Errors
 /// A [`Failure`] of a kind; never an image that was built in another way than planned.
 pub async fn build(
+    plan: &Plan,
+    settings: &EngineSettings,
+    preference: EngineChoice,
+    limits: &Limits,
+    sink: &dyn ProgressSink,
+) -> Result<Finished, Failure> {
+    let masks = Masks::of(plan);
+    let built = follow(plan, settings, preference, limits, &masks.before(sink)).await;
+    built.map_err(|failure| masks.failure(failure))
+}
+
+async fn follow(
     plan: &Plan,
     settings: &EngineSettings,
     preference: EngineChoice,
@@ -238,12 +254,15 @@ pub async fn build(
     };
     let job = async {
         submodules::refuse_unpinned(plan, settings, &shell).await?;
+        if engine.runs() == Runs::Elsewhere && engine.kind() != EngineKind::Replay {
+            inputs.check_downloads_of_steps(plan, &shell).await?;
+        }
         let mut built = engine.build(plan, &shell, &inputs).await.map_err(|mut failure| {
             failure.engine.iter_mut().for_each(|report| note(report));
             failure
         })?;
         note(&mut built.report);
-        built.frontend = frontend::of(plan);
+        built.frontend = frontend::that_read(plan, &built.report);
         carry(&built, plan, limits).map_err(|e| Failure {
             kind: FailureKind::EngineUnavailable,
             why: e.to_string(),
@@ -261,8 +280,9 @@ pub async fn build(
         )),
         why = disk_is_full(&workspace, limits) => Err(failed(FailureKind::BuildFailed, why)),
     };
+    let (inputs, keep) = (inputs.store().layout().to_owned(), settings.keep.clone());
     drop(shell);
-    ended.map(|built| Finished { built, workspace, keep: settings.keep.clone() })
+    ended.map(|built| Finished { built, workspace, inputs, keep })
 }
 
 /// Before anything is built: a builder that cannot be shut in is not started, and bounds that cannot be had are said.
@@ -277,6 +297,9 @@ fn say_what_is_missing(
     if engine.runs() == Runs::Elsewhere {
         sink.line("this builder is not started here: what its steps can reach, and how much they take, is not known");
         return Ok(());
+    }
+    if let Err(why @ CageError::Block(_)) = workspace.cage() {
+        return Err(unavailable(why.to_string()));
     }
     if let Err(why) = workspace.cage() {
         let why = format!(
@@ -454,9 +477,13 @@ fn without(missing: &[String], is_root: bool) -> Failure {
     Failure { kind: FailureKind::EngineForbidden, ..unavailable(why) }
 }
 
-fn at_address(plan: &Plan, address: &grpc::Address, limits: &Limits) -> (Arc<dyn Engine>, String) {
+fn at_address(
+    plan: &Plan,
+    address: &buildkit::grpc::Address,
+    limits: &Limits,
+) -> (Arc<dyn Engine>, String) {
     let reason = format!("BuildKit at rebuild.address: {}", plan.engine_reason);
-    (Arc::new(grpc::Grpc::new(address.clone(), limits)), reason)
+    (Arc::new(buildkit::grpc::Grpc::new(address.clone(), limits)), reason)
 }
 
 /// For steps that download: the one engine that gives them a network in which nothing else is.

@@ -55,16 +55,23 @@ mod tests {
     fn g22_a_profile_loses_what_is_shared_and_a_step_keeps_its_words() {
         let words =
             ["io_setup", "socketcall", "a \"io_setup\",\"seccomp\":{ \\\"seccomp\\\":{ b\n"];
-        // In the order in which programs in Go write it.
         let process = json!({ "args": words });
         let given = |names: &[&str]| {
-            let seccomp = json!({
-                "defaultAction": "SCMP_ACT_ERRNO",
-                "syscalls": [
-                    { "names": names, "action": "SCMP_ACT_ALLOW" },
-                    { "names": ["socket", "socketcall"], "action": "SCMP_ACT_ALLOW" },
-                ],
-            });
+            // As programs in Go write it: the names first.
+            let rule = |names: &[&str], args: &str| {
+                let names = json!(names);
+                format!("{{\"names\":{names},\"action\":\"SCMP_ACT_ALLOW\"{args}}}")
+            };
+            let vsock = r#","args":[{"index":0,"value":40,"op":"SCMP_CMP_NE"}]"#;
+            let rules = [
+                rule(names, ""),
+                rule(&["socket", "socketcall"], ""),
+                rule(&["bind", "socket", "listen"], ""),
+                rule(&["socket"], vsock),
+            ]
+            .join(",");
+            let seccomp =
+                format!("{{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"syscalls\":[{rules}]}}");
             format!("{{\"process\":{process},\"mounts\":[],\"linux\":{{\"seccomp\":{seccomp}}}}}\n")
         };
         for names in [
@@ -87,8 +94,12 @@ mod tests {
                 .filter(|name| !["io_setup", "socketcall"].contains(name))
                 .filter(|name| !name.starts_with("io_uring_"))
                 .collect();
-            assert_eq!(rules[1]["names"], json!(left));
-            assert_eq!(rules[2]["names"], json!(["socket"]));
+            let families: Vec<_> =
+                rules[1..5].iter().map(|rule| rule["args"][0]["value"].clone()).collect();
+            assert_eq!(families, [1, 2, 10, 16]);
+            assert_eq!(rules[5]["names"], json!(left));
+            assert_eq!(rules[6]["names"], json!(["bind", "listen"]));
+            assert_eq!(rules.len(), 7);
         }
     }
 
@@ -96,7 +107,10 @@ mod tests {
     fn g22_a_profile_of_another_form_ends_the_step() {
         let profile =
             json!({ "linux": { "seccomp": { "syscalls": [{ "names": ["io_setup"] }] } } });
+        let other = json!({ "names": ["socket"], "action": "SCMP_ACT_LOG", "args": [] });
         for odd in [
+            json!({ "linux": { "seccomp": { "syscalls": [other, { "names": ["read"] }] } } })
+                .to_string(),
             format!("{profile:#}"),
             profile.to_string(),
             json!({ "linux": { "seccomp": { "syscalls": [] } } }).to_string(),

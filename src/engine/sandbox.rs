@@ -19,7 +19,8 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::{
-    cage::Cage,
+    blocks,
+    cage::{Cage, CageError},
     disk,
     host::{find_program, is_root},
     ids::{self, Ids, WantedNumbers},
@@ -51,7 +52,7 @@ const PASSED: [&str; 1] = ["PATH"];
 /// A folder for one job, and what bounds all that runs in it; dropping it ends and removes everything.
 #[derive(Debug)]
 pub struct Workspace {
-    cage: Result<Cage, String>,
+    cage: Result<Cage, CageError>,
     group: Result<Cgroup, String>,
     disk: Result<u64, String>,
     work: PathBuf,
@@ -87,11 +88,12 @@ impl Workspace {
         for name in ["home", "tmp"] {
             fs::create_dir(work.join(name))?;
         }
-        let cage = Cage::make(&room, &work, name, seen, Ids::wanted(numbers));
+        let beside = folder.path().parent().unwrap_or(folder.path());
+        let block = blocks::lend(numbers, beside).map_err(CageError::from);
+        let cage = block.and_then(|block| Cage::make(&room, &work, name, seen, block));
         if let Ok(Ok(ids)) = cage.as_ref().map(Cage::ids) {
             ids::give(&work, ids)?;
         }
-        let cage = cage.map_err(|error| error.to_string());
         Ok(Self { cage, group, disk, work, folder })
     }
 
@@ -127,8 +129,8 @@ impl Workspace {
     }
 
     /// What the programs are shut in, or why they are not.
-    pub fn cage(&self) -> Result<&Cage, &str> {
-        self.cage.as_ref().map_err(String::as_str)
+    pub fn cage(&self) -> Result<&Cage, &CageError> {
+        self.cage.as_ref()
     }
 
     /// How many bytes the kernel lets it have on disk, or why it bounds nothing.

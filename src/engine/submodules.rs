@@ -7,7 +7,9 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use super::{EngineSettings, git::Git, sandbox::Shell, store::fetch::repositories};
+use super::{
+    EngineSettings, egress::is_allowable, git::Git, sandbox::Shell, store::fetch::repositories,
+};
 use crate::{
     attest::provenance::Commit,
     rebuild::{EngineKind, Failure, FailureKind, Plan, plan::refuse_url},
@@ -135,7 +137,11 @@ impl Look<'_> {
         let (url, commit) = (self.url, self.commit.as_str());
         let why =
             format!("{url} does not give the commit {commit}, whose submodules are asked: {words}");
-        self.shell.failure(FailureKind::SourceGone, why)
+        let kind = match is_allowable(&words) {
+            true => FailureKind::SourceForbidden,
+            false => FailureKind::SourceGone,
+        };
+        self.shell.failure(kind, why)
     }
 }
 

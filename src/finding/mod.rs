@@ -229,15 +229,17 @@ pub struct Finding {
     pub facts: BTreeMap<Key, Fact>,
     /// Whether it can decide.
     pub bearing: Bearing,
-    /// The finding about the same image that it follows from, where it does: whatever mends that one mends this.
+    /// The finding about the same image that it follows from, where it does: this one is mended after that.
     pub because: Option<Code>,
+    /// Code of the rule that says it, where one that ships does.
+    pub rule: Option<String>,
 }
 
 impl Finding {
     /// A finding with its code's own severity and no facts yet.
     pub fn new(code: Code, subject: Subject) -> Self {
         let (severity, facts, bearing) = (code.severity(), BTreeMap::new(), Bearing::Decides);
-        Self { severity, code, subject, facts, bearing, because: None }
+        Self { severity, code, subject, facts, bearing, because: None, rule: None }
     }
 
     /// The same, which follows from another finding about the same image, if that is there.
@@ -275,6 +277,19 @@ impl Finding {
             Bearing::Remark => severity.min(Severity::Warning),
         };
         self
+    }
+
+    /// The code that `hallmark explain` says most about: that of the rule where a rule says it.
+    pub fn explained(&self) -> &str {
+        self.rule.as_deref().unwrap_or(self.code.as_str())
+    }
+
+    /// One line that says what was seen, with the rule where one says it.
+    pub fn title(&self) -> String {
+        match &self.rule {
+            Some(rule) => format!("{}: {rule}", self.code.title()),
+            None => self.code.title().to_owned(),
+        }
     }
 
     /// What to do: the finding's own advice, else its code's.

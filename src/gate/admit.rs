@@ -17,11 +17,12 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{
     Gate, Tags,
+    choice::{Choice, PRESET_LABEL},
     message::{self, Denied},
     outcome::{Outcome, Own, Weight},
     review::{Decided, Request, Response, Status},
     shape::Shape,
-    subjects::{self, Changes, Image},
+    subjects::{self, Changes, Image, SubjectError},
 };
 use crate::{
     reference::{Reference, Selector},
@@ -66,7 +67,10 @@ impl Gate {
         // Large objects do not wait for registries.
         drop(objects);
         match found {
-            Ok(changes) => self.judge(request, &changes, settings.tags, deadline).await,
+            Ok((changes, asked)) => {
+                let asked = Asked { namespace: &request.namespace, preset: asked.as_deref() };
+                self.judge(request, &changes, (settings.tags, asked), deadline).await
+            }
             Err(error) => {
                 refused(request, format!("hallmark: {}", message::line(&error.to_string())))
             }
@@ -77,18 +81,21 @@ impl Gate {
         &self,
         request: &Request,
         changes: &Changes,
-        tags: Tags,
+        (tags, asked): (Tags, Asked<'_>),
         deadline: Instant,
     ) -> Response {
         let Changes { new: images, unchanged } = changes;
-        let namespace = &request.namespace;
         let outcomes =
-            images.iter().map(|image| self.outcome(&image.reference, namespace, tags, deadline));
-        let outcomes = join_all(outcomes).await;
+            images.iter().map(|image| self.outcome(&image.reference, asked, tags, deadline));
+        let (outcomes, choices): (Vec<_>, Vec<_>) = join_all(outcomes).await.into_iter().unzip();
         let pairs = || images.iter().zip(&outcomes);
+        let other = |choice: &Option<Choice>| {
+            choice.filter(|choice| choice.is_of_object).map(|choice| choice.preset)
+        };
         let denied: Vec<_> = pairs()
-            .filter(|(_, outcome)| !outcome.is_allowed())
-            .map(|(image, outcome)| Denied::new(image, outcome))
+            .zip(&choices)
+            .filter(|((_, outcome), _)| !outcome.is_allowed())
+            .map(|((image, outcome), choice)| Denied::new(image, outcome, other(choice)))
             .collect();
         let mut response = if denied.is_empty() {
             allowed(request, "allowed")
@@ -97,7 +104,7 @@ impl Gate {
         };
         let of_names: Vec<_> =
             pairs().map(|(image, outcome)| (&image.reference, &**outcome)).collect();
-        response.warnings = warnings(&of_names);
+        response.warnings = warnings(&of_names, weaker(&choices));
         response.decided =
             of_names.iter().map(|(image, outcome)| decided(image, outcome)).collect();
         let list: Vec<_> = pairs().map(|(image, outcome)| annotation(image, outcome)).collect();
@@ -108,6 +115,11 @@ impl Gate {
             let codes = codes.into_iter().collect::<Vec<_>>().join(" ");
             response.audit_annotations.insert("codes", cut(codes, MAX_ANNOTATION_BYTES));
         }
+        let presets: BTreeSet<_> = choices.iter().filter_map(other).collect();
+        if !presets.is_empty() {
+            let presets = presets.into_iter().collect::<Vec<_>>().join(" ");
+            response.audit_annotations.insert("presets", presets);
+        }
         if *unchanged > 0 {
             response.audit_annotations.insert("unchanged", unchanged.to_string());
         }
@@ -117,24 +129,60 @@ impl Gate {
     async fn outcome(
         &self,
         reference: &Reference,
-        namespace: &str,
+        asked: Asked<'_>,
         tags: Tags,
         deadline: Instant,
-    ) -> Arc<Outcome> {
+    ) -> (Arc<Outcome>, Option<Choice>) {
         let by_tag = !matches!(reference, Reference::At(_, Selector::Digest(_)));
         if by_tag && tags == Tags::Deny {
-            return Arc::new(Outcome::Gate(TAG));
+            return (Arc::new(Outcome::Gate(TAG)), None);
         }
-        match timeout_at(deadline, self.flights.join(reference, namespace)).await {
-            Ok(outcome) => checked(reference, outcome),
-            Err(_) => Arc::new(Outcome::Gate(LATE)),
+        match timeout_at(deadline, self.chosen(reference, asked)).await {
+            Ok(Ok((outcome, choice))) => (checked(reference, outcome), Some(choice)),
+            Ok(Err(own)) => (Arc::new(Outcome::Gate(own)), None),
+            Err(_) => (Arc::new(Outcome::Gate(LATE)), None),
+        }
+    }
+
+    /// The outcome by the preset that is chosen by the rules in force: where they change in between, it is chosen again.
+    async fn chosen(
+        &self,
+        reference: &Reference,
+        asked: Asked<'_>,
+    ) -> Result<(Arc<Outcome>, Choice), Own> {
+        loop {
+            let settings = self.settings();
+            let Asked { namespace, preset } = asked;
+            let choice = settings.presets.choose(reference, namespace, preset).await?;
+            let by = (choice.chosen, settings.rules.as_str());
+            if let Some(wait) = self.flights.join(reference, namespace, by) {
+                return Ok((wait.await, choice));
+            }
+            tokio::task::yield_now().await;
         }
     }
 }
 
+/// Who asks: the namespace of an object, and the preset that its label names.
+#[derive(Debug, Clone, Copy)]
+struct Asked<'a> {
+    namespace: &'a str,
+    preset: Option<&'a str>,
+}
+
+/// That the object asks for less than it gets.
+fn weaker(choices: &[Option<Choice>]) -> Option<String> {
+    let mut choices = choices.iter().flatten();
+    let (asked, preset) =
+        choices.find_map(|choice| choice.weaker.map(|asked| (asked, choice.preset)))?;
+    Some(format!(
+        "the label {PRESET_LABEL} asks for {asked}, which {preset} includes: images are judged by {preset}"
+    ))
+}
+
 /// What is said of all images: first what the operator has to hear of any of them, and last, in one line each, how much
 /// there is besides. Whoever may push to a repository could else crowd the rest out with remarks on what was pushed.
-fn warnings(outcomes: &[(&Reference, &Outcome)]) -> Vec<String> {
+fn warnings(outcomes: &[(&Reference, &Outcome)], weaker: Option<String>) -> Vec<String> {
     let told =
         |weight| outcomes.iter().flat_map(move |(_, outcome)| message::told(outcome, weight));
     let moved = outcomes.iter().filter_map(|(reference, outcome)| {
@@ -142,7 +190,8 @@ fn warnings(outcomes: &[(&Reference, &Outcome)]) -> Vec<String> {
         let digest = outcome.digest().filter(|_| by_tag && outcome.is_allowed())?;
         Some(format!("{reference} was verified as {digest}, but a node may pull something else: name it by digest"))
     });
-    let mut all: Vec<_> = told(Weight::Notice).chain(moved).chain(told(Weight::Warning)).collect();
+    let mut all: Vec<_> =
+        told(Weight::Notice).chain(weaker).chain(moved).chain(told(Weight::Warning)).collect();
     let remarks: usize = outcomes.iter().map(|(_, outcome)| outcome.remarks()).sum();
     let remarks = (remarks > 0).then(|| {
         format!("remarks about evidence that nobody vouches for: {remarks}; hallmark verify -v shows them")
@@ -156,26 +205,33 @@ fn warnings(outcomes: &[(&Reference, &Outcome)]) -> Vec<String> {
     all.iter().chain(&remarks).map(|text| message::warning(text)).collect()
 }
 
-/// What is not in the cluster already.
-fn to_verify(request: &Request, objects: &Objects) -> Result<Changes, subjects::SubjectError> {
-    let (kind, new) = (&request.kind, objects.new.value());
-    if request.operation == "UPDATE" {
-        return subjects::changes(kind, new, objects.old.value());
-    }
-    Ok(Changes { new: subjects::images(kind, new)?, unchanged: 0 })
+/// What is not in the cluster already, and the preset that the object asks for. One that begins to ask for a preset looks from
+/// then on as if its images had been judged by it, so that they are.
+fn to_verify(
+    request: &Request,
+    objects: &Objects,
+) -> Result<(Changes, Option<String>), SubjectError> {
+    let (kind, new, old) = (&request.kind, objects.new.value(), objects.old.value());
+    let all = || subjects::images(kind, new).map(|new| Changes { new, unchanged: 0 });
+    let is_update = request.operation == "UPDATE";
+    let changes = if is_update { subjects::changes(kind, new, old)? } else { all()? };
+    let asked = subjects::asked_preset(kind, new)?;
+    let had = || subjects::asked_preset(kind, old).ok().flatten();
+    let changes = if is_update && asked.is_some() && asked != had() { all()? } else { changes };
+    Ok((changes, asked.map(str::to_owned)))
 }
 
-const TAG: Own = Own(
+const TAG: Own = Own::new(
     "gate-tag",
     "named by tag: what is verified now and what a node pulls later could differ\n\
     help: name the image as REPOSITORY@sha256:..., or set gate.tags: resolve in hallmark.yaml",
 );
-const LATE: Own = Own(
+const LATE: Own = Own::new(
     "gate-late",
     "not verified in time; the verification goes on for a while\n\
     help: try again shortly, or raise timeoutSeconds of the webhook and gate.budget in hallmark.yaml",
 );
-const OTHER: Own = Own(
+const OTHER: Own = Own::new(
     "internal-error",
     "internal-error: another digest was judged than the one that was asked for\n\
     help: see the log of hallmark serve",

@@ -21,6 +21,7 @@ use futures_util::{
 use tokio::{sync::watch, time::sleep};
 
 use super::{
+    choice::Chosen,
     outcome::{Outcome, Own},
     shares::{Crowded, Party, Pulse, SIZES, Shares, Sizes, Slot},
     verdicts::{InMemory, VerdictKey, Verdicts},
@@ -32,8 +33,8 @@ const SLOT_TIME: Duration = Duration::from_secs(1);
 /// Time within which a registry is quick.
 const QUICK: Duration = Duration::from_secs(5);
 
-/// The function that judges an image.
-pub type Verify = dyn Fn(Reference) -> BoxFuture<'static, Outcome> + Send + Sync;
+/// The function that judges an image, by the chosen preset.
+pub type Verify = dyn Fn(Reference, Chosen) -> BoxFuture<'static, Outcome> + Send + Sync;
 
 /// How long a verification may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,9 +107,12 @@ pub struct Rules {
     pub digest: String,
 }
 
+/// What is asked: about which image, and by which preset.
+type Asked = (String, Chosen);
+
 struct Table {
     rules: Rules,
-    flying: HashMap<String, Flying>,
+    flying: HashMap<Asked, Flying>,
 }
 
 /// All verifications of this process.
@@ -130,21 +134,29 @@ impl Flights {
     }
 
     /// The outcome for `reference`, which somebody in `namespace` asks for: a kept one, that of a verification under way, or
-    /// that of a new one.
-    pub fn join(&self, reference: &Reference, namespace: &str) -> Wait {
-        let key = reference.to_string();
+    /// that of a new one. There is none where the preset was chosen by other rules than those in force: it may be none of theirs.
+    pub fn join(
+        &self,
+        reference: &Reference,
+        namespace: &str,
+        (chosen, by): (Chosen, &str),
+    ) -> Option<Wait> {
+        let key = (reference.to_string(), chosen);
         let mut table = lock(&self.table);
-        let kept = VerdictKey::of(reference, &table.rules.digest);
+        if table.rules.digest != by {
+            return None;
+        }
+        let kept = VerdictKey::of(reference, &table.rules.digest, chosen);
         if let Some(outcome) = kept.and_then(|kept| self.verdicts.find(&kept)) {
-            return Wait::for_nothing(outcome);
+            return Some(Wait::for_nothing(outcome));
         }
         if let Some(flying) = table.flying.get(&key) {
-            return Wait::joined(flying);
+            return Some(Wait::joined(flying));
         }
         let flying = self.start(&key, reference, namespace, table.rules.clone());
         let wait = Wait::joined(&flying);
         table.flying.insert(key, flying);
-        wait
+        Some(wait)
     }
 
     /// Judges by `verify` from now on, and forgets what was judged otherwise. Whoever waits already gets the old answer, which
@@ -157,10 +169,10 @@ impl Flights {
     }
 
     /// Runs in tasks of its own: nobody has to wait for it to come to its end.
-    fn start(&self, key: &str, reference: &Reference, namespace: &str, rules: Rules) -> Flying {
+    fn start(&self, key: &Asked, reference: &Reference, namespace: &str, rules: Rules) -> Flying {
         let watchers = Arc::new(Watchers::new(0));
         let course = Course {
-            key: key.to_owned(),
+            key: key.clone(),
             reference: reference.clone(),
             party: Party { host: host(reference), namespace: namespace.to_owned() },
             rules,
@@ -185,7 +197,7 @@ fn host(reference: &Reference) -> String {
 
 /// One verification, from the queue to its outcome.
 struct Course {
-    key: String,
+    key: Asked,
     reference: Reference,
     party: Party,
     rules: Rules,
@@ -211,7 +223,7 @@ impl Course {
         // Rules may have changed since it began: then it is no longer in the table, and not kept. Nor is a reason of the
         // gate's own, which says nothing about the image.
         let about_image = !matches!(*outcome, Outcome::Gate(_));
-        if let Some(key) = VerdictKey::of(&self.reference, &self.rules.digest)
+        if let Some(key) = VerdictKey::of(&self.reference, &self.rules.digest, self.key.1)
             && own
             && about_image
         {
@@ -232,8 +244,9 @@ impl Course {
         let begun = Instant::now();
         let pulse = Arc::new(Pulse::new(begun));
         let (verify, reference) = (Arc::clone(&self.rules.verify), self.reference.clone());
+        let (_, chosen) = self.key;
         let work = Beating {
-            work: async move { verify(reference).await }.boxed(),
+            work: async move { verify(reference, chosen).await }.boxed(),
             pulse: Arc::clone(&pulse),
         };
         // Whichever way this ends, by the deadline too, the work ends with it.
@@ -314,25 +327,25 @@ impl<T> Drop for Tied<T> {
 }
 
 /// What is said where a verification panicked or was cut off.
-const LOST: Own = Own(
+const LOST: Own = Own::new(
     "internal-error",
     "internal-error: hallmark failed while it verified this image\nhelp: see the log of hallmark serve",
 );
-const TOO_LONG: Own = Own(
+const TOO_LONG: Own = Own::new(
     "gate-ended",
     "the verification took too long and was ended\n\
     help: see whether the registry answers; try again",
 );
-const CROWDED: Own = Own(
+const CROWDED: Own = Own::new(
     "gate-crowded",
     "too many verifications of this registry are waiting already\nhelp: try again",
 );
-const OUSTED: Own = Own(
+const OUSTED: Own = Own::new(
     "gate-ended",
     "the verification took long while many others waited, and was ended\n\
     help: see whether the registry answers; try again",
 );
-const FORSAKEN: Own = Own(
+const FORSAKEN: Own = Own::new(
     "gate-ended",
     "nobody waited for the verification any more, so that it was ended\nhelp: try again",
 );
@@ -357,7 +370,7 @@ mod tests {
     fn flights(time: Duration, allowed: bool, times: Times) -> (Flights, Arc<AtomicUsize>) {
         let calls = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&calls);
-        let verify = move |reference: Reference| {
+        let verify = move |reference: Reference, _: Chosen| {
             count.fetch_add(1, Ordering::SeqCst);
             async move {
                 tokio::time::sleep(time).await;
@@ -379,8 +392,13 @@ mod tests {
         flights.replace(rules);
     }
 
+    fn wait(flights: &Flights, reference: &Reference, namespace: &str) -> Wait {
+        let by = lock(&flights.table).rules.digest.clone();
+        flights.join(reference, namespace, (Chosen::default(), &by)).expect("the rules in force")
+    }
+
     fn join(flights: &Flights, n: usize) -> Wait {
-        flights.join(&pinned(n), "default")
+        wait(flights, &pinned(n), "default")
     }
 
     const NOT_KEPT: Times = Times { allowed: Duration::ZERO, denied: Duration::ZERO };
@@ -407,12 +425,28 @@ mod tests {
             ("r.example/app:1".parse().expect("valid"), 3),
             ("r.example/app:1".parse().expect("valid"), 4),
         ] {
-            flights.join(&reference, "default").await;
+            wait(&flights, &reference, "default").await;
             assert_eq!(calls.load(Ordering::SeqCst), want, "{reference}");
         }
         forget(&flights);
         join(&flights, 1).await;
         assert_eq!(calls.load(Ordering::SeqCst), 5, "what is forgotten is judged again");
+    }
+
+    #[tokio::test]
+    async fn e24_what_was_judged_by_one_preset_is_no_answer_for_another() {
+        let (flights, calls) = flights(Duration::from_millis(20), true, Times::default());
+        let by = |chosen| flights.join(&pinned(1), "default", (chosen, "sha256:1"));
+        let entry = Chosen { entry: Some(0), raised: None };
+        let raised = Chosen { entry: Some(0), raised: Some("regulated") };
+        for _ in 0..2 {
+            let all =
+                [Chosen::default(), entry, raised].map(|chosen| by(chosen).expect("in force"));
+            futures_util::future::join_all(all).await;
+        }
+        assert_eq!(calls.load(Ordering::SeqCst), 3, "each is judged once");
+        let old = flights.join(&pinned(1), "default", (entry, "sha256:0"));
+        assert!(old.is_none(), "what other rules chose means nothing to these");
     }
 
     #[tokio::test]
@@ -436,7 +470,7 @@ mod tests {
         }
         let (begun, ended) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let (count, cut) = (Arc::clone(&begun), Arc::clone(&ended));
-        let verify = move |reference: Reference| {
+        let verify = move |reference: Reference, _: Chosen| {
             count.fetch_add(1, Ordering::SeqCst);
             let cut = Cut(Arc::clone(&cut));
             async move {
@@ -463,7 +497,7 @@ mod tests {
     async fn c14_a_verification_ends_at_its_deadline() {
         let patience = Patience { deadline: Duration::from_millis(50), linger: LONG };
         let (flights, begun, ended) = mixed(patience, SIZES);
-        let judged = flights.join(&at("dead.example", 1), "a").await;
+        let judged = wait(&flights, &at("dead.example", 1), "a").await;
         assert_eq!(*judged, Outcome::Gate(TOO_LONG));
         sleep(Duration::from_millis(20)).await;
         assert_eq!((begun.load(Ordering::SeqCst), ended.load(Ordering::SeqCst)), (1, 1));
@@ -474,11 +508,11 @@ mod tests {
     async fn c14_work_that_nobody_waits_for_is_ended_after_a_while() {
         let patience = Patience { deadline: LONG, linger: Duration::from_millis(300) };
         let (flights, begun, ended) = mixed(patience, SIZES);
-        let first = flights.join(&at("dead.example", 1), "a");
+        let first = wait(&flights, &at("dead.example", 1), "a");
         sleep(Duration::from_millis(20)).await;
         drop(first);
         sleep(Duration::from_millis(20)).await;
-        let retry = flights.join(&at("dead.example", 1), "a");
+        let retry = wait(&flights, &at("dead.example", 1), "a");
         sleep(Duration::from_millis(400)).await;
         assert_eq!((begun.load(Ordering::SeqCst), ended.load(Ordering::SeqCst)), (1, 0), "joined");
         drop(retry);
@@ -495,13 +529,13 @@ mod tests {
         // 2,048 images, in one namespace, at one registry up to one registry each.
         for hosts in [1, 4, 64, 2048] {
             let dead = |n: usize| at(&format!("dead{}.example", n % hosts), n);
-            let waits: Vec<_> = (0..2048).map(|n| flights.join(&dead(n), "attack")).collect();
+            let waits: Vec<_> = (0..2048).map(|n| wait(&flights, &dead(n), "attack")).collect();
             for round in 0..4 {
                 // Once it has shown that it is quick, not even its own namespace starves it.
                 for namespace in ["default", "attack"] {
                     sleep(Duration::from_millis(5)).await;
                     let n = hosts * 100 + round * 2 + usize::from(namespace == "attack");
-                    let honest = flights.join(&at("good.example", n), namespace);
+                    let honest = wait(&flights, &at("good.example", n), namespace);
                     let judged = tokio::time::timeout(BUDGET, honest).await;
                     assert!(
                         judged.is_ok_and(|outcome| outcome.is_allowed()),
@@ -519,7 +553,7 @@ mod tests {
     /// A verification that never ends where the name has `dead`, gets on for three seconds where it has `slow`, and ends at
     /// once otherwise.
     fn shared() -> Flights {
-        let verify = |reference: Reference| {
+        let verify = |reference: Reference, _: Chosen| {
             async move {
                 let name = reference.to_string();
                 if name.contains("dead") {
@@ -539,17 +573,17 @@ mod tests {
     #[tokio::test]
     async fn c18_long_work_at_one_registry_keeps_no_other_namespace_out_of_it() {
         let flights = shared();
-        let long = |n| flights.join(&at("shared.example/dead", n), "evil");
+        let long = |n| wait(&flights, &at("shared.example/dead", n), "evil");
         let _waits: Vec<_> = (0..2 * SIZES.host).map(long).collect();
         tokio::task::yield_now().await;
         for n in 0..3 {
-            let honest = flights.join(&at("shared.example/good", n), "team");
+            let honest = wait(&flights, &at("shared.example/good", n), "team");
             let judged = tokio::time::timeout(SLOT_TIME / 2, honest).await;
             assert!(
                 judged.is_ok_and(|outcome| outcome.is_allowed()),
                 "part of the registry's slots are not theirs"
             );
-            let own = flights.join(&at("shared.example/good", 100 + n), "evil");
+            let own = wait(&flights, &at("shared.example/good", 100 + n), "evil");
             let judged = tokio::time::timeout(SLOT_TIME * 4, own).await;
             assert!(judged.is_ok_and(|outcome| outcome.is_allowed()), "theirs are taken in turns");
         }
@@ -561,14 +595,14 @@ mod tests {
         let hosts = |n: usize| format!("dead{}.example", n % 60);
         for namespace in ["evil", "evil1", "evil2"] {
             for n in 0..400 {
-                let wait = flights.join(&at(&format!("{}/{namespace}", hosts(n)), n), namespace);
+                let wait = wait(&flights, &at(&format!("{}/{namespace}", hosts(n)), n), namespace);
                 tokio::spawn(wait);
             }
         }
         // All places aside are taken.
         sleep(SLOT_TIME * 4).await;
         let honest =
-            ["team", "evil"].map(|n| flights.join(&at(&format!("r.example/slow/{n}"), 1), n));
+            ["team", "evil"].map(|n| wait(&flights, &at(&format!("r.example/slow/{n}"), 1), n));
         for (judged, namespace) in
             futures_util::future::join_all(honest).await.iter().zip(["team", "evil"])
         {
@@ -579,12 +613,12 @@ mod tests {
     #[tokio::test]
     async fn c19_work_is_not_lost_when_its_review_ends_while_others_wait() {
         let flights = shared();
-        let dead = |n| flights.join(&at(&format!("dead{n}.example"), n), "evil");
+        let dead = |n| wait(&flights, &at(&format!("dead{n}.example"), n), "evil");
         let _waits: Vec<_> = (0..2 * SIZES.slots).map(dead).collect();
         let slow = at("r.example/slow", 1);
-        drop(tokio::time::timeout(SLOT_TIME * 2, flights.join(&slow, "team")).await);
+        drop(tokio::time::timeout(SLOT_TIME * 2, wait(&flights, &slow, "team")).await);
         sleep(SLOT_TIME * 3).await;
-        let judged = tokio::time::timeout(SLOT_TIME / 2, flights.join(&slow, "team")).await;
+        let judged = tokio::time::timeout(SLOT_TIME / 2, wait(&flights, &slow, "team")).await;
         assert!(judged.is_ok_and(|outcome| outcome.is_allowed()), "the retry finds it done");
     }
 
@@ -593,7 +627,7 @@ mod tests {
         let patience = Patience { deadline: Duration::from_millis(20), linger: LONG };
         let (flights, begun, _) = mixed(patience, SIZES);
         for _ in 0..2 {
-            let outcome = flights.join(&at("dead.example", 1), "a").await;
+            let outcome = wait(&flights, &at("dead.example", 1), "a").await;
             assert_eq!(*outcome, Outcome::Gate(TOO_LONG));
         }
         assert_eq!(begun.load(Ordering::SeqCst), 2, "it is tried again");
@@ -601,8 +635,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_denies() {
-        let first: Arc<Verify> = Arc::new(|_| panic!("in the function itself"));
-        let second: Arc<Verify> = Arc::new(|_| async { panic!("in its future") }.boxed());
+        let first: Arc<Verify> = Arc::new(|_, _| panic!("in the function itself"));
+        let second: Arc<Verify> = Arc::new(|_, _| async { panic!("in its future") }.boxed());
         for verify in [first, second] {
             let flights = Flights::new(rules(verify, Patience::default()));
             assert_eq!(*join(&flights, 1).await, Outcome::Gate(LOST));

@@ -8,6 +8,7 @@ use super::{
     subjects::Image,
 };
 use crate::{
+    amount::plural,
     finding::Finding,
     report::text::{blocks, finding_block},
     untrusted::{cut, misleads, shortened},
@@ -26,15 +27,17 @@ const MAX_WARNING_BYTES: usize = 256;
 pub(super) struct Denied<'a> {
     pub(super) image: &'a Image,
     pub(super) reasons: Vec<String>,
+    /// The preset, where its name alone would have another.
+    pub(super) preset: Option<&'static str>,
 }
 
 impl<'a> Denied<'a> {
-    pub(super) fn new(image: &'a Image, outcome: &Outcome) -> Self {
+    pub(super) fn new(image: &'a Image, outcome: &Outcome, preset: Option<&'static str>) -> Self {
         let mut reasons = reasons(outcome);
         if reasons.is_empty() {
             reasons.push("the image is not allowed, and no reason was given".to_owned());
         }
-        Self { image, reasons }
+        Self { image, reasons, preset }
     }
 }
 
@@ -47,7 +50,7 @@ pub(super) fn reasons(outcome: &Outcome) -> Vec<String> {
             let _ = finding_block(&mut text, finding);
             vec![text]
         }
-        Outcome::Gate(Own(_, words)) => vec![(*words).to_owned()],
+        Outcome::Gate(Own(_, words)) => vec![words.clone().into_owned()],
         Outcome::Judged(_) => told(outcome, Weight::Reason),
     }
 }
@@ -68,7 +71,7 @@ pub(super) fn told(outcome: &Outcome, weight: Weight) -> Vec<String> {
 
 /// The message about all denied images of an object that runs `total`.
 pub(super) fn denial(denied: &[Denied<'_>], total: usize) -> String {
-    let mut text = format!("hallmark denies {} of {total} images", denied.len());
+    let mut text = format!("hallmark denies {} of {}", denied.len(), plural(total, "image"));
     for (position, one) in denied.iter().enumerate() {
         let block = block(one);
         let rest = format!("\n\nand {} more", denied.len() - position);
@@ -86,7 +89,8 @@ fn block(denied: &Denied<'_>) -> String {
     let paths: Vec<_> = denied.image.paths.iter().map(String::as_str).collect();
     let mut text = format!("\n\n{reference}\n  at: {}", line(&paths.join(", ")));
     // Room for the last line, which says how to see all of it.
-    let last = format!("\n  run: hallmark verify {reference}");
+    let policy = denied.preset.map(|preset| format!("--policy {preset} ")).unwrap_or_default();
+    let last = format!("\n  run: hallmark verify {policy}{reference}");
     for reason in denied.reasons.iter().flat_map(|reason| reason.lines()) {
         let next = format!("\n  {}", line(reason));
         if text.len() + next.len() + last.len() > MAX_IMAGE_BYTES {
@@ -141,15 +145,17 @@ mod tests {
             "hallmark denies 1 of 2 images\n\nr.example/app@{digest}\n  at: spec.containers[1].image\n  \
              signature-missing: nobody signed it\n  help: sign it\n  run: hallmark verify r.example/app@{digest}"
         );
-        assert_eq!(denial(&[Denied { image: &image, reasons }], 2), want);
+        assert_eq!(denial(&[Denied { image: &image, reasons, preset: None }], 2), want);
     }
 
     #[test]
     fn is_bounded_and_still_says_how_to_go_on() {
         let images: Vec<_> = (0..128).map(image).collect();
         let reasons = vec!["x".repeat(10_000); 100];
-        let all: Vec<_> =
-            images.iter().map(|image| Denied { image, reasons: reasons.clone() }).collect();
+        let all: Vec<_> = images
+            .iter()
+            .map(|image| Denied { image, reasons: reasons.clone(), preset: None })
+            .collect();
         let text = denial(&all, 128);
         assert!(text.len() <= MAX_BYTES, "{}", text.len());
         assert!(text.contains("and ") && text.ends_with(" more"), "{text}");

@@ -2,18 +2,21 @@
 //!
 //! [`connections`] bounds who may ask, [`router`] turns HTTP into a [`review::Request`], bounded by [`intake`]; [`shape`] keeps
 //! of its object what [`subjects`] needs to tell which images it runs, [`flight`] has each of them verified once however many
-//! ask, in its turn ([`shares`]), by [`judge`], and [`verdicts`] keeps each [`outcome`]; [`message`] says it in words,
+//! ask, in its turn ([`shares`]), by the preset that [`choice`] finds for it, in [`judge`], and [`verdicts`] keeps each [`outcome`]; [`message`] says it in words,
 //! [`decisions`] writes it down, [`tls`] serves it. Nothing but [`judge`] knows how an image is judged. Whatever goes wrong on the way (a body that cannot be read, an
 //! unknown kind, a panic, no time left) denies, and says what to do about it. Nothing is let through but DELETE and
 //! the namespaces that the operator exempted by exact name.
 
 mod admit;
+pub mod apiserver;
+pub mod choice;
 mod connections;
 mod decisions;
 pub mod flight;
 mod intake;
 mod judge;
 mod message;
+pub mod namespaces;
 pub mod outcome;
 pub mod review;
 mod router;
@@ -35,6 +38,8 @@ use std::{
     time::Duration,
 };
 
+pub use apiserver::Apiserver;
+pub use choice::Presets;
 use decisions::Decisions;
 pub use flight::{Patience, Verify};
 pub use judge::Judge;
@@ -42,8 +47,10 @@ pub use router::router;
 pub use tls::{ServeError, TlsFiles, serve};
 
 /// What the operator set.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Settings {
+    /// By which presets images are judged.
+    pub presets: Arc<Presets>,
     /// Namespaces that are let through unseen, by exact name.
     pub namespaces_exempt: BTreeSet<String>,
     /// Time for one answer; the apiserver's own timeout shortens it.

@@ -4,7 +4,7 @@
 //! ([`message`](super::message)). A [`Judged`] is what is left of a [`Verdict`] for as long as it is kept: the decision, what
 //! it is about and depends on, and no more findings than an answer has room for, because thousands are kept.
 
-use std::collections::BTreeSet;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use jiff::Timestamp;
 
@@ -22,7 +22,8 @@ const MAX_WORDS_BYTES: usize = 8 << 10;
 /// Bytes of one fact of a finding that alone takes more than that.
 const MAX_FACT_BYTES: usize = 1 << 10;
 /// What tells that the operator's own exceptions and allowances let something through.
-const NOTICES: [Code; 2] = [Code::PolicyExceptionUsed, Code::ConfigAllowUsed];
+const NOTICES: [Code; 3] =
+    [Code::PolicyExceptionUsed, Code::PolicyApprovalUsed, Code::ConfigAllowUsed];
 
 /// What came of asking about an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,8 +37,14 @@ pub enum Outcome {
 }
 
 /// A reason of the gate itself: its name in logs, and its words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Own(pub(super) &'static str, pub(super) &'static str);
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Own(pub(super) &'static str, pub(super) Cow<'static, str>);
+
+impl Own {
+    pub(super) const fn new(name: &'static str, words: &'static str) -> Self {
+        Self(name, Cow::Borrowed(words))
+    }
+}
 
 /// What is kept of a verdict.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -272,6 +279,6 @@ mod tests {
             let reference: Reference = asked.parse().expect("valid");
             assert_eq!(outcome.is_about(&reference), want, "{asked}");
         }
-        assert!(!Outcome::Gate(Own("a", "b")).is_about(&name(1).parse().expect("valid")));
+        assert!(!Outcome::Gate(Own::new("a", "b")).is_about(&name(1).parse().expect("valid")));
     }
 }

@@ -12,8 +12,10 @@ use serde::{
 };
 use serde_json::{Map, Value};
 
-/// Members that lead to images, or say whose they are.
-const KEYS: [&str; 14] = [
+use super::choice::PRESET_LABEL;
+
+/// Members that lead to images, or say whose they are or how they are judged.
+const KEYS: [&str; 17] = [
     "apiVersion",
     "kind",
     "spec",
@@ -28,6 +30,9 @@ const KEYS: [&str; 14] = [
     "imagePullPolicy",
     "reference",
     "pullPolicy",
+    "metadata",
+    "labels",
+    PRESET_LABEL,
 ];
 /// Values that are kept of one object: a pod of 128 images has fewer than a thousand.
 const MAX_VALUES: usize = 16 << 10;
@@ -169,7 +174,11 @@ mod tests {
     #[test]
     fn keeps_the_way_to_images_and_nothing_else() {
         let object = json!({
-            "kind": "Pod", "metadata": {"name": "p", "labels": {"image": "x"}},
+            "kind": "Pod",
+            "metadata": {
+                "name": "p", "annotations": {"image": "x"}, "managedFields": [{}],
+                "labels": {"app": "x", "hallmark.dev/preset": "signed"},
+            },
             "spec": {
                 "Containers": [],
                 "containers": [{"name": "a", "image": "i", "env": [{"name": "e", "value": "v"}]}],
@@ -179,6 +188,7 @@ mod tests {
         });
         let want = json!({
             "kind": "Pod",
+            "metadata": {"name": "p", "labels": {"hallmark.dev/preset": "signed"}},
             "spec": {
                 "Containers": [],
                 "containers": [{"name": "a", "image": "i"}],
@@ -195,7 +205,7 @@ mod tests {
         assert!(shape(&object(MAX_VALUES - 2)).is_ok());
         let error = shape(&object(MAX_VALUES - 1)).expect_err("one more");
         assert!(error.contains("more than 16384 containers"), "{error}");
-        let junk = json!({ "metadata": vec![json!({"": 0}); MAX_VALUES] });
+        let junk = json!({ "status": vec![json!({"": 0}); MAX_VALUES] });
         assert_eq!(shape(&junk), Ok(json!({})), "what is not kept does not count");
         let named = |length: usize| json!({ "image": "x".repeat(length) });
         assert!(shape(&named(MAX_TEXT_BYTES)).is_ok());

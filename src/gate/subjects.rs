@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use super::review::GroupVersionKind;
+use super::{choice::PRESET_LABEL, review::GroupVersionKind};
 use crate::reference::{Location, Reference, ReferenceError};
 
 /// Distinct images of one object that are judged; a pod with more is refused (attack C3).
@@ -171,15 +171,38 @@ fn distinct(names: Vec<Named<'_>>) -> Result<Vec<Image>, SubjectError> {
     Ok(found.into_values().collect())
 }
 
+/// The preset that the pods of an object ask for by their label [`PRESET_LABEL`].
+///
+/// # Errors
+/// As [`images`], or a label that is no text.
+pub fn asked_preset<'a>(
+    kind: &GroupVersionKind,
+    object: &'a Value,
+) -> Result<Option<&'a str>, SubjectError> {
+    let way = way(kind)?;
+    let above = way.split_last().map(|(_, above)| above).unwrap_or_default();
+    let top = At { value: object, path: String::new() };
+    let pod = above.iter().try_fold(top, |place, key| place.need(key))?;
+    let Some(metadata) = pod.get("metadata")? else { return Ok(None) };
+    let Some(labels) = metadata.get("labels")? else { return Ok(None) };
+    labels.value.as_object().ok_or_else(|| labels.wrong("an object"))?;
+    // Labels of keys that differ in case are different labels.
+    let label = labels.value.get(PRESET_LABEL);
+    let label = label.map(|value| At { value, path: labels.below(PRESET_LABEL) });
+    label.map(|label| label.text()).transpose()
+}
+
+/// The way from an object of this kind to its pod specification.
+fn way(kind: &GroupVersionKind) -> Result<&'static [&'static str], SubjectError> {
+    let found = TEMPLATES.iter().find(|(group, version, name, _)| {
+        kind.group == *group && kind.version == *version && kind.kind == *name
+    });
+    found.map(|(_, _, _, way)| *way).ok_or_else(|| SubjectError::Kind(kind.to_string()))
+}
+
 /// The pod specification in an object of this kind.
 fn specification<'a>(kind: &GroupVersionKind, object: &'a Value) -> Result<At<'a>, SubjectError> {
-    let way = TEMPLATES
-        .iter()
-        .find(|(group, version, name, _)| {
-            kind.group == *group && kind.version == *version && kind.kind == *name
-        })
-        .map(|(_, _, _, way)| *way)
-        .ok_or_else(|| SubjectError::Kind(kind.to_string()))?;
+    let way = way(kind)?;
     let top = At { value: object, path: String::new() };
     agree(kind, &top)?;
     way.iter().try_fold(top, |place, key| place.need(key))
@@ -375,6 +398,38 @@ mod tests {
             let found = images(&gvk(group, version, kind), &object).expect(kind);
             let want = format!("r.example/a:1 at {}.containers[0].image", way.join("."));
             assert_eq!(shown(&found), [want], "{kind}");
+        }
+    }
+
+    #[test]
+    fn the_preset_that_pods_ask_for_is_read_at_the_pod_and_nowhere_else() {
+        let labels =
+            |preset: Value| json!({"metadata": {"labels": {"hallmark.dev/preset": preset}}});
+        for (group, version, kind, way) in TEMPLATES {
+            let kind = gvk(group, version, kind);
+            let mut object = labels("regulated".into());
+            for key in way[..way.len() - 1].iter().rev() {
+                object = json!({ *key: object, "metadata": {"labels": {"hallmark.dev/preset": "signed"}} });
+            }
+            assert_eq!(asked_preset(&kind, &object), Ok(Some("regulated")), "{kind}");
+        }
+        let pod = gvk("", "v1", "Pod");
+        for none in [
+            json!({}),
+            json!({"metadata": null}),
+            json!({"metadata": {"labels": null}}),
+            json!({"metadata": {"labels": {"Hallmark.dev/preset": "regulated"}}}),
+        ] {
+            assert_eq!(asked_preset(&pod, &none), Ok(None), "{none}");
+        }
+        for (wrong, want) in [
+            (labels(json!(1)), "metadata.labels.hallmark.dev/preset: expected a text"),
+            (labels(json!(null)), "found nothing"),
+            (json!({"metadata": {"labels": []}}), "metadata.labels: expected an object"),
+            (json!({"Metadata": {}}), "is to be written \"metadata\""),
+        ] {
+            let error = asked_preset(&pod, &wrong).expect_err(want).to_string();
+            assert!(error.contains(want), "{wrong}: {error}");
         }
     }
 
@@ -620,6 +675,7 @@ mod tests {
             let (group, version, kind, _) = TEMPLATES[which];
             let _ = images(&gvk(group, version, kind), &object);
             let _ = changes(&gvk(group, version, kind), &object, &object);
+            let _ = asked_preset(&gvk(group, version, kind), &object);
         }
     }
 }

@@ -1,8 +1,13 @@
 //! Outcomes for tests.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
-use super::outcome::{Judged, Outcome};
+use super::{
+    Presets,
+    outcome::{Judged, Outcome},
+};
 use crate::{
     attest::{Statement, statement::SIGNATURE},
     digest::{Digest, ManifestDigest},
@@ -81,4 +86,10 @@ pub fn pinned(reference: &Reference) -> PinnedReference {
             PinnedReference { location, digest: digest.clone() }
         }
     }
+}
+
+/// One preset for all images.
+pub fn presets() -> Arc<Presets> {
+    let (entries, objects) = (Vec::new(), vec!["regulated"]);
+    Arc::new(Presets { preset: "signed", entries, objects, namespaces: None })
 }

@@ -20,10 +20,12 @@ use crate::{
     finding::{Code, Finding, Key, Severity, Subject},
     reference::Reference,
 };
+use choice::Chosen;
 use outcome::Outcome;
 
 fn settings() -> Settings {
     Settings {
+        presets: testing::presets(),
         namespaces_exempt: BTreeSet::from(["exempt".to_owned()]),
         budget: Duration::from_secs(9),
         tags: Tags::Resolve,
@@ -36,7 +38,7 @@ fn settings() -> Settings {
 /// Allows names without `bad` and `slow`, takes its time for those with `slow`, and writes down what it is asked.
 fn fake(asked: &Arc<Mutex<Vec<String>>>) -> Arc<Verify> {
     let asked = Arc::clone(asked);
-    Arc::new(move |reference: Reference| {
+    Arc::new(move |reference: Reference, _: Chosen| {
         let name = reference.to_string();
         asked.lock().expect("lock").push(name.clone());
         async move {
@@ -186,6 +188,38 @@ async fn an_update_brings_in_nothing_new_and_no_field_skips_the_check() {
     debug["request"]["object"]["spec"]["ephemeralContainers"] = json!([{"image": pinned("bad")}]);
     let response = gate.review("", &debug).await;
     assert!(message(&response).contains("spec.ephemeralContainers[0].image"), "E6: {response}");
+}
+
+#[tokio::test]
+async fn e25_a_preset_asked_for_by_an_update_has_all_images_judged() {
+    let gate = Harness::new(settings());
+    let update = |old: Option<&str>, new: Option<&str>| {
+        let mut update = review("UPDATE", &[&pinned("bad")]);
+        update["request"]["object"]["spec"]["containers"][0]["name"] = json!("a");
+        update["request"]["oldObject"] = update["request"]["object"].clone();
+        for (object, label) in [("oldObject", old), ("object", new)] {
+            if let Some(label) = label {
+                update["request"][object]["metadata"] =
+                    json!({"labels": {"hallmark.dev/preset": label}});
+            }
+        }
+        update
+    };
+    let preset = testing::presets().preset;
+    for (old, new, allowed) in [
+        (None, Some(preset), false),
+        (Some("other"), Some(preset), false),
+        (None, Some("no-preset"), false),
+        (Some(preset), Some(preset), true),
+        (Some(preset), None, true),
+        (None, None, true),
+    ] {
+        let response = gate.review("", &update(old, new)).await;
+        assert_eq!(response["allowed"], allowed, "{old:?} {new:?}: {response}");
+    }
+    let mut unread = update(Some(preset), Some(preset));
+    unread["request"]["oldObject"]["metadata"]["labels"]["hallmark.dev/preset"] = json!(1);
+    assert_eq!(gate.review("", &unread).await["allowed"], false, "an old label that is no text");
 }
 
 #[tokio::test]
@@ -397,7 +431,7 @@ async fn other_rules_count_from_the_next_review_on_and_are_named() {
     gate.refuse();
     assert!(get("/readyz").await.contains("rules sha256:1\n"), "the last good ones stay");
 
-    let denies = |reference: Reference| {
+    let denies = |reference: Reference, _: Chosen| {
         let other = Finding::new(Code::PolicyNothingProven, Subject::Image(reference.to_string()));
         async move { Outcome::not_judged(other.with(Key::Why, "other rules")) }.boxed()
     };

@@ -1,7 +1,7 @@
 //! Where outcomes are kept, so that the next review of the same image need not wait.
 //!
-//! An outcome is kept under what it depends on and no more: the image by its digest, and the digest of configuration,
-//! policies and roots. A tag is never a key, because it can move (attack E4). The seam is [`Verdicts`]; what is behind it
+//! An outcome is kept under what it depends on and no more: the image by its digest, the digest of configuration, policies and
+//! roots, and which of the presets was chosen for it. A tag is never a key, because it can move (attack E4). The seam is [`Verdicts`]; what is behind it
 //! may forget at any time, and a store that cannot be read has nothing.
 
 use std::{
@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::outcome::Outcome;
+use super::{choice::Chosen, outcome::Outcome};
 use crate::reference::{PinnedReference, Reference, Selector};
 
 /// Outcomes that are kept in memory.
@@ -23,14 +23,16 @@ pub struct VerdictKey {
     pub image: PinnedReference,
     /// Digest of what decisions are made by: configuration, policies, roots.
     pub rules: String,
+    /// Which of the presets.
+    pub chosen: Chosen,
 }
 
 impl VerdictKey {
     /// The key of an image, if its name says which bytes it is.
-    pub fn of(reference: &Reference, rules: &str) -> Option<Self> {
+    pub fn of(reference: &Reference, rules: &str, chosen: Chosen) -> Option<Self> {
         let Reference::At(location, Selector::Digest(digest)) = reference else { return None };
         let image = PinnedReference { location: location.clone(), digest: digest.clone() };
-        Some(Self { image, rules: rules.to_owned() })
+        Some(Self { image, rules: rules.to_owned(), chosen })
     }
 }
 
@@ -119,7 +121,7 @@ mod tests {
 
     fn key(n: usize, rules: &str) -> VerdictKey {
         let reference = format!("r.example/app@sha256:{n:064x}").parse().expect("valid");
-        VerdictKey::of(&reference, rules).expect("by digest")
+        VerdictKey::of(&reference, rules, Chosen::default()).expect("by digest")
     }
 
     fn outcome(allowed: bool) -> Arc<Outcome> {
@@ -127,17 +129,24 @@ mod tests {
     }
 
     #[test]
-    fn an_outcome_is_found_by_image_and_rules_alone() {
+    fn an_outcome_is_found_by_image_rules_and_preset_alone() {
         let verdicts = InMemory::default();
         verdicts.keep(key(1, "a"), &outcome(true));
         assert!(verdicts.find(&key(1, "a")).is_some());
         assert!(verdicts.find(&key(1, "b")).is_none(), "other rules");
         assert!(verdicts.find(&key(2, "a")).is_none(), "another image");
         let elsewhere = format!("r.example/other@sha256:{:064x}", 1).parse().expect("valid");
-        let elsewhere = VerdictKey::of(&elsewhere, "a").expect("by digest");
+        let elsewhere = VerdictKey::of(&elsewhere, "a", Chosen::default()).expect("by digest");
         assert!(verdicts.find(&elsewhere).is_none(), "the same bytes at another place");
         let tagged = "r.example/app:1".parse().expect("valid");
-        assert_eq!(VerdictKey::of(&tagged, "a"), None, "E4: a tag can move");
+        assert_eq!(VerdictKey::of(&tagged, "a", Chosen::default()), None, "E4: a tag can move");
+        for chosen in [
+            Chosen { entry: Some(0), raised: None },
+            Chosen { entry: None, raised: Some("regulated") },
+        ] {
+            let key = VerdictKey { chosen, ..key(1, "a") };
+            assert!(verdicts.find(&key).is_none(), "by another preset");
+        }
         verdicts.clear();
         assert!(verdicts.find(&key(1, "a")).is_none(), "forgotten");
     }

@@ -8,6 +8,8 @@
 
 use std::fmt::Debug;
 
+use super::tar::Entry;
+
 /// Bytes of a file that a collector sees before it decides.
 pub const HEAD_BYTES: usize = 512;
 
@@ -40,6 +42,10 @@ impl<'a> Seen<'a> {
 /// Of each file that it wants it gets all bytes, in order, and the end; never two files at once. What it makes of them may be
 /// believed only once the digests of all layers matched.
 pub trait Collector: Debug {
+    /// Takes note of an entry of a layer, whatever it is, before its content: whiteouts and links are entries, too. Its path is
+    /// as the layer writes it.
+    fn entry(&mut self, _layer: usize, _entry: &Entry) {}
+
     /// Whether it wants the content of a file.
     fn wants(&mut self, file: &Seen<'_>) -> bool;
 

@@ -80,6 +80,10 @@ pub struct RuntimeConfig {
     pub stop_signal: Option<String>,
     /// How Docker asks whether it is well, as `CMD`, `CMD-SHELL` or `NONE` with arguments; empty where nothing is said.
     pub healthcheck: Vec<String>,
+    /// What commands in the form of a shell are given to; empty where nothing is said.
+    pub shell: Vec<String>,
+    /// Instructions for those who build on the image (Docker's `OnBuild`).
+    pub on_build: Vec<String>,
 }
 
 /// One instruction of the build.
@@ -119,6 +123,8 @@ struct WireRuntime {
     volumes: Option<BTreeMap<String, Value>>,
     stop_signal: Option<String>,
     healthcheck: Option<Value>,
+    shell: Option<Vec<String>>,
+    on_build: Option<Vec<String>>,
 }
 
 #[derive(Deserialize)]
@@ -230,6 +236,8 @@ impl WireRuntime {
             volumes: self.volumes.unwrap_or_default().into_keys().collect(),
             stop_signal: self.stop_signal.filter(|signal| !signal.is_empty()),
             healthcheck: self.healthcheck.as_ref().map(health_test).unwrap_or_default(),
+            shell: self.shell.unwrap_or_default(),
+            on_build: self.on_build.unwrap_or_default(),
         })
     }
 }

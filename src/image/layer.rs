@@ -3,8 +3,8 @@
 //! Turns stored bytes into the tar stream that they hold, and hashes both on the way: the stored bytes must come to the
 //! descriptor's digest and size, the inflated bytes come to the recomputed diffID (image-spec v1.1, config.md, "Layer
 //! DiffID"). Several gzip members (RFC 1952, section 2.2) or zstd frames (RFC 8878, section 3.1) in a row are legal and
-//! read as one stream. Docker's media types are hints, as for all runtimes: the first bytes say how a layer is stored. Refuses
-//! bytes that belong to no member, streams that end early, and bombs: too many bytes out, or too many beyond what the bytes
+//! read as one stream. Media types but OCI's for a plain tar are hints, as for all runtimes: the first bytes say how a layer is
+//! stored. Refuses bytes that belong to no member, streams that end early, and bombs: too many bytes out, or too many beyond what the bytes
 //! in account for (attack C5). Memory is constant: one decoder and one buffer.
 
 use std::io::{self, BufRead, BufReader, Read};
@@ -55,7 +55,7 @@ pub enum LayerError {
     },
     /// Stored bytes of another format than the media type says.
     #[error(
-        "layer {digest} is {found}, and its media type {media_type} says {}: runtimes do not unpack it; push it with the type of what it is",
+        "layer {digest} is {found}, and its media type {media_type} says {}: not all runtimes unpack that to the same files; push it as a plain tar, gzip or zstd, with the type of what it is",
         .stated.name()
     )]
     Mislabelled {
@@ -284,6 +284,8 @@ pub struct Finished {
     pub inflated_bytes: u64,
     /// Inflated bytes beyond what the stored ones account for (`inflate_ratio`).
     pub excess_bytes: u64,
+    /// How it is stored, by its bytes where its media type is a hint.
+    pub compression: Compression,
     /// How it is stored, where its media type says something else.
     pub mislabelled: Option<Mislabelled>,
 }
@@ -408,6 +410,7 @@ impl<R: Read> LayerReader<R> {
             asides: asides.finish(),
             inflated_bytes,
             excess_bytes,
+            compression,
             mislabelled: wrong.then_some(Mislabelled { stated, found: compression }),
         })
     }
@@ -581,8 +584,6 @@ mod tests {
             ("no trailer", cut(&packed, 8), Compression::Gzip),
             ("half a trailer", cut(&packed, 1), Compression::Gzip),
             ("checksum", flipped, Compression::Gzip),
-            ("nothing", Vec::new(), Compression::Gzip),
-            ("plain as gzip", text, Compression::Gzip),
             ("trailing zeros", cat(&[&frame, &[0; 512]]), Compression::Zstd),
             ("trailing text", cat(&[&frame, b"evil"]), Compression::Zstd),
             ("cut frame", cut(&frame, 1), Compression::Zstd),
@@ -657,32 +658,90 @@ mod tests {
         let (gz, zst) = (gzip(&tar, 6), zstd(&tar));
         let (bzip2, xz) = (b"BZh91AY&SY".to_vec(), b"\xfd7zXZ\0\0".to_vec());
         const DOCKER: &str = "application/vnd.docker.image.rootfs.diff.tar";
+        const OCI: &str = MediaType::OCI_LAYER;
         let found = |stated, found| Some(Mislabelled { stated, found });
         let (none, gzip, zstd) = (Compression::None, Compression::Gzip, Compression::Zstd);
-        // Docker's types are hints.
-        for (suffix, stored, want) in [
-            (".gzip", &tar, found(gzip, none)),
-            (".gzip", &gz, None),
-            (".gzip", &zst, found(gzip, zstd)),
-            ("", &gz, found(none, gzip)),
-            ("", &tar, None),
-            (".zstd", &gz, found(zstd, gzip)),
+        // A file's size as the length of a skippable frame, which holds no number where a tar has its checksum.
+        let skipped = cat(&[&[0x5f, 0x2a, 0x4d, 0x18, 4, 0, 0, 0, 1, 2, 3, 4], &zst]);
+        let old = {
+            let mut old = tar.clone();
+            old[257..265].fill(0);
+            old
+        };
+        // Types are hints, but for OCI's plain tar.
+        for (media_type, stored, want) in [
+            (format!("{DOCKER}.gzip"), &tar, found(gzip, none)),
+            (format!("{DOCKER}.gzip"), &gz, None),
+            (format!("{DOCKER}.gzip"), &zst, found(gzip, zstd)),
+            (DOCKER.to_owned(), &gz, found(none, gzip)),
+            (DOCKER.to_owned(), &skipped, found(none, zstd)),
+            (DOCKER.to_owned(), &tar, None),
+            (format!("{DOCKER}.zstd"), &gz, found(zstd, gzip)),
+            (format!("{OCI}+gzip"), &tar, found(gzip, none)),
+            (format!("{OCI}+gzip"), &zst, found(gzip, zstd)),
+            (format!("{OCI}+gzip"), &skipped, found(gzip, zstd)),
+            (format!("{OCI}+zstd"), &gz, found(zstd, gzip)),
+            (format!("{OCI}+zstd"), &tar, found(zstd, none)),
+            (format!("{OCI}+zstd"), &skipped, None),
+            (OCI.to_owned(), &tar, None),
         ] {
-            let read = of_type(&format!("{DOCKER}{suffix}"), stored).unwrap();
-            assert_eq!((read.diff_id, read.mislabelled), (DiffId::of(&tar), want), "{suffix}");
+            let read = of_type(&media_type, stored).unwrap();
+            assert_eq!((read.diff_id, read.mislabelled), (DiffId::of(&tar), want), "{media_type}");
         }
-        // What is neither is refused, and OCI's types are meant. Messages name both.
+        // A tar of before POSIX, and nothing at all, are not known by their bytes: whoever reads the tar judges them.
+        for stored in [&old, &Vec::new()] {
+            let read = of_type(&format!("{OCI}+gzip"), stored).unwrap();
+            assert_eq!((read.diff_id, read.mislabelled), (DiffId::of(stored), found(gzip, none)));
+        }
+        // What some runtimes unpack and others do not is refused. Messages name both.
         for (media_type, stored, want) in [
             (format!("{DOCKER}.gzip"), &bzip2, "is bzip2, and its media type"),
             (format!("{DOCKER}.gzip"), &xz, "is xz, and its media type"),
-            (MediaType::OCI_LAYER.to_owned(), &gz, "is gzip, and its media type"),
-            (MediaType::OCI_LAYER.to_owned(), &zst, "is zstd, and its media type"),
-            (format!("{}+gzip", MediaType::OCI_LAYER), &tar, "is an uncompressed tar, and"),
-            (format!("{}+gzip", MediaType::OCI_LAYER), &zst, "is zstd, and"),
-            (format!("{}+zstd", MediaType::OCI_LAYER), &gz, "is gzip, and"),
+            (OCI.to_owned(), &gz, "is gzip, and its media type"),
+            (OCI.to_owned(), &zst, "is zstd, and its media type"),
+            (OCI.to_owned(), &skipped, "is zstd, and its media type"),
+            (OCI.to_owned(), &bzip2, "is bzip2, and its media type"),
+            (format!("{OCI}+gzip"), &bzip2, "is bzip2, and its media type"),
+            (format!("{OCI}+zstd"), &xz, "is xz, and its media type"),
         ] {
             let error = of_type(&media_type, stored).unwrap_err().to_string();
             assert!(error.contains(want) && error.contains(&media_type), "{error}");
+        }
+    }
+
+    /// H64: containers/storage knows no skippable frame and reads the tar whose first name begins like one; containerd and
+    /// Docker skip the frame that holds this tar, and inflate the one behind.
+    #[test]
+    fn h64_what_is_zstd_for_some_and_a_tar_for_others_is_no_layer() {
+        let tar = |name: &[u8]| {
+            let mut header = ::tar::Header::new_old();
+            header.as_old_mut().name[..name.len()].copy_from_slice(name);
+            header.set_size(0);
+            header.set_mode(0o755);
+            header.set_cksum();
+            cat(&[header.as_bytes(), &[0; 1024]])
+        };
+        let length = 1536_u32 - 8;
+        let shown = tar(&cat(&[&[0x50, 0x2a, 0x4d, 0x18], &length.to_le_bytes()]));
+        let both = cat(&[&shown, &zstd(&tar(b"other"))]);
+        // A checksum behind a NUL, which Go's reader takes and the crate `tar` does not.
+        let mut behind = both.clone();
+        behind.copy_within(148..154, 149);
+        behind[148] = 0;
+        // It is the attack that it is meant to be.
+        assert_eq!(zstd::decode_all(both.as_slice()).unwrap(), tar(b"other"));
+        assert!(::tar::Archive::new(both.as_slice()).entries().unwrap().next().unwrap().is_ok());
+        for media_type in [
+            "application/vnd.oci.image.layer.v1.tar",
+            "application/vnd.oci.image.layer.v1.tar+gzip",
+            "application/vnd.oci.image.layer.v1.tar+zstd",
+            "application/vnd.docker.image.rootfs.diff.tar",
+            "application/vnd.docker.image.rootfs.diff.tar.zstd",
+        ] {
+            for both in [&both, &behind] {
+                let error = of_type(media_type, both).unwrap_err().to_string();
+                assert!(error.contains("zstd for some runtimes and a tar for others"), "{error}");
+            }
         }
     }
 

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::{Checked, Compression, Descriptor, FormatError, ImageConfig, MediaType};
-use crate::digest::ManifestDigest;
+use crate::{amount::plural, digest::ManifestDigest};
 
 /// A manifest: a configuration and its layers, or an artifact (image-spec v1.1, manifest.md).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +52,8 @@ impl Manifest {
     pub fn require_image(&self, config: &ImageConfig) -> Result<(), FormatError> {
         let (layers, claimed) = (self.image_layers()?.len(), config.diff_ids.len());
         if layers != claimed {
-            let why = format!("it lists {claimed} diff_ids for {layers} layers");
+            let layers = plural(layers, "layer");
+            let why = format!("it lists {} for {layers}", plural(claimed, "diff_id"));
             return Err(FormatError::Malformed { what: "image configuration", why });
         }
         Ok(())

@@ -137,9 +137,10 @@ impl MediaType {
 }
 
 impl MediaType {
-    /// Whether runtimes take a layer's type for a hint and look at the bytes: they do for Docker's.
+    /// Whether runtimes take a layer's type for a hint and look at the bytes: they do for all but OCI's plain tar
+    /// (containerd, `core/images`, `DiffCompression`).
     pub(super) fn is_hint(&self) -> bool {
-        self.0.starts_with("application/vnd.docker.")
+        self.0 != Self::OCI_LAYER
     }
 }
 

@@ -58,6 +58,38 @@ pub struct Descriptor {
     pub annotations: BTreeMap<String, String>,
 }
 
+impl Descriptor {
+    /// Reads a descriptor, as an index has it.
+    ///
+    /// # Errors
+    /// [`FormatError`] where it is none.
+    pub fn from_json(value: serde_json::Value) -> Result<Self, FormatError> {
+        wire::descriptor(value)
+    }
+
+    /// As an index has it.
+    pub fn json(&self) -> serde_json::Value {
+        let Self { media_type, digest, size, platform, artifact_type, annotations, .. } = self;
+        let mut object = serde_json::json!({
+            "mediaType": media_type.as_str(), "digest": digest.to_string(), "size": size,
+        });
+        let platform = platform.as_ref().map(|platform| {
+            let Platform { os, architecture, variant } = platform;
+            serde_json::json!({ "os": os, "architecture": architecture, "variant": variant })
+        });
+        let annotations = (!annotations.is_empty()).then(|| serde_json::json!(annotations));
+        let artifact_type = artifact_type.as_ref().map(|text| serde_json::json!(text));
+        let members =
+            [("platform", platform), ("artifactType", artifact_type), ("annotations", annotations)];
+        for (name, value) in members {
+            if let Some(value) = value {
+                object[name] = value;
+            }
+        }
+        object
+    }
+}
+
 /// An image: its bytes hash to its descriptors, its sizes are within limits, and its platform is chosen. What the images of one
 /// index have in common is there once.
 #[derive(Debug, Clone)]

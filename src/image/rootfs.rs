@@ -100,6 +100,8 @@ pub struct Node {
     pub contents: Contents,
     /// Whether no layer has an entry for it: a parent directory that runtimes make.
     pub implied: bool,
+    /// The last layer that writes into this folder and has no entry for it, where runtimes give it another mode and owner then.
+    pub unsure: Option<usize>,
     /// The same number for all names of one file, as hard links make them.
     pub inode: u64,
 }
@@ -176,7 +178,6 @@ pub struct RootfsBuilder<'c> {
     shared: BTreeMap<u64, Shared>,
     upper: Upper,
     ambiguities: Vec<Ambiguity>,
-    unsure_folders: Vec<Ambiguity>,
     /// What lower layers had and later ones took away; kept where trees are compared.
     gone: BTreeSet<Arc<str>>,
     idle_whiteouts: BTreeSet<String>,
@@ -231,7 +232,6 @@ impl<'c> RootfsBuilder<'c> {
             shared: BTreeMap::new(),
             upper: Upper::default(),
             ambiguities: Vec::new(),
-            unsure_folders: Vec::new(),
             gone: BTreeSet::new(),
             idle_whiteouts: BTreeSet::new(),
         }
@@ -271,17 +271,16 @@ impl<'c> RootfsBuilder<'c> {
 
     /// The finished root filesystem.
     pub fn finish(mut self) -> Rootfs {
-        for list in [&mut self.ambiguities, &mut self.unsure_folders] {
-            list.sort();
-            list.dedup();
-        }
+        self.ambiguities.sort();
+        self.ambiguities.dedup();
         for node in self.tree.0.values_mut() {
             if let Some(shared) = self.shared.get(&node.inode) {
                 shared.apply(node);
             }
         }
         let kept_bytes = self.kept_bytes.saturating_add(self.collected_bytes);
-        let Self { tree, ambiguities, unsure_folders, idle_whiteouts, .. } = self;
+        let unsure_folders = unsure_folders(&self.tree);
+        let Self { tree, ambiguities, idle_whiteouts, .. } = self;
         Rootfs { tree, ambiguities, unsure_folders, idle_whiteouts, kept_bytes }
     }
 
@@ -291,6 +290,10 @@ impl<'c> RootfsBuilder<'c> {
         entry: &Entry,
         content: &mut dyn Read,
     ) -> Result<(), RootfsError> {
+        if !self.collectors.is_empty() {
+            self.collectors.iter_mut().for_each(|one| one.entry(layer, entry));
+            self.count_collected(layer)?;
+        }
         let (folder, _) = entry.path.rsplit_once('/').unwrap_or_default();
         if folder.split('/').any(|part| part.starts_with(".wh.")) {
             let why = "it is in a folder that has the name of a whiteout";
@@ -332,10 +335,17 @@ impl<'c> RootfsBuilder<'c> {
         if folder != "/" {
             self.make_parents(layer, &join(&folder, "."), of)?;
         }
-        if self.upper.has_below(&folder, Mark::Implied) {
+        if self.upper.has_implied_below(&folder) {
             let why = "an opaque whiteout after entries in folders without an entry of their own";
             self.ambiguous(layer, folder.clone(), why);
         }
+        if !self.upper.make_opaque(&folder) {
+            return Ok(());
+        }
+        // Its name is kept to the end of the layer.
+        let bytes = folder.len() as u64;
+        self.make_room(layer, bytes)?;
+        self.kept_bytes = self.kept_bytes.saturating_add(bytes);
         let gone = self.tree.hide_below(&folder, layer);
         if folder == "/" && !gone.is_empty() {
             let why = "an opaque whiteout of the root, which overlayfs does not know";
@@ -366,7 +376,7 @@ impl<'c> RootfsBuilder<'c> {
         if node.kind == EntryKind::Directory {
             self.place_folder(layer, &path, &mut node);
         } else {
-            if self.upper.has_below(&path, Mark::Folder) {
+            if self.upper.has_folder_below(&path) {
                 // containerd fails where it sets the folder's times.
                 let why = "something in the place of a folder with entries of the same layer";
                 self.ambiguous(layer, path.as_ref().to_owned(), why);
@@ -473,29 +483,32 @@ impl<'c> RootfsBuilder<'c> {
         self.upper.hide(gone);
     }
 
-    /// Makes the folders above `path` that the layer does not have yet.
+    /// Makes the folders above `path` that the layer does not have yet. Above one that it has, it has all.
     fn make_parents(&mut self, layer: usize, path: &str, of: &str) -> Result<(), RootfsError> {
-        for (at, _) in path.match_indices('/').skip(1) {
+        let is_made = |at: &usize| {
+            let mark = path.get(..*at).and_then(|folder| self.upper.get(folder));
+            matches!(mark, Some(Mark::Implied | Mark::Folder))
+        };
+        let nearest = path.rmatch_indices('/').map(|(at, _)| at).find(is_made).unwrap_or_default();
+        for (at, _) in path.match_indices('/').filter(|(at, _)| *at > nearest) {
             let folder = path.get(..at).unwrap_or_default();
             let mark = self.upper.get(folder);
-            if matches!(mark, Some(Mark::Implied | Mark::Folder)) {
-                continue;
-            }
-            match self.tree.0.get(folder) {
+            match self.tree.0.get_mut(folder) {
                 Some(node) if node.kind != EntryKind::Directory => {
                     let why = "an entry below something that is no directory";
                     return Err(RootfsError::Impossible { layer, path: of.to_owned(), why });
                 }
-                Some(node) if !node.is_like_implied() => self.unsure_folder(layer, folder),
+                Some(node) if !node.is_like_implied() => node.unsure = Some(layer),
                 Some(_) => {}
                 None => {
+                    let unsure = mark != Some(Mark::Whiteout) && self.upper.hides(folder);
                     if mark == Some(Mark::Whiteout) {
                         let why = "an entry below a name that the same layer hides";
                         self.ambiguous(layer, folder.to_owned(), why);
-                    } else if self.upper.hides(folder) {
-                        self.unsure_folder(layer, folder);
                     }
-                    self.tree.0.insert(folder.into(), Box::new(Node::implied(layer)));
+                    let unsure = unsure.then_some(layer);
+                    let node = Node { unsure, ..Node::implied(layer) };
+                    self.tree.0.insert(folder.into(), Box::new(node));
                 }
             }
             self.keep(layer, folder.len())?;
@@ -630,19 +643,16 @@ impl<'c> RootfsBuilder<'c> {
         }
     }
 
-    fn unsure_folder(&mut self, layer: usize, folder: &str) {
-        if self.unsure_folders.len() < self.limits.differences {
-            let why = "a layer writes into this folder and has no entry for it";
-            self.unsure_folders.push(Ambiguity { layer, path: folder.to_owned(), why });
-        }
-    }
-
     /// Follows the links on the way to a folder; `of` is the path of the entry that asks.
     fn resolve(&mut self, layer: usize, folder: &str, of: &str) -> Result<String, RootfsError> {
         let way = self.tree.resolve(folder, layer).map_err(|why| {
             let path = of.to_owned();
             RootfsError::Impossible { layer, path, why }
         })?;
+        #[cfg(test)]
+        {
+            self.tree.1 += way.lookups;
+        }
         if way.crossed.is_some() {
             let why = "a parent of it is a symbolic link of a lower layer";
             self.ambiguous(layer, of.to_owned(), why);
@@ -684,6 +694,7 @@ impl Node {
             layer,
             contents,
             implied: false,
+            unsure: None,
             inode,
         }
     }
@@ -705,6 +716,7 @@ impl Node {
             layer,
             contents: Contents::NotWanted,
             implied: true,
+            unsure: None,
             inode: 0,
         }
     }
@@ -723,6 +735,18 @@ impl Node {
             self.mode = entry.mode;
         }
     }
+}
+
+/// What an entry of a later layer settles, or takes away, is no longer unsure.
+fn unsure_folders(tree: &Tree) -> Vec<Ambiguity> {
+    let why = "a layer writes into this folder and has no entry for it";
+    let unsure = |path: &str, node: &Node| {
+        Some(Ambiguity { layer: node.unsure?, path: path.to_owned(), why })
+    };
+    let nodes = tree.0.iter();
+    let mut found: Vec<_> = nodes.filter_map(|(path, node)| unsure(path, node)).collect();
+    found.sort();
+    found
 }
 
 /// The collectors that asked.
@@ -818,8 +842,8 @@ impl Rootfs {
         &self.idle_whiteouts
     }
 
-    /// Folders whose mode and owner depend on the runtime: a layer writes into them and has no entry for them, and a lower
-    /// layer gave them others than a new folder gets. Sorted; at most `differences` of them.
+    /// Folders whose mode and owner depend on the runtime: a layer writes into them and has no entry for them, a lower layer gave
+    /// them others than a new folder gets, and no later layer says which they are. Sorted.
     pub fn unsure_folders(&self) -> &[Ambiguity] {
         &self.unsure_folders
     }

@@ -157,6 +157,12 @@ pub(super) fn exact_descriptor_keys(
     }
 }
 
+/// A descriptor by itself.
+pub(super) fn descriptor(value: Value) -> Result<Descriptor, FormatError> {
+    const WHAT: &str = "descriptor";
+    into::<WireDescriptor>(WHAT, value)?.check(WHAT)
+}
+
 impl WireDescriptor {
     /// The descriptor in the words of this program.
     pub(super) fn check(self, what: &'static str) -> Result<Descriptor, FormatError> {

@@ -48,6 +48,18 @@ pub enum Unreadable {
     /// More than is read.
     #[error("it is longer than licence expressions are, or leaves more choices than are looked at")]
     TooMuch,
+    /// A text, and none of a licence that is known.
+    #[error("its text is that of no licence that is known")]
+    Text,
+    /// A text that does not say all.
+    #[error("it is the text of {0}, which leaves open whether later versions may be chosen")]
+    Later(&'static str),
+    /// Several texts: the expression of each, sorted.
+    #[error(
+        "there are texts of several licences ({}), which leaves open whether one may be chosen",
+        .0.join(", ")
+    )]
+    Several(Vec<String>),
 }
 
 /// A licence.
@@ -219,7 +231,25 @@ fn canonical(tokens: Vec<Token>, debian: bool) -> Result<String, Unreadable> {
         };
         parts.push(part);
     }
-    Ok(parts.join(" "))
+    Ok(bare(&parts).join(" "))
+}
+
+/// The parts without parentheses around the whole, which say nothing.
+fn bare(mut parts: &[String]) -> &[String] {
+    while let [open, within @ .., close] = parts {
+        let mut depth = 0_i32;
+        let is_whole = open == "("
+            && close == ")"
+            && within.iter().all(|part| {
+                depth += i32::from(part == "(") - i32::from(part == ")");
+                depth >= 0
+            });
+        if !is_whole {
+            break;
+        }
+        parts = within;
+    }
+    parts
 }
 
 /// Whether a text is one term as choices have them: what a rule lists has to be, or it would meet nothing.

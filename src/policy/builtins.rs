@@ -5,6 +5,7 @@
 //! against OPA. What depends on a clock, chance, a zone database or the network is refused too.
 
 mod glob;
+mod kept;
 mod net;
 mod objects;
 pub mod pattern;
@@ -179,7 +180,7 @@ pub(super) fn refused_text(name: &str, texts: &BTreeMap<usize, String>) -> Optio
 }
 
 /// Puts hallmark's own functions in the place of those of regorus.
-pub(super) fn extend(engine: &mut Engine) -> Result<()> {
+pub fn extend(engine: &mut Engine) -> Result<()> {
     for (name, arity, own) in OWN {
         let own = *own;
         engine.add_extension((*name).to_owned(), *arity, Box::new(move |given| own(&given)))?;

@@ -1,8 +1,8 @@
 //! Bundles: rules, their data and their settings, before they are compiled.
 //!
 //! Turns a preset's name, or the files of a folder (already read: `*.rego`, `*_test.rego`, one `data.json` or
-//! `data.yaml`, which may be called `data.yml`), into a [`Bundle`]. Refuses files that it would otherwise pass over in silence, and files larger than
-//! [`MAX_FILE_BYTES`].
+//! `data.yaml`, which may be called `data.yml`, and YARA rules in `yara/`), into a [`Bundle`]. Refuses files that it would otherwise
+//! pass over in silence, and files larger than [`yara::most_bytes`] says.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,10 +10,12 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{
-    PolicyError,
-    data::{MAX_FILE_BYTES, read_data},
+    Effective, GivenApproval, Idle, PolicyError,
+    data::read_data,
     metadata::{Custom, Metadata},
+    yara,
 };
+use crate::contents::malware::rules::RuleFile;
 
 macro_rules! shipped {
     (rules: $($rule:literal)*; presets: $($preset:literal)*;) => {
@@ -28,9 +30,16 @@ macro_rules! shipped {
     };
 }
 shipped! {
-    rules: "files" "findings" "licences" "ownership" "provenance" "rebuild" "revocation" "runtime" "sbom" "sbom_agrees" "secrets" "signature"
+    rules: "attestations" "base" "binding" "blueprint" "builder" "components" "files" "findings" "kubernetes" "licences" "malware" "materials" "ownership"
+        "provenance" "rebuild" "revocation" "runtime" "sbom" "sbom_agrees" "sbom_document" "secrets" "signature" "source" "transparency"
         "vulnerabilities";
-    presets: "baseline" "signed" "slsa" "reproducible";
+    presets: "baseline" "signed" "slsa" "slsa-l2" "slsa-l3" "reproducible" "regulated";
+}
+
+/// Whether the rules of a package are among those that ship, and have METADATA that `hallmark explain` shows.
+pub(super) fn ships(package: &str) -> bool {
+    let name = package.strip_prefix(SHIPPED).and_then(|rest| rest.strip_prefix('.'));
+    name.is_some_and(|name| RULES.iter().any(|(rule, _)| *rule == name))
 }
 
 /// A preset: which of the shipped rules, with which settings.
@@ -71,6 +80,13 @@ pub(super) const REBUILD: &str = "hallmark.rebuild";
 /// Where the shipped rules come from; no folder is called so.
 pub(super) const SHIPPED: &str = "hallmark";
 
+/// Rules that let nothing pass until a setting lists it: the rule, and section and name of the setting.
+const LISTS: [(&str, &str, &str); 3] = [
+    ("builder", "provenance", "builders"),
+    ("source", "provenance", "sources"),
+    ("base", "base", "images"),
+];
+
 /// Rules with their data and settings.
 ///
 /// Files have the name that messages show: where they come from, and their name there. Each place has packages and data
@@ -79,10 +95,24 @@ pub(super) const SHIPPED: &str = "hallmark";
 pub struct Bundle {
     pub(super) rules: BTreeMap<String, Module>,
     pub(super) tests: BTreeMap<String, Module>,
+    /// YARA rules.
+    pub(super) yara: BTreeMap<String, Module>,
     pub(super) data: Map<String, Value>,
     /// Where each key of `data` comes from.
     origins: BTreeMap<String, String>,
     pub(super) settings: Map<String, Value>,
+    /// Rules that decide nothing, which the operator hears of.
+    pub(super) idle: Vec<Idle>,
+    /// What of `settings` was written over those of the preset.
+    pub(super) written: Map<String, Value>,
+    /// Settings below those, which count where a rule reads them.
+    pub(super) shared: Map<String, Value>,
+    /// Days from which on codes deny.
+    pub(super) effective: Vec<Effective>,
+    /// Approvals of differences.
+    pub(super) approvals: Vec<GivenApproval>,
+    /// What other images of the operator's are judged by; a setting that one of them reads is not misspelt.
+    pub(super) others: Vec<Bundle>,
 }
 
 /// One file of rules.
@@ -96,6 +126,15 @@ pub(super) struct Module {
 }
 
 impl Module {
+    /// Without what stands between two places of its text; lines keep their numbers.
+    pub(super) fn leave_out(&mut self, (begin, end): (usize, usize)) {
+        let gone = |(at, c): (usize, char)| match (begin..end).contains(&at) {
+            true if c != '\n' => ' ',
+            _ => c,
+        };
+        self.text = self.text.char_indices().map(gone).collect();
+    }
+
     /// Its package, where one line says it.
     fn package(&self) -> Option<&str> {
         self.text.lines().find_map(|line| {
@@ -127,6 +166,14 @@ impl Bundle {
         self.join(Self::from_files(files)?.at(SHIPPED))
     }
 
+    /// With the shipped rules about malware where it holds YARA rules: whoever gives some asks what they match.
+    ///
+    /// # Errors
+    /// As [`Bundle::from_files`].
+    pub fn with_malware(self) -> Result<Self, PolicyError> {
+        if self.yara.is_empty() { Ok(self) } else { self.with_rules(&["malware"]) }
+    }
+
     /// All rules that ship, whichever preset has them.
     ///
     /// # Errors
@@ -136,9 +183,52 @@ impl Bundle {
         Ok(Self::from_files(files)?.at(SHIPPED))
     }
 
-    /// Whether it holds neither rules nor tests.
+    /// That it holds nothing outside of the roots that its manifest names (OPA, "Bundle File Format").
+    ///
+    /// # Errors
+    /// [`PolicyError::OutsideRoots`].
+    pub(super) fn within(&self, roots: &[String]) -> Result<(), PolicyError> {
+        let roots: Vec<Vec<&str>> = roots
+            .iter()
+            .map(|root| root.split('/').filter(|part| !part.is_empty()).collect())
+            .collect();
+        let outside = |what: String| PolicyError::OutsideRoots {
+            what,
+            roots: roots.iter().map(|root| root.join("/")).collect::<Vec<_>>().join(", "),
+        };
+        for (file, module) in self.rules.iter().chain(&self.tests) {
+            let package = module.package().unwrap_or_default();
+            let path: Vec<&str> = package.split('.').collect();
+            // Tests lie beside what they test, in a package of their own.
+            let inside = |root: &Vec<&str>| path.starts_with(root);
+            if !roots.iter().any(inside) && !self.tests.contains_key(file) {
+                return Err(outside(format!("package {package}")));
+            }
+        }
+        match stray(&self.data, &mut Vec::new(), &roots) {
+            Some(path) => Err(outside(format!("data.{path}"))),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether rules of this package are in it.
+    pub fn has_package(&self, package: &str) -> bool {
+        self.rules.values().any(|module| module.package() == Some(package))
+    }
+
+    /// Whether it holds no rules of any kind, and no tests.
     pub fn is_empty(&self) -> bool {
-        self.rules.is_empty() && self.tests.is_empty()
+        self.rules.is_empty() && self.tests.is_empty() && self.yara.is_empty()
+    }
+
+    /// Its YARA rules.
+    pub(super) fn yara_files(&self) -> Vec<RuleFile<'_>> {
+        let files = self.yara.iter().map(|(name, module)| RuleFile {
+            name,
+            namespace: yara::namespace(&module.name),
+            text: &module.text,
+        });
+        files.collect()
     }
 
     /// The same files, as those of a place.
@@ -152,7 +242,8 @@ impl Bundle {
             moved.collect()
         };
         let origins = self.data.keys().map(|key| (key.clone(), origin.to_owned())).collect();
-        Self { rules: moved(self.rules), tests: moved(self.tests), origins, ..self }
+        let (rules, tests, yara) = (moved(self.rules), moved(self.tests), moved(self.yara));
+        Self { rules, tests, yara, origins, ..self }
     }
 
     /// The files of a policy folder: name relative to it, and text.
@@ -164,10 +255,11 @@ impl Bundle {
     ) -> Result<Self, PolicyError> {
         let mut bundle = Self::default();
         for (file, text) in files {
-            if text.len() > MAX_FILE_BYTES {
-                let (found, limit) = (text.len() as u64, MAX_FILE_BYTES as u64);
+            if text.len() > yara::most_bytes(&file) {
+                let (found, limit) = (text.len() as u64, yara::most_bytes(&file) as u64);
                 return Err(PolicyError::TooLarge { what: file, found, limit });
             }
+            let text = crate::untrusted::unmarked_text(&text).to_owned();
             if matches!(file.as_str(), "data.json" | "data.yaml" | "data.yml") {
                 if !bundle.data.is_empty() {
                     return Err(PolicyError::DuplicateFile { file });
@@ -178,6 +270,7 @@ impl Bundle {
             let into = match file.strip_suffix(".rego") {
                 Some(stem) if stem.ends_with("_test") => &mut bundle.tests,
                 Some(_) => &mut bundle.rules,
+                None if yara::is_rules(&file) => &mut bundle.yara,
                 None => return Err(PolicyError::UnexpectedFile { file }),
             };
             if into.contains_key(&file) {
@@ -200,7 +293,11 @@ impl Bundle {
     /// [`PolicyError::DuplicateFile`] where two different files have one name, [`PolicyError::DataTwice`] where both have
     /// data under one key: what one of them allows would otherwise be allowed to the other.
     pub fn join(mut self, other: Self) -> Result<Self, PolicyError> {
-        let pairs = [(&mut self.rules, other.rules), (&mut self.tests, other.tests)];
+        let pairs = [
+            (&mut self.rules, other.rules),
+            (&mut self.tests, other.tests),
+            (&mut self.yara, other.yara),
+        ];
         for (into, from) in pairs {
             for (file, module) in from {
                 if into.get(&file).is_some_and(|there| *there != module) {
@@ -222,7 +319,65 @@ impl Bundle {
     /// The same bundle, with the operator's settings over its own, object by object.
     #[must_use]
     pub fn with_settings(mut self, settings: Map<String, Value>) -> Self {
+        merge(&mut self.written, settings.clone());
         merge(&mut self.settings, settings);
+        self
+    }
+
+    /// Its shipped rules that decide nothing by the settings in force, wherever they are written; `asked` are those that were asked for.
+    pub fn idle(&self, asked: &[&str]) -> Vec<Idle> {
+        let mut own = self.shared.clone();
+        merge(&mut own, self.written.clone());
+        let is_loaded = |rule: &str| self.rules.contains_key(&format!("{SHIPPED}/{rule}.rego"));
+        Idle::among(is_loaded, &self.settings, &own, asked)
+    }
+
+    /// Settings that loaded rules ask for a list in and that list nothing, so that every image is denied.
+    pub fn unlisted(&self) -> Vec<String> {
+        let mut in_force = self.settings.clone();
+        merge(&mut in_force, self.shared.clone());
+        merge(&mut in_force, self.written.clone());
+        let is_loaded = |rule: &str| self.rules.contains_key(&format!("{SHIPPED}/{rule}.rego"));
+        let lists = |section: &str, name: &str| {
+            let list = in_force.get(section).and_then(|section| section.get(name));
+            list.and_then(Value::as_array).is_some_and(|list| !list.is_empty())
+        };
+        let unlisted =
+            LISTS.iter().filter(|(rule, section, name)| is_loaded(rule) && !lists(section, name));
+        unlisted.map(|(_, section, name)| format!("policy.settings.{section}.{name}")).collect()
+    }
+
+    /// The same bundle, with what reports say of rules that decide nothing and were asked for.
+    #[must_use]
+    pub fn saying(self, idle: Vec<Idle>) -> Self {
+        Self { idle, ..self }
+    }
+
+    /// The same bundle, with settings between its own and those of [`Bundle::with_settings`], of which those that no loaded rule reads are
+    /// left out: the operator wrote them for several presets.
+    #[must_use]
+    pub fn with_shared(mut self, settings: Map<String, Value>) -> Self {
+        merge(&mut self.shared, settings);
+        self
+    }
+
+    /// The same bundle, one of several that the operator wrote settings for: those that only one of the others reads are left out here.
+    #[must_use]
+    pub fn beside(self, others: Vec<Self>) -> Self {
+        Self { others, ..self }
+    }
+
+    /// The same bundle, with days from which on codes deny.
+    #[must_use]
+    pub fn with_effective(mut self, entries: Vec<Effective>) -> Self {
+        self.effective.extend(entries);
+        self
+    }
+
+    /// The same bundle, with approvals of differences.
+    #[must_use]
+    pub fn with_approvals(mut self, approvals: Vec<GivenApproval>) -> Self {
+        self.approvals.extend(approvals);
         self
     }
 
@@ -264,6 +419,22 @@ impl Bundle {
         Ok(described.map(|(package, custom)| (package, custom.code)).collect())
     }
 
+    /// Package, file and METADATA of every rule that has some, by package and place.
+    ///
+    /// # Errors
+    /// As [`Bundle::metadata`].
+    pub fn documented(&self) -> Result<Vec<(String, String, Metadata)>, PolicyError> {
+        let blocks = self.metadata()?.into_iter();
+        let mut all: Vec<_> = blocks
+            .filter_map(|(file, block)| {
+                let package = self.rules.get(&file)?.package()?.to_owned();
+                Some((package, file, block))
+            })
+            .collect();
+        all.sort_by(|a, b| a.0.cmp(&b.0));
+        Ok(all)
+    }
+
     /// METADATA of every rule that has some, by file.
     ///
     /// # Errors
@@ -278,8 +449,31 @@ impl Bundle {
     }
 }
 
+/// The path of data that lies in none of these roots.
+fn stray<'d>(
+    data: &'d Map<String, Value>,
+    path: &mut Vec<&'d str>,
+    roots: &[Vec<&str>],
+) -> Option<String> {
+    for (key, value) in data {
+        path.push(key);
+        let inside = roots.iter().any(|root| path.starts_with(root));
+        let on_the_way = roots.iter().any(|root| root.starts_with(path));
+        let found = match value {
+            _ if inside => None,
+            Value::Object(below) if on_the_way => stray(below, path, roots),
+            _ => Some(path.join(".")),
+        };
+        path.pop();
+        if found.is_some() {
+            return found;
+        }
+    }
+    None
+}
+
 /// Puts `over` over `under`; objects are merged, everything else is replaced.
-fn merge(under: &mut Map<String, Value>, over: Map<String, Value>) {
+pub(super) fn merge(under: &mut Map<String, Value>, over: Map<String, Value>) {
     for (key, value) in over {
         match (under.get_mut(&key), value) {
             (Some(Value::Object(under)), Value::Object(over)) => merge(under, over),
@@ -292,6 +486,45 @@ fn merge(under: &mut Map<String, Value>, over: Map<String, Value>) {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn rules_that_ask_for_a_list_say_so_until_there_is_one() {
+        let of = |preset: &str, settings: Value| {
+            let settings = settings.as_object().cloned().unwrap();
+            Bundle::preset(preset).unwrap().with_settings(settings).unlisted()
+        };
+        let (builders, sources) =
+            ("policy.settings.provenance.builders", "policy.settings.provenance.sources");
+        let some = |names: &[&str]| {
+            let lists = names.iter().map(|name| ((*name).to_owned(), serde_json::json!(["**"])));
+            serde_json::json!({ "provenance": lists.collect::<Map<_, _>>() })
+        };
+        let cases = [
+            ("signed", some(&[]), vec![]),
+            ("slsa-l3", some(&[]), vec![builders, sources]),
+            ("slsa-l3", some(&["builders"]), vec![sources]),
+            (
+                "slsa-l3",
+                serde_json::json!({"provenance": {"builders": []}}),
+                vec![builders, sources],
+            ),
+            ("slsa-l3", some(&["builders", "sources"]), vec![]),
+        ];
+        for (preset, settings, want) in cases {
+            assert_eq!(of(preset, settings.clone()), want, "{preset} {settings}");
+        }
+    }
+
+    #[test]
+    fn a_mark_before_a_file_is_no_part_of_it() {
+        let of = |mark: &str| {
+            let all = [("a.rego", "package a"), ("data.yaml", "x: 1")];
+            let all = all.map(|(name, text)| (name.to_owned(), format!("{mark}{text}")));
+            let bundle = Bundle::from_files(all).unwrap();
+            (bundle.rules["a.rego"].text.clone(), bundle.data.clone())
+        };
+        assert_eq!(of("\u{feff}"), of(""));
+    }
+
     use super::*;
     use serde_json::json;
 
@@ -319,6 +552,9 @@ mod tests {
     #[test]
     fn what_would_be_passed_over_is_refused() {
         let cases: &[(&[(&str, &str)], &str)] = &[
+            (&[("rules.yar", "rule a { condition: true }")], "YARA rules as yara/*.yar"),
+            (&[("yara/a.txt", "rule a { condition: true }")], "a policy folder holds"),
+            (&[("yara/a.yar", "x"), ("yara/a.yar", "y")], "given twice"),
             (&[("notes.md", "x")], "a policy folder holds"),
             (&[("a.rego", "package a"), ("a.rego", "package b")], "given twice"),
             (&[("data.json", "{\"a\":1}"), ("data.yaml", "a: 1")], "given twice"),
@@ -344,7 +580,7 @@ mod tests {
             let error = files(list).expect_err(want).to_string();
             assert!(error.contains(want), "{list:?}: {error}");
         }
-        let edge = " ".repeat(MAX_FILE_BYTES);
+        let edge = " ".repeat(crate::policy::data::MAX_FILE_BYTES);
         assert!(files(&[("a.rego", &edge)]).is_ok());
         assert!(files(&[("a.rego", &format!("{edge} "))]).is_err());
     }
@@ -355,6 +591,22 @@ mod tests {
         let base = Bundle { settings: object(json!({"a": {"b": 1, "c": 2}})), ..Bundle::default() };
         let merged = base.with_settings(object(json!({"a": {"b": [3]}, "d": null})));
         assert_eq!(Value::Object(merged.settings), json!({"a": {"b": [3], "c": 2}, "d": null}));
+    }
+
+    #[test]
+    fn a_rule_is_idle_by_the_settings_in_force_and_not_by_the_operators_alone() {
+        let object = |value: Value| value.as_object().cloned().expect("an object");
+        let asked = ["vulnerabilities"];
+        let regulated = Bundle::preset("regulated").expect("it ships");
+        assert_eq!(regulated.idle(&asked), [], "the preset sets the level");
+        let grace = object(json!({"vulnerabilities": {"graceDays": 3}}));
+        assert_eq!(regulated.with_settings(grace.clone()).idle(&asked), []);
+        let chosen = Bundle::preset("baseline").expect("it ships");
+        assert_eq!(chosen.idle(&asked).len(), 1, "that a preset turns it off is nobody's choice");
+        let level = object(json!({"vulnerabilities": {"deny": "high"}}));
+        let shared = chosen.with_shared(level);
+        assert_eq!(shared.idle(&asked), [], "what several presets share counts");
+        assert_eq!(shared.with_settings(grace).idle(&asked), [], "and is no whole section");
     }
 
     #[test]

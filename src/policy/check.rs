@@ -1,11 +1,11 @@
 //! What is wrong with rules before any image is judged.
 //!
 //! Turns the loaded modules into [`Facts`], and refuses what would pass over something in silence: rules that nothing asks
-//! for, references that nothing defines, packages and data that two places share, functions whose answer is not OPA's, and
-//! inventory and rebuild read by who has not asked for them, or asks by what is not there yet.
+//! for, references that nothing defines, packages and data that two places share, functions and forms whose answer is not
+//! OPA's, and inventory and rebuild read by who has not asked for them, or asks by what is not there yet.
 
-pub mod remarks;
-mod syntax;
+mod forms;
+pub(super) mod syntax;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -60,6 +60,7 @@ pub(super) fn rules(engine: &mut Engine, bundle: &Bundle) -> Result<Facts, Polic
             ));
         }
     }
+    forms_are_opas(engine)?;
     apart(&files, origin)?;
     beside(&files, &bundle.data)?;
     let graph = Graph::new(&files);
@@ -68,9 +69,25 @@ pub(super) fn rules(engine: &mut Engine, bundle: &Bundle) -> Result<Facts, Polic
     graph.needs_are_known()?;
     graph.needed_is_asked_for(|file| origin(file) == SHIPPED)?;
     let mut facts = graph.facts(|file| origin(file) == SHIPPED);
-    facts.history = graph
-        .reads_refs(|file| bundle.rules.get(file).is_some_and(|rules| speaks_of_refs(&rules.text)));
+    facts.history = graph.reads_refs(|file| {
+        let text = bundle.rules.get(file).is_some_and(|rules| speaks_of_refs(&rules.text));
+        text && (!is_shipped_source(file) || lists_refs(bundle))
+    });
     Ok(facts)
+}
+
+/// Whether a file has the shipped rules about the source.
+fn is_shipped_source(file: &str) -> bool {
+    file.strip_prefix(SHIPPED).is_some_and(|rest| rest == "/source.rego")
+}
+
+/// Whether the settings list branches or tags. Where they do not, the shipped rule about them says nothing, whatever they are.
+fn lists_refs(bundle: &Bundle) -> bool {
+    let lists = [&bundle.settings, &bundle.shared].map(|settings| settings.get("provenance"));
+    lists.into_iter().flatten().any(|settings| {
+        let list = |key: &str| settings.get(key).and_then(Value::as_array);
+        ["branches", "tags"].into_iter().filter_map(list).any(|list| !list.is_empty())
+    })
 }
 
 /// Checks rules and their tests: what is in a test file is not loaded with a policy.
@@ -83,6 +100,26 @@ pub(super) fn tests(engine: &mut Engine, bundle: &Bundle) -> Result<(), PolicyEr
                             move it to a file of another name";
                 return Err(unasked(file, rule, help));
             }
+        }
+    }
+    forms_are_opas(engine)
+}
+
+/// Forms that the engine answers otherwise than OPA.
+fn forms_are_opas(engine: &mut Engine) -> Result<(), PolicyError> {
+    let packages = engine.get_policy_package_components();
+    let packages = packages.map_err(|e| PolicyError::Compile { why: e.to_string() })?;
+    let modules = engine.get_modules();
+    let mut heads = forms::Heads::default();
+    for (module, package) in modules.iter().zip(&packages) {
+        heads.add(module, &package.components);
+    }
+    for (module, package) in modules.iter().zip(&packages) {
+        if let Some(forms::Refused { line, why }) =
+            forms::refused(module, &package.components, &heads)
+        {
+            let file = module.package.span.source.file().clone();
+            return Err(PolicyError::Form { file, line, why });
         }
     }
     Ok(())
@@ -102,7 +139,7 @@ pub(super) fn test_names(
     Ok(named.collect())
 }
 
-fn read(engine: &mut Engine) -> Result<Vec<File>, PolicyError> {
+pub(super) fn read(engine: &mut Engine) -> Result<Vec<File>, PolicyError> {
     let failed = |e: &dyn std::fmt::Display| PolicyError::Compile { why: e.to_string() };
     let packages = engine.get_policy_package_components().map_err(|e| failed(&e))?;
     let modules = engine.get_modules();
@@ -217,7 +254,10 @@ fn shape(file: &File, rule: &Rule) -> Result<(), PolicyError> {
 }
 
 /// Each package has its rules from one place: rules that are added to those of others change what they mean.
-fn apart<'a>(files: &'a [File], origin: impl Fn(&'a File) -> &'a str) -> Result<(), PolicyError> {
+pub(super) fn apart<'a>(
+    files: &'a [File],
+    origin: impl Fn(&'a File) -> &'a str,
+) -> Result<(), PolicyError> {
     let mut owners: BTreeMap<&[String], &str> = BTreeMap::new();
     for file in files {
         owners.entry(&file.package).or_insert_with(|| origin(file));
@@ -241,7 +281,7 @@ fn apart<'a>(files: &'a [File], origin: impl Fn(&'a File) -> &'a str) -> Result<
 }
 
 /// Data lies beside rules, never where a package has its own.
-fn beside(files: &[File], data: &Map<String, Value>) -> Result<(), PolicyError> {
+pub(super) fn beside(files: &[File], data: &Map<String, Value>) -> Result<(), PolicyError> {
     for file in files {
         let mut object = data;
         for (depth, name) in file.package.iter().enumerate() {
@@ -263,16 +303,16 @@ fn beside(files: &[File], data: &Map<String, Value>) -> Result<(), PolicyError> 
 }
 
 /// A rule of a file, by their numbers.
-type Node = (usize, usize);
+pub(super) type Node = (usize, usize);
 
 /// Which rules lead to which.
-struct Graph<'a> {
+pub(super) struct Graph<'a> {
     files: &'a [File],
     by_path: BTreeMap<Path, Vec<Node>>,
 }
 
 impl<'a> Graph<'a> {
-    fn new(files: &'a [File]) -> Self {
+    pub(super) fn new(files: &'a [File]) -> Self {
         let mut by_path: BTreeMap<Path, Vec<Node>> = BTreeMap::new();
         for (f, file) in files.iter().enumerate() {
             for (r, rule) in file.rules.iter().enumerate() {
@@ -282,7 +322,7 @@ impl<'a> Graph<'a> {
         Self { files, by_path }
     }
 
-    fn at(&self, (f, r): Node) -> Option<(&'a File, &'a Rule)> {
+    pub(super) fn at(&self, (f, r): Node) -> Option<(&'a File, &'a Rule)> {
         let file = self.files.get(f)?;
         Some((file, file.rules.get(r)?))
     }
@@ -308,7 +348,7 @@ impl<'a> Graph<'a> {
     }
 
     /// All rules that some lead to, themselves included.
-    fn reach(&self, from: impl IntoIterator<Item = Node>) -> BTreeSet<Node> {
+    pub(super) fn reach(&self, from: impl IntoIterator<Item = Node>) -> BTreeSet<Node> {
         let mut found = BTreeSet::new();
         let mut next: Vec<Node> = from.into_iter().collect();
         while let Some(node) = next.pop() {
@@ -324,7 +364,7 @@ impl<'a> Graph<'a> {
     }
 
     /// The rules that are asked for.
-    fn asked(&self) -> impl Iterator<Item = (Node, &'a File, &'a Rule)> {
+    pub(super) fn asked(&self) -> impl Iterator<Item = (Node, &'a File, &'a Rule)> {
         self.nodes().filter(|(_, _, rule)| is_asked(rule))
     }
 
@@ -513,18 +553,20 @@ fn speaks_of_refs(text: &str) -> bool {
 /// everybody.
 fn is_part(path: &[String], part: &str) -> bool {
     match path.first() {
-        // Where nobody asked there is a null, which neither a search for secrets nor an account of files gives: who takes all
-        // at once need not ask.
-        None => part != CollectorName::Secrets.word() && part != CollectorName::Contents.word(),
+        // Where nobody asked there is a null, which neither a search for secrets or malware nor an account of files gives: who
+        // takes all at once need not ask.
+        None => ![CollectorName::Secrets, CollectorName::Malware, CollectorName::Contents]
+            .map(CollectorName::word)
+            .contains(&part),
         Some(first) => first == part && path.get(1).is_none_or(|below| below != "attested"),
     }
 }
 
-fn is_named(rule: &Rule, name: &str) -> bool {
+pub(super) fn is_named(rule: &Rule, name: &str) -> bool {
     rule.path.first().is_some_and(|first| first == name)
 }
 
-fn is_asked(rule: &Rule) -> bool {
+pub(super) fn is_asked(rule: &Rule) -> bool {
     matches!(rule.path.as_slice(), [name] if ASKED.contains(&name.as_str()))
 }
 

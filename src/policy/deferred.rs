@@ -1,29 +1,89 @@
 //! Policies that are compiled once somebody asks for them.
 //!
 //! Whoever asks first compiles, or waits for whoever compiles already. A copy on another thread may ask ahead of everybody.
+//! Equal bundles under equal limits are compiled once while somebody holds them: the gate reads its files again every few
+//! seconds, and mostly finds what it has.
 
 use std::{
     fmt,
-    sync::{Arc, LazyLock},
+    sync::{Arc, LazyLock, Mutex, PoisonError, Weak},
 };
 
 use super::{
     Bundle, Exception, Judgement, Needs, Policies, PolicyError, PolicyInput, engine::broken,
 };
-use crate::{digest::Digest, limits::Limits, verdict::DEFAULT_LEVEL};
+use crate::{
+    contents::malware::rules::RuleSet, digest::Digest, limits::Limits, verdict::DEFAULT_LEVEL,
+};
 
 type Compiled = Result<Policies, PolicyError>;
 type Compile = Box<dyn FnOnce() -> Compiled + Send>;
+type Lazy = LazyLock<Compiled, Compile>;
+
+/// Policies that somebody holds.
+static HELD: Mutex<Vec<Held>> = Mutex::new(Vec::new());
+
+/// Policies that go when whoever holds them lets go.
+struct Held {
+    compiled: Weak<Lazy>,
+    bundle: Weak<Bundle>,
+    limits: Limits,
+}
+
+impl Held {
+    fn get(&self) -> Option<Deferred> {
+        let (compiled, bundle) = (self.compiled.upgrade()?, self.bundle.upgrade()?);
+        Some(Deferred { compiled, bundle, limits: self.limits.clone() })
+    }
+}
 
 /// Policies that are ready, or soon will be.
 #[derive(Clone)]
-pub struct Deferred(Arc<LazyLock<Compiled, Compile>>);
+pub struct Deferred {
+    compiled: Arc<Lazy>,
+    bundle: Arc<Bundle>,
+    limits: Limits,
+}
 
 impl Deferred {
     /// Policies that whoever asks first compiles.
     pub fn new(bundle: Bundle, limits: Limits) -> Self {
-        let compile: Compile = Box::new(move || Policies::compile(&bundle, &limits));
-        Self(Arc::new(LazyLock::new(compile)))
+        let mut held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
+        held.retain(|held| held.compiled.strong_count() > 0);
+        let mut known = held.iter().filter_map(Held::get);
+        if let Some(known) = known.find(|it| *it.bundle == bundle && it.limits == limits) {
+            return known;
+        }
+        let new = Self::apart(bundle, limits);
+        let (compiled, bundle) = (Arc::downgrade(&new.compiled), Arc::downgrade(&new.bundle));
+        held.push(Held { compiled, bundle, limits: new.limits.clone() });
+        new
+    }
+
+    fn apart(bundle: Bundle, limits: Limits) -> Self {
+        let bundle = Arc::new(bundle);
+        let (source, within) = (Arc::clone(&bundle), limits.clone());
+        let compile: Compile = Box::new(move || Policies::compile(&source, &within));
+        Self { compiled: Arc::new(LazyLock::new(compile)), bundle, limits }
+    }
+
+    /// The same rules under a stricter preset, not compiled yet.
+    ///
+    /// # Errors
+    /// As [`Bundle::under`].
+    pub fn under(&self, preset: &str) -> Result<Self, PolicyError> {
+        Ok(Self::new((*self.bundle).clone().under(preset)?, self.limits.clone()))
+    }
+
+    /// The same exceptions, each with whether its rule is among these.
+    pub fn excepted(&self, exceptions: &[Exception]) -> Vec<Exception> {
+        let told = exceptions.iter().cloned().map(|mut exception| {
+            exception.elsewhere = false;
+            let one = std::slice::from_ref(&exception);
+            exception.elsewhere = !self.ready().is_ok_and(|rules| rules.clear(one).is_ok());
+            exception
+        });
+        told.collect()
     }
 
     /// The compiled policies.
@@ -31,12 +91,17 @@ impl Deferred {
     /// # Errors
     /// As [`Policies::compile`].
     pub fn ready(&self) -> Result<&Policies, &PolicyError> {
-        LazyLock::force(&self.0).as_ref()
+        LazyLock::force(&self.compiled).as_ref()
     }
 
     /// What the rules have to know about an image; nothing where they cannot be asked.
     pub fn needs(&self) -> Needs {
         self.ready().map(Policies::needs).unwrap_or_default()
+    }
+
+    /// What files are scanned by, where somebody gave YARA rules.
+    pub fn malware(&self) -> Option<RuleSet> {
+        self.ready().ok().and_then(Policies::malware).cloned()
     }
 
     /// Packages that have to know what is in the layers, or about a rebuild.
@@ -74,5 +139,32 @@ impl Deferred {
 impl fmt::Debug for Deferred {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Deferred")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_bundles_are_compiled_once_while_somebody_holds_them() {
+        let bundle = |code: &str| {
+            let text = format!(
+                "package hallmark.held\n\ndeny contains {{\"code\": \"{code}\", \"msg\": \"x\"}} if true\n"
+            );
+            Bundle::from_files([("held.rego".to_owned(), text)]).unwrap()
+        };
+        let new = |code: &str, limits: Limits| Deferred::new(bundle(code), limits);
+        let first = new("held-a", Limits::default());
+        let again = new("held-a", Limits::default());
+        assert!(Arc::ptr_eq(&first.compiled, &again.compiled));
+        assert!(std::ptr::eq(first.ready().unwrap(), again.ready().unwrap()));
+        assert!(!Arc::ptr_eq(&first.compiled, &new("held-b", Limits::default()).compiled));
+        let mut shorter = Limits::default();
+        shorter.policy /= 2;
+        assert!(!Arc::ptr_eq(&first.compiled, &new("held-a", shorter).compiled));
+        let gone = Arc::downgrade(&first.compiled);
+        drop((first, again));
+        assert!(gone.upgrade().is_none(), "nothing is kept that nobody holds");
     }
 }

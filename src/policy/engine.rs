@@ -12,23 +12,28 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-use jiff::Timestamp;
 use regorus::{Engine, utils::limits::ExecutionTimerConfig};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Bundle, Exception, Judgement, Needs, PolicyError, PolicyInput, RuleResult, builtins,
-    bundle::Module,
+    Bundle, Effective, Exception, GivenApproval, Idle, Judgement, Needs, PolicyError, PolicyInput,
+    RuleResult,
+    approval::{self, About, Reviewed},
+    builtins,
+    bundle::{Module, merge},
     check::{self, ASKED, REBUILD},
+    effective::{self, Days},
     exception::{self, Applied},
+    given::with_settings,
     metadata::{Custom, Metadata},
-    settings,
+    settings, unread, yara,
 };
 use crate::{
-    contents::CollectorName,
+    contents::{CollectorName, malware::rules::RuleSet},
     digest::Digest,
     finding::{Code, Finding, Key, Subject},
-    limits::{self, Limits},
+    limits::Limits,
     verdict::DEFAULT_LEVEL,
 };
 
@@ -45,17 +50,27 @@ pub struct Policies {
     engine: Engine,
     custom: BTreeMap<String, Custom>,
     settings: Map<String, Value>,
+    effective: Vec<Effective>,
+    /// Days from which on rules deny, by their METADATA.
+    days: Days,
     needs: Needs,
     /// Packages that need anything.
     asking: Vec<String>,
     /// Package and code of the rules whose denials are certain before layers are read.
     early: BTreeSet<(String, String)>,
+    /// Package and code of the rules whose denials an approval lifts.
+    reviews: BTreeSet<(String, String)>,
+    approvals: Vec<GivenApproval>,
     bundle: Digest,
     codes: BTreeMap<String, BTreeSet<String>>,
     /// Packages that deny, and whether `codes` has all their codes.
     denying: BTreeMap<String, bool>,
     /// Whether rules may read predicates.
     predicates: bool,
+    /// Rules that were asked for and decide nothing.
+    idle: Vec<Idle>,
+    /// What files are scanned by, where somebody gave YARA rules.
+    malware: Option<RuleSet>,
     #[cfg(test)]
     reads: settings::Reads,
 }
@@ -77,25 +92,36 @@ impl Policies {
         if !asked.iter().any(|(set, _)| *set != "needs") {
             return Err(PolicyError::NoRules);
         }
-        settings::all_read(&bundle.settings, &facts.settings)?;
+        let settings = settings_of(bundle, &facts.settings, limits)?;
+        let malware = yara::compile(&bundle.yara_files())?;
         let entry = entry(&asked);
         add(&mut engine, "hallmark:entry", &entry)?;
         let metadata = bundle.metadata()?;
-        let early = early(&engine, metadata.iter().map(|(file, block)| (file.as_str(), block)))?;
+        let blocks = || metadata.iter().map(|(file, block)| (file.as_str(), block));
+        let early = marked(&engine, blocks(), |custom| custom.early)?;
+        let reviews = marked(&engine, blocks(), |custom| custom.review)?;
+        let days = days(&engine, blocks())?;
+        effective_known(bundle, &facts)?;
         let metadata = metadata.into_iter().map(|(_, block)| block.custom);
         let custom = metadata
             .filter(|custom| !custom.code.is_empty())
             .map(|custom| (custom.code.clone(), custom));
         let mut policies = Self {
             custom: custom.collect(),
-            settings: bundle.settings.clone(),
+            settings,
+            effective: bundle.effective.clone(),
+            days,
             needs: Needs::default(),
             asking: Vec::new(),
             early,
+            reviews,
+            approvals: bundle.approvals.clone(),
             bundle: digest(bundle),
             codes: facts.codes,
             denying: facts.denying,
             predicates: facts.predicates,
+            idle: bundle.idle.clone(),
+            malware,
             #[cfg(test)]
             reads: facts.settings,
             engine,
@@ -109,6 +135,11 @@ impl Policies {
     /// What the rules have to know about an image.
     pub fn needs(&self) -> Needs {
         self.needs.clone()
+    }
+
+    /// What files are scanned by, where somebody gave YARA rules.
+    pub fn malware(&self) -> Option<&RuleSet> {
+        self.malware.as_ref()
     }
 
     /// Packages that need any of it.
@@ -171,7 +202,16 @@ impl Policies {
             Ok(results) => results,
             Err(error) => return broken(&error, &input.image.reference),
         };
-        judged(denied, warned, exceptions, &input.image.repository, input.time)
+        let digests = input.image.digests.iter().map(String::as_str).collect();
+        let about = About {
+            location: &input.image.repository,
+            manifest: &input.image.manifest,
+            digests: &digests,
+            time: input.time,
+        };
+        let mut judgement = self.judged(denied, warned, exceptions, about);
+        judgement.asides.extend(self.idle.iter().map(Idle::finding));
+        judgement
     }
 
     /// Judges by an input that was saved, with the settings of these policies in the place of its own.
@@ -193,8 +233,43 @@ impl Policies {
             .ok_or_else(|| wrong("it does not say which image it is about"))?;
         let time = text("/time").and_then(|time| time.parse().ok());
         let time = time.ok_or_else(|| wrong("it does not say when the image was judged"))?;
-        let (denied, warned) = self.results_over(input.clone(), limits)?;
-        Ok(judged(denied, warned, exceptions, location, time))
+        if self.predicates
+            && let Some((what, number)) = super::input::not_held(input)
+        {
+            return Err(PolicyError::Inexact { what, number });
+        }
+        let (denied, warned) = self.results_over(input, limits)?;
+        let digests = input.pointer("/image/digests").and_then(Value::as_array);
+        let digests = digests.into_iter().flatten().filter_map(Value::as_str).collect();
+        let manifest = text("/image/manifest").unwrap_or_default();
+        let about = About { location, manifest, digests: &digests, time };
+        Ok(self.judged(denied, warned, exceptions, about))
+    }
+
+    /// What results mean for an image: first what is approved or excepted, then what holds only from a later day on.
+    fn judged(
+        &self,
+        denied: Vec<RuleResult>,
+        mut warned: Vec<RuleResult>,
+        exceptions: &[Exception],
+        about: About<'_>,
+    ) -> Judgement {
+        let is_review = |result: &RuleResult| {
+            self.reviews.contains(&(result.package.clone(), result.code.clone()))
+        };
+        let Reviewed { denied, approved, findings: mut asides } =
+            approval::apply(denied, &self.approvals, is_review, about);
+        let Applied { denied, mut excepted, findings } =
+            exception::apply(denied, exceptions, about.location, about.time);
+        excepted.extend(approved);
+        sort(&mut excepted);
+        asides.extend(findings);
+        let (denied, deferred) = effective::defer(denied, &self.effective, &self.days, about.time);
+        if !deferred.is_empty() {
+            warned.extend(deferred);
+            sort(&mut warned);
+        }
+        Judgement { deny: denied, warn: warned, excepted, asides }
     }
 
     /// Results of all `deny` and all `warn` rules.
@@ -203,25 +278,23 @@ impl Policies {
         input: &PolicyInput,
         limits: &Limits,
     ) -> Result<(Vec<RuleResult>, Vec<RuleResult>), PolicyError> {
-        let input = serde_json::to_value(input);
-        self.results_over(input.map_err(|e| PolicyError::Evaluate { why: e.to_string() })?, limits)
-    }
-
-    fn results_over(
-        &self,
-        mut input: Value,
-        limits: &Limits,
-    ) -> Result<(Vec<RuleResult>, Vec<RuleResult>), PolicyError> {
-        if let Some(object) = input.as_object_mut() {
-            object.insert("settings".to_owned(), Value::Object(self.settings.clone()));
-        }
         // A rule that looks for something bad in what is not there would find nothing.
         if self.predicates
-            && let Some((what, number)) = super::input::not_held(&input)
+            && let Some((what, number)) = input.not_held()
         {
             return Err(PolicyError::Inexact { what, number });
         }
-        let mut sets = self.evaluate(&input, limits)?;
+        self.results_over(input, limits)
+    }
+
+    /// Results over whatever is written as an input is, with the settings in the place of its own.
+    fn results_over(
+        &self,
+        input: &impl Serialize,
+        limits: &Limits,
+    ) -> Result<(Vec<RuleResult>, Vec<RuleResult>), PolicyError> {
+        let input = with_settings(input, &self.settings, limits)?;
+        let mut sets = self.evaluate(input, limits)?;
         let mut of = |set: &str| self.results_of(set, sets.remove(set).unwrap_or_default());
         Ok((of("deny")?, of("warn")?))
     }
@@ -241,14 +314,14 @@ impl Policies {
                 all.push(result);
             }
         }
-        all.sort_by(|a, b| (&a.package, &a.code, &a.msg).cmp(&(&b.package, &b.code, &b.msg)));
+        sort(&mut all);
         Ok(all)
     }
 
     fn find_needs(&mut self, limits: &Limits) -> Result<Needs, PolicyError> {
-        let input = json!({ "settings": self.settings });
+        let input = with_settings(&json!({}), &self.settings, limits)?;
         let mut engine = self.engine.clone();
-        let mut sets = evaluate(&mut engine, &["needs"], &input, limits)?;
+        let mut sets = evaluate(&mut engine, &["needs"], input, limits)?;
         self.engine = engine;
         let mut needs = Needs::default();
         for (package, words) in sets.remove("needs").unwrap_or_default() {
@@ -273,24 +346,45 @@ impl Policies {
 
     fn evaluate(
         &self,
-        input: &Value,
+        input: regorus::Value,
         limits: &Limits,
     ) -> Result<BTreeMap<String, Sets>, PolicyError> {
         evaluate(&mut self.engine.clone(), &["deny", "warn"], input, limits)
     }
 }
 
-/// What results mean for an image at a location.
-fn judged(
-    denied: Vec<RuleResult>,
-    warned: Vec<RuleResult>,
-    exceptions: &[Exception],
-    location: &str,
-    time: Timestamp,
-) -> Judgement {
-    let Applied { denied, excepted, findings } =
-        exception::apply(denied, exceptions, location, time);
-    Judgement { deny: denied, warn: warned, excepted, asides: findings }
+fn sort(results: &mut [RuleResult]) {
+    results.sort_by(|a, b| (&a.package, &a.code, &a.msg).cmp(&(&b.package, &b.code, &b.msg)));
+}
+
+/// The settings of a bundle: its own, and of those for several presets what its rules read; what was written for it alone goes last.
+///
+/// # Errors
+/// One that neither its rules nor those of the bundles beside it read.
+fn settings_of(
+    bundle: &Bundle,
+    reads: &settings::Reads,
+    limits: &Limits,
+) -> Result<Map<String, Value>, PolicyError> {
+    let (mut all, mut written) = (bundle.settings.clone(), bundle.written.clone());
+    if let Err(unread) = settings::all_read(&bundle.settings, reads) {
+        if bundle.others.is_empty() {
+            return Err(unread);
+        }
+        let mut anywhere = reads.clone();
+        for other in &bundle.others {
+            let mut engine = load(other.rules.iter(), &other.data, limits)?;
+            let found = check::rules(&mut engine, other)?.settings;
+            anywhere.shipped.extend(found.shipped);
+            anywhere.own.extend(found.own);
+        }
+        settings::all_read(&bundle.settings, &anywhere)?;
+        all = settings::only_read(&all, reads);
+        written = settings::only_read(&written, reads);
+    }
+    merge(&mut all, settings::only_read(&bundle.shared, reads));
+    merge(&mut all, written);
+    Ok(all)
 }
 
 /// The judgement where there is none: a denial.
@@ -314,7 +408,24 @@ fn digest(bundle: &Bundle) -> Digest {
     let mut rules: Vec<_> =
         bundle.rules.values().map(|module| (&module.name, &module.text)).collect();
     rules.sort();
-    let all = json!({ "rules": rules, "data": bundle.data, "settings": bundle.settings });
+    let mut yara: Vec<_> =
+        bundle.yara.values().map(|module| (&module.name, &module.text)).collect();
+    yara.sort();
+    let mut all = json!({ "rules": rules, "data": bundle.data, "settings": bundle.settings });
+    if let Some(all) = all.as_object_mut() {
+        if !bundle.shared.is_empty() {
+            all.insert("shared".to_owned(), Value::Object(bundle.shared.clone()));
+        }
+        if !yara.is_empty() {
+            all.insert("yara".to_owned(), json!(yara));
+        }
+        if !bundle.effective.is_empty() {
+            all.insert("effective".to_owned(), json!(bundle.effective));
+        }
+        if !bundle.approvals.is_empty() {
+            all.insert("approvals".to_owned(), json!(bundle.approvals));
+        }
+    }
     Digest::sha256(all.to_string().as_bytes())
 }
 
@@ -323,8 +434,24 @@ fn digest(bundle: &Bundle) -> Digest {
 /// # Errors
 /// The rules do not compile, call what they may not, or cannot be evaluated.
 pub fn value(bundle: &Bundle, rule: &str, limits: &Limits) -> Result<Option<Value>, PolicyError> {
+    value_over(bundle, rule, None, limits)
+}
+
+/// What one rule of a bundle gives on an input.
+///
+/// # Errors
+/// As [`value`].
+pub fn value_over(
+    bundle: &Bundle,
+    rule: &str,
+    input: Option<&Value>,
+    limits: &Limits,
+) -> Result<Option<Value>, PolicyError> {
     let mut engine = load(bundle.rules.iter(), &bundle.data, limits)?;
     check::tests(&mut engine, bundle)?;
+    if let Some(input) = input {
+        engine.set_input(regorus::Value::from(input.clone()));
+    }
     match ask(&mut engine, rule, limits)? {
         regorus::Value::Undefined => Ok(None),
         value => {
@@ -332,6 +459,27 @@ pub fn value(bundle: &Bundle, rule: &str, limits: &Limits) -> Result<Option<Valu
             value.map(Some).map_err(|e| PolicyError::Evaluate { why: e.to_string() })
         }
     }
+}
+
+/// The members of one set of a package over an input.
+///
+/// # Errors
+/// The rules do not compile, or cannot be evaluated.
+pub(super) fn members_of(
+    bundle: &Bundle,
+    package: &str,
+    set: &str,
+    input: &Value,
+    limits: &Limits,
+) -> Result<Vec<Value>, PolicyError> {
+    let mut engine = load(bundle.rules.iter(), &bundle.data, limits)?;
+    engine.set_input(regorus::Value::from(input.clone()));
+    let path: String = package.split('.').map(|part| format!("[{}]", json!(part))).collect();
+    let value = ask(&mut engine, &format!("data{path}.{set}"), limits)?;
+    let wrong =
+        || PolicyError::NotASet { rule: format!("data.{package}.{set}"), name: set.to_owned() };
+    let members = value.as_set().map_err(|_| wrong())?.iter().map(serde_json::to_value);
+    members.collect::<Result<_, _>>().map_err(|e| PolicyError::Evaluate { why: e.to_string() })
 }
 
 /// An engine with rules and data, nothing evaluated yet.
@@ -359,7 +507,8 @@ pub(super) fn load<'a>(
 
 fn add(engine: &mut Engine, file: &str, text: &str) -> Result<(), PolicyError> {
     let added = engine.add_policy(file.to_owned(), text.to_owned());
-    added.map(drop).map_err(|error| PolicyError::Compile { why: error.to_string() })
+    let failed = |why: String| PolicyError::Compile { why: unread::with_help(why, text) };
+    added.map(drop).map_err(|error| failed(error.to_string()))
 }
 
 /// The sets that there are: name and the package's path.
@@ -379,20 +528,47 @@ fn asked(engine: &Engine) -> Result<Vec<(&'static str, Vec<String>)>, PolicyErro
     Ok(asked)
 }
 
-/// Package and code of each rule that says of itself that its denials are early. By package, because somebody else's rule
+/// Package and code of each rule that says something of itself in its METADATA. By package, because somebody else's rule
 /// of the same code may rest on something else.
-fn early<'m>(
+fn marked<'m>(
     engine: &Engine,
     metadata: impl Iterator<Item = (&'m str, &'m Metadata)>,
+    is_marked: impl Fn(&Custom) -> bool,
 ) -> Result<BTreeSet<(String, String)>, PolicyError> {
-    let failed = |e: &dyn std::fmt::Display| PolicyError::Compile { why: e.to_string() };
-    let packages = engine.get_policy_package_components().map_err(|e| failed(&e))?;
-    let packages: BTreeMap<_, _> =
-        packages.into_iter().map(|p| (p.source_file, p.components.join("."))).collect();
-    let early = metadata.filter(|(_, block)| block.custom.early);
-    let early = early
+    let packages = packages(engine)?;
+    let marked = metadata.filter(|(_, block)| is_marked(&block.custom));
+    let marked = marked
         .filter_map(|(file, block)| Some((packages.get(file)?.clone(), block.custom.code.clone())));
-    Ok(early.collect())
+    Ok(marked.collect())
+}
+
+/// The days from which on rules deny, by package and code.
+fn days<'m>(
+    engine: &Engine,
+    metadata: impl Iterator<Item = (&'m str, &'m Metadata)>,
+) -> Result<Days, PolicyError> {
+    let packages = packages(engine)?;
+    let named = metadata.filter(|(_, block)| !block.custom.code.is_empty());
+    Ok(effective::days(
+        named.filter_map(|(file, block)| Some((packages.get(file)?.clone(), block))),
+    ))
+}
+
+/// Whether days are about codes that a loaded rule gives, or one that ships and another preset loads. What a rule computes is not
+/// known, so that any code may be one.
+fn effective_known(bundle: &Bundle, facts: &check::Facts) -> Result<(), PolicyError> {
+    if bundle.effective.is_empty() || facts.denying.values().any(|written| !written) {
+        return Ok(());
+    }
+    let shipped = Bundle::shipped()?.codes()?.into_iter().map(|(_, code)| code);
+    effective::known(&bundle.effective, &shipped.chain(facts.codes.keys().cloned()).collect())
+}
+
+/// The package of each file.
+fn packages(engine: &Engine) -> Result<BTreeMap<String, String>, PolicyError> {
+    let packages = engine.get_policy_package_components();
+    let packages = packages.map_err(|e| PolicyError::Compile { why: e.to_string() })?;
+    Ok(packages.into_iter().map(|p| (p.source_file, p.components.join("."))).collect())
 }
 
 /// The module that gathers all sets, each under the name of its package.
@@ -419,19 +595,10 @@ fn entry(asked: &[(&str, Vec<String>)]) -> String {
 fn evaluate(
     engine: &mut Engine,
     sets: &[&str],
-    input: &Value,
+    input: regorus::Value,
     limits: &Limits,
 ) -> Result<BTreeMap<String, Sets>, PolicyError> {
-    let text = input.to_string();
-    let (found, limit) = (text.len() as u64, limits.policy_bytes);
-    if found > limit {
-        return Err(PolicyError::TooLarge {
-            what: format!("the policy input ({})", limits::key("policy_bytes")),
-            found,
-            limit,
-        });
-    }
-    engine.set_input(regorus::Value::from(input.clone()));
+    engine.set_input(input);
     let mut gathered = BTreeMap::new();
     for set in sets {
         let rule = format!("data.{ENTRY}.{set}");

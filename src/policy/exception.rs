@@ -9,10 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
 use super::{
-    Bundle, PolicyError, RuleResult,
+    Bundle, PolicyError, RuleResult, Scope,
     bundle::{Preset, REBUILD},
     metadata::Custom,
     nearest::did_you_mean,
+    scope,
 };
 use crate::{
     finding::{Code, Finding, Key, Subject},
@@ -29,14 +30,16 @@ pub struct Exception {
     /// Which images.
     #[serde(serialize_with = "written")]
     pub images: ImagePattern,
+    /// What of the denials; all of them where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope: Option<Scope>,
     /// Why.
     pub reason: String,
     /// Who answers for it.
     pub owner: String,
     /// The last day on which it applies, in UTC.
     pub expires: Date,
-    /// Whether it is about a rule of the configured preset that the one which is asked for does not have: it lifts nothing, which
-    /// is said.
+    /// Whether it is about a rule of a configured preset that the one which judges does not have: it lifts nothing, which is said.
     #[serde(skip)]
     pub elsewhere: bool,
 }
@@ -61,23 +64,39 @@ pub(super) fn apply(
 ) -> Applied {
     let today = now.to_zoned(TimeZone::UTC).date();
     let mut findings = Vec::new();
-    let mut in_force = Vec::new();
-    for exception in exceptions.iter().filter(|e| e.images.matches_written(location)) {
-        match exception.effect(&denied, today) {
+    let about = exceptions.iter().filter(|e| e.images.matches_written(location));
+    let effects: Vec<_> = about.map(|e| (e, e.effect(&denied, today))).collect();
+    let in_force: Vec<&Exception> =
+        effects.iter().filter(|(_, effect)| effect.is_ok()).map(|(e, _)| *e).collect();
+    let lifted: Vec<bool> = denied.iter().map(|result| lifted(result, &in_force)).collect();
+    for (exception, effect) in effects {
+        let did = effect.and_then(|package| match exception.lifted_one(&denied, &lifted) {
+            true => Ok(package),
+            false => Err(exception.out_of_scope(&denied)),
+        });
+        findings.push(match did {
             Ok(package) => {
                 let why = exception.reason.clone();
-                findings.push(exception.finding(Code::PolicyExceptionUsed, Some(package), why));
-                in_force.push(exception);
+                exception.finding(Code::PolicyExceptionUsed, Some(package), why)
             }
             Err(why) => {
                 let package = exception.package.as_deref();
-                findings.push(exception.finding(Code::PolicyExceptionUnused, package, why));
+                exception.finding(Code::PolicyExceptionUnused, package, why)
             }
-        }
+        });
     }
-    let (excepted, denied) =
-        denied.into_iter().partition(|result| in_force.iter().any(|e| e.means(result)));
-    Applied { denied, excepted, findings }
+    let (mut excepted, mut holding) = (Vec::new(), Vec::new());
+    for (result, lifted) in denied.into_iter().zip(lifted) {
+        if lifted { excepted.push(result) } else { holding.push(result) }
+    }
+    Applied { denied: holding, excepted, findings }
+}
+
+/// Whether a result is let through: by an exception from all of its kind, or by several that together are about all that it names.
+fn lifted(result: &RuleResult, in_force: &[&Exception]) -> bool {
+    let meant: Vec<&&Exception> = in_force.iter().filter(|e| e.means(result)).collect();
+    let scopes: Vec<&Scope> = meant.iter().filter_map(|e| e.scope.as_ref()).collect();
+    scopes.len() < meant.len() || scope::cover(result, &scopes)
 }
 
 impl Exception {
@@ -87,7 +106,7 @@ impl Exception {
     /// Why it lets none through.
     fn effect<'d>(&self, denied: &'d [RuleResult], today: Date) -> Result<&'d str, String> {
         if self.elsewhere {
-            let why = "its rule is not loaded: another preset was asked for than policy.preset";
+            let why = "its rule is not loaded: another preset was asked for, or this image has one";
             return Err(why.to_owned());
         }
         if today > self.expires {
@@ -109,6 +128,26 @@ impl Exception {
         }
     }
 
+    /// Whether one of the results that were let through is one that it is about.
+    fn lifted_one(&self, denied: &[RuleResult], lifted: &[bool]) -> bool {
+        let through = denied.iter().zip(lifted).filter(|(_, lifted)| **lifted);
+        let mut through = through.map(|(result, _)| result).filter(|result| self.means(result));
+        through.any(|result| self.scope.as_ref().is_none_or(|scope| scope.touches(result)))
+    }
+
+    /// Why none of the denials with its code was let through.
+    fn out_of_scope(&self, denied: &[RuleResult]) -> String {
+        let Some(scope) = &self.scope else { return "it let nothing through".to_owned() };
+        let code = &self.code;
+        let mut meant = denied.iter().filter(|result| self.means(result));
+        match meant.any(|result| scope.touches(result)) {
+            true => format!(
+                "{code} is denied for others than {scope}, too, and is lifted whole or not at all"
+            ),
+            false => format!("{code} is not denied for {scope}"),
+        }
+    }
+
     fn means(&self, result: &RuleResult) -> bool {
         let package = self.package.as_ref().is_none_or(|package| *package == result.package);
         result.code == self.code && package
@@ -116,7 +155,8 @@ impl Exception {
 
     fn finding(&self, code: Code, package: Option<&str>, why: String) -> Finding {
         let package = package.map(|package| format!(" of {package}")).unwrap_or_default();
-        let name = format!("exception {}{package} for {}", self.code, self.images);
+        let scope = self.scope.as_ref().map(|scope| format!(" ({scope})")).unwrap_or_default();
+        let name = format!("exception {}{package}{scope} for {}", self.code, self.images);
         Finding::new(code, Subject::Operator(name))
             .with(Key::Why, why)
             .with(Key::From, format!("owner {}, until {}", self.owner, self.expires))
@@ -259,10 +299,46 @@ mod tests {
             code: code.to_owned(),
             package: None,
             images: images.parse().expect("a pattern"),
+            scope: None,
             reason: "because".to_owned(),
             owner: "me".to_owned(),
             expires: expires.parse().expect("a date"),
             elsewhere: false,
+        }
+    }
+
+    #[test]
+    fn an_exception_for_a_path_lifts_what_is_about_it_alone() {
+        let now: Timestamp = "2026-11-23T12:00:00Z".parse().expect("a time");
+        let about = |paths: &[&str]| RuleResult {
+            facts: [("files".to_owned(), serde_json::json!(paths))].into(),
+            ..denied("a")
+        };
+        let scoped = |path: &str| Exception {
+            scope: Some(Scope::Path(path.parse().expect("a pattern"))),
+            ..exception("a", "**", "2026-12-01")
+        };
+        let whole = exception("a", "**", "2026-12-01");
+        // What is denied, by which exceptions, how many are let through, and of each exception whether it was used.
+        let cases = [
+            (vec![about(&["/x"])], vec![scoped("/x")], 1, vec![true]),
+            (vec![about(&["/x", "/y"])], vec![scoped("/x")], 0, vec![false]),
+            (vec![about(&["/x", "/y"])], vec![scoped("/x"), scoped("/y")], 1, vec![true, true]),
+            (vec![about(&["/x"]), about(&["/y"])], vec![scoped("/x")], 1, vec![true]),
+            (vec![about(&["/x"])], vec![scoped("/z")], 0, vec![false]),
+            (vec![denied("a")], vec![scoped("/**")], 0, vec![false]),
+            (vec![about(&["/x", "/y"])], vec![whole, scoped("/x")], 1, vec![true, true]),
+        ];
+        for (results, exceptions, through, used) in cases {
+            let applied = apply(results.clone(), &exceptions, "r/app", now);
+            assert_eq!(applied.excepted.len(), through, "{results:?} {exceptions:?}");
+            assert_eq!(applied.denied.len() + through, results.len());
+            let told: Vec<bool> = applied
+                .findings
+                .iter()
+                .map(|finding| finding.code == Code::PolicyExceptionUsed)
+                .collect();
+            assert_eq!(told, used, "{results:?} {exceptions:?}");
         }
     }
 

@@ -5,6 +5,7 @@
 //! (proven, unproven, missing), so that no rule can take presence for proof. No field depends on the version of the
 //! format that the evidence came in.
 
+mod blueprint;
 mod contents;
 mod delegation;
 mod facts;
@@ -13,6 +14,7 @@ mod image;
 mod inventory;
 mod layout;
 mod licences;
+mod malware;
 mod predicate;
 mod proof;
 mod provenance;
@@ -28,8 +30,10 @@ use schemars::{JsonSchema, Schema, generate::SchemaSettings};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+pub use blueprint::{BlueprintInput, EdgeInput, StageInput, StagesInput, TakenInput};
 pub use contents::{
-    ContentsInput, CountInput, FilesInput, HiddenInput, OwnerInput, PackageFilesInput, StrayInput,
+    ContentsInput, CountInput, FadedInput, FilesInput, HiddenInput, OwnerInput, PackageFilesInput,
+    StrayInput,
 };
 pub use delegation::DelegationInput;
 pub use facts::{
@@ -41,6 +45,7 @@ pub use image::{ConfigInput, ImageInput, NotJudgedInput};
 pub use inventory::{DatabaseInput, IncompleteInput, InventoryInput, PackageInput};
 pub use layout::{LayoutInput, LayoutStepInput};
 pub use licences::{LicenceInput, LicencesInput};
+pub use malware::{MalwareInput, MalwareMatchInput, MalwareRulesInput, ScannedInput};
 pub use predicate::PredicateInput;
 pub use proof::{BasisInput, ProofInput};
 pub use provenance::{BuildInput, MaterialInput, ProvenanceInput, RefInput, SourceInput};
@@ -48,7 +53,9 @@ pub use rebuild::{
     AllowedInput, AttestedInput, DifferenceInput, EngineInput, ExporterInput, FailureInput,
     GapInput, RebuildInput, VoteInput,
 };
-pub use sbom::{ComponentInput, LackInput, ReconciliationInput, SbomInput, VersionInput};
+pub use sbom::{
+    ComponentInput, DigestInput, LackInput, ReconciliationInput, SbomInput, VersionInput,
+};
 pub use secrets::{SecretInput, SecretsInput, UnsearchedInput};
 pub use statement::StatementInput;
 pub use vulnerabilities::VulnerabilitiesInput;
@@ -101,8 +108,14 @@ pub struct PolicyInput {
     pub contents: Option<ContentsInput>,
     /// Private keys and tokens in layers and configuration; null where no policy needs them, and where layers were not read.
     pub secrets: Option<SecretsInput>,
+    /// What its files match of YARA rules; null where no policy needs it, and where layers were not read.
+    pub malware: Option<MalwareInput>,
     /// What is known of its packages; null where no policy needs it.
     pub vulnerabilities: Option<VulnerabilitiesInput>,
+    /// The build that is approved for images of this name; null where `policy.blueprints` has none.
+    pub blueprint: Option<BlueprintInput>,
+    /// The stages of the build, as proven provenance has them; null where nothing is held against them.
+    pub build: Option<StagesInput>,
     /// What became of the rebuild.
     pub rebuild: RebuildInput,
     /// What was seen so far.
@@ -159,6 +172,13 @@ impl PolicyInput {
         Self::told(Audience::Rules, evidence, asked, FindingInput::for_rules(findings), now)
     }
 
+    /// The first claim that rules see nothing of because of a number that nobody can hold: where, and the number.
+    pub(super) fn not_held(&self) -> Option<(String, String)> {
+        let Self { signatures, attestations, .. } = self;
+        let first = statement::first_not_held("signatures", signatures);
+        first.or_else(|| statement::first_not_held("attestations", attestations))
+    }
+
     /// The same for reports, with all that was found.
     pub fn report(evidence: &Evidence, asked: Asked, findings: &[Finding], now: Timestamp) -> Self {
         let findings = findings.iter().map(FindingInput::of).collect();
@@ -204,7 +224,10 @@ impl PolicyInput {
                 ContentsInput::of(accounts, evidence.inventory.as_ref(), evidence.base)
             }),
             secrets: evidence.secrets.as_ref().map(SecretsInput::of),
+            malware: evidence.malware.as_ref().map(MalwareInput::of),
             vulnerabilities: vulnerabilities(evidence),
+            blueprint: evidence.blueprint.as_deref().map(BlueprintInput::of),
+            build: evidence.blueprint.is_some().then(|| StagesInput::of(evidence)),
             rebuild: RebuildInput {
                 attested: AttestedInput::of(&evidence.attested, asked),
                 gaps,

@@ -3,6 +3,7 @@
 //! Turns the comment above a rule into [`Metadata`]. regorus has no `rego.metadata` builtins, so rules return their code
 //! themselves and the block repeats it under `custom.code`; a test holds the two together.
 
+use jiff::civil::Date;
 use serde::Deserialize;
 
 use super::{PolicyError, data::read_data};
@@ -38,6 +39,12 @@ pub struct Custom {
     /// Whether a denial rests on nothing that layers or a rebuild could show otherwise: the image is denied before either.
     #[serde(default)]
     pub early: bool,
+    /// Whether an approval of exactly what it says lifts its denials.
+    #[serde(default)]
+    pub review: bool,
+    /// The first day on which it denies; before, it is a warning.
+    #[serde(default)]
+    pub effective_on: Option<Date>,
 }
 
 impl Metadata {

@@ -6,34 +6,50 @@
 //! deny. Refuses policies that could give another verdict tomorrow: the clock, randomness and the network are not there;
 //! the time is `input.time`. Nothing here does I/O.
 
+pub mod approval;
+pub mod archive;
 pub mod builtins;
 pub mod bundle;
 pub mod check;
 pub mod data;
 pub mod deferred;
+pub mod effective;
 pub mod engine;
 pub mod exception;
+pub mod explain;
+mod given;
+pub mod idle;
 pub mod input;
 pub mod metadata;
+pub mod namespaces;
 pub mod nearest;
+pub mod remarks;
+pub mod scope;
 pub mod settings;
 pub mod signer;
+mod strictness;
 pub mod test;
+mod unread;
+pub mod yara;
 
 use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::Value;
 
+pub use approval::GivenApproval;
 pub use bundle::Bundle;
 pub use deferred::Deferred;
+pub use effective::Effective;
 pub use engine::Policies;
 pub use exception::Exception;
+pub use idle::Idle;
 pub use input::{PolicyInput, VulnerabilitiesInput};
+pub use scope::Scope;
 
 use std::collections::BTreeSet;
 
 use crate::{
-    contents::CollectorName,
+    contents::{CollectorName, malware::rules::RuleError},
     finding::{Code, Finding, Key, Subject},
 };
 
@@ -73,12 +89,15 @@ impl RuleResult {
     }
 
     fn finding(&self, code: Code, image: &Subject) -> Finding {
-        let finding = Finding::new(code, image.clone())
+        let mut finding = Finding::new(code, image.clone())
             .with(Key::Why, self.msg.clone())
             .with(Key::From, self.name());
-        match &self.solution {
-            Some(solution) => finding.with(Key::Help, solution.clone()),
-            None => finding,
+        finding.rule = bundle::ships(&self.package).then(|| self.code.clone());
+        let help = self.solution.iter().cloned().chain(approval::help(self, image));
+        let help: Vec<String> = help.collect();
+        match help.is_empty() {
+            true => finding,
+            false => finding.with(Key::Help, help.join("; ")),
         }
     }
 }
@@ -90,7 +109,7 @@ pub struct Judgement {
     pub deny: Vec<RuleResult>,
     /// What to look at, sorted likewise.
     pub warn: Vec<RuleResult>,
-    /// Denials that an exception let through.
+    /// Denials that an exception or an approval let through.
     pub excepted: Vec<RuleResult>,
     /// What is said of the policies and not of the image: policy errors, exceptions used and unused.
     pub asides: Vec<Finding>,
@@ -114,8 +133,9 @@ impl Judgement {
         let asks = |package: &String| packages.contains(package);
         self.deny.retain(|rule| rule.early || !asks(&rule.package));
         self.warn.retain(|rule| !asks(&rule.package));
-        // An exception of a rule that was not asked is not known to be unused.
-        self.asides.retain(|finding| finding.code != Code::PolicyExceptionUnused);
+        // An exception or approval of a rule that was not asked is not known to be unused.
+        let unused = [Code::PolicyExceptionUnused, Code::PolicyApprovalUnused];
+        self.asides.retain(|finding| !unused.contains(&finding.code));
         self
     }
 }
@@ -132,10 +152,28 @@ pub enum PolicyError {
         known: String,
     },
     /// A file that is neither a rule nor data.
-    #[error("{file}: a policy folder holds *.rego files and one data.json or data.yaml")]
+    #[error(
+        "{file}: a policy folder holds *.rego files, one data.json or data.yaml, and YARA rules as yara/*.yar"
+    )]
     UnexpectedFile {
         /// Its name.
         file: String,
+    },
+    /// A bundle in an archive that cannot be meant.
+    #[error("{name}: {why}")]
+    Archive {
+        /// Which file in it, or the archive.
+        name: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// A bundle that holds what it says is not its own.
+    #[error("{what} is outside of its roots ({roots}); mend `roots` in its .manifest")]
+    OutsideRoots {
+        /// Package or path of data.
+        what: String,
+        /// What the manifest says.
+        roots: String,
     },
     /// Two files of one name.
     #[error("{file} is given twice")]
@@ -314,6 +352,16 @@ pub enum PolicyError {
         /// Why, and what to write.
         why: &'static str,
     },
+    /// A form that the engine answers otherwise than OPA.
+    #[error("{file}:{line}: {why}")]
+    Form {
+        /// File.
+        file: String,
+        /// Line, from 1.
+        line: u32,
+        /// Why, and what to write.
+        why: &'static str,
+    },
     /// A number in a document that would be read as its neighbour.
     #[error(
         "{what} holds the number {number}, which 64 bits do not hold exactly: rules would compare another one; write it as a text, or with fewer digits"
@@ -346,6 +394,16 @@ pub enum PolicyError {
         /// What to do.
         help: String,
     },
+    /// A day for a rule that there is not.
+    #[error(
+        "policy.effective: no rule that ships or is loaded denies with {code}; {meant}hallmark policy eval shows the codes of rules"
+    )]
+    EffectiveIdle {
+        /// The code.
+        code: String,
+        /// The code that may be meant, as a question.
+        meant: String,
+    },
     /// Not Rego v1, or not consistent.
     #[error("a policy does not compile: {why}")]
     Compile {
@@ -362,6 +420,9 @@ pub enum PolicyError {
         /// Its package.
         package: String,
     },
+    /// YARA rules that cannot be used.
+    #[error(transparent)]
+    Yara(#[from] RuleError),
     /// Nothing would ever be denied.
     #[error("the policies hold no deny and no warn rule: every image would pass")]
     NoRules,
@@ -370,7 +431,7 @@ pub enum PolicyError {
     NoTests,
     /// `needs` holds a word that means nothing.
     #[error(
-        "{package}: needs holds {found}; expected \"inventory\", \"contents\", \"secrets\", \"vulnerabilities\" or \"rebuild\""
+        "{package}: needs holds {found}; expected \"inventory\", \"contents\", \"secrets\", \"vulnerabilities\", \"malware\" or \"rebuild\""
     )]
     UnknownNeed {
         /// Package.

@@ -29,6 +29,8 @@ enum Kind {
     Paths,
     /// Classes of tools.
     Tools,
+    /// Classes of files.
+    Covering,
     /// Bytes, 0 for no bound.
     Bytes,
     /// Terms of licences.
@@ -39,24 +41,60 @@ enum Kind {
     Profile,
     /// A level of severity, or `off`.
     Level,
+    /// Patterns of texts.
+    Patterns,
+    /// Words without blanks: names of arguments, types of predicates.
+    Words,
+    /// How many, 0 for no bound.
+    Count,
+    /// Hundredths, 0 for none.
+    Hundredths,
+    /// Matches of rules about malware that are expected, with the reason.
+    Matches,
 }
 
 /// Most days that a setting may ask for: a hundred years.
 const MAX_DAYS: u64 = 36_525;
 
+/// Classes of files that may count as accounted for; those that always do, and those that never may, are no setting.
+const COVERING: [&str; 4] = ["generated", "self-described", "self-recorded", "owned-unverified"];
+
 /// The settings of the shipped rules: section, name, type.
-const SHIPPED: [(&str, &str, Kind); 19] = [
+const SHIPPED: [(&str, &str, Kind); 42] = [
+    ("attestations", "required", Kind::Words),
+    ("base", "images", Kind::Patterns),
+    ("blueprint", "missing", Kind::Severity),
+    ("components", "allow", Kind::Patterns),
+    ("components", "deny", Kind::Patterns),
+    ("components", "sources", Kind::Patterns),
     ("files", "maxBytes", Kind::Bytes),
+    ("files", "maxFiles", Kind::Count),
+    ("files", "maxLayers", Kind::Count),
     ("files", "privileged", Kind::Paths),
     ("files", "tools", Kind::Tools),
     ("licences", "allow", Kind::Licences),
     ("licences", "deny", Kind::Licences),
     ("licences", "ignore", Kind::Packages),
     ("licences", "unknown", Kind::Severity),
+    ("malware", "allow", Kind::Matches),
+    ("malware", "gaps", Kind::Severity),
+    ("malware", "warn", Kind::Words),
+    ("ownership", "covered", Kind::Covering),
+    ("ownership", "minCoverage", Kind::Hundredths),
+    ("ownership", "selfRecorded", Kind::Severity),
     ("ownership", "unowned", Kind::Places),
+    ("provenance", "arguments", Kind::Words),
+    ("provenance", "branches", Kind::Patterns),
+    ("provenance", "buildTypes", Kind::Patterns),
+    ("provenance", "builders", Kind::Patterns),
+    ("provenance", "incomplete", Kind::Severity),
+    ("provenance", "sources", Kind::Patterns),
+    ("provenance", "tags", Kind::Patterns),
+    ("provenance", "toolchains", Kind::Patterns),
     ("rebuild", "minLevel", Kind::Rung),
     ("sbom", "ghosts", Kind::Severity),
     ("sbom", "profile", Kind::Profile),
+    ("sbom", "uncovered", Kind::Severity),
     ("secrets", "allow", Kind::Paths),
     ("signature", "maxAgeDays", Kind::Days),
     ("signature", "revoked", Kind::Digests),
@@ -133,6 +171,9 @@ impl Kind {
             Self::Tools => {
                 "a list of different classes of shell, package-manager, compiler, interpreter, network, debugger"
             }
+            Self::Covering => {
+                "a list of different classes of generated, self-described, self-recorded, owned-unverified"
+            }
             Self::Bytes => "a whole number of bytes",
             Self::Licences => {
                 "a list of different SPDX identifiers that are current, each perhaps WITH an exception"
@@ -140,6 +181,13 @@ impl Kind {
             Self::Packages => "a list of different names of packages",
             Self::Profile => "ntia-2021, cisa-2026 or bsi-tr-03183-2",
             Self::Level => "off, critical, high, medium, low or negligible",
+            Self::Patterns => {
+                "a list of different texts without blanks, in which * stands for anything but / and ** for anything"
+            }
+            Self::Words => "a list of different words without blanks",
+            Self::Count => "a whole number from 0 to 1000000000",
+            Self::Hundredths => "a whole number from 0 to 100",
+            Self::Matches => "a list of different mappings, each with rule, path and reason",
         }
     }
 
@@ -151,16 +199,24 @@ impl Kind {
             }
             Self::Digests => "write each as hallmark inspect prints it, [] for none",
             Self::Days => "0 turns it off",
-            Self::Rung => "docs/comparison.md explains the rungs",
+            Self::Rung => page!("", "comparison", " has the rungs"),
             Self::Severity | Self::Level => "write one of these words",
             Self::Paths => "write each as /usr/bin/ping, [] for none",
-            Self::Tools => "write some of these words, [] for none",
+            Self::Tools | Self::Covering => "write some of these words, [] for none",
             Self::Bytes => "0 turns it off",
             Self::Licences => {
                 "write each as GPL-2.0-or-later, in its own case; no AND, no OR; [] for none"
             }
             Self::Packages => "write each as hallmark policy input shows it, [] for none",
             Self::Profile => "leave it out to ask for none",
+            Self::Patterns => {
+                "write each as https://git.example/team/*, without the signs ? [ ] { } ! and \\, at most 1024 characters long"
+            }
+            Self::Words => "write each as reports show it, [] for none",
+            Self::Count | Self::Hundredths => "0 turns it off",
+            Self::Matches => {
+                "write each as {rule: Name_Of_The_Rule, path: /usr/bin/tool, reason: why it is expected}, [] for none"
+            }
         }
     }
 
@@ -172,7 +228,13 @@ impl Kind {
             _ => Err((None, value.to_string())),
         };
         match self {
-            Self::Names => list(value, |text| !text.is_empty() && !text.contains(blank)),
+            Self::Names | Self::Words => {
+                list(value, |text| !text.is_empty() && !text.contains(blank))
+            }
+            Self::Patterns => list(value, is_pattern),
+            Self::Matches => items(value, is_match),
+            Self::Count => whole(0..=1_000_000_000),
+            Self::Hundredths => whole(0..=100),
             Self::Places => list(value, |text| text.starts_with('/') && text.len() > 1),
             Self::Digests => list(value, |text| {
                 text.parse::<Digest>().is_ok_and(|digest| digest.to_string() == text)
@@ -183,6 +245,7 @@ impl Kind {
                 list(value, |text| text.starts_with('/') && !text.contains(char::is_control))
             }
             Self::Tools => list(value, |text| Class::ALL.iter().any(|class| class.word() == text)),
+            Self::Covering => list(value, |text| COVERING.contains(&text)),
             Self::Licences => list(value, licences::is_term),
             Self::Packages => list(value, |text| !text.is_empty()),
             Self::Bytes => whole(0..=1 << 60),
@@ -202,16 +265,42 @@ impl Kind {
     }
 }
 
+/// Longest pattern, in characters.
+const MAX_PATTERN: usize = 1024;
+
+/// What every reader of such patterns takes alike: `*` and `**`, and no other sign that means something.
+fn is_pattern(text: &str) -> bool {
+    let plain = |c: char| !blank(c) && !"?[]{}!\\".contains(c);
+    (1..=MAX_PATTERN).contains(&text.chars().count())
+        && text.chars().all(plain)
+        && !text.contains("***")
+}
+
 fn blank(c: char) -> bool {
     c.is_whitespace() || c.is_control()
 }
 
+/// Whether it names a rule, a path and a reason, and nothing else.
+fn is_match(value: &Value) -> bool {
+    let Value::Object(entry) = value else { return false };
+    let text = |name: &str| entry.get(name).and_then(Value::as_str).unwrap_or_default();
+    entry.len() == 3
+        && !text("rule").is_empty()
+        && !text("rule").contains(blank)
+        && text("path").starts_with('/')
+        && !text("reason").trim().is_empty()
+}
+
 /// A list of different texts that are all of a form.
 fn list(value: &Value, is_good: impl Fn(&str) -> bool) -> Result<(), (Option<usize>, String)> {
+    items(value, |item| item.as_str().is_some_and(&is_good))
+}
+
+/// A list of different values that are all of a form.
+fn items(value: &Value, is_good: impl Fn(&Value) -> bool) -> Result<(), (Option<usize>, String)> {
     let Value::Array(items) = value else { return Err((None, value.to_string())) };
     for (position, item) in items.iter().enumerate() {
-        let good = item.as_str().is_some_and(&is_good);
-        if !good || items.iter().take(position).any(|earlier| earlier == item) {
+        if !is_good(item) || items.iter().take(position).any(|earlier| earlier == item) {
             return Err((Some(position), item.to_string()));
         }
     }
@@ -289,6 +378,38 @@ pub(super) fn all_read(settings: &Map<String, Value>, reads: &Reads) -> Result<(
     Ok(())
 }
 
+/// The settings that some loaded rule reads.
+pub(super) fn only_read(settings: &Map<String, Value>, reads: &Reads) -> Map<String, Value> {
+    let mut leaves = Vec::new();
+    gather(settings, &mut Vec::new(), &mut leaves);
+    let mut kept = Map::new();
+    for leaf in leaves {
+        let ships = leaf.first().is_some_and(|first| sections().any(|section| section == first));
+        let read = if ships { reads.has_shipped(&leaf) } else { reads.has_other(&leaf) };
+        if read {
+            put(&mut kept, settings, &leaf);
+        }
+    }
+    kept
+}
+
+/// Takes over the value at a path.
+fn put(into: &mut Map<String, Value>, from: &Map<String, Value>, path: &[String]) {
+    let Some((first, rest)) = path.split_first() else { return };
+    match (from.get(first), rest) {
+        (Some(value), []) => {
+            into.insert(first.clone(), value.clone());
+        }
+        (Some(Value::Object(from)), rest) => {
+            let inner = into.entry(first.clone()).or_insert_with(|| Value::Object(Map::new()));
+            if let Value::Object(inner) = inner {
+                put(inner, from, rest);
+            }
+        }
+        _ => {}
+    }
+}
+
 /// The paths of all values that are no mapping, or an empty one.
 fn gather(object: &Map<String, Value>, at: &mut Vec<String>, leaves: &mut Vec<Vec<String>>) {
     for (key, value) in object {
@@ -320,10 +441,17 @@ mod tests {
             json!({"signature": {}}),
             json!({"signature": {"signers": [], "revoked": [], "maxAgeDays": 0}}),
             json!({"signature": {"signers": ["a", "b@c"], "revoked": [DIGEST], "maxAgeDays": 36525}}),
-            json!({"sbom": {"ghosts": "deny"}, "rebuild": {"minLevel": 1}}),
+            json!({"sbom": {"ghosts": "deny", "uncovered": "deny"}, "rebuild": {"minLevel": 1}}),
             json!({"files": {"tools": ["shell"], "privileged": ["/bin/su"], "maxBytes": 0}}),
             json!({"licences": {"allow": ["MIT", "Apache-2.0 WITH LLVM-exception"], "unknown": "warn"}}),
-            json!({"ownership": {"unowned": ["/srv/app", "/opt/own/"]}}),
+            json!({"ownership": {"unowned": ["/srv/app", "/opt/own/"], "minCoverage": 100, "selfRecorded": "warn"}}),
+            json!({"ownership": {"covered": ["self-recorded", "owned-unverified", "generated", "self-described"]}}),
+            json!({"attestations": {"required": ["https://in-toto.io/attestation/test-result/v0.1"]}}),
+            json!({"base": {"images": ["registry.example/base/*", "**"]}}),
+            json!({"components": {"deny": ["pkg:npm/@a/b@1.*"], "allow": [], "sources": ["x".repeat(1024)]}}),
+            json!({"malware": {"allow": [{"rule": "a", "path": "/a", "reason": "b c"}], "warn": ["t"], "gaps": "warn"}}),
+            json!({"files": {"maxFiles": 0, "maxLayers": 1_000_000_000}}),
+            json!({"provenance": {"arguments": ["VERSION"], "branches": ["release/**"], "incomplete": "warn"}}),
             json!({"mine": [{"anything": true}]}),
         ];
         for settings in good {
@@ -355,6 +483,26 @@ mod tests {
             json!({"signature": {"maxAgeDays": -1}}),
             json!({"signature": {"maxAgeDays": 36526}}),
             json!({"rebuild": {"minLevel": 0}}),
+            json!({"ownership": {"minCoverage": 101}}),
+            json!({"ownership": {"covered": ["unowned"]}}),
+            json!({"ownership": {"covered": ["self-recorded", "self-recorded"]}}),
+            json!({"ownership": {"covered": "generated"}}),
+            json!({"files": {"maxLayers": 1_000_000_001_u64}}),
+            json!({"files": {"maxFiles": -1}}),
+            json!({"base": {"images": "registry.example/base"}}),
+            json!({"base": {"images": [""]}}),
+            json!({"base": {"images": ["a b"]}}),
+            json!({"base": {"images": ["a", "a"]}}),
+            json!({"base": {"images": ["***"]}}),
+            json!({"base": {"images": ["a?"]}}),
+            json!({"base": {"images": ["{a,b}"]}}),
+            json!({"base": {"images": ["[ab]"]}}),
+            json!({"base": {"images": ["!a"]}}),
+            json!({"base": {"images": ["a\\*"]}}),
+            json!({"provenance": {"sources": ["x".repeat(1025)]}}),
+            json!({"provenance": {"arguments": ["A B"]}}),
+            json!({"provenance": {"incomplete": "off"}}),
+            json!({"attestations": {"required": [7]}}),
             json!({"rebuild": {"minLevel": 6}}),
             json!({"rebuild": {"minLevel": "4"}}),
             json!({"rebuild": {"minLevel": true}}),
@@ -363,6 +511,8 @@ mod tests {
             json!({"ownership": {"unowned": ["/"]}}),
             json!({"sbom": {"ghosts": "Warn"}}),
             json!({"sbom": {"ghosts": "ignore"}}),
+            json!({"sbom": {"uncovered": "off"}}),
+            json!({"ownership": {"selfRecorded": "off"}}),
             json!({"sbom": {"ghosts": ["warn"]}}),
             json!({"files": {"tools": ["shells"]}}),
             json!({"files": {"tools": "shell"}}),
@@ -374,6 +524,13 @@ mod tests {
             json!({"licences": {"deny": ["Beer"]}}),
             json!({"licences": {"unknown": "ignore"}}),
             json!({"secrets": {"allow": ["key.pem"]}}),
+            json!({"malware": {"allow": ["a"]}}),
+            json!({"malware": {"allow": [{"rule": "a", "path": "/a"}]}}),
+            json!({"malware": {"allow": [{"rule": "a", "path": "a", "reason": "b"}]}}),
+            json!({"malware": {"allow": [{"rule": "a b", "path": "/a", "reason": "b"}]}}),
+            json!({"malware": {"allow": [{"rule": "a", "path": "/a", "reason": " "}]}}),
+            json!({"malware": {"allow": [{"rule": "a", "path": "/a", "reason": "b", "until": "c"}]}}),
+            json!({"malware": {"gaps": "off"}}),
         ];
         for settings in bad {
             let error = typed(&object(settings.clone())).err();

@@ -4,9 +4,12 @@
 //! `test_` is a test, and passes only when it is `true`; the same files run there unchanged. Refuses a bundle without
 //! tests, for nothing would be tested.
 
-use std::fmt;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
-use super::{Bundle, PolicyError, check, engine};
+use super::{Bundle, PolicyError, check, engine, yara};
 use crate::limits::Limits;
 
 /// What became of every test, sorted by file and name.
@@ -14,6 +17,17 @@ use crate::limits::Limits;
 pub struct TestReport {
     /// The tests, at least one.
     pub tests: Vec<TestResult>,
+    /// Which lines of the rules the tests came by, by file; empty where nobody asked.
+    pub coverage: BTreeMap<String, Covered>,
+}
+
+/// Lines of a file, from 1.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Covered {
+    /// Those that some test came by.
+    pub lines: BTreeSet<u32>,
+    /// Those with rules that no test came by.
+    pub missed: BTreeSet<u32>,
 }
 
 /// One test.
@@ -43,24 +57,87 @@ pub enum Outcome {
 /// # Errors
 /// No tests, or files that do not compile.
 pub fn run(bundle: &Bundle, limits: &Limits) -> Result<TestReport, PolicyError> {
+    run_and(bundle, limits, Coverage::Skip)
+}
+
+/// As [`run`], and says which lines of the rules the tests come by.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_covered(bundle: &Bundle, limits: &Limits) -> Result<TestReport, PolicyError> {
+    run_and(bundle, limits, Coverage::Gather)
+}
+
+/// Whether coverage is gathered: it takes longer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Coverage {
+    Skip,
+    Gather,
+}
+
+fn run_and(bundle: &Bundle, limits: &Limits, wanted: Coverage) -> Result<TestReport, PolicyError> {
+    // No test tells of YARA rules; one that does not compile would stop the start all the same.
+    yara::compile(&bundle.yara_files())?;
     let files = bundle.rules.iter().chain(&bundle.tests);
     let mut engine = engine::load(files, &bundle.data, limits)?;
     check::tests(&mut engine, bundle)?;
-    let mut tests = Vec::new();
+    engine.set_enable_coverage(wanted == Coverage::Gather);
+    let (mut tests, mut coverage) = (Vec::new(), BTreeMap::new());
     for (file, package, name) in check::test_names(&mut engine, bundle)? {
         let path: String = package.iter().map(|c| format!("[{}]", serde_json::json!(c))).collect();
         let ask = format!("data{path}.{name}");
-        let outcome = match engine::ask(&mut engine.clone(), &ask, limits) {
+        let mut engine = engine.clone();
+        let outcome = match engine::ask(&mut engine, &ask, limits) {
             Ok(regorus::Value::Bool(true)) => Outcome::Passed,
             Ok(_) => Outcome::Failed,
             Err(error) => Outcome::Error(error.in_one_line()),
         };
+        if wanted == Coverage::Gather {
+            cover(&mut coverage, &engine, bundle)?;
+        }
         let rule = format!("data.{}.{name}", package.join("."));
         tests.push(TestResult { file, rule, outcome });
     }
+    if wanted == Coverage::Gather {
+        // The engine tells nothing of a file that it never came by.
+        for (file, module) in &bundle.rules {
+            coverage.entry(file.clone()).or_insert_with(|| Covered::none(&module.text));
+        }
+    }
     tests.sort();
     tests.dedup();
-    if tests.is_empty() { Err(PolicyError::NoTests) } else { Ok(TestReport { tests }) }
+    if tests.is_empty() { Err(PolicyError::NoTests) } else { Ok(TestReport { tests, coverage }) }
+}
+
+/// Adds the lines of rules that one test came by.
+fn cover(
+    coverage: &mut BTreeMap<String, Covered>,
+    engine: &regorus::Engine,
+    bundle: &Bundle,
+) -> Result<(), PolicyError> {
+    let report = engine.get_coverage_report();
+    let report = report.map_err(|e| PolicyError::Evaluate { why: e.to_string() })?;
+    for file in report.files.into_iter().filter(|file| bundle.rules.contains_key(&file.path)) {
+        let covered = coverage.entry(file.path).or_default();
+        covered.lines.extend(file.covered);
+        covered.missed.extend(file.not_covered);
+        covered.missed.retain(|line| !covered.lines.contains(line));
+    }
+    Ok(())
+}
+
+impl Covered {
+    /// Of rules that no test comes by: all lines but those that decide nothing.
+    fn none(text: &str) -> Self {
+        let idle = |line: &str| {
+            let line = line.trim();
+            line.is_empty()
+                || line == "}"
+                || ["#", "package ", "import "].iter().any(|word| line.starts_with(word))
+        };
+        let lines = (1_u32..).zip(text.lines()).filter(|(_, line)| !idle(line));
+        Self { missed: lines.map(|(number, _)| number).collect(), ..Self::default() }
+    }
 }
 
 impl TestReport {
@@ -72,6 +149,13 @@ impl TestReport {
     /// How many did not.
     pub fn failed(&self) -> usize {
         self.tests.len() - self.passed()
+    }
+
+    /// How many of a thousand lines of rules the tests came by.
+    pub fn covered_permille(&self) -> usize {
+        let count = |of: fn(&Covered) -> usize| self.coverage.values().map(of).sum::<usize>();
+        let (lines, missed) = (count(|file| file.lines.len()), count(|file| file.missed.len()));
+        lines.saturating_mul(1000).checked_div(lines.saturating_add(missed)).unwrap_or(1000)
     }
 
     /// Whether every test passed.

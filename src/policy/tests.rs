@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Map, json};
 
 use super::{
     bundle::{Preset, RULES},
@@ -19,7 +19,7 @@ use crate::{
     limits::Limits,
     rebuild::{FailureKind, Gap, Rebuild, Warrant},
     reference::{Location, PinnedReference, Repository},
-    sbom::{BoundSbom, Component, Sbom, reconcile::reconcile},
+    sbom::{BoundSbom, Component, Sbom, binding::Binding, reconcile::reconcile},
     trust::{Proof, Unproven},
     verdict::{Asked, Evidence, SbomEvidence},
 };
@@ -188,7 +188,8 @@ fn presets_get_stricter() {
     let found: Vec<(bool, bool)> = Preset::names()
         .map(|name| (!preset(name).needs().collectors.is_empty(), preset(name).needs().rebuild))
         .collect();
-    assert_eq!(found, [(true, false), (true, false), (true, false), (true, true)]);
+    let (light, rebuilds) = ((true, false), (true, true));
+    assert_eq!(found, [light, light, light, light, light, rebuilds, rebuilds]);
     let denied: Vec<Vec<String>> = Preset::names()
         .map(|name| {
             let judgement = preset(name).judge(&input(), &[], &Limits::default());
@@ -198,8 +199,261 @@ fn presets_get_stricter() {
     assert!(denied[0].is_empty());
     assert_eq!(denied[1], ["signature-missing"]);
     assert_eq!(denied[2], ["provenance-missing", "signature-missing"]);
+    let l2 = [
+        "builder-not-allowed",
+        "provenance-fields-missing",
+        "provenance-missing",
+        "signature-missing",
+    ];
+    assert_eq!(denied[3], l2);
+    let l3 = [
+        "builder-not-listed",
+        "provenance-fields-missing",
+        "materials-unknown",
+        "provenance-missing",
+        "signature-missing",
+        "source-not-listed",
+    ];
+    assert_eq!(denied[4], l3);
     let all = ["provenance-missing", "rebuild-missing", "sbom-missing", "signature-missing"];
-    assert_eq!(denied[3], all);
+    assert_eq!(denied[5], all);
+    for (weaker, stricter) in [(1, 2), (2, 3), (2, 4), (4, 6), (5, 6)] {
+        let lost: Vec<_> =
+            denied[weaker].iter().filter(|c| !denied[stricter].contains(c)).collect();
+        assert_eq!(lost, Vec::<&String>::new(), "{weaker} denies what {stricter} lets through");
+    }
+}
+
+/// A preset denies what it is told nothing of, and an image of which nothing is proven passes by none.
+#[test]
+fn no_preset_passes_an_empty_input_an_empty_list_or_an_image_that_no_rule_speaks_about() {
+    let limits = Limits::default();
+    let named = json!({
+        "schema": input::ID, "time": "2026-11-23T12:00:00Z", "image": {"repository": "registry.example/app"},
+    });
+    let lists = ["signatures", "attestations", "layouts", "delegated", "sboms", "findings"];
+    let mut listed = named.clone();
+    for list in lists {
+        listed[list] = json!([]);
+    }
+    let unspoken = serde_json::to_value(input()).expect("JSON");
+    assert!(!input::may_pass(&unspoken), "nothing is proven of it");
+    for name in Preset::names() {
+        let policies = preset(name);
+        for nothing in [json!({}), json!([]), json!(null)] {
+            assert!(policies.judge_saved(&nothing, &[], &limits).is_err(), "{name}: {nothing}");
+        }
+        for given in [&named, &listed] {
+            let judgement = policies.judge_saved(given, &[], &limits).expect("it is judged");
+            assert!(!judgement.deny.is_empty(), "{name}: {given}");
+        }
+        let judgement = policies.judge_saved(&unspoken, &[], &limits).expect("it is judged");
+        assert!(name == "baseline" || !judgement.deny.is_empty(), "{name}");
+    }
+}
+
+/// The honest input of `fixtures/policy/cases.json`, and each change of it with what it makes the library say.
+struct Cases {
+    settings: Map<String, Value>,
+    honest: Value,
+    cases: Vec<Value>,
+}
+
+impl Cases {
+    fn read() -> Self {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/policy/cases.json");
+        let text = std::fs::read_to_string(path).expect("the cases are there");
+        let mut all: Value = serde_json::from_str(&text).expect("JSON");
+        let mut take = |key: &str| all[key].take();
+        let (settings, honest, cases) = (take("settings"), take("honest"), take("cases"));
+        let settings = settings.as_object().cloned().expect("an object");
+        Self { settings, honest, cases: cases.as_array().cloned().expect("a list") }
+    }
+
+    /// The input that a case gives.
+    fn input(&self, case: &Value) -> Value {
+        let mut input = self.honest.clone();
+        for (path, value) in case["set"].as_object().expect("paths") {
+            let (place, key) = path.rsplit_once('/').unwrap_or_default();
+            match input.pointer_mut(place).expect("a place") {
+                whole if path.is_empty() => *whole = value.clone(),
+                Value::Array(list) => match key.parse::<usize>().expect("a number") {
+                    next if next == list.len() => list.push(value.clone()),
+                    at => list[at] = value.clone(),
+                },
+                object => object[key] = value.clone(),
+            }
+        }
+        input
+    }
+
+    /// All rules that ship, with the settings of a case.
+    fn library(&self, case: &Value) -> Result<Policies, PolicyError> {
+        let bundle = Bundle::shipped().expect("they ship").with_settings(self.settings.clone());
+        let own = case["settings"].as_object().cloned().unwrap_or_default();
+        Policies::compile(&bundle.with_settings(own), &Limits::default())
+    }
+}
+
+/// Each code is told by some case; the snapshot has every message as a report shows it.
+#[test]
+fn every_message_says_what_is_wrong_and_what_to_do() {
+    let cases = Cases::read();
+    let mut told = BTreeSet::new();
+    let mut text = String::new();
+    let plain = cases.library(&json!({})).expect("they compile");
+    let all = Bundle::shipped().and_then(|b| b.codes()).expect("METADATA");
+    for case in &cases.cases {
+        let own = match case.get("settings").map(|_| cases.library(case)) {
+            // What these rules say of such settings nobody hears but with OPA alone: the start is refused.
+            Some(Err(PolicyError::Setting(_))) => {
+                let denied = case["deny"].as_array().into_iter().flatten();
+                let denied: Vec<&str> = denied.filter_map(Value::as_str).collect();
+                let of = |(_, code): &&(String, String)| denied.contains(&code.as_str());
+                told.extend(all.iter().filter(of).cloned());
+                continue;
+            }
+            own => own.map(|policies| policies.expect("they compile")),
+        };
+        let policies = own.as_ref().unwrap_or(&plain);
+        let judgement = policies.judge_saved(&cases.input(case), &[], &Limits::default());
+        let judgement = judgement.expect("it is judged");
+        text.push_str(&format!("{}\n", case["name"].as_str().expect("a name")));
+        for (set, results) in [("deny", &judgement.deny), ("warn", &judgement.warn)] {
+            let codes: BTreeSet<&str> = results.iter().map(|r| r.code.as_str()).collect();
+            let want = case[set].as_array().into_iter().flatten().filter_map(Value::as_str);
+            let want: BTreeSet<&str> = want.collect();
+            assert_eq!(codes, want, "{set} of {}", case["name"]);
+            for result in results {
+                let help = result.solution.as_deref().unwrap_or_else(|| panic!("{result:?}"));
+                text.push_str(&format!("  {set} {}: {}\n", result.name(), result.msg));
+                text.push_str(&format!("    help: {help}\n"));
+                told.insert((result.package.clone(), result.code.clone()));
+            }
+        }
+    }
+    assert_eq!(told, all, "every code has a case");
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn what_lies_in_the_base_has_until_its_day() {
+    let cases = Cases::read();
+    let judged = |name: &str, time: &str| {
+        let case = cases.cases.iter().find(|case| case["name"] == name).expect("a case");
+        let mut input = cases.input(case);
+        input["time"] = json!(time);
+        // The data is as old as it was.
+        input["vulnerabilities"]["database"]["made"] = json!(&time[..10]);
+        input["signatures"][0]["signers"][0]["notBefore"] = json!(time);
+        let friday = effective::Effective {
+            code: "vulnerability-severe".to_owned(),
+            side: Some(crate::contents::accounts::Side::Base),
+            on: "2026-12-04".parse().expect("a date"),
+        };
+        let bundle = Bundle::shipped().expect("they ship").with_settings(cases.settings.clone());
+        let policies = Policies::compile(&bundle.with_effective(vec![friday]), &Limits::default());
+        policies
+            .expect("they compile")
+            .judge_saved(&input, &[], &Limits::default())
+            .expect("judged")
+    };
+    let own = judged("a vulnerability in own layers", "2026-12-03T12:00:00Z");
+    assert_eq!(codes(&own.deny), ["vulnerability-severe"]);
+    let base = judged("a vulnerability in base layers", "2026-12-03T12:00:00Z");
+    assert_eq!((codes(&base.deny), codes(&base.warn)), (vec![], vec!["vulnerability-severe"]));
+    let said = base.warn[0].warned(&Subject::Run);
+    assert!(
+        format!("{said:?}").contains("a warning until 2026-12-04, from when on it denies"),
+        "{said:?}"
+    );
+    let friday = judged("a vulnerability in base layers", "2026-12-04T00:00:00Z");
+    assert_eq!(codes(&friday.deny), ["vulnerability-severe"]);
+}
+
+#[test]
+fn a_rule_says_from_when_on_it_denies() {
+    let rule = |day: &str| {
+        format!(
+            "# METADATA\n# title: t\n# custom:\n#   code: a-b\n#   severity: deny\n#   effective_on: {day}\n\
+             package hallmark.a\ndeny contains {{\"code\": \"a-b\", \"msg\": \"m\"}}\n"
+        )
+    };
+    let judged = |day: &str| judge(&rule(day));
+    assert_eq!(codes(&judged("2026-11-24").warn), ["a-b"]);
+    assert_eq!(codes(&judged("2026-11-24").deny), Vec::<&str>::new());
+    assert_eq!(codes(&judged("2026-11-23").deny), ["a-b"]);
+    let error = compile(&rule("soon")).map(drop).expect_err("no day");
+    assert!(error.to_string().contains("a.rego"), "{error}");
+    let entry = effective::Effective {
+        code: "a-bc".to_owned(),
+        side: None,
+        on: "2026-12-04".parse().expect("a date"),
+    };
+    let bundle = bundle(&rule("2026-11-24")).with_effective(vec![entry]);
+    let error = Policies::compile(&bundle, &Limits::default()).map(drop).expect_err("no such code");
+    assert!(error.to_string().contains("did you mean a-b?"), "{error}");
+}
+
+#[test]
+fn an_exception_of_what_is_only_a_warning_yet_is_used_all_the_same() {
+    let rule = "# METADATA\n# title: t\n# custom:\n#   code: a-b\n#   severity: deny\n#   effective_on: 2027-01-01\n\
+                package hallmark.a\ndeny contains {\"code\": \"a-b\", \"msg\": \"m\"}\n";
+    let policies = compile(rule).expect("it compiles");
+    let judgement = policies.judge(&input(), &[exception("a-b", None)], &Limits::default());
+    assert_eq!((judgement.deny.len(), judgement.warn.len(), judgement.excepted.len()), (0, 0, 1));
+}
+
+#[test]
+fn settings_for_several_presets_count_where_a_rule_reads_them() {
+    let object = |value: Value| value.as_object().cloned().expect("an object");
+    let digest = input().image.digest;
+    let shared =
+        json!({"signature": {"revoked": [digest], "signers": ["a"]}, "rebuild": {"minLevel": 3}});
+    let bundle = Bundle::preset("baseline").expect("it ships").with_shared(object(shared));
+    let policies =
+        Policies::compile(&bundle, &Limits::default()).expect("what is not read is left out");
+    let judgement = policies.judge(&input(), &[], &Limits::default());
+    assert_eq!(codes(&judgement.deny), ["image-revoked"]);
+    let own = bundle.with_settings(object(json!({"signature": {"revoked": []}})));
+    let policies = Policies::compile(&own, &Limits::default()).expect("it compiles");
+    assert!(policies.judge(&input(), &[], &Limits::default()).deny.is_empty(), "its own go last");
+}
+
+#[test]
+fn c60_a_base_that_provenance_alone_names_is_no_listed_one() {
+    use crate::{contents::accounts::Base, digest::DiffId};
+    let layers = [DiffId::of(b"a"), DiffId::of(b"b")];
+    let known = [vec![DiffId::of(b"a")]];
+    let cases =
+        [(Base::of(&layers, &known), Some(1)), (Base::of_provenance(&layers, &known), None)];
+    for (base, want) in cases {
+        let evidence = Evidence { base, ..evidence() };
+        let input = PolicyInput::new(&evidence, Asked::default(), &[], now());
+        assert_eq!(input.image.base_layers, want);
+        let judged = preset("regulated").judge(&input, &[], &Limits::default());
+        assert_eq!(codes(&judged.deny).contains(&"base-not-proven"), want.is_none(), "{base:?}");
+    }
+}
+
+#[test]
+fn a_setting_that_only_a_preset_beside_it_reads_is_none_of_its_own() {
+    let object = |value: Value| value.as_object().cloned().expect("an object");
+    let shipped = |name: &str| Bundle::preset(name).expect("it ships");
+    let compiled = |settings: Value, others: Vec<Bundle>| {
+        let bundle = shipped("signed").with_settings(object(settings)).beside(others);
+        Policies::compile(&bundle, &Limits::default()).map(|policies| policies.asked_level())
+    };
+    let level = json!({"rebuild": {"minLevel": 3}, "signature": {"maxAgeDays": 9}});
+    assert!(compiled(level.clone(), Vec::new()).is_err(), "nothing reads it");
+    assert!(compiled(level.clone(), vec![shipped("baseline")]).is_err(), "nor does that one");
+    let told = compiled(level, vec![shipped("baseline"), shipped("reproducible")]);
+    assert_eq!(told, Ok(crate::verdict::DEFAULT_LEVEL), "it is not in force here");
+    for misspelt in [json!({"rebuild": {"minLevle": 3}}), json!({"rebuilds": {"minLevel": 3}})] {
+        let told = compiled(misspelt, vec![shipped("reproducible")]);
+        let told = told.err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(told.contains("did you mean rebuild"), "{told}");
+    }
 }
 
 #[test]
@@ -344,10 +598,11 @@ fn what_is_there_and_unproven_is_not_proven() {
     let inventory: Inventory =
         crate::contents::read([("/var/lib/dpkg/status", status)], &Limits::default());
     let mut evidence = evidence();
-    let reconciliation = Some(reconcile(&sbom, &inventory));
+    let reconciliation = Some(reconcile(&sbom, sbom.about, &inventory));
     evidence.inventory = Some(inventory);
     let subject = ManifestDigest::of(b"{}");
-    let (why, value) = (Unproven::Unsigned, BoundSbom { sbom: sbom.into(), subject });
+    let (why, value) =
+        (Unproven::Unsigned, BoundSbom { sbom: sbom.into(), subject, binding: Binding::default() });
     let payload = Digest::sha256(b"");
     let claim = Proof::Unproven { value, carrier: carrier.clone(), payload, why };
     evidence.sboms = vec![SbomEvidence { claim, reconciliation }];
@@ -407,6 +662,8 @@ fn the_input_has_the_fields_of_its_schema() {
 fn policies_that_could_pass_in_silence_do_not_compile() {
     let cases = [
         ("package hallmark.a\ndeny contains {", "does not compile"),
+        ("package hallmark.a\np := $\"a\"", "help: `$\"…\"` (string interpolation)"),
+        ("package hallmark.a\nas.b := 1", "help: a name that begins with a keyword"),
         ("package hallmark.a\nallow if true", "nothing asks for data.hallmark.a.allow"),
         ("package hallmark.a\nneeds contains \"rebuild\"", "every image would pass"),
         (
@@ -488,6 +745,7 @@ fn an_exception_lets_one_code_through_and_never_a_policy_error() {
         code: code.to_owned(),
         package: None,
         images: "r.example/*".parse().expect("a pattern"),
+        scope: None,
         reason: "r".to_owned(),
         owner: "o".to_owned(),
         expires: "2026-12-01".parse().expect("a date"),
@@ -597,7 +855,8 @@ fn the_limit_of_input_bytes_holds_at_n_and_n_plus_one() {
     let policies = preset("baseline");
     let mut value = serde_json::to_value(input()).expect("JSON");
     let off = json!({"deny": "off", "graceDays": 0, "maxAgeDays": 7, "gaps": "deny"});
-    let (sbom, signature) = (json!({"ghosts": "warn"}), json!({"revoked": []}));
+    let sbom = json!({"ghosts": "warn", "uncovered": "warn"});
+    let signature = json!({"revoked": []});
     value["settings"] = json!({"sbom": sbom, "signature": signature, "vulnerabilities": off});
     let size = value.to_string().len() as u64;
     let at = |policy_bytes| Limits { policy_bytes, ..Limits::default() };
@@ -1222,6 +1481,7 @@ fn exception(code: &str, package: Option<&str>) -> Exception {
         code: code.to_owned(),
         package: package.map(str::to_owned),
         images: "**".parse().expect("a pattern"),
+        scope: None,
         reason: "r".to_owned(),
         owner: "o".to_owned(),
         expires: "2026-12-01".parse().expect("a date"),
@@ -1268,7 +1528,7 @@ fn i1_an_exception_that_no_rule_reads_stops_the_start() {
             "signature-missing",
             None,
             "hallmark.signature, which is not loaded",
-            "signed, slsa, reproducible",
+            "signed, slsa, slsa-l2, slsa-l3, reproducible, regulated",
         ),
         (
             &signed,
@@ -1351,7 +1611,7 @@ fn a_check_says_what_is_no_result() {
     ];
     let said = |rule: &str| {
         let text = format!("package hallmark.a\n{rule}\n");
-        let remarks = check::remarks::remarks(&bundle(&text), &Limits::default());
+        let remarks = remarks::remarks(&bundle(&text), &Limits::default());
         let said = remarks.unwrap_or_else(|e| panic!("{rule}: {e}"));
         said.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
     };
@@ -1381,7 +1641,7 @@ fn i2_a_folder_that_overlaps_a_rule_of_any_preset_is_told() {
     for package in packages {
         for name in [package.to_owned(), format!("{package}.more")] {
             let text = format!("package {name}\ndeny contains {RESULT}\n");
-            let error = check::remarks::apart_from_all(&bundle(&text).at("own"), &limits);
+            let error = remarks::apart_from_all(&bundle(&text).at("own"), &limits);
             let error = error.err().map(|e| e.to_string()).unwrap_or_default();
             assert!(error.contains(&format!("overlaps package {package}")), "{name}: {error}");
         }
@@ -1390,11 +1650,11 @@ fn i2_a_folder_that_overlaps_a_rule_of_any_preset_is_told() {
         let last = package.rsplit('.').next().unwrap_or_default();
         let data = (String::from("data.yaml"), format!("hallmark: {{{last}: {{deny: []}}}}\n"));
         let folder = Bundle::from_files([rule, data]).expect("files").at("own");
-        let error = check::remarks::apart_from_all(&folder, &limits);
+        let error = remarks::apart_from_all(&folder, &limits);
         assert!(matches!(error, Err(PolicyError::DataBelowPackage { .. })), "{package}: {error:?}");
     }
     let own = bundle(&format!("package hallmark.own\ndeny contains {RESULT}\n")).at("own");
-    assert_eq!(check::remarks::apart_from_all(&own, &limits), Ok(()));
+    assert_eq!(remarks::apart_from_all(&own, &limits), Ok(()));
 }
 
 #[test]
@@ -1465,9 +1725,79 @@ fn i4_functions_whose_answer_is_not_opas_are_refused_with_the_reason() {
 }
 
 #[test]
+fn i4_forms_whose_answer_is_not_opas_are_refused_with_the_reason() {
+    const OBJECT: &str = "whatever further keys";
+    const UNIFIED: &str = "unified otherwise";
+    const WALK: &str = "write `walk(x, [path, value])`";
+    let cases = [
+        ("[_, v] := walk(input.image); v == 1", WALK),
+        ("[_, v] = walk(input.image); v == 1", WALK),
+        ("x := walk(input.image); x[1] == 1", WALK),
+        ("some x in walk(input.image); x == 1", WALK),
+        ("some [_, v] in walk(input.image); v == 1", WALK),
+        ("walk(input.image)[_] == 1", WALK),
+        ("walk(input.image)", WALK),
+        ("count(walk(input.image)) == 2", WALK),
+        ("1 in walk(input.image)", WALK),
+        ("count([v | [_, v] := walk(input.image)]) == 2", WALK),
+        ("count({v: 1 | [_, v] := walk(input.image)}) == 2", WALK),
+        ("every x in [input.image] { [_, v] := walk(x); v == 1 }", WALK),
+        ("x := walk(input.image, [[], 1]); x", WALK),
+        ("[_, v] := walk(input.image) with input as {\"image\": 1}; v == 1", WALK),
+        ("not walk(input.image, [[\"a\"], 1])", "under `not`"),
+        ("every x in [1] { walk(input.image, [_, x]) }", "body of `every`"),
+        ("x := 1 with count as walk; x == 1", "in the place of"),
+        ("walk(input.image, [_, {\"a\": v}]); v == 1", OBJECT),
+        ("{\"a\": v} := input.image; v == 1", OBJECT),
+        ("[{\"a\": v}, 1] := input.image; v == 1", OBJECT),
+        ("some {\"a\": v} in input.signatures; v == 1", OBJECT),
+        ("some {\"a\": 1} in input.signatures", OBJECT),
+        ("some [_, {\"a\": v}] in input.signatures; v == 1", OBJECT),
+        ("some {\"a\": v}, _ in {{\"a\": 1}: 1}; v == 1", OBJECT),
+        ("s := {input.image}; s[{\"a\": v}]; v == 1", OBJECT),
+        ("object.remove(input.image, [], {\"a\": v}); v == 1", OBJECT),
+        ("{\"a\": v} = input.image; v == 1", UNIFIED),
+        ("input.signatures[_] = {\"a\": v}; v == 1", UNIFIED),
+        ("[{\"a\": \"x\"}, v] = input.signatures; v == 1", UNIFIED),
+        ("count([v | {\"a\": v} = input.image]) == 0", UNIFIED),
+        ("not {\"a\": _} = input.image", UNIFIED),
+        ("f(input.image)\n}\nf({\"a\": v}) if {\nv == 1", OBJECT),
+        ("f(input.image)\n}\nf({\"a\": \"x\"}) if {\ntrue", OBJECT),
+        ("f(input.image, {\"a\": v}); v == 1\n}\nf(x) := x if {\ntrue", OBJECT),
+        ("p[{\"a\": v}]; v == 1\n}\np contains input.image if {\ntrue", OBJECT),
+        ("walk(1)\n}\nwalk(x) if {\nx == 1", "another name"),
+    ];
+    for (body, want) in cases {
+        let error =
+            compile(&format!("package hallmark.a\ndeny contains {RESULT} if {{\n{body}\n}}\n"));
+        let error = error.err().map(|e| e.to_string());
+        assert!(error.as_ref().is_some_and(|e| e.contains(want)), "{body}: {error:?}");
+    }
+    let answered = [
+        "walk(input.image, [_, v]); v == 1",
+        "walk(input.image, x); x[1] == 1",
+        "count({v | walk(input.image, [_, v])}) == 2",
+        "every x in [input.image] { 1 in {v | walk(x, [_, v])} }",
+        "[_, v] := [1, {\"a\": 1}]; v.a == 1",
+        "x := {\"a\": input.image.layers}; x.a == 1",
+        "input.image == {\"a\": 1}",
+        "input.image = {\"a\": 1}",
+        "{\"a\": 1} in input.signatures",
+        "some [1, v] in input.signatures; v == 1",
+        "f({\"a\": input.image})\n}\nf(x) if {\nx.a == 1",
+        "p[{\"a\": v, \"b\": 1}]; v == 1\n}\np contains {\"a\": 1, \"b\": b} if {\nb := 1",
+    ];
+    for body in answered {
+        let compiled =
+            compile(&format!("package hallmark.a\ndeny contains {RESULT} if {{\n{body}\n}}\n"));
+        assert_eq!(compiled.map(drop), Ok(()), "{body}");
+    }
+}
+
+#[test]
 fn every_shipped_rule_is_noticed_by_a_test_and_reads_fields_that_exist() {
     let bundle = Bundle::from_files(shipped()).expect("rules and tests");
-    let remarks = check::remarks::remarks(&bundle, &Limits::default()).expect("it compiles");
+    let remarks = remarks::remarks(&bundle, &Limits::default()).expect("it compiles");
     let said: Vec<String> = remarks.iter().map(ToString::to_string).collect();
     assert!(said.is_empty(), "{}", said.join("\n"));
 }
@@ -1482,7 +1812,7 @@ fn a_check_says_what_no_test_notices_and_what_is_never_there() {
     let files = [("a.rego", rule), ("a_test.rego", tests)];
     let bundle =
         Bundle::from_files(files.map(|(f, t)| (f.to_owned(), t.to_owned()))).expect("files");
-    let remarks = check::remarks::remarks(&bundle, &Limits::default()).expect("it compiles");
+    let remarks = remarks::remarks(&bundle, &Limits::default()).expect("it compiles");
     let said: Vec<String> = remarks.iter().map(ToString::to_string).collect();
     let want = [
         "a.rego:9: no METADATA above says what b means",
@@ -1493,6 +1823,35 @@ fn a_check_says_what_no_test_notices_and_what_is_never_there() {
     assert_eq!(said.len(), want.len(), "{said:#?}");
     for (said, want) in said.iter().zip(want) {
         assert!(said.starts_with(want), "{said}");
+    }
+}
+
+#[test]
+fn a_check_says_of_the_only_rule_that_no_test_makes_it_deny() {
+    let metadata = "# METADATA\n# title: A\n# custom:\n#   code: a\n";
+    let rule = "deny contains {\"code\": \"a\", \"msg\": \"m\"} if input.image.layers == 7";
+    let with = |layers: u8| format!("with input as {{\"image\": {{\"layers\": {layers}}}}}");
+    let empty = format!("test_a if count(data.hallmark.a.deny) == 0 {}\n", with(1));
+    let denied = format!("test_b if count(data.hallmark.a.deny) == 1 {}\n", with(7));
+    let value = "deny := {{\"code\": \"a\", \"msg\": \"m\"} | input.image.layers == 7}";
+    let none = vec!["a.rego:7: no test makes this deny fail (a): without it, all tests still pass"];
+    let cases = [
+        (rule, empty.clone(), none.clone()),
+        (rule, format!("{empty}{denied}"), Vec::new()),
+        (value, empty.clone(), none),
+        (value, format!("{empty}{denied}"), Vec::new()),
+    ];
+    for (rule, tests, want) in cases {
+        let rules = format!("package hallmark.a\n\n{metadata}{rule} # last");
+        let tests = format!("package hallmark.a_test\n\n{tests}");
+        let bundle = Bundle::from_files([
+            ("a.rego".to_owned(), rules.clone()),
+            ("a_test.rego".to_owned(), tests.clone()),
+        ]);
+        let bundle = bundle.expect("files");
+        let remarks = remarks::remarks(&bundle, &Limits::default()).expect("it compiles");
+        let said: Vec<String> = remarks.iter().map(ToString::to_string).collect();
+        assert_eq!(said, want, "{rules}\n{tests}");
     }
 }
 

@@ -1,7 +1,7 @@
 //! Which images a Dockerfile takes from elsewhere.
 //!
 //! Turns a Dockerfile, build arguments and a target into the external images of the stages that the target needs, with
-//! their lines: `FROM`, `COPY --from`, `ADD --from` and `RUN --mount=from=`. Variables are expanded as the Dockerfile
+//! their lines: `FROM`, `COPY --from`, `ADD --from` and `RUN --mount=from=`. Which of these mean a stage is BuildKit's. Variables are expanded as the Dockerfile
 //! reference says for `FROM`: from global `ARG`s and the platform's own. Refuses what it cannot expand, instead of
 //! guessing. `ONBUILD` triggers of a base are not in the text, so they are not here either: an engine that is given
 //! nothing but the recorded images stops at them.
@@ -13,7 +13,7 @@ use parse_dockerfile::{Flag, Instruction, Source};
 use crate::image::Platform;
 
 /// Longest Dockerfile that is read, in bytes.
-const MAX_BYTES: usize = 1 << 20;
+pub(super) const MAX_BYTES: usize = 1 << 20;
 
 /// An image that a Dockerfile takes from elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,8 +52,26 @@ pub enum DockerfileError {
 /// A stage: what it is made from, and what it copies.
 struct Stage {
     name: Option<String>,
-    uses: Vec<External>,
+    uses: Vec<Used>,
     downloads: Vec<External>,
+}
+
+/// What a stage stands on or takes files from: an image, or a stage.
+#[derive(Clone)]
+struct Used {
+    by: By,
+    external: External,
+}
+
+/// By what something is used, which decides the stages that it can mean.
+#[derive(Clone, Copy)]
+enum By {
+    /// `FROM`: an earlier stage, by its name.
+    Base,
+    /// `COPY --from` and `ADD --from`: any stage, by name or number.
+    Copy,
+    /// `RUN --mount`: any stage, by its name.
+    Mount,
 }
 
 /// The external images that `target` (the last stage where there is none) needs.
@@ -95,6 +113,13 @@ pub fn fetches(
     Ok(Fetches { images, downloads })
 }
 
+/// Whether an instruction may unpack an archive: `ADD` does that with those of the context. Where the text cannot be read, nobody
+/// knows.
+pub fn may_unpack(text: &str) -> bool {
+    let read = (text.len() <= MAX_BYTES).then(|| parse_dockerfile::parse(text).ok()).flatten();
+    read.is_none_or(|read| read.instructions.iter().any(|i| matches!(i, Instruction::Add(_))))
+}
+
 /// The stages, and which of them is the target.
 fn read(
     text: &str,
@@ -105,32 +130,34 @@ fn read(
     if text.len() > MAX_BYTES {
         return Err(DockerfileError::TooLong { found: text.len() });
     }
+    // BuildKit passes over it, too.
+    let text = crate::untrusted::unmarked_text(text);
     let read = parse_dockerfile::parse(text).map_err(|e| DockerfileError::Syntax(e.to_string()))?;
     let variables = globals(&read.instructions, build_args, platform);
     let stages = stages(text, &read.instructions, &variables)?;
     let last = match target {
         None => stages.len().checked_sub(1),
-        Some(name) => position(&stages, stages.len(), name),
+        Some(name) => position(&stages, name),
     };
     let last =
         last.ok_or_else(|| DockerfileError::NoStage(target.unwrap_or_default().to_owned()))?;
     Ok((stages, last))
 }
 
-/// Follows stages by name and number; what is neither an earlier stage nor `scratch` is an image. Gives the images, and
-/// which stages were followed.
+/// Follows stages as BuildKit does; what is neither a stage nor `scratch` is an image. Gives the images, and which stages were
+/// followed.
 fn reachable(stages: &[Stage], last: usize) -> (Vec<External>, BTreeSet<usize>) {
     let mut found = BTreeSet::new();
     let mut seen = BTreeSet::new();
     let mut open = vec![last];
     while let Some(index) = open.pop() {
         let Some(stage) = stages.get(index).filter(|_| seen.insert(index)) else { continue };
-        for used in &stage.uses {
-            match position(stages, index, &used.reference) {
-                Some(earlier) => open.push(earlier),
-                None if used.reference == "scratch" => {}
+        for Used { by, external } in &stage.uses {
+            match meant(stages, index, *by, &external.reference) {
+                Some(other) => open.push(other),
+                None if external.reference == "scratch" => {}
                 None => {
-                    found.insert(used.clone());
+                    found.insert(external.clone());
                 }
             }
         }
@@ -138,11 +165,23 @@ fn reachable(stages: &[Stage], last: usize) -> (Vec<External>, BTreeSet<usize>) 
     (found.into_iter().collect(), seen)
 }
 
-/// The stage before `end` that `name` means: the last one of that name, or the one with that number.
-fn position(stages: &[Stage], end: usize, name: &str) -> Option<usize> {
-    let before = stages.get(..end)?;
-    let named = |s: &Stage| s.name.as_deref().is_some_and(|n| n.eq_ignore_ascii_case(name));
-    before.iter().rposition(named).or_else(|| name.parse().ok().filter(|n: &usize| *n < end))
+/// The stage that a source of stage `index` means (moby/buildkit, `frontend/dockerfile/dockerfile2llb`).
+fn meant(stages: &[Stage], index: usize, by: By, name: &str) -> Option<usize> {
+    match by {
+        By::Base => named(stages.get(..index)?, name),
+        By::Copy => position(stages, name),
+        By::Mount => named(stages, name),
+    }
+}
+
+/// The stage that `name` means: the last one of that name, or the one with that number.
+fn position(stages: &[Stage], name: &str) -> Option<usize> {
+    named(stages, name).or_else(|| name.parse().ok().filter(|number| *number < stages.len()))
+}
+
+fn named(stages: &[Stage], name: &str) -> Option<usize> {
+    let is = |s: &Stage| s.name.as_deref().is_some_and(|n| n.eq_ignore_ascii_case(name));
+    stages.iter().rposition(is)
 }
 
 fn stages(
@@ -156,7 +195,7 @@ fn stages(
             let line = line(text, from.image.span.start);
             let reference = expand(&from.image.value, variables, line)?;
             let name = from.as_.as_ref().map(|(_, name)| name.value.to_string());
-            let uses = vec![External { reference, line }];
+            let uses = vec![Used { by: By::Base, external: External { reference, line } }];
             stages.push(Stage { name, uses, downloads: Vec::new() });
             continue;
         }
@@ -168,7 +207,7 @@ fn stages(
 }
 
 /// What an instruction copies or mounts from. Variables are not expanded there (Dockerfile reference, "COPY --from").
-fn sources(text: &str, instruction: &Instruction<'_>) -> Vec<External> {
+fn sources(text: &str, instruction: &Instruction<'_>) -> Vec<Used> {
     let flags: &[Flag<'_>] = match instruction {
         Instruction::Copy(copy) => &copy.options,
         Instruction::Add(add) => &add.options,
@@ -179,14 +218,25 @@ fn sources(text: &str, instruction: &Instruction<'_>) -> Vec<External> {
         .iter()
         .filter_map(|flag| {
             let value = flag.value.as_ref()?;
-            let reference = match flag.name.value.as_ref() {
-                "from" => value.value.as_ref(),
-                "mount" => value.value.split(',').find_map(|part| part.strip_prefix("from="))?,
+            let is_from = |(key, value): (String, _)| (key == "from").then_some(value);
+            let (by, reference) = match flag.name.value.as_ref() {
+                "from" => (By::Copy, value.value.as_ref()),
+                "mount" => (By::Mount, mount_options(&value.value).find_map(is_from)?),
                 _ => return None,
             };
-            Some(External { reference: reference.to_owned(), line: line(text, flag.span().start) })
+            let external =
+                External { reference: reference.to_owned(), line: line(text, flag.span().start) };
+            Some(Used { by, external })
         })
         .collect()
+}
+
+/// The options of a mount: their names, which count in whatever case, and values.
+pub(super) fn mount_options(value: &str) -> impl Iterator<Item = (String, &str)> {
+    value.split(',').map(|part| {
+        let (name, value) = part.split_once('=').unwrap_or((part, ""));
+        (name.trim().to_ascii_lowercase(), value)
+    })
 }
 
 /// The URLs among what an `ADD` adds.
@@ -208,7 +258,7 @@ fn line(text: &str, offset: usize) -> usize {
 }
 
 /// `ARG`s before the first `FROM`, overridden by build arguments, and the platform's own.
-fn globals(
+pub(super) fn globals(
     instructions: &[Instruction<'_>],
     build_args: &BTreeMap<String, String>,
     platform: &Platform,
@@ -234,7 +284,7 @@ fn globals(
 }
 
 /// Expands `$NAME`, `${NAME}`, `${NAME:-word}`, `${NAME-word}`, `${NAME:+word}` and `${NAME+word}`.
-fn expand(
+pub(super) fn expand(
     text: &str,
     variables: &BTreeMap<String, String>,
     line: usize,
@@ -299,6 +349,18 @@ mod tests {
     }
 
     #[test]
+    fn g25_what_may_unpack_an_archive_is_known() {
+        for (text, want) in [
+            ("FROM a\nCOPY b /b\nRUN add x\n", false),
+            ("FROM a\nADD root.tar /\n", true),
+            ("FROM a AS b\nadd https://h.example/x /x\nFROM c\n", true),
+            ("FROM a\nFETCH b\n", true),
+        ] {
+            assert_eq!(may_unpack(text), want, "{text}");
+        }
+    }
+
+    #[test]
     fn finds_what_the_target_needs() {
         let text = "# syntax=docker/dockerfile:1\nARG BASE=alpine:3\nARG V=1\n\
             FROM --platform=$BUILDPLATFORM golang:${V} AS build\nRUN --mount=type=bind,from=tools:2,target=/t go\n\
@@ -315,6 +377,27 @@ mod tests {
         );
         assert_eq!(read(text, Some("other"), &[]), own(&[("unused:1", 6)]));
         assert_eq!(read(text, Some("none"), &[]), Err(DockerfileError::NoStage("none".to_owned())));
+    }
+
+    #[test]
+    fn h67_stages_and_mounts_are_those_that_buildkit_follows() {
+        for (text, want) in [
+            // A later stage is a source of COPY and of mounts, and no base.
+            ("FROM a\nCOPY --from=late /x /\nFROM b AS late\n", &[("a", 1), ("b", 3)][..]),
+            ("FROM a\nRUN --mount=from=Late x\nFROM b AS late\n", &[("a", 1), ("b", 3)]),
+            ("FROM a\nCOPY --from=1 /x /\nFROM b\n", &[("a", 1), ("b", 3)]),
+            ("FROM late\nFROM b AS late\n", &[("late", 1)]),
+            // A mount and a base know no numbers.
+            ("FROM a\nRUN --mount=type=bind,from=1 x\nFROM b\n", &[("1", 2), ("a", 1)]),
+            ("FROM a\nFROM 0\n", &[("a", 1)]),
+            // Names of options count in whatever case.
+            ("FROM a\nRUN --mount=type=bind,FROM=evil,target=/t x\n", &[("a", 1), ("evil", 2)]),
+        ] {
+            let found = read(text, Some("0"), &[]).unwrap();
+            let found: Vec<_> = found.iter().map(|(name, line)| (name.as_str(), *line)).collect();
+            assert_eq!(found, want, "{text}");
+        }
+        assert_eq!(read("FROM a\nFROM 0\n", None, &[]), Ok(vec![("0".to_owned(), 2)]));
     }
 
     #[test]

@@ -10,6 +10,7 @@
 
 use super::{Clue, EngineKind, Exporter, Plan, pins};
 use crate::{
+    amount::plural,
     attest::provenance::Provenance,
     image::{
         Compression, Descriptor, History, Image,
@@ -173,7 +174,8 @@ fn layered(history: &[History], provenance: &Provenance, evidence: &mut Vec<Clue
     }
     let squashed = history.iter().filter(|step| step.empty_layer && writes_files(&step.created_by));
     let squashed = squashed.count();
-    evidence.push(Clue::Read(format!("{squashed} steps that write files have no layer")));
+    let steps = plural(squashed, "step");
+    evidence.push(Clue::Read(format!("{steps} without a layer that would have written files")));
     squashed == 0
 }
 

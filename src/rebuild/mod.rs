@@ -11,10 +11,13 @@ pub mod hints;
 pub mod inputs;
 pub mod pins;
 pub mod plan;
+pub mod shown;
+pub mod stages;
 pub mod verdict;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ffi::OsString,
     fmt,
 };
 
@@ -49,6 +52,14 @@ pub struct ByHand {
     pub environment: BTreeMap<String, String>,
     /// The content of `WORK/policy.json`, or the list of pins for a builder that knows no source policy.
     pub policy: serde_json::Value,
+}
+
+impl ByHand {
+    /// A program and its arguments as one of the commands.
+    pub fn line(program: &str, arguments: Vec<OsString>) -> Vec<String> {
+        let arguments = arguments.iter().map(|argument| argument.to_string_lossy().into_owned());
+        std::iter::once(program.to_owned()).chain(arguments).collect()
+    }
 }
 
 /// Something that the provenance would have to say.
@@ -316,10 +327,14 @@ pub enum FailureKind {
     PublishedUnreadable,
     /// The source or a base image could not be fetched.
     SourceGone,
+    /// The rules about addresses of this machine forbid the way to the source; a setting can allow it.
+    SourceForbidden,
     /// A source that the plan does not pin was asked for and denied.
     Denied,
     /// The source has submodules that the plan does not pin.
     Submodule,
+    /// The published image has device nodes that the builder may have left out.
+    DeviceNodes,
     /// It took too long.
     Timeout,
     /// A step has to run a program of a platform that this machine is not and does not emulate.
@@ -341,9 +356,10 @@ impl FailureKind {
         match self {
             Self::BuildFailed => "build-failed",
             Self::PublishedUnreadable => "published-unreadable",
-            Self::SourceGone => "source-gone",
+            Self::SourceGone | Self::SourceForbidden => "source-gone",
             Self::Denied => "source-denied",
             Self::Submodule => "submodule",
+            Self::DeviceNodes => "device-node",
             Self::Timeout => "timeout",
             Self::PlatformForeign => "platform-foreign",
             Self::EngineUnavailable | Self::EngineForbidden => "engine-error",

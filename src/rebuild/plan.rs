@@ -16,6 +16,7 @@ use crate::{
         COMPATIBILITY, Commit, Frontend, Material, MaterialKind, Network, Pin, Producer,
         Provenance, SourceCode,
     },
+    contents::secrets::{shown_line, shown_named},
     digest::Digest,
     image::{Image, gzip::GzipHeader},
     reach::Reach,
@@ -130,7 +131,7 @@ fn unknown_build_type(provenance: &Provenance) -> Gap {
     gap(
         "unknown-build-type",
         "buildType",
-        format!("hallmark cannot replay builds of type {:?}", provenance.build_type),
+        format!("hallmark cannot replay builds of type {:?}", shown_line(&provenance.build_type)),
         "publish BuildKit's provenance (mode=max), or embed a build manifest with hallmark provenance",
     )
 }
@@ -325,7 +326,7 @@ fn frontend_options(provenance: &Provenance, gaps: &mut Vec<Gap>) -> BTreeMap<St
             _ => gaps.push(gap(
                 "unknown-frontend-option",
                 format!("request.args.{key}"),
-                format!("hallmark does not know what {key}={value:?} changes"),
+                format!("hallmark does not know what {key}={:?} changes", shown_named(key, value)),
                 "build without this option",
             )),
         }
@@ -351,7 +352,7 @@ fn named_context(
     gaps.push(gap(
         "local-context",
         format!("request.args.context:{name}"),
-        format!("the named context {name:?} is {value:?}, which no material pins"),
+        format!("the named context {name:?} is {:?}, which no material pins", shown_line(value)),
         "use an image as the named context: --build-context NAME=docker-image://IMAGE@DIGEST",
     ));
 }

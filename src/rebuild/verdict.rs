@@ -18,6 +18,7 @@ use crate::{
         },
     },
     compare::Difference,
+    contents::secrets::shown_line,
     digest::Digest,
     image::Platform,
 };
@@ -79,7 +80,7 @@ pub fn verdict(
                 [] => "unsigned".to_owned(),
                 names => names.join(", "),
             },
-            build_type: used.provenance.build_type.clone(),
+            build_type: shown_line(&used.provenance.build_type),
         }),
         rebuilt,
         verdict: result,

@@ -6,9 +6,12 @@
 use schemars::{JsonSchema, Schema, generate::SchemaSettings};
 use serde::Serialize;
 
-use crate::compare::{
-    Allowance, Class, Comparison, Difference, Inside, LayerFacts, LikelyCause, Part, Place,
-    SideWords,
+use crate::{
+    compare::{
+        Allowance, Class, Comparison, Difference, Inside, LayerFacts, LikelyCause, Part, Place,
+        SideWords,
+    },
+    contents::secrets::shown_path,
 };
 
 /// The value of `schema`.
@@ -241,7 +244,7 @@ impl DifferenceReport {
         let (layer, path) = match &difference.place {
             Place::Manifest(_) | Place::Config(_) => (None, None),
             Place::Layer(layer) => (Some(*layer), None),
-            Place::Entry { layer, path } => (Some(*layer), Some(path.clone())),
+            Place::Entry { layer, path } => (Some(*layer), Some(shown_path(path))),
         };
         let class: Class = difference.class;
         Self {

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use crate::{
+    amount::plural,
     compare::{
         Account, Comparison, Difference, Inside, LikelyCause, PackageChange, Part, Place, SideWords,
     },
+    contents::secrets::shown_path,
     untrusted::{Page, line},
 };
 
@@ -55,7 +57,10 @@ pub fn list(out: &mut Page, comparison: &Comparison, style: Style) {
     let held_back = comparison.differences.len().saturating_sub(style.shown) as u64;
     match held_back + comparison.omitted {
         0 => {}
-        more => line!(out, "{}… and {more} more differences", style.indent),
+        more => {
+            let more = plural(more, "more difference");
+            line!(out, "{}… and {more}", style.indent);
+        }
     }
     for allowance in &comparison.allowed {
         let uses = allowance.uses(&comparison.differences);
@@ -76,7 +81,7 @@ fn packages(out: &mut Page, changes: &[PackageChange], style: Style) {
     }
     match changes.len().saturating_sub(PACKAGES_SHOWN) {
         0 => {}
-        more => line!(out, "{indent}… and {more} more packages"),
+        more => line!(out, "{indent}… and {}", plural(more, "more package")),
     }
 }
 
@@ -109,7 +114,7 @@ fn write_difference(out: &mut Page, difference: &Difference, style: Style) {
     let indent = style.indent;
     let place = match (&difference.place, difference.layers) {
         // Each side is told with its own layer.
-        (Place::Entry { path, .. }, Some(_)) => path.clone(),
+        (Place::Entry { path, .. }, Some(_)) => shown_path(path),
         (other, _) => other.to_string(),
     };
     let class = difference.class;

@@ -13,7 +13,12 @@ use crate::{
 /// Issues of one report, the gravest first.
 const MAX_ISSUES: usize = 5000;
 /// Bytes of one description.
-const MAX_DESCRIPTION_BYTES: usize = 1024;
+const MAX_DESCRIPTION_BYTES: usize = 2048;
+/// Bytes of the advice in it, with its word.
+const MAX_ADVICE_BYTES: usize = 512;
+
+/// What stands before the advice.
+const WORD: &str = "; help: ";
 
 /// Renders a run.
 pub fn render(run: &Run) -> String {
@@ -21,15 +26,38 @@ pub fn render(run: &Run) -> String {
     untrusted::json(&format!("{:#}\n", Value::from(issues)))
 }
 
-fn issue(entry: &Entry) -> Value {
+/// What is known of it besides what it is about and what to do, in one line.
+fn facts(entry: &Entry) -> String {
+    let told = entry.facts.as_str().lines().map(str::trim);
+    let told = told.filter(|line| !line.starts_with("subject: ") && !line.starts_with("help: "));
+    // A line that ends with a colon is about the next one.
+    let mut separator = "; ";
+    let mut all = String::new();
+    for line in told {
+        all.push_str(separator);
+        all.push_str(line);
+        separator = if line.ends_with(':') { " " } else { "; " };
+    }
+    all
+}
+
+/// All that is known of it in one line, with what to do.
+pub(super) fn description(entry: &Entry) -> String {
     let about = [entry.image.as_str(), entry.platform.as_deref().unwrap_or_default()];
     let about: Vec<&str> = about.into_iter().filter(|words| !words.is_empty()).collect();
-    let description = match about.as_slice() {
+    let what = match about.as_slice() {
         [] => entry.title.clone(),
         about => format!("{}: {} ({})", entry.title, entry.subject, about.join(" ")),
     };
+    // GitLab shows this text alone: why, and what to do, have to be in it, however long the rest is.
+    let advice = format!("{WORD}{}", cut(clean(&entry.advice), MAX_ADVICE_BYTES - WORD.len()));
+    let room = MAX_DESCRIPTION_BYTES - MAX_ADVICE_BYTES;
+    cut(clean(&format!("{what}{}", facts(entry))), room) + &advice
+}
+
+fn issue(entry: &Entry) -> Value {
     json!({
-        "description": cut(clean(&description), MAX_DESCRIPTION_BYTES),
+        "description": description(entry),
         "check_name": entry.code,
         "fingerprint": entry.fingerprint,
         "severity": match entry.severity {

@@ -13,6 +13,7 @@ use super::{
     told::write_finding,
 };
 use crate::{
+    amount::bytes as size,
     finding::{Finding, Severity},
     image::{Descriptor, Image},
     policy::PolicyInput,
@@ -30,8 +31,6 @@ use crate::{
 pub const INSPECTION: &str = "hallmark/inspection/v1";
 /// Annotation that marks an attestation manifest in an index.
 const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
-/// Bytes in a KiB.
-const KIB: u64 = 1024;
 
 /// What is known about one platform's image before anybody judges it.
 #[derive(Debug, Clone)]
@@ -275,14 +274,6 @@ fn claim(proof: &Proof<Claimed>) -> Option<Branch> {
     Some(Branch::new(format!("{}  {state}", statement.predicate_type)))
 }
 
-fn size(bytes: u64) -> String {
-    match bytes {
-        0..KIB => format!("{bytes} B"),
-        _ if bytes < KIB * KIB => format!("{}.{} KiB", bytes / KIB, bytes % KIB * 10 / KIB),
-        _ => format!("{}.{} MiB", bytes / KIB / KIB, bytes / KIB % KIB * 10 / KIB),
-    }
-}
-
 /// Renders the inspections as one document.
 pub fn json(inspections: &[Inspection], asked: Asked, time: jiff::Timestamp) -> String {
     let first = inspections.first().map(|inspection| &inspection.evidence.image);
@@ -317,7 +308,7 @@ fn platform_json(inspection: &Inspection, asked: Asked, time: jiff::Timestamp) -
         "config": image.config.document.digest.to_string(),
         "layers": image.manifest.layers.iter().map(descriptor).collect::<Vec<_>>(),
         "examined": inspection.examined.iter().map(examined_json).collect::<Vec<_>>(),
-        "evidence": PolicyInput::new(&inspection.evidence, asked, &inspection.findings, time),
+        "evidence": PolicyInput::report(&inspection.evidence, asked, &inspection.findings, time),
         "findings": inspection.findings.iter().map(finding_json).collect::<Vec<_>>(),
     })
 }

@@ -9,9 +9,10 @@ use serde_json::{Value, json};
 
 use super::json::{finding as finding_json, lines};
 use crate::{
+    amount::{self, plural},
     contents::{
         Inventory, Package,
-        accounts::{Accounts, Base, Class, Side},
+        accounts::{Accounts, Base, Basis, Class, Side, Stray},
     },
     finding::Finding,
     image::Image,
@@ -21,8 +22,9 @@ use crate::{
 
 /// Schema of an inventory.
 pub const INVENTORY: &str = "hallmark/inventory/v1";
-/// Bytes in a MiB.
-const MIB: u64 = 1 << 20;
+
+/// Files that only the image's own records vouch for, of which the text shows so many.
+const SHOWN: usize = 10;
 
 /// What is in one platform's image.
 #[derive(Debug, Clone)]
@@ -78,13 +80,19 @@ fn platform(page: &mut Page, stock: &Stock) {
         line!(page, "os        {} {}", os.id, os.version.as_deref().unwrap_or("of no version"));
     }
     match base.layers() {
-        Some(layers) => line!(page, "base      {layers} of {} layers", image.config.diff_ids.len()),
+        Some(layers) => {
+            let basis = base.basis().map_or("", Basis::word);
+            let all = plural(image.config.diff_ids.len(), "layer");
+            line!(page, "base      {layers} of {all} ({basis})");
+        }
         None => line!(page, "base      unknown: no base of contents.bases fits"),
     }
     packages(page, stock);
     files(page, stock);
     strays(page, stock);
+    self_recorded(page, stock);
     hidden(page, stock);
+    faded(page, stock);
     unread(page, inventory);
 }
 
@@ -114,12 +122,8 @@ fn packages(page: &mut Page, stock: &Stock) {
         let missing =
             if files.missing > 0 { format!(", {} missing", files.missing) } else { String::new() };
         let (name, place) = (name(package), side(*base, package.layer));
-        let there = files.files;
-        line!(
-            page,
-            "  {name:width$}  {place}  {there} files{modified}{missing}  {}",
-            package.database
-        );
+        let there = plural(files.files, "file");
+        line!(page, "  {name:width$}  {place}  {there}{modified}{missing}  {}", package.database);
     }
 }
 
@@ -133,14 +137,14 @@ fn files(page: &mut Page, stock: &Stock) {
     line!(page);
     line!(page, "files");
     for ((class, side), (files, bytes)) in classes {
-        let (class, side, mib) = (class.word(), side.word(), bytes / MIB);
-        line!(page, "  {class:16}  {side:7}  {files:>8}  {mib:>6} MiB");
+        let (class, side, size) = (class.word(), side.word(), amount::bytes(bytes));
+        line!(page, "  {class:16}  {side:7}  {files:>8}  {size:>11}");
     }
     if stock.accounts.left_out > 0 {
         line!(
             page,
-            "  of these {} are unverified because their checksum was not computed",
-            stock.accounts.left_out
+            "  of these, {} unverified: the checksum was not computed",
+            plural(stock.accounts.left_out, "file")
         );
     }
 }
@@ -166,6 +170,28 @@ fn strays(page: &mut Page, stock: &Stock) {
     }
 }
 
+/// Files of the image's own layers that nothing but its own records vouches for: how many, and the first.
+fn self_recorded(page: &mut Page, stock: &Stock) {
+    let Stock { inventory, accounts, base, .. } = stock;
+    let own = |one: &&Stray| base.side(one.layer) != Side::Base;
+    let own: Vec<_> = accounts.self_recorded.iter().filter(own).collect();
+    if own.is_empty() {
+        return;
+    }
+    line!(page);
+    line!(page, "only the image's own records vouch for, and can be run  {}", own.len());
+    for one in own.iter().take(SHOWN) {
+        let owner = one.package.and_then(|at| inventory.packages.get(at));
+        let owner = owner.map(|p| format!("  of {} {}", p.name, p.version)).unwrap_or_default();
+        let (class, place) = (one.class.word(), side(*base, Some(one.layer)));
+        line!(page, "  {}  {class}  {place}{owner}", one.path);
+    }
+    let more = own.len().saturating_sub(SHOWN) as u64 + accounts.self_recorded_more;
+    if more > 0 {
+        line!(page, "  and {more} more, which -o json lists");
+    }
+}
+
 fn hidden(page: &mut Page, stock: &Stock) {
     let hidden = &stock.accounts.hidden;
     if hidden.is_empty() {
@@ -176,12 +202,33 @@ fn hidden(page: &mut Page, stock: &Stock) {
     for one in hidden {
         line!(
             page,
-            "  {} {}  {} files: {} ({})",
+            "  {} {}  {}: {} ({})",
             one.ecosystem,
             one.name,
-            one.files,
+            plural(one.files, "file"),
             one.why,
             one.evidence
+        );
+    }
+}
+
+fn faded(page: &mut Page, stock: &Stock) {
+    let faded = &stock.accounts.faded;
+    if faded.is_empty() {
+        return;
+    }
+    line!(page);
+    line!(page, "records that are gone or changed  {}", faded.len());
+    for one in faded {
+        let why = one.fading.why();
+        line!(
+            page,
+            "  {} {}  {}: {why} ({}, layer {})",
+            one.ecosystem,
+            one.name,
+            plural(one.files, "file"),
+            one.evidence,
+            one.layer
         );
     }
 }
@@ -194,7 +241,7 @@ fn unread(page: &mut Page, inventory: &Inventory) {
         inventory
             .incomplete
             .iter()
-            .map(|one| format!("{} ({} files): {}", one.path, one.files, one.why)),
+            .map(|one| format!("{} ({}): {}", one.path, plural(one.files, "file"), one.why)),
     );
     if all.is_empty() {
         return;

@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     finding::{Code, Finding, Severity},
+    policy::test::{Outcome as Tested, TestReport},
     untrusted::{Page, clean, cut},
 };
 
@@ -52,10 +53,40 @@ enum Outcome {
 
 /// Renders a run.
 pub fn render(run: &Run) -> String {
-    let suites = suites(run);
+    written(run.command, &suites(run))
+}
+
+/// Renders the tests of policies: a suite for each file.
+pub fn policy_tests(report: &TestReport) -> String {
+    let mut suites: BTreeMap<&str, Vec<Case>> = BTreeMap::new();
+    for test in &report.tests {
+        let outcome = match &test.outcome {
+            Tested::Passed => Outcome::Passed(String::new()),
+            Tested::Failed => Outcome::Failed {
+                kind: "failed".to_owned(),
+                message: "it is not true".to_owned(),
+                body: String::new(),
+            },
+            Tested::Error(why) => Outcome::Broken {
+                kind: "error".to_owned(),
+                message: why.clone(),
+                body: String::new(),
+            },
+        };
+        suites.entry(&test.file).or_default().push(Case { name: test.rule.clone(), outcome });
+    }
+    let suite = |(file, cases): (&str, Vec<Case>)| Suite {
+        name: file.to_owned(),
+        properties: Vec::new(),
+        cases,
+    };
+    written("policy test", &suites.into_iter().map(suite).collect::<Vec<_>>())
+}
+
+fn written(command: &str, suites: &[Suite]) -> String {
     let mut writer = Writer::new_with_indent(Vec::new(), b' ', 2);
     // Writing to memory cannot fail.
-    let _ = write(&mut writer, run, &suites);
+    let _ = write(&mut writer, command, suites);
     let text = String::from_utf8_lossy(&writer.into_inner()).into_owned();
     text + "\n"
 }
@@ -107,7 +138,7 @@ fn verdict(platform: &PlatformRun) -> Case {
         _ if platform.passed => Outcome::Passed(String::new()),
         first => Outcome::Failed {
             kind: "refused".to_owned(),
-            message: first.map_or("refused", |cause| cause.first().code.title()).to_owned(),
+            message: first.map_or_else(|| "refused".to_owned(), |cause| cause.first().title()),
             body: text::plural(errors.len(), "error"),
         },
     };
@@ -179,12 +210,12 @@ fn of_trouble(name: String, trouble: &Trouble) -> Suite {
 
 type Written = std::io::Result<()>;
 
-fn write(writer: &mut Writer<Vec<u8>>, run: &Run, suites: &[Suite]) -> Written {
+fn write(writer: &mut Writer<Vec<u8>>, command: &str, suites: &[Suite]) -> Written {
     writer.write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)))?;
     let all = || suites.iter().flat_map(|suite| &suite.cases);
     writer
         .create_element("testsuites")
-        .with_attribute(("name", format!("hallmark {}", run.command).as_str()))
+        .with_attribute(("name", format!("hallmark {command}").as_str()))
         .with_attribute(("tests", all().count().to_string().as_str()))
         .with_attribute(("failures", count(all(), Case::is_failed).as_str()))
         .with_attribute(("errors", count(all(), Case::is_broken).as_str()))

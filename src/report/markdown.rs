@@ -66,11 +66,13 @@ fn of_platform(platform: &PlatformRun, out: &mut Vec<String>) {
     out.push(format!("**{word}** {}{manifest}\n\n", span(platform.words())));
     for cause in causes(&platform.findings) {
         let (severity, code) = (cause.severity(), cause.first().code);
-        let title = plain(code.title());
+        let title = plain(&cause.first().title());
         let mut facts = Page::default();
         cause.write(&mut facts, &[]);
         let next = match severity {
-            Severity::Error => format!("Next: `hallmark explain {code}`\n\n"),
+            Severity::Error => {
+                format!("Next: `hallmark explain {}`\n\n", cause.first().explained())
+            }
             _ => String::new(),
         };
         let severity = severity.name();
@@ -93,7 +95,7 @@ fn of_trouble(trouble: &Trouble) -> String {
 }
 
 /// Words of ours as they are.
-fn plain(words: &str) -> String {
+pub(super) fn plain(words: &str) -> String {
     words
         .chars()
         .flat_map(|c| c.is_ascii_punctuation().then_some('\\').into_iter().chain([c]))
@@ -106,7 +108,7 @@ fn backticks(text: &str) -> usize {
 }
 
 /// Text in a line, as code.
-fn span(text: &str) -> String {
+pub(super) fn span(text: &str) -> String {
     let text = cut(clean(text), MAX_SPAN_BYTES);
     let fence = "`".repeat(backticks(&text) + 1);
     // A blank at each end is taken off, but for text that is blank.

@@ -6,6 +6,7 @@
 pub mod branches;
 mod cause;
 pub mod comparison;
+pub mod container_scanning;
 pub mod difference;
 pub mod github;
 pub mod gitlab;
@@ -18,10 +19,12 @@ pub mod markdown;
 pub mod plan;
 pub mod run;
 pub mod sarif;
+pub mod sbom;
 pub mod schema;
 pub mod summary;
 pub mod text;
 mod told;
+mod vulnerabilities;
 
 pub use crate::untrusted::clean;
 

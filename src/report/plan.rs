@@ -1,8 +1,9 @@
-//! A rebuild plan in words, or what keeps it from being one.
+//! A rebuild plan in words, or what keeps it from being one. Values that look like secrets are never among the words.
 
 use serde_json::{Value, json};
 
 use crate::{
+    amount::plural,
     attest::provenance::{Material, Pin},
     rebuild::{ByHand, Gap, Plan, Planned, PlannedSource},
     untrusted::{Page, line},
@@ -19,8 +20,12 @@ pub fn planned(planned: &Planned, by_hand: Option<&ByHand>) -> String {
     let mut out = Page::default();
     match planned {
         Planned::Plan(plan) => {
-            write_plan(&mut out, plan);
+            write_plan(&mut out, &plan.shown());
             by_hand.iter().for_each(|by_hand| write_by_hand(&mut out, by_hand));
+            if plan.shown() != **plan {
+                line!(out);
+                line!(out, "values that look like secrets are not shown: the provenance has them");
+            }
         }
         Planned::NotReplayable(gaps) => write_gaps(&mut out, gaps),
     }
@@ -37,7 +42,7 @@ pub fn value(planned: &Planned, by_hand: Option<&ByHand>) -> Value {
         "schema": PLAN,
         "replayable": plan.is_some(),
         "gaps": gaps.iter().map(gap).collect::<Vec<_>>(),
-        "plan": plan.map(|plan| plan_value(plan)),
+        "plan": plan.map(|plan| plan_value(&plan.shown())),
         "before": by_hand.map(|by_hand| &by_hand.before),
         "command": by_hand.map(|by_hand| &by_hand.command),
         "after": by_hand.map(|by_hand| &by_hand.after),
@@ -178,7 +183,7 @@ fn material_line(material: &Material) -> String {
 }
 
 fn write_gaps(out: &mut Page, gaps: &[Gap]) {
-    line!(out, "not replayable: {} gaps", gaps.len());
+    line!(out, "not replayable: {}", plural(gaps.len(), "gap"));
     for gap in gaps {
         line!(out);
         line!(out, "gap[{}]: {}", gap.code, gap.why);

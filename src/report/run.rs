@@ -13,13 +13,13 @@ use sha2::{Digest as _, Sha256};
 use super::{
     cause::{Cause, causes},
     text::{self, Detail, EvidenceLine},
+    vulnerabilities::{Scan, Suppressed, scan, suppressed},
 };
 use crate::{
     compare::Comparison,
     finding::{Code, Finding, Key, Severity, Subject},
     rebuild::Rebuild,
     reference::{Location, PinnedReference, Reference},
-    trust::{Claimed, Proof, layout::LayoutState},
     untrusted::{Page, clean, line},
     verdict::{Decision, Evidence, PlatformVerdict, Verdict},
 };
@@ -54,6 +54,8 @@ pub struct ImageRun {
     pub place: String,
     /// The exit code that it has alone.
     pub exit_code: u8,
+    /// When it was judged; `None` where it was not.
+    pub time: Option<jiff::Timestamp>,
     /// Its platforms; empty where it was not read.
     pub platforms: Vec<PlatformRun>,
     /// Why it was not read.
@@ -75,6 +77,10 @@ pub struct PlatformRun {
     pub lines: Vec<EvidenceLine>,
     /// What was asked of the evidence.
     pub checks: Vec<Check>,
+    /// Vulnerabilities that do not count by the word of trusted signers.
+    pub suppressed: Vec<Suppressed>,
+    /// What is known of its packages, or why nothing is; `None` where there is no data.
+    pub scan: Option<Result<Scan, String>>,
     /// Errors and warnings; at least one error where the answer is no.
     pub findings: Vec<Finding>,
     /// Remarks about evidence that nobody vouches for who may, which are left out.
@@ -118,6 +124,8 @@ pub struct Entry {
     pub title: String,
     /// What to do about findings of this code.
     pub help: String,
+    /// What to do about this one.
+    pub advice: String,
     /// The image.
     pub image: String,
     /// Its repository, folder or archive; empty where there is none.
@@ -128,6 +136,8 @@ pub struct Entry {
     pub subject: String,
     /// What is known of it, in lines.
     pub facts: Page,
+    /// Why it is there and does not count; `None` where it counts.
+    pub suppressed: Option<String>,
     /// Its name: the same as long as code, rule, repository, platform and subject are, whatever digests, order and words are.
     pub fingerprint: String,
 }
@@ -182,6 +192,48 @@ impl Run {
         named(entries)
     }
 
+    /// Vulnerabilities that do not count by the word of trusted signers: for reports that have a place for what is suppressed.
+    pub fn suppressed(&self) -> Vec<Entry> {
+        let mut entries = Vec::new();
+        for image in &self.images {
+            for platform in &image.platforms {
+                let all = platform.suppressed.iter();
+                entries.extend(all.map(|one| self.kept_quiet(image, platform, one)));
+            }
+        }
+        named(entries)
+    }
+
+    fn kept_quiet(
+        &self,
+        image: &ImageRun,
+        platform: &PlatformRun,
+        one: &Suppressed,
+    ) -> (Entry, String) {
+        let Suppressed { id, package, by } = one;
+        let mut facts = Page::default();
+        line!(facts, "found: {id}");
+        line!(facts, "why: {}", by.words());
+        let entry = Entry {
+            code: SUPPRESSED,
+            severity: Severity::Info,
+            title: format!("{id} of {package} does not count"),
+            help: SUPPRESSED_HELP.to_owned(),
+            advice: SUPPRESSED_HELP.to_owned(),
+            image: image.name.clone(),
+            place: image.place.clone(),
+            platform: platform.platform.clone(),
+            subject: package.clone(),
+            facts,
+            suppressed: Some(by.words()),
+            fingerprint: String::new(),
+        };
+        // The version changes with every update.
+        let package = package.split(' ').next().unwrap_or_default();
+        let name = self.name(&entry, id, package);
+        (entry, name)
+    }
+
     fn told(&self, image: &ImageRun, platform: &PlatformRun, cause: &Cause<'_>) -> (Entry, String) {
         let found = cause.first();
         let mut facts = Page::default();
@@ -189,13 +241,15 @@ impl Run {
         let entry = Entry {
             code: found.code.as_str(),
             severity: cause.severity(),
-            title: found.code.title().to_owned(),
+            title: found.title(),
             help: found.code.help().to_owned(),
+            advice: found.help(),
             image: image.name.clone(),
             place: image.place.clone(),
             platform: platform.platform.clone(),
             subject: found.subject.to_string(),
             facts,
+            suppressed: None,
             fingerprint: String::new(),
         };
         let name = self.name(&entry, &rule_of(found), &lasting(&found.subject));
@@ -211,11 +265,13 @@ impl Run {
                 None => clean(&trouble.message),
             },
             help: trouble.finding.as_ref().map_or(ASK, |found| found.code.help()).to_owned(),
+            advice: trouble.advice(),
             image: image.map(|image| image.name.clone()).unwrap_or_default(),
             place: image.map(|image| image.place.clone()).unwrap_or_default(),
             platform: None,
             subject: Subject::Run.to_string(),
             facts: trouble.facts(),
+            suppressed: None,
             fingerprint: String::new(),
         };
         let name = self.name(&entry, "", "run");
@@ -228,6 +284,11 @@ impl Run {
     }
 }
 
+/// Code of an entry that does not count.
+const SUPPRESSED: &str = "vulnerability-suppressed";
+/// What to do about it.
+const SUPPRESSED_HELP: &str =
+    "read why; where it is not true, take https://openvex.dev/ns from the signer's trust rule";
 /// What to do about a run that no finding explains.
 const ASK: &str = "see what standard error says; hallmark verify --help has the options";
 
@@ -268,7 +329,8 @@ impl ImageRun {
     /// What was judged of an image.
     pub fn judged(verdict: &Verdict, detail: Detail, exit_code: u8) -> Self {
         let platforms = verdict.platforms.iter().map(|p| PlatformRun::judged(p, detail)).collect();
-        Self { platforms, exit_code, ..Self::pinned(&verdict.subject) }
+        let time = Some(verdict.time);
+        Self { time, platforms, exit_code, ..Self::pinned(&verdict.subject) }
     }
 
     /// An image of which nothing is known yet.
@@ -291,7 +353,7 @@ impl ImageRun {
     }
 
     fn new(name: String, place: String) -> Self {
-        Self { name, place, exit_code: 0, platforms: Vec::new(), trouble: None }
+        Self { name, place, exit_code: 0, time: None, platforms: Vec::new(), trouble: None }
     }
 
     /// The same without how rebuilt images differ: for one of many, of which nobody looks at that.
@@ -315,13 +377,16 @@ impl PlatformRun {
             keep_reason(&mut findings, first);
         }
         let evidence = verdict.evidence.as_deref();
+        let lines = evidence.map(text::lines_of).unwrap_or_default();
         Self {
             platform: verdict.platform.as_ref().map(ToString::to_string),
             manifest: verdict.manifest.as_ref().map(ToString::to_string),
             passed: verdict.decision.is_pass(),
             evidence: evidence.map(text::evidence_page).unwrap_or_default(),
-            lines: evidence.map(text::lines_of).unwrap_or_default(),
-            checks: evidence.map(checks).unwrap_or_default(),
+            checks: checks(&lines),
+            lines,
+            suppressed: evidence.map(suppressed).unwrap_or_default(),
+            scan: evidence.and_then(scan),
             findings,
             untold,
             comparison: evidence.and_then(compared),
@@ -347,13 +412,16 @@ impl PlatformRun {
                 .with(Key::Why, text::rebuild(&evidence.rebuild));
             keep_reason(&mut told, &reason);
         }
+        let lines = text::lines_of(evidence);
         Self {
             platform: Some(evidence.image.platform.to_string()),
             manifest: Some(evidence.image.manifest.document.digest.to_string()),
             passed,
             evidence: text::evidence_page(evidence),
-            lines: text::lines_of(evidence),
-            checks: checks(evidence),
+            checks: checks(&lines),
+            lines,
+            suppressed: suppressed(evidence),
+            scan: scan(evidence),
             findings: told,
             untold: 0,
             comparison: compared(evidence),
@@ -381,38 +449,19 @@ fn keep_reason(findings: &mut Vec<Finding>, reason: &Finding) {
     findings.sort_by_key(|found| std::cmp::Reverse(found.severity));
 }
 
-/// What is asked of evidence, whatever a policy needs.
-fn checks(evidence: &Evidence) -> Vec<Check> {
-    let check = |name: &str, holds, words| Check { name: name.to_owned(), holds, words };
-    let any = |proofs: &[Proof<Claimed>]| proofs.iter().any(|proof| proof.proven().is_some());
-    let mut sboms = evidence.sboms.iter().map(|sbom| &sbom.claim);
-    let sbom = match sboms.find(|proof| proof.proven().is_some()) {
-        Some(proof) => check("sbom", true, text::sbom(proof, None)),
-        None => check("sbom", false, "not proven".to_owned()),
-    };
-    let rebuilt = match &evidence.rebuild {
-        Rebuild::Compared(rebuilt) => rebuilt.comparison.level.is_reproducible(),
-        _ => false,
-    };
-    let mut all = vec![
-        check("signature", any(&evidence.signatures), text::signatures(&evidence.signatures)),
-        check(
-            "provenance",
-            evidence.provenance.proven().is_some(),
-            text::provenance(&evidence.provenance),
-        ),
-        sbom,
-        check("rebuild", rebuilt && evidence.warrant.counts(), text::rebuild(&evidence.rebuild)),
-    ];
-    all.extend(evidence.delegated.iter().map(|said| {
-        let words = format!("{}: {}", said.signer, said.levels.join(", "));
-        check(&format!("delegated {}", said.verifier), said.counts(), words)
-    }));
-    all.extend(evidence.layouts.iter().map(|judged| Check {
-        name: format!("layout {}", judged.name),
-        holds: matches!(judged.state, LayoutState::Proven(_)),
-        words: text::layout(judged),
-    }));
+/// What is asked of evidence, whatever a policy needs: a question for each thing that lines are about.
+fn checks(lines: &[EvidenceLine]) -> Vec<Check> {
+    let mut all: Vec<Check> = Vec::new();
+    for EvidenceLine { name, which, holds, words, .. } in lines {
+        let name = which.as_ref().map_or_else(|| (*name).to_owned(), |one| format!("{name} {one}"));
+        match all.iter_mut().find(|check| check.name == name) {
+            Some(check) => {
+                check.holds |= holds;
+                check.words = format!("{}; {words}", check.words);
+            }
+            None => all.push(Check { name, holds: *holds, words: words.clone() }),
+        }
+    }
     all
 }
 
@@ -425,6 +474,17 @@ impl Trouble {
             (None, 2) => "run-usage",
             (None, 3) => "run-unavailable",
             (None, _) => "run-interrupted",
+        }
+    }
+
+    /// What to do about it: what was said, else what its finding says.
+    fn advice(&self) -> String {
+        let said = self.details.iter().filter_map(|words| words.strip_prefix("help: "));
+        let said = said.collect::<Vec<_>>().join("; ");
+        match (said.is_empty(), &self.finding) {
+            (false, _) => said,
+            (true, Some(found)) => found.help(),
+            (true, None) => ASK.to_owned(),
         }
     }
 

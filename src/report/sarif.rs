@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 
 use super::run::{Entry, ImageRun, PlatformRun, Run, path, unlinked};
 use crate::{
-    finding::Severity,
+    amount::plural,
+    finding::{Code, Severity},
     untrusted::{self, clean, cut},
 };
 
@@ -34,7 +35,8 @@ pub fn render(run: &Run) -> String {
 }
 
 fn document(run: &Run) -> Value {
-    let entries = run.entries();
+    let mut entries = run.entries();
+    entries.extend(run.suppressed());
     let shown = fitting(&entries);
     let codes: BTreeMap<&str, &Entry> =
         shown.iter().rev().map(|entry| (entry.code, entry)).collect();
@@ -51,7 +53,7 @@ fn document(run: &Run) -> Value {
     }
     let whole = notifications.is_empty();
     if entries.len() > shown.len() {
-        let left_out = format!("{} results are left out", entries.len() - shown.len());
+        let left_out = format!("{} left out", plural(entries.len() - shown.len(), "result"));
         notifications.push(notification("warning", &left_out));
     }
     json!({
@@ -147,12 +149,14 @@ impl Message {
 
 /// What a code means; the words are hallmark's own, but for those of a run that was not made.
 fn rule<'e>(entry: &'e Entry) -> Rule<'e> {
-    let title = cut(text(&entry.title), MAX_TITLE_BYTES);
-    let more = if entry.code.starts_with("run-") {
-        String::new()
-    } else {
-        format!("\n\nhallmark explain {}", entry.code)
+    let code = entry.code.parse::<Code>();
+    let title = match (&code, &entry.suppressed) {
+        (Ok(code), _) => code.title(),
+        (Err(_), Some(_)) => "a trusted signer says that a vulnerability does not count",
+        (Err(_), None) => entry.title.as_str(),
     };
+    let title = cut(text(title), MAX_TITLE_BYTES);
+    let more = code.map(|code| format!("\n\nhallmark explain {code}")).unwrap_or_default();
     Rule {
         id: entry.code,
         name: pascal(entry.code),
@@ -190,6 +194,8 @@ struct Outcome<'e> {
     level: &'static str,
     message: Message,
     locations: [Value; 1],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    suppressions: Vec<Value>,
     partial_fingerprints: BTreeMap<&'static str, String>,
     properties: Value,
 }
@@ -214,6 +220,7 @@ fn result<'e>(entry: &'e Entry, rule_index: usize) -> Outcome<'e> {
                 "kind": "resource",
             }],
         })],
+        suppressions: entry.suppressed.iter().map(|why| suppression(why)).collect(),
         partial_fingerprints: BTreeMap::from([
             ("hallmark/v1", entry.fingerprint.clone()),
             // The one that GitHub reads; it computes its own where the file is in the repository.
@@ -221,6 +228,15 @@ fn result<'e>(entry: &'e Entry, rule_index: usize) -> Outcome<'e> {
         ]),
         properties: json!({ "image": entry.image, "platform": entry.platform }),
     }
+}
+
+/// That a result does not count (SARIF 2.1.0, section 3.35): by a statement beside the image, which was believed.
+fn suppression(why: &str) -> Value {
+    json!({
+        "kind": "external",
+        "status": "accepted",
+        "justification": cut(text(why), MAX_MESSAGE_BYTES),
+    })
 }
 
 /// Lines in which nothing misleads and nothing is a link (SARIF 2.1.0, section 3.11.6).

@@ -37,6 +37,8 @@ macro_rules! published {
 }
 
 published! {
+    "approval" "v0.1" "no command: it is written by hand, and signed",
+    "blueprint" "v0.1" "hallmark policy blueprint",
     "build-manifest" "v1" "hallmark provenance create",
     "build-statement" "v1" "hallmark provenance embed --statement",
     "comparison" "v1" "hallmark diff",
@@ -46,6 +48,8 @@ published! {
     "draft" "v1" "hallmark init",
     "embedded" "v1" "hallmark provenance embed",
     "error" "v1" "every command that answers in JSON, where it has no answer",
+    "evidence" "v1" "hallmark verify --save, in its folder",
+    "explained" "v1" "hallmark policy explain",
     "explanations" "v1" "hallmark explain",
     "finding" "v1" "no command by itself: it is part of others",
     "imported" "v1" "hallmark trust import",
@@ -56,19 +60,24 @@ published! {
     "materials" "v1" "hallmark materials fetch",
     "plan" "v1" "hallmark rebuild --plan",
     "plans" "v1" "hallmark rebuild --plan --all-platforms",
+    "policy-import" "v1" "hallmark policy import",
     "policy-remarks" "v1" "hallmark policy check",
     "policy-tests" "v1" "hallmark policy test",
     "provenance-check" "v1" "hallmark provenance check",
     "rebuild-verdict" "v0.1" "hallmark rebuild --attest",
     "rebuilds" "v1" "hallmark rebuild --all-platforms",
     "roots" "v1" "hallmark trust show",
+    "sbom-check" "v1" "hallmark sbom check",
+    "sbom-diff" "v1" "hallmark sbom diff",
     "schemas" "v1" "hallmark schema",
     "signed" "v1" "hallmark sign, hallmark provenance attest",
     "trust-cache" "v1" "hallmark trust update, in its folder",
     "updated-roots" "v1" "hallmark trust update",
     "verdict" "v1" "hallmark verify of one image",
     "verdicts" "v1" "hallmark verify of several images, and of a list",
-    "verification-summary" "v1" "hallmark verify --attest",
+    "verification-summary" "v1" "hallmark verify --attest, hallmark verify -o vsa in each line",
+    "vulnerability-database" "v1" "hallmark vulns import, hallmark vulns info",
+    "vulnerability-matches" "v1" "hallmark vulns match",
 }
 
 /// The schema of this name; a document's own word for it, as `hallmark/verdict/v1`, and an `$id` are names, too.

@@ -17,6 +17,7 @@ use crate::{
     attest::{Statement, statement::SIGNATURE},
     finding::{Code, Finding, Key, PackageVersion, Severity, Subject},
     image::Platform,
+    policy::RuleResult,
     trust::{
         SignerIdentity,
         testing::{image, said_by},
@@ -219,6 +220,7 @@ fn a_wrong_key_is_one_error_of_each_platform() {
         ("github", "::error ", 1),
         ("github", "because of this: error[sbom-missing]: ", 1),
         ("gitlab", "\"severity\": \"critical\"", 2),
+        ("gitlab", ":; ", 0),
         ("markdown", "#### error: ", 2),
         ("markdown", "\n  because of this:\n", 2),
         ("html", "class=\"finding error\"", 2),
@@ -589,7 +591,7 @@ fn sarif_is_as_github_takes_it() {
     assert_eq!(results.len(), 5000);
     let errors = results.iter().filter(|result| result["level"] == "error").count();
     assert_eq!(errors, 7, "the gravest are kept");
-    assert!(report.contains("100 results are left out"));
+    assert!(report.contains("100 results left out"));
 }
 
 /// Whoever makes an image says how much there is to say of it; a report that its reader refuses says nothing.
@@ -611,7 +613,7 @@ fn reports_stay_as_small_as_they_are_taken() {
     let results = is_accepted(&report);
     assert!(report.len() < 10_000_000 && results.len() > 1000, "{}", report.len());
     assert_eq!(results[0]["level"], "error", "the gravest are kept");
-    let left_out = format!("{} results are left out", 1501 - results.len());
+    let left_out = format!("{} results left out", 1501 - results.len());
     assert!(report.contains(&left_out), "{left_out}");
     for (format, render) in FORMATS {
         let report = render(&run);
@@ -695,6 +697,50 @@ fn fingerprints_stay_whatever_order_digests_and_words_are() {
     assert_eq!(fingerprints(&run_of(&verdict(vec![one, two]))).len(), 10);
 }
 
+/// GitLab shows the description alone, however long what is known is.
+#[test]
+fn gitlab_says_why_and_what_to_do() {
+    for why in ["nobody listens".to_owned(), "x".repeat(9000)] {
+        let found = Finding::new(Code::PolicyDenied, subject())
+            .with(Key::Why, why.clone())
+            .with(Key::Help, "replace the key");
+        let report = gitlab::render(&run_of(&verdict(vec![failing(vec![found])])));
+        let issues: Vec<Value> = serde_json::from_str(&report).unwrap();
+        let issue = issues.iter().find(|issue| issue["check_name"] == "policy-denied").unwrap();
+        let description = issue["description"].as_str().unwrap();
+        assert!(
+            description.contains(&format!("; why: {}", &why[..14.min(why.len())])),
+            "{issue:#}"
+        );
+        assert!(description.ends_with("; help: replace the key"), "{issue:#}");
+    }
+}
+
+/// A rule of hallmark's has an explanation; one of the operator's own has none.
+#[test]
+fn what_is_explained_is_the_rule_where_one_says_it() {
+    let rule = |package: &str| RuleResult {
+        code: "vulnerability-severe".to_owned(),
+        msg: "m".to_owned(),
+        package: package.to_owned(),
+        solution: None,
+        about: Vec::new(),
+        early: false,
+        facts: Default::default(),
+    };
+    for (package, code) in
+        [("hallmark.vulnerabilities", "vulnerability-severe"), ("hallmark.own", "policy-denied")]
+    {
+        let verdict = verdict(vec![failing(vec![rule(package).denied(&subject())])]);
+        let text = text::verdict(&verdict);
+        assert!(text.ends_with(&format!("next: hallmark explain {code}\n")), "{text}");
+        let run = run_of(&verdict);
+        for report in [markdown::render(&run), html::run::render(&run)] {
+            assert!(report.contains(&format!("hallmark explain {code}")), "{report}");
+        }
+    }
+}
+
 #[test]
 fn gitlab_tells_issues_apart() {
     for run in samples().into_iter().map(|(_, run)| run).chain([hostile()]) {
@@ -704,6 +750,8 @@ fn gitlab_tells_issues_apart() {
             for key in ["description", "check_name", "fingerprint", "severity"] {
                 assert!(!issue[key].as_str().unwrap().is_empty(), "{issue:#}");
             }
+            let description = issue["description"].as_str().unwrap();
+            assert!(description.len() <= 2048, "{issue:#}");
             assert!(seen.insert(issue["fingerprint"].to_string()), "{issue:#}");
             assert!(!issue["location"]["path"].as_str().unwrap().starts_with('/'));
             assert_eq!(issue["location"]["lines"]["begin"], 1);

@@ -5,20 +5,23 @@
 
 use std::collections::BTreeSet;
 
-pub use super::told::{finding_block, finding_lines, plural};
+pub use super::told::{EvidenceLine, finding_block, finding_lines};
 use super::{
     cause::{Cause, Sameness, causes},
     difference::{self, Depth},
+    vulnerabilities,
 };
+pub use crate::amount::plural;
 use crate::{
     attest::provenance::Provenance,
     compare::SideWords,
+    contents::secrets::shown_line,
     finding::{Code, Finding, Severity},
     image::LeftOut,
     rebuild::{Clue, Numbers, Rebuild, Rebuilt},
-    sbom::{BoundSbom, Reconciliation},
+    sbom::{BoundSbom, Reconciliation, binding::Binding},
     trust::{
-        Claimed, Proof, Unproven, Verified,
+        Basis, Claimed, Proof, Unproven, Verified,
         layout::{JudgedLayout, LayoutState},
     },
     untrusted::{Page, line},
@@ -186,61 +189,70 @@ pub(super) fn evidence_page(evidence: &Evidence) -> Page {
     page
 }
 
-/// One line about the evidence, by what it is about.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EvidenceLine {
-    /// What it is about, as `signature`.
-    pub name: &'static str,
-    /// What is known of it.
-    pub words: String,
-    /// Lines that belong to it: differences, or the end of a log.
-    pub below: Page,
-}
-
 fn evidence_lines(out: &mut Page, evidence: &Evidence) {
-    for EvidenceLine { name, words, below } in lines_of(evidence) {
+    for EvidenceLine { name, words, below, .. } in lines_of(evidence) {
         line!(out, "  {name:<12}{words}");
         out.append(&below);
     }
 }
 
-/// What was found of an image, in lines.
+/// What was found of an image, in lines: the one source of every report that says it.
 pub(super) fn lines_of(evidence: &Evidence) -> Vec<EvidenceLine> {
-    let mut lines = Vec::new();
-    let mut add = |name, words| lines.push(EvidenceLine { name, words, below: Page::default() });
-    add("signature", signatures(&evidence.signatures));
-    add("provenance", provenance(&evidence.provenance));
-    evidence.layouts.iter().for_each(|judged| add("layout", layout(judged)));
-    for said in &evidence.delegated {
+    let line = EvidenceLine::new;
+    let is_proven = |proof: &Proof<Claimed>| proof.proven().is_some();
+    let signed = evidence.signatures.iter().any(is_proven);
+    let sourced = evidence.provenance.proven().is_some();
+    let mut lines = vec![
+        line("signature", signed, signatures(&evidence.signatures)),
+        line("provenance", sourced, provenance(&evidence.provenance)),
+    ];
+    lines.extend(evidence.layouts.iter().map(|judged| {
+        let holds = matches!(judged.state, LayoutState::Proven(_));
+        line("layout", holds, layout(judged)).of(&judged.name)
+    }));
+    lines.extend(evidence.delegated.iter().map(|said| {
         let word = if said.counts() { "passed" } else { "does not count" };
-        let levels = said.levels.join(", ");
-        add("delegated", format!("{word}: {} by {}; {levels}", said.verifier, said.signer));
-    }
+        let words =
+            format!("{word}: {} by {}; {}", said.verifier, said.signer, said.levels.join(", "));
+        line("delegated", said.counts(), words).of(&said.verifier)
+    }));
     if evidence.sboms.is_empty() {
-        add("sbom", "missing".to_owned());
+        lines.push(line("sbom", false, "missing".to_owned()));
     }
-    for SbomEvidence { claim, reconciliation } in &evidence.sboms {
-        add("sbom", sbom(claim, reconciliation.as_ref()));
+    lines.extend(evidence.sboms.iter().map(|SbomEvidence { claim, reconciliation }| {
+        let agrees = reconciliation.as_ref().is_none_or(|found| found.disagreements() == 0);
+        let words = sbom(claim, reconciliation.as_ref());
+        line("sbom", claim.proven().is_some() && agrees, words)
+    }));
+    lines.extend(vulnerabilities::line(evidence));
+    lines.push(rebuild_evidence(evidence));
+    if let Some(attested) = attested(evidence) {
+        lines.push(line("attested", evidence.attested.agreement.is_some(), attested));
     }
+    lines
+}
+
+fn rebuild_evidence(evidence: &Evidence) -> EvidenceLine {
     let counts = match evidence.rebuild {
         Rebuild::NotAsked | Rebuild::Forbidden(_) | Rebuild::NoProvenance => "",
         _ if evidence.warrant.counts() => "",
         _ => " (does not count)",
     };
-    add("rebuild", format!("{}{counts}", rebuild(&evidence.rebuild)));
-    if let Some(attested) = attested(evidence) {
-        add("attested", attested);
-    }
-    if let Some(last) = lines.last_mut() {
-        match &evidence.rebuild {
-            Rebuild::Compared(rebuilt) => {
-                difference::list(&mut last.below, &rebuilt.comparison, DIFFERENCES);
-            }
-            Rebuild::Failed(failure) => log_end(&mut last.below, &failure.log),
-            _ => {}
+    let mut below = Page::default();
+    let reproduced = match &evidence.rebuild {
+        Rebuild::Compared(rebuilt) => {
+            difference::list(&mut below, &rebuilt.comparison, DIFFERENCES);
+            rebuilt.comparison.level.is_reproducible()
         }
-    }
-    lines
+        Rebuild::Failed(failure) => {
+            log_end(&mut below, &failure.log);
+            false
+        }
+        _ => false,
+    };
+    let words = format!("{}{counts}", rebuild(&evidence.rebuild));
+    let line = EvidenceLine::new("rebuild", reproduced && evidence.warrant.counts(), words);
+    EvidenceLine { below, ..line }
 }
 
 /// The last lines of a builder's log; `hallmark rebuild` shows all of it.
@@ -248,7 +260,7 @@ fn log_end(out: &mut Page, log: &str) {
     let all: Vec<&str> = log.lines().filter(|line| !line.trim().is_empty()).collect();
     let last = all.get(all.len().saturating_sub(LOG_LINES)..).unwrap_or_default();
     if last.len() < all.len() {
-        line!(out, "    log: the last {} of {} lines", last.len(), all.len());
+        line!(out, "    log: the last {} of {}", last.len(), plural(all.len(), "line"));
     } else if !all.is_empty() {
         line!(out, "    log");
     }
@@ -283,16 +295,20 @@ pub(super) fn provenance(proof: &Proof<Provenance>) -> String {
         || "no source".to_owned(),
         |s| {
             let commit = s.commit.as_ref().map_or("no commit", |c| c.as_str());
-            format!("{}@{commit:.12}", s.url)
+            format!("{}@{commit:.12}", shown_line(&s.url))
         },
     );
     let carrier = proof.carrier().map(|c| c.kind()).unwrap_or_default();
-    format!("{}: {} ({carrier}), {} materials", state(proof), source, value.materials.len())
+    let materials = plural(value.materials.len(), "material");
+    format!("{}: {source} ({carrier}), {materials}", state(proof))
 }
 
 /// `proven` with its signers, or `not proven` with the reason.
 fn state<T>(proof: &Proof<T>) -> String {
     match proof {
+        Proof::Proven(verified) if *verified.basis() == Basis::Given => {
+            "given by the operator".to_owned()
+        }
         Proof::Proven(verified) => {
             let names =
                 verified.signers().iter().map(|s| s.name.as_str()).collect::<Vec<_>>().join(", ");
@@ -323,22 +339,34 @@ pub(super) fn sbom(proof: &Proof<BoundSbom>, reconciliation: Option<&Reconciliat
     };
     let contents = match reconciliation {
         None => "not compared with the image".to_owned(),
-        Some(r) if r.agrees() => format!("agrees with the image ({} packages)", r.matched),
+        Some(r) if r.agrees() => {
+            format!("agrees with the image ({})", plural(r.matched, "package"))
+        }
         Some(r) if r.disagreements() == 0 => {
-            format!("not confirmed by the image ({} components)", r.unchecked + r.out_of_scope)
+            let components = plural(r.unchecked + r.out_of_scope, "component");
+            format!("not confirmed by the image ({components})")
         }
         Some(r) => format!(
-            "disagrees with the image: {} missing, {} ghosts, {} versions",
+            "disagrees with the image: {} missing, {}, {}{}",
             r.missing.len(),
-            r.ghosts.len(),
-            r.versions.len()
+            plural(r.ghosts.len(), "ghost"),
+            plural(r.versions.len(), "version"),
+            match r.digests.len() {
+                0 => String::new(),
+                n => format!(", {}", plural(n, "digest")),
+            }
         ),
     };
+    let binding = match bound.binding {
+        Binding::OtherImage => ", names another image",
+        Binding::OtherPlatform => ", names another platform",
+        Binding::Image | Binding::Index | Binding::Unnamed => "",
+    };
     format!(
-        "{}: {}, {} components, {contents}",
+        "{}: {}, {}{binding}, {contents}",
         state(proof),
         bound.sbom.format,
-        bound.sbom.components.len()
+        plural(bound.sbom.components.len(), "component")
     )
 }
 
@@ -394,14 +422,14 @@ pub fn rebuilt_line(rebuilt: &Rebuilt) -> String {
     };
     let coverage = rebuilt.coverage;
     format!(
-        "{word}R{} {} by {} ({}); network {}{}, {} layers rebuilt, {} from the base",
+        "{word}R{} {} by {} ({}); network {}{}, {} rebuilt, {} from the base",
         level.number(),
         level.name(),
         rebuilt.engine.driver,
         rebuilt.engine.version,
         rebuilt.engine.network.name(),
         numbers(rebuilt.engine.numbers),
-        coverage.rebuilt,
+        plural(coverage.rebuilt, "layer"),
         coverage.inherited,
     )
 }
@@ -424,7 +452,7 @@ pub fn unproven(why: &Unproven) -> String {
             format!("no rule lets {} vouch for this", signers.join(", "))
         }
         Unproven::BelowThreshold { signers, threshold } => {
-            format!("signed by {} of the {threshold} signers needed", signers.len())
+            format!("signed by {} of the {} needed", signers.len(), plural(*threshold, "signer"))
         }
         Unproven::OtherSubject => "it speaks about another image".to_owned(),
         Unproven::Unsupported(kind) => format!("this version does not verify {kind}"),
@@ -466,9 +494,9 @@ fn closing(out: &mut Page, verdict: &Verdict, detail: Detail) {
     });
     let counts = if counts.is_empty() { "1 error".to_owned() } else { counts };
     match reason {
-        Some(code) => {
-            line!(out, "FAIL  {counts}: {}", code.title());
-            line!(out, "next: hallmark explain {code}");
+        Some(finding) => {
+            line!(out, "FAIL  {counts}: {}", finding.title());
+            line!(out, "next: hallmark explain {}", finding.explained());
         }
         None => line!(out, "FAIL  {counts}"),
     }
@@ -483,11 +511,11 @@ pub(super) fn counts(all: impl Iterator<Item = Severity> + Clone) -> String {
 }
 
 /// The cause of what decided.
-fn reason(findings: &[Finding], decided: &Finding, detail: Detail) -> Code {
+fn reason(findings: &[Finding], decided: &Finding, detail: Detail) -> Finding {
     let (told, _) = told(findings, detail);
     let causes = causes(&told);
     let gravest = causes.first().filter(|cause| cause.severity() == Severity::Error);
-    gravest.map_or(decided.code, |cause| cause.first().code)
+    gravest.map_or(decided, |cause| cause.first()).clone()
 }
 
 #[cfg(test)]

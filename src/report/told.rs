@@ -1,4 +1,4 @@
-//! One finding in words: its first line, and what is known of it.
+//! One finding in words, and one line about the evidence: what all reports are made of.
 
 use std::fmt;
 
@@ -53,12 +53,6 @@ pub(super) fn fact(out: &mut Page, name: &str, text: &dyn fmt::Display) {
     line!(out, "{name:>9}: {text}");
 }
 
-/// A number with its noun.
-pub fn plural(count: usize, noun: &str) -> String {
-    let ending = if count == 1 { "" } else { "s" };
-    format!("{count} {noun}{ending}")
-}
-
 /// A subject with the beginnings of those digests alone that the report has named in full.
 pub(super) fn shortened(subject: &Subject, named: &[String]) -> String {
     let short = |digest: &String| {
@@ -67,6 +61,31 @@ pub(super) fn shortened(subject: &Subject, named: &[String]) -> String {
     };
     let all = subject.to_string();
     named.iter().fold(all, |text, digest| text.replace(digest.as_str(), &short(digest)))
+}
+
+/// One line about the evidence, by what it is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EvidenceLine {
+    /// What it is about, as `signature`.
+    pub name: &'static str,
+    /// Which of several, where the operator has a name for it.
+    pub which: Option<String>,
+    /// Whether it is proven, agrees, or was done. Where it does not hold, findings say whether that matters.
+    pub holds: bool,
+    /// What is known of it.
+    pub words: String,
+    /// Lines that belong to it: differences, or the end of a log.
+    pub below: Page,
+}
+
+impl EvidenceLine {
+    pub(super) fn new(name: &'static str, holds: bool, words: String) -> Self {
+        Self { name, which: None, holds, words, below: Page::default() }
+    }
+
+    pub(super) fn of(self, which: &str) -> Self {
+        Self { which: Some(which.to_owned()), ..self }
+    }
 }
 
 #[cfg(test)]

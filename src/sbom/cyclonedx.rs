@@ -7,14 +7,17 @@
 mod valid;
 pub(super) mod xml;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 
 use super::{
     SbomError,
-    model::{About, Completeness, Component, Element, ListedFile, Sbom, Scope, Stated, checksum},
+    model::{
+        About, Completeness, Component, Element, ListedFile, PLACEHOLDERS, Sbom, Scope, Stated,
+        UNPROVABLE_FILES, checksum,
+    },
     wire::Word,
 };
 use crate::{digest::Digest, json, limits::Limits};
@@ -27,15 +30,38 @@ const XML_VERSIONS: [&str; 7] = ["1.1", "1.2", "1.3", "1.4", "1.5", "1.6", "1.7"
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
 struct Document<'a> {
+    #[serde(rename = "$schema")]
+    schema: Option<Word<'a>>,
     serial_number: Option<Word<'a>>,
-    version: Option<u64>,
+    version: Option<Integer>,
     metadata: Option<&'a RawValue>,
     components: Option<Vec<Item<'a>>>,
     services: Option<Vec<Service<'a>>>,
     dependencies: Option<Vec<Dependency<'a>>>,
     compositions: Option<Vec<Composition<'a>>>,
+    vulnerabilities: Option<Vec<IgnoredAny>>,
+    annotations: Option<Vec<IgnoredAny>>,
+    formulation: Option<Vec<IgnoredAny>>,
     external_references: Option<Vec<Reference<'a>>>,
     properties: Option<Vec<Property<'a>>>,
+}
+
+/// An integer of JSON Schema: a number without a fraction, so that `1.0` is one (draft 7, 6.1.1).
+struct Integer {
+    /// Whether it is 1 or more.
+    counts: bool,
+}
+
+impl<'de> Deserialize<'de> for Integer {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        use serde::de::Error as _;
+        let number = serde_json::Number::deserialize(deserializer)?;
+        match number.as_f64() {
+            // A whole number that is too large for it to be exact is none the less one.
+            Some(value) if value.fract() == 0.0 => Ok(Self { counts: value >= 1.0 }),
+            _ => Err(D::Error::custom(format_args!("the version {number} is no integer"))),
+        }
+    }
 }
 
 #[derive(Deserialize, Default)]
@@ -327,13 +353,14 @@ fn from_wire(
     let related: HashSet<Word<'_>> = related(document.dependencies.as_deref(), limits)?;
     stated.say_if(Element::Relation, !related.is_empty());
     let completeness = completeness(document.compositions.as_deref());
-    let about = metadata.about();
+    let (about, mut passed_over) = (metadata.about(), document.passed_over());
     let mut listing = Listing::new(related, rules);
     listing.services(document.services.iter().flatten())?;
     let mut root = metadata.component;
     // 1.2 and later let the main component nest what it contains.
     let nested = root.as_mut().and_then(|item| item.components.take());
     let names_image = root.as_ref().map(Item::digests).unwrap_or_default();
+    let is_container = root.as_ref().is_some_and(|item| &*item.kind == "container");
     let main = match root {
         Some(item) => {
             listing.check(&item)?;
@@ -344,6 +371,8 @@ fn from_wire(
     let listed = document.components.into_iter().chain(nested).flatten().collect();
     listing.flatten(listed, limits)?;
     let tools = metadata.tools.map(Tools::names).unwrap_or_default();
+    passed_over.extend(listing.passed_over);
+    passed_over.retain(|_, count| *count > 0);
     Ok(Sbom {
         format: String::new(),
         name: main.as_ref().map(|component| component.name.clone()),
@@ -354,11 +383,13 @@ fn from_wire(
             (About::Image, Some(main)) if main.is_package() => About::Package,
             (about, _) => about,
         },
+        is_of_container: is_container || main.as_ref().is_some_and(Component::is_image),
         main,
         names_image,
         files: listing.files,
         stated,
         completeness,
+        passed_over,
         document: Digest::sha256(b""),
     })
 }
@@ -393,6 +424,19 @@ fn completeness(compositions: Option<&[Composition<'_>]>) -> Completeness {
 }
 
 impl Document<'_> {
+    /// What stands beside components.
+    fn passed_over(&self) -> BTreeMap<&'static str, usize> {
+        let count = |list: &Option<Vec<IgnoredAny>>| list.as_ref().map_or(0, Vec::len);
+        let others = self.external_references.iter().flatten().filter(|one| &*one.kind == "bom");
+        BTreeMap::from([
+            ("annotations", count(&self.annotations)),
+            ("formulas of how it was made", count(&self.formulation)),
+            ("references to other documents", others.count()),
+            ("services", self.services.as_ref().map_or(0, Vec::len)),
+            ("vulnerabilities, for VEX where the document is proven", count(&self.vulnerabilities)),
+        ])
+    }
+
     fn states(&self, metadata: &Metadata<'_>) -> Stated {
         let mut stated = Stated::default();
         let named = |entity: &Option<Entity<'_>>| {
@@ -432,6 +476,7 @@ impl Metadata<'_> {
 struct Listing<'a, 'r> {
     components: Vec<Component>,
     files: Vec<ListedFile>,
+    passed_over: BTreeMap<&'static str, usize>,
     ids: HashSet<String>,
     related: HashSet<Word<'a>>,
     rules: &'r valid::Rules,
@@ -439,8 +484,8 @@ struct Listing<'a, 'r> {
 
 impl<'a, 'r> Listing<'a, 'r> {
     fn new(related: HashSet<Word<'a>>, rules: &'r valid::Rules) -> Self {
-        let (components, files, ids) = Default::default();
-        Self { components, files, ids, related, rules }
+        let (components, files, passed_over, ids) = Default::default();
+        Self { components, files, passed_over, ids, related, rules }
     }
 
     fn id(&mut self, id: Option<&Word<'_>>) -> Result<(), SbomError> {
@@ -483,9 +528,14 @@ impl<'a, 'r> Listing<'a, 'r> {
             self.check(&item)?;
             waiting.extend(item.components.take().into_iter().flatten());
             if &*item.kind == "file" && item.purl.is_none() {
-                self.files.extend(ListedFile::new(&item.name, item.checksums()));
+                match ListedFile::new(&item.name, item.checksums()) {
+                    Some(file) => self.files.push(file),
+                    None => *self.passed_over.entry(UNPROVABLE_FILES).or_default() += 1,
+                }
             } else if item.is_package() {
                 self.components.push(item.into_component(&self.related));
+            } else {
+                *self.passed_over.entry(PLACEHOLDERS).or_default() += 1;
             }
         }
         Ok(())
@@ -577,11 +627,12 @@ impl Item<'_> {
         self.hashes.iter().flatten().filter_map(|hash| checksum(&hash.alg, &hash.content))
     }
 
-    /// Digests by which it names itself: hashes, and the version of an image's purl.
+    /// Digests by which it names itself: hashes, its version, and the version of an image's purl, which may be its bom-ref.
     fn digests(&self) -> Vec<Digest> {
         let words = |word: &Option<Word<'_>>| word.as_deref().map(str::to_owned);
-        let itself = Component::new(words(&self.purl), self.name.to_string(), words(&self.version));
-        self.checksums().chain(itself.digests()).collect()
+        let named = |purl| Component::new(purl, self.name.to_string(), words(&self.version));
+        let (itself, other) = (named(words(&self.purl)), named(words(&self.id)));
+        self.checksums().chain(itself.digests()).chain(other.digests()).collect()
     }
 }
 

@@ -1,7 +1,8 @@
 //! What an image says it contains, and whether that agrees with what it does contain.
 //!
 //! Turns SPDX 2.2 and 2.3 (JSON, tags and values), SPDX 3.0 and 3.0.1 (JSON-LD as a flat graph) and CycloneDX 1.2 to 1.7
-//! (JSON, XML) into one [`Sbom`], and that with an [`Inventory`](crate::contents::Inventory) into a [`Reconciliation`]. RDF
+//! (JSON, XML) into one [`Sbom`], that and an image into a [`binding::Binding`], and that with an
+//! [`Inventory`](crate::contents::Inventory) into a [`Reconciliation`]. RDF
 //! and YAML are told to be unsupported, and a document that names nothing is an error, never "0 components, all fine".
 //! Nothing here does I/O.
 //!
@@ -10,7 +11,11 @@
 //! licence expressions that it does not know, the other speaks 1.3 to 1.5 alone, and two readers in one program could
 //! read two component lists out of one document.
 
+pub mod binding;
 mod cyclonedx;
+pub mod diff;
+mod encoding;
+pub mod generate;
 mod model;
 mod names;
 mod purl;
@@ -23,7 +28,7 @@ mod wire;
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, de::IgnoredAny};
+use serde::de::IgnoredAny;
 
 use crate::{
     contents::Package,
@@ -34,6 +39,7 @@ use crate::{
 pub use model::{
     About, BoundSbom, Completeness, Component, Element, Elements, ListedFile, Sbom, Scope, Stated,
 };
+pub use purl::name_and_version;
 
 /// Reads an SBOM from the bytes of a file or blob.
 ///
@@ -53,11 +59,8 @@ pub fn read(bytes: &[u8], limits: &Limits) -> Result<Sbom, SbomError> {
     if bytes.len() > bounds.bytes {
         return Err(SbomError::TooLarge { found: bytes.len(), limit: bounds.bytes });
     }
-    let text = std::str::from_utf8(bytes).map_err(|error| {
-        let at = error.valid_up_to();
-        SbomError::UnknownFormat(format!("it is no UTF-8 text (byte {at})"))
-    })?;
-    from_text(text.trim_start_matches('\u{feff}'), Digest::sha256(bytes), bounds, limits)
+    let text = encoding::text(bytes)?;
+    from_text(&text, Digest::sha256(bytes), bounds, limits)
 }
 
 fn listing(sbom: Sbom) -> Result<Sbom, SbomError> {
@@ -82,9 +85,9 @@ fn from_text(
     if is_yaml(text) {
         return Err(SbomError::Unsupported("YAML"));
     }
-    let document = json::check(text.as_bytes(), bounds)
+    let (document, face) = json::check_finding(text.as_bytes(), bounds, FACE)
         .map_err(|error| SbomError::UnknownFormat(error.to_string()))?;
-    from_document(document, digest, limits)
+    from_document(document, face, digest, limits)
 }
 
 /// What XML says is read from the JSON that it becomes: places in that JSON mean nothing to who wrote the XML.
@@ -126,24 +129,37 @@ fn is_yaml(text: &str) -> bool {
 /// # Errors
 /// As [`parse`].
 pub fn from_predicate(predicate: &Raw, limits: &Limits) -> Result<Sbom, SbomError> {
-    #[derive(Deserialize)]
-    struct Wrapper {
-        #[serde(rename = "Data", default)]
-        data: Option<Raw>,
-    }
-    if let Ok(text) = predicate.read::<String>() {
+    if let Some(text) = text_in(predicate.document()) {
         return parse(text.as_bytes(), limits);
     }
-    let wrapper = predicate.document().read::<Wrapper>();
-    let data = wrapper.map_err(|_| no_object())?.data;
-    let document = match &data {
-        Some(data) => match data.read::<String>() {
-            Ok(text) => return parse(text.as_bytes(), limits),
-            Err(_) => data.document(),
-        },
-        None => predicate.document(),
-    };
-    listing(from_document(document, Digest::sha256(document.bytes()), limits)?)
+    let [spdx, bom, spec, context] = FACE;
+    let (document, found) = rechecked(predicate.document(), ["Data", spdx, bom, spec, context])?;
+    let [data, face @ ..] = found;
+    let Some(data) = data else { return attested(document, face, limits) };
+    if let Some(text) = text_in(data) {
+        return parse(text.as_bytes(), limits);
+    }
+    let (document, face) = rechecked(data, FACE)?;
+    attested(document, face, limits)
+}
+
+fn attested(document: Document<'_>, face: Face<'_>, limits: &Limits) -> Result<Sbom, SbomError> {
+    listing(from_document(document, face, Digest::sha256(document.bytes()), limits)?)
+}
+
+/// What a text says, where the document is one.
+fn text_in(document: Document<'_>) -> Option<String> {
+    if document.bytes().starts_with(b"\"") { document.read().ok() } else { None }
+}
+
+/// A part of a document that was checked within its bounds, with members of it.
+fn rechecked<'b, const N: usize>(
+    part: Document<'b>,
+    names: [&'static str; N],
+) -> Result<(Document<'b>, [Option<Document<'b>>; N]), SbomError> {
+    let bytes = part.bytes();
+    let bounds = Bounds { bytes: bytes.len(), values: usize::MAX, values_limit: None };
+    json::check_finding(bytes, bounds, names).map_err(|_| no_object())
 }
 
 fn no_object() -> SbomError {
@@ -152,39 +168,42 @@ fn no_object() -> SbomError {
 
 /// The members by which a format is known; the rest is read by the format's own structs, so that of a large document only
 /// what is judged takes memory.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Face {
-    #[serde(default)]
-    spdx_version: Option<Raw>,
-    #[serde(default)]
-    bom_format: Option<Raw>,
-    #[serde(default)]
-    spec_version: Option<Raw>,
-    #[serde(default, rename = "@context")]
-    context: Option<Raw>,
-}
+const FACE: [&str; 4] = ["spdxVersion", "bomFormat", "specVersion", "@context"];
+
+/// What stands there.
+type Face<'b> = [Option<Document<'b>>; FACE.len()];
 
 /// The text of a member; empty where it is none.
-fn text(member: Option<&Raw>) -> String {
+fn text(member: Option<Document<'_>>) -> String {
     member.and_then(|member| member.read().ok()).unwrap_or_default()
+}
+
+/// CycloneDX's version. One that is no text is none, and is told as it is written.
+fn version(member: Option<Document<'_>>) -> Result<String, SbomError> {
+    let cut = |text: &str| text.chars().take(80).collect();
+    let Some(member) = member else { return Ok(String::new()) };
+    let written = String::from_utf8_lossy(member.bytes());
+    let read: Result<String, _> = member.read();
+    read.map(|text| cut(&text))
+        .map_err(|_| SbomError::Version { format: "CycloneDX", version: cut(&written) })
 }
 
 fn from_document(
     document: Document<'_>,
+    face: Face<'_>,
     digest: Digest,
     limits: &Limits,
 ) -> Result<Sbom, SbomError> {
-    let face: Face = document.read().map_err(|_| no_object())?;
-    let sbom = if face.spdx_version.is_some() {
-        spdx::read(document, &text(face.spdx_version.as_ref()), digest, limits)?
-    } else if face.bom_format.is_some() {
-        let (format, spec) = (text(face.bom_format.as_ref()), text(face.spec_version.as_ref()));
+    let [spdx_version, bom_format, spec_version, context] = face;
+    let sbom = if spdx_version.is_some() {
+        spdx::read(document, &text(spdx_version), digest, limits)?
+    } else if bom_format.is_some() {
+        let (format, version) = (text(bom_format), version(spec_version)?);
         let written = cyclonedx::Written::Json;
-        let face = cyclonedx::Face { format: &format, version: spec, written };
+        let face = cyclonedx::Face { format: &format, version, written };
         cyclonedx::read(document, face, digest, limits)?
-    } else if face.context.is_some() {
-        spdx3::read(document, &text(face.context.as_ref()), digest, limits)?
+    } else if let Some(context) = context {
+        spdx3::read(document, context, digest, limits)?
     } else {
         let keys: BTreeMap<String, IgnoredAny> = document.read().map_err(|_| no_object())?;
         let keys: Vec<_> = keys.keys().take(8).map(String::as_str).collect();
@@ -197,10 +216,11 @@ fn from_document(
 }
 
 fn sorted(mut sbom: Sbom) -> Sbom {
-    sbom.components.sort();
-    sbom.names_image.sort();
+    // Equal ones are the same to whoever reads them.
+    sbom.components.sort_unstable();
+    sbom.names_image.sort_unstable();
     sbom.names_image.dedup();
-    sbom.files.sort();
+    sbom.files.sort_unstable();
     sbom.files.dedup();
     sbom
 }
@@ -243,6 +263,10 @@ pub struct Reconciliation {
     pub ghosts: Vec<Component>,
     /// In both, with different versions.
     pub versions: Vec<VersionMismatch>,
+    /// Files that have other bytes than it says, sorted.
+    pub digests: Vec<DigestMismatch>,
+    /// Files that have the bytes that it says.
+    pub files: usize,
     /// Listed more than once, and no more than once in the image.
     pub duplicates: Vec<Component>,
     /// Components that need not be in the image: optional, for development, for the build, excluded.
@@ -262,15 +286,26 @@ pub struct VersionMismatch {
     pub claimed: String,
 }
 
+/// A file whose bytes differ.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DigestMismatch {
+    /// Path, as the SBOM names it.
+    pub path: String,
+    /// The digest that the SBOM says.
+    pub claimed: Digest,
+    /// That of the file in the image.
+    pub found: Digest,
+}
+
 impl Reconciliation {
     /// Whether something was confirmed, and nothing is missing, extra or different.
     pub fn agrees(&self) -> bool {
         self.matched > 0 && self.disagreements() == 0
     }
 
-    /// How many packages are missing, extra or different.
+    /// How many packages are missing, extra or different, and files that differ.
     pub fn disagreements(&self) -> usize {
-        self.missing.len() + self.ghosts.len() + self.versions.len()
+        self.missing.len() + self.ghosts.len() + self.versions.len() + self.digests.len()
     }
 
     /// Hundredths of what could be compared that agree, rounded down; `None` where nothing could.

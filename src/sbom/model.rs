@@ -1,9 +1,17 @@
 //! A bill of materials, whatever its format.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
-use super::purl::Purl;
-use crate::digest::{Digest, ManifestDigest};
+use super::{binding::Binding, purl::Purl};
+use crate::{
+    amount::plural,
+    digest::{Digest, ManifestDigest},
+};
+
+/// Components that no package database could list.
+pub(super) const PLACEHOLDERS: &str = "components for files, operating systems or data";
+/// Files that prove nothing.
+pub(super) const UNPROVABLE_FILES: &str = "files without a path or a SHA-256 digest";
 
 /// A bill of materials, whatever its format.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,12 +32,16 @@ pub struct Sbom {
     pub about: About,
     /// Digests by which the document itself names the image, where it does.
     pub names_image: Vec<Digest>,
+    /// Whether its main component is a container by its type, its purpose or its package URL.
+    pub is_of_container: bool,
     /// Files that it lists with a digest, sorted.
     pub files: Vec<ListedFile>,
     /// What the document says of itself.
     pub stated: Stated,
     /// Whether it says that its list is complete or not.
     pub completeness: Completeness,
+    /// What it holds that is neither a component nor a file with a digest, and how much of it: for reports.
+    pub passed_over: BTreeMap<&'static str, usize>,
     /// Digest of the document's bytes; of a predicate, those of its text in the statement.
     pub document: Digest,
 }
@@ -46,11 +58,26 @@ impl Sbom {
             main: None,
             about: About::default(),
             names_image: Vec::new(),
+            is_of_container: false,
             files: Vec::new(),
             stated: Stated::default(),
             completeness: Completeness::default(),
+            passed_over: BTreeMap::new(),
             document: Digest::sha256(b""),
         }
+    }
+
+    /// What was passed over, counted: `1 annotation`, `2 snippets`.
+    pub fn passed_over_in_words(&self) -> Vec<String> {
+        let counted = |(what, count): (&&'static str, &usize)| {
+            let (nouns, rest) = what.split_at(what.find([' ', ',']).unwrap_or(what.len()));
+            let noun = match nouns.strip_suffix("ies") {
+                Some(stem) => format!("{stem}y"),
+                None => nouns.strip_suffix('s').unwrap_or(nouns).to_owned(),
+            };
+            format!("{}{rest}", plural(*count, &noun))
+        };
+        self.passed_over.iter().map(counted).collect()
     }
 }
 
@@ -64,6 +91,8 @@ pub enum About {
     Package,
     /// What it was built from: a stage, the build's context, a phase before the image was there.
     Build,
+    /// Another image, by the digest that it names.
+    OtherImage,
 }
 
 impl About {
@@ -73,6 +102,7 @@ impl About {
             Self::Image => "image",
             Self::Package => "package",
             Self::Build => "build",
+            Self::OtherImage => "other-image",
         }
     }
 }
@@ -255,6 +285,20 @@ impl Component {
         Self { purl, ecosystem, name, version, licence: None, scope, stated }
     }
 
+    /// What it is called in reports: name and version.
+    pub fn label(&self) -> String {
+        match &self.version {
+            Some(version) => format!("{} {version}", self.name),
+            None => self.name.clone(),
+        }
+    }
+
+    /// The architecture that its purl names.
+    pub(super) fn architecture(&self) -> Option<String> {
+        let purl = self.purl.as_deref().and_then(Purl::parse)?;
+        purl.qualifier("arch").map(|architecture| architecture.into_owned())
+    }
+
     /// Whether its purl names a container image.
     pub(super) fn is_image(&self) -> bool {
         matches!(self.ecosystem.as_deref(), Some("oci" | "docker"))
@@ -291,6 +335,13 @@ impl ListedFile {
     }
 }
 
+impl ListedFile {
+    /// The bytes of its digest.
+    pub fn sha256(&self) -> Option<[u8; 32]> {
+        hex::decode(self.digest.hex()).ok()?.try_into().ok()
+    }
+}
+
 /// A checksum as both formats write it, where it is of an algorithm that proves content.
 pub(super) fn checksum(algorithm: &str, hex: &str) -> Option<Digest> {
     let name = match algorithm {
@@ -308,4 +359,38 @@ pub struct BoundSbom {
     pub sbom: Arc<Sbom>,
     /// The image that it was attached to.
     pub subject: ManifestDigest,
+    /// Which image it names itself.
+    pub binding: Binding,
+}
+
+impl BoundSbom {
+    /// What part of the image it is about: none of it where it names another one.
+    pub fn about(&self) -> About {
+        if self.binding.is_elsewhere() { About::OtherImage } else { self.sbom.about }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_passed_over_is_counted_with_its_noun() {
+        let mut sbom = Sbom::empty("SPDX-2.3");
+        let words = ["annotations", "vulnerabilities, as VEX", "elements of other kinds"];
+        for (count, want) in [
+            (1, ["1 annotation", "1 component for files", "1 element of", "1 file without"]),
+            (2, ["2 annotations", "2 components for files", "2 elements of", "2 files without"]),
+        ] {
+            let all = words.into_iter().chain([PLACEHOLDERS, UNPROVABLE_FILES]);
+            sbom.passed_over = all.map(|what| (what, count)).collect();
+            let said = sbom.passed_over_in_words();
+            for (one, want) in said.iter().zip(want) {
+                assert!(one.starts_with(want), "{one}");
+            }
+            let last = said.last().map(String::as_str);
+            let vulnerabilities = plural(count, "vulnerability");
+            assert_eq!(last, Some(format!("{vulnerabilities}, as VEX").as_str()));
+        }
+    }
 }

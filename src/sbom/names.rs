@@ -22,7 +22,7 @@ pub(super) fn of_package(package: &Package) -> Key {
         }
         _ => &package.name,
     };
-    Key(format!("{}/{}", package.ecosystem, normal(package.ecosystem, name)))
+    Key::new(package.ecosystem, &normal(package.ecosystem, name))
 }
 
 /// The key of what a package URL names.
@@ -31,10 +31,24 @@ pub(super) fn of_purl(purl: &Purl<'_>) -> Key {
         ("deb" | "apk" | "rpm" | "maven" | "pypi" | "conda", _) | (_, None) => purl.name.clone(),
         (_, Some(namespace)) => format!("{namespace}/{}", purl.name).into(),
     };
-    Key(format!("{}/{}", purl.kind, normal(&purl.kind, &whole)))
+    Key::new(&purl.kind, &normal(&purl.kind, &whole))
 }
 
 impl Key {
+    /// One text, which is hashed and compared as one: documents have hundreds of thousands.
+    fn new(ecosystem: &str, name: &str) -> Self {
+        let mut key = String::with_capacity(ecosystem.len() + 1 + name.len());
+        key.push_str(ecosystem);
+        key.push('/');
+        key.push_str(name);
+        Self(key)
+    }
+
+    /// The key of what has a name and no package URL.
+    pub fn bare(name: &str) -> Self {
+        Self(format!("/{name}"))
+    }
+
     /// The ecosystem.
     pub fn ecosystem(&self) -> &str {
         self.0.split_once('/').map_or("", |(ecosystem, _)| ecosystem)

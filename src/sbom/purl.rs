@@ -57,6 +57,26 @@ impl<'a> Purl<'a> {
         })
     }
 
+    /// The name of the package as its ecosystem writes it.
+    pub fn package_name(&self) -> String {
+        let Some(namespace) = self.namespace.as_deref() else { return self.name.to_string() };
+        match &*self.kind {
+            "npm" | "golang" | "composer" => format!("{namespace}/{}", self.name),
+            "maven" => format!("{namespace}:{}", self.name),
+            _ => self.name.to_string(),
+        }
+    }
+
+    /// The version, with the epoch that is a qualifier in front.
+    pub fn full_version(&self) -> Option<String> {
+        let version = self.version.as_deref()?;
+        let epoch = self.qualifier("epoch").filter(|_| matches!(&*self.kind, "deb" | "rpm"));
+        Some(match epoch {
+            Some(epoch) if !version.contains(':') => format!("{epoch}:{version}"),
+            _ => version.to_owned(),
+        })
+    }
+
     /// A qualifier by its name.
     pub fn qualifier(&self, key: &str) -> Option<Cow<'a, str>> {
         let pairs = self.qualifiers.split('&').filter_map(|pair| pair.split_once('='));
@@ -64,6 +84,19 @@ impl<'a> Purl<'a> {
             pairs.filter(|(name, value)| name.eq_ignore_ascii_case(key) && !value.is_empty());
         decoded(values.next()?.1)
     }
+}
+
+/// The name of what a package URL means, as packages of its type are called, and its version; `None` where it is no package URL.
+///
+/// Namespaces of distributions are no part of a name; those of other types are, so that no two owners' packages have one name.
+pub fn name_and_version(text: &str) -> Option<(String, Option<String>)> {
+    let purl = Purl::parse(text)?;
+    let name = match (&*purl.kind, purl.namespace.as_deref()) {
+        ("maven", Some(namespace)) => format!("{namespace}:{}", purl.name),
+        ("deb" | "apk" | "rpm" | "pypi" | "conda", _) | (_, None) => purl.name.to_string(),
+        (_, Some(namespace)) => format!("{namespace}/{}", purl.name),
+    };
+    Some((name, purl.full_version()))
 }
 
 fn lowered(text: &str) -> Cow<'_, str> {

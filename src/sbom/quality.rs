@@ -23,11 +23,11 @@ pub enum Profile {
 
 /// An element that is missing, and where.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Gap {
+pub struct Gap<'s> {
     /// The element's word, as `supplier`.
     pub element: &'static str,
-    /// The components that lack it, as `name version`; empty where the document does.
-    pub components: Vec<String>,
+    /// The components that lack it; empty where the document does.
+    pub components: Vec<&'s Component>,
 }
 
 /// Whether `NOASSERTION` counts as an answer.
@@ -129,7 +129,7 @@ impl Profile {
 }
 
 /// What a document lacks, in the order of the profile.
-pub fn gaps(sbom: &Sbom, profile: Profile) -> Vec<Gap> {
+pub fn gaps(sbom: &Sbom, profile: Profile) -> Vec<Gap<'_>> {
     let lacks = |stated: &Stated, element: Element| {
         let known = stated.given.has(element);
         let told = profile.unknown() == Unknown::Counts && stated.unknown.has(element);
@@ -148,21 +148,17 @@ pub fn gaps(sbom: &Sbom, profile: Profile) -> Vec<Gap> {
     }
     // The container itself has no supplier and version in the sense of a package, where others are listed beside it.
     let alone = sbom.components.is_empty();
-    let all: Vec<&Component> =
-        sbom.components.iter().chain(sbom.main.iter().filter(|_| alone)).collect();
-    for (element, word) in profile.of_component() {
-        let without = all.iter().filter(|component| lacks(&component.stated, *element));
-        let components: Vec<String> = without.map(|component| label(component)).collect();
-        if !components.is_empty() {
-            gaps.push(Gap { element: word, components });
+    let all = sbom.components.iter().chain(sbom.main.iter().filter(|_| alone));
+    // One pass over the components, of which there may be hundreds of thousands.
+    let gap = |(_, element): &Row| Gap { element, components: Vec::new() };
+    let mut of_component: Vec<Gap<'_>> = profile.of_component().iter().map(gap).collect();
+    for component in all {
+        for ((element, _), gap) in profile.of_component().iter().zip(&mut of_component) {
+            if lacks(&component.stated, *element) {
+                gap.components.push(component);
+            }
         }
     }
+    gaps.extend(of_component.into_iter().filter(|gap| !gap.components.is_empty()));
     gaps
-}
-
-fn label(component: &Component) -> String {
-    match &component.version {
-        Some(version) => format!("{} {version}", component.name),
-        None => component.name.clone(),
-    }
 }

@@ -6,13 +6,19 @@
 //! Relations say when a package is needed, and no more: the list is the truth, and so a cycle among them says nothing
 //! false. Refuses other versions, and an identifier that two packages share.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap, HashSet},
+};
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::IgnoredAny};
 
 use super::{
     SbomError,
-    model::{About, Completeness, Component, Element, ListedFile, Sbom, Scope, Stated, checksum},
+    model::{
+        About, Completeness, Component, Element, ListedFile, PLACEHOLDERS, Sbom, Scope, Stated,
+        UNPROVABLE_FILES, checksum,
+    },
     wire::Word,
 };
 use crate::{digest::Digest, json, limits::Limits};
@@ -30,11 +36,29 @@ pub(super) struct Document<'a> {
     pub spdx_version: Option<Word<'a>>,
     pub name: Option<Word<'a>>,
     pub document_namespace: Option<Word<'a>>,
+    /// Whether the comment says that the list is not whole.
+    #[serde(rename = "comment", default, deserialize_with = "partial")]
+    pub partial: bool,
     pub creation_info: Option<CreationInfo<'a>>,
     pub document_describes: Option<Vec<Word<'a>>>,
     pub packages: Option<Vec<Package<'a>>>,
     pub files: Option<Vec<File<'a>>>,
+    pub snippets: Option<Vec<IgnoredAny>>,
+    pub annotations: Option<Vec<IgnoredAny>>,
+    pub external_document_refs: Option<Vec<IgnoredAny>>,
     pub relationships: Option<Vec<Relationship<'a>>>,
+}
+
+fn partial<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    Ok(Option::<Cow<'_, str>>::deserialize(deserializer)?.is_some_and(|text| is_partial(&text)))
+}
+
+/// Whether a document's comment (2.3, 6.10) says that something is left out: SPDX 2 has no other place for it.
+pub(super) fn is_partial(comment: &str) -> bool {
+    let says = |word: &str| {
+        ["incomplete", "partial"].iter().any(|partial| word.eq_ignore_ascii_case(partial))
+    };
+    comment.split(|c: char| !c.is_ascii_alphanumeric()).any(says)
 }
 
 #[derive(Deserialize, Default)]
@@ -89,6 +113,14 @@ pub(super) struct Relationship<'a> {
     pub related_spdx_element: Word<'a>,
 }
 
+impl ExternalRef<'_> {
+    /// The type by its name: documents that were made of RDF have it as a URI (annex F).
+    fn kind(&self) -> &str {
+        let kind = &*self.reference_type;
+        kind.strip_prefix("http://spdx.org/rdf/references/").unwrap_or(kind)
+    }
+}
+
 /// Reads a document that has the key `spdxVersion`.
 pub(super) fn read(
     document: json::Document<'_>,
@@ -128,26 +160,33 @@ pub(super) fn from_wire(
         return Err(SbomError::TooMany { found: packages.len(), limit: limits.packages });
     }
     let relations = Relations::of(&document);
-    let mut ids = HashSet::new();
+    let mut ids = HashSet::with_capacity(packages.len());
     if let Some(twice) = packages.iter().find(|package| !ids.insert(&*package.id)) {
         let why = format!("two packages have the SPDXID {:.80?}", &*twice.id);
         return Err(SbomError::Malformed { format: FORMAT, why });
     }
-    let (mut components, mut names_image, mut main) = (Vec::new(), Vec::new(), None);
+    let mut components = Vec::with_capacity(packages.len());
+    let (mut names_image, mut main) = (Vec::new(), None);
+    let (mut is_of_container, mut placeholders) = (false, 0);
     for package in packages {
         let is_described = relations.described.contains(&*package.id);
         let component = package.component(&relations);
         let stands_for_all =
             component.is_image() || component.purl.is_none() && relations.described.len() == 1;
         if is_described && (stands_for_all || relations.described.len() == 1) {
+            is_of_container = component.is_image() || package.is_container();
             main = Some(component.clone());
         }
         if is_described && stands_for_all {
             names_image.extend(component.digests().chain(package.digests()));
-        } else if !package.is_placeholder() {
+        } else if package.is_placeholder() {
+            placeholders += 1;
+        } else {
             components.push(component);
         }
     }
+    let mut passed_over = document.passed_over();
+    passed_over.insert(PLACEHOLDERS, placeholders);
     let built_from =
         |word: &Option<Word<'_>>| word.as_deref().is_some_and(|word| word.contains(EXTRAS));
     let about = match &main {
@@ -159,7 +198,10 @@ pub(super) fn from_wire(
     stated.say_if(Element::Relation, relations.says_something);
     let creation = document.creation_info.unwrap_or_default();
     let tools = creation.creators.unwrap_or_default().into_iter();
-    let files = document.files.into_iter().flatten().filter_map(|file| file.listed()).collect();
+    let (written, mut files) = (document.files.as_ref().map_or(0, Vec::len), Vec::new());
+    files.extend(document.files.into_iter().flatten().filter_map(|file| file.listed()));
+    passed_over.insert(UNPROVABLE_FILES, written - files.len());
+    passed_over.retain(|_, count| *count > 0);
     Ok(Sbom {
         format: version,
         name: document.name.map(String::from),
@@ -169,9 +211,14 @@ pub(super) fn from_wire(
         main,
         about,
         names_image,
+        is_of_container,
         files,
         stated,
-        completeness: Completeness::default(),
+        completeness: match document.partial {
+            true => Completeness::Incomplete,
+            false => Completeness::default(),
+        },
+        passed_over,
         document: digest,
     })
 }
@@ -191,7 +238,9 @@ struct Relations<'d> {
 
 impl<'d> Relations<'d> {
     fn of(document: &'d Document<'_>) -> Self {
-        let mut all = Self::default();
+        let packages = document.packages.as_ref().map_or(0, Vec::len);
+        let related = HashSet::with_capacity(packages);
+        let mut all = Self { related, ..Self::default() };
         let described = document.document_describes.iter().flatten();
         all.described.extend(described.map(|id| &**id));
         all.says_something = !all.described.is_empty();
@@ -246,6 +295,16 @@ fn scope<'d>(kind: &str, from: &'d str, to: &'d str) -> Option<(&'d str, Scope)>
 }
 
 impl Document<'_> {
+    /// What stands beside packages and files.
+    fn passed_over(&self) -> BTreeMap<&'static str, usize> {
+        let count = |list: &Option<Vec<IgnoredAny>>| list.as_ref().map_or(0, Vec::len);
+        BTreeMap::from([
+            ("annotations", count(&self.annotations)),
+            ("references to other documents", count(&self.external_document_refs)),
+            ("snippets", count(&self.snippets)),
+        ])
+    }
+
     fn states(&self) -> Stated {
         let mut stated = Stated::default();
         stated.say(Element::Serial, self.document_namespace.as_deref());
@@ -301,22 +360,24 @@ impl<'a> Package<'a> {
         matches!(purpose, Some("FILE" | "OPERATING_SYSTEM" | "OPERATING-SYSTEM"))
     }
 
+    fn is_container(&self) -> bool {
+        self.primary_package_purpose.as_deref() == Some("CONTAINER")
+    }
+
     fn component(&self, relations: &Relations<'_>) -> Component {
         let refs = self.external_refs.iter().flatten();
-        let purl = refs.clone().find(|r| &*r.reference_type == "purl");
+        let purl = refs.clone().find(|r| r.kind() == "purl");
         let text = |word: &Word<'_>| word.to_string();
         let purl = purl.map(|r| text(&r.reference_locator));
         let version = self.version_info.as_ref().map(text);
         let component = Component::new(purl, text(&self.name), version);
         let mut stated = component.stated;
-        let supplier = |word: &Option<Word<'_>>| {
-            let word = word.as_deref()?;
-            Some(word.split_once(':').map_or(word, |(_, name)| name).to_owned())
-        };
-        stated.say(Element::Supplier, supplier(&self.supplier).as_deref());
+        let supplier = self.supplier.as_deref();
+        let supplier = supplier.map(|word| word.split_once(':').map_or(word, |(_, name)| name));
+        stated.say(Element::Supplier, supplier);
         stated.say(Element::Id, Some(&self.id));
         let kinds = ["cpe22Type", "cpe23Type", "swid", "gitoid", "swh", "purl"];
-        let known = refs.clone().any(|r| kinds.contains(&&*r.reference_type));
+        let known = refs.clone().any(|r| kinds.contains(&r.kind()));
         stated.say_if(Element::Identifier, known);
         stated.say_if(Element::Relation, relations.related.contains(&*self.id));
         stated.say_if(Element::Hash, self.checksums.as_ref().is_some_and(|all| !all.is_empty()));

@@ -4,22 +4,63 @@
 //! inside others, or whose context is not SPDX's own alone, says something else to a reader of JSON-LD than to this one, and
 //! is refused. Relations are read as lists of pairs and never followed, so that cycles among them do no harm.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::Deserialize;
 
 use super::{
     SbomError,
-    model::{About, Completeness, Component, Element, ListedFile, Sbom, Scope, Stated, checksum},
+    model::{
+        About, Completeness, Component, Element, ListedFile, PLACEHOLDERS, Sbom, Scope, Stated,
+        UNPROVABLE_FILES, checksum,
+    },
     wire::Word,
 };
 use crate::{digest::Digest, json, limits::Limits};
 
 const FORMAT: &str = "SPDX";
-const CONTEXTS: [&str; 2] = [
-    "https://spdx.org/rdf/3.0.0/spdx-context.jsonld",
-    "https://spdx.org/rdf/3.0.1/spdx-context.jsonld",
-];
+/// Terms of a version stand between these.
+const CONTEXT: (&str, &str) = ("https://spdx.org/rdf/", "/spdx-context.jsonld");
+
+/// Whether a version is 3.0, with whatever patch: one changes no term.
+fn is_known(version: &str) -> bool {
+    version.strip_prefix("3.0").is_some_and(|rest| {
+        rest.is_empty()
+            || rest.strip_prefix('.').is_some_and(|patch| {
+                (1..=3).contains(&patch.len()) && patch.bytes().all(|byte| byte.is_ascii_digit())
+            })
+    })
+}
+
+/// That a context is SPDX's alone: a text, or a list in which nothing else stands.
+fn known_context(context: json::Document<'_>) -> Result<(), SbomError> {
+    let written = String::from_utf8_lossy(context.bytes());
+    let written = written.as_ref();
+    let one = |text: &str| {
+        let version = text.strip_prefix(CONTEXT.0).and_then(|rest| rest.strip_suffix(CONTEXT.1));
+        match version {
+            Some(version) if is_known(version) => Ok(()),
+            _ if text.starts_with(CONTEXT.0) => {
+                let version = text.chars().take(80).collect();
+                Err(SbomError::Version { format: FORMAT, version })
+            }
+            _ => Err(other_context(written)),
+        }
+    };
+    if let Ok(text) = context.read::<String>() {
+        return one(&text);
+    }
+    let all = context.read::<Vec<String>>().map_err(|_| other_context(written))?;
+    match all.is_empty() {
+        true => Err(other_context(written)),
+        false => all.iter().try_for_each(|text| one(text)),
+    }
+}
+
+fn other_context(written: &str) -> SbomError {
+    let found: String = written.chars().take(80).collect();
+    SbomError::UnknownFormat(format!("its @context is {found}, not SPDX's alone"))
+}
 
 #[derive(Deserialize)]
 #[serde(bound(deserialize = "'de: 'a"))]
@@ -104,19 +145,11 @@ fn malformed(why: impl ToString) -> SbomError {
 /// Reads a document that has the key `@context`.
 pub(super) fn read(
     document: json::Document<'_>,
-    context: &str,
+    context: json::Document<'_>,
     digest: Digest,
     limits: &Limits,
 ) -> Result<Sbom, SbomError> {
-    if !CONTEXTS.contains(&context) {
-        if context.starts_with("https://spdx.org/rdf/") {
-            return Err(SbomError::Version { format: FORMAT, version: context.to_owned() });
-        }
-        let found = context.chars().take(80).collect::<String>();
-        return Err(SbomError::UnknownFormat(format!(
-            "its @context is {found:?}, not SPDX's alone"
-        )));
-    }
+    known_context(context)?;
     let document: Document<'_> = document.read().map_err(malformed)?;
     let graph = document.graph.ok_or_else(|| malformed("there is no @graph"))?;
     let index = Graph::of(&graph, limits)?;
@@ -244,29 +277,41 @@ impl<'g> Graph<'g> {
         document: Digest,
         limits: &Limits,
     ) -> Result<Sbom, SbomError> {
-        if !matches!(self.version, "3.0.0" | "3.0.1" | "3.0") {
+        if !is_known(self.version) {
             return Err(SbomError::Version { format: FORMAT, version: self.version.to_owned() });
         }
         let (mut components, mut files, mut names_image, mut main) =
             (Vec::new(), Vec::new(), Vec::new(), None);
+        let mut is_of_container = false;
+        let mut passed_over: BTreeMap<&'static str, usize> = BTreeMap::new();
+        let mut pass_over = |what: &'static str| *passed_over.entry(what).or_default() += 1;
         for node in nodes {
             if &*node.kind == "software_File" {
                 let name = node.name.as_deref().unwrap_or_default();
-                files.extend(ListedFile::new(name, node.digests()));
+                match ListedFile::new(name, node.digests()) {
+                    Some(file) => files.push(file),
+                    None => pass_over(UNPROVABLE_FILES),
+                }
                 continue;
             }
             if !node.is_package() {
+                if !node.is_read() {
+                    pass_over("elements of other kinds");
+                }
                 continue;
             }
             let component = node.component(&self)?;
             let is_root = node.spdx_id.as_deref().is_some_and(|id| self.roots.contains(id));
             let alone = is_root && self.roots.len() == 1;
             if alone {
+                is_of_container = component.is_image() || node.is_container();
                 main = Some(component.clone());
             }
             if is_root && (component.is_image() || component.purl.is_none() && alone) {
                 names_image.extend(component.digests().chain(node.digests()));
-            } else if !node.is_placeholder() {
+            } else if node.is_placeholder() {
+                pass_over(PLACEHOLDERS);
+            } else {
                 components.push(component);
             }
             if components.len() > limits.packages {
@@ -289,9 +334,11 @@ impl<'g> Graph<'g> {
             main,
             about,
             names_image,
+            is_of_container,
             files,
             stated: self.states(),
             completeness: self.completeness.unwrap_or_default(),
+            passed_over,
             document,
         })
     }
@@ -347,6 +394,29 @@ impl<'g> Node<'g> {
     /// Packages of all profiles: they are kinds of `software_Package`.
     fn is_package(&self) -> bool {
         matches!(&*self.kind, "software_Package" | "ai_AIPackage" | "dataset_DatasetPackage")
+    }
+
+    /// Elements that are read, and those that say something of others which are.
+    fn is_read(&self) -> bool {
+        const READ: [&str; 12] = [
+            "CreationInfo",
+            "SpdxDocument",
+            "software_Sbom",
+            "Bom",
+            "Tool",
+            "SoftwareAgent",
+            "Agent",
+            "Organization",
+            "Person",
+            "simplelicensing_LicenseExpression",
+            "simplelicensing_SimpleLicensingText",
+            "simplelicensing_CustomLicense",
+        ];
+        self.is_relationship() || READ.contains(&&*self.kind)
+    }
+
+    fn is_container(&self) -> bool {
+        self.purpose.as_deref() == Some("container")
     }
 
     fn is_placeholder(&self) -> bool {

@@ -1,12 +1,18 @@
 //! SPDX 2.2 and 2.3 as tags and values (spdx-spec v2.3, chapters 6 to 11).
 //!
 //! Turns the text into the wire form of `spdx`, so that both have one reader. A line
-//! is `Tag: value`; a value in `<text>` ends with `</text>`, whatever lines are between. A package begins with its name and
-//! ends where a file, a snippet or the next package begins. Refuses text that never ends, and more packages than are read.
+//! is `Tag: value`, with blanks around the colon or not; a value in `<text>` ends with `</text>`, whatever lines are
+//! between. Lines end with LF, CR LF or CR. A package begins with its name and ends where a file, a snippet or the next
+//! package begins. Refuses what readers would take differently: text that never ends, text behind its end, a line that is
+//! none, a tag twice where one is meant, a tag that is misspelt; and more packages than are read.
+
+use serde::de::IgnoredAny;
 
 use super::{
     SbomError,
-    spdx::{Checksum, CreationInfo, Document, ExternalRef, File, Package, Relationship},
+    spdx::{
+        Checksum, CreationInfo, Document, ExternalRef, File, Package, Relationship, is_partial,
+    },
     wire::{WORD_BYTES, Word},
 };
 use crate::limits::Limits;
@@ -14,15 +20,46 @@ use crate::limits::Limits;
 const FORMAT: &str = "SPDX";
 const OPEN: &str = "<text>";
 const CLOSE: &str = "</text>";
+/// Lines among which the version is looked for.
+const HEAD_LINES: usize = 10_000;
+
+/// Tags that are read: one that differs in its capitals alone is meant to be one of them.
+const TAGS: [&str; 23] = [
+    "SPDXVersion",
+    "SPDXID",
+    "DocumentName",
+    "DocumentNamespace",
+    "DocumentComment",
+    "ExternalDocumentRef",
+    "Creator",
+    "Created",
+    "PackageName",
+    "PackageVersion",
+    "PackageSupplier",
+    "PackageFileName",
+    "PackageLicenseConcluded",
+    "PackageLicenseDeclared",
+    "PrimaryPackagePurpose",
+    "PackageChecksum",
+    "ExternalRef",
+    "FileName",
+    "FileChecksum",
+    "SnippetSPDXID",
+    "LicenseID",
+    "Annotator",
+    "Relationship",
+];
+
+fn malformed(why: String) -> SbomError {
+    SbomError::Malformed { format: FORMAT, why }
+}
 
 /// The document; `None` where the bytes are no such text.
 ///
 /// # Errors
-/// Where a value never ends, or there are too many packages.
+/// It is not of the form above, or there are too many packages.
 pub(super) fn read<'t>(text: &'t str, limits: &Limits) -> Result<Option<Document<'t>>, SbomError> {
-    // The version comes first, after comments at most (6.1): nothing that is JSON begins so.
-    let first = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'));
-    if !first.is_some_and(|line| line.starts_with("SPDXVersion:")) {
+    if !is_tag_value(text) {
         return Ok(None);
     }
     let mut reader = Reader::default();
@@ -34,28 +71,87 @@ pub(super) fn read<'t>(text: &'t str, limits: &Limits) -> Result<Option<Document
     reader.finish().map(Some)
 }
 
+/// Whether a line of it says the version as a tag (6.1), which nothing that is JSON, XML or YAML does: their key begins
+/// with a small letter.
+fn is_tag_value(text: &str) -> bool {
+    let mut rest = text.trim_start();
+    if rest.starts_with(['{', '[', '"', '<']) {
+        return false;
+    }
+    for _ in 0..HEAD_LINES {
+        if rest.is_empty() {
+            return false;
+        }
+        let (line, after) = line(rest);
+        if line.split_once(':').is_some_and(|(tag, _)| tag.trim() == "SPDXVersion") {
+            return true;
+        }
+        rest = after;
+    }
+    false
+}
+
+/// The first line without its end, and what comes after it.
+fn line(text: &str) -> (&str, &str) {
+    let Some((line, after)) = text.split_once(['\n', '\r']) else { return (text, "") };
+    let is_return = text.as_bytes().get(line.len()) == Some(&b'\r');
+    (line, after.strip_prefix('\n').filter(|_| is_return).unwrap_or(after))
+}
+
 /// The next tag with its value, and what comes after it.
 fn next(mut text: &str) -> Result<Option<(&str, &str, &str)>, SbomError> {
     loop {
         if text.is_empty() {
             return Ok(None);
         }
-        let (line, after) = text.split_once('\n').unwrap_or((text, ""));
+        let (line, after) = line(text);
         let said = line.trim_start();
-        let Some((tag, value)) = said.split_once(':').filter(|_| !said.starts_with('#')) else {
+        if said.is_empty() || said.starts_with('#') {
             text = after;
             continue;
+        }
+        let Some((tag, value)) = said.split_once(':') else {
+            return Err(malformed(format!("the line {said:.80?} has no tag")));
         };
         let Some(open) = value.trim_start().strip_prefix(OPEN) else {
             return Ok(Some((tag.trim(), value.trim(), after)));
         };
         // The value may go on over many lines; what is open is the end of this one.
         let long = text.get(line.len() - open.len()..).unwrap_or_default();
-        let Some((value, after)) = long.split_once(CLOSE) else {
-            let why = format!("the value of {:.40} is a text that never ends", tag.trim());
-            return Err(SbomError::Malformed { format: FORMAT, why });
+        let Some((value, behind)) = long.split_once(CLOSE) else {
+            return Err(malformed(format!(
+                "the value of {:.40} is a text that never ends",
+                tag.trim()
+            )));
         };
+        let (left, after) = self::line(behind);
+        if !left.trim().is_empty() {
+            let why = format!("{:.80?} stands behind the text of {:.40}", left.trim(), tag.trim());
+            return Err(malformed(why));
+        }
         return Ok(Some((tag.trim(), value.trim(), after)));
+    }
+}
+
+/// A value that is kept, which is as long as a word can be.
+fn word<'t>(tag: &str, value: &'t str) -> Result<Word<'t>, SbomError> {
+    if value.len() <= WORD_BYTES {
+        return Ok(value.into());
+    }
+    let found = value.len();
+    Err(malformed(format!(
+        "a text of {found} bytes stands in {tag}, where at most {WORD_BYTES} are read"
+    )))
+}
+
+/// Keeps the one value of a tag.
+fn once<'t>(slot: &mut Option<Word<'t>>, tag: &str, value: &'t str) -> Result<(), SbomError> {
+    match slot.replace(word(tag, value)?) {
+        None => Ok(()),
+        Some(old) => Err(malformed(format!(
+            "{tag} stands twice where it may stand once: {:.80?} and {value:.80?}",
+            &*old
+        ))),
     }
 }
 
@@ -90,71 +186,85 @@ struct Draft<'t> {
 
 impl<'t> Reader<'t> {
     fn take(&mut self, tag: &'t str, value: &'t str, limits: &Limits) -> Result<(), SbomError> {
-        if value.len() > WORD_BYTES {
-            // Comments and texts of licences may be long; nothing that is kept is.
-            return Ok(());
-        }
+        let document = &mut self.document;
         match tag {
-            "PackageName" => return self.begin_package(value, limits),
+            "SPDXVersion" => once(&mut document.spdx_version, tag, value)?,
+            "DocumentName" => once(&mut document.name, tag, value)?,
+            "DocumentNamespace" => once(&mut document.document_namespace, tag, value)?,
+            "DocumentComment" => document.partial |= is_partial(value),
+            "PackageName" => return self.begin_package(word(tag, value)?, limits),
             "FileName" => {
                 self.place = Place::File;
-                self.files.push(File { file_name: Some(value.into()), checksums: None });
+                self.files.push(File { file_name: Some(word(tag, value)?), checksums: None });
             }
-            "SnippetSPDXID" | "LicenseID" => self.place = Place::Other,
-            "Relationship" => return self.relationship(value, limits),
-            "Created" => self.created = Some(value.into()),
-            "Creator" => self.creators.push(value.into()),
-            _ => self.inside(tag, value),
+            "SnippetSPDXID" => {
+                self.place = Place::Other;
+                document.snippets.get_or_insert_default().push(IgnoredAny);
+            }
+            "LicenseID" => self.place = Place::Other,
+            "Annotator" => document.annotations.get_or_insert_default().push(IgnoredAny),
+            "ExternalDocumentRef" => {
+                document.external_document_refs.get_or_insert_default().push(IgnoredAny);
+            }
+            "Relationship" => return self.relationship(tag, value, limits),
+            "Created" => once(&mut self.created, tag, value)?,
+            "Creator" => self.creators.push(word(tag, value)?),
+            _ => return self.inside(tag, value),
         }
         Ok(())
     }
 
-    /// A tag of the document, or of what is being read.
-    fn inside(&mut self, tag: &str, value: &'t str) {
+    /// A tag of what is being read.
+    fn inside(&mut self, tag: &str, value: &'t str) -> Result<(), SbomError> {
+        if let Some(meant) =
+            TAGS.iter().find(|known| **known != tag && known.eq_ignore_ascii_case(tag))
+        {
+            return Err(malformed(format!("the tag {tag} is not written as {meant}")));
+        }
         match self.place {
-            Place::Package => {
-                if let Some(draft) = self.packages.last_mut() {
-                    draft.take(tag, value);
-                }
-            }
+            Place::Package => match self.packages.last_mut() {
+                Some(draft) => draft.take(tag, value),
+                None => Ok(()),
+            },
             Place::File if tag == "FileChecksum" => {
                 if let Some(file) = self.files.last_mut() {
-                    file.checksums.get_or_insert_default().extend(checksum(value));
+                    file.checksums.get_or_insert_default().push(checksum(tag, value)?);
                 }
+                Ok(())
             }
-            Place::Document => match tag {
-                "SPDXVersion" => self.document.spdx_version = Some(value.into()),
-                "DocumentName" => self.document.name = Some(value.into()),
-                "DocumentNamespace" => self.document.document_namespace = Some(value.into()),
-                _ => {}
-            },
-            Place::File | Place::Other => {}
+            Place::Document | Place::File | Place::Other => Ok(()),
         }
     }
 
-    fn begin_package(&mut self, name: &'t str, limits: &Limits) -> Result<(), SbomError> {
+    fn begin_package(&mut self, name: Word<'t>, limits: &Limits) -> Result<(), SbomError> {
         self.place = Place::Package;
         let found = self.packages.len() + 1;
         if found > limits.packages {
             return Err(SbomError::TooMany { found, limit: limits.packages });
         }
-        self.packages.push(Draft { id: None, package: Package::named(name.into()) });
+        self.packages.push(Draft { id: None, package: Package::named(name) });
         Ok(())
     }
 
     /// `SPDXRef-A DESCRIBES SPDXRef-B` (11.1).
-    fn relationship(&mut self, value: &'t str, limits: &Limits) -> Result<(), SbomError> {
+    fn relationship(
+        &mut self,
+        tag: &str,
+        value: &'t str,
+        limits: &Limits,
+    ) -> Result<(), SbomError> {
         if self.relationships.len() >= limits.sbom_relationships {
             return Err(SbomError::Relationships { limit: limits.sbom_relationships });
         }
         let mut words = value.split_whitespace();
-        if let (Some(from), Some(kind), Some(to)) = (words.next(), words.next(), words.next()) {
-            self.relationships.push(Relationship {
-                spdx_element_id: from.into(),
-                relationship_type: kind.into(),
-                related_spdx_element: to.into(),
-            });
-        }
+        let (Some(from), Some(kind), Some(to)) = (words.next(), words.next(), words.next()) else {
+            return Err(malformed(format!("the {tag} {value:.80?} is not of three words")));
+        };
+        self.relationships.push(Relationship {
+            spdx_element_id: word(tag, from)?,
+            relationship_type: word(tag, kind)?,
+            related_spdx_element: word(tag, to)?,
+        });
         Ok(())
     }
 
@@ -162,8 +272,8 @@ impl<'t> Reader<'t> {
         let whole = |draft: Draft<'t>| match draft.id {
             Some(id) => Ok(Package { id, ..draft.package }),
             None => {
-                let why = format!("the package {:.80?} has no SPDXID", &*draft.package.name);
-                Err(SbomError::Malformed { format: FORMAT, why })
+                let name = &*draft.package.name;
+                Err(malformed(format!("the package {name:.80?} has no SPDXID")))
             }
         };
         let packages: Vec<Package<'t>> =
@@ -183,35 +293,49 @@ impl<'t> Reader<'t> {
 
 impl<'t> Draft<'t> {
     /// What a tag says of a package (chapter 7).
-    fn take(&mut self, tag: &str, value: &'t str) {
+    fn take(&mut self, tag: &str, value: &'t str) -> Result<(), SbomError> {
         let package = &mut self.package;
-        match tag {
-            "SPDXID" => self.id = Some(value.into()),
-            "PackageVersion" => package.version_info = Some(value.into()),
-            "PackageSupplier" => package.supplier = Some(value.into()),
-            "PackageFileName" => package.package_file_name = Some(value.into()),
-            "PackageLicenseConcluded" => package.license_concluded = Some(value.into()),
-            "PackageLicenseDeclared" => package.license_declared = Some(value.into()),
-            "PrimaryPackagePurpose" => package.primary_package_purpose = Some(value.into()),
-            "PackageChecksum" => package.checksums.get_or_insert_default().extend(checksum(value)),
-            "ExternalRef" => package.external_refs.get_or_insert_default().extend(external(value)),
-            _ => {}
-        }
+        let slot = match tag {
+            "SPDXID" => &mut self.id,
+            "PackageVersion" => &mut package.version_info,
+            "PackageSupplier" => &mut package.supplier,
+            "PackageFileName" => &mut package.package_file_name,
+            "PackageLicenseConcluded" => &mut package.license_concluded,
+            "PackageLicenseDeclared" => &mut package.license_declared,
+            "PrimaryPackagePurpose" => &mut package.primary_package_purpose,
+            "PackageChecksum" => {
+                package.checksums.get_or_insert_default().push(checksum(tag, value)?);
+                return Ok(());
+            }
+            "ExternalRef" => {
+                package.external_refs.get_or_insert_default().push(external(tag, value)?);
+                return Ok(());
+            }
+            _ => return Ok(()),
+        };
+        once(slot, tag, value)
     }
 }
 
 /// `SHA1: d6a7…` (7.10).
-fn checksum(value: &str) -> Option<Checksum<'_>> {
-    let (algorithm, hex) = value.split_once(':')?;
-    Some(Checksum { algorithm: algorithm.trim().into(), checksum_value: hex.trim().into() })
+fn checksum<'t>(tag: &str, value: &'t str) -> Result<Checksum<'t>, SbomError> {
+    let Some((algorithm, hex)) = value.split_once(':') else {
+        return Err(malformed(format!("the {tag} {value:.80?} is no algorithm and digest")));
+    };
+    let (algorithm, hex) = (word(tag, algorithm.trim())?, word(tag, hex.trim())?);
+    Ok(Checksum { algorithm, checksum_value: hex })
 }
 
 /// `PACKAGE-MANAGER purl pkg:…` (7.21).
-fn external(value: &str) -> Option<ExternalRef<'_>> {
+fn external<'t>(tag: &str, value: &'t str) -> Result<ExternalRef<'t>, SbomError> {
     let mut words = value.split_whitespace();
-    let (_, kind, locator) = (words.next()?, words.next()?, words.next()?);
-    let one = ExternalRef { reference_type: kind.into(), reference_locator: locator.into() };
-    words.next().is_none().then_some(one)
+    match (words.next(), words.next(), words.next(), words.next()) {
+        (Some(_), Some(kind), Some(locator), None) => {
+            let (kind, locator) = (word(tag, kind)?, word(tag, locator)?);
+            Ok(ExternalRef { reference_type: kind, reference_locator: locator })
+        }
+        _ => Err(malformed(format!("the {tag} {value:.80?} is not of three words"))),
+    }
 }
 
 #[cfg(test)]
@@ -219,7 +343,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::sbom::{from_predicate, parse};
+    use crate::sbom::{Sbom, from_predicate, parse};
 
     const TEXT: &str = "\u{feff}# by hand\nSPDXVersion: SPDX-2.3\nDataLicense: CC0-1.0\nSPDXID: SPDXRef-DOCUMENT\n\
         DocumentName: app\nCreator: Tool: syft-1.0\nCreated: 2026-01-02T03:04:05Z\n\n\
@@ -249,10 +373,85 @@ mod tests {
         for predicate in [json!(TEXT), json!({ "Data": TEXT })] {
             assert_eq!(from_predicate(&predicate.into(), &Limits::default()).unwrap(), sbom);
         }
+        let told = TEXT.replace(
+            "Creator:",
+            "DocumentComment: <text>This list is incomplete.</text>\nCreator:",
+        );
+        let told = parse(told.as_bytes(), &Limits::default()).unwrap();
+        let both = [sbom.completeness.word(), told.completeness.word()];
+        assert_eq!(both, [None, Some("incomplete")]);
         let json =
             json!({ "spdxVersion": "SPDX-2.3", "packages": [{ "SPDXID": "a", "name": "b" }] });
         let inside = from_predicate(&json!(json.to_string()).into(), &Limits::default()).unwrap();
         assert_eq!(inside.components.len(), 1, "JSON as text");
+    }
+
+    #[test]
+    fn lines_end_and_tags_are_set_in_every_way_that_the_format_has() {
+        let limits = Limits::default();
+        let text = "SPDXVersion: SPDX-2.3\nDocumentName: app\nPackageName: a\nSPDXID: SPDXRef-a\n\
+            PackageVersion: <text>1.0</text>\nPackageComment: <text>x\ny</text>\nPackageName: b\nSPDXID: SPDXRef-b\n";
+        let want = parse(text.as_bytes(), &limits).unwrap();
+        assert_eq!(want.components.len(), 2);
+        let forms = [
+            text.replace('\n', "\r\n"),
+            text.replace('\n', "\r"),
+            text.replace(": ", ":"),
+            text.replace(": ", " : "),
+            text.replace(": ", "\t:"),
+            format!("\u{feff}\n\n# a: b\n{text}"),
+            // Nothing but the order within a package is fixed.
+            text.replace("SPDXVersion: SPDX-2.3\nDocumentName: app\n", "DocumentName: app\nDataLicense: CC0-1.0\nSPDXID: SPDXRef-DOCUMENT\nSPDXVersion: SPDX-2.3\n"),
+            format!("{}SPDXVersion: SPDX-2.3\n", text.replace("SPDXVersion: SPDX-2.3\n", "")),
+            text.trim_end().to_owned(),
+        ];
+        for form in forms {
+            let read =
+                parse(form.as_bytes(), &limits).unwrap_or_else(|error| panic!("{form:?}: {error}"));
+            assert_eq!(Sbom { document: want.document.clone(), ..read }, want, "{form:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_overwritten_or_lost_in_silence() {
+        let head = "SPDXVersion: SPDX-2.3\nPackageName: a\nSPDXID: SPDXRef-a\n";
+        let long = "x".repeat(WORD_BYTES + 1);
+        let cases = [
+            (
+                format!("PackageName: {long}\nSPDXID: SPDXRef-b\n"),
+                "a text of 65537 bytes stands in PackageName",
+            ),
+            (
+                format!("PackageName: <text>b\n{long}</text>\nSPDXID: SPDXRef-b\n"),
+                "stands in PackageName",
+            ),
+            (format!("PackageVersion: {long}\n"), "stands in PackageVersion"),
+            ("PackageVersion: 1\nPackageVersion: 2\n".to_owned(), "PackageVersion stands twice"),
+            ("SPDXID: SPDXRef-b\nPackageName: b\n".to_owned(), "SPDXID stands twice"),
+            ("SPDXVersion: SPDX-2.2\n".to_owned(), "SPDXVersion stands twice"),
+            (
+                "PackageComment: <text>a</text> b\n".to_owned(),
+                "\"b\" stands behind the text of PackageComment",
+            ),
+            ("PackageComment: <text>a</text>PackageName: b\n".to_owned(), "stands behind the text"),
+            (
+                "PackageComment: one\nline and another\n".to_owned(),
+                "the line \"line and another\" has no tag",
+            ),
+            ("packageName: b\n".to_owned(), "the tag packageName is not written as PackageName"),
+            ("ExternalRef: PACKAGE-MANAGER purl\n".to_owned(), "is not of three words"),
+            ("Relationship: SPDXRef-a DESCRIBES\n".to_owned(), "is not of three words"),
+            ("PackageChecksum: abc\n".to_owned(), "is no algorithm and digest"),
+        ];
+        for (text, want) in cases {
+            let error = parse(format!("{head}{text}").as_bytes(), &Limits::default()).unwrap_err();
+            assert!(error.to_string().contains(want), "{text:.80}: {error}");
+        }
+        // What is not kept may be as long as it wants.
+        let comment =
+            format!("{head}PackageComment: <text>{long}</text>\nDocumentComment: {long} partial\n");
+        let read = parse(comment.as_bytes(), &Limits::default()).unwrap();
+        assert_eq!(read.completeness.word(), Some("incomplete"));
     }
 
     #[test]

@@ -8,6 +8,7 @@
 pub mod beneath;
 pub mod cgroup;
 pub mod group;
+mod seen;
 
 use std::{
     collections::BTreeSet,
@@ -25,6 +26,8 @@ use rustix::{
     fs::{FlockOperation, OFlags, flock},
     process::{Pid, Signal, kill_process},
 };
+
+pub use seen::seen;
 
 /// What the names of all such folders begin with.
 pub const PREFIX: &str = "hallmark-";
@@ -62,6 +65,18 @@ fn open_kind(path: &Path, takes: fn(&fs::FileType) -> bool) -> io::Result<(File,
 /// It is not there, cannot be read, is none of these, has more bytes than `max_bytes`, or the pipe's writer is too slow.
 pub fn read_file(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
     read_within(path, max_bytes, PIPE)
+}
+
+/// The bytes of a regular file that somebody else named: nothing else is even opened, since to open a device or pipe may do
+/// something.
+///
+/// # Errors
+/// It is not there, cannot be read, is no regular file, or has more bytes than `max_bytes`.
+pub fn read_regular(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
+    match fs::metadata(path)?.is_file() {
+        true => read_file(path, max_bytes),
+        false => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file")),
+    }
 }
 
 fn read_within(path: &Path, max_bytes: u64, wait: Duration) -> io::Result<Vec<u8>> {

@@ -192,7 +192,14 @@ fn by_helper(name: &str, servers: &[&str], host: &str) -> Result<Option<Credenti
             Ok(credential) => return Ok(Some(credential.into())),
             Err(error) => match retrieval_failure(&error) {
                 None => {}
-                Some(why) => return Err(AuthError::Retrieval { host: host.to_owned(), why }),
+                Some(why) => {
+                    // What is missing is a program of this name.
+                    let why = match why.contains(name) {
+                        true => why,
+                        false => format!("docker-credential-{name}: {why}"),
+                    };
+                    return Err(AuthError::Retrieval { host: host.to_owned(), why });
+                }
             },
         }
     }
@@ -356,7 +363,8 @@ mod tests {
         let config = r#"{"credHelpers":{"r.example":"hallmark-test-that-is-nowhere"}}"#;
         std::fs::write(folder.path().join("config.json"), config).unwrap();
         let find = |name: &str| lookup(&[folder.path()], &name.parse().unwrap());
-        assert!(find("r.example/app").is_err());
+        let error = find("r.example/app").unwrap_err().to_string();
+        assert!(error.contains("docker-credential-hallmark-test-that-is-nowhere"), "{error}");
         assert_eq!(find("other.example/app").unwrap(), None);
     }
 

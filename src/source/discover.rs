@@ -34,6 +34,7 @@ use super::{
     places::{self, Claimant, Rank, claimant, kind_class, rank_of_kind, size_class},
 };
 use crate::{
+    amount::plural,
     attest::{Carrier, Listing, Raw},
     digest::{BlobDigest, ManifestDigest},
     finding::{Code, Finding, Key, Severity, Subject},
@@ -68,6 +69,7 @@ pub struct Discovered {
 /// Finds what is attached to an image. Never fails: what goes wrong is a finding.
 pub async fn discover(source: &dyn Source, image: &Image, limits: &Limits) -> Discovered {
     let mut discovery = Discovery { source, image, limits, found: Discovered::default() };
+    discovery.names();
     discovery.hints();
     discovery.handed();
     let pieces = discovery.carried().await;
@@ -170,6 +172,21 @@ impl Discovery<'_> {
 
     fn subject(&self) -> Subject {
         Subject::Image(self.image.reference.to_string())
+    }
+
+    /// Tells what a list of names around the image calls it, where that is no image: whoever goes by that looks elsewhere,
+    /// and runtimes run it.
+    fn names(&mut self) {
+        let documents = self.image.documents().map(|document| &document.digest);
+        let called = documents.filter_map(|digest| Some((digest, self.source.called(digest)?)));
+        let subject = || Subject::Image(self.image.reference.to_string());
+        let told = called.map(|(digest, called)| {
+            Finding::new(Code::ImageEntryMisnamed, subject())
+                .with(Key::From, digest.to_string())
+                .with(Key::Found, called)
+        });
+        let told: Vec<Finding> = told.collect();
+        self.found.findings.extend(told);
     }
 
     fn unavailable(&mut self, what: impl Into<String>, why: impl Into<String>) {
@@ -453,7 +470,7 @@ impl Discovery<'_> {
         };
         let mut all = self.read_all(named.into_iter().map(one).collect()).await;
         if beyond > 0 {
-            let what = format!("{beyond} of {count} manifests that carry evidence");
+            let what = format!("{beyond} of {} with evidence", plural(count, "manifest"));
             all.push(Err((what, self.too_many_manifests())));
         }
         all

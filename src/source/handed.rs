@@ -1,7 +1,7 @@
 //! Evidence that whoever asks hands over in files: Sigstore bundles, judged as if they were attached to the image.
 //!
-//! Turns a file into [`Handed`] pieces, and a source into one that has them besides what is attached. A file holds one bundle, or one in each
-//! line, as `gh attestation download` writes them. That it lies on the operator's disk proves nothing: it is untrusted evidence,
+//! Turns a file into [`Handed`] pieces, and a source into one that has them besides what is attached. A file holds one bundle, one in each
+//! line, as `gh attestation download` writes them, or an array of them. That it lies on the operator's disk proves nothing: it is untrusted evidence,
 //! like any other. A bundle that cannot be read is refused at once, because somebody named it.
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -14,14 +14,16 @@ use crate::{
     attest::{AttestError, Bundle, BundleContent, Carrier, Raw, bundle},
     digest::ManifestDigest,
     image::{Descriptor, MediaType, Platform},
+    json,
     limits::Limits,
     reference::{Location, Selector},
+    untrusted::unmarked,
 };
 
 /// A bundle from a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Handed {
-    /// The file, and the line where it has several.
+    /// The file, and the line or place in the array where it has several.
     name: String,
     bytes: Bytes,
     signs: Signs,
@@ -46,6 +48,10 @@ impl Handed {
         bytes: &[u8],
         limits: &Limits,
     ) -> Result<Vec<Self>, (String, AttestError)> {
+        let bytes = unmarked(bytes);
+        if bytes.trim_ascii_start().starts_with(b"[") {
+            return Self::array(name, bytes, limits);
+        }
         let lines: Vec<&[u8]> =
             bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).collect();
         let is_whole = |line: &&[u8]| line.starts_with(b"{") && line.ends_with(b"}");
@@ -56,6 +62,26 @@ impl Handed {
         }
         let numbered = lines.iter().zip(1_usize..).filter(|(line, _)| !line.is_empty());
         numbered.map(|(line, at)| Self::one(format!("{name}:{at}"), line, limits)).collect()
+    }
+
+    /// The bundles of an array; none is a file without any.
+    fn array(
+        name: &str,
+        bytes: &[u8],
+        limits: &Limits,
+    ) -> Result<Vec<Self>, (String, AttestError)> {
+        let whole = |error| (name.to_owned(), error);
+        let most = limits.attestation_bytes.saturating_mul(limits.attestations);
+        let what = "array of Sigstore bundles";
+        let read = json::from_slice::<Vec<json::Raw>>(bytes, most);
+        let all = read.map_err(|error| whole(AttestError::Json { what, error }))?;
+        if all.is_empty() {
+            return Err(whole(AttestError::Missing { what: "bundle in the array" }));
+        }
+        let numbered = all.iter().zip(1_usize..);
+        numbered
+            .map(|(one, at)| Self::one(format!("{name}:{at}"), one.text().as_bytes(), limits))
+            .collect()
     }
 
     fn one(name: String, bytes: &[u8], limits: &Limits) -> Result<Self, (String, AttestError)> {
@@ -159,6 +185,10 @@ impl Source for Beside {
         self.source.stated(digest)
     }
 
+    fn called(&self, digest: &ManifestDigest) -> Option<String> {
+        self.source.called(digest)
+    }
+
     async fn look_ahead(&self, wanted: &LookAhead) {
         self.source.look_ahead(wanted).await;
     }
@@ -189,12 +219,19 @@ mod tests {
     }
 
     #[test]
-    fn a_file_holds_one_bundle_or_one_in_each_line() {
+    fn a_file_holds_one_bundle_or_one_in_each_line_or_an_array() {
         let limits = Limits::default();
         let one = of_statement();
         let pretty: serde_json::Value = serde_json::from_str(&one).unwrap();
         let pretty = format!("{pretty:#}\n");
-        let cases: [(&str, Result<&[&str], &str>); 8] = [
+        let marked = format!("\u{feff}{one}\n{one}\n");
+        let cases: [(&str, Result<&[&str], &str>); 14] = [
+            (&marked, Ok(&["b:1", "b:2"])),
+            (&format!("\u{feff}{pretty}"), Ok(&["b"])),
+            (&format!("[{one}]"), Ok(&["b:1"])),
+            (&format!("\u{feff}\n[\n{pretty},\n{one}\n]\n"), Ok(&["b:1", "b:2"])),
+            (&format!("[{one},{{}}]"), Err("b:2")),
+            ("[]", Err("b")),
             (&one, Ok(&["b"])),
             (&format!("{one}\n\n"), Ok(&["b"])),
             (&pretty, Ok(&["b"])),

@@ -19,7 +19,7 @@ use super::{
     Blob, LookAhead, Source, SourceError, SourceSettings, Spool,
     choose::{self, Candidate, Chosen},
     documents::Documents,
-    manifest_digest,
+    kept, manifest_digest,
     marks::{attestation_entries, mark},
 };
 use crate::{
@@ -496,6 +496,20 @@ impl From<LayerLost> for SourceError {
 /// [`SourceError`] where nothing of that name is there, or the place cannot be read.
 #[tracing::instrument(level = "debug", skip_all, fields(%reference))]
 pub async fn resolve(
+    reference: &Reference,
+    places: &[Location],
+    settings: &SourceSettings,
+    limits: &Limits,
+) -> Result<PinnedReference, SourceError> {
+    if let Some(saved) = settings.access.saved() {
+        return kept::meaning(reference, places, saved);
+    }
+    let found = resolve_now(reference, places, settings, limits).await;
+    kept::keep_meaning(reference, &found, &settings.access);
+    found
+}
+
+async fn resolve_now(
     reference: &Reference,
     places: &[Location],
     settings: &SourceSettings,

@@ -23,6 +23,7 @@ use super::{
     manifest_digest, on_disk, unreadable,
 };
 use crate::{
+    amount::plural,
     attest::Listing,
     digest::{Digest, ManifestDigest},
     image::{
@@ -32,6 +33,7 @@ use crate::{
     json,
     limits::Limits,
     reference::{Location, Reference, Selector},
+    untrusted::shortened,
 };
 
 /// The only version of image-layout.md, "oci-layout file".
@@ -40,6 +42,8 @@ const LAYOUT_VERSION: &str = "1.0.0";
 const MARKER_BYTES: usize = 4 << 10;
 /// Annotations that name an entry.
 const NAMES: [&str; 2] = ["org.opencontainers.image.ref.name", "io.containerd.image.name"];
+/// Characters of what an entry is called that are shown.
+const SHOWN_CHARACTERS: usize = 160;
 /// The annotation by which `cosign save` says what an entry is.
 const COSIGN_KIND: &str = "kind";
 
@@ -423,7 +427,8 @@ impl Layout {
         }
         if let Some(first) = unread.first() {
             let count = unread.len();
-            list.incomplete = Some(format!("{count} entries cannot be read, the first: {first}"));
+            let entries = plural(count, "entry");
+            list.incomplete = Some(format!("not read: {entries}, the first: {first}"));
         }
         list
     }
@@ -519,15 +524,24 @@ fn cosign_kind(entry: &Descriptor) -> Option<&str> {
 
 /// Whether an entry can be what a user means by "the image": no attestation, signature or list of referrers.
 fn may_be_image(entry: &Descriptor) -> bool {
-    let named_by_digest = |name: &str| {
+    let is_document = entry.media_type.is_index() || entry.media_type.is_manifest();
+    is_document && called_otherwise(entry).is_none()
+}
+
+/// What an entry of `index.json` is called, where that is no image. No runtime asks for it.
+fn called_otherwise(entry: &Descriptor) -> Option<String> {
+    let by_digest = |name: &&str| {
         let name = name.rsplit(':').next().unwrap_or_default();
         name.starts_with("sha256-") || name.starts_with("sha512-")
     };
-    let is_evidence = entry.platform.as_ref().is_some_and(|p| p.is_unknown())
-        || entry.artifact_type.as_ref().is_some_and(|kind| !MediaType::names_image(kind))
-        || matches!(cosign_kind(entry), Some("sigs" | "atts"))
-        || names(entry).any(named_by_digest);
-    !is_evidence && (entry.media_type.is_index() || entry.media_type.is_manifest())
+    let unknown = entry.platform.as_ref().filter(|platform| platform.is_unknown());
+    let artifact = entry.artifact_type.as_ref().filter(|kind| !MediaType::names_image(kind));
+    let kind = cosign_kind(entry).filter(|kind| matches!(*kind, "sigs" | "atts"));
+    let says = |key: &str, value: &str| format!("{key} {}", shortened(value, SHOWN_CHARACTERS));
+    let found = unknown.map(|platform| says("platform", &platform.to_string()));
+    let found = found.or_else(|| artifact.map(|kind| says("artifactType", kind)));
+    let found = found.or_else(|| kind.map(|kind| says(COSIGN_KIND, kind)));
+    found.or_else(|| names(entry).find(by_digest).map(|name| says("the name", name)))
 }
 
 #[async_trait]
@@ -539,6 +553,15 @@ impl Source for LayoutSource {
     fn stated(&self, digest: &ManifestDigest) -> Option<Platform> {
         let entry = self.0.entries.iter().find(|entry| entry.digest.digest() == digest.digest());
         entry?.platform.clone()
+    }
+
+    fn called(&self, digest: &ManifestDigest) -> Option<String> {
+        let entries = self.0.entries.iter();
+        let mut called =
+            entries.filter(|entry| entry.digest.digest() == digest.digest()).map(called_otherwise);
+        let first = called.next()?;
+        // Where it is listed as an image, too, everybody finds it there.
+        first.filter(|_| called.all(|other| other.is_some()))
     }
 
     async fn resolve(&self, selector: &Selector) -> Result<ManifestDigest, SourceError> {

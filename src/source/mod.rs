@@ -7,6 +7,7 @@
 
 pub mod address;
 mod archive;
+pub mod artifact;
 pub mod auth;
 mod blobs;
 pub mod budget;
@@ -19,6 +20,7 @@ mod entries;
 mod handed;
 mod http;
 pub mod images;
+mod kept;
 mod layout;
 pub mod lazy_layers;
 mod listing;
@@ -32,6 +34,7 @@ mod registry;
 pub mod settings;
 #[cfg(test)]
 mod tests;
+mod told;
 mod upload;
 mod write;
 
@@ -52,7 +55,7 @@ pub use settings::{RegistrySettings, SourceSettings};
 pub use write::{writable_layout, write_copy, write_image};
 
 use crate::{
-    digest::{BlobDigest, ManifestDigest},
+    digest::{BlobDigest, Digest, ManifestDigest},
     finding::{Code, Finding, Key, Subject},
     image::{Checked, Descriptor, FormatError, MediaType, Platform},
     limits::Limits,
@@ -109,6 +112,11 @@ pub trait Source: Send + Sync {
 
     /// The platform under which a manifest stands in a list that is no document of the image, as a layout's `index.json` is.
     fn stated(&self, _digest: &ManifestDigest) -> Option<Platform> {
+        None
+    }
+
+    /// What such a list calls a manifest, where that is no image.
+    fn called(&self, _digest: &ManifestDigest) -> Option<String> {
         None
     }
 
@@ -180,8 +188,13 @@ pub async fn open(
     settings: &SourceSettings,
     limits: &Limits,
 ) -> Result<Arc<dyn Source>, SourceError> {
-    let source = open_place(location, settings, limits).await?;
-    Ok(handed::beside(source, &settings.handed))
+    if let Some(saved) = settings.access.saved() {
+        let source = kept::again(location, saved, None, limits).await?;
+        return Ok(handed::beside(source, &settings.handed));
+    }
+    let opened = open_place(location, settings, limits).await;
+    let opened = opened.inspect_err(|error| kept::unopened(location, error, &settings.access));
+    Ok(handed::beside(kept::keeping(opened?, &settings.access), &settings.handed))
 }
 
 async fn open_place(
@@ -217,8 +230,16 @@ pub async fn open_metered(
     let Location::Registry(repository) = location else {
         return open(location, settings, limits).await;
     };
-    let source = registry::RegistrySource::new(repository, settings, limits)?;
-    Ok(handed::beside(Arc::new(source.metered(meter)), &settings.handed))
+    let source: Arc<dyn Source> = match settings.access.saved() {
+        Some(saved) => kept::again(location, saved, Some(meter), limits).await?,
+        None => {
+            let opened = registry::RegistrySource::new(repository, settings, limits);
+            let opened =
+                opened.inspect_err(|error| kept::unopened(location, error, &settings.access))?;
+            kept::keeping(Arc::new(opened.metered(meter)), &settings.access)
+        }
+    };
+    Ok(handed::beside(source, &settings.handed))
 }
 
 /// Runs work that waits for the disk on a thread where waiting is allowed.
@@ -363,6 +384,14 @@ pub enum SourceError {
         /// What happened.
         why: String,
     },
+    /// What was fetched cannot be kept in the folder for temporary files.
+    #[error("{place}: {why}")]
+    Unkept {
+        /// The folder.
+        place: String,
+        /// What the system said.
+        why: String,
+    },
     /// A folder or file on this machine cannot be read or written.
     #[error("{place}: {why}")]
     Unreadable {
@@ -406,6 +435,8 @@ pub enum Refusal {
     Realm,
     /// Settings that cannot be used: a proxy, a file of authorities, a host.
     Settings,
+    /// Saved evidence without the answer: nobody else is asked.
+    NotSaved,
 }
 
 impl Refusal {
@@ -416,6 +447,7 @@ impl Refusal {
             Self::Redirect => Code::SourceRedirectRefused,
             Self::Realm => Code::SourceRealmRefused,
             Self::Settings => Code::SourceSettingsUnusable,
+            Self::NotSaved => Code::SourceNotSaved,
         }
     }
 }
@@ -435,6 +467,7 @@ impl SourceError {
             | Self::Format { place, .. }
             | Self::Unavailable { place, .. }
             | Self::Unreadable { place, .. }
+            | Self::Unkept { place, .. }
             | Self::Ambiguous { place, .. }
             | Self::Limit { place, .. } => place,
         }
@@ -450,7 +483,7 @@ impl SourceError {
             Self::Unauthorized { .. } | Self::Forbidden { .. } => Code::SourceUnauthorized,
             Self::Disguised { .. } => Code::ImageEntryDisguised,
             Self::Refused { rule, .. } => rule.code(),
-            Self::Unreadable { .. } => Code::SourceUnreadable,
+            Self::Unreadable { .. } | Self::Unkept { .. } => Code::SourceUnreadable,
             Self::Unavailable { .. } => Code::SourceUnavailable,
             Self::Ambiguous { .. } => Code::SourceAmbiguous,
             Self::Limit { .. } => Code::LimitExceeded,
@@ -460,6 +493,10 @@ impl SourceError {
         match self {
             Self::Refused { rule: Refusal::Address(beyond), .. } => {
                 finding.with(Key::Help, beyond.help())
+            }
+            Self::Unkept { .. } => finding.with(Key::Help, TEMPORARY),
+            Self::NotFound { what, .. } if what.parse::<Digest>().is_err() => {
+                finding.with(Key::Help, "check the name and the tag")
             }
             _ => finding,
         }
@@ -487,15 +524,19 @@ impl FormatError {
     }
 }
 
-/// That what was fetched cannot be kept in this folder, and what to do.
+/// What helps where the folder for temporary files takes nothing.
+const TEMPORARY: &str = "layers are kept there while they are read: make room in it, or name a folder that is there, has room and may be \
+    written by this user: TMPDIR=DIR";
+
+/// That what was fetched cannot be kept in this folder.
 pub(crate) fn unwritable(folder: &Path, error: &std::io::Error) -> SourceError {
     let why = match error.kind() {
         std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
-            format!("it is full ({error}); make room, or name another folder: TMPDIR=DIR")
+            format!("the folder for temporary files is full ({error})")
         }
-        _ => format!("{error}; name another folder for temporary files: TMPDIR=DIR"),
+        _ => format!("the folder for temporary files: {error}"),
     };
-    SourceError::Unreadable { place: folder.display().to_string(), why }
+    SourceError::Unkept { place: folder.display().to_string(), why }
 }
 
 /// The name that a blob has as a manifest: both are digests of bytes, in different stores.

@@ -6,6 +6,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use super::{address::Unlisted, handed::Handed};
+use crate::saved::Access;
 
 /// How registries are reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub struct SourceSettings {
     pub backoff: Duration,
     /// Evidence that is judged besides what lies beside an image.
     pub handed: Vec<Handed>,
+    /// Whether answers are kept, or were.
+    pub access: Access,
 }
 
 impl Default for SourceSettings {
@@ -37,6 +40,7 @@ impl Default for SourceSettings {
             unlisted: Unlisted::default(),
             backoff: Duration::from_millis(250),
             handed: Vec::new(),
+            access: Access::Live,
         }
     }
 }

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use super::{Blob, SourceError, layout::LayoutSource, unreadable};
 use crate::{
+    amount::plural,
     digest::Digest,
     image::{Image, MediaType, append::Appended},
     limits::Limits,
@@ -80,7 +81,7 @@ fn name_image(
         None => {
             return Err(SourceError::Ambiguous {
                 place: format!("oci:{}", folder.display()),
-                found: format!("{} images", entries.len()),
+                found: plural(entries.len(), "image"),
             });
         }
     }

@@ -240,4 +240,67 @@ pub(crate) mod tests {
             .insert("buildSignerUri".to_owned(), DELEGATORS.replace("slsa-framework", "evil"));
         assert_eq!(claims(&delegated, &built()), ["buildSignerUri"]);
     }
+
+    #[test]
+    fn the_kind_of_runner_is_held_against_the_certificate_where_both_say_one() {
+        let builds = |id: &str| Provenance { builder_id: id.to_owned(), ..built() };
+        let mut self_hosted = vouched();
+        self_hosted.claims.insert("runnerEnvironment".to_owned(), "self-hosted".to_owned());
+        let mut silent = vouched();
+        silent.claims.remove("runnerEnvironment");
+        // Certificate, what follows the runner's name, and what contradicts.
+        let cases: [(&Vouched, &str, &[&str]); 8] = [
+            (&vouched(), "", &[]),
+            (&vouched(), "/", &[]),
+            (&vouched(), "/github-hosted", &[]),
+            (&vouched(), "/self-hosted", &["runnerEnvironment"]),
+            (&self_hosted, "/github-hosted", &["runnerEnvironment"]),
+            (&self_hosted, "/self-hosted", &[]),
+            (&silent, "/self-hosted", &[]),
+            // Another project whose name begins so is no runner of GitHub's, and a workflow like any other.
+            (&vouched(), "-of-mine/.github/workflows/x.yml@refs/heads/main", &["buildSignerUri"]),
+        ];
+        for (vouched, rest, want) in cases {
+            let found = claims(vouched, &builds(&format!("{RUNNER}{rest}")));
+            assert_eq!(found, want, "{rest} {:?}", vouched.claims.get("runnerEnvironment"));
+        }
+    }
+
+    #[test]
+    fn a_workflow_that_no_claim_names_is_the_subject() {
+        let mut old = vouched();
+        old.claims.remove("buildSignerUri");
+        assert_eq!(claims(&old, &built()), Vec::<&str>::new());
+        let mut lies = built();
+        lies.builder_id = WORKFLOW.replace("release", "other");
+        assert_eq!(claims(&old, &lies), ["buildSignerUri"]);
+        lies.builder_id = "https://builder.example/1".to_owned();
+        assert_eq!(claims(&old, &lies), Vec::<&str>::new(), "a builder that is no workflow");
+    }
+
+    #[test]
+    fn a_builder_is_proven_under_its_names_and_no_others() {
+        let runs = |rest: &str| {
+            let builder_id = format!("{RUNNER}{rest}");
+            (builder_id.clone(), Provenance { builder_id, ..built() })
+        };
+        let (plain, on_runner) = runs("");
+        let (hosted, on_hosted) = runs("/github-hosted");
+        let (other, on_other) = runs("s");
+        let foreign = Provenance { producer: Producer::BuildkitV1, ..on_runner.clone() };
+        let mut silent = vouched();
+        silent.claims.remove("runnerEnvironment");
+        let (vouched, workflow) = (vouched(), WORKFLOW.to_owned());
+        let cases: [(Option<&Vouched>, &Provenance, Vec<String>); 6] = [
+            (Some(&vouched), &on_runner, vec![plain.clone(), workflow.clone(), hosted.clone()]),
+            (Some(&silent), &on_runner, vec![plain.clone(), workflow.clone()]),
+            (Some(&vouched), &on_hosted, vec![hosted, workflow.clone()]),
+            (Some(&vouched), &on_other, vec![other, workflow]),
+            (None, &on_runner, vec![plain.clone()]),
+            (Some(&vouched), &foreign, vec![plain]),
+        ];
+        for (signer, provenance, want) in cases {
+            assert_eq!(builder_ids(signer, provenance), want);
+        }
+    }
 }

@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{TrustRules, sigstore::Dated};
 use crate::{
+    amount::plural,
     finding::{Code, Finding, Key, Subject},
     reference::Location,
 };
@@ -61,7 +62,7 @@ pub fn findings(rules: &TrustRules, location: &Location, now: Timestamp) -> Vec<
         };
         let finding = Finding::new(code, Subject::Run)
             .with(Key::Found, format!("{} as of {}", dated.name, dated.as_of))
-            .with(Key::Expect, format!("not older than {limit} days"));
+            .with(Key::Expect, format!("not older than {}", plural(limit, "day")));
         Some(finding)
     };
     let roots = rules.roots(location);

@@ -33,7 +33,7 @@ use sigstore_crypto::{SigningScheme, VerificationKey, validate_raw_public_key};
 use sigstore_types::DerPublicKey;
 use x509_cert::{
     der::{
-        Decode as _, Encode as _,
+        Decode as _, Encode as _, ErrorKind,
         asn1::{Any, BitString, ObjectIdentifier, SequenceOf, UintRef},
     },
     spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned},
@@ -96,9 +96,43 @@ pub enum KeyError {
     OpenSsh,
     /// Bytes that begin like DER.
     #[error(
-        "this looks like DER; openssl pkey -pubin -inform DER -in FILE writes the PEM that is expected"
+        "this looks like DER, and is no public key; openssl asn1parse -inform DER -in FILE says what it is"
     )]
     Der,
+    /// DER that is longer than the file.
+    #[error(
+        "this is the beginning of a file in DER: it has {found} of {expected} bytes; copy the whole file"
+    )]
+    Truncated {
+        /// Bytes that are there.
+        found: usize,
+        /// Bytes that its outermost element says.
+        expected: u32,
+    },
+    /// A JSON Web Key (RFC 7517).
+    #[error(
+        "this is a JSON Web Key; node -p 'require(\"crypto\").createPublicKey({{key: JSON.parse(require(\"fs\").readFileSync(\"FILE\")), \
+         format: \"jwk\"}}).export({{type: \"spki\", format: \"pem\"}})' writes the PEM that is expected"
+    )]
+    Jwk,
+    /// A certificate without PEM.
+    #[error(
+        "this is a certificate in DER; expected a public key, which \
+         openssl x509 -inform DER -pubkey -noout -in FILE takes out of it"
+    )]
+    DerCertificate,
+    /// A private key without PEM.
+    #[error(
+        "this is a private key in DER; hallmark needs only the public one, which \
+         openssl pkey -inform DER -in FILE -pubout writes"
+    )]
+    DerPrivate,
+    /// A key of minisign or signify, or of PGP.
+    #[error(
+        "this is a key of {0}, which signs in a form of its own; make one for images: openssl genpkey -algorithm EC \
+         -pkeyopt ec_paramgen_curve:P-256 -out release.key"
+    )]
+    OtherTool(&'static str),
     /// No PEM block.
     #[error("this is not a PEM file; expected a block that begins with -----BEGIN PUBLIC KEY-----")]
     NotPem,
@@ -141,6 +175,38 @@ pub enum KeyError {
 }
 
 impl PublicKey {
+    /// Reads a file's content: PEM, or the same in DER. Other forms are named, with the command that converts them.
+    ///
+    /// # Errors
+    /// See [`KeyError`].
+    pub fn from_file(bytes: &[u8]) -> Result<Self, KeyError> {
+        match Self::from_pem(bytes) {
+            Err(KeyError::Der) => Self::from_bare(bytes),
+            read => read,
+        }
+    }
+
+    /// Reads a key in DER that stands in a file by itself: a SubjectPublicKeyInfo, or an RSA key in PKCS #1.
+    fn from_bare(der: &[u8]) -> Result<Self, KeyError> {
+        if SubjectPublicKeyInfoOwned::from_der(der).is_ok() {
+            return Self::from_der(der);
+        }
+        if let Some(spki) = spki_of_rsa(der) {
+            return Self::from_spki(spki);
+        }
+        if let Err(ErrorKind::Incomplete { expected_len, .. }) =
+            Any::from_der(der).map_err(|error| error.kind())
+        {
+            return Err(KeyError::Truncated { found: der.len(), expected: expected_len.into() });
+        }
+        Err(match x509_cert::Certificate::from_der(der) {
+            Ok(_) => KeyError::DerCertificate,
+            // PKCS #8, SEC 1 and PKCS #1 begin with a version, which no public key does.
+            Err(_) if begins_with_version(der) => KeyError::DerPrivate,
+            Err(_) => KeyError::Der,
+        })
+    }
+
     /// Reads a PEM file's content.
     ///
     /// # Errors
@@ -149,8 +215,8 @@ impl PublicKey {
         if pem.starts_with(b"\xff\xfe") || pem.starts_with(b"\xfe\xff") {
             return Err(KeyError::Utf16);
         }
-        // A sequence whose length has more than seven bits, as that of every accepted kind but Ed25519 (42 bytes).
-        let is_der = matches!(pem, [0x30, 0x80..=0x84 | 0x2a | 0x59 | 0x76, ..]) && !pem.is_ascii();
+        // A sequence: text may begin with the same digit, and is text to its end.
+        let is_der = matches!(pem, [0x30, ..]) && !pem.is_ascii();
         let not_pem = if is_der { KeyError::Der } else { KeyError::NotPem };
         let text = std::str::from_utf8(pem).map_err(|_| not_pem)?;
         let text = text.trim_start_matches('\u{feff}');
@@ -159,6 +225,17 @@ impl PublicKey {
             .any(|start| text.starts_with(start))
         {
             return Err(KeyError::OpenSsh);
+        }
+        if text.trim_start().starts_with('{') && text.contains("\"kty\"") {
+            return Err(KeyError::Jwk);
+        }
+        let tools = [
+            ("untrusted comment: ", "minisign or signify"),
+            ("-----BEGIN PGP PUBLIC KEY BLOCK-----", "PGP"),
+        ];
+        let of_tool = tools.iter().find(|(start, _)| text.trim_start().starts_with(start));
+        if let Some((_, tool)) = of_tool {
+            return Err(KeyError::OtherTool(tool));
         }
         match one_public_block(text)? {
             Block::Spki => {
@@ -373,18 +450,32 @@ enum Block {
 /// The SubjectPublicKeyInfo of an RSA key in PKCS #1 (RFC 3279 section 2.3.1): one key has one fingerprint in either form.
 fn spki_of_pkcs1(text: &str) -> Option<DerPublicKey> {
     let (label, key) = pkcs8::der::pem::decode_vec(text.trim().as_bytes()).ok()?;
-    let parts = SequenceOf::<UintRef<'_>, 2>::from_der(&key).ok()?;
+    if label == PKCS1_LABEL { spki_of_rsa(&key) } else { None }
+}
+
+/// The same of its DER.
+fn spki_of_rsa(key: &[u8]) -> Option<DerPublicKey> {
+    let parts = SequenceOf::<UintRef<'_>, 2>::from_der(key).ok()?;
     // DER has one form alone for two numbers; anything else would be a second fingerprint of one key.
-    if label != PKCS1_LABEL || parts.len() != 2 || parts.to_der().ok()? != key {
+    if parts.len() != 2 || parts.to_der().ok()? != key {
         return None;
     }
     let algorithm = AlgorithmIdentifierOwned {
         oid: ObjectIdentifier::new("1.2.840.113549.1.1.1").ok()?,
         parameters: Some(Any::null()),
     };
-    let subject_public_key = BitString::from_bytes(&key).ok()?;
+    let subject_public_key = BitString::from_bytes(key).ok()?;
     let spki = SubjectPublicKeyInfoOwned { algorithm, subject_public_key };
     Some(DerPublicKey::from_bytes(&spki.to_der().ok()?))
+}
+
+/// Whether a sequence begins with the number 0 or 1.
+fn begins_with_version(der: &[u8]) -> bool {
+    let body = match der {
+        [0x30, 0x82, _, _, body @ ..] | [0x30, 0x81, _, body @ ..] | [0x30, _, body @ ..] => body,
+        _ => return false,
+    };
+    matches!(body, [0x02, 0x01, 0 | 1, ..])
 }
 
 /// What a key is that is none of the accepted kinds; bytes that are no key at all are another error.
@@ -454,6 +545,8 @@ fn is_rsa(der: &DerPublicKey, text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    mod kinds;
+
     use sigstore::crypto::SigningScheme as Sign;
 
     use super::*;
@@ -645,6 +738,40 @@ mod tests {
         assert_eq!((spki.fingerprint(), spki.der()), (pkcs1.fingerprint(), pkcs1.der()));
         let cut = RSA_2048_PKCS1_PEM.replacen("MIIB", "MIIA", 1);
         assert!(PublicKey::from_pem(cut.as_bytes()).is_err());
+    }
+
+    #[test]
+    fn a_file_may_hold_the_key_in_der_and_other_forms_are_named() {
+        for pem in [P384_PEM, RSA_2048_PEM] {
+            let key = PublicKey::from_pem(pem.as_bytes()).unwrap();
+            let read = PublicKey::from_file(key.der()).unwrap();
+            assert_eq!(read.fingerprint(), key.fingerprint());
+            assert_eq!(PublicKey::from_file(pem.as_bytes()).unwrap().der(), key.der());
+            let longer = [key.der(), b"\0"].concat();
+            assert!(PublicKey::from_file(&longer).is_err(), "bytes after the key");
+            let (found, all) = (key.der().len() - 1, u32::try_from(key.der().len()).unwrap());
+            let cut = PublicKey::from_file(&key.der()[..found]).err();
+            assert_eq!(cut, Some(KeyError::Truncated { found, expected: all }));
+        }
+        let (_, pkcs1) = pkcs8::der::pem::decode_vec(RSA_2048_PKCS1_PEM.trim().as_bytes()).unwrap();
+        let spki = PublicKey::from_pem(RSA_2048_PEM.as_bytes()).unwrap();
+        assert_eq!(PublicKey::from_file(&pkcs1).unwrap().fingerprint(), spki.fingerprint());
+        let pair = sigstore_pair(Sign::ECDSA_P256_SHA256_ASN1).private_key_to_der().unwrap();
+        let rsa_pss = DerPublicKey::from_pem(RSA_PSS_PEM).unwrap();
+        let made = rcgen::generate_simple_self_signed(["a.example".to_owned()]).unwrap();
+        let jwk = br#"{"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"}"#;
+        let cases: [(&[u8], &str); 6] = [
+            (&pair, "openssl pkey -inform DER -in FILE -pubout"),
+            (rsa_pss.as_bytes(), "RSASSA-PSS"),
+            (made.cert.der(), "openssl x509 -inform DER -pubkey"),
+            (jwk, "JSON Web Key; node -p"),
+            (b"untrusted comment: minisign public key 1\nRWQ\n", "a key of minisign"),
+            (b"ssh-ed25519 AAAA me\n", "ssh-keygen -e -m PKCS8"),
+        ];
+        for (bytes, want) in cases {
+            let error = PublicKey::from_file(bytes).expect_err(want).to_string();
+            assert!(error.contains(want), "{want}: {error}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! for; never from the evidence alone (attack A3).
 
 pub mod agreement;
+pub mod approved;
 mod checks;
 pub mod claimed;
 mod complaint;
@@ -13,6 +14,7 @@ pub mod covering;
 pub mod delegate;
 pub mod examine;
 pub mod expectation;
+pub mod files;
 pub mod freshness;
 pub mod key;
 pub mod keyring;
@@ -28,6 +30,8 @@ pub mod sigstore;
 pub mod sources;
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 pub mod verified;
 pub mod verify;
 pub mod work;
@@ -35,6 +39,7 @@ pub mod work;
 use std::fmt;
 
 pub use agreement::Contradiction;
+pub use approved::{ApprovedBuild, NotApproved};
 pub use claimed::Claimed;
 pub use covering::Covering;
 pub use delegate::{Delegate, Delegation, NotCounted, delegations};

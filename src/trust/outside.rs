@@ -276,6 +276,12 @@ pub(crate) mod tests {
             let refused = judged(&keys, &image(), source, edit).unwrap_err();
             assert!(is_meant(&refused), "{name}: {refused:?}");
         }
+        // All that is not signed names the other image: the statement is about this one.
+        let moved = judged(&keys, &other, source, |d| {
+            let [from, to] = ["a", "b"].map(|digit| format!("sha256:{}", digit.repeat(64)));
+            *d = serde_json::from_str(&d.to_string().replace(&from, &to)).unwrap();
+        });
+        assert!(matches!(moved, Err(Refused::Subject { .. })), "{moved:?}");
         let beside = judged(&keys, &image(), source, |d| {
             let all = d["provenance_summary"]["provenance"].as_array_mut().unwrap();
             all.insert(

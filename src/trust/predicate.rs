@@ -193,7 +193,10 @@ mod tests {
             ("verification-result", "https://in-toto.io/attestation/svr/v0.2", true),
             ("test-result", "https://in-toto.io/attestation/test-result/v0.1", true),
             ("release", "https://in-toto.io/attestation/release/v0.1", true),
+            ("test-result", "https://in-toto.io/attestation/release/v0.1", false),
+            ("release", "https://in-toto.io/attestation/test-result/v0.1", false),
             ("attributes", "https://in-toto.io/attestation/scai/v0.3", true),
+            ("attributes", "https://in-toto.io/attestation/link/v0.3", false),
             ("link", "https://in-toto.io/attestation/link/v0.3", true),
             ("link", "https://in-toto.io/attestation/link/v0.31", false),
             ("sbom", "https://spdx.dev/Document", true),
@@ -207,7 +210,10 @@ mod tests {
             ("vulnerabilities", "https://cosign.sigstore.dev/attestation/vuln/v1", true),
             ("vulnerabilities", "https://in-toto.io/attestation/vulns/v0.2", true),
             ("vulnerabilities", "https://spdx.dev/Document", false),
+            ("vulnerabilities", "https://in-toto.io/attestation/vulns/v0.1", true),
+            ("vulnerabilities", "https://in-toto.io/attestation/vulns/v0.3", false),
             ("rebuild", "https://hallmark.dev/rebuild-verdict/v0.1", true),
+            ("rebuild", "https://hallmark.dev/rebuild-verdict/v0.2", false),
             ("https://a.example/x/v1", "https://a.example/x/v1", true),
             ("https://a.example/x/v1", "https://a.example/x/v1.1", false),
         ];
@@ -231,6 +237,8 @@ mod tests {
             ("vulnerabilities", "vulnerabilities"),
             ("rebuild", "rebuild"),
             ("signature", "signature"),
+            ("vsa", "summary"),
+            ("openvex", "https://openvex.dev/ns"),
             ("https://a.example/x/v1", "https://a.example/x/v1"),
         ];
         for (word, class) in cases {

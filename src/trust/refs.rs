@@ -216,4 +216,53 @@ mod tests {
         }
         assert!(!certified(&[], url, &commit("a"), tag));
     }
+
+    #[test]
+    fn what_is_not_known_of_a_name_has_its_reason() {
+        let provenance = provenance();
+        let why = |refs: &SourceRefs, provenance: &Provenance| match refs
+            .standing(Kind::Branch, provenance)
+        {
+            Standing::Unproven(why) => why,
+            other => other.name().to_owned(),
+        };
+        let mut refs = SourceRefs::unknown(Some(&provenance));
+        assert_eq!(why(&refs, &provenance), "the repository was not asked");
+        refs.add("refs/heads/main".to_owned(), Some("it is gone".to_owned()));
+        assert_eq!(why(&refs, &provenance), "it is gone");
+        refs.add("refs/heads/main".to_owned(), None);
+        assert_eq!(why(&refs, &provenance), "proven", "a later answer counts");
+        assert!(why(&SourceRefs::default(), &provenance).starts_with("no rule reads it"));
+        let mut bare = provenance.clone();
+        bare.source.as_mut().expect("a source").commit = None;
+        let unknown = SourceRefs::unknown(Some(&bare));
+        assert_eq!(unknown.about(), None);
+        assert_eq!(why(&unknown, &bare), "no repository and commit are recorded");
+        // An answer that belongs to nothing proves nothing of a commit.
+        let mut of_nothing = SourceRefs::unknown(None);
+        of_nothing.add("refs/heads/main".to_owned(), None);
+        assert_eq!(why(&of_nothing, &provenance), "the repository was not asked");
+    }
+
+    #[test]
+    fn one_answer_is_for_one_commit_that_somebody_relies_on() {
+        let (provenance, mut other) = (provenance(), provenance());
+        other.source.as_mut().expect("a source").commit = Some(commit("b"));
+        let [refs, same, others] =
+            [&provenance, &provenance, &other].map(|one| SourceRefs::unknown(Some(one)));
+        assert!(refs.is_about_that_of(&same));
+        assert!(!refs.is_about_that_of(&others));
+        assert!(!SourceRefs::default().is_about_that_of(&SourceRefs::default()), "nobody relies");
+        assert!(!SourceRefs::default().is_about_that_of(&refs));
+    }
+
+    #[test]
+    fn each_kind_of_name_is_a_ref() {
+        let mut provenance = provenance();
+        provenance.tag = Some("v1".to_owned());
+        let full = Kind::ALL.map(|kind| kind.full(&provenance).unwrap_or_default());
+        assert_eq!(full, ["refs/heads/main", "refs/tags/v1", "refs/heads/main"]);
+        provenance.source = None;
+        assert_eq!(Kind::Reference.full(&provenance), None);
+    }
 }

@@ -54,6 +54,21 @@ impl SignerKeys {
         (!keys.is_empty()).then_some(Self { keys, recording: None, keyless: Vec::new() })
     }
 
+    /// Whether its keys are all that it has, and nothing has to lie beside their signatures.
+    pub fn is_plain(&self) -> bool {
+        self.recording.is_none() && self.keyless.is_empty()
+    }
+
+    /// Whether it signs with a key that lasts.
+    pub fn has_key(&self) -> bool {
+        !self.keys.is_empty()
+    }
+
+    /// Whether it signs as an identity that a trusted root vouches for.
+    pub fn has_identity(&self) -> bool {
+        !self.keyless.is_empty()
+    }
+
     /// A signer who has no key that lasts.
     pub fn keyless(keyless: Keyless) -> Self {
         Self { keys: Vec::new(), recording: None, keyless: vec![keyless] }
@@ -185,6 +200,8 @@ pub struct TrustRules {
     delegates: Vec<Delegate>,
     unmatched: Unmatched,
     root_age: RootAge,
+    /// Signers of what is no evidence of images: blueprints, approvals, exceptions, bundles of rules.
+    asked_elsewhere: BTreeSet<String>,
 }
 
 /// How far some signers' word goes.
@@ -401,10 +418,17 @@ impl TrustRules {
         unmet.map(|(number, _)| number).collect()
     }
 
-    /// Signers whom no rule names: their word counts for nothing.
+    /// The same trust, where these have a word about something else than evidence of images. Nothing of that is believed by it.
+    #[must_use]
+    pub fn asking_elsewhere(self, names: impl IntoIterator<Item = String>) -> Self {
+        Self { asked_elsewhere: names.into_iter().collect(), ..self }
+    }
+
+    /// Signers whom nothing names: their word counts for nothing.
     pub fn idle_signers(&self) -> Vec<&str> {
         let named = |name: &&String| {
-            self.rules.iter().any(|rule| rule.signers.contains(*name))
+            self.asked_elsewhere.contains(*name)
+                || self.rules.iter().any(|rule| rule.signers.contains(*name))
                 || self.delegates.iter().any(|delegate| delegate.signer == **name)
         };
         self.signers.keys().filter(|name| !named(name)).map(String::as_str).collect()
@@ -888,6 +912,9 @@ mod tests {
         let by_a = [trust.keys().next().unwrap().0];
         let slsa = crate::trust::testing::SLSA;
         assert_eq!(trust.idle_signers(), ["idle"]);
+        let asked = trust.clone().asking_elsewhere(["idle".to_owned()]);
+        assert_eq!(asked.idle_signers(), [""; 0]);
+        assert_eq!(asked.digest(), trust.digest());
         let unmatched =
             |proven: &[(&str, &[Signer])]| trust.unmatched(&place, proven.iter().copied());
         assert_eq!(unmatched(&[]), [0, 1]);

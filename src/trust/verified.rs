@@ -4,11 +4,13 @@ use super::Signer;
 use crate::{
     attest::Carrier,
     digest::{Digest, ManifestDigest},
+    sbom::BoundSbom,
 };
 
 /// A value that a configured signer vouches for, about one image.
 ///
-/// Only `trust::verify` makes one.
+/// Only `trust::verify` makes one; what the operator hands in by name is an SBOM, which [`Verified::given`] takes.
+/// That one has no signer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verified<T> {
     value: T,
@@ -28,6 +30,8 @@ pub enum Basis {
     CoveredByIndex(ManifestDigest),
     /// The signature is over this manifest or index, whose bytes name the layer that holds the value.
     CoveredByImage(ManifestDigest),
+    /// No signature: the operator handed it in by name, for one call.
+    Given,
 }
 
 impl<T> Verified<T> {
@@ -54,7 +58,7 @@ impl<T> Verified<T> {
         &self.subject
     }
 
-    /// Who vouches for it: distinct signers, at least one.
+    /// Who vouches for it: distinct signers, at least one, but for what the operator handed in.
     pub fn signers(&self) -> &[Signer] {
         &self.signers
     }
@@ -84,6 +88,15 @@ impl<T> Verified<T> {
             carrier: self.carrier.clone(),
             payload: self.payload.clone(),
         }
+    }
+}
+
+impl Verified<BoundSbom> {
+    /// An SBOM that the operator named on the command line: his word, for this call. No ground of a pass is made of an SBOM.
+    pub fn given(value: BoundSbom, carrier: Carrier) -> Self {
+        let (subject, payload) = (value.subject.clone(), value.sbom.document.clone());
+        let (signers, basis) = (Vec::new(), Basis::Given);
+        Self { value, subject, signers, basis, carrier, payload }
     }
 }
 
@@ -189,5 +202,47 @@ impl<T> Proof<T> {
             Self::Unproven { .. } => "unproven",
             Self::Missing => "missing",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trust::{
+        SignerIdentity, agreement,
+        testing::{manifest, vouched_for},
+    };
+
+    /// What each of the three says of itself, and of what is computed from its value.
+    #[test]
+    fn three_values_stay_three() {
+        let identity = SignerIdentity::Keyless(Box::new(agreement::tests::vouched()));
+        let proven = vouched_for(7_u8, identity);
+        let carrier = proven.carrier().cloned().expect("a carrier");
+        let payload = Digest::sha256(b"said");
+        let why = Unproven::Unsigned;
+        let unproven = Proof::Unproven { value: 8_u8, carrier: carrier.clone(), payload, why };
+        let cases: [(Proof<u8>, &str, Option<u8>, bool); 3] = [
+            (proven.clone(), "proven", Some(7), true),
+            (unproven, "unproven", Some(8), false),
+            (Proof::Missing, "missing", None, false),
+        ];
+        for (proof, state, value, is_proven) in cases {
+            assert_eq!(proof.state(), state);
+            assert_eq!(proof.value().copied(), value, "{state}");
+            assert_eq!(proof.proven().map(|one| *one.value()), value.filter(|_| is_proven));
+            let is_there = value.is_some();
+            assert_eq!(proof.carrier(), Some(&carrier).filter(|_| is_there), "{state}");
+            assert_eq!(proof.payload().is_some(), is_there, "{state}");
+            let words = proof.map(|value| value.to_string());
+            assert_eq!(words.state(), state, "what is computed is as proven as its value");
+            assert_eq!(words.value().cloned(), value.map(|value| value.to_string()));
+            assert_eq!(words.payload(), proof.payload());
+            assert_eq!(words.carrier(), proof.carrier());
+        }
+        let [of, computed] = [proven.map(|_| 0), proven.map(|value| *value)];
+        let (of, computed) = (of.proven().expect("proven"), computed.proven().expect("proven"));
+        assert_eq!((of.subject(), of.signers()), (computed.subject(), computed.signers()));
+        assert_eq!((of.subject(), of.signers().len()), (&manifest(), 1));
     }
 }

@@ -180,7 +180,7 @@ pub(in crate::trust) struct Names {
     manifest: Name,
 }
 
-struct Name {
+pub(super) struct Name {
     digest: ManifestDigest,
     sha256: Digest,
     sha512: Digest,
@@ -202,13 +202,13 @@ impl Names {
 }
 
 impl Name {
-    fn of(document: &Checked<ManifestDigest>) -> Self {
+    pub(super) fn of(document: &Checked<ManifestDigest>) -> Self {
         let [sha256, sha512] = document.digests();
         Self { digest: document.digest.clone(), sha256, sha512 }
     }
 
     /// Whether one subject has a digest and all its digests are of this document.
-    fn is_in(&self, statement: &Statement) -> bool {
+    pub(super) fn is_in(&self, statement: &Statement) -> bool {
         statement.subjects.iter().any(|subject| {
             let mut digests = subject.digests.iter();
             !subject.digests.is_empty() && digests.all(|d| *d == self.sha256 || *d == self.sha512)

@@ -10,6 +10,7 @@ use super::{
     sigstore::{SigstoreError, Vouched},
 };
 use crate::{
+    amount::plural,
     digest::{Algorithm, Digest, Hasher},
     limits::{self, Limits},
 };
@@ -99,10 +100,12 @@ impl Left {
     /// Why signatures were left out.
     pub(in crate::trust) fn why(&self, limits: &Limits, count: usize) -> String {
         if self.ended {
-            return format!("{count} signatures were not checked: nobody waited any more");
+            let signatures = plural(count, "signature");
+            return format!("not checked: {signatures}, since nobody waited any more");
         }
         let (key, most) = (limits::key("signature_checks"), limits.signature_checks);
-        format!("{count} signatures were not checked with every key: {key} is {most} for one image")
+        let signatures = plural(count, "signature");
+        format!("not checked with every key: {signatures}; {key} is {most} for one image")
     }
 }
 

@@ -8,20 +8,20 @@ use std::collections::BTreeSet;
 
 use crate::{
     attest::{provenance::SLSA_V1, statement::SIGNATURE},
-    finding::{Code, Fact, Finding, Key},
+    finding::{Code, Fact, Finding, Key, Severity},
     rebuild::Rebuild,
     report::text::{plural, unproven},
     trust::{Claimed, Proof, Rule, TrustRules, Unproven},
     verdict::Evidence,
 };
 
-use super::proven_claims::SBOM;
+use super::sboms::SBOM;
 
 /// Signers and places that are named.
 const LISTED: usize = 4;
 
 /// Why the layers of an image could not be had or read.
-const UNREAD: [Code; 14] = [
+const UNREAD: [Code; 15] = [
     Code::ImageDigestMismatch,
     Code::ImageSizeMismatch,
     Code::ImageBlobMissing,
@@ -30,6 +30,7 @@ const UNREAD: [Code; 14] = [
     Code::ImageLayerAmbiguous,
     Code::SourceUnavailable,
     Code::SourceUnreadable,
+    Code::SourceNotSaved,
     Code::SourceUnauthorized,
     Code::SourceAddressRefused,
     Code::SourceRedirectRefused,
@@ -39,34 +40,125 @@ const UNREAD: [Code; 14] = [
 ];
 
 /// Names the cause of each finding that has one.
-pub(super) fn link(findings: &mut [Finding], evidence: &Evidence) {
+pub(super) fn link(findings: &mut [Finding], evidence: &Evidence, trust: &TrustRules) {
     let seen = findings.iter().filter(|finding| !finding.is_remark());
-    let links = Links { seen: seen.map(|finding| finding.code).collect(), evidence };
+    let is_expected = !signers(evidence, trust).is_empty();
+    let links = Links { seen: seen.map(|finding| finding.code).collect(), evidence, is_expected };
     for finding in findings.iter_mut() {
         finding.because = links.cause(finding).or(finding.because);
     }
 }
 
-/// Says with a missing signature whose was looked for and what is there instead.
-pub(super) fn tell_signatures(findings: &mut [Finding], evidence: &Evidence, trust: &TrustRules) {
+/// Signers who may vouch for the image, by the operator's names.
+fn signers<'t>(evidence: &Evidence, trust: &'t TrustRules) -> BTreeSet<&'t str> {
     let location = &evidence.image.reference.location;
     let all = trust.rules().iter().filter(|rule| rule.grants(location, SIGNATURE));
-    let wanted: BTreeSet<&str> =
-        all.flat_map(|rule| rule.signers.iter().map(String::as_str)).collect();
+    all.flat_map(|rule| rule.signers.iter().map(String::as_str)).collect()
+}
+
+/// Says with what is missing whose word was looked for, what is there instead, and what to type.
+pub(super) fn tell(findings: &mut [Finding], evidence: &Evidence, trust: &TrustRules) {
+    let wanted = signers(evidence, trust);
     let others: Vec<(&Unproven, String)> =
         evidence.signatures.iter().filter_map(stranger).collect();
-    for finding in findings.iter_mut().filter(|finding| finding.code == Code::SignatureMissing) {
-        if let Some(wanted) = listed(wanted.iter().map(ToString::to_string)) {
-            finding.facts.insert(Key::Expect, Fact::Text(format!("a signature by {wanted}")));
-        }
-        if let Some((why, _)) = others.first() {
-            let found = format!("{}: {}", plural(others.len(), "signature"), unproven(why));
-            finding.facts.insert(Key::Found, Fact::Text(found));
-        }
-        if let Some(places) = listed(others.iter().map(|(_, place)| place.clone())) {
-            finding.facts.insert(Key::From, Fact::Text(places));
+    for finding in findings.iter_mut() {
+        match finding.code {
+            Code::SignatureMissing => {
+                tell_signature(finding, evidence, trust, &wanted, &others);
+            }
+            Code::ConfigTrustRuleUnused => tell_rules(finding, evidence, trust),
+            _ => {}
         }
     }
+}
+
+fn tell_signature(
+    finding: &mut Finding,
+    evidence: &Evidence,
+    trust: &TrustRules,
+    wanted: &BTreeSet<&str>,
+    others: &[(&Unproven, String)],
+) {
+    let image = &evidence.image.reference;
+    let sign = to_sign(&image.to_string(), &ways(trust, wanted));
+    if let Some(wanted) = listed(wanted.iter().map(ToString::to_string)) {
+        finding.facts.insert(Key::Expect, Fact::Text(format!("a signature by {wanted}")));
+        let help = match others {
+            [] => format!("{sign}; a signature that lies elsewhere is taken from --bundle FILE"),
+            // Of a signature by a key nobody can say more than that: a key has no name.
+            _ => format!(
+                "name who made it: the public key as --key FILE, or a keyless identity, which hallmark inspect {image} \
+                 shows; or {sign}"
+            ),
+        };
+        finding.facts.insert(Key::Help, Fact::Text(help));
+    }
+    if let Some((why, _)) = others.first() {
+        let found = format!("{}: {}", plural(others.len(), "signature"), unproven(why));
+        finding.facts.insert(Key::Found, Fact::Text(found));
+    } else if is_bare(evidence) {
+        let found = "nothing that anybody says about the image lies beside it";
+        finding.facts.insert(Key::Found, Fact::Text(found.to_owned()));
+    }
+    if let Some(places) = listed(others.iter().map(|(_, place)| place.clone())) {
+        finding.facts.insert(Key::From, Fact::Text(places));
+    }
+}
+
+/// How a signature comes about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Way {
+    Key,
+    Identity,
+}
+
+/// How those sign who are expected.
+fn ways(trust: &TrustRules, wanted: &BTreeSet<&str>) -> BTreeSet<Way> {
+    let signers = wanted.iter().filter_map(|name| trust.signers().get(*name));
+    let ways = signers.flat_map(|signer| {
+        let (key, identity) = (signer.has_key(), signer.has_identity());
+        [key.then_some(Way::Key), identity.then_some(Way::Identity)]
+    });
+    ways.flatten().collect()
+}
+
+/// What to type so that an image is signed in one of these ways.
+fn to_sign(image: &str, ways: &BTreeSet<Way>) -> String {
+    let words = ways.iter().map(|way| match way {
+        Way::Key => {
+            format!("with the private key that belongs to it: hallmark sign --key PRIVATE {image}")
+        }
+        Way::Identity => {
+            format!("keyless with cosign in the job of that identity: cosign sign {image}")
+        }
+    });
+    format!("sign it {}", words.collect::<Vec<_>>().join(", or "))
+}
+
+/// Which images the rules are about, where there are rules, and the words of one that would be about this image.
+fn tell_rules(finding: &mut Finding, evidence: &Evidence, trust: &TrustRules) {
+    let location = evidence.image.reference.location.to_string();
+    let patterns: BTreeSet<String> =
+        trust.rules().iter().flat_map(|rule| rule.images.iter().map(ToString::to_string)).collect();
+    let why = match listed(patterns.into_iter()) {
+        Some(patterns) => format!("trust.rules are about {patterns}"),
+        None => "there is no rule under trust.rules, and no --key".to_owned(),
+    };
+    finding.facts.insert(Key::Why, Fact::Text(why));
+    let names = listed(trust.signers().keys().cloned()).unwrap_or_else(|| "NAME".to_owned());
+    let image = serde_json::Value::from(location);
+    let help = format!(
+        "name who signs: --key FILE, or under trust.rules in hallmark.yaml: \
+         {{images: [{image}], predicates: [signature], signers: [{names}]}}; hallmark init IMAGE writes a first one"
+    );
+    finding.facts.insert(Key::Help, Fact::Text(help));
+}
+
+/// Whether nobody says anything about the image: no signature, attestation or SBOM of any signer lies beside it or in it.
+fn is_bare(evidence: &Evidence) -> bool {
+    evidence.carriers.is_empty()
+        && evidence.signatures.is_empty()
+        && evidence.attestations.is_empty()
 }
 
 /// Why a signature over the image does not count, and where it lies.
@@ -102,10 +194,15 @@ pub(super) fn of_unmet(rule: &Rule, evidence: &Evidence) -> Option<Code> {
     lack.map(|(.., code)| code)
 }
 
+/// Why nothing is there: it could not be listed, or nobody's word would count.
+const NOBODY_ASKED: [Code; 2] = [Code::ImageReferrersUnavailable, Code::ConfigTrustRuleUnused];
+
 struct Links<'e> {
     /// What was found that may decide.
     seen: BTreeSet<Code>,
     evidence: &'e Evidence,
+    /// Whether somebody may vouch for the image, so that a signature is what is waited for.
+    is_expected: bool,
 }
 
 impl Links<'_> {
@@ -123,7 +220,9 @@ impl Links<'_> {
                 self.of_claims(&sboms)
             }
             Code::PolicyNothingProven => self.of_nothing(),
-            Code::RebuildNotRun if self.has_nothing_to_follow() => self.first(&[ProvenanceMissing]),
+            Code::RebuildNotRun if self.has_nothing_to_follow(finding) => {
+                self.first(&[ProvenanceMissing])
+            }
             Code::RebuildInputsUntrusted => self.first(&[ProvenanceMissing]),
             Code::RebuildPublishedUnreadable => self.first(&UNREAD),
             _ => None,
@@ -138,16 +237,23 @@ impl Links<'_> {
     fn of_signature(&self) -> Option<Code> {
         match self.evidence.signatures.iter().find_map(stranger) {
             Some(_) => self.first(&[Code::ConfigTrustRuleUnused]),
-            None => self.first(&[Code::ImageReferrersUnavailable]),
+            None => self.first(&NOBODY_ASKED),
         }
     }
 
-    /// Where a signature is there, that it does not count is why nothing does; else there are many ways to prove something.
+    /// Where a signature is there, that it does not count is why nothing does; so it is where one is waited for. Else there are many
+    /// ways to prove something.
     fn of_nothing(&self) -> Option<Code> {
         match self.evidence.signatures.iter().find_map(stranger) {
             Some(_) => self.first(&[Code::SignatureMissing, Code::ConfigTrustRuleUnused]),
-            None => self.first(&[Code::ImageReferrersUnavailable]),
+            None => self.first(&NOBODY_ASKED).or_else(|| self.of_waiting()),
         }
+    }
+
+    /// The signature that is waited for, where nobody says anything at all.
+    fn of_waiting(&self) -> Option<Code> {
+        let waits = self.is_expected && is_bare(self.evidence);
+        if waits { self.first(&[Code::SignatureMissing]) } else { None }
     }
 
     /// A claim is there and does not count for the reason for which no signature does, or for want of one over what covers it.
@@ -157,7 +263,7 @@ impl Links<'_> {
             Proof::Proven(_) | Proof::Missing => None,
         };
         let Some(why) = claims.iter().find_map(reason) else {
-            return self.first(&[Code::ImageReferrersUnavailable]);
+            return self.first(&NOBODY_ASKED).or_else(|| self.of_waiting());
         };
         let same =
             self.evidence.signatures.iter().filter_map(stranger).any(|(other, _)| *other == why);
@@ -168,9 +274,13 @@ impl Links<'_> {
     }
 
     /// A rebuild was wanted, and no provenance counts that it could follow.
-    fn has_nothing_to_follow(&self) -> bool {
+    fn has_nothing_to_follow(&self, finding: &Finding) -> bool {
         match &self.evidence.rebuild {
-            Rebuild::NotAsked | Rebuild::Forbidden(_) => false,
+            // A rule asks for it, and the image was denied before anything was built.
+            Rebuild::NotAsked => {
+                finding.severity == Severity::Error && self.evidence.provenance.proven().is_none()
+            }
+            Rebuild::Forbidden(_) => false,
             Rebuild::NoProvenance => true,
             _ => !self.evidence.warrant.counts(),
         }
@@ -186,7 +296,7 @@ mod tests {
             provenance::{Producer, Provenance},
         },
         digest::Digest,
-        finding::{Severity, Subject},
+        finding::Subject,
         trust::{
             SignerIdentity,
             testing::{TestKey, image, rules, said_by},
@@ -216,7 +326,7 @@ mod tests {
         let mut findings: Vec<Finding> =
             codes.iter().map(|code| Finding::new(*code, Subject::Run)).collect();
         let before = findings.clone();
-        link(&mut findings, evidence);
+        link(&mut findings, evidence, &rules(&[], &[]));
         for (one, other) in findings.iter().zip(&before) {
             let unlinked = one.clone().following(None);
             assert_eq!(unlinked, *other, "nothing else changes");
@@ -257,7 +367,13 @@ mod tests {
             ("nothing there", bare(), vec![SignatureMissing, ProvenanceMissing], None),
             ("a cause that is not there", strange(), vec![ProvenanceMissing], None),
             ("nobody is trusted", strange(), vec![Nobody, SignatureMissing], Some(Nobody)),
-            ("nobody is trusted, and nothing there", bare(), vec![Nobody, SignatureMissing], None),
+            (
+                "nobody is trusted, and nothing there",
+                bare(),
+                vec![Nobody, SignatureMissing],
+                Some(Nobody),
+            ),
+            ("nor provenance", bare(), vec![Nobody, ProvenanceMissing], Some(Nobody)),
             (
                 "not to be trusted",
                 bare(),
@@ -311,8 +427,52 @@ mod tests {
     fn h30_a_remark_is_no_cause() {
         let remark = Finding::new(Code::ImageReferrersUnavailable, Subject::Run).remark();
         let mut findings = vec![remark, Finding::new(Code::SignatureMissing, Subject::Run)];
-        link(&mut findings, &evidence(&[], None));
+        link(&mut findings, &evidence(&[], None), &rules(&[], &[]));
         assert_eq!(findings.last().and_then(|finding| finding.because), None);
+    }
+
+    /// Where a signer is named and nobody says anything, that is one cause.
+    #[test]
+    fn what_is_missing_beside_a_signature_that_is_waited_for_follows_from_it() {
+        use Code::{PolicyNothingProven, ProvenanceMissing, SbomMissing, SignatureMissing};
+        let key = TestKey::p256();
+        let trust = rules(&[("release", &[&key])], &[("**", "signature", "release", 1)]);
+        let follows = [PolicyNothingProven, ProvenanceMissing, SbomMissing];
+        let causes = |evidence: &Evidence, trust: &TrustRules| {
+            let all = [SignatureMissing].into_iter().chain(follows);
+            let mut findings: Vec<Finding> =
+                all.map(|code| Finding::new(code, Subject::Run)).collect();
+            link(&mut findings, evidence, trust);
+            findings.iter().skip(1).map(|finding| finding.because).collect::<Vec<_>>()
+        };
+        let bare = evidence(&[], None);
+        assert_eq!(causes(&bare, &trust), [Some(SignatureMissing); 3]);
+        // Nobody is named who would have to sign: each is missing by itself.
+        assert_eq!(causes(&bare, &rules(&[], &[])), [None; 3]);
+        // Something is there, and lacks the others for reasons of its own.
+        let by = SignerIdentity::Key { fingerprint: "00".to_owned(), recorded: None };
+        let signed = Evidence { signatures: vec![said_by(signature(), by)], ..bare };
+        assert_eq!(causes(&signed, &trust), [None; 3]);
+    }
+
+    #[test]
+    fn whoever_is_expected_is_told_how_it_signs() {
+        let key = TestKey::p256();
+        let trust = rules(&[("release", &[&key])], &[("**", "signature", "release", 1)]);
+        assert_eq!(ways(&trust, &["release", "nobody"].into()), [Way::Key].into());
+        let cases: [(&[Way], &str, &str); 3] = [
+            (&[Way::Key], "hallmark sign --key PRIVATE r/x", "cosign sign"),
+            (
+                &[Way::Identity],
+                "sign it keyless with cosign in the job of that identity: cosign sign r/x",
+                "PRIVATE",
+            ),
+            (&[Way::Key, Way::Identity], "PRIVATE r/x, or keyless", "release"),
+        ];
+        for (ways, has, lacks) in cases {
+            let told = to_sign("r/x", &ways.iter().copied().collect());
+            assert!(told.contains(has) && !told.contains(lacks), "{told}");
+        }
     }
 
     #[test]
@@ -322,13 +482,20 @@ mod tests {
         let told = |evidence: &Evidence| {
             let missing = Finding::new(Code::SignatureMissing, Subject::Run);
             let mut findings = vec![missing, Finding::new(Code::SbomMissing, Subject::Run)];
-            tell_signatures(&mut findings, evidence, &trust);
+            tell(&mut findings, evidence, &trust);
             assert_eq!(findings[1], Finding::new(Code::SbomMissing, Subject::Run));
             assert_eq!(findings[0].severity, Severity::Warning);
-            let facts = findings[0].facts.iter();
+            assert!(findings[0].help().contains("hallmark sign "), "{findings:?}");
+            let facts = findings[0].facts.iter().filter(|(key, _)| **key != Key::Help);
             facts.map(|(key, fact)| format!("{}: {fact}", key.name())).collect::<Vec<_>>()
         };
-        assert_eq!(told(&evidence(&[], None)), ["expect: a signature by release"]);
+        assert_eq!(
+            told(&evidence(&[], None)),
+            [
+                "expect: a signature by release",
+                "found: nothing that anybody says about the image lies beside it"
+            ]
+        );
         let strange = vec![Unproven::UnknownSigner; 6];
         assert_eq!(
             told(&evidence(&strange, None)),

@@ -6,7 +6,11 @@ use super::observers::{Observers, Seen};
 use crate::{
     attest::provenance::embedded::{self, LastLayer},
     contents::{
-        CollectorName, Inventory, accounts::Accounts, facts::sizes::Stored, secrets::Secrets,
+        CollectorName, Inventory,
+        accounts::{Accounts, NamedFiles},
+        facts::sizes::Stored,
+        malware::{Malware, rules::RuleSet},
+        secrets::Secrets,
     },
     digest::BlobDigest,
     finding::{Code, Fact, Finding, Key, Subject},
@@ -35,6 +39,8 @@ pub struct Contents {
     pub inventory: Option<Inventory>,
     /// Private keys and tokens; `None` where nobody asked.
     pub secrets: Option<Secrets>,
+    /// What files match of YARA rules; `None` where nobody asked.
+    pub malware: Option<Malware>,
     /// Whose its files are; `None` where nobody asked.
     pub accounts: Option<Accounts>,
     /// The paths of the last layer.
@@ -82,6 +88,7 @@ impl Contents {
             rootfs: None,
             inventory: None,
             secrets: None,
+            malware: None,
             accounts: None,
             last_layer: LastLayer::default(),
             traces: LayerTraces::default(),
@@ -140,7 +147,6 @@ pub async fn fetch(
 }
 
 /// Reads every layer that was fetched once, in sight of the named collectors. `trees` counts what their tree takes in memory.
-#[tracing::instrument(level = "debug", skip_all)]
 pub async fn read(
     fetched: Contents,
     image: &Image,
@@ -149,14 +155,40 @@ pub async fn read(
     sink: &dyn ProgressSink,
     trees: Option<&Meter>,
 ) -> Contents {
+    let asked = Asked { collectors: names.clone(), named: Arc::default(), malware: None };
+    read_asked(fetched, image, &asked, limits, sink, trees).await
+}
+
+/// What is looked for in the layers.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// The collectors.
+    pub collectors: BTreeSet<CollectorName>,
+    /// Files that somebody who may vouch for the image names by path and digest.
+    pub named: Arc<NamedFiles>,
+    /// YARA rules that files are held against, where somebody gave some.
+    pub malware: Option<RuleSet>,
+}
+
+/// The same, with what somebody says of files.
+#[tracing::instrument(level = "debug", skip_all)]
+pub async fn read_asked(
+    fetched: Contents,
+    image: &Image,
+    asked: &Asked,
+    limits: &Limits,
+    sink: &dyn ProgressSink,
+    trees: Option<&Meter>,
+) -> Contents {
     let Contents { layers, traces, spool: spool @ Some(_), .. } = fetched else { return fetched };
-    let (read, room) = read_within(&layers, image, names, limits, sink, trees).await;
+    let (read, room) = read_within(&layers, image, asked, limits, sink, trees).await;
     match read {
         Ok(Read { notes, rootfs, seen, last_layer }) => Contents {
             rootfs: Some(rootfs),
             inventory: seen.inventory,
             accounts: seen.accounts,
             secrets: seen.secrets,
+            malware: seen.malware,
             traces: LayerTraces { embedded: embedded_in(&last_layer), ..traces },
             last_layer,
             layers,
@@ -177,23 +209,23 @@ pub async fn read(
 async fn read_within(
     layers: &[Blob],
     image: &Image,
-    names: &BTreeSet<CollectorName>,
+    asked: &Asked,
     limits: &Limits,
     sink: &dyn ProgressSink,
     trees: Option<&Meter>,
 ) -> (Result<Read, Lost>, Option<Meter>) {
     let Some(trees) = trees else {
-        return (read_once(layers, image, names, limits, sink, None).await, None);
+        return (read_once(layers, image, asked, limits, sink, None).await, None);
     };
     let (small, most) = (trees.small(), trees.most());
     let mut room = trees.part();
     room.keep(small).await;
-    let mut read = read_once(layers, image, names, limits, sink, Some(small)).await;
+    let mut read = read_once(layers, image, asked, limits, sink, Some(small)).await;
     if read.as_ref().is_err_and(|lost| lost.crowded) && small < most {
         drop(room);
         room = trees.part();
         room.keep(most).await;
-        read = read_once(layers, image, names, limits, sink, Some(most)).await;
+        read = read_once(layers, image, asked, limits, sink, Some(most)).await;
     }
     room.shrink(read.as_ref().map_or(0, |read| read.rootfs.bytes()));
     (read, Some(room))
@@ -202,7 +234,7 @@ async fn read_within(
 async fn read_once(
     layers: &[Blob],
     image: &Image,
-    names: &BTreeSet<CollectorName>,
+    asked: &Asked,
     limits: &Limits,
     sink: &dyn ProgressSink,
     most: Option<u64>,
@@ -210,9 +242,9 @@ async fn read_once(
     let underway = Underway::new(sink, Work::new("reading layers"));
     let reading = tokio::task::spawn_blocking({
         let (image, layers, limits) = (image.clone(), layers.to_vec(), limits.clone());
-        let names = names.clone();
+        let asked = asked.clone();
         let work = underway.work();
-        move || squash(&image, &layers, &names, &limits, &work, most)
+        move || squash(&image, &layers, &asked, &limits, &work, most)
     });
     reading.await.unwrap_or_else(|panic| {
         let subject = Subject::Image(image.reference.to_string());
@@ -225,14 +257,14 @@ async fn read_once(
 fn squash(
     image: &Image,
     layers: &[Blob],
-    names: &BTreeSet<CollectorName>,
+    asked: &Asked,
     limits: &Limits,
     work: &Work,
     most: Option<u64>,
 ) -> Result<Read, Lost> {
     let subject = || Subject::Image(image.reference.to_string());
     layers.iter().for_each(|blob| work.expect(1, blob.descriptor().size));
-    let mut observers = Observers::new(names, limits);
+    let mut observers = Observers::new(&asked.collectors, asked.malware.as_ref(), limits);
     let mut stored = Vec::new();
     let mut builder = RootfsBuilder::new(limits, wanted).shown_to(observers.all());
     if let Some(most) = most {
@@ -280,7 +312,7 @@ fn squash(
         return Err(Box::new(finding).into());
     }
     notes.extend(unsure_folders(&rootfs));
-    let seen = observers.finish(&rootfs, image, &stored, limits);
+    let seen = observers.finish(&rootfs, image, &stored, &asked.named, limits);
     let last_layer = match layers.last().filter(|_| rootfs.get(embedded::PATH).is_some()) {
         Some(blob) => {
             last_layer(blob, limits, work).map_err(|e| Box::new(of_error(&e, subject())))?

@@ -8,21 +8,21 @@ use std::{collections::BTreeSet, sync::Arc, thread};
 use jiff::SignedDuration;
 use serde_json::json;
 
-use super::{allowed::AllowRule, turns::Turns};
+use super::{allowed::AllowRule, sboms::GivenSbom, turns::Turns};
 use crate::{
     attest::provenance::embedded,
-    contents::CollectorName,
+    contents::{CollectorName, malware::rules::RuleSet},
     digest::{DiffId, Digest},
     engine::{EngineChoice, EngineSettings},
     finding::{Code, Finding, Key, Subject},
     image::Image,
     limits::Limits,
-    policy::{Deferred, Exception, Needs},
+    policy::{Deferred, Exception, Needs, namespaces::NamespaceSelector},
     progress::{ProgressSink, Silent},
     rebuild::plan::PlanOptions,
     reference::{Location, Reference},
     source::{Budgets, PlatformChoice, SourceSettings},
-    trust::{Attested, TrustRules},
+    trust::{ApprovedBuild, Attested, ImagePattern, TrustRules},
     verdict::{Asked, DEFAULT_LEVEL, Inputs},
     vulnerabilities::database::Database,
 };
@@ -42,8 +42,12 @@ pub struct World {
     pub budgets: Budgets,
     /// Where what takes long is computed.
     pub turns: Turns,
+    /// SBOMs that the operator handed in for this call.
+    pub sboms: Arc<[GivenSbom]>,
     /// What is known of vulnerabilities, where the operator has such data.
     pub vulnerabilities: Option<Database>,
+    /// Builds that somebody approved; the first that is for an image counts.
+    pub blueprints: Arc<[Arc<ApprovedBuild>]>,
     /// Where progress goes.
     pub sink: Arc<dyn ProgressSink>,
 }
@@ -57,10 +61,17 @@ impl World {
             bases: Arc::new([]),
             budgets: Budgets::new(&limits),
             turns: Turns::default(),
+            sboms: Arc::new([]),
             vulnerabilities: None,
+            blueprints: Arc::new([]),
             sink: Arc::new(Silent),
             limits,
         }
+    }
+
+    /// The build that somebody approved for images at a location, which it is written as.
+    pub fn blueprint(&self, location: &str) -> Option<Arc<ApprovedBuild>> {
+        self.blueprints.iter().find(|approved| approved.is_for(location)).cloned()
     }
 }
 
@@ -73,6 +84,55 @@ pub struct Criteria {
     pub policies: Deferred,
     /// Exceptions from them.
     pub exceptions: Vec<Exception>,
+    /// Other rules for some images: the first whose patterns match is the one for an image. Those that are about namespaces count in
+    /// the gate alone.
+    pub choices: Vec<Choice>,
+}
+
+/// Rules for some images.
+#[derive(Clone)]
+pub struct Choice {
+    /// Which images.
+    pub images: Vec<ImagePattern>,
+    /// In which namespaces; everywhere where nothing is said.
+    pub namespaces: Option<NamespaceSelector>,
+    /// The rules.
+    pub policies: Deferred,
+    /// Exceptions from them.
+    pub exceptions: Vec<Exception>,
+}
+
+impl Criteria {
+    /// The rules for images at a location, which it is written as.
+    pub fn choice(&self, location: &str) -> (&Deferred, &[Exception]) {
+        let meant = |choice: &&Choice| {
+            choice.namespaces.is_none()
+                && choice.images.iter().any(|image| image.matches_written(location))
+        };
+        match self.choices.iter().find(meant) {
+            Some(Choice { policies, exceptions, .. }) => (policies, exceptions),
+            None => (&self.policies, &self.exceptions),
+        }
+    }
+
+    /// The rules of one entry of `choices`, or those of all other images where none is named, and no others.
+    #[must_use]
+    pub fn of(&self, entry: Option<usize>) -> Option<Self> {
+        let (policies, exceptions) = match entry.map(|index| self.choices.get(index)) {
+            None => (&self.policies, &self.exceptions),
+            Some(Some(Choice { policies, exceptions, .. })) => (policies, exceptions),
+            Some(None) => return None,
+        };
+        let (trust, policies) = (Arc::clone(&self.trust), policies.clone());
+        Some(Self { trust, policies, exceptions: exceptions.clone(), choices: Vec::new() })
+    }
+
+    /// All rules, those for some images among them.
+    pub fn all(&self) -> impl Iterator<Item = (&Deferred, &[Exception])> {
+        let first = (&self.policies, self.exceptions.as_slice());
+        std::iter::once(first)
+            .chain(self.choices.iter().map(|c| (&c.policies, c.exceptions.as_slice())))
+    }
 }
 
 /// Compiles policies on a thread of its own, while images are fetched: it takes about as long as the first requests to
@@ -198,8 +258,10 @@ pub struct Inquiry {
 pub enum Wanted {
     /// What is in its layers.
     Contents,
+    /// The same, and whose every file is.
+    Files,
     /// Whatever these policies ask for. They may still be compiled: whoever wants to know waits for them.
-    By(Deferred),
+    By(Box<Deferred>),
 }
 
 impl Wanted {
@@ -209,14 +271,26 @@ impl Wanted {
             Self::Contents => {
                 Needs { collectors: [CollectorName::Inventory].into(), ..Needs::default() }
             }
+            Self::Files => Needs {
+                collectors: [CollectorName::Inventory, CollectorName::Contents].into(),
+                ..Needs::default()
+            },
             Self::By(policies) => policies.needs(),
+        }
+    }
+
+    /// What files are scanned by, where somebody gave YARA rules.
+    pub(super) fn malware(&self) -> Option<RuleSet> {
+        match self {
+            Self::Contents | Self::Files => None,
+            Self::By(policies) => policies.malware(),
         }
     }
 
     /// The rung of the ladder that a rebuild has to reach.
     pub fn level(&self) -> u8 {
         match self {
-            Self::Contents => DEFAULT_LEVEL,
+            Self::Contents | Self::Files => DEFAULT_LEVEL,
             Self::By(policies) => policies.asked_level(),
         }
     }
@@ -232,13 +306,24 @@ fn wants_rebuild(rebuild: &RebuildOptions, needs: impl FnOnce() -> Needs) -> boo
 }
 
 impl Context {
+    /// The same with the rules for images at this location, and no others.
+    #[must_use]
+    pub fn for_images_at(&self, location: &Location) -> Self {
+        let mut context = self.clone();
+        let (policies, exceptions) = self.criteria.choice(&location.to_string());
+        context.criteria.policies = policies.clone();
+        context.criteria.exceptions = exceptions.to_vec();
+        context.criteria.choices = Vec::new();
+        context
+    }
+
     /// What the evidence needs that is judged here.
     pub fn inquiry(&self) -> Inquiry {
         Inquiry {
             world: self.world.clone(),
             trust: Arc::clone(&self.criteria.trust),
             rebuild: self.rebuild.clone(),
-            wanted: Wanted::By(self.criteria.policies.clone()),
+            wanted: Wanted::By(Box::new(self.criteria.policies.clone())),
         }
     }
 
@@ -246,7 +331,11 @@ impl Context {
     /// speaks about its repository, and it is not rebuilt (attack C14).
     pub fn hopeless(&self, reference: &Reference) -> Option<Finding> {
         let Reference::At(location @ Location::Registry(_), _) = reference else { return None };
-        if self.criteria.trust.speaks_about(location) || self.wants_rebuild() {
+        let wants_rebuild = || {
+            let (policies, _) = self.criteria.choice(&location.to_string());
+            wants_rebuild(&self.rebuild, || policies.needs())
+        };
+        if self.criteria.trust.speaks_about(location) || wants_rebuild() {
             return None;
         }
         let subject = Subject::Image(reference.to_string());
@@ -256,9 +345,9 @@ impl Context {
         Some(finding.with(Key::Why, why).with(Key::Help, help))
     }
 
-    /// Whether images are rebuilt where they can be.
+    /// Whether images are rebuilt where they can be, some of them at least.
     pub fn wants_rebuild(&self) -> bool {
-        wants_rebuild(&self.rebuild, || self.criteria.policies.needs())
+        self.criteria.all().any(|(policies, _)| wants_rebuild(&self.rebuild, || policies.needs()))
     }
 
     /// What is asked of rebuilds.
@@ -271,13 +360,17 @@ impl Context {
     fn decided_by(&self) -> Digest {
         let policy = self.criteria.policies.digest(&self.criteria.exceptions);
         let data = self.world.vulnerabilities.as_ref().map(|data| data.digest().to_string());
-        if self.rebuild.allow.is_empty() && data.is_none() {
+        let blueprints: Vec<_> = self.world.blueprints.iter().map(|one| one.json()).collect();
+        if self.rebuild.allow.is_empty() && data.is_none() && blueprints.is_empty() {
             return policy;
         }
         let allow: Vec<_> = self.rebuild.allow.iter().map(AllowRule::json).collect();
         let mut all = json!({ "policy": policy.to_string(), "allow": allow });
         if let (Some(data), Some(all)) = (data, all.as_object_mut()) {
             all.insert("vulnerabilities".to_owned(), data.into());
+        }
+        if let (false, Some(all)) = (blueprints.is_empty(), all.as_object_mut()) {
+            all.insert("blueprints".to_owned(), blueprints.into());
         }
         Digest::sha256(all.to_string().as_bytes())
     }

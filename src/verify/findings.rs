@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{causes, proven_claims::SBOM};
+use super::{causes, sboms::SBOM};
 use crate::{
+    amount::plural,
     attest::provenance::SLSA_V1,
     compare::{Level, Repeats},
     finding::{Code, Fact, Finding, Key, Severity, Subject},
@@ -54,8 +55,9 @@ pub fn blame_left_out(findings: &mut [Finding], is_grounded: bool) {
 /// Hints at how the image was built that were not followed.
 pub fn hints_left_out(count: usize, image: &Image) -> Option<Finding> {
     let why = format!(
-        "{count} more statements of provenance that nobody signed name trusted inputs and were not followed: \
-         the others, which fit the image as well or better, were"
+        "not followed: {} of provenance that nobody signed, though trusted inputs are named; others, which fit the \
+         image as well or better, were",
+        plural(count, "more statement")
     );
     let finding = Finding::new(Code::ImageEvidenceLeftOut, subject(image));
     (count > 0).then(|| finding.with(Key::From, "provenance").with(Key::Why, why))
@@ -203,12 +205,18 @@ fn of_gap(gap: &Gap, image: &Image) -> Finding {
 const RIGHTS: &str = "run hallmark as root with the right to make mounts and namespaces, name a BuildKit that builds as \
     rebuild.address, or let rebuilders whom you trust vouch (rebuild.attested)";
 
+/// What helps where the source is at an address that hallmark goes to only where the operator says so.
+const PRIVATE: &str = "if the host that is named is yours, list it under rebuild.privateSources in hallmark.yaml: without that, \
+    nothing that provenance names is fetched from a private network";
+
 fn of_failure(failure: &Failure, image: &Image) -> Finding {
     let code = match failure.kind {
         FailureKind::BuildFailed => Code::RebuildFailed,
         FailureKind::PublishedUnreadable => Code::RebuildPublishedUnreadable,
-        FailureKind::SourceGone => Code::RebuildSourceGone,
-        FailureKind::Denied | FailureKind::Submodule => Code::RebuildNotReplayable,
+        FailureKind::SourceGone | FailureKind::SourceForbidden => Code::RebuildSourceGone,
+        FailureKind::Denied | FailureKind::Submodule | FailureKind::DeviceNodes => {
+            Code::RebuildNotReplayable
+        }
         FailureKind::Timeout => Code::RebuildTimeout,
         FailureKind::PlatformForeign => Code::RebuildPlatformForeign,
         FailureKind::EngineUnavailable | FailureKind::EngineForbidden => {
@@ -218,6 +226,7 @@ fn of_failure(failure: &Failure, image: &Image) -> Finding {
     let finding = Finding::new(code, subject(image)).with(Key::Why, failure.why.clone());
     let finding = match failure.kind {
         FailureKind::EngineForbidden => finding.with(Key::Help, RIGHTS),
+        FailureKind::SourceForbidden => finding.with(Key::Help, PRIVATE),
         _ => finding,
     };
     // A build writes its log: whose words they are is said, and nothing is said twice.
@@ -293,7 +302,8 @@ fn gravity(difference: &crate::compare::Difference) -> (bool, u8, bool) {
 
 /// Adds what the policies said. A rule that denies for what findings already say makes those findings errors, instead of
 /// saying it twice, and is named there; one that denies for `codes` of which each is an error already is named there, too. A denial
-/// that no finding speaks about stays as it is, so that none can get lost. Remarks stay what they are.
+/// that no finding speaks about stays as it is, so that none can get lost. A rule that warns of what a finding of its own code says is named
+/// there likewise, unless it has a day to tell from which on it denies. Remarks stay what they are.
 pub fn judged(findings: Vec<Finding>, judgement: Judgement, image: &Subject) -> Vec<Finding> {
     let decisive = findings.iter().chain(&judgement.asides).filter(|f| !f.is_remark());
     let seen: BTreeSet<&str> = decisive.map(|f| f.code.as_str()).collect();
@@ -319,16 +329,29 @@ pub fn judged(findings: Vec<Finding>, judgement: Judgement, image: &Subject) -> 
             errors.entry(code.to_owned()).or_default().insert(rule.name());
         }
     }
-    let heavier = |f: Finding| match errors.get(f.code.as_str()) {
-        Some(rules) if !f.is_remark() => {
-            let rules = rules.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
-            f.at(Severity::Error).with(Key::Rule, rules)
-        }
-        _ => f,
+    let is_said = |rule: &&RuleResult| {
+        seen.contains(rule.code.as_str()) && !rule.facts.contains_key("effectiveOn")
     };
-    let warned = judgement.warn.iter().map(|rule| rule.warned(image));
-    let said = findings.into_iter().chain(judgement.asides).map(heavier);
-    said.chain(denied).chain(warned).collect()
+    let (repeated, warned): (Vec<&RuleResult>, Vec<_>) = judgement.warn.iter().partition(is_said);
+    let mut warnings: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    for rule in repeated {
+        warnings.entry(rule.code.as_str()).or_default().insert(rule.name());
+    }
+    let names =
+        |rules: &BTreeSet<String>| rules.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+    let heavier = |f: Finding| match (errors.get(f.code.as_str()), warnings.get(f.code.as_str())) {
+        _ if f.is_remark() => f,
+        (Some(rules), _) => f.at(Severity::Error).with(Key::Rule, names(rules)),
+        // What is graver, or was nothing to be warned of, weighs at least what the rule says.
+        (None, Some(rules)) => {
+            let severity = f.severity.max(Severity::Warning);
+            f.at(severity).with(Key::Rule, names(rules))
+        }
+        (None, None) => f,
+    };
+    let warned: Vec<Finding> = warned.iter().map(|rule| rule.warned(image)).collect();
+    let said: Vec<Finding> = findings.into_iter().chain(judgement.asides).map(heavier).collect();
+    said.into_iter().chain(denied).chain(warned).collect()
 }
 
 /// The codes that a rule lists beside its message, where all of them are words.
@@ -365,6 +388,10 @@ mod tests {
             assert!(forbidden.contains(way), "{forbidden}");
         }
         assert!(help(FailureKind::EngineUnavailable).contains("install docker"));
+        // What may not be reached need not be gone.
+        let private = help(FailureKind::SourceForbidden);
+        assert!(private.contains("rebuild.privateSources"), "{private}");
+        assert!(!help(FailureKind::SourceGone).contains("rebuild.privateSources"));
     }
 
     #[test]
@@ -419,6 +446,33 @@ mod tests {
         assert_eq!(errors.map(|f| f.code).collect::<Vec<_>>(), [Code::PolicyDenied]);
         let none = judged(found(), Judgement::default(), &Subject::Run);
         assert!(none.iter().all(|f| f.severity == Severity::Info), "the passing twin");
+    }
+
+    /// A package that an SBOM lists and nobody installed was two warnings, where the rule only warns.
+    #[test]
+    fn a_warning_of_what_is_said_is_not_said_again() {
+        let ghost = || Finding::new(Code::SbomPackageGhost, Subject::Run);
+        let told = |findings: Vec<Finding>, rule: RuleResult| {
+            let judgement = Judgement { warn: vec![rule], ..Judgement::default() };
+            let all = judged(findings, judgement, &Subject::Run);
+            let one = |f: &Finding| (f.code, f.severity, f.facts.contains_key(&Key::Rule));
+            all.iter().map(one).collect::<Vec<_>>()
+        };
+        let (code, warning) = (Code::SbomPackageGhost, Severity::Warning);
+        let rule_of = |code| rule(code, &[]);
+        assert_eq!(told(vec![ghost()], rule_of("sbom-package-ghost")), [(code, warning, true)]);
+        let info = ghost().at(Severity::Info);
+        assert_eq!(told(vec![info], rule_of("sbom-package-ghost")), [(code, warning, true)]);
+        let error = ghost().at(Severity::Error);
+        let graver = [(code, Severity::Error, true)];
+        assert_eq!(told(vec![error], rule_of("sbom-package-ghost")), graver);
+        // What nobody says, what a remark says alone, and a day that has to be told.
+        let own = (Code::PolicyWarned, warning, false);
+        assert_eq!(told(vec![ghost()], rule_of("mine")), [(code, warning, false), own]);
+        assert_eq!(told(vec![ghost().remark()], rule_of("sbom-package-ghost")).last(), Some(&own));
+        let facts = BTreeMap::from([("effectiveOn".to_owned(), "2026-12-04".into())]);
+        let until = RuleResult { facts, ..rule_of("sbom-package-ghost") };
+        assert_eq!(told(vec![ghost()], until), [(code, warning, false), own]);
     }
 
     #[test]

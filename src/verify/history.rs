@@ -1,9 +1,9 @@
 //! Asking a repository whether the branch or tag that provenance names holds its commit.
 
-use super::Inquiry;
+use super::{Inquiry, recorded};
 use crate::{
     attest::provenance::Provenance,
-    engine::ancestry::{self, Held},
+    engine::ancestry::Held,
     trust::{
         Proof,
         refs::{Kind, SourceRefs, certified},
@@ -32,10 +32,8 @@ pub async fn of(
         let why = match certified(proven.signers(), &url, &commit, &reference) {
             true => None,
             false => {
-                let (settings, sink) = (&inquiry.rebuild.settings, &*inquiry.world.sink);
                 let plain = url.strip_prefix("git+").unwrap_or(&url);
-                let (name, limits) = (reference.as_str(), &inquiry.world.limits);
-                match ancestry::holds(plain, name, &commit, settings, limits, sink).await {
+                match recorded::holds(plain, &reference, &commit, inquiry).await {
                     Ok(Held::Yes) => None,
                     Ok(Held::No) => {
                         Some(format!("{reference} does not hold commit {}", commit.as_str()))

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::Inquiry;
+use super::{Inquiry, recorded};
 use crate::{
     digest::ManifestDigest,
-    engine::ancestry::{self, Held},
+    engine::ancestry::Held,
     image::Image,
     rebuild::{Plan, inputs, inputs::Question},
     reference::Location,
@@ -45,11 +45,7 @@ async fn ask(question: &Question, inquiry: &Inquiry) -> Result<(), String> {
         Question::History { url, commit, references } => {
             let mut last = "no branch and no tag is listed".to_owned();
             for reference in references {
-                let (settings, sink) = (&inquiry.rebuild.settings, &*inquiry.world.sink);
-                let held =
-                    ancestry::holds(url, reference, commit, settings, &inquiry.world.limits, sink)
-                        .await;
-                last = match held {
+                last = match recorded::holds(url, reference, commit, inquiry).await {
                     Ok(Held::Yes) => return Ok(()),
                     Ok(Held::No) => format!("{reference} does not hold it"),
                     Ok(Held::Unproven(why)) => why.to_string(),
@@ -60,6 +56,10 @@ async fn ask(question: &Question, inquiry: &Inquiry) -> Result<(), String> {
         }
         Question::Image { repository, digest } => {
             let missing = |why: String| format!("image {repository}@{digest}: {why}");
+            // That a repository has it is the answer of the maker of a folder, too.
+            if let Some(folder) = inquiry.world.sources.access.unbelieved() {
+                return Err(missing(recorded::unvouched(folder, "answered")));
+            }
             let parsed = repository.parse().map_err(|error| missing(format!("{error}")))?;
             let location = Location::Registry(parsed);
             let opened =

@@ -5,15 +5,21 @@
 
 mod allowed;
 mod attested;
+mod bases;
 mod causes;
 mod contents;
 mod context;
+mod devices;
 mod findings;
 mod history;
 mod inputs;
 mod observers;
 mod proven_claims;
 mod rebuilding;
+mod recorded;
+mod remarks;
+mod sboms;
+mod sides;
 mod turns;
 mod vulnerabilities;
 
@@ -39,12 +45,13 @@ use crate::{
 pub use allowed::{AllowRule, in_force};
 pub use contents::{Contents, fetch as fetch_contents, read as read_contents};
 pub use context::{
-    AttestedOptions, Context, Criteria, Inquiry, Keep, OnMismatch, RebuildOptions, Uncounted,
-    Wanted, When, World, compile_ahead,
+    AttestedOptions, Choice, Context, Criteria, Inquiry, Keep, OnMismatch, RebuildOptions,
+    Uncounted, Wanted, When, World, compile_ahead,
 };
 use proven_claims::{Claims, Foreseen};
-pub use rebuilding::side;
 use rebuilding::{HeadStart, Outcome};
+pub use sboms::GivenSbom;
+pub use sides::side;
 pub use turns::Turns;
 
 /// Denied manifests of an index after which no further one is judged where no report is written: the image is denied, and an
@@ -54,6 +61,7 @@ const DENIED_ENOUGH: usize = 8;
 /// Judges an image.
 #[tracing::instrument(level = "debug", skip_all, fields(%image))]
 pub async fn verify(image: PinnedReference, ctx: &Context, now: Timestamp) -> Verdict {
+    let ctx = &ctx.for_images_at(&image.location);
     let meters = Meters::new(&ctx.world.budgets, &image.location);
     let judged = async {
         tokio::select! {
@@ -194,8 +202,8 @@ async fn judge_image(
     findings.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.cmp(b)));
     findings.dedup();
     // After the rules have spoken: they see nothing of it.
-    causes::link(&mut findings, &evidence);
-    causes::tell_signatures(&mut findings, &evidence, &inquiry.trust);
+    causes::link(&mut findings, &evidence, &inquiry.trust);
+    causes::tell(&mut findings, &evidence, &inquiry.trust);
     PlatformVerdict {
         platform: Some(evidence.image.platform.clone()),
         manifest: Some(evidence.image.manifest.document.digest.clone()),
@@ -244,7 +252,7 @@ pub async fn weigh(
     let meters = Meters::new(&inquiry.world.budgets, source.location());
     let (evidence, mut findings) =
         look_inside(source, proven, Depth::Rebuild, inquiry, &meters, now).await;
-    causes::link(&mut findings, &evidence);
+    causes::link(&mut findings, &evidence, &inquiry.trust);
     (evidence, findings)
 }
 
@@ -298,6 +306,7 @@ struct Proven {
     foreseen: Proof<Provenance>,
     /// Whether branch and tag of the source hold its commit, where a rule relies on that.
     refs: SourceRefs,
+    base: Base,
     findings: Vec<Finding>,
 }
 
@@ -328,7 +337,8 @@ impl Proven {
             proven_claims::foreseen(&proofs, &image, inquiry);
         let (attested, _) = attested::count(&proofs, &image, &payloads, inquiry, now);
         let refs = SourceRefs::default();
-        Self { image, carriers, proofs, layouts, attested, foreseen, refs, findings }
+        let base = Base::of(&image.config.diff_ids, &inquiry.world.bases);
+        Self { image, carriers, proofs, layouts, attested, foreseen, refs, base, findings }
     }
 
     /// With what the source's repository says, where a rule relies on it: such rules judge before anything is built, too.
@@ -374,7 +384,7 @@ impl Proven {
         inquiry: &Inquiry,
         now: Timestamp,
     ) -> (Evidence, Vec<Finding>) {
-        let Self { image, carriers, proofs, layouts, refs, mut findings, .. } = self;
+        let Self { image, carriers, proofs, layouts, refs, base, mut findings, .. } = self;
         let Outcome { rebuild, warrant, left_out } = outcome;
         findings.extend(findings::hints_left_out(left_out, &image));
         let (attested, of_attested) =
@@ -388,6 +398,7 @@ impl Proven {
         let inventory = contents.inventory.as_ref();
         let vulnerabilities =
             vulnerabilities::known(inventory, &proofs.attestations, &image, inquiry, now);
+        let blueprint = inquiry.world.blueprint(&image.reference.location.to_string());
         let evidence = Evidence {
             carriers,
             signatures: proofs.signatures,
@@ -399,8 +410,10 @@ impl Proven {
             vulnerabilities,
             inventory: contents.inventory,
             secrets: contents.secrets,
+            malware: contents.malware,
             accounts: contents.accounts,
-            base: Base::of(&image.config.diff_ids, &inquiry.world.bases),
+            base,
+            blueprint,
             rebuild,
             warrant,
             attested,
@@ -444,8 +457,11 @@ async fn look_inside(
         true => rebuilding::foreseen(&proven.foreseen, image, &fetched, inquiry),
         false => None,
     };
+    let collectors = inquiry.collectors();
+    let named = Arc::new(sboms::named(&proven.proofs, image, &collectors, inquiry));
+    let asked = contents::Asked { collectors, named, malware: inquiry.wanted.malware() };
     let (contents, head_start) =
-        read_beside(fetched, foreseen, image, inquiry, &meters.trees).await;
+        read_beside(fetched, foreseen, (image, &asked), inquiry, &meters.trees).await;
     let (proven, mut contents, claims, counted) = aside(inquiry, move |inquiry| {
         let claims = proven_claims::gather(&proven.proofs, &contents, &proven.image, inquiry);
         let payloads = claims.payloads();
@@ -464,7 +480,8 @@ async fn look_inside(
     } else {
         Outcome::not_made(inquiry)
     };
-    let proven = Proven { refs, ..proven };
+    let base = bases::of(&claims.provenance, &proven.image, inquiry, &meters.evidence).await;
+    let proven = Proven { refs, base, ..proven };
     aside(inquiry, move |inquiry| proven.with(contents, claims, outcome, inquiry, now)).await
 }
 
@@ -472,14 +489,13 @@ async fn look_inside(
 async fn read_beside(
     fetched: Contents,
     foreseen: Option<Plan>,
-    image: &Image,
+    (image, asked): (&Image, &contents::Asked),
     inquiry: &Inquiry,
     trees: &Meter,
 ) -> (Contents, Option<HeadStart>) {
-    let names = inquiry.collectors();
     let world = &inquiry.world;
     let mut reading =
-        pin!(contents::read(fetched, image, &names, &world.limits, &*world.sink, Some(trees)));
+        pin!(contents::read_asked(fetched, image, asked, &world.limits, &*world.sink, Some(trees)));
     let Some(plan) = foreseen else { return (reading.await, None) };
     inquiry.world.sink.stage("rebuild");
     let mut building = pin!(rebuilding::begin(plan, inquiry));

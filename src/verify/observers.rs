@@ -1,14 +1,16 @@
 //! Who sees the files of the layers as they stream by: the collectors that somebody asked for, in one pass.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc, time::Instant};
 
 use crate::{
     contents::{
         CollectorName, Inventory,
-        accounts::{self, Accounts, Material},
+        accounts::{self, Accounts, Listing, Material, NamedFiles, Vouchers},
         collector::InventoryCollector,
+        concluded::ConcludedCollector,
         copyright::CopyrightCollector,
         facts::{Facts, collector::FactsCollector, sizes::Stored},
+        malware::{Clock, Malware, collector::MalwareCollector, rules::RuleSet},
         secrets::{self, Secrets, collector::SecretsCollector},
         sums::SumsCollector,
     },
@@ -20,9 +22,19 @@ use crate::{
 pub(super) struct Observers {
     inventory: Option<InventoryCollector>,
     sums: Option<SumsCollector>,
+    listing: Listing,
     facts: Option<FactsCollector>,
     copyrights: Option<CopyrightCollector>,
+    concluded: Option<ConcludedCollector>,
     secrets: Option<SecretsCollector>,
+    malware: Option<Scanner>,
+}
+
+/// What looks for malware where somebody asks for it.
+enum Scanner {
+    Given(Box<MalwareCollector>),
+    /// Nobody gave rules, so that nothing is known.
+    NoRules,
 }
 
 /// What they found; `None` where nobody asked.
@@ -34,20 +46,44 @@ pub(super) struct Seen {
     pub accounts: Option<Accounts>,
     /// Private keys and tokens.
     pub secrets: Option<Secrets>,
+    /// What files match of YARA rules.
+    pub malware: Option<Malware>,
 }
 
 impl Observers {
-    /// Those that are asked for by name; whose files are is found by what is installed.
-    pub(super) fn new(names: &BTreeSet<CollectorName>, limits: &Limits) -> Self {
+    /// Those that are asked for by name; whose files are is found by what is installed. `rules` are those about malware.
+    pub(super) fn new(
+        names: &BTreeSet<CollectorName>,
+        rules: Option<&RuleSet>,
+        limits: &Limits,
+    ) -> Self {
         let asked = |name| names.contains(&name);
-        let (listed, accounted) = (asked(CollectorName::Inventory), asked(CollectorName::Contents));
+        let files = asked(CollectorName::Files);
+        let (listed, accounted) =
+            (asked(CollectorName::Inventory), asked(CollectorName::Contents) || files);
+        let began = Instant::now();
+        let clock: Clock = Arc::new(move || began.elapsed());
+        let scanner = || match rules {
+            Some(rules) => Scanner::Given(Box::new(MalwareCollector::new(rules, &clock, limits))),
+            None => Scanner::NoRules,
+        };
         let inventory = (listed || accounted).then(|| InventoryCollector::new(limits));
         Self {
-            inventory: inventory.map(|all| if accounted { all.with_lists() } else { all }),
-            sums: accounted.then(SumsCollector::new),
+            inventory: inventory.map(|all| match (accounted, asked(CollectorName::Secrets)) {
+                (true, _) => all.with_lists(),
+                (false, true) => all.with_test_data(),
+                (false, false) => all,
+            }),
+            sums: accounted.then(|| match files {
+                true => SumsCollector::new().with_sha1(),
+                false => SumsCollector::new(),
+            }),
+            listing: if files { Listing::All } else { Listing::Strays },
             facts: listed.then(FactsCollector::default),
             copyrights: listed.then(CopyrightCollector::default),
+            concluded: listed.then(ConcludedCollector::default),
             secrets: asked(CollectorName::Secrets).then(|| SecretsCollector::new(limits)),
+            malware: asked(CollectorName::Malware).then(scanner),
         }
     }
 
@@ -56,33 +92,49 @@ impl Observers {
         fn one<C: Collector>(collector: &mut Option<C>) -> Option<&mut dyn Collector> {
             collector.as_mut().map(|collector| collector as &mut dyn Collector)
         }
-        let Self { inventory, sums, facts, copyrights, secrets } = self;
-        let all = [one(inventory), one(sums), one(facts), one(copyrights), one(secrets)];
-        all.into_iter().flatten().collect()
+        let Self { inventory, sums, facts, copyrights, concluded, secrets, malware, .. } = self;
+        let malware = malware.as_mut().and_then(|scanner| match scanner {
+            Scanner::Given(collector) => Some(&mut **collector as &mut dyn Collector),
+            Scanner::NoRules => None,
+        });
+        let licences = [one(copyrights), one(concluded)];
+        let all = [one(inventory), one(sums), one(facts), one(secrets)];
+        all.into_iter().chain(licences).chain([malware]).flatten().collect()
     }
 
-    /// What they found in the finished tree; `stored` are the sizes of its layers.
+    /// What they found in the finished tree; `stored` are the sizes of its layers, `named` what somebody vouches for.
     pub(super) fn finish(
         self,
         rootfs: &Rootfs,
         image: &Image,
         stored: &[Stored],
+        named: &NamedFiles,
         limits: &Limits,
     ) -> Seen {
-        let Self { inventory, sums, facts, copyrights, secrets } = self;
+        let Self { inventory, sums, listing, facts, copyrights, concluded, secrets, malware } =
+            self;
+        let malware = malware.map(|scanner| match scanner {
+            Scanner::Given(collector) => collector.finish(rootfs),
+            Scanner::NoRules => Malware::default(),
+        });
         let found = inventory.map(|one| one.finish_with_lists(rootfs));
         let accounts = found.as_ref().zip(sums).map(|((inventory, lists), sums)| {
             let sums = sums.finish();
-            accounts::account(Material { inventory, lists, sums: &sums, rootfs }, limits)
+            let material = Material { inventory, lists, sums: &sums, rootfs, listing, named };
+            accounts::account(material, limits)
         });
+        let vouchers =
+            || found.as_ref().map(|(inventory, lists)| Vouchers::new(inventory, lists, rootfs));
+        let in_image = || secrets::in_image(image);
+        let secrets =
+            secrets.map(|one| one.finish(rootfs, vouchers).with(in_image(), limits.facts));
         let inventory = found.map(|(found, _)| {
             let (runtime, packages) = (&image.config.runtime, &found.packages);
             let of = |facts| Facts::of(rootfs, facts, stored, runtime, packages, limits);
             let copyrights = copyrights.map(|one| one.finish(rootfs, packages)).unwrap_or_default();
-            Inventory { facts: facts.as_ref().map(of), copyrights, ..found }
+            let concluded = concluded.map(|one| one.finish(rootfs)).unwrap_or_default();
+            Inventory { facts: facts.as_ref().map(of), copyrights, concluded, ..found }
         });
-        let in_config = || secrets::in_config(&image.config);
-        let secrets = secrets.map(|one| one.finish(rootfs).with(in_config(), limits.facts));
-        Seen { inventory, accounts, secrets }
+        Seen { inventory, accounts, secrets, malware }
     }
 }

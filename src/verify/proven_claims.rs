@@ -3,7 +3,7 @@
 //! What nobody proved says nothing for or against the image (attack H30): all that is seen of it is a remark, and where nothing
 //! is proven the claim is missing.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::collections::BTreeSet;
 
 use bytes::Bytes;
 
@@ -15,24 +15,20 @@ use crate::{
             embedded::{self, EmbeddedManifest},
         },
     },
-    contents::Inventory,
     digest::Digest,
-    finding::{Code, Fact, Finding, Key, PackageVersion, Subject},
+    finding::{Code, Finding, Key, Subject},
     image::Image,
-    sbom::{self, BoundSbom, Reconciliation, reconcile::reconcile},
     trust::{
         Claimed, Covering, PredicateClass, Proof, Proofs, Signer, Unproven, Verified, agreement,
     },
     verdict::{Against, SbomEvidence, standing},
 };
 
-use super::{Contents, Inquiry};
-
-/// The predicate type under which rules speak about SBOM documents in the image, whatever their format.
-pub(super) const SBOM: &str = "https://spdx.dev/Document";
-
-/// Disagreements of one unproven SBOM that are said.
-const REMARKS: usize = 20;
+use super::{
+    Contents, Inquiry,
+    remarks::{by_standing, elsewhere, malformed},
+    sboms,
+};
 
 /// What the evidence claims, and what is wrong with it.
 pub struct Claims {
@@ -52,8 +48,7 @@ pub fn gather(proofs: &Proofs, contents: &Contents, image: &Image, inquiry: &Inq
     let mut findings = Vec::new();
     let (provenance, others) =
         provenance_that_counts(proofs, contents, &covering, inquiry, &mut findings);
-    let sboms = sboms(proofs, contents, &covering, inquiry, &mut findings);
-    let sboms = reconciled(sboms, contents.inventory.as_ref(), &mut findings);
+    let sboms = sboms::gather(proofs, contents, &covering, inquiry, &mut findings);
     findings.extend(missing(&provenance, &sboms, image));
     findings.extend(proofs.attestations.iter().flat_map(|proof| unfavourable(proof, image)));
     Claims { provenance, others, sboms, findings }
@@ -169,11 +164,6 @@ fn is_own(carrier: &Carrier) -> bool {
     matches!(carrier, Carrier::IndexAttestation { .. } | Carrier::File { .. })
 }
 
-/// A finding about a claim: a remark unless the claim is proven.
-fn by_standing<T>(proof: &Proof<T>, finding: Finding) -> Finding {
-    if proof.proven().is_some() { finding } else { finding.remark() }
-}
-
 /// What a statement says against the image, or that nobody can say what it says.
 fn unfavourable(proof: &Proof<Claimed>, image: &Image) -> Option<Finding> {
     let carrier = proof.carrier()?;
@@ -260,170 +250,6 @@ fn conflict(candidates: &[Proof<Provenance>], image: &Image) -> Option<Finding> 
             .with(Key::Expect, format!("commit {first} ({first_carrier})"))
             .with(Key::Found, format!("commit {other} ({other_carrier})")),
     )
-}
-
-fn sboms(
-    proofs: &Proofs,
-    contents: &Contents,
-    covering: &Covering<'_>,
-    inquiry: &Inquiry,
-    findings: &mut Vec<Finding>,
-) -> Vec<Proof<BoundSbom>> {
-    let (mut found, limits) = (Vec::new(), &inquiry.world.limits);
-    let is_sbom = |s: &Claimed| PredicateClass::Sbom.includes(&s.predicate_type);
-    for proof in proofs.attestations.iter().filter(|p| p.value().is_some_and(is_sbom)) {
-        if matches!(proof, Proof::Unproven { why: Unproven::OtherSubject, .. }) {
-            findings.push(elsewhere(Code::SbomSubjectMismatch, proof, covering.image));
-            continue;
-        }
-        let Some(read) = proof.value().and_then(|said| said.sbom(limits)) else { continue };
-        match read {
-            Ok(sbom) => {
-                let subject = covering.image.manifest.document.digest.clone();
-                let bound = BoundSbom { sbom, subject };
-                found.push(proof.map(|_| bound.clone()));
-            }
-            Err(error) => {
-                let finding = unreadable_sbom(&error, proof.carrier());
-                findings.push(by_standing(proof, finding));
-            }
-        }
-    }
-    for raw in &proofs.documents {
-        match sbom::parse(&raw.bytes, limits) {
-            Ok(sbom) => found.push(Proof::Unproven {
-                value: BoundSbom { sbom: Arc::new(sbom), subject: raw.attached_to.clone() },
-                carrier: raw.carrier.clone(),
-                payload: Digest::sha256(&raw.bytes),
-                why: Unproven::Unsigned,
-            }),
-            Err(error) => findings.push(unreadable_sbom(&error, Some(&raw.carrier)).remark()),
-        }
-    }
-    found.extend(sbom_files(contents, covering, inquiry, findings));
-    found.sort_by_key(|proof| proof.proven().is_none());
-    found
-}
-
-/// SBOMs that are files of the image.
-fn sbom_files(
-    contents: &Contents,
-    covering: &Covering<'_>,
-    inquiry: &Inquiry,
-    findings: &mut Vec<Finding>,
-) -> Vec<Proof<BoundSbom>> {
-    let mut found = Vec::new();
-    let Some(rootfs) = &contents.rootfs else { return found };
-    for path in rootfs.paths().filter(|path| sbom::is_document_path(path)) {
-        let Some(bytes) = rootfs.file(path) else { continue };
-        let layer = rootfs.get(path).map(|node| node.layer).unwrap_or_default();
-        let carrier = Carrier::File { path: path.to_owned(), layer };
-        match sbom::parse(bytes, &inquiry.world.limits) {
-            Ok(sbom) => {
-                let subject = covering.image.manifest.document.digest.clone();
-                let bound = BoundSbom { sbom: Arc::new(sbom), subject };
-                found.push(covering.cover(bound, SBOM, carrier, bytes));
-            }
-            Err(error) => findings.push(unreadable_sbom(&error, Some(&carrier)).remark()),
-        }
-    }
-    found
-}
-
-/// A statement that came with this image and speaks about another.
-fn elsewhere(code: Code, proof: &Proof<Claimed>, image: &Image) -> Finding {
-    let subject = proof.carrier().map_or(Subject::Run, |c| Subject::Evidence(c.to_string()));
-    let named = proof.value().into_iter().flat_map(|s| &s.subjects).flat_map(|s| &s.digests);
-    let named: Vec<Fact> = named.take(4).map(Fact::from).collect();
-    Finding::new(code, subject)
-        .remark()
-        .with(Key::Expect, &image.manifest.document.digest)
-        .with(Key::Found, Fact::List(named))
-}
-
-fn unreadable_sbom(error: &sbom::SbomError, carrier: Option<&Carrier>) -> Finding {
-    let code = match error {
-        sbom::SbomError::Empty { .. } => Code::SbomEmpty,
-        sbom::SbomError::TooMany { .. }
-        | sbom::SbomError::TooLarge { .. }
-        | sbom::SbomError::Relationships { .. } => Code::LimitExceeded,
-        _ => Code::SbomMalformed,
-    };
-    malformed(code, carrier, error)
-}
-
-fn malformed(code: Code, carrier: Option<&Carrier>, error: &impl ToString) -> Finding {
-    let subject = carrier.map_or(Subject::Run, |c| Subject::Evidence(c.to_string()));
-    Finding::new(code, subject).with(Key::Why, error.to_string())
-}
-
-/// Each SBOM with how it agrees with what is in the image, where that is known.
-fn reconciled(
-    sboms: Vec<Proof<BoundSbom>>,
-    inventory: Option<&Inventory>,
-    findings: &mut Vec<Finding>,
-) -> Vec<SbomEvidence> {
-    let compared = |claim: Proof<BoundSbom>| {
-        let bound = claim.value().zip(inventory);
-        let reconciliation = bound.map(|(bound, inventory)| reconcile(&bound.sbom, inventory));
-        SbomEvidence { claim, reconciliation }
-    };
-    let sboms: Vec<SbomEvidence> = sboms.into_iter().map(compared).collect();
-    for SbomEvidence { claim, reconciliation } in &sboms {
-        let Some(reconciliation) = reconciliation else { continue };
-        let from = claim.carrier().map(ToString::to_string).unwrap_or_default();
-        let all = disagreements(reconciliation, &from);
-        let shown = if claim.proven().is_some() { all.len() } else { REMARKS };
-        findings.extend(all.into_iter().take(shown).map(|finding| by_standing(claim, finding)));
-    }
-    for database in inventory.into_iter().flat_map(|inventory| &inventory.databases) {
-        if let Err(why) = &database.read {
-            let subject = Subject::File { path: database.path.clone(), layer: None };
-            let finding = Finding::new(Code::SbomDatabaseUnreadable, subject);
-            findings.push(finding.with(Key::Why, why.clone()));
-        }
-    }
-    for left_out in inventory.into_iter().flat_map(|inventory| &inventory.incomplete) {
-        let subject = Subject::File { path: left_out.path.clone(), layer: None };
-        let more = match left_out.files.saturating_sub(1) {
-            0 => String::new(),
-            more => format!("; the same of {more} more"),
-        };
-        let why = format!("{}: {}{more}", left_out.catalogue, left_out.why);
-        findings.push(Finding::new(Code::SbomInventoryIncomplete, subject).with(Key::Why, why));
-    }
-    sboms
-}
-
-fn disagreements(reconciliation: &Reconciliation, from: &str) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    for package in &reconciliation.missing {
-        let version = PackageVersion::Is(package.version.clone());
-        let subject = Subject::Package { name: package.name.clone(), version };
-        findings.push(
-            Finding::new(Code::SbomPackageMissing, subject)
-                .with(Key::Expect, format!("listed in the SBOM ({from})"))
-                .with(Key::Found, format!("installed according to {}", package.database)),
-        );
-    }
-    for ghost in &reconciliation.ghosts {
-        let version = ghost.version.clone().map_or(PackageVersion::Missing, PackageVersion::Is);
-        let subject = Subject::Package { name: ghost.name.clone(), version };
-        findings.push(
-            Finding::new(Code::SbomPackageGhost, subject)
-                .with(Key::Found, format!("listed in the SBOM ({from}), not installed")),
-        );
-    }
-    for mismatch in &reconciliation.versions {
-        let (name, version) = (mismatch.installed.name.clone(), PackageVersion::Any);
-        let subject = Subject::Package { name, version };
-        findings.push(
-            Finding::new(Code::SbomVersionMismatch, subject)
-                .with(Key::Expect, mismatch.installed.version.clone())
-                .with(Key::Found, format!("{} in the SBOM ({from})", mismatch.claimed)),
-        );
-    }
-    findings
 }
 
 fn missing(provenance: &Proof<Provenance>, sboms: &[SbomEvidence], image: &Image) -> Vec<Finding> {

@@ -1,26 +1,32 @@
 //! Plan, build, compare; and build again where that tells tampering from chance.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use super::{
-    Contents, Inquiry, OnMismatch, Uncounted, allowed,
+    Contents, Inquiry, OnMismatch, Uncounted, allowed, devices,
     inputs::{self, Answers},
     proven_claims::Claims,
+    recorded::{self, Gave},
+    sides::{open_here, side},
 };
 use crate::{
     attest::provenance::Provenance,
     compare::{self, Allowance, CompareError, Comparison, Level, Side, SideWords, Which},
+    digest::ManifestDigest,
     engine::{self, Finished},
     finding::Key,
     image::{Image, Platform},
     progress::{Underway, Work},
     rebuild::{
-        Clue, Coverage, Determinism, EngineReport, Failure, FailureKind, Gap, Numbers, Plan,
-        Planned, Rebuild, Rebuilt, Warrant, exporter,
+        Clue, Coverage, Determinism, Failure, FailureKind, Gap, Plan, Planned, Rebuild, Rebuilt,
+        Warrant, exporter,
         hints::{self, Hints},
         plan::plan,
     },
     reference::{Location, PinnedReference, Selector},
+    saved::{Access, Saved, Saver},
     source::{self, PlatformChoice, images::StoredLayers},
     trust::Proof,
 };
@@ -192,12 +198,16 @@ async fn follow(
                     _keep: None,
                 },
                 allow,
+                unpacks: devices::may_unpack(provenance, &plan),
             };
             let begun = head_start.filter(|begun| begun.plan == *plan).map(|begun| begun.build);
             match build_and_compare(&plan, begun, provenance, &published, inquiry).await {
                 Ok(rebuilt) => Rebuild::Compared(Box::new(rebuilt)),
                 Err(failure) if failure.kind == FailureKind::Submodule => {
                     Rebuild::NotReplayable(vec![submodule(failure)])
+                }
+                Err(failure) if failure.kind == FailureKind::DeviceNodes => {
+                    Rebuild::NotReplayable(vec![devices::gap(failure)])
                 }
                 Err(failure) => Rebuild::Failed(failure),
             }
@@ -255,7 +265,9 @@ async fn build_and_compare(
     // A daemon's storage takes its time to go.
     inquiry.world.sink.stage("cleaning up");
     let rebuilt = &first.loaded.image;
-    first.finished.keep(rebuilt, &first.loaded.layers).await;
+    if let Some(finished) = &first.finished {
+        finished.keep(rebuilt, &first.loaded.layers).await;
+    }
     Ok(Rebuilt {
         manifest: rebuilt.manifest.document.digest.clone(),
         config: rebuilt.config.document.digest.clone(),
@@ -264,9 +276,9 @@ async fn build_and_compare(
         comparison,
         determinism,
         exporter: plan.exporter.clone(),
-        frontend: first.finished.built.frontend.clone(),
-        engine: first.finished.built.report.clone(),
-        pins: first.finished.built.pins.clone(),
+        frontend: first.gave.frontend,
+        engine: first.gave.report,
+        pins: first.gave.pins,
     })
 }
 
@@ -321,30 +333,22 @@ async fn weighed(
     published: &Published,
     inquiry: &Inquiry,
 ) -> Result<Attempt, Failure> {
-    let Published { loaded, allow } = published;
+    let Published { loaded, allow, unpacks } = published;
     let pinned = exporter::inherited_layers(&build.loaded.image, &plan);
     let comparison = compare_images(loaded, (&build.loaded, pinned), allow, inquiry).await;
     let comparison = comparison.map_err(|error| blame(&error, &loaded.image))?;
-    could_be_built(&comparison, &build.finished.built.report)?;
+    let given = (&plan, pinned, *unpacks);
+    let built = (&build.gave.report, build.finished.as_ref());
+    devices::judge(&comparison, given, built, inquiry).await?;
     Ok(Attempt { plan, build, comparison })
-}
-
-/// A user namespace makes no device nodes, and leaves out silently those that a layer has: an image that differs in nothing else
-/// is none of another source.
-fn could_be_built(comparison: &Comparison, engine: &EngineReport) -> Result<(), Failure> {
-    let place = comparison.lacks_only_devices().filter(|_| engine.numbers == Numbers::Own);
-    let Some(place) = place else { return Ok(()) };
-    let why = format!(
-        "{place} is a device node, which builders with numbers of their own do not make; rebuild.numbers: machine lets them"
-    );
-    let engine = Some(Box::new(engine.clone()));
-    Err(Failure { engine, ..failure(FailureKind::EngineUnavailable, &why) })
 }
 
 /// The published image, and what may differ from it.
 struct Published {
     loaded: Loaded,
     allow: Vec<Allowance>,
+    /// Whether the build may unpack archives that nobody looks into.
+    unpacks: bool,
 }
 
 /// An image with its layers at hand.
@@ -356,11 +360,80 @@ struct Loaded {
 
 struct Build {
     loaded: Loaded,
-    finished: Finished,
+    gave: Gave,
+    /// What the engine left; `None` where it was built when the evidence was saved.
+    finished: Option<Finished>,
 }
 
-#[tracing::instrument(level = "debug", skip_all)]
+/// Builds, or takes what was built when the evidence was saved.
 async fn build(plan: &Plan, inquiry: &Inquiry) -> Result<Build, Failure> {
+    match &inquiry.world.sources.access {
+        Access::Live => build_here(plan, inquiry).await,
+        Access::Saving(saver) => {
+            let asked = recorded::of_plan(plan);
+            let asked = recorded::numbered(&asked, saver.count(&asked));
+            let built = build_here(plan, inquiry).await;
+            let kept = match &built {
+                Ok(build) => Ok((keep_image(build, saver).await, build.gave.clone())),
+                Err(failure) => Err(failure.clone()),
+            };
+            saver.answer(asked, || recorded::of_build(&kept));
+            built
+        }
+        Access::Saved(saved) => build_again(plan, saved, inquiry).await,
+    }
+}
+
+/// Keeps a rebuilt image beside the published one.
+async fn keep_image(build: &Build, saver: &Arc<Saver>) -> ManifestDigest {
+    let Image { manifest, config, .. } = &build.loaded.image;
+    let (document, media_type) = (&manifest.document, manifest.media_type.as_str());
+    saver.manifest(document.digest.digest(), media_type, &document.bytes);
+    saver.blob(config.document.digest.digest(), &mut &*config.document.bytes);
+    let (layers, keeper) = (build.loaded.layers.0.clone(), Arc::clone(saver));
+    let copying = tokio::task::spawn_blocking(move || {
+        for layer in layers {
+            let digest = layer.descriptor().digest.digest();
+            match layer.stored() {
+                Ok(mut bytes) => keeper.blob(digest, &mut bytes),
+                Err(error) => keeper.lost(format!("{digest}: {error}")),
+            }
+        }
+    });
+    if copying.await.is_err() {
+        saver.lost("copying the rebuilt image broke down".to_owned());
+    }
+    document.digest.clone()
+}
+
+/// What was built when the evidence was saved: it is compared again, and believed where the operator says so.
+async fn build_again(plan: &Plan, saved: &Saved, inquiry: &Inquiry) -> Result<Build, Failure> {
+    if !saved.is_believed() {
+        return Err(recorded::not_there(recorded::unvouched(saved.path(), "built")));
+    }
+    let folder = saved.path();
+    let asked = recorded::of_plan(plan);
+    let asked = recorded::numbered(&asked, saved.count(&asked));
+    let kept = saved.answer(&asked).and_then(recorded::build).ok_or_else(|| {
+        let why = format!("the saved evidence in {} has no such build", folder.display());
+        recorded::not_there(why)
+    })?;
+    let (digest, gave) = kept?;
+    let reference = PinnedReference { location: Location::Layout(folder.to_owned()), digest };
+    let spool = source::Spool::temporary();
+    let spool =
+        spool.map_err(|error| failure(FailureKind::EngineUnavailable, &error.to_string()))?;
+    let loaded = load_layout(reference, plan, spool, inquiry).await.map_err(|error| {
+        failure(
+            FailureKind::EngineUnavailable,
+            &format!("the saved rebuild is unreadable: {error}"),
+        )
+    })?;
+    Ok(Build { loaded, gave, finished: None })
+}
+
+#[tracing::instrument(level = "debug", skip_all, name = "build")]
+async fn build_here(plan: &Plan, inquiry: &Inquiry) -> Result<Build, Failure> {
     let options = &inquiry.rebuild;
     let finished = engine::build(
         plan,
@@ -377,7 +450,8 @@ async fn build(plan: &Plan, inquiry: &Inquiry) -> Result<Build, Failure> {
             &format!("the engine's result is unreadable: {error}"),
         )
     })?;
-    Ok(Build { loaded, finished })
+    let engine::Built { report, pins, frontend, .. } = finished.built.clone();
+    Ok(Build { loaded, gave: Gave { report, pins, frontend }, finished: Some(finished) })
 }
 
 /// What the kernel says of a program that is for another machine.
@@ -403,9 +477,22 @@ async fn load_built(
     inquiry: &Inquiry,
 ) -> Result<Loaded, source::SourceError> {
     let location = Location::Layout(finished.built.layout.clone());
-    let source = source::open(&location, &inquiry.world.sources, &inquiry.world.limits).await?;
+    let source = open_here(&location, inquiry).await?;
     let digest = source.resolve(&Selector::Only).await?;
     let reference = PinnedReference { location, digest };
+    let spool = source::Spool::inside(finished.workspace.path()).map_err(|error| {
+        source::SourceError::Unreadable { place: reference.to_string(), why: error.to_string() }
+    })?;
+    load_layout(reference, plan, spool, inquiry).await
+}
+
+async fn load_layout(
+    reference: PinnedReference,
+    plan: &Plan,
+    spool: source::Spool,
+    inquiry: &Inquiry,
+) -> Result<Loaded, source::SourceError> {
+    let source = open_here(&reference.location, inquiry).await?;
     let choice = PlatformChoice::One(plan.platform.clone());
     let mut images =
         source::images::load(&*source, &reference, &choice, &inquiry.world.limits).await?;
@@ -415,9 +502,6 @@ async fn load_built(
             place: reference.to_string(),
         });
     };
-    let spool = source::Spool::inside(finished.workspace.path()).map_err(|error| {
-        source::SourceError::Unreadable { place: reference.to_string(), why: error.to_string() }
-    })?;
     let layers = source::images::fetch_layers(
         &*source,
         &image,
@@ -488,11 +572,6 @@ fn unreadable(contents: &Contents, image: &Image) -> Failure {
     let layer = fact(Key::From).unwrap_or_else(|| "its layers".to_owned());
     let why = fact(Key::Why).unwrap_or_else(|| "nobody knows why".to_owned());
     cannot_be_read(image, &format!("{layer}: {why}"))
-}
-
-/// One side of a comparison.
-pub fn side<'a>(image: &'a Image, layers: &'a (dyn compare::Layers + Sync)) -> Side<'a> {
-    Side { manifest: &image.manifest, config: &image.config, layers, pinned: 0 }
 }
 
 /// How much of the result was built here, taken from the base, and taken from the published image.

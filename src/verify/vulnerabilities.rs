@@ -13,6 +13,7 @@ use crate::{
     trust::{Claimed, Proof},
     verdict::Vulnerabilities,
     vulnerabilities::{
+        distribution::Distribution,
         matching::{self, Known},
         subject,
         vex::{self, Judged, Question, Statement},
@@ -49,7 +50,7 @@ pub(super) fn known(
         unmatched: Vec::new(),
     };
     if let Ok(known) = &found.known {
-        let judged = judged(image);
+        let judged = judged(image, distribution);
         let purls: Vec<_> = known.vulnerabilities.iter().map(|one| purls(inventory, one)).collect();
         let questions = questions(known, &purls);
         found.answers =
@@ -75,7 +76,12 @@ fn statements(
         let kind = VEX.iter().find(|kind| claimed.predicate_type.starts_with(**kind));
         let Some(kind) = kind else { continue };
         match vex::read::read(claimed.predicate.text().as_bytes(), &inquiry.world.limits) {
-            Ok(read) => statements.extend(read),
+            Ok(read) => {
+                let names = verified.signers().iter().map(|signer| signer.name.clone());
+                let signers: Vec<String> = names.collect();
+                let signed = |one| Statement { signers: signers.clone(), ..one };
+                statements.extend(read.into_iter().map(signed));
+            }
             // What cannot be read of an SBOM is said where SBOMs are read.
             Err(_) if *kind != "https://openvex.dev/ns" => {}
             Err(why) => {
@@ -87,14 +93,14 @@ fn statements(
     (statements, unread)
 }
 
-/// What statements call the image.
-fn judged(image: &Image) -> Judged {
+/// What statements call the image, and where it is from.
+fn judged(image: &Image, distribution: Option<Distribution>) -> Judged {
     let digests = image.documents().map(|document| document.digest.hex()).collect();
     let repository = match &image.reference.location {
         Location::Registry(repository) => repository.to_string(),
         _ => String::new(),
     };
-    Judged { digests, repository }
+    Judged { digests, repository, distribution }
 }
 
 fn purls(inventory: &Inventory, one: &matching::Vulnerability) -> Vec<String> {

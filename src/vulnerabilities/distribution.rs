@@ -3,7 +3,10 @@
 //! Turns what os-release says into ecosystems, by `ID` and never by `ID_LIKE`: a derivative has versions of its own,
 //! and the data of another distribution would find fixes in it that are not there.
 
-use super::ecosystem::Ecosystem;
+use super::{
+    cpe,
+    ecosystem::{Ecosystem, of_red_hat},
+};
 
 /// What os-release says.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -174,11 +177,9 @@ fn alpine(version: &str) -> String {
 
 /// `cpe:/a:redhat:rhel_eus:9.2::appstream` is a product of `rhel_eus:9.2`.
 fn platform(cpe: &str) -> Option<Ecosystem> {
-    let rest = cpe.strip_prefix("cpe:/")?;
-    let (_, rest) = rest.split_once(":redhat:")?;
-    let main = rest.split_once("::").map_or(rest, |(main, _)| main);
-    (main.matches(':').count() == 1)
-        .then(|| Ecosystem { release: main.to_owned(), ..Ecosystem::bare("Red Hat") })
+    let named = cpe::platform(cpe).filter(|named| named.vendor == "redhat")?;
+    let own = of_red_hat(&named.product);
+    (own.release.matches(':').count() == 1).then_some(own)
 }
 
 #[cfg(test)]

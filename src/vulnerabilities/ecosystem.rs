@@ -53,6 +53,11 @@ fn red_hat(release: &str) -> (String, Option<String>) {
     (main.to_owned(), Some(release.to_owned()))
 }
 
+/// The release that a product of Red Hat's is of, by its name in a CPE: `enterprise_linux:9::baseos`.
+pub fn of_red_hat(product: &str) -> Ecosystem {
+    Ecosystem { release: red_hat(product).0, ..Ecosystem::bare("Red Hat") }
+}
+
 /// The version at the end of a product's name: all modules of `15 SP5` are built for the same system.
 fn service_pack(product: &str) -> String {
     let words: Vec<&str> = product.split_whitespace().collect();

@@ -151,6 +151,16 @@ pub enum GapKind {
     Unread,
 }
 
+impl GapKind {
+    /// Whether packages were not looked up at all that some data could know.
+    pub fn is_unlooked(&self) -> bool {
+        match self {
+            Self::Distribution | Self::Release | Self::Ecosystem | Self::Unread => true,
+            Self::PastEnd(_) | Self::Type | Self::FixesOnly => false,
+        }
+    }
+}
+
 /// What is known of `subjects` on `today`, a day as `2026-01-02`.
 ///
 /// # Errors

@@ -5,6 +5,7 @@
 //! not clean: what no record could have spoken about is a gap with a name. Nothing here reads a file, a clock or the
 //! network.
 
+mod cpe;
 pub mod csaf;
 pub mod database;
 pub mod distribution;

@@ -70,6 +70,9 @@ pub enum RecordError {
         /// The version.
         event: String,
     },
+    /// A document says what nobody can know, or is of another version.
+    #[error("{0}")]
+    Document(String),
     /// An event is none, or several.
     #[error(
         "an event of {package} has not exactly one of introduced, fixed, last_affected and limit"
@@ -233,7 +236,19 @@ fn package(wire: WireAffected, id: &str) -> Result<Option<PackageRecord>, Record
         let events = events(range.events.unwrap_or_default(), &name)?;
         match range.kind.as_str() {
             "GIT" => affected.commits = true,
-            _ => affected.ranges.push(events),
+            // The schema has it (`events`, "contains"): without a beginning nothing would be affected, in silence.
+            "SEMVER" | "ECOSYSTEM"
+                if !events.iter().any(|event| matches!(event, Event::Introduced(_))) =>
+            {
+                let why = format!("a range of {name} has no event introduced");
+                return Err(RecordError::Document(why));
+            }
+            "SEMVER" | "ECOSYSTEM" => affected.ranges.push(events),
+            other => {
+                let other = clean(&shortened(other, 40));
+                let why = format!("a range of {name} has the type \"{other}\", which OSV has not");
+                return Err(RecordError::Document(why));
+            }
         }
     }
     let versions = wire.versions.unwrap_or_default();

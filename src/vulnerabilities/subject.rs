@@ -55,13 +55,26 @@ fn subject(place: usize, package: &Package) -> Subject {
         version,
         source: package.source.clone(),
         source_version: package.source_version.clone(),
-        module: None,
+        module: package.module.clone(),
         owned: false,
     }
 }
 
-/// The package URLs by which others may mean a package: its own, and that of its source package.
+/// The package URLs by which others may mean a package: its own, and that of its source package. Of one that is built
+/// for a module, each says so: a statement about another stream does not mean it.
 pub fn purls(package: &Package) -> Vec<String> {
+    let Some(module) = &package.module else { return plain_purls(package) };
+    let of_module = |purl: String| {
+        let Ok(mut url) = PackageUrl::from_str(&purl) else { return purl };
+        match url.add_qualifier("rpmmod", module.clone()).is_ok() {
+            true => url.to_string(),
+            false => purl.clone(),
+        }
+    };
+    plain_purls(package).into_iter().map(of_module).collect()
+}
+
+fn plain_purls(package: &Package) -> Vec<String> {
     let mut purls: Vec<String> = package.purl.iter().cloned().collect();
     let source = package.source.as_deref().filter(|source| *source != package.name);
     if let (Some(own), Some(source)) = (&package.purl, source)
@@ -111,6 +124,7 @@ mod tests {
             licence: None,
             source: Some("openssl".to_owned()),
             source_version: Some("3.0.1-1".to_owned()),
+            module: None,
             database: "/var/lib/dpkg/status".to_owned(),
             layer: None,
         };
@@ -150,6 +164,7 @@ mod tests {
             licence: None,
             source: None,
             source_version: None,
+            module: None,
             database: "/a/package.json".to_owned(),
             layer: None,
         };

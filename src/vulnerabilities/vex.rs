@@ -5,13 +5,17 @@
 //! suppressed. What a statement says that matches nothing is told with the reason. Nothing here proves who said it:
 //! that is the caller's.
 
+mod platform;
 pub mod read;
+mod versions;
 
-use std::collections::BTreeSet;
+use std::{cmp::Ordering, collections::BTreeSet, str::FromStr as _};
 
 use packageurl::PackageUrl;
-use std::str::FromStr as _;
+pub use platform::{Misfit, Platforms};
+pub use versions::Versions;
 
+use super::{csaf::products::stream, distribution::Distribution};
 use crate::contents::is_distribution;
 
 /// What a statement says.
@@ -61,6 +65,8 @@ pub struct Statement {
     pub time: Option<jiff::Timestamp>,
     /// The document.
     pub document: String,
+    /// Who signed it, by the operator's names; empty as it is read, since a document proves nothing of that.
+    pub signers: Vec<String>,
 }
 
 /// A product, and the parts of it that a statement is about; none means all.
@@ -79,13 +85,17 @@ pub struct Identity {
     pub purls: Vec<String>,
     /// Digests in hexadecimal digits, without the algorithm.
     pub digests: Vec<String>,
+    /// The platforms that it is on. A digest needs none: it names one image wherever that is.
+    pub platforms: Platforms,
+    /// The versions of it that are meant, where a statement lists them.
+    pub versions: Option<Versions>,
 }
 
 impl Identity {
     /// What a text means: a package URL, or nothing that is known here.
     pub fn of(text: &str) -> Self {
         let purls = text.starts_with("pkg:").then(|| text.to_owned());
-        Self { purls: purls.into_iter().collect(), digests: Vec::new() }
+        Self { purls: purls.into_iter().collect(), ..Self::default() }
     }
 
     /// Whether it says nothing.
@@ -101,6 +111,8 @@ pub struct Judged {
     pub digests: Vec<String>,
     /// Its repository, as `registry.example/app`; Docker Hub's is docker.io.
     pub repository: String,
+    /// Its distribution and release, where it says them.
+    pub distribution: Option<Distribution>,
 }
 
 /// A vulnerability of a package, as statements are held against it.
@@ -141,6 +153,9 @@ pub enum Unmatched {
         "it is about this image, and none of its parts is the package that has the vulnerability"
     )]
     Part,
+    /// It is about another platform or other versions.
+    #[error("{0}")]
+    Misfit(Misfit),
     /// It names no product that can be compared.
     #[error("it names no product by package URL or digest")]
     Nameless,
@@ -198,43 +213,100 @@ fn fit(question: &Question<'_>, statement: &Statement, judged: &Judged) -> Resul
     if statement.status == Status::NotAffected && !says_why {
         return Err(Unmatched::Unjustified);
     }
-    let fits = statement.products.iter().map(|product| product_fit(question, product, judged));
-    // The best of them; where none fits, the nearest.
-    let best = fits.max_by(|a, b| match (a, b) {
-        (Ok(a), Ok(b)) => a.cmp(b),
-        (Ok(_), Err(_)) => std::cmp::Ordering::Greater,
-        (Err(_), Ok(_)) => std::cmp::Ordering::Less,
-        (Err(a), Err(b)) => a.cmp(b),
-    });
-    best.unwrap_or(Err(Unmatched::Nameless))
+    let asked = Asked { question, judged, suppresses: statement.status.suppresses() };
+    let fits = statement.products.iter().map(|product| asked.product_fit(product));
+    best(fits).unwrap_or(Err(Unmatched::Nameless))
 }
 
-fn product_fit(
-    question: &Question<'_>,
-    product: &Product,
-    judged: &Judged,
-) -> Result<Fit, Unmatched> {
-    let image = image_fit(&product.identity, judged);
-    let package = |identity: &Identity| {
-        let pairs = identity
-            .purls
-            .iter()
-            .flat_map(|own| question.purls.iter().map(move |other| purl_fit(own, other)));
-        pairs.max().unwrap_or(0)
-    };
-    if image == 0 {
-        // The package itself is the product; parts of it are none of the image's packages.
-        return match (package(&product.identity), product.parts.is_empty()) {
-            (0, _) | (_, false) => Err(Unmatched::Product),
-            (fit, true) => Ok((0, fit)),
+/// The best of several; where none fits, the nearest.
+fn best<T: Ord>(fits: impl Iterator<Item = Result<T, Unmatched>>) -> Option<Result<T, Unmatched>> {
+    fits.max_by(|a, b| match (a, b) {
+        (Ok(a), Ok(b)) => a.cmp(b),
+        (Ok(_), Err(_)) => Ordering::Greater,
+        (Err(_), Ok(_)) => Ordering::Less,
+        (Err(a), Err(b)) => a.cmp(b),
+    })
+}
+
+/// What a product of a statement is held against.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    question: &'a Question<'a>,
+    judged: &'a Judged,
+    /// Whether the statement would suppress: then it has to be certain that it is about the version.
+    suppresses: bool,
+}
+
+impl Asked<'_> {
+    fn product_fit(self, product: &Product) -> Result<Fit, Unmatched> {
+        let image = image_fit(&product.identity, self.judged);
+        if image == 0 {
+            // The package itself is the product; parts of it are none of the image's packages.
+            return match product.parts.is_empty() {
+                true => Ok((0, self.package_fit(&product.identity, Unmatched::Product)?)),
+                false => Err(Unmatched::Product),
+            };
+        }
+        if image == 1 {
+            self.on_platform(&product.identity)?;
+        }
+        if product.identity.versions.is_some() && self.suppresses {
+            // An image has no version that a list could be held against.
+            return Err(Unmatched::Misfit(Misfit::Versions));
+        }
+        if product.parts.is_empty() {
+            return Ok((image, 0));
+        }
+        let parts = product.parts.iter().map(|part| self.package_fit(part, Unmatched::Part));
+        Ok((image, best(parts).unwrap_or(Err(Unmatched::Part))?))
+    }
+
+    /// How well an identity means the package: 2 with its version, 1 without one. `far` is why not, where it is another.
+    fn package_fit(self, identity: &Identity, far: Unmatched) -> Result<u8, Unmatched> {
+        let pairs = identity.purls.iter().flat_map(|own| {
+            self.question.purls.iter().map(move |other| self.pair_fit(identity, own, other, far))
+        });
+        let fit = best(pairs).unwrap_or(Err(far))?;
+        self.on_platform(identity).map(|()| fit)
+    }
+
+    fn on_platform(self, identity: &Identity) -> Result<(), Unmatched> {
+        identity.platforms.fit(self.judged.distribution.as_ref()).map_err(Unmatched::Misfit)
+    }
+
+    fn pair_fit(
+        self,
+        identity: &Identity,
+        own: &str,
+        other: &str,
+        far: Unmatched,
+    ) -> Result<u8, Unmatched> {
+        let (Ok(own), Ok(other)) = (PackageUrl::from_str(own), PackageUrl::from_str(other)) else {
+            return Err(far);
         };
+        let fit = purl_fit(&own, &other).ok_or(far)?;
+        self.in_distribution(&own, &other)?;
+        let Some(versions) = &identity.versions else { return Ok(fit) };
+        let epoch = other.qualifiers().get("epoch").map(|epoch| format!("{epoch}:"));
+        let version = other.version().unwrap_or_default();
+        let version = format!("{}{version}", epoch.unwrap_or_default());
+        match versions.hold(other.ty(), &version) {
+            Some(true) => Ok(2),
+            Some(false) => Err(Unmatched::Misfit(Misfit::Version)),
+            None if self.suppresses => Err(Unmatched::Misfit(Misfit::Versions)),
+            None => Ok(fit),
+        }
     }
-    if product.parts.is_empty() {
-        return Ok((image, 0));
-    }
-    match product.parts.iter().map(package).max().unwrap_or(0) {
-        0 => Err(Unmatched::Part),
-        fit => Ok((image, fit)),
+
+    /// That `distro` of a statement's package URL is the package's, or that of the image.
+    fn in_distribution(
+        self,
+        own: &PackageUrl<'_>,
+        other: &PackageUrl<'_>,
+    ) -> Result<(), Unmatched> {
+        let (said, known) = (own.qualifiers().get("distro"), other.qualifiers().get("distro"));
+        let Some(said) = said.filter(|_| said != known) else { return Ok(()) };
+        platform::distro(said, self.judged.distribution.as_ref()).map_err(Unmatched::Misfit)
     }
 }
 
@@ -270,34 +342,31 @@ fn canonical(repository: &str) -> String {
     }
 }
 
-/// Whether a package URL of a statement means a package: 2 with its version, 1 without one, 0 not. Qualifiers of the
-/// statement have to be among those of the package.
-fn purl_fit(statement: &str, package: &str) -> u8 {
-    let (Ok(own), Ok(other)) = (PackageUrl::from_str(statement), PackageUrl::from_str(package))
-    else {
-        return 0;
+/// Whether a package URL of a statement means a package: 2 with its version, 1 without one. Qualifiers of the statement
+/// have to be among those of the package; `distro` is held against the image elsewhere.
+fn purl_fit(own: &PackageUrl<'_>, other: &PackageUrl<'_>) -> Option<u8> {
+    let spaces = match (own.namespace(), other.namespace()) {
+        (None, _) => own.namespace() == other.namespace() || is_distribution(own.ty()),
+        (Some(own), Some(id)) => own == id || other.ty() == "rpm" && own == platform::vendor(id),
+        (Some(_), None) => false,
     };
-    let same = own.ty() == other.ty()
-        && own.name() == other.name()
-        && (own.namespace() == other.namespace()
-            || own.namespace().is_none() && is_distribution(own.ty()));
+    let same = own.ty() == other.ty() && own.name() == other.name() && spaces;
     let within = own.qualifiers().iter().all(|(key, value)| {
-        // `upstream` and `distro` are spelt in several ways: they only narrow where both say them.
-        other
-            .qualifiers()
-            .get(key)
-            .map_or(key == "distro" || key == "upstream", |other| *other == *value)
+        let found = other.qualifiers().get(key);
+        match (key.as_ref(), found) {
+            ("distro", _) => true,
+            // It is spelt in several ways, and only narrows where both say it.
+            ("upstream", found) => found.is_none_or(|found| **found == **value),
+            ("rpmmod", Some(found)) => {
+                stream(found).is_some_and(|found| stream(value) == Some(found))
+            }
+            (_, found) => found.is_some_and(|found| **found == **value),
+        }
     });
     match (same && within, own.version()) {
-        (false, _) => 0,
-        (true, None) => 1,
-        (true, Some(version)) => {
-            if other.version() == Some(version) {
-                2
-            } else {
-                0
-            }
-        }
+        (false, _) => None,
+        (true, None) => Some(1),
+        (true, Some(version)) => (other.version() == Some(version)).then_some(2),
     }
 }
 

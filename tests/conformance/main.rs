@@ -11,6 +11,7 @@ mod cosign_image;
 mod in_toto;
 mod merkle;
 mod oci;
+mod rego;
 mod sbom;
 mod sigstore_bundle;
 mod slsa_provenance;
@@ -44,7 +45,7 @@ pub(crate) type Outcome = Result<Verdict, String>;
 
 type Runner = fn(&Case) -> Outcome;
 
-const AREAS: [(&str, Runner); 12] = [
+const AREAS: [(&str, Runner); 13] = [
     ("sigstore-bundle", sigstore_bundle::run),
     ("cosign-image", cosign_image::run),
     ("trust-root", trust_root::run),
@@ -57,6 +58,7 @@ const AREAS: [(&str, Runner); 12] = [
     ("sbom-cyclonedx", sbom::run),
     ("sbom-spdx", sbom::run),
     ("vex-osv-csaf", advisories::run),
+    ("rego", rego::run),
 ];
 
 impl Verdict {
@@ -158,7 +160,7 @@ fn suites_of_other_projects() {
         PathBuf::from,
     );
     if !folder.is_dir() {
-        println!("no conformance data at {}: nothing is run", folder.display());
+        println!("SKIPPED suites_of_other_projects: no conformance data at {}", folder.display());
         return;
     }
     let reasons = list("conformance-reasons.tsv");
@@ -191,8 +193,11 @@ fn suites_of_other_projects() {
                 }
             }
         }
-        println!("{area:24} {passed:>6} {failed:>6} {skipped:>7}");
         let present = folder.join(area).is_dir();
+        match present {
+            true => println!("{area:24} {passed:>6} {failed:>6} {skipped:>7}"),
+            false => println!("{area:24} SKIPPED: no folder {}", folder.join(area).display()),
+        }
         for ([_, case, _], used) in skips.iter().zip(&used).filter(|([a, ..], _)| a == area) {
             if present && !used {
                 complaints.push(format!("{area}/{case}: in the skips, and no such case"));

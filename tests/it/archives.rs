@@ -377,6 +377,11 @@ fn h18_layers_are_read_as_runtimes_read_them() {
     assert!(!mislabelled.contains("image-layer-corrupt"), "{mislabelled}");
     let right = verified(&typed(DOCKER, false));
     assert!(!right.contains("image-layer-mislabelled"), "{right}");
+    for suffix in ["+gzip", "+zstd"] {
+        let hinted = verified(&typed(&format!("{OCI}{suffix}"), true));
+        assert!(hinted.contains("image-layer-mislabelled"), "{hinted}");
+        assert!(!hinted.contains("image-layer-corrupt"), "{hinted}");
+    }
     let refused = verified(&typed(OCI, false));
     assert!(refused.contains("image-layer-corrupt"), "{refused}");
     assert!(refused.contains("is gzip, and its media type"), "{refused}");

@@ -18,15 +18,31 @@ fn what_init_writes_is_what_verify_takes() {
     let file = folder.path().join("hallmark.yaml");
     let (file, pem) = (file.to_str().unwrap(), public(&key));
     let init = ["init", &image, "--key", pem.to_str().unwrap(), "--write", file];
+    // A key that signed nothing gives no draft: what is left of it could pass by whoever else signed, or ask for nobody.
     let none = Hallmark::new(init).run();
-    none.exits(0).says("would trust nobody");
-    Hallmark::new(init).run().exits(2).says("is there already").says("--force");
+    none.exits(1).says(&format!("the key {} signed nothing of", pem.display()));
+    none.says("nothing is written").says("seen: no signature at all").says("hallmark inspect");
+    assert!(!fs::exists(file).unwrap(), "{}", none.all());
+    let open = ["init", &image, "--write", file];
+    Hallmark::new(open).run().exits(0).says("would trust nobody");
+    Hallmark::new(open).run().exits(2).says("is there already").says("--force");
     Hallmark::new(["verify", "-c", file, &image]).run().exits(1);
 
     Hallmark::new(["sign", &image, "--key", key.to_str().unwrap()]).run().exits(0);
     let again = Hallmark::new(init).arg("--force").run();
     again.exits(0).says("would trust release").says("for signature").says("preset signed");
     Hallmark::new(["verify", "-c", file, &image]).run().exits(0);
+    // Nor does a wrong one beside a right one.
+    let other = public(&keys.p256("other")).display().to_string();
+    let before = fs::read(file).unwrap();
+    let wrong = Hallmark::new(init).arg("--force").arg("--key").arg(&other).run();
+    wrong
+        .exits(1)
+        .says(&format!("the key {other} signed nothing"))
+        .says("seen: release for signature");
+    let wrong = Hallmark::new(["init", &image, "--key", &other, "--write", "-"]).run();
+    wrong.exits(1).says("seen: 1 signature of makers who cannot be named").says_not("version: 1");
+    assert_eq!(fs::read(file).unwrap(), before);
     let printed = Hallmark::new(["init", &image, "--write", "-"]).run();
     printed.exits(0).says("version: 1").says("signers: []");
 
@@ -48,6 +64,27 @@ fn what_init_writes_is_what_verify_takes() {
         .says("hallmark.yaml:")
         .says("limits.attempts: 4  (default)");
     assert!(!shown.all().contains("policy.preset: baseline"), "{}", shown.all());
+}
+
+/// Which preset an image has to pass may depend on the namespace: whoever checks a configuration sees all of them.
+#[test]
+fn presets_for_some_images_and_namespaces_are_listed() {
+    let config = "version: 1\npolicy:\n  presets:\n    - {namespaces: {names: [prod, web-*]}, preset: slsa-l2}\n    \
+                  - {images: [\"registry.example/**\"], preset: signed}\n";
+    let check =
+        |more: &[&str]| Hallmark::new([&["config", "check"], more].concat()).config(config).run();
+    check(&[])
+        .exits(0)
+        .says("preset       slsa-l2 for **, in namespaces prod, web-*")
+        .says("preset       signed for registry.example/**\n");
+    let presets = check(&["-o", "json"]).json()["policy"]["presets"].clone();
+    assert_eq!(
+        presets,
+        json!([
+            { "preset": "slsa-l2", "images": ["**"], "namespaces": "prod, web-*" },
+            { "preset": "signed", "images": ["registry.example/**"], "namespaces": null },
+        ])
+    );
 }
 
 #[test]

@@ -311,3 +311,157 @@ fn a_page_of_1400_differences_opens_at_once_with_large_folders_closed() {
     }
     assert!(browser.complaints().is_empty(), "{:#?}", browser.complaints());
 }
+
+/// Packages of an image that is shown, besides one of dpkg.
+const STOCKED: usize = 300;
+
+/// The page of an image with many packages, a program of nobody with an evil name, a package that its database hides, and a file of
+/// a package with other bytes.
+fn inventory_page(folder: &Path) -> PathBuf {
+    let package = |n: usize| {
+        let text = format!(r#"{{"name":"package-{n}","version":"1.{n}.0","license":"MIT"}}"#);
+        (format!("app/node_modules/package-{n}/package.json"), text)
+    };
+    let elf = "\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x03\0 a program";
+    let status =
+        "Package: zlib1g\nStatus: install ok installed\nVersion: 1:1.2\nArchitecture: amd64\n";
+    let mut files: Vec<(String, String)> = (0..STOCKED).map(package).collect();
+    for (path, text) in [
+        ("etc/os-release", "ID=debian\nVERSION_ID=\"12\"\n"),
+        ("var/lib/dpkg/status", status),
+        (
+            "var/lib/dpkg/info/zlib1g.md5sums",
+            "d41d8cd98f00b204e9800998ecf8427e  usr/lib/libz.so.1\n",
+        ),
+        ("var/lib/dpkg/info/gone.list", "/usr/bin/planted\n"),
+        ("usr/lib/libz.so.1", elf),
+        ("usr/bin/planted", elf),
+        ("srv/node_modules/garbled/package.json", "{"),
+        (EVIL, elf),
+    ] {
+        files.push((path.to_owned(), text.to_owned()));
+    }
+    let files: Vec<(&str, &[u8])> =
+        files.iter().map(|(path, text)| (path.as_str(), text.as_bytes())).collect();
+    let layout = Layout::of(&Parts::new(&files));
+    let reference = layout.reference();
+    let call = ["inventory", "-o", "html", "--platform", "linux/amd64", &reference];
+    let answer = Hallmark::new(call).config("version: 1\n").run();
+    answer.exits(0);
+    let page = folder.join("inventory.html");
+    fs::write(&page, &answer.stdout).unwrap();
+    page
+}
+
+/// Rows of the table of packages that are seen.
+const PACKAGES: &str = "[...document.querySelectorAll('table[aria-label=Packages] tbody tr')].filter(row => row.checkVisibility())";
+
+#[test]
+fn an_inventory_sorts_and_filters_in_a_browser() {
+    let test = "an_inventory_sorts_and_filters_in_a_browser";
+    let Some(mut browser) = Browser::start(test) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let page = inventory_page(folder.path());
+    browser.looks("screen", 1280, "light");
+    browser.open(&page);
+    let rows = format!("{PACKAGES}.length");
+    let first = format!("{PACKAGES}[0].querySelector('b').textContent");
+    assert_eq!(browser.eval(&rows), STOCKED + 1);
+    let tool = |selector: &str, value: &str, event: &str| {
+        format!(
+            "(() => {{ const tools = document.querySelector('table[aria-label=Packages]').previousElementSibling; \
+             const tool = tools.querySelector(`{selector}`); tool.value = `{value}`; tool.dispatchEvent(new Event('{event}')); }})()"
+        )
+    };
+    // Words are looked for in all cells, and all of them have to be there.
+    browser.eval(&tool("input", "NPM package-29", "input"));
+    assert_eq!(browser.eval(&rows), 11, "29 and 290 to 299");
+    let count = "document.querySelector('table[aria-label=Packages]').previousElementSibling.querySelector('output').textContent";
+    assert_eq!(browser.eval(count), format!("11 of {}", STOCKED + 1));
+    browser.eval(&tool("input", "", "input"));
+    let ecosystem = "select[aria-label=\"ecosystem of Packages\"]";
+    browser.eval(&tool(ecosystem, "1", "change"));
+    assert_eq!((browser.eval(&rows), browser.eval(&first)), (json!(1), json!("zlib1g")));
+    browser.eval(&tool(ecosystem, "", "change"));
+    // Numbers in versions are numbers, in both directions.
+    let version = "document.querySelectorAll('table[aria-label=Packages] th button')[1].click()";
+    browser.eval(version);
+    assert_eq!(browser.eval(&first), "zlib1g", "1:1.2 lies before 1.0.0");
+    let third = format!("{PACKAGES}[2].querySelector('b').textContent");
+    assert_eq!(browser.eval(&third), "package-1", "1.1.0 lies before 1.10.0");
+    browser.eval(version);
+    assert_eq!(browser.eval(&first), "package-299");
+    let sorted =
+        "document.querySelectorAll('table[aria-label=Packages] th')[1].getAttribute('aria-sort')";
+    assert_eq!(browser.eval(sorted), "descending");
+    browser.eval(&tool("select.order", "0", "change"));
+    assert_eq!(browser.eval(&first), "package-0");
+    assert!(browser.complaints().is_empty(), "{:#?}", browser.complaints());
+}
+
+#[test]
+fn an_inventory_is_read_on_small_dark_screens_and_on_paper() {
+    let test = "an_inventory_is_read_on_small_dark_screens_and_on_paper";
+    let Some(mut browser) = Browser::start(test) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let page = inventory_page(folder.path());
+    for columns in [360, 768, 1280] {
+        browser.looks("screen", columns, "light");
+        browser.open(&page);
+        assert_eq!(
+            browser.eval("document.documentElement.scrollWidth"),
+            columns,
+            "it scrolls sideways"
+        );
+        // Names from the image are text, and the one script is ours.
+        assert_eq!(browser.eval("document.querySelectorAll('img, link, iframe').length"), 0);
+        assert_eq!(browser.eval("document.querySelectorAll('script').length"), 1);
+        let evil = "document.body.innerText.includes('<script>alert(1)</script><img src=x onerror=alert(2)>\\\\u{202e}gpj')";
+        assert_eq!(browser.eval(evil), true);
+        let ordered = "document.querySelector('.tools .order').checkVisibility()";
+        assert_eq!(
+            browser.eval(ordered),
+            columns == 360,
+            "without heads rows are put in order by a choice"
+        );
+        assert!(browser.complaints().is_empty(), "{:#?}", browser.complaints());
+    }
+    for scheme in ["light", "dark"] {
+        browser.looks("screen", 1280, scheme);
+        browser.open(&page);
+        let dark = "getComputedStyle(document.body).backgroundColor !== 'rgb(255, 255, 255)'";
+        assert_eq!(browser.eval(dark), scheme == "dark");
+        assert_eq!(browser.eval(FAINT), json!([]), "too faint where it is {scheme}");
+    }
+    browser.looks("print", 720, "dark");
+    browser.open(&page);
+    assert_eq!(browser.eval(FAINT), json!([]), "too faint on paper");
+    assert_eq!(browser.eval("document.querySelector('.tools').checkVisibility()"), false);
+    assert_eq!(browser.eval(&format!("{PACKAGES}.length")), STOCKED + 1);
+    let paper = browser.call("Page.printToPDF", json!({}));
+    assert!(paper["data"].as_str().unwrap().len() > 1000);
+}
+
+#[test]
+fn an_inventory_is_whole_without_its_script() {
+    let folder = tempfile::tempdir().unwrap();
+    let page = fs::read_to_string(inventory_page(folder.path())).unwrap();
+    for words in [
+        "package-299",
+        "Hidden packages",
+        "gone",
+        "Could not be read",
+        "/usr/bin/planted",
+        "modified",
+    ] {
+        assert!(page.contains(words), "{words}");
+    }
+    assert_eq!(
+        page.matches("script-src &#39;sha256-").count()
+            + page.matches("script-src 'sha256-").count(),
+        1
+    );
+    for never in ["<img", "<script>alert", "\u{202e}", "src=\"", "http://", "https://"] {
+        assert!(!page.contains(never), "{never:?}");
+    }
+}

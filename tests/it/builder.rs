@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// A daemon of this test, ended with it.
-struct Daemon(Child);
+pub struct Daemon(Child);
 
 impl Drop for Daemon {
     fn drop(&mut self) {
@@ -29,7 +29,7 @@ impl Drop for Daemon {
 }
 
 /// Starts a buildkitd in a folder and waits for its socket there.
-fn start(lab: &Lab, folder: &Path, more: &[&str]) -> Daemon {
+pub fn start(lab: &Lab, folder: &Path, more: &[&str]) -> Daemon {
     let registry = lab.get("REGISTRY");
     let toml = format!(
         "[worker.oci]\nenabled = true\nnetworkMode = \"host\"\n[worker.containerd]\nenabled = false\n\
@@ -60,7 +60,7 @@ fn start(lab: &Lab, folder: &Path, more: &[&str]) -> Daemon {
     panic!("{}", std::fs::read_to_string(folder.join("log")).unwrap());
 }
 
-fn lab_with_builder(name: &str) -> Option<(Lab, String)> {
+pub fn lab_with_builder(name: &str) -> Option<(Lab, String)> {
     let lab = Lab::here(name)?;
     let image = lab.built("BUILDKIT", name)?;
     if find_program("buildkitd").is_none() {
@@ -191,7 +191,7 @@ fn a_mirror_is_asked_first_and_its_registry_where_it_has_nothing() {
 }
 
 /// An address of this machine that steps of a build reach: the proxy is in a network of its own, where loopback is another.
-fn own_address() -> Option<IpAddr> {
+pub fn own_address() -> Option<IpAddr> {
     let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
     // Nothing is sent: the kernel only says from where it would be.
     socket.connect("192.0.2.1:9").ok()?;
@@ -200,7 +200,7 @@ fn own_address() -> Option<IpAddr> {
 }
 
 /// Builds as a producer would; the reference by digest.
-fn built(lab: &Lab, folder: &Path, context: &str, name: &str, more: &[&str]) -> String {
+pub fn built(lab: &Lab, folder: &Path, context: &str, name: &str, more: &[&str]) -> String {
     let image = format!("{}/{name}:1", lab.get("REGISTRY"));
     let metadata = folder.join("metadata.json");
     let output = Command::new("buildctl")

@@ -83,7 +83,7 @@ fn a_bundle_that_cannot_be_read_ends_the_call() {
     let nothing = folder.path().join("nothing");
     let cases = [
         (nothing, "No such file"),
-        (folder.path().to_owned(), "no file"),
+        (folder.path().to_owned(), "a folder"),
         (file("empty", b""), "Sigstore bundle"),
         (file("other", b"{\"mediaType\": \"x\"}"), "Sigstore bundle"),
         (file("lines", b"{}\n{}\n"), "lines:1"),

@@ -100,9 +100,9 @@ async fn g8_no_preprocessor_reads_a_dockerfile() {
 }
 
 /// Listeners of the host that nothing of a build may reach.
-struct Ears {
-    loopback: TcpListener,
-    link_local: Option<TcpListener>,
+pub struct Ears {
+    pub loopback: TcpListener,
+    pub link_local: Option<TcpListener>,
     hidden: UnixListener,
     name: String,
 }
@@ -111,7 +111,7 @@ struct Ears {
 const METADATA: &str = "169.254.169.254";
 
 impl Ears {
-    fn open() -> Self {
+    pub fn open() -> Self {
         let alias = |word: &str| {
             let mut ip = Command::new("ip");
             ip.args(["addr", word, &format!("{METADATA}/32"), "dev", "lo"]).stderr(Stdio::null());
@@ -136,7 +136,7 @@ impl Ears {
     }
 
     /// Shell words that knock at all of them.
-    fn knock(&self) -> String {
+    pub fn knock(&self) -> String {
         let mut words = Vec::new();
         for ear in std::iter::once(&self.loopback).chain(&self.link_local) {
             let at = ear.local_addr().unwrap();
@@ -150,7 +150,7 @@ impl Ears {
         words.join("; ")
     }
 
-    fn heard(&self) -> Vec<&'static str> {
+    pub fn heard(&self) -> Vec<&'static str> {
         let silent = |error: std::io::Error| error.kind() == ErrorKind::WouldBlock;
         let mut heard = Vec::new();
         if !self.loopback.accept().map_or_else(silent, |_| false) {
@@ -235,7 +235,7 @@ async fn g17_no_provenance_leads_to_this_machine() {
             }
             let result = run(&plan, settings(), choice, &Limits::default(), &Silent).await;
             let failure = result.expect_err("it was built");
-            assert_eq!(failure.kind, FailureKind::SourceGone, "{url}: {}", failure.why);
+            assert_eq!(failure.kind, FailureKind::SourceForbidden, "{url}: {}", failure.why);
             assert!(failure.why.contains("rebuild.privateSources"), "{url}: {}", failure.why);
             assert_eq!(ears.heard(), [""; 0], "{url}");
         }
@@ -308,17 +308,52 @@ async fn g13_nobody_reads_or_holds_anything_of_a_build() {
     }
 }
 
-/// Kills hallmark at random moments of a rebuild; what it had started ends with it, and the next one finds nothing.
+/// How long an uninterrupted rebuild takes with this engine.
+fn length_of(lab: &support::Lab, engine: &str) -> Duration {
+    let began = Instant::now();
+    let image = lab.get(if engine == "buildah" { "BUILDAH" } else { "HONEST" });
+    let config = format!("version: 1\nrebuild: {{engine: {engine}, twice: false}}\n");
+    let answer = lab.hallmark(["rebuild", image]).config(&config).run();
+    assert_ne!(answer.code, 2, "{engine}: {}", answer.all());
+    began.elapsed()
+}
+
+/// A number of the environment.
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name}={text}")))
+}
+
+/// Control groups with the name of a folder.
+fn groups(name: &str) -> Vec<PathBuf> {
+    let root = Path::new("/sys/fs/cgroup");
+    let hierarchies = std::fs::read_dir(root).into_iter().flatten().flatten().map(|e| e.path());
+    let all = std::iter::once(root.to_owned()).chain(hierarchies).map(|folder| folder.join(name));
+    all.filter(|group| group.exists()).collect()
+}
+
+/// Kills hallmark at random moments of a rebuild; what it had started ends with it, and the next one finds nothing. `HALLMARK_KILLS`
+/// says how many moments, `HALLMARK_KILLS_SEED` which: those of a run that failed are told.
 #[test]
 fn g13_what_a_killed_hallmark_started_ends_with_it() {
     let Some(lab) = support::Lab::here("g13_what_a_killed_hallmark_started_ends_with_it") else {
         return;
     };
-    let times: u32 = std::env::var("HALLMARK_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(5);
+    let times = number("HALLMARK_KILLS").unwrap_or(5);
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let drawn = u64::try_from(now.as_nanos() & u128::from(u32::MAX)).unwrap();
+    let seed = number("HALLMARK_KILLS_SEED").unwrap_or(drawn);
+    eprintln!("{times} moments of HALLMARK_KILLS_SEED={seed}");
+    let mut random = Random(seed);
     let base = tempfile::tempdir().unwrap();
-    let engines = ["docker", "buildah", "buildkitd"];
+    let mut engines = vec!["docker", "buildah"];
+    engines.extend(find_program("buildkitd").map(|_| "buildkitd"));
+    let lengths: Vec<Duration> = engines.iter().map(|engine| length_of(&lab, engine)).collect();
     for time in 0..times {
-        let engine = engines[time as usize % engines.len()];
+        // Each engine has its turn, and every moment of its rebuild is as likely as the others.
+        let at = usize::try_from(time).unwrap() % engines.len();
+        let (engine, length) = (engines[at], lengths[at]);
+        let moment = Duration::from_millis(random.below(length.as_millis()));
+        let told = format!("{engine}, kill {time} after {moment:?}, HALLMARK_KILLS_SEED={seed}");
         let image = lab.get(if engine == "buildah" { "BUILDAH" } else { "HONEST" });
         let config = base.path().join("hallmark.yaml");
         std::fs::write(
@@ -337,15 +372,31 @@ fn g13_what_a_killed_hallmark_started_ends_with_it() {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        // Spread over the length of a rebuild.
-        std::thread::sleep(Duration::from_millis(u64::from(time * 7919 % 4000)));
+        std::thread::sleep(moment);
         hallmark.kill().unwrap();
         hallmark.wait().unwrap();
         let folder = work.display().to_string();
-        assert_eq!(left_running(&folder), Vec::<String>::new(), "{engine}, kill {time}");
+        assert_eq!(left_running(&folder), Vec::<String>::new(), "{told}");
+        let jobs = std::fs::read_dir(&work).unwrap().flatten().map(|entry| entry.file_name());
+        let jobs: Vec<String> = jobs.map(|name| name.to_string_lossy().into_owned()).collect();
         hallmark::scratch::sweep(&work);
-        assert_eq!(traces(&folder), Vec::<String>::new(), "{engine}, kill {time}");
-        assert_eq!(std::fs::read_dir(&work).unwrap().count(), 0, "{engine}, kill {time}");
+        assert_eq!(traces(&folder), Vec::<String>::new(), "{told}");
+        assert_eq!(std::fs::read_dir(&work).unwrap().count(), 0, "{told}");
+        let groups: Vec<PathBuf> = jobs.iter().flat_map(|job| groups(job)).collect();
+        assert_eq!(groups, Vec::<PathBuf>::new(), "{told}");
+    }
+}
+
+/// SplitMix64: the same moments for the same seed.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: u128) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        u64::try_from(u128::from(z ^ (z >> 31)) % end.max(1)).unwrap()
     }
 }
 
@@ -630,6 +681,7 @@ async fn g8_a_base_with_triggers_is_a_gap() {
 
 /// What the machine has once, whatever namespaces a step is in: says which of it a step has.
 const SHARED: &str = r##"
+#include <errno.h>
 #include <stdio.h>
 int socket(int, int, int);
 long syscall(long, ...);
@@ -644,12 +696,21 @@ int main(void) {
     call = 102;
     __asm__ volatile("int $0x80" : "=a"(call) : "a"(call), "b"(kind), "c"(old) : "memory");
     printf("old %d\n", (int)call >= 0);
+    printf("ring %d\n", socket(17, 3, 0) >= 0);
+    printf("express %d\n", socket(44, 3, 0) >= 0);
+    fflush(stdout);
+    call = syscall(56, 0x10000011, 0, 0, 0, 0);
+    if (call == 0) syscall(231, 0);
+    printf("clone %d\n", call >= 0);
+    printf("thread %d\n", syscall(435, 0, 0) == -1 && errno == 38);
+    printf("namespace %d\n", syscall(272, 0x10000000) >= 0);
+    printf("mount %d\n", syscall(272, 0x20000) >= 0);
     return 0;
 }
 "##;
 
-/// G18, G22: a step finds nothing that it could share with the machine, and makes no control groups by which it would outlive the
-/// build.
+/// G18, G22, G33: a step finds nothing that it could share with the machine, makes no control groups by which it would outlive the
+/// build, and no namespace in which it would see the machine's.
 #[tokio::test]
 async fn g22_a_step_of_buildah_shares_nothing_with_the_machine() {
     let Some(lab) = Lab::find() else { return };
@@ -671,7 +732,9 @@ async fn g22_a_step_of_buildah_shares_nothing_with_the_machine() {
     let result = run(&plan, lab.settings(), choice, &Limits::default(), &Silent).await;
     let log = result.expect_err("its last step fails").log;
     assert!(log.contains("packet 1"), "it did not run: {log}");
-    for shared in ["vsock", "audit", "keyring", "aio", "old"] {
+    assert!(log.contains("thread 1"), "programs fall back to a call that a filter sees: {log}");
+    let namespaces = ["ring", "express", "clone", "namespace", "mount"];
+    for shared in ["vsock", "audit", "keyring", "aio", "old"].into_iter().chain(namespaces) {
         assert!(log.contains(&format!("{shared} 0")), "{shared}: {log}");
     }
     assert!(!log.contains("it froze"), "{log}");
@@ -686,7 +749,7 @@ impl Room {
     /// `None` with a plain word on stderr where there is none.
     fn open(test: &str) -> Option<Self> {
         let workspace = Workspace::new(None, &Limits::default()).unwrap();
-        let here = workspace.cage().map(drop).map_err(str::to_owned);
+        let here = workspace.cage().map(drop).map_err(ToString::to_string);
         match here {
             Ok(()) => Some(Self { workspace }),
             Err(why) => {

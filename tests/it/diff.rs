@@ -98,6 +98,57 @@ fn layers_that_both_images_have_are_not_fetched() {
     }
 }
 
+/// Who may read a report need not be one of those who may pull the image.
+#[test]
+fn g26_no_report_shows_a_secret_of_the_configuration() {
+    const SECRETS: [&str; 2] = ["s9df8sdf", "q7Zk2mPw"];
+    let mut store = Store::default();
+    let images = SECRETS.map(|secret| {
+        let base = tar(BASE);
+        let key = format!("-----BEGIN PRIVATE KEY-----\n{secret}\n-----END PRIVATE KEY-----\n");
+        let own = tar(&[
+            ("app/run", format!("DB_PASSWORD={secret}\nA=1\n").as_bytes()),
+            ("app/tls.key", key.as_bytes()),
+            ("root/.pgpass", format!("db:5432:app:app:{secret}\n").as_bytes()),
+        ]);
+        let config = json!({
+            "architecture": "amd64", "os": "linux", "created": "2025-01-01T00:00:00Z",
+            "rootfs": {"type": "layers", "diff_ids": [digest(&base), digest(&own)]},
+            "config": {
+                "Env": ["PATH=/bin", format!("PGPASSWORD={secret}"), format!("URL=postgres://a:{secret}@db/a")],
+                "Cmd": ["/app", "--password", secret],
+                "Labels": {"app.token": secret, "app.name": "a"},
+            },
+            "history": [
+                {"created_by": format!("ENV PGPASSWORD={secret} LEVEL=1")},
+                {"created_by": format!("RUN |1 TOKEN={secret} /bin/sh -c make # buildkit")},
+            ],
+        });
+        let kind = "application/vnd.oci.image.layer.v1.tar+gzip";
+        let layers = [&base, &own].map(|tar| store.blob(kind, gzip(tar)));
+        let manifest = json!({
+            "schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "config": store.blob("application/vnd.oci.image.config.v1+json", config.to_string()),
+            "layers": layers, "annotations": {"app.password": secret},
+        });
+        store.manifest(&manifest, None)["digest"].as_str().unwrap().to_owned()
+    });
+    let registry = Registry::honest(store);
+    let [left, right] = images.map(|image| registry.image(&image));
+    for format in ["text", "json", "html"] {
+        let call = ["diff", "--platform", "linux/amd64", "-o", format, &left, &right];
+        let answer = Hallmark::new(call).run();
+        let said = answer.all();
+        for secret in SECRETS {
+            assert!(!said.contains(secret), "{format}: {said}");
+        }
+        // What differs is told all the same, and what stands beside it.
+        answer.says("PGPASSWORD=[secret]").says("/config/Labels/app.token").says("LEVEL=1");
+        answer.says("/config/Cmd/2").says("app.password").says("DB_PASSWORD=[secret]");
+        answer.says("TOKEN=[secret]");
+    }
+}
+
 /// A layer that only a closer look asks for is missing: the answer is that it could not be compared.
 #[test]
 fn a_layer_that_is_missing_when_it_is_asked_for_ends_the_comparison() {

@@ -39,6 +39,11 @@ const NOT_RUN: &[(&str, &str, &str)] = &[
     ("docs/guides/run-the-gate.md", "kubectl", "needs a cluster; scripts/cluster-smoke has one"),
     ("docs/provenance.md", "buildah build", "scripts/demo-images builds with buildah"),
     ("docs/release.md", "docker buildx", "scripts/release-image makes these builds"),
+    (
+        "docs/signing.md",
+        "cosign",
+        "tests/it/sign.rs runs cosign 3 in these ways; cosign 2 is another program",
+    ),
     ("docs/verify.md", "kubectl", "needs a cluster"),
 ];
 
@@ -48,11 +53,19 @@ const ANSWERED: &[(&str, &str, i32, &str)] = &[
     ("README.md", "registry.example/legacy:1", 1, "is there to be refused"),
     ("README.md", "registry.example/demo/swapped", 1, "is there to be refused"),
     ("docs/ci.md", "--certificate-identity", 1, "nobody there signed keyless"),
+    (
+        "docs/commands/sbom.md",
+        "--profile ntia-2021",
+        1,
+        "no file of an image says who supplies a package",
+    ),
     ("docs/commands/verify.md", "--policy signed", 1, "names nobody who may sign"),
     ("docs/commands/verify.md", "-f images.txt", 1, "names nobody who may sign"),
     ("docs/commands/policy.md", "hallmark policy eval", 1, "the image has no such label"),
+    ("docs/commands/policy.md", "hallmark policy explain", 1, "the image has no such label"),
     ("docs/guides/write-a-rule.md", "hallmark policy eval", 1, "the image has no such label"),
     ("docs/guides/write-a-rule.md", "hallmark verify", 1, "the image has no such label"),
+    ("docs/guides/only-our-builds.md", "hallmark verify", 1, "nobody there signed keyless"),
     ("docs/verify.md", "--certificate-identity", 1, "nobody there signed keyless"),
 ];
 
@@ -124,6 +137,12 @@ printf '#model_version:v1,score_date:2026-11-01T00:00:00+0000\ncve,epss,percenti
 cp kev.json known_exploited_vulnerabilities.json
 hallmark vulns import osv/ --out vulns.db"##;
 
+/// Bills of materials, of one image in both formats.
+const SBOMS: &str =
+    "hallmark sbom generate --author ACME --format spdx-2.3 registry.example/app:1 -o app.spdx.json
+hallmark sbom generate --author ACME --format cyclonedx-1.6 registry.example/app:1 -o app.cdx.json
+cp app.spdx.json before.spdx.json; cp app.cdx.json after.cdx.json";
+
 /// What stands on a desk before the first command of a document.
 const PREPARED: &[(&str, &str)] = &[
     ("docs/commands/config.md", "echo 'version: 1' > hallmark.yaml"),
@@ -132,6 +151,7 @@ const PREPARED: &[(&str, &str)] = &[
         "for name in before after; do skopeo copy -q docker://$BARE oci:$name; done",
     ),
     ("docs/commands/policy.md", RULE),
+    ("docs/commands/policy.md", CLUSTER_IMAGE_POLICY),
     ("docs/commands/policy.md", "hallmark policy input registry.example/app:1 > input.json"),
     ("docs/commands/provenance.md", KEY),
     ("docs/commands/provenance.md", SOURCE),
@@ -140,8 +160,11 @@ const PREPARED: &[(&str, &str)] = &[
     ("docs/commands/sign.md", KEY),
     ("docs/commands/sign.md", SCAN),
     ("docs/commands/trust.md", CLUSTER_IMAGE_POLICY),
+    ("docs/commands/sbom.md", SBOMS),
     ("docs/commands/vulns.md", ADVISORIES),
     ("docs/commands/verify.md", "echo registry.example/app:1 > images.txt"),
+    ("docs/policy.md", CLUSTER_IMAGE_POLICY),
+    ("docs/policy.md", KEY),
     ("docs/provenance.md", KEY),
     ("docs/provenance.md", SOURCE),
     ("docs/provenance.md", BUILT),
@@ -384,13 +407,16 @@ impl Desk {
         let text = pinned.replace_all(command, |c: &Captures<'_>| {
             format!("registry.example/{}@{}", &c[1], self.digests[&c[1]])
         });
+        // A base of nobody's is one of the images.
+        let text = text.replace("registry.example/bases/debian", "registry.example/app:1");
         let text = text.replace("registry.example/", &format!("{}/", self.place));
         let any = self.digests.values().next().map_or("sha256:…", String::as_str);
         let (source, port) = (format!("{}/app.git", self.lab.get("GIT")), self.port.to_string());
         let files = format!("> {}/root/", self.folder.path().display());
         // The lab's registry speaks HTTP.
         let text = text
-            .replace("skopeo copy", "skopeo copy --src-tls-verify=false --dest-tls-verify=false");
+            .replace("skopeo copy", "skopeo copy --src-tls-verify=false --dest-tls-verify=false")
+            .replace("skopeo inspect", "skopeo inspect --tls-verify=false");
         Regex::new(r"https://git\.example/[a-z/]+\.git")
             .unwrap()
             .replace_all(&text, source.as_str())

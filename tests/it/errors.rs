@@ -29,25 +29,29 @@ fn commands(command: &clap::Command, words: &str, found: &mut BTreeSet<String>) 
 }
 
 /// Commands that are about no image.
-const ABOUT_NONE: [&str; 7] = [
+const ABOUT_NONE: [&str; 8] = [
     "trust show",
     "policy test",
     "policy check",
     "policy eval",
+    "policy explain",
     "config check",
     "config show",
     "explain",
 ];
 
 /// Commands that are asked about their options alone: they read no configuration, or need more than an image.
-const OPTIONS_ALONE: [&str; 9] = [
+const OPTIONS_ALONE: [&str; 12] = [
     "init",
     "materials fetch",
+    "policy import",
     "provenance check",
     "provenance embed",
     "schema",
     "trust import",
     "trust update",
+    "vulns import",
+    "sbom diff",
     "vulns info",
     "vulns match",
 ];
@@ -72,17 +76,22 @@ fn calls(image: &str, key: &str, statement: &str) -> Vec<(&'static str, Vec<Stri
         call("policy test", &["/nowhere"]),
         call("policy check", &["/nowhere"]),
         call("policy eval", &["/nowhere"]),
+        call("policy explain", &["/nowhere"]),
         call("config check", &[]),
         call("config show", &[]),
         call("explain", &["--list"]),
         call("inventory", &[image]),
         call("init", &[image]),
         call("materials fetch", &[image, "--to", "/nowhere"]),
+        call("policy import", &["/nowhere"]),
         call("provenance check", &["--digest", DIGEST, "--source", "github.com/o/r", statement]),
         call("provenance embed", &[image, "/nowhere"]),
         call("schema", &[]),
         call("trust import", &["/nowhere"]),
         call("trust update", &[]),
+        call("vulns import", &["/nowhere", "--out", "/nowhere/db"]),
+        call("sbom check", &[image]),
+        call("sbom diff", &["/nowhere", image]),
         call("vulns info", &["/nowhere"]),
         call("vulns match", &["/nowhere", image]),
     ]
@@ -135,7 +144,7 @@ fn a_failure_is_json_where_json_was_asked_for_and_has_one_exit_code() {
     let closed = "127.0.0.1:1/app:1";
     let lied = registry.image(&lying);
     let cases: [Case<'_>; 10] = [
-        ("no such configuration", &there, "/nowhere/hallmark.yaml", &[], 2, "cannot be read"),
+        ("no such configuration", &there, "/nowhere/hallmark.yaml", &[], 2, "No such file"),
         ("a key of another name", &there, &misspelt, &[], 2, "unknown field"),
         ("a preset that is none", &there, &unruly, &[], 2, "reproducible"),
         ("no YAML", &there, &broken, &[], 2, ".yaml"),

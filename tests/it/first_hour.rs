@@ -51,6 +51,20 @@ fn one_image_and_one_key_need_no_configuration() {
 }
 
 #[test]
+fn a_dash_is_standard_output() {
+    let scene = scene();
+    let image = scene.registry.image("1");
+    let plain = scene.verify(&["-o", "json", &image]).run();
+    let dashed = scene.verify(&["-o", "json=-", &image]).run();
+    assert_eq!(plain.exits(0).json()["schema"], dashed.exits(0).json()["schema"]);
+    assert!(!std::path::Path::new("-").exists());
+    let twice = scene.verify(&["-o", "json=-", "-o", "text", &image]).run();
+    twice.exits(2).says("one report goes to stdout");
+    let attest = ["--attest", "-", "--verifier", "https://v.example", &image];
+    scene.verify(&attest).run().exits(2).says("one that is called - is ./-");
+}
+
+#[test]
 fn several_images_have_one_report_each_and_the_gravest_exit_code() {
     let scene = scene();
     let [good, bare, gone] = ["1", "bare", "gone"].map(|tag| scene.registry.image(tag));
@@ -170,4 +184,29 @@ fn half_an_identity_is_refused_with_what_to_type() {
     let whole = ["--certificate-identity=a@x.example", "--certificate-oidc-issuer=https://i"];
     scene.verify(&[&whole[..], &[&image]].concat()).run().exits(0).says("signature   proven: ");
     Hallmark::new([&["verify", &image], &whole[..]].concat()).run().exits(1);
+}
+
+#[test]
+fn a_configuration_that_is_not_read_is_mentioned_and_one_that_is_can_be() {
+    let layout = Layout::of(&Parts::new(&[("bin/app", b"x")]));
+    let (folder, image) = (tempfile::tempdir().unwrap(), layout.reference());
+    let file = folder.path().join("hallmark.yaml");
+    let said = |words: &[&str]| {
+        let call = Hallmark::new(["inspect", &image].iter().chain(words).copied());
+        let output = call.command().current_dir(folder.path()).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{words:?} {said}");
+        said
+    };
+    let note = "note: ./hallmark.yaml is not read";
+    assert!(!said(&[]).contains(note), "there is none");
+    fs::write(&file, "version: 1\n").unwrap();
+    assert!(said(&[]).contains(note));
+    let file = file.to_str().unwrap();
+    for words in [&["--config", "hallmark.yaml"][..], &["--config", file], &["-q"]] {
+        assert!(!said(words).contains(note), "{words:?}");
+    }
+    let read = said(&["-v", "--config", file]);
+    let line = read.lines().find(|line| line.contains("the configuration is read")).unwrap();
+    assert!(line.contains(file) && line.contains("sha256:"), "{line}");
 }

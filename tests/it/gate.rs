@@ -1,6 +1,8 @@
 //! The admission webhook as the apiserver meets it: the real `hallmark serve`, over TLS, with real images.
 
+mod answers;
 mod load;
+mod namespaces;
 
 use std::{
     fs,
@@ -264,7 +266,7 @@ async fn every_list_of_containers_counts_and_so_does_an_update() {
         review["request"]["oldObject"]["spec"] = json!({"containers": [good, bad]});
         let response = gate.review(&review).await;
         assert_denied(&response, &bare, &format!("spec.{list}[0].image"));
-        assert!(message(&response).starts_with("hallmark denies 1 of 1 images"), "{response}");
+        assert!(message(&response).starts_with("hallmark denies 1 of 1 image"), "{response}");
     }
     spec["containers"] = json!([bad]);
     assert_denied(&gate.review(&pod("UPDATE", &spec)).await, &bare, "spec.containers[0].image");
@@ -552,7 +554,16 @@ async fn the_log_says_what_happens_and_draws_no_progress() {
     gate.logs(&["INFO", "taken at this address", &address]).await;
     let rules = gate.get("/readyz").await.unwrap().1;
     let rules = rules.trim().rsplit(' ').next().unwrap();
-    gate.logs(&["INFO", "decisions are made by these rules", rules]).await;
+    let line = gate.logs(&["INFO", "decisions are made by these rules", rules]).await;
+    for told in [
+        "configuration=\"/",
+        "preset=\"signed\"",
+        "policy=\"sha256:",
+        "trust=\"sha256:",
+        "public-good as of",
+    ] {
+        assert!(line.contains(told), "{told}: {line}");
+    }
 
     assert_allowed(&gate.pod(&signed).await);
     let of_pod = ["INFO", "decided", "namespace=\"default\"", "name=\"app\"", "kind=\"v1 Pod\""];

@@ -47,6 +47,10 @@ pub fn schema_of(document: &Value) -> Option<&'static str> {
             STATEMENTS.iter().find(|(known, _)| *known == kind).map(|(_, name)| *name)
         }
         (None, Some(_)) => Some("build-manifest"),
+        // A predicate alone, before it is signed.
+        _ if document.get("stages").is_some() && document.get("frontends").is_some() => {
+            Some("blueprint")
+        }
         _ => None,
     }
 }
@@ -107,6 +111,11 @@ fn with_platforms(file: &Path) -> Vec<PathBuf> {
     beside.map(|entry| entry.path()).filter(is_one).collect()
 }
 
+/// Whether what a call prints has the form of others: `tests/it/sbom.rs` and `tests/it/rules.rs` hold it against what others take.
+fn generates(words: &[&str]) -> bool {
+    words.windows(2).any(|pair| pair == ["sbom", "generate"] || pair == ["policy", "export"])
+}
+
 /// Holds an answer, and the files that came with it, against the schemas.
 #[track_caller]
 pub fn hold(words: &[&str], answer: &Answer) {
@@ -116,7 +125,9 @@ pub fn hold(words: &[&str], answer: &Answer) {
     if asks_for_json(words) && answer.code >= 0 {
         assert!(is_document, "{call}: no document on stdout\n{}", answer.all());
     }
-    if is_document {
+    let is_foreign =
+        ["spdxVersion", "bomFormat", "transports"].iter().any(|key| answer.stdout.contains(key));
+    if is_document && !(generates(words) && is_foreign) {
         let documents = serde_json::Deserializer::from_str(&answer.stdout).into_iter::<Value>();
         let documents: Result<Vec<Value>, _> = documents.collect();
         let documents = documents.unwrap_or_else(|error| panic!("{call}: {error}"));

@@ -30,7 +30,7 @@ const FALSE_ALARMS_PERCENT: usize = 4;
 const CAPABILITY: &[u8] = &[1, 0, 0, 2, 0, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
 #[derive(Clone)]
-enum Kind {
+pub enum Kind {
     File(u8),
     Folder,
     Symlink(String),
@@ -43,15 +43,15 @@ enum Kind {
 
 /// One entry; its name as written in the tar.
 #[derive(Clone)]
-struct Item {
-    name: String,
-    kind: Kind,
-    mode: u32,
-    owner: u64,
-    attribute: Option<(&'static str, &'static [u8])>,
+pub struct Item {
+    pub name: String,
+    pub kind: Kind,
+    pub mode: u32,
+    pub owner: u64,
+    pub attribute: Option<(&'static str, &'static [u8])>,
 }
 
-type Stack = Vec<Vec<Item>>;
+pub type Stack = Vec<Vec<Item>>;
 
 impl fmt::Debug for Item {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -72,7 +72,7 @@ impl fmt::Debug for Item {
 }
 
 /// SplitMix64: the same stacks for the same seed, everywhere.
-struct Random(u64);
+pub struct Random(pub u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
@@ -83,7 +83,7 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    fn below(&mut self, end: usize) -> usize {
+    pub fn below(&mut self, end: usize) -> usize {
         usize::try_from(self.next() % end as u64).unwrap()
     }
 
@@ -159,7 +159,7 @@ fn item(random: &mut Random, known: &[String]) -> Item {
 }
 
 /// A stack by its seed. Every other one has no path twice in a layer: such layers are ambiguous for other reasons.
-fn stack(seed: u64) -> Stack {
+pub fn stack(seed: u64) -> Stack {
     let mut random = Random(seed);
     let mut known: Vec<String> = Vec::new();
     let layers = 2 + random.below(3);
@@ -188,11 +188,11 @@ fn stack(seed: u64) -> Stack {
     below
 }
 
-fn plain(name: &str) -> String {
+pub fn plain(name: &str) -> String {
     name.split('/').filter(|part| !matches!(*part, "" | ".")).collect::<Vec<_>>().join("/")
 }
 
-fn tar_of(layer: &[Item]) -> Vec<u8> {
+pub fn tar_of(layer: &[Item]) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
     for item in layer {
         if let Some((name, value)) = item.attribute {
@@ -235,8 +235,11 @@ fn tar_of(layer: &[Item]) -> Vec<u8> {
     builder.into_inner().unwrap()
 }
 
+/// How containerd comes to a tree.
+pub const WAYS: [&str; 3] = ["overlay", "mounted", "copy"];
+
 /// containerd's code, in a process of its own.
-struct Judge {
+pub struct Judge {
     child: Child,
     questions: ChildStdin,
     answers: BufReader<ChildStdout>,
@@ -244,23 +247,12 @@ struct Judge {
 
 impl Judge {
     /// `None`, with a word, where it cannot be asked.
-    fn start() -> Option<Self> {
+    pub fn start() -> Option<Self> {
         if !rustix::process::geteuid().is_root() {
             eprintln!("skipped: overlay mounts need root");
             return None;
         }
-        let Some(program) = find_program("runtime-judge").or_else(built_peer) else {
-            eprintln!("skipped: no runtime-judge (scripts/peers containerd)");
-            return None;
-        };
-        let mut child = Command::new(program)
-            .arg("apply")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let (questions, answers) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
-        let mut judge = Self { child, questions, answers: BufReader::new(answers) };
+        let mut judge = Self::running("apply")?;
         // Root without the right to mount, as in many containers, cannot ask it either.
         if judge.ask(&Vec::new()).is_none() {
             eprintln!("skipped: runtime-judge cannot mount here");
@@ -269,9 +261,48 @@ impl Judge {
         Some(judge)
     }
 
-    fn ask(&mut self, stack: &Stack) -> Option<Value> {
+    /// One that is asked for single layers, as they are stored.
+    pub fn of_layers() -> Option<Self> {
+        let mut judge = Self::running("layers")?;
+        let knows = judge.answer(&json!({"mediaType": "", "stored": ""})).is_some();
+        if !knows {
+            eprintln!("skipped: runtime-judge is older than this test (scripts/peers containerd)");
+        }
+        knows.then_some(judge)
+    }
+
+    fn running(command: &str) -> Option<Self> {
+        let Some(program) = find_program("runtime-judge").or_else(built_peer) else {
+            eprintln!("skipped: no runtime-judge (scripts/peers containerd)");
+            return None;
+        };
+        let mut child = Command::new(program)
+            .arg(command)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (questions, answers) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+        Some(Self { child, questions, answers: BufReader::new(answers) })
+    }
+
+    pub fn ask(&mut self, stack: &Stack) -> Option<Value> {
         let layers: Vec<_> = stack.iter().map(|layer| STANDARD.encode(tar_of(layer))).collect();
-        writeln!(self.questions, "{}", json!({ "layers": layers })).ok()?;
+        self.answer(&json!({ "layers": layers }))
+    }
+
+    /// The diffID of a stored layer, or why there is none.
+    pub fn unpacked(&mut self, media_type: &str, stored: &[u8]) -> Result<String, String> {
+        let question = json!({"mediaType": media_type, "stored": STANDARD.encode(stored)});
+        let answer = self.answer(&question).unwrap();
+        match answer["error"].as_str() {
+            Some(error) => Err(error.to_owned()),
+            None => Ok(answer["diffId"].as_str().unwrap().to_owned()),
+        }
+    }
+
+    fn answer(&mut self, question: &Value) -> Option<Value> {
+        writeln!(self.questions, "{question}").ok()?;
         let mut line = String::new();
         self.answers.read_line(&mut line).ok()?;
         serde_json::from_str(&line).ok()
@@ -293,13 +324,13 @@ fn built_peer() -> Option<PathBuf> {
 }
 
 /// What hallmark makes of a stack.
-enum Ours {
+pub enum Ours {
     Tree(Rootfs),
     /// With why.
     Refused(String),
 }
 
-fn ours(stack: &Stack) -> Ours {
+pub fn ours(stack: &Stack) -> Ours {
     let mut builder = RootfsBuilder::hashing(&Limits::default());
     for (at, layer) in stack.iter().enumerate() {
         if let Err(error) = builder.add_layer(at, tar_of(layer).as_slice()) {
@@ -336,7 +367,7 @@ fn words(node: &Node, first: &str, unsure: bool) -> Value {
 }
 
 /// hallmark's tree, and the folders whose mode depends on the runtime.
-fn tree(rootfs: &Rootfs) -> (BTreeMap<String, Value>, BTreeSet<String>) {
+pub fn tree(rootfs: &Rootfs) -> (BTreeMap<String, Value>, BTreeSet<String>) {
     let mut unsure: BTreeSet<String> =
         rootfs.unsure_folders().iter().map(|folder| folder.path.clone()).collect();
     let implied = rootfs.nodes().filter(|(_, node)| node.implied);
@@ -353,7 +384,11 @@ fn tree(rootfs: &Rootfs) -> (BTreeMap<String, Value>, BTreeSet<String>) {
 }
 
 /// A tree of containerd's in the same words; `None` where it refuses the stack.
-fn theirs(tree: &Value, unsure: &BTreeSet<String>, keep: Keep) -> Option<BTreeMap<String, Value>> {
+pub fn theirs(
+    tree: &Value,
+    unsure: &BTreeSet<String>,
+    keep: Keep,
+) -> Option<BTreeMap<String, Value>> {
     let nodes = tree["nodes"].as_object()?;
     let words = nodes.iter().map(|(path, node)| {
         let unsure = unsure.contains(path);
@@ -380,7 +415,7 @@ fn theirs(tree: &Value, unsure: &BTreeSet<String>, keep: Keep) -> Option<BTreeMa
 
 /// What is kept of folders whose mode nobody says.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Keep {
+pub enum Keep {
     Kind,
     Attributes,
 }
@@ -398,7 +433,6 @@ enum Outcome {
 }
 
 fn judge(stack: &Stack, answer: &Value) -> Result<Outcome, String> {
-    const WAYS: [&str; 3] = ["overlay", "mounted", "copy"];
     match ours(stack) {
         Ours::Tree(rootfs) => {
             let (ours, unsure) = tree(&rootfs);

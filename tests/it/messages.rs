@@ -8,6 +8,7 @@ use std::{
 };
 
 use crate::{
+    layouts::{Layout, Parts},
     server::{Registry, Reply, World},
     sign::Keys,
     support::{Answer, Hallmark},
@@ -211,6 +212,208 @@ fn a_word_that_cannot_be_meant_is_told_with_one_that_can() {
         ),
         ("a misspelt option", verify(&["--polcy", "signed", &image]).run(), 2, &["--policy"], &[]),
     ]);
+}
+
+#[test]
+fn a_file_that_is_not_there_is_told_with_where_and_what_it_should_be() {
+    let folder = tempfile::tempdir().unwrap();
+    let keys = Keys::new();
+    let name = |name: &str| folder.path().join(name).display().to_string();
+    fs::write(name("cosign.pub"), "x").unwrap();
+    fs::write(name("hallmark.yaml"), "version: 1\n").unwrap();
+    fs::write(name("images.txt"), "r.example/a:1\n").unwrap();
+    fs::create_dir(name("rules")).unwrap();
+    let image = "r.example/app:1";
+    let layout = Layout::of(&Parts::new(&[("bin/app", b"x")]));
+    let there = layout.reference();
+    let key = keys.p256("k").display().to_string();
+    let call = |words: &[&str]| Hallmark::new(words.iter().copied()).run();
+    let here = folder.path().display().to_string();
+    let cases: [(Answer, &str, &str); 10] = [
+        (
+            call(&["verify", "--key", &name("cosing.pub"), image]),
+            "cosign.pub?",
+            "it takes a public key",
+        ),
+        (call(&["verify", "-f", &name("image.txt")]), "images.txt?", "one image a line"),
+        (call(&["verify", "-c", &name("halmark.yaml"), image]), "hallmark.yaml?", "hallmark init"),
+        (call(&["verify", "--policy", &name("rule"), image]), "rules?", "presets are baseline"),
+        (call(&["vulns", "info", &name("image.txt")]), "images.txt?", "hallmark vulns import"),
+        (call(&["vulns", "import", &name("image.txt"), "--out", &name("o")]), "images.txt?", "OSV"),
+        (
+            call(&["verify", "--bundle", &name("image.txt"), image]),
+            "images.txt?",
+            "Sigstore bundle",
+        ),
+        (
+            call(&[
+                "sign",
+                &there,
+                "--key",
+                &key,
+                "--predicate",
+                &name("image.txt"),
+                "--type",
+                "spdx",
+            ]),
+            "images.txt?",
+            "it takes the predicate in JSON",
+        ),
+        (call(&["trust", "import", &name("image.txt")]), "images.txt?", "ClusterImagePolicy"),
+        (call(&["policy", "import", &name("image.txt")]), "images.txt?", "ImageValidatingPolicy"),
+    ];
+    for (answer, near, form) in &cases {
+        answer.exits(2).says(&format!("did you mean {near}")).says(form);
+        answer.says(&format!("is in {here}"));
+    }
+    // A relative path starts somewhere.
+    let relative = call(&["verify", "--key", "no-such.pub", image]);
+    relative.exits(2).says("a relative path starts at the working folder");
+}
+
+/// Whatever takes a file says of another one what it is, and repeats nothing of it.
+#[test]
+fn a_file_of_another_kind_is_told_as_what_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let keys = Keys::new();
+    let name = |name: &str| folder.path().join(name).display().to_string();
+    let private = keys.p256("k");
+    let secret = fs::read_to_string(&private).unwrap();
+    let secret = secret.lines().nth(1).unwrap();
+    let private = private.display().to_string();
+    fs::write(name("empty"), "").unwrap();
+    fs::write(name("program"), b"\x7fELF\x02\x01\x01\0").unwrap();
+    let layout = Layout::of(&Parts::new(&[("bin/app", b"x")]));
+    let image = layout.reference();
+    let (out, digest) = (name("o"), format!("--digest=sha256:{}", "0".repeat(64)));
+    let source = "--source=github.com/a/b";
+    let identity =
+        ["--certificate-identity=a@b.example", "--certificate-oidc-issuer=https://i.example"];
+    let cases: [(&[&str], i32, &str); 15] = [
+        (&["verify", &image, "--config", "@"], 2, "hallmark init IMAGE"),
+        (
+            &["verify", &image, "--trusted-root", "@", identity[0], identity[1]],
+            2,
+            "trusted_root.json",
+        ),
+        (&["verify", &image, "--bundle", "@"], 2, "Sigstore bundle"),
+        (&["verify", &image, "--sbom", "@"], 2, "read are SPDX 2.2"),
+        (&["sbom", "check", "@"], 1, "read are SPDX 2.2"),
+        (&["sbom", "diff", "--vulns", "@", &image, &image], 2, "hallmark vulns import --out"),
+        (&["vulns", "info", "@"], 2, "hallmark vulns import --out"),
+        (&["vulns", "import", "@", "--out", &out], 2, "records of OSV"),
+        (&["trust", "import", "@"], 2, "ClusterImagePolicy"),
+        (&["policy", "eval", "@"], 2, "hallmark policy input IMAGE"),
+        (&["policy", "explain", "@"], 2, "hallmark policy input IMAGE"),
+        (&["provenance", "embed", &image, "@"], 2, "hallmark provenance create"),
+        (&["provenance", "check", "@", &digest, source, "--npm-keys=x"], 1, "gcloud artifacts"),
+        (&["sign", &image, "--key", &private, "--statement", "@"], 2, "in-toto statement"),
+        (
+            &["sign", &image, "--key", &private, "--predicate", "@", "--type=spdx"],
+            2,
+            "the predicate",
+        ),
+    ];
+    let files = [
+        (name("empty"), "the file is empty"),
+        (name("program"), "this is a program"),
+        (private.clone(), "this is a PEM file ("),
+    ];
+    for (words, code, form) in cases {
+        for (file, what) in &files {
+            let call = words.iter().map(|word| if *word == "@" { file.as_str() } else { *word });
+            let answer = Hallmark::new(call).run();
+            answer.exits(code).says(what).says("help: ").says(form);
+            assert!(!answer.all().contains(secret), "{words:?}");
+        }
+    }
+    // A list of images, where an empty file has words of its own.
+    verify(&["-f", &private]).run().exits(2).says("this is a PEM file (").says("one image a line");
+    verify(&["-f", &name("empty")]).run().exits(2).says("lists no image").says("one image a line");
+    verify(&["--key", &name("empty"), &image]).run().exits(2).says("the file is empty");
+}
+
+#[test]
+fn a_folder_that_is_none_is_told_with_what_makes_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let name = |name: &str| folder.path().join(name).display().to_string();
+    fs::write(name("file"), "x").unwrap();
+    fs::create_dir(name("empty")).unwrap();
+    let layout = Layout::of(&Parts::new(&[("bin/app", b"x")]));
+    let image = layout.reference();
+    let cases: [(&[&str], &str); 5] = [
+        (&["verify", &image, "--from", "@"], "hallmark verify --save DIR"),
+        (&["rebuild", &image, "--materials", "@"], "hallmark materials fetch --to DIR"),
+        (&["policy", "test", "@"], "hallmark policy new NAME"),
+        (&["policy", "check", "@"], "hallmark policy new NAME"),
+        (&["policy", "docs", "@"], "hallmark policy new NAME"),
+    ];
+    for (words, form) in cases {
+        let call = |file: &str| {
+            let file = name(file);
+            let call = words
+                .iter()
+                .map(|word| if *word == "@" { file.clone() } else { (*word).to_owned() });
+            Hallmark::new(call).run()
+        };
+        call("nosuch").exits(2).says("nothing of this name is in").says(form);
+        call("file").exits(2).says("it is a file, and no folder").says(form);
+    }
+    let from = name("empty");
+    verify(&["--from", &from, &image])
+        .run()
+        .exits(2)
+        .says("it has no evidence.json")
+        .says("--save");
+}
+
+#[test]
+fn a_document_or_an_archive_that_is_not_there_is_asked_of_no_registry() {
+    let call = |words: &[&str]| Hallmark::new(words.iter().copied()).run();
+    for words in [&["sbom", "check", "nosuch.json"][..], &["sbom", "diff", "a.json", "nosuch.json"]]
+    {
+        call(words).exits(2).says("No such file").says("a document in SPDX or CycloneDX");
+    }
+    verify(&["image.tar"]).run().exits(2).says("oci-archive:image.tar, docker-archive:image.tar");
+    verify(&["-o", "vsa", "r.example/a:1"]).run().exits(2).says("-o vsa needs --verifier URI");
+}
+
+#[test]
+fn a_key_in_another_form_is_read_or_named_with_what_converts_it() {
+    let layout = Layout::of(&Parts::new(&[("bin/app", b"x")]));
+    let (keys, image) = (Keys::new(), layout.reference());
+    let key = keys.p256("release");
+    let private = key.to_str().unwrap();
+    Hallmark::new(["sign", &image, "--key", private]).run().exits(0);
+    let pem = format!("{private}.pub");
+    let at = |name: &str| keys.path(name).display().to_string();
+    let run = |program: &str, arguments: &[&str]| {
+        let output = std::process::Command::new(program).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{program} {arguments:?}");
+        output.stdout
+    };
+    run("openssl", &["pkey", "-pubin", "-in", &pem, "-outform", "DER", "-out", &at("der")]);
+    verify(&["--key", &at("der"), &image]).run().exits(0).says("PASS");
+    let config = format!(
+        "version: 1\ntrust:\n  signers: [{{name: a, key: {:?}}}]\n  \
+         rules: [{{images: ['**'], predicates: [signature], signers: [a]}}]\n",
+        at("der")
+    );
+    verify(&[&image]).config(&config).run().exits(0).says("PASS");
+    run("openssl", &["pkey", "-in", private, "-outform", "DER", "-out", &at("private.der")]);
+    let jwk = r#"{"kty": "EC", "crv": "P-256", "x": "zFaVfnrdWo59xmEF-cMJNkZ_WCXCe42gB9MatVeP910", "y": "De23A7LwP36fNL8VHc75l9En9AkaIDoncVP1-b81zD8"}"#;
+    fs::write(at("jwk"), jwk).unwrap();
+    fs::write(at("ssh"), "ecdsa-sha2-nistp256 AAAA me\n").unwrap();
+    let der = fs::read(at("der")).unwrap();
+    fs::write(at("cut.der"), &der[..40]).unwrap();
+    for (name, said) in [
+        ("cut.der", "it has 40 of 91 bytes; copy the whole file"),
+        ("private.der", "openssl pkey -inform DER -in FILE -pubout"),
+        ("jwk", "this is a JSON Web Key; node -p"),
+        ("ssh", "ssh-keygen -e -m PKCS8 -f FILE"),
+    ] {
+        verify(&["--key", &at(name), &image]).run().exits(2).says(said);
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Whose numbers of users and groups a build has on the machine, with real engines: row G23 of `docs/attacks.md`.
+//! Whose numbers of users and groups a build has on the machine, with real engines: rows G23 and G24 of `docs/attacks.md`.
 //!
 //! Each test looks at a step from the outside, as an account of the machine with the number of the step's `USER` could, or has a step
 //! ask for what belongs to the machine's root.
@@ -14,6 +14,7 @@ use std::{
 use hallmark::{
     engine::{
         EngineChoice, EngineSettings,
+        blocks::Blocks,
         ids::{Ids, WantedNumbers},
     },
     limits::Limits,
@@ -64,6 +65,11 @@ fn numbers(process: &Path) -> BTreeSet<u32> {
     lines.flat_map(|line| line.split_whitespace().skip(1)).map(|n| n.parse().unwrap()).collect()
 }
 
+/// The block that a number is of.
+fn block_of(blocks: &Blocks, number: u32) -> Option<Ids> {
+    (0..).map_while(|block| blocks.get(block)).find(|ids| ids.is_own(number))
+}
+
 /// What was seen of a step while it ran.
 #[derive(Debug, Default)]
 struct Seen {
@@ -76,7 +82,7 @@ struct Seen {
 async fn g23_an_account_with_the_number_of_a_step_neither_sees_nor_ends_it() {
     let Some(lab) = Lab::find() else { return };
     const ACCOUNT: u32 = 1000;
-    let own = Ids::free().expect("a block of numbers");
+    let blocks = Blocks::of_machine().expect("blocks of numbers");
     // The honest twin: the same account sees into what is its own, so the look is a look.
     let mut other = Command::new("setpriv");
     other.args(["--reuid=1000", "--regid=1000", "--clear-groups", "--", "sleep", "1000"]);
@@ -112,8 +118,10 @@ async fn g23_an_account_with_the_number_of_a_step_neither_sees_nor_ends_it() {
         assert_eq!(failure.expect_err("it was built").kind, FailureKind::Timeout, "{choice:?}");
         gone(base.path()).await;
         let seen = seen.lock().unwrap();
-        assert!(seen.numbers.contains(&(own.first() + ACCOUNT)), "{choice:?}: {seen:?}");
-        assert!(seen.numbers.iter().all(|number| *number >= own.first()), "{choice:?}: {seen:?}");
+        let block = seen.numbers.first().and_then(|number| block_of(&blocks, *number));
+        let block = block.unwrap_or_else(|| panic!("{choice:?}: {seen:?}"));
+        assert!(seen.numbers.contains(&(block.first() + ACCOUNT)), "{choice:?}: {seen:?}");
+        assert!(seen.numbers.iter().all(|number| block.is_own(*number)), "{choice:?}: {seen:?}");
         assert!(!seen.looked_into && !seen.ended, "{choice:?}: {seen:?}");
     }
 }
@@ -135,30 +143,132 @@ async fn g23_the_word_is_that_of_the_job_that_ran() {
     }
 }
 
-/// What a step asks of the machine: that its audit log keeps a record, by its own answer; a virtual socket by the call of old
-/// 32-bit programs; and a context for asynchronous input and output.
+/// Two jobs at the same time: whatever goes by a number of a user, none of one job has one of the other's.
+#[tokio::test]
+async fn g24_two_jobs_have_no_number_in_common() {
+    let Some(lab) = Lab::find() else { return };
+    let blocks = Blocks::of_machine().expect("blocks of numbers");
+    for choice in confined() {
+        let job = async |number: usize| {
+            let mark = format!("mark-{}-{choice:?}-{number}", std::process::id());
+            let dockerfile = format!(
+                "ARG BUILD\nFROM ${{BUILD}}\nUSER 1000:1000\n\
+                 RUN echo step run''s; while :; do : {mark}; sleep 1; done\n"
+            );
+            let plan = for_engine(plan_of(&lab, "beside", &dockerfile).await, choice);
+            let seen = Arc::new(Mutex::new(BTreeSet::new()));
+            let (note, shell) = (seen.clone(), format!("do : {mark}"));
+            let sink = At::new("step runs", move || {
+                let all = processes(&shell);
+                note.lock().unwrap().extend(all.iter().flat_map(|process| numbers(process)));
+            });
+            let base = tempfile::tempdir().unwrap();
+            let settings = EngineSettings { work: Some(base.path().to_owned()), ..lab.settings() };
+            let limits = Limits { rebuild: Duration::from_secs(20), ..Limits::default() };
+            let failure = hallmark::engine::build(&plan, &settings, choice, &limits, &sink).await;
+            assert_eq!(failure.expect_err("it was built").kind, FailureKind::Timeout);
+            gone(base.path()).await;
+            let seen = seen.lock().unwrap();
+            let of: BTreeSet<Option<u32>> =
+                seen.iter().map(|n| block_of(&blocks, *n).map(|ids| ids.first())).collect();
+            assert_eq!(of.len(), 1, "{choice:?}: {seen:?}");
+            of.first().copied().flatten().expect("numbers of no block")
+        };
+        let (one, other) = tokio::join!(job(0), job(1));
+        assert_ne!(one, other, "{choice:?}");
+    }
+}
+
+/// Takes all that it gets of what the kernel counts for each user, holds it for a moment, and says how much it was.
+const GREEDY: &str = r##"
+#include <stdio.h>
+int inotify_init1(int);
+long syscall(long, ...);
+unsigned sleep(unsigned);
+int main(void) {
+    unsigned long all = ~0ul, watches = 0, signals = 0;
+    while (inotify_init1(0) >= 0) watches++;
+    syscall(14, 0, &all, 0, sizeof all);
+    while (signals < 10000000 && !syscall(200, syscall(186), 34)) signals++;
+    printf("took %lu of inotify
+took %lu of signals
+step %s
+", watches, signals, "runs");
+    fflush(stdout);
+    sleep(5);
+    return 0;
+}
+"##;
+
+/// What the machine's root has left: instances of inotify, and signals that are queued for it.
+fn left() -> (usize, u64) {
+    let make = || rustix::fs::inotify::init(rustix::fs::inotify::CreateFlags::CLOEXEC).ok();
+    let instances: Vec<_> = std::iter::from_fn(make).collect();
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("SigQ:")).unwrap();
+    (instances.len(), line.trim().split('/').next().unwrap().parse().unwrap())
+}
+
+#[tokio::test]
+async fn g24_a_step_takes_nothing_that_the_kernel_counts_for_the_machines_root() {
+    let Some(lab) = Lab::find() else { return };
+    if cfg!(not(target_arch = "x86_64")) {
+        return eprintln!("SKIPPED g24_a_step_takes_nothing: another processor");
+    }
+    for choice in confined() {
+        let dockerfile = "ARG BUILD\nFROM ${BUILD}\nCOPY probe.c /probe.c\nRUN cc -o /probe /probe.c && /probe; exit 7\n";
+        let mut plan = plan_of(&lab, "greedy", dockerfile).await;
+        let files = [("Dockerfile", dockerfile), ("probe.c", GREEDY)];
+        let (url, commit) = publish(&lab, "greedy", &files);
+        plan.source = PlannedSource::Repository(PlannedRepository {
+            url,
+            reference: None,
+            folder: None,
+            commit,
+        });
+        let plan = for_engine(plan, choice);
+        let (before, during) = (left(), Arc::new(Mutex::new(None)));
+        let note = during.clone();
+        let sink = At::new("step runs", move || *note.lock().unwrap() = Some(left()));
+        let result = run(&plan, lab.settings(), choice, &Limits::default(), &sink).await;
+        let log = result.expect_err("its last step fails").log;
+        let took = |of: &str| {
+            let line = log.lines().find(|line| line.ends_with(&format!(" of {of}")));
+            let line = line.unwrap_or_else(|| panic!("{choice:?}: {log}"));
+            let (_, words) = line.split_once("took ").unwrap();
+            words.split(' ').next().unwrap().parse::<u64>().unwrap()
+        };
+        assert!(took("inotify") > 50 && took("signals") > 1000, "{choice:?}: {log}");
+        let during = during.lock().unwrap().expect("nobody looked");
+        // Others use the machine, too.
+        assert!(during.0 > 0 && during.0 + 20 >= before.0, "{choice:?}: {before:?} {during:?}");
+        assert!(during.1 < before.1 + 500, "{choice:?}: {before:?} {during:?}");
+    }
+}
+
+/// What a step asks of the machine: that its audit log keeps a record; sockets of packets and of families that are charged to nobody; a
+/// virtual socket by the call of old 32-bit programs; and a context for asynchronous input and output.
 const SHARED: &str = r##"
 #include <stdio.h>
 #include <string.h>
 int socket(int, int, int);
 long send(int, void *, long, int);
-long recv(int, void *, long, int);
 long syscall(long, ...);
 int vsock[3] = {40, 1, 0};
 int main(void) {
     long context = 0, call = 102, kind = 1;
     struct { unsigned length; unsigned short type, flags; unsigned sequence, sender; char text[32]; } record;
-    struct { char head[16]; int error; char rest[236]; } answer;
     int log = socket(16, 3, 9);
     memset(&record, 0, sizeof record);
     record.length = sizeof record;
     record.type = 1107;
     record.flags = 5;
     strcpy(record.text, "hallmark-was-here");
-    answer.error = 1;
     printf("asked %d\n", send(log, &record, sizeof record, 0) == sizeof record);
-    recv(log, &answer, sizeof answer, 0);
-    printf("refused %d\n", answer.error < 0);
+    printf("packet %d\n", socket(2, 2, 0) >= 0);
+    printf("route %d\n", socket(16, 3, 0) >= 0);
+    printf("ring %d\n", socket(17, 3, 0) >= 0);
+    printf("express %d\n", socket(44, 3, 0) >= 0);
     __asm__ volatile("int $0x80" : "=a"(call) : "a"(call), "b"(kind), "c"(vsock) : "memory");
     printf("vsock %d\n", (int)call >= 0);
     printf("aio %d\n", syscall(206, 1, &context) >= 0);
@@ -166,7 +276,7 @@ int main(void) {
 }
 "##;
 
-/// G22, for builders that let their steps make sockets of the audit log: it keeps no record of theirs.
+/// G22, G33, for builders whose own profile lets their steps make sockets of every family.
 #[tokio::test]
 async fn g22_a_step_of_buildkit_shares_nothing_with_the_machine() {
     let Some(lab) = Lab::find() else { return };
@@ -186,7 +296,8 @@ async fn g22_a_step_of_buildkit_shares_nothing_with_the_machine() {
         });
         let result = run(&plan, lab.settings(), choice, &Limits::default(), &Silent).await;
         let log = result.expect_err("its last step fails").log;
-        for said in ["asked 1", "refused 1", "vsock 0", "aio 0"] {
+        let refused = ["asked 0", "ring 0", "express 0", "vsock 0", "aio 0"];
+        for said in ["packet 1", "route 1"].into_iter().chain(refused) {
             assert!(log.contains(said), "{choice:?}, {said}: {log}");
         }
     }

@@ -329,6 +329,12 @@ fn the_component_of_gitlab_verifies() {
     let junit = scene.at("work").join(text(job, "/artifacts/reports/junit"));
     assert!(fs::read_to_string(junit).unwrap().contains("<testsuite "));
     assert_eq!(job["artifacts"]["when"], "always");
+    let scanning = Path::new(text(job, "/artifacts/reports/container_scanning"));
+    assert!(!scene.at("work").join(scanning).exists(), "nobody asked for it");
+    let mut given = given;
+    given.insert("container_scanning", "yes".to_owned());
+    gitlab(&scene, &given);
+    assert_eq!(scene.json(scanning)["scan"]["type"], "container_scanning");
     // Credentials are gone with the job.
     let left: Vec<_> =
         fs::read_dir(scene.at("runner")).unwrap().flatten().map(|f| f.path()).collect();
@@ -418,6 +424,19 @@ fn the_fragment_of_make_verifies() {
     let inputs: Vec<&str> = INPUTS.into_iter().filter(|input| *input != "root").collect();
     let code = |code| if code == 0 { 0 } else { 2 };
     holds(&make, code, &inputs, |_| PathBuf::from("hallmark-reports/hallmark.json"));
+}
+
+#[test]
+fn the_fragment_of_make_names_the_variable_that_lists_nothing() {
+    let scene = Scene::new();
+    for images in ["", " \n"] {
+        let done = make(&scene, &BTreeMap::from([("images", images.to_owned())]));
+        assert!(
+            done.code != 0 && done.said.contains("HALLMARK_IMAGES names no image"),
+            "{}",
+            done.said
+        );
+    }
 }
 
 /// What each file may not hold, whatever else it does.

@@ -193,6 +193,7 @@ impl Scene {
             trust: Arc::new(self.rules.clone()),
             policies: Deferred::new(bundle(), Limits::default()),
             exceptions: Vec::new(),
+            choices: Vec::new(),
         };
         let rebuild = RebuildOptions::never("the test");
         Context { world, criteria, rebuild, keep: Keep::Evidence }
@@ -585,6 +586,19 @@ const LIMITS: &[(&str, &str)] = &[
         "src/contents/tests.rs::the_budget_of_a_catalogue_holds_at_n_and_n_plus_one",
     ),
     ("secret_bytes", "src/contents/secrets/tests.rs::budgets_end_at_n_and_n_plus_one_and_say_so"),
+    (
+        "malware_file_bytes",
+        "src/contents/malware/tests.rs::c70_bytes_end_at_n_and_n_plus_one_and_say_so",
+    ),
+    (
+        "malware_bytes",
+        "src/contents/malware/tests.rs::c70_bytes_end_at_n_and_n_plus_one_and_say_so",
+    ),
+    (
+        "malware_file_scan",
+        "src/contents/malware/tests.rs::c70_a_file_that_keeps_rules_busy_is_left_and_the_rest_is_scanned",
+    ),
+    ("malware_scan", "src/contents/malware/tests.rs::c70_the_time_of_an_image_ends_and_says_so"),
     ("facts", "src/contents/facts/tests.rs::a_bound_says_how_many_it_left_out"),
     ("subjects", "src/attest/tests.rs::limits_hold_at_n_and_n_plus_one"),
     ("subject_digests", "src/attest/tests.rs::limits_hold_at_n_and_n_plus_one"),
@@ -642,6 +656,7 @@ const LIMITS: &[(&str, &str)] = &[
     ("attestation_values", "src/json.rs::c13_values_are_counted_before_any_is_kept"),
     ("sbom_bytes", "src/sbom/tests.rs::the_bounds_of_a_document_hold_at_n_and_n_plus_one"),
     ("sbom_values", "src/sbom/tests.rs::the_bounds_of_a_document_hold_at_n_and_n_plus_one"),
+    ("unproven_sbom_bytes", "src/verify/sboms.rs::c13_what_nobody_proved_is_read_up_to_a_budget"),
     ("sbom_relationships", "src/sbom/tests.rs::the_bounds_of_a_document_hold_at_n_and_n_plus_one"),
     ("process_evidence_bytes", "src/source/budget.rs::c15_what_is_held_is_bounded_and_comes_back"),
     ("process_layer_bytes", "src/source/budget.rs::c15_what_is_held_is_bounded_and_comes_back"),
@@ -666,6 +681,10 @@ const LIMITS: &[(&str, &str)] = &[
     (
         "vulnerability_database_bytes",
         "src/vulnerabilities/database/tests.rs::c28_a_damaged_database_is_refused_and_never_empty",
+    ),
+    (
+        "saved_record_bytes",
+        "src/saved/tests.rs::i12_a_record_may_be_as_large_as_its_limit_and_no_larger",
     ),
     ("review_bytes", "tests/it/gate.rs::a_review_may_be_as_large_as_its_limit_and_no_larger"),
 ];

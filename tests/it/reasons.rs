@@ -45,7 +45,7 @@ fn an_image_for_which_nothing_speaks_fails_with_that_reason() {
     input["signatures"] = json!([{"state": "proven", "predicateType": "", "signers": []}]);
     fs::write(&file, input.to_string()).unwrap();
     let judged = Hallmark::new(["policy", "eval"]).arg(&file).run();
-    judged.exits(0).says("nothing is denied\na pass also needs something that is proven");
+    judged.exits(0).says("nothing is denied\nsomething is proven, as a pass needs it");
     // Where a rule denies, that is the reason, and there is no second one.
     let denied = Hallmark::new(["verify", "--policy", "signed", "-o", "json"]);
     let platform = denied.arg(layout.reference()).run().exits(1).json()["platforms"][0].clone();

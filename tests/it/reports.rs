@@ -10,11 +10,12 @@ use crate::{
 };
 
 /// The forms that are written to files here, and what each has where the answer is no.
-const FILES: [(&str, &str); 7] = [
+const FILES: [(&str, &str); 8] = [
     ("sarif", "\"level\": \"error\""),
     ("junit", "<testcase"),
     ("github", "::error "),
     ("gitlab", "\"critical\""),
+    ("gitlab-container-scanning", "\"level\": "),
     ("markdown", ": FAIL"),
     ("html", "<title>FAIL"),
     ("json", "hallmark"),

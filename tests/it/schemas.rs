@@ -47,7 +47,7 @@ fn every_command_prints_what_its_schema_says() {
     let store = folder.path().join("store");
     let (store, draft) = (store.to_str().unwrap(), folder.path().join("draft.yaml"));
     let draft = draft.to_str().unwrap();
-    let cases: [(&[&str], &str); 26] = [
+    let cases: [(&[&str], &str); 27] = [
         (&["verify", &image, "-o", "json"], "verdict"),
         (&["verify", "--no-rebuild", "--policy", "reproducible", &image, "-ojson"], "verdict"),
         (&["verify", &image, &gone, "--output=json"], "verdicts"),
@@ -65,6 +65,7 @@ fn every_command_prints_what_its_schema_says() {
         (&["policy", "check", "/nowhere", "-o", "json"], "error"),
         (&["policy", "eval", input, "-o", "json"], "judgement"),
         (&["policy", "eval", "--policy", "reproducible", input, "-o", "json"], "judgement"),
+        (&["policy", "explain", input, "-o", "json"], "explained"),
         (&["config", "check", "-o", "json"], "configuration-check"),
         (&["config", "show", "-o", "json"], "configuration"),
         (&["explain", "--list", "-o", "json"], "explanations"),

@@ -30,7 +30,7 @@ impl Keys {
         Self { folder: tempfile::tempdir().unwrap() }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
@@ -471,6 +471,45 @@ fn a_registry_that_lists_referrers_gets_no_tag_for_them() {
     assert_eq!(signatures[0]["state"], "proven", "{signatures:#}");
     let place = signatures[0]["place"].as_str().unwrap();
     assert!(place.ends_with("(referrers API)"), "{place}");
+}
+
+/// As `docs/signing.md` has it: the bundle of cosign 3, and the form of cosign 2, both in no log; and what hallmark signed.
+#[test]
+fn what_cosign_signs_in_either_form_is_verified() {
+    const NAME: &str = "what_cosign_signs_in_either_form_is_verified";
+    let Some(lab) = Lab::here(NAME) else { return };
+    let Some(cosign) = Cosign::here(&lab, NAME) else { return };
+    let keys = Keys::new();
+    let (prefix, services) = (keys.path("cosign"), keys.path("no-log.json"));
+    let home = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| {
+        let mut call = Command::new(&cosign.program);
+        call.args(arguments).envs(&lab.variables).env("COSIGN_PASSWORD", PASSWORD);
+        let output = call.env("HOME", home.path()).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{arguments:?}: {said}");
+    };
+    run(&["generate-key-pair", "--output-key-prefix", prefix.to_str().unwrap()]);
+    run(&["signing-config", "create", "--out", services.to_str().unwrap()]);
+    let (private, public) = (keys.path("cosign.key"), keys.path("cosign.pub"));
+    let with_log = ["--signing-config", services.to_str().unwrap()];
+    let as_before =
+        ["--new-bundle-format=false", "--use-signing-config=false", "--tlog-upload=false"];
+    for (name, form) in [("three", &with_log[..]), ("two", &as_before[..])] {
+        let image = pushed(&lab, name);
+        let plain = ["sign", "--yes", "--allow-http-registry", "--allow-insecure-registry"];
+        let key = ["--key", private.to_str().unwrap()];
+        let verify = |signer: &Path| {
+            lab.hallmark(["verify", &image, "--key", signer.to_str().unwrap()]).run()
+        };
+        verify(&public).exits(1);
+        run(&[&plain[..], &key, form, &[&image]].concat());
+        verify(&public).exits(0).says("signature   proven: ");
+        verify(&crate::sign::public(&keys.p256("stranger"))).exits(1);
+    }
+    let image = pushed(&lab, "ours");
+    lab.hallmark(with_key(&[&image], &private)).env("COSIGN_PASSWORD", PASSWORD).run().exits(0);
+    assert!(cosign.verifies(&["verify", "--private-infrastructure"], &image, &public));
 }
 
 #[test]

@@ -412,7 +412,8 @@ fn decided(answer: &Answer, registry: &Registry) -> Value {
             told.remove("because");
             if told["code"] == "signature-missing" {
                 let facts = told["facts"].as_object_mut().unwrap();
-                facts.retain(|name, _| name != "found" && name != "from");
+                facts.retain(|name, _| name != "found" && name != "from" && name != "help");
+                told.remove("help");
             }
             finding
         };

@@ -165,6 +165,52 @@ fn b13_a_refusal_is_written_too_and_is_the_last_word() {
     }
 }
 
+/// `-o vsa` says what `--attest` says, a line for each platform, beside other reports.
+#[test]
+fn a_report_has_the_summaries_as_lines() {
+    let scene = Scene::new();
+    let lines = scene.folder.path().join("vsa.jsonl");
+    let file = scene.folder.path().join("vsa.json");
+    let (image, config) = (scene.image(), trusting(&public(&scene.release), "baseline"));
+    let verify = |config: &str, more: &[&str]| {
+        let call = ["verify", "--verifier", VERIFIER, "--policy-uri", "https://p.example/strict"];
+        Hallmark::new([&call, more].concat()).config(config).run()
+    };
+    let option = format!("vsa={}", lines.display());
+    let attest = ["--attest", file.to_str().unwrap(), "--platform", "linux/amd64"];
+    verify(&config, &[&[image.as_str(), "-o", &option][..], &attest].concat())
+        .exits(0)
+        .says("PASS");
+    let told: Vec<Value> = fs::read_to_string(&lines)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let [report] = told.as_slice() else { panic!("{told:#?}") };
+    let mut written: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    let policy = &report["predicate"]["policy"]["uri"];
+    assert_eq!(
+        (policy, &report["predicate"]["verificationResult"]),
+        (&json!("https://p.example/strict"), &json!("PASSED"))
+    );
+    // It is one verification, at one time.
+    written["predicate"]["timeVerified"] = report["predicate"]["timeVerified"].clone();
+    assert_eq!(*report, written);
+    strict(report);
+    // Of a refusal, on stdout, and of two images, one of which nobody can read.
+    let nobody = "version: 1\nlimits: {attempts: 1}\npolicy: {preset: baseline}\n";
+    let refused = verify(nobody, &[&image, "-o", "vsa"]);
+    let statement: Value = serde_json::from_str(refused.exits(1).stdout.trim()).unwrap();
+    assert_eq!(statement["predicate"]["verificationResult"], "FAILED", "{statement:#}");
+    strict(&statement);
+    let both = verify(nobody, &[&image, "127.0.0.1:1/app:1", "-o", "vsa"]);
+    assert_eq!(both.exits(1).stdout.lines().count(), 1, "{}", both.all());
+    // Where there is no verdict there is no line, and no older one either.
+    let gone = verify(nobody, &["127.0.0.1:1/app:1", "-o", &option]);
+    gone.exits(3);
+    assert_eq!(fs::read_to_string(&lines).unwrap(), "");
+}
+
 #[test]
 fn a_summary_needs_a_verifier_one_image_and_a_verdict() {
     let scene = Scene::new();
@@ -176,6 +222,9 @@ fn a_summary_needs_a_verifier_one_image_and_a_verdict() {
         (vec![&image, &image, "--attest", file, "--verifier", VERIFIER], 2, "is for one image"),
         (vec![&image, "--attest", file, "--verifier", "a name"], 2, "expected a URI"),
         (vec![&image, "--verifier", VERIFIER, "--policy-uri", VERIFIER], 2, "--attest"),
+        (vec![&image, "-o", "vsa"], 2, "-o vsa needs --verifier"),
+        (vec![&image, "-o", "vsa", "--verifier", VERIFIER, "--as-of", "2026-12-24"], 2, "--as-of"),
+        (vec![&image, "-o", "vsa", "--verifier", VERIFIER, "--from", "x"], 2, "--from"),
     ] {
         let answer = Hallmark::new([&["verify"], arguments.as_slice()].concat()).run();
         answer.exits(code).says(says);

@@ -126,6 +126,9 @@ fn modules_use_only_their_own_layer_or_a_lower_one() {
             assert!(["lib", "main"].contains(&module.as_str()), "{module} is in no layer");
             continue;
         };
+        if is_for_tests(&path) {
+            continue;
+        }
         for used in used_modules(&product_code(&path)) {
             if layers.get(&used).is_some_and(|layer| layer > own) {
                 wrong.push(format!("{}: layer {own} uses {used}", path.display()));
@@ -225,25 +228,25 @@ fn file_of(path: &str, module: &str, all: &BTreeSet<String>) -> Option<String> {
     longest.into_iter().find(|name| all.contains(name))
 }
 
-/// A folder and what is in it are one matter; siblings and strangers are not.
-#[test]
-fn files_have_no_circle() {
+/// The files that each file names, by module.
+fn file_uses() -> BTreeMap<String, BTreeSet<String>> {
     let inline = Regex::new(r"\b((?:super|crate)(?:::[A-Za-z_0-9]+)+)").unwrap();
     let sources: Vec<_> =
         files("src", "rs").into_iter().filter(|path| !is_for_tests(path)).collect();
     let all: BTreeSet<String> = sources.iter().map(|path| as_module(path)).collect();
-    let within = |a: &str, b: &str| b.starts_with(&format!("{a}::"));
-    let mut uses: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for path in &sources {
+    let uses = |path: &PathBuf| {
         let (module, code) = (as_module(path), product_code(path));
         let mut paths = imports(&code);
         paths.extend(inline.captures_iter(&code).map(|found| found[1].to_owned()));
         let found = paths.iter().filter_map(|path| file_of(path, &module, &all));
-        let others = found.filter(|f| *f != module && !within(f, &module) && !within(&module, f));
-        uses.insert(module.clone(), others.collect());
-    }
-    assert!(uses.values().map(BTreeSet::len).sum::<usize>() > 500, "it sees nothing");
-    // What uses nothing that is left goes; so does what nothing that is left uses. The rest are circles.
+        let found = found.filter(|f| *f != module).collect();
+        (module, found)
+    };
+    sources.iter().map(uses).collect()
+}
+
+/// The circles: what is left when modules that use nothing, or that nothing uses, are taken away until none goes.
+fn circles(mut uses: BTreeMap<String, BTreeSet<String>>) -> BTreeMap<String, BTreeSet<String>> {
     loop {
         let used: BTreeSet<String> = uses.values().flatten().cloned().collect();
         let before = uses.len();
@@ -251,10 +254,59 @@ fn files_have_no_circle() {
         let left: BTreeSet<String> = uses.keys().cloned().collect();
         uses.values_mut().for_each(|others| others.retain(|other| left.contains(other)));
         if uses.len() == before {
-            break;
+            return uses;
         }
     }
-    assert!(uses.is_empty(), "files that depend on each other in a circle: {uses:#?}");
+}
+
+/// A folder and what is in it are one matter; siblings and strangers are not.
+#[test]
+fn files_have_no_circle() {
+    let within = |a: &str, b: &str| b.starts_with(&format!("{a}::"));
+    let mut uses = file_uses();
+    for (module, others) in &mut uses {
+        others.retain(|other| !within(other, module) && !within(module, other));
+    }
+    assert!(uses.values().map(BTreeSet::len).sum::<usize>() > 500, "it sees nothing");
+    let found = circles(uses);
+    assert!(found.is_empty(), "files that depend on each other in a circle: {found:#?}");
+}
+
+/// The two siblings in which two modules lie, where neither lies within the other.
+fn siblings(a: &str, b: &str) -> Option<(String, String)> {
+    let (a, b): (Vec<&str>, Vec<&str>) = (a.split("::").collect(), b.split("::").collect());
+    let shared = a.iter().zip(&b).take_while(|(a, b)| a == b).count();
+    (shared < a.len() && shared < b.len())
+        .then(|| (a[..=shared].join("::"), b[..=shared].join("::")))
+}
+
+/// A folder counts as one module with all that is in it: two files may be in no circle, and their folders in one.
+#[test]
+fn folders_have_no_circle() {
+    let mut uses: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (module, others) in file_uses() {
+        for (from, to) in others.iter().filter_map(|other| siblings(&module, other)) {
+            uses.entry(from).or_default().insert(to);
+        }
+    }
+    assert!(uses.values().map(BTreeSet::len).sum::<usize>() > 500, "it sees nothing");
+    let found = circles(uses);
+    assert!(found.is_empty(), "folders that depend on each other in a circle: {found:#?}");
+}
+
+#[test]
+fn modules_are_told_by_the_siblings_they_lie_in() {
+    let table = [
+        ("a::b::c", "a::d", Some(("a::b", "a::d"))),
+        ("a::b::c", "a::b::d::e", Some(("a::b::c", "a::b::d"))),
+        ("a", "b::c", Some(("a", "b"))),
+        ("a::b", "a::b::c", None),
+        ("a::b::c", "a", None),
+    ];
+    for (from, to, want) in table {
+        let want = want.map(|(a, b): (&str, &str)| (a.to_owned(), b.to_owned()));
+        assert_eq!(siblings(from, to), want, "{from} {to}");
+    }
 }
 
 #[test]
@@ -485,4 +537,51 @@ fn the_release_image_is_made_of_its_two_bases_and_the_commit() {
     for directive in ["# syntax", "# escape", "#syntax", "#escape"] {
         assert!(!text.starts_with(directive), "deploy/Dockerfile begins with {directive}");
     }
+}
+
+/// Nouns that reports count.
+const COUNTED: &str = "package|file|component|material|layer|record|advisor(?:y|ie)|version|ghost|image|signature|error|warning|\
+    remark|entr(?:y|ie)|platform|signer|statement|vulnerabilit(?:y|ie)|gap|day|result|secret|manifest|finding|difference|place|step|link|rule";
+
+/// Whoever counts says `1 package`: by `amount::plural`, and by nothing else.
+#[test]
+fn every_count_in_a_report_has_its_noun_by_the_one_helper() {
+    let by_hand =
+        Regex::new(&format!(r#""[^"\n]*\{{[^}}"\n]*\}} (?:more )?(?:{COUNTED})s\b"#)).unwrap();
+    // Bounds are never one, and are no counts.
+    let is_bound = Regex::new(r"MAX_|MOST|_FACTOR|limit|DEPTH|more than").unwrap();
+    let mut wrong = Vec::new();
+    for folder in ["src/report", "src/cli", "src/gate", "src/trust", "src/verify", "src/compare"] {
+        for path in files(folder, "rs") {
+            let text = read(&path);
+            let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+            if path.components().any(|part| part.as_os_str().to_string_lossy().starts_with("tests"))
+            {
+                continue;
+            }
+            let lines =
+                text.lines().filter(|line| by_hand.is_match(line) && !is_bound.is_match(line));
+            wrong.extend(lines.map(|line| format!("{}: {}", path.display(), line.trim())));
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new(), "amount::plural writes a number with its noun");
+}
+
+/// The same where it is read: in every report that a test keeps.
+#[test]
+fn no_report_says_one_of_many() {
+    let one = Regex::new(&format!(r"(?:^|[^\d.,:-])(1 (?:more )?(?:{COUNTED})s)\b")).unwrap();
+    let zero = Regex::new(r"[^\d.]0 MiB").unwrap();
+    let kept = ["tests/it/snapshots", "src", "fixtures", "docs", "deploy"];
+    let kept = kept.iter().flat_map(|folder| ["snap", "txt", "md"].map(|end| files(folder, end)));
+    let (mut looked, mut wrong) = (0, Vec::new());
+    for path in kept.flatten().chain([root().join("README.md")]) {
+        let text = read(&path);
+        looked += 1;
+        for line in text.lines().filter(|line| one.is_match(line) || zero.is_match(line)) {
+            wrong.push(format!("{}: {}", path.display(), line.trim()));
+        }
+    }
+    assert!(looked > 50, "{looked} files");
+    assert_eq!(wrong, Vec::<String>::new());
 }

@@ -181,13 +181,14 @@ fn h50_words_of_registries_and_of_the_command_line_write_no_line() {
         }
     }
     let layout = format!("oci:/nowhere/{EVIL}");
-    let calls: [&[&str]; 6] = [
+    let calls: [&[&str]; 7] = [
         &["verify", EVIL],
         &["verify", &layout],
         &[EVIL],
         &["explain", EVIL],
         &["policy", "test", EVIL],
         &["trust", "import", EVIL],
+        &["policy", "import", EVIL],
     ];
     for call in calls {
         is_plain(&format!("{call:?}"), &Hallmark::new(call.iter().copied()).run());

@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Serializer, Value};
 use unicode_normalization::is_nfc;
 
+pub(super) use forms::is_classic;
 pub use layout::{Inspection, ItemRules, Layout, LayoutKey, Step};
 pub use link::{Artifact, Artifacts, LINK_V03, Link};
 pub use rule::{List, Match, Pattern, Rule};
@@ -94,7 +95,7 @@ impl Document {
     }
 
     /// A document whose payload was taken out of an envelope.
-    pub(super) fn of_payload(
+    fn of_payload(
         message: Vec<u8>,
         payload: &[u8],
         signatures: Vec<Signature>,
@@ -135,11 +136,6 @@ impl Body {
             }),
         }
     }
-}
-
-/// Whether a payload is a layout or link, and no statement.
-pub(super) fn is_classic(kind: &str) -> bool {
-    matches!(kind, "layout" | "link")
 }
 
 fn from_value<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, AttestError> {

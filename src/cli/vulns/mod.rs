@@ -10,14 +10,16 @@ use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use super::{
     Answer, Failure,
     args::{Format, Global, Vulns, VulnsImport, VulnsMatch},
-    context, output,
+    context,
+    files::Operand,
+    output,
 };
 use crate::{
     limits::Limits,
-    scratch::read_file,
+    scratch::seen,
     verify::{gather, open},
     vulnerabilities::{
-        database::{Builder, Database},
+        database::{Builder, Database, DatabaseError},
         matching, subject,
     },
 };
@@ -34,27 +36,43 @@ pub(super) async fn run(command: Vulns, global: &Global) -> Result<Answer, Failu
         Vulns::Info { file, output } => {
             let limits = context::configuration(global)?.limits;
             let database = read(&file, &limits)?;
-            Ok(Answer::data(match output {
-                Format::Text => told::info(&database),
-                Format::Json => told::info_json(&database),
-            }))
+            Ok(Answer::data(info(&database, output)))
         }
         Vulns::Match(args) => known(&args, global).await,
     }
 }
 
-/// Reads a database.
+/// A database that a command names.
+const DATABASE: Operand = Operand {
+    option: "",
+    form: "it takes a database, which hallmark vulns import --out FILE makes",
+};
+
+/// Reads a database that an argument names.
 fn read(file: &Path, limits: &Limits) -> Result<Database, Failure> {
-    let named = file.display();
-    let bytes = read_file(file, limits.vulnerability_database_bytes);
-    let bytes = bytes.map_err(|error| Failure::usage(format!("{named}: {error}")))?;
-    Database::open(bytes, limits).map_err(|error| Failure::refused(format!("{named}: {error}")))
+    named(DATABASE.option, file, limits)
+}
+
+/// Reads a database that an option names. One that cannot be used is a fault of the operator's files wherever it is named, as in
+/// `hallmark.yaml`.
+pub(super) fn named(
+    option: &'static str,
+    file: &Path,
+    limits: &Limits,
+) -> Result<Database, Failure> {
+    let operand = Operand { option, ..DATABASE };
+    let bytes = operand.read(file, limits.vulnerability_database_bytes)?;
+    let other = seen(&bytes);
+    Database::open(bytes, limits).map_err(|error| match (&error, other) {
+        (DatabaseError::Foreign, Some(what)) => operand.unusable(file, &what),
+        _ => operand.unusable(file, &error),
+    })
 }
 
 fn import(args: &VulnsImport, limits: &Limits) -> Result<Answer, Failure> {
     keeps_what_is_there(args, limits)?;
     let mut builder = Builder::new(limits);
-    let refused = |error: &dyn std::fmt::Display| Failure::refused(error.to_string());
+    let refused = |error: &dyn std::fmt::Display| Failure::usage(error.to_string());
     if let Some(previous) = &args.previous {
         builder.continue_from(&read(previous, limits)?).map_err(|error| refused(&error))?;
     }
@@ -66,7 +84,14 @@ fn import(args: &VulnsImport, limits: &Limits) -> Result<Answer, Failure> {
     let bytes = builder.finish(&date.to_string()).map_err(|error| refused(&error))?;
     output::to_file(&args.out, &bytes)?;
     let database = Database::open(bytes, limits).map_err(|error| refused(&error))?;
-    Ok(Answer::data(told::info(&database)))
+    Ok(Answer::data(info(&database, args.output)))
+}
+
+fn info(database: &Database, form: Format) -> String {
+    match form {
+        Format::Text => told::info(database),
+        Format::Json => told::info_json(database),
+    }
 }
 
 /// Refuses to write a database over anything but a database: a source, or a configuration.
@@ -105,7 +130,7 @@ async fn known(args: &VulnsMatch, global: &Global) -> Result<Answer, Failure> {
         let subjects = subject::subjects(&inventory);
         let distribution = subject::distribution(&inventory);
         let known = matching::known(&database, distribution.as_ref(), &subjects, &today);
-        let mut known = known.map_err(|error| Failure::refused(error.to_string()))?;
+        let mut known = known.map_err(|error| DATABASE.unusable(&args.file, &error))?;
         known.gaps.extend(subject::unread(&inventory));
         all.push((evidence.image.reference.to_string(), inventory, known));
     }

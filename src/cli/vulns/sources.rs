@@ -14,13 +14,13 @@ use flate2::read::MultiGzDecoder;
 use serde::Deserialize;
 use zip::ZipArchive;
 
-use super::super::Failure;
+use super::super::{Failure, files::Operand};
 use crate::{
     digest::{Algorithm, Digest, Hasher},
     json,
     limits::{self, Limits},
-    scratch::open_file,
-    untrusted::clean,
+    scratch::{open_file, seen},
+    untrusted::{clean, unmarked},
     vulnerabilities::{
         csaf,
         database::{Builder, Refused, SourceInfo},
@@ -116,10 +116,7 @@ impl<'b> Sources<'b> {
             self.file(path)?;
         }
         if files.is_empty() {
-            return Err(Failure::refused(format!(
-                "{}: it has no .json, .zip, .csv or .csv.gz",
-                folder.display()
-            )));
+            return Err(none(folder, &"it has no .json, .zip, .csv or .csv.gz"));
         }
         Ok(())
     }
@@ -147,7 +144,7 @@ impl<'b> Sources<'b> {
     /// Every record of a zip.
     fn archive(&mut self, path: &Path) -> Result<(), Failure> {
         let refuse =
-            |why: &dyn std::fmt::Display| Failure::refused(format!("{}: {why}", path.display()));
+            |why: &dyn std::fmt::Display| Failure::usage(format!("{}: {why}", path.display()));
         let mut file = open_file(path).map_err(|error| unreadable(path, &error))?;
         let digest = digest_of(&mut file).map_err(|error| unreadable(path, &error))?;
         let file = open_file(path).map_err(|error| unreadable(path, &error))?;
@@ -177,6 +174,7 @@ impl<'b> Sources<'b> {
 
     /// One record of OSV, or document of CSAF; whether it names packages.
     fn record(&mut self, kind: Kind, bytes: &[u8], name: &str) -> Result<bool, Failure> {
+        let bytes = unmarked(bytes);
         let read = match kind {
             Kind::Csaf => csaf::read(bytes, self.limits)
                 .and_then(|read| read.ok_or(RecordError::NothingAffected)),
@@ -193,27 +191,31 @@ impl<'b> Sources<'b> {
                 return Ok(false);
             }
             Err(error) => {
-                let mut failure = Failure::refused(format!("{name}: {error}"));
+                if let Some(what) = seen(bytes) {
+                    return Err(none(Path::new(name), &what));
+                }
+                let mut failure = Failure::usage(format!("{name}: {error}"));
                 failure.help("nothing was written: what cannot be read would be missing in silence; --skip-refused leaves it out and says so in the database");
                 return Err(failure);
             }
         };
-        self.builder.add(record).map_err(|error| Failure::refused(error.to_string()))?;
+        self.builder.add(record).map_err(|error| Failure::usage(error.to_string()))?;
         Ok(true)
     }
 
     fn feed(&mut self, kind: Kind, bytes: &[u8], path: &Path) -> Result<(), Failure> {
         let refuse =
-            |why: &dyn std::fmt::Display| Failure::refused(format!("{}: {why}", path.display()));
+            |why: &dyn std::fmt::Display| Failure::usage(format!("{}: {why}", path.display()));
         let records = match kind {
             Kind::Exploited => {
-                let feed = feeds::exploited(bytes, self.limits).map_err(|error| refuse(&error))?;
+                let feed = feeds::exploited(unmarked(bytes), self.limits)
+                    .map_err(|error| refuse(&error))?;
                 let records = feed.entries.len();
                 self.builder.exploited(feed);
                 records
             }
             _ => {
-                let text = std::str::from_utf8(bytes).map_err(|error| refuse(&error))?;
+                let text = std::str::from_utf8(unmarked(bytes)).map_err(|error| refuse(&error))?;
                 let feed = feeds::forecasts(text).map_err(|error| refuse(&error))?;
                 let records = feed.entries.len();
                 self.builder.forecasts(feed);
@@ -236,6 +238,7 @@ impl<'b> Sources<'b> {
 
     /// What a document is.
     fn kind(&self, bytes: &[u8], path: &Path) -> Result<Kind, Failure> {
+        let bytes = unmarked(bytes);
         let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
         if first.is_some_and(|byte| *byte == b'#' || *byte == b'c') {
             return Ok(Kind::Forecasts);
@@ -250,10 +253,10 @@ impl<'b> Sources<'b> {
             Ok(outline) if outline.document.is_some() => Ok(Kind::Csaf),
             // Whoever lets records be left out hears of this one there.
             Err(_) => Ok(Kind::Osv),
-            Ok(_) => Err(Failure::refused(format!(
-                "{}: it is no record of OSV or CSAF, no catalogue of exploited vulnerabilities and no table of EPSS",
-                path.display()
-            ))),
+            Ok(_) => Err(none(
+                path,
+                &"it is no record of OSV or CSAF, no catalogue of exploited vulnerabilities and no table of EPSS",
+            )),
         }
     }
 
@@ -279,10 +282,10 @@ impl<'b> Sources<'b> {
         };
         let mut bytes = Vec::new();
         let read = from.take(most.saturating_add(1)).read_to_end(&mut bytes);
-        read.map_err(|error| Failure::refused(format!("{name}: {error}")))?;
+        read.map_err(|error| Failure::usage(format!("{name}: {error}")))?;
         if bytes.len() as u64 > most {
             let key = limits::key(key);
-            return Err(Failure::refused(format!(
+            return Err(Failure::usage(format!(
                 "{name}: it has more bytes than {key} leaves, {most}"
             )));
         }
@@ -303,8 +306,19 @@ fn digest_of(file: &mut File) -> io::Result<Digest> {
     }
 }
 
+/// What is imported.
+const SOURCE: Operand = Operand {
+    option: "",
+    form: "it takes records of OSV or CSAF, KEV or EPSS, in a file, .zip, .csv, .csv.gz or a folder of them",
+};
+
 fn unreadable(path: &Path, error: &io::Error) -> Failure {
-    Failure::usage(format!("{}: {error}", path.display()))
+    SOURCE.unreadable(path, error)
+}
+
+/// That a source was read and is none.
+fn none(path: &Path, why: &dyn std::fmt::Display) -> Failure {
+    SOURCE.unusable(path, why)
 }
 
 /// The first bytes of a file, as many as there are.
@@ -430,6 +444,47 @@ mod tests {
             assert!(import(&file, &Limits::default(), false).is_err(), "{name}");
         }
         assert!(import(&folder.path().join("nothing"), &Limits::default(), false).is_err());
+    }
+
+    #[test]
+    fn where_all_was_left_out_the_first_reason_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("a.json"), r#"{"id": 1}"#).unwrap();
+        fs::write(folder.path().join("b.json"), "{").unwrap();
+        let error = import(folder.path(), &Limits::default(), true).unwrap_err();
+        assert!(error.contains("2 records were left out; the first, a.json: "), "{error}");
+    }
+
+    #[test]
+    fn a_source_that_cannot_be_imported_is_a_wrong_file_of_the_operator() {
+        let folder = tempfile::tempdir().unwrap();
+        let (empty, broken) = (folder.path().join("empty"), folder.path().join("a.json"));
+        fs::create_dir(&empty).unwrap();
+        fs::write(&broken, "{").unwrap();
+        let mut builder = Builder::new(&Limits::default());
+        let limits = Limits::default();
+        let mut sources = Sources::new(&mut builder, &limits, false);
+        for path in [&empty, &broken, &folder.path().join("nothing")] {
+            assert_eq!(sources.import(path).unwrap_err().code, 2, "{path:?}");
+        }
+    }
+
+    #[test]
+    fn a_mark_before_a_source_is_no_part_of_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let forecasts = "cve,epss,percentile\nCVE-2024-1,0.5,0.9\n";
+        let archived = format!("\u{feff}{}", record("A-2"));
+        fs::write(folder.path().join("all.zip"), zipped(&[("A-2.json", &archived)])).unwrap();
+        for (name, text) in
+            [("a.json", record("A-1").as_str()), ("k.json", CATALOGUE), ("e.csv", forecasts)]
+        {
+            fs::write(folder.path().join(name), format!("\u{feff}{text}")).unwrap();
+        }
+        let database = import(folder.path(), &Limits::default(), false).unwrap();
+        let mut kinds: Vec<_> =
+            database.header().sources.iter().map(|one| (one.kind.as_str(), one.records)).collect();
+        kinds.sort_unstable();
+        assert_eq!(kinds, [("epss", 1), ("kev", 1), ("osv", 1), ("osv", 1)]);
     }
 
     #[test]

@@ -3,14 +3,21 @@
 use serde_json::json;
 
 use crate::{
+    amount::plural,
     contents::Inventory,
     policy::VulnerabilitiesInput,
+    report::json::lines,
     untrusted::{Page, line},
     vulnerabilities::{
         database::Database,
         matching::{GapKind, Known, Vulnerability},
     },
 };
+
+/// Schema of what a database says of itself.
+const DATABASE: &str = "hallmark/vulnerability-database/v1";
+/// Schema of what is known of images.
+const MATCHES: &str = "hallmark/vulnerability-matches/v1";
 
 /// What a database was made from, and what it covers.
 pub(super) fn info(database: &Database) -> String {
@@ -34,16 +41,16 @@ pub(super) fn info(database: &Database) -> String {
         }
     }
     if header.without_packages > 0 {
-        line!(page, "no package  {} records name none", header.without_packages);
+        line!(page, "no package  {} of no package", plural(header.without_packages, "record"));
     }
     line!(page);
     for source in &header.sources {
         line!(
             page,
-            "source  {} {} ({} records) {}",
+            "source  {} {} ({}) {}",
             source.kind,
             source.name,
-            source.records,
+            plural(source.records, "record"),
             source.digest
         );
     }
@@ -55,9 +62,9 @@ pub(super) fn info(database: &Database) -> String {
         };
         line!(
             page,
-            "covers  {name}: {} packages, {} records{unfixed}",
-            coverage.packages,
-            coverage.records
+            "covers  {name}: {}, {}{unfixed}",
+            plural(coverage.packages, "package"),
+            plural(coverage.records, "record")
         );
     }
     for refused in &header.refused {
@@ -72,8 +79,11 @@ pub(super) fn info(database: &Database) -> String {
 
 /// The same for machines.
 pub(super) fn info_json(database: &Database) -> String {
-    let document = json!({ "digest": database.digest().to_string(), "header": database.header() });
-    format!("{document:#}\n")
+    lines(&json!({
+        "schema": DATABASE,
+        "digest": database.digest().to_string(),
+        "header": database.header(),
+    }))
 }
 
 /// An image, its packages, and what is known of them.
@@ -91,17 +101,19 @@ pub(super) fn known(all: &[Told]) -> String {
             let package = inventory.packages.get(one.package);
             let (name, version) =
                 package.map_or(("", ""), |package| (&package.name, &package.version));
-            line!(page, "unknown  {name} {version}: {} ({} advisories)", one.why, one.count);
+            let advisories = plural(one.count, "advisory");
+            line!(page, "unknown  {name} {version}: {} ({advisories})", one.why);
         }
         for gap in &known.gaps {
-            line!(page, "gap  {}: {} ({} packages)", gap.name, gap_words(gap.kind), gap.packages);
+            let packages = plural(gap.packages, "package");
+            line!(page, "gap  {}: {} ({packages})", gap.name, gap_words(gap.kind));
         }
         line!(
             page,
-            "{} known, {} packages cannot be told, {} gaps, {} withdrawn",
+            "{} known, {} cannot be told, {}, {} withdrawn",
             known.vulnerabilities.len(),
-            known.unknown.len(),
-            known.gaps.len(),
+            plural(known.unknown.len(), "package"),
+            plural(known.gaps.len(), "gap"),
             known.withdrawn
         );
     }
@@ -142,5 +154,5 @@ pub(super) fn known_json(database: &Database, all: &[Told]) -> String {
         json!({ "image": image, "vulnerabilities": input })
     };
     let images: Vec<_> = all.iter().map(image).collect();
-    format!("{:#}\n", json!({ "images": images }))
+    lines(&json!({ "schema": MATCHES, "images": images }))
 }

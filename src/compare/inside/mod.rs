@@ -216,7 +216,7 @@ impl Look<'_> {
             return elf::inside(left, right);
         }
         if self.depth == 0 {
-            return text::inside(left, right);
+            return text::inside(path, left, right);
         }
         self.depth -= 1;
         let found = if both(b"PK\x03\x04") {
@@ -228,7 +228,7 @@ impl Look<'_> {
         } else if path.ends_with(".tar") {
             archive::tar(self, left, right)
         } else {
-            text::inside(left, right)
+            text::inside(path, left, right)
         };
         self.depth += 1;
         found

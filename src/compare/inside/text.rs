@@ -6,7 +6,10 @@ use regex::Regex;
 use similar::{ChangeTag, TextDiff};
 
 use super::Inside;
-use crate::untrusted::shortened;
+use crate::{
+    contents::secrets::{holds_credentials, in_keys, shown_line},
+    untrusted::shortened,
+};
 
 /// Bytes of a text that is compared line by line.
 const TEXT_BYTES: usize = 4 << 20;
@@ -16,6 +19,8 @@ const LINES_COMPARED: usize = 1000;
 const LINES_SHOWN: usize = 24;
 /// Characters of a line that are shown.
 const CHARS_SHOWN: usize = 160;
+/// What stands in the place of a line of which nothing may be shown.
+const HIDDEN: &str = "[secret]";
 /// Equal lines shown around a difference.
 const AROUND: usize = 1;
 
@@ -31,8 +36,9 @@ static TIMES: LazyLock<Option<Regex>> = LazyLock::new(|| {
     .ok()
 });
 
-/// The lines that differ, where both are texts of a readable size.
-pub(super) fn inside(left: &[u8], right: &[u8]) -> Option<Inside> {
+/// The lines that differ, where both are texts of a readable size. Whoever reads a report need not be one of those who may read
+/// the file: nothing of credentials and private keys is in it.
+pub(super) fn inside(path: &str, left: &[u8], right: &[u8]) -> Option<Inside> {
     let (left, right) = (as_text(left)?, as_text(right)?);
     let (mut ours, mut theirs): (Vec<&str>, Vec<&str>) =
         (left.lines().collect(), right.lines().collect());
@@ -44,6 +50,11 @@ pub(super) fn inside(left: &[u8], right: &[u8]) -> Option<Inside> {
         more |= side.len() > LINES_COMPARED;
         side.truncate(LINES_COMPARED);
     }
+    let (left_keys, right_keys) = (in_keys(left), in_keys(right));
+    let all_hidden = holds_credentials(path);
+    let in_key = |keys: &[bool], line: Option<usize>| {
+        line.and_then(|line| keys.get(skipped + line)).copied().unwrap_or(false)
+    };
     let diff = TextDiff::from_slices(&ours, &theirs);
     let mut lines = Vec::new();
     for group in diff.grouped_ops(AROUND) {
@@ -55,7 +66,13 @@ pub(super) fn inside(left: &[u8], right: &[u8]) -> Option<Inside> {
                 ChangeTag::Insert => '+',
                 ChangeTag::Equal => ' ',
             };
-            lines.push(format!("{mark}{}", shortened(change.value(), CHARS_SHOWN)));
+            // More is not shown, and what is left out needs no look for secrets.
+            let hidden = all_hidden
+                || lines.len() > LINES_SHOWN
+                || in_key(&left_keys, change.old_index())
+                || in_key(&right_keys, change.new_index());
+            let line = if hidden { HIDDEN.to_owned() } else { shown_line(change.value()) };
+            lines.push(format!("{mark}{}", shortened(&line, CHARS_SHOWN)));
         }
     }
     more |= lines.len() > LINES_SHOWN;
@@ -79,7 +96,7 @@ mod tests {
     use super::*;
 
     fn lines(left: &str, right: &str) -> (Vec<String>, bool, bool) {
-        match inside(left.as_bytes(), right.as_bytes()) {
+        match inside("/x", left.as_bytes(), right.as_bytes()) {
             Some(Inside::Lines { lines, more, only_times }) => (lines, more, only_times),
             other => panic!("{other:?}"),
         }
@@ -90,7 +107,29 @@ mod tests {
         let (found, more, times) = lines("a\nb\nc\nd\n", "a\nb\nX\nd\n");
         assert_eq!(found, ["@ line 2", " b", "-c", "+X", " d"]);
         assert!(!more && !times);
-        assert!(inside(b"\0", b"a").is_none() && inside(b"\xff", b"a").is_none());
+        assert!(inside("/x", b"\0", b"a").is_none() && inside("/x", b"\xff", b"a").is_none());
+    }
+
+    #[test]
+    fn g27_nothing_of_a_key_or_of_credentials_is_in_a_report() {
+        let key = |body: &str| {
+            let begin = "-----BEGIN PRIVATE KEY-----\nMIIB\nMIIC\n";
+            format!("a\n{begin}{body}\nMIID\n-----END PRIVATE KEY-----\nb {body}\n")
+        };
+        let (found, more, _) = lines(&key("s9df8sdf"), &key("q7Zk2mPw"));
+        let hidden = [" [secret]", "-[secret]", "+[secret]", " [secret]"];
+        assert!(found.starts_with(&["@ line 4".to_owned()]) && !more, "{found:?}");
+        assert!(hidden.iter().all(|line| found.iter().any(|found| found == line)), "{found:?}");
+        assert!(!found.iter().any(|line| line.contains("MII")), "{found:?}");
+        assert!(found.contains(&"-b s9df8sdf".to_owned()), "{found:?}");
+        for path in ["/root/.netrc", ".pgpass"] {
+            match inside(path, b"a s9df8sdf\nb\n", b"a q7Zk2mPw\nb\n") {
+                Some(Inside::Lines { lines, .. }) => {
+                    assert_eq!(lines, ["@ line 1", "-[secret]", "+[secret]", " [secret]"]);
+                }
+                other => panic!("{other:?}"),
+            }
+        }
     }
 
     #[test]

@@ -122,6 +122,8 @@ impl Stored {
 struct Recipe {
     layers: Vec<Vec<Item>>,
     stored: Stored,
+    /// The media type of the layers, where it is not that of how they are stored.
+    labelled: Option<&'static str>,
     config: Value,
     lie: bool,
     annotation: &'static str,
@@ -163,7 +165,7 @@ impl Recipe {
             .iter()
             .map(|blob| {
                 json!({
-                    "mediaType": self.stored.media_type(),
+                    "mediaType": self.labelled.map_or_else(|| self.stored.media_type(), str::to_owned),
                     "digest": BlobDigest::of(blob).to_string(),
                     "size": blob.len(),
                 })
@@ -209,6 +211,7 @@ fn base() -> Recipe {
             ],
         ],
         stored: Stored::Gzip(6),
+        labelled: None,
         config: json!({
             "os": "linux", "architecture": "amd64", "created": "2023-11-14T22:13:20Z",
             "config": {"Entrypoint": ["/app"], "Env": ["A=1"], "Labels": {"v": "1"}},
@@ -345,6 +348,40 @@ fn envelope_and_compression_leave_the_configuration_identical() {
     for stored in [Stored::Gzip(1), Stored::Gzip(9), Stored::Zstd, Stored::Plain] {
         let twin = with(|r| r.stored = stored);
         expect("recompressed", &twin, Level::ConfigIdentical, Class::Compression, "compression");
+    }
+}
+
+#[test]
+fn how_a_layer_is_stored_is_told_by_its_bytes_and_not_by_its_media_type() {
+    const GZIP: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
+    const ZSTD: &str = "application/vnd.oci.image.layer.v1.tar+zstd";
+    let of = |stored, labelled| {
+        with(move |r| {
+            r.stored = stored;
+            r.labelled = labelled;
+        })
+    };
+    let header = "header as Go writes it";
+    let cases = [
+        (of(Stored::Zstd, Some(GZIP)), "compression", "zstd", String::new()),
+        (of(Stored::Plain, Some(ZSTD)), "compression", "uncompressed", String::new()),
+        (
+            of(Stored::Gzip(9), Some(ZSTD)),
+            "compression level",
+            "gzip",
+            format!(", {header}, level 9"),
+        ),
+    ];
+    for (twin, what, how, header) in cases {
+        for (twin, how) in [(twin.clone(), how), (Recipe { labelled: None, ..twin.clone() }, how)] {
+            let found = run(&of(Stored::Gzip(6), None), &twin).unwrap();
+            assert_eq!(found.level, Level::ConfigIdentical, "{twin:?}");
+            let told = found.differences.iter().find(|d| d.class == Class::Compression).unwrap();
+            assert_eq!(told.what.to_string(), what, "{twin:?}");
+            let right = told.right.as_ref().unwrap().to_string();
+            assert!(right.starts_with(&format!("{how}, ")), "{right}");
+            assert!(right.ends_with(&format!(" bytes{header}")), "{right}");
+        }
     }
 }
 
@@ -1163,9 +1200,9 @@ fn a_whiteout_is_a_name() {
         let found = run(&plain, &hidden(items)).unwrap();
         assert_eq!(found.level, Level::ContentIdentical, "{found:#?}");
     }
-    // Nor what is in it.
+    // One with content is refused: no builder writes it.
     let filled = hidden(vec![file("etc/.wh.passwd", "kept"), file("etc/.wh.x", "")]);
-    assert_eq!(run(&plain, &filled).unwrap().level, Level::ContentIdentical);
+    assert!(run(&plain, &filled).is_err());
     let other = hidden(vec![file("etc/.wh.x", "")]);
     assert_eq!(run(&plain, &other).unwrap().level, Level::Different);
 }
@@ -1247,17 +1284,19 @@ fn h19_an_explanation_is_about_a_pair_of_contents() {
 /// A time inside a compiled module says whether Python runs it or its source.
 #[test]
 fn a_time_that_changes_what_runs_is_not_explained() {
-    let twin = |times: [(u32, u64); 2]| {
+    let twin = |place: &'static str, times: [(u32, u64); 2]| {
         let [left, right] = times.map(|(inside, source)| {
             with(move |r| {
                 let compiled = pyc(inside, "code");
                 // Its header says four bytes of source.
                 r.layers[1].push(Item { mtime: source, ..file("m.py", "1234") });
-                r.layers[1].push(named("__pycache__/m.cpython-312.pyc", compiled));
+                r.layers[1].push(named(place, compiled));
             })
         });
         run(&left, &right).unwrap()
     };
+    // H70: where Python looks first, and where a link or a setting leads it.
+    let places = ["__pycache__/m.cpython-312.pyc", "cache/m.cpython-312.pyc", "prefix/x.pyc"];
     let cases = [
         ([(7, 7), (8, 8)], Level::Explained),
         ([(7, 1), (8, 1)], Level::Explained),
@@ -1267,9 +1306,11 @@ fn a_time_that_changes_what_runs_is_not_explained() {
         ([(7, 7), (7, 8)], Level::Different),
         ([(7, 8), (7, 9)], Level::ContentIdentical),
     ];
-    for (times, level) in cases {
-        let found = twin(times);
-        assert_eq!(found.level, level, "{times:?} {found:#?}");
+    for (place, (times, level)) in
+        places.into_iter().flat_map(|place| cases.map(|case| (place, case)))
+    {
+        let found = twin(place, times);
+        assert_eq!(found.level, level, "{place} {times:?} {found:#?}");
     }
     // The time of a file that a link makes a source, or that a hard link changes.
     let linked = |source: u64, kind: EntryType| {
@@ -1320,4 +1361,5 @@ fn the_tree_counts_and_not_the_layer() {
     }
 }
 
+mod devices;
 mod layering;

@@ -62,6 +62,7 @@ fn is_timed(bytes: &[u8]) -> bool {
 }
 
 /// Time and size of the source that a module was compiled from, both cut to 32 bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::compare) struct CompiledFrom {
     time: u32,
     size: u32,
@@ -74,10 +75,18 @@ pub(in crate::compare) fn compiled_from(bytes: &[u8]) -> Option<CompiledFrom> {
 }
 
 impl CompiledFrom {
-    /// Whether a file of this time and size is the source (importlib, `_validate_timestamp_pyc`).
+    /// What a module says that was compiled from a source of this time and size (importlib, `_validate_timestamp_pyc`).
+    pub(in crate::compare) fn of(time: i64, size: u64) -> Self {
+        let [time, size] = [time.cast_unsigned(), size].map(|number| {
+            let [a, b, c, d, ..] = number.to_le_bytes();
+            u32::from_le_bytes([a, b, c, d])
+        });
+        Self { time, size }
+    }
+
+    /// Whether a file of this time and size is the source.
     pub(in crate::compare) fn is(&self, time: i64, size: u64) -> bool {
-        let cut = |number: u64| number & u64::from(u32::MAX);
-        cut(time.cast_unsigned()) == u64::from(self.time) && cut(size) == u64::from(self.size)
+        *self == Self::of(time, size)
     }
 
     /// What decides whether Python runs the module beside a source in an archive: equal bytes mean that it does so at the same

@@ -119,6 +119,9 @@ fn what_the_webhook_refuses_is_refused() {
     assert_eq!(at(&format!("{}x", " ".repeat(MAX_BYTES))), "document");
     let unknown = spec(json!([{ "key": { "data": KEY } }])).replace("\"images\"", "\"image\"");
     assert_eq!(at(&unknown), "document");
+    let many: Vec<Value> = (0..=MOST_GLOBS).map(|_| json!({ "glob": "r.example/x" })).collect();
+    let many = json!({ "images": many, "authorities": [{ "key": { "data": KEY } }] });
+    assert_eq!(at(&document(&many)), "document");
     for glob in
         ["r.example/[ab]", "r.example/x?", "r.example/{a,b}", "r.example/x@sha256:00", "a b"]
     {
@@ -242,6 +245,10 @@ fn policies_that_both_match_both_have_to_hold() {
         let places: Vec<&str> = imported.left_out.iter().map(|one| one.at.as_str()).collect();
         assert!(places.contains(&"a: spec.images[0].glob"), "{unsaid}: {places:?}");
     }
+    // What one has to leave out for another's sake is granted by no third part, be it of that other one.
+    let begun = json!({ "images": [{ "glob": "r.example/team/app" }, { "glob": "r.example/team/x*y" }], "authorities": key });
+    let both = file(&[policy("a", &images("r.example/team/*", &key)), policy("b", &begun)]);
+    assert_eq!(import(&both).unwrap().yaml, None);
     // One that lets everything pass asks for nothing, and so does one that only warns.
     let pass = json!([{ "static": { "action": "pass" } }]);
     let mut warns = images("**", &kms);

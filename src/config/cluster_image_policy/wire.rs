@@ -36,22 +36,6 @@ pub(super) struct Metadata {
     pub(super) added: BTreeMap<String, IgnoredAny>,
 }
 
-/// Keys of metadata beside name, labels and annotations (Kubernetes, `meta/v1` `ObjectMeta`).
-pub(super) const OBJECT_META: [&str; 12] = [
-    "creationTimestamp",
-    "deletionGracePeriodSeconds",
-    "deletionTimestamp",
-    "finalizers",
-    "generateName",
-    "generation",
-    "managedFields",
-    "namespace",
-    "ownerReferences",
-    "resourceVersion",
-    "selfLink",
-    "uid",
-];
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct Spec {

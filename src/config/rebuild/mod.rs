@@ -17,7 +17,8 @@ use super::{
 use crate::{
     digest::Digest,
     engine::{
-        EngineChoice, EngineSettings, Mirror, SharedBuilder, grpc::Address, ids::WantedNumbers,
+        EngineChoice, EngineSettings, Mirror, SharedBuilder, buildkit::grpc::Address,
+        ids::WantedNumbers,
     },
     rebuild::plan::{PlanOptions, StepNetwork},
     reference::Repository,

@@ -9,7 +9,7 @@ use crate::{
     config::{
         ConfigError,
         error::key,
-        reader::{Reader, one_of, want},
+        reader::{Reader, unknown_signer, want},
         units,
     },
     trust::{Delegate, TrustRules},
@@ -47,7 +47,7 @@ fn delegate(
     let at = |name: &'static str| key!["trust", "delegates", index, name];
     if !trust.signers().contains_key(&raw.signer) {
         let names: Vec<_> = trust.signers().keys().map(String::as_str).collect();
-        let complaint = want(one_of(&names), "add the signer under trust.signers");
+        let complaint = unknown_signer(&names);
         return Err(reader.refuse(at("signer"), &raw.signer, complaint));
     }
     let is_uri = url::Url::parse(&raw.verifier).is_ok();

@@ -73,7 +73,7 @@ fn layout(
     let keys = raw.keys.iter().enumerate().map(|(number, text)| {
         let at = || key!["trust", "layouts", index, "keys", number];
         let (path, pem) = reader.file(at(), text)?;
-        PublicKey::from_pem(&pem).map_err(|error| {
+        PublicKey::from_file(&pem).map_err(|error| {
             let complaint = want("a public key in PEM", "the owners' keys, not the functionaries'");
             reader.refuse(at(), format!("{}: {error}", path.display()), complaint)
         })

@@ -25,6 +25,7 @@ use crate::{
         units,
     },
     limits::Limits,
+    saved::Access,
     trust::{
         RootAge,
         sigstore::{
@@ -65,6 +66,8 @@ pub struct Surroundings {
     pub root_folder: Option<PathBuf>,
     /// What time it is; nothing that was fetched is read without it.
     pub now: Option<Timestamp>,
+    /// Where the files come from that the configuration consists of.
+    pub files: Access,
 }
 
 /// A repository that `hallmark trust update` asks.
@@ -89,6 +92,7 @@ pub struct Roots {
     pub age: RootAge,
     /// What time it is, for what was fetched.
     now: Option<Timestamp>,
+    files: Access,
     /// What was read already, by name: files in PEM from the beginning, the others when they are asked for.
     read: Arc<Mutex<BTreeMap<String, Option<InForce>>>>,
 }
@@ -135,16 +139,30 @@ pub fn kept(
     now: Timestamp,
     limits: &Limits,
 ) -> Result<Option<(Cache, Current)>, String> {
+    kept_among(&Access::Live, folder, repository, now, limits)
+}
+
+fn kept_among(
+    files: &Access,
+    folder: &Path,
+    repository: &Repository,
+    now: Timestamp,
+    limits: &Limits,
+) -> Result<Option<(Cache, Current)>, String> {
     let path = kept_in(folder, &repository.name);
     let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-    let file = match crate::scratch::open_file(&path) {
-        Ok(file) => file,
+    let limit = u64::try_from(tuf::MAX_CACHE_BYTES).unwrap_or(u64::MAX);
+    let read = files.file(&path, limit, || {
+        let mut bytes = Vec::new();
+        let file = crate::scratch::open_file(&path)?;
+        file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    });
+    let bytes = match read {
+        Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(failed(&error)),
     };
-    let mut bytes = Vec::new();
-    let limit = u64::try_from(tuf::MAX_CACHE_BYTES).unwrap_or(u64::MAX);
-    file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(|error| failed(&error))?;
     let cache = Cache::parse(&bytes).map_err(|error| failed(&error))?;
     let current = cache.verify(&repository.initial, now, limits).map_err(|error| failed(&error))?;
     Ok(Some((cache, current)))
@@ -157,6 +175,7 @@ impl Roots {
             folder: surroundings.root_folder.clone(),
             repositories: tuf::KNOWN.iter().map(Repository::from).collect(),
             now: surroundings.now,
+            files: surroundings.files.clone(),
             ..Self::default()
         }
     }
@@ -213,9 +232,8 @@ impl Roots {
         };
         let embedded = embedded.transpose().map_err(|error| error.to_string())?;
         let fetched = match (&self.folder, self.now) {
-            (Some(folder), Some(now)) => {
-                kept(folder, repository, now, &limits)?.map(|(_, current)| (folder, current))
-            }
+            (Some(folder), Some(now)) => kept_among(&self.files, folder, repository, now, &limits)?
+                .map(|(_, current)| (folder, current)),
             _ => None,
         };
         let since = embedded.as_ref().and_then(|root| root.date()).map(|dated| dated.as_of);

@@ -9,7 +9,7 @@ use crate::{
     config::{
         ConfigError,
         error::key,
-        reader::{Reader, one_of, want},
+        reader::{Reader, one_of, unknown_signer, want},
     },
     policy::nearest::did_you_mean,
     trust::{Force, PredicateClass, PredicateClassError, Rule, SignerKeys},
@@ -41,7 +41,7 @@ fn rule(reader: &Reader<'_>, index: usize, raw: &Raw, names: &[&str]) -> Result<
     for (position, name) in raw.signers.iter().enumerate() {
         let key = || key!["trust", "rules", index, "signers", position];
         if !names.contains(&name.as_str()) {
-            let complaint = want(one_of(names), "add the signer under trust.signers");
+            let complaint = unknown_signer(names);
             return Err(reader.refuse(key(), name, complaint));
         }
         if raw.signers.iter().take(position).any(|earlier| earlier == name) {
@@ -68,7 +68,8 @@ fn predicates(
     let read = |(position, text): (usize, &String)| {
         text.parse().map_err(|PredicateClassError(word)| {
             let question = did_you_mean(&word, PredicateClass::WORDS.into_iter());
-            let help = format!("{question}docs/configuration.md says what each stands for");
+            let page = page!("configuration");
+            let help = format!("{question}{page} says what each stands for");
             let expected =
                 format!("{} or the URI of a predicate type", one_of(&PredicateClass::WORDS));
             let at = key!["trust", "rules", index, "predicates", position];

@@ -95,8 +95,8 @@ fn signing_key(reader: &Reader<'_>, index: usize, text: &str) -> Result<SignerKe
         (path.display().to_string(), bytes)
     };
     let help = "cosign public-key and openssl pkey -pubout write this form";
-    let complaint = || want("a public key in PEM", help);
-    let key = PublicKey::from_pem(&pem);
+    let complaint = || want("a public key in PEM or DER", help);
+    let key = PublicKey::from_file(&pem);
     let key =
         key.map_err(|error| reader.refuse(at(), format!("{origin}: {error}"), complaint()))?;
     SignerKeys::new(vec![key]).ok_or_else(|| reader.refuse(at(), origin, complaint()))

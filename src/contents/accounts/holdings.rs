@@ -2,7 +2,9 @@
 //!
 //! Turns claims of packages that are in the inventory into paths of the tree. Diversions are applied, then the links of the
 //! folder: `/bin/sh` of a package is `/usr/bin/sh` where `/bin` is a link. The last part of a path is never followed. Claims of
-//! packages that the inventory does not have own nothing; they are kept apart, as traces.
+//! packages that the inventory does not have own nothing; they are kept apart, as traces. A regular file that dpkg lists
+//! without a checksum, beside others of the package that have one, is not its: `md5sums` has every file but conffiles, so
+//! that a line in `.list` alone was written by somebody else.
 
 use std::{
     borrow::Cow,
@@ -12,24 +14,29 @@ use std::{
 use super::PackageFiles;
 use crate::{
     contents::{
-        Inventory, Package,
+        Inventory, Package, ages,
         claims::{Claim, Content, Diversion, Owner, Role},
+        is_distribution,
         lists::ReadList,
         parts::split,
     },
-    image::rootfs::Rootfs,
+    image::{rootfs::Rootfs, tar::EntryKind},
 };
 
 /// A claim of an installed package, in the tree.
 #[derive(Debug, Clone)]
 pub(super) struct Held<'l> {
-    path: Cow<'l, str>,
+    pub(super) path: Cow<'l, str>,
     /// The package, by its place in the inventory.
     pub(super) package: usize,
     /// What was recorded.
     pub(super) content: &'l Content,
     /// What it is to the package.
     pub(super) role: Role,
+    /// The layer of the list, counted from 0.
+    pub(super) layer: usize,
+    /// The layer since which such a list makes it.
+    since: usize,
 }
 
 /// Claims by a package that is not in the inventory.
@@ -43,6 +50,64 @@ pub(super) struct Trace<'l> {
     pub(super) files: &'l [Claim],
 }
 
+/// Claims of an installed package in a list that a later layer replaced or deleted.
+#[derive(Debug)]
+pub(super) struct Older<'l> {
+    /// The list.
+    pub(super) list: &'l ReadList,
+    /// The package, by its place in the inventory.
+    pub(super) package: usize,
+    /// Whether the package has another version since.
+    pub(super) outdated: bool,
+    /// The layer since which the package has its present version, as far as the list is about it.
+    debut: Option<usize>,
+    /// The files, and what became of the record of each.
+    pub(super) files: Vec<(Held<'l>, Option<Fading>)>,
+}
+
+/// What became of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fading {
+    /// Nothing records the file any more.
+    Gone,
+    /// Other bytes are recorded for the same version.
+    Changed,
+    /// More files are recorded for the same version.
+    Grown,
+    /// os-release names another distribution or release, and no package recorded its bytes.
+    Renamed,
+    /// The package has another source, in the same version.
+    Resourced,
+    /// The package has another version, and nothing that is recorded of its files is another.
+    Reversioned,
+}
+
+impl Fading {
+    /// Why that is told.
+    pub fn why(self) -> &'static str {
+        match self {
+            Self::Gone => {
+                "a lower layer records these files, a later one does not, and they are there"
+            }
+            Self::Changed => {
+                "a later layer records other bytes of these files for the same version"
+            }
+            Self::Resourced => {
+                "a later layer gives the package another source, in the same version: advisories are about sources"
+            }
+            Self::Grown => {
+                "a later layer records more files for the same version, which no package manager does"
+            }
+            Self::Reversioned => {
+                "a later layer gives the package another version, and its files and checksums are those of before"
+            }
+            Self::Renamed => {
+                "a later layer says otherwise which distribution this is, in a file that no package recorded so"
+            }
+        }
+    }
+}
+
 /// All claims of a tree.
 #[derive(Debug)]
 pub(super) struct Holdings<'l> {
@@ -52,6 +117,12 @@ pub(super) struct Holdings<'l> {
     folders: BTreeMap<String, usize>,
     /// Claims of nobody who is installed.
     pub(super) traces: Vec<Trace<'l>>,
+    /// Claims of installed packages in lists that the tree has no longer.
+    pub(super) older: Vec<Older<'l>>,
+    /// Packages of which files have checksums.
+    summed: BTreeSet<usize>,
+    /// Claims that a list of a later layer adds to those of a package whose version it did not bring, each with that list.
+    pub(super) grown: Vec<(Held<'l>, &'l ReadList)>,
 }
 
 impl<'l> Holdings<'l> {
@@ -62,7 +133,8 @@ impl<'l> Holdings<'l> {
             .flat_map(|list| &list.told.diversions)
             .map(|one| (one.from.as_str(), one))
             .collect();
-        let (mut held, mut traces) = (Vec::new(), Vec::new());
+        let (mut held, mut traces, mut older) = (Vec::new(), Vec::new(), Vec::new());
+        let mut late = Vec::new();
         let mut ways = Ways::default();
         for list in lists {
             for claims in &list.told.claims {
@@ -71,22 +143,104 @@ impl<'l> Holdings<'l> {
                     traces.push(Trace { list, owner, files });
                     continue;
                 };
-                if !list.live {
-                    continue;
-                }
                 let name = inventory.packages.get(package).map(|p| p.name.as_str());
-                held.extend(files.iter().map(|claim| {
+                let files = files.iter().map(|claim| {
                     let divert = diverted.get(&*claim.path).filter(|one| one.by.as_deref() != name);
                     let path: &'l str = divert.map_or(&claim.path, |one| one.to.as_str());
                     let path = ways.real(path, rootfs);
-                    Held { path, package, content: &claim.content, role: claim.role }
-                }));
+                    let (content, role, layer) = (&claim.content, claim.role, list.layer);
+                    let since = ages::since(&list.ages, list.layer, owner, &claim.path);
+                    Held { path, package, content, role, layer, since }
+                });
+                let debut = inventory.since.get(&package).map(|since| since.of(owner));
+                if list.live {
+                    let is_late = |one: &Held<'_>| debut.is_some_and(|debut| one.since > debut);
+                    let (later, own): (Vec<_>, Vec<_>) = files.partition(is_late);
+                    held.extend(own);
+                    late.extend(later.into_iter().map(|one| (one, list)));
+                } else {
+                    let (outdated, files) =
+                        (list.outdated.contains(owner), files.map(|one| (one, None)));
+                    let files = files.collect();
+                    older.push(Older { list, package, outdated, debut, files });
+                }
             }
         }
         held.sort_by(|a, b| (&a.path, a.package).cmp(&(&b.path, b.package)));
         let folders = inventory.packages.iter().enumerate();
         let folders = folders.filter_map(|(at, package)| Some((folder(package)?, at))).collect();
-        Self { held, folders, traces }
+        let (summed, grown) = (BTreeSet::new(), Vec::new());
+        let mut all = Self { held, folders, traces, older, summed, grown };
+        all.weigh(late);
+        all.summed = all.with_checksums();
+        all.remember(inventory);
+        all.forget_bare(inventory, rootfs);
+        all
+    }
+
+    /// Takes the claims that are later than their package's version. One that a list of before made, too, is the package's own, be
+    /// it another list; so is one of other bytes of a file that was recorded, which contradicts what it said. The rest was added by
+    /// somebody else.
+    fn weigh(&mut self, late: Vec<(Held<'l>, &'l ReadList)>) {
+        if late.is_empty() {
+            return;
+        }
+        // What was recorded of another version is nothing that this one has.
+        let older = self.older.iter().filter(|older| !older.outdated).flat_map(|older| {
+            let files = older.files.iter().map(|(one, _)| one);
+            files.filter(|one| older.debut.is_some_and(|debut| one.since <= debut))
+        });
+        let mut before: HashMap<(usize, Cow<'l, str>), Vec<&'l Content>> = HashMap::new();
+        for one in self.held.iter().chain(older) {
+            before.entry((one.package, one.path.clone())).or_default().push(one.content);
+        }
+        let (own, grown): (Vec<_>, Vec<_>) = late.into_iter().partition(|(one, _)| {
+            let said = before.get(&(one.package, one.path.clone())).into_iter().flatten();
+            let recorded = *one.content != Content::Unknown;
+            said.into_iter()
+                .any(|then| *then == one.content || recorded && **then != Content::Unknown)
+        });
+        self.held.extend(own.into_iter().map(|(one, _)| one));
+        self.grown = grown;
+        self.held.sort_by(|a, b| (&a.path, a.package).cmp(&(&b.path, b.package)));
+    }
+
+    /// Packages of which the lists that the tree has give checksums.
+    fn with_checksums(&self) -> BTreeSet<usize> {
+        let summed = self.held.iter().filter(|one| {
+            matches!(one.content, Content::Sum(_)) && one.role != Role::Configuration
+        });
+        summed.map(|one| one.package).collect()
+    }
+
+    /// Whether a list that the tree has gives checksums of files of a package.
+    pub(super) fn has_checksums(&self, package: usize) -> bool {
+        self.summed.contains(&package)
+    }
+
+    /// Holds what lists of lower layers recorded of a package whose version is the same: that they were deleted or shortened
+    /// takes nothing back.
+    fn remember(&mut self, inventory: &Inventory) {
+        let mut older = std::mem::take(&mut self.older);
+        for (one, became) in older.iter_mut().flat_map(|older| &mut older.files) {
+            *became = fading(self, one, inventory);
+        }
+        let same = older.iter().filter(|older| !older.outdated).flat_map(|older| &older.files);
+        let faded = same.filter(|(_, became)| became.is_some()).map(|(one, _)| one.clone());
+        self.held.extend(faded);
+        self.older = older;
+        self.held.sort_by(|a, b| (&a.path, a.package).cmp(&(&b.path, b.package)));
+    }
+
+    /// Lets go of regular files that dpkg's list names and no checksum of the package does.
+    fn forget_bare(&mut self, inventory: &Inventory, rootfs: &Rootfs) {
+        let Self { held, summed, .. } = self;
+        held.retain(|one| {
+            let of_dpkg = inventory.packages.get(one.package).is_some_and(|p| p.ecosystem == "deb");
+            let bare = of_dpkg && *one.content == Content::Unknown && summed.contains(&one.package);
+            let is_file = || rootfs.get(&one.path).is_some_and(|node| node.kind == EntryKind::File);
+            !(bare && is_file())
+        });
     }
 
     /// The claims of a path.
@@ -122,6 +276,29 @@ impl<'l> Holdings<'l> {
             }
         }
     }
+}
+
+/// What became of the record of a lower layer; none where a list of the tree says the same, or the file is somebody else's.
+fn fading(holdings: &Holdings<'_>, older: &Held<'_>, inventory: &Inventory) -> Option<Fading> {
+    let now = holdings.of(&older.path);
+    let mut own = now.iter().filter(|one| one.package == older.package).peekable();
+    if own.clone().any(|one| one.content == older.content) {
+        return None;
+    }
+    let of_distribution =
+        inventory.packages.get(older.package).is_some_and(|p| is_distribution(p.ecosystem));
+    let recorded = |content: &Content| *content != Content::Unknown;
+    if !of_distribution {
+        // Installers of languages write scripts anew with other bytes, and compile or do not.
+        let gone = !holdings.has_checksums(older.package) && own.peek().is_none();
+        return gone.then_some(Fading::Gone);
+    }
+    if own.clone().any(|one| recorded(one.content)) {
+        return recorded(older.content).then_some(Fading::Changed);
+    }
+    let taken = now.iter().any(|one| one.package != older.package && recorded(one.content));
+    let named = own.peek().is_some() && !recorded(older.content);
+    (!taken && !named).then_some(Fading::Gone)
 }
 
 /// Packages by what lists call them.
@@ -183,7 +360,8 @@ fn folder(package: &Package) -> Option<String> {
         (0..levels).fold(folder.to_owned(), |folder, _| split(&folder).0.to_owned())
     };
     let folder = match package.ecosystem {
-        "npm" => folder.to_owned(),
+        // Where Debian's Node.js looks, dpkg records the files.
+        "npm" => folder.contains("/node_modules/").then(|| folder.to_owned())?,
         // A list may lie anywhere and call its packages as folders of the system: "usr/bin" beside "/composer".
         "composer" => {
             let vendor = above(folder, 1);
@@ -230,9 +408,17 @@ mod tests {
             licence: None,
             source: None,
             source_version: None,
+            module: None,
             database: database.to_owned(),
             layer: None,
         };
+        for (name, database, want) in [
+            ("a", "/app/node_modules/a/package.json", Some("/app/node_modules/a")),
+            ("a", "/usr/share/nodejs/a/package.json", None),
+        ] {
+            let found = folder(&package("npm", name, database));
+            assert_eq!(found.as_deref(), want, "{name} of {database}");
+        }
         for (name, database, want) in [
             ("a/b", "/app/vendor/composer/installed.json", Some("/app/vendor/a/b")),
             ("usr/bin", "/composer/installed.json", None),

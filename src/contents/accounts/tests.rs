@@ -2,6 +2,9 @@
 
 use sha2::{Digest as _, Sha256};
 
+mod records;
+mod self_recorded;
+
 use super::*;
 use crate::{
     contents::{collector::InventoryCollector, sums::SumsCollector},
@@ -42,6 +45,14 @@ fn layer(files: &[(&str, &str)]) -> Vec<u8> {
 type Files<'a> = &'a [(&'a str, &'a str)];
 
 fn accounted(layers: &[Files<'_>], limits: &Limits) -> (Inventory, Accounts) {
+    accounted_with(layers, &NamedFiles::default(), limits)
+}
+
+fn accounted_with(
+    layers: &[Files<'_>],
+    named: &NamedFiles,
+    limits: &Limits,
+) -> (Inventory, Accounts) {
     let mut inventory = InventoryCollector::new(limits).with_lists();
     let mut sums = SumsCollector::new();
     let mut builder =
@@ -52,7 +63,15 @@ fn accounted(layers: &[Files<'_>], limits: &Limits) -> (Inventory, Accounts) {
     let rootfs = builder.finish();
     let sums = sums.finish();
     let (inventory, lists) = inventory.finish_with_lists(&rootfs);
-    let material = Material { inventory: &inventory, lists: &lists, sums: &sums, rootfs: &rootfs };
+    let listing = Listing::All;
+    let material = Material {
+        inventory: &inventory,
+        lists: &lists,
+        sums: &sums,
+        rootfs: &rootfs,
+        listing,
+        named,
+    };
     let accounts = account(material, limits);
     (inventory, accounts)
 }
@@ -67,9 +86,12 @@ fn said(layers: &[Files<'_>]) -> String {
     let hidden = accounts.hidden.iter().map(|one| {
         format!("hidden {} {} by {} {}", one.ecosystem, one.name, one.evidence, one.files)
     });
+    let faded = accounts.faded.iter().map(|one| {
+        format!("{:?} {} {} by {} {}", one.fading, one.ecosystem, one.name, one.evidence, one.files)
+    });
     let broken = inventory.databases.iter().filter(|one| one.read.is_err());
     let broken = broken.map(|one| format!("broken {}", one.path));
-    strays.chain(hidden).chain(broken).collect::<Vec<_>>().join(", ")
+    strays.chain(hidden).chain(faded).chain(broken).collect::<Vec<_>>().join(", ")
 }
 
 /// Class of each path.
@@ -230,7 +252,7 @@ fn c40_a_package_that_is_hidden_from_dpkg_is_caught() {
         (
             "the database deleted",
             &[("var/lib/dpkg/.wh.status", "")],
-            "unowned executable /usr/bin/a 0, unowned library /usr/lib/b.so.1 0, unowned script /var/lib/dpkg/info/a.postinst 0, hidden deb a by /var/lib/dpkg/info/a.list 1, hidden deb b by /var/lib/dpkg/info/b:amd64.list 2, broken /var/lib/dpkg",
+            "unowned executable /usr/bin/a 0, unowned library /usr/lib/b.so.1 0, unowned script /var/lib/dpkg/info/a.postinst 0, hidden deb a by /var/lib/dpkg/info/a.list 1, hidden deb b by /var/lib/dpkg/info/b:amd64.list 2, broken /var/lib/dpkg, broken /var/lib/dpkg/status",
         ),
         (
             "the database cut off",
@@ -338,7 +360,7 @@ fn c40_what_is_changed_or_planted_in_an_alpine_is_caught() {
         (
             "the database deleted",
             &[("lib/apk/db/.wh.installed", "")],
-            "unowned executable /bin/busybox 0, unowned library /lib/z.so.1 0, hidden apk busybox by /lib/apk/db/installed 1, hidden apk z by /lib/apk/db/installed 1, broken /lib/apk/db",
+            "unowned executable /bin/busybox 0, unowned library /lib/z.so.1 0, hidden apk busybox by /lib/apk/db/installed 1, hidden apk z by /lib/apk/db/installed 1, broken /lib/apk/db, broken /lib/apk/db/installed",
         ),
     ];
     for (what, upper, want) in cases {
@@ -384,7 +406,7 @@ fn c42_language_packages_own_what_their_records_name() {
         (
             "a record of another place",
             &[(&rec, &shadow), ("bin/evil", ELF)],
-            "unowned executable /bin/evil 1, unowned library /usr/lib/python3.12/site-packages/p/x.so 0",
+            "unowned executable /bin/evil 1, Gone pypi p by /usr/lib/python3.12/site-packages/p-1.dist-info/RECORD 2",
         ),
         (
             "the metadata deleted",
@@ -402,7 +424,7 @@ fn c42_language_packages_own_what_their_records_name() {
     }
     let found = classes(&[files]);
     assert_eq!(
-        (found[&Class::Verified], found[&Class::Generated], found[&Class::Unverified]),
+        (found[&Class::SelfRecorded], found[&Class::Generated], found[&Class::Unverified]),
         (1, 2, 2)
     );
 }
@@ -447,4 +469,48 @@ fn the_limit_of_owned_files_holds_at_n_and_n_plus_one() {
         incomplete.iter().any(|one| one.why.contains("limits.ownedFiles, 12")),
         "{incomplete:?}"
     );
+}
+
+#[test]
+fn a_file_that_is_named_with_its_bytes_is_explained_and_no_other() {
+    let sha256 = |text: &str| <[u8; 32]>::from(Sha256::digest(text));
+    let tree: &[Files<'_>] = &[&[
+        ("usr/bin/app", ELF),
+        ("usr/bin/tool", ELF),
+        ("bin -> usr/bin", ""),
+        ("etc/app.conf", "a"),
+    ]];
+    let with = |names: &[(&str, &str)]| {
+        let mut named = NamedFiles::default();
+        names.iter().for_each(|(path, text)| named.add(path, sha256(text)));
+        let (_, accounts) = accounted_with(tree, &named, &Limits::default());
+        let strays: Vec<String> = accounts.strays.iter().map(|one| one.path.clone()).collect();
+        (strays.join(" "), accounts)
+    };
+    let (nothing, accounts) = with(&[]);
+    assert_eq!((nothing.as_str(), accounts.named.len()), ("/usr/bin/app /usr/bin/tool", 0));
+    let (own, accounts) = with(&[("/usr/bin/app", ELF), ("/etc/app.conf", "a")]);
+    assert_eq!(own, "/usr/bin/tool");
+    let explained = accounts.counts.iter().filter(|((class, ..), _)| *class == Class::Explained);
+    assert_eq!(explained.map(|(_, count)| count.files).sum::<u64>(), 2);
+    let (through_a_link, _) = with(&[("/bin/app", ELF)]);
+    assert_eq!(through_a_link, "/usr/bin/tool");
+    // Other bytes, another place, a way out: nothing is explained, and what is there is said.
+    let (swapped, accounts) =
+        with(&[("/usr/bin/app", OTHER), ("/opt/tool", ELF), ("/usr/bin/../bin/tool", ELF)]);
+    assert_eq!(swapped, "/usr/bin/app /usr/bin/tool");
+    assert_eq!(accounts.named.found("/usr/bin/app"), Some(&sha256(ELF)));
+    assert_eq!((accounts.named.len(), accounts.named.found("/opt/tool")), (1, None));
+    // What a package's own record denies, no list makes whole.
+    let debian = Debian::new();
+    let files = debian.files();
+    let mut named = NamedFiles::default();
+    named.add("/usr/bin/a", sha256(OTHER));
+    let doctored: Vec<_> = files
+        .iter()
+        .map(|(path, text)| (*path, if *path == "usr/bin/a" { OTHER } else { *text }))
+        .collect();
+    let (_, accounts) = accounted_with(&[&doctored], &named, &Limits::default());
+    let strays: Vec<_> = accounts.strays.iter().map(|one| (one.class, one.path.as_str())).collect();
+    assert_eq!(strays, [(Class::Modified, "/usr/bin/a")]);
 }

@@ -315,6 +315,7 @@ mod tests {
                 licence: None,
                 source: None,
                 source_version: None,
+                module: None,
                 database: String::new(),
                 layer: None,
             };

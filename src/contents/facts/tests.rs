@@ -159,6 +159,7 @@ fn tools_are_found_behind_links_and_by_packages() {
         licence: None,
         source: None,
         source_version: None,
+        module: None,
         database: "/var/lib/dpkg/status".to_owned(),
         layer: Some(0),
     };

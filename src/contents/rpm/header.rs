@@ -29,6 +29,7 @@ pub enum Tag {
     BaseNames = 1117,
     FolderNames = 1118,
     FileDigestAlgorithm = 5011,
+    ModularityLabel = 5096,
 }
 
 const CHAR: u32 = 1;

@@ -117,6 +117,16 @@ fn headers_become_packages() {
     let found = read("", &ndb(&[header(&entries.concat())]), 9).unwrap().remove(0);
     let texts = [&found.licence, &found.source, &found.architecture].map(|text| text.as_deref());
     assert_eq!(texts, [Some("MIT and BSD"), Some("a-b"), Some("x86_64")]);
+    let module = |label: &'static [u8]| {
+        let entries = [named(b"a\0"), vec![(6, Tag::ModularityLabel, 1, label)]].concat();
+        read("", &ndb(&[header(&entries)]), 9).map(|found| found[0].module.clone())
+    };
+    let found = module(b"nodejs:18:8090020231019152822:rhel8\0");
+    assert_eq!(found, Ok(Some("nodejs:18".to_owned())));
+    assert_eq!(module(b"\0"), Ok(None));
+    for odd in [b"nodejs\0".as_slice(), b":18\0", b"a b:1\0", b"a::1\0"] {
+        assert!(module(odd).is_err(), "{odd:?}");
+    }
 }
 
 #[test]

@@ -6,16 +6,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Kind, Secret, Secrets, Source, Unsearched,
+    Kind, Secret, Secrets, Source, Unsearched, entries,
     files::{self, Reader},
     fixtures,
     scan::{SCAN_BYTES, Scan},
+    stores::{self, STORE_BYTES},
 };
 use crate::{
-    contents::facts::{Bounded, Spot},
+    contents::{
+        accounts::Vouchers,
+        facts::{Bounded, Spot},
+        sums::{FileHash, FileSums},
+    },
     image::{
         collect::{Collector, Seen},
         rootfs::Rootfs,
+        tar::Entry,
     },
     limits::{self, Limits},
 };
@@ -24,6 +30,8 @@ use crate::{
 const SECRET_BYTES: u64 = 160;
 /// Said of a file with more places where something may begin than are looked at.
 const MANY: &str = "it has more places where a secret may begin than are looked at";
+/// Said of a store of keys that is not looked at to its end.
+const LARGE_STORE: &str = "it is a store that is larger than stores of keys are";
 /// Said of a file of credentials that is larger than any.
 const LARGE: &str = "it is larger than files of credentials are";
 
@@ -35,7 +43,12 @@ pub struct SecretsCollector {
     /// By the number of the file.
     found: Vec<(u64, Secret)>,
     left_out: usize,
-    fixtures: usize,
+    /// Secrets beside the content of files, by the path of the entry.
+    beside: Vec<(String, Secret)>,
+    /// Secrets in what looks like test data, with the checksums of the file: they are none where a package recorded these.
+    apart: Vec<(u64, FileSums, Vec<Secret>)>,
+    /// How many of them there are.
+    kept_apart: usize,
     /// By why.
     unsearched: BTreeMap<String, (String, usize)>,
     searched: u64,
@@ -50,6 +63,12 @@ struct Open {
     scan: Box<Scan>,
     /// Its bytes, where its fields say what is a secret.
     fields: Option<(Reader, Vec<u8>)>,
+    /// Its first bytes, where it may be a key or a store of keys as a whole.
+    store: Option<Vec<u8>>,
+    /// Bytes of it.
+    size: u64,
+    /// Its checksums, where its path looks like test data.
+    hash: Option<FileHash>,
     /// Bytes of memory that this takes.
     needs: u64,
 }
@@ -62,7 +81,9 @@ impl SecretsCollector {
             open: None,
             found: Vec::new(),
             left_out: 0,
-            fixtures: 0,
+            beside: Vec::new(),
+            apart: Vec::new(),
+            kept_apart: 0,
             unsearched: BTreeMap::new(),
             searched: 0,
             held: 0,
@@ -85,8 +106,68 @@ impl SecretsCollector {
         self.found.push((inode, secret));
     }
 
-    /// What was found, with what of it the finished tree does not have.
-    pub fn finish(self, rootfs: &Rootfs) -> Secrets {
+    /// Keeps secrets apart until it is known whether a package recorded the file.
+    fn keep_apart(&mut self, inode: u64, sums: FileSums, mut secrets: Vec<Secret>) {
+        let room = self.limits.facts.saturating_sub(self.kept_apart);
+        self.left_out = self.left_out.saturating_add(secrets.len().saturating_sub(room));
+        secrets.truncate(room);
+        self.kept_apart += secrets.len();
+        let words = |secret: &Secret| match &secret.source {
+            Source::File { spot, .. } => SECRET_BYTES + spot.path.len() as u64,
+            Source::Config { .. } => SECRET_BYTES,
+        };
+        let bytes: u64 = secrets.iter().map(words).sum();
+        self.held = self.held.saturating_add(bytes + size_of::<FileSums>() as u64);
+        if !secrets.is_empty() {
+            self.apart.push((inode, sums, secrets));
+        }
+    }
+
+    /// Keeps what was found beside the content of a file.
+    fn keep_beside(&mut self, path: &str, layer: usize, found: entries::Field) {
+        if self.found.len() + self.beside.len() >= self.limits.facts {
+            self.left_out = self.left_out.saturating_add(1);
+            return;
+        }
+        let entries::Field { name, kind, encrypted } = found;
+        let spot = Spot { path: entries::shown_path(path), layer: Some(layer) };
+        let words = (path.len() + spot.path.len() + name.len()) as u64;
+        self.held = self.held.saturating_add(SECRET_BYTES + words);
+        let source =
+            Source::File { spot, offset: None, line: None, field: Some(name), hidden: false };
+        self.beside.push((path.to_owned(), Secret { source, kind, encrypted }));
+    }
+
+    /// Decides what was kept apart; gives how many secrets are none.
+    fn decide<'v>(&mut self, vouchers: impl FnOnce() -> Option<Vouchers<'v>>) -> usize {
+        let apart = std::mem::take(&mut self.apart);
+        let vouchers = if apart.is_empty() { None } else { vouchers() };
+        let mut fixtures = 0_usize;
+        for (inode, sums, secrets) in apart {
+            let path = secrets.iter().find_map(|secret| match &secret.source {
+                Source::File { spot, .. } => Some(spot.path.clone()),
+                Source::Config { .. } => None,
+            });
+            let recorded = vouchers
+                .as_ref()
+                .zip(path)
+                .is_some_and(|(vouchers, path)| vouchers.distribution(&path, &sums).is_some());
+            if recorded {
+                fixtures = fixtures.saturating_add(secrets.len());
+            } else {
+                secrets.into_iter().for_each(|secret| self.keep(inode, secret));
+            }
+        }
+        fixtures
+    }
+
+    /// What was found, with what of it the finished tree does not have. `vouchers` say which files packages recorded.
+    pub fn finish<'v>(
+        mut self,
+        rootfs: &Rootfs,
+        vouchers: impl FnOnce() -> Option<Vouchers<'v>>,
+    ) -> Secrets {
+        let fixtures = self.decide(vouchers);
         let wanted: BTreeSet<u64> = self.found.iter().map(|(inode, _)| *inode).collect();
         let nodes = rootfs.nodes().map(|(_, node)| node.inode);
         let there: BTreeSet<u64> = nodes.filter(|inode| wanted.contains(inode)).collect();
@@ -96,7 +177,15 @@ impl SecretsCollector {
             }
             secret
         });
-        let mut items: Vec<Secret> = found.collect();
+        let beside = self.beside.into_iter().map(|(path, mut secret)| {
+            if let Source::File { spot, hidden, .. } = &mut secret.source {
+                let real = || rootfs.get(&rootfs.resolve(&path)?);
+                let node = rootfs.get(&path).or_else(real);
+                *hidden = node.is_none_or(|node| Some(node.layer) != spot.layer);
+            }
+            secret
+        });
+        let mut items: Vec<Secret> = found.chain(beside).collect();
         items.sort();
         let unsearched = self.unsearched.into_iter();
         Secrets {
@@ -104,14 +193,16 @@ impl SecretsCollector {
             unsearched: unsearched
                 .map(|(why, (path, files))| Unsearched { path, why, files })
                 .collect(),
-            fixtures: self.fixtures,
+            fixtures,
         }
     }
 
     /// What was found so far.
     #[cfg(test)]
     pub(super) fn secrets(&self) -> impl Iterator<Item = &Secret> {
-        self.found.iter().map(|(_, secret)| secret)
+        let apart = self.apart.iter().flat_map(|(_, _, secrets)| secrets);
+        let beside = self.beside.iter().map(|(_, secret)| secret);
+        self.found.iter().map(|(_, secret)| secret).chain(apart).chain(beside)
     }
 
     /// What was not searched so far.
@@ -127,7 +218,7 @@ impl SecretsCollector {
     }
 
     fn finish_file(&mut self, open: Open) {
-        let Open { inode, spot, scan, fields, .. } = open;
+        let Open { inode, spot, scan, fields, store, size, hash, .. } = open;
         let (hits, early) = scan.finish();
         if early {
             self.not_searched(&spot.path, MANY);
@@ -144,13 +235,23 @@ impl SecretsCollector {
             let lines = read(&text(&bytes)).into_iter();
             all.extend(lines.map(|at| (None, line(at), Kind::Credentials, false)));
         }
-        if fixtures::is_fixture(&spot.path) {
-            self.fixtures = self.fixtures.saturating_add(all.len());
-            return;
+        if let Some(bytes) = store.filter(|_| all.is_empty()) {
+            match stores::key(&bytes) {
+                Some(key) => all.push((Some(0), None, key.kind, key.encrypted)),
+                None if size > STORE_BYTES && stores::is_store(&bytes) => {
+                    self.not_searched(&spot.path, LARGE_STORE);
+                }
+                None => {}
+            }
         }
-        for (offset, line, kind, encrypted) in all {
-            let source = Source::File { spot: spot.clone(), offset, line, hidden: false };
-            self.keep(inode, Secret { source, kind, encrypted });
+        let secrets = all.into_iter().map(|(offset, line, kind, encrypted)| {
+            let (spot, field) = (spot.clone(), None);
+            let source = Source::File { spot, offset, line, field, hidden: false };
+            Secret { source, kind, encrypted }
+        });
+        match hash {
+            Some(hash) => self.keep_apart(inode, hash.finish(), secrets.collect()),
+            None => secrets.for_each(|secret| self.keep(inode, secret)),
         }
     }
 }
@@ -176,6 +277,12 @@ fn is_host_key(path: &str) -> bool {
 }
 
 impl Collector for SecretsCollector {
+    fn entry(&mut self, layer: usize, entry: &Entry) {
+        for found in entries::of(entry) {
+            self.keep_beside(&entry.path, layer, found);
+        }
+    }
+
     fn wants(&mut self, file: &Seen<'_>) -> bool {
         self.open = None;
         if file.size == 0 {
@@ -198,12 +305,19 @@ impl Collector for SecretsCollector {
         }
         let fields = reader.filter(|_| fits).map(|read| (read, Vec::new()));
         let of_fields = if fields.is_some() { file.size * files::COPIES } else { 0 };
+        let store = stores::may_be(file.head).then(Vec::new);
+        let of_store =
+            if store.is_some() { file.size.min(STORE_BYTES).saturating_mul(2) } else { 0 };
+        let hash = fixtures::is_test_data(file.path).then(|| FileHash::new(file));
         self.open = Some(Open {
             inode: file.inode,
             spot: Spot { path: file.path.to_owned(), layer: Some(file.layer) },
             scan: Box::new(Scan::new(file.head)),
             fields,
-            needs: SCAN_BYTES + of_fields,
+            store,
+            size: file.size,
+            hash,
+            needs: SCAN_BYTES + of_fields + of_store,
         });
         true
     }
@@ -211,8 +325,14 @@ impl Collector for SecretsCollector {
     fn take(&mut self, bytes: &[u8]) {
         let Some(open) = &mut self.open else { return };
         open.scan.take(bytes);
+        open.hash.iter_mut().for_each(|hash| hash.take(bytes));
         if let Some((_, held)) = &mut open.fields {
             held.extend_from_slice(bytes);
+        }
+        if let Some(held) = &mut open.store {
+            let room =
+                usize::try_from(STORE_BYTES).unwrap_or(usize::MAX).saturating_sub(held.len());
+            held.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
         }
     }
 

@@ -1,17 +1,17 @@
 //! Secrets in the image's configuration and history, which everybody reads who can pull the image.
 //!
 //! Variables and labels are judged by their names and by the forms of their values; commands and history by assignments
-//! (`ARG`, `ENV`, `export`, the build arguments that builders write in front), flags that take a secret, URLs with passwords, and
-//! what is piped into `chpasswd`.
+//! (`ARG`, `ENV`, `export`, the build arguments that builders write in front), options that take a secret, connection strings,
+//! and what is piped into programs that read one.
 
-use super::{Kind, Secret, Source, named, placeholder::is_placeholder, scan::Scan};
+use super::{Kind, Secret, Source, commands, connections, named, scan::Scan};
 use crate::image::config::ImageConfig;
 
 /// Bytes of one text that are looked at.
 const TEXT_BYTES: usize = 1 << 20;
 
 /// The secrets in a configuration.
-pub fn in_config(config: &ImageConfig) -> Vec<Secret> {
+pub(super) fn in_config(config: &ImageConfig) -> Vec<Secret> {
     let mut found = Vec::new();
     let mut say = |part, index, name: Option<&str>, kinds: Vec<(Kind, bool)>| {
         for (kind, encrypted) in kinds {
@@ -31,12 +31,16 @@ pub fn in_config(config: &ImageConfig) -> Vec<Secret> {
         ("entrypoint", &runtime.entrypoint),
         ("cmd", &runtime.cmd),
         ("healthcheck", &runtime.healthcheck),
+        ("shell", &runtime.shell),
     ];
     for (part, words) in commands {
         let text = words.join(" ");
         if !text.is_empty() {
             say(part, 0, None, in_command(&text));
         }
+    }
+    for (index, instruction) in runtime.on_build.iter().enumerate() {
+        say("onbuild", index, None, in_command(instruction));
     }
     for (index, step) in config.history.iter().enumerate() {
         say("history", index, None, in_command(&step.created_by));
@@ -48,18 +52,19 @@ pub fn in_config(config: &ImageConfig) -> Vec<Secret> {
 }
 
 /// Whether a variable or label holds a secret.
-fn in_value(name: &str, value: &str) -> Vec<(Kind, bool)> {
+pub(super) fn in_value(name: &str, value: &str) -> Vec<(Kind, bool)> {
     let mut found = in_text(value);
     // A pair is known by what stands side by side in one text.
     let named = named::says_secret(name) && named::is_secret_value(value);
-    if found.is_empty() && (named || named::has_password(value)) {
+    let given = || connections::has_secret(value) || commands::gives_secret(value);
+    if found.is_empty() && (named || given()) {
         found.push((Kind::Named, false));
     }
     found
 }
 
 /// What stands in the place of a secret where the configuration is shown.
-const SHOWN: &str = "[secret]";
+pub(super) const SHOWN: &str = "[secret]";
 
 /// A variable as it may be shown: `NAME=value`, without a secret.
 pub fn shown_variable(entry: &str) -> String {
@@ -69,14 +74,19 @@ pub fn shown_variable(entry: &str) -> String {
     }
 }
 
-/// A variable's or label's value as it may be shown.
+/// A variable's or label's value as it may be shown. Nothing of one that is not looked at to its end is.
 pub fn shown_value(name: &str, value: &str) -> String {
-    if in_value(name, value).is_empty() { value.to_owned() } else { SHOWN.to_owned() }
+    let searched = value.len() <= TEXT_BYTES;
+    if searched && in_value(name, value).is_empty() { value.to_owned() } else { SHOWN.to_owned() }
 }
 
-/// The words of a command as they may be shown.
+/// The words of a command as they may be shown. Nothing of one that is not looked at to its end is.
 pub fn shown_command(words: &[String]) -> Vec<String> {
-    if in_command(&words.join(" ")).is_empty() {
+    let text = words.join(" ");
+    if text.len() > TEXT_BYTES {
+        return words.iter().map(|_| SHOWN.to_owned()).collect();
+    }
+    if in_command(&text).is_empty() {
         return words.to_vec();
     }
     let alone = |word: &String| !in_command(word).is_empty();
@@ -88,7 +98,7 @@ pub fn shown_command(words: &[String]) -> Vec<String> {
 }
 
 /// Secrets by their forms.
-fn in_text(text: &str) -> Vec<(Kind, bool)> {
+pub(super) fn in_text(text: &str) -> Vec<(Kind, bool)> {
     let bytes = text.as_bytes();
     let mut scan = Scan::new(&[]);
     scan.take(bytes.get(..TEXT_BYTES).unwrap_or(bytes));
@@ -100,77 +110,18 @@ fn in_text(text: &str) -> Vec<(Kind, bool)> {
 fn in_command(text: &str) -> Vec<(Kind, bool)> {
     let mut found = in_text(text);
     let text = text.get(..text.floor_char_boundary(TEXT_BYTES)).unwrap_or_default();
-    if found.is_empty() && (named::has_password(text) || assigns(text) || passes(text)) {
+    if found.is_empty() && (connections::has_secret(text) || commands::gives_secret(text)) {
         found.push((Kind::Named, false));
     }
     found
 }
 
-/// The words of a command, as a shell would take them apart, as far as a search needs it.
-fn words(text: &str) -> Vec<String> {
-    let (mut words, mut word, mut quote) = (Vec::new(), String::new(), None);
-    for c in text.chars() {
-        match quote {
-            Some(open) if open == c => quote = None,
-            None if matches!(c, '"' | '\'') => quote = Some(c),
-            None if c.is_whitespace() || matches!(c, ';' | '|' | '&' | '(' | ')') => {
-                words.push(std::mem::take(&mut word));
-                if matches!(c, '|' | ';' | '&') {
-                    words.push(c.to_string());
-                }
-            }
-            _ => word.push(c),
-        }
-    }
-    words.push(word);
-    words.retain(|word| !word.is_empty());
-    words
-}
-
-/// Whether a word gives a secret to a name: `NAME=value`, `--name=value`.
-fn assigns(text: &str) -> bool {
-    let words = words(text);
-    let assigned = |word: &String| {
-        let word = word.trim_start_matches('-');
-        let Some((name, value)) = word.split_once('=') else { return false };
-        let plain = name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'));
-        plain && named::says_secret(name) && named::is_secret_value(value)
-    };
-    words.iter().any(assigned)
-}
-
-/// Whether a flag takes a secret: `--password value`, `-u user:value` of curl, `echo user:value | chpasswd`.
-fn passes(text: &str) -> bool {
-    let words = words(text);
-    let fetches = words.iter().any(|word| matches!(word.rsplit('/').next(), Some("curl" | "wget")));
-    let changes = words.iter().any(|word| matches!(word.rsplit('/').next(), Some("chpasswd")));
-    let account = |word: &str| {
-        let part = word.split_once(':');
-        part.is_some_and(|(user, password)| {
-            !user.is_empty()
-                && !user.contains('/')
-                && !password.starts_with("//")
-                && !is_placeholder(password)
-        })
-    };
-    words.windows(2).any(|pair| {
-        let [flag, value] = pair else { return false };
-        match flag.strip_prefix("--") {
-            Some("user") => fetches && account(value),
-            Some(name) => {
-                named::says_secret(name) && named::is_secret_value(value) && !value.starts_with('-')
-            }
-            None if flag == "-u" => fetches && account(value),
-            None => changes && matches!(flag.as_str(), "echo" | "printf") && account(value),
-        }
-    })
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::{digest::ConfigDigest, image::Checked, limits::Limits};
 
     fn said(found: Vec<(Kind, bool)>) -> String {
         let words: Vec<_> = found.into_iter().map(|(kind, _)| kind.word()).collect();
@@ -187,6 +138,21 @@ mod tests {
             ("REDISCLI_AUTH", "s9df8sdf"),
             ("DATABASE_URL", "postgres://app:s9df8sdf@db/app"),
             ("API_KEY", "q8Jz0f"),
+            ("CONNECTION", "Server=db;Database=app;User Id=sa;Password=s9df8sdf;Encrypt=true"),
+            ("CONNECTION", "Data Source=db;uid=sa;pwd='s9df;8sdf'"),
+            ("DSN", "host=db user=app password=s9df8sdf sslmode=disable"),
+            ("DSN", "app:s9df8sdf@tcp(db:3306)/app?parseTime=true"),
+            ("SPRING_DATASOURCE_URL", "jdbc:mysql://db:3306/app?user=app&password=s9df8sdf"),
+            (
+                "SPRING_DATASOURCE_URL",
+                "jdbc:sqlserver://db;databaseName=app;user=sa;password=s9df8sdf",
+            ),
+            ("JDBC", "jdbc:oracle:thin:scott/s9df8sdf@//db:1521/app"),
+            ("JAVA_OPTS", "-Xmx1g -Djavax.net.ssl.keyStorePassword=s9df8sdf"),
+            ("OPTS", "--verbose --password=s9df8sdf"),
+            ("SPRING_APPLICATION_JSON", r#"{"spring": {"datasource": {"password": "s9df8sdf"}}}"#),
+            ("BROKER", "amqp://app:s9df8sdf@mq/vhost"),
+            ("CACHE", "redis://:s9df8sdf@cache:6379/0"),
         ];
         for (name, value) in secret {
             assert_eq!(said(in_value(name, value)), "named-secret", "{name}");
@@ -201,6 +167,18 @@ mod tests {
             ("DATABASE_URL", "postgres://app@db/app"),
             ("PYTHON_SHA256", "9fjw83kf02bq7z1pLm4c"),
             ("LANG", "C.UTF-8"),
+            ("CONNECTION", "Server=db;Integrated Security=true"),
+            ("CONNECTION", "Server=db;User Id=sa;Password=${SA_PASSWORD};"),
+            ("DSN", "host=db user=app sslmode=disable passfile=/run/secrets/pgpass"),
+            ("SPRING_DATASOURCE_URL", "jdbc:mysql://db:3306/app?user=app&password=${DB_PASSWORD}"),
+            ("JDBC", "jdbc:oracle:thin:@//db:1521/app"),
+            ("JAVA_OPTS", "-Djavax.net.ssl.keyStorePassword=changeit"),
+            (
+                "SPRING_APPLICATION_JSON",
+                r#"{"passwordPolicy": "strong", "tokenUrl": "https://idp.corp/t"}"#,
+            ),
+            ("IMAGE", "registry.corp:5000/app:1.0@sha256:9fjw83kf02bq"),
+            ("NODE_OPTIONS", "--max-old-space-size=4096"),
         ];
         for (name, value) in none {
             assert_eq!(said(in_value(name, value)), "", "{name}={value}");
@@ -220,9 +198,13 @@ mod tests {
         assert_eq!(shown(&["/app", "--token", "s9df8sdf"]), "/app [secret] [secret]");
         assert_eq!(shown(&["/bin/sh", "-c", "TOKEN=s9df8sdf /app"]), "/bin/sh -c [secret]");
         assert_eq!(shown(&["/app", "-v"]), "/app -v");
+        let long = "a ".repeat(TEXT_BYTES);
+        assert_eq!(shown(&["/app", long.as_str()]), "[secret] [secret]");
+        assert_eq!(shown_value("A", &long), "[secret]");
     }
 
     #[test]
+    #[allow(clippy::too_many_lines, reason = "a table of cases")]
     fn commands_are_judged_by_what_they_give_to_whom() {
         for text in [
             "ARG NPM_TOKEN=s9df8sdf",
@@ -235,6 +217,35 @@ mod tests {
             "/bin/sh -c echo 'root:s9df8sdf' | chpasswd",
             "RUN /bin/sh -c login --password s9df8sdf registry.corp",
             "RUN /bin/sh -c tool --api-key=s9df8sdf",
+            "mysql -u root -ps9df8sdf app",
+            "RUN /bin/sh -c mysqldump -ps9df8sdf --all-databases > /x",
+            "CMD-SHELL mysqladmin ping -uroot -ps9df8sdf || exit 1",
+            "CMD-SHELL redis-cli -a s9df8sdf ping",
+            "RUN /bin/sh -c sshpass -p 's9df8sdf' scp a b:",
+            "sshpass -ps9df8sdf ssh a",
+            "/opt/mssql-tools/bin/sqlcmd -S db -U sa -P s9df8sdf -Q 'select 1'",
+            "RUN /bin/sh -c docker login -u bot -p s9df8sdf registry.corp",
+            "RUN /bin/sh -c ldapsearch -D cn=admin -w s9df8sdf",
+            "mongosh --host db -u app -p s9df8sdf",
+            "RUN /bin/sh -c curl -uadmin:s9df8sdf https://repo.corp/x",
+            "RUN /bin/sh -c curl --user=admin:s9df8sdf https://repo.corp/x",
+            "RUN /bin/sh -c curl -H 'Authorization: Bearer s9df8sdfkq81' https://repo.corp",
+            "RUN /bin/sh -c curl -H \"X-Api-Key: s9df8sdfkq81\" https://repo.corp",
+            "RUN /bin/sh -c curl -d '{\"user\":\"a\",\"password\":\"s9df8sdf\"}' https://repo.corp",
+            "RUN /bin/sh -c openssl pkcs12 -export -passout pass:s9df8sdf -in a",
+            "RUN /bin/sh -c chpasswd <<< 'root:s9df8sdf'",
+            "RUN /bin/sh -c echo -n root:s9df8sdf | chpasswd",
+            "RUN /bin/sh -c echo s9df8sdf | passwd --stdin root",
+            "RUN /bin/sh -c echo s9df8sdf | docker login -u bot --password-stdin",
+            "RUN /bin/sh -c htpasswd -bc /etc/nginx/users admin s9df8sdf",
+            "RUN /bin/sh -c npm config set //registry.corp/:_authToken s9df8sdf",
+            "RUN /bin/sh -c npm config set //registry.corp/:_authToken=s9df8sdf",
+            "RUN /bin/sh -c poetry config http-basic.corp bot s9df8sdf",
+            "RUN /bin/sh -c aws configure set aws_secret_access_key s9df8sdf",
+            "java -Ddb.password=s9df8sdf -jar app.jar",
+            "ONBUILD RUN curl -u a:s9df8sdf https://repo.corp",
+            "/app --dsn app:s9df8sdf@tcp(db:3306)/app",
+            "RUN |2 CONN=Server=db;Password=s9df8sdf X=1 /bin/sh -c make",
         ] {
             assert_eq!(said(in_command(text)), "named-secret", "{text}");
         }
@@ -254,8 +265,70 @@ mod tests {
             "RUN /bin/sh -c apt-get install -y pass passwd libsecret-1-0",
             "RUN /bin/sh -c gpg --batch --keyserver hkps://keys.openpgp.org --recv-keys 94AE36675C464D64BAFA68DD7434390BDBE9B9C5",
             "CMD [\"node\" \"server.js\"]",
+            "mysql -u root -p app",
+            "mysql -h db -P 3306 -pass",
+            "psql -p 5432 -h db",
+            "docker run -p 8080:80 app",
+            "RUN /bin/sh -c mkdir -p /app/data && cp -pr a b",
+            "CMD-SHELL redis-cli -a $REDIS_PASSWORD ping",
+            "CMD-SHELL mysqladmin ping -uroot -p$MYSQL_ROOT_PASSWORD",
+            "CMD-SHELL mysqladmin ping -uroot -p\"${MYSQL_ROOT_PASSWORD}\"",
+            "RUN /bin/sh -c docker login -u bot -p $TOKEN registry.corp",
+            "RUN /bin/sh -c cat /run/secrets/t | docker login -u bot --password-stdin",
+            "RUN /bin/sh -c echo \"$TOKEN\" | docker login -u bot --password-stdin",
+            "RUN /bin/sh -c curl -H \"Authorization: Bearer $TOKEN\" https://repo.corp",
+            "RUN /bin/sh -c curl -H 'Accept: application/json' https://repo.corp",
+            "RUN /bin/sh -c openssl req -x509 -nodes -passout pass: -subj /CN=a",
+            "RUN /bin/sh -c openssl rsa -passin env:KEY_PASS -in a",
+            "RUN /bin/sh -c npm config set registry https://npm.corp",
+            "RUN /bin/sh -c git config --global user.name bot",
+            "RUN /bin/sh -c chown app:app /x && echo root:$PW | chpasswd",
+            "RUN /bin/sh -c python -m pytest -p no:cacheprovider -w 4",
+            "RUN /bin/sh -c java -Ddb.password=${DB_PASSWORD} -jar app.jar",
+            "RUN /bin/sh -c docker pull registry.corp:5000/app@sha256:94AE36675C464D64BAFA68DD7434390BDBE9B9C5",
+            "RUN /bin/sh -c ssh -p 2222 host",
+            "RUN /bin/sh -c cat /x | docker login -u bot --password-stdin registry.corp",
         ] {
             assert_eq!(said(in_command(text)), "", "{text}");
         }
+    }
+
+    #[test]
+    fn c55_every_part_of_a_configuration_is_searched() {
+        let none = json!({"Env": ["A=b"], "Cmd": ["/app"], "OnBuild": ["RUN make"], "Shell": ["/bin/sh", "-c"]});
+        let parts = |config: &serde_json::Value, step: &str| {
+            let whole = json!({
+                "architecture": "amd64", "os": "linux", "config": config,
+                "rootfs": {"type": "layers", "diff_ids": [format!("sha256:{}", "a".repeat(64))]},
+                "history": [{"created_by": step}],
+            });
+            let bytes = whole.to_string().into_bytes();
+            let digest = ConfigDigest::of(&bytes);
+            let checked = Checked::new("configuration", digest, bytes.into()).unwrap();
+            let config = ImageConfig::parse(checked, &Limits::default()).unwrap();
+            let part = |secret: Secret| match secret.source {
+                Source::Config { part, .. } => part,
+                Source::File { .. } => unreachable!(),
+            };
+            in_config(&config).into_iter().map(part).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(parts(&none, "RUN make"), "");
+        let secret = "curl -u a:s9df8sdf https://repo.corp";
+        for (key, value, want) in [
+            ("Env", json!(["C=Server=db;Password=s9df8sdf"]), "env"),
+            ("Cmd", json!(["sh", "-c", secret]), "cmd"),
+            ("Entrypoint", json!(["mysql", "-ps9df8sdf"]), "entrypoint"),
+            ("Healthcheck", json!({"Test": ["CMD-SHELL", secret]}), "healthcheck"),
+            ("OnBuild", json!([format!("RUN {secret}")]), "onbuild"),
+            ("Shell", json!(["sshpass", "-ps9df8sdf", "ssh", "host"]), "shell"),
+            ("Labels", json!({"run": secret}), "labels"),
+        ] {
+            let mut config = none.clone();
+            config[key] = value;
+            assert_eq!(parts(&config, "RUN make"), want, "{key}");
+        }
+        assert_eq!(parts(&none, "RUN |1 VERSION=s9df8sdf /bin/sh -c make"), "");
+        assert_eq!(parts(&none, "RUN |1 DB_PASSWORD=s9df8sdf /bin/sh -c make"), "history");
+        assert_eq!(parts(&none, &format!("RUN /bin/sh -c {secret}")), "history");
     }
 }

@@ -1,6 +1,8 @@
-//! Test data and documents inside of installed packages: the keys in them are published, and open nothing.
+//! Files that look like test data and documents inside of installed packages.
 //!
-//! A folder called `tests` in the image's own application proves nothing; inside of a package that a manager installed it does.
+//! The keys in such files are published, and open nothing. Whoever makes an image chooses its paths, so that none of them proves
+//! it: it takes a package that recorded the very bytes ([`Vouchers`](crate::contents::accounts::Vouchers)). That alone does
+//! not, either: a package of one's own may bring a key that is in use.
 
 /// Folders in which managers install packages; a path with two parts has to have both in a row.
 const ROOTS: [&[&str]; 19] = [
@@ -55,8 +57,8 @@ const TESTS: [&str; 26] = [
     "benchmarks",
 ];
 
-/// Whether a file is such data.
-pub(super) fn is_fixture(path: &str) -> bool {
+/// Whether a path looks like such data.
+pub(in crate::contents) fn is_test_data(path: &str) -> bool {
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
     let root = |at: usize| {
         ROOTS.iter().find_map(|root| {
@@ -91,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn test_data_of_packages_is_known_by_its_place() {
+    fn what_looks_like_test_data() {
         for path in [
             "/usr/lib/python3.12/test/certdata/keycert.pem",
             "/usr/lib/python3/dist-packages/twisted/test/server.pem",
@@ -105,7 +107,7 @@ mod tests {
             "/usr/local/bundle/gems/eventmachine-1/tests/client.key",
             "/root/.cargo/registry/src/index/a-1/examples/key.pem",
         ] {
-            assert!(is_fixture(path), "{path}");
+            assert!(is_test_data(path), "{path}");
         }
         for path in [
             "/app/tests/key.pem",
@@ -120,7 +122,7 @@ mod tests {
             "/test",
             "/",
         ] {
-            assert!(!is_fixture(path), "{path}");
+            assert!(!is_test_data(path), "{path}");
         }
     }
 }

@@ -4,20 +4,36 @@
 //! never a part of it. What a later layer deletes is listed, too: whoever pulls the image has it. A secret is known by the form
 //! that its vendor gave it, by a checksum, by a structure that decodes, or, in files that hold nothing else, by its field; that
 //! text looks random is no evidence. Documented examples, placeholders, public parts and markers without a body are none, and
-//! neither are test data inside of installed packages, which are counted.
+//! neither are test data that a package of the distribution recorded, byte for byte, which are counted: no path excuses anything,
+//! and no record of a language's package. Searched are files, and what stands beside them: names, targets of links, extended
+//! attributes, PAX records, annotations.
 
+mod ber;
 pub mod collector;
+mod commands;
 mod configured;
+mod connections;
+mod der;
+mod documents;
+mod entries;
 mod files;
-mod fixtures;
+pub(super) mod fixtures;
 mod named;
+mod openpgp;
 mod pem;
 mod placeholder;
 mod published;
 mod scan;
+mod shown;
+mod stores;
 mod tokens;
 
-pub use configured::{in_config, shown_command, shown_value, shown_variable};
+pub use configured::{shown_command, shown_value, shown_variable};
+pub use documents::in_image;
+pub use shown::{
+    KeyLines, MARK, holds_credentials, in_keys, shown_json, shown_line, shown_named, shown_path,
+    shown_texts, shown_words,
+};
 
 use crate::contents::facts::{Bounded, Spot};
 
@@ -123,16 +139,19 @@ pub enum Source {
         offset: Option<u64>,
         /// Line, from 1, where it is text.
         line: Option<u64>,
+        /// What of the file's entry holds it: `path`, `link`, `owner`, `xattr NAME`, `pax KEY`; `None` where its bytes do.
+        field: Option<String>,
         /// Whether a later layer deletes or replaces it.
         hidden: bool,
     },
     /// The configuration.
     Config {
-        /// `env`, `labels`, `entrypoint`, `cmd`, `healthcheck` or `history`.
+        /// `env`, `labels`, `entrypoint`, `cmd`, `healthcheck`, `shell`, `onbuild`, `history`, `annotations`, or, of what none
+        /// of these holds, `config`, `manifest` or `index`.
         part: &'static str,
         /// Its place there, counted from 0.
         index: usize,
-        /// The variable's or label's name.
+        /// The variable's, label's or annotation's name.
         name: Option<String>,
     },
 }
@@ -166,7 +185,7 @@ pub struct Secrets {
     pub found: Bounded<Secret>,
     /// What was not searched.
     pub unsearched: Vec<Unsearched>,
-    /// Secrets in test data and documents of installed packages, which are none.
+    /// Secrets in test data and documents that packages of the distribution recorded with these bytes, which are none.
     pub fixtures: usize,
 }
 

@@ -6,7 +6,7 @@
 use super::placeholder::is_placeholder;
 
 /// Words that say it by themselves.
-const SECRETS: [&str; 19] = [
+const SECRETS: [&str; 17] = [
     "password",
     "passwd",
     "passphrase",
@@ -23,11 +23,13 @@ const SECRETS: [&str; 19] = [
     "authtoken",
     "credentials",
     // Names without a mark between their words, which programs read.
-    "pgpassword",
-    "dbpassword",
     "dbpass",
     "sshpass",
 ];
+/// Ends of words that say it, where the name has no mark between its words (`PGPASSWORD`, `DBPASSWD`).
+const ENDS: [&str; 3] = ["password", "passwd", "passphrase"];
+/// Words with such an end that say that there is none.
+const WITHOUT: [&str; 2] = ["nopassword", "nopasswd"];
 /// Pairs of words that say it together.
 const PAIRS: [(&str, &str); 13] = [
     ("api", "key"),
@@ -45,7 +47,7 @@ const PAIRS: [(&str, &str); 13] = [
     ("rediscli", "auth"),
 ];
 /// Last words of what is said about a secret.
-const ABOUT: [&str; 44] = [
+const ABOUT: [&str; 45] = [
     "file",
     "files",
     "path",
@@ -90,6 +92,7 @@ const ABOUT: [&str; 44] = [
     "rotation",
     "hint",
     "format",
+    "stdin",
 ];
 /// Words that make a name one of something public, wherever they stand.
 const PUBLIC: [&str; 10] = [
@@ -134,7 +137,11 @@ pub(super) fn says_secret(name: &str) -> bool {
     }
     let words = words(name);
     let word = |at: usize| words.get(at).map_or("", String::as_str);
-    let says = |at: usize| SECRETS.contains(&word(at)) || PAIRS.contains(&(word(at), word(at + 1)));
+    let ends = |word: &str| ENDS.iter().any(|end| word.ends_with(end)) && !WITHOUT.contains(&word);
+    let says = |at: usize| {
+        let one = word(at);
+        SECRETS.contains(&one) || ends(one) || PAIRS.contains(&(one, word(at + 1)))
+    };
     (0..words.len()).any(says)
         && !words.last().is_some_and(|last| ABOUT.contains(&last.as_str()))
         && !words.iter().any(|word| PUBLIC.contains(&word.as_str()))
@@ -179,9 +186,12 @@ pub(super) fn has_password(text: &str) -> bool {
 /// Hosts that documents reserve (RFC 2606), and the names that they give.
 fn is_made_up_host(host: &str) -> bool {
     let host = host.split(':').next().unwrap_or_default().to_ascii_lowercase();
-    ["example.com", "example.org", "example.net", ".example", ".invalid"]
-        .iter()
-        .any(|end| host.ends_with(end))
+    let is_below = |name: &&str| {
+        host.strip_suffix(*name).is_some_and(|front| front.is_empty() || front.ends_with('.'))
+    };
+    // `db.myexample.com` is anybody's.
+    ["example.com", "example.org", "example.net"].iter().any(is_below)
+        || [".example", ".invalid"].iter().any(|end| host.ends_with(end))
         || host == "host"
 }
 
@@ -206,6 +216,9 @@ mod tests {
             "SMTP_PASS",
             "private-key",
             "JWT_SECRET",
+            "PGPASSWORD",
+            "DBPASSWD",
+            "mysqlrootpassword",
             "REDIS_PASSPHRASE",
         ] {
             assert!(says_secret(name), "{name}");
@@ -231,6 +244,8 @@ mod tests {
             "MONKEY",
             "PASSENGER_APP_ENV",
             "API_KEY_HEADER",
+            "NOPASSWD",
+            "PASSWORDLESS",
             "TOKEN_URL",
             "",
         ] {
@@ -240,14 +255,21 @@ mod tests {
 
     #[test]
     fn values_are_secrets_where_they_stand_for_nothing_else() {
-        for value in
-            ["hunter2", "'s9df8sdf'", "postgres", "739201", "postgres://app:s9df8sdf@db/app"]
-        {
+        for value in [
+            "hunter2",
+            "S3cr3tPw9",
+            "'s9df8sdf'",
+            "postgres",
+            "739201",
+            "postgres://app:s9df8sdf@db/app",
+        ] {
             assert!(is_secret_value(value), "{value}");
         }
+        assert!(is_secret_value("postgres://app:s9df8sdf@db.myexample.com/app"));
         for value in [
             "",
             "true",
+            "s3cr3t",
             "8",
             "/run/secrets/x",
             "${X}",
@@ -257,6 +279,8 @@ mod tests {
             "postgres://app:password@db/app",
             "a sentence about it",
             "postgres://app:s9df8sdf@db.example.com/app",
+            "postgres://app:s9df8sdf@example.com:5432/app",
+            "postgres://app:s9df8sdf@db.example/app",
         ] {
             assert!(!is_secret_value(value), "{value}");
         }

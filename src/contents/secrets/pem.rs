@@ -2,9 +2,10 @@
 //!
 //! Turns what follows `-----BEGIN … PRIVATE KEY-----` into a [`Key`], where the text decodes to the structure that the marker
 //! names (RFC 7468; PKCS#1, PKCS#8, SEC 1, OpenSSH's PROTOCOL.key, RFC 9580). Markers in programs, templates and documents have
-//! no such body and are none. Line ends may be LF or CRLF, and may be written as escapes of JSON, YAML or a shell.
+//! no such body and are none. Line ends may be LF or CRLF, may be written as escapes of JSON, YAML, XML or a shell, or as spaces; lines
+//! may be quoted, joined by an operator of a language, or stand behind the sign of a comment or a quotation.
 
-use super::published;
+use super::{ber, der, openpgp, published};
 use base64::{
     Engine as _, alphabet,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
@@ -44,6 +45,9 @@ pub(super) enum Form {
     Pgp,
 }
 
+/// Letters of a line of base64 that no word of a language has.
+const LINE: usize = 40;
+
 /// How a key begins.
 const BEGIN: &[u8] = b"-----BEGIN ";
 const DASHES: &[u8] = b"-----";
@@ -78,10 +82,20 @@ pub(super) fn private_key(text: &[u8]) -> Option<Key> {
     let (form, length) = marker(text)?;
     let body = text.get(length..)?;
     let body = body.get(..KEY_BYTES).unwrap_or(body);
-    let end = body.windows(DASHES.len()).position(|window| window == DASHES)?;
+    let Some(end) = body.windows(DASHES.len()).position(|window| window == DASHES) else {
+        return drawn_out(form, body);
+    };
     let lines = unescaped(body.get(..end)?);
-    let (headers, base64) = split_headers(&lines);
+    let is_sign = |word: &str| word.bytes().all(|byte| matches!(byte, b'+' | b'/'));
+    // A word of signs alone marks a comment or a difference, or is base64 of a short line.
+    [is_sign, |_: &str| false].into_iter().find_map(|leave| of_lines(form, &lines, leave))
+}
+
+/// The key in the lines between the markers, of which some words are left out.
+fn of_lines(form: Form, lines: &str, leave: fn(&str) -> bool) -> Option<Key> {
+    let (headers, base64) = split_headers(lines, leave);
     let locked = headers.contains("ENCRYPTED");
+    let has_lines = base64.lines().any(|line| line.len() >= LINE);
     let base64 = match form {
         // The checksum of armour (RFC 9580, section 6.1).
         Form::Pgp => {
@@ -92,18 +106,50 @@ pub(super) fn private_key(text: &[u8]) -> Option<Key> {
     let bytes = LENIENT.decode(base64).ok()?;
     if locked && matches!(form, Form::Pkcs1 | Form::Ec | Form::Dsa) {
         // What is encrypted has no structure; no marker in a program has so many bytes behind it.
-        return (bytes.len() >= 64).then_some(Key { encrypted: true, form, published: false });
+        let is_key = has_lines && bytes.len() >= 64;
+        return is_key.then_some(Key { encrypted: true, form, published: false });
     }
-    let encrypted = match form {
-        Form::Pkcs1 => integers(&bytes, 3).then_some(false),
-        Form::Dsa => integers(&bytes, 4).then_some(false),
-        Form::Ec => is_sec1(&bytes).then_some(false),
-        Form::Pkcs8 => is_pkcs8(&bytes).then_some(false),
-        Form::Encrypted => is_encrypted_pkcs8(&bytes).then_some(true),
-        Form::OpenSsh => openssh(&bytes),
-        Form::Pgp => pgp(&bytes),
-    };
+    let encrypted = structure(form, &bytes);
+    let in_ber = || structure(form, &ber::definite(&bytes)?);
+    let encrypted = encrypted.or_else(in_ber);
     encrypted.map(|encrypted| Key { encrypted, form, published: published::is_published(&bytes) })
+}
+
+/// A key whose end is not among the bytes that are looked at, for blanks between its digits, as its first digits tell it: a sequence
+/// that begins with a version or with an algorithm, or OpenSSH's own mark.
+fn drawn_out(form: Form, body: &[u8]) -> Option<Key> {
+    let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    let is_plain = |byte: &u8| is_digit(byte) || byte.is_ascii_whitespace();
+    let digits: Vec<u8> = body.iter().filter(|byte| is_digit(byte)).copied().collect();
+    // A key alone is shorter than all that is looked at.
+    if body.len() < KEY_BYTES - 2 * MARKER
+        || !body.iter().all(is_plain)
+        || digits.len() > body.len() / 2
+    {
+        return None;
+    }
+    let bytes = LENIENT.decode(digits.get(..32)?).ok()?;
+    let content = match bytes.as_slice() {
+        [0x30, 0x82, _, _, rest @ ..] | [0x30, 0x81, _, rest @ ..] | [0x30, _, rest @ ..] => rest,
+        _ if bytes.starts_with(b"openssh-key-v1\0") => &[0x02],
+        _ => return None,
+    };
+    let encrypted = form == Form::Encrypted;
+    let begins = matches!(content, [0x02, ..] | [0x30, ..]);
+    begins.then_some(Key { encrypted, form, published: false })
+}
+
+/// Whether bytes have the structure of a private key that the marker may stand for, and a passphrase protects the key.
+fn structure(form: Form, bytes: &[u8]) -> Option<bool> {
+    match form {
+        // OpenSSL takes each of them under any of these markers.
+        Form::Pkcs1 | Form::Dsa | Form::Ec | Form::Pkcs8 | Form::Encrypted => {
+            let plain = der::is_integers(bytes, 3) || der::is_sec1(bytes) || der::is_pkcs8(bytes);
+            if plain { Some(false) } else { der::is_encrypted_pkcs8(bytes).then_some(true) }
+        }
+        Form::OpenSsh => openssh(bytes),
+        Form::Pgp => openpgp::secret_key(bytes).map(|key| key.encrypted),
+    }
 }
 
 /// Text with the escapes of line ends read, and what quotes and indents lines left out: one line for each line.
@@ -117,6 +163,12 @@ fn unescaped(body: &[u8]) -> String {
                 out.push('\n');
                 rest = more.get(1..).unwrap_or_default();
             }
+            (b'\\', Some(b'u' | b'x')) => rest = numbered(more, &mut out),
+            (b'&', Some(b'#')) => {
+                out.push('\n');
+                let end = more.iter().take(8).position(|byte| *byte == b';');
+                rest = end.and_then(|end| more.get(end + 1..)).unwrap_or(more);
+            }
             (b'\\', Some(b't' | b'\\' | b'"' | b'/')) => {}
             (b'\\', _) | (b'"' | b'\'' | b'\t' | b'\r', _) => {}
             (byte, _) => out.push(char::from(*byte)),
@@ -125,102 +177,51 @@ fn unescaped(body: &[u8]) -> String {
     out
 }
 
+/// Reads `u003d` and `x3d` behind a backslash; gives what follows.
+fn numbered<'b>(escape: &'b [u8], out: &mut String) -> &'b [u8] {
+    let digits = if escape.starts_with(b"u") { 4 } else { 2 };
+    let read = || {
+        let text = std::str::from_utf8(escape.get(1..=digits)?).ok()?;
+        char::from_u32(u32::from_str_radix(text, 16).ok()?)
+    };
+    let Some(letter) = read() else { return escape };
+    out.push(letter);
+    escape.get(digits + 1..).unwrap_or_default()
+}
+
+/// The parts of a line of base64: without the sign of a comment or a quotation before it, and what joins it to the next line.
+fn base64_words(line: &str, leave: fn(&str) -> bool) -> impl Iterator<Item = &str> {
+    let is_digit =
+        |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '+' | '/' | '=');
+    let words =
+        line.split_whitespace().map(move |word| word.trim_matches(|letter| !is_digit(letter)));
+    words.filter(move |word| !word.is_empty() && !leave(word))
+}
+
 /// Headers of the old form (`Proc-Type: 4,ENCRYPTED`) and of armour, and the base64 behind them.
-fn split_headers(lines: &str) -> (String, String) {
+fn split_headers(lines: &str, leave: fn(&str) -> bool) -> (String, String) {
     let (mut headers, mut body) = (String::new(), String::new());
     for line in lines.lines().map(str::trim).filter(|line| !line.is_empty()) {
-        let header = body.is_empty() && line.contains(": ");
-        let into = if header { &mut headers } else { &mut body };
-        into.push_str(line);
-        into.push('\n');
-    }
-    (headers, body.trim_end().to_owned())
-}
-
-/// A DER element: its tag, its content, and what follows it.
-fn element(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
-    let (tag, rest) = bytes.split_first()?;
-    let (first, rest) = rest.split_first()?;
-    let (length, rest) = match *first {
-        short @ ..=0x7f => (usize::from(short), rest),
-        long @ 0x81..=0x83 => {
-            let (digits, rest) = rest.split_at_checked(usize::from(long & 0x7f))?;
-            (digits.iter().fold(0, |length, digit| length << 8 | usize::from(*digit)), rest)
+        if body.is_empty() && line.contains(": ") {
+            headers.push_str(line);
+            headers.push('\n');
+            continue;
         }
-        _ => return None,
-    };
-    let (content, rest) = rest.split_at_checked(length)?;
-    Some((*tag, content, rest))
-}
-
-const INTEGER: u8 = 0x02;
-const OCTETS: u8 = 0x04;
-const OID: u8 = 0x06;
-const SEQUENCE: u8 = 0x30;
-
-/// The content of a sequence that is all of `bytes`, but for padding.
-fn sequence(bytes: &[u8]) -> Option<&[u8]> {
-    match element(bytes)? {
-        (SEQUENCE, content, rest) if rest.len() < 8 => Some(content),
-        _ => None,
-    }
-}
-
-/// Whether it is a sequence of a small version and so many integers, the first of which is large.
-fn integers(bytes: &[u8], least: usize) -> bool {
-    let of = |bytes: &[u8]| -> Option<bool> {
-        let (version, mut rest) = small(sequence(bytes)?)?;
-        let mut first = None;
-        for _ in 0..least {
-            let (tag, content, more) = element(rest)?;
-            (tag == INTEGER).then_some(())?;
-            first.get_or_insert(content.len());
-            rest = more;
+        for word in base64_words(line, leave) {
+            body.push_str(word);
+            body.push('\n');
         }
-        Some(version <= 1 && first? >= 32)
-    };
-    of(bytes).unwrap_or(false)
-}
-
-/// A small integer, and what follows.
-fn small(bytes: &[u8]) -> Option<(u8, &[u8])> {
-    match element(bytes)? {
-        (INTEGER, [number], rest) => Some((*number, rest)),
-        _ => None,
     }
+    (headers, without_signs(body.trim_end()))
 }
 
-/// RFC 5915: version 1, and the key as octets.
-fn is_sec1(bytes: &[u8]) -> bool {
-    let of = |bytes: &[u8]| {
-        let (version, rest) = small(sequence(bytes)?)?;
-        let (tag, key, _) = element(rest)?;
-        Some(version == 1 && tag == OCTETS && (16..=72).contains(&key.len()))
-    };
-    of(bytes).unwrap_or(false)
-}
-
-/// RFC 5958: version, algorithm, and the key as octets.
-fn is_pkcs8(bytes: &[u8]) -> bool {
-    let of = |bytes: &[u8]| {
-        let (version, rest) = small(sequence(bytes)?)?;
-        let (algorithm, inner, rest) = element(rest)?;
-        let (oid, ..) = element(inner)?;
-        let (tag, key, _) = element(rest)?;
-        let form = (algorithm, oid, tag) == (SEQUENCE, OID, OCTETS);
-        Some(version <= 1 && form && key.len() >= 16)
-    };
-    of(bytes).unwrap_or(false)
-}
-
-fn is_encrypted_pkcs8(bytes: &[u8]) -> bool {
-    let of = |bytes: &[u8]| {
-        let (algorithm, inner, rest) = element(sequence(bytes)?)?;
-        let (oid, ..) = element(inner)?;
-        let (tag, key, _) = element(rest)?;
-        Some((algorithm, oid, tag) == (SEQUENCE, OID, OCTETS) && key.len() >= 16)
-    };
-    of(bytes).unwrap_or(false)
+/// Lines of which each begins with `//`, as comments do, or with `+`, as in a difference, without it: base64 has the same letters.
+fn without_signs(body: &str) -> String {
+    let several = body.lines().nth(1).is_some();
+    let is_sign = |sign: &&str| several && body.lines().all(|line| line.starts_with(*sign));
+    let Some(sign) = ["//", "+"].into_iter().find(is_sign) else { return body.to_owned() };
+    let bare = body.lines().map(|line| line.strip_prefix(sign).unwrap_or(line));
+    bare.collect::<Vec<_>>().join("\n")
 }
 
 /// OpenSSH's own form: whether it is encrypted, by the name of its cipher.
@@ -231,66 +232,4 @@ fn openssh(bytes: &[u8]) -> Option<bool> {
     let (cipher, rest) = rest.split_at_checked(length)?;
     // A public and a private part follow.
     (cipher.is_ascii() && rest.len() >= 100).then_some(cipher != b"none")
-}
-
-/// An OpenPGP packet of a secret key: whether it is encrypted, by the octet behind its public part.
-fn pgp(bytes: &[u8]) -> Option<bool> {
-    let (tag, rest) = bytes.split_first()?;
-    let (kind, body) = match tag {
-        0xc0..=0xff => {
-            let skip = match rest.first()? {
-                ..192 => 1,
-                192..224 => 2,
-                255 => 5,
-                _ => return None,
-            };
-            (tag & 0x3f, rest.get(skip..)?)
-        }
-        0x80..=0xbf => (tag >> 2 & 0xf, rest.get(1 << (tag & 3).min(2)..)?),
-        _ => return None,
-    };
-    // Tag 5 is a secret key, and the first packet of every one.
-    if kind != 5 || body.len() < 32 {
-        return None;
-    }
-    match body {
-        [4, _, _, _, _, algorithm, material @ ..] => {
-            usage(*algorithm, material).map(|usage| usage != 0)
-        }
-        // RFC 9580, section 5.5.2: a count and the public part stand before the octet; nobody knows how long it is.
-        [3 | 6, ..] => Some(false),
-        _ => None,
-    }
-}
-
-/// The octet behind the public part that says whether the secret part is encrypted.
-fn usage(algorithm: u8, material: &[u8]) -> Option<u8> {
-    let mpi = |bytes: &[u8]| {
-        let (bits, rest) = bytes.split_first_chunk::<2>()?;
-        let length = usize::from(u16::from_be_bytes(*bits)).div_ceil(8);
-        rest.get(length..).map(<[u8]>::to_vec)
-    };
-    let counted = |bytes: &[u8]| {
-        let (length, rest) = bytes.split_first()?;
-        rest.get(usize::from(*length)..).map(<[u8]>::to_vec)
-    };
-    let mut rest = material.to_vec();
-    let (curve, numbers, derivation) = match algorithm {
-        1..=3 => (false, 2, false),
-        16 => (false, 3, false),
-        17 => (false, 4, false),
-        18 => (true, 1, true),
-        19 | 22 => (true, 1, false),
-        _ => return None,
-    };
-    if curve {
-        rest = counted(&rest)?;
-    }
-    for _ in 0..numbers {
-        rest = mpi(&rest)?;
-    }
-    if derivation {
-        rest = counted(&rest)?;
-    }
-    rest.first().copied()
 }

@@ -3,7 +3,7 @@
 //! That a value looks random proves nothing, and that it looks made up proves it is no secret: this is the second half.
 
 /// Parts of values that stand for a secret, where nothing is left of the value that somebody drew.
-const WORDS: [&str; 21] = [
+const WORDS: [&str; 22] = [
     "example",
     "changeme",
     "change_me",
@@ -24,16 +24,19 @@ const WORDS: [&str; 21] = [
     "todo",
     "fixme",
     "fake",
-    "s3cr3t",
+    "mysecret",
+    // The password of Java's own list of authorities, in its documents.
+    "changeit",
 ];
 
 /// Values that are words for a secret, or for its absence.
-const WHOLE: [&str; 26] = [
+const WHOLE: [&str; 27] = [
     "password",
     "passwd",
     "pass",
     "passphrase",
     "secret",
+    "s3cr3t",
     "token",
     "key",
     "apikey",

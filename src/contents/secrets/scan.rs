@@ -44,6 +44,11 @@ static IN_TEXT: LazyLock<Search> = LazyLock::new(|| Search::of(true));
 /// Fewer words, so that programs, which are most of an image's bytes, are searched faster.
 static ELSEWHERE: LazyLock<Search> = LazyLock::new(|| Search::of(false));
 
+/// Whether a short text has a word with which a secret may begin, so that it is worth a search.
+pub(super) fn may_hold(text: &[u8]) -> bool {
+    IN_TEXT.automaton.is_match(text)
+}
+
 /// A secret in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Hit {

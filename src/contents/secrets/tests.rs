@@ -3,7 +3,10 @@
 //! No secret stands in this file: keys and tokens are made while the tests run, from a fixed sequence of numbers. Places in
 //! braces are filled: `{:a36}` are 36 letters and digits, `{:crc}` a body with its checksum, `{:rsa}` a key.
 
+mod beside;
+mod recorded;
 mod table;
+mod whole;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use flate2::Crc;

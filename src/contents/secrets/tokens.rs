@@ -143,7 +143,7 @@ const FORMS: &[Form] = &[
     ),
     form(
         &["PuTTY-User-Key-File-"],
-        r"PuTTY-User-Key-File-[23]: [a-z0-9-]+\r?\nEncryption: none\r?\n(?s:.{0,1500})Private-Lines: [0-9]+\r?\n[A-Za-z0-9+/=]{40,128}",
+        r"PuTTY-User-Key-File-[23]: [a-z0-9-]+\r?\nEncryption: (?:none|aes256-cbc)\r?\n(?s:.{0,1500})Private-Lines: [0-9]+\r?\n[A-Za-z0-9+/=]{40,128}",
         Kind::PrivateKey,
         |_, _| true,
     ),
@@ -286,9 +286,15 @@ fn token(position: usize, place: &Place<'_>) -> Option<Match> {
     }
     (form.check)(found.as_bytes(), place).then_some(Match {
         kind: form.kind,
-        encrypted: false,
+        encrypted: form.kind == Kind::PrivateKey && is_locked(found.as_bytes()),
         end: place.at + found.end(),
     })
+}
+
+/// Whether PuTTY's header names a cipher.
+fn is_locked(key: &[u8]) -> bool {
+    const CIPHER: &[u8] = b"Encryption: aes";
+    key.windows(CIPHER.len()).any(|window| window == CIPHER)
 }
 
 fn is_word(byte: u8) -> bool {

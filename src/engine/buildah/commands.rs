@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    engine::{command::words, git},
+    engine::git,
     image::Compression,
     rebuild::{ByHand, Plan, PlannedRepository, pins, pins::Base},
 };
@@ -147,10 +147,10 @@ pub(in crate::engine) fn by_hand(
 ) -> ByHand {
     let (mut before, context) = checkout(repository, work);
     for base in pins::bases(plan) {
-        before.push(words("buildah", pull_args(&base, plan, None)));
+        before.push(ByHand::line("buildah", pull_args(&base, plan, None)));
         let tag =
             base.tag.as_ref().map(|_| ["tag".into(), base.pinned().into(), named(&base).into()]);
-        before.extend(tag.map(|tag| words("buildah", tag.into())));
+        before.extend(tag.map(|tag| ByHand::line("buildah", tag.into())));
     }
     let version = plan.made_by.as_ref().map(|engine| numbers(&engine.version)).unwrap_or_default();
     let bud = Bud { version, cgroup_parent: None, signature_policy: None, seccomp: None };
@@ -158,8 +158,8 @@ pub(in crate::engine) fn by_hand(
     build.extend(bud.args(plan, &context.join(&plan.dockerfile_path), &context));
     ByHand {
         before,
-        command: words("unshare", build),
-        after: vec![words("buildah", push_args(plan, &work.join("out"), None))],
+        command: ByHand::line("unshare", build),
+        after: vec![ByHand::line("buildah", push_args(plan, &work.join("out"), None))],
         environment: BTreeMap::new(),
         policy: pins::pin_list(plan),
     }
@@ -168,10 +168,10 @@ pub(in crate::engine) fn by_hand(
 /// The commands that check a repository out, and the folder that is built.
 fn checkout(repository: &PlannedRepository, work: &Path) -> (Vec<Vec<String>>, PathBuf) {
     let (tree, commit) = (work.join("source"), repository.commit.as_str());
-    let git = |args: &[&str]| words("git", git::arguments(&tree, args));
+    let git = |args: &[&str]| ByHand::line("git", git::arguments(&tree, args));
     let folder = |program: &str, args: &[&str], path: &Path| {
         let args = args.iter().map(OsString::from).chain([path.into()]);
-        words(program, args.collect())
+        ByHand::line(program, args.collect())
     };
     let commands = vec![
         folder("mkdir", &["-p"], &tree),

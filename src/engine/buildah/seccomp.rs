@@ -1,7 +1,9 @@
 //! Which system calls a step of buildah may make.
 //!
 //! Turns the machine's own profile (containers-common, seccomp.json(5)) into a narrower one: without what namespaces do not divide,
-//! so that "network none" and "shut in" hold for it as well (attack G22). A profile that is not there or not of its form is
+//! so that "network none" and "shut in" hold for it as well (attack G22), and without what makes or enters namespaces and mounts
+//! file systems: in a user namespace of its own a step would have all capabilities over the machine's control groups (attack G33).
+//! A profile that is not there or not of its form is
 //! refused, since buildah's own default cannot be read.
 
 use std::path::Path;
@@ -14,8 +16,9 @@ use crate::{json, scratch};
 const PROFILES: [&str; 2] = ["/etc/containers/seccomp.json", "/usr/share/containers/seccomp.json"];
 /// Longest profile that is read, in bytes.
 const BYTES: usize = 1 << 20;
-/// Families of sockets that a network namespace divides: local ones, IPv4, IPv6, netlink and packets (socket(2)).
-const FAMILIES: [u8; 5] = [1, 2, 10, 16, 17];
+/// Families of sockets that a network namespace divides and whose memory is bounded: local ones, IPv4, IPv6 and netlink (socket(2)).
+/// Rings of packet sockets are charged to nobody.
+const FAMILIES: [u8; 4] = [1, 2, 10, 16];
 /// The family of netlink, and its protocol of audit records, which the machine has one log of.
 const NETLINK: (u8, u8) = (16, 9);
 /// Calls that lead to what the whole machine has once: sockets by their old call, whose family no filter sees; keys of a user; the
@@ -31,6 +34,33 @@ const SHARED: [&str; 9] = [
     "io_uring_enter",
     "io_uring_register",
 ];
+
+/// Calls that make or enter a namespace, or change what is mounted (namespaces(7), mount_namespaces(7)).
+const NAMESPACES: [&str; 17] = [
+    "clone",
+    "clone3",
+    "unshare",
+    "setns",
+    "mount",
+    "umount",
+    "umount2",
+    "pivot_root",
+    "mount_setattr",
+    "move_mount",
+    "open_tree",
+    "open_tree_attr",
+    "fsopen",
+    "fsconfig",
+    "fsmount",
+    "fspick",
+    "statmount",
+];
+/// Flags of clone(2) that make a namespace.
+const NEW_NAMESPACES: u32 = 0x7e02_0000;
+/// The error of a call that a kernel does not know: programs try clone(2) in its place, whose flags a filter sees.
+const ENOSYS: u8 = 38;
+/// Where the flags of clone(2) are its second argument.
+const FLAGS_SECOND: [&str; 2] = ["s390", "s390x"];
 
 /// The error of such a socket. It is nobody's default: a rule that says the same as the default is none.
 const EAFNOSUPPORT: u8 = 97;
@@ -56,13 +86,14 @@ fn narrowed(mut profile: Value) -> Option<Value> {
         return None;
     }
     let rules = profile.get_mut("syscalls")?.as_array_mut()?;
+    let is_taken = |name: &str| SHARED.contains(&name) || NAMESPACES.contains(&name);
     for rule in rules.iter_mut() {
         // The single name of old profiles.
-        if rule["name"].as_str().is_some_and(|name| SHARED.contains(&name)) {
+        if rule["name"].as_str().is_some_and(is_taken) {
             *rule = json!({ "names": [], "action": "SCMP_ACT_ALLOW" });
         }
         if let Some(names) = rule.get_mut("names").and_then(Value::as_array_mut) {
-            names.retain(|name| !name.as_str().is_some_and(|name| SHARED.contains(&name)));
+            names.retain(|name| !name.as_str().is_some_and(is_taken));
         }
     }
     rules.retain(|rule| {
@@ -82,7 +113,22 @@ fn narrowed(mut profile: Value) -> Option<Value> {
         }
         json!({ "names": ["socket"], "action": "SCMP_ACT_ALLOW", "args": args })
     }));
+    rules.extend(processes());
     Some(profile)
+}
+
+/// Rules by which a step makes processes and threads, and no namespaces.
+fn processes() -> [Value; 3] {
+    let clone = |flags: u8, on: &str| {
+        let args = json!([{
+            "index": flags, "value": NEW_NAMESPACES, "valueTwo": 0, "op": "SCMP_CMP_MASKED_EQ"
+        }]);
+        let mut rule = json!({ "names": ["clone"], "action": "SCMP_ACT_ALLOW", "args": args });
+        rule[on] = json!({ "arches": FLAGS_SECOND });
+        rule
+    };
+    let clone3 = json!({ "names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": ENOSYS });
+    [clone(0, "excludes"), clone(1, "includes"), clone3]
 }
 
 #[cfg(test)]
@@ -95,6 +141,8 @@ mod tests {
             "defaultAction": "SCMP_ACT_ERRNO",
             "syscalls": [
                 { "names": ["read", "socket", "keyctl"], "action": "SCMP_ACT_ALLOW" },
+                { "names": ["clone", "mount", "clone3", "unshare"], "action": "SCMP_ACT_ALLOW" },
+                { "name": "setns", "action": "SCMP_ACT_ALLOW" },
                 { "names": ["socketcall"], "action": "SCMP_ACT_ALLOW" },
                 { "name": "io_setup", "action": "SCMP_ACT_ALLOW" },
                 { "name": "write", "action": "SCMP_ACT_ALLOW" },
@@ -109,8 +157,16 @@ mod tests {
         );
         assert_eq!(rules[1]["names"], json!(["read"]));
         assert_eq!(rules[2]["name"], "write");
-        let sockets: Vec<_> = rules[3..].iter().map(|rule| &rule["args"][0]["value"]).collect();
-        assert_eq!(sockets, [1, 2, 10, 16, 17]);
+        let sockets: Vec<_> = rules[3..7].iter().map(|rule| &rule["args"][0]["value"]).collect();
+        assert_eq!(sockets, [1, 2, 10, 16]);
+        // clone(2) with no flag of a namespace, by its first argument or its second, and nothing else of these.
+        let left: Vec<_> = rules[7..].iter().map(|rule| &rule["names"][0]).collect();
+        assert_eq!(left, ["clone", "clone", "clone3"]);
+        assert_eq!(rules[7]["args"][0]["value"], json!(2_114_060_288_u32));
+        assert_eq!(
+            (&rules[9]["action"], &rules[9]["errnoRet"]),
+            (&json!("SCMP_ACT_ERRNO"), &json!(38))
+        );
         assert_eq!(rules[6]["args"][1], json!({ "index": 2, "value": 9, "op": "SCMP_CMP_NE" }));
         for odd in [
             json!({ "defaultAction": "SCMP_ACT_ALLOW", "syscalls": [] }),

@@ -9,13 +9,12 @@ use std::{
 use async_trait::async_trait;
 
 use super::{
-    CACHES, finish, frontend_options, held_back, network, output, own_frontend, program,
-    write_policy,
+    CACHES, finish, frontend_options, grpc::name, held_back, network, output, own_frontend,
+    program, write_policy,
 };
 use crate::{
     engine::{
         Built, Engine, Runs,
-        grpc::name,
         inputs::Inputs,
         sandbox::{Environment, Shell},
         version,

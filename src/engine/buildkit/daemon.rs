@@ -8,12 +8,14 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use tokio::net::UnixStream;
 
-use super::{await_daemon, doubt_runc, program, unix};
+use super::{
+    await_daemon, doubt_runc,
+    grpc::{self, Address, Order},
+    program, unix,
+};
 use crate::{
     engine::{
-        Built, Engine, Runs, frontend,
-        grpc::{self, Address, Order},
-        host,
+        Built, Engine, Runs, frontend, host,
         inputs::Inputs,
         runc,
         sandbox::{Daemon, Environment, Shell},

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::{client, daemon};
+use super::{
+    client, daemon,
+    grpc::{Address, Grpc},
+};
 use crate::{
-    engine::{
-        Engine, EngineSettings, SharedBuilder,
-        grpc::{Address, Grpc},
-    },
+    engine::{Engine, EngineSettings, SharedBuilder},
     environment,
     limits::Limits,
 };

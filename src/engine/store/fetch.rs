@@ -12,7 +12,10 @@ use std::{
 };
 
 use futures_util::StreamExt as _;
-use reqwest::header::LAST_MODIFIED;
+use reqwest::{
+    header::{LAST_MODIFIED, LOCATION},
+    redirect::Policy,
+};
 use serde_json::{Value, json};
 
 use super::Store;
@@ -33,6 +36,9 @@ use crate::{
     reference::Location,
     source::{self, Source, SourceError, SourceSettings, Spool, address::Unlisted},
 };
+
+/// Redirects of a download that are followed.
+const MAX_REDIRECTS: usize = 10;
 
 /// Why something could not be kept.
 #[derive(Debug, thiserror::Error)]
@@ -133,13 +139,23 @@ pub async fn fetch(
             done.push((url, commit));
         }
     }
-    for material in &plan.materials {
-        if let (MaterialKind::Http, Pin::Content(digest)) = (&material.kind, &material.pin) {
-            let by_step = plan.fetched.contains(&material.uri);
-            let inside = if by_step { Inside::Never } else { Inside::AsNamed };
-            filling.download(&material.uri, digest, inside).await?;
-        }
-    }
+    filling.downloads(plan, &[Inside::AsNamed, Inside::Never]).await?;
+    Ok(filling.kept)
+}
+
+/// The same for what steps download, and nothing else.
+///
+/// # Errors
+/// See [`StoreError`].
+pub(in crate::engine) async fn downloads_of_steps(
+    plan: &Plan,
+    store: &Store,
+    origins: &Origins<'_>,
+    limits: &Limits,
+    shell: &Shell<'_>,
+) -> Result<Kept, StoreError> {
+    let mut filling = Filling { store, origins, limits, shell, kept: Kept::default() };
+    filling.downloads(plan, &[Inside::Never]).await?;
     Ok(filling.kept)
 }
 
@@ -346,6 +362,20 @@ impl Filling<'_> {
         Ok(())
     }
 
+    /// Those that may lie so far inside: what a step downloads was never named by the source.
+    async fn downloads(&mut self, plan: &Plan, wanted: &[Inside]) -> Result<(), StoreError> {
+        for material in &plan.materials {
+            if let (MaterialKind::Http, Pin::Content(digest)) = (&material.kind, &material.pin) {
+                let by_step = plan.fetched.contains(&material.uri);
+                let inside = if by_step { Inside::Never } else { Inside::AsNamed };
+                if wanted.contains(&inside) {
+                    self.download(&material.uri, digest, inside).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     async fn download(
         &mut self,
         url: &str,
@@ -362,11 +392,12 @@ impl Filling<'_> {
         let way = Egress::guarded(url, inside, self.origins.settings)?;
         let client = way
             .proxy()
-            .and_then(|proxy| reqwest::Client::builder().proxy(proxy).build())
+            .and_then(|proxy| {
+                reqwest::Client::builder().redirect(Policy::none()).proxy(proxy).build()
+            })
             .map_err(|e| failed(e.to_string()))?;
-        let answer = client.get(url).send().await;
-        let answer = answer.and_then(reqwest::Response::error_for_status);
-        let answer = answer.map_err(|e| failed(way.refusal().unwrap_or_else(|| e.to_string())))?;
+        let answer = follow(&client, url).await;
+        let answer = answer.map_err(|why| failed(way.refusal().unwrap_or(why)))?;
         let modified = answer.headers().get(LAST_MODIFIED).and_then(|text| text.to_str().ok());
         let modified = modified.and_then(|text| jiff::fmt::rfc2822::parse(text).ok());
         let modified = modified.map_or(UNIX_EPOCH, |time| SystemTime::from(time.timestamp()));
@@ -397,6 +428,20 @@ impl Filling<'_> {
         self.kept.fetched += 1;
         Ok(())
     }
+}
+
+/// The answer behind redirects. Each is asked for anew: a client that follows them itself leaves out what the egress lets it through by.
+async fn follow(client: &reqwest::Client, url: &str) -> Result<reqwest::Response, String> {
+    let mut url = reqwest::Url::parse(url).map_err(|e| e.to_string())?;
+    for _ in 0..=MAX_REDIRECTS {
+        let answer = client.get(url.clone()).send().await.map_err(|e| e.to_string())?;
+        let target = answer.headers().get(LOCATION).and_then(|text| text.to_str().ok());
+        let Some(target) = target.filter(|_| answer.status().is_redirection()) else {
+            return answer.error_for_status().map_err(|e| e.to_string());
+        };
+        url = url.join(target).map_err(|e| format!("it redirects to no URL: {e}"))?;
+    }
+    Err(format!("more than {MAX_REDIRECTS} redirects are not followed"))
 }
 
 /// How a registry is reached for a base. It is whoever wrote the provenance that names it, so that only those may be in a private
@@ -441,39 +486,4 @@ fn write(path: &Path, from: &mut dyn io::Read) -> io::Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::engine::Mirror;
-
-    #[test]
-    fn g17_a_base_is_fetched_inside_only_where_the_operator_pointed() {
-        let mirror = Mirror {
-            registry: "registry.example".to_owned(),
-            at: "10.0.0.1:5000/copies".to_owned(),
-        };
-        let settings = EngineSettings { mirrors: vec![mirror], ..EngineSettings::default() };
-        let sources = SourceSettings::default();
-        let origins = Origins { settings: &settings, sources: &sources };
-        let mut plan = crate::rebuild::tests::plan();
-        for (repository, own, want) in [
-            ("127.0.0.1:5000/a", None, Unlisted::PublicOnly),
-            ("127.0.0.1:5000/a", Some("127.0.0.1:5000"), Unlisted::Anywhere),
-            ("127.0.0.1:5001/a", Some("127.0.0.1:5000"), Unlisted::PublicOnly),
-            ("10.0.0.1/a", Some("registry.example"), Unlisted::PublicOnly),
-            ("registry.example/a", Some("registry.example"), Unlisted::Anywhere),
-            ("10.0.0.1:5000/copies/a", None, Unlisted::Anywhere),
-        ] {
-            plan.registry = own.map(str::to_owned);
-            let (tag, digest) = (None, Digest::sha256(b"base"));
-            let base = pins::Base { repository: repository.to_owned(), tag, digest };
-            assert_eq!(bounded(&origins, &base, &plan).unlisted, want, "{repository} of {own:?}");
-        }
-        // In the gate, not even the image's own.
-        let sources = SourceSettings { unlisted: Unlisted::PublicOnly, ..sources };
-        let origins = Origins { settings: &settings, sources: &sources };
-        let own = "127.0.0.1:5000/a".to_owned();
-        let base = pins::Base { repository: own, tag: None, digest: Digest::sha256(b"base") };
-        plan.registry = Some("127.0.0.1:5000".to_owned());
-        assert_eq!(bounded(&origins, &base, &plan).unlisted, Unlisted::PublicOnly);
-    }
-}
+mod tests;

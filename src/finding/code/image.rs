@@ -24,6 +24,9 @@ macro_rules! image {
     ImageEntryDisguised = "image-entry-disguised", Error,
         "an index entry is marked as no image and listed for a platform that nodes run",
         "list attestations and artifacts for unknown/unknown, and images without the mark";
+    ImageEntryMisnamed = "image-entry-misnamed", Info,
+        "the list of an OCI layout calls the image something else",
+        "list it without an artifactType, name or platform of evidence: runtimes pass over these and run it, as hallmark judged it";
     ImageIndexLoop = "image-index-loop", Error,
         "indexes are nested too deep, or an index points to itself",
         "publish an index whose entries are image manifests";

@@ -15,6 +15,12 @@ macro_rules! sbom {
     SbomSubjectMismatch = "sbom-subject-mismatch", Warning,
         "an SBOM speaks about another image",
         "attach the SBOM that was made for this digest";
+    SbomOtherImage = "sbom-other-image", Warning,
+        "an SBOM names another image than the one that it came with",
+        "make the SBOM of this image, and attach each platform's to that platform's digest";
+    SbomLeftOut = "sbom-left-out", Warning,
+        "SBOMs that nobody proved were not read",
+        "sign the SBOM that is meant, or raise the limit that is named";
     SbomUnsigned = "sbom-unsigned", Warning,
         "the SBOM is not covered by a trusted signature",
         "sign the index digest, or attach the SBOM as a signed attestation";
@@ -26,6 +32,9 @@ macro_rules! sbom {
         "make the SBOM from the finished image";
     SbomVersionMismatch = "sbom-version-mismatch", Warning,
         "a package has another version in the image than in the SBOM",
+        "make the SBOM from the finished image";
+    SbomDigestMismatch = "sbom-digest-mismatch", Warning,
+        "a file has other bytes than the SBOM says",
         "make the SBOM from the finished image";
     SbomDatabaseUnreadable = "sbom-database-unreadable", Warning,
         "a package database in the image is missing or cannot be read",

@@ -9,6 +9,9 @@ macro_rules! source {
     SourceUnreadable = "source-unreadable", Error,
         "a folder or file on this machine cannot be read or written",
         "see the cause; give the folder of a layout, or an archive, that this user can read";
+    SourceNotSaved = "source-not-saved", Error,
+        "the saved evidence does not have what is asked for",
+        "save it again with the same options, or verify without --from";
     SourceAmbiguous = "source-ambiguous", Error,
         "a layout or archive holds several images, and the name fits more than one",
         "give the image's full name or its digest, as oci:DIR:NAME:TAG or oci:DIR@DIGEST";

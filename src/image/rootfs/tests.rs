@@ -502,6 +502,73 @@ fn c25_what_collectors_hold_is_counted_with_the_tree() {
     }
 }
 
+/// Work that layers make, in nodes that are looked at.
+fn work(layers: &[&[Item<'_>]]) -> usize {
+    let limits = Limits::default();
+    let mut builder = RootfsBuilder::new(&limits, |_| true);
+    for (index, items) in layers.iter().enumerate() {
+        builder.add_layer(index, layer(items).as_slice()).unwrap();
+    }
+    builder.tree.1
+}
+
+#[test]
+fn h69_deep_paths_and_repeated_whiteouts_make_no_more_work_than_they_have_entries() {
+    const DEPTH: usize = 200;
+    const FILES: usize = 300;
+    let deep = vec!["a"; DEPTH].join("/");
+    let named = |folder: &str| -> Vec<String> {
+        (0..FILES).map(|number| format!("{folder}/{number}")).collect()
+    };
+    let files = |names: &'_ [String]| -> Vec<(char, String, String)> {
+        names.iter().map(|name| ('f', name.clone(), String::new())).collect()
+    };
+    fn items(owned: &[(char, String, String)]) -> Vec<Item<'_>> {
+        owned.iter().map(|(kind, path, value)| (*kind, path.as_str(), value.as_str())).collect()
+    }
+    let of_deep = files(&named(&deep));
+    let found = work(&[&items(&of_deep)]);
+    assert!(found <= 3 * (DEPTH + FILES), "{found} of {FILES} files");
+    let again = work(&[&items(&of_deep), &items(&of_deep)]);
+    assert!(again <= 6 * (DEPTH + FILES), "{again} of two layers");
+    let whiteout = ('f', "d/.wh..wh..opq".to_owned(), String::new());
+    let (below, above) = (files(&named("d")), vec![whiteout; FILES]);
+    let mixed: Vec<_> = below
+        .iter()
+        .zip(&above)
+        .flat_map(|(file, whiteout)| [file.clone(), whiteout.clone()])
+        .collect();
+    let found = work(&[&items(&below), &items(&mixed)]);
+    assert!(found <= 12 * FILES, "{found} of {FILES} files and as many whiteouts");
+}
+
+proptest! {
+    #[test]
+    fn h69_the_short_way_to_a_path_is_the_long_one(
+        entries in proptest::collection::vec(("[ds]", "[ab](/[ab]){0,3}", "/?[ab.](/[ab]|/\\.\\.){0,2}"), 0..12),
+        path in "/[ab](/([ab]|\\.\\.|\\.|)){0,4}",
+    ) {
+        let items: Vec<Item<'_>> = entries
+            .iter()
+            .map(|(kind, path, link)| (kind.chars().next().unwrap(), path.as_str(), link.as_str()))
+            .collect();
+        let limits = Limits::default();
+        let mut builder = RootfsBuilder::new(&limits, |_| true);
+        // Whatever goes wrong on the way, the tree so far has no node without its folders.
+        let _ = builder.add_layer(0, layer(&items).as_slice());
+        let tree = &builder.tree;
+        for node in tree.0.keys().filter(|path| path.as_ref() != "/") {
+            let (folder, _) = node.rsplit_once('/').unwrap();
+            let above = folder.is_empty() || tree.0[folder].kind == EntryKind::Directory;
+            prop_assert!(above, "{node} in {folder}");
+        }
+        let short = tree.resolve(&path, 1).map(|way| (way.path, way.crossed));
+        // An odd part in front makes it walk the whole way.
+        let long = tree.resolve(&format!("/.{path}"), 1).map(|way| (way.path, way.crossed));
+        prop_assert_eq!(short, long);
+    }
+}
+
 #[test]
 fn limits_hold_at_n_and_n_plus_one() {
     let items: &[Item<'_>] = &[('f', "a", "12345678")];

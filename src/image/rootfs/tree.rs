@@ -11,7 +11,12 @@ use crate::image::tar::EntryKind;
 /// Nodes by path. Every node but the root has its parent directory in the tree. There may be a million of them: paths are
 /// shared with what else is known of them, and the places in the map are small.
 #[derive(Debug, Default)]
-pub(super) struct Tree(pub(super) BTreeMap<Arc<str>, Box<Node>>);
+pub(super) struct Tree(
+    pub(super) BTreeMap<Arc<str>, Box<Node>>,
+    /// Nodes that were looked at, for tests of how much work a layer makes.
+    #[cfg(test)]
+    pub(super) usize,
+);
 
 /// Where a path leads.
 #[derive(Debug, PartialEq, Eq)]
@@ -20,14 +25,19 @@ pub(super) struct Way {
     pub(super) path: String,
     /// The first link on the way that a layer below the given one has.
     pub(super) crossed: Option<String>,
+    /// Nodes that were looked up on the way, for tests of how much work a layer makes.
+    pub(super) lookups: usize,
 }
 
 impl Tree {
     /// The path with every symbolic link on the way followed, inside the root. What is not there stays as it is. Links of
     /// layers below `layer` are told.
     pub(super) fn resolve(&self, path: &str, layer: usize) -> Result<Way, &'static str> {
-        let mut todo: Vec<&str> = path.split('/').rev().collect();
+        let (start, mut lookups) = self.nearest_folder(path);
+        let rest = path.get(start..).unwrap_or(path);
+        let mut todo: Vec<&str> = rest.split('/').rev().collect();
         let mut done = String::with_capacity(path.len());
+        done.push_str(path.get(..start).unwrap_or_default());
         let (mut hops, mut crossed) = (0, None);
         while let Some(part) = todo.pop() {
             match part {
@@ -41,6 +51,7 @@ impl Tree {
                     done.push_str(name);
                 }
             }
+            lookups += 1;
             let node = self.0.get(done.as_str()).map(Box::as_ref);
             let Some(Node { link: Some(link), layer: of, .. }) = node else {
                 continue;
@@ -59,7 +70,26 @@ impl Tree {
         if done.is_empty() {
             done.push('/');
         }
-        Ok(Way { path: done, crossed })
+        Ok(Way { path: done, crossed, lookups })
+    }
+
+    /// Where the way to a path begins: behind the nearest folder above it that is there, since all above a node are folders
+    /// and no links; and how many nodes were looked up. Entries come folder by folder, and nobody walks down to each anew.
+    fn nearest_folder(&self, path: &str) -> (usize, usize) {
+        let is_odd = |part: &str| matches!(part, "" | "." | "..");
+        if !path.starts_with('/') || path.split('/').skip(1).any(is_odd) {
+            return (0, 0);
+        }
+        let ends = std::iter::once(path.len()).chain(path.rmatch_indices('/').map(|(at, _)| at));
+        let mut lookups = 0;
+        for end in ends.filter(|end| *end > 0) {
+            lookups += 1;
+            let node = path.get(..end).and_then(|folder| self.0.get(folder));
+            if node.is_some_and(|node| node.kind == EntryKind::Directory) {
+                return (end, lookups);
+            }
+        }
+        (0, lookups)
     }
 
     /// Puts a node in place of what is there; its parents must be there. Gives the paths of layers below that it replaces
@@ -91,11 +121,13 @@ impl Tree {
         let gone = self.remove_below(folder, |node| node.layer < layer, layer);
         let survivors: Vec<Arc<str>> = self.below(folder).map(|(path, _)| path.clone()).collect();
         for path in survivors {
-            for (at, _) in path.match_indices('/').skip(1) {
-                let parent = path.get(..at).unwrap_or_default();
-                if !self.0.contains_key(parent) {
-                    self.0.insert(parent.into(), Box::new(Node::implied(layer)));
+            // Paths come in order: above the nearest that is there, all are.
+            let parents = path.rmatch_indices('/').filter_map(|(at, _)| path.get(..at));
+            for parent in parents.filter(|parent| !parent.is_empty()) {
+                if self.0.contains_key(parent) {
+                    break;
                 }
+                self.0.insert(parent.into(), Box::new(Node::implied(layer)));
             }
         }
         gone
@@ -121,6 +153,10 @@ impl Tree {
             .filter(|(_, node)| remove(node))
             .map(|(path, _)| path.clone())
             .collect();
+        #[cfg(test)]
+        {
+            self.1 += self.below(folder).count() + picked.len();
+        }
         let mut gone = Vec::new();
         for path in picked {
             if self.0.remove(&path).is_some_and(|node| node.layer < layer) {

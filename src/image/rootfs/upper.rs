@@ -4,7 +4,10 @@
 //! which folders come from an entry, which were only made on the way to one, where whiteouts stand, and what of lower
 //! layers the layer has hidden so far and would show again.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::tree::below;
 
@@ -25,6 +28,11 @@ pub(super) enum Mark {
 #[derive(Debug, Default)]
 pub(super) struct Upper {
     marks: BTreeMap<Arc<str>, Mark>,
+    /// Of these, the folders with an entry, and those without one: each is asked for below others.
+    folders: BTreeMap<Arc<str>, ()>,
+    implied: BTreeMap<Arc<str>, ()>,
+    /// Folders below which the layer has hidden all that is of lower ones.
+    opaque: BTreeSet<String>,
     /// Paths of lower layers that this one has replaced or hidden.
     gone: BTreeMap<Arc<str>, ()>,
 }
@@ -40,10 +48,27 @@ impl Upper {
             let inside: Vec<Arc<str>> =
                 below(&self.marks, path).map(|(path, _)| path.clone()).collect();
             for path in inside {
-                self.marks.remove(&path);
+                self.forget(&path);
             }
         }
+        self.forget(path);
+        match mark {
+            Mark::Folder => self.folders.insert(Arc::clone(path), ()),
+            Mark::Implied => self.implied.insert(Arc::clone(path), ()),
+            Mark::Other | Mark::Whiteout => None,
+        };
         self.marks.insert(Arc::clone(path), mark);
+    }
+
+    fn forget(&mut self, path: &str) {
+        self.marks.remove(path);
+        self.folders.remove(path);
+        self.implied.remove(path);
+    }
+
+    /// Notes that nothing of lower layers is below a folder any more, and tells whether that is new.
+    pub(super) fn make_opaque(&mut self, folder: &str) -> bool {
+        self.opaque.insert(folder.to_owned())
     }
 
     /// Notes what of lower layers is hidden now.
@@ -61,8 +86,13 @@ impl Upper {
         below(&self.gone, folder).next().is_some()
     }
 
-    /// Whether the layer has something of this kind below a folder.
-    pub(super) fn has_below(&self, folder: &str, kind: Mark) -> bool {
-        below(&self.marks, folder).any(|(_, mark)| *mark == kind)
+    /// Whether the layer has a folder with an entry below a path.
+    pub(super) fn has_folder_below(&self, path: &str) -> bool {
+        below(&self.folders, path).next().is_some()
+    }
+
+    /// Whether the layer has a folder without an entry below a path.
+    pub(super) fn has_implied_below(&self, path: &str) -> bool {
+        below(&self.implied, path).next().is_some()
     }
 }

@@ -92,6 +92,8 @@ pub struct Entry {
     pub xattrs: BTreeMap<String, Vec<u8>>,
     /// PAX records that no field above holds, by key.
     pub pax: BTreeMap<String, Vec<u8>>,
+    /// Records of global PAX headers before it, by key; without effect.
+    pub global: BTreeMap<String, Vec<u8>>,
     /// Where its header starts in the stream, in bytes.
     pub offset: u64,
 }
@@ -135,7 +137,7 @@ pub(super) fn build(
     extensions: Extensions,
     offset: u64,
 ) -> Result<Entry, Fault> {
-    let Extensions { pax, name, link } = extensions;
+    let Extensions { pax, name, link, global } = extensions;
     let pax = pax.unwrap_or_default();
     let path = one_of(pax.path, name)?.unwrap_or_else(|| header.path());
     let link = one_of(pax.link, link)?.unwrap_or_else(|| header.link().to_vec());
@@ -143,6 +145,12 @@ pub(super) fn build(
     let size = header.size_with(pax.size)?;
     if kind != EntryKind::File && size != 0 {
         return Err(Fault::Ambiguous("an entry with content that is no file"));
+    }
+    let base = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+    if size != 0 && base.starts_with(b".wh.") {
+        return Err(Fault::Malformed(
+            "a whiteout with content, which no builder writes and no container sees",
+        ));
     }
     let mode = header.mode()?;
     let odd = ![0, kind.type_bits()].contains(&(mode & TYPE_BITS)) && kind != EntryKind::HardLink;
@@ -163,6 +171,7 @@ pub(super) fn build(
         device: is_device.then(|| device(header)).transpose()?,
         xattrs: pax.xattrs,
         pax: pax.others,
+        global,
         offset,
     })
 }

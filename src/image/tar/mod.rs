@@ -11,7 +11,10 @@ mod header;
 mod pax;
 mod stream;
 
-use std::io::{self, Read};
+use std::{
+    collections::BTreeMap,
+    io::{self, Read},
+};
 
 use entry::build;
 pub use entry::{Entry, EntryKind, Whiteout};
@@ -133,6 +136,8 @@ struct Extensions {
     pax: Option<Pax>,
     name: Option<Vec<u8>>,
     link: Option<Vec<u8>>,
+    /// Records of global PAX headers, none of which changes an entry.
+    global: BTreeMap<String, Vec<u8>>,
 }
 
 impl Extensions {
@@ -198,7 +203,11 @@ impl<R: Read> Walker<'_, R> {
         self.offset = self.stream.position();
         if self.stream.ended() {
             let whole = self.offset.is_multiple_of(BLOCK_BYTES) && extensions.is_empty();
-            return if whole { Ok(()) } else { Err(self.fault(Fault::Truncated)) };
+            return if whole {
+                self.no_global(extensions)
+            } else {
+                Err(self.fault(Fault::Truncated))
+            };
         }
         self.offset = self.offset.saturating_sub(BLOCK_BYTES);
         if !self.stream.only_zeros_are_left()? {
@@ -207,7 +216,15 @@ impl<R: Read> Walker<'_, R> {
         if !extensions.is_empty() {
             return Err(self.fault(Fault::Truncated));
         }
-        Ok(())
+        self.no_global(extensions)
+    }
+
+    /// That no global header is left which no entry repeats: nobody would see what it says.
+    fn no_global(&self, extensions: &Extensions) -> Result<(), TarError> {
+        if extensions.global.is_empty() {
+            return Ok(());
+        }
+        Err(self.fault(Fault::Malformed("a global PAX header that no entry follows")))
     }
 
     /// Takes up a header that speaks about a later one.
@@ -226,7 +243,16 @@ impl<R: Read> Walker<'_, R> {
             return Err(self.fault(Fault::Ambiguous(why)));
         }
         let data = self.extension_data(raw, matches!(flag, b'x' | b'g'))?;
-        take(extensions, flag, &data).map_err(|fault| self.fault(fault))
+        take(extensions, flag, &data).map_err(|fault| self.fault(fault))?;
+        let global = extensions.global.iter().map(|(key, value)| key.len() + value.len());
+        if global.sum::<usize>() > self.limits.tar_pax_bytes {
+            return Err(self.limit(
+                self.limits.tar_pax_bytes,
+                "bytes of PAX records",
+                "tar_pax_bytes",
+            ));
+        }
+        Ok(())
     }
 
     fn extension_data(
@@ -294,7 +320,7 @@ fn is_global_name(name: &[u8]) -> bool {
 /// Takes up the data of an extension.
 fn take(extensions: &mut Extensions, flag: u8, data: &[u8]) -> Result<(), Fault> {
     match flag {
-        b'g' => Pax::check_global(data),
+        b'g' => Pax::check_global(data, &mut extensions.global),
         b'x' if extensions.pax.is_some() => Err(Fault::Ambiguous("two PAX headers in a row")),
         b'x' => {
             extensions.pax = Some(Pax::local(data)?);

@@ -46,13 +46,23 @@ impl Pax {
         Ok(pax)
     }
 
-    /// Checks the records of a global header (`g`): nothing in them may change an entry.
-    pub(super) fn check_global(data: &[u8]) -> Result<(), Fault> {
+    /// Checks the records of a global header (`g`): nothing in them may change an entry. Those of several headers are kept, one
+    /// to a line.
+    pub(super) fn check_global(
+        data: &[u8],
+        kept: &mut BTreeMap<String, Vec<u8>>,
+    ) -> Result<(), Fault> {
         const HARMLESS: [&[u8]; 4] = [b"comment", b"mtime", b"atime", b"ctime"];
         for record in Records(data) {
-            if !HARMLESS.contains(&record?.0) {
+            let (key, value) = record?;
+            if !HARMLESS.contains(&key) {
                 return Err(Fault::Ambiguous("a global PAX header changes entries"));
             }
+            let all = kept.entry(readable(key)).or_default();
+            if !all.is_empty() {
+                all.push(b'\n');
+            }
+            all.extend_from_slice(value);
         }
         Ok(())
     }
@@ -199,9 +209,13 @@ mod tests {
             let fault = format!("{:?}", Pax::local(data).expect_err(want));
             assert!(fault.contains(want), "{fault}");
         }
-        assert!(Pax::check_global(&record(b"comment", b"c")).is_ok());
-        assert!(Pax::check_global(&record(b"path", b"evil")).is_err());
-        assert!(Pax::check_global(&record(b"SCHILY.xattr.security.capability", b"x")).is_err());
+        let mut kept = BTreeMap::new();
+        assert!(Pax::check_global(&record(b"comment", b"c"), &mut kept).is_ok());
+        assert!(Pax::check_global(&record(b"path", b"evil"), &mut kept).is_err());
+        assert!(
+            Pax::check_global(&record(b"SCHILY.xattr.security.capability", b"x"), &mut kept)
+                .is_err()
+        );
     }
 
     proptest! {
@@ -209,7 +223,7 @@ mod tests {
         fn never_panics(data: Vec<u8>, text in "[0-9]{1,3} [a-z]{0,9}=[^\n]{0,9}\n{0,2}") {
             let _ = Pax::local(&data);
             let _ = Pax::local(text.as_bytes());
-            let _ = Pax::check_global(&data);
+            let _ = Pax::check_global(&data, &mut BTreeMap::new());
         }
 
         #[test]

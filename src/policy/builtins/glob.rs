@@ -9,7 +9,9 @@ use anyhow::{Result, anyhow, bail};
 use regex::Regex;
 use regorus::Value;
 
-use super::text;
+use super::{kept::Kept, text};
+
+static KEPT: Kept = Kept::new();
 
 /// Deepest nesting of alternatives.
 const MAX_DEPTH: usize = 16;
@@ -22,10 +24,16 @@ pub(super) fn matches(given: &[Value]) -> Result<Value> {
         _ => bail!("the separators are a list of characters, or null"),
     };
     let pattern = text(given, 0)?;
-    let expression = translate(pattern, &separators);
-    let expression = expression.map_err(|why| anyhow!("pattern {pattern:?}: {why}"))?;
-    let compiled =
-        Regex::new(&expression).map_err(|_| anyhow!("pattern {pattern:?} is too large"))?;
+    let compile = || {
+        let expression = translate(pattern, &separators);
+        let expression = expression.map_err(|why| anyhow!("pattern {pattern:?}: {why}"))?;
+        Regex::new(&expression).map_err(|_| anyhow!("pattern {pattern:?} is too large"))
+    };
+    // How many there are says where the pattern begins.
+    let mut name = format!("{} ", separators.len());
+    name.extend(&separators);
+    name.push_str(pattern);
+    let compiled = KEPT.get(&name, compile)?;
     Ok(Value::from(compiled.is_match(text(given, 2)?)))
 }
 

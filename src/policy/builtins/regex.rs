@@ -1,22 +1,17 @@
 //! `regex.*`: expressions of RE2, run by the crate `regex`.
 
-use std::{
-    collections::BTreeMap,
-    sync::{LazyLock, Mutex, PoisonError},
-};
+use std::sync::Arc;
 
 use anyhow::{Result, anyhow, bail};
 use regex::{Captures, Regex, RegexBuilder};
 use regorus::Value;
 
-use super::{pattern, text, whole};
+use super::{kept::Kept, pattern, text, whole};
 
 /// Largest compiled expression, in bytes: more would take long to compile.
 const MAX_BYTES: usize = 1 << 20;
-/// Most expressions that are kept compiled.
-const MAX_KEPT: usize = 512;
 
-static KEPT: LazyLock<Mutex<BTreeMap<String, Regex>>> = LazyLock::new(Mutex::default);
+static KEPT: Kept = Kept::new();
 
 /// Compiles an expression as Go writes it.
 ///
@@ -29,17 +24,8 @@ pub(super) fn compile(go: &str) -> Result<Regex, &'static str> {
 }
 
 /// As [`compile`]; the expressions of a policy are few, and used for every image.
-fn kept(go: &str) -> Result<Regex> {
-    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(known) = kept.get(go) {
-        return Ok(known.clone());
-    }
-    let compiled = compile(go).map_err(|why| anyhow!("regular expression {go:?}: {why}"))?;
-    if kept.len() >= MAX_KEPT {
-        kept.clear();
-    }
-    kept.insert(go.to_owned(), compiled.clone());
-    Ok(compiled)
+fn kept(go: &str) -> Result<Arc<Regex>> {
+    KEPT.get(go, || compile(go).map_err(|why| anyhow!("regular expression {go:?}: {why}")))
 }
 
 pub(super) fn matches(given: &[Value]) -> Result<Value> {

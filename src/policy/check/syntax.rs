@@ -178,7 +178,7 @@ fn imports(module: &Module) -> BTreeMap<String, Path> {
 }
 
 /// The steps of a reference that are written out from its start, whether others follow, and the expressions in brackets.
-fn steps(mut expr: &Expr) -> (Path, bool, Vec<&Expr>) {
+pub fn steps(mut expr: &Expr) -> (Path, bool, Vec<&Expr>) {
     let mut reversed: Vec<Option<String>> = Vec::new();
     let mut indexes = Vec::new();
     loop {
@@ -217,7 +217,8 @@ fn text_of(value: &regorus::Value) -> Option<String> {
     value.as_string().ok().map(|text| text.to_string())
 }
 
-fn written(expr: &Expr) -> Option<String> {
+/// A text that is written out.
+pub fn written(expr: &Expr) -> Option<String> {
     match expr {
         Expr::String { value, .. } | Expr::RawString { value, .. } => text_of(value),
         _ => None,
@@ -659,7 +660,10 @@ fn span(tree: &Tree) -> (usize, usize) {
         Tree::Default { .. } => None,
     };
     let at = |position: u32| usize::try_from(position).unwrap_or(usize::MAX);
-    (at(whole.start), at(ends.unwrap_or(whole.end).max(whole.end)))
+    let end = at(ends.unwrap_or(whole.end).max(whole.end));
+    // The span of a text ends before its closing quote.
+    let quoted = matches!(whole.source.contents().as_bytes().get(end), Some(b'"' | b'`'));
+    (at(whole.start), end + usize::from(quoted))
 }
 
 /// A number that is written with a fraction, or the result of a division.

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::contents::{
     Inventory,
-    accounts::{Accounts, Base, Count, Hidden, Stray},
+    accounts::{Accounts, Base, Count, Faded, Hidden, Stray},
     claims::Content,
 };
 
@@ -13,12 +13,17 @@ use crate::contents::{
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ContentsInput {
-    /// How many of the first layers are a known base's; null where no base of `contents.bases` fits.
+    /// How many of the first layers are a known base's; null where none fits.
     pub base_layers: Option<usize>,
+    /// By what the base is known: `configured` (one of `contents.bases`) or `provenance` (an input that proven provenance names;
+    /// that says where the layers are from, and not that anybody trusts them).
+    pub base_basis: Option<String>,
     /// Files by class.
     pub files: FilesInput,
     /// Packages whose files are there and whose entry is gone.
     pub hidden: Vec<HiddenInput>,
+    /// Records of installed packages that a later layer took away or changed.
+    pub faded: Vec<FadedInput>,
 }
 
 /// Files by class.
@@ -32,6 +37,11 @@ pub struct FilesInput {
     pub strays: Vec<StrayInput>,
     /// How many more of them there are.
     pub more: u64,
+    /// Files that may be run or loaded and that packages of languages alone call theirs: `self-recorded`, or `owned-unverified`
+    /// where these recorded no bytes. Whoever makes an image writes such records. In the same order, up to `limits.toldFiles`.
+    pub self_recorded: Vec<StrayInput>,
+    /// How many more of them there are.
+    pub self_recorded_more: u64,
     /// Files whose record is of an algorithm that was not computed; they are among the unverified.
     pub left_out: u64,
 }
@@ -40,7 +50,7 @@ pub struct FilesInput {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CountInput {
-    /// `owned-verified`, `modified`, `owned-unverified`, `self-described`, `generated` or `unowned`.
+    /// `owned-verified`, `self-recorded`, `modified`, `owned-unverified`, `self-described`, `explained`, `generated` or `unowned`.
     pub class: String,
     /// `executable`, `library`, `archive`, `script`, `kernel-module`, `link` or `other`.
     pub kind: String,
@@ -54,13 +64,13 @@ pub struct CountInput {
     pub bytes: u64,
 }
 
-/// A modified or unowned file that may be run or loaded.
+/// A file that may be run or loaded, and that is modified, unowned, or vouched for by a record of the image alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StrayInput {
     /// Path from the root.
     pub path: String,
-    /// `modified` or `unowned`.
+    /// `modified` or `unowned`; in `selfRecorded`, `self-recorded` or `owned-unverified`.
     pub class: String,
     /// As in `counts`.
     pub kind: String,
@@ -74,11 +84,11 @@ pub struct StrayInput {
     pub side: String,
     /// SHA-256 of its bytes; null where they were not read.
     pub sha256: Option<String>,
-    /// Who claims a modified one.
+    /// Who claims it.
     pub owner: Option<OwnerInput>,
 }
 
-/// What the package of a modified file recorded.
+/// What the package of a file recorded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OwnerInput {
@@ -94,6 +104,10 @@ pub struct OwnerInput {
     pub configuration: bool,
     /// The layer of the package's record, counted from 0: a file of an upper layer was changed later.
     pub layer: Option<usize>,
+    /// The layer of the list that names this file, counted from 0.
+    pub record_layer: Option<usize>,
+    /// Whose this layer is: `base`, `own`, or `unknown` where no known base fits.
+    pub record_side: Option<String>,
 }
 
 /// A package whose files are there and whose entry is gone.
@@ -114,6 +128,26 @@ pub struct HiddenInput {
     pub files: usize,
     /// The first of them.
     pub first: Option<String>,
+}
+
+/// Records of an installed package that a later layer took away or changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FadedInput {
+    /// Type of the package URL.
+    pub ecosystem: String,
+    /// Name of the package.
+    pub name: String,
+    /// The list of the lower layer.
+    pub evidence: String,
+    /// The layer of that list, counted from 0.
+    pub layer: usize,
+    /// What became of it.
+    pub why: String,
+    /// How many files it is about that are in the tree.
+    pub files: usize,
+    /// The first of them.
+    pub first: String,
 }
 
 /// The files of one package.
@@ -144,16 +178,22 @@ impl ContentsInput {
                 bytes,
             }
         });
-        let strays = accounts.strays.iter().map(|one| StrayInput::of(one, inventory, base));
+        let told = |strays: &[Stray]| -> Vec<StrayInput> {
+            strays.iter().map(|one| StrayInput::of(one, inventory, base)).collect()
+        };
         Self {
             base_layers: base.layers(),
+            base_basis: base.basis().map(|basis| basis.word().to_owned()),
             files: FilesInput {
                 counts: counts.collect(),
-                strays: strays.collect(),
+                strays: told(&accounts.strays),
                 more: accounts.more,
+                self_recorded: told(&accounts.self_recorded),
+                self_recorded_more: accounts.self_recorded_more,
                 left_out: accounts.left_out,
             },
             hidden: accounts.hidden.iter().map(HiddenInput::of).collect(),
+            faded: accounts.faded.iter().map(FadedInput::of).collect(),
         }
     }
 }
@@ -182,7 +222,23 @@ impl StrayInput {
                 recorded,
                 configuration: stray.configuration,
                 layer: package.layer,
+                record_layer: stray.record_layer,
+                record_side: stray.record_layer.map(|layer| base.side(layer).word().to_owned()),
             }),
+        }
+    }
+}
+
+impl FadedInput {
+    fn of(faded: &Faded) -> Self {
+        Self {
+            ecosystem: faded.ecosystem.to_owned(),
+            name: faded.name.clone(),
+            evidence: faded.evidence.clone(),
+            layer: faded.layer,
+            why: faded.fading.why().to_owned(),
+            files: faded.files,
+            first: faded.first.clone(),
         }
     }
 }

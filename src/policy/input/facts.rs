@@ -3,11 +3,14 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::contents::facts::{
-    CapableFile, Device, Facts, SetId, Spot, Writable,
-    programs::{By, Program},
-    sizes::LayerSize,
-    user::User,
+use crate::contents::{
+    facts::{
+        CapableFile, Device, Facts, SetId, Spot, Writable,
+        programs::{By, Program},
+        sizes::LayerSize,
+        user::User,
+    },
+    secrets::{shown_named, shown_path},
 };
 
 /// What rules ask of the finished tree. Each list is sorted by path and holds no more than `limits.facts`.
@@ -183,7 +186,7 @@ impl FactsInput {
 
 /// Path and layer.
 fn place(spot: &Spot) -> (String, Option<usize>) {
-    (spot.path.clone(), spot.layer)
+    (shown_path(&spot.path), spot.layer)
 }
 
 impl SetIdInput {
@@ -258,7 +261,7 @@ impl UserInput {
     fn of(user: &User) -> Self {
         let resolved = user.resolved.as_ref();
         Self {
-            configured: user.configured.clone(),
+            configured: shown_named("User", &user.configured),
             uid: resolved.map(|of| of.uid),
             gid: resolved.map(|of| of.gid),
             name: resolved.and_then(|of| of.name.clone()),

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
-    contents::secrets::{shown_command, shown_value, shown_variable},
+    contents::secrets::{shown_line, shown_named, shown_value, shown_variable, shown_words},
     image::{Checked, Image, LeftOut},
     verdict::Evidence,
 };
@@ -38,6 +38,8 @@ pub struct ImageInput {
     pub config: ConfigInput,
     /// How many layers it has.
     pub layers: usize,
+    /// How many of the first layers are a known base's, by their diffIDs; null where no base of `contents.bases` fits.
+    pub base_layers: Option<usize>,
 }
 
 /// A manifest or index that is not judged.
@@ -91,7 +93,16 @@ fn digests(image: &Image) -> Vec<String> {
 /// A label, without a secret.
 fn label((name, value): (String, String)) -> (String, String) {
     let value = shown_value(&name, &value);
-    (name, value)
+    (shown_line(&name), value)
+}
+
+/// A variable, without a secret in its name or value.
+fn shown_entry(entry: &str) -> String {
+    let shown = shown_variable(entry);
+    match shown.split_once('=') {
+        Some((name, value)) => format!("{}={value}", shown_line(name)),
+        None => shown_line(&shown),
+    }
 }
 
 impl ImageInput {
@@ -109,16 +120,38 @@ impl ImageInput {
             created: image.config.created.clone(),
             labels: runtime.labels.into_iter().map(label).collect(),
             config: ConfigInput {
-                user: runtime.user,
-                env: runtime.env.iter().map(|entry| shown_variable(entry)).collect(),
-                entrypoint: shown_command(&runtime.entrypoint),
-                cmd: shown_command(&runtime.cmd),
-                working_dir: runtime.working_dir,
-                exposed_ports: runtime.exposed_ports,
-                volumes: runtime.volumes,
-                healthcheck: shown_command(&runtime.healthcheck),
+                user: shown_named("User", &runtime.user),
+                env: runtime.env.iter().map(|entry| shown_entry(entry)).collect(),
+                entrypoint: shown_words(&runtime.entrypoint),
+                cmd: shown_words(&runtime.cmd),
+                working_dir: shown_named("WorkingDir", &runtime.working_dir),
+                exposed_ports: runtime.exposed_ports.iter().map(|port| shown_line(port)).collect(),
+                volumes: runtime.volumes.iter().map(|volume| shown_line(volume)).collect(),
+                healthcheck: shown_words(&runtime.healthcheck),
             },
             layers: image.manifest.layers.len(),
+            base_layers: evidence.base.configured_layers(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn g32_a_secret_is_shown_in_no_name_of_the_configuration() {
+        let token = format!("glpat-{}", "q7Zk2mPwX9vL4tRb8NcY");
+        for (entry, want) in [
+            (format!("{token}=1"), "[secret]=1"),
+            (token.clone(), "[secret]"),
+            ("PGPASSWORD=s9df8sdf".to_owned(), "PGPASSWORD=[secret]"),
+            ("PATH=/bin:/usr/bin".to_owned(), "PATH=/bin:/usr/bin"),
+            ("A=b c=d".to_owned(), "A=b c=d"),
+        ] {
+            assert_eq!(shown_entry(&entry), want);
+        }
+        assert_eq!(label((token, "1".to_owned())).0, "[secret]");
+        assert_eq!(label(("org.example.a".to_owned(), "1".to_owned())).0, "org.example.a");
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     contents::{
         self, Inventory,
         accounts::{Accounts, Base, PackageFiles, Side},
-        copyright,
+        concluded,
     },
     licences,
 };
@@ -55,6 +55,10 @@ pub struct PackageInput {
     pub licences: LicencesInput,
     /// The source package, where it has a name of its own.
     pub source: Option<String>,
+    /// Module and stream of an rpm, as `nodejs:18`.
+    pub module: Option<String>,
+    /// The package of the distribution that it is a part of: which recorded the bytes of the file that lists it.
+    pub part_of: Option<String>,
     /// Path of the file that lists it.
     pub path: String,
     /// The layer that this file is from, counted from 0.
@@ -95,7 +99,8 @@ impl InventoryInput {
         let package = |at: usize, package: &contents::Package| PackageInput {
             side: package.layer.map_or(Side::Unknown, |at| base.side(at)).word().to_owned(),
             files: accounts.and_then(|all| all.packages.get(at)).map(files),
-            ..PackageInput::of(package).with_found(&inventory.copyrights)
+            part_of: inventory.owned.get(&package.database).cloned(),
+            ..PackageInput::of(package).with_licences(package, inventory)
         };
         let database = |d: &contents::Database| DatabaseInput {
             path: d.path.clone(),
@@ -131,6 +136,7 @@ impl PackageInput {
         let licences = LicencesInput {
             declared: declared.unwrap_or_else(LicenceInput::missing),
             found: LicenceInput::missing(),
+            concluded: LicenceInput::missing(),
         };
         Self {
             ecosystem: package.ecosystem.to_owned(),
@@ -141,6 +147,8 @@ impl PackageInput {
             licence: package.licence.clone(),
             licences,
             source: package.source.clone(),
+            module: package.module.clone(),
+            part_of: None,
             path: package.database.clone(),
             layer: package.layer,
             side: Side::Unknown.word().to_owned(),
@@ -148,10 +156,15 @@ impl PackageInput {
         }
     }
 
-    /// With the licence that was found beside it, where dpkg installed it.
-    fn with_found(mut self, found: &copyright::Found) -> Self {
-        if let Some(found) = found.get(&self.name).filter(|_| self.ecosystem == "deb") {
+    /// With the licence that was found beside it, where dpkg installed it, and what texts beside it are.
+    fn with_licences(mut self, package: &contents::Package, inventory: &Inventory) -> Self {
+        let found = inventory.copyrights.get(&self.name).filter(|_| self.ecosystem == "deb");
+        if let Some(found) = found {
             self.licences.found = LicenceInput::of(found);
+        }
+        let places = concluded::place(package);
+        if let Some(read) = places.iter().find_map(|place| inventory.concluded.get(place)) {
+            self.licences.concluded = LicenceInput::of(read);
         }
         self
     }

@@ -21,11 +21,12 @@ pub struct ProofInput {
     /// Why it is not proven: `unsigned`, `unknown-signer`, `not-allowed`, `below-threshold`, `other-subject`,
     /// `unsupported`.
     pub why: Option<String>,
-    /// Who vouches for it; empty unless proven.
+    /// Who vouches for it; empty unless proven, and where the operator handed it in.
     pub signers: Vec<SignerInput>,
     /// What the signature covers; null unless it is proven.
     pub basis: Option<BasisInput>,
-    /// Kind of the place where it was found: `index-attestation`, `referrer`, `cosign-tag`, `bundle-file`, `file`, `label`.
+    /// Kind of the place where it was found: `index-attestation`, `referrer`, `cosign-tag`, `bundle-file`, `sbom-file`,
+    /// `file`, `label`.
     pub carrier: Option<String>,
     /// That place in words.
     pub place: Option<String>,
@@ -57,6 +58,8 @@ pub enum BasisInput {
     CoveredByIndex,
     /// The image's manifest or index, whose bytes name the layer that holds the claim.
     CoveredByImage,
+    /// No signature: the operator named the document on the command line.
+    Given,
 }
 
 impl BasisInput {
@@ -65,6 +68,7 @@ impl BasisInput {
             Basis::Signed => Self::Signed,
             Basis::CoveredByIndex(_) => Self::CoveredByIndex,
             Basis::CoveredByImage(_) => Self::CoveredByImage,
+            Basis::Given => Self::Given,
         }
     }
 }

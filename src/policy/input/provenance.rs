@@ -12,7 +12,9 @@ use super::{
 };
 use crate::{
     attest::provenance::{Frontend, Material, MaterialKind, Pin, Provenance},
+    contents::secrets::{shown_json, shown_line},
     json::numbers,
+    rebuild::shown,
     trust::{
         SourceRefs,
         refs::{Kind, Standing},
@@ -138,7 +140,7 @@ impl ProvenanceInput {
             let build = BuildInput::of(heard, audience, &evidence.refs);
             match audience {
                 Audience::Rules => build.for_rules(heard, evidence),
-                Audience::Readers => build,
+                Audience::Readers => build.for_readers(),
             }
         });
         Self { proof: ProofInput::of(provenance), build }
@@ -210,6 +212,22 @@ impl BuildInput {
         }
         self.entry_point = self.entry_point.and_then(|text| names.text(&text));
         self.invocation = self.invocation.and_then(|text| names.text(&text));
+        self
+    }
+}
+
+impl BuildInput {
+    /// Without what looks like a secret (attack G28): whoever reads a report need not be one of those who may pull the image.
+    fn for_readers(mut self) -> Self {
+        self.build_type = shown_line(&self.build_type);
+        self.build_args = shown::values(&self.build_args);
+        self.parameters = shown_json("parameters", &self.parameters, usize::MAX);
+        if let Some(source) = &mut self.source {
+            source.url = shown_line(&source.url);
+        }
+        for material in &mut self.materials {
+            material.uri = shown_line(&material.uri);
+        }
         self
     }
 }

@@ -36,8 +36,11 @@ pub struct SbomInput {
     pub components: Vec<ComponentInput>,
     /// Digests by which it names the image itself.
     pub names_image: Vec<String>,
-    /// What it is about: `image`, `package` (one package in it), `build` (a stage, or what it was built from).
+    /// What it is about: `image`, `package` (one package in it), `build` (a stage, or what it was built from), `other-image`.
     pub about: String,
+    /// Which image it names by a digest: `image` (this one), `index` (an index of it), `other-platform` of that index, `other-image`,
+    /// or `none`.
+    pub binding: String,
     /// `complete`, `incomplete` or `unknown`, as it says of itself; null where it says nothing.
     pub completeness: Option<String>,
     /// What it lacks by each profile's name, `ntia-2021`, `cisa-2026` and `bsi-tr-03183-2`.
@@ -98,8 +101,24 @@ pub struct ReconciliationInput {
     pub ghosts: Vec<ComponentInput>,
     /// In both, with different versions.
     pub versions: Vec<VersionInput>,
+    /// Files that have other bytes than the SBOM says; only where a policy asks for whose the files are.
+    pub digests: Vec<DigestInput>,
+    /// Files that have the bytes that it says.
+    pub files: usize,
     /// Listed more than once, and no more than once in the image.
     pub duplicates: Vec<ComponentInput>,
+}
+
+/// A file whose bytes differ.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DigestInput {
+    /// Path, as the SBOM names it.
+    pub path: String,
+    /// The digest that the SBOM says.
+    pub claimed: String,
+    /// That of the file in the image.
+    pub found: String,
 }
 
 /// A package whose version differs.
@@ -113,8 +132,10 @@ pub struct VersionInput {
 }
 
 impl SbomInput {
-    pub(super) fn of(SbomEvidence { claim, reconciliation }: &SbomEvidence) -> Option<Self> {
-        let sbom = &claim.value()?.sbom;
+    /// All that it says.
+    pub fn of(SbomEvidence { claim, reconciliation }: &SbomEvidence) -> Option<Self> {
+        let bound = claim.value()?;
+        let sbom = &bound.sbom;
         Some(Self {
             proof: ProofInput::of(claim),
             format: sbom.format.clone(),
@@ -124,7 +145,8 @@ impl SbomInput {
             tools: sbom.tools.clone(),
             components: sbom.components.iter().map(ComponentInput::of).collect(),
             names_image: sbom.names_image.iter().map(ToString::to_string).collect(),
-            about: sbom.about.word().to_owned(),
+            about: bound.about().word().to_owned(),
+            binding: bound.binding.word().to_owned(),
             completeness: sbom.completeness.word().map(str::to_owned),
             quality: quality_of(sbom),
             reconciliation: reconciliation.as_ref().map(ReconciliationInput::of),
@@ -133,7 +155,8 @@ impl SbomInput {
 
     /// That it is there.
     pub(super) fn untold(proof: &Proof<BoundSbom>) -> Option<Self> {
-        let sbom = &proof.value()?.sbom;
+        let bound = proof.value()?;
+        let sbom = &bound.sbom;
         Some(Self {
             proof: ProofInput::of(proof),
             format: sbom.format.chars().take(UNPROVEN_CHARS).collect(),
@@ -143,7 +166,8 @@ impl SbomInput {
             tools: Vec::new(),
             components: Vec::new(),
             names_image: Vec::new(),
-            about: sbom.about.word().to_owned(),
+            about: bound.about().word().to_owned(),
+            binding: bound.binding.word().to_owned(),
             completeness: None,
             quality: BTreeMap::new(),
             reconciliation: None,
@@ -155,10 +179,10 @@ impl SbomInput {
 const NAMED: usize = 100;
 
 fn quality_of(sbom: &Sbom) -> BTreeMap<String, Vec<LackInput>> {
-    let gap = |gap: quality::Gap| LackInput {
+    let gap = |gap: quality::Gap<'_>| LackInput {
         element: gap.element.to_owned(),
         count: gap.components.len(),
-        components: gap.components.into_iter().take(NAMED).collect(),
+        components: gap.components.iter().take(NAMED).map(|component| component.label()).collect(),
     };
     let all = quality::Profile::ALL.into_iter().map(|profile| {
         let gaps = quality::gaps(sbom, profile).into_iter().map(gap).collect();
@@ -181,10 +205,16 @@ impl ComponentInput {
 }
 
 impl ReconciliationInput {
-    pub(super) fn of(reconciliation: &Reconciliation) -> Self {
+    /// What rules see of a comparison.
+    pub fn of(reconciliation: &Reconciliation) -> Self {
         let version = |v: &crate::sbom::VersionMismatch| VersionInput {
             installed: PackageInput::of(&v.installed),
             claimed: v.claimed.clone(),
+        };
+        let digest = |d: &crate::sbom::DigestMismatch| DigestInput {
+            path: d.path.clone(),
+            claimed: d.claimed.to_string(),
+            found: d.found.to_string(),
         };
         Self {
             agrees: reconciliation.agrees(),
@@ -200,6 +230,8 @@ impl ReconciliationInput {
             missing: reconciliation.missing.iter().map(PackageInput::of).collect(),
             ghosts: reconciliation.ghosts.iter().map(ComponentInput::of).collect(),
             versions: reconciliation.versions.iter().map(version).collect(),
+            digests: reconciliation.digests.iter().map(digest).collect(),
+            files: reconciliation.files,
             duplicates: reconciliation.duplicates.iter().map(ComponentInput::of).collect(),
         }
     }

@@ -15,7 +15,8 @@ pub struct SecretsInput {
     pub left_out: usize,
     /// Files that were not searched, or not to their ends; empty where all were.
     pub unsearched: Vec<UnsearchedInput>,
-    /// How many there are in test data and documents of installed packages, which open nothing and are not listed.
+    /// How many there are in test data and documents that packages of the distribution recorded with these very bytes: they open nothing
+    /// and are not listed.
     pub fixtures: usize,
 }
 
@@ -25,7 +26,8 @@ pub struct SecretsInput {
 pub struct SecretInput {
     /// What it opens: `private-key`, `aws-access-key`, `github-token`, `credentials`, `named-secret` ...
     pub kind: String,
-    /// Where it is: `file`, `env`, `labels`, `entrypoint`, `cmd`, `healthcheck` or `history`.
+    /// Where it is: `file`, `env`, `labels`, `entrypoint`, `cmd`, `healthcheck`, `shell`, `onbuild`,
+    /// `history` or `annotations`; of a document's other words, `config` or `manifest`.
     pub source: String,
     /// Whether a passphrase protects it.
     pub encrypted: bool,
@@ -41,11 +43,12 @@ pub struct SecretInput {
     pub offset: Option<u64>,
     /// Its place among variables, labels or steps of the history, counted from 0.
     pub index: Option<usize>,
-    /// Name of the variable or label.
+    /// Name of the variable, label or annotation; of a file whose entry holds it and not its bytes, `path`, `link`, `owner`,
+    /// `xattr NAME` or `pax KEY`.
     pub name: Option<String>,
 }
 
-/// Files that were not searched, for one reason.
+/// Files that were not searched, or not as a whole, for one reason.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UnsearchedInput {
@@ -59,17 +62,18 @@ pub struct UnsearchedInput {
 
 impl SecretsInput {
     pub(super) fn of(secrets: &Secrets) -> Self {
-        let unsearched = |one: &Unsearched| UnsearchedInput {
-            path: one.path.clone(),
-            why: one.why.clone(),
-            files: one.files,
-        };
         Self {
             found: secrets.found.items.iter().map(SecretInput::of).collect(),
             left_out: secrets.found.left_out,
-            unsearched: secrets.unsearched.iter().map(unsearched).collect(),
+            unsearched: secrets.unsearched.iter().map(UnsearchedInput::of).collect(),
             fixtures: secrets.fixtures,
         }
+    }
+}
+
+impl UnsearchedInput {
+    pub(super) fn of(one: &Unsearched) -> Self {
+        Self { path: one.path.clone(), why: one.why.clone(), files: one.files }
     }
 }
 
@@ -88,12 +92,13 @@ impl SecretInput {
             name: None,
         };
         match &secret.source {
-            Source::File { spot, offset, line, hidden } => Self {
+            Source::File { spot, offset, line, field, hidden } => Self {
                 path: Some(spot.path.clone()),
                 layer: spot.layer,
                 hidden: *hidden,
                 line: *line,
                 offset: *offset,
+                name: field.clone(),
                 ..none
             },
             Source::Config { part, index, name } => {

@@ -10,6 +10,7 @@ use super::{
     refs::Names,
 };
 use crate::{
+    contents::secrets::shown_json,
     json::numbers,
     trust::{Claimed, PredicateClass, Proof},
     verdict::{Evidence, standing},
@@ -18,14 +19,25 @@ use crate::{
 /// How a `problem` begins that says that a predicate has a number which nobody can hold.
 const NOT_HELD: &str = "its predicate holds the number ";
 
-/// The first claim in an input that rules see nothing of because of a number: where, and the number.
+/// The number because of which rules see nothing of a predicate, where a claim's problem is one.
+fn number(problem: &str) -> Option<String> {
+    let problem = problem.strip_prefix(NOT_HELD)?;
+    Some(problem.split(',').next()?.to_owned())
+}
+
+/// The first claim of a list that rules see nothing of because of a number: where, and the number.
+pub(super) fn first_not_held(list: &str, claims: &[StatementInput]) -> Option<(String, String)> {
+    claims.iter().enumerate().find_map(|(i, claim)| {
+        let number = number(claim.problem.as_deref()?)?;
+        Some((format!("input.{list}[{i}].predicate"), number))
+    })
+}
+
+/// The same in an input that was saved.
 pub(in crate::policy) fn not_held(input: &Value) -> Option<(String, String)> {
     ["signatures", "attestations"].into_iter().find_map(|list| {
         let claims = input.get(list)?.as_array()?.iter().enumerate();
-        let problem = |claim: &Value| {
-            let problem = claim.get("problem")?.as_str()?.strip_prefix(NOT_HELD)?;
-            Some(problem.split(',').next()?.to_owned())
-        };
+        let problem = |claim: &Value| number(claim.get("problem")?.as_str()?);
         let mut found = claims.filter_map(|(i, claim)| {
             Some((format!("input.{list}[{i}].predicate"), problem(claim)?))
         });
@@ -83,13 +95,19 @@ impl StatementInput {
         // Nothing that nobody vouches for takes memory, or is there to be relied on.
         let proven = proof.proven().map(|verified| verified.value());
         let mut predicate = proven.and_then(|s| s.predicate.value().ok()).unwrap_or_default();
-        if audience == Audience::Rules
-            && PredicateClass::Provenance.includes(&statement.predicate_type)
-        {
-            let same = proof.payload() == evidence.provenance.payload();
-            let provenance = evidence.provenance.value().filter(|_| same);
-            let names = provenance.map(|provenance| Names::of(provenance, &evidence.refs));
-            names.unwrap_or_default().blank(&mut predicate);
+        let says_build = PredicateClass::Provenance.includes(&statement.predicate_type);
+        match audience {
+            Audience::Rules if says_build => {
+                let same = proof.payload() == evidence.provenance.payload();
+                let provenance = evidence.provenance.value().filter(|_| same);
+                let names = provenance.map(|provenance| Names::of(provenance, &evidence.refs));
+                names.unwrap_or_default().blank(&mut predicate);
+            }
+            // As the arguments of the build that counts.
+            Audience::Readers if says_build => {
+                predicate = shown_json("predicate", &predicate, usize::MAX);
+            }
+            Audience::Rules | Audience::Readers => {}
         }
         Some(Self {
             holds: heard && problem.is_none() && standing(content, &evidence.image).is_ok(),

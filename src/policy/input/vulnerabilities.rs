@@ -48,6 +48,8 @@ pub struct VexInput {
     pub why: Option<String>,
     /// The document.
     pub document: String,
+    /// Names of the signers whom the operator trusts with it.
+    pub signers: Vec<String>,
 }
 
 /// A statement or document of a trusted signer that has no effect.
@@ -304,6 +306,7 @@ impl VexInput {
             justification: statement.justification.clone(),
             why: statement.why.clone(),
             document: statement.document.clone(),
+            signers: statement.signers.clone(),
         })
     }
 }

@@ -9,6 +9,7 @@ use maud::{Markup, html};
 
 use super::{clean, words};
 use crate::{
+    amount::bytes,
     compare::{
         Account, BuildStep, Comparison, Difference, Inside, LayerFacts, Level, LikelyCause,
         PackageChange, Part, Place, SideWords,
@@ -137,17 +138,6 @@ fn layer_cell(facts: Option<&LayerFacts>) -> Markup {
                 " " span class="none" { (bytes(facts.size)) }
             }
         }
-    }
-}
-
-/// A size as people read it.
-pub(super) fn bytes(size: u64) -> String {
-    const UNITS: [&str; 4] = ["B", "KiB", "MiB", "GiB"];
-    let steps = (size.max(1).ilog2() / 10).min(3);
-    let unit = UNITS.get(steps as usize).copied().unwrap_or_default();
-    match steps {
-        0 => format!("{size} {unit}"),
-        _ => format!("{:.1} {unit}", size as f64 / f64::from(1_u32 << (10 * steps))),
     }
 }
 

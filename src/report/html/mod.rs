@@ -1,11 +1,13 @@
-//! A comparison, and the answer of a call ([`run`]), as one HTML page.
+//! A comparison, the answer of a call ([`run`]), and an inventory ([`inventory`]) as one HTML page.
 //!
-//! The page needs nothing else: no script, no font, no image; its style is in it, and its content security policy allows
-//! that style alone. All text from images is escaped for HTML, and what misleads in it, once more in the whole page. Differences hang in a tree of
-//! folders that opens with a click: large folders, and what is benign or explained, start closed, and rows that say the same of many files
-//! are one. Each digest stands on one line: where there is no room for it, its end is hidden and yet copied.
+//! The page needs nothing else: no font, no image; its style is in it, and so is the script of an inventory, which alone has one.
+//! The content security policy allows these two by their digests, and nothing else. All text from images is escaped for HTML,
+//! and what misleads in it, once more in the whole page. Differences hang in a tree of folders that opens with a click: large
+//! folders, and what is benign or explained, start closed, and rows that say the same of many files are one. Each digest stands
+//! on one line: where there is no room for it, its end is hidden and yet copied.
 
 mod comparison;
+pub mod inventory;
 pub mod run;
 
 use std::sync::LazyLock;
@@ -47,11 +49,23 @@ pub fn comparison(comparison: &Comparison, left: &str, right: &str) -> String {
     frame(&format!("R{} {} · hallmark diff", level.number(), level.name()), &body)
 }
 
-/// A page, whose title is in words of ours.
+/// A script of a page, in words of ours alone.
+#[derive(Debug, Clone, Copy)]
+struct Script(&'static str);
+
+/// A page without a script, whose title is in words of ours.
 fn frame(title: &str, body: &Markup) -> String {
-    let hash = BASE64_STANDARD.encode(Sha256::digest(STYLE));
+    document(title, body, None)
+}
+
+/// A page, whose title is in words of ours.
+fn document(title: &str, body: &Markup, script: Option<Script>) -> String {
+    let hash = |text: &str| BASE64_STANDARD.encode(Sha256::digest(text));
+    let scripts = script
+        .map_or(String::new(), |Script(text)| format!(" script-src 'sha256-{}';", hash(text)));
     let policy = format!(
-        "default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'"
+        "default-src 'none'; style-src 'sha256-{}';{scripts} base-uri 'none'; form-action 'none'",
+        hash(STYLE)
     );
     let page = html! {
         (DOCTYPE)
@@ -64,7 +78,10 @@ fn frame(title: &str, body: &Markup) -> String {
                 title { (title) }
                 style { (PreEscaped(STYLE)) }
             }
-            body { (body) }
+            body {
+                (body)
+                @if let Some(Script(text)) = script { script { (PreEscaped(text)) } }
+            }
         }
     };
     markup(&page.into_string())

@@ -15,7 +15,7 @@ use crate::{
     finding::{Finding, Key, Severity},
     report::{
         cause::{Cause, Sameness, causes},
-        run::{Check, ImageRun, PlatformRun, Run, Trouble},
+        run::{ImageRun, PlatformRun, Run, Trouble},
         text::{self, EvidenceLine, plural},
         told,
     },
@@ -78,9 +78,9 @@ fn why(image: &ImageRun) -> String {
     let kinds = all.iter().map(Cause::sameness).collect::<BTreeSet<_>>();
     let errors = kinds.iter().filter(|kind| kind.severity() == Severity::Error).count();
     let first = all.iter().find(|cause| cause.severity() == Severity::Error);
-    match first.map(|cause| cause.first().code.title()) {
+    match first.map(|cause| cause.first().title()) {
         Some(title) if errors > 1 => format!("{title}, and {}", plural(errors - 1, "more error")),
-        Some(title) => title.to_owned(),
+        Some(title) => title,
         None if kinds.is_empty() => "no errors, no warnings".to_owned(),
         None => text::counts(kinds.iter().map(Sameness::severity)),
     }
@@ -144,7 +144,7 @@ fn of_platform(image: &ImageRun, platform: &PlatformRun, compared: &mut usize) -
             @if !platform.lines.is_empty() {
                 h4 { "Evidence" }
                 dl class="evidence" {
-                    @for line in &platform.lines { (of_evidence(line, &platform.checks, comparison.is_some())) }
+                    @for line in &platform.lines { (of_evidence(line, comparison.is_some())) }
                 }
             }
             @if let Some(comparison) = comparison {
@@ -156,13 +156,12 @@ fn of_platform(image: &ImageRun, platform: &PlatformRun, compared: &mut usize) -
 }
 
 /// A line of evidence; what hangs below it only where nothing else on the page shows it.
-fn of_evidence(line: &EvidenceLine, checks: &[Check], compared: bool) -> Markup {
-    let holds = checks.iter().any(|check| check.name == line.name && check.holds);
+fn of_evidence(line: &EvidenceLine, compared: bool) -> Markup {
     let shown_below = compared && line.name == "rebuild";
     html! {
         dt { (line.name) }
         dd {
-            span class={ "mark " (if holds { "holds" } else { "open" }) } { (if holds { "✓ " } else { "– " }) }
+            span class={ "mark " (if line.holds { "holds" } else { "open" }) } { (if line.holds { "✓ " } else { "– " }) }
             (words(&line.words))
             @if !line.below.as_str().is_empty() && !shown_below { pre { (line.below.as_str()) } }
         }
@@ -172,7 +171,8 @@ fn of_evidence(line: &EvidenceLine, checks: &[Check], compared: bool) -> Markup 
 fn of_cause(cause: &Cause<'_>, named: &[String]) -> Markup {
     let Finding { code, facts, .. } = cause.first();
     let (severity, elsewhere) = (cause.severity(), &cause.told.elsewhere);
-    let (help, next) = (cause.first().help(), format!("hallmark explain {code}"));
+    let first = cause.first();
+    let (help, next) = (first.help(), format!("hallmark explain {}", first.explained()));
     // What is typed next is said once.
     let help = match help.strip_suffix(&next) {
         Some(help) if severity == Severity::Error => help.trim_end_matches([' ', ';']),
@@ -181,7 +181,7 @@ fn of_cause(cause: &Cause<'_>, named: &[String]) -> Markup {
     let place = |finding: &Finding| words(&told::shortened(&finding.subject, named));
     html! {
         article class={ "finding " (severity.name()) } {
-            h4 { (code.title()) }
+            h4 { (clean(&first.title())) }
             p class="code" { (severity.name()) " " code { (code) } }
             dl {
                 dt { "subject" } dd { code { (place(cause.first())) } }

@@ -1,6 +1,6 @@
 //! What the page shows, and what it never lets through.
 
-use super::{comparison::bytes, *};
+use super::*;
 use crate::{
     compare::{
         Allowance, AllowedClass, BuildStep, Class, Container, Difference, Explanation, Inside,
@@ -164,12 +164,4 @@ fn deep_paths_end_in_a_name() {
     let found = Difference::new(Place::Entry { layer: 0, path }, Class::Content, What::Content);
     let page = comparison(&Comparison { differences: vec![found], ..hostile() }, "a", "b");
     assert!(page.len() < 100_000);
-}
-
-#[test]
-fn sizes_are_readable() {
-    let cases = [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (1 << 40, "1024.0 GiB")];
-    for (size, want) in cases {
-        assert_eq!(bytes(size), want);
-    }
 }

@@ -127,9 +127,11 @@ impl Rules {
         if self.minor < 5 && self.written == Written::Json && document.version.is_none() {
             return invalid(format_args!("there is no version"));
         }
-        if document.version == Some(0) {
-            return invalid(format_args!("version is 0, and the first is 1"));
+        // Schemas before 1.5 have no least version.
+        if self.minor >= 5 && document.version.as_ref().is_some_and(|version| !version.counts) {
+            return invalid(format_args!("version is less than 1, and the first is 1"));
         }
+        self.schema(document.schema.as_deref())?;
         if let Some(serial) =
             document.serial_number.as_deref().filter(|serial| !self.is_serial(serial))
         {
@@ -153,6 +155,16 @@ impl Rules {
         references
             .flat_map(|one| one.hashes.iter().flatten())
             .try_for_each(|hash| self.hash(hash, &"the document"))
+    }
+
+    /// The schema that a document says it is of: 1.4 and 1.5 allow their own alone, others any.
+    fn schema(&self, schema: Option<&str>) -> Result<(), Invalid> {
+        let Some(schema) = schema.filter(|_| matches!(self.minor, 4 | 5)) else { return Ok(()) };
+        let own = format!("http://cyclonedx.org/schema/bom-1.{}.schema.json", self.minor);
+        match schema.strip_suffix('#').unwrap_or(schema) == own {
+            true => Ok(()),
+            false => invalid(format_args!("$schema is {}, not {own}", Cut(schema))),
+        }
     }
 
     fn composition(&self, composition: &Composition<'_>) -> Result<(), Invalid> {

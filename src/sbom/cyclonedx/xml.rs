@@ -17,7 +17,7 @@ use quick_xml::{
 };
 use shape::{BOM, Kind, Node};
 
-use super::super::SbomError;
+use super::{super::SbomError, XML_VERSIONS};
 use crate::json::MAX_DEPTH;
 
 const NAMESPACE: &str = "http://cyclonedx.org/schema/bom/";
@@ -46,13 +46,14 @@ fn malformed(why: impl ToString) -> SbomError {
 pub(in crate::sbom) fn convert(text: &str) -> Result<Converted, SbomError> {
     let mut reader = NsReader::from_str(text);
     reader.config_mut().check_comments = true;
-    let mut walk = Walk { reader, json: String::with_capacity(text.len()), depth: 0 };
+    let (json, version) = (String::with_capacity(text.len()), String::new());
+    let mut walk = Walk { reader, json, depth: 0, version };
     let (start, empty) = walk.root()?;
-    let version = walk.version(&start)?;
+    walk.version = walk.version(&start)?;
     walk.json.push_str(r#"{"bomFormat":"CycloneDX","#);
     walk.node(&BOM, &start, empty, Body::Open)?;
     walk.end()?;
-    Ok(Converted { json: walk.json, version })
+    Ok(Converted { json: walk.json, version: walk.version })
 }
 
 /// Whether an object has its brace already.
@@ -66,6 +67,8 @@ struct Walk<'t> {
     reader: NsReader<&'t [u8]>,
     json: String,
     depth: usize,
+    /// That of the root's namespace: only what is of the same namespace is of the document.
+    version: String,
 }
 
 /// What comes next inside an element.
@@ -149,10 +152,28 @@ impl<'t> Walk<'t> {
                 Event::Comment(_) | Event::Decl(_) | Event::PI(_) => continue,
             };
             let (namespace, _) = self.reader.resolver().resolve_element(start.name());
-            let own =
-                matches!(namespace, ResolveResult::Bound(n) if n.as_ref().starts_with(NAMESPACE));
-            if own {
-                return Ok(Next::Element(start, empty));
+            let other = match namespace {
+                ResolveResult::Bound(namespace) => namespace
+                    .as_ref()
+                    .strip_prefix(NAMESPACE)
+                    .filter(|version| XML_VERSIONS.contains(version) || *version == self.version)
+                    .map(str::to_owned),
+                _ => None,
+            };
+            match other {
+                Some(version) if version == self.version => {
+                    return Ok(Next::Element(start, empty));
+                }
+                // Some readers go by local names alone, and would take it for one of the document.
+                Some(version) => {
+                    let name = start.local_name();
+                    return Err(malformed(format_args!(
+                        "an element {:.80} of CycloneDX {version} stands in a document of {}",
+                        name.as_ref(),
+                        self.version
+                    )));
+                }
+                None => {}
             }
             if !empty {
                 self.skip()?;
@@ -225,8 +246,11 @@ impl<'t> Walk<'t> {
             let Some(value) = attribute(start, name)? else { continue };
             self.member(member, &mut seen)?;
             match number {
-                true if is_literal(&value) => self.json.push_str(&value),
-                _ => self.quoted(&value),
+                true => match literal(member, &value) {
+                    Some(literal) => self.json.push_str(literal),
+                    None => self.quoted(&value),
+                },
+                false => self.quoted(&value),
             }
         }
         let mut text = String::new();
@@ -448,8 +472,17 @@ fn attribute(start: &BytesStart<'_>, name: &str) -> Result<Option<String>, SbomE
     Ok(None)
 }
 
-/// Whether a text stands in JSON as it is: a number without sign, or a boolean.
-fn is_literal(text: &str) -> bool {
-    let number = !text.is_empty() && text.len() < 16 && text.bytes().all(|b| b.is_ascii_digit());
-    number && (text == "0" || !text.starts_with('0')) || matches!(text, "true" | "false")
+/// The JSON of an integer or boolean of XML Schema, which write one value in several ways (part 2, 3.2.2.1 and 3.3.13.1).
+fn literal<'v>(member: &str, text: &'v str) -> Option<&'v str> {
+    if member != "version" {
+        return match text {
+            "true" | "1" => Some("true"),
+            "false" | "0" => Some("false"),
+            _ => None,
+        };
+    }
+    let digits = text.strip_prefix('+').unwrap_or(text);
+    let is_number = (1..16).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
+    let short = digits.trim_start_matches('0');
+    is_number.then_some(if short.is_empty() { "0" } else { short })
 }

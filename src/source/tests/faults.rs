@@ -435,15 +435,27 @@ async fn the_proxy_of_the_settings_is_used_for_what_is_not_this_machine() {
 fn a_folder_that_cannot_be_written_is_no_registry() {
     use std::io::{Error, ErrorKind};
     let cases = [
-        (ErrorKind::StorageFull, "it is full"),
-        (ErrorKind::QuotaExceeded, "it is full"),
-        (ErrorKind::PermissionDenied, "permission denied; name another folder"),
+        (ErrorKind::StorageFull, "temporary files is full"),
+        (ErrorKind::QuotaExceeded, "temporary files is full"),
+        (ErrorKind::PermissionDenied, "temporary files: permission denied"),
     ];
     for (kind, wanted) in cases {
         let error = crate::source::unwritable(std::path::Path::new("/t"), &Error::from(kind));
         let finding = error.into_finding(Subject::Image("x".to_owned()));
         let why = finding.facts[&Key::Why].to_string();
         assert_eq!(finding.code, Code::SourceUnreadable, "{why}");
-        assert!(why.contains(wanted) && why.contains("TMPDIR=DIR"), "{why}");
+        assert!(why.contains(wanted), "{why}");
+        let help = finding.help();
+        assert!(help.contains("TMPDIR=DIR") && !help.contains("layout"), "{help}");
+    }
+}
+
+#[test]
+fn of_a_missing_tag_nothing_is_said_about_digests() {
+    let cases = [("tag 1.2".to_owned(), false), (format!("sha256:{}", "a".repeat(64)), true)];
+    for (what, is_digest) in cases {
+        let error = SourceError::NotFound { what, place: "r.example/x".to_owned() };
+        let help = error.into_finding(Subject::Image("x".to_owned())).help();
+        assert_eq!(help.contains("digest"), is_digest, "{help}");
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::kit::*;
 use crate::{
-    finding::{Code, Subject},
+    finding::{Code, Key, Subject},
     image::MediaType,
     progress::Silent,
     reference::{Location, Reference, Selector},
@@ -208,6 +208,56 @@ async fn a_silent_configuration_is_for_what_the_list_of_the_layout_says() {
     assert_eq!(platform(on_arm(&said)).await.as_deref(), Ok("linux/amd64"));
 }
 
+/// Runtimes go by what a manifest leads to: what it is called keeps none of them from running it.
+#[tokio::test]
+async fn h68_the_only_entry_is_judged_whatever_it_is_called_and_that_is_told() {
+    let mut store = Store::default();
+    let image = store.image("linux/amd64", "a");
+    let with = |key: &str, value: Value| {
+        let mut entry = bare(&image);
+        entry[key] = value;
+        entry
+    };
+    let called = |name: &str| vec![named(bare(&image), REF_NAME, name)];
+    let long = "x".repeat(1000);
+    let cases = [
+        (vec![image.clone()], None),
+        (called("v1"), None),
+        (vec![with("artifactType", MediaType::OCI_CONFIG.into())], None),
+        (
+            vec![with("artifactType", "application/vnd.example".into())],
+            Some("artifactType application/vnd.example".to_owned()),
+        ),
+        (
+            vec![with("artifactType", long.as_str().into())],
+            Some(format!("artifactType {}…", &long[..160])),
+        ),
+        (
+            vec![with("platform", json!({"os": "unknown", "architecture": "unknown"}))],
+            Some("platform unknown/unknown".to_owned()),
+        ),
+        (
+            vec![named(bare(&image), "kind", "dev.cosignproject.cosign/sigs")],
+            Some("kind sigs".to_owned()),
+        ),
+        (called("sha256-1"), Some("the name sha256-1".to_owned())),
+        // Listed as an image, too.
+        (vec![with("artifactType", "application/x".into()), image.clone()], None),
+    ];
+    for (entries, want) in cases {
+        let folder = tempfile::tempdir().unwrap();
+        store.write_layout(folder.path(), &entries);
+        let location = Location::Layout(folder.path().into());
+        let (source, reference) = open_at(location, Selector::Only).await.unwrap();
+        assert_eq!(reference.digest, digest(&image), "{entries:?}");
+        let images = load(&*source, &reference, &PlatformChoice::All, &limits()).await.unwrap();
+        let found = discover(&*source, &images[0], &limits()).await.findings;
+        let told = found.iter().filter(|one| one.code == Code::ImageEntryMisnamed);
+        let told: Vec<String> = told.map(|one| one.facts[&Key::Found].to_string()).collect();
+        assert_eq!(told, want.into_iter().collect::<Vec<_>>(), "{entries:?}");
+    }
+}
+
 #[tokio::test]
 async fn evidence_beside_an_image_is_no_second_image() {
     let mut store = Store::default();
@@ -362,5 +412,5 @@ async fn an_entry_that_cannot_be_read_makes_the_list_of_referrers_incomplete() {
             .unwrap();
     let list = source.referrers(&digest(&image)).await.unwrap();
     assert_eq!(list.descriptors.len(), 1);
-    assert!(list.incomplete.unwrap().contains("1 entries"));
+    assert!(list.incomplete.unwrap().contains("1 entry"));
 }

@@ -356,3 +356,6 @@ fn together(reports: Vec<Choice>) -> Option<Choice> {
     }
     Some(all)
 }
+
+#[cfg(test)]
+mod tests;

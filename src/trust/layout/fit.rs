@@ -166,3 +166,6 @@ fn item(offered: &Offered) -> Option<Item> {
         Body::Layout(_) => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use super::{Chain, Demands, Inspections, LayoutError, Links, Offered, Remark, known::known};
 use crate::{
+    amount::plural,
     attest::{
         Carrier,
         in_toto::{Artifacts, Body, Document},
@@ -137,7 +138,10 @@ pub fn prove_layouts(
     }
     if left.is_short() {
         let why = left.why(limits, carried.len());
-        findings.push(complaint::left_out(image, format!("of {} links: {why}", carried.len())));
+        findings.push(complaint::left_out(
+            image,
+            format!("of {}: {why}", plural(carried.len(), "link")),
+        ));
     }
     (judged, findings)
 }

@@ -140,8 +140,9 @@ impl TrustedRoot {
     /// # Errors
     /// See [`RootError`].
     pub fn from_json(bytes: &[u8], limits: &Limits) -> Result<Self, RootError> {
-        let mut value: Value = json::from_slice(bytes, limits.trusted_root_bytes)
-            .map_err(|error| error.raised_by(crate::limits::key("trusted_root_bytes")))?;
+        let mut value: Value =
+            json::from_slice(crate::untrusted::unmarked(bytes), limits.trusted_root_bytes)
+                .map_err(|error| error.raised_by(crate::limits::key("trusted_root_bytes")))?;
         open_windows(&mut value)?;
         let wire: Wire = serde_json::from_value(value).map_err(JsonError::from)?;
         if !wire.media_type.starts_with("application/vnd.dev.sigstore.trustedroot") {

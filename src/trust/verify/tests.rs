@@ -697,15 +697,17 @@ fn index_of(text: &str, listed: &[&ManifestDigest]) -> crate::image::Index {
 fn h7_a_signature_over_any_index_on_the_way_counts_and_covers_what_is_in_it() {
     let key = TestKey::p256();
     let rules = release(&key);
-    // The outer index lists the inner one, which lists the manifest; another inner one lists it, too, and an attestation.
+    // The first index lists the outer one, that the inner one, which lists the manifest; another inner one lists it, too, and an attestation.
     let attestation = ManifestDigest::of(b"attestation");
     let side = index_of("side", &[&manifest(), &attestation]);
     let outer = index_of("outer", &[&index()]);
-    let nested = Image { outer: vec![outer.clone().into(), side.clone().into()], ..image() };
+    let first = index_of("outermost", &[&outer.document.digest]);
+    let indexes = [&first, &outer, &side].map(|index| index.clone().into());
+    let nested = Image { outer: indexes.to_vec(), ..image() };
     let judge = |raws: &[Raw]| prove(raws, &nested, &rules, &location(PLACE), &Limits::default());
-    let (outer, side) = (outer.document.digest, side.document.digest);
+    let [first, outer, side] = [first, outer, side].map(|index| index.document.digest);
     let signed = |digest: &ManifestDigest| attested("s", &statement(SIGNATURE, digest), &[&key]);
-    for subject in [&outer, &side, &index(), &manifest()] {
+    for subject in [&first, &outer, &side, &index(), &manifest()] {
         let proofs = judge(&[signed(subject)]);
         assert_eq!(names_of(&proofs.signatures[0]), ["release"], "{subject}");
         assert_eq!(proofs.signatures[0].proven().unwrap().subject(), subject);
@@ -721,6 +723,7 @@ fn h7_a_signature_over_any_index_on_the_way_counts_and_covers_what_is_in_it() {
     let cases = [
         ("the index itself", &index(), &provenance, true),
         ("an index around it", &outer, &provenance, true),
+        ("an index around that one", &first, &provenance, true),
         ("an index beside it", &side, &provenance, false),
         ("the other's own", &side, &beside, true),
         ("not around the other", &outer, &beside, false),

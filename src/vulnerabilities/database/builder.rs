@@ -65,12 +65,27 @@ pub enum BuildError {
     /// Nothing was imported.
     #[error("nothing was imported: no source has a record")]
     Nothing,
+    /// Nothing was imported, for all that was there was left out.
+    #[error("nothing was imported: {left_out} left out; the first, {}: {}", .first.file, .first.why, left_out = of_records(*.count))]
+    NothingReadable {
+        /// How many were left out.
+        count: usize,
+        /// The first of them, by its name.
+        first: Refused,
+    },
     /// An entry is too large for the format.
     #[error("what one advisory says of one package is too large to be stored")]
     Large,
     /// The previous database is damaged.
     #[error("the previous database: {0}")]
     Previous(#[from] super::DatabaseError),
+}
+
+fn of_records(count: usize) -> String {
+    match count {
+        1 => "1 record was".to_owned(),
+        more => format!("{more} records were"),
+    }
 }
 
 impl Builder {
@@ -180,7 +195,12 @@ impl Builder {
     /// See [`BuildError`].
     pub fn finish(mut self, day: &str) -> Result<Vec<u8>, BuildError> {
         if self.advisories.is_empty() {
-            return Err(BuildError::Nothing);
+            let first = self.refused.pop_first();
+            let count = self.refused_count;
+            return Err(first.map_or(BuildError::Nothing, |first| BuildError::NothingReadable {
+                count,
+                first,
+            }));
         }
         let mut header = self.header(day);
         let mut entries = Vec::with_capacity(self.advisories.len() + self.packages.len());

@@ -70,6 +70,12 @@ fn records_that_cannot_be_believed_are_refused() {
             range("{}"),
             "an event of a has not exactly one of introduced, fixed, last_affected and limit",
         ),
+        (range(r#"{"fixed":"1"}"#), "a range of a has no event introduced"),
+        (range(""), "a range of a has no event introduced"),
+        (
+            range(r#"{"introduced":"0"}"#).replace("ECOSYSTEM", "DATE"),
+            "a range of a has the type \"DATE\", which OSV has not",
+        ),
         (range("{\"introduced\":\"1\u{202e}\"}"), "its event is no word: \"1\\u{202e}\""),
         (record("", r#","versions":[""]"#), "its version is no word: \"\""),
         (format!("{}x", record("", "")), "trailing characters"),

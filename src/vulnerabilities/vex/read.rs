@@ -1,4 +1,4 @@
-//! Documents of VEX: OpenVEX 0.2, CycloneDX 1.4 to 1.7 (JSON) and CSAF 2.0, as statements.
+//! Documents of VEX: OpenVEX 0.0 to 0.2, CycloneDX 1.4 to 1.7 (JSON) and CSAF 2.0 and 2.1, as statements.
 //!
 //! What a document does not define and a statement refers to makes the document doubtful, and it is refused whole:
 //! nobody knows what it meant.
@@ -44,6 +44,15 @@ pub enum VexError {
     /// Something is defined twice.
     #[error("{0} is defined twice")]
     Twice(String),
+    /// Something is part of itself.
+    #[error("{0} is part of itself")]
+    Circle(String),
+    /// It does not say when it was released.
+    #[error("it has no current_release_date")]
+    Dateless,
+    /// A justification means nothing.
+    #[error("\"{0}\" is no justification")]
+    Justification(String),
     /// There is too much of it.
     #[error("it has more than {MOST} statements, products and parts")]
     TooMany,
@@ -70,8 +79,7 @@ struct Outline {
 pub fn read(bytes: &[u8], limits: &Limits) -> Result<Vec<Statement>, VexError> {
     let document: Document<'_> = json::check(bytes, limits.advisory())?;
     let outline: Outline = document.read()?;
-    let context = outline.context.as_ref().and_then(serde_json::Value::as_str);
-    if context.is_some_and(|context| context.starts_with("https://openvex.dev/ns")) {
+    if outline.context.as_ref().is_some_and(openvex::is_context) {
         openvex::read(&document)
     } else if outline.bom_format.as_deref() == Some("CycloneDX") {
         cyclonedx::read(&document)

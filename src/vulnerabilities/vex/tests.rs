@@ -6,7 +6,11 @@ const DIGEST: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
 const OTHER: &str = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
 
 fn judged() -> Judged {
-    Judged { digests: vec![DIGEST.to_owned()], repository: "docker.io/library/app".to_owned() }
+    Judged {
+        digests: vec![DIGEST.to_owned()],
+        repository: "docker.io/library/app".to_owned(),
+        distribution: None,
+    }
 }
 
 fn question() -> Question<'static> {
@@ -31,6 +35,7 @@ fn statement(status: Status, product: &str, parts: &[&str], time: &str) -> State
         }],
         time: time.parse().ok(),
         document: "d".to_owned(),
+        signers: Vec::new(),
     }
 }
 
@@ -77,6 +82,153 @@ fn a_statement_fits_its_product_and_part_or_says_why_not() {
     assert_eq!(unmatched(&[question()], &about_another, &judged()), Some(Unmatched::Vulnerability));
     about_another.vulnerability = vec!["DEBIAN-CVE-2024-1".to_owned()];
     assert_eq!(unmatched(&[question()], &about_another, &judged()), None);
+}
+
+/// An image of Red Hat's with one package, and a question about it.
+fn red_hat(version: &str) -> (Judged, Question<'static>) {
+    let distribution = Distribution {
+        id: "rhel".to_owned(),
+        version: Some(version.to_owned()).filter(|version| !version.is_empty()),
+        ..Distribution::default()
+    };
+    let question = Question {
+        ids: BTreeSet::from(["CVE-2024-1"]),
+        purls: vec!["pkg:rpm/rhel/npm@8.1-2?arch=x86_64&epoch=1&distro=rhel-9.4"],
+    };
+    (Judged { distribution: Some(distribution), ..judged() }, question)
+}
+
+#[test]
+fn c74_a_statement_about_one_platform_says_nothing_of_another() {
+    let on = |cpe: &str| {
+        let mut statement = statement(Status::NotAffected, "pkg:rpm/redhat/npm", &[], OLD);
+        statement.products[0].identity.platforms = Platforms::alone(Some(cpe));
+        statement
+    };
+    let nine = "cpe:/o:redhat:enterprise_linux:9";
+    let cases = [
+        (nine, "9.4", None),
+        ("cpe:/a:redhat:enterprise_linux:9::appstream", "9.4", None),
+        (nine, "8.10", Some(Misfit::Platform)),
+        (nine, "", Some(Misfit::NoRelease)),
+        ("cpe:/a:redhat:openshift:4.12::el9", "9.4", Some(Misfit::Incomparable)),
+    ];
+    for (cpe, version, why) in cases {
+        let (judged, question) = red_hat(version);
+        let want = if why.is_none() { Answer::Suppressed(0) } else { Answer::Silent };
+        assert_eq!(answer(&question, &[on(cpe)], &judged), want, "{cpe} {version}");
+        let why = why.map(Unmatched::Misfit);
+        assert_eq!(unmatched(&[question], &on(cpe), &judged), why, "{cpe} {version}");
+    }
+    let (judged, question) = red_hat("9.4");
+    let nowhere = Judged { distribution: None, ..judged.clone() };
+    assert_eq!(answer(&question, &[on(nine)], &nowhere), Answer::Silent);
+    // What is said of another platform does not count against it either.
+    let other = Statement { status: Status::Affected, ..on("cpe:/o:redhat:enterprise_linux:8") };
+    assert_eq!(answer(&question, &[on(nine), other], &judged), Answer::Suppressed(0));
+    // A digest names the image, whatever platform is named with it; a repository does not.
+    for (product, want) in [
+        (image(DIGEST), Answer::Suppressed(0)),
+        ("pkg:oci/app?repository_url=docker.io/library/app".to_owned(), Answer::Silent),
+    ] {
+        let mut whole = statement(Status::NotAffected, &product, &[], OLD);
+        whole.products[0].identity.platforms =
+            Platforms::alone(Some("cpe:/a:redhat:openshift:4.12::el9"));
+        assert_eq!(answer(&question, &[whole], &judged), want, "{product}");
+    }
+}
+
+/// Documents as a vendor would sign them, read and held against an image.
+#[test]
+fn c74_what_a_package_is_part_of_decides_whether_csaf_is_about_the_image() {
+    let debian = Distribution {
+        id: "debian".to_owned(),
+        version: Some("12".to_owned()),
+        codename: Some("bookworm".to_owned()),
+        ..Distribution::default()
+    };
+    let judged = Judged { distribution: Some(debian), ..judged() };
+    let (platform, doubt) = (Err(Misfit::Platform), Err(Misfit::Incomparable));
+    let cases = [
+        (r#""cpe":"cpe:/o:debian:debian_linux:12""#, Ok(())),
+        (r#""cpe":"cpe:/o:debian:debian_linux:11""#, platform),
+        (r#""cpe":"cpe:2.3:h:acme:appliance:1:*:*:*:*:*:*:*""#, doubt),
+        (r#""skus":["other-image"]"#, doubt),
+        ("", doubt),
+    ];
+    for (whole, want) in cases {
+        let text = format!(
+            r#"{{"document":{{"csaf_version":"2.0","tracking":{{"id":"V-1","current_release_date":"2026-02-02T00:00:00Z"}}}},
+            "product_tree":{{"full_product_names":[{{"product_id":"w","product_identification_helper":{{{whole}}}}},
+            {{"product_id":"p","product_identification_helper":{{"purl":"pkg:deb/debian/openssl"}}}}],
+            "relationships":[{{"full_product_name":{{"product_id":"w:p"}},"product_reference":"p","relates_to_product_reference":"w"}}]}},
+            "vulnerabilities":[{{"cve":"CVE-2024-1","product_status":{{"known_not_affected":["w:p"]}},
+            "flags":[{{"label":"vulnerable_code_not_present","product_ids":["w:p"]}}]}}]}}"#
+        );
+        let read = read::read(text.as_bytes(), &crate::limits::Limits::default()).unwrap();
+        let found = fit(&question(), &read[0], &judged).map(drop);
+        assert_eq!(found, want.map_err(Unmatched::Misfit), "{whole}");
+    }
+}
+
+#[test]
+fn c74_the_distribution_of_a_package_url_is_held_against_the_image() {
+    let debian = Distribution {
+        id: "debian".to_owned(),
+        version: Some("12".to_owned()),
+        codename: Some("bookworm".to_owned()),
+        ..Distribution::default()
+    };
+    let cases = [
+        // The package URL of a source package has no distribution of its own.
+        ("pkg:deb/debian/openssl?distro=debian-11", Err(Unmatched::Misfit(Misfit::Platform))),
+        ("pkg:deb/debian/openssl?distro=debian-12", Ok((0, 1))),
+        ("pkg:deb/debian/openssl?distro=bookworm", Ok((0, 1))),
+        ("pkg:deb/debian/openssl@3.0.1-1?distro=debian-12.5", Ok((0, 2))),
+        ("pkg:deb/debian/openssl?distro=x", Err(Unmatched::Misfit(Misfit::Incomparable))),
+        ("pkg:deb/debian/libssl3?distro=debian-12", Ok((0, 1))),
+        ("pkg:deb/debian/libssl3?distro=debian-13", Err(Unmatched::Misfit(Misfit::Platform))),
+    ];
+    let judged = Judged { distribution: Some(debian), ..judged() };
+    for (product, want) in cases {
+        let statement = statement(Status::NotAffected, product, &[], OLD);
+        assert_eq!(fit(&question(), &statement, &judged), want, "{product}");
+    }
+    let statement =
+        statement(Status::NotAffected, "pkg:deb/debian/openssl?distro=debian-12", &[], OLD);
+    let unsaid = Judged { distribution: None, ..judged };
+    let why = Err(Unmatched::Misfit(Misfit::NoRelease));
+    assert_eq!(fit(&question(), &statement, &unsaid), why);
+}
+
+#[test]
+fn c75_a_statement_about_some_versions_says_nothing_of_others() {
+    let of = |status, range: &str| {
+        let mut statement = statement(status, "pkg:rpm/rhel/npm", &[], OLD);
+        let mut versions = Versions::default();
+        versions.push(None, Some(range));
+        statement.products[0].identity.versions = Some(versions);
+        statement
+    };
+    let (judged, question) = red_hat("9.4");
+    let cases = [
+        ("vers:rpm/>=1:8.1-2", Ok((0, 2)), Ok((0, 2))),
+        // The epoch of the package counts.
+        ("vers:rpm/<=8.1-2", Err(Misfit::Version), Err(Misfit::Version)),
+        // What cannot be read suppresses nothing, and clears nothing either.
+        ("vers:deb/>=1:8.1-2", Err(Misfit::Versions), Ok((0, 1))),
+        ("anything", Err(Misfit::Versions), Ok((0, 1))),
+    ];
+    for (range, suppressing, affecting) in cases {
+        let found = |status| fit(&question, &of(status, range), &judged);
+        let told = |fit: Result<Fit, Misfit>| fit.map_err(Unmatched::Misfit);
+        assert_eq!(found(Status::NotAffected), told(suppressing), "{range}");
+        assert_eq!(found(Status::Fixed), told(suppressing), "{range}");
+        assert_eq!(found(Status::Affected), told(affecting), "{range}");
+    }
+    let mut whole = of(Status::NotAffected, "vers:rpm/*");
+    whole.products[0].identity.purls = vec![image(DIGEST)];
+    assert_eq!(fit(&question, &whole, &judged), Err(Unmatched::Misfit(Misfit::Versions)));
 }
 
 #[test]

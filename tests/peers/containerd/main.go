@@ -21,6 +21,7 @@ type command func(ctx context.Context, line []byte) (any, error)
 
 var commands = map[string]command{
 	"apply":     apply,
+	"layers":    layers,
 	"names":     names,
 	"platforms": platforms,
 }

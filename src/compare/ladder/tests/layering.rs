@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::*;
 
 /// Where something may be: its path, and the name of a whiteout for it, if it is no folder.
-const PLACES: [(&str, &str); 11] = [
+const PLACES: [(&str, &str); 12] = [
     ("d/", ""),
     ("d/__pycache__/", ""),
     ("e/", ""),
@@ -20,11 +20,17 @@ const PLACES: [(&str, &str); 11] = [
     ("d/x", "d/.wh.x"),
     (MODULE, "d/__pycache__/.wh.m.cpython-312.pyc"),
     ("e/y", "e/.wh.y"),
+    (NODE, ".wh.n"),
 ];
+/// What may be a device, a pipe or a file.
+const NODE: &str = "n";
 const MODULE: &str = "d/__pycache__/m.cpython-312.pyc";
 const SOURCE: &str = "d/m.py";
-/// A second name of `b`, always in the layer of that.
+/// A second name of `b`, or a file like it, always in the layer of that.
 const SECOND: &str = "h";
+/// Folders that nothing is left of, with a file in each and the whiteout for it.
+const GONE: [(&str, &str, &str); 3] =
+    [("d/", "d/x", ".wh.d"), ("e/", "e/y", ".wh.e"), ("a/", "a/f", ".wh.a")];
 /// Folders with the opaque whiteouts for them.
 const OPAQUE: [(&str, &str); 3] = [
     ("d/", "d/.wh..wh..opq"),
@@ -56,6 +62,13 @@ fn item(place: usize, choice: u32) -> Item {
             ..file(path, ["1234", "abcd"][pick(2, 2) as usize])
         },
         MODULE => named(path, pyc(7 + pick(1, 2), ["code", "evil"][usize::from(pick(2, 4) == 0)])),
+        NODE => match pick(1, 6) {
+            0 => special(path, EntryType::Char, "3"),
+            1 => special(path, EntryType::Char, "5"),
+            2 => special(path, EntryType::Block, "3"),
+            3 => special(path, EntryType::Fifo, ""),
+            _ => file(path, "x"),
+        },
         _ if is_folder(path) => special(path, EntryType::Directory, ""),
         _ => file(path, ["", "x", "yy"][pick(1, 3) as usize]),
     };
@@ -87,17 +100,16 @@ fn tree(choices: &[u32]) -> Tree {
             tree.insert(path, item(place, *choice));
         }
     }
-    if let Some(first) = tree.get("b")
-        && choices.last().is_some_and(|choice| choice % 2 == 1)
-    {
-        let link = Item {
-            path: SECOND,
-            kind: EntryType::Link,
-            link: "b",
-            content: Vec::new(),
-            ..first.clone()
-        };
-        tree.insert(SECOND, link);
+    let Some(first) = tree.get("b").cloned() else { return tree };
+    let same = Item { path: SECOND, ..first };
+    match choices.last().map(|choice| choice % 4) {
+        Some(0 | 2) => {
+            let link = Item { kind: EntryType::Link, link: "b", content: Vec::new(), ..same };
+            tree.insert(SECOND, link);
+        }
+        // A file of its own, with the same in it.
+        Some(1) => drop(tree.insert(SECOND, same)),
+        _ => {}
     }
     tree
 }
@@ -164,9 +176,38 @@ fn spread(tree: &Tree, seed: u64) -> Vec<Vec<Item>> {
             layers[at].insert(opaque, file(opaque, ""));
         }
     }
+    repeat_folders(&mut layers, tree);
     let second = tree.get(SECOND).map(|link| (last["b"], link));
     let write = |(at, layer): (usize, Tree)| ordered(at, layer, second, &mut dice);
-    layers.into_iter().enumerate().map(write).collect()
+    let layers: Vec<Vec<Item>> = layers.into_iter().enumerate().map(write).collect();
+    [gone(&mut dice), layers].concat()
+}
+
+/// A layer that writes into a folder of lower ones has an entry for it, as builders write them: without one, runtimes make different
+/// trees of the layers.
+fn repeat_folders(layers: &mut [Tree], tree: &Tree) {
+    for at in 0..layers.len() {
+        let (below, rest) = layers.split_at_mut(at);
+        let Some(layer) = rest.first_mut() else { continue };
+        let hides = layer.keys().any(|path| path.ends_with(".wh..wh..opq"));
+        let folders = tree.iter().filter(|(folder, _)| is_folder(folder));
+        for (folder, item) in folders {
+            let is_there = hides || below.iter().any(|lower| lower.contains_key(folder));
+            if is_there && layer.keys().any(|path| path.starts_with(folder) && path != folder) {
+                layer.entry(folder).or_insert_with(|| item.clone());
+            }
+        }
+    }
+}
+
+/// Two layers that come to nothing, some of the time: a folder with something in it, and a whiteout for the whole.
+fn gone(dice: &mut Dice) -> Vec<Vec<Item>> {
+    let (folder, inside, whiteout) = GONE[dice.roll(GONE.len())];
+    if !dice.one_in(3) {
+        return Vec::new();
+    }
+    let below = vec![special(folder, EntryType::Directory, ""), file(inside, "gone")];
+    vec![below, vec![file(whiteout, "")]]
 }
 
 /// The entries of a layer: folders before what is in them, opaque whiteouts right behind their folders, all else as it comes.
@@ -284,4 +325,55 @@ proptest! {
             prop_assert!(said || found.level > Level::Different, "nothing is said to differ");
         }
     }
+}
+
+/// H63: Docker's overlay makes the folder anew where a layer has no entry for it, and containerd keeps what a lower layer says of it.
+#[test]
+fn h63_a_folder_that_only_some_runtimes_keep_is_no_equal_one() {
+    let folder = |mode, uid| Item { mode, uid, ..special("d/", EntryType::Directory, "") };
+    let inside = || file("d/x", "x");
+    for (mode, uid, equal) in [(0o755, 0, true), (0o700, 0, false), (0o755, 5, false)] {
+        let without = vec![vec![folder(mode, uid)], vec![inside()]];
+        let with = vec![vec![folder(mode, uid)], vec![folder(mode, uid), inside()]];
+        let rung = |left: &[Vec<Item>], right: &[Vec<Item>]| {
+            run(&image(left.to_vec()), &image(right.to_vec())).unwrap().level
+        };
+        let found = rung(&without, &with).min(Level::ContentIdentical);
+        let want = if equal { Level::ContentIdentical } else { Level::Different };
+        assert_eq!(found, want, "{mode:o} {uid}");
+        assert_eq!(rung(&with, &without).min(Level::ContentIdentical), want, "{mode:o} {uid}");
+        // The same layers are applied the same way.
+        assert!(rung(&without, &without) >= Level::ContentIdentical, "{mode:o} {uid}");
+    }
+}
+
+/// H66: what a later layer says of the folder, or takes away, is the same for all; however many such folders there are, one that
+/// stays unsure is seen.
+#[test]
+fn h66_folders_are_unsure_until_a_layer_says_what_they_are() {
+    let folder = |mode| Item { mode, ..special("d/", EntryType::Directory, "") };
+    let (inside, again) = (|| file("d/x", "x"), || file("d/x", "y"));
+    let unsure = || vec![vec![folder(0o700)], vec![inside()]];
+    let level = |left: Vec<Vec<Item>>, right: Vec<Vec<Item>>| {
+        run(&image(left), &image(right)).unwrap().level.min(Level::ContentIdentical)
+    };
+    let (same, other) = (Level::ContentIdentical, Level::Different);
+    let said = || vec![vec![folder(0o700), inside()]];
+    for (name, more, right, want) in [
+        ("nobody says", vec![], said(), other),
+        ("a later layer says", vec![folder(0o700)], said(), same),
+        ("a later layer says otherwise", vec![folder(0o711)], said(), other),
+        ("and writes again without", vec![again()], vec![vec![folder(0o700), again()]], other),
+    ] {
+        let left = || [unsure(), vec![more.clone()]].concat();
+        assert_eq!(level(left(), right.clone()), want, "{name}");
+        assert_eq!(level(right, left()), want, "{name}, the other way round");
+    }
+    // Made anew in one layer, with an entry and without.
+    let anew = |entry: bool| {
+        let again = entry.then(|| folder(0o700));
+        let layer = [file(".wh.d", "")].into_iter().chain(again).chain([inside()]);
+        vec![vec![folder(0o700), file("d/gone", "")], layer.collect()]
+    };
+    assert_ne!(level(anew(false), said()), same);
 }

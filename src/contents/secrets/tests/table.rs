@@ -319,11 +319,5 @@ pub(super) const LOOK_ALIKES: &[(&str, &str)] = &[
     ("/root/.vault-token", "\n"),
     ("/root/.aws/credentials", "[default]\ncredential_process = /bin/x\n"),
     ("/root/.cargo/credentials.toml", "[registry]\ntoken = \"your-token\"\n"),
-    // Test data of packages.
-    ("/usr/lib/python3.12/test/certdata/keycert.pem", "{:pkcs8}"),
-    ("/app/node_modules/a/test/fixtures/key.pem", "{:rsa}"),
-    ("/usr/local/go/src/crypto/tls/testdata/key.pem", "{:ec}"),
-    ("/usr/share/doc/ssl/key.pem", "{:rsa}"),
-    ("/usr/local/lib/python3.12/site-packages/a/tests/a.py", "T = 'ghp_{:crc}'"),
     ("/app/a.txt", ""),
 ];

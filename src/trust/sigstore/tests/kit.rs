@@ -102,6 +102,13 @@ impl Pair {
         self.issue(params)
     }
 
+    /// Alice's certificate, changed so.
+    pub fn changed(&self, days: Range<u64>, change: impl FnOnce(&mut CertificateParams)) -> Self {
+        let mut params = alice(&days);
+        change(&mut params);
+        self.issue(params)
+    }
+
     /// Alice's certificate with a signed certificate timestamp, for which `stated` is taken for the issuer.
     pub fn alice_in(&self, log: &Log, stated: &Self, days: Range<u64>) -> Self {
         let mut params = alice(&days);
@@ -262,30 +269,61 @@ impl Log {
         })
     }
 
+    /// What this log signs.
+    pub fn sign(&self, message: &[u8]) -> Vec<u8> {
+        self.key.sign(message).unwrap()
+    }
+
+    /// A checkpoint of this log, signed by name.
+    pub fn checkpoint(&self, size: u64, root: &[u8], name: &str) -> String {
+        let note = format!("log.example\n{size}\n{}\n", base64(root));
+        format!("{note}\n{}", self.note_signature(&note, name))
+    }
+
+    /// A line of a signed note (C2SP signed-note).
+    pub fn note_signature(&self, note: &str, name: &str) -> String {
+        let sealed = [&self.id()[..4], &self.sign(note.as_bytes())].concat();
+        format!("— {name} {}\n", base64(&sealed))
+    }
+
     /// The only entry of this log, for a signature by a certificate or a key; as Rekor v2 keeps it.
     pub fn entry(&self, signature: &[u8], verifier: &Value) -> LogEntry {
-        let body = json!({ "apiVersion": "0.0.2", "kind": "hashedrekord", "spec": { "hashedRekordV002": {
-            "data": { "algorithm": "SHA2_256", "digest": base64(sigstore_crypto::sha256(MESSAGE).as_bytes()) },
-            "signature": { "content": base64(signature), "verifier": verifier },
-        }}});
-        let body = body.to_string().into_bytes();
+        let body = recorded(signature, verifier);
         let root = sigstore_merkle::hash_leaf(&body);
-        let note = format!("log.example\n1\n{}\n", base64(root.as_bytes()));
-        let id = self.id();
-        let sealed = [&id[..4], &self.key.sign(note.as_bytes()).unwrap()].concat();
+        self.leaf(body, 0, 1, root.as_bytes(), Vec::new())
+    }
+
+    /// Both entries of this log, for one signature.
+    pub fn entries(&self, signature: &[u8], verifiers: [&Value; 2]) -> [LogEntry; 2] {
+        let [left, right] = verifiers.map(|verifier| recorded(signature, verifier));
+        let [first, second] = [&left, &right].map(|body| sigstore_merkle::hash_leaf(body));
+        let root = sigstore_merkle::hash_children(&first, &second);
+        [(left, 0, second), (right, 1, first)].map(|(body, index, sibling)| {
+            self.leaf(body, index, 2, root.as_bytes(), vec![*sibling.as_bytes()])
+        })
+    }
+
+    fn leaf(
+        &self,
+        body: Vec<u8>,
+        index: u64,
+        tree_size: u64,
+        root: &[u8],
+        hashes: Vec<[u8; 32]>,
+    ) -> LogEntry {
         LogEntry {
             kind: "hashedrekord".to_owned(),
             version: "0.0.2".to_owned(),
-            log_id: id,
-            index: 0,
+            log_id: self.id(),
+            index,
             integrated_time: None,
             promise: None,
             proof: Some(InclusionProof {
-                index: 0,
-                tree_size: 1,
-                root: root.as_bytes().to_vec(),
-                hashes: Vec::new(),
-                checkpoint: format!("{note}\n— log.example {}\n", base64(&sealed)),
+                index,
+                tree_size,
+                root: root.to_vec(),
+                hashes,
+                checkpoint: self.checkpoint(tree_size, root, "log.example"),
             }),
             body,
         }
@@ -320,6 +358,15 @@ impl Log {
         let content = yasna::construct_der(|w| w.write_bytes(&list));
         CustomExtension::from_oid_content(&[1, 3, 6, 1, 4, 1, 11129, 2, 4, 2], content)
     }
+}
+
+/// The body of an entry of Rekor v2.
+fn recorded(signature: &[u8], verifier: &Value) -> Vec<u8> {
+    let body = json!({ "apiVersion": "0.0.2", "kind": "hashedrekord", "spec": { "hashedRekordV002": {
+        "data": { "algorithm": "SHA2_256", "digest": base64(sigstore_crypto::sha256(MESSAGE).as_bytes()) },
+        "signature": { "content": base64(signature), "verifier": verifier },
+    }}});
+    body.to_string().into_bytes()
 }
 
 /// Chains in the order of a trusted root: the root last.

@@ -1,6 +1,10 @@
 //! Attacks on certificates, logs and timestamps, each with its honest twin, against a Sigstore made for the test.
 
+mod entries;
+mod files;
 mod kit;
+mod logs;
+mod steps;
 
 use std::sync::Arc;
 

@@ -1,147 +1,32 @@
-//! CSAF 2.0, profiles VEX and security advisory: products of its tree, and what its vulnerabilities say of them.
+//! CSAF 2.0 and 2.1, profiles VEX and security advisory: products of its tree, and what its vulnerabilities say of them.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use serde::Deserialize;
+use std::collections::BTreeMap;
 
 use super::{MOST, VexError, shown, time};
 use crate::{
     json::Document,
-    vulnerabilities::vex::{Identity, Product, Statement, Status},
+    vulnerabilities::{
+        csaf::{
+            products::{Make, Products, Rpm, TreeError},
+            wire::{Helper, Vulnerability, Wire},
+        },
+        vex::{Identity, Platforms, Product, Statement, Status},
+    },
 };
 
-/// Branches inside of branches, in levels.
-const DEPTH: usize = 32;
-
-#[derive(Deserialize)]
-struct Wire {
-    document: WireDocument,
-    #[serde(default)]
-    product_tree: Option<WireTree>,
-    #[serde(default)]
-    vulnerabilities: Option<Vec<WireVulnerability>>,
-}
-
-#[derive(Deserialize)]
-struct WireDocument {
-    csaf_version: String,
-    tracking: WireTracking,
-}
-
-#[derive(Deserialize)]
-struct WireTracking {
-    id: String,
-    current_release_date: String,
-}
-
-#[derive(Deserialize, Default)]
-struct WireTree {
-    #[serde(default)]
-    branches: Option<Vec<WireBranch>>,
-    #[serde(default)]
-    full_product_names: Option<Vec<WireProduct>>,
-    #[serde(default)]
-    relationships: Option<Vec<WireRelationship>>,
-    #[serde(default)]
-    product_groups: Option<Vec<WireGroup>>,
-}
-
-#[derive(Deserialize)]
-struct WireBranch {
-    #[serde(default)]
-    branches: Option<Vec<WireBranch>>,
-    #[serde(default)]
-    product: Option<WireProduct>,
-}
-
-#[derive(Deserialize)]
-struct WireProduct {
-    product_id: String,
-    #[serde(default)]
-    product_identification_helper: Option<WireHelper>,
-}
-
-#[derive(Deserialize, Default)]
-struct WireHelper {
-    #[serde(default)]
-    purl: Option<String>,
-    #[serde(default)]
-    hashes: Option<Vec<WireHashes>>,
-}
-
-#[derive(Deserialize)]
-struct WireHashes {
-    #[serde(default)]
-    file_hashes: Vec<WireHash>,
-}
-
-#[derive(Deserialize)]
-struct WireHash {
-    algorithm: String,
-    value: String,
-}
-
-#[derive(Deserialize)]
-struct WireRelationship {
-    full_product_name: WireProduct,
-    product_reference: String,
-    relates_to_product_reference: String,
-}
-
-#[derive(Deserialize)]
-struct WireGroup {
-    group_id: String,
-    product_ids: Vec<String>,
-}
-
-#[derive(Deserialize)]
-struct WireVulnerability {
-    #[serde(default)]
-    cve: Option<String>,
-    #[serde(default)]
-    ids: Option<Vec<WireId>>,
-    #[serde(default)]
-    product_status: Option<BTreeMap<String, Vec<String>>>,
-    #[serde(default)]
-    flags: Option<Vec<WireFlag>>,
-    #[serde(default)]
-    threats: Option<Vec<WireThreat>>,
-}
-
-#[derive(Deserialize)]
-struct WireId {
-    text: String,
-}
-
-#[derive(Deserialize)]
-struct WireFlag {
-    label: String,
-    #[serde(default)]
-    product_ids: Option<Vec<String>>,
-    #[serde(default)]
-    group_ids: Option<Vec<String>>,
-}
-
-#[derive(Deserialize)]
-struct WireThreat {
-    category: String,
-    details: String,
-    #[serde(default)]
-    product_ids: Option<Vec<String>>,
-    #[serde(default)]
-    group_ids: Option<Vec<String>>,
-}
-
+/// A document's statements.
 pub(super) fn read(document: &Document<'_>) -> Result<Vec<Statement>, VexError> {
     let wire: Wire = document.read()?;
-    if wire.document.csaf_version != "2.0" {
+    if !wire.document.is_known() {
         return Err(VexError::Unknown);
     }
-    let tree = Tree::of(wire.product_tree.unwrap_or_default())?;
-    let said = time(&wire.document.tracking.current_release_date)?;
+    let products = Products::of(wire.product_tree.unwrap_or_default(), &Named)?;
+    let said = wire.document.tracking.current_release_date.ok_or(VexError::Dateless)?;
+    let said = time(&said)?;
     let mut statements = Vec::new();
     for vulnerability in wire.vulnerabilities.unwrap_or_default() {
-        for statement in tree.statements(vulnerability)? {
+        products.check(&vulnerability)?;
+        for statement in self::statements(&products, vulnerability)? {
             let document = wire.document.tracking.id.clone();
             statements.push(Statement { time: Some(said), document, ..statement });
             if statements.len() > MOST {
@@ -152,129 +37,153 @@ pub(super) fn read(document: &Document<'_>) -> Result<Vec<Statement>, VexError> 
     Ok(statements)
 }
 
-/// What the document defines.
-struct Tree {
-    products: BTreeMap<String, Product>,
-    groups: BTreeMap<String, Vec<String>>,
+impl From<TreeError> for VexError {
+    fn from(error: TreeError) -> Self {
+        match error {
+            TreeError::Undefined { what, to } => Self::Undefined { what, to },
+            TreeError::Twice(what) => Self::Twice(what),
+            TreeError::Circle(what) => Self::Circle(what),
+            TreeError::TooMany => Self::TooMany,
+        }
+    }
 }
 
-impl Tree {
-    fn of(wire: WireTree) -> Result<Self, VexError> {
-        let mut tree = Self { products: BTreeMap::new(), groups: BTreeMap::new() };
-        tree.branches(wire.branches.unwrap_or_default(), DEPTH)?;
-        for product in wire.full_product_names.unwrap_or_default() {
-            let identity = identity(product.product_identification_helper.as_ref());
-            tree.define(product.product_id, Product { identity, parts: Vec::new() })?;
-        }
-        for one in wire.relationships.unwrap_or_default() {
-            let part = tree.defined("a relationship", &one.product_reference)?.identity.clone();
-            let whole = tree.defined("a relationship", &one.relates_to_product_reference)?;
-            let (identity, mut parts) = (whole.identity.clone(), vec![part.clone()]);
-            let own = self::identity(one.full_product_name.product_identification_helper.as_ref());
-            // A platform has no package URL: what counts is the package on it.
-            let identity = if identity.is_empty() {
-                parts.clear();
-                part
-            } else {
-                identity
-            };
-            let identity = if own.is_empty() { identity } else { own };
-            tree.define(one.full_product_name.product_id, Product { identity, parts })?;
-        }
-        for group in wire.product_groups.unwrap_or_default() {
-            for product in &group.product_ids {
-                tree.defined("a product group", product)?;
-            }
-            tree.groups.insert(group.group_id, group.product_ids);
-        }
-        Ok(tree)
+/// A product, and the module of a distribution that it is or is in.
+#[derive(Clone, Default)]
+struct Called {
+    product: Product,
+    module: Option<String>,
+}
+
+impl Called {
+    /// What a statement about it is about in the end.
+    fn innermost(&self) -> Identity {
+        self.product.parts.first().unwrap_or(&self.product.identity).clone()
     }
 
-    fn branches(&mut self, branches: Vec<WireBranch>, depth: usize) -> Result<(), VexError> {
-        let deeper = depth.checked_sub(1).ok_or(VexError::TooMany)?;
-        for branch in branches {
-            if let Some(product) = branch.product {
-                let identity = identity(product.product_identification_helper.as_ref());
-                self.define(product.product_id, Product { identity, parts: Vec::new() })?;
-            }
-            self.branches(branch.branches.unwrap_or_default(), deeper)?;
+    /// Where something is that is part of it. What is neither a module nor named is a place that nobody knows.
+    fn platforms(&self) -> Platforms {
+        let named = &self.product.identity.platforms;
+        match self.module.is_none() && *named == Platforms::default() {
+            true => Platforms::alone(None),
+            false => named.clone(),
         }
-        Ok(())
+    }
+}
+
+struct Named;
+
+impl Make for Named {
+    type Value = Called;
+
+    fn alone(&self, helper: &Helper) -> Called {
+        let module = helper.purls().find_map(|purl| match Rpm::of(purl)? {
+            Rpm::Module(module) => Some(module),
+            Rpm::Package { .. } => None,
+        });
+        Called { product: Product { identity: identity(helper), parts: Vec::new() }, module }
     }
 
-    fn define(&mut self, id: String, product: Product) -> Result<(), VexError> {
-        if self.products.len() >= MOST {
-            return Err(VexError::TooMany);
-        }
-        match self.products.insert(id.clone(), product) {
-            None => Ok(()),
-            Some(_) => Err(VexError::Twice(shown(&id))),
-        }
-    }
-
-    fn defined(&self, what: &'static str, id: &str) -> Result<&Product, VexError> {
-        self.products.get(id).ok_or_else(|| VexError::Undefined { what, to: shown(id) })
-    }
-
-    /// Products that a list of ids and a list of groups name.
-    fn named(
-        &self,
-        what: &'static str,
-        products: Option<Vec<String>>,
-        groups: Option<Vec<String>>,
-    ) -> Result<BTreeSet<String>, VexError> {
-        let mut named: BTreeSet<String> = products.unwrap_or_default().into_iter().collect();
-        for group in groups.unwrap_or_default() {
-            let members = self.groups.get(&group);
-            let members = members.ok_or_else(|| VexError::Undefined { what, to: shown(&group) })?;
-            named.extend(members.iter().cloned());
-        }
-        for id in &named {
-            self.defined(what, id)?;
-        }
-        Ok(named)
-    }
-
-    /// One statement for each status, and each justification of those that are not affected.
-    fn statements(&self, wire: WireVulnerability) -> Result<Vec<Statement>, VexError> {
-        let ids = wire.ids.into_iter().flatten().map(|id| id.text);
-        let vulnerability: Vec<String> = wire.cve.into_iter().chain(ids).collect();
-        let mut reasons: BTreeMap<String, (Option<String>, Option<String>)> = BTreeMap::new();
-        for flag in wire.flags.unwrap_or_default() {
-            for id in self.named("a flag", flag.product_ids, flag.group_ids)? {
-                reasons.entry(id).or_default().0 = Some(flag.label.clone());
+    /// Neither a platform nor a module is anything that an image has by name: what counts is the package on it, which is
+    /// none of another platform, as a package of a module is none of another stream. Of a part of a part the innermost
+    /// counts.
+    fn within(&self, part: &Called, whole: &Called, own: &Helper) -> Called {
+        let own = identity(own);
+        let module = part.module.clone().or_else(|| whole.module.clone());
+        if whole.module.is_some() && whole.product.parts.is_empty()
+            || whole.product.identity.is_empty()
+        {
+            let mut product = part.product.clone();
+            if !own.is_empty() {
+                product = Product { identity: own, parts: Vec::new() };
+                product.identity.platforms.extend(&part.product.identity.platforms);
             }
+            product.identity.platforms.extend(&whole.platforms());
+            return Called { product: of_module(product, module.as_deref()), module };
         }
-        for threat in wire.threats.unwrap_or_default() {
-            let named = self.named("a threat", threat.product_ids, threat.group_ids)?;
-            for id in named.into_iter().filter(|_| threat.category == "impact") {
-                reasons.entry(id).or_default().1 = Some(threat.details.clone());
-            }
-        }
-        let mut statements = Vec::new();
-        for (word, products) in wire.product_status.unwrap_or_default() {
-            let Some(status) = status(&word)? else { continue };
-            let mut by_reason: BTreeMap<(Option<String>, Option<String>), Vec<Product>> =
-                BTreeMap::new();
-            for id in products {
-                let product = self.defined("a product status", &id)?.clone();
-                let reason = reasons.get(&id).filter(|_| status == Status::NotAffected);
-                by_reason.entry(reason.cloned().unwrap_or_default()).or_default().push(product);
-            }
-            let of_status =
-                by_reason.into_iter().map(|((justification, why), products)| Statement {
-                    vulnerability: vulnerability.clone(),
-                    status,
-                    justification,
-                    why,
-                    products,
-                    time: None,
-                    document: String::new(),
-                });
-            statements.extend(of_status);
-        }
-        Ok(statements)
+        let inner =
+            of_module(Product { identity: part.innermost(), parts: Vec::new() }, module.as_deref());
+        // What names the two together is the whole, if it is an image, else the part.
+        let is_image = own.purls.iter().any(|purl| purl.starts_with("pkg:oci/"));
+        let (mut identity, mut inner) = match (own.is_empty(), is_image) {
+            (true, _) => (whole.product.identity.clone(), inner.identity),
+            (false, true) => (own, inner.identity),
+            (false, false) => (whole.product.identity.clone(), own),
+        };
+        identity.platforms.extend(&whole.product.identity.platforms);
+        inner.platforms.extend(&part.innermost().platforms);
+        Called { product: Product { identity, parts: vec![inner] }, module: None }
     }
+}
+
+/// The same packages, of a module.
+fn of_module(mut product: Product, module: Option<&str>) -> Product {
+    let Some(module) = module else { return product };
+    let parts = product.parts.iter_mut();
+    for purl in std::iter::once(&mut product.identity).chain(parts).flat_map(|one| &mut one.purls) {
+        let Some(Rpm::Package { mut url, module: None }) = Rpm::of(purl) else { continue };
+        if url.add_qualifier("rpmmod", module.to_owned()).is_ok() {
+            *purl = url.to_string();
+        }
+    }
+    product
+}
+
+/// One statement for each status, and each justification of those that are not affected.
+fn statements(
+    products: &Products<Called>,
+    wire: Vulnerability,
+) -> Result<Vec<Statement>, VexError> {
+    let ids = wire.ids.iter().flatten().map(|id| id.text.clone());
+    let vulnerability: Vec<String> = wire.cve.iter().cloned().chain(ids).collect();
+    let reasons = reasons(products, &wire)?;
+    let mut statements = Vec::new();
+    for (word, ids) in wire.product_status.unwrap_or_default() {
+        let Some(status) = status(&word)? else { continue };
+        let mut by_reason: BTreeMap<Reason, Vec<Product>> = BTreeMap::new();
+        for id in ids {
+            let product = products.defined("a product status", &id)?.product.clone();
+            let reason = reasons.get(&id).filter(|_| status == Status::NotAffected);
+            by_reason.entry(reason.cloned().unwrap_or_default()).or_default().push(product);
+        }
+        let of_status = by_reason.into_iter().map(|((justification, why), products)| Statement {
+            vulnerability: vulnerability.clone(),
+            status,
+            justification,
+            why,
+            products,
+            time: None,
+            document: String::new(),
+            signers: Vec::new(),
+        });
+        statements.extend(of_status);
+    }
+    Ok(statements)
+}
+
+/// Justification, and why in words.
+type Reason = (Option<String>, Option<String>);
+
+/// Why products are not affected, by their ids.
+fn reasons(
+    products: &Products<Called>,
+    wire: &Vulnerability,
+) -> Result<BTreeMap<String, Reason>, VexError> {
+    let mut reasons: BTreeMap<String, Reason> = BTreeMap::new();
+    for flag in wire.flags.iter().flatten() {
+        let named =
+            products.named("a flag", flag.product_ids.as_deref(), flag.group_ids.as_deref())?;
+        for id in named {
+            reasons.entry(id.to_owned()).or_default().0 = Some(flag.label.clone());
+        }
+    }
+    for threat in wire.threats.iter().flatten().filter(|threat| threat.category == "impact") {
+        let (ids, groups) = (threat.product_ids.as_deref(), threat.group_ids.as_deref());
+        for id in products.named("a threat", ids, groups)? {
+            reasons.entry(id.to_owned()).or_default().1 = Some(threat.details.clone());
+        }
+    }
+    Ok(reasons)
 }
 
 /// What a list of products says of them; what is recommended says nothing.
@@ -283,18 +192,42 @@ fn status(word: &str) -> Result<Option<Status>, VexError> {
         "known_not_affected" => Status::NotAffected,
         "fixed" | "first_fixed" => Status::Fixed,
         "known_affected" | "first_affected" | "last_affected" => Status::Affected,
-        "under_investigation" => Status::UnderInvestigation,
+        // 2.1 has a word for what nobody looks into.
+        "under_investigation" | "unknown" => Status::UnderInvestigation,
         "recommended" => return Ok(None),
         other => return Err(VexError::Status(shown(other))),
     }))
 }
 
-fn identity(helper: Option<&WireHelper>) -> Identity {
-    let Some(helper) = helper else { return Identity::default() };
+/// What a product is called. Digests of SHA-2 only: the standard names algorithms as OpenSSL does.
+fn identity(helper: &Helper) -> Identity {
     let hashes = helper.hashes.iter().flatten().flat_map(|one| &one.file_hashes);
-    let digests = hashes.filter(|hash| matches!(hash.algorithm.as_str(), "sha256" | "sha512"));
-    Identity {
-        purls: helper.purl.clone().into_iter().collect(),
+    let digests = hashes.filter(|hash| {
+        matches!(
+            hash.algorithm.to_ascii_lowercase().as_str(),
+            "sha256" | "sha512" | "sha-256" | "sha-512"
+        )
+    });
+    let is_package = |purl: &&String| !matches!(Rpm::of(purl), Some(Rpm::Module(_)));
+    let canonical = |purl: &String| match Rpm::of(purl) {
+        // A package of a module is a package.
+        Some(Rpm::Package { mut url, module: Some(module) }) if purl.starts_with("pkg:rpmmod/") => {
+            match url.add_qualifier("rpmmod", module).is_ok() {
+                true => url.to_string(),
+                false => purl.clone(),
+            }
+        }
+        _ => purl.clone(),
+    };
+    let mut identity = Identity {
+        purls: helper.purls().filter(is_package).map(canonical).collect(),
         digests: digests.map(|hash| hash.value.clone()).collect(),
-    }
+        ..Identity::default()
+    };
+    let cpe = helper.cpe.as_deref();
+    identity.platforms = match (identity.is_empty(), cpe) {
+        (true, Some(_)) if helper.purls().next().is_none() => Platforms::alone(cpe),
+        _ => Platforms::beside(cpe, &identity.purls),
+    };
+    identity
 }

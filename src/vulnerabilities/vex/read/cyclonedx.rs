@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::{MOST, VexError, shown, time};
 use crate::{
     json::Document,
-    vulnerabilities::vex::{Identity, Product, Statement, Status},
+    vulnerabilities::vex::{Identity, Platforms, Product, Statement, Status, Versions},
 };
 
 /// Components inside of components, in levels.
@@ -46,6 +46,8 @@ struct WireComponent {
     reference: Option<String>,
     #[serde(default)]
     purl: Option<String>,
+    #[serde(default)]
+    cpe: Option<String>,
     #[serde(default)]
     hashes: Option<Vec<WireHash>>,
     #[serde(default)]
@@ -96,6 +98,19 @@ struct WireAnalysis {
 struct WireAffects {
     #[serde(rename = "ref")]
     reference: String,
+    #[serde(default)]
+    versions: Option<Vec<WireVersions>>,
+}
+
+/// One version, or a range of them, and whether it is affected; it is, where that is not said.
+#[derive(Deserialize)]
+struct WireVersions {
+    #[serde(default)]
+    version: Option<String>,
+    #[serde(default)]
+    range: Option<String>,
+    #[serde(default)]
+    status: Option<String>,
 }
 
 pub(super) fn read(document: &Document<'_>) -> Result<Vec<Statement>, VexError> {
@@ -108,7 +123,10 @@ pub(super) fn read(document: &Document<'_>) -> Result<Vec<Statement>, VexError> 
         None => (None, None),
     };
     let product_reference = product.as_ref().and_then(|product| product.reference.clone());
-    let top = product.as_ref().map(identity).unwrap_or_default();
+    let mut top = product.as_ref().map(identity).unwrap_or_default();
+    if top.is_empty() {
+        top.platforms = Platforms::beside(product.as_ref().and_then(|one| one.cpe.as_deref()), &[]);
+    }
     let mut identities = BTreeMap::new();
     let lists = [wire.components, wire.services];
     let all = product.into_iter().chain(lists.into_iter().flatten().flatten());
@@ -121,8 +139,16 @@ pub(super) fn read(document: &Document<'_>) -> Result<Vec<Statement>, VexError> 
     };
     // A bill of materials without vulnerabilities is one that others refer to.
     let vulnerabilities = wire.vulnerabilities.unwrap_or_default();
-    let statements = vulnerabilities.into_iter().map(|one| context.statement(one));
-    statements.filter_map(Result::transpose).collect()
+    let affects = vulnerabilities.iter().flat_map(|one| one.affects.iter().flatten());
+    let versions = |one: &WireAffects| 1 + one.versions.as_ref().map_or(0, Vec::len);
+    if affects.map(versions).sum::<usize>() > MOST {
+        return Err(VexError::TooMany);
+    }
+    let mut statements = Vec::new();
+    for vulnerability in vulnerabilities {
+        statements.extend(context.statements(vulnerability)?);
+    }
+    Ok(statements)
 }
 
 /// What statements of a document refer to.
@@ -159,35 +185,48 @@ fn identity(component: &WireComponent) -> Identity {
     Identity {
         purls: component.purl.clone().into_iter().collect(),
         digests: digests.map(|hash| hash.content.clone()).collect(),
+        ..Identity::default()
     }
 }
 
 impl Context {
-    /// What is said of one vulnerability; none where nobody analysed it, which makes it a finding of a scanner.
-    fn statement(&self, wire: WireVulnerability) -> Result<Option<Statement>, VexError> {
-        let Some(analysis) = wire.analysis else { return Ok(None) };
-        let Some(state) = analysis.state else { return Ok(None) };
+    /// What is said of one vulnerability; nothing where nobody analysed it, which makes it a finding of a scanner. There
+    /// is a statement for each status that versions have.
+    fn statements(&self, wire: WireVulnerability) -> Result<Vec<Statement>, VexError> {
+        let Some(analysis) = wire.analysis else { return Ok(Vec::new()) };
+        let Some(state) = analysis.state else { return Ok(Vec::new()) };
         let references = wire.references.into_iter().flatten().filter_map(|one| one.id);
         let said = analysis.last_updated.or(wire.updated).or(self.whole.clone()).or(wire.published);
-        let affects = wire.affects.unwrap_or_default();
-        Ok(Some(Statement {
+        let status = match state.as_str() {
+            "not_affected" | "false_positive" => Status::NotAffected,
+            "resolved" | "resolved_with_pedigree" => Status::Fixed,
+            "exploitable" => Status::Affected,
+            "in_triage" => Status::UnderInvestigation,
+            other => return Err(VexError::Status(shown(other))),
+        };
+        let whole = Statement {
             vulnerability: wire.id.into_iter().chain(references).collect(),
-            status: match state.as_str() {
-                "not_affected" | "false_positive" => Status::NotAffected,
-                "resolved" | "resolved_with_pedigree" => Status::Fixed,
-                "exploitable" => Status::Affected,
-                "in_triage" => Status::UnderInvestigation,
-                other => return Err(VexError::Status(shown(other))),
-            },
+            signers: Vec::new(),
+            status,
             justification: analysis.justification,
             why: analysis.detail,
-            products: affects
-                .iter()
-                .map(|one| self.product(&one.reference))
-                .collect::<Result<_, _>>()?,
+            products: Vec::new(),
             time: said.as_deref().map(time).transpose()?,
             document: self.id.clone(),
-        }))
+        };
+        let mut by_status: BTreeMap<Status, Vec<Product>> = BTreeMap::new();
+        for one in wire.affects.unwrap_or_default() {
+            let product = self.product(&one.reference)?;
+            for (status, versions) in of_versions(status, one.versions)? {
+                by_status.entry(status).or_default().push(narrowed(product.clone(), versions));
+            }
+        }
+        if by_status.is_empty() {
+            return Ok(vec![whole]);
+        }
+        let of_status = by_status.into_iter();
+        let statement = |(status, products)| Statement { status, products, ..whole.clone() };
+        Ok(of_status.map(statement).collect())
     }
 
     /// What a reference means: the document's own product, a part of it, or something in another document.
@@ -197,8 +236,11 @@ impl Context {
             return Ok(Product { identity: top.clone(), parts: Vec::new() });
         }
         match self.identities.get(reference) {
+            // A product that is nothing but a system is the platform of its parts.
             Some(part) if top.is_empty() => {
-                Ok(Product { identity: part.clone(), parts: Vec::new() })
+                let mut identity = part.clone();
+                identity.platforms.extend(&top.platforms);
+                Ok(Product { identity, parts: Vec::new() })
             }
             Some(part) => Ok(Product { identity: top.clone(), parts: vec![part.clone()] }),
             None if reference.starts_with("pkg:") => {
@@ -208,4 +250,38 @@ impl Context {
             None => Err(VexError::Undefined { what: "a vulnerability", to: shown(reference) }),
         }
     }
+}
+
+/// The versions that a state of an analysis is about, and those that have another: what is affected, or not known, is
+/// never what the state suppresses, and only what is listed as unaffected is. None means all versions.
+fn of_versions(
+    state: Status,
+    listed: Option<Vec<WireVersions>>,
+) -> Result<Vec<(Status, Option<Versions>)>, VexError> {
+    let Some(listed) = listed else { return Ok(vec![(state, None)]) };
+    let mut by_status = BTreeMap::from([(state, Versions::default())]);
+    let suppresses = state.suppresses();
+    for one in &listed {
+        let status = match (one.status.as_deref().unwrap_or("affected"), suppresses) {
+            ("affected", true) => Status::Affected,
+            ("affected", false) => state,
+            ("unaffected", true) => state,
+            ("unaffected", false) => continue,
+            ("unknown", _) => Status::UnderInvestigation,
+            (other, _) => return Err(VexError::Status(shown(other))),
+        };
+        let versions = by_status.entry(status).or_default();
+        versions.push(one.version.as_deref(), one.range.as_deref());
+    }
+    Ok(match listed.is_empty() && !suppresses {
+        true => vec![(state, None)],
+        false => by_status.into_iter().map(|(status, all)| (status, Some(all))).collect(),
+    })
+}
+
+/// A product, of which only some versions are meant.
+fn narrowed(mut product: Product, versions: Option<Versions>) -> Product {
+    let innermost = product.parts.last_mut().unwrap_or(&mut product.identity);
+    innermost.versions = versions;
+    product
 }

@@ -1,4 +1,6 @@
-//! OpenVEX 0.2.0.
+//! OpenVEX 0.0.1 to 0.2.0.
+//!
+//! Before 0.2 a vulnerability and a product are texts, and the parts of all products of a statement stand beside them.
 
 use std::collections::BTreeMap;
 
@@ -28,6 +30,8 @@ struct WireStatement {
     status: String,
     #[serde(default)]
     products: Option<Vec<WireProduct>>,
+    #[serde(default)]
+    subcomponents: Option<Vec<WireProduct>>,
     #[serde(default)]
     timestamp: Option<String>,
     #[serde(default)]
@@ -69,6 +73,38 @@ struct WireComponent {
     subcomponents: Option<Vec<WireProduct>>,
 }
 
+/// Words of a justification (OpenVEX 0.2.0, "Status Justifications").
+const JUSTIFICATIONS: [&str; 5] = [
+    "component_not_present",
+    "vulnerable_code_not_present",
+    "vulnerable_code_not_in_execute_path",
+    "vulnerable_code_cannot_be_controlled_by_adversary",
+    "inline_mitigations_already_exist",
+];
+
+/// Whether an `@context` is OpenVEX's: the namespace alone, as before 0.2, or with a version before 1.0; several contexts
+/// of JSON-LD are a list, in which nothing gives a word another meaning.
+pub(super) fn is_context(context: &serde_json::Value) -> bool {
+    match context {
+        serde_json::Value::String(text) => is_namespace(text),
+        serde_json::Value::Array(all) => {
+            let texts: Vec<&str> = all.iter().filter_map(serde_json::Value::as_str).collect();
+            texts.len() == all.len() && texts.iter().any(|text| is_namespace(text))
+        }
+        _ => false,
+    }
+}
+
+fn is_namespace(text: &str) -> bool {
+    let Some(rest) = text.strip_prefix("https://openvex.dev/ns") else { return false };
+    let rest = rest.strip_suffix('/').unwrap_or(rest);
+    let is_number = |part: &str| {
+        (1..=4).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    rest.is_empty()
+        || rest.strip_prefix("/v0.").is_some_and(|rest| rest.splitn(2, '.').all(is_number))
+}
+
 pub(super) fn read(document: &Document<'_>) -> Result<Vec<Statement>, VexError> {
     let wire: Wire = document.read()?;
     if wire.statements.is_empty() {
@@ -95,6 +131,11 @@ fn statement(
         }
     };
     let said = wire.last_updated.or(wire.timestamp);
+    if let Some(word) = wire.justification.as_deref().filter(|word| !JUSTIFICATIONS.contains(word))
+    {
+        return Err(VexError::Justification(shown(word)));
+    }
+    let parts = wire.subcomponents.unwrap_or_default();
     let products = wire.products.unwrap_or_default().into_iter();
     Ok(Statement {
         vulnerability,
@@ -107,16 +148,22 @@ fn statement(
         },
         justification: wire.justification,
         why: wire.impact_statement,
-        products: products.map(|one| product(one, left)).collect::<Result<_, _>>()?,
+        signers: Vec::new(),
+        products: products.map(|one| product(one, &parts, left)).collect::<Result<_, _>>()?,
         time: said.as_deref().or(whole).map(time).transpose()?,
         document: document.to_owned(),
     })
 }
 
-fn product(wire: WireProduct, left: &mut usize) -> Result<Product, VexError> {
+/// A product with its parts; where it has none of its own, those of the statement.
+fn product(
+    wire: WireProduct,
+    of_all: &[WireProduct],
+    left: &mut usize,
+) -> Result<Product, VexError> {
     let parts = match &wire {
         WireProduct::Full(WireComponent { subcomponents: Some(parts), .. }) => parts.as_slice(),
-        _ => &[],
+        _ => of_all,
     };
     *left = left.checked_sub(1 + parts.len()).ok_or(VexError::TooMany)?;
     let parts = parts.iter().map(identity).collect();

@@ -37,8 +37,8 @@ use tonic::{
     transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity, Uri},
 };
 
-use super::{Built, Engine, Runs, buildkit, inputs::Inputs, sandbox::Shell, version};
 use crate::{
+    engine::{Built, Engine, Runs, buildkit, inputs::Inputs, sandbox::Shell, version},
     limits::Limits,
     rebuild::{EngineKind, EngineReport, Failure, FailureKind, Plan, pins},
 };

@@ -1,0 +1,152 @@
+# Which packages may be in the image, and from where.
+package hallmark.components
+
+needs contains "inventory"
+
+setting(name) := object.get(input, ["settings", "components", name], [])
+
+packages := object.get(input, ["inventory", "packages"], [])
+
+# METADATA
+# title: The packages are known
+# description: Rules about packages find nothing in layers that were not read, nor in a database that cannot be believed.
+# custom:
+#   code: packages-unknown
+#   severity: deny
+#   solution: "keep the database of the package manager in the image, and see why the layers were not read"
+deny contains {"code": "packages-unknown", "msg": msg} if {
+	not are_known
+	msg := "nothing is known of the packages: the layers were not read"
+}
+
+deny contains {"code": "packages-unknown", "msg": msg, "path": database.path} if {
+	some database in input.inventory.databases
+	is_string(database.error)
+	msg := sprintf("the database of packages %s cannot be believed: %s", [database.path, database.error])
+}
+
+deny contains {"code": "packages-unknown", "msg": msg, "files": files} if {
+	some one in input.inventory.incomplete
+
+	# Where there are several, only the first is known.
+	files := [one.path | one.files == 1]
+	msg := sprintf("%s not read, the first is %s: %s", [counted(one.files, "file that lists packages was", "files that list packages were"), one.path, one.why])
+}
+
+are_known if is_array(input.inventory.packages)
+
+# METADATA
+# title: The distribution is known
+# description: Packages of a distribution are there, and os-release does not say which it is, so that nobody can say which advisories are about them.
+# custom:
+#   code: distribution-unknown
+#   severity: warn
+#   solution: keep /etc/os-release of the base image
+warn contains {"code": "distribution-unknown", "msg": msg, "ecosystems": names} if {
+	not os_is_known
+	names := sort({one.ecosystem | some one in packages; one.ecosystem in {"deb", "apk", "rpm"}})
+	count(names) > 0
+	msg := sprintf("packages of a distribution are there (%s) and /etc/os-release does not say which it is", [concat(", ", names)])
+}
+
+os_is_known if is_string(input.inventory.os)
+
+# As rules and settings name a package: by its package URL, without what follows its version.
+named(one) := encoded(regex.replace(one.purl, `[?#].*$`, "")) if is_string(one.purl)
+
+named(one) := sprintf("pkg:%v/%v@%v", [one.ecosystem, one.name, version]) if {
+	not has_purl(one)
+	version := replace(sprintf("%v", [object.get(one, "version", "")]), "/", "%2F")
+}
+
+has_purl(one) if is_string(one.purl)
+
+# A slash that whoever wrote a version left in it ends what a star of a pattern matches. The @ of a scope has a slash before it.
+encoded(name) := concat("", [before, replace(trim_prefix(name, before), "/", "%2F")]) if {
+	before := regex.replace(name, `(?s)([^/])@.*$`, "$1")
+}
+
+# What is in the image, and what trusted SBOMs say is in it.
+all contains named(one) if some one in packages
+
+all contains named(one) if {
+	some sbom in input.sboms
+	sbom.state == "proven"
+	some one in sbom.components
+	one.scope == "runtime"
+}
+
+matches(name, patterns) if {
+	some pattern in patterns
+	glob.match(pattern, ["/"], name)
+}
+
+# METADATA
+# title: No denied package is in the image
+# description: >-
+#   policy.settings.components.deny lists patterns of package URLs, as pkg:npm/left-pad@*, for what the image has and for what its trusted SBOMs list.
+# custom:
+#   code: component-denied
+#   severity: deny
+#   solution: "remove the package, or take the pattern out of policy.settings.components.deny"
+deny contains {"code": "component-denied", "msg": msg, "packages": names} if {
+	count(setting("deny")) > 0
+	names := sort({name | some name in all; matches(name, setting("deny"))})
+	count(names) > 0
+	msg := sprintf("%s denied by settings.components.deny: %s", [counted(count(names), "package is", "packages are"), some_of(names)])
+}
+
+# METADATA
+# title: Only allowed packages are in the image
+# description: Where policy.settings.components.allow lists patterns of package URLs, each package matches one of them.
+# custom:
+#   code: component-not-allowed
+#   severity: deny
+#   solution: "remove the package, or list it in policy.settings.components.allow"
+deny contains {"code": "component-not-allowed", "msg": msg, "packages": names} if {
+	count(setting("allow")) > 0
+	names := sort({name | some name in all; not matches(name, setting("allow"))})
+	count(names) > 0
+	msg := sprintf("%s none of settings.components.allow: %s", [counted(count(names), "package is", "packages are"), some_of(names)])
+}
+
+# Where a package URL says that the package is from.
+places(purl) := {place |
+	some pair in split(regex.replace(regex.replace(purl, `#.*$`, ""), `^[^?]*\??`, ""), "&")
+	parts := split(pair, "=")
+	parts[0] in {"repository_url", "download_url", "vcs_url"}
+	place := urlquery.decode(concat("=", array.slice(parts, 1, count(parts))))
+}
+
+# METADATA
+# title: Packages come from allowed registries
+# description: >-
+#   Where policy.settings.components.sources lists patterns, each place that a package URL names in repository_url, download_url or vcs_url matches one of
+#   them. A package URL that names no place means the registry of its ecosystem.
+# custom:
+#   code: component-source
+#   severity: deny
+#   solution: "take the package from an allowed registry, or list its place in policy.settings.components.sources"
+deny contains {"code": "component-source", "msg": msg, "packages": names} if {
+	count(setting("sources")) > 0
+	names := sort({name |
+		some one in packages
+		is_string(one.purl)
+		some place in places(one.purl)
+		not matches(place, setting("sources"))
+		name := sprintf("%s from %s", [named(one), place])
+	})
+	count(names) > 0
+	msg := sprintf("%s that settings.components.sources does not list: %s", [counted(count(names), "package comes from a place", "packages come from places"), some_of(names)])
+}
+
+some_of(names) := concat(", ", names) if count(names) <= 10
+
+some_of(names) := sprintf("%s and %d more", [concat(", ", array.slice(names, 0, 10)), count(names) - 10]) if {
+	count(names) > 10
+}
+
+# A number with the words for one, or for none and several: "1 file is", "2 files are".
+counted(number, one, _) := sprintf("%v %s", [number, one]) if number == 1
+
+counted(number, _, several) := sprintf("%v %s", [number, several]) if number != 1

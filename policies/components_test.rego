@@ -1,0 +1,135 @@
+package hallmark.components_test
+
+import data.hallmark.components
+
+pad := {"ecosystem": "npm", "name": "left-pad", "version": "1.3.0", "purl": "pkg:npm/left-pad@1.3.0"}
+
+zlib := {"ecosystem": "deb", "name": "zlib1g", "version": "1:1.2", "purl": "pkg:deb/debian/zlib1g@1%3A1.2?arch=amd64"}
+
+given(packages, settings) := {
+	"inventory": {"os": "debian", "packages": packages, "databases": [], "incomplete": []},
+	"sboms": [],
+	"settings": {"components": settings},
+}
+
+denied(document) := {result.code | some result in components.deny with input as document}
+
+warned(document) := {result.code | some result in components.warn with input as document}
+
+told(packages, settings) := [result.packages | some result in components.deny with input as given(packages, settings)]
+
+test_asks_for_the_inventory if components.needs == {"inventory"}
+
+test_without_lists_every_package_passes if {
+	denied(given([pad, zlib], {})) == set()
+	warned(given([pad, zlib], {})) == set()
+}
+
+test_packages_unknown if {
+	denied({}) == {"packages-unknown"}
+	denied({"inventory": null}) == {"packages-unknown"}
+	broken := [{"path": "/var/lib/dpkg/status", "error": "it is not there"}, {"path": "/lib/apk/db", "error": null}]
+	denied(object.union(given([], {}), {"inventory": {"databases": broken}})) == {"packages-unknown"}
+	read := [{"path": "/lib/apk/db", "error": null}]
+	denied(object.union(given([], {}), {"inventory": {"databases": read}})) == set()
+	left := [{"path": "/app/package.json", "why": "it is too large", "files": 1}]
+	denied(object.union(given([], {}), {"inventory": {"incomplete": left}})) == {"packages-unknown"}
+}
+
+test_distribution_unknown if {
+	without := {"inventory": {"os": null}}
+	warned(object.union(given([zlib], {}), without)) == {"distribution-unknown"}
+	warned(object.union(given([pad], {}), without)) == set()
+	every ecosystem in ["deb", "apk", "rpm"] {
+		warned(object.union(given([{"ecosystem": ecosystem, "name": "a", "version": "1"}], {}), without)) == {"distribution-unknown"}
+	}
+}
+
+test_component_denied if {
+	denied(given([pad, zlib], {"deny": ["pkg:npm/left-pad@*"]})) == {"component-denied"}
+	denied(given([zlib], {"deny": ["pkg:npm/left-pad@*"]})) == set()
+	denied(given([pad], {"deny": ["pkg:npm/*@2.*"]})) == set()
+	told([zlib], {"deny": ["pkg:deb/debian/zlib1g@*"]}) == [["pkg:deb/debian/zlib1g@1%3A1.2"]]
+}
+
+test_a_package_without_a_package_url_has_a_name_all_the_same if {
+	nameless := object.union(pad, {"purl": null})
+	denied(given([nameless], {"deny": ["pkg:npm/left-pad@1.3.0"]})) == {"component-denied"}
+	denied(given([object.remove(pad, ["purl"])], {"deny": ["pkg:npm/left-pad@1.3.0"]})) == {"component-denied"}
+	denied(given([object.remove(pad, ["purl", "version"])], {"deny": ["pkg:npm/left-pad@"]})) == {"component-denied"}
+}
+
+test_a_slash_in_a_version_hides_nothing if {
+	openssl := {"ecosystem": "deb", "name": "openssl", "version": "3.0.2-1/x"}
+	every one in [
+		openssl,
+		object.union(openssl, {"purl": "pkg:deb/debian/openssl@3.0.2-1/x?arch=amd64"}),
+		object.union(openssl, {"purl": "pkg:deb/debian/openssl@3.0.2-1%2Fx"}),
+	] {
+		denied(given([one], {"deny": ["pkg:deb/openssl@3.*", "pkg:deb/debian/openssl@3.*"]})) == {"component-denied"}
+	}
+	scoped := {"ecosystem": "npm", "name": "@s/a", "version": "1/2", "purl": "pkg:npm/@s/a@1/2"}
+	denied(given([scoped], {"deny": ["pkg:npm/@s/a@1*"]})) == {"component-denied"}
+	told([object.union(scoped, {"purl": "pkg:npm/@s/a"})], {"deny": ["pkg:npm/@s/a"]}) == [["pkg:npm/@s/a"]]
+}
+
+listed(state, scope) := object.union(given([], {"deny": ["pkg:npm/**"]}), {"sboms": [{
+	"state": state,
+	"components": [object.union(pad, {"scope": scope})],
+}]})
+
+test_what_a_trusted_sbom_lists_counts if {
+	denied(listed("proven", "runtime")) == {"component-denied"}
+	denied(listed("proven", "development")) == set()
+	denied(listed("unproven", "runtime")) == set()
+}
+
+test_component_not_allowed if {
+	denied(given([pad, zlib], {"allow": ["pkg:deb/**"]})) == {"component-not-allowed"}
+	denied(given([pad, zlib], {"allow": ["pkg:deb/**", "pkg:npm/left-pad@1.3.0"]})) == set()
+	denied(given([pad], {"allow": []})) == set()
+	told([pad, zlib], {"allow": ["pkg:deb/**"]}) == [["pkg:npm/left-pad@1.3.0"]]
+}
+
+from(place) := object.union(pad, {"purl": concat("", ["pkg:npm/left-pad@1.3.0?", place, "#src"])})
+
+test_component_source if {
+	sources := {"sources": ["https://npm.example/*"]}
+	denied(given([pad, zlib], sources)) == set()
+	denied(given([from("repository_url=https%3A%2F%2Fnpm.example%2Fteam")], sources)) == set()
+	every qualifier in ["repository_url", "download_url", "vcs_url"] {
+		denied(given([from(sprintf("arch=x&%s=https://other.example/x?a=b", [qualifier]))], sources)) == {"component-source"}
+	}
+	denied(given([from("arch=https://other.example")], sources)) == set()
+	denied(given([from("repository_url=https://other.example")], {})) == set()
+	told([from("vcs_url=git%2Bhttps://other.example/x?a=b")], sources) == [["pkg:npm/left-pad@1.3.0 from git+https://other.example/x?a=b"]]
+}
+
+test_many_names_are_cut if {
+	packages := [{"ecosystem": "npm", "name": sprintf("p%d", [n]), "version": "1"} | some n in numbers.range(1, 11)]
+	some result in components.deny with input as given(packages, {"deny": ["pkg:npm/**"]})
+	contains(result.msg, "11 packages are denied by settings.components.deny: pkg:npm/p10@1, pkg:npm/p11@1, pkg:npm/p1@1")
+	endswith(result.msg, "pkg:npm/p8@1 and 1 more")
+	some other in components.deny with input as given(array.slice(packages, 0, 10), {"deny": ["pkg:npm/**"]})
+	contains(other.msg, "pkg:npm/p10@1, pkg:npm/p1@1, pkg:npm/p2@1")
+	endswith(other.msg, "pkg:npm/p9@1")
+}
+
+test_a_package_without_a_package_url_comes_from_no_place if {
+	denied(given([object.union(pad, {"purl": null})], {"sources": ["https://npm.example/*"]})) == set()
+}
+
+test_counts_have_their_noun if {
+	components.counted(1, "file is", "files are") == "1 file is"
+	components.counted(0, "file is", "files are") == "0 files are"
+	components.counted(2, "file is", "files are") == "2 files are"
+}
+
+test_one_file_that_was_not_read_is_named_and_several_are_not if {
+	one := {"path": "/app/package.json", "why": "it is too large", "files": 1}
+	named := {result.files | some result in components.deny with input as {"inventory": {"packages": [], "incomplete": [one]}}}
+	named == {["/app/package.json"]}
+	several := object.union(one, {"files": 2})
+	unnamed := {result.files | some result in components.deny with input as {"inventory": {"packages": [], "incomplete": [several]}}}
+	unnamed == {[]}
+}

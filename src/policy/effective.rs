@@ -1,0 +1,193 @@
+//! Denials that hold from a day on: until then each is a warning that says so.
+//!
+//! Turns the denials of one image into those that hold today and those that are warnings. The day of a rule is written in
+//! its METADATA (`custom.effective_on`) or under `policy.effective`, which goes before it, for all layers or for those of
+//! the base or of the image alone: a result says by its fact `side` which it is about. A result without that fact is about
+//! no layer, and a day for one side never means it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use serde_json::Value;
+
+use super::{PolicyError, RuleResult, metadata::Metadata, nearest::did_you_mean};
+use crate::contents::accounts::Side;
+
+/// From which day on a code denies.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Effective {
+    /// Code of the rule's result.
+    pub code: String,
+    /// Results about layers of this side alone; `None` for all.
+    #[serde(serialize_with = "word")]
+    pub side: Option<Side>,
+    /// The first day on which it denies, in UTC.
+    pub on: Date,
+}
+
+fn word<S: serde::Serializer>(side: &Option<Side>, to: S) -> Result<S::Ok, S::Error> {
+    match side {
+        Some(side) => to.serialize_str(side.word()),
+        None => to.serialize_none(),
+    }
+}
+
+/// Days of the rules themselves, by package and code.
+pub(super) type Days = BTreeMap<(String, String), Date>;
+
+/// The days in METADATA. Of two blocks of one code the earlier day counts, and one without a day has always begun.
+pub(super) fn days<'m>(blocks: impl Iterator<Item = (String, &'m Metadata)>) -> Days {
+    let mut all: BTreeMap<(String, String), Option<Date>> = BTreeMap::new();
+    for (package, block) in blocks.filter(|(_, block)| block.custom.severity != "warn") {
+        let day = block.custom.effective_on;
+        let entry = all.entry((package, block.custom.code.clone())).or_insert(day);
+        *entry = (*entry).min(day);
+    }
+    all.into_iter().filter_map(|(rule, day)| Some((rule, day?))).collect()
+}
+
+/// Takes the denials whose day has not come out of `denied`, as warnings that say until when they are.
+pub(super) fn defer(
+    denied: Vec<RuleResult>,
+    entries: &[Effective],
+    days: &Days,
+    now: Timestamp,
+) -> (Vec<RuleResult>, Vec<RuleResult>) {
+    let today = now.to_zoned(TimeZone::UTC).date();
+    let (mut holding, mut deferred) = (Vec::new(), Vec::new());
+    for result in denied {
+        match day(&result, entries, days).filter(|day| today < *day) {
+            Some(day) => deferred.push(until(result, day)),
+            None => holding.push(result),
+        }
+    }
+    (holding, deferred)
+}
+
+/// The day of a result: the operator's for its side, then the operator's for all, then the rule's own.
+fn day(result: &RuleResult, entries: &[Effective], days: &Days) -> Option<Date> {
+    let side = result.facts.get("side").and_then(Value::as_str);
+    let of = |wanted: Option<&str>| {
+        let meant = |e: &&Effective| e.code == result.code && e.side.map(Side::word) == wanted;
+        entries.iter().find(meant).map(|entry| entry.on)
+    };
+    let own = || days.get(&(result.package.clone(), result.code.clone())).copied();
+    side.and_then(|side| of(Some(side))).or_else(|| of(None)).or_else(own)
+}
+
+fn until(mut result: RuleResult, day: Date) -> RuleResult {
+    result.msg = format!("{} (a warning until {day}, from when on it denies)", result.msg);
+    result.facts.insert("effectiveOn".to_owned(), Value::String(day.to_string()));
+    // What is no denial keeps nothing from being looked at, and makes no finding an error.
+    result.early = false;
+    result.about.clear();
+    result
+}
+
+/// Whether each entry is about a code that some rule gives.
+///
+/// # Errors
+/// [`PolicyError::EffectiveIdle`]: whoever wrote it believes that something is let through for a while.
+pub(super) fn known(entries: &[Effective], codes: &BTreeSet<String>) -> Result<(), PolicyError> {
+    match entries.iter().find(|entry| !codes.contains(&entry.code)) {
+        None => Ok(()),
+        Some(entry) => {
+            let meant = did_you_mean(&entry.code, codes.iter().map(String::as_str));
+            Err(PolicyError::EffectiveIdle { code: entry.code.clone(), meant })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn result(code: &str, side: Option<&str>) -> RuleResult {
+        let facts = side.map(|side| ("side".to_owned(), Value::String(side.to_owned())));
+        RuleResult {
+            code: code.to_owned(),
+            msg: "m".to_owned(),
+            package: "hallmark.x".to_owned(),
+            solution: None,
+            about: vec!["a".to_owned()],
+            early: true,
+            facts: facts.into_iter().collect(),
+        }
+    }
+
+    fn entry(code: &str, side: Option<Side>, on: &str) -> Effective {
+        Effective { code: code.to_owned(), side, on: on.parse().expect("a date") }
+    }
+
+    #[test]
+    fn a_denial_is_a_warning_before_its_day_and_holds_from_then_on() {
+        let base = |on| vec![entry("a", Some(Side::Base), on)];
+        let all = |on| vec![entry("a", None, on)];
+        let own: Days =
+            [(("hallmark.x".to_owned(), "a".to_owned()), "2026-12-04".parse().expect("a date"))]
+                .into();
+        // what, time, entries, days of the rules, side, is a warning
+        type Case<'a> = (&'a str, &'a str, Vec<Effective>, &'a Days, Option<&'a str>, bool);
+        let none = Days::new();
+        let cases: &[Case<'_>] = &[
+            ("the last second", "2026-12-03T23:59:59Z", all("2026-12-04"), &none, None, true),
+            ("the day", "2026-12-04T00:00:00Z", all("2026-12-04"), &none, None, false),
+            ("after", "2027-01-01T00:00:00Z", all("2026-12-04"), &none, None, false),
+            ("no entry", "2026-01-01T00:00:00Z", vec![], &none, None, false),
+            (
+                "another code",
+                "2026-01-01T00:00:00Z",
+                vec![entry("b", None, "2026-12-04")],
+                &none,
+                None,
+                false,
+            ),
+            ("the base", "2026-12-03T00:00:00Z", base("2026-12-04"), &none, Some("base"), true),
+            ("own layers", "2026-12-03T00:00:00Z", base("2026-12-04"), &none, Some("own"), false),
+            ("no layers", "2026-12-03T00:00:00Z", base("2026-12-04"), &none, None, false),
+            ("the rule's own", "2026-12-03T00:00:00Z", vec![], &own, None, true),
+            (
+                "the operator is stricter",
+                "2026-12-03T00:00:00Z",
+                all("2026-12-01"),
+                &own,
+                None,
+                false,
+            ),
+            (
+                "the side goes first",
+                "2026-12-03T00:00:00Z",
+                vec![entry("a", None, "2026-12-01"), entry("a", Some(Side::Base), "2026-12-04")],
+                &none,
+                Some("base"),
+                true,
+            ),
+        ];
+        for (what, time, entries, days, side, warns) in cases {
+            let now = time.parse().expect("a time");
+            let (holding, deferred) = defer(vec![result("a", *side)], entries, days, now);
+            assert_eq!(
+                (holding.len(), deferred.len()),
+                if *warns { (0, 1) } else { (1, 0) },
+                "{what}"
+            );
+            for told in deferred {
+                assert_eq!(
+                    told.msg, "m (a warning until 2026-12-04, from when on it denies)",
+                    "{what}"
+                );
+                assert_eq!(told.facts["effectiveOn"], "2026-12-04");
+                assert!(!told.early && told.about.is_empty(), "{what}: {told:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_entry_that_means_no_rule_is_refused() {
+        let codes: BTreeSet<String> = ["licence-denied".to_owned()].into();
+        assert_eq!(known(&[entry("licence-denied", None, "2026-12-04")], &codes), Ok(()));
+        let error = known(&[entry("license-denied", None, "2026-12-04")], &codes);
+        let why = error.expect_err("no such code").to_string();
+        assert!(why.contains("did you mean licence-denied?"), "{why}");
+    }
+}

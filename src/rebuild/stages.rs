@@ -1,0 +1,523 @@
+//! The stages of a Dockerfile, on what each stands, and what is copied or mounted from one into another.
+//!
+//! Turns a Dockerfile, build arguments and a target into a [`StageGraph`] of the stages that the target needs, as BuildKit
+//! resolves them (moby/buildkit, `frontend/dockerfile/dockerfile2llb`): the base of a stage is an earlier stage of that name or
+//! an image, a source of `COPY --from` any stage by name or number, or an image, and that of a mount any stage by name, or an image.
+//! Refuses what it cannot follow, since a stage that nobody sees is one that nobody approved: variables in sources, paths that leave
+//! their root, names that stand twice, and what readers of Dockerfiles take differently ([`doubtful`]). What `ONBUILD` of a base adds
+//! is not in the text: the base's digest stands for it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use parse_dockerfile::{Flag, Instruction, Source};
+
+use super::dockerfile::{DockerfileError, MAX_BYTES, expand, globals, mount_options};
+use crate::{attest::blueprint::is_stage_name, image::Platform};
+
+/// Most stages of a Dockerfile.
+const MAX_STAGES: usize = 1000;
+/// Most sources of all `COPY --from` and mounts together.
+const MAX_PATHS: usize = 10_000;
+
+/// The stages that an image was built in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StageGraph {
+    /// The stages that the target needs, in the order of the Dockerfile.
+    pub stages: Vec<BuildStage>,
+    /// What is copied or mounted between them.
+    pub edges: Vec<StageEdge>,
+    /// The stage that became the image.
+    pub target: String,
+}
+
+/// A stage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuildStage {
+    /// Its name in lower case, or its number, counted from 0.
+    pub name: String,
+    /// On what it stands.
+    pub base: StageSource,
+    /// The line of its `FROM`, counted from 1.
+    pub line: usize,
+}
+
+/// What a stage stands on, or takes files from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StageSource {
+    /// Nothing.
+    Scratch,
+    /// A stage of the same Dockerfile.
+    Stage(String),
+    /// An image, by its reference as the Dockerfile has it.
+    Image(String),
+}
+
+/// What one instruction copies or mounts from elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StageEdge {
+    /// From where.
+    pub from: StageSource,
+    /// Into which stage.
+    pub to: String,
+    /// `copy` or `mount`.
+    pub kind: &'static str,
+    /// Absolute paths there, as they are written; they may be patterns.
+    pub paths: Vec<String>,
+    /// The line, counted from 1.
+    pub line: usize,
+}
+
+/// Why a Dockerfile does not say what its stages are.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StagesError {
+    /// It cannot be read.
+    #[error(transparent)]
+    Dockerfile(#[from] DockerfileError),
+    /// The name of a stage is none, or stands twice.
+    #[error("line {line}: {name:?} is no name of one stage alone")]
+    Name {
+        /// The line, counted from 1.
+        line: usize,
+        /// The name as written.
+        name: String,
+    },
+    /// A source that is not known before the build.
+    #[error("line {line}: {text:?} is not known before the build, or leaves its root")]
+    Source {
+        /// The line, counted from 1.
+        line: usize,
+        /// As written.
+        text: String,
+    },
+    /// Text that two readers of Dockerfiles may take for different instructions.
+    #[error("line {line}: {why}")]
+    Doubtful {
+        /// The line, counted from 1.
+        line: usize,
+        /// What is in it.
+        why: &'static str,
+    },
+    /// More than is followed.
+    #[error("it has more than {limit} {what}")]
+    TooMany {
+        /// Of what.
+        what: &'static str,
+        /// How many are followed.
+        limit: usize,
+    },
+}
+
+/// The stages that `target` (the last stage where there is none) needs.
+///
+/// # Errors
+/// See [`StagesError`].
+pub fn graph(
+    text: &str,
+    target: Option<&str>,
+    build_args: &BTreeMap<String, String>,
+    platform: &Platform,
+) -> Result<StageGraph, StagesError> {
+    if text.len() > MAX_BYTES {
+        return Err(DockerfileError::TooLong { found: text.len() }.into());
+    }
+    let text = crate::untrusted::unmarked_text(text);
+    if let Some((line, why)) = doubtful(text) {
+        return Err(StagesError::Doubtful { line, why });
+    }
+    let read = parse_dockerfile::parse(text).map_err(|e| DockerfileError::Syntax(e.to_string()))?;
+    let variables = globals(&read.instructions, build_args, platform);
+    let lines = Lines::of(text);
+    let names = names(&lines, &read.instructions)?;
+    let of_target = |wanted: &str| {
+        let lower = wanted.to_ascii_lowercase();
+        let numbered = || wanted.parse().ok().filter(|number| *number < names.len());
+        names.iter().position(|name| *name == lower).or_else(numbered)
+    };
+    let last = match target {
+        None => names.len().checked_sub(1),
+        Some(wanted) => of_target(wanted),
+    };
+    let no_stage = || DockerfileError::NoStage(target.unwrap_or_default().to_owned());
+    let last = last.ok_or_else(no_stage)?;
+    let mut reader =
+        Graph { lines, names: &names, stages: Vec::new(), edges: Vec::new(), paths: 0 };
+    for instruction in &read.instructions {
+        reader.read(instruction, &variables)?;
+    }
+    let Graph { stages, edges, .. } = reader;
+    Ok(needed(stages, edges, names.get(last).cloned().unwrap_or_default()))
+}
+
+/// The first line that BuildKit and the parser here may read differently, and why. One that hides an instruction from this parser
+/// hides an edge from whoever approves a build (attack I28).
+fn doubtful(text: &str) -> Option<(usize, &'static str)> {
+    let why = |line: &str| {
+        let line = line.trim();
+        let word = line.split_whitespace().next().unwrap_or_default();
+        if line.ends_with(r"\\") || line.ends_with("``") {
+            Some(
+                "it ends with two escape characters, which not every reader takes for the end of an instruction",
+            )
+        } else if word.eq_ignore_ascii_case("ONBUILD") {
+            Some("what ONBUILD adds to later stages is not followed")
+        } else if line.contains("<<") && !line.starts_with('#') && !is_plain_here_document(line) {
+            Some("`<<` is followed only as one here-document behind RUN: RUN <<EOF")
+        } else {
+            None
+        }
+    };
+    text.lines().enumerate().find_map(|(at, line)| Some((at + 1, why(line)?)))
+}
+
+/// Whether a line is `RUN <<WORD` and nothing else.
+fn is_plain_here_document(line: &str) -> bool {
+    let mut words = line.split_whitespace();
+    let is_run = words.next().is_some_and(|word| word.eq_ignore_ascii_case("RUN"));
+    let name = words.next().and_then(|word| word.strip_prefix("<<"));
+    let name = name.map(|name| name.strip_prefix('-').unwrap_or(name));
+    let is_name = |name: &str| {
+        !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    };
+    is_run && name.is_some_and(is_name) && words.next().is_none()
+}
+
+/// Where each line ends, so that an offset's line is found without reading the text again.
+struct Lines(Vec<usize>);
+
+impl Lines {
+    fn of(text: &str) -> Self {
+        Self(text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(at, _)| at).collect())
+    }
+
+    /// The line of an offset, counted from 1.
+    fn at(&self, offset: usize) -> usize {
+        self.0.partition_point(|end| *end < offset) + 1
+    }
+}
+
+/// The name of each stage, in lower case; its number where it has none.
+fn names(lines: &Lines, instructions: &[Instruction<'_>]) -> Result<Vec<String>, StagesError> {
+    let mut names: Vec<String> = Vec::new();
+    let mut seen = BTreeSet::new();
+    for instruction in instructions {
+        let Instruction::From(from) = instruction else { continue };
+        let number = names.len().to_string();
+        let name = from.as_.as_ref().map(|(_, name)| name.value.to_ascii_lowercase());
+        // A name that looks like a number would be another stage's.
+        let named =
+            |name: &String| is_stage_name(name) && !name.starts_with(|c: char| c.is_ascii_digit());
+        let wrong = name.as_ref().is_some_and(|name| !named(name));
+        let name = name.unwrap_or(number);
+        if wrong || !seen.insert(name.clone()) {
+            return Err(StagesError::Name { line: lines.at(from.image.span.start), name });
+        }
+        names.push(name);
+        if names.len() > MAX_STAGES {
+            return Err(StagesError::TooMany { what: "stages", limit: MAX_STAGES });
+        }
+    }
+    Ok(names)
+}
+
+/// What is read so far.
+struct Graph<'t> {
+    lines: Lines,
+    names: &'t [String],
+    stages: Vec<BuildStage>,
+    edges: Vec<StageEdge>,
+    paths: usize,
+}
+
+impl Graph<'_> {
+    fn read(
+        &mut self,
+        instruction: &Instruction<'_>,
+        variables: &BTreeMap<String, String>,
+    ) -> Result<(), StagesError> {
+        match instruction {
+            Instruction::From(from) => {
+                let line = self.lines.at(from.image.span.start);
+                let base = self.base(expand(&from.image.value, variables, line)?, line)?;
+                let name = self.names.get(self.stages.len()).cloned().unwrap_or_default();
+                self.stages.push(BuildStage { name, base, line });
+                Ok(())
+            }
+            Instruction::Copy(copy) => self.copied(&copy.options, &copy.src),
+            Instruction::Add(add) => self.copied(&add.options, &add.src),
+            Instruction::Run(run) => self.mounted(&run.options),
+            _ => Ok(()),
+        }
+    }
+
+    /// The base of the next stage: an earlier stage of that name, or an image.
+    fn base(&self, reference: String, line: usize) -> Result<StageSource, StagesError> {
+        let lower = reference.to_ascii_lowercase();
+        let earlier = self.names.iter().take(self.stages.len()).find(|name| **name == lower);
+        match earlier {
+            // The number of a stage is no name, and hardly that of an image.
+            _ if reference.bytes().all(|b| b.is_ascii_digit()) => {
+                Err(StagesError::Source { line, text: reference })
+            }
+            Some(name) => Ok(StageSource::Stage(name.clone())),
+            None if reference == "scratch" => Ok(StageSource::Scratch),
+            None => Ok(StageSource::Image(reference)),
+        }
+    }
+
+    /// What a source names: any stage, also a later one.
+    fn source(&self, written: &str, line: usize) -> Result<StageSource, StagesError> {
+        let unknown = || StagesError::Source { line, text: shown(written) };
+        if written.is_empty() || written.contains(['$', '"', '\'', '\\']) {
+            return Err(unknown());
+        }
+        if written.bytes().all(|b| b.is_ascii_digit()) {
+            let numbered = written.parse::<usize>().ok().and_then(|number| self.names.get(number));
+            return numbered.cloned().map(StageSource::Stage).ok_or_else(unknown);
+        }
+        let lower = written.to_ascii_lowercase();
+        Ok(match self.names.contains(&lower) {
+            true => StageSource::Stage(lower),
+            false if written == "scratch" => StageSource::Scratch,
+            false => StageSource::Image(written.to_owned()),
+        })
+    }
+
+    fn copied(&mut self, flags: &[Flag<'_>], sources: &[Source<'_>]) -> Result<(), StagesError> {
+        let mut from = flags.iter().filter(|flag| flag.name.value == "from");
+        let Some(flag) = from.next() else { return Ok(()) };
+        let line = self.lines.at(flag.span().start);
+        let value = flag.value.as_ref().map(|value| value.value.as_ref()).unwrap_or_default();
+        let unknown = |text: &str| StagesError::Source { line, text: shown(text) };
+        if from.next().is_some() {
+            return Err(unknown("--from twice"));
+        }
+        let paths = sources.iter().map(|source| match source {
+            Source::Path(path) => rooted(&path.value).ok_or_else(|| unknown(&path.value)),
+            _ => Err(unknown("a here-document")),
+        });
+        let paths = paths.collect::<Result<Vec<_>, _>>()?;
+        let from = self.source(value, line)?;
+        self.edge(from, "copy", paths, line)
+    }
+
+    fn mounted(&mut self, flags: &[Flag<'_>]) -> Result<(), StagesError> {
+        for flag in flags.iter().filter(|flag| flag.name.value == "mount") {
+            let line = self.lines.at(flag.span().start);
+            let value = flag.value.as_ref().map(|value| value.value.as_ref()).unwrap_or_default();
+            let unknown = |text: &str| StagesError::Source { line, text: shown(text) };
+            let (mut from, mut path) = (None, "/");
+            // It may hold commas and quotes that are read otherwise.
+            if value.contains(['"', '\\']) {
+                return Err(unknown(value));
+            }
+            for (name, value) in mount_options(value) {
+                match name.as_str() {
+                    "from" if from.is_some() => return Err(unknown("from twice")),
+                    "from" => from = Some(value),
+                    "source" | "src" => path = value,
+                    _ => {}
+                }
+            }
+            let Some(from) = from else { continue };
+            // A mount knows stages by their names alone.
+            if from.bytes().all(|b| b.is_ascii_digit()) {
+                return Err(unknown(from));
+            }
+            let from = self.source(from, line)?;
+            let path = rooted(path).ok_or_else(|| unknown(path))?;
+            self.edge(from, "mount", vec![path], line)?;
+        }
+        Ok(())
+    }
+
+    fn edge(
+        &mut self,
+        from: StageSource,
+        kind: &'static str,
+        paths: Vec<String>,
+        line: usize,
+    ) -> Result<(), StagesError> {
+        self.paths = self.paths.saturating_add(paths.len());
+        if self.paths > MAX_PATHS {
+            return Err(StagesError::TooMany { what: "copied paths", limit: MAX_PATHS });
+        }
+        // What stands before the first FROM belongs to no stage.
+        let Some(stage) = self.stages.last() else { return Ok(()) };
+        self.edges.push(StageEdge { from, to: stage.name.clone(), kind, paths, line });
+        Ok(())
+    }
+}
+
+/// An absolute path in its normal form, where it is known and stays below its root.
+fn rooted(written: &str) -> Option<String> {
+    if written.contains(['$', '\\', '"']) || written.split('/').any(|part| part == "..") {
+        return None;
+    }
+    let parts = written.split('/').filter(|part| !matches!(*part, "" | "."));
+    Some(format!("/{}", parts.collect::<Vec<_>>().join("/")))
+}
+
+fn shown(text: &str) -> String {
+    text.chars().take(200).collect()
+}
+
+/// What the target needs, and nothing else: BuildKit does not build the rest.
+fn needed(stages: Vec<BuildStage>, edges: Vec<StageEdge>, target: String) -> StageGraph {
+    let mut seen = BTreeSet::new();
+    let mut open = vec![target.clone()];
+    let mut uses: BTreeMap<&str, Vec<&StageSource>> = BTreeMap::new();
+    for stage in &stages {
+        uses.entry(&stage.name).or_default().push(&stage.base);
+    }
+    for edge in &edges {
+        uses.entry(&edge.to).or_default().push(&edge.from);
+    }
+    while let Some(name) = open.pop() {
+        let of_it = uses.get(name.as_str()).into_iter().flatten();
+        let of_it = of_it.filter_map(|source| match source {
+            StageSource::Stage(stage) => Some(stage.clone()),
+            StageSource::Scratch | StageSource::Image(_) => None,
+        });
+        if !seen.contains(&name) {
+            open.extend(of_it);
+            seen.insert(name);
+        }
+    }
+    drop(uses);
+    StageGraph {
+        stages: stages.into_iter().filter(|stage| seen.contains(&stage.name)).collect(),
+        edges: edges.into_iter().filter(|edge| seen.contains(&edge.to)).collect(),
+        target,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn of(text: &str, target: Option<&str>) -> Result<StageGraph, StagesError> {
+        let args = BTreeMap::from([("BASE".to_owned(), "debian:12".to_owned())]);
+        graph(text, target, &args, &"linux/amd64".parse().unwrap())
+    }
+
+    fn image(name: &str) -> StageSource {
+        StageSource::Image(name.to_owned())
+    }
+
+    fn stage(name: &str) -> StageSource {
+        StageSource::Stage(name.to_owned())
+    }
+
+    const BUILD: &str = "# syntax=docker/dockerfile:1\nARG BASE\nFROM golang:1 AS Build\n\
+        RUN --mount=type=bind,from=tools:2,source=/t,target=/t --mount=type=cache,target=/c go\n\
+        FROM unused:1 AS other\nCOPY --from=build /x /x\n\
+        FROM build AS more\nRUN x\n\
+        FROM ${BASE}\nCOPY --link --from=more out/a ./b/ /\nCOPY --from=0 [\"/c\", \"/\"]\nCOPY plain /plain\n\
+        COPY --from=late /l /l\nFROM scratch AS late\nCOPY --from=busybox:1 /* /\n";
+
+    #[test]
+    fn i28_what_readers_take_differently_is_refused() {
+        let head =
+            "FROM registry.example/base AS build\nRUN true\nFROM registry.example/base AS final\n";
+        let hidden = "COPY --from=build /evil /usr/bin/evil\n";
+        let cases = [
+            (format!("RUN true \\\\\n{hidden}"), 4),
+            (format!("RUN cat <<\"#b\" > /dev/null\nFROM scratch AS junk\n#b\n{hidden}"), 4),
+            (format!("RUN <<A cat <<B\nx\nA\ny\nB\n{hidden}"), 4),
+            (format!("RUN cat <<<x\n{hidden}"), 4),
+            (format!("onbuild {hidden}"), 4),
+            (format!("COPY <<EOF /x\nEOF\n{hidden}"), 4),
+        ];
+        for (text, want) in cases {
+            let text = format!("{head}{text}");
+            let found = of(&text, Some("final"));
+            assert!(
+                matches!(found, Err(StagesError::Doubtful { line, .. }) if line == want),
+                "{text}: {found:?}"
+            );
+        }
+        let honest = format!("{head}# a << b\nRUN <<EOF\ntrue\nEOF\n{hidden}");
+        let found = of(&honest, Some("final"));
+        assert_eq!(found.map(|graph| graph.edges.len()), Ok(1));
+    }
+
+    #[test]
+    fn stages_bases_and_edges_are_those_that_the_target_needs() {
+        let found = of(BUILD, Some("3")).unwrap();
+        assert_eq!(found.target, "3");
+        let stages: Vec<_> =
+            found.stages.iter().map(|s| (s.name.as_str(), s.base.clone(), s.line)).collect();
+        let want = [
+            ("build", image("golang:1"), 3),
+            ("more", stage("build"), 7),
+            ("3", image("debian:12"), 9),
+            ("late", StageSource::Scratch, 14),
+        ];
+        assert_eq!(stages, want);
+        let edges: Vec<_> = found
+            .edges
+            .iter()
+            .map(|e| (e.from.clone(), e.to.as_str(), e.kind, e.paths.join(" "), e.line))
+            .collect();
+        let want = [
+            (image("tools:2"), "build", "mount", "/t".to_owned(), 4),
+            (stage("more"), "3", "copy", "/out/a /b".to_owned(), 10),
+            (stage("build"), "3", "copy", "/c".to_owned(), 11),
+            (stage("late"), "3", "copy", "/l".to_owned(), 13),
+            (image("busybox:1"), "late", "copy", "/*".to_owned(), 15),
+        ];
+        assert_eq!(edges, want);
+        let last = of(BUILD, None).unwrap();
+        assert_eq!((last.target.as_str(), last.stages.len(), last.edges.len()), ("late", 1, 1));
+    }
+
+    #[test]
+    fn what_cannot_be_followed_is_refused() {
+        let cases = [
+            "FROM a AS x\nFROM b AS X\n",
+            "FROM a AS 1\nFROM b\n",
+            "FROM a AS x\nFROM 0\n",
+            "FROM ${NOBODY}\n",
+            "FROM a AS x\nFROM b\nCOPY --from=$X /a /\n",
+            "FROM a AS x\nFROM b\nCOPY --from=x ${A}/b /\n",
+            "FROM a AS x\nFROM b\nCOPY --from=x /out/../etc /\n",
+            "FROM a AS x\nFROM b\nCOPY --from=9 /a /\n",
+            "FROM a AS x\nFROM b\nCOPY --from=x --from=c /a /\n",
+            "FROM a AS x\nFROM b\nRUN --mount=type=bind,from=$X go\n",
+            "FROM a AS x\nFROM b\nRUN --mount=type=bind,from=0 go\n",
+            "FROM a AS x\nFROM b\nRUN --mount=from=x,source=$A go\n",
+            "FROM a AS x\nFROM b\nRUN --mount=from=x,from=c go\n",
+            "FROM a\nFETCH b\n",
+            "",
+        ];
+        for text in cases {
+            assert!(of(text, None).is_err(), "{text}: {:?}", of(text, None));
+        }
+        // An option's case is nobody's way around.
+        let found = of("FROM a AS x\nFROM b\nRUN --mount=type=bind,From=X go\n", None).unwrap();
+        assert_eq!(found.edges[0].from, stage("x"));
+        assert!(of("FROM a AS x\n", Some("y")).is_err());
+    }
+
+    #[test]
+    fn the_bounds_hold() {
+        let stages = |count: usize| "FROM a\n".repeat(count);
+        assert!(of(&stages(MAX_STAGES), None).is_ok());
+        assert!(matches!(of(&stages(MAX_STAGES + 1), None), Err(StagesError::TooMany { .. })));
+        let copies =
+            |count: usize| format!("FROM a AS x\nFROM b\n{}", "COPY --from=x /a /\n".repeat(count));
+        assert!(of(&copies(MAX_PATHS), None).is_ok());
+        assert!(matches!(of(&copies(MAX_PATHS + 1), None), Err(StagesError::TooMany { .. })));
+        let long = format!("FROM a\n{}", "#".repeat(MAX_BYTES));
+        assert!(of(&long, None).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(text in "(FROM [a-z]{0,2}( AS [a-z])?\n)?(FROM|COPY|RUN|ARG|ADD)?[ -~\n\\\\]{0,120}") {
+            let _ = of(&text, None);
+        }
+    }
+}
