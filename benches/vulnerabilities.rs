@@ -1,5 +1,8 @@
 //! 1,000 packages against 300,000 advisories: the database opened, and everything matched.
 
+#[path = "timing/sized.rs"]
+mod sized;
+
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -12,6 +15,7 @@ use hallmark::{
         osv,
     },
 };
+use sized::sized;
 
 const ADVISORIES: usize = 300_000;
 /// Packages that advisories are about; some have many of them.
@@ -20,7 +24,7 @@ const NAMES: usize = 40_000;
 /// A database of Debian and npm, a third with a language's packages.
 fn database(limits: &Limits) -> Vec<u8> {
     let mut builder = Builder::new(limits);
-    for number in 0..ADVISORIES {
+    for number in 0..sized(ADVISORIES) {
         // Few packages have many advisories, as the kernel has.
         let name = if number % 50 == 0 { number % 200 } else { number.wrapping_mul(7919) % NAMES };
         let (ecosystem, id) = match number % 3 {
