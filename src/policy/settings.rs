@@ -187,7 +187,9 @@ impl Kind {
             Self::Words => "a list of different words without blanks",
             Self::Count => "a whole number from 0 to 1000000000",
             Self::Hundredths => "a whole number from 0 to 100",
-            Self::Matches => "a list of different mappings, each with rule, path and reason",
+            Self::Matches => {
+                "a list of different mappings, each with rule, path and reason, and perhaps images"
+            }
         }
     }
 
@@ -215,7 +217,7 @@ impl Kind {
             Self::Words => "write each as reports show it, [] for none",
             Self::Count | Self::Hundredths => "0 turns it off",
             Self::Matches => {
-                "write each as {rule: Name_Of_The_Rule, path: /usr/bin/tool, reason: why it is expected}, [] for none"
+                "write each as {rule: Name_Of_The_Rule, path: /usr/bin/tool, reason: why it is expected}, with images: [registry.example/team/*] where it is about some alone, [] for none"
             }
         }
     }
@@ -280,11 +282,16 @@ fn blank(c: char) -> bool {
     c.is_whitespace() || c.is_control()
 }
 
-/// Whether it names a rule, a path and a reason, and nothing else.
+/// Whether it names a rule, a path and a reason, perhaps some images, and nothing else.
 fn is_match(value: &Value) -> bool {
     let Value::Object(entry) = value else { return false };
     let text = |name: &str| entry.get(name).and_then(Value::as_str).unwrap_or_default();
-    entry.len() == 3
+    let images = entry.get("images");
+    // No pattern is no image.
+    let is_some = |images: &Value| images.as_array().is_some_and(|list| !list.is_empty());
+    let is_named = |images: &Value| is_some(images) && list(images, is_pattern).is_ok();
+    entry.len() == 3 + usize::from(images.is_some())
+        && images.is_none_or(is_named)
         && !text("rule").is_empty()
         && !text("rule").contains(blank)
         && text("path").starts_with('/')
@@ -450,6 +457,7 @@ mod tests {
             json!({"base": {"images": ["registry.example/base/*", "**"]}}),
             json!({"components": {"deny": ["pkg:npm/@a/b@1.*"], "allow": [], "sources": ["x".repeat(1024)]}}),
             json!({"malware": {"allow": [{"rule": "a", "path": "/a", "reason": "b c"}], "warn": ["t"], "gaps": "warn"}}),
+            json!({"malware": {"allow": [{"rule": "a", "path": "/a", "reason": "b", "images": ["registry.example/**"]}]}}),
             json!({"files": {"maxFiles": 0, "maxLayers": 1_000_000_000}}),
             json!({"provenance": {"arguments": ["VERSION"], "branches": ["release/**"], "incomplete": "warn"}}),
             json!({"mine": [{"anything": true}]}),
@@ -530,6 +538,10 @@ mod tests {
             json!({"malware": {"allow": [{"rule": "a b", "path": "/a", "reason": "b"}]}}),
             json!({"malware": {"allow": [{"rule": "a", "path": "/a", "reason": " "}]}}),
             json!({"malware": {"allow": [{"rule": "a", "path": "/a", "reason": "b", "until": "c"}]}}),
+            json!({"malware": {"allow": [{"rule": "a", "path": "/a", "reason": "b", "images": []}]}}),
+            json!({"malware": {"allow": [{"rule": "a", "path": "/a", "reason": "b", "images": "a"}]}}),
+            json!({"malware": {"allow": [{"rule": "a", "path": "/a", "reason": "b", "images": ["a?"]}]}}),
+            json!({"malware": {"allow": [{"rule": "a", "path": "/a", "images": ["a"]}]}}),
             json!({"malware": {"gaps": "off"}}),
         ];
         for settings in bad {

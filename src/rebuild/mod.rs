@@ -11,6 +11,7 @@ pub mod hints;
 pub mod inputs;
 pub mod pins;
 pub mod plan;
+mod reading;
 pub mod shown;
 pub mod stages;
 pub mod verdict;

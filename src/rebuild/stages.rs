@@ -9,15 +9,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use parse_dockerfile::{Flag, Instruction, Source};
-
-use super::dockerfile::{DockerfileError, MAX_BYTES, expand, globals, mount_options};
+use super::reading::{self, By, DockerfileError, Reading, Taking};
 use crate::{attest::blueprint::is_stage_name, image::Platform};
-
-/// Most stages of a Dockerfile.
-const MAX_STAGES: usize = 1000;
-/// Most sources of all `COPY --from` and mounts together.
-const MAX_PATHS: usize = 10_000;
 
 /// The stages that an image was built in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,14 +90,6 @@ pub enum StagesError {
         /// What is in it.
         why: &'static str,
     },
-    /// More than is followed.
-    #[error("it has more than {limit} {what}")]
-    TooMany {
-        /// Of what.
-        what: &'static str,
-        /// How many are followed.
-        limit: usize,
-    },
 }
 
 /// The stages that `target` (the last stage where there is none) needs.
@@ -117,34 +102,25 @@ pub fn graph(
     build_args: &BTreeMap<String, String>,
     platform: &Platform,
 ) -> Result<StageGraph, StagesError> {
-    if text.len() > MAX_BYTES {
-        return Err(DockerfileError::TooLong { found: text.len() }.into());
-    }
-    let text = crate::untrusted::unmarked_text(text);
+    let text = reading::bounded(text)?;
     if let Some((line, why)) = doubtful(text) {
         return Err(StagesError::Doubtful { line, why });
     }
-    let read = parse_dockerfile::parse(text).map_err(|e| DockerfileError::Syntax(e.to_string()))?;
-    let variables = globals(&read.instructions, build_args, platform);
-    let lines = Lines::of(text);
-    let names = names(&lines, &read.instructions)?;
-    let of_target = |wanted: &str| {
-        let lower = wanted.to_ascii_lowercase();
-        let numbered = || wanted.parse().ok().filter(|number| *number < names.len());
-        names.iter().position(|name| *name == lower).or_else(numbered)
-    };
-    let last = match target {
-        None => names.len().checked_sub(1),
-        Some(wanted) => of_target(wanted),
-    };
-    let no_stage = || DockerfileError::NoStage(target.unwrap_or_default().to_owned());
-    let last = last.ok_or_else(no_stage)?;
-    let mut reader =
-        Graph { lines, names: &names, stages: Vec::new(), edges: Vec::new(), paths: 0 };
-    for instruction in &read.instructions {
-        reader.read(instruction, &variables)?;
+    let reading = reading::read(text)?;
+    let mut variables = reading.variables(build_args, platform)?;
+    let names = names(&reading)?;
+    let last = reading.target(target)?;
+    let mut stages = Vec::with_capacity(names.len());
+    let mut edges = Vec::new();
+    let following = Following { reading: &reading, names: &names };
+    for (index, (stage, name)) in reading.stages.iter().zip(&names).enumerate() {
+        let line = stage.line;
+        let base = following.base(index, variables.expand(&stage.image, line)?, line)?;
+        stages.push(BuildStage { name: name.clone(), base, line });
+        for taking in &stage.takings {
+            edges.extend(following.edge(name, taking)?);
+        }
     }
-    let Graph { stages, edges, .. } = reader;
     Ok(needed(stages, edges, names.get(last).cloned().unwrap_or_default()))
 }
 
@@ -181,87 +157,50 @@ fn is_plain_here_document(line: &str) -> bool {
     is_run && name.is_some_and(is_name) && words.next().is_none()
 }
 
-/// Where each line ends, so that an offset's line is found without reading the text again.
-struct Lines(Vec<usize>);
-
-impl Lines {
-    fn of(text: &str) -> Self {
-        Self(text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(at, _)| at).collect())
-    }
-
-    /// The line of an offset, counted from 1.
-    fn at(&self, offset: usize) -> usize {
-        self.0.partition_point(|end| *end < offset) + 1
-    }
-}
-
 /// The name of each stage, in lower case; its number where it has none.
-fn names(lines: &Lines, instructions: &[Instruction<'_>]) -> Result<Vec<String>, StagesError> {
-    let mut names: Vec<String> = Vec::new();
+fn names(reading: &Reading) -> Result<Vec<String>, StagesError> {
+    let mut names: Vec<String> = Vec::with_capacity(reading.stages.len());
     let mut seen = BTreeSet::new();
-    for instruction in instructions {
-        let Instruction::From(from) = instruction else { continue };
+    for stage in &reading.stages {
         let number = names.len().to_string();
-        let name = from.as_.as_ref().map(|(_, name)| name.value.to_ascii_lowercase());
+        let name = stage.name.as_ref().map(|name| name.to_ascii_lowercase());
         // A name that looks like a number would be another stage's.
         let named =
             |name: &String| is_stage_name(name) && !name.starts_with(|c: char| c.is_ascii_digit());
         let wrong = name.as_ref().is_some_and(|name| !named(name));
         let name = name.unwrap_or(number);
         if wrong || !seen.insert(name.clone()) {
-            return Err(StagesError::Name { line: lines.at(from.image.span.start), name });
+            return Err(StagesError::Name { line: stage.line, name });
         }
         names.push(name);
-        if names.len() > MAX_STAGES {
-            return Err(StagesError::TooMany { what: "stages", limit: MAX_STAGES });
-        }
     }
     Ok(names)
 }
 
-/// What is read so far.
-struct Graph<'t> {
-    lines: Lines,
-    names: &'t [String],
-    stages: Vec<BuildStage>,
-    edges: Vec<StageEdge>,
-    paths: usize,
+/// What names mean in a Dockerfile in which each means one stage at most.
+struct Following<'r> {
+    reading: &'r Reading,
+    names: &'r [String],
 }
 
-impl Graph<'_> {
-    fn read(
-        &mut self,
-        instruction: &Instruction<'_>,
-        variables: &BTreeMap<String, String>,
-    ) -> Result<(), StagesError> {
-        match instruction {
-            Instruction::From(from) => {
-                let line = self.lines.at(from.image.span.start);
-                let base = self.base(expand(&from.image.value, variables, line)?, line)?;
-                let name = self.names.get(self.stages.len()).cloned().unwrap_or_default();
-                self.stages.push(BuildStage { name, base, line });
-                Ok(())
-            }
-            Instruction::Copy(copy) => self.copied(&copy.options, &copy.src),
-            Instruction::Add(add) => self.copied(&add.options, &add.src),
-            Instruction::Run(run) => self.mounted(&run.options),
-            _ => Ok(()),
+impl Following<'_> {
+    /// The base of a stage: an earlier stage of that name, or an image.
+    fn base(
+        &self,
+        stage: usize,
+        reference: String,
+        line: usize,
+    ) -> Result<StageSource, StagesError> {
+        // The number of a stage is no name, and hardly that of an image.
+        if reference.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(StagesError::Source { line, text: shown(&reference) });
         }
-    }
-
-    /// The base of the next stage: an earlier stage of that name, or an image.
-    fn base(&self, reference: String, line: usize) -> Result<StageSource, StagesError> {
-        let lower = reference.to_ascii_lowercase();
-        let earlier = self.names.iter().take(self.stages.len()).find(|name| **name == lower);
-        match earlier {
-            // The number of a stage is no name, and hardly that of an image.
-            _ if reference.bytes().all(|b| b.is_ascii_digit()) => {
-                Err(StagesError::Source { line, text: reference })
-            }
-            Some(name) => Ok(StageSource::Stage(name.clone())),
-            None if reference == "scratch" => Ok(StageSource::Scratch),
-            None => Ok(StageSource::Image(reference)),
-        }
+        let earlier = self.reading.named_before(stage, &reference);
+        Ok(match earlier.and_then(|place| self.names.get(place)) {
+            Some(name) => StageSource::Stage(name.clone()),
+            None if reference == "scratch" => StageSource::Scratch,
+            None => StageSource::Image(reference),
+        })
     }
 
     /// What a source names: any stage, also a later one.
@@ -274,77 +213,41 @@ impl Graph<'_> {
             let numbered = written.parse::<usize>().ok().and_then(|number| self.names.get(number));
             return numbered.cloned().map(StageSource::Stage).ok_or_else(unknown);
         }
-        let lower = written.to_ascii_lowercase();
-        Ok(match self.names.contains(&lower) {
-            true => StageSource::Stage(lower),
-            false if written == "scratch" => StageSource::Scratch,
-            false => StageSource::Image(written.to_owned()),
+        Ok(match self.reading.named(written) {
+            Some(_) => StageSource::Stage(written.to_ascii_lowercase()),
+            None if written == "scratch" => StageSource::Scratch,
+            None => StageSource::Image(written.to_owned()),
         })
     }
 
-    fn copied(&mut self, flags: &[Flag<'_>], sources: &[Source<'_>]) -> Result<(), StagesError> {
-        let mut from = flags.iter().filter(|flag| flag.name.value == "from");
-        let Some(flag) = from.next() else { return Ok(()) };
-        let line = self.lines.at(flag.span().start);
-        let value = flag.value.as_ref().map(|value| value.value.as_ref()).unwrap_or_default();
+    /// The edge that an instruction is; none where a mount names no source.
+    fn edge(&self, to: &str, taking: &Taking) -> Result<Option<StageEdge>, StagesError> {
+        let line = taking.line;
         let unknown = |text: &str| StagesError::Source { line, text: shown(text) };
-        if from.next().is_some() {
-            return Err(unknown("--from twice"));
+        let (kind, twice) = match taking.by {
+            By::Copy => ("copy", "--from twice"),
+            By::Mount => ("mount", "from twice"),
+        };
+        // A mount may hold commas and quotes that are read otherwise.
+        if taking.by == By::Mount && taking.written.contains(['"', '\\']) {
+            return Err(unknown(&taking.written));
         }
-        let paths = sources.iter().map(|source| match source {
-            Source::Path(path) => rooted(&path.value).ok_or_else(|| unknown(&path.value)),
-            _ => Err(unknown("a here-document")),
+        let from = match taking.from.as_slice() {
+            [] => return Ok(None),
+            [from] => from,
+            _ => return Err(unknown(twice)),
+        };
+        // A mount knows stages by their names alone.
+        if taking.by == By::Mount && from.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(unknown(from));
+        }
+        let paths = taking.paths.iter().map(|path| match path {
+            Some(path) => rooted(path).ok_or_else(|| unknown(path)),
+            None => Err(unknown("a here-document")),
         });
         let paths = paths.collect::<Result<Vec<_>, _>>()?;
-        let from = self.source(value, line)?;
-        self.edge(from, "copy", paths, line)
-    }
-
-    fn mounted(&mut self, flags: &[Flag<'_>]) -> Result<(), StagesError> {
-        for flag in flags.iter().filter(|flag| flag.name.value == "mount") {
-            let line = self.lines.at(flag.span().start);
-            let value = flag.value.as_ref().map(|value| value.value.as_ref()).unwrap_or_default();
-            let unknown = |text: &str| StagesError::Source { line, text: shown(text) };
-            let (mut from, mut path) = (None, "/");
-            // It may hold commas and quotes that are read otherwise.
-            if value.contains(['"', '\\']) {
-                return Err(unknown(value));
-            }
-            for (name, value) in mount_options(value) {
-                match name.as_str() {
-                    "from" if from.is_some() => return Err(unknown("from twice")),
-                    "from" => from = Some(value),
-                    "source" | "src" => path = value,
-                    _ => {}
-                }
-            }
-            let Some(from) = from else { continue };
-            // A mount knows stages by their names alone.
-            if from.bytes().all(|b| b.is_ascii_digit()) {
-                return Err(unknown(from));
-            }
-            let from = self.source(from, line)?;
-            let path = rooted(path).ok_or_else(|| unknown(path))?;
-            self.edge(from, "mount", vec![path], line)?;
-        }
-        Ok(())
-    }
-
-    fn edge(
-        &mut self,
-        from: StageSource,
-        kind: &'static str,
-        paths: Vec<String>,
-        line: usize,
-    ) -> Result<(), StagesError> {
-        self.paths = self.paths.saturating_add(paths.len());
-        if self.paths > MAX_PATHS {
-            return Err(StagesError::TooMany { what: "copied paths", limit: MAX_PATHS });
-        }
-        // What stands before the first FROM belongs to no stage.
-        let Some(stage) = self.stages.last() else { return Ok(()) };
-        self.edges.push(StageEdge { from, to: stage.name.clone(), kind, paths, line });
-        Ok(())
+        let from = self.source(from, line)?;
+        Ok(Some(StageEdge { from, to: to.to_owned(), kind, paths, line }))
     }
 }
 
@@ -499,19 +402,6 @@ mod tests {
         let found = of("FROM a AS x\nFROM b\nRUN --mount=type=bind,From=X go\n", None).unwrap();
         assert_eq!(found.edges[0].from, stage("x"));
         assert!(of("FROM a AS x\n", Some("y")).is_err());
-    }
-
-    #[test]
-    fn the_bounds_hold() {
-        let stages = |count: usize| "FROM a\n".repeat(count);
-        assert!(of(&stages(MAX_STAGES), None).is_ok());
-        assert!(matches!(of(&stages(MAX_STAGES + 1), None), Err(StagesError::TooMany { .. })));
-        let copies =
-            |count: usize| format!("FROM a AS x\nFROM b\n{}", "COPY --from=x /a /\n".repeat(count));
-        assert!(of(&copies(MAX_PATHS), None).is_ok());
-        assert!(matches!(of(&copies(MAX_PATHS + 1), None), Err(StagesError::TooMany { .. })));
-        let long = format!("FROM a\n{}", "#".repeat(MAX_BYTES));
-        assert!(of(&long, None).is_err());
     }
 
     proptest! {

@@ -216,8 +216,8 @@ fn from_document(
 }
 
 fn sorted(mut sbom: Sbom) -> Sbom {
-    // Equal ones are the same to whoever reads them.
-    sbom.components.sort_unstable();
+    // Generators write them in some order, which a stable sort finds: it merges what is sorted already.
+    sbom.components.sort();
     sbom.names_image.sort_unstable();
     sbom.names_image.dedup();
     sbom.files.sort_unstable();

@@ -9,9 +9,16 @@ use std::borrow::Cow;
 use super::purl::Purl;
 use crate::contents::Package;
 
-/// Ecosystem and name.
+/// Bytes of a key that stand beside it.
+const HEAD_BYTES: usize = 24;
+
+/// Ecosystem and name. The first bytes stand in it, so that most keys are compared without a look at their texts, which
+/// lie all over memory; the order is that of the texts.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Key(String);
+pub(super) struct Key {
+    head: [u8; HEAD_BYTES],
+    text: String,
+}
 
 /// The key of an installed package.
 pub(super) fn of_package(package: &Package) -> Key {
@@ -41,17 +48,23 @@ impl Key {
         key.push_str(ecosystem);
         key.push('/');
         key.push_str(name);
-        Self(key)
+        Self::of(key)
+    }
+
+    fn of(text: String) -> Self {
+        let mut head = [0; HEAD_BYTES];
+        head.iter_mut().zip(text.bytes()).for_each(|(own, byte)| *own = byte);
+        Self { head, text }
     }
 
     /// The key of what has a name and no package URL.
     pub fn bare(name: &str) -> Self {
-        Self(format!("/{name}"))
+        Self::of(format!("/{name}"))
     }
 
     /// The ecosystem.
     pub fn ecosystem(&self) -> &str {
-        self.0.split_once('/').map_or("", |(ecosystem, _)| ecosystem)
+        self.text.split_once('/').map_or("", |(ecosystem, _)| ecosystem)
     }
 }
 
@@ -108,6 +121,14 @@ fn unprefixed(version: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn keys_are_in_the_order_of_their_texts(one in "[a-c\0]{0,3}x{0,24}[a-c\0]{0,3}", two in "[a-c\0]{0,3}x{0,24}[a-c\0]{0,3}") {
+            let order = Key::of(one.clone()).cmp(&Key::of(two.clone()));
+            proptest::prop_assert_eq!(order, one.cmp(&two));
+        }
+    }
 
     #[test]
     fn names_and_versions_meet_as_their_registries_compare_them() {

@@ -41,13 +41,19 @@ pub fn reconcile(sbom: &Sbom, about: About, inventory: &Inventory) -> Reconcilia
     let coverage = Coverage::of(sbom, about, inventory);
     let mut result =
         Reconciliation { sbom: Some(sbom.document.clone()), about, ..Reconciliation::default() };
-    let mut claims: Vec<(Key, Claim<'_>)> = Vec::with_capacity(sbom.components.len());
+    let mut keys = Vec::with_capacity(sbom.components.len());
+    let mut claims = Vec::with_capacity(sbom.components.len());
     for component in &sbom.components {
         match claim(component).filter(|(key, _)| coverage.read.contains(key.ecosystem())) {
-            Some(claim) => claims.push(claim),
+            Some((key, claim)) => {
+                keys.push(key);
+                claims.push(claim);
+            }
             None => result.unchecked += 1,
         }
     }
+    // What is sorted is small: a key, and where the rest stands.
+    let mut claims: Vec<(Key, &Claim<'_>)> = keys.into_iter().zip(&claims).collect();
     let packages = inventory.packages.iter();
     let mut installed: Vec<(Key, &Package)> =
         packages.map(|package| (names::of_package(package), package)).collect();
@@ -139,7 +145,7 @@ impl<'i> Coverage<'i> {
     fn compare(
         &self,
         installed: &[(Key, &Package)],
-        claims: &[(Key, Claim<'_>)],
+        claims: &[(Key, &Claim<'_>)],
         result: &mut Reconciliation,
     ) {
         // Most packages are there once, and listed once.
@@ -153,7 +159,7 @@ impl<'i> Coverage<'i> {
         let installed: Vec<&Package> = installed.iter().map(|(_, package)| *package).collect();
         let (excluded, claims): (Vec<&Claim<'_>>, Vec<&Claim<'_>>) = claims
             .iter()
-            .map(|(_, claim)| claim)
+            .map(|(_, claim)| *claim)
             .partition(|claim| claim.component.scope == Scope::Excluded);
         result.out_of_scope += excluded.len();
         if installed.len().saturating_mul(claims.len()) > PAIRS {

@@ -7,11 +7,14 @@
 //! false. Refuses other versions, and an identifier that two packages share.
 
 use std::{
-    borrow::Cow,
     collections::{BTreeMap, HashMap, HashSet},
+    fmt,
 };
 
-use serde::{Deserialize, Deserializer, de::IgnoredAny};
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, IgnoredAny},
+};
 
 use super::{
     SbomError,
@@ -50,15 +53,52 @@ pub(super) struct Document<'a> {
 }
 
 fn partial<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
-    Ok(Option::<Cow<'_, str>>::deserialize(deserializer)?.is_some_and(|text| is_partial(&text)))
+    deserializer.deserialize_option(Comment)
 }
+
+/// Looks at a comment where it stands: it may be most of a document.
+struct Comment;
+
+impl<'de> de::Visitor<'de> for Comment {
+    type Value = bool;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_none<E: de::Error>(self) -> Result<bool, E> {
+        Ok(false)
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<bool, E> {
+        Ok(false)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<bool, E> {
+        Ok(is_partial(text))
+    }
+}
+
+/// Words that say it, each with the place of its letter p, which both have once.
+const PARTIAL: [(&[u8], usize); 2] = [(b"partial", 0), (b"incomplete", 5)];
 
 /// Whether a document's comment (2.3, 6.10) says that something is left out: SPDX 2 has no other place for it.
 pub(super) fn is_partial(comment: &str) -> bool {
-    let says = |word: &str| {
-        ["incomplete", "partial"].iter().any(|partial| word.eq_ignore_ascii_case(partial))
+    let bytes = comment.as_bytes();
+    let is_letter = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_alphanumeric);
+    let says = |at: usize| {
+        PARTIAL.into_iter().any(|(word, before)| {
+            let Some(from) = at.checked_sub(before) else { return false };
+            let to = from + word.len();
+            let is_word = bytes.get(from..to).is_some_and(|own| own.eq_ignore_ascii_case(word));
+            is_word && !is_letter(to) && !from.checked_sub(1).is_some_and(is_letter)
+        })
     };
-    comment.split(|c: char| !c.is_ascii_alphanumeric()).any(says)
+    memchr::memchr2_iter(b'p', b'P', bytes).any(says)
 }
 
 #[derive(Deserialize, Default)]
@@ -244,6 +284,8 @@ impl<'d> Relations<'d> {
         let described = document.document_describes.iter().flatten();
         all.described.extend(described.map(|id| &**id));
         all.says_something = !all.described.is_empty();
+        // Most documents tell all relations of one element behind each other.
+        let mut last = "";
         for relationship in document.relationships.iter().flatten() {
             let kind = &*relationship.relationship_type;
             let (from, to) = (&*relationship.spdx_element_id, &*relationship.related_spdx_element);
@@ -254,7 +296,11 @@ impl<'d> Relations<'d> {
             }
             if is_dependency(kind) && to != "NOASSERTION" {
                 all.says_something = true;
-                all.related.extend([from, to]);
+                all.related.insert(to);
+                if from != last {
+                    all.related.insert(from);
+                }
+                last = from;
             }
             if let Some((id, scope)) = scope(kind, from, to) {
                 all.scopes.entry(id).and_modify(|old| *old = scope.min(*old)).or_insert(scope);

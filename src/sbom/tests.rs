@@ -66,7 +66,12 @@ fn a_comment_may_say_that_the_list_is_partial() {
     for (comment, want) in [
         ("This list is Incomplete.", Some("incomplete")),
         ("a partial list: only the distribution's packages", Some("incomplete")),
+        ("incomplete", Some("incomplete")),
+        ("pip and npm: PARTIAL", Some("incomplete")),
+        ("\u{e9}incomplete\u{e9}", Some("incomplete")),
         ("impartial", None),
+        ("partially, incompleted, 1partial, complete", None),
+        ("p", None),
         ("", None),
     ] {
         let mut document = spdx(json!([{"SPDXID": "SPDXRef-a", "name": "a"}]));

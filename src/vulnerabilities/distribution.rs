@@ -5,7 +5,7 @@
 
 use super::{
     cpe,
-    ecosystem::{Ecosystem, of_red_hat},
+    ecosystem::{Ecosystem, of_red_hat, streams},
 };
 
 /// What os-release says.
@@ -39,6 +39,9 @@ pub enum Naming {
 pub struct Speaker {
     /// Ecosystems: of two that have one advisory, the first decides.
     pub ecosystems: Vec<Ecosystem>,
+    /// Those of streams that the image may have its packages from, where it does not say so. They come last, so that
+    /// they say what is affected and never that something is not.
+    pub streams: Vec<Ecosystem>,
     /// Which names they go by.
     pub naming: Naming,
     /// Last day of public support, as published by the distribution.
@@ -110,7 +113,7 @@ impl Distribution {
             let ecosystem = Ecosystem { release, ..Ecosystem::bare(name) };
             let label = ecosystem.label();
             let ends = ENDS.iter().find(|(known, _)| *known == label).map(|(_, day)| *day);
-            Some(Speaker { ecosystems: vec![ecosystem], naming, ends })
+            Some(Speaker { ecosystems: vec![ecosystem], streams: Vec::new(), naming, ends })
         };
         match self.id.as_str() {
             "debian" => of("Debian", self.debian(major), Naming::Source),
@@ -123,8 +126,14 @@ impl Distribution {
             "rhel" => {
                 let mut speaker =
                     of("Red Hat", &format!("enterprise_linux:{major}"), Naming::Binary)?;
-                let streams = self.platforms.iter().filter_map(|cpe| platform(cpe));
-                let own: Vec<_> = streams.filter(|own| !speaker.ecosystems.contains(own)).collect();
+                if self.platforms.is_empty() {
+                    let whole = Some(version).filter(|version| *version != major);
+                    let releases = whole.into_iter().chain([major]);
+                    let releases = releases.filter(|release| !release.is_empty());
+                    speaker.streams = releases.flat_map(streams).collect();
+                }
+                let named = self.platforms.iter().filter_map(|cpe| platform(cpe));
+                let own: Vec<_> = named.filter(|own| !speaker.ecosystems.contains(own)).collect();
                 speaker.ecosystems.splice(0..0, own);
                 Some(speaker)
             }
@@ -197,6 +206,7 @@ mod tests {
             ("alpine", "3.23.0_alpha20250612", "", &["Alpine:edge"], ""),
             ("wolfi", "20230201", "", &["Wolfi"], ""),
             ("rhel", "9.4", "", &["Red Hat:enterprise_linux:9"], "2032-05-31"),
+            ("rhel", "10.1", "", &["Red Hat:enterprise_linux:10"], "2035-05-31"),
             ("rocky", "8.10", "", &["Rocky Linux:8"], "2029-05-31"),
             ("almalinux", "9.4", "", &["AlmaLinux:9"], "2032-05-31"),
             ("sles", "15.5", "", &["SUSE:15 SP5"], ""),
@@ -245,5 +255,29 @@ mod tests {
         let speaker = distribution.speaker().unwrap();
         let got: Vec<String> = speaker.ecosystems.iter().map(Ecosystem::label).collect();
         assert_eq!(got, ["Red Hat:rhel_eus:9.2", "Red Hat:enterprise_linux:9"]);
+        assert_eq!(speaker.streams, [], "the image says where its packages are from");
+    }
+
+    #[test]
+    fn c83_streams_of_its_own_release_may_be_the_image_s() {
+        let streams = |id: &str, version: &str| {
+            let version = Some(version.to_owned()).filter(|version| !version.is_empty());
+            let image = Distribution { id: id.to_owned(), version, ..Distribution::default() };
+            let speaker = image.speaker().unwrap();
+            speaker.streams.iter().map(Ecosystem::label).collect::<Vec<_>>()
+        };
+        let all = streams("rhel", "9.4");
+        for (label, want) in [
+            ("Red Hat:rhel_eus:9.4", true),
+            ("Red Hat:rhel_e4s:9.4", true),
+            ("Red Hat:rhel_els:9", true),
+            ("Red Hat:enterprise_linux_eus:9.4", true),
+            ("Red Hat:rhel_eus:9.2", false),
+        ] {
+            assert_eq!(all.iter().any(|one| one == label), want, "{label}");
+        }
+        for (id, version) in [("rhel", ""), ("rocky", "9.4"), ("debian", "12")] {
+            assert_eq!(streams(id, version), [""; 0], "{id} {version}");
+        }
     }
 }

@@ -47,10 +47,42 @@ fn ubuntu(release: &str) -> String {
     release.to_owned()
 }
 
-/// `enterprise_linux:9::baseos` is a product of `enterprise_linux:9`.
+/// `enterprise_linux:9::baseos` is a product of `enterprise_linux:9`, and so is one of `enterprise_linux:10.1`, of
+/// `enterprise_linux:10`: each point release of the main stream is an update of the one before.
 fn red_hat(release: &str) -> (String, Option<String>) {
     let main = release.split_once("::").map_or(release, |(main, _)| main);
-    (main.to_owned(), Some(release.to_owned()))
+    let major =
+        main.strip_prefix("enterprise_linux:").and_then(|version| version.split('.').next());
+    let main = major.map_or_else(|| main.to_owned(), |major| format!("enterprise_linux:{major}"));
+    (main, Some(release.to_owned()))
+}
+
+/// Products of Red Hat that go on with a release of Enterprise Linux after the next one has come, by their names in a
+/// CPE.
+const STREAMS: [&str; 10] = [
+    "enterprise_linux_aus",
+    "enterprise_linux_e4s",
+    "enterprise_linux_els",
+    "enterprise_linux_eus",
+    "enterprise_linux_tus",
+    "rhel_aus",
+    "rhel_e4s",
+    "rhel_els",
+    "rhel_eus",
+    "rhel_tus",
+];
+
+/// The release of Enterprise Linux that a product of Red Hat's goes on with: `9.4` of `rhel_eus:9.4::appstream`, empty
+/// where it names none; nothing where it is no such stream.
+pub fn of_stream(product: &str) -> Option<&str> {
+    let mut parts = product.split(':');
+    parts.next().filter(|name| STREAMS.contains(name))?;
+    Some(parts.next().unwrap_or_default())
+}
+
+/// The streams that go on with a release of Enterprise Linux.
+pub fn streams(release: &str) -> impl Iterator<Item = Ecosystem> {
+    STREAMS.iter().map(move |name| of_red_hat(&format!("{name}:{release}")))
 }
 
 /// The release that a product of Red Hat's is of, by its name in a CPE: `enterprise_linux:9::baseos`.
@@ -139,6 +171,24 @@ mod tests {
                 Some("rhel_eus:9.2::appstream"),
             ),
             (
+                "Red Hat:enterprise_linux:10.1",
+                "Red Hat",
+                "enterprise_linux:10",
+                Some("enterprise_linux:10.1"),
+            ),
+            (
+                "Red Hat:enterprise_linux:10.0::appstream",
+                "Red Hat",
+                "enterprise_linux:10",
+                Some("enterprise_linux:10.0::appstream"),
+            ),
+            (
+                "Red Hat:enterprise_linux_eus:10.0",
+                "Red Hat",
+                "enterprise_linux_eus:10.0",
+                Some("enterprise_linux_eus:10.0"),
+            ),
+            (
                 "SUSE:Linux Enterprise Module for Basesystem 15 SP5",
                 "SUSE",
                 "15 SP5",
@@ -161,6 +211,23 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn a_stream_goes_on_with_one_release() {
+        for (product, release) in [
+            ("rhel_eus:9.4::appstream", Some("9.4")),
+            ("enterprise_linux_eus:10.0", Some("10.0")),
+            ("rhel_els:7", Some("7")),
+            ("rhel_aus", Some("")),
+            ("enterprise_linux:9", None),
+            ("openshift:4.12::el9", None),
+            ("rhel_eusx:9.4", None),
+        ] {
+            assert_eq!(of_stream(product), release, "{product}");
+        }
+        assert!(streams("9.4").all(|one| one.label().ends_with(":9.4")));
+        assert!(streams("9.4").any(|one| one.label() == "Red Hat:rhel_eus:9.4"));
     }
 
     #[test]

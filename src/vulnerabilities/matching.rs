@@ -171,7 +171,11 @@ pub fn known(
     subjects: &[Subject],
     today: &str,
 ) -> Result<Known, DatabaseError> {
-    let speaker = distribution.and_then(Distribution::speaker);
+    let mut speaker = distribution.and_then(Distribution::speaker);
+    if let Some(speaker) = &mut speaker {
+        let covered = &database.header().ecosystems;
+        speaker.streams.retain(|stream| covered.contains_key(&stream.label()));
+    }
     let mut known = Known::default();
     let mut gaps: BTreeMap<(GapKind, String), usize> = BTreeMap::new();
     let mut lookup = Lookup { reader: database.reader()?, advisories: BTreeMap::new() };
@@ -227,7 +231,8 @@ fn questions(subject: &Subject, speaker: Option<&Speaker>) -> Result<Vec<Questio
     }
     let speaker = speaker.ok_or(GapKind::Distribution)?;
     let mut questions = Vec::new();
-    for ecosystem in paid_for(subject).into_iter().chain(speaker.ecosystems.iter().cloned()) {
+    let own = speaker.ecosystems.iter().chain(&speaker.streams).cloned();
+    for ecosystem in paid_for(subject).into_iter().chain(own) {
         let ecosystem = match ecosystem.release.as_str() {
             "Pro" => Ecosystem { release: format!("Pro:{}", release(speaker)), ..ecosystem },
             _ => ecosystem,
@@ -296,7 +301,10 @@ fn uncovered(
     speaker: Option<&Speaker>,
     today: &str,
 ) -> Vec<(GapKind, String)> {
-    let Some(question) = questions.last() else { return Vec::new() };
+    let is_own =
+        |one: &&Question| speaker.is_some_and(|own| own.ecosystems.contains(&one.ecosystem));
+    let question = questions.iter().rfind(is_own).or(questions.last());
+    let Some(question) = question else { return Vec::new() };
     let (label, covered) = (question.ecosystem.label(), &database.header().ecosystems);
     let Some(speaker) = speaker.filter(|one| one.ecosystems.contains(&question.ecosystem)) else {
         return if covered.contains_key(&label) {

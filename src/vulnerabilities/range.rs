@@ -95,7 +95,8 @@ fn in_range(scheme: Scheme, version: &str, range: &[Event]) -> Result<bool, Why>
     if limits.peek().is_some() && limits.all(|(_, order)| order.is_ge()) {
         return Ok(false);
     }
-    // Only what comes at or before the version changes anything, and the last of that decides.
+    // Each event that the version has passed overrides those before it, so that the last of them decides. A range has
+    // `fixed` or `last_affected`, by the schema; of one that has both each counts where it stands.
     let passed = events.into_iter().filter(|(event, order)| match event {
         Event::Introduced(_) | Event::Fixed(_) => order.is_ge(),
         Event::LastAffected(_) => order.is_gt(),
@@ -109,7 +110,8 @@ fn in_range(scheme: Scheme, version: &str, range: &[Event]) -> Result<bool, Why>
 fn against(scheme: Scheme, version: &str, event: &Event) -> Result<Ordering, Why> {
     match event {
         Event::Introduced(first) if first == "0" => Ok(Ordering::Greater),
-        Event::Limit(all) if all == "*" => Ok(Ordering::Less),
+        // "versions containing the string "*" to represent infinity" (`events`, "Special values").
+        Event::Limit(all) if all.contains('*') => Ok(Ordering::Less),
         event => {
             let bound = || Why::Bound(event.version().to_owned());
             scheme.compare(version, event.version()).ok_or_else(bound)
@@ -163,6 +165,47 @@ mod tests {
         text.split(", ").map(event).collect()
     }
 
+    /// `IncludedInRanges` and `BeforeLimits`, as the schema writes them, of a range that can be compared.
+    fn by_the_schema(scheme: Scheme, version: &str, range: &[Event]) -> bool {
+        let mut limits = range.iter().filter(|event| matches!(event, Event::Limit(_))).peekable();
+        let is_before = |event: &Event| against(scheme, version, event).unwrap().is_lt();
+        if limits.peek().is_some() && !limits.any(is_before) {
+            return false;
+        }
+        let mut sorted: Vec<&Event> = range.iter().collect();
+        sorted.sort_by(|a, b| chronological(scheme, a, b));
+        let mut vulnerable = false;
+        for event in sorted {
+            let order = against(scheme, version, event).unwrap();
+            match event {
+                Event::Introduced(_) if order.is_ge() => vulnerable = true,
+                Event::Fixed(_) if order.is_ge() => vulnerable = false,
+                Event::LastAffected(_) if order.is_gt() => vulnerable = false,
+                _ => {}
+            }
+        }
+        vulnerable
+    }
+
+    #[test]
+    fn c82_ranges_of_any_events_in_any_order_are_those_of_the_schema() {
+        let bounds = ["0", "1.0.0", "2.0.0", "3.0.0"];
+        let kinds: [fn(String) -> Event; 4] =
+            [Event::Introduced, Event::Fixed, Event::LastAffected, Event::Limit];
+        let all: Vec<Event> =
+            bounds.iter().flat_map(|at| kinds.map(|kind| kind((*at).to_owned()))).collect();
+        // Every range of three events, which may be equal, in every order.
+        for code in 0..all.len().pow(3) {
+            let digits = (0..3).map(|at| code / all.len().pow(at) % all.len());
+            let range: Vec<Event> = digits.map(|digit| all[digit].clone()).collect();
+            for version in ["0.5.0", "1.0.0", "1.5.0", "2.0.0", "2.5.0", "3.0.0", "3.5.0"] {
+                let want = by_the_schema(Scheme::Semantic, version, &range);
+                let got = in_range(Scheme::Semantic, version, &range);
+                assert_eq!(got, Ok(want), "{version} in {range:?}");
+            }
+        }
+    }
+
     /// A range, and versions with whether they are in it; none where nobody can tell.
     type Case<'a> = (&'a str, &'a [(&'a str, Option<bool>)]);
 
@@ -185,6 +228,30 @@ mod tests {
             ),
             ("introduced 0, limit 2.0.0", &[("1.0.0", yes), ("2.0.0", no)]),
             ("introduced 0, limit *", &[("1.0.0", yes)]),
+            ("introduced 0, limit 2.*", &[("1.0.0", yes), ("9.0.0", yes)]),
+            ("introduced 0, limit 1.0.0, limit *", &[("9.0.0", yes)]),
+            // Both ends: each closes what is open before it.
+            (
+                "introduced 0, last 1.5.0, fixed 2.0.0",
+                &[("1.5.0", yes), ("1.7.0", no), ("2.0.0", no)],
+            ),
+            (
+                "introduced 0, fixed 1.5.0, last 2.0.0",
+                &[("1.4.0", yes), ("1.5.0", no), ("2.0.0", no)],
+            ),
+            (
+                "last 4.0.0, fixed 2.0.0, introduced 3.0.0, introduced 1.0.0",
+                &[("0.5.0", no), ("1.5.0", yes), ("2.5.0", no), ("4.0.0", yes), ("4.0.1", no)],
+            ),
+            // Several beginnings before one end are one span, from the first.
+            (
+                "introduced 2.0.0, introduced 1.0.0, fixed 3.0.0",
+                &[("0.5.0", no), ("1.5.0", yes), ("2.5.0", yes), ("3.0.0", no)],
+            ),
+            // A beginning behind the last end has none.
+            ("introduced 3.0.0, fixed 2.0.0, introduced 0", &[("2.5.0", no), ("9.0.0", yes)]),
+            // What one event fixes and another introduces is affected.
+            ("introduced 0, fixed 2.0, introduced 2.0.0", &[("1.0.0", yes), ("2.0.0", yes)]),
             ("introduced 0, limit 2.0.0, limit 3.0.0", &[("2.5.0", yes), ("3.0.0", no)]),
             ("introduced 0, fixed garbage", &[("1.0.0", None)]),
             ("fixed 1.0.0", &[("0.5.0", no)]),

@@ -237,6 +237,15 @@ struct Asked<'a> {
     suppresses: bool,
 }
 
+/// What of a package is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Meant {
+    /// One build, by its version and release.
+    Build,
+    /// Any of several.
+    Any,
+}
+
 impl Asked<'_> {
     fn product_fit(self, product: &Product) -> Result<Fit, Unmatched> {
         let image = image_fit(&product.identity, self.judged);
@@ -248,7 +257,7 @@ impl Asked<'_> {
             };
         }
         if image == 1 {
-            self.on_platform(&product.identity)?;
+            self.on_platform(&product.identity, Meant::Any)?;
         }
         if product.identity.versions.is_some() && self.suppresses {
             // An image has no version that a list could be held against.
@@ -267,11 +276,21 @@ impl Asked<'_> {
             self.question.purls.iter().map(move |other| self.pair_fit(identity, own, other, far))
         });
         let fit = best(pairs).unwrap_or(Err(far))?;
-        self.on_platform(identity).map(|()| fit)
+        let meant = match (fit, &identity.versions) {
+            (2, None) => Meant::Build,
+            _ => Meant::Any,
+        };
+        self.on_platform(identity, meant).map(|()| fit)
     }
 
-    fn on_platform(self, identity: &Identity) -> Result<(), Unmatched> {
-        identity.platforms.fit(self.judged.distribution.as_ref()).map_err(Unmatched::Misfit)
+    /// That an identity is on the image's platform. In doubt it is where nothing is suppressed by it, and where it is
+    /// one build, which is the same in each stream of one release that has it.
+    fn on_platform(self, identity: &Identity, meant: Meant) -> Result<(), Unmatched> {
+        match identity.platforms.fit(self.judged.distribution.as_ref()) {
+            Err(Misfit::Stream) if meant == Meant::Build => Ok(()),
+            Err(misfit) if misfit.is_doubt() && !self.suppresses => Ok(()),
+            fit => fit.map_err(Unmatched::Misfit),
+        }
     }
 
     fn pair_fit(

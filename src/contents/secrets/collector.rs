@@ -10,7 +10,7 @@ use super::{
     files::{self, Reader},
     fixtures,
     scan::{SCAN_BYTES, Scan},
-    stores::{self, STORE_BYTES},
+    stores::{Ended, Store},
 };
 use crate::{
     contents::{
@@ -63,10 +63,8 @@ struct Open {
     scan: Box<Scan>,
     /// Its bytes, where its fields say what is a secret.
     fields: Option<(Reader, Vec<u8>)>,
-    /// Its first bytes, where it may be a key or a store of keys as a whole.
-    store: Option<Vec<u8>>,
-    /// Bytes of it.
-    size: u64,
+    /// What it holds, where it may be a key or a store of keys as a whole.
+    store: Option<Store>,
     /// Its checksums, where its path looks like test data.
     hash: Option<FileHash>,
     /// Bytes of memory that this takes.
@@ -218,7 +216,7 @@ impl SecretsCollector {
     }
 
     fn finish_file(&mut self, open: Open) {
-        let Open { inode, spot, scan, fields, store, size, hash, .. } = open;
+        let Open { inode, spot, scan, fields, store, hash, .. } = open;
         let (hits, early) = scan.finish();
         if early {
             self.not_searched(&spot.path, MANY);
@@ -235,14 +233,10 @@ impl SecretsCollector {
             let lines = read(&text(&bytes)).into_iter();
             all.extend(lines.map(|at| (None, line(at), Kind::Credentials, false)));
         }
-        if let Some(bytes) = store.filter(|_| all.is_empty()) {
-            match stores::key(&bytes) {
-                Some(key) => all.push((Some(0), None, key.kind, key.encrypted)),
-                None if size > STORE_BYTES && stores::is_store(&bytes) => {
-                    self.not_searched(&spot.path, LARGE_STORE);
-                }
-                None => {}
-            }
+        match store.filter(|_| all.is_empty()).map(Store::finish) {
+            Some(Ended::Key(key)) => all.push((Some(0), None, key.kind, key.encrypted)),
+            Some(Ended::Cut) => self.not_searched(&spot.path, LARGE_STORE),
+            Some(Ended::Other) | None => {}
         }
         let secrets = all.into_iter().map(|(offset, line, kind, encrypted)| {
             let (spot, field) = (spot.clone(), None);
@@ -305,9 +299,8 @@ impl Collector for SecretsCollector {
         }
         let fields = reader.filter(|_| fits).map(|read| (read, Vec::new()));
         let of_fields = if fields.is_some() { file.size * files::COPIES } else { 0 };
-        let store = stores::may_be(file.head).then(Vec::new);
-        let of_store =
-            if store.is_some() { file.size.min(STORE_BYTES).saturating_mul(2) } else { 0 };
+        let store = Store::of(file.head, file.size);
+        let of_store = store.as_ref().map_or(0, Store::needs);
         let hash = fixtures::is_test_data(file.path).then(|| FileHash::new(file));
         self.open = Some(Open {
             inode: file.inode,
@@ -315,7 +308,6 @@ impl Collector for SecretsCollector {
             scan: Box::new(Scan::new(file.head)),
             fields,
             store,
-            size: file.size,
             hash,
             needs: SCAN_BYTES + of_fields + of_store,
         });
@@ -329,11 +321,7 @@ impl Collector for SecretsCollector {
         if let Some((_, held)) = &mut open.fields {
             held.extend_from_slice(bytes);
         }
-        if let Some(held) = &mut open.store {
-            let room =
-                usize::try_from(STORE_BYTES).unwrap_or(usize::MAX).saturating_sub(held.len());
-            held.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
-        }
+        open.store.iter_mut().for_each(|store| store.take(bytes));
     }
 
     fn close(&mut self) {

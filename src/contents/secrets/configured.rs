@@ -118,6 +118,7 @@ fn in_command(text: &str) -> Vec<(Kind, bool)> {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
     use serde_json::json;
 
     use super::*;
@@ -291,6 +292,27 @@ mod tests {
         ] {
             assert_eq!(said(in_command(text)), "", "{text}");
         }
+    }
+
+    #[test]
+    fn c85_a_key_in_percent_escapes_is_found_and_not_shown() {
+        // Seed and algorithm of Ed25519, as RFC 8410 writes them, with nobody's seed.
+        let key: Vec<u8> = [
+            &[0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20][..],
+            &[0x5a; 32],
+        ]
+        .concat();
+        let body = super::super::pem::LENIENT.encode(key).replace('+', "%2B").replace('=', "%3D");
+        let text =
+            format!("-----BEGIN%20PRIVATE%20KEY-----%0A{body}%0A-----END%20PRIVATE%20KEY-----%0A");
+        assert_eq!(said(in_value("WORD", &text)), "private-key");
+        assert_eq!(
+            said(in_command(&format!("RUN /bin/sh -c curl -d {text} https://a.corp"))),
+            "private-key"
+        );
+        assert_eq!(shown_variable(&format!("WORD={text}")), "WORD=[secret]");
+        let words = ["curl".to_owned(), "-d".to_owned(), text];
+        assert_eq!(shown_command(&words).join(" "), "curl -d [secret]");
     }
 
     #[test]

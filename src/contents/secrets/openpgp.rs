@@ -16,54 +16,88 @@ pub(super) struct SecretKey {
     pub(super) whole: bool,
 }
 
+/// How a packet begins.
+enum Begun {
+    /// More bytes have to tell.
+    Short,
+    /// As none whose length is known, or as none at all.
+    Not,
+    /// With this.
+    Header(Header),
+}
+
+/// The header of a packet (RFC 9580, section 4.2).
+struct Header {
+    kind: u8,
+    /// Bytes of the length, behind the tag.
+    skip: usize,
+    /// Bytes of the body; none where it goes on to the end of the file.
+    length: Option<usize>,
+}
+
+impl Header {
+    /// Bytes of the whole packet.
+    fn size(&self) -> usize {
+        self.length.map_or(usize::MAX, |length| length.saturating_add(1 + self.skip))
+    }
+}
+
+fn header(bytes: &[u8]) -> Begun {
+    let Some((tag, rest)) = bytes.split_first() else { return Begun::Short };
+    let number = |count: usize| {
+        let digits = rest.get(..count)?;
+        Some(digits.iter().fold(0, |all, digit| all << 8 | usize::from(*digit)))
+    };
+    let of = |kind, skip, length: Option<usize>| match length {
+        Some(_) => Begun::Header(Header { kind, skip, length }),
+        None => Begun::Short,
+    };
+    match tag {
+        0xc0..=0xff => {
+            let kind = tag & 0x3f;
+            match rest {
+                [] => Begun::Short,
+                [short @ 0..192, ..] => of(kind, 1, Some(usize::from(*short))),
+                [first @ 192..224, second @ ..] => {
+                    let long =
+                        |second: &u8| ((usize::from(*first) - 192) << 8) + usize::from(*second);
+                    of(kind, 2, second.first().map(|second| long(second) + 192))
+                }
+                [255, long @ ..] => {
+                    let long = long.first_chunk().map(|long| u32::from_be_bytes(*long));
+                    of(kind, 5, long.map(|long| usize::try_from(long).unwrap_or(usize::MAX)))
+                }
+                // Keys have no partial lengths (RFC 9580, section 4.2.1.4).
+                _ => Begun::Not,
+            }
+        }
+        0x80..=0xbf => {
+            let kind = tag >> 2 & 0xf;
+            match tag & 3 {
+                0 => of(kind, 1, number(1)),
+                1 => of(kind, 2, number(2)),
+                2 => of(kind, 4, number(4)),
+                _ => Begun::Header(Header { kind, skip: 0, length: None }),
+            }
+        }
+        _ => Begun::Not,
+    }
+}
+
 /// A packet: its type, its body as far as it is there, and whether all of it is.
 struct Packet<'b> {
     kind: u8,
     body: &'b [u8],
     whole: bool,
-    /// What follows it.
-    rest: &'b [u8],
 }
 
 fn packet(bytes: &[u8]) -> Option<Packet<'_>> {
-    let (tag, rest) = bytes.split_first()?;
-    let number = |count: usize| -> Option<(usize, usize)> {
-        let digits = rest.get(..count)?;
-        Some((count, digits.iter().fold(0, |all, digit| all << 8 | usize::from(*digit))))
-    };
-    let (kind, (skip, length)) = match tag {
-        0xc0..=0xff => {
-            let length = match rest {
-                [short @ 0..192, ..] => (1, usize::from(*short)),
-                [first @ 192..224, second, ..] => {
-                    (2, ((usize::from(*first) - 192) << 8) + usize::from(*second) + 192)
-                }
-                [255, long @ ..] => {
-                    (5, usize::try_from(u32::from_be_bytes(*long.first_chunk()?)).ok()?)
-                }
-                _ => return None,
-            };
-            (tag & 0x3f, length)
-        }
-        0x80..=0xbf => {
-            let length = match tag & 3 {
-                0 => number(1)?,
-                1 => number(2)?,
-                2 => number(4)?,
-                _ => (0, rest.len()),
-            };
-            (tag >> 2 & 0xf, length)
-        }
-        _ => return None,
-    };
-    let body = rest.get(skip..)?;
+    let Begun::Header(Header { kind, skip, length }) = header(bytes) else { return None };
+    let body = bytes.get(1 + skip..)?;
+    let length = length.unwrap_or(body.len());
     let whole = body.len() >= length;
-    let (body, rest) = body.split_at_checked(length).unwrap_or((body, &[]));
-    Some(Packet { kind, body, whole, rest })
+    Some(Packet { kind, body: body.get(..length).unwrap_or(body), whole })
 }
-
-/// Packets before a secret key that are passed over: a ring may have many public keys.
-const PACKETS: usize = 1 << 12;
 
 impl Packet<'_> {
     /// A secret key, or a secret subkey.
@@ -90,17 +124,101 @@ pub(super) fn may_be(head: &[u8]) -> bool {
 
 /// The secret key that is among packets; one that is whole before others.
 pub(super) fn secret_key(bytes: &[u8]) -> Option<SecretKey> {
-    let (mut rest, mut found) = (bytes, None);
-    for _ in 0..PACKETS {
-        let Some(one) = packet(rest).filter(Packet::is_of_keyring) else { break };
-        let key = if one.is_secret() { in_packet(&one) } else { None };
-        if key.is_some_and(|key| key.whole) {
-            return key;
+    let mut ring = Ring::default();
+    ring.take(bytes);
+    ring.finish()
+}
+
+/// Bytes of one packet that are held: no key that is in use has so many before its secret part.
+pub(super) const HELD_BYTES: usize = 1 << 14;
+
+/// The packets of a keyring while they stream by, so that a secret key is found behind however many public ones.
+#[derive(Debug, Default)]
+pub(super) struct Ring {
+    /// The packet that comes, as far as it is held.
+    held: Vec<u8>,
+    /// What of it passes by behind that.
+    passing: usize,
+    /// The key that it is, if it is there as a whole.
+    pending: Option<SecretKey>,
+    /// Whether what comes is no packet of a keyring, or there is nothing more to look for.
+    over: bool,
+    found: Option<SecretKey>,
+}
+
+impl Ring {
+    /// Looks at the next bytes.
+    pub(super) fn take(&mut self, mut bytes: &[u8]) {
+        while !self.over && !bytes.is_empty() {
+            if self.passing > 0 {
+                let count = self.passing.min(bytes.len());
+                bytes = bytes.get(count..).unwrap_or_default();
+                // One without a length passes until the file ends.
+                self.passing -= if self.passing == usize::MAX { 0 } else { count };
+                self.settle();
+                continue;
+            }
+            let wanted = match header(&self.held) {
+                Begun::Not => {
+                    self.over = true;
+                    break;
+                }
+                Begun::Short => self.held.len() + 1,
+                Begun::Header(one) => one.size().min(HELD_BYTES),
+            };
+            let count = wanted.saturating_sub(self.held.len()).min(bytes.len());
+            let (now, rest) = bytes.split_at_checked(count).unwrap_or((bytes, &[]));
+            self.held.extend_from_slice(now);
+            bytes = rest;
+            self.close();
         }
-        found = found.or(key);
-        rest = one.rest;
     }
-    found
+
+    /// Judges the packet, once as much of it is there as is held.
+    fn close(&mut self) {
+        let Begun::Header(one) = header(&self.held) else { return };
+        let Some(behind) = one.size().checked_sub(self.held.len()) else { return };
+        if behind > 0 && self.held.len() < HELD_BYTES {
+            return;
+        }
+        match packet(&self.held).filter(Packet::is_of_keyring) {
+            Some(found) if found.is_secret() => {
+                self.pending = in_packet(&Packet { whole: true, ..found });
+            }
+            Some(_) => {}
+            None => self.over = true,
+        }
+        self.held.clear();
+        self.passing = if one.length.is_none() { usize::MAX } else { behind };
+        self.settle();
+    }
+
+    /// Takes the key of a packet that has passed.
+    fn settle(&mut self) {
+        if self.passing > 0 {
+            return;
+        }
+        let Some(key) = self.pending.take() else { return };
+        self.over |= key.whole;
+        self.found = if key.whole { Some(key) } else { self.found.or(Some(key)) };
+    }
+
+    /// The secret key among the packets; one that is whole before others.
+    pub(super) fn finish(mut self) -> Option<SecretKey> {
+        if self.passing == usize::MAX {
+            self.passing = 0;
+            self.settle();
+        }
+        let cut = self.pending.map(|key| SecretKey { whole: false, ..key });
+        let last = || {
+            let last =
+                packet(&self.held).filter(Packet::is_of_keyring).filter(Packet::is_secret)?;
+            in_packet(&last)
+        };
+        let last = if self.over { None } else { last() };
+        let whole = [self.found, last].into_iter().flatten().find(|key| key.whole);
+        whole.or(self.found).or(cut).or(last)
+    }
 }
 
 /// The secret key that a packet is.

@@ -1,9 +1,10 @@
 //! Private keys in PEM and its relatives: whether a body follows the marker, and is one.
 //!
-//! Turns what follows `-----BEGIN … PRIVATE KEY-----` into a [`Key`], where the text decodes to the structure that the marker
-//! names (RFC 7468; PKCS#1, PKCS#8, SEC 1, OpenSSH's PROTOCOL.key, RFC 9580). Markers in programs, templates and documents have
-//! no such body and are none. Line ends may be LF or CRLF, may be written as escapes of JSON, YAML, XML or a shell, or as spaces; lines
-//! may be quoted, joined by an operator of a language, or stand behind the sign of a comment or a quotation.
+//! Turns what follows `-----BEGIN … PRIVATE KEY-----` into a [`Key`], where the text decodes to the structure that the
+//! marker names (RFC 7468; PKCS#1, PKCS#8, SEC 1, OpenSSH's PROTOCOL.key, RFC 9580). Markers in programs, templates and
+//! documents have no such body and are none. Line ends may be LF or CRLF, may be written as escapes of JSON, YAML, XML
+//! or a shell, or as spaces; lines may be quoted, joined by an operator of a language, or stand behind the sign of a
+//! comment or a quotation. What is written in percent escapes is read by whoever finds the marker.
 
 use super::{ber, der, openpgp, published};
 use base64::{
@@ -83,7 +84,7 @@ pub(super) fn private_key(text: &[u8]) -> Option<Key> {
     let body = text.get(length..)?;
     let body = body.get(..KEY_BYTES).unwrap_or(body);
     let Some(end) = body.windows(DASHES.len()).position(|window| window == DASHES) else {
-        return drawn_out(form, body);
+        return if form == Form::Pgp { long_armour(body) } else { drawn_out(form, body) };
     };
     let lines = unescaped(body.get(..end)?);
     let is_sign = |word: &str| word.bytes().all(|byte| matches!(byte, b'+' | b'/'));
@@ -113,6 +114,16 @@ fn of_lines(form: Form, lines: &str, leave: fn(&str) -> bool) -> Option<Key> {
     let in_ber = || structure(form, &ber::definite(&bytes)?);
     let encrypted = encrypted.or_else(in_ber);
     encrypted.map(|encrypted| Key { encrypted, form, published: published::is_published(&bytes) })
+}
+
+/// A key in armour whose end is not among the bytes that are looked at, for what others say of it stands behind it: its
+/// packet is the first.
+fn long_armour(body: &[u8]) -> Option<Key> {
+    let (_, base64) = split_headers(&unescaped(body), |_| false);
+    let base64 = base64.replace('\n', "");
+    let bytes = LENIENT.decode(base64.get(..base64.len() / 4 * 4)?).ok()?;
+    let key = openpgp::secret_key(&bytes).filter(|key| key.whole)?;
+    Some(Key { encrypted: key.encrypted, form: Form::Pgp, published: false })
 }
 
 /// A key whose end is not among the bytes that are looked at, for blanks between its digits, as its first digits tell it: a sequence

@@ -1,12 +1,17 @@
 //! Files that are a private key, or a store of keys, as a whole: in DER, of PKCS#12, of Java, of OpenPGP and of GnuPG.
 //!
-//! Turns the bytes of a file into the keys in it, known by their structure alone: a file's name proves nothing. Public keys,
-//! certificates, and stores that hold nothing else are none. A store is searched to [`STORE_BYTES`].
+//! Turns the bytes of a file into the keys in it, known by their structure alone: a file's name proves nothing. Public
+//! keys, certificates, and stores that hold nothing else are none. A store is searched to [`STORE_BYTES`], a keyring of
+//! OpenPGP to its end: its packets need not be held.
 
-use super::{Kind, ber, der, openpgp, published};
+use super::{
+    Kind, ber, der,
+    openpgp::{self, HELD_BYTES, Ring},
+    published,
+};
 
 /// Bytes of a file that are looked at: the certificates of every known authority take a third of it.
-pub(super) const STORE_BYTES: u64 = 1 << 20;
+const STORE_BYTES: u64 = 1 << 20;
 
 /// Entries of a Java keystore that are looked at.
 const ENTRIES: u32 = 1 << 14;
@@ -28,8 +33,65 @@ pub(super) fn may_be(head: &[u8]) -> bool {
     structured || openpgp::may_be(head) || is_java(head) || openpgp::of_agent(head).is_some()
 }
 
+/// A file that may be one of these, while it streams by.
+#[derive(Debug)]
+pub(super) struct Store {
+    /// Its first bytes.
+    first: Vec<u8>,
+    size: u64,
+    /// Its packets, where it is a keyring of which these are not all.
+    ring: Option<Ring>,
+}
+
+/// What a file is that may have been one of these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// A key, or a store of keys.
+    Key(Stored),
+    /// A store that is longer than is looked at.
+    Cut,
+    /// Nothing of that.
+    Other,
+}
+
+impl Store {
+    /// Nothing of a file of this size that begins so is there yet; none where it is no such file.
+    pub(super) fn of(head: &[u8], size: u64) -> Option<Self> {
+        let is_ring = || size > STORE_BYTES && openpgp::may_be(head);
+        may_be(head).then(|| Self { first: Vec::new(), size, ring: is_ring().then(Ring::default) })
+    }
+
+    /// Bytes of memory that it takes: a form in BER is written anew.
+    pub(super) fn needs(&self) -> u64 {
+        self.size.min(STORE_BYTES).saturating_mul(2).saturating_add(HELD_BYTES as u64)
+    }
+
+    /// Looks at the next bytes.
+    pub(super) fn take(&mut self, bytes: &[u8]) {
+        let most = usize::try_from(STORE_BYTES).unwrap_or(usize::MAX);
+        let room = most.saturating_sub(self.first.len());
+        self.first.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+        self.ring.iter_mut().for_each(|ring| ring.take(bytes));
+    }
+
+    /// What it is.
+    pub(super) fn finish(self) -> Ended {
+        let in_ring = || self.ring.and_then(Ring::finish).and_then(of_pgp);
+        match key(&self.first).or_else(in_ring) {
+            Some(key) => Ended::Key(key),
+            None if self.size > STORE_BYTES && is_store(&self.first) => Ended::Cut,
+            None => Ended::Other,
+        }
+    }
+}
+
+/// A key of OpenPGP that is there as a whole.
+fn of_pgp(key: openpgp::SecretKey) -> Option<Stored> {
+    key.whole.then_some(Stored { kind: Kind::PgpKey, encrypted: key.encrypted })
+}
+
 /// Whether bytes begin as a store does that may hold several keys.
-pub(super) fn is_store(head: &[u8]) -> bool {
+fn is_store(head: &[u8]) -> bool {
     is_java(head) || der::is_pkcs12(head)
 }
 
@@ -40,7 +102,6 @@ fn is_java(head: &[u8]) -> bool {
 /// The key in a file of which these are the first bytes, [`STORE_BYTES`] or all. Keys that everybody has are none.
 pub(super) fn key(bytes: &[u8]) -> Option<Stored> {
     let private = |encrypted| Stored { kind: Kind::PrivateKey, encrypted };
-    let of_pgp = |encrypted| Stored { kind: Kind::PgpKey, encrypted };
     if is_java(bytes) {
         return java(bytes).then(|| private(true));
     }
@@ -48,8 +109,11 @@ pub(super) fn key(bytes: &[u8]) -> Option<Stored> {
     if let Some(encrypted) = der::of_file(bytes).or_else(in_ber) {
         return (!published::is_published(bytes)).then(|| private(encrypted));
     }
-    let packet = openpgp::secret_key(bytes).filter(|key| key.whole).map(|key| key.encrypted);
-    packet.or_else(|| openpgp::of_agent(bytes)).map(of_pgp)
+    let of_agent = || {
+        let encrypted = openpgp::of_agent(bytes)?;
+        Some(Stored { kind: Kind::PgpKey, encrypted })
+    };
+    openpgp::secret_key(bytes).and_then(of_pgp).or_else(of_agent)
 }
 
 /// Bytes that are read from the front.

@@ -209,10 +209,23 @@ fn piece(what: &str, random: &mut Sequence) -> String {
                 "json" => pem(name, "\\n", random),
                 "yaml" => pem(name, "\n    ", random),
                 "base64" => STANDARD.encode(pem(name, "\n", random)),
+                "url" => escaped(&pem(name, "\n", random)),
+                "urlcrlf" => escaped(&pem(name, "\r\n", random)),
+                "form" => escaped(&pem(name, "\n", random)).replace("%20", "+"),
+                "dashes" => escaped(&pem(name, "\n", random)).replace('-', "%2d"),
+                "twice" => escaped(&pem(name, "\n", random)).replace('%', "%25"),
                 other => unreachable!("{other}"),
             }
         }
     }
+}
+
+/// Text as a part of a URL.
+fn escaped(text: &str) -> String {
+    let pairs = [('%', "%25"), ('+', "%2B"), ('/', "%2F"), ('=', "%3D"), (' ', "%20")];
+    let breaks = [('\r', "%0D"), ('\n', "%0A"), (':', "%3A")];
+    let all = pairs.into_iter().chain(breaks);
+    all.fold(text.to_owned(), |text, (letter, escape)| text.replace(letter, escape))
 }
 
 /// What is found in a file of this content: kinds, and `!` where a passphrase protects it.
@@ -364,7 +377,8 @@ fn a_file_of_nothing_but_beginnings_is_not_looked_at_for_ever() {
     let random = &mut Sequence(13);
     let body = random.of(LETTERS, 14);
     let wrapped = STANDARD.encode(format!("-----BEGIN RSA PRIVATE KEY-----{body}"));
-    for word in [wrapped.as_str(), "eyJhbGciOi", "AKIAABCDEFGHIJKLMNOP "] {
+    let escaped = "-----BEGIN%20PRIVATE%20KEY-----%0AMII";
+    for word in [wrapped.as_str(), escaped, "eyJhbGciOi", "AKIAABCDEFGHIJKLMNOP "] {
         let text = word.repeat((1 << 20) / word.len());
         let mut collector = SecretsCollector::new(&Limits::default());
         let head = text.as_bytes().get(..HEAD_BYTES).unwrap();
@@ -403,10 +417,11 @@ fn nothing_of_a_secret_is_in_what_is_said_of_it() {
 
 proptest::proptest! {
     #[test]
-    fn no_bytes_make_it_panic(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..300), begin in 0..20_usize, piece in 1..90_usize) {
+    fn no_bytes_make_it_panic(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..300), begin in 0..22_usize, piece in 1..90_usize) {
         let begins = [
             "-----BEGIN PRIVATE KEY-----", "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEA", "LS0tLS1CRUdJTiBQUklWQVRFIEtFWS0tLS0tCk1JSUI", "ghp_", "AKIA",
             "eyJhbGciOi", "\u{feff}", "-----BEGIN PGP PRIVATE KEY BLOCK-----\nlQ", "xoxb-", "PuTTY-User-Key-File-2: a\nEncryption: none\n",
+            "-----BEGIN%20PRIVATE%20KEY-----%0AMII%", "\u{95}\u{1}",
         ];
         let text = [begins[begin % begins.len()].as_bytes(), &bytes].concat();
         for path in ["/a", "/.netrc", "/.docker/config.json", "/.npmrc", "/.pgpass", "/.m2/settings.xml", "/.env", "/x.tfstate", "/.vault-token"] {

@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use flate2::Crc;
+use percent_encoding::percent_decode;
 use regex::bytes::Regex;
 
 use super::{Kind, pem, placeholder};
@@ -153,14 +154,20 @@ const FORMS: &[Form] = &[
 const MARKER: &str = "PRIVATE KEY";
 /// How a marker begins in base64 of the whole.
 const MARKER_BASE64: &str = "LS0tLS1CRUdJTi";
+/// The same in URLs and forms: once in percent escapes, with spaces as forms write them, and in escapes of escapes.
+const MARKER_ESCAPED: [&str; 3] = ["PRIVATE%20KEY", "PRIVATE+KEY", "PRIVATE%2520KEY"];
 /// Bytes from the dashes of a marker to its word, at most.
 const TO_WORD: usize = 24;
+/// Bytes in which a marker ends behind its word, in escapes of escapes.
+const TO_END: usize = 60;
 
 /// What one word begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Begins {
     /// The word of a marker.
     Key,
+    /// The word of a marker in percent escapes.
+    KeyInEscapes,
     /// A key that is written in base64 once more.
     KeyInBase64,
     /// A token of the form at this place of the table.
@@ -174,6 +181,7 @@ pub(super) fn words(text: bool) -> Vec<(&'static str, Begins)> {
     let tokens = tokens.flat_map(|(place, form)| form.begins.iter().map(word(place)));
     [(MARKER, Begins::Key), (MARKER_BASE64, Begins::KeyInBase64)]
         .into_iter()
+        .chain(MARKER_ESCAPED.map(|word| (word, Begins::KeyInEscapes)))
         .chain(tokens)
         .collect()
 }
@@ -201,6 +209,7 @@ pub(super) struct Match {
 pub(super) fn at(begins: Begins, place: &Place<'_>) -> (Option<Match>, usize) {
     match begins {
         Begins::Key => key(place),
+        Begins::KeyInEscapes => key_in_escapes(place),
         Begins::KeyInBase64 => key_in_base64(place),
         Begins::Token(form) => (token(form, place), cost(form)),
     }
@@ -244,6 +253,33 @@ fn of_key(form: pem::Form, before: &[u8]) -> Kind {
         _ if has(b"\"private_key\"") && has(b"service_account") => Kind::Google,
         _ => Kind::PrivateKey,
     }
+}
+
+/// A key in percent escapes, found by the word of its marker. Where a space is written as a plus, a plus is not.
+fn key_in_escapes(place: &Place<'_>) -> (Option<Match>, usize) {
+    let text = place.from(pem::KEY_BYTES);
+    let times = if text.starts_with(b"PRIVATE%25") { 2 } else { 1 };
+    let is_form = text.starts_with(b"PRIVATE+");
+    let plain = |bytes: &[u8]| {
+        let space = |byte: &u8| if is_form && *byte == b'+' { b' ' } else { *byte };
+        let bytes: Vec<u8> = bytes.iter().map(space).collect();
+        (0..times).fold(bytes, |bytes, _| percent_decode(&bytes).collect())
+    };
+    let near = place.before();
+    let near = plain(near.get(near.len().saturating_sub(3 * TO_WORD)..).unwrap_or_default());
+    let begin = near.windows(5).rposition(|window| window == b"-----");
+    let Some(begin) = begin.and_then(|at| near.get(at..)) else { return (None, TO_END) };
+    let head = plain(text.get(..TO_END).unwrap_or(text));
+    if !pem::is_marked(&[begin, &head].concat()) {
+        return (None, TO_END);
+    }
+    let key = pem::private_key(&[begin, &plain(text)].concat()).filter(|key| !key.published);
+    let found = key.map(|key| Match {
+        kind: of_key(key.form, &[]),
+        encrypted: key.encrypted,
+        end: place.at + 1,
+    });
+    (found, text.len())
 }
 
 fn key_in_base64(place: &Place<'_>) -> (Option<Match>, usize) {

@@ -161,6 +161,62 @@ fn streams_of_modules_are_not_mixed() {
 }
 
 #[test]
+fn c83_records_of_point_releases_and_of_streams_are_asked_and_clear_nothing() {
+    let bash = |version: &str| subject("rpm", "bash", version);
+    let of_rhel = |release: &str, id: &str, events: &str| {
+        record(id, "", &format!("Red Hat:{release}"), "bash", events)
+    };
+    let main = || of_rhel("enterprise_linux:9::baseos", "CVE-1-1", &fixed("5.1-9.el9_5"));
+    let eus = |events: &str| of_rhel("rhel_eus:9.4::baseos", "CVE-1-1", events);
+    let (nine, ten) = (of("rhel", "9.4"), of("rhel", "10.1"));
+    let cases = [
+        // Records of a point release are those of the main stream.
+        (
+            vec![of_rhel("enterprise_linux:10.1", "CVE-1-1", &fixed("5.2-5.el10_1"))],
+            &ten,
+            "5.2-4.el10",
+            1,
+        ),
+        (
+            vec![of_rhel("enterprise_linux:10.1", "CVE-1-1", &fixed("5.2-5.el10_1"))],
+            &ten,
+            "5.2-5.el10_1",
+            0,
+        ),
+        (
+            vec![
+                of_rhel("enterprise_linux:10.0", "CVE-1-1", &fixed("5.2-4.el10_0.1")),
+                of_rhel("enterprise_linux:10.1", "CVE-1-1", &fixed("5.2-5.el10_1")),
+            ],
+            &ten,
+            "5.2-4.el10_0.1",
+            1,
+        ),
+        // A stream of the image's release says what the main stream does not.
+        (vec![eus(&fixed("5.1-6.el9_4.1"))], &nine, "5.1-6.el9_4", 1),
+        (vec![eus(&fixed("5.1-6.el9_4.1"))], &nine, "5.1-6.el9_4.1", 0),
+        (vec![eus(&fixed("5.1-6.el9_4.1"))], &of("rhel", "9.2"), "5.1-6.el9_2", 0),
+        // And clears nothing of what that says.
+        (vec![main(), eus(&fixed("5.1-6.el9_4.1"))], &nine, "5.1-6.el9_4.1", 1),
+        // What the main stream says is decided.
+        (vec![main(), eus(UNFIXED)], &nine, "5.1-9.el9_5", 0),
+    ];
+    for (records, image, version, want) in cases {
+        let known = ask(&records, Some(image), &[bash(version)]);
+        assert_eq!(known.vulnerabilities.len(), want, "{version}: {records:?}");
+    }
+    // A stream alone covers no release.
+    let gaps = |records: &[String]| {
+        let known = ask(records, Some(&nine), &[bash("5.1-6.el9_4")]);
+        known.gaps.iter().map(|gap| (gap.kind, gap.name.clone())).collect::<Vec<_>>()
+    };
+    let label = || "Red Hat:enterprise_linux:9".to_owned();
+    assert_eq!(gaps(&[eus(UNFIXED)]), [(GapKind::Release, label())]);
+    assert_eq!(gaps(&[main()]), [(GapKind::FixesOnly, label())]);
+    assert_eq!(gaps(&[main(), eus(UNFIXED)]), [(GapKind::FixesOnly, label())]);
+}
+
+#[test]
 fn no_data_is_not_clean() {
     let records = [
         record("DEBIAN-CVE-1-1", "", "Debian:12", "openssl", UNFIXED),

@@ -1,13 +1,20 @@
 //! Where a statement says that a product is: the platforms of CSAF by CPE, and `distro` of package URLs.
 //!
 //! Turns these and the image's own os-release into whether they fit. A package of one release says nothing of that of
-//! another: what is not known, or cannot be compared, does not fit.
+//! another: what is not known, or cannot be compared, does not fit. Versions of a CPE are compared by their parts, and
+//! one that is missing means any. Where the image is of the release and may or may not be of the part of it that is
+//! meant, a [`Misfit`] of its own says so ([`Misfit::is_doubt`]): what suppresses needs more, what says affected does
+//! not.
 
 use std::str::FromStr as _;
 
 use packageurl::PackageUrl;
 
-use crate::vulnerabilities::{cpe, distribution::Distribution, ecosystem::of_red_hat};
+use crate::vulnerabilities::{
+    cpe,
+    distribution::Distribution,
+    ecosystem::{of_red_hat, of_stream},
+};
 
 /// Most platforms of one product; a package on more of them at once is on none that can be compared.
 const MOST: usize = 8;
@@ -25,6 +32,16 @@ pub enum Misfit {
         "the platform that it is about cannot be compared with the image's distribution and release"
     )]
     Incomparable,
+    /// It is a stream of updates of the image's release, from which the image may have its packages.
+    #[error(
+        "it is about an extended update stream of the image's release, and nothing says that the image has its packages from there"
+    )]
+    Stream,
+    /// It is a point release of the image's release, which names none.
+    #[error(
+        "it is about one point release of the platform, and the image does not say of which it is"
+    )]
+    PointRelease,
     /// The image does not say what it is.
     #[error("it is about one platform, and the image does not say its distribution and release")]
     NoRelease,
@@ -34,6 +51,13 @@ pub enum Misfit {
     /// Nobody can tell whether it is about the version.
     #[error("the versions that it is about cannot be read, or compared with that of the image")]
     Versions,
+}
+
+impl Misfit {
+    /// Whether the platform may be the image's all the same.
+    pub(super) fn is_doubt(self) -> bool {
+        matches!(self, Self::Stream | Self::PointRelease)
+    }
 }
 
 /// Where a product is.
@@ -86,12 +110,15 @@ impl Platforms {
     /// Whether all are the image's.
     ///
     /// # Errors
-    /// One is not, or nobody can tell.
+    /// One is not, or nobody can tell; a doubt only where there is nothing else.
     pub fn fit(&self, image: Option<&Distribution>) -> Result<(), Misfit> {
-        self.0.iter().try_for_each(|one| match one {
+        let fits = self.0.iter().map(|one| match one {
             Platform::Nameless => Err(Misfit::Incomparable),
             Platform::Named(vendor, product) => is_of(vendor, product, image),
-        })
+        });
+        let misfits: Vec<Misfit> = fits.filter_map(Result::err).collect();
+        let worst = misfits.iter().find(|one| !one.is_doubt()).or(misfits.first());
+        worst.map_or(Ok(()), |misfit| Err(*misfit))
     }
 }
 
@@ -121,10 +148,11 @@ fn systems(vendor: &str, product: &str) -> Option<&'static [&'static str]> {
 fn is_of(vendor: &str, product: &str, image: Option<&Distribution>) -> Result<(), Misfit> {
     let image = image.ok_or(Misfit::NoRelease)?;
     let Some(ids) = systems(vendor, product) else {
-        // Streams of Red Hat are the image's where its vendor says so.
-        let own = image.speaker().map(|speaker| speaker.ecosystems).unwrap_or_default();
-        let is_own = vendor == "redhat" && own.contains(&of_red_hat(product));
-        return if is_own { Ok(()) } else { Err(Misfit::Incomparable) };
+        return if vendor == "redhat" {
+            is_stream(product, image)
+        } else {
+            Err(Misfit::Incomparable)
+        };
     };
     if !ids.contains(&image.id.as_str()) {
         return Err(Misfit::Platform);
@@ -141,6 +169,30 @@ fn is_of(vendor: &str, product: &str, image: Option<&Distribution>) -> Result<()
             is_release(&format!("{version}.{pack}"), image)
         }
     }
+}
+
+/// Whether a product of Red Hat's other than its system is one that the image has its packages from. The image's vendor
+/// says so of each; without a word of his, a stream of the image's own release may be one.
+fn is_stream(product: &str, image: &Distribution) -> Result<(), Misfit> {
+    let own = image.speaker().map(|speaker| speaker.ecosystems).unwrap_or_default();
+    if own.contains(&of_red_hat(product)) {
+        return Ok(());
+    }
+    let release = of_stream(product).ok_or(Misfit::Incomparable)?;
+    if image.id != "rhel" || !image.platforms.is_empty() {
+        return Err(Misfit::Platform);
+    }
+    let version = image.version.as_deref().ok_or(Misfit::NoRelease)?;
+    match agree(release, version) {
+        true => Err(Misfit::Stream),
+        false => Err(Misfit::Platform),
+    }
+}
+
+/// Whether two versions agree in every part that both have.
+fn agree(one: &str, other: &str) -> bool {
+    let parts = one.split('.').filter(|part| !part.is_empty());
+    parts.zip(other.split('.')).all(|(one, other)| one == other)
 }
 
 /// Whether a version of the image's distribution is the image's: the release that advisories go by, and as much beyond
@@ -166,7 +218,7 @@ fn is_release(version: &str, image: &Distribution) -> Result<(), Misfit> {
         (true, _) => Ok(()),
         // Point releases of Debian are one release, and its os-release does not name them.
         (_, true) if image.id == "debian" => Ok(()),
-        (_, true) => Err(Misfit::Incomparable),
+        (_, true) => Err(Misfit::PointRelease),
         _ => Err(Misfit::Platform),
     }
 }
@@ -219,6 +271,8 @@ mod tests {
     const OTHER: Result<(), Misfit> = Err(Misfit::Platform);
     const DOUBT: Result<(), Misfit> = Err(Misfit::Incomparable);
     const UNSAID: Result<(), Misfit> = Err(Misfit::NoRelease);
+    const STREAM: Result<(), Misfit> = Err(Misfit::Stream);
+    const POINT: Result<(), Misfit> = Err(Misfit::PointRelease);
 
     #[test]
     fn c74_a_platform_fits_its_own_distribution_and_release() {
@@ -234,9 +288,22 @@ mod tests {
             ("cpe:/o:redhat:enterprise_linux:9", "rocky", "9.4", OTHER),
             ("cpe:/o:redhat:enterprise_linux:9", "centos", "9", OTHER),
             ("cpe:/o:redhat:enterprise_linux:9", "rhel", "", UNSAID),
-            ("cpe:/o:redhat:enterprise_linux:9.4", "rhel", "9", DOUBT),
+            ("cpe:/o:redhat:enterprise_linux:9.4", "rhel", "9", POINT),
+            ("cpe:/o:redhat:enterprise_linux:10.0", "rhel", "10", POINT),
+            ("cpe:/o:redhat:enterprise_linux:10", "rhel", "10.0", Ok(())),
+            ("cpe:/o:redhat:enterprise_linux:1", "rhel", "10.0", OTHER),
             ("cpe:/o:redhat:enterprise_linux:-", "rhel", "9.4", DOUBT),
-            ("cpe:/a:redhat:rhel_eus:9.4::appstream", "rhel", "9.4", DOUBT),
+            ("cpe:/a:redhat:rhel_eus:9.4::appstream", "rhel", "9.4", STREAM),
+            ("cpe:/o:redhat:rhel_e4s:9.4::baseos", "rhel", "9.4", STREAM),
+            ("cpe:/o:redhat:rhel_aus:9.4", "rhel", "9", STREAM),
+            ("cpe:/o:redhat:rhel_els:7", "rhel", "7.9", STREAM),
+            ("cpe:/a:redhat:rhel_tus", "rhel", "9.4", STREAM),
+            ("cpe:/o:redhat:enterprise_linux_eus:10.0", "rhel", "10.0", STREAM),
+            ("cpe:/o:redhat:rhel_eus:9.2", "rhel", "9.4", OTHER),
+            ("cpe:/o:redhat:rhel_eus:9.40", "rhel", "9.4", OTHER),
+            ("cpe:/o:redhat:rhel_eus:8.4", "rhel", "9.4", OTHER),
+            ("cpe:/o:redhat:rhel_eus:9.4", "rocky", "9.4", OTHER),
+            ("cpe:/o:redhat:rhel_eus:9.4", "rhel", "", UNSAID),
             ("cpe:/a:redhat:openshift:4.12::el9", "rhel", "9.4", DOUBT),
             ("cpe:/o:acme:os:1", "rhel", "9.4", DOUBT),
             ("no CPE", "rhel", "9.4", DOUBT),
@@ -266,6 +333,13 @@ mod tests {
         for cpe in ["cpe:/a:redhat:rhel_eus:9.4::baseos", "cpe:/o:redhat:enterprise_linux:9"] {
             assert_eq!(Platforms::alone(Some(cpe)).fit(Some(&extended)), Ok(()), "{cpe}");
         }
+        // What the vendor does not list is none of the image's.
+        let other = Platforms::alone(Some("cpe:/a:redhat:rhel_e4s:9.4::baseos"));
+        assert_eq!(other.fit(Some(&extended)), OTHER);
+        // A doubt is told only where nothing else is in the way.
+        let mut both = Platforms::alone(Some("cpe:/a:redhat:rhel_eus:9.4"));
+        both.extend(&Platforms::alone(Some("cpe:/o:redhat:enterprise_linux:8")));
+        assert_eq!(both.fit(Some(&image("rhel", "9.4", ""))), OTHER);
     }
 
     #[test]

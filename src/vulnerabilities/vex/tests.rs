@@ -138,6 +138,44 @@ fn c74_a_statement_about_one_platform_says_nothing_of_another() {
     }
 }
 
+#[test]
+fn c80_what_is_said_of_an_extended_stream_suppresses_no_more_than_its_own_builds() {
+    let on = |status, purl: &str, cpe: &str| {
+        let mut statement = statement(status, purl, &[], OLD);
+        statement.products[0].identity.platforms = Platforms::alone(Some(cpe));
+        statement
+    };
+    let (any, build) = ("pkg:rpm/redhat/npm", "pkg:rpm/redhat/npm@8.1-2?arch=x86_64&epoch=1");
+    let other_build = "pkg:rpm/redhat/npm@8.1-3?arch=x86_64&epoch=1";
+    let (stream, point) = (Err(Misfit::Stream), Err(Misfit::PointRelease));
+    let eus = "cpe:/a:redhat:rhel_eus:9.4::appstream";
+    let cases = [
+        // What is suppressed, and what counts as affected.
+        (eus, any, "9.4", stream, Ok((0, 1))),
+        (eus, build, "9.4", Ok((0, 2)), Ok((0, 2))),
+        ("cpe:/o:redhat:rhel_e4s:9.4::baseos", build, "9.4", Ok((0, 2)), Ok((0, 2))),
+        (eus, build, "9.2", Err(Misfit::Platform), Err(Misfit::Platform)),
+        ("cpe:/o:redhat:enterprise_linux:9.4", any, "9", point, Ok((0, 1))),
+        ("cpe:/o:redhat:enterprise_linux:9.4", build, "9", point, Ok((0, 2))),
+    ];
+    for (cpe, purl, version, suppressing, affecting) in cases {
+        let (judged, question) = red_hat(version);
+        let found = |status| fit(&question, &on(status, purl, cpe), &judged);
+        let told = |fit: Result<Fit, Misfit>| fit.map_err(Unmatched::Misfit);
+        assert_eq!(found(Status::NotAffected), told(suppressing), "{cpe} {purl} {version}");
+        assert_eq!(found(Status::Fixed), told(suppressing), "{cpe} {purl} {version}");
+        assert_eq!(found(Status::Affected), told(affecting), "{cpe} {purl} {version}");
+    }
+    let (judged, question) = red_hat("9.4");
+    let far = fit(&question, &on(Status::Fixed, other_build, eus), &judged);
+    assert_eq!(far, Err(Unmatched::Product));
+    // Where the main stream says otherwise, nothing is suppressed: the image may have its packages from either.
+    let main = on(Status::NotAffected, any, "cpe:/o:redhat:enterprise_linux:9");
+    let extended = on(Status::Affected, any, eus);
+    let both = [main, extended];
+    assert_eq!(answer(&question, &both, &judged), Answer::Conflict(vec![0, 1]));
+}
+
 /// Documents as a vendor would sign them, read and held against an image.
 #[test]
 fn c74_what_a_package_is_part_of_decides_whether_csaf_is_about_the_image() {
@@ -252,5 +290,28 @@ fn the_most_specific_then_the_newest_counts_and_a_conflict_suppresses_nothing() 
     ];
     for (statements, want) in cases {
         assert_eq!(answer(&question(), &statements, &judged()), want, "{statements:?}");
+    }
+}
+
+#[test]
+fn c81_what_is_said_of_a_part_of_a_named_product_suppresses_nothing_of_the_bare_package() {
+    let text = |product: &str| {
+        format!(
+            r#"{{"bomFormat":"CycloneDX","specVersion":"1.6"{product},"components":[{{"bom-ref":"a","purl":"pkg:deb/debian/openssl"}}],
+            "vulnerabilities":[{{"id":"CVE-2024-1","analysis":{{"state":"not_affected","detail":"x"}},"affects":[{{"ref":"a"}}]}}]}}"#
+        )
+    };
+    let of = |members: &str| format!(r#","metadata":{{"component":{{"name":"app"{members}}}}}"#);
+    let purl = format!(r#","purl":"{}""#, image(DIGEST));
+    let cases = [
+        (String::new(), None),
+        (of(""), Some(Unmatched::Nameless)),
+        (of(r#","purl":"pkg:npm/app@1""#), Some(Unmatched::Product)),
+        (of(&purl), None),
+    ];
+    for (product, why) in cases {
+        let read = read::read(text(&product).as_bytes(), &crate::limits::Limits::default());
+        let read = read.unwrap();
+        assert_eq!(unmatched(&[question()], &read[0], &judged()), why, "{product}");
     }
 }

@@ -224,6 +224,61 @@ fn c68_a_key_in_ber_or_behind_other_packets_is_found() {
 }
 
 #[test]
+fn c84_a_key_of_openpgp_is_found_however_much_stands_before_it_or_behind() {
+    let random = &mut Sequence(47);
+    let (secret, locked) = (key("pgp", random).1, key("pgplocked", random).1);
+    let mut public = secret.clone();
+    public[0] = 0x99;
+    let name = [&[0xb4, 5][..], b"alice"].concat();
+    // A picture of its owner, as an attribute of the user.
+    let picture = |length: u32, random: &mut Sequence| {
+        let body = random.bytes(length as usize);
+        [&[0xd1, 255][..], &length.to_be_bytes(), &body].concat()
+    };
+    let ring = [public.clone(), name, public.clone()].concat();
+    let many = ring.repeat((1 << 20) / ring.len() + 9);
+    let mut to_the_end = secret.clone();
+    drop(to_the_end.splice(..3, [0x97]));
+    let cases: Vec<(&str, Vec<u8>, &str)> = vec![
+        ("many public keys", [many.clone(), secret.clone()].concat(), "pgp-private-key"),
+        ("encrypted", [many.clone(), locked.clone()].concat(), "pgp-private-key!"),
+        (
+            "a large picture",
+            [public.clone(), picture(3 << 20, random), secret.clone()].concat(),
+            "pgp-private-key",
+        ),
+        ("without a length", [many.clone(), to_the_end].concat(), "pgp-private-key"),
+        (
+            "much behind it",
+            [secret.clone(), picture(2 << 20, random), many.clone()].concat(),
+            "pgp-private-key",
+        ),
+        ("public keys alone", many.clone(), ""),
+        ("a key that was cut", [&many[..], &secret[..secret.len() - 9]].concat(), ""),
+        ("behind what is no packet", [many.clone(), vec![0; 9], secret.clone()].concat(), ""),
+    ];
+    for (what, content, want) in &cases {
+        for piece in [1 << 16, 4099] {
+            assert_eq!(found("/app/picture.png", content, piece), *want, "{what}");
+        }
+    }
+    // And in armour.
+    for (packets, want) in [
+        ([secret, picture(1 << 15, random)].concat(), "pgp-private-key"),
+        ([locked, picture(1 << 15, random)].concat(), "pgp-private-key!"),
+        ([public, picture(1 << 15, random)].concat(), ""),
+    ] {
+        let text = STANDARD.encode(packets);
+        let lines = text.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap());
+        let lines = lines.collect::<Vec<_>>().join("\n");
+        let text = format!(
+            "-----BEGIN PGP PRIVATE KEY BLOCK-----\nVersion: 1\n\n{lines}\n=abcd\n-----END PGP PRIVATE KEY BLOCK-----\n"
+        );
+        assert_eq!(found("/app/a.asc", text.as_bytes(), 1 << 16), want);
+    }
+}
+
+#[test]
 fn c72_a_key_is_found_under_each_marker_that_openssl_takes_it_by() {
     let text = |name: &str| pem(name, "\n", &mut Sequence(43));
     let word = |name: &str| if name == "rsa" { " RSA PRIVATE KEY" } else { " PRIVATE KEY" };

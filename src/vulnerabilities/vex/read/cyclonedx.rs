@@ -1,7 +1,8 @@
 //! CycloneDX 1.4 to 1.7 with vulnerabilities, in JSON.
 //!
 //! A document may be about components of another one, by BOM-Link: those have no identity here, and their statements
-//! match nothing.
+//! match nothing. Nor do those about a component of a product that has nothing but a name: what is not affected as a
+//! part of that product may be affected elsewhere.
 
 use std::collections::BTreeMap;
 
@@ -122,20 +123,16 @@ pub(super) fn read(document: &Document<'_>) -> Result<Vec<Statement>, VexError> 
         Some(metadata) => (metadata.timestamp, metadata.component),
         None => (None, None),
     };
-    let product_reference = product.as_ref().and_then(|product| product.reference.clone());
-    let mut top = product.as_ref().map(identity).unwrap_or_default();
-    if top.is_empty() {
-        top.platforms = Platforms::beside(product.as_ref().and_then(|one| one.cpe.as_deref()), &[]);
-    }
-    let mut identities = BTreeMap::new();
+    let of_document = product.as_ref().map(|one| (one.reference.clone(), top(one)));
+    let mut collected = Collected::default();
     let lists = [wire.components, wire.services];
     let all = product.into_iter().chain(lists.into_iter().flatten().flatten());
-    collect(all.collect(), DEPTH, &mut identities)?;
+    collected.collect(all.collect(), None, DEPTH)?;
     let context = Context {
         id: wire.serial_number.unwrap_or_default(),
         whole,
-        identities,
-        product: (product_reference, top),
+        collected,
+        product: of_document,
     };
     // A bill of materials without vulnerabilities is one that others refer to.
     let vulnerabilities = wire.vulnerabilities.unwrap_or_default();
@@ -155,28 +152,81 @@ pub(super) fn read(document: &Document<'_>) -> Result<Vec<Statement>, VexError> 
 struct Context {
     id: String,
     whole: Option<String>,
-    identities: BTreeMap<String, Identity>,
-    product: (Option<String>, Identity),
+    collected: Collected,
+    /// `metadata.component`: how the document refers to it, and what it is.
+    product: Option<(Option<String>, Top)>,
 }
 
-fn collect(
-    components: Vec<WireComponent>,
-    depth: usize,
-    identities: &mut BTreeMap<String, Identity>,
-) -> Result<(), VexError> {
-    let deeper = depth.checked_sub(1).ok_or(VexError::TooMany)?;
-    for component in components {
-        if identities.len() >= MOST {
-            return Err(VexError::TooMany);
+/// What a document is about as a whole.
+enum Top {
+    /// A product, whose parts are judged as parts of it; an image, if it is one by digest or repository.
+    Product(Identity),
+    /// Nothing but a system: the platform of its parts, which are products by themselves.
+    System(Platforms),
+}
+
+impl Top {
+    fn identity(&self) -> Identity {
+        match self {
+            Self::Product(identity) => identity.clone(),
+            Self::System(platforms) => {
+                Identity { platforms: platforms.clone(), ..Identity::default() }
+            }
         }
-        if let Some(reference) = &component.reference
-            && identities.insert(reference.clone(), identity(&component)).is_some()
-        {
-            return Err(VexError::Twice(shown(reference)));
-        }
-        collect(component.components.unwrap_or_default(), deeper, identities)?;
     }
-    Ok(())
+}
+
+fn top(component: &WireComponent) -> Top {
+    let identity = identity(component);
+    let platforms = Platforms::beside(component.cpe.as_deref(), &[]);
+    match identity.is_empty() && platforms != Platforms::default() {
+        true => Top::System(platforms),
+        false => Top::Product(identity),
+    }
+}
+
+/// What a document's components are, by how it refers to them.
+#[derive(Default)]
+struct Collected {
+    named: BTreeMap<String, Named>,
+    /// Components that have others in them.
+    wholes: Vec<Top>,
+}
+
+/// A component, and which of [`Collected::wholes`] it is in.
+struct Named {
+    identity: Identity,
+    whole: Option<usize>,
+}
+
+impl Collected {
+    fn collect(
+        &mut self,
+        components: Vec<WireComponent>,
+        whole: Option<usize>,
+        depth: usize,
+    ) -> Result<(), VexError> {
+        let deeper = depth.checked_sub(1).ok_or(VexError::TooMany)?;
+        for mut component in components {
+            if self.named.len() >= MOST {
+                return Err(VexError::TooMany);
+            }
+            let inner = component.components.take().unwrap_or_default();
+            let mut around = whole;
+            if whole.is_none() && !inner.is_empty() {
+                around = Some(self.wholes.len());
+                self.wholes.push(top(&component));
+            }
+            if let Some(reference) = &component.reference {
+                let named = Named { identity: identity(&component), whole };
+                if self.named.insert(reference.clone(), named).is_some() {
+                    return Err(VexError::Twice(shown(reference)));
+                }
+            }
+            self.collect(inner, around, deeper)?;
+        }
+        Ok(())
+    }
 }
 
 fn identity(component: &WireComponent) -> Identity {
@@ -231,24 +281,40 @@ impl Context {
 
     /// What a reference means: the document's own product, a part of it, or something in another document.
     fn product(&self, reference: &str) -> Result<Product, VexError> {
-        let (own, top) = &self.product;
-        if own.as_deref() == Some(reference) {
-            return Ok(Product { identity: top.clone(), parts: Vec::new() });
+        if let Some((Some(own), top)) = &self.product
+            && own == reference
+        {
+            return Ok(Product { identity: top.identity(), parts: Vec::new() });
         }
-        match self.identities.get(reference) {
-            // A product that is nothing but a system is the platform of its parts.
-            Some(part) if top.is_empty() => {
-                let mut identity = part.clone();
-                identity.platforms.extend(&top.platforms);
-                Ok(Product { identity, parts: Vec::new() })
-            }
-            Some(part) => Ok(Product { identity: top.clone(), parts: vec![part.clone()] }),
+        match self.collected.named.get(reference) {
+            Some(part) => Ok(self.part(part)),
             None if reference.starts_with("pkg:") => {
                 Ok(Product { identity: Identity::of(reference), parts: Vec::new() })
             }
             None if reference.starts_with("urn:") => Ok(Product::default()),
             None => Err(VexError::Undefined { what: "a vulnerability", to: shown(reference) }),
         }
+    }
+
+    /// What a component of the document is a part of: the document's product, else the component that it is in. Of one
+    /// that is only named it is a part all the same, though nobody can tell of which. Without either it is a product.
+    fn part(&self, part: &Named) -> Product {
+        let document = self.product.as_ref().map(|(_, top)| top);
+        let around = part.whole.and_then(|place| self.collected.wholes.get(place));
+        let mut platforms = Platforms::default();
+        for top in document.into_iter().chain(around) {
+            match top {
+                Top::System(own) => platforms.extend(own),
+                Top::Product(whole) => {
+                    let mut identity = whole.clone();
+                    identity.platforms.extend(&platforms);
+                    return Product { identity, parts: vec![part.identity.clone()] };
+                }
+            }
+        }
+        let mut identity = part.identity.clone();
+        identity.platforms.extend(&platforms);
+        Product { identity, parts: Vec::new() }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Documents of VEX in each format, well made and not.
 
 use super::*;
-use crate::vulnerabilities::vex::{Platforms, Status};
+use crate::vulnerabilities::vex::{Identity, Platforms, Status};
 
 fn statements(text: &str) -> Result<Vec<Statement>, String> {
     read(text.as_bytes(), &Limits::default()).map_err(|error| error.to_string())
@@ -173,6 +173,47 @@ fn c74_a_system_that_cyclonedx_is_about_is_the_platform_of_its_parts() {
     .unwrap();
     let nine = Platforms::alone(Some("cpe:/o:redhat:enterprise_linux:9"));
     assert_eq!(read[0].products[0].identity.platforms, nine);
+}
+
+#[test]
+fn c81_a_part_of_a_product_that_is_only_named_is_no_product_itself() {
+    let text = |product: &str, components: &str| {
+        format!(
+            r#"{{"bomFormat":"CycloneDX","specVersion":"1.6"{product},"components":[{components}],
+            "vulnerabilities":[{{"id":"CVE-1-1","analysis":{{"state":"not_affected","detail":"x"}},"affects":[{{"ref":"a"}}]}}]}}"#
+        )
+    };
+    let top = |members: &str| {
+        format!(r#","metadata":{{"component":{{"bom-ref":"app","type":"container"{members}}}}}"#)
+    };
+    let a = r#"{"bom-ref":"a","purl":"pkg:npm/a@1"}"#;
+    let inside = |members: &str| format!(r#"{{"bom-ref":"app"{members},"components":[{a}]}}"#);
+    let os = r#","cpe":"cpe:/o:redhat:enterprise_linux:9""#;
+    // What the statement is about, and of which product it is a part.
+    let cases = [
+        (String::new(), a.to_owned(), "pkg:npm/a@1", None),
+        (r#","metadata":{}"#.to_owned(), a.to_owned(), "pkg:npm/a@1", None),
+        (top(r#","name":"app""#), a.to_owned(), "pkg:npm/a@1", Some("")),
+        (top(r#","name":"app","version":"1""#), a.to_owned(), "pkg:npm/a@1", Some("")),
+        (top(r#","cpe":"cpe:/a:acme:app:1""#), a.to_owned(), "pkg:npm/a@1", Some("")),
+        (top(r#","purl":"pkg:npm/app@1""#), a.to_owned(), "pkg:npm/a@1", Some("pkg:npm/app@1")),
+        (top(os), a.to_owned(), "pkg:npm/a@1", None),
+        // A component in another one is a part of that.
+        (String::new(), inside(r#","name":"app""#), "pkg:npm/a@1", Some("")),
+        (String::new(), inside(r#","purl":"pkg:npm/app@1""#), "pkg:npm/a@1", Some("pkg:npm/app@1")),
+        (String::new(), inside(os), "pkg:npm/a@1", None),
+    ];
+    for (product, components, about, part_of) in cases {
+        let text = text(&product, &components);
+        let read = statements(&text).unwrap();
+        let [product] = read[0].products.as_slice() else { panic!("one product: {text}") };
+        let purl = |identity: &Identity| identity.purls.first().cloned().unwrap_or_default();
+        let (innermost, whole) = match product.parts.as_slice() {
+            [part] => (purl(part), Some(purl(&product.identity))),
+            _ => (purl(&product.identity), None),
+        };
+        assert_eq!((innermost.as_str(), whole.as_deref()), (about, part_of), "{text}");
+    }
 }
 
 #[test]
