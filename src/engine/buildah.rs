@@ -22,6 +22,7 @@ use super::{
     Built, Engine, Runs, buildkit, git, host, ids,
     inputs::Inputs,
     layout::{self, Layout},
+    runc,
     sandbox::{Environment, Outcome, Shell},
     store::{self, Store, serve::Serving},
     version,
@@ -160,10 +161,13 @@ impl Buildah {
         write().map_err(|e| shell.broken("cannot write buildah's settings", &e))
     }
 
+    /// buildah reads users and groups of a base by their names, as the machine's root where it is an old one: none is a
+    /// device.
     fn storage(&self, work: &Path) -> String {
         let quote = |path: PathBuf| json!(path.to_string_lossy()).to_string();
         format!(
-            "[storage]\ndriver = \"{}\"\ngraphroot = {}\nrunroot = {}\n",
+            "[storage]\ndriver = \"{}\"\ngraphroot = {}\nrunroot = {}\n\
+             [storage.options.overlay]\nmountopt = \"nodev\"\n",
             if host::is_on_overlay(work) { "vfs" } else { "overlay" },
             quote(work.join("s")),
             quote(work.join("r")),
@@ -200,6 +204,9 @@ impl Job<'_> {
         let profile = seccomp::profile()
             .map_err(|why| self.shell.failure(FailureKind::EngineUnavailable, why))?;
         fs::write(self.seccomp(), profile)
+            .and_then(|()| {
+                runc::narrow(&self.shell.work.join(store::PROGRAMS), runc::Profile::Ours)
+            })
             .map_err(|e| self.shell.broken("cannot write buildah's settings", &e))?;
         self.shell.sink.stage("checking out the source");
         let context = self.checkout().await?;
@@ -452,12 +459,18 @@ impl Job<'_> {
             cgroup_parent: self.shell.cgroup_parent(),
             signature_policy: Some(self.policy()),
             seccomp: Some(self.seccomp()),
+            runtime: Some(self.runtime()),
         };
         with.args(self.plan, dockerfile, context)
     }
 
     fn policy(&self) -> PathBuf {
         self.shell.work.join("signature-policy.json")
+    }
+
+    /// Where [`runc::narrow`] puts it.
+    fn runtime(&self) -> PathBuf {
+        self.shell.work.join(store::PROGRAMS).join("runc")
     }
 
     fn seccomp(&self) -> PathBuf {

@@ -9,7 +9,7 @@
 use std::{
     ffi::OsString,
     fs::{self, File},
-    io::{self, BufRead as _, BufReader, Read as _},
+    io::{self, BufRead as _, BufReader, Read as _, Write as _},
     net::TcpListener,
     os::fd::{AsFd as _, AsRawFd as _, BorrowedFd},
     path::{Path, PathBuf},
@@ -60,6 +60,8 @@ pub enum CageError {
 pub struct Cage {
     /// The network first.
     spaces: Vec<Space>,
+    /// The room for programs that stay the machine's root: the same mounts, and control groups to write in.
+    machines: Option<Space>,
     /// The block of numbers that nobody else has meanwhile.
     block: Result<Block, String>,
 }
@@ -171,7 +173,7 @@ impl Cage {
         let owner = own.as_ref().map_or(0, |(block, _)| block.ids().first()).to_string();
         command.args(["-c", SCRIPT, "sh"]).arg(root).arg(work).args([group, &owner]);
         command.args(program_folders()).args(seen);
-        let room = Holder::start(command)?;
+        let mut room = Holder::start(command)?;
         let cage = match own {
             Ok((block, mut spaces)) => {
                 spaces.insert(1, room.space("--mount", "mnt")?);
@@ -179,14 +181,15 @@ impl Cage {
                 let mut command = programs.within(&spaces, &["--mount"]);
                 command.args(["-c", HOLD]);
                 let inner = Holder::start(command)?;
-                if let Some(mount) = spaces.get_mut(1) {
-                    *mount = inner.space("--mount", "mnt")?;
-                }
-                Self { spaces, block: Ok(block) }
+                room.goes_on()?;
+                let inner = inner.space("--mount", "mnt")?;
+                let machines = spaces.get_mut(1).map(|mount| std::mem::replace(mount, inner));
+                Self { spaces, machines, block: Ok(block) }
             }
             Err(why) => {
                 let spaces = KINDS.iter().map(|(option, kind)| room.space(option, kind));
-                Self { spaces: spaces.collect::<io::Result<_>>()?, block: Err(why) }
+                let spaces = spaces.collect::<io::Result<_>>()?;
+                Self { spaces, machines: None, block: Err(why) }
             }
         };
         cage.inside(raise_loopback)?;
@@ -210,7 +213,10 @@ impl Cage {
 
     /// The same for a program that stays the machine's root.
     pub fn entrance_as_root(&self) -> Vec<OsString> {
-        entrance(self.spaces.iter().filter(|space| space.option != USER.0))
+        let kept = |space: &&Space| {
+            space.option != USER.0 && (self.machines.is_none() || space.option != "--mount")
+        };
+        entrance(self.spaces.iter().filter(kept).chain(&self.machines))
     }
 
     /// What a program is started behind that has the network of here and the files of the machine.
@@ -261,6 +267,14 @@ impl Holder {
         let mut holder = Self(command.spawn()?);
         holder.ready()?;
         Ok(holder)
+    }
+
+    /// Has it do what comes next.
+    fn goes_on(&mut self) -> Result<(), CageError> {
+        if let Some(stdin) = self.0.stdin.as_mut() {
+            stdin.write_all(b"\n")?;
+        }
+        self.ready()
     }
 
     fn space(&self, option: &'static str, kind: &str) -> io::Result<Space> {
@@ -395,11 +409,12 @@ mod tests {
     }
 
     fn run(cage: &Cage, script: &str) -> String {
-        let output = Command::new("nsenter")
-            .args(cage.entrance())
-            .args(["sh", "-c", script])
-            .output()
-            .unwrap();
+        run_behind(cage.entrance(), script)
+    }
+
+    fn run_behind(entrance: Vec<OsString>, script: &str) -> String {
+        let output =
+            Command::new("nsenter").args(entrance).args(["sh", "-c", script]).output().unwrap();
         String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
     }
 
@@ -463,6 +478,22 @@ mod tests {
         assert!(!said.contains("uncovered"), "{said}");
         assert_eq!(run(&cage, "ls -d /usr/bin"), "/usr/bin\n");
         assert!(!run(&cage, ": > /x && echo wrote").contains("wrote"));
+    }
+
+    #[test]
+    fn g40_who_is_not_the_machines_root_makes_no_control_group() {
+        let Some((_folder, cage)) = cage() else { return };
+        let script = "for at in /sys/fs/cgroup /sys/fs/cgroup/devices; do \
+             if [ -e $at/cgroup.procs ]; then echo seen; \
+             mount -t proc proc /proc; mount -o remount,bind,rw $at; mount -o remount,rw $at; \
+             mkdir $at/mine && rmdir $at/mine && echo made; fi; done";
+        let said = run(&cage, script);
+        if cage.ids().is_ok() {
+            assert!(!said.contains("made"), "{said}");
+        }
+        // It is not for want of a place.
+        let said = run_behind(cage.entrance_as_root(), &script.replace("mount", ": "));
+        assert_eq!(said.contains("seen"), said.contains("made"), "{said}");
     }
 
     /// Signals that are queued for users that are this process's, on the whole machine.

@@ -1,7 +1,8 @@
 # Makes the room of one job, from inside namespaces of its own: ROOT WORK GROUP OWNER FOLDER...
 # OWNER is the number that the job's root has on the machine: 0 where it is the machine's root.
 # A file system that holds the machine's programs and the job's folder becomes the root; then the machine's own is gone from
-# here. What enters these namespaces later sees the same, and mounts etc/fstab over its own /proc. Ends when its input ends.
+# here. What enters these namespaces later sees the same, and mounts etc/fstab over its own /proc. Once a namespace of the job's own
+# has its mounts as they are, a line of input opens the control groups here to the machine's root. Ends when its input ends.
 #
 # A builder may be talked into giving a step whatever it sees here, under other flags than it has here. So what must not be
 # written is read-only as a file system, and not only as a mount, and what must not be read is not here at all.
@@ -24,6 +25,8 @@ mkdir -p empty old proc sys $writable
 mount -a -T table
 mkdir -p ".$work"
 mount --rbind "$work" ".$work"
+# Builders read files of bases by names that the base chose: none of them is a device.
+mount -o remount,bind,nodev,noatime ".$work"
 ln -s /run var/run
 
 # An overlay without an upper layer is read-only whatever is asked of it; where there is none, the mount is.
@@ -87,36 +90,33 @@ done
   done
 } > etc/fstab
 
-# Of the control groups, the job's own place for containers, below its bounds, is all that there is. Builders hand it on to steps,
-# which may write there. So of version 1 only the hierarchy is shown that containers cannot be made without: a step that reached
-# another could freeze itself, or make groups of which the machine has a fixed number. Without them, containers stay in the group
-# of the program that makes them, whose bounds are the job's. Of version 2 the number of groups is bounded, and a frozen one ends.
-# What is made there belongs to the job's root.
-give() {
-  for file in "$1" "$1/cgroup.procs" "$1/cgroup.threads" "$1/cgroup.subtree_control" "$1/tasks"; do
-    if [ -e "$file" ]; then chown "$owner:$owner" "$file"; fi
-  done
-}
+# Of the control groups, the job's own place for containers, below its bounds, is all that there is, and of version 1
+# only the hierarchy without which no container is made. In a namespace of users it is read-only for good: containers
+# stay in the group of the program that makes them, whose bounds are the job's, and who is given the room makes no
+# groups, each of which is memory of the kernel's. The machine's root needs it to keep devices from steps, and steps do
+# not see it (runc.sh).
 groups() {
   if [ -e /sys/fs/cgroup/cgroup.procs ]; then
     mkdir -p "/sys/fs/cgroup/$group/steps"
     echo 64 > "/sys/fs/cgroup/$group/steps/cgroup.max.descendants" || :
     echo 8 > "/sys/fs/cgroup/$group/steps/cgroup.max.depth" || :
     echo "/sys/fs/cgroup/$group/steps $at/sys/fs/cgroup none bind 0 0"
-    give "/sys/fs/cgroup/$group/steps"
-    # Who moves a process has to be let write where the two groups meet, and sees nothing of it in here.
-    chown "$owner:$owner" "/sys/fs/cgroup/$group/cgroup.procs"
     return
   fi
   hierarchy=/sys/fs/cgroup/devices
   if [ -e "$hierarchy/cgroup.procs" ] && mkdir -p "$hierarchy/$group/steps" sys/fs/cgroup/devices; then
     echo "$hierarchy/$group/steps $at/sys/fs/cgroup/devices none bind 0 0"
-    give "$hierarchy/$group/steps"
   fi
 }
 groups > table
 mount -a -T table
 if ! [ -e /sys/fs/cgroup/cgroup.procs ]; then mount -o remount,ro sys/fs/cgroup; fi
+set_groups() { # OPTION
+  for place in sys/fs/cgroup sys/fs/cgroup/devices; do
+    if [ -e "$place/cgroup.procs" ]; then mount -o "remount,bind,nosuid,nodev,noexec,$1" "$place"; fi
+  done
+}
+if [ "$owner" != 0 ]; then set_groups ro; fi
 
 rm table
 # Who is not the machine's root may mount a new /proc only where a whole one is seen: this one is of no process.
@@ -126,5 +126,11 @@ mount -o remount,ro .
 pivot_root . old
 umount -l /old
 umount /proc
+echo ready
+read -r _ || exit 0
+# The namespace in which it stays read-only is there.
+mount -t proc proc proc
+set_groups rw
+umount proc
 echo ready
 read -r _ || :

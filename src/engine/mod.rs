@@ -23,6 +23,7 @@ pub mod keep;
 mod lasting;
 pub mod layout;
 mod masked;
+mod memory;
 pub mod replay;
 mod runc;
 pub mod sandbox;
@@ -279,6 +280,9 @@ async fn follow(
             format!("not done after {} s ({})", limits.rebuild.as_secs(), key("rebuild")),
         )),
         why = disk_is_full(&workspace, limits) => Err(failed(FailureKind::BuildFailed, why)),
+        why = memory::is_short(), if engine.kind() != EngineKind::Replay => {
+            Err(failed(FailureKind::BuildFailed, why))
+        }
     };
     let (inputs, keep) = (inputs.store().layout().to_owned(), settings.keep.clone());
     drop(shell);

@@ -1,7 +1,9 @@
 //! What stands before a builder's runc.
 //!
-//! Turns the profile of system calls that BuildKit and Docker give to a step, and that nobody can set, into a narrower one (attack
-//! G22). buildah is given one of hallmark's own. Refuses a profile that it cannot read, by ending the step.
+//! Turns the configuration of a container, most of which no option of a builder changes, into a narrower one: no step
+//! sees control groups (attack G40), and the profile of system calls of BuildKit and Docker, which nobody can set, loses
+//! what is shared (attack G22); buildah is given a profile of hallmark's own. Refuses a configuration that it cannot read,
+//! by ending the step.
 
 use std::{
     fs, io,
@@ -11,26 +13,47 @@ use std::{
 
 use super::{host::find_program, store::quoted};
 
+/// Hides control groups from a container.
+const GROUPS: &str = include_str!("runc.sh");
 /// Narrows the profile of a container.
-const SCRIPT: &str = include_str!("runc.sh");
+const PROFILE: &str = include_str!("profile.sh");
 /// Names that builders look for.
 const NAMES: [&str; 2] = ["runc", "buildkit-runc"];
 
-/// Puts a `runc` that narrows profiles into this folder, which comes first on the builder's `PATH`.
+/// Whose profile of system calls a builder gives to steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Profile {
+    /// The builder's, which is narrowed.
+    Builders,
+    /// Hallmark's.
+    Ours,
+}
+
+impl Profile {
+    fn script(self) -> &'static str {
+        match self {
+            Self::Builders => PROFILE,
+            Self::Ours => "",
+        }
+    }
+}
+
+/// Puts a `runc` that narrows containers into this folder, which comes first on the builder's `PATH`. Says where it is.
 ///
 /// # Errors
 /// There is no runc, or the file cannot be written.
-pub(super) fn narrow(folder: &Path) -> io::Result<()> {
+pub(super) fn narrow(folder: &Path, profile: Profile) -> io::Result<PathBuf> {
     let missing = || io::Error::new(io::ErrorKind::NotFound, "runc is not on PATH");
     let runc = find_program(NAMES[0]).ok_or_else(missing)?;
+    fs::create_dir_all(folder)?;
     for name in NAMES {
         let real: PathBuf = find_program(name).unwrap_or_else(|| runc.clone());
         let file = folder.join(name);
         let last = format!("exec {} \"$@\"\n", quoted(&real.to_string_lossy()));
-        fs::write(&file, [SCRIPT, &last].concat())?;
+        fs::write(&file, [GROUPS, profile.script(), &last].concat())?;
         fs::set_permissions(&file, fs::Permissions::from_mode(0o755))?;
     }
-    Ok(())
+    Ok(folder.join(NAMES[0]))
 }
 
 #[cfg(test)]
@@ -41,12 +64,24 @@ mod tests {
 
     use super::*;
 
-    /// The configuration of a container as the script leaves it, and whether it goes on.
+    /// The configuration of a container as the scripts leave it, and whether they go on.
     fn narrowed(config: &str) -> (String, bool) {
+        changed(config, Profile::Builders)
+    }
+
+    fn changed(config: &str, profile: Profile) -> (String, bool) {
         let bundle = tempfile::tempdir().unwrap();
         fs::write(bundle.path().join("config.json"), config).unwrap();
         let mut sh = Command::new("sh");
-        sh.args(["-c", &format!("{SCRIPT}exit 0"), "sh", "--log", "x", "run", "--bundle"]);
+        sh.args([
+            "-c",
+            &format!("{GROUPS}{}exit 0", profile.script()),
+            "sh",
+            "--log",
+            "x",
+            "run",
+            "--bundle",
+        ]);
         let status = sh.arg(bundle.path()).arg("id").status().unwrap();
         (fs::read_to_string(bundle.path().join("config.json")).unwrap(), status.success())
     }
@@ -72,7 +107,10 @@ mod tests {
             .join(",");
             let seccomp =
                 format!("{{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"syscalls\":[{rules}]}}");
-            format!("{{\"process\":{process},\"mounts\":[],\"linux\":{{\"seccomp\":{seccomp}}}}}\n")
+            format!(
+                "{{\"process\":{process},\"mounts\":[],\
+                 \"linux\":{{\"maskedPaths\":[\"/x\"],\"seccomp\":{seccomp}}}}}\n"
+            )
         };
         for names in [
             &["io_setup", "read", "socketcall"][..],
@@ -105,21 +143,58 @@ mod tests {
 
     #[test]
     fn g22_a_profile_of_another_form_ends_the_step() {
-        let profile =
-            json!({ "linux": { "seccomp": { "syscalls": [{ "names": ["io_setup"] }] } } });
+        let with = |rules: Value| json!({ "linux": { "maskedPaths": ["/x"], "seccomp": { "syscalls": rules } } });
+        let profile = with(json!([{ "names": ["io_setup"] }]));
         let other = json!({ "names": ["socket"], "action": "SCMP_ACT_LOG", "args": [] });
+        let mut late = with(json!([{ "names": [] }]));
+        late["process"] = json!({});
         for odd in [
-            json!({ "linux": { "seccomp": { "syscalls": [other, { "names": ["read"] }] } } })
-                .to_string(),
+            with(json!([other, { "names": ["read"] }])).to_string(),
             format!("{profile:#}"),
             profile.to_string(),
-            json!({ "linux": { "seccomp": { "syscalls": [] } } }).to_string(),
-            json!({ "linux": { "seccomp": { "syscalls": [{ "names": [] }] } }, "process": {} })
-                .to_string(),
+            with(json!([])).to_string(),
+            late.to_string(),
         ] {
             assert!(!narrowed(&odd).1, "{odd}");
         }
-        let none = json!({ "linux": {} }).to_string();
-        assert_eq!(narrowed(&none), (none, true));
+    }
+
+    #[test]
+    fn g40_a_container_is_shown_no_control_groups() {
+        let words =
+            json!([r#"{"destination":"/sys/fs/cgroup"},"cgroupsPath":"x","maskedPaths":["#]);
+        let group = r#"{"destination":"/sys/fs/cgroup","type":"cgroup","options":["rw"]}"#;
+        let (one, other) = (r#"{"destination":"/proc"}"#, r#"{"destination":"/sys"}"#);
+        for mounts in [
+            [one, group, other].join(","),
+            [group, one, other].join(","),
+            [one, other, group].join(","),
+            [one, group, group, other].join(","),
+            [one, other].join(","),
+        ] {
+            for path in [r#""cgroupsPath":"/build/1","#, ""] {
+                let given = format!(
+                    "{{\"process\":{{\"args\":{words}}},\"mounts\":[{mounts}],\
+                     \"linux\":{{{path}\"maskedPaths\":[\"/proc/kcore\"]}}}}"
+                );
+                let (text, goes_on) = changed(&given, Profile::Ours);
+                assert!(goes_on, "{given}");
+                let made: Value = serde_json::from_str(&text).unwrap();
+                let left = ["/proc", "/sys"].map(|at| json!({ "destination": at }));
+                assert_eq!(made["mounts"], json!(left), "{given}");
+                assert_eq!(made["process"]["args"], words);
+                assert_eq!(made["linux"]["maskedPaths"], json!(["/sys/fs/cgroup", "/proc/kcore"]));
+                // This process is in no namespace of users: the group keeps devices from the container.
+                assert_eq!(made["linux"]["cgroupsPath"].is_string(), !path.is_empty());
+            }
+        }
+        for odd in [
+            json!({ "linux": {} }).to_string(),
+            json!({ "linux": { "maskedPaths": [] } }).to_string(),
+            format!("{{\"mounts\":[{group}],\"linux\":{{\"maskedPaths\":[\"/x\"]}}}}"),
+            format!("{:#}", json!({ "linux": { "maskedPaths": ["/x"] } })),
+        ] {
+            assert!(!changed(&odd, Profile::Ours).1, "{odd}");
+        }
     }
 }

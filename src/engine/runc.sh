@@ -1,36 +1,33 @@
 #!/bin/sh
-# Stands before the runc of BuildKit and Docker, whose profile of system calls nobody can set: narrows the profile of the container
-# that is to run, and becomes runc. It takes away what the whole machine has once, and what no filter sees through: contexts for
-# asynchronous input and output, calls by io_uring, which make sockets too, sockets of other families than a network namespace divides
-# (rings of packet sockets are memory that is charged to nobody), and the one call of old 32-bit programs for every kind of socket,
-# which libseccomp would allow beside "socket" unless something else is said of it, which has to differ from what is said of all
-# others. A profile of a form that is not known here ends the step.
-bundle=. last=
+# Stands before a builder's runc: changes the container that is to run, and becomes runc. Builders write the
+# configuration, and words of the step in it have a backslash before each quote. A configuration of a form that is not
+# known here ends the step.
+#
+# No step sees control groups, which some builders give it to write in: their mount goes, and what another mount shows of
+# them is covered. In a namespace of users there are none to write in, and the container stays in the group of the job's
+# programs.
+bundle=. last='' config=''
 for word; do
   case $last in --bundle | -b) bundle=$word ;; esac
+  case $word in
+    --bundle=*) bundle=${word#*=} ;;
+    create | run | restore) config=config.json ;;
+  esac
   last=$word
 done
-config=$bundle/config.json
-if [ -f "$config" ] && grep -q '"seccomp":' "$config"; then
-  rule='{"names":["socketcall"],"action":"SCMP_ACT_ERRNO","errnoRet":97}'
-  family() {
-    printf ',{"names":["socket"],"action":"SCMP_ACT_ALLOW","args":[{"index":0,"value":%s,"op":"SCMP_CMP_EQ"}%s]}' "$1" "${2:-}"
-  }
-  # Local sockets, IPv4, IPv6, and netlink without its audit records.
-  sockets=$(family 1; family 2; family 10; family 16 ',{"index":2,"value":9,"op":"SCMP_CMP_NE"}')
-  shared='\(io_setup\|io_uring_setup\|io_uring_enter\|io_uring_register\|socketcall\)'
-  allowed='{"names":\["socket"\],"action":"SCMP_ACT_ALLOW"\(,"args":\[[^]]*\]\)\?}'
-  # Words of the step come before the profile, and quotes in them have a backslash before them. What is said of "socket" goes, first
-  # where it stands among other names.
-  sed -i -e 's/"seccomp":{/&\n/' \
-    -e ':a' -e 's/\(\n.*\)"'"$shared"'",/\1/; ta' -e 's/\(\n.*\),"'"$shared"'"/\1/; ta' \
-    -e ':b' -e 's/\(\n.*\)"socket",/\1/; tb' -e 's/\(\n.*\),"socket"/\1/; tb' \
-    -e ':c' -e 's/\(\n.*\)'"$allowed"',/\1/; tc' -e 's/\(\n.*\),'"$allowed"'/\1/; tc' \
-    -e 's/\n\(.*\)"syscalls":\[{/\1"syscalls":['"$rule$sockets"',{/' "$config" || exit 125
-  left=$(sed 's/.*"seccomp":{//' "$config" | grep -o '"socket"' | wc -l)
-  if [ "$left" != 4 ] || ! grep -qF "\"syscalls\":[$rule" "$config" \
-    || grep -q '"seccomp":{.*"\(io_setup"\|io_uring_[a-z]*"\|process":\)' "$config"; then
-    echo "hallmark: the profile of system calls in $config cannot be narrowed" >&2
-    exit 125
-  fi
+# What makes no container reads no configuration.
+config=${config:+$bundle/$config}
+refuse() {
+  echo "hallmark: $1 in $config cannot be narrowed" >&2
+  exit 125
+}
+if [ -f "$config" ]; then
+  read -r _ outside _ < /proc/self/uid_map || refuse 'the namespace of users'
+  path='"cgroupsPath":"[^"]*"'
+  if [ "$outside" = 0 ]; then path='"hallmark:none"'; fi
+  groups='{"destination":"\/sys\/fs\/cgroup"[^}]*}'
+  sed -i -e "s/,$groups//g; s/$groups,//g; s/,$path//; s/$path,//" \
+    -e 's/"maskedPaths":\[/&"\/sys\/fs\/cgroup",/' "$config" || exit 125
+  grep -qF '"maskedPaths":["/sys/fs/cgroup","' "$config" || refuse 'what is covered'
+  if grep -q "$groups" "$config" || grep -q "$path" "$config"; then refuse 'what is seen of control groups'; fi
 fi

@@ -30,6 +30,29 @@ const ROOT: &str = "/sys/fs/cgroup";
 const LEAF: &str = "programs";
 /// Controllers that are used.
 const CONTROLLERS: [&str; 2] = ["memory", "pids"];
+/// Version 1: the hierarchy of device nodes that may be opened.
+const DEVICES: &str = "devices";
+/// What programs of a job and their containers may open, as runc has it for each container: any node may be made, and of
+/// those that can be opened none leads to a disk (attack G41).
+const OPENED: [&str; 12] = [
+    "c *:* m",
+    "b *:* m",
+    "c 1:3 rwm",
+    "c 1:5 rwm",
+    "c 1:7 rwm",
+    "c 1:8 rwm",
+    "c 1:9 rwm",
+    "c 5:0 rwm",
+    "c 5:1 rwm",
+    "c 5:2 rwm",
+    "c 10:200 rwm",
+    "c 136:* rwm",
+];
+/// Most memory for buffers of TCP and UDP, in bytes: version 1 counts it beside all other memory, and not at all without
+/// a bound.
+const SOCKET_BYTES: u64 = 256 << 20;
+/// The file of that bound.
+const SOCKETS: &str = "memory.kmem.tcp.limit_in_bytes";
 /// How often an empty group is tried to be removed: what was killed takes a moment to go.
 const TRIES: u32 = 100;
 
@@ -111,7 +134,42 @@ impl Cgroup {
         for folder in &group.groups {
             fs::create_dir(folder.join(LEAF))?;
         }
+        if let Version::V1 = version {
+            group.bound_sockets(bounds);
+            group.bound_devices();
+        }
         Ok(group)
+    }
+
+    /// Version 1: sockets are counted where the group that made them says so, and not where one above it does (attack
+    /// G42).
+    fn bound_sockets(&self, bounds: Bounds) {
+        let Some(of_memory) = self.groups.first() else { return };
+        let bytes = bounds.memory_bytes.min(SOCKET_BYTES).to_string();
+        for folder in [of_memory.clone(), of_memory.join(LEAF)] {
+            // A kernel without it counts none of them anywhere.
+            let _ = write_existing(&folder.join(SOCKETS), &bytes);
+        }
+    }
+
+    /// Version 1: a job that is the machine's root opens no disk of the machine by a node that a base or a step made.
+    /// Version 2 has no files for it.
+    fn bound_devices(&mut self) {
+        let of_devices = self.root.join(DEVICES).join(&self.name);
+        let make = || {
+            fs::create_dir(&of_devices)?;
+            write_existing(&of_devices.join("devices.deny"), "a")?;
+            for rule in OPENED {
+                write_existing(&of_devices.join("devices.allow"), rule)?;
+            }
+            fs::create_dir(of_devices.join(LEAF))
+        };
+        match make() {
+            Ok(()) => self.groups.push(of_devices),
+            Err(_) => {
+                let _ = fs::remove_dir(&of_devices);
+            }
+        }
     }
 
     /// Files that a process writes its id to, before it becomes a program of the job.
@@ -152,6 +210,11 @@ fn notice(group: &Path) -> io::Result<OwnedFd> {
     let wish = format!("{} {}", event.as_raw_fd(), control.as_raw_fd());
     fs::write(group.join("cgroup.event_control"), wish)?;
     Ok(event)
+}
+
+/// Writes a setting of a group, whose files are there from the beginning.
+fn write_existing(file: &Path, text: &str) -> io::Result<()> {
+    File::options().write(true).open(file)?.write_all(text.as_bytes())
 }
 
 /// The number that a file holds.
@@ -358,6 +421,88 @@ mod tests {
         drop(group);
         assert!(!child.wait().unwrap().success());
         assert!(groups.iter().all(|group| !group.exists()), "{groups:?}");
+    }
+
+    /// A thread of this test in a real group of version 1.
+    fn inside<T: Send>(name: &str, what: impl FnOnce() -> T + Send) -> Option<T> {
+        let name = format!("hallmark-{name}-{}", std::process::id());
+        let bounds = Bounds { memory_bytes: 32 << 20, processes: 100 };
+        let group = match Cgroup::new(&name, bounds) {
+            Ok(group) if group.groups.len() == 3 => group,
+            other => {
+                eprintln!("SKIPPED: no control groups of version 1 here: {:?}", other.err());
+                return None;
+            }
+        };
+        std::thread::scope(|scope| {
+            let run = scope.spawn(|| {
+                let id = rustix::thread::gettid().as_raw_nonzero().to_string();
+                for entrance in group.entrances() {
+                    fs::write(entrance.with_file_name("tasks"), &id).unwrap();
+                }
+                let found = what();
+                // Whoever is in the group when it goes ends, with all threads.
+                for entrance in group.entrances() {
+                    let top = entrance.ancestors().nth(3).unwrap();
+                    fs::write(top.join("tasks"), &id).unwrap();
+                }
+                found
+            });
+            Some(run.join().unwrap())
+        })
+    }
+
+    #[test]
+    fn g41_a_job_opens_no_disk_of_the_machine() {
+        let folder = tempfile::tempdir().unwrap();
+        let (disk, null) = (folder.path().join("disk"), folder.path().join("null"));
+        let opened = inside("disk", || {
+            let make = |at: &Path, kind, (major, minor)| {
+                let number = rustix::fs::makedev(major, minor);
+                rustix::fs::mknodat(CWD, at, kind, Mode::RUSR | Mode::WUSR, number).unwrap();
+                File::open(at).map(drop).map_err(|error| error.kind())
+            };
+            // The first loop device: every machine that has a disk for jobs has it.
+            [
+                make(&disk, FileType::BlockDevice, (7, 0)),
+                make(&null, FileType::CharacterDevice, (1, 3)),
+            ]
+        });
+        if let Some(opened) = opened {
+            assert_eq!(opened, [Err(io::ErrorKind::PermissionDenied), Ok(())]);
+        }
+    }
+
+    #[test]
+    fn g42_buffers_of_sockets_have_a_bound() {
+        use std::net::{TcpListener, TcpStream};
+        const PAIRS: usize = 40;
+        let sent = inside("sockets", || {
+            let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+            let mut held = Vec::new();
+            let mut sent = 0;
+            for _ in 0..PAIRS {
+                let mut from = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+                held.push(listener.accept().unwrap().0);
+                from.set_nonblocking(true).unwrap();
+                let mut idle = 0;
+                while idle < 20 {
+                    match from.write(&[0; 1 << 16]) {
+                        Ok(bytes) => (sent, idle) = (sent + bytes, 0),
+                        Err(_) => {
+                            idle += 1;
+                            std::thread::sleep(Duration::from_millis(1));
+                        }
+                    }
+                }
+                held.push(from);
+            }
+            sent
+        });
+        // What each socket gets in any case comes on top of it.
+        if let Some(sent) = sent {
+            assert!(sent < 48 << 20, "{sent} bytes wait in {PAIRS} pairs of sockets");
+        }
     }
 
     /// Runs a script in a new group, and says what it wanted too much of.

@@ -483,14 +483,14 @@ async fn g14_a_commit_of_a_fork_is_not_the_parents() {
 }
 
 /// A repository of the lab's registry, spoken to directly.
-struct Shelf {
+pub struct Shelf {
     client: reqwest::Client,
     host: String,
     base: String,
 }
 
 impl Shelf {
-    fn of(lab: &Lab, path: &str) -> Self {
+    pub fn of(lab: &Lab, path: &str) -> Self {
         let (client, host) = (reqwest::Client::new(), lab.registry.clone());
         Self { client, base: format!("http://{host}/v2/{path}"), host }
     }
@@ -504,7 +504,7 @@ impl Shelf {
     }
 
     /// Manifest and configuration of an image, for one architecture.
-    async fn image(&self, digest: &Digest, architecture: &str) -> (Value, Value) {
+    pub async fn image(&self, digest: &Digest, architecture: &str) -> (Value, Value) {
         let mut manifest = self.get(&format!("manifests/{digest}")).await;
         if let Some(entries) = manifest["manifests"].as_array() {
             let ours = |entry: &&Value| entry["platform"]["architecture"] == architecture;
@@ -516,7 +516,7 @@ impl Shelf {
         (manifest, config)
     }
 
-    async fn push_blob(&self, bytes: Vec<u8>) -> Digest {
+    pub async fn push_blob(&self, bytes: Vec<u8>) -> Digest {
         let digest = Digest::sha256(&bytes);
         let upload =
             self.client.post(format!("{}/blobs/uploads/", self.base)).send().await.unwrap();
@@ -528,7 +528,7 @@ impl Shelf {
         digest
     }
 
-    async fn push(&self, mut manifest: Value, config: &Value) -> Digest {
+    pub async fn push(&self, mut manifest: Value, config: &Value) -> Digest {
         let config = config.to_string();
         manifest["config"]["size"] = json!(config.len());
         manifest["config"]["digest"] = json!(self.push_blob(config.into_bytes()).await.to_string());
@@ -773,6 +773,11 @@ impl Room {
         log.text()
     }
 
+    /// Whether its programs have numbers of their own.
+    fn own_users(&self) -> bool {
+        self.workspace.cage().is_ok_and(|cage| cage.ids().is_ok())
+    }
+
     async fn sh(&self, script: &str) -> String {
         self.run("sh", &["-c", script]).await
     }
@@ -801,8 +806,8 @@ done; :"#;
 async fn g16_a_room_has_no_secret_and_nothing_of_the_machine_to_write() {
     let Some(room) = Room::open("g16_a_room_has_no_secret") else { return };
     // Whatever a builder is talked into mounting, and with which flags.
-    let remount =
-        "for at in / /usr /sys /proc/sys; do mount -o remount,bind,rw,nosuid $at; done 2>/dev/null";
+    let remount = "for at in / /usr /sys /proc/sys /sys/fs/cgroup /sys/fs/cgroup/devices; do \
+         mount -o remount,bind,rw,nosuid $at; done 2>/dev/null";
     let wrote = room
         .run(
             "sh",
@@ -815,6 +820,8 @@ async fn g16_a_room_has_no_secret_and_nothing_of_the_machine_to_write() {
                 "/etc",
                 "/sys",
                 "/proc/sys",
+                "/sys/fs/cgroup",
+                "/sys/fs/cgroup/devices",
                 "/lib64",
             ],
         )
@@ -824,18 +831,19 @@ async fn g16_a_room_has_no_secret_and_nothing_of_the_machine_to_write() {
     let table = room.sh("cat /proc/self/mountinfo").await;
     let (work, group) = (room.workspace.path(), format!("/{}/steps", room.name()));
     let own = ["/dev/shm", "/etc/containers", "/root", "/run", "/tmp", "/var/lib", "/var/tmp"];
+    let own_users = room.own_users();
     let found = mounts(&table);
     assert!(found.len() > 10, "{table}");
     for [root, at, options, kind, whole] in found {
         let is_own = match kind.as_str() {
-            "cgroup" | "cgroup2" => root.ends_with(&group),
+            "cgroup" | "cgroup2" => root.ends_with(&group) && !own_users,
             "proc" => at == "/proc",
             "tmpfs" => own.contains(&at.as_str()),
             _ => Path::new(&at).starts_with(work),
         };
         let read_only = |options: &str| options.split(',').any(|option| option == "ro");
         // Where there is no overlay, only the mount of programs is read-only.
-        let programs = !matches!(kind.as_str(), "tmpfs" | "sysfs" | "proc" | "cgroup" | "cgroup2");
+        let programs = !matches!(kind.as_str(), "tmpfs" | "sysfs" | "proc");
         let shut = read_only(&options) && (read_only(&whole) || programs);
         assert!(is_own || shut, "{at} is a {kind} of {root}, {options} and {whole}");
     }
@@ -882,10 +890,8 @@ fn step(room: &Room, script: &str) -> Value {
         json!({"destination": to, "source": source, "type": "bind", "options": options})
     };
     // In a user namespace, what the machine's root mounted keeps its flags, and asking for others is refused.
-    let kept: &[&str] = match room.workspace.cage().map(|cage| cage.ids().is_ok()) {
-        Ok(true) => &["nodev", "noexec"],
-        _ => &[],
-    };
+    let kept: &[&str] = if room.own_users() { &["nodev", "noexec"] } else { &[] };
+    let path = if room.own_users() { Value::Null } else { json!("/build/step") };
     let mut mounts: Vec<Value> =
         there.map(|name| bind(format!("/usr/../{name}"), format!("/{name}"))).collect();
     for (source, to) in
@@ -913,7 +919,7 @@ fn step(room: &Room, script: &str) -> Value {
         },
         "mounts": mounts,
         "linux": {
-            "cgroupsPath": "/build/step",
+            "cgroupsPath": path,
             "namespaces": namespaces,
             "resources": {"devices": [{"allow": false, "access": "rwm"}, {"allow": true, "type": "c", "access": "rwm"}]},
         },
@@ -932,6 +938,7 @@ async fn g16_a_step_that_is_given_the_room_reads_and_writes_nothing_of_the_machi
     let script = format!(
         "echo BEGUN; cat /proc/self/cgroup; {TRY}\n\
          grep -rls 'PRIVATE KEY' /e /h/etc /h/root; cat /s/fs/cgroup/memory/cgroup.procs; mkdir /s/fs/cgroup/x; \
+         for at in /s/fs/cgroup /s/fs/cgroup/*; do mkdir $at/y && echo WROTE $at; done; \
          ls /s/class/net; grep -c 'BEGIN CERTIFICATE' /e/ssl/certs/ca-certificates.crt; echo ENDED"
     );
     std::fs::write(bundle.join("config.json"), step(&room, &script).to_string()).unwrap();
@@ -939,7 +946,8 @@ async fn g16_a_step_that_is_given_the_room_reads_and_writes_nothing_of_the_machi
     let root = room.workspace.path().join("runc").display().to_string();
     let said = room.run("runc", &["--root", &root, "run", "--bundle", &place, "step"]).await;
     assert!(said.contains("BEGUN") && said.contains("ENDED"), "{said}");
-    assert!(said.contains(&format!("/{}/steps/build/step", room.name())), "{said}");
+    let group = if room.own_users() { "programs" } else { "steps/build/step" };
+    assert!(said.contains(&format!("/{}/{group}", room.name())), "{said}");
     assert!(!said.contains("WROTE") && !said.contains("PRIVATE KEY"), "{said}");
 }
 

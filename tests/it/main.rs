@@ -25,6 +25,7 @@ mod flows;
 mod gate;
 mod held;
 mod history;
+mod hostile;
 mod imports;
 mod in_toto;
 mod inventory;

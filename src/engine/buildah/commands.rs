@@ -64,6 +64,7 @@ pub(super) fn push_args(plan: &Plan, layout: &Path, policy: Option<&Path>) -> Ve
 }
 
 /// What `buildah bud` is told besides the plan.
+#[derive(Default)]
 pub(super) struct Bud {
     /// Its version.
     pub(super) version: (u32, u32),
@@ -71,6 +72,8 @@ pub(super) struct Bud {
     pub(super) signature_policy: Option<PathBuf>,
     /// The profile that steps are held to.
     pub(super) seccomp: Option<PathBuf>,
+    /// What stands before runc.
+    pub(super) runtime: Option<PathBuf>,
 }
 
 impl Bud {
@@ -80,11 +83,10 @@ impl Bud {
         let mut add = |words: &[&str]| args.extend(words.iter().map(OsString::from));
         let layers = format!("--layers={}", plan.exporter.layers);
         let format = if plan.exporter.oci_media_types { "oci" } else { "docker" };
-        // crun refuses machines whose cgroups are mixed; runc runs everywhere.
         add(&["bud", "--no-cache", "--pull=never", "--network=none", "--isolation=oci"]);
         // It passes proxies of its environment on to steps unless it is told not to.
         add(&["--http-proxy=false"]);
-        add(&["--runtime=runc", &layers, "--format", format, "--tag", RESULT]);
+        add(&["--format", format, "--tag", RESULT, &layers]);
         add(&["--platform", &plan.platform.to_string()]);
         if let Some(seconds) = plan.exporter.rewrite_timestamp {
             self.timestamp(plan, seconds, &mut add);
@@ -114,6 +116,10 @@ impl Bud {
             add(&["--cgroup-parent", parent]);
         }
         args.extend(signature_policy(self.signature_policy.as_deref()));
+        // crun refuses machines whose cgroups are mixed; runc runs everywhere.
+        let mut runtime = OsString::from("--runtime=");
+        runtime.push(self.runtime.as_deref().unwrap_or(Path::new("runc")));
+        args.push(runtime);
         if let Some(profile) = &self.seccomp {
             let mut option = OsString::from("seccomp=");
             option.push(profile);
@@ -153,7 +159,7 @@ pub(in crate::engine) fn by_hand(
         before.extend(tag.map(|tag| ByHand::line("buildah", tag.into())));
     }
     let version = plan.made_by.as_ref().map(|engine| numbers(&engine.version)).unwrap_or_default();
-    let bud = Bud { version, cgroup_parent: None, signature_policy: None, seccomp: None };
+    let bud = Bud { version, ..Bud::default() };
     let mut build: Vec<OsString> = ["--net", "--", "buildah"].map(Into::into).into();
     build.extend(bud.args(plan, &context.join(&plan.dockerfile_path), &context));
     ByHand {
@@ -199,7 +205,7 @@ mod tests {
     fn g15_steps_are_given_no_proxies() {
         let plan = crate::rebuild::tests::plan();
         for version in [(1, 28), (1, 44)] {
-            let bud = Bud { version, cgroup_parent: None, signature_policy: None, seccomp: None };
+            let bud = Bud { version, ..Bud::default() };
             let args = bud.args(&plan, Path::new("/w/judged/Dockerfile"), Path::new("/w/source"));
             assert!(args.contains(&"--http-proxy=false".into()), "{args:?}");
             let file = args.iter().position(|word| word == "--file").unwrap();

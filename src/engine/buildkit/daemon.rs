@@ -94,7 +94,7 @@ impl Buildkitd {
             )?;
             let repositories = inputs.store().repositories(plan);
             let environment = store::wrap_git(Environment::new(work), work, &repositories)?;
-            runc::narrow(&work.join(store::PROGRAMS)).map(|()| environment)
+            runc::narrow(&work.join(store::PROGRAMS), runc::Profile::Builders).map(|_| environment)
         };
         let environment = write().map_err(|e| shell.broken("cannot write buildkitd.toml", &e))?;
         let socket = work.join("b.sock");

@@ -110,7 +110,10 @@ impl Engine for Docker {
         let (serving, rules) = offered(plan, shell, inputs)?;
         let repositories = inputs.store().repositories(plan);
         let seen = store::wrap_git(environment.clone(), shell.work, &repositories)
-            .and_then(|seen| runc::narrow(&shell.work.join(store::PROGRAMS)).map(|()| seen))
+            .and_then(|seen| {
+                let programs = shell.work.join(store::PROGRAMS);
+                runc::narrow(&programs, runc::Profile::Builders).map(|_| seen)
+            })
             .map_err(|e| shell.broken("cannot give the inputs to Docker", &e))?;
         let starting = start_dockerd(dockerd, shell, &seen);
         let (daemon, ()) = tokio::try_join!(starting, inputs.fetch(plan, shell))?;
