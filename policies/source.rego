@@ -27,19 +27,31 @@ deny contains {"code": "source-not-listed", "msg": msg} if {
 # custom:
 #   code: source-not-allowed
 #   severity: deny
-#   solution: "build from a repository of policy.settings.provenance.sources, or list this one"
+#   solution: >-
+#     build from a repository of policy.settings.provenance.sources, or list this one after somebody looked at it; BuildKit names the
+#     repository that it builds from: docker buildx build --provenance mode=max URL#COMMIT
 deny contains {"code": "source-not-allowed", "msg": msg} if {
 	count(sources) > 0
 	not source_is_allowed
-	msg := sprintf("the source %v is none of settings.provenance.sources", [source])
+	msg := sprintf("the source %v", [source])
 }
 
-default source := "is not known: no provenance is proven, or it names none; it"
+default source := "is not known: no provenance is proven"
 
-source := sprintf("%q", [build.source.url]) if is_string(build.source.url)
+source := sprintf("%q is none of settings.provenance.sources", [build.source.url]) if source_is_said
+
+source := "is not known: the proven provenance names none" if {
+	is_object(build)
+	not source_is_said
+}
+
+source_is_said if {
+	is_string(build.source.url)
+	build.source.url != ""
+}
 
 source_is_allowed if {
-	is_string(build.source.url)
+	source_is_said
 	some pattern in sources
 	glob.match(pattern, ["/"], build.source.url)
 }

@@ -84,9 +84,25 @@ test_what_nobody_proved_is_nothing if {
 	denied(object.union(given({}, team), {"provenance": {"state": "unproven"}})) == {"source-not-allowed"}
 }
 
-test_the_message_says_that_no_source_is_known if {
-	some result in source.deny with input as {"settings": {"provenance": team}}
-	contains(result.msg, "is not known: no provenance is proven")
+test_the_message_says_what_is_known_of_the_source if {
+	messages := {words |
+		some document in [
+			{"settings": {"provenance": team}},
+			given({"source": null}, team),
+			given({"source": {"url": "https://git.example/x"}}, team),
+		]
+		some result in source.deny with input as document
+		words := result.msg
+	}
+	messages == {
+		"the source is not known: no provenance is proven",
+		"the source is not known: the proven provenance names none",
+		`the source "https://git.example/x" is none of settings.provenance.sources`,
+	}
+}
+
+test_an_empty_source_is_none if {
+	denied(given({"source": {"url": ""}}, {"sources": ["**"]})) == {"source-not-allowed"}
 }
 
 test_what_the_provenance_does_not_say_is_not_compared if {

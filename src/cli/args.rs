@@ -60,7 +60,8 @@ pub struct Global {
     /// Say less on stderr: errors only; of serve, warnings and errors
     #[arg(long, short, global = true)]
     pub quiet: bool,
-    /// Say more: each step with its time on stderr, and what nobody vouches for in the report; twice for finer steps
+    /// Say more: each step with its time on stderr, and in the report what lies beside the image that no trusted signer signed; twice
+    /// for times, places and fields of each step
     #[arg(long, short, global = true, action = ArgAction::Count, conflicts_with = "quiet")]
     pub verbose: u8,
     /// Colours in reports: auto is for terminals, unless NO_COLOR is set

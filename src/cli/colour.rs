@@ -22,8 +22,13 @@ const WORDS: [(&str, &str); 5] = [
     ("warn ", BOLD_YELLOW),
 ];
 /// Severities before a code in brackets.
-const SEVERITIES: [(&str, &str); 4] =
-    [("error[", BOLD_RED), ("deny[", BOLD_RED), ("warning[", BOLD_YELLOW), ("warn[", BOLD_YELLOW)];
+const SEVERITIES: [(&str, &str); 5] = [
+    ("error[", BOLD_RED),
+    ("deny[", BOLD_RED),
+    ("warning[", BOLD_YELLOW),
+    ("warning/error[", BOLD_YELLOW),
+    ("warn[", BOLD_YELLOW),
+];
 /// Beginnings of lines that say how something stands.
 const STANDING: [&str; 3] = ["  signature   ", "  provenance  ", "  sbom        "];
 /// Beginnings of lines that have a rung.

@@ -11,6 +11,7 @@ use super::{
 use crate::{
     config::{Config, PresetChoice, Written, defaults},
     digest::Digest,
+    policy::Idle,
     report::{self, text::plural},
     untrusted::{Page, line},
     verify::Context,
@@ -32,6 +33,7 @@ pub fn run(command: &Settings, global: &Global) -> Result<Answer, Failure> {
 fn check(output: Format, global: &Global) -> Result<Answer, Failure> {
     let (config, ctx) = context::build(global, Overrides::default())?;
     let idle = context::idle_rules(&config)?;
+    let warnings = warnings(&config, &ctx, &idle)?;
     let trust = &ctx.criteria.trust;
     if output == Format::Json {
         let roots = config.roots.all().map_err(|error| Failure::usage(error.to_string()))?;
@@ -61,6 +63,9 @@ fn check(output: Format, global: &Global) -> Result<Answer, Failure> {
                 "name": name,
                 "asOf": found.root.date().map(|dated| dated.as_of),
             })).collect::<Vec<_>>(),
+            "warnings": warnings.iter().map(|Warning { about, message, help }| json!({
+                "about": about.name(), "message": message, "help": help,
+            })).collect::<Vec<_>>(),
         }))));
     }
     let mut page = origin(&config);
@@ -72,17 +77,9 @@ fn check(output: Format, global: &Global) -> Result<Answer, Failure> {
         plural(trust.delegates().len(), "delegate"),
     ];
     line!(page, "trust          {}; {}", sets.join(", "), trust.digest());
-    trust.idle_signers().iter().for_each(|name| {
-        line!(page, "  warning: no rule names the signer {name}: its word counts for nothing");
-    });
+    told(&mut page, &warnings, About::Trust);
     policies(&mut page, &config, &ctx);
-    for one in &idle {
-        line!(page, "  warning: the rule {} decides nothing: {}", one.rule, one.why());
-        line!(page, "    help: {}", one.help());
-    }
-    for setting in context::unlisted(&config)? {
-        line!(page, "  warning: {setting} lists nothing: by these rules every image is denied");
-    }
+    told(&mut page, &warnings, About::Policy);
     for (name, found) in
         config.roots.all().map_err(|error| Failure::of_operator(&error.to_string()))?
     {
@@ -91,6 +88,61 @@ fn check(output: Format, global: &Global) -> Result<Answer, Failure> {
     }
     line!(page, "the configuration can be used");
     Ok(Answer::data(page.into_text()))
+}
+
+/// Which part of a configuration a warning is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum About {
+    File,
+    Trust,
+    Policy,
+}
+
+impl About {
+    fn name(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Trust => "trust",
+            Self::Policy => "policy",
+        }
+    }
+}
+
+/// What is probably not meant, though it can be used.
+struct Warning {
+    about: About,
+    message: String,
+    help: Option<String>,
+}
+
+/// All warnings, in the order in which text tells them.
+fn warnings(config: &Config, ctx: &Context, idle: &[Idle]) -> Result<Vec<Warning>, Failure> {
+    let of = |about, message| Warning { about, message, help: None };
+    let unread = unread::is_there(config.file.as_deref());
+    let unread = unread.then(|| of(About::File, unread::NOTE.to_owned()));
+    let signers = ctx.criteria.trust.idle_signers().into_iter().map(|name| {
+        of(
+            About::Trust,
+            format!("no rule names the signer {name}, so that nothing it signs counts"),
+        )
+    });
+    let rules = idle.iter().map(|one| Warning {
+        help: Some(one.help()),
+        ..of(About::Policy, format!("the rule {} decides nothing: {}", one.rule, one.why()))
+    });
+    let unlisted = context::unlisted(config)?;
+    let unlisted = unlisted.into_iter().map(|setting| {
+        let message = format!("{setting} lists nothing: by these rules every image is denied");
+        of(About::Policy, message)
+    });
+    Ok(unread.into_iter().chain(signers).chain(rules).chain(unlisted).collect())
+}
+
+fn told(page: &mut Page, warnings: &[Warning], part: About) {
+    for Warning { message, help, .. } in warnings.iter().filter(|warning| warning.about == part) {
+        line!(page, "  warning: {message}");
+        help.iter().for_each(|help| line!(page, "    help: {help}"));
+    }
 }
 
 fn policies(page: &mut Page, config: &Config, ctx: &Context) {

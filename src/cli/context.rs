@@ -183,8 +183,12 @@ pub fn begin(global: &Global, mut overrides: Overrides<'_>) -> Result<(Config, C
 pub fn configuration(global: &Global) -> Result<Config, Failure> {
     let config = Config::load(file(global).as_deref(), &surroundings());
     let config = config.map_err(|error| unusable(error, global))?;
-    let digest = config.digest.as_ref().map(Digest::to_string);
-    tracing::debug!(file = ?config.file, ?digest, "the configuration is read");
+    match (&config.file, &config.digest) {
+        (Some(file), Some(digest)) => {
+            tracing::debug!(file = %file.display(), %digest, "read the configuration");
+        }
+        _ => tracing::debug!("there is no configuration to read"),
+    }
     Ok(config)
 }
 

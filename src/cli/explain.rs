@@ -1,5 +1,7 @@
 //! `hallmark explain`: what a finding code, or the code of a shipped rule, means; and the pages of the documents, which messages name.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::{
@@ -7,7 +9,7 @@ use super::{
     args::{Explain, Format},
 };
 use crate::{
-    finding::Code,
+    finding::{Code, Severity},
     policy::{Bundle, bundle::RULES, metadata::Metadata, nearest::did_you_mean},
     report,
 };
@@ -71,7 +73,7 @@ const OF_GATE: [[&str; 4]; 6] = [
 /// Runs the command.
 pub fn run(args: &Explain) -> Result<String, Failure> {
     let rules = shipped()?;
-    let findings = Code::ALL.iter().map(|code| Explanation::of_finding(*code));
+    let findings = Code::ALL.iter().map(|code| Explanation::of_finding(*code, &rules));
     let gate = OF_GATE.iter().map(Explanation::of_gate);
     let all = findings.chain(rules.iter().map(Explanation::of_rule)).chain(gate);
     let all: Vec<_> = all.chain(PAGES.iter().map(Explanation::of_page)).collect();
@@ -98,17 +100,20 @@ struct Explanation {
     kind: &'static str,
     code: String,
     severity: String,
+    /// What it weighs in reports, where that depends; empty where it does not.
+    weighs: String,
     title: String,
     text: String,
     help: String,
 }
 
 impl Explanation {
-    fn of_finding(code: Code) -> Self {
+    fn of_finding(code: Code, rules: &[Metadata]) -> Self {
         Self {
             kind: "finding",
             code: code.to_string(),
             severity: code.severity().name().to_owned(),
+            weighs: weighs(code, rules),
             title: code.title().to_owned(),
             text: section(code),
             // Whoever reads this has typed it.
@@ -121,6 +126,12 @@ impl Explanation {
             kind: "rule",
             code: rule.custom.code.clone(),
             severity: rule.custom.severity.clone(),
+            weighs: match rule.custom.severity.as_str() {
+                "deny" => {
+                    "an error in reports where this does not hold: the image is refused".to_owned()
+                }
+                _ => "a warning in reports: it refuses nothing".to_owned(),
+            },
             title: rule.title.clone(),
             text: rule.description.trim().to_owned(),
             help: rule.custom.solution.trim().to_owned(),
@@ -132,6 +143,7 @@ impl Explanation {
             kind: "finding",
             code: (*code).to_owned(),
             severity: "error".to_owned(),
+            weighs: String::new(),
             title: (*title).to_owned(),
             text: (*text).to_owned(),
             help: (*help).to_owned(),
@@ -144,6 +156,7 @@ impl Explanation {
             kind: "page",
             code: (*name).to_owned(),
             severity: "page".to_owned(),
+            weighs: String::new(),
             title: title.to_owned(),
             text: (*text).to_owned(),
             help: String::new(),
@@ -155,11 +168,19 @@ impl Explanation {
     }
 
     fn page(&self) -> String {
-        let Self { kind, code, severity, title, text, help } = self;
-        if *kind == "page" {
-            return text.clone();
+        let Self { kind, code, severity, weighs, title, text, help } = self;
+        // A report has it as an error, too.
+        let or_error = if *kind == "finding" && !weighs.is_empty() { "/error" } else { "" };
+        let weighs = match weighs.as_str() {
+            "" => String::new(),
+            weighs => format!("   weighs: {weighs}\n"),
+        };
+        match *kind {
+            "page" => text.clone(),
+            _ => format!(
+                "{severity}{or_error}[{code}]: {title}\n\n{text}\n\n{weighs}     help: {help}\n"
+            ),
         }
-        format!("{severity}[{code}]: {title}\n\n{text}\n\n     help: {help}\n")
     }
 
     fn value(&self) -> Value {
@@ -167,11 +188,34 @@ impl Explanation {
             "kind": self.kind,
             "code": self.code,
             "severity": self.severity,
+            "weighs": Some(&self.weighs).filter(|weighs| !weighs.is_empty()),
             "title": self.title,
             "text": self.text,
             "help": self.help,
         })
     }
+}
+
+/// What a finding weighs that is no error by itself: rules make it one.
+fn weighs(code: Code, rules: &[Metadata]) -> String {
+    let usual = match code.severity() {
+        Severity::Error => return String::new(),
+        Severity::Warning => "a warning",
+        Severity::Info => "a note",
+    };
+    let denies = |rule: &&Metadata| {
+        let custom = &rule.custom;
+        let about = || custom.about.iter().any(|about| about == code.as_str());
+        custom.severity == "deny" && (custom.code == code.as_str() || about())
+    };
+    let deny: BTreeSet<&str> =
+        rules.iter().filter(denies).map(|rule| rule.custom.code.as_str()).collect();
+    let by = match deny.len() {
+        0 => "a rule of your own".to_owned(),
+        1 => format!("the rule {}", Vec::from_iter(deny).concat()),
+        _ => format!("one of the rules {}", Vec::from_iter(deny).join(", ")),
+    };
+    format!("{usual} by itself; an error where {by} denies the image for it")
 }
 
 /// METADATA of the rules in `policies/`, where it has a code.
@@ -203,9 +247,59 @@ mod tests {
     #[test]
     fn no_explanation_points_to_itself() {
         for code in Code::ALL {
-            let text = Explanation::of_finding(*code).page();
+            let text = Explanation::of_finding(*code, &[]).page();
             assert!(!text.contains(&format!("hallmark explain {code}")), "{text}");
             assert!(!text.trim_end().ends_with("help:"), "{text}");
+        }
+    }
+
+    /// A report has an error where a rule denies for what is a warning by itself.
+    #[test]
+    fn a_severity_that_rules_choose_is_told_with_them() {
+        let page = |code: &str| {
+            let code = Some(code.to_owned());
+            run(&Explain { code, list: false, output: Format::Text }).expect("a page")
+        };
+        let cases = [
+            (
+                "rebuild-differs",
+                "warning/error[rebuild-differs]: ",
+                "   weighs: a warning by itself; an error where one of the rules rebuild-consistently-different, rebuild-level denies",
+            ),
+            (
+                "provenance-missing",
+                "warning/error[provenance-missing]: ",
+                "   weighs: a warning by itself; an error where one of the rules provenance-missing, rebuild-missing denies the image",
+            ),
+            (
+                "rebuild-not-run",
+                "info/error[rebuild-not-run]: ",
+                "   weighs: a note by itself; an error where",
+            ),
+            (
+                "predicate-malformed",
+                "warning/error[",
+                "where a rule of your own denies the image for it\n",
+            ),
+            ("image-diff-id-mismatch", "error[image-diff-id-mismatch]: ", "     help: "),
+            (
+                "builder-not-allowed",
+                "deny[builder-not-allowed]: ",
+                "   weighs: an error in reports",
+            ),
+            (
+                "healthcheck-missing",
+                "warn[healthcheck-missing]: ",
+                "   weighs: a warning in reports",
+            ),
+        ];
+        for (code, heading, weighs) in cases {
+            let page = page(code);
+            assert!(page.starts_with(heading) && page.contains(weighs), "{page}");
+        }
+        assert!(!page("image-diff-id-mismatch").contains("weighs:"));
+        for code in Code::ALL.iter().filter(|code| code.severity() < Severity::Error) {
+            assert!(page(code.as_str()).contains(&format!("/error[{code}]: ")), "{code}");
         }
     }
 

@@ -25,7 +25,7 @@ use crate::{
     source::PlatformChoice,
     trust::{
         ImagePattern, PredicateClass, TrustRules, examine,
-        examine::{Examined, Look, Maker, Seen},
+        examine::{Build, Examined, Look, Maker, Said, Seen},
         sigstore::{Pattern, SubjectName, TrustedRoot},
     },
     untrusted::{Page, line},
@@ -100,19 +100,23 @@ struct Draft {
     signers: BTreeMap<Who, BTreeSet<PredicateClass>>,
     /// Signatures of the image by nobody who can be named.
     unknown: usize,
+    /// What provenance that one of them vouches for does not say, of that which `slsa-l2` asks for.
+    lacking: BTreeSet<&'static str>,
 }
 
 impl Draft {
     fn hear(&mut self, seen: &[Examined], image: &Image) {
         // A signature over the index vouches for what the index lists, too.
-        let covered: BTreeSet<PredicateClass> = seen
+        let listed: Vec<&Said> = seen
             .iter()
             .filter(|examined| matches!(examined.carrier, Carrier::IndexAttestation { .. }))
             .filter_map(|examined| match &examined.look {
-                Look::Bare(said) => kind(&said.predicate_type),
+                Look::Bare(said) => Some(said),
                 _ => None,
             })
             .collect();
+        let covered: BTreeSet<PredicateClass> =
+            listed.iter().filter_map(|said| kind(&said.predicate_type)).collect();
         for examined in seen {
             let Look::Signed { said, signatures, .. } = &examined.look else { continue };
             let Some(class) = kind(&said.predicate_type) else { continue };
@@ -124,6 +128,11 @@ impl Draft {
             for signature in signatures {
                 let makers = who(signature);
                 self.unknown += usize::from(makers.is_empty());
+                if !makers.is_empty() {
+                    self.lacking.extend(lacks(said));
+                    let listed = listed.iter().filter(|_| over_index);
+                    self.lacking.extend(listed.flat_map(|said| lacks(said)));
+                }
                 for who in makers {
                     let kinds = self.signers.entry(who).or_default();
                     kinds.insert(class.clone());
@@ -141,13 +150,27 @@ impl Draft {
 
     /// The strictest preset that needs no rebuild and asks for nothing that is not there.
     fn preset(&self) -> &'static str {
-        if self.vouched(&PredicateClass::Provenance) {
-            "slsa"
+        if self.vouched(&PredicateClass::Provenance) && self.lacking.is_empty() {
+            "slsa-l2"
         } else if self.vouched(&PredicateClass::Signature) {
             "signed"
         } else {
             "baseline"
         }
+    }
+
+    /// Why the preset asks for no provenance, though there is some.
+    fn falls_short(&self) -> Option<String> {
+        let lacking: Vec<&str> = self.lacking.iter().copied().collect();
+        let is_there = self.vouched(&PredicateClass::Provenance) && !lacking.is_empty();
+        is_there.then(|| {
+            let builder = lacking.contains(&"builder");
+            let builder = if builder { "; BuildKit names one with builder-id=URL" } else { "" };
+            let lacking = lacking.join(", ");
+            format!(
+                "slsa-l2 would refuse the image: its provenance does not say: {lacking}{builder}"
+            )
+        })
     }
 
     /// The signers with the names that they get: short, and each once.
@@ -226,7 +249,7 @@ impl Draft {
         if named.is_empty() {
             line!(
                 page,
-                "  # Nobody whose signature could be named has signed it: {} of unknown makers.",
+                "  # No signer could be identified: {} of unknown makers.",
                 signatures(self.unknown)
             );
             line!(
@@ -259,9 +282,15 @@ impl Draft {
         line!(page, "policy:");
         line!(
             page,
-            "  # baseline: nothing is wrong; signed: and a signer above vouches for it; slsa: and for provenance;"
+            "  # baseline: nothing is wrong; signed: and a signer above vouches for it; slsa-l2: and for provenance, which names"
         );
-        line!(page, "  # reproducible: and for an SBOM, and a rebuild gives the same image.");
+        line!(
+            page,
+            "  # builder, build type, source and commit; reproducible: and for an SBOM, and a rebuild gives the same image."
+        );
+        if let Some(why) = self.falls_short() {
+            line!(page, "  # {why}.");
+        }
         line!(page, "  preset: {}", self.preset());
         page.into_text()
     }
@@ -293,6 +322,10 @@ impl Draft {
             "images": serde_json::from_str::<Value>(&images).unwrap_or_default(),
             "signers": self.named().into_iter().map(signer).collect::<Vec<_>>(),
             "unknownSignatures": self.unknown,
+            "provenanceLacks": match self.falls_short() {
+                Some(_) => self.lacking.iter().collect(),
+                None => Vec::new(),
+            },
         })
     }
 
@@ -314,6 +347,9 @@ impl Draft {
                 "  would trust nobody: {} of unknown makers; with a key: hallmark init --key cosign.pub IMAGE",
                 signatures(self.unknown)
             );
+        }
+        if let Some(why) = self.falls_short() {
+            line!(page, "  {why}");
         }
         line!(
             page,
@@ -344,6 +380,15 @@ fn signatures(count: usize) -> String {
 /// What a claim is to the shipped policies; `None` for kinds that they do not ask for.
 fn kind(predicate_type: &str) -> Option<PredicateClass> {
     KINDS.into_iter().find(|class| class.includes(predicate_type))
+}
+
+/// What provenance leaves out.
+fn lacks(said: &Said) -> Vec<&'static str> {
+    match &said.build {
+        Some(Build::Lacks(lacks)) => lacks.clone(),
+        Some(Build::Unreadable) => vec!["anything that can be read"],
+        None => Vec::new(),
+    }
 }
 
 /// Who made a signature, as far as anybody can be named.
@@ -468,7 +513,7 @@ mod tests {
     fn draft(signers: Vec<(Who, &[PredicateClass])>) -> Draft {
         let signers =
             signers.into_iter().map(|(who, kinds)| (who, kinds.iter().cloned().collect()));
-        Draft { signers: signers.collect(), unknown: 1 }
+        Draft { signers: signers.collect(), unknown: 1, ..Draft::default() }
     }
 
     fn read(text: &str) -> Config {
@@ -490,12 +535,47 @@ mod tests {
         insta::assert_snapshot!(text);
         let config = read(&text);
         assert_eq!(config.trust.rules().len(), 2);
-        assert_eq!(config.policy.selection.preset, "slsa");
+        assert_eq!(config.policy.selection.preset, "slsa-l2");
         // The pattern beside it is one that is taken, too.
         let pattern = text
             .replace("        identity: \"https", "        #")
             .replace("# identityPattern", "identityPattern");
         assert_eq!(read(&pattern).trust.rules().len(), 2, "{pattern}");
+    }
+
+    #[test]
+    fn a_preset_that_would_refuse_the_image_is_named_with_the_reason() {
+        use PredicateClass::{Provenance, Sbom, Signature};
+        let who = || keyless(SubjectName::Uri(WORKFLOW.to_owned()));
+        let cases: [(&[PredicateClass], &[&'static str], &str, Option<&str>); 5] = [
+            (&[Signature, Provenance], &[], "slsa-l2", None),
+            (
+                &[Signature, Provenance],
+                &["builder"],
+                "signed",
+                Some("say: builder; BuildKit names"),
+            ),
+            (
+                &[Signature, Provenance],
+                &["source", "commit"],
+                "signed",
+                Some("say: commit, source."),
+            ),
+            (&[Provenance], &["commit"], "baseline", Some("say: commit.")),
+            // What nobody vouches for is no reason.
+            (&[Signature, Sbom], &["builder"], "signed", None),
+        ];
+        for (kinds, lacking, preset, why) in cases {
+            let lacking = lacking.iter().copied().collect();
+            let draft = Draft { lacking, ..draft(vec![(who(), kinds)]) };
+            let text = draft.text(&reference(), false, None);
+            assert_eq!(read(&text).policy.selection.preset, preset, "{text}");
+            assert_eq!(text.contains("slsa-l2 would refuse"), why.is_some(), "{text}");
+            assert!(text.contains(why.unwrap_or_default()), "{text}");
+            let document = draft.document(&reference(), None, &text);
+            let told = document["provenanceLacks"].as_array().is_some_and(|all| !all.is_empty());
+            assert_eq!(told, why.is_some(), "{document:#}");
+        }
     }
 
     #[test]

@@ -9,9 +9,11 @@ use tracing_subscriber::{
     EnvFilter,
     filter::LevelFilter,
     fmt::{MakeWriter, format::FmtSpan},
+    layer::SubscriberExt as _,
+    util::SubscriberInitExt as _,
 };
 
-use super::{Failure, args::Global};
+use super::{Failure, args::Global, steps::Steps};
 use crate::untrusted::clean;
 
 /// Crates whose events a filter can name: this program, and those that carry its requests.
@@ -51,8 +53,13 @@ pub(super) enum Work {
 /// # Errors
 /// A filter that cannot be read, or that names what never logs anything.
 pub(super) fn start(global: &Global, work: Work) -> Result<(), Failure> {
-    let Some(filter) = chosen(global, work) else { return Ok(()) };
+    let Some((filter, form)) = chosen(global, work) else { return Ok(()) };
     let filter = read(filter)?;
+    if form == Form::Plain {
+        // Only this program sets the subscriber, and only once.
+        let _ = tracing_subscriber::registry().with(filter).with(Steps(Stderr)).try_init();
+        return Ok(());
+    }
     // Stages are for whoever looks at hallmark's own steps.
     let fine = filter.max_level_hint().is_none_or(|level| level > LevelFilter::INFO);
     let of_stages = if fine { FmtSpan::CLOSE } else { FmtSpan::NONE };
@@ -62,22 +69,31 @@ pub(super) fn start(global: &Global, work: Work) -> Result<(), Failure> {
         .with_ansi(false)
         // A stage says how long it took when it is over.
         .with_span_events(of_stages);
-    // Only this program sets the subscriber, and only once.
     let _ = log.with_writer(Stderr).try_init();
     Ok(())
 }
 
-/// The filter that counts: the operator's own before those that stand for an option.
-fn chosen(global: &Global, work: Work) -> Option<&str> {
+/// How events are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// In words, for whoever waits for an answer.
+    Plain,
+    /// With time, level, place and fields.
+    Log,
+}
+
+/// The filter that counts, and how events are written: the operator's own before those that stand for an option.
+fn chosen(global: &Global, work: Work) -> Option<(&str, Form)> {
     let own = global.log.as_deref().filter(|filter| !filter.trim().is_empty());
     let usual = match (global.verbose, work, global.quiet) {
         (0, Work::Answer, _) => None,
-        (0, Work::Serve, true) => Some("hallmark=warn"),
-        (0, Work::Serve, false) => Some("hallmark=info"),
-        (1, _, _) => Some("hallmark=debug"),
-        _ => Some("hallmark=trace"),
+        (0, Work::Serve, true) => Some(("hallmark=warn", Form::Log)),
+        (0, Work::Serve, false) => Some(("hallmark=info", Form::Log)),
+        (1, Work::Answer, _) => Some(("hallmark=debug", Form::Plain)),
+        (1, Work::Serve, _) => Some(("hallmark=debug", Form::Log)),
+        _ => Some(("hallmark=trace", Form::Log)),
     };
-    own.or(usual)
+    own.map(|filter| (filter, Form::Log)).or(usual)
 }
 
 /// Reads a filter: directives `TARGET=LEVEL`, `TARGET` or `LEVEL`, with commas between them.

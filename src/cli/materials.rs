@@ -50,7 +50,7 @@ async fn fetch(args: &MaterialsFetch, global: &Global) -> Result<Answer, Failure
     for image in images {
         let (evidence, _) = gather(&*source, image, &inquiry, jiff::Timestamp::now()).await;
         let Some(provenance) = evidence.provenance.value() else {
-            let failure = Failure::refused(format!("{reference} carries no provenance"));
+            let failure = Failure::without_provenance(&reference);
             return Err(said.before(failure));
         };
         let planned = plan(provenance, &evidence.image, &evidence.traces, &inquiry.rebuild.plan);

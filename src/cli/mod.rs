@@ -41,6 +41,7 @@ mod sbom;
 mod schema;
 mod serve;
 mod sign;
+mod steps;
 mod summary;
 mod trust;
 mod unread;
@@ -63,8 +64,8 @@ use args::{Cli, Command};
 use reports::{ReportFormat, Wanted};
 
 use crate::{
-    finding::{Code, Finding, Subject},
-    reference::Reference,
+    finding::{Code, Finding, Key, Subject},
+    reference::{PinnedReference, Reference},
     report::{
         self,
         run::{ImageRun, Run, Trouble},
@@ -174,14 +175,33 @@ impl Failure {
         let (message, rest) = advice.or_else(|| text.split_once('\n')).unwrap_or((text, ""));
         let mut more = Page::default();
         let rest = rest.strip_prefix('\n').unwrap_or(rest);
-        rest.lines().for_each(|words| line!(more, "{}", words.trim_end()));
+        for words in rest.lines() {
+            // Advice stands where that of other failures does.
+            let advice = words.trim_start().starts_with("help: ");
+            line!(more, "{}", if advice { words.trim() } else { words.trim_end() });
+        }
         Self { more, ..Self::usage(message) }
     }
 
     /// An image could not be resolved or read: the finding that says why and what to do, with the exit code that it has in a
     /// verdict, too.
     fn unresolved(error: SourceError, reference: &Reference) -> Self {
-        Self::source(error, reference.to_string())
+        let subject = reference.to_string();
+        // Whoever left the registry out may have meant another one, or an image of this machine.
+        let is_usual = subject.starts_with("docker.io/");
+        let finding = error.into_finding(Subject::Image(subject));
+        let help = format!(
+            "{}; a name without a registry is looked up at docker.io: another one stands before it, as registry.example/app:1",
+            finding.help()
+        );
+        Self::of_finding(if is_usual { finding.with(Key::Help, help) } else { finding })
+    }
+
+    /// There is nothing that says how an image was built.
+    fn without_provenance(reference: &PinnedReference) -> Self {
+        let mut failure = Self::refused(format!("{reference} carries no provenance"));
+        failure.help(Code::ProvenanceMissing.help());
+        failure
     }
 
     fn source(error: SourceError, subject: String) -> Self {
@@ -404,6 +424,8 @@ struct Look {
     colours: bool,
     /// Where they go to a terminal, how wide it is.
     columns: Option<usize>,
+    /// What they are.
+    kind: wrap::Kind,
 }
 
 impl Look {
@@ -411,13 +433,14 @@ impl Look {
     fn of(stream: &(impl IsTerminal + std::os::fd::AsFd), choice: args::Colour) -> Self {
         let is_terminal = stream.is_terminal();
         let colours = colour::wanted(choice, is_terminal, context::colours());
-        Self { colours, columns: is_terminal.then(|| wrap::columns(stream)).flatten() }
+        let columns = is_terminal.then(|| wrap::columns(stream)).flatten();
+        Self { colours, columns, ..Self::default() }
     }
 
     fn dress(self, text: String) -> String {
         let text = if self.colours { colour::paint(&text) } else { text };
         match self.columns {
-            Some(columns) => wrap::fit(&text, columns),
+            Some(columns) => wrap::fit(&text, self.kind, columns),
             None => text,
         }
     }
@@ -436,9 +459,15 @@ impl Face {
             reports: cli.command.reports(),
             command,
             image: cli.command.image().cloned(),
-            stdout: match cli.command.is_report() {
-                true => Look::of(&std::io::stdout(), cli.global.color),
-                false => Look::default(),
+            stdout: match (cli.command.is_report(), &cli.command) {
+                (true, command) => Look {
+                    kind: match command {
+                        Command::Explain(_) => wrap::Kind::Page,
+                        _ => wrap::Kind::Report,
+                    },
+                    ..Look::of(&std::io::stdout(), cli.global.color)
+                },
+                (false, _) => Look::default(),
             },
             stderr: Look::of(&std::io::stderr(), cli.global.color),
         }

@@ -74,7 +74,7 @@ pub async fn run(args: &Rebuild, global: &Global) -> Result<Answer, Failure> {
         }
         if args.plan {
             let Some(provenance) = evidence.provenance.value() else {
-                let failure = Failure::refused(format!("{reference} carries no provenance"));
+                let failure = Failure::without_provenance(&reference);
                 return Err(said.before(failure));
             };
             let planned = plan(provenance, &evidence.image, &evidence.traces, &ctx.rebuild.plan);

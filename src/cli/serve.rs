@@ -258,18 +258,19 @@ fn patience(ctx: &Context, objects: &[&str]) -> Patience {
 /// The command line's settings over the file's.
 fn gate_config(args: &Serve, config: &Config) -> Result<GateConfig, Failure> {
     let base = config.gate.as_ref();
-    let missing = |what: &str, option: &str| {
-        Failure::usage(format!(
-            "serve needs a {what}: give {option}, or gate.{what} in hallmark.yaml"
-        ))
+    let missing = |what: &str, key: &str, option: &str| {
+        Failure::usage(format!("serve needs {what}: give {option}, or gate.{key} in hallmark.yaml"))
     };
     let certificate = args.tls_certificate.clone().or_else(|| base.map(|g| g.certificate.clone()));
     let key = args.tls_key.clone().or_else(|| base.map(|g| g.key.clone()));
     let listen = args.listen.or_else(|| base.map(|g| g.listen));
     Ok(GateConfig {
-        listen: listen.ok_or_else(|| missing("listen", "--listen"))?,
-        certificate: certificate.ok_or_else(|| missing("certificate", "--tls-certificate"))?,
-        key: key.ok_or_else(|| missing("key", "--tls-key"))?,
+        listen: listen.ok_or_else(|| {
+            missing("an address to listen on, as 0.0.0.0:8443", "listen", "--listen")
+        })?,
+        certificate: certificate
+            .ok_or_else(|| missing("a TLS certificate", "certificate", "--tls-certificate"))?,
+        key: key.ok_or_else(|| missing("the key of its certificate", "key", "--tls-key"))?,
         namespaces_exempt: base.map(|g| g.namespaces_exempt.clone()).unwrap_or_default(),
         budget: base.map_or(BUDGET, |g| g.budget),
         tags: base.map(|g| g.tags).unwrap_or_default(),

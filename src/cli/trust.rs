@@ -95,7 +95,13 @@ fn chosen<'a>(roots: &'a Roots, names: &[String]) -> Result<Vec<&'a Repository>,
         let found = roots.repositories.iter().find(|repository| repository.name == *name);
         found.ok_or_else(|| {
             let known: Vec<&str> = roots.repositories.iter().map(|r| r.name.as_str()).collect();
-            Failure::usage(format!("{name:?} is none of {}", known.join(", ")))
+            let mut failure =
+                Failure::usage(format!("there is no trusted root {name:?} to update"));
+            failure.help(&format!(
+                "one of {}; trust.roots in hallmark.yaml names others",
+                known.join(", ")
+            ));
+            failure
         })
     };
     names.iter().map(find).collect()

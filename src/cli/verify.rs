@@ -121,6 +121,9 @@ async fn one(
     let image = pinned.or_else(|failure| context::compiled(config, ctx).and(Err(failure)))?;
     let verdict = call.told(verify(image, ctx, call.now()).await);
     context::compiled(config, ctx)?;
+    if let Some(failure) = unread_at_all(&verdict) {
+        return Err(failure);
+    }
     let code = exit_code(&verdict);
     let summaries = summaries(call, config, &verdict, code);
     let run = LazyCell::new(|| {
@@ -165,9 +168,15 @@ async fn list(
     let mut run = Run::new("verify");
     let (mut statements, mut lost) = (String::new(), None);
     for reference in references {
-        let (text, code, report, error) = match context::pin(reference, config, &ctx.world).await {
+        let judged = match context::pin(reference, config, &ctx.world).await {
             Ok(image) => {
                 let verdict = call.told(verify(image, ctx, call.now()).await);
+                unread_at_all(&verdict).map_or(Ok(verdict), Err)
+            }
+            Err(failure) => Err(failure),
+        };
+        let (text, code, report, error) = match judged {
+            Ok(verdict) => {
                 let report = json.then(|| report::json::verdict_value(&verdict));
                 let code = exit_code(&verdict);
                 // Of an image without a verdict the exit code tells.
@@ -215,6 +224,17 @@ fn summaries(call: &Call, config: &Config, verdict: &Verdict, code: u8) -> Resul
         true => summary::lines(&call.args, config, verdict, code),
         false => Ok(String::new()),
     }
+}
+
+/// Why nothing of an image was read, where nothing was: what is said of it does not depend on whether a tag or a digest named it.
+fn unread_at_all(verdict: &Verdict) -> Option<Failure> {
+    let [PlatformVerdict { platform: None, manifest: None, findings, .. }] =
+        verdict.platforms.as_slice()
+    else {
+        return None;
+    };
+    let reason = findings.first().filter(|reason| code_of(reason) > 1)?;
+    Some(Failure::of_finding(reason.clone()))
 }
 
 /// The report about an image of which nothing is known.

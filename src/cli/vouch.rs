@@ -105,7 +105,7 @@ fn identity(vouch: &Certificate) -> Result<Option<KeylessIdentity>, Failure> {
         }
         (Some(_), None) => half(
             "--certificate-identity without an issuer",
-            "any issuer could call somebody so",
+            "any issuer could certify that identity",
             "add --certificate-oidc-issuer URL, as https://token.actions.githubusercontent.com",
         ),
         (None, Some(_)) => half(

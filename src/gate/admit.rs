@@ -194,7 +194,7 @@ fn warnings(outcomes: &[(&Reference, &Outcome)], weaker: Option<String>) -> Vec<
         told(Weight::Notice).chain(weaker).chain(moved).chain(told(Weight::Warning)).collect();
     let remarks: usize = outcomes.iter().map(|(_, outcome)| outcome.remarks()).sum();
     let remarks = (remarks > 0).then(|| {
-        format!("remarks about evidence that nobody vouches for: {remarks}; hallmark verify -v shows them")
+        format!("remarks about evidence that no trusted signer signed: {remarks}; hallmark verify -v shows them")
     });
     let room = MAX_WARNINGS - usize::from(remarks.is_some());
     if all.len() > room {

@@ -306,7 +306,8 @@ async fn f8_what_the_operator_has_to_hear_comes_first_and_what_is_left_out_is_co
         assert!(warning.contains(words), "{words}: {warning}");
     }
     assert_eq!(warnings[14], "further warnings: 68; hallmark verify shows them");
-    let last = "remarks about evidence that nobody vouches for: 4; hallmark verify -v shows them";
+    let last =
+        "remarks about evidence that no trusted signer signed: 4; hallmark verify -v shows them";
     assert_eq!(warnings[15], last);
 }
 

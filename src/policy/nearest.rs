@@ -15,7 +15,12 @@ fn nearest<'w>(written: &str, words: impl Iterator<Item = &'w str>) -> Option<&'
     if written.chars().count() > LONGEST_CHARS {
         return None;
     }
-    let alike = |word: &&str| similar::TextDiff::from_chars(*word, written).ratio();
+    // Words are known in small letters, but for keys, which are like themselves in any.
+    let small = written.to_lowercase();
+    let alike = |word: &&str| {
+        let as_written = similar::TextDiff::from_chars(*word, written).ratio();
+        similar::TextDiff::from_chars(*word, &small).ratio().max(as_written)
+    };
     let near = words.map(|word| (alike(&word), word)).filter(|(ratio, _)| *ratio >= ALIKE);
     near.max_by(|(a, _), (b, _)| a.total_cmp(b)).map(|(_, word)| word)
 }
@@ -30,6 +35,7 @@ mod tests {
             ("signd", Some("signed")),
             ("singed", Some("signed")),
             ("Signed", Some("signed")),
+            ("SIGNED", Some("signed")),
             ("base-line", Some("baseline")),
             ("reproducable", Some("reproducible")),
             ("strict", None),

@@ -200,6 +200,23 @@ pub(super) fn causes(findings: &[Finding]) -> Vec<Cause<'_>> {
     causes
 }
 
+/// The findings in the order in which reports for people tell them, so that all begin with the same one: each cause with its places, what
+/// follows from it, and the remarks on it. What those reports do not say stands at the end.
+pub(super) fn in_order(findings: &[Finding]) -> Vec<&Finding> {
+    let grave = findings.iter().filter(|finding| finding.severity > Severity::Info);
+    let grave: Vec<Finding> = grave.cloned().collect();
+    let causes = causes(&grave);
+    let all = causes
+        .iter()
+        .flat_map(|cause| std::iter::once(&cause.told).chain(&cause.follows).chain(&cause.remarks));
+    let all =
+        all.flat_map(|told| std::iter::once(told.first).chain(told.elsewhere.iter().copied()));
+    let place: BTreeMap<&Finding, usize> = all.zip(0..).collect();
+    let mut ordered: Vec<&Finding> = findings.iter().collect();
+    ordered.sort_by_key(|finding| place.get(finding).copied().unwrap_or(usize::MAX));
+    ordered
+}
+
 /// What a group stands under: the end of the way over causes that are told.
 fn root(at: usize, groups: &[Told<'_>], by_code: &BTreeMap<Code, usize>) -> usize {
     let (mut at, mut seen) = (at, BTreeSet::new());
@@ -352,6 +369,37 @@ mod tests {
         for (name, findings, want) in cases {
             assert_eq!(shape(&findings), want, "{name}");
         }
+    }
+
+    #[test]
+    fn every_report_begins_with_the_same_finding() {
+        use Code::{
+            PolicyNothingProven, ProvenanceMissing, SbomMissing, SignatureMissing,
+            SignatureUntrusted,
+        };
+        let of = |code, subject| found(code, subject, "w");
+        let nothing = of(PolicyNothingProven, "a").following(Some(SignatureMissing));
+        let note = of(SbomMissing, "a").at(Severity::Info);
+        let remark = of(SignatureUntrusted, "c").remark();
+        let twice = Finding { rule: Some("r".to_owned()), ..of(ProvenanceMissing, "a") };
+        let (first, second) = (of(SignatureMissing, "a"), of(SignatureMissing, "b"));
+        let findings = [nothing, of(ProvenanceMissing, "a"), twice, first, remark, note, second];
+        let ordered = in_order(&findings);
+        let codes: Vec<Code> = ordered.iter().map(|finding| finding.code).collect();
+        assert_eq!(
+            codes,
+            [
+                SignatureMissing,
+                SignatureMissing,
+                PolicyNothingProven,
+                SignatureUntrusted,
+                ProvenanceMissing,
+                ProvenanceMissing,
+                SbomMissing
+            ]
+        );
+        assert_eq!(ordered[0].subject, findings[3].subject);
+        assert!(findings.iter().all(|finding| ordered.contains(&finding)), "none is lost");
     }
 
     #[test]

@@ -402,6 +402,11 @@ mod tests {
         let report = told(&run(vec![platform("linux/amd64", scan(twice))]));
         let list = report["vulnerabilities"].as_array().unwrap();
         assert_eq!(list.len(), 2, "each once: {report:#}");
+        let version = format!("{:?}", env!("CARGO_PKG_VERSION"));
+        insta::assert_snapshot!(
+            "container_scanning_list",
+            format!("{report:#}").replace(&version, "\"VERSION\"")
+        );
         let first = &list[0];
         assert_eq!((&first["severity"], &list[1]["severity"]), (&json!("High"), &json!("Low")));
         let ids: Vec<&str> = first["identifiers"]

@@ -120,7 +120,7 @@ fn write_difference(out: &mut Page, difference: &Difference, style: Style) {
     let class = difference.class;
     line!(
         out,
-        "{indent}{}: {} [{} {}]",
+        "{indent}{}: {} [class {}: {}]",
         place,
         difference.what.told(style.words),
         class.letter(),

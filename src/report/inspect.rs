@@ -188,7 +188,7 @@ fn maker(maker: &Maker) -> String {
             let (who, issuer) = (&vouched.subject, vouched.issued_by());
             format!("by {who} ({issuer}), as the root {root} says; no configured signer")
         }
-        Maker::Unknown { why: Some(why) } => format!("by nobody who is known: {why}"),
+        Maker::Unknown { why: Some(why) } => format!("by an unknown signer: {why}"),
         Maker::Unknown { why: None } => "by no configured signer".to_owned(),
     }
 }

@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 
-use super::comparison::ComparisonReport;
+use super::{cause::in_order, comparison::ComparisonReport};
 use crate::{
     compare::Comparison,
     finding::{Code, Fact, Finding},
@@ -88,7 +88,7 @@ fn platform(verdict: &PlatformVerdict, asked: Asked, time: jiff::Timestamp) -> V
         "manifest": verdict.manifest.as_ref().map(ToString::to_string),
         "verdict": word(verdict.decision.is_pass()),
         "grounds": grounds,
-        "findings": verdict.findings.iter().map(finding).collect::<Vec<_>>(),
+        "findings": in_order(&verdict.findings).into_iter().map(finding).collect::<Vec<_>>(),
         "evidence": evidence,
     })
 }

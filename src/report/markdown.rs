@@ -7,7 +7,7 @@
 use super::{
     cause::causes,
     run::{ImageRun, PlatformRun, Run, Trouble},
-    text::plural,
+    text::{plural, remarks_left_out},
 };
 use crate::{
     finding::Severity,
@@ -79,10 +79,7 @@ fn of_platform(platform: &PlatformRun, out: &mut Vec<String>) {
         out.push(format!("#### {severity}: {code}\n\n{title}\n\n{}{next}", block(&facts)));
     }
     if platform.untold > 0 {
-        let remarks = plural(platform.untold, "remark");
-        out.push(format!(
-            "{remarks} about evidence that nobody vouches for who may: -v shows what\n\n"
-        ));
+        out.push(format!("{}\n\n", remarks_left_out(platform.untold)));
     }
     if !platform.evidence.as_str().is_empty() {
         let evidence = block(&platform.evidence);

@@ -83,7 +83,7 @@ pub struct PlatformRun {
     pub scan: Option<Result<Scan, String>>,
     /// Errors and warnings; at least one error where the answer is no.
     pub findings: Vec<Finding>,
-    /// Remarks about evidence that nobody vouches for who may, which are left out.
+    /// Remarks on evidence of strangers, which are left out.
     pub untold: usize,
     /// How the rebuilt image differs, where there is one.
     pub comparison: Option<Comparison>,

@@ -8,9 +8,10 @@ use regex::Regex;
 use serde_json::Value;
 
 use super::{
-    github, gitlab, html, json, junit, markdown,
+    container_scanning, github, gitlab, html, json, junit, markdown,
     run::{ImageRun, PlatformRun, Run, Trouble, path},
     sarif,
+    summary::{self, Author},
     text::{self, Detail},
 };
 use crate::{
@@ -196,6 +197,35 @@ fn each_format_says_this() {
         let json: Value = serde_json::from_str(&json::verdict(&verdict)).unwrap();
         assert_eq!(json["verdict"], if name == "pass" { "pass" } else { "fail" });
     }
+}
+
+/// Those that are read by one program alone: what GitLab shows of an image's packages, and statements that others rely on.
+#[test]
+fn each_format_of_one_reader_says_this() {
+    let now = "2026-11-25T00:00:01Z".parse().unwrap();
+    for (name, run) in samples().into_iter().filter(|(name, _)| *name != "wrong_key") {
+        let report = settled(&container_scanning::render(&run, now));
+        insta::assert_snapshot!(format!("container_scanning_{name}"), report);
+    }
+    let author = Author {
+        verifier: "https://verifier.example".to_owned(),
+        policy: "https://hallmark.dev/policy/signed".to_owned(),
+    };
+    let of_platform = |verdict: &Verdict| {
+        let statements = verdict.platforms.iter().map(|p| summary::statement(verdict, p, &author));
+        let lines = statements.map(|statement| format!("{:#}", statement.expect("a manifest")));
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    for (name, platforms) in [
+        ("pass", vec![passing()]),
+        ("refusal", vec![failing(wrong())]),
+        ("two_platforms", vec![passing(), failing(wrong())]),
+    ] {
+        insta::assert_snapshot!(format!("vsa_{name}"), of_platform(&verdict(platforms)));
+    }
+    // Nothing is stated of what was not judged.
+    let unread = PlatformVerdict { manifest: None, evidence: None, ..failing(wrong()) };
+    assert_eq!(summary::statement(&verdict(Vec::new()), &unread, &author), None);
 }
 
 /// Of two platforms of which the same is said, an annotation and the last line speak once.

@@ -90,6 +90,9 @@ fn write_rebuild(out: &mut Page, evidence: &Evidence, findings: &[Finding]) {
         line!(out, "rebuilt    {}", rebuilt.manifest);
     }
     line!(out, "result     {}", rebuild(&evidence.rebuild));
+    if matches!(evidence.rebuild, Rebuild::NoProvenance) {
+        line!(out, "help       {}", Code::ProvenanceMissing.help());
+    }
     if let Some(reason) = engine_reason(&evidence.rebuild) {
         line!(out, "engine     {}", reason);
     }
@@ -166,11 +169,16 @@ fn platform_verdict(
         before.extend(verdict.platform.as_ref().map(|name| (name.to_string(), said)));
     }
     if untold > 0 {
-        let remarks = plural(untold, "remark");
         line!(out);
-        line!(out, "{remarks} about evidence that nobody vouches for who may: -v shows what");
+        line!(out, "{}", remarks_left_out(untold));
     }
     line!(out);
+}
+
+/// That so many remarks on evidence of strangers are left out.
+pub(super) fn remarks_left_out(count: usize) -> String {
+    let remarks = plural(count, "remark");
+    format!("{remarks} about evidence that no trusted signer signed: -v shows what")
 }
 
 /// The errors and warnings that a report says, and how many warnings it leaves out.

@@ -57,7 +57,7 @@ pub(super) fn open(
 ) -> Result<LayoutSource, SourceError> {
     let file = crate::scratch::open_file(path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => {
-            SourceError::NotFound { what: "the file".to_owned(), place: location.to_string() }
+            SourceError::NotFound { what: "an archive".to_owned(), place: location.to_string() }
         }
         _ => unreadable(location, error),
     })?;

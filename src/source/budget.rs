@@ -328,7 +328,11 @@ impl Inner {
             (table.of_party(&entry.party), entry.units, std::cmp::Reverse(**other))
         };
         if let Some((_, entry)) = table.meters.iter().filter(has_to).max_by_key(most) {
-            tracing::debug!(party = entry.party, units = entry.units, "ends, as others wait");
+            tracing::debug!(
+                party = entry.party,
+                units = entry.units,
+                "ended a verification for which others wait"
+            );
             entry.end.send_replace(true);
         }
     }

@@ -111,7 +111,7 @@ impl LayoutSource {
         let location = Location::Layout(folder.to_path_buf());
         let real = folder.canonicalize().map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => {
-                SourceError::NotFound { what: "the folder".to_owned(), place: location.to_string() }
+                SourceError::NotFound { what: "a layout".to_owned(), place: location.to_string() }
             }
             _ => unreadable(&location, error),
         })?;
@@ -265,7 +265,9 @@ impl Layout {
             Selector::Digest(digest) => Ok(digest.clone()),
             Selector::Only => self.only(),
             Selector::Tag(tag) => self.named(tag)?.ok_or_else(|| {
-                self.not_found(format!("{tag:?} (it holds {})", self.shown(&self.entries)))
+                let (place, there) = (&self.location, self.shown(&self.entries));
+                let place = format!("{place}, which holds {there}");
+                SourceError::NotFound { what: format!("tag {tag}"), place }
             }),
         }
     }

@@ -495,11 +495,23 @@ impl SourceError {
                 finding.with(Key::Help, beyond.help())
             }
             Self::Unkept { .. } => finding.with(Key::Help, TEMPORARY),
-            Self::NotFound { what, .. } if what.parse::<Digest>().is_err() => {
-                finding.with(Key::Help, "check the name and the tag")
+            Self::NotFound { what, place } if what.parse::<Digest>().is_err() => {
+                finding.with(Key::Help, name_to_check(&place))
             }
             _ => finding,
         }
+    }
+}
+
+/// What to look at where nothing of a name is at a place.
+fn name_to_check(place: &str) -> &'static str {
+    let is_here =
+        ["oci:", "oci-archive:", "docker-archive:"].iter().any(|kind| place.starts_with(kind));
+    match is_here {
+        true => {
+            "check the path, which starts at the working folder where it is relative, and the tag"
+        }
+        false => "check the name and the tag",
     }
 }
 

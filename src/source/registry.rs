@@ -349,7 +349,7 @@ impl Source for RegistrySource {
             Ok(None) => return Ok(None),
             // Artifactory says so of tags that are not there, in repositories that it lets us read.
             Err(SourceError::Forbidden { why, .. }) if is_derived(tag) => {
-                tracing::debug!(tag, why, "taken as absent");
+                tracing::debug!(tag, why, "took a tag for absent that may not be read");
                 return Ok(None);
             }
             Err(error) => return Err(error),

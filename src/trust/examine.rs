@@ -8,7 +8,7 @@
 use jiff::Timestamp;
 
 use super::{
-    Signer, TrustRules,
+    PredicateClass, Signer, TrustRules,
     checks::{Makers, Signers},
     sigstore::{
         self, Certificate, Demands, KeylessIdentity, Naming, NoCtLog, SigstoreError, TextMatch,
@@ -20,6 +20,7 @@ use crate::{
     attest::{
         self, Carrier, Envelope, LogEntry, Raw, Signature, Signed, Statement, VerificationMaterial,
         in_toto::{Body, Document},
+        provenance,
     },
     digest::{Digest, ManifestDigest},
     image::{Image, MediaType},
@@ -79,6 +80,17 @@ pub struct Said {
     pub subjects: Vec<ManifestDigest>,
     /// How many subjects it names besides these.
     pub others: usize,
+    /// What it says of a build, where it is provenance.
+    pub build: Option<Build>,
+}
+
+/// What provenance says of a build, as far as presets ask for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Build {
+    /// All but these.
+    Lacks(Vec<&'static str>),
+    /// In a form that cannot be read.
+    Unreadable,
 }
 
 /// One signature.
@@ -166,6 +178,13 @@ pub fn examine(
         .collect()
 }
 
+fn build(statement: &Statement) -> Build {
+    match provenance::parse(statement) {
+        Ok(provenance) => Build::Lacks(provenance.lacks()),
+        Err(_) => Build::Unreadable,
+    }
+}
+
 struct Desk<'a> {
     image: &'a Image,
     names: Names,
@@ -218,6 +237,9 @@ impl Desk<'_> {
             predicate_type: statement.predicate_type.clone(),
             subjects,
             others: statement.subjects.len().saturating_sub(ours),
+            build: PredicateClass::Provenance
+                .includes(&statement.predicate_type)
+                .then(|| build(statement)),
         }
     }
 

@@ -97,7 +97,7 @@ fn tell_signature(
         let found = format!("{}: {}", plural(others.len(), "signature"), unproven(why));
         finding.facts.insert(Key::Found, Fact::Text(found));
     } else if is_bare(evidence) {
-        let found = "nothing that anybody says about the image lies beside it";
+        let found = "no signature or attestation lies beside the image";
         finding.facts.insert(Key::Found, Fact::Text(found.to_owned()));
     }
     if let Some(places) = listed(others.iter().map(|(_, place)| place.clone())) {
@@ -493,7 +493,7 @@ mod tests {
             told(&evidence(&[], None)),
             [
                 "expect: a signature by release",
-                "found: nothing that anybody says about the image lies beside it"
+                "found: no signature or attestation lies beside the image"
             ]
         );
         let strange = vec![Unproven::UnknownSigner; 6];

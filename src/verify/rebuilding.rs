@@ -145,7 +145,7 @@ async fn follow_hints(
         made = made.or(Some(rebuild));
     }
     if why.is_empty() {
-        why.push("nobody who may vouch for its provenance does".to_owned());
+        why.push("no trusted signer signed its provenance".to_owned());
     }
     let rebuild = match (made, hints.first()) {
         (Some(rebuild), _) => rebuild,
@@ -570,7 +570,7 @@ fn unreadable(contents: &Contents, image: &Image) -> Failure {
     let finding = contents.findings.first();
     let fact = |key| finding.and_then(|f| f.facts.get(&key)).map(ToString::to_string);
     let layer = fact(Key::From).unwrap_or_else(|| "its layers".to_owned());
-    let why = fact(Key::Why).unwrap_or_else(|| "nobody knows why".to_owned());
+    let why = fact(Key::Why).unwrap_or_else(|| "the reason is not known".to_owned());
     cannot_be_read(image, &format!("{layer}: {why}"))
 }
 

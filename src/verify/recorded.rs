@@ -59,7 +59,7 @@ pub async fn holds(
 
 /// That only the maker of a folder knows what the world did.
 pub fn unvouched(folder: &Path, what: &str) -> String {
-    format!("nobody but the maker of {} knows what the world {what}", folder.display())
+    format!("nothing but the word of whoever made {} says what the world {what}", folder.display())
 }
 
 fn of_held(held: &Result<Held, Failure>) -> Value {

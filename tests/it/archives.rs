@@ -233,7 +233,7 @@ fn d8_equal_sizes_are_not_equal_contents() {
         let mut other = APP.to_vec();
         other[at] = changed;
         let answer = diff(&honest(), &Parts::new(&[("bin/app", &other)]));
-        answer.exits(1).says("R0 different").says("/bin/app: content [O content]");
+        answer.exits(1).says("R0 different").says("/bin/app: content [class O: content]");
     }
     diff(&honest(), &honest()).exits(0).says("R5 manifest-identical");
 }

@@ -66,6 +66,66 @@ fn what_init_writes_is_what_verify_takes() {
     assert!(!shown.all().contains("policy.preset: baseline"), "{}", shown.all());
 }
 
+/// Whoever reads the document hears of what the text warns of.
+#[test]
+fn warnings_of_a_configuration_are_in_both_forms() {
+    let config = "version: 1\npolicy: {preset: slsa-l3}\n";
+    let check =
+        |more: &[&str]| Hallmark::new([&["config", "check"], more].concat()).config(config).run();
+    let (text, document) = (check(&[]), check(&["-o", "json"]).json());
+    let warnings = document["warnings"].as_array().unwrap();
+    assert_eq!(warnings.len(), text.all().matches("  warning: ").count(), "{document:#}");
+    assert!(!warnings.is_empty(), "{document:#}");
+    for warning in warnings {
+        assert_eq!(warning["about"], "policy", "{document:#}");
+        text.says(&format!("  warning: {}\n", warning["message"].as_str().unwrap()));
+    }
+}
+
+/// BuildKit's provenance of a build by this builder.
+fn provenance(builder: &str) -> Value {
+    let commit = json!({ "sha1": "0123456789abcdef0123456789abcdef01234567" });
+    let source = "https://git.example/app.git";
+    json!({
+        "buildDefinition": {
+            "buildType": "https://github.com/moby/buildkit/blob/master/docs/attestations/slsa-definitions.md",
+            "externalParameters": {
+                "configSource": { "uri": source, "digest": commit, "path": "Dockerfile" },
+                "request": { "frontend": "dockerfile.v0", "args": {} },
+            },
+            "internalParameters": { "builderPlatform": "linux/amd64" },
+            "resolvedDependencies": [{ "uri": source, "digest": commit }],
+        },
+        "runDetails": { "builder": { "id": builder }, "metadata": {} },
+    })
+}
+
+/// A draft that refuses the image which it was made from is no help to anybody, and a weaker one says why it is.
+#[test]
+fn init_takes_the_strictest_preset_that_the_image_passes() {
+    for (builder, preset, says) in [
+        ("https://builder.example/ci", "slsa-l2", "would trust release"),
+        ("", "signed", "slsa-l2 would refuse the image: its provenance does not say: builder"),
+    ] {
+        let layout = Layout::of(&Parts::new(&[("bin/app", b"x")]));
+        let (keys, folder) = (Keys::new(), tempfile::tempdir().unwrap());
+        let (key, image) = (keys.p256("release"), layout.reference());
+        let at = |name: &str| folder.path().join(name).display().to_string();
+        let (file, predicate, pem) = (at("hallmark.yaml"), at("p.json"), public(&key));
+        fs::write(&predicate, provenance(builder).to_string()).unwrap();
+        let (key, pem) = (key.to_str().unwrap(), pem.to_str().unwrap());
+        let sign = ["sign", &image, "--key", key];
+        Hallmark::new(sign).run().exits(0);
+        let attest = ["--type", "slsaprovenance1", "--predicate", &predicate];
+        Hallmark::new([&sign[..], &attest[..]].concat()).run().exits(0);
+        let written = Hallmark::new(["init", &image, "--key", pem, "--write", &file]).run();
+        written.exits(0).says(&format!("preset {preset},")).says(says);
+        Hallmark::new(["verify", "-c", &file, &image]).run().exits(0).says("PASS");
+        let strict = Hallmark::new(["verify", "-c", &file, "--policy", "slsa-l2", &image]).run();
+        strict.exits(i32::from(preset != "slsa-l2"));
+    }
+}
+
 /// Which preset an image has to pass may depend on the namespace: whoever checks a configuration sees all of them.
 #[test]
 fn presets_for_some_images_and_namespaces_are_listed() {

@@ -143,7 +143,8 @@ fn a_failure_is_json_where_json_was_asked_for_and_has_one_exit_code() {
     let gone = registry.image("gone");
     let closed = "127.0.0.1:1/app:1";
     let lied = registry.image(&lying);
-    let cases: [Case<'_>; 10] = [
+    let absent = registry.image(&format!("sha256:{}", "0".repeat(64)));
+    let cases: [Case<'_>; 11] = [
         ("no such configuration", &there, "/nowhere/hallmark.yaml", &[], 2, "No such file"),
         ("a key of another name", &there, &misspelt, &[], 2, "unknown field"),
         ("a preset that is none", &there, &unruly, &[], 2, "reproducible"),
@@ -153,6 +154,7 @@ fn a_failure_is_json_where_json_was_asked_for_and_has_one_exit_code() {
         ("an image that is none", "R.example/A b", &good, &[], 2, "lower-case letters"),
         ("a registry that does not answer", closed, &good, &[], 3, "source-unavailable"),
         ("a tag that is not there", &gone, &good, &[], 3, "source-not-found"),
+        ("a digest that is not there", &absent, &good, &[], 3, "source-not-found"),
         ("other bytes than the digest says", &lied, &good, &[], 1, "image-digest-mismatch"),
     ];
     let mut covered = BTreeSet::new();

@@ -88,6 +88,38 @@ fn several_images_have_one_report_each_and_the_gravest_exit_code() {
     insta::assert_snapshot!("several_images", scene.redacted(&all));
 }
 
+/// Whoever reads a report does not have to know by what the image was named.
+#[test]
+fn an_absent_tag_and_an_absent_digest_are_told_alike() {
+    let scene = scene();
+    let digest = format!("sha256:{}", "0".repeat(64));
+    let [by_tag, by_digest] = ["gone", &digest].map(|name| scene.registry.image(name));
+    let told = |image: &str, more: &[&str]| {
+        let answer = scene.verify(&[&[image], more].concat()).run();
+        answer.exits(3);
+        let plain = |text: &str| {
+            let lines = text.lines().filter(|line| !line.trim_start().starts_with("help: "));
+            let lines: Vec<String> = lines
+                .filter(|line| !line.contains("\"help\": ") && !line.contains("\"help: "))
+                .map(|line| line.replace(image, "IMAGE").replace(&digest, "tag gone"))
+                .collect();
+            lines.join("\n")
+        };
+        (plain(&answer.stdout), plain(&answer.stderr))
+    };
+    for more in [&[][..], &["-o", "json"]] {
+        let [tag, digest] = [&by_tag, &by_digest].map(|image| told(image, more));
+        assert_eq!(tag.0, digest.0, "{more:?}");
+        let complaint = |text: &str| text.split("hallmark: ").nth(1).map(str::to_owned);
+        assert!(
+            complaint(&tag.1).is_some_and(|text| text.contains("source-not-found")),
+            "{}",
+            tag.1
+        );
+        assert_eq!(complaint(&tag.1), complaint(&digest.1), "{more:?}");
+    }
+}
+
 #[test]
 fn the_document_of_one_image_is_the_same_in_a_list() {
     let scene = scene();

@@ -208,7 +208,7 @@ fn a17_a_poisoned_file_stops_everything_until_it_is_reset() {
         std::fs::write(lab.kept(), text).unwrap();
         let answer = lab.run(&["trust", "show"]);
         assert_eq!(answer.code, 2, "{}", answer.all());
-        assert!(answer.stderr.contains("\n    help: hallmark trust update"), "{}", answer.all());
+        assert!(answer.stderr.contains("\n  help: hallmark trust update"), "{}", answer.all());
         assert!(!answer.stderr.contains("u{a}"), "{}", answer.all());
         let answer = Hallmark::new(["trust", "show"]).config(&lab.config(SIGNER)).run();
         assert_eq!(answer.code, 2, "{}", answer.all());

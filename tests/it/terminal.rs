@@ -174,14 +174,23 @@ fn strangers_are_counted_and_shown_with_v() {
     brief.exits(0).says("-v shows what").says_not("signature-untrusted");
     let full = run(&["-v"]);
     full.exits(0).says("warning[signature-untrusted]").says_not("-v shows what");
-    // The log is of hallmark's own steps.
+    // The log is of hallmark's own steps, in words with -v.
     let own = |line: &&str| line.contains(" DEBUG ") || line.contains(" TRACE ");
-    for answer in [&full, &run(&["-vv"])] {
-        let events: Vec<&str> = answer.stderr.lines().filter(own).collect();
-        assert!(!events.is_empty(), "{}", answer.all());
-        assert!(events.iter().all(|line| line.contains("hallmark::")), "{events:#?}");
+    let (plain, log) = (full.stderr.lines(), run(&["-vv"]));
+    let words: Vec<&str> = plain.filter(|line| line.starts_with("hallmark: ")).collect();
+    let step = regex::Regex::new(
+        r"^hallmark: checked signatures and attestations: linux/amd64 \(\d+ ms\)$",
+    )
+    .unwrap();
+    assert!(words.iter().any(|line| step.is_match(line)), "{words:#?}");
+    let inner = ["DEBUG", "hallmark::", "time.busy", "close", "="];
+    assert!(!words.iter().any(|line| inner.iter().any(|word| line.contains(word))), "{words:#?}");
+    let events: Vec<&str> = log.stderr.lines().filter(own).collect();
+    assert!(!events.is_empty(), "{}", log.all());
+    assert!(events.iter().all(|line| line.contains("hallmark::")), "{events:#?}");
+    for answer in [&brief, &full] {
+        assert!(!answer.stderr.lines().any(|line| own(&line)), "{}", answer.all());
     }
-    assert!(!brief.stderr.lines().any(|line| own(&line)), "{}", brief.all());
     // JSON has everything at any time.
     let json = run(&["-o", "json"]).json().to_string();
     assert!(json.contains("signature-untrusted"), "{json}");

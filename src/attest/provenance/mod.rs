@@ -109,6 +109,20 @@ fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
+impl Provenance {
+    /// What it does not say of that which the preset `slsa-l2` asks for: the rules `provenance` and `builder` are the ones that decide.
+    pub fn lacks(&self) -> Vec<&'static str> {
+        let source = self.source.as_ref();
+        let said = [
+            ("builder", !self.builder_id.is_empty()),
+            ("build type", !self.build_type.is_empty() && self.producer != Producer::Other),
+            ("source", source.is_some_and(|source| !source.url.is_empty())),
+            ("commit", source.is_some_and(|source| source.commit.is_some())),
+        ];
+        said.into_iter().filter(|(_, is_said)| !is_said).map(|(name, _)| name).collect()
+    }
+}
+
 /// How an image was built, whatever the format said it in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Provenance {

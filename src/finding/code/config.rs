@@ -7,7 +7,7 @@ macro_rules! config {
         "no trust rule speaks about this image",
         "name who signs: --key FILE, or a rule under trust.rules in hallmark.yaml whose images match";
     ConfigTrustRuleUnmatched = "config-trust-rule-unmatched", Info,
-        "a trust rule speaks about this image, and nothing is believed by it",
+        "a trust rule is about this image, and nothing was proven by it",
         "remove the rule if nothing is expected from its signers, or find out why they no longer sign";
     ConfigTrustRuleUnmet = "config-trust-rule-unmet", Error,
         "a trust rule that is required for this image is not satisfied",

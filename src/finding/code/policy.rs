@@ -10,7 +10,7 @@ macro_rules! policy {
         "a policy warns about the image",
         "see the rule's message";
     PolicyNothingProven = "policy-nothing-proven", Error,
-        "no rule denies the image, and nothing that was proven speaks for it",
+        "no rule denies the image, but nothing is proven that could let it pass",
         "name who signs: --key FILE, or trust.rules in hallmark.yaml; where nobody does, sign the image or a statement about it, or rebuild it with --rebuild";
     PolicyError = "policy-error", Error,
         "a policy could not be loaded or evaluated",

@@ -16,13 +16,13 @@ macro_rules! provenance {
         "provenance speaks about another image",
         "attach the provenance that the builder made for this digest";
     ProvenanceUnsigned = "provenance-unsigned", Warning,
-        "provenance is there, and no signature by which it counts",
+        "provenance is there, but no trusted signature covers it",
         "sign the index digest, or attach the provenance as a signed attestation";
     ProvenanceConflict = "provenance-conflict", Warning,
         "two proven statements name different commits, or one contradicts the embedded build manifest",
         "find out whether both commits give this image; a rule of your own can deny it";
     ProvenanceCommitNotInRef = "provenance-commit-not-in-ref", Warning,
-        "a rule relies on branch or tag of the source, and the repository does not bear out that they hold the commit",
+        "a rule relies on a branch or tag of the source, and the repository does not show that it holds the commit",
         "see why; rules see no branch and no tag that is not proven";
     ProvenanceSignerMismatch = "provenance-signer-mismatch", Error,
         "the provenance and the certificate of its signer contradict each other",

@@ -19,7 +19,7 @@ macro_rules! sbom {
         "an SBOM names another image than the one that it came with",
         "make the SBOM of this image, and attach each platform's to that platform's digest";
     SbomLeftOut = "sbom-left-out", Warning,
-        "SBOMs that nobody proved were not read",
+        "SBOMs that no trusted signer signed were not read",
         "sign the SBOM that is meant, or raise the limit that is named";
     SbomUnsigned = "sbom-unsigned", Warning,
         "the SBOM is not covered by a trusted signature",

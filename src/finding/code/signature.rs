@@ -22,7 +22,7 @@ macro_rules! signature {
         "a signature speaks about another image",
         "sign this digest; a signature cannot be moved from one image to another";
     SignatureIdentityMismatch = "signature-identity-mismatch", Warning,
-        "a keyless signature is somebody else's",
+        "a keyless signature has another identity than the configured ones",
         "compare issuer and identity with trust.signers in hallmark.yaml; exact texts and anchored patterns are matched from end to end";
     SignatureCertificateInvalid = "signature-certificate-invalid", Warning,
         "the certificate of a signature may not sign",

@@ -317,7 +317,7 @@ impl View<'_> {
         });
         html! {
             span class="what" { (clean(&difference.what.told(self.sides))) }
-            " " span class="class" { (class.letter()) " " (class.name()) }
+            " " span class="class" { "class " (class.letter()) ": " (class.name()) }
             @if let Some(by) = &difference.explained_by {
                 " " span class="by" { "explained by " (clean(&by.to_string())) }
             }

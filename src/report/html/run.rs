@@ -16,7 +16,7 @@ use crate::{
     report::{
         cause::{Cause, Sameness, causes},
         run::{ImageRun, PlatformRun, Run, Trouble},
-        text::{self, EvidenceLine, plural},
+        text::{self, EvidenceLine, plural, remarks_left_out},
         told,
     },
     untrusted::cut,
@@ -137,9 +137,7 @@ fn of_platform(image: &ImageRun, platform: &PlatformRun, compared: &mut usize) -
                 p { "… and " (plural(causes.len() - FINDINGS_SHOWN, "more finding")) }
             }
             @if platform.untold > 0 {
-                p class="none" {
-                    (plural(platform.untold, "remark")) " about evidence that nobody vouches for who may: -v shows what"
-                }
+                p class="none" { (remarks_left_out(platform.untold)) }
             }
             @if !platform.lines.is_empty() {
                 h4 { "Evidence" }

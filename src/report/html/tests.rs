@@ -127,14 +127,14 @@ fn a_digest_is_one_word_wherever_it_stands() {
 fn what_is_said_of_many_files_is_said_once() {
     let evil = |n: usize| content(format!("/srv/{n}<script>\u{202e}"));
     let page = page_of((0..3).map(evil).chain([content("/srv/a/b".to_owned())]).collect());
-    assert_eq!(page.matches("O content</span>").count(), 2, "{page}");
+    assert_eq!(page.matches("class O: content</span>").count(), 2, "{page}");
     assert!(page.contains("<span class=\"name\">3 files</span>"), "{page}");
     for never in ["<script", "\u{202e}"] {
         assert!(!page.contains(never), "{never:?}");
     }
     // Two are told by their names.
     let page = page_of((0..2).map(|n| content(format!("/srv/{n}"))).collect());
-    assert_eq!(page.matches("O content</span>").count(), 2, "{page}");
+    assert_eq!(page.matches("class O: content</span>").count(), 2, "{page}");
 }
 
 #[test]

@@ -336,7 +336,9 @@ fn files_compared(one: &SbomEvidence) -> Option<String> {
     let compared = one.reconciliation.as_ref()?;
     let (same, other) = (compared.files, compared.digests.len());
     if one.claim.proven().is_none() && same + other == 0 {
-        return Some("not compared with the image: nobody proved the document".to_owned());
+        return Some(
+            "not compared with the image: no trusted signer signed the document".to_owned(),
+        );
     }
     Some(format!("{same} of them as in the image, {other} with other bytes there"))
 }
@@ -425,7 +427,7 @@ mod tests {
             let reconciliation = Some(Reconciliation { files, ..Reconciliation::default() });
             files_compared(&SbomEvidence { claim: claim.clone(), reconciliation })
         };
-        let unlooked = "not compared with the image: nobody proved the document";
+        let unlooked = "not compared with the image: no trusted signer signed the document";
         assert_eq!(told(&unproven, 0).as_deref(), Some(unlooked));
         let none = "0 of them as in the image, 0 with other bytes there";
         assert_eq!(told(&proven, 0).as_deref(), Some(none));

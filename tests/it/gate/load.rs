@@ -360,7 +360,10 @@ async fn f8_strangers_remarks_hide_no_exception_that_was_used() {
     let first = warnings.first().and_then(|one| one.as_str()).unwrap_or_default();
     assert!(first.contains("policy-exception-used"), "{response:#}");
     let last = warnings.last().and_then(|one| one.as_str()).unwrap_or_default();
-    assert!(last.starts_with("remarks about evidence that nobody vouches for: "), "{response:#}");
+    assert!(
+        last.starts_with("remarks about evidence that no trusted signer signed: "),
+        "{response:#}"
+    );
 }
 
 #[tokio::test]
