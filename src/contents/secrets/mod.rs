@@ -8,6 +8,7 @@
 //! and no record of a language's package. Searched are files, and what stands beside them: names, targets of links, extended
 //! attributes, PAX records, annotations.
 
+mod account;
 mod ber;
 pub mod collector;
 mod commands;
@@ -24,16 +25,21 @@ mod pem;
 mod placeholder;
 mod published;
 mod scan;
+mod settings;
 mod shown;
 mod stores;
 mod tokens;
+mod within;
+mod words;
 
 pub use configured::{shown_command, shown_value, shown_variable};
 pub use documents::in_image;
 pub use shown::{
-    KeyLines, MARK, holds_credentials, in_keys, shown_json, shown_line, shown_named, shown_path,
-    shown_texts, shown_words,
+    KeyLines, MARK, holds_credentials, in_keys, shown_json, shown_line, shown_named, shown_texts,
+    shown_words,
 };
+pub use within::secrets_within;
+pub use words::{shown_path, shown_text};
 
 use crate::contents::facts::{Bounded, Spot};
 
