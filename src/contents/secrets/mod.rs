@@ -31,6 +31,7 @@ mod stores;
 mod tokens;
 mod within;
 mod words;
+mod written;
 
 pub use configured::{shown_command, shown_value, shown_variable};
 pub use documents::in_image;
@@ -40,6 +41,7 @@ pub use shown::{
 };
 pub use within::secrets_within;
 pub use words::{shown_path, shown_text};
+pub use written::{write_shown, write_shown_in_lines};
 
 use crate::contents::facts::{Bounded, Spot};
 
