@@ -110,7 +110,7 @@ mod tests {
             (format!("1.0+{token}"), "[secret]"),
             (format!("pkg:npm/{token}@1.0"), "pkg:npm/[secret]@1.0"),
             (
-                format!("pkg:npm/a@1.0?vcs_url=git%2Bhttps%3A%2F%2Fbot:s9df8sdf%40git.corp%2Fa"),
+                "pkg:npm/a@1.0?vcs_url=git%2Bhttps%3A%2F%2Fbot:s9df8sdf%40git.corp%2Fa".to_owned(),
                 "pkg:npm/a@1.0?[secret]",
             ),
             (format!("pkg:npm/a@{}", token.replace('-', "%2D")), "pkg:npm/a@[secret]"),
