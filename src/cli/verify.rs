@@ -132,7 +132,9 @@ async fn one(
     });
     let mut answer = Answer::in_forms(code, wanted, |format| {
         for_pipelines(format, &run, |format| match format {
-            ReportFormat::Text => report::text::verdict_page(&verdict, detail).into_text(),
+            ReportFormat::Text => {
+                report::shown::lines(&report::text::verdict_page(&verdict, detail))
+            }
             ReportFormat::Vsa => summaries.as_ref().cloned().unwrap_or_default(),
             _ => report::json::verdict(&verdict),
         })
@@ -205,7 +207,7 @@ async fn list(
     let run = run.ending(code);
     let mut answer = Answer::in_forms(code, wanted, |format| {
         for_pipelines(format, &&run, |format| match format {
-            ReportFormat::Text => page.as_str().to_owned(),
+            ReportFormat::Text => report::shown::lines(&page),
             ReportFormat::Vsa => statements.clone(),
             _ => report::json::lines(&serde_json::json!({
                 "schema": report::json::VERDICTS, "exitCode": code, "images": images,

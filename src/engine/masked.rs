@@ -1,8 +1,12 @@
 //! What builders say, without the secrets of the plan that they follow.
 //!
 //! A builder repeats the arguments that it is given in the names of its steps, and a step prints what it likes. Turns lines
-//! and logs into the same with a mark in the place of the plan's own secrets, wherever they stand, and of whatever else looks
-//! like one (attack G28). What a failure is, is decided before, by the builder's own words.
+//! and logs into the same with a mark in the place of the plan's own secrets and of the parts of one, wherever they stand and
+//! however they are written, and of whatever else looks like one (attacks G28, G34 to G38). What a failure is, is decided before, by
+//! the builder's own words.
+
+mod needles;
+mod views;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,40 +15,30 @@ use crate::{
     progress::{ProgressSink, Step, Work},
     rebuild::{Failure, Plan},
 };
+use needles::{Needles, front};
 
-/// Bytes of the shortest secret that is looked for wherever it stands: a shorter one would be found in everything.
-const LEAST_BYTES: usize = 4;
+/// What is said where a plan has more secrets than are looked for.
+const ALL: &str = "[not shown: the plan has more secrets than are looked for]";
 
 /// The secrets of one plan.
 #[derive(Debug)]
 pub(super) struct Masks {
-    /// Longest first, since one may hold another.
-    values: Vec<String>,
+    /// `None` where there are too many, so that nothing is shown.
+    needles: Option<Needles>,
 }
 
 impl Masks {
-    /// Of a plan. Lines are looked at one by one, so that a value of several lines is several.
+    /// Of a plan.
     pub(super) fn of(plan: &Plan) -> Self {
-        let lines = plan.secrets().flat_map(str::lines).map(str::trim);
-        let mut values: Vec<String> =
-            lines.filter(|line| line.len() >= LEAST_BYTES).map(str::to_owned).collect();
-        values.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
-        values.dedup();
-        Self { values }
+        Self { needles: Needles::of(&plan.secrets()) }
     }
 
     /// A line as it may be shown.
     pub(super) fn line(&self, line: &str) -> String {
-        let mut line = line.to_owned();
-        for value in &self.values {
-            if line.contains(value.as_str()) {
-                line = line.replace(value.as_str(), MARK);
-            }
-            // Lines are cut on the way here.
-            if let Some(kept) = without_end(&line, value) {
-                line = format!("{kept}{MARK}");
-            }
-        }
+        let Some(needles) = &self.needles else {
+            return if line.trim().is_empty() { line.to_owned() } else { ALL.to_owned() };
+        };
+        let line = needles.without(line, MARK);
         let (front, rest) = line.split_at(front(&line));
         format!("{front}{}", shown_line(rest))
     }
@@ -69,25 +63,6 @@ impl Masks {
     pub(super) fn before<'a>(&'a self, sink: &'a dyn ProgressSink) -> Masked<'a> {
         Masked { masks: self, sink, keys: Mutex::default() }
     }
-}
-
-/// The line without a part of the value at its end.
-fn without_end<'l>(line: &'l str, value: &str) -> Option<&'l str> {
-    let mut parts = value.char_indices().map(|(at, _)| at).rev().filter(|at| *at >= LEAST_BYTES);
-    parts.find_map(|at| line.strip_suffix(value.get(..at)?))
-}
-
-/// Bytes of what BuildKit writes before a step's own words: `#7 `, `#7 0.123 `.
-fn front(line: &str) -> usize {
-    let number = |word: &str| {
-        !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
-    };
-    let Some(behind) = line.strip_prefix('#') else { return 0 };
-    let Some((step, rest)) = behind.split_once(' ').filter(|(step, _)| number(step)) else {
-        return 0;
-    };
-    let seconds = rest.split_once(' ').filter(|(seconds, _)| number(seconds));
-    2 + step.len() + seconds.map_or(0, |(seconds, _)| seconds.len() + 1)
 }
 
 /// Tells somebody else what may be shown.
@@ -123,6 +98,8 @@ impl ProgressSink for Masked<'_> {
 
 #[cfg(test)]
 mod tests {
+    use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD, Engine as _};
+
     use super::*;
     use crate::rebuild::FailureKind;
 
@@ -156,6 +133,161 @@ mod tests {
         ] {
             assert_eq!(masks.line(line), want, "{line}");
         }
+    }
+
+    /// The masks of a plan with one argument.
+    fn of(name: &str, value: &str) -> Masks {
+        let mut plan = crate::rebuild::tests::plan();
+        plan.build_args.insert(name.to_owned(), value.to_owned());
+        Masks::of(&plan)
+    }
+
+    #[test]
+    fn g34_a_secret_that_is_cut_anywhere_is_not_shown() {
+        let masks = of("NPM_TOKEN", "s9df8sdfQ81vBk3L");
+        for (line, want) in [
+            // The first line of what is kept of a log, or of the next piece of one.
+            ("8sdfQ81vBk3L was refused", "[secret] was refused"),
+            ("Bk3L", "[secret]"),
+            ("#7 sdfQ81vBk3L was refused", "#7 [secret] was refused"),
+            ("#7 0.123 sdfQ81vBk3L\" was refused", "#7 0.123 [secret]\" was refused"),
+            ("0.123 sdfQ81vBk3L", "0.123 [secret]"),
+            ("\u{fffd}sdfQ81vBk3L", "\u{fffd}[secret]"),
+            // Out of its middle.
+            ("#7 0.1 f8sdfQ81vB", "#7 0.1 [secret]"),
+            // A mark that says so.
+            ("RUN login s9df8sdfQ...", "RUN login [secret]..."),
+            ("RUN login s9df8sdfQ… more", "RUN login [secret]… more"),
+            ("...Q81vBk3L is wrong", "...[secret] is wrong"),
+            (
+                "x s9df8sdf[output clipped, log limit 2MiB reached]",
+                "x [secret][output clipped, log limit 2MiB reached]",
+            ),
+            // Nothing of it.
+            ("#7 0.1 made of 8sdf and Bk3L parts", "#7 0.1 made of 8sdf and Bk3L parts"),
+            ("...", "..."),
+            ("------", "------"),
+        ] {
+            assert_eq!(masks.line(line), want, "{line}");
+        }
+        let failure = Failure {
+            kind: FailureKind::BuildFailed,
+            why: "81vBk3L was refused".to_owned(),
+            log: "fQ81vBk3L\nnext".to_owned(),
+            engine: None,
+        };
+        let Failure { why, log, .. } = masks.failure(failure);
+        assert_eq!((why.as_str(), log.as_str()), ("[secret] was refused", "[secret]\nnext"));
+    }
+
+    #[test]
+    fn g35_a_part_of_a_value_is_a_secret_of_its_own() {
+        for (name, value) in [
+            ("PIP_INDEX_URL", "https://bot:s9df8sdf@pypi.corp/simple"),
+            ("REPO", "https://bot:s9df%38sdf@pypi.corp/simple"),
+            ("FLAGS", "--verbose --password=s9df8sdf"),
+            ("FLAGS", "login --password s9df8sdf h"),
+            ("REGISTRY_AUTH", "bot:s9df8sdf"),
+            ("DOCKER_AUTH_CONFIG", r#"{"auths":{"h":{"auth":"Ym90OnM5ZGY4c2Rm"}}}"#),
+            ("NETRC", "machine git.corp\nlogin bot\npassword s9df8sdf"),
+            ("SETTINGS", "user: bot\npassword: s9df8sdf\n"),
+            ("DSN", "host=db user=bot password='s9df8sdf'"),
+            ("JSON", r#"{"user": "bot", "password": "s9df8sdf"}"#),
+            ("MYSQL", "mysql -u root -ps9df8sdf"),
+        ] {
+            let masks = of(name, value);
+            for (line, want) in [
+                ("#7 0.1 it is s9df8sdf.", "#7 0.1 it is [secret]."),
+                ("#7 0.1 user bot, 8sdf", "#7 0.1 user bot, 8sdf"),
+                ("#7 0.1 9df8sdf is wrong", "#7 0.1 [secret] is wrong"),
+                ("#7 0.1 building simple h db git.corp", "#7 0.1 building simple h db git.corp"),
+            ] {
+                assert_eq!(masks.line(line), want, "{name}={value}");
+            }
+        }
+        let auth = of("DOCKER_AUTH_CONFIG", r#"{"auths":{"h":{"auth":"Ym90OnM5ZGY4c2Rm"}}}"#);
+        assert_eq!(auth.line("sent Basic Ym90OnM5ZGY4c2Rm to h"), "sent Basic [secret] to h");
+    }
+
+    #[test]
+    fn g36_a_secret_is_not_shown_in_quotes_escapes_or_base64() {
+        let masks = of("DB_PASSWORD", "it's%8\"s$9\\d é&<ß");
+        for line in [
+            // As it is, and under `set -x` by bash, others, and in words.
+            "+ echo it's%8\"s$9\\d é&<ß.",
+            r#"+ echo 'it'\''s%8"s$9\d é&<ß'."#,
+            r#"+ echo 'it'"'"'s%8"s$9\d é&<ß'."#,
+            r#"+ echo "it's%8\"s\$9\\d é&<ß"."#,
+            r#"+ echo $'it\'s%8"s$9\\d \303\251&<\303\237'."#,
+            r#"+ echo it\'s%8\"s\$9\\d\ é\&\<ß."#,
+            // JSON, of Go and of others, and Go's quotes around a shell's.
+            r#"{"x": "it's%8\"s$9\\d é&<ß"}."#,
+            r#"{"x": "it's%8\"s$9\\d é\u0026\u003cß"}."#,
+            r#"{"x": "it's%8\"s$9\\d \u00e9&<\u00df"}."#,
+            r#"process "/bin/sh -c echo 'it'\\''s%8\"s$9\\d é&<ß'" did not complete."#,
+            // A URL, as a whole or but for what may stand in one.
+            "https://h/?x=it%27s%258%22s%249%5Cd%20%C3%A9%26%3C%C3%9F.",
+            "https://h/?x=it's%258%22s$9%5cd%20%c3%a9&%3C%c3%9f.",
+            "<x>it&#39;s%8&quot;s$9\\d é&amp;&lt;ß</x>.",
+        ] {
+            let shown = masks.line(line);
+            assert!(shown.contains(MARK), "{line}: {shown}");
+            for part in ["it's", "s%8", "258", "$9", "9\\d", "%249", "ß", "9f"] {
+                assert!(!shown.contains(part), "{line}: {shown}");
+            }
+        }
+        let masks = of("NPM_TOKEN", "s9df8sdfQ81vBk3L");
+        for (before, after) in [("", ""), ("bot:", ""), ("robot:", "\n"), ("a:", "xy")] {
+            let account = format!("{before}s9df8sdfQ81vBk3L{after}");
+            for encoded in
+                [BASE64_STANDARD.encode(&account), BASE64_URL_SAFE_NO_PAD.encode(&account)]
+            {
+                let shown = masks.line(&format!("header: {encoded} is wrong"));
+                assert!(shown.contains(MARK) && shown.len() < 44, "{account:?}: {shown}");
+            }
+        }
+        // A key as `base64` writes it.
+        let key = format!(
+            "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----",
+            "MIIEvQIBADANBgkq".repeat(9)
+        );
+        let encoded = BASE64_STANDARD.encode(&key);
+        assert_eq!(of("PEM", &key).line(&format!("+ {}", &encoded[76..152])), "+ [secret]");
+    }
+
+    #[test]
+    fn g37_what_looks_like_a_secret_is_not_shown_behind_other_words() {
+        let masks = of("VERSION", "1.4.2");
+        for (line, want) in [
+            ("#7 0.1 npm ERR! password: k3Lp9wz", "#7 0.1 npm ERR! password: [secret]"),
+            (
+                "#7 0.1 2024-01-01 INFO db_password = \"k3Lp9wz\" set",
+                "#7 0.1 2024-01-01 INFO db_password = [secret] set",
+            ),
+            ("[2/2] STEP 3/4: x: token: k3Lp9wz", "[2/2] STEP 3/4: x: token: [secret]"),
+            ("0.123 wrote machine h login bot password k3Lp9wz", "0.123 [secret]"),
+            ("SyntaxError: Unexpected token: keyword", "SyntaxError: Unexpected token: keyword"),
+        ] {
+            assert_eq!(masks.line(line), want);
+        }
+    }
+
+    #[test]
+    fn g38_a_plan_of_more_secrets_than_are_looked_for_shows_nothing() {
+        let mut plan = crate::rebuild::tests::plan();
+        for number in 0..9000 {
+            plan.build_args.insert(format!("PASSWORD_{number}X"), format!("s9df8sdf{number}x"));
+        }
+        let masks = Masks::of(&plan);
+        assert_eq!((masks.line("building"), masks.line(" ")), (ALL.to_owned(), " ".to_owned()));
+        plan.build_args.clear();
+        plan.build_args.insert("PASSWORD".to_owned(), "s9df8sdf".repeat(200));
+        let masks = Masks::of(&plan);
+        assert_eq!(masks.line(&format!("it is {}.", "s9df8sdf".repeat(200))), "it is [secret].");
+        // Lines that are made to keep it busy.
+        let busy = ["s9df8sdf", "\\", "%2", "...", "f8s", "'\\''"]
+            .map(|part| part.repeat((64 << 10) / part.len()));
+        busy.iter().for_each(|line| assert!(!masks.line(line).is_empty()));
     }
 
     #[test]

@@ -177,7 +177,7 @@ impl Log {
 }
 
 /// Replaces control characters other than line breaks and tabs.
-fn harmless(text: &str) -> String {
+pub(super) fn harmless(text: &str) -> String {
     let safe = |c: char| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c };
     text.chars().filter(|c| *c != '\r').map(safe).collect()
 }

@@ -7,7 +7,10 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::PolicyError;
-use crate::limits::{self, Limits};
+use crate::{
+    contents::secrets::write_shown,
+    limits::{self, Limits},
+};
 
 /// Text that is kept up to a limit, and counted beyond.
 struct Bounded {
@@ -45,7 +48,8 @@ pub(super) fn with_settings(
     // They take the place of "{}" in an input that has none of its own.
     let more = (own.len() as u64).saturating_sub("{}".len() as u64);
     let mut bounded = Bounded { text: Vec::new(), limit, found: more };
-    serde_json::to_writer(&mut bounded, input).map_err(|e| failed(&e))?;
+    // Names and paths of the image may be secrets, and what a rule says of them is in every report.
+    write_shown(&mut bounded, input).map_err(|e| failed(&e))?;
     let found = bounded.found;
     if found > limit {
         return Err(PolicyError::TooLarge {
@@ -61,4 +65,27 @@ pub(super) fn with_settings(
     let object = value.as_object_mut().map_err(|e| failed(&e))?;
     object.insert(regorus::Value::from("settings"), own);
     Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn c77_rules_see_no_secret_in_a_name_or_path() {
+        let token = format!("glpat-{}", "q7Zk2mPwX9vL4tRb8NcY");
+        let input = json!({
+            "contents": {"files": {"strays": [{"path": format!("/usr/bin/{token}"), "mode": 493}]}},
+            "inventory": {"packages": [{"name": token, "path": "/lib/apk/db/installed"}]},
+        });
+        let seen = with_settings(&input, &Map::new(), &Limits::default()).unwrap();
+        let want = json!({
+            "contents": {"files": {"strays": [{"path": "/usr/bin/[secret]", "mode": 493}]}},
+            "inventory": {"packages": [{"name": "[secret]", "path": "/lib/apk/db/installed"}]},
+            "settings": {},
+        });
+        assert_eq!(serde_json::to_value(&seen).unwrap(), want);
+    }
 }

@@ -4,10 +4,13 @@
 //! the query of a URL. Turns a [`Plan`] into the same plan with a mark in the place of what the search for secrets takes for one
 //! (attack G28). What is built, pinned and hashed is the plan itself, and never this one.
 
-use std::collections::BTreeMap;
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use super::{Plan, PlannedSource};
-use crate::contents::secrets::{shown_line, shown_named};
+use crate::contents::secrets::{MARK, secrets_within, shown_line, shown_named};
 
 impl Plan {
     /// The same plan with a mark in the place of each value that looks like a secret.
@@ -28,11 +31,43 @@ impl Plan {
         plan
     }
 
-    /// The values of arguments, labels and options that look like secrets, whole.
-    pub fn secrets(&self) -> impl Iterator<Item = &str> {
-        let named = [&self.build_args, &self.labels, &self.options].into_iter().flatten();
-        named.filter(|(name, value)| shown_named(name, value) != **value).map(|(_, v)| v.as_str())
+    /// Its secrets as a builder may repeat them: what is one within the values of arguments, labels and options, within their
+    /// names, or within the URL of an input. Of those with several lines, each line.
+    pub fn secrets(&self) -> BTreeSet<String> {
+        let mut found = BTreeSet::new();
+        for (name, value) in [&self.build_args, &self.labels, &self.options].into_iter().flatten() {
+            if shown_named(name, value) != *value {
+                found.extend(in_value(name, value));
+            }
+            if shown_line(name) != *name {
+                found.extend(secrets_within("", name));
+            }
+        }
+        let source = match &self.source {
+            PlannedSource::Repository(repository) => &repository.url,
+            PlannedSource::Download { url, .. } => url,
+        };
+        let materials = self.materials.iter().map(|material| &material.uri);
+        let urls = self.fetched.iter().chain(materials).chain([source]);
+        found.extend(urls.flat_map(|url| secrets_within("", url)));
+        found
     }
+}
+
+/// What is secret of a value that is or has a secret: all of it where nothing tells what.
+fn in_value(name: &str, value: &str) -> BTreeSet<String> {
+    let mut found = secrets_within(name, value);
+    let mut longest: Vec<&String> = found.iter().collect();
+    longest.sort_by_key(|secret| Reverse(secret.len()));
+    let rest = longest.iter().fold(value.to_owned(), |rest, secret| rest.replace(*secret, MARK));
+    if found.is_empty() || shown_named(name, &rest) != rest {
+        found.insert(value.trim().to_owned());
+    }
+    let lines =
+        found.iter().filter(|secret| secret.contains('\n')).flat_map(|secret| secret.lines());
+    let lines: Vec<String> = lines.map(|line| line.trim().to_owned()).collect();
+    found.extend(lines.into_iter().filter(|line| !line.is_empty()));
+    found
 }
 
 /// Values by names, each as it may be shown.
@@ -48,7 +83,7 @@ mod tests {
     fn g28_a_plan_is_shown_without_its_secrets() {
         let plain = plan();
         assert_eq!(plain.shown(), plain, "nothing in it is a secret");
-        assert_eq!(plain.secrets().count(), 0);
+        assert_eq!(plain.secrets().len(), 0);
         let mut plan = plain.clone();
         let mut given = |name: &str, value: &str| {
             plan.build_args.insert(name.to_owned(), value.to_owned());
@@ -69,7 +104,17 @@ mod tests {
         assert_eq!(shown.build_args["VERSION"], "1.4.2");
         assert_eq!(shown.build_args["NPM_TOKEN"], "[secret]");
         assert_eq!(shown.build_args["FLAGS"], "--verbose --password=[secret]");
-        assert_eq!(plan.secrets().count(), 6);
+        let secrets: Vec<String> = plan.secrets().into_iter().collect();
+        assert_eq!(
+            secrets,
+            [
+                "-----BEGIN PRIVATE KEY-----",
+                "-----BEGIN PRIVATE KEY-----\nMIIs9df8sdf\n-----END PRIVATE KEY-----",
+                "-----END PRIVATE KEY-----",
+                "MIIs9df8sdf",
+                "s9df8sdf",
+            ]
+        );
         // What is built is the plan.
         assert_eq!(plan.build_args["NPM_TOKEN"], "s9df8sdf");
         assert_eq!(shown.materials.len(), plain.materials.len());

@@ -19,7 +19,8 @@ use super::{
 use crate::{
     amount::plural,
     finding::Severity,
-    untrusted::{self, clean, cut},
+    report::clean,
+    untrusted::{self, cut},
     vulnerabilities::record::Level,
 };
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::shown;
 use crate::{
     amount::plural,
     compare::{
@@ -46,7 +47,7 @@ pub fn comparison(comparison: &Comparison, left: &str, right: &str) -> String {
     line!(out, "right  {right}");
     line!(out, "level  R{} {}", level.number(), level.name());
     list(&mut out, comparison, style);
-    out.into_text()
+    shown::lines(&out)
 }
 
 /// Writes the differences, and how many there are more.

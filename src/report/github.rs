@@ -12,7 +12,8 @@ use super::{
 };
 use crate::{
     finding::{Finding, Key, Severity},
-    untrusted::{Page, clean, cut, line},
+    report::clean,
+    untrusted::{Page, cut, line},
 };
 
 /// Annotations of one kind that GitHub shows of a step.

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use super::run::{Entry, Run, path};
 use crate::{
     finding::Severity,
-    untrusted::{self, clean, cut},
+    report::clean,
+    untrusted::{self, cut},
 };
 
 /// Issues of one report, the gravest first.

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::{
     branches::Branch,
     json::{finding as finding_json, lines},
+    shown,
     text::unproven,
     told::write_finding,
 };
@@ -46,7 +47,7 @@ pub struct Inspection {
 /// Renders the trees of an image's platforms.
 pub fn tree(inspections: &[Inspection]) -> String {
     let mut out = Page::default();
-    let Some(first) = inspections.first() else { return out.into_text() };
+    let Some(first) = inspections.first() else { return String::new() };
     let image = &first.evidence.image;
     let mut root = Branch::new(image.reference.to_string());
     root.push(index(image, inspections));
@@ -57,7 +58,7 @@ pub fn tree(inspections: &[Inspection]) -> String {
         line!(out);
         write_finding(&mut out, finding, finding.severity);
     }
-    out.into_text()
+    shown::lines(&out)
 }
 
 /// What the index lists, and which of it is shown below.

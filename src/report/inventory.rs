@@ -7,7 +7,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::json::{finding as finding_json, lines};
+use super::{
+    json::{finding as finding_json, lines},
+    shown,
+};
 use crate::{
     amount::{self, plural},
     contents::{
@@ -69,7 +72,7 @@ pub fn text(stocks: &[Stock]) -> String {
         line!(page, "{}", first.image.reference);
     }
     stocks.iter().for_each(|stock| platform(&mut page, stock));
-    page.into_text()
+    shown::lines(&page)
 }
 
 fn platform(page: &mut Page, stock: &Stock) {

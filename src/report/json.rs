@@ -5,12 +5,11 @@
 
 use serde_json::{Value, json};
 
-use super::{cause::in_order, comparison::ComparisonReport};
+use super::{cause::in_order, comparison::ComparisonReport, shown::document};
 use crate::{
     compare::Comparison,
     finding::{Code, Fact, Finding},
     policy::{PolicyInput, input::NotJudgedInput},
-    untrusted,
     verdict::{Asked, Decision, Evidence, Ground, PlatformVerdict, Verdict},
 };
 
@@ -170,8 +169,7 @@ pub fn comparison(comparison: &Comparison, left: &str, right: &str) -> String {
     lines(&json!(ComparisonReport::new(comparison, left, right)))
 }
 
-/// A document in lines.
+/// A document in lines, without what looks like a secret in its texts.
 pub fn lines(value: &Value) -> String {
-    // `{:#}` on a Value writes indented JSON and cannot fail.
-    untrusted::json(&format!("{value:#}\n"))
+    document(value)
 }

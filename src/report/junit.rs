@@ -16,12 +16,13 @@ use quick_xml::{
 use super::{
     cause::{Cause, Told, causes},
     run::{Check, ImageRun, PlatformRun, Run, Trouble},
-    text, told,
+    shown, text, told,
 };
 use crate::{
     finding::{Code, Finding, Severity},
     policy::test::{Outcome as Tested, TestReport},
-    untrusted::{Page, clean, cut},
+    report::clean,
+    untrusted::{Page, cut},
 };
 
 /// Findings of one code that are told in full; the rest is counted.
@@ -178,7 +179,7 @@ fn of_code(code: Code, causes: &[&Cause<'_>]) -> Case {
             cause.write_below(&mut page, &[]);
         }
     }
-    let mut body = cut(page.into_text(), MAX_BODY_BYTES);
+    let mut body = cut(shown::lines(&page), MAX_BODY_BYTES);
     if more > 0 {
         body.push_str(&format!("\nand {more} more\n"));
     }
@@ -202,7 +203,7 @@ fn of_trouble(name: String, trouble: &Trouble) -> Suite {
     let outcome = Outcome::Broken {
         kind: trouble.code().to_owned(),
         message: trouble.message.clone(),
-        body: trouble.lines().into_text(),
+        body: shown::lines(&trouble.lines()),
     };
     let case = Case { name: "verdict".to_owned(), outcome };
     Suite { name, properties: Vec::new(), cases: vec![case] }

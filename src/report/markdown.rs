@@ -11,7 +11,8 @@ use super::{
 };
 use crate::{
     finding::Severity,
-    untrusted::{Page, clean, cut},
+    report::clean,
+    untrusted::{Page, cut},
 };
 
 /// Bytes of a report.

@@ -21,12 +21,13 @@ pub mod run;
 pub mod sarif;
 pub mod sbom;
 pub mod schema;
+pub mod shown;
 pub mod summary;
 pub mod text;
 mod told;
 mod vulnerabilities;
 
-pub use crate::untrusted::clean;
+pub use shown::clean;
 
 #[cfg(test)]
 mod tests;

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::shown;
 use crate::{
     amount::plural,
     attest::provenance::{Material, Pin},
@@ -29,7 +30,7 @@ pub fn planned(planned: &Planned, by_hand: Option<&ByHand>) -> String {
         }
         Planned::NotReplayable(gaps) => write_gaps(&mut out, gaps),
     }
-    out.into_text()
+    shown::lines(&out)
 }
 
 /// The same for machines.

@@ -20,7 +20,8 @@ use crate::{
     finding::{Code, Finding, Key, Severity, Subject},
     rebuild::Rebuild,
     reference::{Location, PinnedReference, Reference},
-    untrusted::{Page, clean, line},
+    report::clean,
+    untrusted::{Page, line},
     verdict::{Decision, Evidence, PlatformVerdict, Verdict},
 };
 

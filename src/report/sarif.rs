@@ -13,7 +13,8 @@ use super::run::{Entry, ImageRun, PlatformRun, Run, path, unlinked};
 use crate::{
     amount::plural,
     finding::{Code, Severity},
-    untrusted::{self, clean, cut},
+    report::clean,
+    untrusted::{self, cut},
 };
 
 /// Results that GitHub keeps of one run, the gravest first.

@@ -9,7 +9,7 @@ pub use super::told::{EvidenceLine, finding_block, finding_lines};
 use super::{
     cause::{Cause, Sameness, causes},
     difference::{self, Depth},
-    vulnerabilities,
+    shown, vulnerabilities,
 };
 pub use crate::amount::plural;
 use crate::{
@@ -50,7 +50,7 @@ const STRANGERS: [Code; 3] =
 
 /// Renders a verdict.
 pub fn verdict(verdict: &Verdict) -> String {
-    verdict_page(verdict, Detail::Brief).into_text()
+    shown::lines(&verdict_page(verdict, Detail::Brief))
 }
 
 /// The lines of a verdict, as a part of a longer report.
@@ -78,7 +78,7 @@ pub fn verdict_page(verdict: &Verdict, detail: Detail) -> Page {
 pub fn rebuild_report(evidence: &Evidence, findings: &[Finding]) -> String {
     let mut out = Page::default();
     write_rebuild(&mut out, evidence, findings);
-    out.into_text()
+    shown::lines(&out)
 }
 
 fn write_rebuild(out: &mut Page, evidence: &Evidence, findings: &[Finding]) {
@@ -476,7 +476,7 @@ pub fn blocks(findings: &[Finding], wanted: impl Fn(Severity, &Finding) -> bool)
     let block = |cause: Cause<'_>| {
         let mut page = Page::default();
         cause.write_whole(&mut page, &[]);
-        page.into_text()
+        shown::lines(&page)
     };
     wanted.map(block).collect()
 }

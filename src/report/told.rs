@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::{
+    contents::secrets::shown_text,
     finding::{Finding, Key, Severity, Subject},
     untrusted::{Page, line},
 };
@@ -50,7 +51,7 @@ pub(super) fn further_facts(out: &mut Page, finding: &Finding) {
 
 /// One thing that is known, by its name.
 pub(super) fn fact(out: &mut Page, name: &str, text: &dyn fmt::Display) {
-    line!(out, "{name:>9}: {text}");
+    line!(out, "{name:>9}: {}", shown_text(&text.to_string()));
 }
 
 /// A subject with the beginnings of those digests alone that the report has named in full.

@@ -11,6 +11,7 @@ use super::{
     fixtures,
     scan::{SCAN_BYTES, Scan},
     stores::{Ended, Store},
+    words,
 };
 use crate::{
     contents::{
@@ -128,7 +129,7 @@ impl SecretsCollector {
             return;
         }
         let entries::Field { name, kind, encrypted } = found;
-        let spot = Spot { path: entries::shown_path(path), layer: Some(layer) };
+        let spot = Spot { path: words::shown_path(path), layer: Some(layer) };
         let words = (path.len() + spot.path.len() + name.len()) as u64;
         self.held = self.held.saturating_add(SECRET_BYTES + words);
         let source =

@@ -1,10 +1,10 @@
 //! Secrets that a command gives to a program.
 //!
-//! Turns a command into whether it holds one: `NAME=word`, `--password word`, options of programs that are known to take a
+//! Turns a command into those that it holds: `NAME=word`, `--password word`, options of programs that are known to take a
 //! secret (`mysql -pword`, `redis-cli -a word`), accounts (`curl -u user:word`), settings (`npm config set NAME word`), and what
 //! is piped into a program that reads one. What a variable stands for is none.
 
-use super::{named, placeholder::is_placeholder};
+use super::{account, named, placeholder::is_placeholder};
 
 /// How a short option takes its secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,11 +52,17 @@ const OPERANDS: usize = 64;
 
 /// Whether a command gives a secret to a program.
 pub(super) fn gives_secret(text: &str) -> bool {
+    !secrets(text, 1).is_empty()
+}
+
+/// The first so many secrets that a command gives to programs, as these get them.
+pub(super) fn secrets(text: &str, most: usize) -> Vec<String> {
     let words = words(text);
-    words.iter().any(|word| assigns(word))
-        || words.windows(2).any(takes)
-        || pipelines(&words).any(|steps| pipes(&steps))
-        || words.split(|word| is_end(word)).any(of_program)
+    let assigned = words.iter().filter_map(|word| assigned(word));
+    let taken = words.windows(2).filter_map(taken);
+    let piped = pipelines(&words).flat_map(|steps| piped(&steps));
+    let given = words.split(|word| is_end(word)).flat_map(of_program);
+    assigned.chain(taken).chain(piped).chain(given).take(most).map(str::to_owned).collect()
 }
 
 /// The words of a command, as a shell would take them apart, as far as a search needs it.
@@ -89,32 +95,23 @@ fn name_of(program: &str) -> &str {
     program.rsplit('/').next().unwrap_or_default()
 }
 
-/// Whether a word gives a secret to a name: `NAME=word`, `--name=word`, `//host/:name=word`.
-fn assigns(word: &str) -> bool {
-    let Some((name, value)) = word.trim_start_matches('-').split_once('=') else { return false };
+/// The secret that a word gives to a name: `NAME=word`, `--name=word`, `//host/:name=word`.
+fn assigned(word: &str) -> Option<&str> {
+    let (name, value) = word.trim_start_matches('-').split_once('=')?;
     let name = name.rsplit(['/', ':']).next().unwrap_or_default();
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
-    name.bytes().all(is_plain) && named::says_secret(name) && named::is_secret_value(value)
+    let named = name.bytes().all(is_plain) && named::says_secret(name);
+    (named && named::is_secret_value(value)).then_some(value)
 }
 
-/// Whether the second of two words is a secret by the first: `--password word`, `-passin pass:word`.
-fn takes(pair: &[String]) -> bool {
-    let [flag, value] = pair else { return false };
+/// The second of two words, where it is a secret by the first: `--password word`, `-passin pass:word`.
+fn taken(pair: &[String]) -> Option<&str> {
+    let [flag, value] = pair else { return None };
     if let Some(word) = value.strip_prefix("pass:").filter(|_| flag.starts_with("-pass")) {
-        return !is_placeholder(word);
+        return (!is_placeholder(word)).then_some(word);
     }
     let named = flag.strip_prefix("--").is_some_and(named::says_secret);
-    named && !value.starts_with('-') && named::is_secret_value(value)
-}
-
-/// `user:word`.
-fn is_account(word: &str) -> bool {
-    word.split_once(':').is_some_and(|(user, password)| {
-        !user.is_empty()
-            && !user.contains('/')
-            && !password.starts_with("//")
-            && !is_placeholder(password)
-    })
+    (named && !value.starts_with('-') && named::is_secret_value(value)).then_some(value)
 }
 
 /// Commands that are joined by pipes, each with its words.
@@ -124,38 +121,43 @@ fn pipelines(words: &[String]) -> impl Iterator<Item = Vec<&[String]>> {
     apart.map(|line| line.split(|word| word == "|").filter(|step| !step.is_empty()).collect())
 }
 
-/// Whether a secret is written into a program that reads one: `echo root:word | chpasswd`, `… | passwd --stdin`.
-fn pipes(steps: &[&[String]]) -> bool {
+/// The secrets that are written into programs that read one: `echo root:word | chpasswd`, `… | passwd --stdin`.
+fn piped<'w>(steps: &[&'w [String]]) -> Vec<&'w str> {
     let calls = |step: &&[String], name: &str| step.iter().any(|word| name_of(word) == name);
-    let written = |step: &[String]| -> Vec<String> {
+    let written = |step: &'w [String]| {
         let at = step.iter().position(|word| matches!(name_of(word), "echo" | "printf"));
         let behind = at.and_then(|at| step.get(at + 1..)).unwrap_or_default();
-        behind.iter().filter(|word| !word.starts_with('-')).cloned().collect()
+        behind.iter().map(String::as_str).filter(|word| !word.starts_with('-'))
     };
-    let piped = steps.windows(2).any(|pair| {
-        let [from, to] = pair else { return false };
+    let mut found = Vec::new();
+    for pair in steps.windows(2) {
+        let [from, to] = pair else { continue };
         let stdin = to.iter().any(|word| word == "--password-stdin")
             || calls(to, "passwd") && to.iter().any(|word| word == "--stdin");
-        let written = written(from);
-        calls(to, "chpasswd") && written.iter().any(|word| is_account(word))
-            || stdin && written.iter().any(|word| !is_placeholder(word))
-    });
+        if calls(to, "chpasswd") {
+            found.extend(written(from).filter_map(account::password));
+        }
+        if stdin {
+            found.extend(written(from).filter(|word| !is_placeholder(word)));
+        }
+    }
     // `chpasswd <<< user:word`.
-    let here = steps.iter().any(|step| {
+    for step in steps.iter().filter(|step| calls(step, "chpasswd")) {
         let at = step.iter().position(|word| word == "<<<");
         let given = at.and_then(|at| step.get(at + 1));
-        calls(step, "chpasswd") && given.is_some_and(|word| is_account(word))
-    });
-    piped || here
+        found.extend(given.and_then(|word| account::password(word)));
+    }
+    found
 }
 
-/// Whether an option of a known program takes a secret. A text may be the name of a program many thousand times: behind the
-/// first stands all that is behind the others, so that each option is looked for once.
-fn of_program(words: &[String]) -> bool {
-    let mut options = OPTIONS.iter();
-    options.any(|(names, flag, takes)| option(behind(words, names), flag, *takes))
-        || is_login(words)
-        || has_operand(words)
+/// What options of known programs take. A text may be the name of a program many thousand times: behind the first stands all
+/// that is behind the others, so that each option is looked for once.
+fn of_program(words: &[String]) -> impl Iterator<Item = &str> {
+    let options = OPTIONS.iter();
+    options
+        .flat_map(move |(names, flag, takes)| option(behind(words, names), flag, *takes))
+        .chain(login(words))
+        .chain(operands(words))
 }
 
 /// The words behind the first that calls one of these programs.
@@ -164,15 +166,15 @@ fn behind<'w>(words: &'w [String], names: &[&str]) -> &'w [String] {
     at.and_then(|at| words.get(at + 1..)).unwrap_or_default()
 }
 
-/// Whether a program takes a secret by its place. Behind each call the places are others, so few words are looked at.
-fn has_operand(words: &[String]) -> bool {
-    words.iter().enumerate().any(|(at, word)| {
+/// What programs take by its place. Behind each call the places are others, so few words are looked at.
+fn operands(words: &[String]) -> impl Iterator<Item = &str> {
+    words.iter().enumerate().filter_map(|(at, word)| {
         let rest = words.get(at + 1..).unwrap_or_default();
         let rest = rest.get(..OPERANDS).unwrap_or(rest);
         match name_of(word) {
-            "htpasswd" => is_batch(rest),
-            "config" | "configure" => is_setting(rest),
-            _ => false,
+            "htpasswd" => batch(rest),
+            "config" | "configure" => setting(rest),
+            _ => None,
         }
     })
 }
@@ -183,26 +185,30 @@ fn attached<'w>(word: &'w str, flag: &str) -> Option<&'w str> {
     Some(value.strip_prefix('=').unwrap_or(value)).filter(|value| !value.is_empty())
 }
 
-fn option(words: &[String], flag: &str, takes: Takes) -> bool {
-    let is_secret = |value: &str| match takes {
-        Takes::Account => is_account(value),
-        Takes::Attached | Takes::Either => !is_placeholder(value),
+fn option<'w>(
+    words: &'w [String],
+    flag: &'static str,
+    takes: Takes,
+) -> impl Iterator<Item = &'w str> {
+    let secret = move |value: &'w str| match takes {
+        Takes::Account => account::password(value),
+        Takes::Attached | Takes::Either => (!is_placeholder(value)).then_some(value),
     };
     let long = flag.starts_with("--");
     let joined = words
         .iter()
-        .filter(|word| !long || word.contains('='))
-        .any(|word| attached(word, flag).is_some_and(is_secret));
-    let apart = takes != Takes::Attached
-        && words.windows(2).any(|pair| match pair {
-            [name, value] => name == flag && !value.starts_with('-') && is_secret(value),
-            _ => false,
-        });
-    joined || apart
+        .filter(move |word| !long || word.contains('='))
+        .filter_map(move |word| attached(word, flag).and_then(secret));
+    let pairs: &[String] = if takes == Takes::Attached { &[] } else { words };
+    let apart = pairs.windows(2).filter_map(move |pair| match pair {
+        [name, value] if name == flag && !value.starts_with('-') => secret(value),
+        _ => None,
+    });
+    joined.chain(apart)
 }
 
 /// `docker login -u user -p word`.
-fn is_login(words: &[String]) -> bool {
+fn login(words: &[String]) -> impl Iterator<Item = &str> {
     let login = words.iter().enumerate().position(|(at, word)| {
         LOGINS.contains(&name_of(word))
             && words.iter().skip(at + 1).take(3).any(|word| word == "login")
@@ -212,25 +218,25 @@ fn is_login(words: &[String]) -> bool {
 }
 
 /// `htpasswd -bc FILE user word`.
-fn is_batch(words: &[String]) -> bool {
+fn batch(words: &[String]) -> Option<&str> {
     let batch = words
         .iter()
         .any(|word| word.starts_with('-') && !word.starts_with("--") && word.contains('b'));
     let mut operands = words.iter().filter(|word| !word.starts_with('-'));
-    batch && operands.nth(2).is_some_and(|word| !is_placeholder(word))
+    operands.nth(2).map(String::as_str).filter(|word| batch && !is_placeholder(word))
 }
 
 /// `config set NAME word`, `config http-basic.NAME user word`.
-fn is_setting(words: &[String]) -> bool {
+fn setting(words: &[String]) -> Option<&str> {
     let mut words = words.iter().filter(|word| !word.starts_with("--")).peekable();
     if words.peek().is_some_and(|word| *word == "set") {
         words.next();
     }
-    let Some(name) = words.next() else { return false };
+    let name = words.next()?;
     let value = if name.starts_with("http-basic.") { words.nth(1) } else { words.next() };
     let last = name.rsplit(['/', ':']).next().unwrap_or_default();
     let named = name.starts_with("http-basic.") || named::says_secret(last);
-    named && value.is_some_and(|value| named::is_secret_value(value))
+    value.map(String::as_str).filter(|value| named && named::is_secret_value(value))
 }
 
 #[cfg(test)]

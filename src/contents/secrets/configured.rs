@@ -4,7 +4,7 @@
 //! (`ARG`, `ENV`, `export`, the build arguments that builders write in front), options that take a secret, connection strings,
 //! and what is piped into programs that read one.
 
-use super::{Kind, Secret, Source, commands, connections, named, scan::Scan};
+use super::{Kind, Secret, Source, account, commands, connections, named, scan::Scan, settings};
 use crate::image::config::ImageConfig;
 
 /// Bytes of one text that are looked at.
@@ -55,9 +55,12 @@ pub(super) fn in_config(config: &ImageConfig) -> Vec<Secret> {
 pub(super) fn in_value(name: &str, value: &str) -> Vec<(Kind, bool)> {
     let mut found = in_text(value);
     // A pair is known by what stands side by side in one text.
-    let named = named::says_secret(name) && named::is_secret_value(value);
+    let named = named::says_secret(name) && named::is_secret_value(value)
+        || account::is_named(name) && account::is_account(value);
     let given = || connections::has_secret(value) || commands::gives_secret(value);
-    if found.is_empty() && (named || given()) {
+    // What one line alone says of a word is no more than its name.
+    let lines = || value.trim_end().contains('\n') && !settings::secrets(value).is_empty();
+    if found.is_empty() && (named || given() || lines()) {
         found.push((Kind::Named, false));
     }
     found
@@ -154,6 +157,12 @@ mod tests {
             ("SPRING_APPLICATION_JSON", r#"{"spring": {"datasource": {"password": "s9df8sdf"}}}"#),
             ("BROKER", "amqp://app:s9df8sdf@mq/vhost"),
             ("CACHE", "redis://:s9df8sdf@cache:6379/0"),
+            ("REGISTRY_AUTH", "bot:s9df8sdf"),
+            // `bot:s9df8sdf`, as registries ask for it.
+            ("NPM_CONFIG__AUTH", "Ym90OnM5ZGY4c2Rm"),
+            ("DOCKER_AUTH_CONFIG", r#"{"auths": {"h": {"auth": "Ym90OnM5ZGY4c2Rm"}}}"#),
+            ("NETRC", "machine git.corp login bot password s9df8sdf"),
+            ("SETTINGS", "user: bot\npassword: s9df8sdf\n"),
         ];
         for (name, value) in secret {
             assert_eq!(said(in_value(name, value)), "named-secret", "{name}");
@@ -180,6 +189,9 @@ mod tests {
             ),
             ("IMAGE", "registry.corp:5000/app:1.0@sha256:9fjw83kf02bq"),
             ("NODE_OPTIONS", "--max-old-space-size=4096"),
+            ("HTTP_AUTH", "basic"),
+            ("DOCKER_AUTH_CONFIG", r#"{"auths": {"h": {}}, "credsStore": "desktop"}"#),
+            ("SETTINGS", "user: bot\npassword: ${PASSWORD}\n"),
         ];
         for (name, value) in none {
             assert_eq!(said(in_value(name, value)), "", "{name}={value}");

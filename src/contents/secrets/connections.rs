@@ -1,15 +1,16 @@
 //! Secrets inside of connection strings and of other text that gives values to names.
 //!
 //! Turns a text into whether it holds one: a URL with a password, `Server=db;Password=word`, the parameters of a JDBC URL, the
-//! words of libpq, `user:word@tcp(db)` of Go, `user/word@` of Oracle, `-Dname=word` of Java, a member of JSON, a header that
-//! authorises.
+//! words of libpq, `user:word@tcp(db)` of Go, `user/word@` of Oracle, `-Dname=word` of Java, a member of JSON (an account of a
+//! registry among them), a header that authorises, a line of `.netrc`.
 
 use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
 
 use super::{
-    named::{has_password, is_secret_value, says_secret},
+    account,
+    named::{is_secret_value, passwords, says_secret, unquoted},
     placeholder::is_placeholder,
 };
 
@@ -34,21 +35,41 @@ static HEADERS: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(pattern).expect("the pattern is a constant")
 });
 
+/// `machine HOST login USER password WORD`, over one or more lines, as `.netrc` has it.
+static NETRC: LazyLock<Regex> = LazyLock::new(|| {
+    let pattern = r"\bmachine\s+\S+\s+(?:(?:login|account)\s+\S+\s+){0,2}password\s+(\S+)";
+    Regex::new(pattern).expect("the pattern is a constant")
+});
+
 /// Whether a text holds a secret that it gives to a name.
 pub(super) fn has_secret(text: &str) -> bool {
-    let word = |found: &Captures<'_>| {
-        let word = found.get(1).or_else(|| found.get(2)).map_or("", |word| word.as_str());
-        !is_placeholder(word)
-    };
-    has_password(text)
-        || PAIRS.captures_iter(text).any(|found| gives(&found))
-        || MEMBERS.captures_iter(text).any(|found| gives(&found))
-        || ACCOUNTS.captures_iter(text).any(|found| word(&found))
-        || HEADERS.captures_iter(text).any(|found| word(&found))
+    secrets(text).next().is_some()
 }
 
-/// Whether a name that says so gets a secret.
-fn gives(found: &Captures<'_>) -> bool {
-    let of = |at| found.get(at).map_or("", |part| part.as_str());
-    says_secret(of(1)) && is_secret_value(of(2))
+/// The secrets that a text gives to names, as they are written there.
+pub(super) fn secrets(text: &str) -> impl Iterator<Item = &str> {
+    passwords(text)
+        .map(|(_, password)| password)
+        .chain(named(&PAIRS, text))
+        .chain(named(&MEMBERS, text))
+        .chain(words(&ACCOUNTS, text))
+        .chain(words(&HEADERS, text))
+        .chain(words(&NETRC, text))
+}
+
+/// What a pattern finds.
+fn words<'t>(pattern: &'static Regex, text: &'t str) -> impl Iterator<Item = &'t str> {
+    let word =
+        |found: Captures<'t>| found.get(1).or_else(|| found.get(2)).map(|word| word.as_str());
+    pattern.captures_iter(text).filter_map(word).filter(|word| !is_placeholder(word))
+}
+
+/// Of the names and values that a pattern finds, the values that are secrets by their names.
+fn named<'t>(pattern: &'static Regex, text: &'t str) -> impl Iterator<Item = &'t str> {
+    let pair = |found: Captures<'t>| Some((found.get(1)?.as_str(), found.get(2)?.as_str()));
+    pattern.captures_iter(text).filter_map(pair).filter_map(|(name, value)| {
+        let secret = says_secret(name) && is_secret_value(value);
+        let account = || account::is_named(name) && account::is_account(unquoted(value));
+        (secret || account()).then_some(value)
+    })
 }

@@ -6,10 +6,10 @@
 
 use super::{
     Kind,
-    configured::{SHOWN, in_text, in_value},
-    connections,
-    scan::{self, Scan},
+    configured::{SHOWN, in_value},
+    scan::Scan,
     stores,
+    words::in_word,
 };
 use crate::image::tar::Entry;
 
@@ -47,16 +47,6 @@ pub(super) fn of(entry: &Entry) -> Vec<Field> {
     found
 }
 
-/// Secrets in a short text without a name, as a path. Most have no word of any.
-fn in_word(text: &str) -> Vec<(Kind, bool)> {
-    if scan::may_hold(text.as_bytes()) {
-        return in_text(text);
-    }
-    // An address with a password.
-    let given = text.contains("://") && connections::has_secret(text);
-    if given { vec![(Kind::Named, false)] } else { Vec::new() }
-}
-
 /// Secrets in the value of an attribute or record.
 fn in_bytes(name: &str, value: &[u8]) -> Vec<(Kind, bool)> {
     let end = value.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
@@ -73,15 +63,4 @@ fn in_bytes(name: &str, value: &[u8]) -> Vec<(Kind, bool)> {
         return found;
     }
     stores::key(value).map(|key| (key.kind, key.encrypted)).into_iter().collect()
-}
-
-/// A path as it may be shown: without the names in it that are secrets.
-pub(super) fn shown_path(path: &str) -> String {
-    if in_word(path).is_empty() {
-        return path.to_owned();
-    }
-    let parts = path.split('/').map(|part| if in_word(part).is_empty() { part } else { SHOWN });
-    let shown = parts.collect::<Vec<_>>().join("/");
-    // Some are longer than one name.
-    if in_word(&shown).is_empty() { shown } else { format!("/{SHOWN}") }
 }

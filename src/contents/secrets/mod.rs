@@ -8,6 +8,7 @@
 //! and no record of a language's package. Searched are files, and what stands beside them: names, targets of links, extended
 //! attributes, PAX records, annotations.
 
+mod account;
 mod ber;
 pub mod collector;
 mod commands;
@@ -24,16 +25,23 @@ mod pem;
 mod placeholder;
 mod published;
 mod scan;
+mod settings;
 mod shown;
 mod stores;
 mod tokens;
+mod within;
+mod words;
+mod written;
 
 pub use configured::{shown_command, shown_value, shown_variable};
 pub use documents::in_image;
 pub use shown::{
-    KeyLines, MARK, holds_credentials, in_keys, shown_json, shown_line, shown_named, shown_path,
-    shown_texts, shown_words,
+    KeyLines, MARK, holds_credentials, in_keys, shown_json, shown_line, shown_named, shown_texts,
+    shown_words,
 };
+pub use within::secrets_within;
+pub use words::{shown_path, shown_text};
+pub use written::{write_shown, write_shown_in_lines};
 
 use crate::contents::facts::{Bounded, Spot};
 

@@ -6,7 +6,7 @@
 use super::placeholder::is_placeholder;
 
 /// Words that say it by themselves.
-const SECRETS: [&str; 17] = [
+const SECRETS: [&str; 19] = [
     "password",
     "passwd",
     "passphrase",
@@ -21,6 +21,8 @@ const SECRETS: [&str; 17] = [
     "privatekey",
     "accesstoken",
     "authtoken",
+    "identitytoken",
+    "registrytoken",
     "credentials",
     // Names without a mark between their words, which programs read.
     "dbpass",
@@ -149,14 +151,16 @@ pub(super) fn says_secret(name: &str) -> bool {
 
 /// Whether a value under such a name is one.
 pub(super) fn is_secret_value(value: &str) -> bool {
+    !unquoted(value).contains(char::is_whitespace) && is_secret_text(value)
+}
+
+/// The same where nobody writes sentences about it: one may have several words.
+pub(super) fn is_secret_text(value: &str) -> bool {
     let value = unquoted(value);
     let number = value.len() < 6 && value.bytes().all(|byte| byte.is_ascii_digit());
     // A URL is judged by the password in it.
     let url = value.contains("://");
-    !number
-        && !is_placeholder(value)
-        && (!url || has_password(value))
-        && !value.contains(char::is_whitespace)
+    !number && !is_placeholder(value) && (!url || has_password(value))
 }
 
 /// A value without the quotes around it.
@@ -168,19 +172,19 @@ pub(super) fn unquoted(value: &str) -> &str {
 
 /// Whether a text has a URL with a password: `scheme://user:password@host`.
 pub(super) fn has_password(text: &str) -> bool {
-    let mut rest = text;
-    while let Some((_, behind)) = rest.split_once("://") {
-        rest = behind;
-        let ends =
-            |c: char| c.is_whitespace() || matches!(c, '/' | '?' | '#' | '"' | '\'' | '<' | '>');
-        let authority = behind.split(ends).next().unwrap_or_default();
-        let Some((user, host)) = authority.rsplit_once('@') else { continue };
-        let Some((_, password)) = user.split_once(':') else { continue };
-        if !host.is_empty() && !is_placeholder(password) && !is_made_up_host(host) {
-            return true;
-        }
-    }
-    false
+    passwords(text).next().is_some()
+}
+
+/// User and password of each URL in a text that has a password.
+pub(super) fn passwords(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    let ends = |c: char| c.is_whitespace() || matches!(c, '/' | '?' | '#' | '"' | '\'' | '<' | '>');
+    text.split("://").skip(1).filter_map(move |behind| {
+        let authority = behind.split(ends).next()?;
+        let (account, host) = authority.rsplit_once('@')?;
+        let (user, password) = account.split_once(':')?;
+        let given = !host.is_empty() && !is_placeholder(password) && !is_made_up_host(host);
+        given.then_some((user, password))
+    })
 }
 
 /// Hosts that documents reserve (RFC 2606), and the names that they give.

@@ -13,7 +13,7 @@ use crate::{
     policy::input::ReconciliationInput,
     report::{
         json::{finding as finding_json, lines},
-        text,
+        shown, text,
         told::write_finding,
     },
     sbom::{
@@ -260,7 +260,7 @@ impl Check {
         }
         line!(page);
         line!(page, "{}", self.answer());
-        page.into_text()
+        shown::lines(&page)
     }
 
     fn stand_told(&self, page: &mut Page, stand: &Stand) {

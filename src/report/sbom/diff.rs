@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     amount::plural,
-    report::json::lines,
+    report::{json::lines, shown},
     sbom::diff::{Affected, Change, Difference, Entry},
     untrusted::{Page, line},
 };
@@ -112,7 +112,7 @@ pub fn text(before: &Side, after: &Side, found: &Difference) -> String {
         known.gaps.iter().for_each(|gap| line!(page, "no data  {gap}"));
     }
     summary(&mut page, found);
-    page.into_text()
+    shown::lines(&page)
 }
 
 fn name(entry: &Entry) -> String {
