@@ -91,8 +91,8 @@ fn without_qualifiers(purl: &str) -> &str {
 /// A name whose version has no slash. The @ of a scope has a slash before it.
 fn encoded(name: &str) -> Cow<'_, str> {
     let bytes = name.as_bytes();
-    let at = name.match_indices('@').map(|(at, _)| at);
-    let at = at.into_iter().find(|at| *at > 0 && bytes.get(at - 1) != Some(&b'/'));
+    let mut ats = name.match_indices('@').map(|(at, _)| at);
+    let at = ats.find(|at| *at > 0 && bytes.get(at - 1) != Some(&b'/'));
     match at.and_then(|at| name.split_at_checked(at)) {
         Some((before, rest)) if rest.contains('/') => {
             format!("{before}{}", rest.replace('/', "%2F")).into()
@@ -426,7 +426,7 @@ mod tests {
         let package = serde_json::json!({
             "ecosystem": "deb", "name": "a", "version": "1", "purl": null, "side": "own", "licences": {},
         });
-        let input = serde_json::json!({
+        let mut input = serde_json::json!({
             "inventory": {"packages": [package]},
             "sboms": [{"components": [{"ecosystem": null, "name": "a", "version": null, "purl": "x", "scope": "runtime"}]}],
         });
@@ -450,8 +450,7 @@ mod tests {
             *odd.pointer_mut(pointer).unwrap() = serde_json::json!(1);
             assert!(Saved::of(&odd).is_none(), "{pointer}");
         }
-        let mut indexed = input.clone();
-        indexed["inventory"]["index"] = serde_json::json!({});
-        assert!(Saved::of(&indexed).is_none(), "what is there counts");
+        input["inventory"]["index"] = serde_json::json!({});
+        assert!(Saved::of(&input).is_none(), "what is there counts");
     }
 }
