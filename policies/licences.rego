@@ -12,14 +12,6 @@ side_of(one) := "base" if one.side == "base"
 
 side_of(one) := "own" if not one.side == "base"
 
-# What counts: what a package declares, else what is found beside it.
-licence_of(said) := said.declared if said.declared.state == "known"
-
-licence_of(said) := said.found if {
-	said.declared.state != "known"
-	said.found.state == "known"
-}
-
 # Packages by whose they are and what they say of their licences: an image has many packages and few licences. hallmark writes them into
 # the input; where it did not, each package is one.
 groups := input.inventory.index.licences
@@ -39,38 +31,53 @@ groups := [group |
 # What packages say of their licences, each once.
 sayings := {group.licences | some group in groups}
 
-unlicensed := {said | some said in sayings; not licence_of(said)}
+# Each with what counts of it: what a package declares, else what is found beside it.
+counting := array.concat(
+	[[said, said.declared] | some said in sayings; said.declared.state == "known"],
+	[[said, said.found] | some said in sayings; said.declared.state != "known"; said.found.state == "known"],
+)
 
-closed := {said | some said in sayings; not has_open_choice(said)}
+licensed := {said | some [said, _] in counting}
 
-# A choice is open where each of its terms may be used.
-is_open(choice) if {
+unlicensed := sayings - licensed
+
+closed := licensed - open
+
+# One choice suffices, where each of its terms may be used.
+open := {said |
+	some [said, licence] in counting
+	some choice in licence.choices
 	every term in choice {
-		may_be_used(term)
+		term in usable
 	}
 }
 
-may_be_used(term) if {
-	not term in setting("deny")
+usable := {term |
+	some term in (permitted - {denied | some denied in setting("deny")})
 	not startswith(term, "LicenseRef-unknown-")
-	is_allowed(term)
 }
 
-# Without a list of what is allowed, all is that is not denied.
-is_allowed(_) if count(setting("allow")) == 0
+terms := {term |
+	some [_, licence] in counting
+	some choice in licence.choices
+	some term in choice
+}
 
-is_allowed(term) if term in setting("allow")
+expressions := {said: licence.expression | some [said, licence] in counting}
 
-# An exception allows more than the licence alone.
-is_allowed(term) if {
+# Without a list of what is allowed, all is that is not denied. An exception allows more than the licence alone.
+permitted := terms if count(setting("allow")) == 0
+
+permitted := (terms & allowed) | excepted if count(setting("allow")) > 0
+
+allowed := {term | some term in setting("allow")}
+
+excepted := {term |
+	some term in terms
+	contains(term, " WITH ")
 	parts := split(term, " WITH ")
 	count(parts) == 2
-	parts[0] in setting("allow")
-}
-
-has_open_choice(said) if {
-	some choice in licence_of(said).choices
-	is_open(choice)
+	parts[0] in allowed
 }
 
 sides_of(said) := {side_of(group) | some group in groups; group.licences in said}
@@ -99,7 +106,7 @@ deny contains {"code": "licence-denied", "msg": msg, "side": side, "packages": n
 	some side in sides_of(closed)
 	names := sort({name |
 		some [known, version, said] in packages_of(closed, side)
-		name := sprintf("%s %s (%s)", [known, version, licence_of(said).expression])
+		name := sprintf("%s %s (%s)", [known, version, expressions[said]])
 	})
 	count(names) > 0
 	msg := sprintf("%s: %s", [counted(count(names), "package may not be used by its licence", "packages may not be used by their licences"), some_of(names)])
