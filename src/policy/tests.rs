@@ -429,6 +429,29 @@ fn the_index_of_an_image_is_that_of_its_saved_input() {
     assert!(!told.is_indexed(), "reports do without");
 }
 
+/// Each component was once held against all others: with some thousand of them no time was left.
+#[test]
+fn large_sboms_are_held_against_each_other_in_time() {
+    let cases = Cases::read();
+    let mut input = cases.honest.clone();
+    let first = &cases.honest["sboms"][0]["components"][0];
+    let component = |number: usize| {
+        let mut component = first.clone();
+        component["name"] = format!("package-{number}").into();
+        component
+    };
+    input["sboms"][0]["components"] = (0..4000).map(component).collect();
+    let mut other = input["sboms"][0].clone();
+    other["components"][7]["version"] = json!("other");
+    input["sboms"].as_array_mut().expect("a list").push(other);
+    let bundle = Bundle::default().with_rules(&["binding"]).expect("it ships");
+    let limits = Limits { policy: Duration::from_secs(5), ..Limits::default() };
+    let policies = Policies::compile(&bundle, &limits).expect("it compiles");
+    let judged = policies.judge_saved(&input, &[], &limits).expect("in time");
+    assert_eq!(codes(&judged.deny), ["sbom-contradicts"]);
+    assert_eq!(judged.deny[0].facts["packages"], json!(["deb/package-7 (1:1.3, other)"]));
+}
+
 /// Rules of the operator's own see all packages, however they name them.
 #[test]
 fn own_rules_that_take_packages_get_all_of_them() {
