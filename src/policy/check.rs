@@ -40,6 +40,8 @@ pub(super) struct Facts {
     pub(super) predicates: bool,
     /// Whether rules of the operator's own may read packages one by one, of the inventory or of SBOMs.
     pub(super) lists: bool,
+    /// Whether rules may read the index of packages.
+    pub(super) index: bool,
     /// Packages whose denials have a code, by code, where it is written out.
     pub(super) codes: BTreeMap<String, BTreeSet<String>>,
     /// Packages that deny, and whether each code that they may give is written out.
@@ -485,6 +487,7 @@ impl<'a> Graph<'a> {
             facts.predicates |=
                 !is_shipped(file) && input.clone().any(|r| takes_predicates(&r.path));
             facts.lists |= !is_shipped(file) && input.clone().any(|r| takes_lists(&r.path));
+            facts.index |= input.clone().any(|r| lies_on(&r.path, &["inventory", "index"]));
             let reads = match is_shipped(file) {
                 true => &mut facts.settings.shipped,
                 false => &mut facts.settings.own,

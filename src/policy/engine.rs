@@ -58,6 +58,8 @@ pub struct Policies {
     given: given::Settings,
     /// Which lists of the input are made, where it has an index.
     lists: Lists,
+    /// Whether rules read the index.
+    index: bool,
     effective: Vec<Effective>,
     /// Days from which on rules deny, by their METADATA.
     days: Days,
@@ -118,7 +120,12 @@ impl Policies {
             custom: custom.collect(),
             given: given::Settings::of(&settings)?,
             settings,
-            lists: if facts.lists { Lists::Whole } else { Lists::Indexed },
+            lists: match (facts.lists, facts.index) {
+                (true, _) => Lists::Whole,
+                (false, true) => Lists::Indexed,
+                (false, false) => Lists::Counted,
+            },
+            index: facts.index,
             effective: bundle.effective.clone(),
             days,
             needs: Needs::default(),
@@ -248,7 +255,7 @@ impl Policies {
         {
             return Err(PolicyError::Inexact { what, number });
         }
-        let saved = Saved::of(input);
+        let saved = self.index.then(|| Saved::of(input)).flatten();
         let indexed = saved.is_some() || super::input::is_indexed(input);
         let lists = self.lists(indexed, super::input::sboms(input));
         let (denied, warned) = self.results_over(input, lists, saved.as_ref(), limits)?;
@@ -302,8 +309,12 @@ impl Policies {
     }
 
     /// Which lists rules need. Two SBOMs are held against each other member by member.
-    fn lists(&self, indexed: bool, sboms: usize) -> Lists {
-        if indexed && sboms <= 1 { self.lists } else { Lists::Whole }
+    pub(super) fn lists(&self, indexed: bool, sboms: usize) -> Lists {
+        match self.lists {
+            _ if sboms > 1 => Lists::Whole,
+            Lists::Indexed if !indexed => Lists::Whole,
+            lists => lists,
+        }
     }
 
     /// Results over whatever is written as an input is, with the settings in the place of its own.

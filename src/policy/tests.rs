@@ -429,6 +429,26 @@ fn the_index_of_an_image_is_that_of_its_saved_input() {
     assert!(!told.is_indexed(), "reports do without");
 }
 
+/// By each preset an image is judged alike, whichever of its lists and index are made.
+#[test]
+fn what_no_rule_of_a_preset_reads_changes_nothing() {
+    let cases = Cases::read();
+    let limits = Limits::default();
+    for name in Preset::names() {
+        let bundle = Bundle::preset(name).expect("it ships").with_shared(cases.settings.clone());
+        let policies = Policies::compile(&bundle, &limits).expect("it compiles");
+        for case in &cases.cases {
+            let input = cases.input(case);
+            let Ok(judged) = policies.judge_saved(&input, &[], &limits) else { continue };
+            let whole = policies.results_over(&input, given::Lists::Whole, None, &limits);
+            let (deny, warn) = whole.expect("judged");
+            assert_eq!((judged.deny, judged.warn), (deny, warn), "{name}: {}", case["name"]);
+        }
+    }
+    assert_eq!(preset("regulated").lists(true, 1), given::Lists::Indexed);
+    assert_eq!(preset("baseline").lists(true, 1), given::Lists::Counted);
+}
+
 /// Each component was once held against all others: with some thousand of them no time was left.
 #[test]
 fn large_sboms_are_held_against_each_other_in_time() {

@@ -25,6 +25,8 @@ pub(in crate::policy) enum Lists {
     /// Of `inventory.packages` and of each SBOM's `components` the first member alone, where no rule reads more of them than whether
     /// there are any.
     Indexed,
+    /// The same, and no index of them, where no rule reads that either.
+    Counted,
 }
 
 /// How deep an input may go; what reads JSON text of the engine's own goes no deeper.
@@ -83,6 +85,8 @@ enum At {
     Sbom,
     /// A list of which the first member is enough.
     Indexed,
+    /// An index of such a list.
+    Index,
     Elsewhere,
 }
 
@@ -94,6 +98,7 @@ impl At {
             (Self::Root, "inventory") => Self::Inventory,
             (Self::Root, "sboms") => Self::Sboms,
             (Self::Inventory, "packages") | (Self::Sbom, "components") => Self::Indexed,
+            (Self::Inventory, "index") | (Self::Sbom, "names") => Self::Index,
             _ => Self::Elsewhere,
         }
     }
@@ -183,7 +188,7 @@ impl<'m> Maker<'m> {
     fn list(self, length: Option<usize>) -> Result<List<'m>, Failed> {
         let Maker { made, at, depth } = self.deeper()?;
         made.count("[]".len())?;
-        let first_only = at == At::Indexed && made.lists == Lists::Indexed;
+        let first_only = at == At::Indexed && made.lists != Lists::Whole;
         let length = if first_only { 1 } else { length.unwrap_or_default().min(1 << 16) };
         Ok(List { made, at, depth, first_only, members: Vec::with_capacity(length) })
     }
@@ -429,6 +434,7 @@ impl Fields<'_> {
         // Others take their place, and are counted already.
         let value = match at {
             At::Settings => Value::Null,
+            At::Index if self.made.lists == Lists::Counted => Value::Null,
             at => value.serialize(Maker { made: self.made, at, depth: self.depth })?,
         };
         self.fields.push((key, value));
@@ -664,7 +670,7 @@ mod tests {
     fn of_lists_that_have_an_index_the_first_member_is_made() {
         let input = json!({
             "inventory": {"packages": [{"a": 1}, {"a": 2}], "databases": [1, 2], "index": {"packages": [1, 2]}},
-            "sboms": [{"components": [1, 2, 3], "tools": [1, 2]}, {"components": []}],
+            "sboms": [{"components": [1, 2, 3], "tools": [1, 2]}, {"components": [], "names": {}}],
             "packages": [1, 2], "components": [1, 2], "settings": {"a": "b"},
         });
         let mut made = Made::new(Lists::Indexed, u64::MAX);
@@ -674,6 +680,10 @@ mod tests {
         want["settings"] = json!(null);
         assert_eq!(made.root(&input).unwrap(), Value::from(want.clone()));
         assert_eq!(made.found, want.to_string().len() as u64 - "null".len() as u64);
+        let counted = Made::new(Lists::Counted, u64::MAX).root(&input).unwrap();
+        want["inventory"]["index"] = json!(null);
+        want["sboms"][1]["names"] = json!(null);
+        assert_eq!(counted, Value::from(want));
         let whole = Made::new(Lists::Whole, u64::MAX).root(&input).unwrap();
         assert_eq!(whole["inventory"], Value::from(input["inventory"].clone()));
     }
