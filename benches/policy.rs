@@ -1,10 +1,12 @@
 //! What a decision by rules costs: preset `regulated` over an image with 1,000 packages, next to OPA.
 //!
 //! The input is the honest one of `fixtures/policy/cases.json` with 1,000 packages in the inventory and in the SBOM, as `policy input`
-//! writes it. `a decision` is what `judge` does for each image, one after the other on one core: the input written out with its settings,
-//! read as the engine's values, all rules evaluated, results sorted. `from a file` reads the JSON besides, as `policy eval` does. Beside them,
+//! writes it but without its index. `a decision` is what is done for each image, one after the other on one core: the index of the packages
+//! made, the input made into the engine's values with its settings, all rules evaluated, results sorted. `from a file` reads the JSON
+//! besides, as `policy eval` does. `an input` is what `judge` gets of an inventory: packages and their licences in the form of the input. Beside them,
 //! where `scripts/peers opa` has built it: `opa eval` as a program, and OPA's own loop inside of one process (`opa bench`), which has its
-//! input ready and so does less. Last, 5,000 rules are compiled. Prints medians, p99 and ratios.
+//! input ready and so does less. Last, 5,000 rules are compiled. Prints medians, p99 and ratios; with the word `each`, what each
+//! package of rules takes by itself instead.
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::panic)]
 
 use std::{
@@ -17,8 +19,9 @@ use std::{
 };
 
 use hallmark::{
+    contents::{self, accounts::Base},
     limits::Limits,
-    policy::{Bundle, Policies, bundle::Preset},
+    policy::{Bundle, Policies, bundle::Preset, input::InventoryInput},
 };
 use serde_json::{Map, Value, json};
 
@@ -54,12 +57,12 @@ fn cases() -> Value {
 }
 
 /// The honest input with so many packages, each in the SBOM, too.
-fn input(honest: &Value) -> Value {
+fn input(honest: &Value, packages: usize) -> Value {
     let mut input = honest.clone();
     let more = |list: &mut Value, purl: &str| {
         let first = list[0].clone();
         let all = list.as_array_mut().unwrap();
-        for number in all.len()..PACKAGES {
+        for number in all.len()..packages {
             let mut package = first.clone();
             package["name"] = format!("package-{number}").into();
             package["version"] = format!("1.{number}-1").into();
@@ -70,7 +73,7 @@ fn input(honest: &Value) -> Value {
     };
     more(&mut input["inventory"]["packages"], "purl");
     more(&mut input["sboms"][0]["components"], "purl");
-    input["sboms"][0]["reconciliation"]["matched"] = PACKAGES.into();
+    input["sboms"][0]["reconciliation"]["matched"] = packages.into();
     input
 }
 
@@ -172,11 +175,30 @@ fn settings(cases: &Value) -> Map<String, Value> {
     settings
 }
 
+/// What each package of rules takes by itself, about so many packages.
+fn each(honest: &Value, settings: &Map<String, Value>, limits: &Limits) {
+    let sizes = [2, 100, PACKAGES];
+    println!("medians about {sizes:?} packages");
+    for rule in Preset::named("regulated").unwrap().rules {
+        let bundle = Bundle::default().with_rules(&[&rule]).unwrap();
+        let policies = Policies::compile(&bundle.with_shared(settings.clone()), limits).unwrap();
+        let medians = sizes.map(|count| {
+            let input = input(honest, count);
+            let judge = || drop(black_box(policies.judge_saved(&input, &[], limits).unwrap()));
+            format!("{:>10.2?}", at(&times(50, judge), 50))
+        });
+        println!("{rule:16} {}", medians.join(" "));
+    }
+}
+
 fn main() {
     let (cases, limits) = (cases(), Limits::default());
     let own_settings = settings(&cases);
+    if std::env::args().any(|argument| argument == "each") {
+        return each(&cases["honest"], &own_settings, &limits);
+    }
     let rounds = Rounds::of_this_run();
-    let input = input(&cases["honest"]);
+    let input = input(&cases["honest"], PACKAGES);
     let text = input.to_string();
     println!("{} bytes of input, {PACKAGES} packages", text.len());
     let bundle = Bundle::preset("regulated").unwrap().with_settings(own_settings.clone());
@@ -191,6 +213,13 @@ fn main() {
         drop(black_box(judge(&read)));
     };
     told("a decision from a file", &times(rounds.decisions, from_file));
+    let status = (0..PACKAGES).map(|number| {
+        format!("Package: package-{number}\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1.{number}-1\n\n")
+    });
+    let status = status.collect::<String>();
+    let inventory = contents::read([("/var/lib/dpkg/status", status.as_bytes())], &limits);
+    let made = || drop(black_box(InventoryInput::of(&inventory, None, Base::default())));
+    told("an input", &times(rounds.decisions, made));
     let few = &cases["honest"];
     let count = few["inventory"]["packages"].as_array().unwrap().len();
     told(

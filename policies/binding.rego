@@ -87,31 +87,34 @@ deny contains {"code": "sbom-contradicts", "msg": msg, "packages": names} if {
 	msg := sprintf("trusted SBOMs say different versions of %s: %s", [counted(count(names), "package", "packages"), some_of(names)])
 }
 
-# What an SBOM of the image lists, as ecosystem/name, with all versions of it.
-listed(sbom) := {name: versions |
+# What an SBOM of the image lists with a version, sorted: versions of one package stand beside each other.
+listed(sbom) := sort({[component.ecosystem, component.name, component.version] |
 	some component in sbom.components
 	is_string(component.ecosystem)
-	name := sprintf("%s/%s", [component.ecosystem, component.name])
-	versions := {other.version |
-		some other in sbom.components
-		other.ecosystem == component.ecosystem
-		other.name == component.name
-		is_string(other.version)
+	is_string(component.version)
+})
+
+# The version of each package that a sorted list has one version of.
+versions(list) := {[ecosystem, name]: version |
+	several := {[one[0], one[1]] |
+		some at, one in list
+		next := list[at + 1]
+		one[0] == next[0]
+		one[1] == next[1]
 	}
+	some [ecosystem, name, version] in list
+	not [ecosystem, name] in several
 }
 
-contradicted contains sprintf("%s (%s, %s)", [name, one, other]) if {
+contradicted contains sprintf("%s/%s (%s, %s)", [known[0], known[1], one, other]) if {
 	some i, j
 	judged[i].about == "image"
 	judged[j].about == "image"
 	i < j
-	left := listed(judged[i])
-	right := listed(judged[j])
-	some name, versions in left
-	count(versions) == 1
-	count(right[name]) == 1
-	some one in versions
-	some other in right[name]
+	left := versions(listed(judged[i]))
+	right := versions(listed(judged[j]))
+	some known, one in left
+	other := right[known]
 	one != other
 }
 

@@ -25,10 +25,9 @@ deny contains {"code": "packages-unknown", "msg": msg, "path": database.path} if
 	msg := sprintf("the database of packages %s cannot be believed: %s", [database.path, database.error])
 }
 
+# Of several files only the first is known.
 deny contains {"code": "packages-unknown", "msg": msg, "files": files} if {
 	some one in input.inventory.incomplete
-
-	# Where there are several, only the first is known.
 	files := [one.path | one.files == 1]
 	msg := sprintf("%s not read, the first is %s: %s", [counted(one.files, "file that lists packages was", "files that list packages were"), one.path, one.why])
 }
@@ -44,12 +43,22 @@ are_known if is_array(input.inventory.packages)
 #   solution: keep /etc/os-release of the base image
 warn contains {"code": "distribution-unknown", "msg": msg, "ecosystems": names} if {
 	not os_is_known
-	names := sort({one.ecosystem | some one in packages; one.ecosystem in {"deb", "apk", "rpm"}})
+	names := sort(ecosystems & {"deb", "apk", "rpm"})
 	count(names) > 0
 	msg := sprintf("packages of a distribution are there (%s) and /etc/os-release does not say which it is", [concat(", ", names)])
 }
 
 os_is_known if is_string(input.inventory.os)
+
+ecosystems contains name if some name, _ in input.inventory.index.ecosystems
+
+ecosystems contains one.ecosystem if {
+	not is_indexed
+	some one in packages
+}
+
+# What every rule would ask of each package hallmark asks once, and writes into the input. An input that it is not in is asked here.
+is_indexed if is_object(input.inventory.index)
 
 # As rules and settings name a package: by its package URL, without what follows its version.
 named(one) := encoded(regex.replace(one.purl, `[?#].*$`, "")) if is_string(one.purl)
@@ -66,19 +75,42 @@ encoded(name) := concat("", [before, replace(trim_prefix(name, before), "/", "%2
 	before := regex.replace(name, `(?s)([^/])@.*$`, "$1")
 }
 
-# What is in the image, and what trusted SBOMs say is in it.
-all contains named(one) if some one in packages
+# What is in the image, and what trusted SBOMs say is in it: lists of names that begin alike, with their beginning up to the last
+# slash, or with null where a list was made here.
+lists contains [beginning, names] if some beginning, names in input.inventory.index.names
 
-all contains named(one) if {
+lists contains [beginning, names] if {
 	some sbom in input.sboms
 	sbom.state == "proven"
-	some one in sbom.components
-	one.scope == "runtime"
+	some beginning, names in sbom.names
+}
+
+lists contains [null, names] if {
+	not is_indexed
+	names := {named(one) | some one in packages}
+}
+
+lists contains [null, names] if {
+	some sbom in input.sboms
+	sbom.state == "proven"
+	not is_object(object.get(sbom, "names", null))
+	names := {named(one) | some one in sbom.components; one.scope == "runtime"}
 }
 
 matches(name, patterns) if {
 	some pattern in patterns
 	glob.match(pattern, ["/"], name)
+}
+
+# What each of some patterns begins with, up to the first character that may mean something: a name that none begins none matches.
+heads(patterns) := {regex.replace(pattern, `(?s)[^0-9A-Za-z:/@._+%~-].*$`, "") | some pattern in patterns}
+
+# A pattern that ends with a star and matches how names begin, up to their last slash, matches the names: no slash follows.
+match_all(beginning, patterns) if {
+	is_string(beginning)
+	some pattern in patterns
+	endswith(pattern, "*")
+	glob.match(pattern, ["/"], beginning)
 }
 
 # METADATA
@@ -90,8 +122,13 @@ matches(name, patterns) if {
 #   severity: deny
 #   solution: "remove the package, or take the pattern out of policy.settings.components.deny"
 deny contains {"code": "component-denied", "msg": msg, "packages": names} if {
-	count(setting("deny")) > 0
-	names := sort({name | some name in all; matches(name, setting("deny"))})
+	beginnings := heads(setting("deny"))
+	names := sort({name |
+		some [_, list] in lists
+		strings.any_prefix_match(list, beginnings)
+		some name in list
+		matches(name, setting("deny"))
+	})
 	count(names) > 0
 	msg := sprintf("%s denied by settings.components.deny: %s", [counted(count(names), "package is", "packages are"), some_of(names)])
 }
@@ -105,7 +142,12 @@ deny contains {"code": "component-denied", "msg": msg, "packages": names} if {
 #   solution: "remove the package, or list it in policy.settings.components.allow"
 deny contains {"code": "component-not-allowed", "msg": msg, "packages": names} if {
 	count(setting("allow")) > 0
-	names := sort({name | some name in all; not matches(name, setting("allow"))})
+	names := sort({name |
+		some [beginning, list] in lists
+		not match_all(beginning, setting("allow"))
+		some name in list
+		not matches(name, setting("allow"))
+	})
 	count(names) > 0
 	msg := sprintf("%s none of settings.components.allow: %s", [counted(count(names), "package is", "packages are"), some_of(names)])
 }
@@ -116,6 +158,15 @@ places(purl) := {place |
 	parts := split(pair, "=")
 	parts[0] in {"repository_url", "download_url", "vcs_url"}
 	place := urlquery.decode(concat("=", array.slice(parts, 1, count(parts))))
+}
+
+located contains [one.package, urlquery.decode(one.place)] if some one in input.inventory.index.places
+
+located contains [named(one), place] if {
+	not is_indexed
+	some one in packages
+	is_string(one.purl)
+	some place in places(one.purl)
 }
 
 # METADATA
@@ -130,11 +181,9 @@ places(purl) := {place |
 deny contains {"code": "component-source", "msg": msg, "packages": names} if {
 	count(setting("sources")) > 0
 	names := sort({name |
-		some one in packages
-		is_string(one.purl)
-		some place in places(one.purl)
+		some [known, place] in located
 		not matches(place, setting("sources"))
-		name := sprintf("%s from %s", [named(one), place])
+		name := sprintf("%s from %s", [known, place])
 	})
 	count(names) > 0
 	msg := sprintf("%s that settings.components.sources does not list: %s", [counted(count(names), "package comes from a place", "packages come from places"), some_of(names)])

@@ -133,3 +133,63 @@ test_one_file_that_was_not_read_is_named_and_several_are_not if {
 	unnamed := {result.files | some result in components.deny with input as {"inventory": {"packages": [], "incomplete": [several]}}}
 	unnamed == {[]}
 }
+
+indexed(names, places, settings) := object.union(given([], settings), {"inventory": {"index": {
+	"names": names,
+	"ecosystems": {},
+	"licences": [],
+	"places": places,
+}}})
+
+names_told(document) := [result.packages | some result in components.deny with input as document]
+
+test_names_of_an_index_are_matched_as_those_of_packages if {
+	names := {
+		"pkg:npm/": ["pkg:npm/left-pad@1.3.0", "pkg:npm/right-pad@1.0.0"],
+		"pkg:deb/debian/": ["pkg:deb/debian/zlib1g@1%3A1.2"],
+	}
+	every settings, told_names in {
+		`{"deny": ["pkg:npm/left-pad@*"]}`: [["pkg:npm/left-pad@1.3.0"]],
+		`{"deny": ["**/zlib1g@*"]}`: [["pkg:deb/debian/zlib1g@1%3A1.2"]],
+		`{"deny": ["pkg:npm/[kl]eft-pad@*", "pkg:gem/**"]}`: [["pkg:npm/left-pad@1.3.0"]],
+		`{"deny": ["pkg:{npm,gem}/right*"]}`: [["pkg:npm/right-pad@1.0.0"]],
+		`{"deny": ["pkg:npm/left-pad@2*", "pkg:deb/*"]}`: [],
+		`{"deny": []}`: [],
+		`{"allow": ["pkg:deb/**", "pkg:npm/*"]}`: [],
+		`{"allow": ["pkg:*/*", "pkg:deb/debian/*"]}`: [],
+		`{"allow": ["pkg:deb/**", "pkg:npm/left-pad@*"]}`: [["pkg:npm/right-pad@1.0.0"]],
+		`{"allow": ["pkg:deb/*", "pkg:npm/**"]}`: [["pkg:deb/debian/zlib1g@1%3A1.2"]],
+		`{"allow": ["pkg:deb/debian/", "pkg:npm/**"]}`: [["pkg:deb/debian/zlib1g@1%3A1.2"]],
+		`{"allow": ["pkg:deb/debian/\\*", "pkg:npm/**"]}`: [["pkg:deb/debian/zlib1g@1%3A1.2"]],
+		`{"allow": []}`: [],
+	} {
+		names_told(indexed(names, [], json.unmarshal(settings))) == told_names
+	}
+}
+
+test_packages_beside_an_index_are_not_asked_again if {
+	document := object.union(given([pad], {"deny": ["pkg:npm/**"], "sources": ["-"]}), {"inventory": {"index": {"names": {}}}})
+	denied(document) == set()
+	located := object.union(document, {"inventory": {"packages": [from("vcs_url=x")]}})
+	denied(located) == set()
+	none := object.union(document, {"inventory": {"os": null, "packages": [zlib]}})
+	warned(none) == set()
+	warned(object.union(none, {"inventory": {"index": {"ecosystems": {"apk": 2, "npm": 1}}}})) == {"distribution-unknown"}
+	warned(object.union(none, {"inventory": {"index": {"ecosystems": {"npm": 1}}}})) == set()
+}
+
+test_names_that_a_trusted_sbom_adds_count if {
+	every state, codes in {"proven": {"component-denied"}, "unproven": set()} {
+		sbom := {"state": state, "components": [], "names": {"pkg:npm/": ["pkg:npm/left-pad@1.3.0"]}}
+		denied(object.union(indexed({}, [], {"deny": ["pkg:npm/**"]}), {"sboms": [sbom]})) == codes
+	}
+	named := {"state": "proven", "components": [object.union(pad, {"scope": "runtime"})], "names": {}}
+	denied(object.union(indexed({}, [], {"deny": ["pkg:npm/**"]}), {"sboms": [named]})) == set()
+}
+
+test_places_of_an_index_are_decoded if {
+	places := [{"package": "pkg:npm/left-pad@1.3.0", "place": "git%2Bhttps://other.example/x"}]
+	told_places := names_told(indexed({}, places, {"sources": ["https://npm.example/*"]}))
+	told_places == [["pkg:npm/left-pad@1.3.0 from git+https://other.example/x"]]
+	denied(indexed({}, places, {"sources": ["git+https://other.example/*"]})) == set()
+}

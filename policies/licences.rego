@@ -12,56 +12,85 @@ side_of(one) := "base" if one.side == "base"
 
 side_of(one) := "own" if not one.side == "base"
 
-sides := ["own", "base"]
+# Packages by whose they are and what they say of their licences: an image has many packages and few licences. hallmark writes them into
+# the input; where it did not, each package is one.
+groups := input.inventory.index.licences
 
-# What counts: what a package declares, else what is found beside it.
-licence_of(said) := said.declared if said.declared.state == "known"
-
-licence_of(said) := said.found if {
-	said.declared.state != "known"
-	said.found.state == "known"
+groups := [group |
+	some one in packages
+	group := {
+		"side": object.get(one, "side", null),
+		"licences": object.get(one, "licences", null),
+		"names": [one.name],
+		"versions": [one.version],
+	}
+] if {
+	not is_array(object.get(input, ["inventory", "index", "licences"], null))
 }
 
-# What packages say of their licences, each once: an image has many packages and few licences.
-sayings := {said_of(one) | some one in packages}
+# What packages say of their licences, each once.
+sayings := {group.licences | some group in groups}
 
-said_of(one) := object.get(one, "licences", null)
+# Each with what counts of it: what a package declares, else what is found beside it.
+counting := array.concat(
+	[[said, said.declared] | some said in sayings; said.declared.state == "known"],
+	[[said, said.found] | some said in sayings; said.declared.state != "known"; said.found.state == "known"],
+)
 
-unlicensed := {said | some said in sayings; not licence_of(said)}
+licensed := {said | some [said, _] in counting}
 
-closed := {said | some said in sayings; licence_of(said); not has_open_choice(said)}
+unlicensed := sayings - licensed
 
-# A choice is open where each of its terms may be used.
-is_open(choice) if {
+closed := licensed - open
+
+# One choice suffices, where each of its terms may be used.
+open := {said |
+	some [said, licence] in counting
+	some choice in licence.choices
 	every term in choice {
-		may_be_used(term)
+		term in usable
 	}
 }
 
-may_be_used(term) if {
-	not term in setting("deny")
+usable := {term |
+	some term in (permitted - {denied | some denied in setting("deny")})
 	not startswith(term, "LicenseRef-unknown-")
-	is_allowed(term)
 }
 
-# Without a list of what is allowed, all is that is not denied.
-is_allowed(_) if count(setting("allow")) == 0
+terms := {term |
+	some [_, licence] in counting
+	some choice in licence.choices
+	some term in choice
+}
 
-is_allowed(term) if term in setting("allow")
+expressions := {said: licence.expression | some [said, licence] in counting}
 
-# An exception allows more than the licence alone.
-is_allowed(term) if {
+# Without a list of what is allowed, all is that is not denied. An exception allows more than the licence alone.
+permitted := terms if count(setting("allow")) == 0
+
+permitted := (terms & allowed) | excepted if count(setting("allow")) > 0
+
+allowed := {term | some term in setting("allow")}
+
+excepted := {term |
+	some term in terms
+	contains(term, " WITH ")
 	parts := split(term, " WITH ")
 	count(parts) == 2
-	parts[0] in setting("allow")
+	parts[0] in allowed
 }
 
-has_open_choice(said) if {
-	some choice in licence_of(said).choices
-	is_open(choice)
-}
+sides_of(said) := {side_of(group) | some group in groups; group.licences in said}
 
-ignored(one) if one.name in setting("ignore")
+# Names and versions of packages of one side that say one of these.
+packages_of(said, side) := {[name, version, group.licences] |
+	some group in groups
+	group.licences in said
+	side_of(group) == side
+	some at, name in group.names
+	not name in setting("ignore")
+	version := group.versions[at]
+}
 
 # METADATA
 # title: Every package may be used by its licence
@@ -74,14 +103,10 @@ ignored(one) if one.name in setting("ignore")
 #   severity: deny
 #   solution: remove the package, or list its licence in policy.settings.licences.allow after somebody read it
 deny contains {"code": "licence-denied", "msg": msg, "side": side, "packages": names} if {
-	count(closed) > 0
-	some side in sides
+	some side in sides_of(closed)
 	names := sort({name |
-		some one in packages
-		said_of(one) in closed
-		side_of(one) == side
-		not ignored(one)
-		name := sprintf("%s %s (%s)", [one.name, one.version, licence_of(said_of(one)).expression])
+		some [known, version, said] in packages_of(closed, side)
+		name := sprintf("%s %s (%s)", [known, version, expressions[said]])
 	})
 	count(names) > 0
 	msg := sprintf("%s: %s", [counted(count(names), "package may not be used by its licence", "packages may not be used by their licences"), some_of(names)])
@@ -114,14 +139,10 @@ warn contains finding if {
 unknown_only_warns if input.settings.licences.unknown == "warn"
 
 unknown contains {"code": "licence-unknown", "msg": msg, "side": side, "packages": names} if {
-	count(unlicensed) > 0
-	some side in sides
+	some side in sides_of(unlicensed)
 	names := sort({name |
-		some one in packages
-		said_of(one) in unlicensed
-		side_of(one) == side
-		not ignored(one)
-		name := sprintf("%s %s", [one.name, one.version])
+		some [known, version, _] in packages_of(unlicensed, side)
+		name := sprintf("%s %s", [known, version])
 	})
 	count(names) > 0
 	msg := sprintf("%s no licence that is known: %s", [counted(count(names), "package has", "packages have"), some_of(names)])

@@ -130,3 +130,29 @@ test_counts_have_their_noun if {
 	licences.counted(0, "file is", "files are") == "0 files are"
 	licences.counted(2, "file is", "files are") == "2 files are"
 }
+
+grouped(groups, settings) := {"inventory": {"packages": [], "index": {"licences": groups}}, "settings": {"licences": settings}}
+
+group(side, licence) := {
+	"side": side,
+	"licences": {"declared": licence, "found": missing},
+	"names": ["a", "b"],
+	"versions": ["1", "2"],
+}
+
+test_groups_of_an_index_are_judged_as_their_packages if {
+	denied_groups := {[result.code, result.side, result.packages] |
+		some result in licences.deny with input as grouped([group("base", both), group("own", mit)], {"allow": ["MIT"]})
+	}
+	denied_groups == {["licence-denied", "base", ["a 1 (MIT AND GPL-3.0-only)", "b 2 (MIT AND GPL-3.0-only)"]]}
+	unknown_groups := {[result.code, result.side, result.packages] |
+		some result in licences.deny with input as grouped([group("own", missing)], {"ignore": ["a"]})
+	}
+	unknown_groups == {["licence-unknown", "own", ["b 2"]]}
+	count(licences.deny) == 0 with input as grouped([group("base", mit)], {"allow": ["MIT"]})
+}
+
+test_packages_beside_an_index_are_not_judged_again if {
+	document := object.union(given([declares(missing)], {}), {"inventory": {"index": {"licences": []}}})
+	count(licences.deny) == 0 with input as document
+}

@@ -38,6 +38,10 @@ pub(super) struct Facts {
     pub(super) history: bool,
     /// Whether rules of the operator's own may read predicates, or parameters of the provenance.
     pub(super) predicates: bool,
+    /// Whether rules of the operator's own may read packages one by one, of the inventory or of SBOMs.
+    pub(super) lists: bool,
+    /// Whether rules may read the index of packages.
+    pub(super) index: bool,
     /// Packages whose denials have a code, by code, where it is written out.
     pub(super) codes: BTreeMap<String, BTreeSet<String>>,
     /// Packages that deny, and whether each code that they may give is written out.
@@ -482,6 +486,8 @@ impl<'a> Graph<'a> {
             let input = rule.refers.iter().filter(|r| r.root == Root::Input);
             facts.predicates |=
                 !is_shipped(file) && input.clone().any(|r| takes_predicates(&r.path));
+            facts.lists |= !is_shipped(file) && input.clone().any(|r| takes_lists(&r.path));
+            facts.index |= input.clone().any(|r| lies_on(&r.path, &["inventory", "index"]));
             let reads = match is_shipped(file) {
                 true => &mut facts.settings.shipped,
                 false => &mut facts.settings.own,
@@ -536,6 +542,11 @@ fn takes_predicates(path: &[String]) -> bool {
     let fields: [&[&str]; 3] =
         [&["attestations"], &["signatures"], &["provenance", "build", "parameters"]];
     fields.iter().any(|field| lies_on(path, field))
+}
+
+/// Whether a path leads to or into the lists of packages. Shipped rules read the index that stands beside them.
+fn takes_lists(path: &[String]) -> bool {
+    lies_on(path, &["inventory", "packages"]) || lies_on(path, &["sboms"])
 }
 
 /// Whether a file of rules has a word for refs outside its comments, in any place where a field can stand.

@@ -25,7 +25,8 @@ use super::{
     check::{self, ASKED, REBUILD},
     effective::{self, Days},
     exception::{self, Applied},
-    given::with_settings,
+    given::{self, Lists, with_settings},
+    input::Saved,
     metadata::{Custom, Metadata},
     settings, unread, yara,
 };
@@ -39,6 +40,9 @@ use crate::{
 
 /// The package that asks all others: one evaluation, one time limit.
 const ENTRY: &str = "hallmark_entry";
+/// The rule there that gives the sets of `JUDGING`, each under its name.
+const JUDGED: &str = "judged";
+const JUDGING: [&str; 2] = ["deny", "warn"];
 /// Work units between two looks at the clock.
 const CHECK_INTERVAL: NonZeroU32 = NonZeroU32::new(64).expect("not zero");
 
@@ -50,6 +54,12 @@ pub struct Policies {
     engine: Engine,
     custom: BTreeMap<String, Custom>,
     settings: Map<String, Value>,
+    /// The settings as the engine holds them.
+    given: given::Settings,
+    /// Which lists of the input are made, where it has an index.
+    lists: Lists,
+    /// Whether rules read the index.
+    index: bool,
     effective: Vec<Effective>,
     /// Days from which on rules deny, by their METADATA.
     days: Days,
@@ -108,7 +118,14 @@ impl Policies {
             .map(|custom| (custom.code.clone(), custom));
         let mut policies = Self {
             custom: custom.collect(),
+            given: given::Settings::of(&settings)?,
             settings,
+            lists: match (facts.lists, facts.index) {
+                (true, _) => Lists::Whole,
+                (false, true) => Lists::Indexed,
+                (false, false) => Lists::Counted,
+            },
+            index: facts.index,
             effective: bundle.effective.clone(),
             days,
             needs: Needs::default(),
@@ -238,7 +255,10 @@ impl Policies {
         {
             return Err(PolicyError::Inexact { what, number });
         }
-        let (denied, warned) = self.results_over(input, limits)?;
+        let saved = self.index.then(|| Saved::of(input)).flatten();
+        let indexed = saved.is_some() || super::input::is_indexed(input);
+        let lists = self.lists(indexed, super::input::sboms(input));
+        let (denied, warned) = self.results_over(input, lists, saved.as_ref(), limits)?;
         let digests = input.pointer("/image/digests").and_then(Value::as_array);
         let digests = digests.into_iter().flatten().filter_map(Value::as_str).collect();
         let manifest = text("/image/manifest").unwrap_or_default();
@@ -284,16 +304,28 @@ impl Policies {
         {
             return Err(PolicyError::Inexact { what, number });
         }
-        self.results_over(input, limits)
+        let lists = self.lists(input.is_indexed(), input.sboms.len());
+        self.results_over(input, lists, None, limits)
+    }
+
+    /// Which lists rules need. Two SBOMs are held against each other member by member.
+    pub(super) fn lists(&self, indexed: bool, sboms: usize) -> Lists {
+        match self.lists {
+            _ if sboms > 1 => Lists::Whole,
+            Lists::Indexed if !indexed => Lists::Whole,
+            lists => lists,
+        }
     }
 
     /// Results over whatever is written as an input is, with the settings in the place of its own.
-    fn results_over(
+    pub(super) fn results_over(
         &self,
         input: &impl Serialize,
+        lists: Lists,
+        saved: Option<&Saved<'_>>,
         limits: &Limits,
     ) -> Result<(Vec<RuleResult>, Vec<RuleResult>), PolicyError> {
-        let input = with_settings(input, &self.settings, limits)?;
+        let input = with_settings(input, &self.given, lists, saved, limits)?;
         let mut sets = self.evaluate(input, limits)?;
         let mut of = |set: &str| self.results_of(set, sets.remove(set).unwrap_or_default());
         Ok((of("deny")?, of("warn")?))
@@ -319,12 +351,13 @@ impl Policies {
     }
 
     fn find_needs(&mut self, limits: &Limits) -> Result<Needs, PolicyError> {
-        let input = with_settings(&json!({}), &self.settings, limits)?;
+        let input = with_settings(&json!({}), &self.given, Lists::Whole, None, limits)?;
         let mut engine = self.engine.clone();
-        let mut sets = evaluate(&mut engine, &["needs"], input, limits)?;
+        engine.set_input(input);
+        let asked = ask(&mut engine, &format!("data.{ENTRY}.needs"), limits)?;
         self.engine = engine;
         let mut needs = Needs::default();
-        for (package, words) in sets.remove("needs").unwrap_or_default() {
+        for (package, words) in members("needs", &asked)? {
             if !words.is_empty() {
                 self.asking.push(package.clone());
             }
@@ -349,7 +382,7 @@ impl Policies {
         input: regorus::Value,
         limits: &Limits,
     ) -> Result<BTreeMap<String, Sets>, PolicyError> {
-        evaluate(&mut self.engine.clone(), &["deny", "warn"], input, limits)
+        evaluate(&mut self.engine.clone(), input, limits)
     }
 }
 
@@ -588,22 +621,22 @@ fn entry(asked: &[(&str, Vec<String>)]) -> String {
             text.push_str(&format!("{set} := {{}}\n"));
         }
     }
+    let judging = JUDGING.map(|set| format!("{set:?}: {set}")).join(", ");
+    text.push_str(&format!("{JUDGED} := {{{judging}}}\n"));
     text
 }
 
-/// Evaluates the entry's sets, never panicking.
+/// Evaluates what denies and what warns, never panicking: at once, so that what both look at is computed once.
 fn evaluate(
     engine: &mut Engine,
-    sets: &[&str],
     input: regorus::Value,
     limits: &Limits,
 ) -> Result<BTreeMap<String, Sets>, PolicyError> {
     engine.set_input(input);
+    let judged = ask(engine, &format!("data.{ENTRY}.{JUDGED}"), limits)?;
     let mut gathered = BTreeMap::new();
-    for set in sets {
-        let rule = format!("data.{ENTRY}.{set}");
-        let value = ask(engine, &rule, limits)?;
-        gathered.insert((*set).to_owned(), members(set, &value)?);
+    for set in JUDGING {
+        gathered.insert(set.to_owned(), members(set, &judged[set])?);
     }
     Ok(gathered)
 }

@@ -1,70 +1,107 @@
 //! The input as the engine holds it.
 //!
 //! Turns whatever is written as an input is into a value of regorus, with the settings in the place of its own, no larger than
-//! `limits.policyBytes`.
+//! `limits.policyBytes`. It is made at once and not of its text: writing and reading that took longer than all rules together. Bytes are
+//! counted as its text has them.
+
+mod value;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::PolicyError;
+use super::{PolicyError, input::Saved};
 use crate::{
     contents::secrets::write_shown,
     limits::{self, Limits},
 };
+use value::{Failed, Made};
 
-/// Text that is kept up to a limit, and counted beyond.
-struct Bounded {
-    text: Vec<u8>,
-    limit: u64,
-    found: u64,
+pub(super) use value::Lists;
+
+/// Settings as the engine holds them.
+pub(super) struct Settings {
+    value: regorus::Value,
+    bytes: u64,
 }
 
-impl std::io::Write for Bounded {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.found = self.found.saturating_add(bytes.len() as u64);
-        if self.found <= self.limit {
-            self.text.extend_from_slice(bytes);
-        } else {
-            self.text = Vec::new();
+impl Settings {
+    /// Reads them once for all inputs.
+    pub(super) fn of(settings: &Map<String, Value>) -> Result<Self, PolicyError> {
+        let mut made = Made::of_operator();
+        let value = made.root(settings).map_err(|e| failed(&e))?;
+        Ok(Self { value, bytes: made.found })
+    }
+}
+
+fn failed(why: &dyn std::fmt::Display) -> PolicyError {
+    PolicyError::Evaluate { why: why.to_string() }
+}
+
+/// An input as rules see it, with the index that it was saved without.
+pub(super) fn with_settings(
+    input: &impl Serialize,
+    settings: &Settings,
+    lists: Lists,
+    saved: Option<&Saved<'_>>,
+    limits: &Limits,
+) -> Result<regorus::Value, PolicyError> {
+    let mut made = Made::new(lists, limits.policy_bytes);
+    made.found = settings.bytes;
+    let written = made.root(input).and_then(|mut value| {
+        if let Some(saved) = saved {
+            complete(&mut made, &mut value, saved)?;
         }
+        Ok(value)
+    });
+    let mut value = match written {
+        Ok(value) => value,
+        Err(Failed::TooLarge) => return Err(too_large(input, settings, limits)),
+        Err(other) => return Err(failed(&other)),
+    };
+    let object = value.as_object_mut().map_err(|e| failed(&e))?;
+    object.insert("settings".into(), settings.value.clone());
+    Ok(value)
+}
+
+/// Puts the index where `hallmark policy input` writes it.
+fn complete(made: &mut Made, input: &mut regorus::Value, saved: &Saved<'_>) -> Result<(), Failed> {
+    let (index, names) = (regorus::Value::from("index"), regorus::Value::from("names"));
+    let input = input.as_object_mut()?;
+    if let Some(inventory) = input.get_mut(&"inventory".into()) {
+        inventory.as_object_mut()?.insert(index, made.part(&saved.index)?);
+    }
+    if let Some(sboms) = input.get_mut(&"sboms".into()) {
+        for (sbom, listed) in sboms.as_array_mut()?.iter_mut().zip(&saved.names) {
+            sbom.as_object_mut()?.insert(names.clone(), made.part(listed)?);
+        }
+    }
+    Ok(())
+}
+
+/// What is said of an input that is too large: its bytes are counted to the end.
+fn too_large(input: &impl Serialize, settings: &Settings, limits: &Limits) -> PolicyError {
+    let mut counted = Counted(0);
+    if let Err(e) = write_shown(&mut counted, input) {
+        return failed(&e);
+    }
+    // The settings take the place of "{}" in an input that has none of its own.
+    let found = counted.0.saturating_add(settings.bytes).saturating_sub("{}".len() as u64);
+    let what = format!("the policy input ({})", limits::key("policy_bytes"));
+    PolicyError::TooLarge { what, found, limit: limits.policy_bytes }
+}
+
+/// A writer that counts.
+struct Counted(u64);
+
+impl std::io::Write for Counted {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 = self.0.saturating_add(bytes.len() as u64);
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
     }
-}
-
-/// An input as rules see it. It goes through its text, which is bounded and held once: as values of serde's, the packages of a
-/// large image take ten times as much, and keys of their own each.
-pub(super) fn with_settings(
-    input: &impl Serialize,
-    settings: &Map<String, Value>,
-    limits: &Limits,
-) -> Result<regorus::Value, PolicyError> {
-    let failed = |why: &dyn std::fmt::Display| PolicyError::Evaluate { why: why.to_string() };
-    let limit = limits.policy_bytes;
-    let own = serde_json::to_string(settings).map_err(|e| failed(&e))?;
-    // They take the place of "{}" in an input that has none of its own.
-    let more = (own.len() as u64).saturating_sub("{}".len() as u64);
-    let mut bounded = Bounded { text: Vec::new(), limit, found: more };
-    // Names and paths of the image may be secrets, and what a rule says of them is in every report.
-    write_shown(&mut bounded, input).map_err(|e| failed(&e))?;
-    let found = bounded.found;
-    if found > limit {
-        return Err(PolicyError::TooLarge {
-            what: format!("the policy input ({})", limits::key("policy_bytes")),
-            found,
-            limit,
-        });
-    }
-    let text = std::str::from_utf8(&bounded.text).map_err(|e| failed(&e))?;
-    let mut value = regorus::Value::from_json_str(text).map_err(|e| failed(&e))?;
-    drop(bounded);
-    let own = regorus::Value::from_json_str(&own).map_err(|e| failed(&e))?;
-    let object = value.as_object_mut().map_err(|e| failed(&e))?;
-    object.insert(regorus::Value::from("settings"), own);
-    Ok(value)
 }
 
 #[cfg(test)]
@@ -80,7 +117,9 @@ mod tests {
             "contents": {"files": {"strays": [{"path": format!("/usr/bin/{token}"), "mode": 493}]}},
             "inventory": {"packages": [{"name": token, "path": "/lib/apk/db/installed"}]},
         });
-        let seen = with_settings(&input, &Map::new(), &Limits::default()).unwrap();
+        let settings = Settings::of(&Map::new()).unwrap();
+        let seen =
+            with_settings(&input, &settings, Lists::Whole, None, &Limits::default()).unwrap();
         let want = json!({
             "contents": {"files": {"strays": [{"path": "/usr/bin/[secret]", "mode": 493}]}},
             "inventory": {"packages": [{"name": "[secret]", "path": "/lib/apk/db/installed"}]},

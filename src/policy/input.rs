@@ -11,6 +11,8 @@ mod delegation;
 mod facts;
 mod finding;
 mod image;
+mod index;
+mod indexed;
 mod inventory;
 mod layout;
 mod licences;
@@ -42,6 +44,7 @@ pub use facts::{
 };
 pub use finding::FindingInput;
 pub use image::{ConfigInput, ImageInput, NotJudgedInput};
+pub use index::{IndexInput, LicensedInput, PlaceInput};
 pub use inventory::{DatabaseInput, IncompleteInput, InventoryInput, PackageInput};
 pub use layout::{LayoutInput, LayoutStepInput};
 pub use licences::{LicenceInput, LicencesInput};
@@ -60,6 +63,7 @@ pub use secrets::{SecretInput, SecretsInput, UnsearchedInput};
 pub use statement::StatementInput;
 pub use vulnerabilities::VulnerabilitiesInput;
 
+pub(super) use indexed::Saved;
 use proof::Audience;
 pub(super) use statement::not_held;
 use vulnerabilities::Told;
@@ -151,6 +155,19 @@ pub fn may_pass(input: &Value) -> bool {
         || agreed
 }
 
+/// How many SBOMs a saved input has.
+pub(super) fn sboms(input: &Value) -> usize {
+    input.get("sboms").and_then(Value::as_array).map_or(0, Vec::len)
+}
+
+/// Whether a saved input has what rules ask of packages: an index, and the names that SBOMs add.
+pub(super) fn is_indexed(input: &Value) -> bool {
+    let index = input.pointer("/inventory/index");
+    let sboms = input.get("sboms").and_then(Value::as_array);
+    let named = |sbom: &Value| sbom.get("names").is_some_and(Value::is_object);
+    index.is_some_and(Value::is_object) && sboms.is_some_and(|sboms| sboms.iter().all(named))
+}
+
 /// What is known of the packages, where they were looked at.
 fn vulnerabilities(evidence: &Evidence) -> Option<VulnerabilitiesInput> {
     let inventory = evidence.inventory.as_ref()?;
@@ -170,6 +187,12 @@ impl PolicyInput {
     /// in here with more than its being there (attack H30).
     pub fn new(evidence: &Evidence, asked: Asked, findings: &[Finding], now: Timestamp) -> Self {
         Self::told(Audience::Rules, evidence, asked, FindingInput::for_rules(findings), now)
+    }
+
+    /// Whether it has what rules ask of packages: an index, and the names that SBOMs add.
+    pub(super) fn is_indexed(&self) -> bool {
+        let index = self.inventory.as_ref().and_then(|inventory| inventory.index.as_ref());
+        index.is_some() && self.sboms.iter().all(|sbom| sbom.names.is_some())
     }
 
     /// The first claim that rules see nothing of because of a number that nobody can hold: where, and the number.
@@ -205,6 +228,13 @@ impl PolicyInput {
             true => RebuildInput::of(&evidence.rebuild, &evidence.warrant),
             false => RebuildInput::of_none(&evidence.rebuild),
         };
+        let mut inventory = evidence.inventory.as_ref().map(|inventory| {
+            InventoryInput::of(inventory, evidence.accounts.as_ref(), evidence.base)
+        });
+        let mut sboms: Vec<SbomInput> = evidence.sboms.iter().filter_map(sbom).collect();
+        if audience == Audience::Rules {
+            indexed::index(inventory.as_mut(), &mut sboms);
+        }
         let mut gaps = rebuild.gaps.clone();
         gaps.extend(evidence.ref_gaps().iter().map(GapInput::of));
         Self {
@@ -216,10 +246,8 @@ impl PolicyInput {
             layouts: evidence.layouts.iter().map(LayoutInput::of).collect(),
             delegated: evidence.delegated.iter().map(DelegationInput::of).collect(),
             provenance: ProvenanceInput::of(evidence, audience),
-            sboms: evidence.sboms.iter().filter_map(sbom).collect(),
-            inventory: evidence.inventory.as_ref().map(|inventory| {
-                InventoryInput::of(inventory, evidence.accounts.as_ref(), evidence.base)
-            }),
+            sboms,
+            inventory,
             contents: evidence.accounts.as_ref().map(|accounts| {
                 ContentsInput::of(accounts, evidence.inventory.as_ref(), evidence.base)
             }),

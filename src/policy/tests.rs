@@ -336,6 +336,168 @@ fn every_message_says_what_is_wrong_and_what_to_do() {
     insta::assert_snapshot!(text);
 }
 
+/// Shipped rules ask the index where there is one, and the lists where there is none; which lists are made changes nothing.
+#[test]
+fn an_index_and_the_packages_that_it_is_of_give_one_judgement() {
+    let cases = Cases::read();
+    let policies = cases.library(&json!({})).expect("they compile");
+    let limits = Limits::default();
+    let mut indexed = 0;
+    for case in &cases.cases {
+        let input = cases.input(case);
+        let by =
+            |lists, saved| policies.results_over(&input, lists, saved, &limits).expect("judged");
+        let asked_one_by_one = by(given::Lists::Whole, None);
+        let Some(saved) = input::Saved::of(&input) else { continue };
+        indexed += 1;
+        assert_eq!(by(given::Lists::Whole, Some(&saved)), asked_one_by_one, "{}", case["name"]);
+        if input["sboms"].as_array().expect("a list").len() < 2 {
+            assert_eq!(
+                by(given::Lists::Indexed, Some(&saved)),
+                asked_one_by_one,
+                "{}",
+                case["name"]
+            );
+        }
+    }
+    assert!(indexed > 60, "{indexed} of {}", cases.cases.len());
+}
+
+/// A package and a component of whatever name, version and package URL.
+fn listed((purl, name, version, odd): (Option<String>, String, String, bool)) -> (Value, Value) {
+    let licence = if version.contains('1') { "MIT" } else { "ISC" };
+    let declared = json!({"state": "known", "expression": licence, "choices": [[licence]]});
+    let package = json!({
+        "ecosystem": if odd { "deb" } else { "npm" }, "side": if odd { "base" } else { "unknown" },
+        "name": name, "version": version, "purl": purl, "licences": {"declared": declared},
+    });
+    let component = json!({
+        "ecosystem": odd.then_some("deb"), "scope": if name.is_empty() { "build" } else { "runtime" },
+        "name": version, "version": (!odd).then_some(name), "purl": purl,
+    });
+    (package, component)
+}
+
+fn rows() -> impl Strategy<Value = Vec<(Option<String>, String, String, bool)>> {
+    let purl = "(pkg:)?[a@/?#&=\n%]{0,8}((vcs|download)_url=[a/#&@=]{0,4})?";
+    prop::collection::vec((prop::option::of(purl), "[a@/]{0,3}", "[1/@]{0,3}", any::<bool>()), 0..6)
+}
+
+proptest! {
+    /// What the index of an input says is what the rules make of its packages themselves.
+    #[test]
+    fn an_index_says_of_any_packages_what_rules_make_of_them(
+        rows in rows(), allow in "(pkg:)?[a@/*]{1,5}", deny in "(pkg:)?[a@/*]{1,5}", ignore in "[a@/]{1,2}",
+    ) {
+        let (packages, components): (Vec<_>, Vec<_>) = rows.into_iter().map(listed).unzip();
+        let mut input = Cases::read().honest;
+        input["inventory"]["packages"] = packages.into();
+        input["sboms"][0]["components"] = components.into();
+        let settings = json!({
+            "components": {"allow": [allow], "deny": [deny], "sources": ["a"]},
+            "licences": {"allow": ["MIT"], "ignore": [ignore]},
+        });
+        let bundle = Bundle::default().with_rules(&["components", "licences"]).expect("they ship");
+        let bundle = bundle.with_settings(settings.as_object().cloned().expect("an object"));
+        let policies = Policies::compile(&bundle, &Limits::default());
+        prop_assume!(policies.is_ok(), "settings are no patterns");
+        let policies = policies.expect("they compile");
+        let saved = input::Saved::of(&input).expect("it is as hallmark writes it");
+        let by = |lists, saved| policies.results_over(&input, lists, saved, &Limits::default());
+        prop_assert_eq!(by(given::Lists::Indexed, Some(&saved)), by(given::Lists::Whole, None));
+    }
+}
+
+/// An input as hallmark makes it has the index that a saved one gets.
+#[test]
+fn the_index_of_an_image_is_that_of_its_saved_input() {
+    let status = b"Package: a\nStatus: install ok installed\nVersion: 1\n\n\
+                   Package: b\nStatus: install ok installed\nVersion: 1:2\n"
+        .as_slice();
+    let mut evidence = evidence();
+    let inventory = crate::contents::read([("/var/lib/dpkg/status", status)], &Limits::default());
+    evidence.inventory = Some(inventory);
+    let made = PolicyInput::new(&evidence, Asked::default(), &[], now());
+    assert!(made.is_indexed());
+    let mut saved = serde_json::to_value(&made).expect("JSON");
+    assert!(input::is_indexed(&saved));
+    let index = saved["inventory"].as_object_mut().expect("an object").remove("index");
+    let again = input::Saved::of(&saved).expect("it is as hallmark writes it");
+    assert_eq!(index, Some(serde_json::to_value(&again.index).expect("JSON")));
+    assert_eq!(made.inventory.map(|inventory| inventory.packages.len()), Some(2));
+    let told = PolicyInput::report(&evidence, Asked::default(), &[], now());
+    assert!(!told.is_indexed(), "reports do without");
+}
+
+/// By each preset an image is judged alike, whichever of its lists and index are made.
+#[test]
+fn what_no_rule_of_a_preset_reads_changes_nothing() {
+    let cases = Cases::read();
+    let limits = Limits::default();
+    for name in Preset::names() {
+        let bundle = Bundle::preset(name).expect("it ships").with_shared(cases.settings.clone());
+        let policies = Policies::compile(&bundle, &limits).expect("it compiles");
+        for case in &cases.cases {
+            let input = cases.input(case);
+            let Ok(judged) = policies.judge_saved(&input, &[], &limits) else { continue };
+            let whole = policies.results_over(&input, given::Lists::Whole, None, &limits);
+            let (deny, warn) = whole.expect("judged");
+            assert_eq!((judged.deny, judged.warn), (deny, warn), "{name}: {}", case["name"]);
+        }
+    }
+    assert_eq!(preset("regulated").lists(true, 1), given::Lists::Indexed);
+    assert_eq!(preset("baseline").lists(true, 1), given::Lists::Counted);
+}
+
+/// Each component was once held against all others: with some thousand of them no time was left.
+#[test]
+fn large_sboms_are_held_against_each_other_in_time() {
+    let cases = Cases::read();
+    let mut input = cases.honest.clone();
+    let first = &cases.honest["sboms"][0]["components"][0];
+    let component = |number: usize| {
+        let mut component = first.clone();
+        component["name"] = format!("package-{number}").into();
+        component
+    };
+    input["sboms"][0]["components"] = (0..4000).map(component).collect();
+    let mut other = input["sboms"][0].clone();
+    other["components"][7]["version"] = json!("other");
+    input["sboms"].as_array_mut().expect("a list").push(other);
+    let bundle = Bundle::default().with_rules(&["binding"]).expect("it ships");
+    let limits = Limits { policy: Duration::from_secs(5), ..Limits::default() };
+    let policies = Policies::compile(&bundle, &limits).expect("it compiles");
+    let judged = policies.judge_saved(&input, &[], &limits).expect("in time");
+    assert_eq!(codes(&judged.deny), ["sbom-contradicts"]);
+    assert_eq!(judged.deny[0].facts["packages"], json!(["deb/package-7 (1:1.3, other)"]));
+}
+
+/// Rules of the operator's own see all packages, however they name them.
+#[test]
+fn own_rules_that_take_packages_get_all_of_them() {
+    let cases = Cases::read();
+    for taken in [
+        "input.inventory.packages",
+        "input[\"inventory\"].packages",
+        "object.get(input, [\"inventory\", \"packages\"], [])",
+        "object.get(input, \"inventory\", {}).packages",
+        "inventory.packages",
+        "input[part].packages",
+        "all.inventory.packages",
+        "input.sboms[0].components",
+        "input.sboms[_].components",
+    ] {
+        let rego = format!(
+            "package hallmark.own\nneeds := {{\"inventory\", \"rebuild\", \"vulnerabilities\"}}\npart := \"inventory\"\ninventory := input.inventory\nall := input\n\
+             deny contains {{\"code\": \"a\", \"msg\": \"m\", \"n\": n}} if n := count({taken})\n\
+             warn contains {{\"code\": \"b\", \"msg\": \"m\"}} if {{ part == \"\"; inventory == all }}\n"
+        );
+        let policies = compile(&rego).unwrap_or_else(|e| panic!("{rego}: {e}"));
+        let judged = policies.judge_saved(&cases.honest, &[], &Limits::default()).expect("judged");
+        assert_eq!(judged.deny[0].facts["n"], json!(2), "{taken}");
+    }
+}
+
 #[test]
 fn what_lies_in_the_base_has_until_its_day() {
     let cases = Cases::read();

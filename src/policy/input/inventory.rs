@@ -1,11 +1,14 @@
 //! What rules see of what is in the root filesystem.
 
+use std::collections::HashMap;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
     contents::PackageFilesInput,
     facts::FactsInput,
+    index::IndexInput,
     licences::{LicenceInput, LicencesInput},
 };
 use crate::{
@@ -33,6 +36,9 @@ pub struct InventoryInput {
     pub incomplete: Vec<IncompleteInput>,
     /// Facts of the finished tree besides packages; null where it was not read from layers.
     pub facts: Option<FactsInput>,
+    /// What rules would ask of each package, asked once for all; there where rules judge, and in no report.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub index: Option<IndexInput>,
 }
 
 /// An installed package.
@@ -96,11 +102,12 @@ pub struct DatabaseInput {
 impl InventoryInput {
     /// What rules see of an inventory.
     pub fn of(inventory: &Inventory, accounts: Option<&Accounts>, base: Base) -> Self {
-        let package = |at: usize, package: &contents::Package| PackageInput {
-            side: package.layer.map_or(Side::Unknown, |at| base.side(at)).word().to_owned(),
+        let mut declared = Declared::default();
+        let package = |(at, package): (usize, _)| PackageInput {
+            side: side(package, base),
             files: accounts.and_then(|all| all.packages.get(at)).map(files),
             part_of: inventory.owned.get(&package.database).cloned(),
-            ..PackageInput::of(package).with_licences(package, inventory)
+            ..PackageInput::declaring(declared.of(package), package).with_found(package, inventory)
         };
         let database = |d: &contents::Database| DatabaseInput {
             path: d.path.clone(),
@@ -116,12 +123,30 @@ impl InventoryInput {
         Self {
             os: inventory.os.as_ref().map(|os| os.id.clone()),
             os_version: inventory.os.as_ref().and_then(|os| os.version.clone()),
-            packages: packages.map(|(at, one)| package(at, one)).collect(),
+            packages: packages.map(package).collect(),
             databases: inventory.databases.iter().map(database).collect(),
             incomplete: inventory.incomplete.iter().map(incomplete).collect(),
             facts: inventory.facts.as_ref().map(FactsInput::of),
+            index: None,
         }
     }
+}
+
+/// What packages declare, each text read once: an image has many packages and few licences, and to read one takes longer than all else
+/// that is done with a package here.
+#[derive(Default)]
+struct Declared<'a>(HashMap<(&'static str, &'a str), LicenceInput>);
+
+impl<'a> Declared<'a> {
+    fn of(&mut self, package: &'a contents::Package) -> LicenceInput {
+        let Some(said) = package.licence.as_deref() else { return LicenceInput::missing() };
+        let read = || LicenceInput::of(&licences::read(package.ecosystem, said));
+        self.0.entry((package.ecosystem, said)).or_insert_with(read).clone()
+    }
+}
+
+fn side(package: &contents::Package, base: Base) -> String {
+    package.layer.map_or(Side::Unknown, |at| base.side(at)).word().to_owned()
 }
 
 fn files(files: &PackageFiles) -> PackageFilesInput {
@@ -131,10 +156,12 @@ fn files(files: &PackageFiles) -> PackageFilesInput {
 
 impl PackageInput {
     pub(super) fn of(package: &contents::Package) -> Self {
-        let said = package.licence.as_deref();
-        let declared = said.map(|text| LicenceInput::of(&licences::read(package.ecosystem, text)));
+        Self::declaring(Declared::default().of(package), package)
+    }
+
+    fn declaring(declared: LicenceInput, package: &contents::Package) -> Self {
         let licences = LicencesInput {
-            declared: declared.unwrap_or_else(LicenceInput::missing),
+            declared,
             found: LicenceInput::missing(),
             concluded: LicenceInput::missing(),
         };
@@ -157,7 +184,7 @@ impl PackageInput {
     }
 
     /// With the licence that was found beside it, where dpkg installed it, and what texts beside it are.
-    fn with_licences(mut self, package: &contents::Package, inventory: &Inventory) -> Self {
+    fn with_found(mut self, package: &contents::Package, inventory: &Inventory) -> Self {
         let found = inventory.copyrights.get(&self.name).filter(|_| self.ecosystem == "deb");
         if let Some(found) = found {
             self.licences.found = LicenceInput::of(found);

@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::licences::{Licence, Unreadable};
 
 /// The licence of a package, by who says it.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LicencesInput {
     /// What the package's own metadata declare.
@@ -18,7 +18,7 @@ pub struct LicencesInput {
 }
 
 /// A licence, or why it is not known.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LicenceInput {
     /// `known`, `unknown` (something is said that means no licence) or `missing` (nothing is said).

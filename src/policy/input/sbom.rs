@@ -34,6 +34,10 @@ pub struct SbomInput {
     pub tools: Vec<String>,
     /// What it lists.
     pub components: Vec<ComponentInput>,
+    /// Names of what it lists for running, as settings know them and as `inventory.index.names` has them, without those that are there;
+    /// there where rules judge, and in no report.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub names: Option<BTreeMap<String, Vec<String>>>,
     /// Digests by which it names the image itself.
     pub names_image: Vec<String>,
     /// What it is about: `image`, `package` (one package in it), `build` (a stage, or what it was built from), `other-image`.
@@ -144,6 +148,7 @@ impl SbomInput {
             created: sbom.created.clone(),
             tools: sbom.tools.clone(),
             components: sbom.components.iter().map(ComponentInput::of).collect(),
+            names: None,
             names_image: sbom.names_image.iter().map(ToString::to_string).collect(),
             about: bound.about().word().to_owned(),
             binding: bound.binding.word().to_owned(),
@@ -165,6 +170,7 @@ impl SbomInput {
             created: None,
             tools: Vec::new(),
             components: Vec::new(),
+            names: None,
             names_image: Vec::new(),
             about: bound.about().word().to_owned(),
             binding: bound.binding.word().to_owned(),
