@@ -215,7 +215,9 @@ fn weighs(code: Code, rules: &[Metadata]) -> String {
         1 => format!("the rule {}", Vec::from_iter(deny).concat()),
         _ => format!("one of the rules {}", Vec::from_iter(deny).join(", ")),
     };
-    format!("{usual} by itself; an error where {by} denies the image for it")
+    format!(
+        "{usual} by itself; an error where {by} denies the image for it, or where an error follows from it"
+    )
 }
 
 /// METADATA of the rules in `policies/`, where it has a code.
@@ -279,7 +281,7 @@ mod tests {
             (
                 "predicate-malformed",
                 "warning/error[",
-                "where a rule of your own denies the image for it\n",
+                "where a rule of your own denies the image for it, or where an error follows from it\n",
             ),
             ("image-diff-id-mismatch", "error[image-diff-id-mismatch]: ", "     help: "),
             (

@@ -327,12 +327,14 @@ fn command(words: &[&str]) -> Option<usize> {
         return None;
     }
     let (mut count, mut last) = (1, program);
-    for word in after {
+    for (at, word) in after.iter().enumerate() {
         let this = core(word);
+        let option_follows = || after.get(at + 1).is_some_and(|next| next.starts_with('-'));
         let goes_on = count == 1
             || last.starts_with('-')
             || matches!(last, "|" | ">")
             || TAKE_A_WORD.contains(&last)
+            || option_follows()
             || (COMMANDS.contains(last) && COMMANDS.contains(this))
             || !this.bytes().all(|byte| byte.is_ascii_lowercase());
         if this.is_empty() || !goes_on {
@@ -448,7 +450,13 @@ mod tests {
         let digest = format!("sha256:{}", "ab".repeat(32));
         let name = format!("127.0.0.1:5000/team/app@{digest}");
         let sign = format!("hallmark sign --key KEY --type spdx {name}");
-        let cases: [(String, &str, &[&str]); 9] = [
+        let cases: [(String, &str, &[&str]); 10] = [
+            (
+                "     help: build with docker buildx build --attest type=sbom and sign the index"
+                    .to_owned(),
+                "docker buildx build --attest type=sbom",
+                &["           and sign the index"],
+            ),
             (format!("image    {name}"), &name, &[]),
             (format!("     also: layer 1 of {name} and more"), &name, &["           and more"]),
             (
