@@ -4,7 +4,7 @@
 //! undone in the line (`views`), so that no secret has to be written in each of their forms; base64 has needles of its own. Lines
 //! are cut by whoever passes them on, at both ends or before a mark: there, a part of a secret is one.
 
-use std::{collections::BTreeSet, ops::Range};
+use std::{cmp::Reverse, collections::BTreeSet, ops::Range};
 
 use aho_corasick::{AhoCorasick, Input, MatchKind};
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
@@ -147,7 +147,7 @@ impl Needles {
             });
             Some(start..start + lengths.max()?)
         });
-        parts.max_by_key(|part| part.end)
+        parts.max_by_key(|part| (part.end, Reverse(part.start)))
     }
 }
 
