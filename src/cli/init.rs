@@ -546,8 +546,9 @@ mod tests {
     #[test]
     fn a_preset_that_would_refuse_the_image_is_named_with_the_reason() {
         use PredicateClass::{Provenance, Sbom, Signature};
+        type Case<'a> = (&'a [PredicateClass], &'a [&'static str], &'a str, Option<&'a str>);
         let who = || keyless(SubjectName::Uri(WORKFLOW.to_owned()));
-        let cases: [(&[PredicateClass], &[&'static str], &str, Option<&str>); 5] = [
+        let cases: [Case<'_>; 5] = [
             (&[Signature, Provenance], &[], "slsa-l2", None),
             (
                 &[Signature, Provenance],
