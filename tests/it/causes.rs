@@ -178,7 +178,7 @@ fn an_image_that_nobody_vouches_for_has_one_cause() {
         says_one_error(named, "signature-missing", 1);
         let text = named().run();
         text.says(&format!("expect: a signature by {key}")).says("because of this:");
-        text.says("found: nothing that anybody says");
+        text.says("found: no signature or attestation lies beside the image");
         text.says(&format!("hallmark sign --key PRIVATE {image}@sha256:"));
         says_one_error(call, "config-trust-rule-unused", 1);
         call().run().says("there is no rule under trust.rules, and no --key").says("--key FILE");

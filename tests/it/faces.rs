@@ -28,7 +28,7 @@ fn explain_knows_every_code_and_refuses_others() {
     Hallmark::new(["explain", "sbom-package-ghost"])
         .run()
         .exits(0)
-        .says("warning[sbom-package-ghost]")
+        .says("warning/error[sbom-package-ghost]")
         .says("deny[sbom-package-ghost]");
     Hallmark::new(["explain", "no-such-code"]).run().exits(2).says("explain --list");
     let list = Hallmark::new(["explain", "--list"]).run();

@@ -239,6 +239,6 @@ fn a_configuration_that_is_not_read_is_mentioned_and_one_that_is_can_be() {
         assert!(!said(words).contains(note), "{words:?}");
     }
     let read = said(&["-v", "--config", file]);
-    let line = read.lines().find(|line| line.contains("the configuration is read")).unwrap();
+    let line = read.lines().find(|line| line.contains("read the configuration")).unwrap();
     assert!(line.contains(file) && line.contains("sha256:"), "{line}");
 }
