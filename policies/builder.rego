@@ -87,8 +87,12 @@ type_is_allowed if {
 deny contains {"code": "provenance-fields-missing", "msg": msg, "fields": fields} if {
 	fields := sort(lacking)
 	count(fields) > 0
-	msg := sprintf("the provenance does not say: %s", [concat(", ", fields)])
+	msg := sprintf("%s: %s", [provenance, concat(", ", fields)])
 }
+
+default provenance := "no provenance is proven, which would say"
+
+provenance := "the provenance does not say" if is_object(build)
 
 lacking contains "builder" if not said("builderId")
 

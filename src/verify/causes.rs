@@ -39,6 +39,17 @@ const UNREAD: [Code; 15] = [
     Code::InternalError,
 ];
 
+/// Rules that ship and deny for what proven provenance says: where none is proven, they deny because of that alone.
+const OF_PROVENANCE: [&str; 7] = [
+    "base-not-recorded",
+    "build-type-not-allowed",
+    "builder-not-allowed",
+    "materials-unknown",
+    "provenance-fields-missing",
+    "source-not-allowed",
+    "source-ref-not-allowed",
+];
+
 /// Names the cause of each finding that has one.
 pub(super) fn link(findings: &mut [Finding], evidence: &Evidence, trust: &TrustRules) {
     let seen = findings.iter().filter(|finding| !finding.is_remark());
@@ -220,6 +231,9 @@ impl Links<'_> {
                 self.of_claims(&sboms)
             }
             Code::PolicyNothingProven => self.of_nothing(),
+            Code::PolicyDenied if self.asks_for_provenance(finding) => {
+                self.first(&[ProvenanceMissing])
+            }
             Code::RebuildNotRun if self.has_nothing_to_follow(finding) => {
                 self.first(&[ProvenanceMissing])
             }
@@ -273,6 +287,13 @@ impl Links<'_> {
         }
     }
 
+    /// A rule denies for what provenance would say, and none is proven.
+    fn asks_for_provenance(&self, finding: &Finding) -> bool {
+        let rule = finding.rule.as_deref();
+        self.evidence.provenance.proven().is_none()
+            && rule.is_some_and(|rule| OF_PROVENANCE.contains(&rule))
+    }
+
     /// A rebuild was wanted, and no provenance counts that it could follow.
     fn has_nothing_to_follow(&self, finding: &Finding) -> bool {
         match &self.evidence.rebuild {
@@ -297,6 +318,7 @@ mod tests {
         },
         digest::Digest,
         finding::Subject,
+        policy::Bundle,
         trust::{
             SignerIdentity,
             testing::{TestKey, image, rules, said_by},
@@ -405,6 +427,30 @@ mod tests {
         for (name, evidence, codes, want) in cases {
             assert_eq!(cause(&evidence, &codes), want, "{name}");
         }
+    }
+
+    #[test]
+    fn what_rules_ask_of_provenance_follows_where_none_is_proven() {
+        let denied = |rule: Option<&str>| Finding {
+            rule: rule.map(str::to_owned),
+            ..Finding::new(Code::PolicyDenied, Subject::Run)
+        };
+        let cause = |before: &[Code], rule: Option<&str>| {
+            let before = before.iter().map(|code| Finding::new(*code, Subject::Run));
+            let mut findings: Vec<Finding> = before.chain([denied(rule)]).collect();
+            link(&mut findings, &evidence(&[], None), &rules(&[], &[]));
+            findings.last().and_then(|finding| finding.because)
+        };
+        let ship = Bundle::shipped().unwrap().codes().unwrap();
+        for rule in OF_PROVENANCE {
+            let missing = Code::ProvenanceMissing;
+            assert_eq!(cause(&[missing], Some(rule)), Some(missing), "{rule}");
+            assert_eq!(cause(&[], Some(rule)), None, "{rule}");
+            assert!(ship.iter().any(|(_, code)| code == rule), "{rule} is no rule that ships");
+        }
+        assert_eq!(cause(&[Code::ProvenanceMissing], Some("builder-not-listed")), None);
+        // One of the operator's own.
+        assert_eq!(cause(&[Code::ProvenanceMissing], None), None);
     }
 
     #[test]

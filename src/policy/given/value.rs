@@ -4,7 +4,6 @@
 //! hundred, and some of them a thousand times.
 
 use std::{
-    borrow::Cow,
     collections::{BTreeMap, HashMap},
     fmt,
 };
@@ -17,8 +16,6 @@ use serde::{
         SerializeTupleStruct, SerializeTupleVariant,
     },
 };
-
-use crate::contents::secrets::shown_text;
 
 /// Which lists are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,10 +68,7 @@ impl From<anyhow::Error> for Failed {
 
 /// What is made, and of how many bytes.
 pub(super) struct Made {
-    /// Each key as it stands in the input, with what it is made into and that one's bytes.
-    keys: HashMap<Box<str>, (Value, usize)>,
-    /// How a text may be shown: what a rule says of it is in every report.
-    shown: fn(&str) -> Cow<'_, str>,
+    keys: HashMap<Box<str>, Value>,
     lists: Lists,
     limit: u64,
     /// Bytes of the text.
@@ -118,14 +112,8 @@ impl At {
 }
 
 impl Made {
-    /// Of an image, whose names and paths may be secrets.
     pub(super) fn new(lists: Lists, limit: u64) -> Self {
-        Self { keys: HashMap::new(), shown: shown_text, lists, limit, found: 0 }
-    }
-
-    /// Of what the operator wrote, which stays as it is.
-    pub(super) fn of_operator() -> Self {
-        Self { shown: |text| Cow::Borrowed(text), ..Self::new(Lists::Whole, u64::MAX) }
+        Self { keys: HashMap::new(), lists, limit, found: 0 }
     }
 
     /// A whole input.
@@ -144,21 +132,17 @@ impl Made {
     }
 
     fn text(&mut self, text: &str) -> Result<Value, Failed> {
-        let shown = (self.shown)(text);
-        self.count(quoted(&shown))?;
-        Ok(Value::String(shown.into()))
+        self.count(quoted(text))?;
+        Ok(Value::String(text.into()))
     }
 
     fn key(&mut self, key: &str) -> Result<Value, Failed> {
-        if let Some((known, bytes)) = self.keys.get(key) {
-            let (known, bytes) = (known.clone(), *bytes);
-            return self.count(bytes).map(|()| known);
+        self.count(quoted(key) + ":".len())?;
+        if let Some(known) = self.keys.get(key) {
+            return Ok(known.clone());
         }
-        let shown = (self.shown)(key);
-        let bytes = quoted(&shown) + ":".len();
-        self.count(bytes)?;
-        let new = Value::String(shown.into());
-        self.keys.insert(key.into(), (new.clone(), bytes));
+        let new = Value::String(key.into());
+        self.keys.insert(key.into(), new.clone());
         Ok(new)
     }
 }
