@@ -81,7 +81,7 @@ done
 {
   echo '/sysctl /proc/sys none bind 0 0'
   for name in acpi asound bus driver dynamic_debug fs irq kcore keys kmsg kpagecgroup kpagecount kpageflags latency_stats \
-    mtrr sched_debug scsi slabinfo sysrq-trigger timer_list timer_stats vmallocinfo; do
+    mtrr pressure sched_debug scsi slabinfo sysrq-trigger timer_list timer_stats vmallocinfo; do
     if [ -d "/proc/$name" ]; then
       echo "/empty /proc/$name none bind 0 0"
     elif [ -e "/proc/$name" ]; then

@@ -8,9 +8,13 @@
 mod needles;
 mod views;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
 
 use crate::{
+    amount::plural,
     contents::secrets::{KeyLines, MARK, shown_line},
     progress::{ProgressSink, Step, Work},
     rebuild::{Failure, Plan},
@@ -19,6 +23,15 @@ use needles::{Needles, front};
 
 /// What is said where a plan has more secrets than are looked for.
 const ALL: &str = "[not shown: the plan has more secrets than are looked for]";
+
+/// What stands for words that nobody looked at, because a step says more than there is time for.
+const LATE: &str = "[not shown: more was said than can be searched for secrets]";
+/// Time that may be spent at once on what is said while a build goes on: whoever searches also keeps its limits.
+const AT_ONCE: Duration = Duration::from_millis(50);
+/// Of all time, one part in so many is spent on it.
+const SHARE: u32 = 4;
+/// Time for all that is said of a failure.
+const AT_THE_END: Duration = Duration::from_secs(2);
 
 /// The secrets of one plan.
 #[derive(Debug)]
@@ -43,15 +56,20 @@ impl Masks {
         format!("{front}{}", shown_line(rest))
     }
 
-    /// A text of several lines as it may be shown.
+    /// A text of several lines as it may be shown. Lines for which no time is left are not.
     pub(super) fn text(&self, text: &str) -> String {
-        let mut keys = KeyLines::default();
-        let lines = text.split_inclusive('\n').map(|line| {
+        let (mut keys, began) = (KeyLines::default(), Instant::now());
+        let (mut shown, mut lines) = (String::new(), text.split_inclusive('\n'));
+        for line in lines.by_ref() {
+            if began.elapsed() > AT_THE_END {
+                shown.push_str(LATE);
+                break;
+            }
             let (line, end) = line.strip_suffix('\n').map_or((line, ""), |line| (line, "\n"));
-            let shown = if keys.is_part(line) { MARK.to_owned() } else { self.line(line) };
-            shown + end
-        });
-        lines.collect()
+            shown.push_str(&if keys.is_part(line) { MARK.to_owned() } else { self.line(line) });
+            shown.push_str(end);
+        }
+        shown
     }
 
     /// A failure as it may be shown.
@@ -61,32 +79,100 @@ impl Masks {
 
     /// What stands between a builder and whoever is told of it.
     pub(super) fn before<'a>(&'a self, sink: &'a dyn ProgressSink) -> Masked<'a> {
-        Masked { masks: self, sink, keys: Mutex::default() }
+        Masked {
+            masks: self,
+            sink,
+            keys: Mutex::default(),
+            allowance: Mutex::new(Allowance::new()),
+        }
     }
 }
 
-/// Tells somebody else what may be shown.
+/// Time that is left for what is said, which comes back as time goes by (attack G45).
+#[derive(Debug)]
+struct Allowance {
+    left: Duration,
+    at: Instant,
+    /// Lines that were left out since one was shown.
+    left_out: u64,
+}
+
+impl Allowance {
+    fn new() -> Self {
+        Self { left: AT_ONCE, at: Instant::now(), left_out: 0 }
+    }
+
+    /// Whether another line may be looked at.
+    fn is_there(&mut self, now: Instant) -> bool {
+        let gained = now.saturating_duration_since(self.at) / SHARE;
+        self.left = AT_ONCE.min(self.left + gained);
+        self.at = self.at.max(now);
+        !self.left.is_zero()
+    }
+
+    fn spend(&mut self, took: Duration) {
+        self.left = self.left.saturating_sub(took);
+    }
+}
+
+/// Tells somebody else what may be shown, as far as there is time to see that it may.
 pub(super) struct Masked<'a> {
     masks: &'a Masks,
     sink: &'a dyn ProgressSink,
     keys: Mutex<KeyLines>,
+    allowance: Mutex<Allowance>,
+}
+
+impl Masked<'_> {
+    fn allowance(&self) -> MutexGuard<'_, Allowance> {
+        self.allowance.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A line as it may be shown, or nothing where there is no time to look at it.
+    fn line_in_time(&self, line: &str) -> Option<String> {
+        let began = Instant::now();
+        if !self.allowance().is_there(began) {
+            return None;
+        }
+        let shown = self.masks.line(line);
+        self.allowance().spend(began.elapsed());
+        Some(shown)
+    }
+
+    fn name(&self, name: &str) -> String {
+        self.line_in_time(name).unwrap_or_else(|| LATE.to_owned())
+    }
+
+    /// Tells a line, or counts that it was left out.
+    fn say(&self, text: &str, say: impl Fn(&str)) {
+        let Some(shown) = self.line_in_time(text) else {
+            self.allowance().left_out += 1;
+            return;
+        };
+        let left_out = std::mem::take(&mut self.allowance().left_out);
+        if left_out > 0 {
+            say(&format!("{LATE}: {}", plural(left_out, "line")));
+        }
+        say(&shown);
+    }
 }
 
 impl ProgressSink for Masked<'_> {
     fn stage(&self, name: &str) {
-        self.sink.stage(&self.masks.line(name));
+        self.sink.stage(&self.name(name));
     }
     fn line(&self, text: &str) {
-        self.sink.line(&self.masks.line(text));
+        self.say(text, |text| self.sink.line(text));
     }
     fn step(&self, step: &Step) {
-        let stage = step.stage.as_deref().map(|stage| self.masks.line(stage));
-        self.sink.step(&Step { stage, name: self.masks.line(&step.name), ..step.clone() });
+        let stage = step.stage.as_deref().map(|stage| self.name(stage));
+        self.sink.step(&Step { stage, name: self.name(&step.name), ..step.clone() });
     }
     fn output(&self, text: &str) {
-        let in_key = self.keys.lock().unwrap_or_else(PoisonError::into_inner).is_part(text);
-        let shown = if in_key { MARK.to_owned() } else { self.masks.line(text) };
-        self.sink.output(&shown);
+        match self.keys.lock().unwrap_or_else(PoisonError::into_inner).is_part(text) {
+            true => self.sink.output(MARK),
+            false => self.say(text, |text| self.sink.output(text)),
+        }
     }
     fn begin(&self, work: &Arc<Work>) {
         self.sink.begin(work);
@@ -140,6 +226,54 @@ mod tests {
         let mut plan = crate::rebuild::tests::plan();
         plan.build_args.insert(name.to_owned(), value.to_owned());
         Masks::of(&plan)
+    }
+
+    #[test]
+    fn g45_time_for_what_is_said_has_a_bound_and_comes_back() {
+        let mut allowance = Allowance::new();
+        let start = allowance.at;
+        assert!(allowance.is_there(start));
+        allowance.spend(AT_ONCE * 3);
+        assert!(!allowance.is_there(start));
+        assert!(allowance.is_there(start + AT_ONCE), "a part of the time that went by");
+        assert_eq!(allowance.left, AT_ONCE / SHARE);
+        assert!(allowance.is_there(start + AT_ONCE * 1000));
+        assert_eq!(allowance.left, AT_ONCE, "no more is saved up");
+    }
+
+    /// Keeps what it is told.
+    #[derive(Default)]
+    struct Kept(Mutex<Vec<String>>);
+
+    impl ProgressSink for Kept {
+        fn stage(&self, _: &str) {}
+        fn line(&self, text: &str) {
+            self.0.lock().unwrap().push(text.to_owned());
+        }
+        fn step(&self, step: &Step) {
+            self.line(&step.name);
+        }
+        fn output(&self, text: &str) {
+            self.line(text);
+        }
+        fn begin(&self, _: &Arc<Work>) {}
+        fn end(&self, _: &Arc<Work>) {}
+    }
+
+    #[test]
+    fn g45_what_is_said_beyond_it_is_counted_and_never_shown() {
+        let (masks, kept) = (masks(), Kept::default());
+        let masked = masks.before(&kept);
+        masked.allowance().left = Duration::ZERO;
+        masked.allowance().at = Instant::now() + Duration::from_secs(3600);
+        masked.output("s9df8sdf");
+        masked.line("s9df8sdf");
+        masked.step(&Step { stage: None, number: None, name: "RUN echo s9df8sdf".to_owned() });
+        assert_eq!(*kept.0.lock().unwrap(), [LATE]);
+        *masked.allowance() = Allowance { left_out: 2, ..Allowance::new() };
+        masked.output("s9df8sdf");
+        let said = format!("{LATE}: 2 lines");
+        assert_eq!(*kept.0.lock().unwrap(), [LATE, &said, MARK]);
     }
 
     #[test]

@@ -183,7 +183,10 @@ mod tests {
                 let left = ["/proc", "/sys"].map(|at| json!({ "destination": at }));
                 assert_eq!(made["mounts"], json!(left), "{given}");
                 assert_eq!(made["process"]["args"], words);
-                assert_eq!(made["linux"]["maskedPaths"], json!(["/sys/fs/cgroup", "/proc/kcore"]));
+                assert_eq!(
+                    made["linux"]["maskedPaths"],
+                    json!(["/sys/fs/cgroup", "/proc/pressure", "/proc/kcore"])
+                );
                 // This process is in no namespace of users: the group keeps devices from the container.
                 assert_eq!(made["linux"]["cgroupsPath"].is_string(), !path.is_empty());
             }

@@ -4,7 +4,7 @@
 # known here ends the step.
 #
 # No step sees control groups, which some builders give it to write in: their mount goes, and what another mount shows of
-# them is covered. In a namespace of users there are none to write in, and the container stays in the group of the job's
+# them is covered. So is the pressure of the machine, of which each file takes triggers that nobody is charged with. In a namespace of users there are none to write in, and the container stays in the group of the job's
 # programs.
 bundle=. last='' config=''
 for word; do
@@ -27,7 +27,7 @@ if [ -f "$config" ]; then
   if [ "$outside" = 0 ]; then path='"hallmark:none"'; fi
   groups='{"destination":"\/sys\/fs\/cgroup"[^}]*}'
   sed -i -e "s/,$groups//g; s/$groups,//g; s/,$path//; s/$path,//" \
-    -e 's/"maskedPaths":\[/&"\/sys\/fs\/cgroup",/' "$config" || exit 125
-  grep -qF '"maskedPaths":["/sys/fs/cgroup","' "$config" || refuse 'what is covered'
+    -e 's/"maskedPaths":\[/&"\/sys\/fs\/cgroup","\/proc\/pressure",/' "$config" || exit 125
+  grep -qF '"maskedPaths":["/sys/fs/cgroup","/proc/pressure","' "$config" || refuse 'what is covered'
   if grep -q "$groups" "$config" || grep -q "$path" "$config"; then refuse 'what is seen of control groups'; fi
 fi

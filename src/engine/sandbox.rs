@@ -471,6 +471,8 @@ impl Shell<'_> {
             let room = ANSWER_BYTES.saturating_sub(answer.len());
             answer.extend(bytes.iter().take(room));
             self.say(&mut line, bytes);
+            // Limits of time and memory are kept by this same task.
+            tokio::task::yield_now().await;
         }
         self.say(&mut line, b"\n");
         answer

@@ -1,4 +1,4 @@
-//! What a hostile step or base takes of the machine that builds it, with real engines: rows G40 to G44 of
+//! What a hostile step or base takes of the machine that builds it, with real engines: rows G40 to G45 of
 //! `docs/attacks.md`.
 //!
 //! A step prints what it could do and fails, so that its words are in the log of the failure.
@@ -16,7 +16,7 @@ use hallmark::{
     engine::{EngineChoice, EngineSettings, ids::WantedNumbers},
     limits::Limits,
     progress::Silent,
-    rebuild::{Failure, Plan, PlannedRepository, PlannedSource},
+    rebuild::{Failure, FailureKind, Plan, PlannedRepository, PlannedSource},
 };
 use serde_json::json;
 
@@ -220,6 +220,7 @@ int main(void) {
     file("/proc/sys/fs/binfmt_misc/register");
     file("/proc/irq/default_smp_affinity");
     file("/proc/acpi/wakeup");
+    file("/proc/pressure/memory");
     file("/sys/kernel/uevent_helper");
     file("/sys/power/state");
     file("/sys/kernel/mm/ksm/run");
@@ -276,5 +277,27 @@ async fn g43_a_step_changes_nothing_that_the_machine_has_once() {
         let own: Vec<&str> =
             done.filter(|name| !["ptrace", "chroot", "lock", "kill"].contains(name)).collect();
         assert_eq!(own, [""; 0], "{way:?}: {log}");
+    }
+}
+
+/// What searches the words of a step for secrets keeps the limits of the build, too.
+#[tokio::test]
+async fn g45_a_step_that_says_much_ends_in_time() {
+    let Some(lab) = Lab::find() else { return };
+    let dockerfile = "ARG BUILD\nFROM ${BUILD}\nARG A1_TOKEN\n\
+        RUN while :; do printf 'aBc1\\na\\naBc1\\na\\naBc1\\na\\naBc1\\na\\naBc1\\na\\naBc1\\na\\n'; done\n";
+    for choice in engines() {
+        let mut plan = for_engine(plan_of(&lab, "flood", dockerfile).await, choice);
+        for number in 0..300 {
+            // They begin alike, so that each line is looked at for all of them.
+            plan.build_args
+                .insert(format!("A{number}_TOKEN"), format!("aBc1k3Lp9wz{number:04}Q81vB"));
+        }
+        let limits = Limits { rebuild: Duration::from_secs(8), ..Limits::default() };
+        let began = Instant::now();
+        let result = run(&plan, lab.settings(), choice, &limits, &Silent).await;
+        let Failure { kind, why, .. } = result.expect_err("it never ends");
+        assert_eq!(kind, FailureKind::Timeout, "{choice:?}: {why}");
+        assert!(began.elapsed() < Duration::from_secs(40), "{choice:?}: {:?}", began.elapsed());
     }
 }
