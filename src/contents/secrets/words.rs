@@ -27,6 +27,9 @@ pub(super) fn in_word(text: &str) -> Vec<(Kind, bool)> {
     if given { vec![(Kind::Named, false)] } else { Vec::new() }
 }
 
+/// How often a text may be escaped.
+const ESCAPED: usize = 5;
+
 /// Whether a text is worth a look at its words.
 fn may_hold(text: &str) -> bool {
     scan::may_hold(text.as_bytes()) || text.contains("://") || text.contains('%')
@@ -34,13 +37,19 @@ fn may_hold(text: &str) -> bool {
 
 /// Whether a word holds one, as it is or without percent escapes, which package URLs have.
 fn holds(word: &str) -> bool {
-    if !in_word(word).is_empty() {
-        return true;
+    let mut word = Cow::Borrowed(word);
+    for _ in 0..ESCAPED {
+        if !in_word(&word).is_empty() {
+            return true;
+        }
+        // A package URL escapes what is an escape already.
+        match percent_decode_str(&word).decode_utf8_lossy() {
+            plain if plain == word => return false,
+            plain => word = Cow::Owned(plain.into_owned()),
+        }
     }
-    word.contains('%') && {
-        let plain = percent_decode_str(word).decode_utf8_lossy();
-        plain != word && !in_word(&plain).is_empty()
-    }
+    // Nobody writes so for people to read.
+    true
 }
 
 /// A text as it may be shown. Of a word that holds a secret, what stands between its slashes, quotes and commas is kept.
@@ -114,6 +123,8 @@ mod tests {
                 "pkg:npm/a@1.0?[secret]",
             ),
             (format!("pkg:npm/a@{}", token.replace('-', "%2D")), "pkg:npm/a@[secret]"),
+            (format!("pkg:npm/a@{}", token.replace('-', "%252D")), "pkg:npm/a@[secret]"),
+            (format!("a {}", token.replace('-', "%252525252525252D")), "a [secret]"),
             ("git+https://bot:s9df8sdf@git.corp/a.git#v1".to_owned(), "[secret]"),
             ("left of https://bot:s9df8sdf@git.corp/a right".to_owned(), "left of [secret] right"),
             (format!("the package \"{token}\" is new"), "the package \"[secret]\" is new"),

@@ -10,7 +10,7 @@ use crate::contents::{
         sizes::LayerSize,
         user::User,
     },
-    secrets::{shown_named, shown_path},
+    secrets::shown_named,
 };
 
 /// What rules ask of the finished tree. Each list is sorted by path and holds no more than `limits.facts`.
@@ -184,9 +184,9 @@ impl FactsInput {
     }
 }
 
-/// Path and layer.
+/// Path and layer. Lists of the operator's name the path as it is; who shows it hides what is secret in it.
 fn place(spot: &Spot) -> (String, Option<usize>) {
-    (shown_path(&spot.path), spot.layer)
+    (spot.path.clone(), spot.layer)
 }
 
 impl SetIdInput {
