@@ -6,9 +6,11 @@
 
 pub mod covered;
 pub mod dockerfile;
+mod doubt;
 pub mod exporter;
 pub mod hints;
 pub mod inputs;
+mod joined;
 pub mod pins;
 pub mod plan;
 mod reading;

@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use parse_dockerfile::{Flag, Instruction, Source};
+use parse_dockerfile::{Dockerfile, Flag, Instruction, Source};
 
 use crate::{image::Platform, untrusted::unmarked_text};
 
@@ -130,31 +130,45 @@ pub(super) fn bounded(text: &str) -> Result<&str, DockerfileError> {
 /// It is none, is too long, or has more than is followed.
 pub(super) fn read(text: &str) -> Result<Reading, DockerfileError> {
     let text = bounded(text)?;
-    let parsed =
-        parse_dockerfile::parse(text).map_err(|e| DockerfileError::Syntax(e.to_string()))?;
-    let lines = Lines::of(text);
-    let mut reading = Reading::default();
-    for instruction in &parsed.instructions {
-        reading.take(&lines, instruction)?;
-    }
-    Ok(reading)
+    Reading::of(&parsed(text)?, &Lines::of(text))
+}
+
+/// The instructions of a text that is not too long.
+///
+/// # Errors
+/// It is no Dockerfile.
+pub(super) fn parsed(text: &str) -> Result<Dockerfile<'_>, DockerfileError> {
+    parse_dockerfile::parse(text).map_err(|e| DockerfileError::Syntax(e.to_string()))
 }
 
 /// Where each line ends, so that an offset's line is found without reading the text again.
-struct Lines(Vec<usize>);
+pub(super) struct Lines(Vec<usize>);
 
 impl Lines {
-    fn of(text: &str) -> Self {
+    /// The lines of a text.
+    pub(super) fn of(text: &str) -> Self {
         Self(memchr::memchr_iter(b'\n', text.as_bytes()).collect())
     }
 
     /// The line of an offset, counted from 1.
-    fn at(&self, offset: usize) -> usize {
+    pub(super) fn at(&self, offset: usize) -> usize {
         self.0.partition_point(|end| *end < offset) + 1
     }
 }
 
 impl Reading {
+    /// What instructions say.
+    ///
+    /// # Errors
+    /// They have more than is followed.
+    pub(super) fn of(read: &Dockerfile<'_>, lines: &Lines) -> Result<Self, DockerfileError> {
+        let mut reading = Self::default();
+        for instruction in &read.instructions {
+            reading.take(lines, instruction)?;
+        }
+        Ok(reading)
+    }
+
     /// The last stage of a name.
     pub(super) fn named(&self, name: &str) -> Option<usize> {
         self.names.get(&name.to_ascii_lowercase())?.last().copied()
@@ -249,13 +263,21 @@ impl Reading {
             set("VARIANT", platform.variant.clone().unwrap_or_default());
         }
         for word in self.globals.iter().flat_map(|words| words.split_whitespace()) {
-            let (name, default) = word.split_once('=').unwrap_or((word, ""));
-            let value = match build_args.get(name) {
-                Some(given) => variables.spend(given.clone())?,
-                None => match variables.expand(default.trim_matches(['"', '\'']), 0) {
-                    Err(DockerfileError::Expanded) => return Err(DockerfileError::Expanded),
-                    expanded => expanded.unwrap_or_default(),
-                },
+            let (name, default) =
+                word.split_once('=').map_or((word, None), |(name, value)| (name, Some(value)));
+            let value = match (build_args.get(name), default) {
+                (Some(given), _) => variables.spend(given.clone())?,
+                // What stands there already goes on: an `ARG` above, or the platform's own.
+                (None, None) => {
+                    variables.values.entry(name.to_owned()).or_default();
+                    continue;
+                }
+                (None, Some(default)) => {
+                    match variables.expand(default.trim_matches(['"', '\'']), 0) {
+                        Err(DockerfileError::Expanded) => return Err(DockerfileError::Expanded),
+                        expanded => expanded.unwrap_or_default(),
+                    }
+                }
             };
             variables.values.insert(name.to_owned(), value);
         }
@@ -425,6 +447,20 @@ mod tests {
         let mut variables = variables("ARG A=\nARG B=b\nFROM a\n").unwrap();
         for (text, want) in cases {
             assert_eq!(variables.expand(text, 1).ok().as_deref(), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn h79_an_argument_without_a_value_leaves_the_one_above() {
+        for (text, want) in [
+            ("ARG B=a\nARG B\nFROM $B\n", "a"),
+            ("ARG B=a\nARG B=\nFROM $B\n", ""),
+            ("ARG B\nFROM $B\n", ""),
+            ("ARG TARGETARCH\nFROM $TARGETARCH\n", "amd64"),
+        ] {
+            let image = &read(text).unwrap().stages[0].image;
+            let expanded = variables(text).and_then(|mut values| values.expand(image, 1));
+            assert_eq!(expanded.as_deref(), Ok(want), "{text}");
         }
     }
 

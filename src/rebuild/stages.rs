@@ -4,12 +4,15 @@
 //! resolves them (moby/buildkit, `frontend/dockerfile/dockerfile2llb`): the base of a stage is an earlier stage of that name or
 //! an image, a source of `COPY --from` any stage by name or number, or an image, and that of a mount any stage by name, or an image.
 //! Refuses what it cannot follow, since a stage that nobody sees is one that nobody approved: variables in sources, paths that leave
-//! their root, names that stand twice, and what readers of Dockerfiles take differently ([`doubtful`]). What `ONBUILD` of a base adds
+//! their root, names that stand twice, and what readers of Dockerfiles take differently ([`doubt`]). What `ONBUILD` of a base adds
 //! is not in the text: the base's digest stands for it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::reading::{self, By, DockerfileError, Reading, Taking};
+use super::{
+    doubt, joined,
+    reading::{self, By, DockerfileError, Lines, Reading, Taking},
+};
 use crate::{attest::blueprint::is_stage_name, image::Platform};
 
 /// The stages that an image was built in.
@@ -103,10 +106,7 @@ pub fn graph(
     platform: &Platform,
 ) -> Result<StageGraph, StagesError> {
     let text = reading::bounded(text)?;
-    if let Some((line, why)) = doubtful(text) {
-        return Err(StagesError::Doubtful { line, why });
-    }
-    let reading = reading::read(text)?;
+    let reading = undoubted(text, build_args)?;
     let mut variables = reading.variables(build_args, platform)?;
     let names = names(&reading)?;
     let last = reading.target(target)?;
@@ -124,37 +124,16 @@ pub fn graph(
     Ok(needed(stages, edges, names.get(last).cloned().unwrap_or_default()))
 }
 
-/// The first line that BuildKit and the parser here may read differently, and why. One that hides an instruction from this parser
-/// hides an edge from whoever approves a build (attack I28).
-fn doubtful(text: &str) -> Option<(usize, &'static str)> {
-    let why = |line: &str| {
-        let line = line.trim();
-        let word = line.split_whitespace().next().unwrap_or_default();
-        if line.ends_with(r"\\") || line.ends_with("``") {
-            Some(
-                "it ends with two escape characters, which not every reader takes for the end of an instruction",
-            )
-        } else if word.eq_ignore_ascii_case("ONBUILD") {
-            Some("what ONBUILD adds to later stages is not followed")
-        } else if line.contains("<<") && !line.starts_with('#') && !is_plain_here_document(line) {
-            Some("`<<` is followed only as one here-document behind RUN: RUN <<EOF")
-        } else {
-            None
-        }
-    };
-    text.lines().enumerate().find_map(|(at, line)| Some((at + 1, why(line)?)))
-}
-
-/// Whether a line is `RUN <<WORD` and nothing else.
-fn is_plain_here_document(line: &str) -> bool {
-    let mut words = line.split_whitespace();
-    let is_run = words.next().is_some_and(|word| word.eq_ignore_ascii_case("RUN"));
-    let name = words.next().and_then(|word| word.strip_prefix("<<"));
-    let name = name.map(|name| name.strip_prefix('-').unwrap_or(name));
-    let is_name = |name: &str| {
-        !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-    };
-    is_run && name.is_some_and(is_name) && words.next().is_none()
+/// Reads a text that BuildKit and the parser here take for the same instructions ([`doubt`]).
+fn undoubted(text: &str, build_args: &BTreeMap<String, String>) -> Result<Reading, StagesError> {
+    let doubtful = |(line, why)| StagesError::Doubtful { line, why };
+    let joined = joined::join(text).map_err(doubtful)?;
+    let read = reading::parsed(text)?;
+    let lines = Lines::of(text);
+    match doubt::first(&joined, &read, &lines, build_args) {
+        Some(doubt) => Err(doubtful(doubt)),
+        None => Ok(Reading::of(&read, &lines)?),
+    }
 }
 
 /// The name of each stage, in lower case; its number where it has none.
@@ -164,9 +143,13 @@ fn names(reading: &Reading) -> Result<Vec<String>, StagesError> {
     for stage in &reading.stages {
         let number = names.len().to_string();
         let name = stage.name.as_ref().map(|name| name.to_ascii_lowercase());
-        // A name that looks like a number would be another stage's.
-        let named =
-            |name: &String| is_stage_name(name) && !name.starts_with(|c: char| c.is_ascii_digit());
+        // A name that looks like a number would be another stage's. BuildKit finds a stage by the name `scratch` where
+        // a mount names no source, and keeps `context` for itself.
+        let named = |name: &String| {
+            is_stage_name(name)
+                && !name.starts_with(|c: char| c.is_ascii_digit())
+                && !matches!(name.as_str(), "scratch" | "context")
+        };
         let wrong = name.as_ref().is_some_and(|name| !named(name));
         let name = name.unwrap_or(number);
         if wrong || !seen.insert(name.clone()) {
@@ -196,6 +179,10 @@ impl Following<'_> {
             return Err(StagesError::Source { line, text: shown(&reference) });
         }
         let earlier = self.reading.named_before(stage, &reference);
+        // BuildKit finds a base by its name in lower case alone, and the parser here in any.
+        if earlier.is_some() && reference.contains(|c: char| c.is_ascii_uppercase()) {
+            return Err(StagesError::Source { line, text: shown(&reference) });
+        }
         Ok(match earlier.and_then(|place| self.names.get(place)) {
             Some(name) => StageSource::Stage(name.clone()),
             None if reference == "scratch" => StageSource::Scratch,
@@ -253,7 +240,8 @@ impl Following<'_> {
 
 /// An absolute path in its normal form, where it is known and stays below its root.
 fn rooted(written: &str) -> Option<String> {
-    if written.contains(['$', '\\', '"']) || written.split('/').any(|part| part == "..") {
+    if written.contains(['$', '\\', '`', '"', '\'']) || written.split('/').any(|part| part == "..")
+    {
         return None;
     }
     let parts = written.split('/').filter(|part| !matches!(*part, "" | "."));
@@ -344,6 +332,181 @@ mod tests {
         let honest = format!("{head}# a << b\nRUN <<EOF\ntrue\nEOF\n{hidden}");
         let found = of(&honest, Some("final"));
         assert_eq!(found.map(|graph| graph.edges.len()), Ok(1));
+    }
+
+    const HEAD: &str =
+        "FROM registry.example/base AS build\nRUN true\nFROM registry.example/base AS final\n";
+    const HIDDEN: &str = "COPY --from=build /evil /usr/bin/evil\n";
+
+    /// Each text is refused as doubtful in its line; none is behind a head where it has its own.
+    fn doubtful(cases: &[(&str, usize)]) {
+        for (text, want) in cases {
+            let whole = match text.contains("FROM r") {
+                true => (*text).to_owned(),
+                false => format!("{HEAD}{text}\n{HIDDEN}"),
+            };
+            let found = of(&whole, None);
+            assert!(
+                matches!(found, Err(StagesError::Doubtful { line, .. }) if line == *want),
+                "{whole:?}: {found:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn h75_flags_that_end_elsewhere_for_some_readers_are_refused() {
+        doubtful(&[
+            (r"COPY --fr\om=build /evil /e", 4),
+            (r#"COPY --fr"om"=build /evil /e"#, 4),
+            (r#"COPY --fr'om'=build /evil /e"#, 4),
+            (r#"COPY --chown="a b" --from=build /evil /e"#, 4),
+            (r"COPY --chown=a\ b --from=build /evil /e", 4),
+            (r#"RUN --mount="type=cache,target=/a b" --mount=from=build,target=/m x"#, 4),
+            (r"RUN --mo\unt=from=build,target=/m x", 4),
+            (r#"RUN --mount=from=build,target=/m,"x=y" x"#, 4),
+            ("COPY --chown=\u{e0} --from=build /evil /e", 4),
+            ("COPY --link -- --from=build /evil /e", 4),
+            ("COPY --from=+0 /evil /e", 4),
+            ("COPY --from=-1 /evil /e", 4),
+            ("COPY --link \\\n--fr\\om=build /evil /e", 4),
+            ("# escape=`\nFROM r AS build\nFROM r\nCOPY --fr`om=build /evil /e\n", 4),
+            (r#"COPY --from=build ["/out/app", "/ev\u0069l", "/e"]"#, 4),
+            (r#"COPY --from=build ["/out/app" "/e"]"#, 4),
+        ]);
+    }
+
+    #[test]
+    fn h76_directives_that_some_readers_do_not_see_are_refused() {
+        doubtful(&[
+            (" # escape=`\nFROM r\n", 1),
+            ("\u{a0}# escape=`\nFROM r\n", 1),
+            ("#\u{a0}escape=`\nFROM r\n", 1),
+            ("# syntax=a\n\t# Escape = `\nFROM r\n", 2),
+            ("# syntax=\n# escape=`\nFROM r\n", 1),
+            ("# check=skip=all\n# check=skip=all\nFROM r\n", 2),
+            ("# escape=x\nFROM r\n", 1),
+            ("#!/usr/bin/env x\n# syntax=evil\nFROM r\n", 1),
+            ("\u{feff}\u{feff}# escape=`\nFROM r\n", 1),
+        ]);
+    }
+
+    #[test]
+    fn h77_lines_that_some_readers_join_are_refused() {
+        doubtful(&[
+            ("O\\\nNBUILD ", 4),
+            ("\\\nONBUILD ", 4),
+            ("CO\\\nPY --from=build /evil /e\n", 4),
+            ("ONBUILD\\\n ", 4),
+            ("RUN cat <\\\n<\"#b\" >/dev/null\nFROM scratch AS junk\n#b\n", 4),
+            ("RUN <\\\n<CMD\ntrue\nCMD\n", 4),
+            ("RUN \\\n <<CMD\ntrue\nCMD\n", 4),
+            ("RUN <<CMD\ntrue\nCMD\r\r\n", 6),
+            ("RUN <<CMD\ntrue\nCMD \n", 4),
+            ("RUN : \rFROM scratch AS junk\n", 4),
+            ("RUN true \\\u{c}\n", 4),
+            ("RUN : \\\n\u{c}\nFROM scratch AS junk\n", 5),
+            ("RUN : \\\n\u{b}# x\nFROM scratch AS junk\n", 5),
+            ("RUN : \\\n\u{2003}\nFROM scratch AS junk\n", 5),
+            ("RUN : \\\n\u{a0}# x\nFROM scratch AS junk\n", 5),
+            ("RUN true \\\u{a0}\n", 4),
+            ("COPY\u{b}--from=build /evil /e\n", 4),
+            ("COPY \u{fffd}--from=build /evil /e\n", 4),
+            ("RUN a\0b\n", 4),
+            ("FROM r\nCOPY a b \\\n", 2),
+            ("FROM r\nRUN a\r", 2),
+        ]);
+    }
+
+    #[test]
+    fn h78_names_by_which_only_some_readers_find_a_stage_are_refused() {
+        for text in [
+            // BuildKit takes this stage for what a cache stands on.
+            "FROM r AS scratch\nFROM r\nRUN --mount=type=cache,target=/m x\n",
+            "FROM r AS context\nFROM r\n",
+            "FROM r AS build\nFROM BUILD\n",
+            "FROM 'r' AS build\n",
+            "FROM r\\x AS build\n",
+            "FROM \u{212a}\n",
+            "FROM r AS build\nFROM r\nCOPY --from=build /out/'..'/evil /e\n",
+            "FROM r AS build\nFROM r\nCOPY --from=build '/evil' /e\n",
+            "# escape=`\nFROM r AS build\nFROM r\nCOPY --from=build /out/`../evil /e\n",
+        ] {
+            assert!(of(text, None).is_err(), "{text}: {:?}", of(text, None));
+        }
+    }
+
+    #[test]
+    fn h79_variables_whose_value_depends_on_the_reader_are_refused() {
+        doubtful(&[
+            ("ARG B=build\nARG B\nFROM r AS build\nFROM ${B:-r}\n", 2),
+            ("ARG B=build\nARG X=\"a B=r\"\nFROM r AS build\nFROM $B\n", 2),
+            ("ARG A=build\nARG X=\"\\\" A=r\"\nFROM r AS build\nFROM $A\n", 2),
+            ("ARG A='$Z'\nFROM r AS build\nFROM $A\n", 1),
+            ("ARG A='bui'ld\nFROM r AS build\nFROM $A\n", 1),
+            ("ARG U=xbuild\nARG B=${U#x}\nFROM r AS build\nFROM ${B:-r}\n", 2),
+            ("ARG U=build\nARG B=${Z:-$U}\nFROM r AS build\nFROM ${B:-r}\n", 2),
+            ("ARG B=$NOBODY\nFROM r AS build\nFROM ${B:-r}\n", 1),
+            ("ARG B\nARG C=$B\nFROM r AS build\nFROM ${C:-r}\n", 2),
+            ("ARG B=build\nARG C=\"x\\\n B=r\"\nFROM r AS build\nFROM ${B}\n", 2),
+            ("ARG TARGETARCH\nFROM r AS amd64\nFROM ${TARGETARCH-r}\n", 3),
+            ("ARG B\nFROM r AS build\nFROM ${B-r}\n", 3),
+            ("FROM r AS amd64\nFROM $BUILDARCH\n", 2),
+            ("ARG 1=a\nFROM r AS build\nFROM $1\n", 1),
+            ("ARG B=b\nFROM r AS build\nFROM ${B:?r}\n", 3),
+            ("ARG B=b\nFROM r AS build\nFROM ${B/b/r}\n", 3),
+        ]);
+        let given = |text: &str| {
+            let args = BTreeMap::from([("TARGETARCH".to_owned(), "build".to_owned())]);
+            graph(text, None, &args, &"linux/amd64".parse().unwrap())
+        };
+        let found = given("FROM r AS build\nFROM $TARGETARCH\n");
+        assert!(matches!(found, Err(StagesError::Doubtful { line: 2, .. })), "{found:?}");
+    }
+
+    #[test]
+    fn what_all_readers_take_alike_is_read() {
+        let edges = |text: &str| of(text, None).map(|graph| graph.edges.len());
+        for (text, want) in [
+            (
+                "# escape=`\n# syntax=a\nFROM r AS build\nFROM r\nRUN a `\n b\nCOPY --from=build C:\\x /\n",
+                None,
+            ),
+            (
+                "# escape=`\nFROM r AS build\nFROM r\nRUN a `\n b\nCOPY --from=build /x `\n\n # y `\n /\n",
+                Some(1),
+            ),
+            (
+                "FROM r AS build\r\nFROM r\r\nRUN <<A\r\n\\\\\r\nONBUILD << B\r\nA\r\nCOPY --from=build \\\r\n /x /\r\n",
+                Some(1),
+            ),
+            ("FROM r AS build\nFROM r\nRUN <<-A\n\u{a0}\n\t\tA\nCOPY --from=build /x /\n", Some(1)),
+            (
+                "# \u{a0}\u{e0} \\\\\nFROM r AS build\nFROM r\nCOPY --link\t\\ \n  --from=build \\\n# a\n\n [\"/x\", \\\n\"/y y\"]",
+                Some(1),
+            ),
+            (
+                "FROM r AS build\nFROM r\nRUN\\\n --mount=from=build,target=/m x\nCMD [\"a\", \"\\\\b\"]\n",
+                Some(1),
+            ),
+            (
+                "FROM r\nRUN echo \"a 'b\" \u{e0} && [ -f x ] \\\n  && echo \\\"\nLABEL a=\"b c\" \\\n d='e'\nENV A b\nEXPOSE 1 2\nVOLUME [\"/a\"]\nSHELL [\"sh\"]\nUSER a\nSTOPSIGNAL 9\nHEALTHCHECK --interval=5s CMD a \"b\"\nENTRYPOINT a\nWORKDIR /a\nMAINTAINER a\nADD a /\nARG A=\"b c\"",
+                Some(0),
+            ),
+            (
+                "ARG VERSION=\"1.2\"\nARG A='b' C=d\nARG R=\"r/${A}:$VERSION\"\nARG E=\nARG F\nFROM --platform=$BUILDPLATFORM \"$R\" AS build\nFROM ${E:-r}${F:+x}/${TARGETARCH}\nCOPY --from=build /x /\n",
+                Some(1),
+            ),
+            // Where no FROM has a variable, nothing depends on them.
+            ("ARG X=\"a b\"\nFROM r AS build\nFROM r\nCOPY --from=build /x /\n", Some(1)),
+        ] {
+            let found = edges(text);
+            assert_eq!(found.as_ref().ok().copied(), want, "{text}: {found:?}");
+        }
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/rebuild/sources");
+        for name in ["hello/Dockerfile", "small/settings.Dockerfile", "small/secret.Dockerfile"] {
+            let text = std::fs::read_to_string(format!("{folder}/{name}")).unwrap();
+            assert!(of(&text, None).is_ok(), "{name}: {:?}", of(&text, None));
+        }
     }
 
     #[test]
