@@ -9,11 +9,11 @@ packages := object.get(input, ["inventory", "packages"], [])
 
 # METADATA
 # title: The packages are known
-# description: Rules about packages find nothing in layers that were not read, nor in a database that cannot be believed.
+# description: Rules about packages find nothing in layers that were not read, in a database that cannot be believed, nor by a package URL that cannot be read.
 # custom:
 #   code: packages-unknown
 #   severity: deny
-#   solution: "keep the database of the package manager in the image, and see why the layers were not read"
+#   solution: "keep the database of the package manager in the image, see why layers were not read, and let SBOMs write package URLs as their specification says"
 deny contains {"code": "packages-unknown", "msg": msg} if {
 	not are_known
 	msg := "nothing is known of the packages: the layers were not read"
@@ -30,6 +30,16 @@ deny contains {"code": "packages-unknown", "msg": msg, "files": files} if {
 	some one in input.inventory.incomplete
 	files := [one.path | one.files == 1]
 	msg := sprintf("%s not read, the first is %s: %s", [counted(one.files, "file that lists packages was", "files that list packages were"), one.path, one.why])
+}
+
+# What a trusted SBOM lists by a package URL that nobody can read is compared by its name alone.
+deny contains {"code": "packages-unknown", "msg": msg, "document": sbom.document} if {
+	some sbom in input.sboms
+	sbom.state == "proven"
+	unread := object.get(sbom, "unreadable", [])
+	count(unread) > 0
+	words := counted(count(unread), "package URL cannot", "package URLs cannot")
+	msg := sprintf("%s be read in one way alone, in the SBOM %s: %s", [words, sbom.document, some_of(unread)])
 }
 
 are_known if is_array(input.inventory.packages)
@@ -63,12 +73,22 @@ is_indexed if is_object(input.inventory.index)
 # As rules and settings name a package: by its package URL, without what follows its version.
 named(one) := encoded(regex.replace(one.purl, `[?#].*$`, "")) if is_string(one.purl)
 
-named(one) := sprintf("pkg:%v/%v@%v", [one.ecosystem, one.name, version]) if {
-	not has_purl(one)
-	version := replace(sprintf("%v", [object.get(one, "version", "")]), "/", "%2F")
-}
+# What has none has a name all the same, which is no package URL where nobody knows of which type it is.
+named(one) := concat("", [replace(concat("", [type_of(one), one.name]), "/@", "/%40"), version_of(one)]) if not has_purl(one)
 
 has_purl(one) if is_string(one.purl)
+
+type_of(one) := sprintf("pkg:%s/", [one.ecosystem]) if has_type(one)
+
+type_of(one) := "name:" if not has_type(one)
+
+has_type(one) if is_string(one.ecosystem)
+
+version_of(one) := concat("", ["@", replace(one.version, "/", "%2F")]) if has_version(one)
+
+version_of(one) := "" if not has_version(one)
+
+has_version(one) if is_string(one.version)
 
 # A slash that whoever wrote a version left in it ends what a star of a pattern matches. The @ of a scope has a slash before it.
 encoded(name) := concat("", [before, replace(trim_prefix(name, before), "/", "%2F")]) if {
@@ -97,6 +117,71 @@ lists contains [null, names] if {
 	names := {named(one) | some one in sbom.components; one.scope == "runtime"}
 }
 
+# Types of package URLs whose namespaces and names the input has in lower case, those with such namespaces alone, and such versions.
+caseless := {
+	"alpm", "apk", "bitbucket", "bitnami", "brew", "chrome-extension", "composer", "conda", "deb", "github", "golang", "hex",
+	"luarocks", "mlflow", "npm", "nuget", "oci", "otp", "pub", "pypi", "vscode-extension",
+}
+
+caseless_namespace := {"qpkg", "rpm", "yocto"}
+
+caseless_version := {"huggingface", "oci", "pypi", "vscode-extension"}
+
+denied_names := forms(setting("deny"))
+
+allowed_names := forms(setting("allow"))
+
+# Patterns as they are written, and as package URLs stand in the input. One that means every version means none, too.
+forms(patterns) := both | {trim_suffix(trim_suffix(one, "@*"), "@**") | some one in both} if {
+	both := {one | some pattern in patterns; some one in {pattern, canonical(pattern)}}
+}
+
+canonical(pattern) := pattern if not is_typed(pattern)
+
+canonical(pattern) := concat("", ["pkg:", type, "/", trim_prefix(plain(concat("", [spelt(type, cased(type, name)), version])), "/")]) if {
+	is_typed(pattern)
+	type := lower(regex.replace(tail(pattern), `(?s)/.*$`, ""))
+	path := concat("", ["/", trim_left(trim_prefix(tail(pattern), regex.replace(tail(pattern), `(?s)/.*$`, "")), "/")])
+	name := regex.replace(path, `(?s)([^/])@.*$`, "$1")
+	version := version_cased(type, trim_prefix(path, name))
+}
+
+# A type in which a star or another sign of patterns stands may be several.
+is_typed(pattern) if {
+	regex.match(`^[Pp][Kk][Gg]:`, pattern)
+	regex.match(`^[A-Za-z][0-9A-Za-z.+-]*/`, tail(pattern))
+}
+
+tail(pattern) := trim_left(regex.replace(pattern, `^[^:]*:`, ""), "/")
+
+cased(type, name) := folded(name) if type in caseless
+
+cased(type, name) := concat("", [folded(trim_suffix(name, last)), last]) if {
+	type in caseless_namespace
+	last := regex.replace(name, `(?s)^.*/`, "")
+}
+
+cased(type, name) := name if not type in caseless | caseless_namespace
+
+version_cased(type, version) := folded(version) if type in caseless_version
+
+version_cased(type, version) := version if not type in caseless_version
+
+spelt(type, name) := regex.replace(name, `[._-]+`, "-") if type == "pypi"
+
+spelt(type, name) := replace(name, "-", "_") if type == "pub"
+
+spelt(type, name) := name if not type in {"pypi", "pub"}
+
+# In lower case but for what is percent-encoded.
+folded(text) := concat("%", [one |
+	some at, part in split(text, "%")
+	one := {true: lower(part), false: concat("", [upper(substring(part, 0, 2)), lower(substring(part, 2, -1))])}[at == 0]
+])
+
+# As package URLs have the characters that people write in them.
+plain(text) := replace(replace(replace(replace(text, "/@", "/%40"), "+", "%2B"), "%3A", ":"), "%3a", ":")
+
 matches(name, patterns) if {
 	some pattern in patterns
 	glob.match(pattern, ["/"], name)
@@ -122,12 +207,12 @@ match_all(beginning, patterns) if {
 #   severity: deny
 #   solution: "remove the package, or take the pattern out of policy.settings.components.deny"
 deny contains {"code": "component-denied", "msg": msg, "packages": names} if {
-	beginnings := heads(setting("deny"))
+	beginnings := heads(denied_names)
 	names := sort({name |
 		some [_, list] in lists
 		strings.any_prefix_match(list, beginnings)
 		some name in list
-		matches(name, setting("deny"))
+		matches(name, denied_names)
 	})
 	count(names) > 0
 	msg := sprintf("%s denied by settings.components.deny: %s", [counted(count(names), "package is", "packages are"), some_of(names)])
@@ -144,9 +229,9 @@ deny contains {"code": "component-not-allowed", "msg": msg, "packages": names} i
 	count(setting("allow")) > 0
 	names := sort({name |
 		some [beginning, list] in lists
-		not match_all(beginning, setting("allow"))
+		not match_all(beginning, allowed_names)
 		some name in list
-		not matches(name, setting("allow"))
+		not matches(name, allowed_names)
 	})
 	count(names) > 0
 	msg := sprintf("%s none of settings.components.allow: %s", [counted(count(names), "package is", "packages are"), some_of(names)])

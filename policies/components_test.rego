@@ -56,7 +56,61 @@ test_a_package_without_a_package_url_has_a_name_all_the_same if {
 	nameless := object.union(pad, {"purl": null})
 	denied(given([nameless], {"deny": ["pkg:npm/left-pad@1.3.0"]})) == {"component-denied"}
 	denied(given([object.remove(pad, ["purl"])], {"deny": ["pkg:npm/left-pad@1.3.0"]})) == {"component-denied"}
-	denied(given([object.remove(pad, ["purl", "version"])], {"deny": ["pkg:npm/left-pad@"]})) == {"component-denied"}
+	denied(given([object.remove(pad, ["purl", "version"])], {"deny": ["pkg:npm/left-pad@*"]})) == {"component-denied"}
+	denied(given([object.remove(pad, ["purl", "version"])], {"deny": ["pkg:npm/left-pad@1*"]})) == set()
+	scoped := {"ecosystem": "npm", "name": "@s/a", "version": "1/2", "purl": null}
+	told([scoped], {"deny": ["pkg:npm/@s/a@*"]}) == [["pkg:npm/%40s/a@1%2F2"]]
+}
+
+test_a_component_of_no_type_is_denied_by_its_name_alone if {
+	typeless := {"ecosystem": null, "name": "left-pad", "version": "1.3.0", "purl": null}
+	told([typeless], {"deny": ["name:left-pad@*"]}) == [["name:left-pad@1.3.0"]]
+	told([object.union(typeless, {"version": null})], {"deny": ["name:left-pad@*"]}) == [["name:left-pad"]]
+	denied(given([typeless], {"deny": ["pkg:*/left-pad@*"]})) == set()
+	denied(given([typeless], {"allow": ["pkg:**"]})) == {"component-not-allowed"}
+	posing := object.union(typeless, {"name": "pkg:npm/left-pad"})
+	denied(given([posing], {"allow": ["pkg:npm/**"]})) == {"component-not-allowed"}
+}
+
+test_patterns_are_read_as_package_urls_are if {
+	every purl, patterns in {
+		"pkg:npm/event-stream@3.3.6": ["pkg:NPM/event-stream@*", "pkg://npm/Event-Stream@3.3.6*", "PKG:npm//event-stream@**"],
+		"pkg:npm/event-stream": ["pkg:npm/event-stream@*", "pkg:npm/event-stream@**"],
+		"pkg:npm/%40scope/a@1": ["pkg:npm/@Scope/a@*", "pkg:npm/@scope/*@1", "pkg:npm/%40SCOPE/*", "pkg:npm/@*/a@1"],
+		"pkg:composer/evil/lib@1.0.0": ["pkg:composer/Evil/Lib@*"],
+		"pkg:nuget/newtonsoft.json@13": ["pkg:nuget/Newtonsoft.Json@1*"],
+		"pkg:pypi/typing-extensions@4rc1": ["pkg:pypi/Typing_Extensions@4RC*", "pkg:pypi/typing.*@*"],
+		"pkg:deb/debian/libstdc%2B%2B6@1:2": ["pkg:deb/Debian/libstdc++6@1:*", "pkg:deb/*/libstdc%2B%2B6@1%3A2", "pkg:deb/*/libstdc%2b%2b6@*"],
+		"pkg:rpm/fedora/ImageMagick@1": ["pkg:rpm/Fedora/ImageMagick@*", "pkg:rpm/*/Image*"],
+		"pkg:maven/Org.A/B@1-SNAPSHOT": ["pkg:Maven/Org.A/B@*SNAPSHOT"],
+		"pkg:pub/a_b@1": ["pkg:pub/A-b@*"],
+		"pkg:gem/Ascii85@1": ["pkg:{gem,npm}/Ascii85@*", "pkg:*/Ascii85@1"],
+	} {
+		every pattern in patterns {
+			told([{"ecosystem": "x", "name": "x", "version": "1", "purl": purl}], {"deny": [pattern]}) == [[purl]]
+			denied(given([{"ecosystem": "x", "name": "x", "version": "1", "purl": purl}], {"allow": [pattern]})) == set()
+		}
+	}
+	every purl, pattern in {
+		"pkg:maven/Org.A/B@1": "pkg:maven/org.a/B@*",
+		"pkg:rpm/fedora/ImageMagick@1": "pkg:rpm/fedora/imagemagick@*",
+		"pkg:npm/a@1-RC": "pkg:npm/a@1-rc",
+		"pkg:npm/a": "pkg:npm/a@1*",
+		"pkg:npm/ab@1": "pkg:npm/a@*",
+	} {
+		denied(given([{"ecosystem": "x", "name": "x", "version": "1", "purl": purl}], {"deny": [pattern]})) == set()
+	}
+}
+
+told_of(sboms) := {result.msg | some result in components.deny with input as object.union(given([], {}), {"sboms": sboms})}
+
+test_a_package_url_that_cannot_be_read_is_told if {
+	sbom := {"state": "proven", "document": "sha256:dd", "components": [], "unreadable": ["event-stream"]}
+	told_of([sbom]) == {"1 package URL cannot be read in one way alone, in the SBOM sha256:dd: event-stream"}
+	several := object.union(sbom, {"unreadable": ["a", "b"]})
+	told_of([several]) == {"2 package URLs cannot be read in one way alone, in the SBOM sha256:dd: a, b"}
+	told_of([object.union(sbom, {"state": "unproven"})]) == set()
+	told_of([object.union(sbom, {"unreadable": []})]) == set()
 }
 
 test_a_slash_in_a_version_hides_nothing if {

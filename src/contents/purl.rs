@@ -88,7 +88,12 @@ fn parts(ecosystem: &str, name: &str, os: Option<&Os>) -> (Option<String>, Strin
     let plain = || (None, name.to_owned());
     match ecosystem {
         "deb" | "apk" | "rpm" => (os.map(|os| os.id.clone()), name.to_owned()),
-        "npm" | "golang" | "composer" => name.rsplit_once('/').map_or_else(plain, owned),
+        // Packagist takes names in any case, and the specification has them in lower case.
+        "composer" => match name.rsplit_once('/') {
+            Some((vendor, name)) => (Some(vendor.to_ascii_lowercase()), name.to_ascii_lowercase()),
+            None => (None, name.to_ascii_lowercase()),
+        },
+        "npm" | "golang" => name.rsplit_once('/').map_or_else(plain, owned),
         "maven" => name.split_once(':').map_or_else(plain, owned),
         "pypi" => (None, python::normalized(name)),
         _ => plain(),
@@ -139,6 +144,8 @@ mod tests {
             ),
             ("npm", "", "1", None, None, None),
             ("composer", "a/b", "1", None, None, Some("pkg:composer/a/b@1")),
+            ("composer", "Evil/Lib", "1.0.0", None, None, Some("pkg:composer/evil/lib@1.0.0")),
+            ("composer", "Lib", "1", None, None, Some("pkg:composer/lib@1")),
             ("conda", "a", "1", Some("linux-64"), None, Some("pkg:conda/a@1?subdir=linux-64")),
             ("gem", "a", "1", Some("java"), None, Some("pkg:gem/a@1?platform=java")),
             ("pypi", "a__b.-C", "1", None, None, Some("pkg:pypi/a-b-c@1")),

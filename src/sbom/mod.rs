@@ -12,6 +12,7 @@
 //! read two component lists out of one document.
 
 pub mod binding;
+mod canonical;
 mod cyclonedx;
 pub mod diff;
 mod encoding;
@@ -36,6 +37,7 @@ use crate::{
     json::{self, Bounds, Document, Raw},
     limits::Limits,
 };
+pub use canonical::canonical;
 pub use model::{
     About, BoundSbom, Completeness, Component, Element, Elements, ListedFile, Sbom, Scope, Stated,
 };

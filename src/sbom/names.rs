@@ -75,7 +75,7 @@ pub(super) fn group(package: &Package) -> Option<&str> {
 }
 
 /// The name as its registry compares it.
-fn normal<'n>(ecosystem: &str, name: &'n str) -> Cow<'n, str> {
+pub(super) fn normal<'n>(ecosystem: &str, name: &'n str) -> Cow<'n, str> {
     match ecosystem {
         // PEP 503: runs of -, _ and . are one -.
         "pypi" => {

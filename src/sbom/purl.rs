@@ -19,7 +19,8 @@ pub(super) struct Purl<'a> {
     pub name: Cow<'a, str>,
     /// Version.
     pub version: Option<Cow<'a, str>>,
-    qualifiers: &'a str,
+    /// Qualifiers as they are written.
+    pub qualifiers: &'a str,
 }
 
 impl<'a> Purl<'a> {

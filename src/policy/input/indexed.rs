@@ -72,10 +72,22 @@ impl<'a> Named<'a> {
     fn known(&self) -> Cow<'a, str> {
         match self.purl {
             Some(purl) => encoded(without_qualifiers(purl)),
-            None => {
-                let version = self.version.unwrap_or("null").replace('/', "%2F");
-                format!("pkg:{}/{}@{version}", self.ecosystem.unwrap_or("null"), self.name).into()
-            }
+            None => self.by_name().into(),
+        }
+    }
+}
+
+impl Named<'_> {
+    /// What has no package URL has a name all the same, which is no package URL where nobody knows of which type it is.
+    fn by_name(&self) -> String {
+        let named = match self.ecosystem {
+            Some(ecosystem) => format!("pkg:{ecosystem}/{}", self.name),
+            None => format!("name:{}", self.name),
+        };
+        let named = named.replace("/@", "/%40");
+        match self.version {
+            Some(version) => format!("{named}@{}", version.replace('/', "%2F")),
+            None => named,
         }
     }
 }
@@ -376,7 +388,8 @@ mod tests {
         }
         let bare = |ecosystem, version| Named { ecosystem, name: "a", version, purl: None }.known();
         assert_eq!(bare(Some("deb"), Some("1/2")), "pkg:deb/a@1%2F2");
-        assert_eq!(bare(None, None), "pkg:null/a@null");
+        assert_eq!(bare(None, None), "name:a");
+        assert_eq!(bare(None, Some("1/2")), "name:a@1%2F2");
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::{
         accounts::{Accounts, Base, PackageFiles, Side},
         concluded,
     },
-    licences,
+    licences, sbom,
 };
 
 /// What is in the root filesystem.
@@ -53,7 +53,7 @@ pub struct PackageInput {
     pub version: String,
     /// Architecture.
     pub architecture: Option<String>,
-    /// Package URL; null where its name cannot be part of one.
+    /// Package URL in its one form; null where its name cannot be part of one.
     pub purl: Option<String>,
     /// Licence as its own files write it.
     pub licence: Option<String>,
@@ -170,7 +170,7 @@ impl PackageInput {
             name: package.name.clone(),
             version: package.version.clone(),
             architecture: package.architecture.clone(),
-            purl: package.purl.clone(),
+            purl: package.purl.as_deref().and_then(|purl| sbom::canonical(purl, None)),
             licence: package.licence.clone(),
             licences,
             source: package.source.clone(),

@@ -10,7 +10,7 @@ use super::{
     proof::{ProofInput, UNPROVEN_CHARS},
 };
 use crate::{
-    sbom::{BoundSbom, Reconciliation, Sbom, quality},
+    sbom::{self, BoundSbom, Component, Reconciliation, Sbom, Scope, quality},
     trust::Proof,
     verdict::SbomEvidence,
 };
@@ -34,6 +34,8 @@ pub struct SbomInput {
     pub tools: Vec<String>,
     /// What it lists.
     pub components: Vec<ComponentInput>,
+    /// Package URLs of what it lists for running that cannot be read, or can be in two ways, as they are written.
+    pub unreadable: Vec<String>,
     /// Names of what it lists for running, as settings know them and as `inventory.index.names` has them, without those that are there;
     /// there where rules judge, and in no report.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -57,7 +59,7 @@ pub struct SbomInput {
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ComponentInput {
-    /// Package URL.
+    /// Package URL in its one form, with the component's version where it has none of its own; null where there is none that can be read.
     pub purl: Option<String>,
     /// `deb`, `apk`, `cargo` ...
     pub ecosystem: Option<String>,
@@ -148,6 +150,7 @@ impl SbomInput {
             created: sbom.created.clone(),
             tools: sbom.tools.clone(),
             components: sbom.components.iter().map(ComponentInput::of).collect(),
+            unreadable: unreadable(sbom),
             names: None,
             names_image: sbom.names_image.iter().map(ToString::to_string).collect(),
             about: bound.about().word().to_owned(),
@@ -170,6 +173,7 @@ impl SbomInput {
             created: None,
             tools: Vec::new(),
             components: Vec::new(),
+            unreadable: Vec::new(),
             names: None,
             names_image: Vec::new(),
             about: bound.about().word().to_owned(),
@@ -179,6 +183,17 @@ impl SbomInput {
             reconciliation: None,
         })
     }
+}
+
+fn canonical(component: &Component) -> Option<String> {
+    sbom::canonical(component.purl.as_deref()?, component.version.as_deref())
+}
+
+/// What rules cannot compare by its package URL; they compare its name, and are told.
+fn unreadable(sbom: &Sbom) -> Vec<String> {
+    let runtime = sbom.components.iter().filter(|one| one.scope == Scope::Runtime);
+    let unread = runtime.filter(|one| canonical(one).is_none());
+    unread.filter_map(|one| one.purl.clone()).filter(|purl| !purl.is_empty()).collect()
 }
 
 /// Components of one gap that rules see by name.
@@ -198,9 +213,9 @@ fn quality_of(sbom: &Sbom) -> BTreeMap<String, Vec<LackInput>> {
 }
 
 impl ComponentInput {
-    pub(super) fn of(component: &crate::sbom::Component) -> Self {
+    pub(super) fn of(component: &Component) -> Self {
         Self {
-            purl: component.purl.clone(),
+            purl: canonical(component),
             ecosystem: component.ecosystem.clone(),
             name: component.name.clone(),
             version: component.version.clone(),
@@ -239,6 +254,67 @@ impl ReconciliationInput {
             digests: reconciliation.digests.iter().map(digest).collect(),
             files: reconciliation.files,
             duplicates: reconciliation.duplicates.iter().map(ComponentInput::of).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::limits::Limits;
+
+    fn sbom(components: &serde_json::Value) -> Sbom {
+        let document =
+            json!({"bomFormat": "CycloneDX", "specVersion": "1.6", "components": components});
+        sbom::parse(document.to_string().as_bytes(), &Limits::default()).expect("an SBOM")
+    }
+
+    #[test]
+    fn c88_what_has_no_package_url_that_can_be_read_has_its_name_and_is_told() {
+        // Package URL, then what rules see: package URL, type, and whether it is told.
+        let cases = [
+            ("event-stream", None, None, true),
+            (" pkg:npm/event-stream@3.3.6", None, None, true),
+            ("pkg:npm/./event-stream@3.3.6", None, Some("npm"), true),
+            ("pkg:npm/event-stream@3.3.6@1", None, Some("npm"), true),
+            ("pkg:npm/event-stream@3.3.6?a=b?c=d", None, Some("npm"), true),
+            ("", None, None, false),
+            (
+                "pkg:NPM//event%2Dstream@3.3.6",
+                Some("pkg:npm/event-stream@3.3.6"),
+                Some("npm"),
+                false,
+            ),
+        ];
+        for (purl, want, ecosystem, is_told) in cases {
+            let one = json!({"type": "library", "name": "event-stream", "version": "3.3.6", "purl": purl});
+            let mut development = one.clone();
+            development["scope"] = json!("excluded");
+            let sbom = sbom(&json!([one, development]));
+            let component = ComponentInput::of(&sbom.components[0]);
+            assert_eq!(component.purl.as_deref(), want, "{purl:?}");
+            assert_eq!(component.ecosystem.as_deref(), ecosystem, "{purl:?}");
+            assert_eq!(component.name, "event-stream");
+            let told: Vec<&str> = is_told.then_some(purl).into_iter().collect();
+            assert_eq!(unreadable(&sbom), told, "{purl:?}");
+        }
+    }
+
+    #[test]
+    fn c89_a_version_beside_a_package_url_is_part_of_it() {
+        for (purl, want) in [
+            ("pkg:npm/event-stream", "pkg:npm/event-stream@3.3.6"),
+            ("pkg:npm/event-stream@?a=b", "pkg:npm/event-stream@3.3.6?a=b"),
+            ("pkg:npm/event-stream@1", "pkg:npm/event-stream@1"),
+        ] {
+            let component = Component::new(
+                Some(purl.to_owned()),
+                "event-stream".to_owned(),
+                Some("3.3.6".to_owned()),
+            );
+            assert_eq!(ComponentInput::of(&component).purl.as_deref(), Some(want), "{purl}");
         }
     }
 }

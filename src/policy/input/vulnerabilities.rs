@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::{
     contents::{Inventory, Package},
+    sbom,
     vulnerabilities::{
         database::{Database, Header},
         matching::{self, Gap, GapKind, Known, Vulnerability},
@@ -368,7 +369,7 @@ impl VulnerablePackageInput {
             ecosystem: package.ecosystem.to_owned(),
             name: package.name.clone(),
             version: package.version.clone(),
-            purl: package.purl.clone(),
+            purl: package.purl.as_deref().and_then(|purl| sbom::canonical(purl, None)),
             path: package.database.clone(),
             layer: package.layer,
         }
