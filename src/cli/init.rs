@@ -602,6 +602,35 @@ mod tests {
         let config = read(&text);
         assert!(config.trust.rules().is_empty(), "{text}");
         assert!(text.contains("1 signature of unknown makers"), "{text}");
+        let unsigned = Draft::default().text(&reference(), false, None);
+        assert!(read(&unsigned).trust.rules().is_empty(), "{unsigned}");
+        assert!(unsigned.contains("Nothing is signed: hallmark sign --key"), "{unsigned}");
+    }
+
+    #[test]
+    fn what_is_advised_works_beside_what_was_written() {
+        let args = |write: &str| Init {
+            image: "r.example/app:1".parse().unwrap(),
+            key: Vec::new(),
+            write: write.into(),
+            force: false,
+            output: Format::Text,
+        };
+        let cases = [
+            (0, "hallmark.yaml", "init --key cosign.pub --force r.example/app:1", true),
+            (
+                2,
+                "other.yaml",
+                "init --key cosign.pub --force --write other.yaml r.example/app:1",
+                false,
+            ),
+        ];
+        for (unknown, write, advice, unsigned) in cases {
+            let draft = Draft { unknown, ..Draft::default() };
+            let told = draft.told(&args(write), &reference()).into_text();
+            assert!(told.contains(advice), "{told}");
+            assert_eq!(told.contains("nothing is signed; hallmark sign"), unsigned, "{told}");
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::{
     any::TypeId,
     ffi::{OsStr, OsString},
     fs,
+    io::Read as _,
     os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
     path::{Path, PathBuf},
 };
@@ -114,6 +115,10 @@ impl Places {
         let kind = arg.get_value_parser().type_id();
         let (is_file, is_report) =
             (kind == TypeId::of::<PathBuf>(), kind == TypeId::of::<Wanted>());
+        // A word of a fixed set names no file.
+        if !is_file && !is_report && !arg.get_possible_values().is_empty() {
+            return;
+        }
         for value in values {
             if is_report {
                 let file = Wanted::read(value).and_then(|wanted| wanted.file);
@@ -213,7 +218,13 @@ impl Places {
 impl Input {
     /// Whether an output would take its place.
     fn counts_for(&self, output: &Output) -> bool {
-        if output.form == Form::Renewed && self.by != By::Option {
+        let is_renewed = match self.by {
+            By::Option => false,
+            By::Former => true,
+            // A database and the configuration itself; its keys are nothing that a call makes.
+            By::Configuration => !is_pem(&self.file),
+        };
+        if output.form == Form::Renewed && is_renewed {
             return false;
         }
         if self.file.is_dir() {
@@ -320,6 +331,15 @@ fn is_one_of_each(input: &Path, output: &Path) -> bool {
         && stem.as_bytes().starts_with(start.as_bytes())
 }
 
+/// Whether a file begins as keys and certificates do.
+fn is_pem(file: &Path) -> bool {
+    const BEGINS: &[u8] = b"-----BEGIN ";
+    let mut first = [0; BEGINS.len()];
+    let is_file = fs::metadata(file).is_ok_and(|there| there.is_file());
+    let mut read = || fs::File::open(file).and_then(|mut file| file.read_exact(&mut first));
+    is_file && read().is_ok() && first == BEGINS
+}
+
 /// Whether a bundle may be written there: nothing is, or a bundle.
 fn is_bundle(file: &Path) -> bool {
     let Ok(there) = fs::metadata(file) else { return true };
@@ -375,7 +395,7 @@ mod tests {
         let yaml =
             "trust: {signers: [{name: a, key: conf.pub}]}\nvulnerabilities: {database: db}\n";
         fs::write(at("h.yaml"), yaml).unwrap();
-        fs::write(at("conf.pub"), "x").unwrap();
+        fs::write(at("conf.pub"), "-----BEGIN PUBLIC KEY-----").unwrap();
         for name in ["dir", "rules", "layout"] {
             fs::create_dir(at(name)).unwrap();
         }
@@ -436,6 +456,8 @@ mod tests {
             "verify oci-archive:@a.tar -o json=@a.tar".to_owned(),
             "verify oci:@layout -o json=@layout/index.json".to_owned(),
             "verify r/a --policy @rules -o json=@rules/r.rego".to_owned(),
+            "-c @h.yaml vulns import @s.json --out @conf.pub".to_owned(),
+            "-c @h.yaml vulns import @s.json --out @s.json".to_owned(),
             // Outputs that are not there yet, and two of them.
             format!("verify r/a --attest @new -o json=@new --platform linux/amd64 {VSA}"),
             // A private key is nobody's output, whether the call reads it or not.
