@@ -204,12 +204,12 @@ impl Command {
                 let all = args.reports.all();
                 let only = "a plan is written as text or json: it is no result";
                 let conflict = all.iter().any(pipelines).then(|| only.to_owned());
-                conflict.or_else(|| args.reports.conflict())
+                conflict.or_else(|| args.reports.conflict()).or_else(|| args.idle_signer())
             }
             Self::Rebuild(args) if args.reports.has(ReportFormat::Vsa) => {
                 Some(NOT_OF_REBUILD.to_owned())
             }
-            Self::Rebuild(args) => args.reports.conflict(),
+            Self::Rebuild(args) => args.reports.conflict().or_else(|| args.idle_signer()),
             _ => None,
         }
     }
@@ -251,10 +251,13 @@ impl Command {
                 self.reports().first().is_some_and(|wanted| wanted.format == ReportFormat::Text)
             }
             Self::Diff(args) => args.output == DiffFormat::Text,
+            // On standard output the draft itself is a document.
+            Self::Init(args) => {
+                args.output == Format::Text && args.write != std::path::Path::new("-")
+            }
             Self::Sign(_)
             | Self::Materials(_)
             | Self::Provenance(_)
-            | Self::Init(_)
             | Self::Completions(_)
             | Self::Man(_)
             | Self::Serve(_) => false,
@@ -649,6 +652,22 @@ pub struct Rebuild {
     /// Which reports are written.
     #[command(flatten)]
     pub reports: Reports,
+}
+
+impl Rebuild {
+    /// That somebody is named who signs, and nothing is signed.
+    fn idle_signer(&self) -> Option<String> {
+        let option = match (&self.with.key, &self.with.program) {
+            (Some(_), _) => "--key",
+            (None, Some(_)) => "--program",
+            (None, None) => return None,
+        };
+        (!self.push).then(|| {
+            format!(
+                "{option} is for what --push signs: add --attest FILE and --push, or leave it out"
+            )
+        })
+    }
 }
 
 /// `hallmark materials`
@@ -1288,7 +1307,7 @@ pub enum Settings {
     after_help = "Examples:\n  hallmark serve --config hallmark.yaml\n  hallmark serve --listen 0.0.0.0:8443 \\\n    --tls-certificate tls.crt --tls-key tls.key"
 )]
 pub struct Serve {
-    /// Address, instead of the configuration's
+    /// Address, instead of the configuration's [default: 0.0.0.0:8443]
     #[arg(long, value_name = "HOST:PORT")]
     pub listen: Option<std::net::SocketAddr>,
     /// Certificate chain, PEM

@@ -6,7 +6,7 @@ use super::{
     Answer, Failure,
     args::{Format, Global, Settings},
     context::{self, Overrides},
-    unread,
+    serve, unread,
 };
 use crate::{
     config::{Config, PresetChoice, Written, defaults},
@@ -32,6 +32,7 @@ pub fn run(command: &Settings, global: &Global) -> Result<Answer, Failure> {
 
 fn check(output: Format, global: &Global) -> Result<Answer, Failure> {
     let (config, ctx) = context::build(global, Overrides::default())?;
+    serve::check(&config)?;
     let idle = context::idle_rules(&config)?;
     let warnings = warnings(&config, &ctx, &idle)?;
     let trust = &ctx.criteria.trust;

@@ -293,7 +293,7 @@ fn config_home() -> Option<PathBuf> {
 }
 
 /// Where logins are: `REGISTRY_AUTH_FILE`, then Docker's folder, then podman's files.
-fn credentials() -> Vec<PathBuf> {
+pub(super) fn credentials() -> Vec<PathBuf> {
     let set = |name: &str| environment::filled(name).map(PathBuf::from);
     let docker = set("DOCKER_CONFIG").or_else(|| set("HOME").map(|home| home.join(".docker")));
     let podman = ["XDG_RUNTIME_DIR", "XDG_CONFIG_HOME"].map(set);

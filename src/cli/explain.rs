@@ -70,11 +70,39 @@ const OF_GATE: [[&str; 4]; 6] = [
     ],
 ];
 
+/// Why a call gave no answer, as reports for pipelines have it: code, title, text, help.
+const OF_CALLS: [[&str; 4]; 4] = [
+    [
+        "run-usage",
+        "the call or its configuration cannot be used",
+        "An option, the configuration, or a file that one of them names is wrong, so that nothing was judged: exit code 2. The message says which.",
+        "do what the message says; hallmark COMMAND --help lists the options, and hallmark config check reads the configuration",
+    ],
+    [
+        "run-unavailable",
+        "something outside could not be reached",
+        "A program, a registry or a service did not answer, so that nothing is known: exit code 3. It is no refusal of an image.",
+        "see whether what the message names answers; try again",
+    ],
+    [
+        "run-refused",
+        "what was given is refused",
+        "What the call was given was read, and cannot be worked with: exit code 1. The message says what and why.",
+        "do what the message says",
+    ],
+    [
+        "run-interrupted",
+        "the call did not end",
+        "It was interrupted or killed, or is still under way: each report says so until the answer takes its place. Exit code 130 or 143, where there is one.",
+        "call it again; where a pipeline ended it, give it more time",
+    ],
+];
+
 /// Runs the command.
 pub fn run(args: &Explain) -> Result<String, Failure> {
     let rules = shipped()?;
     let findings = Code::ALL.iter().map(|code| Explanation::of_finding(*code, &rules));
-    let gate = OF_GATE.iter().map(Explanation::of_gate);
+    let gate = OF_GATE.iter().chain(&OF_CALLS).map(Explanation::of_gate);
     let all = findings.chain(rules.iter().map(Explanation::of_rule)).chain(gate);
     let all: Vec<_> = all.chain(PAGES.iter().map(Explanation::of_page)).collect();
     let text = args.code.as_deref().unwrap_or_default();
@@ -313,7 +341,7 @@ mod tests {
 
     #[test]
     fn reasons_of_the_gate_are_explained() {
-        for [code, title, ..] in OF_GATE {
+        for [code, title, ..] in OF_GATE.into_iter().chain(OF_CALLS) {
             let code = Some(code.to_owned());
             let page = run(&Explain { code, list: false, output: Format::Text }).expect("a page");
             assert!(page.contains(title), "{page}");

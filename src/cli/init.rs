@@ -247,14 +247,20 @@ impl Draft {
         line!(page, "trust:");
         let named = self.named();
         if named.is_empty() {
+            match self.unknown {
+                0 => line!(
+                    page,
+                    "  # Nothing is signed: hallmark sign --key PRIVATE IMAGE signs the image."
+                ),
+                unknown => line!(
+                    page,
+                    "  # No signer could be identified: {} of unknown makers.",
+                    signatures(unknown)
+                ),
+            }
             line!(
                 page,
-                "  # No signer could be identified: {} of unknown makers.",
-                signatures(self.unknown)
-            );
-            line!(
-                page,
-                "  # With the key: hallmark init --key cosign.pub IMAGE. Then it reads, for example:"
+                "  # With the key: hallmark init --key cosign.pub --force IMAGE. Then it reads, for example:"
             );
             line!(page, "  # signers: [{{name: release, key: cosign.pub}}]");
             line!(
@@ -342,11 +348,22 @@ impl Draft {
             line!(page, "  would trust {}", said(&name, who, kinds));
         }
         if self.signers.is_empty() {
-            line!(
-                page,
-                "  would trust nobody: {} of unknown makers; with a key: hallmark init --key cosign.pub IMAGE",
-                signatures(self.unknown)
-            );
+            let image = &args.image;
+            match self.unknown {
+                0 => line!(
+                    page,
+                    "  would trust nobody: nothing is signed; hallmark sign --key PRIVATE {image} signs it"
+                ),
+                unknown => {
+                    line!(page, "  would trust nobody: {} of unknown makers", signatures(unknown))
+                }
+            }
+            // What was written just now would be in the way.
+            let place = match args.write == Path::new("hallmark.yaml") {
+                true => String::new(),
+                false => format!(" --write {file}"),
+            };
+            line!(page, "  with a key: hallmark init --key cosign.pub --force{place} {image}");
         }
         if let Some(why) = self.falls_short() {
             line!(page, "  {why}");
@@ -585,6 +602,35 @@ mod tests {
         let config = read(&text);
         assert!(config.trust.rules().is_empty(), "{text}");
         assert!(text.contains("1 signature of unknown makers"), "{text}");
+        let unsigned = Draft::default().text(&reference(), false, None);
+        assert!(read(&unsigned).trust.rules().is_empty(), "{unsigned}");
+        assert!(unsigned.contains("Nothing is signed: hallmark sign --key"), "{unsigned}");
+    }
+
+    #[test]
+    fn what_is_advised_works_beside_what_was_written() {
+        let args = |write: &str| Init {
+            image: "r.example/app:1".parse().unwrap(),
+            key: Vec::new(),
+            write: write.into(),
+            force: false,
+            output: Format::Text,
+        };
+        let cases = [
+            (0, "hallmark.yaml", "init --key cosign.pub --force r.example/app:1", true),
+            (
+                2,
+                "other.yaml",
+                "init --key cosign.pub --force --write other.yaml r.example/app:1",
+                false,
+            ),
+        ];
+        for (unknown, write, advice, unsigned) in cases {
+            let draft = Draft { unknown, ..Draft::default() };
+            let told = draft.told(&args(write), &reference()).into_text();
+            assert!(told.contains(advice), "{told}");
+            assert_eq!(told.contains("nothing is signed; hallmark sign"), unsigned, "{told}");
+        }
     }
 
     #[test]

@@ -29,6 +29,7 @@ mod misspelt;
 pub mod moment;
 mod output;
 mod outside;
+mod places;
 mod policy;
 mod progress;
 mod provenance;
@@ -61,6 +62,7 @@ use std::{
 use clap::{CommandFactory as _, FromArgMatches as _};
 
 use args::{Cli, Command};
+use places::Places;
 use reports::{ReportFormat, Wanted};
 
 use crate::{
@@ -350,11 +352,15 @@ const GATE_THREADS: usize = 4;
 
 /// Parses the command line, runs the command, prints its answer.
 pub fn main() -> ExitCode {
-    let cli = match parsed() {
-        Ok(cli) => cli,
+    let (cli, places) = match parsed() {
+        Ok(parsed) => parsed,
         Err(error) => return usage(&error),
     };
     let face = Face::of(&cli);
+    if let Err(refusal) = places.with_configuration(context::file(&cli.global)).check() {
+        let face = face.without(&refusal.files);
+        return finish(Err(refusal.failure), &face);
+    }
     if let Err(failure) = face.begin(&cli.command) {
         return finish(Err(failure), &face);
     }
@@ -382,14 +388,14 @@ pub fn main() -> ExitCode {
             return finish(Err(Failure::unavailable(format!("no runtime: {error}"))), &face);
         }
     };
-    let done = runtime.block_on(run(cli));
+    let done = runtime.block_on(run(cli, face.stderr));
     // What still runs on threads was told to stop; nothing that hangs may keep an interrupted program alive.
     runtime.shutdown_timeout(LAST_WORDS);
     finish(done, &face)
 }
 
 /// The command line, by a parser whose help is as wide as reports are: clap asks a terminal that says how high it is, and no variable.
-fn parsed() -> Result<Cli, clap::Error> {
+fn parsed() -> Result<(Cli, Places), clap::Error> {
     let command = Cli::command();
     let stdout = std::io::stdout();
     let columns = stdout.is_terminal().then(|| wrap::columns(&stdout)).flatten();
@@ -400,7 +406,9 @@ fn parsed() -> Result<Cli, clap::Error> {
     let matches = command.try_get_matches_from_mut(std::env::args_os());
     let words = || std::env::args_os().map(|word| word.to_string_lossy().into_owned());
     let matches = matches.map_err(|error| misspelt::corrected(error, &command, words()))?;
-    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+    let places = Places::of(&command, &matches);
+    let cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
+    Ok((cli, places))
 }
 
 /// How a call says things.
@@ -473,6 +481,14 @@ impl Face {
         }
     }
 
+    /// The same without the reports that would go into one of these files, which are to stay as they are.
+    fn without(mut self, files: &[PathBuf]) -> Self {
+        let is_kept =
+            |wanted: &Wanted| wanted.file.as_ref().is_none_or(|file| !files.contains(file));
+        self.reports.retain(is_kept);
+        self
+    }
+
     /// Writes into each file that there is no answer yet: one that is killed, or out of time, leaves no older report behind, and what
     /// cannot be written is known before anything is done.
     fn begin(&self, command: &Command) -> Result<(), Failure> {
@@ -531,7 +547,10 @@ fn usage(error: &clap::Error) -> ExitCode {
         let _ = told;
         let failure = Failure::of_operator(rendered.trim_start_matches("error: "));
         let command = if words.iter().any(|word| word == "rebuild") { "rebuild" } else { "verify" };
-        let answer = failure.answer(&Face::plain(reports::of_words(&words), command));
+        let mut reports = reports::of_words(&words);
+        let is_read = |file: &PathBuf| places::is_named_twice(file, &words);
+        reports.retain(|wanted| !wanted.file.as_ref().is_some_and(is_read));
+        let answer = failure.answer(&Face::plain(reports, command));
         for (file, text) in &answer.files {
             if let Err(lost) = output::to_file(file, text.as_bytes()) {
                 let _ = std::io::stderr().write_all(lost.told().as_bytes());
@@ -550,9 +569,9 @@ fn usage(error: &clap::Error) -> ExitCode {
     }
 }
 
-async fn run(cli: Cli) -> Result<Answer, Failure> {
+async fn run(cli: Cli, stderr: Look) -> Result<Answer, Failure> {
     let global = cli.global;
-    unread::mention(&cli.command, &global);
+    unread::mention(&cli.command, &global, |text| stderr.dress(text));
     match cli.command {
         Command::Verify(args) => interruptible(verify::run(&args, &global)).await,
         Command::Inspect(args) => interruptible(inspect::run(&args, &global)).await,

@@ -6,7 +6,7 @@
 
 use std::{
     fs::{self, File, Permissions},
-    io::{self, ErrorKind, Write},
+    io::{self, ErrorKind, Read as _, Write},
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
@@ -39,21 +39,73 @@ fn is_summary(path: &Path) -> bool {
     environment::filled(SUMMARY).is_some_and(|summary| path == Path::new(&summary))
 }
 
-/// Writes a file that a command was asked for. Devices and pipes are written to, files are replaced.
+/// Writes a file that a command was asked for. Devices and pipes are written to, files are replaced, but none that holds a private key.
 pub(super) fn to_file(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    if path == Path::new("-") {
-        let mut failure = Failure::usage("-: this option writes a file, and no standard output");
-        failure
-            .help("name a file; one that is called - is ./-, and /dev/stdout is standard output");
-        return Err(failure);
+    no_dash(path)?;
+    no_key(path)?;
+    put(path, bytes).map_err(|error| unwritable(path, &error))
+}
+
+fn unwritable(path: &Path, error: &dyn std::fmt::Display) -> Failure {
+    let mut failure = Failure::usage(format!("{}: {error}", path.display()));
+    if let Some(help) = files::without_folder(path) {
+        failure.help(&help);
     }
-    put(path, bytes).map_err(|error| {
-        let mut failure = Failure::usage(format!("{}: {error}", path.display()));
-        if let Some(help) = files::without_folder(path) {
-            failure.help(&help);
+    failure
+}
+
+/// Looks whether a file could be written, so that what is written at the end does not fail there; nothing is changed.
+///
+/// # Errors
+/// It is a folder, holds a private key, or its folder takes no new file.
+pub(super) fn tried(path: &Path) -> Result<(), Failure> {
+    no_dash(path)?;
+    no_key(path)?;
+    match fs::metadata(path) {
+        Ok(there) if there.is_dir() => {
+            Err(unwritable(path, &"it is a folder, and a file would be written"))
         }
-        failure
-    })
+        // A device takes what it takes.
+        Ok(there) if !there.is_file() => Ok(()),
+        _ if is_summary(path) => Ok(()),
+        _ => {
+            let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+            begun(&real, Permissions::from_mode(0o600))
+                .map(drop)
+                .map_err(|error| unwritable(path, &error))
+        }
+    }
+}
+
+/// A private key in PEM begins with such a line, whatever its kind.
+const KEY_BEGINS: &str = "-----BEGIN ";
+/// How that line ends.
+const KEY_ENDS: &str = "PRIVATE KEY-----";
+/// Bytes of a file that are asked for a private key.
+const MOST_KEY_BYTES: u64 = 1 << 20;
+
+/// Refuses a file that holds a private key: nothing that is written is worth one, and no call means it.
+fn no_key(path: &Path) -> Result<(), Failure> {
+    if !fs::metadata(path).is_ok_and(|there| there.is_file()) {
+        return Ok(());
+    }
+    let mut bytes = Vec::new();
+    // What cannot be read is no key that anybody signs with here.
+    let _ = File::open(path).and_then(|file| file.take(MOST_KEY_BYTES).read_to_end(&mut bytes));
+    let bytes = zeroize::Zeroizing::new(bytes);
+    let is_key = |line: &[u8]| {
+        let line = line.trim_ascii();
+        line.starts_with(KEY_BEGINS.as_bytes()) && line.ends_with(KEY_ENDS.as_bytes())
+    };
+    if !bytes.split(|byte| *byte == b'\n').any(is_key) {
+        return Ok(());
+    }
+    let mut failure = Failure::usage(format!(
+        "{}: it holds a private key, and is not written to",
+        path.display()
+    ));
+    failure.help("name another file for what is written");
+    Err(failure)
 }
 
 /// Refuses `-` where a file is asked for: it would get that name.
@@ -114,14 +166,19 @@ fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
         // What the umask leaves of it.
         Err(_) => Permissions::from_mode(0o666),
     };
+    let mut new = begun(&real, mode)?;
+    new.write_all(bytes).map_err(|error| plain(&error))?;
+    new.persist(&real).map(drop).map_err(|error| error.error)
+}
+
+/// A new file beside the one that it is to replace.
+fn begun(real: &Path, mode: Permissions) -> io::Result<tempfile::NamedTempFile> {
     let folder = real.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let mut new = tempfile::Builder::new()
+    tempfile::Builder::new()
         .prefix(".hallmark-")
         .permissions(mode)
         .tempfile_in(folder.unwrap_or(Path::new(".")))
-        .map_err(|error| plain(&error))?;
-    new.write_all(bytes).map_err(|error| plain(&error))?;
-    new.persist(&real).map(drop).map_err(|error| error.error)
+        .map_err(|error| plain(&error))
 }
 
 /// Without the name of a file that nobody asked for.
@@ -186,6 +243,31 @@ mod tests {
         assert!(lost.told().contains("help: there is no folder /"), "{lost}");
         let dash = to_file(Path::new("-"), b"four").unwrap_err().told();
         assert!(dash.contains("./-") && !Path::new("-").exists(), "{dash}");
+    }
+
+    #[test]
+    fn a_private_key_is_never_written_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a");
+        let cases = [
+            ("-----BEGIN PRIVATE KEY-----\nA\n", true),
+            ("-----BEGIN CERTIFICATE-----\nA\n-----BEGIN EC PRIVATE KEY-----\r\nA\n", true),
+            (" -----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----\n", true),
+            ("-----BEGIN OPENSSH PRIVATE KEY-----", true),
+            ("-----BEGIN PUBLIC KEY-----\nA\n", false),
+            // A report that speaks of one.
+            ("{\"text\": \"-----BEGIN PRIVATE KEY-----\"}\n", false),
+            ("", false),
+        ];
+        for (text, is_key) in cases {
+            fs::write(&file, text).unwrap();
+            assert_eq!(tried(&file).is_err(), is_key, "{text:?}");
+            assert_eq!(fs::read(&file).unwrap(), text.as_bytes(), "nothing is changed");
+            assert_eq!(to_file(&file, b"new").is_err(), is_key, "{text:?}");
+            let left = if is_key { text } else { "new" };
+            assert_eq!(fs::read(&file).unwrap(), left.as_bytes(), "{text:?}");
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no file is left of a trial");
     }
 
     #[test]

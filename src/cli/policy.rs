@@ -263,6 +263,7 @@ fn shown(judgement: &Judgement, proven: bool) -> Page {
             page,
             "nothing is proven: verify fails such an image whatever the rules say ({code})"
         );
+        line!(page, "  help: {}", rules::UNPROVEN);
     } else if judgement.deny.is_empty() {
         line!(
             page,

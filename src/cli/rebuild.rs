@@ -15,6 +15,7 @@ use super::{
     sign,
 };
 use crate::{
+    config::Config,
     engine::{self, keep::Naming, replay::Elsewhere, store::Store},
     finding::Finding,
     image::Image,
@@ -24,6 +25,7 @@ use crate::{
         self,
         run::{ImageRun, PlatformRun, Run},
     },
+    sign::Signer,
     source,
     verdict::Evidence,
     verify::{When, gather, open},
@@ -39,6 +41,8 @@ pub async fn run(args: &Rebuild, global: &Global) -> Result<Answer, Failure> {
         ..Overrides::default()
     };
     let (config, mut ctx) = context::build(global, overrides)?;
+    // A build takes long: who signs is known to be able to before it.
+    let signer = args.push.then(|| sign::signer(&args.with, global, &config.limits)).transpose()?;
     ctx.rebuild.settings.store = args.materials.as_deref().map(store).transpose()?;
     ctx.rebuild.settings.rebuilt = args.rebuilt.as_ref().map(elsewhere).transpose()?;
     let naming = match args.platforms.all_platforms {
@@ -104,8 +108,8 @@ pub async fn run(args: &Rebuild, global: &Global) -> Result<Answer, Failure> {
         said.image.platforms.push(PlatformRun::rebuilt(&evidence, &findings, passed));
     }
     // Nothing is stored before all of it is written.
-    if lost.is_none() && args.push {
-        lost = store_all(&orders, global).await.err();
+    if let (None, Some(signer)) = (&lost, &signer) {
+        lost = store_all(&orders, signer, &config).await.err();
     }
     match lost {
         Some(failure) => Err(said.before(failure.beside(&kept))),
@@ -187,9 +191,13 @@ impl Said {
     }
 }
 
-async fn store_all(orders: &[sign::Order], global: &Global) -> Result<(), Failure> {
+async fn store_all(
+    orders: &[sign::Order],
+    signer: &Signer,
+    config: &Config,
+) -> Result<(), Failure> {
     for order in orders {
-        sign::sign(order, global, &mut Vec::new()).await?;
+        sign::sign_by(order, signer, config, &mut Vec::new()).await?;
     }
     Ok(())
 }

@@ -64,7 +64,7 @@ impl Wanted {
     }
 
     /// What an option's value asks for, where it can be read.
-    fn read(value: &OsStr) -> Option<Self> {
+    pub(super) fn read(value: &OsStr) -> Option<Self> {
         let (format, file) = parts(value);
         let format = ReportFormat::from_str(format.to_str()?, false).ok()?;
         match file {
@@ -161,7 +161,7 @@ impl Reports {
 }
 
 /// The file that is meant, whatever the links and the spelling on the way to it; one that is not there yet is one of its folder.
-fn real(file: &Path) -> PathBuf {
+pub(super) fn real(file: &Path) -> PathBuf {
     // A link that leads to nothing yet leads to a report once that is written.
     let target = fs::read_link(file).ok().filter(|_| !file.exists());
     let named = match (target, file.parent()) {

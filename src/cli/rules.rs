@@ -160,9 +160,13 @@ fn shown(all: &[(&str, Explained)], proven: bool) -> Page {
     }
     if !proven {
         line!(page, "nothing is proven: verify fails such an image whatever the rules say");
+        line!(page, "  help: {UNPROVEN}");
     }
     page
 }
+
+/// What to do where nothing of an input is proven.
+pub(super) const UNPROVEN: &str = "make the input again with whom you trust: hallmark policy input --key cosign.pub IMAGE, or --config hallmark.yaml";
 
 fn told(all: &[(&str, Explained)], proven: bool, asides: &[Finding]) -> Value {
     let one = |(kind, explained): &(&str, Explained)| {

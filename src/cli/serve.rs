@@ -18,7 +18,7 @@ use super::{
     context::{self, Overrides},
 };
 use crate::{
-    config::{ApiserverConfig, Config, GateConfig, InForce},
+    config::{ApiserverConfig, Config, GateConfig, InForce, KeyPath, LISTEN},
     digest::Digest,
     gate::{
         self, Apiserver, Gate, Judge, Patience, Presets, Settings, TlsFiles,
@@ -255,6 +255,29 @@ fn patience(ctx: &Context, objects: &[&str]) -> Patience {
     Patience { deadline, linger: deadline }
 }
 
+/// Whether certificate and key of the configuration can be served with.
+///
+/// # Errors
+/// They cannot be read, are swapped, or do not belong together.
+pub(super) fn check(config: &Config) -> Result<(), Failure> {
+    let Some(GateConfig { certificate, key, .. }) = &config.gate else { return Ok(()) };
+    let files = TlsFiles::new(certificate.clone(), key.clone());
+    files.check().map_err(|error| {
+        let (name, help) = match error.file() {
+            Some(file) if file == key => {
+                ("key", "gate.key is the private key in PEM, and gate.certificate its certificate chain")
+            }
+            _ => (
+                "certificate",
+                "gate.certificate is a certificate chain in PEM, the server's own first, and gate.key the private key of that one",
+            ),
+        };
+        let place = config.place(&KeyPath(vec!["gate".into(), name.into()]));
+        let place = place.map(|place| format!("{place}: ")).unwrap_or_default();
+        Failure::of_operator(&format!("{place}gate.{name}: {error}\n  help: {help}"))
+    })
+}
+
 /// The command line's settings over the file's.
 fn gate_config(args: &Serve, config: &Config) -> Result<GateConfig, Failure> {
     let base = config.gate.as_ref();
@@ -265,9 +288,7 @@ fn gate_config(args: &Serve, config: &Config) -> Result<GateConfig, Failure> {
     let key = args.tls_key.clone().or_else(|| base.map(|g| g.key.clone()));
     let listen = args.listen.or_else(|| base.map(|g| g.listen));
     Ok(GateConfig {
-        listen: listen.ok_or_else(|| {
-            missing("an address to listen on, as 0.0.0.0:8443", "listen", "--listen")
-        })?,
+        listen: listen.unwrap_or(LISTEN),
         certificate: certificate
             .ok_or_else(|| missing("a TLS certificate", "certificate", "--tls-certificate"))?,
         key: key.ok_or_else(|| missing("the key of its certificate", "key", "--tls-key"))?,

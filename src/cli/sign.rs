@@ -212,15 +212,25 @@ pub async fn sign(
     done: &mut Vec<Signature>,
 ) -> Result<(), Failure> {
     let config = context::configuration(global)?;
+    let signer = signer(&order.with, global, &config.limits)?;
+    sign_by(order, &signer, &config, done).await
+}
+
+/// The same with what was read before: whoever works long before it signs knows by then that it can.
+pub async fn sign_by(
+    order: &Order,
+    signer: &Signer,
+    config: &Config,
+    done: &mut Vec<Signature>,
+) -> Result<(), Failure> {
     let limits = &config.limits;
-    let signer = signer(&order.with, global, limits)?;
     if let (None, Reference::At(location, _)) = (&order.bundle, source::located(&order.image))
         && matches!(location, Location::OciArchive(_) | Location::DockerArchive(_))
     {
         let why = "an archive is not written to; unpack it into a layout, or take --bundle FILE";
         return Err(Failure::usage(format!("{location}: {why}")));
     }
-    let place = place(&order.image, &config).await?;
+    let place = place(&order.image, config).await?;
     for (target, payload) in payloads(&order.what, &place).await? {
         let signed = signer.sign_statement(&payload, &target.digest, limits).await;
         let signed = signed.map_err(|error| refused(&error))?;
@@ -229,7 +239,7 @@ pub async fn sign(
                 output::to_file(file, &signed.bundle)?;
                 Kept::File
             }
-            None => place.store(&signer, &target, &signed).await?,
+            None => place.store(signer, &target, &signed).await?,
         };
         done.push(Signature { digest: target.digest, kept });
     }

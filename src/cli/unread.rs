@@ -20,7 +20,7 @@ pub(super) fn is_there(read: Option<&Path>) -> bool {
 }
 
 /// Says on stderr that it is not read, where neither option nor variable names a file.
-pub(super) fn mention(command: &Command, global: &Global) {
+pub(super) fn mention(command: &Command, global: &Global, dress: impl Fn(String) -> String) {
     let is_meant = match command {
         Command::Verify(_)
         | Command::Inspect(_)
@@ -49,6 +49,6 @@ pub(super) fn mention(command: &Command, global: &Global) {
         && is_there(context::file(global).as_deref())
     {
         // A closed stderr changes nothing.
-        let _ = writeln!(std::io::stderr(), "note: {NOTE}");
+        let _ = std::io::stderr().write_all(dress(format!("note: {NOTE}\n")).as_bytes());
     }
 }

@@ -1,6 +1,11 @@
 //! `gate`: the admission webhook.
 
-use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -13,6 +18,10 @@ use super::{
     units,
 };
 use crate::{gate::Tags, image::Platform, source::PlatformChoice};
+
+/// Where reviews come in where nothing is said: at port 8443 of every address. Names that whoever may reach it sends lead to public
+/// addresses alone, which is the stricter rule.
+pub(crate) const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 8443);
 
 /// The section as it is written.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -55,11 +64,13 @@ pub struct GateConfig {
 
 /// What `gate` says.
 pub(super) fn gate(reader: &Reader<'_>, raw: &Raw) -> Result<GateConfig, ConfigError> {
-    let listen = raw.listen.as_deref().unwrap_or("0.0.0.0:8443");
-    let listen: SocketAddr = listen.parse().map_err(|_| {
-        let complaint = want("an address with a port", "such as 0.0.0.0:8443 or [::]:8443");
-        reader.refuse(key!["gate", "listen"], listen, complaint)
-    })?;
+    let listen = raw.listen.as_deref().map(|listen| {
+        listen.parse().map_err(|_| {
+            let complaint = want("an address with a port", "such as 0.0.0.0:8443 or [::]:8443");
+            reader.refuse(key!["gate", "listen"], listen, complaint)
+        })
+    });
+    let listen = listen.transpose()?.unwrap_or(LISTEN);
     let (certificate, _) = reader.file(key!["gate", "certificate"], &raw.certificate)?;
     let (key_file, _) = reader.file(key!["gate", "key"], &raw.key)?;
     let tags = [("deny", Tags::Deny), ("resolve", Tags::Resolve)];

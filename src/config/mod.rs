@@ -37,6 +37,7 @@ pub use apiserver::ApiserverConfig;
 pub use error::{ConfigError, KeyPath, Place, Step};
 pub use folder::{FolderError, Signatures, bundle, is_archive};
 pub use gate::GateConfig;
+pub(crate) use gate::LISTEN;
 pub use policy::{Approvals, PolicyConfig, PolicySelection};
 pub use presets::PresetChoice;
 pub use signed::{ASKING, RULE, given};

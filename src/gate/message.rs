@@ -3,6 +3,8 @@
 //! Words of strangers (names in a manifest, texts in an image) are printed on terminals and in logs: control and
 //! direction-changing characters are escaped, lines and the whole are bounded (attack F6).
 
+use std::borrow::Cow;
+
 use super::{
     outcome::{Outcome, Own, Said, Weight},
     subjects::Image,
@@ -90,9 +92,11 @@ fn block(denied: &Denied<'_>) -> String {
     let mut text = format!("\n\n{reference}\n  at: {}", line(&paths.join(", ")));
     // Room for the last line, which says how to see all of it.
     let policy = denied.preset.map(|preset| format!("--policy {preset} ")).unwrap_or_default();
-    let last = format!("\n  run: hallmark verify {policy}{reference}");
+    // The gate judges by its configuration: another one says something else.
+    let last = format!("\n  run: hallmark verify --config hallmark.yaml {policy}{reference}");
     for reason in denied.reasons.iter().flat_map(|reason| reason.lines()) {
-        let next = format!("\n  {}", line(reason));
+        let Some(reason) = of_gate(reason) else { continue };
+        let next = format!("\n  {}", line(&reason));
         if text.len() + next.len() + last.len() > MAX_IMAGE_BYTES {
             text.push_str("\n  ...");
             break;
@@ -100,6 +104,46 @@ fn block(denied: &Denied<'_>) -> String {
         text.push_str(&next);
     }
     text + &last
+}
+
+/// A line as it helps where nobody has a command line: of advice, what names an option of hallmark's is left out, and what only did that
+/// is none. A whole command that is to be typed stays.
+fn of_gate(reason: &str) -> Option<Cow<'_, str>> {
+    const HELP: &str = "help: ";
+    let at = reason.len() - reason.trim_start().len();
+    let Some(advice) = reason[at..].strip_prefix(HELP).filter(|advice| advice.contains("--"))
+    else {
+        return Some(reason.into());
+    };
+    let kept: Vec<String> = advice.split("; ").filter_map(without_options).collect();
+    let blank = &reason[..at];
+    (!kept.is_empty()).then(|| format!("{blank}{HELP}{}", kept.join("; ")).into())
+}
+
+/// A piece of advice without those of its choices that are options.
+fn without_options(piece: &str) -> Option<String> {
+    let has_option = |text: &str| text.starts_with("--") || text.contains(" --");
+    let is_command = ["hallmark ", "cosign "].iter().any(|program| piece.contains(program));
+    if is_command || !has_option(piece) {
+        return Some(piece.to_owned());
+    }
+    let mut choices = piece.split(", or ");
+    let first = choices.next().filter(|first| has_option(first));
+    let rest: Vec<&str> = choices.filter(|choice| !has_option(choice)).collect();
+    match first {
+        // What all of them are for stands before the first.
+        Some(first) if !rest.is_empty() => {
+            let what = first.split(" with --").next().unwrap_or(first);
+            let what = what.split(" --").next().unwrap_or(what);
+            Some(format!("{} {}", what.trim_end(), rest.join(", or ")))
+        }
+        Some(_) => None,
+        None => {
+            let first = piece.split(", or ").next().unwrap_or(piece);
+            let all: Vec<&str> = std::iter::once(first).chain(rest).collect();
+            Some(all.join(", or "))
+        }
+    }
 }
 
 /// One bounded line without characters that could play another one.
@@ -143,7 +187,7 @@ mod tests {
         let digest = format!("sha256:{:064x}", 1);
         let want = format!(
             "hallmark denies 1 of 2 images\n\nr.example/app@{digest}\n  at: spec.containers[1].image\n  \
-             signature-missing: nobody signed it\n  help: sign it\n  run: hallmark verify r.example/app@{digest}"
+             signature-missing: nobody signed it\n  help: sign it\n  run: hallmark verify --config hallmark.yaml r.example/app@{digest}"
         );
         assert_eq!(denial(&[Denied { image: &image, reasons, preset: None }], 2), want);
     }
@@ -164,6 +208,34 @@ mod tests {
             one.len() <= MAX_IMAGE_BYTES + 100 && one.contains("run: hallmark verify"),
             "{one}"
         );
+    }
+
+    #[test]
+    fn advice_has_no_options_where_nobody_has_a_command_line() {
+        let cases = [
+            ("error[a]: with --key", Some("error[a]: with --key")),
+            ("  help: sign it", Some("  help: sign it")),
+            (
+                "help: name who signs: --key FILE, or a rule under trust.rules in hallmark.yaml",
+                Some("help: name who signs: a rule under trust.rules in hallmark.yaml"),
+            ),
+            (
+                "help: sign it: hallmark sign --key KEY IMAGE; name the signer: --key FILE, or trust in hallmark.yaml",
+                Some(
+                    "help: sign it: hallmark sign --key KEY IMAGE; name the signer: trust in hallmark.yaml",
+                ),
+            ),
+            (
+                "help: check the name; say where it is with --repository, or under repositories in hallmark.yaml",
+                Some("help: check the name; say where it is under repositories in hallmark.yaml"),
+            ),
+            ("help: sign the image, or rebuild it with --rebuild", Some("help: sign the image")),
+            ("help: hand it in with --bundle FILE; see docs", Some("help: see docs")),
+            ("   help: --bundle FILE", None),
+        ];
+        for (line, want) in cases {
+            assert_eq!(of_gate(line).as_deref(), want, "{line}");
+        }
     }
 
     #[test]

@@ -158,7 +158,7 @@ async fn an_object_is_allowed_when_every_image_is() {
         "at: spec.containers[1].image",
         "error[signature-missing]: ",
         "why: \\u{1b}nobody\n       help: sign it",
-        "run: hallmark verify r.example/bad@sha256:",
+        "run: hallmark verify --config hallmark.yaml r.example/bad@sha256:",
     ] {
         assert!(text.contains(part), "wanted {part:?} in {text}");
     }

@@ -66,6 +66,14 @@ impl TlsFiles {
     pub fn new(certificate: PathBuf, key: PathBuf) -> Self {
         Self { certificate, key, poll: Duration::from_secs(5), drain: Duration::from_secs(3) }
     }
+
+    /// Reads both as a start would.
+    ///
+    /// # Errors
+    /// See [`ServeError`]: one cannot be read, is not what it should be, or they do not belong together.
+    pub fn check(&self) -> Result<(), ServeError> {
+        configure(self, &read(self)?).map(drop)
+    }
 }
 
 /// Why the gate does not serve.
@@ -108,6 +116,17 @@ pub enum ServeError {
     /// The server stopped by itself.
     #[error("the server stopped: {0}")]
     Stopped(io::Error),
+}
+
+impl ServeError {
+    /// The file that is wrong, where it is one of the two.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File { path, .. } | Self::Pem { path, .. } => Some(path),
+            Self::Tls { certificate, .. } => Some(certificate),
+            Self::Listen { .. } | Self::Stopped(_) => None,
+        }
+    }
 }
 
 /// Serves the gate on `listen` until `shutdown` comes and what runs has ended.

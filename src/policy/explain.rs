@@ -138,11 +138,33 @@ fn evidence(graph: &Graph<'_>, from: Vec<Node>, input: &Value) -> Vec<Read> {
         !paths.iter().any(|other| other.len() > path.len() && other.starts_with(path))
     });
     let read = |path: &&[String]| Read {
-        path: format!("input.{}", path.join(".")),
+        path: reference(path),
         value: at(input, path).map(|value| shortened(&value)),
     };
     told.take(MOST_EVIDENCE).map(read).collect()
 }
+
+/// A path below the input as Rego has it: what is no name in brackets and quotes.
+fn reference(path: &[String]) -> String {
+    path.iter().fold("input".to_owned(), |before, key| match is_name(key) {
+        true => format!("{before}.{key}"),
+        false => format!("{before}[{}]", Value::from(key.as_str())),
+    })
+}
+
+/// Whether a key may stand behind a dot.
+fn is_name(key: &str) -> bool {
+    let mut bytes = key.bytes();
+    bytes.next().is_some_and(|first| first.is_ascii_alphabetic() || first == b'_')
+        && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && !KEYWORDS.contains(&key)
+}
+
+/// Words of the language, which may not.
+const KEYWORDS: [&str; 16] = [
+    "as", "contains", "default", "else", "every", "false", "if", "import", "in", "not", "null",
+    "package", "set", "some", "true", "with",
+];
 
 /// The value at a path; of a list, that of each member.
 fn at(value: &Value, path: &[String]) -> Option<Value> {
@@ -188,6 +210,25 @@ fn shortened(value: &Value) -> Value {
 mod tests {
     use super::*;
     use crate::policy::Policies;
+
+    #[test]
+    fn paths_are_references_of_the_language() {
+        let cases: [(&[&str], &str); 6] = [
+            (&["image", "labels", "owner"], "input.image.labels.owner"),
+            (
+                &["image", "labels", "org.opencontainers.image.vendor"],
+                "input.image.labels[\"org.opencontainers.image.vendor\"]",
+            ),
+            (&["a-b", "c_1"], "input[\"a-b\"].c_1"),
+            (&["1a", ""], "input[\"1a\"][\"\"]"),
+            (&["a", "in", "a\"\n"], "input.a[\"in\"][\"a\\\"\\n\"]"),
+            (&["é"], "input[\"é\"]"),
+        ];
+        for (path, want) in cases {
+            let path: Vec<String> = path.iter().map(|key| (*key).to_owned()).collect();
+            assert_eq!(reference(&path), want);
+        }
+    }
 
     const RULES: &str = r#"package hallmark.own
 

@@ -531,7 +531,8 @@ async fn resolve_now(
 /// Looks for a digest at each place, and gives the first place, in the order given, that has it.
 ///
 /// # Errors
-/// [`SourceError::NotFound`] that says where it looked and what each place answered.
+/// [`SourceError::NotFound`] that says where it looked and what each place answered; [`SourceError::Unavailable`] where one of them did
+/// not answer, which may have it.
 pub async fn find_digest(
     digest: &ManifestDigest,
     places: &[Location],
@@ -550,19 +551,28 @@ pub async fn find_digest(
     };
     let looks: Vec<_> = places.iter().map(look).collect();
     let mut answers = stream::iter(looks).buffered(CONCURRENT);
-    let mut refused = Vec::new();
+    let (mut refused, mut silent) = (Vec::new(), false);
     while let Some((location, found)) = answers.next().await {
         match found {
             Ok(()) => return Ok(PinnedReference { location, digest: digest.clone() }),
             Err(SourceError::NotFound { .. }) => refused.push(format!("{location} (not there)")),
-            Err(error) => refused.push(format!("{location} ({error})")),
+            Err(error) => {
+                silent |= matches!(error, SourceError::Unavailable { .. });
+                refused.push(format!("{location} ({error})"));
+            }
         }
     }
     let place = match refused.is_empty() {
         true => "any configured place: there is none".to_owned(),
         false => refused.join(", "),
     };
-    Err(SourceError::NotFound { what: digest.to_string(), place })
+    match silent {
+        true => {
+            let why = format!("nobody knows whether {digest} is there");
+            Err(SourceError::Unavailable { place, why })
+        }
+        false => Err(SourceError::NotFound { what: digest.to_string(), place }),
+    }
 }
 
 /// Keeps a list of futures going, a few at a time, and gives their results in order.

@@ -1,9 +1,14 @@
 //! Where answers go: all of it, or a failure that says so.
 
-use std::{fs::File, process::Stdio};
+use std::{
+    fs::{self, File},
+    path::Path,
+    process::Stdio,
+};
 
 use crate::{
     server::{Registry, World},
+    sign::Keys,
     support::Hallmark,
 };
 
@@ -61,6 +66,57 @@ fn a_report_outlives_the_file_that_cannot_be_written() {
         .run();
     answer.exits(2).says("/dev/full: No space left");
     assert!(answer.stdout.contains("result     impossible: no provenance"), "{}", answer.all());
+}
+
+/// What a call reads is there after it, whatever its outputs are called, and nothing else is written either.
+#[test]
+fn no_output_takes_the_place_of_an_input() {
+    let world = World::new();
+    let registry = Registry::honest(world.store.clone());
+    let image = registry.image(&world.image);
+    let keys = Keys::new();
+    let key = keys.p256("r2");
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    fs::write(at("im.txt"), &image).unwrap();
+    fs::write(at("k.pub"), "no key").unwrap();
+    std::os::unix::fs::symlink(&key, at("link.json")).unwrap();
+    let private = key.display().to_string();
+    let (images, public, link, new) = (at("im.txt"), at("k.pub"), at("link.json"), at("new"));
+    let vsa = "--verifier=https://v.example";
+    let (rebuilder, operator) = ("--rebuilder=https://r.example", "--operator=me");
+    let json = |file: &str| format!("json={file}");
+    let calls: [(&[&str], &str); 10] = [
+        (&["sign", &image, "--key", &private, "--bundle", &private], "the call reads this file"),
+        (&["sign", &image, "--key", &private, "--bundle", &link], "the call reads this file"),
+        (&["sign", &image, "--key", &private, "--bundle", &images], "no bundle"),
+        (&["verify", &image, "--attest", &private, vsa, "--platform=linux/amd64"], "a private key"),
+        (
+            &[
+                "rebuild", &image, "--attest", &private, "--key", &private, "--push", rebuilder,
+                operator,
+            ],
+            "the call reads this file",
+        ),
+        (&["verify", &image, "--key", &public, "-o", &json(&public)], "the call reads this file"),
+        (&["verify", "-f", &images, "-o", &json(&images)], "the call reads this file"),
+        (&["verify", &image, "--key", &public, "-o", &json(&public), "--bogus"], "--bogus"),
+        (&["verify", &image, "-o", &json(&at("")), "--attest", &new, vsa], "it is a folder"),
+        (&["rebuild", &image, "--key", &private], "--push"),
+    ];
+    for (call, why) in calls {
+        let before =
+            [&key, Path::new(&images), Path::new(&public)].map(|file| fs::read(file).unwrap());
+        Hallmark::new(call.iter().copied())
+            .config(&world.config("signed"))
+            .run()
+            .exits(2)
+            .says(why);
+        let after =
+            [&key, Path::new(&images), Path::new(&public)].map(|file| fs::read(file).unwrap());
+        assert!(before == after, "{call:?}");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3, "{call:?}");
+    }
 }
 
 /// A log says where the time of a verification went.

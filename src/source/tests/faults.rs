@@ -385,6 +385,12 @@ async fn a_bare_digest_is_looked_for_everywhere() {
     assert!(text.contains(&format!("{}/app (not there)", empty.host)), "{text}");
     assert!(text.contains(&broken.host) && text.contains("403"), "{text}");
     assert_eq!(code(error), Code::SourceNotFound);
+    // A place that does not answer may have it.
+    let down = Registry::start(Store::default(), |_, _| Some(Reply::new(503))).await;
+    let places = [empty.location(), down.location()];
+    let error = find_digest(&digest, &places, &settings(), &limits()).await.unwrap_err();
+    assert!(error.to_string().contains("not there"), "{error}");
+    assert_eq!(code(error), Code::SourceUnavailable);
     let nowhere = find_digest(&digest, &[], &settings(), &limits()).await.unwrap_err();
     assert!(nowhere.to_string().contains("there is none"), "{nowhere}");
 }
