@@ -263,11 +263,11 @@ pub(super) fn check(config: &Config) -> Result<(), Failure> {
     let Some(GateConfig { certificate, key, .. }) = &config.gate else { return Ok(()) };
     let files = TlsFiles::new(certificate.clone(), key.clone());
     files.check().map_err(|error| {
-        let (name, help) = match error.file() {
-            Some(file) if file == key => {
+        let (name, help) = match error.is_of_key(&files) {
+            true => {
                 ("key", "gate.key is the private key in PEM, and gate.certificate its certificate chain")
             }
-            _ => (
+            false => (
                 "certificate",
                 "gate.certificate is a certificate chain in PEM, the server's own first, and gate.key the private key of that one",
             ),
@@ -307,5 +307,52 @@ async fn stop() {
     tokio::select! {
         _ = terminate.recv() => {}
         _ = tokio::signal::ctrl_c() => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Surroundings;
+
+    #[test]
+    fn a_pair_that_cannot_be_served_with_is_told_at_its_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let make = |name: &str| {
+            let pair = rcgen::generate_simple_self_signed(["gate.example".to_owned()]).unwrap();
+            let at = |kind: &str| folder.path().join(format!("{name}.{kind}"));
+            std::fs::write(at("crt"), pair.cert.pem()).unwrap();
+            std::fs::write(at("key"), pair.signing_key.serialize_pem()).unwrap();
+        };
+        make("one");
+        make("other");
+        let cases = [
+            ("one.crt", "one.key", None),
+            ("one.key", "one.crt", Some(":3:16: gate.certificate: ")),
+            ("one.crt", "one.crt", Some(":4:8: gate.key: ")),
+            ("one.crt", "other.key", Some(":3:16: gate.certificate: ")),
+            ("one.key", "one.key", Some(":3:16: gate.certificate: ")),
+        ];
+        for (certificate, key, want) in cases {
+            let text = format!("version: 1\ngate:\n  certificate: {certificate}\n  key: {key}\n");
+            let file = folder.path().join("hallmark.yaml");
+            let config = Config::of_text(&file, &text, &Surroundings::default()).unwrap();
+            assert_eq!(config.gate.as_ref().unwrap().listen, LISTEN);
+            match (check(&config), want) {
+                (Ok(()), None) => {}
+                (Err(failure), Some(want)) => {
+                    let told = failure.told();
+                    assert!(
+                        told.contains(want) && failure.code == 2,
+                        "{certificate} {key}: {told}"
+                    );
+                    assert!(told.contains("help: gate."), "{told}");
+                }
+                (other, _) => panic!("{certificate} {key}: {other:?}"),
+            }
+        }
+        let args =
+            Serve { listen: None, tls_certificate: Some("a".into()), tls_key: Some("b".into()) };
+        assert_eq!(gate_config(&args, &Config::default()).unwrap().listen, LISTEN);
     }
 }

@@ -48,6 +48,11 @@ const FINISH: Duration = Duration::from_secs(31);
 /// Longest PEM file, in bytes.
 const MAX_PEM_BYTES: u64 = 1 << 20;
 
+/// What the file of the certificate holds.
+const CHAIN: &str = "a certificate chain";
+/// What that of its key holds.
+const KEY: &str = "a private key";
+
 /// Where certificate and key are.
 #[derive(Debug, Clone)]
 pub struct TlsFiles {
@@ -119,12 +124,12 @@ pub enum ServeError {
 }
 
 impl ServeError {
-    /// The file that is wrong, where it is one of the two.
-    pub fn file(&self) -> Option<&Path> {
+    /// Whether the key is wrong, and not the certificate, which is read first.
+    pub fn is_of_key(&self, files: &TlsFiles) -> bool {
         match self {
-            Self::File { path, .. } | Self::Pem { path, .. } => Some(path),
-            Self::Tls { certificate, .. } => Some(certificate),
-            Self::Listen { .. } | Self::Stopped(_) => None,
+            Self::File { path, .. } => *path == files.key && *path != files.certificate,
+            Self::Pem { expected, .. } => *expected == KEY,
+            Self::Tls { .. } | Self::Listen { .. } | Self::Stopped(_) => false,
         }
     }
 }
@@ -232,8 +237,11 @@ fn configure(files: &TlsFiles, pair: &Pair) -> Result<ServerConfig, ServeError> 
     };
     let chain = CertificateDer::pem_slice_iter(&pair.certificate)
         .collect::<Result<Vec<_>, _>>()
-        .map_err(pem(&files.certificate, "a certificate chain"))?;
-    let key = PrivateKeyDer::from_pem_slice(&pair.key).map_err(pem(&files.key, "a private key"))?;
+        .map_err(pem(&files.certificate, CHAIN))?;
+    if chain.is_empty() {
+        return Err(pem(&files.certificate, CHAIN)(rustls::pki_types::pem::Error::NoItemsFound));
+    }
+    let key = PrivateKeyDer::from_pem_slice(&pair.key).map_err(pem(&files.key, KEY))?;
     let tls = |error| ServeError::Tls { certificate: files.certificate.clone(), error };
     // Named here: a second provider in the build would make the process-wide default ambiguous.
     let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
