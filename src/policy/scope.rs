@@ -217,6 +217,13 @@ mod tests {
         ),
         (
             "components",
+            "component-denied",
+            r#"{"packages": ["name:left-pad@1.3.0"]}"#,
+            &["name:left-pad@1.3.0", "name:left-pad@*"],
+            &["left-pad", "left-pad@1.3.0", "pkg:**"],
+        ),
+        (
+            "components",
             "component-not-allowed",
             r#"{"packages": ["pkg:npm/%40s/b@2"]}"#,
             &["@s/b", "@s/b@2", "@s/b 2"],

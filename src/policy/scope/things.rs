@@ -156,10 +156,14 @@ fn tool(text: &str) -> Option<Thing> {
     }
 }
 
-/// A package URL without qualifiers, which the rules cut.
+/// A package URL without qualifiers, which the rules cut, or the name of what has none.
 fn purl(text: &str) -> Option<Thing> {
     if text.contains(['?', '#', ' ']) {
         return None;
+    }
+    // A name may have an @ of its own: where the version begins nobody knows.
+    if text.starts_with("name:") {
+        return Some(Thing::package(text, None));
     }
     let (name, version) = name_and_version(text)?;
     let mut thing = Thing::package(&name, version.as_deref());
