@@ -191,6 +191,9 @@ fn i28_a_blueprint_counts_where_one_who_may_signed_it() {
     scene.verify(&scene.held(""), &[]).exits(2).says("blueprints[0].file");
     let other = json!({"difference": format!("sha256:{}", "a".repeat(64)), "reason": "r", "owner": "o",
         "approved": "2026-11-30", "expires": "2026-12-01"});
+    // A file that is no bundle is not taken for one to be replaced.
+    scene.sign(&other, APPROVAL, "architect", Some(&file)).exits(2).says("is no bundle");
+    fs::remove_file(&file).unwrap();
     scene.sign(&other, APPROVAL, "architect", Some(&file)).exits(0);
     scene.verify(&scene.held(""), &[]).exits(2).says("predicate type");
     fs::remove_file(&file).unwrap();
