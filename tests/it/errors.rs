@@ -89,7 +89,7 @@ fn calls(image: &str, key: &str, statement: &str) -> Vec<(&'static str, Vec<Stri
         call("schema", &[]),
         call("trust import", &["/nowhere"]),
         call("trust update", &[]),
-        call("vulns import", &["/nowhere", "--out", "/nowhere/db"]),
+        call("vulns import", &["/nowhere", "--out", &format!("{statement}.db")]),
         call("sbom check", &[image]),
         call("sbom diff", &["/nowhere", image]),
         call("vulns info", &["/nowhere"]),

@@ -123,7 +123,10 @@ async fn e22_namespaces_choose_the_preset_and_unread_labels_deny() {
         assert_allowed(&ask("dev", &none).await);
         let denied = ask("shop", &none).await;
         assert_denied(&denied, &image, "provenance-missing");
-        assert!(message(&denied).contains("hallmark verify --policy slsa-l2 "), "{denied}");
+        assert!(
+            message(&denied).contains("hallmark verify --config hallmark.yaml --policy slsa-l2 "),
+            "{denied}"
+        );
         assert_eq!(denied["auditAnnotations"]["presets"], "slsa-l2", "{denied}");
     }
     cluster.label("pay-eu", none.clone());
@@ -163,7 +166,10 @@ async fn e23_an_object_asks_for_nothing_weaker_than_it_gets() {
         assert_allowed(&ask("signed").await);
         let denied = ask("slsa-l2").await;
         assert_denied(&denied, &image, "provenance-missing");
-        assert!(message(&denied).contains("hallmark verify --policy slsa-l2 "), "{denied}");
+        assert!(
+            message(&denied).contains("hallmark verify --config hallmark.yaml --policy slsa-l2 "),
+            "{denied}"
+        );
     }
     let weaker = ask("baseline").await;
     assert_allowed(&weaker);
