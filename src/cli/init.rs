@@ -355,7 +355,7 @@ impl Draft {
                     "  would trust nobody: nothing is signed; hallmark sign --key PRIVATE {image} signs it"
                 ),
                 unknown => {
-                    line!(page, "  would trust nobody: {} of unknown makers", signatures(unknown))
+                    line!(page, "  would trust nobody: {} of unknown makers", signatures(unknown));
                 }
             }
             // What was written just now would be in the way.
