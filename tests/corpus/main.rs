@@ -276,7 +276,10 @@ fn trial(corpus: &Arc<Corpus>, name: &str) -> Trial {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    // As the harness of all other tests does, which reads it by itself.
+    let threads = std::env::var("RUST_TEST_THREADS").ok().and_then(|threads| threads.parse().ok());
+    arguments.test_threads = arguments.test_threads.or(threads);
     let mut trials = vec![
         Trial::test("the_cases_are_whole", || {
             the_cases_are_whole();
