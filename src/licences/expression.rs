@@ -110,7 +110,7 @@ pub fn read(ecosystem: &str, text: &str) -> Result<Licence, Unreadable> {
     if text.len() > TEXT_BYTES {
         return Err(Unreadable::TooMuch);
     }
-    if NOTHING.contains(&text.to_lowercase().as_str()) {
+    if says_nothing(text) {
         return Err(Unreadable::Nothing);
     }
     let debian = ecosystem == "deb";
@@ -118,11 +118,22 @@ pub fn read(ecosystem: &str, text: &str) -> Result<Licence, Unreadable> {
         Some(found) => found,
         None => canonical(tokens(ecosystem, text)?, debian)?,
     };
+    // Names become longer: what is written can be read again.
+    if written.len() > TEXT_BYTES {
+        return Err(Unreadable::TooMuch);
+    }
     let licence = parsed(&written)?;
     match licence.unknown() {
         Some(names) => Err(Unreadable::Name(clean(&names))),
         None => Ok(licence),
     }
+}
+
+/// Whether a text is one of the words for no licence, in quotes or behind a label, too.
+fn says_nothing(text: &str) -> bool {
+    let plain = names::plain(text);
+    NOTHING.contains(&text.to_lowercase().as_str())
+        || (!plain.is_empty() && NOTHING.contains(&plain.as_str()))
 }
 
 /// Cuts a text at operators, parentheses and the signs that an ecosystem takes for operators.

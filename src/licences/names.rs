@@ -203,9 +203,10 @@ const ADDRESSES: &[(&str, &str)] = &[
     ("unlicense.org", "Unlicense"),
 ];
 
-/// SPDX identifiers by their lower case.
+/// SPDX identifiers by their lower case, without the crate's words for no licence (SPDX 2.3, section 7.13).
 static IDS: LazyLock<BTreeMap<String, &'static str>> = LazyLock::new(|| {
     let ids = spdx::identifiers::LICENSES.iter().map(|licence| licence.name);
+    let ids = ids.filter(|name| !matches!(*name, "NOASSERTION" | "NONE"));
     ids.map(|name| (name.to_ascii_lowercase(), name)).collect()
 });
 static EXCEPTION_IDS: LazyLock<BTreeMap<String, &'static str>> = LazyLock::new(|| {

@@ -101,6 +101,10 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("apk", "", "unknown: no licence is said"),
     ("npm", "NOASSERTION", "unknown: no licence is said"),
     ("npm", "SEE LICENSE IN LICENSE", "unknown: no licence is said"),
+    ("pypi", "\"NOASSERTION\"", "unknown: no licence is said"),
+    ("pypi", "License: NONE", "unknown: no licence is said"),
+    ("apk", "MIT AND NOASSERTION", "unknown: it names no licence that is known: NOASSERTION"),
+    ("apk", "MIT OR NONE", "LicenseRef-unknown-NONE | MIT"),
     ("apk", "custom", "unknown: it names no licence that is known: custom"),
     ("apk", "MIT AND custom", "unknown: it names no licence that is known: custom"),
     ("pypi", "BSD", "unknown: it names no licence that is known: BSD"),
@@ -144,6 +148,9 @@ fn what_is_too_much_is_not_read() {
     assert!(said("apk", &["(MIT OR ISC)"; 6].join(" AND ")).contains("ISC+MIT"));
     assert_eq!(said("apk", &vec!["MIT"; 900].join(" AND ")), why);
     assert_eq!(said("apk", &"x".repeat(5000)), why);
+    // Its own form is longer than what was written.
+    let names: Vec<_> = (100..220).map(|number| format!("a-licence-named-{number}")).collect();
+    assert_eq!(said("apk", &format!("MIT OR {}", names.join(" AND "))), why);
     assert_eq!(said("apk", &format!("{}MIT AND ISC{}", "(".repeat(500), ")".repeat(500))), why);
 }
 
