@@ -23,6 +23,10 @@ use hallmark::{
 };
 use sized::sized;
 
+/// The program's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const FILES: usize = 20_000;
 const FILE_BYTES: usize = 15_000;
 const ROUNDS: usize = 5;

@@ -25,6 +25,10 @@ use hallmark::{
 };
 use serde_json::{Map, Value, json};
 
+/// The program's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const PACKAGES: usize = 1000;
 /// Decisions and processes that are timed.
 const ROUNDS: Rounds = Rounds { decisions: 500, processes: 7 };

@@ -18,6 +18,10 @@ use hallmark::{
 };
 use sized::sized;
 
+/// The program's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const COMPONENTS: usize = 100_000;
 const BYTES: usize = 50_000_000;
 

@@ -37,6 +37,10 @@ use hallmark::{
 use serde_json::{Value, json};
 use sigstore::crypto::SigningScheme;
 
+/// The program's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 /// Bundles that are verified together: as many as an image with some history has.
 const BUNDLES: usize = 32;

@@ -17,6 +17,10 @@ use hallmark::{
 };
 use sized::sized;
 
+/// The program's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const ADVISORIES: usize = 300_000;
 /// Packages that advisories are about; some have many of them.
 const NAMES: usize = 40_000;
