@@ -41,6 +41,7 @@ deny contains {"code": "base-not-listed", "msg": msg} if {
 # custom:
 #   code: base-not-recorded
 #   severity: deny
+#   lacks: provenance
 #   solution: "build with provenance of mode=max, which lists the images of all FROM lines"
 deny contains {"code": "base-not-recorded", "msg": msg} if {
 	count(images) == 0

@@ -33,10 +33,12 @@ deny contains {"code": "sbom-names-other", "msg": msg, "document": sbom.document
 	sbom.about == "image"
 	count(sbom.namesImage) > 0
 	every digest in sbom.namesImage {
-		not digest in input.image.digests
+		not is_of_image(digest)
 	}
 	msg := sprintf("an SBOM is about another image: %s", [concat(", ", sbom.namesImage)])
 }
+
+is_of_image(digest) if digest in input.image.digests
 
 # METADATA
 # title: The signature covers the provenance
@@ -46,8 +48,9 @@ deny contains {"code": "sbom-names-other", "msg": msg, "document": sbom.document
 #   severity: deny
 #   solution: sign the index that names the provenance, or attach signed provenance
 deny contains {"code": "provenance-unbound", "msg": msg} if {
-	input.provenance.state == "proven"
-	not is_bound(input.provenance)
+	provenance := input.provenance
+	provenance.state == "proven"
+	not is_bound(provenance)
 	msg := "nothing says how the signature covers the provenance"
 }
 

@@ -117,8 +117,10 @@ deny contains {"code": "blueprint-base", "msg": msg, "deviations": deviations} i
 base_deviations contains {"where": sprintf("stage %s on", [stage.name]), "found": stage.base} if {
 	some stage in build.stages
 	allowed := stages[stage.name]
-	not is_same(allowed.base, stage.base)
+	not stands_on(stage, allowed)
 }
+
+stands_on(stage, allowed) if is_same(allowed.base, stage.base)
 
 base_deviations contains {"where": "beside the stages", "found": image} if {
 	some image in build.otherImages
@@ -185,8 +187,9 @@ is_pattern(path) if {
 #   review: true
 #   solution: "build with a frontend of the blueprint (# syntax=), or have one signed with its digest"
 deny contains {"code": "blueprint-frontend", "msg": msg, "deviations": [build.frontend]} if {
-	not reads_it(build.frontend)
-	msg := sprintf("the Dockerfile was read by %s, which is not approved", [shown(build.frontend)])
+	frontend := build.frontend
+	not reads_it(frontend)
+	msg := sprintf("the Dockerfile was read by %s, which is not approved", [shown(frontend)])
 }
 
 reads_it(frontend) if {
@@ -208,8 +211,10 @@ reads_it(frontend) if {
 #   review: true
 #   solution: "build with a Dockerfile of the blueprint, or have one signed with its digest, or without digests of Dockerfiles"
 deny contains {"code": "blueprint-dockerfile", "msg": msg, "deviations": [build.dockerfile]} if {
-	count(approved.dockerfiles) > 0
-	not build.dockerfile in approved.dockerfiles
+	dockerfiles := approved.dockerfiles
+	count(dockerfiles) > 0
+	dockerfile := build.dockerfile
+	not dockerfile in dockerfiles
 	msg := sprintf("the Dockerfile %s is none of the blueprint's", [build.dockerfile])
 }
 

@@ -27,6 +27,7 @@ deny contains {"code": "builder-not-listed", "msg": msg} if {
 # custom:
 #   code: builder-not-allowed
 #   severity: deny
+#   lacks: provenance
 #   solution: >-
 #     build with a builder of policy.settings.provenance.builders, or list this one after somebody looked at it; BuildKit names itself
 #     with docker buildx build --provenance mode=max,builder-id=URL
@@ -59,6 +60,7 @@ builder_is_allowed if {
 # custom:
 #   code: build-type-not-allowed
 #   severity: deny
+#   lacks: provenance
 #   solution: "build with a builder whose provenance hallmark reads, or list the type in policy.settings.provenance.buildTypes"
 deny contains {"code": "build-type-not-allowed", "msg": msg} if {
 	not type_is_allowed
@@ -83,6 +85,7 @@ type_is_allowed if {
 # custom:
 #   code: provenance-fields-missing
 #   severity: deny
+#   lacks: provenance
 #   solution: "let the builder write provenance of SLSA v1 with mode=max, from a git repository"
 deny contains {"code": "provenance-fields-missing", "msg": msg, "fields": fields} if {
 	fields := sort(lacking)

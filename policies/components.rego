@@ -132,9 +132,16 @@ denied_names := forms(setting("deny"))
 allowed_names := forms(setting("allow"))
 
 # Patterns as they are written, and as package URLs stand in the input. One that means every version means none, too.
-forms(patterns) := both | {trim_suffix(trim_suffix(one, "@*"), "@**") | some one in both} if {
-	both := {one | some pattern in patterns; some one in {pattern, canonical(pattern)}}
-}
+forms(patterns) := unversioned({pattern | some pattern in patterns} | {canonical(pattern) |
+	some pattern in patterns
+	not regex.match(plainly, pattern)
+})
+
+unversioned(both) := both | {trim_suffix(trim_suffix(one, "@*"), "@**") | some one in both}
+
+# Most patterns are written as package URLs stand in the input: asking all of each took longer than most packages of rules. Names of pypi
+# and pub are spelt otherwise, so that a type with a p is asked.
+plainly := `^pkg:[a-oq-z][0-9a-z]*(/[0-9a-z*.~_-]+)+(@[0-9a-z*.~_-]*)?$`
 
 canonical(pattern) := pattern if not is_typed(pattern)
 

@@ -84,6 +84,12 @@ test_patterns_are_read_as_package_urls_are if {
 		"pkg:rpm/fedora/ImageMagick@1": ["pkg:rpm/Fedora/ImageMagick@*", "pkg:rpm/*/Image*"],
 		"pkg:maven/Org.A/B@1-SNAPSHOT": ["pkg:Maven/Org.A/B@*SNAPSHOT"],
 		"pkg:pub/a_b@1": ["pkg:pub/A-b@*"],
+		"pkg:qpkg/acme/Tool@1": ["pkg:qpkg/Acme/Tool@*"],
+		"pkg:yocto/meta/Tool@1": ["pkg:yocto/Meta/Tool@*"],
+		"pkg:huggingface/a/B@ab12": ["pkg:huggingface/a/B@AB12"],
+		"pkg:oci/a@sha256:ab": ["pkg:oci/A@SHA256:AB"],
+		"pkg:vscode-extension/a/b@1rc": ["pkg:vscode-extension/A/B@1RC"],
+		"pkg:deb/debian/x@1:2": ["pkg:deb/debian/x@1%3a2"],
 		"pkg:gem/Ascii85@1": ["pkg:{gem,npm}/Ascii85@*", "pkg:*/Ascii85@1"],
 	} {
 		every pattern in patterns {

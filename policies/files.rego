@@ -34,7 +34,7 @@ trusted := {path | some path in setting("privileged", [])}
 #   solution: "take the bits away in the Dockerfile, as chmod a-s PATH, or list the path in policy.settings.files.privileged"
 deny contains {"code": "file-set-id", "msg": msg, "side": side, "files": files} if {
 	some side in sides
-	files := sort({file.path | some file in facts.setIds; side_of(file) == side; not file.path in trusted})
+	files := sort({path | some file in facts.setIds; side_of(file) == side; path := file.path; not path in trusted})
 	count(files) > 0
 	msg := sprintf("%s setuid or setgid: %s", [counted(count(files), "file has", "files have"), some_of(files)])
 }
@@ -50,7 +50,7 @@ deny contains {"code": "file-set-id", "msg": msg, "side": side, "files": files} 
 #   solution: "take them away in the Dockerfile, as setcap -r PATH, or list the path in policy.settings.files.privileged"
 deny contains {"code": "file-capability", "msg": msg, "side": side, "files": files} if {
 	some side in sides
-	files := sort({file.path | some file in facts.capabilities; side_of(file) == side; not file.path in trusted})
+	files := sort({path | some file in facts.capabilities; side_of(file) == side; path := file.path; not path in trusted})
 	count(files) > 0
 	msg := sprintf("%s capabilities: %s", [counted(count(files), "file has", "files have"), some_of(files)])
 }

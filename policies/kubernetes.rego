@@ -34,9 +34,11 @@ warn contains {"code": "kubernetes-shell", "msg": msg} if {
 	command := array.concat(object.get(start, "entrypoint", []), object.get(start, "cmd", []))
 	command[0] in {"/bin/sh", "/bin/bash", "sh", "bash"}
 	command[1] == "-c"
-	not startswith(command[2], "exec ")
+	not is_replaced(command)
 	msg := "the entry point runs through a shell, which does not hand on signals"
 }
+
+is_replaced(command) if startswith(command[2], "exec ")
 
 # METADATA
 # title: Nothing is written where no volume is mounted

@@ -13,6 +13,7 @@ toolchains := object.get(input, ["settings", "provenance", "toolchains"], [])
 # custom:
 #   code: materials-unknown
 #   severity: deny
+#   lacks: provenance
 #   solution: "build with provenance of mode=max and sign the index"
 deny contains {"code": "materials-unknown", "msg": msg} if {
 	not are_known

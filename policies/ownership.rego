@@ -28,7 +28,7 @@ allowed(path) if {
 #   severity: deny
 #   solution: "install it by a package, build it so that it describes itself, or list its path in policy.settings.ownership.unowned"
 deny contains {"code": "contents-file-unowned", "msg": msg, "files": files} if {
-	files := sort({file.path | some file in input.contents.files.strays; file.class == "unowned"; own(file); not allowed(file.path)})
+	files := sort({path | some file in input.contents.files.strays; file.class == "unowned"; own(file); path := file.path; not allowed(path)})
 	count(files) > 0
 	msg := sprintf("%s no package's: %s", [counted(count(files), "file that can be run is", "files that can be run are"), some_of(files)])
 }
@@ -39,8 +39,9 @@ self_recorded := sort({text |
 	some file in object.get(input.contents.files, "selfRecorded", [])
 	own(file)
 	own_record(file)
-	not allowed(file.path)
-	text := sprintf("%s (%s)", [file.path, owner(file)])
+	path := file.path
+	not allowed(path)
+	text := sprintf("%s (%s)", [path, owner(file)])
 })
 
 own_record(file) if not recorded_by_base(file)

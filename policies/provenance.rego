@@ -34,6 +34,8 @@ present if {
 #   solution: build from a git repository at a commit, as docker buildx build URL#COMMIT, not from a local folder
 deny contains {"code": "provenance-no-commit", "msg": msg} if {
 	present
-	not is_string(object.get(input.provenance.build, ["source", "commit"], null))
+	not names_commit
 	msg := "the provenance names no source commit; build from a git repository at a commit, not from a local folder"
 }
+
+names_commit if is_string(input.provenance.build.source.commit)

@@ -23,8 +23,10 @@ allowed := {path | some path in object.get(input, ["settings", "secrets", "allow
 in_files contains secret if {
 	some secret in secrets.found
 	secret.source == "file"
-	not secret.path in allowed
+	not is_allowed(secret)
 }
+
+is_allowed(secret) if secret.path in allowed
 
 in_configuration contains secret if {
 	some secret in secrets.found

@@ -27,6 +27,7 @@ deny contains {"code": "source-not-listed", "msg": msg} if {
 # custom:
 #   code: source-not-allowed
 #   severity: deny
+#   lacks: provenance
 #   solution: >-
 #     build from a repository of policy.settings.provenance.sources, or list this one after somebody looked at it; BuildKit names the
 #     repository that it builds from: docker buildx build --provenance mode=max URL#COMMIT
@@ -64,6 +65,7 @@ source_is_allowed if {
 # custom:
 #   code: source-ref-not-allowed
 #   severity: deny
+#   lacks: provenance
 #   solution: "build from a branch or tag that is allowed, and let the certificate of the signer or the repository's history prove it"
 deny contains {"code": "source-ref-not-allowed", "msg": msg} if {
 	count(branches) + count(tags) > 0

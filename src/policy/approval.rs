@@ -181,13 +181,17 @@ impl Said {
 /// The digest of what a rule says about a manifest.
 fn difference(result: &RuleResult, manifest: &str) -> Digest {
     // Members of objects are sorted, and numbers of rules are whole: serde_json writes them in one way.
-    let document = json!({
+    let mut document = json!({
         "schema": SCHEMA,
         "image": manifest,
         "package": result.package,
         "code": result.code,
         "facts": result.facts,
     });
+    // Of a rule that puts nothing beside them its words alone tell one difference from another.
+    if let Some(document) = document.as_object_mut().filter(|_| result.facts.is_empty()) {
+        document.insert("msg".to_owned(), Value::String(result.msg.clone()));
+    }
     Digest::sha256(document.to_string().as_bytes())
 }
 
@@ -223,6 +227,7 @@ mod tests {
             solution: None,
             about: Vec::new(),
             early: false,
+            lacks: None,
             facts: BTreeMap::from([("deviations".to_owned(), json!([{ "path": path }]))]),
         }
     }
@@ -265,6 +270,24 @@ mod tests {
     }
 
     const YEAR: (&str, &str) = ("2026-11-30", "2027-11-30");
+
+    /// A rule that says what it found in its words alone has as many differences as words (attack E30).
+    #[test]
+    fn e30_an_approval_of_words_lifts_no_other_words() {
+        let said = |msg: &str| RuleResult {
+            msg: msg.to_owned(),
+            facts: BTreeMap::new(),
+            ..denied("/etc")
+        };
+        let approval = given(&digest(&said("no owner")), MANIFEST, "security", YEAR);
+        let approvals = std::slice::from_ref(&approval);
+        assert_eq!(judged(vec![said("no owner")], approvals).denied, []);
+        let reviewed = judged(vec![said("no owner, no reviewer")], approvals);
+        assert_eq!((reviewed.denied.len(), reviewed.approved.len()), (1, 0));
+        // What is found counts where it is given, and words may be mended.
+        let mended = RuleResult { msg: "more words".to_owned(), ..denied("/etc") };
+        assert_eq!(digest(&mended), digest(&denied("/etc")));
+    }
 
     #[test]
     fn i29_an_approval_lifts_exactly_its_difference_of_its_image() {

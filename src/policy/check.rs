@@ -5,6 +5,7 @@
 //! OPA's, and inventory and rebuild read by who has not asked for them, or asks by what is not there yet.
 
 mod forms;
+mod negated;
 pub(super) mod syntax;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +18,8 @@ use crate::contents::CollectorName;
 use super::{Bundle, PolicyError, builtins, bundle::SHIPPED, settings::Reads};
 use syntax::{Call, File, Form, Path, Reference, Root, Rule};
 
+/// The package that asks all others: one evaluation, one time limit.
+pub(super) const ENTRY: &str = "hallmark_entry";
 /// Names that are asked for.
 pub(super) const ASKED: [&str; 3] = ["deny", "warn", "needs"];
 /// Names that look as if they were, here or in other tools.
@@ -127,6 +130,26 @@ fn forms_are_opas(engine: &mut Engine) -> Result<(), PolicyError> {
         }
     }
     Ok(())
+}
+
+/// File and line of what stands under `not` and holds here where OPA finds nothing true, and what to write.
+pub(super) fn negations(
+    engine: &mut Engine,
+) -> Result<(Vec<(String, u32)>, &'static str), PolicyError> {
+    let packages = engine.get_policy_package_components();
+    let packages = packages.map_err(|e| PolicyError::Compile { why: e.to_string() })?;
+    let modules = engine.get_modules();
+    let all = modules.iter().zip(&packages);
+    let all = all.map(|(module, package)| (module.as_ref(), package.components.as_slice()));
+    let mut heads = forms::Heads::default();
+    all.clone().for_each(|(module, package)| heads.add(module, package));
+    let values = negated::Values::of(all.clone());
+    let lines = all.flat_map(|(module, package)| {
+        let file = module.package.span.source.file().clone();
+        let lines = forms::negated(module, package, &heads, &values);
+        lines.into_iter().map(move |line| (file.clone(), line)).collect::<Vec<_>>()
+    });
+    Ok((lines.collect(), negated::WHY))
 }
 
 /// Names of all tests in the bundle's test files: file, path of the package, name.
@@ -268,6 +291,14 @@ pub(super) fn apart<'a>(
     }
     for file in files {
         let mine = origin(file);
+        if file.package.first().is_some_and(|name| name == ENTRY) {
+            return Err(PolicyError::PackageTaken {
+                file: file.name.clone(),
+                package: file.package.join("."),
+                other: ENTRY.to_owned(),
+                origin: "hallmark itself".to_owned(),
+            });
+        }
         let taken = owners.iter().find(|(package, owner)| {
             **owner != mine
                 && (file.package.starts_with(package) || package.starts_with(&file.package))
@@ -286,6 +317,11 @@ pub(super) fn apart<'a>(
 
 /// Data lies beside rules, never where a package has its own.
 pub(super) fn beside(files: &[File], data: &Map<String, Value>) -> Result<(), PolicyError> {
+    // What lies there would be the answer for all rules, and none of them be asked.
+    if data.contains_key(ENTRY) {
+        let (data, package) = (ENTRY.to_owned(), ENTRY.to_owned());
+        return Err(PolicyError::DataBelowPackage { data, package });
+    }
     for file in files {
         let mut object = data;
         for (depth, name) in file.package.iter().enumerate() {

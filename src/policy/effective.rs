@@ -7,11 +7,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use jiff::{Span, Timestamp, civil::Date, tz::TimeZone};
 use serde_json::Value;
 
 use super::{PolicyError, RuleResult, metadata::Metadata, nearest::did_you_mean};
 use crate::contents::accounts::Side;
+
+/// Days from today to the last day on which METADATA may let a rule begin.
+const MAX_DAYS: i32 = 366;
 
 /// From which day on a code denies.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -56,7 +59,7 @@ pub(super) fn defer(
     let today = now.to_zoned(TimeZone::UTC).date();
     let (mut holding, mut deferred) = (Vec::new(), Vec::new());
     for result in denied {
-        match day(&result, entries, days).filter(|day| today < *day) {
+        match day(&result, entries, days, today).filter(|day| today < *day) {
             Some(day) => deferred.push(until(result, day)),
             None => holding.push(result),
         }
@@ -64,14 +67,19 @@ pub(super) fn defer(
     (holding, deferred)
 }
 
-/// The day of a result: the operator's for its side, then the operator's for all, then the rule's own.
-fn day(result: &RuleResult, entries: &[Effective], days: &Days) -> Option<Date> {
+/// The day of a result: the operator's for its side, then the operator's for all, then the rule's own, unless that is so far off
+/// that the rule would never deny: those of the operator are bounded where they are read.
+fn day(result: &RuleResult, entries: &[Effective], days: &Days, today: Date) -> Option<Date> {
     let side = result.facts.get("side").and_then(Value::as_str);
     let of = |wanted: Option<&str>| {
         let meant = |e: &&Effective| e.code == result.code && e.side.map(Side::word) == wanted;
         entries.iter().find(meant).map(|entry| entry.on)
     };
-    let own = || days.get(&(result.package.clone(), result.code.clone())).copied();
+    let last = today.saturating_add(Span::new().days(MAX_DAYS));
+    let own = || {
+        let day = days.get(&(result.package.clone(), result.code.clone())).copied();
+        day.filter(|day| *day <= last)
+    };
     side.and_then(|side| of(Some(side))).or_else(|| of(None)).or_else(own)
 }
 
@@ -80,6 +88,7 @@ fn until(mut result: RuleResult, day: Date) -> RuleResult {
     result.facts.insert("effectiveOn".to_owned(), Value::String(day.to_string()));
     // What is no denial keeps nothing from being looked at, and makes no finding an error.
     result.early = false;
+    result.lacks = None;
     result.about.clear();
     result
 }
@@ -111,6 +120,7 @@ mod tests {
             solution: None,
             about: vec!["a".to_owned()],
             early: true,
+            lacks: None,
             facts: facts.into_iter().collect(),
         }
     }
@@ -146,6 +156,8 @@ mod tests {
             ("own layers", "2026-12-03T00:00:00Z", base("2026-12-04"), &none, Some("own"), false),
             ("no layers", "2026-12-03T00:00:00Z", base("2026-12-04"), &none, None, false),
             ("the rule's own", "2026-12-03T00:00:00Z", vec![], &own, None, true),
+            ("366 days before it (E29)", "2025-12-03T00:00:00Z", vec![], &own, None, true),
+            ("367 days before it (E29)", "2025-12-02T00:00:00Z", vec![], &own, None, false),
             (
                 "the operator is stricter",
                 "2026-12-03T00:00:00Z",

@@ -17,12 +17,12 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Bundle, Effective, Exception, GivenApproval, Idle, Judgement, Needs, PolicyError, PolicyInput,
-    RuleResult,
+    Bundle, Effective, Exception, GivenApproval, Idle, Judgement, Lack, Needs, PolicyError,
+    PolicyInput, RuleResult,
     approval::{self, About, Reviewed},
     builtins,
     bundle::{Module, merge},
-    check::{self, ASKED, REBUILD},
+    check::{self, ASKED, ENTRY, REBUILD},
     effective::{self, Days},
     exception::{self, Applied},
     given::{self, Lists, with_settings},
@@ -38,8 +38,6 @@ use crate::{
     verdict::DEFAULT_LEVEL,
 };
 
-/// The package that asks all others: one evaluation, one time limit.
-const ENTRY: &str = "hallmark_entry";
 /// The rule there that gives the sets of `JUDGING`, each under its name.
 const JUDGED: &str = "judged";
 const JUDGING: [&str; 2] = ["deny", "warn"];
@@ -68,6 +66,8 @@ pub struct Policies {
     asking: Vec<String>,
     /// Package and code of the rules whose denials are certain before layers are read.
     early: BTreeSet<(String, String)>,
+    /// What rules are about, of which nothing may be proven, by package and code.
+    lacking: BTreeMap<(String, String), Lack>,
     /// Package and code of the rules whose denials an approval lifts.
     reviews: BTreeSet<(String, String)>,
     approvals: Vec<GivenApproval>,
@@ -110,6 +110,11 @@ impl Policies {
         let blocks = || metadata.iter().map(|(file, block)| (file.as_str(), block));
         let early = marked(&engine, blocks(), |custom| custom.early)?;
         let reviews = marked(&engine, blocks(), |custom| custom.review)?;
+        let mut lacking = BTreeMap::new();
+        for lack in [Lack::Provenance] {
+            let rules = marked(&engine, blocks(), |custom| custom.lacks == Some(lack))?;
+            lacking.extend(rules.into_iter().map(|rule| (rule, lack)));
+        }
         let days = days(&engine, blocks())?;
         effective_known(bundle, &facts)?;
         let metadata = metadata.into_iter().map(|(_, block)| block.custom);
@@ -131,6 +136,7 @@ impl Policies {
             needs: Needs::default(),
             asking: Vec::new(),
             early,
+            lacking,
             reviews,
             approvals: bundle.approvals.clone(),
             bundle: digest(bundle),
@@ -342,7 +348,9 @@ impl Policies {
                     result.solution = (!solution.is_empty()).then(|| solution.to_owned());
                     result.about.clone_from(&custom.about);
                 }
-                result.early = self.early.contains(&(package.clone(), result.code.clone()));
+                let rule = (package.clone(), result.code.clone());
+                result.early = self.early.contains(&rule);
+                result.lacks = self.lacking.get(&rule).copied();
                 all.push(result);
             }
         }
@@ -429,6 +437,7 @@ pub(super) fn broken(error: &PolicyError, image: &str) -> Judgement {
         solution: None,
         about: Vec::new(),
         early: false,
+        lacks: None,
         facts: BTreeMap::new(),
     };
     let image = Subject::Image(image.to_owned());
@@ -692,6 +701,7 @@ fn result(set: &str, package: &str, member: Value) -> Result<RuleResult, PolicyE
                 solution: None,
                 about: Vec::new(),
                 early: false,
+                lacks: None,
                 facts,
             })
         }

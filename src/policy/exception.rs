@@ -290,6 +290,7 @@ mod tests {
             solution: None,
             about: Vec::new(),
             early: false,
+            lacks: None,
             facts: Default::default(),
         }
     }

@@ -7,6 +7,7 @@ use jiff::civil::Date;
 use serde::Deserialize;
 
 use super::{PolicyError, data::read_data};
+use crate::finding::Code;
 
 /// What a rule says about itself.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -39,12 +40,32 @@ pub struct Custom {
     /// Whether a denial rests on nothing that layers or a rebuild could show otherwise: the image is denied before either.
     #[serde(default)]
     pub early: bool,
+    /// What it reads, where a denial follows from that nothing of it is proven: reports tell it as that one cause.
+    #[serde(default)]
+    pub lacks: Option<Lack>,
     /// Whether an approval of exactly what it says lifts its denials.
     #[serde(default)]
     pub review: bool,
     /// The first day on which it denies; before, it is a warning.
     #[serde(default)]
     pub effective_on: Option<Date>,
+}
+
+/// What a rule is about, so that it denies where nothing of it is proven.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Lack {
+    /// Provenance.
+    Provenance,
+}
+
+impl Lack {
+    /// What a report says of an image that lacks it.
+    pub fn code(self) -> Code {
+        match self {
+            Self::Provenance => Code::ProvenanceMissing,
+        }
+    }
 }
 
 impl Metadata {
@@ -79,5 +100,12 @@ mod tests {
         assert_eq!(read, [("A", "a-b"), ("B", "")]);
         assert!(Metadata::read("a.rego", "# no block\npackage a").is_ok_and(|b| b.is_empty()));
         assert!(Metadata::read("a.rego", "# METADATA\n# title: [\n").is_err());
+        let lacks = |word: &str| {
+            let text = format!("# METADATA\n# title: A\n# custom:\n#   lacks: {word}\n");
+            Metadata::read("a.rego", &text).map(|blocks| blocks[0].custom.lacks)
+        };
+        assert_eq!(lacks("provenance"), Ok(Some(Lack::Provenance)));
+        let wrong = lacks("provenence").map_err(|e| e.to_string());
+        assert!(wrong.as_ref().is_err_and(|e| e.contains("`provenance`")), "{wrong:?}");
     }
 }

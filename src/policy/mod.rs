@@ -44,6 +44,7 @@ pub use engine::Policies;
 pub use exception::Exception;
 pub use idle::Idle;
 pub use input::{PolicyInput, VulnerabilitiesInput};
+pub use metadata::Lack;
 pub use scope::Scope;
 
 use std::collections::BTreeSet;
@@ -68,6 +69,8 @@ pub struct RuleResult {
     pub about: Vec<String>,
     /// Whether nothing in the layers, and no rebuild, could lift it, by the rule's METADATA.
     pub early: bool,
+    /// What is missing where it denies for want of that alone, by the rule's METADATA.
+    pub lacks: Option<Lack>,
     /// Whatever else the rule put beside `code` and `msg`.
     pub facts: BTreeMap<String, Value>,
 }
@@ -80,7 +83,8 @@ impl RuleResult {
 
     /// The denial as a finding about an image.
     pub fn denied(&self, image: &Subject) -> Finding {
-        self.finding(Code::PolicyDenied, image)
+        let lacks = self.lacks.map(Lack::code);
+        self.finding(Code::PolicyDenied, image).following(lacks)
     }
 
     /// The warning as a finding about an image.

@@ -1,6 +1,6 @@
 //! What rules could say better: `hallmark policy check`.
 //!
-//! Turns a bundle that compiles into [`Remark`]s: fields of the input that do not exist, results whose code no METADATA
+//! Turns a bundle that compiles into [`Remark`]s: fields of the input that do not exist, what OPA answers otherwise where something is absent, results whose code no METADATA
 //! explains, and rules that no test notices when they are gone. The last is found by leaving each rule out and running the
 //! tests again; of the only rule of a set, the empty set stays.
 
@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::{
     Bundle, PolicyError,
     check::{
-        apart, beside, is_asked, read,
+        self, apart, beside, is_asked, read,
         syntax::{File, Reference, Root, Rule, Written},
     },
     engine, input,
@@ -57,6 +57,9 @@ pub fn remarks(bundle: &Bundle, limits: &Limits) -> Result<Vec<Remark>, PolicyEr
             all.extend(malformed(file, rule));
         }
     }
+    let (negated, why) = check::negations(&mut engine)?;
+    let negated = negated.into_iter();
+    all.extend(negated.map(|(file, line)| Remark { file, line, text: why.to_owned() }));
     all.extend(untested(bundle, &files, limits)?);
     all.sort();
     all.dedup();

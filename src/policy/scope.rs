@@ -104,6 +104,7 @@ mod tests {
             solution: None,
             about: Vec::new(),
             early: false,
+            lacks: None,
             facts: facts.as_object().unwrap().clone().into_iter().collect(),
         }
     }

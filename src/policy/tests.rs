@@ -183,6 +183,65 @@ fn c15_a_denial_is_early_where_its_own_rule_says_so() {
     assert_eq!(found, [("hallmark.a", true), ("hallmark.b", false)], "a code is not enough");
 }
 
+/// What lies at the path of the package that asks all others would be the answer for all of them (attack E27).
+#[test]
+fn e27_a_folder_cannot_answer_for_all_rules() {
+    let rule = format!("package hallmark.a\n\ndeny contains {RESULT} if input.image\n");
+    let beside = |name: &str, text: &str| {
+        let files = [("a.rego", rule.as_str()), (name, text)];
+        let files = files.map(|(name, text)| (name.to_owned(), text.to_owned()));
+        let bundle = Bundle::from_files(files).expect("files").at("own");
+        Policies::compile(&bundle, &Limits::default())
+    };
+    let cases = [
+        ("data.json", r#"{"hallmark_entry": {"judged": {"deny": {}, "warn": {}}}}"#),
+        ("data.json", r#"{"hallmark_entry": {}}"#),
+        ("b.rego", "package hallmark_entry\n\ndefault judged := {}\n"),
+        ("b.rego", "package hallmark_entry.judged\n\nx := 1\n"),
+    ];
+    for (name, text) in cases {
+        let error = beside(name, text).map(drop).expect_err(text).to_string();
+        assert!(error.contains("package hallmark_entry"), "{text}: {error}");
+    }
+    let honest = beside("data.json", r#"{"hallmark_entries": {"judged": {}}}"#).expect("data");
+    let judgement = honest.judge(&input(), &[], &Limits::default());
+    assert_eq!(codes(&judgement.deny), ["a"]);
+}
+
+#[test]
+fn what_a_rule_lacks_stands_in_its_metadata() {
+    let shipped = Bundle::shipped().and_then(|all| all.metadata()).expect("rules");
+    let lacking = shipped.into_iter().filter(|(_, block)| block.custom.lacks.is_some());
+    let lacking: BTreeSet<String> = lacking.map(|(_, block)| block.custom.code).collect();
+    let want = [
+        "base-not-recorded",
+        "build-type-not-allowed",
+        "builder-not-allowed",
+        "materials-unknown",
+        "provenance-fields-missing",
+        "source-not-allowed",
+        "source-ref-not-allowed",
+    ];
+    assert_eq!(lacking, want.map(str::to_owned).into(), "they deny where nothing is proven");
+
+    let rule = |package: &str, custom: &str| {
+        format!(
+            "# METADATA\n# title: t\n# custom:\n#   code: a-b\n{custom}package {package}\n\
+             deny contains {{\"code\": \"a-b\", \"msg\": \"m\"}}\n"
+        )
+    };
+    let files = [
+        ("a.rego", rule("hallmark.a", "#   lacks: provenance\n")),
+        ("b.rego", rule("hallmark.b", "")),
+    ];
+    let bundle = Bundle::from_files(files.map(|(name, text)| (name.to_owned(), text)));
+    let policies = Policies::compile(&bundle.expect("a bundle"), &Limits::default());
+    let judgement = policies.expect("rules").judge(&input(), &[], &Limits::default());
+    let causes = judgement.deny.iter().map(|rule| rule.denied(&Subject::Run).because);
+    let causes: Vec<_> = causes.collect();
+    assert_eq!(causes, [Some(Code::ProvenanceMissing), None], "a code is not enough");
+}
+
 #[test]
 fn presets_get_stricter() {
     let found: Vec<(bool, bool)> = Preset::names()
@@ -1962,6 +2021,69 @@ fn every_shipped_rule_is_noticed_by_a_test_and_reads_fields_that_exist() {
     let remarks = remarks::remarks(&bundle, &Limits::default()).expect("it compiles");
     let said: Vec<String> = remarks.iter().map(ToString::to_string).collect();
     assert!(said.is_empty(), "{}", said.join("\n"));
+}
+
+/// What of a missing value holds here under `not`, and nothing of it in OPA 1.22, where `opa eval` was asked for each of these (attack E28).
+#[test]
+fn e28_a_check_says_what_opa_answers_otherwise_where_something_is_absent() {
+    const RULES: &str = "package hallmark.a\n\nf(x) := 1 if x == 1\n\ng(x) := x\n\nu := 1 if 1 == 2\n\nh contains 1 if 1 == 2\n\n\
+                         s := {1, 2}\n\no := {\"a\": 1}\n\ndefault d := 5\n\n";
+    let told = |body: &str| {
+        let text =
+            format!("{RULES}deny contains {RESULT} if {{\n\tx := 1\n\tx == 1\n\t{body}\n}}\n");
+        let bundle = Bundle::from_files([("a.rego".to_owned(), text)]).expect("a file");
+        let remarks = remarks::remarks(&bundle, &Limits::default()).expect("it compiles");
+        remarks.iter().any(|one| one.line == 20 && one.text.contains("undefined in OPA"))
+    };
+    let otherwise = [
+        "not f(input.image.user)",
+        "not input.image.user in [1]",
+        "not 1 in input.image.layers",
+        "not input.image.layers > 1",
+        "not input.image.user != 1",
+        "not s[input.image.user]",
+        "not o[o.x]",
+        "not [input.image.user] == [1]",
+        "not {\"a\": input.image.user} == {\"a\": 1}",
+        "not f(u)",
+        "not f(o.x)",
+        "not u in [1]",
+        "not 1 in u",
+        "not u > 1",
+        "not g(f(2))",
+        "not startswith(lower(input.image.user), \"a\")",
+        "not count(input.image.layers) > 0",
+        "not f(object.get(input.image, \"x\", null))",
+        "not f(2) == 1",
+        "not f(data.hallmark.a.u)",
+        "not input.image.layers + 1 == 2",
+        "not {1} & {input.image.user} == set()",
+        "not object.get(o, \"x\", f(2)) == 1",
+    ];
+    for body in otherwise {
+        assert!(told(body), "{body}");
+    }
+    let alike = [
+        "not input.image.user == 1",
+        "not input.image.user == input.image.digest",
+        "not input.image.user",
+        "not u == 1",
+        "not data.hallmark.a.u",
+        "not f(d)",
+        "not f(x)",
+        "not g(g(x)) == 2",
+        "not x in s",
+        "not count(h) > 0",
+        "not f(2)",
+        "not o[x]",
+        "not count(s) > 4",
+        "not f(object.get(input, \"x\", null))",
+        "not count([v | v := input.image.user]) > 0",
+        "f(input.image.user)",
+    ];
+    for body in alike {
+        assert!(!told(body), "{body}");
+    }
 }
 
 #[test]

@@ -756,6 +756,7 @@ fn what_is_explained_is_the_rule_where_one_says_it() {
         solution: None,
         about: Vec::new(),
         early: false,
+        lacks: None,
         facts: Default::default(),
     };
     for (package, code) in

@@ -39,24 +39,16 @@ const UNREAD: [Code; 15] = [
     Code::InternalError,
 ];
 
-/// Rules that ship and deny for what proven provenance says: where none is proven, they deny because of that alone.
-const OF_PROVENANCE: [&str; 7] = [
-    "base-not-recorded",
-    "build-type-not-allowed",
-    "builder-not-allowed",
-    "materials-unknown",
-    "provenance-fields-missing",
-    "source-not-allowed",
-    "source-ref-not-allowed",
-];
-
 /// Names the cause of each finding that has one.
 pub(super) fn link(findings: &mut [Finding], evidence: &Evidence, trust: &TrustRules) {
     let seen = findings.iter().filter(|finding| !finding.is_remark());
     let is_expected = !signers(evidence, trust).is_empty();
     let links = Links { seen: seen.map(|finding| finding.code).collect(), evidence, is_expected };
     for finding in findings.iter_mut() {
-        finding.because = links.cause(finding).or(finding.because);
+        finding.because = match finding.code {
+            Code::PolicyDenied => finding.because.filter(|lack| links.lacks(*lack)),
+            _ => links.cause(finding).or(finding.because),
+        };
     }
 }
 
@@ -231,9 +223,6 @@ impl Links<'_> {
                 self.of_claims(&sboms)
             }
             Code::PolicyNothingProven => self.of_nothing(),
-            Code::PolicyDenied if self.asks_for_provenance(finding) => {
-                self.first(&[ProvenanceMissing])
-            }
             Code::RebuildNotRun if self.has_nothing_to_follow(finding) => {
                 self.first(&[ProvenanceMissing])
             }
@@ -287,11 +276,13 @@ impl Links<'_> {
         }
     }
 
-    /// A rule denies for what provenance would say, and none is proven.
-    fn asks_for_provenance(&self, finding: &Finding) -> bool {
-        let rule = finding.rule.as_deref();
-        self.evidence.provenance.proven().is_none()
-            && rule.is_some_and(|rule| OF_PROVENANCE.contains(&rule))
+    /// What a rule is about, by its METADATA, is told to be missing, and is.
+    fn lacks(&self, lack: Code) -> bool {
+        let is_missing = match lack {
+            Code::ProvenanceMissing => self.evidence.provenance.proven().is_none(),
+            _ => false,
+        };
+        is_missing && self.seen.contains(&lack)
     }
 
     /// A rebuild was wanted, and no provenance counts that it could follow.
@@ -318,7 +309,7 @@ mod tests {
         },
         digest::Digest,
         finding::Subject,
-        policy::Bundle,
+        policy::Lack,
         trust::{
             SignerIdentity,
             testing::{TestKey, image, rules, said_by},
@@ -431,26 +422,26 @@ mod tests {
 
     #[test]
     fn what_rules_ask_of_provenance_follows_where_none_is_proven() {
-        let denied = |rule: Option<&str>| Finding {
-            rule: rule.map(str::to_owned),
-            ..Finding::new(Code::PolicyDenied, Subject::Run)
-        };
-        let cause = |before: &[Code], rule: Option<&str>| {
+        let cause = |before: &[Code], proven: bool, lacks: Option<Lack>| {
             let before = before.iter().map(|code| Finding::new(*code, Subject::Run));
-            let mut findings: Vec<Finding> = before.chain([denied(rule)]).collect();
-            link(&mut findings, &evidence(&[], None), &rules(&[], &[]));
+            let denied = Finding::new(Code::PolicyDenied, Subject::Run);
+            let denied = denied.following(lacks.map(Lack::code));
+            let mut findings: Vec<Finding> = before.chain([denied]).collect();
+            let mut evidence = evidence(&[], None);
+            if proven {
+                let by = SignerIdentity::Key { fingerprint: "00".to_owned(), recorded: None };
+                let proven = said_by(signature(), by);
+                evidence.provenance = proven.map(|_| Provenance::empty(Producer::Other, "x"));
+            }
+            link(&mut findings, &evidence, &rules(&[], &[]));
+            link(&mut findings, &evidence, &rules(&[], &[]));
             findings.last().and_then(|finding| finding.because)
         };
-        let ship = Bundle::shipped().unwrap().codes().unwrap();
-        for rule in OF_PROVENANCE {
-            let missing = Code::ProvenanceMissing;
-            assert_eq!(cause(&[missing], Some(rule)), Some(missing), "{rule}");
-            assert_eq!(cause(&[], Some(rule)), None, "{rule}");
-            assert!(ship.iter().any(|(_, code)| code == rule), "{rule} is no rule that ships");
-        }
-        assert_eq!(cause(&[Code::ProvenanceMissing], Some("builder-not-listed")), None);
-        // One of the operator's own.
-        assert_eq!(cause(&[Code::ProvenanceMissing], None), None);
+        let (missing, lacks) = (Code::ProvenanceMissing, Some(Lack::Provenance));
+        assert_eq!(cause(&[missing], false, lacks), Some(missing));
+        assert_eq!(cause(&[], false, lacks), None, "nothing tells that it is missing");
+        assert_eq!(cause(&[missing], true, lacks), None, "some is proven");
+        assert_eq!(cause(&[missing], false, None), None, "a rule that says nothing of it");
     }
 
     #[test]

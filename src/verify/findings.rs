@@ -371,6 +371,7 @@ mod tests {
             solution: None,
             about: about.iter().map(|a| (*a).to_owned()).collect(),
             early: false,
+            lacks: None,
             facts: BTreeMap::new(),
         }
     }

@@ -4,13 +4,19 @@
 //! statement of its own whose second argument takes them; elsewhere, under `not` and in the body of `every` it gives another
 //! answer. An object in a pattern matches objects with further keys; in OPA the keys of both have to be the same.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use regorus::unstable::{
     AssignOp, Expr, Literal, LiteralStmt, Module, Query, Ref, Rule, RuleHead, Span, WithModifier,
 };
 
-use super::syntax::{Path, steps, written};
+use super::{
+    negated::Values,
+    syntax::{Path, steps, written},
+};
 use crate::policy::builtins;
 
 /// A form that rules may not have.
@@ -75,13 +81,28 @@ impl Heads {
 
 /// The first form of a module that is refused.
 pub fn refused(module: &Module, package: &[String], heads: &Heads) -> Option<Refused> {
-    let named = |name: &str| heads.members.get(&(package.to_vec(), name.to_owned()));
-    let imported = module.imports.iter().any(|import| match &import.r#as {
-        Some(name) => name.text() == "walk",
-        None => steps(&import.refr).0.last().is_some_and(|name| name == "walk"),
-    });
-    let reader = Reader { heads, package, own_walk: imported || named("walk").is_some() };
+    let reader = Reader::of(module, package, heads, None);
     module.policy.iter().find_map(|tree| reader.rule(tree))
+}
+
+/// Lines of what stands under `not` and holds here where OPA finds nothing true. Of a rule that is refused what comes first is told alone.
+pub fn negated(module: &Module, package: &[String], heads: &Heads, values: &Values) -> Vec<u32> {
+    let reader = Reader::of(module, package, heads, Some(values));
+    for tree in &module.policy {
+        reader.rule(tree);
+    }
+    reader.negated.into_inner()
+}
+
+struct Reader<'a> {
+    heads: &'a Heads,
+    package: &'a [String],
+    /// Whether `walk` is a name of the module's own.
+    own_walk: bool,
+    module: &'a Module,
+    /// Which names have a value, where negations are looked at.
+    values: Option<&'a Values>,
+    negated: RefCell<Vec<u32>>,
 }
 
 /// Where a statement stands.
@@ -93,11 +114,21 @@ enum Place {
     Every,
 }
 
-struct Reader<'a> {
-    heads: &'a Heads,
-    package: &'a [String],
-    /// Whether `walk` is a name of the module's own.
-    own_walk: bool,
+impl<'a> Reader<'a> {
+    fn of(
+        module: &'a Module,
+        package: &'a [String],
+        heads: &'a Heads,
+        values: Option<&'a Values>,
+    ) -> Self {
+        let named = |name: &str| heads.members.get(&(package.to_vec(), name.to_owned()));
+        let imported = module.imports.iter().any(|import| match &import.r#as {
+            Some(name) => name.text() == "walk",
+            None => steps(&import.refr).0.last().is_some_and(|name| name == "walk"),
+        });
+        let own_walk = imported || named("walk").is_some();
+        Self { heads, package, own_walk, module, values, negated: RefCell::default() }
+    }
 }
 
 impl Reader<'_> {
@@ -148,7 +179,13 @@ impl Reader<'_> {
             Literal::Expr { expr, .. } => self.alone(expr, place),
             Literal::NotExpr { expr, .. } => match expr.as_ref() {
                 Expr::Call { span, fcn, .. } if is_walk(fcn) => Some(refuse(span, self.walk(NOT))),
-                expr => self.expr(expr),
+                expr => {
+                    let absent = self
+                        .values
+                        .and_then(|values| values.absent(self.module, self.package, expr));
+                    self.negated.borrow_mut().extend(absent.map(|part| part.span().line));
+                    self.expr(expr)
+                }
             },
             Literal::Every { domain, query, .. } => {
                 self.expr(domain).or_else(|| self.query(query, Place::Every))
