@@ -1,4 +1,4 @@
-//! What a hostile step or base takes of the machine that builds it, with real engines: rows G40 to G45 of
+//! What a hostile step or base takes of the machine that builds it, with real engines: rows G40 to G48 of
 //! `docs/attacks.md`.
 //!
 //! A step prints what it could do and fails, so that its words are in the log of the failure.
@@ -201,6 +201,10 @@ static void file(const char *name) {
     printf("file %s %d\n", name, at >= 0);
     if (at >= 0) close(at);
 }
+static void put(const char *name, const char *text) {
+    int at = open(name, O_WRONLY);
+    printf("call %s %d\n", name, at >= 0 && write(at, text, strlen(text)) > 0);
+}
 static void call(const char *name, long done) {
     printf("call %s %d (%d)\n", name, done >= 0, done >= 0 ? 0 : errno);
 }
@@ -228,6 +232,8 @@ int main(void) {
     file("/dev/kmsg");
     file("/dev/mem");
     file("/dev/mqueue/x");
+    put("/proc/self/loginuid", "0");
+    put("/proc/self/sessionid", "1");
     call("add_key", syscall(248, "user", "x", "y", 1L, -4L));
     call("request_key", syscall(249, "user", "x", 0L, -4L));
     call("keyctl", syscall(250, 0L, -3L, 1L));
