@@ -165,6 +165,8 @@ impl Egress {
 #[derive(Debug)]
 struct Rule {
     home: String,
+    /// The port that the source names.
+    port: u16,
     inside: Inside,
     /// Whether the operator lists the host, with this port, as a registry, which then may lie in a private network. It says nothing
     /// of what else the host has, nor of where its owner's names lead.
@@ -191,6 +193,7 @@ impl Rule {
         let except = settings.no_proxy.as_deref().unwrap_or_default().split(',');
         Self {
             home: home.to_owned(),
+            port,
             inside,
             listed: hosts.any(|host| named(host)),
             private: settings.private_sources.iter().any(|host| host == home),
@@ -202,8 +205,12 @@ impl Rule {
     }
 
     /// Judges an address that a host was found at.
-    fn allows(&self, host: &str, address: IpAddr) -> bool {
+    fn allows(&self, (host, port): (&str, u16), address: IpAddr) -> bool {
         let reach = reach_from_here(address);
+        // A listed registry that redirects leads no stranger further (attack G50).
+        if self.inside == Inside::Never && (host, port) != (self.home.as_str(), self.port) {
+            return reach == Reach::Public;
+        }
         if host != self.home {
             return reach != Reach::Never && reach as u8 <= self.found.load(Ordering::Acquire);
         }
@@ -248,7 +255,7 @@ impl Rule {
         let found: Vec<SocketAddr> = tokio::net::lookup_host((host, port)).await?.collect();
         let mut last = refused(format!("{host} has no address that may be reached"));
         for address in found {
-            if !self.allows(host, address.ip()) {
+            if !self.allows((host, port), address.ip()) {
                 let ip = address.ip();
                 let help = match reach_from_here(ip) {
                     Reach::Private => ALLOW,
@@ -270,7 +277,7 @@ impl Rule {
     /// A tunnel of the operator's proxy (RFC 9110, section 9.3.6).
     async fn through(&self, proxy: &Url, host: &str, port: u16) -> io::Result<TcpStream> {
         let literal: Option<IpAddr> = host.parse().ok();
-        if literal.is_some_and(|address| !self.allows(host, address)) {
+        if literal.is_some_and(|address| !self.allows((host, port), address)) {
             return Err(refused(format!("{host} may not be reached")));
         }
         let at =
@@ -469,7 +476,8 @@ mod tests {
         ];
         for (home, settings, address, want) in cases {
             let rule = Rule::new(home, 443, Inside::AsNamed, settings);
-            assert_eq!(rule.allows(home, address.parse().unwrap()), want, "{home} at {address}");
+            let got = rule.allows((home, 443), address.parse().unwrap());
+            assert_eq!(got, want, "{home} at {address}");
         }
         let others = [
             ("192.0.2.1", "198.51.100.7", true),
@@ -481,8 +489,8 @@ mod tests {
         ];
         for (home, away, want) in others {
             let rule = Rule::new("git.example", 443, Inside::AsNamed, &private);
-            assert!(rule.allows("git.example", home.parse().unwrap()));
-            let got = rule.allows("other.example", away.parse().unwrap());
+            assert!(rule.allows(("git.example", 443), home.parse().unwrap()));
+            let got = rule.allows(("other.example", 443), away.parse().unwrap());
             assert_eq!(got, want, "{home} -> {away}");
         }
         for (host, settings, address, want) in [
@@ -493,10 +501,11 @@ mod tests {
             ("git.example", &private, "10.0.0.1", false),
         ] {
             let rule = Rule::new(host, 443, Inside::Never, settings);
-            assert_eq!(rule.allows(host, address.parse().unwrap()), want, "{host} at {address}");
+            let got = rule.allows((host, 443), address.parse().unwrap());
+            assert_eq!(got, want, "{host} at {address}");
         }
         let before = Rule::new("git.example", 443, Inside::AsNamed, &plain);
-        assert!(!before.allows("other.example", "10.0.0.1".parse().unwrap()));
+        assert!(!before.allows(("other.example", 443), "10.0.0.1".parse().unwrap()));
     }
 
     #[test]
@@ -513,8 +522,35 @@ mod tests {
         ] {
             for inside in [Inside::AsNamed, Inside::Never] {
                 let rule = Rule::new("git.example", port, inside, &listed);
-                let got = rule.allows("git.example", address.parse().unwrap());
+                let got = rule.allows(("git.example", port), address.parse().unwrap());
                 assert_eq!(got, want, "{inside:?} {address}:{port}");
+            }
+        }
+    }
+
+    #[test]
+    fn g50_a_listed_registry_leads_no_download_of_a_step_further_inside() {
+        let listed = EngineSettings {
+            plain_http: vec!["r.example:8080".to_owned()],
+            ..EngineSettings::default()
+        };
+        for (inside, private) in [(Inside::AsNamed, true), (Inside::Never, false)] {
+            let rule = Rule::new("r.example", 8080, inside, &listed);
+            assert!(rule.allows(("r.example", 8080), "10.0.0.1".parse().unwrap()));
+            for (host, port, address, want) in [
+                ("r.example", 22, "10.0.0.1", private),
+                ("other.example", 8080, "10.0.0.2", private),
+                ("10.0.0.2", 80, "10.0.0.2", private),
+                ("fd00::1", 80, "fd00::1", private),
+                ("other.example", 443, "192.0.2.1", true),
+                ("r.example", 8080, "127.0.0.1", false),
+                ("::ffff:127.0.0.1", 80, "::ffff:127.0.0.1", false),
+                ("64:ff9b::7f00:1", 80, "64:ff9b::7f00:1", false),
+                ("fe80::1", 80, "fe80::1", false),
+                ("169.254.169.254", 80, "169.254.169.254", false),
+            ] {
+                let got = rule.allows((host, port), address.parse().unwrap());
+                assert_eq!(got, want, "{inside:?}: {host}:{port} at {address}");
             }
         }
     }

@@ -26,6 +26,7 @@ use crate::{
     limits::Limits,
     rebuild::{
         EngineReport, Failure, FailureKind, Plan, PlannedRepository, PlannedSource, covered,
+        dockerfile,
     },
 };
 
@@ -47,7 +48,7 @@ pub(super) fn that_read(plan: &Plan, engine: &EngineReport) -> Option<Digest> {
 }
 
 /// Whether the builder's own frontend reads the Dockerfile, or one that the operator lists. The plan's word counts where it names
-/// one: then it is told to the builder, and what the Dockerfile says does not.
+/// one: then it is told to the builder, and what the Dockerfile says does not. Gives the texts that were read for it.
 ///
 /// # Errors
 /// [`FailureKind::Denied`] for a frontend that nobody lists.
@@ -55,13 +56,14 @@ pub(super) async fn judge(
     plan: &Plan,
     inputs: &Inputs<'_>,
     shell: &Shell<'_>,
-) -> Result<(), Failure> {
+) -> Result<Vec<Vec<u8>>, Failure> {
     let denied = |why: String| shell.failure(FailureKind::Denied, why);
+    let mut texts = Vec::new();
     let named = match plan.build_args.get("BUILDKIT_SYNTAX") {
         Some(given) => vec![given.clone()],
-        None if of(plan).is_some() => return Ok(()),
+        None if of(plan).is_some() => return Ok(texts),
         None => {
-            let texts = dockerfiles(plan, inputs, shell).await?;
+            texts = dockerfiles(plan, inputs, shell).await?;
             texts.iter().flat_map(|text| named(text)).collect()
         }
     };
@@ -70,13 +72,34 @@ pub(super) async fn judge(
         let digest = covered::pin(&plan.materials, reference);
         digest.is_some_and(|digest| plan.frontends.contains(digest))
     };
-    let Some(named) = named.iter().find(|named| !listed(named)) else { return Ok(()) };
+    let Some(named) = named.iter().find(|named| !listed(named)) else { return Ok(texts) };
     let reference = named.split_whitespace().next().unwrap_or_default();
     Err(denied(format!(
         "{} is read by {reference:?}, a program that the operator does not list (gap frontend-not-allowed); \
          list its digest under rebuild.frontends in hallmark.yaml, or build without a # syntax= line",
         plan.dockerfile_path
     )))
+}
+
+/// A BuildKit in a user namespace leaves out what a step mounts below `/sys`, or at any path that begins with these letters, without
+/// a word (moby/buildkit, `util/rootless/specconv`): the rebuild would be one of another Dockerfile (attack G49).
+///
+/// # Errors
+/// [`FailureKind::EngineUnavailable`] for such a mount.
+pub(super) fn refuse_lost_mounts(
+    plan: &Plan,
+    texts: &[Vec<u8>],
+    shell: &Shell<'_>,
+) -> Result<(), Failure> {
+    let text = |text: &Vec<u8>| String::from_utf8_lossy(text).into_owned();
+    let lost = texts.iter().find_map(|bytes| dockerfile::mount_at(&text(bytes), "/sys"));
+    let Some(lost) = lost.filter(|_| shell.ids().is_some()) else { return Ok(()) };
+    let why = format!(
+        "{}:{}: a step mounts something at {:?}, which BuildKit leaves out where it has numbers of its own; \
+         mount it elsewhere, or rebuild with rebuild.numbers: machine, where it is not below /sys",
+        plan.dockerfile_path, lost.line, lost.reference
+    );
+    Err(shell.failure(FailureKind::EngineUnavailable, why))
 }
 
 /// Every text that the builder may take for the Dockerfile.

@@ -2,19 +2,28 @@
 //!
 //! Turns what the kernel says of all memory into the moment at which a build ends. A group counts what processes take;
 //! the kernel takes some for them that it counts for nobody: what waits in netlink and raw sockets, of which a process
-//! has as many as files (attack G44). Nothing bounds that, so a build ends before the machine has to choose what it ends.
+//! has as many as files (attack G44), and locks of files. Nothing bounds that, so a build ends before the machine has to choose
+//! what it ends. Of buffers of TCP, which version 1 of control groups bounds, each socket has some in any case: a build ends where
+//! these add up (attack G47), since the machine has one sum for all that talk by TCP.
 
 use std::{fs, time::Duration};
+
+use crate::scratch::cgroup::Cgroup;
 
 /// How often it is asked.
 const LOOK: Duration = Duration::from_millis(20);
 /// The part of the machine's memory that a build leaves to others.
 const RESERVED_PART: u64 = 32;
 
-/// Ends when the machine has little memory left, and says so. Where the kernel does not say how much there is, it never
-/// ends.
-pub(super) async fn is_short() -> String {
+/// Ends when the machine has little memory left, or the job's sockets have far more than they may, and says so. Where the kernel
+/// does not say how much there is, it never ends.
+pub(super) async fn is_short(group: Option<&Cgroup>) -> String {
     loop {
+        if let Some(bytes) = group.and_then(Cgroup::bytes_of_sockets_beyond) {
+            return format!(
+                "{bytes} bytes wait in its sockets, which is more than a build may have there"
+            );
+        }
         let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
         if let Some(left) = short(&text) {
             return format!("the machine's memory is used up: {left} bytes are left");

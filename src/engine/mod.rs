@@ -280,7 +280,7 @@ async fn follow(
             format!("not done after {} s ({})", limits.rebuild.as_secs(), key("rebuild")),
         )),
         why = disk_is_full(&workspace, limits) => Err(failed(FailureKind::BuildFailed, why)),
-        why = memory::is_short(), if engine.kind() != EngineKind::Replay => {
+        why = memory::is_short(workspace.group().ok()), if engine.kind() != EngineKind::Replay => {
             Err(failed(FailureKind::BuildFailed, why))
         }
     };
@@ -318,6 +318,9 @@ fn say_what_is_missing(
     }
     if let Err(why) = workspace.group() {
         sink.line(&format!("no bound on memory and processes, only on time and disk: {why}"));
+    }
+    if workspace.group().is_ok_and(Cgroup::lets_take_huge_pages) {
+        sink.line("no bound on huge pages, of which this machine has some: there is no control group that counts them");
     }
     if let Err(why) = workspace.disk() {
         sink.line(&format!("the disk is watched, and not bounded by the kernel: {why}"));

@@ -191,6 +191,24 @@ mod tests {
                 assert_eq!(made["linux"]["cgroupsPath"].is_string(), !path.is_empty());
             }
         }
+        // What a step mounts there is refused, and not taken away (attack G49).
+        for own in [
+            r#"{"destination":"/sys/fs/cgroup","type":"tmpfs","source":"tmpfs"}"#,
+            r#"{"destination":"/sys/fs/cgroup","type":"bind","source":"/x","options":["rbind"]}"#,
+            r#"{"destination":"/sys/fs/cgroup","source":"/x"}"#,
+            r#"{"destination":"/sys/fs/cgroup/memory","type":"tmpfs"}"#,
+            r#"{"destination":"//sys/fs/cgroup","type":"tmpfs"}"#,
+            r#"{"destination":"/./sys/fs/cgroup","type":"tmpfs"}"#,
+            r#"{"destination":"/sys/fs/cgroup","type":"cgroup2"}"#,
+        ] {
+            for mounts in [[one, own].join(","), [own, one].join(","), [group, own].join(",")] {
+                let given = format!(
+                    "{{\"process\":{{\"args\":{words}}},\"mounts\":[{mounts}],\
+                     \"linux\":{{\"maskedPaths\":[\"/proc/kcore\"]}}}}"
+                );
+                assert!(!changed(&given, Profile::Ours).1, "{given}");
+            }
+        }
         for odd in [
             json!({ "linux": {} }).to_string(),
             json!({ "linux": { "maskedPaths": [] } }).to_string(),

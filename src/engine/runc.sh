@@ -4,8 +4,9 @@
 # known here ends the step.
 #
 # No step sees control groups, which some builders give it to write in: their mount goes, and what another mount shows of
-# them is covered. So is the pressure of the machine, of which each file takes triggers that nobody is charged with. In a namespace of users there are none to write in, and the container stays in the group of the job's
-# programs.
+# them is covered. So is the pressure of the machine, of which each file takes triggers that nobody is charged with. In a
+# namespace of users there are none to write in, and the container stays in the group of the job's programs. What a step
+# itself mounts there would be taken away or covered without a word, so that such a step ends.
 bundle=. last='' config=''
 for word; do
   case $last in --bundle | -b) bundle=$word ;; esac
@@ -25,6 +26,10 @@ if [ -f "$config" ]; then
   read -r _ outside _ < /proc/self/uid_map || refuse 'the namespace of users'
   path='"cgroupsPath":"[^"]*"'
   if [ "$outside" = 0 ]; then path='"hallmark:none"'; fi
+  if grep -o '{"destination":"[/.]*sys/[^}]*' "$config" | grep -qv '^{"destination":"/sys/fs/cgroup","type":"cgroup"'; then
+    echo 'hallmark: this step mounts something below /sys, where steps are shown no control groups; mount it elsewhere' >&2
+    exit 125
+  fi
   groups='{"destination":"\/sys\/fs\/cgroup"[^}]*}'
   sed -i -e "s/,$groups//g; s/$groups,//g; s/,$path//; s/$path,//" \
     -e 's/"maskedPaths":\[/&"\/sys\/fs\/cgroup","\/proc\/pressure",/' "$config" || exit 125

@@ -247,9 +247,14 @@ pub struct Outcome {
 
 /// Ends where whoever starts it has ended already, joins the job's control groups, whose files come first, and becomes the
 /// program. Arguments stay arguments: nothing of them is ever read as a command.
+///
+/// Whoever has no login of the audit log yet may give itself any, once; so steps are given root's, which they cannot change
+/// (attack G48). Root is nobody in a user namespace of the job's: there it still looks as if there were none.
 const ENTER: &str = r#"[ "$PPID" = "$1" ] || exit 125
 shift
 ulimit -c 0
+read -r login 2> /dev/null < /proc/self/loginuid || :
+if [ "${login:-}" = 4294967295 ]; then echo 0 > /proc/self/loginuid || :; fi
 while [ "$1" != -- ]; do echo $$ > "$1" || exit 125; shift; done
 shift
 exec "$@""#;
@@ -588,6 +593,21 @@ mod tests {
         // The test runner itself sets these, so they were there to be leaked.
         assert!(std::env::var_os("CARGO_MANIFEST_DIR").is_some());
         assert!(!names.contains(&"CARGO_MANIFEST_DIR"), "{names:?}");
+    }
+
+    /// What has the machine's own root may change it; what a job starts in its own namespace may not, once it is set.
+    #[tokio::test]
+    async fn g48_no_program_of_a_job_gives_itself_a_login() {
+        let work = Workspace::new(None, &Limits::default()).unwrap();
+        let shell = Shell::new(&work, Log::new(1 << 16), &Silent);
+        if shell.ids().is_none() || fs::read_to_string("/proc/self/loginuid").is_err() {
+            return eprintln!("SKIPPED: no users of its own, or no audit log, here");
+        }
+        let sh = find_program("sh").unwrap();
+        // It looks as if there were none: a login that nobody has in here.
+        let script = "cat /proc/self/loginuid; echo; (echo 0 > /proc/self/loginuid) 2> /dev/null && echo changed; cat /proc/self/loginuid";
+        let outcome = shell.run(&sh, ["-c", script], &Environment::new(work.path())).await.unwrap();
+        assert_eq!(outcome.stdout, "4294967295\n4294967295");
     }
 
     #[tokio::test]

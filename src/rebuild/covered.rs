@@ -3,12 +3,13 @@
 //! Turns the Dockerfile that BuildKit recorded into the [`Gap`]s of those of its sources that no material covers, each with
 //! its line: images of `FROM`, `COPY --from` and mounts, and what `ADD` downloads or clones. An engine would stop at them,
 //! after a daemon was started and half of the build was done; here they are known before. Refuses nothing where there is no
-//! Dockerfile, or where its variables cannot be expanded: the source policy still denies whatever is not pinned.
+//! Dockerfile, where its variables cannot be expanded, or where BuildKit may read another one in the same text (attack H82): the
+//! source policy still denies whatever is not pinned.
 
 use super::{
     Gap,
     dockerfile::{self, External, Fetches},
-    pins,
+    pins, stages,
 };
 use crate::{
     attest::provenance::{Material, MaterialKind, Pin, Provenance},
@@ -20,6 +21,9 @@ use crate::{
 pub fn gaps(provenance: &Provenance, platform: &Platform) -> Vec<Gap> {
     let Some(text) = &provenance.dockerfile else { return Vec::new() };
     let (target, arguments) = (provenance.target.as_deref(), &provenance.build_args);
+    if stages::is_doubtful(text, arguments) {
+        return Vec::new();
+    }
     let Ok(fetches) = dockerfile::fetches(text, target, arguments, platform) else {
         return Vec::new();
     };
@@ -113,6 +117,21 @@ mod tests {
             let found = gaps(&provenance, &image().platform);
             let found: Vec<&str> = found.iter().map(|gap| gap.why.as_str()).collect();
             assert_eq!(found, want, "{text}");
+        }
+    }
+
+    /// What BuildKit takes is a stage that is there, and no image that nothing covers.
+    #[test]
+    fn h82_no_source_is_claimed_of_a_text_that_is_in_doubt() {
+        for text in [
+            "FROM golang:1.24 AS build\nFROM scratch AS release\nCOPY --from='build' /a /b\n",
+            "FROM golang:1.24 AS build\nFROM scratch AS release\nCOPY --from=\"build\" /a /b\n",
+            "FROM 'golang:1.24' AS release\n",
+            "FROM golang:1.24 AS build\nFROM scratch AS release\nCOPY --from=bui\\ld /a /b\n",
+        ] {
+            let mut provenance = provenance();
+            provenance.dockerfile = Some(text.to_owned());
+            assert_eq!(gaps(&provenance, &image().platform), [], "{text}");
         }
     }
 

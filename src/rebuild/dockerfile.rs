@@ -69,6 +69,17 @@ pub fn may_unpack(text: &str) -> bool {
     reading::read(text).map_or(true, |reading| reading.unpacks)
 }
 
+/// The first thing that a step mounts at a path which begins so, where that stands there without variables.
+pub fn mount_at(text: &str, beginning: &str) -> Option<External> {
+    let reading = reading::read(text).ok()?;
+    let takings = reading.stages.iter().flat_map(|stage| &stage.takings);
+    let mut mounts = takings.filter(|taking| taking.by == By::Mount).filter_map(|taking| {
+        let reference = reading::mounted_at(&taking.written)?.to_owned();
+        Some(External { reference, line: taking.line })
+    });
+    mounts.find(|mount| mount.reference.starts_with(beginning))
+}
+
 /// Follows stages as BuildKit does (moby/buildkit, `frontend/dockerfile/dockerfile2llb`): a base is an earlier stage by
 /// its name, a source of `COPY` any stage by name or number, that of a mount any stage by its name. What is neither a
 /// stage nor `scratch` is an image. Gives the images, and which stages were followed.
@@ -125,6 +136,29 @@ mod tests {
             ("FROM a\nFETCH b\n", true),
         ] {
             assert_eq!(may_unpack(text), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn g49_where_a_step_mounts_something_is_known() {
+        for (text, want) in [
+            (
+                "FROM a\nRUN --mount=type=tmpfs,target=/sys/fs/cgroup x\n",
+                Some(("/sys/fs/cgroup", 2)),
+            ),
+            ("FROM a\nRUN x\nRUN --mount=type=cache,DST=/sysroot \\\n x\n", Some(("/sysroot", 3))),
+            ("FROM a\nRUN --mount=target=/x,\"destination=/sys\" x\n", Some(("/sys", 2))),
+            (
+                "FROM a\nRUN --mount=type=tmpfs,target=/x --mount=from=b,target=/sys/x y\n",
+                Some(("/sys/x", 2)),
+            ),
+            ("FROM a\nRUN --mount=type=tmpfs,target=/x/sys,source=/sys x\n", None),
+            ("FROM a\nRUN --mount=target=/sys,target=/x x\n", None),
+            ("FROM a\nRUN x --mount=target=/sys\n", None),
+        ] {
+            let found = mount_at(text, "/sys");
+            let found = found.as_ref().map(|mount| (mount.reference.as_str(), mount.line));
+            assert_eq!(found, want, "{text}");
         }
     }
 

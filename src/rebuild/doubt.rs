@@ -202,6 +202,19 @@ fn globals(joined: &JoinedText, build_args: &BTreeMap<String, String>) -> Option
     odd.map(|(line, _)| (*line, "its variables are not plain ones, or depend on who builds"))
 }
 
+/// The variable that may name a stage, a context or an image to BuildKit, which gives it the time of that instead.
+const TIME: &str = "SOURCE_DATE_EPOCH";
+
+/// Whether a builder may give this variable a value where nobody else does: the names that BuildKit has for its own platform, for
+/// more of the target's than is followed here, and for the target's stage.
+fn is_builders(name: &str) -> bool {
+    const FOLLOWED: [&str; 4] = ["TARGETPLATFORM", "TARGETOS", "TARGETARCH", "TARGETVARIANT"];
+    const KINDS: [&str; 5] = ["PLATFORM", "OS", "ARCH", "VARIANT", "STAGE"];
+    let of = ["TARGET", "BUILD"].iter().find_map(|side| name.strip_prefix(side));
+    let is_kind = of.is_some_and(|rest| KINDS.iter().any(|kind| rest.starts_with(kind)));
+    is_kind && !FOLLOWED.contains(&name)
+}
+
 /// Which variables have a value that does not depend on the reader.
 struct Known<'b> {
     build_args: &'b BTreeMap<String, String>,
@@ -256,7 +269,8 @@ impl Known<'_> {
                 }
             };
             let is_valued = self.valued.contains(name) || self.is_platform(name);
-            let is_known = is_name(name) && (is_valued || is_image && self.declared.contains(name));
+            let is_empty = is_image && self.declared.contains(name) && !is_builders(name);
+            let is_known = is_name(name) && name != TIME && (is_valued || is_empty);
             let is_form = match form.strip_prefix(':').unwrap_or(form) {
                 "" => form.is_empty(),
                 word => {

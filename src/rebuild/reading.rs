@@ -332,6 +332,12 @@ fn mounted(lines: &Lines, flag: &Flag<'_>) -> Taking {
     Taking { by: By::Mount, from, paths: vec![Some(path)], line, written }
 }
 
+/// Where a mount is mounted, as written.
+pub(super) fn mounted_at(written: &str) -> Option<&str> {
+    let target = |name: &str| matches!(name, "target" | "dst" | "destination");
+    options(written).filter(|(name, _)| target(name)).map(|(_, value)| value).last()
+}
+
 /// The options of a mount: their names, which count in whatever case, and values. They are fields of CSV, which may be
 /// quoted.
 fn options(value: &str) -> impl Iterator<Item = (String, &str)> {

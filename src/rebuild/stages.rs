@@ -124,6 +124,11 @@ pub fn graph(
     Ok(needed(stages, edges, names.get(last).cloned().unwrap_or_default()))
 }
 
+/// Whether readers of Dockerfiles may take a text for different instructions, or it cannot be read.
+pub(super) fn is_doubtful(text: &str, build_args: &BTreeMap<String, String>) -> bool {
+    reading::bounded(text).map_or(true, |text| undoubted(text, build_args).is_err())
+}
+
 /// Reads a text that BuildKit and the parser here take for the same instructions ([`doubt`]).
 fn undoubted(text: &str, build_args: &BTreeMap<String, String>) -> Result<Reading, StagesError> {
     let doubtful = |(line, why)| StagesError::Doubtful { line, why };
@@ -281,6 +286,9 @@ fn needed(stages: Vec<BuildStage>, edges: Vec<StageEdge>, target: String) -> Sta
         target,
     }
 }
+
+#[cfg(test)]
+mod conformance;
 
 #[cfg(test)]
 mod tests {
@@ -461,6 +469,58 @@ mod tests {
         };
         let found = given("FROM r AS build\nFROM $TARGETARCH\n");
         assert!(matches!(found, Err(StagesError::Doubtful { line: 2, .. })), "{found:?}");
+    }
+
+    #[test]
+    fn h80_variables_that_a_builder_gives_a_value_are_refused() {
+        doubtful(&[
+            // The stage that is the target, which is called `default` where none is named.
+            (
+                "ARG TARGETSTAGE\nFROM r AS build\nFROM r AS default\nFROM ${TARGETSTAGE:-build}\n",
+                4,
+            ),
+            ("ARG BUILDARCH\nFROM r AS amd64\nFROM r AS arm64\nFROM $BUILDARCH\n", 4),
+            ("ARG BUILDPLATFORM\nFROM r AS build\nFROM ${BUILDPLATFORM:+build}\n", 3),
+            ("ARG TARGETOSVERSION\nFROM r AS build\nFROM r${TARGETOSVERSION}\n", 3),
+            ("ARG TARGETSTAGE\nARG B=$TARGETSTAGE\nFROM r AS build\nFROM ${B:-build}\n", 2),
+        ]);
+        // Those that a Dockerfile or whoever builds gives a value are that for every reader.
+        for text in [
+            "ARG TARGETSTAGE=build\nFROM r AS build\nFROM ${TARGETSTAGE}\n",
+            "ARG BUILD_IMAGE\nFROM r AS build\nFROM ${BUILD_IMAGE:-build}\n",
+            "ARG BUILD\nFROM r AS build\nFROM ${BUILD:-build}\n",
+            "ARG BUILDER\nFROM r AS build\nFROM ${BUILDER:-build}\n",
+            "ARG TARGETARCH\nFROM r AS amd64\nFROM $TARGETARCH\n",
+        ] {
+            let base = of(text, None).map(|graph| graph.stages.last().map(|s| s.base.clone()));
+            let name = if text.contains("amd64") { "amd64" } else { "build" };
+            assert_eq!(base, Ok(Some(stage(name))), "{text}");
+        }
+        let args = BTreeMap::from([("TARGETSTAGE".to_owned(), "build".to_owned())]);
+        let text = "ARG TARGETSTAGE\nFROM r AS build\nFROM $TARGETSTAGE\n";
+        assert!(graph(text, None, &args, &"linux/amd64".parse().unwrap()).is_ok());
+    }
+
+    #[test]
+    fn h81_a_time_that_names_a_source_is_no_variable_of_a_base() {
+        // BuildKit puts the time of the stage or context in its place, or nothing.
+        doubtful(&[
+            (
+                "ARG SOURCE_DATE_EPOCH=x\nFROM scratch AS x\nADD https://h.example/f /f\nFROM r AS build\nFROM ${SOURCE_DATE_EPOCH:-r}\n",
+                5,
+            ),
+            (
+                "ARG SOURCE_DATE_EPOCH=build\nARG B=${SOURCE_DATE_EPOCH}\nFROM r AS build\nFROM ${B:-r}\n",
+                2,
+            ),
+        ]);
+        let args = BTreeMap::from([("SOURCE_DATE_EPOCH".to_owned(), "context".to_owned())]);
+        let text = "ARG SOURCE_DATE_EPOCH\nFROM r:${SOURCE_DATE_EPOCH:-1}\n";
+        let found = graph(text, None, &args, &"linux/amd64".parse().unwrap());
+        assert!(matches!(found, Err(StagesError::Doubtful { line: 2, .. })), "{found:?}");
+        // A base that does not depend on it is followed.
+        let text = "ARG SOURCE_DATE_EPOCH=1735689600\nARG B=r\nFROM $B\n";
+        assert!(of(text, None).is_ok());
     }
 
     #[test]

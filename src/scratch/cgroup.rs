@@ -51,8 +51,17 @@ const OPENED: [&str; 12] = [
 /// Most memory for buffers of TCP and UDP, in bytes: version 1 counts it beside all other memory, and not at all without
 /// a bound.
 const SOCKET_BYTES: u64 = 256 << 20;
-/// The file of that bound.
-const SOCKETS: &str = "memory.kmem.tcp.limit_in_bytes";
+/// The file of that bound, and that of what is held.
+const SOCKETS: [&str; 2] = ["memory.kmem.tcp.limit_in_bytes", "memory.kmem.tcp.usage_in_bytes"];
+/// How often that bound may be held: each socket gets some memory in any case, on top of it.
+const SOCKETS_BEYOND: u64 = 2;
+/// The controller of huge pages, which no other one counts (attack G46).
+const HUGE_PAGES: &str = "hugetlb";
+/// Where a machine with hierarchies of version 1 has the one of version 2.
+const UNIFIED: &str = "unified";
+/// Where the kernel tells of the huge pages of each size that the machine has, and the files that say how many.
+const POOLS: (&str, [&str; 2]) =
+    ("/sys/kernel/mm/hugepages", ["nr_hugepages", "nr_overcommit_hugepages"]);
 /// How often an empty group is tried to be removed: what was killed takes a moment to go.
 const TRIES: u32 = 100;
 
@@ -81,6 +90,8 @@ pub struct Cgroup {
     root: PathBuf,
     /// One for each hierarchy: two of v1, one of v2.
     groups: Vec<PathBuf>,
+    /// The one that gets no huge pages, where there is such a controller.
+    without_huge_pages: Option<PathBuf>,
     name: String,
     /// Version 1: counts how often there was no more memory.
     full: Option<OwnedFd>,
@@ -103,6 +114,7 @@ impl Cgroup {
         let mut group = Self {
             root: root.to_owned(),
             groups,
+            without_huge_pages: None,
             name: name.to_owned(),
             full: None,
             was_full: AtomicBool::new(false),
@@ -138,7 +150,47 @@ impl Cgroup {
             group.bound_sockets(bounds);
             group.bound_devices();
         }
+        group.without_huge_pages = group.bound_huge_pages(version).ok();
         Ok(group)
+    }
+
+    /// A machine reserves huge pages for programs that its operator knows, and hands them to whoever asks first. A job gets none,
+    /// as on most machines.
+    fn bound_huge_pages(&self, version: Version) -> io::Result<PathBuf> {
+        let own = self.root.join(HUGE_PAGES);
+        let (hierarchy, suffix) = match version {
+            Version::V1 if own.is_dir() => (own, ".limit_in_bytes"),
+            Version::V1 => (self.root.join(UNIFIED), ".max"),
+            Version::V2 => (self.root.clone(), ".max"),
+        };
+        if suffix == ".max" {
+            let control = hierarchy.join("cgroup.subtree_control");
+            write_existing(&control, &format!("+{HUGE_PAGES}"))?;
+        }
+        let group = hierarchy.join(&self.name);
+        if !self.groups.contains(&group) {
+            fs::create_dir(&group)?;
+        }
+        let programs = group.join(LEAF);
+        refuse_huge_pages(&group, suffix)?;
+        if !programs.exists() {
+            fs::create_dir(&programs)?;
+        }
+        Ok(group)
+    }
+
+    /// Whether the machine has huge pages that the job can take.
+    pub fn lets_take_huge_pages(&self) -> bool {
+        let (pools, files) = POOLS;
+        let count = |pool: &Path| files.iter().filter_map(|file| number(&pool.join(file))).max();
+        self.without_huge_pages.is_none()
+            && children(Path::new(pools)).iter().any(|pool| count(pool) > Some(0))
+    }
+
+    /// Version 1: how much waits in the job's sockets, where that is far more than they may have.
+    pub fn bytes_of_sockets_beyond(&self) -> Option<u64> {
+        let [bound, held] = SOCKETS.map(|file| number(&self.groups.first()?.join(file)));
+        held.filter(|held| bound.is_some_and(|bound| *held > bound.saturating_mul(SOCKETS_BEYOND)))
     }
 
     /// Version 1: sockets are counted where the group that made them says so, and not where one above it does (attack
@@ -148,7 +200,7 @@ impl Cgroup {
         let bytes = bounds.memory_bytes.min(SOCKET_BYTES).to_string();
         for folder in [of_memory.clone(), of_memory.join(LEAF)] {
             // A kernel without it counts none of them anywhere.
-            let _ = write_existing(&folder.join(SOCKETS), &bytes);
+            let _ = write_existing(&folder.join(SOCKETS[0]), &bytes);
         }
     }
 
@@ -174,7 +226,8 @@ impl Cgroup {
 
     /// Files that a process writes its id to, before it becomes a program of the job.
     pub fn entrances(&self) -> impl Iterator<Item = PathBuf> {
-        self.groups.iter().map(|group| group.join(LEAF).join("cgroup.procs"))
+        let huge = self.without_huge_pages.iter().filter(|group| !self.groups.contains(group));
+        self.groups.iter().chain(huge).map(|group| group.join(LEAF).join("cgroup.procs"))
     }
 
     /// The bound that was reached, if one was. Memory that can be dropped, as the cache of files, reaches the bound in every
@@ -210,6 +263,23 @@ fn notice(group: &Path) -> io::Result<OwnedFd> {
     let wish = format!("{} {}", event.as_raw_fd(), control.as_raw_fd());
     fs::write(group.join("cgroup.event_control"), wish)?;
     Ok(event)
+}
+
+/// Bounds the pages of each size to none, reserved ones too: whoever asks for one is told at once that there is none.
+fn refuse_huge_pages(group: &Path, suffix: &str) -> io::Result<()> {
+    let names =
+        fs::read_dir(group)?.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    let prefix = format!("{HUGE_PAGES}.");
+    let bounds = names.filter(|name| name.starts_with(&prefix) && name.ends_with(suffix));
+    let mut all = 0_usize;
+    for bound in bounds {
+        write_existing(&group.join(bound), "0")?;
+        all += 1;
+    }
+    match all {
+        0 => Err(io::ErrorKind::Unsupported.into()),
+        _ => Ok(()),
+    }
 }
 
 /// Writes a setting of a group, whose files are there from the beginning.
@@ -437,12 +507,14 @@ mod tests {
         std::thread::scope(|scope| {
             let run = scope.spawn(|| {
                 let id = rustix::thread::gettid().as_raw_nonzero().to_string();
-                for entrance in group.entrances() {
+                // Of version 2 a process is in a group as a whole.
+                let entrances = || group.entrances().filter(|e| e.with_file_name("tasks").exists());
+                for entrance in entrances() {
                     fs::write(entrance.with_file_name("tasks"), &id).unwrap();
                 }
                 let found = what();
                 // Whoever is in the group when it goes ends, with all threads.
-                for entrance in group.entrances() {
+                for entrance in entrances() {
                     let top = entrance.ancestors().nth(3).unwrap();
                     fs::write(top.join("tasks"), &id).unwrap();
                 }
@@ -503,6 +575,79 @@ mod tests {
         if let Some(sent) = sent {
             assert!(sent < 48 << 20, "{sent} bytes wait in {PAIRS} pairs of sockets");
         }
+    }
+
+    #[test]
+    fn g46_a_job_has_no_huge_pages() {
+        for (suffix, files, want) in [
+            (".max", &["hugetlb.2MB.max", "hugetlb.2MB.rsvd.max", "hugetlb.1GB.max"][..], true),
+            (".limit_in_bytes", &["hugetlb.2MB.limit_in_bytes"], true),
+            (".max", &["hugetlb.2MB.current", "memory.max"], false),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let file = |name: &&str| folder.path().join(name);
+            files.iter().for_each(|name| fs::write(file(name), "max").unwrap());
+            assert_eq!(refuse_huge_pages(folder.path(), suffix).is_ok(), want, "{files:?}");
+            for name in files.iter().filter(|_| want) {
+                // Of a group, what is written takes the place of what was there.
+                assert_eq!(fs::read_to_string(file(name)).unwrap(), "0ax", "{name}");
+            }
+        }
+        let name = format!("hallmark-huge-{}", std::process::id());
+        let Ok(group) = Cgroup::new(&name, BOUNDS) else {
+            return eprintln!("SKIPPED: no control groups here");
+        };
+        let Some(of_pages) = group.without_huge_pages.clone() else {
+            return eprintln!("SKIPPED: no control group counts huge pages here");
+        };
+        assert!(!group.lets_take_huge_pages());
+        let entrance = of_pages.join(LEAF).join("cgroup.procs");
+        assert!(group.entrances().any(|at| at == entrance));
+        let bounds = fs::read_dir(&of_pages).unwrap().flatten().map(|entry| entry.path());
+        let bounds = bounds.filter(|path| {
+            let name = path.file_name().unwrap().to_str().unwrap();
+            name.starts_with(HUGE_PAGES)
+                && (name.ends_with("max") || name.ends_with("limit_in_bytes"))
+        });
+        let bounds: Vec<PathBuf> = bounds.collect();
+        assert!(!bounds.is_empty());
+        for bound in bounds {
+            assert_eq!(number(&bound), Some(0), "{}", bound.display());
+        }
+        drop(group);
+        assert!(!of_pages.exists());
+    }
+
+    /// Sockets that hold no more than each gets in any case add up.
+    #[test]
+    fn g47_what_sockets_get_in_any_case_is_seen() {
+        let name = format!("hallmark-sockets-{}", std::process::id());
+        let Ok(group) = Cgroup::new(&name, BOUNDS) else {
+            return eprintln!("SKIPPED: no control groups here");
+        };
+        let of_memory = group.groups[0].clone();
+        let Some(bound) = number(&of_memory.join(SOCKETS[0])) else {
+            return eprintln!("SKIPPED: no control groups of version 1 here");
+        };
+        assert_eq!(bound, BOUNDS.memory_bytes.min(SOCKET_BYTES));
+        assert_eq!(group.bytes_of_sockets_beyond(), None);
+        drop(group);
+        let root = tree(&["memory/job"]);
+        let group = Cgroup {
+            root: root.path().to_owned(),
+            groups: vec![root.path().join("memory/job")],
+            without_huge_pages: None,
+            name: "job".to_owned(),
+            full: None,
+            was_full: AtomicBool::new(false),
+        };
+        let held = |bytes: &str| fs::write(group.groups[0].join(SOCKETS[1]), bytes).unwrap();
+        fs::write(group.groups[0].join(SOCKETS[0]), "1000\n").unwrap();
+        for (bytes, want) in [("2000\n", None), ("2001\n", Some(2001)), ("", None)] {
+            held(bytes);
+            assert_eq!(group.bytes_of_sockets_beyond(), want, "{bytes}");
+        }
+        std::mem::forget(group);
     }
 
     /// Runs a script in a new group, and says what it wanted too much of.

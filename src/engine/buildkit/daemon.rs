@@ -133,7 +133,8 @@ impl Engine for Buildkitd {
         shell.sink.stage("starting buildkitd, and fetching what the plan pins");
         let (starting, fetching) = (self.start(plan, shell, inputs), inputs.fetch(plan, shell));
         let (running, ()) = tokio::try_join!(starting, fetching)?;
-        frontend::judge(plan, inputs, shell).await?;
+        let texts = frontend::judge(plan, inputs, shell).await?;
+        frontend::refuse_lost_mounts(plan, &texts, shell)?;
         let Running { mut daemon, address, policy, _serving } = running;
         let order = Order { plan, policy: &policy, runs: Runs::Here };
         let build = async {

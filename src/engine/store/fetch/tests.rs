@@ -89,7 +89,16 @@ async fn downloaded(
     settings: &EngineSettings,
 ) -> (String, bool) {
     let workspace = Workspace::new(None, &Limits::default()).unwrap();
-    let shell = Shell::new(&workspace, Log::new(0), &Silent);
+    downloaded_in(&workspace, url, (bytes, by), settings).await
+}
+
+async fn downloaded_in(
+    workspace: &Workspace,
+    url: &str,
+    (bytes, by): (&[u8], Named),
+    settings: &EngineSettings,
+) -> (String, bool) {
+    let shell = Shell::new(workspace, Log::new(0), &Silent);
     let store = Store::at(&workspace.path().join("inputs"));
     let mut plan = crate::rebuild::tests::plan();
     let digest = Digest::sha256(bytes);
@@ -190,4 +199,90 @@ async fn g29_a_recorded_download_is_not_redirected_inside() {
     let (said, kept) = downloaded(&format!("http://{at}/x"), b"x", Named::ByStep, &settings).await;
     assert!(said.contains("may not be reached") && !kept, "{said}");
     assert_eq!(ear.accept().map_err(|error| error.kind()).err(), Some(ErrorKind::WouldBlock));
+}
+
+/// A server that redirects as the path says, and notes the paths that it was asked for.
+fn redirecting(at: IpAddr, to: impl Fn(&str) -> String + Send + 'static) -> SocketAddr {
+    let listener = TcpListener::bind((at, 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let mut head = [0; 4096];
+            let length = stream.read(&mut head).unwrap_or_default();
+            let head = String::from_utf8_lossy(&head[..length]).into_owned();
+            let path = head.split(' ').nth(1).unwrap_or_default();
+            let answer = format!(
+                "HTTP/1.1 302 Found\r\nLocation: {}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+                to(path)
+            );
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    address
+}
+
+/// Whatever a listed registry of a private network answers, in whatever form, and however many hops it takes.
+#[tokio::test]
+async fn g50_no_redirect_leads_a_recorded_download_inside() {
+    let Some(address) = own_address() else {
+        return eprintln!("SKIPPED: this machine has no address but loopback");
+    };
+    let ears = [IpAddr::from([127, 0, 0, 1]), address, IpAddr::from([0_u16, 0, 0, 0, 0, 0, 0, 1])];
+    let ears = ears.into_iter().filter_map(|ear| TcpListener::bind((ear, 0)).ok());
+    let ears: Vec<TcpListener> = ears.collect();
+    ears.iter().for_each(|ear| ear.set_nonblocking(true).unwrap());
+    let port = |at: usize| ears[at].local_addr().unwrap().port();
+    let (loopback, own) = (port(0), port(1));
+    let mut targets = vec![
+        format!("http://127.0.0.1:{loopback}/x"),
+        format!("http://127.1:{loopback}/x"),
+        format!("http://2130706433:{loopback}/x"),
+        format!("http://0x7f000001:{loopback}/x"),
+        format!("http://localhost:{loopback}/x"),
+        format!("http://localhost.:{loopback}/x"),
+        format!("http://user:word@127.0.0.1:{loopback}/x"),
+        format!("http://[::ffff:127.0.0.1]:{loopback}/x"),
+        format!("http://[::ffff:7f00:1]:{loopback}/x"),
+        format!("http://[64:ff9b::7f00:1]:{loopback}/x"),
+        format!("http://0.0.0.0:{loopback}/x"),
+        format!("http://[::]:{loopback}/x"),
+        format!("https://127.0.0.1:{loopback}/x"),
+        // The registry's own host, and not its port.
+        format!("http://{address}:{own}/x"),
+        format!("//{address}:{own}/x"),
+        "http://169.254.169.254/latest".to_owned(),
+        "http://[fe80::1]/x".to_owned(),
+        "http://[fd00::1]/x".to_owned(),
+        format!("ftp://127.0.0.1:{loopback}/x"),
+        format!("gopher://127.0.0.1:{loopback}/x"),
+        "file:///etc/hostname".to_owned(),
+        "data:,x".to_owned(),
+        format!("unix://127.0.0.1:{loopback}/x"),
+        "http://".to_owned(),
+        "/again".to_owned(),
+    ];
+    if let Some(ear) = ears.get(2) {
+        targets.push(format!("http://[::1]:{}/x", ear.local_addr().unwrap().port()));
+    }
+    let workspace = Workspace::new(None, &Limits::default()).unwrap();
+    for target in targets {
+        for hops in [0, 3] {
+            let to = target.clone();
+            let at = redirecting(address, move |path| {
+                let hop: usize = path.trim_start_matches('/').parse().unwrap_or_default();
+                if hop < hops { format!("/{}", hop + 1) } else { to.clone() }
+            });
+            let settings =
+                EngineSettings { plain_http: vec![at.to_string()], ..EngineSettings::default() };
+            let url = format!("http://{at}/0");
+            let what = (&b"x"[..], Named::ByStep);
+            let (said, kept) = downloaded_in(&workspace, &url, what, &settings).await;
+            assert!(!said.is_empty() && !kept, "{target}, {hops} hops: {said}");
+            for ear in &ears {
+                let heard = ear.accept().map_err(|error| error.kind()).err();
+                assert_eq!(heard, Some(ErrorKind::WouldBlock), "{target}, {hops} hops: {said}");
+            }
+        }
+    }
 }
