@@ -5,7 +5,7 @@
 //! DiffID"). Several gzip members (RFC 1952, section 2.2) or zstd frames (RFC 8878, section 3.1) in a row are legal and
 //! read as one stream. Media types but OCI's for a plain tar are hints, as for all runtimes: the first bytes say how a layer is
 //! stored. Refuses bytes that belong to no member, streams that end early, and bombs: too many bytes out, or too many beyond what the bytes
-//! in account for (attack C5). Memory is constant: one decoder and one buffer.
+//! in account for (attack C5). Memory is constant: one decoder, one buffer, and what is on its way to those who hash.
 
 use std::io::{self, BufRead, BufReader, Read};
 
@@ -14,10 +14,11 @@ use flate2::bufread::GzDecoder;
 use super::{
     Compression, Descriptor,
     asides::{Asides, Frames},
+    hashing::Hashing,
     magic::{HEAD_BYTES, Magic},
 };
 use crate::{
-    digest::{Algorithm, BlobDigest, DiffId, Digest, Hasher},
+    digest::{Algorithm, BlobDigest, DiffId, Digest},
     limits::Limits,
 };
 
@@ -105,7 +106,7 @@ struct Stored<R> {
     reader: R,
     /// Bytes that were looked at before they are read.
     head: io::Cursor<Vec<u8>>,
-    hasher: Hasher,
+    hasher: Hashing,
     count: u64,
     size: u64,
     failed: bool,
@@ -117,7 +118,7 @@ impl<R: Read> Stored<R> {
     fn new(mut reader: R, descriptor: &Descriptor) -> io::Result<Self> {
         let mut head = Vec::with_capacity(HEAD_BYTES);
         reader.by_ref().take(HEAD_BYTES as u64).read_to_end(&mut head)?;
-        let hasher = Hasher::new(descriptor.digest.digest().algorithm());
+        let hasher = Hashing::new(descriptor.digest.digest().algorithm(), descriptor.size);
         let (head, size) = (io::Cursor::new(head), descriptor.size);
         Ok(Self { reader, head, hasher, count: 0, size, failed: false, frames: None })
     }
@@ -263,7 +264,7 @@ pub struct LayerReader<R: Read> {
     decoder: Decoder<R>,
     digest: BlobDigest,
     compression: Compression,
-    hasher: Hasher,
+    hasher: Hashing,
     inflated: u64,
     inflated_limit: u64,
     ratio_limit: u64,
@@ -340,7 +341,7 @@ impl<R: Read> LayerReader<R> {
             decoder,
             digest,
             compression,
-            hasher: Hasher::new(algorithm),
+            hasher: Hashing::new(algorithm, descriptor.size),
             inflated: 0,
             inflated_limit: limits.layer_inflated_bytes,
             ratio_limit: limits.inflate_ratio,
@@ -400,13 +401,15 @@ impl<R: Read> LayerReader<R> {
         if count != size {
             return Err(LayerError::Size { digest, expected: size, found: count });
         }
-        let found = stored_hasher.finish();
+        let lost = |error| LayerError::Read { digest: digest.clone(), error };
+        let (found, diff_id) =
+            (stored_hasher.finish().map_err(lost)?, hasher.finish().map_err(lost)?);
         if found != *digest.digest() {
             return Err(LayerError::Digest { digest, found });
         }
         let wrong = compression != stated;
         Ok(Finished {
-            diff_id: DiffId::new(hasher.finish()),
+            diff_id: DiffId::new(diff_id),
             asides: asides.finish(),
             inflated_bytes,
             excess_bytes,

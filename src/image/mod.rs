@@ -10,6 +10,7 @@ pub mod collect;
 pub mod config;
 pub mod document;
 pub mod gzip;
+mod hashing;
 pub mod index;
 pub mod layer;
 mod magic;

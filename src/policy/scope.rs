@@ -11,6 +11,7 @@ use self::things::{Thing, readings};
 use super::RuleResult;
 use crate::{
     compare::{PathPattern, matches_pattern},
+    sbom::pattern_forms,
     untrusted::misleads,
 };
 
@@ -26,9 +27,14 @@ pub enum Scope {
     Path(PathPattern),
 }
 
-/// A pattern that components match whole: `*` stands for anything but `/`, `**` for anything.
+/// A pattern that components match whole: `*` stands for anything but `/`, `**` for anything. Rules name package URLs in their one
+/// form, so that a pattern of package URLs means that form however it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ComponentPattern(String);
+pub struct ComponentPattern {
+    written: String,
+    /// It, and its one form.
+    forms: Vec<String>,
+}
 
 /// Why a text is no pattern of components.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -47,7 +53,7 @@ impl FromStr for ComponentPattern {
         let is_plain = |part: &str| !part.is_empty() && !part.contains(blank);
         let says_something = name.contains(|c: char| c != '*');
         match says_something && text.len() <= MAX_BYTES && is_plain(name) && is_plain(version) {
-            true => Ok(Self(text.to_owned())),
+            true => Ok(Self { written: text.to_owned(), forms: pattern_forms(text) }),
             false => Err(ComponentPatternError),
         }
     }
@@ -56,7 +62,7 @@ impl FromStr for ComponentPattern {
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Component(ComponentPattern(pattern)) => write!(f, "component {pattern}"),
+            Self::Component(pattern) => write!(f, "component {}", pattern.written),
             Self::Path(pattern) => write!(f, "path {pattern}"),
         }
     }
@@ -71,8 +77,11 @@ impl serde::Serialize for Scope {
 impl Scope {
     fn means(&self, thing: &Thing) -> bool {
         match self {
-            Self::Component(ComponentPattern(pattern)) => {
-                thing.components.iter().any(|name| matches_pattern(pattern, name))
+            Self::Component(pattern) => {
+                let matches = |name: &String| {
+                    pattern.forms.iter().any(|pattern| matches_pattern(pattern, name))
+                };
+                thing.components.iter().any(matches)
             }
             Self::Path(pattern) => thing.paths.iter().any(|path| pattern.matches(path)),
         }
@@ -342,6 +351,45 @@ mod tests {
             assert!(!cover(&result, &[&path(other)]), "{facts}");
             assert!(!cover(&result, &[&component("a**")]), "{facts}");
         }
+    }
+
+    #[test]
+    fn c91_a_package_url_is_meant_however_it_is_written() {
+        // As rules name them, and as people write them.
+        let cases: [(&str, &[&str], &[&str]); 4] = [
+            (
+                "pkg:npm/event-stream@3.3.6",
+                &["pkg:NPM/Event-Stream@3.3.6", "pkg:npm/event%2Dstream@*", "pkg:npm/Event-*"],
+                &["pkg:npm/Event-Stream@3.3.7", "pkg:npm/event_stream@*"],
+            ),
+            (
+                "pkg:deb/debian/libstdc%2B%2B6@1:2",
+                &["pkg:deb/debian/libstdc++6@*", "pkg:deb/debian/libstdc++6@1%3A2"],
+                &["pkg:deb/debian/libstdc6@*"],
+            ),
+            ("pkg:npm/%40s/b", &["pkg:npm/@s/b@*", "pkg:npm/@S/*"], &["pkg:npm/b"]),
+            (
+                "pkg:pypi/typing-extensions@4",
+                &["pkg:pypi/Typing_.Extensions@4"],
+                &["pkg:pypi/typing@*"],
+            ),
+        ];
+        for (name, meant, others) in cases {
+            let denied = of_rule("components", "component-denied", json!({"packages": [name]}));
+            let own = result(json!({"purl": format!("{name}?arch=amd64")}));
+            for result in [denied, own] {
+                for (patterns, lifted) in [(meant, true), (others, false)] {
+                    for pattern in patterns {
+                        assert_eq!(
+                            cover(&result, &[&component(pattern)]),
+                            lifted,
+                            "{name} {pattern}"
+                        );
+                    }
+                }
+            }
+        }
+        assert_eq!(component("pkg:NPM/A").to_string(), "component pkg:NPM/A");
     }
 
     #[test]

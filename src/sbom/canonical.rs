@@ -89,6 +89,104 @@ pub fn canonical(text: &str, version: Option<&str>) -> Option<String> {
     Some(written)
 }
 
+/// A pattern of package URLs in each form in which it means canonical ones; the first is as it is written. Its stars and other signs
+/// stay, as `policies/components.rego` keeps them for its lists. One that means every version means none, too.
+pub fn pattern_forms(pattern: &str) -> Vec<String> {
+    let mut forms = vec![pattern.to_owned()];
+    let Some(canonical) = canonical_pattern(pattern) else { return forms };
+    let bare =
+        |form: &String| form.strip_suffix("@*").or(form.strip_suffix("@**")).map(str::to_owned);
+    forms.push(canonical);
+    forms.extend(forms.iter().filter_map(bare).collect::<Vec<_>>());
+    forms.dedup();
+    forms
+}
+
+/// `None` where no type begins it: a star there may be several.
+fn canonical_pattern(pattern: &str) -> Option<String> {
+    let (scheme, rest) = pattern.split_once(':')?;
+    let (kind, path) = rest.trim_start_matches('/').split_once('/')?;
+    let valid = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'+');
+    let is_type = kind.starts_with(|c: char| c.is_ascii_alphabetic()) && kind.bytes().all(valid);
+    if !scheme.eq_ignore_ascii_case("pkg") || !is_type {
+        return None;
+    }
+    let kind = kind.to_ascii_lowercase();
+    let path = path.trim_start_matches('/');
+    let mut ats = path.match_indices('@').map(|(at, _)| path.split_at(at));
+    // The @ of a scope has a slash before it, or begins the path.
+    let (name, version) =
+        ats.find(|(before, _)| !before.is_empty() && !before.ends_with('/')).unwrap_or((path, ""));
+    let (namespace, last) = name.split_at(name.rfind('/').map_or(0, |at| at + 1));
+    let caseless = CASELESS.contains(&&*kind);
+    let namespace = folded(caseless || CASELESS_NAMESPACE.contains(&&*kind), namespace);
+    let last = folded(caseless, last);
+    let name = spelt(&kind, &format!("{namespace}{last}"));
+    let version = folded(CASELESS_VERSION.contains(&&*kind), version);
+    let name = match name.strip_prefix('@') {
+        Some(scope) => format!("%40{scope}"),
+        None => name.replace("/@", "/%40"),
+    };
+    Some(format!("pkg:{kind}/{}", plainly_encoded(&format!("{name}{version}"))))
+}
+
+/// Names of these types, in which some signs are one.
+fn spelt(kind: &str, name: &str) -> String {
+    match kind {
+        "pypi" => {
+            let mut out = String::with_capacity(name.len());
+            for letter in name.chars() {
+                match letter {
+                    '.' | '_' | '-' if out.ends_with('-') => {}
+                    '.' | '_' | '-' => out.push('-'),
+                    _ => out.push(letter),
+                }
+            }
+            out
+        }
+        "pub" => name.replace('-', "_"),
+        _ => name.to_owned(),
+    }
+}
+
+/// In lower case where that is asked for, but for the digits of what is percent-encoded, which are in upper case.
+fn folded(is_lower: bool, text: &str) -> String {
+    let mut escape = 0_u8;
+    let fold = |letter: char| {
+        let inside = escape > 0;
+        escape = if letter == '%' { 2 } else { escape.saturating_sub(1) };
+        match (inside, is_lower) {
+            (true, _) => letter.to_ascii_uppercase(),
+            (false, true) => letter.to_ascii_lowercase(),
+            (false, false) => letter,
+        }
+    };
+    text.chars().map(fold).collect()
+}
+
+/// Characters that people write, as package URLs have them: what need not be encoded is not, and a plus is.
+fn plainly_encoded(text: &str) -> String {
+    let (mut out, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some(at) = rest.find(['%', '+']) {
+        let (before, sign) = rest.split_at(at);
+        out.push_str(before);
+        let byte = sign.strip_prefix('%').and_then(|sign| {
+            u8::from_str_radix(sign.get(..2)?, 16).ok().filter(|_| !sign.starts_with('+'))
+        });
+        rest = sign.get(if byte.is_some() { 3 } else { 1 }..).unwrap_or_default();
+        match byte {
+            Some(byte) if byte.is_ascii_alphanumeric() || b"-._~:".contains(&byte) => {
+                out.push(char::from(byte));
+            }
+            Some(byte) => out.push_str(&format!("%{byte:02X}")),
+            None if sign.starts_with('+') => out.push_str("%2B"),
+            None => out.push('%'),
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
 /// Whether qualifiers and version begin at one place alone, whoever looks for it from whichever end.
 fn reads_in_one_way(text: &str) -> bool {
     let url = text.split_once('#').map_or(text, |(url, _)| url);
@@ -236,6 +334,41 @@ mod tests {
         }
     }
 
+    #[test]
+    fn c91_patterns_mean_canonical_package_urls() {
+        for (pattern, want) in [
+            ("event-stream@3", &["event-stream@3"][..]),
+            ("pkg:*/a", &["pkg:*/a"]),
+            ("pkg:**", &["pkg:**"]),
+            ("pkg:npm/**", &["pkg:npm/**"]),
+            ("PKG:NPM/Event-Stream@3", &["PKG:NPM/Event-Stream@3", "pkg:npm/event-stream@3"]),
+            (
+                "pkg:npm/event%2dstream@*",
+                &[
+                    "pkg:npm/event%2dstream@*",
+                    "pkg:npm/event-stream@*",
+                    "pkg:npm/event%2dstream",
+                    "pkg:npm/event-stream",
+                ],
+            ),
+            ("pkg://npm/@Scope/B@1", &["pkg://npm/@Scope/B@1", "pkg:npm/%40scope/b@1"]),
+            (
+                "pkg:deb/Debian/libstdc++6@1%3A2",
+                &["pkg:deb/Debian/libstdc++6@1%3A2", "pkg:deb/debian/libstdc%2B%2B6@1:2"],
+            ),
+            ("pkg:pypi/A._b@1RC1", &["pkg:pypi/A._b@1RC1", "pkg:pypi/a-b@1rc1"]),
+            ("pkg:pub/A-b", &["pkg:pub/A-b", "pkg:pub/a_b"]),
+            (
+                "pkg:rpm/Fedora/ImageMagick@1",
+                &["pkg:rpm/Fedora/ImageMagick@1", "pkg:rpm/fedora/ImageMagick@1"],
+            ),
+            ("pkg:maven/Org.A/B@1-S%2f", &["pkg:maven/Org.A/B@1-S%2f", "pkg:maven/Org.A/B@1-S%2F"]),
+            ("pkg:gem/a%zé", &["pkg:gem/a%zé", "pkg:gem/a%Zé"]),
+        ] {
+            assert_eq!(pattern_forms(pattern), want, "{pattern}");
+        }
+    }
+
     /// Types in a set of the rules, which bring patterns into this form.
     fn of_rules(set: &str) -> BTreeSet<&'static str> {
         let rules = include_str!("../../policies/components.rego");
@@ -256,7 +389,14 @@ mod tests {
         #[test]
         fn the_canonical_form_is_that_of_itself(text in "(pkg|PKG):/{0,2}(npm|Deb|rpm|pypi|gem|x)/[a-zA-Z/@?#%&=:+._é0-9-]{0,24}") {
             let Some(once) = canonical(&text, None) else { return Ok(()) };
+            prop_assert!(pattern_forms(&once).contains(&once));
             prop_assert_eq!(canonical(&once, None), Some(once));
+        }
+
+        #[test]
+        fn a_package_url_as_pattern_means_its_canonical_form(text in "(pkg|PKG):/{0,2}(npm|Deb|rpm|pypi|x)/@?[a-zA-Z][a-zA-Z+._-]{0,6}[a-z](/[a-zA-Z][a-zA-Z+._-]{0,6}[a-z])?(@[a-zA-Z0-9.:+~-]{1,9})?") {
+            let Some(canonical) = canonical(&text, None) else { return Ok(()) };
+            prop_assert!(pattern_forms(&text).contains(&canonical), "{canonical}");
         }
     }
 }

@@ -18,6 +18,7 @@ use super::{
         About, Completeness, Component, Element, ListedFile, PLACEHOLDERS, Sbom, Scope, Stated,
         UNPROVABLE_FILES, checksum,
     },
+    purl::Purl,
     wire::Word,
 };
 use crate::{digest::Digest, json, limits::Limits};
@@ -556,8 +557,13 @@ impl Item<'_> {
                 | "cryptographic-asset"
                 | "platform"
         );
-        // A purl says more than the type: firmware and models are packaged too.
-        !placeholder || self.purl.is_some() && &*self.kind != "operating-system"
+        // A purl says more than the type: firmware and models are packaged too, and what no database could list has none of a package.
+        let named = || self.purl.as_deref().and_then(Purl::parse);
+        !placeholder
+            || match &*self.kind {
+                "operating-system" => named().is_some_and(|purl| purl.is_of_package()),
+                _ => self.purl.is_some(),
+            }
     }
 
     fn scope(&self) -> Scope {

@@ -37,7 +37,7 @@ use crate::{
     json::{self, Bounds, Document, Raw},
     limits::Limits,
 };
-pub use canonical::canonical;
+pub use canonical::{canonical, pattern_forms};
 pub use model::{
     About, BoundSbom, Completeness, Component, Element, Elements, ListedFile, Sbom, Scope, Stated,
 };

@@ -1,6 +1,9 @@
 //! A bill of materials, whatever its format.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::{binding::Binding, purl::Purl};
 use crate::{
@@ -283,6 +286,21 @@ impl Component {
         stated.say_if(Element::Identifier, ecosystem.is_some());
         let scope = Scope::default();
         Self { purl, ecosystem, name, version, licence: None, scope, stated }
+    }
+
+    /// It, and once more for each other package URL: who reads the document may go by any of them.
+    pub(super) fn with_others<'p>(
+        self,
+        purls: impl Iterator<Item = &'p str>,
+    ) -> impl Iterator<Item = Self> {
+        let own = self.purl.clone();
+        let others: BTreeSet<&str> = purls.filter(|purl| Some(*purl) != own.as_deref()).collect();
+        let other = |purl: &str| {
+            let parsed = Purl::parse(purl).map(|purl| purl.kind.into_owned());
+            Self { purl: Some(purl.to_owned()), ecosystem: parsed, ..self.clone() }
+        };
+        let others: Vec<Self> = others.into_iter().map(other).collect();
+        std::iter::once(self).chain(others)
     }
 
     /// What it is called in reports: name and version.

@@ -58,6 +58,11 @@ impl<'a> Purl<'a> {
         })
     }
 
+    /// Whether it names a package that an ecosystem distributes.
+    pub fn is_of_package(&self) -> bool {
+        !matches!(&*self.kind, "oci" | "docker" | "generic" | "swid")
+    }
+
     /// The name of the package as its ecosystem writes it.
     pub fn package_name(&self) -> String {
         let Some(namespace) = self.namespace.as_deref() else { return self.name.to_string() };

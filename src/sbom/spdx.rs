@@ -2,7 +2,8 @@
 //!
 //! Turns `packages` into components. Leaves out the package that stands for the image (the one that the document
 //! DESCRIBES, with no purl or an image's; a document that describes several is a list of packages), and packages whose
-//! purpose is FILE or OPERATING-SYSTEM: they are no packages that a database could list. `files` are kept by path and digest.
+//! purpose is FILE or OPERATING-SYSTEM and that have no purl of a package: no database could list them. One with several purls is several
+//! components. `files` are kept by path and digest.
 //! Relations say when a package is needed, and no more: the list is the truth, and so a cycle among them says nothing
 //! false. Refuses other versions, and an identifier that two packages share.
 
@@ -219,10 +220,13 @@ pub(super) fn from_wire(
         }
         if is_described && stands_for_all {
             names_image.extend(component.digests().chain(package.digests()));
-        } else if package.is_placeholder() {
+        } else if package.is_placeholder() && !component.is_package() {
             placeholders += 1;
         } else {
-            components.push(component);
+            components.extend(component.with_others(package.purls()));
+        }
+        if components.len() > limits.packages {
+            return Err(SbomError::TooMany { found: components.len(), limit: limits.packages });
         }
     }
     let mut passed_over = document.passed_over();
@@ -399,6 +403,12 @@ impl<'a> Package<'a> {
         digests(self.checksums.as_deref())
     }
 
+    /// Every package URL that it has.
+    fn purls(&self) -> impl Iterator<Item = &str> {
+        let refs = self.external_refs.iter().flatten().filter(|one| one.kind() == "purl");
+        refs.map(|one| &*one.reference_locator)
+    }
+
     /// Whether it stands for a file or an operating system.
     fn is_placeholder(&self) -> bool {
         // The specification writes OPERATING-SYSTEM, the JSON schema OPERATING_SYSTEM; both are found.
@@ -412,9 +422,8 @@ impl<'a> Package<'a> {
 
     fn component(&self, relations: &Relations<'_>) -> Component {
         let refs = self.external_refs.iter().flatten();
-        let purl = refs.clone().find(|r| r.kind() == "purl");
+        let purl = self.purls().next().map(str::to_owned);
         let text = |word: &Word<'_>| word.to_string();
-        let purl = purl.map(|r| text(&r.reference_locator));
         let version = self.version_info.as_ref().map(text);
         let component = Component::new(purl, text(&self.name), version);
         let mut stated = component.stated;

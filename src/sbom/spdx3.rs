@@ -309,10 +309,10 @@ impl<'g> Graph<'g> {
             }
             if is_root && (component.is_image() || component.purl.is_none() && alone) {
                 names_image.extend(component.digests().chain(node.digests()));
-            } else if node.is_placeholder() {
+            } else if node.is_placeholder() && !component.is_package() {
                 pass_over(PLACEHOLDERS);
             } else {
-                components.push(component);
+                components.extend(component.with_others(node.purls()));
             }
             if components.len() > limits.packages {
                 let found = nodes.iter().filter(|node| node.is_package()).count();
@@ -450,6 +450,13 @@ impl<'g> Node<'g> {
         hashes.filter_map(|hash| checksum(hash.algorithm.as_deref()?, hash.hash_value.as_deref()?))
     }
 
+    /// Every package URL that it has.
+    fn purls(&self) -> impl Iterator<Item = &str> {
+        let identifiers = self.external_identifier.iter().flatten();
+        let others = identifiers.filter(|one| &*one.external_identifier_type == "packageUrl");
+        self.purl.iter().chain(others.map(|one| &one.identifier)).map(|purl| &**purl)
+    }
+
     fn component(&self, graph: &Graph<'_>) -> Result<Component, SbomError> {
         let id = self.spdx_id.as_deref().ok_or_else(|| malformed("a package has no spdxId"))?;
         let name = self
@@ -459,8 +466,7 @@ impl<'g> Node<'g> {
         let identifiers = self.external_identifier.iter().flatten();
         let by =
             |kind: &str| identifiers.clone().find(|one| &*one.external_identifier_type == kind);
-        let other = by("packageUrl").map(|one| &one.identifier);
-        let purl = self.purl.as_ref().or(other).map(|purl| purl.to_string());
+        let purl = self.purls().next().map(str::to_owned);
         let component =
             Component::new(purl, name.to_owned(), self.version.as_ref().map(|v| v.to_string()));
         let mut stated = component.stated;

@@ -53,6 +53,63 @@ fn spdx_gives_packages_without_what_stands_for_the_image() {
     assert_eq!((sbom.format.as_str(), sbom.tools), ("SPDX-2.3", vec!["syft-1.0".to_owned()]));
 }
 
+/// Package URLs of components, in order.
+fn purls(sbom: &Sbom) -> Vec<&str> {
+    sbom.components.iter().filter_map(|one| one.purl.as_deref()).collect()
+}
+
+/// A graph of SPDX 3 with one package of these members.
+fn spdx_3(members: Value) -> Value {
+    let mut package =
+        json!({"type": "software_Package", "spdxId": "urn:a", "creationInfo": "_:c", "name": "a"});
+    package.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+    json!({"@context": "https://spdx.org/rdf/3.0.1/spdx-context.jsonld", "@graph": [
+        {"type": "CreationInfo", "@id": "_:c", "specVersion": "3.0.1", "created": "2026-01-02T03:04:05Z",
+         "createdBy": ["urn:who"]},
+        {"type": "Organization", "spdxId": "urn:who", "creationInfo": "_:c", "name": "ACME"},
+        {"type": "SpdxDocument", "spdxId": "urn:doc", "creationInfo": "_:c", "name": "app", "rootElement": ["urn:who"]},
+        package,
+    ]})
+}
+
+#[test]
+fn c95_every_package_url_of_a_component_counts() {
+    let (good, evil) = ("pkg:npm/good@1", "pkg:npm/evil@1");
+    let mut refs = purl(good);
+    let more = [purl(evil), purl(good)].map(|one| one[0].clone());
+    refs.as_array_mut().unwrap().extend(more);
+    let two = read(&spdx(json!([{"SPDXID": "SPDXRef-a", "name": "a", "externalRefs": refs}])));
+    assert_eq!(purls(&two.expect("it is SPDX")), [evil, good]);
+    let other = json!([{"type": "ExternalIdentifier", "externalIdentifierType": "packageUrl", "identifier": evil}]);
+    let two = read(&spdx_3(json!({"software_packageUrl": good, "externalIdentifier": other})));
+    assert_eq!(purls(&two.expect("it is SPDX 3")), [evil, good]);
+    let limits = Limits { packages: 1, ..Limits::default() };
+    let listed = json!([{"SPDXID": "SPDXRef-a", "name": "a", "externalRefs": refs}]);
+    let many = parse(spdx(listed).to_string().as_bytes(), &limits);
+    assert!(matches!(many, Err(SbomError::TooMany { .. })), "{many:?}");
+}
+
+#[test]
+fn c96_what_has_the_package_url_of_a_package_is_one_whatever_its_purpose() {
+    let evil = "pkg:npm/evil@1";
+    for purpose in ["FILE", "OPERATING_SYSTEM", "OPERATING-SYSTEM"] {
+        let package = json!({"SPDXID": "SPDXRef-a", "name": "a", "primaryPackagePurpose": purpose,
+            "externalRefs": purl(evil)});
+        let sbom = read(&spdx(json!([package]))).expect("it is SPDX");
+        assert_eq!(purls(&sbom), [evil], "{purpose}");
+    }
+    for purpose in ["file", "operatingSystem"] {
+        let members = json!({"software_packageUrl": evil, "software_primaryPurpose": purpose});
+        let sbom = read(&spdx_3(members)).expect("it is SPDX 3");
+        assert_eq!(purls(&sbom), [evil], "{purpose}");
+    }
+    for kind in ["file", "operating-system", "device", "data"] {
+        let sbom = read(&json!({"bomFormat": "CycloneDX", "specVersion": "1.6", "version": 1,
+            "components": [{"type": kind, "name": "a", "version": "1", "purl": evil}]}));
+        assert_eq!(purls(&sbom.expect("it is CycloneDX")), [evil], "{kind}");
+    }
+}
+
 #[test]
 fn types_of_references_may_be_uris() {
     let mut refs = purl("pkg:npm/a@1");

@@ -57,7 +57,8 @@ pub(super) fn known(
             questions.iter().map(|one| vex::answer(one, &found.statements, &judged)).collect();
         let statements = found.statements.iter().enumerate();
         let unmatched = statements.filter_map(|(place, statement)| {
-            vex::unmatched(&questions, statement, &judged).map(|why| (place, why))
+            let why = vex::unmatched(&questions, &found.answers, statement, &judged)?;
+            Some((place, why))
         });
         found.unmatched = unmatched.collect();
     }
@@ -110,7 +111,8 @@ fn purls(inventory: &Inventory, one: &matching::Vulnerability) -> Vec<String> {
 fn questions<'q>(known: &'q Known, purls: &'q [Vec<String>]) -> Vec<Question<'q>> {
     let pairs = known.vulnerabilities.iter().zip(purls);
     let question = |(one, purls): (&'q matching::Vulnerability, &'q Vec<String>)| Question {
-        ids: one.advisory.ids().chain(one.others.iter().map(String::as_str)).collect(),
+        ids: one.ids(),
+        parts: one.advisory.parts(),
         purls: purls.iter().map(String::as_str).collect(),
     };
     pairs.map(question).collect()

@@ -129,6 +129,22 @@ pub fn of_language(purl_type: &str) -> Option<&'static str> {
     })
 }
 
+/// What a package of Maven is called where its group is not known: its artifact, or the name that Maven gives it as a bundle of OSGi
+/// (maven-bundle-plugin, `Bundle-SymbolicName`). Only what is written as group and artifact has such names.
+pub fn without_group(name: &str) -> Vec<String> {
+    let Some((group, artifact)) = name.split_once(':') else { return Vec::new() };
+    let last = group.rsplit('.').next().unwrap_or_default();
+    let mut names = vec![artifact.to_owned(), format!("{group}.{artifact}")];
+    match artifact.strip_prefix(last) {
+        Some("") => names.push(group.to_owned()),
+        Some(rest) if rest.starts_with(['-', '.']) => {
+            names.push(format!("{group}.{}", rest.get(1..).unwrap_or_default()));
+        }
+        _ => {}
+    }
+    names
+}
+
 /// The one spelling of a package's name, as its registry compares names.
 pub fn normal_name(ecosystem: &str, name: &str) -> String {
     match ecosystem {
@@ -147,6 +163,26 @@ pub fn normal_name(ecosystem: &str, name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_artifact_of_maven_has_names_without_its_group() {
+        let cases: [(&str, &[&str]); 5] = [
+            (
+                "org.springframework:spring-core",
+                &["spring-core", "org.springframework.spring-core"],
+            ),
+            (
+                "org.apache.maven:maven-core",
+                &["maven-core", "org.apache.maven.maven-core", "org.apache.maven.core"],
+            ),
+            ("org.yaml:yaml", &["yaml", "org.yaml.yaml", "org.yaml"]),
+            ("org.yaml:snakeyaml", &["snakeyaml", "org.yaml.snakeyaml"]),
+            ("snakeyaml", &[]),
+        ];
+        for (name, want) in cases {
+            assert_eq!(without_group(name), want, "{name}");
+        }
+    }
 
     #[test]
     fn ecosystems_have_releases() {

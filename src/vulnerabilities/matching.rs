@@ -3,6 +3,7 @@
 //! Turns [`Subject`]s and a [`Database`] into a [`Known`]: the vulnerabilities that are there, what nobody can tell,
 //! and what the data does not cover. No data is not clean: whatever no record could have spoken about is a [`Gap`].
 
+mod groups;
 mod merging;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +17,7 @@ use super::{
     version::Scheme,
 };
 use crate::contents::is_distribution;
+use groups::Groups;
 
 /// Advisories of one package that nobody can hold it against which are named; the rest is counted.
 const NAMED: usize = 5;
@@ -86,6 +88,17 @@ pub struct Vulnerability {
     pub first_seen: Option<String>,
     /// The day of the import that first saw a fix.
     pub fix_seen: Option<String>,
+}
+
+impl Vulnerability {
+    /// Every id that means it as a whole.
+    pub fn ids(&self) -> BTreeSet<&str> {
+        let (advisory, parts) = (&self.advisory, self.advisory.parts());
+        let sources = advisory.upstream.iter().filter(|_| parts.len() < 2);
+        let others = advisory.aliases.iter().chain(&self.others).chain(sources);
+        let others = others.map(String::as_str).filter(|id| !parts.contains(id));
+        std::iter::once(advisory.id.as_str()).chain(others).collect()
+    }
 }
 
 /// Which name of a package matched.
@@ -197,6 +210,13 @@ pub fn known(
         for (kind, name) in uncovered(database, &questions, speaker.as_ref(), today) {
             *gaps.entry((kind, name)).or_default() += 1;
         }
+        let questions = match groups::of(&mut lookup, subject, questions)? {
+            Groups::One(questions) => questions,
+            Groups::Several(unknown) => {
+                known.unknown.extend(unknown);
+                continue;
+            }
+        };
         let asked = lookup.ask(subject, &questions)?;
         known.withdrawn += asked.withdrawn;
         known.unknown.extend(asked.unknown);
@@ -212,6 +232,7 @@ pub fn known(
 }
 
 /// Names to look up, each with its ecosystem and version.
+#[derive(Clone)]
 struct Question {
     ecosystem: Ecosystem,
     scheme: Scheme,

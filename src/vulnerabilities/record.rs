@@ -2,6 +2,8 @@
 //!
 //! The types are the stored form too, so their short keys are part of the format of the database.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 /// An advisory, without the packages that it is about.
@@ -43,6 +45,17 @@ impl Advisory {
     /// Whether the package itself is the attack.
     pub fn is_malware(&self) -> bool {
         self.id.starts_with("MAL-")
+    }
+
+    /// Ids of the vulnerabilities that it is made of, each of which may be judged by itself. Each CVE is a vulnerability of its own, also where
+    /// old records call several of them aliases; other ids beside a CVE are other names of that.
+    pub fn parts(&self) -> BTreeSet<&str> {
+        let all = || self.aliases.iter().chain(&self.upstream).map(String::as_str);
+        let cves: BTreeSet<&str> = all().filter(|id| id.starts_with("CVE-")).collect();
+        match cves.is_empty() {
+            true => self.upstream.iter().map(String::as_str).collect(),
+            false => cves,
+        }
     }
 
     /// Every id that means this vulnerability, or one of those that it is made from.

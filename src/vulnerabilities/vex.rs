@@ -5,6 +5,7 @@
 //! suppressed. What a statement says that matches nothing is told with the reason. Nothing here proves who said it:
 //! that is the caller's.
 
+mod fits;
 mod platform;
 pub mod read;
 mod versions;
@@ -15,8 +16,8 @@ use packageurl::PackageUrl;
 pub use platform::{Misfit, Platforms};
 pub use versions::Versions;
 
-use super::{csaf::products::stream, distribution::Distribution};
-use crate::contents::is_distribution;
+use super::distribution::Distribution;
+use fits::{image_fit, purl_fit};
 
 /// What a statement says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -118,8 +119,10 @@ pub struct Judged {
 /// A vulnerability of a package, as statements are held against it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Question<'q> {
-    /// Every id of it.
+    /// Every id of it, whole.
     pub ids: BTreeSet<&'q str>,
+    /// Ids of the vulnerabilities that it is made of: an advisory of a distribution is about many at once.
+    pub parts: BTreeSet<&'q str>,
     /// The package URL of the package; that of its source package, too.
     pub purls: Vec<&'q str>,
 }
@@ -159,6 +162,11 @@ pub enum Unmatched {
     /// It names no product that can be compared.
     #[error("it names no product by package URL or digest")]
     Nameless,
+    /// It suppresses one of several vulnerabilities.
+    #[error(
+        "it is about one of several vulnerabilities of an advisory, and nothing says the same of the others"
+    )]
+    Others,
     /// It says that the product is not affected, and not why.
     #[error("it says not_affected without a justification or an impact statement")]
     Unjustified,
@@ -167,10 +175,30 @@ pub enum Unmatched {
 /// How well a statement fits; the larger, the more specific.
 type Fit = (u8, u8);
 
-/// What the statements say of one vulnerability.
+/// What the statements say of one vulnerability. One that is made of several is suppressed where each of them is.
 pub fn answer(question: &Question<'_>, statements: &[Statement], judged: &Judged) -> Answer {
+    let mut answers = question.each().map(|ids| answer_one(&ids, question, statements, judged));
+    let first = answers.next().unwrap_or(Answer::Silent);
+    answers.fold(first, |all, one| match (&all, &one) {
+        (Answer::Conflict(_), _) => all,
+        (_, Answer::Conflict(_)) => one,
+        (Answer::Counts(_), _) => all,
+        (_, Answer::Counts(_)) => one,
+        (Answer::Silent, _) => all,
+        (_, Answer::Silent) => one,
+        (Answer::Suppressed(_), Answer::Suppressed(_)) => all,
+    })
+}
+
+/// What they say of a vulnerability with these ids.
+fn answer_one(
+    ids: &BTreeSet<&str>,
+    question: &Question<'_>,
+    statements: &[Statement],
+    judged: &Judged,
+) -> Answer {
     let fits = statements.iter().enumerate().filter_map(|(place, statement)| {
-        let fit = fit(question, statement, judged).ok()?;
+        let fit = fit_one(ids, question, statement, judged).ok()?;
         Some((fit, statement.time, place, statement.status))
     });
     let mut fits: Vec<_> = fits.collect();
@@ -185,15 +213,28 @@ pub fn answer(question: &Question<'_>, statements: &[Statement], judged: &Judged
     }
 }
 
-/// Why a statement says nothing of any of the image's vulnerabilities: the nearest that it came to one.
+impl<'q> Question<'q> {
+    /// The ids of each vulnerability that it is made of, with its own; those alone where it is one.
+    fn each(&self) -> impl Iterator<Item = BTreeSet<&'q str>> {
+        let with = |part: Option<&'q str>| self.ids.iter().copied().chain(part).collect();
+        let alone = self.parts.is_empty().then_some(None);
+        self.parts.iter().copied().map(Some).chain(alone).map(with)
+    }
+}
+
+/// Why a statement says nothing of any of the image's vulnerabilities: the nearest that it came to one. `answers` are those
+/// of all statements to the questions.
 pub fn unmatched(
     questions: &[Question<'_>],
+    answers: &[Answer],
     statement: &Statement,
     judged: &Judged,
 ) -> Option<Unmatched> {
     let mut nearest = None;
-    for question in questions {
+    for (question, answer) in questions.iter().zip(answers) {
         match fit(question, statement, judged) {
+            // Nothing is said of others, else there were an answer.
+            Ok(_) if *answer == Answer::Silent => nearest = nearest.max(Some(Unmatched::Others)),
             Ok(_) => return None,
             Err(why) => nearest = nearest.max(Some(why)),
         }
@@ -201,9 +242,19 @@ pub fn unmatched(
     Some(nearest.unwrap_or(Unmatched::Vulnerability))
 }
 
-/// How well a statement fits a vulnerability of a package.
+/// How well a statement fits a vulnerability of a package, or one of those that it is made of.
 fn fit(question: &Question<'_>, statement: &Statement, judged: &Judged) -> Result<Fit, Unmatched> {
-    if !statement.vulnerability.iter().any(|id| question.ids.contains(id.as_str())) {
+    let fits = question.each().map(|ids| fit_one(&ids, question, statement, judged));
+    best(fits).unwrap_or(Err(Unmatched::Vulnerability))
+}
+
+fn fit_one(
+    ids: &BTreeSet<&str>,
+    question: &Question<'_>,
+    statement: &Statement,
+    judged: &Judged,
+) -> Result<Fit, Unmatched> {
+    if !statement.vulnerability.iter().any(|id| ids.contains(id.as_str())) {
         return Err(Unmatched::Vulnerability);
     }
     if statement.products.iter().all(|product| product.identity.is_empty()) {
@@ -248,7 +299,8 @@ enum Meant {
 
 impl Asked<'_> {
     fn product_fit(self, product: &Product) -> Result<Fit, Unmatched> {
-        let image = image_fit(&product.identity, self.judged);
+        let image = image_fit(&product.identity, self.judged, self.suppresses)
+            .map_err(Unmatched::Misfit)?;
         if image == 0 {
             // The package itself is the product; parts of it are none of the image's packages.
             return match product.parts.is_empty() {
@@ -303,7 +355,7 @@ impl Asked<'_> {
         let (Ok(own), Ok(other)) = (PackageUrl::from_str(own), PackageUrl::from_str(other)) else {
             return Err(far);
         };
-        let fit = purl_fit(&own, &other).ok_or(far)?;
+        let fit = purl_fit(&own, &other, self.suppresses).ok_or(far)?;
         self.in_distribution(&own, &other)?;
         let Some(versions) = &identity.versions else { return Ok(fit) };
         let epoch = other.qualifiers().get("epoch").map(|epoch| format!("{epoch}:"));
@@ -326,66 +378,6 @@ impl Asked<'_> {
         let (said, known) = (own.qualifiers().get("distro"), other.qualifiers().get("distro"));
         let Some(said) = said.filter(|_| said != known) else { return Ok(()) };
         platform::distro(said, self.judged.distribution.as_ref()).map_err(Unmatched::Misfit)
-    }
-}
-
-/// Whether an identity is the image: 2 by digest, 1 by repository alone, 0 not.
-fn image_fit(identity: &Identity, judged: &Judged) -> u8 {
-    let is_digest =
-        |digest: &str| judged.digests.iter().any(|own| own.eq_ignore_ascii_case(digest));
-    if identity.digests.iter().any(|digest| is_digest(digest)) {
-        return 2;
-    }
-    let fits = identity.purls.iter().filter_map(|text| {
-        let purl = PackageUrl::from_str(text).ok()?;
-        (purl.ty() == "oci").then_some(())?;
-        let place = purl.qualifiers().get("repository_url").map(|url| canonical(url));
-        let same_place = place.as_ref().is_none_or(|place| *place == canonical(&judged.repository));
-        match purl.version().map(|version| version.split_once(':').map_or(version, |(_, hex)| hex))
-        {
-            Some(digest) if is_digest(digest) && same_place => Some(2),
-            Some(_) => None,
-            None if place.is_some() && same_place => Some(1),
-            None => None,
-        }
-    });
-    fits.max().unwrap_or(0)
-}
-
-/// One spelling of a repository.
-fn canonical(repository: &str) -> String {
-    let repository = repository.trim_start_matches("https://").trim_end_matches('/');
-    match repository.strip_prefix("index.docker.io/") {
-        Some(rest) => format!("docker.io/{rest}"),
-        None => repository.to_owned(),
-    }
-}
-
-/// Whether a package URL of a statement means a package: 2 with its version, 1 without one. Qualifiers of the statement
-/// have to be among those of the package; `distro` is held against the image elsewhere.
-fn purl_fit(own: &PackageUrl<'_>, other: &PackageUrl<'_>) -> Option<u8> {
-    let spaces = match (own.namespace(), other.namespace()) {
-        (None, _) => own.namespace() == other.namespace() || is_distribution(own.ty()),
-        (Some(own), Some(id)) => own == id || other.ty() == "rpm" && own == platform::vendor(id),
-        (Some(_), None) => false,
-    };
-    let same = own.ty() == other.ty() && own.name() == other.name() && spaces;
-    let within = own.qualifiers().iter().all(|(key, value)| {
-        let found = other.qualifiers().get(key);
-        match (key.as_ref(), found) {
-            ("distro", _) => true,
-            // It is spelt in several ways, and only narrows where both say it.
-            ("upstream", found) => found.is_none_or(|found| **found == **value),
-            ("rpmmod", Some(found)) => {
-                stream(found).is_some_and(|found| stream(value) == Some(found))
-            }
-            (_, found) => found.is_some_and(|found| **found == **value),
-        }
-    });
-    match (same && within, own.version()) {
-        (false, _) => None,
-        (true, None) => Some(1),
-        (true, Some(version)) => (other.version() == Some(version)).then_some(2),
     }
 }
 

@@ -122,6 +122,17 @@ pub(super) fn may_be(head: &[u8]) -> bool {
     packet(head).is_some_and(|first| first.is_of_keyring())
 }
 
+/// Whether bytes begin as a secret key of a known algorithm, and as next to nothing else.
+pub(super) fn begins_key(head: &[u8]) -> bool {
+    let algorithm = packet(head).filter(Packet::is_secret).and_then(|packet| match packet.body {
+        [4 | 6, _, _, _, _, algorithm, ..] | [3, _, _, _, _, _, _, algorithm, ..] => {
+            Some(*algorithm)
+        }
+        _ => None,
+    });
+    matches!(algorithm, Some(1..=3 | 16..=19 | 22 | 25..=28))
+}
+
 /// The secret key that is among packets; one that is whole before others.
 pub(super) fn secret_key(bytes: &[u8]) -> Option<SecretKey> {
     let mut ring = Ring::default();

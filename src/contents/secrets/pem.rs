@@ -4,7 +4,7 @@
 //! marker names (RFC 7468; PKCS#1, PKCS#8, SEC 1, OpenSSH's PROTOCOL.key, RFC 9580). Markers in programs, templates and
 //! documents have no such body and are none. Line ends may be LF or CRLF, may be written as escapes of JSON, YAML, XML
 //! or a shell, or as spaces; lines may be quoted, joined by an operator of a language, or stand behind the sign of a
-//! comment or a quotation. What is written in percent escapes is read by whoever finds the marker.
+//! comment or a quotation. What else is written in escapes is read by whoever finds the marker.
 
 use super::{ber, der, openpgp, published};
 use base64::{
@@ -49,6 +49,8 @@ pub(super) enum Form {
 /// Letters of a line of base64 that no word of a language has.
 const LINE: usize = 40;
 
+/// How OpenSSH's own form begins.
+pub(super) const OPENSSH: &[u8] = b"openssh-key-v1\0";
 /// How a key begins.
 const BEGIN: &[u8] = b"-----BEGIN ";
 const DASHES: &[u8] = b"-----";
@@ -142,7 +144,7 @@ fn drawn_out(form: Form, body: &[u8]) -> Option<Key> {
     let bytes = LENIENT.decode(digits.get(..32)?).ok()?;
     let content = match bytes.as_slice() {
         [0x30, 0x82, _, _, rest @ ..] | [0x30, 0x81, _, rest @ ..] | [0x30, _, rest @ ..] => rest,
-        _ if bytes.starts_with(b"openssh-key-v1\0") => &[0x02],
+        _ if bytes.starts_with(OPENSSH) => &[0x02],
         _ => return None,
     };
     let encrypted = form == Form::Encrypted;
@@ -236,8 +238,8 @@ fn without_signs(body: &str) -> String {
 }
 
 /// OpenSSH's own form: whether it is encrypted, by the name of its cipher.
-fn openssh(bytes: &[u8]) -> Option<bool> {
-    let rest = bytes.strip_prefix(b"openssh-key-v1\0")?;
+pub(super) fn openssh(bytes: &[u8]) -> Option<bool> {
+    let rest = bytes.strip_prefix(OPENSSH)?;
     let (length, rest) = rest.split_first_chunk::<4>()?;
     let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
     let (cipher, rest) = rest.split_at_checked(length)?;

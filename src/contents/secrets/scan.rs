@@ -10,7 +10,9 @@ use aho_corasick::{AhoCorasick, Input, MatchKind};
 
 use super::{
     Kind, pem,
-    tokens::{self, BACK_BYTES, Begins, Place},
+    place::{BACK_BYTES, Match, Place},
+    runs::{self, Runs},
+    tokens::{self, Begins},
 };
 
 /// Bytes behind a place that have to be there before it is looked at: a key, in base64 once more.
@@ -44,9 +46,9 @@ static IN_TEXT: LazyLock<Search> = LazyLock::new(|| Search::of(true));
 /// Fewer words, so that programs, which are most of an image's bytes, are searched faster.
 static ELSEWHERE: LazyLock<Search> = LazyLock::new(|| Search::of(false));
 
-/// Whether a short text has a word with which a secret may begin, so that it is worth a search.
+/// Whether a short text has a word with which a secret may begin, or may be one as a whole, so that it is worth a search.
 pub(super) fn may_hold(text: &[u8]) -> bool {
-    IN_TEXT.automaton.is_match(text)
+    IN_TEXT.automaton.is_match(text) || Runs::new(text, 0, text.len()).next().is_some()
 }
 
 /// A secret in a file.
@@ -202,15 +204,52 @@ impl Scan {
         for (at, matched) in found {
             self.keep(at, matched);
         }
+        self.look_without_markers(from, ready);
     }
 
-    fn keep(&mut self, at: usize, matched: tokens::Match) {
+    /// Looks at what is a key in base64 and has no marker.
+    fn look_without_markers(&mut self, from: usize, ready: usize) {
+        let mut found = Vec::new();
+        for at in Runs::new(&self.window, from, ready) {
+            let (matched, looked) = runs::key(&Place { bytes: &self.window, at });
+            self.closer = self.closer.saturating_sub(looked as u64);
+            found.extend(matched.map(|matched| (at, matched)));
+            if self.closer == 0 {
+                self.more = true;
+                break;
+            }
+        }
+        for (at, matched) in found {
+            if !self.is_told(at, &matched) {
+                self.keep(at, matched);
+            }
+        }
+    }
+
+    /// Whether the same was found close before: the first line of a key is a run, too.
+    fn is_told(&self, at: usize, matched: &Match) -> bool {
+        let offset = self.offset(at);
+        let near = BACK_BYTES as u64 * self.encoding.width();
+        let is_near = |hit: &Hit| hit.offset <= offset && offset - hit.offset <= near;
+        let is_same = |hit: &Hit| {
+            let kind = if hit.kind == Kind::Google { Kind::PrivateKey } else { hit.kind };
+            (kind, hit.encrypted) == (matched.kind, matched.encrypted)
+        };
+        self.hits.iter().any(|hit| is_near(hit) && is_same(hit))
+    }
+
+    /// Where a place of the window is in the file.
+    fn offset(&self, at: usize) -> u64 {
+        (self.start + at as u64) * self.encoding.width()
+    }
+
+    fn keep(&mut self, at: usize, matched: Match) {
         if self.hits.len() >= FOUND {
             return;
         }
         let before = self.window.get(..at).unwrap_or_default();
         let line = self.lines + memchr::memchr_iter(b'\n', before).count() as u64 + 1;
-        let offset = (self.start + at as u64) * self.encoding.width();
+        let offset = self.offset(at);
         let line = (self.encoding != Encoding::Binary).then_some(line);
         self.hits.push(Hit { offset, line, kind: matched.kind, encrypted: matched.encrypted });
     }

@@ -33,6 +33,12 @@ pub(super) fn may_be(head: &[u8]) -> bool {
     structured || openpgp::may_be(head) || is_java(head) || openpgp::of_agent(head).is_some()
 }
 
+/// Whether bytes begin as a key or store does, and as next to nothing else.
+pub(super) fn begins_key(head: &[u8]) -> bool {
+    let structured = der::may_be(head) || ber::may_be(head);
+    structured || openpgp::begins_key(head) || is_java(head) || openpgp::of_agent(head).is_some()
+}
+
 /// A file that may be one of these, while it streams by.
 #[derive(Debug)]
 pub(super) struct Store {

@@ -8,13 +8,14 @@ use std::sync::LazyLock;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use flate2::Crc;
-use percent_encoding::percent_decode;
 use regex::bytes::Regex;
 
-use super::{Kind, pem, placeholder};
+use super::{
+    Kind, keys,
+    place::{BACK_BYTES, Match, Place},
+    placeholder,
+};
 
-/// Bytes before a place that its form may look at.
-pub(super) const BACK_BYTES: usize = 512;
 /// Bytes from a place on that the form of a token may have.
 const FORM_BYTES: usize = 2048;
 
@@ -31,26 +32,6 @@ pub(super) struct Form {
     check: Check,
     /// Whether the form itself proves that it is one, so that programs are searched for it, too.
     proven: bool,
-}
-
-/// A place where a form may begin.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Place<'b> {
-    /// All bytes that are held.
-    pub(super) bytes: &'b [u8],
-    /// Where in them.
-    pub(super) at: usize,
-}
-
-impl<'b> Place<'b> {
-    fn before(&self) -> &'b [u8] {
-        self.bytes.get(self.at.saturating_sub(BACK_BYTES)..self.at).unwrap_or_default()
-    }
-
-    fn from(&self, most: usize) -> &'b [u8] {
-        let rest = self.bytes.get(self.at..).unwrap_or_default();
-        rest.get(..most).unwrap_or(rest)
-    }
 }
 
 const fn form(
@@ -150,26 +131,15 @@ const FORMS: &[Form] = &[
     ),
 ];
 
-/// The word of a marker, behind `-----BEGIN `.
-const MARKER: &str = "PRIVATE KEY";
-/// How a marker begins in base64 of the whole.
-const MARKER_BASE64: &str = "LS0tLS1CRUdJTi";
-/// The same in URLs and forms: once in percent escapes, with spaces as forms write them, and in escapes of escapes.
-const MARKER_ESCAPED: [&str; 3] = ["PRIVATE%20KEY", "PRIVATE+KEY", "PRIVATE%2520KEY"];
-/// Bytes from the dashes of a marker to its word, at most.
-const TO_WORD: usize = 24;
-/// Bytes in which a marker ends behind its word, in escapes of escapes.
-const TO_END: usize = 60;
-
 /// What one word begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Begins {
     /// The word of a marker.
     Key,
-    /// The word of a marker in percent escapes.
-    KeyInEscapes,
-    /// A key that is written in base64 once more.
-    KeyInBase64,
+    /// An escape of a letter of a marker's word.
+    Letter,
+    /// A key that is written in base64 once more, with so many dashes of its marker before it.
+    KeyInBase64(usize),
     /// A token of the form at this place of the table.
     Token(usize),
 }
@@ -179,9 +149,13 @@ pub(super) fn words(text: bool) -> Vec<(&'static str, Begins)> {
     let tokens = FORMS.iter().enumerate().filter(|(_, form)| text || form.proven);
     let word = |place| move |word: &&'static str| (*word, Begins::Token(place));
     let tokens = tokens.flat_map(|(place, form)| form.begins.iter().map(word(place)));
-    [(MARKER, Begins::Key), (MARKER_BASE64, Begins::KeyInBase64)]
+    let of_key = |(dashes, word)| (word, Begins::KeyInBase64(dashes));
+    let in_base64 = keys::IN_BASE64.into_iter().enumerate().map(of_key);
+    let letters = keys::ESCAPED.into_iter().filter(|_| text).map(|word| (word, Begins::Letter));
+    [(keys::MARKER, Begins::Key)]
         .into_iter()
-        .chain(MARKER_ESCAPED.map(|word| (word, Begins::KeyInEscapes)))
+        .chain(in_base64)
+        .chain(letters)
         .chain(tokens)
         .collect()
 }
@@ -194,23 +168,12 @@ static PATTERNS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
     FORMS.iter().map(pattern).collect()
 });
 
-/// A secret at a place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Match {
-    /// What it is.
-    pub(super) kind: Kind,
-    /// Whether a passphrase protects it.
-    pub(super) encrypted: bool,
-    /// Where it ends.
-    pub(super) end: usize,
-}
-
 /// The secret that begins at a place, and how many bytes were looked at.
 pub(super) fn at(begins: Begins, place: &Place<'_>) -> (Option<Match>, usize) {
     match begins {
-        Begins::Key => key(place),
-        Begins::KeyInEscapes => key_in_escapes(place),
-        Begins::KeyInBase64 => key_in_base64(place),
+        Begins::Key => keys::at_word(place),
+        Begins::Letter => keys::at_letter(place),
+        Begins::KeyInBase64(dashes) => keys::in_base64(place, dashes),
         Begins::Token(form) => (token(form, place), cost(form)),
     }
 }
@@ -222,87 +185,6 @@ fn cost(form: usize) -> usize {
         Some(Kind::Aws) => 2 * BACK_BYTES,
         _ => 64,
     }
-}
-
-/// A key, found by the word of its marker.
-fn key(place: &Place<'_>) -> (Option<Match>, usize) {
-    let near = place.before();
-    let near = near.get(near.len().saturating_sub(TO_WORD)..).unwrap_or_default();
-    let Some(dashes) = near.windows(5).rposition(|window| window == b"-----") else {
-        return (None, TO_WORD);
-    };
-    let start = place.at - (near.len() - dashes);
-    let text = Place { at: start, ..*place }.from(pem::KEY_BYTES);
-    if !pem::is_marked(text) {
-        return (None, TO_WORD);
-    }
-    let found = pem::private_key(text).filter(|key| !key.published).map(|key| {
-        let before = Place { at: start, ..*place }.before();
-        Match { kind: of_key(key.form, before), encrypted: key.encrypted, end: place.at + 1 }
-    });
-    // No longer key is looked at than up to the next dashes.
-    let body = text.get(MARKER.len() + 20..).unwrap_or_default();
-    (found, memchr::memchr(b'-', body).unwrap_or(body.len()))
-}
-
-/// What a key is for, where what stands before it says so.
-fn of_key(form: pem::Form, before: &[u8]) -> Kind {
-    let has = |word: &[u8]| before.windows(word.len()).any(|window| window == word);
-    match form {
-        pem::Form::Pgp => Kind::PgpKey,
-        _ if has(b"\"private_key\"") && has(b"service_account") => Kind::Google,
-        _ => Kind::PrivateKey,
-    }
-}
-
-/// A key in percent escapes, found by the word of its marker. Where a space is written as a plus, a plus is not.
-fn key_in_escapes(place: &Place<'_>) -> (Option<Match>, usize) {
-    let text = place.from(pem::KEY_BYTES);
-    let times = if text.starts_with(b"PRIVATE%25") { 2 } else { 1 };
-    let is_form = text.starts_with(b"PRIVATE+");
-    let plain = |bytes: &[u8]| {
-        let space = |byte: &u8| if is_form && *byte == b'+' { b' ' } else { *byte };
-        let bytes: Vec<u8> = bytes.iter().map(space).collect();
-        (0..times).fold(bytes, |bytes, _| percent_decode(&bytes).collect())
-    };
-    let near = place.before();
-    let near = plain(near.get(near.len().saturating_sub(3 * TO_WORD)..).unwrap_or_default());
-    let begin = near.windows(5).rposition(|window| window == b"-----");
-    let Some(begin) = begin.and_then(|at| near.get(at..)) else { return (None, TO_END) };
-    let head = plain(text.get(..TO_END).unwrap_or(text));
-    if !pem::is_marked(&[begin, &head].concat()) {
-        return (None, TO_END);
-    }
-    let key = pem::private_key(&[begin, &plain(text)].concat()).filter(|key| !key.published);
-    let found = key.map(|key| Match {
-        kind: of_key(key.form, &[]),
-        encrypted: key.encrypted,
-        end: place.at + 1,
-    });
-    (found, text.len())
-}
-
-fn key_in_base64(place: &Place<'_>) -> (Option<Match>, usize) {
-    let text = place.from(pem::KEY_BYTES);
-    let base64 = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
-    let plain = |text: &[u8]| -> Option<Vec<u8>> {
-        let breaks = |byte: &&u8| !matches!(byte, b'\n' | b'\r' | b' ' | b'\\');
-        let kept = text.iter().filter(breaks).copied().take_while(base64);
-        let mut kept: Vec<u8> = kept.filter(|byte| *byte != b'=').collect();
-        kept.truncate(kept.len() / 4 * 4 + if kept.len() % 4 == 1 { 0 } else { kept.len() % 4 });
-        pem::LENIENT.decode(kept).ok()
-    };
-    let marked = text.get(..60).and_then(plain).is_some_and(|bytes| pem::is_marked(&bytes));
-    if !marked {
-        return (None, 60);
-    }
-    let key = plain(text).and_then(|bytes| pem::private_key(&bytes)).filter(|key| !key.published);
-    let found = key.map(|key| Match {
-        kind: if key.form == pem::Form::Pgp { Kind::PgpKey } else { Kind::PrivateKey },
-        encrypted: key.encrypted,
-        end: place.at + 1,
-    });
-    (found, text.len())
 }
 
 fn token(position: usize, place: &Place<'_>) -> Option<Match> {

@@ -7,7 +7,10 @@
 
 use serde_json::Value;
 
-use crate::{policy::RuleResult, sbom::name_and_version};
+use crate::{
+    policy::RuleResult,
+    sbom::{canonical, name_and_version},
+};
 
 /// Something that a result is about.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -79,6 +82,10 @@ fn components(result: &RuleResult) -> Option<Vec<Thing>> {
         let whole = Thing::package(url, text(result, "version"));
         let mut thing = purl(url).unwrap_or_default();
         thing.components.extend(whole.components);
+        // As shipped rules name it.
+        let one = canonical(url, text(result, "version"));
+        let bare = one.as_deref().and_then(|one| one.split('?').next());
+        thing.components.extend(bare.map(str::to_owned));
         return Some(vec![thing]);
     }
     match text(result, "package") {

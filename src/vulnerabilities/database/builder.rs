@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, btree_map};
 
 use super::{
-    Database, MAGIC, advisory_key, blocks,
+    Database, MAGIC, advisory_key, artifact_key, blocks,
     header::{self, Coverage, FeedInfo, Header, Refused, SourceInfo},
     package_key,
 };
@@ -14,6 +14,7 @@ use crate::{
     digest::Digest,
     limits::{self, Limits},
     vulnerabilities::{
+        ecosystem,
         feeds::Feed,
         osv::Record,
         record::{Advisory, Affected, Exploited, Forecast, Rating},
@@ -31,6 +32,8 @@ pub struct Builder {
     most: usize,
     advisories: BTreeMap<String, Advisory>,
     packages: BTreeMap<(Vec<u8>, String), Entry>,
+    /// Names of Maven without their groups, and with them.
+    artifacts: BTreeSet<(String, String)>,
     exploited: Option<Feed<Exploited>>,
     forecasts: Option<Feed<Forecast>>,
     sources: Vec<SourceInfo>,
@@ -95,6 +98,7 @@ impl Builder {
             most: limits.advisories,
             advisories: BTreeMap::new(),
             packages: BTreeMap::new(),
+            artifacts: BTreeSet::new(),
             exploited: None,
             forecasts: None,
             sources: Vec::new(),
@@ -117,7 +121,7 @@ impl Builder {
             if key.starts_with(b"a\0") {
                 let advisory: Advisory = serde_json::from_slice(value).map_err(|_| damaged())?;
                 self.seen.insert(advisory.id, advisory.first_seen);
-            } else {
+            } else if key.starts_with(b"p\0") {
                 let affected: Affected = serde_json::from_slice(value).map_err(|_| damaged())?;
                 let days = Days { first: affected.first_seen, fix: affected.fix_seen };
                 self.previous.insert((key.to_vec(), affected.advisory), days);
@@ -135,6 +139,10 @@ impl Builder {
         let Record { advisory, modified, packages } = record;
         let id = advisory.id.clone();
         for package in packages {
+            if package.ecosystem.name == "Maven" {
+                let names = ecosystem::without_group(&package.name).into_iter();
+                self.artifacts.extend(names.map(|short| (short, package.name.clone())));
+            }
             let key = package_key(&package.ecosystem, &package.name);
             let label = package.ecosystem.label();
             let entry = self.packages.entry((key, id.clone())).or_insert_with(|| Entry {
@@ -210,6 +218,9 @@ impl Builder {
             let first = self.seen.get(&id).cloned().flatten();
             advisory.first_seen = Some(first.unwrap_or_else(|| day.to_owned()));
             entries.push((advisory_key(&id), json(&advisory)?));
+        }
+        for (short, name) in std::mem::take(&mut self.artifacts) {
+            entries.push((artifact_key(&short), json(&name)?));
         }
         for (place, entry) in std::mem::take(&mut self.packages) {
             let Days { first, fix } = self.previous.get(&place).cloned().unwrap_or_default();

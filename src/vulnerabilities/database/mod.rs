@@ -24,7 +24,7 @@ use crate::{digest::Digest, limits::Limits};
 use blocks::{Blocks, Inflater};
 
 /// How a file of this format begins; the number is that of the format.
-const MAGIC: &[u8] = b"hallmark vulnerability database 1\n";
+const MAGIC: &[u8] = b"hallmark vulnerability database 2\n";
 /// How a file of any of its formats begins.
 const KIND: &[u8] = b"hallmark vulnerability database ";
 
@@ -114,6 +114,14 @@ impl Reader<'_> {
         self.values(&package_key(ecosystem, name))
     }
 
+    /// Names of packages of Maven that an artifact without its group may be, or a bundle of OSGi.
+    ///
+    /// # Errors
+    /// An entry is damaged.
+    pub fn with_groups(&mut self, artifact: &str) -> Result<Vec<String>, DatabaseError> {
+        self.values(&artifact_key(artifact))
+    }
+
     /// An advisory by its id.
     ///
     /// # Errors
@@ -136,6 +144,11 @@ impl Reader<'_> {
 fn package_key(ecosystem: &Ecosystem, name: &str) -> Vec<u8> {
     let name = normal_name(&ecosystem.name, name);
     format!("p\0{}\0{name}", ecosystem.label()).into_bytes()
+}
+
+/// The key of the names that an artifact of Maven has with its groups.
+fn artifact_key(name: &str) -> Vec<u8> {
+    format!("g\0{name}").into_bytes()
 }
 
 /// The key of an advisory.

@@ -384,3 +384,49 @@ fn what_the_distribution_says_is_kept_with_its_source() {
         assert_eq!(one.urgency.as_deref(), Some(urgency));
     }
 }
+
+#[test]
+fn c94_a_jar_that_leaves_out_its_group_is_found_or_told() {
+    let spring = "org.springframework:spring-core";
+    let records = [
+        record("GHSA-1", "", "Maven", spring, &fixed("5.3.18")),
+        record("GHSA-2", "", "Maven", spring, &fixed("5.3.1")),
+        record("GHSA-3", "", "Maven", "org.apache.maven:maven-core", &fixed("3.8.1")),
+        record("GHSA-4", "", "Maven", "a.one:client", &fixed("2.0")),
+        record("GHSA-5", "", "Maven", "b.two:client", &fixed("2.0")),
+        record("GHSA-6", "", "npm", "spring-core", &fixed("99.0.0")),
+    ];
+    let cases: [(&str, &str, &[&str], usize); 10] = [
+        (spring, "5.3.17", &["GHSA-1"], 0),
+        ("spring-core", "5.3.17", &["GHSA-1"], 0),
+        ("spring-core", "5.3.18", &[], 0),
+        ("org.springframework.spring-core", "5.3.17", &["GHSA-1"], 0),
+        ("org.apache.maven.core", "3.8.0", &["GHSA-3"], 0),
+        ("client", "1.0", &[], 1),
+        ("client", "2.0", &[], 0),
+        ("b.two:client", "1.0", &["GHSA-5"], 0),
+        ("com.corp:spring-core", "5.3.17", &[], 0),
+        ("server", "1.0", &[], 0),
+    ];
+    for (name, version, want, unknown) in cases {
+        let known = ask(&records, None, &[subject("maven", name, version)]);
+        assert_eq!(ids(&known), want, "{name} {version}");
+        assert_eq!(known.unknown.len(), unknown, "{name} {version}");
+    }
+    let known = ask(&records, None, &[subject("maven", "client", "1.0")]);
+    let want =
+        "nothing says its group, and advisories are about it if it is a.one:client, b.two:client";
+    assert_eq!(known.unknown[0].why, want);
+}
+
+#[test]
+fn c97_a_version_that_its_package_manager_would_refuse_clears_nothing() {
+    let records = [record("DEBIAN-CVE-1-1", "", "Debian:12", "a", &fixed("98.0.0"))];
+    for (version, found, unknown) in
+        [("4.3.0", 1, 0), ("99", 0, 0), ("v4.3.0", 0, 1), ("latest", 0, 1), ("1:r4-1", 0, 1)]
+    {
+        let known = ask(&records, Some(&of("debian", "12")), &[subject("deb", "a", version)]);
+        let said = (known.vulnerabilities.len(), known.unknown.len());
+        assert_eq!(said, (found, unknown), "{version}");
+    }
+}

@@ -1,4 +1,7 @@
 //! deb-version(7): `[epoch:]upstream-version[-debian-revision]`.
+//!
+//! Refuses an upstream version that does not begin with a digit, as dpkg does: a letter there is behind every number, so that `v1` would
+//! be a fix of everything.
 
 use std::cmp::Ordering;
 
@@ -24,7 +27,8 @@ fn parse(text: &str) -> Option<Version<'_>> {
     // An absent revision sorts as `0` does, which `part` gives an empty text too.
     let (upstream, revision) = rest.rsplit_once('-').unwrap_or((rest, ""));
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '+' | '~' | '-' | ':');
-    let valid = digits::is_number(epoch) && !upstream.is_empty() && rest.chars().all(allowed);
+    let begins = upstream.starts_with(|c: char| c.is_ascii_digit());
+    let valid = digits::is_number(epoch) && begins && rest.chars().all(allowed);
     valid.then_some(Version { epoch, upstream, revision })
 }
 

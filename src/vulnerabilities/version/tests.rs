@@ -229,7 +229,7 @@ const ASCENDING: &[(Scheme, &[&str])] = &[
 
 /// What is no version of a scheme.
 const REFUSED: &[(Scheme, &[&str])] = &[
-    (Scheme::Dpkg, &["", "a:1", ":1", "1:", "1 2", "1_2", "1\u{202e}", "-1"]),
+    (Scheme::Dpkg, &["", "a:1", ":1", "1:", "1 2", "1_2", "1\u{202e}", "-1", "v1", "1:r4", ".4"]),
     (
         Scheme::Apk,
         &[

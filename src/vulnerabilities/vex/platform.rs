@@ -45,6 +45,11 @@ pub enum Misfit {
     /// The image does not say what it is.
     #[error("it is about one platform, and the image does not say its distribution and release")]
     NoRelease,
+    /// It is about a tag, or one platform, of a repository.
+    #[error(
+        "it is about a tag or one platform of the image's repository, and says by no digest which image that is"
+    )]
+    Narrow,
     /// It is about other versions.
     #[error("it is about other versions of the package")]
     Version,

@@ -15,12 +15,20 @@ fn judged() -> Judged {
 
 fn question() -> Question<'static> {
     Question {
-        ids: BTreeSet::from(["DEBIAN-CVE-2024-1", "CVE-2024-1"]),
+        ids: BTreeSet::from(["DEBIAN-CVE-2024-1"]),
+        parts: BTreeSet::from(["CVE-2024-1"]),
         purls: vec![
             "pkg:deb/debian/libssl3@3.0.1-1?arch=amd64&distro=debian-12",
             "pkg:deb/debian/openssl@3.0.1-1",
         ],
     }
+}
+
+/// Why a statement alone says nothing.
+fn said(question: &Question<'_>, statement: &Statement, judged: &Judged) -> Option<Unmatched> {
+    let questions = std::slice::from_ref(question);
+    let answer = answer(question, std::slice::from_ref(statement), judged);
+    unmatched(questions, &[answer], statement, judged)
 }
 
 fn statement(status: Status, product: &str, parts: &[&str], time: &str) -> Statement {
@@ -76,12 +84,12 @@ fn a_statement_fits_its_product_and_part_or_says_why_not() {
     }
     let mut unjustified = statement(Status::NotAffected, &image(DIGEST), &[], OLD);
     unjustified.justification = None;
-    assert_eq!(unmatched(&[question()], &unjustified, &judged()), Some(Unmatched::Unjustified));
+    assert_eq!(said(&question(), &unjustified, &judged()), Some(Unmatched::Unjustified));
     let mut about_another = statement(Status::NotAffected, &image(DIGEST), &[], OLD);
     about_another.vulnerability = vec!["CVE-2024-2".to_owned()];
-    assert_eq!(unmatched(&[question()], &about_another, &judged()), Some(Unmatched::Vulnerability));
+    assert_eq!(said(&question(), &about_another, &judged()), Some(Unmatched::Vulnerability));
     about_another.vulnerability = vec!["DEBIAN-CVE-2024-1".to_owned()];
-    assert_eq!(unmatched(&[question()], &about_another, &judged()), None);
+    assert_eq!(said(&question(), &about_another, &judged()), None);
 }
 
 /// An image of Red Hat's with one package, and a question about it.
@@ -93,6 +101,7 @@ fn red_hat(version: &str) -> (Judged, Question<'static>) {
     };
     let question = Question {
         ids: BTreeSet::from(["CVE-2024-1"]),
+        parts: BTreeSet::new(),
         purls: vec!["pkg:rpm/rhel/npm@8.1-2?arch=x86_64&epoch=1&distro=rhel-9.4"],
     };
     (Judged { distribution: Some(distribution), ..judged() }, question)
@@ -118,7 +127,7 @@ fn c74_a_statement_about_one_platform_says_nothing_of_another() {
         let want = if why.is_none() { Answer::Suppressed(0) } else { Answer::Silent };
         assert_eq!(answer(&question, &[on(cpe)], &judged), want, "{cpe} {version}");
         let why = why.map(Unmatched::Misfit);
-        assert_eq!(unmatched(&[question], &on(cpe), &judged), why, "{cpe} {version}");
+        assert_eq!(said(&question, &on(cpe), &judged), why, "{cpe} {version}");
     }
     let (judged, question) = red_hat("9.4");
     let nowhere = Judged { distribution: None, ..judged.clone() };
@@ -312,6 +321,74 @@ fn c81_what_is_said_of_a_part_of_a_named_product_suppresses_nothing_of_the_bare_
     for (product, why) in cases {
         let read = read::read(text(&product).as_bytes(), &crate::limits::Limits::default());
         let read = read.unwrap();
-        assert_eq!(unmatched(&[question()], &read[0], &judged()), why, "{product}");
+        assert_eq!(said(&question(), &read[0], &judged()), why, "{product}");
     }
+}
+
+#[test]
+fn c92_an_advisory_about_several_vulnerabilities_is_suppressed_where_each_of_them_is() {
+    let several = Question {
+        ids: BTreeSet::from(["RLSA-2024:1"]),
+        parts: BTreeSet::from(["CVE-2024-1", "CVE-2024-2"]),
+        ..question()
+    };
+    let of = |id: &str, status| Statement {
+        vulnerability: vec![id.to_owned()],
+        ..statement(status, &image(DIGEST), &[], OLD)
+    };
+    let (one, two) = (of("CVE-2024-1", Status::NotAffected), of("CVE-2024-2", Status::NotAffected));
+    let whole = of("RLSA-2024:1", Status::NotAffected);
+    let affected = of("CVE-2024-2", Status::Affected);
+    let newer = Statement { time: NEW.parse().ok(), ..affected.clone() };
+    let cases = [
+        (vec![one.clone()], Answer::Silent),
+        (vec![two.clone(), one.clone()], Answer::Suppressed(1)),
+        (vec![whole.clone()], Answer::Suppressed(0)),
+        (vec![one.clone(), affected.clone()], Answer::Counts(1)),
+        (vec![whole.clone(), newer], Answer::Counts(1)),
+        (vec![one.clone(), two.clone(), affected], Answer::Conflict(vec![1, 2])),
+    ];
+    for (statements, want) in cases {
+        assert_eq!(answer(&several, &statements, &judged()), want, "{statements:?}");
+    }
+    assert_eq!(said(&several, &one, &judged()), Some(Unmatched::Others));
+    assert_eq!(said(&several, &whole, &judged()), None);
+    let both = [answer(&several, &[one.clone(), two], &judged())];
+    assert_eq!(unmatched(&[several], &both, &one, &judged()), None);
+}
+
+#[test]
+fn c93_a_statement_about_a_part_of_a_package_or_repository_suppresses_no_more_than_that() {
+    let place = "repository_url=docker.io/library/app";
+    let narrow = Err(Unmatched::Misfit(Misfit::Narrow));
+    let product = Err(Unmatched::Product);
+    let of_go = Question { purls: vec!["pkg:golang/golang.org/x/net@v0.1.0"], ..question() };
+    let of_rpm = Question { purls: vec!["pkg:rpm/rhel/npm@8.1-2?epoch=1"], ..question() };
+    let cases = [
+        (question(), format!("pkg:oci/app?{place}"), Ok((1, 0)), Ok((1, 0))),
+        (question(), format!("pkg:oci/app?{place}&tag=1.0"), narrow, Ok((1, 0))),
+        (question(), format!("pkg:oci/app?arch=arm64&{place}"), narrow, Ok((1, 0))),
+        (question(), format!("pkg:oci/other?{place}"), product, product),
+        (
+            question(),
+            format!("pkg:oci/app@sha256%3A{DIGEST}?{place}&tag=1.0"),
+            Ok((2, 0)),
+            Ok((2, 0)),
+        ),
+        (of_go.clone(), "pkg:golang/golang.org/x/net".to_owned(), Ok((0, 1)), Ok((0, 1))),
+        (of_go.clone(), "pkg:golang/golang.org/x/net#html".to_owned(), product, Ok((0, 1))),
+        (of_go, "pkg:golang/golang.org/x/net@v0.1.0#html".to_owned(), product, Ok((0, 2))),
+        (of_rpm.clone(), "pkg:rpm/rhel/npm@8.1-2?epoch=1".to_owned(), Ok((0, 2)), Ok((0, 2))),
+        (of_rpm.clone(), "pkg:rpm/rhel/npm@8.1-2".to_owned(), product, Ok((0, 2))),
+        (of_rpm, "pkg:rpm/rhel/npm".to_owned(), Ok((0, 1)), Ok((0, 1))),
+    ];
+    for (question, text, suppressing, affected) in cases {
+        let found = |status| fit(&question, &statement(status, &text, &[], OLD), &judged());
+        assert_eq!(found(Status::NotAffected), suppressing, "{text}");
+        assert_eq!(found(Status::Affected), affected, "{text}");
+    }
+    let zero = Question { purls: vec!["pkg:rpm/rhel/npm@8.1-2"], ..question() };
+    let text = "pkg:rpm/rhel/npm@8.1-2?epoch=0";
+    let none = fit(&zero, &statement(Status::Fixed, text, &[], OLD), &judged());
+    assert_eq!(none, Err(Unmatched::Product), "qualifiers of a statement have to be the package's");
 }

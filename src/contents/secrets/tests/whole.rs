@@ -12,13 +12,13 @@ fn sequence(parts: &[Vec<u8>]) -> Vec<u8> {
 }
 
 /// RSA, with all its numbers.
-fn rsa(random: &mut Sequence) -> Vec<u8> {
+pub(super) fn rsa(random: &mut Sequence) -> Vec<u8> {
     let first = [der(2, &[0]), integer(&random.bytes(255)), der(2, &[1, 0, 1])];
     let numbers = (0..6).map(|_| integer(&random.bytes(127)));
     sequence(&first.into_iter().chain(numbers).collect::<Vec<_>>())
 }
 
-fn certificate(random: &mut Sequence) -> Vec<u8> {
+pub(super) fn certificate(random: &mut Sequence) -> Vec<u8> {
     let algorithm = sequence(&[oid("1.2.840.113549.1.1.11")]);
     let version = der(0xa0, &der(2, &[2]));
     let body = sequence(&[version, integer(&random.bytes(8)), algorithm.clone()]);
