@@ -19,7 +19,7 @@ allowed(path) if {
 }
 
 # METADATA
-# title: Nothing that can be run is nobody's
+# title: Every file that can be run belongs to a package, describes itself or is listed
 # description: >-
 #   A program that no package lists and that does not describe itself came in beside the packages: nobody can say what it is
 #   made of. policy.settings.ownership.unowned lists paths, and folders with their slash, that may hold such files.
@@ -62,7 +62,7 @@ some_self_recorded contains {"code": "contents-file-self-recorded", "msg": msg, 
 }
 
 # METADATA
-# title: Nothing that can be run is vouched for by the image's own records alone
+# title: More than the image's own records vouches for what can be run
 # description: >-
 #   Whoever makes an image writes the records of its packages of languages: a RECORD with the digest of a planted program, or a
 #   package.json beside it, makes the program a package's. So such files count as nobody's, unless a proven SBOM names path and
@@ -78,7 +78,7 @@ deny contains result if {
 }
 
 # METADATA
-# title: Nothing that can be run is vouched for by the image's own records alone
+# title: It is told which files the image's own records alone vouch for
 # description: The same as a warning, without policy.settings.ownership.selfRecorded at "deny".
 # custom:
 #   code: contents-file-self-recorded
@@ -90,7 +90,7 @@ warn contains result if {
 }
 
 # METADATA
-# title: No file of a package that can be run was changed
+# title: Files of packages that can be run have the bytes that their package recorded
 # description: A program of a package with other bytes than the package recorded is not what its version says.
 # custom:
 #   code: contents-file-modified
@@ -108,7 +108,7 @@ deny contains {"code": "contents-file-modified", "msg": msg, "files": files} if 
 }
 
 # METADATA
-# title: No package is hidden from its database
+# title: Every package whose files are there is in its database
 # description: Files of a package are there, and the database does not say so, so that nobody looks for its vulnerabilities.
 # custom:
 #   code: contents-package-hidden
@@ -124,7 +124,7 @@ deny contains {"code": "contents-package-hidden", "msg": msg, "packages": names}
 }
 
 # METADATA
-# title: No record of a package was taken away or changed
+# title: The records of installed packages are as the package manager wrote them
 # description: >-
 #   A later layer deleted, shortened or rewrote what a package manager recorded of the files of a package that is installed, so
 #   that nobody can tell whether they were changed, or added files to it that came with no version of it.
@@ -142,7 +142,7 @@ deny contains {"code": "contents-record-faded", "msg": msg, "packages": names} i
 }
 
 # METADATA
-# title: The files that are named are all there are
+# title: All modified, unowned and self-recorded files are named
 # description: There are more modified, unowned and self-recorded files than are named, so that nobody can say whose they are.
 # custom:
 #   code: contents-files-unnamed
@@ -221,7 +221,7 @@ warn contains {"code": "contents-coverage", "msg": msg, "accounted": all_account
 }
 
 # METADATA
-# title: Whose the files are is known
+# title: The files of the image were accounted for
 # description: Without an account of the files nothing is known about them.
 # custom:
 #   code: contents-unknown

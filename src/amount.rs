@@ -15,18 +15,21 @@ pub fn plural(count: impl TryInto<u64>, noun: &str) -> String {
     }
 }
 
-/// Bytes in the largest unit of which there is one or more, with a digit behind the point: `512 B`, `1.5 KiB`, `3.0 GiB`.
+/// Bytes in the largest unit of which there is one or more once it is rounded, with a digit behind the point: `512 B`, `1.5 KiB`,
+/// `3.0 GiB`.
 pub fn bytes(count: u64) -> String {
     const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
     if count < 1024 {
         return format!("{count} B");
     }
-    let (mut tenths, mut unit) = (u128::from(count) * 10 / 1024, 0);
-    while tenths >= 10 * 1024 && unit + 1 < UNITS.len() {
-        tenths /= 1024;
+    // Rounded once, from the bytes: to round what is rounded already goes astray.
+    let tenths_of = |size: u128| (u128::from(count) * 10 + size / 2) / size;
+    let (mut size, mut unit) = (1024, 0);
+    while tenths_of(size) >= 10 * 1024 && unit + 1 < UNITS.len() {
+        size *= 1024;
         unit += 1;
     }
-    let unit = UNITS.get(unit).copied().unwrap_or_default();
+    let (tenths, unit) = (tenths_of(size), UNITS.get(unit).copied().unwrap_or_default());
     format!("{}.{} {unit}", tenths / 10, tenths % 10)
 }
 
@@ -57,11 +60,14 @@ mod tests {
             (1023, "1023 B"),
             (1024, "1.0 KiB"),
             (1536, "1.5 KiB"),
-            ((1 << 20) - 1, "1023.9 KiB"),
+            (1996, "1.9 KiB"),
+            (1997, "2.0 KiB"),
+            (1_048_524, "1023.9 KiB"),
+            ((1 << 20) - 1, "1.0 MiB"),
             (1 << 20, "1.0 MiB"),
             (5 << 20, "5.0 MiB"),
             (1 << 40, "1.0 TiB"),
-            (u64::MAX, "16383.9 PiB"),
+            (u64::MAX, "16384.0 PiB"),
         ];
         for (count, want) in cases {
             assert_eq!(bytes(count), want);

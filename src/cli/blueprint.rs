@@ -13,6 +13,8 @@ use crate::{
         BUILT_IN, Blueprint, BlueprintEdge, BlueprintImage, BlueprintRuntime, BlueprintSource,
         BlueprintStage, StageRole,
     },
+    contents::secrets::{shown_named, shown_words},
+    image::RuntimeConfig,
     policy::input::{StagesInput, TakenInput},
     source::PlatformChoice,
     untrusted, verify,
@@ -45,6 +47,7 @@ pub(super) async fn run(args: &PolicyBlueprint, global: &Global) -> Result<Answe
         return Err(Failure::refused(why));
     }
     let runtime = &evidence.image.config.runtime;
+    no_secret_in(runtime)?;
     let drafted = Blueprint { runtime: start(runtime), ..draft(build)? };
     let value = serde_json::to_value(&drafted).map_err(|e| Failure::usage(e.to_string()))?;
     // What is written can be read.
@@ -98,8 +101,27 @@ fn source(taken: TakenInput) -> Result<BlueprintSource, Failure> {
     }
 }
 
+/// Whether a container starts without a secret in its command: everybody who reads a blueprint would read it.
+///
+/// # Errors
+/// Which setting has one.
+fn no_secret_in(runtime: &RuntimeConfig) -> Result<(), Failure> {
+    let settings = [
+        ("ENTRYPOINT", shown_words(&runtime.entrypoint) != runtime.entrypoint),
+        ("CMD", shown_words(&runtime.cmd) != runtime.cmd),
+        ("USER", shown_named("User", &runtime.user) != runtime.user),
+    ];
+    match settings.iter().find(|(_, has_secret)| *has_secret) {
+        Some((setting, _)) => Err(Failure::refused(format!(
+            "the image's {setting} holds a secret, which everybody would read in a blueprint\n  \
+             help: hand the secret over when the container starts, as a variable or a mounted file, and draft again from that image"
+        ))),
+        None => Ok(()),
+    }
+}
+
 /// How a container of the image starts; of variables and labels the names.
-fn start(runtime: &crate::image::RuntimeConfig) -> BlueprintRuntime {
+fn start(runtime: &RuntimeConfig) -> BlueprintRuntime {
     let name = |entry: &String| entry.split('=').next().unwrap_or_default().to_owned();
     BlueprintRuntime {
         user: Some(runtime.user.clone()),

@@ -1,6 +1,6 @@
 //! `hallmark policy`: testing, checking and evaluating rules.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use serde_json::{Value, json};
 
@@ -15,13 +15,16 @@ use super::{
 };
 use crate::{
     config::{self, FolderError},
-    contents::CollectorName,
+    contents::{
+        CollectorName,
+        secrets::{shown_json, shown_line},
+    },
     finding::Code,
     limits::Limits,
     policy::{
         self, Bundle, Judgement, Needs, Policies, PolicyError, RuleResult,
         remarks::remarks,
-        test::{self, Covered, Outcome, TestReport, TestResult},
+        test::{self, Covered, Outcome, Stopped, TestReport, TestResult},
     },
     report,
     saved::Access,
@@ -78,7 +81,7 @@ fn tests(
     global: &Global,
 ) -> Result<Answer, Failure> {
     let limits = context::configuration(global)?.limits;
-    let run = if coverage { test::run_covered } else { test::run };
+    let run = if coverage { test::run_covered } else { test::run_explained };
     let report = run(&folder(path)?, &limits).map_err(|error| match error {
         // As a check says it: the answer about these rules is no.
         PolicyError::NoTests => Failure::refused(error.to_string()),
@@ -95,7 +98,12 @@ fn tests(
                 Outcome::Failed => ("failed", None),
                 Outcome::Error(why) => ("error", Some(why)),
             };
-            json!({ "file": test.file, "rule": test.rule, "outcome": outcome, "why": why })
+            let stopped = test.stopped.as_ref().map(|stopped| {
+                let value = |(text, value): &(String, Option<String>)| json!({ "expression": text, "value": value });
+                let values: Vec<Value> = stopped.values.iter().map(value).collect();
+                json!({ "line": stopped.line, "expression": stopped.expression, "values": values })
+            });
+            json!({ "file": test.file, "rule": test.rule, "outcome": outcome, "why": why, "stopped": stopped })
         };
         let covered = |(file, covered): (&String, &Covered)| json!({ "file": file, "covered": covered.lines, "missed": covered.missed });
         let document = json!({
@@ -115,12 +123,25 @@ fn tests(
             Outcome::Failed => line!(page, "FAIL  {file}: {rule}"),
             Outcome::Error(why) => line!(page, "FAIL  {file}: {rule}: {why}"),
         }
+        test.stopped.iter().for_each(|stopped| told_stop(&mut page, stopped));
     }
     if coverage {
         told_coverage(&mut page, &report);
     }
     line!(page, "{} passed, {} failed", report.passed(), report.failed());
     Ok(Answer::new(page.into_text(), code))
+}
+
+/// The expression at which a test ended, and what its sides are.
+fn told_stop(page: &mut Page, stopped: &Stopped) {
+    line!(page, "      {stopped}");
+    for (text, value) in &stopped.values {
+        match value {
+            Some(value) if value != text => line!(page, "        {text} is {value}"),
+            Some(_) => {}
+            None => line!(page, "        {text} is undefined"),
+        }
+    }
 }
 
 /// Lines of rules that no test comes by, in runs of lines that follow each other.
@@ -201,9 +222,9 @@ fn told(judgement: &Judgement, proven: bool) -> Value {
             json!({
                 "code": result.code,
                 "package": result.package,
-                "msg": result.msg,
+                "msg": shown_line(&result.msg),
                 "solution": result.solution,
-                "facts": result.facts,
+                "facts": shown_facts(&result.facts),
             })
         };
         results.iter().map(one).collect::<Vec<_>>()
@@ -216,6 +237,13 @@ fn told(judgement: &Judgement, proven: bool) -> Value {
         "findings": judgement.asides.iter().map(report::json::finding).collect::<Vec<_>>(),
         "proven": proven,
     })
+}
+
+/// What a rule told, as reports show it: an input that somebody wrote by hand may hold what hallmark's own inputs hide.
+fn shown_facts(facts: &BTreeMap<String, Value>) -> Value {
+    let one =
+        |(name, value): (&String, &Value)| (name.clone(), shown_json(name, value, usize::MAX));
+    Value::Object(facts.iter().map(one).collect())
 }
 
 /// What rules read of an image's layers and the input does not have, as one that was made under a preset which does not ask for it.
@@ -247,7 +275,7 @@ fn shown(judgement: &Judgement, proven: bool) -> Page {
     let mut page = Page::default();
     let mut list = |word: &str, results: &[RuleResult]| {
         for RuleResult { code, package, msg, .. } in results {
-            line!(page, "{word:<9} {code} ({package}): {msg}");
+            line!(page, "{word:<9} {code} ({package}): {}", shown_line(msg));
         }
     };
     list("deny", &judgement.deny);

@@ -23,7 +23,7 @@ use crate::{
     reference::{Location, PinnedReference, Reference, Selector},
     report::{
         self,
-        run::{ImageRun, PlatformRun, Run},
+        run::{ImageRun, PlatformRun, Run, weighed},
     },
     sign::Signer,
     source,
@@ -96,7 +96,10 @@ pub async fn run(args: &Rebuild, global: &Global) -> Result<Answer, Failure> {
             );
             continue;
         }
-        outcomes.push(told(&evidence.rebuild, &findings));
+        let outcome = told(&evidence.rebuild, &findings);
+        outcomes.push(outcome);
+        let passed = outcome == Told::Reproduced;
+        let findings = weighed(&findings, passed);
         said.add(
             || report::text::rebuild_report(&evidence, &findings),
             || {
@@ -104,7 +107,6 @@ pub async fn run(args: &Rebuild, global: &Global) -> Result<Answer, Failure> {
                 report::json::evidence(&evidence, inquiry.asked(), &findings, now)
             },
         );
-        let passed = outcomes.last() == Some(&Told::Reproduced);
         said.image.platforms.push(PlatformRun::rebuilt(&evidence, &findings, passed));
     }
     // Nothing is stored before all of it is written.

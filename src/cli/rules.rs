@@ -68,6 +68,15 @@ const INPUT: Operand =
 pub(super) fn unreadable(path: &Path, why: &PolicyError) -> Failure {
     match why {
         PolicyError::Data { .. } => INPUT.unusable(path, why),
+        // Of these the rule is at fault, and says where it stands.
+        PolicyError::Evaluate { .. }
+        | PolicyError::NotASet { .. }
+        | PolicyError::NotAResult { .. } => Failure::of_operator(&format!(
+            "{}\n  help: mend the rule, then ask again; {} can be read",
+            why.in_one_line(),
+            path.display()
+        )),
+        PolicyError::Timeout { .. } | PolicyError::Broken => usage(why),
         _ => Failure::usage(format!("{}: {why}", path.display())),
     }
 }

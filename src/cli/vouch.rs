@@ -96,6 +96,9 @@ fn identity(vouch: &Certificate) -> Result<Option<KeylessIdentity>, Failure> {
         vouch.certificate_oidc_issuer.as_deref(),
         vouch.certificate_oidc_issuer_regexp.as_deref(),
     )?;
+    if let Some(TextMatch::Exact(issuer)) = &issuer {
+        is_issuer(issuer)?;
+    }
     let half = |given: &str, why: &str, help: &str| {
         Err(Failure::of_operator(&format!("{given}: {why}\n  help: {help}")))
     };
@@ -120,6 +123,24 @@ fn identity(vouch: &Certificate) -> Result<Option<KeylessIdentity>, Failure> {
         ),
         (None, None) => Ok(None),
     }
+}
+
+/// Whether a text can be an issuer: certificates have the address of one there, and any other text would match nobody.
+fn is_issuer(text: &str) -> Result<(), Failure> {
+    let parsed = url::Url::parse(text).ok();
+    let fits = parsed.filter(|url| matches!(url.scheme(), "https" | "http") && url.has_host());
+    if fits.is_some() && text.trim() == text {
+        return Ok(());
+    }
+    let meant =
+        match text.contains("://") || text.contains(char::is_whitespace) || !text.contains('.') {
+            true => "https://token.actions.githubusercontent.com".to_owned(),
+            false => format!("https://{}", text.trim_start_matches('/')),
+        };
+    Err(Failure::of_operator(&format!(
+        "--certificate-oidc-issuer {text:?}: an issuer is the URL that is in the certificate, and this is none\n  \
+         help: write it with its scheme, as --certificate-oidc-issuer {meant}"
+    )))
 }
 
 fn text(
@@ -235,6 +256,16 @@ mod tests {
             (&[("identity-regexp", "a@x"), issuer], "--certificate-identity-regexp '^a@x$'"),
             (&[("identity-regexp", "^.*$"), issuer], "it matches strangers"),
             (&[identity, ("issuer-regexp", "^https://.*$")], "it matches strangers"),
+            (
+                &[identity, ("issuer", "token.actions.githubusercontent.com")],
+                "https://token.actions.githubusercontent.com",
+            ),
+            (&[identity, ("issuer", "ftp://i.example")], "is the URL that is in the certificate"),
+            (&[identity, ("issuer", "github")], "is the URL that is in the certificate"),
+            (
+                &[identity, ("issuer", "https://i.example ")],
+                "is the URL that is in the certificate",
+            ),
             (&[identity, issuer, ("root", "/nowhere")], "it takes a trusted_root.json"),
             (&[identity, issuer, ("root", file!())], "it takes a trusted_root.json"),
             (&[identity, issuer, ("root", FILE)], "add --no-ct-log"),

@@ -3,7 +3,7 @@
 //! Every complaint says the file, line, column and key, what was expected, what was found and what to do. A key path is
 //! turned into a position by the same YAML reader that read the file, so that both always agree.
 
-use std::{collections::HashSet, fmt, path::PathBuf};
+use std::{cell::RefCell, collections::HashSet, fmt, path::PathBuf};
 
 use serde::{
     Deserializer,
@@ -141,20 +141,34 @@ pub(super) fn locate(text: &str, path: &KeyPath) -> Option<(usize, usize)> {
     None
 }
 
-/// Line and column of the first key that its mapping has already.
-pub(super) fn repeat(text: &str) -> Option<(usize, usize)> {
-    let walked = Repeats.deserialize(yaml_serde::Deserializer::from_str(text));
+/// A key that its mapping has already.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Repeated {
+    /// Which.
+    pub key: KeyPath,
+    /// Line and column of what it has there first.
+    pub first: Option<(usize, usize)>,
+    /// Line and column of the key where it is there again.
+    pub again: (usize, usize),
+}
+
+/// The first key that its mapping has already.
+pub(super) fn repeat(text: &str) -> Option<Repeated> {
+    let way = RefCell::default();
+    let walked = Repeats(&way).deserialize(yaml_serde::Deserializer::from_str(text));
     let location = walked.err().filter(|error| error.to_string().contains(AGAIN))?.location()?;
-    Some((location.line(), location.column()))
+    let key = KeyPath(way.into_inner());
+    let first = locate(text, &key);
+    Some(Repeated { key, first, again: (location.line(), location.column()) })
 }
 
 /// What the walk says of a key that is there again.
 const AGAIN: &str = "the key again";
 
 /// Walks through everything and stops at the first key that is there again.
-struct Repeats;
+struct Repeats<'w>(&'w RefCell<Vec<Step>>);
 
-impl<'de> DeserializeSeed<'de> for Repeats {
+impl<'de> DeserializeSeed<'de> for Repeats<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -162,7 +176,7 @@ impl<'de> DeserializeSeed<'de> for Repeats {
     }
 }
 
-impl<'de> Visitor<'de> for Repeats {
+impl<'de> Visitor<'de> for Repeats<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -187,20 +201,28 @@ impl<'de> Visitor<'de> for Repeats {
         Ok(())
     }
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        while seq.next_element_seed(Self)?.is_some() {}
+        for position in 0.. {
+            self.0.borrow_mut().push(Step::Item(position));
+            if seq.next_element_seed(Self(self.0))?.is_none() {
+                break;
+            }
+            self.0.borrow_mut().pop();
+        }
+        self.0.borrow_mut().pop();
         Ok(())
     }
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let mut seen = HashSet::new();
-        while map.next_key_seed(NewKey(&mut seen))?.is_some() {
-            map.next_value_seed(Self)?;
+        while map.next_key_seed(NewKey(&mut seen, self.0))?.is_some() {
+            map.next_value_seed(Self(self.0))?;
+            self.0.borrow_mut().pop();
         }
         Ok(())
     }
 }
 
-/// A key that was not there before.
-struct NewKey<'s>(&'s mut HashSet<String>);
+/// A key that was not there before, which is on the way from now on.
+struct NewKey<'s>(&'s mut HashSet<String>, &'s RefCell<Vec<Step>>);
 
 impl<'de> DeserializeSeed<'de> for NewKey<'_> {
     type Value = ();
@@ -217,6 +239,7 @@ impl Visitor<'_> for NewKey<'_> {
         f.write_str("a key")
     }
     fn visit_str<E: serde::de::Error>(self, key: &str) -> Result<(), E> {
+        self.1.borrow_mut().push(Step::Key(key.to_owned()));
         if self.0.insert(key.to_owned()) { Ok(()) } else { Err(E::custom(AGAIN)) }
     }
 }

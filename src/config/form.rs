@@ -4,7 +4,11 @@ use std::path::Path;
 
 use serde::de::DeserializeOwned;
 
-use super::{ConfigError, KeyPath, Place, error::repeat, reader::Reader};
+use super::{
+    ConfigError, KeyPath, Place,
+    error::{Repeated, repeat},
+    reader::Reader,
+};
 use crate::{policy::nearest::did_you_mean, saved::Access, untrusted::misleads};
 
 /// The document in `text`, the content of `file`, as `T`.
@@ -28,8 +32,14 @@ fn form(file: &Path, text: &str, error: &yaml_serde::Error) -> ConfigError {
     };
     let position = at.map(|at| (at.line(), at.column()));
     // Of a key that is there twice the reader tells the place of the mapping.
-    let repeat = || repeat(text).or(position);
-    let position = if why.contains("duplicate entry") { repeat() } else { position };
+    if let Some(Repeated { key, first, again }) =
+        why.contains("duplicate").then(|| repeat(text)).flatten()
+    {
+        let first = first.map(|(line, _)| format!(", at line {line}")).unwrap_or_default();
+        let why = format!("the key {key} is there already{first}: keep one of the two");
+        let place = Place { file: file.to_owned(), position: Some(again) };
+        return ConfigError::Form { place, why: why.replace(misleads, " ") };
+    }
     ConfigError::Form {
         place: Place { file: file.to_owned(), position },
         why: in_words(why).replace(misleads, " "),

@@ -11,7 +11,13 @@ use super::{
     ConfigError, KeyPath, Place, Step,
     error::{key, locate},
 };
-use crate::{json::yaml, reference, saved::Access, trust::ImagePattern, untrusted::misleads};
+use crate::{
+    json::yaml,
+    reference,
+    saved::Access,
+    trust::{ImagePattern, PatternError},
+    untrusted::misleads,
+};
 
 /// Largest key or certificate file that is read, in bytes.
 const MAX_PEM_BYTES: u64 = 1 << 20;
@@ -146,8 +152,18 @@ impl Reader<'_> {
         key: &KeyPath,
         list: &[String],
     ) -> Result<Vec<ImagePattern>, ConfigError> {
-        let help = format!("{} says what is read here", page!("configuration"));
-        self.parse(key, list, &want("an image pattern", help))
+        self.not_empty(key.clone(), list)?;
+        let read = |(position, text): (usize, &String)| {
+            text.parse().map_err(|error: PatternError| {
+                let mut at = key.clone();
+                at.0.push(Step::Item(position));
+                let expected =
+                    "an image pattern, as registry.example/team/app, registry.example/** or **";
+                let help = format!("{error}; {} says what is read here", page!("configuration"));
+                self.refuse(at, format!("{text:?}"), want(expected, help))
+            })
+        };
+        list.iter().enumerate().map(read).collect()
     }
 
     /// The last day of an exception or allow entry, within a year.

@@ -160,7 +160,7 @@ const WHO: &str = "issuer: https://i.example, identity: a@x.example";
 const REFUSALS: &str = r#"
 # nothing => hallmark.yaml => missing field `version`
 version: 2 => :1:10: version: => expected 1, found 2
-+version: 1 => :2:1 => duplicate
++version: 1 => :2:1 => the key version is there already, at line 1: keep one of the two
 +surprise: 1 => :2:1 => unknown field `surprise`
 +repositories: x => :2:15 => expected a list
 +---|version: 1 =>  => more than one document
@@ -186,7 +186,7 @@ version: 2 => :1:10: version: => expected 1, found 2
 +trust: {signers: [{name: a, key: release.pub}, {name: a, key: release.pub}]} => signers[1].name => each name once
 +T     - {images: [], predicates: [sbom], signers: [a]} => :5:16: trust.rules[0].images: => at least one
 +T     - {images: [""], predicates: [sbom], signers: [a]} => trust.rules[0].images[0] => a word
-+T     - {images: [plain], predicates: [sbom], signers: [a]} => :5:17: trust.rules[0].images[0]: => names no registry
++T     - {images: [plain], predicates: [sbom], signers: [a]} => :5:17: trust.rules[0].images[0]: => registry.example/** or **, found "plain"
 +T     - {images: [library/nginx], predicates: [sbom], signers: [a]} => trust.rules[0].images[0] => names no registry
 +T     - {images: [r.example/App], predicates: [sbom], signers: [a]} => trust.rules[0].images[0] => can match nothing
 +T     - {images: ["docker.io:443/x"], predicates: [sbom], signers: [a]} => trust.rules[0].images[0] => docker.io, in exactly this form
@@ -239,7 +239,8 @@ version: 2 => :1:10: version: => expected 1, found 2
 +policy: {bundleSigners: [nobody]} => policy.bundleSigners[0] => the name of a signer
 +policy: {bundles: [release.pub]} => policy.bundles[0] => a folder
 +policy: {settings: [1]} => policy.settings => a mapping
-+policy: {settings: {a: 1, a: 2}} =>  => duplicate
++policy: {settings: {a: 1, a: 2}} => :2:27 => the key policy.settings.a is there already, at line 2
++trust:|  signers:|  - {name: x, key: k}|  - name: y|    key: k|    name: z => :7:5 => the key trust.signers[1].name is there already, at line 5
 +policy: {presets: []} => policy.presets => at least one entry
 +policy: {presets: [{images: [], preset: signed}]} => policy.presets[0].images => at least one
 +policy: {presets: [{preset: signed}]} => policy.presets[0].images => at least one
@@ -301,7 +302,7 @@ version: 2 => :1:10: version: => expected 1, found 2
 +rebuild: {attested: {maxAge: 30}} => rebuild.attested.maxAge => 30m
 +limits: {rebuild: 30} => limits.rebuild => 30m
 +limits: {layer_bytes: 1} => limits.layer_bytes => did you mean layerBytes?
-+limits: {layers: 1, layers: 2} =>  => duplicate
++limits: {layers: 1, layers: 2} => :2:21 => the key limits.layers is there already
 +gate: {key: tls.key} => :2:7 => missing field `certificate`
 +gate: {certificate: ca.pem, key: absent} => gate.key => can be read
 +gate: {certificate: ca.pem, key: tls.key, listen: "8443"} => gate.listen => an address

@@ -136,7 +136,7 @@ impl Module {
     }
 
     /// Its package, where one line says it.
-    fn package(&self) -> Option<&str> {
+    pub(super) fn package(&self) -> Option<&str> {
         self.text.lines().find_map(|line| {
             let mut words = line.split_whitespace();
             (words.next() == Some("package")).then(|| words.next()).flatten()

@@ -75,6 +75,8 @@ pub struct Policies {
     codes: BTreeMap<String, BTreeSet<String>>,
     /// Packages that deny, and whether `codes` has all their codes.
     denying: BTreeMap<String, bool>,
+    /// File and line of the first rule of each set, by package and set.
+    places: BTreeMap<(String, String), String>,
     /// Whether rules may read predicates.
     predicates: bool,
     /// Rules that were asked for and decide nothing.
@@ -142,6 +144,7 @@ impl Policies {
             bundle: digest(bundle),
             codes: facts.codes,
             denying: facts.denying,
+            places: places(bundle),
             predicates: facts.predicates,
             idle: bundle.idle.clone(),
             malware,
@@ -342,7 +345,14 @@ impl Policies {
         let mut all = Vec::new();
         for (package, members) in sets {
             for member in members {
-                let mut result = result(set, &package, member)?;
+                let place = || self.places.get(&(package.clone(), set.to_owned()));
+                let mut result = result(set, &package, member).map_err(|error| match error {
+                    PolicyError::NotAResult { rule, found } => {
+                        let place = place().map(|place| format!("{place}: ")).unwrap_or_default();
+                        PolicyError::NotAResult { rule: format!("{place}{rule}"), found }
+                    }
+                    error => error,
+                })?;
                 if let Some(custom) = self.custom.get(&result.code) {
                     let solution = custom.solution.trim();
                     result.solution = (!solution.is_empty()).then(|| solution.to_owned());
@@ -392,6 +402,25 @@ impl Policies {
     ) -> Result<BTreeMap<String, Sets>, PolicyError> {
         evaluate(&mut self.engine.clone(), input, limits)
     }
+}
+
+/// Where each set of a package begins, for complaints about what it gives.
+fn places(bundle: &Bundle) -> BTreeMap<(String, String), String> {
+    let mut places = BTreeMap::new();
+    for (file, module) in &bundle.rules {
+        let Some(package) = module.package() else { continue };
+        for set in JUDGING {
+            let begins = |line: &str| {
+                let rest = line.strip_prefix(set);
+                rest.is_some_and(|rest| rest.starts_with([' ', '[', ':']))
+            };
+            if let Some(at) = module.text.lines().position(begins) {
+                let key = (package.to_owned(), set.to_owned());
+                places.entry(key).or_insert_with(|| format!("{file}:{}", at + 1));
+            }
+        }
+    }
+    places
 }
 
 fn sort(results: &mut [RuleResult]) {

@@ -254,7 +254,10 @@ impl PolicyInput {
             secrets: evidence.secrets.as_ref().map(SecretsInput::of),
             malware: evidence.malware.as_ref().map(MalwareInput::of),
             vulnerabilities: vulnerabilities(evidence),
-            blueprint: evidence.blueprint.as_deref().map(BlueprintInput::of),
+            blueprint: evidence
+                .blueprint
+                .as_deref()
+                .map(|approved| BlueprintInput::of(approved, &evidence.image.config.runtime)),
             build: evidence.blueprint.is_some().then(|| StagesInput::of(evidence)),
             rebuild: RebuildInput {
                 attested: AttestedInput::of(&evidence.attested, asked),

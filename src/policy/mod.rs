@@ -27,6 +27,7 @@ pub mod remarks;
 pub mod scope;
 pub mod settings;
 pub mod signer;
+mod stopped;
 mod strictness;
 pub mod test;
 mod unread;

@@ -18,7 +18,7 @@ use super::{
     metadata::Metadata,
     test,
 };
-use crate::limits::Limits;
+use crate::{finding::Code, limits::Limits};
 
 /// Something to mend in a rule.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,6 +55,7 @@ pub fn remarks(bundle: &Bundle, limits: &Limits) -> Result<Vec<Remark>, PolicyEr
             all.extend(unknown_fields(file, rule, &schema));
             all.extend(undescribed(file, rule, &described));
             all.extend(malformed(file, rule));
+            all.extend(taken(file, rule));
         }
     }
     let (negated, why) = check::negations(&mut engine)?;
@@ -138,6 +139,21 @@ fn undescribed(file: &File, rule: &Rule, described: &BTreeSet<&str>) -> Vec<Rema
         format!("no METADATA above says what {code} means; give custom.code, severity and solution")
     };
     missing.map(|code| remark(file, rule.line, text(code))).collect()
+}
+
+/// Codes of hallmark's own findings, which reports, exceptions and pipelines would not tell from them. Rules that ship have the code of the
+/// finding that they are about.
+fn taken(file: &File, rule: &Rule) -> Vec<Remark> {
+    if !is_result(rule) || super::bundle::ships(&file.package.join(".")) {
+        return Vec::new();
+    }
+    let text = |code: &String| {
+        format!(
+            "{code} is the code of a finding of hallmark's own (hallmark explain {code}): whoever reads it cannot tell which is meant; give the rule a code of its own"
+        )
+    };
+    let taken = rule.codes.iter().filter(|code| code.parse::<Code>().is_ok());
+    taken.map(|code| remark(file, rule.line, text(code))).collect()
 }
 
 /// Results that would make every judgement fail in which they occur.

@@ -9,7 +9,12 @@ use std::{
     fmt,
 };
 
-use super::{Bundle, PolicyError, check, engine, yara};
+pub use super::stopped::Stopped;
+use super::{
+    Bundle, PolicyError, check, engine,
+    stopped::{Test, stopped},
+    yara,
+};
 use crate::limits::Limits;
 
 /// What became of every test, sorted by file and name.
@@ -39,6 +44,8 @@ pub struct TestResult {
     pub rule: String,
     /// What became of it.
     pub outcome: Outcome,
+    /// Where it ended, if it failed and the engine tells.
+    pub stopped: Option<Stopped>,
 }
 
 /// What became of a test.
@@ -57,15 +64,23 @@ pub enum Outcome {
 /// # Errors
 /// No tests, or files that do not compile.
 pub fn run(bundle: &Bundle, limits: &Limits) -> Result<TestReport, PolicyError> {
-    run_and(bundle, limits, Coverage::Skip)
+    run_and(bundle, limits, Coverage::Skip, Details::Skip)
 }
 
-/// As [`run`], and says which lines of the rules the tests come by.
+/// As [`run`], and says where each test that failed ended.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_explained(bundle: &Bundle, limits: &Limits) -> Result<TestReport, PolicyError> {
+    run_and(bundle, limits, Coverage::Skip, Details::Gather)
+}
+
+/// As [`run_explained`], and says which lines of the rules the tests come by.
 ///
 /// # Errors
 /// As [`run`].
 pub fn run_covered(bundle: &Bundle, limits: &Limits) -> Result<TestReport, PolicyError> {
-    run_and(bundle, limits, Coverage::Gather)
+    run_and(bundle, limits, Coverage::Gather, Details::Gather)
 }
 
 /// Whether coverage is gathered: it takes longer.
@@ -75,7 +90,19 @@ enum Coverage {
     Gather,
 }
 
-fn run_and(bundle: &Bundle, limits: &Limits, wanted: Coverage) -> Result<TestReport, PolicyError> {
+/// Whether it is found out where a failed test ended: each takes a few evaluations more.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Details {
+    Skip,
+    Gather,
+}
+
+fn run_and(
+    bundle: &Bundle,
+    limits: &Limits,
+    wanted: Coverage,
+    details: Details,
+) -> Result<TestReport, PolicyError> {
     // No test tells of YARA rules; one that does not compile would stop the start all the same.
     yara::compile(&bundle.yara_files())?;
     let files = bundle.rules.iter().chain(&bundle.tests);
@@ -86,6 +113,7 @@ fn run_and(bundle: &Bundle, limits: &Limits, wanted: Coverage) -> Result<TestRep
     for (file, package, name) in check::test_names(&mut engine, bundle)? {
         let path: String = package.iter().map(|c| format!("[{}]", serde_json::json!(c))).collect();
         let ask = format!("data{path}.{name}");
+        let fresh = &engine;
         let mut engine = engine.clone();
         let outcome = match engine::ask(&mut engine, &ask, limits) {
             Ok(regorus::Value::Bool(true)) => Outcome::Passed,
@@ -96,7 +124,10 @@ fn run_and(bundle: &Bundle, limits: &Limits, wanted: Coverage) -> Result<TestRep
             cover(&mut coverage, &engine, bundle)?;
         }
         let rule = format!("data.{}.{name}", package.join("."));
-        tests.push(TestResult { file, rule, outcome });
+        let test = Test { file: &file, package: &package, name: &name, ask: &ask };
+        let failed = outcome == Outcome::Failed && details == Details::Gather;
+        let stopped = failed.then(|| stopped(fresh, bundle, &test, limits)).flatten();
+        tests.push(TestResult { file, rule, outcome, stopped });
     }
     if wanted == Coverage::Gather {
         // The engine tells nothing of a file that it never came by.

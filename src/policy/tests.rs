@@ -946,6 +946,16 @@ fn whatever_goes_wrong_in_a_rule_is_a_denial() {
 }
 
 #[test]
+fn a_result_that_is_none_names_file_and_line() {
+    let rule = "package hallmark.a\n\nx := 1\n\ndeny contains x\n";
+    let bundle = Bundle::from_files([("own/a.rego".to_owned(), rule.to_owned())]).expect("files");
+    let policies = Policies::compile(&bundle, &Limits::default()).expect("it compiles");
+    let judgement = policies.judge(&input(), &[], &Limits::default());
+    let msg = &judgement.deny[0].msg;
+    assert!(msg.contains("own/a.rego:5: data.hallmark.a.deny gave 1"), "{msg}");
+}
+
+#[test]
 fn results_carry_facts_and_are_sorted() {
     let judgement = judge(
         "package hallmark.a\n\
@@ -1132,6 +1142,47 @@ fn the_runner_tells_passed_failed_and_broken_tests_apart() {
     let none = test::run(&files(""), &Limits::default());
     assert_eq!(none, Err(PolicyError::NoTests));
     assert!(test::run(&files("test_x if"), &Limits::default()).is_err());
+}
+
+#[test]
+fn a_test_that_fails_says_at_which_expression_and_what_its_sides_are() {
+    let rule = "package hallmark.a\ndeny contains {\"code\": \"a\", \"msg\": \"m\"} if input.x";
+    let head = "package hallmark.a_test\n\nimport data.hallmark.a\n\n";
+    type Values = &'static [(&'static str, Option<&'static str>)];
+    let cases: [(&str, u32, &str, Values); 4] = [
+        (
+            "test_x if count(a.deny) == 1 with input as {}",
+            5,
+            "count(a.deny) == 1 with input as {}",
+            &[("count(a.deny)", Some("0")), ("1", Some("1"))],
+        ),
+        (
+            "test_x if {\n\tfound := a.deny with input as {\"x\": 1}\n\tcount(found) == 1\n\tcount(found) > 5\n\t1 == 1\n}",
+            8,
+            "count(found) > 5",
+            &[("count(found)", Some("1")), ("5", Some("5"))],
+        ),
+        (
+            "test_x if {\n\tinput.y == 1\n\t1 == 1\n}",
+            6,
+            "input.y == 1",
+            &[("input.y", None), ("1", Some("1"))],
+        ),
+        ("test_x if {\n\tnot a.deny\n}", 6, "not a.deny", &[("a.deny", Some("[]"))]),
+    ];
+    for (written, line, expression, values) in cases {
+        let files = [("a.rego", rule.to_owned()), ("a_test.rego", format!("{head}{written}\n"))];
+        let bundle = Bundle::from_files(files.map(|(f, t)| (f.to_owned(), t))).expect("files");
+        let limits = Limits::default();
+        let report = test::run_explained(&bundle, &limits).expect("it has tests");
+        let stopped = report.tests[0].stopped.clone().unwrap_or_else(|| panic!("{written}"));
+        assert_eq!((stopped.line, stopped.expression.as_str()), (line, expression), "{written}");
+        let found: Vec<(&str, Option<&str>)> =
+            stopped.values.iter().map(|(text, value)| (text.as_str(), value.as_deref())).collect();
+        assert_eq!(found, values, "{written}");
+        let brief = test::run(&bundle, &limits).expect("it has tests");
+        assert_eq!(brief.tests[0].stopped, None, "mutations do not wait for it");
+    }
 }
 
 proptest! {
@@ -2084,6 +2135,25 @@ fn e28_a_check_says_what_opa_answers_otherwise_where_something_is_absent() {
     for body in alike {
         assert!(!told(body), "{body}");
     }
+}
+
+#[test]
+fn a_check_says_where_a_rule_takes_the_code_of_a_finding() {
+    let of = |package: &str| {
+        let rule = format!(
+            "package {package}\n\n# METADATA\n# title: A\n# custom:\n#   code: sbom-missing\n\
+             deny contains {{\"code\": \"sbom-missing\", \"msg\": \"m\"}} if not input.image.labels.x\n"
+        );
+        let test = format!("package own_test\n\ntest_a if count(data.{package}.deny) == 1\n");
+        let files = [("a.rego", rule), ("a_test.rego", test)];
+        let bundle = Bundle::from_files(files.map(|(f, t)| (f.to_owned(), t))).expect("files");
+        let remarks = remarks::remarks(&bundle, &Limits::default()).expect("it compiles");
+        remarks.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let said = of("hallmark.mine");
+    assert_eq!(said.len(), 1, "{said:#?}");
+    assert!(said[0].starts_with("a.rego:7: sbom-missing is the code of a finding"), "{said:#?}");
+    assert_eq!(of("hallmark.sbom"), Vec::<String>::new(), "the rule about that finding");
 }
 
 #[test]

@@ -136,7 +136,11 @@ impl Told<'_> {
     /// Its first line where it stands under another one.
     pub(super) fn title(&self) -> String {
         let title = finding_title(self.first, self.first.severity);
-        let rule = self.first.facts.get(&Key::Rule).map(|rule| format!("; rule: {rule}"));
+        let Finding { code, facts, .. } = self.first;
+        // Of a rule's own code there is no finding: its name stands where it is from.
+        let own = matches!(code, Code::PolicyDenied | Code::PolicyWarned).then_some(&Key::From);
+        let rule = facts.get(&Key::Rule).or_else(|| facts.get(own?));
+        let rule = rule.map(|rule| format!("; rule: {rule}"));
         let places = match self.elsewhere.len() {
             0 => String::new(),
             more => format!(", and at {more} more"),
@@ -425,7 +429,11 @@ mod tests {
             .at(Severity::Error)
             .with(Key::Rule, "sbom-missing (hallmark.sbom)")
             .following(Some(Code::SignatureMissing));
-        let findings = [missing, other, remark, follows];
+        let denied = found(Code::PolicyDenied, "a", "w")
+            .at(Severity::Error)
+            .with(Key::From, "my-code (hallmark.mine)")
+            .following(Some(Code::SignatureMissing));
+        let findings = [missing, other, remark, follows, denied];
         let causes = causes(&findings);
         let mut page = Page::default();
         causes[0].write(&mut page, &[]);
@@ -434,6 +442,7 @@ mod tests {
             "  subject: a\n     also: b\n",
             "     seen: signature-identity-mismatch, c: eve\\u{a}FAIL\n",
             "  because of this:\n    error[sbom-missing]: no SBOM of the image is proven; rule: sbom-missing (hallmark.sbom)\n",
+            "    error[policy-denied]: a policy denies the image; rule: my-code (hallmark.mine)\n",
         ] {
             assert!(text.contains(wanted), "{wanted:?}\n{text}");
         }

@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     amount::bytes as size,
+    contents::secrets::shown_line,
     finding::{Finding, Severity},
     image::{Descriptor, Image},
     policy::PolicyInput,
@@ -92,6 +93,9 @@ fn platform(inspection: &Inspection) -> Branch {
     branch.push(layers(image));
     branch.push(pieces(inspection));
     branch.push(claims(evidence));
+    if let Some(provenance) = evidence.provenance.value() {
+        branch.push(builder(&provenance.builder_id, evidence.provenance.proven().is_some()));
+    }
     let weighty = inspection.findings.iter().filter(|f| f.severity > Severity::Info).count();
     branch.push(Branch::new(match weighty {
         0 => "findings  none".to_owned(),
@@ -262,6 +266,15 @@ fn claims(evidence: &Evidence) -> Branch {
     .with(claims)
 }
 
+/// Who built the image, as its provenance says: what policy.settings.provenance.builders lists.
+fn builder(id: &str, proven: bool) -> Branch {
+    let state = if proven { "in proven provenance" } else { "as unproven provenance says" };
+    Branch::new(match id.is_empty() {
+        true => format!("builder  named by nothing, {state}"),
+        false => format!("builder  {}, {state}", word(&shown_line(id))),
+    })
+}
+
 fn claim(proof: &Proof<Claimed>) -> Option<Branch> {
     let statement = proof.value()?;
     let state = match proof {
@@ -401,4 +414,27 @@ fn vouched_json(vouched: &Vouched) -> Value {
         })).collect::<Vec<_>>(),
         "logIndices": vouched.log_indices,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_builder_is_shown_as_rules_list_it() {
+        let cases = [
+            (
+                builder("https://b.example/x", true),
+                "builder  https://b.example/x, in proven provenance",
+            ),
+            (
+                builder("https://b.example/x", false),
+                "builder  https://b.example/x, as unproven provenance says",
+            ),
+            (builder("", true), "builder  named by nothing, in proven provenance"),
+        ];
+        for (branch, want) in cases {
+            assert_eq!(branch, Branch::new(want));
+        }
+    }
 }

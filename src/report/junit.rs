@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     finding::{Code, Finding, Severity},
-    policy::test::{Outcome as Tested, TestReport},
+    policy::test::{Outcome as Tested, Stopped, TestReport},
     report::clean,
     untrusted::{Page, cut},
 };
@@ -65,8 +65,11 @@ pub fn policy_tests(report: &TestReport) -> String {
             Tested::Passed => Outcome::Passed(String::new()),
             Tested::Failed => Outcome::Failed {
                 kind: "failed".to_owned(),
-                message: "it is not true".to_owned(),
-                body: String::new(),
+                message: match &test.stopped {
+                    Some(stopped) => format!("it is not true: {stopped}"),
+                    None => "it is not true".to_owned(),
+                },
+                body: test.stopped.as_ref().map(values).unwrap_or_default(),
             },
             Tested::Error(why) => Outcome::Broken {
                 kind: "error".to_owned(),
@@ -82,6 +85,15 @@ pub fn policy_tests(report: &TestReport) -> String {
         cases,
     };
     written("policy test", &suites.into_iter().map(suite).collect::<Vec<_>>())
+}
+
+/// What the sides of an expression are, a line each.
+fn values(stopped: &Stopped) -> String {
+    let line = |(text, value): &(String, Option<String>)| match value {
+        Some(value) => format!("{text} is {value}"),
+        None => format!("{text} is undefined"),
+    };
+    stopped.values.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 fn written(command: &str, suites: &[Suite]) -> String {

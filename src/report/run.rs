@@ -396,16 +396,8 @@ impl PlatformRun {
 
     /// What came of a rebuild, where a rebuild is all that was asked for: what is wrong with it is wrong with the answer.
     pub fn rebuilt(evidence: &Evidence, findings: &[Finding], passed: bool) -> Self {
-        let of_rebuild = |found: &Finding| found.code.as_str().starts_with("rebuild-");
-        let mut told: Vec<Finding> =
-            findings.iter().filter(|found| text::of_rebuild(found)).cloned().collect();
-        if !passed && told.iter().all(|found| found.severity < Severity::Error) {
-            let heavier = |found: Finding| match of_rebuild(&found) {
-                true => Finding { severity: Severity::Error, ..found },
-                false => found,
-            };
-            told = told.into_iter().map(heavier).collect();
-        }
+        let mut told = weighed(findings, passed);
+        told.retain(text::of_rebuild);
         if !passed {
             let subject = Subject::Image(evidence.image.reference.to_string());
             let reason = Finding::new(Code::RebuildNotRun, subject)
@@ -440,6 +432,22 @@ fn compared(evidence: &Evidence) -> Option<Comparison> {
         Rebuild::Compared(rebuilt) => Some(rebuilt.comparison.clone()),
         _ => None,
     }
+}
+
+/// The findings of a call that asks for a rebuild and nothing else, as every report of it weighs them: where the answer is no and no
+/// error says why, what is said of the rebuild is the error.
+pub fn weighed(findings: &[Finding], passed: bool) -> Vec<Finding> {
+    let mut all = findings.to_vec();
+    for weight in [Severity::Warning, Severity::Info] {
+        if passed || all.iter().any(|found| found.severity == Severity::Error) {
+            break;
+        }
+        let of_rebuild = |found: &&mut Finding| {
+            found.severity == weight && found.code.as_str().starts_with("rebuild-")
+        };
+        all.iter_mut().filter(of_rebuild).for_each(|found| found.severity = Severity::Error);
+    }
+    all
 }
 
 /// Adds why the answer is no, where no finding says it; the gravest come first.

@@ -202,7 +202,9 @@ struct Outcome<'e> {
 }
 
 fn result<'e>(entry: &'e Entry, rule_index: usize) -> Outcome<'e> {
-    let about = [Some(entry.image.as_str()), entry.platform.as_deref(), Some(&entry.subject)];
+    // A finding about the image itself names it as its subject.
+    let subject = Some(entry.subject.as_str()).filter(|subject| *subject != entry.image);
+    let about = [Some(entry.image.as_str()), entry.platform.as_deref(), subject];
     let about: Vec<String> = about.into_iter().flatten().map(text).collect();
     let logical = about.into_iter().filter(|words| !words.is_empty()).collect::<Vec<_>>().join(" ");
     let message = format!("{}\n{}", entry.title, entry.facts.as_str());

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{
     container_scanning, github, gitlab, html, json, junit, markdown,
-    run::{ImageRun, PlatformRun, Run, Trouble, path},
+    run::{ImageRun, PlatformRun, Run, Trouble, path, weighed},
     sarif,
     summary::{self, Author},
     text::{self, Detail},
@@ -314,12 +314,20 @@ fn a_rebuild_that_does_not_reproduce_is_an_error() {
     let evidence = evidence(true);
     let differs = Finding::new(Code::RebuildDiffers, subject());
     let cases = [
-        (vec![differs], false, Some(Code::RebuildDiffers)),
+        (vec![differs.clone()], false, Some(Code::RebuildDiffers)),
+        // Equivalent, and not reproduced.
+        (vec![differs.at(Severity::Info)], false, Some(Code::RebuildDiffers)),
         (vec![Finding::new(Code::SbomMissing, subject())], false, Some(Code::RebuildNotRun)),
         (Vec::new(), true, None),
     ];
     for (findings, passed, want) in cases {
         let told = PlatformRun::rebuilt(&evidence, &findings, passed);
+        // What people read is weighed as what pipelines read.
+        let text = text::rebuild_report(&evidence, &weighed(&findings, passed));
+        let by_finding = want.filter(|code| findings.iter().any(|found| found.code == *code));
+        let line = by_finding.map(|code| format!("error[{code}]"));
+        assert!(line.iter().all(|line| text.contains(line.as_str())), "{text}");
+        assert!(!text.contains("warning[rebuild-"), "{text}");
         let errors = told.findings.iter().filter(|found| found.severity == Severity::Error);
         assert_eq!(errors.map(|found| found.code).collect::<Vec<_>>(), Vec::from_iter(want));
     }

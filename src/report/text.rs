@@ -14,7 +14,7 @@ use super::{
 pub use crate::amount::plural;
 use crate::{
     attest::provenance::Provenance,
-    compare::SideWords,
+    compare::{Level, SideWords},
     contents::secrets::shown_line,
     finding::{Code, Finding, Severity},
     image::LeftOut,
@@ -230,7 +230,7 @@ pub(super) fn lines_of(evidence: &Evidence) -> Vec<EvidenceLine> {
     lines.extend(evidence.sboms.iter().map(|SbomEvidence { claim, reconciliation }| {
         let agrees = reconciliation.as_ref().is_none_or(|found| found.disagreements() == 0);
         let words = sbom(claim, reconciliation.as_ref());
-        line("sbom", claim.proven().is_some() && agrees, words)
+        line("sbom", claim.proven().is_some() && agrees, words).against(!agrees)
     }));
     lines.extend(vulnerabilities::line(evidence));
     lines.push(rebuild_evidence(evidence));
@@ -246,9 +246,10 @@ fn rebuild_evidence(evidence: &Evidence) -> EvidenceLine {
         _ if evidence.warrant.counts() => "",
         _ => " (does not count)",
     };
-    let mut below = Page::default();
+    let (mut below, mut differs) = (Page::default(), false);
     let reproduced = match &evidence.rebuild {
         Rebuild::Compared(rebuilt) => {
+            differs = rebuilt.comparison.level == Level::Different;
             difference::list(&mut below, &rebuilt.comparison, DIFFERENCES);
             rebuilt.comparison.level.is_reproducible()
         }
@@ -260,7 +261,7 @@ fn rebuild_evidence(evidence: &Evidence) -> EvidenceLine {
     };
     let words = format!("{}{counts}", rebuild(&evidence.rebuild));
     let line = EvidenceLine::new("rebuild", reproduced && evidence.warrant.counts(), words);
-    EvidenceLine { below, ..line }
+    EvidenceLine { below, against: differs, ..line }
 }
 
 /// The last lines of a builder's log; `hallmark rebuild` shows all of it.
@@ -423,7 +424,7 @@ pub fn rebuilt_line(rebuilt: &Rebuilt) -> String {
     let level = rebuilt.comparison.level;
     let word = if level.is_reproducible() {
         "reproduced: "
-    } else if level > crate::compare::Level::Different {
+    } else if level > Level::Different {
         "equivalent: "
     } else {
         ""

@@ -73,6 +73,8 @@ pub struct EvidenceLine {
     pub which: Option<String>,
     /// Whether it is proven, agrees, or was done. Where it does not hold, findings say whether that matters.
     pub holds: bool,
+    /// Whether what was found speaks against the image: it is there, and it differs or disagrees.
+    pub against: bool,
     /// What is known of it.
     pub words: String,
     /// Lines that belong to it: differences, or the end of a log.
@@ -81,7 +83,11 @@ pub struct EvidenceLine {
 
 impl EvidenceLine {
     pub(super) fn new(name: &'static str, holds: bool, words: String) -> Self {
-        Self { name, which: None, holds, words, below: Page::default() }
+        Self { name, which: None, holds, against: false, words, below: Page::default() }
+    }
+
+    pub(super) fn against(self, against: bool) -> Self {
+        Self { against, ..self }
     }
 
     pub(super) fn of(self, which: &str) -> Self {

@@ -145,6 +145,26 @@ fn is_of(found: &Location, typed: &Location) -> bool {
     }
 }
 
+/// What a question asks for, in the words of whoever saves evidence.
+fn in_words(question: &str) -> String {
+    let parts: Vec<String> = serde_json::from_str(question).unwrap_or_default();
+    let text = |at: usize| parts.get(at).map_or("", String::as_str);
+    // Of a blob the size stands behind the digest.
+    let name = text(2).split(' ').next().unwrap_or_default();
+    let place = text(1);
+    match text(0) {
+        "resolve" if name.is_empty() => format!("the image {place}"),
+        "resolve" => format!("which image a tag of {place} names"),
+        "open" => format!("anything of {place}"),
+        "manifest" => format!("the manifest {name} of {place}"),
+        "tagged" => format!("what the tag {name} of {place} names"),
+        "blob" => format!("the document {name} of {place}"),
+        "layer" => format!("the layer {name} of {place}"),
+        "referrers" => format!("what is attached to {name} in {place}"),
+        _ => format!("an answer about {place}"),
+    }
+}
+
 /// An answer that was kept.
 fn taken<T>(
     saved: &Saved,
@@ -154,7 +174,7 @@ fn taken<T>(
 ) -> Result<T, SourceError> {
     let folder = saved.path().display();
     let Some(answer) = saved.answer(question) else {
-        let why = format!("the saved evidence in {folder} does not have {question}");
+        let why = format!("the saved evidence in {folder} does not have {}", in_words(question));
         return Err(SourceError::Refused { place: place.to_owned(), rule: Refusal::NotSaved, why });
     };
     let read = match (answer.get("ok"), answer.get("error")) {
@@ -163,7 +183,8 @@ fn taken<T>(
         _ => None,
     };
     let garbled = || {
-        let why = format!("the saved evidence in {folder} has no readable answer to {question}");
+        let words = in_words(question);
+        let why = format!("the saved evidence in {folder} has {words}, and it cannot be read");
         Err(SourceError::Unreadable { place: place.to_owned(), why })
     };
     read.unwrap_or_else(garbled)
@@ -519,5 +540,33 @@ mod tests {
         let error = meaning(&other, &[], &saved).unwrap_err();
         let finding = error.into_finding(crate::finding::Subject::Image(other.to_string()));
         assert_eq!(finding.code, crate::finding::Code::SourceNotSaved);
+    }
+
+    #[test]
+    fn what_was_not_saved_is_said_in_words() {
+        let digest = ManifestDigest::of(b"m").to_string();
+        let layer = format!("{digest} 12");
+        let cases = [
+            (question(&["resolve", "r.example/app:1"]), "the image r.example/app:1".to_owned()),
+            (
+                question(&["layer", "r.example/app", &layer]),
+                format!("the layer {digest} of r.example/app"),
+            ),
+            (
+                question(&["referrers", "r.example/app", &digest]),
+                format!("what is attached to {digest} in r.example/app"),
+            ),
+            (
+                question(&["tagged", "oci:a \"b\"", "1"]),
+                "what the tag 1 of oci:a \"b\" names".to_owned(),
+            ),
+        ];
+        for (question, want) in cases {
+            assert_eq!(in_words(&question), want);
+        }
+        for what in ["open", "manifest", "blob", "stated", "called"] {
+            let words = in_words(&question(&[what, "r.example/app", &digest]));
+            assert!(words.ends_with("r.example/app") && !words.contains('['), "{words}");
+        }
     }
 }

@@ -5,9 +5,12 @@
 
 use super::{Unproven, sigstore::SigstoreError};
 use crate::{
-    attest::{AttestError, Carrier, Raw, Signature, Statement, statement::SIGNATURE},
+    attest::{
+        AttestError, Carrier, MessageSignature, Raw, Signature, Statement, statement::SIGNATURE,
+    },
+    digest::{Digest, ManifestDigest},
     finding::{Code, Fact, Finding, Key, Severity, Subject},
-    image::{Image, MediaType},
+    image::{Checked, Image, MediaType},
     reference::{Location, Reference},
     trust::PredicateClass,
 };
@@ -79,10 +82,57 @@ pub(in crate::trust) fn other_subject(
 ) -> Finding {
     let expected = image.documents().map(|document| Fact::from(&document.digest)).collect();
     let found = statement.subjects.iter().flat_map(|subject| &subject.digests);
-    about(Code::SignatureSubjectMismatch, carrier)
+    let predicate = format!("its predicate is {:.200}", statement.predicate_type);
+    let finding = about(Code::SignatureSubjectMismatch, carrier)
         .with(Key::Expect, Fact::List(expected))
-        .with(Key::Found, Fact::List(found.take(LISTED).map(Fact::from).collect()))
-        .with(Key::Why, format!("its predicate is {:.200}", statement.predicate_type))
+        .with(Key::Found, Fact::List(found.clone().take(LISTED).map(Fact::from).collect()));
+    match (carrier, found.clone().next()) {
+        (Carrier::Handed { .. }, Some(first)) => of_other_image(finding, first, &predicate),
+        _ => finding.with(Key::Why, predicate),
+    }
+}
+
+/// Whether a bundle that was handed over says itself that its signature is over something else than this document. What is attached to
+/// an image is said to be about it by where it lies.
+pub(in crate::trust) fn states_other(
+    raw: &Raw,
+    message: &MessageSignature,
+    document: &Checked<ManifestDigest>,
+) -> bool {
+    let handed = matches!(raw.carrier, Carrier::Handed { .. });
+    handed && stated(message).is_some_and(|stated| stated != *document.digest.digest())
+}
+
+/// The digest that a bundle states, where it is one that images have.
+fn stated(message: &MessageSignature) -> Option<Digest> {
+    let stated = message.stated_digest.as_ref()?;
+    format!("sha256:{}", hex::encode(&stated.digest)).parse().ok()
+}
+
+/// A bundle that was handed over and is over something else than this image.
+pub(in crate::trust) fn about_other(
+    raw: &Raw,
+    message: &MessageSignature,
+    image: &Image,
+) -> Finding {
+    let expected = image.documents().map(|document| Fact::from(&document.digest)).collect();
+    let finding =
+        about(Code::SignatureSubjectMismatch, &raw.carrier).with(Key::Expect, Fact::List(expected));
+    match stated(message) {
+        Some(stated) => {
+            let finding = finding.with(Key::Found, Fact::from(&stated));
+            of_other_image(finding, &stated, "it is a signature over bytes")
+        }
+        None => finding.with(Key::Why, "it does not say what it is about"),
+    }
+}
+
+/// What to do about a bundle that somebody named beside an image that it is not about.
+fn of_other_image(finding: Finding, about: &Digest, more: &str) -> Finding {
+    finding.with(Key::Why, format!("the bundle is about {about}, not this image; {more}")).with(
+        Key::Help,
+        "name the image that the bundle is about, or hand over the bundle of this image",
+    )
 }
 
 /// A signature over bytes, attached to something that is neither the image's index nor its manifest.

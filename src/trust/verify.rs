@@ -265,6 +265,9 @@ impl Judge<'_> {
                     opened.pending.push(self.pending(raw, *signed));
                 }
                 Envelope::Message(message) => match document(self.image, &raw.attached_to) {
+                    Some(document) if complaint::states_other(raw, &message, document) => {
+                        opened.findings.push(complaint::about_other(raw, &message, self.image));
+                    }
                     Some(document) => {
                         opened.pending.push(self.pending(raw, message.over(document)));
                     }

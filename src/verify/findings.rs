@@ -213,7 +213,8 @@ fn of_failure(failure: &Failure, image: &Image) -> Finding {
     let code = match failure.kind {
         FailureKind::BuildFailed => Code::RebuildFailed,
         FailureKind::PublishedUnreadable => Code::RebuildPublishedUnreadable,
-        FailureKind::SourceGone | FailureKind::SourceForbidden => Code::RebuildSourceGone,
+        FailureKind::SourceGone => Code::RebuildSourceGone,
+        FailureKind::SourceForbidden => Code::RebuildSourceRefused,
         FailureKind::Denied | FailureKind::Submodule | FailureKind::DeviceNodes => {
             Code::RebuildNotReplayable
         }
@@ -389,7 +390,14 @@ mod tests {
             assert!(forbidden.contains(way), "{forbidden}");
         }
         assert!(help(FailureKind::EngineUnavailable).contains("install docker"));
-        // What may not be reached need not be gone.
+        // What may not be reached need not be gone, and no title says that it is.
+        let code = |kind| {
+            let failure = Failure { kind, why: "w".to_owned(), log: String::new(), engine: None };
+            of_failure(&failure, &image).code
+        };
+        assert_eq!(code(FailureKind::SourceForbidden), Code::RebuildSourceRefused);
+        assert!(!Code::RebuildSourceRefused.title().contains("any more"));
+        assert_eq!(code(FailureKind::SourceGone), Code::RebuildSourceGone);
         let private = help(FailureKind::SourceForbidden);
         assert!(private.contains("rebuild.privateSources"), "{private}");
         assert!(!help(FailureKind::SourceGone).contains("rebuild.privateSources"));

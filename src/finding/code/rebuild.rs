@@ -21,6 +21,9 @@ macro_rules! rebuild {
     RebuildSourceGone = "rebuild-source-gone", Warning,
         "the source or a base image cannot be fetched any more",
         "keep the repository and the base images at their recorded digests";
+    RebuildSourceRefused = "rebuild-source-refused", Warning,
+        "the source or a base image is at an address that hallmark does not go to",
+        "see why; list a host of your own under rebuild.privateSources in hallmark.yaml";
     RebuildTimeout = "rebuild-timeout", Warning,
         "the rebuild took longer than allowed",
         "raise limits.rebuild in hallmark.yaml, or make the build shorter";

@@ -13,8 +13,9 @@ use crate::{
         blueprint::{BUILT_IN, Blueprint},
         provenance::{Frontend, Material, MaterialKind, Pin, Provenance},
     },
+    contents::secrets::{MARK, shown_words},
     digest::Digest,
-    image::Platform,
+    image::{Platform, RuntimeConfig},
     rebuild::{
         pins::Base,
         stages::{StageSource, graph},
@@ -23,6 +24,9 @@ use crate::{
     trust::ApprovedBuild,
     verdict::Evidence,
 };
+
+/// What stands in the place of a secret that the image has not.
+const OTHER_SECRET: &str = "[another secret]";
 
 /// What somebody approved of images of this name.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -104,14 +108,30 @@ pub struct TakenInput {
 
 impl BlueprintInput {
     /// The blueprint that an image is held against.
-    pub(super) fn of(approved: &ApprovedBuild) -> Self {
+    pub(super) fn of(approved: &ApprovedBuild, image: &RuntimeConfig) -> Self {
+        let mut blueprint = approved.blueprint().clone();
+        let runtime = &mut blueprint.runtime;
+        hide_secrets(&mut runtime.entrypoint, &image.entrypoint);
+        hide_secrets(&mut runtime.cmd, &image.cmd);
         Self {
             file: approved.file().to_owned(),
             signers: approved.signers().to_vec(),
             payload: approved.payload().to_string(),
-            approved: approved.blueprint().clone(),
+            approved: blueprint,
         }
     }
+}
+
+/// The words of an approved command as rules see those of an image: with a mark in the place of a secret. Whether both are the same is
+/// decided by the words themselves, so that another secret is a deviation, and so is the mark where a blueprint holds it.
+fn hide_secrets(approved: &mut Option<Vec<String>>, image: &[String]) {
+    let Some(words) = approved else { return };
+    let shown = shown_words(words);
+    let hidden = shown == shown_words(image) && words != image;
+    *words = match hidden {
+        true => shown.into_iter().map(|word| word.replace(MARK, OTHER_SECRET)).collect(),
+        false => shown,
+    };
 }
 
 impl StagesInput {
@@ -335,12 +355,39 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_in_an_approved_command_is_compared_and_not_shown() {
+        let words = |all: &[&str]| all.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        let secret = |it: &str| words(&["/app", "--token", it]);
+        let (first, second) = (
+            "ghp_16C7e42F292c6912E7710c838347Ae178B4a",
+            "ghp_16C7e42F292c6912E7710c838347Ae178B4b",
+        );
+        let same = |approved: &[String], image: &[String]| {
+            let mut approved = Some(approved.to_vec());
+            hide_secrets(&mut approved, image);
+            let text = format!("{approved:?}");
+            assert!(!text.contains("ghp_"), "{text}");
+            // What rules compare.
+            approved.unwrap() == shown_words(image)
+        };
+        assert_ne!(shown_words(&secret(first)), secret(first), "it is taken for a secret");
+        assert!(same(&secret(first), &secret(first)));
+        assert!(!same(&secret(first), &secret(second)), "another secret");
+        assert!(!same(&secret(MARK), &secret(first)), "the mark stands for no secret");
+        assert!(!same(&words(&["/app"]), &secret(first)));
+        assert!(same(&words(&["/app", "x"]), &words(&["/app", "x"])));
+        let mut nothing = None;
+        hide_secrets(&mut nothing, &secret(first));
+        assert_eq!(nothing, None, "nothing is approved of it");
+    }
+
+    #[test]
     fn nothing_is_known_of_stages_that_nobody_proved() {
         let evidence = Evidence::of_nothing(image());
         let unknown = StagesInput::of(&evidence);
         assert_eq!(unknown.state, "unknown");
         assert!(unknown.why.unwrap().contains("no provenance is proven"));
-        let input = BlueprintInput::of(&approved());
+        let input = BlueprintInput::of(&approved(), &evidence.image.config.runtime);
         assert_eq!((input.file.as_str(), input.signers), ("app.json", vec!["team".to_owned()]));
         assert_eq!(input.approved.stages.len(), 2);
     }

@@ -156,10 +156,15 @@ fn of_platform(image: &ImageRun, platform: &PlatformRun, compared: &mut usize) -
 /// A line of evidence; what hangs below it only where nothing else on the page shows it.
 fn of_evidence(line: &EvidenceLine, compared: bool) -> Markup {
     let shown_below = compared && line.name == "rebuild";
+    let (class, mark) = match (line.holds, line.against) {
+        (_, true) => ("against", "✗ "),
+        (true, false) => ("holds", "✓ "),
+        (false, false) => ("open", "– "),
+    };
     html! {
         dt { (line.name) }
         dd {
-            span class={ "mark " (if line.holds { "holds" } else { "open" }) } { (if line.holds { "✓ " } else { "– " }) }
+            span class={ "mark " (class) } { (mark) }
             (words(&line.words))
             @if !line.below.as_str().is_empty() && !shown_below { pre { (line.below.as_str()) } }
         }
@@ -217,6 +222,29 @@ fn unanswered(trouble: &Trouble) -> Markup {
             h4 { "There is no answer" }
             p class="code" { "error " code { (trouble.code()) } }
             pre { (trouble.lines().as_str()) }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_speaks_against_the_image_has_a_mark_of_its_own() {
+        let line = |holds| EvidenceLine::new("rebuild", holds, "R0 different".to_owned());
+        let cases = [
+            (line(true), "✓"),
+            (line(false), "–"),
+            (line(false).against(true), "✗"),
+            // Proven, and in contradiction to the image.
+            (line(true).against(true), "✗"),
+        ];
+        for (line, mark) in cases {
+            let page = of_evidence(&line, true).into_string();
+            for other in ["✓", "–", "✗"] {
+                assert_eq!(page.contains(other), other == mark, "{page}");
+            }
         }
     }
 }

@@ -337,6 +337,32 @@ fn over_bytes(key: &TestKey, bytes: &[u8], stated: Option<&[u8]>) -> Value {
 }
 
 #[test]
+fn a_bundle_that_is_handed_over_for_another_image_says_which() {
+    let key = TestKey::p256();
+    let handed = |bundle: Value| {
+        let carrier = Carrier::Handed { name: "app.json".to_owned() };
+        judged(&[Raw { carrier, ..raw("a", BUNDLE, bundle.to_string()) }], &release(&key))
+    };
+    let other = ManifestDigest::of(b"elsewhere");
+    let payload = statement(SIGNATURE, &other);
+    let cases = [
+        handed(over_bytes(&key, b"elsewhere", Some(b"elsewhere"))),
+        handed(bundle(envelope(&payload, &[key.dsse(&payload)]), "")),
+    ];
+    for proofs in cases {
+        let of_other = |found: &&Finding| found.code == Code::SignatureSubjectMismatch;
+        let finding = proofs.findings.iter().find(of_other).expect("it is told");
+        let said = finding.facts[&Key::Why].to_string();
+        let wanted = format!("the bundle is about {other}, not this image");
+        assert!(said.starts_with(&wanted), "{said}");
+        assert!(finding.help().contains("name the image that the bundle is about"));
+        assert!(proofs.signatures.iter().all(|proof| proof.proven().is_none()));
+    }
+    let ours = over_bytes(&key, b"the index", Some(b"the index"));
+    assert_eq!(names_of(&handed(ours).signatures[0]), ["release"]);
+}
+
+#[test]
 fn a_log_entry_beside_a_signature_over_bytes_records_those_bytes() {
     let (key, stranger) = (TestKey::p256(), TestKey::p256());
     let with_entry = |logged: &[u8], logger: &TestKey| {
