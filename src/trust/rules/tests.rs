@@ -6,17 +6,8 @@ use crate::trust::testing::{TestKey, location, rule, rules};
 /// A key of the command line is one signer and one rule more; whatever is configured stays, field for field.
 #[test]
 fn i5_a_key_of_the_command_line_adds_and_replaces_nothing() {
-    use crate::{attest::in_toto::Document, limits::Limits};
     let (key, other) = (TestKey::p256(), TestKey::p256());
-    let layout = r#"{"signatures": [], "signed": {"_type": "layout", "expires": "2030-01-01T00:00:00Z",
-        "keys": {}, "steps": [{"name": "s", "threshold": 1}]}}"#;
-    let layout = LayoutRule {
-        name: "app".to_owned(),
-        images: vec!["**".parse().unwrap()],
-        layout: Arc::new(Document::open(layout.as_bytes(), &Limits::default()).unwrap()),
-        keys: vec![key.public.clone()],
-        inspections: Inspections::Proven,
-    };
+    let layout = layout("**", Inspections::Proven, &[&key]);
     let unmatched = Unmatched { rules: OnUnmatched::Deny, layouts: OnUnmatched::Deny };
     let age = RootAge { warn_days: 1, max_days: 2 };
     let base = rules(&[("release", &[&key])], &[("r.example/app", "signature", "release", 1)])
@@ -208,4 +199,100 @@ fn rules_and_signers_that_are_of_no_use_are_named() {
     assert_eq!(unmatched(&[(slsa, &by_a)]), [1]);
     // Its word about something else is none by this rule.
     assert_eq!(unmatched(&[("https://spdx.dev/Document", &by_a)]), [0, 1]);
+}
+
+/// A layout for images, which no test follows.
+fn layout(images: &str, inspections: Inspections, keys: &[&TestKey]) -> LayoutRule {
+    use crate::{attest::in_toto::Document, limits::Limits};
+    let text = r#"{"signatures": [], "signed": {"_type": "layout", "expires": "2030-01-01T00:00:00Z",
+        "keys": {}, "steps": [{"name": "s", "threshold": 1}]}}"#;
+    LayoutRule {
+        name: "app".to_owned(),
+        images: vec![images.parse().unwrap()],
+        layout: Arc::new(Document::open(text.as_bytes(), &Limits::default()).unwrap()),
+        keys: keys.iter().map(|key| key.public.clone()).collect(),
+        inspections,
+    }
+}
+
+fn delegate(images: &str, signer: &str) -> Delegate {
+    Delegate {
+        images: vec![images.parse().unwrap()],
+        signer: signer.to_owned(),
+        verifier: "https://verify.example/1".to_owned(),
+        levels: Vec::new(),
+        policies: Vec::new(),
+        max_age: jiff::SignedDuration::from_hours(24),
+    }
+}
+
+fn source_of(images: &str) -> TrustedSource {
+    let images = vec![images.parse().unwrap()];
+    TrustedSource { images, ..super::super::sources::tests::source() }
+}
+
+/// A required rule is met by one claim of its own kind that enough of its signers made, and by nothing that is put together.
+#[test]
+fn a_required_rule_is_met_by_one_claim_of_its_kind() {
+    use crate::trust::testing::{SLSA, SPDX};
+    let (a, b) = (TestKey::p256(), TestKey::p256());
+    let must = |grant| Rule { force: Force::Require, ..rule(grant) };
+    let keys = |key: &TestKey| SignerKeys::new(vec![key.public.clone()]).unwrap();
+    let signers = [("a".to_owned(), keys(&a)), ("b".to_owned(), keys(&b))];
+    let rules = vec![
+        must(("**", "provenance", "a", 1)),
+        must(("r.example/app", "provenance rebuild", "a b", 2)),
+    ];
+    let trust = TrustRules::new(signers.into(), rules).unwrap();
+    let by = |names: &str| -> Vec<Signer> {
+        let all = trust.keys().map(|(signer, _)| signer);
+        all.filter(|signer| names.contains(&signer.name)).collect()
+    };
+    let cases: [(&str, &[(&str, &str)], &[usize]); 8] = [
+        ("r.example/x", &[(SLSA, "a")], &[]),
+        ("r.example/x", &[(SPDX, "a")], &[0]),
+        ("r.example/x", &[(SLSA, "b")], &[0]),
+        ("r.example/x", &[(SPDX, "a"), (SLSA, "b")], &[0]),
+        ("r.example/app", &[(SLSA, "a"), (SLSA, "b")], &[1]),
+        ("r.example/app", &[(SLSA, "ab")], &[]),
+        // Rebuilders make a statement each: how many of them agree, is counted elsewhere.
+        ("r.example/app", &[(SLSA, "a"), (REBUILD_VERDICT, "b")], &[]),
+        ("r.example/app", &[], &[0, 1]),
+    ];
+    for (place, claims, want) in cases {
+        let claims: Vec<(&str, Vec<Signer>)> =
+            claims.iter().map(|(kind, names)| (*kind, by(names))).collect();
+        let proven = claims.iter().map(|(kind, signers)| (*kind, signers.as_slice()));
+        assert_eq!(trust.unmet(&location(place), proven), want, "{place} {claims:?}");
+    }
+}
+
+/// All that changes whose word counts for what changes the digest, by which verdicts are kept.
+#[test]
+fn the_digest_says_what_layouts_delegates_and_force_say() {
+    let (a, b) = (TestKey::p256(), TestKey::p256());
+    let plain = || rules(&[("a", &[&a])], &[("**", "signature", "a", 1)]);
+    let with = |layout: LayoutRule| plain().with_layouts(vec![layout]);
+    let required = {
+        let keys = SignerKeys::new(vec![a.public.clone()]).unwrap();
+        let rule = Rule { force: Force::Require, ..rule(("**", "signature", "a", 1)) };
+        TrustRules::new([("a".to_owned(), keys)].into(), vec![rule]).unwrap()
+    };
+    let named = LayoutRule { name: "other".to_owned(), ..layout("**", Inspections::Proven, &[&a]) };
+    let all = [
+        plain(),
+        required,
+        with(layout("**", Inspections::Proven, &[&a])),
+        with(layout("r.example/*", Inspections::Proven, &[&a])),
+        with(layout("**", Inspections::UnsafeSkip, &[&a])),
+        with(layout("**", Inspections::Proven, &[&b])),
+        with(named),
+        plain().with_delegates(vec![delegate("**", "a")]),
+        plain().with_delegates(vec![delegate("r.example/*", "a")]),
+        plain().with_sources(vec![source_of("**")]),
+        plain().with_unmatched(Unmatched { rules: OnUnmatched::Deny, ..Unmatched::default() }),
+        plain().with_unmatched(Unmatched { layouts: OnUnmatched::Deny, ..Unmatched::default() }),
+    ];
+    let digests: BTreeSet<Digest> = all.iter().map(TrustRules::digest).collect();
+    assert_eq!(digests.len(), all.len());
 }
