@@ -432,6 +432,9 @@ mod tests {
     use super::*;
     use crate::{
         attest::{Statement, provenance},
+        compare::{Comparison, Level},
+        digest::ConfigDigest,
+        rebuild::{Coverage, Determinism, EngineKind, EngineReport, Numbers, Rebuilt},
         trust::{
             Agreement, SignerIdentity, Vote, Weight,
             testing::{image, said_by},
@@ -530,6 +533,110 @@ mod tests {
             assert_eq!(ground, want, "{case}");
             assert_eq!(Grounds::of(&evidence, asked).is_some(), is_ground, "{case}");
         }
+    }
+
+    /// Evidence of a rebuild that reached this rung.
+    fn rebuilt_at(level: Level, warrant: Warrant) -> Evidence {
+        let engine = EngineReport {
+            kind: EngineKind::Buildkit,
+            driver: "d".to_owned(),
+            version: "v".to_owned(),
+            reason: String::new(),
+            network: provenance::Network::None,
+            numbers: Numbers::Own,
+            ephemeral: true,
+            served: None,
+        };
+        let comparison = Comparison {
+            level,
+            differences: Vec::new(),
+            omitted: 0,
+            layers: Vec::new(),
+            packages: Vec::new(),
+            allowed: Vec::new(),
+        };
+        let rebuild = Rebuild::Compared(Box::new(Rebuilt {
+            engine,
+            manifest: ManifestDigest::of(b"rebuilt"),
+            config: ConfigDigest::of(b"rebuilt"),
+            diff_ids: Vec::new(),
+            comparison,
+            determinism: Determinism::NotNeeded,
+            coverage: Coverage::default(),
+            exporter: crate::rebuild::tests::plan().exporter,
+            pins: Digest::sha256(b"pins"),
+            frontend: None,
+        }));
+        Evidence { rebuild, warrant, ..Evidence::of_nothing(image()) }
+    }
+
+    /// A rebuild is a ground at the asked rung and above it, never at R0, and where it counts at all.
+    #[test]
+    fn b12_a_rebuild_is_a_ground_where_it_counts_and_reaches_what_is_asked() {
+        let nothing = || Warrant::None(Vec::new());
+        let cases = [
+            (Level::ConfigIdentical, 4, Warrant::Proven, Some("proven")),
+            (Level::ManifestIdentical, 4, Warrant::TrustedInputs, Some("trusted-inputs")),
+            (Level::LayersIdentical, 4, Warrant::Proven, None),
+            (Level::ManifestIdentical, 4, nothing(), None),
+            (Level::ManifestIdentical, 0, nothing(), None),
+            (Level::Explained, 1, Warrant::Proven, Some("proven")),
+            (Level::Explained, 0, Warrant::Proven, Some("proven")),
+            // Where no rung is asked for, a different image is still none.
+            (Level::Different, 0, Warrant::Proven, None),
+            (Level::Different, 1, Warrant::TrustedInputs, None),
+        ];
+        for (level, asked, warrant, want) in cases {
+            let case = format!("{level:?} of {asked}, {warrant:?}");
+            let asked = Asked { level: asked, accept_attested: false };
+            let evidence = rebuilt_at(level, warrant);
+            let manifest = ManifestDigest::of(b"rebuilt");
+            let want =
+                want.map(|warrant| Ground::Rebuilt { manifest, level: level.number(), warrant });
+            assert_eq!(Ground::rebuilt(&evidence, asked), want, "{case}");
+            assert_eq!(Grounds::of(&evidence, asked).is_some(), want.is_some(), "{case}");
+        }
+        let none = Ground::rebuilt(&Evidence::of_nothing(image()), Asked::default());
+        assert_eq!(none, None, "nothing was rebuilt");
+    }
+
+    /// A summary or test result holds by the format's own word for success alone, and a summary only about this image.
+    #[test]
+    fn h33_only_a_result_of_success_about_this_image_speaks_for_it() {
+        let summary = |result: &str, resource: &str| {
+            let predicate = json!({
+                "verifier": { "id": "v" }, "resourceUri": resource, "policy": { "uri": "p" },
+                "verificationResult": result, "verifiedLevels": [],
+            });
+            (crate::attest::predicate::summary::TYPE, predicate)
+        };
+        let tests = |result: &str| {
+            let predicate = json!({ "result": result, "configuration": [] });
+            (crate::attest::predicate::test_result::TYPE, predicate)
+        };
+        let here = "r.example/team/app";
+        // The statement, and a word of what it says against the image.
+        let cases = [
+            (summary("PASSED", here), None),
+            (summary("FAILED", here), Some("says that it failed")),
+            (summary("SURE", here), Some("neither that it passed nor")),
+            (summary("PASSED", "r.example/other"), Some("not the name of this image")),
+            (tests("PASSED"), None),
+            (tests("WARNED"), None),
+            (tests("FAILED"), Some("says that it failed")),
+            (tests("SURE"), Some("neither that it passed nor")),
+        ];
+        for ((kind, predicate), want) in cases {
+            let evidence = evidence(kind, predicate.clone());
+            let claimed = evidence.attestations[0].value().unwrap();
+            let read = claimed.predicate().unwrap().into_owned().unwrap();
+            let held = standing(Some(&read), &evidence.image).map_err(|why| why.to_string());
+            match want {
+                None => assert_eq!(held, Ok(()), "{predicate}"),
+                Some(word) => assert!(held.unwrap_err().contains(word), "{predicate}"),
+            }
+        }
+        assert_eq!(standing(None, &image()), Ok(()));
     }
 
     /// An error fails whatever the grounds are, its first one first; without grounds nothing passes.

@@ -32,7 +32,7 @@ use crate::{
     saved::Access,
     scratch::open_file,
     sign::Password,
-    source::{self, PlatformChoice, SourceSettings},
+    source::{self, PlatformChoice, Source, SourceSettings},
     verify::{
         Choice, Context, Criteria, Inquiry, Keep, RebuildOptions, Uncounted, Wanted, When, World,
         compile_ahead,
@@ -548,6 +548,18 @@ pub async fn pin(
     let pinned =
         source::resolve(reference, &config.repositories, &world.sources, &world.limits).await;
     pinned.map_err(|error| Failure::unresolved(error, reference))
+}
+
+/// Resolves what the user typed, once, and opens where it is.
+pub async fn open(
+    reference: &Reference,
+    config: &Config,
+    sources: &SourceSettings,
+) -> Result<(PinnedReference, Arc<dyn Source>), Failure> {
+    let pinned = source::resolve(reference, &config.repositories, sources, &config.limits).await;
+    let pinned = pinned.map_err(|error| Failure::unresolved(error, reference))?;
+    let source = source::open(&pinned.location, sources, &config.limits).await?;
+    Ok((pinned, source))
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ use crate::{
     progress::Silent,
     reference::{Location, Reference, Repository, Selector},
     report,
-    source::{self, PlatformChoice, SourceSettings},
+    source::{self, PlatformChoice},
     verify::{fetch_contents, read_contents},
 };
 
@@ -210,9 +210,7 @@ async fn embed(args: &ProvenanceEmbed, config: &Config) -> Result<Answer, Failur
 
 /// The root filesystem of the image, for what folders it has already.
 async fn folders(reference: &Reference, image: &Image, config: &Config) -> Result<Rootfs, Failure> {
-    let sources = SourceSettings::default();
-    let pinned = source::resolve(reference, &config.repositories, &sources, &config.limits).await?;
-    let source = source::open(&pinned.location, &sources, &config.limits).await?;
+    let (_, source) = context::open(reference, config, &context::sources(config)).await?;
     let fetched = fetch_contents(&*source, image, &config.limits, &Silent).await;
     let contents =
         read_contents(fetched, image, &BTreeSet::new(), &config.limits, &Silent, None).await;
@@ -224,9 +222,7 @@ async fn folders(reference: &Reference, image: &Image, config: &Config) -> Resul
 }
 
 async fn load(reference: &Reference, config: &Config) -> Result<Image, Failure> {
-    let sources = SourceSettings::default();
-    let pinned = source::resolve(reference, &config.repositories, &sources, &config.limits).await?;
-    let source = source::open(&pinned.location, &sources, &config.limits).await?;
+    let (pinned, source) = context::open(reference, config, &context::sources(config)).await?;
     let images =
         source::images::load(&*source, &pinned, &PlatformChoice::All, &config.limits).await?;
     let [image] = <[Image; 1]>::try_from(images).map_err(|images| {

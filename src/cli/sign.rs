@@ -248,9 +248,7 @@ pub async fn sign_by(
 
 async fn place<'a>(image: &Reference, config: &'a Config) -> Result<Place<'a>, Failure> {
     let (sources, limits) = (context::sources(config), &config.limits);
-    let pinned = source::resolve(image, &config.repositories, &sources, limits).await;
-    let pinned = pinned.map_err(|error| Failure::unresolved(error, image))?;
-    let source = source::open(&pinned.location, &sources, limits).await?;
+    let (pinned, source) = context::open(image, config, &sources).await?;
     Ok(Place { pinned, source, sources, limits })
 }
 

@@ -241,39 +241,39 @@ mod tests {
         assert_eq!(allowance.left, AT_ONCE, "no more is saved up");
     }
 
-    /// Keeps what it is told.
+    /// All that is told while it builds.
     #[derive(Default)]
-    struct Kept(Mutex<Vec<String>>);
+    struct Heard(Mutex<Vec<String>>);
 
-    impl ProgressSink for Kept {
-        fn stage(&self, _: &str) {}
+    impl ProgressSink for Heard {
+        fn stage(&self, name: &str) {
+            self.line(name);
+        }
         fn line(&self, text: &str) {
             self.0.lock().unwrap().push(text.to_owned());
         }
         fn step(&self, step: &Step) {
-            self.line(&step.name);
+            self.line(&step.to_string());
         }
         fn output(&self, text: &str) {
             self.line(text);
         }
-        fn begin(&self, _: &Arc<Work>) {}
-        fn end(&self, _: &Arc<Work>) {}
     }
 
     #[test]
     fn g45_what_is_said_beyond_it_is_counted_and_never_shown() {
-        let (masks, kept) = (masks(), Kept::default());
-        let masked = masks.before(&kept);
+        let (masks, heard) = (masks(), Heard::default());
+        let masked = masks.before(&heard);
         masked.allowance().left = Duration::ZERO;
         masked.allowance().at = Instant::now() + Duration::from_secs(3600);
         masked.output("s9df8sdf");
         masked.line("s9df8sdf");
         masked.step(&Step { stage: None, number: None, name: "RUN echo s9df8sdf".to_owned() });
-        assert_eq!(*kept.0.lock().unwrap(), [LATE]);
+        assert_eq!(*heard.0.lock().unwrap(), [LATE]);
         *masked.allowance() = Allowance { left_out: 2, ..Allowance::new() };
         masked.output("s9df8sdf");
         let said = format!("{LATE}: 2 lines");
-        assert_eq!(*kept.0.lock().unwrap(), [LATE, &said, MARK]);
+        assert_eq!(*heard.0.lock().unwrap(), [LATE, &said, MARK]);
     }
 
     #[test]
@@ -443,22 +443,6 @@ mod tests {
 
     #[test]
     fn g28_nobody_is_told_a_secret_while_it_builds() {
-        #[derive(Default)]
-        struct Heard(Mutex<Vec<String>>);
-        impl ProgressSink for Heard {
-            fn stage(&self, name: &str) {
-                self.line(name);
-            }
-            fn line(&self, text: &str) {
-                self.0.lock().unwrap().push(text.to_owned());
-            }
-            fn step(&self, step: &Step) {
-                self.line(&step.to_string());
-            }
-            fn output(&self, text: &str) {
-                self.line(text);
-            }
-        }
         let (masks, heard) = (masks(), Heard::default());
         let sink = masks.before(&heard);
         let name = "RUN echo s9df8sdf".to_owned();

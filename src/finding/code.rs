@@ -1,7 +1,7 @@
 //! The one table of finding codes, a file for each family of them: `src/finding/code/image.rs` and its neighbours.
 //!
 //! Adding a finding is: a row in the file of its family, a heading with the same text in `docs/findings.md` (a test compares
-//! both), and a fixture that produces it. A code never changes its meaning; a code that is no longer produced is removed.
+//! both), and a test that produces it. A code never changes its meaning; a code that is no longer produced is removed.
 //!
 //! Each family is a macro that appends its rows and hands them to the next one; the last is `codes`, which makes the type.
 
@@ -32,8 +32,8 @@ use super::Severity;
 
 macro_rules! codes {
     (; $($(#[$doc:meta])* $name:ident = $text:literal, $severity:ident, $title:literal, $help:literal;)*) => {
-        /// A stable code: `whose-what`, where `whose` is image, signature, layout, provenance, predicate, sbom, rebuild (the artifact),
-        /// source, limit (the world), policy, config (the operator) or internal (us).
+        /// A stable code: `whose-what`, where `whose` is image, signature, layout, provenance, predicate, summary, sbom, rebuild (the
+        /// artifact), source, limit (the world), policy, config (the operator) or internal (us).
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum Code { $(
             #[doc = $title]

@@ -121,3 +121,70 @@ pub(in crate::trust) fn signature_id(message: &Digest, signature: &[u8]) -> Dige
     hasher.update(signature);
     hasher.finish()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trust::testing::TestKey;
+
+    #[test]
+    fn c22_checks_are_taken_while_there_are_enough_and_somebody_waits() {
+        let limits = Limits { signature_checks: 5, ..Limits::default() };
+        // What is asked for one after the other, with whether somebody waits, and what is given.
+        let cases: [(&[(u64, bool)], &[bool]); 6] = [
+            (&[(5, true)], &[true]),
+            (&[(6, true)], &[false]),
+            (&[(2, true), (3, true), (0, true)], &[true, true, true]),
+            (&[(2, true), (3, true), (1, true)], &[true, true, false]),
+            // Nothing behind what did not fit, however cheap.
+            (&[(4, true), (2, true), (1, true), (0, true)], &[true, false, false, false]),
+            (&[(1, true), (1, false), (1, true)], &[true, false, false]),
+        ];
+        for (asked, given) in cases {
+            let mut left = Left::of(&limits);
+            let take = |(cost, waits): &(u64, bool)| left.take(*cost, &mut || *waits);
+            let got: Vec<bool> = asked.iter().map(take).collect();
+            assert_eq!(got, given, "{asked:?}");
+            assert_eq!(left.is_short(), given.contains(&false), "{asked:?}");
+            let nobody = asked.iter().any(|(_, waits)| !waits);
+            let why = left.why(&limits, 2);
+            assert!(why.contains("2 signatures"), "{why}");
+            assert_eq!(why.contains("nobody waited"), nobody, "{why}");
+            assert_eq!(why.contains("signatureChecks is 5"), !nobody, "{why}");
+        }
+        assert!(Left::endless().take(u64::MAX, &mut || true));
+    }
+
+    #[test]
+    fn a_long_message_costs_as_much_as_its_hash() {
+        for (bytes, cost) in [(0, 1), (65_535, 1), (65_536, 2), (131_071, 2), (1 << 20, 17)] {
+            assert_eq!(unit(bytes), cost, "{bytes}");
+        }
+    }
+
+    /// What is known of a signature by a key costs nothing, and is not taken for what another key or signature is.
+    #[test]
+    fn c22_a_link_is_checked_once_by_each_key() {
+        let limits = Limits { signature_checks: 3, ..Limits::default() };
+        let (key, other) = (TestKey::p256(), TestKey::p256());
+        let message: &[u8] = b"link";
+        let (digest, signature) = (Digest::sha256(message), key.sign(message));
+        let (known, go_on) = (&mut Known::default(), &mut || true);
+        let (mut left, mut work) = (Left::of(&limits), Work { limits: &limits, known, go_on });
+        // By whom, over what, whether it is theirs, and whether checks are used up behind it.
+        let strange: &[u8] = b"no signature";
+        let cases = [
+            (&key, &signature[..], true, false),
+            (&key, &signature[..], true, false),
+            (&other, &signature[..], false, false),
+            (&key, strange, false, false),
+            (&other, &signature[..], false, false),
+            (&other, strange, false, true),
+            (&key, &signature[..], true, true),
+        ];
+        for (place, (key, signature, made, short)) in cases.into_iter().enumerate() {
+            let found = left.checks_link((&digest, message), signature, &key.public, &mut work);
+            assert_eq!((found, left.is_short()), (made, short), "{place}");
+        }
+    }
+}

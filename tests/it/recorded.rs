@@ -15,7 +15,7 @@ use hallmark::{
     digest::Digest,
     engine::{EngineChoice, EngineSettings, buildkit::grpc::Address, host::find_program},
     limits::Limits,
-    progress::{ProgressSink, Silent, Step},
+    progress::Silent,
     rebuild::{FailureKind, Plan},
 };
 
@@ -23,7 +23,7 @@ use crate::{
     builder::{own_address, start},
     cage::Ears,
     rebuild::Lab,
-    robust::{At, plan_of, run},
+    robust::{At, Heard, plan_of, run},
     server::{Body, Registry, Reply, Request, Store},
     support,
 };
@@ -166,25 +166,6 @@ async fn g29_a_step_is_given_no_other_bytes_than_the_recorded() {
     }
 }
 
-/// All that is told while it builds.
-#[derive(Default)]
-struct Heard(Mutex<Vec<String>>);
-
-impl ProgressSink for Heard {
-    fn stage(&self, name: &str) {
-        self.line(name);
-    }
-    fn line(&self, text: &str) {
-        self.0.lock().unwrap().push(text.to_owned());
-    }
-    fn step(&self, step: &Step) {
-        self.line(&step.to_string());
-    }
-    fn output(&self, text: &str) {
-        self.line(text);
-    }
-}
-
 /// G28: a builder repeats its arguments, and a step prints them.
 #[tokio::test]
 async fn g28_no_builder_s_words_show_a_secret_argument() {
@@ -198,7 +179,7 @@ async fn g28_no_builder_s_words_show_a_secret_argument() {
         let result = run(&plan, lab.settings(), choice, &Limits::default(), &notes).await;
         let failure = result.expect_err("its last step fails");
         assert_eq!(failure.kind, FailureKind::BuildFailed, "{choice:?}: {}", failure.why);
-        let said = format!("{}\n{}\n{:?}", failure.why, failure.log, notes.0.lock().unwrap());
+        let said = format!("{}\n{}\n{:?}", failure.why, failure.log, notes.0.into_inner().unwrap());
         assert!(said.contains("begun [secret]"), "{choice:?}: {said}");
         assert!(!said.contains("s9df8sdf"), "{choice:?}: {said}");
     }

@@ -340,6 +340,29 @@ fn a_redirect_carries_no_credential_to_another_host_and_none_is_printed() {
     }
 }
 
+/// Whoever makes a build manifest reaches the registry as everything else does.
+#[test]
+fn a_build_manifest_is_made_of_an_image_behind_a_login() {
+    let world = World::new();
+    let guard: Handler = Box::new(|request, _| {
+        let known = request.authorization() == Some(basic().as_str());
+        (!known).then(|| Reply::new(401).with("WWW-Authenticate", "Basic realm=\"r\""))
+    });
+    let registry = Registry::start(world.store.clone(), guard);
+    login(&world, &registry.host);
+    let (image, nowhere) = (registry.image(&world.image), world.folder.path().join("nowhere"));
+    let source = "https://git.example/app";
+    let answer = run(Hallmark::new(["provenance", "create", &image, "--source", source])
+        .arg("--engine=buildah=1")
+        .arg("--checkout")
+        .arg(nowhere)
+        .config(&world.config("baseline"))
+        .env("DOCKER_CONFIG", world.folder.path()));
+    // The image was read; what is missing is the checkout.
+    answer.exits(2).says("--checkout").says("nowhere");
+    assert_no_secret(&answer);
+}
+
 #[test]
 fn wrong_credentials_are_refused_and_not_printed() {
     let world = World::new();

@@ -21,7 +21,7 @@ use hallmark::{
     attest::provenance::{Commit, MaterialKind},
     engine::{self, EngineChoice, EngineSettings, Finished, host::find_program},
     limits::Limits,
-    progress::{ProgressSink, Silent},
+    progress::{ProgressSink, Silent, Step},
     rebuild::{EngineKind, Failure, FailureKind, Plan, PlannedRepository, PlannedSource},
 };
 
@@ -516,16 +516,19 @@ async fn g6_a_build_cannot_poison_the_next_one() {
     }
 }
 
-/// Everything that is said.
+/// All that is told while it builds.
 #[derive(Default)]
-struct Everything(Mutex<String>);
+pub struct Heard(pub Mutex<Vec<String>>);
 
-impl ProgressSink for Everything {
+impl ProgressSink for Heard {
     fn stage(&self, name: &str) {
         self.line(name);
     }
     fn line(&self, text: &str) {
-        self.0.lock().unwrap().push_str(&format!("{text}\n"));
+        self.0.lock().unwrap().push(text.to_owned());
+    }
+    fn step(&self, step: &Step) {
+        self.line(&step.to_string());
     }
     fn output(&self, text: &str) {
         self.line(text);
@@ -537,10 +540,10 @@ async fn g7_a_step_sees_nothing_of_the_hosts_environment() {
     let Some(lab) = Lab::find() else { return };
     for choice in engines() {
         let plan = plan_of(&lab, "environment", "ARG BUILD\nFROM ${BUILD}\nRUN env | sort\n").await;
-        let sink = Everything::default();
+        let sink = Heard::default();
         let plan = for_engine(plan, choice);
         run(&plan, lab.settings(), choice, &Limits::default(), &sink).await.expect("it failed");
-        let said = sink.0.lock().unwrap().clone();
+        let said = sink.0.into_inner().unwrap().join("\n");
         assert!(said.contains("PATH="), "{choice:?}: {said}");
         // The test's own environment has all of these.
         for canary in

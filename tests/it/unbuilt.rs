@@ -169,7 +169,9 @@ fn g28_no_plan_and_no_report_shows_a_secret_argument() {
     let source = Source::open();
     let world = world(Signed { image: true, provenance: true }, &source.url);
     let never = "rebuild: {when: never}\n";
-    let forms = ["text", "json", "sarif", "junit", "github", "gitlab", "markdown", "html"];
+    let scanning = "gitlab-container-scanning";
+    let forms =
+        ["text", "json", "sarif", "junit", "github", "gitlab", scanning, "markdown", "html"];
     let mut calls: Vec<(Vec<&str>, &str)> =
         forms.into_iter().map(|form| (vec!["verify", "-o", form], never)).collect();
     for form in ["text", "json"] {

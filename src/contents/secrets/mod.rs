@@ -45,7 +45,7 @@ pub use shown::{
 };
 pub use within::secrets_within;
 pub use words::{shown_path, shown_text};
-pub use written::{write_shown, write_shown_in_lines};
+pub use written::write_shown_in_lines;
 
 use crate::contents::facts::{Bounded, Spot};
 

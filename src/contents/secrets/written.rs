@@ -6,18 +6,9 @@
 use std::io::{self, Write};
 
 use serde::Serialize;
-use serde_json::ser::{CharEscape, CompactFormatter, Formatter, PrettyFormatter};
+use serde_json::ser::{CharEscape, Formatter, PrettyFormatter};
 
 use super::words::shown_text;
-
-/// Writes a document, whose keys are texts, without a blank.
-///
-/// # Errors
-/// It cannot be serialized, or written.
-pub fn write_shown(out: impl Write, document: &impl Serialize) -> Result<(), serde_json::Error> {
-    let shown = Shown { inner: CompactFormatter, text: String::new() };
-    document.serialize(&mut serde_json::Serializer::with_formatter(out, shown))
-}
 
 /// Writes a document, whose keys are texts, in lines.
 ///
@@ -105,14 +96,16 @@ impl<F: Formatter> Formatter for Shown<F> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::{Value, json, ser::CompactFormatter};
 
     use super::*;
 
+    /// A document in lines, and without a blank, as a formatter of another kind writes it.
     fn written(document: &Value) -> [String; 2] {
         let (mut lines, mut line) = (Vec::new(), Vec::new());
         write_shown_in_lines(&mut lines, document).unwrap();
-        write_shown(&mut line, document).unwrap();
+        let shown = Shown { inner: CompactFormatter, text: String::new() };
+        document.serialize(&mut serde_json::Serializer::with_formatter(&mut line, shown)).unwrap();
         [lines, line].map(|bytes| String::from_utf8(bytes).unwrap())
     }
 

@@ -524,6 +524,41 @@ mod tests {
         }
     }
 
+    /// Logs of certificates vouch for no signature by themselves.
+    #[test]
+    fn one_list_of_those_whose_word_counts_is_enough() {
+        let lists = ["certificateAuthorities", "tlogs", "timestampAuthorities", "ctlogs"];
+        for (kept, fine) in lists.into_iter().zip([true, true, true, false]) {
+            let root = with("", |root| {
+                let others = lists.iter().filter(|list| **list != kept);
+                others.for_each(|list| root[*list] = Value::Array(Vec::new()));
+            });
+            assert_eq!(root.is_ok(), fine, "{kept}");
+        }
+    }
+
+    #[test]
+    fn a_part_counts_from_the_later_start_to_the_earlier_end() {
+        let day = |day: i64| Timestamp::from_second(day * 86_400).unwrap();
+        let window =
+            |start, end: Option<i64>| Some(TimeRange { start: day(start), end: end.map(day) });
+        let cases = [
+            (None, None, None, None),
+            (window(1, Some(4)), None, Some(1), Some(4)),
+            (window(1, None), None, Some(1), None),
+            (None, Some((2, 3)), Some(2), Some(3)),
+            (window(1, Some(4)), Some((2, 3)), Some(2), Some(3)),
+            (window(2, Some(3)), Some((1, 4)), Some(2), Some(3)),
+            (window(2, None), Some((1, 4)), Some(2), Some(4)),
+        ];
+        for (window, valid, from, until) in cases {
+            let times = valid.map(|(from, until)| (day(from), day(until)));
+            let part = Part::new("log", String::new(), window, times);
+            let want = (from.map(day), until.map(day));
+            assert_eq!((part.from, part.until), want, "{window:?} {valid:?}");
+        }
+    }
+
     #[test]
     fn the_size_limit_holds_at_n_and_n_plus_one() {
         let limit = |bytes| Limits { trusted_root_bytes: bytes, ..Limits::default() };

@@ -13,6 +13,7 @@ use super::Statement;
 use crate::{
     json::{self, Document, JsonError},
     limits::Limits,
+    vulnerabilities::csaf::products::TreeError,
 };
 
 /// Most statements, products and parts of one document, each and together.
@@ -44,9 +45,9 @@ pub enum VexError {
     /// Something is defined twice.
     #[error("{0} is defined twice")]
     Twice(String),
-    /// Something is part of itself.
-    #[error("{0} is part of itself")]
-    Circle(String),
+    /// The products of a CSAF document are doubtful.
+    #[error(transparent)]
+    Tree(#[from] TreeError),
     /// It does not say when it was released.
     #[error("it has no current_release_date")]
     Dateless,

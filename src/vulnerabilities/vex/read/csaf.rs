@@ -7,7 +7,7 @@ use crate::{
     json::Document,
     vulnerabilities::{
         csaf::{
-            products::{Make, Products, Rpm, TreeError},
+            products::{Make, Products, Rpm},
             wire::{Helper, Vulnerability, Wire},
         },
         vex::{Identity, Platforms, Product, Statement, Status},
@@ -35,17 +35,6 @@ pub(super) fn read(document: &Document<'_>) -> Result<Vec<Statement>, VexError> 
         }
     }
     Ok(statements)
-}
-
-impl From<TreeError> for VexError {
-    fn from(error: TreeError) -> Self {
-        match error {
-            TreeError::Undefined { what, to } => Self::Undefined { what, to },
-            TreeError::Twice(what) => Self::Twice(what),
-            TreeError::Circle(what) => Self::Circle(what),
-            TreeError::TooMany => Self::TooMany,
-        }
-    }
 }
 
 /// A product, and the module of a distribution that it is or is in.
