@@ -15,6 +15,7 @@ use super::{
     sign,
 };
 use crate::{
+    attest::provenance::Provenance,
     config::Config,
     engine::{self, keep::Naming, replay::Elsewhere, store::Store},
     finding::Finding,
@@ -28,7 +29,7 @@ use crate::{
     sign::Signer,
     source,
     verdict::Evidence,
-    verify::{When, gather, open},
+    verify::{RebuildOptions, When, gather, open},
 };
 
 /// Runs the command; the answer is yes where every platform is reproduced (R5 or R4).
@@ -81,19 +82,7 @@ pub async fn run(args: &Rebuild, global: &Global) -> Result<Answer, Failure> {
                 let failure = Failure::without_provenance(&reference);
                 return Err(said.before(failure));
             };
-            let planned = plan(provenance, &evidence.image, &evidence.traces, &ctx.rebuild.plan);
-            outcomes.push(match &planned {
-                Planned::Plan(_) => Told::Reproduced,
-                Planned::NotReplayable(_) => Told::No,
-            });
-            let by_hand = match &planned {
-                Planned::Plan(plan) => Some(engine::command::by_hand(plan, ctx.rebuild.engine)),
-                Planned::NotReplayable(_) => None,
-            };
-            said.add(
-                || report::plan::planned(&planned, by_hand.as_ref()),
-                || report::plan::value(&planned, by_hand.as_ref()),
-            );
+            outcomes.push(said.planned(provenance, &evidence, &ctx.rebuild));
             continue;
         }
         let outcome = told(&evidence.rebuild, &findings);
@@ -153,6 +142,27 @@ impl Said {
         if asked(ReportFormat::Json) {
             self.json.push(json());
         }
+    }
+
+    /// Adds the plan of a platform; the outcome is whether it can be built.
+    fn planned(
+        &mut self,
+        provenance: &Provenance,
+        evidence: &Evidence,
+        options: &RebuildOptions,
+    ) -> Told {
+        let planned = plan(provenance, &evidence.image, &evidence.traces, &options.plan);
+        let (outcome, by_hand) = match &planned {
+            Planned::Plan(plan) => {
+                (Told::Reproduced, Some(engine::command::by_hand(plan, options.engine)))
+            }
+            Planned::NotReplayable(_) => (Told::No, None),
+        };
+        self.add(
+            || report::plan::planned(&planned, by_hand.as_ref()),
+            || report::plan::value(&planned, by_hand.as_ref()),
+        );
+        outcome
     }
 
     /// One document, whatever came of how many platforms.

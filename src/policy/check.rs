@@ -132,10 +132,11 @@ fn forms_are_opas(engine: &mut Engine) -> Result<(), PolicyError> {
     Ok(())
 }
 
+/// Places under `not`, each a file and a line, and what to write there.
+type Negations = (Vec<(String, u32)>, &'static str);
+
 /// File and line of what stands under `not` and holds here where OPA finds nothing true, and what to write.
-pub(super) fn negations(
-    engine: &mut Engine,
-) -> Result<(Vec<(String, u32)>, &'static str), PolicyError> {
+pub(super) fn negations(engine: &mut Engine) -> Result<Negations, PolicyError> {
     let packages = engine.get_policy_package_components();
     let packages = packages.map_err(|e| PolicyError::Compile { why: e.to_string() })?;
     let modules = engine.get_modules();

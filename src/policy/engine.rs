@@ -112,11 +112,8 @@ impl Policies {
         let blocks = || metadata.iter().map(|(file, block)| (file.as_str(), block));
         let early = marked(&engine, blocks(), |custom| custom.early)?;
         let reviews = marked(&engine, blocks(), |custom| custom.review)?;
-        let mut lacking = BTreeMap::new();
-        for lack in [Lack::Provenance] {
-            let rules = marked(&engine, blocks(), |custom| custom.lacks == Some(lack))?;
-            lacking.extend(rules.into_iter().map(|rule| (rule, lack)));
-        }
+        let lacking = marked(&engine, blocks(), |custom| custom.lacks == Some(Lack::Provenance))?;
+        let lacking = lacking.into_iter().map(|rule| (rule, Lack::Provenance)).collect();
         let days = days(&engine, blocks())?;
         effective_known(bundle, &facts)?;
         let metadata = metadata.into_iter().map(|(_, block)| block.custom);

@@ -131,7 +131,8 @@ mod tests {
     fn c22_checks_are_taken_while_there_are_enough_and_somebody_waits() {
         let limits = Limits { signature_checks: 5, ..Limits::default() };
         // What is asked for one after the other, with whether somebody waits, and what is given.
-        let cases: [(&[(u64, bool)], &[bool]); 6] = [
+        type Case<'c> = (&'c [(u64, bool)], &'c [bool]);
+        let cases: [Case<'_>; 6] = [
             (&[(5, true)], &[true]),
             (&[(6, true)], &[false]),
             (&[(2, true), (3, true), (0, true)], &[true, true, true]),

@@ -248,7 +248,8 @@ fn a_required_rule_is_met_by_one_claim_of_its_kind() {
         let all = trust.keys().map(|(signer, _)| signer);
         all.filter(|signer| names.contains(&signer.name)).collect()
     };
-    let cases: [(&str, &[(&str, &str)], &[usize]); 8] = [
+    type Case<'c> = (&'c str, &'c [(&'c str, &'c str)], &'c [usize]);
+    let cases: [Case<'_>; 8] = [
         ("r.example/x", &[(SLSA, "a")], &[]),
         ("r.example/x", &[(SPDX, "a")], &[0]),
         ("r.example/x", &[(SLSA, "b")], &[0]),
