@@ -41,19 +41,19 @@ impl Algorithm {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DigestError {
     /// There is no `algorithm:` prefix.
-    #[error("a digest has the form sha256:<64 hex digits>; found {found:?}")]
+    #[error("a digest has the form sha256:<64 hex digits>; found \"{found}\"")]
     NoAlgorithm {
         /// The text, cut to a printable length.
         found: String,
     },
     /// The algorithm is not one that is accepted as proof.
-    #[error("digest algorithm {found:?} is not accepted; expected sha256 or sha512")]
+    #[error("digest algorithm \"{found}\" is not accepted; expected sha256 or sha512")]
     UnknownAlgorithm {
         /// The algorithm as written.
         found: String,
     },
     /// The hexadecimal part has the wrong length, upper-case letters or other characters.
-    #[error("a {algorithm} digest has {expected} lower-case hex digits; found {found:?}")]
+    #[error("a {algorithm} digest has {expected} lower-case hex digits; found \"{found}\"")]
     BadHex {
         /// The algorithm before the colon.
         algorithm: &'static str,

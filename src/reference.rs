@@ -130,7 +130,7 @@ pub enum ReferenceError {
     #[error("{0}")]
     Digest(#[from] DigestError),
     /// A part is not in the grammar.
-    #[error("{part} {found:?} is not valid; expected {expected}")]
+    #[error("{part} \"{found}\" is not valid; expected {expected}")]
     Part {
         /// Which part.
         part: &'static str,

@@ -34,7 +34,7 @@ fn check(output: Format, global: &Global) -> Result<Answer, Failure> {
     let (config, ctx) = context::build(global, Overrides::default())?;
     serve::check(&config)?;
     let idle = context::idle_rules(&config)?;
-    let warnings = warnings(&config, &ctx, &idle)?;
+    let warnings = warnings(&config, &ctx, &idle, global)?;
     let trust = &ctx.criteria.trust;
     if output == Format::Json {
         let roots = config.roots.all().map_err(|error| Failure::usage(error.to_string()))?;
@@ -53,6 +53,7 @@ fn check(output: Format, global: &Global) -> Result<Answer, Failure> {
             "policy": {
                 "digest": ctx.criteria.policies.digest(&ctx.criteria.exceptions).to_string(),
                 "preset": config.policy.selection.preset,
+                "rules": config.policy.selection.rules,
                 "presets": config.policy.presets.iter().map(choice).collect::<Vec<_>>(),
                 "folders": config.policy.selection.folders(),
                 "exceptions": config.policy.exceptions.len(),
@@ -69,7 +70,7 @@ fn check(output: Format, global: &Global) -> Result<Answer, Failure> {
             })).collect::<Vec<_>>(),
         }))));
     }
-    let mut page = origin(&config);
+    let mut page = origin(&config, global);
     let sets = [
         plural(trust.signers().len(), "signer"),
         plural(trust.rules().len(), "rule"),
@@ -117,9 +118,14 @@ struct Warning {
 }
 
 /// All warnings, in the order in which text tells them.
-fn warnings(config: &Config, ctx: &Context, idle: &[Idle]) -> Result<Vec<Warning>, Failure> {
+fn warnings(
+    config: &Config,
+    ctx: &Context,
+    idle: &[Idle],
+    global: &Global,
+) -> Result<Vec<Warning>, Failure> {
     let of = |about, message| Warning { about, message, help: None };
-    let unread = unread::is_there(config.file.as_deref());
+    let unread = is_overlooked(config, global);
     let unread = unread.then(|| of(About::File, unread::NOTE.to_owned()));
     let signers = ctx.criteria.trust.idle_signers().into_iter().map(|name| {
         of(
@@ -180,8 +186,13 @@ fn choice_words(choice: &PresetChoice) -> String {
     format!("{} for {}{}", choice.preset, images.join(", "), namespaces.unwrap_or_default())
 }
 
+/// Whether the working folder has a file that is not read although no other was named.
+fn is_overlooked(config: &Config, global: &Global) -> bool {
+    !context::is_named(global) && unread::is_there(config.file.as_deref())
+}
+
 /// Which file it is.
-fn origin(config: &Config) -> Page {
+fn origin(config: &Config, global: &Global) -> Page {
     let mut page = Page::default();
     match (&config.file, &config.digest) {
         (Some(file), digest) => {
@@ -192,7 +203,7 @@ fn origin(config: &Config) -> Page {
             line!(page, "configuration  none: nobody is trusted, every setting is the default");
         }
     }
-    if unread::is_there(config.file.as_deref()) {
+    if is_overlooked(config, global) {
         line!(page, "  {}", unread::NOTE);
     }
     page
@@ -231,7 +242,7 @@ fn show(output: Format, global: &Global) -> Result<Answer, Failure> {
             "settings": all.iter().map(one).collect::<Vec<_>>(),
         }))));
     }
-    let mut page = origin(&config);
+    let mut page = origin(&config, global);
     line!(page);
     for InForce { key, value, from, place } in &all {
         let place = if *from == "file" { place.as_str() } else { from };

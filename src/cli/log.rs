@@ -100,7 +100,7 @@ fn chosen(global: &Global, work: Work) -> Option<(&str, Form)> {
 fn read(text: &str) -> Result<EnvFilter, Failure> {
     let wrong = |why: &dyn std::fmt::Display| {
         Failure::of_operator(&format!(
-            "--log {text:?}: {why}\n  help: type hallmark=debug, or -v; levels are off, error, warn, info, debug and trace"
+            "--log, or HALLMARK_LOG, {text:?}: {why}\n  help: type hallmark=debug, or -v; levels are off, error, warn, info, debug and trace"
         ))
     };
     let own = text.split(',').map(str::trim).filter(|directive| !directive.is_empty());

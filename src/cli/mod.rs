@@ -232,6 +232,12 @@ impl Failure {
         self
     }
 
+    /// The same where something beside a verdict could not be written: a refusal, and what could not be read, keep their exit codes. A
+    /// pass of which something is missing is none of them.
+    fn beside_verdict(self, code: u8) -> Self {
+        Self { code: if code == 0 { self.code.max(2) } else { code }, ..self }
+    }
+
     /// The same, and what was found out before it.
     fn after(self, said: String) -> Self {
         Self { said: said + &self.said, ..self }

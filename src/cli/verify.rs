@@ -148,7 +148,9 @@ async fn one(
             let last = saved.map_err(|failure| failure.beside(&kept))?;
             Ok(kept.into_iter().chain(last).collect())
         })
-        .map_err(|failure| failure.after(answer.text.clone()).after_run(Run::clone(&run)))?;
+        .map_err(|failure| {
+            failure.beside_verdict(code).after(answer.text.clone()).after_run(Run::clone(&run))
+        })?;
     drop(run);
     // As the context: the evidence is given back with the process.
     std::mem::forget(verdict);
@@ -215,7 +217,9 @@ async fn list(
         })
     });
     let saved = lost.map_or_else(|| call.finish(&ctx.world), Err);
-    let saved = saved.map_err(|failure| failure.after(answer.text.clone()).after_run(run))?;
+    let saved = saved.map_err(|failure| {
+        failure.beside_verdict(code).after(answer.text.clone()).after_run(run)
+    })?;
     answer.last = Vec::from_iter(saved);
     Ok(answer)
 }

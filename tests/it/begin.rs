@@ -179,6 +179,14 @@ fn a_file_of_the_working_directory_is_named_where_it_is_not_read() {
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(!text.contains("is not read"), "{text}");
     assert!(text.contains("version: 1  (hallmark.yaml:1:10)"), "{text}");
+    // Whoever names another file knows which one counts.
+    fs::write(folder.path().join("other.yaml"), "version: 1\n").unwrap();
+    for what in ["show", "check"] {
+        let mut call = Hallmark::new(["config", what, "-c", "other.yaml"]).command();
+        let output = call.current_dir(folder.path()).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(!text.contains("is not read"), "{text}");
+    }
 }
 
 #[test]

@@ -154,6 +154,13 @@ fn a_file_that_cannot_be_written_hides_no_verdict() {
     verify("signed", "/dev/full").exits(2).says("/dev/full: No space left").says("PASS  ");
     assert!(folder.read("markdown").contains("PASS"));
     verify("reproducible", "/dev/full").exits(1).says("/dev/full: No space left").says("FAIL  ");
+    // So it is with what is no report.
+    for (preset, code, verdict) in [("signed", 2, "PASS  "), ("reproducible", 1, "FAIL  ")] {
+        let call = Hallmark::new(["verify", "--no-rebuild", "--platform=linux/amd64", &image]);
+        let call = call.arg("--attest=/dev/full").arg("--verifier=https://verify.example");
+        let answer = call.config(&world.config(preset)).run();
+        answer.exits(code).says("/dev/full: No space left").says(verdict);
+    }
     // It is said before anything is asked of anybody.
     let before = registry.requests().len();
     let nowhere = folder.file("none/report.sarif");

@@ -136,7 +136,7 @@ fn b13_a_pass_by_delegation_alone_is_not_passed_on() {
     scene.publish(&summary.unwrap());
     let relying = scene.relying(&format!("verifier: \"{VERIFIER}\""));
     let (answer, written) = scene.attest(&relying, &[]);
-    answer.exits(1).says("is not passed on");
+    answer.exits(2).says("is not passed on");
     assert_eq!(written, None);
 }
 
