@@ -436,7 +436,7 @@ mod tests {
         digest::ConfigDigest,
         rebuild::{Coverage, Determinism, EngineKind, EngineReport, Numbers, Rebuilt},
         trust::{
-            Agreement, SignerIdentity, Vote, Weight,
+            Agreement, NotCounted, SignerIdentity, Vote, Weight,
             testing::{image, said_by},
         },
     };
@@ -637,6 +637,25 @@ mod tests {
             }
         }
         assert_eq!(standing(None, &image()), Ok(()));
+    }
+
+    #[test]
+    fn b13_the_word_of_another_verifier_is_a_ground_where_it_counts() {
+        for (why, is_ground) in [(None, true), (Some(NotCounted::NotPassed), false)] {
+            let identity = SignerIdentity::Key { fingerprint: "00".to_owned(), recorded: None };
+            let delegation = Delegation {
+                signer: Signer { name: "team".to_owned(), identity },
+                verifier: "https://verify.example/1".to_owned(),
+                levels: vec!["SLSA_BUILD_LEVEL_3".to_owned()],
+                at: None,
+                payload: Digest::sha256(b"summary"),
+                why,
+            };
+            let evidence =
+                Evidence { delegated: vec![delegation], ..Evidence::of_nothing(image()) };
+            let grounds = Grounds::of(&evidence, Asked::default());
+            assert_eq!(grounds.is_some(), is_ground, "{:?}", evidence.delegated);
+        }
     }
 
     /// An error fails whatever the grounds are, its first one first; without grounds nothing passes.

@@ -297,3 +297,45 @@ fn the_digest_says_what_layouts_delegates_and_force_say() {
     let digests: BTreeSet<Digest> = all.iter().map(TrustRules::digest).collect();
     assert_eq!(digests.len(), all.len());
 }
+
+/// Whom a trusted root vouches for, by which root and with how much evidence, is part of the trust.
+#[test]
+fn the_digest_says_what_identities_and_recordings_say() {
+    use crate::{limits::Limits, trust::sigstore::TextMatch};
+    let limits = Limits::default();
+    let public_good = Arc::new(TrustedRoot::public_good(&limits).unwrap());
+    let github = Arc::new(TrustedRoot::github(&limits).unwrap());
+    let key = TestKey::p256();
+    let exact = |text: &str| TextMatch::Exact(text.to_owned());
+    let of = |issuer: &str, subject: &str, root: &Arc<TrustedRoot>, demands: Demands| {
+        let identity = KeylessIdentity { issuer: Some(exact(issuer)), subject: exact(subject) };
+        SignerKeys::keyless(Keyless { identity, root: Arc::clone(root), demands })
+    };
+    let recorded = |root: &Arc<TrustedRoot>, demands: Demands| {
+        let keys = SignerKeys::new(vec![key.public.clone()]).unwrap();
+        keys.recorded(Recording { root: Arc::clone(root), demands, key_valid: None })
+    };
+    let demands = Demands::default;
+    let more = || Demands { logs: demands().logs + 1, ..demands() };
+    let signers = [
+        SignerKeys::new(vec![key.public.clone()]).unwrap(),
+        of("i", "s", &public_good, demands()),
+        of("j", "s", &public_good, demands()),
+        of("i", "t", &public_good, demands()),
+        of("i", "s", &github, demands()),
+        of("i", "s", &public_good, more()),
+        recorded(&public_good, demands()),
+        recorded(&github, demands()),
+        recorded(&public_good, more()),
+    ];
+    let trust = |signer: &SignerKeys| {
+        TrustRules::new([("c".to_owned(), signer.clone())].into(), Vec::new()).unwrap()
+    };
+    let digests: BTreeSet<Digest> = signers.iter().map(|signer| trust(signer).digest()).collect();
+    assert_eq!(digests.len(), signers.len());
+    // The roots by which an image is judged are those of its rules and delegates.
+    for (place, count) in [("r.example/app", 1), ("r.example/other", 0)] {
+        let delegated = trust(&signers[1]).with_delegates(vec![delegate("r.example/app", "c")]);
+        assert_eq!(delegated.roots(&location(place)).len(), count, "{place}");
+    }
+}

@@ -640,6 +640,21 @@ fn plain_signatures_add_up_over_the_same_digest_only() {
     assert_eq!(subjects.len(), 4, "a signature that names both adds to both");
 }
 
+/// Who vouches for how an image was built says nothing of the image itself.
+#[test]
+fn a7_the_signer_of_an_attestation_adds_to_no_plain_signature() {
+    let (a, b) = (TestKey::p256(), TestKey::p256());
+    let rules = rules(&[("a", &[&a]), ("b", &[&b])], &[("**", "signature", "a b", 2)]);
+    for (kind, enough) in [(SIGNATURE, true), (SLSA, false)] {
+        let payload = simple_payload(&index());
+        let plain = simple("1", &payload, &payload, &a);
+        let other = attested("2", &statement(kind, &index()), &[&b]);
+        let proofs = judged(&[plain, other], &rules);
+        let proven = proofs.signatures.iter().any(|proof| proof.proven().is_some());
+        assert_eq!(proven, enough, "{kind}: {proofs:?}");
+    }
+}
+
 /// A plain signature as cosign 2 makes it, with an annotation.
 fn annotated(place: &str, optional: &Value, key: &TestKey) -> Raw {
     let payload = simple_payload(&index()).replace("null", &optional.to_string());

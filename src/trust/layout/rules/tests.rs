@@ -127,6 +127,32 @@ fn b5_each_rule_consumes_what_the_specification_says() {
 }
 
 #[test]
+fn b5_delete_and_modify_consume_what_their_pattern_names_and_no_more() {
+    let rule = |kind: &str, name: &str| json!([[kind, name], ["DISALLOW", "*"]]);
+    let cases = [
+        ("deleted", rule("DELETE", "x"), vec![], true),
+        ("another is deleted", rule("DELETE", "y"), vec![], false),
+        ("it stayed", rule("DELETE", "x"), vec![("x", "1")], false),
+        ("modified", rule("MODIFY", "x"), vec![("x", "2")], true),
+        ("another is modified", rule("MODIFY", "y"), vec![("x", "2")], false),
+        ("it is gone", rule("MODIFY", "x"), vec![], false),
+        ("created", rule("CREATE", "x"), vec![], false),
+    ];
+    for (what, list, products, want) in cases {
+        let item = item(&artifacts(&[("x", "1")]), &artifacts(&products));
+        let held = apply(&rules(&list), List::Materials, &item, &|_| There::Nothing);
+        assert_eq!(held.is_ok(), want, "{what}");
+    }
+}
+
+#[test]
+fn content_of_no_bytes_ties_a_step_to_no_other() {
+    let some = item(&artifacts(&[("a", "1"), ("b", "")]), &artifacts(&[("c", ""), ("d", "2")]));
+    let want = ["1", "2"].map(|content| Digest::sha256(content.as_bytes()).to_string());
+    assert_eq!(digests(&some), BTreeSet::from(want));
+}
+
+#[test]
 fn match_ties_artifacts_to_another_step() {
     let with = |rule: Value| json!([rule, ["DISALLOW", "*"]]);
     let cases = [
