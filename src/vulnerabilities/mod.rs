@@ -17,7 +17,6 @@ pub mod range;
 pub mod record;
 mod severity;
 pub mod subject;
-mod twin;
 pub mod version;
 pub mod vex;
 

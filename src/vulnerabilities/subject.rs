@@ -1,15 +1,14 @@
 //! The packages of an inventory, as they are looked up.
 
-use std::{collections::HashMap, str::FromStr as _};
+use std::str::FromStr as _;
 
 use packageurl::PackageUrl;
 
 use super::{
     distribution::Distribution,
     matching::{Gap, GapKind, Subject},
-    twin::is_same_project,
 };
-use crate::contents::{Inventory, Package, is_distribution};
+use crate::contents::{Inventory, Package};
 
 /// The distribution of an image, where it says one.
 pub fn distribution(inventory: &Inventory) -> Option<Distribution> {
@@ -41,23 +40,10 @@ pub fn unread(inventory: &Inventory) -> Vec<Gap> {
 
 /// What is looked up of an image, in the order of its packages.
 pub fn subjects(inventory: &Inventory) -> Vec<Subject> {
-    let distribution: HashMap<&str, &Package> = inventory
-        .packages
-        .iter()
-        .filter(|package| is_distribution(package.ecosystem))
-        .map(|package| (package.name.as_str(), package))
-        .collect();
-    let is_owned = |package: &Package| {
-        let owner = inventory.owned.get(&package.database);
-        owner
-            .and_then(|owner| distribution.get(owner.as_str()))
-            .is_some_and(|owner| is_same_project(package, owner))
-    };
-    let all = inventory.packages.iter().enumerate();
-    all.map(|(place, package)| subject(place, package, is_owned(package))).collect()
+    inventory.packages.iter().enumerate().map(|(place, package)| subject(place, package)).collect()
 }
 
-fn subject(place: usize, package: &Package, owned: bool) -> Subject {
+fn subject(place: usize, package: &Package) -> Subject {
     let version = match (package.ecosystem, package.name.as_str()) {
         ("golang", "stdlib") => toolchain(&package.version),
         _ => package.version.clone(),
@@ -70,7 +56,7 @@ fn subject(place: usize, package: &Package, owned: bool) -> Subject {
         source: package.source.clone(),
         source_version: package.source_version.clone(),
         module: package.module.clone(),
-        owned,
+        owned: false,
     }
 }
 
@@ -145,36 +131,6 @@ mod tests {
         assert_eq!(purls(&package)[1..], ["pkg:deb/debian/openssl@3.0.1-1"]);
         let same = Package { source: None, ..package };
         assert_eq!(purls(&same).len(), 1);
-    }
-
-    #[test]
-    fn a_twin_of_the_distribution_s_package_is_owned_and_what_it_brings_along_is_not() {
-        let package = |ecosystem, name: &str, database: &str| Package {
-            ecosystem,
-            name: name.to_owned(),
-            version: "1".to_owned(),
-            architecture: None,
-            purl: None,
-            licence: None,
-            source: None,
-            source_version: None,
-            module: None,
-            database: database.to_owned(),
-            layer: None,
-        };
-        let (pip, vendored, alone) = ("/d/pip.dist-info/METADATA", "/d/_vendor/a", "/d/b");
-        let inventory = Inventory {
-            packages: vec![
-                package("deb", "python3-pip", "/var/lib/dpkg/status"),
-                package("pypi", "pip", pip),
-                package("pypi", "urllib3", vendored),
-                package("pypi", "pip", alone),
-            ],
-            owned: [pip, vendored].map(|path| (path.to_owned(), "python3-pip".to_owned())).into(),
-            ..Inventory::default()
-        };
-        let owned: Vec<bool> = subjects(&inventory).iter().map(|one| one.owned).collect();
-        assert_eq!(owned, [false, true, false, false]);
     }
 
     #[test]
