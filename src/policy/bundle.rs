@@ -77,7 +77,7 @@ impl Preset {
 /// The package that is loaded beside every preset, where the operator asks for a rebuild.
 pub(super) const REBUILD: &str = "hallmark.rebuild";
 
-/// Where the shipped rules come from; no folder is called so.
+/// Where the shipped rules come from; [`Bundle::at`] calls no folder so.
 pub(super) const SHIPPED: &str = "hallmark";
 
 /// Rules that let nothing pass until a setting lists it: the rule, and section and name of the setting.
@@ -135,7 +135,7 @@ impl Module {
         self.text = self.text.char_indices().map(gone).collect();
     }
 
-    /// Its package, where one line says it.
+    /// Its package, where one line says it. [`super::engine::load`] refuses a module of which that is not true.
     pub(super) fn package(&self) -> Option<&str> {
         self.text.lines().find_map(|line| {
             let mut words = line.split_whitespace();
@@ -153,7 +153,7 @@ impl Bundle {
         let preset = Preset::named(name)?;
         let rules = RULES.iter().filter(|(rule, _)| preset.rules.iter().any(|r| r == rule));
         let files = rules.map(|(rule, text)| (format!("{rule}.rego"), (*text).to_owned()));
-        Ok(Self { settings: preset.settings, ..Self::from_files(files)?.at(SHIPPED) })
+        Ok(Self { settings: preset.settings, ..Self::from_files(files)?.shipped_as_such() })
     }
 
     /// With shipped rules that the operator chose by name, beside those of the preset.
@@ -163,7 +163,7 @@ impl Bundle {
     pub fn with_rules(self, names: &[&str]) -> Result<Self, PolicyError> {
         let rules = RULES.iter().filter(|(rule, _)| names.contains(rule));
         let files = rules.map(|(rule, text)| (format!("{rule}.rego"), (*text).to_owned()));
-        self.join(Self::from_files(files)?.at(SHIPPED))
+        self.join(Self::from_files(files)?.shipped_as_such())
     }
 
     /// With the shipped rules about malware where it holds YARA rules: whoever gives some asks what they match.
@@ -180,7 +180,7 @@ impl Bundle {
     /// As [`Bundle::from_files`].
     pub fn shipped() -> Result<Self, PolicyError> {
         let files = RULES.iter().map(|(rule, text)| (format!("{rule}.rego"), (*text).to_owned()));
-        Ok(Self::from_files(files)?.at(SHIPPED))
+        Ok(Self::from_files(files)?.shipped_as_such())
     }
 
     /// That it holds nothing outside of the roots that its manifest names (OPA, "Bundle File Format").
@@ -231,9 +231,20 @@ impl Bundle {
         files.collect()
     }
 
-    /// The same files, as those of a place.
+    /// The same files, as those of a place. A folder with the name of what ships is another place.
     #[must_use]
     pub fn at(self, origin: &str) -> Self {
+        match origin.trim_end_matches('/') == SHIPPED {
+            true => self.moved(&format!("./{origin}")),
+            false => self.moved(origin),
+        }
+    }
+
+    fn shipped_as_such(self) -> Self {
+        self.moved(SHIPPED)
+    }
+
+    fn moved(self, origin: &str) -> Self {
         let moved = |files: BTreeMap<String, Module>| {
             let moved = files.into_values().map(|module| {
                 let shown = format!("{origin}/{}", module.name);

@@ -121,6 +121,9 @@ fn forms_are_opas(engine: &mut Engine) -> Result<(), PolicyError> {
     for (module, package) in modules.iter().zip(&packages) {
         heads.add(module, &package.components);
     }
+    if let Some((file, forms::Refused { line, why })) = heads.scattered() {
+        return Err(PolicyError::Form { file: file.clone(), line: *line, why });
+    }
     for (module, package) in modules.iter().zip(&packages) {
         if let Some(forms::Refused { line, why }) =
             forms::refused(module, &package.components, &heads)

@@ -51,6 +51,8 @@ type Sets = BTreeMap<String, Vec<Value>>;
 pub struct Policies {
     engine: Engine,
     custom: BTreeMap<String, Custom>,
+    /// The same by package and code: what somebody else says of a code is not said of this rule.
+    said: BTreeMap<(String, String), Custom>,
     settings: Map<String, Value>,
     /// The settings as the engine holds them.
     given: given::Settings,
@@ -116,12 +118,14 @@ impl Policies {
         let lacking = lacking.into_iter().map(|rule| (rule, Lack::Provenance)).collect();
         let days = days(&engine, blocks())?;
         effective_known(bundle, &facts)?;
+        let said = said(&engine, blocks())?;
         let metadata = metadata.into_iter().map(|(_, block)| block.custom);
         let custom = metadata
             .filter(|custom| !custom.code.is_empty())
             .map(|custom| (custom.code.clone(), custom));
         let mut policies = Self {
             custom: custom.collect(),
+            said,
             given: given::Settings::of(&settings)?,
             settings,
             lists: match (facts.lists, facts.index) {
@@ -350,7 +354,7 @@ impl Policies {
                     }
                     error => error,
                 })?;
-                if let Some(custom) = self.custom.get(&result.code) {
+                if let Some(custom) = self.said.get(&(package.clone(), result.code.clone())) {
                     let solution = custom.solution.trim();
                     result.solution = (!solution.is_empty()).then(|| solution.to_owned());
                     result.about.clone_from(&custom.about);
@@ -566,17 +570,26 @@ pub(super) fn load<'a>(
     engine.set_gather_prints(true);
     builtins::extend(&mut engine).map_err(|e| PolicyError::Compile { why: e.to_string() })?;
     for (file, module) in rules {
-        add(&mut engine, file, &module.text)?;
+        let package = add(&mut engine, file, &module.text)?;
+        // What is decided by a module's package before it is compiled has to be about the same one.
+        if module.package().is_none_or(|written| format!("data.{written}") != package) {
+            let why = format!(
+                "{file}: write the package on a line of its own, as: package {}",
+                package.trim_start_matches("data.")
+            );
+            return Err(PolicyError::Compile { why });
+        }
     }
     let data = regorus::Value::from(Value::Object(data.clone()));
     engine.add_data(data).map_err(|error| PolicyError::Compile { why: error.to_string() })?;
     Ok(engine)
 }
 
-fn add(engine: &mut Engine, file: &str, text: &str) -> Result<(), PolicyError> {
+/// Adds a module; its package, with `data` in front.
+fn add(engine: &mut Engine, file: &str, text: &str) -> Result<String, PolicyError> {
     let added = engine.add_policy(file.to_owned(), text.to_owned());
     let failed = |why: String| PolicyError::Compile { why: unread::with_help(why, text) };
-    added.map(drop).map_err(|error| failed(error.to_string()))
+    added.map_err(|error| failed(error.to_string()))
 }
 
 /// The sets that there are: name and the package's path.
@@ -608,6 +621,20 @@ fn marked<'m>(
     let marked = marked
         .filter_map(|(file, block)| Some((packages.get(file)?.clone(), block.custom.code.clone())));
     Ok(marked.collect())
+}
+
+/// What rules say of themselves in METADATA, by package and code.
+fn said<'m>(
+    engine: &Engine,
+    metadata: impl Iterator<Item = (&'m str, &'m Metadata)>,
+) -> Result<BTreeMap<(String, String), Custom>, PolicyError> {
+    let packages = packages(engine)?;
+    let named = metadata.filter(|(_, block)| !block.custom.code.is_empty());
+    let said = named.filter_map(|(file, block)| {
+        let key = (packages.get(file)?.clone(), block.custom.code.clone());
+        Some((key, block.custom.clone()))
+    });
+    Ok(said.collect())
 }
 
 /// The days from which on rules deny, by package and code.

@@ -184,6 +184,85 @@ fn c15_a_denial_is_early_where_its_own_rule_says_so() {
 }
 
 /// What lies at the path of the package that asks all others would be the answer for all of them (attack E27).
+fn own(place: &str, files: &[(&str, &str)]) -> Bundle {
+    let files = files.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
+    Bundle::from_files(files).expect("files").at(place)
+}
+
+#[test]
+fn e31_a_folder_called_as_what_ships_is_another_place() {
+    let rule = "package hallmark.provenance\n\npresent if true\n\nnames_commit if true\n";
+    for place in ["hallmark", "hallmark/", "./hallmark", "rules"] {
+        let folder = own(place, &[("extra.rego", rule)]);
+        let bundle = Bundle::preset("slsa").and_then(|shipped| shipped.join(folder));
+        let compiled = bundle.and_then(|bundle| Policies::compile(&bundle, &Limits::default()));
+        let error = compiled.map(drop).expect_err(place).to_string();
+        assert!(error.contains("overlaps package hallmark.provenance"), "{place}: {error}");
+        // Nor does a file of it stand in the place of a shipped one.
+        let named = own(place, &[("source.rego", "package hallmark.x\n\ndeny := set()\n")]);
+        let both = Bundle::shipped().and_then(|shipped| shipped.join(named)).expect("apart");
+        assert!(both.has_package("hallmark.source") && both.has_package("hallmark.x"), "{place}");
+    }
+}
+
+#[test]
+fn e32_a_module_is_of_the_package_that_one_of_its_lines_says() {
+    let body = format!("deny contains {RESULT} if input.image\n");
+    let note = "note := `\npackage hallmark.rebuild\n`";
+    for (head, loads) in [
+        ("package hallmark.own", true),
+        ("# of ours\npackage hallmark.own # here", true),
+        ("package\nhallmark.own", false),
+        ("package hallmark.own; import rego.v1", false),
+        ("package hallmark[\"own\"]", false),
+    ] {
+        let body = body.replace("input.image", "note != input.image.manifest");
+        let text = format!("{head}\n\n{note}\n\n{body}");
+        let bundle = own("own", &[("own.rego", &text)]).with_rebuild();
+        let compiled = Policies::compile(&bundle, &Limits::default());
+        match loads {
+            true => assert!(compiled.expect(head).needs().rebuild, "{head}"),
+            false => {
+                let error = compiled.map(drop).expect_err(head).to_string();
+                assert!(error.contains("package hallmark.own"), "{head}: {error}");
+            }
+        }
+    }
+}
+
+#[test]
+fn e33_a_function_has_its_bodies_in_one_file() {
+    let one = "package hallmark.own\n\nforbidden(x) if {\n\tis_number(limit)\n\tx == 1\n}\n";
+    let other = "limit := 5\n\nforbidden(x) if {\n\tx == 2\n\tlimit > 0\n}\n";
+    let rule = format!("deny contains {RESULT} if forbidden(2)\n");
+    let compile =
+        |files: &[(&str, &str)]| Policies::compile(&own("own", files), &Limits::default());
+    let apart = format!("package hallmark.own\n\n{other}\n{rule}");
+    let error = compile(&[("a.rego", one), ("b.rego", &apart)]).map(drop).expect_err("two files");
+    assert!(error.to_string().contains("in another file of the package"), "{error}");
+    let together = compile(&[("a.rego", &format!("{one}\n{other}\n{rule}"))]).expect("one file");
+    let judgement = together.judge(&input(), &[], &Limits::default());
+    assert_eq!(codes(&judgement.deny), ["a"]);
+    // Packages have functions of their own.
+    let mine = format!("{one}\nlimit := 5\n\ndeny contains {RESULT} if forbidden(1)\n");
+    let elsewhere = apart.replace("hallmark.own", "hallmark.more");
+    compile(&[("a.rego", &mine), ("b.rego", &elsewhere)]).expect("two packages");
+}
+
+#[test]
+fn e34_what_a_folder_says_of_a_code_is_said_of_its_own_rules() {
+    let text = "package hallmark.own\n\n# METADATA\n# title: t\n# custom:\n#   code: signature-missing\n#   solution: nothing to do\n\
+                #   about: [provenance-missing]\ndeny contains {\"code\": \"signature-missing\", \"msg\": \"m\"} if false\n";
+    let bundle =
+        Bundle::preset("signed").and_then(|all| all.join(own("own", &[("own.rego", text)])));
+    let policies =
+        Policies::compile(&bundle.expect("apart"), &Limits::default()).expect("it compiles");
+    let judgement = policies.judge(&input(), &[], &Limits::default());
+    let denied = judgement.deny.iter().find(|one| one.code == "signature-missing").expect("denied");
+    assert_ne!(denied.solution.as_deref(), Some("nothing to do"));
+    assert!(!denied.about.iter().any(|about| about == "provenance-missing"), "{denied:?}");
+}
+
 #[test]
 fn e27_a_folder_cannot_answer_for_all_rules() {
     let rule = format!("package hallmark.a\n\ndeny contains {RESULT} if input.image\n");

@@ -91,13 +91,17 @@ pub struct Vulnerability {
 }
 
 impl Vulnerability {
-    /// Every id that means it as a whole.
+    /// Every id that means it as a whole. Of several vulnerabilities an alias may name one, and so may an advisory that was joined.
     pub fn ids(&self) -> BTreeSet<&str> {
         let (advisory, parts) = (&self.advisory, self.advisory.parts());
-        let sources = advisory.upstream.iter().filter(|_| parts.len() < 2);
-        let others = advisory.aliases.iter().chain(&self.others).chain(sources);
+        let own = std::iter::once(advisory.id.as_str());
+        if parts.len() > 1 {
+            let alone = self.others.is_empty();
+            return own.filter(|id| alone && !parts.contains(id)).collect();
+        }
+        let others = advisory.aliases.iter().chain(&self.others).chain(&advisory.upstream);
         let others = others.map(String::as_str).filter(|id| !parts.contains(id));
-        std::iter::once(advisory.id.as_str()).chain(others).collect()
+        own.chain(others).collect()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Forms of Rego that the engine answers otherwise than OPA, without an error.
 //!
-//! Finds the first [`Refused`] form in regorus' syntax tree. Two kinds are known. `walk` iterates over its results only as a
+//! Finds the first [`Refused`] form in regorus' syntax tree. Three kinds are known. The bodies of a function are evaluated as those of
+//! one file, whichever they are in. `walk` iterates over its results only as a
 //! statement of its own whose second argument takes them; elsewhere, under `not` and in the body of `every` it gives another
 //! answer. An object in a pattern matches objects with further keys; in OPA the keys of both have to be the same.
 
@@ -36,6 +37,8 @@ const EVERY: &str = "walk in the body of `every` is answered otherwise than in O
                      write `member in {value | walk(x, [_, value])}`";
 const MOCK: &str =
     "`with` cannot put a function in the place of walk, nor walk in the place of a function";
+const SCATTERED: &str = "a function of this name has bodies in another file of the package, and those of one file are tried by the \
+                         plans of the other: what OPA denies can pass; write all of its bodies in one file";
 const OWN: &str = "a function named walk is taken for the builtin; give it another name";
 const OBJECT: &str = "an object in a pattern matches here whatever further keys the value has, and in OPA only where all \
                       keys are the same; take the whole value and compare its fields, as `some x in list; x.name == \"a\"`";
@@ -49,6 +52,10 @@ pub struct Heads {
     functions: BTreeMap<String, BTreeSet<usize>>,
     /// The keys of all members of a set, by package and name; `None` where they are not the same, or not written out.
     members: BTreeMap<(Path, String), Option<BTreeSet<String>>>,
+    /// The file of each function, by package and name.
+    files: BTreeMap<(Path, Path), String>,
+    /// The first function that has bodies in several files, and the file that is refused.
+    scattered: Option<(String, Refused)>,
 }
 
 impl Heads {
@@ -61,8 +68,8 @@ impl Heads {
                 }
                 Rule::Spec { head: RuleHead::Func { refr, args, .. }, .. }
                 | Rule::Default { refr, args, .. } => {
-                    if let Some(name) = steps(refr).0.pop().filter(|_| !args.is_empty()) {
-                        self.functions.entry(name).or_default().insert(args.len());
+                    if !args.is_empty() {
+                        self.function(module, package, refr, args.len());
                     }
                     (refr, None)
                 }
@@ -76,6 +83,25 @@ impl Heads {
                 *known = None;
             }
         }
+    }
+
+    fn function(&mut self, module: &Module, package: &[String], refr: &Expr, arguments: usize) {
+        let mut path = steps(refr).0;
+        let file = module.package.span.source.file();
+        let place = (package.to_vec(), path.clone());
+        let first = self.files.entry(place).or_insert_with(|| file.clone());
+        if first != file {
+            let refused = Refused { line: refr.span().line, why: SCATTERED };
+            self.scattered.get_or_insert((file.clone(), refused));
+        }
+        if let Some(name) = path.pop() {
+            self.functions.entry(name).or_default().insert(arguments);
+        }
+    }
+
+    /// A function whose bodies stand in several files, and the file that is refused.
+    pub fn scattered(&self) -> Option<&(String, Refused)> {
+        self.scattered.as_ref()
     }
 }
 

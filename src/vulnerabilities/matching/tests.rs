@@ -430,3 +430,26 @@ fn c97_a_version_that_its_package_manager_would_refuse_clears_nothing() {
         assert_eq!(said, (found, unknown), "{version}");
     }
 }
+
+#[test]
+fn c98_an_alias_of_one_of_several_vulnerabilities_does_not_mean_all() {
+    let advisory = |aliases: &[&str], others: &[&str]| {
+        let records = [record("A-1", "", "npm", "victim", &fixed("3.0.0"))];
+        let mut found = ask(&records, None, &[subject("npm", "victim", "1.0.0")]).vulnerabilities;
+        let mut one = found.remove(0);
+        one.advisory.aliases = aliases.iter().map(|id| (*id).to_owned()).collect();
+        one.others = others.iter().map(|id| (*id).to_owned()).collect();
+        one
+    };
+    let cases: [(&[&str], &[&str], &[&str]); 4] = [
+        (&["CVE-1", "GHSA-a"], &[], &["A-1", "GHSA-a"]),
+        (&["CVE-1", "GHSA-a", "GHSA-b"], &["GHSA-b"], &["A-1", "GHSA-a", "GHSA-b"]),
+        (&["CVE-1", "CVE-2", "GHSA-a", "GHSA-b"], &[], &["A-1"]),
+        (&["CVE-1", "CVE-2", "GHSA-a", "GHSA-b"], &["GHSA-b"], &[]),
+    ];
+    for (aliases, others, want) in cases {
+        let ids: Vec<String> =
+            advisory(aliases, others).ids().into_iter().map(str::to_owned).collect();
+        assert_eq!(ids, want, "{aliases:?} {others:?}");
+    }
+}
