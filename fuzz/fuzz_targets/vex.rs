@@ -17,11 +17,12 @@ fuzz_target!(|data: &[u8]| {
         distribution: None,
     };
     let question = Question {
-        ids: BTreeSet::from(["CVE-2024-1"]),
+        ids: BTreeSet::from(["RLSA-2024:1"]),
+        parts: BTreeSet::from(["CVE-2024-1", "CVE-2024-2"]),
         purls: vec!["pkg:deb/debian/openssl@3.0.1-1?arch=amd64"],
     };
-    let _ = answer(&question, &statements, &judged);
+    let answers = [answer(&question, &statements, &judged)];
     for statement in &statements {
-        let _ = unmatched(std::slice::from_ref(&question), statement, &judged);
+        let _ = unmatched(std::slice::from_ref(&question), &answers, statement, &judged);
     }
 });
