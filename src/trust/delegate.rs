@@ -305,7 +305,7 @@ mod tests {
         let level = |name: &str| Some(NotCounted::Level(name.to_owned()));
         let elsewhere = Some(NotCounted::OtherResource("r.example/other".to_owned()));
         type Case = (&'static str, fn(&mut Value), Option<NotCounted>);
-        let cases: [Case; 14] = [
+        let cases: [Case; 16] = [
             ("as it should be", |_| {}, None),
             (
                 "another verifier",
@@ -355,6 +355,8 @@ mod tests {
                 |p| p["timeVerified"] = json!("2026-01-02T00:00:01Z"),
                 Some(NotCounted::ToCome("2026-01-02T00:00:01Z".parse().unwrap())),
             ),
+            ("as old as may be", |p| p["timeVerified"] = json!("2026-01-01T00:00:00Z"), None),
+            ("of this moment", |p| p["timeVerified"] = json!("2026-01-02T00:00:00Z"), None),
             (
                 "undated",
                 |p| drop(p.as_object_mut().unwrap().remove("timeVerified")),
@@ -376,6 +378,9 @@ mod tests {
         assert_eq!(judged(vec![delegate()], &[said(&image, "other", good())]), []);
         assert_eq!(judged(Vec::new(), &[said(&image, "team", good())]), []);
         let second = Delegate { verifier: "https://verify.example/2".to_owned(), ..delegate() };
+        let third = Delegate { verifier: "https://verify.example/3".to_owned(), ..delegate() };
+        let neither = judged(vec![second.clone(), third], &[said(&image, "team", good())]);
+        assert_eq!(neither, [Some(NotCounted::OtherVerifier)], "none of two pairs");
         let both = vec![second, delegate()];
         assert_eq!(judged(both, &[said(&image, "team", good())]), [None], "one of two pairs");
     }

@@ -389,7 +389,11 @@ mod tests {
         assert_eq!(weight("/rebuilt/manifest", digest("e"), 5), Weight::Contradicts);
         assert_eq!(weight("/rebuilt/config", digest("e"), 5), Weight::Contradicts);
         assert_eq!(weight("/rebuilt/config", digest("e"), 4), Weight::Contradicts);
-        assert_eq!(weight("/rebuilt/manifest", published, 0), Weight::Contradicts);
+        // What gave the published manifest is R5, and nothing less.
+        for level in [0, 3, 4] {
+            let weight = weight("/rebuilt/manifest", published.clone(), level);
+            assert_eq!(weight, Weight::Contradicts, "{level}");
+        }
     }
 
     /// H37: nothing makes a verdict younger than what is proven of its signature, and one against the image does not grow old.

@@ -300,3 +300,25 @@ fn the_highest_agreement_counts_whichever_result_comes_first() {
         assert_eq!(agreement.signers, ["a"], "{letter}");
     }
 }
+
+/// A rule about something else, or about other images, does not say how many rebuilders have to agree.
+#[test]
+fn h30_rules_about_rebuilds_of_the_image_say_how_many_have_to_agree() {
+    let image = image();
+    let (a, b) = (TestKey::p256(), TestKey::p256());
+    let grants = [
+        ("**", "rebuild", "a b", 2),
+        ("**", "signature provenance", "a", 1),
+        ("x.example/**", "rebuild", "a", 1),
+    ];
+    let trust = rules(&[("a", &[&a]), ("b", &[&b])], &grants);
+    let by = |name: &str| {
+        let manifest = image.manifest.document.digest.clone();
+        said(name, REBUILD_VERDICT, rebuilt(&image, 5, "d"), manifest, Basis::Signed)
+    };
+    let one = counted(&image, &trust, &[by("a")]);
+    assert_eq!((one.agreement, one.needed), (None, Some(2)));
+    let both = counted(&image, &trust, &[by("a"), by("b")]);
+    let agreement = both.agreement.expect("both agree");
+    assert_eq!((agreement.threshold, agreement.signers.len()), (2, 2));
+}
