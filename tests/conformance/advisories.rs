@@ -4,7 +4,7 @@ use hallmark::{
     limits::Limits,
     vulnerabilities::{
         osv::{self, RecordError},
-        vex::read::{self, VexError},
+        vex::read::{self, TreeError, VexError},
     },
 };
 
@@ -35,7 +35,7 @@ fn of_record(error: &RecordError) -> &'static str {
 
 fn of_document(error: &VexError) -> &'static str {
     match error {
-        VexError::Undefined { .. } => "undefined",
+        VexError::Undefined { .. } | VexError::Tree(TreeError::Undefined { .. }) => "undefined",
         _ => "document",
     }
 }

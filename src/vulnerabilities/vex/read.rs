@@ -10,10 +10,10 @@ mod openvex;
 use serde::Deserialize;
 
 use super::Statement;
+pub use crate::vulnerabilities::csaf::products::TreeError;
 use crate::{
     json::{self, Document, JsonError},
     limits::Limits,
-    vulnerabilities::csaf::products::TreeError,
 };
 
 /// Most statements, products and parts of one document, each and together.
