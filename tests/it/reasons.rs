@@ -103,7 +103,7 @@ fn says_which_layer(world: &World, registry: &Registry, why: &str, code: i32, ca
     rebuild
         .exits(code)
         .says("result     published-unreadable: the published image in ")
-        .says("[rebuild-published-unreadable]")
+        .says("warning[rebuild-published-unreadable]")
         .says(&format!("{}/app", registry.host))
         .says(&format!("layer 0 {layer}"))
         .says(why)
