@@ -110,7 +110,10 @@ impl Cgroup {
 
     fn under(root: &Path, name: &str, bounds: Bounds) -> io::Result<Self> {
         let version = Version::of(root)?;
-        let groups = version.mounts(root).into_iter().map(|mount| mount.join(name)).collect();
+        let groups = version.mounts(root).into_iter().map(|mount| mount.join(name));
+        let groups: Vec<PathBuf> = groups.collect();
+        // A name that is taken is another job's: its group, and who is in it, are not ours to remove.
+        fs::create_dir(&groups[0])?;
         let mut group = Self {
             root: root.to_owned(),
             groups,
@@ -120,7 +123,7 @@ impl Cgroup {
             was_full: AtomicBool::new(false),
         };
         // Dropping it removes what was made so far.
-        for folder in &group.groups {
+        for folder in &group.groups[1..] {
             fs::create_dir(folder)?;
         }
         let write = |folder: &Path, file: &str, text: String| fs::write(folder.join(file), text);
@@ -425,6 +428,8 @@ fn first_folder(group: &OwnedFd) -> io::Result<Option<Vec<u8>>> {
 
 #[cfg(test)]
 mod tests {
+    use std::panic::AssertUnwindSafe;
+
     use super::*;
 
     const BOUNDS: Bounds = Bounds { memory_bytes: 1 << 28, processes: 100 };
@@ -467,9 +472,27 @@ mod tests {
         std::mem::forget(group);
     }
 
+    /// A name that no other test has: whoever removes a group ends all that are in it.
+    fn unused(name: &str) -> String {
+        use std::sync::atomic::AtomicU32;
+        static NAMES: AtomicU32 = AtomicU32::new(0);
+        let number = NAMES.fetch_add(1, Ordering::Relaxed);
+        format!("hallmark-{name}-{}-{number}", std::process::id())
+    }
+
+    #[test]
+    fn a_group_of_another_job_is_left_alone() {
+        let root = tree(&["memory/job/programs", "pids/job/programs"]);
+        let taken = Cgroup::under(root.path(), "job", BOUNDS).map(drop);
+        assert_eq!(taken.map_err(|error| error.kind()), Err(io::ErrorKind::AlreadyExists));
+        for left in ["memory/job/programs", "pids/job/programs"] {
+            assert!(root.path().join(left).exists(), "{left}");
+        }
+    }
+
     #[test]
     fn a_real_group_bounds_processes_and_ends_them_with_itself() {
-        let name = format!("hallmark-test-{}", std::process::id());
+        let name = unused("test");
         let group = match Cgroup::new(&name, Bounds { processes: 8, ..BOUNDS }) {
             Ok(group) => group,
             Err(why) => return eprintln!("SKIPPED: no control groups here: {why}"),
@@ -495,7 +518,7 @@ mod tests {
 
     /// A thread of this test in a real group of version 1.
     fn inside<T: Send>(name: &str, what: impl FnOnce() -> T + Send) -> Option<T> {
-        let name = format!("hallmark-{name}-{}", std::process::id());
+        let name = unused(name);
         let bounds = Bounds { memory_bytes: 32 << 20, processes: 100 };
         let group = match Cgroup::new(&name, bounds) {
             Ok(group) if group.groups.len() == 3 => group,
@@ -512,13 +535,13 @@ mod tests {
                 for entrance in entrances() {
                     fs::write(entrance.with_file_name("tasks"), &id).unwrap();
                 }
-                let found = what();
+                let found = std::panic::catch_unwind(AssertUnwindSafe(what));
                 // Whoever is in the group when it goes ends, with all threads.
                 for entrance in entrances() {
                     let top = entrance.ancestors().nth(3).unwrap();
                     fs::write(top.join("tasks"), &id).unwrap();
                 }
-                found
+                found.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
             });
             Some(run.join().unwrap())
         })
@@ -593,7 +616,7 @@ mod tests {
                 assert_eq!(fs::read_to_string(file(name)).unwrap(), "0ax", "{name}");
             }
         }
-        let name = format!("hallmark-huge-{}", std::process::id());
+        let name = unused("huge");
         let Ok(group) = Cgroup::new(&name, BOUNDS) else {
             return eprintln!("SKIPPED: no control groups here");
         };
@@ -621,7 +644,7 @@ mod tests {
     /// Sockets that hold no more than each gets in any case add up.
     #[test]
     fn g47_what_sockets_get_in_any_case_is_seen() {
-        let name = format!("hallmark-sockets-{}", std::process::id());
+        let name = unused("sockets");
         let Ok(group) = Cgroup::new(&name, BOUNDS) else {
             return eprintln!("SKIPPED: no control groups here");
         };
@@ -652,7 +675,7 @@ mod tests {
 
     /// Runs a script in a new group, and says what it wanted too much of.
     fn exceeded(name: &str, script: &str) -> Option<Option<Exceeded>> {
-        let name = format!("hallmark-{name}-{}", std::process::id());
+        let name = unused(name);
         let group = match Cgroup::new(&name, Bounds { memory_bytes: 64 << 20, processes: 100 }) {
             Ok(group) => group,
             Err(why) => {
@@ -710,7 +733,7 @@ mod tests {
 
     #[test]
     fn g18_a_frozen_group_ends_as_any_other() {
-        let name = format!("hallmark-frozen-{}", std::process::id());
+        let name = unused("frozen");
         let group = Path::new(ROOT).join("freezer").join(&name);
         if fs::create_dir(&group).is_err() {
             return eprintln!("SKIPPED: no freezer of version 1 here");
