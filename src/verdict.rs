@@ -546,6 +546,7 @@ mod tests {
             numbers: Numbers::Own,
             ephemeral: true,
             served: None,
+            unbounded: None,
         };
         let comparison = Comparison {
             level,

@@ -115,12 +115,12 @@ pub struct Result {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CoveredLayers {
-    /// Layers that the engine built.
-    #[serde(default)]
-    pub layers_rebuilt: usize,
-    /// Layers that came from the base by digest.
-    #[serde(default)]
-    pub layers_inherited: usize,
+    /// Layers that the engine built; nothing where nobody saw which are the base's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layers_rebuilt: Option<usize>,
+    /// Layers that are those of the base; nothing where nobody saw it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layers_inherited: Option<usize>,
     /// Layers that were taken over from the published image.
     #[serde(default)]
     pub layers_carried: usize,

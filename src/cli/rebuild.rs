@@ -102,9 +102,10 @@ pub async fn run(args: &Rebuild, global: &Global) -> Result<Answer, Failure> {
     if let (None, Some(signer)) = (&lost, &signer) {
         lost = store_all(&orders, signer, &config).await.err();
     }
+    let code = exit_code(&outcomes);
     match lost {
-        Some(failure) => Err(said.before(failure.beside(&kept))),
-        None => Ok(Answer { last: kept, ..said.answer(exit_code(&outcomes)) }),
+        Some(failure) => Err(said.before(failure.beside(&kept).beside_verdict(code))),
+        None => Ok(Answer { last: kept, ..said.answer(code) }),
     }
 }
 

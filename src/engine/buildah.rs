@@ -102,6 +102,7 @@ impl Engine for Buildah {
             numbers: buildkit::numbers(shell, Runs::Here),
             ephemeral: true,
             served: None,
+            unbounded: None,
         };
         inputs.fetch(plan, shell).await?;
         let made = job.run(&version).await;

@@ -330,6 +330,7 @@ mod tests {
             numbers: Numbers::Own,
             ephemeral: true,
             served: served.map(|served| served.iter().copied().cloned().collect()),
+            unbounded: None,
         };
         let other = Digest::sha256(b"other");
         assert_eq!(that_read(&plan, &report(Some(&[&digest, &other]))), Some(digest.clone()));

@@ -47,7 +47,7 @@ use crate::{
     image::Image,
     limits::{Limits, key},
     progress::{ProgressSink, Underway, Work},
-    rebuild::{EngineKind, EngineReport, Failure, FailureKind, Plan, Producer},
+    rebuild::{EngineKind, EngineReport, Failure, FailureKind, Plan, Producer, Unbounded},
     scratch::{
         cgroup::{Cgroup, Exceeded},
         used_bytes,
@@ -249,9 +249,11 @@ async fn follow(
     let inputs = Inputs::of(settings, limits, &shell);
     let _underway = Underway::new(sink, Work::new("building"));
     let here = engine.runs() == Runs::Here && engine.kind() != EngineKind::Replay;
+    let unbounded = here.then(|| unbounded(&workspace).map(|(what, _)| what).collect::<Vec<_>>());
     let note = |report: &mut EngineReport| {
         report.reason.clone_from(&reason);
         report.served = here.then(|| inputs.given());
+        report.unbounded.clone_from(&unbounded);
     };
     let job = async {
         submodules::refuse_unpinned(plan, settings, &shell).await?;
@@ -316,16 +318,26 @@ fn say_what_is_missing(
             "steps have the machine's numbers of users, and its root is theirs: {why}"
         ));
     }
-    if let Err(why) = workspace.group() {
-        sink.line(&format!("no bound on memory and processes, only on time and disk: {why}"));
-    }
-    if workspace.group().is_ok_and(Cgroup::lets_take_huge_pages) {
-        sink.line("no bound on huge pages, of which this machine has some: there is no control group that counts them");
-    }
-    if let Err(why) = workspace.disk() {
-        sink.line(&format!("the disk is watched, and not bounded by the kernel: {why}"));
-    }
+    unbounded(workspace).for_each(|(_, said)| sink.line(&said));
     Ok(())
+}
+
+/// What the kernel does not bound here, and what is said of it.
+fn unbounded(workspace: &Workspace) -> impl Iterator<Item = (Unbounded, String)> {
+    let memory = workspace.group().err().map(|why| {
+        let said = format!("no bound on memory and processes, only on time and disk: {why}");
+        (Unbounded::Memory, said)
+    });
+    let takes = workspace.group().is_ok_and(Cgroup::lets_take_huge_pages);
+    let pages = takes.then(|| {
+        let said = "no bound on huge pages, of which this machine has some: there is no control group that counts them";
+        (Unbounded::HugePages, said.to_owned())
+    });
+    let disk = workspace.disk().err().map(|why| {
+        let said = format!("the disk is watched, and not bounded by the kernel: {why}");
+        (Unbounded::Disk, said)
+    });
+    [memory, pages, disk].into_iter().flatten()
 }
 
 /// What really happened to a build that the kernel bounded: its own last words are of something that broke.

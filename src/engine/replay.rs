@@ -132,6 +132,7 @@ impl Engine for Replay {
             numbers: Numbers::Unknown,
             ephemeral: false,
             served: None,
+            unbounded: None,
         };
         Ok(Built {
             layout: shell.work.join("out"),

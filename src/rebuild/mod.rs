@@ -262,6 +262,8 @@ pub struct EmbeddedLayer {
 pub enum Rebuild {
     /// Nobody asked for one.
     NotAsked,
+    /// One is asked for, and the image is refused without it.
+    Spared,
     /// The policy asks for one, and whoever runs hallmark forbade it, by this option or setting.
     Forbidden(&'static str),
     /// There is no provenance to rebuild from.
@@ -423,12 +425,53 @@ impl Determinism {
 /// How much of an image was built here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Coverage {
-    /// Layers that the engine built.
-    pub rebuilt: usize,
-    /// Layers that come from the base image by digest.
-    pub inherited: usize,
+    /// All layers.
+    pub layers: usize,
+    /// The first of them that are those of a base image that the engine was given; `None` where nobody saw what it was given.
+    pub inherited: Option<usize>,
     /// Layers that were taken over from the published image: the embedded build manifest.
     pub carried: usize,
+}
+
+impl Coverage {
+    /// Layers that the engine built; `None` where nobody saw which are a base's.
+    pub fn rebuilt(self) -> Option<usize> {
+        self.inherited.map(|inherited| self.layers.saturating_sub(inherited + self.carried))
+    }
+}
+
+/// What the kernel bounded nothing of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Unbounded {
+    /// Memory and the number of processes.
+    Memory,
+    /// Huge pages, of which the machine has some.
+    HugePages,
+    /// The disk, which was watched.
+    Disk,
+}
+
+impl Unbounded {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Memory, Self::HugePages, Self::Disk];
+
+    /// The word in reports and policies.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::HugePages => "huge-pages",
+            Self::Disk => "disk",
+        }
+    }
+
+    /// What is said of it.
+    pub fn said(self) -> &'static str {
+        match self {
+            Self::Memory => "memory and processes",
+            Self::HugePages => "huge pages",
+            Self::Disk => "the disk",
+        }
+    }
 }
 
 /// Whose numbers of users and groups an engine's programs and steps have on the machine.
@@ -472,6 +515,8 @@ pub struct EngineReport {
     pub ephemeral: bool,
     /// Digests of all that it was given while it built, by the record of what served them; `None` where nothing here served it.
     pub served: Option<BTreeSet<crate::digest::Digest>>,
+    /// What the kernel did not bound; `None` where it was not started here.
+    pub unbounded: Option<Vec<Unbounded>>,
 }
 
 impl EngineReport {

@@ -56,7 +56,7 @@ pub fn verdict(
     timing: Timing,
 ) -> Option<RebuildVerdict> {
     let (rebuilt, result) = match rebuild {
-        Rebuild::NotAsked | Rebuild::Forbidden(_) => return None,
+        Rebuild::NotAsked | Rebuild::Spared | Rebuild::Forbidden(_) => return None,
         Rebuild::NoProvenance => {
             (None, abstention("not-replayable", "there is no provenance", None))
         }
@@ -95,6 +95,7 @@ fn engine(rebuild: &Rebuild) -> Option<&EngineReport> {
         Rebuild::Compared(rebuilt) => Some(&rebuilt.engine),
         Rebuild::Failed(failure) => failure.engine.as_deref(),
         Rebuild::NotAsked
+        | Rebuild::Spared
         | Rebuild::Forbidden(_)
         | Rebuild::NoProvenance
         | Rebuild::NotReplayable(_) => None,
@@ -111,6 +112,10 @@ fn rebuilder(rebuild: &Rebuild, identity: &Identity) -> Rebuilder {
         environment.insert("ephemeral".to_owned(), engine.ephemeral.to_string());
         environment.insert("pinned".to_owned(), engine.is_pinned().to_string());
         environment.insert("numbers".to_owned(), engine.numbers.name().to_owned());
+        if let Some(unbounded) = engine.unbounded.as_deref().filter(|all| !all.is_empty()) {
+            let words: Vec<_> = unbounded.iter().map(|one| one.name()).collect();
+            environment.insert("unbounded".to_owned(), words.join(","));
+        }
     }
     Rebuilder {
         id: identity.id.clone(),
@@ -151,7 +156,7 @@ fn compared(rebuilt: &Rebuilt) -> Result {
         level: Some(format!("R{}", rebuilt.comparison.level.number())),
         determinism: rebuilt.determinism.name().to_owned(),
         coverage: CoveredLayers {
-            layers_rebuilt: rebuilt.coverage.rebuilt,
+            layers_rebuilt: rebuilt.coverage.rebuilt(),
             layers_inherited: rebuilt.coverage.inherited,
             layers_carried: rebuilt.coverage.carried,
         },
@@ -264,6 +269,7 @@ mod tests {
                 numbers: crate::rebuild::Numbers::Own,
                 ephemeral: true,
                 served: served.map(|served| served.iter().copied().cloned().collect()),
+                unbounded: None,
             };
             let (kind, why, log) = (FailureKind::BuildFailed, String::new(), String::new());
             made(&Rebuild::Failed(Failure { kind, why, log, engine: Some(Box::new(engine)) }))

@@ -18,7 +18,7 @@ use crate::{
     contents::secrets::shown_line,
     finding::{Code, Finding, Severity},
     image::LeftOut,
-    rebuild::{Clue, Numbers, Rebuild, Rebuilt},
+    rebuild::{Clue, Coverage, EngineKind, EngineReport, Numbers, Rebuild, Rebuilt},
     sbom::{BoundSbom, Reconciliation, binding::Binding},
     trust::{
         Basis, Claimed, Proof, Unproven, Verified,
@@ -242,7 +242,7 @@ pub(super) fn lines_of(evidence: &Evidence) -> Vec<EvidenceLine> {
 
 fn rebuild_evidence(evidence: &Evidence) -> EvidenceLine {
     let counts = match evidence.rebuild {
-        Rebuild::NotAsked | Rebuild::Forbidden(_) | Rebuild::NoProvenance => "",
+        Rebuild::NotAsked | Rebuild::Spared | Rebuild::Forbidden(_) | Rebuild::NoProvenance => "",
         _ if evidence.warrant.counts() => "",
         _ => " (does not count)",
     };
@@ -383,6 +383,9 @@ pub(super) fn sbom(proof: &Proof<BoundSbom>, reconciliation: Option<&Reconciliat
 pub(super) fn rebuild(rebuild: &Rebuild) -> String {
     match rebuild {
         Rebuild::NotAsked => "not asked for".to_owned(),
+        Rebuild::Spared => {
+            "not made: the image is refused without it (hallmark rebuild makes it)".to_owned()
+        }
         Rebuild::Forbidden(by) => format!("not made: the policy asks for it, and {by} forbids it"),
         Rebuild::NoProvenance => "impossible: no provenance".to_owned(),
         Rebuild::NotReplayable(gaps) => {
@@ -429,18 +432,50 @@ pub fn rebuilt_line(rebuilt: &Rebuilt) -> String {
     } else {
         ""
     };
-    let coverage = rebuilt.coverage;
     format!(
-        "{word}R{} {} by {} ({}); network {}{}, {} rebuilt, {} from the base",
+        "{word}R{} {} by {} ({}); network {}{}{}{}, {}",
         level.number(),
         level.name(),
         rebuilt.engine.driver,
         rebuilt.engine.version,
         rebuilt.engine.network.name(),
         numbers(rebuilt.engine.numbers),
-        plural(coverage.rebuilt, "layer"),
-        coverage.inherited,
+        not_ours(&rebuilt.engine),
+        unbounded(&rebuilt.engine),
+        layers(rebuilt.coverage),
     )
+}
+
+/// Said of a builder that was not started for this build, and of one that took its inputs from elsewhere.
+fn not_ours(engine: &EngineReport) -> &'static str {
+    match engine {
+        EngineReport { kind: EngineKind::Replay, .. } => "",
+        EngineReport { ephemeral: false, .. } => {
+            ", on a builder that was running and fetched the inputs itself"
+        }
+        EngineReport { served: None, .. } => ", inputs fetched by the builder itself",
+        EngineReport { .. } => "",
+    }
+}
+
+/// Where each layer is from.
+fn layers(coverage: Coverage) -> String {
+    let carried = match coverage.carried {
+        0 => String::new(),
+        carried => format!(", {carried} taken from the published image"),
+    };
+    match (coverage.rebuilt(), coverage.inherited) {
+        (Some(rebuilt), Some(inherited)) => {
+            format!("{} rebuilt, {inherited} from the base{carried}", plural(rebuilt, "layer"))
+        }
+        _ => format!("{}{carried}", plural(coverage.layers, "layer")),
+    }
+}
+
+/// Said where the kernel did not bound something.
+fn unbounded(engine: &EngineReport) -> String {
+    let all = engine.unbounded.as_deref().unwrap_or_default();
+    all.iter().map(|one| format!(", no bound on {}", one.said())).collect()
 }
 
 /// Said where steps were not nobody's.

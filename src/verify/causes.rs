@@ -289,7 +289,7 @@ impl Links<'_> {
     fn has_nothing_to_follow(&self, finding: &Finding) -> bool {
         match &self.evidence.rebuild {
             // A rule asks for it, and the image was denied before anything was built.
-            Rebuild::NotAsked => {
+            Rebuild::NotAsked | Rebuild::Spared => {
                 finding.severity == Severity::Error && self.evidence.provenance.proven().is_none()
             }
             Rebuild::Forbidden(_) => false,
@@ -451,6 +451,7 @@ mod tests {
         let cases = [
             (Rebuild::NoProvenance, Some(Code::ProvenanceMissing)),
             (Rebuild::NotAsked, None),
+            (Rebuild::Spared, None),
             (Rebuild::Forbidden("--no-rebuild"), None),
         ];
         for (rebuild, want) in cases {

@@ -126,7 +126,11 @@ pub fn beyond(attestations: &[Proof<Claimed>]) -> Vec<Finding> {
 /// What a rebuild means. One that does not count is as if there were no provenance; what it gave is remarked.
 pub fn of_rebuild(rebuild: &Rebuild, warrant: &Warrant, image: &Image) -> Vec<Finding> {
     let Warrant::None(why) = warrant else { return of_counted(rebuild, image) };
-    if matches!(rebuild, Rebuild::NotAsked | Rebuild::Forbidden(_) | Rebuild::NoProvenance) {
+    let not_made = matches!(
+        rebuild,
+        Rebuild::NotAsked | Rebuild::Spared | Rebuild::Forbidden(_) | Rebuild::NoProvenance
+    );
+    if not_made {
         return of_counted(rebuild, image);
     }
     let untrusted = Finding::new(Code::RebuildInputsUntrusted, subject(image))
@@ -171,6 +175,10 @@ pub fn of_delegations(evidence: &Evidence) -> Vec<Finding> {
 fn of_counted(rebuild: &Rebuild, image: &Image) -> Vec<Finding> {
     match rebuild {
         Rebuild::NotAsked => vec![Finding::new(Code::RebuildNotRun, subject(image))],
+        Rebuild::Spared => vec![
+            Finding::new(Code::RebuildNotRun, subject(image))
+                .with(Key::Why, "the image is refused without it, so that nothing was built"),
+        ],
         Rebuild::Forbidden(by) => vec![
             Finding::new(Code::RebuildNotRun, subject(image))
                 .with(Key::Why, format!("the policy asks for a rebuild, and {by} forbids it"))

@@ -12,6 +12,7 @@ mod context;
 mod devices;
 mod findings;
 mod history;
+mod inherited;
 mod inputs;
 mod observers;
 mod proven_claims;
@@ -360,8 +361,8 @@ impl Proven {
         }
         let contents = Contents::not_read();
         let claims = proven_claims::gather(&self.proofs, &contents, &self.image, inquiry);
-        let (evidence, mut findings) =
-            self.clone().with(contents, claims, Outcome::not_made(inquiry), inquiry, now);
+        let spared = Outcome::not_made(inquiry, inquiry.rebuilds(&self.attested));
+        let (evidence, mut findings) = self.clone().with(contents, claims, spared, inquiry, now);
         let subject = Subject::Image(evidence.image.reference.to_string());
         findings.push(Finding::new(Code::ImageLayersNotRead, subject));
         let judgement = judge(&evidence, &findings, ctx, now);
@@ -442,7 +443,7 @@ async fn look_inside(
         return aside(inquiry, move |inquiry| {
             let contents = Contents::not_read();
             let claims = proven_claims::gather(&proven.proofs, &contents, &proven.image, inquiry);
-            proven.with(contents, claims, Outcome::not_made(inquiry), inquiry, now)
+            proven.with(contents, claims, Outcome::not_made(inquiry, false), inquiry, now)
         })
         .await;
     }
@@ -478,7 +479,8 @@ async fn look_inside(
         }
         rebuilding::rebuild(&claims, &proven.image, &contents, head_start, inquiry, now).await
     } else {
-        Outcome::not_made(inquiry)
+        // What denies it already was found in its layers.
+        Outcome::not_made(inquiry, inquiry.rebuilds(&counted))
     };
     let base = bases::of(&claims.provenance, &proven.image, inquiry, &meters.evidence).await;
     let proven = Proven { refs, base, ..proven };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::{
-    Contents, Inquiry, OnMismatch, Uncounted, allowed, devices,
+    Contents, Inquiry, OnMismatch, Uncounted, allowed, devices, inherited,
     inputs::{self, Answers},
     proven_claims::Claims,
     recorded::{self, Gave},
@@ -74,9 +74,13 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// Nobody asked, or somebody forbade it.
-    pub fn not_made(inquiry: &Inquiry) -> Self {
-        let rebuild = inquiry.forbids_rebuild().map_or(Rebuild::NotAsked, Rebuild::Forbidden);
+    /// Nobody asked, or somebody forbade it, or it is spared.
+    pub fn not_made(inquiry: &Inquiry, asked: bool) -> Self {
+        let rebuild = match inquiry.forbids_rebuild() {
+            Some(by) => Rebuild::Forbidden(by),
+            None if asked => Rebuild::Spared,
+            None => Rebuild::NotAsked,
+        };
         Self { rebuild, warrant: Warrant::default(), left_out: 0 }
     }
 }
@@ -272,7 +276,7 @@ async fn build_and_compare(
         manifest: rebuilt.manifest.document.digest.clone(),
         config: rebuilt.config.document.digest.clone(),
         diff_ids: rebuilt.config.diff_ids.iter().map(|id| id.digest().clone()).collect(),
-        coverage: coverage(plan, rebuilt),
+        coverage: coverage(plan, rebuilt, first.gave.inherited),
         comparison,
         determinism,
         exporter: plan.exporter.clone(),
@@ -334,7 +338,9 @@ async fn weighed(
     inquiry: &Inquiry,
 ) -> Result<Attempt, Failure> {
     let Published { loaded, allow, unpacks } = published;
-    let pinned = exporter::inherited_layers(&build.loaded.image, &plan);
+    // A builder elsewhere shows in what it writes alone which layers are a base's.
+    let seen = build.gave.inherited;
+    let pinned = seen.unwrap_or_else(|| exporter::inherited_layers(&build.loaded.image, &plan));
     let comparison = compare_images(loaded, (&build.loaded, pinned), allow, inquiry).await;
     let comparison = comparison.map_err(|error| blame(&error, &loaded.image))?;
     let given = (&plan, pinned, *unpacks);
@@ -450,8 +456,10 @@ async fn build_here(plan: &Plan, inquiry: &Inquiry) -> Result<Build, Failure> {
             &format!("the engine's result is unreadable: {error}"),
         )
     })?;
+    let from_base = inherited::count(&loaded.image, plan, &finished, inquiry).await;
     let engine::Built { report, pins, frontend, .. } = finished.built.clone();
-    Ok(Build { loaded, gave: Gave { report, pins, frontend }, finished: Some(finished) })
+    let gave = Gave { report, pins, frontend, inherited: from_base };
+    Ok(Build { loaded, gave, finished: Some(finished) })
 }
 
 /// What the kernel says of a program that is for another machine.
@@ -575,11 +583,9 @@ fn unreadable(contents: &Contents, image: &Image) -> Failure {
 }
 
 /// How much of the result was built here, taken from the base, and taken from the published image.
-fn coverage(plan: &Plan, rebuilt: &Image) -> Coverage {
+fn coverage(plan: &Plan, rebuilt: &Image, inherited: Option<usize>) -> Coverage {
     let carried = usize::from(plan.embedded.is_some());
-    let total = rebuilt.manifest.layers.len();
-    let inherited = exporter::inherited_layers(rebuilt, plan);
-    Coverage { rebuilt: total.saturating_sub(inherited + carried), inherited, carried }
+    Coverage { layers: rebuilt.manifest.layers.len(), inherited, carried }
 }
 
 fn failure(kind: FailureKind, why: &str) -> Failure {

@@ -15,7 +15,7 @@ use crate::{
     digest::{Digest, ManifestDigest},
     engine::ancestry::{self, Held, Unproven},
     image::tar::EntryKind,
-    rebuild::{EngineKind, EngineReport, Failure, FailureKind, Numbers, Plan},
+    rebuild::{EngineKind, EngineReport, Failure, FailureKind, Numbers, Plan, Unbounded},
     saved::{Access, question},
 };
 
@@ -102,6 +102,8 @@ pub struct Gave {
     pub pins: Digest,
     /// What read the Dockerfile, where it was not the engine itself.
     pub frontend: Option<Digest>,
+    /// How many of the image's first layers are those of a base that was served; `None` where nobody saw.
+    pub inherited: Option<usize>,
 }
 
 /// An image that was built when the evidence was saved, or why there is none.
@@ -145,11 +147,12 @@ pub fn numbered(question: &str, number: usize) -> String {
 /// A build, as it is kept.
 pub fn of_build(kept: &Kept) -> Value {
     match kept {
-        Ok((manifest, Gave { report, pins, frontend })) => json!({
+        Ok((manifest, Gave { report, pins, frontend, inherited })) => json!({
             "manifest": manifest.to_string(),
             "engine": of_report(report),
             "pins": pins.to_string(),
             "frontend": frontend.as_ref().map(ToString::to_string),
+            "inherited": inherited,
         }),
         Err(failure) => json!({ "failure": of_failure(failure) }),
     }
@@ -166,7 +169,9 @@ pub fn build(value: &Value) -> Option<Kept> {
         value => Some(value.as_str()?.parse().ok()?),
     };
     let report = report(value.get("engine")?)?;
-    let gave = Gave { report, pins: text("pins")?.parse().ok()?, frontend };
+    let inherited = value.get("inherited").and_then(Value::as_u64);
+    let inherited = inherited.and_then(|layers| layers.try_into().ok());
+    let gave = Gave { report, pins: text("pins")?.parse().ok()?, frontend, inherited };
     Some(Ok((text("manifest")?.parse().ok()?, gave)))
 }
 
@@ -176,12 +181,14 @@ pub fn not_there(why: String) -> Failure {
     Failure { kind: FailureKind::EngineUnavailable, why, log: String::new(), engine: None }
 }
 
-const FAILURES: [(FailureKind, &str); 9] = [
+const FAILURES: [(FailureKind, &str); 11] = [
     (FailureKind::BuildFailed, "build-failed"),
     (FailureKind::PublishedUnreadable, "published-unreadable"),
     (FailureKind::SourceGone, "source-gone"),
+    (FailureKind::SourceForbidden, "source-forbidden"),
     (FailureKind::Denied, "source-denied"),
     (FailureKind::Submodule, "submodule"),
+    (FailureKind::DeviceNodes, "device-nodes"),
     (FailureKind::Timeout, "timeout"),
     (FailureKind::PlatformForeign, "platform-foreign"),
     (FailureKind::EngineUnavailable, "engine-unavailable"),
@@ -219,7 +226,16 @@ fn of_report(report: &EngineReport) -> Value {
         "numbers": report.numbers.name(),
         "ephemeral": report.ephemeral,
         "served": report.served,
+        "unbounded": report.unbounded.as_ref().map(|all| all.iter().map(|one| one.name()).collect::<Vec<_>>()),
     })
+}
+
+/// Nothing was kept of it once.
+fn unbounded(value: &Value) -> Option<Option<Vec<Unbounded>>> {
+    let Some(words) = value.as_array() else { return Some(None) };
+    let known =
+        |word: &Value| Unbounded::ALL.into_iter().find(|one| Some(one.name()) == word.as_str());
+    words.iter().map(known).collect::<Option<Vec<_>>>().map(Some)
 }
 
 fn report(value: &Value) -> Option<EngineReport> {
@@ -238,6 +254,7 @@ fn report(value: &Value) -> Option<EngineReport> {
         numbers: numbers.into_iter().find(|known| known.name() == number)?,
         ephemeral: value.get("ephemeral")?.as_bool()?,
         served: serde_json::from_value(value.get("served")?.clone()).ok()?,
+        unbounded: unbounded(value.get("unbounded").unwrap_or(&Value::Null))?,
     })
 }
 
@@ -255,6 +272,7 @@ mod tests {
             numbers: Numbers::Own,
             ephemeral: true,
             served: served.map(|bytes| [Digest::sha256(bytes)].into()),
+            unbounded: served.map(|_| Unbounded::ALL.to_vec()),
         }
     }
 
@@ -278,8 +296,10 @@ mod tests {
         for wanted in all.chain(failures.clone().map(Err)) {
             assert_eq!(held(&of_held(&wanted)), Some(wanted));
         }
-        let gave = |report| Gave { report, pins: Digest::sha256(b"p"), frontend: None };
-        let with = Gave { frontend: Some(Digest::sha256(b"f")), ..gave(engine(Some(b"s"))) };
+        let gave =
+            |report| Gave { report, pins: Digest::sha256(b"p"), frontend: None, inherited: None };
+        let frontend = Some(Digest::sha256(b"f"));
+        let with = Gave { frontend, inherited: Some(2), ..gave(engine(Some(b"s"))) };
         let built = [gave(engine(None)), with].map(|gave| Ok((ManifestDigest::of(b"m"), gave)));
         for wanted in built.into_iter().chain(failures.map(Err)) {
             assert_eq!(build(&of_build(&wanted)), Some(wanted));

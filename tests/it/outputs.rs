@@ -64,7 +64,7 @@ fn a_report_outlives_the_file_that_cannot_be_written() {
         .arg("--operator=test")
         .config(&world.config("signed"))
         .run();
-    answer.exits(2).says("/dev/full: No space left");
+    answer.exits(1).says("/dev/full: No space left");
     assert!(answer.stdout.contains("result     impossible: no provenance"), "{}", answer.all());
 }
 

@@ -72,6 +72,7 @@ impl Engine for Buildctl {
             numbers: Numbers::Unknown,
             ephemeral: false,
             served: None,
+            unbounded: None,
         };
         sink.stage("building");
         let mut args = buildctl_args(plan, work, &policy);

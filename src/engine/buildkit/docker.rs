@@ -210,6 +210,7 @@ impl Docker {
             numbers: numbers(shell, self.runs()),
             ephemeral: self.runs() == Runs::Here,
             served: None,
+            unbounded: None,
         })
     }
 }

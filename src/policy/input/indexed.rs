@@ -7,7 +7,8 @@
 
 use std::{
     borrow::Cow,
-    collections::{BTreeMap, HashMap, HashSet},
+    cell::OnceCell,
+    collections::{BTreeMap, HashMap},
     hash::Hash,
 };
 
@@ -56,6 +57,12 @@ struct Named<'a> {
     name: &'a str,
     version: Option<&'a str>,
     purl: Option<&'a str>,
+}
+
+/// What an SBOM lists.
+struct Listed<'a> {
+    scope: &'a str,
+    named: Named<'a>,
 }
 
 /// A package.
@@ -170,35 +177,80 @@ impl<'a, L: Hash + Eq> Groups<'a, L> {
     }
 }
 
-impl<'a, L: Hash + Eq> Index<'a, L> {
-    fn of(rows: &[Row<'a, L>]) -> Self {
-        let (mut names, mut ecosystems) = (Names::new(), BTreeMap::new());
-        let (mut groups, mut places_of) = (Groups::new(), Vec::new());
-        for row in rows {
-            let name = row.named.known();
-            let purl = row.named.purl.filter(|purl| purl.contains('?')).unwrap_or_default();
-            places_of.extend(places(purl).map(|place| Place { package: name.to_string(), place }));
-            add(&mut names, name);
-            *ecosystems.entry(row.ecosystem).or_default() += 1;
-            groups.add(row);
+/// An index while it is made.
+struct Making<'a, L> {
+    names: Names<'a>,
+    ecosystems: BTreeMap<&'a str, usize>,
+    groups: Groups<'a, L>,
+    places: Vec<Place<'a>>,
+}
+
+impl<'a, L: Hash + Eq> Making<'a, L> {
+    fn new() -> Self {
+        Self {
+            names: Names::new(),
+            ecosystems: BTreeMap::new(),
+            groups: Groups::new(),
+            places: Vec::new(),
         }
-        Self { names, ecosystems, licences: groups.all, places: places_of }
+    }
+
+    fn add(&mut self, row: &Row<'a, L>) {
+        let name = row.named.known();
+        let purl = row.named.purl.filter(|purl| purl.contains('?')).unwrap_or_default();
+        self.places.extend(places(purl).map(|place| Place { package: name.to_string(), place }));
+        add(&mut self.names, name);
+        *self.ecosystems.entry(row.ecosystem).or_default() += 1;
+        self.groups.add(row);
+    }
+
+    fn made(self) -> Index<'a, L> {
+        let Self { names, ecosystems, groups, places } = self;
+        Index { names, ecosystems, licences: groups.all, places }
     }
 }
 
-impl<L> Index<'_, L> {
-    /// All names.
-    fn all(&self) -> HashSet<&str> {
-        self.names.values().flatten().map(AsRef::as_ref).collect()
+/// The names that an index has, in its order. An SBOM mostly lists packages in the order of their database: the name behind the one
+/// that was found last is looked at before any is looked up.
+struct Known<'a> {
+    names: Vec<&'a str>,
+    places: OnceCell<HashMap<&'a str, usize>>,
+    next: usize,
+}
+
+impl<'a> Known<'a> {
+    fn of(names: impl Iterator<Item = &'a str>) -> Self {
+        Self { names: names.collect(), places: OnceCell::new(), next: 0 }
+    }
+
+    fn has(&mut self, name: &str) -> bool {
+        let at = match self.names.get(self.next) {
+            Some(next) if *next == name => Some(self.next),
+            _ => {
+                let places = || self.names.iter().enumerate().map(|(at, name)| (*name, at));
+                self.places.get_or_init(|| places().collect()).get(name).copied()
+            }
+        };
+        self.next = at.map_or(self.next, |at| at + 1);
+        at.is_some()
     }
 }
 
-/// Names of what an SBOM lists for running, without those that the index has.
-fn beyond<'a>(known: &HashSet<&str>, listed: impl Iterator<Item = Named<'a>>) -> Names<'a> {
+/// Names of what an SBOM lists for running, without those that the index has; `None` where one is nothing that has a name.
+fn beyond<'a>(
+    known: &mut Known<'_>,
+    listed: impl Iterator<Item = Option<Listed<'a>>>,
+) -> Option<Names<'a>> {
     let mut names = Names::new();
-    let more = listed.map(|one| one.known()).filter(|name| !known.contains(name.as_ref()));
-    more.for_each(|name| add(&mut names, name));
-    names
+    known.next = 0;
+    for one in listed {
+        let Listed { scope, named } = one?;
+        let name = named.known();
+        if scope == "runtime" && !known.has(&name) {
+            add(&mut names, name);
+        }
+    }
+    Some(names)
 }
 
 fn owned(names: Names<'_>) -> BTreeMap<String, Vec<String>> {
@@ -208,8 +260,9 @@ fn owned(names: Names<'_>) -> BTreeMap<String, Vec<String>> {
 
 impl IndexInput {
     fn of(packages: &[PackageInput]) -> Self {
-        let rows: Vec<_> = packages.iter().map(Row::of).collect();
-        let Index { names, ecosystems, licences, places } = Index::of(&rows);
+        let mut making = Making::new();
+        packages.iter().for_each(|package| making.add(&Row::of(package)));
+        let Index { names, ecosystems, licences, places } = making.made();
         let texts = |all: Vec<&str>| all.into_iter().map(str::to_owned).collect::<Vec<_>>();
         let licensed = |group: Licensed<'_, LicencesInput>| LicensedInput {
             side: group.side.to_owned(),
@@ -235,10 +288,9 @@ pub(super) fn index(inventory: Option<&mut InventoryInput>, sboms: &mut [SbomInp
         &*inventory.index.insert(made)
     });
     let known = index.into_iter().flat_map(|index| index.names.values().flatten());
-    let known: HashSet<&str> = known.map(String::as_str).collect();
+    let mut known = Known::of(known.map(String::as_str));
     for sbom in sboms {
-        let runtime = sbom.components.iter().filter(|one| one.scope == "runtime");
-        sbom.names = Some(owned(beyond(&known, runtime.map(Named::of))));
+        sbom.names = beyond(&mut known, sbom.components.iter().map(Listed::of)).map(owned);
     }
 }
 
@@ -251,14 +303,15 @@ impl<'a> Row<'a, LicencesInput> {
     }
 }
 
-impl<'a> Named<'a> {
-    fn of(one: &'a ComponentInput) -> Self {
-        Self {
+impl<'a> Listed<'a> {
+    fn of(one: &'a ComponentInput) -> Option<Self> {
+        let named = Named {
             ecosystem: one.ecosystem.as_deref(),
             name: &one.name,
             version: one.version.as_deref(),
             purl: one.purl.as_deref(),
-        }
+        };
+        Some(Self { scope: &one.scope, named })
     }
 }
 
@@ -304,6 +357,10 @@ impl<'a> Fields<'a> {
         })
     }
 
+    fn listed(&self) -> Option<Listed<'a>> {
+        Some(Listed { scope: self.scope?.as_str()?, named: self.named()? })
+    }
+
     fn row(&self) -> Option<Row<'a, Value>> {
         let named = self.named()?;
         Some(Row {
@@ -342,21 +399,17 @@ impl<'a> Saved<'a> {
         if inventory.contains_key("index") || sboms.iter().any(|sbom| sbom.get("names").is_some()) {
             return None;
         }
-        let packages = inventory.get("packages")?.as_array()?.iter();
-        let rows = packages.map(|one| Fields::of(one)?.row());
-        let index = Index::of(&rows.collect::<Option<Vec<_>>>()?);
-        let known = index.all();
-        let names = |sbom: &'a Value| {
-            let listed = sbom.get("components")?.as_array()?;
-            let fields = listed.iter().map(|one| {
-                let fields = Fields::of(one)?;
-                Some((fields.scope?.as_str()?, fields.named()?))
-            });
-            let scoped = fields.collect::<Option<Vec<_>>>()?;
-            let runtime = scoped.into_iter().filter(|(scope, _)| *scope == "runtime");
-            Some(beyond(&known, runtime.map(|(_, named)| named)))
+        let mut making = Making::new();
+        for package in inventory.get("packages")?.as_array()? {
+            making.add(&Fields::of(package)?.row()?);
+        }
+        let index = making.made();
+        let mut known = Known::of(index.names.values().flatten().map(AsRef::as_ref));
+        let mut names = |sbom: &'a Value| {
+            let listed = sbom.get("components")?.as_array()?.iter();
+            beyond(&mut known, listed.map(|one| Fields::of(one)?.listed()))
         };
-        let names = sboms.iter().map(names).collect::<Option<Vec<_>>>()?;
+        let names = sboms.iter().map(&mut names).collect::<Option<Vec<_>>>()?;
         Some(Self { names, index })
     }
 }
@@ -426,12 +479,25 @@ mod tests {
             licences,
         };
         let rows: Vec<_> = licences.iter().chain(licences.iter().rev()).map(row).collect();
-        let index = Index::of(&rows);
+        let mut making = Making::new();
+        rows.iter().for_each(|row| making.add(row));
+        let index = making.made();
         assert_eq!(index.licences.len(), 10);
         for group in &index.licences {
             assert_eq!(group.names, vec![text(group.licences); 2]);
         }
         assert_eq!(index.ecosystems, BTreeMap::from([("deb", 20)]));
+    }
+
+    #[test]
+    fn known_names_are_found_in_whatever_order_they_are_asked_for() {
+        let names = ["a", "b", "c", "d"];
+        for asked in ["abcd", "dcba", "axbycz", "ddaa", "xabcd", "bd", ""] {
+            let mut known = Known::of(names.into_iter());
+            for name in asked.chars().map(String::from) {
+                assert_eq!(known.has(&name), names.contains(&&*name), "{name} of {asked}");
+            }
+        }
     }
 
     #[test]

@@ -25,9 +25,9 @@ pub struct RebuildInput {
     pub level_name: Option<String>,
     /// `not-needed`, `unknown`, `consistently-different` or `nondeterministic`.
     pub determinism: Option<String>,
-    /// Layers that the engine built.
+    /// Layers that the engine built; null where nobody saw which are the base's.
     pub layers_rebuilt: Option<usize>,
-    /// Layers that come from the base by digest.
+    /// Layers that are those of a base that the engine was given; null where nobody saw what it was given.
     pub layers_inherited: Option<usize>,
     /// Layers taken over from the published image.
     pub layers_carried: Option<usize>,
@@ -139,6 +139,8 @@ pub struct EngineInput {
     pub pinned: bool,
     /// Digests of what it was given, sorted; null where nobody here served it.
     pub served: Option<Vec<String>>,
+    /// What the kernel did not bound: `memory` (and processes), `huge-pages`, `disk`; null where it was not started here.
+    pub unbounded: Option<Vec<String>>,
 }
 
 /// A difference between the published and the rebuilt image.
@@ -189,7 +191,7 @@ impl RebuildInput {
         let warrant = warrant.name().map(str::to_owned);
         let status = |status: &str| Self { status: status.to_owned(), ..Self::default() };
         let rebuilt = match rebuild {
-            Rebuild::NotAsked | Rebuild::Forbidden(_) => status("not-asked"),
+            Rebuild::NotAsked | Rebuild::Spared | Rebuild::Forbidden(_) => status("not-asked"),
             Rebuild::NoProvenance => status("no-provenance"),
             Rebuild::NotReplayable(gaps) => {
                 Self { gaps: gaps.iter().map(GapInput::of).collect(), ..status("not-replayable") }
@@ -203,7 +205,7 @@ impl RebuildInput {
     /// For rules, where it does not count.
     pub(super) fn of_none(rebuild: &Rebuild) -> Self {
         let status = match rebuild {
-            Rebuild::NotAsked | Rebuild::Forbidden(_) => "not-asked",
+            Rebuild::NotAsked | Rebuild::Spared | Rebuild::Forbidden(_) => "not-asked",
             _ => "no-provenance",
         };
         Self { status: status.to_owned(), ..Self::default() }
@@ -226,8 +228,8 @@ impl RebuildInput {
             level: Some(comparison.level.number()),
             level_name: Some(comparison.level.name().to_owned()),
             determinism: Some(rebuilt.determinism.name().to_owned()),
-            layers_rebuilt: Some(rebuilt.coverage.rebuilt),
-            layers_inherited: Some(rebuilt.coverage.inherited),
+            layers_rebuilt: rebuilt.coverage.rebuilt(),
+            layers_inherited: rebuilt.coverage.inherited,
             layers_carried: Some(rebuilt.coverage.carried),
             engine: Some(EngineInput::of(&rebuilt.engine)),
             frontend: rebuilt.frontend.as_ref().map(ToString::to_string),
@@ -294,6 +296,10 @@ impl EngineInput {
                 .served
                 .as_ref()
                 .map(|served| served.iter().map(ToString::to_string).collect()),
+            unbounded: engine
+                .unbounded
+                .as_ref()
+                .map(|all| all.iter().map(|one| one.name().to_owned()).collect()),
         }
     }
 }

@@ -183,6 +183,7 @@ pub(super) async fn build(
         numbers: buildkit::numbers(shell, runs),
         ephemeral: runs == Runs::Here,
         served: None,
+        unbounded: None,
     };
     let id = name(shell.work);
     let layout = shell.work.join("out");
