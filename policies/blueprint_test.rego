@@ -153,3 +153,92 @@ test_blueprint_runtime if {
 	started := object.union(approved, {"runtime": {"cmd": ["-q"], "volumes": ["/data"]}})
 	{deviation.field | some deviation in told(object.union(honest, {"blueprint": {"approved": started}}))} == {"cmd", "volumes"}
 }
+
+said(document) := {result.msg | some result in blueprint.deny with input as document}
+
+# The base of the stage "build", as the blueprint has it and as it was found.
+held(allowed, found) := object.union(based(found), {"blueprint": {"approved": object.union(approved, {"stages": [
+	object.union(approved.stages[0], {"base": allowed}),
+	approved.stages[1],
+	approved.stages[2],
+]})}})
+
+# Whatever names a base, of each kind.
+of_kind(kind) := {"kind": kind, "stage": "check", "repository": "registry.example/debian", "digests": ["sha256:aa"]}
+
+kinds := ["scratch", "stage", "image"]
+
+test_a_base_is_of_the_kind_that_is_approved if {
+	every kind in kinds {
+		denied(held(of_kind(kind), of_kind(kind))) == set()
+		every other in kinds {
+			expected := {code | some code in ["blueprint-base"]; kind != other}
+			denied(held(of_kind(kind), of_kind(other))) == expected
+		}
+	}
+	denied(held(of_kind("stage"), object.union(of_kind("stage"), {"stage": "final"}))) == {"blueprint-base"}
+	denied(held(of_kind("other"), of_kind("other"))) == {"blueprint-base"}
+	denied(read_by({"kind": "stage", "stage": "build", "digests": ["sha256:ff"]})) == {"blueprint-frontend"}
+}
+
+test_a_path_that_is_a_pattern_is_approved_as_it_stands if {
+	every sign in ["*", "?", "[", "]", "{", "}", "!"] {
+		denied(copied({"paths": [concat("", ["/out/a", sign])]})) == {"blueprint-edge"}
+	}
+}
+
+test_what_is_missing_is_said if {
+	{result | some result in blueprint.warn with input as {}} == set()
+	said({}) == {"policy.blueprints has no entry for this image, so that nobody says how it may be built"}
+	{result.msg | some result in blueprint.warn with input as {"settings": {"blueprint": {"missing": "warn"}}}} == said({})
+	unknown := "the stages of the build are not known: the input has none"
+	said(object.remove(honest, ["build"])) == {unknown}
+	said(object.union(honest, {"build": {"state": "unknown", "why": null}})) == {unknown}
+}
+
+test_what_differs_is_said if {
+	more := {"name": "more", "base": found_debian, "line": 2}
+	said(with_build({"stages": array.concat(build.stages, [more])})) == {"1 stage differs from the blueprint: more is not in it"}
+	other := {"name": "other", "base": found_debian, "line": 2}
+	two := said(with_build({"stages": array.concat(build.stages, [more, other])}))
+	two == {"2 stages differ from the blueprint: more is not in it, other is not in it"}
+	said(with_build({"dockerfile": "sha256:ee"})) == {"the Dockerfile sha256:ee is none of the blueprint's"}
+	said(with_config({"user": "0"})) == {"1 setting of the image differs from the blueprint: user"}
+	said(with_config({"user": "0", "env": []})) == {"2 settings of the image differ from the blueprint: user, env"}
+	told(with_config({"env": []})) == {{"field": "env", "expected": ["PATH"], "found": []}}
+	mounted := object.union(with_config({"volumes": ["/data"]}), {"blueprint": {"approved": object.union(approved, {"runtime": {"volumes": ["/data"]}})}})
+	said(mounted) == set()
+}
+
+test_the_bases_that_are_not_approved_are_said if {
+	begin := "1 image that the build took is not approved: "
+	several := object.union(found_debian, {"digests": ["sha256:aa", "sha256:bb"]})
+	said(based(several)) == {concat("", [begin, "stage build on registry.example/debian (sha256:aa, sha256:bb)"])}
+	told(based(several)) == {{"where": "stage build on", "found": several}}
+	said(based({"kind": "scratch"})) == {concat("", [begin, "stage build on scratch"])}
+	said(based({"kind": "stage", "stage": "check"})) == {concat("", [begin, "stage build on stage check"])}
+	beside := {"kind": "image", "repository": "registry.example/scanner", "digests": ["sha256:dd"]}
+	both := object.union(based({"kind": "scratch"}), {"build": {"otherImages": [beside]}})
+	said(both) == {"2 images that the build took are not approved: beside the stages registry.example/scanner (sha256:dd), stage build on scratch"}
+	told(with_build({"otherImages": [beside]})) == {{"where": "beside the stages", "found": beside}}
+}
+
+# Names of so many files.
+files(count) := [sprintf("/etc/%d", [n]) | some n in numbers.range(10, count + 9)]
+
+copies(names) := concat(", ", [sprintf("%s from stage build into final", [name]) | some name in names])
+
+test_the_paths_that_are_not_approved_are_said if {
+	every number, rest in {"1 path is": "", "2 paths are": "", "10 paths are": "", "11 paths are": " and 1 more", "13 paths are": " and 3 more"} {
+		all := files(to_number(split(number, " ")[0]))
+		shown := copies(array.slice(all, 0, 10))
+		said(copied({"paths": all})) == {sprintf("%s copied that the blueprint does not allow: %s%s", [number, shown, rest])}
+	}
+}
+
+test_the_frontend_that_is_not_approved_is_said if {
+	said(read_by({"kind": "image", "repository": "r", "digests": ["sha256:ee"]})) == {"the Dockerfile was read by r (sha256:ee), which is not approved"}
+	only := {"blueprint": {"approved": object.union(approved, {"frontends": ["sha256:ff"]})}}
+	said(object.union(honest, only)) == {"the Dockerfile was read by the frontend of BuildKit, which is not approved"}
+	{deviation | some result in blueprint.deny with input as object.union(honest, only); some deviation in result.deviations} == {build.frontend}
+}

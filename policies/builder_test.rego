@@ -86,3 +86,10 @@ test_the_messages_say_what_is_missing if {
 test_a_source_that_is_no_text_is_missing if {
 	denied(given({"source": {"url": null}}, any)) == {"provenance-fields-missing"}
 }
+
+fields_told(document) := {result.msg | some result in builder.deny with input as document; result.code == "provenance-fields-missing"}
+
+test_what_is_not_said_is_told_apart_from_what_nobody_proved if {
+	fields_told(given({"source": null}, any)) == {"the provenance does not say: source"}
+	fields_told({"settings": {"provenance": any}}) == {"no provenance is proven, which would say: build type, builder, source"}
+}

@@ -143,8 +143,7 @@ unversioned(both) := both | {trim_suffix(trim_suffix(one, "@*"), "@**") | some o
 # and pub are spelt otherwise, so that a type with a p is asked.
 plainly := `^pkg:[a-oq-z][0-9a-z]*(/[0-9a-z*.~_-]+)+(@[0-9a-z*.~_-]*)?$`
 
-canonical(pattern) := pattern if not is_typed(pattern)
-
+# That of a pattern with a type; another one has none.
 canonical(pattern) := concat("", ["pkg:", type, "/", trim_prefix(plain(concat("", [spelt(type, cased(type, name)), version])), "/")]) if {
 	is_typed(pattern)
 	type := lower(regex.replace(tail(pattern), `(?s)/.*$`, ""))

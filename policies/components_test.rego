@@ -108,6 +108,16 @@ test_patterns_are_read_as_package_urls_are if {
 	}
 }
 
+test_patterns_that_begin_otherwise_are_taken_as_they_are if {
+	every purl, pattern in {
+		"pkg:gem/x@1": "name:gem/x@*",
+		"pkg:generic/a%2Bb@1": "pkg:*/a+b@*",
+		"pkg:npm/ab@1": "pkg:n*/AB@1",
+	} {
+		denied(given([{"ecosystem": "x", "name": "x", "version": "1", "purl": purl}], {"deny": [pattern]})) == set()
+	}
+}
+
 told_of(sboms) := {result.msg | some result in components.deny with input as object.union(given([], {}), {"sboms": sboms})}
 
 test_a_package_url_that_cannot_be_read_is_told if {

@@ -75,6 +75,7 @@ deny contains {"code": "secret-in-configuration", "msg": msg, "secrets": places}
 default at_line(_) := ""
 
 at_line(secret) := sprintf(":%d", [secret.line]) if is_number(secret.line)
+
 # Names of arguments whose values open something.
 opens := `(?i)(^|_)(password|passwd|passphrase|secret|token|apikey|api_key|private_key|credentials?)($|_)`
 

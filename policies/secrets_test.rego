@@ -33,11 +33,6 @@ test_a_secret_beside_the_bytes_names_its_field if {
 	endswith(result.msg, "private-key in /app/key.pem (xattr user.note) of layer 1")
 }
 
-test_a_secret_beside_the_bytes_names_its_field if {
-	some result in secrets.deny with input as given({"found": [object.union(key, {"name": "xattr user.note"})]})
-	endswith(result.msg, "private-key in /app/key.pem (xattr user.note) of layer 1")
-}
-
 test_an_allowed_path_passes if {
 	settings := {"settings": {"secrets": {"allow": ["/app/key.pem"]}}}
 	count(secrets.deny) == 0 with input as object.union(given({"found": [key]}), settings)
@@ -114,4 +109,13 @@ test_counts_have_their_noun if {
 test_a_secret_names_its_file_for_exceptions if {
 	some result in secrets.deny with input as given({"found": [object.union(key, {"line": 7})]})
 	result.files == ["/app/key.pem"]
+}
+
+test_a_side_names_its_own_files_alone if {
+	found := [key, object.union(key, {"path": "/base/key.pem", "layer": 0})]
+	document := object.union(given({"found": found}), {"image": {"baseLayers": 1}})
+	{[result.side, result.files] | some result in secrets.deny with input as document} == {
+		["base", ["/base/key.pem"]],
+		["own", ["/app/key.pem"]],
+	}
 }
