@@ -1,9 +1,10 @@
 //! OPA's bundles: `.tar.gz` with a `.manifest`, as `opa build -b` writes them.
 //!
 //! Turns the bytes of an archive into a [`Bundle`]. A bundle means only what is in it: links, devices, names that leave it or that two
-//! systems read differently, and files that would be passed over are refused, and so are modules in WebAssembly. Files, their
-//! sizes and their sum are bounded while the archive is inflated. The manifest's `roots` say which packages and data the bundle
-//! owns, and it may hold no others (OPA, "Bundle File Format").
+//! systems read differently, and files that would be passed over are refused, and so are modules in WebAssembly. The archive is read
+//! by the strict reader of layers ([`crate::image::tar`]), to its last byte: nothing but zeros may follow its end, and the checksum
+//! of what holds it has to be right. Files, their sizes and their sum are bounded while the archive is inflated. The manifest's
+//! `roots` say which packages and data the bundle owns, and it may hold no others (OPA, "Bundle File Format").
 
 use std::{
     cell::Cell,
@@ -16,7 +17,12 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Bundle, PolicyError, data::MAX_FILE_BYTES, yara::most_bytes};
-use crate::{json, untrusted::misleads};
+use crate::{
+    image::tar::{Entry, EntryKind, TarError, walk},
+    json,
+    limits::Limits,
+    untrusted::misleads,
+};
 
 /// Bytes of an archive.
 pub const MAX_ARCHIVE_BYTES: u64 = 16 << 20;
@@ -109,69 +115,105 @@ impl<R: Read> Read for Bounded<'_, R> {
 /// Names and texts of all files, each once.
 fn entries(bytes: &[u8]) -> Result<Vec<(String, String)>, PolicyError> {
     let is_over = Cell::new(false);
-    let unreadable = |error: io::Error| match is_over.get() {
-        true => {
-            refused("the archive", format!("it inflates to more than {MAX_INFLATED_BYTES} bytes"))
-        }
-        false => refused("the archive", error.to_string()),
-    };
     let inner = MultiGzDecoder::new(bytes);
     let bounded = Bounded { inner, left: MAX_INFLATED_BYTES, is_over: &is_over };
-    let mut archive = tar::Archive::new(bounded);
-    let (mut files, mut seen, mut sum) = (Vec::new(), BTreeSet::new(), 0_usize);
-    for (before, entry) in archive.entries().map_err(unreadable)?.enumerate() {
-        let mut entry = entry.map_err(unreadable)?;
-        if before >= MAX_ENTRIES {
-            return Err(refused(
-                "the archive",
-                format!("it holds more than {MAX_ENTRIES} entries"),
-            ));
+    let (mut files, mut refusal) = (Files::default(), None);
+    let walked = walk(bounded, &Limits::default(), |entry, content| {
+        files.take(entry, content).map_err(|why| match why {
+            Unfit::Refused(error) => {
+                refusal = Some(error);
+                TarError::Read(io::ErrorKind::InvalidData.into())
+            }
+            Unfit::Broken(error) => TarError::Read(error),
+        })
+    });
+    let why = match (refusal, walked) {
+        (Some(error), _) => return Err(error),
+        (None, Ok(())) => return files.finish(),
+        (None, Err(_)) if is_over.get() => {
+            format!("it inflates to more than {MAX_INFLATED_BYTES} bytes")
         }
-        let kind = entry.header().entry_type();
-        let raw = entry.path_bytes().into_owned();
-        let name = name(&raw)?;
-        if kind.is_dir() {
-            continue;
+        (None, Err(TarError::Read(error))) => error.to_string(),
+        (None, Err(error)) => error.to_string(),
+    };
+    Err(refused("the archive", why))
+}
+
+/// Why an entry is not taken.
+enum Unfit {
+    Refused(PolicyError),
+    Broken(io::Error),
+}
+
+impl From<PolicyError> for Unfit {
+    fn from(error: PolicyError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+/// What was read of an archive.
+#[derive(Default)]
+struct Files {
+    entries: usize,
+    texts: Vec<(String, String)>,
+    /// Names as file systems compare them that know no case.
+    seen: BTreeSet<String>,
+    sum: usize,
+}
+
+impl Files {
+    fn take(&mut self, entry: &Entry, content: &mut dyn Read) -> Result<(), Unfit> {
+        self.entries += 1;
+        if self.entries > MAX_ENTRIES {
+            let why = format!("it holds more than {MAX_ENTRIES} entries");
+            return Err(refused("the archive", why).into());
         }
-        if !kind.is_file() {
-            return Err(refused(&name, "it is no regular file; a bundle holds files alone"));
+        let name = name(&entry.path)?;
+        match entry.kind {
+            EntryKind::Directory => return Ok(()),
+            EntryKind::File => {}
+            _ => {
+                let why = "it is no regular file; a bundle holds files alone";
+                return Err(refused(&name, why).into());
+            }
         }
-        // Names that some file systems take for one.
-        if !seen.insert(name.to_lowercase()) {
-            return Err(refused(&name, "it is there twice"));
+        if !self.seen.insert(name.to_lowercase()) {
+            return Err(refused(&name, "it is there twice").into());
         }
-        if seen.len() > MAX_FILES {
-            return Err(refused("the archive", format!("it holds more than {MAX_FILES} files")));
+        if self.seen.len() > MAX_FILES {
+            return Err(
+                refused("the archive", format!("it holds more than {MAX_FILES} files")).into()
+            );
         }
         let mut text = Vec::new();
         let most = most_bytes(&name);
         let limit = most as u64;
-        entry.by_ref().take(limit.saturating_add(1)).read_to_end(&mut text).map_err(unreadable)?;
-        sum = sum.saturating_add(text.len());
-        if text.len() > most || sum > MAX_BYTES {
-            let (found, limit) = (entry.size(), limit);
-            return Err(PolicyError::TooLarge { what: name, found, limit });
+        content.take(limit.saturating_add(1)).read_to_end(&mut text).map_err(Unfit::Broken)?;
+        self.sum = self.sum.saturating_add(text.len());
+        if text.len() > most || self.sum > MAX_BYTES {
+            return Err(PolicyError::TooLarge { what: name, found: entry.size, limit }.into());
         }
         let text = String::from_utf8(text).map_err(|_| refused(&name, "it is no UTF-8"))?;
-        files.push((name, text));
+        self.texts.push((name, text));
+        Ok(())
     }
-    if files.is_empty() {
-        return Err(refused("the archive", "it holds no file"));
+
+    fn finish(mut self) -> Result<Vec<(String, String)>, PolicyError> {
+        if self.texts.is_empty() {
+            return Err(refused("the archive", "it holds no file"));
+        }
+        self.texts.sort();
+        Ok(self.texts)
     }
-    files.sort();
-    Ok(files)
 }
 
-/// A name relative to the bundle. `opa build` writes it with a slash before it, and `tar` with `./`.
-fn name(raw: &[u8]) -> Result<String, PolicyError> {
-    let shown = || String::from_utf8_lossy(raw).into_owned();
-    let text = std::str::from_utf8(raw).map_err(|_| refused(&shown(), "it is no UTF-8"))?;
-    let text = text.strip_prefix("./").or_else(|| text.strip_prefix('/')).unwrap_or(text);
-    let text = text.trim_end_matches('/');
-    let strange = |part: &str| part.is_empty() || part == "." || part == "..";
-    let is_top = text.is_empty() || text == ".";
-    if !is_top && (text.split('/').any(strange) || text.contains('\\') || text.contains(misleads)) {
-        return Err(refused(&shown(), "it is no name of a file in a bundle"));
+/// A name relative to the bundle, of the path that the reader gives.
+fn name(path: &str) -> Result<String, PolicyError> {
+    let text = path.trim_start_matches('/');
+    // What is no UTF-8 has this character in the place of its bytes.
+    let is_strange = |c: char| c == '\\' || c == char::REPLACEMENT_CHARACTER || misleads(c);
+    if text.contains(is_strange) {
+        return Err(refused(text, "it is no name of a file in a bundle"));
     }
     if text.len() > MAX_NAME_BYTES {
         return Err(refused("a name", format!("it has more than {MAX_NAME_BYTES} bytes")));
@@ -278,9 +320,8 @@ mod tests {
     #[test]
     fn i11_what_leaves_the_bundle_or_hides_in_it_is_refused() {
         let names = [
-            ("../own.rego", "no name"),
-            ("a/../own.rego", "no name"),
-            ("//own.rego", "no name"),
+            ("../own.rego", "a path with .."),
+            ("a/../own.rego", "a path with .."),
             ("a\\own.rego", "no name"),
             ("a\u{202e}.rego", "no name"),
             (".signatures.json", "not read"),
@@ -351,32 +392,107 @@ mod tests {
 
     #[test]
     fn i14_nothing_stands_behind_a_bound_unseen() {
-        let folder = |builder: &mut tar::Builder<GzEncoder<Vec<u8>>>, name: &str, size: u64| {
+        let folder = |builder: &mut tar::Builder<GzEncoder<Vec<u8>>>, name: &str| {
             let mut header = tar::Header::new_gnu();
             header.set_entry_type(tar::EntryType::Directory);
-            header.set_size(size);
-            builder.append_data(&mut header, name, std::io::repeat(0).take(size)).unwrap();
+            header.set_size(0);
+            builder.append_data(&mut header, name, std::io::empty()).unwrap();
         };
         let rule = |builder: &mut tar::Builder<GzEncoder<Vec<u8>>>, name: &str| {
             let mut header = tar::Header::new_gnu();
             header.set_size(RULE.len() as u64);
             builder.append_data(&mut header, name, RULE.as_bytes()).unwrap();
         };
+        // Behind the end of the archive.
         let large = packed(|builder| {
             rule(builder, "a.rego");
-            folder(builder, "a", MAX_INFLATED_BYTES);
-            rule(builder, "b.rego");
+            builder.finish().unwrap();
+            let mut zeros = std::io::repeat(0).take(MAX_INFLATED_BYTES);
+            std::io::copy(&mut zeros, builder.get_mut()).unwrap();
         });
         let error = read(&large).unwrap_err().to_string();
         assert!(error.contains(&MAX_INFLATED_BYTES.to_string()), "{error}");
         let with_folders = |count: usize| {
             read(&packed(|builder| {
                 rule(builder, "a.rego");
-                (0..count).for_each(|number| folder(builder, &format!("{number}"), 0));
+                (0..count).for_each(|number| folder(builder, &format!("{number}")));
             }))
         };
         assert!(with_folders(MAX_ENTRIES - 1).is_ok());
         let error = with_folders(MAX_ENTRIES).unwrap_err().to_string();
         assert!(error.contains("8192 entries"), "{error}");
+    }
+
+    /// The bytes of a tar with one file, without a mark of its end.
+    fn begun(name: &str) -> Vec<u8> {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(RULE.len() as u64);
+        let mut builder = tar::Builder::new(Vec::new());
+        builder.append_data(&mut header, name, RULE.as_bytes()).unwrap();
+        std::mem::take(builder.get_mut())
+    }
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        io::Write::write_all(&mut encoder, bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn e37_no_rule_of_an_archive_stands_where_nobody_reads_it() {
+        let end = vec![0; 1024];
+        let one = [begun("a.rego"), end.clone()].concat();
+        let other = [begun("b.rego"), end.clone()].concat();
+        let whole = gzip(&one);
+        let changed = |from_end: usize| {
+            let mut bytes = whole.clone();
+            let at = bytes.len() - from_end;
+            bytes[at] ^= 1;
+            bytes
+        };
+        let read_of = |bytes: &[u8]| read(bytes).map(|bundle| bundle.rules.len());
+        // Two members that are one archive, more zeros than one writer leaves, and none at all.
+        for fine in [
+            whole.clone(),
+            [gzip(&begun("a.rego")), gzip(&end)].concat(),
+            gzip(&[one.clone(), vec![0; 8192]].concat()),
+            gzip(&begun("a.rego")),
+        ] {
+            assert_eq!(read_of(&fine), Ok(1));
+        }
+        assert_eq!(read_of(&[gzip(&begun("a.rego")), gzip(&other)].concat()), Ok(2));
+        let after = "bytes after the end of the archive";
+        for (what, bytes, want) in [
+            ("two archives", gzip(&[one.clone(), other.clone()].concat()), after),
+            ("two archives, each compressed", [whole.clone(), gzip(&other)].concat(), after),
+            ("a byte", gzip(&[one.clone(), vec![1]].concat()), after),
+            ("a byte behind zeros", gzip(&[one, vec![0; 65536], vec![1]].concat()), after),
+            ("a byte behind the compressed ones", [whole.clone(), vec![1]].concat(), ""),
+            ("zeros behind the compressed ones", [whole.clone(), vec![0; 512]].concat(), ""),
+            ("another checksum", changed(8), ""),
+            ("another length", changed(4), ""),
+            ("no checksum", whole[..whole.len() - 8].to_vec(), ""),
+        ] {
+            let error = read(&bytes).expect_err(what).to_string();
+            assert!(error.contains(want), "{what}: {error}");
+        }
+    }
+
+    #[test]
+    fn e37_an_archive_that_programs_read_differently_is_refused() {
+        // A name in PAX records and a GNU long name.
+        let mut builder = tar::Builder::new(Vec::new());
+        builder.append_pax_extensions([("path", b"b.rego".as_slice())]).unwrap();
+        let mut long = tar::Header::new_gnu();
+        long.set_entry_type(tar::EntryType::GNULongName);
+        long.set_path("././@LongLink").unwrap();
+        long.set_size(7);
+        long.set_cksum();
+        builder.append(&long, b"c.rego\0".as_slice()).unwrap();
+        let mut header = tar::Header::new_gnu();
+        header.set_size(RULE.len() as u64);
+        builder.append_data(&mut header, "a.rego", RULE.as_bytes()).unwrap();
+        let error = read(&gzip(&builder.into_inner().unwrap())).unwrap_err().to_string();
+        assert!(error.contains("programs read this differently"), "{error}");
     }
 }
