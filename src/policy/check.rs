@@ -49,6 +49,8 @@ pub(super) struct Facts {
     pub(super) codes: BTreeMap<String, BTreeSet<String>>,
     /// Packages that deny, and whether each code that they may give is written out.
     pub(super) denying: BTreeMap<String, bool>,
+    /// File and line of the first rule of each set that is asked for, by package and set.
+    pub(super) places: BTreeMap<(String, String), String>,
 }
 
 /// Checks the rules of a bundle, which are what `engine` holds.
@@ -366,6 +368,10 @@ impl<'a> Graph<'a> {
         Self { files, by_path }
     }
 
+    pub(super) fn files(&self) -> &'a [File] {
+        self.files
+    }
+
     pub(super) fn at(&self, (f, r): Node) -> Option<(&'a File, &'a Rule)> {
         let file = self.files.get(f)?;
         Some((file, file.rules.get(r)?))
@@ -539,6 +545,9 @@ impl<'a> Graph<'a> {
             }));
         }
         for (node, file, rule) in self.asked() {
+            let set = (file.package.join("."), rule.path.concat());
+            let place = || format!("{}:{}", file.name, rule.line);
+            facts.places.entry(set).or_insert_with(place);
             if is_named(rule, "deny") {
                 let rules = self.reach([node]).into_iter().filter_map(|node| self.at(node));
                 for code in rules.flat_map(|(_, rule)| &rule.codes) {

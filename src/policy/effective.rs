@@ -5,12 +5,12 @@
 //! the base or of the image alone: a result says by its fact `side` which it is about. A result without that fact is about
 //! no layer, and a day for one side never means it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use jiff::{Span, Timestamp, civil::Date, tz::TimeZone};
 use serde_json::Value;
 
-use super::{PolicyError, RuleResult, metadata::Metadata, nearest::did_you_mean};
+use super::{PolicyError, RuleResult, nearest::did_you_mean};
 use crate::contents::accounts::Side;
 
 /// Days from today to the last day on which METADATA may let a rule begin.
@@ -35,31 +35,18 @@ fn word<S: serde::Serializer>(side: &Option<Side>, to: S) -> Result<S::Ok, S::Er
     }
 }
 
-/// Days of the rules themselves, by package and code.
-pub(super) type Days = BTreeMap<(String, String), Date>;
-
-/// The days in METADATA. Of two blocks of one code the earlier day counts, and one without a day has always begun.
-pub(super) fn days<'m>(blocks: impl Iterator<Item = (String, &'m Metadata)>) -> Days {
-    let mut all: BTreeMap<(String, String), Option<Date>> = BTreeMap::new();
-    for (package, block) in blocks.filter(|(_, block)| block.custom.severity != "warn") {
-        let day = block.custom.effective_on;
-        let entry = all.entry((package, block.custom.code.clone())).or_insert(day);
-        *entry = (*entry).min(day);
-    }
-    all.into_iter().filter_map(|(rule, day)| Some((rule, day?))).collect()
-}
-
-/// Takes the denials whose day has not come out of `denied`, as warnings that say until when they are.
+/// Takes the denials whose day has not come out of `denied`, as warnings that say until when they are; `own` is the day that a rule
+/// says itself.
 pub(super) fn defer(
     denied: Vec<RuleResult>,
     entries: &[Effective],
-    days: &Days,
+    own: impl Fn(&RuleResult) -> Option<Date>,
     now: Timestamp,
 ) -> (Vec<RuleResult>, Vec<RuleResult>) {
     let today = now.to_zoned(TimeZone::UTC).date();
     let (mut holding, mut deferred) = (Vec::new(), Vec::new());
     for result in denied {
-        match day(&result, entries, days, today).filter(|day| today < *day) {
+        match day(&result, entries, &own, today).filter(|day| today < *day) {
             Some(day) => deferred.push(until(result, day)),
             None => holding.push(result),
         }
@@ -69,17 +56,19 @@ pub(super) fn defer(
 
 /// The day of a result: the operator's for its side, then the operator's for all, then the rule's own, unless that is so far off
 /// that the rule would never deny: those of the operator are bounded where they are read.
-fn day(result: &RuleResult, entries: &[Effective], days: &Days, today: Date) -> Option<Date> {
+fn day(
+    result: &RuleResult,
+    entries: &[Effective],
+    own: impl Fn(&RuleResult) -> Option<Date>,
+    today: Date,
+) -> Option<Date> {
     let side = result.facts.get("side").and_then(Value::as_str);
     let of = |wanted: Option<&str>| {
         let meant = |e: &&Effective| e.code == result.code && e.side.map(Side::word) == wanted;
         entries.iter().find(meant).map(|entry| entry.on)
     };
     let last = today.saturating_add(Span::new().days(MAX_DAYS));
-    let own = || {
-        let day = days.get(&(result.package.clone(), result.code.clone())).copied();
-        day.filter(|day| *day <= last)
-    };
+    let own = || own(result).filter(|day| *day <= last);
     side.and_then(|side| of(Some(side))).or_else(|| of(None)).or_else(own)
 }
 
@@ -133,36 +122,33 @@ mod tests {
     fn a_denial_is_a_warning_before_its_day_and_holds_from_then_on() {
         let base = |on| vec![entry("a", Some(Side::Base), on)];
         let all = |on| vec![entry("a", None, on)];
-        let own: Days =
-            [(("hallmark.x".to_owned(), "a".to_owned()), "2026-12-04".parse().expect("a date"))]
-                .into();
-        // what, time, entries, days of the rules, side, is a warning
-        type Case<'a> = (&'a str, &'a str, Vec<Effective>, &'a Days, Option<&'a str>, bool);
-        let none = Days::new();
+        let (none, own) = (None, Some("2026-12-04".parse::<Date>().expect("a date")));
+        // what, time, entries, day of the rule, side, is a warning
+        type Case<'a> = (&'a str, &'a str, Vec<Effective>, Option<Date>, Option<&'a str>, bool);
         let cases: &[Case<'_>] = &[
-            ("the last second", "2026-12-03T23:59:59Z", all("2026-12-04"), &none, None, true),
-            ("the day", "2026-12-04T00:00:00Z", all("2026-12-04"), &none, None, false),
-            ("after", "2027-01-01T00:00:00Z", all("2026-12-04"), &none, None, false),
-            ("no entry", "2026-01-01T00:00:00Z", vec![], &none, None, false),
+            ("the last second", "2026-12-03T23:59:59Z", all("2026-12-04"), none, None, true),
+            ("the day", "2026-12-04T00:00:00Z", all("2026-12-04"), none, None, false),
+            ("after", "2027-01-01T00:00:00Z", all("2026-12-04"), none, None, false),
+            ("no entry", "2026-01-01T00:00:00Z", vec![], none, None, false),
             (
                 "another code",
                 "2026-01-01T00:00:00Z",
                 vec![entry("b", None, "2026-12-04")],
-                &none,
+                none,
                 None,
                 false,
             ),
-            ("the base", "2026-12-03T00:00:00Z", base("2026-12-04"), &none, Some("base"), true),
-            ("own layers", "2026-12-03T00:00:00Z", base("2026-12-04"), &none, Some("own"), false),
-            ("no layers", "2026-12-03T00:00:00Z", base("2026-12-04"), &none, None, false),
-            ("the rule's own", "2026-12-03T00:00:00Z", vec![], &own, None, true),
-            ("366 days before it (E29)", "2025-12-03T00:00:00Z", vec![], &own, None, true),
-            ("367 days before it (E29)", "2025-12-02T00:00:00Z", vec![], &own, None, false),
+            ("the base", "2026-12-03T00:00:00Z", base("2026-12-04"), none, Some("base"), true),
+            ("own layers", "2026-12-03T00:00:00Z", base("2026-12-04"), none, Some("own"), false),
+            ("no layers", "2026-12-03T00:00:00Z", base("2026-12-04"), none, None, false),
+            ("the rule's own", "2026-12-03T00:00:00Z", vec![], own, None, true),
+            ("366 days before it (E29)", "2025-12-03T00:00:00Z", vec![], own, None, true),
+            ("367 days before it (E29)", "2025-12-02T00:00:00Z", vec![], own, None, false),
             (
                 "the operator is stricter",
                 "2026-12-03T00:00:00Z",
                 all("2026-12-01"),
-                &own,
+                own,
                 None,
                 false,
             ),
@@ -170,14 +156,14 @@ mod tests {
                 "the side goes first",
                 "2026-12-03T00:00:00Z",
                 vec![entry("a", None, "2026-12-01"), entry("a", Some(Side::Base), "2026-12-04")],
-                &none,
+                none,
                 Some("base"),
                 true,
             ),
         ];
-        for (what, time, entries, days, side, warns) in cases {
+        for (what, time, entries, own, side, warns) in cases {
             let now = time.parse().expect("a time");
-            let (holding, deferred) = defer(vec![result("a", *side)], entries, days, now);
+            let (holding, deferred) = defer(vec![result("a", *side)], entries, |_| *own, now);
             assert_eq!(
                 (holding.len(), deferred.len()),
                 if *warns { (0, 1) } else { (1, 0) },

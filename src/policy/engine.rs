@@ -17,17 +17,17 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Bundle, Effective, Exception, GivenApproval, Idle, Judgement, Lack, Needs, PolicyError,
-    PolicyInput, RuleResult,
+    Bundle, Effective, Exception, GivenApproval, Idle, Judgement, Needs, PolicyError, PolicyInput,
+    RuleResult,
     approval::{self, About, Reviewed},
     builtins,
     bundle::{Module, merge},
-    check::{self, ASKED, ENTRY, REBUILD},
-    effective::{self, Days},
+    check::{self, ASKED, ENTRY, Graph, REBUILD},
+    effective,
     exception::{self, Applied},
     given::{self, Lists, with_settings},
     input::Saved,
-    metadata::{Custom, Metadata},
+    said::{self, Said},
     settings, unread, yara,
 };
 use crate::{
@@ -50,9 +50,8 @@ type Sets = BTreeMap<String, Vec<Value>>;
 /// Compiled policies, to be shared between threads.
 pub struct Policies {
     engine: Engine,
-    custom: BTreeMap<String, Custom>,
-    /// The same by package and code: what somebody else says of a code is not said of this rule.
-    said: BTreeMap<(String, String), Custom>,
+    /// What rules say of themselves: what somebody else says of a code is not said of this rule.
+    said: Said,
     settings: Map<String, Value>,
     /// The settings as the engine holds them.
     given: given::Settings,
@@ -61,17 +60,9 @@ pub struct Policies {
     /// Whether rules read the index.
     index: bool,
     effective: Vec<Effective>,
-    /// Days from which on rules deny, by their METADATA.
-    days: Days,
     needs: Needs,
     /// Packages that need anything.
     asking: Vec<String>,
-    /// Package and code of the rules whose denials are certain before layers are read.
-    early: BTreeSet<(String, String)>,
-    /// What rules are about, of which nothing may be proven, by package and code.
-    lacking: BTreeMap<(String, String), Lack>,
-    /// Package and code of the rules whose denials an approval lifts.
-    reviews: BTreeSet<(String, String)>,
     approvals: Vec<GivenApproval>,
     bundle: Digest,
     codes: BTreeMap<String, BTreeSet<String>>,
@@ -106,25 +97,14 @@ impl Policies {
         if !asked.iter().any(|(set, _)| *set != "needs") {
             return Err(PolicyError::NoRules);
         }
+        let files = check::read(&mut engine)?;
+        let said = said::of(&Graph::new(&files), &bundle.metadata()?);
         let settings = settings_of(bundle, &facts.settings, limits)?;
         let malware = yara::compile(&bundle.yara_files())?;
         let entry = entry(&asked);
         add(&mut engine, "hallmark:entry", &entry)?;
-        let metadata = bundle.metadata()?;
-        let blocks = || metadata.iter().map(|(file, block)| (file.as_str(), block));
-        let early = marked(&engine, blocks(), |custom| custom.early)?;
-        let reviews = marked(&engine, blocks(), |custom| custom.review)?;
-        let lacking = marked(&engine, blocks(), |custom| custom.lacks == Some(Lack::Provenance))?;
-        let lacking = lacking.into_iter().map(|rule| (rule, Lack::Provenance)).collect();
-        let days = days(&engine, blocks())?;
         effective_known(bundle, &facts)?;
-        let said = said(&engine, blocks())?;
-        let metadata = metadata.into_iter().map(|(_, block)| block.custom);
-        let custom = metadata
-            .filter(|custom| !custom.code.is_empty())
-            .map(|custom| (custom.code.clone(), custom));
         let mut policies = Self {
-            custom: custom.collect(),
             said,
             given: given::Settings::of(&settings)?,
             settings,
@@ -135,17 +115,13 @@ impl Policies {
             },
             index: facts.index,
             effective: bundle.effective.clone(),
-            days,
             needs: Needs::default(),
             asking: Vec::new(),
-            early,
-            lacking,
-            reviews,
             approvals: bundle.approvals.clone(),
             bundle: digest(bundle),
             codes: facts.codes,
             denying: facts.denying,
-            places: places(bundle),
+            places: facts.places,
             predicates: facts.predicates,
             idle: bundle.idle.clone(),
             malware,
@@ -181,6 +157,12 @@ impl Policies {
         level.filter(|level| (1..=5).contains(level)).unwrap_or(DEFAULT_LEVEL)
     }
 
+    /// What counts of the METADATA of a package's code.
+    #[cfg(test)]
+    pub(super) fn said(&self, (package, code): (&str, &str)) -> Option<&super::metadata::Custom> {
+        self.said.get(&(package.to_owned(), code.to_owned()))
+    }
+
     /// Paths below `input.settings` that the rules read.
     #[cfg(test)]
     pub(super) fn settings_read(&self) -> &settings::Reads {
@@ -194,7 +176,7 @@ impl Policies {
     pub fn clear(&self, exceptions: &[Exception]) -> Result<(), PolicyError> {
         let known = exception::Known { codes: &self.codes, denying: &self.denying };
         let mut meant = exceptions.iter().filter(|exception| !exception.elsewhere);
-        meant.try_for_each(|exception| known.has(exception, &self.custom))?;
+        meant.try_for_each(|exception| known.has(exception, &self.said))?;
         let computing = self.denying.iter().filter(|(_, written)| !**written).map(|(name, _)| name);
         let computing: BTreeSet<&String> = computing.collect();
         let meant = exceptions.iter().filter(|exception| !exception.elsewhere);
@@ -284,9 +266,8 @@ impl Policies {
         exceptions: &[Exception],
         about: About<'_>,
     ) -> Judgement {
-        let is_review = |result: &RuleResult| {
-            self.reviews.contains(&(result.package.clone(), result.code.clone()))
-        };
+        let said = |result: &RuleResult| self.said.get(&result.rule());
+        let is_review = |result: &RuleResult| said(result).is_some_and(|says| says.review);
         let Reviewed { denied, approved, findings: mut asides } =
             approval::apply(denied, &self.approvals, is_review, about);
         let Applied { denied, mut excepted, findings } =
@@ -294,7 +275,8 @@ impl Policies {
         excepted.extend(approved);
         sort(&mut excepted);
         asides.extend(findings);
-        let (denied, deferred) = effective::defer(denied, &self.effective, &self.days, about.time);
+        let own = |result: &RuleResult| said(result).and_then(|says| says.effective_on);
+        let (denied, deferred) = effective::defer(denied, &self.effective, own, about.time);
         if !deferred.is_empty() {
             warned.extend(deferred);
             sort(&mut warned);
@@ -354,14 +336,12 @@ impl Policies {
                     }
                     error => error,
                 })?;
-                if let Some(custom) = self.said.get(&(package.clone(), result.code.clone())) {
-                    let solution = custom.solution.trim();
+                if let Some(says) = self.said.get(&result.rule()) {
+                    let solution = says.solution.trim();
                     result.solution = (!solution.is_empty()).then(|| solution.to_owned());
-                    result.about.clone_from(&custom.about);
+                    result.about.clone_from(&says.about);
+                    (result.early, result.lacks) = (says.early, says.lacks);
                 }
-                let rule = (package.clone(), result.code.clone());
-                result.early = self.early.contains(&rule);
-                result.lacks = self.lacking.get(&rule).copied();
                 all.push(result);
             }
         }
@@ -403,25 +383,6 @@ impl Policies {
     ) -> Result<BTreeMap<String, Sets>, PolicyError> {
         evaluate(&mut self.engine.clone(), input, limits)
     }
-}
-
-/// Where each set of a package begins, for complaints about what it gives.
-fn places(bundle: &Bundle) -> BTreeMap<(String, String), String> {
-    let mut places = BTreeMap::new();
-    for (file, module) in &bundle.rules {
-        let Some(package) = module.package() else { continue };
-        for set in JUDGING {
-            let begins = |line: &str| {
-                let rest = line.strip_prefix(set);
-                rest.is_some_and(|rest| rest.starts_with([' ', '[', ':']))
-            };
-            if let Some(at) = module.text.lines().position(begins) {
-                let key = (package.to_owned(), set.to_owned());
-                places.entry(key).or_insert_with(|| format!("{file}:{}", at + 1));
-            }
-        }
-    }
-    places
 }
 
 fn sort(results: &mut [RuleResult]) {
@@ -609,46 +570,6 @@ fn asked(engine: &Engine) -> Result<Vec<(&'static str, Vec<String>)>, PolicyErro
     Ok(asked)
 }
 
-/// Package and code of each rule that says something of itself in its METADATA. By package, because somebody else's rule
-/// of the same code may rest on something else.
-fn marked<'m>(
-    engine: &Engine,
-    metadata: impl Iterator<Item = (&'m str, &'m Metadata)>,
-    is_marked: impl Fn(&Custom) -> bool,
-) -> Result<BTreeSet<(String, String)>, PolicyError> {
-    let packages = packages(engine)?;
-    let marked = metadata.filter(|(_, block)| is_marked(&block.custom));
-    let marked = marked
-        .filter_map(|(file, block)| Some((packages.get(file)?.clone(), block.custom.code.clone())));
-    Ok(marked.collect())
-}
-
-/// What rules say of themselves in METADATA, by package and code.
-fn said<'m>(
-    engine: &Engine,
-    metadata: impl Iterator<Item = (&'m str, &'m Metadata)>,
-) -> Result<BTreeMap<(String, String), Custom>, PolicyError> {
-    let packages = packages(engine)?;
-    let named = metadata.filter(|(_, block)| !block.custom.code.is_empty());
-    let said = named.filter_map(|(file, block)| {
-        let key = (packages.get(file)?.clone(), block.custom.code.clone());
-        Some((key, block.custom.clone()))
-    });
-    Ok(said.collect())
-}
-
-/// The days from which on rules deny, by package and code.
-fn days<'m>(
-    engine: &Engine,
-    metadata: impl Iterator<Item = (&'m str, &'m Metadata)>,
-) -> Result<Days, PolicyError> {
-    let packages = packages(engine)?;
-    let named = metadata.filter(|(_, block)| !block.custom.code.is_empty());
-    Ok(effective::days(
-        named.filter_map(|(file, block)| Some((packages.get(file)?.clone(), block))),
-    ))
-}
-
 /// Whether days are about codes that a loaded rule gives, or one that ships and another preset loads. What a rule computes is not
 /// known, so that any code may be one.
 fn effective_known(bundle: &Bundle, facts: &check::Facts) -> Result<(), PolicyError> {
@@ -657,13 +578,6 @@ fn effective_known(bundle: &Bundle, facts: &check::Facts) -> Result<(), PolicyEr
     }
     let shipped = Bundle::shipped()?.codes()?.into_iter().map(|(_, code)| code);
     effective::known(&bundle.effective, &shipped.chain(facts.codes.keys().cloned()).collect())
-}
-
-/// The package of each file.
-fn packages(engine: &Engine) -> Result<BTreeMap<String, String>, PolicyError> {
-    let packages = engine.get_policy_package_components();
-    let packages = packages.map_err(|e| PolicyError::Compile { why: e.to_string() })?;
-    Ok(packages.into_iter().map(|p| (p.source_file, p.components.join("."))).collect())
 }
 
 /// The module that gathers all sets, each under the name of its package.

@@ -13,6 +13,7 @@ use super::{
     bundle::{Preset, REBUILD},
     metadata::Custom,
     nearest::did_you_mean,
+    said::Said,
     scope,
 };
 use crate::{
@@ -182,11 +183,7 @@ impl Known<'_> {
     ///
     /// # Errors
     /// [`PolicyError::ExceptionIdle`]: it would be taken for protection lifted, or for a reason written down, and do nothing.
-    pub(super) fn has(
-        &self,
-        exception: &Exception,
-        custom: &BTreeMap<String, Custom>,
-    ) -> Result<(), PolicyError> {
+    pub(super) fn has(&self, exception: &Exception, said: &Said) -> Result<(), PolicyError> {
         let Exception { code, package, .. } = exception;
         let given = self.codes.get(code);
         let of_no_rule = OF_NO_RULE.iter().any(|reserved| reserved.as_str() == code);
@@ -216,7 +213,7 @@ impl Known<'_> {
             (_, Some(package), _) if !self.denying.contains_key(package) => {
                 self.no_package(package)
             }
-            (Ok(finding), ..) => self.of_finding(finding, custom, &shipped),
+            (Ok(finding), ..) => self.of_finding(finding, said, &shipped),
             (Err(_), ..) => self.no_code(code, package.as_deref()),
         };
         let (code, package) = (code.clone(), package.clone());
@@ -241,12 +238,7 @@ impl Known<'_> {
         (why, format!("{meant}packages that deny are {}", packages.join(", ")))
     }
 
-    fn of_finding(
-        &self,
-        finding: Code,
-        custom: &BTreeMap<String, Custom>,
-        shipped: &[Described],
-    ) -> (String, String) {
+    fn of_finding(&self, finding: Code, said: &Said, shipped: &[Described]) -> (String, String) {
         let code = finding.as_str();
         let why = format!("policy.exceptions: {code} is no code of a rule, but of a finding");
         if OF_NO_RULE.contains(&finding) {
@@ -254,7 +246,7 @@ impl Known<'_> {
             return (why, help.to_owned());
         }
         let speaks = |custom: &Custom| custom.about.iter().any(|about| about == code);
-        let loaded = custom.values().filter(|custom| speaks(custom)).map(|custom| &custom.code);
+        let loaded = said.values().filter(|custom| speaks(custom)).map(|custom| &custom.code);
         let others = shipped.iter().filter(|(_, custom)| speaks(custom)).map(|(_, c)| &c.code);
         let rules: BTreeSet<&str> = loaded.chain(others).map(String::as_str).collect();
         let rules = rules.into_iter().collect::<Vec<_>>().join(" or ");

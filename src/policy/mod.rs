@@ -24,6 +24,7 @@ pub mod metadata;
 pub mod namespaces;
 pub mod nearest;
 pub mod remarks;
+mod said;
 pub mod scope;
 pub mod settings;
 pub mod signer;
@@ -80,6 +81,11 @@ impl RuleResult {
     /// Code and package, as reports show them and an exception names them.
     pub fn name(&self) -> String {
         format!("{} ({})", self.code, self.package)
+    }
+
+    /// Package and code, by which rules say something of themselves.
+    fn rule(&self) -> (String, String) {
+        (self.package.clone(), self.code.clone())
     }
 
     /// The denial as a finding about an image.

@@ -11,11 +11,12 @@ use serde_json::Value;
 use super::{
     Bundle, PolicyError,
     check::{
-        self, apart, beside, is_asked, read,
+        self, Graph, apart, beside, is_asked, read,
         syntax::{File, Reference, Root, Rule, Written},
     },
     engine, input,
     metadata::Metadata,
+    said::{self, Silent},
     test,
 };
 use crate::{finding::Code, limits::Limits};
@@ -58,6 +59,13 @@ pub fn remarks(bundle: &Bundle, limits: &Limits) -> Result<Vec<Remark>, PolicyEr
             all.extend(taken(file, rule));
         }
     }
+    let silent = said::silent(&Graph::new(&files), &bundle.metadata()?).into_iter();
+    all.extend(silent.map(|Silent { file, line, code }| {
+        let text = format!(
+            "{code} has no METADATA of this rule: what others of the package say of it (effective_on, review) counts for nothing; say it here, too"
+        );
+        Remark { file, line, text }
+    }));
     let (negated, why) = check::negations(&mut engine)?;
     let negated = negated.into_iter();
     all.extend(negated.map(|(file, line)| Remark { file, line, text: why.to_owned() }));

@@ -263,6 +263,167 @@ fn e34_what_a_folder_says_of_a_code_is_said_of_its_own_rules() {
     assert!(!denied.about.iter().any(|about| about == "provenance-missing"), "{denied:?}");
 }
 
+/// A rule that denies with a code, and what it says of itself.
+fn saying(code: &str, custom: &str, body: &str) -> String {
+    let block = match custom {
+        "" => String::new(),
+        custom => format!("# METADATA\n# title: t\n# custom:\n#   code: {code}\n#   {custom}\n"),
+    };
+    format!("{block}deny contains {{\"code\": \"{code}\", \"msg\": \"m\"}} if {body}\n")
+}
+
+#[test]
+fn e35_what_looks_like_metadata_in_a_text_says_nothing() {
+    let block = "# METADATA\n# title: t\n# custom:\n#   code: a\n#   effective_on: 2026-12-24\n";
+    let rule = saying("a", "", "input.image");
+    let judged = |text: &str| {
+        let policies = Policies::compile(&own("own", &[("own.rego", text)]), &Limits::default());
+        let judgement = policies.expect(text).judge(&input(), &[], &Limits::default());
+        (judgement.deny.len(), judgement.warn.len())
+    };
+    let head = "package hallmark.own\n\nnote :=";
+    let used = rule.replace("input.image", "note != input.image");
+    assert_eq!(judged(&format!("{head} `\n{block}`\n\n{used}")), (1, 0));
+    assert_eq!(judged(&format!("{head} `x`\n\n{block}{used}")), (0, 1));
+}
+
+/// What the rules of a package are, and whether the denial with the code `a` is put off.
+fn deferring() -> Vec<(&'static str, Vec<String>, bool)> {
+    let holds = saying("a", "", "input.image");
+    let later = "effective_on: 2026-12-24";
+    vec![
+        ("the rule's own", vec![saying("a", later, "input.image")], true),
+        ("another rule's", vec![holds.clone(), saying("a", later, "false")], false),
+        ("an earlier rule's", vec![saying("a", later, "false"), holds.clone()], false),
+        (
+            "that of a rule of another code",
+            vec![holds.clone(), saying("a", later, "false").replace("\"a\"", "\"b\"")],
+            false,
+        ),
+        ("both rules'", vec![saying("a", later, "input.image"), saying("a", later, "false")], true),
+        (
+            "an earlier day",
+            vec![
+                saying("a", later, "input.image"),
+                saying("a", "effective_on: 2026-01-01", "false"),
+            ],
+            false,
+        ),
+        (
+            "no day",
+            vec![saying("a", later, "input.image"), saying("a", "early: false", "false")],
+            false,
+        ),
+        (
+            "that of a warning",
+            vec![holds.clone(), saying("a", later, "false").replace("deny", "warn")],
+            false,
+        ),
+        (
+            "that of a rule which computes its code",
+            vec![
+                saying("a", later, "false"),
+                holds.replace("\"code\": \"a\"", "\"code\": lower(\"A\")"),
+            ],
+            false,
+        ),
+        (
+            "the same, which says its code",
+            vec![
+                saying("a", later, "input.image")
+                    .replace("\"code\": \"a\"", "\"code\": lower(\"A\")"),
+            ],
+            true,
+        ),
+        (
+            "that of the set which the results are from",
+            vec![
+                saying("a", later, "input.image").replace("deny", "found"),
+                "deny contains one if some one in found\n".to_owned(),
+            ],
+            true,
+        ),
+        (
+            "that of the rule which takes them from there",
+            vec![
+                holds.replace("deny", "found"),
+                saying("a", later, "some one in found")
+                    .replace("{\"code\": \"a\", \"msg\": \"m\"}", "one"),
+            ],
+            true,
+        ),
+        (
+            "that of one of two which take them from there",
+            vec![
+                holds.replace("deny", "found"),
+                saying("a", later, "some one in found")
+                    .replace("{\"code\": \"a\", \"msg\": \"m\"}", "one"),
+                "deny contains one if some one in found\n".to_owned(),
+            ],
+            false,
+        ),
+    ]
+}
+
+#[test]
+fn e36_a_block_speaks_for_no_other_rule_of_its_code() {
+    let limits = Limits::default();
+    for (what, rules, put_off) in deferring() {
+        let head = "package hallmark.own\n\n";
+        let together = vec![("own.rego".to_owned(), format!("{head}{}", rules.join("\n")))];
+        let apart = rules.iter().enumerate();
+        let apart =
+            apart.map(|(at, rule)| (format!("{at}.rego"), format!("{head}{rule}"))).collect();
+        for files in [together, apart] {
+            let bundle = Bundle::from_files(files.clone()).expect("files").at("own");
+            let policies = Policies::compile(&bundle, &limits).expect(what);
+            let judgement = policies.judge(&input(), &[], &limits);
+            assert_eq!(codes(&judgement.deny).is_empty(), put_off, "{what}: {files:#?}");
+            assert_eq!(codes(&judgement.warn).is_empty(), !put_off, "{what}");
+        }
+    }
+}
+
+#[test]
+fn e36_a_block_above_a_package_speaks_for_its_file() {
+    let limits = Limits::default();
+    let holds = saying("a", "", "input.image");
+    let later = "effective_on: 2026-12-24";
+    let on_top = saying("a", later, "").replace("deny contains", "package hallmark.own #");
+    let elsewhere = format!("package hallmark.own\n\n{holds}");
+    let itself = saying("a", "early: false", "input.image");
+    let denied = |first: &str, second: &str| {
+        let files = [("a.rego", first), ("b.rego", second)];
+        let policies = Policies::compile(&own("own", &files), &limits).expect("it compiles");
+        policies.judge(&input(), &[], &limits).deny.len()
+    };
+    let silent = "package hallmark.own\n";
+    assert_eq!(denied(&format!("{on_top}\n{holds}"), silent), 0);
+    assert_eq!(denied(&format!("{on_top}\n{itself}"), silent), 1);
+    assert_eq!(denied(&on_top, &elsewhere), 1);
+    assert_eq!(
+        denied(&format!("{on_top}\n{}", holds.replace("input.image", "false")), &elsewhere),
+        1
+    );
+}
+
+#[test]
+fn e36_no_rule_lets_an_approval_count_for_another() {
+    let limits = Limits::default();
+    for both in [true, false] {
+        let other = if both { "review: true" } else { "" };
+        let rules = [saying("a", "review: true", "input.image"), saying("a", other, "false")];
+        let text = format!("package hallmark.own\n\n{}", rules.join("\n"));
+        let bundle = own("own", &[("own.rego", &text)]);
+        let policies = Policies::compile(&bundle, &limits).expect("it compiles");
+        let said = policies.said(("hallmark.own", "a")).expect("METADATA");
+        assert_eq!(said.review, both);
+        let told = remarks::remarks(&bundle, &limits).expect("it compiles");
+        let told = told.iter().any(|one| one.text.contains("counts for nothing"));
+        assert_eq!(told, !both);
+    }
+}
+
 #[test]
 fn e27_a_folder_cannot_answer_for_all_rules() {
     let rule = format!("package hallmark.a\n\ndeny contains {RESULT} if input.image\n");

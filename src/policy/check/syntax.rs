@@ -23,6 +23,8 @@ pub struct File {
     pub name: String,
     /// Path of its package.
     pub package: Path,
+    /// Line of its package, from 1.
+    pub line: u32,
     /// Its rules, in order.
     pub rules: Vec<Rule>,
 }
@@ -146,7 +148,8 @@ impl File {
     pub fn read(module: &Module, package: Path, heads: &BTreeSet<String>) -> Self {
         let scope = Scope { package: &package, heads, imports: imports(module) };
         let rules = module.policy.iter().map(|tree| scope.rule(tree)).collect();
-        Self { name: module.package.span.source.file().clone(), package, rules }
+        let span = &module.package.span;
+        Self { name: span.source.file().clone(), package, line: span.line, rules }
     }
 }
 
