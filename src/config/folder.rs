@@ -2,8 +2,9 @@
 //!
 //! Reads `*.rego`, YARA rules and one data file from each folder, its subfolders included. Follows symbolic links to files and folders that
 //! are in the folder, as Kubernetes makes them of a ConfigMap, each once, and refuses others: a folder means only what is in it.
-//! Names that begin with a dot are passed over; data that would be passed over is refused, and so is what has the name of a
-//! policy and is no file.
+//! Rules count wherever they lie, in names and folders that begin with a dot as well, as OPA loads them. Names that begin with two dots are
+//! passed over, which are those of a ConfigMap's versions: its files are links into them. Data that would be passed over is refused, but
+//! for hidden files of other programs (`.gitlab-ci.yml`), and so is what has the name of a policy and is no file.
 
 use std::{
     collections::BTreeSet,
@@ -226,7 +227,7 @@ fn files(folder: &Path) -> Result<Vec<(String, String)>, FolderError> {
             for entry in fs::read_dir(&next).map_err(unreadable(&next))? {
                 let entry = entry.map_err(unreadable(&next))?;
                 let path = entry.path();
-                if entry.file_name().as_encoded_bytes().starts_with(b".") {
+                if entry.file_name().as_encoded_bytes().starts_with(b"..") {
                     continue;
                 }
                 let kind = entry.file_type().map_err(unreadable(&path))?;
@@ -289,8 +290,9 @@ fn is_policy(path: &Path, folder: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let (stem, extension) = name.rsplit_once('.').unwrap_or((name, ""));
     let is = |known: &&str| extension.eq_ignore_ascii_case(known);
-    // Below the top, other documents belong to somebody else: a rule that refers to them is refused by itself.
-    let data = path.parent() == Some(folder) || stem.eq_ignore_ascii_case("data");
+    // Below the top, and hidden, other documents belong to somebody else: a rule that refers to them is refused by itself.
+    let on_top = path.parent() == Some(folder) && !name.starts_with('.');
+    let data = on_top || stem.eq_ignore_ascii_case("data");
     // Wherever they lie: those outside of their folder are refused as well.
     let rules = is(&"rego") || yara::EXTENSIONS.iter().any(is);
     rules || (data && ["json", "yaml", "yml"].iter().any(is))
@@ -375,6 +377,24 @@ mod tests {
             symlink("../outside/b.rego", folder.join("LICENSE")).unwrap();
         });
         assert_eq!(beside.unwrap(), ["a.rego"], "files without the name of a policy are nobody's");
+    }
+
+    #[test]
+    fn e38_hidden_rules_are_read_as_opa_reads_them() {
+        let hidden = read(|folder| {
+            for name in [".b.rego", ".rules/c.rego", "d/.e/f.rego", ".rego", ".t_test.rego"] {
+                put(folder, name);
+            }
+            symlink("../a.rego", folder.join("d/.again.rego")).unwrap();
+            // Those of other programs, and a version of a ConfigMap.
+            for name in [".gitlab-ci.yml", ".regal/config.yaml", ".git/HEAD", "..2026/g.rego"] {
+                put(folder, name);
+            }
+        });
+        let want = [".b.rego", ".rego", ".rules/c.rego", ".t_test.rego", "a.rego", "d/.e/f.rego"];
+        assert_eq!(hidden.unwrap(), want);
+        let data = read(|folder| put(folder, ".more/data.yaml")).unwrap();
+        assert_eq!(data, [".more/data.yaml", "a.rego"], "to be refused");
     }
 
     #[test]
