@@ -29,7 +29,7 @@ use crate::{
     report,
     saved::Access,
     source::PlatformChoice,
-    untrusted::{self, Page, line},
+    untrusted::{Page, line},
     verify::{self, When},
 };
 
@@ -322,9 +322,7 @@ async fn input(args: &PolicyInput, global: &Global) -> Result<Answer, Failure> {
     let inquiry = ctx.inquiry();
     let (evidence, findings) = verify::gather(&*source, image, &inquiry, now).await;
     let input = crate::policy::PolicyInput::new(&evidence, inquiry.asked(), &findings, now);
-    let text = serde_json::to_string_pretty(&input);
-    let text = text.map_err(|e| Failure::usage(e.to_string()))?;
-    Ok(Answer::data(untrusted::json(&text) + "\n"))
+    Ok(Answer::data(report::shown::document(&input)))
 }
 
 #[cfg(test)]

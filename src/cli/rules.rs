@@ -121,7 +121,7 @@ pub(super) fn explain(args: &PolicyExplain, global: &Global) -> Result<Answer, F
         Format::Text => {
             let mut page = shown(&all, proven);
             aside(&mut page, &asides);
-            Answer::new(page.into_text(), code)
+            Answer::new(report::shown::lines(&page), code)
         }
         Format::Json => Answer::new(report::json::lines(&told(&all, proven, &asides)), code),
     })

@@ -12,7 +12,7 @@ use super::{
     check::{Graph, Node, is_named, read, syntax::Root},
     engine,
 };
-use crate::limits::Limits;
+use crate::{contents::secrets::shown_text, limits::Limits};
 
 /// Parts of the input that are told for one result.
 const MOST_EVIDENCE: usize = 40;
@@ -181,8 +181,13 @@ fn at(value: &Value, path: &[String]) -> Option<Value> {
 /// As much of a value as a person reads.
 fn shortened(value: &Value) -> Value {
     match value {
-        Value::String(text) if text.chars().count() > MOST_CHARS => {
-            json!(format!("{}…", text.chars().take(MOST_CHARS).collect::<String>()))
+        Value::String(text) => {
+            // First, since of what is cut nobody knows what it was.
+            let text = shown_text(text);
+            match text.chars().count() > MOST_CHARS {
+                true => json!(format!("{}…", text.chars().take(MOST_CHARS).collect::<String>())),
+                false => json!(text),
+            }
         }
         Value::Array(items) => {
             let mut told: Vec<Value> = items.iter().take(MOST_MEMBERS).map(shortened).collect();
@@ -228,6 +233,15 @@ mod tests {
             let path: Vec<String> = path.iter().map(|key| (*key).to_owned()).collect();
             assert_eq!(reference(&path), want);
         }
+    }
+
+    #[test]
+    fn e39_what_is_read_is_told_without_its_secrets() {
+        let token = format!("glpat-{}", "q7Zk2mPwX9vL4tRb8NcY");
+        let long = format!("{} {token}", "x".repeat(MOST_CHARS - 8));
+        let told = shortened(&json!({ "licence": [format!("MIT AND {token}"), long] }));
+        let cut = format!("{} [secret", "x".repeat(MOST_CHARS - 8));
+        assert_eq!(told, json!({ "licence": ["MIT AND [secret]", format!("{cut}…")] }));
     }
 
     const RULES: &str = r#"package hallmark.own

@@ -22,7 +22,7 @@ pub fn lines(page: &Page) -> String {
 }
 
 /// A document of JSON in lines.
-pub(super) fn document(document: &impl Serialize) -> String {
+pub fn document(document: &impl Serialize) -> String {
     let mut out = Vec::new();
     // Values of JSON can be written, and so can memory.
     let _ = write_shown_in_lines(&mut out, document);

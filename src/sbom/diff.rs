@@ -18,7 +18,7 @@ use super::{
     purl::Purl,
 };
 use crate::{
-    contents::{Inventory, Package},
+    contents::{Inventory, Package, secrets::shown_text},
     licences,
     vulnerabilities::{
         distribution::Distribution,
@@ -245,7 +245,7 @@ impl Entry {
 
 /// A licence in the form in which it is compared; none where nothing is said.
 fn expression(ecosystem: &str, text: &str) -> Option<String> {
-    match licences::read(ecosystem, text) {
+    match licences::read(ecosystem, &shown_text(text)) {
         Ok(licence) => Some(licence.expression),
         Err(licences::Unreadable::Nothing) => None,
         Err(_) => Some(text.trim().to_owned()),

@@ -5,7 +5,7 @@ use hallmark::untrusted::misleads;
 use serde_json::{Value, json};
 
 use crate::{
-    layouts::{Parts, digest, gzip, tar},
+    layouts::{Layout, Parts, digest, gzip, tar},
     server::{Registry, Reply, Store, World},
     support::{Answer, Hallmark},
 };
@@ -193,4 +193,53 @@ fn h50_words_of_registries_and_of_the_command_line_write_no_line() {
     for call in calls {
         is_plain(&format!("{call:?}"), &Hallmark::new(call.iter().copied()).run());
     }
+}
+
+/// A secret that stands as the name of a licence is hidden where rules and their inputs are shown, also in the name that it has in an
+/// expression, and the saved input gives the answer of the image.
+#[test]
+fn e39_a_secret_in_a_licence_is_shown_by_no_command_about_rules() {
+    let (token, key) = ("glpat-q7Zk2mPwX9vL4tRb8NcY", "sk_live_51H8xQ2eZvKYlo2CkT9mPwRb8NcY");
+    let in_expression = key.replace('_', "-");
+    let status = |name: &str, licence: &str| format!("P:{name}\nV:1-r0\nA:x86_64\nL:{licence}\n\n");
+    let database =
+        [status("a", token), status("b", key), status("c", &format!("MIT OR {key}"))].concat();
+    let parts = Parts::new(&[
+        ("etc/os-release", b"ID=alpine\nVERSION_ID=3.22\n"),
+        ("lib/apk/db/installed", database.as_bytes()),
+    ]);
+    let layout = Layout::of(&parts);
+    let config = "version: 1\npolicy: {preset: baseline, rules: [licences]}\n";
+    let run = |words: &[&str]| {
+        let answer = Hallmark::new(words.iter().copied()).config(config).run();
+        for secret in [token, key, &in_expression] {
+            answer.says_not(secret);
+        }
+        answer
+    };
+    let image = layout.reference();
+    let printed = run(&["policy", "input", &image]);
+    printed.exits(0).says("[secret]").says("LicenseRef-unknown-");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("input.json");
+    let place = file.to_str().unwrap();
+    // As it is printed, and as somebody wrote it who had the secret.
+    for text in [printed.stdout.clone(), printed.stdout.replace("[secret]", token)] {
+        std::fs::write(&file, text).unwrap();
+        for words in [
+            &["policy", "eval", place][..],
+            &["policy", "eval", place, "-o", "json"],
+            &["policy", "explain", place],
+            &["policy", "explain", place, "-o", "json"],
+        ] {
+            run(words).exits(1).says("licence-unknown");
+        }
+    }
+    run(&["verify", &image, "-o", "json"])
+        .exits(1)
+        .says("2 packages have no licence that is known");
+    let eval = run(&["policy", "eval", place]);
+    eval.says("2 packages have no licence that is known");
+    run(&["inventory", &image, "-o", "json"]).exits(0);
+    run(&["sbom", "generate", &image, "--format", "spdx-2.3"]).exits(0);
 }

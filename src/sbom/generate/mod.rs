@@ -21,6 +21,7 @@ use crate::{
         Inventory, PURL_ENCODED, Package,
         accounts::{AccountedFile, Accounts, Class},
         is_distribution,
+        secrets::shown_text,
     },
     digest::{Algorithm, Digest},
     image::Image,
@@ -164,7 +165,8 @@ impl<'a> Stock<'a> {
     /// What is said of the licence of a package: by its own files, else by the copyright file of its distribution.
     fn licence(&self, package: &Package) -> Option<Licence> {
         let said = package.licence.as_deref();
-        let declared = said.and_then(|text| licences::read(package.ecosystem, text).ok());
+        let read = |text| licences::read(package.ecosystem, &shown_text(text)).ok();
+        let declared = said.and_then(read);
         let found = || {
             let found = self.inventory.copyrights.get(&package.name);
             found.filter(|_| package.ecosystem == "deb")?.as_ref().ok().cloned()
