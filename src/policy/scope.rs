@@ -28,7 +28,8 @@ pub enum Scope {
 }
 
 /// A pattern that components match whole: `*` stands for anything but `/`, `**` for anything. Rules name package URLs in their one
-/// form, so that a pattern of package URLs means that form however it is written.
+/// form, so that a pattern of package URLs means that form however it is written. What stands behind a blank, or behind the last `@`
+/// that does not begin it, is the version: no name that is written like name and version passes for them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ComponentPattern {
     written: String,
@@ -59,6 +60,28 @@ impl FromStr for ComponentPattern {
     }
 }
 
+impl ComponentPattern {
+    fn means(&self, thing: &Thing) -> bool {
+        self.forms.iter().any(|form| {
+            let (name, version) = apart(form);
+            let is_named = |(own, its): &(String, Option<String>)| {
+                let is_version = version.is_none_or(|version| {
+                    its.as_deref().is_some_and(|its| matches_pattern(version, its))
+                });
+                is_version && matches_pattern(name, own)
+            };
+            thing.named.iter().any(is_named)
+                || thing.texts.iter().any(|text| matches_pattern(form, text))
+        })
+    }
+}
+
+/// Name and version of a pattern; without the second it means all versions, and what has none.
+fn apart(form: &str) -> (&str, Option<&str>) {
+    let at = || form.rsplit_once('@').filter(|(name, _)| !name.is_empty());
+    form.split_once(' ').or_else(at).map_or((form, None), |(name, version)| (name, Some(version)))
+}
+
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -77,12 +100,7 @@ impl serde::Serialize for Scope {
 impl Scope {
     fn means(&self, thing: &Thing) -> bool {
         match self {
-            Self::Component(pattern) => {
-                let matches = |name: &String| {
-                    pattern.forms.iter().any(|pattern| matches_pattern(pattern, name))
-                };
-                thing.components.iter().any(matches)
-            }
+            Self::Component(pattern) => pattern.means(thing),
             Self::Path(pattern) => thing.paths.iter().any(|path| pattern.matches(path)),
         }
     }
@@ -350,6 +368,70 @@ mod tests {
             assert!(cover(&result, &[&path(meant)]), "{facts}");
             assert!(!cover(&result, &[&path(other)]), "{facts}");
             assert!(!cover(&result, &[&component("a**")]), "{facts}");
+        }
+    }
+
+    #[test]
+    fn e40_a_name_that_is_written_like_name_and_version_passes_for_neither() {
+        // Package, code, facts of a component whose name has an @ or a blank, then patterns that mean it, and those of others.
+        let rows: &[Row] = &[
+            (
+                "components",
+                "component-denied",
+                r#"{"packages": ["pkg:npm/a%401@2"]}"#,
+                &["pkg:npm/a%401@2", "pkg:npm/a%401@*", "a@1@2", "a@1@*", "a@1 2", "a*"],
+                &["a@1", "a@*", "a 1", "a", "pkg:npm/a@1", "pkg:npm/a@*", "a@1@3"],
+            ),
+            (
+                "components",
+                "component-denied",
+                r#"{"packages": ["name:a@1@2"]}"#,
+                &[],
+                &["name:a@1", "name:a@*", "name:a@1@*", "name:a@1@2", "a@1"],
+            ),
+            (
+                "licences",
+                "licence-unknown",
+                r#"{"packages": ["a@1 2"]}"#,
+                &["a@1@2", "a@1 2"],
+                &["a@1", "a@*", "a"],
+            ),
+            ("licences", "licence-unknown", r#"{"packages": ["a@1 "]}"#, &["a*"], &["a@1", "a@*"]),
+            ("sbom_agrees", "sbom-package-ghost", r#"{"packages": ["a@1"]}"#, &["a*"], &["a@1"]),
+            ("files", "tool-present", r#"{"files": ["package a@1 (shell)"]}"#, &["a*"], &["a@1"]),
+            (
+                "vulnerabilities",
+                "vulnerability-severe",
+                r#"{"package": "a 1", "version": "2"}"#,
+                &["a*@2"],
+                &["a 1", "a 2", "a@1"],
+            ),
+            (
+                "vulnerabilities",
+                "vulnerability-severe",
+                r#"{"package": "@s/a", "version": "2"}"#,
+                &["@s/a", "@s/a@2", "@s/*", "@s/a 2"],
+                &["@s/a@1", "@s", "s/a"],
+            ),
+            // Rules of the operator's own: what they write without a version is taken as it is.
+            ("x", "c", r#"{"packages": ["a@1"]}"#, &["a@1"], &["a"]),
+            ("x", "c", r#"{"package": "a@1"}"#, &["a@1"], &["a"]),
+            ("x", "c", r#"{"package": "a@1", "version": ""}"#, &["a*"], &["a@1"]),
+            (
+                "x",
+                "c",
+                r#"{"purl": "pkg:npm/a%401", "version": "2"}"#,
+                &["pkg:npm/a%401", "pkg:npm/a%401@2", "a@1@2"],
+                &["a@1", "pkg:npm/a@1"],
+            ),
+        ];
+        for (package, code, facts, meant, others) in rows {
+            let result = of_rule(package, code, serde_json::from_str(facts).unwrap());
+            for (patterns, lifted) in [(meant, true), (others, false)] {
+                for pattern in patterns.iter() {
+                    assert_eq!(cover(&result, &[&component(pattern)]), lifted, "{facts} {pattern}");
+                }
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 //! Turns facts into things with the names by which a pattern may mean them. Facts that any rule may give: `package` with `version`, `purl`
 //! and `packages` for components, `path` and `files` for paths, each taken as it is written. Some shipped rules write texts for people
 //! instead, as `zlib 1.3 (MIT)`: each has its form here. Names and paths in them are an image's own words, so that a text which can be
-//! read in two ways names nothing, and its result is not lifted.
+//! read in two ways names nothing, and its result is not lifted. Name and version stay apart: a name may have an `@` of its own.
 
 use serde_json::Value;
 
@@ -15,24 +15,26 @@ use crate::{
 /// Something that a result is about.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Thing {
-    /// Names of a component.
-    pub(super) components: Vec<String>,
+    /// Names of a component, each with its version, where it has one.
+    pub(super) named: Vec<(String, Option<String>)>,
+    /// What else means the component, as a whole: package URLs, and what a rule wrote without a version.
+    pub(super) texts: Vec<String>,
     /// The path of a file.
     pub(super) paths: Vec<String>,
 }
 
 impl Thing {
     fn package(name: &str, version: Option<&str>) -> Self {
-        let mut components = vec![name.to_owned()];
-        if let Some(version) = version.filter(|version| !version.is_empty()) {
-            components.push(format!("{name}@{version}"));
-            components.push(format!("{name} {version}"));
-        }
-        Self { components, paths: Vec::new() }
+        let version = version.filter(|version| !version.is_empty()).map(str::to_owned);
+        Self { named: vec![(name.to_owned(), version)], ..Self::default() }
+    }
+
+    fn text(text: &str) -> Self {
+        Self { texts: vec![text.to_owned()], ..Self::default() }
     }
 
     fn path(path: &str) -> Self {
-        Self { components: Vec::new(), paths: vec![path.to_owned()] }
+        Self { paths: vec![path.to_owned()], ..Self::default() }
     }
 }
 
@@ -40,7 +42,7 @@ impl Thing {
 type Form = fn(&str) -> Option<Thing>;
 
 /// Shipped rules whose facts are texts: package, code, fact, form.
-const TEXTS: [(&str, &str, &str, Form); 15] = [
+const TEXTS: [(&str, &str, &str, Form); 16] = [
     ("hallmark.binding", "sbom-contradicts", "packages", contradicted),
     ("hallmark.components", "component-denied", "packages", purl),
     ("hallmark.components", "component-not-allowed", "packages", purl),
@@ -54,6 +56,7 @@ const TEXTS: [(&str, &str, &str, Form); 15] = [
     ("hallmark.ownership", "contents-file-self-recorded", "files", remarked_path),
     ("hallmark.ownership", "contents-package-hidden", "packages", of_ecosystem),
     ("hallmark.ownership", "contents-record-faded", "packages", of_ecosystem),
+    ("hallmark.sbom_agrees", "sbom-package-ghost", "packages", unversioned),
     ("hallmark.sbom_agrees", "sbom-package-missing", "packages", versioned),
     ("hallmark.sbom_agrees", "sbom-version-mismatch", "packages", remarked_version),
 ];
@@ -78,19 +81,24 @@ fn text<'r>(result: &'r RuleResult, fact: &str) -> Option<&'r str> {
 }
 
 fn components(result: &RuleResult) -> Option<Vec<Thing>> {
+    let version = text(result, "version");
     if let Some(url) = text(result, "purl") {
-        let whole = Thing::package(url, text(result, "version"));
         let mut thing = purl(url).unwrap_or_default();
-        thing.components.extend(whole.components);
+        for (_, its) in &mut thing.named {
+            *its = its.take().or(version.filter(|version| !version.is_empty()).map(str::to_owned));
+        }
+        thing.named.extend(Thing::package(url, version).named);
+        thing.texts.push(url.to_owned());
         // As shipped rules name it.
-        let one = canonical(url, text(result, "version"));
+        let one = canonical(url, version);
         let bare = one.as_deref().and_then(|one| one.split('?').next());
-        thing.components.extend(bare.map(str::to_owned));
+        thing.texts.extend(bare.map(str::to_owned));
         return Some(vec![thing]);
     }
     match text(result, "package") {
-        Some(name) => Some(vec![Thing::package(name, text(result, "version"))]),
-        None => listed(result, "packages", |name| Some(Thing::package(name, None))),
+        Some(name) if version.is_some() => Some(vec![Thing::package(name, version)]),
+        Some(name) => Some(vec![Thing::text(name)]),
+        None => listed(result, "packages", |name| Some(Thing::text(name))),
     }
 }
 
@@ -103,6 +111,11 @@ fn paths(result: &RuleResult) -> Option<Vec<Thing>> {
 
 fn bare_path(text: &str) -> Option<Thing> {
     Some(Thing::path(text))
+}
+
+/// `NAME`.
+fn unversioned(text: &str) -> Option<Thing> {
+    Some(Thing::package(text, None))
 }
 
 /// `NAME VERSION`.
@@ -168,14 +181,13 @@ fn purl(text: &str) -> Option<Thing> {
     if text.contains(['?', '#', ' ']) {
         return None;
     }
-    // A name may have an @ of its own: where the version begins nobody knows.
-    if text.starts_with("name:") {
-        return Some(Thing::package(text, None));
+    if let Some(named) = text.strip_prefix("name:") {
+        // A name may have an @ of its own: where the version begins nobody knows.
+        let several = named.char_indices().filter(|(at, c)| *at > 0 && *c == '@').count() > 1;
+        return (!several).then(|| Thing::text(text));
     }
     let (name, version) = name_and_version(text)?;
-    let mut thing = Thing::package(&name, version.as_deref());
-    thing.components.push(text.to_owned());
-    Some(thing)
+    Some(Thing { texts: vec![text.to_owned()], ..Thing::package(&name, version.as_deref()) })
 }
 
 /// `PURL from PLACE`.
