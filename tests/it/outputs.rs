@@ -167,9 +167,4 @@ fn files_that_were_written_are_named() {
     generate(&sbom).exits(0).says(&format!("wrote {sbom}\n"));
     generate(&lost).exits(2).says_not("wrote ");
     generate("/dev/null").exits(0).says_not("wrote ");
-    let attest = at("vsa.json");
-    let words =
-        ["verify", &image, "--attest", &attest, "--verifier", "https://v.example", "--platform"];
-    let answer = Hallmark::new(words).arg("linux/amd64").config(&world.config("signed")).run();
-    answer.exits(0).says(&format!("wrote {attest}\n"));
 }
