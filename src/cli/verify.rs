@@ -16,6 +16,7 @@ use super::{
     summary,
 };
 use crate::{
+    amount::plural,
     config::Config,
     engine::keep::{Keep, Naming},
     finding::{Code, Finding},
@@ -300,12 +301,12 @@ impl<'c> Listed<'c> {
         if judged == 0 {
             return failure;
         }
-        let all = judged + rest.len();
         let mut names: Vec<String> = rest.iter().take(NAMED).map(ToString::to_string).collect();
         if rest.len() > NAMED {
             names.push(format!("{} more", rest.len() - NAMED));
         }
-        let message = format!("{}; {judged} of {all} images judged", failure.message);
+        let all = plural(judged + rest.len(), "image");
+        let message = format!("{}; {judged} of {all} judged", failure.message);
         let documents = if self.json { self.document(code) } else { String::new() };
         let (answer, run, _) = self.answer(wanted, code);
         let failure = Failure { message, documents, ..failure };
