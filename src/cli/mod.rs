@@ -153,12 +153,19 @@ pub struct Failure {
     more: Page,
     /// What can be said all the same, for stdout.
     said: String,
-    /// The same in JSON, for a file where stdout has another form.
-    documents: String,
-    /// The same for pipelines.
-    so_far: Option<Box<Run>>,
+    /// The same for reports in files.
+    so_far: Option<Box<SoFar>>,
     /// The finding that it is, where it is one.
     finding: Option<Box<Finding>>,
+}
+
+/// What was found out before something failed, for reports in files.
+#[derive(Debug)]
+struct SoFar {
+    /// For pipelines.
+    run: Run,
+    /// In JSON, where stdout has another form.
+    documents: String,
 }
 
 impl Failure {
@@ -226,8 +233,8 @@ impl Failure {
     }
 
     fn new(code: u8, message: String) -> Self {
-        let (more, said, documents) = (Page::default(), String::new(), String::new());
-        Self { code, message, more, said, documents, so_far: None, finding: None }
+        let (more, said) = (Page::default(), String::new());
+        Self { code, message, more, said, so_far: None, finding: None }
     }
 
     /// Adds advice.
@@ -254,7 +261,12 @@ impl Failure {
 
     /// The same, and what pipelines are told of what was found out before it.
     fn after_run(self, run: Run) -> Self {
-        Self { so_far: Some(Box::new(run)), ..self }
+        self.after_list(run, String::new())
+    }
+
+    /// The same, and what a file in JSON is told.
+    fn after_list(self, run: Run, documents: String) -> Self {
+        Self { so_far: Some(Box::new(SoFar { run, documents })), ..self }
     }
 
     /// What pipelines are told of it.
@@ -280,7 +292,9 @@ impl Failure {
         let mut answer = Answer::in_forms(self.code, &face.reports, |format| {
             let said = match format {
                 _ if format == stdout.format => self.said.as_str(),
-                ReportFormat::Json => self.documents.as_str(),
+                ReportFormat::Json => {
+                    self.so_far.as_deref().map_or("", |so_far| so_far.documents.as_str())
+                }
                 _ => "",
             };
             for_pipelines(format, &&run, |format| match format {
@@ -308,7 +322,7 @@ impl Failure {
     fn run(&self, face: &Face) -> Run {
         let trouble = self.trouble();
         match (&self.so_far, &face.image) {
-            (Some(run), _) => (**run).clone().stopped(trouble),
+            (Some(so_far), _) => so_far.run.clone().stopped(trouble),
             (None, Some(image)) => {
                 let image = ImageRun::unread(image, trouble);
                 Run { images: vec![image], ..Run::new(face.command) }.ending(self.code)

@@ -309,11 +309,11 @@ impl<'c> Listed<'c> {
         let message = format!("{}; {judged} of {all} judged", failure.message);
         let documents = if self.json { self.document(code) } else { String::new() };
         let (answer, run, _) = self.answer(wanted, code);
-        let failure = Failure { message, documents, ..failure };
+        let failure = Failure { message, ..failure };
         failure
             .beside(&[format!("not judged: {}", names.join(", "))])
             .after(answer.text)
-            .after_run(run)
+            .after_list(run, documents)
     }
 }
 

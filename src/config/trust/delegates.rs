@@ -92,7 +92,8 @@ fn delegate(
     }
     if !raw.levels.is_empty() {
         reader.not_empty(at("levels"), &raw.levels)?;
-        for (position, level) in raw.levels.iter().enumerate().filter(|(_, one)| !is_level(one)) {
+        let unknown = raw.levels.iter().enumerate().find(|(_, level)| !is_level(level));
+        if let Some((position, level)) = unknown {
             let at = key!["trust", "delegates", index, "levels", position];
             return Err(reader.refuse(at, format!("{level:?}"), no_level(level)));
         }
