@@ -345,7 +345,7 @@ mod tests {
             why,
         };
         let missing = (Code::SbomMissing, Code::SbomMissing.help().to_owned());
-        assert_eq!(helps(&Proof::Missing), [missing.clone()]);
+        assert_eq!(helps(&Proof::Missing), std::slice::from_ref(&missing));
         let unsigned = (Code::SbomUnsigned, Code::SbomUnsigned.help().to_owned());
         assert_eq!(helps(&unproven(Unproven::Unsigned)), [missing.clone(), unsigned]);
         let signers = vec!["release".to_owned()];
