@@ -298,7 +298,13 @@ impl FromStr for Given {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        if text == "-" { Ok(Self::Listed) } else { image(text).map(Self::Image) }
+        match text {
+            "-" => Ok(Self::Listed),
+            _ if is_list(text) => Err(format!(
+                "a list of images is read by -f; type -f {text}, or {text}:latest where an image is called so"
+            )),
+            _ => image(text).map(Self::Image),
+        }
     }
 }
 
@@ -344,6 +350,12 @@ fn elsewhere(text: &str) -> Option<String> {
 /// Whether a name is that of an archive, there or not: no image without a tag and a digest is called so.
 fn is_archive(text: &str) -> bool {
     let ends = [".tar", ".tar.gz", ".tgz"];
+    !text.contains([':', '@']) && ends.iter().any(|end| text.ends_with(end))
+}
+
+/// Whether a name is that of a list of images, there or not: no image without a tag and a digest is called so.
+fn is_list(text: &str) -> bool {
+    let ends = [".txt", ".list", ".lst"];
     !text.contains([':', '@']) && ends.iter().any(|end| text.ends_with(end))
 }
 

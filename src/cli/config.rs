@@ -221,7 +221,7 @@ fn file(config: &Config) -> Value {
 /// A setting that is in force.
 struct InForce {
     key: String,
-    value: String,
+    value: Value,
     from: &'static str,
     /// Where it is written; empty where it is not.
     place: String,
@@ -245,8 +245,12 @@ fn show(output: Format, global: &Global) -> Result<Answer, Failure> {
     let mut page = origin(&config, global);
     line!(page);
     for InForce { key, value, from, place } in &all {
-        let place = if *from == "file" { place.as_str() } else { from };
-        line!(page, "{key}: {value}  ({place})");
+        match value {
+            _ if *from == "file" => line!(page, "{key}: {value}  ({place})"),
+            // What nobody wrote is told in the words of the documents.
+            Value::String(words) => line!(page, "{key}: {words}  ({from})"),
+            value => line!(page, "{key}: {value}  ({from})"),
+        }
     }
     Ok(Answer::data(page.into_text()))
 }
@@ -266,15 +270,20 @@ fn in_force(config: &Config) -> Vec<InForce> {
             key == name || key.strip_prefix(name).is_some_and(|rest| rest.starts_with(['.', '[']))
         })
     };
-    let other = |key: &str, value: String, from| InForce {
+    let other = |key: &str, value: Value, from| InForce {
         key: key.to_owned(),
         value,
         from,
         place: String::new(),
     };
     let silent = defaults().filter(|(name, _)| !is_written(name));
-    all.extend(silent.map(|(name, value)| other(name, value.to_owned(), "default")));
+    all.extend(silent.map(|(name, words)| other(name, of_words(words), "default")));
     let variables = context::variables().into_iter();
-    all.extend(variables.map(|(name, value)| other(name, value, "environment")));
+    all.extend(variables.map(|(name, value)| other(name, value.into(), "environment")));
     all
+}
+
+/// A default as the documents write it: a number, a yes or no or a list is one, and everything else is text.
+fn of_words(words: &str) -> Value {
+    serde_json::from_str(words).unwrap_or_else(|_| words.into())
 }

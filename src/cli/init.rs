@@ -21,7 +21,7 @@ use crate::{
     config::{Config, InForce},
     image::Image,
     reference::{Location, PinnedReference, Reference},
-    report,
+    report, sign,
     source::PlatformChoice,
     trust::{
         ImagePattern, PredicateClass, TrustRules, examine,
@@ -219,9 +219,10 @@ impl Draft {
         if self.signers.is_empty() && self.unknown == 0 {
             line!(failure.more, "seen: no signature at all");
         }
+        let sign = sign::with_key("PRIVATE", &reference.location, image);
         failure.help(&format!(
             "hallmark inspect {image} shows what lies beside it; without --key the draft begins from \
-             whom it names; hallmark sign {image} --key PRIVATE signs it"
+             whom it names; {sign} signs it"
         ));
         failure
     }
@@ -250,7 +251,8 @@ impl Draft {
             match self.unknown {
                 0 => line!(
                     page,
-                    "  # Nothing is signed: hallmark sign --key PRIVATE IMAGE signs the image."
+                    "  # Nothing is signed: {} signs the image.",
+                    sign::with_key("PRIVATE", &reference.location, &"IMAGE")
                 ),
                 unknown => line!(
                     page,
@@ -352,7 +354,8 @@ impl Draft {
             match self.unknown {
                 0 => line!(
                     page,
-                    "  would trust nobody: nothing is signed; hallmark sign --key PRIVATE {image} signs it"
+                    "  would trust nobody: nothing is signed; {} signs it",
+                    sign::with_key("PRIVATE", &reference.location, image)
                 ),
                 unknown => {
                     line!(page, "  would trust nobody: {} of unknown makers", signatures(unknown));
@@ -604,7 +607,14 @@ mod tests {
         assert!(text.contains("1 signature of unknown makers"), "{text}");
         let unsigned = Draft::default().text(&reference(), false, None);
         assert!(read(&unsigned).trust.rules().is_empty(), "{unsigned}");
-        assert!(unsigned.contains("Nothing is signed: hallmark sign --key"), "{unsigned}");
+        assert!(
+            unsigned.contains("Nothing is signed: hallmark sign --key PRIVATE IMAGE"),
+            "{unsigned}"
+        );
+        let location = Location::OciArchive("app.tar".into());
+        let archive = PinnedReference { location, ..reference() };
+        let unsigned = Draft::default().text(&archive, false, None);
+        assert!(unsigned.contains("sign --key PRIVATE --bundle FILE IMAGE"), "{unsigned}");
     }
 
     #[test]

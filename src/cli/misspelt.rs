@@ -30,10 +30,14 @@ pub(super) fn corrected(
     error
 }
 
-/// The same error, which names the other ways to say which images, where a command takes lists of them.
+/// The same error, which names the other ways to say which images, where none is named and a command takes lists of them.
 fn with_lists(mut error: Error, command: &Command) -> Error {
     let takes = |id: &str| command.get_arguments().any(|argument| argument.get_id() == id);
-    if takes("images") && takes("file") {
+    let lacks_images = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::Strings(all)) => all.iter().any(|argument| argument.contains("<IMAGE>")),
+        _ => false,
+    };
+    if lacks_images && takes("images") && takes("file") {
         let tip = "-f FILE takes a file with one image a line, and - reads such a list from standard input";
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
     }
@@ -79,7 +83,13 @@ mod tests {
 
     #[test]
     fn verify_without_an_image_names_lists() {
-        for (words, lists) in [("hallmark verify", true), ("hallmark rebuild", false)] {
+        let cases = [
+            ("hallmark verify", true),
+            ("hallmark rebuild", false),
+            ("hallmark verify --with-saved-configuration r.example/app", false),
+            ("hallmark verify --with-saved-configuration", true),
+        ];
+        for (words, lists) in cases {
             let mut command = Cli::command();
             let words: Vec<String> = words.split(' ').map(ToOwned::to_owned).collect();
             let error = command.try_get_matches_from_mut(&words).unwrap_err();

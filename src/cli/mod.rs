@@ -20,6 +20,7 @@ mod import;
 mod init;
 mod inquiry;
 mod inspect;
+mod interruption;
 mod inventory;
 mod keep;
 mod log;
@@ -46,6 +47,7 @@ mod steps;
 mod summary;
 mod trust;
 mod unread;
+mod unserved;
 mod verify;
 mod vouch;
 mod vulns;
@@ -62,6 +64,7 @@ use std::{
 use clap::{CommandFactory as _, FromArgMatches as _};
 
 use args::{Cli, Command};
+use interruption::Interruption;
 use places::Places;
 use reports::{ReportFormat, Wanted};
 
@@ -92,12 +95,14 @@ pub struct Answer {
     code: u8,
     /// The last lines on stderr, whatever else is said there: what is needed later and stands nowhere else.
     last: Vec<String>,
+    /// Files that are written already, to be named at the end with those that are.
+    wrote: Vec<PathBuf>,
 }
 
 impl Answer {
     /// An answer on stdout.
     fn new(text: String, code: u8) -> Self {
-        Self { text, files: Vec::new(), code, last: Vec::new() }
+        Self { text, files: Vec::new(), code, last: Vec::new(), wrote: Vec::new() }
     }
 
     /// An answer that is no verdict.
@@ -148,10 +153,19 @@ pub struct Failure {
     more: Page,
     /// What can be said all the same, for stdout.
     said: String,
-    /// The same for pipelines.
-    so_far: Option<Box<Run>>,
+    /// The same for reports in files.
+    so_far: Option<Box<SoFar>>,
     /// The finding that it is, where it is one.
     finding: Option<Box<Finding>>,
+}
+
+/// What was found out before something failed, for reports in files.
+#[derive(Debug)]
+struct SoFar {
+    /// For pipelines.
+    run: Run,
+    /// In JSON, where stdout has another form.
+    documents: String,
 }
 
 impl Failure {
@@ -190,13 +204,15 @@ impl Failure {
     fn unresolved(error: SourceError, reference: &Reference) -> Self {
         let subject = reference.to_string();
         // Whoever left the registry out may have meant another one, or an image of this machine.
-        let is_usual = subject.starts_with("docker.io/");
+        let usual = subject.strip_prefix("docker.io/").map(ToOwned::to_owned);
         let finding = error.into_finding(Subject::Image(subject));
+        let Some(usual) = usual else { return Self::of_finding(finding) };
         let help = format!(
-            "{}; a name without a registry is looked up at docker.io: another one stands before it, as registry.example/app:1",
-            finding.help()
+            "{}; a name without a registry is looked up at docker.io: another one stands before it, as registry.example/app:1{}",
+            finding.help(),
+            of_file_called(&usual).unwrap_or_default()
         );
-        Self::of_finding(if is_usual { finding.with(Key::Help, help) } else { finding })
+        Self::of_finding(finding.with(Key::Help, help))
     }
 
     /// There is nothing that says how an image was built.
@@ -245,7 +261,12 @@ impl Failure {
 
     /// The same, and what pipelines are told of what was found out before it.
     fn after_run(self, run: Run) -> Self {
-        Self { so_far: Some(Box::new(run)), ..self }
+        self.after_list(run, String::new())
+    }
+
+    /// The same, and what a file in JSON is told.
+    fn after_list(self, run: Run, documents: String) -> Self {
+        Self { so_far: Some(Box::new(SoFar { run, documents })), ..self }
     }
 
     /// What pipelines are told of it.
@@ -269,7 +290,13 @@ impl Failure {
         };
         let run = self.run(face);
         let mut answer = Answer::in_forms(self.code, &face.reports, |format| {
-            let said = if format == stdout.format { self.said.as_str() } else { "" };
+            let said = match format {
+                _ if format == stdout.format => self.said.as_str(),
+                ReportFormat::Json => {
+                    self.so_far.as_deref().map_or("", |so_far| so_far.documents.as_str())
+                }
+                _ => "",
+            };
             for_pipelines(format, &&run, |format| match format {
                 ReportFormat::Text => format!("{said}{}", self.told()),
                 // No statement says that there is none: whoever reads an empty file has nothing to rely on.
@@ -295,7 +322,7 @@ impl Failure {
     fn run(&self, face: &Face) -> Run {
         let trouble = self.trouble();
         match (&self.so_far, &face.image) {
-            (Some(run), _) => (**run).clone().stopped(trouble),
+            (Some(so_far), _) => so_far.run.clone().stopped(trouble),
             (None, Some(image)) => {
                 let image = ImageRun::unread(image, trouble);
                 Run { images: vec![image], ..Run::new(face.command) }.ending(self.code)
@@ -311,6 +338,20 @@ impl Failure {
         self.more.as_str().lines().for_each(|words| line!(page, "  {words}"));
         page.into_text()
     }
+}
+
+/// What else a name may mean that was looked up at docker.io, where a file is called so.
+fn of_file_called(name: &str) -> Option<String> {
+    let name = name.strip_prefix("library/").unwrap_or(name);
+    let name = name.strip_suffix(":latest").unwrap_or(name);
+    let kind = std::fs::metadata(name).ok()?;
+    let meant = match kind.is_dir() {
+        true => format!("the folder {name} is oci:{name}"),
+        false => {
+            format!("the file {name} is read as a list of images by hallmark verify -f {name}")
+        }
+    };
+    Some(format!("; {meant}"))
 }
 
 impl std::fmt::Display for Failure {
@@ -430,6 +471,8 @@ struct Face {
     stdout: Look,
     /// How its complaints look.
     stderr: Look,
+    /// Whether nothing is said but what is wrong.
+    quiet: bool,
 }
 
 /// How lines for people look.
@@ -464,7 +507,7 @@ impl Face {
     /// That of a call that nothing is known of but its reports.
     fn plain(reports: Vec<Wanted>, command: &'static str) -> Self {
         let plain = Look::default();
-        Self { reports, command, image: None, stdout: plain, stderr: plain }
+        Self { reports, command, image: None, stdout: plain, stderr: plain, quiet: false }
     }
 
     fn of(cli: &Cli) -> Self {
@@ -484,6 +527,7 @@ impl Face {
                 (false, _) => Look::default(),
             },
             stderr: Look::of(&std::io::stderr(), cli.global.color),
+            quiet: cli.global.quiet,
         }
     }
 
@@ -519,9 +563,13 @@ fn finish(done: Result<Answer, Failure>, face: &Face) -> ExitCode {
         Ok(answer) => (answer, None),
         Err(failure) => (failure.answer(face), Some(failure)),
     };
-    let files = answer.files.iter();
-    let mut lost: Vec<Failure> =
-        files.filter_map(|(file, text)| output::to_file(file, text.as_bytes()).err()).collect();
+    let (mut lost, mut wrote) = (Vec::new(), answer.wrote);
+    for (file, text) in &answer.files {
+        match output::to_file(file, text.as_bytes()) {
+            Ok(()) => wrote.push(file.clone()),
+            Err(failure) => lost.push(failure),
+        }
+    }
     lost.extend(output::to_stdout(&face.stdout.dress(answer.text)).err());
     // What could not be written is no news where that is the failure.
     lost.retain(|lost| failure.as_ref().is_none_or(|failure| failure.message != lost.message));
@@ -529,9 +577,12 @@ fn finish(done: Result<Answer, Failure>, face: &Face) -> ExitCode {
         // A closed stderr changes nothing.
         let _ = std::io::stderr().write_all(face.stderr.dress(failure.told()).as_bytes());
     }
+    // A device, a pipe or the summary of a job is no file that somebody looks for.
+    let wrote = wrote.iter().filter(|file| !face.quiet && output::is_replaced(file));
+    let wrote = wrote.map(|file| format!("wrote {}", file.display()));
     // As they are, each on one line: they are to be copied.
-    for last in &answer.last {
-        let _ = writeln!(std::io::stderr(), "{}", clean(last));
+    for last in wrote.chain(answer.last) {
+        let _ = writeln!(std::io::stderr(), "{}", clean(&last));
     }
     let code = lost.first().filter(|_| answer.code == 0).map_or(answer.code, |lost| lost.code);
     ExitCode::from(code)
@@ -601,21 +652,15 @@ async fn run(cli: Cli, stderr: Look) -> Result<Answer, Failure> {
     }
 }
 
-/// Ends at Ctrl-C or SIGTERM by dropping the work, which removes what it left on disk and stops what it started.
+/// Ends at Ctrl-C or SIGTERM by dropping the work, which removes what it left on disk and stops what it started. Work that listens itself
+/// comes first: it may have something to say.
 async fn interruptible(
     work: impl Future<Output = Result<Answer, Failure>>,
 ) -> Result<Answer, Failure> {
-    let terminated = async {
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(mut signal) => {
-                signal.recv().await;
-            }
-            Err(_) => std::future::pending().await,
-        }
-    };
+    let mut interruption = Interruption::begin();
     tokio::select! {
+        biased;
         answer = work => answer,
-        _ = tokio::signal::ctrl_c() => Err(Failure::new(130, "interrupted".to_owned())),
-        () = terminated => Err(Failure::new(143, "terminated".to_owned())),
+        failure = interruption.comes() => Err(failure),
     }
 }

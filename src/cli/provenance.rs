@@ -65,7 +65,7 @@ async fn create_manifest(args: &ProvenanceCreate, config: &Config) -> Result<Ans
     let text = String::from_utf8_lossy(&manifest.bytes).into_owned();
     let Some(path) = &args.output else { return Ok(Answer::data(text)) };
     output::to_file(path, &manifest.bytes)?;
-    Ok(Answer::data(String::new()))
+    Ok(Answer { wrote: vec![path.clone()], ..Answer::data(String::new()) })
 }
 
 fn describe(args: &ProvenanceCreate, image: &Image) -> Result<Description, Failure> {
@@ -196,7 +196,7 @@ async fn embed(args: &ProvenanceEmbed, config: &Config) -> Result<Answer, Failur
         let text = format!("{:#}\n", statement(&manifest, &name, digest, &run));
         output::to_file(path, text.as_bytes())?;
     }
-    Ok(Answer::data(match args.output {
+    let answer = Answer::data(match args.output {
         Format::Text => format!("{digest}\n"),
         Format::Json => report::json::lines(&json!({
             "schema": EMBEDDED,
@@ -205,7 +205,8 @@ async fn embed(args: &ProvenanceEmbed, config: &Config) -> Result<Answer, Failur
             "tag": tag,
             "statement": args.statement.as_ref().map(|file| file.display().to_string()),
         })),
-    }))
+    });
+    Ok(Answer { wrote: args.statement.iter().cloned().collect(), ..answer })
 }
 
 /// The root filesystem of the image, for what folders it has already.

@@ -105,7 +105,7 @@ pub async fn run(args: &Rebuild, global: &Global) -> Result<Answer, Failure> {
     let code = exit_code(&outcomes);
     match lost {
         Some(failure) => Err(said.before(failure.beside(&kept).beside_verdict(code))),
-        None => Ok(Answer { last: kept, ..said.answer(code) }),
+        None => Ok(Answer { last: kept, wrote: files, ..said.answer(code) }),
     }
 }
 

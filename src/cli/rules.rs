@@ -1,6 +1,7 @@
 //! `hallmark policy explain`, `new` and `docs`: for whoever writes rules, and whoever is denied by them.
 
 use std::{
+    collections::BTreeSet,
     fs,
     io::Write as _,
     path::{Path, PathBuf},
@@ -20,8 +21,9 @@ use crate::{
     json,
     limits::Limits,
     policy::{
-        self, Bundle, PolicyError, RuleResult,
+        self, Bundle, Judgement, PolicyError, RuleResult,
         explain::{Explained, Place, Read, explain as explained},
+        nearest::did_you_mean,
     },
     report,
     source::PlatformChoice,
@@ -111,7 +113,7 @@ pub(super) fn explain(args: &PolicyExplain, global: &Global) -> Result<Answer, F
         all.extend(told.into_iter().map(|one| (*kind, one)));
     }
     if let (Some(code), []) = (&args.code, all.as_slice()) {
-        return Err(Failure::usage(format!("--code {code}: no rule says so of this input")));
+        return Err(unsaid(code, &judgement, &bundle));
     }
     let proven = policy::input::may_pass(&input);
     let code = u8::from(!judgement.deny.is_empty() || !proven);
@@ -125,6 +127,22 @@ pub(super) fn explain(args: &PolicyExplain, global: &Global) -> Result<Answer, F
         }
         Format::Json => Answer::new(report::json::lines(&told(&all, proven, &asides)), code),
     })
+}
+
+/// That no rule says so of an input: which code may be meant, and which ones there are.
+fn unsaid(code: &str, judgement: &Judgement, bundle: &Bundle) -> Failure {
+    let said = [&judgement.deny, &judgement.excepted, &judgement.warn].into_iter().flatten();
+    let said: BTreeSet<&str> = said.map(|rule| rule.code.as_str()).collect();
+    let loaded = bundle.codes().unwrap_or_default();
+    let known = loaded.iter().map(|(_, code)| code.as_str()).filter(|known| *known != code);
+    let meant = did_you_mean(code, said.iter().copied().chain(known));
+    let listed = said.into_iter().collect::<Vec<_>>().join(", ");
+    let mut failure = Failure::usage(format!("--code {code}: no rule says so of this input"));
+    failure.help(&match listed.as_str() {
+        "" => format!("{meant}no rule says anything of this input"),
+        listed => format!("{meant}rules say of it {listed}"),
+    });
+    failure
 }
 
 /// That a saved input was judged by another time than now.

@@ -16,6 +16,7 @@ use super::{
     Answer, Failure,
     args::{Global, Serve},
     context::{self, Overrides},
+    unserved,
 };
 use crate::{
     config::{ApiserverConfig, Config, GateConfig, InForce, KeyPath, LISTEN},
@@ -57,7 +58,12 @@ pub async fn run(args: &Serve, global: &Global) -> Result<Answer, Failure> {
     let files = TlsFiles::new(config.certificate, config.key);
     let served = serve(config.listen, gate, files, stop()).await;
     watching.abort();
-    served.map_err(|error| Failure::usage(error.to_string()))?;
+    served.map_err(|error| {
+        let help = unserved::help(&error, args);
+        let mut failure = Failure::usage(error.to_string());
+        help.iter().for_each(|help| failure.help(help));
+        failure
+    })?;
     Ok(Answer::data(String::new()))
 }
 
@@ -282,7 +288,9 @@ pub(super) fn check(config: &Config) -> Result<(), Failure> {
 fn gate_config(args: &Serve, config: &Config) -> Result<GateConfig, Failure> {
     let base = config.gate.as_ref();
     let missing = |what: &str, key: &str, option: &str| {
-        Failure::usage(format!("serve needs {what}: give {option}, or gate.{key} in hallmark.yaml"))
+        let mut failure = Failure::usage(format!("serve needs {what}"));
+        failure.help(&format!("give {option} FILE, or gate.{key} in hallmark.yaml"));
+        failure
     };
     let certificate = args.tls_certificate.clone().or_else(|| base.map(|g| g.certificate.clone()));
     let key = args.tls_key.clone().or_else(|| base.map(|g| g.key.clone()));
@@ -354,5 +362,8 @@ mod tests {
         let args =
             Serve { listen: None, tls_certificate: Some("a".into()), tls_key: Some("b".into()) };
         assert_eq!(gate_config(&args, &Config::default()).unwrap().listen, LISTEN);
+        let nothing = Serve { listen: None, tls_certificate: None, tls_key: None };
+        let told = gate_config(&nothing, &Config::default()).unwrap_err().told();
+        assert!(told.contains("help: give --tls-certificate FILE, or gate.certificate"), "{told}");
     }
 }

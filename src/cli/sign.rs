@@ -34,7 +34,7 @@ use crate::{
     image::{Document, FormatError, Image, MediaType, Platform},
     json,
     limits::Limits,
-    reference::{Location, PinnedReference, Reference},
+    reference::{PinnedReference, Reference},
     report, sbom,
     scratch::read_file,
     sign::{
@@ -225,7 +225,7 @@ pub async fn sign_by(
 ) -> Result<(), Failure> {
     let limits = &config.limits;
     if let (None, Reference::At(location, _)) = (&order.bundle, source::located(&order.image))
-        && matches!(location, Location::OciArchive(_) | Location::DockerArchive(_))
+        && sign::is_archive(&location)
     {
         let why = "an archive is not written to; unpack it into a layout, or take --bundle FILE";
         return Err(Failure::usage(format!("{location}: {why}")));

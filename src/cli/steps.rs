@@ -17,11 +17,12 @@ use tracing::{
 use tracing_subscriber::{Layer, fmt::MakeWriter, layer::Context, registry::LookupSpan};
 
 /// What was done in a step, by the name of its span.
-const STEPS: [(&str, &str); 10] = [
+const STEPS: [(&str, &str); 11] = [
     ("resolve", "looked up the digest"),
     ("fetch", "fetched index, manifests and configurations"),
     ("discover", "looked for signatures and attestations beside the image"),
     ("prove", "checked signatures and attestations"),
+    ("history", "read the history of the repository"),
     ("layers", "fetched the layers"),
     ("read_asked", "read the files in the layers"),
     ("build", "built the image again"),

@@ -2,6 +2,8 @@
 //!
 //! `--attest` writes a file for each platform, which `hallmark sign --statement` takes; `-o vsa` writes them as lines of one report.
 
+use std::path::PathBuf;
+
 use serde_json::Value;
 
 use super::{Failure, args::Verify, context, output};
@@ -13,7 +15,7 @@ use crate::{
     verdict::{Decision, Ground, PlatformVerdict, Verdict},
 };
 
-/// Writes the files of `--attest`, where they are asked for.
+/// Writes the files of `--attest`, where they are asked for, and says which.
 ///
 /// # Errors
 /// Where a file is not written that was asked for.
@@ -22,8 +24,8 @@ pub(super) fn write(
     config: &Config,
     verdict: &Verdict,
     code: u8,
-) -> Result<(), Failure> {
-    let Some(file) = &args.summary.attest else { return Ok(()) };
+) -> Result<Vec<PathBuf>, Failure> {
+    let Some(file) = &args.summary.attest else { return Ok(Vec::new()) };
     let statements = statements("--attest", args, config, verdict, code)?;
     let files = match args.platform {
         Some(_) => vec![file.clone()],
@@ -32,7 +34,7 @@ pub(super) fn write(
     for (file, (_, statement)) in files.iter().zip(&statements) {
         output::to_file(file, format!("{statement:#}\n").as_bytes())?;
     }
-    Ok(())
+    Ok(files)
 }
 
 /// The report `-o vsa`: a statement a line, one for each platform.

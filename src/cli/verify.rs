@@ -9,12 +9,14 @@ use super::{
     context::{self, Overrides},
     for_pipelines,
     images::{self, Form, Images},
+    interruption::Interruption,
     is_unavailable, keep,
     replay::Call,
     reports::{ReportFormat, Wanted},
     summary,
 };
 use crate::{
+    amount::plural,
     config::Config,
     engine::keep::{Keep, Naming},
     finding::{Code, Finding},
@@ -30,6 +32,9 @@ use crate::{
     verdict::{Decision, PlatformVerdict, Verdict},
     verify::{Context, When, verify},
 };
+
+/// Images that are named where a list ended before they were judged.
+const NAMED: usize = 4;
 
 /// Runs the command.
 pub async fn run(args: &Verify, global: &Global) -> Result<Answer, Failure> {
@@ -140,13 +145,13 @@ async fn one(
         })
     });
     // What was found out is reported even where its summary, or the rebuilt image, cannot be written.
-    answer.last = keep::told(ctx)
+    (answer.wrote, answer.last) = keep::told(ctx)
         .and_then(|kept| {
             let written =
                 summaries.and_then(|_| summary::write(&call.args, config, &verdict, code));
-            let saved = written.and_then(|()| call.finish(&ctx.world));
-            let last = saved.map_err(|failure| failure.beside(&kept))?;
-            Ok(kept.into_iter().chain(last).collect())
+            let saved = written.and_then(|wrote| Ok((wrote, call.finish(&ctx.world)?)));
+            let (wrote, last) = saved.map_err(|failure| failure.beside(&kept))?;
+            Ok((wrote, kept.into_iter().chain(last).collect()))
         })
         .map_err(|failure| {
             failure.beside_verdict(code).after(answer.text.clone()).after_run(Run::clone(&run))
@@ -157,7 +162,8 @@ async fn one(
     Ok(answer)
 }
 
-/// One report after the other. An image that cannot be read has a report, too, and does not keep the others from theirs.
+/// One report after the other. An image that cannot be read has a report, too, and does not keep the others from theirs; nor does the end
+/// of the call keep those that were judged from theirs.
 async fn list(
     references: &[Reference],
     call: &Call,
@@ -168,60 +174,147 @@ async fn list(
     // What the operator wrote is wrong for all of them.
     context::compiled(config, ctx)?;
     let json = wanted.iter().any(|wanted| wanted.format == ReportFormat::Json);
-    let (mut page, mut images, mut codes) = (Page::default(), Vec::new(), Vec::new());
-    let mut run = Run::new("verify");
-    let (mut statements, mut lost) = (String::new(), None);
-    for reference in references {
-        let judged = match context::pin(reference, config, &ctx.world).await {
-            Ok(image) => {
-                let verdict = call.told(verify(image, ctx, call.now()).await);
-                unread_at_all(&verdict).map_or(Ok(verdict), Err)
+    let mut listed = Listed::new(call, config, detail, json);
+    let mut interruption = Interruption::begin();
+    for (at, reference) in references.iter().enumerate() {
+        tokio::select! {
+            biased;
+            judged = judge(reference, call, config, ctx) => listed.add(reference, judged),
+            failure = interruption.comes() => {
+                let rest = references.get(at..).unwrap_or_default();
+                return Err(listed.stopped(failure, rest, wanted));
             }
-            Err(failure) => Err(failure),
-        };
+        }
+    }
+    let code = listed.code();
+    let (answer, run, lost) = listed.answer(wanted, code);
+    let saved = lost.map_or_else(|| call.finish(&ctx.world), Err);
+    match saved {
+        Ok(last) => Ok(Answer { last: Vec::from_iter(last), ..answer }),
+        Err(failure) => Err(failure.beside_verdict(code).after(answer.text).after_run(run)),
+    }
+}
+
+/// The verdict about one image of a list, or why there is none.
+async fn judge(
+    reference: &Reference,
+    call: &Call,
+    config: &Config,
+    ctx: &Context,
+) -> Result<Verdict, Failure> {
+    let image = context::pin(reference, config, &ctx.world).await?;
+    let verdict = call.told(verify(image, ctx, call.now()).await);
+    unread_at_all(&verdict).map_or(Ok(verdict), Err)
+}
+
+/// What is told of a list, as far as it was gone through.
+struct Listed<'c> {
+    call: &'c Call,
+    config: &'c Config,
+    detail: Detail,
+    /// Whether somebody wants documents.
+    json: bool,
+    page: Page,
+    images: Vec<serde_json::Value>,
+    codes: Vec<u8>,
+    run: Run,
+    statements: String,
+    /// Why a summary that was asked for is not there.
+    lost: Option<Failure>,
+}
+
+impl<'c> Listed<'c> {
+    fn new(call: &'c Call, config: &'c Config, detail: Detail, json: bool) -> Self {
+        Self {
+            call,
+            config,
+            detail,
+            json,
+            page: Page::default(),
+            images: Vec::new(),
+            codes: Vec::new(),
+            run: Run::new("verify"),
+            statements: String::new(),
+            lost: None,
+        }
+    }
+
+    fn add(&mut self, reference: &Reference, judged: Result<Verdict, Failure>) {
         let (text, code, report, error) = match judged {
             Ok(verdict) => {
-                let report = json.then(|| report::json::verdict_value(&verdict));
+                let report = self.json.then(|| report::json::verdict_value(&verdict));
                 let code = exit_code(&verdict);
-                // Of an image without a verdict the exit code tells.
-                match summaries(call, config, &verdict, code) {
-                    Ok(lines) => statements.push_str(&lines),
-                    Err(failure) if code <= 1 => lost = lost.or(Some(failure)),
-                    Err(_) => {}
-                }
-                run.images.push(ImageRun::judged(&verdict, detail, code).in_brief());
-                (report::text::verdict_page(&verdict, detail), code, report, None)
+                self.summarise(&verdict, code);
+                self.run.images.push(ImageRun::judged(&verdict, self.detail, code).in_brief());
+                (report::text::verdict_page(&verdict, self.detail), code, report, None)
             }
             Err(failure) => {
-                run.images.push(ImageRun::unread(reference, failure.trouble()));
+                self.run.images.push(ImageRun::unread(reference, failure.trouble()));
                 (unread(reference, &failure), failure.code, None, Some(failure.error()))
             }
         };
-        page.append(&text);
-        line!(page);
-        images.push(serde_json::json!({
+        self.page.append(&text);
+        line!(self.page);
+        self.images.push(serde_json::json!({
             "image": reference.to_string(), "exitCode": code, "report": report, "error": error,
         }));
-        codes.push(code);
+        self.codes.push(code);
     }
-    line!(page, "{}", run.summary());
-    let code = gravest(codes);
-    let run = run.ending(code);
-    let mut answer = Answer::in_forms(code, wanted, |format| {
-        for_pipelines(format, &&run, |format| match format {
-            ReportFormat::Text => report::shown::lines(&page),
-            ReportFormat::Vsa => statements.clone(),
-            _ => report::json::lines(&serde_json::json!({
-                "schema": report::json::VERDICTS, "exitCode": code, "images": images,
-            })),
-        })
-    });
-    let saved = lost.map_or_else(|| call.finish(&ctx.world), Err);
-    let saved = saved.map_err(|failure| {
-        failure.beside_verdict(code).after(answer.text.clone()).after_run(run)
-    })?;
-    answer.last = Vec::from_iter(saved);
-    Ok(answer)
+
+    fn summarise(&mut self, verdict: &Verdict, code: u8) {
+        // Of an image without a verdict the exit code tells.
+        match summaries(self.call, self.config, verdict, code) {
+            Ok(lines) => self.statements.push_str(&lines),
+            Err(failure) if code <= 1 => self.lost = self.lost.take().or(Some(failure)),
+            Err(_) => {}
+        }
+    }
+
+    /// The exit code of what was judged.
+    fn code(&self) -> u8 {
+        gravest(self.codes.iter().copied())
+    }
+
+    /// What is said of it in every form, and what pipelines are told, with this exit code.
+    fn answer(mut self, wanted: &[Wanted], code: u8) -> (Answer, Run, Option<Failure>) {
+        line!(self.page, "{}", self.run.summary());
+        let run = self.run.clone().ending(code);
+        let answer = Answer::in_forms(code, wanted, |format| {
+            for_pipelines(format, &&run, |format| match format {
+                ReportFormat::Text => report::shown::lines(&self.page),
+                ReportFormat::Vsa => self.statements.clone(),
+                _ => self.document(code),
+            })
+        });
+        (answer, run, self.lost)
+    }
+
+    fn document(&self, code: u8) -> String {
+        report::json::lines(&serde_json::json!({
+            "schema": report::json::VERDICTS, "exitCode": code, "images": self.images,
+        }))
+    }
+
+    /// That the call ended before these images were judged, and what was found out of the others.
+    fn stopped(self, failure: Failure, rest: &[Reference], wanted: &[Wanted]) -> Failure {
+        let (judged, code) = (self.codes.len(), failure.code);
+        if judged == 0 {
+            return failure;
+        }
+        let mut names: Vec<String> = rest.iter().take(NAMED).map(ToString::to_string).collect();
+        if rest.len() > NAMED {
+            names.push(format!("{} more", rest.len() - NAMED));
+        }
+        let all = plural(judged + rest.len(), "image");
+        let message = format!("{}; {judged} of {all} judged", failure.message);
+        let documents = if self.json { self.document(code) } else { String::new() };
+        let (answer, run, _) = self.answer(wanted, code);
+        let failure = Failure { message, ..failure };
+        failure
+            .beside(&[format!("not judged: {}", names.join(", "))])
+            .after(answer.text)
+            .after_list(run, documents)
+    }
 }
 
 /// What `-o vsa` writes of an image; nothing where it is not asked for.

@@ -11,7 +11,7 @@ use super::{
     error::key,
     folder::is_archive,
     presets::{self, PresetChoice, RawChoice},
-    reader::{Reader, day, one_of, today, want},
+    reader::{Reader, among, day, one_of, today, want},
     settings::settings,
 };
 use crate::{
@@ -279,7 +279,7 @@ fn rules(reader: &Reader<'_>, names: &[String]) -> Result<Vec<&'static str>, Con
         };
         let Some(name) = known.iter().copied().find(|name| name == text) else {
             let help = "rules of your own come beside it: bundles: [FOLDER]";
-            return Err(refuse(want(one_of(&known), help)));
+            return Err(refuse(among(&known, text, help)));
         };
         if found.contains(&name) {
             return Err(refuse(want("each name once", "remove one of them")));

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::{
     ConfigError, KeyPath, Step,
     error::key,
-    reader::{Reader, one_of, want},
+    reader::{Reader, among, want},
     settings::settings,
 };
 use crate::{
@@ -79,7 +79,8 @@ pub(super) fn preset(
 ) -> Result<&'static str, ConfigError> {
     Preset::names().find(|known| *known == name).ok_or_else(|| {
         let known: Vec<_> = Preset::names().collect();
-        let complaint = want(one_of(&known), "rules of your own come beside it: bundles: [FOLDER]");
+        let help = "rules of your own come beside it: bundles: [FOLDER]";
+        let complaint = among(&known, name, help);
         reader.refuse(at, format!("{name:?}"), complaint)
     })
 }

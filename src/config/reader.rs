@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     json::yaml,
+    policy::nearest::did_you_mean,
     reference,
     saved::Access,
     trust::{ImagePattern, PatternError},
@@ -136,11 +137,12 @@ impl Reader<'_> {
     {
         self.not_empty(key.clone(), list)?;
         let read = |(position, text): (usize, &String)| {
-            text.parse().map_err(|error| {
+            text.parse().map_err(|error: T::Err| {
                 let mut at = key.clone();
                 at.0.push(Step::Item(position));
                 let Complaint { expected, help } = complaint;
-                self.refuse(at, error, want(expected.as_str(), help.as_str()))
+                let help = format!("{error}; {help}");
+                self.refuse(at, format!("{text:?}"), want(expected.as_str(), help))
             })
         };
         list.iter().enumerate().map(read).collect()
@@ -220,7 +222,8 @@ impl Reader<'_> {
         let known = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
         known.ok_or_else(|| {
             let names: Vec<_> = words.iter().map(|(word, _)| *word).collect();
-            self.refuse(key, format!("{text:?}"), want(one_of(&names), "write one of these words"))
+            let complaint = among(&names, text, "write one of these words");
+            self.refuse(key, format!("{text:?}"), complaint)
         })
     }
 }
@@ -236,13 +239,19 @@ pub(super) fn one_of(words: &[&str]) -> String {
     format!("one of {}", words.join(", "))
 }
 
+/// What is said of a word that is none of these: which one may be meant, and what else to do.
+pub(super) fn among(words: &[&str], written: &str, help: &str) -> Complaint {
+    let meant = did_you_mean(written, words.iter().copied());
+    want(one_of(words), format!("{meant}{help}"))
+}
+
 /// What is said of the name of a signer whom nobody configured.
-pub(super) fn unknown_signer(configured: &[&str]) -> Complaint {
-    let expected = match configured {
-        [] => "the name of a signer, of which trust.signers configures none".to_owned(),
-        names => one_of(names),
-    };
-    want(expected, "add the signer under trust.signers")
+pub(super) fn unknown_signer(configured: &[&str], written: &str) -> Complaint {
+    let help = "add the signer under trust.signers";
+    match configured {
+        [] => want("the name of a signer, of which trust.signers configures none", help),
+        names => among(names, written, help),
+    }
 }
 
 /// The day of the clock, in UTC.
@@ -271,8 +280,9 @@ mod tests {
 
     #[test]
     fn where_nobody_is_configured_that_is_said() {
-        assert_eq!(unknown_signer(&["a", "b"]).expected, "one of a, b");
-        let nobody = unknown_signer(&[]).expected;
+        assert_eq!(unknown_signer(&["a", "b"], "c").expected, "one of a, b");
+        assert!(unknown_signer(&["release"], "relaese").help.starts_with("did you mean release? "));
+        let nobody = unknown_signer(&[], "c").expected;
         assert!(nobody.contains("trust.signers configures none"), "{nobody}");
     }
 }

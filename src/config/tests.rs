@@ -156,7 +156,7 @@ fn without_a_file_nobody_is_trusted() {
 const WHO: &str = "issuer: https://i.example, identity: a@x.example";
 
 /// What is refused: the file, the place and the words of the complaint. `|` starts a line, `+` stands for a first line
-/// `version: 1`, and `+T` also for a section `trust` with the signer `a`, up to its rules.
+/// `version: 1`, and `+T` also for a section `trust` with the signer `a`, up to its rules, and `+D` for one up to the first key of a delegate.
 const REFUSALS: &str = r#"
 # nothing => hallmark.yaml => missing field `version`
 version: 2 => :1:10: version: => expected 1, found 2
@@ -209,6 +209,9 @@ version: 2 => :1:10: version: => expected 1, found 2
 +rebuild: null => rebuild: => found nothing
 +trust: {signers: } => trust.signers: => found nothing
 +policy: {preset: ""} => policy.preset: => one of baseline
++policy: {preset: basline} => policy.preset: => help: did you mean baseline? rules of your own
++policy: {presets: [{images: ["**"], preset: reproducable}]} => policy.presets[0].preset: => did you mean reproducible?
++rebuild: {when: nevre} => rebuild.when: => did you mean never?
 +policy: {preset: !x signed} => policy.preset: => the tag !x
 +policy: {preset: Baseline} => policy.preset: => one of baseline
 +policy: {settings: {<<: {a: 1}}} => policy.settings => the merge key <<
@@ -228,6 +231,14 @@ version: 2 => :1:10: version: => expected 1, found 2
 +policy: {rules: []} => policy.rules => one of attestations
 +policy: {rules: [sbom, sbom]} => policy.rules[1] => each name once
 +policy: {rules: [secret]} => policy.rules[0] => one of attestations
++policy: {rules: [vulnerabilites]} => policy.rules[0] => did you mean vulnerabilities?
++D signer: aa, levels: []} => delegates[0].signer: => one of a, found aa
++D signer: a, levels: [SLSA_BUILD_LEVL_2]} => delegates[0].levels[0]: => help: did you mean SLSA_BUILD_LEVEL_2?
++D signer: a, levels: [ACME_SCANNED, slsa_build_level_3]} => delegates[0].levels[1]: => SLSA_BUILD_LEVEL_1, SLSA_BUILD_LEVEL_2
++D signer: a, levels: [SLSA_BUILD_LEVEL_7]} => delegates[0].levels[0]: => or a level of the verifier's own, found "SLSA_BUILD_LEVEL_7"
++D signer: a, levels: [HALLMARK_REPRODUCED_R3]} => delegates[0].levels[0]: => did you mean HALLMARK_REPRODUCED_R
++D signer: a, policies: ["sha256:abc"]} => delegates[0].policies[0]: => expected a digest of a policy, found "sha256:abc"
++D signer: a, policies: ["sha256:abc"]} => delegates[0].policies[0]: => help: a sha256 digest has 64 lower-case hex digits; found "abc"; the policy.digest
 +policy: {bundles: [oci: "r.example/rules:1"]} => policy.bundles[0].oci => oras resolve r.example/rules:1
 +policy: {bundles: [oci: "r.example/rules"]} => policy.bundles[0].oci => r.example/rules@sha256:
 +policy: {bundles: [oci: "oci:/tmp/x"]} => policy.bundles[0].oci => a repository of a registry
@@ -322,11 +333,16 @@ version: 2 => :1:10: version: => expected 1, found 2
 #[test]
 fn refuses_with_place_and_key() {
     let rules = "+trust:|  signers: [{name: a, key: release.pub}]|  rules:|";
+    let delegates = "+trust:|  signers: [{name: a, key: release.pub}]|  delegates:|    - {images: [\"**\"], verifier: \"https://v.example\", maxAge: 168h, ";
     for case in REFUSALS.trim().lines() {
         let [text, place, words] = case.split(" => ").collect::<Vec<_>>()[..] else {
             panic!("{case}");
         };
-        let text = text.replace("+T ", rules).replace('+', "version: 1|").replace('|', "\n");
+        let text = text
+            .replace("+T ", rules)
+            .replace("+D ", delegates)
+            .replace('+', "version: 1|")
+            .replace('|', "\n");
         let error = load(&format!("{text}\n")).expect_err(&text).to_string();
         assert!(error.contains("hallmark.yaml"), "{text}\n{error}");
         assert!(error.contains(place), "{text}\nwanted {place:?} in\n{error}");

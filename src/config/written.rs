@@ -12,8 +12,8 @@ const DOCUMENTED: &str = include_str!("../../docs/configuration.md");
 pub struct Written {
     /// Its key.
     pub key: KeyPath,
-    /// The value, as JSON.
-    pub value: String,
+    /// The value.
+    pub value: serde_json::Value,
     /// Where it is.
     pub place: Option<Place>,
 }
@@ -35,7 +35,7 @@ impl Config {
     }
 }
 
-fn gather(value: &Value, at: &mut Vec<Step>, found: &mut Vec<(Vec<Step>, String)>) {
+fn gather(value: &Value, at: &mut Vec<Step>, found: &mut Vec<(Vec<Step>, serde_json::Value)>) {
     match value {
         Value::Mapping(map) if !map.is_empty() => {
             for (key, inner) in map {
@@ -61,8 +61,8 @@ fn gather(value: &Value, at: &mut Vec<Step>, found: &mut Vec<(Vec<Step>, String)
     }
 }
 
-fn json(value: &Value) -> String {
-    serde_json::to_string(value).unwrap_or_default()
+fn json(value: &Value) -> serde_json::Value {
+    serde_json::to_value(value).unwrap_or_default()
 }
 
 /// Each key that is read, by its name, with its default in words.

@@ -233,7 +233,7 @@ const LATE: Own = Own::new(
 );
 const OTHER: Own = Own::new(
     "internal-error",
-    "internal-error: another digest was judged than the one that was asked for\n\
+    "another digest was judged than the one that was asked for\n\
     help: see the log of hallmark serve",
 );
 
@@ -285,9 +285,11 @@ pub(super) fn log(request: &Request, response: &Response, took: Duration) {
     let said = |key| response.audit_annotations.get(key).map(String::as_str).unwrap_or_default();
     // Of an object whose images were not asked about, nothing else says why.
     let why = response.status.as_ref().filter(|_| said("images").is_empty());
+    let made = !request.generate_name.is_empty();
     tracing::info!(
         namespace = ?message::short(&request.namespace),
         name = ?message::short(&request.name),
+        generateName = made.then(|| tracing::field::debug(message::short(&request.generate_name))),
         kind = ?message::short(&request.kind.to_string()),
         operation = ?message::short(&request.operation),
         decision = said("verdict"),

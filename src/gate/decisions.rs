@@ -44,6 +44,9 @@ struct Line<'a> {
     kind: String,
     namespace: String,
     name: String,
+    /// What the name begins with that the apiserver is going to make.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    generate_name: String,
     operation: String,
     decision: &'a str,
     images: &'a [Decided],
@@ -82,6 +85,7 @@ impl Decisions {
             kind: short(&request.kind.to_string()),
             namespace: short(&request.namespace),
             name: short(&request.name),
+            generate_name: short(&request.generate_name),
             operation: short(&request.operation),
             decision: said,
             images: &response.decided,
@@ -150,6 +154,7 @@ mod tests {
             "request": {
                 "uid": "u", "kind": { "group": "", "version": "v1", "kind": "Pod" },
                 "namespace": "n", "name": name, "operation": "CREATE",
+                "object": { "metadata": { "generateName": "made-\u{202e}" } },
             },
         });
         super::super::review::parse(review.to_string().as_bytes(), 1 << 20).unwrap()
@@ -183,5 +188,9 @@ mod tests {
         assert!(kept <= WAITING + 1, "{kept} waited");
         decisions.write(&evil, &response, Duration::ZERO);
         assert_eq!(slow.lines(kept + 1)[kept]["lost"], lost);
+        assert!(first.get("generateName").is_none(), "it has a name: {first}");
+        decisions.write(&request(""), &response, Duration::ZERO);
+        let made = &slow.lines(kept + 2)[kept + 1];
+        assert_eq!((&made["name"], &made["generateName"]), (&"".into(), &"made-\u{202e}".into()));
     }
 }

@@ -329,7 +329,7 @@ impl<T> Drop for Tied<T> {
 /// What is said where a verification panicked or was cut off.
 const LOST: Own = Own::new(
     "internal-error",
-    "internal-error: hallmark failed while it verified this image\nhelp: see the log of hallmark serve",
+    "hallmark failed while it verified this image\nhelp: see the log of hallmark serve",
 );
 const TOO_LONG: Own = Own::new(
     "gate-ended",

@@ -52,7 +52,7 @@ pub(super) fn reasons(outcome: &Outcome) -> Vec<String> {
             let _ = finding_block(&mut text, finding);
             vec![text]
         }
-        Outcome::Gate(Own(_, words)) => vec![words.clone().into_owned()],
+        Outcome::Gate(Own(name, words)) => vec![format!("error[{name}]: {words}")],
         Outcome::Judged(_) => told(outcome, Weight::Reason),
     }
 }

@@ -33,6 +33,9 @@ pub struct Request {
     /// Name, as far as it is known already.
     #[serde(default)]
     pub name: String,
+    /// What the name begins with that the apiserver is going to make, where there is none yet.
+    #[serde(skip)]
+    pub generate_name: String,
     /// The object as it will be; null on DELETE.
     #[serde(default)]
     pub object: Shape,
@@ -120,7 +123,18 @@ pub fn parse(body: &[u8], limit_bytes: usize) -> Result<Request, ReviewError> {
         return Err(ReviewError::NoRequest);
     }
     let Review { request } = document.read()?;
-    if request.uid.is_empty() { Err(ReviewError::NoUid) } else { Ok(request) }
+    if request.uid.is_empty() { Err(ReviewError::NoUid) } else { Ok(named(request)) }
+}
+
+/// The same with what the object says of its name, where the request has none. Nothing is decided by it.
+fn named(mut request: Request) -> Request {
+    if request.name.is_empty() {
+        request.name = request.object.metadata("name").to_owned();
+    }
+    if request.name.is_empty() {
+        request.generate_name = request.object.metadata("generateName").to_owned();
+    }
+    request
 }
 
 /// A review as it goes back.
@@ -209,6 +223,28 @@ mod tests {
         let kept = serde_json::json!({"spec": {"containers": []}});
         assert_eq!(*request.object.value(), kept);
         assert!(request.old_object.value().is_null());
+    }
+
+    #[test]
+    fn an_object_without_a_name_is_called_by_what_it_says() {
+        let cases = [
+            (r#""name":"a","object":{"metadata":{"name":"b","generateName":"b-"}}"#, ("a", "")),
+            (
+                r#""name":"","object":{"metadata":{"name":"b-x1","generateName":"b-"}}"#,
+                ("b-x1", ""),
+            ),
+            (r#""object":{"metadata":{"generateName":"b-"}}"#, ("", "b-")),
+            (r#""object":{"metadata":{"generateName":["b-"],"name":{}}}"#, ("", "")),
+            (r#""object":{"spec":{}}"#, ("", "")),
+            (r#""object":null"#, ("", "")),
+        ];
+        for (members, want) in cases {
+            let text = review(&format!(
+                r#"{{"uid":"u","kind":{{"version":"v1","kind":"Pod"}},"operation":"CREATE",{members}}}"#
+            ));
+            let request = parse(text.as_bytes(), LIMIT).expect(members);
+            assert_eq!((request.name.as_str(), request.generate_name.as_str()), want, "{members}");
+        }
     }
 
     #[test]

@@ -106,7 +106,8 @@ async fn decide(
     };
     let response = task.await.unwrap_or_else(|error| {
         tracing::error!(%error, "a decision came to no end");
-        let why = "internal-error: hallmark failed while it decided; see the log of hallmark serve";
+        let why =
+            "error[internal-error]: hallmark failed while it decided; see the log of hallmark serve";
         admit::refused(&request, why.to_owned())
     });
     let took = begun.elapsed();

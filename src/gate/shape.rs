@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use super::choice::PRESET_LABEL;
 
 /// Members that lead to images, or say whose they are or how they are judged.
-const KEYS: [&str; 17] = [
+const KEYS: [&str; 18] = [
     "apiVersion",
     "kind",
     "spec",
@@ -26,6 +26,7 @@ const KEYS: [&str; 17] = [
     "ephemeralContainers",
     "volumes",
     "name",
+    "generateName",
     "image",
     "imagePullPolicy",
     "reference",
@@ -47,6 +48,12 @@ impl Shape {
     /// What was kept.
     pub fn value(&self) -> &Value {
         &self.0
+    }
+
+    /// A text of its metadata; empty where there is none.
+    pub fn metadata(&self, key: &str) -> &str {
+        let metadata = self.0.get("metadata").and_then(|metadata| metadata.get(key));
+        metadata.and_then(Value::as_str).unwrap_or_default()
     }
 }
 
@@ -176,7 +183,7 @@ mod tests {
         let object = json!({
             "kind": "Pod",
             "metadata": {
-                "name": "p", "annotations": {"image": "x"}, "managedFields": [{}],
+                "name": "p", "generateName": "g-", "annotations": {"image": "x"}, "managedFields": [{}],
                 "labels": {"app": "x", "hallmark.dev/preset": "signed"},
             },
             "spec": {
@@ -188,7 +195,9 @@ mod tests {
         });
         let want = json!({
             "kind": "Pod",
-            "metadata": {"name": "p", "labels": {"hallmark.dev/preset": "signed"}},
+            "metadata": {
+                "name": "p", "generateName": "g-", "labels": {"hallmark.dev/preset": "signed"},
+            },
             "spec": {
                 "Containers": [],
                 "containers": [{"name": "a", "image": "i"}],

@@ -262,6 +262,7 @@ async fn tags_are_denied_or_resolved_as_set() {
             message(&response).contains("help: name the image as REPOSITORY@sha256:"),
             "{response}"
         );
+        assert!(message(&response).contains("\n  error[gate-tag]: named by tag: "), "{response}");
     }
     assert!(deny.asked().is_empty());
 
@@ -320,7 +321,8 @@ async fn it_answers_in_time_and_the_retry_finds_the_work_done() {
     assert!(before.elapsed() < Duration::from_millis(800));
     assert_eq!(response["allowed"], false);
     assert!(
-        message(&response).contains("not verified in time; the verification goes on"),
+        message(&response)
+            .contains("error[gate-late]: not verified in time; the verification goes on"),
         "{response}"
     );
     tokio::time::sleep(Duration::from_millis(400)).await;
@@ -334,7 +336,7 @@ async fn a_panic_denies() {
     let gate = Harness::new(settings());
     let response = gate.review("", &review("CREATE", &[&pinned("panic")])).await;
     assert_eq!(response["allowed"], false);
-    assert!(message(&response).contains("internal-error"), "{response}");
+    assert!(message(&response).contains("error[internal-error]: hallmark failed"), "{response}");
 }
 
 #[tokio::test]

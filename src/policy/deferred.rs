@@ -5,6 +5,7 @@
 //! seconds, and mostly finds what it has.
 
 use std::{
+    collections::BTreeSet,
     fmt,
     sync::{Arc, LazyLock, Mutex, PoisonError, Weak},
 };
@@ -13,7 +14,8 @@ use super::{
     Bundle, Exception, Judgement, Needs, Policies, PolicyError, PolicyInput, engine::broken,
 };
 use crate::{
-    contents::malware::rules::RuleSet, digest::Digest, limits::Limits, verdict::DEFAULT_LEVEL,
+    contents::malware::rules::RuleSet, digest::Digest, finding::Code, limits::Limits,
+    verdict::DEFAULT_LEVEL,
 };
 
 type Compiled = Result<Policies, PolicyError>;
@@ -107,6 +109,11 @@ impl Deferred {
     /// Packages that have to know what is in the layers, or about a rebuild.
     pub fn asking(&self) -> &[String] {
         self.ready().map(Policies::asking).unwrap_or_default()
+    }
+
+    /// What the rules deny for where nobody vouches for it; nothing where they cannot be asked.
+    pub fn waits_for(&self) -> BTreeSet<Code> {
+        self.ready().map(Policies::waits_for).unwrap_or_default()
     }
 
     /// The rung of the ladder that the settings ask for.

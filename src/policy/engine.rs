@@ -150,6 +150,13 @@ impl Policies {
         &self.asking
     }
 
+    /// What the rules deny for where nobody vouches for it, as the findings that say so.
+    pub fn waits_for(&self) -> BTreeSet<Code> {
+        let all = [Code::SignatureMissing, Code::ProvenanceMissing, Code::SbomMissing];
+        let denied = all.into_iter().filter(|code| self.codes.contains_key(code.as_str()));
+        denied.chain(self.lacking.values().map(|lack| lack.code())).collect()
+    }
+
     /// The rung of the ladder that the settings ask for; what is no rung is refused by the rule.
     pub fn asked_level(&self) -> u8 {
         let rebuild = self.settings.get("rebuild").and_then(|rebuild| rebuild.get("minLevel"));

@@ -348,6 +348,10 @@ pub enum FailureKind {
     EngineUnavailable,
     /// An engine may be here, and hallmark lacks the rights to start it.
     EngineForbidden,
+    /// Nothing is built where an image is judged by saved evidence, and no rebuild was saved.
+    NotSaved,
+    /// One may have been saved, and it is the word of whoever made the folder alone.
+    NotVouched,
 }
 
 impl FailureKind {
@@ -368,6 +372,7 @@ impl FailureKind {
             Self::Timeout => "timeout",
             Self::PlatformForeign => "platform-foreign",
             Self::EngineUnavailable | Self::EngineForbidden => "engine-error",
+            Self::NotSaved | Self::NotVouched => "not-saved",
         }
     }
 }

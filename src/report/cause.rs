@@ -12,6 +12,8 @@ use crate::{
     untrusted::{Page, line},
 };
 
+/// What stands in a command for the image that a finding is about.
+const TYPED: &str = "IMAGE";
 /// Places of one cause that are named.
 const PLACES: usize = 4;
 /// Kinds of remarks under a cause that are told.
@@ -90,10 +92,13 @@ impl<'f> Cause<'f> {
         self.write(out, named);
     }
 
-    /// What is known of it, in lines; digests that the report has named in full are shortened.
+    /// What is known of it, in lines; digests that the report has named in full are shortened, but where a command is to be typed with
+    /// what the finding is about.
     pub(super) fn write(&self, out: &mut Page, named: &[String]) {
-        fact(out, "subject", &shortened(&self.first().subject, named));
-        self.write_places(out, named);
+        let typed = self.first().help().contains(TYPED);
+        let shown = if typed { &[] } else { named };
+        fact(out, "subject", &shortened(&self.first().subject, shown));
+        self.write_places(out, shown);
         further_facts(out, self.first());
         self.write_below(out, named);
     }
@@ -205,20 +210,28 @@ pub(super) fn causes(findings: &[Finding]) -> Vec<Cause<'_>> {
 }
 
 /// The findings in the order in which reports for people tell them, so that all begin with the same one: each cause with its places, what
-/// follows from it, and the remarks on it. What those reports do not say stands at the end.
-pub(super) fn in_order(findings: &[Finding]) -> Vec<&Finding> {
+/// follows from it, and the remarks on it. What those reports do not say stands at the end. With each what it weighs in them: a cause
+/// weighs what the gravest finding does that follows from it.
+pub(super) fn in_order(findings: &[Finding]) -> Vec<(&Finding, Severity)> {
     let grave = findings.iter().filter(|finding| finding.severity > Severity::Info);
     let grave: Vec<Finding> = grave.cloned().collect();
     let causes = causes(&grave);
-    let all = causes
-        .iter()
-        .flat_map(|cause| std::iter::once(&cause.told).chain(&cause.follows).chain(&cause.remarks));
-    let all =
-        all.flat_map(|told| std::iter::once(told.first).chain(told.elsewhere.iter().copied()));
-    let place: BTreeMap<&Finding, usize> = all.zip(0..).collect();
+    let all = causes.iter().flat_map(|cause| {
+        let below = cause.follows.iter().chain(&cause.remarks);
+        let below = below.map(|told| (told, told.first.severity));
+        std::iter::once((&cause.told, cause.severity())).chain(below)
+    });
+    let all = all.flat_map(|(told, weight)| {
+        let places = std::iter::once(told.first).chain(told.elsewhere.iter().copied());
+        places.map(move |finding| (finding, weight))
+    });
+    let place: BTreeMap<&Finding, (usize, Severity)> =
+        all.zip(0..).map(|((finding, weight), at)| (finding, (at, weight))).collect();
+    let of =
+        |finding: &Finding| place.get(finding).copied().unwrap_or((usize::MAX, finding.severity));
     let mut ordered: Vec<&Finding> = findings.iter().collect();
-    ordered.sort_by_key(|finding| place.get(finding).copied().unwrap_or(usize::MAX));
-    ordered
+    ordered.sort_by_key(|finding| of(finding).0);
+    ordered.into_iter().map(|finding| (finding, of(finding).1)).collect()
 }
 
 /// What a group stands under: the end of the way over causes that are told.
@@ -389,7 +402,7 @@ mod tests {
         let (first, second) = (of(SignatureMissing, "a"), of(SignatureMissing, "b"));
         let findings = [nothing, of(ProvenanceMissing, "a"), twice, first, remark, note, second];
         let ordered = in_order(&findings);
-        let codes: Vec<Code> = ordered.iter().map(|finding| finding.code).collect();
+        let codes: Vec<Code> = ordered.iter().map(|(finding, _)| finding.code).collect();
         assert_eq!(
             codes,
             [
@@ -402,8 +415,48 @@ mod tests {
                 SbomMissing
             ]
         );
-        assert_eq!(ordered[0].subject, findings[3].subject);
-        assert!(findings.iter().all(|finding| ordered.contains(&finding)), "none is lost");
+        assert_eq!(ordered[0].0.subject, findings[3].subject);
+        let all: Vec<&Finding> = ordered.iter().map(|(finding, _)| *finding).collect();
+        assert!(findings.iter().all(|finding| all.contains(&finding)), "none is lost");
+    }
+
+    #[test]
+    fn what_a_command_is_typed_with_is_named_in_full() {
+        let digest = format!("sha256:{}", "ab".repeat(32));
+        let image = format!("r.example/app@{digest}");
+        let told = |code, help: Option<&str>| {
+            let finding = found(code, &image, "w");
+            let finding = help.map_or(finding.clone(), |help| finding.with(Key::Help, help));
+            let mut page = Page::default();
+            Cause::alone(&finding).write(&mut page, std::slice::from_ref(&digest));
+            page.into_text()
+        };
+        let whole = format!("subject: {image}\n");
+        assert!(told(Code::SbomMissing, None).contains(&whole), "hallmark sign ... IMAGE@DIGEST");
+        assert!(told(Code::SbomEmpty, Some("hallmark init IMAGE")).contains(&whole));
+        assert!(
+            told(Code::SbomEmpty, None).contains("subject: r.example/app@sha256:abababababab…\n")
+        );
+    }
+
+    #[test]
+    fn a_cause_weighs_in_every_report_what_follows_from_it() {
+        use Code::{ConfigTrustRuleUnused, PolicyNothingProven, SbomMissing, SignatureMissing};
+        let cause = || found(ConfigTrustRuleUnused, "a", "w").at(Severity::Warning);
+        let follows = |code| found(code, "a", "w").following(Some(ConfigTrustRuleUnused));
+        let cases = [
+            (vec![follows(PolicyNothingProven).at(Severity::Error)], Severity::Error),
+            (vec![follows(SbomMissing).at(Severity::Warning)], Severity::Warning),
+            (vec![found(SignatureMissing, "a", "w").at(Severity::Error)], Severity::Warning),
+        ];
+        for (others, want) in cases {
+            let findings: Vec<Finding> = others.into_iter().chain([cause()]).collect();
+            let ordered = in_order(&findings);
+            let of_cause = ordered.iter().find(|(f, _)| f.code == ConfigTrustRuleUnused).unwrap();
+            assert_eq!(of_cause.1, want, "{ordered:?}");
+            let others = ordered.iter().filter(|(f, _)| f.code != ConfigTrustRuleUnused);
+            others.for_each(|(finding, weight)| assert_eq!(finding.severity, *weight));
+        }
     }
 
     #[test]

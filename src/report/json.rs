@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{cause::in_order, comparison::ComparisonReport, shown::document};
 use crate::{
     compare::Comparison,
-    finding::{Code, Fact, Finding},
+    finding::{Code, Fact, Finding, Severity},
     policy::{PolicyInput, input::NotJudgedInput},
     verdict::{Asked, Decision, Evidence, Ground, PlatformVerdict, Verdict},
 };
@@ -87,7 +87,7 @@ fn platform(verdict: &PlatformVerdict, asked: Asked, time: jiff::Timestamp) -> V
         "manifest": verdict.manifest.as_ref().map(ToString::to_string),
         "verdict": word(verdict.decision.is_pass()),
         "grounds": grounds,
-        "findings": in_order(&verdict.findings).into_iter().map(finding).collect::<Vec<_>>(),
+        "findings": in_order(&verdict.findings).into_iter().map(weighed).collect::<Vec<_>>(),
         "evidence": evidence,
     })
 }
@@ -125,6 +125,15 @@ fn ground(ground: &Ground) -> Value {
             "warrant": warrant,
         }),
     }
+}
+
+/// One finding, and what it weighs in reports for people, where something graver follows from it.
+fn weighed((finding, weight): (&Finding, Severity)) -> Value {
+    let mut value = self::finding(finding);
+    if let Some(members) = value.as_object_mut().filter(|_| weight != finding.severity) {
+        members.insert("weighs".to_owned(), weight.name().into());
+    }
+    value
 }
 
 /// One finding.

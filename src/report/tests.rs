@@ -234,7 +234,7 @@ fn a_wrong_key_is_one_error_of_each_platform() {
     let twice = verdict(vec![failing(of_wrong_key()), failing(of_wrong_key())]);
     let text = text::verdict(&twice);
     for wanted in [
-        "error[signature-missing]: no signature over the image is proven\n  subject: r.example/team/app@sha256:2814ba1ae47e…\n",
+        "error[signature-missing]: no signature over the image is proven\n  subject: r.example/team/app@sha256:2814ba1ae47e21f6f49e55683952d32eecba42333f12c643494aa1abcc173a0a\n",
         "     seen: signature-identity-mismatch, r.example/team/app:x.sig: the certificate is eve's\n",
         "  because of this:\n    error[provenance-missing]: ",
         "    error[sbom-missing]: no SBOM of the image is proven; rule: sbom-missing (hallmark.sbom)\n",

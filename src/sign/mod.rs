@@ -16,7 +16,7 @@
 pub mod key;
 pub mod program;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt::Display};
 
 use bytes::Bytes;
 
@@ -28,6 +28,7 @@ use crate::{
     digest::{Digest, ManifestDigest},
     image::MediaType,
     limits::Limits,
+    reference::Location,
     trust::{
         PublicKey,
         sigstore::{self, SigstoreError},
@@ -40,6 +41,25 @@ const CONTENT: &str = "dev.sigstore.bundle.content";
 const PREDICATE: &str = "dev.sigstore.bundle.predicateType";
 /// When something was made (image-spec v1.1, annotations.md).
 const CREATED: &str = "org.opencontainers.image.created";
+
+/// The option that keeps a signature in a file, and takes one from there.
+pub const BUNDLE: &str = "--bundle FILE";
+
+/// Whether an image is in an archive: nothing is written into one, so that its signatures lie in files.
+pub fn is_archive(location: &Location) -> bool {
+    match location {
+        Location::OciArchive(_) | Location::DockerArchive(_) => true,
+        Location::Registry(_) | Location::Layout(_) => false,
+    }
+}
+
+/// What to type so that an image at this location is signed with a key.
+pub fn with_key(key: &str, location: &Location, image: &impl Display) -> String {
+    match is_archive(location) {
+        true => format!("hallmark sign --key {key} {BUNDLE} {image}"),
+        false => format!("hallmark sign --key {key} {image}"),
+    }
+}
 
 /// Somebody who signs.
 #[derive(Debug)]

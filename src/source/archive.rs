@@ -32,11 +32,12 @@ use crate::{
     digest::{Algorithm, BlobDigest, Digest, Hasher, ManifestDigest},
     image::{
         Compression, Descriptor, FormatError, MediaType,
-        tar::{Entry, EntryKind, TarError, walk},
+        tar::{self, Entry, EntryKind, TarError, walk},
     },
     json,
     limits::Limits,
     reference::Location,
+    scratch::seen,
 };
 
 const WHAT: &str = "image archive";
@@ -59,6 +60,7 @@ pub(super) fn open(
         io::ErrorKind::NotFound => {
             SourceError::NotFound { what: "an archive".to_owned(), place: location.to_string() }
         }
+        _ if path.is_dir() => unreadable(location, "it is a folder; a layout in one is oci:DIR"),
         _ => unreadable(location, error),
     })?;
     let at = |error: ArchiveError| error.at(location);
@@ -92,6 +94,8 @@ enum ArchiveError {
     Format(#[from] FormatError),
     #[error(transparent)]
     Disk(#[from] io::Error),
+    #[error("it is no tar archive: {0}")]
+    NoTar(String),
 }
 
 impl ArchiveError {
@@ -99,6 +103,7 @@ impl ArchiveError {
         match self {
             Self::Format(error) => SourceError::Format { place: location.to_string(), error },
             Self::Disk(error) => unreadable(location, error),
+            Self::NoTar(_) => unreadable(location, self.to_string()),
         }
     }
 }
@@ -133,18 +138,31 @@ fn scan(file: File, path: &Path, limits: &Limits) -> Result<BTreeMap<String, Pla
     }
 }
 
-/// The file from its start, where it is a tar and nothing around one.
+/// The file from its start, where it is a tar and nothing around one. What begins otherwise is another file, and no damaged archive.
 fn plain(mut file: File) -> Result<File, ArchiveError> {
-    let mut start = [0; 4];
-    let count = file.read(&mut start)?;
-    if start.starts_with(&[0x1f, 0x8b]) || start.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
-        return Err(malformed("it is compressed; decompress it first"));
-    }
-    if count == 0 {
-        return Err(malformed("it is empty"));
+    let mut start = Vec::new();
+    Read::by_ref(&mut file).take(BLOCK).read_to_end(&mut start)?;
+    if let Some(what) = no_tar(&start) {
+        return Err(ArchiveError::NoTar(what));
     }
     file.seek(SeekFrom::Start(0))?;
     Ok(file)
+}
+
+/// What a file is that does not begin with the header of a tar.
+fn no_tar(start: &[u8]) -> Option<String> {
+    match tar::begins(start) {
+        true => None,
+        false => Some(match seen(start) {
+            Some(what) if is_compressed(start) => format!("{what}; decompress it first"),
+            Some(what) => what,
+            None => "it does not begin as one does".to_owned(),
+        }),
+    }
+}
+
+fn is_compressed(start: &[u8]) -> bool {
+    start.starts_with(&[0x1f, 0x8b]) || start.starts_with(&[0x28, 0xb5, 0x2f, 0xfd])
 }
 
 fn member(

@@ -478,12 +478,7 @@ impl Http {
         match timeout(limit, request.send()).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) if is_plain_http(&error) => {
-                let why = format!(
-                    "{host} answers without TLS; if it should, write \
-                     registries: [{{host: \"{host}\", plainHttp: true}}] in hallmark.yaml"
-                );
-                // What answers there may be anybody: it says nothing of what the operator wrote.
-                Err(self.unavailable(why).into())
+                Err(SourceError::Plain { place: self.place.clone(), host }.into())
             }
             Ok(Err(error)) if is_no_tls(&error) => {
                 Err(self.unavailable(format!("{host}: {}", describe(error))).into())

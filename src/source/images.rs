@@ -557,7 +557,8 @@ pub async fn find_digest(
             Ok(()) => return Ok(PinnedReference { location, digest: digest.clone() }),
             Err(SourceError::NotFound { .. }) => refused.push(format!("{location} (not there)")),
             Err(error) => {
-                silent |= matches!(error, SourceError::Unavailable { .. });
+                silent |=
+                    matches!(error, SourceError::Unavailable { .. } | SourceError::Plain { .. });
                 refused.push(format!("{location} ({error})"));
             }
         }

@@ -115,6 +115,10 @@ impl LayoutSource {
             }
             _ => unreadable(&location, error),
         })?;
+        if real.is_file() {
+            let why = "it is a file; an image in one is oci-archive:FILE or docker-archive:FILE";
+            return Err(unreadable(&location, why));
+        }
         Self::read(location, Shelf::Folder(real), limits)
     }
 
@@ -196,7 +200,9 @@ impl Layout {
 
     /// A file of the layout itself, whole.
     fn file(&self, name: &'static str, limit_bytes: usize) -> Result<Bytes, SourceError> {
-        let place = self.find(name)?.ok_or_else(|| self.not_found(name))?;
+        let place = self
+            .find(name)?
+            .ok_or_else(|| self.not_found(format!("the file {name} of a layout")))?;
         self.bytes(&place, name, limit_bytes)
     }
 

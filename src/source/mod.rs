@@ -384,6 +384,14 @@ pub enum SourceError {
         /// What happened.
         why: String,
     },
+    /// A registry that is asked with TLS answers without. What answers there may be anybody: it says nothing of what the operator wrote.
+    #[error("{place}: {host} answers without TLS")]
+    Plain {
+        /// Where.
+        place: String,
+        /// The registry, with its port.
+        host: String,
+    },
     /// What was fetched cannot be kept in the folder for temporary files.
     #[error("{place}: {why}")]
     Unkept {
@@ -466,6 +474,7 @@ impl SourceError {
             | Self::Refused { place, .. }
             | Self::Format { place, .. }
             | Self::Unavailable { place, .. }
+            | Self::Plain { place, .. }
             | Self::Unreadable { place, .. }
             | Self::Unkept { place, .. }
             | Self::Ambiguous { place, .. }
@@ -484,7 +493,7 @@ impl SourceError {
             Self::Disguised { .. } => Code::ImageEntryDisguised,
             Self::Refused { rule, .. } => rule.code(),
             Self::Unreadable { .. } | Self::Unkept { .. } => Code::SourceUnreadable,
-            Self::Unavailable { .. } => Code::SourceUnavailable,
+            Self::Unavailable { .. } | Self::Plain { .. } => Code::SourceUnavailable,
             Self::Ambiguous { .. } => Code::SourceAmbiguous,
             Self::Limit { .. } => Code::LimitExceeded,
             Self::Format { error, .. } => return error.clone().into_finding(subject),
@@ -495,6 +504,10 @@ impl SourceError {
                 finding.with(Key::Help, beyond.help())
             }
             Self::Unkept { .. } => finding.with(Key::Help, TEMPORARY),
+            Self::Plain { host, .. } => finding.with(Key::Help, plainly(&host)),
+            Self::Unauthorized { place, .. } | Self::Forbidden { place, .. } => {
+                finding.with(Key::Help, to_log_in(&place))
+            }
             Self::NotFound { what, place } if what.parse::<Digest>().is_err() => {
                 finding.with(Key::Help, name_to_check(&place))
             }
@@ -502,6 +515,27 @@ impl SourceError {
         }
     }
 }
+
+/// What to write where a registry is meant to be spoken to without TLS.
+fn plainly(host: &str) -> String {
+    format!(
+        "if it should, write registries: [{{host: \"{host}\", plainHttp: true}}] in hallmark.yaml, and name that by --config; \
+         else find out what answers at this address"
+    )
+}
+
+/// What to type where a repository asks for credentials, or for others.
+fn to_log_in(place: &str) -> String {
+    let host = place.split_once('/').map_or(place, |(host, _)| host);
+    let host = if host == DOCKER_HUB { String::new() } else { format!(" {host}") };
+    format!(
+        "log in with an account that may: docker login{host}, or podman login{host}; where credentials lie elsewhere, set DOCKER_CONFIG \
+         to a folder with a config.json"
+    )
+}
+
+/// The registry that `docker login` means where none is named.
+const DOCKER_HUB: &str = "docker.io";
 
 /// What to look at where nothing of a name is at a place.
 fn name_to_check(place: &str) -> &'static str {

@@ -46,6 +46,7 @@ pub(super) fn of_error(error: &SourceError) -> Value {
         SourceError::Refused { place, rule, why } => json!(["refused", place, of_rule(*rule), why]),
         SourceError::Format { place, error } => json!(["format", place, of_format(error)]),
         SourceError::Unavailable { place, why } => json!(["unavailable", place, why]),
+        SourceError::Plain { place, host } => json!(["plain", place, host]),
         SourceError::Unreadable { place, why } => json!(["unreadable", place, why]),
         SourceError::Unkept { place, why } => json!(["unkept", place, why]),
         SourceError::Ambiguous { place, found } => json!(["ambiguous", place, found]),
@@ -78,6 +79,7 @@ pub(super) fn error(value: &Value) -> Option<SourceError> {
         }
         "format" => SourceError::Format { place: text(1)?, error: format(value.get(2)?)? },
         "unavailable" => SourceError::Unavailable { place: text(1)?, why: text(2)? },
+        "plain" => SourceError::Plain { place: text(1)?, host: text(2)? },
         "unreadable" => SourceError::Unreadable { place: text(1)?, why: text(2)? },
         "unkept" => SourceError::Unkept { place: text(1)?, why: text(2)? },
         "ambiguous" => SourceError::Ambiguous { place: text(1)?, found: text(2)? },
@@ -218,6 +220,7 @@ mod tests {
             SourceError::Unauthorized { place: place(), why: why() },
             SourceError::Forbidden { place: place(), why: why() },
             SourceError::Unavailable { place: place(), why: why() },
+            SourceError::Plain { place: place(), host: "r.example:80".to_owned() },
             SourceError::Unreadable { place: place(), why: why() },
             SourceError::Unkept { place: place(), why: why() },
             SourceError::Ambiguous { place: place(), found: why() },

@@ -9,8 +9,11 @@ use std::collections::BTreeSet;
 use crate::{
     attest::{provenance::SLSA_V1, statement::SIGNATURE},
     finding::{Code, Fact, Finding, Key, Severity},
+    policy::Deferred,
     rebuild::Rebuild,
+    reference::{Location, PinnedReference},
     report::text::{plural, unproven},
+    sign::{self, BUNDLE, is_archive},
     trust::{Claimed, Proof, Rule, TrustRules, Unproven},
     verdict::Evidence,
 };
@@ -60,7 +63,12 @@ fn signers<'t>(evidence: &Evidence, trust: &'t TrustRules) -> BTreeSet<&'t str> 
 }
 
 /// Says with what is missing whose word was looked for, what is there instead, and what to type.
-pub(super) fn tell(findings: &mut [Finding], evidence: &Evidence, trust: &TrustRules) {
+pub(super) fn tell(
+    findings: &mut [Finding],
+    evidence: &Evidence,
+    trust: &TrustRules,
+    policies: &Deferred,
+) {
     let wanted = signers(evidence, trust);
     let others: Vec<(&Unproven, String)> =
         evidence.signatures.iter().filter_map(stranger).collect();
@@ -69,9 +77,25 @@ pub(super) fn tell(findings: &mut [Finding], evidence: &Evidence, trust: &TrustR
             Code::SignatureMissing => {
                 tell_signature(finding, evidence, trust, &wanted, &others);
             }
-            Code::ConfigTrustRuleUnused => tell_rules(finding, evidence, trust),
+            Code::ConfigTrustRuleUnused => {
+                tell_rules(finding, evidence, trust, &policies.waits_for());
+            }
             _ => {}
         }
+        if is_archive(&evidence.image.reference.location) {
+            tell_archive(finding);
+        }
+    }
+}
+
+/// Advice to sign, as it works for an archive: nothing is written into one.
+fn tell_archive(finding: &mut Finding) {
+    const SIGN: &str = "hallmark sign ";
+    let help = finding.help();
+    if help.contains(SIGN) && !help.contains(BUNDLE) {
+        let help = help.replace(SIGN, &format!("{SIGN}{BUNDLE} "));
+        let help = format!("{help}; an archive is verified with {BUNDLE}, too");
+        finding.facts.insert(Key::Help, Fact::Text(help));
     }
 }
 
@@ -83,7 +107,7 @@ fn tell_signature(
     others: &[(&Unproven, String)],
 ) {
     let image = &evidence.image.reference;
-    let sign = to_sign(&image.to_string(), &ways(trust, wanted));
+    let sign = to_sign(image, &ways(trust, wanted));
     if let Some(wanted) = listed(wanted.iter().map(ToString::to_string)) {
         finding.facts.insert(Key::Expect, Fact::Text(format!("a signature by {wanted}")));
         let help = match others {
@@ -125,21 +149,33 @@ fn ways(trust: &TrustRules, wanted: &BTreeSet<&str>) -> BTreeSet<Way> {
     ways.flatten().collect()
 }
 
-/// What to type so that an image is signed in one of these ways.
-fn to_sign(image: &str, ways: &BTreeSet<Way>) -> String {
-    let words = ways.iter().map(|way| match way {
-        Way::Key => {
-            format!("with the private key that belongs to it: hallmark sign --key PRIVATE {image}")
-        }
-        Way::Identity => {
+/// What to type so that an image is signed in one of these ways. cosign signs what a registry has, and nothing else.
+fn to_sign(image: &PinnedReference, ways: &BTreeSet<Way>) -> String {
+    let sign = sign::with_key("PRIVATE", &image.location, image);
+    let words = ways.iter().map(|way| match (way, &image.location) {
+        (Way::Key, _) => format!("with the private key that belongs to it: {sign}"),
+        (Way::Identity, Location::Registry(_)) => {
             format!("keyless with cosign in the job of that identity: cosign sign {image}")
+        }
+        (Way::Identity, _) => {
+            let digest = &image.digest;
+            format!(
+                "in a registry, keyless with cosign in the job of that identity: push it there, then cosign sign \
+                 REPOSITORY@{digest}"
+            )
         }
     });
     format!("sign it {}", words.collect::<Vec<_>>().join(", or "))
 }
 
-/// Which images the rules are about, where there are rules, and the words of one that would be about this image.
-fn tell_rules(finding: &mut Finding, evidence: &Evidence, trust: &TrustRules) {
+/// Which images the rules are about, where there are rules, and the words of one that would be about this image and let its signers
+/// vouch for all that the policies wait for.
+fn tell_rules(
+    finding: &mut Finding,
+    evidence: &Evidence,
+    trust: &TrustRules,
+    waits_for: &BTreeSet<Code>,
+) {
     let location = evidence.image.reference.location.to_string();
     let patterns: BTreeSet<String> =
         trust.rules().iter().flat_map(|rule| rule.images.iter().map(ToString::to_string)).collect();
@@ -150,11 +186,19 @@ fn tell_rules(finding: &mut Finding, evidence: &Evidence, trust: &TrustRules) {
     finding.facts.insert(Key::Why, Fact::Text(why));
     let names = listed(trust.signers().keys().cloned()).unwrap_or_else(|| "NAME".to_owned());
     let image = serde_json::Value::from(location);
+    let predicates = predicates(waits_for).join(", ");
     let help = format!(
         "name who signs: --key FILE, or under trust.rules in hallmark.yaml: \
-         {{images: [{image}], predicates: [signature], signers: [{names}]}}; hallmark init IMAGE writes a first one"
+         {{images: [{image}], predicates: [{predicates}], signers: [{names}]}}; hallmark init IMAGE writes a first one"
     );
     finding.facts.insert(Key::Help, Fact::Text(help));
+}
+
+/// What signers have to be let vouch for, in the words of a rule. Whatever else is waited for, a signature is what proves something.
+fn predicates(waits_for: &BTreeSet<Code>) -> Vec<&'static str> {
+    let more = [(Code::ProvenanceMissing, "provenance"), (Code::SbomMissing, "sbom")];
+    let more = more.into_iter().filter(|(code, _)| waits_for.contains(code));
+    std::iter::once("signature").chain(more.map(|(_, word)| word)).collect()
 }
 
 /// Whether nobody says anything about the image: no signature, attestation or SBOM of any signer lies beside it or in it.
@@ -307,9 +351,10 @@ mod tests {
             Carrier, Statement,
             provenance::{Producer, Provenance},
         },
-        digest::Digest,
+        digest::{Digest, ManifestDigest},
         finding::Subject,
-        policy::Lack,
+        limits::Limits,
+        policy::{Bundle, Lack},
         trust::{
             SignerIdentity,
             testing::{TestKey, image, rules, said_by},
@@ -332,6 +377,10 @@ mod tests {
         let value = || Provenance::empty(Producer::Other, "x");
         let provenance = provenance.map_or(Proof::Missing, |why| unproven(value(), why));
         Evidence { signatures, provenance, ..Evidence::of_nothing(image()) }
+    }
+
+    fn policies(preset: &str) -> Deferred {
+        Deferred::new(Bundle::preset(preset).unwrap(), Limits::default())
     }
 
     /// The cause of the last finding, where these are there.
@@ -498,18 +547,78 @@ mod tests {
         let key = TestKey::p256();
         let trust = rules(&[("release", &[&key])], &[("**", "signature", "release", 1)]);
         assert_eq!(ways(&trust, &["release", "nobody"].into()), [Way::Key].into());
-        let cases: [(&[Way], &str, &str); 3] = [
-            (&[Way::Key], "hallmark sign --key PRIVATE r/x", "cosign sign"),
+        let at = |text: &str| {
+            let location = crate::trust::testing::location(text);
+            PinnedReference { location, digest: ManifestDigest::of(b"m") }
+        };
+        let registry = "r.example/x";
+        let cases: [(&str, &[Way], &str, &str); 7] = [
             (
+                registry,
+                &[Way::Key],
+                "hallmark sign --key PRIVATE r.example/x@sha256:",
+                "cosign sign",
+            ),
+            (
+                registry,
                 &[Way::Identity],
-                "sign it keyless with cosign in the job of that identity: cosign sign r/x",
+                "sign it keyless with cosign in the job of that identity: cosign sign r.example/x@",
                 "PRIVATE",
             ),
-            (&[Way::Key, Way::Identity], "PRIVATE r/x, or keyless", "release"),
+            (registry, &[Way::Key, Way::Identity], ", or keyless", "release"),
+            ("oci:d", &[Way::Key], "hallmark sign --key PRIVATE oci:d@sha256:", "--bundle"),
+            ("oci:d", &[Way::Identity], "then cosign sign REPOSITORY@sha256:", "oci:d"),
+            (
+                "oci-archive:a.tar",
+                &[Way::Key],
+                "hallmark sign --key PRIVATE --bundle FILE oci-archive:a.tar@sha256:",
+                "cosign",
+            ),
+            ("docker-archive:a.tar", &[Way::Identity], "push it there", "docker-archive:"),
         ];
-        for (ways, has, lacks) in cases {
-            let told = to_sign("r/x", &ways.iter().copied().collect());
+        for (place, ways, has, lacks) in cases {
+            let told = to_sign(&at(place), &ways.iter().copied().collect());
             assert!(told.contains(has) && !told.contains(lacks), "{told}");
+        }
+    }
+
+    #[test]
+    fn advice_to_sign_an_archive_keeps_the_signature_in_a_file() {
+        let told = |place: &str, code: Code| {
+            let mut evidence = evidence(&[], None);
+            evidence.image.reference.location = crate::trust::testing::location(place);
+            let mut findings = vec![Finding::new(code, Subject::Run)];
+            tell(&mut findings, &evidence, &rules(&[], &[]), &policies("baseline"));
+            findings[0].help()
+        };
+        for code in [Code::SignatureMissing, Code::SbomMissing] {
+            for place in ["oci-archive:a.tar", "docker-archive:a.tar"] {
+                let told = told(place, code);
+                assert!(told.contains("hallmark sign --bundle FILE --key KEY"), "{told}");
+                assert!(told.ends_with("verified with --bundle FILE, too"), "{told}");
+            }
+            for place in ["oci:d", "r.example/x"] {
+                assert_eq!(told(place, code), code.help(), "{place}");
+            }
+        }
+        assert_eq!(told("oci-archive:a.tar", Code::SbomEmpty), Code::SbomEmpty.help());
+    }
+
+    #[test]
+    fn a_rule_that_is_missing_lets_its_signers_vouch_for_all_that_is_waited_for() {
+        let cases = [
+            ("baseline", "predicates: [signature],"),
+            ("signed", "predicates: [signature],"),
+            ("slsa", "predicates: [signature, provenance],"),
+            ("slsa-l3", "predicates: [signature, provenance],"),
+            ("reproducible", "predicates: [signature, provenance, sbom],"),
+            ("regulated", "predicates: [signature, provenance, sbom],"),
+        ];
+        for (preset, want) in cases {
+            let mut findings = vec![Finding::new(Code::ConfigTrustRuleUnused, Subject::Run)];
+            tell(&mut findings, &evidence(&[], None), &rules(&[], &[]), &policies(preset));
+            let help = findings[0].help();
+            assert!(help.contains(want), "{preset}: {help}");
         }
     }
 
@@ -520,7 +629,7 @@ mod tests {
         let told = |evidence: &Evidence| {
             let missing = Finding::new(Code::SignatureMissing, Subject::Run);
             let mut findings = vec![missing, Finding::new(Code::SbomMissing, Subject::Run)];
-            tell(&mut findings, evidence, &trust);
+            tell(&mut findings, evidence, &trust, &policies("baseline"));
             assert_eq!(findings[1], Finding::new(Code::SbomMissing, Subject::Run));
             assert_eq!(findings[0].severity, Severity::Warning);
             assert!(findings[0].help().contains("hallmark sign "), "{findings:?}");

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{causes, sboms::SBOM};
+use super::{causes, recorded, sboms::SBOM};
 use crate::{
     amount::plural,
     attest::provenance::SLSA_V1,
@@ -213,6 +213,9 @@ fn of_gap(gap: &Gap, image: &Image) -> Finding {
 const RIGHTS: &str = "run hallmark as root with the right to make mounts and namespaces, name a BuildKit that builds as \
     rebuild.address, or let rebuilders whom you trust vouch (rebuild.attested)";
 
+/// What helps where evidence was saved without the rebuild that is asked for.
+const SAVE_IT: &str = "save it again with the rebuild, hallmark verify --rebuild --save DIR IMAGE, or verify without --from";
+
 /// What helps where the source is at an address that hallmark goes to only where the operator says so.
 const PRIVATE: &str = "if the host that is named is yours, list it under rebuild.privateSources in hallmark.yaml: without that, \
     nothing that provenance names is fetched from a private network";
@@ -231,9 +234,14 @@ fn of_failure(failure: &Failure, image: &Image) -> Finding {
         FailureKind::EngineUnavailable | FailureKind::EngineForbidden => {
             Code::RebuildEngineUnavailable
         }
+        FailureKind::NotSaved | FailureKind::NotVouched => Code::SourceNotSaved,
     };
-    let finding = Finding::new(code, subject(image)).with(Key::Why, failure.why.clone());
+    // Whether an image may do without a rebuild is for the rules to say.
+    let finding = Finding::new(code, subject(image)).at(Severity::Warning);
+    let finding = finding.with(Key::Why, failure.why.clone());
     let finding = match failure.kind {
+        FailureKind::NotSaved => finding.with(Key::Help, SAVE_IT),
+        FailureKind::NotVouched => finding.with(Key::Help, recorded::NAME_IT),
         FailureKind::EngineForbidden => finding.with(Key::Help, RIGHTS),
         FailureKind::SourceForbidden => finding.with(Key::Help, PRIVATE),
         _ => finding,

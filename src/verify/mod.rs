@@ -204,7 +204,7 @@ async fn judge_image(
     findings.dedup();
     // After the rules have spoken: they see nothing of it.
     causes::link(&mut findings, &evidence, &inquiry.trust);
-    causes::tell(&mut findings, &evidence, &inquiry.trust);
+    causes::tell(&mut findings, &evidence, &inquiry.trust, &ctx.criteria.policies);
     PlatformVerdict {
         platform: Some(evidence.image.platform.clone()),
         manifest: Some(evidence.image.manifest.document.digest.clone()),

@@ -253,28 +253,55 @@ fn conflict(candidates: &[Proof<Provenance>], image: &Image) -> Option<Finding> 
 }
 
 fn missing(provenance: &Proof<Provenance>, sboms: &[SbomEvidence], image: &Image) -> Vec<Finding> {
-    let subject = || Subject::Image(image.reference.to_string());
-    let because = |why: &Unproven| crate::report::text::unproven(why);
-    let unsigned = |code, why: &Unproven, carrier: &Carrier| {
-        Finding::new(code, subject())
-            .remark()
-            .with(Key::Why, because(why))
-            .with(Key::From, carrier.to_string())
-    };
     let mut findings = Vec::new();
     if provenance.proven().is_none() {
-        findings.push(Finding::new(Code::ProvenanceMissing, subject()));
-    }
-    if let Proof::Unproven { why, carrier, .. } = provenance {
-        findings.push(unsigned(Code::ProvenanceUnsigned, why, carrier));
+        let codes = (Code::ProvenanceMissing, Code::ProvenanceUnsigned);
+        findings.extend(of_unproven(provenance, codes, "provenance", image));
     }
     if sboms.iter().all(|sbom| sbom.claim.proven().is_none()) {
-        findings.push(Finding::new(Code::SbomMissing, subject()));
-    }
-    if let Some(Proof::Unproven { why, carrier, .. }) = sboms.first().map(|sbom| &sbom.claim) {
-        findings.push(unsigned(Code::SbomUnsigned, why, carrier));
+        let first = sboms.first().map_or(&Proof::Missing, |sbom| &sbom.claim);
+        findings.extend(of_unproven(first, (Code::SbomMissing, Code::SbomUnsigned), "sbom", image));
     }
     findings
+}
+
+/// That no claim of a kind is proven, by the first of its codes, and by the second why one that is there does not count. `word` is what a
+/// rule calls the kind.
+fn of_unproven<T>(
+    claim: &Proof<T>,
+    (missing, unsigned): (Code, Code),
+    word: &str,
+    image: &Image,
+) -> Vec<Finding> {
+    let subject = || Subject::Image(image.reference.to_string());
+    let missing = Finding::new(missing, subject());
+    let Proof::Unproven { why, carrier, .. } = claim else { return vec![missing] };
+    let unsigned = Finding::new(unsigned, subject())
+        .remark()
+        .with(Key::Why, crate::report::text::unproven(why))
+        .with(Key::From, carrier.to_string());
+    let Some(help) = to_count(why, word) else { return vec![missing, unsigned] };
+    // A stranger may have put it there: it takes the place of no other advice.
+    let both = format!("{}; {help}", missing.help());
+    vec![missing.with(Key::Help, both), unsigned.with(Key::Help, help)]
+}
+
+/// What lets a claim count that is there, where its maker is to be trusted.
+fn to_count(why: &Unproven, word: &str) -> Option<String> {
+    match why {
+        Unproven::UnknownSigner => Some(format!(
+            "if you trust whoever signed the one that is there, name him: --key FILE, or a signer with \
+             predicates: [{word}] under trust.rules in hallmark.yaml; hallmark inspect IMAGE shows what is known of him"
+        )),
+        Unproven::NotAllowed { signers } => Some(format!(
+            "if {} may vouch for it, add {word} to the predicates of the rule under trust.rules in hallmark.yaml",
+            signers.join(", ")
+        )),
+        Unproven::Unsigned
+        | Unproven::BelowThreshold { .. }
+        | Unproven::OtherSubject
+        | Unproven::Unsupported(_) => None,
+    }
 }
 
 #[cfg(test)]
@@ -302,6 +329,34 @@ mod tests {
             statement.clone(),
             SignerIdentity::Key { fingerprint: "00".to_owned(), recorded: None },
         )
+    }
+
+    #[test]
+    fn what_lies_there_unproven_is_told_with_what_lets_it_count() {
+        let helps = |claim: &Proof<u8>| {
+            let codes = (Code::SbomMissing, Code::SbomUnsigned);
+            let found = of_unproven(claim, codes, "sbom", &image());
+            found.into_iter().map(|finding| (finding.code, finding.help())).collect::<Vec<_>>()
+        };
+        let unproven = |why| Proof::Unproven {
+            value: 0,
+            carrier: Carrier::Given { name: "x".to_owned() },
+            payload: Digest::sha256(b""),
+            why,
+        };
+        let missing = (Code::SbomMissing, Code::SbomMissing.help().to_owned());
+        assert_eq!(helps(&Proof::Missing), std::slice::from_ref(&missing));
+        let unsigned = (Code::SbomUnsigned, Code::SbomUnsigned.help().to_owned());
+        assert_eq!(helps(&unproven(Unproven::Unsigned)), [missing.clone(), unsigned]);
+        let signers = vec!["release".to_owned()];
+        for (why, want) in [
+            (Unproven::UnknownSigner, "name him: --key FILE, or a signer with predicates: [sbom]"),
+            (Unproven::NotAllowed { signers }, "if release may vouch for it, add sbom to"),
+        ] {
+            let helps = helps(&unproven(why));
+            assert!(helps[0].1.starts_with(&missing.1), "{helps:?}");
+            assert!(helps.iter().all(|(_, help)| help.contains(want)), "{helps:?}");
+        }
     }
 
     #[test]

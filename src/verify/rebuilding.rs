@@ -415,14 +415,15 @@ async fn keep_image(build: &Build, saver: &Arc<Saver>) -> ManifestDigest {
 /// What was built when the evidence was saved: it is compared again, and believed where the operator says so.
 async fn build_again(plan: &Plan, saved: &Saved, inquiry: &Inquiry) -> Result<Build, Failure> {
     if !saved.is_believed() {
-        return Err(recorded::not_there(recorded::unvouched(saved.path(), "built")));
+        let why = recorded::unvouched(saved.path(), "built");
+        return Err(recorded::not_there(FailureKind::NotVouched, why));
     }
     let folder = saved.path();
     let asked = recorded::of_plan(plan);
     let asked = recorded::numbered(&asked, saved.count(&asked));
     let kept = saved.answer(&asked).and_then(recorded::build).ok_or_else(|| {
-        let why = format!("the saved evidence in {} has no such build", folder.display());
-        recorded::not_there(why)
+        let why = format!("no rebuild of this image was saved in {}", folder.display());
+        recorded::not_there(FailureKind::NotSaved, why)
     })?;
     let (digest, gave) = kept?;
     let reference = PinnedReference { location: Location::Layout(folder.to_owned()), digest };

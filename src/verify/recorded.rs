@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// What to do where what the maker of a folder has seen does not count.
-const NAME_IT: &str = "name the digest that --save printed, --from DIR@sha256:…, where the folder is your own, or verify without --from";
+pub(super) const NAME_IT: &str = "name the digest that --save printed, --from DIR@sha256:…, where the folder is your own, or verify without --from";
 
 /// Whether a ref of a repository holds a commit.
 ///
@@ -46,15 +46,24 @@ pub async fn holds(
             saved.answer(&asked()).and_then(held).unwrap_or_else(missing)
         }
         access => {
-            let (settings, sink) = (&inquiry.rebuild.settings, &*inquiry.world.sink);
-            let limits = &inquiry.world.limits;
-            let found = ancestry::holds(url, reference, commit, settings, limits, sink).await;
+            let found = read_history(url, reference, commit, inquiry).await;
             if let Some(saver) = access.saver() {
                 saver.answer(asked(), || of_held(&found));
             }
             found
         }
     }
+}
+
+#[tracing::instrument(level = "debug", skip_all, name = "history", fields(%url, %reference))]
+async fn read_history(
+    url: &str,
+    reference: &str,
+    commit: &Commit,
+    inquiry: &Inquiry,
+) -> Result<Held, Failure> {
+    let (settings, sink) = (&inquiry.rebuild.settings, &*inquiry.world.sink);
+    ancestry::holds(url, reference, commit, settings, &inquiry.world.limits, sink).await
 }
 
 /// That only the maker of a folder knows what the world did.
@@ -176,9 +185,8 @@ pub fn build(value: &Value) -> Option<Kept> {
 }
 
 /// The failure where a build counts for nothing, or is not there.
-pub fn not_there(why: String) -> Failure {
-    let why = format!("{why}; {NAME_IT}");
-    Failure { kind: FailureKind::EngineUnavailable, why, log: String::new(), engine: None }
+pub fn not_there(kind: FailureKind, why: String) -> Failure {
+    Failure { kind, why, log: String::new(), engine: None }
 }
 
 const FAILURES: [(FailureKind, &str); 11] = [

@@ -64,6 +64,17 @@ fn what_init_writes_is_what_verify_takes() {
         .says("hallmark.yaml:")
         .says("limits.attempts: 4  (default)");
     assert!(!shown.all().contains("policy.preset: baseline"), "{}", shown.all());
+    // Values are values: nobody parses a text within the document.
+    let shown = Hallmark::new(["config", "show", "-c", file, "-o", "json"]).run().exits(0).json();
+    let value = |key: &str| {
+        let mut settings = shown["settings"].as_array().unwrap().iter();
+        settings.find(|setting| setting["key"] == key).map(|setting| setting["value"].clone())
+    };
+    assert_eq!(value("policy.preset"), Some(json!("signed")));
+    assert_eq!(value("trust.rules[0].predicates"), Some(json!(["signature"])));
+    assert_eq!(value("version"), Some(json!(1)));
+    assert_eq!(value("limits.attempts"), Some(json!(4)));
+    assert_eq!(value("trust.warnRootAge"), Some(json!("90d")));
 }
 
 /// Whoever reads the document hears of what the text warns of.

@@ -311,3 +311,66 @@ fn a_call_that_is_ended_answers_in_json() {
         assert_eq!(document["error"]["exitCode"], code, "{document:#}");
     }
 }
+
+/// What was judged until then is told in every form, and none of it passes for an answer about the rest.
+#[test]
+fn a_list_that_is_ended_tells_what_was_judged() {
+    let layout = Layout::of(&Parts::new(&[("app", b"x")]));
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let waits = format!("{}/app:1", silent.local_addr().unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let junit = folder.path().join("junit.xml");
+    let kept = folder.path().join("verdicts.json");
+    let file = format!("junit={}", junit.display());
+    let file_in_json = format!("json={}", kept.display());
+    for (signal, code, word) in
+        [(Signal::TERM, 143, "terminated"), (Signal::INT, 130, "interrupted")]
+    {
+        for form in ["text", "json"] {
+            let words = [layout.reference(), waits.clone(), "r.example/other:1".to_owned()];
+            let call = Hallmark::new(["verify", "-o", form, "-o", &file]);
+            let call = words.into_iter().fold(call, |call, word| call.arg(word));
+            let call = match form {
+                "text" => call.arg("-o").arg(&file_in_json),
+                _ => call,
+            };
+            let mut command = call.command();
+            let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+            // It asks for the second one, and so it has judged the first.
+            let (mut asked, _) = silent.accept().unwrap();
+            asked.read_exact(&mut [0]).unwrap();
+            kill_process(Pid::from_child(&child), signal).unwrap();
+            let output = child.wait_with_output().unwrap();
+            drop(asked);
+            let [stdout, stderr] =
+                [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+            assert_eq!(output.status.code(), Some(code), "{stderr}");
+            assert!(
+                stderr.contains(&format!("hallmark: {word}; 1 of 3 images judged\n")),
+                "{stderr}"
+            );
+            let rest = format!("  not judged: {waits}, r.example/other:1\n");
+            assert!(stderr.contains(&rest), "{stderr}");
+            let pipeline = fs::read_to_string(&junit).unwrap();
+            assert!(pipeline.contains("run-interrupted"), "{pipeline}");
+            assert!(pipeline.contains("policy-nothing-proven"), "{pipeline}");
+            if form == "text" {
+                assert!(stdout.contains("\nFAIL  1 error"), "{stdout}");
+                let end = "\n1 image: 0 passed, 1 failed, 0 without an answer\n";
+                assert!(stdout.ends_with(end), "{stdout}");
+            }
+            let document = match form {
+                "text" => fs::read_to_string(&kept).unwrap(),
+                _ => stdout,
+            };
+            let document: Value = serde_json::from_str(&document).unwrap();
+            held::holds(&document, "a list that was ended");
+            assert_eq!(document["error"]["exitCode"], code, "{document:#}");
+            let judged = &document["partial"][0];
+            assert_eq!(judged["exitCode"], code, "{document:#}");
+            assert_eq!(judged["images"].as_array().unwrap().len(), 1, "{document:#}");
+            assert_eq!(judged["images"][0]["exitCode"], 1, "{document:#}");
+            assert_eq!(judged["images"][0]["report"]["verdict"], "fail", "{document:#}");
+        }
+    }
+}

@@ -127,7 +127,7 @@ fn g14_a_rule_sees_the_branch_that_holds_the_commit_and_no_other() {
         let sign =
             ["sign", &reference, "--predicate", file, "--type", "slsaprovenance1", "--key", key];
         Hallmark::new(sign).run().exits(0);
-        let answer = Hallmark::new(["verify", &reference, "-o", "json"])
+        let answer = Hallmark::new(["verify", &reference, "-o", "json", "-v"])
             .env("PATH", std::env::var_os("PATH").unwrap())
             .config(&config)
             .run();
@@ -140,6 +140,7 @@ fn g14_a_rule_sees_the_branch_that_holds_the_commit_and_no_other() {
     };
     let (answer, codes, refs) = judged(&tip);
     answer.says_not("not-of-main");
+    answer.says("hallmark: read the history of the repository: git://").says("refs/heads/main (");
     let gap = "provenance-commit-not-in-ref".to_owned();
     assert!(!codes.contains(&gap), "{}", answer.all());
     assert_eq!(

@@ -129,6 +129,13 @@ fn a_name_of_another_program_is_told_as_hallmark_takes_it() {
             &["registry host"],
         ),
         (
+            "a list without its option",
+            verify(&["images.txt"]).run(),
+            2,
+            &["type -f images.txt, or images.txt:latest where"],
+            &["docker.io"],
+        ),
+        (
             "a folder without its kind",
             Hallmark::new(["diff", "/tmp/a", "/tmp/b"]).run(),
             2,

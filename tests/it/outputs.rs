@@ -138,3 +138,33 @@ fn each_stage_says_how_long_it_took() {
     }
     assert!(!logged("hallmark=warn").stderr.contains("time.busy="));
 }
+
+/// Whoever asked for files reads at the end which ones are there, where nothing else is to be quiet about.
+#[test]
+fn files_that_were_written_are_named() {
+    let world = World::new();
+    let registry = Registry::honest(world.store.clone());
+    let image = registry.image(&world.image);
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let (junit, sarif, sbom, lost) = (at("j.xml"), at("s.sarif"), at("sbom.json"), at("none/x"));
+    let reports = [format!("junit={junit}"), format!("sarif={sarif}")];
+    let verify = || {
+        let words = ["verify", &image, "-o", "text", "-o", &reports[0], "-o", &reports[1]];
+        Hallmark::new(words).config(&world.config("signed"))
+    };
+    let answer = verify().run();
+    answer.exits(0);
+    assert!(
+        answer.stderr.ends_with(&format!("\nwrote {junit}\nwrote {sarif}\n")),
+        "{}",
+        answer.all()
+    );
+    verify().arg("--quiet").run().exits(0).says_not("wrote ");
+    let generate = |file: &str| {
+        Hallmark::new(["sbom", "generate", "--format", "spdx-2.3", "-o", file, &image]).run()
+    };
+    generate(&sbom).exits(0).says(&format!("wrote {sbom}\n"));
+    generate(&lost).exits(2).says_not("wrote ");
+    generate("/dev/null").exits(0).says_not("wrote ");
+}

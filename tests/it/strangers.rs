@@ -176,14 +176,12 @@ fn h32_a_rebuild_that_was_asked_for_and_cannot_be_had_fails() {
     }
 }
 
-/// Without an engine nothing is known against the image, and it does not pass: exit code 3. An image that is denied without
-/// is not rebuilt.
-#[test]
-fn h32_a_rebuild_without_an_engine_fails_and_says_so() {
+/// Provenance of BuildKit's that can be replayed.
+fn replayable() -> Value {
     let git =
         json!({ "uri": "https://git.example/app.git#main", "digest": { "sha1": "c".repeat(40) } });
     let completeness = json!({ "parameters": true, "environment": true, "materials": true });
-    let replayable = json!({
+    json!({
         "builder": { "id": "" }, "buildType": "https://mobyproject.org/buildkit@v1",
         "invocation": {
             "configSource": {
@@ -194,12 +192,18 @@ fn h32_a_rebuild_without_an_engine_fails_and_says_so() {
         },
         "materials": [git], "buildConfig": { "llbDefinition": [{ "id": "step0" }] },
         "metadata": { "completeness": completeness },
-    });
+    })
+}
+
+/// Without an engine nothing is known against the image, and it does not pass: exit code 3. An image that is denied without
+/// is not rebuilt.
+#[test]
+fn h32_a_rebuild_without_an_engine_fails_and_says_so() {
     for (signed, code, want) in
         [(true, 3, "rebuild-engine-unavailable"), (false, 1, "signature-missing")]
     {
         let mut world = World::new();
-        let lies = statement(&world.image, "https://slsa.dev/provenance/v0.2", &replayable);
+        let lies = statement(&world.image, "https://slsa.dev/provenance/v0.2", &replayable());
         let envelope = world.key.envelope(&lies).to_string();
         refer(&mut world, DSSE, envelope.as_bytes());
         if !signed {
@@ -488,5 +492,34 @@ proptest! {
         }
         let (turned, answer) = judge(&world);
         prop_assert_eq!(&before, &turned, "turned: {}", answer.all());
+    }
+}
+
+/// Evidence without a rebuild is no want of an engine: it is told as what it is, and so is a rebuild that is somebody's word alone.
+#[test]
+fn a_rebuild_that_was_not_saved_is_told_as_that() {
+    let mut world = World::new();
+    let lies = statement(&world.image, "https://slsa.dev/provenance/v0.2", &replayable());
+    let envelope = world.key.envelope(&lies).to_string();
+    refer(&mut world, DSSE, envelope.as_bytes());
+    let registry = Registry::honest(world.store.clone());
+    let image = registry.image(&world.image);
+    let folder = tempfile::tempdir().unwrap();
+    let plain = folder.path().join("saved").display().to_string();
+    let saved = Hallmark::new(["verify", &image, "--save", &plain]);
+    let saved = saved.config(&world.config("signed")).run();
+    saved.exits(0);
+    let named = saved.stderr.lines().find_map(|line| line.split_once("with --from "));
+    let named = named.unwrap().1.to_owned();
+    for (from, why, help) in [
+        (&named, "no rebuild of this image was saved in", "hallmark verify --rebuild --save DIR"),
+        (&plain, "nothing but the word of whoever made", "name the digest that --save printed"),
+    ] {
+        let call = Hallmark::new(["verify", "-o", "json", "--rebuild", "--from", from, &image]);
+        let answer = call.config(&world.config("signed")).run();
+        let (verdict, errors) = verdict(&answer);
+        assert_eq!(verdict, "fail", "{}", answer.all());
+        assert_eq!(errors, ["source-not-saved"], "{}", answer.all());
+        answer.exits(3).says(why).says(help).says_not("no build engine");
     }
 }

@@ -91,7 +91,8 @@ fn codes(answer: &Answer) -> Vec<String> {
 fn b13_a_pass_is_written_signed_and_relied_on_by_the_pair_that_is_named() {
     let scene = Scene::new();
     let (answer, summary) = scene.attest(&trusting(&public(&scene.release), "baseline"), &[]);
-    answer.exits(0);
+    let file = scene.folder.path().join("vsa.json");
+    answer.exits(0).says(&format!("wrote {}\n", file.display()));
     let summary = summary.unwrap();
     let predicate = &summary["predicate"];
     assert_eq!(predicate["verificationResult"], "PASSED", "{summary:#}");

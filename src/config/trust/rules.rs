@@ -41,7 +41,7 @@ fn rule(reader: &Reader<'_>, index: usize, raw: &Raw, names: &[&str]) -> Result<
     for (position, name) in raw.signers.iter().enumerate() {
         let key = || key!["trust", "rules", index, "signers", position];
         if !names.contains(&name.as_str()) {
-            let complaint = unknown_signer(names);
+            let complaint = unknown_signer(names, name);
             return Err(reader.refuse(key(), name, complaint));
         }
         if raw.signers.iter().take(position).any(|earlier| earlier == name) {

@@ -24,6 +24,9 @@ use stream::Stream;
 
 use crate::limits::Limits;
 
+/// Where a header names its format.
+const MAGIC_AT: usize = 257;
+
 /// What is wrong with a header, wherever it stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
@@ -95,6 +98,21 @@ impl TarError {
 /// The PAX records of a header's data, in order; what follows one of the wrong length or form is not read.
 pub(crate) fn records(data: &[u8]) -> impl Iterator<Item = Result<(&[u8], &[u8]), Fault>> {
     pax::Records(data)
+}
+
+/// Whether a file that begins so is meant to be a tar, be it damaged: its first header says so, or has a checksum that is right, or the
+/// mark of the end stands in its place.
+pub fn begins(start: &[u8]) -> bool {
+    if start.get(MAGIC_AT..).is_some_and(|rest| rest.starts_with(b"ustar")) {
+        return true;
+    }
+    let Ok(block) = <&[u8; 512]>::try_from(start) else { return false };
+    let header = ::tar::Header::from_byte_slice(block);
+    let sum: u32 = block.iter().map(|byte| u32::from(*byte)).sum();
+    let field: u32 = header.as_old().cksum.iter().map(|byte| u32::from(*byte)).sum();
+    // The field counts as blanks (POSIX.1-2024, pax, "ustar Interchange Format").
+    let blanks = 8 * u32::from(b' ');
+    sum == 0 || header.cksum().is_ok_and(|told| told == sum - field + blanks)
 }
 
 /// Calls `visit` for every entry of an uncompressed layer, in stream order, with a reader over its content.

@@ -53,6 +53,17 @@ enum Kind {
     Number,
 }
 
+impl Kind {
+    /// The class of its cells: words and numbers are not broken, other text may be.
+    fn class(&self) -> Option<&'static str> {
+        match self {
+            Self::Text => None,
+            Self::Facet => Some("facet"),
+            Self::Number => Some("number"),
+        }
+    }
+}
+
 /// A cell, and what it is sorted by where that is not its text.
 struct Cell {
     shown: Markup,
@@ -113,7 +124,7 @@ fn table(
                 } } }
                 tbody { @for row in rows.take(ROWS_SHOWN) {
                     tr { @for (column, cell) in columns.iter().zip(row) {
-                        td class=[matches!(column.kind, Kind::Number).then_some("number")] data-label=(column.title) data-key=[cell.key] {
+                        td class=[column.kind.class()] data-label=(column.title) data-key=[cell.key] {
                             (cell.shown)
                         }
                     } }

@@ -4,6 +4,8 @@
 //! SBOM of it is proven, and each proven one names no other image, agrees with what is installed, and has what the profiles ask for;
 //! what nobody proved is shown and changes nothing.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use crate::{
@@ -327,6 +329,29 @@ impl Check {
         for trouble in troubles {
             line!(page, "  wrong         {}", trouble.words());
         }
+        for (element, advice) in self.advice(sbom) {
+            line!(page, "  help          {element}: {advice}");
+        }
+    }
+
+    /// What to do about elements that a profile asks for in vain.
+    fn advice(&self, sbom: &Sbom) -> BTreeMap<&'static str, &'static str> {
+        let gaps = self.profiles.iter().flat_map(|profile| quality::gaps(sbom, *profile));
+        gaps.filter_map(|gap| Some((gap.element, advice(gap.element)?))).collect()
+    }
+}
+
+/// How an element gets into a document that hallmark writes, or why none of its documents has it.
+fn advice(element: &str) -> Option<&'static str> {
+    match element {
+        "author" => {
+            Some("whoever makes the document names himself: hallmark sbom generate --author NAME")
+        }
+        "supplier" => Some(
+            "no image says who supplies a package, so that hallmark sbom generate writes NOASSERTION, which ntia-2021 does not take; \
+             let the generator of the build name it, or ask for cisa-2026, which takes that for an answer",
+        ),
+        _ => None,
     }
 }
 
@@ -406,6 +431,19 @@ mod tests {
         sbom::{BoundSbom, Reconciliation},
         trust::{Proof, Unproven, Verified, testing},
     };
+
+    #[test]
+    fn what_a_profile_asks_for_in_vain_is_told_with_what_to_do() {
+        let told = |profiles: &[Profile]| {
+            let sbom = Box::new(Sbom::empty("SPDX-2.3"));
+            let checked = Checked::File { name: "x".to_owned(), sbom };
+            Check { checked, profiles: profiles.to_vec() }.text()
+        };
+        let author = "  help          author: whoever makes the document names himself: hallmark sbom generate --author NAME\n";
+        assert!(told(&[Profile::Ntia2021]).contains(author));
+        assert!(!told(&[]).contains("help"), "nothing was asked for");
+        assert!(advice("supplier").is_some_and(|why| why.contains("NOASSERTION")));
+    }
 
     #[test]
     fn files_of_a_document_that_nobody_proved_are_not_called_compared() {

@@ -69,6 +69,57 @@ async fn an_archive_that_is_cut_off_anywhere_is_refused() {
     }
 }
 
+/// The error says what is there instead, and what is at fault is no registry and no image.
+#[tokio::test]
+async fn what_is_no_archive_is_named_as_what_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("image.tar");
+    archive_of(&layout(), &file);
+    let mut broken = fs::read(&file).unwrap();
+    broken[0] ^= 1;
+    let cases: [(&[u8], &str); 6] = [
+        (b"", "it is no tar archive: the file is empty"),
+        (b"{\"a\":1}", "it is no tar archive: it does not begin as one does"),
+        (&[b'x'; 2000], "it is no tar archive: it does not begin as one does"),
+        (b"\x1f\x8b\x08", "this is compressed with gzip; decompress it first"),
+        (b"\x28\xb5\x2f\xfd\x04", "this is compressed with zstd; decompress it first"),
+        (b"-----BEGIN PUBLIC KEY-----\n", "it is no tar archive: this is a PEM file"),
+    ];
+    for (bytes, want) in cases {
+        fs::write(&file, bytes).unwrap();
+        for location in [Location::OciArchive(file.clone()), Location::DockerArchive(file.clone())]
+        {
+            let error = open_at(location, Selector::Only).await.map(drop).unwrap_err();
+            let finding = error.into_finding(crate::finding::Subject::Run);
+            assert_eq!(finding.code, crate::finding::Code::SourceUnreadable, "{finding:?}");
+            let why = finding.facts[&crate::finding::Key::Why].to_string();
+            assert!(why.contains(want), "{why}");
+        }
+    }
+    // What says that it is one, and is damaged, is an archive.
+    for bytes in [&broken[..], &broken[..300]] {
+        fs::write(&file, bytes).unwrap();
+        let error = open_at(Location::OciArchive(file.clone()), Selector::Only).await.map(drop);
+        assert_eq!(code(error.unwrap_err()), Code::ImageMalformed);
+    }
+    // The end of a tar, and nothing before it: an archive of nothing.
+    fs::write(&file, [0; 1024]).unwrap();
+    let error = open_at(Location::OciArchive(file.clone()), Selector::Only).await.map(drop);
+    assert!(error.unwrap_err().to_string().contains("neither index.json"));
+    let wrong = [
+        (Location::Layout(file), "it is a file; an image in one is oci-archive:FILE"),
+        (
+            Location::OciArchive(folder.path().to_owned()),
+            "it is a folder; a layout in one is oci:DIR",
+        ),
+        (Location::Layout(folder.path().to_owned()), "the file oci-layout of a layout is not at"),
+    ];
+    for (location, want) in wrong {
+        let error = open_at(location, Selector::Only).await.map(drop).unwrap_err().to_string();
+        assert!(error.contains(want), "{error}");
+    }
+}
+
 /// Names with what they hold, as a tar file.
 fn tar_of(members: &[(&str, &[u8])], file: &Path) {
     let mut tar = tar::Builder::new(fs::File::create(file).unwrap());
@@ -208,7 +259,7 @@ async fn what_is_no_plain_tar_file_is_refused() {
     let cases: [(&[u8], &str); 4] = [
         (&gzip, "decompress it first"),
         (b"", "empty"),
-        (&[b'x'; 1024], "malformed"),
+        (&[b'x'; 1024], "it is no tar archive"),
         (&[0; 1024], "neither index.json nor manifest.json"),
     ];
     for (bytes, want) in cases {

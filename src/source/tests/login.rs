@@ -277,3 +277,22 @@ async fn a_helper_that_fails_is_an_error_and_not_an_anonymous_visit() {
     let error = registry.open_with(&settings).await.manifest(&store().1).await.unwrap_err();
     assert_eq!(code(error), Code::SourceUnauthorized);
 }
+
+#[test]
+fn whoever_is_refused_is_told_where_to_log_in() {
+    let why = || "w".to_owned();
+    let cases = [
+        ("r.example:5000/team/app", "docker login r.example:5000, or podman login r.example:5000;"),
+        ("docker.io/library/app", "docker login, or podman login;"),
+    ];
+    for (place, want) in cases {
+        let place = place.to_owned();
+        for error in [
+            SourceError::Unauthorized { place: place.clone(), why: why() },
+            SourceError::Forbidden { place: place.clone(), why: why() },
+        ] {
+            let help = error.into_finding(Subject::Run).help();
+            assert!(help.contains(want) && help.contains("DOCKER_CONFIG"), "{help}");
+        }
+    }
+}
