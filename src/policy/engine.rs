@@ -154,7 +154,8 @@ impl Policies {
     pub fn waits_for(&self) -> BTreeSet<Code> {
         let all = [Code::SignatureMissing, Code::ProvenanceMissing, Code::SbomMissing];
         let denied = all.into_iter().filter(|code| self.codes.contains_key(code.as_str()));
-        denied.chain(self.lacking.values().map(|lack| lack.code())).collect()
+        let lacks = self.said.values().filter_map(|says| says.lacks);
+        denied.chain(lacks.map(|lack| lack.code())).collect()
     }
 
     /// The rung of the ladder that the settings ask for; what is no rung is refused by the rule.

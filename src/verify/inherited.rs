@@ -54,7 +54,7 @@ mod tests {
         assert_eq!(shared(&layers, &rebuilt), layers.len());
         assert_eq!(shared(&[], &rebuilt), 0);
         let other = DiffId::new(Digest::sha256(b"other"));
-        assert_eq!(shared(&[other.clone()], &rebuilt), 0);
+        assert_eq!(shared(std::slice::from_ref(&other), &rebuilt), 0);
         let longer = [layers.as_slice(), &[other]].concat();
         assert_eq!(shared(&longer, &rebuilt), 0, "a part of a base is no base");
     }
