@@ -38,7 +38,18 @@ severe contains one if {
 	ranks[one.severity] >= ranks[level]
 }
 
-described(one) := sprintf("%s %s: %s (%s)", [one.package.name, one.package.version, one.id, one.severity])
+described(one) := sprintf("%s %s: %s (%s)", [one.package.name, one.package.version, one.id, one.severity]) if not has_parts(one)
+
+# What is a part of the distribution's package and has the same vulnerability is told with it.
+described(one) := sprintf("%s %s, with %s in it: %s (%s)", [one.package.name, one.package.version, some_of(names), one.id, one.severity]) if {
+	has_parts(one)
+	names := sort({name |
+		some part in one.parts
+		name := sprintf("%s %s (%s)", [part.name, part.version, part.path])
+	})
+}
+
+has_parts(one) if count(one.parts) > 0
 
 # The layers of a known base are told apart from the image's own; what lies in no known layer counts as its own.
 side_of(one) := "base" if in_base(one)

@@ -17,6 +17,7 @@ one := {
 	"headersOnly": false,
 	"malware": false,
 	"exploited": null,
+	"parts": [],
 }
 
 given(vulnerabilities) := {
@@ -79,6 +80,22 @@ test_what_does_not_count_is_let_through if {
 		denied(with_known({field: true, "exploited": {"cve": "CVE-2024-1", "added": "2024-01-01"}})) == set()
 		warned(with_known({field: true})) == set()
 	}
+}
+
+test_a_part_of_a_package_is_told_with_it if {
+	parts := [{"name": "requests", "version": "2.28.1", "path": "/usr/lib/requests"}]
+	messages := {rule.msg | some rule in vulnerabilities.deny with input as with_known({"parts": parts})}
+	messages == {"openssl 3.0.1, with requests 2.28.1 (/usr/lib/requests) in it: CVE-2024-1 (high) is fixed in 3.0.2"}
+	denied(with_known({"parts": parts})) == {"vulnerability-severe"}
+	denied(with_known({"parts": []})) == {"vulnerability-severe"}
+}
+
+# What lifts the distribution's record lifts nothing of a part that is not left to it.
+test_a_part_counts_by_itself_unless_it_is_left_to_the_distribution if {
+	own := object.union(one, {"vex": {"outcome": "suppressed"}})
+	part := object.union(one, {"package": {"name": "requests", "version": "2.28.1"}, "distribution": {"undecided": "it is the image's own word"}})
+	denied(given({"known": [own, part]})) == {"vulnerability-severe"}
+	denied(given({"known": [own, object.union(part, {"leftToDistribution": true})]})) == set()
 }
 
 test_grace_is_counted_from_the_fix if {

@@ -189,7 +189,7 @@ pub struct Told {
 
 impl Told {
     /// With claims of the paths alone that somebody asks about.
-    pub(super) fn of_paths(mut self, kept: fn(&str) -> bool) -> Self {
+    pub(super) fn of_paths(mut self, kept: impl Fn(&str) -> bool) -> Self {
         for claims in &mut self.claims {
             claims.files.retain(|claim| kept(&claim.path));
             claims.files.shrink_to_fit();

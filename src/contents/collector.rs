@@ -16,9 +16,10 @@ use super::{
     claims::FileList,
     deployed::Deployed,
     dpkg::STATUS_PATH,
+    footing::Records,
     lists::{self, Lists, ReadList},
     os,
-    owners::{self, Owned, is_test_data, lists_packages},
+    owners::{self, Owned, Recorded, is_test_data, lists_packages},
     past::{self, Past},
     programs::{self, Scan},
     secrets::fixtures,
@@ -241,13 +242,15 @@ impl InventoryCollector {
     /// With the lists of all files that packages own, and not of those alone that list packages.
     #[must_use]
     pub fn with_lists(self) -> Self {
-        Self { lists: Lists::new(|_| true), all_lists: true, ..self }
+        Self { lists: Lists::new(|_, _| true), all_lists: true, ..self }
     }
 
     /// With those of files that may be test data, besides.
     #[must_use]
     pub fn with_test_data(self) -> Self {
-        let kept = |path: &str| lists_packages(path) || fixtures::is_test_data(path);
+        let kept = |ecosystem: &str, path: &str| {
+            lists_packages(ecosystem, path) || fixtures::is_test_data(path)
+        };
         if self.all_lists { self } else { Self { lists: Lists::new(kept), ..self } }
     }
 
@@ -297,16 +300,24 @@ impl InventoryCollector {
 
     /// The inventory of the tree that the layers add up to, and the lists of files that were read.
     pub fn finish_with_lists(mut self, rootfs: &Rootfs) -> (Inventory, Vec<ReadList>) {
-        let lists = std::mem::replace(&mut self.lists, Lists::new(|_| false));
+        let lists = std::mem::replace(&mut self.lists, Lists::new(|_, _| false));
         let mut lists = lists.finish(rootfs);
         let past = self.past(&lists);
         let reversioned = self.reversioned(&lists);
         let debut = self.debut(&lists);
+        let records = self.records();
         let (mut items, release) = self.items(rootfs);
         let mut inventory = assembly::inventory(&mut items, release.clone(), &self.limits);
         inventory.since = debut.of(&inventory);
         past::outdate(&mut lists, &past, &inventory);
-        let Owned { by, test_data } = owners::owned(&items, &self.sums, &inventory, &lists, rootfs);
+        let recorded = Recorded {
+            inventory: &inventory,
+            lists: &lists,
+            records: &records,
+            release: self.release_since(inventory.os.as_ref()),
+            rootfs,
+        };
+        let Owned { by, test_data } = owners::owned(&items, &self.sums, &recorded);
         if !test_data.is_empty() {
             items.retain(|item| !test_data.contains(&item.path));
             inventory = assembly::inventory(&mut items, release.clone(), &self.limits);
@@ -351,6 +362,23 @@ impl InventoryCollector {
             }
         }
         debut
+    }
+
+    /// Since which layers databases say what they say, where a file of the image may be a part of what they list.
+    fn records(&self) -> Records {
+        let mut databases: Vec<&ReadDatabase> =
+            self.databases.iter().filter(|_| !self.sums.is_empty()).collect();
+        databases.sort_by_key(|database| database.layer);
+        let versions = databases.into_iter();
+        Records::of(versions.map(|one| (one.path.as_str(), one.layer, self.listed(one))))
+    }
+
+    /// The layer since which every os-release says what that of the tree says.
+    fn release_since(&self, now: Option<&Os>) -> Option<usize> {
+        let now = now?;
+        let releases = self.releases.iter().rev();
+        let same = releases.take_while(|(_, (_, os))| os.as_ref() == Some(now));
+        same.map(|(layer, _)| *layer).last()
     }
 
     /// What a database lists, by each catalogue that reads it.

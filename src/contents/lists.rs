@@ -37,8 +37,8 @@ pub struct ReadList {
     pub ages: ages::ByOwner,
 }
 
-/// Of which paths claims are kept.
-pub(super) type Kept = fn(&str) -> bool;
+/// Of which paths claims are kept, by the ecosystem of who makes them.
+pub(super) type Kept = fn(&str, &str) -> bool;
 
 /// Every version of every list that was read.
 #[derive(Debug)]
@@ -93,7 +93,10 @@ impl Lists {
         for list in of(file.path) {
             let left = limits.owned_files.saturating_sub(self.files);
             match (list.read)(file.path, bytes, left) {
-                Ok(told) => self.keep(list.origin, file, told.of_paths(self.kept)),
+                Ok(told) => {
+                    let (kept, ecosystem) = (self.kept, list.origin.ecosystem);
+                    self.keep(list.origin, file, told.of_paths(|path| kept(ecosystem, path)));
+                }
                 Err(Garbled::TooMany) => {
                     gaps.push((list.origin, Why::OwnedFiles(limits.owned_files)));
                 }

@@ -21,6 +21,7 @@ pub mod copyright;
 mod deployed;
 mod dpkg;
 pub mod facts;
+mod footing;
 mod gem;
 mod go;
 mod java;
@@ -150,7 +151,7 @@ pub struct Inventory {
     pub concluded: concluded::Concluded,
     /// Packages of the distribution that own files which list packages of languages, by the file: what these list is a part of
     /// that package.
-    pub owned: BTreeMap<String, String>,
+    pub owned: BTreeMap<String, PartOf>,
     /// Facts beside packages; `None` where it was not read from layers.
     pub facts: Option<Facts>,
 }
@@ -179,6 +180,16 @@ impl Inventory {
         };
         origins.filter(left_out).map(|origin| origin.ecosystem).collect()
     }
+}
+
+/// The distribution's package that a file is a part of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartOf {
+    /// Its name.
+    pub package: String,
+    /// The highest layer, counted from 0, on which that rests: whoever made it could say so of any file. `None` where libraries
+    /// of the package are not as it brought them, or where that cannot be traced to layers.
+    pub rests_on: Option<usize>,
 }
 
 /// The distribution, from `/etc/os-release` or `/usr/lib/os-release`.

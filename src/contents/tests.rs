@@ -1,6 +1,8 @@
 //! What the catalogues read of trees of a few files, and what they say of what they do not.
 
 #[allow(clippy::type_complexity, reason = "tables of cases")]
+mod parts;
+#[allow(clippy::type_complexity, reason = "tables of cases")]
 mod records;
 
 use proptest::prelude::*;

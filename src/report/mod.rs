@@ -28,6 +28,7 @@ mod told;
 mod vulnerabilities;
 
 pub use shown::clean;
+pub(crate) use vulnerabilities::ruling_words;
 
 #[cfg(test)]
 mod tests;

@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 use super::told::EvidenceLine;
 use crate::{
     amount::plural,
+    contents::Inventory,
     untrusted::{Page, line},
     verdict::{Evidence, Vulnerabilities},
     vulnerabilities::{
-        matching::Vulnerability,
+        matching::{Ruling, Said, Vulnerability},
         record::Level,
         vex::{Answer, Statement},
     },
@@ -138,7 +139,7 @@ pub(super) fn scan(evidence: &Evidence) -> Option<Result<Scan, String>> {
         })
     };
     let all = known.vulnerabilities.iter().enumerate();
-    let all = all.filter(|(_, one)| !one.left_to_distribution).filter_map(one).collect();
+    let all = all.filter(|(_, one)| !one.left_to_distribution()).filter_map(one).collect();
     let system = inventory.os.as_ref().map(|os| {
         let version = os.version.as_ref().map(|version| format!(":{version}"));
         format!("{}{}", os.id, version.unwrap_or_default())
@@ -167,6 +168,24 @@ pub(super) fn suppressed(evidence: &Evidence) -> Vec<Suppressed> {
     suppressed.collect()
 }
 
+/// What the distribution's data says of a vulnerability of a part of one of its packages, and whether it decides.
+pub(crate) fn ruling_words(inventory: &Inventory, ruling: &Ruling) -> String {
+    let package = inventory.packages.get(ruling.package);
+    let package = package.map(|one| format!("{} {}", one.name, one.version)).unwrap_or_default();
+    let records = ruling.records.join(", ");
+    let says = match ruling.said {
+        Said::NotAffected => format!("{records} says that {package} is not affected"),
+        Said::Affected => format!("{records} says that {package} is affected"),
+        Said::Unknown => format!("{records} leaves open whether {package} is affected"),
+        Said::Nothing => format!("no record says it of {package}"),
+    };
+    match (ruling.undecided, ruling.said) {
+        (Some(why), _) => format!("a part of {package}: {says}; it counts all the same: {why}"),
+        (None, Said::Affected) => format!("left to the distribution: {says}, and is told there"),
+        (None, _) => format!("left to the distribution: {says}"),
+    }
+}
+
 /// What is known, in a line; none where no data was held against the packages.
 pub(super) fn line(evidence: &Evidence) -> Option<EvidenceLine> {
     let Vulnerabilities { known, .. } = evidence.vulnerabilities.as_ref()?;
@@ -178,17 +197,44 @@ pub(super) fn line(evidence: &Evidence) -> Option<EvidenceLine> {
         }
     };
     let suppressed = suppressed(evidence);
+    let left: Vec<&Vulnerability> =
+        known.vulnerabilities.iter().filter(|one| one.left_to_distribution()).collect();
     let mut words = format!("{} known", known.vulnerabilities.len());
     if !suppressed.is_empty() {
         words.push_str(&format!(", {} suppressed by VEX", suppressed.len()));
+    }
+    if !left.is_empty() {
+        words.push_str(&format!(", {} left to the distribution", left.len()));
     }
     if !known.gaps.is_empty() {
         words.push_str(&format!("; {} in the data", plural(known.gaps.len(), "gap")));
     }
     let mut below = Page::default();
     write(&mut below, &suppressed);
-    let holds = known.vulnerabilities.len() == suppressed.len() && known.gaps.is_empty();
+    if let Some(inventory) = &evidence.inventory {
+        write_left(&mut below, inventory, &left);
+    }
+    let answers = known.vulnerabilities.iter().zip(&evidence.vulnerabilities.as_ref()?.answers);
+    let settled = answers.filter(|(one, answer)| {
+        one.left_to_distribution() || matches!(answer, Answer::Suppressed(_))
+    });
+    let holds = settled.count() == known.vulnerabilities.len() && known.gaps.is_empty();
     Some(EvidenceLine { below, ..EvidenceLine::new("vulns", holds, words) })
+}
+
+/// Writes what the distribution's records judge instead, and which they are.
+fn write_left(out: &mut Page, inventory: &Inventory, left: &[&Vulnerability]) {
+    for one in left.iter().take(TOLD) {
+        let (Some(package), Some(ruling)) = (inventory.packages.get(one.package), &one.ruling)
+        else {
+            continue;
+        };
+        let (id, name, version) = (&one.advisory.id, &package.name, &package.version);
+        line!(out, "    {id} of {name} {version}: {}", ruling_words(inventory, ruling));
+    }
+    if left.len() > TOLD {
+        line!(out, "    … and {} more left to the distribution", left.len() - TOLD);
+    }
 }
 
 fn write(out: &mut Page, suppressed: &[Suppressed]) {

@@ -18,7 +18,7 @@ use super::{
     purl::Purl,
 };
 use crate::{
-    contents::{Inventory, Package, secrets::shown_text},
+    contents::{Inventory, Package, accounts::Base, secrets::shown_text},
     licences,
     vulnerabilities::{
         distribution::Distribution,
@@ -198,7 +198,8 @@ impl List {
             entries: inventory.packages.iter().map(entry).collect(),
             distribution: subject::distribution(inventory),
             unread: subject::unread(inventory).into_iter().map(|gap| gap.name).collect(),
-            subjects: subject::subjects(inventory),
+            // No base is known here, so that nothing is left to a distribution on the image's own word.
+            subjects: subject::subjects(inventory, Base::default()),
             source: Source::Inventory,
         }
     }

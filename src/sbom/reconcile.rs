@@ -310,7 +310,7 @@ pub(crate) mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::contents::Incomplete;
+    use crate::contents::{Incomplete, PartOf};
 
     /// What comes out where the document alone says what it is about.
     fn agreed(sbom: &Sbom, inventory: &Inventory) -> Reconciliation {
@@ -547,7 +547,8 @@ pub(crate) mod tests {
             let mut installed = inventory(&["deb python3-yaml 6.0-3+b2"]);
             let yaml = package("pypi", "PyYAML", "6.0", None);
             installed.packages.push(Package { database: path.to_owned(), ..yaml });
-            let by = |path: &&str| ((*path).to_owned(), "python3-yaml".to_owned());
+            let yaml = || PartOf { package: "python3-yaml".to_owned(), rests_on: None };
+            let by = |path: &&str| ((*path).to_owned(), yaml());
             installed.owned = owned.iter().map(by).collect();
             let claimed = ["pkg:deb/debian/python3-yaml@6.0-3%2Bb2", "pkg:pypi/other@1"];
             agreed(&sbom(&claimed), &installed).missing.len()

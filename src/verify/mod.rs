@@ -398,7 +398,7 @@ impl Proven {
         findings.extend(allowed::findings(&inquiry.rebuild.allow, &rebuild, &image, now));
         let inventory = contents.inventory.as_ref();
         let vulnerabilities =
-            vulnerabilities::known(inventory, &proofs.attestations, &image, inquiry, now);
+            vulnerabilities::known(inventory, base, &proofs.attestations, &image, inquiry, now);
         let blueprint = inquiry.world.blueprint(&image.reference.location.to_string());
         let evidence = Evidence {
             carriers,

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::Inquiry;
 use crate::{
-    contents::Inventory,
+    contents::{Inventory, accounts::Base},
     image::Image,
     reference::Location,
     trust::{Claimed, Proof},
@@ -26,6 +26,7 @@ const VEX: [&str; 2] = ["https://openvex.dev/ns", "https://cyclonedx.org/bom"];
 /// What is known of the packages of an inventory; none where there is no data or no inventory.
 pub(super) fn known(
     inventory: Option<&Inventory>,
+    base: Base,
     attestations: &[Proof<Claimed>],
     image: &Image,
     inquiry: &Inquiry,
@@ -33,7 +34,7 @@ pub(super) fn known(
 ) -> Option<Vulnerabilities> {
     let database = inquiry.world.vulnerabilities.clone()?;
     let inventory = inventory?;
-    let (subjects, today) = (subject::subjects(inventory), now.strftime("%F").to_string());
+    let (subjects, today) = (subject::subjects(inventory, base), now.strftime("%F").to_string());
     let distribution = subject::distribution(inventory);
     let known = matching::known(&database, distribution.as_ref(), &subjects, &today);
     let known = known.map_err(|error| error.to_string()).map(|mut known| {

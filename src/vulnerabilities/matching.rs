@@ -5,6 +5,7 @@
 
 mod groups;
 mod merging;
+mod ruling;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,6 +19,7 @@ use super::{
 };
 use crate::contents::is_distribution;
 use groups::Groups;
+pub use ruling::{Ruling, Said, Undecided};
 
 /// Advisories of one package that nobody can hold it against which are named; the rest is counted.
 const NAMED: usize = 5;
@@ -39,9 +41,18 @@ pub struct Subject {
     pub source_version: Option<String>,
     /// Module and stream of an rpm, as `nodejs:18`.
     pub module: Option<String>,
-    /// Whether it is a part of a package of the distribution that is built from the same project, which the
-    /// distribution's records judge.
-    pub owned: bool,
+    /// The distribution's package that it is a part of, where that is built from the same project.
+    pub twin: Option<Twin>,
+}
+
+/// The distribution's package of the same project that a package of a language is a part of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Twin {
+    /// Its place in the inventory.
+    pub place: usize,
+    /// Whether that, and all that the distribution's package is judged by, rests on the layers of a base that the operator
+    /// lists, and so on more than the word of whoever made the image.
+    pub of_base: bool,
 }
 
 /// What is known.
@@ -82,8 +93,10 @@ pub struct Vulnerability {
     pub unimportant: bool,
     /// Whether the package has headers of the kernel and nothing of it that runs.
     pub headers_only: bool,
-    /// Whether the distribution's own record judges the package instead.
-    pub left_to_distribution: bool,
+    /// What the distribution's data says of it, where the package is a part of the distribution's package of the same project.
+    pub ruling: Option<Ruling>,
+    /// Packages of languages of which advisories say the same, by their places in the inventory: they are parts of this one.
+    pub parts: Vec<usize>,
     /// The day of the import that saw it first.
     pub first_seen: Option<String>,
     /// The day of the import that first saw a fix.
@@ -91,6 +104,11 @@ pub struct Vulnerability {
 }
 
 impl Vulnerability {
+    /// Whether the distribution's own record judges the package instead.
+    pub fn left_to_distribution(&self) -> bool {
+        self.ruling.as_ref().is_some_and(Ruling::decides)
+    }
+
     /// Every id that means it as a whole. Of several vulnerabilities an alias may name one, and so may an advisory that was joined.
     pub fn ids(&self) -> BTreeSet<&str> {
         let (advisory, parts) = (&self.advisory, self.advisory.parts());
@@ -196,7 +214,6 @@ pub fn known(
     let mut known = Known::default();
     let mut gaps: BTreeMap<(GapKind, String), usize> = BTreeMap::new();
     let mut lookup = Lookup { reader: database.reader()?, advisories: BTreeMap::new() };
-    let covered = speaker.as_ref().is_some_and(|speaker| is_covered(database, speaker));
     for subject in subjects {
         let questions = match questions(subject, speaker.as_ref()) {
             Ok(questions) => questions,
@@ -224,11 +241,10 @@ pub fn known(
         let asked = lookup.ask(subject, &questions)?;
         known.withdrawn += asked.withdrawn;
         known.unknown.extend(asked.unknown);
-        let found = merging::merged(asked.found).into_iter().map(|mut one| {
-            one.left_to_distribution = subject.owned && covered;
-            one
-        });
-        known.vulnerabilities.extend(found);
+        known.vulnerabilities.extend(merging::merged(asked.found));
+    }
+    if let Some(speaker) = &speaker {
+        ruling::rule(&mut known.vulnerabilities, subjects, speaker, &mut lookup)?;
     }
     known.gaps =
         gaps.into_iter().map(|((kind, name), packages)| Gap { kind, name, packages }).collect();
@@ -314,11 +330,6 @@ fn fits(scheme: Scheme, purl_type: &str) -> bool {
     scheme == own
 }
 
-fn is_covered(database: &Database, speaker: &Speaker) -> bool {
-    let covered = &database.header().ecosystems;
-    speaker.ecosystems.iter().any(|one| covered.contains_key(&one.label()))
-}
-
 /// What the database does not cover of what is asked.
 fn uncovered(
     database: &Database,
@@ -368,16 +379,27 @@ struct Asked {
     withdrawn: usize,
 }
 
+/// What a record says of a package.
+struct Judged<'q> {
+    question: &'q Question,
+    affected: Affected,
+    standing: Standing,
+}
+
 impl Lookup<'_> {
-    fn ask(&mut self, subject: &Subject, questions: &[Question]) -> Result<Asked, DatabaseError> {
-        let mut asked = Asked::default();
-        let mut decided: BTreeSet<(String, String)> = BTreeSet::new();
-        let mut unknown: BTreeMap<String, (Vec<String>, usize)> = BTreeMap::new();
+    /// What records say of a package; of several ecosystems the first that has an advisory of a name decides it.
+    fn judge<'q>(
+        &mut self,
+        subject: &Subject,
+        questions: &'q [Question],
+    ) -> Result<Vec<Judged<'q>>, DatabaseError> {
+        let mut judged = Vec::new();
+        let mut decided: BTreeSet<(&str, String)> = BTreeSet::new();
         for question in questions {
             let records = self.reader.affected(&question.ecosystem, &question.name)?;
             let mut own = Vec::new();
             for affected in records {
-                let key = (question.name.clone(), affected.advisory.clone());
+                let key = (question.name.as_str(), affected.advisory.clone());
                 let of_source = question.kind == Name::Source;
                 let other_name = question.scheme == Scheme::Rpm && affected.is_source != of_source;
                 if other_name
@@ -388,31 +410,38 @@ impl Lookup<'_> {
                 }
                 let standing = range::standing(question.scheme, &question.version, &affected);
                 own.push(key);
-                if standing == Standing::NotAffected {
-                    continue;
-                }
-                let advisory = self.advisory(&affected.advisory)?;
-                if advisory.withdrawn.is_some() {
-                    asked.withdrawn += 1;
-                    continue;
-                }
-                match standing {
-                    Standing::Affected { fixed } => {
-                        asked
-                            .found
-                            .push(vulnerability(subject, question, affected, advisory, fixed));
-                    }
-                    Standing::Unknown(why) => {
-                        let (named, count) = unknown.entry(why.to_string()).or_default();
-                        *count += 1;
-                        if named.len() < NAMED {
-                            named.push(affected.advisory);
-                        }
-                    }
-                    Standing::NotAffected => {}
-                }
+                judged.push(Judged { question, affected, standing });
             }
             decided.extend(own);
+        }
+        Ok(judged)
+    }
+
+    fn ask(&mut self, subject: &Subject, questions: &[Question]) -> Result<Asked, DatabaseError> {
+        let mut asked = Asked::default();
+        let mut unknown: BTreeMap<String, (Vec<String>, usize)> = BTreeMap::new();
+        for Judged { question, affected, standing } in self.judge(subject, questions)? {
+            if standing == Standing::NotAffected {
+                continue;
+            }
+            let advisory = self.advisory(&affected.advisory)?;
+            if advisory.withdrawn.is_some() {
+                asked.withdrawn += 1;
+                continue;
+            }
+            match standing {
+                Standing::Affected { fixed } => {
+                    asked.found.push(vulnerability(subject, question, affected, advisory, fixed));
+                }
+                Standing::Unknown(why) => {
+                    let (named, count) = unknown.entry(why.to_string()).or_default();
+                    *count += 1;
+                    if named.len() < NAMED {
+                        named.push(affected.advisory);
+                    }
+                }
+                Standing::NotAffected => {}
+            }
         }
         let unknown = unknown.into_iter().map(|(why, (advisories, count))| Unknown {
             package: subject.place,
@@ -468,7 +497,8 @@ fn vulnerability(
         severity,
         unimportant: affected.urgency.as_deref() == Some("unimportant"),
         headers_only: is_headers(subject),
-        left_to_distribution: false,
+        ruling: None,
+        parts: Vec::new(),
         first_seen: affected.first_seen,
         fix_seen: affected.fix_seen,
         urgency: affected.urgency,

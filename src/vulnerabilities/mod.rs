@@ -17,6 +17,7 @@ pub mod range;
 pub mod record;
 mod severity;
 pub mod subject;
+mod twin;
 pub mod version;
 pub mod vex;
 

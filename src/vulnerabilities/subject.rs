@@ -1,14 +1,15 @@
 //! The packages of an inventory, as they are looked up.
 
-use std::str::FromStr as _;
+use std::{collections::HashMap, str::FromStr as _};
 
 use packageurl::PackageUrl;
 
 use super::{
     distribution::Distribution,
-    matching::{Gap, GapKind, Subject},
+    matching::{Gap, GapKind, Subject, Twin},
+    twin,
 };
-use crate::contents::{Inventory, Package};
+use crate::contents::{Inventory, Package, accounts::Base, is_distribution};
 
 /// The distribution of an image, where it says one.
 pub fn distribution(inventory: &Inventory) -> Option<Distribution> {
@@ -38,12 +39,54 @@ pub fn unread(inventory: &Inventory) -> Vec<Gap> {
     gaps
 }
 
-/// What is looked up of an image, in the order of its packages.
-pub fn subjects(inventory: &Inventory) -> Vec<Subject> {
-    inventory.packages.iter().enumerate().map(|(place, package)| subject(place, package)).collect()
+/// What is looked up of an image, in the order of its packages. `base` says how many of its layers are a known base's.
+pub fn subjects(inventory: &Inventory, base: Base) -> Vec<Subject> {
+    let twins = Twins::new(inventory, base);
+    let all = inventory.packages.iter().enumerate();
+    all.map(|(place, package)| subject(place, package, twins.of(package))).collect()
 }
 
-fn subject(place: usize, package: &Package) -> Subject {
+/// The distribution's packages that packages of languages may be a part of.
+struct Twins<'i> {
+    inventory: &'i Inventory,
+    base: Base,
+    /// Packages of the distribution by name, where some own a file that lists packages of languages.
+    named: HashMap<&'i str, Vec<(usize, &'i Package)>>,
+}
+
+impl<'i> Twins<'i> {
+    fn new(inventory: &'i Inventory, base: Base) -> Self {
+        let mut named: HashMap<&str, Vec<(usize, &Package)>> =
+            inventory.owned.values().map(|part| (part.package.as_str(), Vec::new())).collect();
+        for (place, package) in inventory.packages.iter().enumerate() {
+            if let Some(own) = named.get_mut(package.name.as_str())
+                && is_distribution(package.ecosystem)
+            {
+                own.push((place, package));
+            }
+        }
+        Self { inventory, base, named }
+    }
+
+    /// The distribution's package that a package is a part of, where both are of one project and version.
+    fn of(&self, package: &Package) -> Option<Twin> {
+        let part = self.inventory.owned.get(&package.database)?;
+        let ((place, own), others) = self.named.get(part.package.as_str())?.split_first()?;
+        // Architectures of one version are one; of several versions nobody knows which.
+        let version = |one: &'i Package| {
+            (&one.ecosystem, &one.version, &one.source, &one.source_version, &one.module)
+        };
+        let is_one = others.iter().all(|(_, other)| version(other) == version(own));
+        let same =
+            is_one && twin::is_same_project(package, own) && twin::is_same_version(package, own);
+        // A base that only provenance names is one that nobody need trust.
+        let of_base = self.base.configured_layers().zip(part.rests_on);
+        let of_base = of_base.is_some_and(|(layers, rests_on)| rests_on < layers);
+        same.then_some(Twin { place: *place, of_base })
+    }
+}
+
+fn subject(place: usize, package: &Package, twin: Option<Twin>) -> Subject {
     let version = match (package.ecosystem, package.name.as_str()) {
         ("golang", "stdlib") => toolchain(&package.version),
         _ => package.version.clone(),
@@ -56,7 +99,7 @@ fn subject(place: usize, package: &Package) -> Subject {
         source: package.source.clone(),
         source_version: package.source_version.clone(),
         module: package.module.clone(),
-        owned: false,
+        twin,
     }
 }
 
@@ -112,6 +155,7 @@ fn toolchain(version: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{contents::PartOf, digest::DiffId};
 
     #[test]
     fn a_package_is_meant_by_its_source_too() {
@@ -131,6 +175,57 @@ mod tests {
         assert_eq!(purls(&package)[1..], ["pkg:deb/debian/openssl@3.0.1-1"]);
         let same = Package { source: None, ..package };
         assert_eq!(purls(&same).len(), 1);
+    }
+
+    #[test]
+    fn c104_a_twin_is_of_a_base_that_the_operator_lists_and_of_nobody_else_s() {
+        let package = |ecosystem, name: &str, version: &str, database: &str| Package {
+            ecosystem,
+            name: name.to_owned(),
+            version: version.to_owned(),
+            architecture: None,
+            purl: None,
+            licence: None,
+            source: None,
+            source_version: None,
+            module: None,
+            database: database.to_owned(),
+            layer: None,
+        };
+        let status = "/var/lib/dpkg/status";
+        let (pip, vendored, alone) = ("/d/pip.dist-info/METADATA", "/d/_vendor/a", "/d/b");
+        let part = |rests_on| PartOf { package: "python3-pip".to_owned(), rests_on };
+        let of = |own: &str, rests_on| Inventory {
+            packages: vec![
+                package("deb", "python3-pip", own, status),
+                package("pypi", "pip", "23.0.1", pip),
+                package("pypi", "urllib3", "23.0.1", vendored),
+                package("pypi", "pip", "23.0.1", alone),
+            ],
+            owned: [pip, vendored].map(|path| (path.to_owned(), part(rests_on))).into(),
+            ..Inventory::default()
+        };
+        let chain = ["a", "b", "c"].map(|text| DiffId::of(text.as_bytes()));
+        let known = [chain[..2].to_vec()];
+        let (listed, named) = (Base::of(&chain, &known), Base::of_provenance(&chain, &known));
+        let cases = [
+            ("23.0.1+dfsg-1", Some(0), listed, Some(true)),
+            ("23.0.1+dfsg-1", Some(1), listed, Some(true)),
+            ("23.0.1+dfsg-1", Some(2), listed, Some(false)),
+            ("23.0.1+dfsg-1", None, listed, Some(false)),
+            ("23.0.1+dfsg-1", Some(0), named, Some(false)),
+            ("23.0.1+dfsg-1", Some(0), Base::default(), Some(false)),
+            ("23.0.2-1", Some(0), listed, None),
+        ];
+        for (version, rests_on, base, want) in cases {
+            let twins = subjects(&of(version, rests_on), base);
+            let twins: Vec<_> = twins.iter().map(|one| one.twin.map(|twin| twin.of_base)).collect();
+            assert_eq!(twins, [None, want, None, None], "{version} {rests_on:?} {base:?}");
+        }
+        // Of two versions of one name nobody knows which it is.
+        let mut several = of("23.0.1-1", Some(0));
+        several.packages.push(package("deb", "python3-pip", "9:23.0.1-1", status));
+        assert_eq!(subjects(&several, listed)[1].twin, None);
     }
 
     #[test]

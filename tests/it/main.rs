@@ -40,6 +40,7 @@ mod names;
 mod numbers;
 mod opa;
 mod outputs;
+mod parts;
 mod pipelines;
 mod platforms;
 mod presets;

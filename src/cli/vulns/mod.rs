@@ -127,7 +127,7 @@ async fn known(args: &VulnsMatch, global: &Global) -> Result<Answer, Failure> {
             let unread = || Failure::refused(format!("{reference}: its layers cannot be read"));
             return Err(finding.map_or_else(unread, Failure::of_finding));
         };
-        let subjects = subject::subjects(&inventory);
+        let subjects = subject::subjects(&inventory, evidence.base);
         let distribution = subject::distribution(&inventory);
         let known = matching::known(&database, distribution.as_ref(), &subjects, &today);
         let mut known = known.map_err(|error| DATABASE.unusable(&args.file, &error))?;

@@ -6,7 +6,7 @@ use crate::{
     amount::plural,
     contents::Inventory,
     policy::VulnerabilitiesInput,
-    report::json::lines,
+    report::{json::lines, ruling_words},
     untrusted::{Page, line},
     vulnerabilities::{
         database::Database,
@@ -130,9 +130,17 @@ fn vulnerability(page: &mut Page, inventory: &Inventory, one: &Vulnerability) {
     marks.extend(one.advisory.exploited.as_ref().map(|_| "exploited"));
     marks.extend(one.unimportant.then_some("unimportant to the distribution"));
     marks.extend(one.headers_only.then_some("headers only"));
-    marks.extend(one.left_to_distribution.then_some("judged by the distribution's record"));
+    marks.extend(one.left_to_distribution().then_some("judged by the distribution's record"));
     let marks = if marks.is_empty() { String::new() } else { format!(" [{}]", marks.join(", ")) };
     line!(page, "{level}  {} {}  {id}  {fixed}{marks}", package.name, package.version);
+    let parts = one.parts.iter().filter_map(|place| inventory.packages.get(*place));
+    for part in parts {
+        let (name, version, path) = (&part.name, &part.version, &part.database);
+        line!(page, "    told here for {name} {version}, a part of it ({path})");
+    }
+    if let Some(ruling) = &one.ruling {
+        line!(page, "    {}", ruling_words(inventory, ruling));
+    }
 }
 
 fn gap_words(kind: GapKind) -> String {

@@ -107,7 +107,7 @@ impl InventoryInput {
         let package = |(at, package): (usize, _)| PackageInput {
             side: side(package, base),
             files: accounts.and_then(|all| all.packages.get(at)).map(files),
-            part_of: inventory.owned.get(&package.database).cloned(),
+            part_of: inventory.owned.get(&package.database).map(|one| one.package.clone()),
             ..PackageInput::declaring(declared.of(package), package).with_found(package, inventory)
         };
         let database = |d: &contents::Database| DatabaseInput {

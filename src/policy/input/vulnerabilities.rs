@@ -8,7 +8,7 @@ use crate::{
     sbom,
     vulnerabilities::{
         database::{Database, Header},
-        matching::{self, Gap, GapKind, Known, Vulnerability},
+        matching::{self, Gap, GapKind, Known, Ruling, Vulnerability},
         record,
         vex::{Answer, Statement, Unmatched},
     },
@@ -118,8 +118,14 @@ pub struct KnownVulnerabilityInput {
     pub headers_only: bool,
     /// Whether the package is malware.
     pub malware: bool,
-    /// Whether the distribution's own record judges the package instead of this one.
+    /// Whether the distribution's own record judges the package instead of this one; `distribution` says which.
     pub left_to_distribution: bool,
+    /// What the distribution's data says of it, where the package is a part of the distribution's package of the same project;
+    /// else null.
+    pub distribution: Option<DistributionInput>,
+    /// Packages of languages that are parts of this one and have the same vulnerability by advisories of their own: it is told
+    /// here for them.
+    pub parts: Vec<VulnerablePackageInput>,
     /// What trusted signers say of it; null where none does.
     pub vex: Option<VexInput>,
     /// That it is known to be exploited.
@@ -150,6 +156,21 @@ pub struct VulnerablePackageInput {
     pub path: String,
     /// The layer that this file is from, counted from 0.
     pub layer: Option<usize>,
+}
+
+/// What the distribution's data says of a vulnerability of a part of one of its packages.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DistributionInput {
+    /// The distribution's package.
+    pub package: VulnerablePackageInput,
+    /// Its records about the same vulnerability.
+    pub records: Vec<String>,
+    /// What they say: `not-affected`, which is what is fixed, too; `affected`; `unknown`, for a version that cannot be compared;
+    /// or `nothing`.
+    pub says: String,
+    /// Why that does not decide; null where it does.
+    pub undecided: Option<String>,
 }
 
 /// An entry of a catalogue of exploited vulnerabilities.
@@ -237,8 +258,7 @@ impl VulnerabilitiesInput {
         let package = |place: usize| {
             inventory.packages.get(place).map(VulnerablePackageInput::of).unwrap_or_default()
         };
-        let vulnerability =
-            |one: &Vulnerability| KnownVulnerabilityInput::of(one, package(one.package));
+        let vulnerability = |one: &Vulnerability| KnownVulnerabilityInput::of(one, &package);
         let unknown = |one: &matching::Unknown| UnknownInput {
             package: package(one.package),
             why: one.why.clone(),
@@ -326,7 +346,7 @@ impl VulnerabilityDatabaseInput {
 }
 
 impl KnownVulnerabilityInput {
-    fn of(one: &Vulnerability, package: VulnerablePackageInput) -> Self {
+    fn of(one: &Vulnerability, package: &dyn Fn(usize) -> VulnerablePackageInput) -> Self {
         let advisory = &one.advisory;
         let mut ids: Vec<String> = advisory.ids().skip(1).map(str::to_owned).collect();
         ids.sort();
@@ -336,7 +356,7 @@ impl KnownVulnerabilityInput {
             matching::Name::Own => "package",
         };
         Self {
-            package,
+            package: package(one.package),
             id: advisory.id.clone(),
             ids,
             summary: advisory.summary.clone(),
@@ -352,7 +372,9 @@ impl KnownVulnerabilityInput {
             unimportant: one.unimportant,
             headers_only: one.headers_only,
             malware: advisory.is_malware(),
-            left_to_distribution: one.left_to_distribution,
+            left_to_distribution: one.left_to_distribution(),
+            distribution: one.ruling.as_ref().map(|ruling| DistributionInput::of(ruling, package)),
+            parts: one.parts.iter().map(|place| package(*place)).collect(),
             vex: None,
             exploited: advisory.exploited.as_ref().map(ExploitedInput::of),
             forecast: advisory.forecast.as_ref().map(ForecastInput::of),
@@ -372,6 +394,17 @@ impl VulnerablePackageInput {
             purl: package.purl.as_deref().and_then(|purl| sbom::canonical(purl, None)),
             path: package.database.clone(),
             layer: package.layer,
+        }
+    }
+}
+
+impl DistributionInput {
+    fn of(ruling: &Ruling, package: &dyn Fn(usize) -> VulnerablePackageInput) -> Self {
+        Self {
+            package: package(ruling.package),
+            records: ruling.records.clone(),
+            says: ruling.said.word().to_owned(),
+            undecided: ruling.undecided.map(|why| why.to_string()),
         }
     }
 }

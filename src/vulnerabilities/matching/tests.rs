@@ -1,5 +1,7 @@
 //! Packages held against records: who is affected, who is not, and who cannot be told.
 
+mod parts;
+
 use super::*;
 use crate::{
     limits::Limits,
@@ -317,25 +319,6 @@ fn what_was_taken_back_is_counted_and_what_is_one_is_merged() {
         known.vulnerabilities[1].severity,
         Severity { level: Level::Unknown, tenths: None, source: None }
     );
-}
-
-#[test]
-fn a_language_package_of_the_distribution_is_left_to_it_where_it_is_covered() {
-    let records = [
-        record("GHSA-1", "", "PyPI", "requests", &fixed("2.32.0")),
-        record("DEBIAN-CVE-1-1", "", "Debian:12", "requests", &fixed("2.28.1+dfsg-1+deb12u1")),
-    ];
-    let owned = Subject { owned: true, ..subject("pypi", "requests", "2.28.1") };
-    let vendored = subject("pypi", "requests", "2.28.1");
-    let left = |distribution: &Distribution, subject: &Subject| {
-        ask(&records, Some(distribution), std::slice::from_ref(subject)).vulnerabilities[0]
-            .left_to_distribution
-    };
-    assert!(left(&of("debian", "12"), &owned));
-    assert!(!left(&of("debian", "12"), &vendored));
-    // Where nobody speaks about the distribution, nothing is left to it.
-    assert!(!left(&of("debian", "10"), &owned));
-    assert!(!left(&of("amzn", "2"), &owned));
 }
 
 #[test]
