@@ -48,6 +48,8 @@ const OPENED: [&str; 12] = [
     "c 10:200 rwm",
     "c 136:* rwm",
 ];
+/// Version 1: the file of the bound on memory and swap together.
+const MEMORY_AND_SWAP: &str = "memory.memsw.limit_in_bytes";
 /// Most memory for buffers of TCP and UDP, in bytes: version 1 counts it beside all other memory, and not at all without
 /// a bound.
 const SOCKET_BYTES: u64 = 256 << 20;
@@ -131,7 +133,8 @@ impl Cgroup {
         let mut full = None;
         match (version, group.groups.as_slice()) {
             (Version::V1, [of_memory, of_pids]) => {
-                write(of_memory, "memory.limit_in_bytes", memory)?;
+                write(of_memory, "memory.limit_in_bytes", memory.clone())?;
+                bound_swap(of_memory, &memory)?;
                 write(of_pids, "pids.max", processes)?;
                 // Without it a build that was ended for its memory is only a build that failed.
                 full = notice(of_memory).ok();
@@ -255,6 +258,15 @@ impl Cgroup {
         let told =
             self.full.as_ref().is_some_and(|full| rustix::io::read(full, &mut count).is_ok());
         told | self.was_full.fetch_or(told, Ordering::AcqRel)
+    }
+}
+
+/// Version 1: swap would be memory under another name, and this bound is of both together; it is none that is below that of
+/// memory (attack G51). A kernel that does not count swap has no file for it.
+fn bound_swap(of_memory: &Path, bytes: &str) -> io::Result<()> {
+    match write_existing(&of_memory.join(MEMORY_AND_SWAP), bytes) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        written => written,
     }
 }
 
@@ -470,6 +482,25 @@ mod tests {
         fs::write(job.join("memory.events"), "low 0\noom 3\noom_kill 1\n").unwrap();
         assert_eq!(group.exceeded(), Some(Exceeded::Memory));
         std::mem::forget(group);
+    }
+
+    #[test]
+    fn g51_swap_is_no_memory_beyond_the_bound() {
+        let folder = tempfile::tempdir().unwrap();
+        // A kernel that counts no swap.
+        bound_swap(folder.path(), "1000").unwrap();
+        let bound = folder.path().join(MEMORY_AND_SWAP);
+        assert!(!bound.exists());
+        fs::create_dir(&bound).unwrap();
+        assert!(bound_swap(folder.path(), "1000").is_err());
+        let name = unused("swap");
+        let Ok(group) = Cgroup::new(&name, BOUNDS) else {
+            return eprintln!("SKIPPED: no control groups here");
+        };
+        let Some(bound) = number(&group.groups[0].join(MEMORY_AND_SWAP)) else {
+            return eprintln!("SKIPPED: no swap is counted here by groups of version 1");
+        };
+        assert_eq!(bound, BOUNDS.memory_bytes);
     }
 
     /// A name that no other test has: whoever removes a group ends all that are in it.
