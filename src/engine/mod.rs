@@ -47,7 +47,7 @@ use crate::{
     image::Image,
     limits::{Limits, key},
     progress::{ProgressSink, Underway, Work},
-    rebuild::{EngineKind, EngineReport, Failure, FailureKind, Plan, Producer, Unbounded},
+    rebuild::{EngineKind, EngineReport, Failure, FailureKind, Numbers, Plan, Producer, Unbounded},
     scratch::{
         cgroup::{Cgroup, Exceeded},
         used_bytes,
@@ -357,19 +357,18 @@ fn bounded(failure: Failure, workspace: &Workspace, limits: &Limits) -> Failure 
         {
             too_much_on_disk(workspace, limits)
         }
-        None => return without_devices(failure, workspace),
+        None => return without_devices(failure),
     };
     Failure { kind: FailureKind::BuildFailed, why: format!("{why}: {}", failure.why), ..failure }
 }
 
-/// What may have been missing, for people: a step can print what it likes, so nothing is decided by it.
-fn without_devices(mut failure: Failure, workspace: &Workspace) -> Failure {
+/// What may have been missing, for people: a step can print what it likes, so nothing is decided by it, and no advice that
+/// would open the cage comes of it (attack G52).
+fn without_devices(mut failure: Failure) -> Failure {
     let refused = failure.log.contains("mknod") && failure.log.contains("peration not permitted");
-    let own = workspace.cage().is_ok_and(|cage| cage.ids().is_ok());
+    let own = failure.engine.as_ref().is_some_and(|engine| engine.numbers == Numbers::Own);
     if own && refused && failure.kind == FailureKind::BuildFailed {
-        failure.why.push_str(
-            "; steps make no device nodes where they have numbers of their own (rebuild.numbers: machine lets them)",
-        );
+        failure.why.push_str("; steps make no device nodes here");
     }
     failure
 }
@@ -585,6 +584,40 @@ fn certificates(settings: &EngineSettings, work: &Path) -> io::Result<Option<Pat
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What a step prints is not believed: neither where it could have made one, nor as a reason to open the cage.
+    #[test]
+    fn g52_the_words_of_a_step_choose_no_setting() {
+        let failed = |numbers: Option<Numbers>, log: &str, kind| {
+            let report = |numbers| EngineReport {
+                kind: EngineKind::Buildah,
+                driver: "buildah".to_owned(),
+                version: "1.28.2".to_owned(),
+                reason: String::new(),
+                network: crate::rebuild::Network::None,
+                numbers,
+                ephemeral: true,
+                served: None,
+                unbounded: None,
+            };
+            let engine = numbers.map(|numbers| Box::new(report(numbers)));
+            without_devices(Failure { kind, why: "exit code 3".into(), log: log.into(), engine })
+                .why
+        };
+        let log = "mknod: Operation not permitted";
+        let said = failed(Some(Numbers::Own), log, FailureKind::BuildFailed);
+        assert_eq!(said, "exit code 3; steps make no device nodes here");
+        assert!(!said.contains("rebuild."), "{said}");
+        for (numbers, log, kind) in [
+            (Some(Numbers::Machine), log, FailureKind::BuildFailed),
+            (Some(Numbers::Unknown), log, FailureKind::BuildFailed),
+            (None, log, FailureKind::BuildFailed),
+            (Some(Numbers::Own), "mknod", FailureKind::BuildFailed),
+            (Some(Numbers::Own), log, FailureKind::SourceGone),
+        ] {
+            assert_eq!(failed(numbers, log, kind), "exit code 3", "{numbers:?}, {kind:?}");
+        }
+    }
 
     #[test]
     fn who_is_not_root_is_told_so_first() {
