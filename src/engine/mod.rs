@@ -11,6 +11,7 @@ pub mod blocks;
 pub mod buildah;
 pub mod buildkit;
 pub mod cage;
+mod calls;
 pub mod command;
 mod disk;
 mod egress;
@@ -594,7 +595,7 @@ mod tests {
                 driver: "buildah".to_owned(),
                 version: "1.28.2".to_owned(),
                 reason: String::new(),
-                network: crate::rebuild::Network::None,
+                network: crate::attest::provenance::Network::None,
                 numbers,
                 ephemeral: true,
                 served: None,

@@ -1,8 +1,8 @@
 //! What stands before a builder's runc.
 //!
 //! Turns the configuration of a container, most of which no option of a builder changes, into a narrower one: no step
-//! sees control groups (attack G40), and the profile of system calls of BuildKit and Docker, which nobody can set, loses
-//! what is shared (attack G22); buildah is given a profile of hallmark's own. Refuses a configuration that it cannot read,
+//! sees control groups (attack G40), the limit of core files stays (attack G53), and the profile of system calls of BuildKit
+//! and Docker, which nobody can set, loses what is shared (attack G22); buildah is given a profile of hallmark's own. Refuses a configuration that it cannot read,
 //! by ending the step.
 
 use std::{
@@ -11,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{host::find_program, store::quoted};
+use super::{calls, host::find_program, store::quoted};
 
 /// Hides control groups from a container.
 const GROUPS: &str = include_str!("runc.sh");
@@ -30,12 +30,20 @@ pub(super) enum Profile {
 }
 
 impl Profile {
-    fn script(self) -> &'static str {
-        match self {
-            Self::Builders => PROFILE,
-            Self::Ours => "",
+    /// What changes the profile; on a machine where crashes start a program, steps have one.
+    fn script(self, crashes: bool) -> String {
+        if self == Self::Ours {
+            return String::new();
         }
+        let rules: Vec<String> = calls::rules().iter().map(ToString::to_string).collect();
+        let (taken, rules) = (calls::TAKEN.join(" "), rules.join(","));
+        format!("taken='{taken}' rules='{rules}' crashes={}\n{PROFILE}", u8::from(crashes))
     }
+}
+
+/// Whether the kernel starts a program of the machine's for each process that crashes (core(5)).
+fn crashes_start_a_program() -> bool {
+    !fs::read("/proc/sys/kernel/core_pattern").is_ok_and(|pattern| !pattern.starts_with(b"|"))
 }
 
 /// Puts a `runc` that narrows containers into this folder, which comes first on the builder's `PATH`. Says where it is.
@@ -45,12 +53,13 @@ impl Profile {
 pub(super) fn narrow(folder: &Path, profile: Profile) -> io::Result<PathBuf> {
     let missing = || io::Error::new(io::ErrorKind::NotFound, "runc is not on PATH");
     let runc = find_program(NAMES[0]).ok_or_else(missing)?;
+    let script = profile.script(crashes_start_a_program());
     fs::create_dir_all(folder)?;
     for name in NAMES {
         let real: PathBuf = find_program(name).unwrap_or_else(|| runc.clone());
         let file = folder.join(name);
         let last = format!("exec {} \"$@\"\n", quoted(&real.to_string_lossy()));
-        fs::write(&file, [GROUPS, profile.script(), &last].concat())?;
+        fs::write(&file, [GROUPS, &script, &last].concat())?;
         fs::set_permissions(&file, fs::Permissions::from_mode(0o755))?;
     }
     Ok(folder.join(NAMES[0]))
@@ -75,7 +84,7 @@ mod tests {
         let mut sh = Command::new("sh");
         sh.args([
             "-c",
-            &format!("{GROUPS}{}exit 0", profile.script()),
+            &format!("{GROUPS}{}exit 0", profile.script(true)),
             "sh",
             "--log",
             "x",
@@ -103,6 +112,7 @@ mod tests {
                 rule(&["socket", "socketcall"], ""),
                 rule(&["bind", "socket", "listen"], ""),
                 rule(&["socket"], vsock),
+                rule(&["seccomp"], ""),
             ]
             .join(",");
             let seccomp =
@@ -116,6 +126,8 @@ mod tests {
             &["io_setup", "read", "socketcall"][..],
             &["read", "io_setup", "socketcall", "io_submit"],
             &["io_uring_enter", "io_uring_register", "io_uring_setup", "read"],
+            &["prlimit64", "read", "seccomp", "setrlimit", "setsockopt"],
+            &["seccomp", "read"],
             &["read"],
         ] {
             let (text, goes_on) = narrowed(&given(names));
@@ -123,21 +135,13 @@ mod tests {
             let made: Value = serde_json::from_str(&text).unwrap();
             assert_eq!(made["process"], process);
             let rules = made["linux"]["seccomp"]["syscalls"].as_array().unwrap();
-            let deny =
-                json!({ "names": ["socketcall"], "action": "SCMP_ACT_ERRNO", "errnoRet": 97 });
-            assert_eq!(rules[0], deny);
-            let left: Vec<&str> = names
-                .iter()
-                .copied()
-                .filter(|name| !["io_setup", "socketcall"].contains(name))
-                .filter(|name| !name.starts_with("io_uring_"))
-                .collect();
-            let families: Vec<_> =
-                rules[1..5].iter().map(|rule| rule["args"][0]["value"].clone()).collect();
-            assert_eq!(families, [1, 2, 10, 16]);
-            assert_eq!(rules[5]["names"], json!(left));
-            assert_eq!(rules[6]["names"], json!(["bind", "listen"]));
-            assert_eq!(rules.len(), 7);
+            let left: Vec<&str> =
+                names.iter().copied().filter(|name| !calls::TAKEN.contains(name)).collect();
+            let ours = calls::rules();
+            assert_eq!(rules[..ours.len()], ours);
+            assert_eq!(rules[ours.len()]["names"], json!(left));
+            assert_eq!(rules[ours.len() + 1]["names"], json!(["bind", "listen"]));
+            assert_eq!(rules.len(), ours.len() + 2);
         }
     }
 
@@ -145,17 +149,60 @@ mod tests {
     fn g22_a_profile_of_another_form_ends_the_step() {
         let with = |rules: Value| json!({ "linux": { "maskedPaths": ["/x"], "seccomp": { "syscalls": rules } } });
         let profile = with(json!([{ "names": ["io_setup"] }]));
-        let other = json!({ "names": ["socket"], "action": "SCMP_ACT_LOG", "args": [] });
+        let alone = |call: &str| {
+            let other = json!({ "names": [call], "action": "SCMP_ACT_LOG", "args": [] });
+            with(json!([other, { "names": ["read"] }])).to_string()
+        };
         let mut late = with(json!([{ "names": [] }]));
         late["process"] = json!({});
         for odd in [
-            with(json!([other, { "names": ["read"] }])).to_string(),
+            alone("socket"),
+            alone("setsockopt"),
+            alone("seccomp"),
+            alone("io_setup"),
             format!("{profile:#}"),
             profile.to_string(),
             with(json!([])).to_string(),
             late.to_string(),
         ] {
             assert!(!narrowed(&odd).1, "{odd}");
+        }
+    }
+
+    /// What changes a limit of core files to another one than 1, 0 among them, has a crash start a program of the machine.
+    #[test]
+    fn g53_a_crash_of_a_step_starts_nothing_of_the_machine() {
+        let given = |limits: &str| {
+            format!(
+                "{{\"process\":{{\"args\":[\"RLIMIT_CORE\",\"\\\"type\\\":\\\"RLIMIT_CORE\\\",\"],\
+                 \"rlimits\":[{limits}]}},\"linux\":{{\"maskedPaths\":[\"/x\"]}}}}\n"
+            )
+        };
+        let core = |hard: &str, soft: &str| {
+            format!("{{\"type\":\"RLIMIT_CORE\",\"hard\":{hard},\"soft\":{soft}}}")
+        };
+        let files = r#"{"type":"RLIMIT_NOFILE","hard":7,"soft":5}"#;
+        for (hard, soft) in [("0", "0"), ("18446744073709551615", "0"), ("1", "1")] {
+            let limits = [core(hard, soft), files.to_owned(), core(soft, soft)].join(",");
+            let (text, goes_on) = changed(&given(&limits), Profile::Ours);
+            let want: Value =
+                serde_json::from_str(&given(&[&core("1", "1"), files, &core("1", "1")].join(",")))
+                    .unwrap();
+            let made: Value = serde_json::from_str(&text).unwrap();
+            assert!(goes_on, "{text}");
+            assert_eq!(made["process"], want["process"]);
+        }
+        for odd in [core("-1", "0"), r#"{"type":"RLIMIT_CORE","soft":1,"hard":1}"#.to_owned()] {
+            assert!(!changed(&given(&odd), Profile::Ours).1, "{odd}");
+        }
+        // A step that no profile holds may change its limits.
+        for crashes in [false, true] {
+            let bundle = tempfile::tempdir().unwrap();
+            fs::write(bundle.path().join("config.json"), given("")).unwrap();
+            let script = format!("{GROUPS}{}exit 0", Profile::Builders.script(crashes));
+            let mut sh = Command::new("sh");
+            let status = sh.args(["-c", &script, "sh", "run", "--bundle"]).arg(bundle.path());
+            assert_eq!(status.status().unwrap().success(), !crashes);
         }
     }
 

@@ -245,14 +245,27 @@ pub struct Outcome {
     pub stdout: String,
 }
 
-/// Ends where whoever starts it has ended already, joins the job's control groups, whose files come first, and becomes the
-/// program. Arguments stay arguments: nothing of them is ever read as a command.
+/// Ends where whoever starts it has ended already, joins the job's control groups, whose files come after the program that
+/// sets limits, and becomes the program. Arguments stay arguments: nothing of them is ever read as a command.
+///
+/// With a limit of 1 on core files the kernel starts nothing where a process crashes; with 0 it still starts the machine's
+/// program for crashes, outside of everything (core(5); attack G53). Steps cannot change this limit (`calls`).
 ///
 /// Whoever has no login of the audit log yet may give itself any, once; so steps are given root's, which they cannot change
 /// (attack G48). Root is nobody in a user namespace of the job's: there it still looks as if there were none.
 const ENTER: &str = r#"[ "$PPID" = "$1" ] || exit 125
 shift
-ulimit -c 0
+if ! "$1" --pid "$$" --core=1:1 2> /dev/null; then
+  read -r pattern < /proc/sys/kernel/core_pattern || exit 125
+  case $pattern in
+    '|'*)
+      echo 'hallmark: a crash would start a program of the machine, and the limit of core files that keeps it from that cannot be set' >&2
+      exit 125
+      ;;
+  esac
+  ulimit -c 0 || exit 125
+fi
+shift
 read -r login 2> /dev/null < /proc/self/loginuid || :
 if [ "${login:-}" = 4294967295 ]; then echo 0 > /proc/self/loginuid || :; fi
 while [ "$1" != -- ]; do echo $$ > "$1" || exit 125; shift; done
@@ -357,6 +370,7 @@ impl<'a> Shell<'a> {
         words.push(find("sh")?.into());
         words.extend(["-c", ENTER, "sh"].map(OsString::from));
         words.push(std::process::id().to_string().into());
+        words.push(find("prlimit")?.into());
         words.extend(self.group.into_iter().flat_map(Cgroup::entrances).map(OsString::from));
         words.push("--".into());
         if let Some((cage, sees)) = self.cage {
@@ -608,6 +622,18 @@ mod tests {
         let script = "cat /proc/self/loginuid; echo; (echo 0 > /proc/self/loginuid) 2> /dev/null && echo changed; cat /proc/self/loginuid";
         let outcome = shell.run(&sh, ["-c", script], &Environment::new(work.path())).await.unwrap();
         assert_eq!(outcome.stdout, "4294967295\n4294967295");
+    }
+
+    /// The limit of 1 is the one with which a crash starts no program of the machine.
+    #[tokio::test]
+    async fn g53_a_crash_starts_no_program_of_the_machine() {
+        let work = Workspace::new(None, &Limits::default()).unwrap();
+        let shell = Shell::new(&work, Log::new(1 << 16), &Silent);
+        let sh = find_program("sh").unwrap();
+        let script = "grep 'Max core file size' /proc/self/limits";
+        let outcome = shell.run(&sh, ["-c", script], &Environment::new(work.path())).await.unwrap();
+        let limit: Vec<&str> = outcome.stdout.split_whitespace().collect();
+        assert_eq!(limit, ["Max", "core", "file", "size", "1", "1", "bytes"]);
     }
 
     #[tokio::test]

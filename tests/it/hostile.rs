@@ -1,4 +1,4 @@
-//! What a hostile step or base takes of the machine that builds it, with real engines: rows G40 to G49 of
+//! What a hostile step or base takes of the machine that builds it, with real engines: rows G40 to G55 of
 //! `docs/attacks.md`.
 //!
 //! A step prints what it could do and fails, so that its words are in the log of the failure.
@@ -256,6 +256,26 @@ int main(void) {
     call("chroot", syscall(161, "/"));
     call("nice", syscall(141, 0L, 0L, -20L));
     call("lock", syscall(151, 1L));
+    struct { unsigned short code; unsigned char yes, no; unsigned value; } allow = { 6, 0, 0, 0x7fff0000 };
+    struct { unsigned short length; void *program; } filter = { 1, &allow };
+    /* IPV6_FL_A_GET of a label of one's own, for ::1. */
+    unsigned char label[32] = { [15] = 1, [21] = 1, [22] = 1 };
+    long above = 1L << 32, limit[2] = { 0, 0 };
+    long udp = syscall(41, 2L, 2L, 0L), udp6 = syscall(41, 10L, 2L, 0L);
+    call("audit", syscall(41, 16L, 3L, 9L));
+    call("audit-above", syscall(41, 16L, 3L, above | 9L));
+    call("attach", syscall(54, udp, 1L, 26L, &filter, 16L));
+    call("attach-above", syscall(54, udp, above | 1L, above | 26L, &filter, 16L));
+    call("reuseport", syscall(54, udp, 1L, 51L, &filter, 16L));
+    call("label", syscall(54, udp6, 41L, 32L, label, 32L));
+    call("label-above", syscall(54, udp6, above | 41L, 32L, label, 32L));
+    syscall(160, 4L, limit);
+    syscall(160, above | 4L, limit);
+    syscall(302, 0L, 4L, limit, 0L);
+    syscall(302, 0L, above | 4L, limit, 0L);
+    call("core", syscall(302, 0L, 4L, 0L, limit) == 0 && limit[0] == 1 && limit[1] == 1 ? -1 : 0);
+    syscall(157, 38L, 1L, 0L, 0L, 0L);
+    call("filter-log", syscall(317, 1L, 2L, &filter));
     fflush(stdout);
     call("kill", kill(-1, 18));
     return 0;

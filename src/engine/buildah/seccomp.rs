@@ -10,31 +10,14 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::{json, scratch};
+use crate::{engine::calls, json, scratch};
 
 /// Where the machine has it, the operator's own before the package's.
 const PROFILES: [&str; 2] = ["/etc/containers/seccomp.json", "/usr/share/containers/seccomp.json"];
 /// Longest profile that is read, in bytes.
 const BYTES: usize = 1 << 20;
-/// Families of sockets that a network namespace divides and whose memory is bounded: local ones, IPv4, IPv6 and netlink (socket(2)).
-/// Rings of packet sockets are charged to nobody.
-const FAMILIES: [u8; 4] = [1, 2, 10, 16];
-/// The family of netlink, and its protocol of audit records, which the machine has one log of.
-const NETLINK: (u8, u8) = (16, 9);
-/// Calls that lead to what the whole machine has once: sockets by their old call, whose family no filter sees; keys of a user; the
-/// number of contexts for asynchronous input and output.
-const SHARED: [&str; 9] = [
-    "socket",
-    "socketcall",
-    "keyctl",
-    "add_key",
-    "request_key",
-    "io_setup",
-    "io_uring_setup",
-    "io_uring_enter",
-    "io_uring_register",
-];
-
+/// Keys of a user, of which the machine has one store.
+const KEYS: [&str; 3] = ["keyctl", "add_key", "request_key"];
 /// Calls that make or enter a namespace, or change what is mounted (namespaces(7), mount_namespaces(7)).
 const NAMESPACES: [&str; 17] = [
     "clone",
@@ -62,9 +45,6 @@ const ENOSYS: u8 = 38;
 /// Where the flags of clone(2) are its second argument.
 const FLAGS_SECOND: [&str; 2] = ["s390", "s390x"];
 
-/// The error of such a socket. It is nobody's default: a rule that says the same as the default is none.
-const EAFNOSUPPORT: u8 = 97;
-
 /// The profile that steps are held to, as text.
 ///
 /// # Errors
@@ -86,7 +66,8 @@ fn narrowed(mut profile: Value) -> Option<Value> {
         return None;
     }
     let rules = profile.get_mut("syscalls")?.as_array_mut()?;
-    let is_taken = |name: &str| SHARED.contains(&name) || NAMESPACES.contains(&name);
+    let taken = [&calls::TAKEN[..], &KEYS, &NAMESPACES].concat();
+    let is_taken = |name: &str| taken.contains(&name);
     for rule in rules.iter_mut() {
         // The single name of old profiles.
         if rule["name"].as_str().is_some_and(is_taken) {
@@ -99,20 +80,7 @@ fn narrowed(mut profile: Value) -> Option<Value> {
     rules.retain(|rule| {
         rule["name"].is_string() || rule["names"].as_array().is_some_and(|all| !all.is_empty())
     });
-    let compare =
-        |index: u8, value: u8, op: &str| json!({ "index": index, "value": value, "op": op });
-    // Beside "socket", libseccomp would allow it for all families.
-    rules.insert(
-        0,
-        json!({ "names": ["socketcall"], "action": "SCMP_ACT_ERRNO", "errnoRet": EAFNOSUPPORT }),
-    );
-    rules.extend(FAMILIES.map(|family| {
-        let mut args = vec![compare(0, family, "SCMP_CMP_EQ")];
-        if family == NETLINK.0 {
-            args.push(compare(2, NETLINK.1, "SCMP_CMP_NE"));
-        }
-        json!({ "names": ["socket"], "action": "SCMP_ACT_ALLOW", "args": args })
-    }));
+    rules.splice(0..0, calls::rules());
     rules.extend(processes());
     Some(profile)
 }
@@ -140,7 +108,7 @@ mod tests {
         let given = json!({
             "defaultAction": "SCMP_ACT_ERRNO",
             "syscalls": [
-                { "names": ["read", "socket", "keyctl"], "action": "SCMP_ACT_ALLOW" },
+                { "names": ["read", "socket", "keyctl", "seccomp", "prlimit64"], "action": "SCMP_ACT_ALLOW" },
                 { "names": ["clone", "mount", "clone3", "unshare"], "action": "SCMP_ACT_ALLOW" },
                 { "name": "setns", "action": "SCMP_ACT_ALLOW" },
                 { "names": ["socketcall"], "action": "SCMP_ACT_ALLOW" },
@@ -150,24 +118,19 @@ mod tests {
         });
         let made = narrowed(given).unwrap();
         let rules = made["syscalls"].as_array().unwrap();
-        assert_eq!(rules[0]["names"], json!(["socketcall"]));
-        assert_eq!(
-            (&rules[0]["action"], &rules[0]["errnoRet"]),
-            (&json!("SCMP_ACT_ERRNO"), &json!(97))
-        );
-        assert_eq!(rules[1]["names"], json!(["read"]));
-        assert_eq!(rules[2]["name"], "write");
-        let sockets: Vec<_> = rules[3..7].iter().map(|rule| &rule["args"][0]["value"]).collect();
-        assert_eq!(sockets, [1, 2, 10, 16]);
+        let ours = calls::rules();
+        assert_eq!(rules[..ours.len()], ours);
+        let rules = &rules[ours.len()..];
+        assert_eq!(rules[0]["names"], json!(["read"]));
+        assert_eq!(rules[1]["name"], "write");
         // clone(2) with no flag of a namespace, by its first argument or its second, and nothing else of these.
-        let left: Vec<_> = rules[7..].iter().map(|rule| &rule["names"][0]).collect();
+        let left: Vec<_> = rules[2..].iter().map(|rule| &rule["names"][0]).collect();
         assert_eq!(left, ["clone", "clone", "clone3"]);
-        assert_eq!(rules[7]["args"][0]["value"], json!(2_114_060_288_u32));
+        assert_eq!(rules[2]["args"][0]["value"], json!(2_114_060_288_u32));
         assert_eq!(
-            (&rules[9]["action"], &rules[9]["errnoRet"]),
+            (&rules[4]["action"], &rules[4]["errnoRet"]),
             (&json!("SCMP_ACT_ERRNO"), &json!(38))
         );
-        assert_eq!(rules[6]["args"][1], json!({ "index": 2, "value": 9, "op": "SCMP_CMP_NE" }));
         for odd in [
             json!({ "defaultAction": "SCMP_ACT_ALLOW", "syscalls": [] }),
             json!({ "defaultAction": "SCMP_ACT_ERRNO" }),
