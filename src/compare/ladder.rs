@@ -3,7 +3,7 @@
 //! Turns two images into a [`Comparison`], with the exact tests of the ladder from the top down. Where a test cannot be
 //! made, the images are not compared at all: there is no rung for "probably". What each rung relies on is recomputed:
 //!
-//! - R5 needs the manifest digests only. The manifests are then the same bytes, name the same stored layers and the same
+//! - R5 needs the manifest digests only, and indexes that lead to them by the same `urls`. The manifests are then the same bytes, name the same stored layers and the same
 //!   configuration, and there is no second image that could differ. Whether the configuration lies about the layers is a
 //!   question about that one image, which [`verify_diff_ids`] answers.
 //! - R4 needs every diffID recomputed, on both sides; layers with equal stored digests are one layer and hashed once.
@@ -64,12 +64,16 @@ pub fn compare_watched(
     require_image(Which::Published, left)?;
     require_image(Which::Rebuilt, right)?;
     let mut run = Run::new(left, right, (allow, limits), work);
+    let listings = manifest::listings(left, right);
+    let same_listing = listings.is_empty();
+    run.add_all(listings);
     if left.manifest.document.digest == right.manifest.document.digest {
-        return Ok(run.finish(Level::ManifestIdentical));
+        let level = if same_listing { Level::ManifestIdentical } else { Level::Different };
+        return Ok(run.finish(level));
     }
     let mut around = manifest::differences(left.manifest, right.manifest);
     around.extend(config::differences(&left.config.json(), &right.config.json()));
-    let same_runtime = around.iter().all(|d| d.class != Class::ConfigRuntime);
+    let same_runtime = same_listing && around.iter().all(|d| d.class != Class::ConfigRuntime);
     run.add_all(around);
     let same_config = left.config.document.digest == right.config.document.digest;
     let content = if run.left.len() == run.right.len() {
@@ -85,6 +89,9 @@ pub fn compare_watched(
         Content::Explained if run.all_explained() => Level::Explained,
         Content::Explained | Content::Differs => Level::Different,
     };
+    if run.differences.is_empty() && run.omitted == 0 {
+        run.add(manifest::form(left.manifest, right.manifest));
+    }
     Ok(run.finish(level))
 }
 

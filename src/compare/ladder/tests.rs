@@ -127,6 +127,10 @@ struct Recipe {
     config: Value,
     lie: bool,
     annotation: &'static str,
+    /// Changes the manifest.
+    envelope: fn(&mut Value),
+    /// Changes the entry of an index that lists the manifest; `None` without an index.
+    listed: Option<fn(&mut Value)>,
     /// Changes the stored bytes of every layer, before they are hashed.
     spoil: fn(Vec<u8>) -> Vec<u8>,
 }
@@ -136,6 +140,7 @@ type BoxedChange = Box<dyn FnOnce(&mut Recipe)>;
 
 struct Image {
     manifest: Manifest,
+    index: Option<crate::image::Index>,
     config: ImageConfig,
     blobs: Vec<Vec<u8>>,
 }
@@ -180,13 +185,29 @@ impl Recipe {
                 "size": config.len(),
             },
             "layers": layers,
-            "annotations": {"note": self.annotation},
+            "annotations": {"org.opencontainers.image.title": self.annotation},
         });
+        let mut manifest = manifest;
+        (self.envelope)(&mut manifest);
         let manifest = Bytes::from(manifest.to_string());
         let limits = Limits::default();
+        let index = self.listed.map(|change| {
+            let mut entry = json!({
+                "mediaType": MediaType::OCI_MANIFEST,
+                "digest": ManifestDigest::of(&manifest).to_string(),
+                "size": manifest.len(),
+            });
+            change(&mut entry);
+            let kind = MediaType::OCI_INDEX;
+            let list = json!({"schemaVersion": 2, "mediaType": kind, "manifests": [entry]});
+            let bytes = Bytes::from(list.to_string());
+            let document = Checked { digest: ManifestDigest::of(&bytes), bytes };
+            crate::image::Index::parse(document, None, &limits).unwrap()
+        });
         let config = Checked { digest: ConfigDigest::of(&config), bytes: config };
         let manifest = Checked { digest: ManifestDigest::of(&manifest), bytes: manifest };
         Image {
+            index,
             manifest: Manifest::parse(manifest, None, &limits).unwrap(),
             config: ImageConfig::parse(config, &limits).unwrap(),
             blobs,
@@ -196,7 +217,8 @@ impl Recipe {
 
 impl Image {
     fn side(&self) -> Side<'_> {
-        Side { manifest: &self.manifest, config: &self.config, layers: self, pinned: 0 }
+        let (manifest, config, index) = (&self.manifest, &self.config, self.index.as_ref());
+        Side { manifest, config, index, outer: &[], layers: self, pinned: 0 }
     }
 }
 
@@ -219,6 +241,8 @@ fn base() -> Recipe {
         }),
         lie: false,
         annotation: "",
+        envelope: |_| {},
+        listed: None,
         spoil: |bytes| bytes,
     }
 }
@@ -349,6 +373,57 @@ fn envelope_and_compression_leave_the_configuration_identical() {
         let twin = with(|r| r.stored = stored);
         expect("recompressed", &twin, Level::ConfigIdentical, Class::Compression, "compression");
     }
+}
+
+/// H83: a runtime fetches from `urls` first, whatever the registry has.
+#[test]
+fn h83_what_descriptors_make_a_runtime_do_is_never_reproduced() {
+    type Envelope = fn(&mut Value);
+    let changes: [(&str, Envelope); 5] = [
+        ("layer", |m| m["layers"][1]["urls"] = json!(["http://192.0.2.1/"])),
+        ("config", |m| m["config"]["urls"] = json!(["http://192.0.2.1/"])),
+        ("platform", |m| {
+            m["layers"][1]["platform"] = json!({"os": "windows", "architecture": "amd64"});
+        }),
+        ("krun", |m| m["annotations"]["krun.exec"] = json!("/evil")),
+        ("unknown", |m| m["layers"][0]["unknown"] = json!(true)),
+    ];
+    for (name, change) in changes {
+        let twin = with(|r| r.envelope = change);
+        expect(name, &twin, Level::Different, Class::ConfigRuntime, "value");
+        // In another number of layers, too.
+        let more = with(|r| r.layers.push(vec![]));
+        for (left, right) in [(&twin, &more), (&more, &twin)] {
+            assert_eq!(run(left, right).unwrap().level, Level::Different, "{name}");
+        }
+    }
+    // An index is compared in nothing else, so that the same manifest is the same under any name.
+    let listed = |change| with(|r| r.listed = Some(change));
+    let plain = listed(|_| {});
+    let named = listed(|entry| {
+        entry["annotations"] = json!({"org.opencontainers.image.ref.name": "v1", "note": "x"});
+        entry["platform"] = json!({"os": "linux", "architecture": "amd64"});
+    });
+    let odd = listed(|entry| entry["urls"] = json!(["http://192.0.2.1/"]));
+    for (left, right) in [(&base(), &plain), (&plain, &named), (&odd, &odd)] {
+        let found = run(left, right).unwrap();
+        assert_eq!((found.level, found.differences), (Level::ManifestIdentical, vec![]));
+    }
+    for other in [base(), plain, with(|r| r.annotation = "x")] {
+        for (left, right) in [(&odd, &other), (&other, &odd)] {
+            let found = run(left, right).unwrap();
+            assert_eq!(found.level, Level::Different, "{found:#?}");
+            let urls = |d: &Difference| d.place == Place::Manifest("index/urls".to_owned());
+            assert!(found.differences.iter().any(urls), "{found:#?}");
+        }
+    }
+}
+
+/// H83: below the same manifest, something is always listed.
+#[test]
+fn h83_another_form_of_the_same_manifest_is_listed() {
+    let padded = with(|r| r.envelope = |m| m["layers"][0]["artifactType"] = Value::Null);
+    expect("other bytes", &padded, Level::ConfigIdentical, Class::Envelope, "value");
 }
 
 #[test]
