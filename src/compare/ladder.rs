@@ -160,8 +160,10 @@ struct SoFar {
     same: bool,
     /// All paths come in the same order.
     same_order: bool,
-    /// Equal entries have different times on which it hangs what runs.
-    other_sources: bool,
+    /// Equal files have different times.
+    other_times: bool,
+    /// There may be compiled modules of Python, in some layer of some side: equal layers are not looked into.
+    modules: bool,
     /// Some entry differs.
     differs: bool,
 }
@@ -317,7 +319,13 @@ impl<'a> Run<'a> {
         jobs.iter().for_each(|job| self.work.expect(1, job.bytes()));
         let work = self.work;
         let run = |job: &Job<'_>| job.run().inspect(|_| work.finish_item());
-        let mut seen = SoFar { same: true, same_order: true, other_sources: false, differs: false };
+        let mut seen = SoFar {
+            same: true,
+            same_order: true,
+            other_times: false,
+            modules: false,
+            differs: false,
+        };
         // A batch at a time, so that what is kept of unlike layers does not add up.
         for (pairs, jobs) in pairs.chunks(BATCH).zip(jobs.chunks(BATCH)) {
             for ((left, right), read) in pairs.iter().zip(each(jobs, 2, run)) {
@@ -327,8 +335,9 @@ impl<'a> Run<'a> {
         if seen.same {
             return Ok(Content::SameLayers);
         }
-        if !seen.differs && seen.same_order && !seen.other_sources {
-            return Ok(Content::SameEntries);
+        if !seen.differs && seen.same_order {
+            let decides = seen.other_times && seen.modules;
+            return if decides { self.by_times() } else { Ok(Content::SameEntries) };
         }
         if self.lying || self.surely_differs() {
             return Ok(Content::Differs);
@@ -354,7 +363,10 @@ impl<'a> Run<'a> {
         read: Option<Pair>,
         seen: &mut SoFar,
     ) {
-        let Some(read) = read else { return };
+        let Some(read) = read else {
+            seen.modules = true;
+            return;
+        };
         self.note(left, Some(&read.left));
         self.note(right, Some(&read.right));
         if let Some(sides) = read.asides {
@@ -362,11 +374,13 @@ impl<'a> Run<'a> {
             self.add(asides(left.position, sides.map(|side| usize::from(side.is_some()))));
         }
         let Some(mut entries) = read.entries else {
+            seen.modules = true;
             return self.note_stored([left, right], read.stored);
         };
         seen.same = false;
         seen.same_order &= entries.same_order;
-        seen.other_sources |= entries.other_sources;
+        seen.other_times |= entries.other_times;
+        seen.modules |= entries.modules;
         if entries.differences.is_empty() && entries.more == 0 {
             let what = match entries.same_order {
                 true => What::EntryForm,
@@ -388,6 +402,19 @@ impl<'a> Run<'a> {
         let packages = package_updates::packages(kept, self.limits);
         package_updates::sort(differences, kept, &packages);
         self.packages.extend(packages.into_iter().take(self.limits.differences));
+    }
+
+    /// Looks in the trees for times that decide what Python runs, in layers that are equal but for times: sources and modules may
+    /// be in any of them.
+    fn by_times(&mut self) -> Result<Content, CompareError> {
+        let mut whole = self.trees()?.whole;
+        whole.differences.retain(|difference| difference.what == What::PythonRuns);
+        if whole.differences.is_empty() && whole.more == 0 {
+            return Ok(Content::SameEntries);
+        }
+        self.omitted = self.omitted.saturating_add(whole.more);
+        self.add_all(whole.differences);
+        Ok(Content::Differs)
     }
 
     /// Compares what unlike layers add up to, which decides: the same tree may be spread over layers in many ways, and entries
