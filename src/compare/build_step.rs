@@ -267,7 +267,7 @@ mod tests {
         assert_eq!(found.differences.first().map(|d| d.repeats), Some(Repeats::Unknown));
         assert!(!is_consistent(&found), "nobody knows");
         let mut benign = entry(1, "/a", Class::NestedTime);
-        benign.explained_by = Some(Explanation::Normalizers(vec!["pyc@1"]));
+        benign.explained_by = Some(Explanation::Normalizers(vec!["pyc@2"]));
         let mut found = comparison(vec![benign], 0);
         note_repeats(&mut found, &comparison(Vec::new(), 0));
         assert!(!is_consistent(&found), "explained");

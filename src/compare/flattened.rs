@@ -7,9 +7,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use sha2::{Digest as _, Sha256};
+
 use super::{
     Class, CompareError, Difference, Place, PythonRuns, SideLayers, SideValue, What, Which,
-    content::Hash,
+    content::{Hash, text},
     entry::{Facts, differences},
     layer::{KEPT_BYTES, Layer, Wanted},
     normalize::pyc,
@@ -47,8 +49,30 @@ pub(super) struct Flattened {
     rootfs: Rootfs,
     /// The first name, in order of paths, of each file that has several.
     shared: BTreeMap<u64, String>,
-    /// What compiled modules say that lie elsewhere than their sources.
-    strays: BTreeSet<pyc::CompiledFrom>,
+    recorded: Recorded,
+}
+
+/// What compiled modules of Python say of their sources, and which have one beside them that is as old as they say.
+#[derive(Default)]
+struct Recorded {
+    /// A hash over the paths of the modules that say so.
+    all: BTreeMap<pyc::CompiledFrom, Hash>,
+    /// The same, of modules that have no source where Python looks for it first.
+    strays: BTreeMap<pyc::CompiledFrom, Hash>,
+    /// Sources of modules beside them.
+    own: BTreeSet<String>,
+}
+
+/// Which modules a file may be the source of, by its time and size. Python finds modules through links as well, and by settings
+/// that name another folder for all of them, and takes files of any name for sources.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// Of the one beside it, and of these strays.
+    Own([Option<Hash>; 2]),
+    /// It is empty, as many sources are: of some, and of these strays.
+    Empty([Option<Hash>; 2]),
+    /// Of these.
+    Modules([Option<Hash>; 2]),
 }
 
 impl Flattened {
@@ -72,8 +96,8 @@ impl Flattened {
         }
         let rootfs = builder.finish();
         let shared = shared(&rootfs);
-        let strays = strays(&rootfs);
-        Ok(Self { diff_ids, asides, rootfs, shared, strays })
+        let recorded = Recorded::of(&rootfs);
+        Ok(Self { diff_ids, asides, rootfs, shared, recorded })
     }
 
     /// What differs from another tree; the layers are those of both.
@@ -89,7 +113,8 @@ impl Flattened {
             ours != theirs
                 || ours.is_some()
                     && (self.shares(path) != other.shares(path)
-                        || self.runs(path) != other.runs(path))
+                        || self.runs(path) != other.runs(path)
+                        || self.origin(path) != other.origin(path))
         };
         let unlike: BTreeSet<&str> = paths.into_iter().filter(unlike).collect();
         let databases = FIRST.into_iter().filter(|path| unlike.contains(path));
@@ -129,9 +154,18 @@ impl Flattened {
         let (left, right) = (with_bytes(self, ours), with_bytes(other, theirs));
         let mut found =
             differences(self.place(path, other), path, (left.as_ref(), right.as_ref()), limits);
-        let runs = [self.runs(path), other.runs(path)];
+        let runs = [self, other].map(|side| (side.runs(path), side.origin(path)));
         if runs[0] != runs[1] && left.is_some() && right.is_some() {
-            let [ours, theirs] = runs.map(|runs| Some(SideValue::PythonRuns(runs)));
+            let origins = runs.map(|(_, origin)| origin);
+            let [ours, theirs] = runs.map(|(runs, origin)| {
+                let by_origin = || match origins {
+                    [None, None] => PythonRuns::Either,
+                    _ if origin.is_some() => PythonRuns::Module,
+                    _ => PythonRuns::Source,
+                };
+                let runs = if runs == PythonRuns::Either { by_origin() } else { runs };
+                Some(SideValue::PythonRuns(runs))
+            });
             found.push(self.security(other, path, What::PythonRuns).between(ours, theirs));
         }
         let [ours, theirs] = [self, other].map(|side| side.shares(path).map(SideValue::Text));
@@ -242,20 +276,26 @@ impl Flattened {
             Some((from, Some(source))) if from.is(source.mtime, source.size) => PythonRuns::Module,
             Some((_, Some(_))) => PythonRuns::Source,
             Some((_, None)) => PythonRuns::Either,
-            None => self.runs_by_strays(path),
+            None => PythonRuns::Either,
         }
     }
 
-    /// What is run of a source by a module that lies elsewhere: Python finds such a one through links, and by settings that name
-    /// another folder for all of them.
-    fn runs_by_strays(&self, path: &str) -> PythonRuns {
-        let source = self.rootfs.get(path).filter(|_| path.ends_with(".py"));
-        match source.filter(|node| node.kind == EntryKind::File && !self.strays.is_empty()) {
-            None => PythonRuns::Either,
-            Some(source) => {
-                let from = pyc::CompiledFrom::of(source.mtime, source.size);
-                if self.strays.contains(&from) { PythonRuns::Module } else { PythonRuns::Source }
+    /// The modules that a file may be the source of, where there are some.
+    fn origin(&self, path: &str) -> Option<Origin> {
+        let file = self.rootfs.get(path).filter(|node| node.kind == EntryKind::File)?;
+        let from = pyc::CompiledFrom::of(file.mtime, file.size);
+        let said =
+            |by: &BTreeMap<_, Hash>| [from, from.without_size()].map(|key| by.get(&key).copied());
+        let all = said(&self.recorded.all);
+        let strays = || said(&self.recorded.strays);
+        match () {
+            () if all == [None, None] => None,
+            // The module tells what is run of the one beside it.
+            () if self.recorded.own.contains(path) => {
+                Some(strays()).filter(|strays| *strays != [None, None]).map(Origin::Own)
             }
+            () if file.size == 0 => Some(Origin::Empty(strays())),
+            () => Some(Origin::Modules(all)),
         }
     }
 
@@ -275,18 +315,40 @@ impl Flattened {
 /// What a compiled module says of its source, and the source where Python looks for it.
 fn module<'r>(rootfs: &'r Rootfs, path: &str) -> Option<(pyc::CompiledFrom, Option<&'r Node>)> {
     let source = pyc::source(path)?;
-    let rootfs::Contents::Hashed { head: Some(head), .. } = &rootfs.get(path)?.contents else {
-        return None;
-    };
-    let from = pyc::compiled_from(head)?;
+    let from = compiled_from(rootfs.get(path)?)?;
     Some((from, rootfs.resolve(&source).and_then(|source| rootfs.get(&source))))
 }
 
-/// Modules of which no source is where Python looks for it first.
-fn strays(rootfs: &Rootfs) -> BTreeSet<pyc::CompiledFrom> {
-    let modules = rootfs.nodes().filter(|(path, _)| path.ends_with(".pyc"));
-    let modules = modules.filter_map(|(path, _)| module(rootfs, path));
-    modules.filter(|(_, source)| source.is_none()).map(|(from, _)| from).collect()
+fn compiled_from(node: &Node) -> Option<pyc::CompiledFrom> {
+    match &node.contents {
+        rootfs::Contents::Hashed { head: Some(head), .. } => pyc::compiled_from(head),
+        _ => None,
+    }
+}
+
+impl Recorded {
+    fn of(rootfs: &Rootfs) -> Self {
+        let (mut all, mut strays) = (BTreeMap::new(), BTreeMap::new());
+        let mut own = BTreeSet::new();
+        for (path, node) in rootfs.nodes() {
+            let Some(from) = compiled_from(node) else { continue };
+            let source = pyc::source(path).and_then(|source| rootfs.resolve(&source));
+            let said =
+                |by: &mut BTreeMap<_, Sha256>| text(by.entry(from).or_default(), path.as_bytes());
+            said(&mut all);
+            match source.and_then(|path| rootfs.get(&path).map(|node| (path, node))) {
+                None => said(&mut strays),
+                Some((path, source)) if from.is(source.mtime, source.size) => {
+                    own.insert(path);
+                }
+                Some(_) => {}
+            }
+        }
+        let [all, strays] = [all, strays].map(|by: BTreeMap<_, Sha256>| {
+            by.into_iter().map(|(from, paths)| (from, paths.finalize().into())).collect()
+        });
+        Self { all, strays, own }
+    }
 }
 
 /// The strict facts of a node, in the form of those of an entry.

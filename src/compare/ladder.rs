@@ -3,7 +3,7 @@
 //! Turns two images into a [`Comparison`], with the exact tests of the ladder from the top down. Where a test cannot be
 //! made, the images are not compared at all: there is no rung for "probably". What each rung relies on is recomputed:
 //!
-//! - R5 needs the manifest digests only. The manifests are then the same bytes, name the same stored layers and the same
+//! - R5 needs the manifest digests only, and indexes that lead to them by the same `urls`. The manifests are then the same bytes, name the same stored layers and the same
 //!   configuration, and there is no second image that could differ. Whether the configuration lies about the layers is a
 //!   question about that one image, which [`verify_diff_ids`] answers.
 //! - R4 needs every diffID recomputed, on both sides; layers with equal stored digests are one layer and hashed once.
@@ -64,12 +64,16 @@ pub fn compare_watched(
     require_image(Which::Published, left)?;
     require_image(Which::Rebuilt, right)?;
     let mut run = Run::new(left, right, (allow, limits), work);
+    let listings = manifest::listings(left, right);
+    let same_listing = listings.is_empty();
+    run.add_all(listings);
     if left.manifest.document.digest == right.manifest.document.digest {
-        return Ok(run.finish(Level::ManifestIdentical));
+        let level = if same_listing { Level::ManifestIdentical } else { Level::Different };
+        return Ok(run.finish(level));
     }
     let mut around = manifest::differences(left.manifest, right.manifest);
     around.extend(config::differences(&left.config.json(), &right.config.json()));
-    let same_runtime = around.iter().all(|d| d.class != Class::ConfigRuntime);
+    let same_runtime = same_listing && around.iter().all(|d| d.class != Class::ConfigRuntime);
     run.add_all(around);
     let same_config = left.config.document.digest == right.config.document.digest;
     let content = if run.left.len() == run.right.len() {
@@ -85,6 +89,9 @@ pub fn compare_watched(
         Content::Explained if run.all_explained() => Level::Explained,
         Content::Explained | Content::Differs => Level::Different,
     };
+    if run.differences.is_empty() && run.omitted == 0 {
+        run.add(manifest::form(left.manifest, right.manifest));
+    }
     Ok(run.finish(level))
 }
 
@@ -153,8 +160,10 @@ struct SoFar {
     same: bool,
     /// All paths come in the same order.
     same_order: bool,
-    /// Equal entries have different times on which it hangs what runs.
-    other_sources: bool,
+    /// Equal files have different times.
+    other_times: bool,
+    /// There may be compiled modules of Python, in some layer of some side: equal layers are not looked into.
+    modules: bool,
     /// Some entry differs.
     differs: bool,
 }
@@ -310,7 +319,13 @@ impl<'a> Run<'a> {
         jobs.iter().for_each(|job| self.work.expect(1, job.bytes()));
         let work = self.work;
         let run = |job: &Job<'_>| job.run().inspect(|_| work.finish_item());
-        let mut seen = SoFar { same: true, same_order: true, other_sources: false, differs: false };
+        let mut seen = SoFar {
+            same: true,
+            same_order: true,
+            other_times: false,
+            modules: false,
+            differs: false,
+        };
         // A batch at a time, so that what is kept of unlike layers does not add up.
         for (pairs, jobs) in pairs.chunks(BATCH).zip(jobs.chunks(BATCH)) {
             for ((left, right), read) in pairs.iter().zip(each(jobs, 2, run)) {
@@ -320,8 +335,9 @@ impl<'a> Run<'a> {
         if seen.same {
             return Ok(Content::SameLayers);
         }
-        if !seen.differs && seen.same_order && !seen.other_sources {
-            return Ok(Content::SameEntries);
+        if !seen.differs && seen.same_order {
+            let decides = seen.other_times && seen.modules;
+            return if decides { self.by_times() } else { Ok(Content::SameEntries) };
         }
         if self.lying || self.surely_differs() {
             return Ok(Content::Differs);
@@ -347,7 +363,10 @@ impl<'a> Run<'a> {
         read: Option<Pair>,
         seen: &mut SoFar,
     ) {
-        let Some(read) = read else { return };
+        let Some(read) = read else {
+            seen.modules = true;
+            return;
+        };
         self.note(left, Some(&read.left));
         self.note(right, Some(&read.right));
         if let Some(sides) = read.asides {
@@ -355,11 +374,13 @@ impl<'a> Run<'a> {
             self.add(asides(left.position, sides.map(|side| usize::from(side.is_some()))));
         }
         let Some(mut entries) = read.entries else {
+            seen.modules = true;
             return self.note_stored([left, right], read.stored);
         };
         seen.same = false;
         seen.same_order &= entries.same_order;
-        seen.other_sources |= entries.other_sources;
+        seen.other_times |= entries.other_times;
+        seen.modules |= entries.modules;
         if entries.differences.is_empty() && entries.more == 0 {
             let what = match entries.same_order {
                 true => What::EntryForm,
@@ -381,6 +402,19 @@ impl<'a> Run<'a> {
         let packages = package_updates::packages(kept, self.limits);
         package_updates::sort(differences, kept, &packages);
         self.packages.extend(packages.into_iter().take(self.limits.differences));
+    }
+
+    /// Looks in the trees for times that decide what Python runs, in layers that are equal but for times: sources and modules may
+    /// be in any of them.
+    fn by_times(&mut self) -> Result<Content, CompareError> {
+        let mut whole = self.trees()?.whole;
+        whole.differences.retain(|difference| difference.what == What::PythonRuns);
+        if whole.differences.is_empty() && whole.more == 0 {
+            return Ok(Content::SameEntries);
+        }
+        self.omitted = self.omitted.saturating_add(whole.more);
+        self.add_all(whole.differences);
+        Ok(Content::Differs)
     }
 
     /// Compares what unlike layers add up to, which decides: the same tree may be spread over layers in many ways, and entries

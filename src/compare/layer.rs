@@ -15,7 +15,7 @@ use super::{
     CompareError, Side, Which,
     content::Hash,
     entry::{Facts, mark},
-    matcher::{Content, Lane, Seen, Time},
+    matcher::{Content, Lane, Seen},
 };
 use crate::{
     digest::{Algorithm, DiffId},
@@ -208,10 +208,9 @@ impl<'a> Layer<'a> {
     }
 }
 
-/// The time of an entry. A hard link gives its own to the file that it names.
-fn time(entry: &Entry) -> Time {
-    let source = entry.path.ends_with(".py") || entry.kind == EntryKind::HardLink;
-    if source { Time::Source(entry.mtime) } else { Time::Other(entry.mtime) }
+/// The time of a file. A hard link gives its own to the file that it names.
+fn time(entry: &Entry) -> Option<i64> {
+    matches!(entry.kind, EntryKind::File | EntryKind::HardLink).then_some(entry.mtime)
 }
 
 /// The hash by which a path is known.

@@ -13,8 +13,8 @@ use std::{
 
 use sha2::{Digest as _, Sha256};
 
-use super::{Which, content::Hash};
-use crate::image::tar::{Entry, EntryKind};
+use super::{Which, content::Hash, normalize::pyc};
+use crate::image::tar::Entry;
 
 /// Bytes of entries that one side may have waiting.
 const HELD_BYTES: usize = 32 << 20;
@@ -47,17 +47,8 @@ pub(super) struct Seen {
     pub(super) content: Content,
     /// The entry itself, as long as there is room for it.
     pub(super) entry: Option<Box<Entry>>,
-    /// Its time, and what hangs on that.
-    pub(super) time: Time,
-}
-
-/// The time of an entry. It counts where a compiled module of Python may come from the entry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Time {
-    /// Of an entry that is a source by its name, or names one.
-    Source(i64),
-    /// Of another, that a link may make one.
-    Other(i64),
+    /// The time of a file, or of another name for one: a compiled module of Python may come from it.
+    pub(super) time: Option<i64>,
 }
 
 impl Seen {
@@ -67,6 +58,14 @@ impl Seen {
                 (Content::Bytes(left), Content::Bytes(right)) => left == right,
                 (left, right) => left.hash() == right.hash(),
             }
+    }
+
+    /// Whether this may be a compiled module with a time in it.
+    fn may_be_module(&self) -> bool {
+        match &self.content {
+            Content::Bytes(bytes) => pyc::compiled_from(bytes).is_some(),
+            Content::Hash(_) => true,
+        }
     }
 
     fn held_bytes(&self) -> usize {
@@ -106,10 +105,10 @@ struct State {
     waiting: HashMap<Hash, Waiting>,
     repeated: HashSet<Hash>,
     sides: [Side; 2],
-    /// Equal entries have different times: sources among them, others among them.
-    other_times: [bool; 2],
-    /// A link is a source by its name.
-    linked_sources: bool,
+    /// Equal files have different times.
+    other_times: bool,
+    /// There are compiled modules of Python.
+    modules: bool,
 }
 
 /// What had no equal.
@@ -118,8 +117,10 @@ pub(super) struct Unmatched {
     pub(super) waiting: HashMap<Hash, Waiting>,
     /// Paths that one side has more than once.
     pub(super) repeated: HashSet<Hash>,
-    /// Whether equal entries have different times on which it hangs what runs.
-    pub(super) other_sources: bool,
+    /// Whether equal files have different times.
+    pub(super) other_times: bool,
+    /// Whether a side has compiled modules of Python, so that times may decide what runs.
+    pub(super) modules: bool,
 }
 
 /// The meeting place.
@@ -142,9 +143,8 @@ impl Matcher {
 
     pub(super) fn finish(self) -> Unmatched {
         let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let [sources, others] = state.other_times;
-        let other_sources = sources || others && state.linked_sources;
-        Unmatched { waiting: state.waiting, repeated: state.repeated, other_sources }
+        let State { waiting, repeated, other_times, modules, .. } = state;
+        Unmatched { waiting, repeated, other_times, modules }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -195,10 +195,7 @@ impl State {
     }
 
     fn put(&mut self, which: Which, path: Hash, seen: Seen) {
-        self.linked_sources |= seen
-            .entry
-            .as_ref()
-            .is_some_and(|entry| entry.kind == EntryKind::Symlink && entry.path.ends_with(".py"));
+        self.modules |= seen.may_be_module();
         let part = u64::from_le_bytes(std::array::from_fn(|at| path.get(at).copied().unwrap_or(0)));
         if !self.side(which).paths.insert(part) {
             self.repeated.insert(path);
@@ -244,13 +241,8 @@ impl State {
     }
 
     /// Notes the times of two equal entries.
-    fn meet(&mut self, left: Time, right: Time) {
-        let [sources, others] = &mut self.other_times;
-        match left {
-            _ if left == right => {}
-            Time::Source(_) => *sources = true,
-            Time::Other(_) => *others = true,
-        }
+    fn meet(&mut self, left: Option<i64>, right: Option<i64>) {
+        self.other_times |= left != right;
     }
 
     fn hold(&mut self, which: Which, path: Hash, bytes: usize) {
@@ -305,6 +297,7 @@ fn queue_of(queues: &mut [VecDeque<Seen>; 2], which: Which) -> &mut VecDeque<See
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::image::tar::EntryKind;
 
     fn path(number: u32) -> Hash {
         Sha256::digest(number.to_le_bytes()).into()
@@ -333,7 +326,7 @@ mod tests {
             mark: Hash::default(),
             content: Content::Bytes(content.to_vec()),
             entry: Some(Box::new(entry)),
-            time: Time::Other(0),
+            time: None,
         }
     }
 

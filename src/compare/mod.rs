@@ -32,6 +32,7 @@ use std::{
     cmp::Ordering,
     fmt,
     io::{self, Read},
+    sync::Arc,
 };
 
 pub use self::{
@@ -49,7 +50,8 @@ use crate::{
     contents::secrets::shown_path,
     digest::{BlobDigest, DiffId},
     image::{
-        FormatError, ImageConfig, Manifest, layer::LayerError, rootfs::RootfsError, tar::TarError,
+        FormatError, ImageConfig, Index, Manifest, layer::LayerError, rootfs::RootfsError,
+        tar::TarError,
     },
 };
 
@@ -70,6 +72,10 @@ pub struct Side<'a> {
     pub manifest: &'a Manifest,
     /// Its configuration.
     pub config: &'a ImageConfig,
+    /// The index that lists the manifest, where there is one.
+    pub index: Option<&'a Index>,
+    /// The other indexes on the way to it.
+    pub outer: &'a [Arc<Index>],
     /// Its layers.
     pub layers: &'a (dyn Layers + Sync),
     /// How many of its first layers are known to be those of a base that a digest pins. The other image claims that base, so that

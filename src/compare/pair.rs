@@ -37,8 +37,10 @@ pub(super) struct Pair {
 pub(super) struct Entries {
     /// Whether the paths come in the same order.
     pub(super) same_order: bool,
-    /// Whether equal entries have different times on which it hangs what runs.
-    pub(super) other_sources: bool,
+    /// Whether equal files have different times.
+    pub(super) other_times: bool,
+    /// Whether a side has compiled modules of Python, so that times may decide what runs.
+    pub(super) modules: bool,
     /// What differs, by path.
     pub(super) differences: Vec<Difference>,
     /// Paths that differ beyond those.
@@ -68,9 +70,9 @@ pub(super) fn compare(left: &Layer<'_>, right: &Layer<'_>) -> Result<Pair, Compa
     }
     let same_order = left_order == right_order;
     let unmatched = matcher.finish();
-    let other_sources = unmatched.other_sources;
+    let (other_times, modules) = (unmatched.other_times, unmatched.modules);
     let (differences, more, kept) = unlike(left, right, unmatched)?;
-    let entries = Some(Entries { same_order, other_sources, differences, more, kept });
+    let entries = Some(Entries { same_order, other_times, modules, differences, more, kept });
     Ok(Pair { left: left_id, right: right_id, entries, stored, asides })
 }
 

@@ -64,7 +64,7 @@ pub enum Contents {
     Hashed {
         /// The digest.
         hash: [u8; 32],
-        /// How a compiled module of Python begins ([`MODULE_HEAD_BYTES`] or less); of other files, nothing.
+        /// How a file begins ([`MODULE_HEAD_BYTES`] or less) that has CR LF where compiled modules of Python do; of others, nothing.
         head: Option<Box<[u8]>>,
     },
 }
@@ -526,10 +526,7 @@ impl<'c> RootfsBuilder<'c> {
     ) -> Result<Contents, RootfsError> {
         let wanted = match self.keep {
             _ if entry.kind != EntryKind::File => return Ok(Contents::NotWanted),
-            Keep::Hashes => {
-                let head = if path.ends_with(".pyc") { MODULE_HEAD_BYTES } else { 0 };
-                return hash(content, head).map_err(|error| broken(layer, error));
-            }
+            Keep::Hashes => return hash(content).map_err(|error| broken(layer, error)),
             Keep::Wanted(wanted) => wanted(path),
         };
         let kept = wanted && entry.size <= self.limits.file_bytes;
@@ -763,13 +760,13 @@ fn attributes(attributes: &BTreeMap<String, Vec<u8>>) -> usize {
     attributes.iter().map(one).sum()
 }
 
-/// The digest of a file's content, and as many of its first bytes.
-fn hash(content: &mut dyn Read, head_bytes: u64) -> std::io::Result<Contents> {
+/// The digest of a file's content, and how it begins where that may be a compiled module, whatever its name: links lead to them.
+fn hash(content: &mut dyn Read) -> std::io::Result<Contents> {
     let mut head = Vec::new();
-    Read::take(&mut *content, head_bytes).read_to_end(&mut head)?;
+    Read::take(&mut *content, MODULE_HEAD_BYTES).read_to_end(&mut head)?;
     let mut hasher = Sha256::new_with_prefix(&head);
     std::io::copy(content, &mut hasher)?;
-    let head = (!head.is_empty()).then(|| head.into_boxed_slice());
+    let head = (head.get(2..4) == Some(b"\r\n")).then(|| head.into_boxed_slice());
     Ok(Contents::Hashed { hash: hasher.finalize().into(), head })
 }
 

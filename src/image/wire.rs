@@ -25,7 +25,7 @@ const DESCRIPTOR_KEYS: &[&str] =
     &["mediaType", "digest", "size", "platform", "artifactType", "annotations", "data", "urls"];
 const PLATFORM_KEYS: &[&str] = &["os", "architecture", "variant", "os.version", "os.features"];
 
-/// A descriptor (image-spec v1.1, descriptor.md, "Properties"). `urls` are never followed and so not read.
+/// A descriptor (image-spec v1.1, descriptor.md, "Properties"). `urls` are never followed; comparisons read them in the document.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct WireDescriptor {

@@ -22,5 +22,6 @@ pub(super) async fn open_here(
 
 /// One side of a comparison.
 pub fn side<'a>(image: &'a Image, layers: &'a (dyn compare::Layers + Sync)) -> Side<'a> {
-    Side { manifest: &image.manifest, config: &image.config, layers, pinned: 0 }
+    let (index, outer) = (image.index.as_deref(), &*image.outer);
+    Side { manifest: &image.manifest, config: &image.config, index, outer, layers, pinned: 0 }
 }

@@ -29,7 +29,7 @@ fn image(store: &mut Store, layers: Layered<'_>, annotation: &str, created: &str
     let manifest = json!({
         "schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
         "config": store.blob("application/vnd.oci.image.config.v1+json", config.to_string()),
-        "layers": stored, "annotations": {"note": annotation},
+        "layers": stored, "annotations": {"org.opencontainers.image.title": annotation},
     });
     store.manifest(&manifest, None)["digest"].as_str().unwrap().to_owned()
 }

@@ -127,6 +127,10 @@ struct Recipe {
     config: Value,
     lie: bool,
     annotation: &'static str,
+    /// Changes the manifest.
+    envelope: fn(&mut Value),
+    /// Changes the entry of an index that lists the manifest; `None` without an index.
+    listed: Option<fn(&mut Value)>,
     /// Changes the stored bytes of every layer, before they are hashed.
     spoil: fn(Vec<u8>) -> Vec<u8>,
 }
@@ -136,6 +140,7 @@ type BoxedChange = Box<dyn FnOnce(&mut Recipe)>;
 
 struct Image {
     manifest: Manifest,
+    index: Option<crate::image::Index>,
     config: ImageConfig,
     blobs: Vec<Vec<u8>>,
 }
@@ -180,13 +185,29 @@ impl Recipe {
                 "size": config.len(),
             },
             "layers": layers,
-            "annotations": {"note": self.annotation},
+            "annotations": {"org.opencontainers.image.title": self.annotation},
         });
+        let mut manifest = manifest;
+        (self.envelope)(&mut manifest);
         let manifest = Bytes::from(manifest.to_string());
         let limits = Limits::default();
+        let index = self.listed.map(|change| {
+            let mut entry = json!({
+                "mediaType": MediaType::OCI_MANIFEST,
+                "digest": ManifestDigest::of(&manifest).to_string(),
+                "size": manifest.len(),
+            });
+            change(&mut entry);
+            let kind = MediaType::OCI_INDEX;
+            let list = json!({"schemaVersion": 2, "mediaType": kind, "manifests": [entry]});
+            let bytes = Bytes::from(list.to_string());
+            let document = Checked { digest: ManifestDigest::of(&bytes), bytes };
+            crate::image::Index::parse(document, None, &limits).unwrap()
+        });
         let config = Checked { digest: ConfigDigest::of(&config), bytes: config };
         let manifest = Checked { digest: ManifestDigest::of(&manifest), bytes: manifest };
         Image {
+            index,
             manifest: Manifest::parse(manifest, None, &limits).unwrap(),
             config: ImageConfig::parse(config, &limits).unwrap(),
             blobs,
@@ -196,7 +217,8 @@ impl Recipe {
 
 impl Image {
     fn side(&self) -> Side<'_> {
-        Side { manifest: &self.manifest, config: &self.config, layers: self, pinned: 0 }
+        let (manifest, config, index) = (&self.manifest, &self.config, self.index.as_ref());
+        Side { manifest, config, index, outer: &[], layers: self, pinned: 0 }
     }
 }
 
@@ -219,6 +241,8 @@ fn base() -> Recipe {
         }),
         lie: false,
         annotation: "",
+        envelope: |_| {},
+        listed: None,
         spoil: |bytes| bytes,
     }
 }
@@ -349,6 +373,57 @@ fn envelope_and_compression_leave_the_configuration_identical() {
         let twin = with(|r| r.stored = stored);
         expect("recompressed", &twin, Level::ConfigIdentical, Class::Compression, "compression");
     }
+}
+
+/// H83: a runtime fetches from `urls` first, whatever the registry has.
+#[test]
+fn h83_what_descriptors_make_a_runtime_do_is_never_reproduced() {
+    type Envelope = fn(&mut Value);
+    let changes: [(&str, Envelope); 5] = [
+        ("layer", |m| m["layers"][1]["urls"] = json!(["http://192.0.2.1/"])),
+        ("config", |m| m["config"]["urls"] = json!(["http://192.0.2.1/"])),
+        ("platform", |m| {
+            m["layers"][1]["platform"] = json!({"os": "windows", "architecture": "amd64"});
+        }),
+        ("krun", |m| m["annotations"]["krun.exec"] = json!("/evil")),
+        ("unknown", |m| m["layers"][0]["unknown"] = json!(true)),
+    ];
+    for (name, change) in changes {
+        let twin = with(|r| r.envelope = change);
+        expect(name, &twin, Level::Different, Class::ConfigRuntime, "value");
+        // In another number of layers, too.
+        let more = with(|r| r.layers.push(vec![]));
+        for (left, right) in [(&twin, &more), (&more, &twin)] {
+            assert_eq!(run(left, right).unwrap().level, Level::Different, "{name}");
+        }
+    }
+    // An index is compared in nothing else, so that the same manifest is the same under any name.
+    let listed = |change| with(|r| r.listed = Some(change));
+    let plain = listed(|_| {});
+    let named = listed(|entry| {
+        entry["annotations"] = json!({"org.opencontainers.image.ref.name": "v1", "note": "x"});
+        entry["platform"] = json!({"os": "linux", "architecture": "amd64"});
+    });
+    let odd = listed(|entry| entry["urls"] = json!(["http://192.0.2.1/"]));
+    for (left, right) in [(&base(), &plain), (&plain, &named), (&odd, &odd)] {
+        let found = run(left, right).unwrap();
+        assert_eq!((found.level, found.differences), (Level::ManifestIdentical, vec![]));
+    }
+    for other in [base(), plain, with(|r| r.annotation = "x")] {
+        for (left, right) in [(&odd, &other), (&other, &odd)] {
+            let found = run(left, right).unwrap();
+            assert_eq!(found.level, Level::Different, "{found:#?}");
+            let urls = |d: &Difference| d.place == Place::Manifest("index/urls".to_owned());
+            assert!(found.differences.iter().any(urls), "{found:#?}");
+        }
+    }
+}
+
+/// H83: below the same manifest, something is always listed.
+#[test]
+fn h83_another_form_of_the_same_manifest_is_listed() {
+    let padded = with(|r| r.envelope = |m| m["layers"][0]["artifactType"] = Value::Null);
+    expect("other bytes", &padded, Level::ConfigIdentical, Class::Envelope, "value");
 }
 
 #[test]
@@ -530,7 +605,7 @@ fn a_time_inside_a_compiled_module_is_explained() {
     let found = run(&module(1, "code"), &module(2, "code")).unwrap();
     assert_eq!(found.level, Level::Explained, "{found:#?}");
     let difference = found.differences.iter().find(|d| d.class == Class::NestedTime).unwrap();
-    assert_eq!(difference.explained_by, Some(Explanation::Normalizers(vec!["pyc@1"])));
+    assert_eq!(difference.explained_by, Some(Explanation::Normalizers(vec!["pyc@2"])));
     let found = run(&module(1, "code"), &module(2, "evil")).unwrap();
     assert_eq!(found.level, Level::Different, "{found:#?}");
 }
@@ -976,7 +1051,7 @@ fn files_of_differently_layered_images_are_explained_as_those_of_paired_layers()
             module(2, "x"),
             Level::Explained,
             Class::NestedTime,
-            Some("pyc@1"),
+            Some("pyc@2"),
         ),
         (
             "code of a module",
@@ -1325,6 +1400,112 @@ fn a_time_that_changes_what_runs_is_not_explained() {
         assert_eq!(found.level, Level::Different, "{kind:?} {found:#?}");
         let found = run(&linked(8, kind), &linked(9, kind)).unwrap();
         assert_eq!(found.level, Level::ContentIdentical, "{kind:?} {found:#?}");
+    }
+}
+
+/// A compiled module of Python 2.7: magic, time, code.
+fn old_pyc(time: u32, code: &str) -> Vec<u8> {
+    [&b"\x03\xf3\r\n"[..], &time.to_le_bytes(), code.as_bytes()].concat()
+}
+
+/// One of Python 3.6: magic, time, size of the source, code.
+fn sized_pyc(time: u32, code: &str) -> Vec<u8> {
+    [&b"\x33\x0d\r\n"[..], &time.to_le_bytes(), &[4, 0, 0, 0], code.as_bytes()].concat()
+}
+
+/// H85: headers of older Pythons say a time, too.
+#[test]
+fn h85_times_of_old_modules_decide_what_runs() {
+    type Make = fn(u32, &str) -> Vec<u8>;
+    let places = ["m.pyc", "m.pyo", "__pycache__/m.cpython-36.pyc", "elsewhere/any.pyc"];
+    for (place, make) in places.into_iter().flat_map(|at| [(at, old_pyc as Make), (at, sized_pyc)])
+    {
+        let of = |source: u64, inside: u32| {
+            with(move |r| {
+                r.layers[0].push(named(place, make(inside, "code")));
+                r.layers[1].push(Item { mtime: source, ..file("m.py", "1234") });
+            })
+        };
+        for (sources, level) in [
+            ([7, 8], Level::Different),
+            ([8, 7], Level::Different),
+            ([8, 9], Level::ContentIdentical),
+        ] {
+            let found = run(&of(sources[0], 7), &of(sources[1], 7)).unwrap();
+            assert_eq!(found.level, level, "{place} {sources:?} {found:#?}");
+        }
+        // Nothing takes a time out of such a module.
+        assert_eq!(run(&of(7, 7), &of(8, 8)).unwrap().level, Level::Different, "{place}");
+    }
+}
+
+/// H86: source and module are in layers of their own, and links, names or settings bring them together.
+#[test]
+fn h86_times_decide_what_runs_across_layers_and_names() {
+    type Find = fn(&mut Recipe);
+    let linked: Find = |r| {
+        r.layers[0].push(special("m.py", EntryType::Symlink, "impl"));
+        r.layers[0].push(named("m.pyc", pyc(7, "code")));
+    };
+    let by_loader: Find =
+        |r| r.layers[0].push(named("__pycache__/implcpython-312.pyc", pyc(7, "code")));
+    let hard: Find = |r| {
+        r.layers[0].push(named("blob", pyc(7, "code")));
+        r.layers[0].push(Item {
+            mode: 0o644,
+            ..special("__pycache__/m.cpython-312.pyc", EntryType::Link, "blob")
+        });
+    };
+    // A source beside a module that is found by another.
+    let decoy: Find = |r| {
+        r.layers[0].push(Item { mtime: 9, ..file("prefix/x.py", "1234") });
+        r.layers[0].push(named("prefix/x.pyc", pyc(7, "code")));
+    };
+    for (name, find) in
+        [("link", linked), ("loader", by_loader), ("hard link", hard), ("decoy", decoy)]
+    {
+        let of = |time: u64| {
+            with(move |r| {
+                find(r);
+                r.layers[1].push(Item { mtime: time, ..file("impl", "1234") });
+            })
+        };
+        for (times, level) in [
+            ([7, 8], Level::Different),
+            ([8, 7], Level::Different),
+            ([8, 9], Level::ContentIdentical),
+        ] {
+            let found = run(&of(times[0]), &of(times[1])).unwrap();
+            assert_eq!(found.level, level, "{name} {times:?} {found:#?}");
+            let told = found.differences.iter().any(|d| d.what == What::PythonRuns);
+            assert_eq!(told, level == Level::Different, "{name} {found:#?}");
+        }
+    }
+    // Which module it is counts: another one of the same record is no stand-in.
+    let of = |time: u64| {
+        with(move |r| {
+            r.layers[0].push(named("cache/one.pyc", pyc(7, "code")));
+            r.layers[0].push(named("cache/two.pyc", pyc(8, "evil")));
+            r.layers[1].push(Item { mtime: time, ..file("impl", "1234") });
+        })
+    };
+    assert_eq!(run(&of(7), &of(8)).unwrap().level, Level::Different);
+    // Packages whose files are written anew by every build.
+    let of = |times: [u32; 3]| {
+        with(move |r| {
+            for (time, source, module) in [
+                (times[0], "p/__init__.py", "p/__pycache__/__init__.cpython-312.pyc"),
+                (times[1], "q/__init__.py", "q/__pycache__/__init__.cpython-312.pyc"),
+            ] {
+                r.layers[1].push(Item { mtime: u64::from(time), ..file(source, "1234") });
+                r.layers[1].push(named(module, pyc(time, "code")));
+            }
+            r.layers[1].push(Item { mtime: u64::from(times[2]), ..file("p/data", "12345") });
+        })
+    };
+    for (left, right) in [([7, 7, 7], [8, 8, 8]), ([7, 7, 7], [8, 9, 8]), ([7, 8, 7], [9, 9, 9])] {
+        let found = run(&of(left), &of(right)).unwrap();
+        assert_eq!(found.level, Level::Explained, "{left:?} {right:?} {found:#?}");
     }
 }
 

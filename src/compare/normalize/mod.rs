@@ -1,7 +1,7 @@
 //! What may differ and still be proven equal: normalizers.
 //!
 //! A normalizer knows a file format and takes out of a file what only the time and place of the build put in; if both
-//! files then come to the same hash, nothing else differs, and that is a proof. It is named with its version: what `pyc@1`
+//! files then come to the same hash, nothing else differs, and that is a proof. It is named with its version: what `pyc@2`
 //! takes out never changes. Every byte that a normalizer does not know is part of the hash, what it takes out must have the
 //! form of what it takes it for (a time is digits, not a text), a file that is not quite of the format has no normal form,
 //! and none of them ever explains security metadata. Formats inside formats are followed to a
@@ -85,7 +85,7 @@ enum Knows {
 /// All normalizers.
 const NORMALIZERS: &[Normalizer] = &[
     Normalizer {
-        name: "pyc@1",
+        name: "pyc@2",
         class: Class::NestedTime,
         knows: Knows::Suffix(&[".pyc"]),
         normalize: pyc::normalize,
@@ -97,7 +97,7 @@ const NORMALIZERS: &[Normalizer] = &[
         normalize: gzip::normalize,
     },
     Normalizer {
-        name: "zip@3",
+        name: "zip@4",
         class: Class::NestedTime,
         knows: Knows::Suffix(&[".jar", ".war", ".ear", ".zip", ".whl", ".egg", ".nupkg"]),
         normalize: zip::normalize,
@@ -109,7 +109,7 @@ const NORMALIZERS: &[Normalizer] = &[
         normalize: ar::normalize,
     },
     Normalizer {
-        name: "tar@3",
+        name: "tar@4",
         class: Class::NestedTime,
         knows: Knows::Suffix(&[".tar"]),
         normalize: tarball::normalize,

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest as _, Sha256};
 
-use super::{Work, u32_at};
+use super::{Work, u16_at, u32_at};
 
 /// Where the source of a module is, and how old it is.
 pub(super) enum Sources {
@@ -41,7 +41,8 @@ pub(super) fn normalize(
     let (magic, rest) = (bytes.get(..8)?, bytes.get(12..)?);
     hasher.update(magic);
     hasher.update(rest);
-    let compiled = compiled_from(bytes)?;
+    // Older headers have the time elsewhere, and this is what `pyc@2` takes out.
+    let compiled = compiled_from(bytes).filter(|_| form(bytes) == Some(Form::Flags))?;
     match &work.sources {
         Sources::Tree => Some(()),
         Sources::Unknown => None,
@@ -56,22 +57,49 @@ pub(super) fn normalize(
     }
 }
 
-/// The magic number ends in CR LF since Python 1.5; flags of 0 mean a time.
-fn is_timed(bytes: &[u8]) -> bool {
-    bytes.get(2..8) == Some(&[b'\r', b'\n', 0, 0, 0, 0])
+/// What stands behind the magic number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// Python up to 3.2: the time.
+    Time,
+    /// Python 3.3 to 3.6: time and size.
+    TimeAndSize,
+    /// Since Python 3.7 (PEP 552): flags, then time and size where they are 0.
+    Flags,
 }
 
-/// Time and size of the source that a module was compiled from, both cut to 32 bits.
+/// The magic number is one of 16 bits, and CR LF since Python 1.5 (`_bootstrap_external.py` and `pycore_magic_number.h` list
+/// them). PyPy's own are below 1000; it has flags since 240.
+fn form(bytes: &[u8]) -> Option<Form> {
+    let magic = u16_at(bytes, 0).filter(|_| bytes.get(2..4) == Some(b"\r\n"))?;
+    Some(match magic {
+        240..=2999 | 3392..=19_999 => Form::Flags,
+        3210..=3391 => Form::TimeAndSize,
+        _ => Form::Time,
+    })
+}
+
+/// Time and size of the source that a module was compiled from, both cut to 32 bits; old modules say no size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::compare) struct CompiledFrom {
     time: u32,
-    size: u32,
+    size: Option<u32>,
 }
 
 /// What a module says of its source, where it is not checked by a hash.
 pub(in crate::compare) fn compiled_from(bytes: &[u8]) -> Option<CompiledFrom> {
-    let (time, size) = u32_at(bytes, 8).zip(u32_at(bytes, 12)).filter(|_| is_timed(bytes))?;
+    let (time, size) = match form(bytes)? {
+        Form::Time => (u32_at(bytes, 4)?, None),
+        Form::TimeAndSize => (u32_at(bytes, 4)?, Some(u32_at(bytes, 8)?)),
+        Form::Flags if u32_at(bytes, 4) == Some(0) => (u32_at(bytes, 8)?, Some(u32_at(bytes, 12)?)),
+        Form::Flags => return None,
+    };
     Some(CompiledFrom { time, size })
+}
+
+/// Whether a module has a time in a header that `pyc@2` does not know.
+pub(super) fn is_old(bytes: &[u8]) -> bool {
+    compiled_from(bytes).is_some() && form(bytes) != Some(Form::Flags)
 }
 
 impl CompiledFrom {
@@ -81,12 +109,18 @@ impl CompiledFrom {
             let [a, b, c, d, ..] = number.to_le_bytes();
             u32::from_le_bytes([a, b, c, d])
         });
-        Self { time, size }
+        Self { time, size: Some(size) }
+    }
+
+    /// The same, as a module says it that knows no size.
+    pub(in crate::compare) fn without_size(self) -> Self {
+        Self { size: None, ..self }
     }
 
     /// Whether a file of this time and size is the source.
     pub(in crate::compare) fn is(&self, time: i64, size: u64) -> bool {
-        *self == Self::of(time, size)
+        let file = Self::of(time, size);
+        *self == file || *self == file.without_size()
     }
 
     /// What decides whether Python runs the module beside a source in an archive: equal bytes mean that it does so at the same
@@ -114,7 +148,8 @@ impl CompiledFrom {
 
 /// The path of a module's source (PEP 3147): `d/__pycache__/m.cpython-312.pyc` and `d/m.pyc` come from `d/m.py`.
 pub(in crate::compare) fn source(path: &str) -> Option<String> {
-    let (folder, name) = path.strip_suffix(".pyc")?.rsplit_once('/')?;
+    let stem = path.strip_suffix(".pyc").or_else(|| path.strip_suffix(".pyo"))?;
+    let (folder, name) = stem.rsplit_once('/')?;
     Some(match folder.strip_suffix("/__pycache__") {
         Some(folder) => format!("{folder}/{}.py", name.split('.').next().unwrap_or(name)),
         None => format!("{folder}/{name}.py"),
@@ -132,10 +167,39 @@ mod tests {
             ("/d/__pycache__/m.cpython-312.pyc", Some("/d/m.py")),
             ("/d/__pycache__/m.cpython-312.opt-1.pyc", Some("/d/m.py")),
             ("/__pycache__/m.x.pyc", Some("/m.py")),
+            ("/d/m.pyo", Some("/d/m.py")),
             ("/d/m.py", None),
         ];
         for (path, want) in cases {
             assert_eq!(source(path).as_deref(), want, "{path}");
         }
+    }
+
+    #[test]
+    fn h85_headers_of_all_pythons_are_read() {
+        let header = |magic: u16, words: &[u32]| {
+            let words = words.iter().flat_map(|word| word.to_le_bytes());
+            [&magic.to_le_bytes()[..], b"\r\n", &words.collect::<Vec<_>>()].concat()
+        };
+        let (sized, unsized_) = (CompiledFrom::of(7, 4), CompiledFrom::of(7, 4).without_size());
+        let cases = [
+            // 2.7, 3.2, 3.6, 3.7, 3.12, PyPy 3.10.
+            (header(62211, &[7, 99]), Some((unsized_, true))),
+            (header(3180, &[7, 99]), Some((unsized_, true))),
+            (header(62211, &[0, 99]), Some((CompiledFrom::of(0, 0).without_size(), true))),
+            (header(3379, &[7, 4, 99]), Some((sized, true))),
+            (header(3394, &[0, 7, 4]), Some((sized, false))),
+            (header(3531, &[0, 7, 4]), Some((sized, false))),
+            (header(3531, &[1, 7, 4]), None),
+            (header(3531, &[3, 7, 4]), None),
+            (header(336, &[0, 7, 4]), Some((sized, false))),
+            (header(3379, &[7]), None),
+            (b"#!/bin/sh --this is no module".to_vec(), None),
+        ];
+        for (bytes, want) in cases {
+            let found = compiled_from(&bytes).map(|from| (from, is_old(&bytes)));
+            assert_eq!(found, want, "{bytes:?}");
+        }
+        assert!(unsized_.is(7, 1) && sized.is(7, 4) && !sized.is(7, 5) && !unsized_.is(8, 4));
     }
 }

@@ -3,13 +3,19 @@
 //! Read as strictly as a layer: what programs read differently has no normal form. Unlike in a layer, programs see the file
 //! itself: so every byte of its headers counts but times and the checksums over them.
 
-use std::collections::{BTreeMap, btree_map::Entry as Place};
+use std::{
+    collections::{BTreeMap, BTreeSet, btree_map::Entry as Place},
+    io::Read as _,
+};
 
 use sha2::{Digest as _, Sha256};
 
-use super::{Source, Sources, Work, text};
+use super::{Source, Sources, Work, pyc, text};
 use crate::{
-    image::tar::{self, EntryKind, TarError},
+    image::{
+        rootfs::MODULE_HEAD_BYTES,
+        tar::{self, Entry, EntryKind, TarError},
+    },
     limits::Limits,
 };
 
@@ -24,13 +30,19 @@ pub(super) fn normalize(
     hasher: &mut Sha256,
 ) -> Option<()> {
     let limits = work.limits;
-    let sources = sources(bytes, limits)?;
+    let (sources, modules) = sources(bytes, limits)?;
     let walked = work.beside(sources, |work| {
         tar::walk(bytes, limits, |entry, content| {
             let unread = || TarError::Read(std::io::Error::other("more than is normalised"));
             let content = work.member(&entry.path, content).ok_or_else(unread)?;
             text(hasher, entry.path.as_bytes());
             hasher.update(content);
+            if entry.kind == EntryKind::File {
+                hasher.update([u8::from(modules.recorded.contains(&of(entry)))]);
+            }
+            if modules.dated {
+                hasher.update(entry.mtime.to_le_bytes());
+            }
             Ok(())
         })
     });
@@ -46,10 +58,26 @@ pub(super) fn normalize(
     Some(())
 }
 
-/// The members that compiled modules may come from.
-fn sources(bytes: &[u8], limits: &Limits) -> Option<Sources> {
-    let mut sources = BTreeMap::new();
-    let walked = tar::walk(bytes, limits, |entry, _| {
+/// What compiled modules among the members say of their sources, which may have any name, or be found through a link.
+#[derive(Default)]
+struct Modules {
+    recorded: BTreeSet<pyc::CompiledFrom>,
+    /// One has an old header: every time may decide what runs.
+    dated: bool,
+}
+
+fn of(entry: &Entry) -> pyc::CompiledFrom {
+    pyc::CompiledFrom::of(entry.mtime, entry.size)
+}
+
+/// The members that compiled modules may come from, and the modules.
+fn sources(bytes: &[u8], limits: &Limits) -> Option<(Sources, Modules)> {
+    let (mut sources, mut modules) = (BTreeMap::new(), Modules::default());
+    let walked = tar::walk(bytes, limits, |entry, content| {
+        let mut head = Vec::new();
+        content.take(MODULE_HEAD_BYTES).read_to_end(&mut head).map_err(TarError::Read)?;
+        modules.recorded.extend(pyc::compiled_from(&head));
+        modules.dated |= pyc::is_old(&head);
         if entry.path.ends_with(".py") {
             let source = match entry.kind {
                 EntryKind::File => Source::Dated(entry.mtime, entry.size),
@@ -62,7 +90,7 @@ fn sources(bytes: &[u8], limits: &Limits) -> Option<Sources> {
         }
         Ok(())
     });
-    walked.ok().map(|_| Sources::Members(sources))
+    walked.ok().map(|_| (Sources::Members(sources), modules))
 }
 
 /// Adds a header and what stands behind it but the content, which has been added; gives what comes next.

@@ -15,7 +15,8 @@ use jiff::{civil::DateTime, tz::TimeZone};
 use sha2::{Digest as _, Sha256};
 use zip::{CompressionMethod, ZipArchive, read::Config, read::ZipFile};
 
-use super::{Source, Sources, Work, text, u16_at, u32_at};
+use super::{Source, Sources, Work, pyc, text, u16_at, u32_at};
+use crate::image::rootfs::MODULE_HEAD_BYTES;
 
 /// Most entries that are looked at.
 const ENTRIES_MAX: usize = 100_000;
@@ -51,18 +52,26 @@ pub(super) fn normalize(
     let mut entries = Vec::with_capacity(archive.len());
     let mut extents = Vec::with_capacity(archive.len());
     let mut sources = BTreeMap::new();
+    let mut dated = false;
     for index in 0..archive.len() {
-        let file = archive.by_index(index).ok()?;
+        let mut file = archive.by_index(index).ok()?;
         let (name, extent) = (file.name_raw().to_vec(), extent(&file)?);
         let path = format!("/{}", String::from_utf8_lossy(&name));
         if path.ends_with(".py") {
             sources.insert(path.clone(), source(&file, bytes, &extent)?);
         }
+        let mut head = Vec::new();
+        (&mut file).take(MODULE_HEAD_BYTES).read_to_end(&mut head).ok()?;
+        dated |= pyc::is_old(&head);
         drop(file);
         let mut entry = Sha256::new();
         headers(bytes, &extent, &mut entry)?;
         entries.push((name, path, entry));
         extents.push(extent);
+    }
+    // Beside an old module every time may decide what runs.
+    for ((.., entry), extent) in entries.iter_mut().zip(&extents).filter(|_| dated) {
+        times_as_they_are(bytes, extent, entry)?;
     }
     let mut entries = work.beside(Sources::Members(sources), |work| {
         let whole = entries.into_iter().zip(&extents).map(|((name, path, mut entry), extent)| {
@@ -255,6 +264,18 @@ fn headers(bytes: &[u8], extent: &Extent, entry: &mut Sha256) -> Option<()> {
     extra(local.get(local_name..local_name + local_extra)?, entry)?;
     extra(central.get(central_name..comment)?, entry)?;
     text(entry, central.get(comment..comment + u16_at(central, 32)?)?);
+    Some(())
+}
+
+/// Adds the times of an entry, and all else that its extra fields say.
+fn times_as_they_are(bytes: &[u8], extent: &Extent, entry: &mut Sha256) -> Option<()> {
+    let (local, central) = (bytes.get(extent.local..)?, bytes.get(extent.central..)?);
+    text(entry, local.get(10..14)?);
+    text(entry, central.get(12..16)?);
+    for (header, fixed, name) in [(local, LOCAL_BYTES, 26), (central, CENTRAL_BYTES, 28)] {
+        let from = fixed + u16_at(header, name)?;
+        text(entry, header.get(from..from + u16_at(header, name + 2)?)?);
+    }
     Some(())
 }
 
