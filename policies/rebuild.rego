@@ -63,7 +63,7 @@ deny contains {"code": "rebuild-not-replayable", "msg": msg, "gaps": codes} if {
 # description: A build that fails, or that cannot be run, proves nothing about the image.
 # custom:
 #   code: rebuild-failed
-#   about: [rebuild-failed, rebuild-published-unreadable, rebuild-source-gone, rebuild-source-refused, rebuild-timeout, rebuild-platform-foreign, rebuild-engine-unavailable, source-not-saved]
+#   about: [rebuild-failed, rebuild-published-unreadable, rebuild-source-gone, rebuild-source-unreachable, rebuild-source-refused, rebuild-timeout, rebuild-platform-foreign, rebuild-engine-unavailable, source-not-saved]
 #   severity: deny
 #   solution: see the end of the build log; run again when the engine or the source answers
 deny contains {"code": "rebuild-failed", "msg": msg, "kind": kind} if {

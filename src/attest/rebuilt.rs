@@ -88,8 +88,8 @@ pub struct RebuiltDigests {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Result {
-    /// `compared`, `not-replayable`, `build-failed`, `published-unreadable`, `source-gone`, `source-denied`, `timeout`,
-    /// `platform-foreign` or `engine-error`.
+    /// `compared`, `not-replayable`, `build-failed`, `published-unreadable`, `source-gone`, `source-unreachable`,
+    /// `source-denied`, `timeout`, `platform-foreign` or `engine-error`.
     pub status: String,
     /// `R5` to `R0`; none unless compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]

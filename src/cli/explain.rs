@@ -11,6 +11,7 @@ use super::{
 use crate::{
     finding::{Code, Severity},
     policy::{Bundle, bundle::RULES, metadata::Metadata, nearest::did_you_mean},
+    rebuild::Gap,
     report,
 };
 
@@ -106,6 +107,10 @@ pub fn run(args: &Explain) -> Result<String, Failure> {
     let all = findings.chain(rules.iter().map(Explanation::of_rule)).chain(gate);
     let all: Vec<_> = all.chain(PAGES.iter().map(Explanation::of_page)).collect();
     let text = args.code.as_deref().unwrap_or_default();
+    let text = match all.iter().any(|one| one.code == text) {
+        true => text,
+        false => finding_of(text).map_or(text, |code| code.as_str()),
+    };
     if !args.list && all.iter().all(|one| one.code != text) {
         let mut failure = Failure::usage(format!("there is no finding code {text:?}, and no page"));
         let near = did_you_mean(text, all.iter().map(|one| one.code.as_str()));
@@ -120,6 +125,26 @@ pub fn run(args: &Explain) -> Result<String, Failure> {
         })),
         (Format::Text, true) => meant.iter().map(Explanation::line).collect(),
         (Format::Text, false) => meant.iter().map(Explanation::page).collect::<Vec<_>>().join("\n"),
+    })
+}
+
+/// The finding that carries a word which the line of a rebuild's result prints, and which is no code itself.
+fn finding_of(word: &str) -> Option<Code> {
+    if Gap::CODES.contains(&word) && word != "commit-not-in-ref" {
+        return Some(Code::RebuildNotReplayable);
+    }
+    Some(match word {
+        "commit-not-in-ref" => Code::ProvenanceCommitNotInRef,
+        "not-replayable" | "source-denied" => Code::RebuildNotReplayable,
+        "build-failed" => Code::RebuildFailed,
+        "published-unreadable" => Code::RebuildPublishedUnreadable,
+        "source-gone" => Code::RebuildSourceGone,
+        "source-unreachable" => Code::RebuildSourceUnreachable,
+        "timeout" => Code::RebuildTimeout,
+        "platform-foreign" => Code::RebuildPlatformForeign,
+        "engine-error" => Code::RebuildEngineUnavailable,
+        "not-saved" => Code::SourceNotSaved,
+        _ => return None,
     })
 }
 
@@ -331,6 +356,36 @@ mod tests {
         for code in Code::ALL.iter().filter(|code| code.severity() < Severity::Error) {
             assert!(page(code.as_str()).contains(&format!("/error[{code}]: ")), "{code}");
         }
+    }
+
+    /// Words that a line `result` ends with, and the gaps that docs/rebuild.md lists.
+    #[test]
+    fn words_of_a_rebuilds_result_are_explained() {
+        let page = |word: &str| {
+            let code = Some(word.to_owned());
+            run(&Explain { code, list: false, output: Format::Text })
+                .unwrap_or_else(|error| panic!("{word}: {error:?}"))
+        };
+        assert!(page("engine-error").starts_with("warning/error[rebuild-engine-unavailable]: "));
+        assert!(page("source-gone").starts_with("warning/error[rebuild-source-gone]: "));
+        assert!(page("mode-min").starts_with("warning/error[rebuild-not-replayable]: "));
+        // The schema of verdicts lists what becomes of rebuilds.
+        let schema = include_str!("../../docs/schemas/rebuild-verdict.v0.1.json");
+        let statuses = schema.split_once("\"compared\",").map(|(_, rest)| rest).unwrap();
+        for status in statuses.split(']').next().unwrap().split('"').skip(1).step_by(2) {
+            page(status);
+        }
+        let table = include_str!("../../docs/rebuild.md").split_once("| gap |").unwrap().1;
+        let rows = table
+            .lines()
+            .take_while(|line| !line.is_empty())
+            .filter_map(|line| line.strip_prefix("| `")?.split_once(" | "));
+        let gaps: Vec<&str> = rows.flat_map(|(names, _)| names.split('`')).collect();
+        let gaps: Vec<&str> =
+            gaps.into_iter().filter(|name| name.starts_with(char::is_alphabetic)).collect();
+        assert!(gaps.len() > 20, "{gaps:?}");
+        gaps.iter().for_each(|gap| drop(page(gap)));
+        assert!(Gap::CODES.iter().all(|code| gaps.contains(code)), "{gaps:?}");
     }
 
     #[test]

@@ -48,9 +48,9 @@ async fn fetch(args: &MaterialsFetch, global: &Global) -> Result<Answer, Failure
     let origins = Origins { settings, sources: &world.sources };
     let mut said = Said::new(args, reference.to_string());
     for image in images {
-        let (evidence, _) = gather(&*source, image, &inquiry, jiff::Timestamp::now()).await;
+        let (evidence, findings) = gather(&*source, image, &inquiry, jiff::Timestamp::now()).await;
         let Some(provenance) = evidence.provenance.value() else {
-            let failure = Failure::without_provenance(&reference);
+            let failure = Failure::without_provenance(&reference, &findings);
             return Err(said.before(failure));
         };
         let planned = plan(provenance, &evidence.image, &evidence.traces, &inquiry.rebuild.plan);
@@ -64,13 +64,20 @@ async fn fetch(args: &MaterialsFetch, global: &Global) -> Result<Answer, Failure
             }
         };
         let kept = fetch::fetch(plan, &store, &origins, &world.limits, &shell).await;
-        let unavailable = |error: StoreError| Failure::unavailable(error.to_string());
-        let kept = kept.map_err(|error| said.before(unavailable(error)))?;
+        let kept = kept.map_err(|error| said.before(not_kept(&error)))?;
         said.all.fetched += kept.fetched;
         said.all.present += kept.present;
         said.platform(platform, &[]);
     }
     Ok(said.answer())
+}
+
+/// As a rebuild says of the same: what is gone, or another thing than it was, is an answer.
+fn not_kept(error: &StoreError) -> Failure {
+    match error.is_unanswered() || error.is_of_machine() {
+        true => Failure::unavailable(error.to_string()),
+        false => Failure::refused(error.to_string()),
+    }
 }
 
 /// Schema of what was kept.
@@ -129,5 +136,51 @@ impl<'a> Said<'a> {
             Format::Json if self.platforms.is_empty() => failure,
             Format::Json => failure.after(self.document()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        finding::{Code, Finding, Key, Subject},
+        source::SourceError,
+    };
+
+    #[test]
+    fn what_is_gone_and_who_does_not_answer_are_told_apart() {
+        let (place, why) = ("registry.example".to_owned(), "connection refused".to_owned());
+        let git = |why: &str| StoreError::Git {
+            url: "https://git.example/a.git".to_owned(),
+            commit: "1".repeat(40),
+            why: why.to_owned(),
+        };
+        let url = "https://files.example/a".to_owned();
+        let not_found = SourceError::NotFound { what: "sha256:1".to_owned(), place: place.clone() };
+        let cases = [
+            (StoreError::Unanswered { url, why: why.clone() }, 3),
+            (StoreError::Source(SourceError::Unavailable { place, why }), 3),
+            (StoreError::Io(std::io::ErrorKind::StorageFull.into()), 3),
+            (StoreError::Source(not_found), 1),
+            (git("not our ref"), 1),
+        ];
+        for (error, code) in cases {
+            assert_eq!(not_kept(&error).code, code, "{error}");
+        }
+    }
+
+    #[test]
+    fn provenance_of_nothing_is_not_taken_for_none() {
+        let reference = crate::trust::testing::image().reference;
+        let none = Failure::without_provenance(&reference, &[]);
+        assert!(none.message.ends_with("carries no provenance"), "{}", none.message);
+        let subject = Subject::Evidence("referrer sha256:1".to_owned());
+        let nameless = Finding::new(Code::PredicateNoSubject, subject).with(Key::Why, "w");
+        let said = Failure::without_provenance(&reference, &[nameless]);
+        assert_eq!(said.code, 1);
+        assert!(said.message.ends_with("names no subject"), "{}", said.message);
+        let more = said.more.as_str();
+        assert!(more.contains("referrer sha256:1 (predicate-no-subject)"), "{more}");
+        assert!(more.contains(Code::PredicateNoSubject.help()), "{more}");
     }
 }

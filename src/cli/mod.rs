@@ -215,8 +215,18 @@ impl Failure {
         Self::of_finding(finding.with(Key::Help, help))
     }
 
-    /// There is nothing that says how an image was built.
-    fn without_provenance(reference: &PinnedReference) -> Self {
+    /// There is nothing that says how an image was built, or nothing that is of the image.
+    fn without_provenance(reference: &PinnedReference, findings: &[Finding]) -> Self {
+        let nameless = findings.iter().find(|finding| finding.code == Code::PredicateNoSubject);
+        if let Some(finding) = nameless {
+            let said = format!(
+                "{reference} carries no provenance that counts: a statement beside it names no subject"
+            );
+            let mut failure = Self::refused(said);
+            line!(failure.more, "seen: {} ({})", finding.subject, finding.code);
+            failure.help(&finding.help());
+            return failure;
+        }
         let mut failure = Self::refused(format!("{reference} carries no provenance"));
         failure.help(Code::ProvenanceMissing.help());
         failure

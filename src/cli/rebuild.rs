@@ -20,6 +20,7 @@ use crate::{
     engine::{self, keep::Naming, replay::Elsewhere, store::Store},
     finding::Finding,
     image::Image,
+    limits::Limits,
     rebuild::{Planned, Rebuild as Outcome, plan::plan, verdict},
     reference::{Location, PinnedReference, Reference, Selector},
     report::{
@@ -27,7 +28,7 @@ use crate::{
         run::{ImageRun, PlatformRun, Run, weighed},
     },
     sign::Signer,
-    source,
+    source::{self, SourceSettings},
     verdict::Evidence,
     verify::{RebuildOptions, When, gather, open},
 };
@@ -45,7 +46,9 @@ pub async fn run(args: &Rebuild, global: &Global) -> Result<Answer, Failure> {
     // A build takes long: who signs is known to be able to before it.
     let signer = args.push.then(|| sign::signer(&args.with, global, &config.limits)).transpose()?;
     ctx.rebuild.settings.store = args.materials.as_deref().map(store).transpose()?;
-    ctx.rebuild.settings.rebuilt = args.rebuilt.as_ref().map(elsewhere).transpose()?;
+    if let Some(reference) = &args.rebuilt {
+        ctx.rebuild.settings.rebuilt = Some(elsewhere(reference, &config.limits).await?);
+    }
     let naming = match args.platforms.all_platforms {
         true => Naming::TagAndPlatform,
         false => Naming::Tag,
@@ -79,7 +82,7 @@ pub async fn run(args: &Rebuild, global: &Global) -> Result<Answer, Failure> {
         }
         if args.plan {
             let Some(provenance) = evidence.provenance.value() else {
-                let failure = Failure::without_provenance(&reference);
+                let failure = Failure::without_provenance(&reference, &findings);
                 return Err(said.before(failure));
             };
             outcomes.push(said.planned(provenance, &evidence, &ctx.rebuild));
@@ -215,14 +218,15 @@ async fn store_all(
     Ok(())
 }
 
-/// 3 where the published image could not be read, and where nothing is known but that there is no engine: trying again may help.
+/// 3 where the published image could not be read, and where nothing is known but that an engine or a source was out of reach: trying
+/// again may help.
 fn exit_code(outcomes: &[Told]) -> u8 {
     let none = |told: Told| !outcomes.contains(&told);
     match () {
         () if !none(Told::Unusable) => 2,
         () if !none(Told::Unreadable) => 3,
         () if !none(Told::No) => 1,
-        () if !none(Told::NoEngine) => 3,
+        () if !none(Told::MayPass) => 3,
         () => 0,
     }
 }
@@ -232,7 +236,7 @@ fn exit_code(outcomes: &[Told]) -> u8 {
 enum Told {
     Reproduced,
     No,
-    NoEngine,
+    MayPass,
     Unreadable,
     Unusable,
 }
@@ -245,7 +249,7 @@ fn told(outcome: &Outcome, findings: &[Finding]) -> Told {
         }
         _ if any(2) => Told::Unusable,
         _ if any(3) => Told::Unreadable,
-        Outcome::Failed(failure) if failure.kind.is_of_engine() => Told::NoEngine,
+        Outcome::Failed(failure) if failure.kind.may_help_to_try_again() => Told::MayPass,
         _ => Told::No,
     }
 }
@@ -314,14 +318,27 @@ fn store(folder: &Path) -> Result<Store, Failure> {
 }
 
 /// A result on this machine: what a registry gives could be the published image itself.
-fn elsewhere(reference: &Reference) -> Result<Elsewhere, Failure> {
-    match &source::located(reference) {
+async fn elsewhere(reference: &Reference, limits: &Limits) -> Result<Elsewhere, Failure> {
+    let form = "--rebuilt takes oci:DIR or an archive, as another rebuilder wrote it";
+    let elsewhere = match &source::located(reference) {
         Reference::At(location, selector) if !matches!(location, Location::Registry(_)) => {
-            Ok(Elsewhere { location: location.clone(), selector: selector.clone() })
+            Elsewhere { location: location.clone(), selector: selector.clone() }
         }
-        _ => Err(Failure::usage(
-            "--rebuilt takes oci:DIR or an archive, as another rebuilder wrote it",
-        )),
+        _ => return Err(Failure::usage(form)),
+    };
+    // What is not there is the operator's mistake, and known before the image is asked for.
+    let there = async {
+        let Elsewhere { location, selector } = &elsewhere;
+        let opened = source::open(location, &SourceSettings::default(), limits).await?;
+        opened.resolve(selector).await
+    };
+    match there.await {
+        Ok(_) => Ok(elsewhere),
+        Err(error) => {
+            let mut failure = Failure::usage(format!("--rebuilt {reference}: {error}"));
+            failure.help(form);
+            Err(failure)
+        }
     }
 }
 
@@ -329,15 +346,27 @@ fn elsewhere(reference: &Reference) -> Result<Elsewhere, Failure> {
 mod tests {
     use super::*;
 
+    #[tokio::test]
+    async fn a_result_that_is_not_there_is_the_operators_mistake() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["nope", ""] {
+            let reference = format!("oci:{}", folder.path().join(name).display());
+            let failure = elsewhere(&reference.parse().unwrap(), &Limits::default()).await;
+            let failure = failure.expect_err(&reference);
+            assert_eq!(failure.code, 2, "{}", failure.message);
+            assert!(failure.message.starts_with("--rebuilt oci:"), "{}", failure.message);
+        }
+    }
+
     #[test]
     fn the_gravest_outcome_is_the_exit_code() {
-        use Told::{No, NoEngine, Reproduced, Unreadable, Unusable};
+        use Told::{MayPass, No, Reproduced, Unreadable, Unusable};
         let cases: [(&[Told], u8); 8] = [
             (&[], 0),
             (&[Reproduced, Reproduced], 0),
             (&[Reproduced, No], 1),
-            (&[NoEngine, Reproduced], 3),
-            (&[NoEngine, No], 1),
+            (&[MayPass, Reproduced], 3),
+            (&[MayPass, No], 1),
             (&[No, Unreadable], 3),
             (&[Reproduced, Unreadable], 3),
             (&[Unreadable, Unusable], 2),

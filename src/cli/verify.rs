@@ -370,7 +370,9 @@ fn exit_code(verdict: &Verdict) -> u8 {
         Decision::Pass(_) => Vec::new(),
     };
     let reasons: Vec<Finding> = verdict.platforms.iter().flat_map(reasons).collect();
-    let not_run = |f: &Finding| f.code == Code::RebuildEngineUnavailable;
+    let not_run = |f: &Finding| {
+        matches!(f.code, Code::RebuildEngineUnavailable | Code::RebuildSourceUnreachable)
+    };
     if reasons.iter().any(|reason| code_of(reason) == 2) {
         return 2;
     }

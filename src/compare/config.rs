@@ -99,7 +99,7 @@ fn walk(
 /// Two values that differ, as they may be shown: what was compared is not what is told.
 fn differ(found: &mut Vec<Difference>, class: Class, at: &At<'_>, sides: [Option<&Value>; 2]) {
     let place = Place::Config(at.pointer.clone());
-    let [left, right] = sides.map(|side| side.map(|value| shown::side(at.key, value)));
+    let [left, right] = shown::sides(at.key, sides);
     found.push(Difference::new(place, class, What::Value).between(left, right));
 }
 

@@ -423,6 +423,18 @@ impl Difference {
         }
     }
 
+    /// Whether it is of a program: what is in it says so, its mode where that is known, or the folder that it lies in.
+    pub fn is_of_program(&self) -> bool {
+        const FOLDERS: [&str; 3] = ["bin", "sbin", "libexec"];
+        let Place::Entry { path, .. } = &self.place else { return false };
+        let elf = matches!(&self.inside, Some(Inside::Parts { of: Container::Elf, .. }));
+        let runs = |side: &Option<SideValue>| side.as_ref().is_some_and(SideValue::can_be_run);
+        let folders = path.rsplit_once('/').map_or("", |(folders, _)| folders);
+        elf || runs(&self.left)
+            || runs(&self.right)
+            || folders.split('/').any(|folder| FOLDERS.contains(&folder))
+    }
+
     /// How it is accounted for.
     pub fn account(&self) -> Account {
         match () {

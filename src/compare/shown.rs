@@ -6,17 +6,45 @@
 use serde_json::Value;
 
 use super::{SideValue, content::cut};
-use crate::contents::secrets::{shown_json, shown_named, shown_texts};
+use crate::contents::secrets::{shown_json, shown_named, shown_text, shown_texts};
 
 /// Elements of a list and keys of an object that are looked at where it is shown as one: more of it is cut off.
 const SHOWN: usize = 200;
+/// Equal characters that two values may begin with and are shown from their beginning.
+const MOST_BEFORE: usize = 120;
+/// Equal characters that are shown before the first difference of others.
+const BEFORE: usize = 40;
 
 /// The value of this key.
 pub(super) fn side(key: &str, value: &Value) -> SideValue {
-    SideValue::Text(match shown_json(key, value, SHOWN) {
-        Value::String(text) => cut(&text),
-        other => cut(&other.to_string()),
+    SideValue::Text(cut(&whole(key, value)))
+}
+
+/// Two values of this key that differ: where they are too long to be shown whole, what is around the first difference.
+pub(super) fn sides(key: &str, sides: [Option<&Value>; 2]) -> [Option<SideValue>; 2] {
+    let [Some(left), Some(right)] = sides else {
+        return sides.map(|side| side.map(|value| self::side(key, value)));
+    };
+    // Nothing of a secret is left that could be cut in two.
+    let [left, right] = [left, right].map(|value| shown_text(&whole(key, value)).to_string());
+    let equal = left.chars().zip(right.chars()).take_while(|(a, b)| a == b).count();
+    let from = match equal {
+        few if few < MOST_BEFORE => 0,
+        many => many.saturating_sub(BEFORE),
+    };
+    [left, right].map(|text| {
+        let rest: String = text.chars().skip(from).collect();
+        let begins = if from > 0 { "…" } else { "" };
+        Some(SideValue::Text(cut(&format!("{begins}{rest}"))))
     })
+}
+
+/// A value without secrets.
+fn whole(key: &str, value: &Value) -> String {
+    match shown_json(key, value, SHOWN) {
+        Value::String(text) => text,
+        other => other.to_string(),
+    }
 }
 
 /// An annotation, or another text with a name.
@@ -34,6 +62,28 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn long_values_are_shown_around_their_first_difference() {
+        let history =
+            |last: &str| json!([{ "created_by": "x".repeat(500) }, { "created_by": last }]);
+        let told = |left: &Value, right: &Value| {
+            sides("history", [Some(left), Some(right)]).map(|side| side.unwrap().to_string())
+        };
+        let [left, right] = told(&history("RUN make"), &history("RUN fake"));
+        assert!(left.starts_with('…') && left.contains("RUN make"), "{left}");
+        assert!(right.starts_with('…') && right.contains("RUN fake"), "{right}");
+        assert!(left.chars().count() < 250, "{left}");
+        // What differs early is shown from its beginning, and a secret at the cut is none.
+        let [left, right] = told(&json!("abc"), &json!("abd"));
+        assert_eq!((left.as_str(), right.as_str()), ("abc", "abd"));
+        let token = |end: &str| json!(format!("{} TOKEN=s9df8sdf9s8df {end}", "x".repeat(150)));
+        for text in told(&token("a"), &token("b")) {
+            assert!(!text.contains("s9df"), "{text}");
+        }
+        let one = json!("only");
+        assert_eq!(sides("User", [None, Some(&one)])[1], Some(side("User", &one)));
+    }
 
     #[test]
     fn g26_values_are_shown_without_their_secrets() {

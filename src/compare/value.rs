@@ -63,6 +63,15 @@ impl SideValue {
         mode & LENDING_BITS != 0
     }
 
+    /// Whether it says that a file may be run.
+    pub(super) fn can_be_run(&self) -> bool {
+        match self {
+            Self::Mode(mode) => mode & 0o111 != 0,
+            Self::Entry(entry) => entry.kind == EntryKind::File && entry.mode & 0o111 != 0,
+            _ => false,
+        }
+    }
+
     /// The device node that it is, as a whole.
     pub(super) fn device(&self) -> Option<DeviceNode> {
         match self {

@@ -19,7 +19,9 @@ use async_trait::async_trait;
 use serde_json::json;
 
 use super::{
-    Built, Engine, Runs, buildkit, git, host, ids,
+    Built, Engine, Runs, buildkit, git,
+    host::{self, Missing},
+    ids,
     inputs::Inputs,
     layout::{self, Layout},
     runc,
@@ -31,7 +33,7 @@ use crate::{
     digest::Digest,
     limits::Limits,
     rebuild::{
-        EngineKind, EngineReport, Failure, FailureKind, Plan, PlannedRepository,
+        EngineKind, EngineReport, Failure, FailureKind, Lack, Plan, PlannedRepository,
         dockerfile::{self, External},
         pins::{self, Base},
     },
@@ -56,15 +58,11 @@ impl Buildah {
     /// Finds the programs.
     ///
     /// # Errors
-    /// Says which one is missing.
-    pub fn find(limits: &Limits) -> Result<Self, String> {
-        let program =
-            |name: &str| host::find_program(name).ok_or_else(|| format!("{name} is not on PATH"));
-        let (buildah, git) = (program("buildah")?, program("git")?);
-        let unshare = program("unshare")?;
-        program("runc")?;
+    /// Says which ones are missing.
+    pub fn find(limits: &Limits) -> Result<Self, Missing> {
+        let [buildah, git, unshare, _] = host::require(["buildah", "git", "unshare", "runc"])?;
         if !host::is_root() {
-            return Err("buildah needs root here".to_owned());
+            return Err(Missing::Else("buildah needs root here".to_owned()));
         }
         Ok(Self { buildah, git, unshare, limits: limits.clone() })
     }
@@ -202,8 +200,8 @@ struct Job<'a> {
 
 impl Job<'_> {
     async fn run(&self, version: &Version) -> Result<PathBuf, Failure> {
-        let profile = seccomp::profile()
-            .map_err(|why| self.shell.failure(FailureKind::EngineUnavailable, why))?;
+        let lacks = FailureKind::Lacks(Lack::Profile);
+        let profile = seccomp::profile().map_err(|why| self.shell.failure(lacks, why))?;
         fs::write(self.seccomp(), profile)
             .and_then(|()| {
                 runc::narrow(&self.shell.work.join(store::PROGRAMS), runc::Profile::Ours)

@@ -23,7 +23,7 @@ pub use found::find;
 use super::{
     Built, Runs,
     cage::Cage,
-    host,
+    host::{self, Missing},
     sandbox::{Daemon, Environment, Outcome, Shell},
     version,
 };
@@ -69,8 +69,8 @@ pub(super) fn numbers(shell: &Shell<'_>, runs: Runs) -> Numbers {
     }
 }
 
-fn program(name: &str) -> Result<PathBuf, String> {
-    host::find_program(name).ok_or_else(|| format!("{name} is not on PATH"))
+fn program(name: &'static str) -> Result<PathBuf, Missing> {
+    host::require([name]).map(|[program]| program)
 }
 
 /// Says so where the machine's runc may let a build out.
@@ -228,6 +228,8 @@ pub(super) fn classify(log: &str) -> (FailureKind, String) {
         FailureKind::Denied
     } else if says(&["process \"", "did not complete successfully", "executor failed running"]) {
         FailureKind::BuildFailed
+    } else if says(&["connection refused", "Could not resolve host", "i/o timeout"]) {
+        FailureKind::SourceUnreachable
     } else if says(&[
         "failed to resolve source metadata",
         "failed to fetch remote",
@@ -237,14 +239,11 @@ pub(super) fn classify(log: &str) -> (FailureKind, String) {
         "failed to copy",
         // Something is there, and it is not what was recorded.
         "digest mismatch",
-        "Could not resolve host",
         "couldn't find remote ref",
         "unable to access",
-        "connection refused",
         "connection reset by peer",
         "failed to read expected number of bytes",
         "unexpected EOF",
-        "i/o timeout",
         "manifest unknown",
         "not our ref",
         "pull access denied",
@@ -328,6 +327,10 @@ mod tests {
             (
                 "error: failed to solve: failed to fetch remote git://h/app.git: exit status 128",
                 FailureKind::SourceGone,
+            ),
+            (
+                "ERROR: failed to solve: h/base: failed to resolve source metadata for h/base: dial tcp: connect: connection refused",
+                FailureKind::SourceUnreachable,
             ),
             // What a step prints decides nothing.
             (

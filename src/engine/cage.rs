@@ -23,13 +23,34 @@ use rustix::{
 
 use super::{
     blocks::{Block, BlockError},
-    host::find_program,
+    host::{self, Missing},
     ids::Ids,
 };
 use crate::environment;
 
 /// Makes the room.
 const SCRIPT: &str = include_str!("cage.sh");
+/// Programs that make the room, that confine what runs in it, and that stand before runc.
+const PROGRAMS: [&str; 17] = [
+    "sh",
+    "setpriv",
+    "prlimit",
+    "unshare",
+    "nsenter",
+    "mount",
+    "umount",
+    "pivot_root",
+    "sed",
+    "grep",
+    "cat",
+    "cp",
+    "ln",
+    "mkdir",
+    "mknod",
+    "readlink",
+    "rm",
+    "wc",
+];
 /// Namespaces, by the option of `unshare` and `nsenter` and the name in `/proc`.
 const KINDS: [(&str, &str); 4] =
     [("--net", "net"), ("--mount", "mnt"), ("--ipc", "ipc"), ("--uts", "uts")];
@@ -41,9 +62,9 @@ const HOLD: &str = "echo ready; read -r _ || :";
 /// Why there is no cage.
 #[derive(Debug, thiserror::Error)]
 pub enum CageError {
-    /// A program of util-linux is not there.
-    #[error("{0} is not on PATH")]
-    Missing(&'static str),
+    /// Programs are not there.
+    #[error("{0}")]
+    Missing(Missing),
     /// The system refuses.
     #[error("namespaces of its own cannot be had: {0}")]
     Io(#[from] io::Error),
@@ -53,6 +74,11 @@ pub enum CageError {
     /// There are no numbers for it.
     #[error(transparent)]
     Block(#[from] BlockError),
+}
+
+/// What of the programs that every job takes is not there.
+pub fn missing_programs() -> Option<Missing> {
+    Missing::of(&PROGRAMS)
 }
 
 /// Namespaces of one job.
@@ -92,12 +118,11 @@ struct Programs {
 
 impl Programs {
     fn find() -> Result<Self, CageError> {
-        let program = |name| find_program(name).ok_or(CageError::Missing(name));
-        for needed in ["mount", "umount", "pivot_root", "sed"] {
-            program(needed)?;
+        if let Some(missing) = missing_programs() {
+            return Err(CageError::Missing(missing));
         }
-        let (setpriv, unshare) = (program("setpriv")?, program("unshare")?);
-        let (nsenter, sh) = (program("nsenter")?, program("sh")?);
+        let programs = host::require(["setpriv", "unshare", "nsenter", "sh"]);
+        let [setpriv, unshare, nsenter, sh] = programs.map_err(CageError::Missing)?;
         Ok(Self { setpriv, unshare, nsenter, sh })
     }
 

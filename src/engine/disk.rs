@@ -12,7 +12,7 @@ use std::{
 };
 
 use super::host::{find_program, is_root};
-use crate::scratch;
+use crate::{amount, scratch};
 
 /// Left at the end of a full file system: what is written comes in pieces that do not fit any more.
 const PIECE_BYTES: u64 = 1 << 20;
@@ -34,7 +34,7 @@ pub fn mount(image: &Path, at: &Path, wanted: u64) -> Result<u64, String> {
     // The next one has to have a place, too.
     let bytes = wanted.min(spare(image) / 2);
     if bytes < LEAST_BYTES {
-        return Err(format!("its own disk has only {bytes} bytes to spare"));
+        return Err(format!("its own disk has only {} to spare", amount::bytes(bytes)));
     }
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(image);
     file.and_then(|file| file.set_len(bytes)).map_err(|e| e.to_string())?;

@@ -140,7 +140,14 @@ impl Egress {
 
     /// Why a connection was refused, where one was: the client knows only that it was.
     pub(super) fn refusal(&self) -> Option<String> {
-        self.rule.refusal.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let refusal = self.rule.refusal.lock().unwrap_or_else(PoisonError::into_inner);
+        refusal.as_ref().map(|refusal| refusal.why.clone())
+    }
+
+    /// Whether a connection was refused, and not by a rule of ours: whoever should have answered did not.
+    pub(super) fn is_unanswered(&self) -> bool {
+        let refusal = self.rule.refusal.lock().unwrap_or_else(PoisonError::into_inner);
+        refusal.as_ref().is_some_and(|refusal| !refusal.by_rule)
     }
 
     /// The proxy, for a client of our own.
@@ -176,9 +183,17 @@ struct Rule {
     /// How far inside the repository's own host was found, as a number of [`Reach`].
     found: AtomicU8,
     /// The last refusal.
-    refusal: Mutex<Option<String>>,
+    refusal: Mutex<Option<Refused>>,
     proxy: Option<Url>,
     no_proxy: Vec<String>,
+}
+
+/// Why there is no connection.
+#[derive(Debug)]
+struct Refused {
+    why: String,
+    /// Whether a rule of ours, or the operator's proxy, refused it.
+    by_rule: bool,
 }
 
 impl Rule {
@@ -247,7 +262,8 @@ impl Rule {
         };
         made.inspect_err(|error| {
             let mut refusal = self.refusal.lock().unwrap_or_else(PoisonError::into_inner);
-            *refusal = Some(error.to_string());
+            let by_rule = error.kind() == io::ErrorKind::PermissionDenied;
+            *refusal = Some(Refused { why: error.to_string(), by_rule });
         })
     }
 

@@ -109,6 +109,11 @@ impl<'a> Git<'a> {
         if said.success { Ok(()) } else { Err(self.last_words()) }
     }
 
+    /// Whether it failed with these last words because nobody answered, or a server broke.
+    pub(super) fn is_unanswered(&self, words: &str) -> bool {
+        self.egress.is_unanswered() || says_broken(words)
+    }
+
     /// The last line that git printed: why it failed.
     pub(super) fn last_words(&self) -> String {
         if let Some(why) = self.egress.refusal() {
@@ -118,6 +123,14 @@ impl<'a> Git<'a> {
         let last = log.lines().rfind(|line| !line.trim().is_empty());
         last.unwrap_or("git says nothing").trim().to_owned()
     }
+}
+
+/// Whether git says that a server broke, as `… The requested URL returned error: 503`. Whoever serves a repository can write it,
+/// too: no more comes of it than that one may try again.
+fn says_broken(words: &str) -> bool {
+    let status = words.rsplit_once("returned error: ").map(|(_, status)| status.trim());
+    let status = status.and_then(|status| status.get(..3)?.parse::<u16>().ok());
+    status.is_some_and(|status| (500..600).contains(&status))
 }
 
 /// What the configuration of a repository of the store says that hallmark made.
@@ -231,6 +244,21 @@ pub fn is_ref_name(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_server_that_breaks_is_not_one_that_has_nothing() {
+        let said = |status: &str| {
+            format!(
+                "fatal: unable to access 'https://h/a.git/': The requested URL returned error: {status}"
+            )
+        };
+        for status in ["500", "503", "504 "] {
+            assert!(says_broken(&said(status)), "{status}");
+        }
+        for words in [&*said("404"), &said("403"), &said("5"), "fatal: remote error: 503", ""] {
+            assert!(!says_broken(words), "{words}");
+        }
+    }
 
     #[test]
     fn names_of_refs_are_names_and_nothing_else() {

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     digest::Digest,
     limits::Limits,
-    rebuild::{Failure, FailureKind, Plan},
+    rebuild::{Failure, FailureKind, Lack, Plan},
 };
 
 /// Where a build takes its inputs from.
@@ -73,7 +73,8 @@ impl<'a> Inputs<'a> {
     /// Fetches what is not there.
     ///
     /// # Errors
-    /// [`FailureKind::SourceGone`] where an origin does not give what is pinned.
+    /// [`FailureKind::SourceGone`] where an origin does not give what is pinned, [`FailureKind::SourceUnreachable`] where none
+    /// answers.
     pub(super) async fn fetch(&self, plan: &Plan, shell: &Shell<'_>) -> Result<(), Failure> {
         let Some(settings) = self.origins else { return Ok(()) };
         let sources = registries(settings);
@@ -106,7 +107,9 @@ impl<'a> Inputs<'a> {
 
 fn failure(error: &StoreError, shell: &Shell<'_>) -> Failure {
     let kind = match error {
-        StoreError::Io(_) => FailureKind::EngineUnavailable,
+        error if error.is_for_want_of_room() => FailureKind::Lacks(Lack::Room),
+        error if error.is_of_machine() => FailureKind::EngineUnavailable,
+        error if error.is_unanswered() => FailureKind::SourceUnreachable,
         StoreError::Git { why, .. } | StoreError::Download { why, .. } if is_allowable(why) => {
             FailureKind::SourceForbidden
         }

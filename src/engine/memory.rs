@@ -9,7 +9,7 @@
 
 use std::{fs, time::Duration};
 
-use crate::scratch::cgroup::Cgroup;
+use crate::{amount, scratch::cgroup::Cgroup};
 
 /// How often it is asked.
 const LOOK: Duration = Duration::from_millis(20);
@@ -112,12 +112,14 @@ async fn has_little(group: Option<&Cgroup>) -> String {
     loop {
         if let Some(bytes) = group.and_then(Cgroup::bytes_of_sockets_beyond) {
             return format!(
-                "{bytes} bytes wait in its sockets, which is more than a build may have there"
+                "{} wait in its sockets, which is more than a build may have there",
+                amount::bytes(bytes)
             );
         }
         let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
         if let Some(left) = short(&text) {
-            return format!("the machine's memory is used up: {left} bytes are left");
+            let left = amount::bytes(left);
+            return format!("the machine's memory is used up: {left} are left");
         }
         tokio::time::sleep(LOOK).await;
     }

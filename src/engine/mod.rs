@@ -32,6 +32,7 @@ mod step;
 pub mod store;
 mod submodules;
 mod version;
+mod without;
 
 use std::{
     fs, io,
@@ -43,20 +44,25 @@ use std::{
 use async_trait::async_trait;
 
 use crate::{
+    amount,
     digest::Digest,
     environment,
     image::Image,
     limits::{Limits, key},
     progress::{ProgressSink, Underway, Work},
-    rebuild::{EngineKind, EngineReport, Failure, FailureKind, Numbers, Plan, Producer, Unbounded},
+    rebuild::{
+        Bound, EngineKind, EngineReport, Failure, FailureKind, Lack, Numbers, Plan, Producer,
+        Unbounded,
+    },
     scratch::{
-        cgroup::{Cgroup, Exceeded},
+        cgroup::{self, Cgroup, Exceeded},
         used_bytes,
     },
     source::{address::Unlisted, images::StoredLayers},
 };
 use cage::{Cage, CageError};
 pub use git::is_ref_name;
+use host::Missing;
 use ids::WantedNumbers;
 use inputs::Inputs;
 use keep::Keep;
@@ -240,10 +246,14 @@ async fn follow(
     let settings = &found(settings.clone());
     let (engine, reason) = choose(plan, settings, preference, limits)?;
     sink.line(&format!("engine: {reason}"));
+    if let (Some(store), None) = (&settings.store, &settings.rebuilt) {
+        let not_kept = |why| Failure { kind: FailureKind::NotKept, ..unavailable(why) };
+        store.holds(plan).map_err(not_kept)?;
+    }
     let store = settings.store.as_ref().map(Store::layout);
     let workspace = Workspace::make(settings.work.as_deref(), limits, store, settings.numbers)
         .await
-        .map_err(|e| unavailable(format!("cannot make a work folder: {e}")))?;
+        .map_err(|e| without::work_folder(settings.work.as_deref(), &e))?;
     say_what_is_missing(&*engine, &workspace, sink)?;
     let settings = &lent(settings.clone(), plan, &workspace).await?;
     let shell = Shell::new(&workspace, log.clone(), sink);
@@ -282,7 +292,7 @@ async fn follow(
             FailureKind::Timeout,
             format!("not done after {} s ({})", limits.rebuild.as_secs(), key("rebuild")),
         )),
-        why = disk_is_full(&workspace, limits) => Err(failed(FailureKind::BuildFailed, why)),
+        (kind, why) = disk_is_full(&workspace, limits) => Err(failed(kind, why)),
         why = memory::is_short(workspace.group().ok()), if engine.kind() != EngineKind::Replay => {
             Err(failed(FailureKind::BuildFailed, why))
         }
@@ -305,8 +315,16 @@ fn say_what_is_missing(
         sink.line("this builder is not started here: what its steps can reach, and how much they take, is not known");
         return Ok(());
     }
-    if let Err(why @ CageError::Block(_)) = workspace.cage() {
-        return Err(unavailable(why.to_string()));
+    match workspace.cage() {
+        Err(why @ CageError::Block(_)) => return Err(unavailable(why.to_string())),
+        Err(why @ CageError::Missing(_)) => {
+            return Err(without::lacking(Lack::Programs, why.to_string()));
+        }
+        _ if !cgroup::are_mounted() => {
+            let why = "no control groups are mounted, and without them no builder makes containers";
+            return Err(without::lacking(Lack::Groups, why.to_owned()));
+        }
+        _ => {}
     }
     if let Err(why) = workspace.cage() {
         let why = format!(
@@ -344,15 +362,9 @@ fn unbounded(workspace: &Workspace) -> impl Iterator<Item = (Unbounded, String)>
 /// What really happened to a build that the kernel bounded: its own last words are of something that broke.
 fn bounded(failure: Failure, workspace: &Workspace, limits: &Limits) -> Failure {
     let exceeded = workspace.group().ok().and_then(Cgroup::exceeded);
-    let why = match exceeded {
-        Some(Exceeded::Memory) => {
-            let (bytes, key) = (limits.rebuild_memory_bytes, key("rebuild_memory_bytes"));
-            format!("it wanted more than {bytes} bytes of memory ({key})")
-        }
-        Some(Exceeded::Processes) => {
-            let (count, key) = (limits.rebuild_processes, key("rebuild_processes"));
-            format!("it wanted more than {count} processes ({key})")
-        }
+    let (kind, why) = match exceeded {
+        Some(Exceeded::Memory) => beyond(Bound::Memory, limits),
+        Some(Exceeded::Processes) => beyond(Bound::Processes, limits),
         None if disk::is_full(workspace.path())
             || failure.log.contains("o space left on device") =>
         {
@@ -360,7 +372,7 @@ fn bounded(failure: Failure, workspace: &Workspace, limits: &Limits) -> Failure 
         }
         None => return without_devices(failure),
     };
-    Failure { kind: FailureKind::BuildFailed, why: format!("{why}: {}", failure.why), ..failure }
+    Failure { kind, why, ..failure }
 }
 
 /// What may have been missing, for people: a step can print what it likes, so nothing is decided by it, and no advice that
@@ -374,20 +386,39 @@ fn without_devices(mut failure: Failure) -> Failure {
     failure
 }
 
-fn too_much_on_disk(workspace: &Workspace, limits: &Limits) -> String {
-    let limit = limits.rebuild_disk_bytes;
+/// That it went beyond a bound, and nothing else: what broke of it says no more than that.
+fn beyond(bound: Bound, limits: &Limits) -> (FailureKind, String) {
+    let what = match bound {
+        Bound::Memory => {
+            format!("it wanted more than {} of memory", amount::bytes(limits.rebuild_memory_bytes))
+        }
+        Bound::Processes => {
+            format!("it wanted more than {} processes", limits.rebuild_processes)
+        }
+        Bound::Disk => {
+            format!("it wrote more than {}", amount::bytes(limits.rebuild_disk_bytes))
+        }
+    };
+    (FailureKind::Exceeded(bound), format!("{what} ({})", key(bound.limit_name())))
+}
+
+fn too_much_on_disk(workspace: &Workspace, limits: &Limits) -> (FailureKind, String) {
     match workspace.disk() {
-        Ok(bytes) if bytes < limit => format!(
-            "it wrote more than the {bytes} bytes that the disk of {} had to spare",
-            workspace.outside().display()
-        ),
-        _ => format!("it wrote more than {limit} bytes ({})", key("rebuild_disk_bytes")),
+        Ok(bytes) if bytes < limits.rebuild_disk_bytes => {
+            let why = format!(
+                "it wrote more than the {} that the disk of {} had to spare",
+                amount::bytes(bytes),
+                workspace.outside().display()
+            );
+            (FailureKind::Lacks(Lack::Room), why)
+        }
+        _ => beyond(Bound::Disk, limits),
     }
 }
 
 /// Ends when the job has more on disk than it may, or when so little is left that others would suffer. Where the kernel keeps the
 /// bound, this only says so.
-async fn disk_is_full(workspace: &Workspace, limits: &Limits) -> String {
+async fn disk_is_full(workspace: &Workspace, limits: &Limits) -> (FailureKind, String) {
     let (work, outside) = (workspace.path(), workspace.outside());
     let bounded = workspace.disk().is_ok();
     loop {
@@ -403,7 +434,7 @@ async fn disk_is_full(workspace: &Workspace, limits: &Limits) -> String {
             return too_much_on_disk(workspace, limits);
         }
         if left < disk::RESERVE_BYTES {
-            return format!("the disk of {} is full: {left} bytes are left", outside.display());
+            return (FailureKind::Lacks(Lack::Room), without::room(outside, left));
         }
         // Looking takes a twentieth of the time at most, however many files there are.
         tokio::time::sleep(LOOK.max(began.elapsed() * 20)).await;
@@ -469,9 +500,9 @@ fn choose(
         (EngineChoice::Buildkitd, _, _) => &[EngineChoice::Buildkitd],
         (EngineChoice::Buildah, _, _) => &[EngineChoice::Buildah],
     };
-    let mut missing = Vec::new();
+    let mut missing: Vec<Missing> = Vec::new();
     for choice in order {
-        let found: Result<Arc<dyn Engine>, String> = match choice {
+        let found: Result<Arc<dyn Engine>, Missing> = match choice {
             EngineChoice::Buildah => buildah::Buildah::find(limits).map(|e| Arc::new(e) as _),
             EngineChoice::Buildkitd => buildkit::find(settings, limits),
             _ => buildkit::docker::Docker::find(settings).map(|e| Arc::new(e) as _),
@@ -481,19 +512,7 @@ fn choose(
             Err(why) => missing.push(why),
         }
     }
-    Err(without(&missing, host::is_root()))
-}
-
-/// Why there is no engine: a user's rights are missing before programs are.
-fn without(missing: &[String], is_root: bool) -> Failure {
-    let missing = missing.join("; ");
-    if is_root {
-        return unavailable(missing);
-    }
-    let why = format!(
-        "hallmark does not run as root, which the mounts and namespaces around a builder take: run it as root; {missing}"
-    );
-    Failure { kind: FailureKind::EngineForbidden, ..unavailable(why) }
+    Err(without::engine(plan.engine, missing, cage::missing_programs(), host::is_root()))
 }
 
 fn at_address(
@@ -524,7 +543,10 @@ fn recording(
     let (engine, reason) = match &settings.address {
         Some(address) => at_address(plan, address, limits),
         None => {
-            let engine = buildkit::find(settings, limits).map_err(unavailable)?;
+            let engine = buildkit::find(settings, limits).map_err(|missing| {
+                let (beside, root) = (cage::missing_programs(), host::is_root());
+                without::engine(plan.engine, vec![missing], beside, root)
+            })?;
             (engine, reason(plan, preference, EngineChoice::Buildkitd, &[]))
         }
     };
@@ -532,7 +554,7 @@ fn recording(
 }
 
 /// Why this engine: what the image says, what the operator says, and what is not here.
-fn reason(plan: &Plan, asked: EngineChoice, chosen: EngineChoice, missing: &[String]) -> String {
+fn reason(plan: &Plan, asked: EngineChoice, chosen: EngineChoice, missing: &[Missing]) -> String {
     let name = match chosen {
         EngineChoice::Buildah => "buildah",
         EngineChoice::Buildkitd => "BuildKit's own daemon",
@@ -549,7 +571,7 @@ fn reason(plan: &Plan, asked: EngineChoice, chosen: EngineChoice, missing: &[Str
     };
     let instead = match missing {
         [] => String::new(),
-        all => format!("; not as first choice: {}", all.join("; ")),
+        all => format!("; not as first choice: {}", without::joined(all)),
     };
     format!("{name}: {}{kind}{instead}", plan.engine_reason)
 }
@@ -618,17 +640,5 @@ mod tests {
         ] {
             assert_eq!(failed(numbers, log, kind), "exit code 3", "{numbers:?}, {kind:?}");
         }
-    }
-
-    #[test]
-    fn who_is_not_root_is_told_so_first() {
-        let missing = ["docker is not on PATH".to_owned(), "runc is not on PATH".to_owned()];
-        let Failure { kind, why, .. } = without(&missing, true);
-        let programs = "docker is not on PATH; runc is not on PATH";
-        assert_eq!((kind, why.as_str()), (FailureKind::EngineUnavailable, programs));
-        let Failure { kind, why, .. } = without(&missing, false);
-        assert_eq!(kind, FailureKind::EngineForbidden);
-        assert!(why.starts_with("hallmark does not run as root"), "{why}");
-        assert!(why.ends_with(&format!("run it as root; {programs}")), "{why}");
     }
 }

@@ -67,7 +67,7 @@ impl Look<'_> {
         let file = format!("{}:.gitmodules", self.commit.as_str());
         let tree = git.run(&["ls-tree", self.commit.as_str(), "--", ".gitmodules"]).await?;
         if !tree.success {
-            return Err(self.gone(git.last_words()));
+            return Err(self.gone(&git));
         }
         if tree.answer.is_empty() {
             return Ok(None);
@@ -129,17 +129,26 @@ impl Look<'_> {
         let all = ["--", self.url, "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"];
         match git.run(&[&fetch[..], &all[..]].concat()).await?.success {
             true => Ok(()),
-            false => Err(self.gone(git.last_words())),
+            false => Err(self.gone(git)),
         }
     }
 
-    fn gone(&self, words: String) -> Failure {
-        let (url, commit) = (self.url, self.commit.as_str());
-        let why =
-            format!("{url} does not give the commit {commit}, whose submodules are asked: {words}");
-        let kind = match is_allowable(&words) {
-            true => FailureKind::SourceForbidden,
-            false => FailureKind::SourceGone,
+    fn gone(&self, git: &Git<'_>) -> Failure {
+        let (url, commit, words) = (self.url, self.commit.as_str(), git.last_words());
+        let why = match &self.settings.store {
+            Some(store) => {
+                let folder = store.layout().display();
+                format!("{folder} does not hold the commit {commit} of {url}: {words}")
+            }
+            None => format!(
+                "{url} does not give the commit {commit}, whose submodules are asked: {words}"
+            ),
+        };
+        let kind = match () {
+            () if self.settings.store.is_some() => FailureKind::NotKept,
+            () if is_allowable(&words) => FailureKind::SourceForbidden,
+            () if git.is_unanswered(&words) => FailureKind::SourceUnreachable,
+            () => FailureKind::SourceGone,
         };
         self.shell.failure(kind, why)
     }

@@ -62,7 +62,40 @@ pub fn questions(
             Err(_) => {}
         }
     }
-    Err(least.unwrap_or_else(|| vec![format!("repository {}", repository.url)]))
+    Err(least.unwrap_or_else(|| unnamed(plan, repository, &here)))
+}
+
+/// What is not trusted where no entry is for the repository: it, and all inputs that no entry for the image names.
+fn unnamed(plan: &Plan, repository: &PlannedRepository, here: &[&TrustedSource]) -> Vec<String> {
+    let mut untrusted = vec![format!("repository {}", repository.url)];
+    for material in &plan.materials {
+        let one = match (&material.kind, &material.pin) {
+            (MaterialKind::Image { name, .. }, _) => {
+                let patterns =
+                    here.iter().flat_map(|source| source.bases.iter().chain(&source.frontends));
+                let named = patterns.into_iter().any(|pattern| pattern.matches_written(name));
+                (!named).then(|| format!("image {name}"))
+            }
+            (MaterialKind::Git, _) => {
+                let url = url_of(material);
+                (!here.iter().any(|source| source.is_at(url))).then(|| format!("repository {url}"))
+            }
+            (MaterialKind::Http, Pin::Content(_))
+                if here.iter().any(|source| source.gives(&material.uri)) =>
+            {
+                None
+            }
+            (MaterialKind::Other, _) => None,
+            (MaterialKind::Http, _) => Some(format!("download {}", material.uri)),
+        };
+        untrusted.extend(one.filter(|one| !untrusted.contains(one)));
+    }
+    untrusted
+}
+
+/// The URL of a repository among the materials.
+fn url_of(material: &Material) -> &str {
+    material.uri.trim_start_matches("git+").split('#').next().unwrap_or_default()
 }
 
 struct Judge<'a> {
@@ -131,8 +164,7 @@ impl Judge<'_> {
                 }
             }
             (MaterialKind::Git, Pin::Commit(commit)) => {
-                let url = material.uri.trim_start_matches("git+");
-                let url = url.split('#').next().unwrap_or_default();
+                let url = url_of(material);
                 match self.here.iter().find(|source| source.is_at(url)) {
                     Some(source) => self.history(source, commit),
                     None => self.untrusted.push(format!("repository {url}")),
@@ -223,7 +255,12 @@ pub(crate) mod tests {
             let untrusted = questions(&plan, &here, &[source]).expect_err(want);
             assert!(untrusted.iter().any(|text| text.contains(want)), "{want}: {untrusted:?}");
         }
-        assert!(questions(&plan, &here, &[]).is_err(), "nothing is trusted by default");
+        let nothing = questions(&plan, &here, &[]).expect_err("nothing is trusted by default");
+        for kind in ["repository ", "image ", "download "] {
+            assert!(nothing.iter().any(|one| one.starts_with(kind)), "{kind}: {nothing:?}");
+        }
+        let each: std::collections::BTreeSet<_> = nothing.iter().collect();
+        assert_eq!(each.len(), nothing.len(), "{nothing:?}");
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub mod exporter;
 pub mod hints;
 pub mod inputs;
 mod joined;
+mod lack;
 pub mod pins;
 pub mod plan;
 mod reading;
@@ -32,6 +33,7 @@ use crate::{
 };
 
 pub use crate::attest::provenance::Producer;
+pub use lack::{Bound, Lack};
 
 /// What planning gave.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,6 +78,48 @@ pub struct Gap {
     pub why: String,
     /// What the producer can do.
     pub fix: String,
+}
+
+impl Gap {
+    /// All words that a gap is told by, but for those that are of a rebuild that failed.
+    pub const CODES: [&str; 25] = [
+        "base-onbuild",
+        "commit-not-in-ref",
+        "conflicting-material",
+        "device-node",
+        "frontend-not-allowed",
+        "hidden-build-arg",
+        "host-network",
+        "incomplete-parameters",
+        "linked-input",
+        "local-context",
+        "mode-min",
+        "no-commit",
+        "no-source",
+        "platform",
+        "recorded-network",
+        "required-secret",
+        "source-url",
+        "ssh",
+        "submodule",
+        "uncovered-source",
+        "unknown-build-type",
+        "unknown-frontend",
+        "unknown-frontend-option",
+        "unpinned-material",
+        "unrecorded-download",
+    ];
+
+    /// The words of these, each once, in their order.
+    pub fn codes(gaps: &[Self]) -> Vec<&'static str> {
+        let mut codes: Vec<&'static str> = Vec::new();
+        for gap in gaps {
+            if !codes.contains(&gap.code) {
+                codes.push(gap.code);
+            }
+        }
+        codes
+    }
 }
 
 /// Everything that an engine needs, each input pinned.
@@ -328,10 +372,16 @@ pub struct Failure {
 pub enum FailureKind {
     /// A build step failed.
     BuildFailed,
+    /// The build went beyond a bound of the operator's.
+    Exceeded(Bound),
     /// The published image's own layers could not be read: there is nothing to compare with.
     PublishedUnreadable,
     /// The source or a base image could not be fetched.
     SourceGone,
+    /// Nobody answered who could have given it, or a server broke.
+    SourceUnreachable,
+    /// The operator's folder of inputs does not hold it.
+    NotKept,
     /// The rules about addresses of this machine forbid the way to the source; a setting can allow it.
     SourceForbidden,
     /// A source that the plan does not pin was asked for and denied.
@@ -344,8 +394,10 @@ pub enum FailureKind {
     Timeout,
     /// A step has to run a program of a platform that this machine is not and does not emulate.
     PlatformForeign,
-    /// No engine is here, or it broke.
+    /// An engine broke.
     EngineUnavailable,
+    /// An engine, or what it takes of this machine, is not here.
+    Lacks(Lack),
     /// An engine may be here, and hallmark lacks the rights to start it.
     EngineForbidden,
     /// Nothing is built where an image is judged by saved evidence, and no rebuild was saved.
@@ -355,23 +407,32 @@ pub enum FailureKind {
 }
 
 impl FailureKind {
-    /// Whether it says nothing about the image: there was no engine to build it with.
-    pub fn is_of_engine(self) -> bool {
-        matches!(self, Self::EngineUnavailable | Self::EngineForbidden)
+    /// Whether it says nothing about the image and trying again may help: there was no engine to build it with, or no way to
+    /// what it is built from.
+    pub fn may_help_to_try_again(self) -> bool {
+        matches!(
+            self,
+            Self::EngineUnavailable
+                | Self::EngineForbidden
+                | Self::Lacks(_)
+                | Self::SourceUnreachable
+                | Self::NotKept
+        )
     }
 
     /// The word in reports and policies.
     pub fn name(self) -> &'static str {
         match self {
-            Self::BuildFailed => "build-failed",
+            Self::BuildFailed | Self::Exceeded(_) => "build-failed",
             Self::PublishedUnreadable => "published-unreadable",
             Self::SourceGone | Self::SourceForbidden => "source-gone",
+            Self::SourceUnreachable | Self::NotKept => "source-unreachable",
             Self::Denied => "source-denied",
             Self::Submodule => "submodule",
             Self::DeviceNodes => "device-node",
             Self::Timeout => "timeout",
             Self::PlatformForeign => "platform-foreign",
-            Self::EngineUnavailable | Self::EngineForbidden => "engine-error",
+            Self::EngineUnavailable | Self::EngineForbidden | Self::Lacks(_) => "engine-error",
             Self::NotSaved | Self::NotVouched => "not-saved",
         }
     }

@@ -138,7 +138,7 @@ fn abstention(status: &str, why: &str, engine: Option<&EngineReport>) -> Result 
 }
 
 fn codes(gaps: &[Gap]) -> String {
-    gaps.iter().map(|gap| gap.code).collect::<Vec<_>>().join(", ")
+    Gap::codes(gaps).join(", ")
 }
 
 fn digests(rebuilt: &Rebuilt) -> RebuiltDigests {

@@ -153,6 +153,7 @@ fn write_inside(out: &mut Page, inside: &Inside, indent: &str) {
     match inside {
         Inside::Lines { lines, more, .. } => {
             for line in lines {
+                let line = with_tabs(line);
                 line!(out, "{indent}| {line}");
             }
             if *more {
@@ -175,6 +176,17 @@ fn write_inside(out: &mut Page, inside: &Inside, indent: &str) {
     }
 }
 
+/// What is drawn in the place of a tab: a blank could not be told from one, and an escape not be read.
+const TAB: &str = "⇥";
+
+/// A line of a text whose tabs are seen.
+pub(super) fn with_tabs(line: &str) -> std::borrow::Cow<'_, str> {
+    match line.contains('\t') {
+        true => line.replace('\t', TAB).into(),
+        false => line.into(),
+    }
+}
+
 fn write_part(out: &mut Page, part: &Part, of: &str, indent: &str) {
     line!(out, "{indent}{of} {}", part.name);
     for (mark, side) in [('-', &part.left), ('+', &part.right)] {
@@ -184,5 +196,19 @@ fn write_part(out: &mut Page, part: &Part, of: &str, indent: &str) {
     }
     if let Some(inside) = &part.inside {
         write_inside(out, inside, &format!("{indent}  "));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tab_is_seen_and_is_no_escape() {
+        let lines = vec!["-\tmake\u{1b}".to_owned(), "+    make".to_owned()];
+        let inside = Inside::Lines { lines, more: false, only_times: false };
+        let mut out = Page::default();
+        write_inside(&mut out, &inside, "");
+        assert_eq!(out.as_str(), "| -⇥make\\u{1b}\n| +    make\n");
     }
 }

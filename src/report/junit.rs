@@ -208,7 +208,13 @@ fn of_code(code: Code, causes: &[&Cause<'_>]) -> Case {
 /// Whether a finding says that something could not be read or done, and not that something is wrong with the image.
 fn was_not_done(code: Code) -> bool {
     code.as_str().starts_with("source-")
-        || matches!(code, Code::InternalError | Code::RebuildEngineUnavailable | Code::PolicyError)
+        || matches!(
+            code,
+            Code::InternalError
+                | Code::RebuildEngineUnavailable
+                | Code::RebuildSourceUnreachable
+                | Code::PolicyError
+        )
 }
 
 fn of_trouble(name: String, trouble: &Trouble) -> Suite {

@@ -18,7 +18,7 @@ use crate::{
     contents::secrets::shown_line,
     finding::{Code, Finding, Severity},
     image::LeftOut,
-    rebuild::{Clue, Coverage, EngineKind, EngineReport, Numbers, Rebuild, Rebuilt},
+    rebuild::{Clue, Coverage, EngineKind, EngineReport, Gap, Numbers, Rebuild, Rebuilt},
     sbom::{BoundSbom, Reconciliation, binding::Binding},
     trust::{
         Basis, Claimed, Proof, Unproven, Verified,
@@ -387,10 +387,9 @@ pub(super) fn rebuild(rebuild: &Rebuild) -> String {
             "not made: the image is refused without it (hallmark rebuild makes it)".to_owned()
         }
         Rebuild::Forbidden(by) => format!("not made: the policy asks for it, and {by} forbids it"),
-        Rebuild::NoProvenance => "impossible: no provenance".to_owned(),
+        Rebuild::NoProvenance => "impossible: no provenance that counts".to_owned(),
         Rebuild::NotReplayable(gaps) => {
-            let words = gaps.iter().map(|gap| gap.code).collect::<Vec<_>>().join(", ");
-            format!("impossible: {words}")
+            format!("impossible: {}", Gap::codes(gaps).join(", "))
         }
         Rebuild::Failed(failure) => format!("{}: {}", failure.kind.name(), failure.why),
         Rebuild::Compared(rebuilt) => rebuilt_line(rebuilt),

@@ -351,6 +351,17 @@ impl Version {
     }
 }
 
+/// Whether any control groups are mounted. Where the kernel does not say what is, they may be.
+pub fn are_mounted() -> bool {
+    fs::read_to_string("/proc/self/mountinfo").map_or(true, |table| are_in(&table))
+}
+
+/// Behind the fields that may be any number, and a dash, stands the type (proc_pid_mountinfo(5)).
+fn are_in(table: &str) -> bool {
+    let kinds = table.lines().filter_map(|line| line.split_once(" - ")?.1.split(' ').next());
+    kinds.into_iter().any(|kind| matches!(kind, "cgroup" | "cgroup2"))
+}
+
 /// Removes what a killed process left of the group of this name. Says whether all of it is gone.
 pub fn remove(name: &str) -> bool {
     remove_everywhere(Path::new(ROOT), name)
@@ -445,6 +456,20 @@ mod tests {
     use super::*;
 
     const BOUNDS: Bounds = Bounds { memory_bytes: 1 << 28, processes: 100 };
+
+    #[test]
+    fn control_groups_are_there_where_one_is_mounted() {
+        let row = |kind: &str| {
+            format!("29 21 0:25 / /sys/fs/cgroup rw,nosuid shared:9 - {kind} cgroup rw\n")
+        };
+        let proc = "21 1 0:20 / /proc rw - proc proc rw\n";
+        for kind in ["cgroup", "cgroup2"] {
+            assert!(are_in(&format!("{proc}{}", row(kind))), "{kind}");
+        }
+        for table in [proc.to_owned(), row("tmpfs"), String::new(), "cgroup - \n".to_owned()] {
+            assert!(!are_in(&table), "{table}");
+        }
+    }
 
     fn tree(folders: &[&str]) -> tempfile::TempDir {
         let root = tempfile::tempdir().unwrap();

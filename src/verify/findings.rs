@@ -6,7 +6,7 @@ use super::{causes, recorded, sboms::SBOM};
 use crate::{
     amount::plural,
     attest::provenance::SLSA_V1,
-    compare::{Level, Repeats},
+    compare::{self, Difference, Level, Repeats},
     finding::{Code, Fact, Finding, Key, Severity, Subject},
     image::Image,
     limits,
@@ -133,15 +133,25 @@ pub fn of_rebuild(rebuild: &Rebuild, warrant: &Warrant, image: &Image) -> Vec<Fi
     if not_made {
         return of_counted(rebuild, image);
     }
-    let untrusted = Finding::new(Code::RebuildInputsUntrusted, subject(image))
-        .remark()
-        .with(Key::Why, Fact::List(why.iter().cloned().map(Fact::from).collect()));
+    // Where nothing was built, nothing was followed.
+    let untrusted = matches!(rebuild, Rebuild::Compared(_)).then(|| of_untrusted(why, image));
     let remarks = of_counted(rebuild, image).into_iter().map(Finding::remark);
-    of_counted(&Rebuild::NoProvenance, image)
-        .into_iter()
-        .chain([untrusted])
-        .chain(remarks)
-        .collect()
+    of_counted(&Rebuild::NoProvenance, image).into_iter().chain(untrusted).chain(remarks).collect()
+}
+
+/// Inputs that are named where they are not trusted; the rest is counted.
+const UNTRUSTED_NAMED: usize = 10;
+
+fn of_untrusted(why: &[String], image: &Image) -> Finding {
+    let mut named: Vec<Fact> =
+        why.iter().take(UNTRUSTED_NAMED).map(|one| Fact::from(one.clone())).collect();
+    let more = why.len().saturating_sub(UNTRUSTED_NAMED);
+    if more > 0 {
+        named.push(Fact::from(format!("and {more} more")));
+    }
+    Finding::new(Code::RebuildInputsUntrusted, subject(image))
+        .remark()
+        .with(Key::Why, Fact::List(named))
 }
 
 /// Names of the source that rules rely on and nothing proves.
@@ -220,18 +230,22 @@ const SAVE_IT: &str = "save it again with the rebuild, hallmark verify --rebuild
 const PRIVATE: &str = "if the host that is named is yours, list it under rebuild.privateSources in hallmark.yaml: without that, \
     nothing that provenance names is fetched from a private network";
 
+/// What helps where the operator's folder of inputs lacks some.
+const KEEP: &str = "fill the folder: hallmark materials fetch --to DIR IMAGE";
+
 fn of_failure(failure: &Failure, image: &Image) -> Finding {
     let code = match failure.kind {
-        FailureKind::BuildFailed => Code::RebuildFailed,
+        FailureKind::BuildFailed | FailureKind::Exceeded(_) => Code::RebuildFailed,
         FailureKind::PublishedUnreadable => Code::RebuildPublishedUnreadable,
         FailureKind::SourceGone => Code::RebuildSourceGone,
+        FailureKind::SourceUnreachable | FailureKind::NotKept => Code::RebuildSourceUnreachable,
         FailureKind::SourceForbidden => Code::RebuildSourceRefused,
         FailureKind::Denied | FailureKind::Submodule | FailureKind::DeviceNodes => {
             Code::RebuildNotReplayable
         }
         FailureKind::Timeout => Code::RebuildTimeout,
         FailureKind::PlatformForeign => Code::RebuildPlatformForeign,
-        FailureKind::EngineUnavailable | FailureKind::EngineForbidden => {
+        FailureKind::EngineUnavailable | FailureKind::EngineForbidden | FailureKind::Lacks(_) => {
             Code::RebuildEngineUnavailable
         }
         FailureKind::NotSaved | FailureKind::NotVouched => Code::SourceNotSaved,
@@ -244,8 +258,18 @@ fn of_failure(failure: &Failure, image: &Image) -> Finding {
         FailureKind::NotVouched => finding.with(Key::Help, recorded::NAME_IT),
         FailureKind::EngineForbidden => finding.with(Key::Help, RIGHTS),
         FailureKind::SourceForbidden => finding.with(Key::Help, PRIVATE),
+        FailureKind::NotKept => finding.with(Key::Help, KEEP),
+        FailureKind::Lacks(lack) => finding.with(Key::Help, lack.help()),
+        FailureKind::Exceeded(bound) => {
+            let limit = limits::key(bound.limit_name());
+            let help = format!("raise {limit} in hallmark.yaml, or make the build take less");
+            finding.with(Key::Help, help)
+        }
         _ => finding,
     };
+    if let FailureKind::Lacks(_) = failure.kind {
+        return finding;
+    }
     // A build writes its log: whose words they are is said, and nothing is said twice.
     match failure.log.lines().rfind(|line| !line.trim().is_empty()) {
         Some(last) if last.trim() != failure.why.trim() => {
@@ -287,8 +311,9 @@ fn of_rebuilt(rebuilt: &Rebuilt, image: &Image) -> Option<Finding> {
             )),
         );
     // The gravest difference explains most; the rest is in the list.
-    if let Some(worst) = rebuilt.comparison.differences.iter().max_by_key(|d| gravity(d)) {
-        finding = finding.with(Key::Why, format!("{}: {}", worst.place, worst.what));
+    let compare::Comparison { differences, omitted, .. } = &rebuilt.comparison;
+    if let Some((worst, words)) = gravest(differences, *omitted) {
+        finding = finding.with(Key::Why, words);
         if let Some(cause) = &worst.cause {
             finding = finding.with(Key::From, cause.text());
         }
@@ -296,9 +321,20 @@ fn of_rebuilt(rebuilt: &Rebuilt, image: &Image) -> Option<Finding> {
     Some(finding)
 }
 
+/// The first of the gravest differences, in words, with how many more there are.
+fn gravest(differences: &[Difference], omitted: u64) -> Option<(&Difference, String)> {
+    let worst = differences.iter().rev().max_by_key(|d| gravity(d))?;
+    let more = (differences.len() as u64).saturating_sub(1).saturating_add(omitted);
+    let more = match more {
+        0 => String::new(),
+        more => format!("; and {}", plural(more, "more difference")),
+    };
+    Some((worst, format!("{}: {}{more}", worst.place, worst.what)))
+}
+
 /// What no rebuild explains before what two rebuilds do not agree on; content and security metadata before everything
-/// else; entries before what follows from them.
-fn gravity(difference: &crate::compare::Difference) -> (bool, u8, bool) {
+/// else; entries before what follows from them, and programs before other files.
+fn gravity(difference: &Difference) -> (bool, u8, bool, bool) {
     use crate::compare::{Class, Place};
     let class = match difference.class {
         Class::Content | Class::LyingDiffId => 5,
@@ -314,7 +350,8 @@ fn gravity(difference: &crate::compare::Difference) -> (bool, u8, bool) {
         Class::Envelope | Class::Compression => 0,
     };
     let settled = difference.explained_by.is_some() || difference.repeats == Repeats::No;
-    (!settled, class, matches!(difference.place, Place::Entry { .. }))
+    let is_entry = matches!(difference.place, Place::Entry { .. });
+    (!settled, class, is_entry, difference.is_of_program())
 }
 
 /// Adds what the policies said. A rule that denies for what findings already say makes those findings errors, instead of
@@ -379,6 +416,7 @@ fn listed(rule: &RuleResult) -> Option<BTreeSet<&str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rebuild::{Bound, Lack};
 
     fn rule(code: &str, about: &[&str]) -> RuleResult {
         RuleResult {
@@ -405,7 +443,29 @@ mod tests {
         for way in ["as root", "rebuild.attested", "rebuild.address"] {
             assert!(forbidden.contains(way), "{forbidden}");
         }
-        assert!(help(FailureKind::EngineUnavailable).contains("install docker"));
+        assert!(!help(FailureKind::EngineUnavailable).contains("install docker"));
+        for (lack, words) in [
+            (Lack::Buildkit, "install docker"),
+            (Lack::Buildah, "install buildah"),
+            (Lack::Programs, "util-linux"),
+            (Lack::Profile, "seccomp.json"),
+            (Lack::Address, "rebuild.address"),
+            (Lack::Room, "TMPDIR=DIR"),
+            (Lack::Groups, "/sys/fs/cgroup"),
+        ] {
+            let said = help(FailureKind::Lacks(lack));
+            assert!(said.contains(words), "{said}");
+            assert_eq!(said.contains("docker with buildx"), lack == Lack::Buildkit, "{said}");
+        }
+        for (bound, limit) in [
+            (Bound::Memory, "limits.rebuildMemoryBytes"),
+            (Bound::Processes, "limits.rebuildProcesses"),
+            (Bound::Disk, "limits.rebuildDiskBytes"),
+        ] {
+            let said = help(FailureKind::Exceeded(bound));
+            assert!(said.starts_with(&format!("raise {limit} in hallmark.yaml")), "{said}");
+        }
+        assert!(help(FailureKind::NotKept).contains("hallmark materials fetch --to DIR IMAGE"));
         // What may not be reached need not be gone, and no title says that it is.
         let code = |kind| {
             let failure = Failure { kind, why: "w".to_owned(), log: String::new(), engine: None };
@@ -414,9 +474,47 @@ mod tests {
         assert_eq!(code(FailureKind::SourceForbidden), Code::RebuildSourceRefused);
         assert!(!Code::RebuildSourceRefused.title().contains("any more"));
         assert_eq!(code(FailureKind::SourceGone), Code::RebuildSourceGone);
+        assert_eq!(code(FailureKind::SourceUnreachable), Code::RebuildSourceUnreachable);
+        assert_eq!(code(FailureKind::NotKept), Code::RebuildSourceUnreachable);
+        assert_eq!(code(FailureKind::Exceeded(Bound::Disk)), Code::RebuildFailed);
         let private = help(FailureKind::SourceForbidden);
         assert!(private.contains("rebuild.privateSources"), "{private}");
         assert!(!help(FailureKind::SourceGone).contains("rebuild.privateSources"));
+    }
+
+    #[test]
+    fn where_nothing_was_built_no_provenance_was_followed() {
+        let image = crate::trust::testing::image();
+        let why = (0..13).map(|n| format!("image {n}")).collect::<Vec<_>>();
+        let (kind, log) = (FailureKind::SourceGone, String::new());
+        let failed = Rebuild::Failed(Failure { kind, why: "w".to_owned(), log, engine: None });
+        for rebuild in [failed, Rebuild::NotReplayable(Vec::new())] {
+            let found = of_rebuild(&rebuild, &Warrant::None(why.clone()), &image);
+            assert!(found.iter().all(|f| f.code != Code::RebuildInputsUntrusted), "{found:?}");
+        }
+        let said = of_untrusted(&why, &image).facts[&Key::Why].to_string();
+        assert!(said.contains("image 9") && !said.contains("image 10"), "{said}");
+        assert!(said.contains("and 3 more"), "{said}");
+        assert!(of_untrusted(&why, &image).is_remark());
+    }
+
+    #[test]
+    fn the_first_program_stands_for_all_differences() {
+        use crate::compare::{Class, Place, What};
+        let entry = |path: &str| {
+            let place = Place::Entry { layer: 1, path: path.to_owned() };
+            Difference::new(place, Class::Content, What::Content)
+        };
+        let config = Difference::new(Place::Config("/x".to_owned()), Class::Content, What::Value);
+        let said = |all: &[Difference], omitted| gravest(all, omitted).map(|(_, words)| words);
+        let all = [config, entry("/etc/a"), entry("/usr/bin/b"), entry("/sbin/c"), entry("/etc/d")];
+        let words = said(&all, 7).unwrap();
+        assert!(words.contains("/usr/bin/b: content"), "{words}");
+        assert!(words.ends_with("; and 11 more differences"), "{words}");
+        let words = said(&[entry("/etc/a")], 0).unwrap();
+        assert!(words.ends_with("/etc/a: content"), "{words}");
+        assert!(said(&[entry("/etc/a")], 1).unwrap().ends_with("; and 1 more difference"));
+        assert_eq!(said(&[], 0), None);
     }
 
     #[test]

@@ -15,7 +15,9 @@ use crate::{
     digest::{Digest, ManifestDigest},
     engine::ancestry::{self, Held, Unproven},
     image::tar::EntryKind,
-    rebuild::{EngineKind, EngineReport, Failure, FailureKind, Numbers, Plan, Unbounded},
+    rebuild::{
+        Bound, EngineKind, EngineReport, Failure, FailureKind, Lack, Numbers, Plan, Unbounded,
+    },
     saved::{Access, question},
 };
 
@@ -189,10 +191,12 @@ pub fn not_there(kind: FailureKind, why: String) -> Failure {
     Failure { kind, why, log: String::new(), engine: None }
 }
 
-const FAILURES: [(FailureKind, &str); 11] = [
+const FAILURES: [(FailureKind, &str); 13] = [
     (FailureKind::BuildFailed, "build-failed"),
     (FailureKind::PublishedUnreadable, "published-unreadable"),
     (FailureKind::SourceGone, "source-gone"),
+    (FailureKind::SourceUnreachable, "source-unreachable"),
+    (FailureKind::NotKept, "not-kept"),
     (FailureKind::SourceForbidden, "source-forbidden"),
     (FailureKind::Denied, "source-denied"),
     (FailureKind::Submodule, "submodule"),
@@ -203,8 +207,15 @@ const FAILURES: [(FailureKind, &str); 11] = [
     (FailureKind::EngineForbidden, "engine-forbidden"),
 ];
 
+/// All kinds that are kept, with the word for each.
+fn failures() -> impl Iterator<Item = (FailureKind, &'static str)> + Clone {
+    let lacks = Lack::ALL.into_iter().map(|(lack, word)| (FailureKind::Lacks(lack), word));
+    let bounds = Bound::ALL.into_iter().map(|(bound, word)| (FailureKind::Exceeded(bound), word));
+    FAILURES.into_iter().chain(lacks).chain(bounds)
+}
+
 fn of_failure(failure: &Failure) -> Value {
-    let kind = FAILURES.iter().find(|(kind, _)| *kind == failure.kind).map(|(_, word)| word);
+    let kind = failures().find(|(kind, _)| *kind == failure.kind).map(|(_, word)| word);
     json!({
         "kind": kind,
         "why": failure.why,
@@ -216,7 +227,7 @@ fn of_failure(failure: &Failure) -> Value {
 fn failure(value: &Value) -> Option<Failure> {
     let text = |name: &str| value.get(name)?.as_str();
     let word = text("kind")?;
-    let kind = FAILURES.iter().find(|(_, known)| *known == word)?.0;
+    let kind = failures().find(|(_, known)| *known == word)?.0;
     let engine = match value.get("engine")? {
         Value::Null => None,
         value => Some(Box::new(report(value)?)),
@@ -287,7 +298,7 @@ mod tests {
     #[test]
     fn every_answer_comes_back_as_it_was() {
         let text = || "words".to_owned();
-        let failures = FAILURES.map(|(kind, _)| Failure {
+        let failures = failures().map(|(kind, _)| Failure {
             kind,
             why: text(),
             log: "one\ntwo".to_owned(),

@@ -22,7 +22,7 @@ use hallmark::{
     engine::{self, EngineChoice, EngineSettings, Finished, host::find_program},
     limits::Limits,
     progress::{ProgressSink, Silent, Step},
-    rebuild::{EngineKind, Failure, FailureKind, Plan, PlannedRepository, PlannedSource},
+    rebuild::{Bound, EngineKind, Failure, FailureKind, Plan, PlannedRepository, PlannedSource},
 };
 
 use crate::rebuild::{Lab, planned, rebuilt, traces};
@@ -251,7 +251,8 @@ async fn a_build_that_fills_the_disk_is_ended() {
         let limits = Limits { rebuild_disk_bytes: 512 << 20, ..Limits::default() };
         let failure =
             run(&plan, lab.settings(), choice, &limits, &Silent).await.expect_err("it was built");
-        assert_eq!(failure.kind, FailureKind::BuildFailed, "{choice:?}: {}", failure.why);
+        let beyond = FailureKind::Exceeded(Bound::Disk);
+        assert_eq!(failure.kind, beyond, "{choice:?}: {}", failure.why);
         assert!(failure.why.contains("limits.rebuildDiskBytes"), "{choice:?}: {}", failure.why);
         next_build_works(&lab, choice).await;
     }
@@ -278,9 +279,19 @@ async fn g1_a_step_gets_no_more_memory_and_processes_than_allowed() {
     let hungry = "ARG BUILD\nFROM ${BUILD}\nRUN a=xxxxxxxx; while :; do a=$a$a; done\n";
     let forking = "ARG BUILD\nFROM ${BUILD}\nRUN while :; do sleep 1000 & done\n";
     for choice in engines() {
-        for (name, dockerfile, key) in [
-            ("hungry", hungry, "limits.rebuildMemoryBytes"),
-            ("forking", forking, "limits.rebuildProcesses"),
+        for (name, dockerfile, bound, why) in [
+            (
+                "hungry",
+                hungry,
+                Bound::Memory,
+                "it wanted more than 1.0 GiB of memory (limits.rebuildMemoryBytes)",
+            ),
+            (
+                "forking",
+                forking,
+                Bound::Processes,
+                "it wanted more than 400 processes (limits.rebuildProcesses)",
+            ),
         ] {
             let plan = for_engine(plan_of(&lab, name, dockerfile).await, choice);
             let limits = Limits {
@@ -292,8 +303,9 @@ async fn g1_a_step_gets_no_more_memory_and_processes_than_allowed() {
             let failure = run(&plan, lab.settings(), choice, &limits, &Silent)
                 .await
                 .expect_err("it was built");
-            assert_eq!(failure.kind, FailureKind::BuildFailed, "{choice:?}: {}", failure.why);
-            assert!(failure.why.contains(key), "{choice:?}: {}", failure.why);
+            assert_eq!(failure.kind, FailureKind::Exceeded(bound), "{choice:?}: {}", failure.why);
+            // Nothing else is said to be the cause.
+            assert_eq!(failure.why, why, "{choice:?}");
         }
         next_build_works(&lab, choice).await;
     }
@@ -333,7 +345,7 @@ fn pass(mut from: &TcpStream, mut to: &TcpStream, left: &AtomicU64) {
 }
 
 #[tokio::test]
-async fn a_registry_that_is_cut_off_is_a_source_that_is_gone() {
+async fn a_registry_that_is_cut_off_is_a_source_out_of_reach() {
     let Some(lab) = Lab::find() else { return };
     for choice in engines() {
         let mut plan = plan_of(&lab, "cut", "ARG BUILD\nFROM ${BUILD}\nRUN echo x > /x\n").await;
@@ -346,7 +358,7 @@ async fn a_registry_that_is_cut_off_is_a_source_that_is_gone() {
             run(&plan, lab.settings(), choice, &limits, &Silent).await.expect_err("it was built");
         assert_eq!(
             failure.kind,
-            FailureKind::SourceGone,
+            FailureKind::SourceUnreachable,
             "{choice:?}: {}\n{}",
             failure.why,
             failure.log
@@ -659,8 +671,8 @@ fn an_image_is_rebuilt_from_a_store_when_its_sources_are_gone() {
         assert_eq!(code, Some(0), "{said}");
         assert!(said.contains("R5"), "{said}");
         let (code, said) = alone(&["rebuild", &image]);
-        assert_eq!(code, Some(1), "it was rebuilt from nowhere: {said}");
-        assert!(said.contains("source-gone") || said.contains("not as first choice"), "{said}");
+        assert_eq!(code, Some(3), "it was rebuilt from nowhere: {said}");
+        assert!(said.contains("source-unreachable"), "{said}");
         // What was changed in the store is not built from.
         spoil(Path::new(&store));
         let (code, said) = alone(&["rebuild", &image, "--materials", &store]);

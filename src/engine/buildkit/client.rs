@@ -15,6 +15,7 @@ use super::{
 use crate::{
     engine::{
         Built, Engine, Runs,
+        host::Missing,
         inputs::Inputs,
         sandbox::{Environment, Shell},
         version,
@@ -33,7 +34,7 @@ impl Buildctl {
     ///
     /// # Errors
     /// Says that it is missing.
-    pub fn find(address: OsString) -> Result<Self, String> {
+    pub fn find(address: OsString) -> Result<Self, Missing> {
         Ok(Self { buildctl: program("buildctl")?, address })
     }
 }

@@ -11,11 +11,12 @@ use tokio::net::UnixStream;
 use super::{
     await_daemon, doubt_runc,
     grpc::{self, Address, Order},
-    program, unix,
+    unix,
 };
 use crate::{
     engine::{
-        Built, Engine, Runs, frontend, host,
+        Built, Engine, Runs, frontend,
+        host::{self, Missing},
         inputs::Inputs,
         runc,
         sandbox::{Daemon, Environment, Shell},
@@ -43,12 +44,11 @@ impl Buildkitd {
     /// Finds the programs.
     ///
     /// # Errors
-    /// Says which one is missing.
-    pub fn find(limits: &Limits) -> Result<Self, String> {
-        let buildkitd = program("buildkitd")?;
-        program("runc")?;
+    /// Says which ones are missing.
+    pub fn find(limits: &Limits) -> Result<Self, Missing> {
+        let [buildkitd, ..] = host::require(["buildkitd", "runc", "git"])?;
         if !host::is_root() {
-            return Err("a buildkitd of its own needs root".to_owned());
+            return Err(Missing::Else("a buildkitd of its own needs root".to_owned()));
         }
         Ok(Self { program: buildkitd, limits: limits.clone() })
     }

@@ -20,7 +20,8 @@ use super::{
 };
 use crate::{
     engine::{
-        Built, Engine, EngineSettings, Runs, SharedBuilder, frontend, host,
+        Built, Engine, EngineSettings, Runs, SharedBuilder, frontend,
+        host::{self, Missing},
         inputs::Inputs,
         runc,
         sandbox::{Daemon, Environment, Shell},
@@ -43,15 +44,23 @@ impl Docker {
     /// Finds the programs.
     ///
     /// # Errors
-    /// Says which one is missing.
-    pub fn find(settings: &EngineSettings) -> Result<Self, String> {
-        let docker = program("docker")?;
-        let buildx = find_buildx(&docker).ok_or("docker has no buildx plugin")?;
-        let own = if host::is_root() {
-            program("containerd").and_then(|_| program("runc")).and_then(|_| program("dockerd"))
-        } else {
-            Err("a Docker daemon of its own needs root".to_owned())
+    /// Says which ones are missing.
+    pub fn find(settings: &EngineSettings) -> Result<Self, Missing> {
+        let shared = settings.shared_builder == SharedBuilder::Allowed;
+        let own = match host::is_root() {
+            true => host::require(["docker", "dockerd", "containerd", "runc", "git"]),
+            false => Err(Missing::Else("a Docker daemon of its own needs root".to_owned())),
         };
+        let docker = match &own {
+            // Whatever else is missing with it is told, too.
+            Err(missing) if !shared && missing.programs().contains(&"docker") => {
+                return Err(missing.clone());
+            }
+            _ => program("docker")?,
+        };
+        let buildx = find_buildx(&docker)
+            .ok_or_else(|| Missing::Else("docker has no buildx plugin".to_owned()))?;
+        let own = own.map(|[_, dockerd, ..]| dockerd);
         let dockerd = match (own, settings.shared_builder) {
             (Ok(dockerd), _) => Some(dockerd),
             (Err(_), SharedBuilder::Allowed) => None,

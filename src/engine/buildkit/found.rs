@@ -7,7 +7,7 @@ use super::{
     grpc::{Address, Grpc},
 };
 use crate::{
-    engine::{Engine, EngineSettings, SharedBuilder},
+    engine::{Engine, EngineSettings, SharedBuilder, host::Missing},
     environment,
     limits::Limits,
 };
@@ -16,8 +16,8 @@ use crate::{
 /// operator lets others' be used.
 ///
 /// # Errors
-/// Says which program is missing.
-pub fn find(settings: &EngineSettings, limits: &Limits) -> Result<Arc<dyn Engine>, String> {
+/// Says which programs are missing.
+pub fn find(settings: &EngineSettings, limits: &Limits) -> Result<Arc<dyn Engine>, Missing> {
     let shared = environment::filled("BUILDKIT_HOST");
     match (shared, settings.shared_builder) {
         // A daemon of others cannot be told to take its images from a store.

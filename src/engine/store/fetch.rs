@@ -75,6 +75,14 @@ pub enum StoreError {
         /// git's last words.
         why: String,
     },
+    /// Nobody answered who could have given it, or a server broke.
+    #[error("{url} is out of reach: {why}")]
+    Unanswered {
+        /// The repository, or the URL of a download.
+        url: String,
+        /// What happened.
+        why: String,
+    },
     /// A download failed, or is another file.
     #[error("{url}: {why}")]
     Download {
@@ -83,6 +91,29 @@ pub enum StoreError {
         /// What happened.
         why: String,
     },
+}
+
+impl StoreError {
+    /// Whether nobody knows if it is there: whoever should have it did not answer, or broke.
+    pub fn is_unanswered(&self) -> bool {
+        matches!(self, Self::Unanswered { .. } | Self::Source(SourceError::Unavailable { .. }))
+    }
+
+    /// Whether it is trouble of this machine.
+    pub fn is_of_machine(&self) -> bool {
+        use SourceError::{Unkept, Unreadable};
+        matches!(self, Self::Io(_) | Self::Source(Unkept { .. } | Unreadable { .. }))
+    }
+
+    /// Whether a disk of this machine is full.
+    pub fn is_for_want_of_room(&self) -> bool {
+        let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
+        match self {
+            Self::Io(error) => full.contains(&error.kind()),
+            Self::Source(SourceError::Unkept { .. }) => true,
+            _ => false,
+        }
+    }
 }
 
 /// How many inputs were kept, and how many were there already.
@@ -353,7 +384,11 @@ impl Filling<'_> {
         let one = ["--depth=1", "--", url, commit.as_str()];
         if git.succeeds(&[&fetch[..], &one[..]].concat()).await.is_err() {
             let all = ["--", url, "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"];
-            git.succeeds(&[&fetch[..], &all[..]].concat()).await.map_err(failed)?;
+            let fetched = git.succeeds(&[&fetch[..], &all[..]].concat()).await;
+            fetched.map_err(|why| match git.is_unanswered(&why) {
+                true => StoreError::Unanswered { url: url.to_owned(), why },
+                false => failed(why),
+            })?;
         }
         // A ref keeps it from being collected, and lets clients without wishes find it.
         let name = format!("refs/heads/hallmark-{}", commit.as_str());
@@ -397,7 +432,16 @@ impl Filling<'_> {
             })
             .map_err(|e| failed(e.to_string()))?;
         let answer = follow(&client, url).await;
-        let answer = answer.map_err(|why| failed(way.refusal().unwrap_or(why)))?;
+        let answer = answer.map_err(|Unfollowed { why, unanswered }| {
+            let (why, unanswered) = match way.refusal() {
+                Some(refusal) => (refusal, way.is_unanswered()),
+                None => (why, unanswered),
+            };
+            match unanswered {
+                true => StoreError::Unanswered { url: url.to_owned(), why },
+                false => failed(why),
+            }
+        })?;
         let modified = answer.headers().get(LAST_MODIFIED).and_then(|text| text.to_str().ok());
         let modified = modified.and_then(|text| jiff::fmt::rfc2822::parse(text).ok());
         let modified = modified.map_or(UNIX_EPOCH, |time| SystemTime::from(time.timestamp()));
@@ -431,17 +475,33 @@ impl Filling<'_> {
 }
 
 /// The answer behind redirects. Each is asked for anew: a client that follows them itself leaves out what the egress lets it through by.
-async fn follow(client: &reqwest::Client, url: &str) -> Result<reqwest::Response, String> {
-    let mut url = reqwest::Url::parse(url).map_err(|e| e.to_string())?;
+async fn follow(client: &reqwest::Client, url: &str) -> Result<reqwest::Response, Unfollowed> {
+    let refused = |why: String| Unfollowed { why, unanswered: false };
+    let mut url = reqwest::Url::parse(url).map_err(|e| refused(e.to_string()))?;
     for _ in 0..=MAX_REDIRECTS {
-        let answer = client.get(url.clone()).send().await.map_err(|e| e.to_string())?;
+        let answer = client.get(url.clone()).send().await?;
         let target = answer.headers().get(LOCATION).and_then(|text| text.to_str().ok());
         let Some(target) = target.filter(|_| answer.status().is_redirection()) else {
-            return answer.error_for_status().map_err(|e| e.to_string());
+            return Ok(answer.error_for_status()?);
         };
-        url = url.join(target).map_err(|e| format!("it redirects to no URL: {e}"))?;
+        url = url.join(target).map_err(|e| refused(format!("it redirects to no URL: {e}")))?;
     }
-    Err(format!("more than {MAX_REDIRECTS} redirects are not followed"))
+    Err(refused(format!("more than {MAX_REDIRECTS} redirects are not followed")))
+}
+
+/// Why there is no answer with the file.
+struct Unfollowed {
+    why: String,
+    /// Whether nobody answered, or a server broke.
+    unanswered: bool,
+}
+
+impl From<reqwest::Error> for Unfollowed {
+    fn from(error: reqwest::Error) -> Self {
+        let broken = error.status().is_some_and(|status| status.is_server_error());
+        let unanswered = broken || error.is_connect() || error.is_timeout();
+        Self { why: error.to_string(), unanswered }
+    }
 }
 
 /// How a registry is reached for a base. It is whoever wrote the provenance that names it, so that only those may be in a private

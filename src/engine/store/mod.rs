@@ -20,9 +20,11 @@ use crate::{
     attest::provenance::{MaterialKind, Pin},
     digest::Digest,
     environment,
-    rebuild::Plan,
+    rebuild::{Plan, pins},
 };
 
+/// Inputs that are named where a store lacks them; the rest is counted.
+const MISSING_NAMED: usize = 5;
 /// How BuildKit names an image.
 const IMAGE: &str = "docker-image://";
 
@@ -77,6 +79,32 @@ impl Store {
     /// The file that a plan downloads.
     pub fn download(&self, digest: &Digest) -> PathBuf {
         self.folder.join("http").join(digest.algorithm().name()).join(digest.hex())
+    }
+
+    /// Whether there is something for each input of a plan. What it is, is held against the digests where it is used.
+    ///
+    /// # Errors
+    /// Names what is not there.
+    pub fn holds(&self, plan: &Plan) -> Result<(), String> {
+        let bases = pins::bases(plan).into_iter().filter(|base| !self.blob(&base.digest).exists());
+        let bases = bases.map(|base| format!("the base image {}", base.pinned()));
+        let repositories = self.repositories(plan).into_iter().filter(|(_, at)| !at.exists());
+        let repositories = repositories.map(|(url, _)| format!("the repository {url}"));
+        let downloads = plan.materials.iter().filter_map(|material| match &material.pin {
+            Pin::Content(digest) if matches!(material.kind, MaterialKind::Http) => {
+                let missing = !self.download(digest).exists();
+                missing.then(|| format!("the download {}", material.uri))
+            }
+            _ => None,
+        });
+        let missing: Vec<String> = repositories.chain(bases).chain(downloads).collect();
+        let more = missing.len().saturating_sub(MISSING_NAMED);
+        let named = missing.get(..MISSING_NAMED).unwrap_or(&missing).join(", ");
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        match missing.is_empty() {
+            true => Ok(()),
+            false => Err(format!("{} does not hold {named}{more}", self.folder.display())),
+        }
     }
 
     /// Repositories of the plan: URL, and folder in the store.
@@ -251,6 +279,32 @@ mod tests {
         assert!(identifier.ends_with(checksum.strip_prefix("sha256:").unwrap()));
         let converted = rules.iter().find(|r| r["updates"]["identifier"] == identifier);
         assert_eq!(converted.unwrap()["updates"]["attrs"]["http.checksum"], checksum);
+    }
+
+    #[test]
+    fn a_store_says_what_it_lacks() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, plan) = (Store::at(folder.path()), plan());
+        let said = store.holds(&plan).expect_err("it is empty");
+        assert!(said.starts_with(&format!("{} does not hold ", folder.path().display())), "{said}");
+        let source = plan.source.repository().unwrap();
+        assert!(said.contains(&format!("the repository {}", source.url)), "{said}");
+        let make = |path: &Path| {
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        };
+        store.repositories(&plan).iter().for_each(|(_, at)| fs::create_dir_all(at).unwrap());
+        let said = store.holds(&plan).expect_err("it has no bases");
+        assert!(!said.contains("the repository") && said.contains("the base image "), "{said}");
+        pins::bases(&plan).iter().for_each(|base| make(&store.blob(&base.digest)));
+        let said = store.holds(&plan).expect_err("it has no downloads");
+        assert!(!said.contains("the base image") && said.contains("the download "), "{said}");
+        for material in &plan.materials {
+            if let (MaterialKind::Http, Pin::Content(digest)) = (&material.kind, &material.pin) {
+                make(&store.download(digest));
+            }
+        }
+        assert_eq!(store.holds(&plan), Ok(()));
     }
 
     #[test]

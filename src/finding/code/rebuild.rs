@@ -21,6 +21,9 @@ macro_rules! rebuild {
     RebuildSourceGone = "rebuild-source-gone", Warning,
         "the source or a base image cannot be fetched any more",
         "keep the repository and the base images at their recorded digests";
+    RebuildSourceUnreachable = "rebuild-source-unreachable", Warning,
+        "the source or a base image is out of reach",
+        "see whether what is named answers from here, and try again";
     RebuildSourceRefused = "rebuild-source-refused", Warning,
         "the source or a base image is at an address that hallmark does not go to",
         "see why; list a host of your own under rebuild.privateSources in hallmark.yaml";
@@ -31,8 +34,8 @@ macro_rules! rebuild {
         "this machine cannot run the build steps of a platform that is not its own",
         "rebuild on a machine of that platform, or install its emulator (qemu-user-static with binfmt_misc)";
     RebuildEngineUnavailable = "rebuild-engine-unavailable", Warning,
-        "no build engine that can replay this image is here",
-        "install docker with buildx, buildkitd, or buildah, each with runc";
+        "no build engine could replay this image here",
+        "see why; hallmark explain rebuild says what a rebuild takes";
     RebuildDissent = "rebuild-dissent", Warning,
         "a trusted rebuilder says that the image is not what its source gives",
         "rebuild it here with --rebuild, and ask the rebuilder for its differences";

@@ -179,8 +179,8 @@ pub struct GapInput {
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FailureInput {
-    /// `build-failed`, `published-unreadable`, `source-gone`, `source-denied`, `timeout`, `platform-foreign`,
-    /// `engine-error` or, where an image is judged by saved evidence without one, `not-saved`.
+    /// `build-failed`, `published-unreadable`, `source-gone`, `source-unreachable`, `source-denied`, `timeout`,
+    /// `platform-foreign`, `engine-error` or, where an image is judged by saved evidence without one, `not-saved`.
     pub kind: String,
     /// What happened.
     pub why: String,

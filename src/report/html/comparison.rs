@@ -14,7 +14,7 @@ use crate::{
         Account, BuildStep, Comparison, Difference, Inside, LayerFacts, Level, LikelyCause,
         PackageChange, Part, Place, SideWords,
     },
-    report::difference::causes,
+    report::difference::{causes, with_tabs},
 };
 use tree::Tree;
 
@@ -359,7 +359,7 @@ impl View<'_> {
                                 Some('@') => "at",
                                 _ => "same",
                             };
-                            span class=(kind) { (clean(line)) } "\n"
+                            span class=(kind) { (clean(&with_tabs(line))) } "\n"
                         }
                         @if *more { span class="at" { "…" } }
                     }

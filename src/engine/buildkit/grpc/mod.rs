@@ -40,7 +40,7 @@ use tonic::{
 use crate::{
     engine::{Built, Engine, Runs, buildkit, inputs::Inputs, sandbox::Shell, version},
     limits::Limits,
-    rebuild::{EngineKind, EngineReport, Failure, FailureKind, Plan, pins},
+    rebuild::{EngineKind, EngineReport, Failure, FailureKind, Lack, Plan, pins},
 };
 use session::Session;
 
@@ -106,12 +106,15 @@ async fn connect(address: &Address) -> Result<Channel, String> {
     }
 }
 
-/// An error and what is below it: tonic's own words are "transport error".
+/// An error and what is below it, each once: tonic's own words are "transport error", and what is below says so again.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut below = error.source();
     while let Some(next) = below {
-        text = format!("{text}: {next}");
+        let words = next.to_string();
+        if !text.ends_with(&words) {
+            text = format!("{text}: {words}");
+        }
         below = next.source();
     }
     text
@@ -167,7 +170,11 @@ pub(super) async fn build(
     limits: &Limits,
 ) -> Result<Built, Failure> {
     let Order { plan, policy, runs } = order;
-    let gone = |why: String| shell.failure(FailureKind::EngineUnavailable, why);
+    let gone = |why: String| {
+        let lost = FailureKind::Lacks(Lack::Address);
+        let kind = if runs == Runs::Elsewhere { lost } else { FailureKind::EngineUnavailable };
+        shell.failure(kind, why)
+    };
     let channel = connect(address).await.map_err(gone)?;
     let mut client = ControlClient::new(channel.clone());
     let info = client.info(InfoRequest {}).await;
@@ -466,6 +473,20 @@ fn end(vertex: &Vertex) -> String {
 mod tests {
     use super::*;
     use prost::Message as _;
+
+    #[test]
+    fn what_is_below_an_error_is_told_once() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("transport error")]
+        struct Outer(#[source] Middle);
+        #[derive(Debug, thiserror::Error)]
+        #[error("/run/b.sock: gone")]
+        struct Middle(#[source] Inner);
+        #[derive(Debug, thiserror::Error)]
+        #[error("gone")]
+        struct Inner;
+        assert_eq!(chain(&Outer(Middle(Inner))), "transport error: /run/b.sock: gone");
+    }
 
     #[test]
     fn newer_fields_of_a_solve_have_their_numbers() {
