@@ -31,7 +31,7 @@ use crate::environment;
 /// Makes the room.
 const SCRIPT: &str = include_str!("cage.sh");
 /// Programs that make the room, that confine what runs in it, and that stand before runc.
-const PROGRAMS: [&str; 17] = [
+const PROGRAMS: [&str; 18] = [
     "sh",
     "setpriv",
     "prlimit",
