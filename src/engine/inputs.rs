@@ -20,6 +20,7 @@ use crate::{
     digest::Digest,
     limits::Limits,
     rebuild::{Failure, FailureKind, Lack, Plan},
+    source::{Refusal, SourceError},
 };
 
 /// Where a build takes its inputs from.
@@ -111,6 +112,9 @@ fn failure(error: &StoreError, shell: &Shell<'_>) -> Failure {
         error if error.is_of_machine() => FailureKind::EngineUnavailable,
         error if error.is_unanswered() => FailureKind::SourceUnreachable,
         StoreError::Git { why, .. } | StoreError::Download { why, .. } if is_allowable(why) => {
+            FailureKind::SourceForbidden
+        }
+        StoreError::Source(SourceError::Refused { rule: Refusal::Address(_), .. }) => {
             FailureKind::SourceForbidden
         }
         _ => FailureKind::SourceGone,

@@ -383,9 +383,7 @@ pub(super) fn sbom(proof: &Proof<BoundSbom>, reconciliation: Option<&Reconciliat
 pub(super) fn rebuild(rebuild: &Rebuild) -> String {
     match rebuild {
         Rebuild::NotAsked => "not asked for".to_owned(),
-        Rebuild::Spared => {
-            "not made: the image is refused without it (hallmark rebuild makes it)".to_owned()
-        }
+        Rebuild::Spared => "not made: the image is refused without it".to_owned(),
         Rebuild::Forbidden(by) => format!("not made: the policy asks for it, and {by} forbids it"),
         Rebuild::NoProvenance => "impossible: no provenance that counts".to_owned(),
         Rebuild::NotReplayable(gaps) => {

@@ -227,7 +227,7 @@ const RIGHTS: &str = "run hallmark as root with the right to make mounts and nam
 const SAVE_IT: &str = "save it again with the rebuild, hallmark verify --rebuild --save DIR IMAGE, or verify without --from";
 
 /// What helps where the source is at an address that hallmark goes to only where the operator says so.
-const PRIVATE: &str = "if the host that is named is yours, list it under rebuild.privateSources in hallmark.yaml: without that, \
+const PRIVATE: &str = "if the host that is named is yours, list a source under rebuild.privateSources, or a registry under registries, in hallmark.yaml: without that, \
     nothing that provenance names is fetched from a private network";
 
 /// What helps where the operator's folder of inputs lacks some.

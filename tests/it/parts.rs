@@ -54,6 +54,7 @@ impl Scene {
         let (osv, out) = (scene.path("osv"), scene.path("vulns.db"));
         let import = ["vulns", "import", osv.to_str().unwrap(), "--out", out.to_str().unwrap()];
         Hallmark::new(import).run().exits(0);
+        scene.keys.p256("release");
         let (image, key) = (scene.layout.reference(), scene.key());
         Hallmark::new(["sign", &image, "--key", &key]).run().exits(0);
         scene
@@ -64,7 +65,7 @@ impl Scene {
     }
 
     fn key(&self) -> String {
-        self.keys.p256("release").display().to_string()
+        self.keys.path("release").display().to_string()
     }
 
     fn write(&self, name: &str, text: &str) -> String {

@@ -21,7 +21,7 @@ use hallmark::{
     finding::{Code, Finding, Severity, Subject},
     image::Image,
     limits::Limits,
-    policy::{Bundle, Deferred, Policies, PolicyInput, bundle::RULES},
+    policy::{Bundle, Deferred, Policies, PolicyInput},
     reference::{PinnedReference, Reference, Selector},
     report,
     source::{self, PlatformChoice, SourceSettings, discover::discover, images::load},
@@ -72,9 +72,7 @@ fn rules(key: &str) -> TrustRules {
 
 /// The shipped rules that ask for a signature; none that needs the layers.
 fn bundle() -> Bundle {
-    let wanted = RULES.iter().filter(|(name, _)| ["findings", "signature"].contains(name));
-    let files = wanted.map(|(name, text)| (format!("{name}.rego"), (*text).to_owned()));
-    Bundle::from_files(files).unwrap().at("hallmark")
+    Bundle::default().with_rules(&["findings", "signature"]).unwrap()
 }
 
 fn policies() -> Policies {

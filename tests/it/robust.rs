@@ -354,8 +354,13 @@ async fn a_registry_that_is_cut_off_is_a_source_out_of_reach() {
         let cut = cut_after(lab.registry.clone(), 64 << 10);
         through(&mut plan, &lab.registry, &cut);
         let limits = Limits { rebuild: Duration::from_secs(120), ..Limits::default() };
-        let failure =
-            run(&plan, lab.settings(), choice, &limits, &Silent).await.expect_err("it was built");
+        let refused = run(&plan, lab.settings(), choice, &limits, &Silent).await;
+        let refused = refused.expect_err("no registry there is listed");
+        assert_eq!(refused.kind, FailureKind::SourceForbidden, "{choice:?}: {}", refused.why);
+        let plain_http = vec![lab.registry.clone(), cut];
+        let settings = EngineSettings { plain_http, ..lab.settings() };
+        let failure = run(&plan, settings, choice, &limits, &Silent).await;
+        let failure = failure.expect_err("it was built");
         assert_eq!(
             failure.kind,
             FailureKind::SourceUnreachable,
@@ -670,7 +675,14 @@ fn an_image_is_rebuilt_from_a_store_when_its_sources_are_gone() {
         let (code, said) = alone(&["rebuild", &image, "--materials", &store]);
         assert_eq!(code, Some(0), "{said}");
         assert!(said.contains("R5"), "{said}");
-        let (code, said) = alone(&["rebuild", &image]);
+        let config = folder.path().join("hallmark.yaml");
+        let listed = format!(
+            "version: 1\nregistries: [{{host: {:?}, plainHttp: true}}]\nrebuild: {{privateSources: [127.0.0.1]}}\n",
+            lab.get("REGISTRY")
+        );
+        std::fs::write(&config, listed).unwrap();
+        let config = config.display().to_string();
+        let (code, said) = alone(&["rebuild", &image, "--config", &config]);
         assert_eq!(code, Some(3), "it was rebuilt from nowhere: {said}");
         assert!(said.contains("source-unreachable"), "{said}");
         // What was changed in the store is not built from.
