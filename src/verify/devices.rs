@@ -9,17 +9,15 @@ use std::collections::BTreeSet;
 
 use super::{
     Inquiry, recorded,
-    sides::{open_here, side},
+    sides::{given_bases, side},
 };
 use crate::{
     attest::provenance::{Frontend, Provenance},
     compare::{self, Comparison, DeviceNode, MissingNode},
-    digest::ManifestDigest,
     engine::Finished,
-    rebuild::{EngineReport, Failure, FailureKind, Gap, Numbers, Plan, dockerfile, pins},
-    reference::{Location, PinnedReference},
+    rebuild::{EngineReport, Failure, FailureKind, Gap, Numbers, Plan, dockerfile},
     saved::Access,
-    source::{self, PlatformChoice, images::StoredLayers},
+    source::{self, images::StoredLayers},
 };
 
 /// Nodes that are named.
@@ -114,24 +112,17 @@ async fn held(
 /// The device nodes of all bases, read from what the builder was given; `None` where one cannot be read.
 async fn read(plan: &Plan, finished: &Finished, inquiry: &Inquiry) -> Option<BTreeSet<DeviceNode>> {
     let (limits, sink) = (&inquiry.world.limits, &*inquiry.world.sink);
-    let location = Location::Layout(finished.inputs.clone());
-    let source = open_here(&location, inquiry).await.ok()?;
-    let choice = PlatformChoice::One(plan.platform.clone());
+    let (source, bases) = given_bases(plan, finished, |_| true, inquiry).await?;
     let mut all = BTreeSet::new();
-    for base in pins::bases(plan) {
-        let digest = ManifestDigest::new(base.digest);
-        let reference = PinnedReference { location: location.clone(), digest };
-        let images = source::images::load(&*source, &reference, &choice, limits).await.ok()?;
+    for image in bases {
         let spool = source::Spool::inside(finished.workspace.path()).ok()?;
-        for image in images {
-            let layers =
-                source::images::fetch_layers(&*source, &image, &spool, limits, sink).await.ok()?;
-            let limits = limits.clone();
-            let reading = tokio::task::spawn_blocking(move || {
-                compare::held(side(&image, &StoredLayers(layers)), &limits).ok()
-            });
-            all.extend(reading.await.ok().flatten()?);
-        }
+        let layers =
+            source::images::fetch_layers(&*source, &image, &spool, limits, sink).await.ok()?;
+        let limits = limits.clone();
+        let reading = tokio::task::spawn_blocking(move || {
+            compare::held(side(&image, &StoredLayers(layers)), &limits).ok()
+        });
+        all.extend(reading.await.ok().flatten()?);
     }
     Some(all)
 }

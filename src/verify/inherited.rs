@@ -3,14 +3,12 @@
 //! Turns the bases that a builder was given, by the record of what served them, into the number of first layers of its result that are
 //! those of one of them. What annotations and history say of it is the builder's word, and nobody's where times are kept.
 
-use super::{Inquiry, sides::open_here};
+use super::{Inquiry, sides::given_bases};
 use crate::{
-    digest::{DiffId, Digest, ManifestDigest},
+    digest::{DiffId, Digest},
     engine::Finished,
     image::Image,
-    rebuild::{Plan, pins},
-    reference::{Location, PinnedReference},
-    source::{self, PlatformChoice},
+    rebuild::Plan,
 };
 
 /// How many there are; `None` where nothing here served the builder, or where what was served cannot be read any more.
@@ -21,20 +19,9 @@ pub(super) async fn count(
     inquiry: &Inquiry,
 ) -> Option<usize> {
     let served = finished.built.report.served.as_ref()?;
-    let location = Location::Layout(finished.inputs.clone());
     let given = |digest: &Digest| served.contains(digest);
-    let mut most = 0;
-    for base in pins::bases(plan).into_iter().filter(|base| given(&base.digest)) {
-        let source = open_here(&location, inquiry).await.ok()?;
-        let digest = ManifestDigest::new(base.digest);
-        let reference = PinnedReference { location: location.clone(), digest };
-        let choice = PlatformChoice::One(plan.platform.clone());
-        let limits = &inquiry.world.limits;
-        let images = source::images::load(&*source, &reference, &choice, limits).await.ok()?;
-        let shared = images.iter().map(|base| shared(&base.config.diff_ids, rebuilt));
-        most = shared.fold(most, usize::max);
-    }
-    Some(most)
+    let (_, bases) = given_bases(plan, finished, given, inquiry).await?;
+    bases.iter().map(|base| shared(&base.config.diff_ids, rebuilt)).max().or(Some(0))
 }
 
 /// All layers of a base, or none: an image is built on what a base is as a whole.
